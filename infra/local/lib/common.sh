@@ -1,0 +1,172 @@
+# shellcheck shell=bash
+# Settings, messages, processes and ports shared by all parts of the stack.
+
+STACK_DIR=${SPILLWAY_STACK_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/spillway-stack}
+STACK_DIR=$(realpath -m "$STACK_DIR")
+RUN_DIR=$STACK_DIR/run
+LOG_DIR=$STACK_DIR/log
+DATA_DIR=$STACK_DIR/data
+CONF_DIR=$STACK_DIR/conf
+LIB_DIR=$STACK_DIR/lib
+
+PARTS=(namesrv broker mariadb proxy)
+
+PORT_NAMESRV=${SPILLWAY_STACK_PORT_NAMESRV:-9876}
+PORT_GRPC=${SPILLWAY_STACK_PORT_GRPC:-8081}
+PORT_REMOTING=${SPILLWAY_STACK_PORT_REMOTING:-8080}
+PORT_BROKER=${SPILLWAY_STACK_PORT_BROKER:-10911}
+PORT_MARIADB=${SPILLWAY_STACK_PORT_MARIADB:-13306}
+PORT_PROXY=${SPILLWAY_STACK_PORT_PROXY:-13307}
+
+AUTH=${SPILLWAY_STACK_AUTH:-on}
+
+# Fixed, well-known credentials: everything listens on the loopback address only and holds test data only.
+ROCKETMQ_ACCESS_KEY=spillway
+ROCKETMQ_SECRET_KEY=spillway-local-secret
+DB_USER=spillway
+DB_PASSWORD=spillway-local
+PROXY_USER=root
+PROXY_PASSWORD=root
+PROXY_SCHEMA=spillway_proxy
+
+say() { printf '%s\n' "$*"; }
+die() { printf 'stack: %s\n' "$*" >&2; exit 1; }
+
+now_ms() { local t=${EPOCHREALTIME/[.,]/}; echo $((t / 1000)); }
+
+# since START_MS: seconds since then with one decimal.
+since() { local ms=$(($(now_ms) - $1)); printf '%d.%d s' $((ms / 1000)) $((ms % 1000 / 100)); }
+
+check_settings() {
+  local name value
+  for name in PORT_NAMESRV PORT_GRPC PORT_REMOTING PORT_BROKER PORT_MARIADB PORT_PROXY; do
+    value=${!name}
+    [[ $value =~ ^[0-9]{1,5}$ ]] && ((10#$value > 2 && 10#$value < 65535)) || die "SPILLWAY_STACK_$name=$value is not a port"
+  done
+  [[ $AUTH == on || $AUTH == off ]] || die "SPILLWAY_STACK_AUTH=$AUTH must be on or off"
+  # The RocketMQ configuration and the class path use these characters as separators.
+  [[ $STACK_DIR != *[[:space:]:\;]* ]] || die "SPILLWAY_STACK_DIR must not contain blanks, ':' or ';': $STACK_DIR"
+}
+
+# Commands that start or end processes run one at a time; a test suite may call them from several places.
+take_lock() {
+  mkdir -p "$STACK_DIR" "$RUN_DIR" "$LOG_DIR" "$DATA_DIR" "$CONF_DIR"
+  exec 9>"$STACK_DIR/lock"
+  flock -w 300 9 || die "another stack command holds $STACK_DIR/lock for more than 300 s"
+}
+
+# --- processes -------------------------------------------------------------------------------------
+
+# The start time tells a process from a later one that got the same pid. Fails for ended and zombie ones.
+process_start_time() {
+  local stat fields
+  { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
+  read -ra fields <<<"${stat##*) }"
+  [[ ${fields[0]} != [ZX] ]] || return 1
+  echo "${fields[19]}"
+}
+
+record_pid() { echo "$2 $(process_start_time "$2" || echo ended)" >"$RUN_DIR/$1.pid"; }
+
+# part_pid PART: prints the pid if that very process still runs.
+part_pid() {
+  local pid start
+  [[ -f $RUN_DIR/$1.pid ]] || return 1
+  read -r pid start <"$RUN_DIR/$1.pid" || return 1
+  [[ $(process_start_time "$pid") == "$start" ]] || return 1
+  echo "$pid"
+}
+
+part_alive() { part_pid "$1" >/dev/null; }
+
+# launch PART DIR COMMAND...: starts it detached, with its output in the log; the former log is kept once.
+launch() {
+  local part=$1 dir=$2 log=$LOG_DIR/$1.log
+  shift 2
+  if [[ -f $log ]]; then mv -f "$log" "$log.1"; fi
+  mkdir -p "$dir"
+  # Without 9>&- the daemon would hold the lock for as long as it lives.
+  setsid env -C "$dir" "$@" </dev/null >"$log" 2>&1 9>&- &
+  record_pid "$part" $!
+}
+
+# await_exit PID START SECONDS
+await_exit() {
+  local deadline=$(($(now_ms) + $3 * 1000))
+  while [[ $(process_start_time "$1") == "$2" ]]; do
+    (($(now_ms) < deadline)) || return 1
+    sleep 0.05
+  done
+}
+
+# end_part PART SIGNAL: SIGNAL is TERM (then KILL after a while) or KILL.
+end_part() {
+  local part=$1 signal=$2 pid start began
+  if ! pid=$(part_pid "$part"); then
+    rm -f "$RUN_DIR/$part.pid"
+    say "$part: not running"
+    return
+  fi
+  began=$(now_ms)
+  start=$(process_start_time "$pid") || start=ended
+  kill -s "$signal" "$pid" 2>/dev/null || true
+  if ! await_exit "$pid" "$start" 30; then
+    say "$part: still there after 30 s, killing it"
+    kill -s KILL "$pid" 2>/dev/null || true
+    await_exit "$pid" "$start" 10 || die "$part: pid $pid survives SIGKILL"
+  fi
+  rm -f "$RUN_DIR/$part.pid"
+  say "$part: ended by $signal in $(since "$began")"
+}
+
+# --- ports and readiness ---------------------------------------------------------------------------
+
+port_open() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+port_holder() {
+  if command -v ss >/dev/null; then
+    ss -Hltnp "sport = :$1" 2>/dev/null | grep -o '"[^"]*",pid=[0-9]*' | head -n 1 || true
+  fi
+}
+
+require_free_ports() {
+  local part=$1 port holder
+  for port in $("${part}_ports"); do
+    if port_open "$port"; then
+      holder=$(port_holder "$port")
+      die "$part: port $port is held by another process${holder:+ ($holder)}; end it or choose another port (stack help)"
+    fi
+  done
+}
+
+fail_part() {
+  printf 'stack: %s %s; the end of %s:\n' "$1" "$2" "$LOG_DIR/$1.log" >&2
+  tail -n 25 "$LOG_DIR/$1.log" >&2 || true
+  exit 1
+}
+
+# begin_part PART: launches it unless it runs; says so. Sets STARTED[PART] to the time of the launch.
+declare -A STARTED=()
+begin_part() {
+  local part=$1 pid
+  if pid=$(part_pid "$part"); then
+    say "$part: already up (pid $pid)"
+    return
+  fi
+  require_free_ports "$part"
+  STARTED[$part]=$(now_ms)
+  "${part}_launch"
+}
+
+# finish_part PART SECONDS: waits until a part begun here answers.
+finish_part() {
+  local part=$1 began=${STARTED[$1]:-}
+  [[ -n $began ]] || return 0
+  local deadline=$((began + $2 * 1000))
+  until "${part}_ready"; do
+    part_alive "$part" || fail_part "$part" "ended during its start"
+    (($(now_ms) < deadline)) || fail_part "$part" "did not answer within $2 s"
+    sleep 0.1
+  done
+  say "$part: up in $(since "$began") (pid $(part_pid "$part"))"
+}

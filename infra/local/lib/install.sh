@@ -1,0 +1,114 @@
+# shellcheck shell=bash
+# Brings in what the stack runs: MariaDB from the distribution, jars from Maven, two small Java classes.
+
+PATH=$PATH:/usr/sbin:/sbin
+
+find_java() {
+  local java=${JAVA_HOME:+$JAVA_HOME/bin/java}
+  java=${java:-$(command -v java || true)}
+  [[ -n $java && -x $java ]] || die "java is missing: install a JDK 11 or later (Debian: apt-get install default-jdk-headless)"
+  JAVA_BIN=$(dirname "$(readlink -f "$java")")
+}
+
+# timed LABEL COMMAND...: runs it with its output in log/install.log and reports how long it took.
+timed() {
+  local label=$1 began
+  shift
+  began=$(now_ms)
+  if ! "$@" >"$LOG_DIR/install.log" 2>&1; then
+    printf 'stack: %s failed; the end of %s:\n' "$label" "$LOG_DIR/install.log" >&2
+    tail -n 25 "$LOG_DIR/install.log" >&2
+    exit 1
+  fi
+  say "install: $label in $(since "$began")"
+}
+
+as_root() {
+  if ((EUID == 0)); then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo -n "$@"
+  else
+    echo "root rights are needed for: $*"
+    return 1
+  fi
+}
+
+apt_install_mariadb() {
+  # The -core packages hold the programs only. The full server package would also start a system
+  # service on its own port, which this stack neither needs nor wants to stop again.
+  as_root apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y -qq --no-install-recommends mariadb-server-core mariadb-client-core
+}
+
+install_mariadb() {
+  local program missing=()
+  for program in mariadbd mariadb-install-db mariadb; do
+    command -v "$program" >/dev/null || missing+=("$program")
+  done
+  ((${#missing[@]})) || return 0
+  command -v apt-get >/dev/null || die "${missing[*]} missing and there is no apt-get: install MariaDB 10.6 or later by hand"
+  timed "MariaDB (apt-get)" apt_install_mariadb
+}
+
+copy_jars() {
+  local pom=$1 target=$2
+  rm -rf "$target.new"
+  mvn -B -ntp -f "$pom" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$target.new"
+  rm -rf "$target"
+  mv "$target.new" "$target"
+}
+
+# install_jars NAME: lib/NAME holds the dependencies of NAME/pom.xml; the stamp notices a changed pom.
+install_jars() {
+  local name=$1 pom=$STACK_HOME/$1/pom.xml target=$LIB_DIR/$1 stamp
+  stamp=$(sha256sum <"$pom")
+  if [[ -f $target/.stamp && $(<"$target/.stamp") == "$stamp" ]]; then return; fi
+  command -v mvn >/dev/null || die "mvn is missing: install Maven 3 (Debian: apt-get install maven)"
+  timed "$name jars (Maven)" copy_jars "$pom" "$target"
+  echo "$stamp" >"$target/.stamp"
+}
+
+compile_classes() {
+  local source=$STACK_HOME/java target=$LIB_DIR/java
+  rm -rf "$target.new"
+  mkdir -p "$target.new/loopback" "$target.new/admin"
+  "$JAVA_BIN/javac" -nowarn --patch-module "java.base=$source" -d "$target.new/loopback" \
+    "$source/sun/nio/ch/LoopbackSelectorProvider.java"
+  "$JAVA_BIN/javac" -cp "$LIB_DIR/rocketmq/*" -d "$target.new/admin" "$source/StackAdmin.java"
+  # A class data archive accepts jars only, and it halves the start time of the admin tool.
+  "$JAVA_BIN/jar" --create --file "$target.new/admin.jar" -C "$target.new/admin" .
+  rm -rf "$target"
+  mv "$target.new" "$target"
+}
+
+install_classes() {
+  local target=$LIB_DIR/java version stamp
+  version=$("$JAVA_BIN/java" -version 2>&1)
+  # Tied to the JDK as well: the loopback class extends one of its internal classes.
+  stamp=$(cat "$STACK_HOME"/java/*.java "$STACK_HOME"/java/sun/nio/ch/*.java "$LIB_DIR/rocketmq/.stamp" - <<<"$version" | sha256sum)
+  if [[ -f $target/.stamp && $(<"$target/.stamp") == "$stamp" ]]; then return; fi
+  [[ $version =~ \"([0-9]+) ]] && ((BASH_REMATCH[1] >= 11)) || die "Java 11 or later is needed; found: ${version%%$'\n'*}"
+  [[ -x $JAVA_BIN/javac ]] || die "javac is missing beside $JAVA_BIN/java: install a JDK, not only a JRE (Debian: apt-get install default-jdk-headless)"
+  timed "helper classes (javac)" compile_classes
+  echo "$stamp" >"$target/.stamp"
+}
+
+install_all() {
+  find_java
+  mkdir -p "$LIB_DIR"
+  install_mariadb
+  install_jars rocketmq
+  install_jars proxy
+  install_classes
+}
+
+# JVM options that keep a server off every interface but the loopback one.
+loopback_options() {
+  echo "--patch-module=java.base=$LIB_DIR/java/loopback"
+  echo "-Djava.nio.channels.spi.SelectorProvider=sun.nio.ch.LoopbackSelectorProvider"
+  # Netty's native transports open their sockets without asking the provider.
+  echo "-Dio.netty.transport.noNative=true"
+  echo "-Dio.grpc.netty.shaded.io.netty.transport.noNative=true"
+}

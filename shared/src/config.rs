@@ -1,0 +1,169 @@
+//! Pieces of configuration that every service shares: secrets that never print, and errors told all at once.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Serialize, Serializer};
+
+/// What stands for a secret wherever one would be printed.
+pub const MASK: &str = "***";
+
+/// A value that prints and serialises as [`MASK`].
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret<T>(T);
+
+impl<T> Secret<T> {
+    /// Wraps `value`.
+    pub const fn new(value: T) -> Self {
+        Self(value)
+    }
+
+    /// The value, for the one place that needs it.
+    pub const fn expose(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> fmt::Debug for Secret<T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(MASK)
+    }
+}
+
+impl<T> Serialize for Secret<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(MASK)
+    }
+}
+
+impl FromStr for Secret<String> {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// A database address such as `mysql://user:password@host/db`. Prints without user and password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DatabaseUrl(String);
+
+impl DatabaseUrl {
+    /// The whole address, for the one place that connects.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// The part before `:`.
+    #[must_use]
+    pub fn scheme(&self) -> &str {
+        self.0.split(':').next().unwrap_or_default()
+    }
+}
+
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0.split_once("://"), self.0.rsplit_once('@')) {
+            (Some((scheme, _)), Some((_, place))) => write!(formatter, "{scheme}://{MASK}@{place}"),
+            _ => formatter.write_str(&self.0),
+        }
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
+}
+
+impl Serialize for DatabaseUrl {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// The address is neither MySQL's nor SQLite's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must start with mysql:// or sqlite:")]
+pub struct DatabaseUrlSyntax;
+
+impl FromStr for DatabaseUrl {
+    type Err = DatabaseUrlSyntax;
+
+    fn from_str(text: &str) -> Result<Self, DatabaseUrlSyntax> {
+        if text.starts_with("mysql://") || text.starts_with("sqlite:") {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(DatabaseUrlSyntax)
+        }
+    }
+}
+
+/// Everything that is wrong with a configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConfigErrors(Vec<String>);
+
+impl ConfigErrors {
+    /// Records a fault.
+    pub fn push(&mut self, fault: impl fmt::Display) {
+        self.0.push(fault.to_string());
+    }
+
+    /// Records a fault unless `holds`.
+    pub fn require(&mut self, holds: bool, fault: impl fmt::Display) {
+        if !holds {
+            self.push(fault);
+        }
+    }
+
+    /// Whether nothing was recorded.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// `Ok` if nothing was recorded.
+    ///
+    /// # Errors
+    /// Itself, otherwise.
+    pub fn into_result(self) -> Result<(), Self> {
+        if self.is_empty() { Ok(()) } else { Err(self) }
+    }
+}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the configuration has errors:")?;
+        for fault in &self.0 {
+            write!(formatter, "\n  - {fault}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_address_prints_without_its_account() {
+        let url: DatabaseUrl = "mysql://worker:p@ss@db.internal:3306/spillway".parse().expect("valid");
+        assert_eq!(url.to_string(), "mysql://***@db.internal:3306/spillway");
+        assert_eq!(format!("{url:?}"), "mysql://***@db.internal:3306/spillway");
+        let url: DatabaseUrl = "sqlite:orders.sqlite".parse().expect("valid");
+        assert_eq!(url.to_string(), "sqlite:orders.sqlite");
+        assert!("postgres://x".parse::<DatabaseUrl>().is_err());
+    }
+
+    #[test]
+    fn a_secret_never_prints() {
+        let secret: Secret<String> = "hunter2".parse().expect("infallible");
+        assert_eq!(format!("{secret:?}"), "***");
+        assert_eq!(serde_json::to_string(&secret).expect("serialises"), "\"***\"");
+        assert_eq!(secret.expose(), "hunter2");
+    }
+}

@@ -1,0 +1,104 @@
+//! The digest that tells a retry from another body under the same idempotency key.
+
+use std::fmt;
+use std::str::FromStr;
+
+use sha2::{Digest, Sha256};
+
+use super::{AddressLine, Order};
+
+/// SHA-256 over the canonical payload of an order.
+///
+/// Canonical means parsed: white space, the order of JSON members and the order of the items do not matter.
+/// Prices and times are the server's and do not enter: a retry after a price change is still a retry.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PayloadDigest([u8; 32]);
+
+impl PayloadDigest {
+    /// Digests `order`.
+    #[must_use]
+    pub fn of(order: &Order) -> Self {
+        let mut hasher = Canonical(Sha256::new());
+        // The version leads, so that a later canonical form can never collide with this one.
+        hasher.text("spillway-order-1");
+        hasher.text(order.sale_id.as_str());
+        hasher.text(order.user_id.as_str());
+        hasher.number(order.items.as_slice().len() as u64);
+        for item in order.items.as_slice() {
+            hasher.text(item.sku.as_str());
+            hasher.number(u64::from(item.quantity.get()));
+        }
+        hasher.text(order.currency.as_str());
+        let address = &order.shipping_address;
+        hasher.text(address.recipient.as_str());
+        hasher.text(address.line1.as_str());
+        hasher.optional(address.line2.as_ref().map(AddressLine::as_str));
+        hasher.text(address.city.as_str());
+        hasher.optional(address.region.as_ref().map(AddressLine::as_str));
+        hasher.optional(address.postal_code.as_ref().map(AddressLine::as_str));
+        hasher.text(address.country.as_str());
+        hasher.optional(address.phone.as_ref().map(AddressLine::as_str));
+        hasher.optional(order.client_reference.as_ref().map(AsRef::as_ref));
+        Self(hasher.0.finalize().into())
+    }
+
+    /// The digest that these bytes are.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes, as stored.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+/// Feeds a hash so that no two different payloads feed it the same bytes: every part carries its length.
+struct Canonical(Sha256);
+
+impl Canonical {
+    fn number(&mut self, value: u64) {
+        self.0.update(value.to_be_bytes());
+    }
+
+    fn text(&mut self, text: &str) {
+        self.number(text.len() as u64);
+        self.0.update(text.as_bytes());
+    }
+
+    fn optional(&mut self, text: Option<&str>) {
+        // An absent part is not an empty one.
+        self.0.update([u8::from(text.is_some())]);
+        self.text(text.unwrap_or_default());
+    }
+}
+
+impl fmt::Display for PayloadDigest {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "sha256:{}", hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for PayloadDigest {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
+}
+
+/// Not `sha256:` and 64 hex digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a digest is written sha256: and 64 hex digits")]
+pub struct DigestSyntax;
+
+impl FromStr for PayloadDigest {
+    type Err = DigestSyntax;
+
+    fn from_str(text: &str) -> Result<Self, DigestSyntax> {
+        let digits = text.strip_prefix("sha256:").ok_or(DigestSyntax)?;
+        let mut bytes = [0_u8; 32];
+        hex::decode_to_slice(digits, &mut bytes).map_err(|_| DigestSyntax)?;
+        Ok(Self(bytes))
+    }
+}

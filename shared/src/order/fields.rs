@@ -1,0 +1,336 @@
+//! The plain fields of an order, each a type that only its valid values inhabit.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// Why a field's text is not valid. Never holds the text itself: it may be personal data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FieldError {
+    /// Shorter than allowed.
+    #[error("must not be empty")]
+    Empty,
+    /// Longer than allowed.
+    #[error("must be at most {max} characters long")]
+    TooLong {
+        /// The bound, characters.
+        max: usize,
+    },
+    /// Holds characters outside the allowed set.
+    #[error("may hold only {allowed}")]
+    Characters {
+        /// The allowed set, for people.
+        allowed: &'static str,
+    },
+}
+
+/// Declares a text type: its bounds, its alphabet, and the conversions all of them share.
+macro_rules! text_field {
+    ($(#[$meta:meta])* $name:ident, max $max:literal, $allowed:literal, $predicate:expr) => {
+        $(#[$meta])*
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(Box<str>);
+
+        impl $name {
+            /// Longest value, characters.
+            pub const LENGTH_MAX: usize = $max;
+
+            /// Checks `text`.
+            ///
+            /// # Errors
+            /// [`FieldError`] says which bound it breaks.
+            pub fn parse(text: &str) -> Result<Self, FieldError> {
+                check(text, $max, $allowed, $predicate)?;
+                Ok(Self(text.into()))
+            }
+
+            /// The text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = FieldError;
+
+            fn from_str(text: &str) -> Result<Self, FieldError> {
+                Self::parse(text)
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+
+/// Adds `Display` and a plain `Debug` to a field that may appear in logs.
+macro_rules! loggable {
+    ($name:ident) => {
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&self.0, formatter)
+            }
+        }
+    };
+}
+
+/// Gives a field a `Debug` that hides its value.
+macro_rules! masked {
+    ($name:ident) => {
+        impl fmt::Debug for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(concat!(stringify!($name), "(***)"))
+            }
+        }
+    };
+}
+
+fn check(
+    text: &str,
+    max: usize,
+    allowed: &'static str,
+    predicate: impl Fn(char) -> bool,
+) -> Result<(), FieldError> {
+    if text.is_empty() {
+        return Err(FieldError::Empty);
+    }
+    // Counting stops at the bound: a hostile megabyte costs no more than a long name.
+    if text.chars().nth(max).is_some() {
+        return Err(FieldError::TooLong { max });
+    }
+    if text.chars().all(predicate) { Ok(()) } else { Err(FieldError::Characters { allowed }) }
+}
+
+const fn is_name(character: char) -> bool {
+    character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.')
+}
+
+const fn is_visible_ascii(character: char) -> bool {
+    matches!(character, '!'..='~')
+}
+
+fn is_printable(character: char) -> bool {
+    !character.is_control()
+}
+
+text_field!(
+    /// Names a flash sale.
+    SaleId, max 64, "letters, digits, '-', '_' and '.'", is_name
+);
+loggable!(SaleId);
+
+text_field!(
+    /// Names a stock-keeping unit within a sale.
+    Sku, max 64, "letters, digits, '-', '_' and '.'", is_name
+);
+loggable!(Sku);
+
+text_field!(
+    /// Names a buyer. Masked in `Debug`: it may be a telephone number or an e-mail address.
+    UserId, max 64, "visible ASCII characters", is_visible_ascii
+);
+masked!(UserId);
+
+text_field!(
+    /// The client's promise that two requests are the same order.
+    IdempotencyKey, max 64, "visible ASCII characters", is_visible_ascii
+);
+masked!(IdempotencyKey);
+
+text_field!(
+    /// A client's own note on an order. Masked in `Debug`: clients put anything in it.
+    ClientReference, max 128, "printable characters", is_printable
+);
+masked!(ClientReference);
+
+text_field!(
+    /// One line of an address. Personal data.
+    AddressLine, max 200, "printable characters", is_printable
+);
+masked!(AddressLine);
+
+/// An ISO 4217 alphabetic code: three upper-case letters.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Currency([u8; 3]);
+
+impl Currency {
+    /// Checks `text`.
+    ///
+    /// # Errors
+    /// [`FieldError::Characters`] unless it is three letters A to Z.
+    pub fn parse(text: &str) -> Result<Self, FieldError> {
+        match <[u8; 3]>::try_from(text.as_bytes()) {
+            Ok(code) if code.iter().all(u8::is_ascii_uppercase) => Ok(Self(code)),
+            _ => Err(FieldError::Characters { allowed: "a three-letter ISO 4217 code such as CNY" }),
+        }
+    }
+
+    /// The code.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        // The bytes are ASCII by construction; the fallback is unreachable and harmless.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Currency {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Currency {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// Where to send an order. Personal data: its `Debug` shows the country alone.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct ShippingAddress {
+    /// Who receives it.
+    pub recipient: AddressLine,
+    /// Street and number.
+    pub line1: AddressLine,
+    /// More of it.
+    pub line2: Option<AddressLine>,
+    /// City.
+    pub city: AddressLine,
+    /// Province or state.
+    pub region: Option<AddressLine>,
+    /// Postal code.
+    pub postal_code: Option<AddressLine>,
+    /// ISO 3166-1 alpha-2 code.
+    pub country: Country,
+    /// Telephone number.
+    pub phone: Option<AddressLine>,
+}
+
+impl fmt::Debug for ShippingAddress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "ShippingAddress(*** {})", self.country.as_str())
+    }
+}
+
+/// An ISO 3166-1 alpha-2 code: two upper-case letters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Country([u8; 2]);
+
+impl Country {
+    /// Checks `text`.
+    ///
+    /// # Errors
+    /// [`FieldError::Characters`] unless it is two letters A to Z.
+    pub fn parse(text: &str) -> Result<Self, FieldError> {
+        match <[u8; 2]>::try_from(text.as_bytes()) {
+            Ok(code) if code.iter().all(u8::is_ascii_uppercase) => Ok(Self(code)),
+            _ => Err(FieldError::Characters { allowed: "a two-letter ISO 3166 code such as CN" }),
+        }
+    }
+
+    /// The code.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+/// A W3C `traceparent` header: `00-<32 hex>-<16 hex>-<2 hex>`, lower case, ids not all zero.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct TraceParent(Box<str>);
+
+impl TraceParent {
+    /// Checks `text` against W3C Trace Context, level 1 (version 00).
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('-');
+        let lower_hex = |part: &str, length: usize| {
+            part.len() == length && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        };
+        let not_zero = |part: &str| part.bytes().any(|byte| byte != b'0');
+        let valid = parts.next() == Some("00")
+            && parts.next().is_some_and(|id| lower_hex(id, 32) && not_zero(id))
+            && parts.next().is_some_and(|id| lower_hex(id, 16) && not_zero(id))
+            && parts.next().is_some_and(|flags| lower_hex(flags, 2))
+            && parts.next().is_none();
+        valid.then(|| Self(text.into()))
+    }
+
+    /// The header's value.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+loggable!(TraceParent);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_bounded_and_keep_to_their_alphabet() {
+        let cases = [
+            ("", Err(FieldError::Empty)),
+            ("double-eleven_2026.1", Ok(())),
+            ("a b", Err(FieldError::Characters { allowed: "letters, digits, '-', '_' and '.'" })),
+            ("日", Err(FieldError::Characters { allowed: "letters, digits, '-', '_' and '.'" })),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(SaleId::parse(text).map(drop), expected, "{text:?}");
+        }
+        assert!(SaleId::parse(&"x".repeat(64)).is_ok());
+        assert_eq!(SaleId::parse(&"x".repeat(65)), Err(FieldError::TooLong { max: 64 }));
+    }
+
+    #[test]
+    fn lengths_count_characters_not_bytes() {
+        assert!(AddressLine::parse(&"路".repeat(200)).is_ok());
+        assert_eq!(AddressLine::parse(&"路".repeat(201)), Err(FieldError::TooLong { max: 200 }));
+    }
+
+    #[test]
+    fn personal_fields_do_not_show_in_debug() {
+        let user = UserId::parse("alice@example.com").expect("valid");
+        assert_eq!(format!("{user:?}"), "UserId(***)");
+        let line = AddressLine::parse("1 Long Street").expect("valid");
+        assert_eq!(format!("{line:?}"), "AddressLine(***)");
+    }
+
+    #[test]
+    fn currency_and_country_are_upper_case_codes() {
+        for text in ["CNY", "USD"] {
+            assert_eq!(Currency::parse(text).expect("valid").as_str(), text);
+        }
+        for text in ["", "cny", "CN", "CNYY", "C1Y", "日"] {
+            assert!(Currency::parse(text).is_err(), "{text:?}");
+        }
+        assert!(Country::parse("CN").is_ok());
+        assert!(Country::parse("cn").is_err());
+    }
+
+    #[test]
+    fn traceparent_follows_the_w3c_grammar() {
+        let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        assert_eq!(TraceParent::parse(good).expect("valid").as_str(), good);
+        for bad in [
+            "",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+            "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-extra",
+        ] {
+            assert!(TraceParent::parse(bad).is_none(), "{bad:?}");
+        }
+    }
+}

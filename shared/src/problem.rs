@@ -1,0 +1,113 @@
+//! Error answers: `application/problem+json` (RFC 9457) with members a client can rely on.
+
+use axum_core::body::Body;
+use axum_core::response::{IntoResponse, Response};
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, StatusCode};
+use serde::{Deserialize, Serialize};
+
+use crate::order::{OrderId, PayloadDigest};
+
+/// The media type of every error answer.
+pub const MEDIA_TYPE: &str = "application/problem+json";
+
+/// An error answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// `urn:spillway:problem:<code>`.
+    #[serde(rename = "type")]
+    pub type_uri: String,
+    /// What the status says, in words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// Stable name of what went wrong; clients branch on this.
+    pub code: String,
+    /// What to do about it, for people. May change.
+    pub detail: String,
+    /// Whether the same request may succeed later.
+    pub retryable: bool,
+    /// Whether sending the same request again can do harm: never, since the idempotency key makes it one order.
+    pub retry_safe: bool,
+    /// Seconds to wait before a retry; also in `Retry-After`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub retry_after_s: Option<u32>,
+    /// The order the request is about, where it could be derived.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub order_id: Option<String>,
+    /// Digest of the request's payload, where it could be derived.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub digest: Option<String>,
+    /// The failing fields, all of them.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub errors: Vec<FieldProblem>,
+}
+
+/// One failing field.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldProblem {
+    /// Stable name of the fault.
+    pub code: String,
+    /// JSON pointer (RFC 6901) to the field in the request's body; empty: the body as a whole.
+    pub pointer: String,
+    /// What is allowed, for people. Never repeats the value: it may be personal data.
+    pub detail: String,
+}
+
+impl Problem {
+    /// A problem that a retry cannot mend.
+    #[must_use]
+    pub fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
+        Self {
+            type_uri: format!("urn:spillway:problem:{code}"),
+            title: status.canonical_reason().unwrap_or("Error").to_owned(),
+            status: status.as_u16(),
+            code: code.to_owned(),
+            detail: detail.into(),
+            retryable: false,
+            retry_safe: true,
+            retry_after_s: None,
+            order_id: None,
+            digest: None,
+            errors: Vec::new(),
+        }
+    }
+
+    /// Says that a retry may succeed after `seconds`.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u32) -> Self {
+        self.retryable = true;
+        self.retry_after_s = Some(seconds);
+        self
+    }
+
+    /// Names the order and the digest of this attempt's payload.
+    #[must_use]
+    pub fn about(mut self, order_id: OrderId, digest: Option<PayloadDigest>) -> Self {
+        self.order_id = Some(order_id.to_string());
+        self.digest = digest.map(|digest| digest.to_string());
+        self
+    }
+
+    /// Names the failing fields.
+    #[must_use]
+    pub fn with_errors(mut self, errors: Vec<FieldProblem>) -> Self {
+        self.errors = errors;
+        self
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        // Strings and numbers only: serialisation cannot fail.
+        let body = serde_json::to_vec(&self).unwrap_or_default();
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() =
+            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        if let Some(seconds) = self.retry_after_s {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}

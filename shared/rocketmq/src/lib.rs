@@ -1,2 +1,63 @@
-//! Placeholder.
+#![doc = include_str!("../README.md")]
+
+mod auth;
+mod config;
+mod consumer;
+mod context;
+mod error;
+mod id;
+mod producer;
 pub mod protocol;
+mod retry;
+mod route;
+mod session;
+mod transport;
+#[cfg(feature = "embedded")]
+pub mod embedded;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+pub use config::{
+    ClientConfig, ConsumerConfig, Credentials, Endpoint, EndpointSyntax, ProducerConfig, RetryConfig, Tls,
+};
+pub use consumer::{Message, SettleError, StreamConsumer, Subscribed};
+pub use context::{ClientContext, DefaultContext, Statistics};
+pub use error::{ClientError, SendError};
+pub use producer::{Delivery, DeliveryFuture, FutureProducer, FutureRecord, Undelivered};
+
+/// What a client tells the server about itself.
+fn settings(config: &ClientConfig, kind: protocol::ClientType, pub_sub: protocol::PubSub) -> protocol::Settings {
+    protocol::Settings {
+        client_type: Some(kind.into()),
+        access_point: Some(config.endpoint.to_protocol()),
+        backoff_policy: None,
+        request_timeout: Some(protocol::duration(config.request_timeout)),
+        pub_sub: Some(pub_sub),
+        user_agent: Some(protocol::UserAgent {
+            language: protocol::Language::Rust.into(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            platform: std::env::consts::OS.to_owned(),
+            hostname: String::new(),
+        }),
+    }
+}
+
+/// Calls [`ClientContext::stats`] at every `interval` until `closed`.
+fn report_statistics(
+    interval: Duration,
+    closed: &CancellationToken,
+    counters: &Arc<context::Counters>,
+    context: &Arc<dyn ClientContext>,
+) {
+    let (closed, counters, context) = (closed.clone(), counters.clone(), context.clone());
+    tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(interval);
+        ticks.tick().await;
+        while closed.run_until_cancelled(ticks.tick()).await.is_some() {
+            context.stats(&counters.snapshot());
+        }
+    });
+}

@@ -1,0 +1,291 @@
+//! Receiving, on the SimpleConsumer protocol: each message is settled by its own receipt.
+
+mod keeper;
+mod message;
+mod prefetch;
+mod receive;
+mod settle;
+mod subscribe;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_core::Stream;
+use tokio::sync::OnceCell;
+use tokio::time::{Instant, MissedTickBehavior, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::{ClientConfig, ConsumerConfig, Endpoint};
+use crate::context::{ClientContext, Counters, Statistics};
+use crate::error::{ClientError, check};
+use crate::id;
+use crate::protocol::{
+    ClientType, FilterExpression, FilterType, HeartbeatRequest, HeartbeatResponse, NotifyClientTerminationRequest,
+    NotifyClientTerminationResponse, PubSub, Resource, Settings, Subscription, SubscriptionEntry, path,
+};
+use crate::route::Routes;
+use crate::session::Session;
+use crate::transport::Transports;
+
+pub use message::{Message, SettleError};
+pub use subscribe::Subscribed;
+
+use keeper::Keeper;
+use prefetch::Prefetch;
+use settle::Settler;
+
+/// Receives messages of a consumer group. Clones are cheap and share everything.
+#[derive(Clone)]
+pub struct StreamConsumer {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    client: Arc<ClientConfig>,
+    config: ConsumerConfig,
+    group: Resource,
+    settings: Settings,
+    transports: Arc<Transports>,
+    routes: Routes,
+    sessions: Mutex<HashMap<Endpoint, Arc<Session>>>,
+    settler: Arc<Settler>,
+    keeper: Arc<Keeper>,
+    prefetch: OnceCell<Prefetch>,
+    counters: Arc<Counters>,
+    context: Arc<dyn ClientContext>,
+    /// Receives under way and settlements to come; a close waits for them.
+    tasks: TaskTracker,
+    closed: CancellationToken,
+}
+
+fn take_all() -> FilterExpression {
+    FilterExpression { r#type: FilterType::Tag.into(), expression: "*".to_owned() }
+}
+
+impl StreamConsumer {
+    /// Connects, exchanges settings, looks up the topics and registers with the group.
+    ///
+    /// # Errors
+    /// [`ClientError::Config`] if the configuration cannot work; otherwise whatever keeps a receive from
+    /// succeeding: no connection, a refused signature, a missing topic or group.
+    pub async fn connect(
+        client: ClientConfig,
+        config: ConsumerConfig,
+        context: impl ClientContext,
+    ) -> Result<Self, ClientError> {
+        validate(&config)?;
+        let client = Arc::new(client);
+        let counters = Arc::new(Counters::default());
+        let context: Arc<dyn ClientContext> = Arc::new(context);
+        let transports = Arc::new(Transports::new(client.clone(), &id::client_id("consumer"))?);
+        let routes = Routes::new(client.clone(), transports.clone());
+        let group = routes.resource(&config.group);
+        let subscriptions = config.topics.iter().map(|topic| SubscriptionEntry {
+            topic: Some(routes.resource(topic)),
+            expression: Some(take_all()),
+        });
+        let subscription = Subscription {
+            group: Some(group.clone()),
+            subscriptions: subscriptions.collect(),
+            ..Subscription::default()
+        };
+        let settings = crate::settings(&client, ClientType::SimpleConsumer, PubSub::Subscription(subscription));
+        let closed = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        let wire = Arc::new(settle::Wire {
+            transports: transports.clone(),
+            group: group.clone(),
+            request_timeout: client.request_timeout,
+            counters: counters.clone(),
+            context: context.clone(),
+        });
+        let settler = Arc::new(Settler::start(wire.clone(), &tasks));
+        let keeper = Keeper::start(&config, wire, &closed);
+        let inner = Arc::new(Inner {
+            client,
+            config,
+            group,
+            settings,
+            transports,
+            routes,
+            sessions: Mutex::default(),
+            settler,
+            keeper,
+            prefetch: OnceCell::new(),
+            counters,
+            context,
+            tasks,
+            closed,
+        });
+        let bound = inner.client.request_timeout;
+        for topic in &inner.config.topics {
+            let route = inner.routes.get(topic, bound).await?;
+            if route.read_target().is_none() {
+                return Err(ClientError::Config(format!("topic {topic} has no queue that gives messages")));
+            }
+            for target in route.read_targets() {
+                inner.session(&target.endpoint)?.ensure(bound).await?;
+            }
+        }
+        inner.heartbeat().await?;
+        inner.clone().keep_registered();
+        if let Some(interval) = inner.client.stats_interval {
+            crate::report_statistics(interval, &inner.closed, &inner.counters, &inner.context);
+        }
+        Ok(Self { inner })
+    }
+
+    /// Asks one broker for up to `max` messages; waits up to the long-polling time while there are none.
+    ///
+    /// Brokers take turns. Between 0 and `max` messages come back, at most
+    /// [`ConsumerConfig::batch_size_max`]. If the future is dropped, what arrives is given back.
+    ///
+    /// # Errors
+    /// [`ClientError`]; nothing was received then, as far as the client knows.
+    pub async fn receive(&self, max: usize) -> Result<Vec<Message>, ClientError> {
+        let inner = self.inner.clone();
+        if inner.closed.is_cancelled() {
+            return Err(ClientError::Closed);
+        }
+        // In a task of its own: a caller that goes away must not leave messages hidden that nobody holds.
+        let receiving = self.inner.tasks.spawn(async move { inner.receive(max).await });
+        receiving.await.unwrap_or(Err(ClientError::Closed))
+    }
+
+    /// The next message, fetched ahead up to [`ConsumerConfig::prefetch_messages_max`]. Waits for as long as there
+    /// is none; failures are told to the context and tried again. Cancellation-safe: a message is either
+    /// returned or still in the buffer.
+    ///
+    /// # Errors
+    /// [`ClientError::Closed`] once the consumer is closed.
+    pub async fn recv(&self) -> Result<Message, ClientError> {
+        let prefetch = self.inner.prefetch.get_or_init(|| async { Prefetch::start(&self.inner) }).await;
+        prefetch.next().await.ok_or(ClientError::Closed)
+    }
+
+    /// [`StreamConsumer::recv`] as a stream that ends when the consumer is closed.
+    pub fn stream(&self) -> impl Stream<Item = Message> + Send + use<> {
+        futures_util::stream::unfold(self.clone(), |consumer| async move {
+            let message = consumer.recv().await.ok()?;
+            Some((message, consumer))
+        })
+    }
+
+    /// Stops receiving, gives back what was fetched ahead, finishes settlements; at most `bound` in all.
+    /// Messages still held elsewhere can be settled only before. Says whether everything ended in time.
+    pub async fn close(&self, bound: Duration) -> bool {
+        let inner = &self.inner;
+        inner.closed.cancel();
+        let deadline = Instant::now() + bound;
+        let finished = timeout(bound, async {
+            if let Some(prefetch) = inner.prefetch.get() {
+                prefetch.drain().await;
+            }
+            inner.settler.close();
+            inner.tasks.close();
+            inner.tasks.wait().await;
+        })
+        .await
+        .is_ok();
+        let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(200));
+        inner.say_goodbye(left.min(Duration::from_millis(500))).await;
+        finished
+    }
+
+    /// Counts so far.
+    #[must_use]
+    pub fn statistics(&self) -> Statistics {
+        self.inner.counters.snapshot()
+    }
+}
+
+impl std::fmt::Debug for StreamConsumer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("StreamConsumer").field("group", &self.inner.config.group).finish_non_exhaustive()
+    }
+}
+
+fn validate(config: &ConsumerConfig) -> Result<(), ClientError> {
+    let invalid = |what: &str| Err(ClientError::Config(what.to_owned()));
+    if config.topics.is_empty() {
+        return invalid("a consumer needs at least one topic");
+    }
+    if config.group.is_empty() {
+        return invalid("a consumer needs a group");
+    }
+    if !(1..=32).contains(&config.batch_size_max) {
+        return invalid("batch_size_max must be 1 to 32: the broker refuses more");
+    }
+    if config.invisible_duration.is_zero() || config.heartbeat_interval.is_zero() {
+        return invalid("invisible_duration and heartbeat_interval must not be zero");
+    }
+    Ok(())
+}
+
+impl Inner {
+    /// The session with the server at `endpoint`.
+    fn session(&self, endpoint: &Endpoint) -> Result<Arc<Session>, ClientError> {
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(session) = sessions.get(endpoint) {
+            return Ok(session.clone());
+        }
+        let transport = self.transports.get(endpoint)?;
+        let session = Arc::new(Session::new(transport, self.settings.clone(), self.counters.clone()));
+        sessions.insert(endpoint.clone(), session.clone());
+        Ok(session)
+    }
+
+    async fn heartbeat(&self) -> Result<(), ClientError> {
+        for transport in self.transports.all() {
+            let request = HeartbeatRequest {
+                group: Some(self.group.clone()),
+                client_type: ClientType::SimpleConsumer.into(),
+            };
+            let response: HeartbeatResponse =
+                transport.unary(path::HEARTBEAT, request, self.client.request_timeout).await?;
+            check("Heartbeat", response.status)?;
+        }
+        Ok(())
+    }
+
+    /// The proxy drops the settings of a client that the group no longer knows.
+    fn keep_registered(self: Arc<Self>) {
+        let closed = self.closed.clone();
+        let inner = Arc::downgrade(&self);
+        let interval = self.config.heartbeat_interval;
+        tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(interval);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            ticks.tick().await;
+            while closed.run_until_cancelled(ticks.tick()).await.is_some() {
+                let Some(inner) = inner.upgrade() else { break };
+                if let Err(error) = inner.heartbeat().await {
+                    inner.context.error(&error, "heartbeat");
+                }
+            }
+        });
+    }
+
+    async fn say_goodbye(&self, bound: Duration) {
+        for transport in self.transports.all() {
+            let request = NotifyClientTerminationRequest { group: Some(self.group.clone()) };
+            let goodbye = transport.unary::<_, NotifyClientTerminationResponse>(
+                path::NOTIFY_CLIENT_TERMINATION,
+                request,
+                bound,
+            );
+            if let Err(error) = goodbye.await {
+                self.context.error(&error, "saying goodbye");
+            }
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Ends the background tasks of a consumer that was dropped without a close.
+        self.closed.cancel();
+    }
+}

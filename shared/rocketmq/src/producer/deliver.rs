@@ -1,0 +1,99 @@
+//! One message's way to the broker: tries under one deadline.
+
+use std::time::{Duration, SystemTime};
+
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::{Delivery, FutureRecord, Inner, Undelivered};
+use crate::error::{ClientError, SendError, check};
+use crate::protocol::{
+    Encoding, Message, MessageType, SendMessageRequest, SendMessageResponse, SystemProperties, path, timestamp,
+};
+
+/// With less time than this left, a try would only add load.
+const TRY_MIN: Duration = Duration::from_millis(5);
+
+impl Inner {
+    pub(super) async fn deliver(&self, record: FutureRecord) -> Result<Delivery, Undelivered> {
+        let deadline = Instant::now() + self.config.delivery_timeout;
+        let late = ClientError::Timeout { call: "SendMessage", after: self.config.delivery_timeout };
+        let Ok(_permit) = timeout_at(deadline, self.in_flight.acquire()).await else {
+            self.counters.send_failures.add(1);
+            return Err((SendError::Delivery { attempts: 0, error: late }, Box::new(record)));
+        };
+        // One id for all tries: whoever looks into the broker sees which messages are one.
+        let message_id = self.message_ids.next();
+        let message = self.message(&record, message_id.clone());
+        let mut attempts = 0;
+        let mut last = late;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left < TRY_MIN || attempts >= self.config.retry.attempts_max {
+                break;
+            }
+            attempts += 1;
+            match self.attempt(&record.topic, &message, left.min(self.client.request_timeout)).await {
+                Ok(queue_offset) => {
+                    self.counters.sent.add(1);
+                    return Ok(Delivery { message_id, queue_offset, attempts });
+                }
+                Err(error) => last = error,
+            }
+            if matches!(last, ClientError::Throttled { .. }) {
+                self.counters.throttled.add(1);
+            }
+            if !last.is_retryable() {
+                break;
+            }
+            // The queue may have moved: the next try asks anew, unless the server merely throttles.
+            if !matches!(last, ClientError::Throttled { .. }) {
+                self.routes.forget(&record.topic);
+            }
+            let wait = self.config.retry.backoff(attempts);
+            if Instant::now() + wait + TRY_MIN >= deadline {
+                break;
+            }
+            self.counters.send_retries.add(1);
+            sleep(wait).await;
+        }
+        self.counters.send_failures.add(1);
+        Err((SendError::Delivery { attempts, error: last }, Box::new(record)))
+    }
+
+    async fn attempt(&self, topic: &str, message: &Message, bound: Duration) -> Result<i64, ClientError> {
+        let deadline = Instant::now() + bound;
+        let route = self.routes.get(topic, bound).await?;
+        let target = route
+            .write_target()
+            .ok_or_else(|| ClientError::Config(format!("topic {topic} has no queue that takes messages")))?;
+        let transport = self.transports.get(&target.endpoint)?;
+        let bound = deadline.saturating_duration_since(Instant::now());
+        let request = SendMessageRequest { messages: vec![message.clone()] };
+        let response: SendMessageResponse = transport.unary(path::SEND_MESSAGE, request, bound).await?;
+        check("SendMessage", response.status)?;
+        let entry = response
+            .entries
+            .into_iter()
+            .next()
+            .ok_or(ClientError::Protocol { call: "SendMessage", what: "it has no entry" })?;
+        check("SendMessage", entry.status)?;
+        Ok(entry.offset)
+    }
+
+    fn message(&self, record: &FutureRecord, message_id: String) -> Message {
+        Message {
+            topic: Some(self.routes.resource(&record.topic)),
+            user_properties: record.properties.clone(),
+            system_properties: Some(SystemProperties {
+                tag: record.tag.clone(),
+                keys: record.keys.clone(),
+                message_id,
+                body_encoding: Encoding::Identity.into(),
+                message_type: MessageType::Normal.into(),
+                born_timestamp: Some(timestamp(SystemTime::now())),
+                ..SystemProperties::default()
+            }),
+            body: record.body.clone(),
+        }
+    }
+}

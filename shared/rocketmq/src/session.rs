@@ -1,0 +1,84 @@
+//! The telemetry session: client and server tell each other their settings. Apache's proxy refuses to hand out
+//! messages to a client whose settings it does not hold, so a session that broke is opened again before the next
+//! receive.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{Mutex, mpsc};
+use tokio::time::timeout;
+
+use crate::context::Counters;
+use crate::error::{ClientError, check};
+use crate::protocol::{Settings, TelemetryCommand, path};
+use crate::transport::Transport;
+
+#[derive(Debug)]
+pub(crate) struct Session {
+    transport: Arc<Transport>,
+    settings: Settings,
+    live: Mutex<Option<Live>>,
+    counters: Arc<Counters>,
+}
+
+/// An open stream. Dropping the sender ends it, for both sides.
+#[derive(Debug)]
+struct Live {
+    _outgoing: mpsc::Sender<TelemetryCommand>,
+    open: Arc<AtomicBool>,
+}
+
+impl Session {
+    pub(crate) fn new(transport: Arc<Transport>, settings: Settings, counters: Arc<Counters>) -> Self {
+        Self { transport, settings, live: Mutex::new(None), counters }
+    }
+
+    /// Makes sure that the server holds this client's settings.
+    pub(crate) async fn ensure(&self, bound: Duration) -> Result<(), ClientError> {
+        let mut live = self.live.lock().await;
+        if live.as_ref().is_some_and(|live| live.open.load(Ordering::Acquire)) {
+            return Ok(());
+        }
+        *live = None;
+        *live = Some(self.open(bound).await?);
+        self.counters.sessions.add(1);
+        Ok(())
+    }
+
+    /// Has the session opened anew at its next use, because the server seems to have forgotten it.
+    pub(crate) async fn invalidate(&self) {
+        *self.live.lock().await = None;
+    }
+
+    async fn open(&self, bound: Duration) -> Result<Live, ClientError> {
+        let (outgoing, incoming) = mpsc::channel(1);
+        let command = TelemetryCommand { status: None, settings: Some(self.settings.clone()) };
+        // The channel is new and holds one.
+        let _sent = outgoing.try_send(command);
+        let requests = futures_util::stream::unfold(incoming, |mut incoming| async {
+            incoming.recv().await.map(|command| (command, incoming))
+        });
+        let mut answers =
+            self.transport.bidirectional::<_, TelemetryCommand>(path::TELEMETRY, requests, bound).await?;
+        let first = timeout(bound, answers.message())
+            .await
+            .map_err(|_elapsed| ClientError::Timeout { call: "Telemetry", after: bound })?
+            .map_err(|status| ClientError::Transport {
+                endpoint: self.transport.endpoint().to_string(),
+                reason: status.to_string(),
+            })?
+            .ok_or(ClientError::Protocol { call: "Telemetry", what: "it ended before the settings" })?;
+        if first.settings.is_none() {
+            check("Telemetry", first.status)?;
+        }
+        let open = Arc::new(AtomicBool::new(true));
+        let reader_open = open.clone();
+        // Ends with the stream, which ends when `outgoing` is dropped or the connection breaks.
+        tokio::spawn(async move {
+            while let Ok(Some(_command)) = answers.message().await {}
+            reader_open.store(false, Ordering::Release);
+        });
+        Ok(Live { _outgoing: outgoing, open })
+    }
+}

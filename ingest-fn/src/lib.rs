@@ -1,1 +1,97 @@
-//! Placeholder.
+#![doc = include_str!("../README.md")]
+
+pub mod app;
+pub mod config;
+pub mod error;
+pub mod handlers;
+pub mod layers;
+pub mod metrics;
+pub mod publish;
+pub mod request;
+pub mod router;
+pub mod summary;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::serve::ListenerExt;
+use shared::rocketmq::{ClientError, DefaultContext, FutureProducer};
+use shared::time::SystemClock;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use app::{App, RequestLimits};
+use config::Settings;
+use publish::{Coalescer, RocketmqSink};
+
+/// Why the service could not run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The broker could not be reached, or would not take this service's orders.
+    #[error("RocketMQ at {endpoint}: {error}")]
+    Broker {
+        /// The access point.
+        endpoint: String,
+        /// Why.
+        error: ClientError,
+    },
+    /// The server broke.
+    #[error("HTTP: {0}")]
+    Http(#[from] std::io::Error),
+}
+
+/// How long a start waits for the broker before it gives up.
+const BROKER_WAIT: Duration = Duration::from_secs(20);
+
+/// Serves on `listener` until `shutdown` is cancelled, then finishes what is under way within the grace period.
+///
+/// # Errors
+/// [`RunError`] if the broker cannot be reached at start, or the server breaks.
+pub async fn run(settings: Settings, listener: TcpListener, shutdown: CancellationToken) -> Result<(), RunError> {
+    shared::telemetry::metrics();
+    metrics::describe();
+    let endpoint = settings.client.endpoint.to_string();
+    let broker = |error| RunError::Broker { endpoint: endpoint.clone(), error };
+    let producer = FutureProducer::new(settings.client, settings.producer, DefaultContext).map_err(broker)?;
+    warm_up(&producer).await.map_err(broker)?;
+    let publisher = Coalescer::new(RocketmqSink::new(producer.clone(), settings.topic), settings.batch);
+    let limits = RequestLimits { requests_max: settings.requests_max, body_timeout: settings.body_timeout };
+    let app = Arc::new(App::new(settings.catalogue, &settings.order_id_keys, publisher, SystemClock, limits));
+    tracing::info!(address = %listener.local_addr()?, broker = %endpoint, "taking orders");
+    // Without this an answer may wait for the client's delayed acknowledgement of the one before.
+    let listener = listener.tap_io(|stream| {
+        let _left_as_it_is = stream.set_nodelay(true);
+    });
+    let stopping = app.clone();
+    let stop = shutdown.clone();
+    let serve = axum::serve(listener, router::router(app.clone())).with_graceful_shutdown(async move {
+        stop.cancelled().await;
+        stopping.stop();
+    });
+    let serve = async { serve.await };
+    let grace = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(settings.grace).await;
+    };
+    tokio::select! {
+        served = serve => served?,
+        () = grace => tracing::warn!("the grace period is over; connections are cut"),
+    }
+    let settled = producer.close(settings.grace).await;
+    tracing::info!(settled, "stopped");
+    Ok(())
+}
+
+/// Reaches the broker before the first request, trying again while it may still be starting.
+async fn warm_up(producer: &FutureProducer) -> Result<(), ClientError> {
+    let deadline = tokio::time::Instant::now() + BROKER_WAIT;
+    loop {
+        match producer.warm_up().await {
+            Err(error) if error.is_retryable() && tokio::time::Instant::now() < deadline => {
+                tracing::warn!(%error, "waiting for the broker");
+                tokio::time::sleep(Duration::from_millis(250)).await;
+            }
+            result => return result,
+        }
+    }
+}

@@ -1,7 +1,9 @@
-//! Logs: one JSON object a line on standard output, or plain text for people.
+//! Logs, one JSON object a line on standard output or plain text for people; and metrics in Prometheus' format.
 
 use std::io::IsTerminal;
+use std::sync::OnceLock;
 
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
 /// How log lines look.
@@ -38,4 +40,16 @@ pub fn init(format: LogFormat, filter: &str) -> Result<(), tracing_subscriber::f
         builder.with_ansi(std::io::stdout().is_terminal()).try_init()
     };
     Ok(())
+}
+
+/// Records metrics from the first call on, and renders them in Prometheus' text format. One recorder a process.
+pub fn metrics() -> &'static PrometheusHandle {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    HANDLE.get_or_init(|| {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        // Fails only where the process has a recorder of its own; then this one stays empty.
+        let _already_set = metrics::set_global_recorder(recorder);
+        handle
+    })
 }

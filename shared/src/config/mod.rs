@@ -1,10 +1,16 @@
 //! Pieces of configuration that every service shares: secrets that never print, and errors told all at once.
 
+mod logs;
+mod rocketmq;
+
 use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
+
+pub use logs::LogArgs;
+pub use rocketmq::{RocketmqArgs, is_topic_name};
 
 /// What stands for a secret wherever one would be printed.
 pub const MASK: &str = "***";

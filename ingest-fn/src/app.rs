@@ -1,0 +1,156 @@
+//! What every request shares: made once, before the first.
+
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use shared::catalogue::{Catalogue, RuleFault};
+use shared::order::{
+    AcceptedOrder, IdempotencyKey, Order, OrderId, OrderIdKey, OrderIdKeys, PayloadDigest, SaleId, TraceParent,
+};
+use shared::time::Clock;
+use time::OffsetDateTime;
+use tokio::sync::Semaphore;
+
+use crate::error::{ApiError, rule_problems};
+use crate::request::OrderRequest;
+
+/// The state behind the routes.
+#[derive(Debug)]
+pub struct App<P, C> {
+    catalogue: Catalogue,
+    keys: HashMap<SaleId, OrderIdKey>,
+    publisher: P,
+    clock: C,
+    body_timeout: Duration,
+    requests: Arc<Semaphore>,
+    requests_max: usize,
+    stopping: AtomicBool,
+}
+
+/// Bounds on requests.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestLimits {
+    /// Most under way at once.
+    pub requests_max: NonZeroUsize,
+    /// Longest wait for a body.
+    pub body_timeout: Duration,
+}
+
+impl<P, C: Clock> App<P, C> {
+    /// Puts the parts together. Sales whose key is missing are a fault of the configuration, found before.
+    pub fn new(catalogue: Catalogue, keys: &OrderIdKeys, publisher: P, clock: C, limits: RequestLimits) -> Self {
+        let keys = catalogue
+            .sales()
+            .filter_map(|sale| Some((sale.id.clone(), keys.get(&sale.order_id_key)?.clone())))
+            .collect();
+        Self {
+            catalogue,
+            keys,
+            publisher,
+            clock,
+            body_timeout: limits.body_timeout,
+            requests: Arc::new(Semaphore::new(limits.requests_max.get())),
+            requests_max: limits.requests_max.get(),
+            stopping: AtomicBool::new(false),
+        }
+    }
+
+    /// Where accepted orders go.
+    pub const fn publisher(&self) -> &P {
+        &self.publisher
+    }
+
+    /// Longest wait for a body.
+    pub const fn body_timeout(&self) -> Duration {
+        self.body_timeout
+    }
+
+    /// One permit for each request under way.
+    pub const fn requests(&self) -> &Arc<Semaphore> {
+        &self.requests
+    }
+
+    /// Requests under way.
+    pub fn requests_under_way(&self) -> usize {
+        self.requests_max.saturating_sub(self.requests.available_permits())
+    }
+
+    /// Takes no more orders.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+    }
+
+    /// Whether it takes no more orders.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Judges an order by the catalogue as of now and gives it its id, digest and prices.
+    ///
+    /// # Errors
+    /// [`ApiError::Invalid`] with every broken rule, or the state of the sale.
+    pub fn accept(
+        &self,
+        request: &OrderRequest,
+        order: Order,
+        idempotency_key: &IdempotencyKey,
+        traceparent: Option<TraceParent>,
+    ) -> Result<AcceptedOrder, ApiError> {
+        let now = self.clock.now();
+        let digest = PayloadDigest::of(&order);
+        let key = self.keys.get(&order.sale_id);
+        let items = match (self.catalogue.price(&order, now), key) {
+            (Ok(items), Some(key)) => (items, key),
+            (Ok(_), None) => return Err(refuse(request, &[RuleFault::UnknownSale], None, digest, now)),
+            (Err(faults), key) => {
+                let order_id = key.map(|key| OrderId::derive(key, &order.sale_id, &order.user_id, idempotency_key));
+                return Err(refuse(request, &faults, order_id, digest, now));
+            }
+        };
+        let (items, key) = items;
+        Ok(AcceptedOrder {
+            order_id: OrderId::derive(key, &order.sale_id, &order.user_id, idempotency_key),
+            digest,
+            sale_id: order.sale_id,
+            user_id: order.user_id,
+            items,
+            currency: order.currency,
+            shipping_address: order.shipping_address,
+            client_reference: order.client_reference,
+            accepted_at: now,
+            catalogue_revision: self.catalogue.revision().to_owned(),
+            traceparent,
+        })
+    }
+}
+
+/// A fault in a field comes first: with it the request could never succeed. Only then the sale's state counts.
+fn refuse(
+    request: &OrderRequest,
+    faults: &[RuleFault],
+    order_id: Option<OrderId>,
+    digest: PayloadDigest,
+    now: OffsetDateTime,
+) -> ApiError {
+    let index_of = |sku: &str| request.items.iter().position(|item| item.sku == sku).unwrap_or_default();
+    let problems = rule_problems(faults, index_of);
+    if !problems.is_empty() {
+        return ApiError::Invalid(problems);
+    }
+    let Some(order_id) = order_id else {
+        return ApiError::Invalid(rule_problems(&[RuleFault::UnknownSale], index_of));
+    };
+    match faults.first() {
+        Some(RuleFault::NotOpen { opens_at }) => {
+            let wait_s = u32::try_from((*opens_at - now).whole_seconds() + 1).unwrap_or(u32::MAX);
+            ApiError::SaleNotOpen { order_id, digest, opens_at: *opens_at, wait_s }
+        }
+        Some(RuleFault::Closed { closed_at }) => {
+            ApiError::SaleClosed { order_id, digest, closed_at: *closed_at }
+        }
+        _ => ApiError::Invalid(rule_problems(&[RuleFault::UnknownSale], index_of)),
+    }
+}

@@ -1,0 +1,4 @@
+//! A file for each family of routes.
+
+pub mod health;
+pub mod orders;

@@ -1,0 +1,3 @@
+//! What surrounds the handlers, a file each.
+
+pub mod admission;

@@ -1,0 +1,85 @@
+//! What a client posts: read, validated, parsed into an order. All faults are found at once.
+
+mod faults;
+mod parse;
+mod rules;
+
+use serde::{Deserialize, Serialize};
+use shared::order::Quantity;
+use validator::Validate;
+
+pub use faults::field_problems;
+pub use parse::{into_order, read_json};
+
+/// The body of `POST /v1/orders`. A member that is not named here is an error: a misspelt one would be lost.
+#[derive(Clone, Debug, Deserialize, Serialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct OrderRequest {
+    /// The flash sale.
+    #[validate(custom(function = "rules::sale_id"))]
+    pub sale_id: String,
+    /// The buyer.
+    #[validate(custom(function = "rules::user_id"))]
+    pub user_id: String,
+    /// 1 to 20 lines, each SKU once.
+    #[validate(length(min = 1, max = 20, message = "an order has 1 to 20 items"), nested)]
+    pub items: Vec<ItemRequest>,
+    /// ISO 4217 code.
+    #[validate(custom(function = "rules::currency"))]
+    pub currency: String,
+    /// Where to send it.
+    #[validate(nested)]
+    pub shipping_address: AddressRequest,
+    /// The client's own note.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[validate(custom(function = "rules::client_reference"))]
+    pub client_reference: Option<String>,
+}
+
+/// One line.
+#[derive(Clone, Debug, Deserialize, Serialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct ItemRequest {
+    /// The SKU.
+    #[validate(custom(function = "rules::sku"))]
+    pub sku: String,
+    /// How many.
+    #[validate(range(min = 1, max = 10_000, message = "must be 1 to 10000"))]
+    pub quantity: u32,
+}
+
+const _: () = assert!(Quantity::MAX == 10_000, "the derive above repeats this bound: it takes only literals");
+
+/// Where to send an order.
+#[derive(Clone, Debug, Deserialize, Serialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct AddressRequest {
+    /// Who receives it.
+    #[validate(custom(function = "rules::line"))]
+    pub recipient: String,
+    /// Street and number.
+    #[validate(custom(function = "rules::line"))]
+    pub line1: String,
+    /// More of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[validate(custom(function = "rules::line"))]
+    pub line2: Option<String>,
+    /// City.
+    #[validate(custom(function = "rules::line"))]
+    pub city: String,
+    /// Province or state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[validate(custom(function = "rules::line"))]
+    pub region: Option<String>,
+    /// Postal code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[validate(custom(function = "rules::line"))]
+    pub postal_code: Option<String>,
+    /// ISO 3166-1 alpha-2 code.
+    #[validate(custom(function = "rules::country"))]
+    pub country: String,
+    /// Telephone number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[validate(custom(function = "rules::line"))]
+    pub phone: Option<String>,
+}

@@ -18,6 +18,7 @@ import java.time.format.DateTimeFormatter;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Properties;
 import java.util.concurrent.TimeUnit;
 import javax.crypto.Mac;
 import javax.crypto.spec.SecretKeySpec;
@@ -102,6 +103,7 @@ public final class StackAdmin {
     /** The broker is registered, signed calls are answered and, with authentication on, unsigned ones are not. */
     private void awaitReady() throws Exception {
         String last = "no answer";
+        boolean nudged = false;
         while (true) {
             try {
                 boolean registered = admin.examineBrokerClusterInfo().getBrokerAddrTable().values().stream()
@@ -110,6 +112,10 @@ public final class StackAdmin {
                 last = "registered=" + registered + " gRPC=" + code;
                 if (registered && (code == Code.OK || code == Code.TOPIC_NOT_FOUND)) {
                     break;
+                }
+                if (!registered && !nudged) {
+                    nudged = true;
+                    register();
                 }
             } catch (Exception e) {
                 last = e.getMessage();
@@ -122,6 +128,17 @@ public final class StackAdmin {
                 throw new IllegalStateException("an unsigned call was answered with " + code + " instead of UNAUTHORIZED");
             }
         }
+    }
+
+    /**
+     * Makes the broker register now. Its registration at start is lost when its connection to the name
+     * server is not open yet, and the next one is due 10 s later; changing the permission, here to its
+     * default of read and write, registers at once.
+     */
+    private void register() throws Exception {
+        Properties permission = new Properties();
+        permission.setProperty("brokerPermission", "6");
+        admin.updateBrokerConfig(broker, permission);
     }
 
     private int applyTopic(String name, String queues, String type) throws Exception {

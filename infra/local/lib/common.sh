@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2034 # the settings are used by the files that source this one
 # Settings, messages, processes and ports shared by all parts of the stack.
 
 STACK_DIR=${SPILLWAY_STACK_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/spillway-stack}
@@ -41,7 +42,9 @@ check_settings() {
   local name value
   for name in PORT_NAMESRV PORT_GRPC PORT_REMOTING PORT_BROKER PORT_MARIADB PORT_PROXY; do
     value=${!name}
-    [[ $value =~ ^[0-9]{1,5}$ ]] && ((10#$value > 2 && 10#$value < 65535)) || die "SPILLWAY_STACK_$name=$value is not a port"
+    if ! [[ $value =~ ^[1-9][0-9]{0,4}$ ]] || ((value < 3 || value > 65534)); then
+      die "SPILLWAY_STACK_$name=$value is not a usable port"
+    fi
   done
   [[ $AUTH == on || $AUTH == off ]] || die "SPILLWAY_STACK_AUTH=$AUTH must be on or off"
   # The RocketMQ configuration and the class path use these characters as separators.
@@ -158,15 +161,27 @@ begin_part() {
   "${part}_launch"
 }
 
-# finish_part PART SECONDS: waits until a part begun here answers.
-finish_part() {
-  local part=$1 began=${STARTED[$1]:-}
-  [[ -n $began ]] || return 0
-  local deadline=$((began + $2 * 1000))
-  until "${part}_ready"; do
-    part_alive "$part" || fail_part "$part" "ended during its start"
-    (($(now_ms) < deadline)) || fail_part "$part" "did not answer within $2 s"
-    sleep 0.1
+# finish_parts PART...: waits until every one of them that was begun here answers.
+START_SECONDS=120
+finish_parts() {
+  local pending=("$@") part began later
+  while ((${#pending[@]})); do
+    later=()
+    for part in "${pending[@]}"; do
+      began=${STARTED[$part]:-}
+      if [[ -z $began ]]; then
+        continue
+      elif "${part}_ready"; then
+        say "$part: up in $(since "$began") (pid $(part_pid "$part"))"
+      elif ! part_alive "$part"; then
+        fail_part "$part" "ended during its start"
+      elif (($(now_ms) > began + START_SECONDS * 1000)); then
+        fail_part "$part" "did not answer within $START_SECONDS s"
+      else
+        later+=("$part")
+      fi
+    done
+    pending=("${later[@]}")
+    if ((${#pending[@]})); then sleep 0.1; fi
   done
-  say "$part: up in $(since "$began") (pid $(part_pid "$part"))"
 }

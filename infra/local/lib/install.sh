@@ -89,7 +89,9 @@ install_classes() {
   # Tied to the JDK as well: the loopback class extends one of its internal classes.
   stamp=$(cat "$STACK_HOME"/java/*.java "$STACK_HOME"/java/sun/nio/ch/*.java "$LIB_DIR/rocketmq/.stamp" - <<<"$version" | sha256sum)
   if [[ -f $target/.stamp && $(<"$target/.stamp") == "$stamp" ]]; then return; fi
-  [[ $version =~ \"([0-9]+) ]] && ((BASH_REMATCH[1] >= 11)) || die "Java 11 or later is needed; found: ${version%%$'\n'*}"
+  if ! [[ $version =~ \"([0-9]+) ]] || ((BASH_REMATCH[1] < 11)); then
+    die "Java 11 or later is needed; found: ${version%%$'\n'*}"
+  fi
   [[ -x $JAVA_BIN/javac ]] || die "javac is missing beside $JAVA_BIN/java: install a JDK, not only a JRE (Debian: apt-get install default-jdk-headless)"
   timed "helper classes (javac)" compile_classes
   echo "$stamp" >"$target/.stamp"
@@ -102,6 +104,12 @@ install_all() {
   install_jars rocketmq
   install_jars proxy
   install_classes
+}
+
+# jar_version FILE: a-b-1.2.3.jar -> 1.2.3
+jar_version() {
+  local name=${1##*-}
+  if [[ -f $1 ]]; then echo "${name%.jar}"; else echo "(not installed)"; fi
 }
 
 # JVM options that keep a server off every interface but the loopback one.

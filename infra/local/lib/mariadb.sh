@@ -48,7 +48,7 @@ mariadb_launch() {
     # As on MySQL 8.0, whose stand-in this is.
     --character-set-server=utf8mb4 --collation-server=utf8mb4_general_ci
     --default-time-zone=+00:00
-    --sql-mode=ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION
+    "--sql-mode=ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
   )
   launch mariadb "$DATA_DIR/mariadb" mariadbd "${options[@]}"
 }

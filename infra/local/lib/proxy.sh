@@ -4,9 +4,7 @@
 
 proxy_ports() { echo "$PORT_PROXY"; }
 proxy_version() {
-  local jar=("$LIB_DIR"/proxy/shardingsphere-proxy-bootstrap-*.jar)
-  jar=${jar[0]##*-bootstrap-}
-  echo "ShardingSphere-Proxy ${jar%.jar}"
+  echo "ShardingSphere-Proxy $(jar_version "$LIB_DIR"/proxy/shardingsphere-proxy-bootstrap-*.jar)"
 }
 
 proxy_write_conf() {

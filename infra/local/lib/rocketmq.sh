@@ -1,0 +1,174 @@
+# shellcheck shell=bash
+# RocketMQ: the name server, and the broker with its gRPC proxy in one process ("local" proxy mode).
+
+CLUSTER=DefaultCluster
+# The broker's own account for its internal calls; clients never use it.
+ROCKETMQ_INNER_KEY=spillway-inner
+ROCKETMQ_INNER_SECRET=spillway-inner-secret
+
+# Beside its main port a broker listens on two derived ones: "VIP" (-2) and replication (set to +1 below).
+namesrv_ports() { echo "$PORT_NAMESRV"; }
+broker_ports() { printf '%s\n' "$PORT_GRPC" "$PORT_REMOTING" "$PORT_BROKER" $((PORT_BROKER - 2)) $((PORT_BROKER + 1)); }
+
+rocketmq_version() { echo "RocketMQ $(jar_version "$LIB_DIR"/rocketmq/rocketmq-broker-*.jar)"; }
+namesrv_version() { rocketmq_version; }
+broker_version() { rocketmq_version; }
+
+# The authentication mode of the running broker, else the one asked for.
+effective_auth() {
+  if part_alive broker && [[ -f $RUN_DIR/auth ]]; then cat "$RUN_DIR/auth"; else echo "$AUTH"; fi
+}
+
+# rocketmq_launch PART LOGGING MAIN-CLASS ARGUMENTS...: HEAP holds the memory options.
+rocketmq_launch() {
+  local part=$1 logging=rmq.$2.logback.xml options
+  shift 2
+  mapfile -t options < <(loopback_options)
+  mkdir -p "$CONF_DIR/rocketmq/conf"
+  # user.home: logs and some stores are placed below it; one for each part, as they use the same file
+  # names. The configuration of the logs must be named, else any of those on the class path is taken.
+  # The add-... options are needed since Java 16.
+  launch "$part" "$DATA_DIR/$part" env ROCKETMQ_HOME="$CONF_DIR/rocketmq" "$JAVA_BIN/java" \
+    "${options[@]}" "${HEAP[@]}" \
+    -Duser.home="$LOG_DIR/$part" -Drmq.logback.configurationFile="$logging" \
+    --add-exports=java.base/jdk.internal.ref=ALL-UNNAMED \
+    --add-exports=java.base/sun.nio.ch=ALL-UNNAMED \
+    --add-opens=java.base/java.nio=ALL-UNNAMED \
+    -cp "$LIB_DIR/rocketmq/*" "$@"
+}
+
+namesrv_launch() {
+  cat >"$CONF_DIR/namesrv.conf" <<CONF
+listenPort=$PORT_NAMESRV
+bindAddress=127.0.0.1
+kvConfigPath=$DATA_DIR/namesrv/kvConfig.json
+configStorePath=$DATA_DIR/namesrv/namesrv.properties
+CONF
+  HEAP=(-Xms32m -Xmx128m -XX:+UseSerialGC -XX:TieredStopAtLevel=1)
+  rocketmq_launch namesrv namesrv org.apache.rocketmq.namesrv.NamesrvStartup -c "$CONF_DIR/namesrv.conf"
+}
+
+namesrv_ready() { port_open "$PORT_NAMESRV"; }
+
+broker_write_conf() {
+  local store=$DATA_DIR/broker/store
+  cat >"$CONF_DIR/broker.conf" <<CONF
+brokerClusterName=$CLUSTER
+brokerName=broker-a
+brokerId=0
+brokerIP1=127.0.0.1
+brokerIP2=127.0.0.1
+bindAddress=127.0.0.1
+listenPort=$PORT_BROKER
+haListenPort=$((PORT_BROKER + 1))
+namesrvAddr=127.0.0.1:$PORT_NAMESRV
+storePathRootDir=$store
+storePathCommitLog=$store/commitlog
+
+# As on a managed instance: topics and groups exist because somebody created them.
+autoCreateTopicEnable=false
+autoCreateSubscriptionGroup=false
+
+# A message is acked after it is in the memory-mapped log, which outlives the process: a kill -9 loses
+# nothing. Only a crash of the machine needs SYNC_FLUSH, and it would put the disk into every test.
+flushDiskType=ASYNC_FLUSH
+transientStorePoolEnable=false
+
+# After a kill, messages received since the last save of the consumer offsets are delivered again.
+flushConsumerOffsetInterval=1000
+# How fast a restarted name server learns the routes (10 s is the shortest period the broker accepts).
+registerNameServerPeriod=10000
+
+# Development disks are often fuller than the default limits, beyond which the broker refuses messages.
+diskMaxUsedSpaceRatio=95
+diskSpaceCleanForciblyRatio=96
+diskSpaceWarningLevelRatio=98
+fileReservedTime=24
+mappedFileSizeCommitLog=268435456
+CONF
+
+  cat >"$CONF_DIR/rmq-proxy.json" <<JSON
+{
+  "rocketMQClusterName": "$CLUSTER",
+  "proxyMode": "local",
+  "namesrvAddr": "127.0.0.1:$PORT_NAMESRV",
+  "grpcServerPort": $PORT_GRPC,
+  "remotingListenPort": $PORT_REMOTING,
+  "enableTopicMessageTypeCheck": true,
+  "topicRouteServiceCacheRefreshSeconds": 2,
+  "grpcShutdownTimeSeconds": 2$(broker_proxy_auth)
+}
+JSON
+  if [[ $AUTH == on ]]; then broker_auth >>"$CONF_DIR/broker.conf"; fi
+  echo "$AUTH" >"$RUN_DIR/auth"
+}
+
+# Every call must be signed, so a client's request signing is checked by the real server. No access
+# rules ("authorization"): both accounts may do everything.
+broker_auth() {
+  cat <<CONF
+
+authenticationEnabled=true
+authenticationProvider=org.apache.rocketmq.auth.authentication.provider.DefaultAuthenticationProvider
+authenticationMetadataProvider=org.apache.rocketmq.auth.authentication.provider.LocalAuthenticationMetadataProvider
+initAuthenticationUser={"username":"$ROCKETMQ_ACCESS_KEY","password":"$ROCKETMQ_SECRET_KEY"}
+innerClientAuthenticationCredentials={"accessKey":"$ROCKETMQ_INNER_KEY","secretKey":"$ROCKETMQ_INNER_SECRET"}
+CONF
+}
+
+# The proxy has an authentication setting of its own; its provider asks the broker for the accounts.
+broker_proxy_auth() {
+  [[ $AUTH == on ]] || return 0
+  cat <<JSON
+,
+  "authenticationEnabled": true,
+  "authenticationProvider": "org.apache.rocketmq.auth.authentication.provider.DefaultAuthenticationProvider",
+  "authenticationMetadataProvider": "org.apache.rocketmq.proxy.auth.ProxyAuthenticationMetadataProvider",
+  "innerClientAuthenticationCredentials": "{\"accessKey\":\"$ROCKETMQ_INNER_KEY\",\"secretKey\":\"$ROCKETMQ_INNER_SECRET\"}"
+JSON
+}
+
+broker_launch() {
+  broker_write_conf
+  local heap=${SPILLWAY_STACK_BROKER_HEAP:-768m}
+  HEAP=(-Xms"$heap" -Xmx"$heap" -XX:MaxDirectMemorySize="$heap")
+  rocketmq_launch broker proxy org.apache.rocketmq.proxy.ProxyStartup -pm local \
+    -bc "$CONF_DIR/broker.conf" -pc "$CONF_DIR/rmq-proxy.json" -n "127.0.0.1:$PORT_NAMESRV"
+}
+
+broker_ready() { port_open "$PORT_GRPC" && port_open "$PORT_BROKER"; }
+
+# --- administration --------------------------------------------------------------------------------
+
+# stack_admin SECONDS ARGUMENTS...: see java/StackAdmin.java.
+stack_admin() {
+  local seconds=$1 key='' secret='' archive=$LIB_DIR/java/admin.jsa cds
+  shift
+  if [[ $(effective_auth) == on ]]; then
+    key=$ROCKETMQ_ACCESS_KEY
+    secret=$ROCKETMQ_SECRET_KEY
+  fi
+  if [[ -f $archive ]]; then cds="-XX:SharedArchiveFile=$archive"; else cds="-XX:ArchiveClassesAtExit=$archive"; fi
+  STACK_NAMESRV=127.0.0.1:$PORT_NAMESRV STACK_BROKER=127.0.0.1:$PORT_BROKER STACK_GRPC=127.0.0.1:$PORT_GRPC \
+    STACK_ACCESS_KEY=$key STACK_SECRET_KEY=$secret STACK_TIMEOUT=$seconds \
+    "$JAVA_BIN/java" -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto -Xlog:disable -Xmx128m "$cds" \
+    -Duser.home="$LOG_DIR/admin" -Drmq.logback.configurationFile=rmq.tools.logback.xml \
+    -cp "$LIB_DIR/java/admin.jar:$LIB_DIR/rocketmq/*" StackAdmin "$@" 2>"$LOG_DIR/admin.$$.log" || {
+    local reason
+    reason=$(tail -n 1 "$LOG_DIR/admin.$$.log")
+    rm -f "$LOG_DIR/admin.$$.log"
+    die "RocketMQ: ${reason:-the administration tool failed}"
+  }
+  rm -f "$LOG_DIR/admin.$$.log"
+}
+
+# An open port is not enough after a start: the broker must be registered at the name server and answer
+# signed calls. Skipped while the other half is down, as in a fault test.
+confirm_broker() {
+  [[ -n ${STARTED[namesrv]:-}${STARTED[broker]:-} ]] || return 0
+  if ! part_alive namesrv || ! part_alive broker; then return 0; fi
+  local began
+  began=$(now_ms)
+  stack_admin 60 ready
+  say "broker: registered and answering, authentication $(effective_auth), checked in $(since "$began")"
+}

@@ -1,2 +1,7 @@
-//! Placeholder.
-fn main() {}
+//! `loadtest`: see `--help`, and the crate's README.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    loadtest::cli::main()
+}

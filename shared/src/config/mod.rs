@@ -15,6 +15,9 @@ pub use rocketmq::{RocketmqArgs, is_topic_name};
 /// What stands for a secret wherever one would be printed.
 pub const MASK: &str = "***";
 
+/// Exit code for a faulty configuration (64, as linkerd's proxy does): starting again will not mend it.
+pub const EXIT_CONFIG: u8 = 64;
+
 /// A value that prints and serialises as [`MASK`].
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret<T>(T);

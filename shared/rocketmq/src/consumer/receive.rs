@@ -11,9 +11,11 @@ use crate::error::{ClientError, check};
 use crate::protocol::{Code, ReceiveContent, ReceiveMessageRequest, ReceiveMessageResponse, duration, path};
 use crate::route::Target;
 
-/// Beyond the long poll, for the way there and back. Apache's proxy takes half of the client's request time-out,
-/// as told in the settings, off the deadline; with the poll said outright it takes nothing.
+/// Beyond the long poll, for the way there and back.
 const POLL_MARGIN: Duration = Duration::from_secs(3);
+
+/// Apache's proxy polls for at least this long, and refuses a deadline that leaves less.
+const POLL_MIN: Duration = Duration::from_secs(5);
 
 impl Inner {
     pub(super) async fn receive(self: &Arc<Self>, max: usize) -> Result<Vec<Message>, ClientError> {
@@ -73,7 +75,7 @@ impl Inner {
         invisible: Duration,
     ) -> Result<Vec<Message>, ClientError> {
         let transport = self.transports.get(&target.endpoint)?;
-        let bound = self.config.long_polling_timeout + POLL_MARGIN;
+        let bound = self.config.long_polling_timeout.max(POLL_MIN) + POLL_MARGIN;
         let mut answers = transport
             .server_stream::<_, ReceiveMessageResponse>(path::RECEIVE_MESSAGE, request, bound)
             .await?;

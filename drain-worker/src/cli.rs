@@ -1,0 +1,128 @@
+//! The command line, for this crate's binary and for whoever embeds it.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+use serde_json::json;
+use shared::catalogue::Catalogue;
+use shared::config::{ConfigErrors, EXIT_CONFIG};
+use tokio::net::TcpListener;
+
+use crate::config::{Cli, Command, InitArgs, MigrateArgs, RunArgs, StatusArgs};
+use crate::init::{InitError, init};
+use crate::store::{OrderStore, Store, StoreConfig, StoreError};
+use crate::{Listeners, RunError, run};
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigErrors),
+    /// `run`.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// `init`.
+    #[error(transparent)]
+    Init(#[from] InitError),
+    /// The database.
+    #[error("database: {0}")]
+    Store(#[from] StoreError),
+    /// The process's surroundings.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+/// Runs `drain-worker` with `arguments`, the program's name first, to the command's end.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let command = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli.command,
+        Err(error) => error.exit(),
+    };
+    match execute(command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("drain-worker: {error}");
+            match error {
+                CommandError::Config(_) => ExitCode::from(EXIT_CONFIG),
+                CommandError::Run(_) | CommandError::Init(_) | CommandError::Store(_) | CommandError::Io(_) => {
+                    ExitCode::FAILURE
+                }
+            }
+        }
+    }
+}
+
+#[tokio::main]
+async fn execute(command: Command) -> Result<(), CommandError> {
+    match command {
+        Command::Run(args) => drain(args).await,
+        Command::Migrate(args) => migrate(args).await,
+        Command::Init(args) => prepare(args).await,
+        Command::Status(args) => status(args).await,
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "drain-worker", &mut std::io::stdout());
+            Ok(())
+        }
+    }
+}
+
+async fn drain(args: RunArgs) -> Result<(), CommandError> {
+    if args.print_config {
+        println!("{}", serde_json::to_string_pretty(&args).unwrap_or_default());
+        return Ok(());
+    }
+    args.logs.init()?;
+    let settings = args.settings()?;
+    let shutdown = shared::shutdown::on_signal()?;
+    let bind = async |flag: &str, address| {
+        TcpListener::bind(address)
+            .await
+            .map_err(|error| std::io::Error::new(error.kind(), format!("{flag} {address}: {error}")))
+    };
+    let listeners = Listeners {
+        query: bind("--query-listen", args.drain.query_listen).await?,
+        admin: bind("--admin-listen", args.drain.admin_listen).await?,
+    };
+    Ok(run(settings, listeners, shutdown).await?)
+}
+
+async fn migrate(args: MigrateArgs) -> Result<(), CommandError> {
+    args.logs.init()?;
+    let store = Store::connect(&args.database.database_url, StoreConfig::default()).await?;
+    store.migrate().await?;
+    tracing::info!(database = %args.database.database_url, "the schema is up to date");
+    Ok(())
+}
+
+async fn prepare(args: InitArgs) -> Result<(), CommandError> {
+    args.logs.init()?;
+    let mut errors = ConfigErrors::default();
+    let client = args.rocketmq.client_config(&mut errors);
+    let catalogue =
+        Catalogue::load(&args.catalogue).map_err(|error| errors.push(format_args!("--catalogue: {error}"))).ok();
+    let (Some(client), Some(catalogue), true) = (client, catalogue, errors.is_empty()) else {
+        return Err(errors.into());
+    };
+    let (group, topic) = (&args.consumer_group, &args.rocketmq.orders_topic);
+    let prepared = init(&args.database.database_url, &catalogue, client, group, topic).await?;
+    tracing::info!(queues = prepared.queues, waiting = prepared.waiting, "ready for the first order");
+    Ok(())
+}
+
+async fn status(args: StatusArgs) -> Result<(), CommandError> {
+    let store = Store::connect(&args.database.database_url, args.database.store_config()).await?;
+    let counts = store.counts().await?;
+    let rejected: serde_json::Map<_, _> =
+        counts.rejected.iter().map(|(reason, orders)| (reason.as_str().to_owned(), json!(orders))).collect();
+    let status = json!({
+        "orders": counts.orders(),
+        "confirmed": counts.confirmed,
+        "rejected": rejected,
+        "conflicts": counts.conflicts,
+        "dead_letters": counts.dead_letters,
+    });
+    println!("{}", serde_json::to_string_pretty(&status).unwrap_or_default());
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! The drain's bounds.
+
+use std::net::SocketAddr;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::time::Duration;
+
+use serde::Serialize;
+use shared::config::{ConfigErrors, is_topic_name};
+use shared::rocketmq::{ClientConfig, ConsumerConfig};
+
+use super::RunArgs;
+use crate::pipeline::PipelineConfig;
+use crate::store::StoreConfig;
+
+/// Flags for the drain.
+#[derive(Clone, Debug, clap::Args, Serialize)]
+#[command(next_help_heading = "Drain")]
+pub struct DrainArgs {
+    /// Consumer group; it must exist
+    #[arg(long, env = "SPILLWAY_CONSUMER_GROUP", value_name = "GROUP", default_value = "drain")]
+    pub consumer_group: String,
+
+    /// Most orders committed in any one second, by this worker
+    #[arg(long, env = "SPILLWAY_RATE", value_name = "ORDERS", default_value = "2000")]
+    pub rate: NonZeroU32,
+
+    /// Most orders in one transaction
+    #[arg(long, env = "SPILLWAY_BATCH_ROWS_MAX", value_name = "ORDERS", default_value = "200")]
+    pub batch_rows_max: NonZeroU32,
+
+    /// Longest that an order waits for a batch to fill, milliseconds
+    #[arg(long, env = "SPILLWAY_BATCH_LINGER_MS", value_name = "MS", default_value_t = 5,
+          value_parser = clap::value_parser!(u64).range(0..=1_000))]
+    pub batch_linger_ms: u64,
+
+    /// Receives under way at once
+    #[arg(long, env = "SPILLWAY_RECEIVES_MAX", value_name = "COUNT", default_value = "4")]
+    pub receives_max: NonZeroUsize,
+
+    /// How much is held: what the rate takes in this time, milliseconds
+    #[arg(long, env = "SPILLWAY_HOLD_MS", value_name = "MS", default_value_t = 1_000,
+          value_parser = clap::value_parser!(u64).range(10..=30_000))]
+    pub hold_ms: u64,
+
+    /// How long a received message stays hidden from other workers before it must be extended, seconds
+    #[arg(long, env = "SPILLWAY_INVISIBLE_S", value_name = "SECONDS", default_value_t = 60,
+          value_parser = clap::value_parser!(u64).range(10..=43_200))]
+    pub invisible_s: u64,
+
+    /// How long a stop may take, milliseconds; the platform's own grace must be longer
+    #[arg(long, env = "SPILLWAY_DRAIN_GRACE_MS", value_name = "MS", default_value_t = 20_000,
+          value_parser = clap::value_parser!(u64).range(1_000..=600_000))]
+    pub grace_ms: u64,
+
+    /// Where buyers look orders up: GET /v1/orders/{order_id}
+    #[arg(long, env = "SPILLWAY_QUERY_LISTEN", value_name = "ADDRESS", default_value = "0.0.0.0:9100")]
+    pub query_listen: SocketAddr,
+
+    /// Where metrics and health are; never for buyers
+    #[arg(long, env = "SPILLWAY_ADMIN_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:9101")]
+    pub admin_listen: SocketAddr,
+
+    /// Bring the schema up to date at start: for SQLite on one machine, refused for MySQL
+    #[arg(long, env = "SPILLWAY_EMBEDDED")]
+    pub embedded: bool,
+}
+
+/// What the flags come to, checked as a whole.
+#[derive(Clone, Debug)]
+pub struct DrainSettings {
+    /// Address of the database.
+    pub database_url: shared::config::DatabaseUrl,
+    /// The store's bounds.
+    pub store: StoreConfig,
+    /// The broker's connection.
+    pub client: ClientConfig,
+    /// The consumer.
+    pub consumer: ConsumerConfig,
+    /// Orders a second.
+    pub rate: NonZeroU32,
+    /// The pipeline's bounds.
+    pub pipeline: PipelineConfig,
+    /// Whether to migrate at start.
+    pub embedded: bool,
+}
+
+impl RunArgs {
+    /// Checks everything.
+    ///
+    /// # Errors
+    /// All faults at once.
+    pub fn settings(&self) -> Result<DrainSettings, ConfigErrors> {
+        let mut errors = ConfigErrors::default();
+        let drain = &self.drain;
+        let client = self.rocketmq.client_config(&mut errors);
+        errors.require(
+            is_topic_name(&drain.consumer_group),
+            "--consumer-group: 1 to 60 letters, digits, '-' and '_'",
+        );
+        errors.require(drain.batch_rows_max.get() <= 1_000, "--batch-rows-max: must be 1 to 1000");
+        errors.require(drain.receives_max.get() <= 64, "--receives-max: must be 1 to 64");
+        errors.require(
+            !drain.embedded || self.database.database_url.scheme() == "sqlite",
+            "--embedded: only with a sqlite: database; for MySQL run `drain-worker migrate` with an account of its own",
+        );
+        errors.require(
+            drain.query_listen != drain.admin_listen || drain.query_listen.port() == 0,
+            "--admin-listen: must differ from --query-listen: buyers must not reach it",
+        );
+        let (Some(client), true) = (client, errors.is_empty()) else { return Err(errors) };
+        let mut consumer = ConsumerConfig::new(&drain.consumer_group, [&self.rocketmq.orders_topic]);
+        consumer.invisible_duration = Duration::from_secs(drain.invisible_s);
+        let writers = NonZeroUsize::try_from(self.database.database_writers_max).unwrap_or(NonZeroUsize::MIN);
+        Ok(DrainSettings {
+            database_url: self.database.database_url.clone(),
+            store: self.database.store_config(),
+            client,
+            consumer,
+            rate: drain.rate,
+            pipeline: PipelineConfig {
+                receives_max: drain.receives_max,
+                batch_orders_max: drain.batch_rows_max,
+                batch_linger: Duration::from_millis(drain.batch_linger_ms),
+                writers,
+                hold: Duration::from_millis(drain.hold_ms),
+                grace: Duration::from_millis(drain.grace_ms),
+            },
+            embedded: drain.embedded,
+        })
+    }
+}

@@ -1,0 +1,108 @@
+//! Settings, by flag and environment alike.
+
+mod database;
+mod drain;
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+use shared::config::{LogArgs, RocketmqArgs};
+
+pub use database::{DatabaseArgs, MigratorArgs};
+pub use drain::{DrainArgs, DrainSettings};
+
+/// Takes orders off RocketMQ at the rate that operators set, and writes each exactly once.
+#[derive(Debug, clap::Parser)]
+#[command(name = "drain-worker", version, after_help = EXAMPLES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "Before the first order is published, once:
+  drain-worker init --database-url mysql://migrator:…@db/spillway --catalogue sales.toml
+Then, on every worker:
+  drain-worker run --database-url mysql://worker:…@db/spillway --rate 2000
+
+Exit codes: 0 stopped in order, 1 failed, 2 wrong flags, 64 wrong configuration.";
+
+/// The subcommands.
+#[derive(Debug, clap::Subcommand)]
+// One value a process: its size does not matter.
+#[expect(clippy::large_enum_variant, reason = "made once, at start")]
+pub enum Command {
+    /// Drain: receive, write, acknowledge, until told to stop
+    Run(RunArgs),
+    /// Bring the database's schema up to date (needs an account that may do DDL)
+    Migrate(MigrateArgs),
+    /// Prepare everything before the first publish: schema, catalogue, the group's place on every queue
+    Init(InitArgs),
+    /// Print totals of the database as JSON
+    Status(StatusArgs),
+    /// Print shell completions
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Flags of `run`.
+#[derive(Clone, Debug, clap::Args, Serialize)]
+pub struct RunArgs {
+    /// The database.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    /// RocketMQ's connection.
+    #[command(flatten)]
+    pub rocketmq: RocketmqArgs,
+    /// The drain's bounds.
+    #[command(flatten)]
+    pub drain: DrainArgs,
+    /// Logs.
+    #[command(flatten)]
+    pub logs: LogArgs,
+    /// Print the effective configuration as JSON, secrets masked, and exit
+    #[arg(long)]
+    #[serde(skip)]
+    pub print_config: bool,
+}
+
+/// Flags of `migrate`.
+#[derive(Clone, Debug, clap::Args, Serialize)]
+pub struct MigrateArgs {
+    /// The database.
+    #[command(flatten)]
+    pub database: MigratorArgs,
+    /// Logs.
+    #[command(flatten)]
+    pub logs: LogArgs,
+}
+
+/// Flags of `init`.
+#[derive(Clone, Debug, clap::Args, Serialize)]
+pub struct InitArgs {
+    /// The database.
+    #[command(flatten)]
+    pub database: MigratorArgs,
+    /// Catalogue whose stock and limits the database takes over, a TOML or JSON file
+    #[arg(long, env = "SPILLWAY_CATALOGUE", value_name = "FILE")]
+    pub catalogue: PathBuf,
+    /// RocketMQ's connection.
+    #[command(flatten)]
+    pub rocketmq: RocketmqArgs,
+    /// Consumer group; it must exist
+    #[arg(long, env = "SPILLWAY_CONSUMER_GROUP", value_name = "GROUP", default_value = "drain")]
+    pub consumer_group: String,
+    /// Logs.
+    #[command(flatten)]
+    pub logs: LogArgs,
+}
+
+/// Flags of `status`.
+#[derive(Clone, Debug, clap::Args, Serialize)]
+pub struct StatusArgs {
+    /// The database.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+}

@@ -1,0 +1,79 @@
+//! Names, units and labels of every metric, in one place.
+
+use std::time::Duration;
+
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use shared::order::Outcome;
+
+use crate::store::VerdictKind;
+
+const MESSAGES_RECEIVED: &str = "drain_messages_received_total";
+const ORDERS_RECEIVED: &str = "drain_orders_received_total";
+const RECEIVE_FAILURES: &str = "drain_receive_failures_total";
+const ORDERS: &str = "drain_orders_total";
+const COMMIT_SECONDS: &str = "drain_commit_seconds";
+const COMMIT_FAILURES: &str = "drain_commit_failures_total";
+const ACK_FAILURES: &str = "drain_ack_failures_total";
+const DEAD_LETTERS: &str = "drain_dead_letters_total";
+const CAP: &str = "drain_cap_orders_per_second";
+
+/// Says what each metric is; called once at start.
+pub fn describe() {
+    describe_counter!(MESSAGES_RECEIVED, "Messages received.");
+    describe_counter!(ORDERS_RECEIVED, "Orders in them.");
+    describe_counter!(RECEIVE_FAILURES, "Receives that failed.");
+    describe_counter!(ORDERS, "Orders settled, by `outcome`: confirmed, sold_out, limit_exceeded, duplicate, conflict, dead_lettered.");
+    describe_histogram!(COMMIT_SECONDS, metrics::Unit::Seconds, "From the first statement of a batch to the commit's answer, retries included.");
+    describe_counter!(COMMIT_FAILURES, "Transactions that failed for a reason that waiting may mend.");
+    describe_counter!(ACK_FAILURES, "Acks that failed: the messages come again, which changes nothing.");
+    describe_counter!(DEAD_LETTERS, "Messages dead-lettered because they could not be read.");
+    describe_gauge!(CAP, "Orders that may be committed in any one second.");
+}
+
+/// Messages received, and the orders in them.
+pub fn received(messages: usize, orders: usize) {
+    counter!(MESSAGES_RECEIVED).increment(messages as u64);
+    counter!(ORDERS_RECEIVED).increment(orders as u64);
+}
+
+/// A receive that failed.
+pub fn receive_failed() {
+    counter!(RECEIVE_FAILURES).increment(1);
+}
+
+/// A batch committed.
+pub fn committed(took: Duration) {
+    histogram!(COMMIT_SECONDS).record(took.as_secs_f64());
+}
+
+/// A transaction failed.
+pub fn commit_failed() {
+    counter!(COMMIT_FAILURES).increment(1);
+}
+
+/// Acks failed.
+pub fn ack_failed(acks: usize) {
+    counter!(ACK_FAILURES).increment(acks as u64);
+}
+
+/// Messages that could not be read.
+pub fn dead_lettered(letters: usize) {
+    counter!(DEAD_LETTERS).increment(letters as u64);
+}
+
+/// The cap.
+pub fn cap(orders_per_second: u32) {
+    gauge!(CAP).set(f64::from(orders_per_second));
+}
+
+/// What became of an order.
+pub fn verdict(kind: VerdictKind) {
+    let name = match kind {
+        VerdictKind::New(Outcome::Confirmed) => "confirmed",
+        VerdictKind::New(Outcome::Rejected(reason)) => reason.as_str(),
+        VerdictKind::Duplicate(_) => "duplicate",
+        VerdictKind::Conflict { .. } => "conflict",
+        VerdictKind::DeadLettered { .. } => "dead_lettered",
+    };
+    counter!(ORDERS, "outcome" => name).increment(1);
+}

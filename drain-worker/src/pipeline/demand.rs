@@ -1,0 +1,146 @@
+//! How much to receive: no more than the cap will soon take.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::PipelineConfig;
+use crate::rate::RateGate;
+
+/// Most messages of one receive (the broker refuses more).
+const RECEIVE_MAX: u64 = 32;
+
+/// Counts what is held and what is being asked for.
+#[derive(Debug)]
+pub(super) struct Demand {
+    gate: RateGate,
+    config: PipelineConfig,
+    state: Mutex<State>,
+    released: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Orders received and not yet settled.
+    held: u64,
+    /// Orders that receives under way are expected to bring.
+    expected: u64,
+    /// Orders a message has, on a moving average, in sixteenths.
+    per_message_x16: u64,
+}
+
+/// Leave to receive some messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Allowance {
+    pub(super) messages: usize,
+    expected: u64,
+}
+
+impl Demand {
+    pub(super) fn new(gate: RateGate, config: PipelineConfig) -> Self {
+        let state = State { held: 0, expected: 0, per_message_x16: 16 };
+        Self { gate, config, state: Mutex::new(state), released: Notify::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Orders to hold: what the cap takes in the hold time, and at least two batches, so that writers never wait
+    /// for the network.
+    fn target(&self) -> u64 {
+        let by_cap = self.config.hold.as_millis() * u128::from(self.gate.cap().get()) / 1_000;
+        let least = 2 * u64::from(self.config.batch_orders_max.get());
+        u64::try_from(by_cap).unwrap_or(u64::MAX).max(least.min(u64::from(self.gate.cap().get())))
+    }
+
+    fn try_allow(&self) -> Option<Allowance> {
+        let target = self.target();
+        let mut state = self.lock();
+        let room = target.checked_sub(state.held + state.expected).filter(|room| *room > 0)?;
+        let messages = (room * 16 / state.per_message_x16).clamp(1, RECEIVE_MAX);
+        let expected = (messages * state.per_message_x16 / 16).max(1);
+        state.expected += expected;
+        Some(Allowance { messages: usize::try_from(messages).unwrap_or(1), expected })
+    }
+
+    /// Waits until more may be held.
+    pub(super) async fn allow(&self) -> Allowance {
+        loop {
+            let released = self.released.notified();
+            if let Some(allowance) = self.try_allow() {
+                return allowance;
+            }
+            released.await;
+        }
+    }
+
+    /// What a receive brought: the orders of each message.
+    pub(super) fn received(&self, allowance: Allowance, orders_by_message: &[usize]) {
+        let mut state = self.lock();
+        state.expected -= allowance.expected;
+        for &orders in orders_by_message {
+            let orders = orders as u64;
+            state.held += orders;
+            // An eighth of the difference: a few dozen messages settle it.
+            state.per_message_x16 = ((state.per_message_x16 * 7 + orders * 16) / 8).max(16);
+        }
+        drop(state);
+        // Less may have come than was expected.
+        self.released.notify_waiters();
+    }
+
+    /// Orders settled, or given back.
+    pub(super) fn settled(&self, orders: usize) {
+        self.lock().held -= orders as u64;
+        self.released.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::{NonZeroU32, NonZeroUsize};
+    use std::time::Duration;
+
+    use super::*;
+
+    fn demand(cap: u32) -> Demand {
+        let config = PipelineConfig {
+            receives_max: NonZeroUsize::MIN,
+            batch_orders_max: NonZeroU32::new(100).expect("not zero"),
+            batch_linger: Duration::ZERO,
+            writers: NonZeroUsize::MIN,
+            hold: Duration::from_secs(1),
+            grace: Duration::from_secs(1),
+        };
+        Demand::new(RateGate::new(NonZeroU32::new(cap).expect("not zero")), config)
+    }
+
+    #[tokio::test]
+    async fn no_more_is_asked_for_than_the_cap_soon_takes() {
+        let demand = demand(1_000);
+        let mut asked = 0;
+        while let Some(allowance) = demand.try_allow() {
+            assert!(allowance.messages <= 32);
+            // Messages of ten orders each.
+            let orders = vec![10; allowance.messages];
+            demand.received(allowance, &orders);
+            asked += orders.iter().sum::<usize>();
+        }
+        // It learns the size of messages as it goes; the first receive may overshoot by what it did not know.
+        assert!((1_000..=1_320).contains(&asked), "{asked}");
+        demand.settled(500);
+        assert!(demand.try_allow().is_some());
+    }
+
+    #[tokio::test]
+    async fn receives_under_way_count() {
+        let demand = demand(64);
+        let first = demand.try_allow().expect("room");
+        let second = demand.try_allow().expect("room");
+        assert_eq!((first.messages, second.messages), (32, 32));
+        assert_eq!(demand.try_allow(), None);
+        demand.received(first, &[]);
+        assert!(demand.try_allow().is_some(), "an empty receive frees what it was expected to bring");
+    }
+}

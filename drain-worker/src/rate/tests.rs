@@ -1,0 +1,139 @@
+use std::collections::VecDeque;
+
+use proptest::prelude::*;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use tokio::task::JoinSet;
+use tokio::time::{advance, sleep};
+
+use super::*;
+
+fn some(orders: u32) -> NonZeroU32 {
+    NonZeroU32::new(orders).expect("not zero")
+}
+
+/// The most orders committed in any window of a second (half open).
+fn busiest_window(commits: &[(Instant, u64)]) -> u64 {
+    let mut commits = commits.to_vec();
+    commits.sort_unstable_by_key(|&(at, _)| at);
+    let mut window: VecDeque<(Instant, u64)> = VecDeque::new();
+    let (mut sum, mut most) = (0, 0);
+    for (at, orders) in commits {
+        window.push_back((at, orders));
+        sum += orders;
+        while let Some(&(first, left)) = window.front()
+            && first + WINDOW <= at
+        {
+            window.pop_front();
+            sum -= left;
+        }
+        most = most.max(sum);
+    }
+    most
+}
+
+/// Writers with commits of random size and length; the commit itself lies anywhere between grant and answer.
+async fn run_writers(seed: u64, cap: u32, batch_max: u32, latency_ms_max: u64, length: Duration) -> Vec<(Instant, u64)> {
+    let gate = RateGate::new(some(cap));
+    let end = Instant::now() + length;
+    let mut writers = JoinSet::new();
+    for writer in 0..4 {
+        let gate = gate.clone();
+        let mut random = StdRng::seed_from_u64(seed ^ (writer << 32));
+        writers.spawn(async move {
+            let mut commits = Vec::new();
+            while Instant::now() < end {
+                let orders = random.random_range(1..=batch_max.min(cap));
+                let grant = gate.acquire(some(orders)).await;
+                let before = Duration::from_micros(random.random_range(0..=latency_ms_max * 1_000));
+                let after = Duration::from_micros(random.random_range(0..=latency_ms_max * 1_000));
+                sleep(before).await;
+                commits.push((Instant::now(), u64::from(orders)));
+                sleep(after).await;
+                drop(grant);
+            }
+            commits
+        });
+    }
+    writers.join_all().await.concat()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn no_window_of_a_second_exceeds_the_cap(
+        seed: u64, cap in 1_u32..5_000, batch_max in 1_u32..400, latency_ms_max in 0_u64..1_500,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("runtime");
+        let commits = runtime.block_on(run_writers(seed, cap, batch_max, latency_ms_max, Duration::from_secs(20)));
+        prop_assert!(busiest_window(&commits) <= u64::from(cap), "{} > {cap}", busiest_window(&commits));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_cap_is_used_when_commits_are_quick() {
+    let commits = run_writers(7, 2_000, 200, 5, Duration::from_secs(60)).await;
+    let total: u64 = commits.iter().map(|&(_, orders)| orders).sum();
+    let used = total as f64 / (2_000.0 * 60.0);
+    assert!((0.97..=1.0 + 200.0 / 120_000.0).contains(&used), "{used}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn grants_are_spaced_and_not_bunched() {
+    let gate = RateGate::new(some(1_000));
+    let start = Instant::now();
+    for batch in 0..5 {
+        let _answered_at_once = gate.acquire(some(100)).await;
+        let expected = Duration::from_millis(100) * batch;
+        let error = start.elapsed().abs_diff(expected);
+        assert!(error <= Duration::from_millis(2), "batch {batch} after {:?}", start.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_credit_comes_back_one_second_after_the_answer() {
+    let gate = RateGate::new(some(10));
+    let grant = gate.acquire(some(10)).await;
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(gate.outstanding(), 10, "a commit under way keeps its credits");
+    drop(grant);
+    advance(Duration::from_millis(999)).await;
+    assert_eq!(gate.outstanding(), 10);
+    advance(Duration::from_millis(2)).await;
+    assert_eq!(gate.outstanding(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_raised_cap_frees_who_waits() {
+    let gate = RateGate::new(some(1));
+    let first = gate.acquire(some(1)).await;
+    let waiting = tokio::spawn({
+        let gate = gate.clone();
+        async move { gate.acquire(some(100)).await }
+    });
+    sleep(Duration::from_millis(10)).await;
+    assert!(!waiting.is_finished());
+    gate.set_cap(some(1_000));
+    let _granted = waiting.await.expect("granted");
+    drop(first);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restarted_gate_lets_the_last_second_pass_first() {
+    let gate = RateGate::after_restart(some(10));
+    let start = Instant::now();
+    let _granted = gate.acquire(some(1)).await;
+    assert_eq!(start.elapsed().as_millis(), WINDOW.as_millis());
+}
+
+#[tokio::test(start_paused = true)]
+async fn giving_up_waiting_takes_nothing() {
+    let gate = RateGate::new(some(1));
+    let first = gate.acquire(some(1)).await;
+    let second = tokio::time::timeout(Duration::from_millis(500), gate.acquire(some(1))).await;
+    assert!(second.is_err());
+    drop(first);
+    sleep(WINDOW + Duration::from_millis(1)).await;
+    assert_eq!(gate.outstanding(), 0);
+}

@@ -1,0 +1,142 @@
+//! Takes stock and limits over from the catalogue.
+
+use std::collections::BTreeMap;
+
+use shared::catalogue::{Catalogue, Sale, Terms};
+use shared::order::{SaleId, Sku};
+
+use super::dialect::Dialect;
+use super::error::{Failure, StoreError};
+use super::facts::SkuState;
+use super::sql::{Kind, Statement, chunks};
+use super::sql_store::SqlStore;
+use super::transaction::Transaction;
+
+/// What applying a catalogue did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CatalogueChanges {
+    /// SKUs that are new.
+    pub added: u64,
+    /// SKUs whose stock or limit is another now.
+    pub changed: u64,
+    /// SKUs that were as the catalogue says.
+    pub unchanged: u64,
+}
+
+/// A SKU whose row is to be written.
+type NewTerms<'a> = (&'a SaleId, &'a Sku, Terms);
+
+impl<D: Dialect> SqlStore<D> {
+    /// See [`super::OrderStore::apply_catalogue`].
+    pub(super) async fn apply(&self, catalogue: &Catalogue) -> Result<CatalogueChanges, StoreError> {
+        // Sales in their order, as everywhere: nothing that locks stock waits in a circle.
+        let sales: BTreeMap<_, _> = catalogue.sales().map(|sale| (&sale.id, sale)).collect();
+        let sales: Vec<_> = sales.into_values().collect();
+        match self.retrying("apply the catalogue", || self.apply_once(&sales)).await? {
+            Ok(changes) => Ok(changes),
+            Err(faults) => Err(StoreError::Catalogue { faults }),
+        }
+    }
+
+    /// The inner error: what stands against the catalogue.
+    async fn apply_once(&self, sales: &[&Sale]) -> Result<Result<CatalogueChanges, Vec<String>>, Failure> {
+        let mut transaction = Transaction::<D>::begin(&self.pools.writers).await?;
+        let mut changes = CatalogueChanges::default();
+        let mut faults = Vec::new();
+        let mut terms_new = Vec::new();
+        let mut limits_new = Vec::new();
+        for sale in sales {
+            let present = lock_sale(&mut transaction, sale).await?;
+            for (sku, terms) in &sale.skus {
+                let Some(state) = present.get(sku.as_str()) else {
+                    changes.added += 1;
+                    terms_new.push((&sale.id, sku, *terms));
+                    continue;
+                };
+                if i64::from(terms.stock) < state.reserved {
+                    faults.push(format!(
+                        "sale {}: sku {sku}: stock {} is under the {} units already reserved",
+                        sale.id, terms.stock, state.reserved
+                    ));
+                }
+                let limit = terms.per_user_limit.map(i64::from);
+                if (i64::from(terms.stock), limit) == (state.total, state.per_user_limit) {
+                    changes.unchanged += 1;
+                    continue;
+                }
+                changes.changed += 1;
+                terms_new.push((&sale.id, sku, *terms));
+                if limit.is_some() && state.per_user_limit.is_none() {
+                    limits_new.push((&sale.id, sku));
+                }
+            }
+        }
+        if !faults.is_empty() {
+            return Ok(Err(faults));
+        }
+        write_terms(&mut transaction, &terms_new).await?;
+        for (sale_id, sku) in limits_new {
+            count_purchases(&mut transaction, sale_id, sku).await?;
+        }
+        transaction.commit().await?;
+        Ok(Ok(changes))
+    }
+}
+
+async fn lock_sale<D: Dialect>(
+    transaction: &mut Transaction<D>,
+    sale: &Sale,
+) -> Result<BTreeMap<String, SkuState>, Failure> {
+    const KINDS: &[Kind] = &[Kind::Text, Kind::Int, Kind::Int, Kind::Int];
+    let statement = Statement::new(
+        "SELECT sku, stock_total, stock_reserved, per_user_limit FROM sale_skus WHERE sale_id = ? ORDER BY sku",
+    )
+    .text(D::FOR_UPDATE)
+    .bind(sale.id.as_str());
+    let mut present = BTreeMap::new();
+    for row in transaction.fetch("lock a sale", statement, KINDS).await? {
+        let state = SkuState { total: row.int(1)?, reserved: row.int(2)?, per_user_limit: row.optional_int(3)? };
+        present.insert(row.text(0)?.to_owned(), state);
+    }
+    Ok(present)
+}
+
+async fn write_terms<D: Dialect>(
+    transaction: &mut Transaction<D>,
+    rows: &[NewTerms<'_>],
+) -> Result<(), Failure> {
+    for chunk in chunks(rows) {
+        let mut statement =
+            Statement::new("INSERT INTO sale_skus (sale_id, sku, stock_total, per_user_limit) VALUES ")
+                .rows(chunk.len(), &["(?, ?, ?, ?)"])
+                .text(D::UPDATE_TERMS);
+        for (sale_id, sku, terms) in chunk {
+            statement =
+                statement.bind(sale_id.as_str()).bind(sku.as_str()).bind(terms.stock).bind(terms.per_user_limit);
+        }
+        transaction.execute("write stock and limits", statement).await?;
+    }
+    Ok(())
+}
+
+/// A SKU that gets its limit in mid-sale: what buyers have of it so far was not counted, so count it now. Its lock
+/// is held, so nobody buys meanwhile.
+async fn count_purchases<D: Dialect>(
+    transaction: &mut Transaction<D>,
+    sale_id: &SaleId,
+    sku: &Sku,
+) -> Result<(), Failure> {
+    // Left over from a limit that was taken away.
+    let delete = Statement::new("DELETE FROM user_purchases WHERE sale_id = ? AND sku = ?");
+    transaction
+        .execute("forget purchases", delete.bind(sale_id.as_str()).bind(sku.as_str()))
+        .await?;
+    let count = Statement::new(
+        "INSERT INTO user_purchases (sale_id, user_id, sku, quantity) \
+         SELECT orders.sale_id, orders.user_id, order_items.sku, SUM(order_items.quantity) \
+         FROM orders JOIN order_items ON order_items.order_id = orders.order_id \
+         WHERE orders.sale_id = ? AND orders.state = 'confirmed' AND order_items.sku = ? \
+         GROUP BY orders.sale_id, orders.user_id, order_items.sku",
+    );
+    transaction.execute("count purchases", count.bind(sale_id.as_str()).bind(sku.as_str())).await
+}

@@ -1,0 +1,131 @@
+//! Reads the facts of a batch, under its locks.
+
+use std::collections::BTreeSet;
+
+use shared::order::{AcceptedOrder, OrderId, Outcome, PayloadDigest, RejectReason};
+
+use crate::store::dialect::Dialect;
+use crate::store::error::Failure;
+use crate::store::facts::{Facts, Known, SkuKey, SkuSet, SkuState};
+use crate::store::sql::{Kind, ROWS_MAX, Row, Statement, unexpected};
+use crate::store::transaction::Transaction;
+
+/// Locks the batch's stock rows, then reads everything it is decided on.
+pub(super) async fn facts<'a, D: Dialect>(
+    transaction: &mut Transaction<D>,
+    orders: &'a [AcceptedOrder],
+) -> Result<Facts<'a>, Failure> {
+    let mut facts = Facts::new(SkuSet::of(orders));
+    lock_stock(transaction, &mut facts).await?;
+    read_known(transaction, orders, &mut facts).await?;
+    read_purchases(transaction, orders, &mut facts).await?;
+    Ok(facts)
+}
+
+async fn lock_stock<D: Dialect>(transaction: &mut Transaction<D>, facts: &mut Facts<'_>) -> Result<(), Failure> {
+    let skus = facts.skus.clone();
+    for sale in skus.by_sale() {
+        for keys in sale.chunks(ROWS_MAX) {
+            lock_chunk(transaction, keys, &skus, &mut facts.states).await?;
+        }
+    }
+    Ok(())
+}
+
+/// `keys` are of one sale.
+async fn lock_chunk<D: Dialect>(
+    transaction: &mut Transaction<D>,
+    keys: &[SkuKey<'_>],
+    skus: &SkuSet<'_>,
+    states: &mut [Option<SkuState>],
+) -> Result<(), Failure> {
+    const KINDS: &[Kind] = &[Kind::Text, Kind::Int, Kind::Int, Kind::Int];
+    let sale_id = keys[0].sale_id;
+    // The primary key starts with these columns, so rows are locked in its order, which is the set's.
+    let statement = Statement::new(
+        "SELECT sku, stock_total, stock_reserved, per_user_limit FROM sale_skus WHERE sale_id = ? AND sku IN ",
+    )
+    .bind(sale_id)
+    .list(keys.iter().map(|key| key.sku))
+    .text(" ORDER BY sku")
+    .text(D::FOR_UPDATE);
+    for row in transaction.fetch("lock stock", statement, KINDS).await? {
+        let state = SkuState { total: row.int(1)?, reserved: row.int(2)?, per_user_limit: row.optional_int(3)? };
+        if let Some(place) = skus.position(sale_id, row.text(0)?) {
+            states[place] = Some(state);
+        }
+    }
+    Ok(())
+}
+
+async fn read_known<D: Dialect>(
+    transaction: &mut Transaction<D>,
+    orders: &[AcceptedOrder],
+    facts: &mut Facts<'_>,
+) -> Result<(), Failure> {
+    const KINDS: &[Kind] = &[Kind::Int, Kind::Bytes, Kind::Bytes, Kind::Text, Kind::Text];
+    for chunk in orders.chunks(ROWS_MAX) {
+        let ids = || chunk.iter().map(|order| order.order_id.as_bytes().as_slice());
+        // One round trip for both: a batch has dead letters hardly ever, but must not overlook them.
+        let statement =
+            Statement::new("SELECT 0, order_id, payload_digest, state, reason FROM orders WHERE order_id IN ")
+                .list(ids())
+                .text(" UNION ALL SELECT 1, order_id, payload_digest, '', '' FROM dead_letters WHERE order_id IN ")
+                .list(ids());
+        for row in transaction.fetch("read orders", statement, KINDS).await? {
+            let order_id = OrderId::from_bytes(row.array(1)?);
+            let digest = PayloadDigest::from_bytes(row.array(2)?);
+            if row.int(0)? == 0 {
+                facts.known.insert(order_id, Known { digest, outcome: outcome(&row, 3)? });
+            } else {
+                facts.letters.insert((order_id, digest));
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn read_purchases<D: Dialect>(
+    transaction: &mut Transaction<D>,
+    orders: &[AcceptedOrder],
+    facts: &mut Facts<'_>,
+) -> Result<(), Failure> {
+    let is_limited = |order: &&AcceptedOrder| {
+        order.items.iter().any(|item| {
+            let place = facts.skus.position(order.sale_id.as_str(), item.sku.as_str());
+            place.and_then(|place| facts.states[place]).is_some_and(|state| state.per_user_limit.is_some())
+        })
+    };
+    let buyers: BTreeSet<_> =
+        orders.iter().filter(is_limited).map(|order| (order.sale_id.as_str(), order.user_id.as_str())).collect();
+    let buyers: Vec<_> = buyers.into_iter().collect();
+    for sale in buyers.chunk_by(|left, right| left.0 == right.0) {
+        for chunk in sale.chunks(ROWS_MAX) {
+            let sale_id = chunk[0].0;
+            // All that a buyer has in the sale: few rows, and one range of the primary key a buyer.
+            let statement =
+                Statement::new("SELECT user_id, sku, quantity FROM user_purchases WHERE sale_id = ? AND user_id IN ")
+                    .bind(sale_id)
+                    .list(chunk.iter().map(|(_, user_id)| *user_id));
+            for row in
+                transaction.fetch("read purchases", statement, &[Kind::Text, Kind::Text, Kind::Int]).await?
+            {
+                if let Some(place) = facts.skus.position(sale_id, row.text(1)?) {
+                    facts.purchases[place].insert(row.text(0)?.to_owned(), row.int(2)?);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The outcome in the columns `state` and `reason`, of which `state` is at `index`.
+pub(in crate::store) fn outcome(row: &Row, index: usize) -> Result<Outcome, Failure> {
+    match (row.text(index)?, row.optional_text(index + 1)?) {
+        ("confirmed", None) => Ok(Outcome::Confirmed),
+        ("rejected", Some(reason)) => {
+            RejectReason::from_name(reason).map(Outcome::Rejected).ok_or_else(|| unexpected(index + 1))
+        }
+        _ => Err(unexpected(index)),
+    }
+}

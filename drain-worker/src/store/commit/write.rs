@@ -1,0 +1,226 @@
+//! Carries out a plan.
+
+use serde::Serialize;
+use shared::order::{AcceptedOrder, AddressLine, OrderId, Outcome, PricedItem, ShippingAddress};
+
+use crate::store::dead_letter::{DeadLetter, dedup_key};
+use crate::store::decide::Plan;
+use crate::store::dialect::Dialect;
+use crate::store::error::Failure;
+use crate::store::facts::Facts;
+use crate::store::letters::insert_letters;
+use crate::store::sql::{ROWS_MAX, Statement, Value, chunks};
+use crate::store::times;
+use crate::store::transaction::Transaction;
+
+/// Writes everything that `plan` says; `facts` are those it was made on.
+pub(super) async fn plan<D: Dialect>(
+    transaction: &mut Transaction<D>,
+    plan: &Plan<'_>,
+    facts: &Facts<'_>,
+) -> Result<(), Failure> {
+    insert_orders(transaction, &plan.decided).await?;
+    insert_items(transaction, &plan.decided).await?;
+    add_purchases(transaction, plan, facts).await?;
+    reserve_stock(transaction, plan, facts).await?;
+    insert_conflicts(transaction, plan).await?;
+    if !plan.letters.is_empty() {
+        let letters: Vec<_> = plan
+            .letters
+            .iter()
+            .map(|(order, reason)| DeadLetter::of_order(order, *reason, &order_detail(order)))
+            .collect();
+        insert_letters(transaction, &letters).await?;
+    }
+    delete_settled(transaction, plan).await
+}
+
+/// Names of sales and SKUs are no personal data.
+fn order_detail(order: &AcceptedOrder) -> String {
+    let skus: Vec<_> = order.items.iter().map(|item| item.sku.as_str()).collect();
+    format!("sale {}, skus {}", order.sale_id, skus.join(" "))
+}
+
+/// What an order's row binds that the order does not hold as such.
+struct OrderRow<'a> {
+    order: &'a AcceptedOrder,
+    state: &'static str,
+    reason: Option<&'static str>,
+    total_minor: i64,
+    address: String,
+    accepted_at: String,
+}
+
+async fn insert_orders<D: Dialect>(
+    transaction: &mut Transaction<D>,
+    decided: &[(&AcceptedOrder, Outcome)],
+) -> Result<(), Failure> {
+    let mut rows: Vec<_> = decided.iter().map(|&(order, outcome)| order_row(order, outcome)).collect();
+    // In the order of the primary key, so that two transactions with the same orders meet at the first of them.
+    rows.sort_unstable_by_key(|row| row.order.order_id);
+    for chunk in chunks(&rows) {
+        let mut statement = Statement::new(
+            "INSERT INTO orders (order_id, sale_id, user_id, payload_digest, state, reason, currency, total_minor, \
+             shipping_address, client_reference, catalogue_revision, traceparent, accepted_at, decided_at) VALUES ",
+        )
+        .rows(chunk.len(), &["(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ", D::NOW, ")"]);
+        for row in chunk {
+            statement = statement
+                .bind(row.order.order_id.as_bytes().as_slice())
+                .bind(row.order.sale_id.as_str())
+                .bind(row.order.user_id.as_str())
+                .bind(row.order.digest.as_bytes().as_slice())
+                .bind(row.state)
+                .bind(row.reason)
+                .bind(row.order.currency.as_str())
+                .bind(row.total_minor)
+                .bind(row.address.as_str())
+                .bind(row.order.client_reference.as_ref().map(AsRef::<str>::as_ref))
+                .bind(row.order.catalogue_revision.as_str())
+                .bind(row.order.traceparent.as_ref().map(shared::order::TraceParent::as_str))
+                .bind(row.accepted_at.as_str());
+        }
+        transaction.execute("insert orders", statement).await?;
+    }
+    Ok(())
+}
+
+fn order_row(order: &AcceptedOrder, outcome: Outcome) -> OrderRow<'_> {
+    let (state, reason) = match outcome {
+        Outcome::Confirmed => ("confirmed", None),
+        Outcome::Rejected(reason) => ("rejected", Some(reason.as_str())),
+    };
+    OrderRow {
+        order,
+        state,
+        reason,
+        // An order without a total is a dead letter and does not come here.
+        total_minor: order.total_minor().unwrap_or_default(),
+        address: address_json(&order.shipping_address),
+        accepted_at: times::to_database(order.accepted_at),
+    }
+}
+
+async fn insert_items<D: Dialect>(
+    transaction: &mut Transaction<D>,
+    decided: &[(&AcceptedOrder, Outcome)],
+) -> Result<(), Failure> {
+    let mut rows: Vec<(OrderId, &PricedItem)> =
+        decided.iter().flat_map(|(order, _)| order.items.iter().map(|item| (order.order_id, item))).collect();
+    rows.sort_unstable_by_key(|(order_id, item)| (*order_id, item.sku.as_str()));
+    for chunk in chunks(&rows) {
+        let mut statement =
+            Statement::new("INSERT INTO order_items (order_id, sku, quantity, unit_price_minor) VALUES ")
+                .rows(chunk.len(), &["(?, ?, ?, ?)"]);
+        for (order_id, item) in chunk {
+            statement = statement
+                .bind(order_id.as_bytes().as_slice())
+                .bind(item.sku.as_str())
+                .bind(item.quantity.get())
+                .bind(item.unit_price_minor);
+        }
+        transaction.execute("insert order items", statement).await?;
+    }
+    Ok(())
+}
+
+async fn add_purchases<D: Dialect>(
+    transaction: &mut Transaction<D>,
+    plan: &Plan<'_>,
+    facts: &Facts<'_>,
+) -> Result<(), Failure> {
+    let keys = facts.skus.keys();
+    let mut rows: Vec<_> =
+        plan.purchases.iter().map(|(&(place, user_id), &quantity)| (keys[place], user_id, quantity)).collect();
+    rows.sort_unstable_by_key(|(key, user_id, _)| (key.sale_id, *user_id, key.sku));
+    for chunk in chunks(&rows) {
+        let mut statement = Statement::new("INSERT INTO user_purchases (sale_id, user_id, sku, quantity) VALUES ")
+            .rows(chunk.len(), &["(?, ?, ?, ?)"])
+            .text(D::ADD_TO_PURCHASES);
+        for (key, user_id, quantity) in chunk {
+            statement = statement.bind(key.sale_id).bind(*user_id).bind(key.sku).bind(*quantity);
+        }
+        transaction.execute("add purchases", statement).await?;
+    }
+    Ok(())
+}
+
+/// Adds to what is there rather than setting what should be: should a proxy ever lose the locks, the sum still
+/// holds and the table's constraint still refuses to oversell.
+async fn reserve_stock<D: Dialect>(
+    transaction: &mut Transaction<D>,
+    plan: &Plan<'_>,
+    facts: &Facts<'_>,
+) -> Result<(), Failure> {
+    let keys = facts.skus.keys();
+    let rows: Vec<_> = plan.reserve.iter().map(|(&place, &quantity)| (keys[place], quantity)).collect();
+    for sale in rows.chunk_by(|left, right| left.0.sale_id == right.0.sale_id) {
+        for chunk in chunks(sale) {
+            let mut statement = Statement::new("UPDATE sale_skus SET stock_reserved = stock_reserved + CASE sku")
+                .repeated(chunk.len(), " WHEN ? THEN ?")
+                .text(" ELSE 0 END WHERE sale_id = ? AND sku IN ");
+            for (key, quantity) in chunk {
+                statement = statement.bind(key.sku).bind(*quantity);
+            }
+            let statement = statement.bind(chunk[0].0.sale_id).list(chunk.iter().map(|(key, _)| key.sku));
+            transaction.execute("reserve stock", statement).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn insert_conflicts<D: Dialect>(transaction: &mut Transaction<D>, plan: &Plan<'_>) -> Result<(), Failure> {
+    let rows: Vec<_> = plan.conflicts.iter().collect();
+    for chunk in chunks(&rows) {
+        let mut statement =
+            Statement::new("INSERT INTO order_conflicts (order_id, payload_digest, first_seen_at) VALUES ")
+                .rows(chunk.len(), &["(?, ?, ", D::NOW, ")"])
+                .text(D::KEEP_CONFLICT);
+        for (order_id, digest) in chunk {
+            statement = statement.bind(order_id.as_bytes().as_slice()).bind(digest.as_bytes().as_slice());
+        }
+        transaction.execute("insert conflicts", statement).await?;
+    }
+    Ok(())
+}
+
+async fn delete_settled<D: Dialect>(transaction: &mut Transaction<D>, plan: &Plan<'_>) -> Result<(), Failure> {
+    let keys: Vec<_> = plan.settled.iter().map(|&(order_id, digest)| dedup_key(order_id, digest)).collect();
+    for chunk in keys.chunks(ROWS_MAX) {
+        let statement = Statement::new("DELETE FROM dead_letters WHERE dedup_key IN ")
+            .list(chunk.iter().map(|key| Value::Bytes(key)));
+        transaction.execute("delete settled letters", statement).await?;
+    }
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct AddressJson<'a> {
+    recipient: &'a str,
+    line1: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line2: Option<&'a str>,
+    city: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    postal_code: Option<&'a str>,
+    country: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phone: Option<&'a str>,
+}
+
+fn address_json(address: &ShippingAddress) -> String {
+    let json = AddressJson {
+        recipient: address.recipient.as_str(),
+        line1: address.line1.as_str(),
+        line2: address.line2.as_ref().map(AddressLine::as_str),
+        city: address.city.as_str(),
+        region: address.region.as_ref().map(AddressLine::as_str),
+        postal_code: address.postal_code.as_ref().map(AddressLine::as_str),
+        country: address.country.as_str(),
+        phone: address.phone.as_ref().map(AddressLine::as_str),
+    };
+    #[expect(clippy::expect_used, reason = "a struct of plain strings always serialises")]
+    serde_json::to_string(&json).expect("strings serialise")
+}

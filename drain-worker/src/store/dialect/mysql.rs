@@ -1,0 +1,124 @@
+//! MySQL's dialect: PolarDB in production, MariaDB for tests. Every statement here runs on both.
+
+use std::str::FromStr;
+
+use shared::config::DatabaseUrl;
+use sqlx::ConnectOptions;
+use sqlx::migrate::Migrator;
+use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlPoolOptions};
+
+use super::super::config::StoreConfig;
+use super::super::error::{Failure, classify, identifier_after};
+use super::{Dialect, Pools, mysql_codes};
+
+/// MySQL's dialect.
+pub(in super::super) struct MySql;
+
+static MIGRATOR: Migrator = sqlx::migrate!("migrations/mysql");
+
+/// The session that every statement relies on. The driver's own mode is the server's plus two flags, so a server
+/// without strict mode would clip values silently; here too long is an error everywhere.
+///
+/// Nothing but strictness is needed for correctness: a proxy that hands out another session loses the shorter
+/// lock wait and READ COMMITTED (which locks fewer gaps), and the transactions are right without either.
+const SESSION: [&str; 2] = [
+    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,\
+     NO_ENGINE_SUBSTITUTION', innodb_lock_wait_timeout = 10",
+    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+];
+
+impl Dialect for MySql {
+    type Database = sqlx::MySql;
+
+    const BEGIN: &'static str = "BEGIN";
+    const FOR_UPDATE: &'static str = " FOR UPDATE";
+    const NOW: &'static str = "UTC_TIMESTAMP(6)";
+    const ADD_TO_PURCHASES: &'static str = " ON DUPLICATE KEY UPDATE quantity = quantity + VALUES(quantity)";
+    // Not INSERT IGNORE, which would also clip values and hide every other error.
+    const KEEP_CONFLICT: &'static str = " ON DUPLICATE KEY UPDATE first_seen_at = first_seen_at";
+    const UPDATE_LETTER: &'static str = " ON DUPLICATE KEY UPDATE reason = VALUES(reason), detail = VALUES(detail), \
+         payload = VALUES(payload), message_id = COALESCE(VALUES(message_id), message_id), \
+         attempts = attempts + 1, last_failed_at = VALUES(last_failed_at)";
+    const UPDATE_TERMS: &'static str =
+        " ON DUPLICATE KEY UPDATE stock_total = VALUES(stock_total), per_user_limit = VALUES(per_user_limit)";
+    const STRICT_MODE_QUERY: Option<&'static str> = Some("SELECT @@sql_mode");
+
+    fn open(url: &DatabaseUrl, config: &StoreConfig) -> Result<Pools<Self::Database>, Failure> {
+        let options = MySqlConnectOptions::from_str(url.expose())
+            .map_err(|error| Self::classify("read the database's address", &error))?
+            .pipes_as_concat(false)
+            .no_engine_substitution(false)
+            .statement_cache_capacity(config.statements_max.get() as usize)
+            .disable_statement_logging();
+        let pool = |connections_max: u32| {
+            MySqlPoolOptions::new()
+                .max_connections(connections_max)
+                .acquire_timeout(config.acquire_timeout)
+                // A connection that died in the pool is noticed at BEGIN, where nothing is lost yet.
+                .test_before_acquire(false)
+                .after_connect(|connection, _| {
+                    Box::pin(async move {
+                        for text in SESSION {
+                            Self::plain(connection, text).await?;
+                        }
+                        Ok(())
+                    })
+                })
+                .connect_lazy_with(options.clone())
+        };
+        Ok(Pools { writers: pool(config.writers_max.get()), readers: pool(config.readers_max.get()) })
+    }
+
+    fn migrator() -> &'static Migrator {
+        &MIGRATOR
+    }
+
+    fn classify(operation: &'static str, error: &sqlx::Error) -> Failure {
+        classify(operation, error, |error| {
+            let Some(error) = error.try_downcast_ref::<MySqlDatabaseError>() else {
+                return (0, mysql_codes::classify(0, None), None);
+            };
+            let subject = ["for column ", "for key ", "Column ", "CONSTRAINT ", "constraint ", "Table "]
+                .iter()
+                .find_map(|marker| identifier_after(subject_of(error.message()), marker));
+            (u32::from(error.number()), mysql_codes::classify(error.number(), error.code()), subject)
+        })
+    }
+
+    fn is_missing_table(failure: &Failure) -> bool {
+        failure.fault.code == Some(1146)
+    }
+
+    super::execution!();
+}
+
+super::binding!(MySql);
+
+/// `message` without what follows the name in the messages that say more after it.
+fn subject_of(message: &str) -> &str {
+    [" cannot be null", " is violated", " failed for ", " doesn't exist"]
+        .iter()
+        .find_map(|tail| message.split_once(tail).map(|(head, _)| head))
+        .unwrap_or(message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_found_in_the_messages_of_both_servers() {
+        for (message, expected) in [
+            ("Column 'state' cannot be null", "state"),
+            ("CONSTRAINT `orders_state` failed for `db`.`orders`", "orders_state"),
+            ("Check constraint 'orders_state' is violated.", "orders_state"),
+            ("Table 'db.orders' doesn't exist", "db.orders"),
+            ("Out of range value for column 'quantity' at row 3", "quantity"),
+        ] {
+            let found = ["for column ", "for key ", "Column ", "CONSTRAINT ", "constraint ", "Table "]
+                .iter()
+                .find_map(|marker| identifier_after(subject_of(message), marker));
+            assert_eq!(found.as_deref(), Some(expected), "{message}");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Reads single orders, totals and stock, beside the writers.
+
+use shared::order::{OrderId, PayloadDigest, RejectReason};
+
+use super::commit::outcome;
+use super::dialect::Dialect;
+use super::error::Failure;
+use super::sql::{Kind, Row, Statement, unexpected};
+use super::sql_store::SqlStore;
+use super::times;
+use super::verdict::{Counts, SkuStock, StoredOrder, StoredStatus};
+
+impl<D: Dialect> SqlStore<D> {
+    /// See [`super::OrderStore::find`].
+    pub(super) async fn find_order(&self, order_id: OrderId) -> Result<Option<StoredOrder>, Failure> {
+        // A decision is final, a dead letter is not: look for the decision first.
+        match self.find_decided(order_id).await? {
+            Some(order) => Ok(Some(order)),
+            None => self.find_letter(order_id).await,
+        }
+    }
+
+    async fn find_decided(&self, order_id: OrderId) -> Result<Option<StoredOrder>, Failure> {
+        const KINDS: &[Kind] = &[Kind::Bytes, Kind::Text, Kind::Text, Kind::Text, Kind::Text, Kind::Int];
+        let statement = Statement::new(
+            "SELECT payload_digest, state, reason, CAST(accepted_at AS CHAR), CAST(decided_at AS CHAR), \
+             (SELECT COUNT(*) FROM order_conflicts WHERE order_conflicts.order_id = orders.order_id) \
+             FROM orders WHERE order_id = ?",
+        )
+        .bind(order_id.as_bytes().as_slice());
+        let rows = self.look_up("find an order", statement, KINDS).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        Ok(Some(StoredOrder {
+            order_id,
+            digest: Some(PayloadDigest::from_bytes(row.array(0)?)),
+            status: StoredStatus::Decided(outcome(row, 1)?),
+            accepted_at: Some(times::from_database(row, 3)?),
+            updated_at: times::from_database(row, 4)?,
+            conflicts: count(row, 5)?,
+        }))
+    }
+
+    async fn find_letter(&self, order_id: OrderId) -> Result<Option<StoredOrder>, Failure> {
+        const KINDS: &[Kind] = &[Kind::Bytes, Kind::Text, Kind::Text];
+        let statement = Statement::new(
+            "SELECT payload_digest, reason, CAST(last_failed_at AS CHAR) FROM dead_letters \
+             WHERE order_id = ? ORDER BY id LIMIT 1",
+        )
+        .bind(order_id.as_bytes().as_slice());
+        let rows = self.look_up("find a dead letter", statement, KINDS).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        Ok(Some(StoredOrder {
+            order_id,
+            digest: row.optional_array(0)?.map(PayloadDigest::from_bytes),
+            status: StoredStatus::DeadLettered { reason: row.text(1)?.to_owned() },
+            accepted_at: None,
+            updated_at: times::from_database(row, 2)?,
+            conflicts: 0,
+        }))
+    }
+
+    /// See [`super::OrderStore::counts`].
+    pub(super) async fn count_all(&self) -> Result<Counts, Failure> {
+        let mut counts = Counts::default();
+        let by_outcome = Statement::new("SELECT state, reason, COUNT(*) FROM orders GROUP BY state, reason");
+        for row in self.look_up("count orders", by_outcome, &[Kind::Text, Kind::Text, Kind::Int]).await? {
+            match (row.text(0)?, row.optional_text(1)?) {
+                ("confirmed", None) => counts.confirmed = count(&row, 2)?,
+                (_, Some(reason)) => {
+                    let reason = RejectReason::from_name(reason).ok_or_else(|| unexpected(1))?;
+                    counts.rejected.insert(reason, count(&row, 2)?);
+                }
+                _ => return Err(unexpected(0)),
+            }
+        }
+        let conflicts = Statement::new("SELECT COUNT(*) FROM order_conflicts");
+        for row in self.look_up("count conflicts", conflicts, &[Kind::Int]).await? {
+            counts.conflicts = count(&row, 0)?;
+        }
+        let letters = Statement::new("SELECT reason, COUNT(*) FROM dead_letters GROUP BY reason");
+        for row in self.look_up("count dead letters", letters, &[Kind::Text, Kind::Int]).await? {
+            counts.dead_letters.insert(row.text(0)?.to_owned(), count(&row, 1)?);
+        }
+        Ok(counts)
+    }
+
+    /// See [`super::OrderStore::stock`].
+    pub(super) async fn list_stock(&self) -> Result<Vec<SkuStock>, Failure> {
+        const KINDS: &[Kind] = &[Kind::Text, Kind::Text, Kind::Int, Kind::Int, Kind::Int];
+        let statement = Statement::new(
+            "SELECT sale_id, sku, stock_total, stock_reserved, per_user_limit FROM sale_skus \
+             ORDER BY sale_id, sku",
+        );
+        let stock = |row: &Row| {
+            Ok(SkuStock {
+                sale_id: row.text(0)?.to_owned(),
+                sku: row.text(1)?.to_owned(),
+                total: row.int(2)?,
+                reserved: row.int(3)?,
+                per_user_limit: row.optional_int(4)?,
+            })
+        };
+        self.look_up("list stock", statement, KINDS).await?.iter().map(stock).collect()
+    }
+}
+
+fn count(row: &Row, index: usize) -> Result<u64, Failure> {
+    u64::try_from(row.int(index)?).map_err(|_| unexpected(index))
+}

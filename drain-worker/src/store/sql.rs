@@ -1,0 +1,255 @@
+//! Statements and rows without a dialect: text made of fixed parts, values bound, results as plain cells.
+//!
+//! # Few texts
+//! Each connection caches prepared statements by their text, so lists and rows come in [`sizes_up_to`] few lengths:
+//! a list of values is padded to the next size by repeating its last value, rows are cut into chunks of exact
+//! sizes by [`chunks`]. A statement has at most 32 texts up to [`ROWS_MAX`] rows, and a full batch of a steady
+//! size always has the same one or two.
+
+use super::error::{Failure, Fault};
+
+/// Most rows of one INSERT and most values of one list.
+///
+/// The widest row binds 13 values, 6,656 in all: MySQL allows 65,535 and SQLite 32,766. MariaDB would turn a list
+/// of 1,000 or more into a temporary table.
+pub(super) const ROWS_MAX: usize = 512;
+
+/// Most values that one row binds.
+pub(super) const ROW_VALUES_MAX: usize = 13;
+
+const _: () = assert!(ROWS_MAX * ROW_VALUES_MAX <= 32_766, "SQLite's bound on the values of a statement");
+const _: () = assert!(size_down(ROWS_MAX) == ROWS_MAX, "a full chunk has a size of the ladder");
+
+/// The largest size up to `length`: a number with at most three significant bits (1–8, 10, 12, 14, 16, 20, …).
+const fn size_down(length: usize) -> usize {
+    let shift = size_shift(length);
+    (length >> shift) << shift
+}
+
+/// The smallest size from `length` on.
+const fn size_up(length: usize) -> usize {
+    let down = size_down(length);
+    if down == length { length } else { down + (1 << size_shift(length)) }
+}
+
+const fn size_shift(length: usize) -> u32 {
+    (usize::BITS - length.leading_zeros()).saturating_sub(3)
+}
+
+/// Cuts `rows` into chunks of at most [`ROWS_MAX`], each of a size of the ladder, largest first.
+pub(super) fn chunks<T>(rows: &[T]) -> impl Iterator<Item = &[T]> {
+    let mut rest = rows;
+    std::iter::from_fn(move || {
+        let (chunk, tail) = rest.split_at(size_down(rest.len().min(ROWS_MAX)));
+        rest = tail;
+        (!chunk.is_empty()).then_some(chunk)
+    })
+}
+
+/// A value to bind.
+#[derive(Clone, Copy)]
+pub(super) enum Value<'a> {
+    Null,
+    Int(i64),
+    Text(&'a str),
+    Bytes(&'a [u8]),
+}
+
+impl From<i64> for Value<'_> {
+    fn from(value: i64) -> Self {
+        Self::Int(value)
+    }
+}
+
+impl From<u32> for Value<'_> {
+    fn from(value: u32) -> Self {
+        Self::Int(i64::from(value))
+    }
+}
+
+impl<'a> From<&'a str> for Value<'a> {
+    fn from(value: &'a str) -> Self {
+        Self::Text(value)
+    }
+}
+
+impl<'a> From<&'a [u8]> for Value<'a> {
+    fn from(value: &'a [u8]) -> Self {
+        Self::Bytes(value)
+    }
+}
+
+impl<'a, T: Into<Value<'a>>> From<Option<T>> for Value<'a> {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
+    }
+}
+
+/// A statement: its text consists of parts fixed at compile time, everything else is bound.
+#[derive(Clone)]
+pub(super) struct Statement<'a> {
+    pub(super) text: String,
+    pub(super) values: Vec<Value<'a>>,
+}
+
+impl<'a> Statement<'a> {
+    pub(super) fn new(text: &'static str) -> Self {
+        Self { text: text.to_owned(), values: Vec::new() }
+    }
+
+    /// Adds text.
+    pub(super) fn text(mut self, text: &'static str) -> Self {
+        self.text.push_str(text);
+        self
+    }
+
+    /// Binds the value of a `?` that the text has already.
+    pub(super) fn bind(mut self, value: impl Into<Value<'a>>) -> Self {
+        self.values.push(value.into());
+        self
+    }
+
+    /// Adds `(?, ?, …)` with `values`, 1 to [`ROWS_MAX`], padded to a size of the ladder.
+    pub(super) fn list<V: Into<Value<'a>>>(mut self, values: impl IntoIterator<Item = V>) -> Self {
+        let before = self.values.len();
+        self.values.extend(values.into_iter().map(Into::into));
+        let count = self.values.len() - before;
+        debug_assert!((1..=ROWS_MAX).contains(&count), "a list has 1 to {ROWS_MAX} values");
+        if let Some(&last) = self.values.last() {
+            self.values.resize(before + size_up(count), last);
+        }
+        self.text.push('(');
+        self.repeat(size_up(count), &["?"], ", ");
+        self.text.push(')');
+        self
+    }
+
+    /// Adds `count` times the parts of a row, separated by commas; [`Statement::bind`] follows for each `?`.
+    pub(super) fn rows(mut self, count: usize, row: &[&'static str]) -> Self {
+        self.values.reserve(count * ROW_VALUES_MAX);
+        self.repeat(count, row, ", ");
+        self
+    }
+
+    /// Adds `part` `count` times; [`Statement::bind`] follows for each `?`.
+    pub(super) fn repeated(mut self, count: usize, part: &'static str) -> Self {
+        self.repeat(count, &[part], "");
+        self
+    }
+
+    fn repeat(&mut self, count: usize, parts: &[&'static str], separator: &str) {
+        self.text.reserve(count * (parts.iter().map(|part| part.len()).sum::<usize>() + separator.len()));
+        for index in 0..count {
+            if index > 0 {
+                self.text.push_str(separator);
+            }
+            parts.iter().for_each(|part| self.text.push_str(part));
+        }
+    }
+}
+
+/// What to read a column as.
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    Int,
+    Text,
+    Bytes,
+}
+
+/// A value read.
+pub(super) enum Cell {
+    Null,
+    Int(i64),
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+/// A row read.
+pub(super) struct Row(pub(super) Vec<Cell>);
+
+impl Row {
+    pub(super) fn int(&self, index: usize) -> Result<i64, Failure> {
+        self.optional_int(index)?.ok_or_else(|| unexpected(index))
+    }
+
+    pub(super) fn optional_int(&self, index: usize) -> Result<Option<i64>, Failure> {
+        match self.0.get(index) {
+            Some(Cell::Int(value)) => Ok(Some(*value)),
+            Some(Cell::Null) => Ok(None),
+            _ => Err(unexpected(index)),
+        }
+    }
+
+    pub(super) fn text(&self, index: usize) -> Result<&str, Failure> {
+        self.optional_text(index)?.ok_or_else(|| unexpected(index))
+    }
+
+    pub(super) fn optional_text(&self, index: usize) -> Result<Option<&str>, Failure> {
+        match self.0.get(index) {
+            Some(Cell::Text(value)) => Ok(Some(value)),
+            Some(Cell::Null) => Ok(None),
+            _ => Err(unexpected(index)),
+        }
+    }
+
+    pub(super) fn bytes(&self, index: usize) -> Result<&[u8], Failure> {
+        match self.0.get(index) {
+            Some(Cell::Bytes(value)) => Ok(value),
+            _ => Err(unexpected(index)),
+        }
+    }
+
+    /// Bytes of a fixed length.
+    pub(super) fn array<const N: usize>(&self, index: usize) -> Result<[u8; N], Failure> {
+        self.bytes(index)?.try_into().map_err(|_| unexpected(index))
+    }
+
+    pub(super) fn optional_array<const N: usize>(&self, index: usize) -> Result<Option<[u8; N]>, Failure> {
+        match self.0.get(index) {
+            Some(Cell::Null) => Ok(None),
+            _ => self.array(index).map(Some),
+        }
+    }
+}
+
+/// A column holds what this version of the program never writes.
+pub(super) fn unexpected(index: usize) -> Failure {
+    Failure::fatal(Fault::new("read a row", format!("column {index} holds what this version does not know")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn lengths_come_in_few_sizes() {
+        let sizes: BTreeSet<_> = (1..=ROWS_MAX).map(size_down).collect();
+        assert_eq!(sizes.len(), 32);
+        for length in 1..=ROWS_MAX {
+            assert!(sizes.contains(&size_up(length)), "{length}");
+            assert!(size_down(length) <= length && length <= size_up(length), "{length}");
+            assert!(size_up(length) * 4 <= length * 5, "{length} is padded by more than a quarter");
+        }
+    }
+
+    #[test]
+    fn chunks_keep_every_row_in_order_and_are_few() {
+        for length in 0..=2_000 {
+            let rows: Vec<_> = (0..length).collect();
+            let cut: Vec<_> = chunks(&rows).collect();
+            assert_eq!(cut.concat(), rows);
+            assert!(cut.len() <= length / ROWS_MAX + 3, "{length} in {} chunks", cut.len());
+            assert!(cut.iter().all(|chunk| chunk.len() == size_down(chunk.len())));
+        }
+    }
+
+    #[test]
+    fn lists_are_padded_with_their_last_value() {
+        let statement = Statement::new("x IN ").list((1..=9_i64).map(Value::Int)).text(" AND y = ?").bind("z");
+        assert_eq!(statement.text, "x IN (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) AND y = ?");
+        assert_eq!(statement.values.len(), 11);
+        assert!(matches!(statement.values[9], Value::Int(9)));
+    }
+}

@@ -1,0 +1,9 @@
+//! What every database must do alike.
+
+pub(crate) mod catalogues;
+pub(crate) mod concurrency;
+pub(crate) mod letters;
+pub(crate) mod lookups;
+pub(crate) mod outcomes;
+pub(crate) mod poison;
+pub(crate) mod redelivery;

@@ -1,0 +1,105 @@
+//! Orders that cannot be decided.
+
+use drain_worker::store::{DeadLetterReason, OrderStore, StoredStatus, VerdictKind};
+use shared::envelope::decode_batch;
+
+use crate::harness::Harness;
+use crate::orders::{AGAIN, CONFIRMED, REFUSED, UNKNOWN_SKU, catalogue, id, kinds, order, order_in};
+
+/// Makes the database refuse the orders of one buyer, in words that must not get out.
+async fn plant(harness: &Harness) {
+    let text = if harness.is_sqlite() {
+        "CREATE TRIGGER poison BEFORE INSERT ON orders WHEN NEW.user_id = 'mallory' \
+         BEGIN SELECT RAISE(ABORT, 'mallory lives at 1 Long Street'); END"
+    } else {
+        "CREATE TRIGGER poison BEFORE INSERT ON orders FOR EACH ROW BEGIN IF NEW.user_id = 'mallory' THEN \
+         SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'mallory lives at 1 Long Street'; END IF; END"
+    };
+    harness.run(text).await;
+}
+
+pub(crate) async fn a_refused_row_is_singled_out(harness: &Harness) {
+    let store = &harness.store;
+    store.apply_catalogue(&catalogue(&[("a", 1_000, Some(5))])).await.expect("applies");
+    plant(harness).await;
+    let user = |number: u64| if number == 37 || number == 101 { "mallory".to_owned() } else { format!("u{number}") };
+    let batch: Vec<_> = (0..150).map(|number| order(number, &user(number), &[("a", 1)])).collect();
+    let verdicts = store.commit(&batch).await.expect("commits");
+    for (number, kind) in kinds(&verdicts).into_iter().enumerate() {
+        assert_eq!(kind, if number == 37 || number == 101 { REFUSED } else { CONFIRMED }, "{number}");
+    }
+    assert_eq!(harness.number("SELECT stock_reserved FROM sale_skus").await, 148);
+    let letters = store.dead_letters(0, 10).await.expect("reads");
+    assert_eq!(letters.iter().map(|letter| letter.order_id).collect::<Vec<_>>(), [Some(id(37)), Some(id(101))]);
+    for letter in &letters {
+        assert_eq!(letter.reason, DeadLetterReason::RefusedByDatabase.as_str());
+        assert!(!letter.detail.contains("mallory") && !letter.detail.contains("Street"), "{}", letter.detail);
+        assert!(letter.detail.starts_with("insert orders: "), "{}", letter.detail);
+        assert_eq!(letter.attempts, 1);
+    }
+    assert_eq!(decode_batch(&letters[0].payload).expect("an envelope"), [batch[37].clone()]);
+
+    // Delivered again: the good ones are there, the bad ones are tried and counted.
+    let verdicts = store.commit(&batch[30..40]).await.expect("commits");
+    assert_eq!(kinds(&verdicts).iter().filter(|kind| **kind == AGAIN).count(), 9);
+    assert_eq!(kinds(&verdicts)[7], REFUSED);
+    assert_eq!(store.dead_letters(0, 10).await.expect("reads")[0].attempts, 2);
+
+    // Mended: the letter goes with the decision.
+    harness.run("DROP TRIGGER poison").await;
+    assert_eq!(kinds(&store.commit(&batch[30..40]).await.expect("commits"))[7], CONFIRMED);
+    let left = store.dead_letters(0, 10).await.expect("reads");
+    assert_eq!(left.iter().map(|letter| letter.order_id).collect::<Vec<_>>(), [Some(id(101))]);
+}
+
+pub(crate) async fn an_unknown_sku_waits_for_the_catalogue(harness: &Harness) {
+    let store = &harness.store;
+    store.apply_catalogue(&catalogue(&[("a", 9, None)])).await.expect("applies");
+    let batch = [
+        order(1, "ann", &[("a", 1)]),
+        order(2, "ann", &[("a", 1), ("b", 1)]),
+        order_in("another-sale", 3, "ann", &[("a", 1)]),
+        order(2, "ann", &[("a", 1), ("b", 1)]),
+        order(4, "bob", &[("a", 1)]),
+    ];
+    for _ in 0..2 {
+        let verdicts = store.commit(&batch).await.expect("commits");
+        assert_eq!(kinds(&verdicts)[1..4], [UNKNOWN_SKU; 3]);
+    }
+    let counts = store.counts().await.expect("counts");
+    assert_eq!((counts.orders(), counts.dead_letters_total()), (2, 2));
+    assert_eq!(counts.dead_letters["unknown_sku"], 2);
+    assert_eq!(harness.number("SELECT stock_reserved FROM sale_skus WHERE sku = 'a'").await, 2);
+    let found = store.find(id(2)).await.expect("reads").expect("is there");
+    assert_eq!(found.status, StoredStatus::DeadLettered { reason: "unknown_sku".to_owned() });
+    assert_eq!(found.digest, Some(batch[1].digest));
+    let letters = store.dead_letters(0, 10).await.expect("reads");
+    assert_eq!(letters.iter().map(|letter| letter.attempts).collect::<Vec<_>>(), [2, 2]);
+
+    // The operator mends the catalogue and sends the letter's payload again.
+    store.apply_catalogue(&catalogue(&[("a", 9, None), ("b", 9, None)])).await.expect("applies");
+    let letter = letters.iter().find(|letter| letter.order_id == Some(id(2))).expect("is there");
+    let again = decode_batch(&letter.payload).expect("an envelope");
+    assert_eq!(kinds(&store.commit(&again).await.expect("commits")), [CONFIRMED]);
+    assert_eq!(store.counts().await.expect("counts").dead_letters_total(), 1);
+
+    // Another body under that id is a conflict now, and needs no letter either.
+    let other = order_in("another-sale", 2, "ann", &[("a", 1)]);
+    let verdicts = store.commit(&[other]).await.expect("commits");
+    assert!(matches!(verdicts[0].kind, VerdictKind::Conflict { .. }), "{verdicts:?}");
+}
+
+pub(crate) async fn an_impossible_order_is_kept(harness: &Harness) {
+    let store = &harness.store;
+    store.apply_catalogue(&catalogue(&[("a", 9, None)])).await.expect("applies");
+    let mut empty = order(1, "ann", &[("a", 1)]);
+    empty.items.clear();
+    let mut twice = order(2, "ann", &[("a", 1)]);
+    twice.items.push(twice.items[0].clone());
+    let batch = [empty, order(3, "ann", &[("a", 1)]), twice];
+    let verdicts = store.commit(&batch).await.expect("commits");
+    let invalid = VerdictKind::DeadLettered { reason: DeadLetterReason::InvalidOrder };
+    assert_eq!(kinds(&verdicts), [invalid, CONFIRMED, invalid]);
+    assert_eq!(store.counts().await.expect("counts").dead_letters["invalid_order"], 2);
+    assert_eq!(store.commit(&[]).await.expect("nothing to do"), []);
+}

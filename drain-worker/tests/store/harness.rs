@@ -1,0 +1,163 @@
+//! A fresh database for each test, and a way to look at it behind the store's back.
+
+use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::{env, process};
+
+use drain_worker::store::{OrderStore, Store, StoreConfig};
+use futures_util::FutureExt;
+use shared::config::DatabaseUrl;
+use sqlx::mysql::{MySqlConnection, MySqlPool, MySqlPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
+use sqlx::{AssertSqlSafe, Connection};
+
+const MYSQL_URL: &str = "SPILLWAY_TEST_MYSQL_URL";
+const PROXY_URL: &str = "SPILLWAY_TEST_MYSQL_PROXY_URL";
+const PROXY_DIRECT_URL: &str = "SPILLWAY_TEST_MYSQL_PROXY_DIRECT_URL";
+
+/// A store on an empty, migrated database.
+pub(crate) struct Harness {
+    pub(crate) store: Arc<Store>,
+    pub(crate) url: DatabaseUrl,
+    behind: Behind,
+}
+
+/// The database without the store.
+enum Behind {
+    Sqlite(SqlitePool),
+    MySql(MySqlPool),
+}
+
+/// What a test runs with: enough writers for eight committers.
+pub(crate) fn config() -> StoreConfig {
+    StoreConfig { writers_max: 8.try_into().expect("not 0"), ..StoreConfig::default() }
+}
+
+impl Harness {
+    /// Runs a text of the test's own.
+    pub(crate) async fn run(&self, text: &str) {
+        let text = sqlx::raw_sql(AssertSqlSafe(text));
+        match &self.behind {
+            Behind::Sqlite(pool) => drop(text.execute(pool).await.expect("runs")),
+            Behind::MySql(pool) => drop(text.execute(pool).await.expect("runs")),
+        }
+    }
+
+    /// The number that a query returns.
+    pub(crate) async fn number(&self, query: &str) -> i64 {
+        match &self.behind {
+            Behind::Sqlite(pool) => {
+                sqlx::query_scalar(AssertSqlSafe(query)).fetch_one(pool).await.expect("a number")
+            }
+            Behind::MySql(pool) => {
+                sqlx::query_scalar(AssertSqlSafe(query)).fetch_one(pool).await.expect("a number")
+            }
+        }
+    }
+
+    /// The text that a query returns.
+    pub(crate) async fn text(&self, query: &str) -> String {
+        match &self.behind {
+            Behind::Sqlite(pool) => {
+                sqlx::query_scalar(AssertSqlSafe(query)).fetch_one(pool).await.expect("a text")
+            }
+            Behind::MySql(pool) => {
+                sqlx::query_scalar(AssertSqlSafe(query)).fetch_one(pool).await.expect("a text")
+            }
+        }
+    }
+
+    pub(crate) const fn is_sqlite(&self) -> bool {
+        matches!(self.behind, Behind::Sqlite(_))
+    }
+
+    /// Another store on the same database.
+    pub(crate) async fn open(&self, config: StoreConfig) -> Store {
+        Store::connect(&self.url, config).await.expect("a valid address")
+    }
+
+    /// Runs the case, closes everything, and only then passes a panic on.
+    async fn examine(self, case: impl AsyncFnOnce(&Self)) -> Result<(), Box<dyn std::any::Any + Send>> {
+        let result = AssertUnwindSafe(case(&self)).catch_unwind().await;
+        self.store.close().await;
+        match &self.behind {
+            Behind::Sqlite(pool) => pool.close().await,
+            Behind::MySql(pool) => pool.close().await,
+        }
+        result
+    }
+}
+
+async fn store(url: &DatabaseUrl) -> Arc<Store> {
+    Arc::new(Store::connect(url, config()).await.expect("a valid address"))
+}
+
+pub(crate) fn address(text: &str) -> DatabaseUrl {
+    text.parse().expect("a database's address")
+}
+
+pub(crate) async fn on_sqlite(case: impl AsyncFnOnce(&Harness)) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = address(&format!("sqlite:{}", folder.path().join("orders.sqlite").display()));
+    let store = store(&url).await;
+    store.migrate().await.expect("migrates");
+    let options = SqliteConnectOptions::from_str(url.expose()).expect("valid");
+    let behind = Behind::Sqlite(SqlitePoolOptions::new().max_connections(1).connect_lazy_with(options));
+    Harness { store, url, behind }.examine(case).await.unwrap_or_else(|panic| resume_unwind(panic));
+}
+
+/// The address in this variable; says so where there is none.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    let value = env::var(name).ok().filter(|value| !value.is_empty());
+    if value.is_none() {
+        println!("skipped: {name} is not set");
+    }
+    value
+}
+
+pub(crate) async fn on_mysql(case: impl AsyncFnOnce(&Harness)) {
+    let Some(server) = variable(MYSQL_URL) else { return };
+    let server = server.trim_end_matches('/');
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let name = format!("spillway_store_{}_{}", process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+    let mut connection = MySqlConnection::connect(server).await.expect("the server answers");
+    let create = format!("CREATE DATABASE {name} CHARACTER SET latin1");
+    sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut connection).await.expect("may create a database");
+
+    let url = address(&format!("{server}/{name}"));
+    let store = store(&url).await;
+    store.migrate().await.expect("migrates");
+    let behind = Behind::MySql(MySqlPoolOptions::new().connect_lazy(url.expose()).expect("valid"));
+    let result = Harness { store, url, behind }.examine(case).await;
+
+    let drop = format!("DROP DATABASE {name}");
+    sqlx::raw_sql(AssertSqlSafe(drop)).execute(&mut connection).await.expect("may drop its database");
+    result.unwrap_or_else(|panic| resume_unwind(panic));
+}
+
+/// The proxy has one schema, so its tests take turns: by a lock of the server's, which holds across processes too.
+pub(crate) async fn on_proxy(case: impl AsyncFnOnce(&Harness)) {
+    let (Some(proxy), Some(direct)) = (variable(PROXY_URL), variable(PROXY_DIRECT_URL)) else { return };
+    let mut turn = MySqlConnection::connect(&direct).await.expect("the server answers");
+    let lock = sqlx::query_scalar::<_, i64>("SELECT GET_LOCK('spillway_proxy', 600)");
+    assert_eq!(lock.fetch_one(&mut turn).await.expect("a lock"), 1, "another test keeps the proxy's schema");
+
+    let migrated = store(&address(&direct)).await;
+    migrated.migrate().await.expect("migrates");
+    migrated.close().await;
+    let behind = MySqlPoolOptions::new().connect_lazy(&direct).expect("valid");
+    sqlx::raw_sql(
+        "DROP TRIGGER IF EXISTS poison; TRUNCATE sale_skus; TRUNCATE user_purchases; TRUNCATE orders; \
+         TRUNCATE order_items; TRUNCATE order_conflicts; TRUNCATE dead_letters",
+    )
+    .execute(&behind)
+    .await
+    .expect("may empty the schema");
+
+    let url = address(&proxy);
+    let harness = Harness { store: store(&url).await, url, behind: Behind::MySql(behind) };
+    harness.examine(case).await.unwrap_or_else(|panic| resume_unwind(panic));
+    turn.close().await.expect("gives the turn back");
+}

@@ -1,0 +1,62 @@
+//! One suite for every database: on SQLite always; on MariaDB, directly and through a proxy, where the environment
+//! names them (`infra/local/stack up`, then `eval "$(infra/local/stack env)"`).
+
+mod cases;
+mod harness;
+mod orders;
+mod outage;
+mod relay;
+mod throughput;
+
+/// Declares each case once for each database.
+macro_rules! conformance {
+    ($($module:ident::$case:ident,)*) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                crate::harness::on_sqlite(crate::cases::$module::$case).await;
+            })*
+        }
+
+        mod mysql {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                crate::harness::on_mysql(crate::cases::$module::$case).await;
+            })*
+        }
+
+        mod proxy {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                crate::harness::on_proxy(crate::cases::$module::$case).await;
+            })*
+        }
+    };
+}
+
+conformance! {
+    outcomes::every_outcome_is_written_with_its_lines,
+    outcomes::an_order_is_confirmed_whole_or_not_at_all,
+    outcomes::the_last_unit_goes_to_the_first_order,
+    outcomes::limits_hold_within_a_batch_and_across_batches,
+    outcomes::several_sales_in_one_batch_keep_apart,
+    outcomes::ids_are_case_sensitive,
+    outcomes::addresses_keep_every_character,
+    outcomes::a_batch_of_a_thousand_orders_is_decided_whole,
+    outcomes::many_lines_of_many_skus_are_written,
+    redelivery::a_redelivery_changes_nothing,
+    redelivery::a_duplicate_within_a_batch_is_one_order,
+    redelivery::another_payload_under_the_same_id_is_recorded_once,
+    redelivery::a_race_for_one_id_has_one_winner,
+    concurrency::concurrent_committers_neither_oversell_nor_lose,
+    poison::a_refused_row_is_singled_out,
+    poison::an_unknown_sku_waits_for_the_catalogue,
+    poison::an_impossible_order_is_kept,
+    letters::letters_are_updated_listed_and_removed,
+    letters::large_messages_are_kept,
+    lookups::an_order_is_found_in_every_state,
+    lookups::totals_and_stock_are_told,
+    catalogues::a_catalogue_is_taken_over_and_over,
+    catalogues::stock_never_falls_under_what_is_reserved,
+    catalogues::a_limit_in_mid_sale_counts_what_was_bought,
+}

@@ -1,0 +1,46 @@
+//! The command line, for this crate's binary and for whoever embeds it.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+use shared::config::EXIT_CONFIG;
+use tokio::net::TcpListener;
+
+use crate::config::{Config, Settings};
+use crate::{RunError, run};
+
+/// Runs `ingest-fn` with `arguments`, the program's name first, until it is told to stop.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let config = match Config::try_parse_from(arguments) {
+        Ok(config) => config,
+        Err(error) => error.exit(),
+    };
+    if config.print_config {
+        println!("{}", serde_json::to_string_pretty(&config).unwrap_or_default());
+        return ExitCode::SUCCESS;
+    }
+    let settings = match config.logs.init().and_then(|()| config.settings()) {
+        Ok(settings) => settings,
+        Err(errors) => {
+            eprintln!("ingest-fn: {errors}");
+            return ExitCode::from(EXIT_CONFIG);
+        }
+    };
+    match serve(settings) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ingest-fn: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn serve(settings: Settings) -> Result<(), RunError> {
+    let shutdown = shared::shutdown::on_signal()?;
+    let listener = TcpListener::bind(settings.listen)
+        .await
+        .map_err(|error| std::io::Error::new(error.kind(), format!("--listen {}: {error}", settings.listen)))?;
+    run(settings, listener, shutdown).await
+}

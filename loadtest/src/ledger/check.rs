@@ -1,0 +1,184 @@
+//! The rules.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+
+use shared::order::{OrderId, PayloadDigest};
+
+use super::{Attempt, Ending, Facts, Fault, OrderRow, Verdict};
+
+const EXAMPLES: usize = 5;
+
+/// A second, in microseconds.
+const WINDOW_US: i64 = 1_000_000;
+
+/// Collects faults by name.
+#[derive(Default)]
+struct Faults(BTreeMap<&'static str, Fault>);
+
+impl Faults {
+    fn add(&mut self, code: &'static str, example: impl Into<String>) {
+        let fault = self.0.entry(code).or_insert_with(|| Fault { code, count: 0, examples: Vec::new() });
+        fault.count += 1;
+        if fault.examples.len() < EXAMPLES {
+            fault.examples.push(example.into());
+        }
+    }
+}
+
+/// What was asked for under one id.
+#[derive(Default)]
+struct Asked {
+    accepted: HashSet<PayloadDigest>,
+    unknown: HashSet<PayloadDigest>,
+    refused: HashSet<PayloadDigest>,
+}
+
+/// Adds it all up. `cap`: most orders decided within any one second; `None` leaves that unjudged.
+#[must_use]
+pub fn check(attempts: &[Attempt], facts: &Facts, cap: Option<u32>) -> Verdict {
+    let mut faults = Faults::default();
+    let mut asked: HashMap<OrderId, Asked> = HashMap::new();
+    let mut verdict = Verdict { requests: attempts.len(), cap, ..Verdict::default() };
+    for attempt in attempts {
+        let by_id = asked.entry(attempt.order_id).or_default();
+        match attempt.ending {
+            Ending::Accepted => {
+                verdict.accepted += 1;
+                by_id.accepted.insert(attempt.digest);
+                if attempt.answered != Some((attempt.order_id, attempt.digest)) {
+                    faults.add("answer_names_another_order", attempt.order_id.to_string());
+                }
+            }
+            Ending::Refused => {
+                verdict.refused += 1;
+                by_id.refused.insert(attempt.digest);
+            }
+            Ending::Unknown => {
+                verdict.unknown += 1;
+                by_id.unknown.insert(attempt.digest);
+            }
+        }
+    }
+    verdict.accepted_orders = asked.values().filter(|asked| !asked.accepted.is_empty()).count();
+    verdict.conflicts = facts.conflicts.len();
+    verdict.dead_letters = facts.dead_letters.len();
+    check_rows(&asked, facts, &mut verdict, &mut faults);
+    check_conflicts(&asked, facts, &mut faults);
+    check_stock(facts, &mut faults);
+    verdict.busiest_second = busiest_window(facts.orders.iter().map(|row| row.decided_at_us));
+    if cap.is_some_and(|cap| verdict.busiest_second > cap as usize) {
+        faults.add("second_over_the_cap", format!("{} orders", verdict.busiest_second));
+    }
+    verdict.faults = faults.0.into_values().collect();
+    verdict
+}
+
+/// Every accepted order once; an unknown one at most once; nothing else.
+fn check_rows(asked: &HashMap<OrderId, Asked>, facts: &Facts, verdict: &mut Verdict, faults: &mut Faults) {
+    let mut rows: HashMap<OrderId, &OrderRow> = HashMap::new();
+    verdict.rows = facts.orders.len();
+    for row in &facts.orders {
+        if rows.insert(row.order_id, row).is_some() {
+            faults.add("order_doubled", row.order_id.to_string());
+        }
+        match (row.confirmed, &row.reason) {
+            (true, None) => verdict.confirmed += 1,
+            (false, Some(reason)) => *verdict.rejected.entry(reason.clone()).or_default() += 1,
+            (true, Some(_)) | (false, None) => faults.add("state_without_sense", row.order_id.to_string()),
+        }
+        let Some(asked) = asked.get(&row.order_id) else {
+            faults.add("row_without_a_request", row.order_id.to_string());
+            continue;
+        };
+        if asked.accepted.is_empty() {
+            verdict.rows_of_unknown += 1;
+        }
+        // A refusal after the send (503) does not say that the broker has nothing.
+        let possible = [&asked.accepted, &asked.unknown, &asked.refused];
+        if !possible.iter().any(|digests| digests.contains(&row.digest)) {
+            faults.add("row_with_a_payload_nobody_sent", row.order_id.to_string());
+        }
+    }
+    for (order_id, asked) in asked {
+        if !asked.accepted.is_empty() && !rows.contains_key(order_id) {
+            let kept = facts.dead_letters.iter().any(|(letter, _)| *letter == Some(*order_id));
+            faults.add(if kept { "accepted_order_dead_lettered" } else { "accepted_order_lost" }, order_id.to_string());
+        }
+    }
+    for (order_id, reason) in facts.dead_letters.iter().filter(|(order_id, _)| order_id.is_none()) {
+        faults.add("unreadable_message", format!("{order_id:?} {reason}"));
+    }
+}
+
+/// Each accepted payload is either the one that was decided or on record as a conflict.
+fn check_conflicts(asked: &HashMap<OrderId, Asked>, facts: &Facts, faults: &mut Faults) {
+    let decided: HashMap<OrderId, PayloadDigest> =
+        facts.orders.iter().map(|row| (row.order_id, row.digest)).collect();
+    for (order_id, asked) in asked {
+        let Some(decided) = decided.get(order_id) else { continue };
+        for digest in asked.accepted.iter().filter(|digest| *digest != decided) {
+            if !facts.conflicts.contains(&(*order_id, *digest)) {
+                faults.add("conflict_not_recorded", order_id.to_string());
+            }
+        }
+    }
+    for (order_id, digest) in &facts.conflicts {
+        let sent = asked.get(order_id).is_some_and(|asked| {
+            [&asked.accepted, &asked.unknown, &asked.refused].iter().any(|digests| digests.contains(digest))
+        });
+        if !sent || decided.get(order_id) == Some(digest) {
+            faults.add("conflict_without_a_cause", order_id.to_string());
+        }
+    }
+}
+
+/// Never oversold, the counters true, the limits held, every order's lines there.
+fn check_stock(facts: &Facts, faults: &mut Faults) {
+    let mut sold: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut bought: HashMap<(&str, &str), u64> = HashMap::new();
+    for row in &facts.orders {
+        let Some(items) = facts.items.get(&row.order_id).filter(|items| !items.is_empty()) else {
+            faults.add("order_without_lines", row.order_id.to_string());
+            continue;
+        };
+        for (sku, quantity) in items.iter().filter(|_| row.confirmed) {
+            *sold.entry(sku).or_default() += quantity;
+            *bought.entry((&row.user_id, sku)).or_default() += quantity;
+        }
+    }
+    for (sku, stock) in &facts.stock {
+        let sold = sold.get(sku.as_str()).copied().unwrap_or_default();
+        if sold > stock.total {
+            faults.add("oversold", format!("{sku}: {sold} of {}", stock.total));
+        }
+        if sold != stock.reserved {
+            faults.add("stock_counter_wrong", format!("{sku}: {sold} sold, {} reserved", stock.reserved));
+        }
+    }
+    for ((_user, sku), quantity) in bought {
+        match facts.stock.get(sku) {
+            Some(stock) if stock.per_user_limit.is_some_and(|limit| quantity > limit) => {
+                // The buyer is personal data; the SKU is not.
+                faults.add("limit_exceeded", format!("{sku}: {quantity}"));
+            }
+            Some(_) => {}
+            None => faults.add("sold_what_is_not_on_sale", sku),
+        }
+    }
+}
+
+/// The most instants within any half-open window of a second.
+fn busiest_window(instants: impl Iterator<Item = i64>) -> usize {
+    let mut instants: Vec<_> = instants.collect();
+    instants.sort_unstable();
+    let mut window = VecDeque::new();
+    let mut most = 0;
+    for instant in instants {
+        window.push_back(instant);
+        while window.front().is_some_and(|first| first + WINDOW_US <= instant) {
+            window.pop_front();
+        }
+        most = most.max(window.len());
+    }
+    most
+}

@@ -1,0 +1,185 @@
+//! The ledger: what was asked for against what the database holds.
+//!
+//! Each request ended as accepted (a 202 and nothing else), refused (any other answer), or unknown (no answer). The
+//! ledger adds up if every accepted order is in the database once, an unknown one at most once, nothing else is
+//! there, and the database's own promises (stock, limits, conflicts, the cap) hold.
+
+mod check;
+mod read;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use serde::Serialize;
+use shared::order::{OrderId, PayloadDigest};
+
+pub use check::check;
+pub use read::{Reader, Settled};
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// 202.
+    Accepted,
+    /// Any other answer.
+    Refused,
+    /// No answer: the order may be there, or not.
+    Unknown,
+}
+
+/// One request that could have made an order.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// The id it must get, derived here and not taken from the answer.
+    pub order_id: OrderId,
+    /// Digest of what it asked for.
+    pub digest: PayloadDigest,
+    /// How it ended.
+    pub ending: Ending,
+    /// The id and digest that the answer gave, if it gave any.
+    pub answered: Option<(OrderId, PayloadDigest)>,
+}
+
+/// Rows and conflicts that the accepted requests must have become once the queue is empty: each different payload
+/// that was answered 202 is either the one decided or on record as another.
+#[must_use]
+pub fn settlements_expected(attempts: &[Attempt]) -> u64 {
+    let accepted: HashSet<_> = attempts
+        .iter()
+        .filter(|attempt| attempt.ending == Ending::Accepted)
+        .map(|attempt| (attempt.order_id, attempt.digest))
+        .collect();
+    accepted.len() as u64
+}
+
+/// What the database holds.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// Every row, doubles included.
+    pub orders: Vec<OrderRow>,
+    /// Lines by order.
+    pub items: HashMap<OrderId, Vec<(String, u64)>>,
+    /// Stock by SKU.
+    pub stock: BTreeMap<String, StockRow>,
+    /// Other payloads that arrived under an order's id.
+    pub conflicts: HashSet<(OrderId, PayloadDigest)>,
+    /// Dead letters: the order, where it has one.
+    pub dead_letters: Vec<(Option<OrderId>, String)>,
+}
+
+/// An order's row.
+#[derive(Clone, Debug)]
+pub struct OrderRow {
+    /// Its id.
+    pub order_id: OrderId,
+    /// Its digest.
+    pub digest: PayloadDigest,
+    /// The buyer.
+    pub user_id: String,
+    /// `confirmed` or `rejected`.
+    pub confirmed: bool,
+    /// Why not.
+    pub reason: Option<String>,
+    /// When it was decided, microseconds since 1970 by the database's clock.
+    pub decided_at_us: i64,
+}
+
+/// A SKU's row.
+#[derive(Clone, Copy, Debug)]
+pub struct StockRow {
+    /// Units to sell.
+    pub total: u64,
+    /// Units of confirmed orders.
+    pub reserved: u64,
+    /// Most units of one buyer.
+    pub per_user_limit: Option<u64>,
+}
+
+/// What the ledger says.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Verdict {
+    /// Requests that could have made an order.
+    pub requests: usize,
+    /// Requests answered 202.
+    pub accepted: usize,
+    /// Requests answered otherwise.
+    pub refused: usize,
+    /// Requests without an answer.
+    pub unknown: usize,
+    /// Different orders among the accepted.
+    pub accepted_orders: usize,
+    /// Orders in the database.
+    pub rows: usize,
+    /// Of these, confirmed.
+    pub confirmed: usize,
+    /// Of these, rejected, by reason.
+    pub rejected: BTreeMap<String, usize>,
+    /// Orders in the database that came from requests without an answer alone.
+    pub rows_of_unknown: usize,
+    /// Other payloads on record.
+    pub conflicts: usize,
+    /// Dead letters.
+    pub dead_letters: usize,
+    /// The most orders decided within any one second.
+    pub busiest_second: usize,
+    /// What that may be; absent: not judged.
+    pub cap: Option<u32>,
+    /// What does not add up; empty: it all does.
+    pub faults: Vec<Fault>,
+}
+
+/// Something that does not add up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// Stable name.
+    pub code: &'static str,
+    /// How many.
+    pub count: usize,
+    /// The first few, for whoever looks.
+    pub examples: Vec<String>,
+}
+
+impl Verdict {
+    /// Whether everything adds up.
+    #[must_use]
+    pub fn adds_up(&self) -> bool {
+        self.faults.is_empty()
+    }
+}
+
+impl std::fmt::Display for Verdict {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut line = |name: &str, value: &dyn std::fmt::Display| writeln!(formatter, "  {name:<34}{value:>9}");
+        line("requests", &self.requests)?;
+        line("  accepted (202)", &self.accepted)?;
+        line("  refused", &self.refused)?;
+        line("  unknown (no answer)", &self.unknown)?;
+        line("different orders accepted", &self.accepted_orders)?;
+        line("orders in the database", &self.rows)?;
+        line("  confirmed", &self.confirmed)?;
+        for (reason, orders) in &self.rejected {
+            line(&format!("  rejected: {reason}"), orders)?;
+        }
+        line("  from unknown requests", &self.rows_of_unknown)?;
+        line("other payloads under a used key", &self.conflicts)?;
+        line("dead letters", &self.dead_letters)?;
+        match self.cap {
+            Some(cap) => line("busiest second (cap)", &format!("{} ({cap})", self.busiest_second))?,
+            None => line("busiest second", &self.busiest_second)?,
+        }
+        if self.adds_up() {
+            return write!(
+                formatter,
+                "The ledger adds up: every accepted order is in the database exactly once, and nothing else is."
+            );
+        }
+        write!(formatter, "THE LEDGER DOES NOT ADD UP:")?;
+        for fault in &self.faults {
+            write!(formatter, "\n  {} × {}, such as {}", fault.count, fault.code, fault.examples.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,126 @@
+//! The ledger must be able to fail: each fault is planted and must be named, and nothing else with it.
+
+use shared::order::{IdempotencyKey, OrderIdKey, SaleId, UserId};
+
+use super::*;
+
+fn id(number: u64) -> OrderId {
+    OrderId::derive(
+        &OrderIdKey::new(&[1; 32]).expect("long enough"),
+        &SaleId::parse("sale").expect("valid"),
+        &UserId::parse("user").expect("valid"),
+        &IdempotencyKey::parse(&number.to_string()).expect("valid"),
+    )
+}
+
+fn digest(number: u8) -> PayloadDigest {
+    PayloadDigest::from_bytes([number; 32])
+}
+
+fn attempt(number: u64, payload: u8, ending: Ending) -> Attempt {
+    let (order_id, digest) = (id(number), digest(payload));
+    let answered = (ending == Ending::Accepted).then_some((order_id, digest));
+    Attempt { order_id, digest, ending, answered }
+}
+
+fn row(number: u64, payload: u8, reason: Option<&str>) -> OrderRow {
+    OrderRow {
+        order_id: id(number),
+        digest: digest(payload),
+        user_id: format!("user-{number}"),
+        confirmed: reason.is_none(),
+        reason: reason.map(str::to_owned),
+        decided_at_us: i64::try_from(number).expect("small") * 100_000,
+    }
+}
+
+/// Orders 1 and 2 accepted (2 sold out), 3 refused, 4 unknown and there, 5 unknown and not there, 1 replayed, 2 sent
+/// again with another payload.
+fn sound() -> (Vec<Attempt>, Facts) {
+    let attempts = vec![
+        attempt(1, 1, Ending::Accepted),
+        attempt(1, 1, Ending::Accepted),
+        attempt(2, 2, Ending::Accepted),
+        attempt(2, 22, Ending::Accepted),
+        attempt(3, 3, Ending::Refused),
+        attempt(4, 4, Ending::Unknown),
+        attempt(5, 5, Ending::Unknown),
+    ];
+    let orders = vec![row(1, 1, None), row(2, 2, Some("sold_out")), row(4, 4, None)];
+    let items = orders.iter().map(|row| (row.order_id, vec![("A".to_owned(), 2)])).collect();
+    let stock = BTreeMap::from([("A".to_owned(), StockRow { total: 5, reserved: 4, per_user_limit: Some(2) })]);
+    let conflicts = HashSet::from([(id(2), digest(22))]);
+    (attempts, Facts { orders, items, stock, conflicts, dead_letters: Vec::new() })
+}
+
+fn fault_names(attempts: &[Attempt], facts: &Facts, cap: Option<u32>) -> Vec<&'static str> {
+    check(attempts, facts, cap).faults.iter().map(|fault| fault.code).collect()
+}
+
+#[test]
+fn a_sound_ledger_adds_up() {
+    let (attempts, facts) = sound();
+    let verdict = check(&attempts, &facts, Some(3));
+    assert!(verdict.adds_up(), "{verdict}");
+    assert_eq!((verdict.accepted, verdict.refused, verdict.unknown), (4, 1, 2));
+    assert_eq!((verdict.accepted_orders, verdict.rows, verdict.confirmed, verdict.rows_of_unknown), (2, 3, 2, 1));
+    assert_eq!(verdict.rejected, BTreeMap::from([("sold_out".to_owned(), 1)]));
+}
+
+#[test]
+fn every_planted_fault_is_named() {
+    type Plant = fn(&mut Vec<Attempt>, &mut Facts);
+    let cases: [(&str, Plant); 16] = [
+        ("accepted_order_lost", |_, facts| {
+            facts.orders.retain(|row| row.order_id != id(2));
+            facts.conflicts.clear();
+        }),
+        ("order_doubled", |_, facts| {
+            let double = facts.orders[1].clone();
+            facts.orders.push(double);
+        }),
+        ("row_without_a_request", |_, facts| {
+            facts.orders.push(row(9, 9, Some("sold_out")));
+            facts.items.insert(id(9), vec![("A".to_owned(), 1)]);
+        }),
+        ("row_with_a_payload_nobody_sent", |_, facts| facts.orders[2].digest = digest(99)),
+        ("answer_names_another_order", |attempts, _| attempts[0].answered = Some((id(7), digest(1)))),
+        ("conflict_not_recorded", |_, facts| facts.conflicts.clear()),
+        ("conflict_without_a_cause", |_, facts| {
+            facts.conflicts.insert((id(1), digest(77)));
+        }),
+        ("state_without_sense", |_, facts| facts.orders[1].reason = None),
+        ("order_without_lines", |_, facts| {
+            facts.items.remove(&id(2));
+        }),
+        ("stock_counter_wrong", |_, facts| {
+            facts.stock.get_mut("A").expect("there").reserved = 3;
+        }),
+        ("oversold", |_, facts| {
+            facts.stock.get_mut("A").expect("there").total = 3;
+        }),
+        ("limit_exceeded", |_, facts| facts.orders[2].user_id = "user-1".to_owned()),
+        ("sold_what_is_not_on_sale", |_, facts| {
+            facts.items.insert(id(4), vec![("B".to_owned(), 2)]);
+            facts.stock.get_mut("A").expect("there").reserved = 2;
+        }),
+        ("accepted_order_dead_lettered", |_, facts| {
+            facts.orders.retain(|row| row.order_id != id(2));
+            facts.conflicts.clear();
+            facts.dead_letters.push((Some(id(2)), "unknown_sku".to_owned()));
+        }),
+        ("unreadable_message", |_, facts| facts.dead_letters.push((None, "malformed_message".to_owned()))),
+        ("second_over_the_cap", |_, facts| {
+            for (number, row) in facts.orders.iter_mut().enumerate() {
+                row.decided_at_us = i64::try_from(number).expect("small");
+            }
+        }),
+    ];
+    for (name, plant) in cases {
+        let (mut attempts, mut facts) = sound();
+        // The sound rows lie 100, 200 and 400 ms in: a cap of 2 holds for none of a second's windows but the planted.
+        facts.orders[2].decided_at_us = 2_000_000;
+        plant(&mut attempts, &mut facts);
+        assert_eq!(fault_names(&attempts, &facts, Some(2)), [name], "{name}");
+    }
+}

@@ -1,0 +1,51 @@
+//! Spillway's services as child processes of this program, which holds them all: `loadtest part …` is one of them.
+
+mod broker;
+mod child;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+pub use broker::BrokerArgs;
+pub use child::{Child, free_address};
+
+/// A part, run as a process of its own.
+#[derive(Debug, clap::Subcommand)]
+pub enum Part {
+    /// The embedded broker
+    Broker(BrokerArgs),
+    /// ingest-fn, with its own flags
+    IngestFn {
+        /// Flags of ingest-fn
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        flags: Vec<OsString>,
+    },
+    /// The drain worker, with its own flags
+    DrainWorker {
+        /// Flags of drain-worker
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        flags: Vec<OsString>,
+    },
+}
+
+impl Part {
+    /// Runs the part until it is told to stop.
+    pub fn run(self) -> ExitCode {
+        end_with_parent();
+        let with_name = |name: &str, flags: Vec<OsString>| std::iter::once(OsString::from(name)).chain(flags);
+        match self {
+            Self::Broker(args) => broker::run(args),
+            Self::IngestFn { flags } => ingest_fn::cli::main(with_name("ingest-fn", flags)),
+            Self::DrainWorker { flags } => drain_worker::cli::main(with_name("drain-worker", flags)),
+        }
+    }
+}
+
+/// A part must not outlive the process that started it, however that ends: its standard input then reads as ended.
+fn end_with_parent() {
+    std::thread::spawn(|| {
+        let mut nothing = std::io::sink();
+        let _ended = std::io::copy(&mut std::io::stdin(), &mut nothing);
+        std::process::exit(1);
+    });
+}

@@ -1,0 +1,124 @@
+//! Accepting connections that can be broken to order.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_core::Stream;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::WaitForCancellationFutureOwned;
+use tonic::transport::server::{Connected, TcpConnectInfo};
+
+use super::faults::Faults;
+
+/// Accepting fails when the process has no file descriptors left; some come back.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Connections as they come in, never more than `connections_max` at a time.
+pub(crate) fn incoming(
+    listener: TcpListener,
+    faults: Faults,
+    connections_max: usize,
+) -> impl Stream<Item = io::Result<Connection>> {
+    let places = std::sync::Arc::new(tokio::sync::Semaphore::new(connections_max));
+    futures_util::stream::unfold((listener, faults, places), |(listener, faults, places)| async move {
+        loop {
+            let stream = match listener.accept().await {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "connection not accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            let place = places.clone().try_acquire_owned();
+            let Ok(place) = place else {
+                tracing::debug!("connection refused, there are too many");
+                continue;
+            };
+            if faults.refuses_connections() {
+                let _reset_anyway = stream.set_zero_linger();
+                continue;
+            }
+            // Without it small answers wait for acknowledgements of earlier ones; the worst case is slow, not wrong.
+            let _slow_at_worst = stream.set_nodelay(true);
+            let broken = faults.connection();
+            let connection =
+                Connection { stream, dead: false, broken: Box::pin(broken.cancelled_owned()), _place: place };
+            return Some((Ok(connection), (listener, faults, places)));
+        }
+    })
+}
+
+/// A connection that a [`tokio_util::sync::CancellationToken`] breaks.
+pub(crate) struct Connection {
+    stream: TcpStream,
+    broken: Pin<Box<WaitForCancellationFutureOwned>>,
+    dead: bool,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        if !self.dead && self.broken.as_mut().poll(context).is_ready() {
+            self.dead = true;
+            // The peer is to see a reset, not an orderly end.
+            let _ends_anyway = self.stream.set_zero_linger();
+        }
+        if self.dead { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.check(context)?;
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.check(context)?;
+        Pin::new(&mut self.stream).poll_write(context, buffer)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffers: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.check(context)?;
+        Pin::new(&mut self.stream).poll_write_vectored(context, buffers)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+impl Connected for Connection {
+    type ConnectInfo = TcpConnectInfo;
+
+    fn connect_info(&self) -> TcpConnectInfo {
+        self.stream.connect_info()
+    }
+}

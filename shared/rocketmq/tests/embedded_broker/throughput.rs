@@ -1,0 +1,87 @@
+//! Rough figures. `cargo test -p spillway-rocketmq --features embedded --release --test embedded_broker -- --ignored
+//! --nocapture throughput`
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use spillway_rocketmq::embedded::{Broker, Flush};
+use spillway_rocketmq::protocol::Code;
+use tempfile::tempdir;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::support::*;
+
+const CALLERS: usize = 64;
+const TIME: Duration = Duration::from_secs(4);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "prints figures, proves nothing"]
+async fn throughput() {
+    for (flush, body_bytes, per_call) in [
+        (Flush::OsCache, 300, 1),
+        (Flush::OsCache, 4096, 1),
+        (Flush::OsCache, 300, 32),
+        (Flush::Sync, 300, 1),
+        (Flush::Sync, 4096, 1),
+    ] {
+        let dir = tempdir().expect("a directory");
+        let mut settings = config(&dir);
+        settings.flush = flush;
+        settings.bytes_max = 8 << 30;
+        let broker = Broker::open(settings).await.expect("the broker opens");
+        let client = Client::consumer(&broker).await;
+        client.touch().await;
+        let sent = send(&client, body_bytes, per_call).await;
+        let drained = drain(&client).await;
+        println!(
+            "{flush:?}, {body_bytes} bytes, {per_call} a call: {sent:.0} calls/s, {:.0} messages/s in; {drained:.0} messages/s out",
+            sent * f64::from(u32::try_from(per_call).expect("small")),
+        );
+        broker.shutdown().await.expect("stopped");
+    }
+}
+
+async fn send(client: &Client, body_bytes: usize, per_call: usize) -> f64 {
+    let body = "x".repeat(body_bytes);
+    let began = Instant::now();
+    let mut callers = JoinSet::new();
+    for _ in 0..CALLERS {
+        let (client, body) = (client.clone(), body.clone());
+        callers.spawn(async move {
+            let mut calls = 0_u32;
+            while began.elapsed() < TIME {
+                let messages = (0..per_call).map(|_| message("0123456789abcdef", body.clone())).collect();
+                assert_eq!(code(client.send(messages).await.status), Code::OK);
+                calls += 1;
+            }
+            calls
+        });
+    }
+    let calls: u32 = callers.join_all().await.into_iter().sum();
+    f64::from(calls) / began.elapsed().as_secs_f64()
+}
+
+/// Eight consumers, 32 messages a receive, one ack for each receive.
+async fn drain(client: &Client) -> f64 {
+    let drained = Arc::new(AtomicU64::new(0));
+    let began = Instant::now();
+    let mut consumers = JoinSet::new();
+    for _ in 0..8 {
+        let (client, drained) = (client.clone(), drained.clone());
+        consumers.spawn(async move {
+            while began.elapsed() < TIME {
+                let messages = client.receive(32, LONG).await;
+                if messages.is_empty() {
+                    return;
+                }
+                client.ack_all(&messages).await;
+                drained.fetch_add(messages.len() as u64, Ordering::Relaxed);
+            }
+        });
+    }
+    while consumers.join_next().await.is_some() {}
+    let drained = u32::try_from(drained.load(Ordering::Relaxed)).expect("small");
+    f64::from(drained) / began.elapsed().as_secs_f64()
+}

@@ -38,48 +38,69 @@ impl<D: Dialect> SqlStore<D> {
         }
     }
 
-    /// The inner error: what stands against the catalogue.
     async fn apply_once(&self, sales: &[&Sale]) -> Result<Result<CatalogueChanges, Vec<String>>, Failure> {
         let mut transaction = Transaction::<D>::begin(&self.pools.writers).await?;
-        let mut changes = CatalogueChanges::default();
-        let mut faults = Vec::new();
-        let mut terms_new = Vec::new();
-        let mut limits_new = Vec::new();
-        for sale in sales {
-            let present = lock_sale(&mut transaction, sale).await?;
-            for (sku, terms) in &sale.skus {
-                let Some(state) = present.get(sku.as_str()) else {
-                    changes.added += 1;
-                    terms_new.push((&sale.id, sku, *terms));
+        let result = take_over(&mut transaction, sales).await;
+        transaction.end(result).await
+    }
+}
+
+/// The inner error: what stands against the catalogue; nothing is written then.
+async fn take_over<D: Dialect>(
+    transaction: &mut Transaction<D>,
+    sales: &[&Sale],
+) -> Result<Result<CatalogueChanges, Vec<String>>, Failure> {
+    let mut difference = Difference::default();
+    for sale in sales {
+        let present = lock_sale(transaction, sale).await?;
+        difference.add(sale, &present);
+    }
+    if !difference.faults.is_empty() {
+        return Ok(Err(difference.faults));
+    }
+    write_terms(transaction, &difference.terms).await?;
+    for (sale_id, sku) in difference.limits {
+        count_purchases(transaction, sale_id, sku).await?;
+    }
+    Ok(Ok(difference.changes))
+}
+
+/// How the catalogue differs from the database.
+#[derive(Default)]
+struct Difference<'a> {
+    changes: CatalogueChanges,
+    faults: Vec<String>,
+    /// Rows to write.
+    terms: Vec<NewTerms<'a>>,
+    /// SKUs that had no limit and get one.
+    limits: Vec<(&'a SaleId, &'a Sku)>,
+}
+
+impl<'a> Difference<'a> {
+    fn add(&mut self, sale: &'a Sale, present: &BTreeMap<String, SkuState>) {
+        for (sku, terms) in &sale.skus {
+            let limit = terms.per_user_limit.map(i64::from);
+            match present.get(sku.as_str()) {
+                None => self.changes.added += 1,
+                Some(state) if (state.total, state.per_user_limit) == (i64::from(terms.stock), limit) => {
+                    self.changes.unchanged += 1;
                     continue;
-                };
-                if i64::from(terms.stock) < state.reserved {
-                    faults.push(format!(
-                        "sale {}: sku {sku}: stock {} is under the {} units already reserved",
-                        sale.id, terms.stock, state.reserved
-                    ));
                 }
-                let limit = terms.per_user_limit.map(i64::from);
-                if (i64::from(terms.stock), limit) == (state.total, state.per_user_limit) {
-                    changes.unchanged += 1;
-                    continue;
-                }
-                changes.changed += 1;
-                terms_new.push((&sale.id, sku, *terms));
-                if limit.is_some() && state.per_user_limit.is_none() {
-                    limits_new.push((&sale.id, sku));
+                Some(state) => {
+                    self.changes.changed += 1;
+                    if i64::from(terms.stock) < state.reserved {
+                        self.faults.push(format!(
+                            "sale {}: sku {sku}: stock {} is under the {} units already reserved",
+                            sale.id, terms.stock, state.reserved
+                        ));
+                    }
+                    if limit.is_some() && state.per_user_limit.is_none() {
+                        self.limits.push((&sale.id, sku));
+                    }
                 }
             }
+            self.terms.push((&sale.id, sku, *terms));
         }
-        if !faults.is_empty() {
-            return Ok(Err(faults));
-        }
-        write_terms(&mut transaction, &terms_new).await?;
-        for (sale_id, sku) in limits_new {
-            count_purchases(&mut transaction, sale_id, sku).await?;
-        }
-        transaction.commit().await?;
-        Ok(Ok(changes))
     }
 }
 

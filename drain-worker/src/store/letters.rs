@@ -6,7 +6,7 @@ use shared::order::OrderId;
 use super::dead_letter::{DeadLetter, StoredLetter, Subject};
 use super::dialect::Dialect;
 use super::error::Failure;
-use super::sql::{Kind, ROWS_MAX, Row, Statement, chunks};
+use super::sql::{BYTES, Kind, ROWS_MAX, Row, Statement, chunks};
 use super::sql_store::SqlStore;
 use super::times;
 use super::transaction::Transaction;
@@ -23,8 +23,8 @@ impl<D: Dialect> SqlStore<D> {
         }
         let run = || async {
             let mut transaction = Transaction::<D>::begin(&self.pools.writers).await?;
-            insert_letters(&mut transaction, letters).await?;
-            transaction.commit().await
+            let result = insert_letters(&mut transaction, letters).await;
+            transaction.end(result).await
         };
         self.retrying("keep dead letters", run).await
     }
@@ -60,15 +60,19 @@ impl<D: Dialect> SqlStore<D> {
         }
         let run = || async {
             let mut transaction = Transaction::<D>::begin(&self.pools.writers).await?;
-            for chunk in ids.chunks(ROWS_MAX) {
-                let statement =
-                    Statement::new("DELETE FROM dead_letters WHERE id IN ").list(chunk.iter().copied());
-                transaction.execute("remove dead letters", statement).await?;
-            }
-            transaction.commit().await
+            let result = delete(&mut transaction, ids).await;
+            transaction.end(result).await
         };
         self.retrying("remove dead letters", run).await
     }
+}
+
+async fn delete<D: Dialect>(transaction: &mut Transaction<D>, ids: &[i64]) -> Result<(), Failure> {
+    for chunk in ids.chunks(ROWS_MAX) {
+        let statement = Statement::new("DELETE FROM dead_letters WHERE id IN ").list(chunk.iter().copied());
+        transaction.execute("remove dead letters", statement).await?;
+    }
+    Ok(())
 }
 
 fn stored_letter(row: &Row) -> Result<StoredLetter, Failure> {
@@ -110,7 +114,7 @@ async fn insert_chunk<D: Dialect>(
         "INSERT INTO dead_letters (dedup_key, order_id, payload_digest, message_id, reason, detail, payload, \
          first_failed_at, last_failed_at) VALUES ",
     )
-    .rows(letters.len(), &["(?, ?, ?, ?, ?, ?, ?, ", D::NOW, ", ", D::NOW, ")"])
+    .rows(letters.len(), &["(", BYTES, ", ", BYTES, ", ", BYTES, ", ?, ?, ?, ", BYTES, ", ", D::NOW, ", ", D::NOW, ")"])
     .text(D::UPDATE_LETTER);
     for (letter, key) in letters.iter().zip(&keys) {
         let (order_id, digest) = match &letter.subject {

@@ -25,7 +25,7 @@ impl<D: Dialect> SqlStore<D> {
         let statement = Statement::new(
             "SELECT payload_digest, state, reason, CAST(accepted_at AS CHAR), CAST(decided_at AS CHAR), \
              (SELECT COUNT(*) FROM order_conflicts WHERE order_conflicts.order_id = orders.order_id) \
-             FROM orders WHERE order_id = ?",
+             FROM orders WHERE order_id = UNHEX(?)",
         )
         .bind(order_id.as_bytes().as_slice());
         let rows = self.look_up("find an order", statement, KINDS).await?;
@@ -44,7 +44,7 @@ impl<D: Dialect> SqlStore<D> {
         const KINDS: &[Kind] = &[Kind::Bytes, Kind::Text, Kind::Text];
         let statement = Statement::new(
             "SELECT payload_digest, reason, CAST(last_failed_at AS CHAR) FROM dead_letters \
-             WHERE order_id = ? ORDER BY id LIMIT 1",
+             WHERE order_id = UNHEX(?) ORDER BY id LIMIT 1",
         )
         .bind(order_id.as_bytes().as_slice());
         let rows = self.look_up("find a dead letter", statement, KINDS).await?;

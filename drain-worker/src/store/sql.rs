@@ -46,12 +46,17 @@ pub(super) fn chunks<T>(rows: &[T]) -> impl Iterator<Item = &[T]> {
     })
 }
 
+/// A place for bytes, which travel as hexadecimal text: pooling proxies read parameters as text and spoil others
+/// (ShardingSphere-Proxy 5.1 does). The function is MySQL's and SQLite's.
+pub(super) const BYTES: &str = "UNHEX(?)";
+
 /// A value to bind.
 #[derive(Clone, Copy)]
 pub(super) enum Value<'a> {
     Null,
     Int(i64),
     Text(&'a str),
+    /// Goes with the place [`BYTES`].
     Bytes(&'a [u8]),
 }
 
@@ -110,7 +115,20 @@ impl<'a> Statement<'a> {
     }
 
     /// Adds `(?, ?, …)` with `values`, 1 to [`ROWS_MAX`], padded to a size of the ladder.
-    pub(super) fn list<V: Into<Value<'a>>>(mut self, values: impl IntoIterator<Item = V>) -> Self {
+    pub(super) fn list<V: Into<Value<'a>>>(self, values: impl IntoIterator<Item = V>) -> Self {
+        self.list_at("?", values)
+    }
+
+    /// As [`Statement::list`], of bytes.
+    pub(super) fn list_of_bytes(self, values: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        self.list_at(BYTES, values)
+    }
+
+    fn list_at<V: Into<Value<'a>>>(
+        mut self,
+        place: &'static str,
+        values: impl IntoIterator<Item = V>,
+    ) -> Self {
         let before = self.values.len();
         self.values.extend(values.into_iter().map(Into::into));
         let count = self.values.len() - before;
@@ -119,7 +137,7 @@ impl<'a> Statement<'a> {
             self.values.resize(before + size_up(count), last);
         }
         self.text.push('(');
-        self.repeat(size_up(count), &["?"], ", ");
+        self.repeat(size_up(count), &[place], ", ");
         self.text.push(')');
         self
     }

@@ -5,12 +5,17 @@
 //! connection whose transaction did not end with an answered COMMIT is closed, never given back: that is right
 //! whatever state the server, or a proxy, believes it to be in.
 
+use std::time::Duration;
+
 use sqlx::pool::PoolConnection;
 use sqlx::Pool;
 
 use super::dialect::{Connection, Dialect};
 use super::error::Failure;
 use super::sql::{Kind, Row, Statement};
+
+/// Longest that rolling back may take before the connection is just closed.
+const ABANDON_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// An open transaction. Dropping it closes its connection, and the server rolls back.
 pub(super) struct Transaction<D: Dialect> {
@@ -52,12 +57,35 @@ impl<D: Dialect> Transaction<D> {
         D::fetch(self.connection()?, statement, kinds).await.map_err(|error| D::classify(operation, &error))
     }
 
+    /// Ends it by what its statements came to: commits, or abandons it for a failure.
+    pub(super) async fn end<T>(self, result: Result<T, Failure>) -> Result<T, Failure> {
+        match result {
+            Ok(done) => self.commit().await.map(|()| done),
+            Err(failure) => {
+                self.abandon().await;
+                Err(failure)
+            }
+        }
+    }
+
     /// Commits. On an error nobody knows whether it is done: the answer may be what got lost.
-    pub(super) async fn commit(mut self) -> Result<(), Failure> {
+    async fn commit(mut self) -> Result<(), Failure> {
         D::plain(self.connection()?, "COMMIT").await.map_err(|error| D::classify("commit", &error))?;
         // The one way back to the pool.
         drop(self.connection.take());
         Ok(())
+    }
+
+    /// Rolls back now and closes the connection, for a transaction that failed: locks are free before the next run
+    /// asks for them, and proxies that mishandle a sudden end are spared one. Gives up after a moment.
+    async fn abandon(mut self) {
+        let Some(mut connection) = self.connection.take() else { return };
+        let farewell = async move {
+            // Whether it succeeds makes no difference: the connection is closed.
+            let _answer = D::plain(&mut connection, "ROLLBACK").await;
+            let _closed = connection.close().await;
+        };
+        let _in_time = tokio::time::timeout(ABANDON_TIMEOUT, farewell).await;
     }
 
     fn connection(&mut self) -> Result<&mut Connection<D>, Failure> {

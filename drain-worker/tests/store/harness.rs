@@ -11,7 +11,8 @@ use futures_util::FutureExt;
 use shared::config::DatabaseUrl;
 use sqlx::mysql::{MySqlConnection, MySqlPool, MySqlPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
-use sqlx::{AssertSqlSafe, Connection};
+use sqlx::{AssertSqlSafe, Connection, MySql, Sqlite};
+use sqlx::pool::PoolConnection;
 
 const MYSQL_URL: &str = "SPILLWAY_TEST_MYSQL_URL";
 const PROXY_URL: &str = "SPILLWAY_TEST_MYSQL_PROXY_URL";
@@ -22,6 +23,7 @@ pub(crate) struct Harness {
     pub(crate) store: Arc<Store>,
     pub(crate) url: DatabaseUrl,
     behind: Behind,
+    is_behind_proxy: bool,
 }
 
 /// The database without the store.
@@ -69,6 +71,39 @@ impl Harness {
         }
     }
 
+    /// Runs a text that the database must refuse.
+    pub(crate) async fn refuses(&self, text: &str) {
+        let query = sqlx::raw_sql(AssertSqlSafe(text));
+        let result = match &self.behind {
+            Behind::Sqlite(pool) => query.execute(pool).await.map(drop),
+            Behind::MySql(pool) => query.execute(pool).await.map(drop),
+        };
+        assert!(result.is_err(), "{text}");
+    }
+
+    /// Locks the stock, as another program might.
+    pub(crate) async fn hold_stock(&self) -> Holder {
+        match &self.behind {
+            Behind::Sqlite(pool) => {
+                let mut connection = pool.acquire().await.expect("a connection");
+                sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut *connection).await.expect("locks");
+                Holder::Sqlite(connection)
+            }
+            Behind::MySql(pool) => {
+                let mut connection = pool.acquire().await.expect("a connection");
+                sqlx::raw_sql("BEGIN; UPDATE sale_skus SET stock_total = stock_total + 1")
+                    .execute(&mut *connection)
+                    .await
+                    .expect("locks");
+                Holder::MySql(connection)
+            }
+        }
+    }
+
+    pub(crate) const fn is_behind_proxy(&self) -> bool {
+        self.is_behind_proxy
+    }
+
     pub(crate) const fn is_sqlite(&self) -> bool {
         matches!(self.behind, Behind::Sqlite(_))
     }
@@ -90,6 +125,22 @@ impl Harness {
     }
 }
 
+/// Keeps the stock locked.
+pub(crate) enum Holder {
+    Sqlite(PoolConnection<Sqlite>),
+    MySql(PoolConnection<MySql>),
+}
+
+impl Holder {
+    pub(crate) async fn release(&mut self) {
+        let rollback = sqlx::raw_sql("ROLLBACK");
+        match self {
+            Self::Sqlite(connection) => drop(rollback.execute(&mut **connection).await.expect("rolls back")),
+            Self::MySql(connection) => drop(rollback.execute(&mut **connection).await.expect("rolls back")),
+        }
+    }
+}
+
 async fn store(url: &DatabaseUrl) -> Arc<Store> {
     Arc::new(Store::connect(url, config()).await.expect("a valid address"))
 }
@@ -105,7 +156,7 @@ pub(crate) async fn on_sqlite(case: impl AsyncFnOnce(&Harness)) {
     store.migrate().await.expect("migrates");
     let options = SqliteConnectOptions::from_str(url.expose()).expect("valid");
     let behind = Behind::Sqlite(SqlitePoolOptions::new().max_connections(1).connect_lazy_with(options));
-    Harness { store, url, behind }.examine(case).await.unwrap_or_else(|panic| resume_unwind(panic));
+    Harness { store, url, behind, is_behind_proxy: false }.examine(case).await.unwrap_or_else(|panic| resume_unwind(panic));
 }
 
 /// The address in this variable; says so where there is none.
@@ -130,7 +181,7 @@ pub(crate) async fn on_mysql(case: impl AsyncFnOnce(&Harness)) {
     let store = store(&url).await;
     store.migrate().await.expect("migrates");
     let behind = Behind::MySql(MySqlPoolOptions::new().connect_lazy(url.expose()).expect("valid"));
-    let result = Harness { store, url, behind }.examine(case).await;
+    let result = Harness { store, url, behind, is_behind_proxy: false }.examine(case).await;
 
     let drop = format!("DROP DATABASE {name}");
     sqlx::raw_sql(AssertSqlSafe(drop)).execute(&mut connection).await.expect("may drop its database");
@@ -148,16 +199,17 @@ pub(crate) async fn on_proxy(case: impl AsyncFnOnce(&Harness)) {
     migrated.migrate().await.expect("migrates");
     migrated.close().await;
     let behind = MySqlPoolOptions::new().connect_lazy(&direct).expect("valid");
+    // A test that broke off in mid-statement may have left a transaction open in the proxy, which restarting it ends.
     sqlx::raw_sql(
-        "DROP TRIGGER IF EXISTS poison; TRUNCATE sale_skus; TRUNCATE user_purchases; TRUNCATE orders; \
+        "SET lock_wait_timeout = 20; DROP TRIGGER IF EXISTS poison; TRUNCATE sale_skus; TRUNCATE user_purchases; TRUNCATE orders; \
          TRUNCATE order_items; TRUNCATE order_conflicts; TRUNCATE dead_letters",
     )
     .execute(&behind)
     .await
-    .expect("may empty the schema");
+    .expect("may empty the schema, unless the proxy holds a lock on it");
 
     let url = address(&proxy);
-    let harness = Harness { store: store(&url).await, url, behind: Behind::MySql(behind) };
+    let harness = Harness { store: store(&url).await, url, behind: Behind::MySql(behind), is_behind_proxy: true };
     harness.examine(case).await.unwrap_or_else(|panic| resume_unwind(panic));
     turn.close().await.expect("gives the turn back");
 }

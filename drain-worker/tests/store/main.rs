@@ -6,6 +6,7 @@ mod harness;
 mod orders;
 mod outage;
 mod relay;
+mod schema;
 mod throughput;
 
 /// Declares each case once for each database.

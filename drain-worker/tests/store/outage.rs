@@ -1,1 +1,215 @@
-//! x
+//! Databases that are down, cut off, silent or locked, and what the store says of them.
+
+use std::time::Duration;
+
+use drain_worker::store::{DeadLetter, DeadLetterReason, OrderStore, Store, StoreConfig, StoreError, VerdictKind};
+use shared::order::AcceptedOrder;
+use tokio::time::Instant;
+
+use crate::harness::{Harness, address, config, on_mysql, on_sqlite};
+use crate::orders::{CONFIRMED, catalogue, id, kinds, order};
+use crate::relay::{Relay, Rule};
+
+/// A store that reaches its database through a relay.
+async fn behind_relay(harness: &Harness, config: StoreConfig) -> (Relay, Store) {
+    let text = harness.url.expose();
+    let (account, place) = text.rsplit_once('@').expect("an account");
+    let (server, name) = place.split_once('/').expect("a database");
+    let relay = Relay::before(server.to_owned()).await;
+    let url = address(&format!("{account}@{}/{name}?ssl-mode=disabled", relay.address));
+    let store = Store::connect(&url, config).await.expect("a valid address");
+    (relay, store)
+}
+
+/// Three orders, of one and two lines.
+fn batch(first: u64) -> Vec<AcceptedOrder> {
+    (first..first + 3).map(|number| order(number, "ann", &[("a", 1), ("b", 2)][..1 + number as usize % 2])).collect()
+}
+
+fn is_transient<T>(result: Result<T, StoreError>) -> bool {
+    result.is_err_and(|error| error.is_transient())
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_is_lost_is_found_by_the_retry() {
+    on_mysql(async |harness| {
+        harness.store.apply_catalogue(&catalogue(&[("a", 99, Some(99)), ("b", 99, None)])).await.expect("applies");
+        let (relay, store) = behind_relay(harness, config()).await;
+        relay.set(Rule::CutAfterCommit);
+        assert!(is_transient(store.commit(&batch(0)).await));
+        assert!(!relay.is_armed());
+        assert_eq!(harness.number("SELECT COUNT(*) FROM orders").await, 3, "it is committed all the same");
+        let verdicts = store.commit(&batch(0)).await.expect("commits");
+        assert!(verdicts.iter().all(|verdict| matches!(verdict.kind, VerdictKind::Duplicate(_))), "{verdicts:?}");
+        assert_eq!(harness.number("SELECT stock_reserved FROM sale_skus WHERE sku = 'a'").await, 3);
+        assert_eq!(harness.number("SELECT quantity FROM user_purchases").await, 3);
+        store.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_commit_that_never_arrived_is_done_by_the_retry() {
+    on_mysql(async |harness| {
+        harness.store.apply_catalogue(&catalogue(&[("a", 99, None), ("b", 99, None)])).await.expect("applies");
+        let (relay, store) = behind_relay(harness, config()).await;
+        relay.set(Rule::CutBeforeCommit);
+        assert!(is_transient(store.commit(&batch(0)).await));
+        assert_eq!(harness.number("SELECT COUNT(*) FROM orders").await, 0);
+        assert_eq!(kinds(&store.commit(&batch(0)).await.expect("commits")), [CONFIRMED; 3]);
+        store.close().await;
+    })
+    .await;
+}
+
+/// Wherever the connection breaks, trying again ends with each order written once.
+#[tokio::test]
+async fn a_connection_may_break_at_any_packet() {
+    on_mysql(async |harness| {
+        harness.store.apply_catalogue(&catalogue(&[("a", 999, Some(999)), ("b", 999, None)])).await.expect("applies");
+        let (relay, store) = behind_relay(harness, config()).await;
+        let mut failures = 0;
+        let mut batches = 0;
+        for packets in 0.. {
+            let orders = batch(batches * 10);
+            batches += 1;
+            relay.set(Rule::CutAfter(packets));
+            while let Err(error) = store.commit(&orders).await {
+                assert!(error.is_transient(), "{error}");
+                failures += 1;
+            }
+            if relay.is_armed() {
+                break;
+            }
+        }
+        assert!(failures >= 8, "there are more packets than {failures}");
+        let total = i64::try_from(batches * 3).expect("few");
+        assert_eq!(harness.number("SELECT COUNT(*) FROM orders").await, total);
+        assert_eq!(harness.number("SELECT stock_reserved FROM sale_skus WHERE sku = 'a'").await, total);
+        let lines = "SELECT CAST(SUM(quantity) AS SIGNED) FROM order_items WHERE sku = 'b'";
+        let reserved = "SELECT stock_reserved FROM sale_skus WHERE sku = 'b'";
+        assert_eq!(harness.number(lines).await, harness.number(reserved).await);
+        store.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn connections_that_died_in_the_pool_are_replaced_unnoticed() {
+    on_mysql(async |harness| {
+        harness.store.apply_catalogue(&catalogue(&[("a", 99, None), ("b", 99, None)])).await.expect("applies");
+        let (relay, store) = behind_relay(harness, config()).await;
+        for round in 0..5 {
+            let orders = [batch(round * 10), batch(round * 10 + 3), batch(round * 10 + 6)];
+            let [one, two, three] = &orders;
+            let (one, two, three) = tokio::join!(store.commit(one), store.commit(two), store.commit(three));
+            for verdicts in [one, two, three] {
+                assert_eq!(kinds(&verdicts.expect("commits")), [CONFIRMED; 3]);
+            }
+            assert!(store.find(id(round * 10)).await.expect("reads").is_some());
+            relay.cut_all();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        store.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_database_that_is_down_is_transient_and_comes_back() {
+    on_mysql(async |harness| {
+        harness.store.apply_catalogue(&catalogue(&[("a", 99, None), ("b", 99, None)])).await.expect("applies");
+        let config = StoreConfig { acquire_timeout: Duration::from_millis(500), ..config() };
+        let (relay, store) = behind_relay(harness, config).await;
+        store.commit(&batch(0)).await.expect("commits");
+        for rule in [Rule::Refuse, Rule::Stall] {
+            relay.set(rule);
+            relay.cut_all();
+            let letter = DeadLetter::of_order(&batch(9)[0], DeadLetterReason::AttemptsExhausted, "");
+            let began = Instant::now();
+            assert!(is_transient(store.commit(&batch(3)).await), "{rule:?}");
+            assert!(is_transient(store.find(id(0)).await), "{rule:?}");
+            assert!(is_transient(store.dead_letter(&[letter]).await), "{rule:?}");
+            assert!(is_transient(store.check_schema().await), "{rule:?}");
+            assert!(is_transient(store.counts().await), "{rule:?}");
+            assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+        }
+        relay.set(Rule::Pass);
+        assert_eq!(kinds(&store.commit(&batch(3)).await.expect("commits")), [CONFIRMED; 3]);
+        assert!(store.find(id(0)).await.expect("reads").is_some());
+        store.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_database_that_falls_silent_is_given_up_in_time() {
+    on_mysql(async |harness| {
+        harness.store.apply_catalogue(&catalogue(&[("a", 99, None), ("b", 99, None)])).await.expect("applies");
+        let config = StoreConfig {
+            transaction_timeout: Duration::from_millis(400),
+            lookup_timeout: Duration::from_millis(400),
+            ..config()
+        };
+        let (relay, store) = behind_relay(harness, config).await;
+        store.commit(&batch(0)).await.expect("commits");
+        store.find(id(0)).await.expect("reads");
+        relay.set(Rule::Stall);
+        let began = Instant::now();
+        assert!(is_transient(store.commit(&batch(3)).await));
+        assert!(is_transient(store.find(id(0)).await));
+        assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+        relay.set(Rule::Pass);
+        assert_eq!(kinds(&store.commit(&batch(3)).await.expect("commits")), [CONFIRMED; 3]);
+        relay.cut_all();
+        store.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_lock_that_is_never_given_up_is_transient() {
+    on_mysql(async |harness| {
+        harness.store.apply_catalogue(&catalogue(&[("a", 99, None), ("b", 99, None)])).await.expect("applies");
+        let impatient = StoreConfig { transaction_timeout: Duration::from_millis(500), ..config() };
+        let store = harness.open(impatient).await;
+        let mut holder = harness.hold_stock().await;
+        assert!(is_transient(store.commit(&batch(0)).await));
+        holder.release().await;
+        assert_eq!(kinds(&store.commit(&batch(0)).await.expect("commits")), [CONFIRMED; 3]);
+        store.close().await;
+    })
+    .await;
+    on_sqlite(async |harness| {
+        harness.store.apply_catalogue(&catalogue(&[("a", 99, None), ("b", 99, None)])).await.expect("applies");
+        let impatient = StoreConfig { acquire_timeout: Duration::from_millis(300), ..config() };
+        let store = harness.open(impatient).await;
+        let mut holder = harness.hold_stock().await;
+        assert!(is_transient(store.commit(&batch(0)).await));
+        assert!(store.find(id(0)).await.expect("readers do not wait for the writer").is_none());
+        holder.release().await;
+        assert_eq!(kinds(&store.commit(&batch(0)).await.expect("commits")), [CONFIRMED; 3]);
+        store.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_waiting_cannot_mend_is_fatal() {
+    let memory = Store::connect(&address("sqlite::memory:"), config()).await;
+    assert!(matches!(memory.err(), Some(StoreError::Fatal(_))));
+    let port = Store::connect(&address("mysql://u:p@127.0.0.1:99999/x"), config()).await;
+    assert!(matches!(port.err(), Some(StoreError::Fatal(_))));
+    let missing = Store::connect(&address("sqlite:/no/such/folder/orders.sqlite"), config()).await.expect("valid");
+    assert!(matches!(missing.commit(&batch(0)).await, Err(StoreError::Fatal(_))));
+    on_mysql(async |harness| {
+        let (server, _) = harness.url.expose().rsplit_once('/').expect("a database");
+        let (_, place) = server.rsplit_once('@').expect("an account");
+        for url in [format!("{server}/spillway_no_such_database"), format!("mysql://spillway:wrong@{place}/x")] {
+            let store = Store::connect(&address(&url), config()).await.expect("valid");
+            let Err(StoreError::Fatal(fault)) = store.commit(&batch(0)).await else { panic!("it is fatal") };
+            assert!(!fault.to_string().contains("wrong"), "{fault}");
+        }
+    })
+    .await;
+}

@@ -1,1 +1,138 @@
-//! x
+//! A TCP relay before a database, which breaks connections at chosen moments.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+/// What the relay does with what clients send. All but `Pass`, `Stall` and `Refuse` hold once, then the relay passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rule {
+    Pass,
+    /// Takes everything, answers nothing.
+    Stall,
+    /// Closes connections as they come.
+    Refuse,
+    /// Cuts the connection in place of the next COMMIT.
+    CutBeforeCommit,
+    /// Passes the next COMMIT, waits for the answer, keeps it, and cuts the connection.
+    CutAfterCommit,
+    /// Cuts the connection in place of what follows so many packets.
+    CutAfter(usize),
+}
+
+/// A running relay; it ends when dropped.
+pub(crate) struct Relay {
+    pub(crate) address: SocketAddr,
+    shared: Arc<Shared>,
+    accepting: tokio::task::JoinHandle<()>,
+}
+
+struct Shared {
+    rule: Mutex<Rule>,
+    /// Raised to cut every connection.
+    cut: watch::Sender<u64>,
+}
+
+impl Relay {
+    pub(crate) async fn before(database: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let shared = Arc::new(Shared { rule: Mutex::new(Rule::Pass), cut: watch::Sender::new(0) });
+        let accepting = tokio::spawn(accept(listener, database, shared.clone()));
+        Self { address, shared, accepting }
+    }
+
+    pub(crate) fn set(&self, rule: Rule) {
+        *self.shared.rule() = rule;
+    }
+
+    /// Whether a rule that holds once has not been used yet.
+    pub(crate) fn is_armed(&self) -> bool {
+        *self.shared.rule() != Rule::Pass
+    }
+
+    pub(crate) fn cut_all(&self) {
+        self.shared.cut.send_modify(|cuts| *cuts += 1);
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+/// What to do with one packet.
+enum Step {
+    Forward,
+    Swallow,
+    Cut,
+    ForwardThenCut,
+}
+
+impl Shared {
+    fn rule(&self) -> std::sync::MutexGuard<'_, Rule> {
+        self.rule.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn step(&self, packet: &[u8]) -> Step {
+        // The command byte of a query in text, then the text.
+        let is_commit = packet.windows(7).any(|window| window == b"\x03COMMIT");
+        let mut rule = self.rule();
+        let (step, next) = match *rule {
+            Rule::Pass => (Step::Forward, Rule::Pass),
+            Rule::Stall => (Step::Swallow, Rule::Stall),
+            Rule::Refuse => (Step::Cut, Rule::Refuse),
+            Rule::CutBeforeCommit if is_commit => (Step::Cut, Rule::Pass),
+            Rule::CutAfterCommit if is_commit => (Step::ForwardThenCut, Rule::Pass),
+            Rule::CutAfter(0) => (Step::Cut, Rule::Pass),
+            Rule::CutAfter(packets) => (Step::Forward, Rule::CutAfter(packets - 1)),
+            other => (Step::Forward, other),
+        };
+        *rule = next;
+        step
+    }
+}
+
+async fn accept(listener: TcpListener, database: String, shared: Arc<Shared>) {
+    while let Ok((client, _)) = listener.accept().await {
+        if *shared.rule() != Rule::Refuse {
+            tokio::spawn(relay(client, database.clone(), shared.clone()));
+        }
+    }
+}
+
+async fn relay(mut client: TcpStream, database: String, shared: Arc<Shared>) {
+    let mut cut = shared.cut.subscribe();
+    let Ok(mut server) = TcpStream::connect(database).await else { return };
+    let (mut from_client, mut from_server) = (vec![0; 1 << 16], vec![0; 1 << 16]);
+    loop {
+        // Leaving the loop closes both ends.
+        tokio::select! {
+            _ = cut.changed() => return,
+            read = client.read(&mut from_client) => {
+                let Ok(length @ 1..) = read else { return };
+                let step = shared.step(&from_client[..length]);
+                if matches!(step, Step::Cut) {
+                    return;
+                }
+                if !matches!(step, Step::Swallow) && server.write_all(&from_client[..length]).await.is_err() {
+                    return;
+                }
+                if matches!(step, Step::ForwardThenCut) {
+                    let _answer = server.read(&mut from_server).await;
+                    return;
+                }
+            }
+            read = server.read(&mut from_server) => {
+                let Ok(length @ 1..) = read else { return };
+                if client.write_all(&from_server[..length]).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}

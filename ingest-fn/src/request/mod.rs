@@ -4,16 +4,21 @@ mod faults;
 mod parse;
 mod rules;
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
-use shared::order::Quantity;
+use shared::order::{ITEMS_MAX, Quantity};
 use validator::Validate;
 
 pub use faults::field_problems;
 pub use parse::{into_order, read_json};
 
-/// The body of `POST /v1/orders`. A member that is not named here is an error: a misspelt one would be lost.
-#[derive(Clone, Debug, Deserialize, Serialize, Validate)]
-#[serde(deny_unknown_fields)]
+/// The body of `POST /v1/orders`. Its `Debug` shows the sale alone: the rest is personal data.
+///
+/// A member that is not named here is an error: a misspelt one would be lost. A member that is missing reads as an
+/// empty one, which no rule lets pass; so it is told together with all other faults.
+#[derive(Clone, Default, Deserialize, Serialize, Validate)]
+#[serde(deny_unknown_fields, default)]
 pub struct OrderRequest {
     /// The flash sale.
     #[validate(custom(function = "rules::sale_id"))]
@@ -37,8 +42,8 @@ pub struct OrderRequest {
 }
 
 /// One line.
-#[derive(Clone, Debug, Deserialize, Serialize, Validate)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, Validate)]
+#[serde(deny_unknown_fields, default)]
 pub struct ItemRequest {
     /// The SKU.
     #[validate(custom(function = "rules::sku"))]
@@ -48,11 +53,14 @@ pub struct ItemRequest {
     pub quantity: u32,
 }
 
-const _: () = assert!(Quantity::MAX == 10_000, "the derive above repeats this bound: it takes only literals");
+const _: () = assert!(
+    ITEMS_MAX == 20 && Quantity::MAX == 10_000,
+    "the derives repeat these bounds: they take only literals"
+);
 
-/// Where to send an order.
-#[derive(Clone, Debug, Deserialize, Serialize, Validate)]
-#[serde(deny_unknown_fields)]
+/// Where to send an order. Personal data: its `Debug` shows nothing of it.
+#[derive(Clone, Default, Deserialize, Serialize, Validate)]
+#[serde(deny_unknown_fields, default)]
 pub struct AddressRequest {
     /// Who receives it.
     #[validate(custom(function = "rules::line"))]
@@ -82,4 +90,16 @@ pub struct AddressRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[validate(custom(function = "rules::line"))]
     pub phone: Option<String>,
+}
+
+impl fmt::Debug for OrderRequest {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("OrderRequest").field("sale_id", &self.sale_id).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for AddressRequest {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("AddressRequest").finish_non_exhaustive()
+    }
 }

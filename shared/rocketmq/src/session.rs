@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Mutex, mpsc};
-use tokio::time::timeout;
 
 use crate::context::Counters;
 use crate::error::{ClientError, check};
@@ -61,17 +60,14 @@ impl Session {
         });
         let mut answers =
             self.transport.bidirectional::<_, TelemetryCommand>(path::TELEMETRY, requests, bound).await?;
-        let first = timeout(bound, answers.message())
-            .await
-            .map_err(|_elapsed| ClientError::Timeout { call: "Telemetry", after: bound })?
-            .map_err(|status| ClientError::Transport {
-                endpoint: self.transport.endpoint().to_string(),
-                reason: status.to_string(),
-            })?
+        let first = answers
+            .next()
+            .await?
             .ok_or(ClientError::Protocol { call: "Telemetry", what: "it ended before the settings" })?;
         if first.settings.is_none() {
             check("Telemetry", first.status)?;
         }
+        let mut answers = answers.into_inner();
         let open = Arc::new(AtomicBool::new(true));
         let reader_open = open.clone();
         // Ends with the stream, which ends when `outgoing` is dropped or the connection breaks.

@@ -192,7 +192,7 @@ impl Transport {
         path: &'static str,
         requests: impl Stream<Item = Req> + Send + 'static,
         bound: Duration,
-    ) -> Result<Streaming<Res>, ClientError>
+    ) -> Result<AnswerStream<'_, Res>, ClientError>
     where
         Req: Message + 'static,
         Res: Message + Default + 'static,
@@ -209,7 +209,7 @@ impl Transport {
                 .map_err(|status| self.call_error(generation, path, bound, &status))
         };
         match timeout(bound, call).await {
-            Ok(result) => result,
+            Ok(stream) => Ok(AnswerStream { transport: self, generation, path, bound, stream: stream? }),
             Err(_elapsed) => {
                 self.replace(generation);
                 Err(ClientError::Timeout { call: call_name(path), after: bound })
@@ -231,7 +231,8 @@ impl Transport {
         status: &tonic::Status,
     ) -> ClientError {
         match status.code() {
-            GrpcCode::DeadlineExceeded => {
+            // tonic enforces the deadline as well, and calls it cancelled.
+            GrpcCode::DeadlineExceeded | GrpcCode::Cancelled => {
                 self.replace(generation);
                 ClientError::Timeout { call: call_name(path), after: bound }
             }
@@ -244,6 +245,11 @@ impl Transport {
             },
             GrpcCode::PermissionDenied => ClientError::Status {
                 code: crate::protocol::Code::FORBIDDEN,
+                message: format!("gRPC: {}", status.message()),
+            },
+            // Apache's proxy ends a telemetry stream so, for a missing group among others.
+            GrpcCode::InvalidArgument => ClientError::Status {
+                code: crate::protocol::Code::BAD_REQUEST,
                 message: format!("gRPC: {}", status.message()),
             },
             GrpcCode::Unimplemented => ClientError::Status {
@@ -287,6 +293,11 @@ pub(crate) struct AnswerStream<'a, Res> {
 }
 
 impl<Res> AnswerStream<'_, Res> {
+    /// The stream by itself, without bounds.
+    pub(crate) fn into_inner(self) -> Streaming<Res> {
+        self.stream
+    }
+
     /// The next answer; `None` at the end.
     pub(crate) async fn next(&mut self) -> Result<Option<Res>, ClientError> {
         match timeout(self.bound, self.stream.message()).await {

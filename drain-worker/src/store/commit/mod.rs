@@ -56,11 +56,8 @@ impl<D: Dialect> SqlStore<D> {
             return Ok(Vec::new());
         }
         let mut transaction = Transaction::<D>::begin(&self.pools.writers).await?;
-        let facts = read::facts(&mut transaction, orders).await?;
-        let plan = decide(orders, &facts);
-        write::plan(&mut transaction, &plan, &facts).await?;
-        transaction.commit().await?;
-        Ok(plan.verdicts)
+        let result = decide_and_write(&mut transaction, orders).await;
+        transaction.end(result).await
     }
 
     /// Keeps an order that the database refuses on its own.
@@ -70,4 +67,14 @@ impl<D: Dialect> SqlStore<D> {
         self.keep_letters(&[letter]).await?;
         Ok(Verdict { order_id: order.order_id, kind: VerdictKind::DeadLettered { reason } })
     }
+}
+
+async fn decide_and_write<D: Dialect>(
+    transaction: &mut Transaction<D>,
+    orders: &[AcceptedOrder],
+) -> Result<Vec<Verdict>, Failure> {
+    let facts = read::facts(transaction, orders).await?;
+    let plan = decide(orders, &facts);
+    write::plan(transaction, &plan, &facts).await?;
+    Ok(plan.verdicts)
 }

@@ -69,9 +69,9 @@ async fn read_known<D: Dialect>(
         // One round trip for both: a batch has dead letters hardly ever, but must not overlook them.
         let statement =
             Statement::new("SELECT 0, order_id, payload_digest, state, reason FROM orders WHERE order_id IN ")
-                .list(ids())
+                .list_of_bytes(ids())
                 .text(" UNION ALL SELECT 1, order_id, payload_digest, '', '' FROM dead_letters WHERE order_id IN ")
-                .list(ids());
+                .list_of_bytes(ids());
         for row in transaction.fetch("read orders", statement, KINDS).await? {
             let order_id = OrderId::from_bytes(row.array(1)?);
             let digest = PayloadDigest::from_bytes(row.array(2)?);

@@ -9,7 +9,7 @@ use crate::store::dialect::Dialect;
 use crate::store::error::Failure;
 use crate::store::facts::Facts;
 use crate::store::letters::insert_letters;
-use crate::store::sql::{ROWS_MAX, Statement, Value, chunks};
+use crate::store::sql::{BYTES, ROWS_MAX, Statement, chunks};
 use crate::store::times;
 use crate::store::transaction::Transaction;
 
@@ -63,7 +63,7 @@ async fn insert_orders<D: Dialect>(
             "INSERT INTO orders (order_id, sale_id, user_id, payload_digest, state, reason, currency, total_minor, \
              shipping_address, client_reference, catalogue_revision, traceparent, accepted_at, decided_at) VALUES ",
         )
-        .rows(chunk.len(), &["(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ", D::NOW, ")"]);
+        .rows(chunk.len(), &["(", BYTES, ", ?, ?, ", BYTES, ", ?, ?, ?, ?, ?, ?, ?, ?, ?, ", D::NOW, ")"]);
         for row in chunk {
             statement = statement
                 .bind(row.order.order_id.as_bytes().as_slice())
@@ -111,7 +111,7 @@ async fn insert_items<D: Dialect>(
     for chunk in chunks(&rows) {
         let mut statement =
             Statement::new("INSERT INTO order_items (order_id, sku, quantity, unit_price_minor) VALUES ")
-                .rows(chunk.len(), &["(?, ?, ?, ?)"]);
+                .rows(chunk.len(), &["(", BYTES, ", ?, ?, ?)"]);
         for (order_id, item) in chunk {
             statement = statement
                 .bind(order_id.as_bytes().as_slice())
@@ -174,7 +174,7 @@ async fn insert_conflicts<D: Dialect>(transaction: &mut Transaction<D>, plan: &P
     for chunk in chunks(&rows) {
         let mut statement =
             Statement::new("INSERT INTO order_conflicts (order_id, payload_digest, first_seen_at) VALUES ")
-                .rows(chunk.len(), &["(?, ?, ", D::NOW, ")"])
+                .rows(chunk.len(), &["(", BYTES, ", ", BYTES, ", ", D::NOW, ")"])
                 .text(D::KEEP_CONFLICT);
         for (order_id, digest) in chunk {
             statement = statement.bind(order_id.as_bytes().as_slice()).bind(digest.as_bytes().as_slice());
@@ -188,7 +188,7 @@ async fn delete_settled<D: Dialect>(transaction: &mut Transaction<D>, plan: &Pla
     let keys: Vec<_> = plan.settled.iter().map(|&(order_id, digest)| dedup_key(order_id, digest)).collect();
     for chunk in keys.chunks(ROWS_MAX) {
         let statement = Statement::new("DELETE FROM dead_letters WHERE dedup_key IN ")
-            .list(chunk.iter().map(|key| Value::Bytes(key)));
+            .list_of_bytes(chunk.iter().map(Vec::as_slice));
         transaction.execute("delete settled letters", statement).await?;
     }
     Ok(())

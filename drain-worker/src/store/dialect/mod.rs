@@ -54,7 +54,7 @@ pub(super) trait Dialect: Send + Sync + Sized + 'static {
     /// The migrations of this dialect.
     fn migrator() -> &'static Migrator;
 
-    /// Applies the migrations that are missing.
+    /// Applies the migrations that are missing, also while others do the same.
     fn migrate(pool: &Pool<Self::Database>) -> impl Future<Output = Result<(), MigrateError>> + Send;
 
     /// Sends one of our own texts as it is, unprepared: what transactions need behind a pooling proxy.
@@ -87,16 +87,6 @@ pub(super) trait Dialect: Send + Sync + Sized + 'static {
 /// be generic over.
 macro_rules! execution {
     () => {
-        async fn migrate(pool: &sqlx::Pool<Self::Database>) -> Result<(), sqlx::migrate::MigrateError> {
-            // A connection of its own, closed at the end: the lock that migrations take belongs to it, and is
-            // otherwise kept if one of them fails.
-            let options = (*pool.connect_options()).clone();
-            let alone = pool.options().clone().max_connections(1).connect_lazy_with(options);
-            let result = Self::migrator().run(&alone).await;
-            alone.close().await;
-            result
-        }
-
         async fn plain(
             connection: &mut $crate::store::dialect::Connection<Self>,
             text: &'static str,
@@ -141,7 +131,7 @@ macro_rules! binding {
                         Value::Null => query.bind(None::<i64>),
                         Value::Int(value) => query.bind(value),
                         Value::Text(value) => query.bind(value),
-                        Value::Bytes(value) => query.bind(value),
+                        Value::Bytes(value) => query.bind(hex::encode(value)),
                     };
                 }
                 query

@@ -1,11 +1,12 @@
 //! MySQL's dialect: PolarDB in production, MariaDB for tests. Every statement here runs on both.
 
 use std::str::FromStr;
+use std::sync::LazyLock;
 
 use shared::config::DatabaseUrl;
 use sqlx::ConnectOptions;
-use sqlx::migrate::Migrator;
-use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlPoolOptions};
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlPool, MySqlPoolOptions};
 
 use super::super::config::StoreConfig;
 use super::super::error::{Failure, classify, identifier_after};
@@ -14,7 +15,15 @@ use super::{Dialect, Pools, mysql_codes};
 /// MySQL's dialect.
 pub(in super::super) struct MySql;
 
-static MIGRATOR: Migrator = sqlx::migrate!("migrations/mysql");
+static MIGRATOR: LazyLock<Migrator> = LazyLock::new(|| {
+    let mut migrator = sqlx::migrate!("migrations/mysql");
+    // The driver waits for its lock without end, by a negative time that MariaDB takes for none: it locks nothing.
+    migrator.set_locking(false);
+    migrator
+});
+
+/// Waits up to a minute for others that migrate the same database. The lock is the connection's.
+const LOCK_MIGRATION: &str = "SELECT GET_LOCK(CONCAT('spillway-migrate-', MD5(DATABASE())), 60)";
 
 /// The session that every statement relies on. The driver's own mode is the server's plus two flags, so a server
 /// without strict mode would clip values silently; here too long is an error everywhere.
@@ -71,6 +80,23 @@ impl Dialect for MySql {
 
     fn migrator() -> &'static Migrator {
         &MIGRATOR
+    }
+
+    async fn migrate(pool: &MySqlPool) -> Result<(), MigrateError> {
+        // Connections of its own, closed at the end: that gives the lock back for certain.
+        let options = (*pool.connect_options()).clone();
+        let alone = pool.options().clone().max_connections(2).connect_lazy_with(options);
+        let result = async {
+            let mut keeper = alone.acquire().await?;
+            let locked: Option<i64> = sqlx::query_scalar(LOCK_MIGRATION).fetch_one(&mut *keeper).await?;
+            if locked != Some(1) {
+                return Err(sqlx::Error::PoolTimedOut.into());
+            }
+            MIGRATOR.run(&alone).await
+        };
+        let result = result.await;
+        alone.close().await;
+        result
     }
 
     fn classify(operation: &'static str, error: &sqlx::Error) -> Failure {

@@ -1,11 +1,12 @@
 //! SQLite: the embedded store, for one machine and for trying things out. Same tables, same promises.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use shared::config::DatabaseUrl;
 use sqlx::ConnectOptions;
-use sqlx::migrate::Migrator;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 
 use super::super::config::StoreConfig;
 use super::super::error::{Class, Classified, Failure, Fault, classify, identifier_after};
@@ -15,6 +16,9 @@ use super::{Dialect, Pools};
 pub(in super::super) struct Sqlite;
 
 static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// Most attempts at migrating while others do the same: SQLite has no lock that outlives a transaction.
+const MIGRATION_RUNS_MAX: u32 = 10;
 
 impl Dialect for Sqlite {
     type Database = sqlx::Sqlite;
@@ -68,6 +72,21 @@ impl Dialect for Sqlite {
 
     fn migrator() -> &'static Migrator {
         &MIGRATOR
+    }
+
+    async fn migrate(pool: &SqlitePool) -> Result<(), MigrateError> {
+        let mut runs = 0;
+        loop {
+            runs += 1;
+            match MIGRATOR.run(pool).await {
+                // Another process was quicker, most likely: its tables are found the next time. A migration here is
+                // one transaction, so nothing is half-way.
+                Err(MigrateError::Execute(_) | MigrateError::ExecuteMigration(..)) if runs < MIGRATION_RUNS_MAX => {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                result => return result,
+            }
+        }
     }
 
     fn classify(operation: &'static str, error: &sqlx::Error) -> Failure {

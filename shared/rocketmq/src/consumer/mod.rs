@@ -11,7 +11,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_core::Stream;
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
@@ -166,11 +167,12 @@ impl StreamConsumer {
     }
 
     /// [`StreamConsumer::recv`] as a stream that ends when the consumer is closed.
-    pub fn stream(&self) -> impl Stream<Item = Message> + Send + use<> {
-        futures_util::stream::unfold(self.clone(), |consumer| async move {
+    pub fn stream(&self) -> BoxStream<'static, Message> {
+        let messages = futures_util::stream::unfold(self.clone(), |consumer| async move {
             let message = consumer.recv().await.ok()?;
             Some((message, consumer))
-        })
+        });
+        messages.boxed()
     }
 
     /// Stops receiving, gives back what was fetched ahead, finishes settlements; at most `bound` in all.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use spillway_rocketmq::embedded::{Broker, Flush};
-use spillway_rocketmq::protocol::Code;
+use spillway_rocketmq::protocol::{Code, NotifyClientTerminationRequest, NotifyClientTerminationResponse, path};
 use tempfile::tempdir;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -33,27 +33,44 @@ async fn throughput() {
         let broker = Broker::open(settings).await.expect("the broker opens");
         let client = Client::consumer(&broker).await;
         client.touch().await;
-        let sent = send(&client, body_bytes, per_call).await;
+        let floor = repeat(&client, nothing).await;
+        let body = "x".repeat(body_bytes);
+        let sent = repeat(&client, move |client| {
+            let messages = (0..per_call).map(|_| message("0123456789abcdef", body.clone())).collect();
+            async move { assert_eq!(code(client.send(messages).await.status), Code::OK) }
+        })
+        .await;
+        client.tell().await;
         let drained = drain(&client).await;
         println!(
-            "{flush:?}, {body_bytes} bytes, {per_call} a call: {sent:.0} calls/s, {:.0} messages/s in; {drained:.0} messages/s out",
+            "{flush:?}, {body_bytes} bytes, {per_call} a call: {sent:.0} calls/s (of {floor:.0} calls that do nothing), \
+             {:.0} messages/s in, {drained:.0} messages/s out",
             sent * f64::from(u32::try_from(per_call).expect("small")),
         );
         broker.shutdown().await.expect("stopped");
     }
 }
 
-async fn send(client: &Client, body_bytes: usize, per_call: usize) -> f64 {
-    let body = "x".repeat(body_bytes);
+/// What gRPC alone allows: a call that neither reads nor writes.
+async fn nothing(client: Client) {
+    let request = NotifyClientTerminationRequest { group: None };
+    let _answer: NotifyClientTerminationResponse =
+        client.unary(path::NOTIFY_CLIENT_TERMINATION, request).await.expect("an answer");
+}
+
+/// Calls a second, by callers that wait for each answer.
+async fn repeat<F>(client: &Client, call: impl Fn(Client) -> F + Clone + Send + 'static) -> f64
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     let began = Instant::now();
     let mut callers = JoinSet::new();
     for _ in 0..CALLERS {
-        let (client, body) = (client.clone(), body.clone());
+        let (client, call) = (client.clone(), call.clone());
         callers.spawn(async move {
             let mut calls = 0_u32;
             while began.elapsed() < TIME {
-                let messages = (0..per_call).map(|_| message("0123456789abcdef", body.clone())).collect();
-                assert_eq!(code(client.send(messages).await.status), Code::OK);
+                call(client.clone()).await;
                 calls += 1;
             }
             calls

@@ -1,0 +1,178 @@
+//! Every error answer of the public API, in one place.
+
+mod code;
+mod rules;
+
+use axum::response::{IntoResponse, Response};
+use shared::order::{IdempotencyKey, OrderId, PayloadDigest};
+use shared::problem::{FieldProblem, Problem};
+use shared::time::rfc3339_millis;
+use time::OffsetDateTime;
+
+use crate::publish::PublishError;
+
+pub use code::Code;
+pub use rules::rule_problems;
+
+/// Why a request got no 202.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ApiError {
+    /// The body is not the JSON it should be.
+    #[error("malformed JSON at {:?}: {}", .0.pointer, .0.detail)]
+    MalformedJson(FieldProblem),
+    /// The body ended early or broke off.
+    #[error("the body could not be read")]
+    UnreadableBody,
+    /// The body did not arrive in time.
+    #[error("the body did not arrive in time")]
+    BodyTimeout,
+    /// `Idempotency-Key` is missing, repeated or not 1 to 64 visible ASCII characters.
+    #[error("the Idempotency-Key header is missing or invalid")]
+    IdempotencyKey,
+    /// The body exceeds the bound.
+    #[error("the body exceeds {max} bytes")]
+    BodyTooLarge {
+        /// The bound, bytes.
+        max: usize,
+    },
+    /// The body is not `application/json`.
+    #[error("the body is not application/json")]
+    MediaType,
+    /// Fields break rules.
+    #[error("{} fields are invalid", .0.len())]
+    Invalid(Vec<FieldProblem>),
+    /// The sale has not begun.
+    #[error("the sale opens at {opens_at}")]
+    SaleNotOpen {
+        /// The order it would have been.
+        order_id: OrderId,
+        /// Digest of this attempt.
+        digest: PayloadDigest,
+        /// When it begins.
+        opens_at: OffsetDateTime,
+        /// Seconds until then.
+        wait_s: u32,
+    },
+    /// The sale is over.
+    #[error("the sale closed at {closed_at}")]
+    SaleClosed {
+        /// The order it would have been.
+        order_id: OrderId,
+        /// Digest of this attempt.
+        digest: PayloadDigest,
+        /// When it ended.
+        closed_at: OffsetDateTime,
+    },
+    /// This instance has as many requests as it takes.
+    #[error("too many requests")]
+    Overloaded {
+        /// Seconds to wait.
+        retry_after_s: u32,
+    },
+    /// The order could not be published.
+    #[error("not published: {error}")]
+    Publish {
+        /// The order: it may have been published all the same.
+        order_id: OrderId,
+        /// Digest of this attempt.
+        digest: PayloadDigest,
+        /// Why.
+        error: PublishError,
+        /// Seconds to wait.
+        retry_after_s: u32,
+    },
+    /// The instance is stopping.
+    #[error("stopping")]
+    Stopping,
+    /// No such route.
+    #[error("no such route")]
+    NotFound,
+    /// The route has other methods.
+    #[error("method not allowed")]
+    MethodNotAllowed,
+}
+
+const EARLIER_ATTEMPT: &str =
+    "An earlier attempt with this Idempotency-Key may have been accepted: look the order up by its order_id.";
+
+const RETRY_SAME_KEY: &str = "Retry with the same Idempotency-Key: it stays one order.";
+
+impl ApiError {
+    /// The stable name, which also decides the status.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::MalformedJson(_) => Code::MalformedJson,
+            Self::UnreadableBody => Code::UnreadableBody,
+            Self::BodyTimeout => Code::BodyTimeout,
+            Self::IdempotencyKey => Code::InvalidIdempotencyKey,
+            Self::BodyTooLarge { .. } => Code::BodyTooLarge,
+            Self::MediaType => Code::UnsupportedMediaType,
+            Self::Invalid(faults) => rules::common_code(faults).unwrap_or(Code::InvalidOrder),
+            Self::SaleNotOpen { .. } => Code::SaleNotOpen,
+            Self::SaleClosed { .. } => Code::SaleClosed,
+            Self::Overloaded { .. } => Code::Overloaded,
+            Self::Publish { error, .. } => match error {
+                PublishError::QueueFull => Code::QueueFull,
+                PublishError::Throttled => Code::BrokerThrottled,
+                PublishError::TimedOut => Code::PublishTimeout,
+                PublishError::Failed => Code::PublishFailed,
+                PublishError::Stopping => Code::Stopping,
+            },
+            Self::Stopping => Code::Stopping,
+            Self::NotFound => Code::NotFound,
+            Self::MethodNotAllowed => Code::MethodNotAllowed,
+        }
+    }
+
+    /// The answer's body.
+    #[must_use]
+    pub fn into_problem(self) -> Problem {
+        let code = self.code();
+        let problem = |detail: String| Problem::new(code.status(), code.as_str(), detail);
+        match self {
+            Self::MalformedJson(fault) => {
+                problem("The body is not a well-formed order.".to_owned()).with_errors(vec![fault])
+            }
+            Self::UnreadableBody => problem("The body ended early; send it again.".to_owned()).retry_after(1),
+            Self::BodyTimeout => {
+                problem("The body did not arrive in time; send it again.".to_owned()).retry_after(1)
+            }
+            Self::IdempotencyKey => problem(format!(
+                "Send exactly one Idempotency-Key header of 1 to {} visible ASCII characters.",
+                IdempotencyKey::LENGTH_MAX
+            )),
+            Self::BodyTooLarge { max } => problem(format!("The body may have at most {max} bytes.")),
+            Self::MediaType => problem("Send the order as Content-Type: application/json.".to_owned()),
+            Self::Invalid(faults) => {
+                problem("The order breaks the rules named in `errors`.".to_owned()).with_errors(faults)
+            }
+            Self::SaleNotOpen { order_id, digest, opens_at, wait_s } => {
+                problem(format!("The sale opens at {}. {EARLIER_ATTEMPT}", rfc3339_millis(opens_at)))
+                    .retry_after(wait_s)
+                    .about(order_id, Some(digest))
+            }
+            Self::SaleClosed { order_id, digest, closed_at } => {
+                problem(format!("The sale closed at {}. {EARLIER_ATTEMPT}", rfc3339_millis(closed_at)))
+                    .about(order_id, Some(digest))
+            }
+            Self::Overloaded { retry_after_s } => {
+                problem(format!("Too many orders at once. {RETRY_SAME_KEY}")).retry_after(retry_after_s)
+            }
+            Self::Publish { order_id, digest, error, retry_after_s } => {
+                problem(format!("{error}. {RETRY_SAME_KEY}"))
+                    .retry_after(retry_after_s)
+                    .about(order_id, Some(digest))
+            }
+            Self::Stopping => problem(format!("This instance is stopping. {RETRY_SAME_KEY}")).retry_after(1),
+            Self::NotFound => problem("There is nothing here. Orders go to POST /v1/orders.".to_owned()),
+            Self::MethodNotAllowed => problem("This path has other methods; see Allow.".to_owned()),
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        self.into_problem().into_response()
+    }
+}

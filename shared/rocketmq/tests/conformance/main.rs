@@ -1,0 +1,7 @@
+//! What the client promises, proven twice: against the embedded broker always, and against Apache's where
+//! `SPILLWAY_TEST_ROCKETMQ_ENDPOINT` and `SPILLWAY_TEST_STACK` say where it is (`infra/local/stack env`).
+
+mod brokers;
+mod cases;
+mod embedded_only;
+mod real_only;

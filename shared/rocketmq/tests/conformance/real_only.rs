@@ -1,0 +1,47 @@
+//! What only the real broker can show. The stack's parts are shared, so this runs in a process of its own (the
+//! `broker_restart` filter of `.ci/run`), not beside the other cases.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use spillway_rocketmq::FutureRecord;
+use tokio::time::timeout;
+
+use crate::brokers::{self, stack_call};
+
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// `SPILLWAY_TEST_DISRUPTIVE` allows it: every other test of the stack would suffer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn broker_restart_loses_nothing_and_the_clients_recover() {
+    if std::env::var_os("SPILLWAY_TEST_DISRUPTIVE").is_none() {
+        println!("skipped: SPILLWAY_TEST_DISRUPTIVE is not set");
+        return;
+    }
+    let Some(place) = brokers::real("restart").await else { return };
+    let consumer = place.consumer().await;
+    let producer = place.producer_with(|config| config.delivery_timeout = Duration::from_secs(60));
+    let mut expected = HashSet::new();
+    let mut found = HashSet::new();
+    for round in 0..2 {
+        for number in 0..200 {
+            let body = format!("{round}-{number}");
+            producer.send(FutureRecord::to(&place.topic).body(body.clone()), PATIENCE).await.expect("delivered");
+            expected.insert(body);
+        }
+        if round == 0 {
+            stack_call(place.stack(), &["kill", "broker"]).await;
+            stack_call(place.stack(), &["start", "broker"]).await;
+        }
+    }
+    let receiving = async {
+        while !found.is_superset(&expected) {
+            for message in consumer.receive(32).await.unwrap_or_default() {
+                found.insert(String::from_utf8(message.body().to_vec()).expect("text"));
+                let _comes_again = message.ack().await;
+            }
+        }
+    };
+    let late = timeout(PATIENCE, receiving).await.is_err();
+    assert!(!late, "{} messages missing", expected.difference(&found).count());
+}

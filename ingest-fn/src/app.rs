@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use shared::catalogue::{Catalogue, RuleFault};
 use shared::order::{
-    AcceptedOrder, IdempotencyKey, Order, OrderId, OrderIdKey, OrderIdKeys, PayloadDigest, SaleId, TraceParent,
+    AcceptedOrder, IdempotencyKey, Order, OrderId, OrderIdKey, OrderIdKeys, PayloadDigest, SaleId,
+    TraceParent,
 };
 use shared::time::Clock;
 use time::OffsetDateTime;
@@ -25,7 +25,7 @@ pub struct App<P, C> {
     publisher: P,
     clock: C,
     body_timeout: Duration,
-    requests: Arc<Semaphore>,
+    requests: Semaphore,
     requests_max: usize,
     stopping: AtomicBool,
 }
@@ -41,7 +41,13 @@ pub struct RequestLimits {
 
 impl<P, C: Clock> App<P, C> {
     /// Puts the parts together. Sales whose key is missing are a fault of the configuration, found before.
-    pub fn new(catalogue: Catalogue, keys: &OrderIdKeys, publisher: P, clock: C, limits: RequestLimits) -> Self {
+    pub fn new(
+        catalogue: Catalogue,
+        keys: &OrderIdKeys,
+        publisher: P,
+        clock: C,
+        limits: RequestLimits,
+    ) -> Self {
         let keys = catalogue
             .sales()
             .filter_map(|sale| Some((sale.id.clone(), keys.get(&sale.order_id_key)?.clone())))
@@ -52,7 +58,7 @@ impl<P, C: Clock> App<P, C> {
             publisher,
             clock,
             body_timeout: limits.body_timeout,
-            requests: Arc::new(Semaphore::new(limits.requests_max.get())),
+            requests: Semaphore::new(limits.requests_max.get()),
             requests_max: limits.requests_max.get(),
             stopping: AtomicBool::new(false),
         }
@@ -69,7 +75,7 @@ impl<P, C: Clock> App<P, C> {
     }
 
     /// One permit for each request under way.
-    pub const fn requests(&self) -> &Arc<Semaphore> {
+    pub const fn requests(&self) -> &Semaphore {
         &self.requests
     }
 
@@ -101,18 +107,17 @@ impl<P, C: Clock> App<P, C> {
     ) -> Result<AcceptedOrder, ApiError> {
         let now = self.clock.now();
         let digest = PayloadDigest::of(&order);
-        let key = self.keys.get(&order.sale_id);
-        let items = match (self.catalogue.price(&order, now), key) {
-            (Ok(items), Some(key)) => (items, key),
-            (Ok(_), None) => return Err(refuse(request, &[RuleFault::UnknownSale], None, digest, now)),
-            (Err(faults), key) => {
-                let order_id = key.map(|key| OrderId::derive(key, &order.sale_id, &order.user_id, idempotency_key));
-                return Err(refuse(request, &faults, order_id, digest, now));
-            }
+        // Every sale of the catalogue has its key: the configuration was checked.
+        let Some(key) = self.keys.get(&order.sale_id) else {
+            return Err(ApiError::Invalid(rule_problems(&[RuleFault::UnknownSale], |_sku| 0)));
         };
-        let (items, key) = items;
+        let order_id = OrderId::derive(key, &order.sale_id, &order.user_id, idempotency_key);
+        let items = self
+            .catalogue
+            .price(&order, now)
+            .map_err(|faults| refuse(request, &faults, order_id, digest, now))?;
         Ok(AcceptedOrder {
-            order_id: OrderId::derive(key, &order.sale_id, &order.user_id, idempotency_key),
+            order_id,
             digest,
             sale_id: order.sale_id,
             user_id: order.user_id,
@@ -131,26 +136,28 @@ impl<P, C: Clock> App<P, C> {
 fn refuse(
     request: &OrderRequest,
     faults: &[RuleFault],
-    order_id: Option<OrderId>,
+    order_id: OrderId,
     digest: PayloadDigest,
     now: OffsetDateTime,
 ) -> ApiError {
     let index_of = |sku: &str| request.items.iter().position(|item| item.sku == sku).unwrap_or_default();
     let problems = rule_problems(faults, index_of);
-    if !problems.is_empty() {
-        return ApiError::Invalid(problems);
-    }
-    let Some(order_id) = order_id else {
-        return ApiError::Invalid(rule_problems(&[RuleFault::UnknownSale], index_of));
-    };
-    match faults.first() {
-        Some(RuleFault::NotOpen { opens_at }) => {
-            let wait_s = u32::try_from((*opens_at - now).whole_seconds() + 1).unwrap_or(u32::MAX);
-            ApiError::SaleNotOpen { order_id, digest, opens_at: *opens_at, wait_s }
-        }
-        Some(RuleFault::Closed { closed_at }) => {
-            ApiError::SaleClosed { order_id, digest, closed_at: *closed_at }
-        }
-        _ => ApiError::Invalid(rule_problems(&[RuleFault::UnknownSale], index_of)),
-    }
+    let state = faults.iter().find_map(|fault| match *fault {
+        RuleFault::NotOpen { opens_at } => Some(ApiError::SaleNotOpen {
+            order_id,
+            digest,
+            opens_at,
+            wait_s: whole_seconds_until(opens_at, now),
+        }),
+        RuleFault::Closed { closed_at } => Some(ApiError::SaleClosed { order_id, digest, closed_at }),
+        _ => None,
+    });
+    state.filter(|_| problems.is_empty()).unwrap_or(ApiError::Invalid(problems))
+}
+
+/// Rounded up: whoever waits for so long does not come too early.
+fn whole_seconds_until(instant: OffsetDateTime, now: OffsetDateTime) -> u32 {
+    let wait = instant - now;
+    let rounded_up = wait.whole_seconds() + i64::from(wait.subsec_nanoseconds() > 0);
+    u32::try_from(rounded_up).unwrap_or(u32::MAX)
 }

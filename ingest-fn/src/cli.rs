@@ -20,10 +20,12 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         println!("{}", serde_json::to_string_pretty(&config).unwrap_or_default());
         return ExitCode::SUCCESS;
     }
-    let settings = match config.logs.init().and_then(|()| config.settings()) {
-        Ok(settings) => settings,
-        Err(errors) => {
-            eprintln!("ingest-fn: {errors}");
+    let settings = match (config.logs.init(), config.settings()) {
+        (Ok(()), Ok(settings)) => settings,
+        (logs, settings) => {
+            for errors in [logs.err(), settings.err()].into_iter().flatten() {
+                eprintln!("ingest-fn: {errors}");
+            }
             return ExitCode::from(EXIT_CONFIG);
         }
     };
@@ -39,8 +41,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 #[tokio::main]
 async fn serve(settings: Settings) -> Result<(), RunError> {
     let shutdown = shared::shutdown::on_signal()?;
-    let listener = TcpListener::bind(settings.listen)
-        .await
-        .map_err(|error| std::io::Error::new(error.kind(), format!("--listen {}: {error}", settings.listen)))?;
+    let listener = TcpListener::bind(settings.listen).await.map_err(|error| {
+        std::io::Error::new(error.kind(), format!("--listen {}: {error}", settings.listen))
+    })?;
     run(settings, listener, shutdown).await
 }

@@ -91,7 +91,7 @@ pub struct LimitArgs {
           value_parser = clap::value_parser!(u64).range(100..=60_000))]
     pub body_timeout_ms: u64,
 
-    /// From enqueueing an order to the broker's acknowledgement, retries included, milliseconds
+    /// From enqueueing a message to the broker's acknowledgement, retries included, milliseconds; one try may take half of it
     #[arg(long, env = "SPILLWAY_PUBLISH_TIMEOUT_MS", value_name = "MS", default_value_t = 3_000,
           value_parser = clap::value_parser!(u64).range(50..=60_000))]
     pub publish_timeout_ms: u64,
@@ -142,8 +142,9 @@ impl Config {
     /// All faults at once.
     pub fn settings(&self) -> Result<Settings, ConfigErrors> {
         let mut errors = ConfigErrors::default();
-        let catalogue =
-            Catalogue::load(&self.catalogue).map_err(|error| errors.push(format_args!("--catalogue: {error}"))).ok();
+        let catalogue = Catalogue::load(&self.catalogue)
+            .map_err(|error| errors.push(format_args!("--catalogue: {error}")))
+            .ok();
         let order_id_keys: Option<OrderIdKeys> = self
             .order_id_keys
             .expose()
@@ -153,7 +154,9 @@ impl Config {
         if let (Some(catalogue), Some(keys)) = (&catalogue, &order_id_keys) {
             for sale in catalogue.sales().filter(|sale| keys.get(&sale.order_id_key).is_none()) {
                 let (id, key) = (&sale.id, &sale.order_id_key);
-                errors.push(format_args!("--order-id-keys: sale {id} needs the key `{key}`, which is not given"));
+                errors.push(format_args!(
+                    "--order-id-keys: sale {id} needs the key `{key}`, which is not given"
+                ));
             }
         }
         let client = self.rocketmq.client_config(&mut errors);
@@ -161,18 +164,23 @@ impl Config {
             (256..=envelope::BYTES_MAX).contains(&self.batch.batch_bytes_max),
             format_args!("--batch-bytes-max: must be 256 to {}", envelope::BYTES_MAX),
         );
-        // 16 KiB of properties on a message, 37 bytes a key.
+        // A message has room for 16 KiB of properties, and a key takes 37 bytes.
         errors.require(self.batch.batch_orders_max.get() <= 400, "--batch-orders-max: must be 1 to 400");
-        let (Some(catalogue), Some(order_id_keys), Some(client), true) =
+        let (Some(catalogue), Some(order_id_keys), Some(mut client), true) =
             (catalogue, order_id_keys, client, errors.is_empty())
         else {
             return Err(errors);
         };
+        let publish_timeout = Duration::from_millis(self.limits.publish_timeout_ms);
+        // Nothing but a time-out finds a connection that died unseen, as it does while an instance is frozen. A send
+        // must have the time to meet one and to try again on a new one.
+        client.request_timeout = client.request_timeout.min(publish_timeout / 2);
+        client.connect_timeout = client.connect_timeout.min(client.request_timeout);
         let producer = ProducerConfig {
             topics: vec![self.rocketmq.orders_topic.clone()],
             queue_messages_max: self.limits.queue_messages_max,
             in_flight_max: self.limits.sends_max,
-            delivery_timeout: Duration::from_millis(self.limits.publish_timeout_ms),
+            delivery_timeout: publish_timeout,
             ..ProducerConfig::default()
         };
         Ok(Settings {

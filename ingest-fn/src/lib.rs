@@ -19,7 +19,9 @@ use axum::serve::ListenerExt;
 use shared::rocketmq::{ClientError, DefaultContext, FutureProducer};
 use shared::time::SystemClock;
 use tokio::net::TcpListener;
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use app::{App, RequestLimits};
 use config::Settings;
@@ -44,17 +46,36 @@ pub enum RunError {
 /// How long a start waits for the broker before it gives up.
 const BROKER_WAIT: Duration = Duration::from_secs(20);
 
+/// How often samples of histograms are summed up: without it they would pile up where nobody asks for `/metrics`.
+const METRICS_UPKEEP: Duration = Duration::from_secs(5);
+
 /// Serves on `listener` until `shutdown` is cancelled, then finishes what is under way within the grace period.
 ///
 /// # Errors
 /// [`RunError`] if the broker cannot be reached at start, or the server breaks.
-pub async fn run(settings: Settings, listener: TcpListener, shutdown: CancellationToken) -> Result<(), RunError> {
+pub async fn run(
+    settings: Settings,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> Result<(), RunError> {
     shared::telemetry::metrics();
     metrics::describe();
+    let _upkeep = AbortOnDropHandle::new(tokio::spawn(keep_up_metrics()));
+    serve(settings, listener, shutdown).await
+}
+
+async fn serve(
+    settings: Settings,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> Result<(), RunError> {
     let endpoint = settings.client.endpoint.to_string();
     let broker = |error| RunError::Broker { endpoint: endpoint.clone(), error };
     let producer = FutureProducer::new(settings.client, settings.producer, DefaultContext).map_err(broker)?;
-    warm_up(&producer).await.map_err(broker)?;
+    match shutdown.run_until_cancelled(warm_up(&producer)).await {
+        Some(result) => result.map_err(broker)?,
+        None => return Ok(()),
+    }
     let publisher = Coalescer::new(RocketmqSink::new(producer.clone(), settings.topic), settings.batch);
     let limits = RequestLimits { requests_max: settings.requests_max, body_timeout: settings.body_timeout };
     let app = Arc::new(App::new(settings.catalogue, &settings.order_id_keys, publisher, SystemClock, limits));
@@ -63,34 +84,41 @@ pub async fn run(settings: Settings, listener: TcpListener, shutdown: Cancellati
     let listener = listener.tap_io(|stream| {
         let _left_as_it_is = stream.set_nodelay(true);
     });
-    let stopping = app.clone();
-    let stop = shutdown.clone();
-    let serve = axum::serve(listener, router::router(app.clone())).with_graceful_shutdown(async move {
+    let (stopping, stop) = (app.clone(), shutdown.clone());
+    let server = axum::serve(listener, router::router(app)).with_graceful_shutdown(async move {
         stop.cancelled().await;
         stopping.stop();
     });
-    let serve = async { serve.await };
-    let grace = async {
-        shutdown.cancelled().await;
-        tokio::time::sleep(settings.grace).await;
-    };
-    tokio::select! {
-        served = serve => served?,
-        () = grace => tracing::warn!("the grace period is over; connections are cut"),
+    let mut server = server.into_future();
+    // A server that ends by itself has broken.
+    if let Some(ended) = shutdown.run_until_cancelled(&mut server).await {
+        return Ok(ended?);
     }
-    let settled = producer.close(settings.grace).await;
+    let deadline = Instant::now() + settings.grace;
+    match timeout_at(deadline, server).await {
+        Ok(ended) => ended?,
+        Err(_elapsed) => tracing::warn!("the grace period is over; connections are cut"),
+    }
+    let settled = producer.close(deadline.saturating_duration_since(Instant::now())).await;
     tracing::info!(settled, "stopped");
     Ok(())
 }
 
+async fn keep_up_metrics() {
+    loop {
+        sleep(METRICS_UPKEEP).await;
+        shared::telemetry::metrics().run_upkeep();
+    }
+}
+
 /// Reaches the broker before the first request, trying again while it may still be starting.
 async fn warm_up(producer: &FutureProducer) -> Result<(), ClientError> {
-    let deadline = tokio::time::Instant::now() + BROKER_WAIT;
+    let deadline = Instant::now() + BROKER_WAIT;
     loop {
         match producer.warm_up().await {
-            Err(error) if error.is_retryable() && tokio::time::Instant::now() < deadline => {
+            Err(error) if error.is_retryable() && Instant::now() < deadline => {
                 tracing::warn!(%error, "waiting for the broker");
-                tokio::time::sleep(Duration::from_millis(250)).await;
+                sleep(Duration::from_millis(250)).await;
             }
             result => return result,
         }

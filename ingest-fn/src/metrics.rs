@@ -1,7 +1,10 @@
 //! Names, units and labels of every metric, in one place.
 
+use std::time::Duration;
+
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
+use crate::error::Code;
 use crate::publish::PublishError;
 
 const ACCEPTED: &str = "ingest_orders_accepted_total";
@@ -10,6 +13,7 @@ const MESSAGES: &str = "ingest_messages_published_total";
 const MESSAGE_ORDERS: &str = "ingest_message_orders";
 const MESSAGE_BYTES: &str = "ingest_message_bytes";
 const PUBLISH_FAILURES: &str = "ingest_publish_failures_total";
+const PUBLISH_SECONDS: &str = "ingest_publish_seconds";
 const IN_FLIGHT: &str = "ingest_requests_in_flight";
 
 /// Says what each metric is; called once at start.
@@ -20,6 +24,11 @@ pub fn describe() {
     describe_histogram!(MESSAGE_ORDERS, "Orders in a message.");
     describe_histogram!(MESSAGE_BYTES, metrics::Unit::Bytes, "Body of a message.");
     describe_counter!(PUBLISH_FAILURES, "Messages that did not get to the broker, by `reason`.");
+    describe_histogram!(
+        PUBLISH_SECONDS,
+        metrics::Unit::Seconds,
+        "From handing a message to the producer to its end, acknowledged or not."
+    );
     describe_gauge!(IN_FLIGHT, "Requests under way.");
 }
 
@@ -28,9 +37,9 @@ pub fn accepted() {
     counter!(ACCEPTED).increment(1);
 }
 
-/// One request refused with the problem `code`.
-pub fn refused(code: &str) {
-    counter!(REFUSED, "code" => code.to_owned()).increment(1);
+/// One request refused.
+pub fn refused(code: Code) {
+    counter!(REFUSED, "code" => code.as_str()).increment(1);
 }
 
 /// One message handed to the producer.
@@ -51,6 +60,11 @@ pub fn publish_failed(error: PublishError) {
         PublishError::Stopping => "stopping",
     };
     counter!(PUBLISH_FAILURES, "reason" => reason).increment(1);
+}
+
+/// One message's end, acknowledged or not, after `took`.
+pub fn publish_ended(took: Duration) {
+    histogram!(PUBLISH_SECONDS).record(took.as_secs_f64());
 }
 
 /// Requests under way.

@@ -17,11 +17,11 @@ use crate::publish::OrderPublisher;
 pub fn router<P: OrderPublisher, C: Clock>(app: Arc<App<P, C>>) -> Router {
     Router::new()
         .route("/v1/orders", post(orders::create::<P, C>))
-        .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
         .route_layer(from_fn_with_state(app.clone(), admission::admit::<P, C>))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready::<P, C>))
         .route("/metrics", get(health::metrics::<P, C>))
+        .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
         .fallback(|| async { ApiError::NotFound })
         .with_state(app)
 }

@@ -23,16 +23,19 @@ impl RateLimited {
 
     /// `Some(events since the last line, this one included)` if a line is due.
     pub fn due(&self) -> Option<u64> {
-        let kept = self.kept.fetch_add(1, Ordering::Relaxed) + 1;
+        self.kept.fetch_add(1, Ordering::Relaxed);
         // Whoever does not get the lock at once leaves the line to the one who has it.
         let mut last = self.last.try_lock().ok()?;
         let now = Instant::now();
         if last.is_some_and(|last| now.duration_since(last) < self.interval) {
             return None;
         }
-        *last = Some(now);
-        self.kept.fetch_sub(kept, Ordering::Relaxed);
-        Some(kept)
+        // Zero if the holder of the lock before told of this event as well.
+        let kept = self.kept.swap(0, Ordering::Relaxed);
+        (kept > 0).then(|| {
+            *last = Some(now);
+            kept
+        })
     }
 }
 

@@ -24,7 +24,7 @@ pub struct DrainArgs {
     #[arg(long, env = "SPILLWAY_RATE", value_name = "ORDERS", default_value = "2000")]
     pub rate: NonZeroU32,
 
-    /// Most orders in one transaction
+    /// Most orders in one transaction; never more than a fiftieth of the rate, for an even load
     #[arg(long, env = "SPILLWAY_BATCH_ROWS_MAX", value_name = "ORDERS", default_value = "200")]
     pub batch_rows_max: NonZeroU32,
 

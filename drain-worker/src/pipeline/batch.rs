@@ -27,7 +27,7 @@ pub(super) async fn batch(
     let mut left_over = None;
     let forming = async {
         loop {
-            let orders_max = config.batch_orders_max.min(gate.cap()).get() as usize;
+            let orders_max = config.batch_orders_max.min(gate.batch_max()).get() as usize;
             let Some(gathered) = gather(&mut work, &mut left_over, orders_max, config).await else { return };
             let orders: usize = gathered.iter().map(Work::orders).sum();
             let orders = u32::try_from(orders).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);

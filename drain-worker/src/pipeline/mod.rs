@@ -118,6 +118,7 @@ impl<S: OrderStore> Pipeline<S> {
                 store: self.store.clone(),
                 health: self.health.clone(),
                 demand: demand.clone(),
+                gate: self.gate.clone(),
                 give_up: give_up.clone(),
             };
             workers.spawn(writer.run(batches.clone()));

@@ -1,6 +1,7 @@
 //! Commits batches, then acks.
 
 use std::future::Future;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use super::batch::Batch;
 use super::demand::Demand;
 use super::{DrainError, Health, Work};
 use crate::metrics;
+use crate::rate::RateGate;
 use crate::store::{DeadLetter, DeadLetterReason, OrderStore, StoreError, Verdict};
 
 const RETRY_MAX: Duration = Duration::from_secs(5);
@@ -25,6 +27,7 @@ pub(super) struct Writer<S> {
     pub(super) store: Arc<S>,
     pub(super) health: Health,
     pub(super) demand: Arc<Demand>,
+    pub(super) gate: RateGate,
     pub(super) give_up: CancellationToken,
 }
 
@@ -55,18 +58,25 @@ impl<S: OrderStore> Writer<S> {
         if !letters.is_empty() && self.persist(|| self.store.dead_letter(&letters)).await?.is_none() {
             return Ok(());
         }
-        let verdicts = if orders.is_empty() {
-            Vec::new()
-        } else {
-            match self.persist(|| self.store.commit(&orders)).await? {
-                Some(verdicts) => verdicts,
-                // Given up: dropping the messages gives them back.
-                None => return Ok(()),
-            }
-        };
-        // From here on the credits run out their second.
-        drop(grant);
-        record(&orders, &verdicts, letters.len(), began);
+        // One transaction, unless a single message holds more than the cap takes in a second.
+        let mut grant = Some(grant);
+        let mut rest = orders.as_slice();
+        while !rest.is_empty() {
+            let permission = match grant.take() {
+                Some(grant) => grant,
+                None => self.gate.acquire(count(rest)).await,
+            };
+            let part = rest.len().min(usize::try_from(permission.orders()).unwrap_or(usize::MAX).max(1));
+            let (now, later) = rest.split_at(part);
+            // Given up: dropping the messages gives them back. What is committed already comes again as duplicates.
+            let Some(verdicts) = self.persist(|| self.store.commit(now)).await? else { return Ok(()) };
+            // From here on the credits run out their second.
+            drop(permission);
+            record(now, &verdicts);
+            rest = later;
+        }
+        metrics::committed(began.elapsed());
+        metrics::dead_lettered(letters.len());
         ack(messages).await;
         Ok(())
     }
@@ -110,9 +120,11 @@ fn unreadable(message: &Message, error: &EnvelopeError) -> DeadLetter {
     DeadLetter::of_message(message.message_id(), message.body().clone(), reason, &error.to_string())
 }
 
-fn record(orders: &[AcceptedOrder], verdicts: &[Verdict], letters: usize, began: Instant) {
-    metrics::committed(began.elapsed());
-    metrics::dead_lettered(letters);
+fn count(orders: &[AcceptedOrder]) -> NonZeroU32 {
+    u32::try_from(orders.len()).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN)
+}
+
+fn record(orders: &[AcceptedOrder], verdicts: &[Verdict]) {
     for (order, verdict) in orders.iter().zip(verdicts) {
         metrics::verdict(verdict.kind);
         tracing::debug!(

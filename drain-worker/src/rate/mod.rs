@@ -19,6 +19,9 @@ use tokio::time::{Instant, sleep_until};
 /// How long a credit outlives the commit's answer: the window that the cap is about.
 pub const WINDOW: Duration = Duration::from_secs(1);
 
+/// Batches a second that [`RateGate::batch_max`] comes to.
+const BATCHES_PER_SECOND: u32 = 50;
+
 /// Grants permission to write orders. Clones share one cap.
 #[derive(Clone, Debug)]
 pub struct RateGate {
@@ -52,6 +55,14 @@ struct State {
 pub struct Grant {
     inner: Arc<Inner>,
     orders: u64,
+}
+
+impl Grant {
+    /// How many orders may be committed under it.
+    #[must_use]
+    pub const fn orders(&self) -> u64 {
+        self.orders
+    }
 }
 
 impl RateGate {
@@ -94,6 +105,15 @@ impl RateGate {
         self.inner.lock().cap
     }
 
+    /// Most orders of a batch that uses the cap well: what it takes in 20 ms, and at least one.
+    ///
+    /// A batch waits until all of its credits are free; meanwhile those that already are lie idle. So large batches
+    /// waste up to half a batch of the cap, and small ones cost little at the rates where this bound is small.
+    #[must_use]
+    pub fn batch_max(&self) -> NonZeroU32 {
+        NonZeroU32::new(self.cap().get() / BATCHES_PER_SECOND).unwrap_or(NonZeroU32::MIN)
+    }
+
     /// Changes the cap, from now on.
     pub fn set_cap(&self, cap: NonZeroU32) {
         let mut state = self.inner.lock();
@@ -106,7 +126,7 @@ impl RateGate {
 
     /// Waits for permission to commit `orders`, in the order of asking. Cancelling gives nothing away.
     ///
-    /// More orders than the cap are granted as a full cap: the caller keeps its batches at or below it.
+    /// More orders than the cap are granted as a full cap: [`Grant::orders`] says how many may be committed.
     pub async fn acquire(&self, orders: NonZeroU32) -> Grant {
         let _turn = self.inner.turn.lock().await;
         loop {

@@ -1,17 +1,18 @@
 //! `POST /v1/orders`.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
-use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
 use shared::envelope::EncodedOrder;
-use shared::order::{AcceptedOrder, IdempotencyKey, TraceParent};
+use shared::order::{IdempotencyKey, OrderId, PayloadDigest, TraceParent};
 use shared::time::{Clock, rfc3339_millis};
+use time::OffsetDateTime;
 use tokio::time::timeout;
 
 use crate::app::App;
@@ -30,7 +31,7 @@ pub struct Accepted {
     /// The order's id; a retry with the same Idempotency-Key has the same.
     pub order_id: String,
     /// `accepted`: the broker has the order; what becomes of it shows at `Location`.
-    pub status: String,
+    pub status: Cow<'static, str>,
     /// Digest of this attempt's payload. The look-up shows the digest of the attempt that won.
     pub digest: String,
     /// When it was accepted, RFC 3339.
@@ -43,10 +44,10 @@ pub async fn create<P: OrderPublisher, C: Clock>(
     request: Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    match accept(&app, &parts, body).await {
-        Ok(order) => {
+    match accept(&app, parts.headers, body).await {
+        Ok(accepted) => {
             metrics::accepted();
-            accepted(&order)
+            accepted.into_response()
         }
         Err(error) => {
             metrics::refused(error.code());
@@ -55,40 +56,56 @@ pub async fn create<P: OrderPublisher, C: Clock>(
     }
 }
 
-/// What the answer needs of an order that is on its way.
-struct Published {
-    order_id: String,
-    digest: String,
-    accepted_at: String,
+/// An order that passed every rule, ready to go.
+struct Judged {
+    order_id: OrderId,
+    digest: PayloadDigest,
+    accepted_at: OffsetDateTime,
+    encoded: EncodedOrder,
 }
 
 async fn accept<P: OrderPublisher, C: Clock>(
     app: &App<P, C>,
-    parts: &Parts,
+    headers: HeaderMap,
     body: Body,
-) -> Result<Published, ApiError> {
-    check_media_type(&parts.headers)?;
-    let idempotency_key = idempotency_key(&parts.headers)?;
-    let body = timeout(app.body_timeout(), read_body(&parts.headers, body))
+) -> Result<Accepted, ApiError> {
+    check_media_type(&headers)?;
+    let idempotency_key = idempotency_key(&headers)?;
+    let body = timeout(app.body_timeout(), read_body(&headers, body))
         .await
         .map_err(|_elapsed| ApiError::BodyTimeout)??;
-    let request = read_json(&body)?;
-    let order = into_order(&request).map_err(ApiError::Invalid)?;
-    let order = app.accept(&request, order, &idempotency_key, traceparent(&parts.headers))?;
-    publish(app, &order).await?;
-    Ok(Published {
-        order_id: order.order_id.to_string(),
-        digest: order.digest.to_string(),
-        accepted_at: rfc3339_millis(order.accepted_at),
+    let Judged { order_id, digest, accepted_at, encoded } =
+        judge(app, &body, &idempotency_key, traceparent(&headers))?;
+    // Thousands of requests may wait for the broker at once: they hold no more than their answers need.
+    drop((headers, body, idempotency_key));
+    app.publisher().publish(order_id, encoded).await.map_err(|error| ApiError::Publish {
+        order_id,
+        digest,
+        error,
+        retry_after_s: retry_after_s(),
+    })?;
+    Ok(Accepted {
+        order_id: order_id.to_string(),
+        status: Cow::Borrowed("accepted"),
+        digest: digest.to_string(),
+        accepted_at: rfc3339_millis(accepted_at),
     })
 }
 
-async fn publish<P: OrderPublisher, C: Clock>(app: &App<P, C>, order: &AcceptedOrder) -> Result<(), ApiError> {
-    app.publisher().publish(order.order_id, EncodedOrder::new(order)).await.map_err(|error| ApiError::Publish {
+fn judge<P, C: Clock>(
+    app: &App<P, C>,
+    body: &[u8],
+    idempotency_key: &IdempotencyKey,
+    traceparent: Option<TraceParent>,
+) -> Result<Judged, ApiError> {
+    let request = read_json(body)?;
+    let order = into_order(&request).map_err(ApiError::Invalid)?;
+    let order = app.accept(&request, order, idempotency_key, traceparent)?;
+    Ok(Judged {
         order_id: order.order_id,
         digest: order.digest,
-        error,
-        retry_after_s: retry_after_s(),
+        accepted_at: order.accepted_at,
+        encoded: EncodedOrder::new(&order),
     })
 }
 
@@ -100,7 +117,8 @@ async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
         return Err(too_large);
     }
     to_bytes(body, BODY_BYTES_MAX).await.map_err(|error| {
-        let over = std::error::Error::source(&error).is_some_and(|cause| cause.is::<http_body_util::LengthLimitError>());
+        let over = std::error::Error::source(&error)
+            .is_some_and(|cause| cause.is::<http_body_util::LengthLimitError>());
         if over { too_large } else { ApiError::UnreadableBody }
     })
 }
@@ -123,20 +141,17 @@ fn traceparent(headers: &HeaderMap) -> Option<TraceParent> {
     headers.get("traceparent").and_then(|value| TraceParent::parse(value.to_str().ok()?))
 }
 
-fn accepted(order: &Published) -> Response {
-    let body = Accepted {
-        order_id: order.order_id.clone(),
-        status: "accepted".to_owned(),
-        digest: order.digest.clone(),
-        accepted_at: order.accepted_at.clone(),
-    };
-    // Strings only: serialisation cannot fail.
-    let mut response = Response::new(Body::from(serde_json::to_vec(&body).unwrap_or_default()));
-    *response.status_mut() = StatusCode::ACCEPTED;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    if let Ok(location) = HeaderValue::try_from(format!("/v1/orders/{}", body.order_id)) {
-        headers.insert(LOCATION, location);
+impl IntoResponse for Accepted {
+    fn into_response(self) -> Response {
+        // Strings only: serialisation cannot fail.
+        let mut response = Response::new(Body::from(serde_json::to_vec(&self).unwrap_or_default()));
+        *response.status_mut() = StatusCode::ACCEPTED;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        // An order id is a UUID, which a header can carry.
+        if let Ok(location) = HeaderValue::try_from(format!("/v1/orders/{}", self.order_id)) {
+            headers.insert(LOCATION, location);
+        }
+        response
     }
-    response
 }

@@ -24,7 +24,7 @@ pub async fn admit<P: Send + Sync + 'static, C: Clock>(
 ) -> Response {
     let refusal = if app.is_stopping() {
         ApiError::Stopping
-    } else if let Ok(_permit) = app.requests().clone().try_acquire_owned() {
+    } else if let Ok(_permit) = app.requests().try_acquire() {
         return next.run(request).await;
     } else {
         summary::shed();

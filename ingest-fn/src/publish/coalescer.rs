@@ -10,10 +10,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use shared::envelope::{EncodedOrder, PREFIX_BYTES_MAX, encode_batch};
+use shared::envelope::{EncodedOrder, ORDERS_MAX, PREFIX_BYTES_MAX, encode_batch};
 use shared::order::OrderId;
 use tokio::sync::oneshot;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::{OrderPublisher, PublishError};
 
@@ -23,7 +23,7 @@ const KEY_BYTES: usize = 37;
 /// When a message is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchLimits {
-    /// Most orders in one message, at most [`shared::envelope::ORDERS_MAX`].
+    /// Most orders in one message; never more than [`ORDERS_MAX`].
     pub orders_max: NonZeroUsize,
     /// Most bytes of body and keys together; an order that alone is larger travels alone.
     pub bytes_max: usize,
@@ -67,10 +67,10 @@ struct Inner<S> {
 
 #[derive(Debug, Default)]
 struct State {
-    open: Vec<Waiting>,
+    open: Batch,
     open_bytes: usize,
-    /// Counts batches, so that a linger that ends late does not seal a later batch.
-    batch: u64,
+    /// Of the open batch, so that a linger that ends late does not seal a later one.
+    number: u64,
     sends_under_way: usize,
 }
 
@@ -81,12 +81,17 @@ struct Waiting {
     answer: oneshot::Sender<Result<(), PublishError>>,
 }
 
-/// What an arrival asks to be done once the lock is released.
-enum Next {
-    /// Wait for company.
-    Linger(u64),
-    /// Somebody else's linger is running.
-    Nothing,
+type Batch = Vec<Waiting>;
+
+/// What an order's arrival brings about, to be done once the lock is released.
+#[derive(Debug)]
+struct Arrival {
+    /// A batch that had no room for the order.
+    full: Option<Batch>,
+    /// The batch with the order.
+    complete: Option<Batch>,
+    /// The number of the batch that the order opened, and that now waits for others.
+    lingering: Option<u64>,
 }
 
 impl<S: BatchSink> Coalescer<S> {
@@ -118,71 +123,70 @@ impl<S: BatchSink> Inner<S> {
     }
 
     fn add(self: Arc<Self>, waiting: Waiting) {
-        let mut sealed = Vec::new();
-        let next = {
-            let mut state = self.lock();
-            let bytes = waiting.order.len() + KEY_BYTES;
-            if !state.open.is_empty() && state.open_bytes + bytes > self.limits.bytes_max - PREFIX_BYTES_MAX {
-                sealed.push(state.seal());
-            }
-            let first = state.open.is_empty();
-            state.open.push(waiting);
-            state.open_bytes += bytes;
-            if state.open.len() >= self.limits.orders_max.get() || state.sends_under_way == 0 {
-                sealed.push(state.seal());
-                Next::Nothing
-            } else if first {
-                Next::Linger(state.batch)
-            } else {
-                Next::Nothing
-            }
-        };
-        for batch in sealed {
+        let Arrival { full, complete, lingering } = self.lock().take_in(waiting, &self.limits);
+        for batch in [full, complete].into_iter().flatten() {
             self.clone().send(batch);
         }
-        if let Next::Linger(batch) = next {
+        if let Some(number) = lingering {
             tokio::spawn(async move {
                 sleep(self.limits.linger).await;
-                let sealed = {
-                    let mut state = self.lock();
-                    (state.batch == batch && !state.open.is_empty()).then(|| state.seal())
-                };
-                if let Some(sealed) = sealed {
-                    self.send(sealed);
+                let batch = self.lock().seal_if(|state| state.number == number);
+                if let Some(batch) = batch {
+                    self.send(batch);
                 }
             });
         }
     }
 
-    fn send(self: Arc<Self>, batch: Vec<Waiting>) {
+    fn send(self: Arc<Self>, batch: Batch) {
         let body = encode_batch(batch.iter().map(|waiting| &waiting.order));
-        let order_ids = batch.iter().map(|waiting| waiting.order_id).collect();
         crate::metrics::message_published(batch.len(), body.len());
+        let order_ids = batch.iter().map(|waiting| waiting.order_id).collect();
+        // The message has the orders now; while it is on its way, only those who wait for it are kept.
+        let answers: Vec<_> = batch.into_iter().map(|waiting| waiting.answer).collect();
+        let started = Instant::now();
         let delivery = self.sink.send(SealedBatch { body, order_ids });
         tokio::spawn(async move {
             let result = delivery.await;
-            for waiting in batch {
+            crate::metrics::publish_ended(started.elapsed());
+            for answer in answers {
                 // A client that hung up hears nothing; its order is where it is all the same.
-                let _hung_up = waiting.answer.send(result);
+                let _hung_up = answer.send(result);
             }
-            let sealed = {
-                let mut state = self.lock();
-                state.sends_under_way -= 1;
-                (state.sends_under_way == 0 && !state.open.is_empty()).then(|| state.seal())
-            };
-            if let Some(sealed) = sealed {
-                self.send(sealed);
+            let next = self.lock().end_send();
+            if let Some(batch) = next {
+                self.send(batch);
             }
         });
     }
 }
 
 impl State {
-    /// Takes the open batch to be sent.
-    fn seal(&mut self) -> Vec<Waiting> {
-        self.batch += 1;
+    fn take_in(&mut self, waiting: Waiting, limits: &BatchLimits) -> Arrival {
+        let bytes = waiting.order.len() + KEY_BYTES;
+        let has_room = PREFIX_BYTES_MAX + self.open_bytes + bytes <= limits.bytes_max;
+        let full = self.seal_if(|_| !has_room);
+        self.open.push(waiting);
+        self.open_bytes += bytes;
+        let orders_max = limits.orders_max.get().min(ORDERS_MAX);
+        let complete = self.seal_if(|state| state.open.len() >= orders_max || state.sends_under_way == 0);
+        Arrival { full, complete, lingering: (self.open.len() == 1).then_some(self.number) }
+    }
+
+    /// A send is over. The batch to send now, if it was the last one under way.
+    fn end_send(&mut self) -> Option<Batch> {
+        self.sends_under_way -= 1;
+        self.seal_if(|state| state.sends_under_way == 0)
+    }
+
+    /// Takes the open batch to be sent, unless it is empty.
+    fn seal_if(&mut self, condition: impl FnOnce(&Self) -> bool) -> Option<Batch> {
+        if self.open.is_empty() || !condition(self) {
+            return None;
+        }
+        self.number += 1;
         self.open_bytes = 0;
         self.sends_under_way += 1;
-        std::mem::take(&mut self.open)
+        Some(std::mem::take(&mut self.open))
     }
 }

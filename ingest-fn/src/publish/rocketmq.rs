@@ -46,8 +46,8 @@ impl BatchSink for RocketmqSink {
 
 fn classify(error: &SendError) -> PublishError {
     let result = match error {
-        SendError::QueueFull => return PublishError::QueueFull,
-        SendError::Closed => return PublishError::Stopping,
+        SendError::QueueFull => PublishError::QueueFull,
+        SendError::Closed => PublishError::Stopping,
         SendError::Delivery { error: ClientError::Throttled { .. }, .. } => PublishError::Throttled,
         SendError::Delivery { error: ClientError::Timeout { .. }, .. } => PublishError::TimedOut,
         SendError::Invalid(_) | SendError::Delivery { .. } => PublishError::Failed,

@@ -3,12 +3,10 @@
 use shared::problem::FieldProblem;
 use validator::{ValidationErrors, ValidationErrorsKind};
 
-/// Every fault, sorted by pointer. Values never appear: they may be personal data.
-#[must_use]
-pub fn field_problems(errors: &ValidationErrors) -> Vec<FieldProblem> {
+/// Every fault, in no order. Values never appear: they may be personal data.
+pub(super) fn field_problems(errors: &ValidationErrors) -> Vec<FieldProblem> {
     let mut problems = Vec::new();
     collect(errors, "", &mut problems);
-    problems.sort_by(|left, right| left.pointer.cmp(&right.pointer).then_with(|| left.code.cmp(&right.code)));
     problems
 }
 

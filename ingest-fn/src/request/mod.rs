@@ -1,6 +1,7 @@
 //! What a client posts: read, validated, parsed into an order. All faults are found at once.
 
 mod faults;
+mod object;
 mod parse;
 mod rules;
 
@@ -10,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use shared::order::{ITEMS_MAX, Quantity};
 use validator::Validate;
 
-pub use faults::field_problems;
 pub use parse::{into_order, read_json};
 
 /// The body of `POST /v1/orders`. Its `Debug` shows the sale alone: the rest is personal data.
@@ -27,12 +27,14 @@ pub struct OrderRequest {
     #[validate(custom(function = "rules::user_id"))]
     pub user_id: String,
     /// 1 to 20 lines, each SKU once.
+    #[serde(deserialize_with = "object::many")]
     #[validate(length(min = 1, max = 20, message = "an order has 1 to 20 items"), nested)]
     pub items: Vec<ItemRequest>,
     /// ISO 4217 code.
     #[validate(custom(function = "rules::currency"))]
     pub currency: String,
     /// Where to send it.
+    #[serde(deserialize_with = "object::one")]
     #[validate(nested)]
     pub shipping_address: AddressRequest,
     /// The client's own note.

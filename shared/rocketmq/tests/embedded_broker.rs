@@ -41,8 +41,11 @@ async fn every_call_needs_a_client_id() {
 async fn with_credentials_every_call_must_be_signed() {
     let dir = tempdir().expect("a directory");
     let mut config = config(&dir);
-    config.credentials =
-        Some(Credentials { access_key: "access".to_owned(), secret_key: "secret".to_owned(), session_token: None });
+    config.credentials = Some(Credentials {
+        access_key: "access".to_owned(),
+        secret_key: "secret".to_owned(),
+        session_token: None,
+    });
     let broker = Broker::open(config).await.expect("the broker opens");
     let mut client = Client::new(&broker);
     for (keys, expected) in [
@@ -97,8 +100,12 @@ async fn telemetry_answers_settings_with_settings() {
         ..Settings::default()
     };
     for _ in 0..2 {
-        commands.send(TelemetryCommand { settings: Some(settings.clone()), status: None }).await.expect("open");
-        let answer = answers.message().await.expect("an answer").expect("not the end").settings.expect("settings");
+        commands
+            .send(TelemetryCommand { settings: Some(settings.clone()), status: None })
+            .await
+            .expect("open");
+        let answer =
+            answers.message().await.expect("an answer").expect("not the end").settings.expect("settings");
         let Some(PubSub::Publishing(publishing)) = answer.pub_sub else { panic!("a producer's") };
         assert_eq!(publishing.max_body_size, 4 << 20);
     }
@@ -117,9 +124,8 @@ async fn a_receive_needs_settings_and_a_deadline() {
     let dir = tempdir().expect("a directory");
     let broker = open(&dir).await;
     let mut client = Client::new(&broker);
-    let receive = async |client: &Client| {
-        client.try_receive(receive_request(1, SHORT)).await.expect("an answer").code
-    };
+    let receive =
+        async |client: &Client| client.try_receive(receive_request(1, SHORT)).await.expect("an answer").code;
     assert_eq!(receive(&client).await, Code::INTERNAL_SERVER_ERROR);
     client.tell().await;
     assert_eq!(receive(&client).await, Code::MESSAGE_NOT_FOUND);
@@ -189,7 +195,10 @@ async fn a_message_comes_back_as_it_was_sent() {
     system.keys = vec!["k1".to_owned(), "k2".to_owned()];
     client.send(vec![sent.clone()]).await;
     let received = client.receive(32, LONG).await.remove(0);
-    assert_eq!((&received.body, &received.user_properties, &received.topic), (&sent.body, &sent.user_properties, &sent.topic));
+    assert_eq!(
+        (&received.body, &received.user_properties, &received.topic),
+        (&sent.body, &sent.user_properties, &sent.topic)
+    );
     let system = received.system_properties.expect("always there");
     assert_eq!((system.message_id.as_str(), system.tag(), system.keys.len()), ("the id", "tag", 2));
     assert_eq!((system.delivery_attempt(), system.queue_offset()), (1, 0));
@@ -209,8 +218,11 @@ async fn a_batch_lies_on_one_queue_and_is_answered_with_one_entry() {
     assert!(response.entries[0].message_id.starts_with("0,1,2,"));
     let received = client.receive(32, LONG).await;
     assert_eq!(received.len(), 32);
-    let mut queues: Vec<_> =
-        received.iter().filter_map(|message| message.system_properties.as_ref()).map(|system| system.queue_id).collect();
+    let mut queues: Vec<_> = received
+        .iter()
+        .filter_map(|message| message.system_properties.as_ref())
+        .map(|system| system.queue_id)
+        .collect();
     queues.dedup();
     assert_eq!(queues.len(), 1);
 }
@@ -310,8 +322,9 @@ async fn an_unknown_call_is_not_implemented() {
     let dir = tempdir().expect("a directory");
     let broker = open(&dir).await;
     let client = Client::new(&broker);
-    let answer: Result<QueryRouteResponse, _> =
-        client.unary("/apache.rocketmq.v2.MessagingService/EndTransaction", QueryRouteRequest::default()).await;
+    let answer: Result<QueryRouteResponse, _> = client
+        .unary("/apache.rocketmq.v2.MessagingService/EndTransaction", QueryRouteRequest::default())
+        .await;
     assert_eq!(answer.expect_err("not built").code(), tonic::Code::Unimplemented);
 }
 

@@ -66,13 +66,23 @@ mod tests {
             session_token: None,
         };
         let upper = SIGNATURE.to_uppercase();
-        for (credential, signature) in [("access", SIGNATURE), ("access", &upper), ("access/cn/mq", SIGNATURE)] {
-            assert_eq!(check(&credentials, &metadata(credential, signature)), Ok(()), "{credential} {signature}");
+        for (credential, signature) in
+            [("access", SIGNATURE), ("access", &upper), ("access/cn/mq", SIGNATURE)]
+        {
+            assert_eq!(
+                check(&credentials, &metadata(credential, signature)),
+                Ok(()),
+                "{credential} {signature}"
+            );
         }
         let wrong = SIGNATURE.replace('e', "f");
-        for (credential, signature) in
-            [("other", SIGNATURE), ("access", &wrong), ("access", &SIGNATURE[..38]), ("access", ""), ("", "zz")]
-        {
+        for (credential, signature) in [
+            ("other", SIGNATURE),
+            ("access", &wrong),
+            ("access", &SIGNATURE[..38]),
+            ("access", ""),
+            ("", "zz"),
+        ] {
             let refused = check(&credentials, &metadata(credential, signature)).expect_err("wrong");
             assert_eq!(refused.code, Code::UNAUTHORIZED);
         }

@@ -55,13 +55,13 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use self::clients::Clients;
+use self::config::name_fault;
 pub use self::config::{BrokerConfig, Flush};
 pub use self::error::BrokerError;
 pub use self::faults::{FailAt, Faults};
-pub use self::stats::{BrokerStats, GroupStats, TopicStats};
-use self::clients::Clients;
-use self::config::name_fault;
 use self::service::Shared;
+pub use self::stats::{BrokerStats, GroupStats, TopicStats};
 use self::store::{DEAD_LETTER_PREFIX, Ending, Store};
 
 /// How long a shutdown waits for calls under way.
@@ -97,7 +97,8 @@ impl Broker {
         let listener = TcpListener::bind(config.listen)
             .await
             .map_err(|source| BrokerError::Listen { addr: config.listen, source })?;
-        let local = listener.local_addr().map_err(|source| BrokerError::Listen { addr: config.listen, source })?;
+        let local =
+            listener.local_addr().map_err(|source| BrokerError::Listen { addr: config.listen, source })?;
         let (store, worker) = store::open(&config, ending.clone()).await?;
         for (topic, queues) in &config.topics {
             store.create_topic(topic.clone(), *queues).await?;

@@ -111,7 +111,8 @@ mod tests {
             invisible: Duration::from_secs(30),
         };
         let response = ReceiveResponse { message: Some(delivered(&taken)), ..ReceiveResponse::default() };
-        let read = ReceiveMessageResponse::decode(response.encode_to_vec().as_slice()).expect("the same wire format");
+        let read = ReceiveMessageResponse::decode(response.encode_to_vec().as_slice())
+            .expect("the same wire format");
         let Some(ReceiveContent::Message(read)) = read.content else { panic!("not a message: {read:?}") };
         let system = read.system_properties.clone().expect("merged");
         assert_eq!((read.body, read.user_properties), (sent.body, sent.user_properties));

@@ -19,7 +19,10 @@ async fn sends_are_throttled_to_order() {
     let faults = broker.faults();
     let send = async || code(client.send(vec![message("1", "body")]).await.status);
     faults.throttle_sends(2);
-    assert_eq!([send().await, send().await, send().await], [Code::TOO_MANY_REQUESTS, Code::TOO_MANY_REQUESTS, Code::OK]);
+    assert_eq!(
+        [send().await, send().await, send().await],
+        [Code::TOO_MANY_REQUESTS, Code::TOO_MANY_REQUESTS, Code::OK]
+    );
     faults.throttle_all_sends(true);
     assert_eq!(send().await, Code::TOO_MANY_REQUESTS);
     faults.throttle_all_sends(false);

@@ -131,7 +131,8 @@ async fn nothing_acknowledged_is_lost_when_the_broker_dies_under_load() {
             client.ack_all(&messages).await;
             found.extend(bodies(&messages));
         }
-        let lost: Vec<_> = stored.iter().filter(|body| !acked.contains(*body) && !found.contains(*body)).collect();
+        let lost: Vec<_> =
+            stored.iter().filter(|body| !acked.contains(*body) && !found.contains(*body)).collect();
         assert!(lost.is_empty(), "{} of {} lost, e.g. {:?}", lost.len(), stored.len(), lost.first());
         assert!(found.is_disjoint(&acked), "an acked message came again");
     }

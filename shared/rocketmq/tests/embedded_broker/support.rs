@@ -10,9 +10,10 @@ use sha1::Sha1;
 use spillway_rocketmq::embedded::{Broker, BrokerConfig};
 use spillway_rocketmq::protocol::{
     AckMessageEntry, AckMessageRequest, AckMessageResponse, ChangeInvisibleDurationRequest,
-    ChangeInvisibleDurationResponse, ClientType, Code, HeartbeatRequest, HeartbeatResponse, Message, MessageQueue,
-    PubSub, ReceiveContent, ReceiveMessageRequest, ReceiveMessageResponse, Resource, SendMessageRequest,
-    SendMessageResponse, Settings, Status, Subscription, SystemProperties, TelemetryCommand, duration, header, path,
+    ChangeInvisibleDurationResponse, ClientType, Code, HeartbeatRequest, HeartbeatResponse, Message,
+    MessageQueue, PubSub, ReceiveContent, ReceiveMessageRequest, ReceiveMessageResponse, Resource,
+    SendMessageRequest, SendMessageResponse, Settings, Status, Subscription, SystemProperties,
+    TelemetryCommand, duration, header, path,
 };
 use tokio::sync::mpsc;
 use tonic::client::Grpc;
@@ -55,7 +56,10 @@ pub(crate) fn resource(name: &str) -> Option<Resource> {
 pub(crate) fn message(id: &str, body: impl Into<Bytes>) -> Message {
     Message {
         topic: resource(TOPIC),
-        system_properties: Some(SystemProperties { message_id: id.to_owned(), ..SystemProperties::default() }),
+        system_properties: Some(SystemProperties {
+            message_id: id.to_owned(),
+            ..SystemProperties::default()
+        }),
         body: body.into(),
         ..Message::default()
     }
@@ -132,7 +136,10 @@ impl Client {
         Ok(response.into_inner())
     }
 
-    pub(crate) async fn try_send(&self, messages: Vec<Message>) -> Result<SendMessageResponse, tonic::Status> {
+    pub(crate) async fn try_send(
+        &self,
+        messages: Vec<Message>,
+    ) -> Result<SendMessageResponse, tonic::Status> {
         self.unary(path::SEND_MESSAGE, SendMessageRequest { messages }).await
     }
 
@@ -156,8 +163,10 @@ impl Client {
         grpc.ready().await.expect("connected");
         let codec: ProstCodec<TelemetryCommand, TelemetryCommand> = ProstCodec::default();
         let request = self.request(()).map(|()| outgoing);
-        let response =
-            grpc.streaming(request, PathAndQuery::from_static(path::TELEMETRY), codec).await.expect("a stream");
+        let response = grpc
+            .streaming(request, PathAndQuery::from_static(path::TELEMETRY), codec)
+            .await
+            .expect("a stream");
         (commands, response.into_inner())
     }
 
@@ -166,7 +175,10 @@ impl Client {
         let (commands, mut answers) = self.telemetry().await;
         let settings = Settings {
             client_type: Some(ClientType::SimpleConsumer.into()),
-            pub_sub: Some(PubSub::Subscription(Subscription { group: resource(GROUP), ..Subscription::default() })),
+            pub_sub: Some(PubSub::Subscription(Subscription {
+                group: resource(GROUP),
+                ..Subscription::default()
+            })),
             ..Settings::default()
         };
         // The server may have refused the call already.
@@ -176,18 +188,23 @@ impl Client {
     }
 
     pub(crate) async fn heartbeat(&self) -> Code {
-        let request = HeartbeatRequest { group: resource(GROUP), client_type: ClientType::SimpleConsumer.into() };
+        let request =
+            HeartbeatRequest { group: resource(GROUP), client_type: ClientType::SimpleConsumer.into() };
         let response: HeartbeatResponse = self.unary(path::HEARTBEAT, request).await.expect("an answer");
         code(response.status)
     }
 
-    pub(crate) async fn try_receive(&self, request: ReceiveMessageRequest) -> Result<Received, tonic::Status> {
+    pub(crate) async fn try_receive(
+        &self,
+        request: ReceiveMessageRequest,
+    ) -> Result<Received, tonic::Status> {
         let mut grpc = Grpc::new(self.channel.clone());
         grpc.ready().await.map_err(|error| tonic::Status::unavailable(error.to_string()))?;
         let codec: ProstCodec<ReceiveMessageRequest, ReceiveMessageResponse> = ProstCodec::default();
         let path = PathAndQuery::from_static(path::RECEIVE_MESSAGE);
         let mut stream = grpc.server_streaming(self.request(request), path, codec).await?.into_inner();
-        let mut next = async || stream.message().await.map(|response| response.and_then(|response| response.content));
+        let mut next =
+            async || stream.message().await.map(|response| response.and_then(|response| response.content));
         let Some(ReceiveContent::Status(status)) = next().await? else { panic!("the status comes first") };
         let mut messages = Vec::new();
         loop {
@@ -215,8 +232,11 @@ impl Client {
             .iter()
             .map(|receipt| AckMessageEntry { receipt_handle: receipt.clone(), message_id: "any".to_owned() })
             .collect();
-        self.unary(path::ACK_MESSAGE, AckMessageRequest { group: resource(GROUP), topic: resource(TOPIC), entries })
-            .await
+        self.unary(
+            path::ACK_MESSAGE,
+            AckMessageRequest { group: resource(GROUP), topic: resource(TOPIC), entries },
+        )
+        .await
     }
 
     pub(crate) async fn ack(&self, receipts: &[String]) -> AckMessageResponse {

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use spillway_rocketmq::embedded::{Broker, Flush};
-use spillway_rocketmq::protocol::{Code, NotifyClientTerminationRequest, NotifyClientTerminationResponse, path};
+use spillway_rocketmq::protocol::{
+    Code, NotifyClientTerminationRequest, NotifyClientTerminationResponse, path,
+};
 use tempfile::tempdir;
 use tokio::task::JoinSet;
 use tokio::time::Instant;

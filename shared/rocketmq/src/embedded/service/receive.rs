@@ -91,7 +91,10 @@ fn check(shared: &Shared, caller: &Caller, request: &ReceiveMessageRequest) -> R
     }
     let invisible = request.invisible_duration.as_ref().map(from_duration).unwrap_or_default();
     if invisible < shared.config.invisible_min || invisible > INVISIBLE_MAX {
-        return Err(Refusal::new(Code::ILLEGAL_INVISIBLE_TIME, "the invisible time is too small or too large"));
+        return Err(Refusal::new(
+            Code::ILLEGAL_INVISIBLE_TIME,
+            "the invisible time is too small or too large",
+        ));
     }
     if !(1..=BATCH_SIZE_MAX).contains(&request.batch_size) {
         return Err(Refusal::new(Code::BAD_REQUEST, "the batch size is not within 1 and 32"));

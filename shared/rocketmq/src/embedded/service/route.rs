@@ -33,8 +33,11 @@ pub(crate) async fn route(
 
 async fn queues(shared: &Shared, request: &QueryRouteRequest) -> Result<Vec<MessageQueue>, Refusal> {
     let count = shared.store.queues(full_name(request.topic.as_ref())).await?;
-    let broker =
-        Broker { name: BROKER_NAME.to_owned(), id: 0, endpoints: Some(endpoints(shared, request.endpoints.as_ref())) };
+    let broker = Broker {
+        name: BROKER_NAME.to_owned(),
+        id: 0,
+        endpoints: Some(endpoints(shared, request.endpoints.as_ref())),
+    };
     let queue = |id| MessageQueue {
         topic: request.topic.clone(),
         id: i32::try_from(id).unwrap_or(i32::MAX),

@@ -12,7 +12,8 @@ use super::{Caller, Shared, full_name, ok, status_of};
 use crate::embedded::error::Refusal;
 use crate::protocol::{
     ClientType, Code, HeartbeatRequest, HeartbeatResponse, NotifyClientTerminationRequest,
-    NotifyClientTerminationResponse, PubSub, RetryPolicy, Settings, TelemetryCommand, duration, from_duration,
+    NotifyClientTerminationResponse, PubSub, RetryPolicy, Settings, TelemetryCommand, duration,
+    from_duration,
 };
 
 const UNRECOGNIZED_CLIENT_TYPE: Code = Code(40_015);
@@ -36,18 +37,19 @@ pub(crate) async fn telemetry(
         }
     };
     let commands = request.into_inner();
-    let answers = futures_util::stream::unfold((shared, caller, commands), |(shared, caller, mut commands)| async {
-        loop {
-            let next = shared.stopping.run_until_cancelled(commands.message()).await;
-            // The client went away, or the broker does.
-            let Some(Ok(Some(command))) = next else { return None };
-            // Other commands answer questions that this broker does not ask.
-            let Some(settings) = command.settings else { continue };
-            let answer = tell(&shared, &caller, settings);
-            shared.hold().await;
-            return Some((Ok(answer), (shared, caller, commands)));
-        }
-    });
+    let answers =
+        futures_util::stream::unfold((shared, caller, commands), |(shared, caller, mut commands)| async {
+            loop {
+                let next = shared.stopping.run_until_cancelled(commands.message()).await;
+                // The client went away, or the broker does.
+                let Some(Ok(Some(command))) = next else { return None };
+                // Other commands answer questions that this broker does not ask.
+                let Some(settings) = command.settings else { continue };
+                let answer = tell(&shared, &caller, settings);
+                shared.hold().await;
+                return Some((Ok(answer), (shared, caller, commands)));
+            }
+        });
     Ok(Response::new(Box::pin(answers)))
 }
 
@@ -55,7 +57,8 @@ fn tell(shared: &Shared, caller: &Caller, mut settings: Settings) -> TelemetryCo
     let client_type = settings.client_type();
     let attempts = match (&mut settings.pub_sub, client_type) {
         (None, _) | (_, ClientType::Unspecified) => {
-            let status = UNRECOGNIZED_CLIENT_TYPE.status("there is no publishing or subscription data in settings");
+            let status =
+                UNRECOGNIZED_CLIENT_TYPE.status("there is no publishing or subscription data in settings");
             return TelemetryCommand { status: Some(status), settings: None };
         }
         (Some(PubSub::Publishing(publishing)), _) => {

@@ -23,10 +23,8 @@ pub(crate) async fn ack(
         Ok(fail) => (settle(&shared, request.into_inner()).await, fail),
         Err(refusal) => (Err(refusal), None),
     };
-    let response = response.unwrap_or_else(|refusal| AckMessageResponse {
-        status: Some(refusal.status()),
-        entries: Vec::new(),
-    });
+    let response = response
+        .unwrap_or_else(|refusal| AckMessageResponse { status: Some(refusal.status()), entries: Vec::new() });
     shared.hold().await;
     lose(Response::new(response), fail)
 }
@@ -79,10 +77,9 @@ pub(crate) async fn change(
         Ok(receipt) => {
             ChangeInvisibleDurationResponse { status: Some(ok()), receipt_handle: receipt.to_string() }
         }
-        Err(refusal) => ChangeInvisibleDurationResponse {
-            status: Some(refusal.status()),
-            receipt_handle: String::new(),
-        },
+        Err(refusal) => {
+            ChangeInvisibleDurationResponse { status: Some(refusal.status()), receipt_handle: String::new() }
+        }
     }))
 }
 
@@ -92,10 +89,9 @@ async fn hide(shared: &Shared, request: &ChangeInvisibleDurationRequest) -> Resu
     if invisible > INVISIBLE_MAX {
         return Err(Refusal::new(Code::ILLEGAL_INVISIBLE_TIME, "the invisible time is too large"));
     }
-    let receipt = request
-        .receipt_handle
-        .parse()
-        .map_err(|_| Refusal::new(Code::INVALID_RECEIPT_HANDLE, "receipt handle is not one of this broker"))?;
+    let receipt = request.receipt_handle.parse().map_err(|_| {
+        Refusal::new(Code::INVALID_RECEIPT_HANDLE, "receipt handle is not one of this broker")
+    })?;
     let (topic, group) = (full_name(request.topic.as_ref()), full_name(request.group.as_ref()));
     shared.store.change(topic, group, receipt, invisible).await
 }

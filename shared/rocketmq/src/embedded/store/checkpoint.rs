@@ -103,7 +103,8 @@ impl State {
         for state in checkpoint.cursors {
             let mut cursor = Cursor::starting_at(state.next);
             cursor.settled = state.settled;
-            let entries = state.offsets.iter().zip(&state.attempts).zip(state.leases.iter().zip(&state.until_ms));
+            let entries =
+                state.offsets.iter().zip(&state.attempts).zip(state.leases.iter().zip(&state.until_ms));
             for ((offset, attempts), (lease, until_ms)) in entries {
                 let attempts = u16::try_from(*attempts).unwrap_or(u16::MAX);
                 let until = (*until_ms > 0).then(|| self.clock.to_instant(*until_ms));
@@ -119,9 +120,10 @@ impl State {
 
     /// A message stands at this place in the log, whoever needs it.
     pub(crate) fn seen(&mut self, record: &MessageRecord<'_>) {
-        let queue = self.topics.get_mut(record.topic as usize).and_then(|topic| {
-            topic.queues.get_mut(record.queue as usize)
-        });
+        let queue = self
+            .topics
+            .get_mut(record.topic as usize)
+            .and_then(|topic| topic.queues.get_mut(record.queue as usize));
         if let Some(queue) = queue {
             queue.next_offset = queue.next_offset.max(record.offset + 1);
         }
@@ -182,7 +184,8 @@ impl State {
         let to = self.segments.newest();
         for (topic_id, topic) in (0_u32..).zip(&mut self.topics) {
             for (queue_id, queue) in (0_u32..).zip(&mut topic.queues) {
-                for (offset, stored) in queue.messages.iter_mut().filter(|(_, stored)| stored.segment == from) {
+                for (offset, stored) in queue.messages.iter_mut().filter(|(_, stored)| stored.segment == from)
+                {
                     let Stored { raw, stored_ms, segment, .. } = stored;
                     let record = MessageRecord {
                         topic: topic_id,

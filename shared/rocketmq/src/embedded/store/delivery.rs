@@ -44,12 +44,18 @@ impl State {
         let until = now + invisible;
         let until_ms = self.clock.to_ms(until);
         let (topic_id, group_id) = key;
-        let mut record =
-            Delivered { topic: topic_id, group: group_id, lease_first: self.lease_next, until_ms, ..Delivered::default() };
+        let mut record = Delivered {
+            topic: topic_id,
+            group: group_id,
+            lease_first: self.lease_next,
+            until_ms,
+            ..Delivered::default()
+        };
         let mut taken = Vec::with_capacity(picks.len());
         let Some(subscription) = self.subscriptions.get_mut(&key) else { return Vec::new() };
         for pick in picks {
-            let Some(stored) = self.topics[topic_id as usize].queues[pick.queue].messages.get(&pick.offset) else {
+            let Some(stored) = self.topics[topic_id as usize].queues[pick.queue].messages.get(&pick.offset)
+            else {
                 continue;
             };
             let queue = u32::try_from(pick.queue).unwrap_or(u32::MAX);
@@ -62,7 +68,14 @@ impl State {
             record.attempts.push(attempt.into());
             taken.push(Taken {
                 raw: stored.raw.clone(),
-                receipt: Receipt { topic: topic_id, group: group_id, queue, offset: pick.offset, lease, until_ms },
+                receipt: Receipt {
+                    topic: topic_id,
+                    group: group_id,
+                    queue,
+                    offset: pick.offset,
+                    lease,
+                    until_ms,
+                },
                 attempt,
                 stored_at: system_time(stored.stored_ms),
                 invisible,
@@ -73,7 +86,13 @@ impl State {
     }
 
     /// Chooses messages; the second list has those that were delivered too often.
-    fn pick(&mut self, key: (u32, u32), max: usize, now: Instant, batch: &mut Batch) -> (Vec<Pick>, Vec<Pick>) {
+    fn pick(
+        &mut self,
+        key: (u32, u32),
+        max: usize,
+        now: Instant,
+        batch: &mut Batch,
+    ) -> (Vec<Pick>, Vec<Pick>) {
         let (topic_id, group_id) = key;
         let mut picks = Vec::new();
         let mut exhausted = Vec::new();
@@ -123,7 +142,13 @@ impl State {
         if let Some(raw) = message.map(|stored| stored.raw.clone()) {
             let group = &self.groups[group_id as usize];
             let name = format!("{DEAD_LETTER_PREFIX}{group}");
-            tracing::warn!(group, queue = pick.queue, offset = pick.offset, attempts = pick.attempts, "message buried");
+            tracing::warn!(
+                group,
+                queue = pick.queue,
+                offset = pick.offset,
+                attempts = pick.attempts,
+                "message buried"
+            );
             // The limit on topics leaves room for one for each group.
             let Ok(dead_letters) = self.create_topic(&name, 1, &mut batch.bytes) else { return };
             // First the copy, then the settling: cut short between the two, the message is there twice, not never.
@@ -217,7 +242,8 @@ impl State {
 
     /// Settles a message for one group, and drops it if it was the last that needed it.
     fn settle(&mut self, key: (u32, u32), queue: u32, offset: u64) {
-        let settled = self.subscriptions.get_mut(&key).is_some_and(|subscription| subscription.settle(queue, offset));
+        let settled =
+            self.subscriptions.get_mut(&key).is_some_and(|subscription| subscription.settle(queue, offset));
         if settled && let Some(stored) = self.topics[key.0 as usize].queues[queue as usize].release(offset) {
             self.segments.dead(stored.segment, record_bytes(stored.raw.len()));
         }

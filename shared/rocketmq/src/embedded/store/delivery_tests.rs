@@ -43,7 +43,8 @@ impl Bench {
     }
 
     fn ack(&mut self, receipt: Receipt) -> Acked {
-        self.state.ack("orders", "drain", &[Some(receipt)], Instant::now(), &mut self.batch).expect("known")[0]
+        self.state.ack("orders", "drain", &[Some(receipt)], Instant::now(), &mut self.batch).expect("known")
+            [0]
     }
 
     fn stored(&self) -> usize {
@@ -121,9 +122,12 @@ async fn a_change_gives_another_receipt_and_another_end() {
     bench.send(1);
     let old = bench.take(1).remove(0).receipt;
     let now = Instant::now();
-    let new =
-        bench.state.change("orders", "drain", old, 2 * HIDDEN, now, &mut bench.batch).expect("the receipt holds");
-    let refused = bench.state.change("orders", "drain", old, HIDDEN, now, &mut bench.batch).expect_err("dead");
+    let new = bench
+        .state
+        .change("orders", "drain", old, 2 * HIDDEN, now, &mut bench.batch)
+        .expect("the receipt holds");
+    let refused =
+        bench.state.change("orders", "drain", old, HIDDEN, now, &mut bench.batch).expect_err("dead");
     assert_eq!(refused.code, Code::INVALID_RECEIPT_HANDLE);
     assert_eq!(bench.ack(old), Acked::Invalid);
     tokio::time::advance(HIDDEN).await;
@@ -235,7 +239,9 @@ async fn a_full_store_refuses_sends_and_takes_acks() {
 async fn unknown_names_are_told_apart() {
     let mut bench = Bench::new(1, 17);
     let now = Instant::now();
-    let mut code = |topic: &str, group: &str| bench.state.ack(topic, group, &[], now, &mut bench.batch).map_err(|r| r.code);
+    let mut code = |topic: &str, group: &str| {
+        bench.state.ack(topic, group, &[], now, &mut bench.batch).map_err(|r| r.code)
+    };
     assert_eq!(code("orders", "drain"), Ok(vec![]));
     assert_eq!(code("nope", "drain"), Err(Code::TOPIC_NOT_FOUND));
     assert_eq!(code("orders", "nope"), Err(Code::CONSUMER_GROUP_NOT_FOUND));

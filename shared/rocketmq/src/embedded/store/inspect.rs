@@ -32,8 +32,11 @@ impl State {
 }
 
 fn group_stats(name: &str, topic: &Topic, subscription: &Subscription) -> GroupStats {
-    let mut stats =
-        GroupStats { name: name.to_owned(), in_flight: subscription.hidden() as u64, ..GroupStats::default() };
+    let mut stats = GroupStats {
+        name: name.to_owned(),
+        in_flight: subscription.hidden() as u64,
+        ..GroupStats::default()
+    };
     let mut oldest_ms: Option<u64> = None;
     for (queue, cursor) in topic.queues.iter().zip(&subscription.cursors) {
         let Some(cursor) = cursor else { continue };

@@ -36,7 +36,9 @@ impl Directory {
             match lock.try_lock() {
                 Ok(()) => return Ok(Self { path: path.to_owned(), _lock: lock }),
                 Err(TryLockError::WouldBlock) => tokio::time::sleep(LOCK_PAUSE).await,
-                Err(TryLockError::Error(source)) => return Err(BrokerError::io("locking", lock_path)(source)),
+                Err(TryLockError::Error(source)) => {
+                    return Err(BrokerError::io("locking", lock_path)(source));
+                }
             }
         }
         Err(BrokerError::Locked { dir: path.to_owned() })

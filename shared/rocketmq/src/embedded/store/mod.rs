@@ -15,6 +15,8 @@ mod recovery;
 mod segments;
 mod state;
 mod subscription;
+#[cfg(test)]
+mod throughput;
 mod topic;
 mod worker;
 
@@ -26,8 +28,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 pub(crate) use self::ops::{Acked, Taken};
-pub(crate) use self::receipt::Receipt;
 use self::ops::{Answer, Op, Waiter};
+pub(crate) use self::receipt::Receipt;
 pub(crate) use self::state::{Limits, QUEUES_MAX};
 pub(crate) use self::topic::DEAD_LETTER_PREFIX;
 pub(crate) use self::worker::Ending;

@@ -14,7 +14,10 @@ const LIMITS: Limits = Limits { bytes_max: 1 << 20, attempts_max: 3 };
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Send(usize),
-    Take { group: usize, max: usize },
+    Take {
+        group: usize,
+        max: usize,
+    },
     Ack(prop::sample::Index),
     Extend(prop::sample::Index),
     /// Everything hidden becomes visible.

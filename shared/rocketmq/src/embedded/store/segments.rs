@@ -92,8 +92,12 @@ impl Segments {
             return Vec::new();
         }
         let newest = self.newest();
-        let free: Vec<u64> =
-            self.by_id.iter().filter(|(id, segment)| **id != newest && segment.live == 0).map(|(id, _)| *id).collect();
+        let free: Vec<u64> = self
+            .by_id
+            .iter()
+            .filter(|(id, segment)| **id != newest && segment.live == 0)
+            .map(|(id, _)| *id)
+            .collect();
         for id in &free {
             let bytes = self.by_id.remove(id).map_or(0, |segment| segment.bytes);
             self.bytes_total = self.bytes_total.saturating_sub(bytes);

@@ -128,7 +128,8 @@ impl State {
             return Ok(id);
         }
         // Dead-letter topics are as many as groups at most, and always find room.
-        let topics_max = if name.starts_with(DEAD_LETTER_PREFIX) { TOPICS_MAX + GROUPS_MAX } else { TOPICS_MAX };
+        let topics_max =
+            if name.starts_with(DEAD_LETTER_PREFIX) { TOPICS_MAX + GROUPS_MAX } else { TOPICS_MAX };
         if known.is_none() && self.topics.len() >= topics_max {
             return Err(Refusal::new(Code::BAD_REQUEST, "too many topics"));
         }
@@ -248,10 +249,11 @@ impl State {
 
     /// Takes at once, or waits.
     fn receive(&mut self, waiter: Waiter, now: Instant, batch: &mut Batch) {
-        let key = match self.topic_id(&waiter.topic).and_then(|topic| Ok((topic, self.group_id(&waiter.group)?))) {
-            Ok(key) => key,
-            Err(refusal) => return batch.replies.push(Reply::Received(waiter.answer, Err(refusal))),
-        };
+        let key =
+            match self.topic_id(&waiter.topic).and_then(|topic| Ok((topic, self.group_id(&waiter.group)?))) {
+                Ok(key) => key,
+                Err(refusal) => return batch.replies.push(Reply::Received(waiter.answer, Err(refusal))),
+            };
         let taken = self.take(key, waiter.max, waiter.invisible, now, batch);
         if !taken.is_empty() {
             return batch.replies.push(Reply::Received(waiter.answer, Ok(taken)));
@@ -271,7 +273,9 @@ impl State {
         self.subscriptions
             .values()
             .filter(|subscription| !subscription.waiters.is_empty())
-            .filter_map(|subscription| if subscription.stirred { Some(now) } else { subscription.next_lapse() })
+            .filter_map(
+                |subscription| if subscription.stirred { Some(now) } else { subscription.next_lapse() },
+            )
             .min()
     }
 }

@@ -115,7 +115,9 @@ impl Subscription {
 
     /// Settles a message. Whether it was open.
     pub(crate) fn settle(&mut self, queue: u32, offset: u64) -> bool {
-        let Some(cursor) = self.cursors.get_mut(queue as usize).and_then(Option::as_mut) else { return false };
+        let Some(cursor) = self.cursors.get_mut(queue as usize).and_then(Option::as_mut) else {
+            return false;
+        };
         let Some(out) = cursor.out.remove(&offset) else { return false };
         cursor.again.remove(&offset);
         cursor.settled += 1;
@@ -146,7 +148,9 @@ impl Subscription {
 
     /// Takes a delivery back that never left the broker.
     pub(crate) fn undeliver(&mut self, queue: u32, offset: u64, lease: u64) {
-        let Some(out) = self.cursor(queue as usize).and_then(|cursor| cursor.out.get_mut(&offset)) else { return };
+        let Some(out) = self.cursor(queue as usize).and_then(|cursor| cursor.out.get_mut(&offset)) else {
+            return;
+        };
         if out.lease != lease {
             return;
         }

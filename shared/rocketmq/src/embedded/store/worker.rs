@@ -82,7 +82,8 @@ impl Worker {
     /// One round: apply, write, answer.
     async fn round(&mut self, ops: &mut Vec<Op>, first: bool) -> Result<(), BrokerError> {
         let now = Instant::now();
-        let mut batch = Batch { bytes: std::mem::take(&mut self.buffer), replies: Vec::with_capacity(ops.len()) };
+        let mut batch =
+            Batch { bytes: std::mem::take(&mut self.buffer), replies: Vec::with_capacity(ops.len()) };
         let begin = (first || self.state.segments.newest_filled() >= self.segment_bytes)
             .then(|| self.begin_segment(&mut batch));
         self.state.compact(&mut batch.bytes);

@@ -1,0 +1,90 @@
+//! The demo, as a user runs it: processes, a sale, a ledger. Embedded always; against the real parts where
+//! `infra/local/stack env` says where they are.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Runs `loadtest demo` with `flags`; what it printed, and the verdict it wrote.
+fn demo(flags: &[&str]) -> (Output, Value) {
+    let directory = TempDir::new().expect("a directory");
+    let json = directory.path().join("ledger.json");
+    let output = Command::new(env!("CARGO_BIN_EXE_loadtest"))
+        .arg("demo")
+        .args(flags)
+        .arg("--json")
+        .arg(&json)
+        .output()
+        .expect("the demo runs");
+    print!("{}", String::from_utf8_lossy(&output.stdout));
+    eprint!("{}", String::from_utf8_lossy(&output.stderr));
+    (output, read(&json))
+}
+
+fn read(path: &Path) -> Value {
+    std::fs::read(path).ok().and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default()
+}
+
+/// Asserts that the ledger adds up and that at least `orders` are in the database.
+fn assert_adds_up(flags: &[&str], orders: u64) {
+    let (output, verdict) = demo(flags);
+    assert!(output.status.success(), "{}: {verdict}", output.status);
+    assert_eq!(verdict["faults"], Value::Array(Vec::new()));
+    assert!(verdict["rows"].as_u64() >= Some(orders), "{verdict}");
+    assert!(verdict["confirmed"].as_u64() > Some(0));
+    let rejected = verdict["rejected"].as_object().expect("an object");
+    assert!(rejected.contains_key("sold_out"), "the hot SKU sells out: {verdict}");
+}
+
+fn stack_is_up() -> bool {
+    let there = std::env::var_os("SPILLWAY_TEST_ROCKETMQ_ENDPOINT").is_some();
+    if !there {
+        println!("skipped: SPILLWAY_TEST_ROCKETMQ_ENDPOINT is not set");
+    }
+    there
+}
+
+#[test]
+fn a_worker_killed_in_the_middle_leaves_the_ledger_exact() {
+    assert_adds_up(&["--orders=6000", "--burst=2000", "--rate=1000", "--kill-worker"], 5_500);
+}
+
+#[test]
+fn a_broker_killed_in_the_middle_loses_no_accepted_order() {
+    let (output, verdict) = demo(&["--orders=6000", "--burst=1500", "--rate=1000", "--kill-broker"]);
+    // While the broker is away orders are refused or unknown, as the ledger knows; what was accepted is there.
+    assert!(output.status.success(), "{}: {verdict}", output.status);
+    assert_eq!(verdict["faults"], Value::Array(Vec::new()));
+    assert!(verdict["rows"].as_u64() > Some(1_000), "{verdict}");
+}
+
+#[test]
+fn real_twenty_thousand_orders_through_the_real_parts() {
+    if stack_is_up() {
+        assert_adds_up(&["--real", "--orders=21000"], 20_000);
+    }
+}
+
+#[test]
+fn real_a_worker_killed_in_the_middle_leaves_the_ledger_exact() {
+    if stack_is_up() {
+        assert_adds_up(&["--real", "--orders=8000", "--burst=2000", "--rate=1000", "--kill-worker"], 7_500);
+    }
+}
+
+#[test]
+fn real_the_database_proxy_in_between_changes_nothing() {
+    if stack_is_up() {
+        assert_adds_up(&["--real", "--proxy", "--orders=8000", "--burst=2000"], 7_500);
+    }
+}
+
+#[test]
+fn faulty_flags_are_told_with_exit_code_2() {
+    for flags in [vec!["--orders=1"], vec!["--proxy"], vec!["--real", "--kill-broker"], vec!["--rate=0"]] {
+        let (output, _verdict) = demo(&flags);
+        assert_eq!(output.status.code(), Some(2), "{flags:?}");
+    }
+}

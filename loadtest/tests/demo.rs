@@ -1,6 +1,8 @@
 //! The demo, as a user runs it: processes, a sale, a ledger. Embedded always; against the real parts where
 //! `infra/local/stack env` says where they are.
 
+#![allow(clippy::expect_used, reason = "a test says what it expects")]
+
 use std::path::Path;
 use std::process::{Command, Output};
 

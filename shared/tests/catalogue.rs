@@ -1,10 +1,13 @@
 //! What the catalogue says about orders.
 
+#![allow(clippy::expect_used, reason = "a test says what it expects")]
+
 use std::io::Write as _;
 
 use shared::catalogue::{Catalogue, CatalogueError, RuleFault};
 use shared::order::{
-    AddressLine, Country, Currency, Item, Items, Order, PayloadDigest, Quantity, SaleId, ShippingAddress, Sku, UserId,
+    AddressLine, Country, Currency, Item, Items, Order, PayloadDigest, Quantity, SaleId, ShippingAddress,
+    Sku, UserId,
 };
 use time::OffsetDateTime;
 use time::macros::datetime;
@@ -33,8 +36,9 @@ fn sku(name: &str) -> Sku {
 }
 
 fn order(sale: &str, currency: &str, items: &[(&str, u32)]) -> Order {
-    let items =
-        items.iter().map(|(name, quantity)| Item { sku: sku(name), quantity: Quantity::new(*quantity).expect("valid") });
+    let items = items
+        .iter()
+        .map(|(name, quantity)| Item { sku: sku(name), quantity: Quantity::new(*quantity).expect("valid") });
     Order {
         sale_id: SaleId::parse(sale).expect("valid"),
         user_id: UserId::parse("u").expect("valid"),
@@ -95,7 +99,10 @@ fn every_broken_rule_is_told() {
     for (order, now, faults) in cases {
         assert_eq!(catalogue.price(&order, now), Err(faults));
     }
-    assert!(catalogue.price(&order("sale", "CNY", &[("A", 1)]), opens_at).is_ok(), "the first instant is inside");
+    assert!(
+        catalogue.price(&order("sale", "CNY", &[("A", 1)]), opens_at).is_ok(),
+        "the first instant is inside"
+    );
 }
 
 #[test]

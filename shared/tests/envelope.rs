@@ -1,13 +1,17 @@
 //! The envelope: golden files that every later version must keep reading, and properties of the codec.
 
+#![allow(clippy::expect_used, reason = "a test says what it expects")]
+
 use std::fs;
 use std::path::PathBuf;
 
 use proptest::prelude::*;
-use shared::envelope::{BYTES_MAX, EncodedOrder, EnvelopeError, ORDERS_MAX, VERSION, decode_batch, encode_batch};
+use shared::envelope::{
+    BYTES_MAX, EncodedOrder, EnvelopeError, ORDERS_MAX, VERSION, decode_batch, encode_batch,
+};
 use shared::order::{
-    AcceptedOrder, AddressLine, ClientReference, Country, Currency, OrderId, PayloadDigest, PricedItem, Quantity,
-    SaleId, ShippingAddress, Sku, TraceParent, UserId,
+    AcceptedOrder, AddressLine, ClientReference, Country, Currency, OrderId, PayloadDigest, PricedItem,
+    Quantity, SaleId, ShippingAddress, Sku, TraceParent, UserId,
 };
 use time::OffsetDateTime;
 use time::macros::datetime;
@@ -89,7 +93,8 @@ fn golden_files_are_read_by_this_version() {
         ("v1-batch-of-30", (0..30).map(minimal).collect()),
     ];
     for (name, orders) in cases {
-        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("{name}.cbor"));
+        let path =
+            PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("{name}.cbor"));
         let Ok(golden) = fs::read(&path) else {
             fs::write(&path, encode(&orders)).expect("written");
             panic!("{} was missing and has been written: look at it, commit it, run again", path.display());

@@ -29,8 +29,6 @@ Exit codes: 0 stopped in order, 1 failed, 2 wrong flags, 64 wrong configuration.
 
 /// The subcommands.
 #[derive(Debug, clap::Subcommand)]
-// One value a process: its size does not matter.
-#[expect(clippy::large_enum_variant, reason = "made once, at start")]
 pub enum Command {
     /// Drain: receive, write, acknowledge, until told to stop
     Run(RunArgs),

@@ -44,10 +44,10 @@ impl Health {
         }
     }
 
-    pub(super) fn down(&self, reason: String) {
+    pub(super) fn down(&self, reason: &str) {
         let fell = self.state.send_if_modified(|state| {
             let was_up = *state == DatabaseHealth::Up;
-            *state = DatabaseHealth::Down { reason: reason.clone() };
+            *state = DatabaseHealth::Down { reason: reason.to_owned() };
             was_up
         });
         if fell {

@@ -96,7 +96,7 @@ impl<S: OrderStore> Writer<S> {
                 Err(error) if error.is_transient() => {
                     failures += 1;
                     metrics::commit_failed();
-                    self.health.down(error.to_string());
+                    self.health.down(&error.to_string());
                     let wait = Duration::from_millis(50 << failures.min(7)).min(RETRY_MAX);
                     let wait = sleep(wait.mul_f64(0.5 + rand::random::<f64>() / 2.0));
                     if self.give_up.run_until_cancelled(wait).await.is_none() {

@@ -1,5 +1,7 @@
 //! The whole worker, against the embedded broker and SQLite.
 
+#![allow(clippy::expect_used, reason = "a test says what it expects")]
+
 mod drain;
 mod faults;
 mod harness;

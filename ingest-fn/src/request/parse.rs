@@ -53,7 +53,7 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
 fn is_like_a_member(name: &str) -> bool {
     name.len() <= 32
         && name.starts_with(|first: char| first.is_ascii_alphabetic())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 /// What is wrong, without serde's quotation of the value: it may be personal data.

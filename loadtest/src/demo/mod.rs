@@ -229,6 +229,8 @@ async fn conclude(args: &DemoArgs, reader: &mut Reader, played: &Played) -> anyh
     Ok(verdict.adds_up() && played.surprises.is_empty())
 }
 
+const EXAMPLE_ORDER: &str = r#"{"sale_id":"demo-sale","user_id":"me","items":[{"sku":"CABLE","quantity":1}],"currency":"CNY","shipping_address":{"recipient":"Me","line1":"1 Nanjing Road","city":"Shanghai","country":"CN"}}"#;
+
 fn keep(stage: &Stage, services: &Services) {
     println!(
         "\nKept running until Ctrl-C:
@@ -244,6 +246,6 @@ fn keep(stage: &Stage, services: &Services) {
         broker = stage.client.endpoint,
         database = stage.read_url,
         directory = stage.directory().display(),
-        body = r#"{"sale_id":"demo-sale","user_id":"me","items":[{"sku":"CABLE","quantity":1}],"currency":"CNY","shipping_address":{"recipient":"Me","line1":"1 Nanjing Road","city":"Shanghai","country":"CN"}}"#,
+        body = EXAMPLE_ORDER,
     );
 }

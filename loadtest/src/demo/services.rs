@@ -70,8 +70,11 @@ impl Services {
                 ],
             ]
             .concat(),
-            environment: [&[("SPILLWAY_DATABASE_URL", stage.worker_url.expose().to_owned())], secrets.as_slice()]
-                .concat(),
+            environment: [
+                &[("SPILLWAY_DATABASE_URL", stage.worker_url.expose().to_owned())],
+                secrets.as_slice(),
+            ]
+            .concat(),
             directory: stage.directory().to_owned(),
         };
         let launch_ingest = Launch {
@@ -80,7 +83,8 @@ impl Services {
                 &[format!("--listen={ingest}"), format!("--catalogue={}", catalogue.display())],
             ]
             .concat(),
-            environment: [&[("SPILLWAY_ORDER_ID_KEYS", stage.order_id_keys.clone())], secrets.as_slice()].concat(),
+            environment: [&[("SPILLWAY_ORDER_ID_KEYS", stage.order_id_keys.clone())], secrets.as_slice()]
+                .concat(),
             directory: stage.directory().to_owned(),
         };
         let mut worker_process = worker.start("drain-worker")?;

@@ -57,8 +57,9 @@ struct Real {
 }
 
 fn variable(name: &str) -> anyhow::Result<String> {
-    std::env::var(name)
-        .with_context(|| format!("--real needs {name}; run: infra/local/stack up && eval \"$(infra/local/stack env)\""))
+    std::env::var(name).with_context(|| {
+        format!("--real needs {name}; run: infra/local/stack up && eval \"$(infra/local/stack env)\"")
+    })
 }
 
 async fn stack(script: &str, arguments: &[&str]) -> anyhow::Result<()> {
@@ -97,12 +98,18 @@ impl Stage {
         }
     }
 
-    async fn real(args: &DemoArgs, directory: PathBuf, run: &str, order_id_keys: String) -> anyhow::Result<Self> {
+    async fn real(
+        args: &DemoArgs,
+        directory: PathBuf,
+        run: &str,
+        order_id_keys: String,
+    ) -> anyhow::Result<Self> {
         let endpoint = variable("SPILLWAY_TEST_ROCKETMQ_ENDPOINT")?.parse()?;
         let mut client = ClientConfig::new(endpoint);
-        if let (Ok(access_key), Ok(secret_key)) =
-            (std::env::var("SPILLWAY_TEST_ROCKETMQ_ACCESS_KEY"), std::env::var("SPILLWAY_TEST_ROCKETMQ_SECRET_KEY"))
-        {
+        if let (Ok(access_key), Ok(secret_key)) = (
+            std::env::var("SPILLWAY_TEST_ROCKETMQ_ACCESS_KEY"),
+            std::env::var("SPILLWAY_TEST_ROCKETMQ_SECRET_KEY"),
+        ) {
             client.credentials = Some(Credentials { access_key, secret_key, session_token: None });
         }
         let script = variable("SPILLWAY_TEST_STACK")?;
@@ -207,9 +214,11 @@ async fn execute(url: &str, statement: String) -> anyhow::Result<()> {
 /// Drops every table of a database.
 async fn empty(url: &str) -> anyhow::Result<()> {
     let mut connection = MySqlConnection::connect(url).await.context("MariaDB does not answer")?;
-    let tables: Vec<String> = sqlx::query_scalar("SELECT CAST(table_name AS CHAR) FROM information_schema.tables WHERE table_schema = DATABASE()")
-        .fetch_all(&mut connection)
-        .await?;
+    let tables: Vec<String> = sqlx::query_scalar(
+        "SELECT CAST(table_name AS CHAR) FROM information_schema.tables WHERE table_schema = DATABASE()",
+    )
+    .fetch_all(&mut connection)
+    .await?;
     for table in tables {
         connection.execute(sqlx::raw_sql(AssertSqlSafe(format!("DROP TABLE `{table}`")))).await?;
     }

@@ -102,7 +102,10 @@ fn check_rows(asked: &HashMap<OrderId, Asked>, facts: &Facts, verdict: &mut Verd
     for (order_id, asked) in asked {
         if !asked.accepted.is_empty() && !rows.contains_key(order_id) {
             let kept = facts.dead_letters.iter().any(|(letter, _)| *letter == Some(*order_id));
-            faults.add(if kept { "accepted_order_dead_lettered" } else { "accepted_order_lost" }, order_id.to_string());
+            faults.add(
+                if kept { "accepted_order_dead_lettered" } else { "accepted_order_lost" },
+                order_id.to_string(),
+            );
         }
     }
     for (order_id, reason) in facts.dead_letters.iter().filter(|(order_id, _)| order_id.is_none()) {

@@ -149,7 +149,8 @@ impl Verdict {
 
 impl std::fmt::Display for Verdict {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut line = |name: &str, value: &dyn std::fmt::Display| writeln!(formatter, "  {name:<34}{value:>9}");
+        let mut line =
+            |name: &str, value: &dyn std::fmt::Display| writeln!(formatter, "  {name:<34}{value:>9}");
         line("requests", &self.requests)?;
         line("  accepted (202)", &self.accepted)?;
         line("  refused", &self.refused)?;

@@ -76,10 +76,8 @@ macro_rules! read_facts {
         facts.stock = stock;
         let mut conflicts = HashSet::new();
         for row in sqlx::query(CONFLICTS).fetch_all(&mut *connection).await.context("order_conflicts")? {
-            conflicts.insert((
-                order_id(&row.try_get::<Vec<u8>, _>(0)?)?,
-                digest(&row.try_get::<Vec<u8>, _>(1)?)?,
-            ));
+            conflicts
+                .insert((order_id(&row.try_get::<Vec<u8>, _>(0)?)?, digest(&row.try_get::<Vec<u8>, _>(1)?)?));
         }
         facts.conflicts = conflicts;
         for row in sqlx::query(LETTERS).fetch_all(&mut *connection).await.context("dead_letters")? {
@@ -97,11 +95,15 @@ impl Reader {
     /// If the database does not answer.
     pub async fn connect(url: &DatabaseUrl) -> anyhow::Result<Self> {
         if url.scheme() == "mysql" {
-            let connection = MySqlConnection::connect(url.expose()).await.context("ledger: the database does not answer")?;
+            let connection = MySqlConnection::connect(url.expose())
+                .await
+                .context("ledger: the database does not answer")?;
             Ok(Self::MySql(Box::new(connection)))
         } else {
             let options = SqliteConnectOptions::from_str(url.expose())?.read_only(true);
-            Ok(Self::Sqlite(Box::new(options.connect().await.context("ledger: the database cannot be opened")?)))
+            Ok(Self::Sqlite(Box::new(
+                options.connect().await.context("ledger: the database cannot be opened")?,
+            )))
         }
     }
 

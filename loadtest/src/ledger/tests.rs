@@ -48,7 +48,8 @@ fn sound() -> (Vec<Attempt>, Facts) {
     ];
     let orders = vec![row(1, 1, None), row(2, 2, Some("sold_out")), row(4, 4, None)];
     let items = orders.iter().map(|row| (row.order_id, vec![("A".to_owned(), 2)])).collect();
-    let stock = BTreeMap::from([("A".to_owned(), StockRow { total: 5, reserved: 4, per_user_limit: Some(2) })]);
+    let stock =
+        BTreeMap::from([("A".to_owned(), StockRow { total: 5, reserved: 4, per_user_limit: Some(2) })]);
     let conflicts = HashSet::from([(id(2), digest(22))]);
     (attempts, Facts { orders, items, stock, conflicts, dead_letters: Vec::new() })
 }
@@ -63,7 +64,10 @@ fn a_sound_ledger_adds_up() {
     let verdict = check(&attempts, &facts, Some(3));
     assert!(verdict.adds_up(), "{verdict}");
     assert_eq!((verdict.accepted, verdict.refused, verdict.unknown), (4, 1, 2));
-    assert_eq!((verdict.accepted_orders, verdict.rows, verdict.confirmed, verdict.rows_of_unknown), (2, 3, 2, 1));
+    assert_eq!(
+        (verdict.accepted_orders, verdict.rows, verdict.confirmed, verdict.rows_of_unknown),
+        (2, 3, 2, 1)
+    );
     assert_eq!(verdict.rejected, BTreeMap::from([("sold_out".to_owned(), 1)]));
 }
 
@@ -80,7 +84,7 @@ fn every_planted_fault_is_named() {
             facts.orders.push(double);
         }),
         ("row_without_a_request", |_, facts| {
-            facts.orders.push(row(9, 9, Some("sold_out")));
+            facts.orders.push(OrderRow { decided_at_us: 9_000_000, ..row(9, 9, Some("sold_out")) });
             facts.items.insert(id(9), vec![("A".to_owned(), 1)]);
         }),
         ("row_with_a_payload_nobody_sent", |_, facts| facts.orders[2].digest = digest(99)),
@@ -118,8 +122,10 @@ fn every_planted_fault_is_named() {
     ];
     for (name, plant) in cases {
         let (mut attempts, mut facts) = sound();
-        // The sound rows lie 100, 200 and 400 ms in: a cap of 2 holds for none of a second's windows but the planted.
-        facts.orders[2].decided_at_us = 2_000_000;
+        // Apart, so that only the planted second is a busy one.
+        for (number, row) in facts.orders.iter_mut().enumerate() {
+            row.decided_at_us = i64::try_from(number).expect("small") * 2_000_000;
+        }
         plant(&mut attempts, &mut facts);
         assert_eq!(fault_names(&attempts, &facts, Some(2)), [name], "{name}");
     }

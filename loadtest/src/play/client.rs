@@ -102,7 +102,8 @@ impl Player {
         let mut connection = None;
         loop {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
-            let (Some(planned), Some(send_at)) = (self.plan.get(number), self.schedule.send_at.get(number)) else {
+            let (Some(planned), Some(send_at)) = (self.plan.get(number), self.schedule.send_at.get(number))
+            else {
                 return played;
             };
             let send_at = start + *send_at;
@@ -162,7 +163,8 @@ impl Player {
             }
         };
         let Some((order_id, digest)) = planned.expected else {
-            if let Some((status, _)) = answer.filter(|(status, _)| *status != StatusCode::UNPROCESSABLE_ENTITY)
+            if let Some((status, _)) =
+                answer.filter(|(status, _)| *status != StatusCode::UNPROCESSABLE_ENTITY)
                 && ending != Ending::Refused
             {
                 played.surprises.push(format!("an invalid order was answered {status}"));
@@ -176,7 +178,8 @@ impl Player {
         if ending == Ending::Accepted && planned.kind == Kind::New {
             count(&self.counters.accepted_new);
         }
-        let answered = answer.filter(|_| ending == Ending::Accepted).and_then(|(_, body)| read_accepted(body));
+        let answered =
+            answer.filter(|_| ending == Ending::Accepted).and_then(|(_, body)| read_accepted(body));
         played.attempts.push(Attempt { order_id, digest, ending, answered });
     }
 }

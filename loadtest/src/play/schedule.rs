@@ -87,7 +87,11 @@ mod tests {
 
     #[test]
     fn a_ramp_sends_its_integral_and_phases_join_in_order() {
-        let schedule = Schedule::new(&[phase(1.0, 100.0, 100.0), phase(1.0, 100.0, 5_000.0), phase(1.0, 5_000.0, 5_000.0)]);
+        let schedule = Schedule::new(&[
+            phase(1.0, 100.0, 100.0),
+            phase(1.0, 100.0, 5_000.0),
+            phase(1.0, 5_000.0, 5_000.0),
+        ]);
         assert_eq!(schedule.send_at.len(), 100 + 2_550 + 5_000);
         assert!(schedule.send_at.is_sorted());
         let in_ramp = schedule.send_at.iter().filter(|at| (1.0..1.5).contains(&at.as_secs_f64())).count();

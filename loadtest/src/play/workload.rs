@@ -98,7 +98,10 @@ impl Workload {
         let back = self.random.random_range(0..self.made.len().min(500));
         let (key, request) = self.made[self.made.len() - 1 - back].clone();
         let request = if kind == Kind::Changed {
-            OrderRequest { client_reference: Some(format!("changed-{}", self.random.random::<u32>())), ..request }
+            OrderRequest {
+                client_reference: Some(format!("changed-{}", self.random.random::<u32>())),
+                ..request
+            }
         } else {
             request
         };
@@ -116,7 +119,8 @@ impl Workload {
         let user = self.random.random_range(0..self.config.users);
         let lines = if self.random.random_bool(0.8) { 1 } else { 2 };
         // A third of all want the hot SKU.
-        let first = if self.random.random_bool(0.33) { 0 } else { self.random.random_range(1..self.skus.len()) };
+        let first =
+            if self.random.random_bool(0.33) { 0 } else { self.random.random_range(1..self.skus.len()) };
         let items = (0..lines)
             .map(|line| ItemRequest { sku: self.skus[(first + line) % self.skus.len()].clone(), quantity: 1 })
             .collect();
@@ -140,7 +144,12 @@ impl Workload {
     }
 
     fn planned(&self, kind: Kind, idempotency_key: String, request: &OrderRequest) -> Planned {
-        Planned { kind, expected: self.expected(&idempotency_key, request), body: body(request), idempotency_key }
+        Planned {
+            kind,
+            expected: self.expected(&idempotency_key, request),
+            body: body(request),
+            idempotency_key,
+        }
     }
 
     /// Derived here, so that the answer can be held against it.

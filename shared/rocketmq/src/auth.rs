@@ -44,7 +44,9 @@ impl Signer {
         if !config.namespace.is_empty() {
             insert(header::NAMESPACE, &config.namespace)?;
         }
-        if let Some(token) = config.credentials.as_ref().and_then(|credentials| credentials.session_token.as_ref()) {
+        if let Some(token) =
+            config.credentials.as_ref().and_then(|credentials| credentials.session_token.as_ref())
+        {
             insert(header::SESSION_TOKEN, token)?;
         }
         Ok(Self {
@@ -103,7 +105,10 @@ mod tests {
     #[test]
     fn the_signature_is_hmac_sha1_in_upper_case_hex() {
         // RFC 2202, test case 2, in upper case.
-        assert_eq!(signature("Jefe", "what do ya want for nothing?"), "EFFCDF6AE5EB2FA2D27416D5F184DF9C259A7C79");
+        assert_eq!(
+            signature("Jefe", "what do ya want for nothing?"),
+            "EFFCDF6AE5EB2FA2D27416D5F184DF9C259A7C79"
+        );
     }
 
     #[test]

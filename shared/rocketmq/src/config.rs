@@ -248,9 +248,11 @@ mod tests {
 
     #[test]
     fn endpoints_are_read_and_written() {
-        for (text, host, port) in
-            [("127.0.0.1:8081", "127.0.0.1", 8081), ("rmq.internal:80", "rmq.internal", 80), ("[::1]:9", "::1", 9)]
-        {
+        for (text, host, port) in [
+            ("127.0.0.1:8081", "127.0.0.1", 8081),
+            ("rmq.internal:80", "rmq.internal", 80),
+            ("[::1]:9", "::1", 9),
+        ] {
             let endpoint: Endpoint = text.parse().expect("valid");
             assert_eq!((endpoint.host.as_str(), endpoint.port), (host, port));
             assert_eq!(endpoint.to_string(), text);

@@ -4,6 +4,8 @@ mod auth;
 mod config;
 mod consumer;
 mod context;
+#[cfg(feature = "embedded")]
+pub mod embedded;
 mod error;
 mod id;
 mod producer;
@@ -12,8 +14,6 @@ mod retry;
 mod route;
 mod session;
 mod transport;
-#[cfg(feature = "embedded")]
-pub mod embedded;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +29,11 @@ pub use error::{ClientError, SendError};
 pub use producer::{Delivery, DeliveryFuture, FutureProducer, FutureRecord, Undelivered};
 
 /// What a client tells the server about itself.
-fn settings(config: &ClientConfig, kind: protocol::ClientType, pub_sub: protocol::PubSub) -> protocol::Settings {
+fn settings(
+    config: &ClientConfig,
+    kind: protocol::ClientType,
+    pub_sub: protocol::PubSub,
+) -> protocol::Settings {
     protocol::Settings {
         client_type: Some(kind.into()),
         access_point: Some(config.endpoint.to_protocol()),

@@ -55,7 +55,8 @@ impl Route {
             }
             if matches!(permission, Permission::Read | Permission::ReadWrite) {
                 route.queues.push((broker.name.clone(), target.queue.id));
-                let name = |target: &Target| target.queue.broker.as_ref().map(|Broker { name, .. }| name.clone());
+                let name =
+                    |target: &Target| target.queue.broker.as_ref().map(|Broker { name, .. }| name.clone());
                 if !route.readable.iter().any(|known| name(known) == name(&target)) {
                     route.readable.push(target);
                 }
@@ -113,7 +114,10 @@ impl Routes {
 
     fn fresh(&self, topic: &str) -> Option<Arc<Route>> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(topic).filter(|known| known.asked_at.elapsed() < self.config.route_ttl).map(|known| known.route.clone())
+        known
+            .get(topic)
+            .filter(|known| known.asked_at.elapsed() < self.config.route_ttl)
+            .map(|known| known.route.clone())
     }
 
     fn stale(&self, topic: &str) -> Option<Arc<Route>> {

@@ -80,7 +80,8 @@ struct Connection {
 impl Transport {
     fn new(config: &ClientConfig, signer: Arc<Signer>, endpoint: Endpoint) -> Result<Self, ClientError> {
         let scheme = if config.tls == Tls::Off { "http" } else { "https" };
-        let invalid = |error: tonic::transport::Error| ClientError::Config(format!("endpoint {endpoint}: {error}"));
+        let invalid =
+            |error: tonic::transport::Error| ClientError::Config(format!("endpoint {endpoint}: {error}"));
         let mut connector = TonicEndpoint::from_shared(format!("{scheme}://{endpoint}"))
             .map_err(invalid)?
             .connect_timeout(config.connect_timeout)
@@ -301,9 +302,8 @@ impl<Res> AnswerStream<'_, Res> {
     /// The next answer; `None` at the end.
     pub(crate) async fn next(&mut self) -> Result<Option<Res>, ClientError> {
         match timeout(self.bound, self.stream.message()).await {
-            Ok(result) => result.map_err(|status| {
-                self.transport.call_error(self.generation, self.path, self.bound, &status)
-            }),
+            Ok(result) => result
+                .map_err(|status| self.transport.call_error(self.generation, self.path, self.bound, &status)),
             Err(_elapsed) => {
                 self.transport.replace(self.generation);
                 Err(ClientError::Timeout { call: call_name(self.path), after: self.bound })

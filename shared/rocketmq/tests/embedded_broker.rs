@@ -1,6 +1,7 @@
 //! The embedded broker, spoken to over gRPC by a client with no rules of its own.
 
 #![cfg(feature = "embedded")]
+#![expect(clippy::expect_used, reason = "helpers outside of #[test] functions fail the test as well")]
 
 #[path = "embedded_broker/faults.rs"]
 mod faults;
@@ -258,7 +259,7 @@ async fn a_changed_receipt_is_dead_and_the_message_comes_when_it_was_told_to() {
     let changed = client.change(&old, Duration::ZERO).await;
     assert_eq!(code(changed.status), Code::OK);
     assert_ne!(changed.receipt_handle, old);
-    assert_eq!(code(client.ack(&[old.clone()]).await.status), Code::INVALID_RECEIPT_HANDLE);
+    assert_eq!(code(client.ack(std::slice::from_ref(&old)).await.status), Code::INVALID_RECEIPT_HANDLE);
     let again = client.receive(1, LONG).await.remove(0);
     assert_eq!(attempt(&again), 2);
     assert_eq!(code(client.change(&old, LONG).await.status), Code::INVALID_RECEIPT_HANDLE);

@@ -7,7 +7,9 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::{Catalogue, CatalogueError, PRICE_MINOR_MAX, REVISION_BYTES_MAX, SKUS_MAX, STOCK_MAX, Sale, Terms};
+use super::{
+    Catalogue, CatalogueError, PRICE_MINOR_MAX, REVISION_BYTES_MAX, SKUS_MAX, STOCK_MAX, Sale, Terms,
+};
 use crate::order::{Currency, SaleId, Sku};
 
 #[derive(Deserialize)]

@@ -13,7 +13,12 @@ use super::{ConfigErrors, Secret};
 #[command(next_help_heading = "RocketMQ")]
 pub struct RocketmqArgs {
     /// Access point of the broker's gRPC proxy, host:port
-    #[arg(long, env = "SPILLWAY_ROCKETMQ_ENDPOINT", value_name = "HOST:PORT", default_value = "127.0.0.1:8081")]
+    #[arg(
+        long,
+        env = "SPILLWAY_ROCKETMQ_ENDPOINT",
+        value_name = "HOST:PORT",
+        default_value = "127.0.0.1:8081"
+    )]
     pub rocketmq_endpoint: String,
 
     /// Namespace of the instance; empty for none
@@ -77,7 +82,10 @@ impl RocketmqArgs {
             None if self.rocketmq_tls => Tls::PublicRoots,
             None => Tls::Off,
         };
-        errors.require(is_topic_name(&self.orders_topic), "--orders-topic: 1 to 60 letters, digits, '-' and '_'");
+        errors.require(
+            is_topic_name(&self.orders_topic),
+            "--orders-topic: 1 to 60 letters, digits, '-' and '_'",
+        );
         let mut config = ClientConfig::new(endpoint?);
         config.namespace.clone_from(&self.rocketmq_namespace);
         config.credentials = credentials;

@@ -6,8 +6,8 @@ use time::format_description::well_known::Rfc3339;
 
 use super::{EnvelopeError, ORDERS_MAX};
 use crate::order::{
-    AcceptedOrder, AddressLine, ClientReference, Country, Currency, ITEMS_MAX, OrderId, PayloadDigest, PricedItem,
-    Quantity, SaleId, ShippingAddress, Sku, TraceParent, UserId,
+    AcceptedOrder, AddressLine, ClientReference, Country, Currency, ITEMS_MAX, OrderId, PayloadDigest,
+    PricedItem, Quantity, SaleId, ShippingAddress, Sku, TraceParent, UserId,
 };
 
 #[derive(Encode, Decode)]
@@ -103,7 +103,10 @@ pub(super) fn encode(order: &AcceptedOrder) -> Vec<u8> {
         traceparent: order.traceparent.as_ref().map(TraceParent::as_str),
     };
     let mut buffer = Vec::with_capacity(384);
-    #[expect(clippy::expect_used, reason = "writing to a Vec cannot fail, and the derived encoders add no errors")]
+    #[expect(
+        clippy::expect_used,
+        reason = "writing to a Vec cannot fail, and the derived encoders add no errors"
+    )]
     minicbor::encode(&wire, &mut buffer).expect("encoding to memory");
     buffer
 }

@@ -19,7 +19,12 @@ pub struct OrderId([u8; 16]);
 impl OrderId {
     /// Derives the id. Each part is preceded by its length, so that no two triples run together.
     #[must_use]
-    pub fn derive(key: &OrderIdKey, sale_id: &SaleId, user_id: &UserId, idempotency_key: &IdempotencyKey) -> Self {
+    pub fn derive(
+        key: &OrderIdKey,
+        sale_id: &SaleId,
+        user_id: &UserId,
+        idempotency_key: &IdempotencyKey,
+    ) -> Self {
         let mut mac = key.mac.clone();
         for part in [sale_id.as_str(), user_id.as_str(), idempotency_key.as_str()] {
             // Every part is at most 64 characters of ASCII, so the length fits.

@@ -10,11 +10,11 @@ use time::OffsetDateTime;
 
 pub use digest::PayloadDigest;
 pub use fields::{
-    AddressLine, Country,
-    ClientReference, Currency, FieldError, IdempotencyKey, Sku, SaleId, ShippingAddress, TraceParent, UserId,
+    AddressLine, ClientReference, Country, Currency, FieldError, IdempotencyKey, SaleId, ShippingAddress,
+    Sku, TraceParent, UserId,
 };
 pub use id::{OrderId, OrderIdKey, OrderIdKeys, OrderKeyError};
-pub use items::{Item, Items, ItemsError, ITEMS_MAX, PricedItem, Quantity};
+pub use items::{ITEMS_MAX, Item, Items, ItemsError, PricedItem, Quantity};
 
 /// What a buyer asked for: everything the client decides, nothing the server does.
 #[derive(Clone, Debug, PartialEq, Eq)]

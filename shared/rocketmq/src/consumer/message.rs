@@ -112,7 +112,10 @@ impl Message {
             keys: system.keys,
             tag: system.tag,
             properties: message.user_properties,
-            delivery_attempt: system.delivery_attempt.and_then(|attempt| u32::try_from(attempt).ok()).unwrap_or(1),
+            delivery_attempt: system
+                .delivery_attempt
+                .and_then(|attempt| u32::try_from(attempt).ok())
+                .unwrap_or(1),
             queue_id: system.queue_id,
             queue_offset: system.queue_offset.unwrap_or(-1),
             born_at: system.born_timestamp.as_ref().map(from_timestamp),

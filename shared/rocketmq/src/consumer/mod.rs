@@ -23,8 +23,9 @@ use crate::context::{ClientContext, Counters, Statistics};
 use crate::error::{ClientError, check};
 use crate::id;
 use crate::protocol::{
-    ClientType, FilterExpression, FilterType, HeartbeatRequest, HeartbeatResponse, NotifyClientTerminationRequest,
-    NotifyClientTerminationResponse, PubSub, Resource, Settings, Subscription, SubscriptionEntry, path,
+    ClientType, FilterExpression, FilterType, HeartbeatRequest, HeartbeatResponse,
+    NotifyClientTerminationRequest, NotifyClientTerminationResponse, PubSub, Resource, Settings,
+    Subscription, SubscriptionEntry, path,
 };
 use crate::route::Routes;
 use crate::session::Session;
@@ -92,7 +93,8 @@ impl StreamConsumer {
             subscriptions: subscriptions.collect(),
             ..Subscription::default()
         };
-        let settings = crate::settings(&client, ClientType::SimpleConsumer, PubSub::Subscription(subscription));
+        let settings =
+            crate::settings(&client, ClientType::SimpleConsumer, PubSub::Subscription(subscription));
         let closed = CancellationToken::new();
         let tasks = TaskTracker::new();
         let wire = Arc::new(settle::Wire {
@@ -205,7 +207,10 @@ impl StreamConsumer {
 
 impl std::fmt::Debug for StreamConsumer {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("StreamConsumer").field("group", &self.inner.config.group).finish_non_exhaustive()
+        formatter
+            .debug_struct("StreamConsumer")
+            .field("group", &self.inner.config.group)
+            .finish_non_exhaustive()
     }
 }
 

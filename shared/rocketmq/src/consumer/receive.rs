@@ -21,15 +21,16 @@ impl Inner {
     pub(super) async fn receive(self: &Arc<Self>, max: usize) -> Result<Vec<Message>, ClientError> {
         let topic = self.next_topic();
         let route = self.routes.get(topic, self.client.request_timeout).await?;
-        let target = route.read_target().ok_or_else(|| {
-            ClientError::Config(format!("topic {topic} has no queue that gives messages"))
-        })?;
+        let target = route
+            .read_target()
+            .ok_or_else(|| ClientError::Config(format!("topic {topic} has no queue that gives messages")))?;
         self.receive_from(topic, target, max, self.config.invisible_duration).await
     }
 
     fn next_topic(&self) -> &str {
         // Nearly always one topic; with several, chance serves them alike without a counter to share.
-        let turn = if self.config.topics.len() == 1 { 0 } else { rand::random_range(0..self.config.topics.len()) };
+        let turn =
+            if self.config.topics.len() == 1 { 0 } else { rand::random_range(0..self.config.topics.len()) };
         &self.config.topics[turn]
     }
 
@@ -96,7 +97,12 @@ impl Inner {
                     let origin = MessageOrigin {
                         topic: topic.to_owned(),
                         transport: transport.clone(),
-                        broker: target.queue.broker.as_ref().map(|broker| broker.name.clone()).unwrap_or_default(),
+                        broker: target
+                            .queue
+                            .broker
+                            .as_ref()
+                            .map(|broker| broker.name.clone())
+                            .unwrap_or_default(),
                         hidden_until: Instant::now() + invisible,
                     };
                     messages.push(Message::new(*message, origin, self));

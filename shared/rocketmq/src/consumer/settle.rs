@@ -158,9 +158,8 @@ impl Wire {
             };
             let wait = RETRY.backoff(attempt);
             let retry_at = Instant::now() + wait;
-            let (again, over): (Vec<_>, Vec<_>) = acks
-                .into_iter()
-                .partition(|ack| error.is_retryable() && ack.lease.hidden_until() > retry_at);
+            let (again, over): (Vec<_>, Vec<_>) =
+                acks.into_iter().partition(|ack| error.is_retryable() && ack.lease.hidden_until() > retry_at);
             for ack in over {
                 self.counters.ack_failures.add(1);
                 let _nobody_waits = ack.answer.send(Err(expired(error.clone())));
@@ -171,7 +170,12 @@ impl Wire {
     }
 
     /// One call. The error comes with those it did not settle.
-    async fn ack_once(&self, endpoint: &Endpoint, topic: &str, acks: Vec<Ack>) -> Result<(), (Vec<Ack>, ClientError)> {
+    async fn ack_once(
+        &self,
+        endpoint: &Endpoint,
+        topic: &str,
+        acks: Vec<Ack>,
+    ) -> Result<(), (Vec<Ack>, ClientError)> {
         let request = AckMessageRequest {
             group: Some(self.group.clone()),
             topic: Some(self.topic(topic)),

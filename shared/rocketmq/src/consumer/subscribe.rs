@@ -39,7 +39,8 @@ impl StreamConsumer {
             let route = self.inner.routes.get(topic, self.inner.client.request_timeout).await?;
             found.queues += route.queues().len();
             for target in route.read_targets() {
-                let broker = target.queue.broker.as_ref().map(|broker| broker.name.as_str()).unwrap_or_default();
+                let broker =
+                    target.queue.broker.as_ref().map(|broker| broker.name.as_str()).unwrap_or_default();
                 let queues =
                     route.queues().iter().filter(|(name, _)| name == broker).map(|(_, id)| *id).collect();
                 found.waiting += self.inner.touch(topic, target, queues).await?;
@@ -60,7 +61,8 @@ impl Inner {
         // Held until the end, so that each receive goes further than the one before.
         let mut held: Vec<Message> = Vec::new();
         for _ in 0..RECEIVES_MAX {
-            let messages = self.receive_from(topic, target, usize::MAX, self.config.invisible_duration).await?;
+            let messages =
+                self.receive_from(topic, target, usize::MAX, self.config.invisible_duration).await?;
             let all_visited = messages.is_empty();
             for message in &messages {
                 unseen.remove(&message.position().1);

@@ -12,6 +12,8 @@ use crate::config::Credentials;
 pub(crate) const INVISIBLE_MAX: Duration = Duration::from_secs(12 * 60 * 60);
 
 const BYTES_MIN: u64 = 1 << 20;
+const PENDING_BYTES_MIN: usize = 16 << 20;
+const PENDING_BYTES_MAX: usize = 1 << 30;
 const SEGMENT_BYTES_MAX: u64 = 64 << 20;
 const NAME_CHARS_MAX: usize = 127;
 
@@ -41,7 +43,8 @@ pub struct BrokerConfig {
     /// as well, which holds the messages that some group has not settled and about 200 bytes for each. Default:
     /// 1 GiB. What consumers add (receives, acks) is written even so, a few bytes a message.
     pub bytes_max: u64,
-    /// Bytes of bodies in calls under way beyond which sends are refused with `TOO_MANY_REQUESTS`. Default: 64 MiB.
+    /// Bytes of sends under way beyond which further ones are refused with `TOO_MANY_REQUESTS`, at least 16 MiB, which
+    /// is more than one call can bring. Default: 64 MiB.
     pub pending_bytes_max: usize,
     /// Most connections; further ones are closed at once. Default: 1024.
     pub connections_max: usize,
@@ -101,8 +104,8 @@ impl BrokerConfig {
         if self.bytes_max < BYTES_MIN {
             faults.push(format!("bytes_max is below {BYTES_MIN}"));
         }
-        if self.pending_bytes_max == 0 || u32::try_from(self.pending_bytes_max).is_err() {
-            faults.push("pending_bytes_max is not within 1 and 4 GiB".to_owned());
+        if !(PENDING_BYTES_MIN..=PENDING_BYTES_MAX).contains(&self.pending_bytes_max) {
+            faults.push("pending_bytes_max is not within 16 MiB and 1 GiB".to_owned());
         }
         if self.connections_max == 0 || self.connections_max > 65_536 {
             faults.push("connections_max is not within 1 and 65536".to_owned());

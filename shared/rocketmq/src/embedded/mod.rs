@@ -109,7 +109,7 @@ impl Broker {
         let clients = Arc::new(Clients::default());
         let faults = Faults::new(clients.clone(), store.clone(), kill.clone());
         let stopping = kill.child_token();
-        let pending_bytes = Arc::new(Semaphore::new(config.pending_bytes_max.min(Semaphore::MAX_PERMITS)));
+        let pending_bytes = Arc::new(Semaphore::new(config.pending_bytes_max));
         let shared = Shared {
             config,
             local,

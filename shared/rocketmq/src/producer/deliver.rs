@@ -7,7 +7,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::{Delivery, FutureRecord, Inner, Undelivered};
 use crate::error::{ClientError, SendError, check};
 use crate::protocol::{
-    Encoding, Message, MessageType, SendMessageRequest, SendMessageResponse, SystemProperties, path, timestamp,
+    Encoding, Message, MessageType, SendMessageRequest, SendMessageResponse, SystemProperties, path,
+    timestamp,
 };
 
 /// With less time than this left, a try would only add load.

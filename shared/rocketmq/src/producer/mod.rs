@@ -193,7 +193,11 @@ impl FutureProducer {
     /// Messages enqueued and not yet settled.
     #[must_use]
     pub fn queued(&self) -> usize {
-        self.inner.config.queue_messages_max.get().saturating_sub(self.inner.queue_messages.available_permits())
+        self.inner
+            .config
+            .queue_messages_max
+            .get()
+            .saturating_sub(self.inner.queue_messages.available_permits())
     }
 }
 

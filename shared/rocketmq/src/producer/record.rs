@@ -83,9 +83,10 @@ impl FutureRecord {
     /// Finds here what the broker would refuse, before anything is sent.
     pub(crate) fn fault(&self, body_bytes_max: usize) -> Option<&'static str> {
         let clean = |text: &str| !text.is_empty() && !text.chars().any(char::is_control);
-        let property_bytes = self.properties.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>()
-            + self.keys.iter().map(|key| key.len() + 1).sum::<usize>()
-            + self.tag.as_ref().map_or(0, String::len);
+        let property_bytes =
+            self.properties.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>()
+                + self.keys.iter().map(|key| key.len() + 1).sum::<usize>()
+                + self.tag.as_ref().map_or(0, String::len);
         if self.body.is_empty() {
             Some("its body is empty")
         } else if self.body.len() > body_bytes_max {

@@ -28,7 +28,8 @@ pub mod path {
     /// Settles messages for good.
     pub const ACK_MESSAGE: &str = "/apache.rocketmq.v2.MessagingService/AckMessage";
     /// Changes how long a taken message stays hidden.
-    pub const CHANGE_INVISIBLE_DURATION: &str = "/apache.rocketmq.v2.MessagingService/ChangeInvisibleDuration";
+    pub const CHANGE_INVISIBLE_DURATION: &str =
+        "/apache.rocketmq.v2.MessagingService/ChangeInvisibleDuration";
     /// Exchanges settings (bidirectional stream).
     pub const TELEMETRY: &str = "/apache.rocketmq.v2.MessagingService/Telemetry";
     /// Says that a client is going away.

@@ -57,15 +57,16 @@ pub(crate) async fn embedded() -> Place {
 /// `None`, said aloud, where no real broker is named.
 pub(crate) async fn real(case: &str) -> Option<Place> {
     let variable = |name: &str| std::env::var(name).ok();
-    let (Some(endpoint), Some(stack)) = (variable("SPILLWAY_TEST_ROCKETMQ_ENDPOINT"), variable("SPILLWAY_TEST_STACK"))
+    let (Some(endpoint), Some(stack)) =
+        (variable("SPILLWAY_TEST_ROCKETMQ_ENDPOINT"), variable("SPILLWAY_TEST_STACK"))
     else {
         println!("skipped: SPILLWAY_TEST_ROCKETMQ_ENDPOINT or SPILLWAY_TEST_STACK is not set");
         return None;
     };
     let mut client = ClientConfig::new(endpoint.parse().expect("an endpoint"));
-    client.credentials = variable("SPILLWAY_TEST_ROCKETMQ_ACCESS_KEY").zip(variable("SPILLWAY_TEST_ROCKETMQ_SECRET_KEY")).map(
-        |(access_key, secret_key)| Credentials { access_key, secret_key, session_token: None },
-    );
+    client.credentials = variable("SPILLWAY_TEST_ROCKETMQ_ACCESS_KEY")
+        .zip(variable("SPILLWAY_TEST_ROCKETMQ_SECRET_KEY"))
+        .map(|(access_key, secret_key)| Credentials { access_key, secret_key, session_token: None });
     let run: u32 = rand::random();
     // At most 60 characters; the number tells runs apart, the rest is for whoever looks at the broker.
     let case: String = case.chars().take(40).collect();
@@ -76,7 +77,8 @@ pub(crate) async fn real(case: &str) -> Option<Place> {
 }
 
 pub(crate) async fn stack_call(stack: &str, arguments: &[&str]) {
-    let output = tokio::process::Command::new(stack).args(arguments).output().await.expect("the stack's script runs");
+    let output =
+        tokio::process::Command::new(stack).args(arguments).output().await.expect("the stack's script runs");
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
@@ -109,7 +111,9 @@ impl Place {
 
     pub(crate) async fn extend_topic(&self, queues: usize) {
         match &self.kind {
-            Kind::Embedded { broker, .. } => broker.create_topic(&self.topic, queues).await.expect("extended"),
+            Kind::Embedded { broker, .. } => {
+                broker.create_topic(&self.topic, queues).await.expect("extended")
+            }
             Kind::Real { stack } => {
                 stack_call(stack, &["topic", &self.topic, "--queues", &queues.to_string()]).await;
             }

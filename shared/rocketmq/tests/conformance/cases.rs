@@ -6,7 +6,8 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use spillway_rocketmq::protocol::Code;
 use spillway_rocketmq::{
-    ClientError, ConsumerConfig, DefaultContext, FutureRecord, Message, SendError, SettleError, StreamConsumer,
+    ClientError, ConsumerConfig, DefaultContext, FutureRecord, Message, SendError, SettleError,
+    StreamConsumer,
 };
 use tokio::time::{Instant, timeout};
 
@@ -58,7 +59,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) async fn send(place: &Place, bodies: impl IntoIterator<Item = String>) {
     let producer = place.producer();
-    let sends = bodies.into_iter().map(|body| producer.send(FutureRecord::to(&place.topic).body(body), PATIENCE));
+    let sends =
+        bodies.into_iter().map(|body| producer.send(FutureRecord::to(&place.topic).body(body), PATIENCE));
     for sent in futures_util::future::join_all(sends).await {
         sent.expect("delivered");
     }
@@ -88,7 +90,12 @@ async fn nothing_comes(consumer: &StreamConsumer, length: Duration) {
     let until = Instant::now() + length;
     while Instant::now() < until {
         let messages = consumer.receive(32).await.expect("received");
-        assert!(messages.is_empty(), "{messages:?} came again after {:?}; {:?}", began.elapsed(), consumer.statistics());
+        assert!(
+            messages.is_empty(),
+            "{messages:?} came again after {:?}; {:?}",
+            began.elapsed(),
+            consumer.statistics()
+        );
     }
 }
 
@@ -234,8 +241,10 @@ async fn subscribing_again_gives_waiting_messages_back(place: Place) {
 
 async fn missing_topics_and_groups_are_told(place: Place) {
     let producer = place.producer();
-    let (error, record) =
-        producer.send(FutureRecord::to("no_such_topic").body("x"), PATIENCE).await.expect_err("no such topic");
+    let (error, record) = producer
+        .send(FutureRecord::to("no_such_topic").body("x"), PATIENCE)
+        .await
+        .expect_err("no such topic");
     let SendError::Delivery { attempts: 1, error } = error else { panic!("{error:?}: tried again in vain") };
     assert_eq!(error.code(), Some(Code::TOPIC_NOT_FOUND), "{error}");
     assert_eq!(record.topic(), "no_such_topic", "the record comes back");
@@ -260,12 +269,15 @@ async fn a_wrong_signature_is_refused(place: Place) {
         Some(spillway_rocketmq::Credentials { secret_key: "not the secret".to_owned(), ..credentials });
     for client in [unsigned, wrong] {
         let config = spillway_rocketmq::ProducerConfig::default();
-        let producer = spillway_rocketmq::FutureProducer::new(client, config, DefaultContext).expect("a producer");
+        let producer =
+            spillway_rocketmq::FutureProducer::new(client, config, DefaultContext).expect("a producer");
         let (error, _record) = producer
             .send(FutureRecord::to(&place.topic).body("x"), PATIENCE)
             .await
             .expect_err("the signature is not right");
-        let SendError::Delivery { attempts: 1, error } = error else { panic!("{error:?}: tried again in vain") };
+        let SendError::Delivery { attempts: 1, error } = error else {
+            panic!("{error:?}: tried again in vain")
+        };
         assert_eq!(error.code(), Some(Code::UNAUTHORIZED), "{error}");
     }
 }
@@ -290,7 +302,9 @@ async fn a_full_queue_hands_the_record_back(place: Place) {
 async fn a_flush_waits_for_every_delivery(place: Place) {
     let producer = place.producer();
     let deliveries: Vec<_> = (0..200)
-        .map(|number| producer.send_result(FutureRecord::to(&place.topic).body(number.to_string())).expect("room"))
+        .map(|number| {
+            producer.send_result(FutureRecord::to(&place.topic).body(number.to_string())).expect("room")
+        })
         .collect();
     assert!(producer.queued() > 0);
     assert!(producer.flush(PATIENCE).await);
@@ -321,8 +335,7 @@ async fn many_senders_lose_and_double_nothing(place: Place) {
 async fn the_stream_hands_out_every_message(place: Place) {
     let consumer = place.consumer().await;
     send(&place, (0..150).map(|number| number.to_string())).await;
-    let messages: Vec<_> =
-        timeout(PATIENCE, consumer.stream().take(150).collect()).await.expect("in time");
+    let messages: Vec<_> = timeout(PATIENCE, consumer.stream().take(150).collect()).await.expect("in time");
     let found: HashSet<_> = messages.iter().map(text).collect();
     assert_eq!(found.len(), 150);
     for message in messages {
@@ -341,6 +354,7 @@ async fn a_closed_client_says_so(place: Place) {
     assert_eq!(message.ack().await, Err(SettleError::Client(ClientError::Closed)));
     let producer = place.producer();
     producer.close(PATIENCE).await;
-    let (error, _record) = producer.send_result(FutureRecord::to(&place.topic).body("x")).expect_err("closed");
+    let (error, _record) =
+        producer.send_result(FutureRecord::to(&place.topic).body("x")).expect_err("closed");
     assert_eq!(error, SendError::Closed);
 }

@@ -26,7 +26,10 @@ async fn broker_restart_loses_nothing_and_the_clients_recover() {
     for round in 0..2 {
         for number in 0..200 {
             let body = format!("{round}-{number}");
-            producer.send(FutureRecord::to(&place.topic).body(body.clone()), PATIENCE).await.expect("delivered");
+            producer
+                .send(FutureRecord::to(&place.topic).body(body.clone()), PATIENCE)
+                .await
+                .expect("delivered");
             expected.insert(body);
         }
         if round == 0 {

@@ -14,6 +14,9 @@ use super::topic::DEAD_LETTER_PREFIX;
 use crate::embedded::error::Refusal;
 use crate::protocol::Code;
 
+/// Most messages of a topic that one group holds unsettled; it gets no new ones beyond. Bounds the checkpoints.
+const OUT_MAX: usize = 1_000_000;
+
 /// A message chosen for delivery.
 #[derive(Clone, Copy, Debug)]
 struct Pick {
@@ -81,7 +84,9 @@ impl State {
                 invisible,
             });
         }
-        put_change(&mut batch.bytes, ChangeKind::Delivered(record));
+        if !taken.is_empty() {
+            put_change(&mut batch.bytes, ChangeKind::Delivered(record));
+        }
         taken
     }
 
@@ -100,6 +105,7 @@ impl State {
         let from_oldest = topic.is_dead_letters();
         let subscription = self.subscriptions.entry(key).or_default();
         subscription.lapse(now);
+        let mut new_max = OUT_MAX.saturating_sub(subscription.out());
         for index in subscription.round(topic.queues.len()) {
             let queue = &mut topic.queues[index];
             if subscription.cursor(index).is_none() {
@@ -120,9 +126,10 @@ impl State {
                 let pick = Pick { queue: index, offset, attempts };
                 if attempts >= self.limits.attempts_max { exhausted.push(pick) } else { picks.push(pick) }
             }
-            while picks.len() < max && cursor.next < queue.next_offset {
+            while picks.len() < max && new_max > 0 && cursor.next < queue.next_offset {
                 let offset = cursor.next;
                 cursor.next += 1;
+                new_max -= 1;
                 // Only damage to the log can have taken it away.
                 if queue.messages.contains_key(&offset) {
                     picks.push(Pick { queue: index, offset, attempts: 0 });

@@ -74,10 +74,11 @@ impl Reply {
     pub(crate) fn send(self) -> Vec<Taken> {
         // Whoever gave up waiting needs no answer, but messages must not vanish with it.
         match self {
-            Self::Received(answer, result) => match answer.send(result) {
-                Err(Ok(untaken)) => return untaken,
-                Err(Err(_)) | Ok(()) => {}
-            },
+            Self::Received(answer, result) => {
+                if let Err(Ok(untaken)) = answer.send(result) {
+                    return untaken;
+                }
+            }
             Self::Sent(answer, result) => drop(answer.send(result)),
             Self::Acked(answer, result) => drop(answer.send(result)),
             Self::Changed(answer, result) => drop(answer.send(result)),

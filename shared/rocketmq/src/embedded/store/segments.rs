@@ -110,7 +110,8 @@ impl Segments {
         let newest = self.newest();
         self.by_id
             .iter()
-            .filter(|(id, segment)| **id != newest && segment.live_bytes * 4 < segment.bytes * quarters)
+            .filter(|(id, segment)| **id != newest && segment.live > 0)
+            .filter(|(_, segment)| segment.live_bytes * 4 < segment.bytes * quarters)
             .min_by_key(|(_, segment)| segment.live_bytes)
             .map(|(id, _)| *id)
     }

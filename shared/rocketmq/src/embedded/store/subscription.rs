@@ -176,6 +176,11 @@ impl Subscription {
         self.expiry.first().map(|(until, _, _)| *until)
     }
 
+    /// Messages handed out and not settled, hidden or not.
+    pub(crate) fn out(&self) -> usize {
+        self.cursors.iter().flatten().map(|cursor| cursor.out.len()).sum()
+    }
+
     pub(crate) fn hidden(&self) -> usize {
         self.expiry.len()
     }

@@ -1,0 +1,159 @@
+//! What a 202 says, and what is published for it.
+
+use http::header::{CONTENT_TYPE, LOCATION};
+use http::{Request, StatusCode};
+use ingest_fn::router::router;
+use serde_json::json;
+use shared::order::{OrderId, PayloadDigest};
+
+use crate::support::{
+    KEY, LIMITS, NOW, StubPublisher, app, get, order, order_with, post, post_order, send, service,
+};
+
+#[tokio::test]
+async fn an_accepted_order_is_answered_with_its_id_digest_and_place() {
+    let answer = send(&service(), post_order(&order())).await;
+    assert_eq!(answer.status, StatusCode::ACCEPTED, "{answer:?}");
+    assert_eq!(answer.header(CONTENT_TYPE.as_str()), Some("application/json"));
+    let order_id = answer.member("order_id");
+    assert_eq!(answer.header(LOCATION.as_str()), Some(format!("/v1/orders/{order_id}").as_str()));
+    insta::assert_json_snapshot!("accepted", answer.json());
+}
+
+#[tokio::test]
+async fn the_published_order_is_the_client_s_with_the_server_s_prices() {
+    let app = app(StubPublisher::accepting(), LIMITS);
+    let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let mut request = post_order(&order());
+    request.headers_mut().insert("traceparent", traceparent.parse().expect("a header"));
+    let answer = send(&router(app.clone()), request).await;
+    let published = app.publisher().published();
+    let [order] = published.as_slice() else { panic!("one order: {published:?}") };
+    assert_eq!(order.order_id.to_string(), answer.member("order_id"));
+    assert_eq!(order.digest.to_string(), answer.member("digest"));
+    let lines: Vec<_> = order
+        .items
+        .iter()
+        .map(|item| (item.sku.as_str(), item.quantity.get(), item.unit_price_minor))
+        .collect();
+    assert_eq!(lines, [("CABLE", 3, 1_990), ("PHONE", 1, 299_900)]);
+    assert_eq!(order.shipping_address.recipient.as_str(), "Li Lei");
+    assert_eq!((order.accepted_at, order.catalogue_revision.as_str()), (NOW, "r1"));
+    assert_eq!(order.traceparent.as_ref().map(|trace| trace.as_str()), Some(traceparent));
+}
+
+#[tokio::test]
+async fn a_trace_context_that_is_not_well_formed_is_passed_over() {
+    let app = app(StubPublisher::accepting(), LIMITS);
+    let mut request = post_order(&order());
+    request.headers_mut().insert("traceparent", "00-nonsense".parse().expect("a header"));
+    assert_eq!(send(&router(app.clone()), request).await.status, StatusCode::ACCEPTED);
+    assert_eq!(app.publisher().published()[0].traceparent, None);
+}
+
+#[tokio::test]
+async fn a_retry_has_the_same_id_and_every_other_order_another() {
+    let service = service();
+    let id_of = async |key: &'static str, user: &str| {
+        let mut request = post_order(&order_with(|order| order["user_id"] = json!(user)));
+        request.headers_mut().insert("idempotency-key", key.parse().expect("a header"));
+        send(&service, request).await.member("order_id").parse::<OrderId>().expect("an id")
+    };
+    let first = id_of(KEY, "user-42").await;
+    assert_eq!(first, id_of(KEY, "user-42").await, "a retry");
+    assert_ne!(first, id_of("other", "user-42").await, "another key");
+    assert_ne!(first, id_of(KEY, "user-43").await, "another buyer");
+}
+
+#[tokio::test]
+async fn another_body_under_the_same_key_has_the_same_id_and_another_digest() {
+    let service = service();
+    let first = send(&service, post_order(&order())).await;
+    let changes: [(&str, fn(&mut serde_json::Value)); 4] = [
+        ("quantity", |order| order["items"][1]["quantity"] = json!(4)),
+        ("item left out", |order| order["items"] = json!([{ "sku": "PHONE", "quantity": 1 }])),
+        ("address", |order| order["shipping_address"]["city"] = json!("Shanghai")),
+        ("no reference", |order| drop(order.as_object_mut().expect("an object").remove("client_reference"))),
+    ];
+    for (name, change) in changes {
+        let other = send(&service, post_order(&order_with(change))).await;
+        assert_eq!(other.status, StatusCode::ACCEPTED, "{name}");
+        assert_eq!(other.member("order_id"), first.member("order_id"), "{name}");
+        assert_ne!(other.member("digest"), first.member("digest"), "{name}");
+        other.member("digest").parse::<PayloadDigest>().expect("a digest");
+    }
+}
+
+#[tokio::test]
+async fn the_digest_does_not_hang_on_how_the_body_is_written() {
+    let service = service();
+    let first = send(&service, post_order(&order())).await.member("digest");
+    let reversed = order_with(|order| order["items"].as_array_mut().expect("items").reverse());
+    let pretty = serde_json::to_string_pretty(&order()).expect("JSON");
+    // Members the other way round, with an escape for a letter and an explicit null for what is left out.
+    let rewritten = r#"{
+        "client_reference": "cart-9",
+        "shipping_address": { "phone": "+86 138 0013 8000", "country": "CN", "postal_code": "310000",
+            "region": "Zhejiang", "city": "\u0048angzhou", "line2": "Flat 7", "line1": "1 Long Street",
+            "recipient": "Li Lei" },
+        "currency": "CNY",
+        "items": [{ "quantity": 1, "sku": "PHONE" }, { "quantity": 3, "sku": "CABLE" }],
+        "user_id": "user-42", "sale_id": "open" }"#;
+    for body in [reversed.to_string(), pretty, rewritten.to_owned()] {
+        assert_eq!(send(&service, post(body.clone())).await.member("digest"), first, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_null_is_the_same_as_a_member_left_out() {
+    let service = service();
+    let null = order_with(|order| order["client_reference"] = json!(null));
+    let absent = order_with(|order| drop(order.as_object_mut().expect("an object").remove("client_reference")));
+    let digest = send(&service, post_order(&null)).await.member("digest");
+    assert_eq!(digest, send(&service, post_order(&absent)).await.member("digest"));
+}
+
+#[tokio::test]
+async fn the_media_type_may_be_written_in_any_way_that_means_json() {
+    for value in ["application/json", "application/json; charset=utf-8", "Application/JSON;v=1"] {
+        let mut request = post_order(&order());
+        request.headers_mut().insert(CONTENT_TYPE, value.parse().expect("a header"));
+        assert_eq!(send(&service(), request).await.status, StatusCode::ACCEPTED, "{value}");
+    }
+}
+
+#[tokio::test]
+async fn every_bound_may_be_reached() {
+    let line = "界".repeat(200);
+    let largest = json!({
+        "sale_id": "open",
+        "user_id": "~".repeat(64),
+        "items": [{ "sku": "CABLE", "quantity": 10_000 }],
+        "currency": "CNY",
+        "shipping_address": { "recipient": line, "line1": line, "line2": line, "city": line, "region": line,
+            "postal_code": line, "country": "CN", "phone": line },
+        "client_reference": "界".repeat(128)
+    });
+    let mut request = post_order(&largest);
+    request.headers_mut().insert("idempotency-key", "k".repeat(64).parse().expect("a header"));
+    let answer = send(&service(), request).await;
+    assert_eq!(answer.status, StatusCode::ACCEPTED, "{answer:?}");
+}
+
+#[tokio::test]
+async fn operators_see_life_readiness_and_metrics() {
+    let app = app(StubPublisher::accepting(), LIMITS);
+    let service = router(app.clone());
+    shared::telemetry::metrics();
+    send(&service, post_order(&order())).await;
+    assert_eq!(send(&service, get("/healthz")).await.text, "ok\n");
+    assert_eq!(send(&service, get("/readyz")).await.text, "ready\n");
+    let metrics = send(&service, get("/metrics")).await;
+    assert_eq!(metrics.header(CONTENT_TYPE.as_str()), Some("text/plain; version=0.0.4"));
+    assert!(metrics.text.contains("ingest_orders_accepted_total"), "{}", metrics.text);
+    app.stop();
+    assert_eq!(send(&service, get("/readyz")).await.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(send(&service, get("/healthz")).await.status, StatusCode::OK);
+    let head = Request::head("/healthz").body(axum::body::Body::empty()).expect("a request");
+    assert_eq!(send(&service, head).await.status, StatusCode::OK);
+}

@@ -1,0 +1,235 @@
+//! When a batch leaves, and who hears what of it. Time stands still unless a test lets it pass.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use ingest_fn::publish::{BatchLimits, Coalescer, OrderPublisher, PublishError};
+use shared::envelope::PREFIX_BYTES_MAX;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::{JoinHandle, yield_now};
+use tokio::time::Instant;
+
+use crate::support::{HeldSink, Sent, order_id, order_ids, order_of_bytes};
+
+const LINGER: Duration = Duration::from_millis(2);
+const KEY_BYTES: usize = 37;
+
+const LIMITS: BatchLimits =
+    BatchLimits { orders_max: NonZeroUsize::new(10).unwrap(), bytes_max: 4_032, linger: LINGER };
+
+type Publishing = JoinHandle<Result<(), PublishError>>;
+
+/// A coalescer and the far end of its sink.
+struct Bench {
+    coalescer: Coalescer<HeldSink>,
+    sent: UnboundedReceiver<Sent>,
+}
+
+impl Bench {
+    fn new(limits: BatchLimits) -> Self {
+        let (sink, sent) = HeldSink::new();
+        Self { coalescer: Coalescer::new(sink, limits), sent }
+    }
+
+    /// A bench with order 0 already under way, so that the next orders gather.
+    async fn busy(limits: BatchLimits) -> (Self, Sent, Publishing) {
+        let mut bench = Self::new(limits);
+        let publishing = bench.publish(0, 0).await;
+        let batch = bench.expect_batch([0]);
+        (bench, batch, publishing)
+    }
+
+    /// Publishes a made-up order; returns once the coalescer has it.
+    async fn publish(&self, number: u64, padding: usize) -> Publishing {
+        let coalescer = self.coalescer.clone();
+        let publishing =
+            tokio::spawn(
+                async move { coalescer.publish(order_id(number), order_of_bytes(number, padding)).await },
+            );
+        settle().await;
+        publishing
+    }
+
+    fn expect_nothing(&mut self) {
+        assert!(self.sent.try_recv().is_err(), "a batch left");
+    }
+
+    #[track_caller]
+    fn expect_batch(&mut self, numbers: impl IntoIterator<Item = u64>) -> Sent {
+        let batch = self.sent.try_recv().expect("a batch left");
+        let expected = order_ids(numbers);
+        assert_eq!(batch.order_ids, expected);
+        let carried: Vec<_> = batch.orders().iter().map(|order| order.order_id).collect();
+        assert_eq!(carried, expected, "keys and body agree");
+        batch
+    }
+}
+
+/// Lets everything run that can without time passing.
+async fn settle() {
+    for _ in 0..100 {
+        yield_now().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lone_order_leaves_at_once() {
+    let started = Instant::now();
+    let mut bench = Bench::new(LIMITS);
+    for number in 0..3 {
+        let publishing = bench.publish(number, 0).await;
+        bench.expect_batch([number]).acknowledge();
+        assert_eq!(publishing.await.expect("no panic"), Ok(()));
+    }
+    assert_eq!(started.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn orders_gather_while_a_send_is_under_way_and_leave_when_it_ends() {
+    let (mut bench, first, _waiting) = Bench::busy(LIMITS).await;
+    let started = Instant::now();
+    for number in 1..=3 {
+        let _waiting = bench.publish(number, 0).await;
+    }
+    bench.expect_nothing();
+    first.acknowledge();
+    settle().await;
+    bench.expect_batch([1, 2, 3]);
+    assert_eq!(started.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn orders_leave_when_the_linger_is_over() {
+    let (mut bench, _first, _waiting) = Bench::busy(LIMITS).await;
+    let started = Instant::now();
+    let _waiting = bench.publish(1, 0).await;
+    tokio::time::sleep(LINGER / 2).await;
+    let _waiting = bench.publish(2, 0).await;
+    bench.expect_nothing();
+    let batch = bench.sent.recv().await.expect("a batch");
+    assert_eq!(batch.order_ids, order_ids([1, 2]));
+    // The first order's linger counts, not the last one's; tokio's timer is a millisecond coarse.
+    let waited = started.elapsed();
+    assert!((LINGER..=LINGER + Duration::from_millis(1)).contains(&waited), "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_is_sealed_by_count() {
+    let orders_max = NonZeroUsize::new(3).expect("positive");
+    let (mut bench, _first, _waiting) = Bench::busy(BatchLimits { orders_max, ..LIMITS }).await;
+    for number in 1..=7 {
+        let _waiting = bench.publish(number, 0).await;
+    }
+    bench.expect_batch([1, 2, 3]);
+    bench.expect_batch([4, 5, 6]);
+    bench.expect_nothing();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_of_one_never_waits() {
+    let (mut bench, _first, _waiting) =
+        Bench::busy(BatchLimits { orders_max: NonZeroUsize::MIN, ..LIMITS }).await;
+    for number in 1..=3 {
+        let _waiting = bench.publish(number, 0).await;
+        bench.expect_batch([number]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_is_sealed_by_bytes_of_body_and_keys() {
+    // Room for exactly three of the smallest orders.
+    let bytes = order_of_bytes(1, 0).len() + KEY_BYTES;
+    let bytes_max = PREFIX_BYTES_MAX + 3 * bytes;
+    let (mut bench, _first, _waiting) = Bench::busy(BatchLimits { bytes_max, ..LIMITS }).await;
+    for number in 1..=4 {
+        let _waiting = bench.publish(number, 0).await;
+    }
+    // The fourth does not fit, which is when the first three leave.
+    let batch = bench.expect_batch([1, 2, 3]);
+    assert!(batch.body.len() + 3 * KEY_BYTES <= bytes_max);
+    bench.expect_nothing();
+    // One byte less, and it is two to a batch.
+    let (mut bench, _first, _waiting) =
+        Bench::busy(BatchLimits { bytes_max: bytes_max - 1, ..LIMITS }).await;
+    for number in 1..=3 {
+        let _waiting = bench.publish(number, 0).await;
+    }
+    bench.expect_batch([1, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_larger_than_a_batch_travels_alone() {
+    let (mut bench, _first, _waiting) = Bench::busy(BatchLimits { bytes_max: 256, ..LIMITS }).await;
+    let _waiting = bench.publish(1, 0).await;
+    let _waiting = bench.publish(2, 190).await;
+    bench.expect_batch([1]);
+    let _waiting = bench.publish(3, 0).await;
+    let large = bench.expect_batch([2]);
+    assert!(large.body.len() + KEY_BYTES > 256);
+}
+
+#[tokio::test(start_paused = true)]
+async fn absurd_limits_still_send_every_order() {
+    for bytes_max in [0, 1, usize::MAX] {
+        let limits = BatchLimits { bytes_max, orders_max: NonZeroUsize::MAX, linger: Duration::ZERO };
+        let (mut bench, _first, _waiting) = Bench::busy(limits).await;
+        let waiting = bench.publish(1, 0).await;
+        let batch = bench.sent.recv().await.expect("a batch");
+        batch.acknowledge();
+        assert_eq!(waiting.await.expect("no panic"), Ok(()), "{bytes_max}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_linger_that_ends_late_does_not_seal_a_later_batch() {
+    let orders_max = NonZeroUsize::new(2).expect("positive");
+    let (mut bench, _first, _waiting) = Bench::busy(BatchLimits { orders_max, ..LIMITS }).await;
+    // Order 1 starts a linger; order 2 completes the batch before it is over.
+    let _waiting = bench.publish(1, 0).await;
+    tokio::time::advance(Duration::from_millis(1)).await;
+    let _waiting = bench.publish(2, 0).await;
+    bench.expect_batch([1, 2]);
+    // Order 3 starts its own; the first one ends now and must leave it alone.
+    let _waiting = bench.publish(3, 0).await;
+    tokio::time::advance(Duration::from_millis(1) + Duration::from_micros(500)).await;
+    settle().await;
+    bench.expect_nothing();
+    tokio::time::advance(LINGER).await;
+    settle().await;
+    bench.expect_batch([3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_order_hears_the_end_of_its_own_batch_once() {
+    let orders_max = NonZeroUsize::new(2).expect("positive");
+    let (mut bench, first, busy) = Bench::busy(BatchLimits { orders_max, ..LIMITS }).await;
+    let mut waiting = Vec::new();
+    for number in 1..=4 {
+        waiting.push(bench.publish(number, 0).await);
+    }
+    let (second, third) = (bench.expect_batch([1, 2]), bench.expect_batch([3, 4]));
+    third.answer.send(Err(PublishError::Throttled)).expect("waited for");
+    second.acknowledge();
+    first.answer.send(Err(PublishError::QueueFull)).expect("waited for");
+    assert_eq!(busy.await.expect("no panic"), Err(PublishError::QueueFull));
+    let mut answers = Vec::new();
+    for waiting in waiting {
+        answers.push(waiting.await.expect("no panic"));
+    }
+    let throttled = Err(PublishError::Throttled);
+    assert_eq!(answers, [Ok(()), Ok(()), throttled, throttled]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_is_sent_even_if_nobody_waits_for_it() {
+    let (mut bench, _first, _waiting) = Bench::busy(LIMITS).await;
+    let gone = bench.publish(1, 0).await;
+    gone.abort();
+    let batch = bench.sent.recv().await.expect("a batch");
+    assert_eq!(batch.order_ids, order_ids([1]));
+    // Nobody hears it, and nothing breaks.
+    batch.acknowledge();
+    settle().await;
+    let _waiting = bench.publish(2, 0).await;
+    assert_eq!(bench.sent.recv().await.expect("a batch").order_ids, order_ids([2]));
+}

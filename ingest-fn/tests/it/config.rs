@@ -1,0 +1,203 @@
+//! The configuration, through the binary: the one place where flags, environment and exit codes meet.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use clap::CommandFactory;
+use ingest_fn::config::Config;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::{CATALOGUE, KEYS};
+
+/// A directory with a catalogue.
+fn with_catalogue() -> (TempDir, PathBuf) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("sales.toml");
+    std::fs::write(&path, CATALOGUE).expect("written");
+    (directory, path)
+}
+
+/// The binary, with no environment but `environment`.
+fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_ingest-fn"))
+        .args(arguments)
+        .env_clear()
+        .envs(environment.iter().copied())
+        .output()
+        .expect("it runs")
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn printed(output: &Output) -> Value {
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(output));
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+#[test]
+fn all_errors_are_told_at_once() {
+    let (_directory, catalogue) = with_catalogue();
+    let catalogue = catalogue.to_str().expect("UTF-8");
+    let faulty = [
+        "--catalogue=/no/such/file.toml",
+        "--order-id-keys=default=11",
+        "--rocketmq-endpoint=nowhere",
+        "--rocketmq-access-key=only-one-of-two",
+        "--orders-topic=no/topic",
+        "--batch-bytes-max=1",
+        "--batch-orders-max=401",
+        "--log=[",
+    ];
+    let output = run(&faulty, &[]);
+    assert_eq!(output.status.code(), Some(64));
+    let text = stderr(&output);
+    for flag in [
+        "--catalogue:",
+        "--order-id-keys:",
+        "--rocketmq-endpoint:",
+        "--rocketmq-access-key",
+        "--orders-topic:",
+        "--batch-bytes-max:",
+        "--batch-orders-max:",
+        "--log:",
+    ] {
+        assert!(text.contains(flag), "{flag} in {text}");
+    }
+    // A key that a sale names and nobody gave: each sale is told.
+    let other_keys = KEYS.replace("default=", "other=");
+    let output = run(&["--catalogue", catalogue, "--order-id-keys", &other_keys], &[]);
+    assert_eq!(output.status.code(), Some(64));
+    let text = stderr(&output);
+    for sale in ["open", "early", "over"] {
+        assert!(text.contains(&format!("sale {sale} needs the key `default`")), "{text}");
+    }
+    assert!(!text.contains("0707"), "{text}");
+}
+
+#[test]
+fn wrong_flags_and_missing_ones_end_with_2() {
+    for arguments in [&["--no-such-flag"][..], &[], &["--linger-ms=21"], &["--requests-max=0"]] {
+        assert_eq!(run(arguments, &[]).status.code(), Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
+fn secrets_are_masked() {
+    let arguments = ["--print-config", "--catalogue=sales.toml"];
+    let environment = [
+        ("SPILLWAY_ORDER_ID_KEYS", KEYS),
+        ("SPILLWAY_ROCKETMQ_ACCESS_KEY", "instance-user"),
+        ("SPILLWAY_ROCKETMQ_SECRET_KEY", "hunter2"),
+    ];
+    let output = run(&arguments, &environment);
+    let config = printed(&output);
+    assert_eq!(config["order_id_keys"], "***");
+    assert_eq!(config["rocketmq"]["rocketmq_secret_key"], "***");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(!text.contains("hunter2") && !text.contains("0707"), "{text}");
+    let help = run(&["--help"], &environment);
+    let text = String::from_utf8_lossy(&help.stdout);
+    assert!(!text.contains("hunter2") && !text.contains("0707"), "the help shows the environment: {text}");
+}
+
+/// A value other than the default for every flag that takes one.
+const VALUES: [(&str, &str); 22] = [
+    ("listen", "127.0.0.1:1"),
+    ("catalogue", "other.toml"),
+    ("order-id-keys", "masked"),
+    ("rocketmq-endpoint", "broker:1"),
+    ("rocketmq-namespace", "space"),
+    ("rocketmq-access-key", "access"),
+    ("rocketmq-secret-key", "masked"),
+    ("rocketmq-tls", "true"),
+    ("rocketmq-tls-roots", "roots.pem"),
+    ("rocketmq-request-timeout-ms", "1234"),
+    ("orders-topic", "other"),
+    ("batch-bytes-max", "999"),
+    ("batch-orders-max", "9"),
+    ("linger-ms", "7"),
+    ("requests-max", "99"),
+    ("body-timeout-ms", "999"),
+    ("publish-timeout-ms", "999"),
+    ("sends-max", "9"),
+    ("queue-messages-max", "99"),
+    ("grace-ms", "999"),
+    ("log-format", "text"),
+    ("log", "debug"),
+];
+
+#[test]
+fn flags_and_environment_are_alike() {
+    let command = Config::command();
+    command.clone().debug_assert();
+    let mut flags = vec!["--print-config".to_owned()];
+    let mut environment = Vec::new();
+    let settable: Vec<_> = command.get_arguments().filter(|argument| argument.get_env().is_some()).collect();
+    assert_eq!(settable.len(), VALUES.len(), "every setting is tried");
+    for argument in settable {
+        let long = argument.get_long().expect("a long flag");
+        let (_, value) = VALUES.iter().find(|(name, _)| *name == long).unwrap_or_else(|| panic!("{long}"));
+        let takes_value = argument.get_action().takes_values();
+        flags.push(if takes_value { format!("--{long}={value}") } else { format!("--{long}") });
+        let name = argument.get_env().and_then(|name| name.to_str()).expect("UTF-8");
+        assert!(name.starts_with("SPILLWAY_"), "{name}");
+        environment.push((name.to_owned(), *value));
+    }
+    let flags: Vec<_> = flags.iter().map(String::as_str).collect();
+    let environment: Vec<_> = environment.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    let by_flags = printed(&run(&flags, &[]));
+    let by_environment = printed(&run(&["--print-config"], &environment));
+    assert_eq!(by_flags, by_environment);
+    let defaults = printed(&run(&["--print-config", "--catalogue=c", "--order-id-keys=k"], &[]));
+    let changed = |value: &Value, default: &Value, name: &str| match name {
+        "order_id_keys" => {}
+        _ => assert_ne!(value, default, "{name} was not set"),
+    };
+    for (name, value) in by_flags.as_object().expect("an object") {
+        match value.as_object() {
+            Some(group) => {
+                group.iter().for_each(|(member, value)| changed(value, &defaults[name][member], member));
+            }
+            None => changed(value, &defaults[name], name),
+        }
+    }
+}
+
+#[test]
+fn a_port_that_is_taken_ends_with_1() {
+    let (_directory, catalogue) = with_catalogue();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let listen = format!("--listen={}", taken.local_addr().expect("an address"));
+    let catalogue = format!("--catalogue={}", catalogue.display());
+    let output = run(&[&listen, &catalogue], &[("SPILLWAY_ORDER_ID_KEYS", KEYS)]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("--listen"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_try_leaves_time_for_another() {
+    use clap::Parser;
+    let (_directory, catalogue) = with_catalogue();
+    let settings = |publish_timeout_ms: &str| {
+        let catalogue = catalogue.to_str().expect("UTF-8");
+        let arguments = [
+            "ingest-fn",
+            "--catalogue",
+            catalogue,
+            "--order-id-keys",
+            KEYS,
+            "--publish-timeout-ms",
+            publish_timeout_ms,
+        ];
+        Config::parse_from(arguments).settings().expect("valid")
+    };
+    for (publish_timeout_ms, try_ms) in [("3000", 1_500), ("60000", 3_000)] {
+        let settings = settings(publish_timeout_ms);
+        assert_eq!(settings.client.request_timeout.as_millis(), try_ms, "{publish_timeout_ms}");
+        assert!(settings.client.connect_timeout <= settings.client.request_timeout);
+        assert!(settings.client.request_timeout * 2 <= settings.producer.delivery_timeout);
+    }
+}

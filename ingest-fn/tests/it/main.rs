@@ -1,0 +1,15 @@
+//! ingest-fn from outside: its HTTP contract in process, the coalescer under a paused clock, and the whole of it
+//! against the embedded broker.
+
+mod acceptance;
+mod acknowledgement;
+mod admission;
+mod bodies;
+mod broker;
+mod coalescer;
+mod coalescer_properties;
+mod config;
+mod privacy;
+mod problems;
+mod readme;
+mod support;

@@ -1,0 +1,131 @@
+//! What is personal stays out of every refusal and every log line.
+
+use axum::body::Body;
+use http::{HeaderValue, Request};
+use ingest_fn::publish::PublishError;
+use ingest_fn::router::router;
+use serde_json::{Value, json};
+
+use crate::support::{LIMITS, Logs, StubPublisher, app, order_with, post, post_order, send};
+
+const KEY: &str = "planted-key-4711";
+
+/// Values that identify a person, each planted where the API takes such a value.
+const PLANTED: [&str; 9] = [
+    "planted.user@example.com",
+    "Planted Recipient",
+    "Planted Street 1",
+    "Planted Floor",
+    "Planted Town",
+    "Planted Region",
+    "PLANTED-310000",
+    "+86 138 5551234",
+    "planted reference",
+];
+
+fn planted() -> Value {
+    order_with(|order| {
+        order["user_id"] = json!(PLANTED[0]);
+        order["shipping_address"] = json!({
+            "recipient": PLANTED[1], "line1": PLANTED[2], "line2": PLANTED[3], "city": PLANTED[4],
+            "region": PLANTED[5], "postal_code": PLANTED[6], "country": "CN", "phone": PLANTED[7]
+        });
+        order["client_reference"] = json!(PLANTED[8]);
+    })
+}
+
+fn planted_with(change: impl FnOnce(&mut Value)) -> String {
+    let mut order = planted();
+    change(&mut order);
+    order.to_string()
+}
+
+/// One request for each way in which an order is refused before it is published.
+fn refused() -> Vec<Request<Body>> {
+    // Every value is made wrong in a way that keeps it.
+    let every_field_wrong = planted_with(|order| {
+        let wrong = |value: &Value| json!(format!("{}\u{7}", value.as_str().expect("text")));
+        order["user_id"] = wrong(&order["user_id"]);
+        order["client_reference"] = wrong(&order["client_reference"]);
+        for value in order["shipping_address"].as_object_mut().expect("an object").values_mut() {
+            *value = wrong(value);
+        }
+    });
+    let too_long = planted_with(|order| {
+        order["user_id"] = json!(PLANTED[0].repeat(10));
+        order["shipping_address"]["phone"] = json!(PLANTED[7].repeat(20));
+    });
+    let wrong_types = PLANTED.map(|value| planted_with(|order| order["items"] = json!(value)));
+    let names = PLANTED.map(|value| planted_with(|order| order["shipping_address"][value] = json!(value)));
+    let cut = PLANTED.map(|value| {
+        let text = planted().to_string();
+        let end = text.find(value).expect("planted") + value.len();
+        text[..end].to_owned()
+    });
+    let rest = [
+        every_field_wrong,
+        too_long,
+        planted_with(|order| order["sale_id"] = json!("over")),
+        planted_with(|order| order["sale_id"] = json!("no-such-sale")),
+        planted_with(|order| order["currency"] = json!("USD")),
+        planted_with(|order| order["shipping_address"]["phone"] = json!([PLANTED[7]])),
+        planted_with(|order| order["user_id"] = json!({ PLANTED[0]: PLANTED[0] })),
+        format!("{}{}", planted(), planted()),
+    ];
+    let bodies = wrong_types.into_iter().chain(names).chain(cut).chain(rest);
+    let mut requests: Vec<_> = bodies.map(post).collect();
+    let mut bad_key = post_order(&planted());
+    let value = HeaderValue::from_str(&format!("{KEY} {KEY}")).expect("a header");
+    bad_key.headers_mut().insert("idempotency-key", value);
+    requests.push(bad_key);
+    requests
+}
+
+#[track_caller]
+fn assert_nothing_planted(place: &str, text: &str) {
+    for planted in PLANTED.into_iter().chain([KEY]) {
+        assert!(!text.contains(planted), "{planted:?} shows in {place}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn no_refusal_and_no_log_line_shows_what_is_personal() {
+    let logs = Logs::capture();
+    // Shows that the capture works at all.
+    tracing::trace!(target: "ingest_fn", "the capture listens");
+    let mut refusals = 0;
+    let accepting = router(app(StubPublisher::accepting(), LIMITS));
+    for mut request in refused() {
+        request.headers_mut().entry("idempotency-key").or_insert(HeaderValue::from_static(KEY));
+        let answer = send(&accepting, request).await;
+        assert!(answer.status.is_client_error(), "{answer:?}");
+        assert_nothing_planted("a refusal", &format!("{answer:?}"));
+        refusals += 1;
+    }
+    for error in [
+        PublishError::QueueFull,
+        PublishError::Throttled,
+        PublishError::TimedOut,
+        PublishError::Failed,
+        PublishError::Stopping,
+    ] {
+        let failing = router(app(StubPublisher::failing(error), LIMITS));
+        let mut request = post_order(&planted());
+        request.headers_mut().insert("idempotency-key", HeaderValue::from_static(KEY));
+        let answer = send(&failing, request).await;
+        assert!(answer.status.is_server_error(), "{answer:?}");
+        assert_nothing_planted("a failure", &format!("{answer:?}"));
+        refusals += 1;
+    }
+    assert_eq!(refusals, 41);
+    let log = logs.text();
+    assert!(log.contains("the capture listens"), "{log}");
+    assert_nothing_planted("the log", &log);
+}
+
+#[tokio::test]
+async fn an_accepted_order_is_answered_without_what_is_personal() {
+    let answer = send(&router(app(StubPublisher::accepting(), LIMITS)), post_order(&planted())).await;
+    assert!(answer.status.is_success());
+    assert_nothing_planted("a 202", &format!("{answer:?}"));
+}

@@ -1,0 +1,251 @@
+//! Every refusal, as the contract that clients build on: status, headers and body, held in snapshots.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use axum::body::Body;
+use http::header::{ALLOW, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request};
+use ingest_fn::app::RequestLimits;
+use ingest_fn::error::Code;
+use ingest_fn::publish::PublishError;
+use ingest_fn::router::router;
+use serde_json::{Value, json};
+
+use crate::support::{
+    Answer, End, LIMITS, StubPublisher, app, chunked, get, order, order_with, post, post_order, send, service,
+};
+
+/// Named answers, of one family.
+type Family = Vec<(&'static str, Answer)>;
+
+fn with_header(name: &'static str, value: &[u8]) -> Request<Body> {
+    let mut request = post_order(&order());
+    request.headers_mut().insert(name, HeaderValue::from_bytes(value).expect("a header"));
+    request
+}
+
+fn without_header(name: &'static str) -> Request<Body> {
+    let mut request = post_order(&order());
+    request.headers_mut().remove(name);
+    request
+}
+
+async fn answers(requests: Vec<(&'static str, Request<Body>)>) -> Family {
+    let mut family = Family::new();
+    for (name, request) in requests {
+        // A service each: where a refusal counts against the next request, this must not show here.
+        family.push((name, send(&service(), request).await));
+    }
+    family
+}
+
+async fn headers() -> Family {
+    let mut twice = post_order(&order());
+    twice.headers_mut().append("idempotency-key", HeaderValue::from_static("second"));
+    answers(vec![
+        ("key missing", without_header("idempotency-key")),
+        ("key empty", with_header("idempotency-key", b"")),
+        ("key twice", twice),
+        ("key of 65 characters", with_header("idempotency-key", "k".repeat(65).as_bytes())),
+        ("key with a space", with_header("idempotency-key", b"a b")),
+        ("key not ASCII", with_header("idempotency-key", "schlüssel".as_bytes())),
+        ("media type missing", without_header("content-type")),
+        ("media type of a form", with_header("content-type", b"application/x-www-form-urlencoded")),
+        ("media type not text", with_header("content-type", b"application/json\xff")),
+    ])
+    .await
+}
+
+async fn malformed() -> Family {
+    let mut family = answers(vec![
+        ("empty", post("")),
+        ("not JSON", post("{\"sale_id\": \"open\",\n oops}")),
+        ("not UTF-8", post(b"{\"sale_id\": \"\xff\"}".to_vec())),
+        ("more than an order", post(format!("{}{}", order(), order()))),
+        ("an array", post(json!([order()]).to_string())),
+        ("members by position", post(r#"["open","user-42",[["PHONE",1]],"CNY",["R","L",null,"C",null,null,"CN",null],null]"#)),
+        ("unknown member", post_order(&order_with(|order| order["items"][1]["price"] = json!(1)))),
+        ("wrong type", post_order(&order_with(|order| order["user_id"] = json!(42)))),
+        ("fraction", post_order(&order_with(|order| order["items"][0]["quantity"] = json!(1.5)))),
+        ("negative", post_order(&order_with(|order| order["items"][0]["quantity"] = json!(-1)))),
+        ("null", post_order(&order_with(|order| order["shipping_address"]["country"] = json!(null)))),
+        ("member twice", post(r#"{"sale_id":"open","sale_id":"early"}"#)),
+        ("broken off", post(chunked(["{\"sale_id\":"], End::Broken))),
+        ("too large", post(" ".repeat(16 * 1024 + 1))),
+    ])
+    .await;
+    family.push(("too slow", send(&service(), post(chunked(["{\"sale_id\":"], End::Silence))).await));
+    family
+}
+
+async fn invalid() -> Family {
+    let everything = json!({
+        "sale_id": "a sale", "user_id": "", "currency": "yuan", "client_reference": "\u{7}",
+        "items": [{ "sku": "A", "quantity": 0 }, { "sku": "A", "quantity": 10_001 }, { "sku": "é", "quantity": 1 }],
+        "shipping_address": { "recipient": "", "line1": "x".repeat(201), "line2": "", "city": "\n",
+            "region": "\u{0}", "postal_code": "", "country": "China", "phone": "5".repeat(201) }
+    });
+    let unknown_skus = order_with(|order| {
+        order["items"] = json!([{ "sku": "Z", "quantity": 1 }, { "sku": "CABLE", "quantity": 1 }, { "sku": "B", "quantity": 1 }]);
+    });
+    let several_rules = order_with(|order| {
+        order["currency"] = json!("USD");
+        order["items"] = json!([{ "sku": "PHONE", "quantity": 3 }, { "sku": "Z", "quantity": 1 }]);
+    });
+    let not_open_and_wrong = order_with(|order| {
+        order["sale_id"] = json!("early");
+        order["currency"] = json!("USD");
+    });
+    let too_many: Vec<_> = (0..21).map(|number| json!({ "sku": format!("S{number}"), "quantity": 1 })).collect();
+    answers(vec![
+        ("every fault at once", post_order(&everything)),
+        ("nothing given", post("{}")),
+        ("no items", post_order(&order_with(|order| order["items"] = json!([])))),
+        ("too many items", post_order(&order_with(|order| order["items"] = json!(too_many)))),
+        ("sku twice", post_order(&order_with(|order| order["items"][1]["sku"] = json!("PHONE")))),
+        ("unknown sale", post_order(&order_with(|order| order["sale_id"] = json!("no-such-sale")))),
+        ("unknown skus", post_order(&unknown_skus)),
+        ("quantity over limit", post_order(&order_with(|order| order["items"][0]["quantity"] = json!(3)))),
+        ("wrong currency", post_order(&order_with(|order| order["currency"] = json!("USD")))),
+        ("several rules", post_order(&several_rules)),
+        ("field before sale state", post_order(&not_open_and_wrong)),
+    ])
+    .await
+}
+
+async fn sale_state() -> Family {
+    let of = |sale: &str| {
+        post_order(&order_with(|order| {
+            order["sale_id"] = json!(sale);
+            order["items"] = json!([{ "sku": "PHONE", "quantity": 1 }]);
+        }))
+    };
+    answers(vec![("not open", of("early")), ("closed", of("over"))]).await
+}
+
+async fn overload() -> Family {
+    let mut family = Family::new();
+    let limits = RequestLimits { requests_max: NonZeroUsize::MIN, ..LIMITS };
+    let full = app(StubPublisher::accepting(), limits);
+    let _taken = full.requests().try_acquire().expect("one permit");
+    family.push(("admission full", send(&router(full.clone()), post_order(&order())).await));
+    let stopping = app(StubPublisher::accepting(), LIMITS);
+    stopping.stop();
+    family.push(("stopping", send(&router(stopping), post_order(&order())).await));
+    for (name, error) in [
+        ("queue full", PublishError::QueueFull),
+        ("broker throttles", PublishError::Throttled),
+        ("publish timeout", PublishError::TimedOut),
+        ("publish failed", PublishError::Failed),
+        ("publisher stopping", PublishError::Stopping),
+    ] {
+        let service = router(app(StubPublisher::failing(error), LIMITS));
+        family.push((name, send(&service, post_order(&order())).await));
+    }
+    family
+}
+
+async fn routes() -> Family {
+    let with_method = |method: Method, path: &str| {
+        Request::builder().method(method).uri(path).body(Body::empty()).expect("a request")
+    };
+    answers(vec![
+        ("no such path", get("/v2/orders")),
+        ("look-up is elsewhere", get("/v1/orders/f535af2d-435c-88f9-8683-8ebf4a2826ab")),
+        ("orders by GET", get("/v1/orders")),
+        ("orders by PUT", with_method(Method::PUT, "/v1/orders")),
+        ("health by POST", with_method(Method::POST, "/healthz")),
+    ])
+    .await
+}
+
+/// The answer as the contract has it. Where the wait is drawn by lot, so that clients spread, its range stands for it.
+fn contract(answer: &Answer) -> Value {
+    assert_eq!(answer.header(CONTENT_TYPE.as_str()), Some("application/problem+json"));
+    let mut body = answer.json();
+    let retry_after_s = body["retry_after_s"].as_u64();
+    assert_eq!(answer.retry_after_s(), retry_after_s, "header and body agree");
+    let by_lot = ["overloaded", "queue_full", "broker_throttled", "publish_timeout", "publish_failed"];
+    let code = body["code"].as_str().expect("a code").to_owned();
+    if by_lot.contains(&code.as_str()) || (code == "stopping" && body["order_id"].is_string()) {
+        assert!((1..=3).contains(&retry_after_s.expect("a wait")), "{body}");
+        body["retry_after_s"] = json!("1 to 3");
+    }
+    match answer.header(ALLOW.as_str()) {
+        Some(allow) => json!({ "allow": allow, "body": body }),
+        None => json!({ "body": body }),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn refusals_are_as_agreed_and_cover_every_code() {
+    let families: [(&str, Family); 6] = [
+        ("headers", headers().await),
+        ("malformed", malformed().await),
+        ("invalid", invalid().await),
+        ("sale_state", sale_state().await),
+        ("overload", overload().await),
+        ("routes", routes().await),
+    ];
+    let mut seen = BTreeSet::new();
+    for (family, answers) in families {
+        for (name, answer) in &answers {
+            let (status, name_of_code) = answer.refusal();
+            let code = Code::ALL.iter().find(|code| code.as_str() == name_of_code);
+            let code = code.unwrap_or_else(|| panic!("{family}, {name}: {name_of_code}"));
+            assert_eq!(status, code.status().as_u16(), "{family}, {name}");
+            let problem = answer.json();
+            assert_eq!(problem["status"], status, "{family}, {name}");
+            assert_eq!(problem["retryable"], code.is_retryable(), "{family}, {name}");
+            assert_eq!(problem["retry_safe"], true, "{family}, {name}");
+            assert_eq!(answer.retry_after_s().is_some(), code.is_retryable(), "{family}, {name}");
+            seen.insert(name_of_code);
+        }
+        let contracts: BTreeMap<_, _> = answers.iter().map(|(name, answer)| (*name, contract(answer))).collect();
+        insta::assert_json_snapshot!(family, contracts);
+    }
+    let all: BTreeSet<_> = Code::ALL.iter().map(|code| code.as_str().to_owned()).collect();
+    assert_eq!(seen, all);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sale_s_state_is_told_with_the_order_it_would_have_been() {
+    let accepted = send(&service(), post_order(&order())).await;
+    for (name, answer) in sale_state().await {
+        let problem = answer.json();
+        assert!(problem["order_id"].is_string() && problem["digest"].is_string(), "{name}");
+        assert_ne!(problem["order_id"], accepted.json()["order_id"], "another sale is another order");
+        let detail = problem["detail"].as_str().expect("text");
+        assert!(detail.contains("may have been accepted"), "{name}: {detail}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_waits_as_asked_does_not_come_too_early() {
+    // The sale opens in 9.5 s.
+    let early = order_with(|order| order["sale_id"] = json!("early"));
+    let early = order_with(|order| {
+        *order = early;
+        order["items"] = json!([{ "sku": "PHONE", "quantity": 1 }]);
+    });
+    assert_eq!(send(&service(), post_order(&early)).await.retry_after_s(), Some(10));
+}
+
+#[tokio::test]
+async fn a_refused_order_is_not_published() {
+    let app = app(StubPublisher::accepting(), LIMITS);
+    let service = router(app.clone());
+    for request in [
+        post("{}"),
+        post_order(&order_with(|order| order["sale_id"] = json!("over"))),
+        post_order(&order_with(|order| order["currency"] = json!("USD"))),
+        without_header("idempotency-key"),
+    ] {
+        assert!(send(&service, request).await.status.is_client_error());
+    }
+    assert_eq!(app.publisher().published(), []);
+    tokio::time::timeout(Duration::from_secs(1), send(&service, post_order(&order()))).await.expect("an answer");
+    assert_eq!(app.publisher().published().len(), 1);
+}

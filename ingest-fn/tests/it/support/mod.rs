@@ -1,0 +1,164 @@
+//! What the tests share: a catalogue, a request that is right, a service around a fake publisher.
+
+mod body;
+mod logs;
+mod publishers;
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, Method, Request, StatusCode};
+use ingest_fn::app::{App, RequestLimits};
+use ingest_fn::publish::OrderPublisher;
+use ingest_fn::router::router;
+use serde_json::{Value, json};
+use shared::catalogue::Catalogue;
+use shared::order::OrderIdKeys;
+use shared::time::FixedClock;
+use time::OffsetDateTime;
+use time::macros::datetime;
+use tower::ServiceExt;
+
+pub(crate) use body::{End, chunked};
+pub(crate) use logs::Logs;
+pub(crate) use publishers::{HeldSink, Sent, StubPublisher, order_id, order_ids, order_of_bytes};
+
+pub(crate) const NOW: OffsetDateTime = datetime!(2026-11-11 00:00:00 UTC);
+
+/// At [`NOW`] one sale is open, one not yet, one no longer. Every sale has the same key.
+pub(crate) const CATALOGUE: &str = r#"
+    revision = "r1"
+    [[sales]]
+    id = "open"
+    opens_at = "2026-11-11T00:00:00Z"
+    closes_at = "2036-11-11T00:00:00Z"
+    currency = "CNY"
+    skus = [
+        { sku = "PHONE", unit_price_minor = 299900, stock = 10, per_user_limit = 2 },
+        { sku = "CABLE", unit_price_minor = 1990, stock = 10 },
+    ]
+    [[sales]]
+    id = "early"
+    opens_at = "2026-11-11T00:00:09.5Z"
+    closes_at = "2036-11-11T00:00:00Z"
+    currency = "CNY"
+    skus = [{ sku = "PHONE", unit_price_minor = 1, stock = 10 }]
+    [[sales]]
+    id = "over"
+    opens_at = "2020-01-01T00:00:00Z"
+    closes_at = "2026-11-11T00:00:00Z"
+    currency = "CNY"
+    skus = [{ sku = "PHONE", unit_price_minor = 1, stock = 10 }]
+"#;
+
+pub(crate) const KEYS: &str = "default=0707070707070707070707070707070707070707070707070707070707070707";
+
+pub(crate) const KEY: &str = "a1b2c3";
+
+/// An order that breaks no rule.
+pub(crate) fn order() -> Value {
+    json!({
+        "sale_id": "open",
+        "user_id": "user-42",
+        "items": [{ "sku": "PHONE", "quantity": 1 }, { "sku": "CABLE", "quantity": 3 }],
+        "currency": "CNY",
+        "shipping_address": {
+            "recipient": "Li Lei",
+            "line1": "1 Long Street",
+            "line2": "Flat 7",
+            "city": "Hangzhou",
+            "region": "Zhejiang",
+            "postal_code": "310000",
+            "country": "CN",
+            "phone": "+86 138 0013 8000"
+        },
+        "client_reference": "cart-9"
+    })
+}
+
+/// The sample order, changed.
+pub(crate) fn order_with(change: impl FnOnce(&mut Value)) -> Value {
+    let mut order = order();
+    change(&mut order);
+    order
+}
+
+pub(crate) fn post(body: impl Into<Body>) -> Request<Body> {
+    Request::builder()
+        .method(Method::POST)
+        .uri("/v1/orders")
+        .header(CONTENT_TYPE, "application/json")
+        .header("idempotency-key", KEY)
+        .body(body.into())
+        .expect("a request")
+}
+
+pub(crate) fn post_order(order: &Value) -> Request<Body> {
+    post(order.to_string())
+}
+
+pub(crate) fn get(path: &str) -> Request<Body> {
+    Request::get(path).body(Body::empty()).expect("a request")
+}
+
+pub(crate) const LIMITS: RequestLimits =
+    RequestLimits { requests_max: NonZeroUsize::new(8).unwrap(), body_timeout: Duration::from_secs(5) };
+
+pub(crate) type TestApp<P> = Arc<App<P, FixedClock>>;
+
+/// The service around `publisher`, at [`NOW`].
+pub(crate) fn app<P: OrderPublisher>(publisher: P, limits: RequestLimits) -> TestApp<P> {
+    let catalogue = Catalogue::from_toml(CATALOGUE).expect("a catalogue");
+    let keys: OrderIdKeys = KEYS.parse().expect("keys");
+    Arc::new(App::new(catalogue, &keys, publisher, FixedClock(NOW), limits))
+}
+
+/// The service around a publisher that always says yes.
+pub(crate) fn service() -> Router {
+    router(app(StubPublisher::accepting(), LIMITS))
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// A member that is text.
+    pub(crate) fn member(&self, name: &str) -> String {
+        let json = self.json();
+        json[name].as_str().unwrap_or_else(|| panic!("{name} in {json}")).to_owned()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().expect("visible ASCII"))
+    }
+
+    pub(crate) fn retry_after_s(&self) -> Option<u64> {
+        self.header(RETRY_AFTER.as_str()).map(|seconds| seconds.parse().expect("seconds"))
+    }
+
+    /// Status and code, which is what clients branch on.
+    pub(crate) fn refusal(&self) -> (u16, String) {
+        (self.status.as_u16(), self.member("code"))
+    }
+}
+
+pub(crate) async fn send(service: &Router, request: Request<Body>) -> Answer {
+    let response = service.clone().oneshot(request).await.expect("infallible");
+    let (parts, body) = response.into_parts();
+    let bytes = to_bytes(body, 1 << 20).await.expect("a body");
+    let text = String::from_utf8(bytes.to_vec()).expect("UTF-8");
+    Answer { status: parts.status, headers: parts.headers, text }
+}

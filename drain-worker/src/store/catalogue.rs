@@ -1,6 +1,7 @@
 //! Takes stock and limits over from the catalogue.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use shared::catalogue::{Catalogue, Sale, Terms};
 use shared::order::{SaleId, Sku};
@@ -8,9 +9,12 @@ use shared::order::{SaleId, Sku};
 use super::dialect::Dialect;
 use super::error::{Failure, StoreError};
 use super::facts::SkuState;
-use super::sql::{Kind, Statement, chunks};
+use super::sql::{Kind, ROWS_MAX, Statement, chunks};
 use super::sql_store::SqlStore;
 use super::transaction::Transaction;
+
+/// Longest that one run may take: a limit in mid-sale reads all orders.
+const APPLY_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// What applying a catalogue did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,7 +36,7 @@ impl<D: Dialect> SqlStore<D> {
         // Sales in their order, as everywhere: nothing that locks stock waits in a circle.
         let sales: BTreeMap<_, _> = catalogue.sales().map(|sale| (&sale.id, sale)).collect();
         let sales: Vec<_> = sales.into_values().collect();
-        match self.retrying("apply the catalogue", || self.apply_once(&sales)).await? {
+        match self.retrying("apply the catalogue", APPLY_TIMEOUT, || self.apply_once(&sales)).await? {
             Ok(changes) => Ok(changes),
             Err(faults) => Err(StoreError::Catalogue { faults }),
         }
@@ -59,8 +63,10 @@ async fn take_over<D: Dialect>(
         return Ok(Err(difference.faults));
     }
     write_terms(transaction, &difference.terms).await?;
-    for (sale_id, sku) in difference.limits {
-        count_purchases(transaction, sale_id, sku).await?;
+    for sale in difference.limits.chunk_by(|left, right| left.0 == right.0) {
+        for skus in sale.chunks(ROWS_MAX) {
+            count_purchases(transaction, skus).await?;
+        }
     }
     Ok(Ok(difference.changes))
 }
@@ -140,24 +146,25 @@ async fn write_terms<D: Dialect>(
     Ok(())
 }
 
-/// A SKU that gets its limit in mid-sale: what buyers have of it so far was not counted, so count it now. Its lock
-/// is held, so nobody buys meanwhile.
+/// SKUs of one sale that get their limit in mid-sale: what buyers have of them so far was not counted, so count it
+/// now. Their locks are held, so nobody buys meanwhile.
 async fn count_purchases<D: Dialect>(
     transaction: &mut Transaction<D>,
-    sale_id: &SaleId,
-    sku: &Sku,
+    skus: &[(&SaleId, &Sku)],
 ) -> Result<(), Failure> {
-    // Left over from a limit that was taken away.
-    let delete = Statement::new("DELETE FROM user_purchases WHERE sale_id = ? AND sku = ?");
-    transaction
-        .execute("forget purchases", delete.bind(sale_id.as_str()).bind(sku.as_str()))
-        .await?;
+    let sale_id = skus[0].0.as_str();
+    let names = || skus.iter().map(|(_, sku)| sku.as_str());
+    // Left over from limits that were taken away.
+    let delete = Statement::new("DELETE FROM user_purchases WHERE sale_id = ? AND sku IN ").bind(sale_id).list(names());
+    transaction.execute("forget purchases", delete).await?;
     let count = Statement::new(
         "INSERT INTO user_purchases (sale_id, user_id, sku, quantity) \
          SELECT orders.sale_id, orders.user_id, order_items.sku, SUM(order_items.quantity) \
          FROM orders JOIN order_items ON order_items.order_id = orders.order_id \
-         WHERE orders.sale_id = ? AND orders.state = 'confirmed' AND order_items.sku = ? \
-         GROUP BY orders.sale_id, orders.user_id, order_items.sku",
-    );
-    transaction.execute("count purchases", count.bind(sale_id.as_str()).bind(sku.as_str())).await
+         WHERE orders.sale_id = ? AND orders.state = 'confirmed' AND order_items.sku IN ",
+    )
+    .bind(sale_id)
+    .list(names())
+    .text(" GROUP BY orders.sale_id, orders.user_id, order_items.sku");
+    transaction.execute("count purchases", count).await
 }

@@ -26,7 +26,7 @@ impl<D: Dialect> SqlStore<D> {
             let result = insert_letters(&mut transaction, letters).await;
             transaction.end(result).await
         };
-        self.retrying("keep dead letters", run).await
+        self.retrying("keep dead letters", self.config.transaction_timeout, run).await
     }
 
     /// See [`super::OrderStore::dead_letters`].
@@ -63,7 +63,7 @@ impl<D: Dialect> SqlStore<D> {
             let result = delete(&mut transaction, ids).await;
             transaction.end(result).await
         };
-        self.retrying("remove dead letters", run).await
+        self.retrying("remove dead letters", self.config.transaction_timeout, run).await
     }
 }
 

@@ -91,8 +91,9 @@ pub trait OrderStore: Send + Sync + 'static {
     fn find(&self, order_id: OrderId) -> impl Future<Output = Result<Option<StoredOrder>, StoreError>> + Send;
 
     /// Takes stock and limits over from `catalogue`, in one transaction. Applying it again changes nothing. A SKU
-    /// that gets a limit in mid-sale gets it with what buyers have already counted in. Sales and SKUs that the
-    /// catalogue does not name stay: orders for them may be on their way.
+    /// that gets a limit in mid-sale gets it with what buyers have already counted in; counting reads all orders, and
+    /// the sale's orders wait for it. Sales and SKUs that the catalogue does not name stay: orders for them may be on
+    /// their way.
     ///
     /// # Errors
     /// [`StoreError::Catalogue`] with all faults if stock would fall under what is reserved; nothing is applied then.

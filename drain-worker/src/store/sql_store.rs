@@ -38,8 +38,13 @@ impl<D: Dialect> SqlStore<D> {
         self.pools.writers.close().await;
     }
 
-    /// Runs a whole transaction, again if another was in its way, each run within the configured time.
-    pub(super) async fn retrying<T, F>(&self, operation: &'static str, mut run: impl FnMut() -> F) -> Result<T, Failure>
+    /// Runs a whole transaction, each run within `timeout`, and again if another was in its way.
+    pub(super) async fn retrying<T, F>(
+        &self,
+        operation: &'static str,
+        timeout: Duration,
+        mut run: impl FnMut() -> F,
+    ) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, Failure>>,
     {
@@ -47,7 +52,7 @@ impl<D: Dialect> SqlStore<D> {
         let began = Instant::now();
         loop {
             runs += 1;
-            let result = tokio::time::timeout(self.config.transaction_timeout, run()).await;
+            let result = tokio::time::timeout(timeout, run()).await;
             let failure = match result.unwrap_or_else(|_| Err(Failure::timeout(operation))) {
                 Ok(done) => return Ok(done),
                 Err(failure) => failure,
@@ -57,7 +62,7 @@ impl<D: Dialect> SqlStore<D> {
                 Class::DuplicateKey => DUPLICATE_KEY_RUNS_MAX,
                 Class::Transient | Class::Row | Class::Fatal => 1,
             };
-            if runs >= runs_max || began.elapsed() >= self.config.transaction_timeout {
+            if runs >= runs_max || began.elapsed() >= timeout {
                 return Err(failure);
             }
             tracing::debug!(runs, fault = %failure.fault, "transaction runs again");

@@ -108,7 +108,8 @@ async fn the_digest_does_not_hang_on_how_the_body_is_written() {
 async fn a_null_is_the_same_as_a_member_left_out() {
     let service = service();
     let null = order_with(|order| order["client_reference"] = json!(null));
-    let absent = order_with(|order| drop(order.as_object_mut().expect("an object").remove("client_reference")));
+    let absent =
+        order_with(|order| drop(order.as_object_mut().expect("an object").remove("client_reference")));
     let digest = send(&service, post_order(&null)).await.member("digest");
     assert_eq!(digest, send(&service, post_order(&absent)).await.member("digest"));
 }

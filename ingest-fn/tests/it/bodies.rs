@@ -56,7 +56,10 @@ async fn a_body_that_does_not_come_is_waited_for_no_longer_than_the_bound() {
     let answer = send(&service(), post(chunked(["{"], End::Silence))).await;
     assert_eq!(answer.refusal(), (408, "body_timeout".to_owned()));
     let waited = started.elapsed();
-    assert!((LIMITS.body_timeout..LIMITS.body_timeout + Duration::from_millis(10)).contains(&waited), "{waited:?}");
+    assert!(
+        (LIMITS.body_timeout..LIMITS.body_timeout + Duration::from_millis(10)).contains(&waited),
+        "{waited:?}"
+    );
 }
 
 #[tokio::test]

@@ -42,10 +42,9 @@ impl Bench {
     /// Publishes a made-up order; returns once the coalescer has it.
     async fn publish(&self, number: u64, padding: usize) -> Publishing {
         let coalescer = self.coalescer.clone();
-        let publishing =
-            tokio::spawn(
-                async move { coalescer.publish(order_id(number), order_of_bytes(number, padding)).await },
-            );
+        let publishing = tokio::spawn(async move {
+            coalescer.publish(order_id(number), order_of_bytes(number, padding)).await
+        });
         settle().await;
         publishing
     }
@@ -149,8 +148,7 @@ async fn a_batch_is_sealed_by_bytes_of_body_and_keys() {
     assert!(batch.body.len() + 3 * KEY_BYTES <= bytes_max);
     bench.expect_nothing();
     // One byte less, and it is two to a batch.
-    let (mut bench, _first, _waiting) =
-        Bench::busy(BatchLimits { bytes_max: bytes_max - 1, ..LIMITS }).await;
+    let (mut bench, _first, _waiting) = Bench::busy(BatchLimits { bytes_max: bytes_max - 1, ..LIMITS }).await;
     for number in 1..=3 {
         let _waiting = bench.publish(number, 0).await;
     }

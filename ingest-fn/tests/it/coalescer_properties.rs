@@ -155,7 +155,8 @@ impl Played {
 
 fn arrival() -> impl Strategy<Value = Arrival> {
     let after = prop_oneof![3 => Just(0_u64), 5 => 0_u64..1_500, 1 => 0_u64..40_000];
-    let patience = prop_oneof![4 => Just(None), 1 => (0_u64..30).prop_map(|ms| Some(Duration::from_millis(ms)))];
+    let patience =
+        prop_oneof![4 => Just(None), 1 => (0_u64..30).prop_map(|ms| Some(Duration::from_millis(ms)))];
     (after, 0_usize..190, patience).prop_map(|(after_us, padding, hangs_up_after)| Arrival {
         after: Duration::from_micros(after_us),
         padding,

@@ -65,7 +65,10 @@ async fn malformed() -> Family {
         ("not UTF-8", post(b"{\"sale_id\": \"\xff\"}".to_vec())),
         ("more than an order", post(format!("{}{}", order(), order()))),
         ("an array", post(json!([order()]).to_string())),
-        ("members by position", post(r#"["open","user-42",[["PHONE",1]],"CNY",["R","L",null,"C",null,null,"CN",null],null]"#)),
+        (
+            "members by position",
+            post(r#"["open","user-42",[["PHONE",1]],"CNY",["R","L",null,"C",null,null,"CN",null],null]"#),
+        ),
         ("unknown member", post_order(&order_with(|order| order["items"][1]["price"] = json!(1)))),
         ("wrong type", post_order(&order_with(|order| order["user_id"] = json!(42)))),
         ("fraction", post_order(&order_with(|order| order["items"][0]["quantity"] = json!(1.5)))),
@@ -98,7 +101,8 @@ async fn invalid() -> Family {
         order["sale_id"] = json!("early");
         order["currency"] = json!("USD");
     });
-    let too_many: Vec<_> = (0..21).map(|number| json!({ "sku": format!("S{number}"), "quantity": 1 })).collect();
+    let too_many: Vec<_> =
+        (0..21).map(|number| json!({ "sku": format!("S{number}"), "quantity": 1 })).collect();
     answers(vec![
         ("every fault at once", post_order(&everything)),
         ("nothing given", post("{}")),
@@ -203,7 +207,8 @@ async fn refusals_are_as_agreed_and_cover_every_code() {
             assert_eq!(answer.retry_after_s().is_some(), code.is_retryable(), "{family}, {name}");
             seen.insert(name_of_code);
         }
-        let contracts: BTreeMap<_, _> = answers.iter().map(|(name, answer)| (*name, contract(answer))).collect();
+        let contracts: BTreeMap<_, _> =
+            answers.iter().map(|(name, answer)| (*name, contract(answer))).collect();
         insta::assert_json_snapshot!(family, contracts);
     }
     let all: BTreeSet<_> = Code::ALL.iter().map(|code| code.as_str().to_owned()).collect();
@@ -246,6 +251,8 @@ async fn a_refused_order_is_not_published() {
         assert!(send(&service, request).await.status.is_client_error());
     }
     assert_eq!(app.publisher().published(), []);
-    tokio::time::timeout(Duration::from_secs(1), send(&service, post_order(&order()))).await.expect("an answer");
+    tokio::time::timeout(Duration::from_secs(1), send(&service, post_order(&order())))
+        .await
+        .expect("an answer");
     assert_eq!(app.publisher().published().len(), 1);
 }

@@ -47,4 +47,3 @@ impl HttpBody for Chunked {
         }
     }
 }
-

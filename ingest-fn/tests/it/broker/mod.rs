@@ -1,0 +1,51 @@
+//! The whole service over TCP, against the embedded broker.
+
+mod faults;
+mod process;
+mod shutdown;
+mod stage;
+
+use std::collections::BTreeMap;
+
+use http::StatusCode;
+use shared::order::OrderId;
+use tokio::task::JoinSet;
+
+use stage::{Client, Stage, order_of};
+
+const CONNECTIONS: u64 = 250;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_accepted_order_is_with_the_broker_exactly_once() {
+    let stage = Stage::open().await;
+    let mut clients = JoinSet::new();
+    for connection in 0..CONNECTIONS {
+        let address = stage.address;
+        clients.spawn(async move {
+            let mut client = Client::connect(address).await;
+            let mut accepted = Vec::new();
+            for number in [2 * connection, 2 * connection + 1] {
+                let answer =
+                    client.post(&format!("key-{number}"), &order_of(number)).await.expect("an answer");
+                assert_eq!(answer.status, StatusCode::ACCEPTED, "{answer:?}");
+                accepted.push((answer.order_id(), format!("buyer-{number}")));
+            }
+            accepted
+        });
+    }
+    let accepted: BTreeMap<OrderId, String> = clients.join_all().await.into_iter().flatten().collect();
+    assert_eq!(accepted.len(), 500);
+
+    let received = stage.receive(500).await;
+    assert!(received.values().all(|orders| orders.len() == 1), "an order came twice");
+    let received: BTreeMap<_, _> =
+        received.into_iter().map(|(id, orders)| (id, orders[0].user_id.as_str().to_owned())).collect();
+    assert_eq!(received, accepted);
+
+    let stats = stage.broker.stats().await.expect("stats");
+    let messages = stats.topic(stage::TOPIC).expect("the topic").sent;
+    assert!(messages < 500, "concurrent orders share messages: {messages} messages");
+    let group = stats.group(stage::TOPIC, stage::GROUP).expect("the group");
+    assert_eq!((group.ready, group.in_flight, group.acked), (0, 0, messages));
+    stage.close().await;
+}

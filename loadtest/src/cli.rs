@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use crate::demo::{self, DemoArgs};
 use crate::parts::Part;
@@ -19,6 +19,11 @@ struct Cli {
 enum Command {
     /// Play a small flash sale through the whole path and check the ledger
     Demo(DemoArgs),
+    /// Print shell completions
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
     /// Run one of Spillway's services: the processes that the demo starts
     #[command(subcommand, hide = true)]
     Part(Part),
@@ -28,6 +33,10 @@ enum Command {
 pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Part(part) => part.run(),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "loadtest", &mut std::io::stdout());
+            ExitCode::SUCCESS
+        }
         Command::Demo(args) => match play(args) {
             Ok(code) => code,
             Err(error) => {

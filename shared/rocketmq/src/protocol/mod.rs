@@ -5,11 +5,13 @@
 //! `prost` derives means that no machine that builds this crate needs `protoc`.
 
 mod code;
-mod messages;
+mod definition;
+mod service;
 mod time;
 
 pub use code::Code;
-pub use messages::*;
+pub use definition::*;
+pub use service::*;
 pub use time::{duration, from_duration, from_timestamp, timestamp};
 
 /// The full name of the gRPC service.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use prost::{Enumeration, Message as ProstMessage, Oneof};
+use prost::{Enumeration, Message as ProstMessage};
 use prost_types::{Duration, Timestamp};
 
 /// How an address is to be read.

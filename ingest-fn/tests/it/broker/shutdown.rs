@@ -10,7 +10,7 @@ use tokio::task::{JoinSet, yield_now};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::stage::{BOUND, Client, Stage, order_of, settings};
+use super::stage::{BOUND, Client, Stage, open_broker, order_of, settings};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_finishes_what_is_under_way() {
@@ -87,14 +87,15 @@ async fn a_stop_while_waiting_for_the_broker_is_immediate() {
     assert!(ended.is_ok(), "{ended:?}");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn a_topic_that_does_not_exist_ends_the_start() {
-    let stage = Stage::open_with(|settings| {
-        settings.producer.topics = vec!["no-such-topic".to_owned()];
-        settings.topic = "no-such-topic".to_owned();
-    })
-    .await;
-    let error =
-        timeout(BOUND, stage.running).await.expect("it ends").expect("no panic").expect_err("it fails");
+    let directory = tempfile::tempdir().expect("a directory");
+    let broker = open_broker(&directory).await;
+    let mut settings = settings(broker.local_addr());
+    settings.producer.topics = vec!["no-such-topic".to_owned()];
+    let listener = TcpListener::bind(settings.listen).await.expect("a port");
+    let running = ingest_fn::run(settings, listener, CancellationToken::new());
+    let error = timeout(BOUND, running).await.expect("it ends").expect_err("it fails");
     assert!(error.to_string().starts_with("RocketMQ at 127.0.0.1:"), "{error}");
+    broker.shutdown().await.expect("stopped in order");
 }

@@ -108,6 +108,9 @@ impl Stage {
         let address = listener.local_addr().expect("an address");
         let shutdown = CancellationToken::new();
         let running = tokio::spawn(ingest_fn::run(settings, listener, shutdown.clone()));
+        let ready = Request::get("/readyz").body(Full::default()).expect("a request");
+        let ready = Client::connect(address).await.send(ready).await.expect("an answer");
+        assert_eq!(ready.status, StatusCode::OK);
         Self { broker, address, shutdown, running, consumer, _directory: directory }
     }
 

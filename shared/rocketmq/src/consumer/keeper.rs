@@ -7,7 +7,7 @@ use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use super::message::{Lease, SettleError};
+use super::lease::{Lease, SettleError};
 use super::settle::Wire;
 use crate::config::ConsumerConfig;
 

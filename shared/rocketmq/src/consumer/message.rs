@@ -1,31 +1,17 @@
 //! A received message: content, and the duty to settle it.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use super::Inner;
+use super::lease::{Lease, SettleError};
 use super::settle::Settler;
-use crate::error::ClientError;
 use crate::protocol::{self, from_timestamp};
 use crate::transport::Transport;
-
-/// A message could not be settled. It comes again once its invisibility lapses.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SettleError {
-    /// The receipt is no longer valid: the message was hidden for too short a time and is, or will be, delivered
-    /// again.
-    #[error("the receipt is no longer valid: {0}")]
-    Expired(String),
-    /// The call failed, after tries for as long as the receipt could still be valid.
-    #[error(transparent)]
-    Client(#[from] ClientError),
-}
 
 /// A message of a consumer group, hidden from the group's other members for as long as this client holds it.
 ///
@@ -57,53 +43,16 @@ pub(super) struct MessageOrigin {
     pub(super) hidden_until: Instant,
 }
 
-/// What settles a message: the receipt, which every extension replaces.
-pub(super) struct Lease {
-    pub(super) topic: String,
-    pub(super) message_id: String,
-    pub(super) transport: Arc<Transport>,
-    pub(super) received_at: Instant,
-    /// Held while a call that replaces the receipt is under way.
-    receipt: Mutex<String>,
-    hidden_until: StdMutex<Instant>,
-    settled: AtomicBool,
-}
-
-impl Lease {
-    pub(super) fn is_settled(&self) -> bool {
-        self.settled.load(Ordering::Acquire)
-    }
-
-    pub(super) fn hidden_until(&self) -> Instant {
-        *self.hidden_until.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn set_hidden_until(&self, instant: Instant) {
-        *self.hidden_until.lock().unwrap_or_else(PoisonError::into_inner) = instant;
-    }
-
-    pub(super) async fn receipt(&self) -> MutexGuard<'_, String> {
-        self.receipt.lock().await
-    }
-
-    /// Says that the lease is settled now, and whether it was not before.
-    pub(super) fn settle(&self) -> bool {
-        !self.settled.swap(true, Ordering::AcqRel)
-    }
-}
-
 impl Message {
     pub(super) fn new(message: protocol::Message, origin: MessageOrigin, consumer: &Arc<Inner>) -> Self {
         let system = message.system_properties.unwrap_or_default();
-        let lease = Arc::new(Lease {
-            topic: origin.topic.clone(),
-            message_id: system.message_id,
-            transport: origin.transport,
-            received_at: Instant::now(),
-            receipt: Mutex::new(system.receipt_handle.unwrap_or_default()),
-            hidden_until: StdMutex::new(origin.hidden_until),
-            settled: AtomicBool::new(false),
-        });
+        let lease = Arc::new(Lease::new(
+            origin.topic.clone(),
+            system.message_id,
+            system.receipt_handle.unwrap_or_default(),
+            origin.transport,
+            origin.hidden_until,
+        ));
         consumer.keeper.watch(&lease);
         Self {
             topic: origin.topic,

@@ -1,6 +1,7 @@
 //! Receiving, on the SimpleConsumer protocol: each message is settled by its own receipt.
 
 mod keeper;
+mod lease;
 mod message;
 mod prefetch;
 mod receive;
@@ -31,7 +32,8 @@ use crate::route::Routes;
 use crate::session::Session;
 use crate::transport::Transports;
 
-pub use message::{Message, SettleError};
+pub use lease::SettleError;
+pub use message::Message;
 pub use subscribe::Subscribed;
 
 use keeper::Keeper;

@@ -8,7 +8,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, sleep};
 use tokio_util::task::TaskTracker;
 
-use super::message::{Lease, SettleError};
+use super::lease::{Lease, SettleError};
 use crate::config::{Endpoint, RetryConfig};
 use crate::context::{ClientContext, Counters};
 use crate::error::{ClientError, check};

@@ -1,9 +1,9 @@
 //! For operators and the platform: metrics and health. A listener of its own, never for buyers.
 
+use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::Router;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use serde_json::json;

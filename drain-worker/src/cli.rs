@@ -46,9 +46,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             eprintln!("drain-worker: {error}");
             match error {
                 CommandError::Config(_) => ExitCode::from(EXIT_CONFIG),
-                CommandError::Run(_) | CommandError::Init(_) | CommandError::Store(_) | CommandError::Io(_) => {
-                    ExitCode::FAILURE
-                }
+                CommandError::Run(_)
+                | CommandError::Init(_)
+                | CommandError::Store(_)
+                | CommandError::Io(_) => ExitCode::FAILURE,
             }
         }
     }
@@ -100,8 +101,9 @@ async fn prepare(args: InitArgs) -> Result<(), CommandError> {
     args.logs.init()?;
     let mut errors = ConfigErrors::default();
     let client = args.rocketmq.client_config(&mut errors);
-    let catalogue =
-        Catalogue::load(&args.catalogue).map_err(|error| errors.push(format_args!("--catalogue: {error}"))).ok();
+    let catalogue = Catalogue::load(&args.catalogue)
+        .map_err(|error| errors.push(format_args!("--catalogue: {error}")))
+        .ok();
     let (Some(client), Some(catalogue), true) = (client, catalogue, errors.is_empty()) else {
         return Err(errors.into());
     };

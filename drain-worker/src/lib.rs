@@ -57,7 +57,11 @@ const START_WAIT: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// [`RunError`] if database or broker cannot be reached at start, or the drain fails for good.
-pub async fn run(settings: DrainSettings, listeners: Listeners, shutdown: CancellationToken) -> Result<(), RunError> {
+pub async fn run(
+    settings: DrainSettings,
+    listeners: Listeners,
+    shutdown: CancellationToken,
+) -> Result<(), RunError> {
     shared::telemetry::metrics();
     metrics::describe();
     metrics::cap(settings.rate.get());
@@ -118,7 +122,9 @@ async fn open(settings: &DrainSettings) -> Result<Store, StoreError> {
 async fn connect(settings: &DrainSettings) -> Result<StreamConsumer, ClientError> {
     let deadline = Instant::now() + START_WAIT;
     loop {
-        match StreamConsumer::connect(settings.client.clone(), settings.consumer.clone(), DefaultContext).await {
+        match StreamConsumer::connect(settings.client.clone(), settings.consumer.clone(), DefaultContext)
+            .await
+        {
             Err(error) if error.is_retryable() && Instant::now() < deadline => {
                 tracing::warn!(%error, "waiting for the broker");
                 sleep(Duration::from_millis(500)).await;

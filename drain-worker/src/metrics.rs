@@ -22,8 +22,15 @@ pub fn describe() {
     describe_counter!(MESSAGES_RECEIVED, "Messages received.");
     describe_counter!(ORDERS_RECEIVED, "Orders in them.");
     describe_counter!(RECEIVE_FAILURES, "Receives that failed.");
-    describe_counter!(ORDERS, "Orders settled, by `outcome`: confirmed, sold_out, limit_exceeded, duplicate, conflict, dead_lettered.");
-    describe_histogram!(COMMIT_SECONDS, metrics::Unit::Seconds, "From the first statement of a batch to the commit's answer, retries included.");
+    describe_counter!(
+        ORDERS,
+        "Orders settled, by `outcome`: confirmed, sold_out, limit_exceeded, duplicate, conflict, dead_lettered."
+    );
+    describe_histogram!(
+        COMMIT_SECONDS,
+        metrics::Unit::Seconds,
+        "From the first statement of a batch to the commit's answer, retries included."
+    );
     describe_counter!(COMMIT_FAILURES, "Transactions that failed for a reason that waiting may mend.");
     describe_counter!(ACK_FAILURES, "Acks that failed: the messages come again, which changes nothing.");
     describe_counter!(DEAD_LETTERS, "Messages dead-lettered because they could not be read.");

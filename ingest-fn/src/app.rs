@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use shared::catalogue::{Catalogue, RuleFault};
 use shared::order::{
-    AcceptedOrder, IdempotencyKey, Order, OrderId, OrderIdKey, OrderIdKeys, PayloadDigest, SaleId,
-    TraceParent,
+    AcceptedOrder, Currency, IdempotencyKey, Order, OrderId, OrderIdKey, OrderIdKeys, PayloadDigest, SaleId,
+    Sku, TraceParent,
 };
+use shared::problem::FieldProblem;
 use shared::time::Clock;
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
@@ -94,6 +95,28 @@ impl<P, C: Clock> App<P, C> {
         self.stopping.load(Ordering::Acquire)
     }
 
+    /// `faults` of a request that is no order, and what the catalogue says about its readable parts: a client that
+    /// mends one thing after another would lose its place in a flash sale.
+    pub fn all_faults(&self, request: &OrderRequest, mut faults: Vec<FieldProblem>) -> Vec<FieldProblem> {
+        let Ok(sale_id) = SaleId::parse(&request.sale_id) else { return faults };
+        let skus: Vec<_> = request
+            .items
+            .iter()
+            .filter_map(|item| Some((Sku::parse(&item.sku).ok()?, item.quantity)))
+            .collect();
+        let lines = skus.iter().map(|(sku, quantity)| (sku, *quantity));
+        let rules = self.catalogue.faults_of_parts(&sale_id, Currency::parse(&request.currency).ok(), lines);
+        let rules = rule_problems(&rules, |sku| index_of(request, sku));
+        // One fault a field: what is not even a quantity need not also be over the limit.
+        let new: Vec<_> = rules
+            .into_iter()
+            .filter(|rule| faults.iter().all(|fault| fault.pointer != rule.pointer))
+            .collect();
+        faults.extend(new);
+        faults.sort_by(|left, right| left.pointer.cmp(&right.pointer));
+        faults
+    }
+
     /// Judges an order by the catalogue as of now and gives it its id, digest and prices.
     ///
     /// # Errors
@@ -140,8 +163,7 @@ fn refuse(
     digest: PayloadDigest,
     now: OffsetDateTime,
 ) -> ApiError {
-    let index_of = |sku: &str| request.items.iter().position(|item| item.sku == sku).unwrap_or_default();
-    let problems = rule_problems(faults, index_of);
+    let problems = rule_problems(faults, |sku| index_of(request, sku));
     let state = faults.iter().find_map(|fault| match *fault {
         RuleFault::NotOpen { opens_at } => Some(ApiError::SaleNotOpen {
             order_id,
@@ -153,6 +175,11 @@ fn refuse(
         _ => None,
     });
     state.filter(|_| problems.is_empty()).unwrap_or(ApiError::Invalid(problems))
+}
+
+/// A SKU's place in the request.
+fn index_of(request: &OrderRequest, sku: &str) -> usize {
+    request.items.iter().position(|item| item.sku == sku).unwrap_or_default()
 }
 
 /// Rounded up: whoever waits for so long does not come too early.

@@ -90,14 +90,15 @@ async fn serve(
         stopping.stop();
     });
     let mut server = server.into_future();
-    // A server that ends by itself has broken.
-    if let Some(ended) = shutdown.run_until_cancelled(&mut server).await {
-        return Ok(ended?);
-    }
+    // It may also notice the shutdown first and have nothing to finish.
+    let mut ended = shutdown.run_until_cancelled(&mut server).await;
     let deadline = Instant::now() + settings.grace;
-    match timeout_at(deadline, server).await {
-        Ok(ended) => ended?,
-        Err(_elapsed) => tracing::warn!("the grace period is over; connections are cut"),
+    if ended.is_none() {
+        ended = timeout_at(deadline, server).await.ok();
+    }
+    match ended {
+        Some(result) => result?,
+        None => tracing::warn!("the grace period is over; connections are cut"),
     }
     let settled = producer.close(deadline.saturating_duration_since(Instant::now())).await;
     tracing::info!(settled, "stopped");

@@ -106,6 +106,26 @@ fn every_broken_rule_is_told() {
 }
 
 #[test]
+fn the_readable_parts_of_what_is_no_order_are_judged_too() {
+    let catalogue = Catalogue::from_toml(CATALOGUE).expect("valid");
+    let sale = SaleId::parse("sale").expect("valid");
+    let (known, unknown) = (sku("A"), sku("Z"));
+    let dollars = Currency::parse("USD").ok();
+    let faults = catalogue.faults_of_parts(&sale, dollars, [(&known, 0), (&known, 3), (&unknown, 1)]);
+    assert_eq!(
+        faults,
+        [
+            RuleFault::WrongCurrency { expected: Currency::parse("CNY").expect("valid") },
+            RuleFault::QuantityOverLimit { sku: known, limit: 2 },
+            RuleFault::UnknownSku { sku: unknown },
+        ]
+    );
+    let other = SaleId::parse("other").expect("valid");
+    assert_eq!(catalogue.faults_of_parts(&other, None, []), [RuleFault::UnknownSale]);
+    assert_eq!(catalogue.faults_of_parts(&sale, None, []), []);
+}
+
+#[test]
 fn toml_and_json_say_the_same() {
     let json = r#"{ "revision": "7", "sales": [{ "id": "sale", "opens_at": "2026-11-11T00:00:00Z",
         "closes_at": "2026-11-11T01:00:00Z", "currency": "CNY", "order_id_key": "k2",

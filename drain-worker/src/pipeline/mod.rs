@@ -143,7 +143,10 @@ impl<S: OrderStore> Pipeline<S> {
 }
 
 /// Runs until somebody asks for a stop or a worker fails.
-async fn supervise(workers: &mut JoinSet<Result<(), DrainError>>, shutdown: &CancellationToken) -> Result<(), DrainError> {
+async fn supervise(
+    workers: &mut JoinSet<Result<(), DrainError>>,
+    shutdown: &CancellationToken,
+) -> Result<(), DrainError> {
     tokio::select! {
         () = shutdown.cancelled() => Ok(()),
         ended = workers.join_next() => match ended {

@@ -113,9 +113,9 @@ impl<S: OrderStore> Writer<S> {
 fn unreadable(message: &Message, error: &EnvelopeError) -> DeadLetter {
     let reason = match error {
         EnvelopeError::UnknownVersion { .. } => DeadLetterReason::UnknownVersion,
-        EnvelopeError::TooLarge { .. } | EnvelopeError::Malformed { .. } | EnvelopeError::InvalidField { .. } => {
-            DeadLetterReason::MalformedMessage
-        }
+        EnvelopeError::TooLarge { .. }
+        | EnvelopeError::Malformed { .. }
+        | EnvelopeError::InvalidField { .. } => DeadLetterReason::MalformedMessage,
     };
     DeadLetter::of_message(message.message_id(), message.body().clone(), reason, &error.to_string())
 }

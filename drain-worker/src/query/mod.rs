@@ -23,7 +23,11 @@ pub fn router<S: OrderStore>(store: Arc<S>) -> Router {
     Router::new()
         .route("/v1/orders/{order_id}", get(orders::find::<S>))
         .method_not_allowed_fallback(|| async {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This path has other methods; see Allow.")
+            Problem::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "This path has other methods; see Allow.",
+            )
         })
         .fallback(|| async {
             Problem::new(

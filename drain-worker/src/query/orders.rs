@@ -40,7 +40,9 @@ impl From<StoredOrder> for OrderView {
     fn from(order: StoredOrder) -> Self {
         let (state, reason) = match order.status {
             StoredStatus::Decided(Outcome::Confirmed) => ("confirmed", None),
-            StoredStatus::Decided(Outcome::Rejected(reason)) => ("rejected", Some(reason.as_str().to_owned())),
+            StoredStatus::Decided(Outcome::Rejected(reason)) => {
+                ("rejected", Some(reason.as_str().to_owned()))
+            }
             StoredStatus::DeadLettered { reason } => ("dead_lettered", Some(reason)),
         };
         Self {
@@ -79,7 +81,8 @@ pub(super) async fn find<S: OrderStore>(
     Path(order_id): Path<String>,
 ) -> Response {
     let Ok(order_id) = order_id.parse::<OrderId>() else {
-        return Problem::new(StatusCode::BAD_REQUEST, "invalid_order_id", "An order id is a UUID.").into_response();
+        return Problem::new(StatusCode::BAD_REQUEST, "invalid_order_id", "An order id is a UUID.")
+            .into_response();
     };
     let Ok(_place) = lookups.places.try_acquire() else {
         return Problem::new(StatusCode::TOO_MANY_REQUESTS, "overloaded", "Too many look-ups at once.")
@@ -91,9 +94,13 @@ pub(super) async fn find<S: OrderStore>(
         Ok(None) => not_found(order_id),
         Err(error) => {
             tracing::error!(%error, "look-up failed");
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", "The order cannot be looked up now.")
-                .retry_after(rand::random_range(1..=5))
-                .into_response()
+            Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "database_unavailable",
+                "The order cannot be looked up now.",
+            )
+            .retry_after(rand::random_range(1..=5))
+            .into_response()
         }
     }
 }

@@ -79,7 +79,8 @@ impl RateGate {
             answered_sum: 0,
             next_grant_at: Instant::now(),
         };
-        let inner = Inner { state: Mutex::new(state), changed: Notify::new(), turn: tokio::sync::Mutex::default() };
+        let inner =
+            Inner { state: Mutex::new(state), changed: Notify::new(), turn: tokio::sync::Mutex::default() };
         Self { inner: Arc::new(inner) }
     }
 

@@ -33,7 +33,13 @@ fn busiest_window(commits: &[(Instant, u64)]) -> u64 {
 }
 
 /// Writers with commits of random size and length; the commit itself lies anywhere between grant and answer.
-async fn run_writers(seed: u64, cap: u32, batch_max: u32, latency_ms_max: u64, length: Duration) -> Vec<(Instant, u64)> {
+async fn run_writers(
+    seed: u64,
+    cap: u32,
+    batch_max: u32,
+    latency_ms_max: u64,
+    length: Duration,
+) -> Vec<(Instant, u64)> {
     let gate = RateGate::new(some(cap));
     let end = Instant::now() + length;
     let mut writers = JoinSet::new();

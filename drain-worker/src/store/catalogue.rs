@@ -122,7 +122,8 @@ async fn lock_sale<D: Dialect>(
     .bind(sale.id.as_str());
     let mut present = BTreeMap::new();
     for row in transaction.fetch("lock a sale", statement, KINDS).await? {
-        let state = SkuState { total: row.int(1)?, reserved: row.int(2)?, per_user_limit: row.optional_int(3)? };
+        let state =
+            SkuState { total: row.int(1)?, reserved: row.int(2)?, per_user_limit: row.optional_int(3)? };
         present.insert(row.text(0)?.to_owned(), state);
     }
     Ok(present)
@@ -138,8 +139,11 @@ async fn write_terms<D: Dialect>(
                 .rows(chunk.len(), &["(?, ?, ?, ?)"])
                 .text(D::UPDATE_TERMS);
         for (sale_id, sku, terms) in chunk {
-            statement =
-                statement.bind(sale_id.as_str()).bind(sku.as_str()).bind(terms.stock).bind(terms.per_user_limit);
+            statement = statement
+                .bind(sale_id.as_str())
+                .bind(sku.as_str())
+                .bind(terms.stock)
+                .bind(terms.per_user_limit);
         }
         transaction.execute("write stock and limits", statement).await?;
     }
@@ -155,7 +159,9 @@ async fn count_purchases<D: Dialect>(
     let sale_id = skus[0].0.as_str();
     let names = || skus.iter().map(|(_, sku)| sku.as_str());
     // Left over from limits that were taken away.
-    let delete = Statement::new("DELETE FROM user_purchases WHERE sale_id = ? AND sku IN ").bind(sale_id).list(names());
+    let delete = Statement::new("DELETE FROM user_purchases WHERE sale_id = ? AND sku IN ")
+        .bind(sale_id)
+        .list(names());
     transaction.execute("forget purchases", delete).await?;
     let count = Statement::new(
         "INSERT INTO user_purchases (sale_id, user_id, sku, quantity) \

@@ -46,7 +46,9 @@ pub enum SchemaError {
     #[error("the database has no schema yet; run `drain-worker migrate`")]
     Missing,
     /// Migrations are missing.
-    #[error("the database's schema is at version {found}, this program needs {needed}; run `drain-worker migrate`")]
+    #[error(
+        "the database's schema is at version {found}, this program needs {needed}; run `drain-worker migrate`"
+    )]
     Behind {
         /// The database's version.
         found: i64,
@@ -182,7 +184,8 @@ pub(super) fn identifier_after(message: &str, marker: &str) -> Option<String> {
     let tail = tail.split(" at row ").next()?;
     let name: String = tail.chars().filter(|character| !matches!(character, '\'' | '`' | '"')).collect();
     let name = name.trim().trim_end_matches('.');
-    let is_identifier = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '.' | '$');
+    let is_identifier =
+        |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '.' | '$');
     (!name.is_empty() && name.len() <= 130 && name.chars().all(is_identifier)).then(|| name.to_owned())
 }
 

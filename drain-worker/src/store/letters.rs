@@ -30,7 +30,11 @@ impl<D: Dialect> SqlStore<D> {
     }
 
     /// See [`super::OrderStore::dead_letters`].
-    pub(super) async fn list_letters(&self, after: i64, count_max: u32) -> Result<Vec<StoredLetter>, Failure> {
+    pub(super) async fn list_letters(
+        &self,
+        after: i64,
+        count_max: u32,
+    ) -> Result<Vec<StoredLetter>, Failure> {
         const KINDS: &[Kind] = &[
             Kind::Int,
             Kind::Bytes,
@@ -114,7 +118,10 @@ async fn insert_chunk<D: Dialect>(
         "INSERT INTO dead_letters (dedup_key, order_id, payload_digest, message_id, reason, detail, payload, \
          first_failed_at, last_failed_at) VALUES ",
     )
-    .rows(letters.len(), &["(", BYTES, ", ", BYTES, ", ", BYTES, ", ?, ?, ?, ", BYTES, ", ", D::NOW, ", ", D::NOW, ")"])
+    .rows(
+        letters.len(),
+        &["(", BYTES, ", ", BYTES, ", ", BYTES, ", ?, ?, ?, ", BYTES, ", ", D::NOW, ", ", D::NOW, ")"],
+    )
     .text(D::UPDATE_LETTER);
     for (letter, key) in letters.iter().zip(&keys) {
         let (order_id, digest) = match &letter.subject {

@@ -56,7 +56,10 @@ pub trait OrderStore: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::Transient`], [`StoreError::Fatal`]; [`StoreError::Permanent`] only if even the dead letter is
     /// refused. None of them drops an order: the caller still has it.
-    fn commit(&self, orders: &[AcceptedOrder]) -> impl Future<Output = Result<Vec<Verdict>, StoreError>> + Send;
+    fn commit(
+        &self,
+        orders: &[AcceptedOrder],
+    ) -> impl Future<Output = Result<Vec<Verdict>, StoreError>> + Send;
 
     /// Keeps `letters`, all or none. A subject that has a letter already gets it updated: reason, detail and
     /// payload are the new ones, and one more attempt is counted.
@@ -66,7 +69,7 @@ pub trait OrderStore: Send + Sync + 'static {
     fn dead_letter(&self, letters: &[DeadLetter]) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Lists up to `count_max` dead letters with a number above `after`, ascending: start with 0, go on with the
-    /// last number.
+    /// last number. Each may hold a message of up to 4 MiB, so ask for few at a time.
     ///
     /// # Errors
     /// [`StoreError::Transient`] or [`StoreError::Fatal`].
@@ -88,7 +91,8 @@ pub trait OrderStore: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError::Transient`] or [`StoreError::Fatal`].
-    fn find(&self, order_id: OrderId) -> impl Future<Output = Result<Option<StoredOrder>, StoreError>> + Send;
+    fn find(&self, order_id: OrderId)
+    -> impl Future<Output = Result<Option<StoredOrder>, StoreError>> + Send;
 
     /// Takes stock and limits over from `catalogue`, in one transaction. Applying it again changes nothing. A SKU
     /// that gets a limit in mid-sale gets it with what buyers have already counted in; counting reads all orders, and

@@ -1,48 +1,50 @@
 //! Statements and rows without a dialect: text made of fixed parts, values bound, results as plain cells.
 //!
 //! # Few texts
-//! Each connection caches prepared statements by their text, so lists and rows come in [`sizes_up_to`] few lengths:
-//! a list of values is padded to the next size by repeating its last value, rows are cut into chunks of exact
-//! sizes by [`chunks`]. A statement has at most 32 texts up to [`ROWS_MAX`] rows, and a full batch of a steady
-//! size always has the same one or two.
+//! Each connection caches prepared statements by their text, and each costs the server memory: about 7 KB for every
+//! row of an INSERT into `orders`. So lists and rows come in the few lengths of [`SIZES`]: a list of values is padded
+//! to the next size by repeating its last value, rows are cut into chunks of exact sizes by [`chunks`]. Batches of a
+//! usual size (100, 200, 250, 500) are one chunk, and always the same text.
 
 use super::error::{Failure, Fault};
 
+/// Lengths of lists and of multi-row INSERTs: ten or so a decade, round ones among them.
+const SIZES: [usize; 26] = [
+    1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 20, 25, 32, 40, 50, 64, 80, 100, 125, 160, 200, 250, 320, 400,
+    ROWS_MAX,
+];
+
 /// Most rows of one INSERT and most values of one list.
 ///
-/// The widest row binds 13 values, 6,656 in all: MySQL allows 65,535 and SQLite 32,766. MariaDB would turn a list
-/// of 1,000 or more into a temporary table.
-pub(super) const ROWS_MAX: usize = 512;
+/// The widest row binds 13 values, 6,500 in all: MySQL allows 65,535 and SQLite 32,766. MariaDB would turn a list of
+/// 1,000 or more into a temporary table.
+pub(super) const ROWS_MAX: usize = 500;
 
 /// Most values that one row binds.
 pub(super) const ROW_VALUES_MAX: usize = 13;
 
 const _: () = assert!(ROWS_MAX * ROW_VALUES_MAX <= 32_766, "SQLite's bound on the values of a statement");
-const _: () = assert!(size_down(ROWS_MAX) == ROWS_MAX, "a full chunk has a size of the ladder");
 
-/// The largest size up to `length`: a number with at most three significant bits (1–8, 10, 12, 14, 16, 20, …).
-const fn size_down(length: usize) -> usize {
-    let shift = size_shift(length);
-    (length >> shift) << shift
+/// The largest size up to `length`, which is at least 1.
+fn size_down(length: usize) -> usize {
+    SIZES[SIZES.partition_point(|size| *size <= length).saturating_sub(1)]
 }
 
-/// The smallest size from `length` on.
-const fn size_up(length: usize) -> usize {
-    let down = size_down(length);
-    if down == length { length } else { down + (1 << size_shift(length)) }
-}
-
-const fn size_shift(length: usize) -> u32 {
-    (usize::BITS - length.leading_zeros()).saturating_sub(3)
+/// The smallest size from `length` on, which is at most [`ROWS_MAX`].
+fn size_up(length: usize) -> usize {
+    SIZES[SIZES.partition_point(|size| *size < length).min(SIZES.len() - 1)]
 }
 
 /// Cuts `rows` into chunks of at most [`ROWS_MAX`], each of a size of the ladder, largest first.
 pub(super) fn chunks<T>(rows: &[T]) -> impl Iterator<Item = &[T]> {
     let mut rest = rows;
     std::iter::from_fn(move || {
-        let (chunk, tail) = rest.split_at(size_down(rest.len().min(ROWS_MAX)));
+        if rest.is_empty() {
+            return None;
+        }
+        let (chunk, tail) = rest.split_at(size_down(rest.len()));
         rest = tail;
-        (!chunk.is_empty()).then_some(chunk)
+        Some(chunk)
     })
 }
 
@@ -237,19 +239,17 @@ pub(super) fn unexpected(index: usize) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
 
     #[test]
     fn lengths_come_in_few_sizes() {
-        let sizes: BTreeSet<_> = (1..=ROWS_MAX).map(size_down).collect();
-        assert_eq!(sizes.len(), 32);
+        assert!(SIZES.is_sorted_by(|left, right| left < right));
         for length in 1..=ROWS_MAX {
-            assert!(sizes.contains(&size_up(length)), "{length}");
+            assert!(SIZES.contains(&size_up(length)) && SIZES.contains(&size_down(length)), "{length}");
             assert!(size_down(length) <= length && length <= size_up(length), "{length}");
-            assert!(size_up(length) * 4 <= length * 5, "{length} is padded by more than a quarter");
+            assert!(size_up(length) * 10 <= length * 13, "{length} is padded by more than three tenths");
         }
+        assert_eq!(size_down(ROWS_MAX + 100), ROWS_MAX);
     }
 
     #[test]
@@ -258,14 +258,18 @@ mod tests {
             let rows: Vec<_> = (0..length).collect();
             let cut: Vec<_> = chunks(&rows).collect();
             assert_eq!(cut.concat(), rows);
-            assert!(cut.len() <= length / ROWS_MAX + 3, "{length} in {} chunks", cut.len());
-            assert!(cut.iter().all(|chunk| chunk.len() == size_down(chunk.len())));
+            assert!(cut.len() <= length / ROWS_MAX + 4, "{length} in {} chunks", cut.len());
+            assert!(cut.iter().all(|chunk| SIZES.contains(&chunk.len())));
+        }
+        for usual in [50, 100, 200, 250, 500] {
+            assert_eq!(chunks(&vec![(); usual]).count(), 1, "{usual}");
         }
     }
 
     #[test]
     fn lists_are_padded_with_their_last_value() {
-        let statement = Statement::new("x IN ").list((1..=9_i64).map(Value::Int)).text(" AND y = ?").bind("z");
+        let statement =
+            Statement::new("x IN ").list((1..=9_i64).map(Value::Int)).text(" AND y = ?").bind("z");
         assert_eq!(statement.text, "x IN (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) AND y = ?");
         assert_eq!(statement.values.len(), 11);
         assert!(matches!(statement.values[9], Value::Int(9)));

@@ -52,7 +52,8 @@ impl<D: Dialect> SqlStore<D> {
         let began = Instant::now();
         loop {
             runs += 1;
-            let result = tokio::time::timeout(timeout, run()).await;
+            // Boxed: the futures of whole transactions are large, and callers hold them in theirs.
+            let result = tokio::time::timeout(timeout, Box::pin(run())).await;
             let failure = match result.unwrap_or_else(|_| Err(Failure::timeout(operation))) {
                 Ok(done) => return Ok(done),
                 Err(failure) => failure,

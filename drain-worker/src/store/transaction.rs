@@ -7,8 +7,8 @@
 
 use std::time::Duration;
 
-use sqlx::pool::PoolConnection;
 use sqlx::Pool;
+use sqlx::pool::PoolConnection;
 
 use super::dialect::{Connection, Dialect};
 use super::error::Failure;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use drain_worker::pipeline::{DatabaseHealth, DrainError};
 use drain_worker::store::{
-    CatalogueChanges, Counts, DeadLetter, Fault, OrderStore, SkuStock, Store, StoreError, StoredLetter, StoredOrder,
-    Verdict,
+    CatalogueChanges, Counts, DeadLetter, Fault, OrderStore, SkuStock, Store, StoreError, StoredLetter,
+    StoredOrder, Verdict,
 };
 use shared::catalogue::Catalogue;
 use shared::order::{AcceptedOrder, OrderId};
@@ -79,7 +79,10 @@ impl OrderStore for Failing {
         self.store.remove_dead_letters(ids)
     }
 
-    fn find(&self, order_id: OrderId) -> impl Future<Output = Result<Option<StoredOrder>, StoreError>> + Send {
+    fn find(
+        &self,
+        order_id: OrderId,
+    ) -> impl Future<Output = Result<Option<StoredOrder>, StoreError>> + Send {
         self.store.find(order_id)
     }
 

@@ -17,7 +17,8 @@ use shared::order::{
 };
 use shared::rocketmq::embedded::{Broker, BrokerConfig};
 use shared::rocketmq::{
-    ClientConfig, ConsumerConfig, DefaultContext, FutureProducer, FutureRecord, ProducerConfig, StreamConsumer,
+    ClientConfig, ConsumerConfig, DefaultContext, FutureProducer, FutureRecord, ProducerConfig,
+    StreamConsumer,
 };
 use tempfile::TempDir;
 use time::macros::datetime;
@@ -70,13 +71,15 @@ impl World {
         config.long_polling_min = Duration::from_millis(100);
         let broker = Broker::open(config).await.expect("the broker opens");
         let client = ClientConfig::new(broker.local_addr().into());
-        let url: DatabaseUrl =
-            format!("sqlite:{}", directory.path().join("orders.sqlite").display()).parse().expect("an address");
+        let url: DatabaseUrl = format!("sqlite:{}", directory.path().join("orders.sqlite").display())
+            .parse()
+            .expect("an address");
         let catalogue = Catalogue::from_toml(CATALOGUE).expect("valid");
         let prepared = init(&url, &catalogue, client.clone(), "drain", "orders").await.expect("prepared");
         assert_eq!((prepared.queues, prepared.waiting), (4, 0));
         let store = Arc::new(Store::connect(&url, StoreConfig::default()).await.expect("the database opens"));
-        let producer = FutureProducer::new(client.clone(), ProducerConfig::default(), DefaultContext).expect("a producer");
+        let producer = FutureProducer::new(client.clone(), ProducerConfig::default(), DefaultContext)
+            .expect("a producer");
         Self { broker, client, store, producer, rate: 100_000, _directory: directory }
     }
 
@@ -159,14 +162,16 @@ impl Worker {
     /// Asks it to stop and waits for its end.
     pub(crate) async fn stop(self) -> Result<(), DrainError> {
         self.shutdown.cancel();
-        let result = timeout(PATIENCE, self.running).await.expect("it stops in time").expect("it does not panic");
+        let result =
+            timeout(PATIENCE, self.running).await.expect("it stops in time").expect("it does not panic");
         self.consumer.close(PATIENCE).await;
         result
     }
 
     /// Waits for it to end by itself.
     pub(crate) async fn ended(self) -> Result<(), DrainError> {
-        let result = timeout(PATIENCE, self.running).await.expect("it ends in time").expect("it does not panic");
+        let result =
+            timeout(PATIENCE, self.running).await.expect("it ends in time").expect("it does not panic");
         self.consumer.close(PATIENCE).await;
         result
     }

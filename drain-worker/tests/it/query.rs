@@ -32,7 +32,11 @@ async fn an_order_is_found_with_state_reason_digest_and_times() {
     world.store.commit(&[changed]).await.expect("committed");
     world.store.commit(&[order(50, "NOT-IN-THE-DATABASE")]).await.expect("committed");
 
-    let cases = [(1, "confirmed", None, 1), (11, "rejected", Some("sold_out"), 0), (50, "dead_lettered", Some("unknown_sku"), 0)];
+    let cases = [
+        (1, "confirmed", None, 1),
+        (11, "rejected", Some("sold_out"), 0),
+        (50, "dead_lettered", Some("unknown_sku"), 0),
+    ];
     for (number, state, reason, conflicts) in cases {
         let order = order(number, "FEW");
         let response = get(&router, &format!("/v1/orders/{}", order.order_id)).await;

@@ -10,9 +10,9 @@ use drain_worker::store::{OrderStore, Store, StoreConfig};
 use futures_util::FutureExt;
 use shared::config::DatabaseUrl;
 use sqlx::mysql::{MySqlConnection, MySqlPool, MySqlPoolOptions};
+use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
 use sqlx::{AssertSqlSafe, Connection, MySql, Sqlite};
-use sqlx::pool::PoolConnection;
 
 const MYSQL_URL: &str = "SPILLWAY_TEST_MYSQL_URL";
 const PROXY_URL: &str = "SPILLWAY_TEST_MYSQL_PROXY_URL";
@@ -81,23 +81,14 @@ impl Harness {
         assert!(result.is_err(), "{text}");
     }
 
-    /// Locks the stock, as another program might.
-    pub(crate) async fn hold_stock(&self) -> Holder {
-        match &self.behind {
-            Behind::Sqlite(pool) => {
-                let mut connection = pool.acquire().await.expect("a connection");
-                sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut *connection).await.expect("locks");
-                Holder::Sqlite(connection)
-            }
-            Behind::MySql(pool) => {
-                let mut connection = pool.acquire().await.expect("a connection");
-                sqlx::raw_sql("BEGIN; UPDATE sale_skus SET stock_total = stock_total + 1")
-                    .execute(&mut *connection)
-                    .await
-                    .expect("locks");
-                Holder::MySql(connection)
-            }
-        }
+    /// Begins a transaction with `text`, as another program might.
+    pub(crate) async fn begin(&self, text: &str) -> Other {
+        let mut other = match &self.behind {
+            Behind::Sqlite(pool) => Other::Sqlite(pool.acquire().await.expect("a connection")),
+            Behind::MySql(pool) => Other::MySql(pool.acquire().await.expect("a connection")),
+        };
+        other.run(&format!("BEGIN; {text}")).await;
+        other
     }
 
     pub(crate) const fn is_behind_proxy(&self) -> bool {
@@ -125,18 +116,18 @@ impl Harness {
     }
 }
 
-/// Keeps the stock locked.
-pub(crate) enum Holder {
+/// A connection of another program's.
+pub(crate) enum Other {
     Sqlite(PoolConnection<Sqlite>),
     MySql(PoolConnection<MySql>),
 }
 
-impl Holder {
-    pub(crate) async fn release(&mut self) {
-        let rollback = sqlx::raw_sql("ROLLBACK");
+impl Other {
+    pub(crate) async fn run(&mut self, text: &str) {
+        let text = sqlx::raw_sql(AssertSqlSafe(text));
         match self {
-            Self::Sqlite(connection) => drop(rollback.execute(&mut **connection).await.expect("rolls back")),
-            Self::MySql(connection) => drop(rollback.execute(&mut **connection).await.expect("rolls back")),
+            Self::Sqlite(connection) => drop(text.execute(&mut **connection).await.expect("runs")),
+            Self::MySql(connection) => drop(text.execute(&mut **connection).await.expect("runs")),
         }
     }
 }
@@ -156,7 +147,10 @@ pub(crate) async fn on_sqlite(case: impl AsyncFnOnce(&Harness)) {
     store.migrate().await.expect("migrates");
     let options = SqliteConnectOptions::from_str(url.expose()).expect("valid");
     let behind = Behind::Sqlite(SqlitePoolOptions::new().max_connections(1).connect_lazy_with(options));
-    Harness { store, url, behind, is_behind_proxy: false }.examine(case).await.unwrap_or_else(|panic| resume_unwind(panic));
+    Harness { store, url, behind, is_behind_proxy: false }
+        .examine(case)
+        .await
+        .unwrap_or_else(|panic| resume_unwind(panic));
 }
 
 /// The address in this variable; says so where there is none.
@@ -209,7 +203,8 @@ pub(crate) async fn on_proxy(case: impl AsyncFnOnce(&Harness)) {
     .expect("may empty the schema, unless the proxy holds a lock on it");
 
     let url = address(&proxy);
-    let harness = Harness { store: store(&url).await, url, behind: Behind::MySql(behind), is_behind_proxy: true };
+    let harness =
+        Harness { store: store(&url).await, url, behind: Behind::MySql(behind), is_behind_proxy: true };
     harness.examine(case).await.unwrap_or_else(|panic| resume_unwind(panic));
     turn.close().await.expect("gives the turn back");
 }

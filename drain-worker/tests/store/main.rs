@@ -1,8 +1,11 @@
 //! One suite for every database: on SQLite always; on MariaDB, directly and through a proxy, where the environment
 //! names them (`infra/local/stack up`, then `eval "$(infra/local/stack env)"`).
 
+#![allow(clippy::expect_used, reason = "a test says what it expects")]
+
 mod cases;
 mod harness;
+mod kill;
 mod orders;
 mod outage;
 mod relay;

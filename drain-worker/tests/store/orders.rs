@@ -16,8 +16,10 @@ pub(crate) const CONFIRMED: VerdictKind = VerdictKind::New(Outcome::Confirmed);
 pub(crate) const SOLD_OUT: VerdictKind = VerdictKind::New(Outcome::Rejected(RejectReason::SoldOut));
 pub(crate) const OVER_LIMIT: VerdictKind = VerdictKind::New(Outcome::Rejected(RejectReason::LimitExceeded));
 pub(crate) const AGAIN: VerdictKind = VerdictKind::Duplicate(Outcome::Confirmed);
-pub(crate) const UNKNOWN_SKU: VerdictKind = VerdictKind::DeadLettered { reason: DeadLetterReason::UnknownSku };
-pub(crate) const REFUSED: VerdictKind = VerdictKind::DeadLettered { reason: DeadLetterReason::RefusedByDatabase };
+pub(crate) const UNKNOWN_SKU: VerdictKind =
+    VerdictKind::DeadLettered { reason: DeadLetterReason::UnknownSku };
+pub(crate) const REFUSED: VerdictKind =
+    VerdictKind::DeadLettered { reason: DeadLetterReason::RefusedByDatabase };
 
 pub(crate) fn kinds(verdicts: &[Verdict]) -> Vec<VerdictKind> {
     verdicts.iter().map(|verdict| verdict.kind).collect()

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use drain_worker::store::{DeadLetter, DeadLetterReason, OrderStore, Store, StoreConfig, StoreError, VerdictKind};
+use drain_worker::store::{
+    DeadLetter, DeadLetterReason, OrderStore, Store, StoreConfig, StoreError, VerdictKind,
+};
 use shared::order::AcceptedOrder;
 use tokio::time::Instant;
 
 use crate::harness::{Harness, address, config, on_mysql, on_sqlite};
-use crate::orders::{CONFIRMED, catalogue, id, kinds, order};
+use crate::orders::{CONFIRMED, SALE, catalogue, id, kinds, order};
 use crate::relay::{Relay, Rule};
 
 /// A store that reaches its database through a relay.
@@ -23,7 +25,9 @@ async fn behind_relay(harness: &Harness, config: StoreConfig) -> (Relay, Store) 
 
 /// Three orders, of one and two lines.
 fn batch(first: u64) -> Vec<AcceptedOrder> {
-    (first..first + 3).map(|number| order(number, "ann", &[("a", 1), ("b", 2)][..1 + number as usize % 2])).collect()
+    (first..first + 3)
+        .map(|number| order(number, "ann", &[("a", 1), ("b", 2)][..1 + number as usize % 2]))
+        .collect()
 }
 
 fn is_transient<T>(result: Result<T, StoreError>) -> bool {
@@ -33,14 +37,21 @@ fn is_transient<T>(result: Result<T, StoreError>) -> bool {
 #[tokio::test]
 async fn a_commit_whose_answer_is_lost_is_found_by_the_retry() {
     on_mysql(async |harness| {
-        harness.store.apply_catalogue(&catalogue(&[("a", 99, Some(99)), ("b", 99, None)])).await.expect("applies");
+        harness
+            .store
+            .apply_catalogue(&catalogue(&[("a", 99, Some(99)), ("b", 99, None)]))
+            .await
+            .expect("applies");
         let (relay, store) = behind_relay(harness, config()).await;
         relay.set(Rule::CutAfterCommit);
         assert!(is_transient(store.commit(&batch(0)).await));
         assert!(!relay.is_armed());
         assert_eq!(harness.number("SELECT COUNT(*) FROM orders").await, 3, "it is committed all the same");
         let verdicts = store.commit(&batch(0)).await.expect("commits");
-        assert!(verdicts.iter().all(|verdict| matches!(verdict.kind, VerdictKind::Duplicate(_))), "{verdicts:?}");
+        assert!(
+            verdicts.iter().all(|verdict| matches!(verdict.kind, VerdictKind::Duplicate(_))),
+            "{verdicts:?}"
+        );
         assert_eq!(harness.number("SELECT stock_reserved FROM sale_skus WHERE sku = 'a'").await, 3);
         assert_eq!(harness.number("SELECT quantity FROM user_purchases").await, 3);
         store.close().await;
@@ -51,7 +62,11 @@ async fn a_commit_whose_answer_is_lost_is_found_by_the_retry() {
 #[tokio::test]
 async fn a_commit_that_never_arrived_is_done_by_the_retry() {
     on_mysql(async |harness| {
-        harness.store.apply_catalogue(&catalogue(&[("a", 99, None), ("b", 99, None)])).await.expect("applies");
+        harness
+            .store
+            .apply_catalogue(&catalogue(&[("a", 99, None), ("b", 99, None)]))
+            .await
+            .expect("applies");
         let (relay, store) = behind_relay(harness, config()).await;
         relay.set(Rule::CutBeforeCommit);
         assert!(is_transient(store.commit(&batch(0)).await));
@@ -66,7 +81,11 @@ async fn a_commit_that_never_arrived_is_done_by_the_retry() {
 #[tokio::test]
 async fn a_connection_may_break_at_any_packet() {
     on_mysql(async |harness| {
-        harness.store.apply_catalogue(&catalogue(&[("a", 999, Some(999)), ("b", 999, None)])).await.expect("applies");
+        harness
+            .store
+            .apply_catalogue(&catalogue(&[("a", 999, Some(999)), ("b", 999, None)]))
+            .await
+            .expect("applies");
         let (relay, store) = behind_relay(harness, config()).await;
         let mut failures = 0;
         let mut batches = 0;
@@ -97,7 +116,11 @@ async fn a_connection_may_break_at_any_packet() {
 #[tokio::test]
 async fn connections_that_died_in_the_pool_are_replaced_unnoticed() {
     on_mysql(async |harness| {
-        harness.store.apply_catalogue(&catalogue(&[("a", 99, None), ("b", 99, None)])).await.expect("applies");
+        harness
+            .store
+            .apply_catalogue(&catalogue(&[("a", 99, None), ("b", 99, None)]))
+            .await
+            .expect("applies");
         let (relay, store) = behind_relay(harness, config()).await;
         for round in 0..5 {
             let orders = [batch(round * 10), batch(round * 10 + 3), batch(round * 10 + 6)];
@@ -118,7 +141,11 @@ async fn connections_that_died_in_the_pool_are_replaced_unnoticed() {
 #[tokio::test]
 async fn a_database_that_is_down_is_transient_and_comes_back() {
     on_mysql(async |harness| {
-        harness.store.apply_catalogue(&catalogue(&[("a", 99, None), ("b", 99, None)])).await.expect("applies");
+        harness
+            .store
+            .apply_catalogue(&catalogue(&[("a", 99, None), ("b", 99, None)]))
+            .await
+            .expect("applies");
         let config = StoreConfig { acquire_timeout: Duration::from_millis(500), ..config() };
         let (relay, store) = behind_relay(harness, config).await;
         store.commit(&batch(0)).await.expect("commits");
@@ -145,7 +172,11 @@ async fn a_database_that_is_down_is_transient_and_comes_back() {
 #[tokio::test]
 async fn a_database_that_falls_silent_is_given_up_in_time() {
     on_mysql(async |harness| {
-        harness.store.apply_catalogue(&catalogue(&[("a", 99, None), ("b", 99, None)])).await.expect("applies");
+        harness
+            .store
+            .apply_catalogue(&catalogue(&[("a", 99, None), ("b", 99, None)]))
+            .await
+            .expect("applies");
         let config = StoreConfig {
             transaction_timeout: Duration::from_millis(400),
             lookup_timeout: Duration::from_millis(400),
@@ -170,26 +201,63 @@ async fn a_database_that_falls_silent_is_given_up_in_time() {
 #[tokio::test]
 async fn a_lock_that_is_never_given_up_is_transient() {
     on_mysql(async |harness| {
-        harness.store.apply_catalogue(&catalogue(&[("a", 99, None), ("b", 99, None)])).await.expect("applies");
+        harness
+            .store
+            .apply_catalogue(&catalogue(&[("a", 99, None), ("b", 99, None)]))
+            .await
+            .expect("applies");
         let impatient = StoreConfig { transaction_timeout: Duration::from_millis(500), ..config() };
         let store = harness.open(impatient).await;
-        let mut holder = harness.hold_stock().await;
+        let mut holder = harness.begin("UPDATE sale_skus SET stock_total = 98").await;
         assert!(is_transient(store.commit(&batch(0)).await));
-        holder.release().await;
+        holder.run("ROLLBACK").await;
         assert_eq!(kinds(&store.commit(&batch(0)).await.expect("commits")), [CONFIRMED; 3]);
         store.close().await;
     })
     .await;
     on_sqlite(async |harness| {
-        harness.store.apply_catalogue(&catalogue(&[("a", 99, None), ("b", 99, None)])).await.expect("applies");
+        harness
+            .store
+            .apply_catalogue(&catalogue(&[("a", 99, None), ("b", 99, None)]))
+            .await
+            .expect("applies");
         let impatient = StoreConfig { acquire_timeout: Duration::from_millis(300), ..config() };
         let store = harness.open(impatient).await;
-        let mut holder = harness.hold_stock().await;
+        let mut holder = harness.begin("UPDATE sale_skus SET stock_total = 98").await;
         assert!(is_transient(store.commit(&batch(0)).await));
         assert!(store.find(id(0)).await.expect("readers do not wait for the writer").is_none());
-        holder.release().await;
+        holder.run("ROLLBACK").await;
         assert_eq!(kinds(&store.commit(&batch(0)).await.expect("commits")), [CONFIRMED; 3]);
         store.close().await;
+    })
+    .await;
+}
+
+/// The store's own transactions never lock in a circle; somebody else's may.
+#[tokio::test]
+async fn the_victim_of_a_deadlock_runs_again() {
+    on_mysql(async |harness| {
+        harness
+            .store
+            .apply_catalogue(&catalogue(&[("a", 99, None), ("b", 99, None)]))
+            .await
+            .expect("applies");
+        let deadlocks = "SELECT CAST(variable_value AS SIGNED) FROM information_schema.global_status \
+             WHERE variable_name = 'INNODB_DEADLOCKS'";
+        let before = harness.number(deadlocks).await;
+        let update = |sku: &str| {
+            format!("UPDATE sale_skus SET stock_total = 98 WHERE sale_id = '{SALE}' AND sku = '{sku}'")
+        };
+        let mut other = harness.begin(&update("b")).await;
+        let orders = batch(1);
+        let meddle = async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            // By now the store holds `a` and waits for `b`. It has written less, so it is the victim.
+            other.run(&format!("{}; COMMIT", update("a"))).await;
+        };
+        let (verdicts, ()) = tokio::join!(harness.store.commit(&orders), meddle);
+        assert_eq!(kinds(&verdicts.expect("commits")), [CONFIRMED; 3]);
+        assert!(harness.number(deadlocks).await > before, "there was a deadlock");
     })
     .await;
 }
@@ -200,12 +268,15 @@ async fn what_waiting_cannot_mend_is_fatal() {
     assert!(matches!(memory.err(), Some(StoreError::Fatal(_))));
     let port = Store::connect(&address("mysql://u:p@127.0.0.1:99999/x"), config()).await;
     assert!(matches!(port.err(), Some(StoreError::Fatal(_))));
-    let missing = Store::connect(&address("sqlite:/no/such/folder/orders.sqlite"), config()).await.expect("valid");
+    let missing =
+        Store::connect(&address("sqlite:/no/such/folder/orders.sqlite"), config()).await.expect("valid");
     assert!(matches!(missing.commit(&batch(0)).await, Err(StoreError::Fatal(_))));
     on_mysql(async |harness| {
         let (server, _) = harness.url.expose().rsplit_once('/').expect("a database");
         let (_, place) = server.rsplit_once('@').expect("an account");
-        for url in [format!("{server}/spillway_no_such_database"), format!("mysql://spillway:wrong@{place}/x")] {
+        for url in
+            [format!("{server}/spillway_no_such_database"), format!("mysql://spillway:wrong@{place}/x")]
+        {
             let store = Store::connect(&address(&url), config()).await.expect("valid");
             let Err(StoreError::Fatal(fault)) = store.commit(&batch(0)).await else { panic!("it is fatal") };
             assert!(!fault.to_string().contains("wrong"), "{fault}");

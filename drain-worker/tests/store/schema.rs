@@ -89,7 +89,9 @@ async fn the_table_itself_refuses_to_oversell(harness: &Harness) {
     for text in ["UPDATE sale_skus SET stock_reserved = 10", "UPDATE sale_skus SET stock_reserved = -1"] {
         harness.refuses(text).await;
     }
-    harness.refuses("INSERT INTO sale_skus (sale_id, sku, stock_total, per_user_limit) VALUES ('s', 'k', 1, 0)").await;
+    harness
+        .refuses("INSERT INTO sale_skus (sale_id, sku, stock_total, per_user_limit) VALUES ('s', 'k', 1, 0)")
+        .await;
 }
 
 #[tokio::test]

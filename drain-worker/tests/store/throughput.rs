@@ -72,7 +72,8 @@ async fn measure(harness: &Harness) {
 
 /// The same rows in the same two tables, on connections of the same number.
 async fn insert_only(harness: &Harness) {
-    let pool = MySqlPoolOptions::new().max_connections(4).connect(harness.url.expose()).await.expect("connects");
+    let pool =
+        MySqlPoolOptions::new().max_connections(4).connect(harness.url.expose()).await.expect("connects");
     let names: Vec<_> = (0..64).map(|number| format!("sku{number}")).collect();
     for what in ["(warm-up)", "INSERT into the two tables, nothing else"] {
         harness.run("TRUNCATE orders; TRUNCATE order_items").await;
@@ -107,7 +108,11 @@ fn insert_orders(batch: &[AcceptedOrder]) -> QueryBuilder<MySql> {
             .push_bind(None::<String>)
             .push_bind(order.currency.as_str().to_owned())
             .push_bind(order.total_minor())
-            .push_bind(format!("{{\"line1\": \"{}\", \"padding\": \"{:120}\"}}", order.shipping_address.line1.as_str(), ""))
+            .push_bind(format!(
+                "{{\"line1\": \"{}\", \"padding\": \"{:120}\"}}",
+                order.shipping_address.line1.as_str(),
+                ""
+            ))
             .push_bind("basket")
             .push_bind(order.catalogue_revision.clone())
             .push_bind(order.traceparent.as_ref().map(|parent| parent.as_str().to_owned()))
@@ -118,7 +123,8 @@ fn insert_orders(batch: &[AcceptedOrder]) -> QueryBuilder<MySql> {
 }
 
 fn insert_items(batch: &[AcceptedOrder]) -> QueryBuilder<MySql> {
-    let mut insert = QueryBuilder::new("INSERT INTO order_items (order_id, sku, quantity, unit_price_minor) ");
+    let mut insert =
+        QueryBuilder::new("INSERT INTO order_items (order_id, sku, quantity, unit_price_minor) ");
     insert.push_values(batch, |mut row, order| {
         row.push_bind(order.order_id.as_bytes().to_vec())
             .push_bind(order.items[0].sku.as_str().to_owned())

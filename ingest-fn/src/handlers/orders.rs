@@ -99,7 +99,7 @@ fn judge<P, C: Clock>(
     traceparent: Option<TraceParent>,
 ) -> Result<Judged, ApiError> {
     let request = read_json(body)?;
-    let order = into_order(&request).map_err(ApiError::Invalid)?;
+    let order = into_order(&request).map_err(|faults| ApiError::Invalid(app.all_faults(&request, faults)))?;
     let order = app.accept(&request, order, idempotency_key, traceparent)?;
     Ok(Judged {
         order_id: order.order_id,

@@ -69,7 +69,8 @@ async fn a_retry_has_the_same_id_and_every_other_order_another() {
 async fn another_body_under_the_same_key_has_the_same_id_and_another_digest() {
     let service = service();
     let first = send(&service, post_order(&order())).await;
-    let changes: [(&str, fn(&mut serde_json::Value)); 4] = [
+    type Change = fn(&mut serde_json::Value);
+    let changes: [(&str, Change); 4] = [
         ("quantity", |order| order["items"][1]["quantity"] = json!(4)),
         ("item left out", |order| order["items"] = json!([{ "sku": "PHONE", "quantity": 1 }])),
         ("address", |order| order["shipping_address"]["city"] = json!("Shanghai")),

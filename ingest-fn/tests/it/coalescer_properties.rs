@@ -189,12 +189,12 @@ proptest! {
         limits in limits(),
         arrivals in vec(arrival(), 1..80),
         treatments in vec(treatment(), 1..12),
-        multiplier in any::<bool>(),
+        slow in any::<bool>(),
     ) {
         // A slow broker, so that many batches are under way at once, or one as it comes.
         let treatments = treatments
             .into_iter()
-            .map(|treatment| Treatment { latency: treatment.latency * if multiplier { 10 } else { 1 }, ..treatment })
+            .map(|treatment| Treatment { latency: treatment.latency * if slow { 10 } else { 1 }, ..treatment })
             .collect();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()

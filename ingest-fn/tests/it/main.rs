@@ -1,6 +1,8 @@
 //! ingest-fn from outside: its HTTP contract in process, the coalescer under a paused clock, and the whole of it
 //! against the embedded broker.
 
+#![allow(clippy::expect_used, reason = "a test says what it expects")]
+
 mod acceptance;
 mod acknowledgement;
 mod admission;

@@ -342,7 +342,7 @@ async fn a_shutdown_ends_long_polls_and_frees_the_port() {
     let addr = broker.local_addr();
     let began = Instant::now();
     broker.shutdown().await.expect("stopped");
-    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
     assert_eq!(waiting.await.expect("answered"), Code::MESSAGE_NOT_FOUND);
     assert_eq!(telemetry.message().await.expect("an orderly end"), None);
     let mut config = config(&dir);

@@ -2,8 +2,8 @@
 
 use time::OffsetDateTime;
 
-use super::{Catalogue, Sale};
-use crate::order::{Currency, Order, PricedItem, Sku};
+use super::{Catalogue, Sale, Terms};
+use crate::order::{Currency, Order, PricedItem, SaleId, Sku};
 
 /// A rule of the catalogue that an order breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,15 +53,13 @@ impl Catalogue {
         }
         let mut priced = Vec::with_capacity(order.items.as_slice().len());
         for item in order.items.as_slice() {
-            let Some(terms) = sale.skus.get(&item.sku) else {
-                faults.push(RuleFault::UnknownSku { sku: item.sku.clone() });
-                continue;
+            let terms = match sale.terms(&item.sku, item.quantity.get()) {
+                Ok(terms) => terms,
+                Err(fault) => {
+                    faults.push(fault);
+                    continue;
+                }
             };
-            if let Some(limit) = terms.per_user_limit
-                && item.quantity.get() > limit
-            {
-                faults.push(RuleFault::QuantityOverLimit { sku: item.sku.clone(), limit });
-            }
             priced.push(PricedItem {
                 sku: item.sku.clone(),
                 quantity: item.quantity,
@@ -72,7 +70,34 @@ impl Catalogue {
     }
 }
 
+impl Catalogue {
+    /// The rules that the readable parts of a request break which is no order yet, so that a client is told of
+    /// everything at once. Says nothing about the sale's window: that is for orders.
+    pub fn faults_of_parts<'a>(
+        &self,
+        sale_id: &SaleId,
+        currency: Option<Currency>,
+        lines: impl IntoIterator<Item = (&'a Sku, u32)>,
+    ) -> Vec<RuleFault> {
+        let Some(sale) = self.sale(sale_id) else { return vec![RuleFault::UnknownSale] };
+        let wrong_currency = currency
+            .filter(|currency| *currency != sale.currency)
+            .map(|_| RuleFault::WrongCurrency { expected: sale.currency });
+        let lines = lines.into_iter().filter_map(|(sku, quantity)| sale.terms(sku, quantity).err());
+        wrong_currency.into_iter().chain(lines).collect()
+    }
+}
+
 impl Sale {
+    /// The terms on which `quantity` of `sku` are sold, if they are.
+    fn terms(&self, sku: &Sku, quantity: u32) -> Result<Terms, RuleFault> {
+        let terms = self.skus.get(sku).ok_or_else(|| RuleFault::UnknownSku { sku: sku.clone() })?;
+        match terms.per_user_limit {
+            Some(limit) if quantity > limit => Err(RuleFault::QuantityOverLimit { sku: sku.clone(), limit }),
+            Some(_) | None => Ok(*terms),
+        }
+    }
+
     /// Whether `now` lies outside the window: `opens_at` is inside, `closes_at` no longer.
     fn window_fault(&self, now: OffsetDateTime) -> Option<RuleFault> {
         if now < self.opens_at {

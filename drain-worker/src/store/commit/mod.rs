@@ -33,7 +33,10 @@ impl<D: Dialect> SqlStore<D> {
         // The half that comes first is on top: orders are decided in the order of the batch.
         let mut parts = vec![orders];
         while let Some(part) = parts.pop() {
-            match self.retrying("commit orders", self.config.transaction_timeout, || self.transact(part)).await {
+            match self
+                .retrying("commit orders", self.config.transaction_timeout, || self.transact(part))
+                .await
+            {
                 Ok(more) => verdicts.extend(more),
                 Err(failure) if !matches!(failure.class, Class::Row | Class::DuplicateKey) => {
                     return Err(failure.into());

@@ -22,7 +22,10 @@ pub(super) async fn facts<'a, D: Dialect>(
     Ok(facts)
 }
 
-async fn lock_stock<D: Dialect>(transaction: &mut Transaction<D>, facts: &mut Facts<'_>) -> Result<(), Failure> {
+async fn lock_stock<D: Dialect>(
+    transaction: &mut Transaction<D>,
+    facts: &mut Facts<'_>,
+) -> Result<(), Failure> {
     let skus = facts.skus.clone();
     for sale in skus.by_sale() {
         for keys in sale.chunks(ROWS_MAX) {
@@ -50,7 +53,8 @@ async fn lock_chunk<D: Dialect>(
     .text(" ORDER BY sku")
     .text(D::FOR_UPDATE);
     for row in transaction.fetch("lock stock", statement, KINDS).await? {
-        let state = SkuState { total: row.int(1)?, reserved: row.int(2)?, per_user_limit: row.optional_int(3)? };
+        let state =
+            SkuState { total: row.int(1)?, reserved: row.int(2)?, per_user_limit: row.optional_int(3)? };
         if let Some(place) = skus.position(sale_id, row.text(0)?) {
             states[place] = Some(state);
         }
@@ -65,24 +69,45 @@ async fn read_known<D: Dialect>(
 ) -> Result<(), Failure> {
     const KINDS: &[Kind] = &[Kind::Int, Kind::Bytes, Kind::Bytes, Kind::Text, Kind::Text];
     for chunk in orders.chunks(ROWS_MAX) {
-        let ids = || chunk.iter().map(|order| order.order_id.as_bytes().as_slice());
-        // One round trip for both: a batch has dead letters hardly ever, but must not overlook them.
-        let statement =
-            Statement::new("SELECT 0, order_id, payload_digest, state, reason FROM orders WHERE order_id IN ")
-                .list_of_bytes(ids())
-                .text(" UNION ALL SELECT 1, order_id, payload_digest, '', '' FROM dead_letters WHERE order_id IN ")
-                .list_of_bytes(ids());
+        // The last row tells whether there are dead letters at all: hardly ever, and then nobody looks for them.
+        let statement = Statement::new(
+            "SELECT 0, order_id, payload_digest, state, reason FROM orders WHERE order_id IN ",
+        )
+        .list_of_bytes(ids(chunk))
+        .text(" UNION ALL SELECT MAX(id), NULL, NULL, NULL, NULL FROM dead_letters");
+        let mut has_letters = false;
         for row in transaction.fetch("read orders", statement, KINDS).await? {
-            let order_id = OrderId::from_bytes(row.array(1)?);
-            let digest = PayloadDigest::from_bytes(row.array(2)?);
-            if row.int(0)? == 0 {
-                facts.known.insert(order_id, Known { digest, outcome: outcome(&row, 3)? });
+            if row.optional_int(0)? == Some(0) {
+                let known =
+                    Known { digest: PayloadDigest::from_bytes(row.array(2)?), outcome: outcome(&row, 3)? };
+                facts.known.insert(OrderId::from_bytes(row.array(1)?), known);
             } else {
-                facts.letters.insert((order_id, digest));
+                has_letters = row.optional_int(0)?.is_some();
             }
+        }
+        if has_letters {
+            read_letters(transaction, chunk, facts).await?;
         }
     }
     Ok(())
+}
+
+async fn read_letters<D: Dialect>(
+    transaction: &mut Transaction<D>,
+    orders: &[AcceptedOrder],
+    facts: &mut Facts<'_>,
+) -> Result<(), Failure> {
+    let statement = Statement::new("SELECT order_id, payload_digest FROM dead_letters WHERE order_id IN ")
+        .list_of_bytes(ids(orders));
+    for row in transaction.fetch("read dead letters", statement, &[Kind::Bytes, Kind::Bytes]).await? {
+        let digest = PayloadDigest::from_bytes(row.array(1)?);
+        facts.letters.insert((OrderId::from_bytes(row.array(0)?), digest));
+    }
+    Ok(())
+}
+
+fn ids(orders: &[AcceptedOrder]) -> impl Iterator<Item = &[u8]> {
+    orders.iter().map(|order| order.order_id.as_bytes().as_slice())
 }
 
 async fn read_purchases<D: Dialect>(
@@ -96,17 +121,21 @@ async fn read_purchases<D: Dialect>(
             place.and_then(|place| facts.states[place]).is_some_and(|state| state.per_user_limit.is_some())
         })
     };
-    let buyers: BTreeSet<_> =
-        orders.iter().filter(is_limited).map(|order| (order.sale_id.as_str(), order.user_id.as_str())).collect();
+    let buyers: BTreeSet<_> = orders
+        .iter()
+        .filter(is_limited)
+        .map(|order| (order.sale_id.as_str(), order.user_id.as_str()))
+        .collect();
     let buyers: Vec<_> = buyers.into_iter().collect();
     for sale in buyers.chunk_by(|left, right| left.0 == right.0) {
         for chunk in sale.chunks(ROWS_MAX) {
             let sale_id = chunk[0].0;
             // All that a buyer has in the sale: few rows, and one range of the primary key a buyer.
-            let statement =
-                Statement::new("SELECT user_id, sku, quantity FROM user_purchases WHERE sale_id = ? AND user_id IN ")
-                    .bind(sale_id)
-                    .list(chunk.iter().map(|(_, user_id)| *user_id));
+            let statement = Statement::new(
+                "SELECT user_id, sku, quantity FROM user_purchases WHERE sale_id = ? AND user_id IN ",
+            )
+            .bind(sale_id)
+            .list(chunk.iter().map(|(_, user_id)| *user_id));
             for row in
                 transaction.fetch("read purchases", statement, &[Kind::Text, Kind::Text, Kind::Int]).await?
             {

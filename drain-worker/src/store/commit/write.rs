@@ -130,13 +130,17 @@ async fn add_purchases<D: Dialect>(
     facts: &Facts<'_>,
 ) -> Result<(), Failure> {
     let keys = facts.skus.keys();
-    let mut rows: Vec<_> =
-        plan.purchases.iter().map(|(&(place, user_id), &quantity)| (keys[place], user_id, quantity)).collect();
+    let mut rows: Vec<_> = plan
+        .purchases
+        .iter()
+        .map(|(&(place, user_id), &quantity)| (keys[place], user_id, quantity))
+        .collect();
     rows.sort_unstable_by_key(|(key, user_id, _)| (key.sale_id, *user_id, key.sku));
     for chunk in chunks(&rows) {
-        let mut statement = Statement::new("INSERT INTO user_purchases (sale_id, user_id, sku, quantity) VALUES ")
-            .rows(chunk.len(), &["(?, ?, ?, ?)"])
-            .text(D::ADD_TO_PURCHASES);
+        let mut statement =
+            Statement::new("INSERT INTO user_purchases (sale_id, user_id, sku, quantity) VALUES ")
+                .rows(chunk.len(), &["(?, ?, ?, ?)"])
+                .text(D::ADD_TO_PURCHASES);
         for (key, user_id, quantity) in chunk {
             statement = statement.bind(key.sale_id).bind(*user_id).bind(key.sku).bind(*quantity);
         }
@@ -156,9 +160,10 @@ async fn reserve_stock<D: Dialect>(
     let rows: Vec<_> = plan.reserve.iter().map(|(&place, &quantity)| (keys[place], quantity)).collect();
     for sale in rows.chunk_by(|left, right| left.0.sale_id == right.0.sale_id) {
         for chunk in chunks(sale) {
-            let mut statement = Statement::new("UPDATE sale_skus SET stock_reserved = stock_reserved + CASE sku")
-                .repeated(chunk.len(), " WHEN ? THEN ?")
-                .text(" ELSE 0 END WHERE sale_id = ? AND sku IN ");
+            let mut statement =
+                Statement::new("UPDATE sale_skus SET stock_reserved = stock_reserved + CASE sku")
+                    .repeated(chunk.len(), " WHEN ? THEN ?")
+                    .text(" ELSE 0 END WHERE sale_id = ? AND sku IN ");
             for (key, quantity) in chunk {
                 statement = statement.bind(key.sku).bind(*quantity);
             }
@@ -169,7 +174,10 @@ async fn reserve_stock<D: Dialect>(
     Ok(())
 }
 
-async fn insert_conflicts<D: Dialect>(transaction: &mut Transaction<D>, plan: &Plan<'_>) -> Result<(), Failure> {
+async fn insert_conflicts<D: Dialect>(
+    transaction: &mut Transaction<D>,
+    plan: &Plan<'_>,
+) -> Result<(), Failure> {
     let rows: Vec<_> = plan.conflicts.iter().collect();
     for chunk in chunks(&rows) {
         let mut statement =
@@ -184,7 +192,10 @@ async fn insert_conflicts<D: Dialect>(transaction: &mut Transaction<D>, plan: &P
     Ok(())
 }
 
-async fn delete_settled<D: Dialect>(transaction: &mut Transaction<D>, plan: &Plan<'_>) -> Result<(), Failure> {
+async fn delete_settled<D: Dialect>(
+    transaction: &mut Transaction<D>,
+    plan: &Plan<'_>,
+) -> Result<(), Failure> {
     let keys: Vec<_> = plan.settled.iter().map(|&(order_id, digest)| dedup_key(order_id, digest)).collect();
     for chunk in keys.chunks(ROWS_MAX) {
         let statement = Statement::new("DELETE FROM dead_letters WHERE dedup_key IN ")

@@ -107,7 +107,8 @@ impl<'a, 'f> Ledger<'a, 'f> {
     /// refuse the order whatever the stock.
     fn outcome(&self, order: &AcceptedOrder, lines: &[Line]) -> Outcome {
         let over_limit = |&(place, quantity): &Line| {
-            self.limit(place).is_some_and(|limit| self.bought(place, order.user_id.as_str()) + quantity > limit)
+            self.limit(place)
+                .is_some_and(|limit| self.bought(place, order.user_id.as_str()) + quantity > limit)
         };
         let over_stock = |&(place, quantity): &Line| quantity > self.left(place);
         if lines.iter().any(over_limit) {

@@ -95,9 +95,10 @@ impl World {
 }
 
 fn worlds() -> impl Strategy<Value = World> {
-    let state = (0..12_i64, 0..4_i64, proptest::option::of(1..5_i64)).prop_map(|(left, reserved, per_user_limit)| {
-        SkuState { total: left + reserved, reserved, per_user_limit }
-    });
+    let state =
+        (0..12_i64, 0..4_i64, proptest::option::of(1..5_i64)).prop_map(|(left, reserved, per_user_limit)| {
+            SkuState { total: left + reserved, reserved, per_user_limit }
+        });
     proptest::collection::vec(state, 3).prop_map(|states| World {
         states: ["a", "b", "c"].into_iter().zip(states).collect(),
         ..World::default()

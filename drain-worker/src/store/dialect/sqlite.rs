@@ -6,7 +6,9 @@ use std::time::Duration;
 use shared::config::DatabaseUrl;
 use sqlx::ConnectOptions;
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
 
 use super::super::config::StoreConfig;
 use super::super::error::{Class, Classified, Failure, Fault, classify, identifier_after};
@@ -81,7 +83,9 @@ impl Dialect for Sqlite {
             match MIGRATOR.run(pool).await {
                 // Another process was quicker, most likely: its tables are found the next time. A migration here is
                 // one transaction, so nothing is half-way.
-                Err(MigrateError::Execute(_) | MigrateError::ExecuteMigration(..)) if runs < MIGRATION_RUNS_MAX => {
+                Err(MigrateError::Execute(_) | MigrateError::ExecuteMigration(..))
+                    if runs < MIGRATION_RUNS_MAX =>
+                {
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
                 result => return result,

@@ -20,7 +20,10 @@ pub(crate) async fn a_catalogue_is_taken_over_and_over(harness: &Harness) {
     // More stock, another limit, one more SKU; what is not named stays.
     let second = catalogue(&[("a", 7, None), ("b", 5, Some(1)), ("c", 1, None)]);
     assert_eq!(store.apply_catalogue(&second).await.expect("applies"), changes(1, 2, 0));
-    assert_eq!(store.apply_catalogue(&catalogue(&[("c", 1, None)])).await.expect("applies"), changes(0, 0, 1));
+    assert_eq!(
+        store.apply_catalogue(&catalogue(&[("c", 1, None)])).await.expect("applies"),
+        changes(0, 0, 1)
+    );
     let stock = store.stock().await.expect("reads");
     let seen: Vec<_> = stock.iter().map(|sku| (sku.total, sku.reserved, sku.per_user_limit)).collect();
     assert_eq!(seen, [(7, 4, None), (5, 0, Some(1)), (1, 0, None)]);
@@ -31,12 +34,18 @@ pub(crate) async fn a_catalogue_is_taken_over_and_over(harness: &Harness) {
     let big = catalogue_of(&[("big", &skus), ("small", &[("a", 1, None)])]);
     let applied = join_all((0..4).map(|_| store.apply_catalogue(&big))).await;
     assert!(applied.iter().all(Result::is_ok), "{applied:?}");
-    assert_eq!(harness.number("SELECT COUNT(*) FROM sale_skus WHERE sale_id = 'big' AND stock_total = 3").await, 700);
+    assert_eq!(
+        harness.number("SELECT COUNT(*) FROM sale_skus WHERE sale_id = 'big' AND stock_total = 3").await,
+        700
+    );
 }
 
 pub(crate) async fn stock_never_falls_under_what_is_reserved(harness: &Harness) {
     let store = &harness.store;
-    store.apply_catalogue(&catalogue(&[("a", 5, None), ("b", 5, None), ("c", 5, None)])).await.expect("applies");
+    store
+        .apply_catalogue(&catalogue(&[("a", 5, None), ("b", 5, None), ("c", 5, None)]))
+        .await
+        .expect("applies");
     store.commit(&[order(1, "ann", &[("a", 3), ("b", 2)])]).await.expect("commits");
     let low = catalogue(&[("a", 2, None), ("b", 1, None), ("c", 0, None), ("d", 1, None)]);
     let Err(StoreError::Catalogue { faults }) = store.apply_catalogue(&low).await else {
@@ -53,8 +62,10 @@ pub(crate) async fn stock_never_falls_under_what_is_reserved(harness: &Harness) 
 
 pub(crate) async fn a_limit_in_mid_sale_counts_what_was_bought(harness: &Harness) {
     let store = &harness.store;
-    let two = |limit| catalogue_of(&[("one", &[("a", 50, limit), ("b", 50, None)]), ("two", &[("a", 50, None)])]);
-    let buy = |sale: &str, number: u64, user: &str, quantity: u32| order_in(sale, number, user, &[("a", quantity)]);
+    let two =
+        |limit| catalogue_of(&[("one", &[("a", 50, limit), ("b", 50, None)]), ("two", &[("a", 50, None)])]);
+    let buy =
+        |sale: &str, number: u64, user: &str, quantity: u32| order_in(sale, number, user, &[("a", quantity)]);
     store.apply_catalogue(&two(None)).await.expect("applies");
     let batch = [
         buy("one", 1, "ann", 2),
@@ -68,7 +79,8 @@ pub(crate) async fn a_limit_in_mid_sale_counts_what_was_bought(harness: &Harness
     assert_eq!(harness.number("SELECT COUNT(*) FROM user_purchases").await, 0);
 
     store.apply_catalogue(&two(Some(3))).await.expect("applies");
-    let batch = [buy("one", 7, "ann", 1), buy("one", 8, "bob", 2), buy("one", 9, "cyd", 3), buy("two", 10, "ann", 9)];
+    let batch =
+        [buy("one", 7, "ann", 1), buy("one", 8, "bob", 2), buy("one", 9, "cyd", 3), buy("two", 10, "ann", 9)];
     let verdicts = store.commit(&batch).await.expect("commits");
     assert_eq!(kinds(&verdicts), [OVER_LIMIT, CONFIRMED, CONFIRMED, CONFIRMED]);
 
@@ -76,7 +88,8 @@ pub(crate) async fn a_limit_in_mid_sale_counts_what_was_bought(harness: &Harness
     store.apply_catalogue(&two(None)).await.expect("applies");
     store.commit(&[buy("one", 11, "bob", 4)]).await.expect("commits");
     store.apply_catalogue(&two(Some(8))).await.expect("applies");
-    let verdicts = store.commit(&[buy("one", 12, "bob", 2), buy("one", 13, "bob", 1)]).await.expect("commits");
+    let verdicts =
+        store.commit(&[buy("one", 12, "bob", 2), buy("one", 13, "bob", 1)]).await.expect("commits");
     assert_eq!(kinds(&verdicts), [OVER_LIMIT, CONFIRMED]);
     let sum = "SELECT CAST(SUM(quantity) AS SIGNED) FROM user_purchases";
     assert_eq!(harness.number(&format!("{sum} WHERE user_id = 'bob'")).await, 8);

@@ -25,7 +25,9 @@ pub(crate) async fn letters_are_updated_listed_and_removed(harness: &Harness) {
     let letters = store.dead_letters(0, 10).await.expect("reads");
     let seen: Vec<_> = letters
         .iter()
-        .map(|letter| (letter.order_id, letter.message_id.as_deref(), letter.reason.as_str(), letter.attempts))
+        .map(|letter| {
+            (letter.order_id, letter.message_id.as_deref(), letter.reason.as_str(), letter.attempts)
+        })
         .collect();
     assert_eq!(
         seen,

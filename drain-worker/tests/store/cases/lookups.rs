@@ -49,10 +49,10 @@ pub(crate) async fn totals_and_stock_are_told(harness: &Harness) {
 
     let counts = store.counts().await.expect("counts");
     assert_eq!(counts.confirmed, 2);
-    assert_eq!(counts.rejected.into_iter().collect::<Vec<_>>(), [
-        (RejectReason::SoldOut, 3),
-        (RejectReason::LimitExceeded, 1)
-    ]);
+    assert_eq!(
+        counts.rejected.into_iter().collect::<Vec<_>>(),
+        [(RejectReason::SoldOut, 3), (RejectReason::LimitExceeded, 1)]
+    );
     let stock = store.stock().await.expect("reads");
     assert_eq!(stock.iter().map(|stock| stock.sku.as_str()).collect::<Vec<_>>(), ["a", "b"]);
     assert_eq!((stock[0].sale_id.as_str(), stock[0].total, stock[0].reserved), (SALE, 2, 2));

@@ -17,7 +17,10 @@ pub(crate) async fn every_outcome_is_written_with_its_lines(harness: &Harness) {
     ];
     let verdicts = store.commit(&batch).await.expect("commits");
     assert_eq!(kinds(&verdicts), [CONFIRMED, OVER_LIMIT, SOLD_OUT, CONFIRMED]);
-    assert_eq!(verdicts.iter().map(|verdict| verdict.order_id).collect::<Vec<_>>(), batch.map(|order| order.order_id));
+    assert_eq!(
+        verdicts.iter().map(|verdict| verdict.order_id).collect::<Vec<_>>(),
+        batch.map(|order| order.order_id)
+    );
 
     for (query, expected) in [
         ("SELECT COUNT(*) FROM orders", 4),
@@ -41,7 +44,10 @@ pub(crate) async fn every_outcome_is_written_with_its_lines(harness: &Harness) {
 
 pub(crate) async fn an_order_is_confirmed_whole_or_not_at_all(harness: &Harness) {
     let store = &harness.store;
-    store.apply_catalogue(&catalogue(&[("a", 5, None), ("b", 1, None), ("c", 5, Some(1))])).await.expect("applies");
+    store
+        .apply_catalogue(&catalogue(&[("a", 5, None), ("b", 1, None), ("c", 5, Some(1))]))
+        .await
+        .expect("applies");
     let batch = [
         order(1, "ann", &[("a", 1), ("b", 1), ("c", 1)]),
         order(2, "bob", &[("a", 1), ("b", 1)]),
@@ -74,7 +80,10 @@ pub(crate) async fn limits_hold_within_a_batch_and_across_batches(harness: &Harn
         order(3, "bob", &[("a", 3), ("b", 50)]),
         order(4, "ann", &[("a", 1), ("b", 1)]),
     ];
-    assert_eq!(kinds(&store.commit(&batch).await.expect("commits")), [CONFIRMED, OVER_LIMIT, CONFIRMED, CONFIRMED]);
+    assert_eq!(
+        kinds(&store.commit(&batch).await.expect("commits")),
+        [CONFIRMED, OVER_LIMIT, CONFIRMED, CONFIRMED]
+    );
     let batch = [
         order(5, "ann", &[("a", 1)]),
         order(6, "bob", &[("a", 1), ("b", 1)]),
@@ -84,13 +93,20 @@ pub(crate) async fn limits_hold_within_a_batch_and_across_batches(harness: &Harn
     let verdicts = store.commit(&batch).await.expect("commits");
     assert_eq!(kinds(&verdicts), [OVER_LIMIT, OVER_LIMIT, CONFIRMED, CONFIRMED]);
     assert_eq!(harness.number("SELECT COUNT(*) FROM user_purchases WHERE quantity = 3").await, 3);
-    assert_eq!(harness.number("SELECT COUNT(*) FROM user_purchases WHERE sku = 'b'").await, 0, "b has no limit");
+    assert_eq!(
+        harness.number("SELECT COUNT(*) FROM user_purchases WHERE sku = 'b'").await,
+        0,
+        "b has no limit"
+    );
 }
 
 pub(crate) async fn several_sales_in_one_batch_keep_apart(harness: &Harness) {
     let store = &harness.store;
     let skus: &[_] = &[("a", 2, Some(1))];
-    store.apply_catalogue(&catalogue_of(&[("one", skus), ("two", skus), ("three", skus)])).await.expect("applies");
+    store
+        .apply_catalogue(&catalogue_of(&[("one", skus), ("two", skus), ("three", skus)]))
+        .await
+        .expect("applies");
     let batch: Vec<_> = ["two", "one", "three", "two", "one", "two"]
         .into_iter()
         .zip(["ann", "ann", "ann", "ann", "bob", "bob"])
@@ -153,7 +169,9 @@ pub(crate) async fn a_batch_of_a_thousand_orders_is_decided_whole(harness: &Harn
     assert_eq!(harness.number("SELECT COUNT(*) FROM user_purchases").await, 700);
     assert_eq!(harness.number("SELECT stock_reserved FROM sale_skus").await, 700);
     let again = store.commit(&batch).await.expect("commits");
-    assert!(again.iter().all(|verdict| matches!(verdict.kind, drain_worker::store::VerdictKind::Duplicate(_))));
+    assert!(
+        again.iter().all(|verdict| matches!(verdict.kind, drain_worker::store::VerdictKind::Duplicate(_)))
+    );
     assert_eq!(store.counts().await.expect("counts"), counts);
 }
 
@@ -180,8 +198,7 @@ pub(crate) async fn many_lines_of_many_skus_are_written(harness: &Harness) {
     store.apply_catalogue(&catalogue_of(&[(&sale, &[(&sku, 1, Some(1))])])).await.expect("applies");
     let mut long = order_in(&sale, 1_000, &user, &[(&sku, 1)]);
     long.catalogue_revision = "r".repeat(64);
-    long.client_reference =
-        Some(shared::order::ClientReference::parse(&"备".repeat(128)).expect("valid"));
+    long.client_reference = Some(shared::order::ClientReference::parse(&"备".repeat(128)).expect("valid"));
     long.items[0].unit_price_minor = shared::catalogue::PRICE_MINOR_MAX;
     long.items[0].sku = Sku::parse(&sku).expect("valid");
     assert_eq!(kinds(&store.commit(&[long]).await.expect("commits")), [CONFIRMED]);

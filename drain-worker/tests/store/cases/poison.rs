@@ -22,7 +22,8 @@ pub(crate) async fn a_refused_row_is_singled_out(harness: &Harness) {
     let store = &harness.store;
     store.apply_catalogue(&catalogue(&[("a", 1_000, Some(5))])).await.expect("applies");
     plant(harness).await;
-    let user = |number: u64| if number == 37 || number == 101 { "mallory".to_owned() } else { format!("u{number}") };
+    let user =
+        |number: u64| if number == 37 || number == 101 { "mallory".to_owned() } else { format!("u{number}") };
     let batch: Vec<_> = (0..150).map(|number| order(number, &user(number), &[("a", 1)])).collect();
     let verdicts = store.commit(&batch).await.expect("commits");
     for (number, kind) in kinds(&verdicts).into_iter().enumerate() {
@@ -30,7 +31,10 @@ pub(crate) async fn a_refused_row_is_singled_out(harness: &Harness) {
     }
     assert_eq!(harness.number("SELECT stock_reserved FROM sale_skus").await, 148);
     let letters = store.dead_letters(0, 10).await.expect("reads");
-    assert_eq!(letters.iter().map(|letter| letter.order_id).collect::<Vec<_>>(), [Some(id(37)), Some(id(101))]);
+    assert_eq!(
+        letters.iter().map(|letter| letter.order_id).collect::<Vec<_>>(),
+        [Some(id(37)), Some(id(101))]
+    );
     for letter in &letters {
         assert_eq!(letter.reason, DeadLetterReason::RefusedByDatabase.as_str());
         assert!(!letter.detail.contains("mallory") && !letter.detail.contains("Street"), "{}", letter.detail);

@@ -1,16 +1,16 @@
 //! The broker on a bad day.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::StatusCode;
-use shared::order::OrderId;
 use shared::rocketmq::embedded::FailAt;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
 
-use super::stage::{Answer, Client, Stage, order_of};
+use super::stage::{Client, Stage, order_of};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_throttling_broker_is_told_as_such_and_the_retry_is_accepted() {
@@ -48,34 +48,35 @@ async fn a_broker_that_does_not_answer_is_told_as_a_timeout_and_the_order_may_ha
     })
     .await;
     let mut client = Client::connect(stage.address).await;
-    let warm = client.post("warm", &order_of(0)).await.expect("an answer");
-    assert_eq!(warm.status, StatusCode::ACCEPTED);
+    client.post_until_accepted("warm", &order_of(0)).await;
     stage.broker.faults().stall();
     let refused = client.post("key", &order_of(1)).await.expect("an answer");
     assert!(refused.is_503_with_wait(), "{refused:?}");
     assert_eq!(refused.body["code"], "publish_timeout");
     stage.broker.faults().resume();
-    let accepted = client.post("key", &order_of(1)).await.expect("an answer");
-    assert_eq!(accepted.status, StatusCode::ACCEPTED);
-    assert_eq!(accepted.order_id(), refused.order_id());
+    let (accepted, _refusals) = client.post_until_accepted("key", &order_of(1)).await;
+    assert_eq!(accepted, refused.order_id());
     // The broker carried the first attempt out and only kept the answer: one order, several copies.
-    assert!(stage.receive(2).await[&accepted.order_id()].len() > 1);
+    assert!(stage.receive(2).await[&accepted].len() > 1);
     stage.close().await;
 }
 
-/// Posts one order until it is accepted. What came before that: refusals, each a 503 with a wait.
-async fn post_until_accepted(client: &mut Client, number: u64) -> (OrderId, u64) {
-    let (key, order) = (format!("key-{number}"), order_of(number));
-    let mut refusals = 0;
-    loop {
-        let answer: Answer = client.post(&key, &order).await.expect("an answer");
-        if answer.status == StatusCode::ACCEPTED {
-            return (answer.order_id(), refusals);
-        }
-        assert!(answer.is_503_with_wait(), "neither accepted nor to be retried: {answer:?}");
-        refusals += 1;
-        assert!(refusals < 100, "{answer:?}");
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_queue_is_told_at_once() {
+    let stage = Stage::open_with(|settings| settings.producer.queue_messages_max = NonZeroUsize::MIN).await;
+    stage.broker.faults().stall();
+    let mut first = Client::connect(stage.address).await;
+    let first = tokio::spawn(async move { first.post("first", &order_of(1)).await.expect("an answer") });
+    while stage.messages().await == 0 {
+        yield_now().await;
     }
+    let refused = Client::connect(stage.address).await.post("second", &order_of(2)).await.expect("an answer");
+    assert!(refused.is_503_with_wait(), "{refused:?}");
+    assert_eq!(refused.body["code"], "queue_full");
+    assert!(!first.is_finished(), "the queue is still full");
+    stage.broker.faults().resume();
+    assert_eq!(first.await.expect("no panic").status, StatusCode::ACCEPTED);
+    stage.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -99,7 +100,7 @@ async fn broken_connections_and_lost_answers_lose_no_order() {
             let mut client = Client::connect(address).await;
             let mut accepted = Vec::new();
             for number in (0..ORDERS).filter(|number| number % 10 == worker) {
-                accepted.push(post_until_accepted(&mut client, number).await);
+                accepted.push(client.post_until_accepted(&format!("key-{number}"), &order_of(number)).await);
                 if done.fetch_add(1, Ordering::Relaxed) % 25 == 24 {
                     faults.drop_connections();
                 }

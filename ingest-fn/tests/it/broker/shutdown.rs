@@ -50,7 +50,7 @@ async fn a_stop_finishes_what_is_under_way() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_takes_no_longer_than_the_grace_period() {
-    let grace = Duration::from_millis(500);
+    let grace = Duration::from_millis(1_500);
     let mut stage = Stage::open_with(|settings| settings.grace = grace).await;
     stage.broker.faults().stall();
     let mut client = Client::connect(stage.address).await;
@@ -62,9 +62,10 @@ async fn a_stop_takes_no_longer_than_the_grace_period() {
     stage.shutdown.cancel();
     let ended = timeout(BOUND, &mut stage.running).await.expect("it ends").expect("no panic");
     assert!(ended.is_ok(), "{ended:?}");
-    // The producer says goodbye after that, for half a second at most; the rest is for a slow machine.
+    // The producer's goodbye comes on top, half a second at most. Waiting for connections and then as long again for
+    // the producer would be too long.
     let took = started.elapsed();
-    assert!((grace..grace * 2 + Duration::from_millis(900)).contains(&took), "{took:?}");
+    assert!((grace..grace * 2).contains(&took), "{took:?}");
     waiting.abort();
 }
 

@@ -204,6 +204,20 @@ impl Client {
         self.send(request).await
     }
 
+    /// Posts one order until it is accepted. Its id, and how many refusals came before, each a 503 with a wait.
+    pub(super) async fn post_until_accepted(&mut self, key: &str, order: &Value) -> (OrderId, u64) {
+        let mut refusals = 0;
+        loop {
+            let answer = self.post(key, order).await.expect("an answer");
+            if answer.status == StatusCode::ACCEPTED {
+                return (answer.order_id(), refusals);
+            }
+            assert!(answer.is_503_with_wait(), "neither accepted nor to be retried: {answer:?}");
+            refusals += 1;
+            assert!(refusals < 100, "{answer:?}");
+        }
+    }
+
     pub(super) async fn send(&mut self, request: Request<Full<Bytes>>) -> Option<Answer> {
         let exchange = async {
             self.sender.ready().await.ok()?;

@@ -90,7 +90,7 @@ impl Client {
     pub(crate) fn new(broker: &Broker) -> Self {
         let endpoint = Endpoint::from_shared(format!("http://{}", broker.local_addr())).expect("a URI");
         let channel = endpoint.initial_connection_window_size(8 << 20).connect_lazy();
-        Self { channel, id: Some("client"), keys: None, deadline: Some(Duration::from_secs(10)) }
+        Self { channel, id: Some("client"), keys: None, deadline: Some(Duration::from_secs(30)) }
     }
 
     /// A consumer that has told its settings.

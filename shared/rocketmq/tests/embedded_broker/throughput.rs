@@ -1,6 +1,7 @@
 //! Rough figures. `cargo test -p spillway-rocketmq --features embedded --release --test embedded_broker -- --ignored
 //! --nocapture throughput`
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -45,12 +46,32 @@ async fn throughput() {
         client.tell().await;
         let drained = drain(&client).await;
         println!(
-            "{flush:?}, {body_bytes} bytes, {per_call} a call: {sent:.0} calls/s (of {floor:.0} calls that do nothing), \
+            "{flush:?}, {body_bytes} bytes, {per_call} a call: {sent}; a call that does nothing: {floor}; \
              {:.0} messages/s in, {drained:.0} messages/s out",
-            sent * f64::from(u32::try_from(per_call).expect("small")),
+            sent.calls_per_s * f64::from(u32::try_from(per_call).expect("small")),
         );
         broker.shutdown().await.expect("stopped");
     }
+}
+
+/// How fast calls went, and what they cost client and broker together, which is what stays the same on a busy machine.
+struct Pace {
+    calls_per_s: f64,
+    cpu_us: f64,
+}
+
+impl fmt::Display for Pace {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:.0} calls/s, {:.1} us of CPU each", self.calls_per_s, self.cpu_us)
+    }
+}
+
+/// CPU time of this process so far, user and system; zero where there is no `/proc`.
+fn cpu_us() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The command, in parentheses, may hold spaces; user and system time are fields 14 and 15, in hundredths.
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() * 10_000.0
 }
 
 /// What gRPC alone allows: a call that neither reads nor writes.
@@ -61,11 +82,11 @@ async fn nothing(client: Client) {
 }
 
 /// Calls a second, by callers that wait for each answer.
-async fn repeat<F>(client: &Client, call: impl Fn(Client) -> F + Clone + Send + 'static) -> f64
+async fn repeat<F>(client: &Client, call: impl Fn(Client) -> F + Clone + Send + 'static) -> Pace
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let began = Instant::now();
+    let (began, cpu_before_us) = (Instant::now(), cpu_us());
     let mut callers = JoinSet::new();
     for _ in 0..CALLERS {
         let (client, call) = (client.clone(), call.clone());
@@ -79,7 +100,8 @@ where
         });
     }
     let calls: u32 = callers.join_all().await.into_iter().sum();
-    f64::from(calls) / began.elapsed().as_secs_f64()
+    let calls = f64::from(calls);
+    Pace { calls_per_s: calls / began.elapsed().as_secs_f64(), cpu_us: (cpu_us() - cpu_before_us) / calls }
 }
 
 /// Eight consumers, 32 messages a receive, one ack for each receive.

@@ -60,7 +60,8 @@ pub(crate) async fn open(
     let recovered = tokio::task::spawn_blocking(move || {
         recovery::recover(&directory, limits).map(|state| (directory, state))
     });
-    let (directory, state) = recovered.await.map_err(|_| Refusal::stopped())??;
+    let (directory, mut state) = recovered.await.map_err(|_| Refusal::stopped())??;
+    state.raise_leases();
     let (sender, ops) = mpsc::channel(OPS_MAX);
     let worker = Worker {
         state,

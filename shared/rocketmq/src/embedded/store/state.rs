@@ -66,6 +66,12 @@ impl State {
         }
     }
 
+    /// Starts leases anew where none has been before, even if the end of the log was lost with a machine: 65,536 for
+    /// each millisecond since 1970.
+    pub(crate) fn raise_leases(&mut self) {
+        self.lease_next = self.lease_next.max(wall_ms() << 16);
+    }
+
     /// Carries `op` out; its answer waits in `batch`.
     pub(crate) fn apply(&mut self, op: Op, now: Instant, batch: &mut Batch) {
         let reply = match op {

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use shared::catalogue::{Catalogue, RuleFault};
 use shared::order::{
-    AcceptedOrder, Currency, IdempotencyKey, Order, OrderId, OrderIdKey, OrderIdKeys, PayloadDigest, SaleId,
-    Sku, TraceParent,
+    AcceptedOrder, Currency, ITEMS_MAX, IdempotencyKey, Order, OrderId, OrderIdKey, OrderIdKeys,
+    PayloadDigest, SaleId, Sku, TraceParent,
 };
 use shared::problem::FieldProblem;
 use shared::time::Clock;
@@ -17,6 +17,9 @@ use tokio::sync::Semaphore;
 
 use crate::error::{ApiError, rule_problems};
 use crate::request::OrderRequest;
+
+/// Most faults of fields told in one answer, beside the catalogue's: every field of a request within bounds.
+const FAULTS_MAX: usize = 64;
 
 /// The state behind the routes.
 #[derive(Debug)]
@@ -98,12 +101,14 @@ impl<P, C: Clock> App<P, C> {
     /// `faults` of a request that is no order, and what the catalogue says about its readable parts: a client that
     /// mends one thing after another would lose its place in a flash sale.
     pub fn all_faults(&self, request: &OrderRequest, mut faults: Vec<FieldProblem>) -> Vec<FieldProblem> {
+        // The answer is bounded as the question is.
+        faults.truncate(FAULTS_MAX);
         let Ok(sale_id) = SaleId::parse(&request.sale_id) else { return faults };
-        let skus: Vec<_> = request
-            .items
-            .iter()
-            .filter_map(|item| Some((Sku::parse(&item.sku).ok()?, item.quantity)))
-            .collect();
+        // Too many lines are one fault, not one each.
+        let lines_max = if request.items.len() > ITEMS_MAX { 0 } else { ITEMS_MAX };
+        let lines = request.items.iter().take(lines_max);
+        let skus: Vec<_> =
+            lines.filter_map(|item| Some((Sku::parse(&item.sku).ok()?, item.quantity))).collect();
         let lines = skus.iter().map(|(sku, quantity)| (sku, *quantity));
         let rules = self.catalogue.faults_of_parts(&sale_id, Currency::parse(&request.currency).ok(), lines);
         let rules = rule_problems(&rules, |sku| index_of(request, sku));

@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, reason = "a test says what it expects")]
 
 mod cases;
+mod contention;
 mod harness;
 mod kill;
 mod orders;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use drain_worker::store::{DeadLetterReason, Verdict, VerdictKind};
+use drain_worker::store::{DeadLetterReason, StoreError, Verdict, VerdictKind};
 use shared::catalogue::Catalogue;
 use shared::order::{
     AcceptedOrder, AddressLine, ClientReference, Country, Currency, Item, Items, Order, OrderId, Outcome,
@@ -104,4 +104,15 @@ pub(crate) fn catalogue_of(sales: &[(&str, &[SkuTerms<'_>])]) -> Catalogue {
         }
     }
     Catalogue::from_toml(&text).expect("valid")
+}
+
+/// Three orders, of one and two lines, over the SKUs `a` and `b`.
+pub(crate) fn batch(first: u64) -> Vec<AcceptedOrder> {
+    (first..first + 3)
+        .map(|number| order(number, "ann", &[("a", 1), ("b", 2)][..1 + number as usize % 2]))
+        .collect()
+}
+
+pub(crate) fn is_transient<T>(result: Result<T, StoreError>) -> bool {
+    result.is_err_and(|error| error.is_transient())
 }

@@ -1,15 +1,14 @@
-//! Databases that are down, cut off, silent or locked, and what the store says of them.
+//! Databases that are down, cut off or silent, and what the store says of them.
 
 use std::time::Duration;
 
 use drain_worker::store::{
     DeadLetter, DeadLetterReason, OrderStore, Store, StoreConfig, StoreError, VerdictKind,
 };
-use shared::order::AcceptedOrder;
 use tokio::time::Instant;
 
-use crate::harness::{Harness, address, config, on_mysql, on_sqlite};
-use crate::orders::{CONFIRMED, SALE, catalogue, id, kinds, order};
+use crate::harness::{Harness, address, config, on_mysql};
+use crate::orders::{CONFIRMED, batch, catalogue, id, is_transient, kinds};
 use crate::relay::{Relay, Rule};
 
 /// A store that reaches its database through a relay.
@@ -21,17 +20,6 @@ async fn behind_relay(harness: &Harness, config: StoreConfig) -> (Relay, Store) 
     let url = address(&format!("{account}@{}/{name}?ssl-mode=disabled", relay.address));
     let store = Store::connect(&url, config).await.expect("a valid address");
     (relay, store)
-}
-
-/// Three orders, of one and two lines.
-fn batch(first: u64) -> Vec<AcceptedOrder> {
-    (first..first + 3)
-        .map(|number| order(number, "ann", &[("a", 1), ("b", 2)][..1 + number as usize % 2]))
-        .collect()
-}
-
-fn is_transient<T>(result: Result<T, StoreError>) -> bool {
-    result.is_err_and(|error| error.is_transient())
 }
 
 #[tokio::test]
@@ -194,70 +182,6 @@ async fn a_database_that_falls_silent_is_given_up_in_time() {
         assert_eq!(kinds(&store.commit(&batch(3)).await.expect("commits")), [CONFIRMED; 3]);
         relay.cut_all();
         store.close().await;
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_lock_that_is_never_given_up_is_transient() {
-    on_mysql(async |harness| {
-        harness
-            .store
-            .apply_catalogue(&catalogue(&[("a", 99, None), ("b", 99, None)]))
-            .await
-            .expect("applies");
-        let impatient = StoreConfig { transaction_timeout: Duration::from_millis(500), ..config() };
-        let store = harness.open(impatient).await;
-        let mut holder = harness.begin("UPDATE sale_skus SET stock_total = 98").await;
-        assert!(is_transient(store.commit(&batch(0)).await));
-        holder.run("ROLLBACK").await;
-        assert_eq!(kinds(&store.commit(&batch(0)).await.expect("commits")), [CONFIRMED; 3]);
-        store.close().await;
-    })
-    .await;
-    on_sqlite(async |harness| {
-        harness
-            .store
-            .apply_catalogue(&catalogue(&[("a", 99, None), ("b", 99, None)]))
-            .await
-            .expect("applies");
-        let impatient = StoreConfig { acquire_timeout: Duration::from_millis(300), ..config() };
-        let store = harness.open(impatient).await;
-        let mut holder = harness.begin("UPDATE sale_skus SET stock_total = 98").await;
-        assert!(is_transient(store.commit(&batch(0)).await));
-        assert!(store.find(id(0)).await.expect("readers do not wait for the writer").is_none());
-        holder.run("ROLLBACK").await;
-        assert_eq!(kinds(&store.commit(&batch(0)).await.expect("commits")), [CONFIRMED; 3]);
-        store.close().await;
-    })
-    .await;
-}
-
-/// The store's own transactions never lock in a circle; somebody else's may.
-#[tokio::test]
-async fn the_victim_of_a_deadlock_runs_again() {
-    on_mysql(async |harness| {
-        harness
-            .store
-            .apply_catalogue(&catalogue(&[("a", 99, None), ("b", 99, None)]))
-            .await
-            .expect("applies");
-        let deadlocks = "SELECT CAST(variable_value AS SIGNED) FROM information_schema.global_status \
-             WHERE variable_name = 'INNODB_DEADLOCKS'";
-        let before = harness.number(deadlocks).await;
-        let update = |sku: &str| {
-            format!("UPDATE sale_skus SET stock_total = 98 WHERE sale_id = '{SALE}' AND sku = '{sku}'")
-        };
-        let mut other = harness.begin(&update("b")).await;
-        let orders = batch(1);
-        let meddle = async {
-            tokio::time::sleep(Duration::from_millis(200)).await;
-            // By now the store holds `a` and waits for `b`. It has written less, so it is the victim.
-            other.run(&format!("{}; COMMIT", update("a"))).await;
-        };
-        let (verdicts, ()) = tokio::join!(harness.store.commit(&orders), meddle);
-        assert_eq!(kinds(&verdicts.expect("commits")), [CONFIRMED; 3]);
-        assert!(harness.number(deadlocks).await > before, "there was a deadlock");
     })
     .await;
 }

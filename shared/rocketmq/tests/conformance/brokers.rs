@@ -112,7 +112,7 @@ impl Place {
     pub(crate) async fn extend_topic(&self, queues: usize) {
         match &self.kind {
             Kind::Embedded { broker, .. } => {
-                broker.create_topic(&self.topic, queues).await.expect("extended")
+                broker.create_topic(&self.topic, queues).await.expect("extended");
             }
             Kind::Real { stack } => {
                 stack_call(stack, &["topic", &self.topic, "--queues", &queues.to_string()]).await;

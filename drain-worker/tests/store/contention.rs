@@ -1,0 +1,122 @@
+//! Other programs in the way: locks, deadlocks, keys that are taken in mid-transaction.
+
+use std::time::Duration;
+
+use drain_worker::store::{OrderStore, StoreConfig, VerdictKind};
+use shared::order::Outcome;
+
+use crate::harness::{config, on_mysql, on_sqlite};
+use crate::orders::{CONFIRMED, SALE, batch, catalogue, id, is_transient, kinds, order};
+
+#[tokio::test]
+async fn a_lock_that_is_never_given_up_is_transient() {
+    on_mysql(async |harness| {
+        harness
+            .store
+            .apply_catalogue(&catalogue(&[("a", 99, None), ("b", 99, None)]))
+            .await
+            .expect("applies");
+        let impatient = StoreConfig { transaction_timeout: Duration::from_millis(500), ..config() };
+        let store = harness.open(impatient).await;
+        let mut holder = harness.begin("UPDATE sale_skus SET stock_total = 98").await;
+        assert!(is_transient(store.commit(&batch(0)).await));
+        holder.run("ROLLBACK").await;
+        assert_eq!(kinds(&store.commit(&batch(0)).await.expect("commits")), [CONFIRMED; 3]);
+        store.close().await;
+    })
+    .await;
+    on_sqlite(async |harness| {
+        harness
+            .store
+            .apply_catalogue(&catalogue(&[("a", 99, None), ("b", 99, None)]))
+            .await
+            .expect("applies");
+        let impatient = StoreConfig { acquire_timeout: Duration::from_millis(300), ..config() };
+        let store = harness.open(impatient).await;
+        let mut holder = harness.begin("UPDATE sale_skus SET stock_total = 98").await;
+        assert!(is_transient(store.commit(&batch(0)).await));
+        assert!(store.find(id(0)).await.expect("readers do not wait for the writer").is_none());
+        holder.run("ROLLBACK").await;
+        assert_eq!(kinds(&store.commit(&batch(0)).await.expect("commits")), [CONFIRMED; 3]);
+        store.close().await;
+    })
+    .await;
+}
+
+/// The store's own transactions never lock in a circle; somebody else's may.
+#[tokio::test]
+async fn the_victim_of_a_deadlock_runs_again() {
+    on_mysql(async |harness| {
+        harness
+            .store
+            .apply_catalogue(&catalogue(&[("a", 99, None), ("b", 99, None)]))
+            .await
+            .expect("applies");
+        let deadlocks = "SELECT CAST(variable_value AS SIGNED) FROM information_schema.global_status \
+             WHERE variable_name = 'INNODB_DEADLOCKS'";
+        let before = harness.number(deadlocks).await;
+        let update = |sku: &str| {
+            format!("UPDATE sale_skus SET stock_total = 98 WHERE sale_id = '{SALE}' AND sku = '{sku}'")
+        };
+        let mut other = harness.begin(&update("b")).await;
+        let orders = batch(1);
+        let meddle = async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            // By now the store holds `a` and waits for `b`. It has written less, so it is the victim.
+            other.run(&format!("{}; COMMIT", update("a"))).await;
+        };
+        let (verdicts, ()) = tokio::join!(harness.store.commit(&orders), meddle);
+        assert_eq!(kinds(&verdicts.expect("commits")), [CONFIRMED; 3]);
+        assert!(harness.number(deadlocks).await > before, "there was a deadlock");
+    })
+    .await;
+}
+
+/// Between looking for an order and inserting it, somebody else inserts it: the next run finds it.
+#[tokio::test]
+async fn a_key_taken_in_mid_transaction_is_found_by_the_next_run() {
+    on_mysql(async |harness| {
+        harness.store.apply_catalogue(&catalogue(&[("a", 99, None)])).await.expect("applies");
+        let order_id = hex::encode(id(1).as_bytes());
+        let insert = format!(
+            "INSERT INTO orders (order_id, sale_id, user_id, payload_digest, state, currency, total_minor, \
+             shipping_address, catalogue_revision, accepted_at, decided_at) VALUES (X'{order_id}', '{SALE}', 'eve', \
+             REPEAT('d', 32), 'confirmed', 'CNY', 1, '{{}}', 'r', UTC_TIMESTAMP(), UTC_TIMESTAMP())"
+        );
+        let mut other = harness.begin(&insert).await;
+        let orders = [order(1, "ann", &[("a", 1)])];
+        let meddle = async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            other.run("COMMIT").await;
+        };
+        let (verdicts, ()) = tokio::join!(harness.store.commit(&orders), meddle);
+        let stored = shared::order::PayloadDigest::from_bytes([b'd'; 32]);
+        assert_eq!(
+            kinds(&verdicts.expect("commits")),
+            [VerdictKind::Conflict { stored, outcome: Outcome::Confirmed }]
+        );
+        assert_eq!(harness.number("SELECT stock_reserved FROM sale_skus").await, 0);
+        assert_eq!(harness.store.counts().await.expect("counts").dead_letters_total(), 0);
+    })
+    .await;
+}
+
+/// Two processes may use one file: each waits for the other, and neither is refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_stores_share_a_file() {
+    on_sqlite(async |harness| {
+        let catalogue = catalogue(&[("a", 150, None), ("b", 999, None)]);
+        harness.store.apply_catalogue(&catalogue).await.expect("applies");
+        let second = harness.open(config()).await;
+        let all = async |store: &drain_worker::store::Store| {
+            for number in 0..60 {
+                store.commit(&batch(number * 10)).await.expect("waits its turn");
+            }
+        };
+        tokio::join!(all(&harness.store), all(&second));
+        let counts = harness.store.counts().await.expect("counts");
+        assert_eq!((counts.orders(), counts.confirmed), (180, 150));
+        second.close().await;
+    })
+    .await;
+}

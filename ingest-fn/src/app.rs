@@ -104,11 +104,13 @@ impl<P, C: Clock> App<P, C> {
         // The answer is bounded as the question is.
         faults.truncate(FAULTS_MAX);
         let Ok(sale_id) = SaleId::parse(&request.sale_id) else { return faults };
-        // Too many lines are one fault, not one each.
+        // Too many lines are one fault, not one each; a SKU's further lines are told as duplicates.
         let lines_max = if request.items.len() > ITEMS_MAX { 0 } else { ITEMS_MAX };
-        let lines = request.items.iter().take(lines_max);
-        let skus: Vec<_> =
-            lines.filter_map(|item| Some((Sku::parse(&item.sku).ok()?, item.quantity))).collect();
+        let lines = request.items.iter().take(lines_max).enumerate();
+        let skus: Vec<_> = lines
+            .filter(|(index, item)| index_of(request, &item.sku) == *index)
+            .filter_map(|(_, item)| Some((Sku::parse(&item.sku).ok()?, item.quantity)))
+            .collect();
         let lines = skus.iter().map(|(sku, quantity)| (sku, *quantity));
         let rules = self.catalogue.faults_of_parts(&sale_id, Currency::parse(&request.currency).ok(), lines);
         let rules = rule_problems(&rules, |sku| index_of(request, sku));

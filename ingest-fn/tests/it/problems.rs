@@ -97,6 +97,17 @@ async fn invalid() -> Family {
         order["currency"] = json!("USD");
         order["items"] = json!([{ "sku": "PHONE", "quantity": 3 }, { "sku": "Z", "quantity": 1 }]);
     });
+    let fields_and_rules = order_with(|order| {
+        order["currency"] = json!("USD");
+        order["shipping_address"]["city"] = json!("");
+        order["items"] = json!([
+            { "sku": "Z", "quantity": 1 },
+            { "sku": "PHONE", "quantity": 3 },
+            { "sku": "PHONE", "quantity": 4 },
+            { "sku": "Z", "quantity": 0 },
+            { "sku": "a b", "quantity": 1 },
+        ]);
+    });
     let not_open_and_wrong = order_with(|order| {
         order["sale_id"] = json!("early");
         order["currency"] = json!("USD");
@@ -114,6 +125,7 @@ async fn invalid() -> Family {
         ("quantity over limit", post_order(&order_with(|order| order["items"][0]["quantity"] = json!(3)))),
         ("wrong currency", post_order(&order_with(|order| order["currency"] = json!("USD")))),
         ("several rules", post_order(&several_rules)),
+        ("fields and rules", post_order(&fields_and_rules)),
         ("field before sale state", post_order(&not_open_and_wrong)),
     ])
     .await

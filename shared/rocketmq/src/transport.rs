@@ -120,9 +120,6 @@ impl Transport {
     }
 
     /// One request, one answer, within `bound`.
-    ///
-    /// A connection that gives no answer in time is given up: after a thaw or a silent network failure it may
-    /// look open and be dead, and nothing but a time-out would ever tell.
     pub(crate) async fn unary<Req, Res>(
         &self,
         path: &'static str,
@@ -133,25 +130,15 @@ impl Transport {
         Req: Message + 'static,
         Res: Message + Default + 'static,
     {
-        let Connection { generation, channel } = self.current();
-        let mut grpc = Grpc::new(channel).max_decoding_message_size(DECODE_BYTES_MAX);
         let mut request = self.signer.request(request);
         request.set_timeout(bound);
-        let call = async {
-            grpc.ready().await.map_err(|error| self.transport_error(generation, &error))?;
-            let codec: ProstCodec<Req, Res> = ProstCodec::default();
-            grpc.unary(request, PathAndQuery::from_static(path), codec)
-                .await
-                .map(tonic::Response::into_inner)
-                .map_err(|status| self.call_error(generation, path, bound, &status))
-        };
-        match timeout(bound, call).await {
-            Ok(result) => result,
-            Err(_elapsed) => {
-                self.replace(generation);
-                Err(ClientError::Timeout { call: call_name(path), after: bound })
-            }
-        }
+        let (answer, _generation) = self
+            .begin(path, bound, async |grpc| {
+                let codec: ProstCodec<Req, Res> = ProstCodec::default();
+                grpc.unary(request, PathAndQuery::from_static(path), codec).await
+            })
+            .await?;
+        Ok(answer)
     }
 
     /// One request, many answers; each answer and the stream's beginning within `bound`, which is also the
@@ -166,25 +153,15 @@ impl Transport {
         Req: Message + 'static,
         Res: Message + Default + 'static,
     {
-        let Connection { generation, channel } = self.current();
-        let mut grpc = Grpc::new(channel).max_decoding_message_size(DECODE_BYTES_MAX);
         let mut request = self.signer.request(request);
         request.set_timeout(bound);
-        let call = async {
-            grpc.ready().await.map_err(|error| self.transport_error(generation, &error))?;
-            let codec: ProstCodec<Req, Res> = ProstCodec::default();
-            grpc.server_streaming(request, PathAndQuery::from_static(path), codec)
-                .await
-                .map(tonic::Response::into_inner)
-                .map_err(|status| self.call_error(generation, path, bound, &status))
-        };
-        match timeout(bound, call).await {
-            Ok(stream) => Ok(AnswerStream { transport: self, generation, path, bound, stream: stream? }),
-            Err(_elapsed) => {
-                self.replace(generation);
-                Err(ClientError::Timeout { call: call_name(path), after: bound })
-            }
-        }
+        let (stream, generation) = self
+            .begin(path, bound, async |grpc| {
+                let codec: ProstCodec<Req, Res> = ProstCodec::default();
+                grpc.server_streaming(request, PathAndQuery::from_static(path), codec).await
+            })
+            .await?;
+        Ok(AnswerStream { transport: self, generation, path, bound, stream })
     }
 
     /// Streams both ways; the beginning within `bound`, the stream itself without one.
@@ -198,19 +175,35 @@ impl Transport {
         Req: Message + 'static,
         Res: Message + Default + 'static,
     {
-        let Connection { generation, channel } = self.current();
-        let mut grpc = Grpc::new(channel);
         let request = self.signer.request(requests);
-        let call = async {
+        let (stream, generation) = self
+            .begin(path, bound, async |grpc| {
+                let codec: ProstCodec<Req, Res> = ProstCodec::default();
+                grpc.streaming(request, PathAndQuery::from_static(path), codec).await
+            })
+            .await?;
+        Ok(AnswerStream { transport: self, generation, path, bound, stream })
+    }
+
+    /// Makes a call on the current connection and waits for its answer, or its stream, for at most `bound`. Says
+    /// which connection it was.
+    ///
+    /// A connection that gives no answer in time is given up: after a thaw or a silent network failure it may
+    /// look open and be dead, and nothing but a time-out would ever tell.
+    async fn begin<T>(
+        &self,
+        path: &'static str,
+        bound: Duration,
+        call: impl AsyncFnOnce(&mut Grpc<Channel>) -> Result<tonic::Response<T>, tonic::Status>,
+    ) -> Result<(T, u64), ClientError> {
+        let Connection { generation, channel } = self.current();
+        let mut grpc = Grpc::new(channel).max_decoding_message_size(DECODE_BYTES_MAX);
+        let calling = async {
             grpc.ready().await.map_err(|error| self.transport_error(generation, &error))?;
-            let codec: ProstCodec<Req, Res> = ProstCodec::default();
-            grpc.streaming(request, PathAndQuery::from_static(path), codec)
-                .await
-                .map(tonic::Response::into_inner)
-                .map_err(|status| self.call_error(generation, path, bound, &status))
+            call(&mut grpc).await.map_err(|status| self.call_error(generation, path, bound, &status))
         };
-        match timeout(bound, call).await {
-            Ok(stream) => Ok(AnswerStream { transport: self, generation, path, bound, stream: stream? }),
+        match timeout(bound, calling).await {
+            Ok(answer) => Ok((answer?.into_inner(), generation)),
             Err(_elapsed) => {
                 self.replace(generation);
                 Err(ClientError::Timeout { call: call_name(path), after: bound })

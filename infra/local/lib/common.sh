@@ -102,6 +102,18 @@ await_exit() {
   done
 }
 
+# await_ports PART SECONDS: until nobody listens on the part's ports. A process shows as ended when its first thread
+# is; after a SIGKILL the others may hold its sockets for a moment longer.
+await_ports() {
+  local deadline=$(($(now_ms) + $2 * 1000)) port
+  for port in $("${1}_ports"); do
+    while port_open "$port"; do
+      (($(now_ms) < deadline)) || return 1
+      sleep 0.05
+    done
+  done
+}
+
 # end_part PART SIGNAL: SIGNAL is TERM (then KILL after a while) or KILL.
 end_part() {
   local part=$1 signal=$2 pid start began
@@ -118,6 +130,7 @@ end_part() {
     kill -s KILL "$pid" 2>/dev/null || true
     await_exit "$pid" "$start" 10 || die "$part: pid $pid survives SIGKILL"
   fi
+  await_ports "$part" 10 || say "$part: has ended, but its ports are still held"
   rm -f "$RUN_DIR/$part.pid"
   say "$part: ended by $signal in $(since "$began")"
 }

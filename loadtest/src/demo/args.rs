@@ -10,7 +10,7 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Exit codes: 0 the ledger adds up, 1 it does not or the demo failed, 2 wrong flags.")]
 pub struct DemoArgs {
-    /// Orders to place, besides replays, changed bodies and invalid ones
+    /// Orders to place at the least, besides replays, changed bodies and invalid ones
     #[arg(long, value_name = "COUNT", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
     pub orders: u32,
 

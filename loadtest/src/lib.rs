@@ -2,6 +2,12 @@
 
 pub mod cli;
 pub mod demo;
+pub mod fc_local;
 pub mod ledger;
 pub mod parts;
+pub mod plan;
+pub mod platform;
 pub mod play;
+pub mod report;
+pub mod scenario;
+pub mod simulate;

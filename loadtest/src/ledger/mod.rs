@@ -7,9 +7,11 @@
 mod check;
 mod read;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use shared::order::{OrderId, PayloadDigest};
 
 pub use check::check;
@@ -96,7 +98,7 @@ pub struct StockRow {
 }
 
 /// What the ledger says.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Verdict {
     /// Requests that could have made an order.
     pub requests: usize,
@@ -129,10 +131,10 @@ pub struct Verdict {
 }
 
 /// Something that does not add up.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Fault {
     /// Stable name.
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     /// How many.
     pub count: usize,
     /// The first few, for whoever looks.

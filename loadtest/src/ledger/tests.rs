@@ -54,8 +54,8 @@ fn sound() -> (Vec<Attempt>, Facts) {
     (attempts, Facts { orders, items, stock, conflicts, dead_letters: Vec::new() })
 }
 
-fn fault_names(attempts: &[Attempt], facts: &Facts, cap: Option<u32>) -> Vec<&'static str> {
-    check(attempts, facts, cap).faults.iter().map(|fault| fault.code).collect()
+fn fault_names(attempts: &[Attempt], facts: &Facts, cap: Option<u32>) -> Vec<String> {
+    check(attempts, facts, cap).faults.iter().map(|fault| fault.code.to_string()).collect()
 }
 
 #[test]

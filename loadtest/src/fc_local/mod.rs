@@ -1,0 +1,1 @@
+//! Plays Function Compute on this machine.

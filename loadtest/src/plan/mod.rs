@@ -1,0 +1,1 @@
+//! Sizes and prices a sale.

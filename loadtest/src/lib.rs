@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod demo;
 pub mod fc_local;
+pub mod generator;
 pub mod ledger;
 pub mod parts;
 pub mod plan;
@@ -11,3 +12,4 @@ pub mod play;
 pub mod report;
 pub mod scenario;
 pub mod simulate;
+pub mod workload;

@@ -1,6 +1,6 @@
 //! A request under way, and how it can end.
 
-use crate::workload::Draft;
+use crate::workload::{Draft, Kind};
 
 /// A request from its planned time to its end.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +14,13 @@ pub(super) struct Flight {
     pub(super) due_ns: u64,
     /// Whether it has been put on a connection.
     pub(super) sent: bool,
+}
+
+impl Flight {
+    /// Whether it is an order of its own, and no repetition.
+    pub(super) const fn is_own(&self) -> bool {
+        matches!(self.draft.kind, Kind::New | Kind::HangUp | Kind::SlowBody)
+    }
 }
 
 /// How a request ended.

@@ -131,10 +131,10 @@ impl Running {
         self.live.clone()
     }
 
-    /// Requests planned until now.
+    /// How long until the first instant of the plan.
     #[must_use]
-    pub fn elapsed(&self) -> Duration {
-        Duration::from_nanos(self.clock.now_ns())
+    pub fn until_start(&self) -> Duration {
+        self.clock.until_start()
     }
 
     /// Whether every thread is done.

@@ -118,6 +118,11 @@ impl Played {
             .collect()
     }
 
+    /// Accepted orders of their own in each interval of the timeline: a row each that is to come.
+    pub fn rows_to_come(&self) -> impl Iterator<Item = u64> {
+        self.record.slots.iter().map(|slot| slot.accepted_own)
+    }
+
     /// Whether the generator kept to its plan.
     #[must_use]
     pub fn health(&self) -> GeneratorHealth {
@@ -182,7 +187,7 @@ impl Played {
         for outcome in outcomes {
             let draft = self.plan.workload.draft(u64::from(outcome.number));
             let code = self.record.code(outcome);
-            if let Some(surprise) = surprise(draft.kind, outcome.end, code) {
+            if let Some(surprise) = surprise(draft.kind, outcome.end, code.map(AsRef::as_ref)) {
                 *surprises.entry(surprise).or_insert(0) += 1;
             }
             let ending = match outcome.end {
@@ -192,7 +197,7 @@ impl Played {
                 End::Unsent => continue,
             };
             let Some((order_id, digest)) = self.plan.workload.expected(&draft) else { continue };
-            attempts.push(Attempt { order_id, digest, ending, answered: self.record.answer(outcome) });
+            attempts.push(Attempt { order_id, digest, ending, code: code.cloned(), answered: self.record.answer(outcome) });
         }
         (attempts, surprises)
     }

@@ -1,6 +1,7 @@
 //! What a thread notes down: nothing is shared, nothing is sampled away.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use hdrhistogram::Histogram;
 use shared::order::{OrderId, PayloadDigest};
@@ -19,11 +20,9 @@ const CODES_MAX: usize = 200;
 
 /// How one request ended. Small: there may be fifty million.
 #[derive(Clone, Copy, Debug)]
-pub struct Outcome {
+pub(super) struct Outcome {
     /// The request's number in the plan.
-    pub number: u32,
-    /// 0 for the planned one, then a retry each.
-    pub attempt: u8,
+    pub(super) number: u32,
     pub(super) end: End,
     code: u16,
     answer: u32,
@@ -34,6 +33,8 @@ pub struct Outcome {
 pub(super) struct Slot {
     pub(super) sent: u64,
     pub(super) accepted: u64,
+    /// Of these, orders of their own: a row each.
+    pub(super) accepted_own: u64,
     pub(super) shed: u64,
     pub(super) refused: u64,
     pub(super) unknown: u64,
@@ -49,7 +50,7 @@ pub(super) struct Record {
     pub(super) outcomes: Vec<Outcome>,
     /// What the 202s named, where it could be read.
     answers: Vec<(OrderId, PayloadDigest)>,
-    codes: Vec<String>,
+    codes: Vec<Arc<str>>,
     code_numbers: HashMap<String, u16>,
     pub(super) accepted: Histogram<u64>,
     pub(super) shed: Histogram<u64>,
@@ -70,7 +71,7 @@ impl Slot {
     fn new() -> Self {
         // Grows with what is recorded: most intervals see a narrow range.
         let latency = Histogram::new(2).unwrap_or_else(|_| unreachable!("two digits are allowed"));
-        Self { sent: 0, accepted: 0, shed: 0, refused: 0, unknown: 0, latency }
+        Self { sent: 0, accepted: 0, accepted_own: 0, shed: 0, refused: 0, unknown: 0, latency }
     }
 }
 
@@ -127,7 +128,10 @@ impl Record {
         let latency_us = now_ns.saturating_sub(flight.due_ns) / 1_000;
         let slot = self.slot(flight.due_ns);
         match end {
-            End::Accepted => slot.accepted += 1,
+            End::Accepted => {
+                slot.accepted += 1;
+                slot.accepted_own += u64::from(flight.is_own());
+            }
             End::Shed => slot.shed += 1,
             End::Refused => slot.refused += 1,
             End::Unknown(_) => slot.unknown += 1,
@@ -136,7 +140,8 @@ impl Record {
         // How long a slow client took to say what it wants is not the service's time.
         let timed = flight.draft.kind != Kind::SlowBody || flight.attempt > 0;
         if timed && matches!(end, End::Accepted | End::Shed | End::Refused) {
-            slot.latency.saturating_record(latency_us);
+            // It grows; only a count beyond what 32 bits hold could fail.
+            let _recorded = slot.latency.record(latency_us);
             self.answered.saturating_record(latency_us);
             match end {
                 End::Accepted => self.accepted.saturating_record(latency_us),
@@ -154,7 +159,7 @@ impl Record {
         });
         // The plan has at most 50 million requests.
         let number = flight.draft.number as u32;
-        self.outcomes.push(Outcome { number, attempt: flight.attempt, end, code, answer });
+        self.outcomes.push(Outcome { number, end, code, answer });
     }
 
     fn code_number(&mut self, code: &str) -> u16 {
@@ -164,7 +169,7 @@ impl Record {
         let known = self.codes.len() < CODES_MAX;
         let name = if known { code } else { "other" };
         let number = self.codes.len() as u16;
-        self.codes.push(name.to_owned());
+        self.codes.push(name.into());
         if known {
             self.code_numbers.insert(name.to_owned(), number);
         }
@@ -172,8 +177,8 @@ impl Record {
     }
 
     /// What the refusal of `outcome` was called.
-    pub(super) fn code(&self, outcome: &Outcome) -> Option<&str> {
-        self.codes.get(usize::from(outcome.code)).map(String::as_str)
+    pub(super) fn code(&self, outcome: &Outcome) -> Option<&Arc<str>> {
+        self.codes.get(usize::from(outcome.code))
     }
 
     /// What the 202 of `outcome` named.
@@ -187,6 +192,7 @@ impl Record {
             let mine = self.slot(index as u64 * self.interval_ns);
             mine.sent += slot.sent;
             mine.accepted += slot.accepted;
+            mine.accepted_own += slot.accepted_own;
             mine.shed += slot.shed;
             mine.refused += slot.refused;
             mine.unknown += slot.unknown;

@@ -124,9 +124,10 @@ fn a_server_that_stalls_is_seen_from_the_planned_times() {
     let played = play(&scenario(1_000.0, 0.5), server.address);
     let latency = played.latencies().accepted;
     // 200 of 500 requests were due during the stall; a closed loop would have seen four.
-    assert!(latency.p50_us < 150_000, "{latency:?}");
     assert!(latency.p90_us > 100_000, "{latency:?}");
     assert!(latency.max_us >= 195_000, "{latency:?}");
+    let timeline = played.timeline();
+    assert!(timeline[0].max_us >= 195_000, "the timeline holds long times too: {timeline:?}");
 }
 
 #[test]

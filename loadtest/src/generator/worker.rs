@@ -298,8 +298,7 @@ impl Worker {
     /// Notes a request's end, and whether its client tries again.
     fn end(&mut self, flight: Flight, end: End, now: u64, told: Option<&Told>) {
         let latency_us = now.saturating_sub(flight.due_ns) / 1_000;
-        let own = matches!(flight.draft.kind, Kind::New | Kind::HangUp | Kind::SlowBody);
-        self.tally.ended(end, own, latency_us);
+        self.tally.ended(end, flight.is_own(), latency_us);
         let (code, names) = told.map_or((None, None), |told| (told.code.as_deref(), told.names));
         self.record.ended(&flight, end, now, code, names);
         let again = match end {

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
+use crate::bench::Bench;
 use crate::demo::{self, DemoArgs};
 use crate::parts::Part;
 use crate::run::{self, RunArgs};
@@ -25,6 +26,9 @@ enum Command {
     Run(Box<RunArgs>),
     /// List the scenarios that ship, or print one
     Scenarios(ScenariosArgs),
+    /// Measure the generator beside others
+    #[command(subcommand)]
+    Bench(Bench),
     /// Print shell completions
     Completions {
         /// The shell
@@ -45,6 +49,7 @@ pub fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Command::Demo(args) => ended(on_runtime(demo::run(args))),
+        Command::Bench(bench) => ended(on_runtime(bench.run())),
         Command::Run(args) => ended(on_runtime(run::run(*args))),
     }
 }

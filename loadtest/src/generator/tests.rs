@@ -107,7 +107,7 @@ fn every_planned_request_is_sent_once_over_few_connections() {
     assert_eq!(played.latencies().accepted.count, 1_000, "nothing is sampled away");
     assert_eq!(played.health().slip.count, 1_000);
     // `{}` names no order: the ledger will say so.
-    let account = played.account();
+    let account = played.account(true);
     assert_eq!(account.attempts.len(), 1_000);
     assert!(account.attempts.iter().all(|attempt| attempt.answered.is_none()));
 }
@@ -154,7 +154,7 @@ fn endings_are_told_apart() {
     assert_eq!((totals.accepted, totals.refused, totals.shed, totals.unknown), (10, 10, 10, 20), "{totals:?}");
     assert_eq!(totals.refused_by_code, [("overloaded".to_owned(), 10), ("status_200".to_owned(), 10)].into());
     assert_eq!(totals.unknown_by_cause, [("reset".to_owned(), 10), ("timeout".to_owned(), 10)].into());
-    let account = played.account();
+    let account = played.account(true);
     let unknown = account.attempts.iter().filter(|attempt| attempt.ending == Ending::Unknown).count();
     assert_eq!((account.attempts.len(), unknown), (50, 20));
     assert_eq!(account.surprises, ["10 × a valid order was refused as status_200"]);
@@ -175,7 +175,7 @@ fn what_is_shed_comes_again_with_the_same_key() {
     let totals = played.totals();
     assert_eq!((totals.accepted, totals.shed, totals.retries), (20, 30, 30), "{totals:?}");
     let ids: std::collections::HashSet<_> =
-        played.account().attempts.iter().map(|attempt| attempt.order_id).collect();
+        played.account(true).attempts.iter().map(|attempt| attempt.order_id).collect();
     assert_eq!(ids.len(), 20, "a retry is the same order");
 }
 
@@ -214,7 +214,7 @@ fn without_a_server_nothing_was_sent() {
     let played = play(&scenario(100.0, 0.2), address);
     let totals = played.totals();
     assert_eq!((totals.sent, totals.unsent), (0, 20), "{totals:?}");
-    assert!(played.account().attempts.is_empty());
+    assert!(played.account(true).attempts.is_empty());
 }
 
 #[test]

@@ -237,6 +237,10 @@ pub struct GeneratorHealth {
     pub cpu_us_per_request: f64,
     /// How late the generator itself took up a request: its own fault, never the server's.
     pub slip: Quantiles,
+    /// How much later than it came an answer may have been read, microseconds: a thread with 20,000 requests a
+    /// second or more reads by the beat. 0: at once.
+    #[serde(default)]
+    pub resolution_us: u64,
     /// The bound on the slip's 999th of 1,000, microseconds.
     pub slip_p999_us_max: u64,
     /// Whether the latencies may be read as the server's. The ledger counts either way.

@@ -24,6 +24,7 @@ use crate::scenario::{self, SALE_ID, Scenario};
 pub use args::RunArgs;
 pub use field::{External, Faults, Field, Offer};
 pub use interrupt::Interrupts;
+pub(crate) use machine::describe as describe_machine;
 pub use overrides::Overrides;
 pub use session::play;
 pub use summary::Summary;

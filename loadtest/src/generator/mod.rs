@@ -32,6 +32,7 @@ use record::Record;
 use worker::Worker;
 
 pub use live::Live;
+pub(crate) use thread::raise_open_files;
 pub use played::Played;
 
 /// Requests a second that one thread is trusted with.

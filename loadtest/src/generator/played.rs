@@ -21,7 +21,6 @@ const EXAMPLES_MAX: usize = 3;
 pub struct Played {
     plan: Arc<Plan>,
     record: Record,
-    pinned_to: Vec<usize>,
     /// From the first instant of the plan to the last answer.
     pub took: Duration,
 }
@@ -36,8 +35,8 @@ pub struct Account {
 }
 
 impl Played {
-    pub(super) const fn new(plan: Arc<Plan>, record: Record, pinned_to: Vec<usize>, took: Duration) -> Self {
-        Self { plan, record, pinned_to, took }
+    pub(super) const fn new(plan: Arc<Plan>, record: Record, took: Duration) -> Self {
+        Self { plan, record, took }
     }
 
     /// How the requests ended.
@@ -132,7 +131,7 @@ impl Played {
         let sent: u64 = self.record.slots.iter().map(|slot| slot.sent).sum();
         GeneratorHealth {
             threads: self.plan.threads,
-            pinned_to: self.pinned_to.clone(),
+            pinned_to: self.record.pinned_to.clone(),
             connections_opened: self.record.connections_opened,
             connections_max: self.record.connections_most,
             cpu_us_per_request: self.record.cpu_ns as f64 / 1_000.0 / sent.max(1) as f64,

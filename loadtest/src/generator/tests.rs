@@ -84,11 +84,15 @@ fn scenario(rps: f64, seconds: f64) -> Scenario {
 }
 
 fn play(scenario: &Scenario, target: SocketAddr) -> Played {
+    start(plan(scenario, target)).expect("starts").finish().expect("plays")
+}
+
+fn plan(scenario: &Scenario, target: SocketAddr) -> Plan {
     let catalogue = Catalogue::from_toml(&scenario.catalogue_toml()).expect("valid");
     let sale = catalogue.sale(&SaleId::parse(SALE_ID).expect("valid")).expect("there");
     let key = OrderIdKey::new(&[3; 32]).expect("long enough");
     let workload = Workload::new(scenario, sale, key, 9).expect("laws in range");
-    start(Plan::new(scenario, workload, target)).expect("starts").finish().expect("plays")
+    Plan::new(scenario, workload, target)
 }
 
 #[test]
@@ -220,12 +224,7 @@ fn without_a_server_nothing_was_sent() {
 #[test]
 fn a_run_that_is_stopped_accounts_for_what_it_did() {
     let server = serve(|_, _, stream| answer(stream, "202 Accepted", "", "{}"));
-    let long = scenario(500.0, 600.0);
-    let catalogue = Catalogue::from_toml(&long.catalogue_toml()).expect("valid");
-    let sale = catalogue.sale(&SaleId::parse(SALE_ID).expect("valid")).expect("there");
-    let key = OrderIdKey::new(&[3; 32]).expect("long enough");
-    let workload = Workload::new(&long, sale, key, 9).expect("laws in range");
-    let running = start(Plan::new(&long, workload, server.address)).expect("starts");
+    let running = start(plan(&scenario(500.0, 600.0), server.address)).expect("starts");
     while server.requests.load(Ordering::SeqCst) < 50 {
         std::thread::park_timeout(Duration::from_millis(5));
     }
@@ -248,4 +247,16 @@ fn a_late_generator_voids_its_latencies_and_says_so() {
     let health = play(&scenario, server.address).health();
     assert!(!health.latencies_valid);
     assert!(health.void_because.expect("says why").contains("late"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn only_processors_that_there_are_count_as_pinned_to() {
+    let server = serve(|_, _, stream| answer(stream, "202 Accepted", "", "{}"));
+    let mut scenario = scenario(50.0, 0.2);
+    scenario.generator.threads = 2;
+    let plan = Plan { pin_to: vec![0, 1_000_000], ..plan(&scenario, server.address) };
+    let played = start(plan).expect("starts").finish().expect("plays");
+    assert_eq!(played.health().pinned_to, [0]);
+    assert_eq!(played.totals().accepted, 10);
 }

@@ -6,6 +6,7 @@ use clap::{CommandFactory, Parser};
 
 use crate::demo::{self, DemoArgs};
 use crate::parts::Part;
+use crate::report::{self, CompareArgs, ReportArgs};
 
 /// Plays a flash sale against Spillway and keeps the ledger that proves nothing was lost.
 #[derive(Debug, clap::Parser)]
@@ -19,6 +20,10 @@ struct Cli {
 enum Command {
     /// Play a small flash sale through the whole path and check the ledger
     Demo(DemoArgs),
+    /// Draw a report's page anew from its JSON, or print the JSON's schema
+    Report(ReportArgs),
+    /// Tell what changed between two runs beyond noise
+    Compare(CompareArgs),
     /// Print shell completions
     Completions {
         /// The shell
@@ -37,14 +42,18 @@ pub fn main() -> ExitCode {
             clap_complete::generate(shell, &mut Cli::command(), "loadtest", &mut std::io::stdout());
             ExitCode::SUCCESS
         }
-        Command::Demo(args) => match play(args) {
-            Ok(code) => code,
-            Err(error) => {
-                eprintln!("loadtest: {error:#}");
-                ExitCode::FAILURE
-            }
-        },
+        Command::Demo(args) => ended(play(args)),
+        Command::Report(args) => ended(report::run_report(args)),
+        Command::Compare(args) => report::run_compare(&args),
     }
+}
+
+/// The exit code; an error is told and is 1.
+fn ended(result: anyhow::Result<ExitCode>) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        eprintln!("loadtest: {error:#}");
+        ExitCode::FAILURE
+    })
 }
 
 #[tokio::main]

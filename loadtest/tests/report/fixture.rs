@@ -239,10 +239,10 @@ fn processes(builder: &mut Builder, timeline: &[Interval]) -> Vec<ProcessUse> {
         let mut samples = Vec::new();
         let mut cpu_s = 0.0;
         for interval in timeline {
-            let work = accepted * interval.accepted as f64 * factor
-                + shed * interval.shed as f64 * factor
+            let work = accepted * interval.accepted as f64
+                + shed * interval.shed as f64
                 + committed * interval.committed as f64;
-            let cpus = builder.noisy(work * 1e-3 / interval.length_ms as f64 + 0.004);
+            let cpus = builder.noisy((work * 1e-3 / interval.length_ms as f64 + 0.004) * factor);
             cpu_s += cpus * interval.length_ms as f64 / 1e3 * f64::from(u8::from(interval.sent > 0));
             // Memory is taken up with the load, and not all of it is given back.
             let warm = if samples.len() > 3 { rest_bytes / 4 } else { 0 };

@@ -7,4 +7,5 @@ mod command;
 mod compare;
 mod fixture;
 mod json;
+mod page;
 mod runs;

@@ -7,6 +7,7 @@ use clap::{CommandFactory, Parser};
 use crate::bench::Bench;
 use crate::demo::{self, DemoArgs};
 use crate::parts::Part;
+use crate::report::{self, CompareArgs, ReportArgs};
 use crate::run::{self, RunArgs};
 use crate::scenario::ScenariosArgs;
 
@@ -26,6 +27,10 @@ enum Command {
     Run(Box<RunArgs>),
     /// List the scenarios that ship, or print one
     Scenarios(ScenariosArgs),
+    /// Draw a report's page anew from its JSON, or print the JSON's schema
+    Report(ReportArgs),
+    /// Tell what changed between two runs beyond noise
+    Compare(CompareArgs),
     /// Measure the generator beside others
     #[command(subcommand)]
     Bench(Bench),
@@ -44,6 +49,8 @@ pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Part(part) => part.run(),
         Command::Scenarios(args) => ended(args.run()),
+        Command::Report(args) => ended(report::run_report(args)),
+        Command::Compare(args) => report::run_compare(&args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "loadtest", &mut std::io::stdout());
             ExitCode::SUCCESS
@@ -59,6 +66,7 @@ async fn on_runtime(command: impl Future<Output = anyhow::Result<ExitCode>>) -> 
     command.await
 }
 
+/// The exit code; an error is told and is 1.
 fn ended(result: anyhow::Result<ExitCode>) -> ExitCode {
     result.unwrap_or_else(|error| {
         eprintln!("loadtest: {error:#}");

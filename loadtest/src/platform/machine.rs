@@ -229,14 +229,21 @@ impl Platform {
 
     /// Does what is due by `now` and appends what the driver is to do.
     pub fn tick(&mut self, now: Nanos, actions: &mut Vec<Action>) {
+        // First what was due before instances are let go of: they go in front of it.
+        self.retire_idle(now, actions);
         while let Some((_, target)) = self.schedule.pop_if(|(at, _)| *at <= now) {
             self.target = target;
             self.provision_at = Some(now);
             self.release_surplus(now);
+            self.retire_idle(now, actions);
         }
         if self.provision_at.is_some_and(|at| at <= now) {
             self.provision(now, actions);
         }
+    }
+
+    /// Stops and freezes what has been idle for long enough.
+    fn retire_idle(&mut self, now: Nanos, actions: &mut Vec<Action>) {
         // What is to be stopped need not be frozen first.
         for list in [List::frozen(Class::OnDemand), List::idle(Class::OnDemand)] {
             while let Some(index) = self.due(list, now, self.idle_linger) {

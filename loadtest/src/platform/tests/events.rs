@@ -146,6 +146,25 @@ fn provisioning_beyond_the_delivery_goes_on_as_it_allows() {
 }
 
 #[test]
+fn an_instance_let_go_of_does_not_hold_up_one_that_a_late_tick_freezes() {
+    let provisioned = vec![Provisioned { target: 1, from: Duration::ZERO, until: Duration::from_secs(100) }];
+    let rules = Rules { provisioned, provisioned_always_cpu: false, concurrency: 1, ..small() };
+    let mut platform = Platform::new(&rules).expect("rules");
+    let [Action::StartProvisioned(kept)] = tick(&mut platform, 0)[..] else { panic!("one is started") };
+    platform.instance_ready(0, kept);
+    assert_eq!(tick(&mut platform, SECOND), [Action::Freeze(kept)]);
+    assert_eq!(platform.arrive(50 * SECOND), Decision::Thaw(kept));
+    let other = started(&mut platform, 50 * SECOND);
+    platform.instance_ready(50 * SECOND, other);
+    platform.request_done(50 * SECOND, kept);
+    assert_eq!(tick(&mut platform, 51 * SECOND), [Action::Freeze(kept)]);
+    platform.request_done(52 * SECOND, other);
+    assert_eq!(tick(&mut platform, 100 * SECOND), [Action::Freeze(other)], "due since 53 s");
+    assert_eq!(tick(&mut platform, 112 * SECOND), [Action::Stop { instance: other, frozen: true }]);
+    assert_eq!(tick(&mut platform, 160 * SECOND), [Action::Stop { instance: kept, frozen: true }]);
+}
+
+#[test]
 fn rules_that_break_a_bound_are_refused() {
     let facts = Facts::shipped().expect("the data file");
     assert_eq!(facts.limits.concurrency_max.value, u32::from(crate::platform::CONCURRENCY_MAX));

@@ -6,6 +6,7 @@ use clap::{CommandFactory, Parser};
 
 use crate::demo::{self, DemoArgs};
 use crate::parts::Part;
+use crate::plan::{self, PlanArgs};
 
 /// Plays a flash sale against Spillway and keeps the ledger that proves nothing was lost.
 #[derive(Debug, clap::Parser)]
@@ -19,6 +20,8 @@ struct Cli {
 enum Command {
     /// Play a small flash sale through the whole path and check the ledger
     Demo(DemoArgs),
+    /// Size a sale: instances, broker, gateway, queue, price, every figure with its source
+    Plan(Box<PlanArgs>),
     /// Print shell completions
     Completions {
         /// The shell
@@ -37,14 +40,16 @@ pub fn main() -> ExitCode {
             clap_complete::generate(shell, &mut Cli::command(), "loadtest", &mut std::io::stdout());
             ExitCode::SUCCESS
         }
-        Command::Demo(args) => match play(args) {
-            Ok(code) => code,
-            Err(error) => {
-                eprintln!("loadtest: {error:#}");
-                ExitCode::FAILURE
-            }
-        },
+        Command::Demo(args) => ended(play(args)),
+        Command::Plan(args) => ended(plan::run(&args)),
     }
+}
+
+fn ended(result: anyhow::Result<ExitCode>) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        eprintln!("loadtest: {error:#}");
+        ExitCode::FAILURE
+    })
 }
 
 #[tokio::main]

@@ -60,8 +60,7 @@ impl Tps {
         orders_per_message: f64,
     ) -> Self {
         let message_bytes = order_bytes * orders_per_message;
-        let factor =
-            if message_type == MessageType::Normal { 1.0 } else { rules.special_type_factor.value };
+        let factor = if message_type == MessageType::Normal { 1.0 } else { rules.special_type_factor.value };
         let units = (message_bytes / rules.unit_bytes.value).ceil().max(1.0) * factor;
         let (send, receive) = (rps / orders_per_message * units, drain_rate / orders_per_message * units);
         let needed = (send + receive).max(send / rules.send_share_max.value);

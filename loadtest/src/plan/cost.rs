@@ -40,6 +40,10 @@ pub struct CuFactors {
     pub disk_free_gb: Fact,
     /// Provisioned instances are counted in steps of this many seconds.
     pub provisioned_step_s: Fact,
+    /// vCPU-seconds that an idle provisioned instance counts as active, 0 to 1, while its CPU is always allocated.
+    pub provisioned_idle_is_active: Fact,
+    /// The same while it is not.
+    pub provisioned_idle_without_cpu: Fact,
     /// How long an on-demand instance stays after its last request, seconds.
     pub linger_s: Fact,
     /// Least charge for a function in each hour in which it ran, CNY.

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::platform;
+
 /// How sure a fact is, the surest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -74,6 +76,22 @@ impl Fact {
     }
 }
 
+impl From<platform::Certainty> for Certainty {
+    fn from(certainty: platform::Certainty) -> Self {
+        match certainty {
+            platform::Certainty::Certain => Self::Certain,
+            platform::Certainty::Likely => Self::Likely,
+            platform::Certainty::Unknown => Self::Unknown,
+        }
+    }
+}
+
+impl From<&platform::Fact> for Fact {
+    fn from(fact: &platform::Fact) -> Self {
+        Self { value: fact.value.into(), certainty: fact.certainty.into(), source: fact.source.clone() }
+    }
+}
+
 /// What a figure rests on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Basis {
@@ -92,6 +110,8 @@ pub struct Facts {
     pub specs: super::specs::Specs,
     /// What was measured or is assumed of Spillway.
     pub measured: super::specs::Measured,
+    /// What Function Compute does with instances.
+    pub platform: platform::Facts,
 }
 
 impl Facts {
@@ -108,6 +128,7 @@ impl Facts {
             prices,
             specs: toml::from_str(include_str!("../../data/specs.toml")).context("specifications")?,
             measured: toml::from_str(include_str!("../../data/measured.toml")).context("measurements")?,
+            platform: platform::Facts::shipped().context("platform")?,
         })
     }
 }

@@ -67,9 +67,14 @@ mod tests {
 
     #[test]
     fn cores_are_as_few_as_can_be() {
-        for (vcpu, servers, speed) in
-            [(0.05, 1, 0.05), (0.5, 1, 0.5), (1.0, 1, 1.0), (1.5, 2, 0.75), (0.05 * 60.0, 3, 1.0), (16.0, 16, 1.0)]
-        {
+        for (vcpu, servers, speed) in [
+            (0.05, 1, 0.05),
+            (0.5, 1, 0.5),
+            (1.0, 1, 1.0),
+            (1.5, 2, 0.75),
+            (0.05 * 60.0, 3, 1.0),
+            (16.0, 16, 1.0),
+        ] {
             let cores = Cores::of(vcpu);
             assert_eq!(cores.servers, servers, "{vcpu}");
             assert!((cores.speed - speed).abs() < 1e-9, "{vcpu}: {}", cores.speed);
@@ -100,7 +105,8 @@ mod tests {
     #[test]
     fn waiting_grows_with_utilisation_and_shrinks_with_servers() {
         for servers in [1, 2, 4, 16] {
-            let waits: Vec<_> = (0..100).map(|percent| mean_wait(servers, f64::from(percent) / 100.0)).collect();
+            let waits: Vec<_> =
+                (0..100).map(|percent| mean_wait(servers, f64::from(percent) / 100.0)).collect();
             assert!(waits.is_sorted(), "{servers}");
             assert!(mean_wait(servers, 0.7) >= mean_wait(servers * 2, 0.7));
             assert!(p99_wait(servers, 0.7) >= p99_wait(servers * 2, 0.7));

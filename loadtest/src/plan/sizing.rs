@@ -16,8 +16,8 @@ pub struct Load {
     pub publish_ms: f64,
     /// CPU an order, microseconds of a whole vCPU.
     pub us_per_order: f64,
-    /// Requests at once in an instance.
-    pub concurrency: f64,
+    /// Most requests at once in an instance.
+    pub concurrency_max: f64,
     /// Share of CPU and slots kept free, 0 to below 1.
     pub headroom: f64,
     /// Latency goal, milliseconds.
@@ -85,6 +85,8 @@ pub struct Point {
     pub vcpu: f64,
     /// Its memory, MB.
     pub memory_mb: f64,
+    /// Requests at once to allow it: no more than its CPU keeps up with.
+    pub concurrency: f64,
     /// Instances, headroom included.
     pub instances: f64,
     /// What binds.
@@ -112,7 +114,7 @@ impl Load {
         // More instances never make an order slower, so the least number that fits can be searched by halves.
         let fits = |instances: f64| {
             let in_instance = self.peak_rps / instances * self.latency(vcpu, instances).0 / 1000.0;
-            in_instance <= self.concurrency * free + 1e-9
+            in_instance <= self.concurrency_max * free + 1e-9
         };
         let (mut below, mut enough) = (by_cpu - 1.0, by_cpu);
         while !fits(enough) {
@@ -128,6 +130,7 @@ impl Load {
         Point {
             vcpu,
             memory_mb,
+            concurrency: self.concurrency_max.min(self.knee(vcpu)),
             instances: enough,
             bound: if enough > by_cpu { Bound::Concurrency } else { Bound::Cpu },
             utilisation: self.utilisation(vcpu, enough),
@@ -137,6 +140,14 @@ impl Load {
             cu_per_million: prices.cu(&second) / self.peak_rps * 1e6,
             keeps_p99: latency_p99_ms <= self.p99_ms,
         }
+    }
+
+    /// Requests at once from which on the CPU of an instance is always busy: its rate of work × the time a request
+    /// takes without any wait. The platform fills an instance up to its concurrency, so that more would only wait.
+    #[must_use]
+    pub fn knee(&self, vcpu: f64) -> f64 {
+        let service_ms = Cores::of(vcpu).service_us(self.us_per_order) / 1000.0;
+        (vcpu * 1000.0 / self.us_per_order * (self.publish_ms + service_ms) - 1e-9).ceil()
     }
 
     /// Share of CPU in use.
@@ -164,7 +175,8 @@ pub fn curve(
     needed_mb: f64,
 ) -> Vec<Point> {
     let step = limits.vcpu_step.value;
-    let (first, last) = ((limits.vcpu_min.value / step).round() as u32, (limits.vcpu_max.value / step).round() as u32);
+    let (first, last) =
+        ((limits.vcpu_min.value / step).round() as u32, (limits.vcpu_max.value / step).round() as u32);
     (first..=last)
         .map(|steps| (f64::from(steps) * step * 100.0).round() / 100.0)
         .filter_map(|vcpu| Some((vcpu, memory_mb(limits, vcpu, needed_mb)?)))
@@ -183,8 +195,6 @@ pub fn sweet_spot(curve: &[Point]) -> Option<&Point> {
     let kept = || curve.iter().filter(|point| point.keeps_p99);
     let least = kept().map(|point| point.cu_per_million).min_by(f64::total_cmp)?;
     kept().filter(|point| point.cu_per_million <= least * (1.0 + SWEET_SPOT_WITHIN)).min_by(|one, other| {
-        one.instances
-            .total_cmp(&other.instances)
-            .then(one.cu_per_million.total_cmp(&other.cu_per_million))
+        one.instances.total_cmp(&other.instances).then(one.cu_per_million.total_cmp(&other.cu_per_million))
     })
 }

@@ -1,7 +1,5 @@
 //! The shape of the data files on services and measurements.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 
 use super::facts::{Basis, Certainty, Fact};
@@ -14,10 +12,6 @@ pub struct Specs {
     pub as_of: String,
     /// Sizes of an instance.
     pub instance: InstanceLimits,
-    /// Published cold starts.
-    pub cold_start: ColdStart,
-    /// Quotas by class of region.
-    pub region: BTreeMap<String, Region>,
     /// RocketMQ.
     pub rocketmq: RocketMq,
     /// Dedicated gateway instances, smallest first.
@@ -46,8 +40,6 @@ pub struct InstanceLimits {
     pub memory_gb_per_vcpu_min: Fact,
     /// Most GB for a vCPU.
     pub memory_gb_per_vcpu_max: Fact,
-    /// Most requests at once.
-    pub concurrency_max: Fact,
     /// Speed of a vCPU against the measured one.
     pub vcpu_speed: Fact,
     /// That instances are requests under way over concurrency.
@@ -56,34 +48,6 @@ pub struct InstanceLimits {
     pub provisioned_max: Fact,
     /// How early to warm, seconds.
     pub lead_s: Fact,
-}
-
-/// Published cold starts, milliseconds.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ColdStart {
-    /// Shortest of a custom container.
-    pub container_ms_min: Fact,
-    /// Longest of a custom container.
-    pub container_ms_max: Fact,
-}
-
-/// Quotas of a class of regions.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Region {
-    /// Which regions.
-    pub about: String,
-    /// Most instances of an account.
-    pub instances: Fact,
-    /// Instances delivered at once.
-    pub burst: Fact,
-    /// Instances delivered a minute after that.
-    pub per_minute: Fact,
-    /// vCPUs delivered at once.
-    pub vcpu_instantly: Fact,
-    /// vCPUs in all.
-    pub vcpu_total: Fact,
 }
 
 /// RocketMQ's counting and sizes.

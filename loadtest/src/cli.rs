@@ -7,6 +7,8 @@ use clap::{CommandFactory, Parser};
 use crate::demo::{self, DemoArgs};
 use crate::parts::Part;
 use crate::plan::{self, PlanArgs};
+use crate::run::{self, RunArgs};
+use crate::scenario::ScenariosArgs;
 
 /// Plays a flash sale against Spillway and keeps the ledger that proves nothing was lost.
 #[derive(Debug, clap::Parser)]
@@ -20,14 +22,18 @@ struct Cli {
 enum Command {
     /// Play a small flash sale through the whole path and check the ledger
     Demo(DemoArgs),
+    /// Play a scenario and report
+    Run(Box<RunArgs>),
     /// Size a sale: instances, broker, gateway, queue, price, every figure with its source
     Plan(Box<PlanArgs>),
+    /// List the scenarios that ship, or print one
+    Scenarios(ScenariosArgs),
     /// Print shell completions
     Completions {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Run one of Spillway's services: the processes that the demo starts
+    /// Run one of Spillway's services: the processes that a run starts
     #[command(subcommand, hide = true)]
     Part(Part),
 }
@@ -36,13 +42,20 @@ enum Command {
 pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Part(part) => part.run(),
+        Command::Scenarios(args) => ended(args.run()),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "loadtest", &mut std::io::stdout());
             ExitCode::SUCCESS
         }
-        Command::Demo(args) => ended(play(args)),
+        Command::Demo(args) => ended(on_runtime(demo::run(args))),
+        Command::Run(args) => ended(on_runtime(run::run(*args))),
         Command::Plan(args) => ended(plan::run(&args)),
     }
+}
+
+#[tokio::main]
+async fn on_runtime(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    command.await
 }
 
 fn ended(result: anyhow::Result<ExitCode>) -> ExitCode {
@@ -50,9 +63,4 @@ fn ended(result: anyhow::Result<ExitCode>) -> ExitCode {
         eprintln!("loadtest: {error:#}");
         ExitCode::FAILURE
     })
-}
-
-#[tokio::main]
-async fn play(args: DemoArgs) -> anyhow::Result<ExitCode> {
-    demo::run(args).await
 }

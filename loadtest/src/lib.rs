@@ -3,11 +3,14 @@
 pub mod cli;
 pub mod demo;
 pub mod fc_local;
+pub mod generator;
 pub mod ledger;
 pub mod parts;
 pub mod plan;
 pub mod platform;
-pub mod play;
+pub mod run;
 pub mod report;
 pub mod scenario;
 pub mod simulate;
+pub mod stage;
+pub mod workload;

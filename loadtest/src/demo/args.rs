@@ -28,7 +28,7 @@ pub struct DemoArgs {
 
     /// Connections to ingest-fn
     #[arg(long, value_name = "COUNT", default_value_t = 128)]
-    pub connections: usize,
+    pub connections: u32,
 
     /// Use the real RocketMQ and MariaDB: eval "$(infra/local/stack env)" first
     #[arg(long)]

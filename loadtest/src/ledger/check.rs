@@ -52,6 +52,13 @@ pub fn check(attempts: &[Attempt], facts: &Facts, cap: Option<u32>) -> Verdict {
             }
             Ending::Refused => {
                 verdict.refused += 1;
+                let code = attempt.code.as_deref().unwrap_or("no_code");
+                match verdict.refused_by_code.get_mut(code) {
+                    Some(requests) => *requests += 1,
+                    None => {
+                        verdict.refused_by_code.insert(code.to_owned(), 1);
+                    }
+                }
                 by_id.refused.insert(attempt.digest);
             }
             Ending::Unknown => {

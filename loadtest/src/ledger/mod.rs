@@ -9,6 +9,7 @@ mod read;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -38,6 +39,8 @@ pub struct Attempt {
     pub digest: PayloadDigest,
     /// How it ended.
     pub ending: Ending,
+    /// What a refusal was called: the problem's code, or `status_NNN`.
+    pub code: Option<Arc<str>>,
     /// The id and digest that the answer gave, if it gave any.
     pub answered: Option<(OrderId, PayloadDigest)>,
 }
@@ -106,6 +109,9 @@ pub struct Verdict {
     pub accepted: usize,
     /// Requests answered otherwise.
     pub refused: usize,
+    /// Of these, by the problem's code.
+    #[serde(default)]
+    pub refused_by_code: BTreeMap<String, usize>,
     /// Requests without an answer.
     pub unknown: usize,
     /// Different orders among the accepted.
@@ -156,6 +162,9 @@ impl std::fmt::Display for Verdict {
         line("requests", &self.requests)?;
         line("  accepted (202)", &self.accepted)?;
         line("  refused", &self.refused)?;
+        for (code, requests) in &self.refused_by_code {
+            line(&format!("    {code}"), requests)?;
+        }
         line("  unknown (no answer)", &self.unknown)?;
         line("different orders accepted", &self.accepted_orders)?;
         line("orders in the database", &self.rows)?;

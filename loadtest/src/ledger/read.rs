@@ -118,6 +118,23 @@ impl Reader {
         }
     }
 
+    /// What the database calls itself.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub async fn version(&mut self) -> anyhow::Result<String> {
+        Ok(match self {
+            Self::MySql(connection) => {
+                sqlx::query_scalar("SELECT VERSION()").fetch_one(connection.as_mut()).await?
+            }
+            Self::Sqlite(connection) => {
+                let version: String =
+                    sqlx::query_scalar("SELECT sqlite_version()").fetch_one(connection.as_mut()).await?;
+                format!("SQLite {version}")
+            }
+        })
+    }
+
     /// How far the drain is.
     ///
     /// # Errors

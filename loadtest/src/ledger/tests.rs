@@ -20,7 +20,8 @@ fn digest(number: u8) -> PayloadDigest {
 fn attempt(number: u64, payload: u8, ending: Ending) -> Attempt {
     let (order_id, digest) = (id(number), digest(payload));
     let answered = (ending == Ending::Accepted).then_some((order_id, digest));
-    Attempt { order_id, digest, ending, answered }
+    let code = (ending == Ending::Refused).then(|| "queue_full".into());
+    Attempt { order_id, digest, ending, code, answered }
 }
 
 fn row(number: u64, payload: u8, reason: Option<&str>) -> OrderRow {
@@ -68,6 +69,7 @@ fn a_sound_ledger_adds_up() {
         (verdict.accepted_orders, verdict.rows, verdict.confirmed, verdict.rows_of_unknown),
         (2, 3, 2, 1)
     );
+    assert_eq!(verdict.refused_by_code, BTreeMap::from([("queue_full".to_owned(), 1)]));
     assert_eq!(verdict.rejected, BTreeMap::from([("sold_out".to_owned(), 1)]));
 }
 

@@ -53,6 +53,8 @@ impl Child {
             .stdin(Stdio::piped())
             .stdout(output.try_clone()?)
             .stderr(output)
+            // A Ctrl-C at the terminal is this process's to answer: the parts are still needed then.
+            .process_group(0)
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("{name} cannot be started"))?;
@@ -78,6 +80,12 @@ impl Child {
             }
             sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// Its process id, while it runs.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.process.id()
     }
 
     /// Ends it at once, as a crash would (SIGKILL).

@@ -1,5 +1,17 @@
 //! What a sale looks like: phases of rate, buyers, mishaps, bounds and expected ranges, in a TOML file.
 
+mod catalogue;
+mod file;
+mod list;
+mod measure;
 mod model;
+mod phase;
+mod schedule;
 
+pub use catalogue::SALE_ID;
+pub use file::{SHIPPED, ScenarioError, load};
+pub use list::ScenariosArgs;
+pub use measure::MEASURES;
 pub use model::*;
+pub use phase::{PHASE_SYNTAX, PhaseSyntax};
+pub use schedule::Schedule;

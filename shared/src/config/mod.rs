@@ -127,6 +127,12 @@ impl ConfigErrors {
         }
     }
 
+    /// How many faults were recorded.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Whether nothing was recorded.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -6,22 +6,31 @@ use std::time::Duration;
 use shared::rocketmq::Credentials;
 use tokio::time::sleep;
 
-use super::{CATALOGUE, DemoArgs, Stage};
+use super::Stage;
 use crate::parts::{Child, free_address};
 
 const START_BOUND: Duration = Duration::from_secs(40);
 
 const STOP_BOUND: Duration = Duration::from_secs(30);
 
+/// How the services are started.
+#[derive(Clone, Debug)]
+pub struct ServiceConfig {
+    /// The catalogue, TOML.
+    pub catalogue_toml: String,
+    /// Most orders committed in any one second.
+    pub rate: u32,
+}
+
 /// ingest-fn and the drain worker.
 #[derive(Debug)]
-pub(super) struct Services {
+pub struct Services {
     /// Where orders are posted.
-    pub(super) ingest: SocketAddr,
+    pub ingest: SocketAddr,
     /// Where orders are looked up.
-    pub(super) query: SocketAddr,
+    pub query: SocketAddr,
     /// The worker's metrics.
-    pub(super) admin: SocketAddr,
+    pub admin: SocketAddr,
     ingest_process: Child,
     worker_process: Child,
     worker: Launch,
@@ -42,10 +51,14 @@ impl Launch {
 }
 
 impl Services {
-    pub(super) async fn start(args: &DemoArgs, stage: &Stage) -> anyhow::Result<Self> {
+    /// Starts both and waits until they listen.
+    ///
+    /// # Errors
+    /// If one does not.
+    pub async fn start(config: &ServiceConfig, stage: &Stage) -> anyhow::Result<Self> {
         let (ingest, query, admin) = (free_address()?, free_address()?, free_address()?);
         let catalogue = stage.directory().join("catalogue.toml");
-        std::fs::write(&catalogue, CATALOGUE)?;
+        std::fs::write(&catalogue, &config.catalogue_toml)?;
         let mut common = vec![
             format!("--rocketmq-endpoint={}", stage.client.endpoint),
             format!("--orders-topic={}", stage.topic),
@@ -62,7 +75,7 @@ impl Services {
                 common.as_slice(),
                 &[
                     format!("--consumer-group={}", stage.group),
-                    format!("--rate={}", args.rate),
+                    format!("--rate={}", config.rate),
                     format!("--query-listen={query}"),
                     format!("--admin-listen={admin}"),
                     // The shortest: what a killed worker held comes back after this.
@@ -94,8 +107,18 @@ impl Services {
         Ok(Self { ingest, query, admin, ingest_process, worker_process, worker })
     }
 
+    /// Processes to watch: name and pid.
+    #[must_use]
+    pub fn processes(&self) -> Vec<(String, u32)> {
+        let parts = [("ingest-fn", &self.ingest_process), ("drain-worker", &self.worker_process)];
+        parts.into_iter().filter_map(|(name, part)| Some((name.to_owned(), part.pid()?))).collect()
+    }
+
     /// Ends the worker as a crash would, and starts it again.
-    pub(super) async fn crash_worker(&mut self) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// If it does not come back.
+    pub async fn crash_worker(&mut self) -> anyhow::Result<()> {
         self.worker_process.kill().await?;
         sleep(Duration::from_millis(500)).await;
         self.worker_process = self.worker.start("drain-worker")?;
@@ -103,13 +126,19 @@ impl Services {
     }
 
     /// Says so if a service has ended by itself.
-    pub(super) fn check(&mut self) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// If one has.
+    pub fn check(&mut self) -> anyhow::Result<()> {
         self.ingest_process.check()?;
         self.worker_process.check()
     }
 
     /// Stops them in order.
-    pub(super) async fn stop(self) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// If one stops with a failure.
+    pub async fn stop(self) -> anyhow::Result<()> {
         self.ingest_process.stop(STOP_BOUND).await?;
         self.worker_process.stop(STOP_BOUND).await
     }

@@ -1,0 +1,89 @@
+//! Waking up on time: the selector itself counts in milliseconds, and a millisecond is fifty requests.
+
+use std::time::Duration;
+
+use mio::{Events, Poll, Token};
+
+/// Shortest sleep, nanoseconds. Requests that fall due within it leave together: it bounds how often a thread
+/// wakes, and is far below what the slip may be.
+const GRAIN_NS: u64 = 100_000;
+
+/// Longest sleep: how long a request to stop may go unseen.
+const SLEEP_NS_MAX: u64 = 50_000_000;
+
+/// Waits on a selector until an instant.
+#[derive(Debug)]
+pub(super) struct Alarm {
+    #[cfg(target_os = "linux")]
+    timer: std::os::fd::OwnedFd,
+    /// When the timer rings, nanoseconds of the generator's clock; 0: it is not set.
+    #[cfg(target_os = "linux")]
+    rings_at_ns: u64,
+}
+
+#[cfg(target_os = "linux")]
+impl Alarm {
+    /// An alarm for `poll`, whose events carry `token`.
+    pub(super) fn new(poll: &Poll, token: Token) -> std::io::Result<Self> {
+        use rustix::time::{TimerfdClockId, TimerfdFlags, timerfd_create};
+        use std::os::fd::AsRawFd;
+
+        let timer = timerfd_create(
+            TimerfdClockId::Monotonic,
+            TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC,
+        )?;
+        let descriptor = timer.as_raw_fd();
+        poll.registry().register(
+            &mut mio::unix::SourceFd(&descriptor),
+            token,
+            mio::Interest::READABLE,
+        )?;
+        Ok(Self { timer, rings_at_ns: 0 })
+    }
+
+    /// Waits for events, at most until `until_ns`.
+    pub(super) fn wait(
+        &mut self,
+        poll: &mut Poll,
+        events: &mut Events,
+        now_ns: u64,
+        until_ns: u64,
+    ) -> std::io::Result<()> {
+        use rustix::time::{Itimerspec, TimerfdTimerFlags, Timespec, timerfd_settime};
+
+        if until_ns <= now_ns {
+            return poll.poll(events, Some(Duration::ZERO));
+        }
+        let sleep_ns = (until_ns - now_ns).clamp(GRAIN_NS, SLEEP_NS_MAX);
+        let wake_ns = now_ns + sleep_ns;
+        // One that rings earlier is as good: whoever wakes too early comes back here.
+        if self.rings_at_ns <= now_ns || self.rings_at_ns > wake_ns {
+            let value = Timespec { tv_sec: 0, tv_nsec: sleep_ns as _ };
+            let once = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
+            timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &once)?;
+            self.rings_at_ns = wake_ns;
+        }
+        poll.poll(events, None)
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+impl Alarm {
+    /// An alarm for `poll`.
+    pub(super) fn new(_poll: &Poll, _token: Token) -> std::io::Result<Self> {
+        Ok(Self {})
+    }
+
+    /// Waits for events, at most until `until_ns`, rounded up to a millisecond by the selector.
+    pub(super) fn wait(
+        &mut self,
+        poll: &mut Poll,
+        events: &mut Events,
+        now_ns: u64,
+        until_ns: u64,
+    ) -> std::io::Result<()> {
+        let sleep_ns = until_ns.saturating_sub(now_ns);
+        let sleep_ns = if sleep_ns == 0 { 0 } else { sleep_ns.clamp(GRAIN_NS, SLEEP_NS_MAX) };
+        poll.poll(events, Some(Duration::from_nanos(sleep_ns)))
+    }
+}

@@ -1,0 +1,31 @@
+//! The generator's clock.
+
+// A sending thread has no runtime whose time could be paused; what it measures is real time.
+#[allow(clippy::disallowed_types, reason = "threads outside any runtime measure real time")]
+use std::time::Instant;
+use std::time::Duration;
+
+/// Nanoseconds since the first instant of the plan.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clock {
+    #[allow(clippy::disallowed_types, reason = "as above")]
+    start: Instant,
+}
+
+#[allow(clippy::disallowed_types, reason = "as above")]
+impl Clock {
+    /// A clock whose plan begins after `delay`, so that every thread is there when it does.
+    pub(super) fn starting_in(delay: Duration) -> Self {
+        Self { start: Instant::now() + delay }
+    }
+
+    /// 0 before the plan begins.
+    pub(super) fn now_ns(self) -> u64 {
+        Instant::now().saturating_duration_since(self.start).as_nanos() as u64
+    }
+
+    /// How long until the plan begins.
+    pub(super) fn until_start(self) -> Duration {
+        self.start.saturating_duration_since(Instant::now())
+    }
+}

@@ -1,0 +1,162 @@
+//! One connection: what is to be written, what has been read, and whose request is under way.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::SocketAddr;
+
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+
+use super::flight::{Cause, Flight};
+use super::response::{self, Answer, Parsed};
+
+/// A connection to the service.
+#[derive(Debug)]
+pub(super) struct Connection {
+    stream: TcpStream,
+    connected: bool,
+    /// The request as bytes.
+    pub(super) out: Vec<u8>,
+    /// Bytes of `out` that are on their way.
+    written: usize,
+    /// Bytes of `out` that may be: a slow client holds the rest back.
+    allowed: usize,
+    /// What has been read of a response that is not whole yet.
+    partial: Vec<u8>,
+    /// The request under way.
+    pub(super) flight: Option<Flight>,
+    /// Requests answered.
+    pub(super) answered: u32,
+}
+
+/// What came of reading.
+pub(super) enum Progress {
+    /// Nothing to tell.
+    Nothing,
+    /// It is of no use any more.
+    Broken(Cause),
+}
+
+impl Connection {
+    /// Begins to connect.
+    pub(super) fn open(address: SocketAddr, registry: &Registry, token: Token) -> std::io::Result<Self> {
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+        Ok(Self {
+            stream,
+            connected: false,
+            out: Vec::with_capacity(1_024),
+            written: 0,
+            allowed: 0,
+            partial: Vec::new(),
+            flight: None,
+            answered: 0,
+        })
+    }
+
+    /// Whether the connection has been made.
+    pub(super) const fn is_connected(&self) -> bool {
+        self.connected
+    }
+
+    /// Whether the whole request is on its way.
+    pub(super) const fn is_written(&self) -> bool {
+        self.written == self.out.len()
+    }
+
+    /// Begins to send what `out` holds, at first only its first `allowed` bytes.
+    pub(super) fn send(&mut self, allowed: usize) -> Progress {
+        self.written = 0;
+        self.allow(allowed)
+    }
+
+    /// Sends on, up to `allowed` bytes of the request.
+    pub(super) fn allow(&mut self, allowed: usize) -> Progress {
+        self.allowed = allowed.min(self.out.len());
+        if self.connected { self.write() } else { Progress::Nothing }
+    }
+
+    /// Bytes that may be sent so far.
+    pub(super) const fn allowed(&self) -> usize {
+        self.allowed
+    }
+
+    /// The socket takes bytes again, or is connected, or failed to.
+    pub(super) fn writable(&mut self) -> Progress {
+        if !self.connected {
+            match self.stream.peer_addr() {
+                Ok(_) => self.connected = true,
+                Err(error) if error.kind() == ErrorKind::NotConnected => {
+                    return match self.stream.take_error() {
+                        Ok(None) => Progress::Nothing,
+                        Ok(Some(_)) | Err(_) => Progress::Broken(Cause::Connect),
+                    };
+                }
+                Err(_) => return Progress::Broken(Cause::Connect),
+            }
+        }
+        self.write()
+    }
+
+    fn write(&mut self) -> Progress {
+        while self.written < self.allowed {
+            match self.stream.write(&self.out[self.written..self.allowed]) {
+                Ok(0) => return Progress::Broken(Cause::Reset),
+                Ok(bytes) => self.written += bytes,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Progress::Nothing,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return Progress::Broken(Cause::Reset),
+            }
+        }
+        Progress::Nothing
+    }
+
+    /// Reads what there is; `answered` is called with the response once it is whole.
+    pub(super) fn readable<R>(
+        &mut self,
+        scratch: &mut [u8],
+        answered: impl FnOnce(Answer<'_>) -> R,
+    ) -> Result<Option<R>, Cause> {
+        loop {
+            let bytes = match self.stream.read(scratch) {
+                Ok(0) => return Err(if self.connected { Cause::Reset } else { Cause::Connect }),
+                Ok(bytes) => bytes,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(_) => return Err(if self.connected { Cause::Reset } else { Cause::Connect }),
+            };
+            if self.flight.is_none() {
+                // Nobody asked.
+                return Err(Cause::Protocol);
+            }
+            let parsed = if self.partial.is_empty() {
+                response::parse(&scratch[..bytes])
+            } else {
+                self.partial.extend_from_slice(&scratch[..bytes]);
+                response::parse(&self.partial)
+            };
+            match parsed {
+                Parsed::Complete(answer) => {
+                    let result = answered(answer);
+                    self.partial.clear();
+                    return Ok(Some(result));
+                }
+                Parsed::Partial if self.partial.is_empty() => {
+                    self.partial.extend_from_slice(&scratch[..bytes]);
+                }
+                Parsed::Partial => {}
+                Parsed::Invalid => return Err(Cause::Protocol),
+            }
+            // A read that did not fill the buffer has emptied the socket (epoll(7), on edge-triggered streams).
+            if bytes < scratch.len() {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Takes it off the registry; it closes when it is dropped.
+    pub(super) fn deregister(&mut self, registry: &Registry) {
+        // It is closed next, which takes it off as well.
+        let _closed_anyway = registry.deregister(&mut self.stream);
+    }
+}

@@ -1,0 +1,250 @@
+//! What a run of the generator brought, in the report's terms and in the ledger's.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use super::Plan;
+use super::flight::{Cause, End};
+use super::record::{Outcome, Record};
+use crate::ledger::{Attempt, Ending};
+use crate::report::{CurvePoint, GeneratorHealth, Interval, Latencies, Quantiles, Totals};
+use crate::workload::Kind;
+
+/// Examples kept of each kind of surprise.
+const EXAMPLES_MAX: usize = 3;
+
+/// Everything that the threads noted down.
+#[derive(Debug)]
+pub struct Played {
+    plan: Arc<Plan>,
+    record: Record,
+    pinned_to: Vec<usize>,
+    /// From the first instant of the plan to the last answer.
+    pub took: Duration,
+}
+
+/// What the ledger is told.
+#[derive(Debug, Default)]
+pub struct Account {
+    /// Requests that could have made an order.
+    pub attempts: Vec<Attempt>,
+    /// Answers that no rule allows.
+    pub surprises: Vec<String>,
+}
+
+impl Played {
+    pub(super) const fn new(plan: Arc<Plan>, record: Record, pinned_to: Vec<usize>, took: Duration) -> Self {
+        Self { plan, record, pinned_to, took }
+    }
+
+    /// How the requests ended.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        let mut totals = Totals {
+            planned: self.plan.schedule.requests(),
+            sent: self.record.slots.iter().map(|slot| slot.sent).sum(),
+            retries: self.record.retries,
+            ..Totals::default()
+        };
+        for outcome in &self.record.outcomes {
+            match outcome.end {
+                End::Accepted => totals.accepted += 1,
+                End::Shed => totals.shed += 1,
+                End::Refused => totals.refused += 1,
+                End::Unknown(_) => totals.unknown += 1,
+                End::Unsent => totals.unsent += 1,
+            }
+            if let Some(code) = self.record.code(outcome) {
+                count(&mut totals.refused_by_code, code);
+            }
+        }
+        for cause in Cause::ALL {
+            if let Some(unknown) = self.record.unknown_by_cause.get(&cause) {
+                totals.unknown_by_cause.insert(cause.name().to_owned(), *unknown);
+            }
+        }
+        totals
+    }
+
+    /// Times to the answers.
+    #[must_use]
+    pub fn latencies(&self) -> Latencies {
+        Latencies {
+            accepted: quantiles(&self.record.accepted),
+            shed: quantiles(&self.record.shed),
+            all: quantiles(&self.record.answered),
+        }
+    }
+
+    /// The timeline; queue and drain are filled in by whoever watched them.
+    #[must_use]
+    pub fn timeline(&self) -> Vec<Interval> {
+        let length_ms = u64::from(self.plan.interval_ms);
+        let mut planned = vec![0; self.record.slots.len()];
+        for number in 0..self.plan.schedule.requests() {
+            let index = (self.plan.schedule.due_ns(number) / (length_ms * 1_000_000)) as usize;
+            match planned.get_mut(index) {
+                Some(count) => *count += 1,
+                // Interrupted before.
+                None => break,
+            }
+        }
+        (0_u64..)
+            .zip(&self.record.slots)
+            .zip(planned)
+            .map(|((index, slot), planned)| {
+                let quantile = |share| slot.latency.value_at_quantile(share);
+                let none = slot.latency.is_empty();
+                Interval {
+                    at_ms: index * length_ms,
+                    length_ms,
+                    planned,
+                    sent: slot.sent,
+                    accepted: slot.accepted,
+                    shed: slot.shed,
+                    refused: slot.refused,
+                    unknown: slot.unknown,
+                    p50_us: if none { 0 } else { quantile(0.5) },
+                    p90_us: if none { 0 } else { quantile(0.9) },
+                    p99_us: if none { 0 } else { quantile(0.99) },
+                    max_us: if none { 0 } else { slot.latency.max() },
+                    queued: 0,
+                    committed: 0,
+                }
+            })
+            .collect()
+    }
+
+    /// Accepted orders of their own in each interval of the timeline: a row each that is to come.
+    pub fn rows_to_come(&self) -> impl Iterator<Item = u64> {
+        self.record.slots.iter().map(|slot| slot.accepted_own)
+    }
+
+    /// Whether the generator kept to its plan.
+    #[must_use]
+    pub fn health(&self) -> GeneratorHealth {
+        let slip = quantiles(&self.record.slip);
+        let bound_us = u64::from(self.plan.slip_p999_us_max);
+        let late = slip.p999_us > bound_us;
+        let sent: u64 = self.record.slots.iter().map(|slot| slot.sent).sum();
+        GeneratorHealth {
+            threads: self.plan.threads,
+            pinned_to: self.pinned_to.clone(),
+            connections_opened: self.record.connections_opened,
+            connections_max: self.record.connections_most,
+            cpu_us_per_request: self.record.cpu_ns as f64 / 1_000.0 / sent.max(1) as f64,
+            slip_p999_us_max: bound_us,
+            latencies_valid: !late,
+            void_because: late.then(|| {
+                format!(
+                    "one request in 1,000 was taken up more than {} ms late by the generator itself; {} ms are \
+                     allowed. It had too little CPU: give it processors of its own, or plan a lower rate.",
+                    slip.p999_us as f64 / 1_000.0,
+                    bound_us as f64 / 1_000.0
+                )
+            }),
+            slip,
+        }
+    }
+
+    /// The ledger's view. Ids and digests are derived here, on every processor: it takes some microseconds a request.
+    #[must_use]
+    pub fn account(&self) -> Account {
+        let outcomes = &self.record.outcomes;
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+        let share = outcomes.len().div_ceil(threads).max(1);
+        let mut whole = Account { attempts: Vec::with_capacity(outcomes.len()), surprises: Vec::new() };
+        let mut surprises = BTreeMap::new();
+        std::thread::scope(|scope| {
+            let parts: Vec<_> = outcomes
+                .chunks(share)
+                .map(|outcomes| scope.spawn(|| self.account_of(outcomes)))
+                .collect();
+            for part in parts {
+                // A panic there is a bug that must not pass as an empty account.
+                let (attempts, found) = match part.join() {
+                    Ok(part) => part,
+                    Err(panic) => std::panic::resume_unwind(panic),
+                };
+                whole.attempts.extend(attempts);
+                for (surprise, times) in found {
+                    *surprises.entry(surprise).or_insert(0) += times;
+                }
+            }
+        });
+        whole.surprises =
+            surprises.into_iter().map(|(surprise, times): (String, u64)| format!("{times} × {surprise}")).collect();
+        whole.surprises.truncate(EXAMPLES_MAX * 10);
+        whole
+    }
+
+    fn account_of(&self, outcomes: &[Outcome]) -> (Vec<Attempt>, BTreeMap<String, u64>) {
+        let mut attempts = Vec::with_capacity(outcomes.len());
+        let mut surprises = BTreeMap::new();
+        for outcome in outcomes {
+            let draft = self.plan.workload.draft(u64::from(outcome.number));
+            let code = self.record.code(outcome);
+            if let Some(surprise) = surprise(draft.kind, outcome.end, code.map(AsRef::as_ref)) {
+                *surprises.entry(surprise).or_insert(0) += 1;
+            }
+            let ending = match outcome.end {
+                End::Accepted => Ending::Accepted,
+                End::Shed | End::Refused => Ending::Refused,
+                End::Unknown(_) => Ending::Unknown,
+                End::Unsent => continue,
+            };
+            let Some((order_id, digest)) = self.plan.workload.expected(&draft) else { continue };
+            attempts.push(Attempt { order_id, digest, ending, code: code.cloned(), answered: self.record.answer(outcome) });
+        }
+        (attempts, surprises)
+    }
+}
+
+fn count(counts: &mut BTreeMap<String, u64>, name: &str) {
+    match counts.get_mut(name) {
+        Some(count) => *count += 1,
+        None => {
+            counts.insert(name.to_owned(), 1);
+        }
+    }
+}
+
+/// What no rule allows: an invalid request accepted or refused for another reason, a valid one refused for good.
+fn surprise(kind: Kind, end: End, code: Option<&str>) -> Option<String> {
+    match (kind, end) {
+        (Kind::Invalid(what), End::Accepted) => Some(format!("an invalid request ({what:?}) was answered 202")),
+        (Kind::Invalid(what), End::Refused) if code != Some(what.code()) => {
+            Some(format!("an invalid request ({what:?}) was refused as {}", code.unwrap_or("?")))
+        }
+        (Kind::Invalid(_), _) => None,
+        // A body may come too slowly.
+        (Kind::SlowBody, End::Refused) if code == Some("body_timeout") => None,
+        (_, End::Refused) => Some(format!("a valid order was refused as {}", code.unwrap_or("?"))),
+        _ => None,
+    }
+}
+
+/// Quantiles and curve of a histogram of microseconds.
+pub(crate) fn quantiles(histogram: &Histogram<u64>) -> Quantiles {
+    if histogram.is_empty() {
+        return Quantiles::default();
+    }
+    let value = |quantile| histogram.value_at_quantile(quantile);
+    let curve = histogram
+        .iter_quantiles(2)
+        .map(|step| CurvePoint { quantile: step.quantile(), value_us: step.value_iterated_to() })
+        .collect();
+    Quantiles {
+        count: histogram.len(),
+        mean_us: histogram.mean(),
+        p50_us: value(0.5),
+        p90_us: value(0.9),
+        p99_us: value(0.99),
+        p999_us: value(0.999),
+        max_us: histogram.max(),
+        curve,
+    }
+}

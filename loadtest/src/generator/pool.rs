@@ -1,0 +1,106 @@
+//! A thread's connections: those that are free are used last in, first out, so that few stay warm.
+
+use std::net::SocketAddr;
+
+use mio::{Registry, Token};
+
+use super::connection::Connection;
+use super::flight::Flight;
+use super::timers::Place;
+
+/// Connections by slot, which is also their token.
+#[derive(Debug)]
+pub(super) struct Pool {
+    target: SocketAddr,
+    slots: Vec<Option<Connection>>,
+    free_slots: Vec<usize>,
+    /// Connections without a request, each once.
+    idle: Vec<usize>,
+    connections_max: usize,
+    open: usize,
+    opened: u64,
+    most: u64,
+}
+
+impl Pool {
+    pub(super) const fn new(target: SocketAddr, connections_max: usize) -> Self {
+        Self {
+            target,
+            slots: Vec::new(),
+            free_slots: Vec::new(),
+            idle: Vec::new(),
+            connections_max,
+            open: 0,
+            opened: 0,
+            most: 0,
+        }
+    }
+
+    pub(super) fn get(&mut self, slot: usize) -> Option<&mut Connection> {
+        self.slots.get_mut(slot)?.as_mut()
+    }
+
+    /// Takes a free connection.
+    pub(super) fn idle(&mut self) -> Option<usize> {
+        while let Some(slot) = self.idle.pop() {
+            // It may have been closed by the other side meanwhile.
+            if self.slots[slot].as_ref().is_some_and(|connection| connection.flight.is_none()) {
+                return Some(slot);
+            }
+        }
+        None
+    }
+
+    /// Begins another connection; `None` if there may be no more.
+    pub(super) fn open(&mut self, registry: &Registry) -> Option<std::io::Result<usize>> {
+        if self.open >= self.connections_max {
+            return None;
+        }
+        let slot = self.free_slots.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            self.slots.len() - 1
+        });
+        match Connection::open(self.target, registry, Token(slot)) {
+            Ok(connection) => {
+                self.slots[slot] = Some(connection);
+                self.open += 1;
+                self.opened += 1;
+                self.most = self.most.max(self.open as u64);
+                Some(Ok(slot))
+            }
+            Err(error) => {
+                self.free_slots.push(slot);
+                Some(Err(error))
+            }
+        }
+    }
+
+    /// Closes a connection; what was under way on it comes back.
+    pub(super) fn close(&mut self, slot: usize, registry: &Registry) -> Option<Flight> {
+        let mut connection = self.slots.get_mut(slot)?.take()?;
+        connection.deregister(registry);
+        self.idle.retain(|idle| *idle != slot);
+        self.free_slots.push(slot);
+        self.open -= 1;
+        connection.flight.take()
+    }
+
+    /// A request on it has ended and there is no other.
+    pub(super) fn release(&mut self, slot: usize) {
+        self.idle.push(slot);
+    }
+
+    /// Requests under way.
+    pub(super) fn under_way(&self) -> usize {
+        self.open - self.idle.len()
+    }
+
+    pub(super) fn is_under_way(&self, place: Place) -> bool {
+        self.slots.get(place.slot).and_then(Option::as_ref).is_some_and(|connection| connection.carries(place))
+    }
+
+    /// Connections opened in all, and the most at once.
+    pub(super) const fn opened(&self) -> (u64, u64) {
+        (self.opened, self.most)
+    }
+}

@@ -1,0 +1,227 @@
+//! What a thread notes down: nothing is shared, nothing is sampled away.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use hdrhistogram::Histogram;
+use shared::order::{OrderId, PayloadDigest};
+
+use super::flight::{Cause, End, Flight};
+use crate::workload::Kind;
+
+/// Longest latency that a histogram holds, microseconds: beyond any time-out and retry.
+const LATENCY_US_MAX: u64 = 3_600_000_000;
+
+/// Of a response's refusal: `code` in [`Record::codes`].
+const NO_CODE: u16 = u16::MAX;
+
+/// Most different codes; the service has some twenty.
+const CODES_MAX: usize = 200;
+
+/// How one request ended. Small: there may be fifty million.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Outcome {
+    /// The request's number in the plan.
+    pub(super) number: u32,
+    pub(super) end: End,
+    code: u16,
+    answer: u32,
+}
+
+/// An interval of the timeline.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) sent: u64,
+    pub(super) accepted: u64,
+    /// Of these, orders of their own: a row each.
+    pub(super) accepted_own: u64,
+    pub(super) shed: u64,
+    pub(super) refused: u64,
+    pub(super) unknown: u64,
+    /// Latency of what was answered, microseconds.
+    pub(super) latency: Histogram<u32>,
+}
+
+/// What a thread noted down, or several together.
+#[derive(Debug)]
+pub(super) struct Record {
+    interval_ns: u64,
+    pub(super) slots: Vec<Slot>,
+    pub(super) outcomes: Vec<Outcome>,
+    /// What the 202s named, where it could be read.
+    answers: Vec<(OrderId, PayloadDigest)>,
+    codes: Vec<Arc<str>>,
+    code_numbers: HashMap<String, u16>,
+    pub(super) accepted: Histogram<u64>,
+    pub(super) shed: Histogram<u64>,
+    pub(super) answered: Histogram<u64>,
+    pub(super) slip: Histogram<u64>,
+    pub(super) retries: u64,
+    pub(super) unknown_by_cause: HashMap<Cause, u64>,
+    pub(super) connections_opened: u64,
+    pub(super) connections_most: u64,
+    pub(super) cpu_ns: u64,
+}
+
+fn histogram(digits: u8) -> Histogram<u64> {
+    Histogram::new_with_max(LATENCY_US_MAX, digits).unwrap_or_else(|_| unreachable!("a valid range"))
+}
+
+impl Slot {
+    fn new() -> Self {
+        // Grows with what is recorded: most intervals see a narrow range.
+        let latency = Histogram::new(2).unwrap_or_else(|_| unreachable!("two digits are allowed"));
+        Self { sent: 0, accepted: 0, accepted_own: 0, shed: 0, refused: 0, unknown: 0, latency }
+    }
+}
+
+impl Record {
+    pub(super) fn new(interval_ns: u64) -> Self {
+        Self {
+            interval_ns,
+            slots: Vec::new(),
+            outcomes: Vec::new(),
+            answers: Vec::new(),
+            codes: Vec::new(),
+            code_numbers: HashMap::new(),
+            accepted: histogram(3),
+            shed: histogram(3),
+            answered: histogram(3),
+            slip: histogram(3),
+            retries: 0,
+            unknown_by_cause: HashMap::new(),
+            connections_opened: 0,
+            connections_most: 0,
+            cpu_ns: 0,
+        }
+    }
+
+    /// The interval that holds `due_ns`.
+    fn slot(&mut self, due_ns: u64) -> &mut Slot {
+        let index = (due_ns / self.interval_ns) as usize;
+        if self.slots.len() <= index {
+            self.slots.resize_with(index + 1, Slot::new);
+        }
+        &mut self.slots[index]
+    }
+
+    /// A request was put on a connection, `slip_ns` after its time.
+    pub(super) fn sent(&mut self, flight: &Flight) {
+        self.retries += u64::from(flight.attempt > 0);
+        self.slot(flight.due_ns).sent += 1;
+    }
+
+    /// The generator took a request up so late.
+    pub(super) fn slipped(&mut self, slip_ns: u64) {
+        self.slip.saturating_record(slip_ns / 1_000);
+    }
+
+    /// A request ended at `now_ns`.
+    pub(super) fn ended(
+        &mut self,
+        flight: &Flight,
+        end: End,
+        now_ns: u64,
+        code: Option<&str>,
+        answer: Option<(OrderId, PayloadDigest)>,
+    ) {
+        let latency_us = now_ns.saturating_sub(flight.due_ns) / 1_000;
+        let slot = self.slot(flight.due_ns);
+        match end {
+            End::Accepted => {
+                slot.accepted += 1;
+                slot.accepted_own += u64::from(flight.is_own());
+            }
+            End::Shed => slot.shed += 1,
+            End::Refused => slot.refused += 1,
+            End::Unknown(_) => slot.unknown += 1,
+            End::Unsent => {}
+        }
+        // How long a slow client took to say what it wants is not the service's time.
+        let timed = flight.draft.kind != Kind::SlowBody || flight.attempt > 0;
+        if timed && matches!(end, End::Accepted | End::Shed | End::Refused) {
+            // It grows; only a count beyond what 32 bits hold could fail.
+            let _recorded = slot.latency.record(latency_us);
+            self.answered.saturating_record(latency_us);
+            match end {
+                End::Accepted => self.accepted.saturating_record(latency_us),
+                End::Shed => self.shed.saturating_record(latency_us),
+                _ => {}
+            }
+        }
+        if let End::Unknown(cause) = end {
+            *self.unknown_by_cause.entry(cause).or_default() += 1;
+        }
+        let code = code.map_or(NO_CODE, |code| self.code_number(code));
+        let answer = answer.map_or(u32::MAX, |answer| {
+            self.answers.push(answer);
+            self.answers.len() as u32 - 1
+        });
+        // The plan has at most 50 million requests.
+        let number = flight.draft.number as u32;
+        self.outcomes.push(Outcome { number, end, code, answer });
+    }
+
+    fn code_number(&mut self, code: &str) -> u16 {
+        if let Some(number) = self.code_numbers.get(code) {
+            return *number;
+        }
+        let known = self.codes.len() < CODES_MAX;
+        let name = if known { code } else { "other" };
+        let number = self.codes.len() as u16;
+        self.codes.push(name.into());
+        if known {
+            self.code_numbers.insert(name.to_owned(), number);
+        }
+        number
+    }
+
+    /// What the refusal of `outcome` was called.
+    pub(super) fn code(&self, outcome: &Outcome) -> Option<&Arc<str>> {
+        self.codes.get(usize::from(outcome.code))
+    }
+
+    /// What the 202 of `outcome` named.
+    pub(super) fn answer(&self, outcome: &Outcome) -> Option<(OrderId, PayloadDigest)> {
+        self.answers.get(outcome.answer as usize).copied()
+    }
+
+    /// Adds another thread's notes.
+    pub(super) fn merge(&mut self, other: Self) -> anyhow::Result<()> {
+        for (index, slot) in other.slots.into_iter().enumerate() {
+            let mine = self.slot(index as u64 * self.interval_ns);
+            mine.sent += slot.sent;
+            mine.accepted += slot.accepted;
+            mine.accepted_own += slot.accepted_own;
+            mine.shed += slot.shed;
+            mine.refused += slot.refused;
+            mine.unknown += slot.unknown;
+            mine.latency.add(&slot.latency)?;
+        }
+        let answers_before = self.answers.len() as u32;
+        self.answers.extend(other.answers);
+        let codes: Vec<_> = other.codes.iter().map(|code| self.code_number(code)).collect();
+        self.outcomes.reserve(other.outcomes.len());
+        for mut outcome in other.outcomes {
+            if let Some(code) = codes.get(usize::from(outcome.code)) {
+                outcome.code = *code;
+            }
+            if outcome.answer != u32::MAX {
+                outcome.answer += answers_before;
+            }
+            self.outcomes.push(outcome);
+        }
+        self.accepted.add(&other.accepted)?;
+        self.shed.add(&other.shed)?;
+        self.answered.add(&other.answered)?;
+        self.slip.add(&other.slip)?;
+        self.retries += other.retries;
+        for (cause, count) in other.unknown_by_cause {
+            *self.unknown_by_cause.entry(cause).or_default() += count;
+        }
+        self.connections_opened += other.connections_opened;
+        self.connections_most += other.connections_most;
+        self.cpu_ns += other.cpu_ns;
+        Ok(())
+    }
+}

@@ -1,0 +1,188 @@
+//! Reads an HTTP/1.1 response out of a buffer.
+
+use std::borrow::Cow;
+
+use memchr::memmem;
+
+/// Largest response, bytes; whatever is larger is not the service's.
+pub(super) const RESPONSE_BYTES_MAX: usize = 256 * 1024;
+
+const HEADERS_MAX: usize = 64;
+
+/// What came back.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Answer<'a> {
+    pub(super) status: u16,
+    /// Whether the connection ends with it.
+    pub(super) close: bool,
+    pub(super) retry_after_s: Option<u32>,
+    pub(super) body: Cow<'a, [u8]>,
+}
+
+/// How far a buffer is a response.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Parsed<'a> {
+    /// More must come.
+    Partial,
+    /// It is whole.
+    Complete(Answer<'a>),
+    /// It is none, or more than one.
+    Invalid,
+}
+
+/// Reads the response that `input` begins with. There is one request at a time on a connection: anything behind it
+/// makes it invalid. A body without a length is not read: services give one, and proxies in front of them chunks.
+pub(super) fn parse(input: &[u8]) -> Parsed<'_> {
+    let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
+    let mut response = httparse::Response::new(&mut headers);
+    let head_bytes = match response.parse(input) {
+        Ok(httparse::Status::Complete(bytes)) => bytes,
+        Ok(httparse::Status::Partial) => return bounded(input),
+        Err(_) => return Parsed::Invalid,
+    };
+    let (Some(status), rest) = (response.code, &input[head_bytes..]) else { return Parsed::Invalid };
+    if (100..200).contains(&status) {
+        // `100 Continue` and its like only announce the response.
+        return if status == 101 { Parsed::Invalid } else { parse(rest) };
+    }
+    let mut length = None;
+    let mut chunked = false;
+    let mut close = response.version == Some(0);
+    let mut retry_after_s = None;
+    for header in response.headers.iter() {
+        let value = || std::str::from_utf8(header.value).unwrap_or_default().trim();
+        if header.name.eq_ignore_ascii_case("content-length") {
+            length = value().parse::<usize>().ok();
+        } else if header.name.eq_ignore_ascii_case("transfer-encoding") {
+            chunked = value().eq_ignore_ascii_case("chunked");
+        } else if header.name.eq_ignore_ascii_case("connection") {
+            close = value().eq_ignore_ascii_case("close");
+        } else if header.name.eq_ignore_ascii_case("retry-after") {
+            retry_after_s = value().parse().ok();
+        }
+    }
+    let body = if chunked {
+        match dechunk(rest) {
+            Chunks::Complete(body) => Cow::Owned(body),
+            Chunks::Partial => return bounded(input),
+            Chunks::Invalid => return Parsed::Invalid,
+        }
+    } else {
+        match length.or_else(|| matches!(status, 204 | 304).then_some(0)) {
+            Some(length) if length > RESPONSE_BYTES_MAX || rest.len() > length => return Parsed::Invalid,
+            Some(length) if rest.len() < length => return bounded(input),
+            Some(_) => Cow::Borrowed(rest),
+            None => return Parsed::Invalid,
+        }
+    };
+    Parsed::Complete(Answer { status, close, retry_after_s, body })
+}
+
+fn bounded(input: &[u8]) -> Parsed<'_> {
+    if input.len() > RESPONSE_BYTES_MAX { Parsed::Invalid } else { Parsed::Partial }
+}
+
+enum Chunks {
+    Partial,
+    Complete(Vec<u8>),
+    Invalid,
+}
+
+/// Joins chunks; trailers are passed over.
+fn dechunk(mut input: &[u8]) -> Chunks {
+    let mut body = Vec::new();
+    loop {
+        let (begin, size) = match httparse::parse_chunk_size(input) {
+            Ok(httparse::Status::Complete(complete)) => complete,
+            Ok(httparse::Status::Partial) => return Chunks::Partial,
+            Err(_) => return Chunks::Invalid,
+        };
+        let rest = &input[begin..];
+        if size == 0 {
+            // Trailers, if any, end with an empty line as the head does.
+            let ended = rest.starts_with(b"\r\n") || memmem::find(rest, b"\r\n\r\n").is_some();
+            return if ended { Chunks::Complete(body) } else { Chunks::Partial };
+        }
+        let Some(size) = usize::try_from(size).ok().filter(|size| *size <= RESPONSE_BYTES_MAX) else {
+            return Chunks::Invalid;
+        };
+        if rest.len() < size + 2 {
+            return Chunks::Partial;
+        }
+        body.extend_from_slice(&rest[..size]);
+        if &rest[size..size + 2] != b"\r\n" {
+            return Chunks::Invalid;
+        }
+        input = &rest[size + 2..];
+    }
+}
+
+/// The `code` of a problem document.
+pub(super) fn problem_code(body: &[u8]) -> Option<&str> {
+    // The first one is the problem's own; those of single faults stand further behind.
+    let begin = memmem::find(body, b"\"code\":\"")? + 8;
+    let length = memchr::memchr(b'"', &body[begin..])?;
+    std::str::from_utf8(&body[begin..begin + length]).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn complete(input: &[u8]) -> Answer<'_> {
+        match parse(input) {
+            Parsed::Complete(answer) => answer,
+            other => panic!("{other:?} of {}", String::from_utf8_lossy(input)),
+        }
+    }
+
+    #[test]
+    fn responses_are_read_as_they_grow() {
+        let whole = b"HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 8\r\n\r\n{\"a\":10}";
+        for end in 0..whole.len() {
+            assert_eq!(parse(&whole[..end]), Parsed::Partial, "{end}");
+        }
+        let answer = complete(whole);
+        assert_eq!((answer.status, answer.close), (202, false));
+        assert_eq!(&*answer.body, b"{\"a\":10}");
+    }
+
+    #[test]
+    fn chunks_are_joined_as_they_grow() {
+        let whole = b"HTTP/1.1 429 Too Many\r\ntransfer-encoding: chunked\r\nretry-after: 2\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n";
+        for end in 0..whole.len() {
+            assert_eq!(parse(&whole[..end]), Parsed::Partial, "{end}");
+        }
+        let answer = complete(whole);
+        assert_eq!(&*answer.body, b"abcde");
+        assert_eq!(answer.retry_after_s, Some(2));
+    }
+
+    #[test]
+    fn what_is_no_single_response_is_refused() {
+        for input in [
+            &b"SSH-2.0-OpenSSH\r\n\r\n"[..],
+            b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nab",
+            b"HTTP/1.1 200 OK\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\ncontent-length: 999999999\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+            b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
+        ] {
+            assert_eq!(parse(input), Parsed::Invalid, "{}", String::from_utf8_lossy(input));
+        }
+    }
+
+    #[test]
+    fn announcements_are_passed_over_and_closing_is_seen() {
+        let answer = complete(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 413 Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+        assert_eq!((answer.status, answer.close), (413, true));
+        assert!(complete(b"HTTP/1.0 204 No Content\r\n\r\n").close);
+    }
+
+    #[test]
+    fn the_problem_s_own_code_is_found() {
+        let body = br#"{"type":"urn:x","status":422,"code":"invalid_order","errors":[{"code":"too_long"}]}"#;
+        assert_eq!(problem_code(body), Some("invalid_order"));
+        assert_eq!(problem_code(b"<html>"), None);
+    }
+}

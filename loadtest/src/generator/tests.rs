@@ -1,0 +1,251 @@
+//! The generator against small servers of its own: each says what it counted, and the two accounts must agree.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use shared::catalogue::Catalogue;
+use shared::order::{OrderIdKey, SaleId};
+
+use super::*;
+use crate::ledger::Ending;
+use crate::scenario::{Mix, Phase, SALE_ID};
+
+/// What a small server does with the request that it read as number `n` on connection `c`.
+type Behaviour = fn(request: &str, n: usize, stream: &mut TcpStream) -> bool;
+
+struct Server {
+    address: SocketAddr,
+    requests: Arc<AtomicUsize>,
+    connections: Arc<AtomicUsize>,
+}
+
+/// Serves each connection with a thread; `behave` answers, and says whether to go on.
+fn serve(behave: Behaviour) -> Server {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let server = Server { address, requests: Arc::default(), connections: Arc::default() };
+    let (requests, connections) = (server.requests.clone(), server.connections.clone());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, requests) = (stream.expect("accepted"), requests.clone());
+            connections.fetch_add(1, Ordering::SeqCst);
+            std::thread::spawn(move || {
+                let mut read = Vec::new();
+                while let Some(request) = read_request(&mut stream, &mut read) {
+                    let number = requests.fetch_add(1, Ordering::SeqCst);
+                    if !behave(&request, number, &mut stream) {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    server
+}
+
+fn read_request(stream: &mut TcpStream, read: &mut Vec<u8>) -> Option<String> {
+    let mut buffer = [0; 4_096];
+    loop {
+        let text = String::from_utf8_lossy(read).into_owned();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head.split("content-length: ").nth(1)?.split("\r\n").next()?.parse::<usize>().ok()?;
+            if body.len() >= length {
+                read.drain(..head.len() + 4 + length);
+                return Some(text);
+            }
+        }
+        match stream.read(&mut buffer) {
+            Ok(0) | Err(_) => return None,
+            Ok(bytes) => read.extend_from_slice(&buffer[..bytes]),
+        }
+    }
+}
+
+fn answer(stream: &mut TcpStream, status: &str, headers: &str, body: &str) -> bool {
+    let text = format!("HTTP/1.1 {status}\r\n{headers}content-length: {}\r\n\r\n{body}", body.len());
+    stream.write_all(text.as_bytes()).is_ok()
+}
+
+fn scenario(rps: f64, seconds: f64) -> Scenario {
+    Scenario {
+        name: "test".to_owned(),
+        about: String::new(),
+        seed: 1,
+        phases: vec![Phase::Constant { rps, seconds }],
+        sale: Default::default(),
+        buyers: Default::default(),
+        mix: Mix { replays: 0.0, changed: 0.0, invalid: 0.0, hang_ups: 0.0, slow_bodies: 0.0 },
+        clients: Clients { connections_max: 4, timeout_ms: 400, ..Clients::default() },
+        drain: Default::default(),
+        generator: Default::default(),
+        expect: Default::default(),
+    }
+}
+
+fn play(scenario: &Scenario, target: SocketAddr) -> Played {
+    let catalogue = Catalogue::from_toml(&scenario.catalogue_toml()).expect("valid");
+    let sale = catalogue.sale(&SaleId::parse(SALE_ID).expect("valid")).expect("there");
+    let key = OrderIdKey::new(&[3; 32]).expect("long enough");
+    let workload = Workload::new(scenario, sale, key, 9).expect("laws in range");
+    start(Plan::new(scenario, workload, target)).expect("starts").finish().expect("plays")
+}
+
+#[test]
+fn every_planned_request_is_sent_once_over_few_connections() {
+    let server = serve(|_, _, stream| answer(stream, "202 Accepted", "", "{}"));
+    let mut scenario = scenario(2_000.0, 0.5);
+    scenario.generator.threads = 2;
+    let played = play(&scenario, server.address);
+    let totals = played.totals();
+    assert_eq!((totals.planned, totals.sent, totals.accepted), (1_000, 1_000, 1_000));
+    assert_eq!(server.requests.load(Ordering::SeqCst), 1_000);
+    assert!(server.connections.load(Ordering::SeqCst) <= 4);
+    let timeline = played.timeline();
+    assert_eq!(timeline.iter().map(|interval| interval.planned).sum::<u64>(), 1_000);
+    assert_eq!(timeline.iter().map(|interval| interval.accepted).sum::<u64>(), 1_000);
+    assert_eq!(played.latencies().accepted.count, 1_000, "nothing is sampled away");
+    assert_eq!(played.health().slip.count, 1_000);
+    // `{}` names no order: the ledger will say so.
+    let account = played.account();
+    assert_eq!(account.attempts.len(), 1_000);
+    assert!(account.attempts.iter().all(|attempt| attempt.answered.is_none()));
+}
+
+#[test]
+fn a_server_that_stalls_is_seen_from_the_planned_times() {
+    // The first request on each of four connections is held for 200 ms: all that was planned meanwhile waits.
+    let server = serve(|_, number, stream| {
+        if number < 4 {
+            std::thread::park_timeout(Duration::from_millis(200));
+        }
+        answer(stream, "202 Accepted", "", "{}")
+    });
+    let played = play(&scenario(1_000.0, 0.5), server.address);
+    let latency = played.latencies().accepted;
+    // 200 of 500 requests were due during the stall; a closed loop would have seen four.
+    assert!(latency.p90_us > 100_000, "{latency:?}");
+    assert!(latency.max_us >= 195_000, "{latency:?}");
+    let timeline = played.timeline();
+    assert!(timeline[0].max_us >= 195_000, "the timeline holds long times too: {timeline:?}");
+}
+
+#[test]
+fn endings_are_told_apart() {
+    let server = serve(|_, number, stream| match number % 5 {
+        0 => answer(stream, "202 Accepted", "", "{}"),
+        // Function Compute answers 200 for a failed start: that is no acceptance.
+        1 => answer(stream, "200 OK", "", ""),
+        2 => answer(stream, "429 Too Many Requests", "", r#"{"code":"overloaded"}"#),
+        3 => {
+            let _reset = stream.shutdown(std::net::Shutdown::Both);
+            false
+        }
+        _ => {
+            // No answer for longer than the client waits.
+            std::thread::park_timeout(Duration::from_secs(2));
+            false
+        }
+    });
+    let mut scenario = scenario(100.0, 0.5);
+    scenario.clients.connections_max = 50;
+    let played = play(&scenario, server.address);
+    let totals = played.totals();
+    assert_eq!((totals.accepted, totals.refused, totals.shed, totals.unknown), (10, 10, 10, 20), "{totals:?}");
+    assert_eq!(totals.refused_by_code, [("overloaded".to_owned(), 10), ("status_200".to_owned(), 10)].into());
+    assert_eq!(totals.unknown_by_cause, [("reset".to_owned(), 10), ("timeout".to_owned(), 10)].into());
+    let account = played.account();
+    let unknown = account.attempts.iter().filter(|attempt| attempt.ending == Ending::Unknown).count();
+    assert_eq!((account.attempts.len(), unknown), (50, 20));
+    assert_eq!(account.surprises, ["10 × a valid order was refused as status_200"]);
+}
+
+#[test]
+fn what_is_shed_comes_again_with_the_same_key() {
+    let server = serve(|_, number, stream| {
+        if number < 30 {
+            answer(stream, "503 Unavailable", "retry-after: 0\r\n", r#"{"code":"queue_full"}"#)
+        } else {
+            answer(stream, "202 Accepted", "", "{}")
+        }
+    });
+    let mut scenario = scenario(100.0, 0.2);
+    scenario.clients = Clients { retries_max: 8, retry_backoff_ms: 5, ..scenario.clients };
+    let played = play(&scenario, server.address);
+    let totals = played.totals();
+    assert_eq!((totals.accepted, totals.shed, totals.retries), (20, 30, 30), "{totals:?}");
+    let ids: std::collections::HashSet<_> =
+        played.account().attempts.iter().map(|attempt| attempt.order_id).collect();
+    assert_eq!(ids.len(), 20, "a retry is the same order");
+}
+
+#[test]
+fn connections_are_renewed_when_the_scenario_wants_it() {
+    let server = serve(|_, _, stream| answer(stream, "202 Accepted", "", "{}"));
+    let mut scenario = scenario(200.0, 0.5);
+    scenario.clients = Clients { requests_per_connection: 5, ..scenario.clients };
+    let played = play(&scenario, server.address);
+    assert_eq!(played.totals().accepted, 100);
+    assert!(server.connections.load(Ordering::SeqCst) >= 20);
+    assert_eq!(played.health().connections_opened as usize, server.connections.load(Ordering::SeqCst));
+}
+
+#[test]
+fn slow_bodies_arrive_whole_and_hang_ups_have_no_answer() {
+    let server = serve(|request, _, stream| {
+        // Only a whole body ends so.
+        assert!(request.ends_with("}}"), "{request}");
+        std::thread::park_timeout(Duration::from_millis(30));
+        answer(stream, "202 Accepted", "", "{}")
+    });
+    let mut scenario = scenario(100.0, 0.4);
+    scenario.mix = Mix { hang_ups: 0.5, slow_bodies: 0.5, ..scenario.mix };
+    scenario.clients = Clients { connections_max: 50, slow_body_ms: 50, hang_up_after_ms: 5, ..scenario.clients };
+    let played = play(&scenario, server.address);
+    let totals = played.totals();
+    assert_eq!(totals.accepted + totals.unknown, 40, "{totals:?}");
+    assert_eq!(totals.unknown_by_cause.get("hang_up"), Some(&totals.unknown));
+    assert!(totals.accepted >= 8 && totals.unknown >= 8, "both kinds are there: {totals:?}");
+}
+
+#[test]
+fn without_a_server_nothing_was_sent() {
+    let address = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port");
+    let played = play(&scenario(100.0, 0.2), address);
+    let totals = played.totals();
+    assert_eq!((totals.sent, totals.unsent), (0, 20), "{totals:?}");
+    assert!(played.account().attempts.is_empty());
+}
+
+#[test]
+fn a_run_that_is_stopped_accounts_for_what_it_did() {
+    let server = serve(|_, _, stream| answer(stream, "202 Accepted", "", "{}"));
+    let long = scenario(500.0, 600.0);
+    let catalogue = Catalogue::from_toml(&long.catalogue_toml()).expect("valid");
+    let sale = catalogue.sale(&SaleId::parse(SALE_ID).expect("valid")).expect("there");
+    let key = OrderIdKey::new(&[3; 32]).expect("long enough");
+    let workload = Workload::new(&long, sale, key, 9).expect("laws in range");
+    let running = start(Plan::new(&long, workload, server.address)).expect("starts");
+    while server.requests.load(Ordering::SeqCst) < 50 {
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+    running.live().stop();
+    let played = running.finish().expect("plays");
+    let totals = played.totals();
+    assert_eq!(totals.sent as usize, server.requests.load(Ordering::SeqCst));
+    assert_eq!(totals.accepted, totals.sent);
+    assert!(totals.sent < totals.planned);
+}
+
+#[test]
+fn a_late_generator_voids_its_latencies_and_says_so() {
+    let server = serve(|_, _, stream| answer(stream, "202 Accepted", "", "{}"));
+    let mut scenario = scenario(100.0, 0.2);
+    scenario.generator.slip_p999_us_max = u32::MAX;
+    assert!(play(&scenario, server.address).health().latencies_valid);
+    // A bound that no machine keeps: some request is always a microsecond late.
+    scenario.generator.slip_p999_us_max = 1;
+    let health = play(&scenario, server.address).health();
+    assert!(!health.latencies_valid);
+    assert!(health.void_because.expect("says why").contains("late"));
+}

@@ -1,0 +1,36 @@
+//! What the system lets a thread be: pinned, preferred, accounted for.
+
+/// Pins the calling thread to one processor. Whether it could be.
+#[cfg(target_os = "linux")]
+pub(super) fn pin_to(cpu: usize) -> bool {
+    if cpu >= rustix::thread::CpuSet::MAX_CPU {
+        return false;
+    }
+    let mut cpus = rustix::thread::CpuSet::new();
+    cpus.set(cpu);
+    rustix::thread::sched_setaffinity(None, &cpus).is_ok()
+}
+
+/// Elsewhere threads cannot be pinned.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn pin_to(_cpu: usize) -> bool {
+    false
+}
+
+/// Asks for preference over the processes under test, whose lack of CPU must show in their answers and not in the
+/// sending. Takes a privilege; without it nothing changes.
+#[cfg(target_os = "linux")]
+pub(super) fn prefer() {
+    // On Linux the priority is the calling thread's alone.
+    let _not_permitted = rustix::process::setpriority_process(None, -10);
+}
+
+/// Elsewhere the priority is the whole process's, which is left alone.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn prefer() {}
+
+/// CPU time of the calling thread so far, nanoseconds.
+pub(super) fn cpu_ns() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}

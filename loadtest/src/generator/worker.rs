@@ -1,0 +1,414 @@
+//! One sending thread: an event loop over its share of the plan and of the connections.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use mio::{Events, Poll, Token};
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+use shared::order::{OrderId, PayloadDigest};
+
+use super::alarm::Alarm;
+use super::clock::Clock;
+use super::connection::{Connection, Progress};
+use super::flight::{Cause, End, Flight};
+use super::live::{Live, Tally};
+use super::pool::Pool;
+use super::record::Record;
+use super::response::{Answer, problem_code};
+use super::timers::{Place, Task, Timers};
+use super::{Plan, answer, thread};
+use crate::workload::{Kind, Renderer};
+
+/// Events handled before the plan is looked at again, so that a burst of answers does not hold up what is due.
+const EVENTS_MAX: usize = 32;
+
+/// Between two tellings of the live counts, nanoseconds.
+const TELL_NS: u64 = 100_000_000;
+
+/// Parts that a slow body comes in, after its first half.
+const TRICKLES: usize = 5;
+
+/// Reads go here first. Responses are far smaller.
+const SCRATCH_BYTES: usize = 16 * 1024;
+
+const ALARM: Token = Token(usize::MAX);
+
+/// The thread's state.
+pub(super) struct Worker {
+    plan: Arc<Plan>,
+    live: Arc<Live>,
+    clock: Clock,
+    poll: Poll,
+    alarm: Alarm,
+    pool: Pool,
+    /// Requests that are due but have no connection.
+    waiting: VecDeque<Flight>,
+    timers: Timers,
+    /// Number of the next planned request, and the step to the one after it.
+    next_number: u64,
+    step: u64,
+    flights: u64,
+    renderer: Renderer,
+    scratch: Box<[u8]>,
+    record: Record,
+    tally: Tally,
+    told_at_ns: u64,
+    jitter: SmallRng,
+}
+
+/// What an answer says, taken out of the buffer it stands in.
+struct Told {
+    end: End,
+    close: bool,
+    retry_after_s: Option<u32>,
+    code: Option<String>,
+    names: Option<(OrderId, PayloadDigest)>,
+}
+
+impl Worker {
+    /// Thread `index` of `threads`: every `threads`-th request is its own.
+    pub(super) fn new(
+        plan: Arc<Plan>,
+        live: Arc<Live>,
+        clock: Clock,
+        index: u64,
+        threads: u64,
+    ) -> std::io::Result<Self> {
+        let poll = Poll::new()?;
+        let alarm = Alarm::new(&poll, ALARM)?;
+        let connections_max = (u64::from(plan.clients.connections_max) / threads).max(1);
+        Ok(Self {
+            pool: Pool::new(plan.target, connections_max as usize),
+            record: Record::new(u64::from(plan.interval_ms) * 1_000_000),
+            jitter: SmallRng::seed_from_u64(index),
+            plan,
+            live,
+            clock,
+            poll,
+            alarm,
+            waiting: VecDeque::new(),
+            timers: Timers::default(),
+            next_number: index,
+            step: threads,
+            flights: 0,
+            renderer: Renderer::default(),
+            scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
+            tally: Tally::new(),
+            told_at_ns: 0,
+        })
+    }
+
+    /// Plays the plan to its end.
+    pub(super) fn run(mut self) -> std::io::Result<Record> {
+        thread::prefer();
+        std::thread::park_timeout(self.clock.until_start());
+        let cpu_before = thread::cpu_ns();
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        let mut next_due = self.next_due();
+        loop {
+            let mut now = self.clock.now_ns();
+            while next_due.is_some_and(|due| due <= now) {
+                self.take_planned(now);
+                next_due = self.next_due();
+                now = self.clock.now_ns();
+            }
+            self.run_timers(now);
+            if self.live.stop.load(Ordering::Relaxed) {
+                next_due = None;
+                self.next_number = u64::MAX;
+                self.give_up_waiting(now);
+            }
+            if now >= self.told_at_ns + TELL_NS {
+                self.tally.tell(&self.live);
+                self.told_at_ns = now;
+            }
+            if next_due.is_none() && self.is_idle() {
+                break;
+            }
+            let wake = [next_due, self.timers.next_ns()].into_iter().flatten().min();
+            let wake = wake.unwrap_or(u64::MAX).min(now + TELL_NS);
+            match self.alarm.wait(&mut self.poll, &mut events, now, wake) {
+                Err(error) if error.kind() != std::io::ErrorKind::Interrupted => return Err(error),
+                _ => {}
+            }
+            for event in &events {
+                if event.token() != ALARM {
+                    self.event(event.token().0, event.is_readable() || event.is_read_closed(), event.is_writable());
+                }
+            }
+        }
+        self.tally.tell(&self.live);
+        self.record.cpu_ns = thread::cpu_ns() - cpu_before;
+        (self.record.connections_opened, self.record.connections_most) = self.pool.opened();
+        Ok(self.record)
+    }
+
+    fn next_due(&self) -> Option<u64> {
+        (self.next_number < self.plan.schedule.requests()).then(|| self.plan.schedule.due_ns(self.next_number))
+    }
+
+    fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.pool.under_way() == 0 && self.timers.retries() == 0
+    }
+
+    /// Takes up the next planned request.
+    fn take_planned(&mut self, now: u64) {
+        let due_ns = self.plan.schedule.due_ns(self.next_number);
+        let draft = self.plan.workload.draft(self.next_number);
+        self.next_number += self.step;
+        self.take_up(Flight { id: 0, draft, attempt: 0, due_ns, sent: false }, now);
+    }
+
+    /// Takes up a request whose time has come: on a connection if there is one, else it waits for one.
+    fn take_up(&mut self, mut flight: Flight, now: u64) {
+        self.flights += 1;
+        flight.id = self.flights;
+        let slip_ns = now.saturating_sub(flight.due_ns);
+        self.record.slipped(slip_ns);
+        self.tally.slip_us_max = self.tally.slip_us_max.max(slip_ns / 1_000);
+        if let Some(slot) = self.pool.idle() {
+            self.send(slot, flight, now);
+        } else {
+            self.waiting.push_back(flight);
+            self.open_for_waiting(now);
+        }
+    }
+
+    /// Opens a connection if requests wait and there may be one more.
+    fn open_for_waiting(&mut self, now: u64) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        match self.pool.open(self.poll.registry()) {
+            None => {}
+            Some(Ok(slot)) => {
+                if let Some(flight) = self.waiting.pop_front() {
+                    self.send(slot, flight, now);
+                }
+            }
+            // Out of descriptors or ports: this request is not sent.
+            Some(Err(_)) => {
+                if let Some(flight) = self.waiting.pop_front() {
+                    self.end(flight, End::Unsent, now, None);
+                }
+            }
+        }
+    }
+
+    /// Puts a request on a connection, made or in the making.
+    fn send(&mut self, slot: usize, mut flight: Flight, now: u64) {
+        let Some(connection) = self.pool.get(slot) else { return };
+        connection.out.clear();
+        let head = self.renderer.render(&self.plan.workload, &flight.draft, &self.plan.host, &mut connection.out);
+        let whole = connection.out.len();
+        let slow = flight.draft.kind == Kind::SlowBody && flight.attempt == 0;
+        let allowed = if slow { head + (whole - head) / 2 } else { whole };
+        flight.sent = connection.is_connected();
+        connection.flight = Some(flight);
+        let progress = connection.send(allowed);
+        if flight.sent {
+            self.record.sent(&flight);
+            self.tally.sent += 1;
+        }
+        let place = Place { slot, flight_id: flight.id };
+        // From when it is sent: what it waited for a connection is in its latency, not in its time-out.
+        self.timers.set_deadline(now + u64::from(self.plan.clients.timeout_ms) * 1_000_000, place);
+        if slow {
+            self.timers.set(now + self.trickle_ns(), Task::Trickle(place));
+        }
+        if flight.draft.kind == Kind::HangUp && flight.attempt == 0 {
+            let after = u64::from(self.plan.clients.hang_up_after_ms) * 1_000_000;
+            self.timers.set(now + after, Task::HangUp(place));
+        }
+        if let Progress::Broken(cause) = progress {
+            self.fail(slot, cause, now);
+        }
+    }
+
+    fn trickle_ns(&self) -> u64 {
+        u64::from(self.plan.clients.slow_body_ms) * 1_000_000 / TRICKLES as u64
+    }
+
+    fn event(&mut self, slot: usize, readable: bool, writable: bool) {
+        let now = self.clock.now_ns();
+        if writable {
+            self.writable(slot, now);
+        }
+        if readable {
+            self.readable(slot, now);
+        }
+    }
+
+    fn writable(&mut self, slot: usize, now: u64) {
+        let Some(connection) = self.pool.get(slot) else { return };
+        if connection.is_connected() && connection.is_written() {
+            return;
+        }
+        let progress = connection.writable();
+        if let Progress::Broken(cause) = progress {
+            self.fail(slot, cause, now);
+        } else if connection.is_connected()
+            && let Some(flight) = &mut connection.flight
+            && !flight.sent
+        {
+            flight.sent = true;
+            self.record.sent(flight);
+            self.tally.sent += 1;
+        }
+    }
+
+    fn readable(&mut self, slot: usize, now: u64) {
+        let Some(connection) = self.pool.get(slot) else { return };
+        match connection.readable(&mut self.scratch, |answer| told(&answer)) {
+            Ok(None) => {}
+            Ok(Some(told)) => self.answered(slot, told, now),
+            Err(cause) => self.fail(slot, cause, now),
+        }
+    }
+
+    fn answered(&mut self, slot: usize, told: Told, now: u64) {
+        let Some(connection) = self.pool.get(slot) else { return };
+        let Some(flight) = connection.flight.take() else { return };
+        connection.answered += 1;
+        let used_up = self.plan.clients.requests_per_connection;
+        // A request that was answered before it was whole leaves the connection in the middle of it.
+        let spent = told.close || !connection.is_written() || (used_up > 0 && connection.answered >= used_up);
+        self.end(flight, told.end, now, Some(&told));
+        if spent {
+            self.pool.close(slot, self.poll.registry());
+            self.open_for_waiting(now);
+        } else if let Some(next) = self.waiting.pop_front() {
+            self.send(slot, next, now);
+        } else {
+            self.pool.release(slot);
+        }
+    }
+
+    /// The connection is of no use any more; a request on it has no answer.
+    fn fail(&mut self, slot: usize, cause: Cause, now: u64) {
+        if let Some(flight) = self.pool.close(slot, self.poll.registry()) {
+            let end = if flight.sent { End::Unknown(cause) } else { End::Unsent };
+            self.end(flight, end, now, None);
+        }
+        self.open_for_waiting(now);
+    }
+
+    /// Notes a request's end, and whether its client tries again.
+    fn end(&mut self, flight: Flight, end: End, now: u64, told: Option<&Told>) {
+        let latency_us = now.saturating_sub(flight.due_ns) / 1_000;
+        self.tally.ended(end, flight.is_own(), latency_us);
+        let (code, names) = told.map_or((None, None), |told| (told.code.as_deref(), told.names));
+        self.record.ended(&flight, end, now, code, names);
+        let again = match end {
+            End::Accepted | End::Refused => false,
+            End::Shed | End::Unknown(_) | End::Unsent => {
+                u32::from(flight.attempt) < self.plan.clients.retries_max
+                    && !matches!(flight.draft.kind, Kind::Invalid(_))
+                    && !self.live.stop.load(Ordering::Relaxed)
+            }
+        };
+        if again {
+            let wait_ns = self.backoff_ns(flight.attempt, told.and_then(|told| told.retry_after_s));
+            let due_ns = now + wait_ns;
+            let retry = Flight { attempt: flight.attempt + 1, due_ns, sent: false, ..flight };
+            self.timers.set(due_ns, Task::Retry(Box::new(retry)));
+        }
+    }
+
+    /// Doubles with each attempt, spread over half of itself; what the service asks for is the least.
+    fn backoff_ns(&mut self, attempt: u8, retry_after_s: Option<u32>) -> u64 {
+        let base_ns = u64::from(self.plan.clients.retry_backoff_ms) * 1_000_000;
+        let backoff_ns = base_ns.saturating_mul(1 << attempt.min(20)).min(60_000_000_000);
+        let jittered_ns = (backoff_ns as f64 * self.jitter.random_range(0.5..1.0)) as u64;
+        let asked_ns = u64::from(retry_after_s.unwrap_or(0).min(60)) * 1_000_000_000;
+        jittered_ns.max(asked_ns + jittered_ns / 4)
+    }
+
+    fn run_timers(&mut self, now: u64) {
+        while let Some((_, task)) = self.timers.due(now) {
+            match task {
+                Task::Retry(flight) => self.take_up(*flight, now),
+                Task::HangUp(place) => {
+                    if self.pool.is_under_way(place) {
+                        self.fail(place.slot, Cause::HangUp, now);
+                    }
+                }
+                Task::Trickle(place) => self.trickle(place, now),
+            }
+        }
+        while let Some(place) = self.timers.expired(now) {
+            if self.pool.is_under_way(place) {
+                self.fail(place.slot, Cause::Timeout, now);
+            }
+        }
+        let patience_ns = u64::from(self.plan.clients.timeout_ms) * 1_000_000;
+        while self.waiting.front().is_some_and(|flight| flight.due_ns + patience_ns <= now) {
+            if let Some(flight) = self.waiting.pop_front() {
+                self.end(flight, End::Unsent, now, None);
+            }
+        }
+    }
+
+    /// Lets go of the next part of a slow body.
+    fn trickle(&mut self, place: Place, now: u64) {
+        if !self.pool.is_under_way(place) {
+            return;
+        }
+        let trickle_ns = self.trickle_ns();
+        let Some(connection) = self.pool.get(place.slot) else { return };
+        let whole = connection.out.len();
+        let part = (whole / 2 / TRICKLES).max(1);
+        let allowed = connection.allowed() + part;
+        // What is left over goes with the last part.
+        let allowed = if allowed + part > whole { whole } else { allowed };
+        let progress = connection.allow(allowed);
+        if let Progress::Broken(cause) = progress {
+            self.fail(place.slot, cause, now);
+        } else if allowed < whole {
+            self.timers.set(now + trickle_ns, Task::Trickle(place));
+        }
+    }
+
+    /// Sends nothing more, and nothing again.
+    fn give_up_waiting(&mut self, now: u64) {
+        self.timers.drop_retries();
+        while let Some(flight) = self.waiting.pop_front() {
+            self.end(flight, End::Unsent, now, None);
+        }
+    }
+}
+
+fn told(response: &Answer<'_>) -> Told {
+    let end = match response.status {
+        202 => End::Accepted,
+        429 | 503 => End::Shed,
+        _ => End::Refused,
+    };
+    let accepted = end == End::Accepted;
+    let code = (!accepted).then(|| match problem_code(&response.body) {
+        Some(code) => code.to_owned(),
+        None => format!("status_{}", response.status),
+    });
+    Told {
+        end,
+        close: response.close,
+        retry_after_s: response.retry_after_s,
+        code,
+        names: accepted.then(|| answer::read(&response.body)).flatten(),
+    }
+}
+
+impl std::fmt::Debug for Worker {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Worker").field("next_number", &self.next_number).finish_non_exhaustive()
+    }
+}
+
+impl Connection {
+    /// Whether `place` is what is under way on it.
+    pub(super) fn carries(&self, place: Place) -> bool {
+        self.flight.is_some_and(|flight| flight.id == place.flight_id)
+    }
+}

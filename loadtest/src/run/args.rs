@@ -1,0 +1,110 @@
+//! Flags of `loadtest run`.
+
+use std::path::PathBuf;
+
+use shared::config::{DatabaseUrl, Secret};
+
+use super::field::External;
+use super::overrides::Overrides;
+use crate::stage::Stack;
+
+/// Play a scenario and report: what was offered, accepted and shed, how fast, and whether the ledger adds up.
+///
+/// Without further flags everything runs as child processes of this one, on loopback: the embedded broker, SQLite,
+/// ingest-fn and the drain worker. With --real the parts that infra/local/stack has started take their place. With
+/// --target the orders go to a system that is there already.
+///
+/// Ctrl-C ends the sending and still reports; a second Ctrl-C also ends the wait for the drain.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct RunArgs {
+    /// A scenario that ships (see `loadtest scenarios`) or a TOML file
+    #[arg(value_name = "SCENARIO")]
+    pub scenario: String,
+
+    /// Use the real RocketMQ and MariaDB: eval "$(infra/local/stack env)" first
+    #[arg(long)]
+    pub real: bool,
+
+    /// With --real: write through the database proxy
+    #[arg(long, requires = "real")]
+    pub proxy: bool,
+
+    /// Send to a system that is there already: http://host:port
+    #[arg(long, value_name = "URL", conflicts_with_all = ["real", "kill_worker", "kill_broker"])]
+    pub target: Option<String>,
+
+    /// With --target: the system's database, for the ledger; prefer the environment variable
+    #[arg(long, env = "SPILLWAY_DATABASE_URL", value_name = "URL", requires = "target", hide_env_values = true)]
+    pub database_url: Option<DatabaseUrl>,
+
+    /// With --target: the system's keys of order ids, so that the ledger can check ids; prefer the environment variable
+    #[arg(long, env = "SPILLWAY_ORDER_ID_KEYS", value_name = "KEYS", requires = "target", hide_env_values = true)]
+    pub order_id_keys: Option<Secret<String>>,
+
+    /// With --target: the system's catalogue; without it the scenario's own sale is asked for
+    #[arg(long, value_name = "FILE", requires = "target")]
+    pub catalogue: Option<PathBuf>,
+
+    /// With --catalogue: the sale
+    #[arg(long, value_name = "ID", requires = "catalogue")]
+    pub sale: Option<String>,
+
+    /// Kill the drain worker (SIGKILL) in the middle and start it again
+    #[arg(long)]
+    pub kill_worker: bool,
+
+    /// Kill the embedded broker (SIGKILL) in the middle and start it again
+    #[arg(long, conflicts_with = "real")]
+    pub kill_broker: bool,
+
+    /// Rows in the database at which the killing begins
+    #[arg(long, value_name = "ROWS", default_value_t = 1_000)]
+    pub kill_at_rows: u64,
+
+    /// Processors to pin the sending threads to, in turn
+    #[arg(long, value_name = "CPU,…", value_delimiter = ',')]
+    pub pin: Vec<usize>,
+
+    /// Where the report goes: NAME.json and NAME.html
+    #[arg(long, value_name = "NAME", default_value = "loadtest-report")]
+    pub report: PathBuf,
+
+    /// Write no report
+    #[arg(long, conflicts_with = "report")]
+    pub no_report: bool,
+
+    /// Print the scenario with every flag applied, as TOML, and exit
+    #[arg(long)]
+    pub print_scenario: bool,
+
+    /// The scenario's parameters.
+    #[command(flatten)]
+    pub overrides: Overrides,
+}
+
+const EXAMPLES: &str = "Examples:
+  loadtest run flash-sale
+  loadtest run flash-sale --real --rate 3000 --phase constant:100:3s --phase linear:100:20000:1s --phase constant:20000:10s
+  loadtest run baseline --target http://127.0.0.1:9000
+
+Exit codes: 0 the ledger adds up and every expectation holds, 1 not so, or the run failed, 2 wrong flags,
+64 a faulty scenario, 130 ended by Ctrl-C (the report is written).";
+
+impl RunArgs {
+    /// What to play on, unless it is there already.
+    pub(super) const fn stack(&self) -> Stack {
+        if self.real { Stack::Real { proxy: self.proxy } } else { Stack::Embedded }
+    }
+
+    /// The system that is there already.
+    pub(super) fn external(&self) -> Option<External> {
+        Some(External {
+            target: self.target.clone()?,
+            database_url: self.database_url.clone(),
+            order_id_keys: self.order_id_keys.as_ref().map(|keys| keys.expose().clone()),
+            catalogue: self.catalogue.clone(),
+            sale_id: self.sale.clone(),
+        })
+    }
+}

@@ -1,0 +1,129 @@
+//! The scenario's expected ranges against what came.
+
+use std::collections::BTreeMap;
+
+use crate::ledger::Verdict;
+use crate::report::{Expectation, GeneratorHealth, Interval, Latencies, Totals};
+use crate::scenario::{MEASURES, Range};
+
+/// What can be measured of a run, by the names in [`MEASURES`]. What the ledger knows is absent without one.
+#[must_use]
+pub(super) fn measure(
+    totals: &Totals,
+    latency: &Latencies,
+    health: &GeneratorHealth,
+    timeline: &[Interval],
+    ledger: Option<&Verdict>,
+    rate: u32,
+) -> BTreeMap<&'static str, f64> {
+    let share = |count: u64| count as f64 / totals.sent.max(1) as f64;
+    let ms = |us: u64| us as f64 / 1_000.0;
+    let planned_sent = totals.sent.saturating_sub(totals.retries) as f64;
+    let mut measured = BTreeMap::from([
+        ("sent_share", planned_sent / totals.planned.max(1) as f64),
+        ("accepted_share", share(totals.accepted)),
+        ("shed_share", share(totals.shed)),
+        ("refused_share", share(totals.refused)),
+        ("unknown_share", share(totals.unknown)),
+        ("retries", totals.retries as f64),
+        ("p50_ms", ms(latency.accepted.p50_us)),
+        ("p99_ms", ms(latency.accepted.p99_us)),
+        ("p999_ms", ms(latency.accepted.p999_us)),
+        ("slip_p999_ms", ms(health.slip.p999_us)),
+    ]);
+    if let Some(verdict) = ledger {
+        let rejected = |reason| verdict.rejected.get(reason).copied().unwrap_or_default() as f64;
+        measured.extend([
+            ("confirmed", verdict.confirmed as f64),
+            ("sold_out", rejected("sold_out")),
+            ("limit_exceeded", rejected("limit_exceeded")),
+            ("conflicts", verdict.conflicts as f64),
+            ("dead_letters", verdict.dead_letters as f64),
+            ("cap_use", cap_use(timeline, rate)),
+        ]);
+    }
+    measured
+}
+
+/// Orders decided a second while there was more than a second's queue at both ends of an interval, of the cap;
+/// 0 if there never was.
+fn cap_use(timeline: &[Interval], rate: u32) -> f64 {
+    let full = |interval: &Interval| interval.queued >= u64::from(rate);
+    let (mut committed, mut ms) = (0, 0);
+    for pair in timeline.windows(2).filter(|pair| full(&pair[0]) && full(&pair[1])) {
+        committed += pair[1].committed;
+        ms += pair[1].length_ms;
+    }
+    if ms == 0 { 0.0 } else { committed as f64 * 1_000.0 / (ms as f64 * f64::from(rate)) }
+}
+
+/// Judges. What was not measured is not judged; latencies are not judged while they are void.
+#[must_use]
+pub(super) fn judge(
+    ranges: &BTreeMap<String, Range>,
+    measured: &BTreeMap<&'static str, f64>,
+    latencies_valid: bool,
+) -> Vec<Expectation> {
+    let mut judged = Vec::new();
+    for (name, _) in MEASURES {
+        let (Some(range), Some(actual)) = (ranges.get(name), measured.get(name)) else { continue };
+        let latency = matches!(name, "p50_ms" | "p99_ms" | "p999_ms");
+        let within =
+            range.min.is_none_or(|min| *actual >= min) && range.max.is_none_or(|max| *actual <= max);
+        judged.push(Expectation {
+            name: name.to_owned(),
+            min: range.min,
+            max: range.max,
+            actual: *actual,
+            holds: within || (latency && !latencies_valid),
+        });
+    }
+    judged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(min: Option<f64>, max: Option<f64>) -> Range {
+        Range { min, max }
+    }
+
+    #[test]
+    fn ranges_hold_with_both_ends_and_void_latencies_are_not_judged() {
+        let measured = BTreeMap::from([("p99_ms", 30.0), ("shed_share", 0.0), ("retries", 5.0)]);
+        let cases = [
+            ("shed_share", range(None, Some(0.0)), true, true),
+            ("retries", range(Some(5.0), Some(5.0)), true, true),
+            ("retries", range(Some(5.1), None), true, false),
+            ("p99_ms", range(None, Some(29.0)), true, false),
+            ("p99_ms", range(None, Some(29.0)), false, true),
+        ];
+        for (name, range, valid, holds) in cases {
+            let judged = judge(&BTreeMap::from([(name.to_owned(), range)]), &measured, valid);
+            assert_eq!(judged.len(), 1);
+            assert_eq!(judged[0].holds, holds, "{judged:?}");
+        }
+        let unmeasured = BTreeMap::from([("confirmed".to_owned(), range(Some(1.0), None))]);
+        assert!(judge(&unmeasured, &measured, true).is_empty(), "without a ledger nothing is said of it");
+    }
+
+    #[test]
+    fn every_measure_has_a_value() {
+        let verdict = Verdict::default();
+        let (totals, latency) = (Totals::default(), Latencies::default());
+        let measured = measure(&totals, &latency, &GeneratorHealth::default(), &[], Some(&verdict), 2_000);
+        let names: Vec<_> = measured.keys().copied().collect();
+        let mut known = MEASURES.map(|(name, _)| name);
+        known.sort_unstable();
+        assert_eq!(names, known);
+    }
+
+    #[test]
+    fn the_cap_s_use_counts_only_while_there_is_a_queue() {
+        let interval = |queued, committed| Interval { queued, committed, length_ms: 500, ..Interval::default() };
+        let timeline = [interval(5_000, 0), interval(4_000, 900), interval(3_000, 1_000), interval(10, 700)];
+        assert!((cap_use(&timeline, 2_000) - 0.95).abs() < 1e-9);
+        assert!(cap_use(&timeline[3..], 2_000).abs() < 1e-9);
+    }
+}

@@ -1,0 +1,111 @@
+//! The progress line: rewritten on a terminal, a line a second elsewhere.
+
+use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::generator::Live;
+use crate::ledger::Settled;
+
+/// Shows how far a run is.
+#[derive(Debug)]
+pub(super) struct Progress {
+    started: Instant,
+    terminal: bool,
+    /// The drain's cap; `None` if the database is not watched.
+    rate: Option<u32>,
+    last: Option<(Instant, Counts)>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    sent: u64,
+    accepted: u64,
+    shed: u64,
+    failed: u64,
+}
+
+impl Progress {
+    /// For a run whose drain has a cap of `rate`, if the database is watched.
+    #[must_use]
+    pub(super) fn new(rate: Option<u32>) -> Self {
+        Self { started: Instant::now(), terminal: std::io::stdout().is_terminal(), rate, last: None }
+    }
+
+    /// Between two looks.
+    #[must_use]
+    pub(super) const fn interval(&self) -> Duration {
+        if self.terminal { Duration::from_millis(500) } else { Duration::from_secs(1) }
+    }
+
+    /// Shows the state of the run.
+    pub(super) fn show(&mut self, live: &Live, settled: Option<Settled>, sending: bool) {
+        let line = self.line(live, settled, sending);
+        if self.terminal {
+            print!("\r{line:<130}");
+        } else {
+            println!("{line}");
+        }
+        // A closed pipe does not stop the run.
+        let _closed = std::io::stdout().flush();
+    }
+
+    fn line(&mut self, live: &Live, settled: Option<Settled>, sending: bool) -> String {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let now = Instant::now();
+        let counts = Counts {
+            sent: load(&live.sent),
+            accepted: load(&live.accepted),
+            shed: load(&live.shed),
+            failed: load(&live.refused) + load(&live.unknown) + load(&live.unsent),
+        };
+        let (then, before) = self.last.replace((now, counts)).unwrap_or((self.started, Counts::default()));
+        let seconds = (now - then).as_secs_f64().max(1e-3);
+        let per_second = |now: u64, before: u64| ((now - before) as f64 / seconds).round();
+        let mut line = format!("{:6.1} s", self.started.elapsed().as_secs_f64());
+        if sending {
+            let (p99_us, slip_us) = live.take_recent();
+            line.push_str(&format!(
+                "  sent {:6}/s  accepted {:6}/s  shed {:6}/s  other {:5}  p99 {:>8}  slip {:>8}",
+                per_second(counts.sent, before.sent),
+                per_second(counts.accepted, before.accepted),
+                per_second(counts.shed, before.shed),
+                counts.failed,
+                duration(p99_us),
+                duration(slip_us),
+            ));
+        } else {
+            line.push_str(&format!("  sent {}  accepted {}  shed {}", counts.sent, counts.accepted, counts.shed));
+        }
+        if let (Some(rate), Some(settled)) = (self.rate, settled) {
+            let queued = load(&live.accepted_own).saturating_sub(settled.rows);
+            let eta = if queued == 0 && !sending {
+                "drained".to_owned()
+            } else {
+                format!("ETA {:.0} s", (queued as f64 / f64::from(rate)).ceil())
+            };
+            line.push_str(&format!("  queued {queued:6}  drained {:6}  {eta}", settled.rows));
+        }
+        line
+    }
+
+    /// Ends the line.
+    pub(super) fn end(&self) {
+        if self.terminal {
+            println!();
+        }
+    }
+}
+
+/// For people: three digits and a unit.
+#[must_use]
+pub(super) fn duration(us: u64) -> String {
+    match us {
+        0..1_000 => format!("{us} µs"),
+        1_000..10_000 => format!("{:.1} ms", us as f64 / 1_000.0),
+        10_000..1_000_000 => format!("{:.0} ms", us as f64 / 1_000.0),
+        _ => format!("{:.1} s", us as f64 / 1_000_000.0),
+    }
+}

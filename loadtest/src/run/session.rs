@@ -1,0 +1,219 @@
+//! One run: send, watch, wait for the drain, add it all up.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, sleep};
+
+use super::field::Field;
+use super::interrupt::Interrupts;
+use super::progress::Progress;
+use super::sampler::Sampler;
+use super::{expect, machine, timeline};
+use crate::generator::{self, Live, Plan, Played};
+use crate::ledger::{self, Facts, Settled, Verdict};
+use crate::report::{self, Report, RunInfo};
+use crate::scenario::Scenario;
+
+/// Without any change for this long, the drain is given up; longer than a killed worker's messages stay hidden.
+const STALL: Duration = Duration::from_secs(45);
+
+/// After the last expected row: whatever else is on its way (an order of an unknown request) shows itself.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// Plays `scenario` on `field` and reports. An interrupt ends the sending, a second one the waiting.
+///
+/// # Errors
+/// If the run could not be brought to an end. What it found wrong stands in the report.
+pub async fn play(
+    scenario: &Scenario,
+    field: &mut Field,
+    pin_to: &[usize],
+    interrupts: &Interrupts,
+) -> anyhow::Result<Report> {
+    let mut plan = Plan::new(scenario, field.workload.clone(), field.target);
+    plan.host.clone_from(&field.host);
+    plan.pin_to = pin_to.to_vec();
+    println!(
+        "Playing {}: {} requests in {:.1} s, {:.0}/s at the peak; the drain may take {}/s\n",
+        scenario.name,
+        plan.schedule.requests(),
+        plan.schedule.length().as_secs_f64(),
+        plan.schedule.peak_rps(),
+        scenario.drain.rate
+    );
+    let mut watch = Watch::new(field, scenario).await?;
+    let running = generator::start(plan)?;
+    let started_at = OffsetDateTime::now_utc() + running.until_start();
+    let live = running.live();
+    watch.started = Instant::now() + running.until_start();
+    while !running.is_finished() {
+        let mut interrupted = interrupts.clone();
+        tokio::select! {
+            () = sleep(watch.pause()) => {}
+            () = interrupted.reach(1) => live.stop(),
+        }
+        // Between two looks at the processes the threads may be done.
+        if interrupts.count() > 0 {
+            sleep(Duration::from_millis(50)).await;
+        }
+        watch.look(field, &live, true).await?;
+    }
+    let played = spawn_blocking(move || running.finish()).await.context("the generator")??;
+    let (played, account) = spawn_blocking(move || {
+        let account = played.account();
+        (played, account)
+    })
+    .await
+    .context("the account")?;
+    let drained = watch.drain(field, &live, ledger::settlements_expected(&account.attempts), interrupts).await?;
+    let facts = match &mut field.reader {
+        Some(reader) => Some(reader.facts().await?),
+        None => None,
+    };
+    let verdict = facts
+        .as_ref()
+        .map(|facts| ledger::check(&account.attempts, facts, Some(scenario.drain.rate)));
+    let parts = match &mut field.reader {
+        Some(reader) => [("database".to_owned(), reader.version().await?)].into(),
+        None => Default::default(),
+    };
+    let run = RunInfo {
+        started_at: started_at.format(&Rfc3339)?,
+        played_ms: played.took.as_millis() as u64,
+        drained_ms: drained.as_millis() as u64,
+        stack: field.stack,
+        interrupted: interrupts.count() > 0,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        parts,
+        machine: machine::describe(),
+    };
+    let started_us = (started_at.unix_timestamp_nanos() / 1_000) as i64;
+    let mut report = assemble(scenario, &played, run, facts.as_ref(), verdict, started_us);
+    report.processes = watch.sampler.finish();
+    report.surprises = account.surprises;
+    Ok(report)
+}
+
+/// What is looked at meanwhile.
+struct Watch {
+    sampler: Sampler,
+    progress: Progress,
+    processes: Vec<(String, u32)>,
+    started: Instant,
+    interval: Duration,
+    shown_at: Instant,
+}
+
+impl Watch {
+    async fn new(field: &Field, scenario: &Scenario) -> anyhow::Result<Self> {
+        let now = Instant::now();
+        Ok(Self {
+            sampler: Sampler::default(),
+            progress: Progress::new(field.reader.is_some().then_some(scenario.drain.rate)),
+            processes: field.processes().await,
+            started: now,
+            interval: Duration::from_millis(u64::from(scenario.generator.interval_ms)),
+            shown_at: now,
+        })
+    }
+
+    fn pause(&self) -> Duration {
+        self.interval.min(self.progress.interval())
+    }
+
+    /// Looks at processes and database, and shows the state if it is time to.
+    async fn look(&mut self, field: &mut Field, live: &Live, sending: bool) -> anyhow::Result<Option<Settled>> {
+        // A killed part comes back under another pid; the rest keeps its own.
+        if let Some((_, services)) = &field.own {
+            for (name, pid) in services.processes() {
+                match self.processes.iter_mut().find(|(known, _)| *known == name) {
+                    Some(known) => known.1 = pid,
+                    None => self.processes.push((name, pid)),
+                }
+            }
+        }
+        let at_ms = self.started.elapsed().as_millis() as u64;
+        self.sampler.look(at_ms, &self.processes);
+        if self.shown_at.elapsed() < self.progress.interval() {
+            return Ok(None);
+        }
+        self.shown_at = Instant::now();
+        let settled = match &mut field.reader {
+            Some(reader) => Some(reader.settled().await?),
+            None => None,
+        };
+        self.progress.show(live, settled, sending);
+        field.tend(settled.map_or(0, |settled| settled.rows)).await?;
+        Ok(settled)
+    }
+
+    /// Waits until everything accepted has been settled, or nothing moves any more. How long it took.
+    async fn drain(
+        &mut self,
+        field: &mut Field,
+        live: &Live,
+        expected: u64,
+        interrupts: &Interrupts,
+    ) -> anyhow::Result<Duration> {
+        let began = Instant::now();
+        if field.reader.is_none() {
+            return Ok(Duration::ZERO);
+        }
+        let mut last = None;
+        let mut moved_at = began;
+        loop {
+            let mut interrupted = interrupts.clone();
+            tokio::select! {
+                () = sleep(self.pause()) => {}
+                () = interrupted.reach(2) => break,
+            }
+            let Some(settled) = self.look(field, live, false).await? else { continue };
+            if last != Some(settled) {
+                last = Some(settled);
+                moved_at = Instant::now();
+            }
+            let complete = settled.rows + settled.conflicts >= expected;
+            if (complete && moved_at.elapsed() >= QUIET) || moved_at.elapsed() >= STALL {
+                break;
+            }
+        }
+        self.progress.end();
+        Ok(moved_at - began)
+    }
+}
+
+fn assemble(
+    scenario: &Scenario,
+    played: &Played,
+    run: RunInfo,
+    facts: Option<&Facts>,
+    ledger: Option<Verdict>,
+    started_us: i64,
+) -> Report {
+    let mut intervals = played.timeline();
+    if let Some(facts) = facts {
+        let decided = facts.orders.iter().map(|row| row.decided_at_us - started_us);
+        timeline::add_drain(&mut intervals, scenario.generator.interval_ms, decided, played.rows_to_come());
+    }
+    let (totals, latency, generator) = (played.totals(), played.latencies(), played.health());
+    let measured =
+        expect::measure(&totals, &latency, &generator, &intervals, ledger.as_ref(), scenario.drain.rate);
+    let expectations = expect::judge(&scenario.expect, &measured, generator.latencies_valid);
+    Report {
+        format: report::FORMAT,
+        run,
+        scenario: scenario.clone(),
+        totals,
+        latency,
+        timeline: intervals,
+        processes: Vec::new(),
+        generator,
+        ledger,
+        expectations,
+        surprises: Vec::new(),
+    }
+}

@@ -1,0 +1,95 @@
+//! A run in a terminal's words.
+
+use std::fmt;
+
+use super::progress::duration;
+use crate::report::{Quantiles, Report};
+
+/// Prints what matters of a report.
+#[derive(Debug)]
+pub struct Summary<'a>(pub &'a Report);
+
+impl fmt::Display for Summary<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let report = self.0;
+        let totals = &report.totals;
+        writeln!(formatter, "Requests")?;
+        writeln!(
+            formatter,
+            "  planned {}, sent {} (of these {} retries), unsent {}",
+            totals.planned, totals.sent, totals.retries, totals.unsent
+        )?;
+        writeln!(
+            formatter,
+            "  accepted {}, shed {}, refused {}, unknown {}",
+            totals.accepted, totals.shed, totals.refused, totals.unknown
+        )?;
+        for (code, count) in &totals.refused_by_code {
+            writeln!(formatter, "    {code:<32}{count:>9}")?;
+        }
+        for (cause, count) in &totals.unknown_by_cause {
+            writeln!(formatter, "    no answer: {cause:<21}{count:>9}")?;
+        }
+        writeln!(formatter, "\nLatency from the planned send time")?;
+        line(formatter, "accepted", &report.latency.accepted)?;
+        line(formatter, "shed", &report.latency.shed)?;
+        let generator = &report.generator;
+        line(formatter, "slip (the generator's own)", &generator.slip)?;
+        if let Some(because) = &generator.void_because {
+            writeln!(formatter, "  VOID: {because} The ledger counts all the same.")?;
+        }
+        writeln!(
+            formatter,
+            "\nGenerator: {} thread(s), {:.1} µs of CPU a request, {} connections at most, {} opened",
+            generator.threads,
+            generator.cpu_us_per_request,
+            generator.connections_max,
+            generator.connections_opened
+        )?;
+        for process in &report.processes {
+            writeln!(
+                formatter,
+                "  {:<18}{:>8.1} s CPU  {:>6} MiB at most",
+                process.name,
+                process.cpu_s,
+                process.rss_max_bytes / (1 << 20)
+            )?;
+        }
+        if !report.expectations.is_empty() {
+            writeln!(formatter, "\nExpected")?;
+        }
+        for expectation in &report.expectations {
+            let end = |end: Option<f64>| end.map_or_else(String::new, |end| end.to_string());
+            writeln!(
+                formatter,
+                "  {}  {:<16} {:>12.4}  of {}..{}",
+                if expectation.holds { "holds" } else { "FAILS" },
+                expectation.name,
+                expectation.actual,
+                end(expectation.min),
+                end(expectation.max)
+            )?;
+        }
+        for surprise in &report.surprises {
+            writeln!(formatter, "\nSURPRISE: {surprise}")?;
+        }
+        match &report.ledger {
+            Some(verdict) => write!(formatter, "\nLedger\n{verdict}"),
+            None => write!(formatter, "\nNo ledger: the database was not read."),
+        }
+    }
+}
+
+fn line(formatter: &mut fmt::Formatter<'_>, name: &str, quantiles: &Quantiles) -> fmt::Result {
+    if quantiles.count == 0 {
+        return Ok(());
+    }
+    writeln!(
+        formatter,
+        "  {name:<28}p50 {:>8}  p99 {:>8}  p99.9 {:>8}  max {:>8}",
+        duration(quantiles.p50_us),
+        duration(quantiles.p99_us),
+        duration(quantiles.p999_us),
+        duration(quantiles.max_us)
+    )
+}

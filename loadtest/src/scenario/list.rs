@@ -1,0 +1,39 @@
+//! `loadtest scenarios`.
+
+use std::process::ExitCode;
+
+use super::{MEASURES, SHIPPED, load};
+
+/// List the scenarios that ship, print one as a start for your own, or list what can be expected of a run.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ScenariosArgs {
+    /// Print this one's TOML
+    #[arg(value_name = "NAME", value_parser = SHIPPED.map(|(name, _)| name))]
+    pub name: Option<String>,
+    /// List the names that `[expect]` and --expect know
+    #[arg(long, conflicts_with = "name")]
+    pub measures: bool,
+}
+
+impl ScenariosArgs {
+    /// Prints it.
+    ///
+    /// # Errors
+    /// If a shipped scenario cannot be read, which a test rules out.
+    pub fn run(&self) -> anyhow::Result<ExitCode> {
+        if self.measures {
+            for (name, meaning) in MEASURES {
+                println!("{name:<16} {meaning}");
+            }
+            return Ok(ExitCode::SUCCESS);
+        }
+        for (name, text) in SHIPPED {
+            match &self.name {
+                Some(wanted) if wanted == name => print!("{text}"),
+                Some(_) => {}
+                None => println!("{name:<14} {}", load(name)?.about),
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

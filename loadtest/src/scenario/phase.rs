@@ -1,0 +1,94 @@
+//! A phase as a flag writes it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::Phase;
+
+/// How a phase is written in a flag.
+pub const PHASE_SYNTAX: &str =
+    "constant:RPS:LENGTH, linear:FROM:TO:LENGTH, exponential:FROM:TO:LENGTH or spike:BASE:PEAK:LENGTH, such as linear:100:50000:1s";
+
+/// Not a phase.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a phase; write {PHASE_SYNTAX}")]
+pub struct PhaseSyntax;
+
+impl Phase {
+    /// Multiplies its rates by `factor`.
+    pub fn scale(&mut self, factor: f64) {
+        match self {
+            Self::Constant { rps, .. } => *rps *= factor,
+            Self::Linear { from_rps: from, to_rps: to, .. }
+            | Self::Exponential { from_rps: from, to_rps: to, .. }
+            | Self::Spike { base_rps: from, peak_rps: to, .. } => {
+                *from *= factor;
+                *to *= factor;
+            }
+        }
+    }
+}
+
+impl FromStr for Phase {
+    type Err = PhaseSyntax;
+
+    fn from_str(text: &str) -> Result<Self, PhaseSyntax> {
+        let parts: Vec<_> = text.split(':').collect();
+        let number = |text: &str| text.parse::<f64>().ok().filter(|number| number.is_finite());
+        let length = |text: &str| match text.strip_suffix("ms") {
+            Some(milliseconds) => number(milliseconds).map(|milliseconds| milliseconds / 1_000.0),
+            None => number(text.strip_suffix('s').unwrap_or(text)),
+        };
+        let phase = match parts.as_slice() {
+            ["constant", rps, seconds] => number(rps)
+                .zip(length(seconds))
+                .map(|(rps, seconds)| Self::Constant { rps, seconds }),
+            [shape, from, to, seconds] => {
+                let (Some(from), Some(to), Some(seconds)) = (number(from), number(to), length(seconds)) else {
+                    return Err(PhaseSyntax);
+                };
+                match *shape {
+                    "linear" => Some(Self::Linear { from_rps: from, to_rps: to, seconds }),
+                    "exponential" => Some(Self::Exponential { from_rps: from, to_rps: to, seconds }),
+                    "spike" => Some(Self::Spike { base_rps: from, peak_rps: to, seconds }),
+                    _ => None,
+                }
+            }
+            _ => None,
+        };
+        phase.ok_or(PhaseSyntax)
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Constant { rps, seconds } => write!(formatter, "constant:{rps}:{seconds}s"),
+            Self::Linear { from_rps, to_rps, seconds } => {
+                write!(formatter, "linear:{from_rps}:{to_rps}:{seconds}s")
+            }
+            Self::Exponential { from_rps, to_rps, seconds } => {
+                write!(formatter, "exponential:{from_rps}:{to_rps}:{seconds}s")
+            }
+            Self::Spike { base_rps, peak_rps, seconds } => {
+                write!(formatter, "spike:{base_rps}:{peak_rps}:{seconds}s")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_are_read_and_written_alike() {
+        for text in ["constant:100:3s", "linear:100:50000:1s", "exponential:1:10:0.5s", "spike:0:9:2s"] {
+            assert_eq!(text.parse::<Phase>().expect("a phase").to_string(), text);
+        }
+        assert_eq!("constant:5:250ms".parse(), Ok(Phase::Constant { rps: 5.0, seconds: 0.25 }));
+        for text in ["", "constant:1", "constant:x:1s", "linear:1:2", "wave:1:2:3s", "spike:1:2:3h", "constant:inf:1s"] {
+            assert_eq!(text.parse::<Phase>(), Err(PhaseSyntax), "{text}");
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! Who asks for what. Each request is a function of the seed and its number alone: nothing is stored, a run can be
+//! repeated, and the ledger derives afterwards what each request must have become.
+
+mod draft;
+mod invalid;
+mod render;
+
+use ingest_fn::request::{AddressRequest, ItemRequest, OrderRequest, into_order};
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+use rand_distr::{Distribution, Zipf};
+use shared::catalogue::Sale;
+use shared::order::{IdempotencyKey, OrderId, OrderIdKey, PayloadDigest, UserId};
+
+use crate::scenario::{Buyers, Mix, Scenario};
+
+pub use draft::{Draft, Kind, LINES_MAX};
+pub use invalid::Invalid;
+pub use render::Renderer;
+
+/// How far back a replay looks for the order that it repeats: impatient buyers repeat a recent one.
+const REPLAY_BACK_MAX: u64 = 500;
+
+/// A SKU as buyers see it.
+#[derive(Clone, Debug)]
+struct Article {
+    sku: String,
+    /// Most units in one line: the SKU's limit for one buyer.
+    limit: u32,
+}
+
+/// Makes requests.
+#[derive(Clone, Debug)]
+pub struct Workload {
+    seed: u64,
+    run_id: u64,
+    sale_id: String,
+    currency: String,
+    articles: Vec<Article>,
+    key: OrderIdKey,
+    buyers: Buyers,
+    kinds: Thresholds,
+    user_law: Zipf<f64>,
+    sku_law: Zipf<f64>,
+}
+
+/// The mix, added up.
+#[derive(Clone, Copy, Debug)]
+struct Thresholds {
+    invalid: f64,
+    hang_up: f64,
+    slow_body: f64,
+    replay: f64,
+    changed: f64,
+}
+
+impl Thresholds {
+    const fn new(mix: &Mix) -> Self {
+        let invalid = mix.invalid;
+        let hang_up = invalid + mix.hang_ups;
+        let slow_body = hang_up + mix.slow_bodies;
+        let replay = slow_body + mix.replays;
+        Self { invalid, hang_up, slow_body, replay, changed: replay + mix.changed }
+    }
+}
+
+/// What the roll of a request's die says; which order a repetition repeats is found afterwards.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Roll {
+    Own(Kind),
+    Repeat(Kind),
+    Invalid,
+}
+
+impl Workload {
+    /// Requests for `sale`, whose SKUs `scenario`'s Zipf law ranks by name, hot ones (`HOT…`) first.
+    ///
+    /// `run_id` parts this run's idempotency keys from another's; it changes nothing else.
+    ///
+    /// # Errors
+    /// If the scenario's laws are out of range.
+    pub fn new(scenario: &Scenario, sale: &Sale, key: OrderIdKey, run_id: u64) -> anyhow::Result<Self> {
+        let mut articles: Vec<_> = sale
+            .skus
+            .iter()
+            .map(|(sku, terms)| Article {
+                sku: sku.as_str().to_owned(),
+                limit: terms.per_user_limit.unwrap_or(u32::MAX),
+            })
+            .collect();
+        articles.sort_by_key(|article| !article.sku.starts_with("HOT"));
+        let buyers = scenario.buyers;
+        Ok(Self {
+            seed: scenario.seed,
+            run_id,
+            sale_id: sale.id.as_str().to_owned(),
+            currency: sale.currency.as_str().to_owned(),
+            user_law: Zipf::new(f64::from(buyers.users), buyers.user_zipf)?,
+            sku_law: Zipf::new(articles.len() as f64, buyers.sku_zipf)?,
+            articles,
+            key,
+            buyers,
+            kinds: Thresholds::new(&scenario.mix),
+        })
+    }
+
+    /// Request `number`, from 0.
+    #[must_use]
+    pub fn draft(&self, number: u64) -> Draft {
+        let mut random = self.random(number);
+        match self.roll(&mut random) {
+            Roll::Own(kind) => self.order(number, number, kind, &mut random),
+            Roll::Invalid => {
+                let kind = Kind::Invalid(Invalid::ALL[random.random_range(0..Invalid::ALL.len())]);
+                self.order(number, number, kind, &mut random)
+            }
+            Roll::Repeat(kind) => match self.earlier(number, &mut random) {
+                Some(origin) => {
+                    let mut again = self.draft(origin);
+                    (again.number, again.kind) = (number, kind);
+                    if kind == Kind::Changed {
+                        again.note = Some(random.random());
+                    }
+                    again
+                }
+                None => self.order(number, number, Kind::New, &mut random),
+            },
+        }
+    }
+
+    fn random(&self, number: u64) -> SmallRng {
+        // The generator's own seeding mixes these bits; neighbours have nothing in common.
+        SmallRng::seed_from_u64(self.seed.rotate_left(32) ^ number)
+    }
+
+    fn roll(&self, random: &mut SmallRng) -> Roll {
+        let die: f64 = random.random();
+        let kinds = self.kinds;
+        if die < kinds.invalid {
+            Roll::Invalid
+        } else if die < kinds.hang_up {
+            Roll::Own(Kind::HangUp)
+        } else if die < kinds.slow_body {
+            Roll::Own(Kind::SlowBody)
+        } else if die < kinds.replay {
+            Roll::Repeat(Kind::Replay)
+        } else if die < kinds.changed {
+            Roll::Repeat(Kind::Changed)
+        } else {
+            Roll::Own(Kind::New)
+        }
+    }
+
+    /// A recent request that is an order of its own.
+    fn earlier(&self, number: u64, random: &mut SmallRng) -> Option<u64> {
+        let back = random.random_range(1..=REPLAY_BACK_MAX.min(number).max(1));
+        let from = number.checked_sub(back)?;
+        (from.saturating_sub(REPLAY_BACK_MAX)..=from)
+            .rev()
+            .find(|candidate| matches!(self.roll(&mut self.random(*candidate)), Roll::Own(_)))
+    }
+
+    fn order(&self, number: u64, origin: u64, kind: Kind, random: &mut SmallRng) -> Draft {
+        let user = self.user_law.sample(random) as u32 - 1;
+        let first_sku = self.sku_law.sample(random) as u32 - 1;
+        let lines_max = (self.buyers.lines_max as usize).min(self.articles.len()).min(LINES_MAX);
+        let lines = random.random_range(1..=lines_max);
+        let mut quantities = [0; LINES_MAX];
+        for (line, quantity) in quantities.iter_mut().take(lines).enumerate() {
+            let limit = self.article(first_sku, line).limit.min(self.buyers.quantity_max);
+            *quantity = random.random_range(1..=limit) as u16;
+        }
+        Draft {
+            number,
+            origin,
+            kind,
+            user,
+            first_sku,
+            lines: lines as u8,
+            quantities,
+            house: random.random_range(1..2_000),
+            phone: random.random_range(0..100_000_000),
+            note: None,
+        }
+    }
+
+    /// The SKU of an order's line: the first and those that follow it in rank, so that each occurs once.
+    fn article(&self, first_sku: u32, line: usize) -> &Article {
+        &self.articles[(first_sku as usize + line) % self.articles.len()]
+    }
+
+    /// The `Idempotency-Key` of `draft`: its origin's.
+    #[must_use]
+    pub fn idempotency_key(&self, draft: &Draft) -> String {
+        format!("{:016x}-{}", self.run_id, draft.origin)
+    }
+
+    /// The order id and digest that `draft` must get, derived here so that an answer can be held against them;
+    /// `None` for an invalid request.
+    #[must_use]
+    pub fn expected(&self, draft: &Draft) -> Option<(OrderId, PayloadDigest)> {
+        if matches!(draft.kind, Kind::Invalid(_)) {
+            return None;
+        }
+        let order = into_order(&self.request(draft)).ok()?;
+        let user_id = UserId::parse(order.user_id.as_str()).ok()?;
+        let idempotency_key = IdempotencyKey::parse(&self.idempotency_key(draft)).ok()?;
+        let order_id = OrderId::derive(&self.key, &order.sale_id, &user_id, &idempotency_key);
+        Some((order_id, PayloadDigest::of(&order)))
+    }
+
+    /// The body of `draft` as a value; for an invalid one, what it was before it was spoilt.
+    #[must_use]
+    pub fn request(&self, draft: &Draft) -> OrderRequest {
+        let items = (0..usize::from(draft.lines))
+            .map(|line| ItemRequest {
+                sku: self.article(draft.first_sku, line).sku.clone(),
+                quantity: u32::from(draft.quantities[line]),
+            })
+            .collect();
+        OrderRequest {
+            sale_id: self.sale_id.clone(),
+            user_id: format!("user-{}", draft.user),
+            items,
+            currency: self.currency.clone(),
+            shipping_address: AddressRequest {
+                recipient: format!("Buyer {}", draft.user),
+                line1: format!("{} Nanjing Road", draft.house),
+                line2: None,
+                city: "Shanghai".to_owned(),
+                region: None,
+                postal_code: Some("200001".to_owned()),
+                country: "CN".to_owned(),
+                phone: Some(format!("+86 130 {:08}", draft.phone)),
+            },
+            client_reference: draft.note.map(|note| format!("changed-{note}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

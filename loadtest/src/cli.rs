@@ -9,6 +9,7 @@ use crate::parts::Part;
 use crate::plan::{self, PlanArgs};
 use crate::run::{self, RunArgs};
 use crate::scenario::ScenariosArgs;
+use crate::simulate::{self, SimulateArgs};
 
 /// Plays a flash sale against Spillway and keeps the ledger that proves nothing was lost.
 #[derive(Debug, clap::Parser)]
@@ -26,6 +27,8 @@ enum Command {
     Run(Box<RunArgs>),
     /// Size a sale: instances, broker, gateway, queue, price, every figure with its source
     Plan(Box<PlanArgs>),
+    /// Simulate a sale on Function Compute: latency, cold starts, throttling, instances, cost
+    Simulate(Box<SimulateArgs>),
     /// List the scenarios that ship, or print one
     Scenarios(ScenariosArgs),
     /// Print shell completions
@@ -50,6 +53,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => ended(on_runtime(demo::run(args))),
         Command::Run(args) => ended(on_runtime(run::run(*args))),
         Command::Plan(args) => ended(plan::run(&args)),
+        Command::Simulate(args) => ended(simulate::run(&args)),
     }
 }
 

@@ -28,7 +28,7 @@ pub use args::{Format, PlanArgs};
 use facts::Facts;
 pub use render::render;
 pub use report::{FORMAT, Plan};
-pub use target::{Target, Wrong};
+pub use target::Target;
 
 /// Plans, prints, and writes the JSON file if asked for.
 ///
@@ -42,10 +42,8 @@ pub fn run(args: &PlanArgs) -> anyhow::Result<ExitCode> {
     let facts = Facts::load(prices.as_deref())?;
     let target = match Target::new(args, &facts) {
         Ok(target) => target,
-        Err(Wrong(faults)) => {
-            for fault in faults {
-                eprintln!("loadtest plan: {fault}");
-            }
+        Err(errors) => {
+            eprintln!("loadtest plan: {errors}");
             return Ok(ExitCode::from(2));
         }
     };

@@ -46,8 +46,9 @@ impl Plan {
         let sweet_spot = sizing::sweet_spot(&curve).copied();
         let chosen = match &target.vcpu {
             Some(vcpu) => {
-                let least = sizing::memory_mb(limits, vcpu.value, needed_mb).unwrap_or_default();
-                let memory_mb = target.memory_mb.as_ref().map_or(least, |fact| fact.value);
+                let asked = target.memory_mb.as_ref().map(|fact| fact.value);
+                // The target was checked: there is such a size.
+                let memory_mb = sizing::size(limits, vcpu.value, asked, needed_mb).unwrap_or_default();
                 load.at(vcpu.value, memory_mb, coalescing, &facts.prices)
             }
             // If no size keeps the goal, the one that comes nearest.

@@ -68,6 +68,19 @@ pub fn is_size(limits: &InstanceLimits, vcpu: f64, memory_mb: f64) -> bool {
         && gb <= vcpu * limits.memory_gb_per_vcpu_max.value + 1e-6
 }
 
+/// What sizes there are, for people.
+pub const SIZES: &str =
+    "--vcpu is 0.05 to 16 in steps of 0.05, --memory-mb 128 to 32,768 in steps of 64, with 1 to 4 GB a vCPU";
+
+/// The memory of an instance of `vcpu`: what is asked for, or the least; absent where there is no such size.
+#[must_use]
+pub fn size(limits: &InstanceLimits, vcpu: f64, asked_mb: Option<f64>, needed_mb: f64) -> Option<f64> {
+    match asked_mb {
+        Some(asked_mb) => Some(asked_mb).filter(|asked_mb| is_size(limits, vcpu, *asked_mb)),
+        None => memory_mb(limits, vcpu, needed_mb),
+    }
+}
+
 /// What binds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

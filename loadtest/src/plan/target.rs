@@ -1,6 +1,6 @@
 //! What the plan is for: flags where given, measurements and assumptions where not, all checked at once.
 
-use std::fmt::{self, Display};
+use shared::config::ConfigErrors;
 
 use super::args::PlanArgs;
 use super::broker::MessageType;
@@ -52,43 +52,6 @@ pub struct Target {
     pub currency: Currency,
 }
 
-/// Everything that is wrong with the flags.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wrong(pub Vec<String>);
-
-impl Display for Wrong {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join("\n"))
-    }
-}
-
-impl std::error::Error for Wrong {}
-
-/// Collects what is wrong.
-#[derive(Debug, Default)]
-pub(crate) struct Checks(pub(crate) Vec<String>);
-
-impl Checks {
-    /// Notes `flag` unless `value` is within, ends included.
-    pub(crate) fn within(&mut self, flag: &str, value: f64, least: f64, most: f64) {
-        if !(least..=most).contains(&value) {
-            self.0.push(format!("{flag} is {value}; it must be {least} to {most}"));
-        }
-    }
-
-    /// Notes `fault` unless `holds`.
-    pub(crate) fn ensure(&mut self, holds: bool, fault: impl FnOnce() -> String) {
-        if !holds {
-            self.0.push(fault());
-        }
-    }
-
-    /// Nothing, or everything that is wrong.
-    pub(crate) fn done(self) -> Result<(), Wrong> {
-        if self.0.is_empty() { Ok(()) } else { Err(Wrong(self.0)) }
-    }
-}
-
 /// What `flag` said, or else `default`.
 fn or(flag: &str, value: Option<f64>, default: &Fact) -> Fact {
     value.map_or_else(|| default.clone(), |value| Fact::given(flag, value))
@@ -99,15 +62,19 @@ impl Target {
     ///
     /// # Errors
     /// Everything that is wrong with the flags, at once.
-    pub fn new(args: &PlanArgs, facts: &Facts) -> Result<Self, Wrong> {
+    pub fn new(args: &PlanArgs, facts: &Facts) -> Result<Self, ConfigErrors> {
         let (measured, assumed) = (&facts.measured.ingest, &facts.measured.assumed);
         let (orders, sale_s) = extent(args);
-        let mut checks = Checks::default();
+        let mut errors = ConfigErrors::default();
         let quota = facts.platform.quota(&args.region).cloned();
-        checks.ensure(quota.is_some(), || {
+        if quota.is_none() {
             let names: Vec<_> = facts.platform.quotas.iter().map(|quota| quota.name.as_str()).collect();
-            format!("--region {} is not known; there are {}", args.region, names.join(", "))
-        });
+            errors.push(format_args!(
+                "--region {} is not known; there are {}",
+                args.region,
+                names.join(", ")
+            ));
+        }
         let target = Self {
             peak_rps: Fact::given("--peak-rps", args.peak_rps),
             orders,
@@ -129,54 +96,58 @@ impl Target {
             message_type: args.message_type,
             currency: args.currency,
         };
-        target.check(&mut checks, facts);
-        checks.done().map(|()| target)
+        target.check(&mut errors, facts);
+        errors.into_result().map(|()| target)
     }
 
-    fn check(&self, checks: &mut Checks, facts: &Facts) {
+    fn check(&self, errors: &mut ConfigErrors, facts: &Facts) {
         let concurrency_max = f64::from(facts.platform.limits.concurrency_max.value);
-        checks.within("--peak-rps", self.peak_rps.value, 1.0, RPS_MAX);
-        checks.within("--orders", self.orders.value, 1.0, 1e12);
-        checks.within("--duration, seconds", self.sale_s.value, 0.001, 7.0 * 86_400.0);
-        checks.within("--drain-rate", self.drain_rate.value, 1.0, RPS_MAX);
-        checks.within("--latency-ms", self.publish_ms.value, 0.0, 60_000.0);
-        checks.within("--ingest-us-per-order", self.us_per_order.value, 0.1, 1e6);
-        checks.within("--order-bytes", self.order_bytes.value, 1.0, 4.0 * 1024.0 * 1024.0);
+        let week_s = 7.0 * 86_400.0;
+        let mut within = |flag: &str, fact: &Fact, least: f64, most: f64| {
+            let value = fact.value;
+            errors.require(
+                (least..=most).contains(&value),
+                format_args!("{flag} is {value}; it must be {least} to {most}"),
+            );
+        };
+        within("--peak-rps", &self.peak_rps, 1.0, RPS_MAX);
+        within("--orders", &self.orders, 1.0, 1e12);
+        within("--duration, seconds", &self.sale_s, 0.001, week_s);
+        within("--drain-rate", &self.drain_rate, 1.0, RPS_MAX);
+        within("--latency-ms", &self.publish_ms, 0.0, 60_000.0);
+        within("--ingest-us-per-order", &self.us_per_order, 0.1, 1e6);
+        within("--order-bytes", &self.order_bytes, 1.0, 4.0 * 1024.0 * 1024.0);
         if let Some(orders) = &self.orders_per_message {
-            checks.within("--orders-per-message", orders.value, 1.0, 10_000.0);
+            within("--orders-per-message", orders, 1.0, 10_000.0);
         }
-        checks.within("--concurrency", self.concurrency.value, 1.0, concurrency_max);
-        checks.ensure(self.concurrency.value.fract() == 0.0, || {
-            "--concurrency must be a whole number".to_owned()
-        });
-        checks.within("--headroom", self.headroom.value, 0.0, 0.9);
-        checks.within("--p99-ms", self.p99_ms.value, 0.001, 60_000.0);
-        checks.within("--lead, seconds", self.lead_s.value, 0.0, 7.0 * 86_400.0);
+        within("--concurrency", &self.concurrency, 1.0, concurrency_max);
+        within("--headroom", &self.headroom, 0.0, 0.9);
+        within("--p99-ms", &self.p99_ms, 0.001, 60_000.0);
+        within("--lead, seconds", &self.lead_s, 0.0, week_s);
+        errors.require(self.concurrency.value.fract() == 0.0, "--concurrency must be a whole number");
         let (peak, sale) = (self.peak_rps.value, self.sale_s.value);
-        checks.ensure(self.orders.value <= peak * sale * (1.0 + 1e-9), || {
-            let fit = super::figures::number(peak * sale);
-            format!("--orders {} do not fit: {fit} in {sale} s at {peak} a second", self.orders.value)
-        });
-        self.check_size(checks, facts);
+        errors.require(
+            self.orders.value <= peak * sale * (1.0 + 1e-9),
+            format_args!(
+                "--orders {} do not fit: {} in {sale} s at {peak} a second",
+                self.orders.value,
+                super::figures::number(peak * sale)
+            ),
+        );
+        self.check_size(errors, facts);
     }
 
-    fn check_size(&self, checks: &mut Checks, facts: &Facts) {
+    fn check_size(&self, errors: &mut ConfigErrors, facts: &Facts) {
         let limits = &facts.specs.instance;
         let Some(vcpu) = self.vcpu.as_ref().map(|fact| fact.value) else {
-            checks.ensure(self.memory_mb.is_none(), || "--memory-mb needs --vcpu".to_owned());
+            errors.require(self.memory_mb.is_none(), "--memory-mb needs --vcpu");
             return;
         };
-        let memory_mb = match &self.memory_mb {
-            Some(fact) => Some(fact.value),
-            None => sizing::memory_mb(limits, vcpu, facts.measured.ingest.rss_mb.value),
-        };
-        checks.ensure(memory_mb.is_some_and(|memory_mb| sizing::is_size(limits, vcpu, memory_mb)), || {
-            let memory = memory_mb.map(|mb| format!(" with {mb} MB")).unwrap_or_default();
-            format!(
-                "--vcpu {vcpu}{memory} is no size of the platform: 0.05 to 16 vCPU in steps of 0.05, 128 to \
-                 32,768 MB in steps of 64 MB, 1 to 4 GB a vCPU"
-            )
-        });
+        let memory_mb = self.memory_mb.as_ref().map(|fact| fact.value);
+        errors.require(
+            sizing::size(limits, vcpu, memory_mb, facts.measured.ingest.rss_mb.value).is_some(),
+            sizing::SIZES,
+        );
     }
 
     /// As the sizing takes it.

@@ -7,9 +7,11 @@ use clap::{CommandFactory, Parser};
 use crate::bench::Bench;
 use crate::demo::{self, DemoArgs};
 use crate::parts::Part;
+use crate::plan::{self, PlanArgs};
 use crate::report::{self, CompareArgs, ReportArgs};
 use crate::run::{self, RunArgs};
 use crate::scenario::ScenariosArgs;
+use crate::simulate::{self, SimulateArgs};
 
 /// Plays a flash sale against Spillway and keeps the ledger that proves nothing was lost.
 #[derive(Debug, clap::Parser)]
@@ -31,6 +33,10 @@ enum Command {
     Report(ReportArgs),
     /// Tell what changed between two runs beyond noise
     Compare(CompareArgs),
+    /// Size a sale: instances, broker, gateway, queue, price, every figure with its source
+    Plan(Box<PlanArgs>),
+    /// Simulate a sale on Function Compute: latency, cold starts, throttling, instances, cost
+    Simulate(Box<SimulateArgs>),
     /// Measure the generator beside others
     #[command(subcommand)]
     Bench(Bench),
@@ -51,6 +57,8 @@ pub fn main() -> ExitCode {
         Command::Scenarios(args) => ended(args.run()),
         Command::Report(args) => ended(report::run_report(args)),
         Command::Compare(args) => report::run_compare(&args),
+        Command::Plan(args) => ended(plan::run(&args)),
+        Command::Simulate(args) => ended(simulate::run(&args)),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "loadtest", &mut std::io::stdout());
             ExitCode::SUCCESS

@@ -1,1 +1,57 @@
-//! Sizes and prices a sale.
+//! The plan: what a sale needs and costs on the managed services, reckoned from a target and measurements.
+//!
+//! Formulas are pure and stand in files of their own; facts stand in data files with their sources. Every figure
+//! carries the formula that made it, what it rests on, and the doubt of the most doubtful of that.
+
+mod args;
+pub mod broker;
+pub mod cost;
+pub mod drain;
+pub mod facts;
+pub mod figures;
+pub mod plot;
+pub mod queueing;
+mod render;
+mod report;
+mod sections;
+pub mod sizing;
+pub mod span;
+pub mod specs;
+pub mod target;
+
+use std::fs;
+use std::process::ExitCode;
+
+use anyhow::Context;
+
+pub use args::{Format, PlanArgs};
+use facts::Facts;
+pub use render::render;
+pub use report::{FORMAT, Plan};
+pub use target::Target;
+
+/// Plans, prints, and writes the JSON file if asked for.
+///
+/// # Errors
+/// A file that cannot be read or written. Wrong flags are no error but exit code 2, all of them named.
+pub fn run(args: &PlanArgs) -> anyhow::Result<ExitCode> {
+    let prices = match &args.prices {
+        Some(path) => Some(fs::read_to_string(path).with_context(|| path.display().to_string())?),
+        None => None,
+    };
+    let facts = Facts::load(prices.as_deref())?;
+    let target = match Target::new(args, &facts) {
+        Ok(target) => target,
+        Err(errors) => {
+            eprintln!("loadtest plan: {errors}");
+            return Ok(ExitCode::from(2));
+        }
+    };
+    let plan = Plan::new(&target, &facts);
+    print!("{}", render(&plan, &facts.prices, target.currency, args.format));
+    if let Some(path) = &args.json {
+        let json = serde_json::to_vec_pretty(&plan).context("the plan as JSON")?;
+        fs::write(path, json).with_context(|| path.display().to_string())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

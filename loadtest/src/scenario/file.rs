@@ -194,7 +194,8 @@ impl Scenario {
     }
 }
 
-fn check_phase(number: usize, phase: &Phase, errors: &mut ConfigErrors) {
+/// Checks a phase; `number` is its place, from 1.
+pub(crate) fn check_phase(number: usize, phase: &Phase, errors: &mut ConfigErrors) {
     let (from, to, seconds) = match *phase {
         Phase::Constant { rps, seconds } => (rps, rps, seconds),
         Phase::Linear { from_rps, to_rps, seconds } => (from_rps, to_rps, seconds),

@@ -9,6 +9,7 @@ mod phase;
 mod schedule;
 
 pub use catalogue::SALE_ID;
+pub(crate) use file::check_phase;
 pub use file::{SHIPPED, ScenarioError, load};
 pub use list::ScenariosArgs;
 pub use measure::MEASURES;

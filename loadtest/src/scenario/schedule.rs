@@ -96,7 +96,13 @@ impl Schedule {
     /// When request `number` (from 0) is due, nanoseconds since the start. Ascending in `number`.
     #[must_use]
     pub fn due_ns(&self, number: u64) -> u64 {
-        let count = number as f64 + 1.0;
+        self.at_ns(number as f64 + 1.0)
+    }
+
+    /// When so many requests lie under the curve of the rate, a fraction included; nanoseconds since the start. After
+    /// all of them: the end.
+    #[must_use]
+    pub fn at_ns(&self, count: f64) -> u64 {
         let next = self.segments.partition_point(|segment| segment.before < count);
         let Some(segment) = self.segments.get(next.saturating_sub(1)) else { return 0 };
         let within = segment.curve.time_of(count - segment.before).clamp(0.0, segment.length_s);

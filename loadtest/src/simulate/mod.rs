@@ -1,1 +1,76 @@
-//! A discrete-event model of the platform.
+//! The simulator: a sale on Function Compute without waiting for it.
+//!
+//! [`crate::platform`] decides, as it does for `fc-local`; here are a made-up clock, arrivals from a scenario's
+//! phases, and a model of what a request costs in an instance: orders take their turn on its CPU, then each waits for
+//! the broker. Equal seeds give equal outcomes, and every outcome is checked against the laws that it must keep.
+
+mod args;
+mod arrivals;
+mod bill;
+mod build;
+mod events;
+mod outcome;
+mod recorder;
+pub mod render;
+mod service;
+mod setup;
+mod sweep;
+mod world;
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use serde::Serialize;
+use tokio::time::Instant;
+
+pub use args::{ColdStartFlag, SimulateArgs};
+pub use arrivals::{Arrivals, Spacing};
+pub use build::BuildError;
+pub use outcome::{Cost, Cpu, Echo, FORMAT, Little, Moment, Outcome};
+pub use service::{ColdStarts, Publish};
+pub use setup::{Prewarm, Setup};
+pub use sweep::{Axis, Dial, Goal, Row, Sweep, sweep};
+pub use world::simulate;
+
+use crate::plan::facts::Facts;
+use crate::plan::figures::number;
+
+/// Simulates, prints, and writes the JSON file if asked for.
+///
+/// # Errors
+/// A file that cannot be read or written. Wrong flags are no error but exit code 2, all of them named.
+pub fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
+    let facts = Facts::load(None)?;
+    let setup = match Setup::from_flags(args, &facts) {
+        Ok(setup) => setup,
+        Err(BuildError::Wrong(errors)) => {
+            eprintln!("loadtest simulate: {errors}");
+            return Ok(ExitCode::from(2));
+        }
+        Err(error @ BuildError::File(_)) => return Err(error.into()),
+    };
+    if args.sweep.is_empty() {
+        let begun = Instant::now();
+        let outcome = simulate(&setup, &facts.prices)?;
+        let took_s = begun.elapsed().as_secs_f64();
+        print!("{}", render::outcome(&outcome, args.currency));
+        let speed = number(outcome.planned as f64 / took_s);
+        println!("\n  simulated in {took_s:.3} s: {speed} requests a second, on one core");
+        write_json(args.json.as_deref(), &outcome)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let p99_ms = args.p99_ms.unwrap_or(facts.measured.assumed.p99_ms.value);
+    let goal = Goal { p99_ms, throttled_max: args.throttled_max };
+    let sweep = sweep(&setup, &args.sweep, goal, &facts, args.threads.into())?;
+    print!("{}", render::sweep(&sweep, args.currency));
+    write_json(args.json.as_deref(), &sweep)?;
+    Ok(if sweep.best.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn write_json(path: Option<&Path>, what: &impl Serialize) -> anyhow::Result<()> {
+    let Some(path) = path else { return Ok(()) };
+    let json = serde_json::to_vec_pretty(what).context("the outcome as JSON")?;
+    fs::write(path, json).with_context(|| path.display().to_string())
+}

@@ -1,0 +1,106 @@
+//! Flags of the plan.
+
+use std::path::PathBuf;
+
+use super::broker::MessageType;
+use super::cost::Currency;
+use super::span::Seconds;
+
+/// Size a sale: instances, broker, gateway, queue, price. Every figure says where it comes from.
+///
+/// Nothing is contacted. What is not given is taken from measurements and documents whose source and certainty are
+/// printed with the figures.
+#[derive(Clone, Debug, clap::Args)]
+#[command(
+    after_help = "Exit codes: 0 planned, 1 a file could not be read or written, 2 wrong flags (all named at once)."
+)]
+pub struct PlanArgs {
+    /// Orders a second at the peak
+    #[arg(long, value_name = "RPS")]
+    pub peak_rps: f64,
+
+    /// Orders of the whole sale; with neither this nor --duration: a minute at the peak
+    #[arg(long, value_name = "COUNT")]
+    pub orders: Option<f64>,
+
+    /// Length of the sale, such as 60s or 10m
+    #[arg(long, value_name = "TIME")]
+    pub duration: Option<Seconds>,
+
+    /// Orders a second that the drain may commit
+    #[arg(long, value_name = "RPS")]
+    pub drain_rate: Option<f64>,
+
+    /// Time that publishing an order takes, milliseconds
+    #[arg(long, value_name = "MS")]
+    pub latency_ms: Option<f64>,
+
+    /// CPU of ingest-fn an order, microseconds
+    #[arg(long, value_name = "US")]
+    pub ingest_us_per_order: Option<f64>,
+
+    /// An order's share of a message, key included, bytes
+    #[arg(long, value_name = "BYTES")]
+    pub order_bytes: Option<f64>,
+
+    /// Orders in a message; 1: no coalescing; otherwise as many as come together
+    #[arg(long, value_name = "COUNT")]
+    pub orders_per_message: Option<f64>,
+
+    /// Most requests at once in an instance
+    #[arg(long, value_name = "COUNT")]
+    pub concurrency: Option<f64>,
+
+    /// Share of CPU and request slots to keep free, 0 to 0.9
+    #[arg(long, value_name = "SHARE")]
+    pub headroom: Option<f64>,
+
+    /// Latency that 99 in 100 requests are to keep, milliseconds
+    #[arg(long, value_name = "MS")]
+    pub p99_ms: Option<f64>,
+
+    /// How long before the sale the instances are warmed, such as 10m
+    #[arg(long, value_name = "TIME")]
+    pub lead: Option<Seconds>,
+
+    /// Quotas: large-region (Hangzhou, Shanghai, Beijing, Zhangjiakou, Shenzhen), small-region, article
+    #[arg(long, value_name = "CLASS", default_value = "large-region")]
+    pub region: String,
+
+    /// vCPUs of an instance, instead of the sweet spot
+    #[arg(long, value_name = "VCPU")]
+    pub vcpu: Option<f64>,
+
+    /// Memory of an instance, MB; the least that goes with its vCPUs by default
+    #[arg(long, value_name = "MB")]
+    pub memory_mb: Option<f64>,
+
+    /// How RocketMQ treats the messages
+    #[arg(long, value_enum, default_value = "normal")]
+    pub message_type: MessageType,
+
+    /// Currency of prices
+    #[arg(long, value_enum, default_value = "usd")]
+    pub currency: Currency,
+
+    /// A price table of your own, in the form of loadtest/data/prices.toml
+    #[arg(long, value_name = "FILE")]
+    pub prices: Option<PathBuf>,
+
+    /// How to print
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+
+    /// Also write the plan to this file as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+/// How to print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For a terminal
+    Text,
+    /// For a document
+    Markdown,
+}

@@ -1,0 +1,199 @@
+//! What Function Compute charges: use → compute units (CU) → money.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::facts::{Basis, Certainty, Fact};
+
+/// The price table.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Prices {
+    /// When it was read, year and month.
+    pub as_of: String,
+    /// What is how many CU.
+    pub cu: CuFactors,
+    /// Dollars.
+    pub usd: Tiers,
+    /// Yuan.
+    pub cny: Tiers,
+    /// What has no price here, and how that is said.
+    pub not_known: BTreeMap<String, String>,
+}
+
+/// What is how many CU, and how use is counted.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CuFactors {
+    /// CU for 10,000 calls.
+    pub invocations_10000: Fact,
+    /// CU for a vCPU-second of an instance with a request under way.
+    pub vcpu_active_s: Fact,
+    /// CU for a vCPU-second of an instance without.
+    pub vcpu_idle_s: Fact,
+    /// CU for a GB-second of memory, busy or not.
+    pub memory_gb_s: Fact,
+    /// CU for a GB-second of disk beyond the free part.
+    pub disk_gb_s: Fact,
+    /// Disk that costs nothing, GB.
+    pub disk_free_gb: Fact,
+    /// Provisioned instances are counted in steps of this many seconds.
+    pub provisioned_step_s: Fact,
+    /// vCPU-seconds that an idle provisioned instance counts as active, 0 to 1, while its CPU is always allocated.
+    pub provisioned_idle_is_active: Fact,
+    /// The same while it is not.
+    pub provisioned_idle_without_cpu: Fact,
+    /// How long an on-demand instance stays after its last request, seconds.
+    pub linger_s: Fact,
+    /// Least charge for a function in each hour in which it ran, CNY.
+    pub minimum_cny_per_function_hour: Fact,
+}
+
+/// Prices by tier.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tiers {
+    /// How sure they are.
+    pub certainty: Certainty,
+    /// Where they come from.
+    pub source: String,
+    /// Ascending.
+    pub tiers: Vec<Tier>,
+}
+
+/// One tier.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tier {
+    /// Where it ends; absent: never.
+    pub up_to_cu: Option<f64>,
+    /// Price of a CU.
+    pub per_cu: f64,
+}
+
+/// A currency of the price table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Currency {
+    /// US dollar, international site
+    Usd,
+    /// Yuan, Chinese site
+    Cny,
+}
+
+impl Currency {
+    /// ISO 4217.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Usd => "USD",
+            Self::Cny => "CNY",
+        }
+    }
+}
+
+/// What was used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Calls.
+    pub invocations: f64,
+    /// vCPU-seconds of instances with a request under way (and of provisioned ones whose CPU is always allocated).
+    pub vcpu_active_s: f64,
+    /// vCPU-seconds of instances without.
+    pub vcpu_idle_s: f64,
+    /// GB-seconds of memory, busy or not.
+    pub memory_gb_s: f64,
+}
+
+impl Usage {
+    /// Instances of one size, busy for `busy_s` instance-seconds and idle for `idle_s`.
+    #[must_use]
+    pub fn of_instances(vcpu: f64, memory_mb: f64, busy_s: f64, idle_s: f64) -> Self {
+        Self {
+            invocations: 0.0,
+            vcpu_active_s: vcpu * busy_s,
+            vcpu_idle_s: vcpu * idle_s,
+            memory_gb_s: memory_mb / 1024.0 * (busy_s + idle_s),
+        }
+    }
+
+    /// Calls alone.
+    #[must_use]
+    pub fn of_calls(invocations: f64) -> Self {
+        Self { invocations, ..Self::default() }
+    }
+
+    /// Both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            invocations: self.invocations + other.invocations,
+            vcpu_active_s: self.vcpu_active_s + other.vcpu_active_s,
+            vcpu_idle_s: self.vcpu_idle_s + other.vcpu_idle_s,
+            memory_gb_s: self.memory_gb_s + other.memory_gb_s,
+        }
+    }
+}
+
+impl Prices {
+    /// In compute units.
+    #[must_use]
+    pub fn cu(&self, usage: &Usage) -> f64 {
+        usage.invocations / 10_000.0 * self.cu.invocations_10000.value
+            + usage.vcpu_active_s * self.cu.vcpu_active_s.value
+            + usage.vcpu_idle_s * self.cu.vcpu_idle_s.value
+            + usage.memory_gb_s * self.cu.memory_gb_s.value
+    }
+
+    /// In money, counted from the first tier's beginning.
+    #[must_use]
+    pub fn money(&self, cu: f64, currency: Currency) -> f64 {
+        let mut begins = 0.0;
+        let mut sum = 0.0;
+        for tier in &self.of(currency).tiers {
+            let ends = tier.up_to_cu.unwrap_or(f64::INFINITY);
+            sum += (cu.min(ends) - begins).max(0.0) * tier.per_cu;
+            begins = ends;
+        }
+        sum
+    }
+
+    /// Rounded up to what provisioned instances are counted in, seconds.
+    #[must_use]
+    pub fn provisioned_s(&self, seconds: f64) -> f64 {
+        let step = self.cu.provisioned_step_s.value;
+        (seconds / step).ceil() * step
+    }
+
+    /// A currency's prices.
+    #[must_use]
+    pub fn of(&self, currency: Currency) -> &Tiers {
+        match currency {
+            Currency::Usd => &self.usd,
+            Currency::Cny => &self.cny,
+        }
+    }
+
+    /// Tiers must ascend and the last one must not end, or [`Self::money`] would charge too little.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        for (currency, tiers) in [("usd", &self.usd.tiers), ("cny", &self.cny.tiers)] {
+            let ends: Vec<_> = tiers.iter().map(|tier| tier.up_to_cu.unwrap_or(f64::INFINITY)).collect();
+            anyhow::ensure!(
+                ends.last() == Some(&f64::INFINITY) && ends.windows(2).all(|pair| pair[0] < pair[1]),
+                "{currency}: tiers must ascend, and the last one must have no end"
+            );
+            anyhow::ensure!(tiers.iter().all(|tier| tier.per_cu >= 0.0), "{currency}: a price below 0");
+        }
+        anyhow::ensure!(self.cu.provisioned_step_s.value > 0.0, "provisioned_step_s must be above 0");
+        Ok(())
+    }
+}
+
+impl Tiers {
+    /// Where they come from.
+    #[must_use]
+    pub fn basis(&self) -> Basis {
+        Basis { certainty: self.certainty, source: self.source.clone() }
+    }
+}

@@ -1,0 +1,104 @@
+//! The plan, put together.
+
+use serde::Serialize;
+
+use super::facts::Facts;
+use super::figures::{Book, Section, Source};
+use super::sections;
+use super::sizing::{self, Point};
+use super::target::Target;
+
+/// Version of the JSON file's shape.
+pub const FORMAT: u32 = 1;
+
+/// A plan.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Plan {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// Year and month of the price table.
+    pub prices_as_of: String,
+    /// When, where and by what ingest-fn was measured.
+    pub measured: String,
+    /// Figures by section.
+    pub sections: Vec<Section>,
+    /// What they rest on.
+    pub sources: Vec<Source>,
+    /// The size of instance that the plan is for.
+    pub chosen: Point,
+    /// Every size, by vCPU.
+    pub curve: Vec<Point>,
+    /// The size that is recommended, if one keeps the latency goal.
+    pub sweet_spot: Option<Point>,
+    /// The command that tries the plan in the simulator.
+    pub try_it: String,
+}
+
+impl Plan {
+    /// Plans for `target`.
+    #[must_use]
+    pub fn new(target: &Target, facts: &Facts) -> Self {
+        let load = target.load();
+        let limits = &facts.specs.instance;
+        let coalescing = &facts.measured.coalescing;
+        let needed_mb = facts.measured.ingest.rss_mb.value;
+        let curve = sizing::curve(&load, limits, coalescing, &facts.prices, needed_mb);
+        let sweet_spot = sizing::sweet_spot(&curve).copied();
+        let chosen = match &target.vcpu {
+            Some(vcpu) => {
+                let asked = target.memory_mb.as_ref().map(|fact| fact.value);
+                // The target was checked: there is such a size.
+                let memory_mb = sizing::size(limits, vcpu.value, asked, needed_mb).unwrap_or_default();
+                load.at(vcpu.value, memory_mb, coalescing, &facts.prices)
+            }
+            // If no size keeps the goal, the one that comes nearest.
+            None => sweet_spot.unwrap_or_else(|| {
+                let nearest =
+                    curve.iter().min_by(|one, other| one.latency_p99_ms.total_cmp(&other.latency_p99_ms));
+                *nearest.unwrap_or(&curve[0])
+            }),
+        };
+        let mut book = Book::default();
+        sections::instances(&mut book, target, facts, &chosen);
+        sections::broker(&mut book, target, facts, &chosen);
+        sections::gateway(&mut book, target, facts, &chosen);
+        sections::sale(&mut book, target);
+        sections::database(&mut book, target, facts);
+        sections::price(&mut book, target, facts, &chosen);
+        let Book { sections, sources } = book;
+        let measured = &facts.measured;
+        Self {
+            format: FORMAT,
+            prices_as_of: facts.prices.as_of.clone(),
+            measured: format!("{}: {} ({})", measured.date, measured.command, measured.machine),
+            sections,
+            sources,
+            chosen,
+            curve,
+            sweet_spot,
+            try_it: try_it(target, &chosen),
+        }
+    }
+
+    /// The figure of this name.
+    #[must_use]
+    pub fn figure(&self, name: &str) -> Option<&super::figures::Figure> {
+        self.sections.iter().flat_map(|section| &section.figures).find(|figure| figure.name == name)
+    }
+}
+
+fn try_it(target: &Target, chosen: &Point) -> String {
+    let sale_s = target.sale_s.value.min(60.0);
+    format!(
+        "loadtest simulate --phase constant:100:2s --phase constant:{}:{sale_s}s --poisson --vcpu {} --memory-mb {} \
+         --concurrency {} --us-per-order {} --publish-ms {} --quota {} --prewarm {}",
+        target.peak_rps.value,
+        chosen.vcpu,
+        chosen.memory_mb,
+        chosen.concurrency,
+        target.us_per_order.value,
+        target.publish_ms.value,
+        target.quota.name,
+        chosen.instances
+    )
+}

@@ -1,0 +1,213 @@
+//! How many instances of which size.
+
+use serde::Serialize;
+
+use super::broker;
+use super::cost::{Prices, Usage};
+use super::queueing::{Cores, mean_wait, p99_wait};
+use super::specs::{Coalescing, InstanceLimits};
+
+/// What has to be carried, and how well.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    /// Requests a second at the peak.
+    pub peak_rps: f64,
+    /// Wait for the broker, milliseconds.
+    pub publish_ms: f64,
+    /// CPU an order, microseconds of a whole vCPU.
+    pub us_per_order: f64,
+    /// Most requests at once in an instance.
+    pub concurrency_max: f64,
+    /// Share of CPU and slots kept free, 0 to below 1.
+    pub headroom: f64,
+    /// Latency goal, milliseconds.
+    pub p99_ms: f64,
+    /// An order's share of a message, bytes.
+    pub order_bytes: f64,
+    /// Orders in a message; absent: as many as come together.
+    pub orders_per_message: Option<f64>,
+}
+
+/// Instances whose slots hold all requests under way: requests a second × latency / concurrency, rounded up.
+#[must_use]
+pub fn by_concurrency(rps: f64, latency_ms: f64, concurrency: f64) -> f64 {
+    at_least(rps * latency_ms / 1000.0 / concurrency)
+}
+
+/// Instances whose CPU does all the work: requests a second × CPU / vCPU, rounded up.
+#[must_use]
+pub fn by_cpu(rps: f64, us_per_order: f64, vcpu: f64) -> f64 {
+    at_least(rps * us_per_order / 1e6 / vcpu)
+}
+
+/// Rounded up, and 10.000000000001 is 10.
+fn at_least(instances: f64) -> f64 {
+    (instances - 1e-9).ceil().max(1.0)
+}
+
+/// Least memory that goes with `vcpu`, MB; absent where no size does.
+#[must_use]
+pub fn memory_mb(limits: &InstanceLimits, vcpu: f64, needed_mb: f64) -> Option<f64> {
+    let step = limits.memory_step_mb.value;
+    let least =
+        limits.memory_min_mb.value.max(needed_mb).max(vcpu * limits.memory_gb_per_vcpu_min.value * 1024.0);
+    let memory_mb = ((least - 1e-6) / step).ceil() * step;
+    is_size(limits, vcpu, memory_mb).then_some(memory_mb)
+}
+
+/// Whether the platform has instances of this size.
+#[must_use]
+pub fn is_size(limits: &InstanceLimits, vcpu: f64, memory_mb: f64) -> bool {
+    let gb = memory_mb / 1024.0;
+    let on_step = |value: f64, step: f64| ((value / step).round() * step - value).abs() < 1e-6;
+    (limits.vcpu_min.value..=limits.vcpu_max.value).contains(&vcpu)
+        && (limits.memory_min_mb.value..=limits.memory_max_mb.value).contains(&memory_mb)
+        && on_step(vcpu, limits.vcpu_step.value)
+        && on_step(memory_mb, limits.memory_step_mb.value)
+        && gb >= vcpu * limits.memory_gb_per_vcpu_min.value - 1e-6
+        && gb <= vcpu * limits.memory_gb_per_vcpu_max.value + 1e-6
+}
+
+/// What sizes there are, for people.
+pub const SIZES: &str =
+    "--vcpu is 0.05 to 16 in steps of 0.05, --memory-mb 128 to 32,768 in steps of 64, with 1 to 4 GB a vCPU";
+
+/// The memory of an instance of `vcpu`: what is asked for, or the least; absent where there is no such size.
+#[must_use]
+pub fn size(limits: &InstanceLimits, vcpu: f64, asked_mb: Option<f64>, needed_mb: f64) -> Option<f64> {
+    match asked_mb {
+        Some(asked_mb) => Some(asked_mb).filter(|asked_mb| is_size(limits, vcpu, *asked_mb)),
+        None => memory_mb(limits, vcpu, needed_mb),
+    }
+}
+
+/// What binds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bound {
+    /// The CPU.
+    Cpu,
+    /// The requests at once.
+    Concurrency,
+}
+
+/// A size of instance, and what the peak comes to with it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Point {
+    /// vCPUs of an instance.
+    pub vcpu: f64,
+    /// Its memory, MB.
+    pub memory_mb: f64,
+    /// Requests at once to allow it: no more than its CPU keeps up with.
+    pub concurrency: f64,
+    /// Instances, headroom included.
+    pub instances: f64,
+    /// What binds.
+    pub bound: Bound,
+    /// Share of CPU in use at the peak, 0 to 1.
+    pub utilisation: f64,
+    /// Time of a request in the instance, milliseconds.
+    pub latency_mean_ms: f64,
+    /// The same, 99 in 100.
+    pub latency_p99_ms: f64,
+    /// Orders in a message.
+    pub orders_per_message: f64,
+    /// CU a million orders at the peak, calls included.
+    pub cu_per_million: f64,
+    /// Whether the latency goal is kept.
+    pub keeps_p99: bool,
+}
+
+impl Load {
+    /// What the peak comes to with instances of one size.
+    #[must_use]
+    pub fn at(&self, vcpu: f64, memory_mb: f64, coalescing: &Coalescing, prices: &Prices) -> Point {
+        let free = 1.0 - self.headroom;
+        let by_cpu = by_cpu(self.peak_rps, self.us_per_order, vcpu * free);
+        // More instances never make an order slower, so the least number that fits can be searched by halves.
+        let fits = |instances: f64| {
+            let in_instance = self.peak_rps / instances * self.latency(vcpu, instances).0 / 1000.0;
+            in_instance <= self.concurrency_max * free + 1e-9
+        };
+        let (mut below, mut enough) = (by_cpu - 1.0, by_cpu);
+        while !fits(enough) {
+            below = enough;
+            enough *= 2.0;
+        }
+        while enough - below > 1.0 {
+            let middle = f64::midpoint(below, enough).floor();
+            *(if fits(middle) { &mut enough } else { &mut below }) = middle;
+        }
+        let (latency_mean_ms, latency_p99_ms) = self.latency(vcpu, enough);
+        let second = Usage::of_instances(vcpu, memory_mb, enough, 0.0).and(Usage::of_calls(self.peak_rps));
+        Point {
+            vcpu,
+            memory_mb,
+            concurrency: self.concurrency_max.min(self.knee(vcpu)),
+            instances: enough,
+            bound: if enough > by_cpu { Bound::Concurrency } else { Bound::Cpu },
+            utilisation: self.utilisation(vcpu, enough),
+            latency_mean_ms,
+            latency_p99_ms,
+            orders_per_message: broker::orders_per_message(self, coalescing, self.peak_rps / enough),
+            cu_per_million: prices.cu(&second) / self.peak_rps * 1e6,
+            keeps_p99: latency_p99_ms <= self.p99_ms,
+        }
+    }
+
+    /// Requests at once from which on the CPU of an instance is always busy: its rate of work × the time a request
+    /// takes without any wait. The platform fills an instance up to its concurrency, so that more would only wait.
+    #[must_use]
+    pub fn knee(&self, vcpu: f64) -> f64 {
+        let service_ms = Cores::of(vcpu).service_us(self.us_per_order) / 1000.0;
+        (vcpu * 1000.0 / self.us_per_order * (self.publish_ms + service_ms) - 1e-9).ceil()
+    }
+
+    /// Share of CPU in use.
+    fn utilisation(&self, vcpu: f64, instances: f64) -> f64 {
+        self.peak_rps / instances * self.us_per_order / 1e6 / vcpu
+    }
+
+    /// Mean and 99th percentile of a request's time in an instance, milliseconds.
+    fn latency(&self, vcpu: f64, instances: f64) -> (f64, f64) {
+        let cores = Cores::of(vcpu);
+        let service_ms = cores.service_us(self.us_per_order) / 1000.0;
+        let utilisation = self.utilisation(vcpu, instances);
+        let with = |wait: f64| self.publish_ms + service_ms * (1.0 + wait);
+        (with(mean_wait(cores.servers, utilisation)), with(p99_wait(cores.servers, utilisation)))
+    }
+}
+
+/// Every size from the smallest vCPU to the largest, each with the least memory that goes with it.
+#[must_use]
+pub fn curve(
+    load: &Load,
+    limits: &InstanceLimits,
+    coalescing: &Coalescing,
+    prices: &Prices,
+    needed_mb: f64,
+) -> Vec<Point> {
+    let step = limits.vcpu_step.value;
+    let (first, last) =
+        ((limits.vcpu_min.value / step).round() as u32, (limits.vcpu_max.value / step).round() as u32);
+    (first..=last)
+        .map(|steps| (f64::from(steps) * step * 100.0).round() / 100.0)
+        .filter_map(|vcpu| Some((vcpu, memory_mb(limits, vcpu, needed_mb)?)))
+        .map(|(vcpu, memory_mb)| load.at(vcpu, memory_mb, coalescing, prices))
+        .collect()
+}
+
+/// How much dearer than the least the sweet spot may be: within it fewer instances win, because they start less
+/// often and fill their messages better.
+pub const SWEET_SPOT_WITHIN: f64 = 0.02;
+
+/// The fewest instances among the sizes that keep the latency goal and cost next to the least; absent if none
+/// keeps it.
+#[must_use]
+pub fn sweet_spot(curve: &[Point]) -> Option<&Point> {
+    let kept = || curve.iter().filter(|point| point.keeps_p99);
+    let least = kept().map(|point| point.cu_per_million).min_by(f64::total_cmp)?;
+    kept().filter(|point| point.cu_per_million <= least * (1.0 + SWEET_SPOT_WITHIN)).min_by(|one, other| {
+        one.instances.total_cmp(&other.instances).then(one.cu_per_million.total_cmp(&other.cu_per_million))
+    })
+}

@@ -1,0 +1,194 @@
+//! What the plan is for: flags where given, measurements and assumptions where not, all checked at once.
+
+use shared::config::ConfigErrors;
+
+use super::args::PlanArgs;
+use super::broker::MessageType;
+use super::cost::Currency;
+use super::facts::{Certainty, Fact, Facts};
+use super::sizing::{self, Load};
+use super::span::Seconds;
+use crate::platform::QuotaFacts;
+
+/// The most requests a second that are planned for.
+const RPS_MAX: f64 = 10_000_000.0;
+
+/// What the plan is for.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Orders a second at the peak.
+    pub peak_rps: Fact,
+    /// Orders in all.
+    pub orders: Fact,
+    /// Length of the sale, seconds.
+    pub sale_s: Fact,
+    /// Orders a second that the drain may commit.
+    pub drain_rate: Fact,
+    /// Wait for the broker, milliseconds.
+    pub publish_ms: Fact,
+    /// CPU an order, microseconds.
+    pub us_per_order: Fact,
+    /// An order's share of a message, bytes.
+    pub order_bytes: Fact,
+    /// Orders in a message, if given.
+    pub orders_per_message: Option<Fact>,
+    /// Most requests at once in an instance.
+    pub concurrency: Fact,
+    /// Share kept free.
+    pub headroom: Fact,
+    /// Latency goal, milliseconds.
+    pub p99_ms: Fact,
+    /// How early to warm, seconds.
+    pub lead_s: Fact,
+    /// The region's quotas.
+    pub quota: QuotaFacts,
+    /// vCPUs of an instance, if given.
+    pub vcpu: Option<Fact>,
+    /// Memory of an instance, MB, if given.
+    pub memory_mb: Option<Fact>,
+    /// How RocketMQ treats the messages.
+    pub message_type: MessageType,
+    /// Currency of prices.
+    pub currency: Currency,
+}
+
+/// What `flag` said, or else `default`.
+fn or(flag: &str, value: Option<f64>, default: &Fact) -> Fact {
+    value.map_or_else(|| default.clone(), |value| Fact::given(flag, value))
+}
+
+impl Target {
+    /// Puts flags and facts together.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the flags, at once.
+    pub fn new(args: &PlanArgs, facts: &Facts) -> Result<Self, ConfigErrors> {
+        let (measured, assumed) = (&facts.measured.ingest, &facts.measured.assumed);
+        let (orders, sale_s) = extent(args);
+        let mut errors = ConfigErrors::default();
+        let quota = facts.platform.quota(&args.region).cloned();
+        if quota.is_none() {
+            let names: Vec<_> = facts.platform.quotas.iter().map(|quota| quota.name.as_str()).collect();
+            errors.push(format_args!(
+                "--region {} is not known; there are {}",
+                args.region,
+                names.join(", ")
+            ));
+        }
+        let target = Self {
+            peak_rps: Fact::given("--peak-rps", args.peak_rps),
+            orders,
+            sale_s,
+            drain_rate: or("--drain-rate", args.drain_rate, &assumed.drain_rate),
+            publish_ms: or("--latency-ms", args.latency_ms, &assumed.publish_ms),
+            us_per_order: or("--ingest-us-per-order", args.ingest_us_per_order, &measured.us_per_order),
+            order_bytes: or("--order-bytes", args.order_bytes, &measured.order_bytes),
+            orders_per_message: args
+                .orders_per_message
+                .map(|value| Fact::given("--orders-per-message", value)),
+            concurrency: or("--concurrency", args.concurrency, &assumed.concurrency),
+            headroom: or("--headroom", args.headroom, &assumed.headroom),
+            p99_ms: or("--p99-ms", args.p99_ms, &assumed.p99_ms),
+            lead_s: or("--lead", args.lead.map(|Seconds(seconds)| seconds), &facts.specs.instance.lead_s),
+            quota: quota.unwrap_or_else(|| facts.platform.quotas[0].clone()),
+            vcpu: args.vcpu.map(|value| Fact::given("--vcpu", value)),
+            memory_mb: args.memory_mb.map(|value| Fact::given("--memory-mb", value)),
+            message_type: args.message_type,
+            currency: args.currency,
+        };
+        target.check(&mut errors, facts);
+        errors.into_result().map(|()| target)
+    }
+
+    fn check(&self, errors: &mut ConfigErrors, facts: &Facts) {
+        let concurrency_max = f64::from(facts.platform.limits.concurrency_max.value);
+        let week_s = 7.0 * 86_400.0;
+        let mut within = |flag: &str, fact: &Fact, least: f64, most: f64| {
+            let value = fact.value;
+            errors.require(
+                (least..=most).contains(&value),
+                format_args!("{flag} is {value}; it must be {least} to {most}"),
+            );
+        };
+        within("--peak-rps", &self.peak_rps, 1.0, RPS_MAX);
+        within("--orders", &self.orders, 1.0, 1e12);
+        within("--duration, seconds", &self.sale_s, 0.001, week_s);
+        within("--drain-rate", &self.drain_rate, 1.0, RPS_MAX);
+        within("--latency-ms", &self.publish_ms, 0.0, 60_000.0);
+        within("--ingest-us-per-order", &self.us_per_order, 0.1, 1e6);
+        within("--order-bytes", &self.order_bytes, 1.0, 4.0 * 1024.0 * 1024.0);
+        if let Some(orders) = &self.orders_per_message {
+            within("--orders-per-message", orders, 1.0, 10_000.0);
+        }
+        within("--concurrency", &self.concurrency, 1.0, concurrency_max);
+        within("--headroom", &self.headroom, 0.0, 0.9);
+        within("--p99-ms", &self.p99_ms, 0.001, 60_000.0);
+        within("--lead, seconds", &self.lead_s, 0.0, week_s);
+        errors.require(self.concurrency.value.fract() == 0.0, "--concurrency must be a whole number");
+        let (peak, sale) = (self.peak_rps.value, self.sale_s.value);
+        errors.require(
+            self.orders.value <= peak * sale * (1.0 + 1e-9),
+            format_args!(
+                "--orders {} do not fit: {} in {sale} s at {peak} a second",
+                self.orders.value,
+                super::figures::number(peak * sale)
+            ),
+        );
+        self.check_size(errors, facts);
+    }
+
+    fn check_size(&self, errors: &mut ConfigErrors, facts: &Facts) {
+        let limits = &facts.specs.instance;
+        let Some(vcpu) = self.vcpu.as_ref().map(|fact| fact.value) else {
+            errors.require(self.memory_mb.is_none(), "--memory-mb needs --vcpu");
+            return;
+        };
+        let memory_mb = self.memory_mb.as_ref().map(|fact| fact.value);
+        errors.require(
+            sizing::size(limits, vcpu, memory_mb, facts.measured.ingest.rss_mb.value).is_some(),
+            sizing::SIZES,
+        );
+    }
+
+    /// As the sizing takes it.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        Load {
+            peak_rps: self.peak_rps.value,
+            publish_ms: self.publish_ms.value,
+            us_per_order: self.us_per_order.value,
+            concurrency_max: self.concurrency.value,
+            headroom: self.headroom.value,
+            p99_ms: self.p99_ms.value,
+            order_bytes: self.order_bytes.value,
+            orders_per_message: self.orders_per_message.as_ref().map(|fact| fact.value),
+        }
+    }
+}
+
+/// How many orders in how many seconds: what is not given follows from the peak.
+fn extent(args: &PlanArgs) -> (Fact, Fact) {
+    let derived =
+        |value: f64, source: &str| Fact { value, certainty: Certainty::Given, source: source.to_owned() };
+    let seconds = args.duration.map(|Seconds(seconds)| seconds);
+    match (args.orders, seconds) {
+        (Some(orders), Some(seconds)) => {
+            (Fact::given("--orders", orders), Fact::given("--duration, seconds:", seconds))
+        }
+        (Some(orders), None) => (
+            Fact::given("--orders", orders),
+            derived(orders / args.peak_rps, "the orders at the peak rate throughout"),
+        ),
+        (None, seconds) => {
+            let fact = seconds.map_or_else(
+                || Fact {
+                    value: 60.0,
+                    certainty: Certainty::Assumed,
+                    source: "a minute at the peak".to_owned(),
+                },
+                |seconds| Fact::given("--duration, seconds:", seconds),
+            );
+            (derived(args.peak_rps * fact.value, "the peak rate throughout the sale"), fact)
+        }
+    }
+}

@@ -1,0 +1,391 @@
+//! What happens on each event.
+
+use super::bucket::Bucket;
+use super::rules::nanos;
+use super::slots::{Class, List, Slot, Slots, State};
+use super::{Census, Compute, Counts, InstanceId, Nanos, Rules, RulesError, Usage};
+
+/// Where a request goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// To this instance, at once.
+    Assign(InstanceId),
+    /// To this instance, once the driver has thawed it.
+    Thaw(InstanceId),
+    /// To this instance, once the driver has started it and it is ready.
+    Start(InstanceId),
+    /// To this instance, which is being started, once it is ready.
+    Wait(InstanceId),
+    /// Nowhere: 429.
+    Throttle(Throttle),
+}
+
+/// Why a request is throttled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Throttle {
+    /// There are as many instances as may be.
+    Instances,
+    /// Instances are delivered no faster.
+    Delivery,
+    /// The quota on processors and memory.
+    Compute,
+}
+
+/// What the driver is to do without a request's asking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Start an instance to be kept.
+    StartProvisioned(InstanceId),
+    /// Take an instance's processor away.
+    Freeze(InstanceId),
+    /// Stop an instance, and say when it is [gone](Platform::instance_gone).
+    Stop {
+        /// Which.
+        instance: InstanceId,
+        /// Whether it must be thawed first.
+        frozen: bool,
+    },
+}
+
+/// The platform's state. Time must not run backwards.
+#[derive(Clone, Debug)]
+pub struct Platform {
+    concurrency: u16,
+    instances_max: u32,
+    compute: Option<(Compute, Bucket)>,
+    delivery: Bucket,
+    idle_linger: Nanos,
+    freeze_after_idle: Option<Nanos>,
+    provisioned_always_cpu: bool,
+    /// What is still to come of [`Rules::schedule`], the next one last.
+    schedule: Vec<(Nanos, u32)>,
+    target: u32,
+    /// When to look again whether provisioned instances can be started.
+    provision_at: Option<Nanos>,
+    slots: Slots,
+    census: Census,
+    counts: Counts,
+    usage: Usage,
+    /// Up to when `usage` counts.
+    used_until: Nanos,
+}
+
+impl Platform {
+    /// A platform without any instance.
+    ///
+    /// # Errors
+    /// If the rules break a bound.
+    pub fn new(rules: &Rules) -> Result<Self, RulesError> {
+        rules.check()?;
+        let mut schedule = rules.schedule();
+        schedule.reverse();
+        Ok(Self {
+            concurrency: rules.concurrency,
+            instances_max: rules.instances_max,
+            compute: rules.compute.map(|compute| (compute, Bucket::full(compute.delivery_milli()))),
+            delivery: Bucket::full(rules.delivery),
+            idle_linger: nanos(rules.idle_linger),
+            freeze_after_idle: rules.freeze_after_idle.map(nanos),
+            provisioned_always_cpu: rules.provisioned_always_cpu,
+            schedule,
+            target: 0,
+            provision_at: None,
+            slots: Slots::new(),
+            census: Census::default(),
+            counts: Counts::default(),
+            usage: Usage::default(),
+            used_until: 0,
+        })
+    }
+
+    /// Instances at this moment.
+    #[must_use]
+    pub const fn census(&self) -> &Census {
+        &self.census
+    }
+
+    /// What has happened so far.
+    #[must_use]
+    pub const fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// How long instances have been in each phase, up to `now`.
+    #[must_use]
+    pub fn usage(&self, now: Nanos) -> Usage {
+        let mut usage = self.usage;
+        usage.add(&self.census, now.saturating_sub(self.used_until));
+        usage
+    }
+
+    /// Requests under way on an instance, or waiting for it; `None` once it is gone.
+    #[must_use]
+    pub fn requests_of(&self, instance: InstanceId) -> Option<u16> {
+        self.slots.find(instance).map(|index| self.slots.get(index).requests)
+    }
+
+    /// A request comes.
+    pub fn arrive(&mut self, now: Nanos) -> Decision {
+        self.counts.arrived += 1;
+        if let Some(index) = self.slots.first_free() {
+            let thaw = self.slots.get(index).state == State::Frozen;
+            self.change(now, index, |slot| {
+                slot.state = State::Ready;
+                slot.requests += 1;
+            });
+            let id = self.slots.id(index);
+            if thaw {
+                self.counts.thawed += 1;
+                return Decision::Thaw(id);
+            }
+            self.counts.assigned += 1;
+            return Decision::Assign(id);
+        }
+        if let Some(index) = self.slots.head(List::STARTING) {
+            self.counts.waited += 1;
+            self.change(now, index, |slot| slot.requests += 1);
+            return Decision::Wait(self.slots.id(index));
+        }
+        match self.start(now, Class::OnDemand, 1) {
+            Ok(id) => {
+                self.counts.waited += 1;
+                self.counts.started += 1;
+                Decision::Start(id)
+            }
+            Err(why) => {
+                *match why {
+                    Throttle::Instances => &mut self.counts.throttled_instances,
+                    Throttle::Delivery => &mut self.counts.throttled_delivery,
+                    Throttle::Compute => &mut self.counts.throttled_compute,
+                } += 1;
+                Decision::Throttle(why)
+            }
+        }
+    }
+
+    /// An instance that was being started is ready. The requests that waited for it, so many, are now under way.
+    pub fn instance_ready(&mut self, now: Nanos, instance: InstanceId) -> u16 {
+        let Some(index) = self.slots.find(instance) else { return 0 };
+        if self.slots.get(index).state != State::Starting {
+            return 0;
+        }
+        self.change(now, index, |slot| {
+            slot.state = State::Ready;
+            slot.idle_since = now;
+        });
+        self.release_if_surplus(now, index);
+        self.slots.get(index).requests
+    }
+
+    /// An instance did not start, or died. Its requests, so many, are lost; their ends need not be told.
+    pub fn instance_failed(&mut self, now: Nanos, instance: InstanceId) -> u16 {
+        let Some(index) = self.slots.find(instance) else { return 0 };
+        let lost = self.slots.get(index).requests;
+        self.counts.lost += u64::from(lost);
+        self.counts.failed += 1;
+        self.remove(now, index);
+        lost
+    }
+
+    /// An instance that was told to stop has ended.
+    pub fn instance_gone(&mut self, now: Nanos, instance: InstanceId) {
+        if let Some(index) = self.slots.find(instance) {
+            self.counts.lost += u64::from(self.slots.get(index).requests);
+            self.remove(now, index);
+        }
+    }
+
+    /// A request has its answer, or its client has gone, waiting or not. Of an instance that is gone: nothing.
+    pub fn request_done(&mut self, now: Nanos, instance: InstanceId) {
+        let Some(index) = self.slots.find(instance) else { return };
+        if self.slots.get(index).requests == 0 {
+            debug_assert!(false, "a request ended twice");
+            return;
+        }
+        self.counts.ended += 1;
+        self.change(now, index, |slot| {
+            slot.requests -= 1;
+            slot.idle_since = now;
+        });
+        self.release_if_surplus(now, index);
+    }
+
+    /// When [`tick`](Self::tick) is due; `None`: not before something else happens. May be in the past.
+    #[must_use]
+    pub fn next_timer(&self) -> Option<Nanos> {
+        let since = |list| self.slots.tail(list).map(|index| self.slots.get(index).idle_since);
+        let freeze = |class| Some(since(List::idle(class))?.saturating_add(self.freeze_after(class)?));
+        let stop = |list| Some(since(list)?.saturating_add(self.idle_linger));
+        let timers = [
+            self.provision_at,
+            self.schedule.last().map(|(at, _)| *at),
+            freeze(Class::Provisioned),
+            freeze(Class::OnDemand),
+            stop(List::idle(Class::OnDemand)),
+            stop(List::frozen(Class::OnDemand)),
+        ];
+        timers.into_iter().flatten().min()
+    }
+
+    /// Does what is due by `now` and appends what the driver is to do.
+    pub fn tick(&mut self, now: Nanos, actions: &mut Vec<Action>) {
+        // First what was due before instances are let go of: they go in front of it.
+        self.retire_idle(now, actions);
+        while let Some((_, target)) = self.schedule.pop_if(|(at, _)| *at <= now) {
+            self.target = target;
+            self.provision_at = Some(now);
+            self.release_surplus(now);
+            self.retire_idle(now, actions);
+        }
+        if self.provision_at.is_some_and(|at| at <= now) {
+            self.provision(now, actions);
+        }
+    }
+
+    /// Stops and freezes what has been idle for long enough.
+    fn retire_idle(&mut self, now: Nanos, actions: &mut Vec<Action>) {
+        // What is to be stopped need not be frozen first.
+        for list in [List::frozen(Class::OnDemand), List::idle(Class::OnDemand)] {
+            while let Some(index) = self.due(list, now, self.idle_linger) {
+                let frozen = self.slots.get(index).state == State::Frozen;
+                self.change(now, index, |slot| slot.state = State::Stopping);
+                self.counts.stopped += 1;
+                actions.push(Action::Stop { instance: self.slots.id(index), frozen });
+            }
+        }
+        for class in [Class::OnDemand, Class::Provisioned] {
+            let Some(after) = self.freeze_after(class) else { continue };
+            while let Some(index) = self.due(List::idle(class), now, after) {
+                self.change(now, index, |slot| slot.state = State::Frozen);
+                self.counts.frozen += 1;
+                actions.push(Action::Freeze(self.slots.id(index)));
+            }
+        }
+    }
+
+    /// The least recently used instance of `list`, if it has been idle for `after`.
+    fn due(&self, list: List, now: Nanos, after: Nanos) -> Option<u32> {
+        let oldest = self.slots.tail(list)?;
+        (self.slots.get(oldest).idle_since.saturating_add(after) <= now).then_some(oldest)
+    }
+
+    fn freeze_after(&self, class: Class) -> Option<Nanos> {
+        self.freeze_after_idle.filter(|_| class == Class::OnDemand || !self.provisioned_always_cpu)
+    }
+
+    fn start(&mut self, now: Nanos, class: Class, requests: u16) -> Result<InstanceId, Throttle> {
+        let total = self.census.total();
+        if total >= self.instances_max {
+            return Err(Throttle::Instances);
+        }
+        if let Some((compute, delivery)) = &mut self.compute
+            && (total >= compute.instances_max() || !delivery.has(now, compute.instance_millivcpu.into()))
+        {
+            return Err(Throttle::Compute);
+        }
+        if !self.delivery.has(now, 1) {
+            return Err(Throttle::Delivery);
+        }
+        self.delivery.take(1);
+        if let Some((compute, delivery)) = &mut self.compute {
+            delivery.take(compute.instance_millivcpu.into());
+        }
+        let index = self.slots.occupy(class, requests);
+        self.use_until(now);
+        if let Some(place) = self.census.place(self.slots.get(index)) {
+            *place += 1;
+        }
+        self.slots.place(index, self.concurrency);
+        Ok(self.slots.id(index))
+    }
+
+    /// Starts what is missing of the target, or notes when to try again.
+    fn provision(&mut self, now: Nanos, actions: &mut Vec<Action>) {
+        self.provision_at = None;
+        while self.census.provisioned.total() < self.target {
+            match self.start(now, Class::Provisioned, 0) {
+                Ok(id) => {
+                    self.counts.started_provisioned += 1;
+                    actions.push(Action::StartProvisioned(id));
+                }
+                Err(why) => {
+                    self.provision_at = self.when_startable(why);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// When the delivery will allow another start; `None`: not before an instance is gone, which says so itself.
+    fn when_startable(&self, why: Throttle) -> Option<Nanos> {
+        match (why, &self.compute) {
+            (Throttle::Delivery, _) => self.delivery.when(1),
+            (Throttle::Compute, Some((compute, delivery)))
+                if self.census.total() < compute.instances_max() =>
+            {
+                delivery.when(compute.instance_millivcpu.into())
+            }
+            (Throttle::Compute | Throttle::Instances, _) => None,
+        }
+    }
+
+    /// Lets go of provisioned instances beyond the target, those with least to do first. One that is full or
+    /// starting is let go of once it no longer is.
+    fn release_surplus(&mut self, now: Nanos) {
+        let class = Class::Provisioned;
+        for list in [List::frozen(class), List::idle(class), List::partial(class)] {
+            while self.census.provisioned.total() > self.target
+                && let Some(index) = self.slots.tail(list)
+            {
+                self.release_if_surplus(now, index);
+            }
+        }
+    }
+
+    fn release_if_surplus(&mut self, now: Nanos, index: u32) {
+        if self.slots.get(index).class == Class::Provisioned && self.census.provisioned.total() > self.target
+        {
+            // It lingers from now on, as if it had just been used.
+            self.change(now, index, |slot| {
+                slot.class = Class::OnDemand;
+                slot.idle_since = now;
+            });
+        }
+    }
+
+    fn remove(&mut self, now: Nanos, index: u32) {
+        self.change(now, index, |slot| slot.state = State::Vacant);
+        self.slots.vacate(index);
+        if self.census.provisioned.total() < self.target {
+            self.provision_at = Some(now);
+        }
+    }
+
+    /// Changes an instance; list, census and usage follow.
+    fn change(&mut self, now: Nanos, index: u32, change: impl FnOnce(&mut Slot)) {
+        let before = *self.slots.get(index);
+        change(self.slots.get_mut(index));
+        let after = *self.slots.get(index);
+        if before.state != after.state
+            || before.class != after.class
+            || (before.requests == 0) != (after.requests == 0)
+        {
+            self.use_until(now);
+            if let Some(place) = self.census.place(&before) {
+                *place -= 1;
+            }
+            if let Some(place) = self.census.place(&after) {
+                *place += 1;
+            }
+        }
+        self.slots.place(index, self.concurrency);
+    }
+
+    fn use_until(&mut self, now: Nanos) {
+        let passed = now.saturating_sub(self.used_until);
+        if passed > 0 {
+            self.usage.add(&self.census, passed);
+            self.used_until = now;
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! What a simulated sale costs.
+
+use super::outcome::Cost;
+use super::setup::Setup;
+use crate::plan::cost::{Currency, Prices, Usage};
+use crate::platform::{self, Phases};
+
+/// Whole milliseconds.
+pub(super) fn millis(phases: &Phases<u128>) -> Phases<u64> {
+    let of = |nanos: u128| u64::try_from(nanos / 1_000_000).unwrap_or(u64::MAX);
+    Phases {
+        starting: of(phases.starting),
+        active: of(phases.active),
+        idle: of(phases.idle),
+        frozen: of(phases.frozen),
+    }
+}
+
+/// The bill. A start counts as active, which no document says; throttled calls cost nothing, which none says either.
+pub(super) fn bill(setup: &Setup, prices: &Prices, usage: &platform::Usage, answered: u64) -> Cost {
+    let seconds = |nanos: u128| nanos as f64 / 1e9;
+    let of = |busy_s: f64, idle_s: f64| {
+        prices.cu(&Usage::of_instances(setup.vcpu, setup.memory_mb, busy_s, idle_s))
+    };
+    let Phases { starting, active, idle, frozen } = usage.provisioned;
+    let always = if setup.rules.provisioned_always_cpu {
+        prices.cu.provisioned_idle_is_active.value
+    } else {
+        prices.cu.provisioned_idle_without_cpu.value
+    };
+    let (busy_s, idle_s) = (seconds(starting + active), seconds(idle + frozen));
+    let provisioned_cu = of(busy_s + idle_s * always, idle_s * (1.0 - always));
+    // Provisioned instances are counted in whole steps: what is missing of the last one is paid as idle.
+    let rest_s: f64 = setup
+        .rules_with_prewarm()
+        .provisioned
+        .iter()
+        .map(|window| {
+            let length_s = (window.until - window.from).as_secs_f64();
+            f64::from(window.target) * (prices.provisioned_s(length_s) - length_s)
+        })
+        .sum();
+    let provisioned_cu = provisioned_cu + of(rest_s * always, rest_s * (1.0 - always));
+    let Phases { starting, active, idle, frozen } = usage.on_demand;
+    let on_demand_cu = of(seconds(starting + active), seconds(idle + frozen));
+    let invocations_cu = prices.cu(&Usage::of_calls(answered as f64));
+    let cu = invocations_cu + provisioned_cu + on_demand_cu;
+    Cost {
+        invocations_cu,
+        provisioned_cu,
+        on_demand_cu,
+        cu,
+        usd: prices.money(cu, Currency::Usd),
+        cny: prices.money(cu, Currency::Cny),
+    }
+}

@@ -1,0 +1,343 @@
+//! Many settings of one sale, side by side: which one keeps the goal at the least cost.
+
+use std::str::FromStr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde::{Deserialize, Serialize};
+
+use super::outcome::Outcome;
+use super::setup::{Prewarm, Setup};
+use super::world::simulate;
+use crate::plan::facts::Facts;
+use crate::plan::sizing::{self, Load};
+use crate::plan::span::Seconds;
+use crate::scenario::Schedule;
+
+/// Most settings of one sweep.
+const SETTINGS_MAX: usize = 2_000;
+
+/// What is varied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dial {
+    /// Instances kept from before the jump on.
+    Prewarm,
+    /// How long before the jump they are asked for, seconds.
+    Lead,
+    /// Requests at once in an instance.
+    Concurrency,
+    /// vCPUs of an instance, each with the least memory that goes with it.
+    Vcpu,
+    /// Memory of an instance, MB, each with as many vCPUs as GB.
+    Memory,
+}
+
+/// A dial with the values that are tried; none: those that suit the sale.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Axis {
+    /// What is varied.
+    pub dial: Dial,
+    /// Its values.
+    pub values: Vec<f64>,
+}
+
+impl FromStr for Axis {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (name, values) = text.split_once('=').unwrap_or((text, ""));
+        let dial = match name {
+            "prewarm" => Dial::Prewarm,
+            "lead" => Dial::Lead,
+            "concurrency" => Dial::Concurrency,
+            "vcpu" => Dial::Vcpu,
+            "memory" => Dial::Memory,
+            _ => return Err("prewarm, lead, concurrency, vcpu or memory, with =A,B,… or without".to_owned()),
+        };
+        let value = |text: &str| match dial {
+            Dial::Lead => text.parse().map(|Seconds(seconds)| seconds),
+            _ => match text.parse::<f64>() {
+                Ok(value) if value.is_finite() && value >= 0.0 => Ok(value),
+                _ => Err(format!("{text} is no value of {name}")),
+            },
+        };
+        let values =
+            values.split(',').filter(|text| !text.is_empty()).map(value).collect::<Result<_, _>>()?;
+        Ok(Self { dial, values })
+    }
+}
+
+/// What a setting must keep.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Goal {
+    /// 99 in 100 requests, in the jump and in all, milliseconds.
+    pub p99_ms: f64,
+    /// Share of requests that may be throttled, 0 to 1.
+    pub throttled_max: f64,
+}
+
+impl Goal {
+    /// Whether it is kept.
+    #[must_use]
+    pub fn is_kept(&self, outcome: &Outcome) -> bool {
+        let p99_us = self.p99_ms * 1_000.0;
+        outcome.throttled_share() <= self.throttled_max
+            && outcome.answered > 0
+            && outcome.latency.p99_us as f64 <= p99_us
+            && outcome.latency_of_jump.p99_us as f64 <= p99_us
+    }
+}
+
+/// A setting and what it came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// Pre-warmed instances.
+    pub prewarm: u32,
+    /// How long before the jump, seconds.
+    pub lead_s: f64,
+    /// Requests at once in an instance.
+    pub concurrency: u16,
+    /// vCPUs of an instance.
+    pub vcpu: f64,
+    /// Its memory, MB.
+    pub memory_mb: f64,
+    /// 99 in 100 of all requests, microseconds.
+    pub p99_us: u64,
+    /// The same, of those in the jump.
+    pub p99_of_jump_us: u64,
+    /// Requests answered 429.
+    pub throttled: u64,
+    /// Instances started for requests.
+    pub cold_starts: u64,
+    /// The most instances at once.
+    pub instances_max: u32,
+    /// CPU in use of what active instances have, 0 to 1.
+    pub utilisation: f64,
+    /// What it costs, CU.
+    pub cu: f64,
+    /// US dollar.
+    pub usd: f64,
+    /// Yuan.
+    pub cny: f64,
+    /// Whether the goal is kept.
+    pub keeps_goal: bool,
+    /// Whether it was not asked for, but lies next to what is best.
+    pub refined: bool,
+}
+
+/// A sweep.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sweep {
+    /// What a setting must keep.
+    pub goal: Goal,
+    /// What was varied.
+    pub dials: Vec<Dial>,
+    /// Every setting.
+    pub rows: Vec<Row>,
+    /// The one that keeps the goal at the least cost, by its place in `rows`.
+    pub best: Option<usize>,
+}
+
+/// Simulates every combination of `axes` on `threads`, and looks for the smallest pre-warm that is enough.
+///
+/// # Errors
+/// A setting that breaks a bound, or too many of them.
+pub fn sweep(
+    setup: &Setup,
+    axes: &[Axis],
+    goal: Goal,
+    facts: &Facts,
+    threads: usize,
+) -> anyhow::Result<Sweep> {
+    let mut settings = vec![setup.clone()];
+    for axis in axes {
+        let values =
+            if axis.values.is_empty() { usual(axis.dial, setup, facts) } else { axis.values.clone() };
+        let mut varied = Vec::new();
+        for setting in &settings {
+            for value in &values {
+                varied.push(turned(setting.clone(), axis.dial, *value, facts)?);
+            }
+        }
+        settings = varied;
+        anyhow::ensure!(settings.len() <= SETTINGS_MAX, "at most {SETTINGS_MAX} settings in one sweep");
+    }
+    for setting in &settings {
+        setting.check()?;
+    }
+    let rows = run_all(&settings, goal, facts, threads)?;
+    let mut sweep = Sweep { goal, dials: axes.iter().map(|axis| axis.dial).collect(), best: None, rows };
+    sweep.choose();
+    if sweep.dials.contains(&Dial::Prewarm) {
+        sweep.refine(&settings, facts)?;
+    }
+    Ok(sweep)
+}
+
+impl Sweep {
+    /// The cheapest of those that keep the goal; of equally cheap ones the smallest.
+    fn choose(&mut self) {
+        let kept = self.rows.iter().enumerate().filter(|(_, row)| row.keeps_goal);
+        let best = kept
+            .min_by(|(_, one), (_, other)| one.cu.total_cmp(&other.cu).then(one.prewarm.cmp(&other.prewarm)));
+        self.best = best.map(|(place, _)| place);
+    }
+
+    /// Narrows down the smallest pre-warm beside the best one that is enough.
+    fn refine(&mut self, settings: &[Setup], facts: &Facts) -> anyhow::Result<()> {
+        let Some(place) = self.best else { return Ok(()) };
+        let best = &self.rows[place];
+        let setting = &settings[place];
+        let same = |row: &&Row| {
+            let like = |row: &Row| (row.lead_s, row.concurrency, row.vcpu, row.memory_mb);
+            like(row) == like(best) && row.prewarm < best.prewarm && !row.keeps_goal
+        };
+        let Some(mut below) = self.rows.iter().filter(same).map(|row| row.prewarm).max() else {
+            return Ok(());
+        };
+        let mut enough = best.prewarm;
+        while enough - below > 1 {
+            let middle = below + (enough - below) / 2;
+            let setting = turned(setting.clone(), Dial::Prewarm, middle.into(), facts)?;
+            let row =
+                Row { refined: true, ..Row::of(&setting, &simulate(&setting, &facts.prices)?, self.goal) };
+            if row.keeps_goal {
+                enough = middle;
+            } else {
+                below = middle;
+            }
+            self.rows.push(row);
+        }
+        self.choose();
+        Ok(())
+    }
+}
+
+impl Row {
+    fn of(setup: &Setup, outcome: &Outcome, goal: Goal) -> Self {
+        Self {
+            prewarm: setup.prewarm.map_or(0, |prewarm| prewarm.target),
+            lead_s: setup.prewarm.map_or(0.0, |prewarm| prewarm.lead_s),
+            concurrency: setup.rules.concurrency,
+            vcpu: setup.vcpu,
+            memory_mb: setup.memory_mb,
+            p99_us: outcome.latency.p99_us,
+            p99_of_jump_us: outcome.latency_of_jump.p99_us,
+            throttled: outcome.throttled,
+            cold_starts: outcome.counts.started,
+            instances_max: outcome.instances_max,
+            utilisation: outcome.cpu.utilisation,
+            cu: outcome.cost.cu,
+            usd: outcome.cost.usd,
+            cny: outcome.cost.cny,
+            keeps_goal: goal.is_kept(outcome),
+            refined: false,
+        }
+    }
+}
+
+fn run_all(settings: &[Setup], goal: Goal, facts: &Facts, threads: usize) -> anyhow::Result<Vec<Row>> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut rows = Vec::new();
+        loop {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            let Some(setting) = settings.get(place) else { return Ok(rows) };
+            rows.push((place, Row::of(setting, &simulate(setting, &facts.prices)?, goal)));
+        }
+    };
+    let done: anyhow::Result<Vec<Vec<(usize, Row)>>> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads.clamp(1, settings.len())).map(|_| scope.spawn(work)).collect();
+        workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a simulation panicked"))))
+            .collect()
+    });
+    let mut rows: Vec<_> = done?.into_iter().flatten().collect();
+    rows.sort_by_key(|(place, _)| *place);
+    Ok(rows.into_iter().map(|(_, row)| row).collect())
+}
+
+/// The setting with a dial turned.
+fn turned(mut setup: Setup, dial: Dial, value: f64, facts: &Facts) -> anyhow::Result<Setup> {
+    let whole = || {
+        anyhow::ensure!(
+            value.fract() == 0.0 && value <= 100_000.0,
+            "{dial:?}: {value} is no whole number to 100,000"
+        );
+        Ok(value as u32)
+    };
+    let default_lead_s = facts.specs.instance.lead_s.value;
+    match dial {
+        Dial::Prewarm => {
+            let lead_s = setup.prewarm.map_or(default_lead_s, |prewarm| prewarm.lead_s);
+            // None at all is still a setting with a lead, so that the two dials can be turned in any order.
+            setup.prewarm = Some(Prewarm { target: whole()?, lead_s });
+        }
+        Dial::Lead => {
+            let target = setup.prewarm.map_or(0, |prewarm| prewarm.target);
+            setup.prewarm = Some(Prewarm { target, lead_s: value });
+        }
+        Dial::Concurrency => setup.rules.concurrency = u16::try_from(whole()?)?,
+        Dial::Vcpu => resize(&mut setup, value, None, facts)?,
+        Dial::Memory => resize(&mut setup, (value / 1024.0 / 0.05).floor() * 0.05, Some(value), facts)?,
+    }
+    Ok(setup)
+}
+
+fn resize(setup: &mut Setup, vcpu: f64, memory_mb: Option<f64>, facts: &Facts) -> anyhow::Result<()> {
+    let needed_mb = facts.measured.ingest.rss_mb.value;
+    let Some(memory_mb) = sizing::size(&facts.specs.instance, vcpu, memory_mb, needed_mb) else {
+        anyhow::bail!("{}", sizing::SIZES);
+    };
+    (setup.vcpu, setup.memory_mb) = (vcpu, memory_mb);
+    if let Some(compute) = &mut setup.rules.compute {
+        compute.instance_millivcpu = (vcpu * 1_000.0).round() as u32;
+        compute.instance_mb = memory_mb as u32;
+    }
+    Ok(())
+}
+
+/// Values that suit the sale.
+fn usual(dial: Dial, setup: &Setup, facts: &Facts) -> Vec<f64> {
+    match dial {
+        Dial::Prewarm => {
+            let load = Load {
+                peak_rps: Schedule::new(&setup.phases).peak_rps(),
+                publish_ms: setup.publish.p50_ms,
+                us_per_order: setup.us_per_order,
+                concurrency_max: setup.rules.concurrency.into(),
+                headroom: facts.measured.assumed.headroom.value,
+                p99_ms: facts.measured.assumed.p99_ms.value,
+                order_bytes: facts.measured.ingest.order_bytes.value,
+                orders_per_message: None,
+            };
+            let planned =
+                load.at(setup.vcpu, setup.memory_mb, &facts.measured.coalescing, &facts.prices).instances;
+            let mut values: Vec<_> = [0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0]
+                .map(|share: f64| (share * planned).ceil())
+                .to_vec();
+            values.dedup();
+            values
+        }
+        Dial::Lead => vec![0.0, 1.0, 2.0, 3.0, 5.0, 10.0, 60.0, 300.0, 600.0],
+        Dial::Concurrency => vec![1.0, 5.0, 10.0, 20.0, 50.0, 100.0, 150.0, 200.0],
+        Dial::Vcpu => vec![0.05, 0.1, 0.15, 0.2, 0.25, 0.35, 0.5, 0.75, 1.0, 2.0, 4.0],
+        Dial::Memory => vec![128.0, 256.0, 384.0, 512.0, 768.0, 1024.0, 2048.0, 4096.0],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn axes_are_read_with_values_and_without() {
+        assert_eq!("prewarm".parse(), Ok(Axis { dial: Dial::Prewarm, values: Vec::new() }));
+        assert_eq!("lead=500ms,10m".parse(), Ok(Axis { dial: Dial::Lead, values: vec![0.5, 600.0] }));
+        assert_eq!("vcpu=0.1,1".parse(), Ok(Axis { dial: Dial::Vcpu, values: vec![0.1, 1.0] }));
+        for text in ["speed", "prewarm=x", "vcpu=-1", "lead=soon"] {
+            assert!(text.parse::<Axis>().is_err(), "{text}");
+        }
+    }
+}

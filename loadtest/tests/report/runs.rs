@@ -75,6 +75,7 @@ pub(super) fn single() -> Report {
     report.timeline.truncate(1);
     for process in &mut report.processes {
         process.samples.truncate(1);
+        process.samples[0].at_ms = 0;
     }
     report
 }

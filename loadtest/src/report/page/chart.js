@@ -8,8 +8,9 @@
 //   y: "count" | "micros" | "cpus" | "bytes", log,
 //   format,               of a value in the read-out
 //   stops, stopName,      x of each value, ascending; the name of a stop by its index
-//   series: [{ label, color, dash, values, stack, curve, always }],   null where there is no value;
-//                         curve: [[x, y]] to draw instead of the values
+//   series: [{ label, color, dash, values, stack, soft, curve }],
+//                         values: null where there is none; stack: on top of the one before; soft: a pale area with
+//                         an edge; curve: [[x, y]] to draw instead of the values
 //   marks: [{ value, label, color }],         horizontal lines
 //   seams: [{ at, label }],                   moments
 //   half,                 half the width of a stop, for a bar where a stack has one value alone
@@ -57,8 +58,16 @@ function chart(figure, whole) {
     const visible = spec.series.filter((_, index) => shown[index]);
     geometry = lay(spec, visible, width, figure.classList.contains("wide"));
     plot.replaceChildren(picture(spec, visible, geometry), readout);
+    stop = Math.min(stop, spec.stops.length - 1);
     plot.setAttribute("aria-valuemax", spec.stops.length - 1);
+    tell(visible);
     hide();
+  }
+
+  // For those who do not see it.
+  function tell(visible) {
+    plot.setAttribute("aria-valuenow", stop);
+    plot.setAttribute("aria-valuetext", spoken(spec, visible, stop));
   }
 
   // Shows the values at stop `index`; those of charts that only follow stay without the box.
@@ -67,8 +76,7 @@ function chart(figure, whole) {
     stop = Math.max(0, Math.min(spec.stops.length - 1, index));
     const visible = spec.series.filter((_, at) => shown[at]);
     pointAt(spec, visible, geometry, plot, stop);
-    plot.setAttribute("aria-valuenow", stop);
-    plot.setAttribute("aria-valuetext", spoken(spec, visible, stop));
+    tell(visible);
     readout.hidden = Boolean(follows);
     if (!follows) fillReadout(spec, visible, geometry, readout, stop);
   }
@@ -95,12 +103,15 @@ function chart(figure, whole) {
     else show(nearest(spec.stops, at), true);
   }
 
-  plot.addEventListener("pointermove", (event) => {
+  const aim = (event) => {
     if (!geometry) return;
     const pixel = event.clientX - plot.getBoundingClientRect().left;
     lead(nearest(geometry.pixels, pixel * (geometry.width / plot.clientWidth)));
-  });
-  plot.addEventListener("pointerleave", leave);
+  };
+  plot.addEventListener("pointermove", aim);
+  plot.addEventListener("pointerdown", aim);
+  // A finger leaves when it is lifted: what it pointed at stays until it points elsewhere.
+  plot.addEventListener("pointerleave", (event) => event.pointerType !== "touch" && leave());
   plot.addEventListener("blur", leave);
   plot.addEventListener("focus", () => plot.matches(":focus-visible") && lead(stop));
   plot.addEventListener("keydown", (event) => {

@@ -50,8 +50,9 @@ function logScale(least, most, from, to, format) {
 
 const TIME_STEPS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600];
 
-// Seconds, 0 to `end`.
-function timeScale(end, from, to) {
+// Seconds, 0 to `last`.
+function timeScale(last, from, to) {
+  const end = last > 0 ? last : 1;
   const room = Math.max(2, Math.floor((to - from) / 64));
   const step = TIME_STEPS.find((candidate) => end / candidate <= room) || roundUp(end / room);
   const ticks = [];

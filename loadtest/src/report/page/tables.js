@@ -17,7 +17,8 @@ function findings(report) {
     const faults = ledger.faults.map((fault) => `${count(fault.count)} × ${fault.code}`).join(", ");
     found.push({ kind: "fail", text: `The ledger does not add up: ${faults}.` });
   } else {
-    found.push({ kind: "pass", text: `The ledger adds up: ${plural(ledger.accepted_orders, "accepted order")} in the database exactly once, and nothing else is.` });
+    const orders = ledger.accepted_orders === 1 ? "the one accepted order is" : `all ${count(ledger.accepted_orders)} accepted orders are`;
+    found.push({ kind: "pass", text: `The ledger adds up: ${orders} in the database exactly once, and nothing else is.` });
   }
   const missed = expectations.filter(({ holds }) => !holds);
   if (missed.length) {

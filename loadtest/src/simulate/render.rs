@@ -89,19 +89,21 @@ fn write_outcome(out: &mut String, outcome: &Outcome, currency: Currency) -> fmt
         writeln!(out)?;
     }
     writeln!(out)?;
+    // A column without an interval of its own would be a gap.
+    let plot = Plot { columns: PLOT.columns.min(outcome.timeline.len()), ..PLOT };
     let at = |moment: &Moment| moment.at_ms as f64 / 1_000.0;
     let marks = |letter: char, of: fn(&Moment) -> u32| {
         outcome.timeline.iter().map(move |moment| Mark { x: at(moment), y: of(moment).into(), letter })
     };
     let instances: Vec<_> =
         marks('.', |moment| moment.instances).chain(marks('*', |moment| moment.active)).collect();
-    out.push_str(&PLOT.draw(&instances, "s", "instances (* with a request, . all)"));
+    out.push_str(&plot.draw(&instances, "s", "instances (* with a request, . all)"));
     let answered = || outcome.timeline.iter().filter(|moment| moment.answered > 0);
     let latency: Vec<_> = answered()
         .map(|moment| Mark { x: at(moment), y: (moment.p99_us.max(1)) as f64 / 1_000.0, letter: '*' })
         .collect();
     writeln!(out)?;
-    out.push_str(&Plot { log_y: true, ..PLOT }.draw(&latency, "s", "p99 of requests by when they came, ms"));
+    out.push_str(&Plot { log_y: true, ..plot }.draw(&latency, "s", "p99 of requests by when they came, ms"));
     Ok(())
 }
 

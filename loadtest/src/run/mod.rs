@@ -15,11 +15,10 @@ mod timeline;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Context;
 use shared::config::EXIT_CONFIG;
 
 use crate::generator;
-use crate::report::Report;
+use crate::report::{self, Report};
 use crate::scenario::{self, SALE_ID, Scenario};
 
 pub use args::RunArgs;
@@ -95,9 +94,9 @@ fn effective(args: &RunArgs) -> Result<Scenario, scenario::ScenarioError> {
 
 /// Writes `name.json` and `name.html`.
 fn write(report: &Report, name: &Path) -> anyhow::Result<()> {
-    let json = name.with_added_extension("json");
-    std::fs::write(&json, serde_json::to_vec_pretty(report)?)
-        .with_context(|| json.display().to_string())?;
-    println!("Report: {}", json.display());
+    let (json, html) = (name.with_added_extension("json"), name.with_added_extension("html"));
+    report::write_json(report, &json)?;
+    report::write_html(report, &html)?;
+    println!("Report: {} and {}", html.display(), json.display());
     Ok(())
 }

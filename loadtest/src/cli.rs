@@ -6,6 +6,7 @@ use clap::{CommandFactory, Parser};
 
 use crate::bench::Bench;
 use crate::demo::{self, DemoArgs};
+use crate::fc_local::{self, FcLocalArgs};
 use crate::parts::Part;
 use crate::plan::{self, PlanArgs};
 use crate::report::{self, CompareArgs, ReportArgs};
@@ -37,6 +38,8 @@ enum Command {
     Plan(Box<PlanArgs>),
     /// Simulate a sale on Function Compute: latency, cold starts, throttling, instances, cost
     Simulate(Box<SimulateArgs>),
+    /// Play Function Compute on this machine, with ingest-fn processes as instances
+    FcLocal(Box<FcLocalArgs>),
     /// Measure the generator beside others
     #[command(subcommand)]
     Bench(Bench),
@@ -66,6 +69,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => ended(on_runtime(demo::run(args))),
         Command::Bench(bench) => ended(on_runtime(bench.run())),
         Command::Run(args) => ended(on_runtime(run::run(*args))),
+        Command::FcLocal(args) => ended(fc_local::on_one_thread(*args)),
     }
 }
 

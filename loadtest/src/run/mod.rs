@@ -22,7 +22,7 @@ use crate::report::{self, Report};
 use crate::scenario::{self, SALE_ID, Scenario};
 
 pub use args::RunArgs;
-pub use field::{External, Faults, Field, Offer};
+pub use field::{External, Faults, Field, Offer, Setup};
 pub use interrupt::Interrupts;
 pub(crate) use machine::describe as describe_machine;
 pub use overrides::Overrides;
@@ -57,7 +57,8 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         None => {
             let offer =
                 Offer { catalogue_toml: scenario.catalogue_toml(), sale_id: SALE_ID.to_owned() };
-            Field::own(&scenario, &offer, args.stack(), faults).await?
+            let setup = Setup { offer, stack: args.stack(), through_fc: args.through_fc(), faults };
+            Field::own(&scenario, setup).await?
         }
     };
     let report = match play(&scenario, &mut field, &args.pin, &interrupts).await {
@@ -74,7 +75,9 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         write(&report, &args.report)?;
     }
     // What a failed run left behind is what explains it.
-    field.strike(!report.passed()).await?;
+    if let Some(platform) = field.strike(!report.passed()).await? {
+        println!("\nFunction Compute on this machine\n{platform}");
+    }
     Ok(if report.run.interrupted {
         ExitCode::from(EXIT_INTERRUPTED)
     } else if report.passed() {

@@ -163,8 +163,9 @@ async fn count(address: std::net::SocketAddr) -> anyhow::Result<u64> {
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(stream)).await?;
     tokio::spawn(connection);
-    let request =
-        http::Request::get(COUNT_PATH).header("host", "bench").body(http_body_util::Empty::<bytes::Bytes>::new())?;
+    let request = http::Request::get(COUNT_PATH)
+        .header("host", "bench")
+        .body(http_body_util::Empty::<bytes::Bytes>::new())?;
     let body = sender.send_request(request).await?.into_body().collect().await?.to_bytes();
     Ok(std::str::from_utf8(&body)?.parse()?)
 }

@@ -93,11 +93,8 @@ impl Field {
         let sale = catalogue.sale(&sale_id).context("the catalogue lacks the sale")?;
         println!("Preparing: broker, schema, stock, the group's place on every queue");
         let stage = Stage::set(stack, &sale.order_id_key).await?;
-        let config = ServiceConfig {
-            catalogue_toml: offer.catalogue_toml,
-            rate: scenario.drain.rate,
-            through_fc,
-        };
+        let config =
+            ServiceConfig { catalogue_toml: offer.catalogue_toml, rate: scenario.drain.rate, through_fc };
         let started = start(&stage, &catalogue, &config).await;
         let services = match started {
             Ok(services) => services,

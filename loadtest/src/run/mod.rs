@@ -50,13 +50,11 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     }
     generator::raise_open_files();
     let interrupts = Interrupts::listen()?;
-    let faults =
-        Faults { worker: args.kill_worker, broker: args.kill_broker, at_rows: args.kill_at_rows };
+    let faults = Faults { worker: args.kill_worker, broker: args.kill_broker, at_rows: args.kill_at_rows };
     let mut field = match args.external() {
         Some(external) => Field::external(&scenario, &external).await?,
         None => {
-            let offer =
-                Offer { catalogue_toml: scenario.catalogue_toml(), sale_id: SALE_ID.to_owned() };
+            let offer = Offer { catalogue_toml: scenario.catalogue_toml(), sale_id: SALE_ID.to_owned() };
             let setup = Setup { offer, stack: args.stack(), through_fc: args.through_fc(), faults };
             Field::own(&scenario, setup).await?
         }

@@ -140,8 +140,8 @@ impl Played {
             latencies_valid: !late,
             void_because: late.then(|| {
                 format!(
-                    "one request in 1,000 was taken up more than {} ms late by the generator itself; {} ms are \
-                     allowed. It had too little CPU: give it processors of its own, or plan a lower rate.",
+                    "One request in 1,000 was taken up more than {:.1} ms late by the generator itself; {} ms are \
+                     allowed. It had too little CPU: give it processors of its own, or plan a lower rate",
                     slip.p999_us as f64 / 1_000.0,
                     bound_us as f64 / 1_000.0
                 )

@@ -52,7 +52,7 @@ pub fn check(attempts: &[Attempt], facts: &Facts, cap: Option<u32>) -> Verdict {
             }
             Ending::Refused => {
                 verdict.refused += 1;
-                let code = attempt.code.as_deref().unwrap_or("no_code");
+                let code = attempt.code.as_deref().unwrap_or("?");
                 match verdict.refused_by_code.get_mut(code) {
                     Some(requests) => *requests += 1,
                     None => {

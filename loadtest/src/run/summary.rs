@@ -36,7 +36,7 @@ impl fmt::Display for Summary<'_> {
         let generator = &report.generator;
         line(formatter, "slip (the generator's own)", &generator.slip)?;
         if let Some(because) = &generator.void_because {
-            writeln!(formatter, "  VOID: {because} The ledger counts all the same.")?;
+            writeln!(formatter, "  VOID: {because}. The ledger counts all the same.")?;
         }
         writeln!(
             formatter,

@@ -63,7 +63,12 @@ fn instances_at(outcome: &Outcome, at_ms: u64) -> u32 {
 
 #[test]
 fn ten_thousand_instances_in_three_seconds_as_in_the_article_and_three_hundred_by_the_quotas() {
-    let flood = Setup { rules: rules("article", 1), ..setup(&["constant:20000:4s"]) };
+    // Twice as many requests under way as there may be instances, one to each.
+    let flood = Setup {
+        rules: rules("article", 1),
+        publish: Publish { p50_ms: 1_000.0, p99_ms: 1_000.0 },
+        ..setup(&["constant:20000:4s"])
+    };
     let article = run(&flood);
     assert!(instances_at(&article, 2_900) < 10_000);
     assert_eq!(instances_at(&article, 3_000), 10_000);
@@ -84,7 +89,8 @@ fn three_hundred_at_once_then_three_hundred_a_minute() {
     let outcome = run(&slow);
     for (at_ms, expected) in [(1_000, 200), (1_500, 300), (60_000, 600), (120_000, 900)] {
         let instances = instances_at(&outcome, at_ms);
-        assert!((expected..=expected + 8).contains(&instances), "{at_ms} ms: {instances}");
+        // One is due at the very end of the interval, some came back while the first were taken.
+        assert!((expected - 1..=expected + 8).contains(&instances), "{at_ms} ms: {instances}");
     }
     assert_eq!(outcome.throttled, outcome.counts.throttled_delivery);
     assert_eq!(outcome.answered, u64::from(outcome.instances_max));

@@ -71,7 +71,7 @@ fn one(book: &mut Book, target: &Target, facts: &Facts, chosen: &Point, bases: &
         ("concurrency", "requests at once to allow"),
         amount(chosen.concurrency, ""),
         format!(
-            "least of {} and ⌈{} vCPU × ({} ms + CPU) / {} µs⌉: an instance is filled up to it, more would wait for CPU",
+            "at most {}; ⌈{} vCPU × ({} ms + CPU) / {} µs⌉ keep its CPU busy and more would wait, but slots for 4 standard deviations above the mean",
             number(target.concurrency.value),
             number(chosen.vcpu),
             number(publish),

@@ -8,8 +8,24 @@ use mio::{Events, Poll, Token};
 /// wakes, and is far below what the slip may be.
 const GRAIN_NS: u64 = 100_000;
 
+/// A busy thread's beat, nanoseconds: it sends what is due and reads what has come, then sleeps to the next one.
+/// Woken by each answer it would spend as much on waking, and on waking the server, as on the requests themselves.
+/// The price is that an answer may be read so much later than it came.
+pub(super) const BEAT_NS: u64 = 200_000;
+
 /// Longest sleep: how long a request to stop may go unseen.
 const SLEEP_NS_MAX: u64 = 50_000_000;
+
+/// Sleeps to the next beat and takes the events that have come by then.
+pub(super) fn beat(poll: &mut Poll, events: &mut Events, now_ns: u64) -> std::io::Result<()> {
+    sleep(BEAT_NS - now_ns % BEAT_NS);
+    poll.poll(events, Some(Duration::ZERO))
+}
+
+#[allow(clippy::disallowed_methods, reason = "a thread of its own, outside any runtime")]
+fn sleep(ns: u64) {
+    std::thread::sleep(Duration::from_nanos(ns));
+}
 
 /// Waits on a selector until an instant.
 #[derive(Debug)]

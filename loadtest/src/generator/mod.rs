@@ -32,6 +32,7 @@ use record::Record;
 use worker::Worker;
 
 pub use live::Live;
+pub(crate) use thread::raise_open_files;
 pub use played::Played;
 pub(crate) use played::quantiles;
 
@@ -95,7 +96,6 @@ pub struct Running {
     plan: Arc<Plan>,
     live: Arc<Live>,
     threads: Vec<JoinHandle<std::io::Result<Record>>>,
-    pinned: bool,
     clock: Clock,
 }
 
@@ -113,16 +113,15 @@ pub fn start(plan: Plan) -> anyhow::Result<Running> {
             .context("the generator's selector")?;
         let cpu = (!plan.pin_to.is_empty()).then(|| plan.pin_to[index % plan.pin_to.len()]);
         let run = move || {
-            if let Some(cpu) = cpu {
-                thread::pin_to(cpu);
-            }
-            worker.run()
+            let pinned_to = cpu.filter(|cpu| thread::pin_to(*cpu));
+            let mut record = worker.run()?;
+            record.pinned_to.extend(pinned_to);
+            Ok(record)
         };
         let name = format!("send-{index}");
         threads.push(std::thread::Builder::new().name(name).spawn(run).context("a sending thread")?);
     }
-    let pinned = !plan.pin_to.is_empty();
-    Ok(Running { plan, live, threads, pinned, clock })
+    Ok(Running { plan, live, threads, clock })
 }
 
 impl Running {
@@ -154,8 +153,7 @@ impl Running {
             let record = thread.join().map_err(|_| anyhow::anyhow!("a sending thread panicked"))??;
             all.merge(record)?;
         }
-        let pinned_to = if self.pinned { self.plan.pin_to.clone() } else { Vec::new() };
-        Ok(Played::new(self.plan, all, pinned_to, Duration::from_nanos(self.clock.now_ns())))
+        Ok(Played::new(self.plan, all, Duration::from_nanos(self.clock.now_ns())))
     }
 }
 

@@ -21,7 +21,6 @@ const EXAMPLES_MAX: usize = 3;
 pub struct Played {
     plan: Arc<Plan>,
     record: Record,
-    pinned_to: Vec<usize>,
     /// From the first instant of the plan to the last answer.
     pub took: Duration,
 }
@@ -36,8 +35,8 @@ pub struct Account {
 }
 
 impl Played {
-    pub(super) const fn new(plan: Arc<Plan>, record: Record, pinned_to: Vec<usize>, took: Duration) -> Self {
-        Self { plan, record, pinned_to, took }
+    pub(super) const fn new(plan: Arc<Plan>, record: Record, took: Duration) -> Self {
+        Self { plan, record, took }
     }
 
     /// How the requests ended.
@@ -132,10 +131,11 @@ impl Played {
         let sent: u64 = self.record.slots.iter().map(|slot| slot.sent).sum();
         GeneratorHealth {
             threads: self.plan.threads,
-            pinned_to: self.pinned_to.clone(),
+            pinned_to: self.record.pinned_to.clone(),
             connections_opened: self.record.connections_opened,
             connections_max: self.record.connections_most,
             cpu_us_per_request: self.record.cpu_ns as f64 / 1_000.0 / sent.max(1) as f64,
+            resolution_us: self.record.resolution_ns / 1_000,
             slip_p999_us_max: bound_us,
             latencies_valid: !late,
             void_because: late.then(|| {
@@ -150,18 +150,19 @@ impl Played {
         }
     }
 
-    /// The ledger's view. Ids and digests are derived here, on every processor: it takes some microseconds a request.
+    /// The ledger's view; without `attempts` only what surprises. Ids and digests are derived here, on every processor:
+    /// it takes some microseconds a request.
     #[must_use]
-    pub fn account(&self) -> Account {
+    pub fn account(&self, attempts: bool) -> Account {
         let outcomes = &self.record.outcomes;
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
         let share = outcomes.len().div_ceil(threads).max(1);
-        let mut whole = Account { attempts: Vec::with_capacity(outcomes.len()), surprises: Vec::new() };
+        let mut whole = Account { attempts: Vec::new(), surprises: Vec::new() };
         let mut surprises = BTreeMap::new();
         std::thread::scope(|scope| {
             let parts: Vec<_> = outcomes
                 .chunks(share)
-                .map(|outcomes| scope.spawn(|| self.account_of(outcomes)))
+                .map(|outcomes| scope.spawn(|| self.account_of(outcomes, attempts)))
                 .collect();
             for part in parts {
                 // A panic there is a bug that must not pass as an empty account.
@@ -181,14 +182,17 @@ impl Played {
         whole
     }
 
-    fn account_of(&self, outcomes: &[Outcome]) -> (Vec<Attempt>, BTreeMap<String, u64>) {
-        let mut attempts = Vec::with_capacity(outcomes.len());
+    fn account_of(&self, outcomes: &[Outcome], derive: bool) -> (Vec<Attempt>, BTreeMap<String, u64>) {
+        let mut attempts = Vec::with_capacity(if derive { outcomes.len() } else { 0 });
         let mut surprises = BTreeMap::new();
         for outcome in outcomes {
             let draft = self.plan.workload.draft(u64::from(outcome.number));
             let code = self.record.code(outcome);
             if let Some(surprise) = surprise(draft.kind, outcome.end, code.map(AsRef::as_ref)) {
                 *surprises.entry(surprise).or_insert(0) += 1;
+            }
+            if !derive {
+                continue;
             }
             let ending = match outcome.end {
                 End::Accepted => Ending::Accepted,

@@ -61,6 +61,10 @@ pub(super) struct Record {
     pub(super) connections_opened: u64,
     pub(super) connections_most: u64,
     pub(super) cpu_ns: u64,
+    /// Processors that threads could be pinned to.
+    pub(super) pinned_to: Vec<usize>,
+    /// How much later than it came an answer may have been read.
+    pub(super) resolution_ns: u64,
 }
 
 fn histogram(digits: u8) -> Histogram<u64> {
@@ -93,6 +97,8 @@ impl Record {
             connections_opened: 0,
             connections_most: 0,
             cpu_ns: 0,
+            pinned_to: Vec::new(),
+            resolution_ns: 0,
         }
     }
 
@@ -222,6 +228,8 @@ impl Record {
         self.connections_opened += other.connections_opened;
         self.connections_most += other.connections_most;
         self.cpu_ns += other.cpu_ns;
+        self.pinned_to.extend(other.pinned_to);
+        self.resolution_ns = self.resolution_ns.max(other.resolution_ns);
         Ok(())
     }
 }

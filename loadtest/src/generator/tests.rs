@@ -84,11 +84,15 @@ fn scenario(rps: f64, seconds: f64) -> Scenario {
 }
 
 fn play(scenario: &Scenario, target: SocketAddr) -> Played {
+    start(plan(scenario, target)).expect("starts").finish().expect("plays")
+}
+
+fn plan(scenario: &Scenario, target: SocketAddr) -> Plan {
     let catalogue = Catalogue::from_toml(&scenario.catalogue_toml()).expect("valid");
     let sale = catalogue.sale(&SaleId::parse(SALE_ID).expect("valid")).expect("there");
     let key = OrderIdKey::new(&[3; 32]).expect("long enough");
     let workload = Workload::new(scenario, sale, key, 9).expect("laws in range");
-    start(Plan::new(scenario, workload, target)).expect("starts").finish().expect("plays")
+    Plan::new(scenario, workload, target)
 }
 
 #[test]
@@ -107,7 +111,7 @@ fn every_planned_request_is_sent_once_over_few_connections() {
     assert_eq!(played.latencies().accepted.count, 1_000, "nothing is sampled away");
     assert_eq!(played.health().slip.count, 1_000);
     // `{}` names no order: the ledger will say so.
-    let account = played.account();
+    let account = played.account(true);
     assert_eq!(account.attempts.len(), 1_000);
     assert!(account.attempts.iter().all(|attempt| attempt.answered.is_none()));
 }
@@ -154,7 +158,7 @@ fn endings_are_told_apart() {
     assert_eq!((totals.accepted, totals.refused, totals.shed, totals.unknown), (10, 10, 10, 20), "{totals:?}");
     assert_eq!(totals.refused_by_code, [("overloaded".to_owned(), 10), ("status_200".to_owned(), 10)].into());
     assert_eq!(totals.unknown_by_cause, [("reset".to_owned(), 10), ("timeout".to_owned(), 10)].into());
-    let account = played.account();
+    let account = played.account(true);
     let unknown = account.attempts.iter().filter(|attempt| attempt.ending == Ending::Unknown).count();
     assert_eq!((account.attempts.len(), unknown), (50, 20));
     assert_eq!(account.surprises, ["10 × a valid order was refused as status_200"]);
@@ -175,7 +179,7 @@ fn what_is_shed_comes_again_with_the_same_key() {
     let totals = played.totals();
     assert_eq!((totals.accepted, totals.shed, totals.retries), (20, 30, 30), "{totals:?}");
     let ids: std::collections::HashSet<_> =
-        played.account().attempts.iter().map(|attempt| attempt.order_id).collect();
+        played.account(true).attempts.iter().map(|attempt| attempt.order_id).collect();
     assert_eq!(ids.len(), 20, "a retry is the same order");
 }
 
@@ -214,18 +218,13 @@ fn without_a_server_nothing_was_sent() {
     let played = play(&scenario(100.0, 0.2), address);
     let totals = played.totals();
     assert_eq!((totals.sent, totals.unsent), (0, 20), "{totals:?}");
-    assert!(played.account().attempts.is_empty());
+    assert!(played.account(true).attempts.is_empty());
 }
 
 #[test]
 fn a_run_that_is_stopped_accounts_for_what_it_did() {
     let server = serve(|_, _, stream| answer(stream, "202 Accepted", "", "{}"));
-    let long = scenario(500.0, 600.0);
-    let catalogue = Catalogue::from_toml(&long.catalogue_toml()).expect("valid");
-    let sale = catalogue.sale(&SaleId::parse(SALE_ID).expect("valid")).expect("there");
-    let key = OrderIdKey::new(&[3; 32]).expect("long enough");
-    let workload = Workload::new(&long, sale, key, 9).expect("laws in range");
-    let running = start(Plan::new(&long, workload, server.address)).expect("starts");
+    let running = start(plan(&scenario(500.0, 600.0), server.address)).expect("starts");
     while server.requests.load(Ordering::SeqCst) < 50 {
         std::thread::park_timeout(Duration::from_millis(5));
     }
@@ -248,4 +247,16 @@ fn a_late_generator_voids_its_latencies_and_says_so() {
     let health = play(&scenario, server.address).health();
     assert!(!health.latencies_valid);
     assert!(health.void_because.expect("says why").contains("late"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn only_processors_that_there_are_count_as_pinned_to() {
+    let server = serve(|_, _, stream| answer(stream, "202 Accepted", "", "{}"));
+    let mut scenario = scenario(50.0, 0.2);
+    scenario.generator.threads = 2;
+    let plan = Plan { pin_to: vec![0, 1_000_000], ..plan(&scenario, server.address) };
+    let played = start(plan).expect("starts").finish().expect("plays");
+    assert_eq!(played.health().pinned_to, [0]);
+    assert_eq!(played.totals().accepted, 10);
 }

@@ -6,6 +6,8 @@ mod child;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use crate::bench::{AnswererArgs, run_answerer};
+
 pub use broker::BrokerArgs;
 pub use child::{Child, free_address};
 
@@ -14,6 +16,8 @@ pub use child::{Child, free_address};
 pub enum Part {
     /// The embedded broker
     Broker(BrokerArgs),
+    /// The benchmark's trivial server
+    Answerer(AnswererArgs),
     /// ingest-fn, with its own flags
     IngestFn {
         /// Flags of ingest-fn
@@ -35,6 +39,7 @@ impl Part {
         let with_name = |name: &str, flags: Vec<OsString>| std::iter::once(OsString::from(name)).chain(flags);
         match self {
             Self::Broker(args) => broker::run(args),
+            Self::Answerer(args) => run_answerer(args),
             Self::IngestFn { flags } => ingest_fn::cli::main(with_name("ingest-fn", flags)),
             Self::DrainWorker { flags } => drain_worker::cli::main(with_name("drain-worker", flags)),
         }

@@ -15,8 +15,10 @@ pub const FORMAT: u32 = 1;
 
 /// Everything about one run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Report {
-    /// [`FORMAT`].
+    /// Version of this shape.
+    #[schemars(extend("const" = FORMAT))]
     pub format: u32,
     /// When, where, and with what.
     pub run: RunInfo,
@@ -52,6 +54,7 @@ impl Report {
 
 /// When, where, and with what.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct RunInfo {
     /// RFC 3339, UTC.
     pub started_at: String,
@@ -87,6 +90,7 @@ pub enum Stack {
 
 /// The machine that everything ran on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Machine {
     /// Processors.
     pub cpus: usize,
@@ -100,6 +104,7 @@ pub struct Machine {
 
 /// How the requests ended. Retries count as requests of their own.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Totals {
     /// Requests that the scenario planned.
     pub planned: u64,
@@ -125,6 +130,7 @@ pub struct Totals {
 
 /// Time to the answer, from the planned send time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Latencies {
     /// Of requests answered 202.
     pub accepted: Quantiles,
@@ -136,6 +142,7 @@ pub struct Latencies {
 
 /// A distribution of times, nothing sampled away.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Quantiles {
     /// How many values.
     pub count: u64,
@@ -157,6 +164,7 @@ pub struct Quantiles {
 
 /// A point of a distribution's curve.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct CurvePoint {
     /// Share of values that are not above `value_us`, 0 to 1.
     pub quantile: f64,
@@ -167,6 +175,7 @@ pub struct CurvePoint {
 /// What happened in one interval of the timeline. Requests and latencies are filed under the interval in which
 /// they were *planned*, queue and drain under the one in which they were seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Interval {
     /// Its beginning, since the first planned request, milliseconds.
     pub at_ms: u64,
@@ -200,6 +209,7 @@ pub struct Interval {
 
 /// CPU and memory of one process.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct ProcessUse {
     /// `ingest-fn`, `drain-worker`, `broker`, `database`, `loadtest`, …
     pub name: String,
@@ -213,6 +223,7 @@ pub struct ProcessUse {
 
 /// One look at a process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct ProcessSample {
     /// Since the first planned request, milliseconds.
     pub at_ms: u64,
@@ -224,6 +235,7 @@ pub struct ProcessSample {
 
 /// Whether the generator kept to its plan.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct GeneratorHealth {
     /// Threads that sent.
     pub threads: usize,
@@ -237,6 +249,10 @@ pub struct GeneratorHealth {
     pub cpu_us_per_request: f64,
     /// How late the generator itself took up a request: its own fault, never the server's.
     pub slip: Quantiles,
+    /// How much later than it came an answer may have been read, microseconds: a thread with 20,000 requests a
+    /// second or more reads by the beat. 0: at once.
+    #[serde(default)]
+    pub resolution_us: u64,
     /// The bound on the slip's 999th of 1,000, microseconds.
     pub slip_p999_us_max: u64,
     /// Whether the latencies may be read as the server's. The ledger counts either way.
@@ -247,6 +263,7 @@ pub struct GeneratorHealth {
 
 /// An expected range against what came.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Expectation {
     /// What was measured, by its name in the scenario's `[expect]`.
     pub name: String,

@@ -4,7 +4,7 @@ use crate::report::Machine;
 
 /// What the system tells of itself.
 #[must_use]
-pub(super) fn describe() -> Machine {
+pub(crate) fn describe() -> Machine {
     let uname = rustix::system::uname();
     let text = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
     Machine {

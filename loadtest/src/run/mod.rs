@@ -18,12 +18,14 @@ use std::process::ExitCode;
 use anyhow::Context;
 use shared::config::EXIT_CONFIG;
 
+use crate::generator;
 use crate::report::Report;
 use crate::scenario::{self, SALE_ID, Scenario};
 
 pub use args::RunArgs;
 pub use field::{External, Faults, Field, Offer};
 pub use interrupt::Interrupts;
+pub(crate) use machine::describe as describe_machine;
 pub use overrides::Overrides;
 pub use session::play;
 pub use summary::Summary;
@@ -47,6 +49,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         print!("{}", toml::to_string(&scenario)?);
         return Ok(ExitCode::SUCCESS);
     }
+    generator::raise_open_files();
     let interrupts = Interrupts::listen()?;
     let faults =
         Faults { worker: args.kill_worker, broker: args.kill_broker, at_rows: args.kill_at_rows };

@@ -63,8 +63,9 @@ pub async fn play(
         watch.look(field, &live, true).await?;
     }
     let played = spawn_blocking(move || running.finish()).await.context("the generator")??;
+    let keeps_a_ledger = field.reader.is_some();
     let (played, account) = spawn_blocking(move || {
-        let account = played.account();
+        let account = played.account(keeps_a_ledger);
         (played, account)
     })
     .await

@@ -1,0 +1,116 @@
+//! `loadtest report` and `loadtest compare`.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+
+use super::compare::{Outcome, Settings, compare as compare_reports};
+use super::{read, schema_json, write_html};
+
+/// Draw a report's page anew from its JSON, or print the JSON's schema.
+#[derive(Clone, Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct ReportArgs {
+    #[command(subcommand)]
+    about: Option<About>,
+
+    /// The report, as JSON
+    #[arg(required = true)]
+    file: Option<PathBuf>,
+
+    /// Where the page goes; otherwise beside the report, with .html for its ending
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, clap::Subcommand)]
+enum About {
+    /// Print the JSON Schema of reports
+    Schema,
+}
+
+/// Tell what changed between two runs beyond noise.
+///
+/// Both must have played the same scenario. The intervals of their timelines are paired and tested; latencies of a
+/// run whose generator was late are never compared.
+#[derive(Clone, Debug, clap::Args)]
+#[command(
+    after_help = "Exit codes: 0 nothing got worse beyond noise, 1 something did or B failed where A passed, 2 wrong \
+                  flags or no report, 3 nothing was found worse but not everything could be compared."
+)]
+pub struct CompareArgs {
+    /// The report to compare with
+    a: PathBuf,
+
+    /// The report that may have changed
+    b: PathBuf,
+
+    /// Write the comparison to this file as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+
+    /// Least change that matters, per cent of A's value
+    #[arg(long, value_name = "PER CENT", default_value_t = 5.0, value_parser = percent)]
+    effect: f64,
+
+    /// Least change of the share of shed requests that matters, percentage points
+    #[arg(long, value_name = "POINTS", default_value_t = 1.0, value_parser = percent)]
+    share_effect: f64,
+
+    /// Highest chance of even one false claim, per cent
+    #[arg(long, value_name = "PER CENT", default_value_t = 5.0, value_parser = percent)]
+    level: f64,
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let value: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if (0.0..=100.0).contains(&value) { Ok(value) } else { Err("not within 0 to 100".to_owned()) }
+}
+
+/// Draws the page, or prints the schema.
+///
+/// # Errors
+/// If the report cannot be read or the page not be written.
+pub fn report(args: ReportArgs) -> anyhow::Result<ExitCode> {
+    if let Some(About::Schema) = args.about {
+        print!("{}", schema_json()?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let file = args.file.context("no report was named")?;
+    let html = args.html.unwrap_or_else(|| file.with_extension("html"));
+    write_html(&read(&file)?, &html)?;
+    println!("{}", html.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Compares, and says so by the exit code.
+#[must_use]
+pub fn compare(args: &CompareArgs) -> ExitCode {
+    match print_comparison(args) {
+        Ok(Outcome::NothingWorse) => ExitCode::SUCCESS,
+        Ok(Outcome::Worse) => ExitCode::FAILURE,
+        Ok(Outcome::Incomplete) => ExitCode::from(3),
+        // Not 1: that something got worse must not be what a mistyped name says.
+        Err(error) => {
+            eprintln!("loadtest: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn print_comparison(args: &CompareArgs) -> anyhow::Result<Outcome> {
+    let settings = Settings {
+        level: args.level / 100.0,
+        effect_min: args.effect / 100.0,
+        share_effect_min: args.share_effect / 100.0,
+    };
+    let comparison = compare_reports(&read(&args.a)?, &read(&args.b)?, settings);
+    println!("{comparison}");
+    if let Some(path) = &args.json {
+        let json = serde_json::to_vec_pretty(&comparison)?;
+        fs::write(path, json).with_context(|| format!("writing {}", path.display()))?;
+    }
+    Ok(comparison.outcome)
+}

@@ -1,0 +1,254 @@
+//! Two timelines, interval by interval.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Unit;
+use crate::report::{Interval, ProcessUse, Report};
+use crate::scenario::{Phase, Scenario};
+
+/// Name of the figure that makes latencies read differently.
+pub(super) const SHED_SHARE: &str = "shed_share";
+
+/// A ratio beyond this, either way, is no more than "nothing like it": one of the two was 0.
+const RATIO_MAX: f64 = 1_000.0;
+
+/// A figure over the intervals that both runs have.
+pub(super) struct Series {
+    /// With its unit.
+    pub name: String,
+    /// For people.
+    pub label: String,
+    pub unit: Unit,
+    pub scale: Scale,
+    /// Whether more of it is better.
+    pub more_is_better: bool,
+    /// Whether it is a latency, which may be void.
+    pub latency: bool,
+    pub words: Words,
+    pub pairs: Vec<Pair>,
+}
+
+/// How two values are set against each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scale {
+    /// By their ratio: intervals of 100 and of 50,000 requests a second count alike.
+    Ratio,
+    /// By their difference: they are shares already, and may be 0.
+    Share,
+}
+
+/// What a change of a figure is called.
+#[derive(Clone, Copy)]
+pub(super) struct Words {
+    pub better: &'static str,
+    pub worse: &'static str,
+}
+
+/// A figure in one interval.
+pub(super) struct Pair {
+    /// Which stretch of the load it lies in.
+    pub stretch: usize,
+    pub a: f64,
+    pub b: f64,
+}
+
+const SPEED: Words = Words { better: "faster", worse: "slower" };
+const SHEDDING: Words = Words { better: "sheds less", worse: "sheds more" };
+const COST: Words = Words { better: "costs less", worse: "costs more" };
+
+impl Series {
+    /// B against A in each pair.
+    pub(super) fn differences(&self) -> Vec<f64> {
+        self.pairs.iter().map(|pair| self.difference(pair)).collect()
+    }
+
+    /// The same, parted where the load changes.
+    pub(super) fn stretches(&self) -> Vec<Vec<f64>> {
+        let mut stretches: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
+        for pair in &self.pairs {
+            stretches.entry(pair.stretch).or_default().push(self.difference(pair));
+        }
+        stretches.into_values().collect()
+    }
+
+    fn difference(&self, pair: &Pair) -> f64 {
+        match self.scale {
+            Scale::Share => pair.b - pair.a,
+            Scale::Ratio if pair.a == pair.b => 0.0,
+            Scale::Ratio => (pair.b / pair.a).clamp(1.0 / RATIO_MAX, RATIO_MAX).ln(),
+        }
+    }
+}
+
+/// Intervals that both have.
+struct Paired<'a> {
+    both: Vec<(usize, &'a Interval, &'a Interval)>,
+}
+
+impl Paired<'_> {
+    /// `value` where both have one.
+    fn pairs(&self, value: impl Fn(&Interval) -> Option<f64>) -> Vec<Pair> {
+        let both = self.both.iter();
+        both.filter_map(|(stretch, a, b)| Some(Pair { stretch: *stretch, a: value(a)?, b: value(b)? }))
+            .collect()
+    }
+}
+
+/// Every figure that both runs have.
+pub(super) fn all(a: &Report, b: &Report) -> Vec<Series> {
+    let paired = paired(a, b);
+    let mut all = vec![
+        Series {
+            name: "accepted_per_s".to_owned(),
+            label: "accepted a second".to_owned(),
+            unit: Unit::PerSecond,
+            scale: Scale::Ratio,
+            more_is_better: true,
+            latency: false,
+            words: SPEED,
+            pairs: paired
+                .pairs(|interval| (interval.planned > 0).then(|| per_s(interval, interval.accepted))),
+        },
+        Series {
+            name: SHED_SHARE.to_owned(),
+            label: "share of requests shed".to_owned(),
+            unit: Unit::Share,
+            scale: Scale::Share,
+            more_is_better: false,
+            latency: false,
+            words: SHEDDING,
+            pairs: paired.pairs(|interval| {
+                (interval.sent > 0 && interval.planned > 0)
+                    .then(|| interval.shed as f64 / interval.sent as f64)
+            }),
+        },
+    ];
+    all.extend([
+        latency(&paired, "p50", |interval| interval.p50_us),
+        latency(&paired, "p90", |interval| interval.p90_us),
+        latency(&paired, "p99", |interval| interval.p99_us),
+    ]);
+    if a.timeline.iter().chain(&b.timeline).any(|interval| interval.committed > 0) {
+        all.push(Series {
+            name: "committed_per_s".to_owned(),
+            label: "committed a second".to_owned(),
+            unit: Unit::PerSecond,
+            scale: Scale::Ratio,
+            more_is_better: true,
+            latency: false,
+            words: SPEED,
+            // Where a run had nothing to commit it was not slow.
+            pairs: paired.pairs(|interval| {
+                (interval.committed > 0 || interval.queued > 0).then(|| per_s(interval, interval.committed))
+            }),
+        });
+    }
+    all.extend(costs(a, b, &paired));
+    all
+}
+
+fn latency(paired: &Paired<'_>, quantile: &str, value: fn(&Interval) -> u64) -> Series {
+    Series {
+        name: format!("{quantile}_us"),
+        label: format!("latency {quantile}"),
+        unit: Unit::Microseconds,
+        scale: Scale::Ratio,
+        more_is_better: false,
+        latency: true,
+        words: SPEED,
+        // An interval without an answer has no latency.
+        pairs: paired.pairs(|interval| (value(interval) > 0).then(|| value(interval) as f64)),
+    }
+}
+
+/// CPU per order of each process that both runs have samples of.
+fn costs(a: &Report, b: &Report, paired: &Paired<'_>) -> Vec<Series> {
+    let names = |report: &Report| -> BTreeSet<String> {
+        let sampled = report.processes.iter().filter(|process| !process.samples.is_empty());
+        sampled.map(|process| process.name.clone()).collect()
+    };
+    let both: Vec<_> = names(a).intersection(&names(b)).cloned().collect();
+    let series = both.into_iter().map(|name| {
+        // What works on the database's side works for what is committed, not for what is accepted.
+        let drains = ["drain-worker", "database", "proxy"].iter().any(|drain| name.starts_with(drain));
+        let (of, orders): (&str, fn(&Interval) -> u64) = if drains {
+            ("committed", |interval| interval.committed)
+        } else {
+            ("accepted", |interval| interval.accepted)
+        };
+        let value = |processes: &[ProcessUse], interval: &Interval| {
+            let cpu_us = cpu_s(processes, &name, interval)? * 1e6;
+            (orders(interval) > 0).then(|| cpu_us / orders(interval) as f64)
+        };
+        let pairs = paired.both.iter().filter_map(|(stretch, in_a, in_b)| {
+            Some(Pair { stretch: *stretch, a: value(&a.processes, in_a)?, b: value(&b.processes, in_b)? })
+        });
+        Series {
+            name: format!("cpu_us_per_{of}.{name}"),
+            label: format!("CPU per {of} order, {name}"),
+            unit: Unit::Microseconds,
+            scale: Scale::Ratio,
+            more_is_better: false,
+            latency: false,
+            words: COST,
+            pairs: pairs.collect(),
+        }
+    });
+    series.collect()
+}
+
+/// CPU seconds that the processes called `name` used in `interval`; `None` where no sample tells.
+fn cpu_s(processes: &[ProcessUse], name: &str, interval: &Interval) -> Option<f64> {
+    let (from, to) = (interval.at_ms as f64, (interval.at_ms + interval.length_ms) as f64);
+    let (mut cpu_ms, mut told) = (0.0, false);
+    for process in processes.iter().filter(|process| process.name == name) {
+        let mut since = 0.0;
+        for sample in &process.samples {
+            // A sample tells of the time since the one before.
+            let at = sample.at_ms as f64;
+            let shared = at.min(to) - f64::max(since, from);
+            if shared > 0.0 {
+                cpu_ms += sample.cpus * shared;
+                told = true;
+            }
+            since = at;
+        }
+    }
+    told.then_some(cpu_ms / 1_000.0)
+}
+
+fn per_s(interval: &Interval, count: u64) -> f64 {
+    if interval.length_ms == 0 { 0.0 } else { count as f64 * 1_000.0 / interval.length_ms as f64 }
+}
+
+fn paired<'a>(a: &'a Report, b: &'a Report) -> Paired<'a> {
+    let of_b: BTreeMap<_, _> = whole(b).iter().map(|interval| (interval.at_ms, interval)).collect();
+    let both = whole(a).iter().filter_map(|in_a| {
+        let in_b = of_b.get(&in_a.at_ms).filter(|in_b| in_b.length_ms == in_a.length_ms)?;
+        Some((stretch(&a.scenario, in_a), in_a, *in_b))
+    });
+    Paired { both: both.collect() }
+}
+
+/// Intervals that were played to their end: of a run that was ended early, the last one with requests was not.
+fn whole(report: &Report) -> &[Interval] {
+    let timeline = &report.timeline;
+    let cut = timeline.iter().rposition(|interval| interval.sent > 0).filter(|_| report.run.interrupted);
+    &timeline[..cut.unwrap_or(timeline.len())]
+}
+
+/// Which of the scenario's phases the middle of `interval` lies in; beyond the last one: the drain.
+fn stretch(scenario: &Scenario, interval: &Interval) -> usize {
+    let middle_s = (interval.at_ms as f64 + interval.length_ms as f64 / 2.0) / 1_000.0;
+    let mut end_s = 0.0;
+    let ended = scenario.phases.iter().take_while(|phase| {
+        end_s += match phase {
+            Phase::Constant { seconds, .. }
+            | Phase::Linear { seconds, .. }
+            | Phase::Exponential { seconds, .. }
+            | Phase::Spike { seconds, .. } => *seconds,
+        };
+        end_s <= middle_s
+    });
+    ended.count()
+}

@@ -1,0 +1,60 @@
+//! Which parameters of two scenarios differ, and whether that matters.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::ScenarioDifference;
+use crate::scenario::Scenario;
+
+/// Parameters that ask for the same load whatever they are: names, expectations, the generator's own bounds. A seed
+/// makes other choices of the same kind.
+const HARMLESS: [&str; 6] =
+    ["name", "about", "seed", "expect", "generator.threads", "generator.slip_p999_us_max"];
+
+/// Every parameter that differs, by name.
+pub(super) fn differences(a: &Scenario, b: &Scenario) -> Vec<ScenarioDifference> {
+    let (a, b) = (flat(a), flat(b));
+    let mut parameters: Vec<_> = a.keys().chain(b.keys()).collect();
+    parameters.sort();
+    parameters.dedup();
+    let value = |values: &BTreeMap<String, Value>, parameter: &String| {
+        values.get(parameter).cloned().unwrap_or_default()
+    };
+    let all = parameters.into_iter().map(|parameter| ScenarioDifference {
+        parameter: parameter.clone(),
+        a: value(&a, parameter),
+        b: value(&b, parameter),
+        decisive: !HARMLESS.iter().any(|harmless| {
+            parameter.strip_prefix(harmless).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        }),
+    });
+    all.filter(|difference| difference.a != difference.b).collect()
+}
+
+/// The scenario's values by their paths.
+fn flat(scenario: &Scenario) -> BTreeMap<String, Value> {
+    let mut found = BTreeMap::new();
+    // A scenario is plain JSON: this cannot fail, and a scenario without values would differ from every other.
+    flatten(String::new(), serde_json::to_value(scenario).unwrap_or_default(), &mut found);
+    found
+}
+
+fn flatten(path: String, value: Value, found: &mut BTreeMap<String, Value>) {
+    let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                flatten(below(&name), value, found);
+            }
+        }
+        Value::Array(values) => {
+            for (index, value) in values.into_iter().enumerate() {
+                flatten(below(&index.to_string()), value, found);
+            }
+        }
+        value => {
+            found.insert(path, value);
+        }
+    }
+}

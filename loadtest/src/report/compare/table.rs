@@ -1,0 +1,127 @@
+//! A comparison for people.
+
+use std::fmt::{self, Display, Formatter};
+
+use super::{Comparison, Finding, Judged, Outcome, Run, Unit};
+use crate::report::Stack;
+
+impl Display for Comparison {
+    fn fmt(&self, to: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(to, "A  {}\nB  {}", self.a, self.b)?;
+        for difference in &self.scenario_differences {
+            let harmless = if difference.decisive { "" } else { "  (the same load)" };
+            let (parameter, a, b) = (&difference.parameter, &difference.a, &difference.b);
+            writeln!(to, "   scenario: {parameter}  A {a}  B {b}{harmless}")?;
+        }
+        for note in &self.notes {
+            writeln!(to, "   note: {note}")?;
+        }
+        let labels = self.judged.iter().map(|row| &row.label).chain(self.shown.iter().map(|row| &row.label));
+        let width = labels.map(|label| label.chars().count()).max().unwrap_or(0);
+        writeln!(
+            to,
+            "\n{:<width$}  {:>12}  {:>12}  {:>9}  {:>7}  {:>5}",
+            "Over paired intervals", "A, median", "B, median", "change", "p", "pairs"
+        )?;
+        for row in &self.judged {
+            write!(
+                to,
+                "{:<width$}  {:>12}  {:>12}  {:>9}  {:>7}  {:>5}",
+                row.label,
+                value(row.unit, row.a),
+                value(row.unit, row.b),
+                change(row),
+                probability(row.p),
+                row.pairs
+            )?;
+            writeln!(to, "  {}{}", mark(row.finding), row.words)?;
+        }
+        writeln!(to, "\n{:<width$}  {:>12}  {:>12}", "Once in a run: no claim", "A", "B")?;
+        for row in &self.shown {
+            writeln!(
+                to,
+                "{:<width$}  {:>12}  {:>12}",
+                row.label,
+                value(row.unit, row.a),
+                value(row.unit, row.b)
+            )?;
+        }
+        write!(to, "\n{}", self.outcome.words(self.a.passed && !self.b.passed))
+    }
+}
+
+impl Display for Run {
+    fn fmt(&self, to: &mut Formatter<'_>) -> fmt::Result {
+        let stack = match self.stack {
+            Stack::Embedded => "embedded broker, SQLite",
+            Stack::Real => "RocketMQ, MariaDB",
+            Stack::RealProxy => "RocketMQ, MariaDB behind a proxy",
+            Stack::External => "external",
+        };
+        let passed = if self.passed { "passed" } else { "FAILED" };
+        write!(to, "{}, {}, {stack}, Spillway {}: {passed}", self.scenario, self.started_at, self.version)
+    }
+}
+
+impl Outcome {
+    fn words(self, failed_newly: bool) -> &'static str {
+        match self {
+            Self::NothingWorse => "Nothing got worse beyond noise.",
+            Self::Worse if failed_newly => "WORSE: B failed where A passed.",
+            Self::Worse => "WORSE: something got worse beyond noise.",
+            Self::Incomplete => "Nothing was found worse, but not everything could be compared.",
+        }
+    }
+}
+
+/// Draws the eye to what changed.
+fn mark(finding: Finding) -> &'static str {
+    match finding {
+        Finding::Better => "+ ",
+        Finding::Worse => "! ",
+        Finding::NoChange | Finding::TooFewIntervals | Finding::NotCompared => "  ",
+    }
+}
+
+fn change(row: &Judged) -> String {
+    match (row.change, row.unit) {
+        (None, _) => "-".to_owned(),
+        (Some(change), Unit::Share) => format!("{:+.1} pt", change * 100.0),
+        (Some(change), _) => format!("{:+.1} %", change * 100.0),
+    }
+}
+
+fn probability(p: Option<f64>) -> String {
+    match p {
+        None => "-".to_owned(),
+        Some(p) if p < 0.001 => "<0.001".to_owned(),
+        Some(p) => format!("{p:.3}"),
+    }
+}
+
+fn value(unit: Unit, value: Option<f64>) -> String {
+    let Some(value) = value else { return "-".to_owned() };
+    match unit {
+        Unit::Count => grouped(value),
+        Unit::PerSecond => format!("{}/s", grouped(value)),
+        Unit::Seconds => format!("{value:.1} s"),
+        Unit::Share => format!("{:.1} %", value * 100.0),
+        Unit::Bytes => format!("{:.1} MiB", value / f64::from(1 << 20)),
+        Unit::Microseconds if value < 1_000.0 => format!("{value:.1} µs"),
+        Unit::Microseconds if value < 1_000_000.0 => format!("{:.2} ms", value / 1e3),
+        Unit::Microseconds => format!("{:.2} s", value / 1e6),
+    }
+}
+
+/// A whole number, its thousands apart.
+fn grouped(value: f64) -> String {
+    let digits = format!("{value:.0}");
+    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}

@@ -1,0 +1,83 @@
+//! The report as one HTML page: nothing is fetched, so that it can be mailed, kept, and opened without a network.
+//!
+//! The page's parts are files of their own in `page/`, joined here. A content security policy forbids the page to
+//! load anything, or to run anything but its own script.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context;
+
+use super::Report;
+
+const PAGE: &str = include_str!("page/page.html");
+const CSS: &str = include_str!("page/page.css");
+
+/// In the order in which they need each other.
+const JS: [&str; 8] = [
+    include_str!("page/format.js"),
+    include_str!("page/dom.js"),
+    include_str!("page/scale.js"),
+    include_str!("page/chart.js"),
+    include_str!("page/series.js"),
+    include_str!("page/charts.js"),
+    include_str!("page/tables.js"),
+    include_str!("page/page.js"),
+];
+
+/// The page, whole.
+///
+/// # Errors
+/// None in practice: a report is plain JSON.
+pub fn html(report: &Report) -> anyhow::Result<String> {
+    let json = script_safe(&serde_json::to_string(report)?);
+    let script = JS.concat();
+    let title = text_safe(&format!(
+        "{}: {}",
+        report.scenario.name,
+        if report.passed() { "passed" } else { "failed" }
+    ));
+    let mut page = String::with_capacity(PAGE.len() + CSS.len() + script.len() + json.len());
+    // One pass, so that a value that looks like a mark stays a value.
+    let mut rest = PAGE;
+    while let Some((before, after)) = rest.split_once("{{") {
+        let (mark, after) = after.split_once("}}").context("the page's marks are closed")?;
+        page.push_str(before);
+        page.push_str(match mark {
+            "title" => &title,
+            "css" => CSS,
+            "json" => &json,
+            "js" => &script,
+            "passed" => {
+                if report.passed() {
+                    "true"
+                } else {
+                    "false"
+                }
+            }
+            other => anyhow::bail!("the page has an unknown mark: {other}"),
+        });
+        rest = after;
+    }
+    page.push_str(rest);
+    Ok(page)
+}
+
+/// Writes the page to `path`.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn write_html(report: &Report, path: &Path) -> anyhow::Result<()> {
+    fs::write(path, html(report)?).with_context(|| format!("writing {}", path.display()))
+}
+
+/// JSON that can stand within a `<script>` element: no string of it can end the element or begin a comment. These
+/// letters stand only within JSON's strings, where an escape means the same.
+fn script_safe(json: &str) -> String {
+    json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
+}
+
+/// Text that can stand within an element.
+fn text_safe(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}

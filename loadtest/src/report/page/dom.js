@@ -1,0 +1,47 @@
+// Elements. Text only ever becomes a text node: whatever stands in a report stays text.
+
+const byId = (id) => document.getElementById(id);
+
+function fill(node, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    node.setAttribute(name, value === true ? "" : value);
+  }
+  node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
+  return node;
+}
+
+const el = (tag, attributes = {}, ...children) => fill(document.createElement(tag), attributes, children);
+
+const svg = (tag, attributes = {}, ...children) =>
+  fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
+
+// A table. Columns: { title, numeric }; cells are text or nodes.
+function table(caption, columns, rows, attributes = {}) {
+  const head = columns.map(({ title, numeric }) => el("th", { scope: "col", class: numeric && "numeric" }, title));
+  const body = rows.map((cells) => {
+    const made = cells.map((cell, index) => {
+      const tag = index === 0 ? "th" : "td";
+      return el(tag, { scope: index === 0 && "row", class: columns[index].numeric && "numeric" }, cell);
+    });
+    return el("tr", {}, made);
+  });
+  const whole = el("table", {}, el("caption", {}, caption), el("thead", {}, el("tr", {}, head)), el("tbody", {}, body));
+  // Wide tables scroll by themselves, and not with the page.
+  return el("div", { class: "table", ...attributes }, whole);
+}
+
+// Names and values.
+const facts = (pairs) =>
+  el("dl", { class: "facts" }, pairs.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
+
+const SIGNS = {
+  pass: "M4 12.500l5.200 5.200L20 6.800",
+  fail: "M5.500 5.500l13 13M18.500 5.500l-13 13",
+  warn: "M12 5v9M12 17.800v1.400",
+  none: "M5 12h14",
+};
+
+// A sign that does not rely on its colour; what it says is in the text beside it.
+const sign = (kind) =>
+  svg("svg", { class: `sign ${kind}`, viewBox: "0 0 24 24", "aria-hidden": "true" }, svg("path", { d: SIGNS[kind] }));

@@ -1,0 +1,94 @@
+// Puts the report on the page.
+
+const root = document.documentElement;
+
+// Whatever goes wrong is told on the page: half a report must not look like a whole one.
+function trouble(error) {
+  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  root.dataset.error = text;
+  delete root.dataset.ready;
+  byId("trouble").replaceChildren(el("strong", {}, "This page could not be drawn whole. "), text);
+  byId("trouble").hidden = false;
+}
+
+window.addEventListener("error", (event) => trouble(event.error || event.message));
+
+// A number beyond what JavaScript can hold (a seed may be) keeps its digits, as text.
+const exact = (key, value, context) =>
+  typeof value === "number" && Number.isInteger(value) && !Number.isSafeInteger(value) && context ? context.source : value;
+
+function drawAll() {
+  const text = byId("report").textContent;
+  const report = JSON.parse(text, exact);
+  const timeline = timelineOf(report);
+  verdict(report, root.dataset.passed === "true", timeline);
+  loadChart(report, timeline);
+  refusals(report);
+  latencyCharts(report, timeline);
+  quantileTable(report);
+  queueCharts(report, timeline);
+  ledgerTable(report);
+  expectationTable(report);
+  processCharts(report, timeline);
+  processTable(report);
+  slipChart(report);
+  generatorTable(report);
+  about(report);
+  byId("provenance").textContent = `Spillway ${report.run.version} · ${report.scenario.name} · ${when(report.run.started_at)}`;
+  offerSave(text, report);
+}
+
+function offerSave(text, report) {
+  const button = byId("save");
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    const address = URL.createObjectURL(new Blob([`${JSON.stringify(JSON.parse(text), null, 2)}\n`], { type: "application/json" }));
+    const name = `${report.scenario.name}-${report.run.started_at}`.replace(/[^\w.-]+/g, "-");
+    el("a", { href: address, download: `${name}.json` }).click();
+    URL.revokeObjectURL(address);
+  });
+}
+
+// Light or dark as the system has it, until someone chooses.
+function offerTheme() {
+  const button = byId("theme");
+  const system = matchMedia("(prefers-color-scheme: dark)");
+  const dark = () => (root.dataset.theme ? root.dataset.theme === "dark" : system.matches);
+  const label = () => {
+    button.textContent = dark() ? "Light" : "Dark";
+    button.setAttribute("aria-label", `Switch to ${dark() ? "light" : "dark"} colours`);
+  };
+  button.addEventListener("click", () => {
+    root.dataset.theme = dark() ? "light" : "dark";
+    label();
+  });
+  system.addEventListener("change", label);
+  button.hidden = false;
+  label();
+}
+
+// Charts are drawn for their width; on paper everything is open.
+function watch() {
+  const observer = new ResizeObserver(() => requestAnimationFrame(() => charts.forEach(({ draw }) => draw(false))));
+  charts.forEach(({ plot }) => observer.observe(plot));
+  const opened = [];
+  window.addEventListener("beforeprint", () => {
+    for (const details of document.querySelectorAll("details.more:not([open])")) {
+      details.open = true;
+      opened.push(details);
+    }
+  });
+  window.addEventListener("afterprint", () => {
+    for (const details of opened.splice(0)) details.open = false;
+  });
+}
+
+try {
+  offerTheme();
+  drawAll();
+  watch();
+  root.dataset.charts = drawn;
+  root.dataset.ready = "true";
+} catch (error) {
+  trouble(error);
+}

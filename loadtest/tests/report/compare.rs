@@ -1,0 +1,273 @@
+//! What `compare` claims, and what it does not.
+
+use loadtest::report::Report;
+use loadtest::report::compare::{Comparison, Finding, Judged, Outcome, Settings, compare};
+use loadtest::scenario::Phase;
+
+use super::fixture::{Knobs, flash_sale};
+use super::runs;
+
+fn run(knobs: Knobs) -> Report {
+    flash_sale(Knobs { noise: 0.02, ..knobs })
+}
+
+fn compared(a: &Report, b: &Report) -> Comparison {
+    compare(a, b, Settings::default())
+}
+
+#[track_caller]
+fn judged<'a>(comparison: &'a Comparison, name: &str) -> &'a Judged {
+    comparison.judged.iter().find(|judged| judged.name == name).unwrap_or_else(|| panic!("no {name}"))
+}
+
+/// Figures that are said to have changed.
+fn claims(comparison: &Comparison) -> Vec<(&str, Finding)> {
+    let changed =
+        comparison.judged.iter().filter(|judged| matches!(judged.finding, Finding::Better | Finding::Worse));
+    changed.map(|judged| (judged.name.as_str(), judged.finding)).collect()
+}
+
+#[test]
+fn a_run_is_like_itself() {
+    for report in [runs::good(), runs::failed(), runs::external()] {
+        let comparison = compared(&report, &report);
+        assert!(comparison.judged.iter().all(|judged| judged.finding == Finding::NoChange), "{comparison}");
+        assert!(comparison.judged.iter().all(|judged| judged.p == Some(1.0) && judged.change == Some(0.0)));
+        assert_eq!(comparison.outcome, Outcome::NothingWorse);
+        assert!(comparison.scenario_differences.is_empty());
+    }
+    let names: Vec<_> =
+        compared(&runs::good(), &runs::good()).judged.into_iter().map(|judged| judged.name).collect();
+    assert_eq!(
+        names,
+        [
+            "accepted_per_s",
+            "shed_share",
+            "p50_us",
+            "p90_us",
+            "p99_us",
+            "committed_per_s",
+            "cpu_us_per_accepted.broker",
+            "cpu_us_per_committed.database",
+            "cpu_us_per_committed.drain-worker",
+            "cpu_us_per_accepted.ingest-fn",
+            "cpu_us_per_accepted.loadtest",
+        ]
+    );
+}
+
+/// Pairs of runs that differ by 2 % of noise alone.
+fn alike() -> impl Iterator<Item = (Report, Report)> {
+    (0..100).map(|seed| {
+        (
+            run(Knobs { seed: 2 * seed, ..Knobs::default() }),
+            run(Knobs { seed: 2 * seed + 1, ..Knobs::default() }),
+        )
+    })
+}
+
+#[test]
+fn noise_is_no_change() {
+    for (a, b) in alike() {
+        let comparison = compared(&a, &b);
+        assert_eq!(claims(&comparison), [], "{comparison}");
+        assert_eq!(comparison.outcome, Outcome::NothingWorse);
+    }
+}
+
+/// Even where every change counts, however small, claims from noise keep to the level: 5 of 100 comparisons, and 12
+/// is more than three standard deviations beyond.
+#[test]
+fn false_claims_keep_to_the_level_without_a_least_effect() {
+    let settings = Settings { effect_min: 0.0, share_effect_min: 0.0, ..Settings::default() };
+    let wrong = alike().filter(|(a, b)| !claims(&compare(a, b, settings)).is_empty()).count();
+    println!("{wrong} of 100 comparisons claim a change where there is noise alone");
+    assert!(wrong <= 12, "{wrong} of 100");
+}
+
+/// Of 50 comparisons, how many claim that `name` changed as `finding` says, by about `change`; none claims anything
+/// else.
+fn found(knobs: Knobs, name: &str, finding: Finding, words: &str, change: f64) -> usize {
+    let plain = Knobs { p99: 1.0, cpu: 1.0, ..knobs };
+    let claimed = |seed: u64| {
+        let a = run(Knobs { seed: 1_000 + seed, ..plain });
+        let b = run(Knobs { seed: 2_000 + seed, ..knobs });
+        let comparison = compared(&a, &b);
+        if claims(&comparison).is_empty() {
+            return false;
+        }
+        assert_eq!(claims(&comparison), [(name, finding)], "{comparison}");
+        let judged = judged(&comparison, name);
+        assert_eq!(judged.words, words);
+        assert!((judged.change.expect("a change") - change).abs() < 0.03, "{comparison}");
+        assert_eq!(comparison.outcome == Outcome::Worse, finding == Finding::Worse);
+        true
+    };
+    (0..50).filter(|seed| claimed(*seed)).count()
+}
+
+/// From 20 intervals in nine of ten comparisons at least, from 40 in all but the odd one.
+#[test]
+fn a_change_of_a_fifth_is_found_and_called_by_its_name() {
+    let plain = Knobs::default();
+    let cpu = "cpu_us_per_accepted.ingest-fn";
+    for (interval_ms, least) in [(1_000, 45), (500, 49)] {
+        for (knobs, name, finding, words, change) in [
+            (Knobs { p99: 1.2, ..plain }, "p99_us", Finding::Worse, "slower", 0.2),
+            (Knobs { p99: 0.8, ..plain }, "p99_us", Finding::Better, "faster", -0.2),
+            (Knobs { cpu: 1.2, ..plain }, cpu, Finding::Worse, "costs more", 0.2),
+            (Knobs { cpu: 0.8, ..plain }, cpu, Finding::Better, "costs less", -0.2),
+        ] {
+            let found = found(Knobs { interval_ms, ..knobs }, name, finding, words, change);
+            println!("{interval_ms} ms, {name} {change:+}: found in {found} of 50");
+            assert!(found >= least, "{interval_ms} ms, {name} {change:+}: found in {found} of 50");
+        }
+    }
+}
+
+#[test]
+fn less_capacity_shows_as_fewer_accepted_and_more_shed() {
+    let long = Knobs { interval_ms: 500, ..Knobs::default() };
+    let a = run(Knobs { seed: 1, ..long });
+    let b = run(Knobs { seed: 2, capacity: 0.7, ..long });
+    let comparison = compared(&a, &b);
+    assert_eq!(judged(&comparison, "shed_share").finding, Finding::Worse, "{comparison}");
+    assert_eq!(judged(&comparison, "shed_share").words, "sheds more");
+    assert_eq!(judged(&comparison, "accepted_per_s").finding, Finding::Worse, "{comparison}");
+    assert!(
+        comparison.notes.iter().any(|note| note.contains("share of shed requests changed")),
+        "{comparison}"
+    );
+}
+
+#[test]
+fn a_server_that_accepts_nothing_any_more_is_slower() {
+    let a = run(Knobs::default());
+    let mut b = run(Knobs { seed: 1, ..Knobs::default() });
+    for interval in &mut b.timeline {
+        interval.unknown += std::mem::take(&mut interval.accepted);
+    }
+    assert_eq!(judged(&compared(&a, &b), "accepted_per_s").finding, Finding::Worse);
+    assert_eq!(judged(&compared(&b, &a), "accepted_per_s").finding, Finding::Better);
+}
+
+#[test]
+fn void_latencies_are_never_compared() {
+    let mut slow = run(Knobs { p99: 3.0, ..Knobs::default() });
+    slow.generator.latencies_valid = false;
+    let good = run(Knobs { seed: 1, ..Knobs::default() });
+    for (a, b, words) in [
+        (&good, &slow, "not compared: void in B"),
+        (&slow, &good, "not compared: void in A"),
+        (&slow, &slow, "not compared: void in both"),
+    ] {
+        let comparison = compared(a, b);
+        for name in ["p50_us", "p90_us", "p99_us"] {
+            let judged = judged(&comparison, name);
+            assert_eq!((judged.finding, judged.words.as_str()), (Finding::NotCompared, words));
+            assert_eq!((judged.a, judged.b, judged.p, judged.change), (None, None, None, None), "nor shown");
+        }
+        let p99 = comparison.shown.iter().find(|shown| shown.name == "accepted_p99_us");
+        let valid = p99.map(|shown| (shown.a.is_some(), shown.b.is_some()));
+        let expected = (a.generator.latencies_valid, b.generator.latencies_valid);
+        assert_eq!(valid.unwrap_or_default(), expected);
+        // What does not depend on the generator's punctuality still is.
+        assert_eq!(judged(&comparison, "cpu_us_per_accepted.ingest-fn").finding, Finding::NoChange);
+        assert_eq!(comparison.outcome, Outcome::Incomplete);
+    }
+}
+
+#[test]
+fn other_scenarios_are_not_compared_and_the_difference_is_named() {
+    let a = run(Knobs::default());
+    let mut b = run(Knobs { seed: 1, p99: 2.0, ..Knobs::default() });
+    b.scenario.drain.rate = 3_000;
+    b.scenario.phases[2] = Phase::Constant { rps: 40_000.0, seconds: 9.0 };
+    b.scenario.expect.clear();
+    let comparison = compared(&a, &b);
+    let differences: Vec<_> =
+        comparison.scenario_differences.iter().map(|each| (each.parameter.as_str(), each.decisive)).collect();
+    assert_eq!(
+        differences,
+        [
+            ("drain.rate", true),
+            ("expect.accepted_p99_us.max", false),
+            ("expect.accepted_share.min", false),
+            ("expect.committed_per_s_max.max", false),
+            ("expect.committed_per_s_max.min", false),
+            ("phases.2.rps", true),
+        ]
+    );
+    assert!(comparison.judged.iter().all(|judged| judged.finding == Finding::NotCompared));
+    assert_eq!(comparison.outcome, Outcome::Incomplete);
+    assert!(comparison.shown.iter().any(|shown| shown.name == "accepted"), "totals are shown");
+}
+
+#[test]
+fn what_asks_for_the_same_load_may_differ() {
+    let a = run(Knobs::default());
+    let mut b = run(Knobs { seed: 1, p99: 1.3, ..Knobs::default() });
+    b.scenario.name = "flash-sale-again".to_owned();
+    b.scenario.about.clear();
+    b.scenario.seed = 7;
+    b.scenario.generator.threads = 1;
+    let comparison = compared(&a, &b);
+    assert_eq!(comparison.scenario_differences.len(), 4);
+    assert_eq!(claims(&comparison), [("p99_us", Finding::Worse)]);
+}
+
+#[test]
+fn from_few_intervals_nothing_is_claimed() {
+    let coarse = Knobs { interval_ms: 5_000, ..Knobs::default() };
+    let a = run(coarse);
+    let b = run(Knobs { seed: 1, p99: 3.0, ..coarse });
+    let comparison = compared(&a, &b);
+    let p99 = judged(&comparison, "p99_us");
+    assert_eq!(
+        (p99.pairs, p99.finding, p99.words.as_str()),
+        (4, Finding::TooFewIntervals, "too few intervals")
+    );
+    assert!(p99.a.is_some() && p99.b.is_some(), "the values are shown");
+    assert_eq!(comparison.outcome, Outcome::Incomplete);
+}
+
+#[test]
+fn of_a_run_that_was_ended_early_its_last_interval_does_not_count() {
+    let a = run(Knobs::default());
+    let mut b = run(Knobs { seed: 1, ..Knobs::default() });
+    b.timeline.truncate(12);
+    b.run.interrupted = true;
+    // It broke off early in this one.
+    b.timeline[11].accepted /= 10;
+    let comparison = compared(&a, &b);
+    assert_eq!(judged(&comparison, "accepted_per_s").pairs, 11);
+    assert!(
+        comparison.notes.iter().any(|note| note == "B was ended early: only what both played is compared")
+    );
+    assert_eq!(claims(&comparison), []);
+}
+
+#[test]
+fn a_failure_where_there_was_none_is_worse_whatever_the_figures() {
+    let comparison = compared(&runs::good(), &runs::failed());
+    assert_eq!(comparison.outcome, Outcome::Worse);
+    assert!(comparison.to_string().contains("WORSE: B failed where A passed."));
+    assert_eq!(compared(&runs::failed(), &runs::good()).outcome, Outcome::NothingWorse);
+}
+
+#[test]
+fn the_other_way_round_better_is_worse() {
+    let a = run(Knobs::default());
+    let b = run(Knobs { seed: 3, p99: 1.3, cpu: 0.7, capacity: 0.8, interval_ms: 1_000, ..Knobs::default() });
+    let (forth, back) = (compared(&a, &b), compared(&b, &a));
+    assert!(claims(&forth).len() >= 2, "{forth}");
+    for (forth, back) in forth.judged.iter().zip(&back.judged) {
+        let turned = match forth.finding {
+            Finding::Better => Finding::Worse,
+            Finding::Worse => Finding::Better,
+            other => other,
+        };
+        assert_eq!(back.finding, turned, "{}", forth.name);
+        assert_eq!(back.p, forth.p, "{}", forth.name);
+    }
+}

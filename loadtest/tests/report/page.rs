@@ -1,0 +1,51 @@
+//! The page without a browser: what it is made of.
+
+use loadtest::report::{Report, html};
+
+use super::runs;
+
+/// The report that a page holds.
+fn embedded(page: &str) -> Report {
+    let (_, rest) = page.split_once("<script type=\"application/json\" id=\"report\">").expect("a report");
+    let (json, _) = rest.split_once("</script>").expect("an end");
+    serde_json::from_str(json).expect("a report")
+}
+
+#[test]
+fn the_page_holds_the_report() {
+    for report in [runs::good(), runs::failed(), runs::empty()] {
+        assert_eq!(embedded(&html(&report).expect("a page")), report);
+    }
+}
+
+#[test]
+fn the_page_needs_nothing_but_itself() {
+    let page = html(&runs::good()).expect("a page");
+    let addresses: Vec<_> =
+        page.match_indices("://").map(|(at, _)| &page[at.saturating_sub(5)..at + 25]).collect();
+    assert!(addresses.iter().all(|address| address.contains("http://www.w3.org/2000/svg")), "{addresses:?}");
+    for loads in [" src=", "<link", "@import", "fetch(", "XMLHttpRequest", "import("] {
+        assert!(!page.contains(loads), "{loads}");
+    }
+    assert_eq!(page.matches("url(").count(), page.matches("url(#").count(), "only what is on the page");
+    assert!(page.contains("default-src 'none'"), "and the browser holds it to that");
+}
+
+#[test]
+fn nothing_that_a_report_says_ends_the_script() {
+    let plain = html(&runs::good()).expect("a page");
+    let hostile = html(&runs::failed()).expect("a page");
+    for mark in ["</script", "<script", "<!--", "<img"] {
+        assert_eq!(hostile.matches(mark).count(), plain.matches(mark).count(), "{mark}");
+    }
+}
+
+/// The parts are joined in one pass: a value that looks like a mark of the template stays a value.
+#[test]
+fn a_value_that_looks_like_a_mark_is_left_alone() {
+    let mut report = runs::good();
+    report.scenario.name = "{{css}} {{json}}".to_owned();
+    let page = html(&report).expect("a page");
+    assert!(page.contains("<title>{{css}} {{json}}: passed</title>"));
+    assert_eq!(embedded(&page), report);
+}

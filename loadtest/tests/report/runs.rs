@@ -1,0 +1,114 @@
+//! Runs that are unlike the good one.
+
+use loadtest::ledger::Fault;
+use loadtest::report::{Interval, Report, Stack};
+use loadtest::scenario::Phase;
+
+use super::fixture::{Knobs, flash_sale};
+
+/// What must never be more than text.
+pub(super) const HOSTILE: &str =
+    "</script><img src=x onerror=\"document.documentElement.dataset.hacked='true'\"><!--<script>";
+
+/// A run that went well.
+pub(super) fn good() -> Report {
+    flash_sale(Knobs::default())
+}
+
+/// A run whose generator was late.
+pub(super) fn void() -> Report {
+    let mut report = good();
+    report.generator.slip.p999_us = 7_900;
+    report.generator.latencies_valid = false;
+    report.generator.void_because =
+        Some("99.9 % of requests were taken up within 7.9 ms; the bound is 2 ms".to_owned());
+    report
+}
+
+/// A run in which about everything went wrong.
+pub(super) fn failed() -> Report {
+    let mut report = good();
+    if let Some(ledger) = &mut report.ledger {
+        ledger.rows -= 3;
+        ledger.faults = vec![
+            Fault {
+                code: "accepted_order_lost".into(),
+                count: 3,
+                examples: vec![
+                    "018f6b1e7a3c".to_owned(),
+                    "018f6b1e7a41".to_owned(),
+                    "018f6b1e7b02".to_owned(),
+                ],
+            },
+            Fault { code: "oversold".into(), count: 1, examples: vec!["HOT-1: 2,004 of 2,000".to_owned()] },
+        ];
+    }
+    let missed = &mut report.expectations[0];
+    missed.actual = 412_000.0;
+    missed.holds = false;
+    report.surprises = vec![format!("200 OK {HOSTILE}")];
+    report.run.interrupted = true;
+    report
+}
+
+/// A run against something that was there already: no ledger, no processes, no queue.
+pub(super) fn external() -> Report {
+    let mut report = good();
+    report.run.stack = Stack::External;
+    report.run.parts.clear();
+    report.run.drained_ms = 0;
+    report.ledger = None;
+    report.processes.clear();
+    report.expectations.clear();
+    report.timeline.retain(|interval| interval.planned > 0);
+    for interval in &mut report.timeline {
+        interval.queued = 0;
+        interval.committed = 0;
+    }
+    report
+}
+
+/// The shortest run: one interval.
+pub(super) fn single() -> Report {
+    let mut report = good();
+    report.scenario.phases = vec![Phase::Constant { rps: 100.0, seconds: 1.0 }];
+    report.timeline.truncate(1);
+    for process in &mut report.processes {
+        process.samples.truncate(1);
+        process.samples[0].at_ms = 0;
+    }
+    report
+}
+
+/// A run that ended before it began.
+pub(super) fn empty() -> Report {
+    let mut report = external();
+    report.run.interrupted = true;
+    report.timeline.clear();
+    report.totals = Default::default();
+    report.latency = Default::default();
+    report.generator.slip = Default::default();
+    report
+}
+
+/// Ten minutes in 600 intervals, with some in which nothing was answered and some answered at once.
+pub(super) fn long() -> Report {
+    let mut report = good();
+    report.scenario.phases = vec![Phase::Constant { rps: 100.0, seconds: 600.0 }];
+    let pattern = report.timeline[..20].to_vec();
+    report.timeline = (0..600_u64)
+        .map(|index| {
+            let mut interval = pattern[(index % 20) as usize];
+            interval.at_ms = index * 1_000;
+            interval.queued = (index % 200) * 900;
+            if index % 97 == 5 {
+                interval = Interval { at_ms: interval.at_ms, length_ms: 1_000, ..Interval::default() };
+            }
+            if index % 50 == 7 {
+                interval.p50_us = 0;
+            }
+            interval
+        })
+        .collect();
+    report
+}

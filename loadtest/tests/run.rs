@@ -1,0 +1,230 @@
+//! `loadtest run`, as a user runs it: the shipped scenarios at a tenth of their size or less, and what goes wrong.
+
+#![allow(clippy::expect_used, reason = "a test says what it expects")]
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Where a run writes its report.
+struct Place {
+    _directory: TempDir,
+    report: PathBuf,
+}
+
+fn place() -> Place {
+    let directory = TempDir::new().expect("a directory");
+    let report = directory.path().join("report");
+    Place { _directory: directory, report }
+}
+
+impl Place {
+    fn json(&self) -> Value {
+        let json = std::fs::read(self.report.with_added_extension("json")).expect("a report was written");
+        serde_json::from_slice(&json).expect("JSON")
+    }
+}
+
+fn loadtest(flags: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_loadtest"));
+    command.args(flags.split_whitespace()).env_remove("SPILLWAY_DATABASE_URL");
+    command
+}
+
+fn run(flags: &str) -> (Output, Value) {
+    run_with(flags, &[])
+}
+
+fn run_with(flags: &str, environment: &[(&str, &str)]) -> (Output, Value) {
+    let place = place();
+    let mut command = loadtest(&format!("run {flags}"));
+    command.envs(environment.iter().copied());
+    let output = command.arg("--report").arg(&place.report).output().expect("runs");
+    print!("{}", String::from_utf8_lossy(&output.stdout));
+    eprint!("{}", String::from_utf8_lossy(&output.stderr));
+    let json = place.json();
+    (output, json)
+}
+
+fn count(report: &Value, path: &str) -> u64 {
+    report.pointer(path).and_then(Value::as_u64).unwrap_or_else(|| panic!("{path} in {report}"))
+}
+
+/// Plays, asserts that the ledger adds up and that nothing surprised; the report.
+fn plays(flags: &str) -> Value {
+    plays_with(flags, &[])
+}
+
+fn plays_with(flags: &str, environment: &[(&str, &str)]) -> Value {
+    let (output, report) = run_with(flags, environment);
+    assert_eq!(report.pointer("/ledger/faults"), Some(&Value::Array(Vec::new())));
+    assert_eq!(report["surprises"], Value::Array(Vec::new()));
+    assert!(output.status.success(), "{}: {}", output.status, report["expectations"]);
+    report
+}
+
+// What a loaded machine does to latencies is no matter of these tests: `--no-expect` where a range speaks of them.
+
+#[test]
+fn baseline_accepts_everything() {
+    let report = plays("baseline --no-expect --expect shed_share=..0 --phase constant:100:3s");
+    assert_eq!(count(&report, "/totals/sent"), 300);
+    assert!(count(&report, "/ledger/rows") > 280, "{}", report["ledger"]);
+    let timeline = report["timeline"].as_array().expect("an array");
+    let committed: u64 = timeline.iter().map(|interval| count(interval, "/committed")).sum();
+    assert_eq!(committed, count(&report, "/ledger/rows"), "every row has its interval");
+    assert_eq!(timeline.last().and_then(|last| last["queued"].as_u64()), Some(0));
+    for process in ["loadtest", "ingest-fn", "drain-worker", "broker"] {
+        let seen = report["processes"].as_array().expect("an array").iter().any(|it| it["name"] == process);
+        assert!(seen || !cfg!(target_os = "linux"), "{process} was watched: {}", report["processes"]);
+    }
+}
+
+#[test]
+fn flash_sale_sheds_what_is_too_much_and_loses_nothing() {
+    // Services take what flags do not set from the environment: here a function that takes on very little.
+    let report = plays_with(
+        "flash-sale --rate 3000 --phase constant:100:1s --phase linear:100:5000:1s --phase constant:5000:1s",
+        &[("SPILLWAY_REQUESTS_MAX", "8")],
+    );
+    let (accepted, shed) = (count(&report, "/totals/accepted"), count(&report, "/totals/shed"));
+    let (refused, unknown) = (count(&report, "/totals/refused"), count(&report, "/totals/unknown"));
+    assert_eq!(accepted + shed + refused + unknown, count(&report, "/totals/sent"));
+    assert!(accepted > 500 && shed > 100, "{}", report["totals"]);
+    assert_eq!(report.pointer("/totals/refused_by_code/overloaded").and_then(Value::as_u64), Some(shed));
+}
+
+#[test]
+fn real_flash_sale_loses_nothing_and_keeps_to_the_cap() {
+    if std::env::var_os("SPILLWAY_TEST_ROCKETMQ_ENDPOINT").is_none() {
+        println!("skipped: SPILLWAY_TEST_ROCKETMQ_ENDPOINT is not set");
+        return;
+    }
+    let report = plays(
+        "flash-sale --real --rate 3000 --phase constant:100:1s --phase linear:100:8000:1s --phase constant:8000:2s",
+    );
+    assert!(count(&report, "/ledger/rows") > 2_000, "{}", report["ledger"]);
+    assert!(count(&report, "/ledger/busiest_second") <= 3_000);
+    for process in ["broker", "database"] {
+        let seen = report["processes"].as_array().expect("an array").iter().any(|it| it["name"] == process);
+        assert!(seen, "{process} was watched: {}", report["processes"]);
+    }
+}
+
+#[test]
+fn retry_storm_makes_each_order_once() {
+    let report = plays(
+        "retry-storm --no-expect --phase constant:100:1s --phase constant:800:2s --hang-ups 0.2 --hang-up-after-ms 0",
+    );
+    assert!(count(&report, "/totals/retries") > 50, "{}", report["totals"]);
+    assert!(count(&report, "/ledger/unknown") > 50, "{}", report["ledger"]);
+    // A hung-up client's order comes again with its key: more requests than orders.
+    assert!(count(&report, "/ledger/requests") > count(&report, "/ledger/rows") + 50);
+}
+
+#[test]
+fn sold_out_tells_every_order_why() {
+    let report = plays("sold-out --no-expect --phase constant:800:2s --hot-stock 50 --users 500");
+    assert!(count(&report, "/ledger/rejected/sold_out") > 50, "{}", report["ledger"]);
+    assert!(count(&report, "/ledger/rejected/limit_exceeded") > 10, "{}", report["ledger"]);
+}
+
+#[test]
+fn hostile_clients_are_refused_clearly() {
+    let report = plays(
+        "hostile --no-expect --phase constant:300:3s --slow-body-ms 300 --expect refused_share=0.1.. --expect conflicts=5..",
+    );
+    let codes = report["totals"]["refused_by_code"].as_object().expect("an object");
+    for code in ["malformed_json", "invalid_idempotency_key", "unknown_sku", "body_too_large", "not_found"] {
+        assert!(codes.contains_key(code), "{code}: {codes:?}");
+    }
+    assert!(count(&report, "/generator/connections_opened") > 50, "connections do not last");
+}
+
+#[test]
+fn an_expectation_that_fails_fails_the_run() {
+    let (output, report) = run("baseline --no-expect --phase constant:50:1s --expect shed_share=0.5..");
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(report.pointer("/expectations/0/holds"), Some(&Value::Bool(false)));
+}
+
+#[test]
+fn ctrl_c_ends_the_sending_and_still_reports() {
+    let place = place();
+    let mut run = loadtest("run baseline --phase constant:200:300s")
+        .arg("--report")
+        .arg(&place.report)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("runs");
+    let mut lines = BufReader::new(run.stdout.take().expect("piped")).lines();
+    let shown = lines.find(|line| line.as_ref().is_ok_and(|line| line.contains("drained")));
+    assert!(shown.is_some(), "progress is shown");
+    let signalled = Command::new("kill").arg("-INT").arg(run.id().to_string()).status().expect("kill runs");
+    assert!(signalled.success());
+    let rest: Vec<_> = lines.map_while(Result::ok).collect();
+    let status = run.wait().expect("ends");
+    assert_eq!(status.code(), Some(130), "{rest:#?}");
+    let report = place.json();
+    assert_eq!(report.pointer("/run/interrupted"), Some(&Value::Bool(true)));
+    assert_eq!(report.pointer("/ledger/faults"), Some(&Value::Array(Vec::new())), "{rest:#?}");
+    assert!(count(&report, "/totals/sent") < 60_000);
+    assert_eq!(count(&report, "/totals/sent"), count(&report, "/totals/accepted") + count(&report, "/totals/refused"));
+}
+
+#[test]
+fn a_system_that_is_there_already_is_played_without_a_ledger() {
+    let address = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port");
+    // The benchmark's trivial server takes the system's place; it ends with its standard input.
+    let mut server = loadtest(&format!("part answerer --listen {address}"))
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("runs");
+    for _ in 0..500 {
+        if std::net::TcpStream::connect(address).is_ok() {
+            break;
+        }
+        std::thread::park_timeout(std::time::Duration::from_millis(20));
+    }
+    let (output, report) = run(&format!(
+        "baseline --no-expect --invalid 0 --phase constant:100:1s --target http://{address}"
+    ));
+    server.kill().and_then(|()| server.wait().map(drop)).expect("ends");
+    assert!(output.status.success(), "{}", output.status);
+    assert_eq!(count(&report, "/totals/accepted"), 100);
+    assert_eq!(report["ledger"], Value::Null);
+    assert_eq!(report.pointer("/run/stack").and_then(Value::as_str), Some("external"));
+}
+
+#[test]
+fn faults_of_a_scenario_are_told_at_once_with_exit_code_64() {
+    let output = loadtest("run baseline --users 0 --replays 2 --expect luck=1..").output().expect("runs");
+    assert_eq!(output.status.code(), Some(64));
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    for fault in ["buyers.users", "mix.replays", "expect.luck"] {
+        assert!(told.contains(fault), "{fault}: {told}");
+    }
+    let output = loadtest("run no-such-scenario").output().expect("runs");
+    assert_eq!(output.status.code(), Some(64));
+    let output = loadtest("run baseline --target http://127.0.0.1:1 --real").output().expect("runs");
+    assert_eq!(output.status.code(), Some(2), "flags that exclude each other");
+}
+
+#[test]
+fn scenarios_print_what_flags_make_of_them() {
+    let output = loadtest("run flash-sale --rate 77 --print-scenario").output().expect("runs");
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(printed.contains("rate = 77"), "{printed}");
+    let directory = TempDir::new().expect("a directory");
+    let file = directory.path().join("mine.toml");
+    std::fs::write(&file, &printed).expect("written");
+    let again = loadtest("run --print-scenario").arg(&file).output().expect("runs");
+    assert_eq!(String::from_utf8_lossy(&again.stdout), printed, "what is printed is a scenario file");
+    let list = loadtest("scenarios").output().expect("runs");
+    for name in ["baseline", "flash-sale", "retry-storm", "sold-out", "hostile"] {
+        assert!(String::from_utf8_lossy(&list.stdout).contains(name));
+    }
+}

@@ -14,6 +14,7 @@ use shared::problem::FieldProblem;
 use shared::time::Clock;
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
 
 use crate::error::{ApiError, rule_problems};
 use crate::request::OrderRequest;
@@ -29,6 +30,7 @@ pub struct App<P, C> {
     publisher: P,
     clock: C,
     body_timeout: Duration,
+    drain_timeout: Duration,
     requests: Semaphore,
     requests_max: usize,
     stopping: AtomicBool,
@@ -41,7 +43,12 @@ pub struct RequestLimits {
     pub requests_max: NonZeroUsize,
     /// Longest wait for a body.
     pub body_timeout: Duration,
+    /// Longest wait of a stop for the requests under way.
+    pub drain_timeout: Duration,
 }
+
+/// Between two looks at the requests under way while they are waited for.
+const DRAIN_POLL: Duration = Duration::from_millis(10);
 
 impl<P, C: Clock> App<P, C> {
     /// Puts the parts together. Sales whose key is missing are a fault of the configuration, found before.
@@ -62,6 +69,7 @@ impl<P, C: Clock> App<P, C> {
             publisher,
             clock,
             body_timeout: limits.body_timeout,
+            drain_timeout: limits.drain_timeout,
             requests: Semaphore::new(limits.requests_max.get()),
             requests_max: limits.requests_max.get(),
             stopping: AtomicBool::new(false),
@@ -91,6 +99,23 @@ impl<P, C: Clock> App<P, C> {
     /// Takes no more orders.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
+    }
+
+    /// Takes no more orders and waits until those under way have their answers, for as long as the bound. Whether
+    /// they have.
+    pub async fn drain(&self) -> bool {
+        self.stop();
+        let all_answered = async {
+            // Looked at instead of waited for in the semaphore's queue: that would gather the permits, and the
+            // metric would say that everything is under way.
+            while self.requests_under_way() > 0 {
+                sleep(DRAIN_POLL).await;
+            }
+            // Whoever was let in at the last moment has a permit; whoever asks for one after this sees the stop.
+            let all = u32::try_from(self.requests_max).unwrap_or(u32::MAX);
+            self.requests.acquire_many(all).await.is_ok()
+        };
+        timeout(self.drain_timeout, all_answered).await.unwrap_or(false)
     }
 
     /// Whether it takes no more orders.

@@ -77,7 +77,11 @@ async fn serve(
         None => return Ok(()),
     }
     let publisher = Coalescer::new(RocketmqSink::new(producer.clone(), settings.topic), settings.batch);
-    let limits = RequestLimits { requests_max: settings.requests_max, body_timeout: settings.body_timeout };
+    let limits = RequestLimits {
+        requests_max: settings.requests_max,
+        body_timeout: settings.body_timeout,
+        drain_timeout: settings.grace,
+    };
     let app = Arc::new(App::new(settings.catalogue, &settings.order_id_keys, publisher, SystemClock, limits));
     tracing::info!(address = %listener.local_addr()?, broker = %endpoint, "taking orders");
     // Without this an answer may wait for the client's delayed acknowledgement of the one before.

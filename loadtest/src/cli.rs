@@ -6,6 +6,7 @@ use clap::{CommandFactory, Parser};
 
 use crate::bench::Bench;
 use crate::demo::{self, DemoArgs};
+use crate::fc_local::{self, FcLocalArgs};
 use crate::parts::Part;
 use crate::plan::{self, PlanArgs};
 use crate::report::{self, CompareArgs, ReportArgs};
@@ -40,6 +41,8 @@ enum Command {
     /// Measure the generator beside others
     #[command(subcommand)]
     Bench(Bench),
+    /// Play Function Compute on this machine, with ingest-fn processes as instances
+    FcLocal(FcLocalArgs),
     /// Print shell completions
     Completions {
         /// The shell
@@ -66,6 +69,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => ended(on_runtime(demo::run(args))),
         Command::Bench(bench) => ended(on_runtime(bench.run())),
         Command::Run(args) => ended(on_runtime(run::run(*args))),
+        Command::FcLocal(args) => ended(play_platform(args)),
     }
 }
 
@@ -80,4 +84,10 @@ fn ended(result: anyhow::Result<ExitCode>) -> ExitCode {
         eprintln!("loadtest: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+// One thread: the front shares the machine with everything it plays, and a request never changes threads.
+#[tokio::main(flavor = "current_thread")]
+async fn play_platform(args: FcLocalArgs) -> anyhow::Result<ExitCode> {
+    fc_local::run(args).await
 }

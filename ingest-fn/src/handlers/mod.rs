@@ -1,4 +1,5 @@
 //! A file for each family of routes.
 
 pub mod health;
+pub mod lifecycle;
 pub mod orders;

@@ -22,13 +22,14 @@ pub async fn admit<P: Send + Sync + 'static, C: Clock>(
     request: Request,
     next: Next,
 ) -> Response {
-    let refusal = if app.is_stopping() {
-        ApiError::Stopping
-    } else if let Ok(_permit) = app.requests().try_acquire() {
-        return next.run(request).await;
-    } else {
-        summary::shed();
-        ApiError::Overloaded { retry_after_s: retry_after_s() }
+    let refusal = match app.requests().try_acquire() {
+        // Asked with the permit in hand: a drain that has not seen the permit has been seen here.
+        _ if app.is_stopping() => ApiError::Stopping,
+        Ok(_permit) => return next.run(request).await,
+        Err(_none) => {
+            summary::shed();
+            ApiError::Overloaded { retry_after_s: retry_after_s() }
+        }
     };
     metrics::refused(refusal.code());
     refusal.into_response()

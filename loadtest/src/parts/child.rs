@@ -3,10 +3,13 @@
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::process::Stdio;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context as _, bail};
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::net::TcpStream;
 use tokio::process::{ChildStdin, Command};
 use tokio::time::{Instant, sleep, timeout};
@@ -101,10 +104,7 @@ impl Child {
     /// # Errors
     /// If it stopped with a failure.
     pub async fn stop(mut self, bound: Duration) -> anyhow::Result<()> {
-        if let Some(pid) = self.process.id() {
-            // The standard library sends no signal but SIGKILL; `kill` is everywhere.
-            Command::new("kill").arg("-TERM").arg(pid.to_string()).status().await?;
-        }
+        self.signal(Signal::TERM)?;
         match timeout(bound, self.process.wait()).await {
             Ok(status) => {
                 let status = status?;
@@ -118,6 +118,32 @@ impl Child {
                 bail!("{} did not stop within {bound:?}; its log ends:\n{}", self.name, self.log_tail())
             }
         }
+    }
+
+    /// Its process id, until it has ended.
+    #[must_use]
+    pub fn id(&self) -> Option<u32> {
+        self.process.id()
+    }
+
+    /// Sends it a signal, unless it has ended.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let pid = self.process.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        match pid {
+            // Not waited for yet, so the number is still this process's.
+            Some(pid) => Ok(kill_process(pid, signal)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether it has ended; if not, the task is woken when it does. How it ended and what its log says last.
+    pub fn poll_ended(&mut self, context: &mut Context<'_>) -> Poll<String> {
+        let status = ready!(pin!(self.process.wait()).poll(context));
+        let how = status.map_or_else(|error| error.to_string(), |status| status.to_string());
+        Poll::Ready(format!("{} ended with {how}; its log ends:\n{}", self.name, self.log_tail()))
     }
 
     /// Whether it still runs.

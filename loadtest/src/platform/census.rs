@@ -5,6 +5,22 @@ use serde::{Deserialize, Serialize};
 use super::Nanos;
 use super::slots::{Class, Slot, State};
 
+/// What an instance is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// It is not ready yet.
+    Starting,
+    /// It has at least one request.
+    Active,
+    /// It has none, and a processor.
+    Idle,
+    /// It has none, and no processor.
+    Frozen,
+    /// It is on its way out.
+    Stopping,
+}
+
 /// One number for each phase of an instance's life.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Phases<T> {

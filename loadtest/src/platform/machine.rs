@@ -3,7 +3,7 @@
 use super::bucket::Bucket;
 use super::rules::nanos;
 use super::slots::{Class, List, Slot, Slots, State};
-use super::{Census, Compute, Counts, InstanceId, Nanos, Rules, RulesError, Usage};
+use super::{Census, Compute, Counts, InstanceId, Nanos, Phase, Rules, RulesError, Usage};
 
 /// Where a request goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +118,26 @@ impl Platform {
         usage
     }
 
+    /// What an instance is doing; `None` once it is gone.
+    #[must_use]
+    pub fn phase_of(&self, instance: InstanceId) -> Option<Phase> {
+        let slot = self.slots.get(self.slots.find(instance)?);
+        match slot.state {
+            State::Vacant => None,
+            State::Starting => Some(Phase::Starting),
+            State::Ready if slot.requests > 0 => Some(Phase::Active),
+            State::Ready => Some(Phase::Idle),
+            State::Frozen => Some(Phase::Frozen),
+            State::Stopping => Some(Phase::Stopping),
+        }
+    }
+
+    /// Whether an instance is kept whatever the load.
+    #[must_use]
+    pub fn is_provisioned(&self, instance: InstanceId) -> bool {
+        self.slots.find(instance).is_some_and(|index| self.slots.get(index).class == Class::Provisioned)
+    }
+
     /// Requests under way on an instance, or waiting for it; `None` once it is gone.
     #[must_use]
     pub fn requests_of(&self, instance: InstanceId) -> Option<u16> {
@@ -185,6 +205,16 @@ impl Platform {
         self.counts.failed += 1;
         self.remove(now, index);
         lost
+    }
+
+    /// The driver stops an instance by itself, whatever it is doing; it takes no more requests.
+    pub fn retire(&mut self, now: Nanos, instance: InstanceId) {
+        if let Some(index) = self.slots.find(instance)
+            && self.slots.get(index).state != State::Stopping
+        {
+            self.counts.stopped += 1;
+            self.change(now, index, |slot| slot.state = State::Stopping);
+        }
     }
 
     /// An instance that was told to stop has ended.

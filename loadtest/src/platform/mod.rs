@@ -22,7 +22,7 @@ mod slots;
 #[cfg(test)]
 mod tests;
 
-pub use census::{Census, Counts, Phases, Usage};
+pub use census::{Census, Counts, Phase, Phases, Usage};
 pub use facts::{Certainty, ColdStart, ColdStartFacts, Fact, Facts, IdleFacts, LimitFacts, QuotaFacts};
 pub use machine::{Action, Decision, Platform, Throttle};
 pub use rules::{CONCURRENCY_MAX, Compute, Delivery, INSTANCES_MAX, Provisioned, Rules, RulesError};

@@ -15,6 +15,12 @@ impl InstanceId {
     pub const fn index(self) -> usize {
         self.index as usize
     }
+
+    /// The whole name as a number.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        (self.generation as u64) << 32 | self.index as u64
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -105,8 +105,11 @@ pub(crate) fn get(path: &str) -> Request<Body> {
     Request::get(path).body(Body::empty()).expect("a request")
 }
 
-pub(crate) const LIMITS: RequestLimits =
-    RequestLimits { requests_max: NonZeroUsize::new(8).unwrap(), body_timeout: Duration::from_secs(5) };
+pub(crate) const LIMITS: RequestLimits = RequestLimits {
+    requests_max: NonZeroUsize::new(8).unwrap(),
+    body_timeout: Duration::from_secs(5),
+    drain_timeout: Duration::from_secs(10),
+};
 
 pub(crate) type TestApp<P> = Arc<App<P, FixedClock>>;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Nanos;
-use crate::platform::{Action, Decision, InstanceId, Platform, Rules, Throttle};
+use crate::platform::{self, Action, Decision, InstanceId, Platform, Rules, Throttle};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -11,6 +11,17 @@ pub(super) enum Phase {
     Ready,
     Frozen,
     Stopping,
+}
+
+impl From<platform::Phase> for Phase {
+    fn from(phase: platform::Phase) -> Self {
+        match phase {
+            platform::Phase::Starting => Self::Starting,
+            platform::Phase::Active | platform::Phase::Idle => Self::Ready,
+            platform::Phase::Frozen => Self::Frozen,
+            platform::Phase::Stopping => Self::Stopping,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -203,11 +214,11 @@ impl Model {
             assert!(instance.requests <= self.rules.concurrency, "the concurrency holds");
             assert!(instance.requests == 0 || matches!(instance.phase, Phase::Starting | Phase::Ready));
             assert_eq!(self.platform.requests_of(*id), Some(instance.requests));
+            assert_eq!(self.platform.phase_of(*id).map(Phase::from), Some(instance.phase));
             under_way += u64::from(instance.requests);
         }
         let in_phase = |phase| self.some(|instance| instance.phase == phase).len() as u32;
-        let both =
-            |of: fn(&crate::platform::Phases<u32>) -> u32| of(&census.provisioned) + of(&census.on_demand);
+        let both = |of: fn(&platform::Phases<u32>) -> u32| of(&census.provisioned) + of(&census.on_demand);
         assert_eq!(both(|phases| phases.starting), in_phase(Phase::Starting));
         assert_eq!(both(|phases| phases.active + phases.idle), in_phase(Phase::Ready));
         assert_eq!(both(|phases| phases.frozen), in_phase(Phase::Frozen));

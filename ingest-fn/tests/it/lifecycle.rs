@@ -1,0 +1,56 @@
+//! What the platform asks of an instance.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use http::StatusCode;
+use ingest_fn::publish::{BatchLimits, Coalescer};
+use ingest_fn::router::router;
+use tokio::time::{Instant, sleep};
+
+use crate::support::{End, HeldSink, LIMITS, app, chunked, get, order, post, post_order, send};
+
+const ALONE: BatchLimits =
+    BatchLimits { orders_max: NonZeroUsize::MIN, bytes_max: 4_032, linger: Duration::from_millis(2) };
+
+#[tokio::test(start_paused = true)]
+async fn pre_stop_answers_once_every_order_under_way_has_its_answer() {
+    let (sink, mut sent) = HeldSink::new();
+    let app = app(Coalescer::new(sink, ALONE), LIMITS);
+    let service = router(app.clone());
+    let ask = || {
+        let service = service.clone();
+        tokio::spawn(async move { send(&service, get("/pre-stop")).await })
+    };
+    let order_service = service.clone();
+    let waiting = tokio::spawn(async move { send(&order_service, post_order(&order())).await });
+    let batch = sent.recv().await.expect("sent");
+
+    let (first, second) = (ask(), ask());
+    sleep(Duration::from_secs(3)).await;
+    assert!(!first.is_finished() && !second.is_finished(), "an order is under way");
+    assert_eq!(app.requests_under_way(), 1, "waiting for it is not one");
+    let refused = send(&service, post(chunked([""; 0], End::Unread))).await;
+    assert_eq!(refused.refusal(), (503, "stopping".to_owned()));
+    assert_eq!(send(&service, get("/readyz")).await.status, StatusCode::SERVICE_UNAVAILABLE);
+
+    batch.acknowledge();
+    assert_eq!(waiting.await.expect("an answer").status, StatusCode::ACCEPTED);
+    for answer in [first, second, ask()] {
+        assert_eq!(answer.await.expect("an answer").status, StatusCode::OK);
+    }
+    assert_eq!(send(&service, get("/healthz")).await.status, StatusCode::OK, "it still answers");
+    assert_eq!(send(&service, post_order(&order())).await.refusal(), (503, "stopping".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn pre_stop_waits_no_longer_than_a_stop_may_take() {
+    let (sink, mut sent) = HeldSink::new();
+    let service = router(app(Coalescer::new(sink, ALONE), LIMITS));
+    let order_service = service.clone();
+    let _waiting = tokio::spawn(async move { send(&order_service, post_order(&order())).await });
+    let _never_answered = sent.recv().await.expect("sent");
+    let started = Instant::now();
+    assert_eq!(send(&service, get("/pre-stop")).await.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(started.elapsed(), LIMITS.drain_timeout);
+}

@@ -7,7 +7,6 @@ use clap::{CommandFactory, Parser};
 use serde_json::json;
 use shared::catalogue::Catalogue;
 use shared::config::{ConfigErrors, EXIT_CONFIG};
-use tokio::net::TcpListener;
 
 use crate::config::{Cli, Command, InitArgs, MigrateArgs, RunArgs, StatusArgs};
 use crate::init::{InitError, init};
@@ -77,14 +76,13 @@ async fn drain(args: RunArgs) -> Result<(), CommandError> {
     args.logs.init()?;
     let settings = args.settings()?;
     let shutdown = shared::shutdown::on_signal()?;
-    let bind = async |flag: &str, address| {
-        TcpListener::bind(address)
-            .await
+    let bind = |flag: &str, address| {
+        shared::listen::listen(address)
             .map_err(|error| std::io::Error::new(error.kind(), format!("{flag} {address}: {error}")))
     };
     let listeners = Listeners {
-        query: bind("--query-listen", args.drain.query_listen).await?,
-        admin: bind("--admin-listen", args.drain.admin_listen).await?,
+        query: bind("--query-listen", args.drain.query_listen)?,
+        admin: bind("--admin-listen", args.drain.admin_listen)?,
     };
     Ok(run(settings, listeners, shutdown).await?)
 }

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use shared::config::EXIT_CONFIG;
-use tokio::net::TcpListener;
 
 use crate::config::{Config, Settings};
 use crate::{RunError, run};
@@ -41,7 +40,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 #[tokio::main]
 async fn serve(settings: Settings) -> Result<(), RunError> {
     let shutdown = shared::shutdown::on_signal()?;
-    let listener = TcpListener::bind(settings.listen).await.map_err(|error| {
+    let listener = shared::listen::listen(settings.listen).map_err(|error| {
         std::io::Error::new(error.kind(), format!("--listen {}: {error}", settings.listen))
     })?;
     run(settings, listener, shutdown).await

@@ -38,11 +38,11 @@ enum Command {
     Plan(Box<PlanArgs>),
     /// Simulate a sale on Function Compute: latency, cold starts, throttling, instances, cost
     Simulate(Box<SimulateArgs>),
+    /// Play Function Compute on this machine, with ingest-fn processes as instances
+    FcLocal(Box<FcLocalArgs>),
     /// Measure the generator beside others
     #[command(subcommand)]
     Bench(Bench),
-    /// Play Function Compute on this machine, with ingest-fn processes as instances
-    FcLocal(FcLocalArgs),
     /// Print shell completions
     Completions {
         /// The shell
@@ -69,7 +69,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => ended(on_runtime(demo::run(args))),
         Command::Bench(bench) => ended(on_runtime(bench.run())),
         Command::Run(args) => ended(on_runtime(run::run(*args))),
-        Command::FcLocal(args) => ended(play_platform(args)),
+        Command::FcLocal(args) => ended(fc_local::on_one_thread(*args)),
     }
 }
 
@@ -84,10 +84,4 @@ fn ended(result: anyhow::Result<ExitCode>) -> ExitCode {
         eprintln!("loadtest: {error:#}");
         ExitCode::FAILURE
     })
-}
-
-// One thread: the front shares the machine with everything it plays, and a request never changes threads.
-#[tokio::main(flavor = "current_thread")]
-async fn play_platform(args: FcLocalArgs) -> anyhow::Result<ExitCode> {
-    fc_local::run(args).await
 }

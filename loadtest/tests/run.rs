@@ -172,26 +172,27 @@ fn ctrl_c_ends_the_sending_and_still_reports() {
     assert_eq!(report.pointer("/run/interrupted"), Some(&Value::Bool(true)));
     assert_eq!(report.pointer("/ledger/faults"), Some(&Value::Array(Vec::new())), "{rest:#?}");
     assert!(count(&report, "/totals/sent") < 60_000);
-    assert_eq!(count(&report, "/totals/sent"), count(&report, "/totals/accepted") + count(&report, "/totals/refused"));
+    assert_eq!(
+        count(&report, "/totals/sent"),
+        count(&report, "/totals/accepted") + count(&report, "/totals/refused")
+    );
 }
 
 #[test]
 fn a_system_that_is_there_already_is_played_without_a_ledger() {
-    let address = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port");
+    let address =
+        std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port");
     // The benchmark's trivial server takes the system's place; it ends with its standard input.
-    let mut server = loadtest(&format!("part answerer --listen {address}"))
-        .stdin(Stdio::piped())
-        .spawn()
-        .expect("runs");
+    let mut server =
+        loadtest(&format!("part answerer --listen {address}")).stdin(Stdio::piped()).spawn().expect("runs");
     for _ in 0..500 {
         if std::net::TcpStream::connect(address).is_ok() {
             break;
         }
         std::thread::park_timeout(std::time::Duration::from_millis(20));
     }
-    let (output, report) = run(&format!(
-        "baseline --no-expect --invalid 0 --phase constant:100:1s --target http://{address}"
-    ));
+    let (output, report) =
+        run(&format!("baseline --no-expect --invalid 0 --phase constant:100:1s --target http://{address}"));
     server.kill().and_then(|()| server.wait().map(drop)).expect("ends");
     assert!(output.status.success(), "{}", output.status);
     assert_eq!(count(&report, "/totals/accepted"), 100);

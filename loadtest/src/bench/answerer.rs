@@ -13,7 +13,6 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
 
 /// Path that tells how many other requests there were.
 pub(super) const COUNT_PATH: &str = "/count";
@@ -41,7 +40,7 @@ pub(crate) fn run(args: AnswererArgs) -> ExitCode {
 
 #[tokio::main(flavor = "current_thread")]
 async fn serve(args: AnswererArgs) -> anyhow::Result<()> {
-    let listener = TcpListener::bind(args.listen).await?;
+    let listener = shared::listen::listen(args.listen)?;
     let count = Arc::new(AtomicU64::new(0));
     loop {
         let (stream, _) = listener.accept().await?;
@@ -55,10 +54,7 @@ async fn serve(args: AnswererArgs) -> anyhow::Result<()> {
     }
 }
 
-async fn answer(
-    request: Request<Incoming>,
-    count: &AtomicU64,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(request: Request<Incoming>, count: &AtomicU64) -> Result<Response<Full<Bytes>>, Infallible> {
     if request.uri().path() == COUNT_PATH {
         return Ok(Response::new(Full::new(count.load(Ordering::Relaxed).to_string().into())));
     }

@@ -12,7 +12,7 @@ use super::answerer::COUNT_PATH;
 use super::children::{cpu_s_now, cpu_s_of};
 use super::tools::{Job, Tool};
 use crate::parts::{Child, free_address};
-use crate::report::{Machine, Report};
+use crate::report::{self, Machine, Report};
 use crate::run::describe_machine;
 
 /// Flags.
@@ -87,7 +87,7 @@ pub(super) async fn run(args: GeneratorArgs) -> anyhow::Result<ExitCode> {
             let server_cpu_s = cpu_s_now(pid)? - cpu_before;
             let per_request_us = |cpu_s: f64| cpu_s * 1e6 / requests.max(1) as f64;
             let report: Option<Report> = match tool {
-                Tool::Loadtest => Some(serde_json::from_slice(&std::fs::read(directory.join("loadtest.json"))?)?),
+                Tool::Loadtest => Some(report::read(&directory.join("loadtest.json"))?),
                 _ => None,
             };
             let measured = Measured {
@@ -163,8 +163,9 @@ async fn count(address: std::net::SocketAddr) -> anyhow::Result<u64> {
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(stream)).await?;
     tokio::spawn(connection);
-    let request =
-        http::Request::get(COUNT_PATH).header("host", "bench").body(http_body_util::Empty::<bytes::Bytes>::new())?;
+    let request = http::Request::get(COUNT_PATH)
+        .header("host", "bench")
+        .body(http_body_util::Empty::<bytes::Bytes>::new())?;
     let body = sender.send_request(request).await?.into_body().collect().await?.to_bytes();
     Ok(std::str::from_utf8(&body)?.parse()?)
 }

@@ -49,7 +49,9 @@ impl Tool {
             Self::Loadtest => std::env::current_exe().ok(),
             other => {
                 let path = std::env::var_os("PATH")?;
-                std::env::split_paths(&path).map(|folder| folder.join(other.name())).find(|file| file.is_file())
+                std::env::split_paths(&path)
+                    .map(|folder| folder.join(other.name()))
+                    .find(|file| file.is_file())
             }
         }
     }
@@ -76,11 +78,24 @@ impl Tool {
                          wrk.headers[\"idempotency-key\"] = \"bench-1\"\nwrk.body = [[{ORDER}]]\n"
                     ),
                 )?;
-                command.args(["-t1".to_owned(), format!("-c{connections}"), format!("-d{seconds}s"), "-s".to_owned()]);
+                command.args([
+                    "-t1".to_owned(),
+                    format!("-c{connections}"),
+                    format!("-d{seconds}s"),
+                    "-s".to_owned(),
+                ]);
                 command.arg(script).arg(url);
             }
             Self::Oha => {
-                command.args(["--no-tui", "-m", "POST", "-T", "application/json", "-H", "idempotency-key: bench-1"]);
+                command.args([
+                    "--no-tui",
+                    "-m",
+                    "POST",
+                    "-T",
+                    "application/json",
+                    "-H",
+                    "idempotency-key: bench-1",
+                ]);
                 command.args(["-d", ORDER, "-q", &rps.to_string(), "--latency-correction"]);
                 command.args(["-c", &connections.to_string(), "-z", &format!("{seconds}s"), url]);
                 command.env("TOKIO_WORKER_THREADS", "1");

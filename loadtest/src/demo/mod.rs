@@ -4,7 +4,7 @@ mod args;
 
 use std::process::ExitCode;
 
-use crate::run::{Faults, Field, Interrupts, Offer, Summary, play};
+use crate::run::{Faults, Field, Interrupts, Offer, Setup, Summary, play};
 use crate::scenario::{Buyers, Clients, Drain, Mix, Phase, Sale, Scenario};
 use crate::stage::Stack;
 
@@ -29,7 +29,8 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let stack = if args.real { Stack::Real { proxy: args.proxy } } else { Stack::Embedded };
     let faults =
         Faults { worker: args.kill_worker, broker: args.kill_broker, at_rows: u64::from(args.orders) / 4 };
-    let mut field = Field::own(&scenario, &offer, stack, faults).await?;
+    let setup = Setup { offer, stack, through_fc: None, faults };
+    let mut field = Field::own(&scenario, setup).await?;
     let played = play(&scenario, &mut field, &[], &interrupts).await;
     let report = match played {
         Ok(report) => report,

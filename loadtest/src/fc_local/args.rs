@@ -178,11 +178,21 @@ struct Outcome {
     front_cpu_request_us: f64,
 }
 
+/// Runs until it is told to stop, on a runtime of one thread: the front shares the machine with everything it plays,
+/// and a request never changes threads.
+///
+/// # Errors
+/// Whatever keeps it from starting.
+#[tokio::main(flavor = "current_thread")]
+pub async fn on_one_thread(args: FcLocalArgs) -> anyhow::Result<ExitCode> {
+    run(args).await
+}
+
 /// Runs until it is told to stop.
 ///
 /// # Errors
 /// Whatever keeps it from starting.
-pub async fn run(args: FcLocalArgs) -> anyhow::Result<ExitCode> {
+async fn run(args: FcLocalArgs) -> anyhow::Result<ExitCode> {
     let interrupted = shared::shutdown::on_signal()?;
     let directory = match &args.log_dir {
         Some(directory) => directory.clone(),

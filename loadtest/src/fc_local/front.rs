@@ -50,10 +50,10 @@ impl Front {
     /// # Errors
     /// If a rule is out of bounds or an address cannot be had.
     pub async fn start(config: FrontConfig) -> anyhow::Result<Self> {
-        let bind = async |address: SocketAddr| {
-            TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
+        let bind = |address: SocketAddr| {
+            shared::listen::listen(address).with_context(|| format!("cannot listen on {address}"))
         };
-        let (listener, admin_listener) = (bind(config.listen).await?, bind(config.admin).await?);
+        let (listener, admin_listener) = (bind(config.listen)?, bind(config.admin)?);
         let (address, admin) = (listener.local_addr()?, admin_listener.local_addr()?);
         let connections = Arc::new(Semaphore::new(config.bounds.connections_max));
         let driver = Arc::new(Driver::new(config)?);

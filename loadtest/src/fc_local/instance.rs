@@ -86,15 +86,15 @@ impl Instance {
         }
     }
 
-    /// The first end is the one that counts.
-    pub(super) fn stand(&self, standing: Standing) {
+    /// The first end is the one that counts; whether this is news.
+    pub(super) fn stand(&self, standing: Standing) -> bool {
         self.standing.send_if_modified(|current| {
             let ended = matches!(current, Standing::Ended(_));
             if !ended {
                 *current = standing;
             }
             !ended
-        });
+        })
     }
 
     /// Waits until it takes requests, or never will.

@@ -15,7 +15,7 @@ mod refusal;
 mod start;
 mod status;
 
-pub use args::{FcLocalArgs, run};
+pub use args::{FcLocalArgs, on_one_thread};
 pub use config::{Bounds, FrontConfig, Launch, Padding};
 pub use front::Front;
 pub use status::{ColdStartRecord, InstanceStatus, PreStops, Status, Summary, Times};

@@ -23,6 +23,18 @@ const LOOK: Duration = Duration::from_millis(1);
 /// at once, as often as the delivery allows.
 const FAILURE_PAUSE: Duration = Duration::from_secs(1);
 
+/// What `POST /initialize` came to, if not 2xx.
+#[derive(Debug)]
+struct NotInitialized(String);
+
+impl std::fmt::Display for NotInitialized {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "POST /initialize: {}", self.0)
+    }
+}
+
+impl std::error::Error for NotInitialized {}
+
 /// Brings an instance up and tells those who wait for it.
 pub(super) async fn start(driver: Arc<Driver>, instance: Arc<Instance>) {
     let bound = driver.config.bounds.start;
@@ -33,8 +45,11 @@ pub(super) async fn start(driver: Arc<Driver>, instance: Arc<Instance>) {
             instance.stand(Standing::Ready);
         }
         Err(error) => {
-            instance.stand(Standing::Ended(End::Gone));
-            driver.failed(&error);
+            let end = if error.is::<NotInitialized>() { End::NotInitialized } else { End::Gone };
+            // If the process ended by itself, whoever watches it has told why.
+            if instance.stand(Standing::Ended(end)) {
+                driver.failed(&error);
+            }
             if instance.pid().is_some() {
                 // Whoever watches the process does the rest.
                 instance.signal(Signal::KILL);
@@ -105,14 +120,10 @@ async fn fail_if_ended(instance: &Instance) -> anyhow::Result<()> {
 }
 
 async fn initialize(instance: &Instance) -> anyhow::Result<()> {
-    let status = instance.ask(Method::POST, "/initialize").await;
-    if status.as_ref().is_ok_and(StatusCode::is_success) {
-        return Ok(());
-    }
-    instance.stand(Standing::Ended(End::NotInitialized));
-    match status {
-        Ok(status) => bail!("POST /initialize: {status}"),
-        Err(error) => bail!("POST /initialize: {error:?}"),
+    match instance.ask(Method::POST, "/initialize").await {
+        Ok(status) if status.is_success() => Ok(()),
+        Ok(status) => Err(anyhow!(NotInitialized(status.to_string()))),
+        Err(error) => Err(anyhow!(NotInitialized(format!("{error:?}")))),
     }
 }
 
@@ -120,12 +131,14 @@ async fn initialize(instance: &Instance) -> anyhow::Result<()> {
 async fn watch(driver: Arc<Driver>, instance: Arc<Instance>) {
     let how = poll_fn(|context| instance.poll_process_ended(context)).await;
     let stopping = driver.is_stopping(&instance);
-    if !stopping {
-        driver.failed(&anyhow!(how));
-    }
     if !stopping && !instance.was_ready() {
-        instance.stand(Standing::Ended(End::Gone));
+        // Unless it was ended because it failed, which has been told.
+        if instance.stand(Standing::Ended(End::Gone)) {
+            driver.failed(&anyhow!(how));
+        }
         sleep(FAILURE_PAUSE).await;
+    } else if !stopping {
+        driver.failed(&anyhow!(how));
     }
     // Before anyone hears of it: whoever does must not be given the same instance again.
     driver.ended(&instance);

@@ -44,16 +44,10 @@ impl Alarm {
         use rustix::time::{TimerfdClockId, TimerfdFlags, timerfd_create};
         use std::os::fd::AsRawFd;
 
-        let timer = timerfd_create(
-            TimerfdClockId::Monotonic,
-            TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC,
-        )?;
+        let timer =
+            timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
         let descriptor = timer.as_raw_fd();
-        poll.registry().register(
-            &mut mio::unix::SourceFd(&descriptor),
-            token,
-            mio::Interest::READABLE,
-        )?;
+        poll.registry().register(&mut mio::unix::SourceFd(&descriptor), token, mio::Interest::READABLE)?;
         Ok(Self { timer, rings_at_ns: 0 })
     }
 

@@ -1,9 +1,9 @@
 //! The generator's clock.
 
 // A sending thread has no runtime whose time could be paused; what it measures is real time.
+use std::time::Duration;
 #[allow(clippy::disallowed_types, reason = "threads outside any runtime measure real time")]
 use std::time::Instant;
-use std::time::Duration;
 
 /// Nanoseconds since the first instant of the plan.
 #[derive(Clone, Copy, Debug)]

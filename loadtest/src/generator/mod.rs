@@ -32,9 +32,9 @@ use record::Record;
 use worker::Worker;
 
 pub use live::Live;
-pub(crate) use thread::raise_open_files;
 pub use played::Played;
 pub(crate) use played::quantiles;
+pub(crate) use thread::raise_open_files;
 
 /// Requests a second that one thread is trusted with.
 const THREAD_RPS: f64 = 60_000.0;

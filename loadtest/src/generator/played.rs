@@ -176,8 +176,10 @@ impl Played {
                 }
             }
         });
-        whole.surprises =
-            surprises.into_iter().map(|(surprise, times): (String, u64)| format!("{times} × {surprise}")).collect();
+        whole.surprises = surprises
+            .into_iter()
+            .map(|(surprise, times): (String, u64)| format!("{times} × {surprise}"))
+            .collect();
         whole.surprises.truncate(EXAMPLES_MAX * 10);
         whole
     }
@@ -201,7 +203,13 @@ impl Played {
                 End::Unsent => continue,
             };
             let Some((order_id, digest)) = self.plan.workload.expected(&draft) else { continue };
-            attempts.push(Attempt { order_id, digest, ending, code: code.cloned(), answered: self.record.answer(outcome) });
+            attempts.push(Attempt {
+                order_id,
+                digest,
+                ending,
+                code: code.cloned(),
+                answered: self.record.answer(outcome),
+            });
         }
         (attempts, surprises)
     }
@@ -219,7 +227,9 @@ fn count(counts: &mut BTreeMap<String, u64>, name: &str) {
 /// What no rule allows: an invalid request accepted or refused for another reason, a valid one refused for good.
 fn surprise(kind: Kind, end: End, code: Option<&str>) -> Option<String> {
     match (kind, end) {
-        (Kind::Invalid(what), End::Accepted) => Some(format!("an invalid request ({what:?}) was answered 202")),
+        (Kind::Invalid(what), End::Accepted) => {
+            Some(format!("an invalid request ({what:?}) was answered 202"))
+        }
         (Kind::Invalid(what), End::Refused) if code != Some(what.code()) => {
             Some(format!("an invalid request ({what:?}) was refused as {}", code.unwrap_or("?")))
         }

@@ -96,7 +96,10 @@ impl Pool {
     }
 
     pub(super) fn is_under_way(&self, place: Place) -> bool {
-        self.slots.get(place.slot).and_then(Option::as_ref).is_some_and(|connection| connection.carries(place))
+        self.slots
+            .get(place.slot)
+            .and_then(Option::as_ref)
+            .is_some_and(|connection| connection.carries(place))
     }
 
     /// Connections opened in all, and the most at once.

@@ -138,7 +138,8 @@ mod tests {
 
     #[test]
     fn responses_are_read_as_they_grow() {
-        let whole = b"HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 8\r\n\r\n{\"a\":10}";
+        let whole =
+            b"HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 8\r\n\r\n{\"a\":10}";
         for end in 0..whole.len() {
             assert_eq!(parse(&whole[..end]), Parsed::Partial, "{end}");
         }

@@ -49,7 +49,8 @@ fn read_request(stream: &mut TcpStream, read: &mut Vec<u8>) -> Option<String> {
     loop {
         let text = String::from_utf8_lossy(read).into_owned();
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head.split("content-length: ").nth(1)?.split("\r\n").next()?.parse::<usize>().ok()?;
+            let length =
+                head.split("content-length: ").nth(1)?.split("\r\n").next()?.parse::<usize>().ok()?;
             if body.len() >= length {
                 read.drain(..head.len() + 4 + length);
                 return Some(text);
@@ -155,7 +156,11 @@ fn endings_are_told_apart() {
     scenario.clients.connections_max = 50;
     let played = play(&scenario, server.address);
     let totals = played.totals();
-    assert_eq!((totals.accepted, totals.refused, totals.shed, totals.unknown), (10, 10, 10, 20), "{totals:?}");
+    assert_eq!(
+        (totals.accepted, totals.refused, totals.shed, totals.unknown),
+        (10, 10, 10, 20),
+        "{totals:?}"
+    );
     assert_eq!(totals.refused_by_code, [("overloaded".to_owned(), 10), ("status_200".to_owned(), 10)].into());
     assert_eq!(totals.unknown_by_cause, [("reset".to_owned(), 10), ("timeout".to_owned(), 10)].into());
     let account = played.account(true);
@@ -204,7 +209,8 @@ fn slow_bodies_arrive_whole_and_hang_ups_have_no_answer() {
     });
     let mut scenario = scenario(100.0, 0.4);
     scenario.mix = Mix { hang_ups: 0.5, slow_bodies: 0.5, ..scenario.mix };
-    scenario.clients = Clients { connections_max: 50, slow_body_ms: 50, hang_up_after_ms: 5, ..scenario.clients };
+    scenario.clients =
+        Clients { connections_max: 50, slow_body_ms: 50, hang_up_after_ms: 5, ..scenario.clients };
     let played = play(&scenario, server.address);
     let totals = played.totals();
     assert_eq!(totals.accepted + totals.unknown, 40, "{totals:?}");

@@ -152,7 +152,11 @@ impl Worker {
             }
             for event in &events {
                 if event.token() != ALARM {
-                    self.event(event.token().0, event.is_readable() || event.is_read_closed(), event.is_writable());
+                    self.event(
+                        event.token().0,
+                        event.is_readable() || event.is_read_closed(),
+                        event.is_writable(),
+                    );
                 }
             }
         }
@@ -164,7 +168,8 @@ impl Worker {
     }
 
     fn next_due(&self) -> Option<u64> {
-        (self.next_number < self.plan.schedule.requests()).then(|| self.plan.schedule.due_ns(self.next_number))
+        (self.next_number < self.plan.schedule.requests())
+            .then(|| self.plan.schedule.due_ns(self.next_number))
     }
 
     /// Whether several requests are due before the next beat.
@@ -225,7 +230,8 @@ impl Worker {
     fn send(&mut self, slot: usize, mut flight: Flight, now: u64) {
         let Some(connection) = self.pool.get(slot) else { return };
         connection.out.clear();
-        let head = self.renderer.render(&self.plan.workload, &flight.draft, &self.plan.host, &mut connection.out);
+        let head =
+            self.renderer.render(&self.plan.workload, &flight.draft, &self.plan.host, &mut connection.out);
         let whole = connection.out.len();
         let slow = flight.draft.kind == Kind::SlowBody && flight.attempt == 0;
         let allowed = if slow { head + (whole - head) / 2 } else { whole };

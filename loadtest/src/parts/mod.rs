@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use crate::bench::{AnswererArgs, run_answerer};
+use crate::fc_local::{self, FcLocalArgs};
 
 pub use broker::BrokerArgs;
 pub use child::{Child, free_address};
@@ -16,6 +17,8 @@ pub use child::{Child, free_address};
 pub enum Part {
     /// The embedded broker
     Broker(BrokerArgs),
+    /// Function Compute, with instances of ingest-fn
+    FcLocal(Box<FcLocalArgs>),
     /// The benchmark's trivial server
     Answerer(AnswererArgs),
     /// ingest-fn, with its own flags
@@ -39,6 +42,10 @@ impl Part {
         let with_name = |name: &str, flags: Vec<OsString>| std::iter::once(OsString::from(name)).chain(flags);
         match self {
             Self::Broker(args) => broker::run(args),
+            Self::FcLocal(args) => fc_local::on_one_thread(*args).unwrap_or_else(|error| {
+                eprintln!("fc-local: {error:#}");
+                ExitCode::FAILURE
+            }),
             Self::Answerer(args) => run_answerer(args),
             Self::IngestFn { flags } => ingest_fn::cli::main(with_name("ingest-fn", flags)),
             Self::DrainWorker { flags } => drain_worker::cli::main(with_name("drain-worker", flags)),

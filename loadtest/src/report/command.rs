@@ -1,6 +1,7 @@
 //! `loadtest report` and `loadtest compare`.
 
 use std::fs;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -69,19 +70,27 @@ fn percent(text: &str) -> Result<f64, String> {
     if (0.0..=100.0).contains(&value) { Ok(value) } else { Err("not within 0 to 100".to_owned()) }
 }
 
+/// Prints `text`. A reader that has seen enough (`| head`) is no error.
+fn say(text: &str) -> io::Result<()> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
 /// Draws the page, or prints the schema.
 ///
 /// # Errors
 /// If the report cannot be read or the page not be written.
 pub fn report(args: ReportArgs) -> anyhow::Result<ExitCode> {
     if let Some(About::Schema) = args.about {
-        print!("{}", schema_json()?);
+        say(&schema_json()?)?;
         return Ok(ExitCode::SUCCESS);
     }
     let file = args.file.context("no report was named")?;
     let html = args.html.unwrap_or_else(|| file.with_extension("html"));
     write_html(&read(&file)?, &html)?;
-    println!("{}", html.display());
+    say(&format!("{}\n", html.display()))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -107,7 +116,7 @@ fn print_comparison(args: &CompareArgs) -> anyhow::Result<Outcome> {
         share_effect_min: args.share_effect / 100.0,
     };
     let comparison = compare_reports(&read(&args.a)?, &read(&args.b)?, settings);
-    println!("{comparison}");
+    say(&format!("{comparison}\n"))?;
     if let Some(path) = &args.json {
         let json = serde_json::to_vec_pretty(&comparison)?;
         fs::write(path, json).with_context(|| format!("writing {}", path.display()))?;

@@ -30,16 +30,32 @@ pub struct RunArgs {
     #[arg(long, requires = "real")]
     pub proxy: bool,
 
+    /// Send through fc-local, which starts instances of ingest-fn as Function Compute does; FLAGS are its own, such as "--concurrency 100 --instances-max 4 --provisioned 1"
+    #[arg(long, value_name = "FLAGS", num_args = 0..=1, default_missing_value = "", allow_hyphen_values = true)]
+    pub through_fc: Option<String>,
+
     /// Send to a system that is there already: http://host:port
-    #[arg(long, value_name = "URL", conflicts_with_all = ["real", "kill_worker", "kill_broker"])]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["real", "through_fc", "kill_worker", "kill_broker"])]
     pub target: Option<String>,
 
     /// With --target: the system's database, for the ledger; prefer the environment variable
-    #[arg(long, env = "SPILLWAY_DATABASE_URL", value_name = "URL", requires = "target", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "SPILLWAY_DATABASE_URL",
+        value_name = "URL",
+        requires = "target",
+        hide_env_values = true
+    )]
     pub database_url: Option<DatabaseUrl>,
 
     /// With --target: the system's keys of order ids, so that the ledger can check ids; prefer the environment variable
-    #[arg(long, env = "SPILLWAY_ORDER_ID_KEYS", value_name = "KEYS", requires = "target", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "SPILLWAY_ORDER_ID_KEYS",
+        value_name = "KEYS",
+        requires = "target",
+        hide_env_values = true
+    )]
     pub order_id_keys: Option<Secret<String>>,
 
     /// With --target: the system's catalogue; without it the scenario's own sale is asked for
@@ -86,6 +102,7 @@ pub struct RunArgs {
 const EXAMPLES: &str = "Examples:
   loadtest run flash-sale
   loadtest run flash-sale --real --rate 3000 --phase constant:100:3s --phase linear:100:20000:1s --phase constant:20000:10s
+  loadtest run flash-sale --through-fc '--concurrency 100 --instances-max 4 --pad-cold-start container'
   loadtest run baseline --target http://127.0.0.1:9000
 
 Exit codes: 0 the ledger adds up and every expectation holds, 1 not so, or the run failed, 2 wrong flags,
@@ -95,6 +112,11 @@ impl RunArgs {
     /// What to play on, unless it is there already.
     pub(super) const fn stack(&self) -> Stack {
         if self.real { Stack::Real { proxy: self.proxy } } else { Stack::Embedded }
+    }
+
+    /// Flags of fc-local, if the orders are to go through it.
+    pub(super) fn through_fc(&self) -> Option<Vec<String>> {
+        Some(self.through_fc.as_ref()?.split_whitespace().map(str::to_owned).collect())
     }
 
     /// The system that is there already.

@@ -68,8 +68,7 @@ pub(super) fn judge(
     for (name, _) in MEASURES {
         let (Some(range), Some(actual)) = (ranges.get(name), measured.get(name)) else { continue };
         let latency = matches!(name, "p50_ms" | "p99_ms" | "p999_ms");
-        let within =
-            range.min.is_none_or(|min| *actual >= min) && range.max.is_none_or(|max| *actual <= max);
+        let within = range.min.is_none_or(|min| *actual >= min) && range.max.is_none_or(|max| *actual <= max);
         judged.push(Expectation {
             name: name.to_owned(),
             min: range.min,
@@ -121,7 +120,8 @@ mod tests {
 
     #[test]
     fn the_cap_s_use_counts_only_while_there_is_a_queue() {
-        let interval = |queued, committed| Interval { queued, committed, length_ms: 500, ..Interval::default() };
+        let interval =
+            |queued, committed| Interval { queued, committed, length_ms: 500, ..Interval::default() };
         let timeline = [interval(5_000, 0), interval(4_000, 900), interval(3_000, 1_000), interval(10, 700)];
         assert!((cap_use(&timeline, 2_000) - 0.95).abs() < 1e-9);
         assert!(cap_use(&timeline[3..], 2_000).abs() < 1e-9);

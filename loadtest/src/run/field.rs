@@ -8,6 +8,7 @@ use shared::catalogue::Catalogue;
 use shared::config::DatabaseUrl;
 use shared::order::{OrderIdKey, OrderIdKeys, SaleId};
 
+use crate::fc_local;
 use crate::ledger::Reader;
 use crate::report;
 use crate::scenario::Scenario;
@@ -21,6 +22,19 @@ pub struct Offer {
     pub catalogue_toml: String,
     /// The sale.
     pub sale_id: String,
+}
+
+/// What to start, besides the scenario.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// What is on sale.
+    pub offer: Offer,
+    /// Broker and database.
+    pub stack: Stack,
+    /// Flags of fc-local, if the orders are to go through it.
+    pub through_fc: Option<Vec<String>>,
+    /// What is to be killed.
+    pub faults: Faults,
 }
 
 /// Parts that are to be killed in the middle of a run.
@@ -72,13 +86,16 @@ impl Field {
     ///
     /// # Errors
     /// If a part does not start.
-    pub async fn own(scenario: &Scenario, offer: &Offer, stack: Stack, faults: Faults) -> anyhow::Result<Self> {
+    pub async fn own(scenario: &Scenario, setup: Setup) -> anyhow::Result<Self> {
+        let Setup { offer, stack, through_fc, faults } = setup;
         let catalogue = Catalogue::from_toml(&offer.catalogue_toml)?;
         let sale_id = SaleId::parse(&offer.sale_id)?;
         let sale = catalogue.sale(&sale_id).context("the catalogue lacks the sale")?;
         println!("Preparing: broker, schema, stock, the group's place on every queue");
         let stage = Stage::set(stack, &sale.order_id_key).await?;
-        let started = start(&stage, &catalogue, offer, scenario.drain.rate).await;
+        let config =
+            ServiceConfig { catalogue_toml: offer.catalogue_toml, rate: scenario.drain.rate, through_fc };
+        let started = start(&stage, &catalogue, &config).await;
         let services = match started {
             Ok(services) => services,
             Err(error) => bail!("{error:#}\nThe logs are in {}", stage.directory().display()),
@@ -172,17 +189,16 @@ impl Field {
         services.check()
     }
 
-    /// Ends what was started here. `keep`: the data and the logs stay.
+    /// Ends what was started here. `keep`: the data and the logs stay. What the platform tells of itself.
     ///
     /// # Errors
     /// If a part does not stop in order.
-    pub async fn strike(self, keep: bool) -> anyhow::Result<()> {
+    pub async fn strike(self, keep: bool) -> anyhow::Result<Option<fc_local::Summary>> {
         drop(self.reader);
-        if let Some((stage, services)) = self.own {
-            services.stop().await?;
-            stage.strike(keep).await?;
-        }
-        Ok(())
+        let Some((stage, services)) = self.own else { return Ok(None) };
+        let platform = services.stop().await?;
+        stage.strike(keep).await?;
+        Ok(platform)
     }
 
     /// Where the logs are, if they are here.
@@ -192,7 +208,7 @@ impl Field {
     }
 }
 
-async fn start(stage: &Stage, catalogue: &Catalogue, offer: &Offer, rate: u32) -> anyhow::Result<Services> {
+async fn start(stage: &Stage, catalogue: &Catalogue, config: &ServiceConfig) -> anyhow::Result<Services> {
     let prepared = drain_worker::init::init(
         &stage.migrate_url,
         catalogue,
@@ -202,9 +218,9 @@ async fn start(stage: &Stage, catalogue: &Catalogue, offer: &Offer, rate: u32) -
     )
     .await?;
     stage.schema_changed().await?;
-    println!("Starting ingest-fn and drain-worker ({} queues)", prepared.queues);
-    let config = ServiceConfig { catalogue_toml: offer.catalogue_toml.clone(), rate };
-    Services::start(&config, stage).await
+    let ingest = if config.through_fc.is_some() { "fc-local" } else { "ingest-fn" };
+    println!("Starting {ingest} and drain-worker ({} queues)", prepared.queues);
+    Services::start(config, stage).await
 }
 
 /// `host:port` of `http://host:port`.

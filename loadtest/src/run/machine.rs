@@ -19,10 +19,7 @@ pub(crate) fn describe() -> Machine {
 fn cpu_model() -> String {
     use procfs::Current;
 
-    procfs::CpuInfo::current()
-        .ok()
-        .and_then(|info| info.model_name(0).map(str::to_owned))
-        .unwrap_or_default()
+    procfs::CpuInfo::current().ok().and_then(|info| info.model_name(0).map(str::to_owned)).unwrap_or_default()
 }
 
 #[cfg(target_os = "linux")]

@@ -15,15 +15,14 @@ mod timeline;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Context;
 use shared::config::EXIT_CONFIG;
 
 use crate::generator;
-use crate::report::Report;
+use crate::report::{self, Report};
 use crate::scenario::{self, SALE_ID, Scenario};
 
 pub use args::RunArgs;
-pub use field::{External, Faults, Field, Offer};
+pub use field::{External, Faults, Field, Offer, Setup};
 pub use interrupt::Interrupts;
 pub(crate) use machine::describe as describe_machine;
 pub use overrides::Overrides;
@@ -51,14 +50,13 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     }
     generator::raise_open_files();
     let interrupts = Interrupts::listen()?;
-    let faults =
-        Faults { worker: args.kill_worker, broker: args.kill_broker, at_rows: args.kill_at_rows };
+    let faults = Faults { worker: args.kill_worker, broker: args.kill_broker, at_rows: args.kill_at_rows };
     let mut field = match args.external() {
         Some(external) => Field::external(&scenario, &external).await?,
         None => {
-            let offer =
-                Offer { catalogue_toml: scenario.catalogue_toml(), sale_id: SALE_ID.to_owned() };
-            Field::own(&scenario, &offer, args.stack(), faults).await?
+            let offer = Offer { catalogue_toml: scenario.catalogue_toml(), sale_id: SALE_ID.to_owned() };
+            let setup = Setup { offer, stack: args.stack(), through_fc: args.through_fc(), faults };
+            Field::own(&scenario, setup).await?
         }
     };
     let report = match play(&scenario, &mut field, &args.pin, &interrupts).await {
@@ -75,7 +73,9 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         write(&report, &args.report)?;
     }
     // What a failed run left behind is what explains it.
-    field.strike(!report.passed()).await?;
+    if let Some(platform) = field.strike(!report.passed()).await? {
+        println!("\nFunction Compute on this machine\n{platform}");
+    }
     Ok(if report.run.interrupted {
         ExitCode::from(EXIT_INTERRUPTED)
     } else if report.passed() {
@@ -95,9 +95,9 @@ fn effective(args: &RunArgs) -> Result<Scenario, scenario::ScenarioError> {
 
 /// Writes `name.json` and `name.html`.
 fn write(report: &Report, name: &Path) -> anyhow::Result<()> {
-    let json = name.with_added_extension("json");
-    std::fs::write(&json, serde_json::to_vec_pretty(report)?)
-        .with_context(|| json.display().to_string())?;
-    println!("Report: {}", json.display());
+    let (json, html) = (name.with_added_extension("json"), name.with_added_extension("html"));
+    report::write_json(report, &json)?;
+    report::write_html(report, &html)?;
+    println!("Report: {} and {}", html.display(), json.display());
     Ok(())
 }

@@ -77,7 +77,10 @@ impl Progress {
                 duration(slip_us),
             ));
         } else {
-            line.push_str(&format!("  sent {}  accepted {}  shed {}", counts.sent, counts.accepted, counts.shed));
+            line.push_str(&format!(
+                "  sent {}  accepted {}  shed {}",
+                counts.sent, counts.accepted, counts.shed
+            ));
         }
         if let (Some(rate), Some(settled)) = (self.rate, settled) {
             let queued = load(&live.accepted_own).saturating_sub(settled.rows);

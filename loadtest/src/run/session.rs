@@ -70,14 +70,14 @@ pub async fn play(
     })
     .await
     .context("the account")?;
-    let drained = watch.drain(field, &live, ledger::settlements_expected(&account.attempts), interrupts).await?;
+    let drained =
+        watch.drain(field, &live, ledger::settlements_expected(&account.attempts), interrupts).await?;
     let facts = match &mut field.reader {
         Some(reader) => Some(reader.facts().await?),
         None => None,
     };
-    let verdict = facts
-        .as_ref()
-        .map(|facts| ledger::check(&account.attempts, facts, Some(scenario.drain.rate)));
+    let verdict =
+        facts.as_ref().map(|facts| ledger::check(&account.attempts, facts, Some(scenario.drain.rate)));
     let parts = match &mut field.reader {
         Some(reader) => [("database".to_owned(), reader.version().await?)].into(),
         None => Default::default(),
@@ -127,7 +127,12 @@ impl Watch {
     }
 
     /// Looks at processes and database, and shows the state if it is time to.
-    async fn look(&mut self, field: &mut Field, live: &Live, sending: bool) -> anyhow::Result<Option<Settled>> {
+    async fn look(
+        &mut self,
+        field: &mut Field,
+        live: &Live,
+        sending: bool,
+    ) -> anyhow::Result<Option<Settled>> {
         // A killed part comes back under another pid; the rest keeps its own.
         if let Some((_, services)) = &field.own {
             for (name, pid) in services.processes() {

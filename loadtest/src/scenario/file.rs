@@ -121,15 +121,14 @@ impl Scenario {
         errors.require(length_s <= LENGTH_S_MAX, format_args!("phases: at most {LENGTH_S_MAX} s in all"));
         errors.require(
             (1..=REQUESTS_MAX).contains(&schedule.requests()),
-            format_args!(
-                "phases: 1 to {REQUESTS_MAX} requests in all; these plan {}",
-                schedule.requests()
-            ),
+            format_args!("phases: 1 to {REQUESTS_MAX} requests in all; these plan {}", schedule.requests()),
         );
         let intervals = length_s * 1_000.0 / f64::from(self.generator.interval_ms.max(1));
         errors.require(
             intervals <= INTERVALS_MAX,
-            format_args!("generator.interval_ms: at most {INTERVALS_MAX} intervals; these are {intervals:.0}"),
+            format_args!(
+                "generator.interval_ms: at most {INTERVALS_MAX} intervals; these are {intervals:.0}"
+            ),
         );
     }
 
@@ -169,10 +168,8 @@ impl Scenario {
 
     fn check_clients(&self, errors: &mut ConfigErrors) {
         let (clients, bounds) = (self.clients, self.generator);
-        errors.require(
-            (1..=20_000).contains(&clients.connections_max),
-            "clients.connections_max: 1 to 20000",
-        );
+        errors
+            .require((1..=20_000).contains(&clients.connections_max), "clients.connections_max: 1 to 20000");
         errors.require((50..=600_000).contains(&clients.timeout_ms), "clients.timeout_ms: 50 to 600000");
         errors.require(clients.retries_max <= 20, "clients.retries_max: at most 20");
         errors.require(
@@ -223,7 +220,10 @@ pub(crate) fn check_phase(number: usize, phase: &Phase, errors: &mut ConfigError
 fn check_range(name: &str, range: &Range, errors: &mut ConfigErrors) {
     if MEASURES.iter().all(|(known, _)| *known != name) {
         let known: Vec<_> = MEASURES.iter().map(|(known, _)| *known).collect();
-        errors.push(format_args!("expect.{name}: nothing by that name is measured; there are {}", known.join(", ")));
+        errors.push(format_args!(
+            "expect.{name}: nothing by that name is measured; there are {}",
+            known.join(", ")
+        ));
     }
     let empty = matches!((range.min, range.max), (Some(min), Some(max)) if min > max);
     errors.require(!empty, format_args!("expect.{name}: min is above max"));
@@ -245,7 +245,8 @@ mod tests {
             assert!(!scenario.about.is_empty(), "{name} says what it is for");
             assert!(!scenario.expect.is_empty(), "{name} says what it expects");
             scenario.check().unwrap_or_else(|errors| panic!("{name}: {errors}"));
-            shared::catalogue::Catalogue::from_toml(&scenario.catalogue_toml()).expect("its catalogue is sound");
+            shared::catalogue::Catalogue::from_toml(&scenario.catalogue_toml())
+                .expect("its catalogue is sound");
         }
     }
 

@@ -6,8 +6,7 @@ use std::str::FromStr;
 use super::Phase;
 
 /// How a phase is written in a flag.
-pub const PHASE_SYNTAX: &str =
-    "constant:RPS:LENGTH, linear:FROM:TO:LENGTH, exponential:FROM:TO:LENGTH or spike:BASE:PEAK:LENGTH, such as linear:100:50000:1s";
+pub const PHASE_SYNTAX: &str = "constant:RPS:LENGTH, linear:FROM:TO:LENGTH, exponential:FROM:TO:LENGTH or spike:BASE:PEAK:LENGTH, such as linear:100:50000:1s";
 
 /// Not a phase.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,11 +39,12 @@ impl FromStr for Phase {
             None => number(text.strip_suffix('s').unwrap_or(text)),
         };
         let phase = match parts.as_slice() {
-            ["constant", rps, seconds] => number(rps)
-                .zip(length(seconds))
-                .map(|(rps, seconds)| Self::Constant { rps, seconds }),
+            ["constant", rps, seconds] => {
+                number(rps).zip(length(seconds)).map(|(rps, seconds)| Self::Constant { rps, seconds })
+            }
             [shape, from, to, seconds] => {
-                let (Some(from), Some(to), Some(seconds)) = (number(from), number(to), length(seconds)) else {
+                let (Some(from), Some(to), Some(seconds)) = (number(from), number(to), length(seconds))
+                else {
                     return Err(PhaseSyntax);
                 };
                 match *shape {
@@ -87,7 +87,15 @@ mod tests {
             assert_eq!(text.parse::<Phase>().expect("a phase").to_string(), text);
         }
         assert_eq!("constant:5:250ms".parse(), Ok(Phase::Constant { rps: 5.0, seconds: 0.25 }));
-        for text in ["", "constant:1", "constant:x:1s", "linear:1:2", "wave:1:2:3s", "spike:1:2:3h", "constant:inf:1s"] {
+        for text in [
+            "",
+            "constant:1",
+            "constant:x:1s",
+            "linear:1:2",
+            "wave:1:2:3s",
+            "spike:1:2:3h",
+            "constant:inf:1s",
+        ] {
             assert_eq!(text.parse::<Phase>(), Err(PhaseSyntax), "{text}");
         }
     }

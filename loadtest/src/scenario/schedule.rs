@@ -112,9 +112,7 @@ impl Schedule {
     /// The highest rate, requests a second.
     #[must_use]
     pub fn peak_rps(&self) -> f64 {
-        let ends = |segment: &Segment| {
-            segment.curve.rate(0.0).max(segment.curve.rate(segment.length_s))
-        };
+        let ends = |segment: &Segment| segment.curve.rate(0.0).max(segment.curve.rate(segment.length_s));
         self.segments.iter().map(ends).fold(0.0, f64::max)
     }
 }
@@ -170,7 +168,11 @@ mod tests {
                 Phase::Exponential { from_rps: 100.0, to_rps: 10_000.0, seconds: 1.0 },
                 vec![195, 1_954],
             ),
-            ("spike", Phase::Spike { base_rps: 0.0, peak_rps: 1_000.0, seconds: 2.0 }, vec![125, 375, 375, 125]),
+            (
+                "spike",
+                Phase::Spike { base_rps: 0.0, peak_rps: 1_000.0, seconds: 2.0 },
+                vec![125, 375, 375, 125],
+            ),
         ];
         for (name, phase, expected) in cases {
             assert_eq!(counts_by_half_second(&[phase]), expected, "{name}");

@@ -88,7 +88,8 @@ impl Stage {
         let run = run_name()?;
         let directory = std::env::temp_dir().join(format!("spillway-run-{run}"));
         std::fs::create_dir_all(&directory)?;
-        let order_id_keys = format!("{key_name}={:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>());
+        let order_id_keys =
+            format!("{key_name}={:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>());
         match stack {
             Stack::Embedded => Self::embedded(directory, order_id_keys).await,
             Stack::Real { proxy } => real::stage(proxy, directory, &run, order_id_keys).await,
@@ -147,7 +148,9 @@ impl Stage {
     /// If the real stack's script does not answer.
     pub async fn processes(&self) -> anyhow::Result<Vec<(String, u32)>> {
         match &self.kind {
-            Kind::Embedded(broker) => Ok(broker.pid().map(|pid| ("broker".to_owned(), pid)).into_iter().collect()),
+            Kind::Embedded(broker) => {
+                Ok(broker.pid().map(|pid| ("broker".to_owned(), pid)).into_iter().collect())
+            }
             Kind::Real(real) => real.processes().await,
         }
     }

@@ -1,12 +1,14 @@
 //! The services of one run, as child processes.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use shared::rocketmq::Credentials;
 use tokio::time::sleep;
 
 use super::Stage;
+use crate::fc_local;
 use crate::parts::{Child, free_address};
 
 const START_BOUND: Duration = Duration::from_secs(40);
@@ -20,9 +22,11 @@ pub struct ServiceConfig {
     pub catalogue_toml: String,
     /// Most orders committed in any one second.
     pub rate: u32,
+    /// Flags of fc-local, which then starts instances of ingest-fn behind itself; `None`: one ingest-fn, no platform.
+    pub through_fc: Option<Vec<String>>,
 }
 
-/// ingest-fn and the drain worker.
+/// ingest-fn, or the platform with its instances, and the drain worker.
 #[derive(Debug)]
 pub struct Services {
     /// Where orders are posted.
@@ -32,6 +36,8 @@ pub struct Services {
     /// The worker's metrics.
     pub admin: SocketAddr,
     ingest_process: Child,
+    /// What the platform tells of itself once it has stopped.
+    platform_json: Option<PathBuf>,
     worker_process: Child,
     worker: Launch,
 }
@@ -41,7 +47,7 @@ pub struct Services {
 struct Launch {
     arguments: Vec<String>,
     environment: Vec<(&'static str, String)>,
-    directory: std::path::PathBuf,
+    directory: PathBuf,
 }
 
 impl Launch {
@@ -90,28 +96,47 @@ impl Services {
             .concat(),
             directory: stage.directory().to_owned(),
         };
-        let launch_ingest = Launch {
-            arguments: [
+        let catalogue_flag = format!("--catalogue={}", catalogue.display());
+        let platform_json = config.through_fc.as_ref().map(|_| stage.directory().join("fc-local.json"));
+        let arguments = match (&config.through_fc, &platform_json) {
+            (Some(flags), Some(json)) => [
+                &[format!("--listen={ingest}"), "--admin-listen=127.0.0.1:0".to_owned()],
+                &[format!("--json={}", json.display()), format!("--log-dir={}", stage.directory().display())],
+                flags.as_slice(),
+                &["--".to_owned()],
                 common.as_slice(),
-                &[format!("--listen={ingest}"), format!("--catalogue={}", catalogue.display())],
+                &[catalogue_flag],
             ]
             .concat(),
+            _ => [common.as_slice(), &[format!("--listen={ingest}"), catalogue_flag]].concat(),
+        };
+        let launch_ingest = Launch {
+            arguments,
             environment: [&[("SPILLWAY_ORDER_ID_KEYS", stage.order_id_keys.clone())], secrets.as_slice()]
                 .concat(),
             directory: stage.directory().to_owned(),
         };
+        let name = if platform_json.is_some() { "fc-local" } else { "ingest-fn" };
         let mut worker_process = worker.start("drain-worker")?;
-        let mut ingest_process = launch_ingest.start("ingest-fn")?;
+        let mut ingest_process = launch_ingest.start(name)?;
         worker_process.listening(admin, START_BOUND).await?;
         ingest_process.listening(ingest, START_BOUND).await?;
-        Ok(Self { ingest, query, admin, ingest_process, worker_process, worker })
+        Ok(Self { ingest, query, admin, ingest_process, platform_json, worker_process, worker })
     }
 
     /// Processes to watch: name and pid.
     #[must_use]
     pub fn processes(&self) -> Vec<(String, u32)> {
-        let parts = [("ingest-fn", &self.ingest_process), ("drain-worker", &self.worker_process)];
-        parts.into_iter().filter_map(|(name, part)| Some((name.to_owned(), part.pid()?))).collect()
+        let mut processes = Vec::new();
+        if let Some(pid) = self.ingest_process.pid() {
+            let platform = self.platform_json.is_some();
+            let name = if platform { "loadtest fc-local" } else { "ingest-fn" };
+            processes.push((name.to_owned(), pid));
+            let instances = if platform { children(pid) } else { Vec::new() };
+            processes.extend(instances.into_iter().map(|pid| (format!("ingest-fn {pid}"), pid)));
+        }
+        processes.extend(self.worker_process.pid().map(|pid| ("drain-worker".to_owned(), pid)));
+        processes
     }
 
     /// Ends the worker as a crash would, and starts it again.
@@ -134,12 +159,33 @@ impl Services {
         self.worker_process.check()
     }
 
-    /// Stops them in order.
+    /// Stops them in order. What the platform tells of itself, if it was there.
     ///
     /// # Errors
     /// If one stops with a failure.
-    pub async fn stop(self) -> anyhow::Result<()> {
+    pub async fn stop(self) -> anyhow::Result<Option<fc_local::Summary>> {
         self.ingest_process.stop(STOP_BOUND).await?;
-        self.worker_process.stop(STOP_BOUND).await
+        let summary = match &self.platform_json {
+            Some(json) => Some(serde_json::from_slice(&std::fs::read(json)?)?),
+            None => None,
+        };
+        self.worker_process.stop(STOP_BOUND).await?;
+        Ok(summary)
     }
+}
+
+/// Processes that `pid`'s main thread has started.
+#[cfg(target_os = "linux")]
+fn children(pid: u32) -> Vec<u32> {
+    let main_thread = || {
+        let pid = i32::try_from(pid).ok()?;
+        procfs::process::Process::new(pid).ok()?.task_from_tid(pid).ok()?.children().ok()
+    };
+    main_thread().unwrap_or_default()
+}
+
+/// The system does not tell.
+#[cfg(not(target_os = "linux"))]
+fn children(_pid: u32) -> Vec<u32> {
+    Vec::new()
 }

@@ -97,8 +97,7 @@ fn repetitions_name_an_order_that_was_planned_before_them() {
 fn the_mix_is_what_was_asked_for() {
     let workload = workload(&scenario(), 1);
     let requests = 40_000;
-    let replays =
-        (0..requests).filter(|number| workload.draft(*number).kind == Kind::Replay).count() as f64;
+    let replays = (0..requests).filter(|number| workload.draft(*number).kind == Kind::Replay).count() as f64;
     // Five standard deviations of a binomial with p = 0.1.
     let expected = 0.1 * requests as f64;
     assert!((replays - expected).abs() < 5.0 * (expected * 0.9).sqrt(), "{replays}");

@@ -1,0 +1,178 @@
+//! fc-local as a user runs it: real processes, a real broker, real signals. Nothing here waits for a fixed time.
+
+#![cfg(target_os = "linux")]
+#![allow(clippy::expect_used, reason = "a test says what it expects")]
+
+mod stage;
+
+use rustix::process::Signal;
+
+use stage::{Stage, has_ended, kill, process_state, until};
+
+/// Held requests must not time out however slow the machine is.
+const PATIENT: &[&str] = &["--body-timeout-ms=60000"];
+
+#[tokio::test]
+async fn a_burst_fills_every_instance_then_they_freeze_thaw_and_stop_in_order() {
+    let flags = ["--concurrency=4", "--instances-max=3", "--freeze-after-ms=100", "--idle-linger-ms=600000"];
+    let stage = Stage::open(&flags, PATIENT).await;
+    assert_eq!(stage.instances(), [], "nothing runs before the first request");
+
+    let mut held: Vec<_> = (0..12).map(|number| stage.hold(&format!("held-{number}"))).collect();
+    until("three instances have four requests each", async || {
+        let phases = stage.instances();
+        phases.len() == 3
+            && phases.iter().all(|(_, phase)| phase == "active")
+            && stage.requests_under_way() == 12
+    })
+    .await;
+    let thirteenth = stage.order("thirteenth");
+    assert_eq!(thirteenth.refusal(), (429, "fc_throttled".to_owned()));
+    assert!(thirteenth.header("x-fc-request-id").is_some());
+    assert_eq!(thirteenth.header("x-fc-error-type"), None, "not documented for a throttle");
+    assert_eq!(stage.count("throttled_instances"), 1);
+
+    held.iter_mut().for_each(stage::Exchange::release);
+    let mut request_ids = Vec::new();
+    for exchange in &mut held {
+        let answer = exchange.answer();
+        assert_eq!(answer.status, 202, "{answer:?}");
+        request_ids.push(answer.header("x-fc-request-id").expect("an id").to_owned());
+    }
+    request_ids.sort_unstable();
+    request_ids.dedup();
+    assert_eq!(request_ids.len(), 12, "each request has an id of its own");
+
+    let pids: Vec<_> = stage.instances().into_iter().map(|(pid, _)| pid).collect();
+    until("all three are stopped", async || pids.iter().all(|pid| process_state(*pid) == Some('T'))).await;
+    assert!(stage.instances().iter().all(|(_, phase)| phase == "frozen"));
+    for number in 0..3 {
+        until("all three are frozen", async || stage.instances().iter().all(|(_, phase)| phase == "frozen"))
+            .await;
+        assert_eq!(stage.order(&format!("thaw-{number}")).status, 202);
+    }
+    assert_eq!(stage.count("thawed"), 3);
+    assert_eq!(stage.count("started"), 3, "no other instance was needed");
+    assert_eq!(stage.status()["summary"]["thaw_to_answer"]["count"], 3);
+
+    let (status, summary) = stage.end(Signal::TERM).await;
+    assert!(status.success(), "{status}: {summary}");
+    assert!(pids.iter().all(|pid| has_ended(*pid)));
+    assert_eq!(summary["pre_stops"]["answered"], 3, "frozen ones are thawed for it: {summary}");
+    assert_eq!(summary["killed"], 0);
+    assert_eq!(summary["counts"]["lost"], 0);
+    assert_eq!(summary["counts"]["ended"], 15);
+    assert_eq!(summary["cold_starts"].as_array().map(Vec::len), Some(3));
+}
+
+#[tokio::test]
+async fn an_idle_instance_is_stopped_after_its_pre_stop_and_the_next_order_starts_another() {
+    let stage = Stage::open(&["--freeze-after-ms=50", "--idle-linger-ms=500"], &[]).await;
+    assert_eq!(stage.order("first").status, 202);
+    until("no instance is left", async || stage.instances().is_empty()).await;
+    let summary = stage.status()["summary"].clone();
+    assert_eq!(summary["pre_stops"]["answered"], 1, "{summary}");
+    assert_eq!(summary["counts"]["stopped"], 1);
+    assert_eq!(summary["counts"]["failed"], 0);
+    assert_eq!(summary["killed"], 0);
+    assert_eq!(stage.order("second").status, 202);
+    assert_eq!(stage.count("started"), 2);
+}
+
+#[tokio::test]
+async fn a_killed_instance_costs_its_requests_and_no_other() {
+    let stage = Stage::open(&["--no-freeze"], PATIENT).await;
+    let mut held = stage.hold("held");
+    until("the request is on its instance", async || {
+        stage.instances().first().is_some_and(|(_, phase)| phase == "active")
+    })
+    .await;
+    let (pid, _) = stage.instances()[0];
+    kill(pid, Signal::KILL);
+    assert_eq!(held.answer().refusal(), (502, "fc_process_exited".to_owned()));
+    assert_eq!(stage.order("next").status, 202);
+    assert_ne!(stage.instances()[0].0, pid, "another process answered");
+    assert_eq!((stage.count("failed"), stage.count("started")), (1, 2));
+    let failure = stage.status()["summary"]["last_failure"].to_string();
+    assert!(failure.contains("signal: 9"), "{failure}");
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_frees_its_place() {
+    let stage = Stage::open(&["--concurrency=1", "--instances-max=1", "--no-freeze"], PATIENT).await;
+    assert_eq!(stage.order("warm").status, 202);
+    let held = stage.hold("held");
+    until("it has its place", async || stage.requests_under_way() == 1).await;
+    assert_eq!(stage.order("refused").refusal(), (429, "fc_throttled".to_owned()));
+    drop(held);
+    until("its place is free", async || stage.requests_under_way() == 0).await;
+    assert_eq!(stage.order("next").status, 202);
+}
+
+#[tokio::test]
+async fn provisioned_instances_are_there_before_the_first_request_stay_warm_and_are_replaced() {
+    let stage = Stage::open(&["--provisioned=2", "--freeze-after-ms=0", "--idle-linger-ms=100"], &[]).await;
+    let idle = || stage.status()["summary"]["census"]["provisioned"]["idle"].as_u64();
+    until("both are ready", async || idle() == Some(2)).await;
+    assert_eq!(stage.order("first").status, 202);
+    assert_eq!((stage.count("assigned"), stage.count("waited")), (1, 0), "nobody waited for a start");
+    kill(stage.instances()[0].0, Signal::KILL);
+    until("it is replaced", async || stage.count("started_provisioned") == 3 && idle() == Some(2)).await;
+    assert_eq!((stage.count("frozen"), stage.count("stopped")), (0, 0));
+}
+
+#[tokio::test]
+async fn a_start_is_padded_and_a_failed_initialisation_is_told_as_the_platform_does() {
+    let stage = Stage::open(&["--pad-cold-start=interpreted"], &[]).await;
+    assert_eq!(stage.order("padded").status, 202);
+    let start = stage.status()["summary"]["cold_starts"][0].clone();
+    assert!(start["ready_ms"].as_f64() >= Some(120.0), "{start}");
+    drop(stage);
+
+    // ingest-fn has no such hook.
+    let stage = Stage::open(&["--initialize"], &[]).await;
+    let answer = stage.order("initialized");
+    assert_eq!(answer.refusal(), (200, "fc_initialization_failed".to_owned()), "not a 202, and yet no error");
+    assert_eq!(answer.header("x-fc-error-type"), Some("initializationerror"));
+    let failure = stage.status()["summary"]["last_failure"].to_string();
+    assert!(failure.contains("POST /initialize: 404"), "{failure}");
+}
+
+#[tokio::test]
+async fn an_instance_that_cannot_start_is_told_and_not_tried_without_end() {
+    let stage = Stage::open(&["--provisioned=1"], &["--requests-max=0"]).await;
+    until("it has failed", async || stage.count("failed") >= 1).await;
+    let failure = stage.status()["summary"]["last_failure"].to_string();
+    assert!(failure.contains("requests-max"), "its log is shown: {failure}");
+    assert_eq!(stage.order("lost").refusal(), (502, "fc_not_started".to_owned()));
+    let (status, summary) = stage.end(Signal::INT).await;
+    assert!(status.success(), "{status}");
+    let (started, uptime_ms) =
+        (summary["counts"]["started_provisioned"].as_u64(), summary["uptime_ms"].as_u64());
+    // Each failed start keeps its place for a second.
+    assert!(started <= uptime_ms.map(|ms| ms / 1_000 + 1), "{summary}");
+}
+
+#[tokio::test]
+async fn a_killed_front_leaves_no_instance_behind_not_even_a_frozen_one() {
+    let stage = Stage::open(&["--freeze-after-ms=0"], &[]).await;
+    assert_eq!(stage.order("first").status, 202);
+    until("it is frozen", async || stage.instances().iter().all(|(_, phase)| phase == "frozen")).await;
+    let (pid, _) = stage.instances()[0];
+    let (status, _) = stage.end(Signal::KILL).await;
+    assert!(!status.success());
+    until("the instance has ended", async || has_ended(pid)).await;
+}
+
+#[test]
+fn faulty_flags_are_told_with_exit_code_2() {
+    for flags in [
+        ["--concurrency=0", "--vpc"],
+        ["--instances-max=65", "--vpc"],
+        ["--no-freeze", "--freeze-provisioned"],
+    ] {
+        let output =
+            std::process::Command::new(env!("CARGO_BIN_EXE_loadtest")).arg("fc-local").args(flags).output();
+        assert_eq!(output.expect("it runs").status.code(), Some(2), "{flags:?}");
+    }
+}

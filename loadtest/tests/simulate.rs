@@ -63,7 +63,12 @@ fn instances_at(outcome: &Outcome, at_ms: u64) -> u32 {
 
 #[test]
 fn ten_thousand_instances_in_three_seconds_as_in_the_article_and_three_hundred_by_the_quotas() {
-    let flood = Setup { rules: rules("article", 1), ..setup(&["constant:20000:4s"]) };
+    // Twice as many requests under way as there may be instances, one to each.
+    let flood = Setup {
+        rules: rules("article", 1),
+        publish: Publish { p50_ms: 1_000.0, p99_ms: 1_000.0 },
+        ..setup(&["constant:20000:4s"])
+    };
     let article = run(&flood);
     assert!(instances_at(&article, 2_900) < 10_000);
     assert_eq!(instances_at(&article, 3_000), 10_000);
@@ -84,7 +89,8 @@ fn three_hundred_at_once_then_three_hundred_a_minute() {
     let outcome = run(&slow);
     for (at_ms, expected) in [(1_000, 200), (1_500, 300), (60_000, 600), (120_000, 900)] {
         let instances = instances_at(&outcome, at_ms);
-        assert!((expected..=expected + 8).contains(&instances), "{at_ms} ms: {instances}");
+        // One is due at the very end of the interval, some came back while the first were taken.
+        assert!((expected - 1..=expected + 8).contains(&instances), "{at_ms} ms: {instances}");
     }
     assert_eq!(outcome.throttled, outcome.counts.throttled_delivery);
     assert_eq!(outcome.answered, u64::from(outcome.instances_max));
@@ -305,17 +311,21 @@ proptest! {
 fn the_sweep_finds_the_least_prewarm_that_keeps_the_goal() {
     let facts = facts();
     let mut sale = setup(&["constant:100:1s", "constant:20000:2s"]);
+    sale.spacing = Spacing::Poisson;
     sale.vcpu = 0.25;
     (sale.memory_mb, sale.us_per_order) = (256.0, 44.2);
-    let goal = Goal { p99_ms: 50.0, throttled_max: 0.0 };
+    let goal = Goal { seeds: 2, p99_ms: 50.0, throttled_max: 0.0 };
     let axes = [Axis { dial: Dial::Prewarm, values: vec![0.0, 2.0, 16.0] }];
     let one = sweep(&sale, &axes, goal, &facts, 1).expect("a sweep");
     assert_eq!(one, sweep(&sale, &axes, goal, &facts, 2).expect("a sweep"), "threads change nothing");
     let best = &one.rows[one.best.expect("one keeps the goal")];
     assert!(best.keeps_goal && best.refined && (3..16).contains(&best.prewarm), "{best:?}");
-    // One fewer does not keep it, by a simulation of its own.
-    let fewer = run(&Setup { prewarm: warm(best.prewarm - 1, best.lead_s), ..sale.clone() });
-    assert!(!goal.is_kept(&fewer), "{:?}", fewer.latency_of_jump);
+    // One fewer does not keep it under every seed, by simulations of their own; so many do.
+    let keeps = |prewarm: u32| {
+        let with = |seed| Setup { seed, prewarm: warm(prewarm, best.lead_s), ..sale.clone() };
+        [sale.seed, sale.seed + 1].into_iter().all(|seed| goal.is_kept(&run(&with(seed))))
+    };
+    assert!(keeps(best.prewarm) && !keeps(best.prewarm - 1));
     for row in one.rows.iter().filter(|row| row.keeps_goal) {
         assert!(row.cu >= best.cu, "{row:?}");
     }
@@ -328,7 +338,7 @@ fn every_dial_turns() {
     let facts = facts();
     let mut sale = setup(&["constant:1000:1s"]);
     sale.prewarm = warm(5, 60.0);
-    let goal = Goal { p99_ms: 50.0, throttled_max: 0.0 };
+    let goal = Goal { seeds: 2, p99_ms: 50.0, throttled_max: 0.0 };
     let axes: Vec<Axis> = ["lead=5s,10s", "concurrency=10,100", "vcpu=0.1,0.25", "memory=128,512"]
         .map(|axis| axis.parse().expect("an axis"))
         .to_vec();

@@ -45,6 +45,12 @@ fn at_least(instances: f64) -> f64 {
     (instances - 1e-9).ceil().max(1.0)
 }
 
+/// What a number of requests under way stays below, all but never: four standard deviations above its mean, if they
+/// come at random (Poisson).
+fn at_most(under_way: f64) -> f64 {
+    under_way + 4.0 * under_way.sqrt()
+}
+
 /// Least memory that goes with `vcpu`, MB; absent where no size does.
 #[must_use]
 pub fn memory_mb(limits: &InstanceLimits, vcpu: f64, needed_mb: f64) -> Option<f64> {
@@ -126,8 +132,8 @@ impl Load {
         let by_cpu = by_cpu(self.peak_rps, self.us_per_order, vcpu * free);
         // More instances never make an order slower, so the least number that fits can be searched by halves.
         let fits = |instances: f64| {
-            let in_instance = self.peak_rps / instances * self.latency(vcpu, instances).0 / 1000.0;
-            in_instance <= self.concurrency_max * free + 1e-9
+            let (slots, under_way) = (instances * self.concurrency_max, self.under_way(vcpu, instances));
+            under_way <= slots * free + 1e-9 && at_most(under_way) <= slots + 1e-9
         };
         let (mut below, mut enough) = (by_cpu - 1.0, by_cpu);
         while !fits(enough) {
@@ -143,7 +149,7 @@ impl Load {
         Point {
             vcpu,
             memory_mb,
-            concurrency: self.concurrency_max.min(self.knee(vcpu)),
+            concurrency: self.concurrency(vcpu, enough),
             instances: enough,
             bound: if enough > by_cpu { Bound::Concurrency } else { Bound::Cpu },
             utilisation: self.utilisation(vcpu, enough),
@@ -153,6 +159,18 @@ impl Load {
             cu_per_million: prices.cu(&second) / self.peak_rps * 1e6,
             keeps_p99: latency_p99_ms <= self.p99_ms,
         }
+    }
+
+    /// Requests at once to allow: as many as keep the CPU busy, more only where all instances together would
+    /// otherwise have too few slots for what happens to be under way.
+    fn concurrency(&self, vcpu: f64, instances: f64) -> f64 {
+        let needed = (at_most(self.under_way(vcpu, instances)) / instances - 1e-9).ceil();
+        self.concurrency_max.min(self.knee(vcpu).max(needed))
+    }
+
+    /// Requests under way, mean.
+    fn under_way(&self, vcpu: f64, instances: f64) -> f64 {
+        self.peak_rps * self.latency(vcpu, instances).0 / 1000.0
     }
 
     /// Requests at once from which on the CPU of an instance is always busy: its rate of work × the time a request

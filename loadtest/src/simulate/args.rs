@@ -146,6 +146,10 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "SHARE", requires = "sweep", default_value_t = 0.0)]
     pub throttled_max: f64,
 
+    /// With --sweep: seeds that each setting is tried with; the worst counts
+    #[arg(long, value_name = "COUNT", requires = "sweep", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub seeds: u32,
+
     /// With --sweep: threads
     #[arg(long, value_name = "COUNT", requires = "sweep", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub threads: u8,

@@ -79,9 +79,7 @@ impl Setup {
             window: Duration::from_secs_f64(window_s.min(86_400.0)),
             phases,
         };
-        if let Err(error) = setup.check() {
-            errors.push(error);
-        }
+        setup.check_into(&mut errors);
         errors.into_result()?;
         Ok(setup)
     }

@@ -62,7 +62,7 @@ pub fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let p99_ms = args.p99_ms.unwrap_or(facts.measured.assumed.p99_ms.value);
-    let goal = Goal { p99_ms, throttled_max: args.throttled_max };
+    let goal = Goal { seeds: args.seeds, p99_ms, throttled_max: args.throttled_max };
     let sweep = sweep(&setup, &args.sweep, goal, &facts, args.threads.into())?;
     print!("{}", render::sweep(&sweep, args.currency));
     write_json(args.json.as_deref(), &sweep)?;

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use super::outcome::{Moment, Outcome};
-use super::sweep::{Row, Sweep};
+use super::sweep::{Dial, Row, Sweep};
 use crate::plan::cost::Currency;
 use crate::plan::figures::number;
 use crate::plan::plot::{Mark, Plot};
@@ -149,9 +149,10 @@ fn write_sweep(out: &mut String, sweep: &Sweep, currency: Currency) -> fmt::Resu
         writeln!(out, "{mark}")?;
     }
     let goal = format!(
-        "p99 of at most {} ms, in the jump and in all, with at most {} % throttled",
+        "p99 of at most {} ms, in the jump and in all, with at most {} % throttled, under each of {} seeds",
         number(sweep.goal.p99_ms),
-        number(sweep.goal.throttled_max * 100.0)
+        number(sweep.goal.throttled_max * 100.0),
+        sweep.goal.seeds
     );
     match sweep.best.and_then(|place| sweep.rows.get(place)) {
         Some(Row { prewarm, lead_s, concurrency, vcpu, memory_mb, usd, cny, .. }) => writeln!(
@@ -165,5 +166,13 @@ fn write_sweep(out: &mut String, sweep: &Sweep, currency: Currency) -> fmt::Resu
             money(currency, *usd, *cny)
         ),
         None => writeln!(out, "\nNone of these keeps a {goal}."),
+    }?;
+    if sweep.dials.contains(&Dial::Lead) {
+        writeln!(
+            out,
+            "How soon the platform begins to start provisioned instances is not documented; here it is at once. 5 to 10 \
+             minutes are advised [likely]."
+        )?;
     }
+    Ok(())
 }

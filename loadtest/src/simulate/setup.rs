@@ -79,9 +79,16 @@ impl Setup {
     /// All faults at once.
     pub fn check(&self) -> Result<(), ConfigErrors> {
         let mut errors = ConfigErrors::default();
+        self.check_into(&mut errors);
+        errors.into_result()
+    }
+
+    /// Adds every fault to `errors`.
+    pub(super) fn check_into(&self, errors: &mut ConfigErrors) {
+        let faults_before = errors.len();
         errors.require(!self.phases.is_empty(), "phases: give at least one");
         for (number, phase) in (1..).zip(&self.phases) {
-            check_phase(number, phase, &mut errors);
+            check_phase(number, phase, errors);
         }
         if let Err(error) = self.rules.check() {
             errors.push(error);
@@ -120,7 +127,7 @@ impl Setup {
             "publish p50_ms must be above 0 where p99_ms is",
         );
         errors.require(!self.interval.is_zero(), "interval must be above 0");
-        if errors.is_empty() {
+        if errors.len() == faults_before {
             let schedule = Schedule::new(&self.phases);
             let requests = schedule.requests();
             errors.require(
@@ -133,7 +140,6 @@ impl Setup {
                 format_args!("interval: at most {INTERVALS_MAX} of them; these are {intervals}"),
             );
         }
-        errors.into_result()
     }
 
     pub(super) fn times(&self) -> Times {

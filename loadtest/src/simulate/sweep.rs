@@ -67,9 +67,11 @@ impl FromStr for Axis {
     }
 }
 
-/// What a setting must keep.
+/// What a setting must keep, whatever the luck.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Goal {
+    /// So many seeds, from the setup's on: each must keep it.
+    pub seeds: u32,
     /// 99 in 100 requests, in the jump and in all, milliseconds.
     pub p99_ms: f64,
     /// Share of requests that may be throttled, 0 to 1.
@@ -88,8 +90,8 @@ impl Goal {
     }
 }
 
-/// A setting and what it came to.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// A setting and what it came to: the worst of its seeds, but for the means of utilisation and cost.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     /// Pre-warmed instances.
     pub prewarm: u32,
@@ -119,7 +121,7 @@ pub struct Row {
     pub usd: f64,
     /// Yuan.
     pub cny: f64,
-    /// Whether the goal is kept.
+    /// Whether every seed keeps the goal.
     pub keeps_goal: bool,
     /// Whether it was not asked for, but lies next to what is best.
     pub refined: bool,
@@ -162,6 +164,7 @@ pub fn sweep(
         settings = varied;
         anyhow::ensure!(settings.len() <= SETTINGS_MAX, "at most {SETTINGS_MAX} settings in one sweep");
     }
+    anyhow::ensure!(goal.seeds >= 1, "at least one seed");
     for setting in &settings {
         setting.check()?;
     }
@@ -188,19 +191,18 @@ impl Sweep {
         let Some(place) = self.best else { return Ok(()) };
         let best = &self.rows[place];
         let setting = &settings[place];
-        let same = |row: &&Row| {
-            let like = |row: &Row| (row.lead_s, row.concurrency, row.vcpu, row.memory_mb);
-            like(row) == like(best) && row.prewarm < best.prewarm && !row.keeps_goal
-        };
-        let Some(mut below) = self.rows.iter().filter(same).map(|row| row.prewarm).max() else {
+        let like = |row: &Row| (row.lead_s, row.concurrency, row.vcpu, row.memory_mb);
+        let short = |row: &&Row| like(row) == like(best) && row.prewarm < best.prewarm && !row.keeps_goal;
+        let Some(mut below) = self.rows.iter().filter(short).map(|row| row.prewarm).max() else {
             return Ok(());
         };
-        let mut enough = best.prewarm;
+        let kept =
+            self.rows.iter().filter(|row| like(row) == like(best) && row.keeps_goal && row.prewarm > below);
+        let mut enough = kept.map(|row| row.prewarm).min().unwrap_or(best.prewarm);
         while enough - below > 1 {
             let middle = below + (enough - below) / 2;
             let setting = turned(setting.clone(), Dial::Prewarm, middle.into(), facts)?;
-            let row =
-                Row { refined: true, ..Row::of(&setting, &simulate(&setting, &facts.prices)?, self.goal) };
+            let row = Row { refined: true, ..Row::of(&setting, self.goal, facts)? };
             if row.keeps_goal {
                 enough = middle;
             } else {
@@ -214,25 +216,32 @@ impl Sweep {
 }
 
 impl Row {
-    fn of(setup: &Setup, outcome: &Outcome, goal: Goal) -> Self {
-        Self {
+    fn of(setup: &Setup, goal: Goal, facts: &Facts) -> anyhow::Result<Self> {
+        let mut row = Self {
             prewarm: setup.prewarm.map_or(0, |prewarm| prewarm.target),
             lead_s: setup.prewarm.map_or(0.0, |prewarm| prewarm.lead_s),
             concurrency: setup.rules.concurrency,
             vcpu: setup.vcpu,
             memory_mb: setup.memory_mb,
-            p99_us: outcome.latency.p99_us,
-            p99_of_jump_us: outcome.latency_of_jump.p99_us,
-            throttled: outcome.throttled,
-            cold_starts: outcome.counts.started,
-            instances_max: outcome.instances_max,
-            utilisation: outcome.cpu.utilisation,
-            cu: outcome.cost.cu,
-            usd: outcome.cost.usd,
-            cny: outcome.cost.cny,
-            keeps_goal: goal.is_kept(outcome),
-            refined: false,
+            keeps_goal: true,
+            ..Self::default()
+        };
+        let share = 1.0 / f64::from(goal.seeds);
+        for luck in 0..goal.seeds {
+            let setup = Setup { seed: setup.seed.wrapping_add(luck.into()), ..setup.clone() };
+            let outcome = simulate(&setup, &facts.prices)?;
+            row.p99_us = row.p99_us.max(outcome.latency.p99_us);
+            row.p99_of_jump_us = row.p99_of_jump_us.max(outcome.latency_of_jump.p99_us);
+            row.throttled = row.throttled.max(outcome.throttled);
+            row.cold_starts = row.cold_starts.max(outcome.counts.started);
+            row.instances_max = row.instances_max.max(outcome.instances_max);
+            row.utilisation += outcome.cpu.utilisation * share;
+            row.cu += outcome.cost.cu * share;
+            row.usd += outcome.cost.usd * share;
+            row.cny += outcome.cost.cny * share;
+            row.keeps_goal &= goal.is_kept(&outcome);
         }
+        Ok(row)
     }
 }
 
@@ -243,7 +252,7 @@ fn run_all(settings: &[Setup], goal: Goal, facts: &Facts, threads: usize) -> any
         loop {
             let place = next.fetch_add(1, Ordering::Relaxed);
             let Some(setting) = settings.get(place) else { return Ok(rows) };
-            rows.push((place, Row::of(setting, &simulate(setting, &facts.prices)?, goal)));
+            rows.push((place, Row::of(setting, goal, facts)?));
         }
     };
     let done: anyhow::Result<Vec<Vec<(usize, Row)>>> = std::thread::scope(|scope| {

@@ -71,7 +71,7 @@ fn one(book: &mut Book, target: &Target, facts: &Facts, chosen: &Point, bases: &
         ("concurrency", "requests at once to allow"),
         amount(chosen.concurrency, ""),
         format!(
-            "least of {} and ⌈{} vCPU × ({} ms + CPU) / {} µs⌉: an instance is filled up to it, more would wait for CPU",
+            "⌈{1} vCPU × ({2} ms + CPU) / {3} µs⌉ keep its CPU busy, more would wait; at most {0}, at least room for 4 standard deviations above what is under way",
             number(target.concurrency.value),
             number(chosen.vcpu),
             number(publish),

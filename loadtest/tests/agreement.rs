@@ -1,0 +1,257 @@
+//! The simulator against fc-local: the same small sale, once in real processes and once on a made-up clock.
+//!
+//! Requests are held open by their client, so that an instance's slots bind and not this machine's speed: what is
+//! compared is what the platform does with them. Starts are simulated as fc-local measured them.
+
+#![allow(clippy::expect_used, reason = "a test says what it expects")]
+
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::Duration;
+
+use loadtest::plan::facts::Facts;
+use loadtest::scenario::{Phase, Schedule};
+use loadtest::simulate::{Arrivals, ColdStarts, Outcome, Publish, Setup, Spacing, simulate};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+/// How far apart fc-local and the simulator may be, of the latter: counts, latencies, instances' time.
+const TOLERANCE: f64 = 0.05;
+
+/// A request is sent this late at most, or the machine was too busy for a comparison.
+const SLIP_MAX: Duration = Duration::from_millis(50);
+
+/// How long a client holds its request open.
+const HOLD: Duration = Duration::from_millis(400);
+
+/// Requests that one instance has at once, and instances.
+const CONCURRENCY: u16 = 4;
+const INSTANCES_MAX: u32 = 3;
+
+/// Eight requests under way, then twenty, where there is room for twelve, then two.
+fn phases() -> Vec<Phase> {
+    ["constant:20:2s", "constant:50:3s", "constant:5:1s"]
+        .map(|phase| phase.parse().expect("a phase"))
+        .to_vec()
+}
+
+/// A part of `loadtest`; it is killed with the test.
+struct Part {
+    process: Child,
+    _alive: Option<ChildStdin>,
+}
+
+impl Part {
+    fn start(arguments: &[&str]) -> Self {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_loadtest"))
+            .args(arguments)
+            .env("SPILLWAY_ORDER_ID_KEYS", format!("demo={}", "07".repeat(32)))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let alive = process.stdin.take();
+        Self { process, _alive: alive }
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        let _gone = self.process.kill();
+        let _gone = self.process.wait();
+    }
+}
+
+/// fc-local with a broker; it writes its summary to `json` when it ends.
+async fn front(directory: &Path, json: &Path) -> (Part, Part, SocketAddr) {
+    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
+    let broker_address = free.to_string();
+    let broker_directory = directory.join("broker").display().to_string();
+    let broker = Part::start(&["part", "broker", "--dir", &broker_directory, "--listen", &broker_address]);
+    while TcpStream::connect(free).await.is_err() {
+        sleep(Duration::from_millis(20)).await;
+    }
+    let [concurrency, instances] = [CONCURRENCY.to_string(), INSTANCES_MAX.to_string()];
+    let [json, log] = [json, directory].map(|path| path.display().to_string());
+    let catalogue = concat!(env!("CARGO_MANIFEST_DIR"), "/catalogues/demo.toml");
+    let mut front = Part::start(&[
+        "fc-local",
+        "--listen=127.0.0.1:0",
+        "--admin-listen=127.0.0.1:0",
+        "--pad-cold-start=interpreted",
+        "--concurrency",
+        &concurrency,
+        "--instances-max",
+        &instances,
+        "--json",
+        &json,
+        "--log-dir",
+        &log,
+        "--",
+        "--catalogue",
+        catalogue,
+        "--rocketmq-endpoint",
+        &broker_address,
+    ]);
+    let mut lines = BufReader::new(front.process.stdout.take().expect("piped")).lines();
+    let line = lines.next().expect("a line").expect("text");
+    // It goes on printing, and must not be held up.
+    std::thread::spawn(move || lines.for_each(drop));
+    let address = line.split("http://").nth(1).and_then(|address| address.trim().parse().ok());
+    (front, broker, address.expect("an address"))
+}
+
+/// How a request went.
+struct Ended {
+    status: u16,
+    /// From when it was due.
+    latency: Duration,
+    /// How late it was sent.
+    slip: Duration,
+}
+
+/// One request, held open for [`HOLD`].
+async fn order(address: SocketAddr, number: usize, due: Instant) -> Ended {
+    sleep_until(due).await;
+    let slip = due.elapsed();
+    let body = json!({
+        "sale_id": "demo-sale",
+        "user_id": format!("buyer-{number}"),
+        "items": [{ "sku": "CABLE", "quantity": 1 }],
+        "currency": "CNY",
+        "shipping_address": {
+            "recipient": "Li Lei", "line1": "1 Long Street", "city": "Hangzhou", "country": "CN"
+        }
+    })
+    .to_string();
+    let head = format!(
+        "POST /v1/orders HTTP/1.1\r\nhost: shop\r\nconnection: close\r\ncontent-type: application/json\r\n\
+         idempotency-key: {number}\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    let (mut from, mut to) = TcpStream::connect(address).await.expect("it listens").into_split();
+    to.write_all(head.as_bytes()).await.expect("sent");
+    // A refusal comes at once, an answer only after the body.
+    let mut answer = String::new();
+    let refused = timeout(HOLD, from.read_to_string(&mut answer)).await.is_ok();
+    if !refused {
+        to.write_all(body.as_bytes()).await.expect("sent");
+        from.read_to_string(&mut answer).await.expect("an answer");
+    }
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    Ended { status, latency: due.elapsed(), slip }
+}
+
+/// What was played.
+#[derive(Default)]
+struct Played {
+    /// Latencies of those answered 202, milliseconds.
+    accepted_ms: Vec<f64>,
+    throttled: usize,
+    slip_max: Duration,
+}
+
+async fn play(address: SocketAddr) -> Played {
+    let begin = Instant::now() + Duration::from_millis(100);
+    let mut orders = JoinSet::new();
+    for (number, due) in Arrivals::new(Schedule::new(&phases()), Spacing::Even, 0, 0).enumerate() {
+        orders.spawn(order(address, number, begin + Duration::from_nanos(due)));
+    }
+    let mut played = Played::default();
+    while let Some(ended) = orders.join_next().await {
+        let Ended { status, latency, slip } = ended.expect("an order");
+        match status {
+            202 => played.accepted_ms.push(latency.as_secs_f64() * 1_000.0),
+            429 => played.throttled += 1,
+            other => panic!("a {other}"),
+        }
+        played.slip_max = played.slip_max.max(slip);
+    }
+    played
+}
+
+fn simulated(starts_ms: Vec<f64>, instances_max: u32) -> Outcome {
+    let facts = Facts::load(None).expect("the shipped facts");
+    let quota = facts.platform.quota("large-region").expect("a quota");
+    let mut rules = facts.platform.rules(quota, CONCURRENCY);
+    rules.instances_max = instances_max;
+    let hold_ms = HOLD.as_secs_f64() * 1_000.0;
+    let setup = Setup {
+        phases: phases(),
+        spacing: Spacing::Even,
+        seed: 1,
+        rules,
+        prewarm: None,
+        vcpu: 1.0,
+        memory_mb: 1024.0,
+        us_per_order: facts.measured.ingest.us_per_order.value,
+        publish: Publish { p50_ms: hold_ms, p99_ms: hold_ms },
+        cold_starts: ColdStarts::Measured(starts_ms),
+        overhead_ms: 0.0,
+        thaw_ms: 0.0,
+        stop_ms: 100.0,
+        interval: Duration::from_millis(500),
+        window: Duration::from_secs(5),
+    };
+    simulate(&setup, &facts.prices).expect("it keeps its laws")
+}
+
+fn off(played: f64, simulated: f64) -> f64 {
+    (played - simulated).abs() / simulated.max(1.0)
+}
+
+fn near(name: &str, played: f64, simulated: f64) {
+    println!("{name:<28} fc-local {played:>9.1}   simulate {simulated:>9.1}");
+    assert!(off(played, simulated) <= TOLERANCE, "{name}: {played} and {simulated} are too far apart");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fc_local_and_the_simulator_agree_on_a_small_sale() {
+    let directory = TempDir::new().expect("a directory");
+    let json = directory.path().join("summary.json");
+    let (mut front, broker, address) = front(directory.path(), &json).await;
+    let played = play(address).await;
+    let pid = i32::try_from(front.process.id()).expect("a process id");
+    // On-demand instances linger for a minute; what they do until then is the same everywhere.
+    kill_process(Pid::from_raw(pid).expect("a process id"), Signal::INT).expect("it is ours");
+    tokio::task::spawn_blocking(move || {
+        let ended = front.process.wait();
+        drop(broker);
+        ended
+    })
+    .await
+    .expect("no panic")
+    .expect("it ends");
+    if played.slip_max > SLIP_MAX {
+        println!("skipped: this machine was too busy, a request was sent {:?} late", played.slip_max);
+        return;
+    }
+    let summary: Value = serde_json::from_slice(&std::fs::read(&json).expect("a summary")).expect("JSON");
+    let starts = summary["cold_starts"].as_array().expect("a list");
+    let starts_ms: Vec<f64> = starts.iter().filter_map(|start| start["ready_ms"].as_f64()).collect();
+    let outcome = simulated(starts_ms.clone(), INSTANCES_MAX);
+    let count = |name: &str| summary["counts"][name].as_f64().expect("a count");
+    let counts = &outcome.counts;
+    near("requests", count("arrived"), counts.arrived as f64);
+    near("cold starts", count("started"), counts.started as f64);
+    near("accepted", played.accepted_ms.len() as f64, outcome.answered as f64);
+    near("throttled", played.throttled as f64, outcome.throttled as f64);
+    near("throttled for instances", count("throttled_instances"), counts.throttled_instances as f64);
+    let active = summary["on_demand_ms"]["active"].as_f64().expect("a number");
+    near("active, instance-ms", active, outcome.on_demand_ms.active as f64);
+    let mean_ms = played.accepted_ms.iter().sum::<f64>() / played.accepted_ms.len() as f64;
+    // What waits for a start is held open meanwhile, here; on the made-up clock one follows the other.
+    near("latency, mean, ms", mean_ms, outcome.latency.mean_us / 1_000.0);
+    // The comparison can fail: another number of instances is another sale.
+    for instances_max in [INSTANCES_MAX - 1, INSTANCES_MAX + 1] {
+        let other = simulated(starts_ms.clone(), instances_max);
+        assert!(off(played.throttled as f64, other.throttled as f64) > TOLERANCE, "{instances_max}");
+    }
+}

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::instance::Instance;
 use super::refusal::Refusals;
-use super::status::{ColdStartRecord, PreStops};
+use super::status::{ColdStartRecord, PreStops, Times};
 use super::{FrontConfig, headers, lock, start};
 use crate::platform::{Action, Decision, InstanceId, Nanos, Phase, Platform, Throttle};
 
@@ -82,7 +82,7 @@ impl Driver {
                 armed: 0,
                 records: Records {
                     cold_starts: Vec::new(),
-                    thaw_to_answer_us: Histogram::new(3)?,
+                    thaw_to_answer_us: Times::histogram()?,
                     pre_stops: PreStops::default(),
                     killed: 0,
                     last_failure: None,

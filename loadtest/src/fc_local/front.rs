@@ -16,6 +16,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use rustix::process::Signal;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -31,7 +32,7 @@ const ADMIN_CONNECTIONS_MAX: usize = 16;
 /// After a failed accept (no file descriptors, mostly), so as not to spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// A front under way. [`Front::stop`] ends it in order; when dropped, its tasks end and its processes are killed.
+/// A front under way. [`Front::stop`] ends it in order; when it is dropped its processes are killed.
 #[derive(Debug)]
 pub struct Front {
     /// Where requests come in.
@@ -116,6 +117,21 @@ impl Front {
         }
         stops.join_all().await;
         self.driver.summary()
+    }
+}
+
+impl Drop for Front {
+    fn drop(&mut self) {
+        self.closing.send_replace(true);
+        self.driver.stopping.store(true, Ordering::Relaxed);
+        let now = self.driver.now();
+        self.driver.with(|state| {
+            let instances: Vec<_> = state.instances().cloned().collect();
+            for instance in instances {
+                state.platform.retire(now, instance.id);
+                instance.signal(Signal::KILL);
+            }
+        });
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
@@ -66,6 +67,9 @@ async fn bring_up(driver: &Arc<Driver>, instance: &Arc<Instance>) -> anyhow::Res
     let config = &driver.config;
     // A start's padding depends on the seed and its place in the run, and on nothing else.
     let padding = config.padding.sample(&mut StdRng::seed_from_u64(config.seed ^ instance.id.number()));
+    if driver.stopping.load(Ordering::Relaxed) {
+        bail!("the front is stopping");
+    }
     let address = free_address().context("no free port")?;
     let mut arguments = config.launch.arguments.clone();
     arguments.push(format!("--listen={address}"));

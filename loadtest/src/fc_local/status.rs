@@ -99,6 +99,14 @@ pub struct PreStops {
     pub unanswered: u64,
 }
 
+impl Times {
+    /// Takes times up to a day, longer ones as a day. One that grows as it needs would not do: it takes what is beyond
+    /// its present range as the end of that range.
+    pub(super) fn histogram() -> Result<Histogram<u64>, hdrhistogram::CreationError> {
+        Histogram::new_with_max(24 * 3_600 * 1_000_000, 3)
+    }
+}
+
 impl From<&Histogram<u64>> for Times {
     fn from(histogram: &Histogram<u64>) -> Self {
         Self {
@@ -210,5 +218,22 @@ impl std::fmt::Display for Summary {
             Some(failure) => writeln!(f, "The last instance that failed: {failure}"),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_of_any_length_are_told_as_they_are() {
+        let mut histogram = Times::histogram().expect("within bounds");
+        for micros in [800, 5_000, 70_000_000] {
+            histogram.saturating_record(micros);
+        }
+        let times = Times::from(&histogram);
+        let close = |told: u64, is: u64| told.abs_diff(is) <= is / 1_000;
+        assert_eq!(times.count, 3);
+        assert!(close(times.p50_us, 5_000) && close(times.max_us, 70_000_000), "{times:?}");
     }
 }

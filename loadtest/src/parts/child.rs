@@ -36,6 +36,9 @@ pub fn free_address() -> anyhow::Result<SocketAddr> {
 impl Child {
     /// Starts `loadtest part <name> <args…>`, its output going to `<directory>/<name>.log`.
     ///
+    /// On Linux the part is killed when the *thread* that calls this ends, which must therefore live as long: a
+    /// runtime's thread does, one of its blocking threads does not.
+    ///
     /// # Errors
     /// If the process cannot be started.
     pub fn start(

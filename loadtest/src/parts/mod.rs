@@ -54,7 +54,10 @@ impl Part {
 }
 
 /// A part must not outlive the process that started it, however that ends: its standard input then reads as ended.
+/// One that is stopped at that moment (SIGSTOP) reads nothing, so Linux is asked to kill it.
 fn end_with_parent() {
+    #[cfg(target_os = "linux")]
+    let _refused = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
     std::thread::spawn(|| {
         let mut nothing = std::io::sink();
         let _ended = std::io::copy(&mut std::io::stdin(), &mut nothing);

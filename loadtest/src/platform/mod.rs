@@ -21,6 +21,7 @@ mod rules;
 mod slots;
 #[cfg(test)]
 mod tests;
+mod timers;
 
 pub use census::{Census, Counts, Phase, Phases, Usage};
 pub use facts::{Certainty, ColdStart, ColdStartFacts, Fact, Facts, IdleFacts, LimitFacts, QuotaFacts};

@@ -1,18 +1,18 @@
 //! The generator's clock.
 
-// A sending thread has no runtime whose time could be paused; what it measures is real time.
+#![allow(
+    clippy::disallowed_types,
+    reason = "threads outside any runtime, whose time cannot be paused, measure real time"
+)]
+
 use std::time::Duration;
-#[allow(clippy::disallowed_types, reason = "threads outside any runtime measure real time")]
 use std::time::Instant;
 
 /// Nanoseconds since the first instant of the plan.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Clock {
-    #[allow(clippy::disallowed_types, reason = "as above")]
     start: Instant,
 }
-
-#[allow(clippy::disallowed_types, reason = "as above")]
 impl Clock {
     /// A clock whose plan begins after `delay`, so that every thread is there when it does.
     pub(super) fn starting_in(delay: Duration) -> Self {

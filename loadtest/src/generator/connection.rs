@@ -20,6 +20,8 @@ pub(super) struct Connection {
     written: usize,
     /// Bytes of `out` that may be: a slow client holds the rest back.
     allowed: usize,
+    /// Bytes that a slow client lets go of at a time.
+    pub(super) part: usize,
     /// What has been read of a response that is not whole yet.
     partial: Vec<u8>,
     /// The request under way.
@@ -48,6 +50,7 @@ impl Connection {
             out: Vec::with_capacity(1_024),
             written: 0,
             allowed: 0,
+            part: 0,
             partial: Vec::new(),
             flight: None,
             answered: 0,

@@ -219,6 +219,18 @@ fn slow_bodies_arrive_whole_and_hang_ups_have_no_answer() {
 }
 
 #[test]
+fn a_slow_body_takes_as_long_as_the_scenario_says() {
+    let server = serve(|_, _, stream| answer(stream, "202 Accepted", "", "{}"));
+    let mut scenario = scenario(10.0, 0.1);
+    scenario.mix = Mix { slow_bodies: 1.0, ..scenario.mix };
+    scenario.clients = Clients { slow_body_ms: 300, timeout_ms: 5_000, ..scenario.clients };
+    let played = play(&scenario, server.address);
+    assert_eq!(played.totals().accepted, 1);
+    // Due at 100 ms.
+    assert!(played.took >= Duration::from_millis(400), "{:?}", played.took);
+}
+
+#[test]
 fn without_a_server_nothing_was_sent() {
     let address = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port");
     let played = play(&scenario(100.0, 0.2), address);

@@ -236,6 +236,7 @@ impl Worker {
         let slow = flight.draft.kind == Kind::SlowBody && flight.attempt == 0;
         let allowed = if slow { head + (whole - head) / 2 } else { whole };
         flight.sent = connection.is_connected();
+        connection.part = (whole - allowed).div_ceil(TRICKLES);
         connection.flight = Some(flight);
         let progress = connection.send(allowed);
         if flight.sent {
@@ -293,19 +294,19 @@ impl Worker {
         let Some(connection) = self.pool.get(slot) else { return };
         match connection.readable(&mut self.scratch, |answer| told(&answer)) {
             Ok(None) => {}
-            Ok(Some(told)) => self.answered(slot, told, now),
+            Ok(Some(told)) => self.answered(slot, &told, now),
             Err(cause) => self.fail(slot, cause, now),
         }
     }
 
-    fn answered(&mut self, slot: usize, told: Told, now: u64) {
+    fn answered(&mut self, slot: usize, told: &Told, now: u64) {
         let Some(connection) = self.pool.get(slot) else { return };
         let Some(flight) = connection.flight.take() else { return };
         connection.answered += 1;
         let used_up = self.plan.clients.requests_per_connection;
         // A request that was answered before it was whole leaves the connection in the middle of it.
         let spent = told.close || !connection.is_written() || (used_up > 0 && connection.answered >= used_up);
-        self.end(flight, told.end, now, Some(&told));
+        self.end(flight, told.end, now, Some(told));
         if spent {
             self.pool.close(slot, self.poll.registry());
             self.open_for_waiting(now);
@@ -389,10 +390,7 @@ impl Worker {
         let trickle_ns = self.trickle_ns();
         let Some(connection) = self.pool.get(place.slot) else { return };
         let whole = connection.out.len();
-        let part = (whole / 2 / TRICKLES).max(1);
-        let allowed = connection.allowed() + part;
-        // What is left over goes with the last part.
-        let allowed = if allowed + part > whole { whole } else { allowed };
+        let allowed = (connection.allowed() + connection.part).min(whole);
         let progress = connection.allow(allowed);
         if let Progress::Broken(cause) = progress {
             self.fail(place.slot, cause, now);

@@ -4,7 +4,7 @@
 use super::{Draft, Invalid, Kind, Workload};
 
 /// Padding of a body that is too large.
-const PADDING: [u8; 20 * 1024] = [b'x'; 20 * 1024];
+static PADDING: [u8; 20 * 1024] = [b'x'; 20 * 1024];
 
 /// Buffers that are used again.
 #[derive(Default)]

@@ -67,14 +67,20 @@ pub(super) async fn run(args: GeneratorArgs) -> anyhow::Result<ExitCode> {
     let pid = server.pid().context("the server has ended")?;
     let mut rounds = Vec::new();
     for round in 1..=args.rounds {
+        let mut wrk_rps = None;
         for tool in Tool::ALL {
+            let rps = match (tool, wrk_rps) {
+                (Tool::LoadtestLikeWrk, Some(rps)) => rps,
+                (Tool::LoadtestLikeWrk, None) => continue,
+                _ => args.rps,
+            };
             let Some(program) = tool.program() else {
-                println!("round {round}: {:<10} not installed, left out", tool.name());
+                println!("round {round}: {:<24} not installed, left out", tool.name());
                 continue;
             };
             let job = Job {
                 url: format!("http://{address}/v1/orders"),
-                rps: args.rps,
+                rps,
                 seconds: args.seconds,
                 connections: args.connections,
                 directory: directory.clone(),
@@ -87,7 +93,7 @@ pub(super) async fn run(args: GeneratorArgs) -> anyhow::Result<ExitCode> {
             let server_cpu_s = cpu_s_now(pid)? - cpu_before;
             let per_request_us = |cpu_s: f64| cpu_s * 1e6 / requests.max(1) as f64;
             let report: Option<Report> = match tool {
-                Tool::Loadtest => Some(report::read(&directory.join("loadtest.json"))?),
+                Tool::Loadtest | Tool::LoadtestLikeWrk => Some(report::read(&directory.join("loadtest.json"))?),
                 _ => None,
             };
             let measured = Measured {
@@ -100,6 +106,9 @@ pub(super) async fn run(args: GeneratorArgs) -> anyhow::Result<ExitCode> {
                 p99_us: report.as_ref().map(|report| report.latency.all.p99_us),
             };
             println!("round {round}: {measured}");
+            if tool == Tool::Wrk {
+                wrk_rps = Some(measured.requests_per_s as u32);
+            }
             rounds.push(measured);
         }
     }
@@ -120,7 +129,7 @@ impl std::fmt::Display for Measured {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             formatter,
-            "{:<10}{:>9} requests  {:>7.0}/s  generator {:>6.1} µs CPU a request  server {:>6.1} µs",
+            "{:<24}{:>9} requests  {:>7.0}/s  generator {:>6.1} µs CPU a request  server {:>6.1} µs",
             self.tool, self.requests, self.requests_per_s, self.generator_cpu_us, self.server_cpu_us
         )?;
         match (self.slip_p999_us, self.p99_us) {
@@ -140,7 +149,7 @@ fn print_medians(rounds: &[Measured]) {
     for tool in Tool::ALL {
         let Some(cpu_us) = figure(tool, |measured| measured.generator_cpu_us) else { continue };
         let rps = figure(tool, |measured| measured.requests_per_s).unwrap_or_default();
-        print!("  {:<10}{cpu_us:>7.1} µs CPU a request at {rps:>7.0}/s", tool.name());
+        print!("  {:<24}{cpu_us:>7.1} µs CPU a request at {rps:>7.0}/s", tool.name());
         match figure(Tool::Wrk, |measured| measured.generator_cpu_us) {
             Some(wrk_us) => println!("  {:.2} × wrk", cpu_us / wrk_us),
             None => println!(),

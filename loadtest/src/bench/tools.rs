@@ -23,6 +23,8 @@ pub(super) struct Job {
 pub(super) enum Tool {
     /// This one, at the planned rate.
     Loadtest,
+    /// This one, planned at the rate that wrk has just reached.
+    LoadtestLikeWrk,
     /// wrk: a closed loop, as fast as it goes.
     Wrk,
     /// oha at the planned rate.
@@ -32,11 +34,13 @@ pub(super) enum Tool {
 }
 
 impl Tool {
-    pub(super) const ALL: [Self; 4] = [Self::Loadtest, Self::Wrk, Self::Oha, Self::K6];
+    pub(super) const ALL: [Self; 5] =
+        [Self::Wrk, Self::LoadtestLikeWrk, Self::Loadtest, Self::Oha, Self::K6];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Loadtest => "loadtest",
+            Self::LoadtestLikeWrk => "loadtest at wrk's rate",
             Self::Wrk => "wrk",
             Self::Oha => "oha",
             Self::K6 => "k6",
@@ -46,7 +50,7 @@ impl Tool {
     /// The program, if it is here.
     pub(super) fn program(self) -> Option<PathBuf> {
         match self {
-            Self::Loadtest => std::env::current_exe().ok(),
+            Self::Loadtest | Self::LoadtestLikeWrk => std::env::current_exe().ok(),
             other => {
                 let path = std::env::var_os("PATH")?;
                 std::env::split_paths(&path)
@@ -61,7 +65,7 @@ impl Tool {
         let mut command = Command::new(program);
         let Job { url, rps, seconds, connections, directory } = job;
         match self {
-            Self::Loadtest => {
+            Self::Loadtest | Self::LoadtestLikeWrk => {
                 command.args(["run", "baseline", "--no-expect", "--threads=1"]);
                 command.arg(format!("--target={}", url.trim_end_matches("/v1/orders")));
                 command.arg(format!("--phase=constant:{rps}:{seconds}s"));

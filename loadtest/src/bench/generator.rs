@@ -93,7 +93,9 @@ pub(super) async fn run(args: GeneratorArgs) -> anyhow::Result<ExitCode> {
             let server_cpu_s = cpu_s_now(pid)? - cpu_before;
             let per_request_us = |cpu_s: f64| cpu_s * 1e6 / requests.max(1) as f64;
             let report: Option<Report> = match tool {
-                Tool::Loadtest | Tool::LoadtestLikeWrk => Some(report::read(&directory.join("loadtest.json"))?),
+                Tool::Loadtest | Tool::LoadtestLikeWrk => {
+                    Some(report::read(&directory.join("loadtest.json"))?)
+                }
                 _ => None,
             };
             let measured = Measured {

@@ -34,8 +34,7 @@ pub(super) enum Tool {
 }
 
 impl Tool {
-    pub(super) const ALL: [Self; 5] =
-        [Self::Wrk, Self::LoadtestLikeWrk, Self::Loadtest, Self::Oha, Self::K6];
+    pub(super) const ALL: [Self; 5] = [Self::Wrk, Self::LoadtestLikeWrk, Self::Loadtest, Self::Oha, Self::K6];
 
     pub(super) const fn name(self) -> &'static str {
         match self {

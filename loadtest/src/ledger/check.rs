@@ -17,7 +17,8 @@ struct Faults(BTreeMap<&'static str, Fault>);
 
 impl Faults {
     fn add(&mut self, code: &'static str, example: impl Into<String>) {
-        let fault = self.0.entry(code).or_insert_with(|| Fault { code: code.into(), count: 0, examples: Vec::new() });
+        let fault =
+            self.0.entry(code).or_insert_with(|| Fault { code: code.into(), count: 0, examples: Vec::new() });
         fault.count += 1;
         if fault.examples.len() < EXAMPLES {
             fault.examples.push(example.into());

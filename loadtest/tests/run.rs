@@ -28,9 +28,10 @@ impl Place {
     }
 }
 
+// Flags are split at ASCII white space; a no-break space keeps a flag with several words together.
 fn loadtest(flags: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_loadtest"));
-    command.args(flags.split_whitespace()).env_remove("SPILLWAY_DATABASE_URL");
+    command.args(flags.split_ascii_whitespace()).env_remove("SPILLWAY_DATABASE_URL");
     command
 }
 
@@ -95,6 +96,21 @@ fn flash_sale_sheds_what_is_too_much_and_loses_nothing() {
     assert_eq!(accepted + shed + refused + unknown, count(&report, "/totals/sent"));
     assert!(accepted > 500 && shed > 100, "{}", report["totals"]);
     assert_eq!(report.pointer("/totals/refused_by_code/overloaded").and_then(Value::as_u64), Some(shed));
+}
+
+#[test]
+fn flash_sale_through_function_compute_loses_nothing() {
+    // Ten requests at once on each of at most two instances: the rest is throttled by the platform.
+    let report = plays(
+        "flash-sale --rate 3000 --through-fc=--concurrency=10\u{a0}--instances-max=2 --phase constant:100:1s --phase constant:2000:1s",
+    );
+    assert!(count(&report, "/totals/accepted") > 100, "{}", report["totals"]);
+    let names: Vec<_> = report["processes"].as_array().expect("an array").iter().map(|it| &it["name"]).collect();
+    let is_instance = |name: &Value| name.as_str().is_some_and(|name| name.starts_with("ingest-fn "));
+    assert!(
+        names.iter().any(|name| is_instance(name)) || !cfg!(target_os = "linux"),
+        "instances were watched: {names:?}"
+    );
 }
 
 #[test]

@@ -105,7 +105,8 @@ fn flash_sale_through_function_compute_loses_nothing() {
         "flash-sale --rate 3000 --through-fc=--concurrency=10\u{a0}--instances-max=2 --phase constant:100:1s --phase constant:2000:1s",
     );
     assert!(count(&report, "/totals/accepted") > 100, "{}", report["totals"]);
-    let names: Vec<_> = report["processes"].as_array().expect("an array").iter().map(|it| &it["name"]).collect();
+    let names: Vec<_> =
+        report["processes"].as_array().expect("an array").iter().map(|it| &it["name"]).collect();
     let is_instance = |name: &Value| name.as_str().is_some_and(|name| name.starts_with("ingest-fn "));
     assert!(
         names.iter().any(|name| is_instance(name)) || !cfg!(target_os = "linux"),

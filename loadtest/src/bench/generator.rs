@@ -8,10 +8,9 @@ use http_body_util::BodyExt;
 use serde::Serialize;
 use tokio::net::TcpStream;
 
-use super::answerer::COUNT_PATH;
 use super::children::{cpu_s_now, cpu_s_of};
 use super::tools::{Job, Tool};
-use crate::parts::{Child, free_address};
+use crate::parts::{COUNT_PATH, Child, free_address};
 use crate::report::{self, Machine, Report};
 use crate::run::describe_machine;
 

@@ -1,14 +1,11 @@
 //! `loadtest bench`: what the generator costs, beside the known tools, in one run on one machine.
 
-mod answerer;
 mod children;
 mod generator;
 mod tools;
 
 use std::process::ExitCode;
 
-pub use answerer::AnswererArgs;
-pub(crate) use answerer::run as run_answerer;
 pub use generator::GeneratorArgs;
 
 /// Measure Spillway's parts side by side with others. Figures are medians over the rounds; quote them with the

@@ -1,14 +1,16 @@
 //! Spillway's services as child processes of this program, which holds them all: `loadtest part …` is one of them.
 
+mod answerer;
 mod broker;
 mod child;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use crate::bench::{AnswererArgs, run_answerer};
 use crate::fc_local::{self, FcLocalArgs};
 
+pub use answerer::AnswererArgs;
+pub(crate) use answerer::COUNT_PATH;
 pub use broker::BrokerArgs;
 pub use child::{Child, free_address};
 
@@ -46,7 +48,7 @@ impl Part {
                 eprintln!("fc-local: {error:#}");
                 ExitCode::FAILURE
             }),
-            Self::Answerer(args) => run_answerer(args),
+            Self::Answerer(args) => answerer::run(args),
             Self::IngestFn { flags } => ingest_fn::cli::main(with_name("ingest-fn", flags)),
             Self::DrainWorker { flags } => drain_worker::cli::main(with_name("drain-worker", flags)),
         }

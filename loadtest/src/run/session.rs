@@ -56,7 +56,7 @@ pub async fn play(
             () = sleep(watch.pause()) => {}
             () = interrupted.reach(1) => live.stop(),
         }
-        // Between two looks at the processes the threads may be done.
+        // Once reached, that wait is no pause any more.
         if interrupts.count() > 0 {
             sleep(Duration::from_millis(50)).await;
         }

@@ -1,4 +1,4 @@
-//! A trivial server: reads a request and answers 202 as ingest-fn does, with no work in between. It measures who asks.
+//! The benchmark's trivial server: reads a request and answers 202 as ingest-fn does, with no work in between. It measures who asks.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 
 /// Path that tells how many other requests there were.
-pub(super) const COUNT_PATH: &str = "/count";
+pub(crate) const COUNT_PATH: &str = "/count";
 
 const ACCEPTED: &str = r#"{"order_id":"f3f6ca12-0061-8192-ba68-8a4617ca3ff2","status":"accepted","digest":"sha256:dd281becd163e69ab60da6f6a2e4cf95bd6a7c8741e4b53edffa4c1e62ef8326","accepted_at":"2026-11-23T23:06:26.162Z"}"#;
 
@@ -28,7 +28,7 @@ pub struct AnswererArgs {
 }
 
 /// Serves until the process ends. One thread: what is compared is the cost of asking.
-pub(crate) fn run(args: AnswererArgs) -> ExitCode {
+pub(super) fn run(args: AnswererArgs) -> ExitCode {
     match serve(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

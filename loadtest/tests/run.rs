@@ -241,6 +241,15 @@ fn scenarios_print_what_flags_make_of_them() {
     std::fs::write(&file, &printed).expect("written");
     let again = loadtest("run --print-scenario").arg(&file).output().expect("runs");
     assert_eq!(String::from_utf8_lossy(&again.stdout), printed, "what is printed is a scenario file");
+    // Whoever has the services' own variables set, as their READMEs say, can still play on parts of its own.
+    let with_variables = loadtest("run flash-sale --rate 77 --print-scenario")
+        .envs([
+            ("SPILLWAY_ORDER_ID_KEYS", "demo=00"),
+            ("SPILLWAY_DATABASE_URL", "mysql://nobody@127.0.0.1/x"),
+        ])
+        .output()
+        .expect("runs");
+    assert_eq!(String::from_utf8_lossy(&with_variables.stdout), printed);
     let list = loadtest("scenarios").output().expect("runs");
     for name in ["baseline", "flash-sale", "retry-storm", "sold-out", "hostile"] {
         assert!(String::from_utf8_lossy(&list.stdout).contains(name));

@@ -39,23 +39,11 @@ pub struct RunArgs {
     pub target: Option<String>,
 
     /// With --target: the system's database, for the ledger; prefer the environment variable
-    #[arg(
-        long,
-        env = "SPILLWAY_DATABASE_URL",
-        value_name = "URL",
-        requires = "target",
-        hide_env_values = true
-    )]
+    #[arg(long, env = "SPILLWAY_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: Option<DatabaseUrl>,
 
     /// With --target: the system's keys of order ids, so that the ledger can check ids; prefer the environment variable
-    #[arg(
-        long,
-        env = "SPILLWAY_ORDER_ID_KEYS",
-        value_name = "KEYS",
-        requires = "target",
-        hide_env_values = true
-    )]
+    #[arg(long, env = "SPILLWAY_ORDER_ID_KEYS", value_name = "KEYS", hide_env_values = true)]
     pub order_id_keys: Option<Secret<String>>,
 
     /// With --target: the system's catalogue; without it the scenario's own sale is asked for

@@ -66,7 +66,7 @@ impl Instance {
     }
 
     pub(super) fn pid(&self) -> Option<u32> {
-        lock(&self.process).as_ref().and_then(Child::id)
+        lock(&self.process).as_ref().and_then(Child::pid)
     }
 
     /// To a process that has ended, or is not there yet, no signal is sent.

@@ -128,8 +128,8 @@ impl Driver {
                 uptime_ms: now / 1_000_000,
                 census: *state.platform.census(),
                 counts: *state.platform.counts(),
-                provisioned_ms: millis(&provisioned),
-                on_demand_ms: millis(&on_demand),
+                provisioned_ms: provisioned.as_millis(),
+                on_demand_ms: on_demand.as_millis(),
                 cold_starts: state.records.cold_starts.clone(),
                 thaw_to_answer: Times::from(&state.records.thaw_to_answer_us),
                 pre_stops: state.records.pre_stops,
@@ -155,16 +155,6 @@ impl Driver {
             state.instances().filter_map(status).collect()
         });
         Status { instances, summary: self.summary() }
-    }
-}
-
-fn millis(phases: &Phases<u128>) -> Phases<u64> {
-    let of = |nanos: u128| u64::try_from(nanos / 1_000_000).unwrap_or(u64::MAX);
-    Phases {
-        starting: of(phases.starting),
-        active: of(phases.active),
-        idle: of(phases.idle),
-        frozen: of(phases.frozen),
     }
 }
 

@@ -70,13 +70,13 @@ impl Timers {
     }
 
     /// The next task that is due.
-    pub(super) fn due(&mut self, now_ns: u64) -> Option<(u64, Task)> {
+    pub(super) fn due(&mut self, now_ns: u64) -> Option<Task> {
         if self.tasks.peek()?.at_ns > now_ns {
             return None;
         }
         let timer = self.tasks.pop()?;
         self.retries -= usize::from(matches!(timer.task, Task::Retry(_)));
-        Some((timer.at_ns, timer.task))
+        Some(timer.task)
     }
 
     /// The next request whose time is over, if it is still under way.

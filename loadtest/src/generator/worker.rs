@@ -116,8 +116,8 @@ impl Worker {
         let mut next_due = self.next_due();
         loop {
             let mut now = self.clock.now_ns();
-            while next_due.is_some_and(|due| due <= now) {
-                self.take_planned(now);
+            while let Some(due_ns) = next_due.filter(|due_ns| *due_ns <= now) {
+                self.take_planned(due_ns, now);
                 next_due = self.next_due();
                 now = self.clock.now_ns();
             }
@@ -182,9 +182,8 @@ impl Worker {
         self.waiting.is_empty() && self.pool.under_way() == 0 && self.timers.retries() == 0
     }
 
-    /// Takes up the next planned request.
-    fn take_planned(&mut self, now: u64) {
-        let due_ns = self.plan.schedule.due_ns(self.next_number);
+    /// Takes up the next planned request, due at `due_ns`.
+    fn take_planned(&mut self, due_ns: u64, now: u64) {
         let draft = self.plan.workload.draft(self.next_number);
         self.next_number += self.step;
         self.take_up(Flight { id: 0, draft, attempt: 0, due_ns, sent: false }, now);
@@ -358,7 +357,7 @@ impl Worker {
     }
 
     fn run_timers(&mut self, now: u64) {
-        while let Some((_, task)) = self.timers.due(now) {
+        while let Some(task) = self.timers.due(now) {
             match task {
                 Task::Retry(flight) => self.take_up(*flight, now),
                 Task::HangUp(place) => {

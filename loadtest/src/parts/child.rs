@@ -123,12 +123,6 @@ impl Child {
         }
     }
 
-    /// Its process id, until it has ended.
-    #[must_use]
-    pub fn id(&self) -> Option<u32> {
-        self.process.id()
-    }
-
     /// Sends it a signal, unless it has ended.
     ///
     /// # Errors

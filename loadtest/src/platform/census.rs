@@ -34,6 +34,20 @@ pub struct Phases<T> {
     pub frozen: T,
 }
 
+impl Phases<u128> {
+    /// Of nanoseconds, whole milliseconds.
+    #[must_use]
+    pub fn as_millis(&self) -> Phases<u64> {
+        let of = |nanos: u128| u64::try_from(nanos / 1_000_000).unwrap_or(u64::MAX);
+        Phases {
+            starting: of(self.starting),
+            active: of(self.active),
+            idle: of(self.idle),
+            frozen: of(self.frozen),
+        }
+    }
+}
+
 /// Instances at this moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Census {

@@ -5,17 +5,6 @@ use super::setup::Setup;
 use crate::plan::cost::{Currency, Prices, Usage};
 use crate::platform::{self, Phases};
 
-/// Whole milliseconds.
-pub(super) fn millis(phases: &Phases<u128>) -> Phases<u64> {
-    let of = |nanos: u128| u64::try_from(nanos / 1_000_000).unwrap_or(u64::MAX);
-    Phases {
-        starting: of(phases.starting),
-        active: of(phases.active),
-        idle: of(phases.idle),
-        frozen: of(phases.frozen),
-    }
-}
-
 /// The bill. A start counts as active, which no document says; throttled calls cost nothing, which none says either.
 pub(super) fn bill(setup: &Setup, prices: &Prices, usage: &platform::Usage, answered: u64) -> Cost {
     let seconds = |nanos: u128| nanos as f64 / 1e9;

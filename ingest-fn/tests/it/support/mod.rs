@@ -12,7 +12,8 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, Method, Request, StatusCode};
-use ingest_fn::app::{App, RequestLimits};
+use ingest_fn::app::App;
+use ingest_fn::limits::RequestLimits;
 use ingest_fn::publish::OrderPublisher;
 use ingest_fn::router::router;
 use serde_json::{Value, json};
@@ -107,7 +108,9 @@ pub(crate) fn get(path: &str) -> Request<Body> {
 
 pub(crate) const LIMITS: RequestLimits = RequestLimits {
     requests_max: NonZeroUsize::new(8).unwrap(),
+    bytes_max: NonZeroUsize::new(1 << 20).unwrap(),
     body_timeout: Duration::from_secs(5),
+    request_timeout: Duration::from_secs(8),
     drain_timeout: Duration::from_secs(10),
 };
 

@@ -73,7 +73,8 @@ impl Tool {
                 command.arg(format!("--phase=constant:{rps}:{seconds}s"));
                 command.arg(format!("--connections={connections}"));
                 // Whatever is not an order of its own would be refused, or answered without the whole work.
-                command.args(["--invalid=0", "--replays=0", "--changed=0"]);
+                // Short intervals, because the end of a run is noticed at an interval's end.
+                command.args(["--interval-ms=50", "--invalid=0", "--replays=0", "--changed=0"]);
                 command.arg(format!("--timeout-ms={TIMEOUT_MS}"));
                 command.arg("--report").arg(directory.join("loadtest"));
             }

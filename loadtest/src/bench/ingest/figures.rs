@@ -87,3 +87,54 @@ impl Figures {
 pub(super) fn mib(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }
+
+/// Figures without any window.
+#[cfg(test)]
+pub(super) fn sample() -> Figures {
+    Figures {
+        date: "2026-11-24".to_owned(),
+        version: "1",
+        optimised: true,
+        machine: Machine {
+            cpus: 2,
+            cpu_model: "CPU".to_owned(),
+            memory_bytes: 0,
+            kernel: "Linux".to_owned(),
+        },
+        rps: 20_000,
+        share_percent: 70,
+        seconds: 8,
+        connections: 128,
+        rounds: 1,
+        windows: Vec::new(),
+        rss_high_bytes: Vec::new(),
+        wrk: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+impl Figures {
+    /// Adds a window of zeros, changed by `set`.
+    pub(super) fn add(&mut self, contender: Contender, kind: Kind, set: impl FnOnce(&mut Measured)) {
+        let mut window = Measured {
+            contender,
+            kind,
+            round: 1,
+            offered_per_s: 0.0,
+            accepted_per_s: 0.0,
+            accepted: 0,
+            shed: 0,
+            refused: 0,
+            unknown: 0,
+            unsent: 0,
+            server_cpu_us: 0.0,
+            broker_cpu_us: None,
+            generator_cpu_us: 0.0,
+            p50_us: 0,
+            p99_us: 0,
+            slip_p999_us: 0,
+        };
+        set(&mut window);
+        self.windows.push(window);
+    }
+}

@@ -78,3 +78,38 @@ fn at_most(what: String, reached: f64, bound: f64, unit: &str) -> Goal {
         holds: reached <= bound,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::figures::sample;
+    use super::*;
+
+    #[test]
+    fn each_goal_holds_up_to_its_bound_and_no_further() {
+        // CPU of (a), (b), (c) in µs; p99 of (c) in ms; memory in MiB; peak of (d).
+        let cases: [([f64; 3], u64, u64, f64, [bool; 5]); 3] = [
+            ([20.0, 23.0, 27.0], 15_000, 64, 50_000.0, [true; 5]),
+            ([20.0, 23.1, 27.1], 15_001, 65, 49_999.0, [false; 5]),
+            ([20.0, 19.0, 40.0], 900, 10, 60_000.0, [true, false, true, true, true]),
+        ];
+        for ([bare_us, unpublished_us, real_us], p99_us, rss_mib, peak, holds) in cases {
+            let mut figures = sample();
+            figures.add(Contender::Bare, Kind::Equal, |window| window.server_cpu_us = bare_us);
+            figures.add(Contender::Unpublished, Kind::Equal, |window| window.server_cpu_us = unpublished_us);
+            figures.add(Contender::Real, Kind::Equal, |window| window.server_cpu_us = real_us);
+            figures.add(Contender::Real, Kind::Share, |window| window.p99_us = p99_us);
+            figures.add(Contender::Embedded, Kind::Saturated, |window| window.accepted_per_s = peak);
+            figures.rss_high_bytes = vec![(Contender::Real, rss_mib << 20), (Contender::Bare, 900 << 20)];
+            let judged: Vec<_> = judge(&figures).iter().map(|goal| goal.holds).collect();
+            assert_eq!(judged, holds, "{:?}", judge(&figures));
+        }
+    }
+
+    #[test]
+    fn what_was_not_measured_is_not_judged() {
+        let mut figures = sample();
+        assert_eq!(judge(&figures), []);
+        figures.add(Contender::Unpublished, Kind::Equal, |window| window.server_cpu_us = 1.0);
+        assert_eq!(judge(&figures), [], "there is nothing to compare it with");
+    }
+}

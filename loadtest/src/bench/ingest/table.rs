@@ -124,3 +124,47 @@ fn spread(spread: Option<Spread>, digits: usize) -> String {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::figures::sample;
+    use super::*;
+
+    #[test]
+    fn the_table_tells_medians_with_their_range_and_the_ratio_to_the_bare_handler() {
+        let mut figures = sample();
+        for cpu_us in [11.0, 10.0, 12.0] {
+            figures.add(Contender::Bare, Kind::Equal, |window| window.server_cpu_us = cpu_us);
+        }
+        figures.add(Contender::Real, Kind::Equal, |window| {
+            (window.server_cpu_us, window.broker_cpu_us) = (16.5, Some(7.0));
+        });
+        figures.rss_high_bytes = vec![(Contender::Real, 3 << 20), (Contender::Real, 5 << 20)];
+        let markdown = markdown(&figures);
+        let rows: Vec<Vec<&str>> = markdown
+            .lines()
+            .filter(|line| line.starts_with("| ("))
+            .map(|line| line.split('|').map(str::trim).collect())
+            .collect();
+        assert_eq!(rows.len(), 2, "{markdown}");
+        assert_eq!(rows[0][1..4], [Contender::Bare.name(), "11.0 (10.0–12.0)", "1.00"]);
+        assert_eq!(rows[1][1..5], [Contender::Real.name(), "16.5", "1.50", "7.0"]);
+        assert_eq!(rows[1][9], "5.0", "the most of all rounds");
+        let heads = markdown.lines().filter(|line| line.starts_with("| |") || line.starts_with("|---"));
+        let columns: Vec<_> = heads.map(|line| line.matches('|').count()).collect();
+        assert_eq!(columns, [rows[0].len() - 1; 2], "{markdown}");
+    }
+
+    #[test]
+    fn what_was_not_accepted_is_told_apart_if_there_was_any() {
+        let mut figures = sample();
+        figures.add(Contender::Embedded, Kind::Share, |window| window.p50_us = 1);
+        assert!(!text(&figures).contains("Not accepted"));
+        for count in [3, 4] {
+            figures.add(Contender::Embedded, Kind::Saturated, |window| {
+                (window.shed, window.refused, window.unknown) = (count, 0, 1);
+            });
+        }
+        assert!(text(&figures).contains("7 / 0 / 2"), "{}", text(&figures));
+    }
+}

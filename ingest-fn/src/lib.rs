@@ -4,6 +4,8 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod error;
+pub mod event;
+pub mod gateway;
 pub mod handlers;
 pub mod layers;
 pub mod metrics;
@@ -82,6 +84,7 @@ async fn serve(
         body_timeout: settings.body_timeout,
         drain_timeout: settings.grace,
     };
+    settings.gateway.warn();
     let app = Arc::new(App::new(settings.catalogue, &settings.order_id_keys, publisher, SystemClock, limits));
     tracing::info!(address = %listener.local_addr()?, broker = %endpoint, "taking orders");
     // Without this an answer may wait for the client's delayed acknowledgement of the one before.

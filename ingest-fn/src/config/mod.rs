@@ -1,5 +1,7 @@
 //! Settings, by flag and environment alike.
 
+mod gateway;
+
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -12,7 +14,10 @@ use shared::envelope;
 use shared::order::OrderIdKeys;
 use shared::rocketmq::{ClientConfig, ProducerConfig};
 
+use crate::gateway::Gateway;
 use crate::publish::BatchLimits;
+
+pub use gateway::{GatewayArgs, GatewayAuth};
 
 /// Takes a flash sale's orders: validates, publishes to RocketMQ, answers 202 once the broker has acknowledged.
 ///
@@ -31,6 +36,10 @@ pub struct Config {
     /// Keys that order ids are derived with: name=hex[,name=hex…], 64 hex digits or more each; prefer the environment variable
     #[arg(long, env = "SPILLWAY_ORDER_ID_KEYS", value_name = "KEYS", hide_env_values = true)]
     pub order_id_keys: Secret<String>,
+
+    /// What stands in front.
+    #[command(flatten)]
+    pub gateway: GatewayArgs,
 
     /// RocketMQ's connection.
     #[command(flatten)]
@@ -55,7 +64,7 @@ pub struct Config {
 }
 
 const EXAMPLES: &str = "Example:
-  SPILLWAY_ORDER_ID_KEYS=default=$(openssl rand -hex 32) \\
+  SPILLWAY_ORDER_ID_KEYS=default=$(openssl rand -hex 32) SPILLWAY_GATEWAY_SECRETS=2026a=$(openssl rand -hex 15) \\
     ingest-fn --catalogue sales.toml --rocketmq-endpoint 127.0.0.1:8081
 
 Exit codes: 0 stopped in order, 1 failed, 2 wrong flags, 64 wrong configuration.";
@@ -119,6 +128,8 @@ pub struct Settings {
     pub catalogue: Catalogue,
     /// Keys of order ids.
     pub order_id_keys: OrderIdKeys,
+    /// How callers are told from strangers.
+    pub gateway: Gateway,
     /// The broker's connection.
     pub client: ClientConfig,
     /// The producer's bounds.
@@ -159,6 +170,7 @@ impl Config {
                 ));
             }
         }
+        let gateway = self.gateway.gateway(&mut errors);
         let client = self.rocketmq.client_config(&mut errors);
         errors.require(
             (256..=envelope::BYTES_MAX).contains(&self.batch.batch_bytes_max),
@@ -166,8 +178,8 @@ impl Config {
         );
         // A message has room for 16 KiB of properties, and a key takes 37 bytes.
         errors.require(self.batch.batch_orders_max.get() <= 400, "--batch-orders-max: must be 1 to 400");
-        let (Some(catalogue), Some(order_id_keys), Some(mut client), true) =
-            (catalogue, order_id_keys, client, errors.is_empty())
+        let (Some(catalogue), Some(order_id_keys), Some(gateway), Some(mut client), true) =
+            (catalogue, order_id_keys, gateway, client, errors.is_empty())
         else {
             return Err(errors);
         };
@@ -187,6 +199,7 @@ impl Config {
             listen: self.listen,
             catalogue,
             order_id_keys,
+            gateway,
             client,
             producer,
             topic: self.rocketmq.orders_topic.clone(),

@@ -1,0 +1,68 @@
+//! What stands between strangers and this function.
+
+use http::HeaderName;
+
+use super::keys::SigningKeys;
+use super::verify::Verifier;
+
+/// What an order hangs on, besides the body.
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// How callers are told from strangers.
+#[derive(Clone, Debug)]
+pub enum Gateway {
+    /// Every request carries the gateway's signature.
+    Signed {
+        /// Checks it.
+        verifier: Verifier,
+        /// The header in which the gateway names the buyer, if it does.
+        identity_header: Option<HeaderName>,
+    },
+    /// The platform lets only authorised callers in; nothing is checked here.
+    Function,
+    /// Nothing is checked anywhere.
+    InsecureDev,
+}
+
+impl Gateway {
+    /// Requests are signed with one of `keys`; the buyer is told by `identity_header`.
+    #[must_use]
+    pub fn signed(keys: SigningKeys, identity_header: Option<HeaderName>) -> Self {
+        let required = [Some(IDEMPOTENCY_KEY), identity_header.clone()].into_iter().flatten().collect();
+        Self::Signed { verifier: Verifier::new(keys, required), identity_header }
+    }
+
+    /// What checks signatures, where they are checked.
+    #[must_use]
+    pub const fn verifier(&self) -> Option<&Verifier> {
+        match self {
+            Self::Signed { verifier, .. } => Some(verifier),
+            Self::Function | Self::InsecureDev => None,
+        }
+    }
+
+    /// The header that names the buyer: there is none where nothing is signed, since anybody could set it.
+    #[must_use]
+    pub const fn identity_header(&self) -> Option<&HeaderName> {
+        match self {
+            Self::Signed { identity_header, .. } => identity_header.as_ref(),
+            Self::Function | Self::InsecureDev => None,
+        }
+    }
+
+    /// Says at start what is not checked.
+    pub fn warn(&self) {
+        match self {
+            Self::InsecureDev => tracing::warn!(
+                "insecure: --insecure-dev lets anybody order in anybody's name; never use it in production"
+            ),
+            Self::Function => tracing::warn!(
+                "requests are not signed: whoever the platform lets in may order in anybody's name"
+            ),
+            Self::Signed { identity_header: None, .. } => tracing::warn!(
+                "no --identity-header: whoever the gateway lets in may order in anybody's name"
+            ),
+            Self::Signed { identity_header: Some(_), .. } => {}
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! `POST /invoke`: the event form of the public API.
+
+use std::convert::Infallible;
+use std::future::{Future, Ready, ready};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::body::Bytes;
+use axum::response::{IntoResponse, Response};
+use futures_util::future::Either;
+use http::header::ALLOW;
+use http::{HeaderValue, Method, Request};
+use tower::Service;
+
+use crate::error::ApiError;
+use crate::event;
+
+/// Path and method of the one public route. No other can be reached by an event.
+const ORDERS: (&str, Method) = ("/v1/orders", Method::POST);
+
+/// Hands `orders` the request that an event stands for, with the extensions of the request that brought the event.
+#[derive(Clone, Debug)]
+pub struct Unwrap<S> {
+    orders: S,
+}
+
+impl<S> Unwrap<S> {
+    /// In front of `orders`.
+    pub const fn new(orders: S) -> Self {
+        Self { orders }
+    }
+}
+
+impl<S> Service<Request<Bytes>> for Unwrap<S>
+where
+    S: Service<Request<Bytes>, Response = Response, Error = Infallible>,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Either<S::Future, Ready<Result<Response, Infallible>>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.orders.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Bytes>) -> Self::Future {
+        let (outer, event) = request.into_parts();
+        let mut request = match event::read(&event) {
+            Ok(request) => request,
+            Err(fault) => return answer(ApiError::MalformedEvent(fault).into_response()),
+        };
+        let (path, method) = ORDERS;
+        if request.uri().path() != path {
+            return answer(ApiError::NotFound.into_response());
+        }
+        if *request.method() != method {
+            let mut response = ApiError::MethodNotAllowed.into_response();
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+            return answer(response);
+        }
+        *request.extensions_mut() = outer.extensions;
+        Either::Left(self.orders.call(request))
+    }
+}
+
+fn answer<F>(response: Response) -> Either<F, Ready<Result<Response, Infallible>>> {
+    Either::Right(ready(Ok(response)))
+}
+
+/// Wraps every answer of `inner` into a reply, refusals of layers included: an event's sender sees nothing else.
+#[derive(Clone, Debug)]
+pub struct Wrap<S> {
+    inner: S,
+}
+
+impl<S> Wrap<S> {
+    /// Around `inner`.
+    pub const fn new(inner: S) -> Self {
+        Self { inner }
+    }
+}
+
+impl<S, B> Service<Request<B>> for Wrap<S>
+where
+    S: Service<Request<B>, Response = Response, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let answered = self.inner.call(request);
+        Box::pin(async move {
+            let Ok(response) = answered.await;
+            Ok(event::wrap(response).await)
+        })
+    }
+}

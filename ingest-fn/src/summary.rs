@@ -6,8 +6,6 @@ use std::time::Duration;
 use shared::rocketmq::SendError;
 use tokio::time::Instant;
 
-use crate::gateway::Fault;
-
 /// Logs at most once an interval, and says how many it kept to itself.
 #[derive(Debug)]
 pub struct RateLimited {
@@ -54,14 +52,6 @@ pub fn shed() {
     static LINE: RateLimited = RateLimited::every(Duration::from_secs(1));
     if let Some(requests) = LINE.due() {
         tracing::warn!(requests, "requests shed: too many under way");
-    }
-}
-
-/// Tells of requests refused because they are not the gateway's. The fault is told here alone: a client learns less.
-pub fn not_the_gateway(fault: Fault) {
-    static LINE: RateLimited = RateLimited::every(Duration::from_secs(1));
-    if let Some(requests) = LINE.due() {
-        tracing::warn!(requests, %fault, "requests refused: not the gateway's");
     }
 }
 

@@ -98,6 +98,7 @@ impl GatewayArgs {
 fn identity_header(name: &str) -> Option<HeaderName> {
     let header = HeaderName::try_from(name).ok()?;
     let taken = ["idempotency-key", AUTHORIZATION.as_str(), CONTENT_TYPE.as_str(), HOST.as_str()];
-    let is_taken = taken.contains(&header.as_str()) || header.as_str().starts_with("x-ca-proxy-signature");
+    let is_taken = taken.contains(&header.as_str())
+        || ["x-ca-proxy-signature", "x-fc-"].iter().any(|prefix| header.as_str().starts_with(prefix));
     (!is_taken).then_some(header)
 }

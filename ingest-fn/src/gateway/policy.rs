@@ -1,15 +1,18 @@
 //! What stands between strangers and this function.
 
+use std::time::Duration;
+
 use http::HeaderName;
 
 use super::keys::SigningKeys;
-use super::verify::Verifier;
+use super::verify::{Fault, Verifier};
+use crate::summary::RateLimited;
 
 /// What an order hangs on, besides the body.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// How callers are told from strangers.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Gateway {
     /// Every request carries the gateway's signature.
     Signed {
@@ -17,6 +20,8 @@ pub enum Gateway {
         verifier: Verifier,
         /// The header in which the gateway names the buyer, if it does.
         identity_header: Option<HeaderName>,
+        /// One line a second tells of all refusals.
+        refusals: RateLimited,
     },
     /// The platform lets only authorised callers in; nothing is checked here.
     Function,
@@ -29,7 +34,8 @@ impl Gateway {
     #[must_use]
     pub fn signed(keys: SigningKeys, identity_header: Option<HeaderName>) -> Self {
         let required = [Some(IDEMPOTENCY_KEY), identity_header.clone()].into_iter().flatten().collect();
-        Self::Signed { verifier: Verifier::new(keys, required), identity_header }
+        let refusals = RateLimited::every(Duration::from_secs(1));
+        Self::Signed { verifier: Verifier::new(keys, required), identity_header, refusals }
     }
 
     /// What checks signatures, where they are checked.
@@ -47,6 +53,14 @@ impl Gateway {
         match self {
             Self::Signed { identity_header, .. } => identity_header.as_ref(),
             Self::Function | Self::InsecureDev => None,
+        }
+    }
+
+    /// Tells of a request that is not the gateway's. What is wrong is told here alone: a client learns less.
+    pub fn refused(&self, fault: Fault) {
+        let Self::Signed { refusals, .. } = self else { return };
+        if let Some(requests) = refusals.due() {
+            tracing::warn!(requests, %fault, "requests refused: not the gateway's");
         }
     }
 

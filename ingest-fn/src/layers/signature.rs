@@ -13,7 +13,6 @@ use tower::Service;
 
 use crate::error::ApiError;
 use crate::gateway::{Fault, Gateway};
-use crate::summary;
 
 /// Checks the signature of every request before `inner` sees it, where requests are signed. What passes has
 /// [`Verified`](crate::gateway::Verified) in its extensions.
@@ -47,7 +46,7 @@ where
             match verifier.verify(request.method(), request.uri(), request.headers(), request.body()) {
                 Ok(verified) => request.extensions_mut().insert(verified),
                 Err(fault) => {
-                    summary::not_the_gateway(fault);
+                    self.gateway.refused(fault);
                     return Either::Right(ready(Ok(refusal(fault).into_response())));
                 }
             };

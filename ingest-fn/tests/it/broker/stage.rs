@@ -13,6 +13,7 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use ingest_fn::RunError;
 use ingest_fn::config::Settings;
+use ingest_fn::gateway::Gateway;
 use ingest_fn::publish::BatchLimits;
 use serde_json::{Value, json};
 use shared::catalogue::Catalogue;
@@ -69,6 +70,7 @@ pub(super) fn settings(broker: SocketAddr) -> Settings {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         catalogue: Catalogue::from_toml(CATALOGUE).expect("a catalogue"),
         order_id_keys: KEYS.parse().expect("keys"),
+        gateway: Gateway::InsecureDev,
         client: ClientConfig::new(broker.into()),
         producer: ProducerConfig { topics: vec![TOPIC.to_owned()], ..ProducerConfig::default() },
         topic: TOPIC.to_owned(),

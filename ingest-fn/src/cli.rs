@@ -7,7 +7,8 @@ use clap::Parser;
 use shared::config::EXIT_CONFIG;
 
 use crate::config::{Config, Settings};
-use crate::{RunError, run};
+use crate::run;
+use crate::server::RunError;
 
 /// Runs `ingest-fn` with `arguments`, the program's name first, until it is told to stop.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -16,7 +17,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => error.exit(),
     };
     if config.print_config {
-        println!("{}", serde_json::to_string_pretty(&config).unwrap_or_default());
+        println!("{}", serde_json::to_string_pretty(&config.effective()).unwrap_or_default());
         return ExitCode::SUCCESS;
     }
     let settings = match (config.logs.init(), config.settings()) {
@@ -37,7 +38,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn serve(settings: Settings) -> Result<(), RunError> {
     let shutdown = shared::shutdown::on_signal()?;
     let listener = shared::listen::listen(settings.listen).map_err(|error| {

@@ -55,6 +55,22 @@ pub fn shed() {
     }
 }
 
+/// Tells of connections closed for want of room.
+pub fn connections_shed() {
+    static LINE: RateLimited = RateLimited::every(Duration::from_secs(1));
+    if let Some(connections) = LINE.due() {
+        tracing::warn!(connections, "connections shed: too many open");
+    }
+}
+
+/// Tells of connections that could not be taken.
+pub fn accept_failure(error: &std::io::Error) {
+    static LINE: RateLimited = RateLimited::every(Duration::from_secs(1));
+    if let Some(times) = LINE.due() {
+        tracing::warn!(times, %error, "a connection could not be taken");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,7 +3,11 @@
 mod code;
 mod rules;
 
+use std::sync::Arc;
+
 use axum::response::{IntoResponse, Response};
+use http::HeaderValue;
+use http::header::WWW_AUTHENTICATE;
 use shared::order::{IdempotencyKey, OrderId, PayloadDigest};
 use shared::problem::{FieldProblem, Problem};
 use shared::time::rfc3339_millis;
@@ -150,6 +154,15 @@ impl ApiError {
         }
     }
 
+    /// What a 401 must say it wants (RFC 9110).
+    const fn challenge(&self) -> Option<&'static str> {
+        match self {
+            Self::SignatureMissing => Some("X-Ca-Proxy-Signature"),
+            Self::IdentityMissing => Some("Bearer"),
+            _ => None,
+        }
+    }
+
     /// The answer's body.
     #[must_use]
     pub fn into_problem(self) -> Problem {
@@ -206,8 +219,24 @@ impl ApiError {
     }
 }
 
+/// Goes with a refusal in its answer's extensions, for whoever counts and tells of refusals.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// The problem's code.
+    pub code: Code,
+    /// The error, for operators. Holds nothing that a client sent.
+    pub error: Arc<ApiError>,
+}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        self.into_problem().into_response()
+        let challenge = self.challenge();
+        let refusal = Refusal { code: self.code(), error: Arc::new(self.clone()) };
+        let mut response = self.into_problem().into_response();
+        response.extensions_mut().insert(refusal);
+        if let Some(challenge) = challenge {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        response
     }
 }

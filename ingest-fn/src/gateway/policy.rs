@@ -6,10 +6,8 @@ use http::HeaderName;
 
 use super::keys::SigningKeys;
 use super::verify::{Fault, Verifier};
+use crate::layers::head::IDEMPOTENCY_KEY;
 use crate::summary::RateLimited;
-
-/// What an order hangs on, besides the body.
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// How callers are told from strangers.
 #[derive(Debug)]
@@ -33,6 +31,7 @@ impl Gateway {
     /// Requests are signed with one of `keys`; the buyer is told by `identity_header`.
     #[must_use]
     pub fn signed(keys: SigningKeys, identity_header: Option<HeaderName>) -> Self {
+        // What an order hangs on, besides the body.
         let required = [Some(IDEMPOTENCY_KEY), identity_header.clone()].into_iter().flatten().collect();
         let refusals = RateLimited::every(Duration::from_secs(1));
         Self::Signed { verifier: Verifier::new(keys, required), identity_header, refusals }

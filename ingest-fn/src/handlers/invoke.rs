@@ -1,22 +1,24 @@
 //! `POST /invoke`: the event form of the public API.
 
 use std::convert::Infallible;
-use std::future::{Future, Ready, ready};
+use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use axum::body::Bytes;
-use axum::response::{IntoResponse, Response};
-use futures_util::future::Either;
+use axum::response::IntoResponse;
+use futures_util::future::{Either, Ready, ready};
 use http::header::ALLOW;
 use http::{HeaderValue, Method, Request};
 use tower::Service;
 
 use crate::error::ApiError;
 use crate::event;
-
-/// Path and method of the one public route. No other can be reached by an event.
-const ORDERS: (&str, Method) = ("/v1/orders", Method::POST);
+use crate::layers::Response;
+use crate::layers::observe::FC_STATUS;
+use crate::limits::BODY_BYTES_MAX;
+use crate::request_context::{REQUEST_ID, RequestContext};
+use crate::router::ORDERS_PATH;
 
 /// Hands `orders` the request that an event stands for, with the extensions of the request that brought the event.
 #[derive(Clone, Debug)]
@@ -49,14 +51,17 @@ where
             Ok(request) => request,
             Err(fault) => return answer(ApiError::MalformedEvent(fault).into_response()),
         };
-        let (path, method) = ORDERS;
-        if request.uri().path() != path {
+        // The one public route. No other can be reached by an event.
+        if request.uri().path() != ORDERS_PATH {
             return answer(ApiError::NotFound.into_response());
         }
-        if *request.method() != method {
+        if *request.method() != Method::POST {
             let mut response = ApiError::MethodNotAllowed.into_response();
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
             return answer(response);
+        }
+        if request.body().len() > BODY_BYTES_MAX {
+            return answer(ApiError::BodyTooLarge { max: BODY_BYTES_MAX }.into_response());
         }
         *request.extensions_mut() = outer.extensions;
         Either::Left(self.orders.call(request))
@@ -94,10 +99,20 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
+        let id = request.extensions().get::<RequestContext>().map(|context| context.id.clone());
         let answered = self.inner.call(request);
         Box::pin(async move {
-            let Ok(response) = answered.await;
-            Ok(event::wrap(response).await)
+            let Ok(mut response) = answered.await;
+            if let Some(id) = id {
+                response.headers_mut().insert(REQUEST_ID, id.as_header().clone());
+            }
+            let status = response.status().as_u16();
+            let mut wrapped = event::wrap(response).await;
+            // The platform sees a 200, whatever it brings.
+            if status >= 400 {
+                wrapped.headers_mut().insert(FC_STATUS, HeaderValue::from(status));
+            }
+            Ok(wrapped)
         })
     }
 }

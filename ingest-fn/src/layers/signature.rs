@@ -1,16 +1,16 @@
 //! Lets only the gateway's own requests through.
 
 use std::convert::Infallible;
-use std::future::{Ready, ready};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::Bytes;
-use axum::response::{IntoResponse, Response};
-use futures_util::future::Either;
+use axum::response::IntoResponse;
+use futures_util::future::{Either, Ready, ready};
 use http::Request;
 use tower::Service;
 
+use super::Response;
 use crate::error::ApiError;
 use crate::gateway::{Fault, Gateway};
 

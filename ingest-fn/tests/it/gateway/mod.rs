@@ -3,7 +3,8 @@
 mod event;
 mod identity;
 mod modes;
+pub(crate) mod orders;
 mod properties;
-mod sign;
+pub(crate) mod sign;
 mod signature;
 mod speed;

@@ -12,7 +12,9 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, Method, Request, StatusCode};
-use ingest_fn::app::{App, RequestLimits};
+use ingest_fn::app::App;
+use ingest_fn::gateway::Gateway;
+use ingest_fn::limits::RequestLimits;
 use ingest_fn::publish::OrderPublisher;
 use ingest_fn::router::router;
 use serde_json::{Value, json};
@@ -107,7 +109,9 @@ pub(crate) fn get(path: &str) -> Request<Body> {
 
 pub(crate) const LIMITS: RequestLimits = RequestLimits {
     requests_max: NonZeroUsize::new(8).unwrap(),
+    bytes_max: NonZeroUsize::new(1 << 20).unwrap(),
     body_timeout: Duration::from_secs(5),
+    request_timeout: Duration::from_secs(8),
     drain_timeout: Duration::from_secs(10),
 };
 
@@ -115,9 +119,19 @@ pub(crate) type TestApp<P> = Arc<App<P, FixedClock>>;
 
 /// The service around `publisher`, at [`NOW`].
 pub(crate) fn app<P: OrderPublisher>(publisher: P, limits: RequestLimits) -> TestApp<P> {
+    app_behind(Gateway::InsecureDev, publisher, limits)
+}
+
+/// The same behind a gateway.
+pub(crate) fn app_behind<P: OrderPublisher>(
+    gateway: Gateway,
+    publisher: P,
+    limits: RequestLimits,
+) -> TestApp<P> {
+    let gateway = Arc::new(gateway);
     let catalogue = Catalogue::from_toml(CATALOGUE).expect("a catalogue");
     let keys: OrderIdKeys = KEYS.parse().expect("keys");
-    Arc::new(App::new(catalogue, &keys, publisher, FixedClock(NOW), limits))
+    Arc::new(App::new(gateway, catalogue, &keys, publisher, FixedClock(NOW), limits))
 }
 
 /// The service around a publisher that always says yes.

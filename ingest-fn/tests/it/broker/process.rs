@@ -39,7 +39,7 @@ async fn the_binary_takes_orders_logs_nothing_personal_and_stops_on_sigterm() {
         Command::new(env!("CARGO_BIN_EXE_ingest-fn"))
             .args([format!("--listen={address}"), format!("--catalogue={}", catalogue.display())])
             .args([format!("--rocketmq-endpoint={}", broker.local_addr()), "--log=debug".to_owned()])
-            .arg("--log-format=json")
+            .args(["--log-format=json", "--insecure-dev"])
             .env_clear()
             .env("SPILLWAY_ORDER_ID_KEYS", KEYS)
             .stdin(Stdio::null())

@@ -136,5 +136,6 @@ pub(in crate::bench) fn ingest_launch(stage: &Stage, listen: SocketAddr, catalog
     arguments.push(format!("--listen={listen}"));
     arguments.push(format!("--catalogue={}", catalogue.display()));
     environment.push(("SPILLWAY_ORDER_ID_KEYS", stage.order_id_keys.clone()));
+    environment.push(("SPILLWAY_INSECURE_DEV", "true".to_owned()));
     Launch { arguments, environment }
 }

@@ -78,7 +78,9 @@ async fn the_binary_takes_orders_logs_nothing_personal_and_stops_on_sigterm() {
     let log = std::fs::read_to_string(&log_path).expect("the log");
     let lines: Vec<Value> =
         log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect();
-    for message in ["taking orders", "publishing fails", "shutdown requested", "stopped"] {
+    let insecure =
+        "insecure: --insecure-dev lets anybody order in anybody's name; never use it in production";
+    for message in [insecure, "taking orders", "publishing fails", "shutdown requested", "stopped"] {
         assert!(lines.iter().any(|line| line["message"] == message), "{message} in {log}");
     }
     for personal in ["planted", "5551234"] {

@@ -7,6 +7,7 @@ pub mod error;
 pub mod handlers;
 pub mod layers;
 pub mod metrics;
+pub mod openapi;
 pub mod publish;
 pub mod request;
 pub mod router;
@@ -21,7 +22,6 @@ use shared::time::SystemClock;
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
 
 use app::{App, RequestLimits};
 use config::Settings;
@@ -46,9 +46,6 @@ pub enum RunError {
 /// How long a start waits for the broker before it gives up.
 const BROKER_WAIT: Duration = Duration::from_secs(20);
 
-/// How often samples of histograms are summed up: without it they would pile up where nobody asks for `/metrics`.
-const METRICS_UPKEEP: Duration = Duration::from_secs(5);
-
 /// Serves on `listener` until `shutdown` is cancelled, then finishes what is under way within the grace period.
 ///
 /// # Errors
@@ -60,7 +57,6 @@ pub async fn run(
 ) -> Result<(), RunError> {
     shared::telemetry::metrics();
     metrics::describe();
-    let _upkeep = AbortOnDropHandle::new(tokio::spawn(keep_up_metrics()));
     serve(settings, listener, shutdown).await
 }
 
@@ -107,13 +103,6 @@ async fn serve(
     let settled = producer.close(deadline.saturating_duration_since(Instant::now())).await;
     tracing::info!(settled, "stopped");
     Ok(())
-}
-
-async fn keep_up_metrics() {
-    loop {
-        sleep(METRICS_UPKEEP).await;
-        shared::telemetry::metrics().run_upkeep();
-    }
 }
 
 /// Reaches the broker before the first request, trying again while it may still be starting.

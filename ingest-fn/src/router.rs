@@ -9,7 +9,7 @@ use shared::time::Clock;
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::handlers::{health, lifecycle, orders};
+use crate::handlers::{health, lifecycle, openapi, orders};
 use crate::layers::admission;
 use crate::publish::OrderPublisher;
 
@@ -21,6 +21,7 @@ pub fn router<P: OrderPublisher, C: Clock>(app: Arc<App<P, C>>) -> Router {
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready::<P, C>))
         .route("/metrics", get(health::metrics::<P, C>))
+        .route("/openapi.json", get(openapi::document))
         .route("/pre-stop", get(lifecycle::pre_stop::<P, C>))
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
         .fallback(|| async { ApiError::NotFound })

@@ -2,4 +2,5 @@
 
 pub mod health;
 pub mod lifecycle;
+pub mod openapi;
 pub mod orders;

@@ -8,6 +8,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderValue, StatusCode};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shared::envelope::EncodedOrder;
 use shared::order::{IdempotencyKey, OrderId, PayloadDigest, TraceParent};
@@ -26,7 +27,7 @@ use crate::request::{into_order, read_json};
 pub const BODY_BYTES_MAX: usize = 16 * 1024;
 
 /// The answer to an accepted order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Accepted {
     /// The order's id; a retry with the same Idempotency-Key has the same.
     pub order_id: String,

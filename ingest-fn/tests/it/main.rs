@@ -12,6 +12,7 @@ mod coalescer;
 mod coalescer_properties;
 mod config;
 mod lifecycle;
+mod openapi;
 mod privacy;
 mod problems;
 mod readme;

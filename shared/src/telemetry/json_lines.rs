@@ -190,11 +190,11 @@ impl Members<'_, '_> {
     fn name(&mut self, field: &Field) -> &'static str {
         match field.name() {
             "request_id" => "requestId",
-            "error" => {
+            "error" | "errorMessage" => {
                 self.has.error_message = true;
                 "errorMessage"
             }
-            "error_code" => {
+            "error_code" | "errorCode" => {
                 self.has.error_code = true;
                 "errorCode"
             }

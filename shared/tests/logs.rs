@@ -3,34 +3,16 @@
 #![allow(clippy::expect_used, reason = "a test says what it expects")]
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use shared::telemetry::{Framed, LINE_BYTES_MAX, json_subscriber};
-
-#[derive(Clone, Default)]
-struct Buffer(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Buffer {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+use shared::telemetry::{Capture, Framed, LINE_BYTES_MAX, json_subscriber};
 
 /// What is logged at `filter` while `log` runs.
 fn text_of(filter: &str, log: impl FnOnce()) -> String {
-    let buffer = Buffer::default();
-    let writer = buffer.clone();
-    let subscriber = json_subscriber(filter, move || writer.clone()).expect("a filter");
-    tracing::subscriber::with_default(subscriber, log);
-    let bytes = buffer.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    String::from_utf8(bytes).expect("UTF-8")
+    let capture = Capture::of_this_thread(filter).expect("a filter");
+    log();
+    capture.text()
 }
 
 /// The one line that `log` writes, without its timestamp, which must be one.

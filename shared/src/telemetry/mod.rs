@@ -1,5 +1,6 @@
 //! What a service tells of itself: log lines, JSON for machines or text for people, and metrics.
 
+mod capture;
 mod cut;
 mod framing;
 mod json_lines;
@@ -13,6 +14,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::MakeWriter;
 
+pub use capture::Capture;
 pub use framing::Framed;
 pub use json_lines::{JsonLines, LINE_BYTES_MAX};
 pub use limit::{LineBudget, Lines};

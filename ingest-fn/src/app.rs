@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::Arc;
 
 use shared::catalogue::{Catalogue, RuleFault};
 use shared::order::{
@@ -13,46 +12,46 @@ use shared::order::{
 use shared::problem::FieldProblem;
 use shared::time::Clock;
 use time::OffsetDateTime;
-use tokio::sync::Semaphore;
-use tokio::time::{sleep, timeout};
 
 use crate::error::{ApiError, rule_problems};
+use crate::instance::Instance;
+use crate::layers::admission::Admission;
+use crate::limits::RequestLimits;
 use crate::request::OrderRequest;
 
 /// Most faults of fields told in one answer, beside the catalogue's: every field of a request within bounds.
 const FAULTS_MAX: usize = 64;
 
-/// The state behind the routes.
+/// The state behind the routes of one worker. Workers of one instance share `instance`, and what never changes is
+/// made before the first request.
 #[derive(Debug)]
 pub struct App<P, C> {
+    instance: Arc<Instance>,
     catalogue: Catalogue,
     keys: HashMap<SaleId, OrderIdKey>,
     publisher: P,
     clock: C,
-    body_timeout: Duration,
-    drain_timeout: Duration,
-    requests: Semaphore,
-    requests_max: usize,
-    stopping: AtomicBool,
+    limits: RequestLimits,
 }
-
-/// Bounds on requests.
-#[derive(Clone, Copy, Debug)]
-pub struct RequestLimits {
-    /// Most under way at once.
-    pub requests_max: NonZeroUsize,
-    /// Longest wait for a body.
-    pub body_timeout: Duration,
-    /// Longest wait of a stop for the requests under way.
-    pub drain_timeout: Duration,
-}
-
-/// Between two looks at the requests under way while they are waited for.
-const DRAIN_POLL: Duration = Duration::from_millis(10);
 
 impl<P, C: Clock> App<P, C> {
-    /// Puts the parts together. Sales whose key is missing are a fault of the configuration, found before.
+    /// Puts the parts together, for an instance with one worker. Sales whose key is missing are a fault of the
+    /// configuration, found before.
     pub fn new(
+        catalogue: Catalogue,
+        keys: &OrderIdKeys,
+        publisher: P,
+        clock: C,
+        limits: RequestLimits,
+    ) -> Self {
+        let instance =
+            Arc::new(Instance::new(Admission::new(limits.requests_max, limits.bytes_max), NonZeroUsize::MIN));
+        Self::of(instance, catalogue, keys, publisher, clock, limits)
+    }
+
+    /// Puts the parts together for one of the workers of `instance`.
+    pub fn of(
+        instance: Arc<Instance>,
         catalogue: Catalogue,
         keys: &OrderIdKeys,
         publisher: P,
@@ -63,17 +62,12 @@ impl<P, C: Clock> App<P, C> {
             .sales()
             .filter_map(|sale| Some((sale.id.clone(), keys.get(&sale.order_id_key)?.clone())))
             .collect();
-        Self {
-            catalogue,
-            keys,
-            publisher,
-            clock,
-            body_timeout: limits.body_timeout,
-            drain_timeout: limits.drain_timeout,
-            requests: Semaphore::new(limits.requests_max.get()),
-            requests_max: limits.requests_max.get(),
-            stopping: AtomicBool::new(false),
-        }
+        Self { instance, catalogue, keys, publisher, clock, limits }
+    }
+
+    /// What this worker shares with the others.
+    pub const fn instance(&self) -> &Arc<Instance> {
+        &self.instance
     }
 
     /// Where accepted orders go.
@@ -81,46 +75,14 @@ impl<P, C: Clock> App<P, C> {
         &self.publisher
     }
 
-    /// Longest wait for a body.
-    pub const fn body_timeout(&self) -> Duration {
-        self.body_timeout
+    /// The wall clock.
+    pub const fn clock(&self) -> &C {
+        &self.clock
     }
 
-    /// One permit for each request under way.
-    pub const fn requests(&self) -> &Semaphore {
-        &self.requests
-    }
-
-    /// Requests under way.
-    pub fn requests_under_way(&self) -> usize {
-        self.requests_max.saturating_sub(self.requests.available_permits())
-    }
-
-    /// Takes no more orders.
-    pub fn stop(&self) {
-        self.stopping.store(true, Ordering::Release);
-    }
-
-    /// Takes no more orders and waits until those under way have their answers, for as long as the bound. Whether
-    /// they have.
-    pub async fn drain(&self) -> bool {
-        self.stop();
-        let all_answered = async {
-            // Looked at instead of waited for in the semaphore's queue: that would gather the permits, and the
-            // metric would say that everything is under way.
-            while self.requests_under_way() > 0 {
-                sleep(DRAIN_POLL).await;
-            }
-            // Whoever was let in at the last moment has a permit; whoever asks for one after this sees the stop.
-            let all = u32::try_from(self.requests_max).unwrap_or(u32::MAX);
-            self.requests.acquire_many(all).await.is_ok()
-        };
-        timeout(self.drain_timeout, all_answered).await.unwrap_or(false)
-    }
-
-    /// Whether it takes no more orders.
-    pub fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Acquire)
+    /// Bounds on requests.
+    pub const fn limits(&self) -> &RequestLimits {
+        &self.limits
     }
 
     /// `faults` of a request that is no order, and what the catalogue says about its readable parts: a client that

@@ -7,7 +7,8 @@ use clap::Parser;
 use shared::config::EXIT_CONFIG;
 
 use crate::config::{Config, Settings};
-use crate::{RunError, run};
+use crate::run;
+use crate::server::RunError;
 
 /// Runs `ingest-fn` with `arguments`, the program's name first, until it is told to stop.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -16,14 +17,14 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => error.exit(),
     };
     if config.print_config {
-        println!("{}", serde_json::to_string_pretty(&config).unwrap_or_default());
+        println!("{}", serde_json::to_string_pretty(&config.effective()).unwrap_or_default());
         return ExitCode::SUCCESS;
     }
     let settings = match (config.logs.init(), config.settings()) {
         (Ok(()), Ok(settings)) => settings,
         (logs, settings) => {
             for errors in [logs.err(), settings.err()].into_iter().flatten() {
-                eprintln!("ingest-fn: {errors}");
+                tell(config.logs.is_json(), "wrong_configuration", &errors);
             }
             return ExitCode::from(EXIT_CONFIG);
         }
@@ -31,13 +32,21 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match serve(settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("ingest-fn: {error}");
+            tell(config.logs.is_json(), "run_failed", &error);
             ExitCode::FAILURE
         }
     }
 }
 
-#[tokio::main]
+/// For people on standard error, and where the log is read by machines also as a line of it.
+fn tell(logs_are_json: bool, error_code: &str, error: &dyn std::error::Error) {
+    eprintln!("ingest-fn: {error}");
+    if logs_are_json {
+        tracing::error!(error_code, %error, "not running");
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
 async fn serve(settings: Settings) -> Result<(), RunError> {
     let shutdown = shared::shutdown::on_signal()?;
     let listener = shared::listen::listen(settings.listen).map_err(|error| {

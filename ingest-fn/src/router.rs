@@ -1,29 +1,70 @@
-//! Which path goes where.
+//! Which path goes where, and what surrounds it.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
+use axum::body::Body;
+use axum::response::IntoResponse;
+use axum::routing::{get, post, post_service};
+use http::Request;
 use shared::time::Clock;
+use tower::{ServiceExt, service_fn};
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::handlers::{health, lifecycle, openapi, orders};
-use crate::layers::admission;
+use crate::handlers::orders::CreateOrder;
+use crate::handlers::{health, lifecycle, openapi};
+use crate::layers::admission::Admit;
+use crate::layers::buffer::Buffer;
+use crate::layers::head::CheckHead;
+use crate::layers::observe::Observe;
+use crate::limits::BODY_BYTES_MAX;
 use crate::publish::OrderPublisher;
 
-/// The routes. Only `/v1/…` is for shoppers; the rest must never be routed by the gateway.
-pub fn router<P: OrderPublisher, C: Clock>(app: Arc<App<P, C>>) -> Router {
-    Router::new()
-        .route("/v1/orders", post(orders::create::<P, C>))
-        .route_layer(from_fn_with_state(app.clone(), admission::admit::<P, C>))
+/// `POST /v1/orders` with everything around it.
+pub type OrdersService<P, C> = Observe<Admit<CheckHead<Buffer<CreateOrder<P, C>>>>, C>;
+
+/// The path of [`orders`].
+pub const ORDERS_PATH: &str = "/v1/orders";
+
+/// `POST /v1/orders`, its layers from the outside in.
+pub fn orders<P: OrderPublisher, C: Clock + Clone>(app: &Arc<App<P, C>>) -> OrdersService<P, C> {
+    let create = CreateOrder::new(app.clone());
+    let read = Buffer::new(BODY_BYTES_MAX, app.limits().body_timeout, create);
+    let admit = Admit::new(app.instance().clone(), CheckHead::new(read));
+    observed(app, admit)
+}
+
+fn observed<P, C: Clock + Clone, S>(app: &App<P, C>, inner: S) -> Observe<S, C> {
+    Observe::new(app.instance().clone(), app.clock().clone(), inner)
+}
+
+/// The routes.
+///
+/// - Public: `POST /v1/orders`. The gateway routes this and nothing else.
+/// - For the platform: `/initialize`, `/pre-stop`, `/healthz`, `/readyz`.
+/// - For operators: `/metrics`, and `/openapi.json` to hand on.
+pub fn router<P: OrderPublisher, C: Clock + Clone>(app: Arc<App<P, C>>) -> Router {
+    let operators = Router::new()
         .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready::<P, C>))
-        .route("/metrics", get(health::metrics::<P, C>))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics))
         .route("/openapi.json", get(openapi::document))
+        .with_state(app.instance().clone());
+    let public = Router::new().route(ORDERS_PATH, post_service(orders(&app)));
+    // What leads nowhere is a request like any other: it has an id, and is counted.
+    let refuse = |error: ApiError| {
+        let refuse = service_fn(move |_request: Request<Body>| {
+            std::future::ready(Ok::<_, Infallible>(error.clone().into_response()))
+        });
+        let refuse = observed(&app, refuse);
+        move |request: Request<Body>| refuse.oneshot(request)
+    };
+    let (not_found, wrong_method) = (refuse(ApiError::NotFound), refuse(ApiError::MethodNotAllowed));
+    let platform = Router::new()
+        .route("/initialize", post(lifecycle::initialize::<P, C>))
         .route("/pre-stop", get(lifecycle::pre_stop::<P, C>))
-        .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
-        .fallback(|| async { ApiError::NotFound })
-        .with_state(app)
+        .with_state(app);
+    public.merge(platform).merge(operators).method_not_allowed_fallback(wrong_method).fallback(not_found)
 }

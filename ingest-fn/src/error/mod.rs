@@ -3,6 +3,8 @@
 mod code;
 mod rules;
 
+use std::sync::Arc;
+
 use axum::response::{IntoResponse, Response};
 use shared::order::{IdempotencyKey, OrderId, PayloadDigest};
 use shared::problem::{FieldProblem, Problem};
@@ -171,8 +173,20 @@ impl ApiError {
     }
 }
 
+/// Goes with a refusal in its answer's extensions, for whoever counts and tells of refusals.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// The problem's code.
+    pub code: Code,
+    /// The error, for operators. Holds nothing that a client sent.
+    pub error: Arc<ApiError>,
+}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        self.into_problem().into_response()
+        let refusal = Refusal { code: self.code(), error: Arc::new(self.clone()) };
+        let mut response = self.into_problem().into_response();
+        response.extensions_mut().insert(refusal);
+        response
     }
 }

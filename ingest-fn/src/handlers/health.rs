@@ -6,26 +6,27 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
-use shared::time::Clock;
 
-use crate::app::App;
+use crate::instance::{Instance, Phase};
 
 /// The process answers.
 pub async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// The instance takes orders: it listens only once it has reached the broker, so all that is left is stopping.
-pub async fn ready<P, C: Clock>(State(app): State<Arc<App<P, C>>>) -> Response {
-    if app.is_stopping() {
-        (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response()
-    } else {
-        "ready\n".into_response()
+/// The instance takes orders, and has reached the broker.
+pub async fn ready(State(instance): State<Arc<Instance>>) -> Response {
+    let unready = |why: String| (StatusCode::SERVICE_UNAVAILABLE, why).into_response();
+    match instance.phase() {
+        _ if instance.is_stopping() => unready("stopping\n".to_owned()),
+        Phase::Starting => unready("connecting to the broker\n".to_owned()),
+        Phase::Failed(reason) => unready(format!("{reason}\n")),
+        Phase::Ready => "ready\n".into_response(),
     }
 }
 
 /// Metrics in Prometheus' text format.
-pub async fn metrics<P, C: Clock>(State(app): State<Arc<App<P, C>>>) -> Response {
-    crate::metrics::in_flight(app.requests_under_way());
+pub async fn metrics(State(instance): State<Arc<Instance>>) -> Response {
+    crate::metrics::in_flight(instance.admission.requests_under_way());
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], shared::telemetry::metrics().render()).into_response()
 }

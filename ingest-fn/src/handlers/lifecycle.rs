@@ -4,18 +4,68 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use shared::problem::Problem;
+use shared::telemetry::Framed;
 use shared::time::Clock;
 
 use crate::app::App;
+use crate::publish::OrderPublisher;
+use crate::request_context::RequestId;
+
+/// Asked once, before the first order, where the function has an initializer: answers when the instance has reached
+/// the broker, has found its topic, and could take an order this moment. A start does the same by itself; asking
+/// merely waits for it.
+pub async fn initialize<P: OrderPublisher, C: Clock>(
+    State(app): State<Arc<App<P, C>>>,
+    headers: HeaderMap,
+) -> Response {
+    let id = RequestId::of(&headers);
+    let work = async {
+        match app.instance().started().await {
+            Ok(()) => {
+                tracing::info!(request_id = id.as_str(), "initialized");
+                "initialized\n".into_response()
+            }
+            Err(reason) => {
+                let (request_id, error_code) = (id.as_str(), "initialize_failed");
+                tracing::error!(request_id, error_code, error = reason, "not initialized");
+                failed(error_code, StatusCode::INTERNAL_SERVER_ERROR, reason)
+            }
+        }
+    };
+    app.instance().observer.framed(Framed::Initialize, &id, work).await
+}
 
 /// The instance is about to be stopped: it takes no more orders, and answers once those under way have their
-/// answers. Asked again it does the same.
-pub async fn pre_stop<P: Send + Sync, C: Clock>(State(app): State<Arc<App<P, C>>>) -> Response {
-    tracing::info!(requests = app.requests_under_way(), "pre-stop");
-    if app.drain().await {
-        "drained\n".into_response()
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "requests are still under way\n").into_response()
-    }
+/// answers and the broker has all that was sent. Asked again it does the same.
+pub async fn pre_stop<P: OrderPublisher, C: Clock>(
+    State(app): State<Arc<App<P, C>>>,
+    headers: HeaderMap,
+) -> Response {
+    let (id, instance) = (RequestId::of(&headers), app.instance());
+    let work = async {
+        let requests = instance.admission.requests_under_way();
+        tracing::info!(request_id = id.as_str(), requests, "pre-stop");
+        let is_drained = instance.drain(app.limits().drain_timeout).await;
+        // An instance may be gone without another word.
+        instance.observer.last_words(Some(&id), instance.admission.requests_under_way());
+        if is_drained {
+            "drained\n".into_response()
+        } else {
+            let (request_id, error_code) = (id.as_str(), "pre_stop_incomplete");
+            let detail = "requests are still under way".to_owned();
+            tracing::error!(request_id, error_code, error = detail, "pre-stop ended too early");
+            failed(error_code, StatusCode::SERVICE_UNAVAILABLE, detail)
+        }
+    };
+    instance.observer.framed(Framed::PreStop, &id, work).await
+}
+
+/// The platform counts an invocation as failed by its own header only.
+fn failed(code: &str, status: StatusCode, detail: String) -> Response {
+    let mut response = Problem::new(status, code, detail).into_response();
+    let value = HeaderValue::from(status.as_u16());
+    response.headers_mut().insert(HeaderName::from_static("x-fc-status"), value);
+    response
 }

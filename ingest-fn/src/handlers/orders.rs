@@ -1,30 +1,31 @@
 //! `POST /v1/orders`.
 
 use std::borrow::Cow;
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{Request, State};
+use axum::body::{Body, Bytes};
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::header::{CONTENT_TYPE, LOCATION};
+use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shared::envelope::EncodedOrder;
-use shared::order::{IdempotencyKey, OrderId, PayloadDigest, TraceParent};
+use shared::order::{OrderId, PayloadDigest, TraceParent};
 use shared::time::{Clock, rfc3339_millis};
 use time::OffsetDateTime;
-use tokio::time::timeout;
+use tower::Service;
 
 use crate::app::App;
 use crate::error::ApiError;
 use crate::layers::admission::retry_after_s;
-use crate::metrics;
-use crate::publish::OrderPublisher;
+use crate::layers::head::idempotency_key;
+use crate::publish::{OrderPublisher, PublishError};
 use crate::request::{into_order, read_json};
-
-/// Largest body, bytes.
-pub const BODY_BYTES_MAX: usize = 16 * 1024;
+use crate::request_context::{Received, RequestContext};
 
 /// The answer to an accepted order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -39,21 +40,43 @@ pub struct Accepted {
     pub accepted_at: String,
 }
 
-/// Validates an order, publishes it, and answers once the broker has acknowledged it.
-pub async fn create<P: OrderPublisher, C: Clock>(
-    State(app): State<Arc<App<P, C>>>,
-    request: Request,
-) -> Response {
-    let (parts, body) = request.into_parts();
-    match accept(&app, parts.headers, body).await {
-        Ok(accepted) => {
-            metrics::accepted();
-            accepted.into_response()
-        }
-        Err(error) => {
-            metrics::refused(error.code());
-            error.into_response()
-        }
+/// Validates an order, publishes it, and answers once the broker has acknowledged it. The innermost service of the
+/// public API: its requests have been let in and read.
+#[derive(Debug)]
+pub struct CreateOrder<P, C> {
+    app: Arc<App<P, C>>,
+}
+
+impl<P, C> CreateOrder<P, C> {
+    /// For one worker.
+    pub const fn new(app: Arc<App<P, C>>) -> Self {
+        Self { app }
+    }
+}
+
+impl<P, C> Clone for CreateOrder<P, C> {
+    fn clone(&self) -> Self {
+        Self { app: self.app.clone() }
+    }
+}
+
+impl<P: OrderPublisher, C: Clock> Service<Request<Bytes>> for CreateOrder<P, C> {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Bytes>) -> Self::Future {
+        let app = self.app.clone();
+        Box::pin(async move {
+            Ok(match accept(&app, request).await {
+                Ok(accepted) => accepted.into_response(),
+                Err(error) => error.into_response(),
+            })
+        })
     }
 }
 
@@ -67,24 +90,23 @@ struct Judged {
 
 async fn accept<P: OrderPublisher, C: Clock>(
     app: &App<P, C>,
-    headers: HeaderMap,
-    body: Body,
+    request: Request<Bytes>,
 ) -> Result<Accepted, ApiError> {
-    check_media_type(&headers)?;
-    let idempotency_key = idempotency_key(&headers)?;
-    let body = timeout(app.body_timeout(), read_body(&headers, body))
-        .await
-        .map_err(|_elapsed| ApiError::BodyTimeout)??;
-    let Judged { order_id, digest, accepted_at, encoded } =
-        judge(app, &body, &idempotency_key, traceparent(&headers))?;
+    let received = request
+        .extensions()
+        .get::<RequestContext>()
+        .map_or_else(|| Received::now(app.clock()), |context| context.received);
+    let Judged { order_id, digest, accepted_at, encoded } = judge(app, &request)?;
     // Thousands of requests may wait for the broker at once: they hold no more than their answers need.
-    drop((headers, body, idempotency_key));
-    app.publisher().publish(order_id, encoded).await.map_err(|error| ApiError::Publish {
-        order_id,
-        digest,
-        error,
-        retry_after_s: retry_after_s(),
-    })?;
+    drop(request);
+    let publish_error = |error| ApiError::Publish { order_id, digest, error, retry_after_s: retry_after_s() };
+    let time_left = |received: &Received| {
+        app.limits().request_timeout.checked_sub(received.elapsed(app.clock())).filter(|left| !left.is_zero())
+    };
+    let left = time_left(&received).ok_or_else(|| publish_error(PublishError::TimedOut))?;
+    app.publisher().publish(order_id, encoded, left).await.map_err(publish_error)?;
+    // The instance may have been frozen meanwhile. Whoever waited has long been told otherwise, and asks again.
+    time_left(&received).ok_or_else(|| publish_error(PublishError::TimedOut))?;
     Ok(Accepted {
         order_id: order_id.to_string(),
         status: Cow::Borrowed("accepted"),
@@ -93,48 +115,24 @@ async fn accept<P: OrderPublisher, C: Clock>(
     })
 }
 
-fn judge<P, C: Clock>(
-    app: &App<P, C>,
-    body: &[u8],
-    idempotency_key: &IdempotencyKey,
-    traceparent: Option<TraceParent>,
-) -> Result<Judged, ApiError> {
-    let request = read_json(body)?;
-    let order = into_order(&request).map_err(|faults| ApiError::Invalid(app.all_faults(&request, faults)))?;
-    let order = app.accept(&request, order, idempotency_key, traceparent)?;
+fn judge<P, C: Clock>(app: &App<P, C>, request: &Request<Bytes>) -> Result<Judged, ApiError> {
+    let headers = request.headers();
+    let idempotency_key = idempotency_key(headers)?;
+    let body = read_json(request.body())?;
+    let order = into_order(&body).map_err(|faults| ApiError::Invalid(app.all_faults(&body, faults)))?;
+    let order = app.accept(&body, order, &idempotency_key, traceparent(headers))?;
+    tracing::debug!(
+        request_id = request.extensions().get::<RequestContext>().map(|context| context.id.as_str()),
+        order_id = %order.order_id,
+        traceparent = order.traceparent.as_ref().map(TraceParent::as_str),
+        "order judged"
+    );
     Ok(Judged {
         order_id: order.order_id,
         digest: order.digest,
         accepted_at: order.accepted_at,
         encoded: EncodedOrder::new(&order),
     })
-}
-
-async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
-    let too_large = ApiError::BodyTooLarge { max: BODY_BYTES_MAX };
-    // A body that says that it is too large need not be read to be refused.
-    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|bytes| bytes > BODY_BYTES_MAX as u64) {
-        return Err(too_large);
-    }
-    to_bytes(body, BODY_BYTES_MAX).await.map_err(|error| {
-        let over = std::error::Error::source(&error)
-            .is_some_and(|cause| cause.is::<http_body_util::LengthLimitError>());
-        if over { too_large } else { ApiError::UnreadableBody }
-    })
-}
-
-fn check_media_type(headers: &HeaderMap) -> Result<(), ApiError> {
-    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).ok_or(ApiError::MediaType)?;
-    let essence = value.split(';').next().unwrap_or_default().trim();
-    if essence.eq_ignore_ascii_case("application/json") { Ok(()) } else { Err(ApiError::MediaType) }
-}
-
-fn idempotency_key(headers: &HeaderMap) -> Result<IdempotencyKey, ApiError> {
-    let mut values = headers.get_all("idempotency-key").iter();
-    // Two keys would leave it open which order this is.
-    let (Some(value), None) = (values.next(), values.next()) else { return Err(ApiError::IdempotencyKey) };
-    value.to_str().ok().and_then(|text| IdempotencyKey::parse(text).ok()).ok_or(ApiError::IdempotencyKey)
 }
 
 /// A trace context that is not well-formed is passed over, as W3C asks.

@@ -1,36 +1,229 @@
 //! Admission: a request is taken on at once or refused at once. There is no queue here that could grow.
 
+use std::convert::Infallible;
+use std::future::Future;
+use std::num::NonZeroUsize;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
-use shared::time::Clock;
+use axum::response::IntoResponse;
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, Request};
+use pin_project_lite::pin_project;
+use tower::Service;
 
-use crate::app::App;
+use super::Response;
 use crate::error::ApiError;
-use crate::{metrics, summary};
+use crate::instance::Instance;
+use crate::limits::BODY_BYTES_MAX;
+use crate::summary;
 
 /// Seconds a refused client is asked to wait: spread, so that those refused together do not return together.
 pub(crate) fn retry_after_s() -> u32 {
     rand::random_range(1..=3)
 }
 
-/// Lets a request through if there is room.
-pub async fn admit<P: Send + Sync + 'static, C: Clock>(
-    State(app): State<Arc<App<P, C>>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let refusal = match app.requests().try_acquire() {
-        // Asked with the permit in hand: a drain that has not seen the permit has been seen here.
-        _ if app.is_stopping() => ApiError::Stopping,
-        Ok(_permit) => return next.run(request).await,
-        Err(_none) => {
-            summary::shed();
-            ApiError::Overloaded { retry_after_s: retry_after_s() }
+/// How much is under way: requests, and bytes of their bodies.
+#[derive(Debug)]
+pub struct Admission {
+    /// Requests in the upper half, bytes in the lower: one atomic step takes both in, or lets both go.
+    under_way: AtomicU64,
+    requests_max: u32,
+    bytes_max: u32,
+}
+
+/// One request and `bytes` of body.
+const fn packed(bytes: u32) -> u64 {
+    1 << 32 | bytes as u64
+}
+
+impl Admission {
+    /// Takes on at most `requests_max` requests, whose bodies have at most `bytes_max` bytes together. Both are
+    /// capped where the counters end, at half of what 32 bits hold.
+    #[must_use]
+    pub fn new(requests_max: NonZeroUsize, bytes_max: NonZeroUsize) -> Self {
+        // Half, so that the requests that are about to be refused cannot carry over either.
+        let cap = |value: NonZeroUsize| u32::try_from(value.get()).unwrap_or(u32::MAX).min(u32::MAX / 2);
+        Self { under_way: AtomicU64::new(0), requests_max: cap(requests_max), bytes_max: cap(bytes_max) }
+    }
+
+    /// Requests under way.
+    pub fn requests_under_way(&self) -> usize {
+        (self.under_way.load(Ordering::SeqCst) >> 32) as usize
+    }
+
+    /// Bytes of bodies under way, as announced.
+    pub fn bytes_under_way(&self) -> usize {
+        (self.under_way.load(Ordering::SeqCst) & u64::from(u32::MAX)) as usize
+    }
+
+    /// Whether there was room; then it is taken.
+    fn try_enter(&self, bytes: u32) -> bool {
+        let before = self.under_way.fetch_add(packed(bytes), Ordering::SeqCst);
+        let (requests, bytes_before) = (before >> 32, before & u64::from(u32::MAX));
+        let fits = requests < u64::from(self.requests_max)
+            && bytes_before + u64::from(bytes) <= u64::from(self.bytes_max);
+        if !fits {
+            self.leave(bytes);
         }
-    };
-    metrics::refused(refusal.code());
-    refusal.into_response()
+        fits
+    }
+
+    fn leave(&self, bytes: u32) {
+        self.under_way.fetch_sub(packed(bytes), Ordering::SeqCst);
+    }
+}
+
+/// Lets a request in if there is room. It holds its room until its answer is there, or its client has hung up.
+#[derive(Clone, Debug)]
+pub struct Admit<S> {
+    inner: S,
+    instance: Arc<Instance>,
+}
+
+impl<S> Admit<S> {
+    /// In front of `inner`.
+    pub const fn new(instance: Arc<Instance>, inner: S) -> Self {
+        Self { inner, instance }
+    }
+}
+
+impl<S, B> Service<Request<B>> for Admit<S>
+where
+    S: Service<Request<B>, Response = Response, Error = Infallible>,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Admitted<S::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let bytes = announced_bytes(request.headers());
+        if !self.instance.admission.try_enter(bytes) {
+            summary::shed();
+            return Admitted::refused(ApiError::Overloaded { retry_after_s: retry_after_s() });
+        }
+        let room = Room { instance: self.instance.clone(), bytes };
+        // Asked with the room taken: a drain that has not seen the request has been seen here.
+        if self.instance.is_stopping() {
+            return Admitted::refused(ApiError::Stopping);
+        }
+        Admitted { state: State::Inside { future: self.inner.call(request), _room: room } }
+    }
+}
+
+/// What a body will need: what it says, or the most that is read of one that does not say. One that says more is
+/// refused before a byte of it is read.
+fn announced_bytes(headers: &HeaderMap) -> u32 {
+    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    announced.unwrap_or(BODY_BYTES_MAX).min(BODY_BYTES_MAX) as u32
+}
+
+#[derive(Debug)]
+struct Room {
+    instance: Arc<Instance>,
+    bytes: u32,
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.instance.admission.leave(self.bytes);
+    }
+}
+
+pin_project! {
+    /// The answer of [`Admit`].
+    #[derive(Debug)]
+    pub struct Admitted<F> {
+        #[pin]
+        state: State<F>,
+    }
+}
+
+pin_project! {
+    #[derive(Debug)]
+    #[project = StateProjection]
+    enum State<F> {
+        Inside { #[pin] future: F, _room: Room },
+        Refused { refusal: Option<Response> },
+    }
+}
+
+impl<F> Admitted<F> {
+    fn refused(error: ApiError) -> Self {
+        Self { state: State::Refused { refusal: Some(error.into_response()) } }
+    }
+}
+
+impl<F: Future<Output = Result<Response, Infallible>>> Future for Admitted<F> {
+    type Output = Result<Response, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().state.project() {
+            StateProjection::Inside { future, .. } => Poll::Ready(ready!(future.poll(context))),
+            // Polled again after its end it has nothing to say, as any future.
+            StateProjection::Refused { refusal } => {
+                refusal.take().map_or(Poll::Pending, |it| Poll::Ready(Ok(it)))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn admission(requests_max: usize, bytes_max: usize) -> Admission {
+        let max = |value| NonZeroUsize::new(value).expect("positive");
+        Admission::new(max(requests_max), max(bytes_max))
+    }
+
+    #[test]
+    fn both_bounds_hold_and_what_leaves_makes_room() {
+        let admission = admission(2, 100);
+        assert!(admission.try_enter(60));
+        assert!(!admission.try_enter(41), "one byte too many");
+        assert!(admission.try_enter(40));
+        assert!(!admission.try_enter(0), "one request too many");
+        assert_eq!((admission.requests_under_way(), admission.bytes_under_way()), (2, 100));
+        admission.leave(60);
+        assert!(admission.try_enter(60));
+        admission.leave(60);
+        admission.leave(40);
+        assert_eq!((admission.requests_under_way(), admission.bytes_under_way()), (0, 0));
+    }
+
+    proptest! {
+        #[test]
+        fn the_bounds_hold_whatever_comes_and_goes(
+            steps in prop::collection::vec((any::<bool>(), 0_u32..=16_384), 1..200),
+            requests_max in 1_usize..8,
+            bytes_max in 1_usize..50_000,
+        ) {
+            let admission = admission(requests_max, bytes_max);
+            let mut inside: Vec<u32> = Vec::new();
+            for (enters, bytes) in steps {
+                let sum: usize = inside.iter().map(|bytes| *bytes as usize).sum();
+                if enters {
+                    let fits = inside.len() < requests_max && sum + bytes as usize <= bytes_max;
+                    prop_assert_eq!(admission.try_enter(bytes), fits);
+                    if fits {
+                        inside.push(bytes);
+                    }
+                } else if let Some(bytes) = inside.pop() {
+                    admission.leave(bytes);
+                }
+                let sum: usize = inside.iter().map(|bytes| *bytes as usize).sum();
+                prop_assert_eq!(admission.requests_under_way(), inside.len());
+                prop_assert_eq!(admission.bytes_under_way(), sum);
+            }
+        }
+    }
 }

@@ -1,3 +1,12 @@
-//! What surrounds the handlers, a file each.
+//! What surrounds the handlers of the public API, a file each, from the outside in: [`observe`], [`admission`],
+//! [`head`], [`buffer`].
+//!
+//! All of them are plain `tower` services over `http::Request`, stacked in [`crate::router`].
 
 pub mod admission;
+pub mod buffer;
+pub mod head;
+pub mod observe;
+
+/// The answer of every layer and handler.
+pub type Response = http::Response<axum::body::Body>;

@@ -15,7 +15,7 @@ use shared::order::OrderId;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
-use super::{OrderPublisher, PublishError};
+use super::{OrderPublisher, PublishError, WarmUpError};
 
 /// A message key is a UUID's text, and one byte parts it from the next.
 const KEY_BYTES: usize = 37;
@@ -44,6 +44,20 @@ pub struct SealedBatch {
 pub trait BatchSink: Send + Sync + 'static {
     /// Begins to send; the future resolves when the broker has acknowledged, or the sink has given up.
     fn send(&self, batch: SealedBatch) -> impl Future<Output = Result<(), PublishError>> + Send + 'static;
+
+    /// As [`OrderPublisher::warm_up`].
+    ///
+    /// # Errors
+    /// What keeps messages from getting through.
+    fn warm_up(&self) -> impl Future<Output = Result<(), WarmUpError>> + Send {
+        std::future::ready(Ok(()))
+    }
+
+    /// As [`OrderPublisher::close`].
+    fn close(&self, bound: Duration) -> impl Future<Output = bool> + Send {
+        let _nothing_is_kept = bound;
+        std::future::ready(true)
+    }
 }
 
 /// Coalesces orders. Clones share one batch.
@@ -78,6 +92,8 @@ struct State {
 struct Waiting {
     order_id: OrderId,
     order: EncodedOrder,
+    /// Past this nobody waits for it.
+    until: Instant,
     answer: oneshot::Sender<Result<(), PublishError>>,
 }
 
@@ -109,11 +125,25 @@ impl<S: BatchSink> Coalescer<S> {
 }
 
 impl<S: BatchSink> OrderPublisher for Coalescer<S> {
-    async fn publish(&self, order_id: OrderId, order: EncodedOrder) -> Result<(), PublishError> {
+    async fn publish(
+        &self,
+        order_id: OrderId,
+        order: EncodedOrder,
+        within: Duration,
+    ) -> Result<(), PublishError> {
         let (answer, answered) = oneshot::channel();
-        self.inner.clone().add(Waiting { order_id, order, answer });
+        let until = Instant::now() + within;
+        self.inner.clone().add(Waiting { order_id, order, until, answer });
         // The sender is dropped only when the runtime goes away.
         answered.await.unwrap_or(Err(PublishError::Stopping))
+    }
+
+    async fn warm_up(&self) -> Result<(), WarmUpError> {
+        self.inner.sink.warm_up().await
+    }
+
+    async fn close(&self, bound: Duration) -> bool {
+        self.inner.sink.close(bound).await
     }
 }
 
@@ -138,13 +168,24 @@ impl<S: BatchSink> Inner<S> {
         }
     }
 
-    fn send(self: Arc<Self>, batch: Batch) {
+    fn send(self: Arc<Self>, mut batch: Batch) {
+        let started = Instant::now();
+        // Only where the process stood still, or nearly: those who wait for these orders have been told otherwise.
+        for late in batch.extract_if(.., |waiting| waiting.until <= started) {
+            let _hung_up = late.answer.send(Err(PublishError::TimedOut));
+        }
+        if batch.is_empty() {
+            let next = self.lock().end_send();
+            if let Some(batch) = next {
+                self.send(batch);
+            }
+            return;
+        }
         let body = encode_batch(batch.iter().map(|waiting| &waiting.order));
         crate::metrics::message_published(batch.len(), body.len());
         let order_ids = batch.iter().map(|waiting| waiting.order_id).collect();
         // The message has the orders now; while it is on its way, only those who wait for it are kept.
         let answers: Vec<_> = batch.into_iter().map(|waiting| waiting.answer).collect();
-        let started = Instant::now();
         let delivery = self.sink.send(SealedBatch { body, order_ids });
         tokio::spawn(async move {
             let result = delivery.await;

@@ -1,29 +1,34 @@
 //! The sink that is RocketMQ.
 
 use std::future::Future;
+use std::time::Duration;
 
-use shared::rocketmq::{ClientError, FutureProducer, FutureRecord, SendError};
+use shared::rocketmq::{
+    ClientConfig, ClientError, DefaultContext, Endpoint, FutureProducer, FutureRecord, ProducerConfig,
+    SendError,
+};
 
-use super::{BatchSink, PublishError, SealedBatch};
+use super::{BatchSink, PublishError, SealedBatch, WarmUpError};
 
 /// Sends batches to one topic.
 #[derive(Clone, Debug)]
 pub struct RocketmqSink {
     producer: FutureProducer,
+    endpoint: Endpoint,
     topic: String,
 }
 
 impl RocketmqSink {
-    /// Sends to `topic` by `producer`.
-    #[must_use]
-    pub const fn new(producer: FutureProducer, topic: String) -> Self {
-        Self { producer, topic }
-    }
-
-    /// The producer.
-    #[must_use]
-    pub const fn producer(&self) -> &FutureProducer {
-        &self.producer
+    /// Sends to `topic`. Connects at the first use, or at its warm-up.
+    ///
+    /// # Errors
+    /// [`ClientError::Config`] if the configuration cannot work.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn new(client: ClientConfig, producer: ProducerConfig, topic: String) -> Result<Self, ClientError> {
+        let endpoint = client.endpoint.clone();
+        Ok(Self { producer: FutureProducer::new(client, producer, DefaultContext)?, endpoint, topic })
     }
 }
 
@@ -41,6 +46,17 @@ impl BatchSink for RocketmqSink {
             };
             result.map(drop).map_err(|(error, _record)| classify(&error))
         }
+    }
+
+    async fn warm_up(&self) -> Result<(), WarmUpError> {
+        self.producer.warm_up().await.map_err(|error| WarmUpError {
+            retryable: error.is_retryable(),
+            reason: format!("RocketMQ at {}: {error}", self.endpoint),
+        })
+    }
+
+    async fn close(&self, bound: Duration) -> bool {
+        self.producer.close(bound).await
     }
 }
 

@@ -149,11 +149,13 @@ async fn operators_see_life_readiness_and_metrics() {
     shared::telemetry::metrics();
     send(&service, post_order(&order())).await;
     assert_eq!(send(&service, get("/healthz")).await.text, "ok\n");
+    assert_eq!(send(&service, get("/readyz")).await.text, "connecting to the broker\n");
+    app.instance().worker_started();
     assert_eq!(send(&service, get("/readyz")).await.text, "ready\n");
     let metrics = send(&service, get("/metrics")).await;
     assert_eq!(metrics.header(CONTENT_TYPE.as_str()), Some("text/plain; version=0.0.4"));
     assert!(metrics.text.contains("ingest_orders_accepted_total"), "{}", metrics.text);
-    app.stop();
+    app.instance().stop();
     assert_eq!(send(&service, get("/readyz")).await.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(send(&service, get("/healthz")).await.status, StatusCode::OK);
     let head = Request::head("/healthz").body(axum::body::Body::empty()).expect("a request");

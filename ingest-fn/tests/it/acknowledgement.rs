@@ -43,13 +43,27 @@ async fn no_answer_leaves_before_the_broker_s() {
     let answer = spawn_post(&service, "one");
     let batch = sent.recv().await.expect("sent");
     settle().await;
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    tokio::time::sleep(LIMITS.request_timeout - Duration::from_millis(10)).await;
     assert!(!answer.is_finished(), "the broker has not acknowledged");
     let order_id = batch.order_ids[0];
     batch.acknowledge();
     let answer = answer.await.expect("an answer");
     assert_eq!(answer.status, StatusCode::ACCEPTED);
     assert_eq!(answer.member("order_id"), order_id.to_string());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_success_that_comes_too_late_is_none() {
+    let (service, mut sent) = held();
+    let answer = spawn_post(&service, "one");
+    let batch = sent.recv().await.expect("sent");
+    // As if the instance had been frozen: the acknowledgement is there, and nobody waits for it any more.
+    tokio::time::advance(LIMITS.request_timeout).await;
+    let order_id = batch.order_ids[0];
+    batch.acknowledge();
+    let answer = answer.await.expect("an answer");
+    assert_eq!(answer.refusal(), (503, "publish_timeout".to_owned()));
+    assert_eq!(answer.member("order_id"), order_id.to_string(), "a retry is this order");
 }
 
 #[tokio::test(start_paused = true)]

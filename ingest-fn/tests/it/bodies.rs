@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::body::Bytes;
 use http::StatusCode;
 use http::header::CONTENT_LENGTH;
-use ingest_fn::handlers::orders::BODY_BYTES_MAX;
+use ingest_fn::limits::BODY_BYTES_MAX;
 use tokio::time::Instant;
 
 use crate::support::{End, LIMITS, chunked, order, post, send, service};

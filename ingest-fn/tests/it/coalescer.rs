@@ -12,6 +12,9 @@ use tokio::time::Instant;
 use crate::support::{HeldSink, Sent, order_id, order_ids, order_of_bytes};
 
 const LINGER: Duration = Duration::from_millis(2);
+
+/// Longer than any test takes.
+const PATIENCE: Duration = Duration::from_secs(3_600);
 const KEY_BYTES: usize = 37;
 
 const LIMITS: BatchLimits =
@@ -41,9 +44,13 @@ impl Bench {
 
     /// Publishes a made-up order; returns once the coalescer has it.
     async fn publish(&self, number: u64, padding: usize) -> Publishing {
+        self.publish_within(number, padding, PATIENCE).await
+    }
+
+    async fn publish_within(&self, number: u64, padding: usize, within: Duration) -> Publishing {
         let coalescer = self.coalescer.clone();
         let publishing = tokio::spawn(async move {
-            coalescer.publish(order_id(number), order_of_bytes(number, padding)).await
+            coalescer.publish(order_id(number), order_of_bytes(number, padding), within).await
         });
         settle().await;
         publishing
@@ -230,4 +237,28 @@ async fn an_order_is_sent_even_if_nobody_waits_for_it() {
     settle().await;
     let _waiting = bench.publish(2, 0).await;
     assert_eq!(bench.sent.recv().await.expect("a batch").order_ids, order_ids([2]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_whose_time_is_up_is_not_sent_any_more() {
+    let (mut bench, first, _waiting) = Bench::busy(LIMITS).await;
+    let late = bench.publish_within(1, 0, LINGER / 2).await;
+    let in_time = bench.publish(2, 0).await;
+    // As after a thaw: the process stood still, and the timers ring all at once.
+    tokio::time::advance(LINGER).await;
+    settle().await;
+    let batch = bench.expect_batch([2]);
+    assert_eq!(late.await.expect("no panic"), Err(PublishError::TimedOut));
+    batch.acknowledge();
+    assert_eq!(in_time.await.expect("no panic"), Ok(()));
+
+    let late = bench.publish_within(3, 0, LINGER / 2).await;
+    tokio::time::advance(LINGER / 2).await;
+    first.acknowledge();
+    settle().await;
+    assert_eq!(late.await.expect("no panic"), Err(PublishError::TimedOut));
+    bench.expect_nothing();
+    let lone = bench.publish(4, 0).await;
+    bench.expect_batch([4]).acknowledge();
+    assert_eq!(lone.await.expect("no panic"), Ok(()), "nothing counts as under way");
 }

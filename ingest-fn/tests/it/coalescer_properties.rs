@@ -19,6 +19,9 @@ use crate::support::{order_id, order_of_bytes};
 
 const KEY_BYTES: usize = 37;
 
+/// Longer than any case takes.
+const PATIENCE: Duration = Duration::from_secs(3_600);
+
 /// An order: when it comes, how large it is, whether its client hangs up after a while.
 #[derive(Clone, Debug)]
 struct Arrival {
@@ -103,7 +106,8 @@ async fn play(limits: BatchLimits, arrivals: &[Arrival], treatments: Vec<Treatme
         let (coalescer, arrival) = (coalescer.clone(), arrival.clone());
         clients.push(tokio::spawn(async move {
             sleep_until(at).await;
-            let publishing = coalescer.publish(order_id(number), order_of_bytes(number, arrival.padding));
+            let publishing =
+                coalescer.publish(order_id(number), order_of_bytes(number, arrival.padding), PATIENCE);
             match arrival.hangs_up_after {
                 None => Some((publishing.await, Instant::now())),
                 Some(patience) => {

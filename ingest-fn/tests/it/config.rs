@@ -104,8 +104,10 @@ fn secrets_are_masked() {
 }
 
 /// A value other than the default for every flag that takes one.
-const VALUES: [(&str, &str); 22] = [
+const VALUES: [(&str, &str); 28] = [
     ("listen", "127.0.0.1:1"),
+    ("port", "1"),
+    ("ca-port", "1"),
     ("catalogue", "other.toml"),
     ("order-id-keys", "masked"),
     ("rocketmq-endpoint", "broker:1"),
@@ -120,6 +122,10 @@ const VALUES: [(&str, &str); 22] = [
     ("batch-orders-max", "9"),
     ("linger-ms", "7"),
     ("requests-max", "99"),
+    ("requests-bytes-max", "99"),
+    ("connections-max", "99"),
+    ("workers", "99"),
+    ("start-timeout-ms", "999"),
     ("body-timeout-ms", "999"),
     ("publish-timeout-ms", "999"),
     ("sends-max", "9"),
@@ -143,7 +149,8 @@ fn flags_and_environment_are_alike() {
         let takes_value = argument.get_action().takes_values();
         flags.push(if takes_value { format!("--{long}={value}") } else { format!("--{long}") });
         let name = argument.get_env().and_then(|name| name.to_str()).expect("UTF-8");
-        assert!(name.starts_with("SPILLWAY_"), "{name}");
+        // But for the platform's own.
+        assert!(name.starts_with("SPILLWAY_") || matches!(name, "FC_SERVER_PORT" | "CAPort"), "{name}");
         environment.push((name.to_owned(), *value));
     }
     let flags: Vec<_> = flags.iter().map(String::as_str).collect();
@@ -200,4 +207,17 @@ fn a_try_leaves_time_for_another() {
         assert!(settings.client.connect_timeout <= settings.client.request_timeout);
         assert!(settings.client.request_timeout * 2 <= settings.producer.delivery_timeout);
     }
+}
+
+#[test]
+fn the_platform_names_the_port_and_an_address_wins() {
+    let listen = |flags: &[&str], environment: &[(&str, &str)]| {
+        let flags = [&["--print-config", "--catalogue=c", "--order-id-keys=k"], flags].concat();
+        printed(&run(&flags, environment))["listen"].as_str().expect("text").to_owned()
+    };
+    assert_eq!(listen(&[], &[]), "0.0.0.0:9000");
+    assert_eq!(listen(&[], &[("CAPort", "9001")]), "0.0.0.0:9001");
+    assert_eq!(listen(&[], &[("CAPort", "9001"), ("FC_SERVER_PORT", "9002")]), "0.0.0.0:9002");
+    assert_eq!(listen(&["--port=9003"], &[("FC_SERVER_PORT", "9002")]), "0.0.0.0:9003");
+    assert_eq!(listen(&["--listen=127.0.0.1:9004"], &[("FC_SERVER_PORT", "9002")]), "127.0.0.1:9004");
 }

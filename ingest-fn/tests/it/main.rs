@@ -12,6 +12,8 @@ mod coalescer;
 mod coalescer_properties;
 mod config;
 mod lifecycle;
+mod logs;
+mod metrics;
 mod openapi;
 mod privacy;
 mod problems;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use axum::body::Body;
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request};
-use ingest_fn::app::RequestLimits;
 use ingest_fn::error::Code;
+use ingest_fn::limits::RequestLimits;
 use ingest_fn::publish::PublishError;
 use ingest_fn::router::router;
 use serde_json::{Value, json};
@@ -143,12 +143,11 @@ async fn sale_state() -> Family {
 
 async fn overload() -> Family {
     let mut family = Family::new();
-    let limits = RequestLimits { requests_max: NonZeroUsize::MIN, ..LIMITS };
+    let limits = RequestLimits { bytes_max: NonZeroUsize::MIN, ..LIMITS };
     let full = app(StubPublisher::accepting(), limits);
-    let _taken = full.requests().try_acquire().expect("one permit");
-    family.push(("admission full", send(&router(full.clone()), post_order(&order())).await));
+    family.push(("admission full", send(&router(full), post_order(&order())).await));
     let stopping = app(StubPublisher::accepting(), LIMITS);
-    stopping.stop();
+    stopping.instance().stop();
     family.push(("stopping", send(&router(stopping), post_order(&order())).await));
     for (name, error) in [
         ("queue full", PublishError::QueueFull),

@@ -8,7 +8,8 @@ use http_body_util::BodyExt;
 use serde::Serialize;
 use tokio::net::TcpStream;
 
-use super::children::{cpu_s_now, cpu_s_of};
+use super::children::{cpu_s_now, run_to_end};
+use super::figures::median;
 use super::tools::{Job, Tool};
 use crate::parts::{COUNT_PATH, Child, free_address};
 use crate::report::{self, Machine, Report};
@@ -87,7 +88,7 @@ pub(super) async fn run(args: GeneratorArgs) -> anyhow::Result<ExitCode> {
             let (count_before, cpu_before) = (count(address).await?, cpu_s_now(pid)?);
             // Twice its length, and some for a start: no tool may hang the benchmark.
             let bound = Duration::from_secs(u64::from(args.seconds) * 2 + 30);
-            let cpu_s = cpu_s_of(&mut tool.command(&program, &job)?, bound).await?;
+            let cpu_s = run_to_end(&mut tool.command(&program, &job)?, bound).await?.cpu_s;
             let requests = count(address).await? - count_before;
             let server_cpu_s = cpu_s_now(pid)? - cpu_before;
             let per_request_us = |cpu_s: f64| cpu_s * 1e6 / requests.max(1) as f64;
@@ -159,12 +160,6 @@ fn print_medians(rounds: &[Measured]) {
     if let Some(slip_us) = figure(Tool::Loadtest, |measured| measured.slip_p999_us.unwrap_or(0) as f64) {
         println!("  loadtest's slip p99.9: {slip_us:.0} µs");
     }
-}
-
-fn median(figures: impl Iterator<Item = f64>) -> Option<f64> {
-    let mut figures: Vec<_> = figures.collect();
-    figures.sort_by(f64::total_cmp);
-    figures.get(figures.len() / 2).copied()
 }
 
 /// How many requests the server has counted.

@@ -1,12 +1,17 @@
-//! `loadtest bench`: what the generator costs, beside the known tools, in one run on one machine.
+//! `loadtest bench`: what Spillway's parts cost, beside others, in one run on one machine.
 
 mod children;
+mod cold_start;
+mod figures;
 mod generator;
+mod ingest;
 mod tools;
 
 use std::process::ExitCode;
 
+pub use cold_start::ColdStartArgs;
 pub use generator::GeneratorArgs;
+pub use ingest::IngestArgs;
 
 /// Measure Spillway's parts side by side with others. Figures are medians over the rounds; quote them with the
 /// command, the date and the machine.
@@ -14,6 +19,10 @@ pub use generator::GeneratorArgs;
 pub enum Bench {
     /// The generator's CPU a request and its slip, beside wrk, oha and k6 where they are installed
     Generator(GeneratorArgs),
+    /// ingest-fn's CPU, latency and memory, beside a bare axum handler
+    Ingest(IngestArgs),
+    /// From ingest-fn's exec to its first 202, through a running broker
+    ColdStart(ColdStartArgs),
 }
 
 impl Bench {
@@ -24,6 +33,8 @@ impl Bench {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Generator(args) => generator::run(args).await,
+            Self::Ingest(args) => ingest::run(args).await,
+            Self::ColdStart(args) => cold_start::run(args).await,
         }
     }
 }

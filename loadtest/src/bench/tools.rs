@@ -7,6 +7,9 @@ use tokio::process::Command;
 /// An order as the scenarios' buyers post it; the same bytes for every tool that cannot make orders.
 pub(super) const ORDER: &str = r#"{"sale_id":"rehearsal","user_id":"user-4711","items":[{"sku":"SKU-00042","quantity":1},{"sku":"SKU-00043","quantity":1}],"currency":"CNY","shipping_address":{"recipient":"Buyer 4711","line1":"1021 Nanjing Road","city":"Shanghai","postal_code":"200001","country":"CN","phone":"+86 130 12345678"}}"#;
 
+/// How long a request may wait, for a connection and then for its answer.
+const TIMEOUT_MS: u32 = 10_000;
+
 /// What is to be sent.
 #[derive(Clone, Debug)]
 pub(super) struct Job {
@@ -69,7 +72,10 @@ impl Tool {
                 command.arg(format!("--target={}", url.trim_end_matches("/v1/orders")));
                 command.arg(format!("--phase=constant:{rps}:{seconds}s"));
                 command.arg(format!("--connections={connections}"));
-                command.args(["--invalid=0", "--timeout-ms=10000"]);
+                // Whatever is not an order of its own would be refused, or answered without the whole work.
+                // Short intervals, because the end of a run is noticed at an interval's end.
+                command.args(["--interval-ms=50", "--invalid=0", "--replays=0", "--changed=0"]);
+                command.arg(format!("--timeout-ms={TIMEOUT_MS}"));
                 command.arg("--report").arg(directory.join("loadtest"));
             }
             Self::Wrk => {

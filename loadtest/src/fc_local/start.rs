@@ -112,7 +112,7 @@ async fn listening(instance: &Instance, begun: Instant) -> anyhow::Result<Durati
 
 async fn answers(instance: &Instance) -> anyhow::Result<bool> {
     fail_if_ended(instance).await?;
-    let status = instance.ask(Method::GET, "/readyz").await.ok();
+    let status = instance.ask(Method::GET, "/healthz").await.ok();
     Ok(status == Some(StatusCode::OK))
 }
 

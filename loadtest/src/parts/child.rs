@@ -47,13 +47,36 @@ impl Child {
         environment: &[(&str, String)],
         directory: &Path,
     ) -> anyhow::Result<Self> {
+        // The binary as it was when this process began, even if it has been built anew since.
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("part").arg(name);
+        Self::start_command(command, name, arguments, environment, directory)
+    }
+
+    /// Starts another program the same way. It is no part and does not notice if this process is killed.
+    ///
+    /// # Errors
+    /// If the process cannot be started.
+    pub fn start_program(
+        program: &Path,
+        name: &'static str,
+        arguments: &[String],
+        environment: &[(&str, String)],
+        directory: &Path,
+    ) -> anyhow::Result<Self> {
+        Self::start_command(Command::new(program), name, arguments, environment, directory)
+    }
+
+    fn start_command(
+        mut command: Command,
+        name: &'static str,
+        arguments: &[String],
+        environment: &[(&str, String)],
+        directory: &Path,
+    ) -> anyhow::Result<Self> {
         let log = directory.join(format!("{name}.log"));
         let output = File::options().create(true).append(true).open(&log)?;
-        // The binary as it was when this process began, even if it has been built anew since.
-        let program = std::env::current_exe()?;
-        let mut process = Command::new(program)
-            .arg("part")
-            .arg(name)
+        let mut process = command
             .args(arguments)
             .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())

@@ -1,8 +1,10 @@
 //! Spillway's services as child processes of this program, which holds them all: `loadtest part …` is one of them.
 
 mod answerer;
+mod bare;
 mod broker;
 mod child;
+mod unpublished;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -11,6 +13,7 @@ use crate::fc_local::{self, FcLocalArgs};
 
 pub use answerer::AnswererArgs;
 pub(crate) use answerer::COUNT_PATH;
+pub use bare::BareArgs;
 pub use broker::BrokerArgs;
 pub use child::{Child, free_address};
 
@@ -23,6 +26,14 @@ pub enum Part {
     FcLocal(Box<FcLocalArgs>),
     /// The benchmark's trivial server
     Answerer(AnswererArgs),
+    /// The bare handler that ingest-fn is measured against
+    Bare(BareArgs),
+    /// ingest-fn without a broker, for the benchmark; with its own flags
+    Unpublished {
+        /// Flags of ingest-fn
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        flags: Vec<OsString>,
+    },
     /// ingest-fn, with its own flags
     IngestFn {
         /// Flags of ingest-fn
@@ -49,6 +60,8 @@ impl Part {
                 ExitCode::FAILURE
             }),
             Self::Answerer(args) => answerer::run(args),
+            Self::Bare(args) => bare::run(args),
+            Self::Unpublished { flags } => unpublished::run(with_name("ingest-fn", flags)),
             Self::IngestFn { flags } => ingest_fn::cli::main(with_name("ingest-fn", flags)),
             Self::DrainWorker { flags } => drain_worker::cli::main(with_name("drain-worker", flags)),
         }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use shared::config::DatabaseUrl;
-use shared::rocketmq::ClientConfig;
+use shared::rocketmq::{ClientConfig, Credentials};
 
 use crate::parts::{Child, free_address};
 use crate::report;
@@ -117,6 +117,22 @@ impl Stage {
     #[must_use]
     pub fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    /// What tells a service where the broker is: flags, and the environment of what is secret, because flags show in
+    /// process lists.
+    #[must_use]
+    pub fn broker_flags(&self) -> (Vec<String>, Vec<(&'static str, String)>) {
+        let mut flags = vec![
+            format!("--rocketmq-endpoint={}", self.client.endpoint),
+            format!("--orders-topic={}", self.topic),
+        ];
+        let mut secrets = Vec::new();
+        if let Some(Credentials { access_key, secret_key, .. }) = &self.client.credentials {
+            flags.push(format!("--rocketmq-access-key={access_key}"));
+            secrets.push(("SPILLWAY_ROCKETMQ_SECRET_KEY", secret_key.clone()));
+        }
+        (flags, secrets)
     }
 
     /// Ends the embedded broker as a crash would, and starts it again.

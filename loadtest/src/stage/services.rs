@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use shared::rocketmq::Credentials;
 use tokio::time::sleep;
 
 use super::Stage;
@@ -65,16 +64,7 @@ impl Services {
         let (ingest, query, admin) = (free_address()?, free_address()?, free_address()?);
         let catalogue = stage.directory().join("catalogue.toml");
         std::fs::write(&catalogue, &config.catalogue_toml)?;
-        let mut common = vec![
-            format!("--rocketmq-endpoint={}", stage.client.endpoint),
-            format!("--orders-topic={}", stage.topic),
-        ];
-        // Secrets go by the environment: flags show in process lists.
-        let mut secrets = Vec::new();
-        if let Some(Credentials { access_key, secret_key, .. }) = &stage.client.credentials {
-            common.push(format!("--rocketmq-access-key={access_key}"));
-            secrets.push(("SPILLWAY_ROCKETMQ_SECRET_KEY", secret_key.clone()));
-        }
+        let (common, secrets) = stage.broker_flags();
         let worker = Launch {
             arguments: [
                 &["run".to_owned()],

@@ -129,13 +129,16 @@ async fn a_start_is_padded_and_a_failed_initialisation_is_told_as_the_platform_d
     assert!(start["ready_ms"].as_f64() >= Some(120.0), "{start}");
     drop(stage);
 
-    // ingest-fn has no such hook.
     let stage = Stage::open(&["--initialize"], &[]).await;
+    assert_eq!(stage.order("initialized").status, 202);
+    drop(stage);
+
+    let stage = Stage::open(&["--initialize"], &["--orders-topic=no-such-topic"]).await;
     let answer = stage.order("initialized");
     assert_eq!(answer.refusal(), (200, "fc_initialization_failed".to_owned()), "not a 202, and yet no error");
     assert_eq!(answer.header("x-fc-error-type"), Some("initializationerror"));
     let failure = stage.status()["summary"]["last_failure"].to_string();
-    assert!(failure.contains("POST /initialize: 404"), "{failure}");
+    assert!(failure.contains("POST /initialize: 500"), "{failure}");
 }
 
 #[tokio::test]

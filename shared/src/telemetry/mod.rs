@@ -33,6 +33,18 @@ pub enum LogFormat {
     Text,
 }
 
+impl LogFormat {
+    /// Whether lines are JSON.
+    #[must_use]
+    pub fn is_json(self) -> bool {
+        match self {
+            Self::Json => true,
+            Self::Text => false,
+            Self::Auto => !io::stdout().is_terminal(),
+        }
+    }
+}
+
 /// Starts logging. A second call in one process changes nothing.
 ///
 /// `filter` is in the syntax of `RUST_LOG`, such as `info` or `info,drain_worker=debug`.
@@ -40,13 +52,8 @@ pub enum LogFormat {
 /// # Errors
 /// If `filter` cannot be read.
 pub fn init(format: LogFormat, filter: &str) -> Result<(), ParseError> {
-    let json = match format {
-        LogFormat::Json => true,
-        LogFormat::Text => false,
-        LogFormat::Auto => !io::stdout().is_terminal(),
-    };
     // Fails only where a subscriber is set already: a test process with several services.
-    if json {
+    if format.is_json() {
         if tracing::subscriber::set_global_default(json_subscriber(filter, io::stdout)?).is_ok() {
             log_panics();
         }

@@ -63,7 +63,11 @@ async fn a_broker_that_does_not_answer_is_told_as_a_timeout_and_the_order_may_ha
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_queue_is_told_at_once() {
-    let stage = Stage::open_with(|settings| settings.producer.queue_messages_max = NonZeroUsize::MIN).await;
+    let stage = Stage::open_with(|settings| {
+        settings.producer.queue_messages_max = NonZeroUsize::MIN;
+        settings.server.workers = NonZeroUsize::MIN;
+    })
+    .await;
     stage.broker.faults().stall();
     let mut first = Client::connect(stage.address).await;
     let first = tokio::spawn(async move { first.post("first", &order_of(1)).await.expect("an answer") });

@@ -51,7 +51,7 @@ async fn a_stop_finishes_what_is_under_way() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_takes_no_longer_than_the_grace_period() {
     let grace = Duration::from_millis(1_500);
-    let mut stage = Stage::open_with(|settings| settings.grace = grace).await;
+    let mut stage = Stage::open_with(|settings| settings.server.grace = grace).await;
     stage.broker.faults().stall();
     let mut client = Client::connect(stage.address).await;
     let waiting = tokio::spawn(async move { client.post("key", &order_of(1)).await });

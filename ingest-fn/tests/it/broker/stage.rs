@@ -11,9 +11,11 @@ use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
-use ingest_fn::RunError;
 use ingest_fn::config::Settings;
+use ingest_fn::limits::RequestLimits;
+use ingest_fn::observer::ObserverSettings;
 use ingest_fn::publish::BatchLimits;
+use ingest_fn::server::{RunError, ServerConfig};
 use serde_json::{Value, json};
 use shared::catalogue::Catalogue;
 use shared::envelope::decode_batch;
@@ -67,8 +69,22 @@ pub(super) async fn open_broker(directory: &TempDir) -> Broker {
 pub(super) fn settings(broker: SocketAddr) -> Settings {
     Settings {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-        catalogue: Catalogue::from_toml(CATALOGUE).expect("a catalogue"),
-        order_id_keys: KEYS.parse().expect("keys"),
+        server: ServerConfig {
+            catalogue: Catalogue::from_toml(CATALOGUE).expect("a catalogue"),
+            order_id_keys: KEYS.parse().expect("keys"),
+            limits: RequestLimits {
+                requests_max: NonZeroUsize::new(2_048).expect("positive"),
+                bytes_max: NonZeroUsize::new(8 << 20).expect("positive"),
+                body_timeout: Duration::from_secs(10),
+                request_timeout: Duration::from_secs(15),
+                drain_timeout: BOUND,
+            },
+            workers: NonZeroUsize::new(2).expect("positive"),
+            connections_max: NonZeroUsize::new(1_024).expect("positive"),
+            start_timeout: Duration::from_secs(20),
+            grace: BOUND,
+            observer: ObserverSettings::default(),
+        },
         client: ClientConfig::new(broker.into()),
         producer: ProducerConfig { topics: vec![TOPIC.to_owned()], ..ProducerConfig::default() },
         topic: TOPIC.to_owned(),
@@ -77,9 +93,6 @@ pub(super) fn settings(broker: SocketAddr) -> Settings {
             bytes_max: 4_032,
             linger: Duration::from_millis(2),
         },
-        requests_max: NonZeroUsize::new(2_048).expect("positive"),
-        body_timeout: Duration::from_secs(10),
-        grace: BOUND,
     }
 }
 
@@ -108,7 +121,7 @@ impl Stage {
         let address = listener.local_addr().expect("an address");
         let shutdown = CancellationToken::new();
         let running = tokio::spawn(ingest_fn::run(settings, listener, shutdown.clone()));
-        let ready = Request::get("/readyz").body(Full::default()).expect("a request");
+        let ready = Request::post("/initialize").body(Full::default()).expect("a request");
         let ready = Client::connect(address).await.send(ready).await.expect("an answer");
         assert_eq!(ready.status, StatusCode::OK);
         Self { broker, address, shutdown, running, consumer, _directory: directory }

@@ -6,19 +6,21 @@ mod publishers;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, Method, Request, StatusCode};
-use ingest_fn::app::{App, RequestLimits};
+use ingest_fn::app::App;
+use ingest_fn::limits::RequestLimits;
 use ingest_fn::publish::OrderPublisher;
 use ingest_fn::router::router;
 use serde_json::{Value, json};
 use shared::catalogue::Catalogue;
 use shared::order::OrderIdKeys;
-use shared::time::FixedClock;
+use shared::time::{Clock, FixedClock};
 use time::OffsetDateTime;
 use time::macros::datetime;
 use tower::ServiceExt;
@@ -107,7 +109,9 @@ pub(crate) fn get(path: &str) -> Request<Body> {
 
 pub(crate) const LIMITS: RequestLimits = RequestLimits {
     requests_max: NonZeroUsize::new(8).unwrap(),
+    bytes_max: NonZeroUsize::new(1 << 20).unwrap(),
     body_timeout: Duration::from_secs(5),
+    request_timeout: Duration::from_secs(8),
     drain_timeout: Duration::from_secs(10),
 };
 
@@ -118,6 +122,22 @@ pub(crate) fn app<P: OrderPublisher>(publisher: P, limits: RequestLimits) -> Tes
     let catalogue = Catalogue::from_toml(CATALOGUE).expect("a catalogue");
     let keys: OrderIdKeys = KEYS.parse().expect("keys");
     Arc::new(App::new(catalogue, &keys, publisher, FixedClock(NOW), limits))
+}
+
+/// A clock that the test moves; it begins at [`NOW`]. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SteppedClock(Arc<AtomicU64>);
+
+impl SteppedClock {
+    pub(crate) fn advance(&self, by: Duration) {
+        self.0.fetch_add(by.as_secs(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for SteppedClock {
+    fn now(&self) -> OffsetDateTime {
+        NOW + Duration::from_secs(self.0.load(Ordering::SeqCst))
+    }
 }
 
 /// The service around a publisher that always says yes.

@@ -1,7 +1,8 @@
 //! Where orders go in tests.
 
 use std::future::Future;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::body::Bytes;
 use ingest_fn::publish::{BatchSink, OrderPublisher, PublishError, SealedBatch};
@@ -15,19 +16,19 @@ use tokio::sync::{mpsc, oneshot};
 use super::NOW;
 
 /// Answers every order alike, at once, and keeps it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct StubPublisher {
     answer: Result<(), PublishError>,
-    published: Mutex<Vec<AcceptedOrder>>,
+    published: Arc<Mutex<Vec<AcceptedOrder>>>,
 }
 
 impl StubPublisher {
     pub(crate) fn accepting() -> Self {
-        Self { answer: Ok(()), published: Mutex::default() }
+        Self { answer: Ok(()), published: Arc::default() }
     }
 
     pub(crate) fn failing(error: PublishError) -> Self {
-        Self { answer: Err(error), published: Mutex::default() }
+        Self { answer: Err(error), published: Arc::default() }
     }
 
     pub(crate) fn published(&self) -> Vec<AcceptedOrder> {
@@ -36,7 +37,12 @@ impl StubPublisher {
 }
 
 impl OrderPublisher for StubPublisher {
-    async fn publish(&self, order_id: OrderId, order: EncodedOrder) -> Result<(), PublishError> {
+    async fn publish(
+        &self,
+        order_id: OrderId,
+        order: EncodedOrder,
+        _within: Duration,
+    ) -> Result<(), PublishError> {
         let orders = decode_batch(&encode_batch([&order].into_iter())).expect("a batch of one");
         assert_eq!(orders[0].order_id, order_id);
         self.published.lock().unwrap_or_else(PoisonError::into_inner).extend(orders);

@@ -1,7 +1,10 @@
 //! Settings, by flag and environment alike.
 
+mod limits;
+mod listen;
+mod observe;
+
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,6 +16,11 @@ use shared::order::OrderIdKeys;
 use shared::rocketmq::{ClientConfig, ProducerConfig};
 
 use crate::publish::BatchLimits;
+use crate::server::ServerConfig;
+
+pub use limits::{BatchArgs, LimitArgs};
+pub use listen::ListenArgs;
+pub use observe::ObserveArgs;
 
 /// Takes a flash sale's orders: validates, publishes to RocketMQ, answers 202 once the broker has acknowledged.
 ///
@@ -20,9 +28,10 @@ use crate::publish::BatchLimits;
 #[derive(Clone, Debug, clap::Parser, Serialize)]
 #[command(name = "ingest-fn", version, after_help = EXAMPLES)]
 pub struct Config {
-    /// Address to listen on
-    #[arg(long, env = "SPILLWAY_INGEST_LISTEN", value_name = "ADDRESS", default_value = "0.0.0.0:9000")]
-    pub listen: SocketAddr,
+    /// Where to listen.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub listen: ListenArgs,
 
     /// Catalogue of sales, a TOML or JSON file
     #[arg(long, env = "SPILLWAY_CATALOGUE", value_name = "FILE")]
@@ -48,6 +57,10 @@ pub struct Config {
     #[command(flatten)]
     pub logs: LogArgs,
 
+    /// What is told of requests.
+    #[command(flatten)]
+    pub observe: ObserveArgs,
+
     /// Print the effective configuration as JSON, secrets masked, and exit
     #[arg(long)]
     #[serde(skip)]
@@ -60,65 +73,13 @@ const EXAMPLES: &str = "Example:
 
 Exit codes: 0 stopped in order, 1 failed, 2 wrong flags, 64 wrong configuration.";
 
-/// Flags for coalescing.
-#[derive(Clone, Debug, clap::Args, Serialize)]
-#[command(next_help_heading = "Coalescing")]
-pub struct BatchArgs {
-    /// Most bytes of body and keys in one message; the managed service bills by 4 KiB
-    #[arg(long, env = "SPILLWAY_BATCH_BYTES_MAX", value_name = "BYTES", default_value_t = 4_032)]
-    pub batch_bytes_max: usize,
-
-    /// Most orders in one message
-    #[arg(long, env = "SPILLWAY_BATCH_ORDERS_MAX", value_name = "COUNT", default_value = "64")]
-    pub batch_orders_max: NonZeroUsize,
-
-    /// Longest that an order waits for others while sends are under way, milliseconds
-    #[arg(long, env = "SPILLWAY_LINGER_MS", value_name = "MS", default_value_t = 2,
-          value_parser = clap::value_parser!(u64).range(0..=20))]
-    pub linger_ms: u64,
-}
-
-/// Flags for bounds.
-#[derive(Clone, Debug, clap::Args, Serialize)]
-#[command(next_help_heading = "Limits")]
-pub struct LimitArgs {
-    /// Most requests under way at once; beyond it the answer is 429 at once
-    #[arg(long, env = "SPILLWAY_REQUESTS_MAX", value_name = "COUNT", default_value = "2048")]
-    pub requests_max: NonZeroUsize,
-
-    /// Longest wait for a request's body, milliseconds
-    #[arg(long, env = "SPILLWAY_BODY_TIMEOUT_MS", value_name = "MS", default_value_t = 5_000,
-          value_parser = clap::value_parser!(u64).range(100..=60_000))]
-    pub body_timeout_ms: u64,
-
-    /// From enqueueing a message to the broker's acknowledgement, retries included, milliseconds; one try may take half of it
-    #[arg(long, env = "SPILLWAY_PUBLISH_TIMEOUT_MS", value_name = "MS", default_value_t = 3_000,
-          value_parser = clap::value_parser!(u64).range(50..=60_000))]
-    pub publish_timeout_ms: u64,
-
-    /// Most sends to the broker under way at once
-    #[arg(long, env = "SPILLWAY_SENDS_MAX", value_name = "COUNT", default_value = "64")]
-    pub sends_max: NonZeroUsize,
-
-    /// Most messages waiting for a send or its answer
-    #[arg(long, env = "SPILLWAY_QUEUE_MESSAGES_MAX", value_name = "COUNT", default_value = "2048")]
-    pub queue_messages_max: NonZeroUsize,
-
-    /// How long a stop may take, milliseconds
-    #[arg(long, env = "SPILLWAY_INGEST_GRACE_MS", value_name = "MS", default_value_t = 10_000,
-          value_parser = clap::value_parser!(u64).range(100..=90_000))]
-    pub grace_ms: u64,
-}
-
 /// What the flags come to, checked as a whole.
 #[derive(Debug)]
 pub struct Settings {
     /// Where to listen.
     pub listen: SocketAddr,
-    /// What is on sale.
-    pub catalogue: Catalogue,
-    /// Keys of order ids.
-    pub order_id_keys: OrderIdKeys,
+    /// The server's bounds, and what is on sale.
+    pub server: ServerConfig,
     /// The broker's connection.
     pub client: ClientConfig,
     /// The producer's bounds.
@@ -127,15 +88,18 @@ pub struct Settings {
     pub topic: String,
     /// When a message is full.
     pub batch: BatchLimits,
-    /// Most requests under way.
-    pub requests_max: NonZeroUsize,
-    /// Longest wait for a body.
-    pub body_timeout: Duration,
-    /// How long a stop may take.
-    pub grace: Duration,
 }
 
 impl Config {
+    /// With what depends on the machine or the environment filled in, for printing.
+    #[must_use]
+    pub fn effective(&self) -> Self {
+        let mut effective = self.clone();
+        effective.listen.settle();
+        effective.limits.workers = Some(self.limits.workers());
+        effective
+    }
+
     /// Checks everything.
     ///
     /// # Errors
@@ -171,7 +135,7 @@ impl Config {
         else {
             return Err(errors);
         };
-        let publish_timeout = Duration::from_millis(self.limits.publish_timeout_ms);
+        let publish_timeout = self.limits.publish_timeout();
         // Nothing but a time-out finds a connection that died unseen, as it does while an instance is frozen. A send
         // must have the time to meet one and to try again on a new one.
         client.request_timeout = client.request_timeout.min(publish_timeout / 2);
@@ -184,20 +148,25 @@ impl Config {
             ..ProducerConfig::default()
         };
         Ok(Settings {
-            listen: self.listen,
-            catalogue,
-            order_id_keys,
+            listen: self.listen.address(),
+            server: ServerConfig {
+                catalogue,
+                order_id_keys,
+                limits: self.limits.request_limits(self.batch.linger()),
+                workers: self.limits.workers(),
+                connections_max: self.limits.connections_max,
+                start_timeout: Duration::from_millis(self.limits.start_timeout_ms),
+                grace: self.limits.grace(),
+                observer: self.observe.settings(),
+            },
             client,
             producer,
             topic: self.rocketmq.orders_topic.clone(),
             batch: BatchLimits {
                 orders_max: self.batch.batch_orders_max,
                 bytes_max: self.batch.batch_bytes_max,
-                linger: Duration::from_millis(self.batch.linger_ms),
+                linger: self.batch.linger(),
             },
-            requests_max: self.limits.requests_max,
-            body_timeout: Duration::from_millis(self.limits.body_timeout_ms),
-            grace: Duration::from_millis(self.limits.grace_ms),
         })
     }
 }

@@ -1,0 +1,75 @@
+//! Takes connections and deals them out.
+
+use std::io::{self, Write};
+use std::num::NonZeroUsize;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::worker::{Connection, Door};
+use crate::summary;
+
+/// After a failure that is nobody's in particular, such as being out of files.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// To a connection that is one too many. Written at once or not at all.
+const TOO_MANY: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+
+/// Gives each new connection to the worker that has the fewest.
+///
+/// One listener with a fair hand, not `SO_REUSEPORT`: the kernel would deal by a hash, and of the few connections that
+/// a platform keeps to an instance one worker could get nearly all.
+#[derive(Debug)]
+pub(super) struct Acceptor {
+    listener: TcpListener,
+    doors: Vec<Door>,
+    connections_max: usize,
+}
+
+impl Acceptor {
+    pub(super) fn new(listener: TcpListener, doors: Vec<Door>, connections_max: NonZeroUsize) -> Self {
+        Self { listener, doors, connections_max: connections_max.get() }
+    }
+
+    /// Until `stop`; then nobody listens any more.
+    pub(super) async fn run(self, stop: &CancellationToken) {
+        while let Some(accepted) = stop.run_until_cancelled(self.listener.accept()).await {
+            match accepted {
+                Ok((stream, _address)) => self.hand_over(stream).await,
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    summary::accept_failure(&error);
+                    sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn hand_over(&self, stream: TcpStream) {
+        // Without this an answer may wait for the client's delayed acknowledgement of the one before.
+        let _left_as_it_is = stream.set_nodelay(true);
+        // From this runtime to another; where that fails the connection is as good as broken.
+        let Ok(mut stream) = stream.into_std() else { return };
+        let open: usize = self.doors.iter().map(|door| door.open.load(Ordering::Relaxed)).sum();
+        let door = self.doors.iter().min_by_key(|door| door.open.load(Ordering::Relaxed));
+        match door {
+            Some(door) if open < self.connections_max => {
+                // The worker is gone only where all is about to end.
+                let _ended = door.connections.send(Connection::new(stream, door.open.clone())).await;
+            }
+            _ => {
+                summary::connections_shed();
+                let _best_effort = stream.write(TOO_MANY);
+            }
+        }
+    }
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}

@@ -3,25 +3,28 @@
 
 use std::ffi::OsString;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::anyhow;
-use axum::serve::ListenerExt;
 use clap::Parser;
-use ingest_fn::app::{App, RequestLimits};
 use ingest_fn::config::{Config, Settings};
 use ingest_fn::publish::{OrderPublisher, PublishError};
-use ingest_fn::router::router;
+use ingest_fn::server::serve;
 use shared::envelope::EncodedOrder;
 use shared::order::OrderId;
-use shared::time::SystemClock;
+use tokio_util::sync::CancellationToken;
 
 /// Acknowledges at once.
 #[derive(Clone, Copy, Debug)]
 struct Unpublished;
 
 impl OrderPublisher for Unpublished {
-    async fn publish(&self, _order_id: OrderId, order: EncodedOrder) -> Result<(), PublishError> {
+    async fn publish(
+        &self,
+        _order_id: OrderId,
+        order: EncodedOrder,
+        _within: Duration,
+    ) -> Result<(), PublishError> {
         // The encoding is part of what is measured.
         std::hint::black_box(order);
         Ok(())
@@ -34,7 +37,7 @@ pub(super) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(config) => config,
         Err(error) => error.exit(),
     };
-    match config.settings().map_err(|errors| anyhow!("{errors}")).and_then(serve) {
+    match config.settings().map_err(|errors| anyhow!("{errors}")).and_then(run_server) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("unpublished: {error:#}");
@@ -43,17 +46,9 @@ pub(super) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-#[tokio::main]
-async fn serve(settings: Settings) -> anyhow::Result<()> {
+#[tokio::main(flavor = "current_thread")]
+async fn run_server(settings: Settings) -> anyhow::Result<()> {
     shared::telemetry::metrics();
-    let limits = RequestLimits {
-        requests_max: settings.requests_max,
-        body_timeout: settings.body_timeout,
-        drain_timeout: settings.grace,
-    };
-    let app = App::new(settings.catalogue, &settings.order_id_keys, Unpublished, SystemClock, limits);
-    let listener = shared::listen::listen(settings.listen)?.tap_io(|stream| {
-        let _left_as_it_is = stream.set_nodelay(true);
-    });
-    Ok(axum::serve(listener, router(Arc::new(app))).await?)
+    let listener = shared::listen::listen(settings.listen)?;
+    Ok(serve(settings.server, listener, CancellationToken::new(), || Ok(Unpublished)).await?)
 }

@@ -137,6 +137,6 @@ async fn connect(settings: &DrainSettings) -> Result<StreamConsumer, ClientError
 async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
     let stopped = async move { stop.cancelled().await };
     if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
-        tracing::error!(%error, "a listener broke");
+        tracing::error!(%error, error_code = "listener_broke", "a listener broke");
     }
 }

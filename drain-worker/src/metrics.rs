@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
-use shared::order::Outcome;
 
 use crate::store::VerdictKind;
 
@@ -75,12 +74,5 @@ pub fn cap(orders_per_second: u32) {
 
 /// What became of an order.
 pub fn verdict(kind: VerdictKind) {
-    let name = match kind {
-        VerdictKind::New(Outcome::Confirmed) => "confirmed",
-        VerdictKind::New(Outcome::Rejected(reason)) => reason.as_str(),
-        VerdictKind::Duplicate(_) => "duplicate",
-        VerdictKind::Conflict { .. } => "conflict",
-        VerdictKind::DeadLettered { .. } => "dead_lettered",
-    };
-    counter!(ORDERS, "outcome" => name).increment(1);
+    counter!(ORDERS, "outcome" => kind.as_str()).increment(1);
 }

@@ -24,7 +24,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         (Ok(()), Ok(settings)) => settings,
         (logs, settings) => {
             for errors in [logs.err(), settings.err()].into_iter().flatten() {
-                eprintln!("ingest-fn: {errors}");
+                tell(config.logs.is_json(), "wrong_configuration", &errors);
             }
             return ExitCode::from(EXIT_CONFIG);
         }
@@ -32,9 +32,17 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match serve(settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("ingest-fn: {error}");
+            tell(config.logs.is_json(), "run_failed", &error);
             ExitCode::FAILURE
         }
+    }
+}
+
+/// For people on standard error, and where the log is read by machines also as a line of it.
+fn tell(logs_are_json: bool, error_code: &str, error: &dyn std::error::Error) {
+    eprintln!("ingest-fn: {error}");
+    if logs_are_json {
+        tracing::error!(error_code, %error, "not running");
     }
 }
 

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use crate::layers::admission::Admission;
+use crate::observer::Observer;
 
 /// Between two looks at the requests under way while they are waited for.
 const DRAIN_POLL: Duration = Duration::from_millis(10);
@@ -28,6 +29,8 @@ pub enum Phase {
 pub struct Instance {
     /// What is under way.
     pub admission: Admission,
+    /// What is told of its requests.
+    pub observer: Observer,
     phase: watch::Sender<Phase>,
     /// Workers that have not reached the broker yet.
     starting: AtomicUsize,
@@ -40,10 +43,18 @@ impl Instance {
     pub fn new(admission: Admission, workers: NonZeroUsize) -> Self {
         Self {
             admission,
+            observer: Observer::default(),
             phase: watch::Sender::new(Phase::Starting),
             starting: AtomicUsize::new(workers.get()),
             stopping: AtomicBool::new(false),
         }
+    }
+
+    /// With an observer of its own.
+    #[must_use]
+    pub fn observed_by(mut self, observer: Observer) -> Self {
+        self.observer = observer;
+        self
     }
 
     /// One more worker has reached the broker.

@@ -11,6 +11,8 @@ pub mod instance;
 pub mod layers;
 pub mod limits;
 pub mod metrics;
+pub mod observer;
+pub mod openapi;
 pub mod publish;
 pub mod request;
 pub mod request_context;
@@ -37,7 +39,6 @@ pub async fn run(
     listener: TcpListener,
     shutdown: CancellationToken,
 ) -> Result<(), RunError> {
-    shared::telemetry::metrics();
     metrics::describe();
     let Settings { server, client, mut producer, topic, batch, .. } = settings;
     // The bounds are the instance's; each worker has its share.

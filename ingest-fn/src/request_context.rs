@@ -19,14 +19,17 @@ const ID_BYTES_MAX: usize = 64;
 
 /// Names one request in answers and log lines: Function Compute's id, or one made here where there is no platform.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestId(HeaderValue);
+pub struct RequestId {
+    value: HeaderValue,
+    is_the_platforms: bool,
+}
 
 impl RequestId {
     /// The platform's id, if there is one and it is nothing but visible ASCII of a sane length; else a new one.
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Self {
         match headers.get(FC_REQUEST_ID) {
-            Some(value) if is_sane(value) => Self(value.clone()),
+            Some(value) if is_sane(value) => Self { value: value.clone(), is_the_platforms: true },
             _ => Self::new(),
         }
     }
@@ -41,20 +44,27 @@ impl RequestId {
         // Both are 16 hex digits, which fit.
         let _written = hex::encode_to_slice(PREFIX.to_be_bytes(), &mut text[..16]);
         let _written = hex::encode_to_slice(number.to_be_bytes(), &mut text[16..]);
-        Self(HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static("unknown")))
+        let value = HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static("unknown"));
+        Self { value, is_the_platforms: false }
     }
 
     /// As text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         // Only visible ASCII got in.
-        self.0.to_str().unwrap_or_default()
+        self.value.to_str().unwrap_or_default()
     }
 
     /// As a header's value.
     #[must_use]
     pub const fn as_header(&self) -> &HeaderValue {
-        &self.0
+        &self.value
+    }
+
+    /// Whether the platform gave it.
+    #[must_use]
+    pub const fn is_the_platforms(&self) -> bool {
+        self.is_the_platforms
     }
 }
 
@@ -86,7 +96,13 @@ impl Received {
     /// How long ago, by the clock that says more.
     #[must_use]
     pub fn elapsed(&self, clock: &impl Clock) -> Duration {
-        let wall = Duration::try_from(clock.now() - self.wall).unwrap_or_default();
+        self.elapsed_at(clock.now())
+    }
+
+    /// The same where the wall clock has been read already.
+    #[must_use]
+    pub fn elapsed_at(&self, now: OffsetDateTime) -> Duration {
+        let wall = Duration::try_from(now - self.wall).unwrap_or_default();
         self.monotonic.elapsed().max(wall)
     }
 }

@@ -1,88 +1,89 @@
-//! Failures under overload come by the thousand; one line a second tells of them all.
+//! What happens by the thousand under overload and failure: one line a second tells of it all.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use shared::rocketmq::SendError;
-use tokio::time::Instant;
+use shared::telemetry::LineBudget;
 
-/// Logs at most once an interval, and says how many it kept to itself.
-#[derive(Debug)]
-pub struct RateLimited {
-    interval: Duration,
-    last: std::sync::Mutex<Option<Instant>>,
-    kept: AtomicU64,
-}
+const SECOND: Duration = Duration::from_secs(1);
 
-impl RateLimited {
-    /// One line each `interval`.
-    #[must_use]
-    pub const fn every(interval: Duration) -> Self {
-        Self { interval, last: std::sync::Mutex::new(None), kept: AtomicU64::new(0) }
-    }
+/// The first event of a second has its line; the others are counted and told with the next one's.
+static PUBLISH_FAILURES: LineBudget = LineBudget::new(1, SECOND);
+static SHED: LineBudget = LineBudget::new(1, SECOND);
+static CONNECTIONS_SHED: LineBudget = LineBudget::new(1, SECOND);
+static ACCEPT_FAILURES: LineBudget = LineBudget::new(1, SECOND);
 
-    /// `Some(events since the last line, this one included)` if a line is due.
-    pub fn due(&self) -> Option<u64> {
-        self.kept.fetch_add(1, Ordering::Relaxed);
-        // Whoever does not get the lock at once leaves the line to the one who has it.
-        let mut last = self.last.try_lock().ok()?;
-        let now = Instant::now();
-        if last.is_some_and(|last| now.duration_since(last) < self.interval) {
-            return None;
-        }
-        // Zero if the holder of the lock before told of this event as well.
-        let kept = self.kept.swap(0, Ordering::Relaxed);
-        (kept > 0).then(|| {
-            *last = Some(now);
-            kept
-        })
-    }
+/// One more event. How many there were since the last line, this one included, if a line is due.
+pub(crate) fn due(budget: &LineBudget) -> Option<u64> {
+    let lines = budget.event();
+    Some(lines.kept + u64::from(lines.own)).filter(|events| *events > 0)
 }
 
 /// Tells of messages that did not get to the broker.
 pub fn publish_failure(error: &SendError) {
-    static LINE: RateLimited = RateLimited::every(Duration::from_secs(1));
-    if let Some(messages) = LINE.due() {
+    if let Some(messages) = due(&PUBLISH_FAILURES) {
         tracing::warn!(messages, %error, "publishing fails");
     }
 }
 
 /// Tells of requests refused for want of room.
 pub fn shed() {
-    static LINE: RateLimited = RateLimited::every(Duration::from_secs(1));
-    if let Some(requests) = LINE.due() {
-        tracing::warn!(requests, "requests shed: too many under way");
+    if let Some(requests) = due(&SHED) {
+        log_shed(requests);
     }
 }
 
 /// Tells of connections closed for want of room.
 pub fn connections_shed() {
-    static LINE: RateLimited = RateLimited::every(Duration::from_secs(1));
-    if let Some(connections) = LINE.due() {
-        tracing::warn!(connections, "connections shed: too many open");
+    if let Some(connections) = due(&CONNECTIONS_SHED) {
+        log_connections_shed(connections);
     }
 }
 
 /// Tells of connections that could not be taken.
 pub fn accept_failure(error: &std::io::Error) {
-    static LINE: RateLimited = RateLimited::every(Duration::from_secs(1));
-    if let Some(times) = LINE.due() {
+    if let Some(times) = due(&ACCEPT_FAILURES) {
         tracing::warn!(times, %error, "a connection could not be taken");
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Tells of what was only counted and whose second is over, `now_ms` milliseconds since 1970: when it stops, no next
+/// event tells of it.
+pub fn tell_kept(now_ms: u64) {
+    tell(|budget| budget.kept_at(now_ms));
+}
 
-    #[tokio::test(start_paused = true)]
-    async fn one_line_an_interval_counts_what_it_kept() {
-        let line = RateLimited::every(Duration::from_secs(1));
-        assert_eq!(line.due(), Some(1));
-        for _ in 0..5 {
-            assert_eq!(line.due(), None);
+/// Tells of everything that was only counted: the end is near.
+pub fn tell_rest() {
+    tell(LineBudget::rest);
+}
+
+fn tell(kept: impl Fn(&LineBudget) -> u64) {
+    for (budget, log) in [
+        (&PUBLISH_FAILURES, log_publish_failures as fn(u64)),
+        (&SHED, log_shed),
+        (&CONNECTIONS_SHED, log_connections_shed),
+        (&ACCEPT_FAILURES, log_accept_failures),
+    ] {
+        let events = kept(budget);
+        if events > 0 {
+            log(events);
         }
-        tokio::time::advance(Duration::from_secs(1)).await;
-        assert_eq!(line.due(), Some(6));
     }
+}
+
+fn log_publish_failures(messages: u64) {
+    tracing::warn!(messages, "publishing failed");
+}
+
+fn log_shed(requests: u64) {
+    tracing::warn!(requests, "requests shed: too many under way");
+}
+
+fn log_connections_shed(connections: u64) {
+    tracing::warn!(connections, "connections shed: too many open");
+}
+
+fn log_accept_failures(times: u64) {
+    tracing::warn!(times, "connections could not be taken");
 }

@@ -4,6 +4,7 @@ use axum_core::body::Body;
 use axum_core::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::order::{OrderId, PayloadDigest};
@@ -12,7 +13,7 @@ use crate::order::{OrderId, PayloadDigest};
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
 /// An error answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
     /// `urn:spillway:problem:<code>`.
     #[serde(rename = "type")]
@@ -44,7 +45,7 @@ pub struct Problem {
 }
 
 /// One failing field.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FieldProblem {
     /// Stable name of the fault.
     pub code: String,

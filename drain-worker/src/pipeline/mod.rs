@@ -8,6 +8,7 @@
 mod batch;
 mod demand;
 mod fetch;
+mod follow;
 mod health;
 mod write;
 

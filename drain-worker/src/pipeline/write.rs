@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use shared::envelope::EnvelopeError;
-use shared::order::{AcceptedOrder, TraceParent};
+use shared::order::AcceptedOrder;
 use shared::rocketmq::Message;
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::{Instant, sleep};
@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::batch::Batch;
 use super::demand::Demand;
+use super::follow;
 use super::{DrainError, Health, Work};
 use crate::metrics;
 use crate::rate::RateGate;
@@ -127,12 +128,7 @@ fn count(orders: &[AcceptedOrder]) -> NonZeroU32 {
 fn record(orders: &[AcceptedOrder], verdicts: &[Verdict]) {
     for (order, verdict) in orders.iter().zip(verdicts) {
         metrics::verdict(verdict.kind);
-        tracing::debug!(
-            order_id = %order.order_id,
-            traceparent = order.traceparent.as_ref().map(TraceParent::as_str),
-            outcome = ?verdict.kind,
-            "order written"
-        );
+        follow::settled(order, verdict.kind);
     }
 }
 

@@ -29,6 +29,9 @@ pub struct OrderView {
     pub digest: Option<String>,
     /// Payloads that came later under the same id and were not taken.
     pub conflicts: u64,
+    /// W3C trace context of the request that was decided, if it had one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub traceparent: Option<String>,
     /// When it was accepted, RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub accepted_at: Option<String>,
@@ -51,6 +54,7 @@ impl From<StoredOrder> for OrderView {
             reason,
             digest: order.digest.map(|digest| digest.to_string()),
             conflicts: order.conflicts,
+            traceparent: order.traceparent.map(|trace| trace.as_str().to_owned()),
             accepted_at: order.accepted_at.map(rfc3339_millis),
             decided_at: rfc3339_millis(order.updated_at),
         }
@@ -93,7 +97,7 @@ pub(super) async fn find<S: OrderStore>(
         Ok(Some(order)) => found(&OrderView::from(order)),
         Ok(None) => not_found(order_id),
         Err(error) => {
-            tracing::error!(%error, "look-up failed");
+            tracing::error!(%error, error_code = "database_unavailable", "look-up failed");
             Problem::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "database_unavailable",

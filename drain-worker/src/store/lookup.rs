@@ -1,6 +1,6 @@
 //! Reads single orders, totals and stock, beside the writers.
 
-use shared::order::{OrderId, PayloadDigest, RejectReason};
+use shared::order::{OrderId, PayloadDigest, RejectReason, TraceParent};
 
 use super::commit::outcome;
 use super::dialect::Dialect;
@@ -21,10 +21,12 @@ impl<D: Dialect> SqlStore<D> {
     }
 
     async fn find_decided(&self, order_id: OrderId) -> Result<Option<StoredOrder>, Failure> {
-        const KINDS: &[Kind] = &[Kind::Bytes, Kind::Text, Kind::Text, Kind::Text, Kind::Text, Kind::Int];
+        const KINDS: &[Kind] =
+            &[Kind::Bytes, Kind::Text, Kind::Text, Kind::Text, Kind::Text, Kind::Int, Kind::Text];
         let statement = Statement::new(
             "SELECT payload_digest, state, reason, CAST(accepted_at AS CHAR), CAST(decided_at AS CHAR), \
-             (SELECT COUNT(*) FROM order_conflicts WHERE order_conflicts.order_id = orders.order_id) \
+             (SELECT COUNT(*) FROM order_conflicts WHERE order_conflicts.order_id = orders.order_id), \
+             traceparent \
              FROM orders WHERE order_id = UNHEX(?)",
         )
         .bind(order_id.as_bytes().as_slice());
@@ -36,6 +38,7 @@ impl<D: Dialect> SqlStore<D> {
             status: StoredStatus::Decided(outcome(row, 1)?),
             accepted_at: Some(times::from_database(row, 3)?),
             updated_at: times::from_database(row, 4)?,
+            traceparent: row.optional_text(6)?.and_then(TraceParent::parse),
             conflicts: count(row, 5)?,
         }))
     }
@@ -55,6 +58,7 @@ impl<D: Dialect> SqlStore<D> {
             status: StoredStatus::DeadLettered { reason: row.text(1)?.to_owned() },
             accepted_at: None,
             updated_at: times::from_database(row, 2)?,
+            traceparent: None,
             conflicts: 0,
         }))
     }

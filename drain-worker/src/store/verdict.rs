@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use shared::order::{OrderId, Outcome, PayloadDigest, RejectReason};
+use shared::order::{OrderId, Outcome, PayloadDigest, RejectReason, TraceParent};
 use time::OffsetDateTime;
 
 use super::dead_letter::DeadLetterReason;
@@ -38,6 +38,20 @@ pub enum VerdictKind {
     },
 }
 
+impl VerdictKind {
+    /// The name used in metrics and log lines.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::New(Outcome::Confirmed) => "confirmed",
+            Self::New(Outcome::Rejected(reason)) => reason.as_str(),
+            Self::Duplicate(_) => "duplicate",
+            Self::Conflict { .. } => "conflict",
+            Self::DeadLettered { .. } => "dead_lettered",
+        }
+    }
+}
+
 /// What is on record about an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredOrder {
@@ -51,6 +65,8 @@ pub struct StoredOrder {
     pub accepted_at: Option<OffsetDateTime>,
     /// When it was decided or last failed, UTC, by the database's clock.
     pub updated_at: OffsetDateTime,
+    /// W3C trace context of the request that was decided. `None`: it had none, or this is a dead letter.
+    pub traceparent: Option<TraceParent>,
     /// How many other payloads arrived under its id.
     pub conflicts: u64,
 }

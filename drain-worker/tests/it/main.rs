@@ -4,5 +4,6 @@
 
 mod drain;
 mod faults;
+mod follow;
 mod harness;
 mod query;

@@ -3,6 +3,7 @@
 mod gateway;
 mod limits;
 mod listen;
+mod observe;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ use crate::server::ServerConfig;
 pub use gateway::{GatewayArgs, GatewayAuth};
 pub use limits::{BatchArgs, LimitArgs};
 pub use listen::ListenArgs;
+pub use observe::ObserveArgs;
 
 /// Takes a flash sale's orders: validates, publishes to RocketMQ, answers 202 once the broker has acknowledged.
 ///
@@ -61,6 +63,10 @@ pub struct Config {
     /// Logs.
     #[command(flatten)]
     pub logs: LogArgs,
+
+    /// What is told of requests.
+    #[command(flatten)]
+    pub observe: ObserveArgs,
 
     /// Print the effective configuration as JSON, secrets masked, and exit
     #[arg(long)]
@@ -160,6 +166,7 @@ impl Config {
                 connections_max: self.limits.connections_max,
                 start_timeout: Duration::from_millis(self.limits.start_timeout_ms),
                 grace: self.limits.grace(),
+                observer: self.observe.settings(),
             },
             client,
             producer,

@@ -3,11 +3,11 @@
 use http::StatusCode;
 
 macro_rules! codes {
-    ($($(#[$doc:meta])* $variant:ident, $name:literal, $status:ident, retryable $retryable:literal;)*) => {
+    ($($(#[doc = $doc:literal])+ $variant:ident, $name:literal, $status:ident, retryable $retryable:literal;)*) => {
         /// What a problem's `code` can be: clients branch on it, metrics are labelled with it, it never changes.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Code {
-            $($(#[$doc])* $variant,)*
+            $($(#[doc = $doc])+ $variant,)*
         }
 
         impl Code {
@@ -24,6 +24,12 @@ macro_rules! codes {
             #[must_use]
             pub const fn status(self) -> StatusCode {
                 match self { $(Self::$variant => StatusCode::$status,)* }
+            }
+
+            /// What it means, in a sentence.
+            #[must_use]
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($doc),+).trim(),)* }
             }
 
             /// Whether the same request may succeed later.

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use http::HeaderName;
+use shared::telemetry::LineBudget;
 
 use super::keys::SigningKeys;
 use super::verify::{Fault, Verifier};
 use crate::layers::head::IDEMPOTENCY_KEY;
-use crate::summary::RateLimited;
+use crate::summary;
 
 /// How callers are told from strangers.
 #[derive(Debug)]
@@ -19,7 +20,7 @@ pub enum Gateway {
         /// The header in which the gateway names the buyer, if it does.
         identity_header: Option<HeaderName>,
         /// One line a second tells of all refusals.
-        refusals: RateLimited,
+        refusals: LineBudget,
     },
     /// The platform lets only authorised callers in; nothing is checked here.
     Function,
@@ -33,7 +34,7 @@ impl Gateway {
     pub fn signed(keys: SigningKeys, identity_header: Option<HeaderName>) -> Self {
         // What an order hangs on, besides the body.
         let required = [Some(IDEMPOTENCY_KEY), identity_header.clone()].into_iter().flatten().collect();
-        let refusals = RateLimited::every(Duration::from_secs(1));
+        let refusals = LineBudget::new(1, Duration::from_secs(1));
         Self::Signed { verifier: Verifier::new(keys, required), identity_header, refusals }
     }
 
@@ -55,10 +56,10 @@ impl Gateway {
         }
     }
 
-    /// Tells of a request that is not the gateway's. What is wrong is told here alone: a client learns less.
+    /// Tells of a request that is not the gateway's. What is wrong with it is told here alone: its sender learns less.
     pub fn refused(&self, fault: Fault) {
         let Self::Signed { refusals, .. } = self else { return };
-        if let Some(requests) = refusals.due() {
+        if let Some(requests) = summary::due(refusals) {
             tracing::warn!(requests, %fault, "requests refused: not the gateway's");
         }
     }

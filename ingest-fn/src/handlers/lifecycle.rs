@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use shared::problem::Problem;
+use shared::telemetry::Framed;
 use shared::time::Clock;
 
 use crate::app::App;
@@ -19,23 +20,21 @@ pub async fn initialize<P: OrderPublisher, C: Clock>(
     State(app): State<Arc<App<P, C>>>,
     headers: HeaderMap,
 ) -> Response {
-    let request_id = RequestId::of(&headers);
-    let request_id = request_id.as_str();
-    match app.instance().started().await {
-        Ok(()) => {
-            tracing::info!(requestId = request_id, "initialized");
-            "initialized\n".into_response()
+    let id = RequestId::of(&headers);
+    let work = async {
+        match app.instance().started().await {
+            Ok(()) => {
+                tracing::info!(request_id = id.as_str(), "initialized");
+                "initialized\n".into_response()
+            }
+            Err(reason) => {
+                let (request_id, error_code) = (id.as_str(), "initialize_failed");
+                tracing::error!(request_id, error_code, error = reason, "not initialized");
+                failed(error_code, StatusCode::INTERNAL_SERVER_ERROR, reason)
+            }
         }
-        Err(reason) => {
-            tracing::error!(
-                requestId = request_id,
-                errorCode = "initialize_failed",
-                errorMessage = reason,
-                "not initialized"
-            );
-            failed("initialize_failed", StatusCode::INTERNAL_SERVER_ERROR, reason)
-        }
-    }
+    };
+    app.instance().observer.framed(Framed::Initialize, &id, work).await
 }
 
 /// The instance is about to be stopped: it takes no more orders, and answers once those under way have their
@@ -44,14 +43,23 @@ pub async fn pre_stop<P: OrderPublisher, C: Clock>(
     State(app): State<Arc<App<P, C>>>,
     headers: HeaderMap,
 ) -> Response {
-    let requests = app.instance().admission.requests_under_way();
-    tracing::info!(requestId = RequestId::of(&headers).as_str(), requests, "pre-stop");
-    if app.instance().drain(app.limits().drain_timeout).await {
-        "drained\n".into_response()
-    } else {
-        let detail = "requests are still under way".to_owned();
-        failed("pre_stop_incomplete", StatusCode::SERVICE_UNAVAILABLE, detail)
-    }
+    let (id, instance) = (RequestId::of(&headers), app.instance());
+    let work = async {
+        let requests = instance.admission.requests_under_way();
+        tracing::info!(request_id = id.as_str(), requests, "pre-stop");
+        let is_drained = instance.drain(app.limits().drain_timeout).await;
+        // An instance may be gone without another word.
+        instance.observer.last_words(Some(&id), instance.admission.requests_under_way());
+        if is_drained {
+            "drained\n".into_response()
+        } else {
+            let (request_id, error_code) = (id.as_str(), "pre_stop_incomplete");
+            let detail = "requests are still under way".to_owned();
+            tracing::error!(request_id, error_code, error = detail, "pre-stop ended too early");
+            failed(error_code, StatusCode::SERVICE_UNAVAILABLE, detail)
+        }
+    };
+    instance.observer.framed(Framed::PreStop, &id, work).await
 }
 
 /// The platform counts an invocation as failed by its own header only.

@@ -3,4 +3,5 @@
 pub mod health;
 pub mod invoke;
 pub mod lifecycle;
+pub mod openapi;
 pub mod orders;

@@ -11,6 +11,7 @@ use axum::body::{Body, Bytes};
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shared::envelope::EncodedOrder;
 use shared::order::{OrderId, PayloadDigest, TraceParent};
@@ -28,7 +29,7 @@ use crate::request::{into_order, read_json};
 use crate::request_context::{Received, RequestContext};
 
 /// The answer to an accepted order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Accepted {
     /// The order's id; a retry with the same Idempotency-Key has the same.
     pub order_id: String,
@@ -124,6 +125,12 @@ fn judge<P, C: Clock>(app: &App<P, C>, request: &Request<Bytes>) -> Result<Judge
     }
     let order = into_order(&body).map_err(|faults| ApiError::Invalid(app.all_faults(&body, faults)))?;
     let order = app.accept(&body, order, &idempotency_key, traceparent(headers))?;
+    tracing::debug!(
+        request_id = request.extensions().get::<RequestContext>().map(|context| context.id.as_str()),
+        order_id = %order.order_id,
+        traceparent = order.traceparent.as_ref().map(TraceParent::as_str),
+        "order judged"
+    );
     Ok(Judged {
         order_id: order.order_id,
         digest: order.digest,

@@ -3,16 +3,20 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use http::{HeaderName, HeaderValue, Request};
 use pin_project_lite::pin_project;
 use shared::time::Clock;
+use time::OffsetDateTime;
 use tower::Service;
 
 use super::Response;
 use crate::error::Refusal;
+use crate::instance::Instance;
 use crate::metrics;
+use crate::observer::Ended;
 use crate::request_context::{REQUEST_ID, Received, RequestContext, RequestId};
 
 /// Tells Function Compute that an invocation failed: without it every answer counts as a success, whatever its status
@@ -23,24 +27,25 @@ pub const FC_STATUS: HeaderName = HeaderName::from_static("x-fc-status");
 #[derive(Clone, Debug)]
 pub struct Observe<S, C> {
     inner: S,
+    instance: Arc<Instance>,
     clock: C,
 }
 
 impl<S, C> Observe<S, C> {
     /// Around `inner`.
-    pub const fn new(clock: C, inner: S) -> Self {
-        Self { inner, clock }
+    pub const fn new(instance: Arc<Instance>, clock: C, inner: S) -> Self {
+        Self { inner, instance, clock }
     }
 }
 
 impl<S, C, B> Service<Request<B>> for Observe<S, C>
 where
     S: Service<Request<B>, Response = Response, Error = Infallible>,
-    C: Clock,
+    C: Clock + Clone,
 {
     type Response = Response;
     type Error = Infallible;
-    type Future = Observed<S::Future>;
+    type Future = Observed<S::Future, C>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(context)
@@ -49,32 +54,42 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let id = RequestId::of(request.headers());
         let received = Received::now(&self.clock);
+        self.instance.observer.begins(&id);
         request.extensions_mut().insert(RequestContext { id: id.clone(), received });
-        Observed { future: self.inner.call(request), id }
+        let future = self.inner.call(request);
+        Observed { future, id, received, instance: self.instance.clone(), clock: self.clock.clone() }
     }
 }
 
 pin_project! {
     /// The answer of [`Observe`].
     #[derive(Debug)]
-    pub struct Observed<F> {
+    pub struct Observed<F, C> {
         #[pin]
         future: F,
         id: RequestId,
+        received: Received,
+        instance: Arc<Instance>,
+        clock: C,
     }
 }
 
-impl<F: Future<Output = Result<Response, Infallible>>> Future for Observed<F> {
+impl<F: Future<Output = Result<Response, Infallible>>, C: Clock> Future for Observed<F, C> {
     type Output = Result<Response, Infallible>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let Ok(mut response) = ready!(this.future.poll(context));
         let status = response.status().as_u16();
-        match response.extensions().get::<Refusal>() {
+        let now = this.clock.now();
+        let refusal = response.extensions().get::<Refusal>();
+        match refusal {
             Some(refusal) => metrics::refused(refusal.code),
             None => metrics::accepted(),
         }
+        metrics::request_ended(this.received.elapsed_at(now));
+        let ended = Ended { id: this.id, refusal, now_ms: unix_ms(now) };
+        this.instance.observer.ended(&ended, || this.instance.admission.requests_under_way());
         let headers = response.headers_mut();
         if status >= 400 {
             headers.insert(FC_STATUS, HeaderValue::from(status));
@@ -82,4 +97,10 @@ impl<F: Future<Output = Result<Response, Infallible>>> Future for Observed<F> {
         headers.insert(REQUEST_ID, this.id.as_header().clone());
         Poll::Ready(Ok(response))
     }
+}
+
+/// Milliseconds since 1970; what lies before counts as then.
+fn unix_ms(now: OffsetDateTime) -> u64 {
+    let seconds = u64::try_from(now.unix_timestamp()).unwrap_or_default();
+    seconds * 1_000 + u64::from(now.millisecond())
 }

@@ -24,6 +24,7 @@ use crate::gateway::Gateway;
 use crate::instance::Instance;
 use crate::layers::admission::Admission;
 use crate::limits::RequestLimits;
+use crate::observer::{Observer, ObserverSettings};
 use crate::publish::{OrderPublisher, WarmUpError};
 use acceptor::Acceptor;
 use worker::Worker;
@@ -50,6 +51,8 @@ pub struct ServerConfig {
     pub start_timeout: Duration,
     /// How long a stop may take.
     pub grace: Duration,
+    /// What is told of requests.
+    pub observer: ObserverSettings,
 }
 
 /// Why the service could not run.
@@ -80,7 +83,8 @@ pub async fn serve<P: OrderPublisher>(
 ) -> Result<(), RunError> {
     let ServerConfig { catalogue, order_id_keys, gateway, limits, workers, .. } = config;
     let admission = Admission::new(limits.requests_max, limits.bytes_max);
-    let instance = Arc::new(Instance::new(admission, workers));
+    let instance = Instance::new(admission, workers).observed_by(Observer::new(config.observer));
+    let instance = Arc::new(instance);
     // Ends the workers for whatever reason: the signal, or a start that failed.
     let stop = shutdown.child_token();
     let mut running = JoinSet::new();
@@ -119,6 +123,7 @@ pub async fn serve<P: OrderPublisher>(
         // One worker alone is no instance.
         stop.cancel();
     }
+    instance.observer.last_words(None, instance.admission.requests_under_way());
     tracing::info!(settled, "stopped");
     failure.map_or(Ok(()), Err)
 }

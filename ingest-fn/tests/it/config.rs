@@ -109,7 +109,7 @@ fn secrets_are_masked() {
 }
 
 /// A value other than the default for every flag that takes one.
-const VALUES: [(&str, &str); 32] = [
+const VALUES: [(&str, &str); 34] = [
     ("listen", "127.0.0.1:1"),
     ("port", "1"),
     ("ca-port", "1"),
@@ -140,6 +140,8 @@ const VALUES: [(&str, &str); 32] = [
     ("sends-max", "9"),
     ("queue-messages-max", "99"),
     ("grace-ms", "999"),
+    ("fc-log-framing", "all"),
+    ("metrics-log-interval-s", "7"),
     ("log-format", "text"),
     ("log", "debug"),
 ];

@@ -1,14 +1,17 @@
 //! What is personal stays out of every refusal and every log line.
 
 use axum::body::Body;
-use http::{HeaderValue, Request};
+use http::{HeaderValue, Method, Request};
+use ingest_fn::instance::Phase;
 use ingest_fn::publish::PublishError;
 use ingest_fn::router::router;
 use serde_json::{Value, json};
 
-use crate::support::{LIMITS, Logs, StubPublisher, app, order_with, post, post_order, send};
+use crate::support::{LIMITS, Logs, StubPublisher, TestApp, app, order_with, post, post_order, send};
 
 const KEY: &str = "planted-key-4711";
+
+const CREDENTIAL: &str = "planted-credential-0815";
 
 /// Values that identify a person, each planted where the API takes such a value.
 const PLANTED: [&str; 9] = [
@@ -81,9 +84,31 @@ fn refused() -> Vec<Request<Body>> {
     requests
 }
 
+/// Headers that hold credentials, or whatever else is nobody's business.
+fn plant_credentials(request: &mut Request<Body>) {
+    for name in [
+        "x-fc-access-key-id",
+        "x-fc-access-key-secret",
+        "x-fc-security-token",
+        "x-fc-account-id",
+        "authorization",
+        "cookie",
+        "x-ca-proxy-signature",
+        "x-ca-proxy-signature-secret-key",
+    ] {
+        request.headers_mut().insert(name, HeaderValue::from_static(CREDENTIAL));
+    }
+}
+
+fn failed_instance() -> TestApp<StubPublisher> {
+    let app = app(StubPublisher::accepting(), LIMITS);
+    app.instance().enter(Phase::Failed("the broker cannot be reached".to_owned()));
+    app
+}
+
 #[track_caller]
 fn assert_nothing_planted(place: &str, text: &str) {
-    for planted in PLANTED.into_iter().chain([KEY]) {
+    for planted in PLANTED.into_iter().chain([KEY, CREDENTIAL]) {
         assert!(!text.contains(planted), "{planted:?} shows in {place}: {text}");
     }
 }
@@ -97,6 +122,7 @@ async fn no_refusal_and_no_log_line_shows_what_is_personal() {
     let accepting = router(app(StubPublisher::accepting(), LIMITS));
     for mut request in refused() {
         request.headers_mut().entry("idempotency-key").or_insert(HeaderValue::from_static(KEY));
+        plant_credentials(&mut request);
         let answer = send(&accepting, request).await;
         assert!(answer.status.is_client_error(), "{answer:?}");
         assert_nothing_planted("a refusal", &format!("{answer:?}"));
@@ -112,14 +138,27 @@ async fn no_refusal_and_no_log_line_shows_what_is_personal() {
         let failing = router(app(StubPublisher::failing(error), LIMITS));
         let mut request = post_order(&planted());
         request.headers_mut().insert("idempotency-key", HeaderValue::from_static(KEY));
+        plant_credentials(&mut request);
         let answer = send(&failing, request).await;
         assert!(answer.status.is_server_error(), "{answer:?}");
         assert_nothing_planted("a failure", &format!("{answer:?}"));
         refusals += 1;
     }
     assert_eq!(refusals, 41);
+    for path in ["/initialize", "/pre-stop", "/healthz", "/readyz", "/metrics", "/openapi.json", "/nowhere"] {
+        // Nothing starts a broker here, so that an instance never becomes ready: it is said to have failed.
+        let service = router(failed_instance());
+        for method in [Method::GET, Method::POST] {
+            let mut request =
+                Request::builder().method(method).uri(path).body(Body::empty()).expect("a request");
+            plant_credentials(&mut request);
+            assert_nothing_planted(path, &format!("{:?}", send(&service, request).await));
+        }
+    }
     let log = logs.text();
-    assert!(log.contains("the capture listens"), "{log}");
+    for message in ["the capture listens", "request failed", "not initialized", "pre-stop", "metrics"] {
+        assert!(log.contains(message), "{message} in {log}");
+    }
     assert_nothing_planted("the log", &log);
 }
 

@@ -20,7 +20,7 @@ use crate::support::{
 };
 
 /// Named answers, of one family.
-type Family = Vec<(&'static str, Answer)>;
+pub(crate) type Family = Vec<(&'static str, Answer)>;
 
 fn with_header(name: &'static str, value: &[u8]) -> Request<Body> {
     let mut request = post_order(&order());
@@ -198,6 +198,19 @@ async fn routes() -> Family {
     .await
 }
 
+/// A refusal for every code, and for every way to it.
+pub(crate) async fn families() -> [(&'static str, Family); 7] {
+    [
+        ("headers", headers().await),
+        ("malformed", malformed().await),
+        ("invalid", invalid().await),
+        ("sale_state", sale_state().await),
+        ("overload", overload().await),
+        ("gateway", gateway().await),
+        ("routes", routes().await),
+    ]
+}
+
 /// The answer as the contract has it. Where the wait is drawn by lot, so that clients spread, its range stands for it.
 fn contract(answer: &Answer) -> Value {
     assert_eq!(answer.header(CONTENT_TYPE.as_str()), Some("application/problem+json"));
@@ -221,17 +234,8 @@ fn contract(answer: &Answer) -> Value {
 
 #[tokio::test(start_paused = true)]
 async fn refusals_are_as_agreed_and_cover_every_code() {
-    let families: [(&str, Family); 7] = [
-        ("headers", headers().await),
-        ("malformed", malformed().await),
-        ("invalid", invalid().await),
-        ("sale_state", sale_state().await),
-        ("overload", overload().await),
-        ("gateway", gateway().await),
-        ("routes", routes().await),
-    ];
     let mut seen = BTreeSet::new();
-    for (family, answers) in families {
+    for (family, answers) in families().await {
         for (name, answer) in &answers {
             let (status, name_of_code) = answer.refusal();
             let code = Code::ALL.iter().find(|code| code.as_str() == name_of_code);

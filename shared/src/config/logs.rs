@@ -18,6 +18,12 @@ pub struct LogArgs {
 }
 
 impl LogArgs {
+    /// Whether lines are for machines: then everything that matters must be one, the reason of a failed start too.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        self.log_format.is_json()
+    }
+
     /// Starts logging.
     ///
     /// # Errors

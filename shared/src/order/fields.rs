@@ -25,7 +25,7 @@ pub enum FieldError {
 
 /// Declares a text type: its bounds, its alphabet, and the conversions all of them share.
 macro_rules! text_field {
-    ($(#[$meta:meta])* $name:ident, max $max:literal, $allowed:literal, $predicate:expr) => {
+    ($(#[$meta:meta])* $name:ident, max $max:literal, $allowed:literal, $predicate:expr, $pattern:literal) => {
         $(#[$meta])*
         #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name(Box<str>);
@@ -33,6 +33,9 @@ macro_rules! text_field {
         impl $name {
             /// Longest value, characters.
             pub const LENGTH_MAX: usize = $max;
+
+            /// Its alphabet as a regular expression (ECMA-262), for schemas.
+            pub const PATTERN: &'static str = $pattern;
 
             /// Checks `text`.
             ///
@@ -125,37 +128,37 @@ fn is_printable(character: char) -> bool {
 
 text_field!(
     /// Names a flash sale.
-    SaleId, max 64, "letters, digits, '-', '_' and '.'", is_name
+    SaleId, max 64, "letters, digits, '-', '_' and '.'", is_name, r"^[A-Za-z0-9._-]+$"
 );
 loggable!(SaleId);
 
 text_field!(
     /// Names a stock-keeping unit within a sale.
-    Sku, max 64, "letters, digits, '-', '_' and '.'", is_name
+    Sku, max 64, "letters, digits, '-', '_' and '.'", is_name, r"^[A-Za-z0-9._-]+$"
 );
 loggable!(Sku);
 
 text_field!(
     /// Names a buyer. Masked in `Debug`: it may be a telephone number or an e-mail address.
-    UserId, max 64, "visible ASCII characters", is_visible_ascii
+    UserId, max 64, "visible ASCII characters", is_visible_ascii, r"^[!-~]+$"
 );
 masked!(UserId);
 
 text_field!(
     /// The client's promise that two requests are the same order.
-    IdempotencyKey, max 64, "visible ASCII characters", is_visible_ascii
+    IdempotencyKey, max 64, "visible ASCII characters", is_visible_ascii, r"^[!-~]+$"
 );
 masked!(IdempotencyKey);
 
 text_field!(
     /// A client's own note on an order. Masked in `Debug`: clients put anything in it.
-    ClientReference, max 128, "printable characters", is_printable
+    ClientReference, max 128, "printable characters", is_printable, r"^[^\x00-\x1f\x7f-\x9f]+$"
 );
 masked!(ClientReference);
 
 text_field!(
     /// One line of an address. Personal data.
-    AddressLine, max 200, "printable characters", is_printable
+    AddressLine, max 200, "printable characters", is_printable, r"^[^\x00-\x1f\x7f-\x9f]+$"
 );
 masked!(AddressLine);
 
@@ -164,6 +167,9 @@ masked!(AddressLine);
 pub struct Currency([u8; 3]);
 
 impl Currency {
+    /// Its form as a regular expression (ECMA-262), for schemas.
+    pub const PATTERN: &'static str = "^[A-Z]{3}$";
+
     /// Checks `text`.
     ///
     /// # Errors
@@ -227,6 +233,9 @@ impl fmt::Debug for ShippingAddress {
 pub struct Country([u8; 2]);
 
 impl Country {
+    /// Its form as a regular expression (ECMA-262), for schemas.
+    pub const PATTERN: &'static str = "^[A-Z]{2}$";
+
     /// Checks `text`.
     ///
     /// # Errors

@@ -1,44 +1,26 @@
 //! What is logged while a test holds on to this.
 
-use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
-
-use tracing::subscriber::DefaultGuard;
+use shared::telemetry::Capture;
 
 /// Captures every line that this thread logs, most verbose levels of our own crates included.
-pub(crate) struct Logs {
-    buffer: Buffer,
-    _guard: DefaultGuard,
-}
-
-#[derive(Clone, Default)]
-struct Buffer(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Buffer {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+pub(crate) struct Logs(Capture);
 
 impl Logs {
     pub(crate) fn capture() -> Self {
-        let buffer = Buffer::default();
-        let writer = buffer.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_env_filter("info,ingest_fn=trace,shared=trace,spillway_rocketmq=trace")
-            .with_ansi(false)
-            .with_writer(move || writer.clone())
-            .finish();
-        Self { buffer, _guard: tracing::subscriber::set_default(subscriber) }
+        Self::capture_at("info,ingest_fn=trace,shared=trace,spillway_rocketmq=trace")
+    }
+
+    /// What `filter` lets through.
+    pub(crate) fn capture_at(filter: &str) -> Self {
+        Self(Capture::of_this_thread(filter).expect("a filter"))
     }
 
     pub(crate) fn text(&self) -> String {
-        let bytes = self.buffer.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        String::from_utf8(bytes).expect("UTF-8")
+        self.0.text()
+    }
+
+    /// Lines that are JSON.
+    pub(crate) fn lines(&self) -> Vec<serde_json::Value> {
+        self.0.lines()
     }
 }

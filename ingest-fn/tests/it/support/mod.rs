@@ -6,6 +6,7 @@ mod publishers;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -20,7 +21,7 @@ use ingest_fn::router::router;
 use serde_json::{Value, json};
 use shared::catalogue::Catalogue;
 use shared::order::OrderIdKeys;
-use shared::time::FixedClock;
+use shared::time::{Clock, FixedClock};
 use time::OffsetDateTime;
 use time::macros::datetime;
 use tower::ServiceExt;
@@ -132,6 +133,22 @@ pub(crate) fn app_behind<P: OrderPublisher>(
     let catalogue = Catalogue::from_toml(CATALOGUE).expect("a catalogue");
     let keys: OrderIdKeys = KEYS.parse().expect("keys");
     Arc::new(App::new(gateway, catalogue, &keys, publisher, FixedClock(NOW), limits))
+}
+
+/// A clock that the test moves; it begins at [`NOW`]. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SteppedClock(Arc<AtomicU64>);
+
+impl SteppedClock {
+    pub(crate) fn advance(&self, by: Duration) {
+        self.0.fetch_add(by.as_secs(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for SteppedClock {
+    fn now(&self) -> OffsetDateTime {
+        NOW + Duration::from_secs(self.0.load(Ordering::SeqCst))
+    }
 }
 
 /// The service around a publisher that always says yes.

@@ -1,0 +1,49 @@
+//! Log lines about one order, by which it can be followed from the buyer's request to the database.
+//!
+//! An order that is decided is logged at `debug` only: at the cap, and a flash sale rejects most of what it sells out,
+//! a line each would be thousands a second. What somebody has to look into is logged whatever the level, a few lines a
+//! second; the rest is counted.
+
+use std::time::Duration;
+
+use shared::order::{AcceptedOrder, TraceParent};
+use shared::telemetry::LineBudget;
+
+use crate::store::VerdictKind;
+
+/// Lines a second of each kind; what is beyond is on record in the database, and counted in metrics.
+const LINES_MAX: u64 = 10;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Tells what became of an order.
+pub(super) fn settled(order: &AcceptedOrder, kind: VerdictKind) {
+    static CONFLICTS: LineBudget = LineBudget::new(LINES_MAX, SECOND);
+    static DEAD_LETTERS: LineBudget = LineBudget::new(LINES_MAX, SECOND);
+    let order_id = order.order_id;
+    let traceparent = order.traceparent.as_ref().map(TraceParent::as_str);
+    let outcome = kind.as_str();
+    match kind {
+        VerdictKind::New(_) | VerdictKind::Duplicate(_) => {
+            tracing::debug!(%order_id, traceparent, outcome, "order settled");
+        }
+        VerdictKind::Conflict { .. } => {
+            let lines = CONFLICTS.event();
+            if lines.kept > 0 {
+                tracing::info!(orders = lines.kept, outcome, "more orders settled");
+            }
+            if lines.own {
+                tracing::info!(%order_id, traceparent, outcome, "order settled");
+            }
+        }
+        VerdictKind::DeadLettered { reason } => {
+            let (lines, reason) = (DEAD_LETTERS.event(), reason.as_str());
+            if lines.kept > 0 {
+                tracing::warn!(orders = lines.kept, outcome, "more orders settled");
+            }
+            if lines.own {
+                tracing::warn!(%order_id, traceparent, outcome, reason, "order settled");
+            }
+        }
+    }
+}

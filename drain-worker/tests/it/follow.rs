@@ -1,0 +1,82 @@
+//! One order can be followed by its trace.
+
+use std::collections::BTreeSet;
+
+use drain_worker::query::{self, OrderView};
+use http::Request;
+use http_body_util::BodyExt;
+use serde_json::json;
+use shared::order::{AcceptedOrder, PayloadDigest, TraceParent};
+use shared::telemetry::Capture;
+use tower::ServiceExt;
+
+use crate::harness::{World, order};
+
+fn traceparent(number: u64) -> String {
+    format!("00-4bf92f3577b34da6a3ce929d0e0e{number:04}-00f067aa0ba902b7-01")
+}
+
+fn traced(number: u64, sku: &str) -> AcceptedOrder {
+    let mut order = order(number, sku);
+    order.traceparent = TraceParent::parse(&traceparent(number));
+    assert!(order.traceparent.is_some());
+    order
+}
+
+/// Lines about one order, each as level, trace, outcome and reason. A slow machine may see a message again.
+fn settled(capture: &Capture) -> BTreeSet<String> {
+    let lines = capture.lines();
+    let about_one = lines.iter().filter(|line| line["message"] == "order settled");
+    about_one
+        .filter(|line| line["outcome"] != "duplicate")
+        .map(|line| json!(["level", "traceparent", "outcome", "reason"].map(|name| &line[name])).to_string())
+        .collect()
+}
+
+/// Everything of a worker on this thread, so that its lines are captured.
+#[tokio::test]
+async fn what_becomes_of_an_order_is_logged_with_its_trace() {
+    let capture = Capture::of_this_thread("drain_worker=debug").expect("a filter");
+    let world = World::new().await;
+    let worker = world.worker().await;
+    world.publish(&[traced(1, "PLENTY"), traced(2, "ONE-EACH"), traced(3, "ONE-EACH")]).await;
+    world.drained(3).await;
+    let mut changed = traced(1, "PLENTY");
+    changed.digest = PayloadDigest::from_bytes([9; 32]);
+    world.publish(&[changed, traced(4, "NOT-IN-THE-DATABASE"), order(5, "PLENTY")]).await;
+    world.drained(5).await;
+    worker.stop().await.expect("stopped in order");
+
+    let trace = |number| json!(traceparent(number));
+    let expected = [
+        [json!("DEBUG"), trace(1), json!("confirmed"), json!(null)],
+        [json!("DEBUG"), trace(2), json!("confirmed"), json!(null)],
+        [json!("DEBUG"), trace(3), json!("limit_exceeded"), json!(null)],
+        [json!("INFO"), trace(1), json!("conflict"), json!(null)],
+        [json!("WARN"), trace(4), json!("dead_lettered"), json!("unknown_sku")],
+        [json!("DEBUG"), json!(null), json!("confirmed"), json!(null)],
+    ];
+    let expected = expected.map(|line| json!(line).to_string()).into();
+    assert_eq!(settled(&capture), expected, "{}", capture.text());
+
+    let path = format!("/v1/orders/{}", order(1, "PLENTY").order_id);
+    let request = Request::get(path).body(axum::body::Body::empty()).expect("a request");
+    let response = query::router(world.store.clone()).oneshot(request).await.expect("infallible");
+    let body = response.into_body().collect().await.expect("a body").to_bytes();
+    let view: OrderView = serde_json::from_slice(&body).expect("JSON");
+    assert_eq!(view.traceparent, Some(traceparent(1)), "the look-up tells it as well");
+    for personal in ["Li Lei", "Nanjing", "Shanghai"] {
+        assert!(!capture.text().contains(personal), "{personal}");
+    }
+}
+
+#[tokio::test]
+async fn orders_that_end_as_they_should_are_not_logged_one_by_one() {
+    let capture = Capture::of_this_thread("info").expect("a filter");
+    let world = World::new().await;
+    let worker = world.worker().await;
+    world.publish(&[traced(1, "PLENTY"), traced(2, "ONE-EACH"), traced(3, "ONE-EACH")]).await;
+    world.drained(3).await;
+    worker.stop().await.expect("stopped in order");
+    assert_eq!(settled(&capture), BTreeSet::new());
+}

@@ -1,0 +1,221 @@
+//! The document says what the handlers do.
+
+use std::collections::BTreeSet;
+
+use http::header::CONTENT_TYPE;
+use ingest_fn::error::Code;
+use ingest_fn::openapi::document;
+use ingest_fn::request::{into_order, read_json};
+use jsonschema::Validator;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use crate::problems::families;
+use crate::support::{Answer, get, order, order_with, post_order, send, service};
+
+/// A validator for the schema at `pointer`, which may refer to any other.
+fn validator(document: &Value, pointer: &str) -> Validator {
+    assert!(document.pointer(pointer).is_some_and(Value::is_object), "{pointer} is documented");
+    let mut schema = document.clone();
+    schema["$ref"] = json!(format!("#{pointer}"));
+    jsonschema::draft202012::new(&schema).expect("a schema")
+}
+
+/// Where the document describes the answers with `code`.
+fn response_pointer(code: Code) -> String {
+    match code {
+        Code::NotFound | Code::MethodNotAllowed => format!("/components/responses/{}", code.as_str()),
+        _ => format!("/paths/~1v1~1orders/post/responses/{}", code.status().as_u16()),
+    }
+}
+
+/// Follows a `$ref`.
+fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
+    match value["$ref"].as_str() {
+        Some(reference) => document.pointer(reference.trim_start_matches('#')).expect("it leads somewhere"),
+        None => value,
+    }
+}
+
+#[track_caller]
+fn assert_documented(document: &Value, pointer: &str, media_type: &str, name: &str, answer: &Answer) {
+    let content = format!("{pointer}/content/{}/schema", media_type.replace('/', "~1"));
+    assert_eq!(answer.header(CONTENT_TYPE.as_str()), Some(media_type), "{name}");
+    let faults: Vec<_> = validator(document, &content)
+        .iter_errors(&answer.json())
+        .map(|fault| format!("{}: {fault}", fault.instance_path()))
+        .collect();
+    assert!(faults.is_empty(), "{name}: {faults:?} in {}", answer.text);
+    // What a header holds is told as text in a schema of its own.
+    let headers = document.pointer(pointer).expect("documented")["headers"].as_object().expect("headers");
+    for (header, described) in headers {
+        if let Some(value) = answer.header(&header.to_ascii_lowercase()) {
+            let schema = &resolved(document, described)["schema"];
+            let value = value.parse::<u64>().map_or_else(|_| json!(value), |number| json!(number));
+            let schema = jsonschema::draft202012::new(schema).expect("a schema");
+            assert!(schema.is_valid(&value), "{name}: {header}: {value}");
+        }
+    }
+    for header in
+        ["location", "retry-after", "allow"].into_iter().filter(|name| answer.header(name).is_some())
+    {
+        assert!(headers.keys().any(|name| name.eq_ignore_ascii_case(header)), "{name}: {header}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_answer_is_as_documented_and_every_documented_status_is_answered() {
+    let document = document();
+    let mut answered = BTreeSet::new();
+    let accepted = send(&service(), post_order(&order())).await;
+    assert_documented(
+        &document,
+        "/paths/~1v1~1orders/post/responses/202",
+        "application/json",
+        "accepted",
+        &accepted,
+    );
+    answered.insert("202".to_owned());
+    for (name, answer) in families().await.into_iter().flat_map(|(_, answers)| answers) {
+        let (status, code) = answer.refusal();
+        let code = *Code::ALL.iter().find(|known| known.as_str() == code).expect("a code");
+        let pointer = response_pointer(code);
+        assert_documented(&document, &pointer, "application/problem+json", name, &answer);
+        if pointer.starts_with("/paths") {
+            answered.insert(status.to_string());
+        }
+    }
+    let responses = document["paths"]["/v1/orders"]["post"]["responses"].as_object().expect("responses");
+    let documented: BTreeSet<_> = responses.keys().cloned().collect();
+    assert_eq!(answered, documented);
+    assert!(!documented.contains("default"), "a catch-all would document anything");
+}
+
+#[test]
+fn every_code_is_named_in_its_answer_and_says_what_it_means() {
+    let document = document();
+    for code in Code::ALL {
+        let response = document.pointer(&response_pointer(*code)).expect("documented");
+        let names = &response["content"]["application/problem+json"]["schema"]["properties"]["code"]["enum"];
+        assert!(names.as_array().is_some_and(|names| names.contains(&json!(code.as_str()))), "{code:?}");
+        let description = response["description"].as_str().expect("text");
+        assert!(description.contains(code.meaning()) && code.meaning().len() > 10, "{code:?}: {description}");
+    }
+}
+
+#[tokio::test]
+async fn the_document_is_served_and_its_example_is_an_order() {
+    let answer = send(&service(), get("/openapi.json")).await;
+    assert_eq!(answer.header(CONTENT_TYPE.as_str()), Some("application/json"));
+    let served = answer.json();
+    assert_eq!(served, document());
+    assert_eq!(served["openapi"], "3.1.0");
+    let example =
+        &served["paths"]["/v1/orders"]["post"]["requestBody"]["content"]["application/json"]["example"];
+    assert!(request_schema().is_valid(example));
+    into_order(&read_json(example.to_string().as_bytes()).expect("well-formed")).expect("an order");
+}
+
+fn request_schema() -> Validator {
+    validator(&document(), "/components/schemas/OrderRequest")
+}
+
+/// Whether the handlers read it as an order, whatever the catalogue says. That no SKU comes twice is a rule that JSON
+/// Schema cannot tell.
+fn is_read_as_an_order(body: &Value) -> bool {
+    read_json(body.to_string().as_bytes()).is_ok_and(|request| match into_order(&request) {
+        Ok(_) => true,
+        Err(faults) => faults.iter().all(|fault| fault.code == "duplicate_sku"),
+    })
+}
+
+#[test]
+fn the_bounds_are_the_handlers_own() {
+    let schema = request_schema();
+    let line = |length: usize| json!("界".repeat(length));
+    type Change = Box<dyn Fn(&mut Value)>;
+    let set = |pointer: &'static str, value: Value| -> Change {
+        Box::new(move |order: &mut Value| *order.pointer_mut(pointer).expect("a member") = value.clone())
+    };
+    let without = |parent: &'static str, member: &'static str| -> Change {
+        Box::new(move |order: &mut Value| {
+            order.pointer_mut(parent).and_then(Value::as_object_mut).expect("an object").remove(member);
+        })
+    };
+    let items = |count: usize| json!(vec![json!({ "sku": "A", "quantity": 1 }); count]);
+    let cases: Vec<(&str, bool, Change)> = vec![
+        ("64 characters", true, set("/sale_id", json!("a".repeat(64)))),
+        ("65 characters", false, set("/sale_id", json!("a".repeat(65)))),
+        ("200 characters", true, set("/shipping_address/city", line(200))),
+        ("201 characters", false, set("/shipping_address/city", line(201))),
+        ("128 characters", true, set("/client_reference", line(128))),
+        ("129 characters", false, set("/client_reference", line(129))),
+        ("a control character", false, set("/client_reference", json!("a\u{85}b"))),
+        ("a line break at the end", false, set("/user_id", json!("user\n"))),
+        ("20 items", true, set("/items", items(20))),
+        ("21 items", false, set("/items", items(21))),
+        ("no items", false, set("/items", items(0))),
+        ("quantity 0", false, set("/items/0/quantity", json!(0))),
+        ("quantity 10000", true, set("/items/0/quantity", json!(10_000))),
+        ("quantity 10001", false, set("/items/0/quantity", json!(10_001))),
+        ("a fraction", false, set("/items/0/quantity", json!(1.5))),
+        ("lower-case currency", false, set("/currency", json!("cny"))),
+        ("country of three letters", false, set("/shipping_address/country", json!("CHN"))),
+        ("no user", false, without("", "user_id")),
+        ("no recipient", false, without("/shipping_address", "recipient")),
+        ("no SKU", false, without("/items/0", "sku")),
+        ("no phone", true, without("/shipping_address", "phone")),
+        ("phone null", true, set("/shipping_address/phone", Value::Null)),
+        ("phone empty", false, set("/shipping_address/phone", json!(""))),
+        ("user null", false, set("/user_id", Value::Null)),
+        ("unknown member", false, Box::new(|order| order["items"][0]["price"] = json!(1))),
+        ("items by position", false, set("/items/0", json!(["PHONE", 1]))),
+    ];
+    for (name, is_valid, change) in cases {
+        let body = order_with(|order| change(order));
+        assert_eq!(is_read_as_an_order(&body), is_valid, "{name}: the handlers");
+        assert_eq!(schema.is_valid(&body), is_valid, "{name}: the schema");
+    }
+}
+
+fn any_text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[A-Za-z0-9._-]{0,70}",
+        "[ -~]{0,66}",
+        "[A-Z]{2,3}",
+        "(?s).{0,210}",
+        Just("\u{9f}".to_owned()),
+        Just(String::new()),
+    ]
+}
+
+fn any_value() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        6 => any_text().prop_map(Value::from),
+        2 => (0_u32..12_000).prop_map(Value::from),
+        1 => any::<i64>().prop_map(Value::from),
+        1 => Just(Value::Null),
+        1 => any::<bool>().prop_map(Value::from),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn the_schema_lets_through_what_the_handlers_do(
+        changes in proptest::collection::vec((0_usize..14, any_value()), 0..3),
+    ) {
+        const MEMBERS: [&str; 14] = [
+            "/sale_id", "/user_id", "/currency", "/client_reference", "/items/0/sku", "/items/0/quantity",
+            "/items/1/sku", "/shipping_address/recipient", "/shipping_address/line2", "/shipping_address/city",
+            "/shipping_address/postal_code", "/shipping_address/country", "/shipping_address/phone", "/items/1",
+        ];
+        let body = order_with(|order| {
+            for (member, value) in changes {
+                if let Some(place) = order.pointer_mut(MEMBERS[member]) {
+                    *place = value;
+                }
+            }
+        });
+        prop_assert_eq!(request_schema().is_valid(&body), is_read_as_an_order(&body), "{}", body);
+    }
+}

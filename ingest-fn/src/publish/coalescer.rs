@@ -1,8 +1,9 @@
 //! Puts concurrent orders into one message.
 //!
-//! Messages, not bytes, are what a broker pays for, so orders that arrive together travel together. A lone order
-//! never waits: while nothing is under way it leaves at once. While something is, orders gather until the
-//! message is full, the sends under way end, or the linger is over, whichever comes first.
+//! Messages, not bytes, are what a broker and a producer pay for, so orders that arrive together travel together. A
+//! lone order never waits: while nothing is under way it leaves at once. Otherwise orders gather until the message is
+//! full or the linger is over. The end of a send does not set them off: a quick broker would get messages of a few
+//! orders each, and every one costs as much as a full one.
 
 use std::future::Future;
 use std::num::NonZeroUsize;
@@ -175,10 +176,7 @@ impl<S: BatchSink> Inner<S> {
             let _hung_up = late.answer.send(Err(PublishError::TimedOut));
         }
         if batch.is_empty() {
-            let next = self.lock().end_send();
-            if let Some(batch) = next {
-                self.send(batch);
-            }
+            self.lock().sends_under_way -= 1;
             return;
         }
         let body = encode_batch(batch.iter().map(|waiting| &waiting.order));
@@ -189,14 +187,11 @@ impl<S: BatchSink> Inner<S> {
         let delivery = self.sink.send(SealedBatch { body, order_ids });
         tokio::spawn(async move {
             let result = delivery.await;
+            self.lock().sends_under_way -= 1;
             crate::metrics::publish_ended(started.elapsed());
             for answer in answers {
                 // A client that hung up hears nothing; its order is where it is all the same.
                 let _hung_up = answer.send(result);
-            }
-            let next = self.lock().end_send();
-            if let Some(batch) = next {
-                self.send(batch);
             }
         });
     }
@@ -207,17 +202,12 @@ impl State {
         let bytes = waiting.order.len() + KEY_BYTES;
         let has_room = PREFIX_BYTES_MAX + self.open_bytes + bytes <= limits.bytes_max;
         let full = self.seal_if(|_| !has_room);
+        let is_alone = self.open.is_empty() && self.sends_under_way == 0;
         self.open.push(waiting);
         self.open_bytes += bytes;
         let orders_max = limits.orders_max.get().min(ORDERS_MAX);
-        let complete = self.seal_if(|state| state.open.len() >= orders_max || state.sends_under_way == 0);
+        let complete = self.seal_if(|state| is_alone || state.open.len() >= orders_max);
         Arrival { full, complete, lingering: (self.open.len() == 1).then_some(self.number) }
-    }
-
-    /// A send is over. The batch to send now, if it was the last one under way.
-    fn end_send(&mut self) -> Option<Batch> {
-        self.sends_under_way -= 1;
-        self.seal_if(|state| state.sends_under_way == 0)
     }
 
     /// Takes the open batch to be sent, unless it is empty.

@@ -85,11 +85,16 @@ fn fault(mut pointer: String, error: &serde_json::Error) -> FieldProblem {
 /// # Errors
 /// Every fault of the request, each with its pointer.
 pub fn into_order(request: &OrderRequest) -> Result<Order, Vec<FieldProblem>> {
+    // A good order is looked at once: the types themselves know the rules. Only for a bad one are all faults gathered.
+    let first = match parse(request) {
+        Ok(order) => return Ok(order),
+        Err(first) => first,
+    };
     let mut problems = request.validate().err().map(|errors| field_problems(&errors)).unwrap_or_default();
     problems.extend(duplicate_skus(&request.items));
     if problems.is_empty() {
-        // The derives asked the same types, so that this cannot fail any more; if it does, it is told all the same.
-        return parse(request).map_err(|problem| vec![problem]);
+        // The derives ask the same types, so that they find at least as much; if not, it is told all the same.
+        problems.push(first);
     }
     problems.sort_by(|left, right| left.pointer.cmp(&right.pointer).then_with(|| left.code.cmp(&right.code)));
     Err(problems)

@@ -77,7 +77,11 @@ impl Canonical {
 
 impl fmt::Display for PayloadDigest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "sha256:{}", hex::encode(self.0))
+        let mut digits = [0_u8; 64];
+        // 32 bytes are 64 digits, and those are ASCII.
+        hex::encode_to_slice(self.0, &mut digits).map_err(|_| fmt::Error)?;
+        formatter.write_str("sha256:")?;
+        formatter.write_str(std::str::from_utf8(&digits).map_err(|_| fmt::Error)?)
     }
 }
 

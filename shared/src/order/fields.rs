@@ -103,8 +103,9 @@ fn check(
     if text.is_empty() {
         return Err(FieldError::Empty);
     }
-    // Counting stops at the bound: a hostile megabyte costs no more than a long name.
-    if text.chars().nth(max).is_some() {
+    // No text has more characters than bytes. Counting stops at the bound: a hostile megabyte costs no more than a
+    // long name.
+    if text.len() > max && text.chars().nth(max).is_some() {
         return Err(FieldError::TooLong { max });
     }
     if text.chars().all(predicate) { Ok(()) } else { Err(FieldError::Characters { allowed }) }

@@ -36,11 +36,11 @@ impl std::fmt::Display for Goal {
 /// Every goal whose contenders were measured.
 pub(super) fn judge(figures: &Figures) -> Vec<Goal> {
     let mut goals = Vec::new();
-    let bare_us = figures.cpu_us(Contender::Bare);
+    let bare_us = figures.cpu_us(Contender::Bare, Kind::Equal);
     for (contender, ratio_max) in
         [(Contender::Unpublished, UNPUBLISHED_RATIO_MAX), (Contender::Real, REAL_RATIO_MAX)]
     {
-        if let (Some(cpu_us), Some(bare_us)) = (figures.cpu_us(contender), bare_us) {
+        if let (Some(cpu_us), Some(bare_us)) = (figures.cpu_us(contender, Kind::Equal), bare_us) {
             goals.push(at_most(
                 format!("CPU of {contender} by the bare handler's"),
                 cpu_us / bare_us,

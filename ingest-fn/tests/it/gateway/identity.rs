@@ -136,7 +136,7 @@ async fn operators_learn_what_is_wrong_and_nothing_that_was_sent() {
     let log = logs.text();
     let lines: Vec<_> = log.lines().filter(|line| line.contains("not the gateway's")).collect();
     let [line] = lines.as_slice() else { panic!("one line: {log}") };
-    assert!(line.contains("requests=1 fault=wrong signature"), "{line}");
+    assert!(line.contains(r#""requests":1,"fault":"wrong signature""#), "{line}");
     assert_eq!(log.matches("in anybody's name").count(), 3, "{log}");
     assert!(log.contains("insecure: --insecure-dev"), "{log}");
     for planted in ["planted", "2026b", "first-secret", "second-secret"] {

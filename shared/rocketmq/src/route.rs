@@ -5,8 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
-
+use crate::age::LearntAt;
 use crate::config::{ClientConfig, Endpoint};
 use crate::error::{ClientError, check};
 use crate::protocol::{
@@ -99,7 +98,7 @@ pub(crate) struct Routes {
 #[derive(Clone, Debug)]
 struct Known {
     route: Arc<Route>,
-    asked_at: Instant,
+    asked_at: LearntAt,
 }
 
 impl Routes {
@@ -116,7 +115,7 @@ impl Routes {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known
             .get(topic)
-            .filter(|known| known.asked_at.elapsed() < self.config.route_ttl)
+            .filter(|known| known.asked_at.age() < self.config.route_ttl)
             .map(|known| known.route.clone())
     }
 
@@ -155,7 +154,7 @@ impl Routes {
         let response: QueryRouteResponse = transport.unary(path::QUERY_ROUTE, request, bound).await?;
         check("QueryRoute", response.status)?;
         let route = Arc::new(Route::new(&self.config, response.message_queues));
-        let known = Known { route: route.clone(), asked_at: Instant::now() };
+        let known = Known { route: route.clone(), asked_at: LearntAt::now() };
         self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(topic.to_owned(), known);
         Ok(route)
     }

@@ -1,6 +1,8 @@
 //! The whole service over TCP, against the embedded broker.
 
+mod connections;
 mod faults;
+mod freeze;
 mod process;
 mod shutdown;
 mod stage;

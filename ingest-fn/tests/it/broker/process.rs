@@ -1,7 +1,9 @@
 //! The binary itself: what it logs, and how it ends on a signal.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -11,13 +13,17 @@ use tokio::time::{sleep, timeout};
 use super::stage::{BOUND, CATALOGUE, Client, connect_consumer, open_broker, order_of};
 use crate::support::KEYS;
 
-/// Ended with the test, however that ends.
-struct Process(Child);
+/// Ended with the test, however that ends, even if it is stopped.
+pub(super) struct Process {
+    child: Child,
+    pub(super) address: SocketAddr,
+    log: PathBuf,
+}
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let _gone_already = self.0.kill();
-        let _reaped = self.0.wait();
+        let _gone_already = self.child.kill();
+        let _reaped = self.child.wait();
     }
 }
 
@@ -25,34 +31,54 @@ fn free_address() -> SocketAddr {
     std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port")
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_binary_takes_orders_logs_nothing_personal_and_stops_on_sigterm() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let catalogue = directory.path().join("sales.toml");
-    std::fs::write(&catalogue, CATALOGUE).expect("written");
-    let broker = open_broker(&directory).await;
-    let consumer = connect_consumer(broker.local_addr()).await;
-    let log_path = directory.path().join("log");
-    let log = std::fs::File::create(&log_path).expect("a file");
-    let address = free_address();
-    let mut process = Process(
-        Command::new(env!("CARGO_BIN_EXE_ingest-fn"))
+impl Process {
+    /// Starts the binary for `broker`, its files in `directory`, and waits until it listens.
+    pub(super) async fn start(broker: SocketAddr, directory: &Path, flags: &[&str]) -> Self {
+        let catalogue = directory.join("sales.toml");
+        std::fs::write(&catalogue, CATALOGUE).expect("written");
+        let log = directory.join("log");
+        let address = free_address();
+        let child = Command::new(env!("CARGO_BIN_EXE_ingest-fn"))
             .args([format!("--listen={address}"), format!("--catalogue={}", catalogue.display())])
-            .args([format!("--rocketmq-endpoint={}", broker.local_addr()), "--log=debug".to_owned()])
+            .args([format!("--rocketmq-endpoint={broker}"), "--log=debug".to_owned()])
             .args(["--log-format=json", "--insecure-dev"])
+            .args(flags)
             .env_clear()
             .env("SPILLWAY_ORDER_ID_KEYS", KEYS)
             .stdin(Stdio::null())
-            .stdout(log)
+            .stdout(std::fs::File::create(&log).expect("a file"))
             .spawn()
-            .expect("it starts"),
-    );
-    let listening = async {
-        while TcpStream::connect(address).await.is_err() {
-            sleep(std::time::Duration::from_millis(10)).await;
-        }
-    };
-    timeout(BOUND, listening).await.expect("it listens");
+            .expect("it starts");
+        let process = Self { child, address, log };
+        let listening = async {
+            while TcpStream::connect(address).await.is_err() {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(BOUND, listening).await.expect("it listens");
+        process
+    }
+
+    pub(super) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([name, &pid]).status().expect("kill runs").success());
+    }
+
+    /// Waits for its end. Its exit code, and its log.
+    async fn ended(mut self) -> (Option<i32>, String) {
+        let status = tokio::task::spawn_blocking(move || self.child.wait().map(|status| (status, self)));
+        let (status, process) =
+            timeout(BOUND, status).await.expect("it stops").expect("no panic").expect("waited for");
+        (status.code(), std::fs::read_to_string(&process.log).expect("the log"))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_binary_takes_orders_logs_nothing_personal_and_stops_on_sigterm() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let broker = open_broker(&directory).await;
+    let consumer = connect_consumer(broker.local_addr()).await;
+    let process = Process::start(broker.local_addr(), directory.path(), &[]).await;
 
     let planted = |number: u64| {
         let mut order = order_of(number);
@@ -60,7 +86,7 @@ async fn the_binary_takes_orders_logs_nothing_personal_and_stops_on_sigterm() {
         order["shipping_address"]["phone"] = json!("+86 138 5551234");
         order
     };
-    let mut client = Client::connect(address).await;
+    let mut client = Client::connect(process.address).await;
     let accepted = client.post("planted-key", &planted(1)).await.expect("an answer");
     assert_eq!(accepted.status, StatusCode::ACCEPTED, "{accepted:?}");
     broker.faults().throttle_all_sends(true);
@@ -68,14 +94,10 @@ async fn the_binary_takes_orders_logs_nothing_personal_and_stops_on_sigterm() {
     assert!(refused.is_503_with_wait(), "{refused:?}");
     broker.faults().throttle_all_sends(false);
 
-    let pid = process.0.id().to_string();
-    assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs").success());
-    let status = tokio::task::spawn_blocking(move || process.0.wait().map(|status| (status, process)));
-    let (status, _process) =
-        timeout(BOUND, status).await.expect("it stops").expect("no panic").expect("waited for");
-    assert_eq!(status.code(), Some(0));
+    process.signal("-TERM");
+    let (code, log) = process.ended().await;
+    assert_eq!(code, Some(0));
 
-    let log = std::fs::read_to_string(&log_path).expect("the log");
     let lines: Vec<Value> =
         log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect();
     let insecure =

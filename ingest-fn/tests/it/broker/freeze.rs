@@ -1,0 +1,132 @@
+//! Between requests the platform freezes an instance, for a second or for hours. SIGSTOP and SIGCONT do the same.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use shared::rocketmq::embedded::Broker;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinSet, yield_now};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::process::Process;
+use super::stage::{BOUND, Client, TOPIC, connect_consumer, open_broker, order_of};
+
+/// The network between instance and broker. It can forget a connection without telling either end, as a NAT gateway
+/// does with one that was idle for long.
+struct Network {
+    address: SocketAddr,
+    forget: Arc<std::sync::Mutex<CancellationToken>>,
+}
+
+impl Network {
+    async fn to(broker: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let forget = Arc::new(std::sync::Mutex::new(CancellationToken::new()));
+        let current = forget.clone();
+        tokio::spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((mut client, _)) = listener.accept().await {
+                let forgotten = current.lock().expect("not poisoned").clone();
+                connections.spawn(async move {
+                    let mut server = TcpStream::connect(broker).await.expect("the broker listens");
+                    forgotten.run_until_cancelled(copy_bidirectional(&mut client, &mut server)).await;
+                    // Both ends stay open, and nothing passes any more.
+                    std::future::pending::<()>().await;
+                });
+            }
+        });
+        Self { address, forget }
+    }
+
+    fn forget_connections(&self) {
+        let old = std::mem::take(&mut *self.forget.lock().expect("not poisoned"));
+        old.cancel();
+    }
+}
+
+async fn messages(broker: &Broker) -> u64 {
+    broker.stats().await.expect("stats").topic(TOPIC).expect("the topic").sent
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_order_after_a_thaw_succeeds_whatever_became_of_the_connection() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let broker = open_broker(&directory).await;
+    let consumer = connect_consumer(broker.local_addr()).await;
+    let network = Network::to(broker.local_addr()).await;
+    // Two tries of a second each fit into the time for a send.
+    let process = Process::start(network.address, directory.path(), &["--publish-timeout-ms=2000"]).await;
+    let mut client = Client::connect(process.address).await;
+    let mut number = 0;
+    let mut post = async |client: &mut Client| {
+        number += 1;
+        let answer = client.post(&format!("key-{number}"), &order_of(number)).await.expect("an answer");
+        assert_eq!(answer.status, StatusCode::ACCEPTED, "{answer:?}");
+    };
+    post(&mut client).await;
+
+    // Frozen and thawed, no more.
+    process.signal("-STOP");
+    process.signal("-CONT");
+    post(&mut client).await;
+
+    // The broker ended the connection meanwhile.
+    process.signal("-STOP");
+    broker.faults().drop_connections();
+    process.signal("-CONT");
+    post(&mut client).await;
+
+    // Something between forgot it meanwhile: it looks open, and is dead.
+    process.signal("-STOP");
+    network.forget_connections();
+    process.signal("-CONT");
+    post(&mut client).await;
+    post(&mut client).await;
+    assert!(consumer.close(BOUND).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_came_true_while_nobody_waited_any_more_is_an_error_and_a_retry_is_the_same_order() {
+    const PUBLISH: Duration = Duration::from_millis(400);
+    const BODY: Duration = Duration::from_millis(100);
+    let directory = tempfile::tempdir().expect("a directory");
+    let broker = open_broker(&directory).await;
+    let consumer = connect_consumer(broker.local_addr()).await;
+    let flags = [
+        format!("--publish-timeout-ms={}", PUBLISH.as_millis()),
+        format!("--body-timeout-ms={}", BODY.as_millis()),
+    ];
+    let flags: Vec<_> = flags.iter().map(String::as_str).collect();
+    let process = Process::start(broker.local_addr(), directory.path(), &flags).await;
+    let mut client = Client::connect(process.address).await;
+    client.post_until_accepted("warm", &order_of(0)).await;
+    let before = messages(&broker).await;
+
+    broker.faults().stall();
+    let waiting = tokio::spawn(async move {
+        let answer = client.post("key", &order_of(1)).await.expect("an answer");
+        (client, answer)
+    });
+    let sent = async {
+        while messages(&broker).await == before {
+            yield_now().await;
+        }
+    };
+    timeout(BOUND, sent).await.expect("it was sent");
+    process.signal("-STOP");
+    // The acknowledgement is at the instance's door, and all its deadlines pass while it cannot look.
+    broker.faults().resume();
+    sleep(PUBLISH + BODY + Duration::from_millis(100)).await;
+    process.signal("-CONT");
+    let (mut client, late) = timeout(BOUND, waiting).await.expect("in time").expect("no panic");
+    assert!(late.is_503_with_wait(), "{late:?}");
+    assert_eq!(late.body["code"], "publish_timeout");
+    let (order_id, _refusals) = client.post_until_accepted("key", &order_of(1)).await;
+    assert_eq!(order_id, late.order_id());
+    assert!(consumer.close(BOUND).await);
+}

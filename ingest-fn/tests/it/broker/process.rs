@@ -78,7 +78,11 @@ async fn the_binary_takes_orders_logs_nothing_personal_and_stops_on_sigterm() {
     let log = std::fs::read_to_string(&log_path).expect("the log");
     let lines: Vec<Value> =
         log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect();
-    for message in ["taking orders", "publishing fails", "shutdown requested", "stopped"] {
+    let failed = lines.iter().find(|line| line["message"] == "request failed").expect("a line");
+    let expected = json!(["ERROR", "broker_throttled", refused.body["order_id"]]);
+    assert_eq!(json!([failed["level"], failed["errorCode"], failed["order_id"]]), expected, "{failed}");
+    assert!(failed["requestId"].is_string() && failed["errorMessage"].is_string(), "{failed}");
+    for message in ["taking orders", "publishing fails", "metrics", "shutdown requested", "stopped"] {
         assert!(lines.iter().any(|line| line["message"] == message), "{message} in {log}");
     }
     for personal in ["planted", "5551234"] {

@@ -1,6 +1,7 @@
 //! What a client posts: read, validated, parsed into an order. All faults are found at once.
 
 mod faults;
+mod number;
 mod object;
 mod parse;
 mod rules;
@@ -61,6 +62,7 @@ pub struct ItemRequest {
     #[schemars(length(min = 1, max = Sku::LENGTH_MAX), regex(pattern = Sku::PATTERN))]
     pub sku: String,
     /// How many.
+    #[serde(deserialize_with = "number::whole")]
     #[validate(range(min = 1, max = 10_000, message = "must be 1 to 10000"))]
     pub quantity: u32,
 }

@@ -185,6 +185,22 @@ fn flags_and_environment_are_alike() {
 }
 
 #[test]
+fn the_reason_of_a_failed_start_is_a_log_line_too() {
+    let output = run(&["--catalogue=nowhere.toml", "--log-format=json"], &[("SPILLWAY_ORDER_ID_KEYS", KEYS)]);
+    assert_eq!(output.status.code(), Some(64));
+    let line: Value = serde_json::from_slice(&output.stdout).expect("one line of JSON");
+    assert_eq!(
+        (&line["level"], &line["errorCode"]),
+        (&"ERROR".into(), &"wrong_configuration".into()),
+        "{line}"
+    );
+    assert!(line["errorMessage"].as_str().is_some_and(|text| text.contains("nowhere.toml")), "{line}");
+    let quiet = ["--catalogue=nowhere.toml", "--log-format=json", "--log=off"];
+    let output = run(&quiet, &[("SPILLWAY_ORDER_ID_KEYS", KEYS)]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "", "the level is changed by a flag alone");
+}
+
+#[test]
 fn a_port_that_is_taken_ends_with_1() {
     let (_directory, catalogue) = with_catalogue();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");

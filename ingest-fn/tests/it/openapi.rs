@@ -158,6 +158,7 @@ fn the_bounds_are_the_handlers_own() {
         ("quantity 0", false, set("/items/0/quantity", json!(0))),
         ("quantity 10000", true, set("/items/0/quantity", json!(10_000))),
         ("quantity 10001", false, set("/items/0/quantity", json!(10_001))),
+        ("a whole number with a fraction of zero", true, set("/items/0/quantity", json!(2.0))),
         ("a fraction", false, set("/items/0/quantity", json!(1.5))),
         ("lower-case currency", false, set("/currency", json!("cny"))),
         ("country of three letters", false, set("/shipping_address/country", json!("CHN"))),
@@ -194,6 +195,7 @@ fn any_value() -> impl Strategy<Value = Value> {
         6 => any_text().prop_map(Value::from),
         2 => (0_u32..12_000).prop_map(Value::from),
         1 => any::<i64>().prop_map(Value::from),
+        1 => prop_oneof![any::<f64>(), (-2_i32..12_000).prop_map(f64::from)].prop_map(Value::from),
         1 => Just(Value::Null),
         1 => any::<bool>().prop_map(Value::from),
     ]

@@ -100,9 +100,14 @@ async fn the_binary_takes_orders_logs_nothing_personal_and_stops_on_sigterm() {
 
     let lines: Vec<Value> =
         log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect();
+    let failed = lines.iter().find(|line| line["message"] == "request failed").expect("a line");
+    let expected = json!(["ERROR", "broker_throttled", refused.body["order_id"]]);
+    assert_eq!(json!([failed["level"], failed["errorCode"], failed["order_id"]]), expected, "{failed}");
+    assert!(failed["requestId"].is_string() && failed["errorMessage"].is_string(), "{failed}");
     let insecure =
         "insecure: --insecure-dev lets anybody order in anybody's name; never use it in production";
-    for message in [insecure, "taking orders", "publishing fails", "shutdown requested", "stopped"] {
+    for message in [insecure, "taking orders", "publishing fails", "metrics", "shutdown requested", "stopped"]
+    {
         assert!(lines.iter().any(|line| line["message"] == message), "{message} in {log}");
     }
     for personal in ["planted", "5551234"] {

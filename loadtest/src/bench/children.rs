@@ -40,6 +40,23 @@ pub(super) fn cpu_s_now(pid: u32) -> anyhow::Result<f64> {
     Ok((stat.utime + stat.stime) as f64 / procfs::ticks_per_second() as f64)
 }
 
+/// CPU time that the whole machine has spent on anything so far, seconds; what a hypervisor took away counts.
+#[cfg(target_os = "linux")]
+pub(super) fn machine_cpu_s_now() -> anyhow::Result<f64> {
+    use procfs::CurrentSI;
+
+    let total = procfs::KernelStats::current()?.total;
+    let kernel = total.system + total.irq.unwrap_or(0) + total.softirq.unwrap_or(0);
+    let ticks = total.user + total.nice + kernel + total.steal.unwrap_or(0);
+    Ok(ticks as f64 / procfs::ticks_per_second() as f64)
+}
+
+/// Not here.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn machine_cpu_s_now() -> anyhow::Result<f64> {
+    bail!("the benchmark reads /proc: it runs on Linux")
+}
+
 /// The most memory that a running process has ever held (VmHWM), bytes.
 #[cfg(target_os = "linux")]
 pub(super) fn rss_high_bytes(pid: u32) -> anyhow::Result<u64> {

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::args::IngestArgs;
 use super::contender::Contender;
-use super::window::{Kind, Measured};
+use super::window::{Kind, Measured, OTHER_CPUS_MAX};
 use crate::bench::figures::Spread;
 use crate::report::Machine;
 
@@ -70,6 +70,11 @@ impl Figures {
         Some(self.of(contender, kind, |window| Some(window.server_cpu_us))?.median)
     }
 
+    /// Windows in which other work took part of the processors.
+    pub(super) fn disturbed(&self) -> usize {
+        self.windows.iter().filter(|window| window.other_cpus >= OTHER_CPUS_MAX).count()
+    }
+
     /// The most memory that `contender` ever held, bytes.
     pub(super) fn rss_most_bytes(&self, contender: Contender) -> Option<u64> {
         let all = self.rss_high_bytes.iter();
@@ -130,6 +135,7 @@ impl Figures {
             server_cpu_us: 0.0,
             broker_cpu_us: None,
             generator_cpu_us: 0.0,
+            other_cpus: 0.0,
             p50_us: 0,
             p99_us: 0,
             slip_p999_us: 0,

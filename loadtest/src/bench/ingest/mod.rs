@@ -142,7 +142,9 @@ async fn rounds(
                 println!("round {round}: {measured}");
                 if kind == Kind::Saturated {
                     peak_rps = measured.accepted_per_s;
-                    peaks.insert(*contender, peak_rps);
+                    // A disturbed round must not lower what the next one is offered.
+                    let most = peaks.entry(*contender).or_insert(peak_rps);
+                    *most = most.max(peak_rps);
                 }
                 figures.windows.push(measured);
             }

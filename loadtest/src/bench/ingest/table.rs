@@ -43,9 +43,13 @@ pub(super) fn text(figures: &Figures) -> String {
 fn conditions(figures: &Figures) -> String {
     let Figures { date, version, machine, rounds, seconds, connections, .. } = figures;
     let build = if figures.optimised { "" } else { " (built without optimisation: no figures to quote)" };
+    let disturbed = match figures.disturbed() {
+        0 => String::new(),
+        count => format!("; other work disturbed {count} of {} windows", figures.windows.len()),
+    };
     format!(
         "{date}, Spillway {version}{build}, {} × {}, {}, server, broker and generator on the same processors; \
-         medians of {rounds} rounds of {seconds} s windows, {connections} connections",
+         medians of {rounds} rounds of {seconds} s windows, {connections} connections{disturbed}",
         machine.cpus, machine.cpu_model, machine.kernel
     )
 }
@@ -158,6 +162,15 @@ mod tests {
         let heads = markdown.lines().filter(|line| line.starts_with("| |") || line.starts_with("|---"));
         let columns: Vec<_> = heads.map(|line| line.matches('|').count()).collect();
         assert_eq!(columns, [rows[0].len() - 1; 2], "{markdown}");
+    }
+
+    #[test]
+    fn a_disturbed_measurement_says_so() {
+        let mut figures = sample();
+        figures.add(Contender::Bare, Kind::Equal, |window| window.other_cpus = 0.01);
+        assert!(!markdown(&figures).contains("disturbed"));
+        figures.add(Contender::Bare, Kind::Equal, |window| window.other_cpus = 0.8);
+        assert!(markdown(&figures).contains("disturbed 1 of 2 windows"), "{}", markdown(&figures));
     }
 
     #[test]

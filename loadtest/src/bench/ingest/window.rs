@@ -5,10 +5,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
+use tokio::time::Instant;
 
 use super::args::IngestArgs;
 use super::contender::{Contender, Server};
-use crate::bench::children::{cpu_s_now, run_to_end};
+use crate::bench::children::{cpu_s_now, machine_cpu_s_now, run_to_end};
 use crate::bench::tools::{Job, Tool};
 use crate::report;
 
@@ -37,6 +38,10 @@ impl Kind {
     }
 }
 
+/// Processors that other work may take before a window counts as disturbed. The kernel's own work for nobody in
+/// particular is below it.
+pub(super) const OTHER_CPUS_MAX: f64 = 0.15;
+
 /// What was measured in one window.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Measured {
@@ -59,6 +64,8 @@ pub(super) struct Measured {
     pub(super) broker_cpu_us: Option<f64>,
     /// Of the generator, an answer of any kind.
     pub(super) generator_cpu_us: f64,
+    /// Processors that other work on the machine took meanwhile, in the mean; the real broker's stack included.
+    pub(super) other_cpus: f64,
     /// From the planned time of sending to a 202.
     pub(super) p50_us: u64,
     pub(super) p99_us: u64,
@@ -86,10 +93,14 @@ pub(super) async fn play(
     };
     let broker_cpu_s = || server.broker_pid.map(cpu_s_now).transpose();
     let (server_before, broker_before) = (cpu_s_now(server.pid)?, broker_cpu_s()?);
+    let (machine_before, begun) = (machine_cpu_s_now()?, Instant::now());
     // Its length, what may wait at its end, and some for a start: nothing may hang the benchmark.
     let bound = Duration::from_secs(u64::from(seconds) + 40);
     let generator = run_to_end(&mut Tool::Loadtest.command(&program, &job)?, bound).await?;
-    let (server_after, broker_after) = (cpu_s_now(server.pid)?, broker_cpu_s()?);
+    let (machine_s, passed) = (machine_cpu_s_now()? - machine_before, begun.elapsed());
+    let server_s = cpu_s_now(server.pid)? - server_before;
+    let broker_s = broker_cpu_s()?.zip(broker_before).map(|(after, before)| after - before);
+    let ours_s = server_s + broker_s.unwrap_or(0.0) + generator.cpu_s;
     let report = report::read(&directory.join("loadtest.json"))?;
     let totals = &report.totals;
     let answered = totals.accepted + totals.shed + totals.refused;
@@ -105,11 +116,10 @@ pub(super) async fn play(
         refused: totals.refused,
         unknown: totals.unknown,
         unsent: totals.unsent,
-        server_cpu_us: us_of(server_after - server_before, answered),
-        broker_cpu_us: broker_after
-            .zip(broker_before)
-            .map(|(after, before)| us_of(after - before, totals.accepted)),
+        server_cpu_us: us_of(server_s, answered),
+        broker_cpu_us: broker_s.map(|cpu_s| us_of(cpu_s, totals.accepted)),
         generator_cpu_us: us_of(generator.cpu_s, answered),
+        other_cpus: ((machine_s - ours_s) / passed.as_secs_f64()).max(0.0),
         p50_us: report.latency.accepted.p50_us,
         p99_us: report.latency.accepted.p99_us,
         slip_p999_us: report.generator.slip.p999_us,
@@ -136,6 +146,9 @@ impl fmt::Display for Measured {
             "  generator {:>5.1} µs  p50 {} µs  p99 {} µs  slip p99.9 {} µs",
             self.generator_cpu_us, self.p50_us, self.p99_us, self.slip_p999_us
         )?;
+        if self.other_cpus >= OTHER_CPUS_MAX {
+            write!(formatter, "  DISTURBED: other work took {:.2} processors", self.other_cpus)?;
+        }
         let others = [
             ("shed", self.shed),
             ("refused", self.refused),

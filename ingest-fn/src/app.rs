@@ -14,6 +14,7 @@ use shared::time::Clock;
 use time::OffsetDateTime;
 
 use crate::error::{ApiError, rule_problems};
+use crate::gateway::Gateway;
 use crate::instance::Instance;
 use crate::layers::admission::Admission;
 use crate::limits::RequestLimits;
@@ -27,6 +28,7 @@ const FAULTS_MAX: usize = 64;
 #[derive(Debug)]
 pub struct App<P, C> {
     instance: Arc<Instance>,
+    gateway: Arc<Gateway>,
     catalogue: Catalogue,
     keys: HashMap<SaleId, OrderIdKey>,
     publisher: P,
@@ -38,6 +40,7 @@ impl<P, C: Clock> App<P, C> {
     /// Puts the parts together, for an instance with one worker. Sales whose key is missing are a fault of the
     /// configuration, found before.
     pub fn new(
+        gateway: Arc<Gateway>,
         catalogue: Catalogue,
         keys: &OrderIdKeys,
         publisher: P,
@@ -46,12 +49,13 @@ impl<P, C: Clock> App<P, C> {
     ) -> Self {
         let instance =
             Arc::new(Instance::new(Admission::new(limits.requests_max, limits.bytes_max), NonZeroUsize::MIN));
-        Self::of(instance, catalogue, keys, publisher, clock, limits)
+        Self::of(instance, gateway, catalogue, keys, publisher, clock, limits)
     }
 
     /// Puts the parts together for one of the workers of `instance`.
     pub fn of(
         instance: Arc<Instance>,
+        gateway: Arc<Gateway>,
         catalogue: Catalogue,
         keys: &OrderIdKeys,
         publisher: P,
@@ -62,12 +66,17 @@ impl<P, C: Clock> App<P, C> {
             .sales()
             .filter_map(|sale| Some((sale.id.clone(), keys.get(&sale.order_id_key)?.clone())))
             .collect();
-        Self { instance, catalogue, keys, publisher, clock, limits }
+        Self { instance, gateway, catalogue, keys, publisher, clock, limits }
     }
 
     /// What this worker shares with the others.
     pub const fn instance(&self) -> &Arc<Instance> {
         &self.instance
+    }
+
+    /// How callers are told from strangers.
+    pub const fn gateway(&self) -> &Arc<Gateway> {
+        &self.gateway
     }
 
     /// Where accepted orders go.

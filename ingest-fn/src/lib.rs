@@ -4,6 +4,8 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod error;
+pub mod event;
+pub mod gateway;
 pub mod handlers;
 pub mod instance;
 pub mod layers;

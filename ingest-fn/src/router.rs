@@ -13,26 +13,35 @@ use tower::{ServiceExt, service_fn};
 
 use crate::app::App;
 use crate::error::ApiError;
+use crate::event::EVENT_BYTES_MAX;
+use crate::handlers::invoke::{Unwrap, Wrap};
 use crate::handlers::orders::CreateOrder;
 use crate::handlers::{health, lifecycle, openapi};
 use crate::layers::admission::Admit;
 use crate::layers::buffer::Buffer;
 use crate::layers::head::CheckHead;
+use crate::layers::identity::Identify;
 use crate::layers::observe::Observe;
+use crate::layers::signature::CheckSignature;
 use crate::limits::BODY_BYTES_MAX;
 use crate::publish::OrderPublisher;
 
+/// Takes orders that have been read, from the gateway alone.
+type VouchedOrders<P, C> = CheckSignature<Identify<CreateOrder<P, C>>>;
+
 /// `POST /v1/orders` with everything around it.
-pub type OrdersService<P, C> = Observe<Admit<CheckHead<Buffer<CreateOrder<P, C>>>>, C>;
+pub type OrdersService<P, C> = Observe<Admit<CheckHead<Buffer<VouchedOrders<P, C>>>>, C>;
+
+/// `POST /invoke` with everything around it: the same for an order within an event.
+pub type EventsService<P, C> = Observe<Wrap<Admit<Buffer<Unwrap<CheckHead<VouchedOrders<P, C>>>>>>, C>;
 
 /// The path of [`orders`].
 pub const ORDERS_PATH: &str = "/v1/orders";
 
 /// `POST /v1/orders`, its layers from the outside in.
 pub fn orders<P: OrderPublisher, C: Clock + Clone>(app: &Arc<App<P, C>>) -> OrdersService<P, C> {
-    let create = CreateOrder::new(app.clone());
-    let read = Buffer::new(BODY_BYTES_MAX, app.limits().body_timeout, create);
-    let admit = Admit::new(app.instance().clone(), CheckHead::new(read));
+    let read = Buffer::new(BODY_BYTES_MAX, app.limits().body_timeout, vouched(app));
+    let admit = Admit::new(app.instance().clone(), BODY_BYTES_MAX, CheckHead::new(read));
     observed(app, admit)
 }
 
@@ -40,10 +49,27 @@ fn observed<P, C: Clock + Clone, S>(app: &App<P, C>, inner: S) -> Observe<S, C> 
     Observe::new(app.instance().clone(), app.clock().clone(), inner)
 }
 
+/// `POST /invoke`, its layers from the outside in.
+pub fn events<P: OrderPublisher, C: Clock + Clone>(app: &Arc<App<P, C>>) -> EventsService<P, C> {
+    let unwrap = Unwrap::new(CheckHead::new(vouched(app)));
+    let read = Buffer::new(EVENT_BYTES_MAX, app.limits().body_timeout, unwrap);
+    let admit = Admit::new(app.instance().clone(), EVENT_BYTES_MAX, read);
+    observed(app, Wrap::new(admit))
+}
+
+fn vouched<P, C>(app: &Arc<App<P, C>>) -> VouchedOrders<P, C>
+where
+    P: OrderPublisher,
+    C: Clock,
+{
+    let identify = Identify::new(app.gateway().clone(), CreateOrder::new(app.clone()));
+    CheckSignature::new(app.gateway().clone(), identify)
+}
+
 /// The routes.
 ///
 /// - Public: `POST /v1/orders`. The gateway routes this and nothing else.
-/// - For the platform: `/initialize`, `/pre-stop`, `/healthz`, `/readyz`.
+/// - For the platform: `/invoke`, `/initialize`, `/pre-stop`, `/healthz`, `/readyz`.
 /// - For operators: `/metrics`, and `/openapi.json` to hand on.
 pub fn router<P: OrderPublisher, C: Clock + Clone>(app: Arc<App<P, C>>) -> Router {
     let operators = Router::new()
@@ -63,6 +89,7 @@ pub fn router<P: OrderPublisher, C: Clock + Clone>(app: Arc<App<P, C>>) -> Route
     };
     let (not_found, wrong_method) = (refuse(ApiError::NotFound), refuse(ApiError::MethodNotAllowed));
     let platform = Router::new()
+        .route("/invoke", post_service(events(&app)))
         .route("/initialize", post(lifecycle::initialize::<P, C>))
         .route("/pre-stop", get(lifecycle::pre_stop::<P, C>))
         .with_state(app);

@@ -14,7 +14,7 @@ static CONNECTIONS_SHED: LineBudget = LineBudget::new(1, SECOND);
 static ACCEPT_FAILURES: LineBudget = LineBudget::new(1, SECOND);
 
 /// One more event. How many there were since the last line, this one included, if a line is due.
-fn due(budget: &LineBudget) -> Option<u64> {
+pub(crate) fn due(budget: &LineBudget) -> Option<u64> {
     let lines = budget.event();
     Some(lines.kept + u64::from(lines.own)).filter(|events| *events > 0)
 }

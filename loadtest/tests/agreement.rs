@@ -53,6 +53,7 @@ impl Part {
         let mut process = Command::new(env!("CARGO_BIN_EXE_loadtest"))
             .args(arguments)
             .env("SPILLWAY_ORDER_ID_KEYS", format!("demo={}", "07".repeat(32)))
+            .env("SPILLWAY_INSECURE_DEV", "true")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -74,6 +74,7 @@ async fn the_image_takes_an_order_without_root_and_without_writing() {
             .args([format!("--listen={address}"), "--catalogue=/sales.toml".to_owned()])
             .arg(format!("--rocketmq-endpoint={}", broker.local_addr()))
             .env("SPILLWAY_ORDER_ID_KEYS", format!("demo={}", "5e".repeat(32)))
+            .env("SPILLWAY_INSECURE_DEV", "true")
             .stdin(Stdio::null())
             .spawn()
             .expect("it starts"),

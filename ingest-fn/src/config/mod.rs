@@ -1,11 +1,13 @@
 //! Settings, by flag and environment alike.
 
+mod gateway;
 mod limits;
 mod listen;
 mod observe;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -18,6 +20,7 @@ use shared::rocketmq::{ClientConfig, ProducerConfig};
 use crate::publish::BatchLimits;
 use crate::server::ServerConfig;
 
+pub use gateway::{GatewayArgs, GatewayAuth};
 pub use limits::{BatchArgs, LimitArgs};
 pub use listen::ListenArgs;
 pub use observe::ObserveArgs;
@@ -40,6 +43,10 @@ pub struct Config {
     /// Keys that order ids are derived with: name=hex[,name=hex…], 64 hex digits or more each; prefer the environment variable
     #[arg(long, env = "SPILLWAY_ORDER_ID_KEYS", value_name = "KEYS", hide_env_values = true)]
     pub order_id_keys: Secret<String>,
+
+    /// What stands in front.
+    #[command(flatten)]
+    pub gateway: GatewayArgs,
 
     /// RocketMQ's connection.
     #[command(flatten)]
@@ -68,7 +75,7 @@ pub struct Config {
 }
 
 const EXAMPLES: &str = "Example:
-  SPILLWAY_ORDER_ID_KEYS=default=$(openssl rand -hex 32) \\
+  SPILLWAY_ORDER_ID_KEYS=default=$(openssl rand -hex 32) SPILLWAY_GATEWAY_SECRETS=2026a=$(openssl rand -hex 15) \\
     ingest-fn --catalogue sales.toml --rocketmq-endpoint 127.0.0.1:8081
 
 Exit codes: 0 stopped in order, 1 failed, 2 wrong flags, 64 wrong configuration.";
@@ -123,6 +130,7 @@ impl Config {
                 ));
             }
         }
+        let gateway = self.gateway.gateway(&mut errors);
         let client = self.rocketmq.client_config(&mut errors);
         errors.require(
             (256..=envelope::BYTES_MAX).contains(&self.batch.batch_bytes_max),
@@ -130,8 +138,8 @@ impl Config {
         );
         // A message has room for 16 KiB of properties, and a key takes 37 bytes.
         errors.require(self.batch.batch_orders_max.get() <= 400, "--batch-orders-max: must be 1 to 400");
-        let (Some(catalogue), Some(order_id_keys), Some(mut client), true) =
-            (catalogue, order_id_keys, client, errors.is_empty())
+        let (Some(catalogue), Some(order_id_keys), Some(gateway), Some(mut client), true) =
+            (catalogue, order_id_keys, gateway, client, errors.is_empty())
         else {
             return Err(errors);
         };
@@ -152,6 +160,7 @@ impl Config {
             server: ServerConfig {
                 catalogue,
                 order_id_keys,
+                gateway: Arc::new(gateway),
                 limits: self.limits.request_limits(self.batch.linger()),
                 workers: self.limits.workers(),
                 connections_max: self.limits.connections_max,

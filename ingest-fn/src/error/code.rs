@@ -48,6 +48,18 @@ codes! {
     UnreadableBody, "unreadable_body", BAD_REQUEST, retryable true;
     /// `Idempotency-Key` is missing, repeated or not valid.
     InvalidIdempotencyKey, "invalid_idempotency_key", BAD_REQUEST, retryable false;
+    /// The body of `POST /invoke` is not an event of API Gateway.
+    MalformedEvent, "malformed_event", BAD_REQUEST, retryable false;
+    /// A query parameter occurs more than once.
+    RepeatedParameter, "repeated_parameter", BAD_REQUEST, retryable false;
+    /// The request carries no signature of the gateway.
+    SignatureMissing, "signature_missing", UNAUTHORIZED, retryable false;
+    /// The gateway names no buyer.
+    IdentityMissing, "identity_missing", UNAUTHORIZED, retryable false;
+    /// The signature is not the gateway's, or does not cover what it must.
+    SignatureInvalid, "signature_invalid", FORBIDDEN, retryable false;
+    /// The body names another buyer than the gateway does.
+    UserMismatch, "user_mismatch", FORBIDDEN, retryable false;
     /// No such route.
     NotFound, "not_found", NOT_FOUND, retryable false;
     /// The route has other methods.

@@ -6,11 +6,14 @@ mod rules;
 use std::sync::Arc;
 
 use axum::response::{IntoResponse, Response};
+use http::HeaderValue;
+use http::header::WWW_AUTHENTICATE;
 use shared::order::{IdempotencyKey, OrderId, PayloadDigest};
 use shared::problem::{FieldProblem, Problem};
 use shared::time::rfc3339_millis;
 use time::OffsetDateTime;
 
+use crate::event::EventFault;
 use crate::publish::PublishError;
 
 pub use code::Code;
@@ -86,6 +89,24 @@ pub enum ApiError {
     /// The instance is stopping.
     #[error("stopping")]
     Stopping,
+    /// The body of `POST /invoke` is not an event of API Gateway.
+    #[error("malformed event: {0}")]
+    MalformedEvent(EventFault),
+    /// A query parameter occurs more than once.
+    #[error("repeated query parameter")]
+    RepeatedParameter,
+    /// The request carries no signature of the gateway.
+    #[error("no signature of the gateway")]
+    SignatureMissing,
+    /// The signature is not the gateway's, or does not cover what it must.
+    #[error("invalid signature of the gateway")]
+    SignatureInvalid,
+    /// The gateway names no buyer.
+    #[error("the gateway names no buyer")]
+    IdentityMissing,
+    /// The body names another buyer than the gateway does.
+    #[error("the body names another buyer than the gateway")]
+    UserMismatch,
     /// No such route.
     #[error("no such route")]
     NotFound,
@@ -122,8 +143,23 @@ impl ApiError {
                 PublishError::Stopping => Code::Stopping,
             },
             Self::Stopping => Code::Stopping,
+            Self::MalformedEvent(_) => Code::MalformedEvent,
+            Self::RepeatedParameter => Code::RepeatedParameter,
+            Self::SignatureMissing => Code::SignatureMissing,
+            Self::SignatureInvalid => Code::SignatureInvalid,
+            Self::IdentityMissing => Code::IdentityMissing,
+            Self::UserMismatch => Code::UserMismatch,
             Self::NotFound => Code::NotFound,
             Self::MethodNotAllowed => Code::MethodNotAllowed,
+        }
+    }
+
+    /// What a 401 must say it wants (RFC 9110).
+    const fn challenge(&self) -> Option<&'static str> {
+        match self {
+            Self::SignatureMissing => Some("X-Ca-Proxy-Signature"),
+            Self::IdentityMissing => Some("Bearer"),
+            _ => None,
         }
     }
 
@@ -167,6 +203,16 @@ impl ApiError {
                     .about(order_id, Some(digest))
             }
             Self::Stopping => problem(format!("This instance is stopping. {RETRY_SAME_KEY}")).retry_after(1),
+            Self::MalformedEvent(fault) => problem(format!("This is no event of API Gateway: {fault}.")),
+            Self::RepeatedParameter => problem("Give each query parameter once.".to_owned()),
+            Self::SignatureMissing => {
+                problem("Orders come through the gateway, which signs them.".to_owned())
+            }
+            Self::SignatureInvalid => problem("The gateway's signature is not valid.".to_owned()),
+            Self::IdentityMissing => problem("The gateway did not say who the buyer is: sign in.".to_owned()),
+            Self::UserMismatch => {
+                problem("Leave user_id out, or give the one you are signed in with.".to_owned())
+            }
             Self::NotFound => problem("There is nothing here. Orders go to POST /v1/orders.".to_owned()),
             Self::MethodNotAllowed => problem("This path has other methods; see Allow.".to_owned()),
         }
@@ -184,9 +230,13 @@ pub struct Refusal {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
+        let challenge = self.challenge();
         let refusal = Refusal { code: self.code(), error: Arc::new(self.clone()) };
         let mut response = self.into_problem().into_response();
         response.extensions_mut().insert(refusal);
+        if let Some(challenge) = challenge {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
         response
     }
 }

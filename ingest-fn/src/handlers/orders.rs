@@ -21,6 +21,7 @@ use tower::Service;
 
 use crate::app::App;
 use crate::error::ApiError;
+use crate::gateway::Buyer;
 use crate::layers::admission::retry_after_s;
 use crate::layers::head::idempotency_key;
 use crate::publish::{OrderPublisher, PublishError};
@@ -118,7 +119,10 @@ async fn accept<P: OrderPublisher, C: Clock>(
 fn judge<P, C: Clock>(app: &App<P, C>, request: &Request<Bytes>) -> Result<Judged, ApiError> {
     let headers = request.headers();
     let idempotency_key = idempotency_key(headers)?;
-    let body = read_json(request.body())?;
+    let mut body = read_json(request.body())?;
+    if let Some(buyer) = request.extensions().get::<Buyer>() {
+        buyer.claim(&mut body.user_id)?;
+    }
     let order = into_order(&body).map_err(|faults| ApiError::Invalid(app.all_faults(&body, faults)))?;
     let order = app.accept(&body, order, &idempotency_key, traceparent(headers))?;
     tracing::debug!(

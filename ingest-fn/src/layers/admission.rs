@@ -17,7 +17,6 @@ use tower::Service;
 use super::Response;
 use crate::error::ApiError;
 use crate::instance::Instance;
-use crate::limits::BODY_BYTES_MAX;
 use crate::summary;
 
 /// Seconds a refused client is asked to wait: spread, so that those refused together do not return together.
@@ -81,12 +80,13 @@ impl Admission {
 pub struct Admit<S> {
     inner: S,
     instance: Arc<Instance>,
+    body_bytes_max: usize,
 }
 
 impl<S> Admit<S> {
-    /// In front of `inner`.
-    pub const fn new(instance: Arc<Instance>, inner: S) -> Self {
-        Self { inner, instance }
+    /// In front of `inner`, which reads at most `body_bytes_max` bytes of a body.
+    pub const fn new(instance: Arc<Instance>, body_bytes_max: usize, inner: S) -> Self {
+        Self { inner, instance, body_bytes_max }
     }
 }
 
@@ -103,7 +103,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let bytes = announced_bytes(request.headers());
+        let bytes = announced_bytes(request.headers(), self.body_bytes_max);
         if !self.instance.admission.try_enter(bytes) {
             summary::shed();
             return Admitted::refused(ApiError::Overloaded { retry_after_s: retry_after_s() });
@@ -119,9 +119,9 @@ where
 
 /// What a body will need: what it says, or the most that is read of one that does not say. One that says more is
 /// refused before a byte of it is read.
-fn announced_bytes(headers: &HeaderMap) -> u32 {
+fn announced_bytes(headers: &HeaderMap, max: usize) -> u32 {
     let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    announced.unwrap_or(BODY_BYTES_MAX).min(BODY_BYTES_MAX) as u32
+    announced.unwrap_or(max).min(max) as u32
 }
 
 #[derive(Debug)]

@@ -1,12 +1,14 @@
 //! What surrounds the handlers of the public API, a file each, from the outside in: [`observe`], [`admission`],
-//! [`head`], [`buffer`].
+//! [`head`], [`buffer`], [`signature`], [`identity`].
 //!
 //! All of them are plain `tower` services over `http::Request`, stacked in [`crate::router`].
 
 pub mod admission;
 pub mod buffer;
 pub mod head;
+pub mod identity;
 pub mod observe;
+pub mod signature;
 
 /// The answer of every layer and handler.
 pub type Response = http::Response<axum::body::Body>;

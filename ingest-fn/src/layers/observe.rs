@@ -21,7 +21,7 @@ use crate::request_context::{REQUEST_ID, Received, RequestContext, RequestId};
 
 /// Tells Function Compute that an invocation failed: without it every answer counts as a success, whatever its status
 /// (certain: vendor's documentation of web functions).
-const FC_STATUS: HeaderName = HeaderName::from_static("x-fc-status");
+pub const FC_STATUS: HeaderName = HeaderName::from_static("x-fc-status");
 
 /// Observes `inner`.
 #[derive(Clone, Debug)]

@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+use crate::gateway::Gateway;
 use crate::instance::Instance;
 use crate::layers::admission::Admission;
 use crate::limits::RequestLimits;
@@ -38,6 +39,8 @@ pub struct ServerConfig {
     pub catalogue: Catalogue,
     /// Keys of order ids.
     pub order_id_keys: OrderIdKeys,
+    /// How callers are told from strangers.
+    pub gateway: Arc<Gateway>,
     /// Bounds on requests.
     pub limits: RequestLimits,
     /// Runtimes, each on a thread of its own.
@@ -78,7 +81,7 @@ pub async fn serve<P: OrderPublisher>(
     shutdown: CancellationToken,
     open: impl Fn() -> Result<P, WarmUpError> + Clone + Send + 'static,
 ) -> Result<(), RunError> {
-    let ServerConfig { catalogue, order_id_keys, limits, workers, .. } = config;
+    let ServerConfig { catalogue, order_id_keys, gateway, limits, workers, .. } = config;
     let admission = Admission::new(limits.requests_max, limits.bytes_max);
     let instance = Instance::new(admission, workers).observed_by(Observer::new(config.observer));
     let instance = Arc::new(instance);
@@ -96,17 +99,17 @@ pub async fn serve<P: OrderPublisher>(
             grace: config.grace,
         };
         let (open, instance) = (open.clone(), instance.clone());
-        let (catalogue, keys) = (catalogue.clone(), order_id_keys.clone());
+        let (catalogue, keys, gateway) = (catalogue.clone(), order_id_keys.clone(), gateway.clone());
         let run = async move {
-            let app =
-                open().map(|publisher| App::of(instance, catalogue, &keys, publisher, SystemClock, limits));
-            worker.run(Arc::new(app?)).await
+            let app = App::of(instance, gateway, catalogue, &keys, open()?, SystemClock, limits);
+            worker.run(Arc::new(app)).await
         };
         match number {
             0 => running.spawn(async { run.await.map_err(RunError::Start) }),
             _ => running.spawn(worker::on_thread(number, run)),
         };
     }
+    gateway.warn();
     tracing::info!(address = %listener.local_addr()?, workers = workers.get(), "taking orders");
     Acceptor::new(listener, doors, config.connections_max).run(&stop).await;
     instance.stop();

@@ -49,6 +49,7 @@ fn all_errors_are_told_at_once() {
         "--orders-topic=no/topic",
         "--batch-bytes-max=1",
         "--batch-orders-max=401",
+        "--gateway-secrets=2026a=short",
         "--log=[",
     ];
     let output = run(&faulty, &[]);
@@ -62,6 +63,7 @@ fn all_errors_are_told_at_once() {
         "--orders-topic:",
         "--batch-bytes-max:",
         "--batch-orders-max:",
+        "--gateway-secrets:",
         "--log:",
     ] {
         assert!(text.contains(flag), "{flag} in {text}");
@@ -74,6 +76,7 @@ fn all_errors_are_told_at_once() {
     for sale in ["open", "early", "over"] {
         assert!(text.contains(&format!("sale {sale} needs the key `default`")), "{text}");
     }
+    assert!(text.contains("--gateway-auth: say who keeps strangers out"), "{text}");
     assert!(!text.contains("0707"), "{text}");
 }
 
@@ -90,12 +93,14 @@ fn secrets_are_masked() {
     let environment = [
         ("SPILLWAY_ORDER_ID_KEYS", KEYS),
         ("SPILLWAY_ROCKETMQ_ACCESS_KEY", "instance-user"),
+        ("SPILLWAY_GATEWAY_SECRETS", "2026a=hunter2"),
         ("SPILLWAY_ROCKETMQ_SECRET_KEY", "hunter2"),
     ];
     let output = run(&arguments, &environment);
     let config = printed(&output);
     assert_eq!(config["order_id_keys"], "***");
     assert_eq!(config["rocketmq"]["rocketmq_secret_key"], "***");
+    assert_eq!(config["gateway"]["gateway_secrets"], "***");
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(!text.contains("hunter2") && !text.contains("0707"), "{text}");
     let help = run(&["--help"], &environment);
@@ -104,12 +109,16 @@ fn secrets_are_masked() {
 }
 
 /// A value other than the default for every flag that takes one.
-const VALUES: [(&str, &str); 30] = [
+const VALUES: [(&str, &str); 34] = [
     ("listen", "127.0.0.1:1"),
     ("port", "1"),
     ("ca-port", "1"),
     ("catalogue", "other.toml"),
     ("order-id-keys", "masked"),
+    ("gateway-auth", "function"),
+    ("gateway-secrets", "masked"),
+    ("identity-header", "x-user"),
+    ("insecure-dev", "true"),
     ("rocketmq-endpoint", "broker:1"),
     ("rocketmq-namespace", "space"),
     ("rocketmq-access-key", "access"),
@@ -197,7 +206,7 @@ fn a_port_that_is_taken_ends_with_1() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let listen = format!("--listen={}", taken.local_addr().expect("an address"));
     let catalogue = format!("--catalogue={}", catalogue.display());
-    let output = run(&[&listen, &catalogue], &[("SPILLWAY_ORDER_ID_KEYS", KEYS)]);
+    let output = run(&[&listen, &catalogue, "--insecure-dev"], &[("SPILLWAY_ORDER_ID_KEYS", KEYS)]);
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("--listen"), "{}", stderr(&output));
 }
@@ -216,6 +225,7 @@ fn a_try_leaves_time_for_another() {
             KEYS,
             "--publish-timeout-ms",
             publish_timeout_ms,
+            "--insecure-dev",
         ];
         Config::parse_from(arguments).settings().expect("valid")
     };

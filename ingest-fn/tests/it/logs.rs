@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use http::{HeaderValue, Request};
 use ingest_fn::app::App;
+use ingest_fn::gateway::Gateway;
 use ingest_fn::instance::{Instance, Phase};
 use ingest_fn::layers::admission::Admission;
 use ingest_fn::observer::{Framing, Observer, ObserverSettings};
@@ -29,7 +30,15 @@ fn observed(publisher: StubPublisher, clock: &SteppedClock, settings: ObserverSe
     let instance = Arc::new(instance.observed_by(Observer::new(settings)));
     let catalogue = Catalogue::from_toml(CATALOGUE).expect("a catalogue");
     let keys = KEYS.parse().expect("keys");
-    router(Arc::new(App::of(instance, catalogue, &keys, publisher, clock.clone(), LIMITS)))
+    router(Arc::new(App::of(
+        instance,
+        Arc::new(Gateway::InsecureDev),
+        catalogue,
+        &keys,
+        publisher,
+        clock.clone(),
+        LIMITS,
+    )))
 }
 
 fn quiet() -> ObserverSettings {

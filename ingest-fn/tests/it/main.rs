@@ -11,6 +11,7 @@ mod broker;
 mod coalescer;
 mod coalescer_properties;
 mod config;
+mod gateway;
 mod lifecycle;
 mod logs;
 mod metrics;

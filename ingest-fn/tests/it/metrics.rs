@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use ingest_fn::app::App;
+use ingest_fn::gateway::Gateway;
 use ingest_fn::instance::Instance;
 use ingest_fn::layers::admission::Admission;
 use ingest_fn::observer::{Observer, ObserverSettings};
@@ -25,7 +26,15 @@ fn service(clock: &SteppedClock, metrics_interval: Duration) -> Router {
     let instance = Arc::new(instance.observed_by(Observer::new(settings)));
     let catalogue = Catalogue::from_toml(CATALOGUE).expect("a catalogue");
     let keys = KEYS.parse().expect("keys");
-    router(Arc::new(App::of(instance, catalogue, &keys, StubPublisher::accepting(), clock.clone(), LIMITS)))
+    router(Arc::new(App::of(
+        instance,
+        Arc::new(Gateway::InsecureDev),
+        catalogue,
+        &keys,
+        StubPublisher::accepting(),
+        clock.clone(),
+        LIMITS,
+    )))
 }
 
 fn metrics_lines(logs: &Logs) -> Vec<Value> {

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use axum::body::Body;
-use http::header::{ALLOW, CONTENT_TYPE};
+use http::header::{ALLOW, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, Request};
 use ingest_fn::error::Code;
 use ingest_fn::limits::RequestLimits;
@@ -13,6 +13,8 @@ use ingest_fn::publish::PublishError;
 use ingest_fn::router::router;
 use serde_json::{Value, json};
 
+use crate::gateway::orders::{as_request, behind_the_gateway, reply, signed};
+use crate::gateway::sign::Draft;
 use crate::support::{
     Answer, End, LIMITS, StubPublisher, app, chunked, get, order, order_with, post, post_order, send, service,
 };
@@ -162,6 +164,26 @@ async fn overload() -> Family {
     family
 }
 
+async fn gateway() -> Family {
+    let mut forged = as_request(&signed("user-42", &order()));
+    forged.headers_mut().insert("x-user", HeaderValue::from_static("user-43"));
+    let mut repeated = as_request(&signed("user-42", &order()));
+    *repeated.uri_mut() = "/v1/orders?a=1&a=2".parse().expect("a target");
+    let service = router(behind_the_gateway());
+    let mut family = Family::new();
+    for (name, request) in [
+        ("not signed", post_order(&order())),
+        ("forged", forged),
+        ("parameter twice", repeated),
+        ("no buyer", as_request(&Draft::order("k", order().to_string()))),
+        ("another buyer", as_request(&signed("user-43", &order()))),
+    ] {
+        family.push((name, send(&service, request).await));
+    }
+    family.push(("no event", reply(&service, "{}").await));
+    family
+}
+
 async fn routes() -> Family {
     let with_method = |method: Method, path: &str| {
         Request::builder().method(method).uri(path).body(Body::empty()).expect("a request")
@@ -177,13 +199,14 @@ async fn routes() -> Family {
 }
 
 /// A refusal for every code, and for every way to it.
-pub(crate) async fn families() -> [(&'static str, Family); 6] {
+pub(crate) async fn families() -> [(&'static str, Family); 7] {
     [
         ("headers", headers().await),
         ("malformed", malformed().await),
         ("invalid", invalid().await),
         ("sale_state", sale_state().await),
         ("overload", overload().await),
+        ("gateway", gateway().await),
         ("routes", routes().await),
     ]
 }
@@ -200,10 +223,13 @@ fn contract(answer: &Answer) -> Value {
         assert!((1..=3).contains(&retry_after_s.expect("a wait")), "{body}");
         body["retry_after_s"] = json!("1 to 3");
     }
-    match answer.header(ALLOW.as_str()) {
-        Some(allow) => json!({ "allow": allow, "body": body }),
-        None => json!({ "body": body }),
+    let mut contract = json!({ "body": body });
+    for header in [ALLOW, WWW_AUTHENTICATE] {
+        if let Some(value) = answer.header(header.as_str()) {
+            contract[header.as_str()] = json!(value);
+        }
     }
+    contract
 }
 
 #[tokio::test(start_paused = true)]

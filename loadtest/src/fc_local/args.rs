@@ -109,7 +109,7 @@ const EXAMPLE: &str = "\
 Example, with the embedded broker:
   loadtest part broker --dir /tmp/spillway-broker
   export SPILLWAY_ORDER_ID_KEYS=demo=$(openssl rand -hex 32)
-  loadtest fc-local -- --catalogue loadtest/catalogues/demo.toml
+  loadtest fc-local -- --catalogue loadtest/catalogues/demo.toml --insecure-dev
   curl http://127.0.0.1:9001/_fc/status
 
 Exit codes: 0 stopped in order, 1 failed, 2 wrong flags.";

@@ -5,6 +5,7 @@
 //! every member for its errors): the comparison shall not flatter.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
 use axum::Router;
@@ -16,6 +17,8 @@ use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use ingest_fn::request::OrderRequest;
 use serde::Serialize;
+use shared::listen::BACKLOG;
+use tokio::net::{TcpListener, TcpSocket};
 
 /// Flags of the bare handler.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -23,6 +26,9 @@ pub struct BareArgs {
     /// Address to listen on
     #[arg(long, value_name = "ADDRESS")]
     pub listen: SocketAddr,
+    /// Runtimes of one thread each, as ingest-fn has them; without it one of several threads, as axum's examples have it
+    #[arg(long, value_name = "COUNT")]
+    pub workers: Option<NonZeroUsize>,
 }
 
 #[derive(Serialize)]
@@ -34,7 +40,11 @@ struct Answer<'a> {
 
 /// Serves until the process ends.
 pub(super) fn run(args: BareArgs) -> ExitCode {
-    match serve(args) {
+    let served = match args.workers {
+        None => on_several_threads(args.listen),
+        Some(workers) => on_workers(args.listen, workers),
+    };
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("bare: {error:#}");
@@ -44,10 +54,32 @@ pub(super) fn run(args: BareArgs) -> ExitCode {
 }
 
 #[tokio::main]
-async fn serve(args: BareArgs) -> anyhow::Result<()> {
+async fn on_several_threads(address: SocketAddr) -> anyhow::Result<()> {
+    serve(shared::listen::listen(address)?).await
+}
+
+/// Each worker listens for itself; the kernel deals the connections out.
+fn on_workers(address: SocketAddr, workers: NonZeroUsize) -> anyhow::Result<()> {
+    let others = (1..workers.get()).map(|number| {
+        let name = format!("worker-{number}");
+        std::thread::Builder::new().name(name).spawn(move || on_worker(address))
+    });
+    let _running = others.collect::<Result<Vec<_>, _>>()?;
+    on_worker(address)
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn on_worker(address: SocketAddr) -> anyhow::Result<()> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseport(true)?;
+    socket.bind(address)?;
+    serve(socket.listen(BACKLOG)?).await
+}
+
+async fn serve(listener: TcpListener) -> anyhow::Result<()> {
     let router =
         Router::new().route("/v1/orders", post(create)).route("/healthz", get(|| async { StatusCode::OK }));
-    let listener = shared::listen::listen(args.listen)?.tap_io(|stream| {
+    let listener = listener.tap_io(|stream| {
         let _left_as_it_is = stream.set_nodelay(true);
     });
     Ok(axum::serve(listener, router).await?)

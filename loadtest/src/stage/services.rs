@@ -102,8 +102,12 @@ impl Services {
         };
         let launch_ingest = Launch {
             arguments,
-            environment: [&[("SPILLWAY_ORDER_ID_KEYS", stage.order_id_keys.clone())], secrets.as_slice()]
-                .concat(),
+            environment: [
+                &[("SPILLWAY_ORDER_ID_KEYS", stage.order_id_keys.clone())],
+                &[("SPILLWAY_INSECURE_DEV", "true".to_owned())],
+                secrets.as_slice(),
+            ]
+            .concat(),
             directory: stage.directory().to_owned(),
         };
         let name = if platform_json.is_some() { "fc-local" } else { "ingest-fn" };

@@ -39,7 +39,7 @@ async fn the_binary_takes_orders_logs_nothing_personal_and_stops_on_sigterm() {
         Command::new(env!("CARGO_BIN_EXE_ingest-fn"))
             .args([format!("--listen={address}"), format!("--catalogue={}", catalogue.display())])
             .args([format!("--rocketmq-endpoint={}", broker.local_addr()), "--log=debug".to_owned()])
-            .arg("--log-format=json")
+            .args(["--log-format=json", "--insecure-dev"])
             .env_clear()
             .env("SPILLWAY_ORDER_ID_KEYS", KEYS)
             .stdin(Stdio::null())
@@ -82,7 +82,10 @@ async fn the_binary_takes_orders_logs_nothing_personal_and_stops_on_sigterm() {
     let expected = json!(["ERROR", "broker_throttled", refused.body["order_id"]]);
     assert_eq!(json!([failed["level"], failed["errorCode"], failed["order_id"]]), expected, "{failed}");
     assert!(failed["requestId"].is_string() && failed["errorMessage"].is_string(), "{failed}");
-    for message in ["taking orders", "publishing fails", "metrics", "shutdown requested", "stopped"] {
+    let insecure =
+        "insecure: --insecure-dev lets anybody order in anybody's name; never use it in production";
+    for message in [insecure, "taking orders", "publishing fails", "metrics", "shutdown requested", "stopped"]
+    {
         assert!(lines.iter().any(|line| line["message"] == message), "{message} in {log}");
     }
     for personal in ["planted", "5551234"] {

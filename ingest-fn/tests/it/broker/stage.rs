@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -12,6 +13,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use ingest_fn::config::Settings;
+use ingest_fn::gateway::Gateway;
 use ingest_fn::limits::RequestLimits;
 use ingest_fn::observer::ObserverSettings;
 use ingest_fn::publish::BatchLimits;
@@ -72,6 +74,7 @@ pub(super) fn settings(broker: SocketAddr) -> Settings {
         server: ServerConfig {
             catalogue: Catalogue::from_toml(CATALOGUE).expect("a catalogue"),
             order_id_keys: KEYS.parse().expect("keys"),
+            gateway: Arc::new(Gateway::InsecureDev),
             limits: RequestLimits {
                 requests_max: NonZeroUsize::new(2_048).expect("positive"),
                 bytes_max: NonZeroUsize::new(8 << 20).expect("positive"),

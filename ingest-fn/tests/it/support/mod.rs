@@ -14,6 +14,7 @@ use axum::body::{Body, to_bytes};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, Method, Request, StatusCode};
 use ingest_fn::app::App;
+use ingest_fn::gateway::Gateway;
 use ingest_fn::limits::RequestLimits;
 use ingest_fn::publish::OrderPublisher;
 use ingest_fn::router::router;
@@ -119,9 +120,19 @@ pub(crate) type TestApp<P> = Arc<App<P, FixedClock>>;
 
 /// The service around `publisher`, at [`NOW`].
 pub(crate) fn app<P: OrderPublisher>(publisher: P, limits: RequestLimits) -> TestApp<P> {
+    app_behind(Gateway::InsecureDev, publisher, limits)
+}
+
+/// The same behind a gateway.
+pub(crate) fn app_behind<P: OrderPublisher>(
+    gateway: Gateway,
+    publisher: P,
+    limits: RequestLimits,
+) -> TestApp<P> {
+    let gateway = Arc::new(gateway);
     let catalogue = Catalogue::from_toml(CATALOGUE).expect("a catalogue");
     let keys: OrderIdKeys = KEYS.parse().expect("keys");
-    Arc::new(App::new(catalogue, &keys, publisher, FixedClock(NOW), limits))
+    Arc::new(App::new(gateway, catalogue, &keys, publisher, FixedClock(NOW), limits))
 }
 
 /// A clock that the test moves; it begins at [`NOW`]. Clones share it.

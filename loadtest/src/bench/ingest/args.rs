@@ -32,6 +32,9 @@ pub struct IngestArgs {
     /// Measure this ingest-fn, with a broker, instead of the one in this program
     #[arg(long, value_name = "PATH")]
     pub binary: Option<PathBuf>,
+    /// More flags of ingest-fn, such as --workers=1; repeat for more
+    #[arg(long = "flag", value_name = "FLAG", allow_hyphen_values = true)]
+    pub flags: Vec<String>,
     /// Ask wrk as well for each peak, if it is installed
     #[arg(long)]
     pub wrk: bool,

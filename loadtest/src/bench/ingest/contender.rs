@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -19,6 +20,8 @@ use crate::stage::Stage;
 pub enum Contender {
     /// A bare axum handler that parses the same JSON and answers 202
     Bare,
+    /// The same handler on as many runtimes of one thread each as ingest-fn has
+    BareWorkers,
     /// ingest-fn without a broker: everything but the sending
     Unpublished,
     /// ingest-fn publishing to the real RocketMQ
@@ -28,12 +31,14 @@ pub enum Contender {
 }
 
 impl Contender {
-    pub(super) const ALL: [Self; 4] = [Self::Bare, Self::Unpublished, Self::Real, Self::Embedded];
+    pub(super) const ALL: [Self; 5] =
+        [Self::Bare, Self::BareWorkers, Self::Unpublished, Self::Real, Self::Embedded];
 
     /// For the table.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Bare => "(a) bare axum handler",
+            Self::BareWorkers => "(a1) the same, a runtime a thread",
             Self::Unpublished => "(b) ingest-fn, publishing off",
             Self::Real => "(c) ingest-fn, Apache RocketMQ",
             Self::Embedded => "(d) ingest-fn, embedded broker",
@@ -81,11 +86,17 @@ impl Server {
         directory: &Path,
     ) -> anyhow::Result<Self> {
         let address = free_address()?;
-        let listen = format!("--listen={address}");
         let (mut process, broker_pid) = match place {
-            Place::Nowhere => (Child::start("bare", &[listen], &[], directory)?, None),
+            Place::Nowhere => {
+                let mut arguments = vec![format!("--listen={address}")];
+                if contender == Contender::BareWorkers {
+                    arguments.push(format!("--workers={}", available_parallelism()?));
+                }
+                (Child::start("bare", &arguments, &[], directory)?, None)
+            }
             Place::Stage(stage) => {
-                let launch = ingest_launch(stage, address, catalogue);
+                let mut launch = ingest_launch(stage, address, catalogue);
+                launch.arguments.extend(args.flags.iter().cloned());
                 let (arguments, environment) = (&launch.arguments, &launch.environment);
                 let name = if contender == Contender::Unpublished { "unpublished" } else { "ingest-fn" };
                 let process = match &args.binary {
@@ -136,5 +147,6 @@ pub(in crate::bench) fn ingest_launch(stage: &Stage, listen: SocketAddr, catalog
     arguments.push(format!("--listen={listen}"));
     arguments.push(format!("--catalogue={}", catalogue.display()));
     environment.push(("SPILLWAY_ORDER_ID_KEYS", stage.order_id_keys.clone()));
+    environment.push(("SPILLWAY_INSECURE_DEV", "true".to_owned()));
     Launch { arguments, environment }
 }

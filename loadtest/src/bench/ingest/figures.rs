@@ -65,9 +65,9 @@ impl Figures {
         )
     }
 
-    /// The median CPU a request at the equal rate, microseconds.
-    pub(super) fn cpu_us(&self, contender: Contender) -> Option<f64> {
-        Some(self.of(contender, Kind::Equal, |window| Some(window.server_cpu_us))?.median)
+    /// The median CPU a request in windows of one kind, microseconds.
+    pub(super) fn cpu_us(&self, contender: Contender, kind: Kind) -> Option<f64> {
+        Some(self.of(contender, kind, |window| Some(window.server_cpu_us))?.median)
     }
 
     /// The most memory that `contender` ever held, bytes.

@@ -101,7 +101,7 @@ impl Stages {
     /// Where `contender` is to run; `None` if its broker is not there.
     fn of(&self, contender: Contender) -> Option<Place<'_>> {
         match contender {
-            Contender::Bare => Some(Place::Nowhere),
+            Contender::Bare | Contender::BareWorkers => Some(Place::Nowhere),
             Contender::Unpublished | Contender::Embedded => self.embedded.as_ref().map(Place::Stage),
             Contender::Real => self.real.as_ref().map(Place::Stage),
         }

@@ -62,19 +62,14 @@ fn columns(figures: &Figures) -> Vec<Column<'_>> {
             format!("Server CPU, µs a request {equal}"),
             cell(Kind::Equal, 1, |window| Some(window.server_cpu_us)),
         ),
-        (
-            "× (a)".to_owned(),
-            Box::new(|contender| match (figures.cpu_us(contender), figures.cpu_us(Contender::Bare)) {
-                (Some(cpu_us), Some(bare_us)) => format!("{:.2}", cpu_us / bare_us),
-                _ => String::new(),
-            }),
-        ),
+        ("× (a)".to_owned(), ratio(figures, Kind::Equal)),
         (format!("Broker CPU, µs an order {equal}"), cell(Kind::Equal, 1, |window| window.broker_cpu_us)),
         ("Peak, accepted/s".to_owned(), cell(Kind::Saturated, 0, |window| Some(window.accepted_per_s))),
         (
             "Server CPU, µs at the peak".to_owned(),
             cell(Kind::Saturated, 1, |window| Some(window.server_cpu_us)),
         ),
+        ("× (a) at the peak".to_owned(), ratio(figures, Kind::Saturated)),
         (format!("p50 {share}, ms"), cell(Kind::Share, 2, |window| Some(window.p50_us as f64 / 1e3))),
         (format!("p99 {share}, ms"), cell(Kind::Share, 2, |window| Some(window.p99_us as f64 / 1e3))),
         (
@@ -114,6 +109,16 @@ fn columns(figures: &Figures) -> Vec<Column<'_>> {
     columns
 }
 
+/// Server CPU by the bare handler's.
+fn ratio(figures: &Figures, kind: Kind) -> Box<dyn Fn(Contender) -> String + '_> {
+    Box::new(move |contender| {
+        match (figures.cpu_us(contender, kind), figures.cpu_us(Contender::Bare, kind)) {
+            (Some(cpu_us), Some(bare_us)) => format!("{:.2}", cpu_us / bare_us),
+            _ => String::new(),
+        }
+    })
+}
+
 /// The median, and in brackets the least and the most.
 fn spread(spread: Option<Spread>, digits: usize) -> String {
     match spread {
@@ -149,7 +154,7 @@ mod tests {
         assert_eq!(rows.len(), 2, "{markdown}");
         assert_eq!(rows[0][1..4], [Contender::Bare.name(), "11.0 (10.0–12.0)", "1.00"]);
         assert_eq!(rows[1][1..5], [Contender::Real.name(), "16.5", "1.50", "7.0"]);
-        assert_eq!(rows[1][9], "5.0", "the most of all rounds");
+        assert_eq!(rows[1][10], "5.0", "the most of all rounds");
         let heads = markdown.lines().filter(|line| line.starts_with("| |") || line.starts_with("|---"));
         let columns: Vec<_> = heads.map(|line| line.matches('|').count()).collect();
         assert_eq!(columns, [rows[0].len() - 1; 2], "{markdown}");

@@ -120,7 +120,7 @@ impl fmt::Display for Measured {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             formatter,
-            "{:<32}{:<14}{:>8.0}/s of {:>7.0}  server {:>5.1} µs",
+            "{:<34}{:<14}{:>8.0}/s of {:>7.0}  server {:>5.1} µs",
             self.contender,
             self.kind.name(),
             self.accepted_per_s,

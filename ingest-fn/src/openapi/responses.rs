@@ -7,8 +7,9 @@ use shared::problem::MEDIA_TYPE;
 
 use crate::error::Code;
 
-/// Codes that `POST /v1/orders` never answers with: they are for other paths and methods.
-const OF_OTHER_ROUTES: [Code; 2] = [Code::NotFound, Code::MethodNotAllowed];
+/// Codes that `POST /v1/orders` never answers with: they are for other paths and methods, and for events, of which
+/// shoppers know nothing.
+const OF_OTHER_ROUTES: [Code; 3] = [Code::NotFound, Code::MethodNotAllowed, Code::MalformedEvent];
 
 /// The answers of `POST /v1/orders`.
 pub(super) fn of_orders() -> Value {
@@ -65,6 +66,9 @@ fn refusal(status: u16, codes: &[Code]) -> Value {
     }
     if codes == [Code::MethodNotAllowed] {
         headers["Allow"] = json!({ "schema": { "type": "string" } });
+    }
+    if status == 401 {
+        headers["WWW-Authenticate"] = json!({ "schema": { "type": "string" } });
     }
     json!({
         "description": description.join("\n\n"),

@@ -11,8 +11,8 @@ use crate::limits::RequestLimits;
 #[derive(Clone, Debug, clap::Args, Serialize)]
 #[command(next_help_heading = "Coalescing")]
 pub struct BatchArgs {
-    /// Most bytes of body and keys in one message; the managed service bills by 4 KiB
-    #[arg(long, env = "SPILLWAY_BATCH_BYTES_MAX", value_name = "BYTES", default_value_t = 4_032)]
+    /// Most bytes of body and keys in one message; the managed service bills by 4 KiB, and this is four of them
+    #[arg(long, env = "SPILLWAY_BATCH_BYTES_MAX", value_name = "BYTES", default_value_t = 16_320)]
     pub batch_bytes_max: usize,
 
     /// Most orders in one message

@@ -21,12 +21,12 @@ pub enum MessageType {
 
 /// Orders that travel in one message, from an instance that takes `rps`.
 ///
-/// Orders gather for as long as the linger or the send under way lasts, whichever is shorter; what is given by hand
-/// replaces that. Both stop where a message is full. An order that is larger than a message travels alone.
+/// While a send is under way orders gather for as long as the linger lasts; what is given by hand replaces that. Both
+/// stop where a message is full. An order that is larger than a message travels alone.
 #[must_use]
 pub fn orders_per_message(load: &Load, coalescing: &Coalescing, rps: f64) -> f64 {
-    let gather_ms = coalescing.linger_ms.value.min(load.publish_ms);
-    let wanted = load.orders_per_message.unwrap_or(1.0 + rps * gather_ms / 1000.0);
+    let gathered = 1.0 + rps * coalescing.linger_ms.value / 1000.0;
+    let wanted = load.orders_per_message.unwrap_or(gathered);
     let by_bytes = (coalescing.batch_bytes_max.value / load.order_bytes).floor();
     wanted.min(by_bytes).min(coalescing.batch_orders_max.value).max(1.0)
 }

@@ -90,7 +90,7 @@ async fn a_cut_ends_what_a_stop_would_wait_for() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_connection_too_many_is_told_so_and_closed_and_the_others_are_not_harmed() {
     let stage = Stage::open_with(|settings| {
-        settings.server.connections_max = NonZeroUsize::new(2).expect("positive")
+        settings.server.connections_max = NonZeroUsize::new(2).expect("positive");
     })
     .await;
     let mut client = Client::connect(stage.address).await;

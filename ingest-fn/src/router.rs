@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
+use axum::middleware::from_fn;
 use axum::response::IntoResponse;
 use axum::routing::{get, post, post_service};
 use http::Request;
@@ -22,6 +23,7 @@ use crate::layers::buffer::Buffer;
 use crate::layers::head::CheckHead;
 use crate::layers::identity::Identify;
 use crate::layers::observe::Observe;
+use crate::layers::private;
 use crate::layers::signature::CheckSignature;
 use crate::limits::BODY_BYTES_MAX;
 use crate::publish::OrderPublisher;
@@ -93,5 +95,6 @@ pub fn router<P: OrderPublisher, C: Clock + Clone>(app: Arc<App<P, C>>) -> Route
         .route("/initialize", post(lifecycle::initialize::<P, C>))
         .route("/pre-stop", get(lifecycle::pre_stop::<P, C>))
         .with_state(app);
-    public.merge(platform).merge(operators).method_not_allowed_fallback(wrong_method).fallback(not_found)
+    let private = platform.merge(operators).route_layer(from_fn(private::hide));
+    public.merge(private).method_not_allowed_fallback(wrong_method).fallback(not_found)
 }

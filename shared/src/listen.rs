@@ -23,6 +23,21 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
+/// Raises the process's bound on open files as far as it may be raised: each connection is one. Child processes
+/// inherit it.
+#[cfg(unix)]
+pub fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    // Too few show themselves as connections that cannot be opened, and those are counted.
+    let _as_before = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+}
+
+/// Nothing is bounded so here.
+#[cfg(not(unix))]
+pub fn raise_open_files() {}
+
 #[cfg(test)]
 mod tests {
     use std::net::TcpStream;

@@ -48,7 +48,7 @@ struct Event {
     #[serde(default)]
     body: Option<String>,
     #[serde(default)]
-    is_base64_encoded: bool,
+    is_base64_encoded: Option<bool>,
 }
 
 /// The members of an object, none lost: a map would keep one of those that have the same name.
@@ -88,7 +88,7 @@ const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_'
 /// [`EventFault`].
 pub fn read(event: &[u8]) -> Result<Request<Bytes>, EventFault> {
     let event: Event = serde_json::from_slice(event).map_err(|_| EventFault::Shape)?;
-    let mut request = Request::new(body(event.body, event.is_base64_encoded)?);
+    let mut request = Request::new(body(event.body, event.is_base64_encoded.unwrap_or_default())?);
     *request.method_mut() =
         Method::from_bytes(event.http_method.as_bytes()).map_err(|_| EventFault::Method)?;
     *request.uri_mut() = target(&event.path, &event.query_parameters.unwrap_or_default())?;

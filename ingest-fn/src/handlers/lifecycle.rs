@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use shared::problem::Problem;
 use shared::telemetry::Framed;
 use shared::time::Clock;
 
 use crate::app::App;
+use crate::layers::observe::FC_STATUS;
 use crate::publish::OrderPublisher;
 use crate::request_context::RequestId;
 
@@ -38,7 +39,8 @@ pub async fn initialize<P: OrderPublisher, C: Clock>(
 }
 
 /// The instance is about to be stopped: it takes no more orders, and answers once those under way have their
-/// answers and the broker has all that was sent. Asked again it does the same.
+/// answers, and so the broker has them. Asked again it does the same. Orders whose clients have hung up are not waited
+/// for: nobody was told that they were taken, and SIGTERM waits for their sends too.
 pub async fn pre_stop<P: OrderPublisher, C: Clock>(
     State(app): State<Arc<App<P, C>>>,
     headers: HeaderMap,
@@ -66,6 +68,6 @@ pub async fn pre_stop<P: OrderPublisher, C: Clock>(
 fn failed(code: &str, status: StatusCode, detail: String) -> Response {
     let mut response = Problem::new(status, code, detail).into_response();
     let value = HeaderValue::from(status.as_u16());
-    response.headers_mut().insert(HeaderName::from_static("x-fc-status"), value);
+    response.headers_mut().insert(FC_STATUS, value);
     response
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use axum::body::{Bytes, HttpBody};
 use axum::response::IntoResponse;
-use http::header::CONTENT_LENGTH;
-use http::{HeaderMap, Request};
+use http::header::{CONNECTION, CONTENT_LENGTH};
+use http::{HeaderMap, HeaderValue, Request};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::time::timeout;
 use tower::Service;
@@ -55,7 +55,13 @@ where
             let read = timeout(body_timeout, read(&head.headers, body, bytes_max));
             match read.await.unwrap_or(Err(ApiError::BodyTimeout)) {
                 Ok(body) => inner.call(Request::from_parts(head, body)).await,
-                Err(error) => Ok(error.into_response()),
+                Err(error) => {
+                    let mut response = error.into_response();
+                    // What is left of the body cannot be told from the next request: the connection ends here, and
+                    // whoever keeps connections must hear of it before the next order goes by it.
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                    Ok(response)
+                }
             }
         })
     }

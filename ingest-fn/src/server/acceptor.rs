@@ -1,11 +1,13 @@
 //! Takes connections and deals them out.
 
 use std::io::{self, Write};
+use std::net::TcpStream as StdStream;
 use std::num::NonZeroUsize;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -39,7 +41,7 @@ impl Acceptor {
     pub(super) async fn run(self, stop: &CancellationToken) {
         while let Some(accepted) = stop.run_until_cancelled(self.listener.accept()).await {
             match accepted {
-                Ok((stream, _address)) => self.hand_over(stream).await,
+                Ok((stream, _address)) => self.hand_over(stream),
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
                     summary::accept_failure(&error);
@@ -49,24 +51,30 @@ impl Acceptor {
         }
     }
 
-    async fn hand_over(&self, stream: TcpStream) {
+    fn hand_over(&self, stream: TcpStream) {
         // Without this an answer may wait for the client's delayed acknowledgement of the one before.
         let _left_as_it_is = stream.set_nodelay(true);
         // From this runtime to another; where that fails the connection is as good as broken.
-        let Ok(mut stream) = stream.into_std() else { return };
+        let Ok(stream) = stream.into_std() else { return };
         let open: usize = self.doors.iter().map(|door| door.open.load(Ordering::Relaxed)).sum();
-        let door = self.doors.iter().min_by_key(|door| door.open.load(Ordering::Relaxed));
-        match door {
-            Some(door) if open < self.connections_max => {
-                // The worker is gone only where all is about to end.
-                let _ended = door.connections.send(Connection::new(stream, door.open.clone())).await;
-            }
-            _ => {
-                summary::connections_shed();
-                let _best_effort = stream.write(TOO_MANY);
-            }
+        let Some(door) = self.doors.iter().min_by_key(|door| door.open.load(Ordering::Relaxed)) else {
+            return;
+        };
+        if open >= self.connections_max {
+            return refuse(stream);
+        }
+        match door.connections.try_send(Connection::new(stream, door.open.clone())) {
+            // The worker is gone only where all is about to end.
+            Ok(()) | Err(TrySendError::Closed(_)) => {}
+            Err(TrySendError::Full(connection)) => refuse(connection.into_stream()),
         }
     }
+}
+
+/// Says why before it closes, as far as that can be done at once.
+fn refuse(mut stream: StdStream) {
+    summary::connections_shed();
+    let _best_effort = stream.write(TOO_MANY);
 }
 
 fn is_of_one_connection(error: &io::Error) -> bool {

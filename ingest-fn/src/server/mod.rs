@@ -111,17 +111,23 @@ pub async fn serve<P: OrderPublisher>(
     }
     gateway.warn();
     tracing::info!(address = %listener.local_addr()?, workers = workers.get(), "taking orders");
-    Acceptor::new(listener, doors, config.connections_max).run(&stop).await;
+    let mut first = tokio::select! {
+        () = Acceptor::new(listener, doors, config.connections_max).run(&stop) => None,
+        // Before it was told to: it could not be opened, or broke down. The others alone are no instance.
+        ended = running.join_next() => ended,
+    };
     instance.stop();
+    stop.cancel();
     let mut settled = true;
     let mut failure = None;
-    while let Some(ended) = running.join_next().await {
+    while let Some(ended) = match first.take() {
+        Some(ended) => Some(ended),
+        None => running.join_next().await,
+    } {
         match ended.unwrap_or_else(|broken| Err(RunError::Worker(broken.to_string()))) {
             Ok(all) => settled &= all,
             Err(error) => failure = failure.or(Some(error)),
         }
-        // One worker alone is no instance.
-        stop.cancel();
     }
     instance.observer.last_words(None, instance.admission.requests_under_way());
     tracing::info!(settled, "stopped");

@@ -40,19 +40,27 @@ pub(super) struct Door {
 #[derive(Debug)]
 pub(super) struct Connection {
     stream: StdStream,
-    open: Arc<AtomicUsize>,
+    counted: Counted,
 }
+
+#[derive(Debug)]
+struct Counted(Arc<AtomicUsize>);
 
 impl Connection {
     pub(super) fn new(stream: StdStream, open: Arc<AtomicUsize>) -> Self {
         open.fetch_add(1, Ordering::Relaxed);
-        Self { stream, open }
+        Self { stream, counted: Counted(open) }
+    }
+
+    /// Back to the stream, for one that is not taken.
+    pub(super) fn into_stream(self) -> StdStream {
+        self.stream
     }
 }
 
-impl Drop for Connection {
+impl Drop for Counted {
     fn drop(&mut self) {
-        self.open.fetch_sub(1, Ordering::Relaxed);
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -83,7 +91,7 @@ impl Worker {
         let serving = async {
             while let Some(Some(connection)) = self.stop.run_until_cancelled(self.connections.recv()).await {
                 let (front, stop, cut) = (front.clone(), self.stop.clone(), cut.clone());
-                connections.spawn(async move { serve(&connection, front, &stop, &cut).await });
+                connections.spawn(async move { serve(connection, front, &stop, &cut).await });
             }
         };
         let starting = async {
@@ -109,13 +117,13 @@ impl Worker {
 }
 
 async fn serve<P: OrderPublisher, C: Clock + Clone>(
-    connection: &Connection,
+    Connection { stream, counted: _until_the_end }: Connection,
     front: Front<P, C>,
     stop: &CancellationToken,
     cut: &CancellationToken,
 ) {
-    // Fails only where the process is out of files; the client then sees a connection that ends.
-    let Ok(stream) = connection.stream.try_clone().and_then(TcpStream::from_std) else { return };
+    // Fails only where the reactor cannot take one more; the client then sees a connection that ends.
+    let Ok(stream) = TcpStream::from_std(stream) else { return };
     serve_connection(stream, front, stop, cut).await;
 }
 

@@ -32,7 +32,10 @@ async fn the_largest_body_is_taken_and_one_byte_more_is_not() {
 async fn a_body_that_says_it_is_too_large_is_refused_unread() {
     let mut request = post(chunked([""; 0], End::Unread));
     request.headers_mut().insert(CONTENT_LENGTH, (BODY_BYTES_MAX as u64 + 1).into());
-    assert_eq!(send(&service(), request).await.refusal(), (413, "body_too_large".to_owned()));
+    let refused = send(&service(), request).await;
+    assert_eq!(refused.refusal(), (413, "body_too_large".to_owned()));
+    // Whoever keeps connections must not send the next order by this one.
+    assert_eq!(refused.header("connection"), Some("close"));
 }
 
 #[tokio::test]

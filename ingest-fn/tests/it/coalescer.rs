@@ -91,7 +91,7 @@ async fn a_lone_order_leaves_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn orders_gather_while_a_send_is_under_way_and_go_on_when_it_ends() {
+async fn orders_gather_while_a_send_is_under_way_and_go_on_gathering_when_it_ends() {
     let (mut bench, first, _waiting) = Bench::busy(LIMITS).await;
     let started = Instant::now();
     for number in 1..=3 {

@@ -3,12 +3,15 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{HeaderValue, Method, StatusCode};
 use ingest_fn::publish::{BatchLimits, Coalescer};
 use ingest_fn::router::router;
+use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use crate::support::{End, HeldSink, LIMITS, app, chunked, get, order, post, post_order, send};
+use crate::support::{
+    End, HeldSink, LIMITS, StubPublisher, app, chunked, get, order, post, post_order, send,
+};
 
 const ALONE: BatchLimits =
     BatchLimits { orders_max: NonZeroUsize::MIN, bytes_max: 4_032, linger: Duration::from_millis(2) };
@@ -53,4 +56,34 @@ async fn pre_stop_waits_no_longer_than_a_stop_may_take() {
     let started = Instant::now();
     assert_eq!(send(&service, get("/pre-stop")).await.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(started.elapsed(), LIMITS.drain_timeout);
+}
+
+#[tokio::test]
+async fn the_platform_hears_of_every_failure_and_of_no_success() {
+    let service = router(app(StubPublisher::accepting(), LIMITS));
+    let accepted = send(&service, post_order(&order())).await;
+    assert_eq!((accepted.status, accepted.header("x-fc-status")), (StatusCode::ACCEPTED, None));
+    for request in [post("{"), post_order(&json!({})), get("/nowhere"), get("/v1/orders")] {
+        let refused = send(&service, request).await;
+        assert_eq!(refused.header("x-fc-status"), Some(refused.status.as_str()), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn who_comes_by_the_public_address_finds_no_hook_there() {
+    let app = app(StubPublisher::accepting(), LIMITS);
+    app.instance().worker_started();
+    let service = router(app);
+    for path in ["/pre-stop", "/readyz", "/healthz", "/metrics", "/openapi.json"] {
+        let mut request = get(path);
+        request.headers_mut().insert("x-fc-control-path", HeaderValue::from_static("/http-invoke"));
+        assert_eq!(send(&service, request).await.refusal(), (404, "not_found".to_owned()), "{path}");
+    }
+    let mut head = get("/pre-stop");
+    *head.method_mut() = Method::HEAD;
+    assert_eq!(send(&service, head).await.status, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(send(&service, get("/readyz")).await.text, "ready\n", "nothing was stopped");
+    let mut order = post_order(&order());
+    order.headers_mut().insert("x-fc-control-path", HeaderValue::from_static("/http-invoke"));
+    assert_eq!(send(&service, order).await.status, StatusCode::ACCEPTED);
 }

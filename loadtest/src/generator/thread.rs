@@ -34,13 +34,3 @@ pub(super) fn cpu_ns() -> u64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
-
-/// Raises the process's bound on open files as far as it may be raised: each connection is one. Child processes
-/// inherit it.
-pub(crate) fn raise_open_files() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    // Too few show themselves as connections that cannot be opened, and the report counts those.
-    let _as_before = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
-}

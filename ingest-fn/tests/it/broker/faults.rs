@@ -9,6 +9,7 @@ use std::time::Duration;
 use http::StatusCode;
 use shared::rocketmq::embedded::FailAt;
 use tokio::task::{JoinSet, yield_now};
+use tokio::time::Instant;
 
 use super::stage::{Client, Stage, order_of};
 
@@ -122,6 +123,41 @@ async fn broken_connections_and_lost_answers_lose_no_order() {
     assert!(accepted.keys().eq(received.keys()), "what was accepted is with the broker, and nothing else");
     for (order_id, copies) in received {
         assert!(copies.iter().all(|copy| copy.digest == copies[0].digest), "{order_id}");
+    }
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silent_broker_costs_no_order_more_than_its_time_however_many_wait() {
+    const ORDERS: u64 = 100;
+    let time_for_a_send = Duration::from_millis(600);
+    let stage = Stage::open_with(|settings| {
+        settings.producer.delivery_timeout = time_for_a_send;
+        settings.client.request_timeout = time_for_a_send / 2;
+        settings.producer.in_flight_max = NonZeroUsize::new(128).expect("positive");
+        settings.batch.orders_max = NonZeroUsize::MIN;
+    })
+    .await;
+    Client::connect(stage.address).await.post_until_accepted("warm", &order_of(0)).await;
+    stage.broker.faults().stall();
+    let mut clients = JoinSet::new();
+    for number in 1..=ORDERS {
+        let address = stage.address;
+        clients.spawn(async move {
+            let mut client = Client::connect(address).await;
+            let started = Instant::now();
+            let answer = client.post(&format!("key-{number}"), &order_of(number)).await.expect("an answer");
+            assert_eq!(answer.body["code"], "publish_timeout", "{answer:?}");
+            started.elapsed()
+        });
+    }
+    // One after the other they would ask a silent broker for its route for half a minute.
+    let slowest = clients.join_all().await.into_iter().max().expect("a hundred");
+    assert!(slowest < time_for_a_send * 6, "{slowest:?}");
+    stage.broker.faults().resume();
+    let mut client = Client::connect(stage.address).await;
+    for number in 1..=ORDERS {
+        client.post_until_accepted(&format!("key-{number}"), &order_of(number)).await;
     }
     stage.close().await;
 }

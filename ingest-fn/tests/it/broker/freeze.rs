@@ -1,7 +1,7 @@
 //! Between requests the platform freezes an instance, for a second or for hours. SIGSTOP and SIGCONT do the same.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::StatusCode;
@@ -13,24 +13,29 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::process::Process;
-use super::stage::{BOUND, Client, TOPIC, connect_consumer, open_broker, order_of};
+use super::stage::{BOUND, Client, TOPIC, connect_consumer, open_broker, open_broker_with, order_of};
 
 /// The network between instance and broker. It can forget a connection without telling either end, as a NAT gateway
 /// does with one that was idle for long.
 struct Network {
     address: SocketAddr,
+    broker: Arc<OnceLock<SocketAddr>>,
     forget: Arc<std::sync::Mutex<CancellationToken>>,
 }
 
 impl Network {
-    async fn to(broker: SocketAddr) -> Self {
+    /// Its address is known before the broker's: the broker is to advertise it.
+    async fn open() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let forget = Arc::new(std::sync::Mutex::new(CancellationToken::new()));
         let current = forget.clone();
+        let broker = Arc::new(OnceLock::new());
+        let leads_to = broker.clone();
         tokio::spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((mut client, _)) = listener.accept().await {
+                let broker: SocketAddr = *leads_to.get().expect("it leads somewhere");
                 let forgotten = current.lock().expect("not poisoned").clone();
                 connections.spawn(async move {
                     let mut server = TcpStream::connect(broker).await.expect("the broker listens");
@@ -40,7 +45,11 @@ impl Network {
                 });
             }
         });
-        Self { address, forget }
+        Self { address, broker, forget }
+    }
+
+    fn lead_to(&self, broker: SocketAddr) {
+        self.broker.set(broker).expect("once");
     }
 
     fn forget_connections(&self) {
@@ -56,11 +65,16 @@ async fn messages(broker: &Broker) -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_first_order_after_a_thaw_succeeds_whatever_became_of_the_connection() {
     let directory = tempfile::tempdir().expect("a directory");
-    let broker = open_broker(&directory).await;
+    // The route leads to another address than the one the instance was given, as it may on a real cluster: there are
+    // two connections to find dead.
+    let (access, route) = (Network::open().await, Network::open().await);
+    let advertised = (route.address.ip().to_string(), route.address.port());
+    let broker = open_broker_with(&directory, |config| config.advertised = Some(advertised)).await;
+    access.lead_to(broker.local_addr());
+    route.lead_to(broker.local_addr());
     let consumer = connect_consumer(broker.local_addr()).await;
-    let network = Network::to(broker.local_addr()).await;
     // Two tries of a second each fit into the time for a send.
-    let process = Process::start(network.address, directory.path(), &["--publish-timeout-ms=2000"]).await;
+    let process = Process::start(access.address, directory.path(), &["--publish-timeout-ms=2000"]).await;
     let mut client = Client::connect(process.address).await;
     let mut number = 0;
     let mut post = async |client: &mut Client| {
@@ -83,7 +97,8 @@ async fn the_first_order_after_a_thaw_succeeds_whatever_became_of_the_connection
 
     // Something between forgot it meanwhile: it looks open, and is dead.
     process.signal("-STOP");
-    network.forget_connections();
+    access.forget_connections();
+    route.forget_connections();
     process.signal("-CONT");
     post(&mut client).await;
     post(&mut client).await;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::StatusCode;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::stage::{BOUND, CATALOGUE, Client, connect_consumer, open_broker, order_of};
 use crate::support::KEYS;
@@ -40,7 +40,7 @@ impl Process {
         let address = free_address();
         let child = Command::new(env!("CARGO_BIN_EXE_ingest-fn"))
             .args([format!("--listen={address}"), format!("--catalogue={}", catalogue.display())])
-            .args([format!("--rocketmq-endpoint={broker}"), "--log=debug".to_owned()])
+            .arg(format!("--rocketmq-endpoint={broker}"))
             .args(["--log-format=json", "--insecure-dev"])
             .args(flags)
             .env_clear()
@@ -78,7 +78,7 @@ async fn the_binary_takes_orders_logs_nothing_personal_and_stops_on_sigterm() {
     let directory = tempfile::tempdir().expect("a directory");
     let broker = open_broker(&directory).await;
     let consumer = connect_consumer(broker.local_addr()).await;
-    let process = Process::start(broker.local_addr(), directory.path(), &[]).await;
+    let process = Process::start(broker.local_addr(), directory.path(), &["--log=debug"]).await;
 
     let planted = |number: u64| {
         let mut order = order_of(number);
@@ -115,4 +115,38 @@ async fn the_binary_takes_orders_logs_nothing_personal_and_stops_on_sigterm() {
     }
     assert!(consumer.close(BOUND).await);
     broker.shutdown().await.expect("stopped in order");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_requests_shed_are_a_line_or_two() {
+    const SHED: u64 = 1_000;
+    let directory = tempfile::tempdir().expect("a directory");
+    let broker = open_broker(&directory).await;
+    let _consumer = connect_consumer(broker.local_addr()).await;
+    let process = Process::start(broker.local_addr(), directory.path(), &["--requests-max=1"]).await;
+    let mut client = Client::connect(process.address).await;
+    client.post_until_accepted("warm", &order_of(0)).await;
+    broker.faults().stall();
+    let waiting = tokio::spawn(async move { client.post("key", &order_of(1)).await });
+    let mut others = Client::connect(process.address).await;
+    let started = Instant::now();
+    let mut shed = 0;
+    while shed < SHED {
+        // The one that waits may not have been let in yet.
+        let answer = others.post("other", &order_of(2)).await.expect("an answer");
+        shed += u64::from(answer.status == StatusCode::TOO_MANY_REQUESTS);
+    }
+    let seconds = started.elapsed().as_secs();
+    broker.faults().resume();
+    waiting.await.expect("no panic").expect("an answer");
+    process.signal("-TERM");
+    let (_code, log) = process.ended().await;
+    let lines: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}")))
+        .filter(|line: &Value| line["message"] == "requests shed: too many under way")
+        .collect();
+    let told: u64 = lines.iter().map(|line| line["requests"].as_u64().expect("a number")).sum();
+    assert_eq!(told, SHED, "none is forgotten: {log}");
+    assert!(lines.len() as u64 <= seconds + 2, "{} lines in {seconds} s", lines.len());
 }

@@ -2,13 +2,20 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{Request, StatusCode};
+use http_body_util::Full;
+use ingest_fn::publish::WarmUpError;
+use ingest_fn::server::serve;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
+
+use crate::support::StubPublisher;
 
 use super::stage::{BOUND, Client, Stage, open_broker, order_of, settings};
 
@@ -95,8 +102,33 @@ async fn a_topic_that_does_not_exist_ends_the_start() {
     let mut settings = settings(broker.local_addr());
     settings.producer.topics = vec!["no-such-topic".to_owned()];
     let listener = TcpListener::bind(settings.listen).await.expect("a port");
-    let running = ingest_fn::run(settings, listener, CancellationToken::new());
-    let error = timeout(BOUND, running).await.expect("it ends").expect_err("it fails");
+    let address = listener.local_addr().expect("an address");
+    let running = tokio::spawn(ingest_fn::run(settings, listener, CancellationToken::new()));
+    let request = Request::post("/initialize").body(Full::default()).expect("a request");
+    let told = Client::connect(address).await.send(request).await.expect("an answer");
+    assert_eq!(told.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(told.headers.get("x-fc-status").and_then(|status| status.to_str().ok()), Some("500"));
+    assert_eq!(told.body["code"], "initialize_failed");
+    assert!(told.body["detail"].as_str().is_some_and(|detail| detail.contains("no-such-topic")), "{told:?}");
+    let error = timeout(BOUND, running).await.expect("it ends").expect("no panic").expect_err("it fails");
     assert!(error.to_string().starts_with("RocketMQ at 127.0.0.1:"), "{error}");
     broker.shutdown().await.expect("stopped in order");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_cannot_be_opened_ends_the_instance() {
+    let nobody = SocketAddr::from(([127, 0, 0, 1], 1));
+    let settings = settings(nobody);
+    let listener = TcpListener::bind(settings.listen).await.expect("a port");
+    let opened = Arc::new(AtomicUsize::new(0));
+    let open = move || {
+        // The second of two.
+        if opened.fetch_add(1, Ordering::SeqCst) == 0 {
+            return Ok(StubPublisher::accepting());
+        }
+        Err(WarmUpError { reason: "a certificate that is none".to_owned(), retryable: false })
+    };
+    let running = serve(settings.server, listener, CancellationToken::new(), open);
+    let error = timeout(BOUND, running).await.expect("it ends").expect_err("it fails");
+    assert_eq!(error.to_string(), "a certificate that is none");
 }

@@ -61,10 +61,15 @@ pub(super) fn order_of(number: u64) -> Value {
 }
 
 pub(super) async fn open_broker(directory: &TempDir) -> Broker {
+    open_broker_with(directory, |_config| {}).await
+}
+
+pub(super) async fn open_broker_with(directory: &TempDir, change: impl FnOnce(&mut BrokerConfig)) -> Broker {
     let mut config = BrokerConfig::at(directory.path().join("broker"));
     config.topics = vec![(TOPIC.to_owned(), 4)];
     config.groups = vec![GROUP.to_owned()];
     config.long_polling_min = Duration::from_millis(100);
+    change(&mut config);
     Broker::open(config).await.expect("the broker opens")
 }
 

@@ -86,10 +86,11 @@ fn what_is_no_request_is_told_apart() {
         headers.extend((0..=HEADERS_MAX).map(|number| (format!("x-{number}"), json!(""))));
     };
     type Case = (&'static str, fn(&mut Value), Result<(), EventFault>);
-    let cases: [Case; 18] = [
+    let cases: [Case; 19] = [
         ("as it comes", |_| {}, Ok(())),
         ("unknown members", |event| event["requestContext"] = json!({ "a": [1] }), Ok(())),
         ("nulls", |event| (event["queryParameters"], event["body"]) = (json!(null), json!(null)), Ok(())),
+        ("null for a flag", |event| event["isBase64Encoded"] = json!(null), Ok(())),
         ("no headers", |event| drop(event.as_object_mut().and_then(|event| event.remove("headers"))), Ok(())),
         (
             "no path",

@@ -63,7 +63,7 @@ impl Inner {
             Err(_) => {}
         }
         if result.is_err() {
-            self.routes.forget(topic);
+            self.routes.doubt(topic);
         }
         result
     }

@@ -48,7 +48,7 @@ impl Inner {
             }
             // The queue may have moved: the next try asks anew, unless the server merely throttles.
             if !matches!(last, ClientError::Throttled { .. }) {
-                self.routes.forget(&record.topic);
+                self.routes.doubt(&record.topic);
             }
             let wait = self.config.retry.backoff(attempts);
             if Instant::now() + wait + TRY_MIN >= deadline {
@@ -69,6 +69,10 @@ impl Inner {
             .ok_or_else(|| ClientError::Config(format!("topic {topic} has no queue that takes messages")))?;
         let transport = self.transports.get(&target.endpoint)?;
         let bound = deadline.saturating_duration_since(Instant::now());
+        if bound < TRY_MIN {
+            // A call that times out at once would cost a sound connection.
+            return Err(ClientError::Timeout { call: "QueryRoute", after: bound });
+        }
         let request = SendMessageRequest { messages: vec![message.clone()] };
         let response: SendMessageResponse = transport.unary(path::SEND_MESSAGE, request, bound).await?;
         check("SendMessage", response.status)?;

@@ -120,6 +120,7 @@ impl FutureProducer {
             if route.write_target().is_none() {
                 return Err(ClientError::Config(format!("topic {topic} has no queue that takes messages")));
             }
+            self.inner.routes.greet(topic, &route, bound).await?;
         }
         Ok(())
     }

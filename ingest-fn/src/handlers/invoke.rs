@@ -15,7 +15,7 @@ use tower::Service;
 use crate::error::ApiError;
 use crate::event;
 use crate::layers::Response;
-use crate::layers::observe::FC_STATUS;
+use crate::layers::observe::tell_platform;
 use crate::limits::BODY_BYTES_MAX;
 use crate::request_context::{REQUEST_ID, RequestContext};
 use crate::router::ORDERS_PATH;
@@ -106,12 +106,10 @@ where
             if let Some(id) = id {
                 response.headers_mut().insert(REQUEST_ID, id.as_header().clone());
             }
-            let status = response.status().as_u16();
+            let status = response.status();
             let mut wrapped = event::wrap(response).await;
             // The platform sees a 200, whatever it brings.
-            if status >= 400 {
-                wrapped.headers_mut().insert(FC_STATUS, HeaderValue::from(status));
-            }
+            tell_platform(&mut wrapped, status);
             Ok(wrapped)
         })
     }

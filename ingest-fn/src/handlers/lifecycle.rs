@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, StatusCode};
 use shared::problem::Problem;
 use shared::telemetry::Framed;
 use shared::time::Clock;
 
 use crate::app::App;
-use crate::layers::observe::FC_STATUS;
+use crate::layers::observe::tell_platform;
 use crate::publish::OrderPublisher;
 use crate::request_context::RequestId;
 
@@ -67,7 +67,6 @@ pub async fn pre_stop<P: OrderPublisher, C: Clock>(
 /// The platform counts an invocation as failed by its own header only.
 fn failed(code: &str, status: StatusCode, detail: String) -> Response {
     let mut response = Problem::new(status, code, detail).into_response();
-    let value = HeaderValue::from(status.as_u16());
-    response.headers_mut().insert(FC_STATUS, value);
+    tell_platform(&mut response, status);
     response
 }

@@ -9,12 +9,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use axum::response::IntoResponse;
-use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Request};
 use pin_project_lite::pin_project;
 use tower::Service;
 
-use super::Response;
+use super::{Response, announced_bytes};
 use crate::error::ApiError;
 use crate::instance::Instance;
 use crate::summary;
@@ -103,7 +102,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let bytes = announced_bytes(request.headers(), self.body_bytes_max);
+        let bytes = bytes_needed(request.headers(), self.body_bytes_max);
         if !self.instance.admission.try_enter(bytes) {
             summary::shed();
             return Admitted::refused(ApiError::Overloaded { retry_after_s: retry_after_s() });
@@ -119,9 +118,8 @@ where
 
 /// What a body will need: what it says, or the most that is read of one that does not say. One that says more is
 /// refused before a byte of it is read.
-fn announced_bytes(headers: &HeaderMap, max: usize) -> u32 {
-    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    announced.unwrap_or(max).min(max) as u32
+fn bytes_needed(headers: &HeaderMap, max: usize) -> u32 {
+    announced_bytes(headers).unwrap_or(max).min(max) as u32
 }
 
 #[derive(Debug)]

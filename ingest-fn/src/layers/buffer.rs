@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use axum::body::{Bytes, HttpBody};
 use axum::response::IntoResponse;
-use http::header::{CONNECTION, CONTENT_LENGTH};
+use http::header::CONNECTION;
 use http::{HeaderMap, HeaderValue, Request};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::time::timeout;
 use tower::Service;
 
-use super::Response;
+use super::{Response, announced_bytes};
 use crate::error::ApiError;
 
 /// Hands `inner` requests whose bodies have been read.
@@ -74,8 +74,7 @@ where
 {
     let too_large = ApiError::BodyTooLarge { max: bytes_max };
     // A body that says that it is too large need not be read to be refused.
-    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|bytes| bytes > bytes_max) {
+    if announced_bytes(headers).is_some_and(|bytes| bytes > bytes_max) {
         return Err(too_large);
     }
     match Limited::new(body, bytes_max).collect().await {

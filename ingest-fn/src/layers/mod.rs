@@ -14,3 +14,8 @@ pub mod signature;
 
 /// The answer of every layer and handler.
 pub type Response = http::Response<axum::body::Body>;
+
+/// What a request says its body has, bytes.
+fn announced_bytes(headers: &http::HeaderMap) -> Option<usize> {
+    headers.get(http::header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use http::{HeaderName, HeaderValue, Request};
+use http::{HeaderName, HeaderValue, Request, StatusCode};
 use pin_project_lite::pin_project;
 use shared::time::Clock;
 use time::OffsetDateTime;
@@ -21,7 +21,14 @@ use crate::request_context::{REQUEST_ID, Received, RequestContext, RequestId};
 
 /// Tells Function Compute that an invocation failed: without it every answer counts as a success, whatever its status
 /// (certain: vendor's documentation of web functions).
-pub const FC_STATUS: HeaderName = HeaderName::from_static("x-fc-status");
+const FC_STATUS: HeaderName = HeaderName::from_static("x-fc-status");
+
+/// Has the platform count `response` as failed if its `status` is a failure's. An event's answer is a 200 outside.
+pub fn tell_platform(response: &mut Response, status: StatusCode) {
+    if status.is_client_error() || status.is_server_error() {
+        response.headers_mut().insert(FC_STATUS, HeaderValue::from(status.as_u16()));
+    }
+}
 
 /// Observes `inner`.
 #[derive(Clone, Debug)]
@@ -80,7 +87,7 @@ impl<F: Future<Output = Result<Response, Infallible>>, C: Clock> Future for Obse
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let Ok(mut response) = ready!(this.future.poll(context));
-        let status = response.status().as_u16();
+        let status = response.status();
         let now = this.clock.now();
         let refusal = response.extensions().get::<Refusal>();
         match refusal {
@@ -90,11 +97,8 @@ impl<F: Future<Output = Result<Response, Infallible>>, C: Clock> Future for Obse
         metrics::request_ended(this.received.elapsed_at(now));
         let ended = Ended { id: this.id, refusal, now_ms: unix_ms(now) };
         this.instance.observer.ended(&ended, || this.instance.admission.requests_under_way());
-        let headers = response.headers_mut();
-        if status >= 400 {
-            headers.insert(FC_STATUS, HeaderValue::from(status));
-        }
-        headers.insert(REQUEST_ID, this.id.as_header().clone());
+        tell_platform(&mut response, status);
+        response.headers_mut().insert(REQUEST_ID, this.id.as_header().clone());
         Poll::Ready(Ok(response))
     }
 }

@@ -1,44 +1,25 @@
 //! What operators find in the log, and how they ask for it.
 
-use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use http::{HeaderValue, Request};
-use ingest_fn::app::App;
-use ingest_fn::gateway::Gateway;
-use ingest_fn::instance::{Instance, Phase};
-use ingest_fn::layers::admission::Admission;
-use ingest_fn::observer::{Framing, Observer, ObserverSettings};
+use ingest_fn::instance::Phase;
+use ingest_fn::observer::{Framing, ObserverSettings};
 use ingest_fn::publish::PublishError;
 use ingest_fn::router::router;
 use serde_json::{Value, json};
-use shared::catalogue::Catalogue;
 use sqlx::{Connection, Row, SqliteConnection};
 
-use crate::support::{
-    CATALOGUE, KEYS, LIMITS, Logs, SteppedClock, StubPublisher, get, order, post, post_order, send,
-};
+use crate::support::{self, Logs, SteppedClock, StubPublisher, get, order, post, post_order, send};
 
 const PLATFORM_ID: &str = "1-6744f3a5-15d4b2c8-0a1b2c3d4e5f";
 
-/// A service at a time that the test moves.
+/// A service that has started, at a time that the test moves.
 fn observed(publisher: StubPublisher, clock: &SteppedClock, settings: ObserverSettings) -> Router {
-    let instance = Instance::new(Admission::new(LIMITS.requests_max, LIMITS.bytes_max), NonZeroUsize::MIN);
-    instance.enter(Phase::Ready);
-    let instance = Arc::new(instance.observed_by(Observer::new(settings)));
-    let catalogue = Catalogue::from_toml(CATALOGUE).expect("a catalogue");
-    let keys = KEYS.parse().expect("keys");
-    router(Arc::new(App::of(
-        instance,
-        Arc::new(Gateway::InsecureDev),
-        catalogue,
-        &keys,
-        publisher,
-        clock.clone(),
-        LIMITS,
-    )))
+    let app = support::observed(publisher, clock, settings);
+    app.instance().enter(Phase::Ready);
+    router(app)
 }
 
 fn quiet() -> ObserverSettings {

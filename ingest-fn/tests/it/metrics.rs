@@ -1,40 +1,19 @@
 //! Metrics where nobody scrapes: a log line now and then, by a request.
 
-use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use ingest_fn::app::App;
-use ingest_fn::gateway::Gateway;
-use ingest_fn::instance::Instance;
-use ingest_fn::layers::admission::Admission;
-use ingest_fn::observer::{Observer, ObserverSettings};
+use ingest_fn::observer::ObserverSettings;
 use ingest_fn::router::router;
 use serde_json::Value;
-use shared::catalogue::Catalogue;
 
-use crate::support::{
-    CATALOGUE, KEYS, LIMITS, Logs, SteppedClock, StubPublisher, get, order, post, post_order, send,
-};
+use crate::support::{Logs, SteppedClock, StubPublisher, get, observed, order, post, post_order, send};
 
 const INTERVAL: Duration = Duration::from_secs(10);
 
 fn service(clock: &SteppedClock, metrics_interval: Duration) -> Router {
     let settings = ObserverSettings { metrics_interval, ..ObserverSettings::default() };
-    let instance = Instance::new(Admission::new(LIMITS.requests_max, LIMITS.bytes_max), NonZeroUsize::MIN);
-    let instance = Arc::new(instance.observed_by(Observer::new(settings)));
-    let catalogue = Catalogue::from_toml(CATALOGUE).expect("a catalogue");
-    let keys = KEYS.parse().expect("keys");
-    router(Arc::new(App::of(
-        instance,
-        Arc::new(Gateway::InsecureDev),
-        catalogue,
-        &keys,
-        StubPublisher::accepting(),
-        clock.clone(),
-        LIMITS,
-    )))
+    router(observed(StubPublisher::accepting(), clock, settings))
 }
 
 fn metrics_lines(logs: &Logs) -> Vec<Value> {

@@ -15,7 +15,10 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, Method, Request, StatusCode};
 use ingest_fn::app::App;
 use ingest_fn::gateway::Gateway;
+use ingest_fn::instance::Instance;
+use ingest_fn::layers::admission::Admission;
 use ingest_fn::limits::RequestLimits;
+use ingest_fn::observer::{Observer, ObserverSettings};
 use ingest_fn::publish::OrderPublisher;
 use ingest_fn::router::router;
 use serde_json::{Value, json};
@@ -116,7 +119,7 @@ pub(crate) const LIMITS: RequestLimits = RequestLimits {
     drain_timeout: Duration::from_secs(10),
 };
 
-pub(crate) type TestApp<P> = Arc<App<P, FixedClock>>;
+pub(crate) type TestApp<P, C = FixedClock> = Arc<App<P, C>>;
 
 /// The service around `publisher`, at [`NOW`].
 pub(crate) fn app<P: OrderPublisher>(publisher: P, limits: RequestLimits) -> TestApp<P> {
@@ -149,6 +152,20 @@ impl Clock for SteppedClock {
     fn now(&self) -> OffsetDateTime {
         NOW + Duration::from_secs(self.0.load(Ordering::SeqCst))
     }
+}
+
+/// The service at a time that the test moves, and as it is told to log.
+pub(crate) fn observed(
+    publisher: StubPublisher,
+    clock: &SteppedClock,
+    settings: ObserverSettings,
+) -> TestApp<StubPublisher, SteppedClock> {
+    let instance = Instance::new(Admission::new(LIMITS.requests_max, LIMITS.bytes_max), NonZeroUsize::MIN);
+    let instance = Arc::new(instance.observed_by(Observer::new(settings)));
+    let catalogue = Catalogue::from_toml(CATALOGUE).expect("a catalogue");
+    let keys: OrderIdKeys = KEYS.parse().expect("keys");
+    let gateway = Arc::new(Gateway::InsecureDev);
+    Arc::new(App::of(instance, gateway, catalogue, &keys, publisher, clock.clone(), LIMITS))
 }
 
 /// The service around a publisher that always says yes.

@@ -249,3 +249,21 @@ fn the_platform_names_the_port_and_an_address_wins() {
     assert_eq!(listen(&["--port=9003"], &[("FC_SERVER_PORT", "9002")]), "0.0.0.0:9003");
     assert_eq!(listen(&["--listen=127.0.0.1:9004"], &[("FC_SERVER_PORT", "9002")]), "127.0.0.1:9004");
 }
+
+/// An instance may have a twentieth of a processor: then one worker, and nothing to share.
+#[cfg(target_os = "linux")]
+#[test]
+fn there_are_as_many_workers_as_the_system_grants_processors() {
+    let printed_by = |command: &mut Command| {
+        let output = command
+            .args(["--print-config", "--catalogue=c", "--order-id-keys=k"])
+            .env_clear()
+            .output()
+            .expect("it runs");
+        printed(&output)["limits"]["workers"].as_u64()
+    };
+    let binary = env!("CARGO_BIN_EXE_ingest-fn");
+    assert_eq!(printed_by(Command::new("/usr/bin/taskset").args(["--cpu-list", "0", binary])), Some(1));
+    let granted = std::thread::available_parallelism().expect("known").get() as u64;
+    assert_eq!(printed_by(&mut Command::new(binary)), Some(granted));
+}

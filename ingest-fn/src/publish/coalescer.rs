@@ -117,12 +117,6 @@ impl<S: BatchSink> Coalescer<S> {
     pub fn new(sink: S, limits: BatchLimits) -> Self {
         Self { inner: Arc::new(Inner { sink, limits, state: Mutex::default() }) }
     }
-
-    /// The sink.
-    #[must_use]
-    pub fn sink(&self) -> &S {
-        &self.inner.sink
-    }
 }
 
 impl<S: BatchSink> OrderPublisher for Coalescer<S> {

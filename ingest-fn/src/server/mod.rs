@@ -111,19 +111,20 @@ pub async fn serve<P: OrderPublisher>(
     }
     gateway.warn();
     tracing::info!(address = %listener.local_addr()?, workers = workers.get(), "taking orders");
-    let mut first = tokio::select! {
+    let first = tokio::select! {
         () = Acceptor::new(listener, doors, config.connections_max).run(&stop) => None,
         // Before it was told to: it could not be opened, or broke down. The others alone are no instance.
         ended = running.join_next() => ended,
     };
     instance.stop();
     stop.cancel();
+    let mut all_ended = Vec::from_iter(first);
+    while let Some(ended) = running.join_next().await {
+        all_ended.push(ended);
+    }
     let mut settled = true;
     let mut failure = None;
-    while let Some(ended) = match first.take() {
-        Some(ended) => Some(ended),
-        None => running.join_next().await,
-    } {
+    for ended in all_ended {
         match ended.unwrap_or_else(|broken| Err(RunError::Worker(broken.to_string()))) {
             Ok(all) => settled &= all,
             Err(error) => failure = failure.or(Some(error)),

@@ -70,7 +70,10 @@ impl<S: OrderStore> Writer<S> {
             let part = rest.len().min(usize::try_from(permission.orders()).unwrap_or(usize::MAX).max(1));
             let (now, later) = rest.split_at(part);
             // Given up: dropping the messages gives them back. What is committed already comes again as duplicates.
-            let Some(verdicts) = self.persist(|| self.store.commit(now)).await? else { return Ok(()) };
+            let Some(verdicts) = self.persist(|| self.store.commit(crate::store::Fence::Open, now)).await?
+            else {
+                return Ok(());
+            };
             // From here on the credits run out their second.
             drop(permission);
             record(now, &verdicts);

@@ -20,6 +20,7 @@ mod decide;
 mod dialect;
 mod error;
 mod facts;
+mod fence;
 mod letters;
 mod lookup;
 mod schema;
@@ -39,6 +40,7 @@ pub use catalogue::CatalogueChanges;
 pub use config::StoreConfig;
 pub use dead_letter::{DETAIL_CHARS_MAX, DeadLetter, DeadLetterReason, MESSAGE_ID_CHARS_MAX, StoredLetter};
 pub use error::{Fault, SchemaError, StoreError};
+pub use fence::{Fence, LeaseId};
 pub use verdict::{Counts, SkuStock, StoredOrder, StoredStatus, Verdict, VerdictKind};
 
 use sql_store::SqlStore;
@@ -54,10 +56,12 @@ pub trait OrderStore: Send + Sync + 'static {
     /// have been committed: pass all of them again, and those come back as [`VerdictKind::Duplicate`].
     ///
     /// # Errors
-    /// [`StoreError::Transient`], [`StoreError::Fatal`]; [`StoreError::Permanent`] only if even the dead letter is
-    /// refused. None of them drops an order: the caller still has it.
+    /// [`StoreError::Transient`], [`StoreError::Fatal`]; [`StoreError::Fenced`] if the lease of `fence` is gone or has
+    /// lapsed; [`StoreError::Permanent`] only if even the dead letter is refused. None of them drops an order: the
+    /// caller still has it.
     fn commit(
         &self,
+        fence: Fence,
         orders: &[AcceptedOrder],
     ) -> impl Future<Output = Result<Vec<Verdict>, StoreError>> + Send;
 
@@ -175,8 +179,8 @@ macro_rules! dispatch {
 }
 
 impl OrderStore for Store {
-    async fn commit(&self, orders: &[AcceptedOrder]) -> Result<Vec<Verdict>, StoreError> {
-        dispatch!(self.commit_batch(orders))
+    async fn commit(&self, fence: Fence, orders: &[AcceptedOrder]) -> Result<Vec<Verdict>, StoreError> {
+        dispatch!(self.commit_batch(fence, orders))
     }
 
     async fn dead_letter(&self, letters: &[DeadLetter]) -> Result<(), StoreError> {

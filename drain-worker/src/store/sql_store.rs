@@ -61,7 +61,7 @@ impl<D: Dialect> SqlStore<D> {
             let runs_max = match failure.class {
                 Class::Contention => CONTENTION_RUNS_MAX,
                 Class::DuplicateKey => DUPLICATE_KEY_RUNS_MAX,
-                Class::Transient | Class::Row | Class::Fatal => 1,
+                Class::Transient | Class::Row | Class::Fenced | Class::Fatal => 1,
             };
             if runs >= runs_max || began.elapsed() >= timeout {
                 return Err(failure);

@@ -35,8 +35,12 @@ pub(super) trait Dialect: Send + Sync + Sized + 'static {
     const BEGIN: &'static str;
     /// Ends a SELECT that locks the rows it returns until the end of the transaction.
     const FOR_UPDATE: &'static str;
+    /// Ends a SELECT that keeps the rows it returns from being changed until the end of the transaction.
+    const FOR_SHARE: &'static str;
     /// The database's clock, UTC.
     const NOW: &'static str;
+    /// The same, in microseconds since 1970.
+    const NOW_US: &'static str;
     /// Ends an INSERT into `user_purchases`: adds to a quantity that is there.
     const ADD_TO_PURCHASES: &'static str;
     /// Ends an INSERT into `order_conflicts`: leaves a row that is there alone.

@@ -9,6 +9,7 @@ pub mod pipeline;
 pub mod query;
 pub mod rate;
 pub mod store;
+pub mod tune;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -23,6 +23,7 @@ mod facts;
 mod fence;
 mod letters;
 mod lookup;
+mod pool;
 mod schema;
 mod sql;
 mod sql_store;
@@ -41,6 +42,7 @@ pub use config::StoreConfig;
 pub use dead_letter::{DETAIL_CHARS_MAX, DeadLetter, DeadLetterReason, MESSAGE_ID_CHARS_MAX, StoredLetter};
 pub use error::{Fault, SchemaError, StoreError};
 pub use fence::{Fence, LeaseId};
+pub use pool::{AuditEntry, Beat, Joining, Lease, PoolStore, SettingsError, Snapshot};
 pub use verdict::{Counts, SkuStock, StoredOrder, StoredStatus, Verdict, VerdictKind};
 
 use sql_store::SqlStore;
@@ -172,11 +174,13 @@ impl Store {
 macro_rules! dispatch {
     ($self:ident.$method:ident($($argument:expr),*)) => {
         match &$self.0 {
-            Kind::MySql(store) => Ok(store.$method($($argument),*).await?),
-            Kind::Sqlite(store) => Ok(store.$method($($argument),*).await?),
+            $crate::store::Kind::MySql(store) => Ok(store.$method($($argument),*).await?),
+            $crate::store::Kind::Sqlite(store) => Ok(store.$method($($argument),*).await?),
         }
     };
 }
+
+use dispatch;
 
 impl OrderStore for Store {
     async fn commit(&self, fence: Fence, orders: &[AcceptedOrder]) -> Result<Vec<Verdict>, StoreError> {

@@ -35,6 +35,7 @@ impl<D: Dialect> SqlStore<D> {
     /// Closes all connections, waiting for those in use.
     pub(super) async fn close(&self) {
         self.pools.readers.close().await;
+        self.pools.coordinator.close().await;
         self.pools.writers.close().await;
     }
 
@@ -69,6 +70,18 @@ impl<D: Dialect> SqlStore<D> {
             tracing::debug!(runs, fault = %failure.fault, "transaction runs again");
             tokio::time::sleep(pause(runs)).await;
         }
+    }
+
+    /// Runs a transaction of the pool's: short ones, which must not outlast a lease.
+    pub(super) async fn coordinating<T, F>(
+        &self,
+        operation: &'static str,
+        run: impl FnMut() -> F,
+    ) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        self.retrying(operation, self.config.coordination_timeout, run).await
     }
 
     /// Runs a look-up beside the writers, within the configured time.

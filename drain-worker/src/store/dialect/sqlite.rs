@@ -34,6 +34,7 @@ impl Dialect for Sqlite {
     const ADD_TO_PURCHASES: &'static str =
         " ON CONFLICT (sale_id, user_id, sku) DO UPDATE SET quantity = quantity + excluded.quantity";
     const KEEP_CONFLICT: &'static str = " ON CONFLICT (order_id, payload_digest) DO NOTHING";
+    const KEEP_GROUP: &'static str = " ON CONFLICT (group_id) DO NOTHING";
     const UPDATE_LETTER: &'static str = " ON CONFLICT (dedup_key) DO UPDATE SET reason = excluded.reason, \
          detail = excluded.detail, payload = excluded.payload, \
          message_id = COALESCE(excluded.message_id, message_id), attempts = attempts + 1, \
@@ -73,7 +74,8 @@ impl Dialect for Sqlite {
             .acquire_timeout(config.acquire_timeout)
             .test_before_acquire(false)
             .connect_lazy_with(options.read_only(true));
-        Ok(Pools { writers, readers })
+        // One writer at a time means one connection, whatever it writes.
+        Ok(Pools { coordinator: writers.clone(), writers, readers })
     }
 
     fn migrator() -> &'static Migrator {

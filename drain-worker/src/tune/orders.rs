@@ -145,7 +145,7 @@ mod tests {
         let orders = Orders::over(8).expect("valid").batch(0..64).expect("valid");
         let count = |of: fn(&AcceptedOrder) -> String| orders.iter().map(of).collect::<HashSet<_>>().len();
         assert_eq!(count(|order| order.order_id.to_string()), 64);
-        assert_eq!(count(|order| order.user_id.to_string()), 64);
+        assert_eq!(count(|order| order.user_id.as_str().to_owned()), 64);
         assert_eq!(count(|order| order.items[0].sku.to_string()), 8);
         let catalogue = catalogue(8, Some(2)).expect("valid");
         let sale = catalogue.sale(&SaleId::parse(SALE).expect("valid")).expect("there");

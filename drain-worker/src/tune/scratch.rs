@@ -75,7 +75,7 @@ impl Scratch {
         connection.close().await?;
         let url = address.with(&name).parse().map_err(|_| ScratchError::NotMySql)?;
         let scratch = Self { server, name, url };
-        match scratch.migrate().await {
+        match Box::pin(scratch.migrate()).await {
             Ok(()) => Ok(scratch),
             Err(error) => {
                 // What went wrong first is what is told.
@@ -87,7 +87,7 @@ impl Scratch {
 
     async fn migrate(&self) -> Result<(), StoreError> {
         let store = Store::connect(&self.url, StoreConfig::default()).await?;
-        let migrated = store.migrate().await;
+        let migrated = Box::pin(store.migrate()).await;
         store.close().await;
         migrated
     }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::value_parser;
 use shared::config::DatabaseUrl;
 
+use super::contender::Contender;
+
 /// How fast the drain's store commits, beside a plain INSERT of the same rows, against MySQL's dialect
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -27,7 +29,10 @@ pub struct DrainArgs {
     /// SKUs where orders are for many
     #[arg(long, value_name = "COUNT", default_value_t = 64, value_parser = value_parser!(u32).range(2..=1_000))]
     pub skus: u32,
-    /// Batch sizes that are swept; empty: no sweep
+    /// Only these contenders
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    only: Vec<Contender>,
+    /// Batch sizes that are swept
     #[arg(long, value_name = "COUNT,…", value_delimiter = ',', default_value = "50,100,200,320,500",
           value_parser = value_parser!(u32).range(1..=2_000))]
     pub sweep_batch_orders: Vec<u32>,
@@ -49,3 +54,10 @@ const EXAMPLES: &str = "Examples:
   loadtest bench drain --database-url mysql://user:…@host:3306/ --connections 8 --no-sweep
 
 Nothing else should run meanwhile. The exit code is 0 whether or not a goal is reached.";
+
+impl DrainArgs {
+    /// Who is measured, each once.
+    pub(super) fn contenders(&self) -> Vec<Contender> {
+        Contender::ALL.into_iter().filter(|all| self.only.is_empty() || self.only.contains(all)).collect()
+    }
+}

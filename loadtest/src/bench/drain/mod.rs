@@ -53,10 +53,11 @@ async fn measure(args: &DrainArgs, scratch: &Scratch, interrupts: &Interrupts) -
     let ground = Ground { scratch, fence: scratch.lease().await?, skus: args.skus };
     let mut figures = Figures::new(describe_machine(), server, args);
     let load = Load { orders: args.orders, connections: args.connections, batch_orders: args.batch_orders };
+    let contenders = args.contenders();
     for round in 1..=args.rounds {
         // Whoever comes first finds another machine than whoever comes last.
-        let first = (round as usize - 1) % Contender::ALL.len();
-        for contender in Contender::ALL[first..].iter().chain(&Contender::ALL[..first]) {
+        let first = (round as usize - 1) % contenders.len().max(1);
+        for contender in contenders[first..].iter().chain(&contenders[..first]) {
             if interrupts.count() > 0 {
                 return Ok(figures);
             }

@@ -11,6 +11,7 @@ use shared::config::{ConfigErrors, EXIT_CONFIG};
 use crate::config::{Cli, Command, InitArgs, MigrateArgs, RunArgs, StatusArgs};
 use crate::init::{InitError, init};
 use crate::store::{OrderStore, Store, StoreConfig, StoreError};
+use crate::tune::{TuneArgs, TuneError, tune};
 use crate::{Listeners, RunError, run};
 
 /// Why a command failed.
@@ -28,6 +29,9 @@ pub enum CommandError {
     /// The database.
     #[error("database: {0}")]
     Store(#[from] StoreError),
+    /// `tune`.
+    #[error(transparent)]
+    Tune(#[from] TuneError),
     /// The process's surroundings.
     #[error(transparent)]
     Io(#[from] std::io::Error),
@@ -48,6 +52,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 CommandError::Run(_)
                 | CommandError::Init(_)
                 | CommandError::Store(_)
+                | CommandError::Tune(_)
                 | CommandError::Io(_) => ExitCode::FAILURE,
             }
         }
@@ -61,6 +66,7 @@ async fn execute(command: Command) -> Result<(), CommandError> {
         Command::Migrate(args) => migrate(args).await,
         Command::Init(args) => prepare(args).await,
         Command::Status(args) => status(args).await,
+        Command::Tune(args) => find_cap(&args).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "drain-worker", &mut std::io::stdout());
             Ok(())
@@ -125,4 +131,10 @@ async fn status(args: StatusArgs) -> Result<(), CommandError> {
     });
     println!("{}", serde_json::to_string_pretty(&status).unwrap_or_default());
     Ok(())
+}
+
+async fn find_cap(args: &TuneArgs) -> Result<(), CommandError> {
+    let stop = shared::shutdown::on_signal()?;
+    let tuned = tune(args, &stop, |line| println!("{line}")).await?;
+    if tuned.knee.is_none() { Err(TuneError::NoCap.into()) } else { Ok(()) }
 }

@@ -11,6 +11,8 @@ use shared::config::{LogArgs, RocketmqArgs};
 pub use database::{DatabaseArgs, MigratorArgs};
 pub use drain::{DrainArgs, DrainSettings};
 
+use crate::tune::TuneArgs;
+
 /// Takes orders off RocketMQ at the rate that operators set, and writes each exactly once.
 #[derive(Debug, clap::Parser)]
 #[command(name = "drain-worker", version, after_help = EXAMPLES)]
@@ -38,6 +40,8 @@ pub enum Command {
     Init(InitArgs),
     /// Print totals of the database as JSON
     Status(StatusArgs),
+    /// Find out what the database takes, and recommend a cap
+    Tune(Box<TuneArgs>),
     /// Print shell completions
     Completions {
         /// The shell

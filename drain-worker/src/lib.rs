@@ -4,6 +4,7 @@ pub mod admin;
 pub mod cli;
 pub mod config;
 pub mod init;
+pub mod lag;
 pub mod metrics;
 pub mod pipeline;
 pub mod query;

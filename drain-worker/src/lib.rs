@@ -1,12 +1,15 @@
 #![doc = include_str!("../README.md")]
 
 pub mod admin;
+pub mod backoff;
 pub mod cli;
 pub mod config;
+pub mod control;
 pub mod init;
 pub mod lag;
 pub mod metrics;
 pub mod pipeline;
+pub mod pool;
 pub mod query;
 pub mod rate;
 pub mod store;
@@ -20,8 +23,10 @@ use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+use backoff::Backoff;
 use config::DrainSettings;
-use pipeline::{DrainError, Health, Pipeline};
+use pipeline::{DrainError, Health, Held, Meter, Pipeline};
+use pool::{Member, Signals};
 use rate::RateGate;
 use store::{OrderStore, Store, StoreError};
 
@@ -65,30 +70,47 @@ pub async fn run(
 ) -> Result<(), RunError> {
     shared::telemetry::metrics();
     metrics::describe();
-    metrics::cap(settings.rate.get());
     let store = Arc::new(open(&settings).await?);
     let consumer = connect(&settings).await?;
     tracing::info!(
         database = %settings.database_url,
         broker = %settings.client.endpoint,
-        rate = settings.rate,
+        group = settings.pool.group,
+        connections_max = settings.store.connections_max(),
         query = %listeners.query.local_addr()?,
         admin = %listeners.admin.local_addr()?,
         "draining"
     );
-    let health = Health::default();
+    let gate = RateGate::closed();
+    let signals = Signals { meter: Meter::default(), held: Held::default(), health: Health::default() };
+    let backoff = Backoff::new(settings.backoff_slow);
+    let member = Member::new(store.clone(), settings.pool, gate.clone(), signals.clone(), backoff);
     // The look-up stays up until the drain has ended: buyers keep asking while a worker stops.
     let drained = CancellationToken::new();
     let query = tokio::spawn(serve(listeners.query, query::router(store.clone()), drained.clone()));
-    let admin = tokio::spawn(serve(listeners.admin, admin::router(health.clone()), drained.clone()));
+    let admin = tokio::spawn(serve(listeners.admin, admin::router(signals.health.clone()), drained.clone()));
+    let leave = CancellationToken::new();
+    let membership = tokio::spawn({
+        let (leave, shutdown) = (leave.clone(), shutdown.clone());
+        async move {
+            let result = member.run(leave).await;
+            // Without a place in the pool nothing can be committed.
+            shutdown.cancel();
+            result
+        }
+    });
     let pipeline = Pipeline {
         consumer: consumer.clone(),
         store,
-        gate: RateGate::after_restart(settings.rate),
+        gate,
         config: settings.pipeline,
-        health,
+        health: signals.health,
+        meter: signals.meter,
+        held: signals.held,
     };
     let result = pipeline.run(shutdown).await;
+    leave.cancel();
+    let left = membership.await.map_err(|error| DrainError::Bug(error.to_string()));
     let settled = consumer.close(settings.pipeline.grace / 4).await;
     drained.cancel();
     for server in [query, admin] {
@@ -96,7 +118,8 @@ pub async fn run(
         let _ended = server.await;
     }
     tracing::info!(settled, "stopped");
-    Ok(result?)
+    result?;
+    Ok(left??)
 }
 
 async fn open(settings: &DrainSettings) -> Result<Store, StoreError> {

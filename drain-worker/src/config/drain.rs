@@ -9,8 +9,16 @@ use shared::config::{ConfigErrors, is_topic_name};
 use shared::rocketmq::{ClientConfig, ConsumerConfig};
 
 use super::RunArgs;
+use crate::control::{Rate, Settings};
 use crate::pipeline::PipelineConfig;
+use crate::pool::PoolConfig;
 use crate::store::StoreConfig;
+
+/// Between heartbeats. Changes of operators show after this long at the latest.
+const BEAT: Duration = Duration::from_millis(500);
+
+/// Between heartbeats while shares move.
+const BEAT_FAST: Duration = Duration::from_millis(100);
 
 /// Flags for the drain.
 #[derive(Clone, Debug, clap::Args, Serialize)]
@@ -20,11 +28,26 @@ pub struct DrainArgs {
     #[arg(long, env = "SPILLWAY_CONSUMER_GROUP", value_name = "GROUP", default_value = "drain")]
     pub consumer_group: String,
 
-    /// Most orders committed in any one second, by this worker
+    /// Most orders committed in any one second by the whole pool; only seeds a group that is new to the database,
+    /// afterwards `drain-worker rate set` changes it
     #[arg(long, env = "SPILLWAY_RATE", value_name = "ORDERS", default_value = "2000")]
-    pub rate: NonZeroU32,
+    pub rate: Rate,
 
-    /// Most orders in one transaction; never more than a fiftieth of the rate, for an even load
+    /// Name of this worker in the pool, for people [default: host:process]
+    #[arg(long, env = "SPILLWAY_WORKER_NAME", value_name = "NAME")]
+    pub worker_name: Option<String>,
+
+    /// How long a worker may be silent before its share goes to the others, milliseconds
+    #[arg(long, env = "SPILLWAY_LEASE_MS", value_name = "MS", default_value_t = 3_000,
+          value_parser = clap::value_parser!(u64).range(2_000..=60_000))]
+    pub lease_ms: u64,
+
+    /// Back off while a tenth of the commits takes longer than this, milliseconds; 0: never
+    #[arg(long, env = "SPILLWAY_BACKOFF_COMMIT_MS", value_name = "MS", default_value_t = 250,
+          value_parser = clap::value_parser!(u64).range(0..=60_000))]
+    pub backoff_commit_ms: u64,
+
+    /// Most orders in one transaction
     #[arg(long, env = "SPILLWAY_BATCH_ROWS_MAX", value_name = "ORDERS", default_value = "200")]
     pub batch_rows_max: NonZeroU32,
 
@@ -76,8 +99,10 @@ pub struct DrainSettings {
     pub client: ClientConfig,
     /// The consumer.
     pub consumer: ConsumerConfig,
-    /// Orders a second.
-    pub rate: NonZeroU32,
+    /// The worker's place in the pool.
+    pub pool: PoolConfig,
+    /// Commits that take longer are slow; `None`: no back-off.
+    pub backoff_slow: Option<Duration>,
     /// The pipeline's bounds.
     pub pipeline: PipelineConfig,
     /// Whether to migrate at start.
@@ -116,7 +141,16 @@ impl RunArgs {
             store: self.database.store_config(),
             client,
             consumer,
-            rate: drain.rate,
+            pool: PoolConfig {
+                group: drain.consumer_group.clone(),
+                worker: drain.worker_name.clone().unwrap_or_else(own_name),
+                seed: Settings::new(drain.rate),
+                lease: Duration::from_millis(drain.lease_ms),
+                beat: BEAT,
+                beat_fast: BEAT_FAST,
+            },
+            backoff_slow: (drain.backoff_commit_ms > 0)
+                .then(|| Duration::from_millis(drain.backoff_commit_ms)),
             pipeline: PipelineConfig {
                 receives_max: drain.receives_max,
                 batch_orders_max: drain.batch_rows_max,
@@ -128,4 +162,11 @@ impl RunArgs {
             embedded: drain.embedded,
         })
     }
+}
+
+/// Host and process.
+fn own_name() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = if host.trim().is_empty() { "worker" } else { host.trim() };
+    format!("{host}:{}", std::process::id())
 }

@@ -1,6 +1,10 @@
-//! How much to receive: no more than the cap will soon take.
+//! How much to receive: no more than the share will soon take.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use time::OffsetDateTime;
 
 use tokio::sync::Notify;
 
@@ -10,12 +14,52 @@ use crate::rate::RateGate;
 /// Most messages of one receive (the broker refuses more).
 const RECEIVE_MAX: u64 = 32;
 
+/// What a worker holds, for whoever wants to know. Clones tell the same.
+#[derive(Clone, Debug, Default)]
+pub struct Held(Arc<HeldCounts>);
+
+#[derive(Debug, Default)]
+struct HeldCounts {
+    orders: AtomicU64,
+    per_message_x16: AtomicU64,
+    /// When the oldest order of the last receive was accepted, milliseconds since 1970; 0: none was.
+    oldest_ms: AtomicU64,
+}
+
+impl Held {
+    /// Orders received and not yet settled.
+    #[must_use]
+    pub fn orders(&self) -> u64 {
+        self.0.orders.load(Ordering::Relaxed)
+    }
+
+    /// Age of the oldest order of the last receive, from its acceptance on, by this machine's clock. `None`: nothing is
+    /// held. Messages come roughly in the order they were sent, so this is about the oldest there is.
+    #[must_use]
+    pub fn oldest_age(&self) -> Option<Duration> {
+        let accepted_ms = self.0.oldest_ms.load(Ordering::Relaxed);
+        if self.orders() == 0 || accepted_ms == 0 {
+            return None;
+        }
+        let accepted = SystemTime::UNIX_EPOCH + Duration::from_millis(accepted_ms);
+        Some(SystemTime::now().duration_since(accepted).unwrap_or_default())
+    }
+
+    /// Orders a message has, on a moving average. `None`: nothing was received yet.
+    #[must_use]
+    pub fn orders_per_message(&self) -> Option<f64> {
+        let sixteenths = self.0.per_message_x16.load(Ordering::Relaxed);
+        (sixteenths > 0).then(|| sixteenths as f64 / 16.0)
+    }
+}
+
 /// Counts what is held and what is being asked for.
 #[derive(Debug)]
 pub(super) struct Demand {
     gate: RateGate,
     config: PipelineConfig,
     state: Mutex<State>,
+    held: Held,
     released: Notify,
 }
 
@@ -37,21 +81,22 @@ pub(super) struct Allowance {
 }
 
 impl Demand {
-    pub(super) fn new(gate: RateGate, config: PipelineConfig) -> Self {
+    pub(super) fn new(gate: RateGate, config: PipelineConfig, held: Held) -> Self {
         let state = State { held: 0, expected: 0, per_message_x16: 16 };
-        Self { gate, config, state: Mutex::new(state), released: Notify::new() }
+        Self { gate, config, state: Mutex::new(state), held, released: Notify::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Orders to hold: what the cap takes in the hold time, and at least two batches, so that writers never wait
+    /// Orders to hold: what the share takes in the hold time, and at least two batches, so that writers never wait
     /// for the network.
     fn target(&self) -> u64 {
-        let by_cap = self.config.hold.as_millis() * u128::from(self.gate.cap().get()) / 1_000;
+        let credits = u64::from(self.gate.credits());
+        let by_cap = self.config.hold.as_millis() * u128::from(credits) / 1_000;
         let least = 2 * u64::from(self.config.batch_orders_max.get());
-        u64::try_from(by_cap).unwrap_or(u64::MAX).max(least.min(u64::from(self.gate.cap().get())))
+        u64::try_from(by_cap).unwrap_or(u64::MAX).max(least.min(credits))
     }
 
     fn try_allow(&self) -> Option<Allowance> {
@@ -68,11 +113,21 @@ impl Demand {
     pub(super) async fn allow(&self) -> Allowance {
         loop {
             let released = self.released.notified();
+            let changed = self.gate.changed();
             if let Some(allowance) = self.try_allow() {
                 return allowance;
             }
-            released.await;
+            tokio::select! {
+                () = released => {}
+                () = changed => {}
+            }
         }
+    }
+
+    /// When the oldest order of a receive was accepted.
+    pub(super) fn saw(&self, accepted_at: OffsetDateTime) {
+        let ms = u64::try_from(accepted_at.unix_timestamp_nanos() / 1_000_000).unwrap_or(0);
+        self.held.0.oldest_ms.store(ms, Ordering::Relaxed);
     }
 
     /// What a receive brought: the orders of each message.
@@ -85,6 +140,10 @@ impl Demand {
             // An eighth of the difference: a few dozen messages settle it.
             state.per_message_x16 = ((state.per_message_x16 * 7 + orders * 16) / 8).max(16);
         }
+        self.held.0.orders.store(state.held, Ordering::Relaxed);
+        if !orders_by_message.is_empty() {
+            self.held.0.per_message_x16.store(state.per_message_x16, Ordering::Relaxed);
+        }
         drop(state);
         // Less may have come than was expected.
         self.released.notify_waiters();
@@ -92,17 +151,18 @@ impl Demand {
 
     /// Orders settled, or given back.
     pub(super) fn settled(&self, orders: usize) {
-        self.lock().held -= orders as u64;
+        let mut state = self.lock();
+        state.held -= orders as u64;
+        self.held.0.orders.store(state.held, Ordering::Relaxed);
+        drop(state);
         self.released.notify_waiters();
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::num::{NonZeroU32, NonZeroUsize};
-    use std::time::Duration;
-
     use super::*;
+    use std::num::{NonZeroU32, NonZeroUsize};
 
     fn demand(cap: u32) -> Demand {
         let config = PipelineConfig {
@@ -113,7 +173,7 @@ mod tests {
             hold: Duration::from_secs(1),
             grace: Duration::from_secs(1),
         };
-        Demand::new(RateGate::new(NonZeroU32::new(cap).expect("not zero")), config)
+        Demand::new(RateGate::alone(NonZeroU32::new(cap).expect("not zero")), config, Held::default())
     }
 
     #[tokio::test]

@@ -58,6 +58,14 @@ pub(super) async fn fetch(
             .collect();
         let orders: Vec<_> = work.iter().map(Work::orders).collect();
         metrics::received(work.len(), orders.iter().sum());
+        let accepted = work
+            .iter()
+            .filter_map(|work| work.content.as_ref().ok())
+            .flatten()
+            .map(|order| order.accepted_at);
+        if let Some(oldest) = accepted.min() {
+            demand.saw(oldest);
+        }
         demand.received(allowance, &orders);
         for work in work {
             // Closed only when the drain has failed; the message is then given back by being dropped.

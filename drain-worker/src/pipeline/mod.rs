@@ -1,8 +1,8 @@
-//! From the broker to the database: receive → batch → permit → commit → ack.
+//! From the broker to the database: receive → batch → grant → commit → ack.
 //!
-//! Data flows one way. Fetchers receive no more than the cap will soon take; the batcher puts whole messages into
-//! batches and waits for the rate gate's grant; writers commit a batch in one transaction and only then ack. While
-//! messages wait they are kept hidden by the client: pacing never gives a message back, since each delivery burns one of
+//! Data flows one way. Fetchers receive no more than the share will soon take; the batcher puts whole messages into
+//! batches; writers wait for the rate gate's grant, commit what is granted in one transaction, and ack a message once all
+//! of it is committed. While messages wait they are kept hidden by the client: pacing never gives a message back, since each delivery burns one of
 //! the broker's attempts.
 
 mod batch;
@@ -10,6 +10,7 @@ mod demand;
 mod fetch;
 mod follow;
 mod health;
+mod meter;
 mod write;
 
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -27,7 +28,9 @@ use crate::rate::RateGate;
 use crate::store::{OrderStore, StoreError};
 use demand::Demand;
 
+pub use demand::Held;
 pub use health::{DatabaseHealth, Health};
+pub use meter::{Latencies, Meter, Reading, Totals};
 
 /// Bounds of the pipeline.
 #[derive(Clone, Copy, Debug)]
@@ -84,6 +87,10 @@ pub struct Pipeline<S> {
     pub config: PipelineConfig,
     /// Whether the database answers, for all to see.
     pub health: Health,
+    /// What the writers did, for all to see.
+    pub meter: Meter,
+    /// Orders held: received and not settled.
+    pub held: Held,
 }
 
 impl<S: OrderStore> Pipeline<S> {
@@ -93,7 +100,7 @@ impl<S: OrderStore> Pipeline<S> {
     /// # Errors
     /// [`DrainError`]: a fault of the store that no waiting mends, or a bug. What was held is delivered again.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), DrainError> {
-        let demand = Arc::new(Demand::new(self.gate.clone(), self.config));
+        let demand = Arc::new(Demand::new(self.gate.clone(), self.config, self.held.clone()));
         // Room for what may be held as messages of one order each; the demand keeps it from filling.
         let (fetched, work) = mpsc::channel(1_024);
         let (batched, batches) = mpsc::channel(1);
@@ -113,13 +120,14 @@ impl<S: OrderStore> Pipeline<S> {
         }
         drop(fetched);
         let mut workers = JoinSet::new();
-        workers.spawn(batch::batch(work, batched, self.gate.clone(), self.config, give_up.clone()));
+        workers.spawn(batch::batch(work, batched, self.config, give_up.clone()));
         for _ in 0..self.config.writers.get() {
             let writer = write::Writer {
                 store: self.store.clone(),
                 health: self.health.clone(),
                 demand: demand.clone(),
                 gate: self.gate.clone(),
+                meter: self.meter.clone(),
                 give_up: give_up.clone(),
             };
             workers.spawn(writer.run(batches.clone()));

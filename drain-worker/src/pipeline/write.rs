@@ -1,5 +1,6 @@
 //! Commits batches, then acks.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -16,9 +17,9 @@ use tokio_util::sync::CancellationToken;
 use super::batch::Batch;
 use super::demand::Demand;
 use super::follow;
-use super::{DrainError, Health, Work};
+use super::{DrainError, Health, Meter, Work};
 use crate::metrics;
-use crate::rate::RateGate;
+use crate::rate::{Grant, RateGate};
 use crate::store::{DeadLetter, DeadLetterReason, OrderStore, StoreError, Verdict};
 
 const RETRY_MAX: Duration = Duration::from_secs(5);
@@ -29,57 +30,103 @@ pub(super) struct Writer<S> {
     pub(super) health: Health,
     pub(super) demand: Arc<Demand>,
     pub(super) gate: RateGate,
+    pub(super) meter: Meter,
     pub(super) give_up: CancellationToken,
+}
+
+/// A message whose orders are not all committed.
+struct Open {
+    message: Message,
+    /// Its orders not yet committed.
+    orders_left: usize,
 }
 
 impl<S: OrderStore> Writer<S> {
     pub(super) async fn run(self, batches: Arc<Mutex<mpsc::Receiver<Batch>>>) -> Result<(), DrainError> {
         loop {
             let Some(batch) = batches.lock().await.recv().await else { return Ok(()) };
-            let held: usize = batch.work.iter().map(Work::orders).sum();
+            let held: usize = batch.iter().map(Work::orders).sum();
             let result = self.write(batch).await;
             self.demand.settled(held);
             result?;
         }
     }
 
-    async fn write(&self, batch: Batch) -> Result<(), DrainError> {
-        let Batch { work, grant } = batch;
-        let mut messages = Vec::with_capacity(work.len());
+    /// Writes a batch; one that is given up is dropped, which gives its messages back. What was committed by then comes
+    /// again as duplicates.
+    async fn write(&self, batch: Batch) -> Result<(), StoreError> {
+        let mut open = VecDeque::with_capacity(batch.len());
         let mut orders: Vec<AcceptedOrder> = Vec::new();
-        let mut letters = Vec::new();
-        for Work { message, content } in work {
+        let (mut unreadable, mut letters) = (Vec::new(), Vec::new());
+        for Work { message, content } in batch {
             match content {
-                Ok(content) => orders.extend(content),
-                Err(error) => letters.push(unreadable(&message, &error)),
+                Ok(content) => {
+                    open.push_back(Open { message, orders_left: content.len() });
+                    orders.extend(content);
+                }
+                Err(error) => {
+                    letters.push(letter(&message, &error));
+                    unreadable.push(message);
+                }
             }
-            messages.push(message);
         }
-        let began = Instant::now();
-        if !letters.is_empty() && self.persist(|| self.store.dead_letter(&letters)).await?.is_none() {
+        if !self.keep(&letters).await? {
             return Ok(());
         }
-        // One transaction, unless a single message holds more than the cap takes in a second.
-        let mut grant = Some(grant);
+        ack(unreadable).await;
         let mut rest = orders.as_slice();
         while !rest.is_empty() {
-            let permission = match grant.take() {
-                Some(grant) => grant,
-                None => self.gate.acquire(count(rest)).await,
-            };
-            let part = rest.len().min(usize::try_from(permission.orders()).unwrap_or(usize::MAX).max(1));
-            let (now, later) = rest.split_at(part);
-            // Given up: dropping the messages gives them back. What is committed already comes again as duplicates.
-            let Some(verdicts) = self.persist(|| self.store.commit(now)).await? else { return Ok(()) };
-            // From here on the credits run out their second.
-            drop(permission);
-            record(now, &verdicts);
+            let Some(verdicts) = self.commit(rest).await? else { return Ok(()) };
+            let (done, later) = rest.split_at(verdicts.len());
+            record(done, &verdicts, &self.meter);
+            rest = later;
+            ack(complete(&mut open, done.len())).await;
+        }
+        // Messages without orders.
+        ack(open.into_iter().map(|open| open.message).collect()).await;
+        Ok(())
+    }
+
+    /// Commits as many of `orders`, from the first, as are granted at once. `None`: given up.
+    async fn commit(&self, orders: &[AcceptedOrder]) -> Result<Option<Vec<Verdict>>, StoreError> {
+        loop {
+            let Some(grant) = self.granted(orders.len()).await else { return Ok(None) };
+            let part = &orders[..count(&grant)];
+            match self.persist(|| self.store.commit(grant.fence(), part)).await {
+                // The pool will give another lease, and credits with it.
+                Err(StoreError::Fenced(fault)) => {
+                    tracing::warn!(%fault, "this worker's lease is gone");
+                    self.gate.revoke(grant.fence());
+                }
+                Ok(Some(verdicts)) => {
+                    grant.answered();
+                    return Ok(Some(verdicts));
+                }
+                // Nobody knows what became of it: the grant keeps its credits.
+                result => return result,
+            }
+        }
+    }
+
+    /// Keeps dead letters; `false`: given up. They count against the cap like orders: they are rows as well.
+    async fn keep(&self, letters: &[DeadLetter]) -> Result<bool, StoreError> {
+        let mut rest = letters;
+        while !rest.is_empty() {
+            let Some(grant) = self.granted(rest.len()).await else { return Ok(false) };
+            let (now, later) = rest.split_at(count(&grant));
+            if self.persist(|| self.store.dead_letter(now)).await?.is_none() {
+                return Ok(false);
+            }
+            grant.answered();
+            metrics::dead_lettered(now.len());
             rest = later;
         }
-        metrics::committed(began.elapsed());
-        metrics::dead_lettered(letters.len());
-        ack(messages).await;
-        Ok(())
+        Ok(true)
+    }
+
+    async fn granted(&self, orders: usize) -> Option<Grant> {
+        let orders = u32::try_from(orders).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
+        self.give_up.run_until_cancelled(self.gate.acquire(orders)).await
     }
 
     /// Tries until the store has answered; `None` once it is given up. A database that is down is waited for.
@@ -88,18 +135,29 @@ impl<S: OrderStore> Writer<S> {
         F: Future<Output = Result<T, StoreError>>,
     {
         let mut failures = 0_u32;
+        // Held while this writer is the one that finds out whether the database is back.
+        let mut _probe = None;
         loop {
+            let began = Instant::now();
             match attempt().await {
                 Ok(done) => {
+                    self.meter.committed(began.elapsed());
                     self.health.up();
                     return Ok(Some(done));
                 }
                 Err(error) if error.is_transient() => {
                     failures += 1;
-                    metrics::commit_failed();
+                    self.meter.failed();
                     self.health.down(&error.to_string());
-                    let wait = Duration::from_millis(50 << failures.min(7)).min(RETRY_MAX);
-                    let wait = sleep(wait.mul_f64(0.5 + rand::random::<f64>() / 2.0));
+                    let wait = async {
+                        if _probe.is_none() {
+                            _probe = self.health.until_up_or_probe().await;
+                        }
+                        if _probe.is_some() {
+                            let wait = Duration::from_millis(50 << failures.min(7)).min(RETRY_MAX);
+                            sleep(wait.mul_f64(0.5 + rand::random::<f64>() / 2.0)).await;
+                        }
+                    };
                     if self.give_up.run_until_cancelled(wait).await.is_none() {
                         return Ok(None);
                     }
@@ -110,8 +168,27 @@ impl<S: OrderStore> Writer<S> {
     }
 }
 
+fn count(grant: &Grant) -> usize {
+    usize::try_from(grant.orders().get()).unwrap_or(usize::MAX)
+}
+
+/// The messages that are complete once `orders` more are committed.
+fn complete(open: &mut VecDeque<Open>, mut orders: usize) -> Vec<Message> {
+    let mut complete = Vec::new();
+    while let Some(first) = open.front_mut() {
+        let now = orders.min(first.orders_left);
+        first.orders_left -= now;
+        orders -= now;
+        if first.orders_left > 0 {
+            break;
+        }
+        complete.extend(open.pop_front().map(|open| open.message));
+    }
+    complete
+}
+
 /// A message that is not a batch of orders is kept whole, with the reason.
-fn unreadable(message: &Message, error: &EnvelopeError) -> DeadLetter {
+fn letter(message: &Message, error: &EnvelopeError) -> DeadLetter {
     let reason = match error {
         EnvelopeError::UnknownVersion { .. } => DeadLetterReason::UnknownVersion,
         EnvelopeError::TooLarge { .. }
@@ -121,19 +198,18 @@ fn unreadable(message: &Message, error: &EnvelopeError) -> DeadLetter {
     DeadLetter::of_message(message.message_id(), message.body().clone(), reason, &error.to_string())
 }
 
-fn count(orders: &[AcceptedOrder]) -> NonZeroU32 {
-    u32::try_from(orders.len()).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN)
-}
-
-fn record(orders: &[AcceptedOrder], verdicts: &[Verdict]) {
+fn record(orders: &[AcceptedOrder], verdicts: &[Verdict], meter: &Meter) {
     for (order, verdict) in orders.iter().zip(verdicts) {
-        metrics::verdict(verdict.kind);
+        meter.verdict(verdict.kind);
         follow::settled(order, verdict.kind);
     }
 }
 
 /// An ack that fails means one more delivery, which changes nothing.
 async fn ack(messages: Vec<Message>) {
+    if messages.is_empty() {
+        return;
+    }
     let acks = join_all(messages.into_iter().map(Message::ack)).await;
     let failed = acks.iter().filter(|ack| ack.is_err()).count();
     if failed > 0 {

@@ -1,14 +1,25 @@
-//! The rate gate: no one-second window of commits ever exceeds the cap.
+//! The rate gate: no one-second window of this worker's commits ever exceeds its share of the pool's cap.
 //!
 //! Two rules, both in orders:
 //! - *Credit.* An order takes a credit when it is granted and gives it back one second after its commit was
-//!   answered. There are as many credits as the cap. The commit lies somewhere between grant and answer, so any
+//!   answered. There are as many credits as the share. The commit lies somewhere between grant and answer, so any
 //!   two orders whose commits are less than a second apart hold their credits at the same time, and a window of a
 //!   second can hold no more commits than there are credits, however commits bunch up. Use is about
 //!   `1 / (1 + commit latency in seconds)`.
-//! - *Pace.* Grants are spaced as the cap says, so that the database sees an even load and not one burst a second.
+//! - *Pace.* Grants are spaced as the share says, so that the database sees an even load and not one burst a second.
+//!
+//! A grant may be for fewer orders than were asked for: credits come back in the portions they were given out in, and
+//! waiting for a whole batch's worth would leave those that are back already idle.
+//!
+//! The gate is bound to a lease. What was granted under one lease cannot be committed under the next
+//! ([`crate::store::Fence`]), so a gate that gets another lease starts with nothing outstanding.
 
-use std::collections::VecDeque;
+mod grant;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::future::Future;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,13 +27,15 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-/// How long a credit outlives the commit's answer: the window that the cap is about.
-pub const WINDOW: Duration = Duration::from_secs(1);
+use crate::store::Fence;
+pub use grant::Grant;
+use state::State;
 
-/// Batches a second that [`RateGate::batch_max`] comes to.
-const BATCHES_PER_SECOND: u32 = 50;
+/// How long a credit outlives the commit's answer: the window that the cap is about, and a thousandth more, since two
+/// clocks that are each kept right may differ in speed by so much while one is being corrected.
+pub const WINDOW: Duration = Duration::from_millis(1_001);
 
-/// Grants permission to write orders. Clones share one cap.
+/// Grants permission to write orders. Clones share one number of credits.
 #[derive(Clone, Debug)]
 pub struct RateGate {
     inner: Arc<Inner>,
@@ -31,112 +44,141 @@ pub struct RateGate {
 #[derive(Debug)]
 struct Inner {
     state: Mutex<State>,
-    /// Rung when credits come back or the cap changes.
+    /// Rung when credits come back or their number changes.
     changed: Notify,
+    /// Rung when the number of credits changes.
+    resized: Notify,
+    /// Rung when the fence is revoked.
+    revoked: Notify,
+    /// Rung when somebody has to wait for a credit.
+    short: Notify,
     /// Grants are given in the order they were asked for.
     turn: tokio::sync::Mutex<()>,
+    window: Duration,
 }
 
-#[derive(Debug)]
-struct State {
-    cap: NonZeroU32,
-    /// Credits of orders granted and not yet answered.
-    granted: u64,
-    /// Credits of orders answered, and when each comes back; soonest first.
-    answered: VecDeque<(Instant, u64)>,
-    answered_sum: u64,
-    /// Before this instant nothing more is granted.
-    next_grant_at: Instant,
+/// What a gate tells about itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Its credits: orders a second.
+    pub credits: u32,
+    /// Orders that hold a credit now. May exceed `credits` for a second after they were lowered.
+    pub outstanding: u32,
+    /// Most orders that held a credit since this was asked last.
+    pub outstanding_peak: u32,
+    /// Whether somebody waited for a credit since this was asked last.
+    pub was_short: bool,
 }
 
-/// Permission to commit a number of orders. Dropping it says that the commit was answered, or never asked for.
-#[derive(Debug)]
-#[must_use = "a grant that is dropped gives its credits back a second later"]
-pub struct Grant {
-    inner: Arc<Inner>,
-    orders: u64,
-}
-
-impl Grant {
-    /// How many orders may be committed under it.
+impl Usage {
+    /// The least that the share may be: what is out or may go out.
     #[must_use]
-    pub const fn orders(&self) -> u64 {
-        self.orders
+    pub fn holds(&self) -> u32 {
+        self.credits.max(self.outstanding)
     }
 }
 
 impl RateGate {
-    /// At most `cap` orders in any one second.
-    ///
-    /// # Panics
-    /// Outside a tokio runtime.
+    /// A gate without a lease and with no credits: nothing is granted before [`RateGate::bind`].
     #[must_use]
-    pub fn new(cap: NonZeroU32) -> Self {
-        let state = State {
-            cap,
-            granted: 0,
-            answered: VecDeque::new(),
-            answered_sum: 0,
-            next_grant_at: Instant::now(),
-        };
-        let inner =
-            Inner { state: Mutex::new(state), changed: Notify::new(), turn: tokio::sync::Mutex::default() };
-        Self { inner: Arc::new(inner) }
+    pub fn closed() -> Self {
+        Self::with_window(WINDOW)
     }
 
-    /// A gate that takes all credits to be in use: a predecessor that was killed a moment ago may have committed a
-    /// cap's worth of orders just now. The first grant comes when that second is over.
+    /// A gate that nobody else shares a cap with: at most `credits` orders in any one second.
     ///
     /// # Panics
     /// Outside a tokio runtime.
     #[must_use]
-    pub fn after_restart(cap: NonZeroU32) -> Self {
-        let gate = Self::new(cap);
-        let orders = u64::from(cap.get());
-        let mut state = gate.inner.lock();
-        state.answered.push_back((Instant::now() + WINDOW, orders));
-        state.answered_sum = orders;
-        drop(state);
+    pub fn alone(credits: NonZeroU32) -> Self {
+        let gate = Self::closed();
+        gate.set_credits(credits.get());
         gate
     }
 
-    /// The cap, orders a second.
+    /// A gate whose credits outlive a commit by `window`: for simulating clocks that run too fast or too slow.
     #[must_use]
-    pub fn cap(&self) -> NonZeroU32 {
-        self.inner.lock().cap
+    pub fn with_window(window: Duration) -> Self {
+        let inner = Inner {
+            state: Mutex::new(State::default()),
+            changed: Notify::new(),
+            resized: Notify::new(),
+            revoked: Notify::new(),
+            short: Notify::new(),
+            turn: tokio::sync::Mutex::default(),
+            window,
+        };
+        Self { inner: Arc::new(inner) }
     }
 
-    /// Most orders of a batch that uses the cap well: what it takes in 20 ms, and at least one.
-    ///
-    /// A batch waits until all of its credits are free; meanwhile those that already are lie idle. So large batches
-    /// waste up to half a batch of the cap, and small ones cost little at the rates where this bound is small.
-    #[must_use]
-    pub fn batch_max(&self) -> NonZeroU32 {
-        NonZeroU32::new(self.cap().get() / BATCHES_PER_SECOND).unwrap_or(NonZeroU32::MIN)
-    }
-
-    /// Changes the cap, from now on.
-    pub fn set_cap(&self, cap: NonZeroU32) {
-        let mut state = self.inner.lock();
-        // What was spaced for the old cap must not hold up the new one.
-        state.next_grant_at = state.next_grant_at.min(Instant::now());
-        state.cap = cap;
-        drop(state);
+    /// Grants under `fence` from now on, starting with no credits. Grants given before count no more: they cannot be
+    /// committed.
+    pub fn bind(&self, fence: Fence) {
+        self.inner.lock().bind(fence);
         self.inner.changed.notify_waiters();
     }
 
-    /// Waits for permission to commit `orders`, in the order of asking. Cancelling gives nothing away.
-    ///
-    /// More orders than the cap are granted as a full cap: [`Grant::orders`] says how many may be committed.
+    /// Changes the number of credits, from now on; 0 grants nothing. Orders that hold more go on holding them.
+    pub fn set_credits(&self, credits: u32) {
+        if self.inner.lock().set_credits(credits, Instant::now()) {
+            self.inner.changed.notify_waiters();
+            self.inner.resized.notify_waiters();
+        }
+    }
+
+    /// Grants nothing more under `fence`, which is worth nothing any more. Whoever minds the lease is told.
+    pub fn revoke(&self, fence: Fence) {
+        if self.inner.lock().revoke(fence) {
+            self.inner.revoked.notify_one();
+            self.inner.changed.notify_waiters();
+        }
+    }
+
+    /// Waits until its fence is revoked; once for each time.
+    pub async fn revoked(&self) {
+        self.inner.revoked.notified().await;
+    }
+
+    /// Waits until somebody has to wait for a credit; at once if somebody had to since this was asked last.
+    pub async fn short(&self) {
+        self.inner.short.notified().await;
+    }
+
+    /// Waits for the number of credits to change, from the moment of the call on.
+    pub fn changed(&self) -> impl Future<Output = ()> + '_ {
+        self.inner.resized.notified()
+    }
+
+    /// Its credits, orders a second.
+    #[must_use]
+    pub fn credits(&self) -> u32 {
+        self.inner.lock().credits()
+    }
+
+    /// What has happened since this was asked last.
+    #[must_use]
+    pub fn take_usage(&self) -> Usage {
+        self.inner.lock().take_usage(Instant::now())
+    }
+
+    /// Orders that hold a credit now.
+    #[must_use]
+    pub fn outstanding(&self) -> u32 {
+        self.inner.lock().outstanding(Instant::now())
+    }
+
+    /// Waits for permission to commit some of `orders`, in the order of asking: [`Grant::orders`] says how many.
+    /// Cancelling takes nothing.
     pub async fn acquire(&self, orders: NonZeroU32) -> Grant {
         let _turn = self.inner.turn.lock().await;
         loop {
             // Listening begins before looking, so that no change between the two is missed.
             let changed = self.inner.changed.notified();
-            let wait_until = match self.inner.lock().try_grant(u64::from(orders.get()), Instant::now()) {
-                Ok(orders) => return Grant { inner: self.inner.clone(), orders },
+            let wait_until = match self.inner.lock().try_grant(orders.get(), Instant::now()) {
+                Ok(granted) => return Grant::new(self.inner.clone(), granted),
                 Err(wait_until) => wait_until,
             };
+            self.inner.short.notify_one();
             match wait_until {
                 Some(instant) => tokio::select! {
                     () = sleep_until(instant) => {}
@@ -146,63 +188,16 @@ impl RateGate {
             }
         }
     }
-
-    /// Orders that hold a credit now.
-    #[must_use]
-    pub fn outstanding(&self) -> u64 {
-        let mut state = self.inner.lock();
-        state.expire(Instant::now());
-        state.granted + state.answered_sum
-    }
 }
 
 impl Inner {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-impl State {
-    fn expire(&mut self, now: Instant) {
-        while let Some(&(free_at, orders)) = self.answered.front() {
-            if free_at > now {
-                break;
-            }
-            self.answered.pop_front();
-            self.answered_sum -= orders;
-        }
-    }
-
-    /// The granted number, or when to look again (`None`: when something changes).
-    fn try_grant(&mut self, orders: u64, now: Instant) -> Result<u64, Option<Instant>> {
-        self.expire(now);
-        let cap = u64::from(self.cap.get());
-        let orders = orders.min(cap);
-        if self.granted + self.answered_sum + orders > cap {
-            // The soonest return may not suffice; then the loop looks again. With nothing answered, all credits
-            // are with commits under way, and an answer will ring.
-            return Err(self.answered.front().map(|&(free_at, _)| free_at));
-        }
-        if self.next_grant_at > now {
-            return Err(Some(self.next_grant_at));
-        }
-        self.granted += orders;
-        self.next_grant_at = now + Duration::from_nanos(orders * 1_000_000_000 / cap);
-        Ok(orders)
+    /// The commit of `orders` was answered, or never asked for.
+    fn answered(&self, orders: u32, epoch: u64) {
+        self.lock().answered(orders, epoch, Instant::now() + self.window);
+        self.changed.notify_waiters();
     }
 }
-
-impl Drop for Grant {
-    fn drop(&mut self) {
-        let now = Instant::now();
-        let mut state = self.inner.lock();
-        state.granted -= self.orders;
-        state.answered_sum += self.orders;
-        state.answered.push_back((now + WINDOW, self.orders));
-        drop(state);
-        self.inner.changed.notify_waiters();
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -7,6 +7,10 @@ use tokio::task::JoinSet;
 use tokio::time::{advance, sleep};
 
 use super::*;
+use crate::store::LeaseId;
+
+/// The window that the cap is about.
+const SECOND: Duration = Duration::from_secs(1);
 
 fn some(orders: u32) -> NonZeroU32 {
     NonZeroU32::new(orders).expect("not zero")
@@ -22,7 +26,7 @@ fn busiest_window(commits: &[(Instant, u64)]) -> u64 {
         window.push_back((at, orders));
         sum += orders;
         while let Some(&(first, left)) = window.front()
-            && first + WINDOW <= at
+            && first + SECOND <= at
         {
             window.pop_front();
             sum -= left;
@@ -40,7 +44,7 @@ async fn run_writers(
     latency_ms_max: u64,
     length: Duration,
 ) -> Vec<(Instant, u64)> {
-    let gate = RateGate::new(some(cap));
+    let gate = RateGate::alone(some(cap));
     let end = Instant::now() + length;
     let mut writers = JoinSet::new();
     for writer in 0..4 {
@@ -54,9 +58,9 @@ async fn run_writers(
                 let before = Duration::from_micros(random.random_range(0..=latency_ms_max * 1_000));
                 let after = Duration::from_micros(random.random_range(0..=latency_ms_max * 1_000));
                 sleep(before).await;
-                commits.push((Instant::now(), u64::from(orders)));
+                commits.push((Instant::now(), u64::from(grant.orders().get())));
                 sleep(after).await;
-                drop(grant);
+                grant.answered();
             }
             commits
         });
@@ -79,20 +83,21 @@ proptest! {
 
 #[tokio::test(start_paused = true)]
 async fn the_cap_is_used_when_commits_are_quick() {
-    let batch_max = RateGate::new(some(2_000)).batch_max().get();
-    let commits = run_writers(7, 2_000, batch_max, 5, Duration::from_secs(60)).await;
-    let total: u64 = commits.iter().map(|&(_, orders)| orders).sum();
-    let used = total as f64 / (2_000.0 * 60.0);
-    // Commits take 5 ms on average: 1 / 1.005, less half a batch that lies idle.
-    assert!((0.97..=1.0).contains(&used), "{used}");
+    for (cap, batch) in [(2_000, 200), (2_000, 40), (250, 64), (250, 5), (30, 200)] {
+        let commits = run_writers(7, cap, batch, 5, Duration::from_secs(60)).await;
+        let total: u64 = commits.iter().map(|&(_, orders)| orders).sum();
+        let used = total as f64 / (f64::from(cap) * 60.0);
+        // Commits take 5 ms on average: 1 / 1.005, less half a portion that lies idle.
+        assert!((0.97..=1.0).contains(&used), "{cap} in batches of up to {batch}: {used}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn grants_are_spaced_and_not_bunched() {
-    let gate = RateGate::new(some(1_000));
+    let gate = RateGate::alone(some(1_000));
     let start = Instant::now();
     for batch in 0..5 {
-        let _answered_at_once = gate.acquire(some(100)).await;
+        gate.acquire(some(100)).await.answered();
         let expected = Duration::from_millis(100) * batch;
         let error = start.elapsed().abs_diff(expected);
         assert!(error <= Duration::from_millis(2), "batch {batch} after {:?}", start.elapsed());
@@ -101,12 +106,12 @@ async fn grants_are_spaced_and_not_bunched() {
 
 #[tokio::test(start_paused = true)]
 async fn a_credit_comes_back_one_second_after_the_answer() {
-    let gate = RateGate::new(some(10));
+    let gate = RateGate::alone(some(10));
     let grant = gate.acquire(some(10)).await;
     sleep(Duration::from_secs(5)).await;
     assert_eq!(gate.outstanding(), 10, "a commit under way keeps its credits");
-    drop(grant);
-    advance(Duration::from_millis(999)).await;
+    grant.answered();
+    advance(Duration::from_millis(1_000)).await;
     assert_eq!(gate.outstanding(), 10);
     advance(Duration::from_millis(2)).await;
     assert_eq!(gate.outstanding(), 0);
@@ -114,7 +119,7 @@ async fn a_credit_comes_back_one_second_after_the_answer() {
 
 #[tokio::test(start_paused = true)]
 async fn a_raised_cap_frees_who_waits() {
-    let gate = RateGate::new(some(1));
+    let gate = RateGate::alone(some(1));
     let first = gate.acquire(some(1)).await;
     let waiting = tokio::spawn({
         let gate = gate.clone();
@@ -122,26 +127,75 @@ async fn a_raised_cap_frees_who_waits() {
     });
     sleep(Duration::from_millis(10)).await;
     assert!(!waiting.is_finished());
-    gate.set_cap(some(1_000));
+    gate.set_credits(1_000);
     let _granted = waiting.await.expect("granted");
-    drop(first);
+    first.answered();
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_restarted_gate_lets_the_last_second_pass_first() {
-    let gate = RateGate::after_restart(some(10));
-    let start = Instant::now();
-    let _granted = gate.acquire(some(1)).await;
-    assert_eq!(start.elapsed().as_millis(), WINDOW.as_millis());
+async fn a_grant_is_what_is_free_but_no_crumb() {
+    let gate = RateGate::alone(some(100));
+    let first = gate.acquire(some(99)).await;
+    assert_eq!(first.orders().get(), 99);
+    // A single credit is free: less than a fiftieth of all, and less than is asked for.
+    let more = tokio::time::timeout(Duration::from_secs(60), gate.acquire(some(40))).await;
+    assert!(more.is_err());
+    let one = gate.acquire(some(1)).await;
+    assert_eq!(one.orders().get(), 1, "all that is asked for is never a crumb");
+    one.answered();
+    first.answered();
+    let all = gate.acquire(some(500)).await;
+    assert_eq!(all.orders().get(), 100, "the single one has come back too");
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_lease_starts_with_nothing_out() {
+    let (first, second) = (Fence::Lease(LeaseId::from_u128(1)), Fence::Lease(LeaseId::from_u128(2)));
+    let gate = RateGate::closed();
+    gate.bind(first);
+    assert!(tokio::time::timeout(WINDOW * 9, gate.acquire(some(1))).await.is_err(), "no credits, no grants");
+    gate.set_credits(10);
+    let old = gate.acquire(some(10)).await;
+    assert_eq!(old.fence(), first);
+    gate.bind(second);
+    assert_eq!((gate.credits(), gate.outstanding()), (0, 0));
+    gate.set_credits(10);
+    let new = gate.acquire(some(10)).await;
+    assert_eq!(new.fence(), second);
+    old.answered();
+    assert_eq!(gate.outstanding(), 10, "what was granted under the first lease gives nothing back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revoked_fence_grants_nothing_and_is_told() {
+    let fence = Fence::Lease(LeaseId::from_u128(1));
+    let gate = RateGate::closed();
+    gate.bind(fence);
+    gate.set_credits(10);
+    gate.revoke(Fence::Lease(LeaseId::from_u128(2)));
+    assert_eq!(gate.credits(), 10, "another's fence");
+    gate.revoke(fence);
+    gate.revoked().await;
+    assert!(tokio::time::timeout(WINDOW * 9, gate.acquire(some(1))).await.is_err());
 }
 
 #[tokio::test(start_paused = true)]
 async fn giving_up_waiting_takes_nothing() {
-    let gate = RateGate::new(some(1));
+    let gate = RateGate::alone(some(1));
     let first = gate.acquire(some(1)).await;
     let second = tokio::time::timeout(Duration::from_millis(500), gate.acquire(some(1))).await;
     assert!(second.is_err());
-    drop(first);
+    first.answered();
     sleep(WINDOW + Duration::from_millis(1)).await;
+    assert_eq!(gate.outstanding(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grant_that_is_dropped_keeps_its_credits() {
+    let gate = RateGate::alone(some(10));
+    drop(gate.acquire(some(4)).await);
+    sleep(WINDOW * 100).await;
+    assert_eq!(gate.outstanding(), 4, "nobody knows whether it is still being committed");
+    gate.bind(Fence::Open);
     assert_eq!(gate.outstanding(), 0);
 }

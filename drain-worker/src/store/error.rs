@@ -20,6 +20,9 @@ pub enum StoreError {
     /// The database cannot be used before somebody changes something: schema, account or configuration.
     #[error("the database cannot be used: {0}")]
     Fatal(Fault),
+    /// The worker's lease is gone or has lapsed: nothing was written under it, and nothing will be. Join the pool again.
+    #[error("the worker may not write: {0}")]
+    Fenced(Fault),
     /// The database's schema is not the one that this program needs.
     #[error(transparent)]
     Schema(#[from] SchemaError),
@@ -116,6 +119,8 @@ pub(super) enum Class {
     Transient,
     /// The row is at fault.
     Row,
+    /// The lease does not allow it.
+    Fenced,
     /// Somebody must change something.
     Fatal,
 }
@@ -143,6 +148,7 @@ impl From<Failure> for StoreError {
         match class {
             Class::Contention | Class::Transient => Self::Transient(fault),
             Class::DuplicateKey | Class::Row => Self::Permanent(fault),
+            Class::Fenced => Self::Fenced(fault),
             Class::Fatal => Self::Fatal(fault),
         }
     }

@@ -20,8 +20,10 @@ mod decide;
 mod dialect;
 mod error;
 mod facts;
+mod fence;
 mod letters;
 mod lookup;
+mod pool;
 mod schema;
 mod sql;
 mod sql_store;
@@ -39,6 +41,8 @@ pub use catalogue::CatalogueChanges;
 pub use config::StoreConfig;
 pub use dead_letter::{DETAIL_CHARS_MAX, DeadLetter, DeadLetterReason, MESSAGE_ID_CHARS_MAX, StoredLetter};
 pub use error::{Fault, SchemaError, StoreError};
+pub use fence::{Fence, LeaseId};
+pub use pool::{AuditEntry, Beat, Joining, Lease, PoolStore, SettingsError, Snapshot};
 pub use verdict::{Counts, SkuStock, StoredOrder, StoredStatus, Verdict, VerdictKind};
 
 use sql_store::SqlStore;
@@ -54,10 +58,12 @@ pub trait OrderStore: Send + Sync + 'static {
     /// have been committed: pass all of them again, and those come back as [`VerdictKind::Duplicate`].
     ///
     /// # Errors
-    /// [`StoreError::Transient`], [`StoreError::Fatal`]; [`StoreError::Permanent`] only if even the dead letter is
-    /// refused. None of them drops an order: the caller still has it.
+    /// [`StoreError::Transient`], [`StoreError::Fatal`]; [`StoreError::Fenced`] if the lease of `fence` is gone or has
+    /// lapsed; [`StoreError::Permanent`] only if even the dead letter is refused. None of them drops an order: the
+    /// caller still has it.
     fn commit(
         &self,
+        fence: Fence,
         orders: &[AcceptedOrder],
     ) -> impl Future<Output = Result<Vec<Verdict>, StoreError>> + Send;
 
@@ -168,15 +174,17 @@ impl Store {
 macro_rules! dispatch {
     ($self:ident.$method:ident($($argument:expr),*)) => {
         match &$self.0 {
-            Kind::MySql(store) => Ok(store.$method($($argument),*).await?),
-            Kind::Sqlite(store) => Ok(store.$method($($argument),*).await?),
+            $crate::store::Kind::MySql(store) => Ok(store.$method($($argument),*).await?),
+            $crate::store::Kind::Sqlite(store) => Ok(store.$method($($argument),*).await?),
         }
     };
 }
 
+use dispatch;
+
 impl OrderStore for Store {
-    async fn commit(&self, orders: &[AcceptedOrder]) -> Result<Vec<Verdict>, StoreError> {
-        dispatch!(self.commit_batch(orders))
+    async fn commit(&self, fence: Fence, orders: &[AcceptedOrder]) -> Result<Vec<Verdict>, StoreError> {
+        dispatch!(self.commit_batch(fence, orders))
     }
 
     async fn dead_letter(&self, letters: &[DeadLetter]) -> Result<(), StoreError> {

@@ -35,6 +35,7 @@ impl<D: Dialect> SqlStore<D> {
     /// Closes all connections, waiting for those in use.
     pub(super) async fn close(&self) {
         self.pools.readers.close().await;
+        self.pools.coordinator.close().await;
         self.pools.writers.close().await;
     }
 
@@ -61,7 +62,7 @@ impl<D: Dialect> SqlStore<D> {
             let runs_max = match failure.class {
                 Class::Contention => CONTENTION_RUNS_MAX,
                 Class::DuplicateKey => DUPLICATE_KEY_RUNS_MAX,
-                Class::Transient | Class::Row | Class::Fatal => 1,
+                Class::Transient | Class::Row | Class::Fenced | Class::Fatal => 1,
             };
             if runs >= runs_max || began.elapsed() >= timeout {
                 return Err(failure);
@@ -69,6 +70,18 @@ impl<D: Dialect> SqlStore<D> {
             tracing::debug!(runs, fault = %failure.fault, "transaction runs again");
             tokio::time::sleep(pause(runs)).await;
         }
+    }
+
+    /// Runs a transaction of the pool's: short ones, which must not outlast a lease.
+    pub(super) async fn coordinating<T, F>(
+        &self,
+        operation: &'static str,
+        run: impl FnMut() -> F,
+    ) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        self.retrying(operation, self.config.coordination_timeout, run).await
     }
 
     /// Runs a look-up beside the writers, within the configured time.

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use drain_worker::pipeline::{DatabaseHealth, DrainError};
 use drain_worker::store::{
-    CatalogueChanges, Counts, DeadLetter, Fault, OrderStore, SkuStock, Store, StoreError, StoredLetter,
-    StoredOrder, Verdict,
+    CatalogueChanges, Counts, DeadLetter, Fault, Fence, OrderStore, SkuStock, Store, StoreError,
+    StoredLetter, StoredOrder, Verdict,
 };
 use shared::catalogue::Catalogue;
 use shared::order::{AcceptedOrder, OrderId};
@@ -46,7 +46,7 @@ fn fault() -> Fault {
 }
 
 impl OrderStore for Failing {
-    async fn commit(&self, orders: &[AcceptedOrder]) -> Result<Vec<Verdict>, StoreError> {
+    async fn commit(&self, fence: Fence, orders: &[AcceptedOrder]) -> Result<Vec<Verdict>, StoreError> {
         self.largest.fetch_max(orders.len(), Ordering::SeqCst);
         if self.fatal.load(Ordering::SeqCst) {
             return Err(StoreError::Fatal(fault()));
@@ -55,7 +55,7 @@ impl OrderStore for Failing {
             self.failed.fetch_add(1, Ordering::SeqCst);
             return Err(StoreError::Transient(fault()));
         }
-        let verdicts = self.store.commit(orders).await?;
+        let verdicts = self.store.commit(fence, orders).await?;
         let lose = |left: u64| left.checked_sub(1);
         if self.answers_to_lose.fetch_update(Ordering::SeqCst, Ordering::SeqCst, lose).is_ok() {
             return Err(StoreError::Transient(fault()));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drain_worker::init::init;
-use drain_worker::pipeline::{DrainError, Health, Pipeline, PipelineConfig};
+use drain_worker::pipeline::{DrainError, Health, Held, Meter, Pipeline, PipelineConfig};
 use drain_worker::rate::RateGate;
 use drain_worker::store::{Counts, OrderStore, Store, StoreConfig};
 use shared::catalogue::Catalogue;
@@ -109,7 +109,7 @@ impl World {
         let pipeline = Pipeline {
             consumer: consumer.clone(),
             store,
-            gate: RateGate::new(NonZeroU32::new(self.rate).expect("not zero")),
+            gate: RateGate::alone(NonZeroU32::new(self.rate).expect("not zero")),
             config: PipelineConfig {
                 receives_max: NonZeroUsize::new(2).expect("not zero"),
                 batch_orders_max: NonZeroU32::new(50).expect("not zero"),
@@ -119,6 +119,8 @@ impl World {
                 grace: Duration::from_secs(20),
             },
             health: health.clone(),
+            meter: Meter::default(),
+            held: Held::default(),
         };
         let shutdown = CancellationToken::new();
         let running = tokio::spawn(pipeline.run(shutdown.clone()));

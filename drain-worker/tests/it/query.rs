@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::body::Body;
 use drain_worker::query::{self, OrderView};
-use drain_worker::store::OrderStore;
+use drain_worker::store::{Fence, OrderStore};
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use shared::order::PayloadDigest;
@@ -26,11 +26,11 @@ async fn read<T: serde::de::DeserializeOwned>(response: Response<Body>) -> T {
 async fn an_order_is_found_with_state_reason_digest_and_times() {
     let world = World::new().await;
     let router = query::router(world.store.clone());
-    world.store.commit(&orders(0..12, "FEW")).await.expect("committed");
+    world.store.commit(Fence::Open, &orders(0..12, "FEW")).await.expect("committed");
     let mut changed = order(1, "FEW");
     changed.digest = PayloadDigest::from_bytes([9; 32]);
-    world.store.commit(&[changed]).await.expect("committed");
-    world.store.commit(&[order(50, "NOT-IN-THE-DATABASE")]).await.expect("committed");
+    world.store.commit(Fence::Open, &[changed]).await.expect("committed");
+    world.store.commit(Fence::Open, &[order(50, "NOT-IN-THE-DATABASE")]).await.expect("committed");
 
     let cases = [
         (1, "confirmed", None, 1),

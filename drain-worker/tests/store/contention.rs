@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use drain_worker::store::{OrderStore, StoreConfig, VerdictKind};
+use drain_worker::store::{Fence, OrderStore, StoreConfig, VerdictKind};
 use shared::order::Outcome;
 
 use crate::harness::{config, on_mysql, on_sqlite};
@@ -19,9 +19,9 @@ async fn a_lock_that_is_never_given_up_is_transient() {
         let impatient = StoreConfig { transaction_timeout: Duration::from_millis(500), ..config() };
         let store = harness.open(impatient).await;
         let mut holder = harness.begin("UPDATE sale_skus SET stock_total = 98").await;
-        assert!(is_transient(store.commit(&batch(0)).await));
+        assert!(is_transient(store.commit(Fence::Open, &batch(0)).await));
         holder.run("ROLLBACK").await;
-        assert_eq!(kinds(&store.commit(&batch(0)).await.expect("commits")), [CONFIRMED; 3]);
+        assert_eq!(kinds(&store.commit(Fence::Open, &batch(0)).await.expect("commits")), [CONFIRMED; 3]);
         store.close().await;
     })
     .await;
@@ -34,10 +34,10 @@ async fn a_lock_that_is_never_given_up_is_transient() {
         let impatient = StoreConfig { acquire_timeout: Duration::from_millis(300), ..config() };
         let store = harness.open(impatient).await;
         let mut holder = harness.begin("UPDATE sale_skus SET stock_total = 98").await;
-        assert!(is_transient(store.commit(&batch(0)).await));
+        assert!(is_transient(store.commit(Fence::Open, &batch(0)).await));
         assert!(store.find(id(0)).await.expect("readers do not wait for the writer").is_none());
         holder.run("ROLLBACK").await;
-        assert_eq!(kinds(&store.commit(&batch(0)).await.expect("commits")), [CONFIRMED; 3]);
+        assert_eq!(kinds(&store.commit(Fence::Open, &batch(0)).await.expect("commits")), [CONFIRMED; 3]);
         store.close().await;
     })
     .await;
@@ -65,7 +65,7 @@ async fn the_victim_of_a_deadlock_runs_again() {
             // By now the store holds `a` and waits for `b`. It has written less, so it is the victim.
             other.run(&format!("{}; COMMIT", update("a"))).await;
         };
-        let (verdicts, ()) = tokio::join!(harness.store.commit(&orders), meddle);
+        let (verdicts, ()) = tokio::join!(harness.store.commit(Fence::Open, &orders), meddle);
         assert_eq!(kinds(&verdicts.expect("commits")), [CONFIRMED; 3]);
         assert!(harness.number(deadlocks).await > before, "there was a deadlock");
     })
@@ -89,7 +89,7 @@ async fn a_key_taken_in_mid_transaction_is_found_by_the_next_run() {
             tokio::time::sleep(Duration::from_millis(200)).await;
             other.run("COMMIT").await;
         };
-        let (verdicts, ()) = tokio::join!(harness.store.commit(&orders), meddle);
+        let (verdicts, ()) = tokio::join!(harness.store.commit(Fence::Open, &orders), meddle);
         let stored = shared::order::PayloadDigest::from_bytes([b'd'; 32]);
         assert_eq!(
             kinds(&verdicts.expect("commits")),
@@ -110,7 +110,7 @@ async fn two_stores_share_a_file() {
         let second = harness.open(config()).await;
         let all = async |store: &drain_worker::store::Store| {
             for number in 0..60 {
-                store.commit(&batch(number * 10)).await.expect("waits its turn");
+                store.commit(Fence::Open, &batch(number * 10)).await.expect("waits its turn");
             }
         };
         tokio::join!(all(&harness.store), all(&second));

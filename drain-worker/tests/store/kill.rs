@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::{env, io};
 
-use drain_worker::store::{OrderStore, Store};
+use drain_worker::store::{Fence, OrderStore, Store};
 use shared::order::AcceptedOrder;
 
 use crate::harness::{address, config};
@@ -33,7 +33,7 @@ async fn victim() {
     store.migrate().await.expect("migrates");
     store.apply_catalogue(&catalogue(&[("a", 1_000_000, Some(3))])).await.expect("applies");
     for number in 0.. {
-        store.commit(&batch(number)).await.expect("commits");
+        store.commit(Fence::Open, &batch(number)).await.expect("commits");
         println!("committed {number}");
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use drain_worker::store::{
-    DeadLetter, DeadLetterReason, OrderStore, Store, StoreConfig, StoreError, VerdictKind,
+    DeadLetter, DeadLetterReason, Fence, OrderStore, Store, StoreConfig, StoreError, VerdictKind,
 };
 use tokio::time::Instant;
 
@@ -32,10 +32,10 @@ async fn a_commit_whose_answer_is_lost_is_found_by_the_retry() {
             .expect("applies");
         let (relay, store) = behind_relay(harness, config()).await;
         relay.set(Rule::CutAfterCommit);
-        assert!(is_transient(store.commit(&batch(0)).await));
+        assert!(is_transient(store.commit(Fence::Open, &batch(0)).await));
         assert!(!relay.is_armed());
         assert_eq!(harness.number("SELECT COUNT(*) FROM orders").await, 3, "it is committed all the same");
-        let verdicts = store.commit(&batch(0)).await.expect("commits");
+        let verdicts = store.commit(Fence::Open, &batch(0)).await.expect("commits");
         assert!(
             verdicts.iter().all(|verdict| matches!(verdict.kind, VerdictKind::Duplicate(_))),
             "{verdicts:?}"
@@ -57,9 +57,9 @@ async fn a_commit_that_never_arrived_is_done_by_the_retry() {
             .expect("applies");
         let (relay, store) = behind_relay(harness, config()).await;
         relay.set(Rule::CutBeforeCommit);
-        assert!(is_transient(store.commit(&batch(0)).await));
+        assert!(is_transient(store.commit(Fence::Open, &batch(0)).await));
         assert_eq!(harness.number("SELECT COUNT(*) FROM orders").await, 0);
-        assert_eq!(kinds(&store.commit(&batch(0)).await.expect("commits")), [CONFIRMED; 3]);
+        assert_eq!(kinds(&store.commit(Fence::Open, &batch(0)).await.expect("commits")), [CONFIRMED; 3]);
         store.close().await;
     })
     .await;
@@ -81,7 +81,7 @@ async fn a_connection_may_break_at_any_packet() {
             let orders = batch(batches * 10);
             batches += 1;
             relay.set(Rule::CutAfter(packets));
-            while let Err(error) = store.commit(&orders).await {
+            while let Err(error) = store.commit(Fence::Open, &orders).await {
                 assert!(error.is_transient(), "{error}");
                 failures += 1;
             }
@@ -113,7 +113,11 @@ async fn connections_that_died_in_the_pool_are_replaced_unnoticed() {
         for round in 0..5 {
             let orders = [batch(round * 10), batch(round * 10 + 3), batch(round * 10 + 6)];
             let [one, two, three] = &orders;
-            let (one, two, three) = tokio::join!(store.commit(one), store.commit(two), store.commit(three));
+            let (one, two, three) = tokio::join!(
+                store.commit(Fence::Open, one),
+                store.commit(Fence::Open, two),
+                store.commit(Fence::Open, three)
+            );
             for verdicts in [one, two, three] {
                 assert_eq!(kinds(&verdicts.expect("commits")), [CONFIRMED; 3]);
             }
@@ -136,13 +140,13 @@ async fn a_database_that_is_down_is_transient_and_comes_back() {
             .expect("applies");
         let config = StoreConfig { acquire_timeout: Duration::from_millis(500), ..config() };
         let (relay, store) = behind_relay(harness, config).await;
-        store.commit(&batch(0)).await.expect("commits");
+        store.commit(Fence::Open, &batch(0)).await.expect("commits");
         for rule in [Rule::Refuse, Rule::Stall] {
             relay.set(rule);
             relay.cut_all();
             let letter = DeadLetter::of_order(&batch(9)[0], DeadLetterReason::AttemptsExhausted, "");
             let began = Instant::now();
-            assert!(is_transient(store.commit(&batch(3)).await), "{rule:?}");
+            assert!(is_transient(store.commit(Fence::Open, &batch(3)).await), "{rule:?}");
             assert!(is_transient(store.find(id(0)).await), "{rule:?}");
             assert!(is_transient(store.dead_letter(&[letter]).await), "{rule:?}");
             assert!(is_transient(store.check_schema().await), "{rule:?}");
@@ -150,7 +154,7 @@ async fn a_database_that_is_down_is_transient_and_comes_back() {
             assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
         }
         relay.set(Rule::Pass);
-        assert_eq!(kinds(&store.commit(&batch(3)).await.expect("commits")), [CONFIRMED; 3]);
+        assert_eq!(kinds(&store.commit(Fence::Open, &batch(3)).await.expect("commits")), [CONFIRMED; 3]);
         assert!(store.find(id(0)).await.expect("reads").is_some());
         store.close().await;
     })
@@ -171,15 +175,15 @@ async fn a_database_that_falls_silent_is_given_up_in_time() {
             ..config()
         };
         let (relay, store) = behind_relay(harness, config).await;
-        store.commit(&batch(0)).await.expect("commits");
+        store.commit(Fence::Open, &batch(0)).await.expect("commits");
         store.find(id(0)).await.expect("reads");
         relay.set(Rule::Stall);
         let began = Instant::now();
-        assert!(is_transient(store.commit(&batch(3)).await));
+        assert!(is_transient(store.commit(Fence::Open, &batch(3)).await));
         assert!(is_transient(store.find(id(0)).await));
         assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
         relay.set(Rule::Pass);
-        assert_eq!(kinds(&store.commit(&batch(3)).await.expect("commits")), [CONFIRMED; 3]);
+        assert_eq!(kinds(&store.commit(Fence::Open, &batch(3)).await.expect("commits")), [CONFIRMED; 3]);
         relay.cut_all();
         store.close().await;
     })
@@ -194,7 +198,7 @@ async fn what_waiting_cannot_mend_is_fatal() {
     assert!(matches!(port.err(), Some(StoreError::Fatal(_))));
     let missing =
         Store::connect(&address("sqlite:/no/such/folder/orders.sqlite"), config()).await.expect("valid");
-    assert!(matches!(missing.commit(&batch(0)).await, Err(StoreError::Fatal(_))));
+    assert!(matches!(missing.commit(Fence::Open, &batch(0)).await, Err(StoreError::Fatal(_))));
     on_mysql(async |harness| {
         let (server, _) = harness.url.expose().rsplit_once('/').expect("a database");
         let (_, place) = server.rsplit_once('@').expect("an account");
@@ -202,7 +206,9 @@ async fn what_waiting_cannot_mend_is_fatal() {
             [format!("{server}/spillway_no_such_database"), format!("mysql://spillway:wrong@{place}/x")]
         {
             let store = Store::connect(&address(&url), config()).await.expect("valid");
-            let Err(StoreError::Fatal(fault)) = store.commit(&batch(0)).await else { panic!("it is fatal") };
+            let Err(StoreError::Fatal(fault)) = store.commit(Fence::Open, &batch(0)).await else {
+                panic!("it is fatal")
+            };
             assert!(!fault.to_string().contains("wrong"), "{fault}");
         }
     })

@@ -1,6 +1,6 @@
 //! The schema: applied, checked, enforced.
 
-use drain_worker::store::{OrderStore, SchemaError, StoreError};
+use drain_worker::store::{Fence, OrderStore, SchemaError, StoreError};
 use futures_util::future::join_all;
 
 use crate::harness::{Harness, config, on_mysql, on_sqlite};
@@ -32,7 +32,10 @@ async fn versions(harness: &Harness) {
     }
     harness.run("DROP TABLE _sqlx_migrations").await;
     assert_eq!(error().await, SchemaError::Missing);
-    assert!(matches!(store.commit(&[order(1, "ann", &[("a", 1)])]).await, Err(StoreError::Fatal(_))));
+    assert!(matches!(
+        store.commit(Fence::Open, &[order(1, "ann", &[("a", 1)])]).await,
+        Err(StoreError::Fatal(_))
+    ));
     let text = error().await.to_string();
     assert!(text.contains("drain-worker migrate"), "{text}");
 
@@ -74,7 +77,7 @@ async fn nothing_is_clipped() {
         let mut short = order(2, "bob", &[("a", 1)]);
         short.client_reference = None;
         let batch = [order(1, "ann", &[("a", 1)]), short, order(3, "ann", &[("a", 1)])];
-        let verdicts = store.commit(&batch).await.expect("commits");
+        let verdicts = store.commit(Fence::Open, &batch).await.expect("commits");
         assert_eq!(kinds(&verdicts), [REFUSED, CONFIRMED, REFUSED]);
         let letters = store.dead_letters(0, 9).await.expect("reads");
         assert_eq!(letters.len(), 2);

@@ -2,7 +2,7 @@
 //!
 //! `cargo test --release -p drain-worker --test store throughput -- --ignored --nocapture`
 
-use drain_worker::store::{OrderStore, Store, StoreConfig};
+use drain_worker::store::{Fence, OrderStore, Store, StoreConfig};
 use futures_util::future::join_all;
 use shared::order::AcceptedOrder;
 use sqlx::mysql::MySqlPoolOptions;
@@ -42,7 +42,7 @@ async fn commit(what: &str, store: &Store, batches: &[Vec<Vec<AcceptedOrder>>]) 
     let began = Instant::now();
     join_all(batches.iter().map(async |mine| {
         for batch in mine {
-            let verdicts = store.commit(batch).await.expect("commits");
+            let verdicts = store.commit(Fence::Open, batch).await.expect("commits");
             assert_eq!(verdicts.len(), batch.len());
         }
     }))

@@ -1,7 +1,9 @@
 //! Decides and writes a batch: one transaction if all goes well, more if a row has to be singled out.
 //!
 //! # The transaction
-//! 1. Lock the stock rows of every SKU in the batch, in one sorted order. This comes first: no snapshot exists
+//! 0. Pass the fence: a shared lock on the row of the worker's lease, held to the end. Whoever takes the worker's share
+//!    away removes that row, and so waits for every transaction under the lease; none begins after.
+//! 1. Lock the stock rows of every SKU in the batch, in one sorted order. No snapshot exists
 //!    before it, so what follows reads everything that earlier holders of these locks wrote, under READ COMMITTED
 //!    and REPEATABLE READ alike. A buyer's purchases of a SKU change only under the SKU's lock, so it guards them too.
 //! 2. Read which orders are decided, and what the buyers have.
@@ -22,19 +24,24 @@ use super::dead_letter::{DeadLetter, DeadLetterReason};
 use super::decide::decide;
 use super::dialect::Dialect;
 use super::error::{Class, Failure, StoreError};
+use super::fence::{self, Fence};
 use super::sql_store::SqlStore;
 use super::transaction::Transaction;
 use super::verdict::{Verdict, VerdictKind};
 
 impl<D: Dialect> SqlStore<D> {
     /// See [`super::OrderStore::commit`].
-    pub(super) async fn commit_batch(&self, orders: &[AcceptedOrder]) -> Result<Vec<Verdict>, StoreError> {
+    pub(super) async fn commit_batch(
+        &self,
+        fence: Fence,
+        orders: &[AcceptedOrder],
+    ) -> Result<Vec<Verdict>, StoreError> {
         let mut verdicts = Vec::with_capacity(orders.len());
         // The half that comes first is on top: orders are decided in the order of the batch.
         let mut parts = vec![orders];
         while let Some(part) = parts.pop() {
             match self
-                .retrying("commit orders", self.config.transaction_timeout, || self.transact(part))
+                .retrying("commit orders", self.config.transaction_timeout, || self.transact(fence, part))
                 .await
             {
                 Ok(more) => verdicts.extend(more),
@@ -54,12 +61,12 @@ impl<D: Dialect> SqlStore<D> {
         Ok(verdicts)
     }
 
-    async fn transact(&self, orders: &[AcceptedOrder]) -> Result<Vec<Verdict>, Failure> {
+    async fn transact(&self, fence: Fence, orders: &[AcceptedOrder]) -> Result<Vec<Verdict>, Failure> {
         if orders.is_empty() {
             return Ok(Vec::new());
         }
         let mut transaction = Transaction::<D>::begin(&self.pools.writers).await?;
-        let result = decide_and_write(&mut transaction, orders).await;
+        let result = decide_and_write(&mut transaction, fence, orders).await;
         transaction.end(result).await
     }
 
@@ -74,9 +81,11 @@ impl<D: Dialect> SqlStore<D> {
 
 async fn decide_and_write<D: Dialect>(
     transaction: &mut Transaction<D>,
+    fence: Fence,
     orders: &[AcceptedOrder],
 ) -> Result<Vec<Verdict>, Failure> {
-    let facts = read::facts(transaction, orders).await?;
+    fence::pass(transaction, fence).await?;
+    let facts = read::facts(transaction, fence, orders).await?;
     let plan = decide(orders, &facts);
     write::plan(transaction, &plan, &facts).await?;
     Ok(plan.verdicts)

@@ -7,17 +7,19 @@ use shared::order::{AcceptedOrder, OrderId, Outcome, PayloadDigest, RejectReason
 use crate::store::dialect::Dialect;
 use crate::store::error::Failure;
 use crate::store::facts::{Facts, Known, SkuKey, SkuSet, SkuState};
+use crate::store::fence::{Fence, fenced};
 use crate::store::sql::{Kind, ROWS_MAX, Row, Statement, unexpected};
 use crate::store::transaction::Transaction;
 
 /// Locks the batch's stock rows, then reads everything it is decided on.
 pub(super) async fn facts<'a, D: Dialect>(
     transaction: &mut Transaction<D>,
+    fence: Fence,
     orders: &'a [AcceptedOrder],
 ) -> Result<Facts<'a>, Failure> {
     let mut facts = Facts::new(SkuSet::of(orders));
     lock_stock(transaction, &mut facts).await?;
-    read_known(transaction, orders, &mut facts).await?;
+    read_known(transaction, fence, orders, &mut facts).await?;
     read_purchases(transaction, orders, &mut facts).await?;
     Ok(facts)
 }
@@ -64,26 +66,46 @@ async fn lock_chunk<D: Dialect>(
 
 async fn read_known<D: Dialect>(
     transaction: &mut Transaction<D>,
+    fence: Fence,
     orders: &[AcceptedOrder],
     facts: &mut Facts<'_>,
 ) -> Result<(), Failure> {
     const KINDS: &[Kind] = &[Kind::Int, Kind::Bytes, Kind::Bytes, Kind::Text, Kind::Text];
+    let lease = match fence {
+        Fence::Lease(lease) => Some(lease.to_string()),
+        Fence::Open => None,
+    };
+    let mut may_commit = lease.is_none();
     for chunk in orders.chunks(ROWS_MAX) {
-        // The last row tells whether there are dead letters at all: hardly ever, and then nobody looks for them.
-        let statement = Statement::new(
+        // One row more tells whether there are dead letters at all: hardly ever, and then nobody looks for them.
+        let mut statement = Statement::new(
             "SELECT 0, order_id, payload_digest, state, reason FROM orders WHERE order_id IN ",
         )
         .list_of_bytes(ids(chunk))
         .text(" UNION ALL SELECT MAX(id), NULL, NULL, NULL, NULL FROM dead_letters");
+        if let Some(lease) = &lease {
+            // And one is there as long as the lease has not lapsed.
+            statement = statement
+                .text(" UNION ALL SELECT -1, NULL, NULL, NULL, NULL FROM drain_leases WHERE lease_id = ? AND expires_us > ")
+                .text(D::NOW_US)
+                .bind(lease.as_str());
+        }
         let mut has_letters = false;
         for row in transaction.fetch("read orders", statement, KINDS).await? {
-            if row.optional_int(0)? == Some(0) {
-                let known =
-                    Known { digest: PayloadDigest::from_bytes(row.array(2)?), outcome: outcome(&row, 3)? };
-                facts.known.insert(OrderId::from_bytes(row.array(1)?), known);
-            } else {
-                has_letters = row.optional_int(0)?.is_some();
+            match row.optional_int(0)? {
+                Some(0) => {
+                    let known = Known {
+                        digest: PayloadDigest::from_bytes(row.array(2)?),
+                        outcome: outcome(&row, 3)?,
+                    };
+                    facts.known.insert(OrderId::from_bytes(row.array(1)?), known);
+                }
+                Some(-1) => may_commit = true,
+                newest_letter => has_letters = newest_letter.is_some(),
             }
+        }
+        if !may_commit {
+            return Err(fenced("the lease has lapsed"));
         }
         if has_letters {
             read_letters(transaction, chunk, facts).await?;

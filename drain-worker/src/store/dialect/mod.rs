@@ -20,9 +20,11 @@ use shared::config::DatabaseUrl;
 /// A connection of a dialect.
 pub(super) type Connection<D> = <<D as Dialect>::Database as Database>::Connection;
 
-/// The pools of a store: few writers, and a few connections beside them that look-ups cannot starve.
+/// The pools of a store: few writers, and a few connections beside them that look-ups cannot starve. The pool's
+/// coordination has one of its own: a heartbeat must get through while every writer waits.
 pub(super) struct Pools<DB: Database> {
     pub(super) writers: Pool<DB>,
+    pub(super) coordinator: Pool<DB>,
     pub(super) readers: Pool<DB>,
 }
 
@@ -35,12 +37,18 @@ pub(super) trait Dialect: Send + Sync + Sized + 'static {
     const BEGIN: &'static str;
     /// Ends a SELECT that locks the rows it returns until the end of the transaction.
     const FOR_UPDATE: &'static str;
+    /// Ends a SELECT that keeps the rows it returns from being changed until the end of the transaction.
+    const FOR_SHARE: &'static str;
     /// The database's clock, UTC.
     const NOW: &'static str;
+    /// The same, in microseconds since 1970.
+    const NOW_US: &'static str;
     /// Ends an INSERT into `user_purchases`: adds to a quantity that is there.
     const ADD_TO_PURCHASES: &'static str;
     /// Ends an INSERT into `order_conflicts`: leaves a row that is there alone.
     const KEEP_CONFLICT: &'static str;
+    /// Ends an INSERT into `drain_groups`: leaves a row that is there alone.
+    const KEEP_GROUP: &'static str;
     /// Ends an INSERT into `dead_letters`: counts another attempt.
     const UPDATE_LETTER: &'static str;
     /// Ends an INSERT into `sale_skus`: takes over total and limit.

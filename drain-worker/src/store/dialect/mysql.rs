@@ -41,10 +41,15 @@ impl Dialect for MySql {
 
     const BEGIN: &'static str = "BEGIN";
     const FOR_UPDATE: &'static str = " FOR UPDATE";
+    // MariaDB does not know MySQL 8's FOR SHARE; both know this.
+    const FOR_SHARE: &'static str = " LOCK IN SHARE MODE";
     const NOW: &'static str = "UTC_TIMESTAMP(6)";
+    // Not UNIX_TIMESTAMP, which asks the session's time zone.
+    const NOW_US: &'static str = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))";
     const ADD_TO_PURCHASES: &'static str = " ON DUPLICATE KEY UPDATE quantity = quantity + VALUES(quantity)";
     // Not INSERT IGNORE, which would also clip values and hide every other error.
     const KEEP_CONFLICT: &'static str = " ON DUPLICATE KEY UPDATE first_seen_at = first_seen_at";
+    const KEEP_GROUP: &'static str = " ON DUPLICATE KEY UPDATE revision = revision";
     const UPDATE_LETTER: &'static str = " ON DUPLICATE KEY UPDATE reason = VALUES(reason), detail = VALUES(detail), \
          payload = VALUES(payload), message_id = COALESCE(VALUES(message_id), message_id), \
          attempts = attempts + 1, last_failed_at = VALUES(last_failed_at)";
@@ -75,7 +80,11 @@ impl Dialect for MySql {
                 })
                 .connect_lazy_with(options.clone())
         };
-        Ok(Pools { writers: pool(config.writers_max.get()), readers: pool(config.readers_max.get()) })
+        Ok(Pools {
+            writers: pool(config.writers_max.get()),
+            coordinator: pool(1),
+            readers: pool(config.readers_max.get()),
+        })
     }
 
     fn migrator() -> &'static Migrator {

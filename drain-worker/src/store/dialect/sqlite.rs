@@ -28,10 +28,13 @@ impl Dialect for Sqlite {
     // Takes the one write lock at once: a transaction that read first could not upgrade under another writer.
     const BEGIN: &'static str = "BEGIN IMMEDIATE";
     const FOR_UPDATE: &'static str = "";
+    const FOR_SHARE: &'static str = "";
+    const NOW_US: &'static str = "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)";
     const NOW: &'static str = "strftime('%Y-%m-%d %H:%M:%f', 'now')";
     const ADD_TO_PURCHASES: &'static str =
         " ON CONFLICT (sale_id, user_id, sku) DO UPDATE SET quantity = quantity + excluded.quantity";
     const KEEP_CONFLICT: &'static str = " ON CONFLICT (order_id, payload_digest) DO NOTHING";
+    const KEEP_GROUP: &'static str = " ON CONFLICT (group_id) DO NOTHING";
     const UPDATE_LETTER: &'static str = " ON CONFLICT (dedup_key) DO UPDATE SET reason = excluded.reason, \
          detail = excluded.detail, payload = excluded.payload, \
          message_id = COALESCE(excluded.message_id, message_id), attempts = attempts + 1, \
@@ -71,7 +74,8 @@ impl Dialect for Sqlite {
             .acquire_timeout(config.acquire_timeout)
             .test_before_acquire(false)
             .connect_lazy_with(options.read_only(true));
-        Ok(Pools { writers, readers })
+        // One writer at a time means one connection, whatever it writes.
+        Ok(Pools { coordinator: writers.clone(), writers, readers })
     }
 
     fn migrator() -> &'static Migrator {

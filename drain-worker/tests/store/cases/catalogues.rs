@@ -1,6 +1,6 @@
 //! Taking stock and limits over.
 
-use drain_worker::store::{CatalogueChanges, OrderStore, StoreError};
+use drain_worker::store::{CatalogueChanges, Fence, OrderStore, StoreError};
 use futures_util::future::join_all;
 
 use crate::harness::Harness;
@@ -15,7 +15,7 @@ pub(crate) async fn a_catalogue_is_taken_over_and_over(harness: &Harness) {
     let first = catalogue(&[("a", 5, None), ("b", 5, Some(2))]);
     assert_eq!(store.apply_catalogue(&first).await.expect("applies"), changes(2, 0, 0));
     assert_eq!(store.apply_catalogue(&first).await.expect("applies"), changes(0, 0, 2));
-    store.commit(&[order(1, "ann", &[("a", 4)])]).await.expect("commits");
+    store.commit(Fence::Open, &[order(1, "ann", &[("a", 4)])]).await.expect("commits");
     assert_eq!(store.apply_catalogue(&first).await.expect("applies"), changes(0, 0, 2));
     // More stock, another limit, one more SKU; what is not named stays.
     let second = catalogue(&[("a", 7, None), ("b", 5, Some(1)), ("c", 1, None)]);
@@ -46,7 +46,7 @@ pub(crate) async fn stock_never_falls_under_what_is_reserved(harness: &Harness) 
         .apply_catalogue(&catalogue(&[("a", 5, None), ("b", 5, None), ("c", 5, None)]))
         .await
         .expect("applies");
-    store.commit(&[order(1, "ann", &[("a", 3), ("b", 2)])]).await.expect("commits");
+    store.commit(Fence::Open, &[order(1, "ann", &[("a", 3), ("b", 2)])]).await.expect("commits");
     let low = catalogue(&[("a", 2, None), ("b", 1, None), ("c", 0, None), ("d", 1, None)]);
     let Err(StoreError::Catalogue { faults }) = store.apply_catalogue(&low).await else {
         panic!("it must be refused")
@@ -75,21 +75,23 @@ pub(crate) async fn a_limit_in_mid_sale_counts_what_was_bought(harness: &Harness
         order_in("one", 5, "bob", &[("b", 9)]),
         buy("one", 6, "cyd", 60),
     ];
-    store.commit(&batch).await.expect("commits");
+    store.commit(Fence::Open, &batch).await.expect("commits");
     assert_eq!(harness.number("SELECT COUNT(*) FROM user_purchases").await, 0);
 
     store.apply_catalogue(&two(Some(3))).await.expect("applies");
     let batch =
         [buy("one", 7, "ann", 1), buy("one", 8, "bob", 2), buy("one", 9, "cyd", 3), buy("two", 10, "ann", 9)];
-    let verdicts = store.commit(&batch).await.expect("commits");
+    let verdicts = store.commit(Fence::Open, &batch).await.expect("commits");
     assert_eq!(kinds(&verdicts), [OVER_LIMIT, CONFIRMED, CONFIRMED, CONFIRMED]);
 
     // Taken away, bought more, given back.
     store.apply_catalogue(&two(None)).await.expect("applies");
-    store.commit(&[buy("one", 11, "bob", 4)]).await.expect("commits");
+    store.commit(Fence::Open, &[buy("one", 11, "bob", 4)]).await.expect("commits");
     store.apply_catalogue(&two(Some(8))).await.expect("applies");
-    let verdicts =
-        store.commit(&[buy("one", 12, "bob", 2), buy("one", 13, "bob", 1)]).await.expect("commits");
+    let verdicts = store
+        .commit(Fence::Open, &[buy("one", 12, "bob", 2), buy("one", 13, "bob", 1)])
+        .await
+        .expect("commits");
     assert_eq!(kinds(&verdicts), [OVER_LIMIT, CONFIRMED]);
     let sum = "SELECT CAST(SUM(quantity) AS SIGNED) FROM user_purchases";
     assert_eq!(harness.number(&format!("{sum} WHERE user_id = 'bob'")).await, 8);

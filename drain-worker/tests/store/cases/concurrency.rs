@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use drain_worker::store::{OrderStore, VerdictKind};
+use drain_worker::store::{Fence, OrderStore, VerdictKind};
 use futures_util::future::join_all;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
@@ -51,7 +51,8 @@ pub(crate) async fn concurrent_committers_neither_oversell_nor_lose(harness: &Ha
     let verdicts = join_all(deliveries.iter().map(async |mine| {
         let mut verdicts = Vec::new();
         for batch in mine.chunks(17) {
-            verdicts.extend(harness.store.commit(batch).await.expect("no deadlock gets through"));
+            verdicts
+                .extend(harness.store.commit(Fence::Open, batch).await.expect("no deadlock gets through"));
         }
         verdicts
     }))

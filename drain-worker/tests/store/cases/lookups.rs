@@ -1,6 +1,6 @@
 //! Finding orders, totals and stock.
 
-use drain_worker::store::{OrderStore, StoredStatus};
+use drain_worker::store::{Fence, OrderStore, StoredStatus};
 use shared::order::{Outcome, RejectReason};
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
@@ -17,7 +17,7 @@ pub(crate) async fn an_order_is_found_in_every_state(harness: &Harness) {
         order(3, "ann", &[("b", 2)]),
         order(4, "ann", &[("z", 1)]),
     ];
-    store.commit(&batch).await.expect("commits");
+    store.commit(Fence::Open, &batch).await.expect("commits");
     let status = [
         StoredStatus::Decided(Outcome::Confirmed),
         StoredStatus::Decided(Outcome::Rejected(RejectReason::SoldOut)),
@@ -44,8 +44,8 @@ pub(crate) async fn totals_and_stock_are_told(harness: &Harness) {
     assert_eq!(store.stock().await.expect("reads"), []);
     store.apply_catalogue(&catalogue(&[("a", 2, None), ("b", 9, Some(1))])).await.expect("applies");
     let batch: Vec<_> = (0..5).map(|number| order(number, "ann", &[("a", 1)])).collect();
-    store.commit(&batch).await.expect("commits");
-    store.commit(&[order(9, "ann", &[("b", 2)])]).await.expect("commits");
+    store.commit(Fence::Open, &batch).await.expect("commits");
+    store.commit(Fence::Open, &[order(9, "ann", &[("b", 2)])]).await.expect("commits");
 
     let counts = store.counts().await.expect("counts");
     assert_eq!(counts.confirmed, 2);

@@ -1,6 +1,6 @@
 //! Orders that cannot be decided.
 
-use drain_worker::store::{DeadLetterReason, OrderStore, StoredStatus, VerdictKind};
+use drain_worker::store::{DeadLetterReason, Fence, OrderStore, StoredStatus, VerdictKind};
 use shared::envelope::decode_batch;
 
 use crate::harness::Harness;
@@ -25,7 +25,7 @@ pub(crate) async fn a_refused_row_is_singled_out(harness: &Harness) {
     let user =
         |number: u64| if number == 37 || number == 101 { "mallory".to_owned() } else { format!("u{number}") };
     let batch: Vec<_> = (0..150).map(|number| order(number, &user(number), &[("a", 1)])).collect();
-    let verdicts = store.commit(&batch).await.expect("commits");
+    let verdicts = store.commit(Fence::Open, &batch).await.expect("commits");
     for (number, kind) in kinds(&verdicts).into_iter().enumerate() {
         assert_eq!(kind, if number == 37 || number == 101 { REFUSED } else { CONFIRMED }, "{number}");
     }
@@ -44,14 +44,14 @@ pub(crate) async fn a_refused_row_is_singled_out(harness: &Harness) {
     assert_eq!(decode_batch(&letters[0].payload).expect("an envelope"), [batch[37].clone()]);
 
     // Delivered again: the good ones are there, the bad ones are tried and counted.
-    let verdicts = store.commit(&batch[30..40]).await.expect("commits");
+    let verdicts = store.commit(Fence::Open, &batch[30..40]).await.expect("commits");
     assert_eq!(kinds(&verdicts).iter().filter(|kind| **kind == AGAIN).count(), 9);
     assert_eq!(kinds(&verdicts)[7], REFUSED);
     assert_eq!(store.dead_letters(0, 10).await.expect("reads")[0].attempts, 2);
 
     // Mended: the letter goes with the decision.
     harness.run("DROP TRIGGER poison").await;
-    assert_eq!(kinds(&store.commit(&batch[30..40]).await.expect("commits"))[7], CONFIRMED);
+    assert_eq!(kinds(&store.commit(Fence::Open, &batch[30..40]).await.expect("commits"))[7], CONFIRMED);
     let left = store.dead_letters(0, 10).await.expect("reads");
     assert_eq!(left.iter().map(|letter| letter.order_id).collect::<Vec<_>>(), [Some(id(101))]);
 }
@@ -67,7 +67,7 @@ pub(crate) async fn an_unknown_sku_waits_for_the_catalogue(harness: &Harness) {
         order(4, "bob", &[("a", 1)]),
     ];
     for _ in 0..2 {
-        let verdicts = store.commit(&batch).await.expect("commits");
+        let verdicts = store.commit(Fence::Open, &batch).await.expect("commits");
         assert_eq!(kinds(&verdicts)[1..4], [UNKNOWN_SKU; 3]);
     }
     let counts = store.counts().await.expect("counts");
@@ -84,12 +84,12 @@ pub(crate) async fn an_unknown_sku_waits_for_the_catalogue(harness: &Harness) {
     store.apply_catalogue(&catalogue(&[("a", 9, None), ("b", 9, None)])).await.expect("applies");
     let letter = letters.iter().find(|letter| letter.order_id == Some(id(2))).expect("is there");
     let again = decode_batch(&letter.payload).expect("an envelope");
-    assert_eq!(kinds(&store.commit(&again).await.expect("commits")), [CONFIRMED]);
+    assert_eq!(kinds(&store.commit(Fence::Open, &again).await.expect("commits")), [CONFIRMED]);
     assert_eq!(store.counts().await.expect("counts").dead_letters_total(), 1);
 
     // Another body under that id is a conflict now, and needs no letter either.
     let other = order_in("another-sale", 2, "ann", &[("a", 1)]);
-    let verdicts = store.commit(&[other]).await.expect("commits");
+    let verdicts = store.commit(Fence::Open, &[other]).await.expect("commits");
     assert!(matches!(verdicts[0].kind, VerdictKind::Conflict { .. }), "{verdicts:?}");
 }
 
@@ -101,9 +101,9 @@ pub(crate) async fn an_impossible_order_is_kept(harness: &Harness) {
     let mut twice = order(2, "ann", &[("a", 1)]);
     twice.items.push(twice.items[0].clone());
     let batch = [empty, order(3, "ann", &[("a", 1)]), twice];
-    let verdicts = store.commit(&batch).await.expect("commits");
+    let verdicts = store.commit(Fence::Open, &batch).await.expect("commits");
     let invalid = VerdictKind::DeadLettered { reason: DeadLetterReason::InvalidOrder };
     assert_eq!(kinds(&verdicts), [invalid, CONFIRMED, invalid]);
     assert_eq!(store.counts().await.expect("counts").dead_letters["invalid_order"], 2);
-    assert_eq!(store.commit(&[]).await.expect("nothing to do"), []);
+    assert_eq!(store.commit(Fence::Open, &[]).await.expect("nothing to do"), []);
 }

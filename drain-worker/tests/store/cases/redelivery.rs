@@ -1,6 +1,6 @@
 //! The same order again, and another order under its id.
 
-use drain_worker::store::{OrderStore, VerdictKind};
+use drain_worker::store::{Fence, OrderStore, VerdictKind};
 use futures_util::future::join_all;
 use shared::order::Outcome;
 
@@ -16,13 +16,13 @@ pub(crate) async fn a_redelivery_changes_nothing(harness: &Harness) {
         order(3, "bob", &[("a", 2)]),
         order(4, "cyd", &[("a", 1)]),
     ];
-    let first = store.commit(&batch).await.expect("commits");
+    let first = store.commit(Fence::Open, &batch).await.expect("commits");
     assert_eq!(kinds(&first), [CONFIRMED, OVER_LIMIT, SOLD_OUT, CONFIRMED]);
     let counts = store.counts().await.expect("counts");
     let stock = store.stock().await.expect("reads");
     let decided = harness.text("SELECT CAST(MAX(decided_at) AS CHAR) FROM orders").await;
     for _ in 0..3 {
-        let again = store.commit(&batch).await.expect("commits");
+        let again = store.commit(Fence::Open, &batch).await.expect("commits");
         for (first, again) in first.iter().zip(&again) {
             let VerdictKind::New(outcome) = first.kind else { panic!("{first:?}") };
             assert_eq!(again.kind, VerdictKind::Duplicate(outcome));
@@ -30,7 +30,7 @@ pub(crate) async fn a_redelivery_changes_nothing(harness: &Harness) {
     }
     // In another order, and mixed with new ones.
     let mixed = [batch[2].clone(), order(5, "dan", &[("b", 1)]), batch[0].clone()];
-    let verdicts = store.commit(&mixed).await.expect("commits");
+    let verdicts = store.commit(Fence::Open, &mixed).await.expect("commits");
     let VerdictKind::New(sold_out) = SOLD_OUT else { unreachable!() };
     assert_eq!(kinds(&verdicts), [VerdictKind::Duplicate(sold_out), CONFIRMED, AGAIN]);
 
@@ -52,7 +52,10 @@ pub(crate) async fn a_duplicate_within_a_batch_is_one_order(harness: &Harness) {
         order(1, "ann", &[("a", 1)]),
         order(1, "ann", &[("a", 1)]),
     ];
-    assert_eq!(kinds(&store.commit(&batch).await.expect("commits")), [CONFIRMED, CONFIRMED, AGAIN, AGAIN]);
+    assert_eq!(
+        kinds(&store.commit(Fence::Open, &batch).await.expect("commits")),
+        [CONFIRMED, CONFIRMED, AGAIN, AGAIN]
+    );
     assert_eq!(harness.number("SELECT COUNT(*) FROM orders").await, 2);
     assert_eq!(harness.number("SELECT stock_reserved FROM sale_skus").await, 2);
 }
@@ -67,9 +70,15 @@ pub(crate) async fn another_payload_under_the_same_id_is_recorded_once(harness: 
     let conflict = VerdictKind::Conflict { stored: first.digest, outcome: Outcome::Confirmed };
 
     let batch = [first.clone(), second.clone(), first.clone()];
-    assert_eq!(kinds(&store.commit(&batch).await.expect("commits")), [CONFIRMED, conflict, AGAIN]);
+    assert_eq!(
+        kinds(&store.commit(Fence::Open, &batch).await.expect("commits")),
+        [CONFIRMED, conflict, AGAIN]
+    );
     for _ in 0..2 {
-        let verdicts = store.commit(&[second.clone(), third.clone(), second.clone()]).await.expect("commits");
+        let verdicts = store
+            .commit(Fence::Open, &[second.clone(), third.clone(), second.clone()])
+            .await
+            .expect("commits");
         assert_eq!(kinds(&verdicts), [conflict; 3]);
     }
     assert_eq!(harness.number("SELECT COUNT(*) FROM order_conflicts").await, 2);
@@ -88,7 +97,8 @@ pub(crate) async fn a_race_for_one_id_has_one_winner(harness: &Harness) {
         let numbers = || (0..10).map(move |number| round * 10 + number);
         let batch = |sku| numbers().map(|number| order(number, "ann", &[(sku, 1)])).collect::<Vec<_>>();
         let (left, right) = (batch("a"), batch("b"));
-        let verdicts = join_all([&left, &right, &right, &left].map(|batch| store.commit(batch))).await;
+        let verdicts =
+            join_all([&left, &right, &right, &left].map(|batch| store.commit(Fence::Open, batch))).await;
         let verdicts: Vec<_> = verdicts.into_iter().map(|verdicts| verdicts.expect("commits")).collect();
         for place in 0..10 {
             let kinds = verdicts.iter().map(|verdicts| verdicts[place].kind);

@@ -1,0 +1,266 @@
+//! What is set, and what it comes to.
+
+use std::num::NonZeroU32;
+
+use serde::{Deserialize, Serialize};
+
+use super::Schedule;
+
+/// Highest rate that can be set, orders a second: beyond what any database does, so a typing error shows.
+pub const RATE_MAX: u32 = 1_000_000;
+
+/// A rate: 1 to [`RATE_MAX`] orders a second. Nothing at all is a pause, not a rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "u32", into = "u32")]
+pub struct Rate(NonZeroU32);
+
+impl Rate {
+    /// The rate, or `None` beyond the bounds.
+    #[must_use]
+    pub fn new(orders_per_second: u32) -> Option<Self> {
+        NonZeroU32::new(orders_per_second).filter(|rate| rate.get() <= RATE_MAX).map(Self)
+    }
+
+    /// Orders a second.
+    #[must_use]
+    pub const fn get(self) -> u32 {
+        self.0.get()
+    }
+}
+
+impl TryFrom<u32> for Rate {
+    type Error = String;
+
+    fn try_from(orders_per_second: u32) -> Result<Self, String> {
+        Self::new(orders_per_second).ok_or_else(|| format!("a rate is 1 to {RATE_MAX} orders a second"))
+    }
+}
+
+impl From<Rate> for u32 {
+    fn from(rate: Rate) -> Self {
+        rate.get()
+    }
+}
+
+impl std::str::FromStr for Rate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number: u32 = text.parse().map_err(|_| format!("a rate is 1 to {RATE_MAX} orders a second"))?;
+        Self::try_from(number)
+    }
+}
+
+/// A rate that an operator set, reached on a straight line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manual {
+    /// The cap when it was set.
+    pub from: Rate,
+    /// The cap when the ramp is over.
+    pub to: Rate,
+    /// When it was set, µs.
+    pub began_us: i64,
+    /// When the ramp is over, µs; `began_us` without a ramp.
+    pub ends_us: i64,
+}
+
+impl Manual {
+    /// The cap at `now_us`.
+    #[must_use]
+    pub fn at(&self, now_us: i64) -> u32 {
+        let (length, passed) = (self.ends_us - self.began_us, now_us - self.began_us);
+        if length <= 0 || passed >= length {
+            return self.to.get();
+        }
+        let (from, to) = (i128::from(self.from.get()), i128::from(self.to.get()));
+        let between = from + (to - from) * i128::from(passed.max(0)) / i128::from(length);
+        // Between two rates, so it is one; and never 0.
+        u32::try_from(between).unwrap_or(1).max(1)
+    }
+
+    /// Whether the ramp is under way at `now_us`.
+    #[must_use]
+    pub const fn is_ramping(&self, now_us: i64) -> bool {
+        now_us < self.ends_us
+    }
+}
+
+/// A pause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    /// When it ends by itself, µs; `None`: when somebody resumes.
+    pub until_us: Option<i64>,
+}
+
+/// Everything that operators set for a consumer group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// The cap when nothing else is set.
+    pub default: Rate,
+    /// The cap set by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manual: Option<Manual>,
+    /// A pause, possibly over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause: Option<Pause>,
+    /// Caps by the time of day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
+}
+
+/// Where a cap comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The pool is paused.
+    Paused,
+    /// Set by hand.
+    Manual,
+    /// By the schedule.
+    Schedule,
+    /// Nothing is set.
+    Default,
+}
+
+impl Source {
+    /// The name used in the API and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Paused => "paused",
+            Self::Manual => "manual",
+            Self::Schedule => "schedule",
+            Self::Default => "default",
+        }
+    }
+}
+
+/// The cap in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cap {
+    /// Orders that the pool may commit in any one second; 0 while paused.
+    pub orders_per_second: u32,
+    /// Where it comes from.
+    pub source: Source,
+    /// The ramp under way; not while another source rules.
+    pub ramp: Option<Manual>,
+    /// When the pause ends by itself, µs.
+    pub paused_until_us: Option<i64>,
+}
+
+impl Settings {
+    /// Nothing set but the default.
+    #[must_use]
+    pub const fn new(default: Rate) -> Self {
+        Self { default, manual: None, pause: None, schedule: None }
+    }
+
+    /// The cap in force at `now_us`.
+    #[must_use]
+    pub fn cap_at(&self, now_us: i64) -> Cap {
+        let cap =
+            |orders_per_second, source| Cap { orders_per_second, source, ramp: None, paused_until_us: None };
+        if let Some(pause) = self.pause.filter(|pause| pause.until_us.is_none_or(|until| now_us < until)) {
+            return Cap { paused_until_us: pause.until_us, ..cap(0, Source::Paused) };
+        }
+        let (orders_per_second, source) = self.unpaused_at(now_us);
+        let ramp = self.manual.filter(|manual| manual.is_ramping(now_us));
+        Cap { ramp, ..cap(orders_per_second, source) }
+    }
+
+    /// What the cap is, or would be without the pause.
+    fn unpaused_at(&self, now_us: i64) -> (u32, Source) {
+        if let Some(manual) = &self.manual {
+            return (manual.at(now_us), Source::Manual);
+        }
+        match self.schedule.as_ref().and_then(|schedule| schedule.rate_at(now_us)) {
+            Some(rate) => (rate.get(), Source::Schedule),
+            None => (self.default.get(), Source::Default),
+        }
+    }
+
+    /// The rate that a ramp starting at `now_us` starts from.
+    #[must_use]
+    pub fn ramp_start(&self, now_us: i64) -> Rate {
+        Rate::new(self.unpaused_at(now_us).0).unwrap_or(self.default)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SECOND: i64 = 1_000_000;
+
+    fn rate(orders: u32) -> Rate {
+        Rate::new(orders).expect("within bounds")
+    }
+
+    fn schedule() -> Schedule {
+        serde_json::from_str(r#"{"time_zone": "UTC", "entries": [{"from": "00:00", "rate": 500}]}"#)
+            .expect("valid")
+    }
+
+    #[test]
+    fn a_pause_beats_the_hand_and_the_hand_beats_the_schedule() {
+        let manual = Manual { from: rate(7), to: rate(7), began_us: 0, ends_us: 0 };
+        let at = 10 * SECOND;
+        let mut settings = Settings::new(rate(2_000));
+        let expect = |settings: &Settings, orders, source| {
+            let cap = settings.cap_at(at);
+            assert_eq!((cap.orders_per_second, cap.source), (orders, source));
+        };
+        expect(&settings, 2_000, Source::Default);
+        settings.schedule = Some(schedule());
+        expect(&settings, 500, Source::Schedule);
+        settings.manual = Some(manual);
+        expect(&settings, 7, Source::Manual);
+        settings.pause = Some(Pause { until_us: None });
+        expect(&settings, 0, Source::Paused);
+        settings.pause = Some(Pause { until_us: Some(at + 1) });
+        expect(&settings, 0, Source::Paused);
+        settings.pause = Some(Pause { until_us: Some(at) });
+        expect(&settings, 7, Source::Manual);
+        settings.manual = None;
+        expect(&settings, 500, Source::Schedule);
+    }
+
+    proptest! {
+        #[test]
+        fn a_ramp_goes_straight_from_one_rate_to_the_other(
+            from in 1..=RATE_MAX, to in 1..=RATE_MAX, length in 0_i64..100_000 * SECOND, part in 0.0..=1.2_f64,
+        ) {
+            let manual = Manual { from: rate(from), to: rate(to), began_us: 5, ends_us: 5 + length };
+            prop_assert_eq!(manual.at(5 + length), to);
+            let at = 5 + (length as f64 * part) as i64;
+            let expected = f64::from(from) + (f64::from(to) - f64::from(from)) * part.min(1.0);
+            if length > SECOND {
+                prop_assert!((f64::from(manual.at(at)) - expected).abs() <= 2.0, "{} {expected}", manual.at(at));
+            }
+            prop_assert!((from.min(to)..=from.max(to)).contains(&manual.at(at)));
+        }
+    }
+
+    #[test]
+    fn rates_have_bounds() {
+        for (text, valid) in
+            [("1", true), ("1000000", true), ("0", false), ("1000001", false), ("2k", false), ("-1", false)]
+        {
+            assert_eq!(text.parse::<Rate>().is_ok(), valid, "{text}");
+        }
+        assert!(serde_json::from_str::<Rate>("0").is_err());
+    }
+
+    #[test]
+    fn settings_read_back() {
+        let mut settings = Settings::new(rate(2_000));
+        assert_eq!(serde_json::to_string(&settings).expect("writes"), r#"{"default":2000}"#);
+        settings.manual = Some(Manual { from: rate(1), to: rate(2), began_us: 3, ends_us: 4 });
+        settings.pause = Some(Pause { until_us: Some(9) });
+        settings.schedule = Some(schedule());
+        let text = serde_json::to_string(&settings).expect("writes");
+        assert_eq!(serde_json::from_str::<Settings>(&text).expect("reads"), settings);
+    }
+}

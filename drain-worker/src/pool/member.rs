@@ -1,0 +1,269 @@
+//! A worker's membership: joins, sends heartbeats, minds its gate's credits, fences who has lapsed, leaves.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::appetite::Appetite;
+use super::decide::is_live;
+use super::report::Reporter;
+use super::{Decision, decide};
+use crate::backoff::{Backoff, Ceiling};
+use crate::control::Settings;
+use crate::pipeline::{Health, Held, Meter};
+use crate::rate::{RateGate, Usage};
+use crate::store::{Beat, Fence, Joining, LeaseId, PoolStore, Snapshot, StoreError};
+
+/// Pause after a failed call.
+const RETRY: Duration = Duration::from_millis(250);
+
+/// Longest that leaving may take. What is not given back by then lapses.
+const LEAVE_MAX: Duration = Duration::from_secs(4);
+
+/// A membership's bounds.
+#[derive(Clone, Debug)]
+pub struct PoolConfig {
+    /// The consumer group, whose cap is shared.
+    pub group: String,
+    /// Host and process, for people; at most 128 characters.
+    pub worker: String,
+    /// What is set if the group is new to the database.
+    pub seed: Settings,
+    /// How long a worker may be silent before its share goes to the others.
+    pub lease: Duration,
+    /// Between heartbeats.
+    pub beat: Duration,
+    /// Between heartbeats while shares move: what one worker gives up lies idle until another has noticed.
+    pub beat_fast: Duration,
+}
+
+/// The pool as this worker saw it last.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// The group, as it was before this worker's share was noted.
+    pub group: Snapshot,
+    /// This worker's lease.
+    pub lease: LeaseId,
+    /// What came out of it.
+    pub decision: Decision,
+    /// When, by this process's clock.
+    pub at: Instant,
+}
+
+/// What a member tells and minds.
+#[derive(Clone, Debug)]
+pub struct Signals {
+    /// What the writers did.
+    pub meter: Meter,
+    /// What is held.
+    pub held: Held,
+    /// Whether the database answers.
+    pub health: Health,
+}
+
+/// A worker's place in the pool.
+#[derive(Debug)]
+pub struct Member<P> {
+    store: Arc<P>,
+    config: PoolConfig,
+    gate: RateGate,
+    reporter: Reporter,
+    backoff: Backoff,
+    appetite: Appetite,
+    view: watch::Sender<Option<Arc<View>>>,
+}
+
+impl<P: PoolStore> Member<P> {
+    /// A member that is still to join; `gate` must have no credits of its own.
+    #[must_use]
+    pub fn new(
+        store: Arc<P>,
+        config: PoolConfig,
+        gate: RateGate,
+        signals: Signals,
+        backoff: Backoff,
+    ) -> Self {
+        let reporter = Reporter::new(signals);
+        Self {
+            store,
+            config,
+            gate,
+            reporter,
+            backoff,
+            appetite: Appetite::default(),
+            view: watch::Sender::new(None),
+        }
+    }
+
+    /// What it saw last, and whenever it sees something new.
+    #[must_use]
+    pub fn view(&self) -> watch::Receiver<Option<Arc<View>>> {
+        self.view.subscribe()
+    }
+
+    /// Takes part until `leave`, then gives its share back and goes.
+    ///
+    /// # Errors
+    /// [`StoreError`] that waiting does not mend. The gate has no credits then.
+    pub async fn run(mut self, leave: CancellationToken) -> Result<(), StoreError> {
+        let result = self.take_part(&leave).await;
+        self.gate.set_credits(0);
+        result
+    }
+
+    async fn take_part(&mut self, leave: &CancellationToken) -> Result<(), StoreError> {
+        loop {
+            let Some(lease) = leave.run_until_cancelled(self.join()).await.transpose()? else {
+                return Ok(());
+            };
+            self.gate.bind(Fence::Lease(lease));
+            if self.keep(lease, leave).await? {
+                let gone = timeout(LEAVE_MAX, self.leave(lease)).await;
+                tracing::debug!(%lease, in_time = gone.is_ok(), "left the pool");
+                return Ok(());
+            }
+            // What was granted under the lost lease cannot be committed, and nothing is granted under it any more.
+            self.gate.set_credits(0);
+        }
+    }
+
+    async fn join(&self) -> Result<LeaseId, StoreError> {
+        loop {
+            let lease = LeaseId::random();
+            let joining = Joining {
+                group: &self.config.group,
+                lease,
+                worker: &self.config.worker,
+                seed: &self.config.seed,
+                ttl: self.config.lease,
+            };
+            match self.store.join(&joining).await {
+                Ok(()) => {
+                    tracing::info!(%lease, group = self.config.group, "joined the pool");
+                    return Ok(lease);
+                }
+                Err(error) if error.is_transient() => {
+                    tracing::warn!(%error, "joining the pool fails; trying again");
+                    sleep(RETRY).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Sends heartbeats. `true`: it was asked to leave; `false`: the lease is gone.
+    async fn keep(&mut self, lease: LeaseId, leave: &CancellationToken) -> Result<bool, StoreError> {
+        let mut beaten_at;
+        loop {
+            beaten_at = Instant::now();
+            let pause = match self.beat(lease, None).await {
+                Ok(view) => {
+                    self.fence_lapsed(&view).await;
+                    if view.decision.is_settled { self.config.beat } else { self.config.beat_fast }
+                }
+                Err(StoreError::Fenced(fault)) => {
+                    tracing::warn!(%lease, %fault, "this worker's lease is gone; joining the pool again");
+                    return Ok(false);
+                }
+                Err(error) if error.is_transient() => {
+                    tracing::warn!(%lease, %error, "a heartbeat failed; trying again");
+                    RETRY
+                }
+                Err(error) => return Err(error),
+            };
+            let fast = beaten_at + self.config.beat_fast;
+            tokio::select! {
+                () = leave.cancelled() => return Ok(true),
+                () = sleep(pause) => {}
+                () = self.gate.revoked() => {}
+                // Somebody waits for a credit who did not before: what it wants has changed.
+                () = self.gate.short(), if !self.appetite.is_hungry(beaten_at) => tokio::time::sleep_until(fast).await,
+            }
+        }
+    }
+
+    /// One heartbeat. `stopping`: it wants nothing more, and this is what it holds.
+    async fn beat(&mut self, lease: LeaseId, stopping: Option<Usage>) -> Result<Arc<View>, StoreError> {
+        let now = Instant::now();
+        let usage = stopping.unwrap_or_else(|| self.gate.take_usage());
+        let seen = self.view.borrow().as_ref().map(|view| view.decision);
+        let reading = self.reporter.read();
+        if let Some(seen) = seen {
+            let ceiling = Ceiling { cap: seen.cap, workers: seen.workers, used: usage.outstanding_peak };
+            self.backoff.observe(&reading, ceiling, now);
+        }
+        let limit = self.backoff.limit();
+        let wanted = if stopping.is_some() { 0 } else { self.appetite.wanted(&usage, limit, now) };
+        let is_paused = seen.is_some_and(|seen| seen.cap == 0);
+        let report = self.reporter.report(&reading, &self.backoff, is_paused, stopping.is_some()).to_json();
+        let beat = Beat { group: &self.config.group, lease, wanted, ttl: self.config.lease, report: &report };
+        let holds = usage.holds();
+        // Boxed: the future of a whole transaction is large.
+        let beating = Box::pin(self.store.beat(&beat, |group| decide(group, lease, holds, wanted).share));
+        let (group, share) = beating.await?;
+        let decision = decide(&group, lease, holds, wanted);
+        debug_assert_eq!(decision.share, share, "the same group gives the same share");
+        if stopping.is_none() {
+            // Only now: the database knows of all that may be granted.
+            self.gate.set_credits(decision.credits().min(limit));
+        }
+        let view = Arc::new(View { group, lease, decision, at: now });
+        self.view.send_replace(Some(view.clone()));
+        Ok(view)
+    }
+
+    /// Fences one worker that has lapsed. The workers that live take turns at it by the second: one that hangs in a
+    /// transaction makes whoever tries wait.
+    async fn fence_lapsed(&self, view: &View) {
+        let (leases, now_us) = (&view.group.leases, view.group.now_us);
+        let has_lapsed =
+            |lease: &&crate::store::Lease| lease.fenced_us.is_none() && lease.expires_us <= now_us;
+        let Some(lapsed) = leases.iter().find(has_lapsed) else { return };
+        let live = leases.iter().filter(|lease| lease.id == view.lease || is_live(lease, now_us));
+        let (mut place, mut count) = (0, 0_i64);
+        for lease in live {
+            if lease.id == view.lease {
+                place = count;
+            }
+            count += 1;
+        }
+        if now_us / 1_000_000 % count.max(1) != place {
+            return;
+        }
+        match self.store.fence(&self.config.group, lapsed.id).await {
+            Ok(true) => {
+                tracing::warn!(worker = lapsed.worker, lease = %lapsed.id, "a worker lapsed; its share is free in a second")
+            }
+            Ok(false) => {}
+            Err(error) => {
+                tracing::warn!(worker = lapsed.worker, %error, "a worker lapsed but may still be committing")
+            }
+        }
+    }
+
+    /// Grants nothing more, tells what is still out until nothing is, and goes: the others use every credit as it comes
+    /// back.
+    async fn leave(&mut self, lease: LeaseId) {
+        self.gate.set_credits(0);
+        loop {
+            let usage = self.gate.take_usage();
+            if usage.holds() == 0 {
+                break;
+            }
+            match self.beat(lease, Some(usage)).await {
+                Ok(_view) => {}
+                Err(error) if error.is_transient() => {
+                    tracing::debug!(%error, "a heartbeat failed while leaving")
+                }
+                Err(_gone) => return,
+            }
+            sleep(self.config.beat_fast).await;
+        }
+        if let Err(error) = self.store.leave(&self.config.group, lease).await {
+            tracing::warn!(%error, "leaving the pool failed; the lease lapses by itself");
+        }
+    }
+}

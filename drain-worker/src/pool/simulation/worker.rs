@@ -1,0 +1,154 @@
+//! A worker: a gate and a member as they are, and writers that commit made-up batches.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::LEASE;
+use super::database::{Database, Session};
+use crate::backoff::Backoff;
+use crate::control::{Rate, Settings};
+use crate::pipeline::{Health, Held, Meter};
+use crate::pool::{Member, PoolConfig, Signals};
+use crate::rate::{RateGate, WINDOW};
+use crate::store::StoreError;
+
+pub(super) struct Worker {
+    frozen: watch::Sender<bool>,
+    is_busy: watch::Sender<bool>,
+    leave: CancellationToken,
+    tasks: Vec<AbortHandle>,
+}
+
+impl Worker {
+    /// With a clock and a mood of its own.
+    pub(super) fn start(database: &Arc<Database>, random: &mut StdRng) -> Self {
+        let is_busy = random.random_bool(0.8);
+        // Two clocks that are kept right differ by up to 500 millionths while one is being corrected; WINDOW allows for
+        // twice that.
+        let drift = random.random_range(-0.000_9..0.000_9);
+        Self::run(database, random, WINDOW.mul_f64(1.0 - drift), is_busy)
+    }
+
+    pub(super) fn hungry(database: &Arc<Database>, random: &mut StdRng) -> Self {
+        Self::run(database, random, WINDOW, true)
+    }
+
+    pub(super) fn idle(database: &Arc<Database>, random: &mut StdRng) -> Self {
+        Self::run(database, random, WINDOW, false)
+    }
+
+    fn run(database: &Arc<Database>, random: &mut StdRng, window: Duration, busy: bool) -> Self {
+        let gate = RateGate::with_window(window);
+        let (frozen, is_busy) = (watch::Sender::new(false), watch::Sender::new(busy));
+        let leave = CancellationToken::new();
+        let session = Session::new(database.clone(), frozen.subscribe());
+        let config = PoolConfig {
+            group: "drain".to_owned(),
+            worker: "simulated".to_owned(),
+            seed: Settings::new(Rate::new(1).expect("within bounds")),
+            lease: LEASE,
+            beat: Duration::from_millis(500),
+            beat_fast: Duration::from_millis(100),
+        };
+        let signals = Signals { meter: Meter::default(), held: Held::default(), health: Health::default() };
+        let member =
+            Member::new(Arc::new(session.clone()), config, gate.clone(), signals, Backoff::new(None));
+        let mut tasks = JoinSet::new();
+        let stop = leave.clone();
+        let mut handles =
+            vec![tasks.spawn(async move { member.run(stop).await.expect("nothing fatal happens") })];
+        for _ in 0..4 {
+            let writer = Writer {
+                session: session.clone(),
+                gate: gate.clone(),
+                is_busy: is_busy.subscribe(),
+                leave: leave.clone(),
+                random: StdRng::seed_from_u64(random.random()),
+            };
+            handles.push(tasks.spawn(writer.run()));
+        }
+        tasks.detach_all();
+        Self { frozen, is_busy, leave, tasks: handles }
+    }
+
+    /// Ends at once, like a process that is killed: what it asked of the database goes on.
+    pub(super) fn kill(self) {
+        self.tasks.iter().for_each(AbortHandle::abort);
+    }
+
+    /// Ends in order.
+    pub(super) fn leave(self) {
+        self.leave.cancel();
+    }
+
+    /// Does nothing for a while, like a process that is stopped.
+    pub(super) fn freeze(&self, time: Duration) {
+        let frozen = self.frozen.clone();
+        frozen.send_replace(true);
+        tokio::spawn(async move {
+            sleep(time).await;
+            frozen.send_replace(false);
+        });
+    }
+
+    pub(super) fn change_mood(&self) {
+        self.is_busy.send_modify(|busy| *busy = !*busy);
+    }
+}
+
+struct Writer {
+    session: Session,
+    gate: RateGate,
+    is_busy: watch::Receiver<bool>,
+    leave: CancellationToken,
+    random: StdRng,
+}
+
+impl Writer {
+    async fn run(mut self) {
+        let leave = self.leave.clone();
+        let writing = async {
+            loop {
+                if !*self.is_busy.borrow() {
+                    // Hardly anything to do.
+                    sleep(Duration::from_millis(self.random.random_range(1..4_000))).await;
+                }
+                let orders = self.random.random_range(1..=200);
+                self.write(orders).await;
+            }
+        };
+        leave.run_until_cancelled(writing).await;
+    }
+
+    /// As the pipeline's writers do.
+    async fn write(&mut self, orders: u32) {
+        let mut left = orders;
+        while let Some(asked) = NonZeroU32::new(left) {
+            let grant = self.gate.acquire(asked).await;
+            self.session.thaw().await;
+            let batch = self.random.random();
+            loop {
+                match self.session.commit(grant.fence(), batch, u64::from(grant.orders().get())).await {
+                    Ok(()) => {
+                        left -= grant.orders().get();
+                        grant.answered();
+                        break;
+                    }
+                    Err(StoreError::Fenced(_)) => {
+                        self.gate.revoke(grant.fence());
+                        break;
+                    }
+                    Err(_transient) => sleep(Duration::from_millis(self.random.random_range(50..500))).await,
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! What keeps a worker whose lease is gone from committing.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::dialect::Dialect;
+use super::error::{Class, Failure, Fault};
+use super::sql::{Kind, Statement};
+use super::transaction::Transaction;
+
+/// Names one lease: a worker gets another one whenever it has to join again.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LeaseId(u128);
+
+impl LeaseId {
+    /// One that nobody has had.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(rand::random())
+    }
+
+    /// The lease with this number.
+    #[must_use]
+    pub const fn from_u128(number: u128) -> Self {
+        Self(number)
+    }
+}
+
+/// 32 hexadecimal digits.
+impl fmt::Display for LeaseId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:032x}", self.0)
+    }
+}
+
+impl fmt::Debug for LeaseId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
+}
+
+impl FromStr for LeaseId {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        u128::from_str_radix(text, 16).map(Self)
+    }
+}
+
+/// Under which right a transaction writes orders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fence {
+    /// A worker's lease: the transaction fails with [`super::StoreError::Fenced`] once that is gone or lapsed.
+    Lease(LeaseId),
+    /// None: for who has the database to themselves, such as tests and measurements.
+    Open,
+}
+
+/// Takes the shared lock on the lease's fence until the end of the transaction.
+///
+/// It comes first in a transaction, and locks no snapshot in: a locking read sees what is newest.
+pub(super) async fn pass<D: Dialect>(transaction: &mut Transaction<D>, fence: Fence) -> Result<(), Failure> {
+    let Fence::Lease(lease) = fence else { return Ok(()) };
+    let lease = lease.to_string();
+    let statement = Statement::new("SELECT 1 FROM drain_fences WHERE lease_id = ?")
+        .bind(lease.as_str())
+        .text(D::FOR_SHARE);
+    let rows = transaction.fetch("pass the fence", statement, &[Kind::Int]).await?;
+    if rows.is_empty() { Err(fenced("the lease is gone")) } else { Ok(()) }
+}
+
+/// The transaction's lease does not let it commit.
+pub(in crate::store) fn fenced(what: &str) -> Failure {
+    Failure { class: Class::Fenced, fault: Fault::new("commit orders", what) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_reads_back_from_its_text() {
+        for lease in [LeaseId::from_u128(0), LeaseId::from_u128(u128::MAX), LeaseId::random()] {
+            assert_eq!(lease.to_string().len(), 32);
+            assert_eq!(lease.to_string().parse(), Ok(lease));
+        }
+    }
+}

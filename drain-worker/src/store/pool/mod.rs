@@ -1,0 +1,225 @@
+//! The pool's tables: settings, leases, audit trail.
+//!
+//! [`PoolStore`] is the seam; the simulation has another one. Whatever gives shares out or changes settings does so
+//! holding its group's row, one at a time. `_us` is microseconds since 1970 by the database's clock.
+
+mod leases;
+mod settings;
+
+use std::future::Future;
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use super::{LeaseId, Store, StoreError};
+use crate::control::{Change, ChangeError, Origin, Settings};
+
+/// The group as one transaction saw it.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// The database's clock, µs.
+    pub now_us: i64,
+    /// Counts changes of the settings.
+    pub revision: i64,
+    /// What operators set.
+    pub settings: Settings,
+    /// Everybody who lives or did a moment ago, by lease.
+    pub leases: Vec<Lease>,
+}
+
+/// A worker's place in the pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// Names it.
+    pub id: LeaseId,
+    /// Host and process, for people.
+    pub worker: String,
+    /// Orders a second: never less than the worker has granted and not got back.
+    pub share: u32,
+    /// Orders a second that it could use; 0: it is leaving.
+    pub wanted: u32,
+    /// When it joined, µs.
+    pub joined_us: i64,
+    /// From then on it cannot commit, µs.
+    pub expires_us: i64,
+    /// Since when its fence is gone, µs.
+    pub fenced_us: Option<i64>,
+    /// JSON that the worker tells about itself.
+    pub report: String,
+}
+
+/// Who joins.
+#[derive(Clone, Debug)]
+pub struct Joining<'a> {
+    /// The consumer group.
+    pub group: &'a str,
+    /// A lease that nobody has had.
+    pub lease: LeaseId,
+    /// Host and process, for people; at most 128 characters.
+    pub worker: &'a str,
+    /// What is set if the group is new to the database.
+    pub seed: &'a Settings,
+    /// How long the lease lasts without a heartbeat.
+    pub ttl: Duration,
+}
+
+/// A heartbeat.
+#[derive(Clone, Debug)]
+pub struct Beat<'a> {
+    /// The consumer group.
+    pub group: &'a str,
+    /// Whose.
+    pub lease: LeaseId,
+    /// Orders a second that it could use.
+    pub wanted: u32,
+    /// How long the lease lasts from now on.
+    pub ttl: Duration,
+    /// JSON about the worker.
+    pub report: &'a str,
+}
+
+/// A change was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// It cannot be meant.
+    #[error(transparent)]
+    Refused(#[from] ChangeError),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Something that operators did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// Its number, ascending with time.
+    pub id: i64,
+    /// When, UTC, by the database's clock.
+    pub at: OffsetDateTime,
+    /// Who, as the caller said.
+    pub who: String,
+    /// What.
+    pub action: String,
+    /// More about it.
+    pub detail: String,
+    /// Why, as the caller said.
+    pub why: String,
+}
+
+/// Keeps the pool. Calling again after [`StoreError::Transient`] is always safe.
+pub trait PoolStore: Send + Sync + 'static {
+    /// Adds a lease with a share of 0, and the group if it is new.
+    ///
+    /// # Errors
+    /// [`StoreError::Transient`] or [`StoreError::Fatal`].
+    fn join(&self, joining: &Joining<'_>) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Renews a lease and sets its share to what `decide` makes of the group, in one transaction. Returns the group as
+    /// it was, and that share.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`]: the lease is gone, join again. [`StoreError::Transient`] or [`StoreError::Fatal`]; the
+    /// share may have been set then.
+    fn beat(
+        &self,
+        beat: &Beat<'_>,
+        decide: impl Fn(&Snapshot) -> u32 + Send + Sync,
+    ) -> impl Future<Output = Result<(Snapshot, u32), StoreError>> + Send;
+
+    /// Takes the right to commit from `lease` if it has lapsed: waits for its transactions under way, lets none begin.
+    /// Returns whether the lease is without that right now.
+    ///
+    /// # Errors
+    /// [`StoreError::Transient`], also if a transaction under way takes too long; or [`StoreError::Fatal`].
+    fn fence(&self, group: &str, lease: LeaseId) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Removes a lease that its own worker gives up. Its share is free at once: the worker must have nothing
+    /// outstanding.
+    ///
+    /// # Errors
+    /// As [`PoolStore::fence`].
+    fn leave(&self, group: &str, lease: LeaseId) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// The group, for looking at. `None`: it is new to the database.
+    ///
+    /// # Errors
+    /// [`StoreError::Transient`] or [`StoreError::Fatal`].
+    fn look(&self, group: &str) -> impl Future<Output = Result<Option<Snapshot>, StoreError>> + Send;
+
+    /// Changes the settings and notes it in the audit trail, in one transaction.
+    ///
+    /// # Errors
+    /// [`SettingsError::Refused`]; [`StoreError::Fatal`] if the group is new to the database.
+    fn change(
+        &self,
+        group: &str,
+        change: &Change,
+        origin: &Origin,
+    ) -> impl Future<Output = Result<Snapshot, SettingsError>> + Send;
+
+    /// Notes something else that an operator did.
+    ///
+    /// # Errors
+    /// [`StoreError::Transient`] or [`StoreError::Fatal`].
+    fn note(
+        &self,
+        group: &str,
+        action: &'static str,
+        detail: &str,
+        origin: &Origin,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// The newest `count_max` entries of the audit trail, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Transient`] or [`StoreError::Fatal`].
+    fn audit(
+        &self,
+        group: &str,
+        count_max: u32,
+    ) -> impl Future<Output = Result<Vec<AuditEntry>, StoreError>> + Send;
+}
+
+impl PoolStore for Store {
+    async fn join(&self, joining: &Joining<'_>) -> Result<(), StoreError> {
+        super::dispatch!(self.add_lease(joining))
+    }
+
+    async fn beat(
+        &self,
+        beat: &Beat<'_>,
+        decide: impl Fn(&Snapshot) -> u32 + Send + Sync,
+    ) -> Result<(Snapshot, u32), StoreError> {
+        super::dispatch!(self.renew_lease(beat, &decide))
+    }
+
+    async fn fence(&self, group: &str, lease: LeaseId) -> Result<bool, StoreError> {
+        super::dispatch!(self.fence_lapsed(group, lease))
+    }
+
+    async fn leave(&self, group: &str, lease: LeaseId) -> Result<(), StoreError> {
+        super::dispatch!(self.remove_lease(group, lease))
+    }
+
+    async fn look(&self, group: &str) -> Result<Option<Snapshot>, StoreError> {
+        super::dispatch!(self.look_at_group(group))
+    }
+
+    async fn change(&self, group: &str, change: &Change, origin: &Origin) -> Result<Snapshot, SettingsError> {
+        super::dispatch!(self.change_settings(group, change, origin))
+    }
+
+    async fn note(
+        &self,
+        group: &str,
+        action: &'static str,
+        detail: &str,
+        origin: &Origin,
+    ) -> Result<(), StoreError> {
+        super::dispatch!(self.add_note(group, action, detail, origin))
+    }
+
+    async fn audit(&self, group: &str, count_max: u32) -> Result<Vec<AuditEntry>, StoreError> {
+        super::dispatch!(self.list_audit(group, count_max))
+    }
+}

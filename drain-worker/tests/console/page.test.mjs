@@ -26,8 +26,10 @@ test("an operator sees lag, changes the rate, sees the drain follow, pauses and 
     await page.fill("#rate", "3000");
     await page.click("#rate-form button[type=submit]");
     await says(page, "#confirm-body", "Now 2,000/s, default.");
+    await picture(page, "confirm");
     assert.equal(model.settings.manual, null, "nothing is sent before it is confirmed");
     await agree(page, "ann", "sale is over");
+    await says(page, "#done", "Rate set to 3,000/s, at once.");
     await says(page, "#headline", /Draining 2,9\d\d\/s of 3,000\/s/);
     await says(page, "#audit", /ann.*rate set.*3000\/s.*sale is over/s);
 
@@ -67,6 +69,7 @@ test("dead letters are found by reason, looked at, redriven and discarded with a
     await says(page, "#confirm-body", "All 2 of reason unknown sku");
     await agree(page, "bob", "catalogue mended");
     await says(page, "#outcomes-summary", "2 confirmed. Done.");
+    await picture(page, "outcomes");
     assert.equal(await page.locator("#outcomes tbody tr").count(), 2, "page after page");
     await page.selectOption("#letters-reason", "");
     await page.check("[data-letter='3'] input");
@@ -136,6 +139,12 @@ test("the token is asked for, sent with every call, and kept in this tab alone",
     await page.click("#token-open");
     await page.click("#token-forget");
     await says(page, "#trouble", "wants a token");
+    const asked = () => model.calls.length;
+    const before = asked();
+    await page.click("#token-open");
+    await page.keyboard.press("Escape");
+    await page.locator("#token[open]").waitFor({ state: "detached" });
+    assert.equal(asked(), before, "without a token nothing is told");
   }, { model, mayFail: true });
 });
 
@@ -206,7 +215,7 @@ test("everything is reached by the keyboard, in the order it stands, and says wh
       reached.push(await page.evaluate(() => {
         const { activeElement: node } = document;
         const all = [...document.querySelectorAll("*")];
-        return { at: all.indexOf(node), ring: getComputedStyle(node).outlineStyle !== "none" || node.type === "checkbox" };
+        return { at: all.indexOf(node), ring: getComputedStyle(node).outlineStyle !== "none" };
       }));
     }
     const places = reached.map(({ at }) => at);

@@ -29,7 +29,7 @@ export function controls(now, changed) {
   byId("rate-reset").addEventListener("click", async () => {
     const settings = now()?.settings;
     const back = settings?.schedule ? "The schedule decides again." : `The default of ${rate(settings?.default)} holds again.`;
-    const done = await confirm({ title: "Give the manual rate up?", lines: [current(), back], yes: "Back to schedule", act: api.resetRate });
+    const done = await confirm({ title: "Give the manual rate up?", lines: [current(), back], yes: "Give it up", act: api.resetRate });
     if (done) changed("The manual rate is given up.");
   });
 
@@ -68,6 +68,7 @@ export function controls(now, changed) {
     const paused = status.cap.source === "paused";
     byId("resume").disabled = !paused;
     byId("rate-reset").disabled = !status.settings.manual;
+    say(byId("rate-reset"), status.settings.schedule ? "Back to schedule…" : "Back to default…");
     byId("rate").placeholder = String(status.cap.orders_per_second);
     say(byId("pause"), paused ? "Pause otherwise…" : "Pause…");
   };

@@ -34,6 +34,7 @@ export function letters(trouble, changed) {
       const here = new Set(page.letters.map((letter) => letter.id));
       for (const id of selected) if (!here.has(id)) selected.delete(id);
       draw(page.letters);
+      say(byId("letters-reload"), "Reload");
     } catch (error) {
       trouble(error);
     }
@@ -126,6 +127,9 @@ export function letters(trouble, changed) {
     const names = [...new Set([...Object.keys(by), ...(chosen ? [chosen] : [])])].sort();
     reason.replaceChildren(el("option", { value: "" }, `all (${count(now)})`), ...names.map((name) => el("option", { value: name }, `${words(name)} (${count(by[name] || 0)})`)));
     reason.value = chosen;
-    load();
+    // Whoever is choosing is not to have the rows change under the finger.
+    const busy = selected.size > 0 || byId("letters").contains(document.activeElement);
+    if (busy) say(byId("letters-reload"), "Reload: there is news");
+    else load();
   };
 }

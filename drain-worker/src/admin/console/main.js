@@ -18,23 +18,35 @@ const HIDDEN_EVERY_MS = 10000;
 const STALE_MS = 3500;
 const HISTORY_EVERY = 2;
 const AUDIT_EVERY = 5;
+// How long it stands there what was done.
+const DONE_MS = 10000;
 
 let status = null;
 let heard = 0;
 let asked = 0;
 let waiting = null;
+// Of the newest round of questions: one that was overtaken asks no more.
+let round = 0;
+let invited = false;
+let forget = null;
 
 const now = () => status;
-const openToken = tokenDialog(() => again());
+const openToken = tokenDialog(() => {
+  invited = true;
+  again();
+});
 const trouble = (error) => {
   const away = error.status === 401 || error.status === 403;
   say(byId("trouble"), away ? "The worker wants a token, or another one." : error.message);
   show(byId("trouble"), true);
-  if (away && !token.get()) openToken();
+  if (away && !token.get() && !invited) openToken();
+  invited ||= away;
 };
 const changed = (text) => {
-  say(byId("announce"), text);
-  say(byId("connection"), text);
+  say(byId("done"), text);
+  show(byId("done"), true);
+  clearTimeout(forget);
+  forget = setTimeout(() => show(byId("done"), false), DONE_MS);
   again();
 };
 
@@ -46,21 +58,22 @@ const drawLetters = letters(trouble, changed);
 const loadAudit = audit();
 
 async function tick() {
+  const mine = (round += 1);
   try {
     status = await api.status();
     heard = Date.now();
     overview(status);
     drawControls(status);
     drawSchedule(status);
+    drawLetters(status);
     if (asked % HISTORY_EVERY === 0) drawHistory(await api.history());
     if (asked % AUDIT_EVERY === 0) await loadAudit();
-    drawLetters(status);
     asked += 1;
     show(byId("trouble"), false);
   } catch (error) {
     trouble(error);
   }
-  waiting = setTimeout(tick, document.hidden ? HIDDEN_EVERY_MS : EVERY_MS);
+  if (mine === round) waiting = setTimeout(tick, document.hidden ? HIDDEN_EVERY_MS : EVERY_MS);
 }
 
 // At once, with everything.

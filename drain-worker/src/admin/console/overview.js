@@ -73,5 +73,5 @@ function workers(list) {
       count(worker.held_orders), clock(worker.joined_at), ms(worker.expires_in_ms),
     ],
   }));
-  fillTable(byId("workers"), "Workers of the pool and their shares of the cap", COLUMNS, rows, "No worker has a lease.");
+  fillTable(byId("workers"), "Workers of the pool and their shares of the cap", COLUMNS, rows, "No worker has a lease.", true);
 }

@@ -28,6 +28,15 @@ pub struct LagOf {
     pub group: String,
 }
 
+impl LagOf {
+    /// What came back for the second time is counted under the topic that it was handed out from. The broker's two
+    /// ways of naming it differ in one character (certain: `KeyBuilder` of 5.5.0).
+    fn is_retry_topic(&self, topic: &str) -> bool {
+        let rest = topic.strip_prefix("%RETRY%").and_then(|rest| rest.strip_prefix(self.group.as_str()));
+        rest.and_then(|rest| rest.strip_prefix(['_', '+'])).is_some_and(|rest| rest == self.topic)
+    }
+}
+
 /// Reads brokers' metrics.
 #[derive(Debug)]
 pub struct MetricsLag {
@@ -159,7 +168,9 @@ impl Broker {
         let mut broker = None::<Self>;
         let mut counters = Self::default();
         for sample in samples(text, WANTED) {
-            if sample.label("consumer_group") != Some(&of.group) || sample.label("topic") != Some(&of.topic) {
+            let topic = sample.label("topic").unwrap_or_default();
+            let ours = topic == of.topic || sample.name == CAME_BACK && of.is_retry_topic(topic);
+            if sample.label("consumer_group") != Some(&of.group) || !ours {
                 continue;
             }
             let retry = sample.label("is_retry") == Some("true");

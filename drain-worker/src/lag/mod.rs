@@ -6,9 +6,10 @@
 //!
 //! # What it costs, and how true it is
 //!
-//! Measured on Apache's broker 5.5.0 with one topic and one group: a scrape takes 10 to 17 ms and 40 kB. The broker
-//! computes the figures at each scrape, so they are as fresh as the scrape: it walks every group, topic and queue, and
-//! reads one entry of each queue's index. Scrape once a second for the whole pool at most.
+//! Measured on Apache's broker 5.5.0 with a dozen topics and groups: a scrape takes 10 to 17 ms, 13 ms of CPU of the
+//! broker, and 50 kB; once a second that is 1.3 % of a processor. The broker computes the figures at each scrape, so
+//! they are as fresh as the scrape: it walks every group, topic and queue. Scrape once a second for the whole pool at
+//! most.
 //!
 //! To Apache's broker a `SimpleConsumer` is a consumer that pulls (it tells `consume_mode="pull"`). Therefore
 //! (certain: seen on 5.5.0, and tested):

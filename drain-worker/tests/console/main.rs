@@ -3,6 +3,12 @@
 
 #![allow(clippy::expect_used, reason = "a test says what it expects")]
 
+// One file for both suites: what an order looks like is the same here.
+#[allow(dead_code, reason = "the store's tests use the rest")]
+#[path = "../store/orders.rs"]
+mod orders;
+mod world;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,6 +18,11 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::time::timeout;
+
+use world::World;
+
+/// Workers of the real pool.
+const WORKERS: usize = 2;
 
 /// Longest time for one suite.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -29,8 +40,8 @@ fn packages() -> Option<PathBuf> {
     Some(folder.into())
 }
 
-/// Runs a suite against the page at `url`.
-async fn suite(packages: &Path, name: &str, url: &str) {
+/// Runs the tests of a suite whose names match `only`, against the page at `url`.
+async fn suite(packages: &Path, name: &str, only: &str, url: &str) {
     // A module finds its packages beside itself.
     let room = TempDir::new().expect("a directory");
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/console");
@@ -41,11 +52,14 @@ async fn suite(packages: &Path, name: &str, url: &str) {
         .expect("linked");
     let pictures = Path::new(env!("CARGO_TARGET_TMPDIR")).join("console");
     let running = Command::new("node")
-        .args(["--test", "--test-reporter=spec", name])
+        .args(["--test", "--test-reporter=spec", "--test-name-pattern", only, name])
         .current_dir(room.path())
         .env("CONSOLE_URL", url)
         // Left there, for whoever wants to look.
         .env("CONSOLE_PICTURES", pictures)
+        .env("CONSOLE_ORDERS", world::ORDERS.to_string())
+        .env("CONSOLE_FORGOTTEN", world::FORGOTTEN.1.to_string())
+        .env("CONSOLE_WORKERS", WORKERS.to_string())
         .kill_on_drop(true)
         .output();
     let output = timeout(PATIENCE, running).await.expect("it ends in time").expect("node runs");
@@ -61,6 +75,15 @@ async fn the_page_shows_every_state_and_does_what_it_is_told() {
     // The API is played in the browser; the page and its policy are the worker's own.
     let page: Router = console::router();
     let serving = tokio::spawn(async move { axum::serve(listener, page).await });
-    suite(&packages, "page.test.mjs", &url).await;
+    suite(&packages, "page.test.mjs", ".", &url).await;
     serving.abort();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_runs_a_real_pool() {
+    let Some(packages) = packages() else { return };
+    let world = World::new(WORKERS).await;
+    suite(&packages, "operator.test.mjs", "sees the lag", &world.url).await;
+    world.mend_the_catalogue().await;
+    suite(&packages, "operator.test.mjs", "redrives", &world.url).await;
 }

@@ -44,6 +44,19 @@ fn what_came_back_is_counted_however_the_broker_tells_it() {
             70,
         ),
         (
+            "ten came back twice, and went out once in between",
+            ready.clone()
+                + &came_back("10.0")
+                + &row("messages_out_total", true, "10.0")
+                + &came_back("10.0").replace("\"orders\"", "\"%RETRY%drain_orders\""),
+            80,
+        ),
+        (
+            "what came back to another group is not ours",
+            ready.clone() + &came_back("10.0").replace("\"orders\"", "\"%RETRY%drain_2_orders\""),
+            70,
+        ),
+        (
             "nobody is connected: the retry topic has a row of its own, which counts alone",
             ready.clone() + &row("consumer_ready_messages", true, "6.0") + &came_back("10.0"),
             76,

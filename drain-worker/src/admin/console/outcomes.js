@@ -15,7 +15,7 @@ export async function run(what, selection, send) {
   const table = el("table");
   const stop = el("button", { type: "button", on: { click: () => { asked = true; } } }, "Stop after this page");
   const hide = el("button", { type: "button", disabled: true, on: { click: () => show(byId("outcomes"), false) } }, "Close");
-  byId("outcomes").replaceChildren(el("h3", {}, `${what}: outcomes`), progress, el("div", { class: "scroll short" }, table), el("div", { class: "actions" }, stop, hide));
+  byId("outcomes").replaceChildren(el("h3", {}, `${what}: outcomes`), progress, el("div", { class: "scroll short", tabindex: "0", role: "region", "aria-label": "Outcome of each letter" }, table), el("div", { class: "actions" }, stop, hide));
   show(byId("outcomes"), true);
   const summary = (end) => {
     const parts = [...tally].map(([outcome, number]) => `${count(number)} ${words(outcome)}`);

@@ -49,7 +49,12 @@ fn fault() -> Fault {
 impl Database {
     pub(super) fn new(seed: u64, cap: u32, random: &mut StdRng) -> Arc<Self> {
         // What its clock shows makes no difference; how fast it is, no more than WINDOW allows for.
-        Self::with_clock(seed, cap, (random.random_range(0.999_1..1.000_9), random.random_range(0..1 << 50)), false)
+        Self::with_clock(
+            seed,
+            cap,
+            (random.random_range(0.999_1..1.000_9), random.random_range(0..1 << 50)),
+            false,
+        )
     }
 
     pub(super) fn calm(seed: u64, cap: u32) -> Arc<Self> {
@@ -144,6 +149,7 @@ impl Database {
     }
 
     fn snapshot(&self) -> Snapshot {
+        self.sample_cap();
         let now_us = self.now_us();
         let state = self.lock();
         Snapshot {
@@ -227,7 +233,6 @@ impl Session {
         if self.database.is_down() {
             return Err(StoreError::Transient(fault()));
         }
-        self.database.sample_cap();
         let result = work(&self.database).await;
         self.database.travel().await;
         self.thaw().await;

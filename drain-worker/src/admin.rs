@@ -1,5 +1,7 @@
 //! For operators and the platform: metrics and health. A listener of its own, never for buyers.
 
+pub mod console;
+
 use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -16,6 +18,7 @@ pub fn router(health: Health) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
+        .merge(console::router())
         .with_state(health)
 }
 

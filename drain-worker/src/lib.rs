@@ -6,6 +6,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod init;
+pub mod lag;
 pub mod metrics;
 pub mod pipeline;
 pub mod pool;

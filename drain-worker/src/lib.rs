@@ -5,6 +5,7 @@ pub mod backoff;
 pub mod cli;
 pub mod config;
 pub mod control;
+pub mod dead_letters;
 pub mod init;
 pub mod metrics;
 pub mod pipeline;

@@ -1,10 +1,12 @@
 //! Names, units and labels of every metric, in one place.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
-use crate::store::VerdictKind;
+use crate::dead_letters::Outcome;
+use crate::store::{LetterTotals, VerdictKind};
 
 const MESSAGES_RECEIVED: &str = "drain_messages_received_total";
 const ORDERS_RECEIVED: &str = "drain_orders_received_total";
@@ -14,6 +16,11 @@ const COMMIT_SECONDS: &str = "drain_commit_seconds";
 const COMMIT_FAILURES: &str = "drain_commit_failures_total";
 const ACK_FAILURES: &str = "drain_ack_failures_total";
 const DEAD_LETTERS: &str = "drain_dead_letters_total";
+const LETTERS: &str = "drain_dead_letters";
+const LETTERS_OLDEST: &str = "drain_dead_letters_oldest_seconds";
+const LETTERS_REDRIVEN: &str = "drain_dead_letters_redriven_total";
+const LETTERS_DISCARDED: &str = "drain_dead_letters_discarded_total";
+const LETTERS_TAKEN_OVER: &str = "drain_dead_letters_taken_over_total";
 const CAP: &str = "drain_cap_orders_per_second";
 
 /// Says what each metric is; called once at start.
@@ -33,6 +40,15 @@ pub fn describe() {
     describe_counter!(COMMIT_FAILURES, "Transactions that failed for a reason that waiting may mend.");
     describe_counter!(ACK_FAILURES, "Acks that failed: the messages come again, which changes nothing.");
     describe_counter!(DEAD_LETTERS, "Messages dead-lettered because they could not be read.");
+    describe_gauge!(LETTERS, "Dead letters in the database that need somebody, by `reason`.");
+    describe_gauge!(
+        LETTERS_OLDEST,
+        metrics::Unit::Seconds,
+        "Since the oldest of them first failed, by `reason`; 0: there are none."
+    );
+    describe_counter!(LETTERS_REDRIVEN, "Dead letters redriven, by `outcome`.");
+    describe_counter!(LETTERS_DISCARDED, "Dead letters given up.");
+    describe_counter!(LETTERS_TAKEN_OVER, "Dead letters taken over from the broker's own.");
     describe_gauge!(CAP, "Orders that may be committed in any one second.");
 }
 
@@ -75,4 +91,31 @@ pub fn cap(orders_per_second: u32) {
 /// What became of an order.
 pub fn verdict(kind: VerdictKind) {
     counter!(ORDERS, "outcome" => kind.as_str()).increment(1);
+}
+
+/// Dead letters that need somebody; `reasons` are those to tell a zero of.
+pub fn dead_letters(totals: &LetterTotals, reasons: &BTreeSet<String>) {
+    for reason in reasons {
+        let total = totals.by_reason.get(reason);
+        let (letters, age_ms) = total.map_or((0, 0), |total| (total.letters, total.oldest_age_ms));
+        gauge!(LETTERS, "reason" => reason.clone()).set(letters as f64);
+        gauge!(LETTERS_OLDEST, "reason" => reason.clone()).set(age_ms as f64 / 1_000.0);
+    }
+}
+
+/// Dead letters redriven.
+pub fn redriven(outcomes: impl Iterator<Item = Outcome>) {
+    for outcome in outcomes {
+        counter!(LETTERS_REDRIVEN, "outcome" => outcome.as_str()).increment(1);
+    }
+}
+
+/// Dead letters given up.
+pub fn discarded(letters: usize) {
+    counter!(LETTERS_DISCARDED).increment(letters as u64);
+}
+
+/// Dead letters taken over from the broker's own.
+pub fn taken_over(letters: usize) {
+    counter!(LETTERS_TAKEN_OVER).increment(letters as u64);
 }

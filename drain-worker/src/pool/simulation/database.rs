@@ -49,7 +49,12 @@ fn fault() -> Fault {
 impl Database {
     pub(super) fn new(seed: u64, cap: u32, random: &mut StdRng) -> Arc<Self> {
         // What its clock shows makes no difference; how fast it is, no more than WINDOW allows for.
-        Self::with_clock(seed, cap, (random.random_range(0.999_1..1.000_9), random.random_range(0..1 << 50)), false)
+        Self::with_clock(
+            seed,
+            cap,
+            (random.random_range(0.999_1..1.000_9), random.random_range(0..1 << 50)),
+            false,
+        )
     }
 
     pub(super) fn calm(seed: u64, cap: u32) -> Arc<Self> {

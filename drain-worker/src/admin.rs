@@ -1,5 +1,7 @@
 //! For operators and the platform: metrics and health. A listener of its own, never for buyers.
 
+pub mod dead_letters;
+
 use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};

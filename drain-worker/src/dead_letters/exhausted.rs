@@ -49,7 +49,7 @@ pub struct ExhaustedConfig {
     pub invisible: Duration,
     /// How long to wait between two receives that found something, and at least between two that found nothing.
     pub pause: Duration,
-    /// How long to wait while the topic or the group is missing.
+    /// How long to wait while the topic or the group is missing, and at most before the database is asked again.
     pub absent_pause: Duration,
 }
 
@@ -132,9 +132,7 @@ impl<S: LetterStore> Exhausted<S> {
             match consumer.receive(MESSAGES_MAX).await {
                 Ok(messages) => {
                     for message in messages {
-                        if shutdown.run_until_cancelled(self.take_over(message)).await.is_none() {
-                            return None;
-                        }
+                        shutdown.run_until_cancelled(self.take_over(message)).await?;
                     }
                 }
                 Err(error) => return Some(error),
@@ -148,6 +146,7 @@ impl<S: LetterStore> Exhausted<S> {
         let letters = letters(&message);
         let mut kept = Kept::default();
         let mut rest = letters.as_slice();
+        let mut pause = self.config.pause;
         while !rest.is_empty() {
             match self.keep(&rest[..rest.len().min(LETTERS_MAX)]).await {
                 Ok((done, more)) => {
@@ -159,7 +158,8 @@ impl<S: LetterStore> Exhausted<S> {
                 }
                 Err(Stopped(reason)) => {
                     tracing::warn!(reason, "what the broker gave up cannot be kept yet; trying again");
-                    sleep(self.config.pause).await;
+                    sleep(pause).await;
+                    pause = (pause * 2).min(self.config.absent_pause);
                 }
             }
         }

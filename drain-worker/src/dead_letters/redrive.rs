@@ -57,12 +57,22 @@ pub struct Redriven {
 }
 
 /// Redrives letters. Clones share everything.
-#[derive(Clone)]
 pub struct Redriver<S> {
     store: Arc<S>,
     writing: Writing,
     config: RedriveConfig,
     group: Arc<str>,
+}
+
+impl<S> Clone for Redriver<S> {
+    fn clone(&self) -> Self {
+        Self {
+            store: self.store.clone(),
+            writing: self.writing.clone(),
+            config: self.config,
+            group: self.group.clone(),
+        }
+    }
 }
 
 impl<S: LetterStore + PoolStore> Redriver<S> {
@@ -80,6 +90,18 @@ impl<S: LetterStore + PoolStore> Redriver<S> {
     ) -> Self {
         let writing = Writing { gate, meter, health, obstacle, wait_max: config.wait_max };
         Self { store, writing, config, group: group.into() }
+    }
+
+    /// Where the letters are.
+    #[must_use]
+    pub const fn store(&self) -> &Arc<S> {
+        &self.store
+    }
+
+    /// The consumer group.
+    #[must_use]
+    pub fn group(&self) -> &str {
+        &self.group
     }
 
     /// Redrives the open letters of a selection on a page; each number in [`Selection::Ids`] gets an outcome.

@@ -114,8 +114,10 @@ impl Writing {
                     let wait = Duration::from_millis(50 << failures.min(7)).min(RETRY_MAX);
                     sleep(wait.mul_f64(0.5 + rand::random::<f64>() / 2.0)).await;
                 }
-                // Nobody knows what became of it: the grant keeps its credits.
-                Err(error) => return Err(error),
+                Err(error) => {
+                    grant.answered();
+                    return Err(error);
+                }
             }
         }
     }

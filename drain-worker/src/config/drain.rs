@@ -15,10 +15,10 @@ use crate::pool::PoolConfig;
 use crate::store::StoreConfig;
 
 /// Between heartbeats. Changes of operators show after this long at the latest.
-const BEAT: Duration = Duration::from_millis(500);
+const BEAT: Duration = Duration::from_millis(250);
 
 /// Between heartbeats while shares move.
-const BEAT_FAST: Duration = Duration::from_millis(100);
+const BEAT_FAST: Duration = Duration::from_millis(50);
 
 /// Flags for the drain.
 #[derive(Clone, Debug, clap::Args, Serialize)]

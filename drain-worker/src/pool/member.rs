@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::appetite::Appetite;
 use super::decide::is_live;
 use super::report::Reporter;
-use super::{Decision, decide};
+use super::{Claim, Decision, decide};
 use crate::backoff::{Backoff, Ceiling};
 use crate::control::Settings;
 use crate::pipeline::{Health, Held, Meter};
@@ -73,6 +73,8 @@ pub struct Member<P> {
     reporter: Reporter,
     backoff: Backoff,
     appetite: Appetite,
+    /// When the last heartbeat that was answered began.
+    beaten_at: Option<Instant>,
     view: watch::Sender<Option<Arc<View>>>,
 }
 
@@ -94,6 +96,7 @@ impl<P: PoolStore> Member<P> {
             reporter,
             backoff,
             appetite: Appetite::default(),
+            beaten_at: None,
             view: watch::Sender::new(None),
         }
     }
@@ -200,15 +203,18 @@ impl<P: PoolStore> Member<P> {
         let is_paused = seen.is_some_and(|seen| seen.cap == 0);
         let report = self.reporter.report(&reading, &self.backoff, is_paused, stopping.is_some()).to_json();
         let beat = Beat { group: &self.config.group, lease, wanted, ttl: self.config.lease, report: &report };
-        let holds = usage.holds();
+        let passed =
+            self.beaten_at.map_or(self.config.beat_fast, |before| now - before).min(self.config.beat);
+        let claim = Claim { lease, holds: usage.holds(), wanted, passed };
         // Boxed: the future of a whole transaction is large.
-        let beating = Box::pin(self.store.beat(&beat, |group| decide(group, lease, holds, wanted).share));
+        let beating = Box::pin(self.store.beat(&beat, |group| decide(group, claim).share));
         let (group, share) = beating.await?;
-        let decision = decide(&group, lease, holds, wanted);
+        let decision = decide(&group, claim);
+        self.beaten_at = Some(now);
         debug_assert_eq!(decision.share, share, "the same group gives the same share");
         if stopping.is_none() {
             // Only now: the database knows of all that may be granted.
-            self.gate.set_credits(decision.credits().min(limit));
+            self.gate.raise_credits(decision.credits().min(limit), decision.pace());
         }
         let view = Arc::new(View { group, lease, decision, at: now });
         self.view.send_replace(Some(view.clone()));

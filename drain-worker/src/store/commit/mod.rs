@@ -17,6 +17,7 @@ mod read;
 mod write;
 
 pub(super) use read::outcome;
+pub(super) use write::insert_conflicts;
 
 use shared::order::AcceptedOrder;
 

@@ -5,162 +5,17 @@ pub mod backoff;
 pub mod cli;
 pub mod config;
 pub mod control;
+pub mod dead_letters;
 pub mod init;
+pub mod lag;
 pub mod metrics;
+pub mod monitor;
 pub mod pipeline;
 pub mod pool;
 pub mod query;
 pub mod rate;
+mod run;
 pub mod store;
 pub mod tune;
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use axum::Router;
-use shared::rocketmq::{ClientError, DefaultContext, StreamConsumer};
-use tokio::net::TcpListener;
-use tokio::time::{Instant, sleep};
-use tokio_util::sync::CancellationToken;
-
-use backoff::Backoff;
-use config::DrainSettings;
-use pipeline::{DrainError, Health, Held, Meter, Pipeline};
-use pool::{Member, Signals};
-use rate::RateGate;
-use store::{OrderStore, Store, StoreError};
-
-/// Why the worker could not run.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The database.
-    #[error("database: {0}")]
-    Store(#[from] StoreError),
-    /// The broker.
-    #[error("RocketMQ: {0}")]
-    Broker(#[from] ClientError),
-    /// The drain stopped by itself.
-    #[error("drain: {0}")]
-    Drain(#[from] DrainError),
-    /// A listener broke.
-    #[error("HTTP: {0}")]
-    Http(#[from] std::io::Error),
-}
-
-/// The worker's listeners.
-#[derive(Debug)]
-pub struct Listeners {
-    /// For buyers.
-    pub query: TcpListener,
-    /// For operators.
-    pub admin: TcpListener,
-}
-
-/// How long a start waits for database and broker before it gives up.
-const START_WAIT: Duration = Duration::from_secs(30);
-
-/// Drains until `shutdown` is cancelled, then stops in order within the grace period.
-///
-/// # Errors
-/// [`RunError`] if database or broker cannot be reached at start, or the drain fails for good.
-pub async fn run(
-    settings: DrainSettings,
-    listeners: Listeners,
-    shutdown: CancellationToken,
-) -> Result<(), RunError> {
-    shared::telemetry::metrics();
-    metrics::describe();
-    let store = Arc::new(open(&settings).await?);
-    let consumer = connect(&settings).await?;
-    tracing::info!(
-        database = %settings.database_url,
-        broker = %settings.client.endpoint,
-        group = settings.pool.group,
-        connections_max = settings.store.connections_max(),
-        query = %listeners.query.local_addr()?,
-        admin = %listeners.admin.local_addr()?,
-        "draining"
-    );
-    let gate = RateGate::closed();
-    let signals = Signals { meter: Meter::default(), held: Held::default(), health: Health::default() };
-    let backoff = Backoff::new(settings.backoff_slow);
-    let member = Member::new(store.clone(), settings.pool, gate.clone(), signals.clone(), backoff);
-    // The look-up stays up until the drain has ended: buyers keep asking while a worker stops.
-    let drained = CancellationToken::new();
-    let query = tokio::spawn(serve(listeners.query, query::router(store.clone()), drained.clone()));
-    let admin = tokio::spawn(serve(listeners.admin, admin::router(signals.health.clone()), drained.clone()));
-    let leave = CancellationToken::new();
-    let membership = tokio::spawn({
-        let (leave, shutdown) = (leave.clone(), shutdown.clone());
-        async move {
-            let result = member.run(leave).await;
-            // Without a place in the pool nothing can be committed.
-            shutdown.cancel();
-            result
-        }
-    });
-    let pipeline = Pipeline {
-        consumer: consumer.clone(),
-        store,
-        gate,
-        config: settings.pipeline,
-        health: signals.health,
-        meter: signals.meter,
-        held: signals.held,
-    };
-    let result = pipeline.run(shutdown).await;
-    leave.cancel();
-    let left = membership.await.map_err(|error| DrainError::Bug(error.to_string()));
-    let settled = consumer.close(settings.pipeline.grace / 4).await;
-    drained.cancel();
-    for server in [query, admin] {
-        // A listener that broke has said so in the log.
-        let _ended = server.await;
-    }
-    tracing::info!(settled, "stopped");
-    result?;
-    Ok(left??)
-}
-
-async fn open(settings: &DrainSettings) -> Result<Store, StoreError> {
-    let deadline = Instant::now() + START_WAIT;
-    loop {
-        let opening = async {
-            let store = Store::connect(&settings.database_url, settings.store).await?;
-            if settings.embedded {
-                store.migrate().await?;
-            }
-            store.check_schema().await?;
-            Ok(store)
-        };
-        match opening.await {
-            Err(error) if StoreError::is_transient(&error) && Instant::now() < deadline => {
-                tracing::warn!(%error, "waiting for the database");
-                sleep(Duration::from_millis(500)).await;
-            }
-            result => return result,
-        }
-    }
-}
-
-async fn connect(settings: &DrainSettings) -> Result<StreamConsumer, ClientError> {
-    let deadline = Instant::now() + START_WAIT;
-    loop {
-        match StreamConsumer::connect(settings.client.clone(), settings.consumer.clone(), DefaultContext)
-            .await
-        {
-            Err(error) if error.is_retryable() && Instant::now() < deadline => {
-                tracing::warn!(%error, "waiting for the broker");
-                sleep(Duration::from_millis(500)).await;
-            }
-            result => return result,
-        }
-    }
-}
-
-async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
-    let stopped = async move { stop.cancelled().await };
-    if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
-        tracing::error!(%error, error_code = "listener_broke", "a listener broke");
-    }
-}
+pub use run::{Listeners, RunError, run};

@@ -1,10 +1,13 @@
 //! Names, units and labels of every metric, in one place.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
-use crate::store::VerdictKind;
+use crate::dead_letters::Outcome;
+use crate::monitor::StatusView;
+use crate::store::{LetterTotals, VerdictKind};
 
 const MESSAGES_RECEIVED: &str = "drain_messages_received_total";
 const ORDERS_RECEIVED: &str = "drain_orders_received_total";
@@ -14,7 +17,19 @@ const COMMIT_SECONDS: &str = "drain_commit_seconds";
 const COMMIT_FAILURES: &str = "drain_commit_failures_total";
 const ACK_FAILURES: &str = "drain_ack_failures_total";
 const DEAD_LETTERS: &str = "drain_dead_letters_total";
+const LETTERS: &str = "drain_dead_letters";
+const LETTERS_OLDEST: &str = "drain_dead_letters_oldest_seconds";
+const LETTERS_REDRIVEN: &str = "drain_dead_letters_redriven_total";
+const LETTERS_DISCARDED: &str = "drain_dead_letters_discarded_total";
+const LETTERS_TAKEN_OVER: &str = "drain_dead_letters_taken_over_total";
 const CAP: &str = "drain_cap_orders_per_second";
+const SHARE: &str = "drain_share_orders_per_second";
+const LIMIT: &str = "drain_backoff_limit_orders_per_second";
+const WORKERS: &str = "drain_workers";
+const LAG_MESSAGES: &str = "drain_lag_messages";
+const LAG_ORDERS: &str = "drain_lag_orders";
+const OLDEST: &str = "drain_oldest_seconds";
+const ETA: &str = "drain_eta_seconds";
 
 /// Says what each metric is; called once at start.
 pub fn describe() {
@@ -33,7 +48,23 @@ pub fn describe() {
     describe_counter!(COMMIT_FAILURES, "Transactions that failed for a reason that waiting may mend.");
     describe_counter!(ACK_FAILURES, "Acks that failed: the messages come again, which changes nothing.");
     describe_counter!(DEAD_LETTERS, "Messages dead-lettered because they could not be read.");
-    describe_gauge!(CAP, "Orders that may be committed in any one second.");
+    describe_gauge!(LETTERS, "Dead letters in the database that need somebody, by `reason`.");
+    describe_gauge!(
+        LETTERS_OLDEST,
+        metrics::Unit::Seconds,
+        "Since the oldest of them first failed, by `reason`; 0: there are none."
+    );
+    describe_counter!(LETTERS_REDRIVEN, "Dead letters redriven, by `outcome`.");
+    describe_counter!(LETTERS_DISCARDED, "Dead letters given up.");
+    describe_counter!(LETTERS_TAKEN_OVER, "Dead letters taken over from the broker's own.");
+    describe_gauge!(CAP, "Orders that the pool may commit in any one second; 0: paused.");
+    describe_gauge!(SHARE, "This worker's share of the cap.");
+    describe_gauge!(LIMIT, "What this worker's back-off limits it to; +Inf: it does not.");
+    describe_gauge!(WORKERS, "Workers of the pool, those that lapsed a moment ago too.");
+    describe_gauge!(LAG_MESSAGES, "Messages that wait on the broker.");
+    describe_gauge!(LAG_ORDERS, "Orders that wait, estimated, those that workers hold too.");
+    describe_gauge!(OLDEST, metrics::Unit::Seconds, "Age of the oldest order that waits.");
+    describe_gauge!(ETA, metrics::Unit::Seconds, "Until all that waits is drained, if nothing more comes.");
 }
 
 /// Messages received, and the orders in them.
@@ -67,12 +98,53 @@ pub fn dead_lettered(letters: usize) {
     counter!(DEAD_LETTERS).increment(letters as u64);
 }
 
-/// The cap.
-pub fn cap(orders_per_second: u32) {
-    gauge!(CAP).set(f64::from(orders_per_second));
+/// The pool. What is not known keeps its last value.
+pub fn pool(status: &StatusView) {
+    gauge!(CAP).set(f64::from(status.cap.orders_per_second));
+    gauge!(WORKERS).set(status.workers.len() as f64);
+    let own = status.workers.iter().find(|worker| worker.name == status.worker);
+    gauge!(SHARE).set(own.map_or(0.0, |worker| f64::from(worker.share)));
+    gauge!(LIMIT).set(own.and_then(|worker| worker.limit).map_or(f64::INFINITY, f64::from));
+    for (name, value) in [
+        (LAG_MESSAGES, status.lag.messages.map(|messages| messages as f64)),
+        (LAG_ORDERS, status.lag.orders.map(|orders| orders as f64)),
+        (OLDEST, status.lag.oldest_age_s),
+        (ETA, status.eta.as_ref().map(|eta| eta.seconds)),
+    ] {
+        if let Some(value) = value {
+            gauge!(name).set(value);
+        }
+    }
 }
 
 /// What became of an order.
 pub fn verdict(kind: VerdictKind) {
     counter!(ORDERS, "outcome" => kind.as_str()).increment(1);
+}
+
+/// Dead letters that need somebody; `reasons` are those to tell a zero of.
+pub fn dead_letters(totals: &LetterTotals, reasons: &BTreeSet<String>) {
+    for reason in reasons {
+        let total = totals.by_reason.get(reason);
+        let (letters, age_ms) = total.map_or((0, 0), |total| (total.letters, total.oldest_age_ms));
+        gauge!(LETTERS, "reason" => reason.clone()).set(letters as f64);
+        gauge!(LETTERS_OLDEST, "reason" => reason.clone()).set(age_ms as f64 / 1_000.0);
+    }
+}
+
+/// Dead letters redriven.
+pub fn redriven(outcomes: impl Iterator<Item = Outcome>) {
+    for outcome in outcomes {
+        counter!(LETTERS_REDRIVEN, "outcome" => outcome.as_str()).increment(1);
+    }
+}
+
+/// Dead letters given up.
+pub fn discarded(letters: usize) {
+    counter!(LETTERS_DISCARDED).increment(letters as u64);
+}
+
+/// Dead letters taken over from the broker's own.
+pub fn taken_over(letters: usize) {
+    counter!(LETTERS_TAKEN_OVER).increment(letters as u64);
 }

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use shared::config::{LogArgs, RocketmqArgs};
 
+use crate::lag::LagArgs;
 pub use database::{DatabaseArgs, MigratorArgs};
 pub use drain::{DrainArgs, DrainSettings};
 
@@ -61,6 +62,9 @@ pub struct RunArgs {
     /// The drain's bounds.
     #[command(flatten)]
     pub drain: DrainArgs,
+    /// What waits on the broker.
+    #[command(flatten)]
+    pub lag: LagArgs,
     /// Logs.
     #[command(flatten)]
     pub logs: LogArgs,

@@ -7,36 +7,41 @@ use tokio::time::Instant;
 use crate::control::RATE_MAX;
 use crate::rate::Usage;
 
-/// How long a worker that ran short is taken to want all it can get: longer than the pauses between receives.
+/// How long a worker that ran short goes on wanting as much: longer than the pauses between receives.
 const HUNGRY_FOR: Duration = Duration::from_millis(1_500);
 
 /// Tells need from usage.
 #[derive(Debug, Default)]
 pub(super) struct Appetite {
     hungry_until: Option<Instant>,
+    /// What is wanted while it is hungry.
+    wanted: u32,
 }
 
 impl Appetite {
-    /// Whether all that can be got was wanted at `now`.
+    /// Whether it ran short a moment before `now`.
     pub(super) fn is_hungry(&self, now: Instant) -> bool {
         self.hungry_until.is_some_and(|until| now < until)
     }
 
     /// Orders a second that could be used, 1 to `limit` (at least 1).
     ///
-    /// Who had to wait for a credit while most were out wants all it can get; else a quarter more than was used, in steps,
-    /// so that shares are not moved for nothing.
+    /// Who had to wait for a credit while most were out wants four times what it has, and four times that once it has
+    /// half of it: a few orders too many do not move the shares of the whole pool, and real need has all it can get after
+    /// a few heartbeats. Else it is a quarter more than
+    /// was used, in steps, so that shares are not moved for nothing.
     pub(super) fn wanted(&mut self, usage: &Usage, limit: u32, now: Instant) -> u32 {
+        let used = step_up(usage.outstanding_peak.saturating_add(usage.outstanding_peak / 4));
         let most_are_out = u64::from(usage.outstanding_peak) * 5 >= u64::from(usage.credits) * 4;
         if usage.was_short && most_are_out {
             self.hungry_until = Some(now + HUNGRY_FOR);
+            if usage.credits.saturating_mul(2) >= self.wanted {
+                self.wanted = usage.credits.saturating_mul(4).clamp(4, RATE_MAX);
+            }
+        } else if !self.is_hungry(now) {
+            self.wanted = 0;
         }
-        let wanted = if self.is_hungry(now) {
-            RATE_MAX
-        } else {
-            step_up(usage.outstanding_peak.saturating_add(usage.outstanding_peak / 4))
-        };
-        wanted.min(limit).max(1)
+        self.wanted.max(used).min(limit).max(1)
     }
 }
 
@@ -64,19 +69,23 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_runs_short_wants_all_and_forgets_it_after_a_while() {
+    async fn who_runs_short_wants_more_and_forgets_it_after_a_while() {
         let mut appetite = Appetite::default();
         let start = Instant::now();
-        assert_eq!(appetite.wanted(&usage(1_000, 0, false), RATE_MAX, start), 1);
-        assert_eq!(
-            appetite.wanted(&usage(1_000, 400, true), RATE_MAX, start),
-            512,
-            "short of pace, not of credits"
-        );
-        assert_eq!(appetite.wanted(&usage(1_000, 900, true), RATE_MAX, start), RATE_MAX);
-        assert_eq!(appetite.wanted(&usage(0, 0, true), 300, start), 300, "backed off");
-        assert_eq!(appetite.wanted(&usage(1_000, 10, false), RATE_MAX, start + HUNGRY_FOR / 2), RATE_MAX);
-        assert_eq!(appetite.wanted(&usage(1_000, 10, false), RATE_MAX, start + HUNGRY_FOR), 12);
+        let later = start + HUNGRY_FOR / 2;
+        for (what, seen, limit, at, wanted) in [
+            ("idle", usage(1_000, 0, false), RATE_MAX, start, 1),
+            ("waits for the pace, not for credits", usage(1_000, 400, true), RATE_MAX, start, 512),
+            ("short", usage(1_000, 900, true), RATE_MAX, start, 4_000),
+            ("short of a share that is not there yet", usage(10, 10, true), RATE_MAX, later, 4_000),
+            ("backed off", usage(0, 0, true), 300, later, 300),
+            ("quiet for a moment", usage(1_000, 10, false), RATE_MAX, start + HUNGRY_FOR, 4_000),
+            ("quiet", usage(1_000, 10, false), RATE_MAX, later + HUNGRY_FOR, 12),
+        ] {
+            assert_eq!(appetite.wanted(&seen, limit, at), wanted, "{what}");
+        }
+        let mut new = Appetite::default();
+        assert_eq!(new.wanted(&usage(0, 0, true), RATE_MAX, start), 4, "nothing yet, and something to do");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What a worker's share becomes at a heartbeat.
 
+use std::time::Duration;
+
 use super::split;
 use crate::rate::WINDOW;
 use crate::store::{Lease, LeaseId, Snapshot};
@@ -23,6 +25,12 @@ pub struct Decision {
 }
 
 impl Decision {
+    /// What is opened in a second, about: its even part of the cap, or its target if that is more.
+    #[must_use]
+    pub fn pace(&self) -> u32 {
+        self.target.max(self.cap / self.workers.max(1))
+    }
+
     /// Credits that the gate may have once the share is noted.
     #[must_use]
     pub fn credits(&self) -> u32 {
@@ -30,11 +38,28 @@ impl Decision {
     }
 }
 
-/// Decides for the worker with lease `me`, which holds so many credits ([`crate::rate::Usage::holds`]) and wants so many.
+/// What a worker brings to a heartbeat.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim {
+    /// Its lease.
+    pub lease: LeaseId,
+    /// Credits that are out or may go out ([`crate::rate::Usage::holds`]).
+    pub holds: u32,
+    /// Orders a second that it could use.
+    pub wanted: u32,
+    /// Since its last heartbeat.
+    pub passed: Duration,
+}
+
+/// Decides for one worker.
+///
+/// A share grows no faster than the worker can open credits ([`crate::rate`]): what one takes early the others cannot use
+/// meanwhile.
 ///
 /// The caller holds the group's lock, and notes the share before it lets go.
 #[must_use]
-pub fn decide(group: &Snapshot, me: LeaseId, holds: u32, wanted: u32) -> Decision {
+pub fn decide(group: &Snapshot, claim: Claim) -> Decision {
+    let Claim { lease: me, holds, wanted, passed } = claim;
     let cap = group.settings.cap_at(group.now_us).orders_per_second;
     let wants: Vec<u32> = group
         .leases
@@ -53,18 +78,21 @@ pub fn decide(group: &Snapshot, me: LeaseId, holds: u32, wanted: u32) -> Decisio
     let targets = split(cap, &wants, turn);
     let mine = group.leases.iter().position(|lease| lease.id == me);
     let target = mine.map_or(0, |place| targets[place]);
+    let workers = group.leases.iter().filter(|lease| lease.id == me || is_live(lease, group.now_us)).count();
+    let workers = u32::try_from(workers).unwrap_or(u32::MAX);
+    let fair = cap / workers.max(1);
     let others = group.leases.iter().filter(|lease| lease.id != me);
     let taken: u64 = others.map(|lease| u64::from(counted(lease, group.now_us))).sum();
     let free = u64::from(cap).saturating_sub(taken + u64::from(holds));
-    let raise = u64::from(target.saturating_sub(holds)).min(free);
+    let step = (f64::from(target.max(fair)) * 1.25 * passed.as_secs_f64()).ceil() as u64;
+    let raise = u64::from(target.saturating_sub(holds)).min(free).min(step.max(1));
     let share = holds.saturating_add(u32::try_from(raise).unwrap_or(0));
     let tolerance = (cap / 50).max(1);
     let is_settled = group.leases.iter().zip(&targets).all(|(lease, &target)| {
         let share = if lease.id == me { share } else { counted(lease, group.now_us) };
-        share.abs_diff(target) <= tolerance
+        share.abs_diff(target) <= tolerance && share.saturating_mul(2) >= target
     });
-    let workers = group.leases.iter().filter(|lease| lease.id == me || is_live(lease, group.now_us)).count();
-    Decision { cap, workers: u32::try_from(workers).unwrap_or(u32::MAX), target, share, is_settled }
+    Decision { cap, workers, target, share, is_settled }
 }
 
 /// Whether the lease may commit.
@@ -108,7 +136,8 @@ mod tests {
     }
 
     fn decided(leases: Vec<Lease>, holds: u32, wanted: u32) -> (u32, u32) {
-        let decision = decide(&group(leases), LeaseId::from_u128(1), holds, wanted);
+        let claim = Claim { lease: LeaseId::from_u128(1), holds, wanted, passed: Duration::from_secs(1) };
+        let decision = decide(&group(leases), claim);
         (decision.target, decision.share)
     }
 
@@ -135,6 +164,19 @@ mod tests {
     }
 
     #[test]
+    fn a_share_grows_as_fast_as_credits_are_opened() {
+        for (passed_ms, expected) in [(0, 1), (50, 125), (400, 1_000), (799, 1_998), (900, 2_000)] {
+            let claim = Claim {
+                lease: LeaseId::from_u128(1),
+                holds: 0,
+                wanted: MUCH,
+                passed: Duration::from_millis(passed_ms),
+            };
+            assert_eq!(decide(&group(vec![lease(1, 0, MUCH)]), claim).share, expected, "{passed_ms} ms");
+        }
+    }
+
+    #[test]
     fn a_dead_worker_counts_until_its_last_second_is_over() {
         let dead =
             |expires_us: i64, fenced_us: Option<i64>| Lease { expires_us, fenced_us, ..lease(2, 800, MUCH) };
@@ -150,12 +192,16 @@ mod tests {
 
     #[test]
     fn settled_is_when_everybody_has_what_it_is_to_have() {
-        let me = LeaseId::from_u128(1);
-        let settled =
-            |other: Lease, holds| decide(&group(vec![lease(1, 0, MUCH), other]), me, holds, MUCH).is_settled;
+        let settled = |other: Lease, holds| {
+            let claim = Claim { lease: LeaseId::from_u128(1), holds, wanted: MUCH, passed: Duration::ZERO };
+            decide(&group(vec![lease(1, 0, MUCH), other]), claim).is_settled
+        };
         assert!(settled(lease(2, 1_000, MUCH), 1_000));
         assert!(settled(lease(2, 1_030, MUCH), 970));
         assert!(!settled(lease(2, 1_500, MUCH), 500));
         assert!(!settled(lease(2, 0, MUCH), 1_500));
+        // Little, but twice what it has.
+        assert!(settled(lease(2, 4, 8), 1_992));
+        assert!(!settled(lease(2, 3, 8), 1_992));
     }
 }

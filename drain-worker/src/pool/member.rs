@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::appetite::Appetite;
 use super::decide::is_live;
-use super::report::Reporter;
-use super::{Decision, decide};
+use super::report::{LagSlot, Reporter};
+use super::{Claim, Decision, decide};
 use crate::backoff::{Backoff, Ceiling};
 use crate::control::Settings;
 use crate::pipeline::{Health, Held, Meter};
@@ -43,6 +43,10 @@ pub struct PoolConfig {
 /// The pool as this worker saw it last.
 #[derive(Clone, Debug)]
 pub struct View {
+    /// The consumer group's name.
+    pub group_id: String,
+    /// This worker's name.
+    pub name: String,
     /// The group, as it was before this worker's share was noted.
     pub group: Snapshot,
     /// This worker's lease.
@@ -62,6 +66,8 @@ pub struct Signals {
     pub held: Held,
     /// Whether the database answers.
     pub health: Health,
+    /// What waits on the broker, if this worker asks for all.
+    pub lag: LagSlot,
 }
 
 /// A worker's place in the pool.
@@ -73,6 +79,8 @@ pub struct Member<P> {
     reporter: Reporter,
     backoff: Backoff,
     appetite: Appetite,
+    /// When the last heartbeat that was answered began.
+    beaten_at: Option<Instant>,
     view: watch::Sender<Option<Arc<View>>>,
 }
 
@@ -94,6 +102,7 @@ impl<P: PoolStore> Member<P> {
             reporter,
             backoff,
             appetite: Appetite::default(),
+            beaten_at: None,
             view: watch::Sender::new(None),
         }
     }
@@ -200,17 +209,21 @@ impl<P: PoolStore> Member<P> {
         let is_paused = seen.is_some_and(|seen| seen.cap == 0);
         let report = self.reporter.report(&reading, &self.backoff, is_paused, stopping.is_some()).to_json();
         let beat = Beat { group: &self.config.group, lease, wanted, ttl: self.config.lease, report: &report };
-        let holds = usage.holds();
+        let passed =
+            self.beaten_at.map_or(self.config.beat_fast, |before| now - before).min(self.config.beat);
+        let claim = Claim { lease, holds: usage.holds(), wanted, passed };
         // Boxed: the future of a whole transaction is large.
-        let beating = Box::pin(self.store.beat(&beat, |group| decide(group, lease, holds, wanted).share));
+        let beating = Box::pin(self.store.beat(&beat, |group| decide(group, claim).share));
         let (group, share) = beating.await?;
-        let decision = decide(&group, lease, holds, wanted);
+        let decision = decide(&group, claim);
+        self.beaten_at = Some(now);
         debug_assert_eq!(decision.share, share, "the same group gives the same share");
         if stopping.is_none() {
             // Only now: the database knows of all that may be granted.
-            self.gate.set_credits(decision.credits().min(limit));
+            self.gate.raise_credits(decision.credits().min(limit), decision.pace());
         }
-        let view = Arc::new(View { group, lease, decision, at: now });
+        let (group_id, name) = (self.config.group.clone(), self.config.worker.clone());
+        let view = Arc::new(View { group_id, name, group, lease, decision, at: now });
         self.view.send_replace(Some(view.clone()));
         Ok(view)
     }

@@ -15,7 +15,7 @@
 //! share counts for one second more, in which what it committed last runs out.
 //!
 //! # What it costs
-//! A heartbeat is one short transaction every half second, every tenth while shares move. Nothing is asked per order,
+//! A heartbeat is one short transaction four times a second, thirty times while shares move. Nothing is asked per order,
 //! message or batch but the shared lock on the worker's own fence.
 
 mod appetite;
@@ -26,7 +26,7 @@ mod report;
 mod simulation;
 mod split;
 
-pub use decide::{Decision, decide};
+pub use decide::{Claim, Decision, decide};
 pub use member::{Member, PoolConfig, Signals, View};
-pub use report::{Report, WorkerState};
+pub use report::{LagReport, LagSlot, Report, WorkerState};
 pub use split::split;

@@ -32,21 +32,26 @@ pub struct OrderView {
     /// W3C trace context of the request that was decided, if it had one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub traceparent: Option<String>,
+    /// Of a dead letter: when an operator gave it up, RFC 3339. It will not be decided any more.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub discarded_at: Option<String>,
     /// When it was accepted, RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub accepted_at: Option<String>,
-    /// When it was decided, by the database's clock, RFC 3339.
+    /// When it was decided, last failed or was given up, by the database's clock, RFC 3339.
     pub decided_at: String,
 }
 
 impl From<StoredOrder> for OrderView {
     fn from(order: StoredOrder) -> Self {
-        let (state, reason) = match order.status {
-            StoredStatus::Decided(Outcome::Confirmed) => ("confirmed", None),
+        let (state, reason, discarded_at) = match order.status {
+            StoredStatus::Decided(Outcome::Confirmed) => ("confirmed", None, None),
             StoredStatus::Decided(Outcome::Rejected(reason)) => {
-                ("rejected", Some(reason.as_str().to_owned()))
+                ("rejected", Some(reason.as_str().to_owned()), None)
             }
-            StoredStatus::DeadLettered { reason } => ("dead_lettered", Some(reason)),
+            StoredStatus::DeadLettered { reason, discarded_at } => {
+                ("dead_lettered", Some(reason), discarded_at)
+            }
         };
         Self {
             order_id: order.order_id.to_string(),
@@ -55,6 +60,7 @@ impl From<StoredOrder> for OrderView {
             digest: order.digest.map(|digest| digest.to_string()),
             conflicts: order.conflicts,
             traceparent: order.traceparent.map(|trace| trace.as_str().to_owned()),
+            discarded_at: discarded_at.map(rfc3339_millis),
             accepted_at: order.accepted_at.map(rfc3339_millis),
             decided_at: rfc3339_millis(order.updated_at),
         }

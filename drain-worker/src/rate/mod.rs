@@ -6,7 +6,9 @@
 //!   two orders whose commits are less than a second apart hold their credits at the same time, and a window of a
 //!   second can hold no more commits than there are credits, however commits bunch up. Use is about
 //!   `1 / (1 + commit latency in seconds)`.
-//! - *Pace.* Grants are spaced as the share says, so that the database sees an even load and not one burst a second.
+//! - *Opening.* A credit that comes back may go out again at once. Those that nobody used are opened one after the other,
+//!   about as fast as all of them go round, so that a start or a burst does not reach the database as one wave that then
+//!   comes again every second.
 //!
 //! A grant may be for fewer orders than were asked for: credits come back in the portions they were given out in, and
 //! waiting for a whole batch's worth would leave those that are back already idle.
@@ -120,7 +122,12 @@ impl RateGate {
 
     /// Changes the number of credits, from now on; 0 grants nothing. Orders that hold more go on holding them.
     pub fn set_credits(&self, credits: u32) {
-        if self.inner.lock().set_credits(credits, Instant::now()) {
+        self.raise_credits(credits, credits);
+    }
+
+    /// As [`RateGate::set_credits`], on the way to `heading_for`: credits are opened as fast as those would be.
+    pub fn raise_credits(&self, credits: u32, heading_for: u32) {
+        if self.inner.lock().set_credits(credits, heading_for, Instant::now()) {
             self.inner.changed.notify_waiters();
             self.inner.resized.notify_waiters();
         }
@@ -171,6 +178,7 @@ impl RateGate {
     /// Cancelling takes nothing.
     pub async fn acquire(&self, orders: NonZeroU32) -> Grant {
         let _turn = self.inner.turn.lock().await;
+        let _waiting = Waiting(&self.inner);
         loop {
             // Listening begins before looking, so that no change between the two is missed.
             let changed = self.inner.changed.notified();
@@ -187,6 +195,15 @@ impl RateGate {
                 None => changed.await,
             }
         }
+    }
+}
+
+/// Whoever waits; dropped when it has what it wants, or gives up.
+struct Waiting<'a>(&'a Inner);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.lock().gave_up();
     }
 }
 

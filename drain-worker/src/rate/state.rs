@@ -9,12 +9,20 @@ use tokio::time::Instant;
 use super::Usage;
 use crate::store::Fence;
 
-/// Smallest grant while more is asked for, as a part of the credits: a fiftieth is what they come to in 20 ms. Smaller
-/// grants would make more transactions of the same orders; waiting for larger ones would leave credits idle.
+/// Smallest grant while more is asked for, as a part of the credits: what they come to in 20 ms. Smaller grants would
+/// make more transactions of the same orders; waiting for larger ones would leave more credits idle.
 const PORTIONS: u32 = 50;
 
-/// How much lost time the pace makes up for: a timer that fires late must not cost throughput.
-const CATCH_UP: Duration = Duration::from_millis(50);
+/// Where a portion would be smaller than this, it may come to 40 ms.
+const FEW: u32 = 8;
+
+/// How long a credit that came back may go out again at once. One that nobody needed by then is opened like a new one.
+const WARM: Duration = Duration::from_millis(100);
+
+/// How many credits are open for a start, as a time at their rate.
+const OPEN_AT_ONCE: Duration = Duration::from_millis(50);
+
+const NANOS: u128 = 1_000_000_000;
 
 /// What a grant is made of.
 #[derive(Clone, Copy, Debug)]
@@ -35,10 +43,45 @@ pub(super) struct State {
     /// Credits of orders answered, and when each comes back; soonest first.
     answered: VecDeque<(Instant, u32)>,
     answered_sum: u32,
-    /// Before this instant nothing more is granted. `None`: nothing was yet.
-    next_grant_at: Option<Instant>,
+    /// Credits that came back a moment ago, and when.
+    warm: VecDeque<(Instant, u32)>,
+    warm_sum: u32,
+    cold: Cold,
     peak: u32,
     was_short: bool,
+    /// Whether somebody waits for a credit.
+    is_short: bool,
+}
+
+/// Credits that are opened one after the other, so that not all go out at once: a token bucket.
+#[derive(Debug, Default)]
+struct Cold {
+    /// Opened in a second.
+    rate: u32,
+    /// Open now, in billionths.
+    nanos: u128,
+    counted_at: Option<Instant>,
+}
+
+impl Cold {
+    /// Most that are open: a start's worth, and at least one.
+    fn nanos_max(&self) -> u128 {
+        (u128::from(self.rate) * OPEN_AT_ONCE.as_nanos()).max(NANOS)
+    }
+
+    fn open(&mut self, now: Instant) -> u32 {
+        let passed = self.counted_at.replace(now).map_or(OPEN_AT_ONCE, |before| now - before);
+        self.nanos = (self.nanos + u128::from(self.rate) * passed.as_nanos()).min(self.nanos_max());
+        u32::try_from(self.nanos / NANOS).unwrap_or(u32::MAX)
+    }
+
+    /// When so many more are open than now.
+    fn open_at(&self, now: Instant, count: u32) -> Instant {
+        let nanos = (u128::from(count) * NANOS).min(self.nanos_max()).saturating_sub(self.nanos);
+        now + Duration::from_nanos(
+            u64::try_from(nanos / u128::from(self.rate.max(1)) + 1).unwrap_or(u64::MAX),
+        )
+    }
 }
 
 impl Default for State {
@@ -50,9 +93,12 @@ impl Default for State {
             granted: 0,
             answered: VecDeque::new(),
             answered_sum: 0,
-            next_grant_at: None,
+            warm: VecDeque::new(),
+            warm_sum: 0,
+            cold: Cold::default(),
             peak: 0,
             was_short: false,
+            is_short: false,
         }
     }
 }
@@ -76,14 +122,12 @@ impl State {
     }
 
     /// Whether that is another number than before.
-    pub(super) fn set_credits(&mut self, credits: u32, now: Instant) -> bool {
-        let is_other = credits != self.credits;
-        if is_other {
-            self.credits = credits;
-            // What was spaced for the old number must not hold up the new one.
-            self.next_grant_at = self.next_grant_at.map(|at| at.min(now));
-        }
-        is_other
+    pub(super) fn set_credits(&mut self, credits: u32, heading_for: u32, now: Instant) -> bool {
+        self.cold.open(now);
+        // A quarter faster than the credits go round, so that opening lags behind nothing else.
+        let rate = credits.max(heading_for);
+        self.cold.rate = rate.saturating_add(rate / 4);
+        std::mem::replace(&mut self.credits, credits) != credits
     }
 
     pub(super) fn outstanding(&mut self, now: Instant) -> u32 {
@@ -93,8 +137,36 @@ impl State {
             }
             self.answered.pop_front();
             self.answered_sum -= orders;
+            self.warm.push_back((free_at, orders));
+            self.warm_sum += orders;
         }
         self.granted + self.answered_sum
+    }
+
+    /// Credits that came back a moment ago.
+    fn warm(&mut self, now: Instant) -> u32 {
+        while let Some(&(at, orders)) = self.warm.front() {
+            if now - at <= WARM {
+                break;
+            }
+            self.warm.pop_front();
+            self.warm_sum -= orders;
+        }
+        self.warm_sum
+    }
+
+    fn take_warm(&mut self, mut orders: u32) {
+        self.warm_sum -= orders;
+        while orders > 0
+            && let Some((_, first)) = self.warm.front_mut()
+        {
+            let taken = orders.min(*first);
+            *first -= taken;
+            orders -= taken;
+            if *first == 0 {
+                self.warm.pop_front();
+            }
+        }
     }
 
     pub(super) fn take_usage(&mut self, now: Instant) -> Usage {
@@ -103,7 +175,7 @@ impl State {
             credits: self.credits,
             outstanding,
             outstanding_peak: self.peak.max(outstanding),
-            was_short: self.was_short,
+            was_short: self.was_short || self.is_short,
         };
         (self.peak, self.was_short) = (outstanding, false);
         usage
@@ -112,25 +184,34 @@ impl State {
     /// What is granted, or when to look again (`None`: when something changes).
     pub(super) fn try_grant(&mut self, orders: u32, now: Instant) -> Result<Granted, Option<Instant>> {
         let free = self.credits.saturating_sub(self.outstanding(now));
-        let least = (self.credits / PORTIONS).clamp(1, orders.max(1));
+        let portion = (self.credits / PORTIONS).max(FEW.min(self.credits * 2 / PORTIONS));
+        let least = portion.clamp(1, orders.max(1));
         if free < least {
-            self.was_short = true;
+            (self.is_short, self.was_short) = (true, true);
             // The soonest return may not suffice; then the caller looks again. With nothing answered, all credits are
             // with commits under way, or there are none: a change will ring.
             return Err(self.answered.front().map(|&(free_at, _)| free_at));
         }
-        if let Some(at) = self.next_grant_at.filter(|at| *at > now) {
-            self.was_short = true;
-            return Err(Some(at));
+        self.is_short = false;
+        let (warm, open) = (self.warm(now), self.cold.open(now));
+        let may = orders.min(free).min(warm.saturating_add(open));
+        if may < least {
+            let opens_at = self.cold.open_at(now, least - warm.min(least));
+            let returns_at = self.answered.front().map(|&(free_at, _)| free_at);
+            return Err(Some(returns_at.map_or(opens_at, |at| at.min(opens_at))));
         }
-        let Some(orders) = NonZeroU32::new(orders.min(free)) else { return Err(None) };
-        self.granted += orders.get();
+        let Some(orders) = NonZeroU32::new(may) else { return Err(None) };
+        let from_warm = may.min(warm);
+        self.take_warm(from_warm);
+        self.cold.nanos -= u128::from(may - from_warm) * NANOS;
+        self.granted += may;
         self.peak = self.peak.max(self.granted + self.answered_sum);
-        let takes = Duration::from_nanos(u64::from(orders.get()) * 1_000_000_000 / u64::from(self.credits));
-        let due = self.next_grant_at.unwrap_or(now);
-        let earliest = now.checked_sub(CATCH_UP).unwrap_or(due);
-        self.next_grant_at = Some(due.max(earliest) + takes);
         Ok(Granted { orders, fence: self.fence, epoch: self.epoch })
+    }
+
+    /// Nobody waits for a credit any more.
+    pub(super) const fn gave_up(&mut self) {
+        self.is_short = false;
     }
 
     pub(super) fn answered(&mut self, orders: u32, epoch: u64, free_at: Instant) {

@@ -16,6 +16,31 @@ fn some(orders: u32) -> NonZeroU32 {
     NonZeroU32::new(orders).expect("not zero")
 }
 
+/// A gate all of whose credits came back just now, and may go out at once.
+async fn warm(credits: u32) -> RateGate {
+    let gate = RateGate::alone(some(credits));
+    let mut left = credits;
+    while let Some(asked) = NonZeroU32::new(left) {
+        let grant = gate.acquire(asked).await;
+        left -= grant.orders().get();
+        grant.answered();
+    }
+    // Little by little they come back, and all go out once more together.
+    for _ in 0..3 {
+        sleep(WINDOW).await;
+        let mut grants = Vec::new();
+        let mut left = credits;
+        while let Some(asked) = NonZeroU32::new(left) {
+            let grant = gate.acquire(asked).await;
+            left -= grant.orders().get();
+            grants.push(grant);
+        }
+        grants.into_iter().for_each(Grant::answered);
+    }
+    sleep(WINDOW).await;
+    gate
+}
+
 /// The most orders committed in any window of a second (half open).
 fn busiest_window(commits: &[(Instant, u64)]) -> u64 {
     let mut commits = commits.to_vec();
@@ -92,21 +117,59 @@ async fn the_cap_is_used_when_commits_are_quick() {
     }
 }
 
+/// The most orders of any tenth of a second.
+fn busiest_tenth(commits: &[(Instant, u64)], from: Instant, to: Instant) -> u64 {
+    let tenth = |at: Instant| (at - from).as_millis() / 100;
+    let mut tenths = std::collections::BTreeMap::new();
+    for &(at, orders) in commits.iter().filter(|(at, _)| (from..to).contains(at)) {
+        *tenths.entry(tenth(at)).or_insert(0) += orders;
+    }
+    tenths.into_values().max().unwrap_or(0)
+}
+
 #[tokio::test(start_paused = true)]
-async fn grants_are_spaced_and_not_bunched() {
-    let gate = RateGate::alone(some(1_000));
+async fn a_start_is_spread_over_the_second_and_stays_so() {
     let start = Instant::now();
-    for batch in 0..5 {
-        gate.acquire(some(100)).await.answered();
-        let expected = Duration::from_millis(100) * batch;
-        let error = start.elapsed().abs_diff(expected);
-        assert!(error <= Duration::from_millis(2), "batch {batch} after {:?}", start.elapsed());
+    let commits = run_writers(3, 2_000, 200, 5, Duration::from_secs(10)).await;
+    for second in 0..10 {
+        let (from, to) = (start + SECOND * second, start + SECOND * (second + 1));
+        let most = busiest_tenth(&commits, from, to);
+        // An even tenth has 200; at a start 250 are opened, and 125 are open at once.
+        assert!(most <= 450, "second {second}: {most}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_after_quiet_is_spread_too() {
+    let gate = RateGate::alone(some(1_000));
+    sleep(SECOND * 60).await;
+    let start = Instant::now();
+    let mut granted = 0;
+    while granted < 1_000 {
+        let grant = gate.acquire(some(1_000 - granted)).await;
+        granted += grant.orders().get();
+        grant.answered();
+    }
+    let took = start.elapsed();
+    assert!((Duration::from_millis(700)..Duration::from_millis(800)).contains(&took), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lone_order_never_waits() {
+    for credits in [1, 2_000] {
+        let gate = RateGate::alone(some(credits));
+        for _ in 0..5 {
+            sleep(SECOND * 2).await;
+            let start = Instant::now();
+            gate.acquire(some(1)).await.answered();
+            assert_eq!(start.elapsed(), Duration::ZERO, "{credits}");
+        }
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_credit_comes_back_one_second_after_the_answer() {
-    let gate = RateGate::alone(some(10));
+    let gate = warm(10).await;
     let grant = gate.acquire(some(10)).await;
     sleep(Duration::from_secs(5)).await;
     assert_eq!(gate.outstanding(), 10, "a commit under way keeps its credits");
@@ -134,7 +197,7 @@ async fn a_raised_cap_frees_who_waits() {
 
 #[tokio::test(start_paused = true)]
 async fn a_grant_is_what_is_free_but_no_crumb() {
-    let gate = RateGate::alone(some(100));
+    let gate = warm(100).await;
     let first = gate.acquire(some(99)).await;
     assert_eq!(first.orders().get(), 99);
     // A single credit is free: less than a fiftieth of all, and less than is asked for.
@@ -144,6 +207,7 @@ async fn a_grant_is_what_is_free_but_no_crumb() {
     assert_eq!(one.orders().get(), 1, "all that is asked for is never a crumb");
     one.answered();
     first.answered();
+    sleep(WINDOW).await;
     let all = gate.acquire(some(500)).await;
     assert_eq!(all.orders().get(), 100, "the single one has come back too");
 }
@@ -156,14 +220,18 @@ async fn another_lease_starts_with_nothing_out() {
     assert!(tokio::time::timeout(WINDOW * 9, gate.acquire(some(1))).await.is_err(), "no credits, no grants");
     gate.set_credits(10);
     let old = gate.acquire(some(10)).await;
-    assert_eq!(old.fence(), first);
+    assert_eq!((old.fence(), gate.outstanding()), (first, old.orders().get()));
     gate.bind(second);
     assert_eq!((gate.credits(), gate.outstanding()), (0, 0));
     gate.set_credits(10);
     let new = gate.acquire(some(10)).await;
     assert_eq!(new.fence(), second);
     old.answered();
-    assert_eq!(gate.outstanding(), 10, "what was granted under the first lease gives nothing back");
+    assert_eq!(
+        gate.outstanding(),
+        new.orders().get(),
+        "what was granted under the first lease gives nothing back"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -192,7 +260,7 @@ async fn giving_up_waiting_takes_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_grant_that_is_dropped_keeps_its_credits() {
-    let gate = RateGate::alone(some(10));
+    let gate = warm(10).await;
     drop(gate.acquire(some(4)).await);
     sleep(WINDOW * 100).await;
     assert_eq!(gate.outstanding(), 4, "nobody knows whether it is still being committed");

@@ -5,7 +5,6 @@ use std::fmt;
 use bytes::Bytes;
 use shared::envelope::{EncodedOrder, encode_batch};
 use shared::order::{AcceptedOrder, OrderId, PayloadDigest};
-use time::OffsetDateTime;
 
 /// Longest detail, characters.
 pub const DETAIL_CHARS_MAX: usize = 500;
@@ -133,35 +132,6 @@ pub(super) fn dedup_key(order_id: OrderId, digest: PayloadDigest) -> Vec<u8> {
 
 fn cut(text: &str, chars_max: usize) -> String {
     text.chars().take(chars_max).collect()
-}
-
-/// A dead letter on record.
-#[derive(Clone, PartialEq, Eq)]
-pub struct StoredLetter {
-    /// Its number, ascending with age of first failure.
-    pub id: i64,
-    /// The order; `None`: the message could not be read as orders.
-    pub order_id: Option<OrderId>,
-    /// The message it came in, if known.
-    pub message_id: Option<String>,
-    /// A [`DeadLetterReason`]'s name, or one that another version of this program wrote.
-    pub reason: String,
-    /// For people.
-    pub detail: String,
-    /// A message body that can be sent again. Personal data.
-    pub payload: Bytes,
-    /// How often it came here.
-    pub attempts: i64,
-    /// When it first failed, UTC, by the database's clock.
-    pub first_failed_at: OffsetDateTime,
-    /// When it last failed, UTC, by the database's clock.
-    pub last_failed_at: OffsetDateTime,
-}
-
-impl fmt::Debug for StoredLetter {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "StoredLetter({}, {}, {} bytes)", self.id, self.reason, self.payload.len())
-    }
 }
 
 #[cfg(test)]

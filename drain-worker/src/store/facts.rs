@@ -4,6 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use shared::order::{AcceptedOrder, OrderId, Outcome, PayloadDigest};
 
+use super::dead_letter::DeadLetterReason;
+
 /// Names a SKU of a sale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct SkuKey<'a> {
@@ -74,6 +76,8 @@ pub(super) struct Facts<'a> {
     pub(super) known: HashMap<OrderId, Known>,
     /// Orders of the batch that are among the dead letters.
     pub(super) letters: HashSet<(OrderId, PayloadDigest)>,
+    /// Orders of the batch that an operator gave up, and why they were dead letters.
+    pub(super) discarded: HashMap<(OrderId, PayloadDigest), DeadLetterReason>,
 }
 
 impl<'a> Facts<'a> {
@@ -85,6 +89,7 @@ impl<'a> Facts<'a> {
             purchases: vec![HashMap::new(); count],
             known: HashMap::new(),
             letters: HashSet::new(),
+            discarded: HashMap::new(),
         }
     }
 

@@ -44,20 +44,23 @@ impl<D: Dialect> SqlStore<D> {
     }
 
     async fn find_letter(&self, order_id: OrderId) -> Result<Option<StoredOrder>, Failure> {
-        const KINDS: &[Kind] = &[Kind::Bytes, Kind::Text, Kind::Text];
+        const KINDS: &[Kind] = &[Kind::Bytes, Kind::Text, Kind::Text, Kind::Text];
+        // One that still needs somebody tells more than one that was given up.
         let statement = Statement::new(
-            "SELECT payload_digest, reason, CAST(last_failed_at AS CHAR) FROM dead_letters \
-             WHERE order_id = UNHEX(?) ORDER BY id LIMIT 1",
+            "SELECT payload_digest, reason, CAST(last_failed_at AS CHAR), CAST(discarded_at AS CHAR) \
+             FROM dead_letters WHERE order_id = UNHEX(?) \
+             ORDER BY CASE WHEN discarded_at IS NULL THEN 0 ELSE 1 END, id LIMIT 1",
         )
         .bind(order_id.as_bytes().as_slice());
         let rows = self.look_up("find a dead letter", statement, KINDS).await?;
         let Some(row) = rows.first() else { return Ok(None) };
+        let discarded_at = times::optional_from_database(row, 3)?;
         Ok(Some(StoredOrder {
             order_id,
             digest: row.optional_array(0)?.map(PayloadDigest::from_bytes),
-            status: StoredStatus::DeadLettered { reason: row.text(1)?.to_owned() },
+            status: StoredStatus::DeadLettered { reason: row.text(1)?.to_owned(), discarded_at },
             accepted_at: None,
-            updated_at: times::from_database(row, 2)?,
+            updated_at: discarded_at.map_or_else(|| times::from_database(row, 2), Ok)?,
             traceparent: None,
             conflicts: 0,
         }))
@@ -108,6 +111,6 @@ impl<D: Dialect> SqlStore<D> {
     }
 }
 
-fn count(row: &Row, index: usize) -> Result<u64, Failure> {
+pub(super) fn count(row: &Row, index: usize) -> Result<u64, Failure> {
     u64::try_from(row.int(index)?).map_err(|_| unexpected(index))
 }

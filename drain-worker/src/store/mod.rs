@@ -21,6 +21,7 @@ mod dialect;
 mod error;
 mod facts;
 mod fence;
+mod letter_store;
 mod letters;
 mod lookup;
 mod pool;
@@ -39,9 +40,13 @@ use shared::order::{AcceptedOrder, OrderId};
 
 pub use catalogue::CatalogueChanges;
 pub use config::StoreConfig;
-pub use dead_letter::{DETAIL_CHARS_MAX, DeadLetter, DeadLetterReason, MESSAGE_ID_CHARS_MAX, StoredLetter};
+pub use dead_letter::{DETAIL_CHARS_MAX, DeadLetter, DeadLetterReason, MESSAGE_ID_CHARS_MAX};
 pub use error::{Fault, SchemaError, StoreError};
 pub use fence::{Fence, LeaseId};
+pub use letter_store::{
+    Discard, DiscardOutcome, Kept, LetterHead, LetterStore, LetterTotals, PAGE_LETTERS_MAX, Page,
+    ReasonTotal, Selection, Standing, StoredLetter,
+};
 pub use pool::{AuditEntry, Beat, Joining, Lease, PoolStore, SettingsError, Snapshot};
 pub use verdict::{Counts, SkuStock, StoredOrder, StoredStatus, Verdict, VerdictKind};
 
@@ -68,29 +73,11 @@ pub trait OrderStore: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<Verdict>, StoreError>> + Send;
 
     /// Keeps `letters`, all or none. A subject that has a letter already gets it updated: reason, detail and
-    /// payload are the new ones, and one more attempt is counted.
+    /// payload are the new ones, and one more attempt is counted. One that was given up stays as it is.
     ///
     /// # Errors
     /// As [`OrderStore::commit`]; [`StoreError::Permanent`] if the database refuses a letter.
     fn dead_letter(&self, letters: &[DeadLetter]) -> impl Future<Output = Result<(), StoreError>> + Send;
-
-    /// Lists up to `count_max` dead letters with a number above `after`, ascending: start with 0, go on with the
-    /// last number. Each may hold a message of up to 4 MiB, so ask for few at a time.
-    ///
-    /// # Errors
-    /// [`StoreError::Transient`] or [`StoreError::Fatal`].
-    fn dead_letters(
-        &self,
-        after: i64,
-        count_max: u32,
-    ) -> impl Future<Output = Result<Vec<StoredLetter>, StoreError>> + Send;
-
-    /// Removes dead letters by number, all or none; numbers that are not there are passed over. The letter of an
-    /// order goes by itself once the order is sent again and decided.
-    ///
-    /// # Errors
-    /// [`StoreError::Transient`] or [`StoreError::Fatal`].
-    fn remove_dead_letters(&self, ids: &[i64]) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Finds an order: its outcome, or its dead letter if it has none. `None`: nothing is on record, which for an
     /// accepted order means that it is still in the queue.
@@ -189,14 +176,6 @@ impl OrderStore for Store {
 
     async fn dead_letter(&self, letters: &[DeadLetter]) -> Result<(), StoreError> {
         dispatch!(self.keep_letters(letters))
-    }
-
-    async fn dead_letters(&self, after: i64, count_max: u32) -> Result<Vec<StoredLetter>, StoreError> {
-        dispatch!(self.list_letters(after, count_max))
-    }
-
-    async fn remove_dead_letters(&self, ids: &[i64]) -> Result<(), StoreError> {
-        dispatch!(self.delete_letters(ids))
     }
 
     async fn find(&self, order_id: OrderId) -> Result<Option<StoredOrder>, StoreError> {

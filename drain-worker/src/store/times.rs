@@ -25,6 +25,11 @@ pub(super) fn from_database(row: &Row, index: usize) -> Result<OffsetDateTime, F
     Ok(instant.assume_utc())
 }
 
+/// As [`from_database`], of a column that may be NULL.
+pub(super) fn optional_from_database(row: &Row, index: usize) -> Result<Option<OffsetDateTime>, Failure> {
+    row.optional_text(index)?.map(|_| from_database(row, index)).transpose()
+}
+
 #[cfg(test)]
 mod tests {
     use time::macros::datetime;

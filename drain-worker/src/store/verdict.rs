@@ -31,7 +31,7 @@ pub enum VerdictKind {
         /// What was decided about it.
         outcome: Outcome,
     },
-    /// Neither confirmed nor rejected: kept with the dead letters until somebody acts.
+    /// Neither confirmed nor rejected: kept with the dead letters until somebody acts, or given up by an operator.
     DeadLettered {
         /// Why.
         reason: DeadLetterReason,
@@ -63,7 +63,7 @@ pub struct StoredOrder {
     pub status: StoredStatus,
     /// When ingest-fn took the order, UTC. `None` for a dead letter.
     pub accepted_at: Option<OffsetDateTime>,
-    /// When it was decided or last failed, UTC, by the database's clock.
+    /// When it was decided, last failed or was given up, UTC, by the database's clock.
     pub updated_at: OffsetDateTime,
     /// W3C trace context of the request that was decided. `None`: it had none, or this is a dead letter.
     pub traceparent: Option<TraceParent>,
@@ -80,6 +80,8 @@ pub enum StoredStatus {
     DeadLettered {
         /// A [`DeadLetterReason`]'s name, or one that another version of this program wrote.
         reason: String,
+        /// When an operator gave it up, UTC, by the database's clock; `None`: it still needs somebody.
+        discarded_at: Option<OffsetDateTime>,
     },
 }
 
@@ -92,7 +94,7 @@ pub struct Counts {
     pub rejected: BTreeMap<RejectReason, u64>,
     /// Payloads on record that arrived under the id of another one.
     pub conflicts: u64,
-    /// Dead letters by the name of their reason; a reason without letters is absent.
+    /// Dead letters by the name of their reason, those given up as well; a reason without letters is absent.
     pub dead_letters: BTreeMap<String, u64>,
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use drain_worker::pipeline::{DatabaseHealth, DrainError};
 use drain_worker::store::{
-    CatalogueChanges, Counts, DeadLetter, Fault, Fence, OrderStore, SkuStock, Store, StoreError,
-    StoredLetter, StoredOrder, Verdict,
+    CatalogueChanges, Counts, DeadLetter, Fault, Fence, OrderStore, SkuStock, Store, StoreError, StoredOrder,
+    Verdict,
 };
 use shared::catalogue::Catalogue;
 use shared::order::{AcceptedOrder, OrderId};
@@ -65,18 +65,6 @@ impl OrderStore for Failing {
 
     fn dead_letter(&self, letters: &[DeadLetter]) -> impl Future<Output = Result<(), StoreError>> + Send {
         self.store.dead_letter(letters)
-    }
-
-    fn dead_letters(
-        &self,
-        after: i64,
-        count_max: u32,
-    ) -> impl Future<Output = Result<Vec<StoredLetter>, StoreError>> + Send {
-        self.store.dead_letters(after, count_max)
-    }
-
-    fn remove_dead_letters(&self, ids: &[i64]) -> impl Future<Output = Result<(), StoreError>> + Send {
-        self.store.remove_dead_letters(ids)
     }
 
     fn find(

@@ -7,7 +7,9 @@ use std::time::Duration;
 use drain_worker::init::init;
 use drain_worker::pipeline::{DrainError, Health, Held, Meter, Pipeline, PipelineConfig};
 use drain_worker::rate::RateGate;
-use drain_worker::store::{Counts, OrderStore, Store, StoreConfig};
+use drain_worker::store::{
+    Counts, LetterStore, OrderStore, Page, Selection, Standing, Store, StoreConfig, StoredLetter,
+};
 use shared::catalogue::Catalogue;
 use shared::config::DatabaseUrl;
 use shared::envelope::{EncodedOrder, encode_batch};
@@ -140,6 +142,14 @@ impl World {
         .await;
         let counts = self.counts().await;
         assert_eq!(counts.orders() + counts.dead_letters_total(), orders, "{counts:?}");
+    }
+
+    /// All dead letters.
+    pub(crate) async fn letters(&self) -> Vec<StoredLetter> {
+        let page = Page { after: 0, letters_max: NonZeroU32::MAX };
+        let heads = self.store.letters(&Selection::All, Standing::Any, page).await.expect("listed");
+        let ids: Vec<_> = heads.iter().map(|head| head.id).collect();
+        self.store.whole_letters(&ids).await.expect("read")
     }
 
     /// Messages that the group has not settled.

@@ -1,12 +1,15 @@
 //! A fresh database for each test, and a way to look at it behind the store's back.
 
+use std::num::NonZeroU32;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::{env, process};
 
-use drain_worker::store::{OrderStore, Store, StoreConfig};
+use drain_worker::store::{
+    LetterStore, OrderStore, Page, Selection, Standing, Store, StoreConfig, StoredLetter,
+};
 use futures_util::FutureExt;
 use shared::config::DatabaseUrl;
 use sqlx::mysql::{MySqlConnection, MySqlPool, MySqlPoolOptions};
@@ -97,6 +100,14 @@ impl Harness {
 
     pub(crate) const fn is_sqlite(&self) -> bool {
         matches!(self.behind, Behind::Sqlite(_))
+    }
+
+    /// All dead letters.
+    pub(crate) async fn letters(&self) -> Vec<StoredLetter> {
+        let page = Page { after: 0, letters_max: NonZeroU32::MAX };
+        let heads = self.store.letters(&Selection::All, Standing::Any, page).await.expect("reads");
+        let ids: Vec<_> = heads.iter().map(|head| head.id).collect();
+        self.store.whole_letters(&ids).await.expect("reads")
     }
 
     /// Another store on the same database.
@@ -196,7 +207,7 @@ pub(crate) async fn on_proxy(case: impl AsyncFnOnce(&Harness)) {
     // A test that broke off in mid-statement may have left a transaction open in the proxy, which restarting it ends.
     sqlx::raw_sql(
         "SET lock_wait_timeout = 20; DROP TRIGGER IF EXISTS poison; TRUNCATE sale_skus; TRUNCATE user_purchases; TRUNCATE orders; \
-         TRUNCATE order_items; TRUNCATE order_conflicts; TRUNCATE dead_letters",
+         TRUNCATE order_items; TRUNCATE order_conflicts; TRUNCATE dead_letters; TRUNCATE drain_audit",
     )
     .execute(&behind)
     .await

@@ -149,6 +149,7 @@ impl Database {
     }
 
     fn snapshot(&self) -> Snapshot {
+        self.sample_cap();
         let now_us = self.now_us();
         let state = self.lock();
         Snapshot {
@@ -232,7 +233,6 @@ impl Session {
         if self.database.is_down() {
             return Err(StoreError::Transient(fault()));
         }
-        self.database.sample_cap();
         let result = work(&self.database).await;
         self.database.travel().await;
         self.thaw().await;

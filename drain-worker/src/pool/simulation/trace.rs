@@ -56,24 +56,26 @@ impl Trace {
             let from = window.front().map_or(at, |(first, _)| *first);
             let cap = self.cap_max(from.checked_sub(late).unwrap_or(from), at);
             if sum > cap {
-                return Err(format!("{sum} orders within a second, cap {cap}, at {:?}", at - self.caps[0].0));
+                let begin = self.caps[0].0;
+                return Err(format!(
+                    "{sum} orders within a second, cap {cap}, at {:?}; {:?}",
+                    at - begin,
+                    self.caps.iter().map(|(at, cap)| (*at - begin, *cap)).collect::<Vec<_>>()
+                ));
             }
         }
         Ok(())
     }
 
-    /// `after` a change of the cap, a second holds no more than the new one and nearly as much.
+    /// From `after` a change of the cap on, five seconds hold no more than the new one allows and nearly as much.
     pub(super) fn check_reached(&self, after: Duration) -> Result<(), String> {
         for pair in self.caps.windows(2) {
-            let ((at, cap), next) = (pair[1], pair[1].0 + after);
-            let until =
-                self.caps.iter().map(|(at, _)| *at).find(|next| *next > at).unwrap_or(next + SECOND * 2);
-            if until < next + SECOND {
-                continue;
-            }
-            let seen = self.within(next, next + SECOND);
-            if seen > cap || (seen as f64) < cap as f64 * 0.95 {
-                return Err(format!("{seen} orders in the second from {after:?} after the cap became {cap}"));
+            let (at, cap) = pair[1];
+            let seen = self.within(at + after, at + after + SECOND * 5);
+            if seen > cap * 5 || (seen as f64) < cap as f64 * 5.0 * 0.85 {
+                return Err(format!(
+                    "{seen} orders in the five seconds from {after:?} after the cap became {cap}"
+                ));
             }
         }
         Ok(())
@@ -82,6 +84,15 @@ impl Trace {
     fn within(&self, from: Instant, to: Instant) -> u64 {
         let first = self.commits.partition_point(|(at, _)| *at < from);
         self.commits[first..].iter().take_while(|(at, _)| *at < to).map(|(_, orders)| orders).sum()
+    }
+
+    /// Orders by the second.
+    pub(super) fn by_second(&self) -> Vec<u64> {
+        let begin = self.caps[0].0;
+        let seconds = self.ended.map_or(0, |ended| (ended - begin).as_secs());
+        (0..seconds)
+            .map(|second| self.within(begin + SECOND * second as u32, begin + SECOND * (second as u32 + 1)))
+            .collect()
     }
 
     /// The least part of the cap that was used in any window of so long, from `warm_up` after the beginning on.

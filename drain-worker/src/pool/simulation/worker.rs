@@ -16,14 +16,14 @@ use super::database::{Database, Session};
 use crate::backoff::Backoff;
 use crate::control::{Rate, Settings};
 use crate::pipeline::{Health, Held, Meter};
-use crate::pool::{Member, PoolConfig, Signals};
+use crate::pool::{LagSlot, Member, PoolConfig, Signals};
 use crate::rate::{RateGate, WINDOW};
 use crate::store::StoreError;
 
 pub(super) struct Worker {
     frozen: watch::Sender<bool>,
     is_busy: watch::Sender<bool>,
-    leave: CancellationToken,
+    finish: CancellationToken,
     tasks: Vec<AbortHandle>,
 }
 
@@ -55,28 +55,41 @@ impl Worker {
             worker: "simulated".to_owned(),
             seed: Settings::new(Rate::new(1).expect("within bounds")),
             lease: LEASE,
-            beat: Duration::from_millis(500),
-            beat_fast: Duration::from_millis(100),
+            beat: Duration::from_millis(250),
+            beat_fast: Duration::from_millis(30),
         };
-        let signals = Signals { meter: Meter::default(), held: Held::default(), health: Health::default() };
+        let signals = Signals {
+            meter: Meter::default(),
+            held: Held::default(),
+            health: Health::default(),
+            lag: LagSlot::default(),
+        };
         let member =
             Member::new(Arc::new(session.clone()), config, gate.clone(), signals, Backoff::new(None));
-        let mut tasks = JoinSet::new();
-        let stop = leave.clone();
-        let mut handles =
-            vec![tasks.spawn(async move { member.run(stop).await.expect("nothing fatal happens") })];
+        let finish = CancellationToken::new();
+        let membership = tokio::spawn({
+            let leave = leave.clone();
+            async move { member.run(leave).await.expect("nothing fatal happens") }
+        });
+        let mut writers = JoinSet::new();
+        let mut tasks = vec![membership.abort_handle()];
         for _ in 0..4 {
             let writer = Writer {
                 session: session.clone(),
                 gate: gate.clone(),
                 is_busy: is_busy.subscribe(),
-                leave: leave.clone(),
+                finish: finish.clone(),
                 random: StdRng::seed_from_u64(random.random()),
             };
-            handles.push(tasks.spawn(writer.run()));
+            tasks.push(writers.spawn(writer.run()));
         }
-        tasks.detach_all();
-        Self { frozen, is_busy, leave, tasks: handles }
+        // The share is given back once nothing is being written any more.
+        let last = tokio::spawn(async move {
+            while writers.join_next().await.is_some() {}
+            leave.cancel();
+        });
+        tasks.push(last.abort_handle());
+        Self { frozen, is_busy, finish, tasks }
     }
 
     /// Ends at once, like a process that is killed: what it asked of the database goes on.
@@ -86,7 +99,7 @@ impl Worker {
 
     /// Ends in order.
     pub(super) fn leave(self) {
-        self.leave.cancel();
+        self.finish.cancel();
     }
 
     /// Does nothing for a while, like a process that is stopped.
@@ -108,24 +121,27 @@ struct Writer {
     session: Session,
     gate: RateGate,
     is_busy: watch::Receiver<bool>,
-    leave: CancellationToken,
+    finish: CancellationToken,
     random: StdRng,
 }
 
 impl Writer {
     async fn run(mut self) {
-        let leave = self.leave.clone();
-        let writing = async {
-            loop {
-                if !*self.is_busy.borrow() {
-                    // Hardly anything to do.
-                    sleep(Duration::from_millis(self.random.random_range(1..4_000))).await;
-                }
-                let orders = self.random.random_range(1..=200);
-                self.write(orders).await;
+        let finish = self.finish.clone();
+        while !finish.is_cancelled() {
+            let is_busy = *self.is_busy.borrow();
+            let mut is_busy_now = self.is_busy.clone();
+            if !is_busy {
+                let pause = Duration::from_millis(self.random.random_range(1..40_000));
+                let busy = async { is_busy_now.wait_for(|busy| *busy).await.map(drop) };
+                let waiting = async {
+                    tokio::select! { () = sleep(pause) => {}, _busy = busy => {} }
+                };
+                finish.run_until_cancelled(waiting).await;
             }
-        };
-        leave.run_until_cancelled(writing).await;
+            let orders = self.random.random_range(1..=if is_busy { 200 } else { 2 });
+            self.write(orders).await;
+        }
     }
 
     /// As the pipeline's writers do.

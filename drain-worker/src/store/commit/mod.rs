@@ -30,6 +30,7 @@ mod write;
 
 pub(super) use guess::Guesses;
 pub(super) use read::outcome;
+pub(super) use write::insert_conflicts;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

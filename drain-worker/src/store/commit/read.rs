@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use shared::order::{AcceptedOrder, OrderId, Outcome, PayloadDigest, RejectReason};
 
 use super::guess::Guesses;
+use crate::store::dead_letter::DeadLetterReason;
 use crate::store::dialect::Dialect;
 use crate::store::error::Failure;
 use crate::store::facts::{Facts, Known, SkuKey, SkuSet, SkuState};
@@ -129,19 +130,45 @@ pub(super) async fn read_known<D: Dialect>(
     Ok(())
 }
 
-/// Reads which orders of the batch are dead letters.
+/// Locks the letters of `orders` if there are any: nobody gives one up while its order is being decided. They are looked
+/// for without locks first, because a locking read that finds nothing may lock the gap.
 pub(super) async fn read_letters<D: Dialect>(
     transaction: &mut Transaction<D>,
     orders: &[AcceptedOrder],
     facts: &mut Facts<'_>,
 ) -> Result<(), Failure> {
     for chunk in orders.chunks(ROWS_MAX) {
-        let statement =
-            Statement::new("SELECT order_id, payload_digest FROM dead_letters WHERE order_id IN ")
-                .list_of_bytes(ids(chunk));
-        for row in transaction.fetch("read dead letters", statement, &[Kind::Bytes, Kind::Bytes]).await? {
-            let digest = PayloadDigest::from_bytes(row.array(1)?);
-            facts.letters.insert((OrderId::from_bytes(row.array(0)?), digest));
+        read_letters_chunk(transaction, chunk, facts).await?;
+    }
+    Ok(())
+}
+
+async fn read_letters_chunk<D: Dialect>(
+    transaction: &mut Transaction<D>,
+    orders: &[AcceptedOrder],
+    facts: &mut Facts<'_>,
+) -> Result<(), Failure> {
+    const KINDS: &[Kind] = &[Kind::Bytes, Kind::Bytes, Kind::Text, Kind::Int];
+    let look = Statement::new("SELECT id FROM dead_letters WHERE order_id IN ").list_of_bytes(ids(orders));
+    let found = transaction.fetch("look for dead letters", look, &[Kind::Int]).await?;
+    let found = found.iter().map(|row| row.int(0)).collect::<Result<Vec<_>, _>>()?;
+    for chunk in found.chunks(ROWS_MAX) {
+        let lock = Statement::new(
+            "SELECT order_id, payload_digest, reason, CASE WHEN discarded_at IS NULL THEN 0 ELSE 1 END \
+             FROM dead_letters WHERE id IN ",
+        )
+        .list(chunk.iter().copied())
+        .text(" ORDER BY id")
+        .text(D::FOR_UPDATE);
+        for row in transaction.fetch("read dead letters", lock, KINDS).await? {
+            let subject = (OrderId::from_bytes(row.array(0)?), PayloadDigest::from_bytes(row.array(1)?));
+            if row.int(3)? == 0 {
+                facts.letters.insert(subject);
+            } else {
+                // A reason that only a newer version knows tells at least that nobody has to act.
+                let reason = DeadLetterReason::from_name(row.text(2)?);
+                facts.discarded.insert(subject, reason.unwrap_or(DeadLetterReason::RefusedByDatabase));
+            }
         }
     }
     Ok(())

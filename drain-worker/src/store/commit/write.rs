@@ -1,9 +1,11 @@
 //! Carries out a plan.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-use shared::order::{AcceptedOrder, AddressLine, OrderId, Outcome, PricedItem, ShippingAddress};
+use shared::order::{
+    AcceptedOrder, AddressLine, OrderId, Outcome, PayloadDigest, PricedItem, ShippingAddress,
+};
 
 use crate::store::dead_letter::{DeadLetter, dedup_key};
 use crate::store::decide::Plan;
@@ -22,7 +24,7 @@ pub(super) async fn rest<D: Dialect>(
     facts: &Facts<'_>,
 ) -> Result<(), Failure> {
     reserve_stock(transaction, plan, facts).await?;
-    insert_conflicts(transaction, plan).await?;
+    insert_conflicts(transaction, &plan.conflicts).await?;
     if !plan.letters.is_empty() {
         let letters: Vec<_> = plan
             .letters
@@ -184,11 +186,12 @@ async fn reserve_stock<D: Dialect>(
     Ok(())
 }
 
-async fn insert_conflicts<D: Dialect>(
+/// Puts payloads on record that came under the id of another one.
+pub(in crate::store) async fn insert_conflicts<D: Dialect>(
     transaction: &mut Transaction<D>,
-    plan: &Plan<'_>,
+    conflicts: &BTreeSet<(OrderId, PayloadDigest)>,
 ) -> Result<(), Failure> {
-    let rows: Vec<_> = plan.conflicts.iter().collect();
+    let rows: Vec<_> = conflicts.iter().collect();
     for chunk in chunks(&rows) {
         let mut statement =
             Statement::new("INSERT INTO order_conflicts (order_id, payload_digest, first_seen_at) VALUES ")

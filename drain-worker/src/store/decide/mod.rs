@@ -70,6 +70,10 @@ impl<'a, 'f> Ledger<'a, 'f> {
             self.plan.conflicts.insert((order.order_id, order.digest));
             return VerdictKind::Conflict { stored: known.digest, outcome: known.outcome };
         }
+        // What an operator gave up stays so, whatever has been mended since.
+        if let Some(&reason) = self.facts.discarded.get(&(order.order_id, order.digest)) {
+            return VerdictKind::DeadLettered { reason };
+        }
         match self.lines(order) {
             Ok(lines) => {
                 let outcome = self.outcome(order, &lines);

@@ -51,7 +51,7 @@ pub(super) trait Dialect: Send + Sync + Sized + 'static {
     const KEEP_CONFLICT: &'static str;
     /// Ends an INSERT into `drain_groups`: leaves a row that is there alone.
     const KEEP_GROUP: &'static str;
-    /// Ends an INSERT into `dead_letters`: counts another attempt.
+    /// Ends an INSERT into `dead_letters`: counts another attempt, unless the letter was given up.
     const UPDATE_LETTER: &'static str;
     /// Ends an INSERT into `sale_skus`: takes over total and limit.
     const UPDATE_TERMS: &'static str;

@@ -51,9 +51,13 @@ impl Dialect for MySql {
     // Not INSERT IGNORE, which would also clip values and hide every other error.
     const KEEP_CONFLICT: &'static str = " ON DUPLICATE KEY UPDATE first_seen_at = first_seen_at";
     const KEEP_GROUP: &'static str = " ON DUPLICATE KEY UPDATE revision = revision";
-    const UPDATE_LETTER: &'static str = " ON DUPLICATE KEY UPDATE reason = VALUES(reason), detail = VALUES(detail), \
-         payload = VALUES(payload), message_id = COALESCE(VALUES(message_id), message_id), \
-         attempts = attempts + 1, last_failed_at = VALUES(last_failed_at)";
+    const UPDATE_LETTER: &'static str = " ON DUPLICATE KEY UPDATE \
+         reason = IF(discarded_at IS NULL, VALUES(reason), reason), \
+         detail = IF(discarded_at IS NULL, VALUES(detail), detail), \
+         payload = IF(discarded_at IS NULL, VALUES(payload), payload), \
+         message_id = IF(discarded_at IS NULL, COALESCE(VALUES(message_id), message_id), message_id), \
+         attempts = IF(discarded_at IS NULL, attempts + 1, attempts), \
+         last_failed_at = IF(discarded_at IS NULL, VALUES(last_failed_at), last_failed_at)";
     const UPDATE_TERMS: &'static str =
         " ON DUPLICATE KEY UPDATE stock_total = VALUES(stock_total), per_user_limit = VALUES(per_user_limit)";
     const STRICT_MODE_QUERY: Option<&'static str> = Some("SELECT @@sql_mode");

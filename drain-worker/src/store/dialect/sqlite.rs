@@ -40,7 +40,7 @@ impl Dialect for Sqlite {
     const UPDATE_LETTER: &'static str = " ON CONFLICT (dedup_key) DO UPDATE SET reason = excluded.reason, \
          detail = excluded.detail, payload = excluded.payload, \
          message_id = COALESCE(excluded.message_id, message_id), attempts = attempts + 1, \
-         last_failed_at = excluded.last_failed_at";
+         last_failed_at = excluded.last_failed_at WHERE discarded_at IS NULL";
     const UPDATE_TERMS: &'static str = " ON CONFLICT (sale_id, sku) DO UPDATE SET stock_total = excluded.stock_total, \
          per_user_limit = excluded.per_user_limit";
     const STRICT_MODE_QUERY: Option<&'static str> = None;

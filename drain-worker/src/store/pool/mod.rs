@@ -6,6 +6,8 @@
 mod leases;
 mod settings;
 
+pub(super) use settings::insert_audit;
+
 use std::future::Future;
 use std::time::Duration;
 

@@ -105,7 +105,8 @@ async fn change_held<D: Dialect>(
     Ok(Ok(snapshot))
 }
 
-async fn insert_audit<D: Dialect>(
+/// Adds an entry to the audit trail, within a transaction.
+pub(in crate::store) async fn insert_audit<D: Dialect>(
     transaction: &mut Transaction<D>,
     group: &str,
     action: &'static str,

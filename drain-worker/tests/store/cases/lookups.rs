@@ -22,7 +22,7 @@ pub(crate) async fn an_order_is_found_in_every_state(harness: &Harness) {
         StoredStatus::Decided(Outcome::Confirmed),
         StoredStatus::Decided(Outcome::Rejected(RejectReason::SoldOut)),
         StoredStatus::Decided(Outcome::Rejected(RejectReason::LimitExceeded)),
-        StoredStatus::DeadLettered { reason: "unknown_sku".to_owned() },
+        StoredStatus::DeadLettered { reason: "unknown_sku".to_owned(), discarded_at: None },
     ];
     for (order, status) in batch.iter().zip(status) {
         let found = store.find(order.order_id).await.expect("reads").expect("is there");

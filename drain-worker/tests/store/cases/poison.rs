@@ -30,16 +30,20 @@ pub(crate) async fn a_refused_row_is_singled_out(harness: &Harness) {
         assert_eq!(kind, if number == 37 || number == 101 { REFUSED } else { CONFIRMED }, "{number}");
     }
     assert_eq!(harness.number("SELECT stock_reserved FROM sale_skus").await, 148);
-    let letters = store.dead_letters(0, 10).await.expect("reads");
+    let letters = harness.letters().await;
     assert_eq!(
-        letters.iter().map(|letter| letter.order_id).collect::<Vec<_>>(),
+        letters.iter().map(|letter| letter.head.order_id).collect::<Vec<_>>(),
         [Some(id(37)), Some(id(101))]
     );
     for letter in &letters {
-        assert_eq!(letter.reason, DeadLetterReason::RefusedByDatabase.as_str());
-        assert!(!letter.detail.contains("mallory") && !letter.detail.contains("Street"), "{}", letter.detail);
-        assert!(letter.detail.starts_with("insert orders: "), "{}", letter.detail);
-        assert_eq!(letter.attempts, 1);
+        assert_eq!(letter.head.reason, DeadLetterReason::RefusedByDatabase.as_str());
+        assert!(
+            !letter.head.detail.contains("mallory") && !letter.head.detail.contains("Street"),
+            "{}",
+            letter.head.detail
+        );
+        assert!(letter.head.detail.starts_with("insert orders: "), "{}", letter.head.detail);
+        assert_eq!(letter.head.attempts, 1);
     }
     assert_eq!(decode_batch(&letters[0].payload).expect("an envelope"), [batch[37].clone()]);
 
@@ -47,13 +51,13 @@ pub(crate) async fn a_refused_row_is_singled_out(harness: &Harness) {
     let verdicts = store.commit(Fence::Open, &batch[30..40]).await.expect("commits");
     assert_eq!(kinds(&verdicts).iter().filter(|kind| **kind == AGAIN).count(), 9);
     assert_eq!(kinds(&verdicts)[7], REFUSED);
-    assert_eq!(store.dead_letters(0, 10).await.expect("reads")[0].attempts, 2);
+    assert_eq!(harness.letters().await[0].head.attempts, 2);
 
     // Mended: the letter goes with the decision.
     harness.run("DROP TRIGGER poison").await;
     assert_eq!(kinds(&store.commit(Fence::Open, &batch[30..40]).await.expect("commits"))[7], CONFIRMED);
-    let left = store.dead_letters(0, 10).await.expect("reads");
-    assert_eq!(left.iter().map(|letter| letter.order_id).collect::<Vec<_>>(), [Some(id(101))]);
+    let left = harness.letters().await;
+    assert_eq!(left.iter().map(|letter| letter.head.order_id).collect::<Vec<_>>(), [Some(id(101))]);
 }
 
 pub(crate) async fn an_unknown_sku_waits_for_the_catalogue(harness: &Harness) {
@@ -75,14 +79,17 @@ pub(crate) async fn an_unknown_sku_waits_for_the_catalogue(harness: &Harness) {
     assert_eq!(counts.dead_letters["unknown_sku"], 2);
     assert_eq!(harness.number("SELECT stock_reserved FROM sale_skus WHERE sku = 'a'").await, 2);
     let found = store.find(id(2)).await.expect("reads").expect("is there");
-    assert_eq!(found.status, StoredStatus::DeadLettered { reason: "unknown_sku".to_owned() });
+    assert_eq!(
+        found.status,
+        StoredStatus::DeadLettered { reason: "unknown_sku".to_owned(), discarded_at: None }
+    );
     assert_eq!(found.digest, Some(batch[1].digest));
-    let letters = store.dead_letters(0, 10).await.expect("reads");
-    assert_eq!(letters.iter().map(|letter| letter.attempts).collect::<Vec<_>>(), [2, 2]);
+    let letters = harness.letters().await;
+    assert_eq!(letters.iter().map(|letter| letter.head.attempts).collect::<Vec<_>>(), [2, 2]);
 
     // The operator mends the catalogue and sends the letter's payload again.
     store.apply_catalogue(&catalogue(&[("a", 9, None), ("b", 9, None)])).await.expect("applies");
-    let letter = letters.iter().find(|letter| letter.order_id == Some(id(2))).expect("is there");
+    let letter = letters.iter().find(|letter| letter.head.order_id == Some(id(2))).expect("is there");
     let again = decode_batch(&letter.payload).expect("an envelope");
     assert_eq!(kinds(&store.commit(Fence::Open, &again).await.expect("commits")), [CONFIRMED]);
     assert_eq!(store.counts().await.expect("counts").dead_letters_total(), 1);

@@ -1,14 +1,14 @@
-//! Keeps, lists and removes dead letters.
+//! Keeps dead letters.
 
-use bytes::Bytes;
-use shared::order::OrderId;
+mod discard;
+mod list;
+mod undecided;
 
-use super::dead_letter::{DeadLetter, StoredLetter, Subject};
+use super::dead_letter::{DeadLetter, Subject};
 use super::dialect::Dialect;
 use super::error::Failure;
-use super::sql::{BYTES, Kind, ROWS_MAX, Row, Statement, chunks};
+use super::sql::{BYTES, Statement, chunks};
 use super::sql_store::SqlStore;
-use super::times;
 use super::transaction::Transaction;
 
 /// Most payload in one statement, unless one letter alone has more. Servers accept 16 MiB and more by default, and a
@@ -28,69 +28,6 @@ impl<D: Dialect> SqlStore<D> {
         };
         self.retrying("keep dead letters", self.config.transaction_timeout, run).await
     }
-
-    /// See [`super::OrderStore::dead_letters`].
-    pub(super) async fn list_letters(
-        &self,
-        after: i64,
-        count_max: u32,
-    ) -> Result<Vec<StoredLetter>, Failure> {
-        const KINDS: &[Kind] = &[
-            Kind::Int,
-            Kind::Bytes,
-            Kind::Text,
-            Kind::Text,
-            Kind::Text,
-            Kind::Bytes,
-            Kind::Int,
-            Kind::Text,
-            Kind::Text,
-        ];
-        let statement = Statement::new(
-            "SELECT id, order_id, message_id, reason, detail, payload, attempts, \
-             CAST(first_failed_at AS CHAR), CAST(last_failed_at AS CHAR) \
-             FROM dead_letters WHERE id > ? ORDER BY id LIMIT ?",
-        )
-        .bind(after)
-        .bind(count_max);
-        let rows = self.look_up("list dead letters", statement, KINDS).await?;
-        rows.iter().map(stored_letter).collect()
-    }
-
-    /// See [`super::OrderStore::remove_dead_letters`].
-    pub(super) async fn delete_letters(&self, ids: &[i64]) -> Result<(), Failure> {
-        if ids.is_empty() {
-            return Ok(());
-        }
-        let run = || async {
-            let mut transaction = Transaction::<D>::begin(&self.pools.writers).await?;
-            let result = delete(&mut transaction, ids).await;
-            transaction.end(result).await
-        };
-        self.retrying("remove dead letters", self.config.transaction_timeout, run).await
-    }
-}
-
-async fn delete<D: Dialect>(transaction: &mut Transaction<D>, ids: &[i64]) -> Result<(), Failure> {
-    for chunk in ids.chunks(ROWS_MAX) {
-        let statement = Statement::new("DELETE FROM dead_letters WHERE id IN ").list(chunk.iter().copied());
-        transaction.execute("remove dead letters", statement).await?;
-    }
-    Ok(())
-}
-
-fn stored_letter(row: &Row) -> Result<StoredLetter, Failure> {
-    Ok(StoredLetter {
-        id: row.int(0)?,
-        order_id: row.optional_array(1)?.map(OrderId::from_bytes),
-        message_id: row.optional_text(2)?.map(str::to_owned),
-        reason: row.text(3)?.to_owned(),
-        detail: row.text(4)?.to_owned(),
-        payload: Bytes::copy_from_slice(row.bytes(5)?),
-        attempts: row.int(6)?,
-        first_failed_at: times::from_database(row, 7)?,
-        last_failed_at: times::from_database(row, 8)?,
-    })
 }
 
 /// Inserts or updates `letters` within a transaction.
@@ -154,6 +91,8 @@ fn count_within(letters: &[DeadLetter], bytes_max: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::super::dead_letter::DeadLetterReason;
     use super::*;
 

@@ -1,0 +1,320 @@
+//! Sends dead letters through the store again, a page at a time.
+//!
+//! Nothing is decided here: a letter's orders take the way of every order, so that one which is decided by now comes out
+//! as a duplicate. Redriving twice, from two workers at once, or again after a crash, therefore changes nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use shared::envelope::decode_batch;
+use shared::order::AcceptedOrder;
+use tokio::time::Instant;
+
+use super::outcome::{LetterOutcome, Outcome, summary};
+use super::write::{Obstacle, Stopped, Writing, count};
+use crate::control::Origin;
+use crate::metrics;
+use crate::pipeline::{Health, Meter};
+use crate::rate::RateGate;
+use crate::store::{
+    LetterHead, LetterStore, Page, PoolStore, Selection, Standing, StoreError, StoredLetter, VerdictKind,
+};
+
+/// Bounds of redriving.
+#[derive(Clone, Copy, Debug)]
+pub struct RedriveConfig {
+    /// Longest wait for a share of the cap, and for the database's answer.
+    pub wait_max: Duration,
+    /// After this a page ends early; the next one goes on.
+    pub page_max: Duration,
+    /// Most payload read at a time, unless one letter alone has more.
+    pub payload_bytes_max: u64,
+    /// Most orders of one transaction.
+    pub batch_orders_max: usize,
+}
+
+impl Default for RedriveConfig {
+    fn default() -> Self {
+        Self {
+            wait_max: Duration::from_secs(10),
+            page_max: Duration::from_secs(20),
+            payload_bytes_max: 8 * 1024 * 1024,
+            batch_orders_max: 200,
+        }
+    }
+}
+
+/// What became of a page.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Redriven {
+    /// One for each letter that was dealt with, ascending by number.
+    pub outcomes: Vec<LetterOutcome>,
+    /// There may be more: the next page starts after this number.
+    pub next: Option<i64>,
+    /// Why it stopped before the page's end; for people. What is not among the outcomes may have been tried.
+    pub stopped: Option<String>,
+}
+
+/// Redrives letters. Clones share everything.
+pub struct Redriver<S> {
+    store: Arc<S>,
+    writing: Writing,
+    config: RedriveConfig,
+    group: Arc<str>,
+}
+
+impl<S> Clone for Redriver<S> {
+    fn clone(&self) -> Self {
+        Self {
+            store: self.store.clone(),
+            writing: self.writing.clone(),
+            config: self.config,
+            group: self.group.clone(),
+        }
+    }
+}
+
+impl<S: LetterStore + PoolStore> Redriver<S> {
+    /// Redrives letters of `store` at the credits of `gate`, as a worker of the consumer group `group`.
+    ///
+    /// `obstacle` says why nothing may be written now, such as a pause of the pool.
+    #[must_use]
+    pub fn new(
+        store: Arc<S>,
+        gate: RateGate,
+        (meter, health): (Meter, Health),
+        obstacle: Obstacle,
+        group: &str,
+        config: RedriveConfig,
+    ) -> Self {
+        let writing = Writing { gate, meter, health, obstacle, wait_max: config.wait_max };
+        Self { store, writing, config, group: group.into() }
+    }
+
+    /// Where the letters are.
+    #[must_use]
+    pub const fn store(&self) -> &Arc<S> {
+        &self.store
+    }
+
+    /// The consumer group.
+    #[must_use]
+    pub fn group(&self) -> &str {
+        &self.group
+    }
+
+    /// Redrives the open letters of a selection on a page; each number in [`Selection::Ids`] gets an outcome.
+    ///
+    /// `kept` lives until nothing of it is under way any more, which may be after the answer.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the page cannot be read or the audit trail not be written; nothing was tried then.
+    pub async fn redrive(
+        &self,
+        selection: &Selection,
+        page: Page,
+        origin: &Origin,
+        kept: impl Clone + Send + Sync + 'static,
+    ) -> Result<Redriven, StoreError> {
+        let deadline = Instant::now() + self.config.page_max;
+        let (selection, mut next) = selection.on_page(page);
+        let named = matches!(selection, Selection::Ids(_));
+        let standing = if named { Standing::Any } else { Standing::Open };
+        let heads = self.store.letters(&selection, standing, page).await?;
+        if !named && heads.len() >= page.letters_max() {
+            next = heads.last().map(|head| head.id);
+        }
+        let open: Vec<_> = heads.iter().filter(|head| head.discard.is_none()).collect();
+        if let (Some(first), Some(last)) = (open.first(), open.last()) {
+            let detail =
+                format!("{} letters, {} to {}, by {}", open.len(), first.id, last.id, name(&selection));
+            self.store.note(&self.group, "letters_redriven", &detail, origin).await?;
+        }
+        let mut done = Done::of(&selection, &heads);
+        let mut stopped = None;
+        let mut rest = open.as_slice();
+        while !rest.is_empty() {
+            if Instant::now() >= deadline {
+                next = Some(rest[0].id - 1);
+                break;
+            }
+            let (some, later) = rest.split_at(self.fitting(rest));
+            let ids: Vec<_> = some.iter().map(|head| head.id).collect();
+            if let Err((reason, id)) = self.redrive_some(&ids, &mut done, &kept).await {
+                (stopped, next) = (Some(reason.0), Some(id - 1));
+                break;
+            }
+            rest = later;
+        }
+        let outcomes = done.until(next.filter(|_| !rest.is_empty()));
+        metrics::redriven(outcomes.iter().map(|letter| letter.outcome));
+        tracing::info!(
+            letters = outcomes.len(),
+            stopped,
+            who = origin.who,
+            counts = %counts(&outcomes),
+            "dead letters redriven"
+        );
+        Ok(Redriven { outcomes, next, stopped })
+    }
+
+    /// How many of `heads`, from the first, are read at a time.
+    fn fitting(&self, heads: &[&LetterHead]) -> usize {
+        let mut bytes = 0_u64;
+        let fits = heads.iter().take(self.config.batch_orders_max).take_while(|head| {
+            bytes = bytes.saturating_add(head.payload_bytes);
+            bytes <= self.config.payload_bytes_max
+        });
+        fits.count().max(1)
+    }
+
+    /// Redrives letters that are read at once; on a stop, the number of the first that is not dealt with.
+    async fn redrive_some(
+        &self,
+        ids: &[i64],
+        done: &mut Done,
+        kept: &(impl Clone + Send + Sync + 'static),
+    ) -> Result<(), (Stopped, i64)> {
+        let first = ids.first().copied().unwrap_or_default();
+        let letters =
+            self.store.whole_letters(ids).await.map_err(|error| (Stopped(error.to_string()), first))?;
+        let found: BTreeSet<_> = letters.iter().map(|letter| letter.head.id).collect();
+        for id in ids.iter().filter(|id| !found.contains(id)) {
+            done.set(*id, None, Outcome::Gone, None);
+        }
+        let mut orders = Vec::new();
+        let mut open = Vec::new();
+        for StoredLetter { head, payload } in letters {
+            if head.discard.is_some() {
+                done.set(head.id, head.order_id, Outcome::Discarded, None);
+                continue;
+            }
+            match decode_batch(&payload) {
+                Ok(content) => {
+                    open.push((head, content.len()));
+                    orders.extend(content);
+                }
+                Err(error) => done.set(head.id, head.order_id, Outcome::Unreadable, Some(error.to_string())),
+            }
+        }
+        let (kinds, stopped) = self.commit(&orders, kept).await;
+        let mut kinds = kinds.as_slice();
+        let mut settled = Vec::new();
+        let mut unfinished = None;
+        for (head, count) in open {
+            let Some((own, later)) = kinds.split_at_checked(count) else {
+                unfinished.get_or_insert(head.id);
+                break;
+            };
+            kinds = later;
+            let (outcome, detail) = summary(own);
+            // The letter of an order went with the decision; that of a message is nobody's but ours.
+            if head.order_id.is_none() {
+                settled.push(head.id);
+            }
+            done.set(head.id, head.order_id, outcome, detail);
+        }
+        if !settled.is_empty()
+            && let Err(error) = self.store.remove_letters(&settled).await
+        {
+            // They are redriven once more then, and their orders come out as duplicates.
+            return Err((Stopped(error.to_string()), settled[0]));
+        }
+        match (stopped, unfinished) {
+            (Some(stopped), Some(id)) => Err((stopped, id)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Commits `orders` in as many parts as are granted: the verdicts of those committed, and what stopped the others.
+    async fn commit(
+        &self,
+        orders: &[AcceptedOrder],
+        kept: &(impl Clone + Send + Sync + 'static),
+    ) -> (Vec<VerdictKind>, Option<Stopped>) {
+        let mut kinds = Vec::with_capacity(orders.len());
+        while kinds.len() < orders.len() {
+            let rest = &orders[kinds.len()..];
+            let rest = &rest[..rest.len().min(self.config.batch_orders_max)];
+            let grant = match self.writing.granted(rest.len()).await {
+                Ok(grant) => grant,
+                Err(stopped) => return (kinds, Some(stopped)),
+            };
+            let part: Arc<[AcceptedOrder]> = rest[..rest.len().min(count(&grant))].into();
+            let store = self.store.clone();
+            let attempt = move |fence| {
+                let (store, part) = (store.clone(), part.clone());
+                async move { store.commit(fence, &part).await }
+            };
+            match self.writing.write(grant, kept.clone(), attempt).await {
+                Ok(Some(verdicts)) => {
+                    for verdict in verdicts {
+                        self.writing.meter.verdict(verdict.kind);
+                        kinds.push(verdict.kind);
+                    }
+                }
+                Ok(None) => {}
+                Err(stopped) => return (kinds, Some(stopped)),
+            }
+        }
+        (kinds, None)
+    }
+}
+
+/// Outcomes so far, by letter.
+struct Done(BTreeMap<i64, LetterOutcome>);
+
+impl Done {
+    /// What is known from the page alone: letters that are gone, or were given up.
+    fn of(selection: &Selection, heads: &[LetterHead]) -> Self {
+        let mut done = Self(BTreeMap::new());
+        if let Selection::Ids(ids) = selection {
+            for id in ids {
+                done.set(*id, None, Outcome::Gone, None);
+            }
+        }
+        for head in heads {
+            if head.discard.is_some() {
+                done.set(head.id, head.order_id, Outcome::Discarded, None);
+            } else {
+                done.0.remove(&head.id);
+            }
+        }
+        done
+    }
+
+    fn set(
+        &mut self,
+        id: i64,
+        order_id: Option<shared::order::OrderId>,
+        outcome: Outcome,
+        detail: Option<String>,
+    ) {
+        self.0.insert(id, LetterOutcome { id, order_id, outcome, detail });
+    }
+
+    /// All, or those up to `last`: the next page tells the others.
+    fn until(self, last: Option<i64>) -> Vec<LetterOutcome> {
+        let outcomes = self.0.into_values();
+        outcomes.filter(|letter| last.is_none_or(|last| letter.id <= last)).collect()
+    }
+}
+
+fn name(selection: &Selection) -> &str {
+    match selection {
+        Selection::Ids(_) => "number",
+        Selection::Reason(reason) => reason,
+        Selection::All => "all",
+    }
+}
+
+/// `2 confirmed, 1 unreadable`.
+fn counts(outcomes: &[LetterOutcome]) -> String {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for letter in outcomes {
+        *counts.entry(letter.outcome.as_str()).or_default() += 1;
+    }
+    let parts: Vec<_> = counts.iter().map(|(outcome, letters)| format!("{letters} {outcome}")).collect();
+    parts.join(", ")
+}

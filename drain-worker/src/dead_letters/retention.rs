@@ -1,0 +1,127 @@
+//! Warns before the broker drops anything because of its age.
+//!
+//! A broker keeps messages for a fixed time, consumed or not: three days on the managed service (vendor documentation,
+//! certain), 72 hours by default on Apache's broker (`fileReservedTime`). An order that is older than that is gone,
+//! although its buyer was promised it would end in the database.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+/// The managed service's three days, hours.
+pub const RETENTION_H_DEFAULT: NonZeroU32 = NonZeroU32::new(72).unwrap();
+
+/// How near the oldest message is to being dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Urgency {
+    /// Beyond half of the time.
+    Warning,
+    /// Beyond four fifths of it.
+    Error,
+}
+
+/// That messages are getting old.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetentionWarning {
+    /// How near it is.
+    pub urgency: Urgency,
+    /// Age of the oldest message not consumed.
+    pub oldest_age: Duration,
+    /// How long the broker keeps messages.
+    pub retention: Duration,
+}
+
+/// What to warn about when the oldest message that is not consumed has this age, and the broker keeps messages for
+/// `retention_h` hours.
+#[must_use]
+pub fn warning(oldest_age: Duration, retention_h: NonZeroU32) -> Option<RetentionWarning> {
+    let retention = Duration::from_secs(u64::from(retention_h.get()) * 3_600);
+    let urgency = if oldest_age * 10 > retention * 8 {
+        Urgency::Error
+    } else if oldest_age * 2 > retention {
+        Urgency::Warning
+    } else {
+        return None;
+    };
+    Some(RetentionWarning { urgency, oldest_age, retention })
+}
+
+impl RetentionWarning {
+    /// Writes it to the log, at the level of its urgency.
+    pub fn log(&self) {
+        let (oldest_age_s, retention_s) = (self.oldest_age.as_secs(), self.retention.as_secs());
+        match self.urgency {
+            Urgency::Warning => tracing::warn!(oldest_age_s, retention_s, "{self}"),
+            Urgency::Error => {
+                tracing::error!(oldest_age_s, retention_s, error_code = "retention_near", "{self}");
+            }
+        }
+    }
+}
+
+/// One sentence, for the status.
+impl fmt::Display for RetentionWarning {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hours = |duration: Duration| duration.as_secs_f64() / 3_600.0;
+        if self.oldest_age >= self.retention {
+            return write!(
+                formatter,
+                "the oldest message is {:.1} h old and the broker keeps messages for {:.0} h: it may be dropping accepted orders",
+                hours(self.oldest_age),
+                hours(self.retention)
+            );
+        }
+        write!(
+            formatter,
+            "the oldest message is {:.1} h old; the broker drops it in {:.1} h: drain faster, or have it kept longer",
+            hours(self.oldest_age),
+            hours(self.retention - self.oldest_age)
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn warnings_come_at_half_and_at_four_fifths() {
+        let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
+        for (age, urgency, text) in [
+            (Duration::ZERO, None, ""),
+            (minutes(36 * 60), None, ""),
+            (
+                minutes(36 * 60 + 1),
+                Some(Urgency::Warning),
+                "the oldest message is 36.0 h old; the broker drops it in 36.0 h: drain faster, or have it kept longer",
+            ),
+            (
+                minutes(60 * 60),
+                Some(Urgency::Error),
+                "the oldest message is 60.0 h old; the broker drops it in 12.0 h: drain faster, or have it kept longer",
+            ),
+            (
+                minutes(80 * 60),
+                Some(Urgency::Error),
+                "the oldest message is 80.0 h old and the broker keeps messages for 72 h: it may be dropping accepted orders",
+            ),
+        ] {
+            let found = warning(age, RETENTION_H_DEFAULT);
+            assert_eq!(found.map(|warning| warning.urgency), urgency, "{age:?}");
+            assert_eq!(found.map(|warning| warning.to_string()).unwrap_or_default(), text);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_older_message_is_never_less_urgent(
+            age_s in 0_u64..100_000_000, more_s in 0_u64..100_000_000, hours in 1_u32..10_000,
+        ) {
+            let hours = NonZeroU32::new(hours).expect("not 0");
+            let urgency = |age_s| warning(Duration::from_secs(age_s), hours).map(|warning| warning.urgency);
+            prop_assert!(urgency(age_s) <= urgency(age_s + more_s));
+        }
+    }
+}

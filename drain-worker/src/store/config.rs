@@ -3,6 +3,10 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+/// Idle connections are closed after this part of the stall timeout. The driver looks that often too, so one may be idle
+/// for two thirds of the timeout; the rest is for a clock or a scheduler that is late.
+const IDLE_PARTS: u32 = 3;
+
 /// How the store uses its database. It opens at most [`StoreConfig::connections_max`] connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreConfig {
@@ -18,12 +22,23 @@ pub struct StoreConfig {
     pub coordination_timeout: Duration,
     /// Longest that one look-up may take.
     pub lookup_timeout: Duration,
+    /// Longest that the server waits for the next statement of a session, seconds at the finest. A worker that stalls
+    /// between two statements (a stopped process, a frozen machine, a cable) would hold the stock's locks for as long as
+    /// that; then the server ends its session and rolls back. Idle connections are given up at a third of it, so that the
+    /// server never ends one that is well. It has no say on how long a transaction takes: its statements follow at once.
+    pub stall_timeout: Duration,
     /// Most prepared statements each connection keeps. A batch of a steady size uses about ten; the server keeps about
     /// 1.5 MB for a batch of 200.
     pub statements_max: NonZeroU32,
 }
 
 impl StoreConfig {
+    /// How long a connection may be idle before it is closed.
+    pub(super) const fn idle_timeout(&self) -> Duration {
+        let Some(timeout) = self.stall_timeout.checked_div(IDLE_PARTS) else { return self.stall_timeout };
+        timeout
+    }
+
     /// Most connections to MySQL: writers, readers, and one for the pool's coordination.
     #[must_use]
     pub const fn connections_max(&self) -> u32 {
@@ -40,6 +55,7 @@ impl Default for StoreConfig {
             transaction_timeout: Duration::from_secs(30),
             coordination_timeout: Duration::from_millis(1_500),
             lookup_timeout: Duration::from_secs(5),
+            stall_timeout: Duration::from_secs(30),
             statements_max: NonZeroU32::MIN.saturating_add(63),
         }
     }

@@ -94,6 +94,14 @@ impl Harness {
         other
     }
 
+    /// Connections of the test's own.
+    pub(crate) fn connections(&self) -> i64 {
+        match &self.behind {
+            Behind::Sqlite(pool) => pool.size().into(),
+            Behind::MySql(pool) => pool.size().into(),
+        }
+    }
+
     pub(crate) const fn is_behind_proxy(&self) -> bool {
         self.is_behind_proxy
     }

@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, reason = "a test says what it expects")]
 
 mod cases;
+mod connections;
 mod contention;
 mod harness;
 mod kill;
@@ -11,6 +12,7 @@ mod orders;
 mod outage;
 mod relay;
 mod schema;
+mod stall;
 mod throughput;
 
 /// Declares each case once for each database.

@@ -1,12 +1,12 @@
 //! MySQL's dialect: PolarDB in production, MariaDB for tests. Every statement here runs on both.
 
 use std::str::FromStr;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use shared::config::DatabaseUrl;
-use sqlx::ConnectOptions;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlPool, MySqlPoolOptions};
+use sqlx::{AssertSqlSafe, ConnectOptions};
 
 use super::super::config::StoreConfig;
 use super::super::error::{Failure, classify, identifier_after};
@@ -25,16 +25,24 @@ static MIGRATOR: LazyLock<Migrator> = LazyLock::new(|| {
 /// Waits up to a minute for others that migrate the same database. The lock is the connection's.
 const LOCK_MIGRATION: &str = "SELECT GET_LOCK(CONCAT('spillway-migrate-', MD5(DATABASE())), 60)";
 
+const ISOLATION: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
+
 /// The session that every statement relies on. The driver's own mode is the server's plus two flags, so a server
 /// without strict mode would clip values silently; here too long is an error everywhere.
 ///
-/// Nothing but strictness is needed for correctness: a proxy that hands out another session loses the shorter
-/// lock wait and READ COMMITTED (which locks fewer gaps), and the transactions are right without either.
-const SESSION: [&str; 2] = [
-    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,\
-     NO_ENGINE_SUBSTITUTION', innodb_lock_wait_timeout = 10",
-    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
-];
+/// Nothing but strictness is needed for correctness: a proxy that hands out another session loses the shorter lock wait,
+/// the bound on a stalled session and READ COMMITTED (which locks fewer gaps), and the transactions are right without
+/// them.
+///
+/// `wait_timeout` is the one bound on a transaction that idles which MySQL 8 and MariaDB both have (MariaDB's
+/// `idle_transaction_timeout` MySQL lacks): it counts within a transaction as well as outside.
+fn session(config: &StoreConfig) -> String {
+    format!(
+        "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,\
+         NO_ENGINE_SUBSTITUTION', innodb_lock_wait_timeout = 10, wait_timeout = {}",
+        config.stall_timeout.as_secs().max(1)
+    )
+}
 
 impl Dialect for MySql {
     type Database = sqlx::MySql;
@@ -69,18 +77,21 @@ impl Dialect for MySql {
             .no_engine_substitution(false)
             .statement_cache_capacity(config.statements_max.get() as usize)
             .disable_statement_logging();
+        let session: Arc<str> = session(config).into();
         let pool = |connections_max: u32| {
+            let session = session.clone();
             MySqlPoolOptions::new()
                 .max_connections(connections_max)
                 .acquire_timeout(config.acquire_timeout)
                 // A connection that died in the pool is noticed at BEGIN, where nothing is lost yet.
                 .test_before_acquire(false)
-                .after_connect(|connection, _| {
+                .idle_timeout(config.idle_timeout())
+                .after_connect(move |connection, _| {
+                    let session = session.clone();
                     Box::pin(async move {
-                        for text in SESSION {
-                            Self::plain(connection, text).await?;
-                        }
-                        Ok(())
+                        // A text of this file's and a number.
+                        sqlx::raw_sql(AssertSqlSafe(session.as_ref())).execute(&mut *connection).await?;
+                        Self::plain(connection, ISOLATION).await
                     })
                 })
                 .connect_lazy_with(options.clone())

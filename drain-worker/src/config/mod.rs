@@ -2,6 +2,7 @@
 
 mod database;
 mod drain;
+mod operate;
 
 use std::path::PathBuf;
 
@@ -11,6 +12,9 @@ use shared::config::{LogArgs, RocketmqArgs};
 use crate::lag::LagArgs;
 pub use database::{DatabaseArgs, MigratorArgs};
 pub use drain::{DrainArgs, DrainSettings};
+pub use operate::{
+    AdminArgs, AuditArgs, OriginArgs, PauseArgs, RateCommand, ResumeArgs, ScheduleCommand, StatusArgs,
+};
 
 /// Takes orders off RocketMQ at the rate that operators set, and writes each exactly once.
 #[derive(Debug, clap::Parser)]
@@ -25,20 +29,39 @@ const EXAMPLES: &str = "Before the first order is published, once:
   drain-worker init --database-url mysql://migrator:…@db/spillway --catalogue sales.toml
 Then, on every worker:
   drain-worker run --database-url mysql://worker:…@db/spillway --rate 2000
+While it runs, from wherever a worker's admin port can be reached:
+  drain-worker status --watch
+  drain-worker rate set 3000 --ramp 60s --why 'sale opens'
+  drain-worker pause --for 10m
+  drain-worker resume
 
-Exit codes: 0 stopped in order, 1 failed, 2 wrong flags, 64 wrong configuration.";
+Exit codes: 0 done, or stopped in order; 1 failed; 2 wrong flags; 64 wrong configuration.";
 
 /// The subcommands.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// Drain: receive, write, acknowledge, until told to stop
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Bring the database's schema up to date (needs an account that may do DDL)
     Migrate(MigrateArgs),
     /// Prepare everything before the first publish: schema, catalogue, the group's place on every queue
     Init(InitArgs),
-    /// Print totals of the database as JSON
+    /// Show the pool: cap, speed, lag, time to drained, workers
     Status(StatusArgs),
+    /// Change the pool's cap
+    #[command(subcommand)]
+    Rate(RateCommand),
+    /// Commit nothing for a while, in the whole pool
+    Pause(PauseArgs),
+    /// End a pause
+    Resume(ResumeArgs),
+    /// Caps by the time of day
+    #[command(subcommand)]
+    Schedule(ScheduleCommand),
+    /// Show who changed what, and why
+    Audit(AuditArgs),
+    /// Print totals of the database as JSON
+    Totals(TotalsArgs),
     /// Print shell completions
     Completions {
         /// The shell
@@ -101,9 +124,9 @@ pub struct InitArgs {
     pub logs: LogArgs,
 }
 
-/// Flags of `status`.
+/// Flags of `totals`.
 #[derive(Clone, Debug, clap::Args, Serialize)]
-pub struct StatusArgs {
+pub struct TotalsArgs {
     /// The database.
     #[command(flatten)]
     pub database: DatabaseArgs,

@@ -18,6 +18,7 @@ use client::ClientError;
 use crate::config::{Cli, Command, InitArgs, MigrateArgs, RunArgs, TotalsArgs};
 use crate::init::{InitError, init};
 use crate::store::{OrderStore, Store, StoreConfig, StoreError};
+use crate::tune::{TuneArgs, TuneError, tune};
 use crate::{Listeners, RunError, run};
 
 /// Why a command failed.
@@ -38,6 +39,9 @@ pub enum CommandError {
     /// A running worker.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// `tune`.
+    #[error(transparent)]
+    Tune(#[from] TuneError),
     /// The process's surroundings.
     #[error(transparent)]
     Io(#[from] std::io::Error),
@@ -59,6 +63,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 | CommandError::Init(_)
                 | CommandError::Store(_)
                 | CommandError::Client(_)
+                | CommandError::Tune(_)
                 | CommandError::Io(_) => ExitCode::FAILURE,
             }
         }
@@ -78,6 +83,7 @@ async fn execute(command: Command) -> Result<(), CommandError> {
         Command::Schedule(command) => operate::schedule(command).await,
         Command::Audit(args) => operate::audit(args).await,
         Command::Totals(args) => totals(args).await,
+        Command::Tune(args) => find_cap(&args).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "drain-worker", &mut std::io::stdout());
             Ok(())
@@ -142,4 +148,10 @@ async fn totals(args: TotalsArgs) -> Result<(), CommandError> {
     });
     println!("{}", serde_json::to_string_pretty(&totals).unwrap_or_default());
     Ok(())
+}
+
+async fn find_cap(args: &TuneArgs) -> Result<(), CommandError> {
+    let stop = shared::shutdown::on_signal()?;
+    let tuned = tune(args, &stop, |line| println!("{line}")).await?;
+    if tuned.knee.is_none() { Err(TuneError::NoCap.into()) } else { Ok(()) }
 }

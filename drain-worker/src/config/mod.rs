@@ -16,6 +16,8 @@ pub use operate::{
     AdminArgs, AuditArgs, OriginArgs, PauseArgs, RateCommand, ResumeArgs, ScheduleCommand, StatusArgs,
 };
 
+use crate::tune::TuneArgs;
+
 /// Takes orders off RocketMQ at the rate that operators set, and writes each exactly once.
 #[derive(Debug, clap::Parser)]
 #[command(name = "drain-worker", version, after_help = EXAMPLES)]
@@ -62,6 +64,8 @@ pub enum Command {
     Audit(AuditArgs),
     /// Print totals of the database as JSON
     Totals(TotalsArgs),
+    /// Find out what the database takes, and recommend a cap
+    Tune(Box<TuneArgs>),
     /// Print shell completions
     Completions {
         /// The shell

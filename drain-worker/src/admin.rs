@@ -1,5 +1,6 @@
 //! For operators and the platform: metrics and health. A listener of its own, never for buyers.
 
+pub mod console;
 pub mod dead_letters;
 
 use axum::Router;
@@ -18,6 +19,7 @@ pub fn router(health: Health) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
+        .merge(console::router())
         .with_state(health)
 }
 

@@ -7,6 +7,7 @@ pub mod config;
 pub mod control;
 pub mod dead_letters;
 pub mod init;
+pub mod lag;
 pub mod metrics;
 pub mod pipeline;
 pub mod pool;

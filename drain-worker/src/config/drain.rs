@@ -10,6 +10,7 @@ use shared::rocketmq::{ClientConfig, ConsumerConfig};
 
 use super::RunArgs;
 use crate::control::{Rate, Settings};
+use crate::dead_letters::exhausted::ExhaustedConfig;
 use crate::pipeline::PipelineConfig;
 use crate::pool::PoolConfig;
 use crate::store::StoreConfig;
@@ -18,7 +19,7 @@ use crate::store::StoreConfig;
 const BEAT: Duration = Duration::from_millis(250);
 
 /// Between heartbeats while shares move.
-const BEAT_FAST: Duration = Duration::from_millis(50);
+const BEAT_FAST: Duration = Duration::from_millis(30);
 
 /// Flags for the drain.
 #[derive(Clone, Debug, clap::Args, Serialize)]
@@ -105,6 +106,10 @@ pub struct DrainSettings {
     pub backoff_slow: Option<Duration>,
     /// The pipeline's bounds.
     pub pipeline: PipelineConfig,
+    /// Where the broker's own dead letters are.
+    pub exhausted: ExhaustedConfig,
+    /// How long the broker keeps messages, hours.
+    pub broker_retention_h: NonZeroU32,
     /// Whether to migrate at start.
     pub embedded: bool,
 }
@@ -132,6 +137,7 @@ impl RunArgs {
             drain.query_listen != drain.admin_listen || drain.query_listen.port() == 0,
             "--admin-listen: must differ from --query-listen: buyers must not reach it",
         );
+        let exhausted = self.dead_letters.exhausted(&drain.consumer_group, &mut errors);
         let (Some(client), true) = (client, errors.is_empty()) else { return Err(errors) };
         let mut consumer = ConsumerConfig::new(&drain.consumer_group, [&self.rocketmq.orders_topic]);
         consumer.invisible_duration = Duration::from_secs(drain.invisible_s);
@@ -159,6 +165,8 @@ impl RunArgs {
                 hold: Duration::from_millis(drain.hold_ms),
                 grace: Duration::from_millis(drain.grace_ms),
             },
+            exhausted,
+            broker_retention_h: self.dead_letters.broker_retention_h,
             embedded: drain.embedded,
         })
     }

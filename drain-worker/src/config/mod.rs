@@ -1,6 +1,7 @@
 //! Settings, by flag and environment alike.
 
 mod database;
+mod dead_letters;
 mod drain;
 
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use serde::Serialize;
 use shared::config::{LogArgs, RocketmqArgs};
 
 pub use database::{DatabaseArgs, MigratorArgs};
+pub use dead_letters::DeadLetterArgs;
 pub use drain::{DrainArgs, DrainSettings};
 
 /// Takes orders off RocketMQ at the rate that operators set, and writes each exactly once.
@@ -57,6 +59,9 @@ pub struct RunArgs {
     /// The drain's bounds.
     #[command(flatten)]
     pub drain: DrainArgs,
+    /// Dead letters.
+    #[command(flatten)]
+    pub dead_letters: DeadLetterArgs,
     /// Logs.
     #[command(flatten)]
     pub logs: LogArgs,

@@ -184,7 +184,7 @@ mod tests {
         assert_eq!(answer.await, Ok(Some("done")));
         assert_eq!(attempts.load(Ordering::SeqCst), 4);
         assert!(writing.gate.outstanding() > 0, "the credits run out their second");
-        sleep(Duration::from_secs(1)).await;
+        sleep(Duration::from_secs(2)).await;
         assert_eq!(writing.gate.outstanding(), 0);
     }
 
@@ -227,7 +227,7 @@ mod tests {
         let refused =
             writing.write(grant, (), |_| async { Err::<(), _>(StoreError::Permanent(fault())) }).await;
         assert!(matches!(refused, Err(Stopped(reason)) if reason.contains("refuses")));
-        sleep(Duration::from_secs(1)).await;
+        sleep(Duration::from_secs(2)).await;
         assert_eq!(writing.gate.outstanding(), 0, "the database has answered");
         let grant = writing.granted(1).await.expect("granted");
         let fenced = writing.write(grant, (), |_| async { Err::<(), _>(StoreError::Fenced(fault())) }).await;

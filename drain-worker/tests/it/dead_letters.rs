@@ -142,7 +142,7 @@ async fn what_the_broker_gave_up_becomes_letters_of_undecided_orders() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dead_message_that_comes_twice_changes_nothing() {
-    let world = World::with_attempts(1).await;
+    let world = World::with_attempts(2).await;
     world.publish(&orders(0..10, "PLENTY")).await;
     let crashing = receive_and_crash(&world.client, "drain", "orders", Duration::from_millis(500)).await;
     let dead = async || {

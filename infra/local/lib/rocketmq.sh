@@ -8,7 +8,9 @@ ROCKETMQ_INNER_SECRET=spillway-inner-secret
 
 # Beside its main port a broker listens on two derived ones: "VIP" (-2) and replication (set to +1 below).
 namesrv_ports() { echo "$PORT_NAMESRV"; }
-broker_ports() { printf '%s\n' "$PORT_GRPC" "$PORT_REMOTING" "$PORT_BROKER" $((PORT_BROKER - 2)) $((PORT_BROKER + 1)); }
+broker_ports() {
+  printf '%s\n' "$PORT_GRPC" "$PORT_REMOTING" "$PORT_BROKER" $((PORT_BROKER - 2)) $((PORT_BROKER + 1)) "$PORT_METRICS"
+}
 
 rocketmq_version() { echo "RocketMQ $(jar_version "$LIB_DIR"/rocketmq/rocketmq-broker-*.jar)"; }
 namesrv_version() { rocketmq_version; }
@@ -76,6 +78,12 @@ transientStorePoolEnable=false
 
 # After a kill, messages received since the last save of the consumer offsets are delivered again.
 flushConsumerOffsetInterval=1000
+
+# Lag of the consumer groups, in Prometheus' text: the gRPC protocol has no call for it.
+metricsExporterType=PROM
+metricsPromExporterHost=127.0.0.1
+metricsPromExporterPort=$PORT_METRICS
+
 # How fast a restarted name server learns the routes (10 s is the shortest period the broker accepts).
 registerNameServerPeriod=10000
 
@@ -136,7 +144,7 @@ broker_launch() {
     -bc "$CONF_DIR/broker.conf" -pc "$CONF_DIR/rmq-proxy.json" -n "127.0.0.1:$PORT_NAMESRV"
 }
 
-broker_ready() { port_open "$PORT_GRPC" && port_open "$PORT_BROKER"; }
+broker_ready() { port_open "$PORT_GRPC" && port_open "$PORT_BROKER" && port_open "$PORT_METRICS"; }
 
 # --- administration --------------------------------------------------------------------------------
 

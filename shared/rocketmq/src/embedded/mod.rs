@@ -14,6 +14,8 @@
 //!   [`BrokerConfig::max_attempts`] times without being settled go to the topic `%DLQ%<group>` instead of being
 //!   delivered again.
 //!
+//! `GET /metrics` on the same port, over HTTP/1.1, tells every group's lag under the names of Apache's broker.
+//!
 //! What it does not do: filters, ordered, delayed and transactional messages, TLS.
 //!
 //! An answer leaves once what it says is written to a segmented log ([`Flush`] says how far); receipts and places
@@ -39,6 +41,7 @@ mod config;
 mod error;
 mod faults;
 mod net;
+mod prometheus;
 mod server;
 mod service;
 mod stats;

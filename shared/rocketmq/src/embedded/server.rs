@@ -14,6 +14,7 @@ use tonic_prost::ProstCodec;
 use tower::{Service, service_fn};
 
 use super::net;
+use super::prometheus;
 use super::service::{self, Shared};
 use crate::protocol::{SERVICE, path};
 
@@ -61,6 +62,9 @@ impl Service<http::Request<Body>> for Messaging {
             path::HEARTBEAT => call!(unary, service::heartbeat),
             path::TELEMETRY => call!(streaming, service::telemetry),
             path::NOTIFY_CLIENT_TERMINATION => call!(unary, service::terminate),
+            prometheus::PATH if request.method() == http::Method::GET => {
+                Box::pin(async move { Ok(prometheus::metrics(&shared.store).await) })
+            }
             _ => Box::pin(async { Ok(tonic::Status::unimplemented("").into_http()) }),
         }
     }
@@ -79,6 +83,8 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     let stopping = shared.stopping.clone();
     let incoming = net::incoming(listener, shared.faults.clone(), shared.config.connections_max);
     let server = tonic::transport::Server::builder()
+        // For the metrics alone: gRPC needs HTTP/2.
+        .accept_http1(true)
         .max_concurrent_streams(STREAMS_MAX)
         // Sends of a few KiB from many callers: the default windows of 64 KiB would stall them.
         .initial_stream_window_size(1 << 20)

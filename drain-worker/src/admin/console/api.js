@@ -1,0 +1,69 @@
+// The admin API. The token lives in this tab's session storage and nowhere else.
+
+const KEY = "spillway-token";
+const WAIT_MS = 5000;
+// A page of redriven letters spends the cap like everything else, and may take as long.
+const WORK_WAIT_MS = 120000;
+
+export const token = {
+  get: () => sessionStorage.getItem(KEY) || "",
+  set: (value) => (value ? sessionStorage.setItem(KEY, value) : sessionStorage.removeItem(KEY)),
+};
+
+export class ApiError extends Error {
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
+
+async function call(method, path, body, waitMs = WAIT_MS) {
+  const headers = { accept: "application/json" };
+  if (body !== undefined) headers["content-type"] = "application/json";
+  if (token.get()) headers.authorization = `Bearer ${token.get()}`;
+  let response;
+  let text;
+  try {
+    response = await fetch(path, {
+      method, headers, cache: "no-store", credentials: "omit", redirect: "error", signal: AbortSignal.timeout(waitMs),
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+    text = await response.text();
+  } catch (error) {
+    const late = error.name === "TimeoutError";
+    throw new ApiError(0, late ? `The worker did not answer within ${waitMs / 1000} s.` : "The worker cannot be reached.");
+  }
+  let value = null;
+  try {
+    value = text ? JSON.parse(text) : null;
+  } catch {
+    throw new ApiError(response.status, `The worker's answer (${response.status}) is not JSON.`);
+  }
+  if (!response.ok) throw new ApiError(response.status, problem(response.status, value));
+  return value;
+}
+
+// RFC 9457: a title, and what exactly was wrong.
+function problem(status, value) {
+  const errors = Array.isArray(value?.errors) ? value.errors.map((error) => error.detail || error.message || "") : [];
+  const told = [value?.detail || value?.title || `The worker answered ${status}.`, ...errors];
+  return told.filter(Boolean).join(" ");
+}
+
+const query = (values) => new URLSearchParams(Object.entries(values).filter(([, value]) => value !== "" && value !== null));
+
+export const api = {
+  status: () => call("GET", "/v1/status"),
+  history: () => call("GET", "/v1/history"),
+  audit: (limit) => call("GET", `/v1/audit?${query({ limit })}`),
+  letters: (reason, after, limit) => call("GET", `/v1/dead-letters?${query({ reason, after, limit })}`),
+  letter: (id) => call("GET", `/v1/dead-letters/${encodeURIComponent(id)}`),
+  setRate: (body) => call("PUT", "/v1/rate", body),
+  resetRate: (body) => call("POST", "/v1/rate/reset", body),
+  pause: (body) => call("PUT", "/v1/pause", body),
+  resume: (body) => call("POST", "/v1/resume", body),
+  setSchedule: (body) => call("PUT", "/v1/schedule", body),
+  clearSchedule: (body) => call("POST", "/v1/schedule/clear", body),
+  redrive: (body) => call("POST", "/v1/dead-letters/redrive", body, WORK_WAIT_MS),
+  discard: (body) => call("POST", "/v1/dead-letters/discard", body, WORK_WAIT_MS),
+};

@@ -1,0 +1,20 @@
+// Who changed what, when and why; newest first.
+
+import { api } from "./api.js";
+import { byId, fillTable } from "./dom.js";
+import { NONE, moment, words } from "./format.js";
+
+const ENTRIES = 20;
+const COLUMNS = [{ title: "When" }, { title: "Who" }, { title: "What" }, { title: "Detail" }, { title: "Why" }];
+
+export function audit() {
+  let newest = null;
+  return async () => {
+    const { entries } = await api.audit(ENTRIES);
+    const id = entries.length ? entries[0].id : 0;
+    if (id === newest) return;
+    newest = id;
+    const rows = entries.map((entry) => ({ cells: [moment(entry.at), entry.who || NONE, words(entry.action), entry.detail || "", entry.why || NONE] }));
+    fillTable(byId("audit"), "Changes, newest first", COLUMNS, rows, "Nobody changed anything yet.");
+  };
+}

@@ -1,0 +1,75 @@
+// Rate, ramp, pause and resume. Nothing is sent before it was confirmed.
+
+import { api } from "./api.js";
+import { confirm } from "./dialogs.js";
+import { byId, say, show } from "./dom.js";
+import { moment, rate, seconds } from "./format.js";
+import { source } from "./state.js";
+
+// `now()` gives the newest status, or null; `changed(text)` is told what was done.
+export function controls(now, changed) {
+  const current = () => (now() ? `Now ${rate(now().cap.orders_per_second)}, ${source(now())}.` : "What is in force is not known.");
+
+  byId("rate-form").addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const wanted = Number(byId("rate").value);
+    const ramp = Number(byId("ramp").value) || 0;
+    const how = ramp ? `, by a ramp of ${seconds(ramp)}` : ", at once";
+    const lines = [current(), `New: ${rate(wanted)} for the whole pool${how}.`];
+    if (now()?.cap.source === "paused") lines.push("The pool is paused and stays so: this takes effect when it is resumed.");
+    const done = await confirm({
+      title: "Set the rate?", lines, yes: `Set ${rate(wanted)}`,
+      act: (who) => api.setRate({ rate: wanted, ...(ramp && { ramp_s: ramp }), ...who }),
+    });
+    if (!done) return;
+    byId("rate-form").reset();
+    changed(`Rate set to ${rate(wanted)}${how}.`);
+  });
+
+  byId("rate-reset").addEventListener("click", async () => {
+    const settings = now()?.settings;
+    const back = settings?.schedule ? "The schedule decides again." : `The default of ${rate(settings?.default)} holds again.`;
+    const done = await confirm({ title: "Give the manual rate up?", lines: [current(), back], yes: "Give it up", act: api.resetRate });
+    if (done) changed("The manual rate is given up.");
+  });
+
+  const kind = byId("pause-kind");
+  const fields = () => {
+    show(byId("pause-minutes-label"), kind.value === "for");
+    show(byId("pause-until-label"), kind.value === "until");
+    byId("pause-minutes").required = kind.value === "for";
+    byId("pause-until").required = kind.value === "until";
+  };
+  kind.addEventListener("change", fields);
+  fields();
+
+  byId("pause-form").addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const minutes = Number(byId("pause-minutes").value);
+    const until = byId("pause-until").value;
+    const [body, length] = {
+      open: [{}, "until somebody resumes it"],
+      for: [{ for_s: minutes * 60 }, `for ${minutes} min`],
+      until: [until && { until: new Date(until).toISOString() }, `until ${moment(until)}, your time`],
+    }[kind.value];
+    const done = await confirm({
+      title: "Pause the pool?", lines: [current(), `No worker commits an order ${length}. Orders go on being accepted and wait.`],
+      yes: "Pause", danger: true, act: (who) => api.pause({ ...body, ...who }),
+    });
+    if (done) changed(`Paused ${length}.`);
+  });
+
+  byId("resume").addEventListener("click", async () => {
+    const done = await confirm({ title: "Resume the pool?", lines: [current()], yes: "Resume", act: api.resume });
+    if (done) changed("Resumed.");
+  });
+
+  return (status) => {
+    const paused = status.cap.source === "paused";
+    byId("resume").disabled = !paused;
+    byId("rate-reset").disabled = !status.settings.manual;
+    say(byId("rate-reset"), status.settings.schedule ? "Back to schedule…" : "Back to default…");
+    byId("rate").placeholder = String(status.cap.orders_per_second);
+    say(byId("pause"), paused ? "Pause otherwise…" : "Pause…");
+  };
+}

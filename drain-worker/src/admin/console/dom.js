@@ -1,0 +1,45 @@
+// Elements, always from text: nothing here reads markup.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+const put = (node, attributes, children) => {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === undefined || value === null || value === false) continue;
+    if (name === "on") for (const [event, act] of Object.entries(value)) node.addEventListener(event, act);
+    else node.setAttribute(name, value === true ? "" : value);
+  }
+  node.append(...children.flat(3).filter((child) => child !== null && child !== undefined));
+  return node;
+};
+
+export const el = (name, attributes = {}, ...children) => put(document.createElement(name), attributes, children);
+export const svg = (name, attributes = {}, ...children) => put(document.createElementNS(SVG, name), attributes, children);
+export const byId = (id) => document.getElementById(id);
+
+// Writes only what differs, so that a reader's place, a selection or a screen reader is not disturbed each second.
+export function say(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+export function show(node, visible) {
+  if (node.hidden === visible) node.hidden = !visible;
+}
+
+// A table's whole content; `columns` are { title, numeric }, rows are { attributes, cells } of text or nodes. A `steady`
+// one, whose cells only tell, changes cell by cell: a selection in it stays.
+export function fillTable(table, caption, columns, rows, none, steady = false) {
+  const head = el("thead", {}, el("tr", {}, columns.map((column) => el("th", { scope: "col", class: column.numeric ? "num" : null }, column.title))));
+  const line = (row) => el("tr", row.attributes || {}, row.cells.map((cell, index) => el("td", { class: columns[index].numeric ? "num" : null }, cell)));
+  const body = rows.length ? rows.map(line) : [el("tr", { class: "none" }, el("td", { colspan: columns.length }, none))];
+  if (steady && table.tBodies.length && rows.length === table.tBodies[0].rows.length) {
+    [...table.tBodies[0].rows].forEach((row, index) => row.isEqualNode(body[index]) || refresh(row, body[index]));
+    return;
+  }
+  table.replaceChildren(el("caption", { class: "unseen" }, caption), head, el("tbody", {}, body));
+}
+
+function refresh(row, fresh) {
+  if (row.cells.length !== fresh.cells.length || row.dataset.lease !== fresh.dataset.lease) return row.replaceWith(fresh);
+  const cells = [...fresh.cells];
+  return [...row.cells].forEach((cell, index) => cell.isEqualNode(cells[index]) || cell.replaceWith(cells[index]));
+}

@@ -1,0 +1,96 @@
+// Asks the worker once a second and hands round what it says.
+
+import { api, token } from "./api.js";
+import { audit } from "./audit.js";
+import { charts } from "./charts.js";
+import { controls } from "./controls.js";
+import { tokenDialog } from "./dialogs.js";
+import { byId, say, show } from "./dom.js";
+import { clock, seconds } from "./format.js";
+import { letters } from "./letters.js";
+import { overview } from "./overview.js";
+import { schedule } from "./schedule.js";
+import { theme } from "./theme.js";
+
+const EVERY_MS = 1000;
+// Nobody looks: the worker need not be asked as often.
+const HIDDEN_EVERY_MS = 10000;
+const STALE_MS = 3500;
+const HISTORY_EVERY = 2;
+const AUDIT_EVERY = 5;
+// How long it stands there what was done.
+const DONE_MS = 10000;
+
+let status = null;
+let heard = 0;
+let asked = 0;
+let waiting = null;
+// Of the newest round of questions: one that was overtaken asks no more.
+let round = 0;
+let invited = false;
+let forget = null;
+
+const now = () => status;
+const openToken = tokenDialog(() => {
+  invited = true;
+  again();
+});
+const trouble = (error) => {
+  const away = error.status === 401 || error.status === 403;
+  say(byId("trouble"), away ? "The worker wants a token, or another one." : error.message);
+  show(byId("trouble"), true);
+  if (away && !token.get() && !invited) openToken();
+  invited ||= away;
+};
+const changed = (text) => {
+  say(byId("done"), text);
+  show(byId("done"), true);
+  clearTimeout(forget);
+  forget = setTimeout(() => show(byId("done"), false), DONE_MS);
+  again();
+};
+
+theme();
+const drawHistory = charts();
+const drawControls = controls(now, changed);
+const drawSchedule = schedule(now, changed);
+const drawLetters = letters(trouble, changed);
+const loadAudit = audit();
+
+async function tick() {
+  const mine = (round += 1);
+  try {
+    status = await api.status();
+    heard = Date.now();
+    overview(status);
+    drawControls(status);
+    drawSchedule(status);
+    drawLetters(status);
+    if (asked % HISTORY_EVERY === 0) drawHistory(await api.history());
+    if (asked % AUDIT_EVERY === 0) await loadAudit();
+    asked += 1;
+    show(byId("trouble"), false);
+  } catch (error) {
+    trouble(error);
+  }
+  if (mine === round) waiting = setTimeout(tick, document.hidden ? HIDDEN_EVERY_MS : EVERY_MS);
+}
+
+// At once, with everything.
+function again() {
+  clearTimeout(waiting);
+  asked = 0;
+  tick();
+}
+
+// Old figures are grey, and say how old they are.
+function age() {
+  const stale = heard === 0 || Date.now() - heard > (document.hidden ? HIDDEN_EVERY_MS * 2 : STALE_MS);
+  document.body.classList.toggle("stale", stale);
+  const told = heard === 0 ? "no figures yet" : stale ? `figures are ${seconds((Date.now() - heard) / 1000)} old` : `live, ${clock(heard)}`;
+  say(byId("connection"), told);
+}
+
+setInterval(age, 500);
+document.addEventListener("visibilitychange", () => document.hidden || again());
+tick();

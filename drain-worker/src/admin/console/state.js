@@ -1,0 +1,46 @@
+// The pool's state in one line: what it does, how fast, and why not faster.
+
+import { clock, count, moment, rate, seconds, words } from "./format.js";
+
+const IN_TROUBLE = ["database_down", "backing_off", "lapsed"];
+const NAMES = { database_down: "Database down", backing_off: "Backing off", lapsed: "Lease lapsed", stopping: "Stopping" };
+
+// What the pool as a whole is doing: { state, title, figure, reason }.
+export function poolState(status) {
+  const { cap, settings, workers } = status;
+  const live = workers.filter((worker) => worker.state !== "lapsed");
+  const committed = status.committed_per_second;
+  const wait = waiting(status);
+  if (cap.source === "paused") {
+    const until = cap.paused_until || settings.paused_until;
+    return { state: "paused", title: "Paused", figure: until ? `until ${moment(until)}` : "until somebody resumes", reason: wait };
+  }
+  if (!live.length) return { state: "bad", title: "No worker", figure: "nothing is drained", reason: wait };
+  for (const trouble of IN_TROUBLE) {
+    const hit = live.filter((worker) => worker.state === trouble);
+    if (!hit.length) continue;
+    const reason = hit[0].reason ? `: ${hit[0].reason}` : "";
+    const whom = live.length > 1 ? `${hit.length} of ${live.length} workers${reason}. ` : reason && `${reason.slice(2)}. `;
+    return {
+      state: trouble === "database_down" ? "bad" : "slow", title: NAMES[trouble],
+      figure: `${rate(committed)} of ${rate(cap.orders_per_second)}`, reason: whom + wait,
+    };
+  }
+  const idle = live.every((worker) => worker.state === "idle");
+  if (idle || status.lag.orders === 0) {
+    return { state: "idle", title: "Drained", figure: committed ? rate(committed) : "nothing to do", reason: `Cap ${rate(cap.orders_per_second)} (${source(status)}).` };
+  }
+  return { state: "good", title: "Draining", figure: `${rate(committed)} of ${rate(cap.orders_per_second)}`, reason: wait + ramp(cap) };
+}
+
+function waiting(status) {
+  const { lag, eta } = status;
+  if (lag.error) return `What waits is not known: ${lag.error}. `;
+  const about = `${count(lag.orders)} orders wait${lag.oldest_age_s ? `, the oldest for ${seconds(lag.oldest_age_s)}` : ""}`;
+  return eta ? `${about}; drained in ${seconds(eta.seconds)}, at ${clock(eta.drained_at)}. ` : `${about}. `;
+}
+
+const ramp = (cap) => (cap.ramp ? `Ramp from ${rate(cap.ramp.from)} to ${rate(cap.ramp.to)} until ${clock(cap.ramp.ends_at)}.` : "");
+
+const SOURCES = { paused: "paused", manual: "set by hand", schedule: "by schedule", default: "default" };
+export const source = (status) => SOURCES[status.cap.source] || words(status.cap.source);

@@ -1,0 +1,208 @@
+//! From a broker's metrics to a lag.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use tokio::time::Instant;
+
+use super::text::{Sample, samples};
+use super::{Lag, LagArgs, LagChoice, LagError, LagSource, Origin, ScrapeUrl};
+
+const READY: &str = "rocketmq_consumer_ready_messages";
+const IN_FLIGHT: &str = "rocketmq_consumer_inflight_messages";
+const AGE_MS: &str = "rocketmq_consumer_lag_latency_milliseconds";
+const CAME_BACK: &str = "rocketmq_pop_revive_retry_messages_total";
+const HANDED_OUT: &str = "rocketmq_messages_out_total";
+const WANTED: &[&str] = &[READY, IN_FLIGHT, AGE_MS, CAME_BACK, HANDED_OUT];
+
+/// How long a port that serves no metrics is left alone: it is a gRPC proxy's, which would log every request.
+const PROBE_PAUSE: Duration = Duration::from_secs(60);
+
+/// Whose lag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LagOf {
+    /// The topic, as the broker calls it.
+    pub topic: String,
+    /// The group, as the broker calls it.
+    pub group: String,
+}
+
+impl LagOf {
+    /// What came back for the second time is counted under the topic that it was handed out from. The broker's two
+    /// ways of naming it differ in one character (certain: `KeyBuilder` of 5.5.0).
+    fn is_retry_topic(&self, topic: &str) -> bool {
+        let rest = topic.strip_prefix("%RETRY%").and_then(|rest| rest.strip_prefix(self.group.as_str()));
+        rest.and_then(|rest| rest.strip_prefix(['_', '+'])).is_some_and(|rest| rest == self.topic)
+    }
+}
+
+/// Reads brokers' metrics.
+#[derive(Debug)]
+pub struct MetricsLag {
+    of: LagOf,
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
+    Named(Vec<ScrapeUrl>),
+    /// The broker's own port, where the embedded one answers.
+    Guessed(Option<ScrapeUrl>, Mutex<Port>),
+    Off,
+}
+
+/// What is known about the broker's own port.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Port {
+    #[default]
+    Unknown,
+    Metrics,
+    /// It speaks something else; to be asked again after a while.
+    Foreign {
+        until: Instant,
+    },
+}
+
+impl MetricsLag {
+    /// As the flags say. `endpoint` is the broker's host and port.
+    #[must_use]
+    pub fn new(args: &LagArgs, endpoint: &str, of: LagOf) -> Self {
+        let named = || Place::Named(args.lag_metrics_url.clone());
+        let place = match args.lag_source {
+            LagChoice::None => Place::Off,
+            LagChoice::Metrics => named(),
+            LagChoice::Auto if !args.lag_metrics_url.is_empty() => named(),
+            LagChoice::Auto => {
+                Place::Guessed(format!("http://{endpoint}/metrics").parse().ok(), Mutex::default())
+            }
+        };
+        Self { of, place }
+    }
+
+    async fn guessed(&self, url: &ScrapeUrl, port: &Mutex<Port>) -> Result<Lag, LagError> {
+        let known = port.lock().map_or_else(|poisoned| *poisoned.into_inner(), |port| *port);
+        if matches!(known, Port::Foreign { until } if until > Instant::now()) {
+            return Err(LagError::NotConfigured);
+        }
+        let as_of = OffsetDateTime::now_utc();
+        let (found, result) = match url.text().await {
+            Ok(text) => (Port::Metrics, lag_in(&[text], &self.of, as_of)),
+            // Down, or restarting: that tells nothing about the port.
+            Err(error) if known == Port::Metrics || matches!(error, LagError::Unreachable { .. }) => {
+                (known, Err(error))
+            }
+            Err(_foreign) => {
+                (Port::Foreign { until: Instant::now() + PROBE_PAUSE }, Err(LagError::NotConfigured))
+            }
+        };
+        if let Ok(mut port) = port.lock() {
+            *port = found;
+        }
+        result
+    }
+}
+
+impl LagSource for MetricsLag {
+    async fn lag(&self) -> Result<Lag, LagError> {
+        match &self.place {
+            Place::Off => Err(LagError::Off),
+            Place::Named(urls) if urls.is_empty() => Err(LagError::NotConfigured),
+            Place::Named(urls) => {
+                let as_of = OffsetDateTime::now_utc();
+                let texts = futures_util::future::try_join_all(urls.iter().map(ScrapeUrl::text)).await?;
+                lag_in(&texts, &self.of, as_of)
+            }
+            Place::Guessed(Some(url), port) => self.guessed(url, port).await,
+            Place::Guessed(None, _) => Err(LagError::NotConfigured),
+        }
+    }
+}
+
+/// What the metrics of all brokers say together.
+///
+/// # Errors
+/// [`LagError::GroupMissing`] if none of them names the group on the topic.
+pub fn lag_in(texts: &[String], of: &LagOf, as_of: OffsetDateTime) -> Result<Lag, LagError> {
+    let mut ready = None;
+    let mut in_flight = None;
+    let mut age_ms = 0;
+    let mut origin = Origin::BrokerMetrics;
+    for text in texts {
+        let Some(broker) = Broker::read(text, of) else { continue };
+        ready = Some(ready.unwrap_or(0) + broker.ready());
+        age_ms = broker.age_ms.max(age_ms);
+        // To Apache's broker a simple consumer has nothing in flight, whatever it holds.
+        if broker.embedded {
+            origin = Origin::Embedded;
+            in_flight = Some(in_flight.unwrap_or(0) + broker.in_flight);
+        }
+    }
+    let Some(messages_ready) = ready else {
+        return Err(LagError::GroupMissing { group: of.group.clone(), topic: of.topic.clone() });
+    };
+    Ok(Lag {
+        messages_ready,
+        messages_in_flight: in_flight,
+        oldest_age: (age_ms > 0).then(|| Duration::from_millis(age_ms)),
+        as_of,
+        origin,
+    })
+}
+
+/// What one broker says.
+#[derive(Debug, Default)]
+struct Broker {
+    first: u64,
+    /// Waiting in the retry topic, where the broker tells.
+    again: Option<u64>,
+    came_back: u64,
+    handed_out_again: u64,
+    in_flight: u64,
+    age_ms: u64,
+    embedded: bool,
+}
+
+impl Broker {
+    fn read(text: &str, of: &LagOf) -> Option<Self> {
+        let mut broker = None::<Self>;
+        let mut counters = Self::default();
+        for sample in samples(text, WANTED) {
+            let topic = sample.label("topic").unwrap_or_default();
+            let ours = topic == of.topic || sample.name == CAME_BACK && of.is_retry_topic(topic);
+            if sample.label("consumer_group") != Some(&of.group) || !ours {
+                continue;
+            }
+            let retry = sample.label("is_retry") == Some("true");
+            let value = whole(&sample);
+            match sample.name {
+                READY => {
+                    let broker = broker.get_or_insert_default();
+                    broker.embedded |= sample.label("node_type") == Some("embedded");
+                    if retry {
+                        *broker.again.get_or_insert(0) += value;
+                    } else {
+                        broker.first += value;
+                    }
+                }
+                IN_FLIGHT => counters.in_flight += value,
+                AGE_MS => counters.age_ms = counters.age_ms.max(value),
+                CAME_BACK => counters.came_back += value,
+                HANDED_OUT if retry => counters.handed_out_again += value,
+                _ => (),
+            }
+        }
+        let Self { first, again, embedded, .. } = broker?;
+        Some(Self { first, again, embedded, ..counters })
+    }
+
+    fn ready(&self) -> u64 {
+        self.first + self.again.unwrap_or_else(|| self.came_back.saturating_sub(self.handed_out_again))
+    }
+}
+
+/// Counts and milliseconds are whole; what is not a number or below zero counts as nothing.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and NaN becomes 0")]
+fn whole(sample: &Sample<'_>) -> u64 {
+    sample.value as u64
+}

@@ -1,0 +1,61 @@
+// A browser, and what every page in it must keep to: no error, no other origin, nothing that the policy blocks.
+
+import assert from "node:assert/strict";
+import { after, before } from "node:test";
+import { chromium } from "playwright-core";
+
+export const BASE = process.env.CONSOLE_URL;
+// Long enough for anything that is to happen.
+export const PATIENCE = 20000;
+let browser = null;
+
+before(async () => {
+  browser = await chromium.launch({
+    executablePath: process.env.SPILLWAY_TEST_CHROMIUM,
+    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update"],
+  });
+});
+after(() => browser.close());
+
+export async function opened(use, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options.context });
+  const page = await context.newPage();
+  page.setDefaultTimeout(PATIENCE);
+  const faults = [];
+  page.on("pageerror", (error) => faults.push(`error: ${error.message}`));
+  page.on("console", (message) => {
+    const expected = options.mayFail && message.text().startsWith("Failed to load resource");
+    if (message.type() === "error" && !expected) faults.push(`console: ${message.text()}`);
+  });
+  page.on("request", (request) => {
+    if (!request.url().startsWith(BASE) && !request.url().startsWith("data:")) faults.push(`asked ${request.url()}`);
+  });
+  try {
+    await options.model?.serve(page);
+    await page.goto(BASE);
+    await use(page);
+    assert.deepEqual(faults, []);
+  } finally {
+    await context.close();
+  }
+}
+
+// Waits until the text of `selector` has `wanted` in it.
+export async function says(page, selector, wanted) {
+  const matches = ([at, text, flags]) => [...document.querySelectorAll(at)].some((node) => new RegExp(text, flags).test(node.textContent));
+  const pattern = wanted instanceof RegExp ? wanted : new RegExp(wanted.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+  await page.waitForFunction(matches, [selector, pattern.source, pattern.flags]).catch(async () => {
+    assert.fail(`${selector} says ${JSON.stringify(await page.locator(selector).allTextContents())}, not ${pattern}`);
+  });
+}
+
+// Answers the question that is open: who and why, then yes.
+export async function agree(page, who, why) {
+  await page.locator("#confirm[open]").waitFor();
+  await page.fill("#confirm-who", who);
+  await page.fill("#confirm-why", why);
+  await page.click("#confirm-yes");
+  await page.locator("#confirm[open]").waitFor({ state: "detached" });
+}
+
+export const number = (text) => Number(text.replaceAll(/[^0-9.]/g, ""));

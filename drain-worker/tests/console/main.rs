@@ -1,0 +1,89 @@
+//! The console in a headless browser. `SPILLWAY_TEST_CHROMIUM` names the browser and `SPILLWAY_TEST_PLAYWRIGHT` the
+//! folder where `npm ci` put this folder's packages; without both these tests are skipped.
+
+#![allow(clippy::expect_used, reason = "a test says what it expects")]
+
+// One file for both suites: what an order looks like is the same here.
+#[allow(dead_code, reason = "the store's tests use the rest")]
+#[path = "../store/orders.rs"]
+mod orders;
+mod world;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use axum::Router;
+use drain_worker::admin::console;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use world::World;
+
+/// Workers of the real pool.
+const WORKERS: usize = 2;
+
+/// Longest time for one suite.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// Where browser and packages are; `None`, said aloud, where they are not.
+fn packages() -> Option<PathBuf> {
+    if std::env::var_os("SPILLWAY_TEST_CHROMIUM").is_none() {
+        println!("skipped: SPILLWAY_TEST_CHROMIUM is not set");
+        return None;
+    }
+    let Some(folder) = std::env::var_os("SPILLWAY_TEST_PLAYWRIGHT") else {
+        println!("skipped: SPILLWAY_TEST_PLAYWRIGHT is not set");
+        return None;
+    };
+    Some(folder.into())
+}
+
+/// Runs the tests of a suite whose names match `only`, against the page at `url`.
+async fn suite(packages: &Path, name: &str, only: &str, url: &str) {
+    // A module finds its packages beside itself.
+    let room = TempDir::new().expect("a directory");
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/console");
+    for file in ["browser.mjs", "model.mjs", name] {
+        std::fs::copy(tests.join(file), room.path().join(file)).expect("copied");
+    }
+    std::os::unix::fs::symlink(packages.join("node_modules"), room.path().join("node_modules"))
+        .expect("linked");
+    let pictures = Path::new(env!("CARGO_TARGET_TMPDIR")).join("console");
+    let running = Command::new("node")
+        .args(["--test", "--test-reporter=spec", "--test-name-pattern", only, name])
+        .current_dir(room.path())
+        .env("CONSOLE_URL", url)
+        // Left there, for whoever wants to look.
+        .env("CONSOLE_PICTURES", pictures)
+        .env("CONSOLE_ORDERS", world::ORDERS.to_string())
+        .env("CONSOLE_FORGOTTEN", world::FORGOTTEN.1.to_string())
+        .env("CONSOLE_WORKERS", WORKERS.to_string())
+        .kill_on_drop(true)
+        .output();
+    let output = timeout(PATIENCE, running).await.expect("it ends in time").expect("node runs");
+    println!("{}", String::from_utf8_lossy(&output.stdout));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_page_shows_every_state_and_does_what_it_is_told() {
+    let Some(packages) = packages() else { return };
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+    let url = format!("http://{}/", listener.local_addr().expect("an address"));
+    // The API is played in the browser; the page and its policy are the worker's own.
+    let page: Router = console::router();
+    let serving = tokio::spawn(async move { axum::serve(listener, page).await });
+    suite(&packages, "page.test.mjs", ".", &url).await;
+    serving.abort();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_runs_a_real_pool() {
+    let Some(packages) = packages() else { return };
+    let world = World::new(WORKERS).await;
+    suite(&packages, "operator.test.mjs", "sees the lag", &world.url).await;
+    world.mend_the_catalogue().await;
+    suite(&packages, "operator.test.mjs", "redrives", &world.url).await;
+}

@@ -1,0 +1,251 @@
+// The page against a pool that can be put into any state.
+
+import assert from "node:assert/strict";
+import { mkdirSync } from "node:fs";
+import test from "node:test";
+import { agree, opened, says } from "./browser.mjs";
+import { Model } from "./model.mjs";
+
+const PICTURES = process.env.CONSOLE_PICTURES;
+const picture = async (page, name) => {
+  if (!PICTURES) return;
+  mkdirSync(PICTURES, { recursive: true });
+  await page.screenshot({ path: `${PICTURES}/${name}.png`, fullPage: true });
+};
+
+test("an operator sees lag, changes the rate, sees the drain follow, pauses and redrives", async () => {
+  const model = new Model();
+  await opened(async (page) => {
+    await says(page, "#headline", /Draining 1,9\d\d\/s of 2,000\/s/);
+    await says(page, "#tile-lag", /5\d,\d{3}.*messages/s);
+    await says(page, "#tile-eta", /\d+ s/);
+    await says(page, "#workers", /drain-1:4117.*draining/s);
+    assert.equal(await page.locator("#plots path[data-series]").count(), 10);
+    await picture(page, "light");
+
+    await page.fill("#rate", "3000");
+    await page.click("#rate-form button[type=submit]");
+    await says(page, "#confirm-body", "Now 2,000/s, default.");
+    await picture(page, "confirm");
+    assert.equal(model.settings.manual, null, "nothing is sent before it is confirmed");
+    await agree(page, "ann", "sale is over");
+    await says(page, "#done", "Rate set to 3,000/s, at once.");
+    await says(page, "#headline", /Draining 2,9\d\d\/s of 3,000\/s/);
+    await says(page, "#audit", /ann.*rate set.*3000\/s.*sale is over/s);
+
+    await page.fill("#rate", "500");
+    await page.fill("#ramp", "60");
+    await page.click("#rate-form button[type=submit]");
+    await agree(page, "ann", "");
+    await says(page, "#state-reason", /Ramp from 3,000\/s to 500\/s until/);
+    assert.deepEqual(model.calls.findLast((call) => call.method === "PUT").body, { rate: 500, ramp_s: 60, who: "ann" });
+
+    await page.selectOption("#pause-kind", "for");
+    await page.fill("#pause-minutes", "5");
+    await page.click("#pause");
+    await agree(page, "ann", "maintenance");
+    await says(page, "#headline", /Paused until \d\d:\d\d:\d\d/);
+    assert.equal(model.calls.findLast((call) => call.path === "/v1/pause").body.for_s, 300);
+    await page.click("#resume");
+    await agree(page, "ann", "");
+    await says(page, "#state", "Draining");
+    await page.click("#rate-reset");
+    await agree(page, "ann", "");
+    await says(page, "#cap-source", "cap 2,000/s, default");
+  }, { model });
+});
+
+test("dead letters are found by reason, looked at, redriven and discarded with an outcome for each", async () => {
+  const model = new Model();
+  await opened(async (page) => {
+    await says(page, "#letters-reason", "unknown sku (2)");
+    await page.selectOption("#letters-reason", "unknown_sku");
+    await page.waitForFunction(() => document.querySelectorAll("#letters [data-letter]").length === 2);
+    await page.click("[data-letter='1'] button");
+    await says(page, "#letter-body", /"total_minor": 100/);
+    await page.keyboard.press("Escape");
+    await page.locator("#letter[open]").waitFor({ state: "detached" });
+    await page.click("#redrive-all");
+    await says(page, "#confirm-body", "All 2 of reason unknown sku");
+    await agree(page, "bob", "catalogue mended");
+    await says(page, "#outcomes-summary", "2 confirmed. Done.");
+    await picture(page, "outcomes");
+    assert.equal(await page.locator("#outcomes tbody tr").count(), 2, "page after page");
+    await page.selectOption("#letters-reason", "");
+    await page.check("[data-letter='3'] input");
+    await page.click("#redrive-selected");
+    await agree(page, "bob", "");
+    await says(page, "#outcomes-summary", "1 unreadable. Done.");
+    await page.check("[data-letter='3'] input");
+    await page.click("#discard-selected");
+    await agree(page, "bob", "");
+    await says(page, "#outcomes-summary", "1 discarded. Done.");
+    await says(page, "#letters", /discarded \d\d:\d\d/);
+    assert.ok(await page.locator("[data-letter='3'] input").isDisabled());
+  }, { model });
+});
+
+test("each state is told in one line, with its reason", async () => {
+  const model = new Model();
+  const [one, two] = model.workers;
+  const put = (worker, state, reason) => Object.assign(worker, { state, reason });
+  await opened(async (page) => {
+    put(one, "backing_off", "commit p50 80 ms over 50 ms");
+    await says(page, "#headline", /Backing off .*1 of 2 workers: commit p50 80 ms over 50 ms/s);
+    await picture(page, "backing-off");
+    put(two, "database_down", "connection refused");
+    await says(page, "#headline", /Database down .*1 of 2 workers: connection refused/s);
+    model.workers = [];
+    await says(page, "#headline", /No worker nothing is drained/);
+    model.workers = [put(one, "idle", null)];
+    model.waiting = 0;
+    await says(page, "#state", "Drained");
+    put(one, "draining", null);
+    model.waiting = 50000;
+    model.lagError = "name the broker's metrics with --lag-metrics-url";
+    await says(page, "#headline", /Draining.*What waits is not known: name the broker's metrics/s);
+    model.warnings = ["dead letters are 2 days old: the broker drops them after 3"];
+    await says(page, "#warnings", "2 days old");
+  }, { model });
+});
+
+test("a lost worker is told, and its figures turn grey until it is back", async () => {
+  const model = new Model();
+  await opened(async (page) => {
+    await says(page, "#state", "Draining");
+    model.down = true;
+    await says(page, "#trouble", "The worker cannot be reached.");
+    await page.locator("body.stale").waitFor();
+    await says(page, "#connection", /figures are .* old/);
+    model.down = false;
+    await page.locator("body:not(.stale)").waitFor();
+    await page.locator("#trouble").waitFor({ state: "hidden" });
+  }, { model, mayFail: true });
+});
+
+test("the token is asked for, sent with every call, and kept in this tab alone", async () => {
+  const model = new Model();
+  model.token = "s3cret";
+  await opened(async (page) => {
+    await page.locator("#token[open]").waitFor();
+    await page.fill("#token-value", "wrong");
+    await page.keyboard.press("Enter");
+    await says(page, "#trouble", "wants a token, or another one");
+    await page.click("#token-open");
+    await page.fill("#token-value", "s3cret");
+    await page.keyboard.press("Enter");
+    await says(page, "#state", "Draining");
+    assert.ok(!(await page.evaluate(() => JSON.stringify({ ...localStorage }) + document.cookie)).includes("s3cret"));
+    await page.click("#token-open");
+    await page.click("#token-forget");
+    await says(page, "#trouble", "wants a token");
+    const asked = () => model.calls.length;
+    const before = asked();
+    await page.click("#token-open");
+    await page.keyboard.press("Escape");
+    await page.locator("#token[open]").waitFor({ state: "detached" });
+    assert.equal(asked(), before, "without a token nothing is told");
+  }, { model, mayFail: true });
+});
+
+test("what the API refuses is told in the dialog, which stays", async () => {
+  const model = new Model();
+  model.refuse = "rate: must be 1 to 1000000";
+  await opened(async (page) => {
+    await page.fill("#rate", "7");
+    await page.click("#rate-form button[type=submit]");
+    await page.click("#confirm-yes");
+    await says(page, "#confirm-error", "must be 1 to 1000000");
+    await page.keyboard.press("Escape");
+    await page.locator("#confirm[open]").waitFor({ state: "detached" });
+  }, { model, mayFail: true });
+});
+
+test("what others wrote stays text", async () => {
+  const hostile = "</script><img src=x onerror=\"document.body.dataset.hacked=1\">";
+  const model = new Model();
+  Object.assign(model.workers[0], { name: hostile, state: "backing_off", reason: hostile });
+  model.warnings = [hostile];
+  model.letters[0].reason = hostile;
+  model.letters[0].detail = hostile;
+  model.note("rate_set", hostile, { who: hostile, why: hostile });
+  await opened(async (page) => {
+    for (const place of ["#workers", "#state-reason", "#warnings", "#letters", "#letters-reason", "#audit"]) await says(page, place, "<img src=x");
+    assert.equal(await page.locator("img").count(), 0);
+    assert.equal(await page.evaluate(() => document.body.dataset.hacked), undefined);
+  }, { model });
+});
+
+test("a schedule is edited as a whole, from the keyboard", async () => {
+  const model = new Model();
+  await opened(async (page) => {
+    await says(page, "#schedule", "None: the default of 2,000/s holds all day.");
+    await page.focus("#schedule-edit");
+    await page.keyboard.press("Enter");
+    await page.fill("#schedule-zone", "Asia/Shanghai");
+    const row = page.locator(".editor .row");
+    await row.nth(0).locator("input").nth(0).fill("02:00");
+    await row.nth(0).locator("input").nth(1).fill("3000");
+    await page.getByRole("button", { name: "Add a time" }).press("Enter");
+    await row.nth(1).locator("input").nth(0).fill("08:00");
+    await row.nth(1).locator("input").nth(1).fill("500");
+    await page.focus("#confirm-why");
+    await page.keyboard.press("Enter");
+    await says(page, "#schedule", /02:00 3,000\/s.*08:00 500\/s.*Asia\/Shanghai/s);
+    await page.click("#schedule-clear");
+    await agree(page, "ann", "");
+    await says(page, "#schedule", "None");
+  }, { model });
+});
+
+test("everything is reached by the keyboard, in the order it stands, and says what it is", async () => {
+  const model = new Model();
+  await opened(async (page) => {
+    await says(page, "#state", "Draining");
+    await page.locator("[data-letter='3']").waitFor();
+    const unnamed = await page.evaluate(() => [...document.querySelectorAll("button, input, select, [tabindex='0']")]
+      .filter((node) => node.offsetParent && !node.textContent.trim() && !node.getAttribute("aria-label") && !node.getAttribute("aria-labelledby") && !node.labels?.length)
+      .map((node) => node.outerHTML.slice(0, 80)));
+    assert.deepEqual(unnamed, []);
+    const expected = await page.evaluate(() => [...document.querySelectorAll("a[href], button, input, select, [tabindex='0']")]
+      .filter((node) => node.offsetParent && !node.disabled).length);
+    const reached = [];
+    for (let step = 0; step < expected; step += 1) {
+      await page.keyboard.press("Tab");
+      reached.push(await page.evaluate(() => {
+        const { activeElement: node } = document;
+        const all = [...document.querySelectorAll("*")];
+        return { at: all.indexOf(node), ring: getComputedStyle(node).outlineStyle !== "none" };
+      }));
+    }
+    const places = reached.map(({ at }) => at);
+    assert.deepEqual(places, [...places].sort((left, right) => left - right), "in order");
+    assert.equal(new Set(places).size, expected, "all of them");
+    assert.ok(reached.every(({ ring }) => ring), "the focus shows");
+    // A plot's values are read with the arrow keys.
+    await page.focus("#plot-committed .plot");
+    await page.keyboard.press("Home");
+    assert.match(await page.locator("#plot-committed .plot").getAttribute("aria-label"), /against the cap at \d\d:\d\d:\d\d: cap 2,000\/s, committed 1,9/);
+  }, { model });
+});
+
+test("dark and light, as the system has it or as chosen, and it fits a phone", async () => {
+  const model = new Model();
+  const ground = (page) => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  await opened(async (page) => {
+    await says(page, "#state", "Draining");
+    const dark = await ground(page);
+    await picture(page, "dark");
+    await page.click("#theme");
+    assert.notEqual(await ground(page), dark);
+    await page.reload();
+    assert.notEqual(await ground(page), dark, "it is remembered");
+  }, { model, context: { colorScheme: "dark" } });
+  await opened(async (page) => {
+    await says(page, "#state", "Draining");
+    await page.locator("[data-letter='3']").waitFor();
+    const [wide, shown] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+    assert.ok(wide <= shown, `${wide} in ${shown}`);
+    await picture(page, "narrow");
+  }, { model, context: { viewport: { width: 380, height: 800 } } });
+});

@@ -1,0 +1,98 @@
+//! What the text of Apache's broker comes to. The lines are those of a 5.5.0, shortened.
+
+use std::time::Duration;
+
+use drain_worker::lag::{Lag, LagError, LagOf, Origin, lag_in};
+use time::OffsetDateTime;
+
+fn of() -> LagOf {
+    LagOf { topic: "orders".to_owned(), group: "drain".to_owned() }
+}
+
+fn read(texts: &[&str]) -> Result<Lag, LagError> {
+    let texts: Vec<_> = texts.iter().map(|text| (*text).to_owned()).collect();
+    lag_in(&texts, &of(), OffsetDateTime::UNIX_EPOCH)
+}
+
+fn row(name: &str, retry: bool, value: &str) -> String {
+    format!(
+        "rocketmq_{name}{{cluster=\"DefaultCluster\",consumer_group=\"drain\",is_retry=\"{retry}\",is_system=\"false\",\
+         node_id=\"broker-a\",node_type=\"broker\",otel_scope_name=\"broker-meter\",topic=\"orders\"}} {value}\n"
+    )
+}
+
+fn came_back(value: &str) -> String {
+    format!(
+        "rocketmq_pop_revive_retry_messages_total{{consumer_group=\"drain\",put_status=\"PUT_OK\",topic=\"orders\"}} {value}\n"
+    )
+}
+
+#[test]
+fn what_came_back_is_counted_however_the_broker_tells_it() {
+    let ready = row("consumer_ready_messages", false, "70.0");
+    for (about, text, expected) in [
+        ("nothing came back", ready.clone(), 70),
+        ("ten came back", ready.clone() + &came_back("10.0"), 80),
+        (
+            "ten came back, four of them went out again",
+            ready.clone() + &came_back("10.0") + &row("messages_out_total", true, "4.0"),
+            76,
+        ),
+        (
+            "what came back before the broker's restart went out after it",
+            ready.clone() + &came_back("10.0") + &row("messages_out_total", true, "40.0"),
+            70,
+        ),
+        (
+            "ten came back twice, and went out once in between",
+            ready.clone()
+                + &came_back("10.0")
+                + &row("messages_out_total", true, "10.0")
+                + &came_back("10.0").replace("\"orders\"", "\"%RETRY%drain_orders\""),
+            80,
+        ),
+        (
+            "what came back to another group is not ours",
+            ready.clone() + &came_back("10.0").replace("\"orders\"", "\"%RETRY%drain_2_orders\""),
+            70,
+        ),
+        (
+            "nobody is connected: the retry topic has a row of its own, which counts alone",
+            ready.clone() + &row("consumer_ready_messages", true, "6.0") + &came_back("10.0"),
+            76,
+        ),
+        ("first deliveries do not count as second", ready + &row("messages_out_total", false, "99.0"), 70),
+    ] {
+        assert_eq!(read(&[&text]).map(|lag| lag.messages_ready), Ok(expected), "{about}");
+    }
+}
+
+#[test]
+fn brokers_add_up_and_the_oldest_counts() {
+    let text = |ready, age| {
+        row("consumer_ready_messages", false, ready)
+            + &row("consumer_lag_latency_milliseconds", false, age)
+            + &row("consumer_inflight_messages", false, "0.0")
+    };
+    let lag = read(&[&text("70.0", "1500.0"), &text("5.0", "2500.0"), "other_metric 1\n"]).expect("told");
+    assert_eq!(lag.messages_ready, 75);
+    assert_eq!(lag.oldest_age, Some(Duration::from_millis(2500)));
+    assert_eq!(lag.messages_in_flight, None, "Apache's broker says 0 whatever is in flight");
+    assert_eq!(lag.origin, Origin::BrokerMetrics);
+    let none = read(&[&text("0.0", "0.0")]).expect("told");
+    assert_eq!((none.messages_ready, none.oldest_age), (0, None));
+}
+
+#[test]
+fn another_group_or_topic_is_not_ours() {
+    let ours = row("consumer_ready_messages", false, "7");
+    for text in [
+        ours.replace("\"drain\"", "\"drain2\""),
+        ours.replace("\"orders\"", "\"orders2\""),
+        ours.replace("ready_messages", "ready_messages_other"),
+        String::new(),
+    ] {
+        let expected = LagError::GroupMissing { group: "drain".to_owned(), topic: "orders".to_owned() };
+        assert_eq!(read(&[&text]), Err(expected), "{text}");
+    }
+}

@@ -6,6 +6,7 @@ use std::time::Duration;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 use crate::dead_letters::Outcome;
+use crate::monitor::StatusView;
 use crate::store::{LetterTotals, VerdictKind};
 
 const MESSAGES_RECEIVED: &str = "drain_messages_received_total";
@@ -22,6 +23,13 @@ const LETTERS_REDRIVEN: &str = "drain_dead_letters_redriven_total";
 const LETTERS_DISCARDED: &str = "drain_dead_letters_discarded_total";
 const LETTERS_TAKEN_OVER: &str = "drain_dead_letters_taken_over_total";
 const CAP: &str = "drain_cap_orders_per_second";
+const SHARE: &str = "drain_share_orders_per_second";
+const LIMIT: &str = "drain_backoff_limit_orders_per_second";
+const WORKERS: &str = "drain_workers";
+const LAG_MESSAGES: &str = "drain_lag_messages";
+const LAG_ORDERS: &str = "drain_lag_orders";
+const OLDEST: &str = "drain_oldest_seconds";
+const ETA: &str = "drain_eta_seconds";
 
 /// Says what each metric is; called once at start.
 pub fn describe() {
@@ -49,7 +57,14 @@ pub fn describe() {
     describe_counter!(LETTERS_REDRIVEN, "Dead letters redriven, by `outcome`.");
     describe_counter!(LETTERS_DISCARDED, "Dead letters given up.");
     describe_counter!(LETTERS_TAKEN_OVER, "Dead letters taken over from the broker's own.");
-    describe_gauge!(CAP, "Orders that may be committed in any one second.");
+    describe_gauge!(CAP, "Orders that the pool may commit in any one second; 0: paused.");
+    describe_gauge!(SHARE, "This worker's share of the cap.");
+    describe_gauge!(LIMIT, "What this worker's back-off limits it to; +Inf: it does not.");
+    describe_gauge!(WORKERS, "Workers of the pool, those that lapsed a moment ago too.");
+    describe_gauge!(LAG_MESSAGES, "Messages that wait on the broker.");
+    describe_gauge!(LAG_ORDERS, "Orders that wait, estimated, those that workers hold too.");
+    describe_gauge!(OLDEST, metrics::Unit::Seconds, "Age of the oldest order that waits.");
+    describe_gauge!(ETA, metrics::Unit::Seconds, "Until all that waits is drained, if nothing more comes.");
 }
 
 /// Messages received, and the orders in them.
@@ -83,9 +98,23 @@ pub fn dead_lettered(letters: usize) {
     counter!(DEAD_LETTERS).increment(letters as u64);
 }
 
-/// The cap.
-pub fn cap(orders_per_second: u32) {
-    gauge!(CAP).set(f64::from(orders_per_second));
+/// The pool. What is not known keeps its last value.
+pub fn pool(status: &StatusView) {
+    gauge!(CAP).set(f64::from(status.cap.orders_per_second));
+    gauge!(WORKERS).set(status.workers.len() as f64);
+    let own = status.workers.iter().find(|worker| worker.name == status.worker);
+    gauge!(SHARE).set(own.map_or(0.0, |worker| f64::from(worker.share)));
+    gauge!(LIMIT).set(own.and_then(|worker| worker.limit).map_or(f64::INFINITY, f64::from));
+    for (name, value) in [
+        (LAG_MESSAGES, status.lag.messages.map(|messages| messages as f64)),
+        (LAG_ORDERS, status.lag.orders.map(|orders| orders as f64)),
+        (OLDEST, status.lag.oldest_age_s),
+        (ETA, status.eta.as_ref().map(|eta| eta.seconds)),
+    ] {
+        if let Some(value) = value {
+            gauge!(name).set(value);
+        }
+    }
 }
 
 /// What became of an order.

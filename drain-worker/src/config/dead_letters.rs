@@ -1,12 +1,9 @@
-//! Dead letters: where the broker's own are, and how long it keeps anything.
-
-use std::num::NonZeroU32;
+//! Where the broker's own dead letters are.
 
 use serde::Serialize;
 use shared::config::ConfigErrors;
 
 use crate::dead_letters::exhausted::ExhaustedConfig;
-use crate::dead_letters::retention::RETENTION_H_DEFAULT;
 
 /// Longest topic or group name that Apache's broker takes, characters.
 const NAME_CHARS_MAX: usize = 127;
@@ -22,10 +19,6 @@ pub struct DeadLetterArgs {
     /// Consumer group that takes them over; it must exist [default: <consumer group>-dead-letters]
     #[arg(long, env = "SPILLWAY_DEAD_LETTER_GROUP", value_name = "GROUP")]
     pub dead_letter_group: Option<String>,
-
-    /// How long the broker keeps messages, hours: warns when the oldest is half as old
-    #[arg(long, env = "SPILLWAY_BROKER_RETENTION_H", value_name = "HOURS", default_value_t = RETENTION_H_DEFAULT)]
-    pub broker_retention_h: NonZeroU32,
 }
 
 impl DeadLetterArgs {
@@ -61,7 +54,6 @@ mod tests {
         let args = |topic: Option<&str>, group: Option<&str>| DeadLetterArgs {
             dead_letter_topic: topic.map(str::to_owned),
             dead_letter_group: group.map(str::to_owned),
-            broker_retention_h: RETENTION_H_DEFAULT,
         };
         for (topic, group, expected) in [
             (None, None, Some(("%DLQ%drain", "drain-dead-letters"))),

@@ -5,12 +5,15 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use serde::Serialize;
-use shared::config::{ConfigErrors, is_topic_name};
+use shared::config::{ConfigErrors, Secret, is_topic_name};
 use shared::rocketmq::{ClientConfig, ConsumerConfig};
 
 use super::RunArgs;
+use crate::admin::{Access, TOKEN_CHARS_MIN};
 use crate::control::{Rate, Settings};
 use crate::dead_letters::exhausted::ExhaustedConfig;
+use crate::dead_letters::retention::RETENTION_H_DEFAULT;
+use crate::lag::LagArgs;
 use crate::pipeline::PipelineConfig;
 use crate::pool::PoolConfig;
 use crate::store::StoreConfig;
@@ -80,9 +83,18 @@ pub struct DrainArgs {
     #[arg(long, env = "SPILLWAY_QUERY_LISTEN", value_name = "ADDRESS", default_value = "0.0.0.0:9100")]
     pub query_listen: SocketAddr,
 
-    /// Where metrics and health are; never for buyers
+    /// Where console, control API, metrics and health are; never for buyers
     #[arg(long, env = "SPILLWAY_ADMIN_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:9101")]
     pub admin_listen: SocketAddr,
+
+    /// Bearer token of the control API, at least 16 characters; without one --admin-listen must be a loopback address;
+    /// prefer the environment variable
+    #[arg(long, env = "SPILLWAY_ADMIN_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub admin_token: Option<Secret<String>>,
+
+    /// How long the broker keeps messages, hours: a warning comes before it drops any
+    #[arg(long, env = "SPILLWAY_BROKER_RETENTION_H", value_name = "HOURS", default_value_t = RETENTION_H_DEFAULT)]
+    pub broker_retention_h: NonZeroU32,
 
     /// Bring the schema up to date at start: for SQLite on one machine, refused for MySQL
     #[arg(long, env = "SPILLWAY_EMBEDDED")]
@@ -102,14 +114,20 @@ pub struct DrainSettings {
     pub consumer: ConsumerConfig,
     /// The worker's place in the pool.
     pub pool: PoolConfig,
+    /// Who may use the control API.
+    pub access: Access,
+    /// Where the lag comes from.
+    pub lag: LagArgs,
+    /// The topic of orders.
+    pub orders_topic: String,
+    /// How long the broker keeps messages, hours.
+    pub retention_h: NonZeroU32,
     /// Commits that take longer are slow; `None`: no back-off.
     pub backoff_slow: Option<Duration>,
     /// The pipeline's bounds.
     pub pipeline: PipelineConfig,
     /// Where the broker's own dead letters are.
     pub exhausted: ExhaustedConfig,
-    /// How long the broker keeps messages, hours.
-    pub broker_retention_h: NonZeroU32,
     /// Whether to migrate at start.
     pub embedded: bool,
 }
@@ -138,6 +156,24 @@ impl RunArgs {
             "--admin-listen: must differ from --query-listen: buyers must not reach it",
         );
         let exhausted = self.dead_letters.exhausted(&drain.consumer_group, &mut errors);
+        let is_open = drain.admin_token.is_none() && !drain.admin_listen.ip().is_loopback();
+        errors.require(
+            !is_open,
+            format_args!(
+                "--admin-listen {}: reachable from other machines, so --admin-token must be set (SPILLWAY_ADMIN_TOKEN)",
+                drain.admin_listen
+            ),
+        );
+        let is_short = |token: &Secret<String>| token.expose().len() < TOKEN_CHARS_MIN;
+        errors.require(
+            !drain.admin_token.as_ref().is_some_and(is_short),
+            format_args!("--admin-token: must have at least {TOKEN_CHARS_MIN} characters"),
+        );
+        let is_header = |token: &Secret<String>| token.expose().bytes().all(|byte| byte.is_ascii_graphic());
+        errors.require(
+            drain.admin_token.as_ref().is_none_or(is_header),
+            "--admin-token: letters, digits and signs only, no spaces",
+        );
         let (Some(client), true) = (client, errors.is_empty()) else { return Err(errors) };
         let mut consumer = ConsumerConfig::new(&drain.consumer_group, [&self.rocketmq.orders_topic]);
         consumer.invisible_duration = Duration::from_secs(drain.invisible_s);
@@ -155,6 +191,10 @@ impl RunArgs {
                 beat: BEAT,
                 beat_fast: BEAT_FAST,
             },
+            access: drain.admin_token.clone().map_or(Access::Loopback, Access::Token),
+            lag: self.lag.clone(),
+            orders_topic: self.rocketmq.orders_topic.clone(),
+            retention_h: drain.broker_retention_h,
             backoff_slow: (drain.backoff_commit_ms > 0)
                 .then(|| Duration::from_millis(drain.backoff_commit_ms)),
             pipeline: PipelineConfig {
@@ -166,7 +206,6 @@ impl RunArgs {
                 grace: Duration::from_millis(drain.grace_ms),
             },
             exhausted,
-            broker_retention_h: self.dead_letters.broker_retention_h,
             embedded: drain.embedded,
         })
     }

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use shared::config::{LogArgs, RocketmqArgs};
 
+use crate::lag::LagArgs;
 pub use database::{DatabaseArgs, MigratorArgs};
 pub use dead_letters::DeadLetterArgs;
 pub use drain::{DrainArgs, DrainSettings};
@@ -62,6 +63,9 @@ pub struct RunArgs {
     /// Dead letters.
     #[command(flatten)]
     pub dead_letters: DeadLetterArgs,
+    /// What waits on the broker.
+    #[command(flatten)]
+    pub lag: LagArgs,
     /// Logs.
     #[command(flatten)]
     pub logs: LogArgs,

@@ -3,10 +3,8 @@
 //! * [`Redriver`] sends a page of letters through the store again, at the worker's share of the cap.
 //! * [`exhausted`] takes over what the broker itself gave up: messages that were delivered too often.
 //! * [`retention`] warns before the broker drops anything because of its age.
-//! * [`gauge`] keeps the metrics of what waits for somebody.
 
 pub mod exhausted;
-pub mod gauge;
 mod outcome;
 mod redrive;
 pub mod retention;

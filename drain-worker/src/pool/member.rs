@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::appetite::Appetite;
 use super::decide::is_live;
-use super::report::Reporter;
+use super::report::{LagSlot, Reporter};
 use super::{Claim, Decision, decide};
 use crate::backoff::{Backoff, Ceiling};
 use crate::control::Settings;
@@ -43,6 +43,10 @@ pub struct PoolConfig {
 /// The pool as this worker saw it last.
 #[derive(Clone, Debug)]
 pub struct View {
+    /// The consumer group's name.
+    pub group_id: String,
+    /// This worker's name.
+    pub name: String,
     /// The group, as it was before this worker's share was noted.
     pub group: Snapshot,
     /// This worker's lease.
@@ -62,6 +66,8 @@ pub struct Signals {
     pub held: Held,
     /// Whether the database answers.
     pub health: Health,
+    /// What waits on the broker, if this worker asks for all.
+    pub lag: LagSlot,
 }
 
 /// A worker's place in the pool.
@@ -216,7 +222,8 @@ impl<P: PoolStore> Member<P> {
             // Only now: the database knows of all that may be granted.
             self.gate.raise_credits(decision.credits().min(limit), decision.pace());
         }
-        let view = Arc::new(View { group, lease, decision, at: now });
+        let (group_id, name) = (self.config.group.clone(), self.config.worker.clone());
+        let view = Arc::new(View { group_id, name, group, lease, decision, at: now });
         self.view.send_replace(Some(view.clone()));
         Ok(view)
     }

@@ -28,5 +28,5 @@ mod split;
 
 pub use decide::{Claim, Decision, decide};
 pub use member::{Member, PoolConfig, Signals, View};
-pub use report::{Report, WorkerState};
+pub use report::{LagReport, LagSlot, Report, WorkerState};
 pub use split::split;

@@ -1,6 +1,7 @@
 //! What a worker tells the pool about itself.
 
 use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -55,6 +56,41 @@ pub struct Report {
     pub orders_per_message: Option<f64>,
     /// What its back-off limits it to, orders a second.
     pub limit: Option<u32>,
+    /// What waits on the broker, from the one worker that asks for all.
+    pub lag: Option<LagReport>,
+}
+
+/// What waits on the broker.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LagReport {
+    /// Messages that could be handed out.
+    pub messages_ready: Option<u64>,
+    /// Messages handed out and not settled, if the broker tells.
+    pub messages_in_flight: Option<u64>,
+    /// Age of the oldest, seconds.
+    pub oldest_age_s: Option<f64>,
+    /// Who told.
+    pub source: String,
+    /// When, RFC 3339.
+    pub as_of: String,
+    /// Why it is not known.
+    pub error: Option<String>,
+}
+
+/// Where a worker puts the lag that it learnt; the next heartbeat tells it. Clones are the same place.
+#[derive(Clone, Debug, Default)]
+pub struct LagSlot(Arc<Mutex<Option<LagReport>>>);
+
+impl LagSlot {
+    /// Puts it there.
+    pub fn set(&self, lag: Option<LagReport>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = lag;
+    }
+
+    fn get(&self) -> Option<LagReport> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 impl Report {
@@ -141,6 +177,7 @@ impl Reporter {
             oldest_held_s: self.signals.held.oldest_age().map(|age| age.as_secs_f64()),
             orders_per_message: self.signals.held.orders_per_message(),
             limit: backoff.reason().map(|_| backoff.limit()),
+            lag: self.signals.lag.get(),
         }
     }
 }

@@ -1,0 +1,176 @@
+//! Who may look and change.
+//!
+//! With a token every call must bear it. Without one the listener is on the loopback address alone, and what a browser
+//! could be made to do by somebody else's page is refused: a name that is made to resolve to loopback, a form that is
+//! sent across origins.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use shared::config::Secret;
+use shared::problem::Problem;
+use subtle::ConstantTimeEq;
+
+/// Shortest token, characters.
+pub const TOKEN_CHARS_MIN: usize = 16;
+
+/// What a caller must show.
+#[derive(Clone, Debug)]
+pub enum Access {
+    /// This bearer token.
+    Token(Secret<String>),
+    /// Nothing but that it comes from this machine: only for a loopback listener.
+    Loopback,
+}
+
+/// Lets a call through, or answers it.
+pub(super) async fn guard(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
+    let refused = match &*access {
+        Access::Token(token) => check_token(request.headers(), token),
+        Access::Loopback => check_loopback(request.headers()),
+    };
+    match refused.and_then(|()| check_change(request.method(), request.headers())) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => {
+            let status = problem.status;
+            let mut response = problem.into_response();
+            if status == StatusCode::UNAUTHORIZED.as_u16() {
+                response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            response
+        }
+    }
+}
+
+fn check_token(headers: &HeaderMap, token: &Secret<String>) -> Result<(), Problem> {
+    let borne = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes).and_then(|value| {
+        let (scheme, token) = value.split_at_checked(7)?;
+        scheme.eq_ignore_ascii_case(b"Bearer ").then_some(token)
+    });
+    // In a time that tells nothing about how much of it is right.
+    match borne {
+        Some(borne) if bool::from(borne.ct_eq(token.expose().as_bytes())) => Ok(()),
+        _ => Err(Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "unauthorized",
+            "Send the admin token: Authorization: Bearer <token>.",
+        )),
+    }
+}
+
+fn check_loopback(headers: &HeaderMap) -> Result<(), Problem> {
+    let host = text(headers, &HOST).unwrap_or_default();
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    let is_loopback = name.eq_ignore_ascii_case("localhost")
+        || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+    if is_loopback {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::FORBIDDEN,
+        "foreign_host",
+        "Without an admin token only localhost is answered; set SPILLWAY_ADMIN_TOKEN to be reached by another name.",
+    ))
+}
+
+/// A page of another origin can neither send this content type nor hide where it is from.
+fn check_change(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
+    if matches!(*method, Method::GET | Method::HEAD) {
+        return Ok(());
+    }
+    let kind = text(headers, &CONTENT_TYPE).unwrap_or_default();
+    if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
+        return Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            "Send JSON, with Content-Type: application/json.",
+        ));
+    }
+    let origin = text(headers, &ORIGIN).and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
+    match (headers.contains_key(ORIGIN), origin, text(headers, &HOST)) {
+        (false, ..) => Ok(()),
+        (true, Some(origin), Some(host)) if origin.eq_ignore_ascii_case(host) => Ok(()),
+        _ => Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "foreign_origin",
+            "Another site's page may not change anything here.",
+        )),
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| {
+                (name.parse::<HeaderName>().expect("a name"), value.parse::<HeaderValue>().expect("a value"))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn only_the_whole_token_passes() {
+        let token = Secret::new("correct-horse-battery".to_owned());
+        for (value, passes) in [
+            ("Bearer correct-horse-battery", true),
+            ("bearer correct-horse-battery", true),
+            ("Bearer correct-horse-batter", false),
+            ("Bearer correct-horse-batterY", false),
+            ("Bearer correct-horse-battery ", false),
+            ("Basic correct-horse-battery", false),
+            ("correct-horse-battery", false),
+            ("", false),
+        ] {
+            assert_eq!(check_token(&headers(&[("authorization", value)]), &token).is_ok(), passes, "{value}");
+        }
+        assert!(check_token(&HeaderMap::new(), &token).is_err());
+    }
+
+    #[test]
+    fn without_a_token_only_localhost_is_answered() {
+        for (host, passes) in [
+            ("localhost:9101", true),
+            ("127.0.0.1:9101", true),
+            ("127.9.9.9", true),
+            ("[::1]:9101", true),
+            ("evil.example:9101", false),
+            ("localhost.evil.example", false),
+            ("127.0.0.1.evil.example", false),
+            ("10.0.0.1:9101", false),
+            ("", false),
+        ] {
+            assert_eq!(check_loopback(&headers(&[("host", host)])).is_ok(), passes, "{host}");
+        }
+    }
+
+    #[test]
+    fn changes_come_as_json_and_from_the_own_page() {
+        let json = ("content-type", "application/json; charset=utf-8");
+        let host = ("host", "localhost:9101");
+        for (what, pairs, passes) in [
+            ("a program", &[json, host][..], true),
+            ("the console", &[json, host, ("origin", "http://localhost:9101")], true),
+            ("another page", &[json, host, ("origin", "http://evil.example")], false),
+            ("a page without an origin", &[json, host, ("origin", "null")], false),
+            ("a form", &[("content-type", "text/plain"), host], false),
+            ("nothing", &[host], false),
+        ] {
+            assert_eq!(check_change(&Method::POST, &headers(pairs)).is_ok(), passes, "{what}");
+        }
+        assert!(check_change(&Method::GET, &HeaderMap::new()).is_ok());
+    }
+}

@@ -1,0 +1,90 @@
+//! The last quarter of an hour, second by second.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::Serialize;
+use tokio::time::Instant;
+
+use super::view::{StatusView, instant_us};
+use crate::pipeline::Totals;
+use crate::pool::{Report, View};
+use crate::store::LeaseId;
+
+/// Most samples kept.
+pub const SAMPLES_MAX: usize = 900;
+
+/// The pool at one instant. Rates are per second, since the sample before.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Sample {
+    /// When, by the database's clock, RFC 3339.
+    pub at: String,
+    /// The cap.
+    pub cap: u32,
+    /// Orders settled, duplicates and conflicts too.
+    pub committed: f64,
+    /// Orders that wait, estimated.
+    pub lag_orders: Option<u64>,
+    /// Age of the oldest, seconds.
+    pub oldest_age_s: Option<f64>,
+    /// Commit latency, ms.
+    pub p50_ms: Option<f64>,
+    /// Commit latency, ms.
+    pub p99_ms: Option<f64>,
+    /// By outcome.
+    #[serde(flatten)]
+    pub by_outcome: BTreeMap<&'static str, f64>,
+}
+
+/// Names of outcomes, as in [`crate::store::VerdictKind::as_str`].
+pub(super) const OUTCOMES: [&str; 6] =
+    ["confirmed", "sold_out", "limit_exceeded", "duplicate", "conflict", "dead_lettered"];
+
+/// Samples, and what the next is counted from.
+#[derive(Debug, Default)]
+pub struct History {
+    samples: VecDeque<Sample>,
+    /// What each worker had settled at the last sample.
+    before: BTreeMap<LeaseId, Totals>,
+    sampled_at: Option<Instant>,
+}
+
+impl History {
+    /// Oldest first.
+    #[must_use]
+    pub fn samples(&self) -> Vec<Sample> {
+        self.samples.iter().cloned().collect()
+    }
+
+    /// Takes a sample.
+    pub fn push(&mut self, view: &View, status: &StatusView, now: Instant) {
+        let totals: BTreeMap<LeaseId, Totals> =
+            view.group.leases.iter().map(|lease| (lease.id, Report::parse(&lease.report).totals)).collect();
+        let seconds = self.sampled_at.replace(now).map(|before| (now - before).as_secs_f64());
+        let new = |outcome: &str| -> u64 {
+            let of = |totals: &Totals| totals.get(outcome).copied().unwrap_or(0);
+            // A worker that has just come settled nothing before; one that has gone settles nothing more.
+            totals
+                .iter()
+                .map(|(lease, now)| of(now).saturating_sub(self.before.get(lease).map_or(0, of)))
+                .sum()
+        };
+        if let Some(seconds) = seconds.filter(|seconds| *seconds > 0.0) {
+            let by_outcome: BTreeMap<_, _> =
+                OUTCOMES.iter().map(|&outcome| (outcome, new(outcome) as f64 / seconds)).collect();
+            if self.samples.len() == SAMPLES_MAX {
+                self.samples.pop_front();
+            }
+            self.samples.push_back(Sample {
+                at: instant_us(view.group.now_us),
+                cap: status.cap.orders_per_second,
+                committed: by_outcome.values().sum(),
+                lag_orders: status.lag.orders,
+                oldest_age_s: status.lag.oldest_age_s,
+                p50_ms: status.commit_ms.p50,
+                p99_ms: status.commit_ms.p99,
+                by_outcome,
+            });
+        }
+        self.before = totals;
+    }
+}

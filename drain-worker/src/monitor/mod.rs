@@ -1,0 +1,143 @@
+//! What the pool is doing, gathered once a second: for the status, the history behind the plots, and the metrics.
+//!
+//! Every worker can tell about the whole pool: the others' reports come with its own heartbeats. Only the lag is asked
+//! for elsewhere, by one worker of the pool, which puts it into its report.
+
+mod history;
+mod view;
+
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
+
+pub use history::{History, SAMPLES_MAX, Sample};
+pub use view::{CapView, LagView, LettersView, SettingsView, StatusView, WorkerView, instant};
+
+use crate::dead_letters::retention;
+use crate::lag::LagSource;
+use crate::metrics;
+use crate::pool::{LagReport, LagSlot, View};
+use crate::store::{LetterStore, LetterTotals};
+
+/// Between two looks.
+const STEP: Duration = Duration::from_secs(1);
+
+/// How often dead letters are counted, in steps. The count reads an index only.
+const LETTERS_EVERY: u64 = 5;
+
+/// How often an old message is warned about, in steps.
+const WARN_EVERY: u64 = 60;
+
+/// Longest that the lag may take to be told.
+const LAG_TIMEOUT: Duration = Duration::from_secs(3);
+
+#[derive(Debug, Default)]
+struct Seen {
+    history: History,
+    letters: Option<LetterTotals>,
+}
+
+/// What was seen last. Clones see the same.
+#[derive(Clone, Debug)]
+pub struct Monitor {
+    seen: Arc<Mutex<Seen>>,
+    view: watch::Receiver<Option<Arc<View>>>,
+    retention_h: NonZeroU32,
+}
+
+impl Monitor {
+    /// Looks at the pool through a member's `view`. The broker keeps messages for `retention_h` hours.
+    #[must_use]
+    pub fn new(view: watch::Receiver<Option<Arc<View>>>, retention_h: NonZeroU32) -> Self {
+        Self { seen: Arc::default(), view, retention_h }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The pool now. `None`: this worker has not joined yet.
+    #[must_use]
+    pub fn status(&self) -> Option<StatusView> {
+        let view = self.view.borrow().clone()?;
+        let letters = self.lock().letters.clone();
+        Some(StatusView::new(&view, letters.as_ref(), self.retention_h))
+    }
+
+    /// The last quarter of an hour, second by second, oldest first.
+    #[must_use]
+    pub fn history(&self) -> Vec<Sample> {
+        self.lock().history.samples()
+    }
+
+    /// Whether the pool is paused, as far as this worker knows.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.view.borrow().as_ref().is_some_and(|view| view.decision.cap == 0)
+    }
+
+    /// Looks once a second until `shutdown`.
+    pub async fn run<S: LetterStore, L: LagSource>(
+        self,
+        store: Arc<S>,
+        lag: L,
+        slot: LagSlot,
+        shutdown: CancellationToken,
+    ) {
+        let mut ticks = interval(STEP);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut reasons = std::collections::BTreeSet::new();
+        let mut step = 0_u64;
+        while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
+            let Some(view) = self.view.borrow().clone() else { continue };
+            // One worker asks for all.
+            slot.set(if leads(&view) { Some(ask(&lag).await) } else { None });
+            if step.is_multiple_of(LETTERS_EVERY) {
+                match store.letter_totals().await {
+                    Ok(totals) => {
+                        reasons.extend(totals.by_reason.keys().cloned());
+                        metrics::dead_letters(&totals, &reasons);
+                        self.lock().letters = Some(totals);
+                    }
+                    Err(error) => tracing::debug!(%error, "dead letters cannot be counted"),
+                }
+            }
+            let Some(status) = self.status() else { continue };
+            metrics::pool(&status);
+            let age = status.oldest_age_s().map(Duration::from_secs_f64);
+            if step.is_multiple_of(WARN_EVERY)
+                && let Some(warning) = age.and_then(|age| retention::warning(age, self.retention_h))
+            {
+                warning.log();
+            }
+            self.lock().history.push(&view, &status, Instant::now());
+            step += 1;
+        }
+    }
+}
+
+/// Whether this worker is the first of those that live.
+fn leads(view: &View) -> bool {
+    let live =
+        |lease: &&crate::store::Lease| lease.fenced_us.is_none() && lease.expires_us > view.group.now_us;
+    view.group.leases.iter().filter(live).map(|lease| lease.id).min().is_none_or(|first| first == view.lease)
+}
+
+async fn ask(lag: &impl LagSource) -> LagReport {
+    match timeout(LAG_TIMEOUT, lag.lag()).await {
+        Ok(Ok(lag)) => LagReport {
+            messages_ready: Some(lag.messages_ready),
+            messages_in_flight: lag.messages_in_flight,
+            oldest_age_s: lag.oldest_age.map(|age| age.as_secs_f64()),
+            source: lag.origin.name().to_owned(),
+            as_of: instant(lag.as_of),
+            error: None,
+        },
+        Ok(Err(error)) => LagReport { error: Some(error.to_string()), ..LagReport::default() },
+        Err(_elapsed) => LagReport { error: Some("not told in time".to_owned()), ..LagReport::default() },
+    }
+}

@@ -1,0 +1,379 @@
+//! The pool as the API tells it.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use serde::Serialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::history::OUTCOMES;
+use crate::control::{Cap, Entry, Manual, Source};
+use crate::dead_letters::retention;
+use crate::pipeline::Latencies;
+use crate::pool::{LagReport, Report, View, WorkerState};
+use crate::store::{Lease, LetterTotals, Snapshot};
+
+/// An instant, RFC 3339, UTC, to the millisecond.
+#[must_use]
+pub fn instant(at: OffsetDateTime) -> String {
+    let at = at.to_offset(time::UtcOffset::UTC);
+    let at = at.replace_millisecond(at.millisecond()).unwrap_or(at);
+    at.format(&Rfc3339).unwrap_or_default()
+}
+
+/// As [`instant`], of microseconds since 1970.
+pub(super) fn instant_us(us: i64) -> String {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(us) * 1_000).map(instant).unwrap_or_default()
+}
+
+/// The cap in force.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CapView {
+    /// Orders that the pool may commit in any one second.
+    pub orders_per_second: u32,
+    /// Where it comes from.
+    pub source: Source,
+    /// The ramp under way.
+    pub ramp: Option<ManualView>,
+    /// When the pause ends by itself.
+    pub paused_until: Option<String>,
+}
+
+/// A rate set by hand.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ManualView {
+    /// Orders a second.
+    pub from: u32,
+    /// Orders a second.
+    pub to: u32,
+    /// When.
+    pub began_at: String,
+    /// When.
+    pub ends_at: String,
+}
+
+impl From<Manual> for ManualView {
+    fn from(manual: Manual) -> Self {
+        Self {
+            from: manual.from.get(),
+            to: manual.to.get(),
+            began_at: instant_us(manual.began_us),
+            ends_at: instant_us(manual.ends_us),
+        }
+    }
+}
+
+impl CapView {
+    pub(crate) fn new(cap: &Cap) -> Self {
+        Self {
+            orders_per_second: cap.orders_per_second,
+            source: cap.source,
+            ramp: cap.ramp.map(ManualView::from),
+            paused_until: cap.paused_until_us.map(instant_us),
+        }
+    }
+}
+
+/// What operators set.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SettingsView {
+    /// Counts changes.
+    pub revision: i64,
+    /// Orders a second.
+    pub default: u32,
+    /// By hand.
+    pub manual: Option<ManualView>,
+    /// Whether a pause is in force.
+    pub paused: bool,
+    /// When that ends by itself.
+    pub paused_until: Option<String>,
+    /// By the time of day.
+    pub schedule: Option<ScheduleView>,
+}
+
+/// A schedule.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ScheduleView {
+    /// A name of the IANA database.
+    pub time_zone: String,
+    /// The entries.
+    pub entries: Vec<Entry>,
+}
+
+impl SettingsView {
+    pub(crate) fn new(group: &Snapshot) -> Self {
+        let settings = &group.settings;
+        let cap = settings.cap_at(group.now_us);
+        Self {
+            revision: group.revision,
+            default: settings.default.get(),
+            manual: settings.manual.map(ManualView::from),
+            paused: cap.source == Source::Paused,
+            paused_until: cap.paused_until_us.map(instant_us),
+            schedule: settings.schedule.as_ref().map(|schedule| ScheduleView {
+                time_zone: schedule.time_zone().to_owned(),
+                entries: schedule.entries().cloned().collect(),
+            }),
+        }
+    }
+}
+
+/// Latencies, ms.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct LatencyView {
+    /// The median.
+    pub p50: Option<f64>,
+    /// The 99th percentile.
+    pub p99: Option<f64>,
+}
+
+impl LatencyView {
+    fn new(latencies: &Latencies) -> Self {
+        Self { p50: latencies.quantile_ms(0.5), p99: latencies.quantile_ms(0.99) }
+    }
+}
+
+/// What waits.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct LagView {
+    /// Messages on the broker that are not handed out, and those handed out as far as the broker tells.
+    pub messages: Option<u64>,
+    /// Orders on the broker and in the workers, estimated by the orders a message has on average.
+    pub orders: Option<u64>,
+    /// Age of the oldest, seconds; by the broker, or else of what the workers hold.
+    pub oldest_age_s: Option<f64>,
+    /// Where that comes from.
+    pub source: Option<String>,
+    /// When it was asked.
+    pub as_of: Option<String>,
+    /// Why it is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// When all that waits is drained, if nothing more comes.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct EtaView {
+    /// From now on.
+    pub seconds: f64,
+    /// By the database's clock.
+    pub drained_at: String,
+}
+
+/// Dead letters that wait for somebody.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct LettersView {
+    /// All of them.
+    pub total: u64,
+    /// By reason.
+    pub by_reason: BTreeMap<String, u64>,
+    /// Since the oldest first failed, seconds.
+    pub oldest_age_s: Option<f64>,
+}
+
+impl LettersView {
+    fn new(totals: &LetterTotals) -> Self {
+        let by_reason: BTreeMap<_, _> =
+            totals.by_reason.iter().map(|(reason, total)| (reason.clone(), total.letters)).collect();
+        let oldest = totals.by_reason.values().map(|total| total.oldest_age_ms).max();
+        Self {
+            total: by_reason.values().sum(),
+            by_reason,
+            oldest_age_s: oldest.map(|ms| ms as f64 / 1_000.0),
+        }
+    }
+}
+
+/// A worker.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct WorkerView {
+    /// Its lease.
+    pub lease: String,
+    /// Host and process.
+    pub name: String,
+    /// Orders a second.
+    pub share: u32,
+    /// Orders a second.
+    pub wanted: u32,
+    /// Orders a second.
+    pub committed_per_second: f64,
+    /// Latency.
+    pub commit_ms: LatencyView,
+    /// What it is doing.
+    pub state: WorkerState,
+    /// Why.
+    pub reason: Option<String>,
+    /// What its back-off limits it to.
+    pub limit: Option<u32>,
+    /// Orders received and not settled.
+    pub held_orders: u64,
+    /// When.
+    pub joined_at: String,
+    /// Until it is taken for dead; negative: since then.
+    pub expires_in_ms: i64,
+}
+
+impl WorkerView {
+    fn new(lease: &Lease, report: &Report, now_us: i64) -> Self {
+        let lives = lease.fenced_us.is_none() && lease.expires_us > now_us;
+        let (state, reason) = if lives {
+            (report.state, report.reason.clone())
+        } else {
+            let why = match lease.fenced_us {
+                Some(_) => "sent no heartbeat in time; its share is free",
+                None => "sent no heartbeat in time; may still be committing",
+            };
+            (WorkerState::Lapsed, Some(why.to_owned()))
+        };
+        Self {
+            lease: lease.id.to_string(),
+            name: lease.worker.clone(),
+            share: if lease.fenced_us.is_some() { 0 } else { lease.share },
+            wanted: lease.wanted,
+            committed_per_second: if lives { report.settled_per_second } else { 0.0 },
+            commit_ms: LatencyView::new(&report.latencies),
+            state,
+            reason,
+            limit: report.limit,
+            held_orders: report.held_orders,
+            joined_at: instant_us(lease.joined_us),
+            expires_in_ms: (lease.expires_us - now_us) / 1_000,
+        }
+    }
+}
+
+/// All of it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StatusView {
+    /// The consumer group.
+    pub group: String,
+    /// Who tells.
+    pub worker: String,
+    /// The database's clock.
+    pub now: String,
+    /// In force.
+    pub cap: CapView,
+    /// What is set.
+    pub settings: SettingsView,
+    /// Orders a second, by all workers, over the last two seconds or so.
+    pub committed_per_second: f64,
+    /// Of all workers, over the last ten seconds or so.
+    pub commit_ms: LatencyView,
+    /// By outcome, since the workers that live started.
+    pub totals: BTreeMap<&'static str, u64>,
+    /// What waits.
+    pub lag: LagView,
+    /// Until it is drained.
+    pub eta: Option<EtaView>,
+    /// What waits for somebody.
+    pub dead_letters: LettersView,
+    /// Everybody.
+    pub workers: Vec<WorkerView>,
+    /// What somebody should look at.
+    pub warnings: Vec<String>,
+}
+
+impl StatusView {
+    pub(super) fn new(view: &View, letters: Option<&LetterTotals>, retention_h: NonZeroU32) -> Self {
+        let now_us = view.group.now_us;
+        let reports: Vec<Report> =
+            view.group.leases.iter().map(|lease| Report::parse(&lease.report)).collect();
+        let workers: Vec<WorkerView> = view
+            .group
+            .leases
+            .iter()
+            .zip(&reports)
+            .map(|(lease, report)| WorkerView::new(lease, report, now_us))
+            .collect();
+        let live = || reports.iter().zip(&workers).filter(|(_, worker)| worker.state != WorkerState::Lapsed);
+        let mut latencies = Latencies::default();
+        live().for_each(|(report, _)| latencies.add(&report.latencies));
+        let total = |outcome: &str| {
+            reports.iter().map(|report| report.totals.get(outcome).copied().unwrap_or(0)).sum()
+        };
+        let committed_per_second = workers.iter().map(|worker| worker.committed_per_second).sum();
+        let lag = lag(live().map(|(report, _)| report));
+        let eta = lag.orders.filter(|_| committed_per_second > 0.0).map(|orders| {
+            let seconds = orders as f64 / committed_per_second;
+            EtaView { seconds, drained_at: instant_us(now_us.saturating_add((seconds * 1_000_000.0) as i64)) }
+        });
+        let mut status = Self {
+            group: String::new(),
+            worker: view.name.clone(),
+            now: instant_us(now_us),
+            cap: CapView::new(&view.group.settings.cap_at(now_us)),
+            settings: SettingsView::new(&view.group),
+            committed_per_second,
+            commit_ms: LatencyView::new(&latencies),
+            totals: OUTCOMES.iter().map(|&outcome| (outcome, total(outcome))).collect(),
+            lag,
+            eta,
+            dead_letters: letters.map(LettersView::new).unwrap_or_default(),
+            workers,
+            warnings: Vec::new(),
+        };
+        status.group.clone_from(&view.group_id);
+        status.warnings = status.warn(view, retention_h);
+        status
+    }
+
+    /// Age of the oldest order that waits, seconds.
+    #[must_use]
+    pub const fn oldest_age_s(&self) -> Option<f64> {
+        self.lag.oldest_age_s
+    }
+
+    fn warn(&self, view: &View, retention_h: NonZeroU32) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let age =
+            self.oldest_age_s().filter(|age| age.is_finite() && *age >= 0.0).map(Duration::from_secs_f64);
+        warnings.extend(
+            age.and_then(|age| retention::warning(age, retention_h)).map(|warning| warning.to_string()),
+        );
+        let silent = view.at.elapsed();
+        if silent > Duration::from_secs(3) {
+            warnings.push(format!(
+                "this worker has not reached the database for {} s; what is shown is as old",
+                silent.as_secs()
+            ));
+        }
+        let of = |state| self.workers.iter().filter(move |worker| worker.state == state).count();
+        for (state, text) in [
+            (WorkerState::DatabaseDown, "the database takes no orders of"),
+            (WorkerState::BackingOff, "the database labours; backing off:"),
+            (WorkerState::Lapsed, "no heartbeat in time from"),
+        ] {
+            let workers = of(state);
+            if workers > 0 {
+                warnings.push(format!("{text} {workers} of {} workers", self.workers.len()));
+            }
+        }
+        warnings
+    }
+}
+
+/// What waits: on the broker, as one worker asked, and in all workers.
+fn lag<'a>(reports: impl Iterator<Item = &'a Report> + Clone) -> LagView {
+    let told: Option<&LagReport> = reports.clone().find_map(|report| report.lag.as_ref());
+    let held: u64 = reports.clone().map(|report| report.held_orders).sum();
+    let held_age = reports.clone().filter_map(|report| report.oldest_held_s).reduce(f64::max);
+    // By what each worker has seen; one that has seen nothing says nothing.
+    let sizes: Vec<f64> = reports.filter_map(|report| report.orders_per_message).collect();
+    let Some(told) = told else {
+        let error = Some("nobody has asked the broker yet".to_owned());
+        return LagView { error, oldest_age_s: held_age, ..LagView::default() };
+    };
+    let ready = told.messages_ready;
+    let orders_per_message =
+        if sizes.is_empty() { 1.0 } else { sizes.iter().sum::<f64>() / sizes.len() as f64 };
+    LagView {
+        messages: ready.map(|ready| ready + told.messages_in_flight.unwrap_or(0)),
+        orders: ready.map(|ready| (ready as f64 * orders_per_message).round() as u64 + held),
+        oldest_age_s: told.oldest_age_s.or(held_age),
+        source: ready.map(|_| told.source.clone()),
+        as_of: ready.map(|_| told.as_of.clone()),
+        error: told.error.clone(),
+    }
+}

@@ -1,0 +1,212 @@
+//! A worker, put together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use shared::rocketmq::{ClientError, DefaultContext, StreamConsumer};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::admin::{self, Admin};
+use crate::backoff::Backoff;
+use crate::config::DrainSettings;
+use crate::dead_letters::exhausted::Exhausted;
+use crate::dead_letters::{Obstacle, RedriveConfig, Redriver};
+use crate::lag::{LagOf, MetricsLag};
+use crate::monitor::Monitor;
+use crate::pipeline::{DrainError, Health, Held, Meter, Pipeline};
+use crate::pool::{LagSlot, Member, Signals};
+use crate::rate::RateGate;
+use crate::store::{OrderStore, Store, StoreError};
+use crate::{metrics, query};
+
+/// Why the worker could not run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The database.
+    #[error("database: {0}")]
+    Store(#[from] StoreError),
+    /// The broker.
+    #[error("RocketMQ: {0}")]
+    Broker(#[from] ClientError),
+    /// The drain stopped by itself.
+    #[error("drain: {0}")]
+    Drain(#[from] DrainError),
+    /// A listener broke.
+    #[error("HTTP: {0}")]
+    Http(#[from] std::io::Error),
+}
+
+/// The worker's listeners.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For buyers.
+    pub query: TcpListener,
+    /// For operators.
+    pub admin: TcpListener,
+}
+
+/// How long a start waits for database and broker before it gives up.
+const START_WAIT: Duration = Duration::from_secs(30);
+
+/// Drains until `shutdown` is cancelled, then stops in order within the grace period.
+///
+/// # Errors
+/// [`RunError`] if database or broker cannot be reached at start, or the drain fails for good.
+pub async fn run(
+    settings: DrainSettings,
+    listeners: Listeners,
+    shutdown: CancellationToken,
+) -> Result<(), RunError> {
+    shared::telemetry::metrics();
+    metrics::describe();
+    let store = Arc::new(open(&settings).await?);
+    let consumer = connect(&settings).await?;
+    tracing::info!(
+        database = %settings.database_url,
+        broker = %settings.client.endpoint,
+        group = settings.pool.group,
+        worker = settings.pool.worker,
+        connections_max = settings.store.connections_max(),
+        query = %listeners.query.local_addr()?,
+        admin = %listeners.admin.local_addr()?,
+        access = ?settings.access,
+        "draining"
+    );
+    let gate = RateGate::closed();
+    let signals = Signals {
+        meter: Meter::default(),
+        held: Held::default(),
+        health: Health::default(),
+        lag: LagSlot::default(),
+    };
+    let group = settings.pool.group.clone();
+    let backoff = Backoff::new(settings.backoff_slow);
+    let member = Member::new(store.clone(), settings.pool, gate.clone(), signals.clone(), backoff);
+    let monitor = Monitor::new(member.view(), settings.retention_h);
+    let judges = (signals.meter.clone(), signals.health.clone());
+    let redriver = Redriver::new(
+        store.clone(),
+        gate.clone(),
+        judges.clone(),
+        unless_paused(&monitor),
+        &group,
+        RedriveConfig::default(),
+    );
+    let exhausted = Exhausted::new(
+        store.clone(),
+        settings.client.clone(),
+        settings.exhausted,
+        gate.clone(),
+        judges,
+        unless_paused(&monitor),
+    );
+    let desk = Admin {
+        store: store.clone(),
+        group: group.as_str().into(),
+        monitor: monitor.clone(),
+        health: signals.health.clone(),
+        redriver,
+    };
+    let of = LagOf { topic: settings.orders_topic.clone(), group };
+    let lag = MetricsLag::new(&settings.lag, &settings.client.endpoint.to_string(), of);
+
+    // The listeners stay up until the drain has ended: buyers keep asking while a worker stops.
+    let drained = CancellationToken::new();
+    let servers = [
+        tokio::spawn(serve(listeners.query, query::router(store.clone()), drained.clone())),
+        tokio::spawn(serve(listeners.admin, admin::router(desk, settings.access), drained.clone())),
+    ];
+    let watching = tokio::spawn(monitor.run(store.clone(), lag, signals.lag.clone(), drained.clone()));
+    let taking_over = tokio::spawn(exhausted.run(shutdown.clone()));
+    let leave = CancellationToken::new();
+    let membership = tokio::spawn({
+        let (leave, shutdown) = (leave.clone(), shutdown.clone());
+        async move {
+            let result = member.run(leave).await;
+            // Without a place in the pool nothing can be committed.
+            shutdown.cancel();
+            result
+        }
+    });
+    let pipeline = Pipeline {
+        consumer: consumer.clone(),
+        store: store.clone(),
+        gate,
+        config: settings.pipeline,
+        health: signals.health,
+        meter: signals.meter,
+        held: signals.held,
+    };
+    let result = pipeline.run(shutdown).await;
+    ended(taking_over).await;
+    leave.cancel();
+    let left = membership.await.map_err(|error| DrainError::Bug(error.to_string()));
+    let settled = consumer.close(settings.pipeline.grace / 4).await;
+    drained.cancel();
+    ended(watching).await;
+    for server in servers {
+        ended(server).await;
+    }
+    store.close().await;
+    tracing::info!(settled, "stopped");
+    result?;
+    Ok(left??)
+}
+
+/// Whatever it ended with, it has said so in the log.
+async fn ended(task: JoinHandle<()>) {
+    let _result = task.await;
+}
+
+/// Nothing is redriven or taken over while the pool is paused.
+fn unless_paused(monitor: &Monitor) -> Obstacle {
+    let monitor = monitor.clone();
+    Arc::new(move || monitor.is_paused().then(|| "the pool is paused".to_owned()))
+}
+
+async fn open(settings: &DrainSettings) -> Result<Store, StoreError> {
+    let deadline = Instant::now() + START_WAIT;
+    loop {
+        let opening = async {
+            let store = Store::connect(&settings.database_url, settings.store).await?;
+            if settings.embedded {
+                store.migrate().await?;
+            }
+            store.check_schema().await?;
+            Ok(store)
+        };
+        match opening.await {
+            Err(error) if StoreError::is_transient(&error) && Instant::now() < deadline => {
+                tracing::warn!(%error, "waiting for the database");
+                sleep(Duration::from_millis(500)).await;
+            }
+            result => return result,
+        }
+    }
+}
+
+async fn connect(settings: &DrainSettings) -> Result<StreamConsumer, ClientError> {
+    let deadline = Instant::now() + START_WAIT;
+    loop {
+        match StreamConsumer::connect(settings.client.clone(), settings.consumer.clone(), DefaultContext)
+            .await
+        {
+            Err(error) if error.is_retryable() && Instant::now() < deadline => {
+                tracing::warn!(%error, "waiting for the broker");
+                sleep(Duration::from_millis(500)).await;
+            }
+            result => return result,
+        }
+    }
+}
+
+async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
+    let stopped = async move { stop.cancelled().await };
+    if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
+        tracing::error!(%error, error_code = "listener_broke", "a listener broke");
+    }
+}

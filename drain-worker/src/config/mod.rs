@@ -1,6 +1,7 @@
 //! Settings, by flag and environment alike.
 
 mod database;
+mod dead_letters;
 mod drain;
 mod operate;
 
@@ -11,6 +12,7 @@ use shared::config::{LogArgs, RocketmqArgs};
 
 use crate::lag::LagArgs;
 pub use database::{DatabaseArgs, MigratorArgs};
+pub use dead_letters::DeadLetterArgs;
 pub use drain::{DrainArgs, DrainSettings};
 pub use operate::{
     AdminArgs, AuditArgs, OriginArgs, PauseArgs, RateCommand, ResumeArgs, ScheduleCommand, StatusArgs,
@@ -85,6 +87,9 @@ pub struct RunArgs {
     /// The drain's bounds.
     #[command(flatten)]
     pub drain: DrainArgs,
+    /// Dead letters.
+    #[command(flatten)]
+    pub dead_letters: DeadLetterArgs,
     /// What waits on the broker.
     #[command(flatten)]
     pub lag: LagArgs,

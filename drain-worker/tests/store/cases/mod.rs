@@ -7,3 +7,4 @@ pub(crate) mod lookups;
 pub(crate) mod outcomes;
 pub(crate) mod poison;
 pub(crate) mod redelivery;
+pub(crate) mod redrive;

@@ -18,7 +18,7 @@ use crate::store::StoreConfig;
 const BEAT: Duration = Duration::from_millis(250);
 
 /// Between heartbeats while shares move.
-const BEAT_FAST: Duration = Duration::from_millis(50);
+const BEAT_FAST: Duration = Duration::from_millis(30);
 
 /// Flags for the drain.
 #[derive(Clone, Debug, clap::Args, Serialize)]

@@ -15,7 +15,7 @@
 //! share counts for one second more, in which what it committed last runs out.
 //!
 //! # What it costs
-//! A heartbeat is one short transaction four times a second, twenty times while shares move. Nothing is asked per order,
+//! A heartbeat is one short transaction four times a second, thirty times while shares move. Nothing is asked per order,
 //! message or batch but the shared lock on the worker's own fence.
 
 mod appetite;

@@ -72,7 +72,7 @@ impl Trace {
         for pair in self.caps.windows(2) {
             let (at, cap) = pair[1];
             let seen = self.within(at + after, at + after + SECOND * 5);
-            if seen > cap * 5 || (seen as f64) < cap as f64 * 5.0 * 0.9 {
+            if seen > cap * 5 || (seen as f64) < cap as f64 * 5.0 * 0.85 {
                 return Err(format!(
                     "{seen} orders in the five seconds from {after:?} after the cap became {cap}"
                 ));

@@ -56,7 +56,7 @@ impl Worker {
             seed: Settings::new(Rate::new(1).expect("within bounds")),
             lease: LEASE,
             beat: Duration::from_millis(250),
-            beat_fast: Duration::from_millis(50),
+            beat_fast: Duration::from_millis(30),
         };
         let signals = Signals { meter: Meter::default(), held: Held::default(), health: Health::default() };
         let member =

@@ -7,7 +7,7 @@ mod args;
 mod used;
 
 use std::net::SocketAddr;
-use std::process::ExitCode;
+use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -197,10 +197,12 @@ async fn stop(workers: impl Iterator<Item = Worker>) -> anyhow::Result<()> {
 /// The pool as an operator sees it.
 async fn status(worker: &Worker) -> anyhow::Result<Value> {
     let url = format!("--admin-url=http://{}", worker.admin);
-    let output = Command::new(std::env::current_exe()?)
-        .args(["part", "drain-worker", "status", "--json", &url])
-        .output()
-        .await?;
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["part", "drain-worker", "status", "--json", &url]);
+    let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    // A part ends when its standard input does.
+    let _alive = process.stdin.take();
+    let output = process.wait_with_output().await?;
     anyhow::ensure!(output.status.success(), "status: {}", String::from_utf8_lossy(&output.stderr));
     Ok(serde_json::from_slice(&output.stdout)?)
 }

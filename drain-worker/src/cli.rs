@@ -57,9 +57,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 #[tokio::main]
 async fn execute(command: Command) -> Result<(), CommandError> {
     match command {
-        Command::Run(args) => drain(args).await,
+        Command::Run(args) => drain(*args).await,
         Command::Migrate(args) => migrate(args).await,
-        Command::Init(args) => prepare(args).await,
+        Command::Init(args) => prepare(*args).await,
         Command::Status(args) => status(args).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "drain-worker", &mut std::io::stdout());

@@ -34,11 +34,11 @@ Exit codes: 0 stopped in order, 1 failed, 2 wrong flags, 64 wrong configuration.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// Drain: receive, write, acknowledge, until told to stop
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Bring the database's schema up to date (needs an account that may do DDL)
     Migrate(MigrateArgs),
     /// Prepare everything before the first publish: schema, catalogue, the group's place on every queue
-    Init(InitArgs),
+    Init(Box<InitArgs>),
     /// Print totals of the database as JSON
     Status(StatusArgs),
     /// Print shell completions

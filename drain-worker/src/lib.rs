@@ -16,5 +16,6 @@ pub mod query;
 pub mod rate;
 mod run;
 pub mod store;
+pub mod tune;
 
 pub use run::{Listeners, RunError, run};

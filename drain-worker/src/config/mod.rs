@@ -3,6 +3,7 @@
 mod database;
 mod dead_letters;
 mod drain;
+mod operate;
 
 use std::path::PathBuf;
 
@@ -13,6 +14,11 @@ use crate::lag::LagArgs;
 pub use database::{DatabaseArgs, MigratorArgs};
 pub use dead_letters::DeadLetterArgs;
 pub use drain::{DrainArgs, DrainSettings};
+pub use operate::{
+    AdminArgs, AuditArgs, OriginArgs, PauseArgs, RateCommand, ResumeArgs, ScheduleCommand, StatusArgs,
+};
+
+use crate::tune::TuneArgs;
 
 /// Takes orders off RocketMQ at the rate that operators set, and writes each exactly once.
 #[derive(Debug, clap::Parser)]
@@ -27,8 +33,13 @@ const EXAMPLES: &str = "Before the first order is published, once:
   drain-worker init --database-url mysql://migrator:…@db/spillway --catalogue sales.toml
 Then, on every worker:
   drain-worker run --database-url mysql://worker:…@db/spillway --rate 2000
+While it runs, from wherever a worker's admin port can be reached:
+  drain-worker status --watch
+  drain-worker rate set 3000 --ramp 60s --why 'sale opens'
+  drain-worker pause --for 10m
+  drain-worker resume
 
-Exit codes: 0 stopped in order, 1 failed, 2 wrong flags, 64 wrong configuration.";
+Exit codes: 0 done, or stopped in order; 1 failed; 2 wrong flags; 64 wrong configuration.";
 
 /// The subcommands.
 #[derive(Debug, clap::Subcommand)]
@@ -39,8 +50,24 @@ pub enum Command {
     Migrate(MigrateArgs),
     /// Prepare everything before the first publish: schema, catalogue, the group's place on every queue
     Init(Box<InitArgs>),
-    /// Print totals of the database as JSON
+    /// Show the pool: cap, speed, lag, time to drained, workers
     Status(StatusArgs),
+    /// Change the pool's cap
+    #[command(subcommand)]
+    Rate(RateCommand),
+    /// Commit nothing for a while, in the whole pool
+    Pause(PauseArgs),
+    /// End a pause
+    Resume(ResumeArgs),
+    /// Caps by the time of day
+    #[command(subcommand)]
+    Schedule(ScheduleCommand),
+    /// Show who changed what, and why
+    Audit(AuditArgs),
+    /// Print totals of the database as JSON
+    Totals(TotalsArgs),
+    /// Find out what the database takes, and recommend a cap
+    Tune(Box<TuneArgs>),
     /// Print shell completions
     Completions {
         /// The shell
@@ -106,9 +133,9 @@ pub struct InitArgs {
     pub logs: LogArgs,
 }
 
-/// Flags of `status`.
+/// Flags of `totals`.
 #[derive(Clone, Debug, clap::Args, Serialize)]
-pub struct StatusArgs {
+pub struct TotalsArgs {
     /// The database.
     #[command(flatten)]
     pub database: DatabaseArgs,

@@ -92,4 +92,17 @@ impl<'a> Facts<'a> {
             discarded: HashMap::new(),
         }
     }
+
+    /// Whether a line of `order` is for a SKU with a limit.
+    pub(super) fn is_limited(&self, order: &AcceptedOrder) -> bool {
+        order.items.iter().any(|item| {
+            let place = self.skus.position(order.sale_id.as_str(), item.sku.as_str());
+            place.is_some_and(|place| self.limit(place).is_some())
+        })
+    }
+
+    /// The limit of the SKU at `place`.
+    pub(super) fn limit(&self, place: usize) -> Option<i64> {
+        self.states[place]?.per_user_limit
+    }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use shared::config::DatabaseUrl;
 use tokio::time::Instant;
 
+use super::commit::Guesses;
 use super::config::StoreConfig;
 use super::dialect::{Dialect, Pools};
 use super::error::{Class, Failure, StoreError};
@@ -25,11 +26,12 @@ const PAUSE_MAX: Duration = Duration::from_millis(200);
 pub(super) struct SqlStore<D: Dialect> {
     pub(super) pools: Pools<D::Database>,
     pub(super) config: StoreConfig,
+    pub(super) guesses: Guesses,
 }
 
 impl<D: Dialect> SqlStore<D> {
     pub(super) fn open(url: &DatabaseUrl, config: StoreConfig) -> Result<Self, StoreError> {
-        Ok(Self { pools: D::open(url, &config)?, config })
+        Ok(Self { pools: D::open(url, &config)?, config, guesses: Guesses::default() })
     }
 
     /// Closes all connections, waiting for those in use.

@@ -23,7 +23,7 @@ use crate::orders::{SkuTerms, catalogue, order};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Orders that wait when the workers start.
-pub(crate) const ORDERS: u64 = 40_000;
+pub(crate) const ORDERS: u64 = 30_000;
 
 /// What the catalogue forgets at first, and how many orders name it.
 pub(crate) const FORGOTTEN: (&str, u64) = ("LATE", 3);

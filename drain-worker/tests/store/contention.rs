@@ -58,11 +58,14 @@ async fn the_victim_of_a_deadlock_runs_again() {
         let update = |sku: &str| {
             format!("UPDATE sale_skus SET stock_total = 98 WHERE sale_id = '{SALE}' AND sku = '{sku}'")
         };
-        let mut other = harness.begin(&update("b")).await;
+        // The victim is who has written less.
+        let rows: Vec<_> = (0..50).map(|number| format!("('other', 'user{number}', 'z', 1)")).collect();
+        let write = format!("INSERT INTO user_purchases VALUES {}", rows.join(", "));
+        let mut other = harness.begin(&format!("{write}; {}", update("b"))).await;
         let orders = batch(1);
         let meddle = async {
             tokio::time::sleep(Duration::from_millis(200)).await;
-            // By now the store holds `a` and waits for `b`. It has written less, so it is the victim.
+            // By now the store holds `a` and waits for `b`.
             other.run(&format!("{}; COMMIT", update("a"))).await;
         };
         let (verdicts, ()) = tokio::join!(harness.store.commit(Fence::Open, &orders), meddle);

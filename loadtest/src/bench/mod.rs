@@ -2,6 +2,7 @@
 
 mod children;
 mod cold_start;
+mod drain;
 mod figures;
 mod generator;
 mod ingest;
@@ -10,6 +11,7 @@ mod tools;
 use std::process::ExitCode;
 
 pub use cold_start::ColdStartArgs;
+pub use drain::DrainArgs;
 pub use generator::GeneratorArgs;
 pub use ingest::IngestArgs;
 
@@ -23,6 +25,8 @@ pub enum Bench {
     Ingest(IngestArgs),
     /// From ingest-fn's exec to its first 202, through a running broker
     ColdStart(ColdStartArgs),
+    /// How fast the drain commits, beside a plain INSERT of the same rows
+    Drain(DrainArgs),
 }
 
 impl Bench {
@@ -35,6 +39,7 @@ impl Bench {
             Self::Generator(args) => generator::run(args).await,
             Self::Ingest(args) => ingest::run(args).await,
             Self::ColdStart(args) => cold_start::run(args).await,
+            Self::Drain(args) => drain::run(args).await,
         }
     }
 }

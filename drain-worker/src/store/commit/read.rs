@@ -1,9 +1,10 @@
-//! Reads the facts of a batch, under its locks.
+//! Reads what a batch is decided on.
 
 use std::collections::BTreeSet;
 
 use shared::order::{AcceptedOrder, OrderId, Outcome, PayloadDigest, RejectReason};
 
+use super::guess::Guesses;
 use crate::store::dead_letter::DeadLetterReason;
 use crate::store::dialect::Dialect;
 use crate::store::error::Failure;
@@ -12,36 +13,80 @@ use crate::store::fence::{Fence, fenced};
 use crate::store::sql::{Kind, ROWS_MAX, Row, Statement, unexpected};
 use crate::store::transaction::Transaction;
 
-/// Locks the batch's stock rows, then reads everything it is decided on.
-pub(super) async fn facts<'a, D: Dialect>(
+/// Passes the fence, and says whether there are dead letters at all: hardly ever, and then nobody looks for the batch's.
+///
+/// One statement for three answers, for each is a trip to the database. It locks the fence's row alone: a locking read
+/// does not lock what its subqueries read.
+pub(super) async fn enter<D: Dialect>(
     transaction: &mut Transaction<D>,
     fence: Fence,
-    orders: &'a [AcceptedOrder],
-) -> Result<Facts<'a>, Failure> {
-    let mut facts = Facts::new(SkuSet::of(orders));
-    lock_stock(transaction, &mut facts).await?;
-    read_known(transaction, fence, orders, &mut facts).await?;
-    read_purchases(transaction, orders, &mut facts).await?;
-    Ok(facts)
+) -> Result<bool, Failure> {
+    const KINDS: &[Kind] = &[Kind::Int, Kind::Int];
+    const NEWEST_LETTER: &str = "SELECT (SELECT MAX(id) FROM dead_letters), ";
+    let rows = match fence {
+        Fence::Open => {
+            transaction.fetch("look for letters", Statement::new(NEWEST_LETTER).text("1"), KINDS).await?
+        }
+        Fence::Lease(lease) => {
+            let lease = lease.to_string();
+            let statement = Statement::new(NEWEST_LETTER)
+                .text("(SELECT COUNT(*) FROM drain_leases WHERE lease_id = ? AND expires_us > ")
+                .bind(lease.as_str())
+                .text(D::NOW_US)
+                .text(") FROM drain_fences WHERE lease_id = ?")
+                .bind(lease.as_str())
+                .text(D::FOR_SHARE);
+            transaction.fetch("pass the fence", statement, KINDS).await?
+        }
+    };
+    let row = rows.first().ok_or_else(|| fenced("the lease is gone"))?;
+    if row.int(1)? == 0 {
+        return Err(fenced("the lease has lapsed"));
+    }
+    Ok(row.optional_int(0)?.is_some())
 }
 
-async fn lock_stock<D: Dialect>(
+/// What the stock looked like a moment ago. SKUs that nobody remembers are read, without a lock.
+pub(super) async fn guess_stock<D: Dialect>(
+    transaction: &mut Transaction<D>,
+    guesses: &Guesses,
+    facts: &mut Facts<'_>,
+) -> Result<(), Failure> {
+    facts.states = guesses.states(&facts.skus);
+    if facts.states.contains(&None) {
+        read_stock(transaction, facts, "").await?;
+    }
+    Ok(())
+}
+
+/// Locks the batch's stock rows and reads what is there now.
+pub(super) async fn lock_stock<D: Dialect>(
     transaction: &mut Transaction<D>,
     facts: &mut Facts<'_>,
+) -> Result<(), Failure> {
+    facts.states.fill(None);
+    read_stock(transaction, facts, D::FOR_UPDATE).await
+}
+
+async fn read_stock<D: Dialect>(
+    transaction: &mut Transaction<D>,
+    facts: &mut Facts<'_>,
+    lock: &'static str,
 ) -> Result<(), Failure> {
     let skus = facts.skus.clone();
     for sale in skus.by_sale() {
         for keys in sale.chunks(ROWS_MAX) {
-            lock_chunk(transaction, keys, &skus, &mut facts.states).await?;
+            read_stock_chunk(transaction, keys, lock, &skus, &mut facts.states).await?;
         }
     }
     Ok(())
 }
 
 /// `keys` are of one sale.
-async fn lock_chunk<D: Dialect>(
+async fn read_stock_chunk<D: Dialect>(
     transaction: &mut Transaction<D>,
     keys: &[SkuKey<'_>],
+    lock: &'static str,
     skus: &SkuSet<'_>,
     states: &mut [Option<SkuState>],
 ) -> Result<(), Failure> {
@@ -54,8 +99,8 @@ async fn lock_chunk<D: Dialect>(
     .bind(sale_id)
     .list(keys.iter().map(|key| key.sku))
     .text(" ORDER BY sku")
-    .text(D::FOR_UPDATE);
-    for row in transaction.fetch("lock stock", statement, KINDS).await? {
+    .text(lock);
+    for row in transaction.fetch("read stock", statement, KINDS).await? {
         let state =
             SkuState { total: row.int(1)?, reserved: row.int(2)?, per_user_limit: row.optional_int(3)? };
         if let Some(place) = skus.position(sale_id, row.text(0)?) {
@@ -65,51 +110,21 @@ async fn lock_chunk<D: Dialect>(
     Ok(())
 }
 
-async fn read_known<D: Dialect>(
+/// Reads which orders of the batch are decided already.
+pub(super) async fn read_known<D: Dialect>(
     transaction: &mut Transaction<D>,
-    fence: Fence,
     orders: &[AcceptedOrder],
     facts: &mut Facts<'_>,
 ) -> Result<(), Failure> {
-    const KINDS: &[Kind] = &[Kind::Int, Kind::Bytes, Kind::Bytes, Kind::Text, Kind::Text];
-    let lease = match fence {
-        Fence::Lease(lease) => Some(lease.to_string()),
-        Fence::Open => None,
-    };
-    let mut may_commit = lease.is_none();
+    const KINDS: &[Kind] = &[Kind::Bytes, Kind::Bytes, Kind::Text, Kind::Text];
     for chunk in orders.chunks(ROWS_MAX) {
-        // One row more tells whether there are dead letters at all: hardly ever, and then nobody looks for them.
-        let mut statement = Statement::new(
-            "SELECT 0, order_id, payload_digest, state, reason FROM orders WHERE order_id IN ",
-        )
-        .list_of_bytes(ids(chunk))
-        .text(" UNION ALL SELECT MAX(id), NULL, NULL, NULL, NULL FROM dead_letters");
-        if let Some(lease) = &lease {
-            // And one is there as long as the lease has not lapsed.
-            statement = statement
-                .text(" UNION ALL SELECT -1, NULL, NULL, NULL, NULL FROM drain_leases WHERE lease_id = ? AND expires_us > ")
-                .text(D::NOW_US)
-                .bind(lease.as_str());
-        }
-        let mut has_letters = false;
+        let statement =
+            Statement::new("SELECT order_id, payload_digest, state, reason FROM orders WHERE order_id IN ")
+                .list_of_bytes(ids(chunk));
         for row in transaction.fetch("read orders", statement, KINDS).await? {
-            match row.optional_int(0)? {
-                Some(0) => {
-                    let known = Known {
-                        digest: PayloadDigest::from_bytes(row.array(2)?),
-                        outcome: outcome(&row, 3)?,
-                    };
-                    facts.known.insert(OrderId::from_bytes(row.array(1)?), known);
-                }
-                Some(-1) => may_commit = true,
-                newest_letter => has_letters = newest_letter.is_some(),
-            }
-        }
-        if !may_commit {
-            return Err(fenced("the lease has lapsed"));
-        }
-        if has_letters {
-            read_letters(transaction, chunk, facts).await?;
+            let known =
+                Known { digest: PayloadDigest::from_bytes(row.array(1)?), outcome: outcome(&row, 2)? };
+            facts.known.insert(OrderId::from_bytes(row.array(0)?), known);
         }
     }
     Ok(())
@@ -117,7 +132,18 @@ async fn read_known<D: Dialect>(
 
 /// Locks the letters of `orders` if there are any: nobody gives one up while its order is being decided. They are looked
 /// for without locks first, because a locking read that finds nothing may lock the gap.
-async fn read_letters<D: Dialect>(
+pub(super) async fn read_letters<D: Dialect>(
+    transaction: &mut Transaction<D>,
+    orders: &[AcceptedOrder],
+    facts: &mut Facts<'_>,
+) -> Result<(), Failure> {
+    for chunk in orders.chunks(ROWS_MAX) {
+        read_letters_chunk(transaction, chunk, facts).await?;
+    }
+    Ok(())
+}
+
+async fn read_letters_chunk<D: Dialect>(
     transaction: &mut Transaction<D>,
     orders: &[AcceptedOrder],
     facts: &mut Facts<'_>,
@@ -152,20 +178,15 @@ fn ids(orders: &[AcceptedOrder]) -> impl Iterator<Item = &[u8]> {
     orders.iter().map(|order| order.order_id.as_bytes().as_slice())
 }
 
-async fn read_purchases<D: Dialect>(
+/// Reads what the batch's buyers have of SKUs with a limit.
+pub(super) async fn read_purchases<D: Dialect>(
     transaction: &mut Transaction<D>,
     orders: &[AcceptedOrder],
     facts: &mut Facts<'_>,
 ) -> Result<(), Failure> {
-    let is_limited = |order: &&AcceptedOrder| {
-        order.items.iter().any(|item| {
-            let place = facts.skus.position(order.sale_id.as_str(), item.sku.as_str());
-            place.and_then(|place| facts.states[place]).is_some_and(|state| state.per_user_limit.is_some())
-        })
-    };
     let buyers: BTreeSet<_> = orders
         .iter()
-        .filter(is_limited)
+        .filter(|order| facts.is_limited(order))
         .map(|order| (order.sale_id.as_str(), order.user_id.as_str()))
         .collect();
     let buyers: Vec<_> = buyers.into_iter().collect();

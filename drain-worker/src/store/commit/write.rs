@@ -1,6 +1,6 @@
 //! Carries out a plan.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use shared::order::{
@@ -17,15 +17,12 @@ use crate::store::sql::{BYTES, ROWS_MAX, Statement, chunks};
 use crate::store::times;
 use crate::store::transaction::Transaction;
 
-/// Writes everything that `plan` says; `facts` are those it was made on.
-pub(super) async fn plan<D: Dialect>(
+/// Writes what the locks were taken for, and what depends on nobody else.
+pub(super) async fn rest<D: Dialect>(
     transaction: &mut Transaction<D>,
     plan: &Plan<'_>,
     facts: &Facts<'_>,
 ) -> Result<(), Failure> {
-    insert_orders(transaction, &plan.decided).await?;
-    insert_items(transaction, &plan.decided).await?;
-    add_purchases(transaction, plan, facts).await?;
     reserve_stock(transaction, plan, facts).await?;
     insert_conflicts(transaction, &plan.conflicts).await?;
     if !plan.letters.is_empty() {
@@ -55,9 +52,11 @@ struct OrderRow<'a> {
     accepted_at: String,
 }
 
-async fn insert_orders<D: Dialect>(
+/// Inserts orders. `written` counts those whose statement was done, also if another fails.
+pub(super) async fn insert_orders<D: Dialect>(
     transaction: &mut Transaction<D>,
     decided: &[(&AcceptedOrder, Outcome)],
+    written: &mut usize,
 ) -> Result<(), Failure> {
     let mut rows: Vec<_> = decided.iter().map(|&(order, outcome)| order_row(order, outcome)).collect();
     // In the order of the primary key, so that two transactions with the same orders meet at the first of them.
@@ -85,15 +84,13 @@ async fn insert_orders<D: Dialect>(
                 .bind(row.accepted_at.as_str());
         }
         transaction.execute("insert orders", statement).await?;
+        *written += chunk.len();
     }
     Ok(())
 }
 
 fn order_row(order: &AcceptedOrder, outcome: Outcome) -> OrderRow<'_> {
-    let (state, reason) = match outcome {
-        Outcome::Confirmed => ("confirmed", None),
-        Outcome::Rejected(reason) => ("rejected", Some(reason.as_str())),
-    };
+    let (state, reason) = columns(outcome);
     OrderRow {
         order,
         state,
@@ -105,7 +102,15 @@ fn order_row(order: &AcceptedOrder, outcome: Outcome) -> OrderRow<'_> {
     }
 }
 
-async fn insert_items<D: Dialect>(
+/// An outcome as the columns `state` and `reason`.
+pub(super) const fn columns(outcome: Outcome) -> (&'static str, Option<&'static str>) {
+    match outcome {
+        Outcome::Confirmed => ("confirmed", None),
+        Outcome::Rejected(reason) => ("rejected", Some(reason.as_str())),
+    }
+}
+
+pub(super) async fn insert_items<D: Dialect>(
     transaction: &mut Transaction<D>,
     decided: &[(&AcceptedOrder, Outcome)],
 ) -> Result<(), Failure> {
@@ -128,27 +133,30 @@ async fn insert_items<D: Dialect>(
     Ok(())
 }
 
-async fn add_purchases<D: Dialect>(
+/// Inserts what buyers get of SKUs with a limit; `on_duplicate` says what becomes of a row that is there. `written` counts
+/// as for [`insert_orders`].
+pub(super) async fn insert_purchases<D: Dialect>(
     transaction: &mut Transaction<D>,
-    plan: &Plan<'_>,
+    purchases: &BTreeMap<(usize, &str), i64>,
     facts: &Facts<'_>,
+    on_duplicate: &'static str,
+    written: &mut usize,
 ) -> Result<(), Failure> {
     let keys = facts.skus.keys();
-    let mut rows: Vec<_> = plan
-        .purchases
-        .iter()
-        .map(|(&(place, user_id), &quantity)| (keys[place], user_id, quantity))
-        .collect();
+    let mut rows: Vec<_> =
+        purchases.iter().map(|(&(place, user_id), &quantity)| (keys[place], user_id, quantity)).collect();
+    // In the order of the primary key: two transactions with the same buyers meet at the first of them.
     rows.sort_unstable_by_key(|(key, user_id, _)| (key.sale_id, *user_id, key.sku));
     for chunk in chunks(&rows) {
         let mut statement =
             Statement::new("INSERT INTO user_purchases (sale_id, user_id, sku, quantity) VALUES ")
                 .rows(chunk.len(), &["(?, ?, ?, ?)"])
-                .text(D::ADD_TO_PURCHASES);
+                .text(on_duplicate);
         for (key, user_id, quantity) in chunk {
             statement = statement.bind(key.sale_id).bind(*user_id).bind(key.sku).bind(*quantity);
         }
-        transaction.execute("add purchases", statement).await?;
+        transaction.execute("insert purchases", statement).await?;
+        *written += chunk.len();
     }
     Ok(())
 }

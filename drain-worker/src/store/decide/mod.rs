@@ -145,7 +145,7 @@ impl<'a, 'f> Ledger<'a, 'f> {
     }
 
     fn limit(&self, place: usize) -> Option<i64> {
-        self.facts.states[place]?.per_user_limit
+        self.facts.limit(place)
     }
 
     /// Units that a buyer has, those of this batch included.

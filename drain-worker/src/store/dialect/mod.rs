@@ -45,6 +45,8 @@ pub(super) trait Dialect: Send + Sync + Sized + 'static {
     const NOW_US: &'static str;
     /// Ends an INSERT into `user_purchases`: adds to a quantity that is there.
     const ADD_TO_PURCHASES: &'static str;
+    /// Ends an INSERT into `user_purchases`: puts the quantity in the place of one that is there.
+    const SET_PURCHASES: &'static str;
     /// Ends an INSERT into `order_conflicts`: leaves a row that is there alone.
     const KEEP_CONFLICT: &'static str;
     /// Ends an INSERT into `drain_groups`: leaves a row that is there alone.

@@ -47,6 +47,7 @@ impl Dialect for MySql {
     // Not UNIX_TIMESTAMP, which asks the session's time zone.
     const NOW_US: &'static str = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))";
     const ADD_TO_PURCHASES: &'static str = " ON DUPLICATE KEY UPDATE quantity = quantity + VALUES(quantity)";
+    const SET_PURCHASES: &'static str = " ON DUPLICATE KEY UPDATE quantity = VALUES(quantity)";
     // Not INSERT IGNORE, which would also clip values and hide every other error.
     const KEEP_CONFLICT: &'static str = " ON DUPLICATE KEY UPDATE first_seen_at = first_seen_at";
     const KEEP_GROUP: &'static str = " ON DUPLICATE KEY UPDATE revision = revision";

@@ -33,6 +33,8 @@ impl Dialect for Sqlite {
     const NOW: &'static str = "strftime('%Y-%m-%d %H:%M:%f', 'now')";
     const ADD_TO_PURCHASES: &'static str =
         " ON CONFLICT (sale_id, user_id, sku) DO UPDATE SET quantity = quantity + excluded.quantity";
+    const SET_PURCHASES: &'static str =
+        " ON CONFLICT (sale_id, user_id, sku) DO UPDATE SET quantity = excluded.quantity";
     const KEEP_CONFLICT: &'static str = " ON CONFLICT (order_id, payload_digest) DO NOTHING";
     const KEEP_GROUP: &'static str = " ON CONFLICT (group_id) DO NOTHING";
     const UPDATE_LETTER: &'static str = " ON CONFLICT (dedup_key) DO UPDATE SET reason = excluded.reason, \

@@ -1,6 +1,7 @@
 //! The command line, for this crate's binary and for whoever embeds it.
 
 mod client;
+mod dlq;
 mod operate;
 mod render;
 mod status;
@@ -39,6 +40,9 @@ pub enum CommandError {
     /// A running worker.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// `dlq`: not everything came to an end.
+    #[error("{0}")]
+    Unsettled(String),
     /// `tune`.
     #[error(transparent)]
     Tune(#[from] TuneError),
@@ -63,6 +67,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 | CommandError::Init(_)
                 | CommandError::Store(_)
                 | CommandError::Client(_)
+                | CommandError::Unsettled(_)
                 | CommandError::Tune(_)
                 | CommandError::Io(_) => ExitCode::FAILURE,
             }
@@ -75,12 +80,13 @@ async fn execute(command: Command) -> Result<(), CommandError> {
     match command {
         Command::Run(args) => drain(*args).await,
         Command::Migrate(args) => migrate(args).await,
-        Command::Init(args) => prepare(args).await,
+        Command::Init(args) => prepare(*args).await,
         Command::Status(args) => status::status(args).await,
         Command::Rate(command) => operate::rate(command).await,
         Command::Pause(args) => operate::pause(args).await,
         Command::Resume(args) => operate::resume(args).await,
         Command::Schedule(command) => operate::schedule(command).await,
+        Command::Dlq(command) => dlq::dlq(command).await,
         Command::Audit(args) => operate::audit(args).await,
         Command::Totals(args) => totals(args).await,
         Command::Tune(args) => find_cap(&args).await,

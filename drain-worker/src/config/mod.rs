@@ -2,6 +2,7 @@
 
 mod database;
 mod dead_letters;
+mod dlq;
 mod drain;
 mod operate;
 
@@ -13,6 +14,7 @@ use shared::config::{LogArgs, RocketmqArgs};
 use crate::lag::LagArgs;
 pub use database::{DatabaseArgs, MigratorArgs};
 pub use dead_letters::DeadLetterArgs;
+pub use dlq::{DlqActArgs, DlqCommand, DlqListArgs, DlqShowArgs};
 pub use drain::{DrainArgs, DrainSettings};
 pub use operate::{
     AdminArgs, AuditArgs, OriginArgs, PauseArgs, RateCommand, ResumeArgs, ScheduleCommand, StatusArgs,
@@ -49,7 +51,7 @@ pub enum Command {
     /// Bring the database's schema up to date (needs an account that may do DDL)
     Migrate(MigrateArgs),
     /// Prepare everything before the first publish: schema, catalogue, the group's place on every queue
-    Init(InitArgs),
+    Init(Box<InitArgs>),
     /// Show the pool: cap, speed, lag, time to drained, workers
     Status(StatusArgs),
     /// Change the pool's cap
@@ -62,6 +64,9 @@ pub enum Command {
     /// Caps by the time of day
     #[command(subcommand)]
     Schedule(ScheduleCommand),
+    /// Dead letters: list, show, redrive, give up
+    #[command(subcommand)]
+    Dlq(DlqCommand),
     /// Show who changed what, and why
     Audit(AuditArgs),
     /// Print totals of the database as JSON

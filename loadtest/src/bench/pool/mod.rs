@@ -4,6 +4,7 @@
 //! four are asked to stop. Afterwards the database tells when each order was committed.
 
 mod args;
+mod lone;
 mod used;
 
 use std::net::SocketAddr;
@@ -20,6 +21,7 @@ use shared::rocketmq::{DefaultContext, FutureProducer, FutureRecord, ProducerCon
 use tokio::process::Command;
 use tokio::time::{Instant, sleep_until};
 
+use super::figures::Spread;
 use crate::ledger::Reader;
 use crate::parts::{Child, free_address};
 use crate::run::describe_machine;
@@ -57,33 +59,44 @@ struct Phase {
     commit_p99_ms: Option<f64>,
 }
 
+/// What came out.
+#[derive(serde::Serialize)]
+struct Played {
+    used: Used,
+    /// From before the publish to the commit, ms, of orders that came one at a time.
+    lone: Option<Spread>,
+    phases: Vec<Phase>,
+}
+
 /// Plays, and judges.
 pub(super) async fn run(args: PoolArgs) -> anyhow::Result<ExitCode> {
     let stack = if args.real { Stack::Real { proxy: args.proxy } } else { Stack::Embedded };
     let mut stage = Stage::set(stack, "bench").await?;
     let played = play(&args, &mut stage).await;
     stage.strike(args.keep).await?;
-    let (used, phases) = played?;
-    println!("\n{}", table(&args, &used, &phases));
+    let played = played?;
+    println!("\n{}", table(&args, &played));
     if let Some(path) = &args.output {
-        let report =
-            json!({ "machine": describe_machine(), "rate": args.rate, "phases": phases, "used": used });
+        let report = json!({ "machine": describe_machine(), "rate": args.rate, "played": played });
         std::fs::write(path, serde_json::to_vec_pretty(&report)?)?;
     }
     // The cap is a promise; how much of it is used is a figure.
-    Ok(if used.busiest_second <= u64::from(args.rate) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if played.used.busiest_second <= u64::from(args.rate) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn play(args: &PoolArgs, stage: &mut Stage) -> anyhow::Result<(Used, Vec<Phase>)> {
+async fn play(args: &PoolArgs, stage: &mut Stage) -> anyhow::Result<Played> {
     let seconds = args.phase_s * 4;
     let waiting = u64::from(args.rate) * (seconds + 5);
     let catalogue = catalogue(args.skus, None)?;
     init(&stage.migrate_url, &catalogue, stage.client.clone(), &stage.group, &stage.topic).await?;
     stage.schema_changed().await?;
+    let mut workers = Vec::new();
+    start(stage, args, 1, &mut workers).await?;
+    let alone = lone::publish(stage).await?;
+    stop(workers.drain(..)).await?;
     println!("Publishing {waiting} orders, {ORDERS_A_MESSAGE} a message");
     publish(stage, args, waiting).await?;
 
-    let mut workers = Vec::new();
     let mut phases = Vec::new();
     let mut kills = Vec::new();
     let begin = Instant::now();
@@ -118,9 +131,12 @@ async fn play(args: &PoolArgs, stage: &mut Stage) -> anyhow::Result<(Used, Vec<P
     let ended_us = wall_clock_us()?;
     stop(workers.drain(..)).await?;
     let mut reader = Reader::connect(&stage.read_url).await?;
-    let commits_us = reader.facts().await?.orders.into_iter().map(|row| row.decided_at_us).collect();
+    let rows = reader.facts().await?.orders;
+    let lone = alone.waits_ms(&rows)?;
+    let commits_us = rows.iter().filter(|row| !alone.is_of(row)).map(|row| row.decided_at_us).collect();
     let spared = kills.into_iter().map(|at| (at, at + microseconds(LEASE + RECOVERY))).collect();
-    Ok((Used::of(commits_us, args.rate, ended_us, spared)?, phases))
+    let used = Used::of(commits_us, args.rate, ended_us, spared)?;
+    Ok(Played { used, lone, phases })
 }
 
 async fn publish(stage: &Stage, args: &PoolArgs, orders: u64) -> anyhow::Result<()> {
@@ -217,7 +233,7 @@ fn microseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
-fn table(args: &PoolArgs, used: &Used, phases: &[Phase]) -> String {
+fn table(args: &PoolArgs, Played { used, lone, phases }: &Played) -> String {
     let mut lines = vec![format!("{:<24}{:>8}{:>10}{:>10}", "", "workers", "p50 ms", "p99 ms")];
     for phase in phases {
         let ms = |ms: Option<f64>| ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.1}"));
@@ -247,6 +263,13 @@ fn table(args: &PoolArgs, used: &Used, phases: &[Phase]) -> String {
         (LEASE + RECOVERY).as_secs(),
         percent(used.least_spared)
     ));
+    lines.push(format!("orders of a transaction, on average     {:>10.1}", used.orders_per_commit));
+    if let Some(lone) = lone {
+        lines.push(format!(
+            "a lone order, publish to commit         {:>7.1} ms   {:.1} to {:.1}; goal 50",
+            lone.median, lone.least, lone.most
+        ));
+    }
     lines.push(format!("used on average                         {:>10}", percent(Some(used.average))));
     lines.join("\n")
 }

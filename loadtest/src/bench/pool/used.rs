@@ -26,6 +26,8 @@ pub(super) struct Used {
     pub(super) least_spared: Option<f64>,
     /// From the first commit to the end.
     pub(super) average: f64,
+    /// Orders that share a commit time, on average: those of one statement.
+    pub(super) orders_per_commit: f64,
 }
 
 impl Used {
@@ -57,7 +59,10 @@ impl Used {
         }
         let seconds = (ended_us - begin_us) as f64 / SECOND_US as f64;
         let average = within(begin_us, ended_us) as f64 / (f64::from(rate) * seconds);
-        Ok(Self { commits: commits_us.len() as u64, busiest_second, least, least_spared, average })
+        let statements = commits_us.chunk_by(|left, right| left == right).count();
+        let orders_per_commit = commits_us.len() as f64 / statements as f64;
+        let commits = commits_us.len() as u64;
+        Ok(Self { commits, busiest_second, least, least_spared, average, orders_per_commit })
     }
 }
 

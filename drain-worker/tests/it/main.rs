@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, reason = "a test says what it expects")]
 
+mod admin;
 mod dead_letters;
 mod dead_letters_real;
 mod drain;

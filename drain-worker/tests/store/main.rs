@@ -75,4 +75,9 @@ conformance! {
     catalogues::a_catalogue_is_taken_over_and_over,
     catalogues::stock_never_falls_under_what_is_reserved,
     catalogues::a_limit_in_mid_sale_counts_what_was_bought,
+    pool::a_lease_is_joined_renewed_and_left,
+    pool::without_its_lease_a_worker_commits_nothing,
+    pool::fencing_waits_for_transactions_under_way,
+    pool::settings_change_and_are_put_on_record,
+    pool::shares_are_taken_one_after_the_other,
 }

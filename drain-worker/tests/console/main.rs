@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use world::World;
 
 /// Workers of the real pool.
-const WORKERS: usize = 2;
+const WORKERS: usize = 3;
 
 /// Longest time for one suite.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -57,7 +57,7 @@ async fn suite(packages: &Path, name: &str, only: &str, url: &str) {
         .env("CONSOLE_URL", url)
         // Left there, for whoever wants to look.
         .env("CONSOLE_PICTURES", pictures)
-        .env("CONSOLE_ORDERS", world::ORDERS.to_string())
+        .env("CONSOLE_ORDERS", world::orders().to_string())
         .env("CONSOLE_FORGOTTEN", world::FORGOTTEN.1.to_string())
         .env("CONSOLE_WORKERS", WORKERS.to_string())
         .kill_on_drop(true)
@@ -80,7 +80,6 @@ async fn the_page_shows_every_state_and_does_what_it_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "the worker does not serve the admin API yet"]
 async fn an_operator_runs_a_real_pool() {
     let Some(packages) = packages() else { return };
     let world = World::new(WORKERS).await;

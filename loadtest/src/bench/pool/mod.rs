@@ -134,8 +134,8 @@ async fn play(args: &PoolArgs, stage: &mut Stage) -> anyhow::Result<Played> {
     let rows = reader.facts().await?.orders;
     let lone = alone.waits_ms(&rows)?;
     let commits_us = rows.iter().filter(|row| !alone.is_of(row)).map(|row| row.decided_at_us).collect();
-    let spared = kills.into_iter().map(|at| (at, at + microseconds(LEASE + RECOVERY))).collect();
-    let used = Used::of(commits_us, args.rate, ended_us, spared)?;
+    let spared: Vec<_> = kills.into_iter().map(|at| (at, at + microseconds(LEASE + RECOVERY))).collect();
+    let used = Used::of(commits_us, args.rate, ended_us, &spared)?;
     Ok(Played { used, lone, phases })
 }
 

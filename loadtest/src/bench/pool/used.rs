@@ -37,7 +37,7 @@ impl Used {
         mut commits_us: Vec<i64>,
         rate: u32,
         ended_us: i64,
-        spared: Vec<(i64, i64)>,
+        spared: &[(i64, i64)],
     ) -> anyhow::Result<Self> {
         commits_us.sort_unstable();
         let busiest_second = busiest_window(commits_us.iter().copied()) as u64;
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn an_even_drain_uses_all_and_exceeds_nothing() {
-        let used = Used::of(even(100, 30), 100, 30 * SECOND_US, Vec::new()).expect("commits");
+        let used = Used::of(even(100, 30), 100, 30 * SECOND_US, &[]).expect("commits");
         assert_eq!((used.commits, used.busiest_second, used.least), (3_000, 100, Some(1.0)));
         assert_eq!(used.least_spared, None);
     }
@@ -86,10 +86,10 @@ mod tests {
     fn a_gap_shows_unless_it_is_excepted() {
         let mut commits = even(100, 60);
         commits.retain(|at| !(20 * SECOND_US..25 * SECOND_US).contains(at));
-        let used = Used::of(commits.clone(), 100, 60 * SECOND_US, Vec::new()).expect("commits");
+        let used = Used::of(commits.clone(), 100, 60 * SECOND_US, &[]).expect("commits");
         assert_eq!(used.least, Some(0.5));
         let spared = vec![(20 * SECOND_US, 33 * SECOND_US)];
-        let used = Used::of(commits, 100, 60 * SECOND_US, spared).expect("commits");
+        let used = Used::of(commits, 100, 60 * SECOND_US, &spared).expect("commits");
         assert_eq!((used.least, used.least_spared), (Some(1.0), Some(0.5)));
     }
 
@@ -97,7 +97,7 @@ mod tests {
     fn one_order_too_many_in_a_second_shows() {
         let mut commits = even(100, 20);
         commits.push(10 * SECOND_US + 1);
-        let used = Used::of(commits, 100, 20 * SECOND_US, Vec::new()).expect("commits");
+        let used = Used::of(commits, 100, 20 * SECOND_US, &[]).expect("commits");
         assert_eq!(used.busiest_second, 101);
     }
 }

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::admin::{self, Admin};
 use crate::backoff::Backoff;
 use crate::config::DrainSettings;
-use crate::dead_letters::exhausted::{Exhausted, ExhaustedConfig};
+use crate::dead_letters::exhausted::Exhausted;
 use crate::dead_letters::{Obstacle, RedriveConfig, Redriver};
 use crate::lag::{LagOf, MetricsLag};
 use crate::monitor::Monitor;
@@ -99,7 +99,7 @@ pub async fn run(
     let exhausted = Exhausted::new(
         store.clone(),
         settings.client.clone(),
-        ExhaustedConfig::of_group(&group),
+        settings.exhausted,
         gate.clone(),
         judges,
         unless_paused(&monitor),

@@ -27,26 +27,63 @@ pub enum Access {
     Loopback,
 }
 
-/// Lets a call through, or answers it.
-pub(super) async fn guard(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
-    let refused = match &*access {
-        Access::Token(token) => check_token(request.headers(), token),
-        Access::Loopback => check_loopback(request.headers()),
-    };
-    match refused.and_then(|()| check_change(request.method(), request.headers())) {
-        Ok(()) => next.run(request).await,
-        Err(problem) => {
-            let status = problem.status;
-            let mut response = problem.into_response();
-            if status == StatusCode::UNAUTHORIZED.as_u16() {
-                response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+/// Why a call is not let through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Denied {
+    /// No token, or another one.
+    Token,
+    /// It was meant for another host, as far as its caller knows.
+    ForeignHost,
+    /// A change that is not JSON.
+    NotJson,
+    /// A change by another site's page.
+    ForeignOrigin,
+}
+
+impl IntoResponse for Denied {
+    fn into_response(self) -> Response {
+        let (status, code, detail) = match self {
+            Self::Token => (
+                StatusCode::UNAUTHORIZED,
+                "unauthorized",
+                "Send the admin token: Authorization: Bearer <token>.",
+            ),
+            Self::ForeignHost => (
+                StatusCode::FORBIDDEN,
+                "foreign_host",
+                "Without an admin token only localhost is answered; set SPILLWAY_ADMIN_TOKEN to be reached by another \
+                 name.",
+            ),
+            Self::NotJson => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_media_type",
+                "Send JSON, with Content-Type: application/json.",
+            ),
+            Self::ForeignOrigin => {
+                (StatusCode::FORBIDDEN, "foreign_origin", "Another site's page may not change anything here.")
             }
-            response
+        };
+        let mut response = Problem::new(status, code, detail).into_response();
+        if self == Self::Token {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
+        response
     }
 }
 
-fn check_token(headers: &HeaderMap, token: &Secret<String>) -> Result<(), Problem> {
+/// Lets a call through, or answers it.
+pub(super) async fn guard(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
+    let let_in = match &*access {
+        Access::Token(token) => check_token(request.headers(), token),
+        Access::Loopback => check_loopback(request.headers()),
+    };
+    match let_in.and_then(|()| check_change(request.method(), request.headers())) {
+        Ok(()) => next.run(request).await,
+        Err(denied) => denied.into_response(),
+    }
+}
+
+fn check_token(headers: &HeaderMap, token: &Secret<String>) -> Result<(), Denied> {
     let borne = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes).and_then(|value| {
         let (scheme, token) = value.split_at_checked(7)?;
         scheme.eq_ignore_ascii_case(b"Bearer ").then_some(token)
@@ -54,15 +91,11 @@ fn check_token(headers: &HeaderMap, token: &Secret<String>) -> Result<(), Proble
     // In a time that tells nothing about how much of it is right.
     match borne {
         Some(borne) if bool::from(borne.ct_eq(token.expose().as_bytes())) => Ok(()),
-        _ => Err(Problem::new(
-            StatusCode::UNAUTHORIZED,
-            "unauthorized",
-            "Send the admin token: Authorization: Bearer <token>.",
-        )),
+        _ => Err(Denied::Token),
     }
 }
 
-fn check_loopback(headers: &HeaderMap) -> Result<(), Problem> {
+fn check_loopback(headers: &HeaderMap) -> Result<(), Denied> {
     let host = text(headers, &HOST).unwrap_or_default();
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
@@ -70,38 +103,25 @@ fn check_loopback(headers: &HeaderMap) -> Result<(), Problem> {
     };
     let is_loopback = name.eq_ignore_ascii_case("localhost")
         || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
-    if is_loopback {
-        return Ok(());
-    }
-    Err(Problem::new(
-        StatusCode::FORBIDDEN,
-        "foreign_host",
-        "Without an admin token only localhost is answered; set SPILLWAY_ADMIN_TOKEN to be reached by another name.",
-    ))
+    if is_loopback { Ok(()) } else { Err(Denied::ForeignHost) }
 }
 
 /// A page of another origin can neither send this content type nor hide where it is from.
-fn check_change(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
+fn check_change(method: &Method, headers: &HeaderMap) -> Result<(), Denied> {
     if matches!(*method, Method::GET | Method::HEAD) {
         return Ok(());
     }
     let kind = text(headers, &CONTENT_TYPE).unwrap_or_default();
     if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
-        return Err(Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "unsupported_media_type",
-            "Send JSON, with Content-Type: application/json.",
-        ));
+        return Err(Denied::NotJson);
+    }
+    if !headers.contains_key(ORIGIN) {
+        return Ok(());
     }
     let origin = text(headers, &ORIGIN).and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
-    match (headers.contains_key(ORIGIN), origin, text(headers, &HOST)) {
-        (false, ..) => Ok(()),
-        (true, Some(origin), Some(host)) if origin.eq_ignore_ascii_case(host) => Ok(()),
-        _ => Err(Problem::new(
-            StatusCode::FORBIDDEN,
-            "foreign_origin",
-            "Another site's page may not change anything here.",
-        )),
+    match (origin, text(headers, &HOST)) {
+        (Some(origin), Some(host)) if origin.eq_ignore_ascii_case(host) => Ok(()),
+        _ => Err(Denied::ForeignOrigin),
     }
 }
 

@@ -82,7 +82,7 @@ pub(super) async fn set_rate<S: PoolStore>(
     State(admin): State<Admin<S>>,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    let RateBody { rate, ramp_s, who, why } = read(&body)?;
+    let RateBody { rate, ramp_s, who, why } = read(&body).map_err(invalid)?;
     let change = Change::SetRate { rate, ramp: Duration::from_secs(ramp_s) };
     make(&admin, &change, who, why).await
 }
@@ -98,11 +98,11 @@ pub(super) async fn pause<S: PoolStore>(
     State(admin): State<Admin<S>>,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    let PauseBody { until, for_s, who, why } = read(&body)?;
+    let PauseBody { until, for_s, who, why } = read(&body).map_err(invalid)?;
     let change = match (until, for_s) {
         (None, None) => Change::PauseUntil { until_us: None },
         (None, Some(seconds)) => Change::PauseFor { duration: Duration::from_secs(seconds) },
-        (Some(until), None) => Change::PauseUntil { until_us: Some(instant_us(&until)?) },
+        (Some(until), None) => Change::PauseUntil { until_us: Some(instant_us(&until).map_err(invalid)?) },
         (Some(_), Some(_)) => return Err(invalid("until, for_s: give one of them")),
     };
     make(&admin, &change, who, why).await
@@ -119,7 +119,7 @@ pub(super) async fn set_schedule<S: PoolStore>(
     State(admin): State<Admin<S>>,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    let ScheduleBody { time_zone, entries, who, why } = read(&body)?;
+    let ScheduleBody { time_zone, entries, who, why } = read(&body).map_err(invalid)?;
     let schedule = Schedule::new(&time_zone, entries).map_err(|error| invalid(error.to_string()))?;
     make(&admin, &Change::SetSchedule(schedule), who, why).await
 }
@@ -132,7 +132,7 @@ pub(super) async fn clear_schedule<S: PoolStore>(
 }
 
 async fn plain<S: PoolStore>(admin: &Admin<S>, change: &Change, body: &[u8]) -> Result<Response, Problem> {
-    let Plain { who, why } = read(body)?;
+    let Plain { who, why } = read(body).map_err(invalid)?;
     make(admin, change, who, why).await
 }
 
@@ -184,13 +184,13 @@ pub(super) fn invalid(detail: impl Into<String>) -> Problem {
 }
 
 /// An empty body is an empty object.
-fn read<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, Problem> {
+fn read<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, String> {
     let body = if body.trim_ascii().is_empty() { b"{}" } else { body };
-    serde_json::from_slice(body).map_err(|error| invalid(format!("body: {error}")))
+    serde_json::from_slice(body).map_err(|error| format!("body: {error}"))
 }
 
-fn instant_us(text: &str) -> Result<i64, Problem> {
+fn instant_us(text: &str) -> Result<i64, &'static str> {
     let instant = OffsetDateTime::parse(text, &Rfc3339)
-        .map_err(|_| invalid("until: must be an instant such as 2026-11-11T02:00:00+08:00"))?;
-    i64::try_from(instant.unix_timestamp_nanos() / 1_000).map_err(|_| invalid("until: beyond the calendar"))
+        .map_err(|_| "until: must be an instant such as 2026-11-11T02:00:00+08:00")?;
+    i64::try_from(instant.unix_timestamp_nanos() / 1_000).map_err(|_| "until: beyond the calendar")
 }

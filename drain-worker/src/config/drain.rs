@@ -11,6 +11,7 @@ use shared::rocketmq::{ClientConfig, ConsumerConfig};
 use super::RunArgs;
 use crate::admin::{Access, TOKEN_CHARS_MIN};
 use crate::control::{Rate, Settings};
+use crate::dead_letters::exhausted::ExhaustedConfig;
 use crate::dead_letters::retention::RETENTION_H_DEFAULT;
 use crate::lag::LagArgs;
 use crate::pipeline::PipelineConfig;
@@ -125,6 +126,8 @@ pub struct DrainSettings {
     pub backoff_slow: Option<Duration>,
     /// The pipeline's bounds.
     pub pipeline: PipelineConfig,
+    /// Where the broker's own dead letters are.
+    pub exhausted: ExhaustedConfig,
     /// Whether to migrate at start.
     pub embedded: bool,
 }
@@ -152,6 +155,7 @@ impl RunArgs {
             drain.query_listen != drain.admin_listen || drain.query_listen.port() == 0,
             "--admin-listen: must differ from --query-listen: buyers must not reach it",
         );
+        let exhausted = self.dead_letters.exhausted(&drain.consumer_group, &mut errors);
         let is_open = drain.admin_token.is_none() && !drain.admin_listen.ip().is_loopback();
         errors.require(
             !is_open,
@@ -201,6 +205,7 @@ impl RunArgs {
                 hold: Duration::from_millis(drain.hold_ms),
                 grace: Duration::from_millis(drain.grace_ms),
             },
+            exhausted,
             embedded: drain.embedded,
         })
     }

@@ -1,7 +1,10 @@
 //! Settings, by flag and environment alike.
 
 mod database;
+mod dead_letters;
+mod dlq;
 mod drain;
+mod operate;
 
 use std::path::PathBuf;
 
@@ -10,7 +13,12 @@ use shared::config::{LogArgs, RocketmqArgs};
 
 use crate::lag::LagArgs;
 pub use database::{DatabaseArgs, MigratorArgs};
+pub use dead_letters::DeadLetterArgs;
+pub use dlq::{DlqActArgs, DlqCommand, DlqListArgs, DlqShowArgs};
 pub use drain::{DrainArgs, DrainSettings};
+pub use operate::{
+    AdminArgs, AuditArgs, OriginArgs, PauseArgs, RateCommand, ResumeArgs, ScheduleCommand, StatusArgs,
+};
 
 use crate::tune::TuneArgs;
 
@@ -27,20 +35,42 @@ const EXAMPLES: &str = "Before the first order is published, once:
   drain-worker init --database-url mysql://migrator:…@db/spillway --catalogue sales.toml
 Then, on every worker:
   drain-worker run --database-url mysql://worker:…@db/spillway --rate 2000
+While it runs, from wherever a worker's admin port can be reached:
+  drain-worker status --watch
+  drain-worker rate set 3000 --ramp 60s --why 'sale opens'
+  drain-worker pause --for 10m
+  drain-worker resume
 
-Exit codes: 0 stopped in order, 1 failed, 2 wrong flags, 64 wrong configuration.";
+Exit codes: 0 done, or stopped in order; 1 failed; 2 wrong flags; 64 wrong configuration.";
 
 /// The subcommands.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// Drain: receive, write, acknowledge, until told to stop
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Bring the database's schema up to date (needs an account that may do DDL)
     Migrate(MigrateArgs),
     /// Prepare everything before the first publish: schema, catalogue, the group's place on every queue
-    Init(InitArgs),
-    /// Print totals of the database as JSON
+    Init(Box<InitArgs>),
+    /// Show the pool: cap, speed, lag, time to drained, workers
     Status(StatusArgs),
+    /// Change the pool's cap
+    #[command(subcommand)]
+    Rate(RateCommand),
+    /// Commit nothing for a while, in the whole pool
+    Pause(PauseArgs),
+    /// End a pause
+    Resume(ResumeArgs),
+    /// Caps by the time of day
+    #[command(subcommand)]
+    Schedule(ScheduleCommand),
+    /// Dead letters: list, show, redrive, give up
+    #[command(subcommand)]
+    Dlq(DlqCommand),
+    /// Show who changed what, and why
+    Audit(AuditArgs),
+    /// Print totals of the database as JSON
+    Totals(TotalsArgs),
     /// Find out what the database takes, and recommend a cap
     Tune(Box<TuneArgs>),
     /// Print shell completions
@@ -62,6 +92,9 @@ pub struct RunArgs {
     /// The drain's bounds.
     #[command(flatten)]
     pub drain: DrainArgs,
+    /// Dead letters.
+    #[command(flatten)]
+    pub dead_letters: DeadLetterArgs,
     /// What waits on the broker.
     #[command(flatten)]
     pub lag: LagArgs,
@@ -105,9 +138,9 @@ pub struct InitArgs {
     pub logs: LogArgs,
 }
 
-/// Flags of `status`.
+/// Flags of `totals`.
 #[derive(Clone, Debug, clap::Args, Serialize)]
-pub struct StatusArgs {
+pub struct TotalsArgs {
     /// The database.
     #[command(flatten)]
     pub database: DatabaseArgs,

@@ -127,3 +127,112 @@ impl Writing {
 pub(super) fn count(grant: &Grant) -> usize {
     usize::try_from(grant.orders().get()).unwrap_or(usize::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use tokio::sync::Semaphore;
+
+    use super::*;
+    use crate::store::Fault;
+
+    const WAIT_MAX: Duration = Duration::from_secs(10);
+
+    fn writing(gate: RateGate, obstacle: Option<&'static str>) -> Writing {
+        Writing {
+            gate,
+            meter: Meter::default(),
+            health: Health::default(),
+            obstacle: Arc::new(move || obstacle.map(str::to_owned)),
+            wait_max: WAIT_MAX,
+        }
+    }
+
+    fn gate() -> RateGate {
+        RateGate::alone(NonZeroU32::new(1_000).expect("not 0"))
+    }
+
+    fn fault() -> Fault {
+        Fault { operation: "commit", code: None, what: "planted".to_owned(), subject: None }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_stands_against_writing_is_told() {
+        let began = Instant::now();
+        let paused = writing(gate(), Some("the pool is paused")).granted(5).await;
+        assert_eq!(paused.map(|_| ()), Err(Stopped("the pool is paused".to_owned())));
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        let none = writing(RateGate::closed(), None).granted(5).await;
+        assert_eq!(
+            none.map(|_| ()),
+            Err(Stopped("this worker got no share of the cap within 10 s".to_owned()))
+        );
+        assert_eq!(began.elapsed(), WAIT_MAX);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_passing_failure_is_tried_again_under_the_same_grant() {
+        let writing = writing(gate(), None);
+        let grant = writing.granted(5).await.expect("granted");
+        let attempts = Arc::new(AtomicU32::new(0));
+        let seen = attempts.clone();
+        let answer = writing.write(grant, (), move |_| {
+            let attempt = seen.fetch_add(1, Ordering::SeqCst);
+            async move { if attempt < 3 { Err(StoreError::Transient(fault())) } else { Ok("done") } }
+        });
+        assert_eq!(answer.await, Ok(Some("done")));
+        assert_eq!(attempts.load(Ordering::SeqCst), 4);
+        assert!(writing.gate.outstanding() > 0, "the credits run out their second");
+        sleep(Duration::from_secs(2)).await;
+        assert_eq!(writing.gate.outstanding(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_caller_that_stops_waiting_loses_no_credit() {
+        let writing = writing(gate(), None);
+        let answers = Arc::new(Semaphore::new(0));
+        let place = Arc::new(());
+        for caller_waits in [true, false] {
+            let grant = writing.granted(5).await.expect("granted");
+            let late = answers.clone();
+            let answer = writing.write(grant, place.clone(), move |_| {
+                let late = late.clone();
+                async move {
+                    late.acquire().await.expect("open").forget();
+                    Ok(())
+                }
+            });
+            if caller_waits {
+                let Err(Stopped(reason)) = answer.await else { panic!("nobody answers") };
+                assert!(reason.contains("has not answered in time"), "{reason}");
+            } else {
+                // Long enough to have begun.
+                assert!(timeout(Duration::from_secs(1), answer).await.is_err());
+            }
+            sleep(Duration::from_secs(60)).await;
+            assert!(writing.gate.outstanding() > 0, "it may still be committed");
+            assert_eq!(Arc::strong_count(&place), 2, "the place is taken as long");
+            answers.add_permits(1);
+            sleep(Duration::from_secs(2)).await;
+            assert_eq!(writing.gate.outstanding(), 0);
+            assert_eq!(Arc::strong_count(&place), 1);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lost_lease_and_a_refusal_end_the_attempt() {
+        let writing = writing(gate(), None);
+        let grant = writing.granted(1).await.expect("granted");
+        let refused =
+            writing.write(grant, (), |_| async { Err::<(), _>(StoreError::Permanent(fault())) }).await;
+        assert!(matches!(refused, Err(Stopped(reason)) if reason.contains("refuses")));
+        sleep(Duration::from_secs(2)).await;
+        assert_eq!(writing.gate.outstanding(), 0, "the database has answered");
+        let grant = writing.granted(1).await.expect("granted");
+        let fenced = writing.write(grant, (), |_| async { Err::<(), _>(StoreError::Fenced(fault())) }).await;
+        assert_eq!(fenced, Ok(None));
+        let none = writing.granted(1).await;
+        assert!(none.is_err(), "nothing is granted under a lease that is gone");
+    }
+}

@@ -29,6 +29,15 @@ pub struct LagOf {
 }
 
 impl LagOf {
+    /// With the names that a client uses; a namespace that is not empty goes in front of both.
+    #[must_use]
+    pub fn new(namespace: &str, topic: &str, group: &str) -> Self {
+        let full = |name: &str| {
+            if namespace.is_empty() { name.to_owned() } else { format!("{namespace}%{name}") }
+        };
+        Self { topic: full(topic), group: full(group) }
+    }
+
     /// What came back for the second time is counted under the topic that it was handed out from. The broker's two
     /// ways of naming it differ in one character (certain: `KeyBuilder` of 5.5.0).
     fn is_retry_topic(&self, topic: &str) -> bool {

@@ -13,14 +13,14 @@ use crate::store::LeaseId;
 /// Most samples kept.
 pub const SAMPLES_MAX: usize = 900;
 
-/// The pool at one instant. Rates are per second, since the sample before.
+/// The pool at one instant. Outcomes are per second, since the sample before.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Sample {
     /// When, by the database's clock, RFC 3339.
     pub at: String,
     /// The cap.
     pub cap: u32,
-    /// Orders settled, duplicates and conflicts too.
+    /// Orders settled a second, duplicates and conflicts too, over the last two seconds or so.
     pub committed: f64,
     /// Orders that wait, estimated.
     pub lag_orders: Option<u64>,
@@ -77,7 +77,9 @@ impl History {
             self.samples.push_back(Sample {
                 at: instant_us(view.group.now_us),
                 cap: status.cap.orders_per_second,
-                committed: by_outcome.values().sum(),
+                // Averaged by each worker over its own clock: what is between two samples here came with heartbeats that
+                // were a little early or late, and would now and then look like more than the cap.
+                committed: status.committed_per_second,
                 lag_orders: status.lag.orders,
                 oldest_age_s: status.lag.oldest_age_s,
                 p50_ms: status.commit_ms.p50,

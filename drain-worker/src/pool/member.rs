@@ -248,11 +248,11 @@ impl<P: PoolStore> Member<P> {
         }
         match self.store.fence(&self.config.group, lapsed.id).await {
             Ok(true) => {
-                tracing::warn!(worker = lapsed.worker, lease = %lapsed.id, "a worker lapsed; its share is free in a second")
+                tracing::warn!(worker = lapsed.worker, lease = %lapsed.id, "a worker lapsed; its share is free in a second");
             }
             Ok(false) => {}
             Err(error) => {
-                tracing::warn!(worker = lapsed.worker, %error, "a worker lapsed but may still be committing")
+                tracing::warn!(worker = lapsed.worker, %error, "a worker lapsed but may still be committing");
             }
         }
     }
@@ -269,7 +269,7 @@ impl<P: PoolStore> Member<P> {
             match self.beat(lease, Some(usage)).await {
                 Ok(_view) => {}
                 Err(error) if error.is_transient() => {
-                    tracing::debug!(%error, "a heartbeat failed while leaving")
+                    tracing::debug!(%error, "a heartbeat failed while leaving");
                 }
                 Err(_gone) => return,
             }

@@ -6,7 +6,7 @@ import { chromium } from "playwright-core";
 
 export const BASE = process.env.CONSOLE_URL;
 // Long enough for anything that is to happen.
-export const PATIENCE = 20000;
+export const PATIENCE = 60000;
 let browser = null;
 
 before(async () => {

@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use world::World;
 
 /// Workers of the real pool.
-const WORKERS: usize = 2;
+const WORKERS: usize = 3;
 
 /// Longest time for one suite.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -57,7 +57,7 @@ async fn suite(packages: &Path, name: &str, only: &str, url: &str) {
         .env("CONSOLE_URL", url)
         // Left there, for whoever wants to look.
         .env("CONSOLE_PICTURES", pictures)
-        .env("CONSOLE_ORDERS", world::ORDERS.to_string())
+        .env("CONSOLE_ORDERS", world::orders().to_string())
         .env("CONSOLE_FORGOTTEN", world::FORGOTTEN.1.to_string())
         .env("CONSOLE_WORKERS", WORKERS.to_string())
         .kill_on_drop(true)

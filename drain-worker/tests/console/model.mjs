@@ -14,6 +14,7 @@ export class Model {
     this.workers = [this.worker(1), this.worker(2)];
     this.warnings = [];
     this.lagError = null;
+    this.perMessage = 64;
     this.letters = Array.from({ length: 3 }, (_, index) => this.letter(index + 1, index < 2 ? "unknown_sku" : "malformed_message"));
     this.entries = [];
     this.samples = [];
@@ -87,7 +88,7 @@ export class Model {
       committed_per_second: committed, commit_ms: { p50: 6.1, p99: 18.4 },
       totals: { confirmed: 1, sold_out: 2, limit_exceeded: 3, duplicate: 0, conflict: 0, dead_lettered: 3 },
       lag: this.lagError ? { error: this.lagError }
-        : { messages: Math.ceil(this.waiting / 64), orders: Math.round(this.waiting), oldest_age_s: this.waiting ? this.waiting / 2000 : null, source: "broker-metrics", as_of: ISO(Date.now()) },
+        : { messages: Math.ceil(this.waiting / 64), orders: this.perMessage ? Math.round(this.waiting) : null, oldest_age_s: this.waiting ? this.waiting / 2000 : null, source: "broker-metrics", as_of: ISO(Date.now()) },
       eta: committed > 0 ? { seconds: this.waiting / committed, drained_at: ISO(Date.now() + (this.waiting / committed) * 1000) } : null,
       dead_letters: this.counted(),
       workers: this.workers.map((worker) => ({ ...worker, committed_per_second: worker.state === "draining" ? committed / live : 0 })),

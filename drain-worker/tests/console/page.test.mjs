@@ -102,6 +102,8 @@ test("each state is told in one line, with its reason", async () => {
     await says(page, "#state", "Drained");
     put(one, "draining", null);
     model.waiting = 50000;
+    model.perMessage = null;
+    await says(page, "#headline", /Draining.*7\d\d messages wait/s);
     model.lagError = "name the broker's metrics with --lag-metrics-url";
     await says(page, "#headline", /Draining.*What waits is not known: name the broker's metrics/s);
     model.warnings = ["dead letters are 2 days old: the broker drops them after 3"];

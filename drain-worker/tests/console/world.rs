@@ -22,8 +22,10 @@ use crate::orders::{SkuTerms, catalogue, order};
 /// Long enough for anything that is to happen.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Orders that wait when the workers start.
-pub(crate) const ORDERS: u64 = 40_000;
+/// Orders that wait when the workers start; a picture of a long run needs more (`CONSOLE_ORDERS`).
+pub(crate) fn orders() -> u64 {
+    std::env::var("CONSOLE_ORDERS").ok().and_then(|text| text.parse().ok()).unwrap_or(30_000)
+}
 
 /// What the catalogue forgets at first, and how many orders name it.
 pub(crate) const FORGOTTEN: (&str, u64) = ("LATE", 3);
@@ -54,7 +56,8 @@ impl World {
         publish(client).await;
         let admin: Vec<u16> = (0..workers).map(|_| free_port()).collect();
         let broker_at = broker.local_addr().to_string();
-        let running = admin.iter().map(|port| worker(&file, &broker_at, *port)).collect();
+        let running =
+            (1..).zip(&admin).map(|(number, port)| worker(number, &file, &broker_at, *port)).collect();
         for port in &admin {
             timeout(PATIENCE, listening(*port)).await.expect("the worker listens in time");
         }
@@ -81,7 +84,7 @@ impl World {
 async fn publish(client: ClientConfig) {
     let config = ProducerConfig { topics: vec!["orders".to_owned()], ..ProducerConfig::default() };
     let producer = FutureProducer::new(client, config, DefaultContext).expect("a producer");
-    let orders: Vec<AcceptedOrder> = (0..ORDERS)
+    let orders: Vec<AcceptedOrder> = (0..orders())
         .map(|number| match number {
             _ if number < FORGOTTEN.1 => order(number, "ann", &[(FORGOTTEN.0, 1)]),
             _ if number % 10 == 3 => order(number, "ann", &[("FEW", 1)]),
@@ -100,9 +103,10 @@ async fn publish(client: ClientConfig) {
     producer.close(PATIENCE).await;
 }
 
-fn worker(database: &str, broker: &str, admin: u16) -> Child {
+fn worker(number: usize, database: &str, broker: &str, admin: u16) -> Child {
     Command::new(PathBuf::from(env!("CARGO_BIN_EXE_drain-worker")))
         .args(["run", "--embedded", "--database-url", database, "--rocketmq-endpoint", broker])
+        .args(["--worker-name", &format!("drain-{number}")])
         .args(["--rate", "500", "--query-listen", "127.0.0.1:0", "--admin-listen"])
         .arg(format!("127.0.0.1:{admin}"))
         .env_remove("SPILLWAY_ADMIN_TOKEN")

@@ -28,7 +28,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-const CATALOGUE: &str = r#"
+pub(crate) const CATALOGUE: &str = r#"
     revision = "1"
     [[sales]]
     id = "sale"
@@ -65,10 +65,16 @@ pub(crate) struct Worker {
 impl World {
     /// Broker and database prepared as `drain-worker init` does.
     pub(crate) async fn new() -> Self {
+        Self::with_attempts(17).await
+    }
+
+    /// The same, with a broker that gives a message up after so many deliveries.
+    pub(crate) async fn with_attempts(attempts_max: u16) -> Self {
         let directory = TempDir::new().expect("a directory");
         let mut config = BrokerConfig::at(directory.path().join("broker"));
         config.topics = vec![("orders".to_owned(), 4)];
-        config.groups = vec!["drain".to_owned()];
+        config.groups = vec!["drain".to_owned(), "drain-dead-letters".to_owned()];
+        config.max_attempts = attempts_max;
         config.invisible_min = Duration::from_millis(500);
         config.long_polling_min = Duration::from_millis(100);
         let broker = Broker::open(config).await.expect("the broker opens");

@@ -2,6 +2,9 @@
 
 #![allow(clippy::expect_used, reason = "a test says what it expects")]
 
+mod admin;
+mod dead_letters;
+mod dead_letters_real;
 mod drain;
 mod faults;
 mod follow;

@@ -6,7 +6,7 @@ use drain_worker::lag::{Lag, LagError, LagOf, Origin, lag_in};
 use time::OffsetDateTime;
 
 fn of() -> LagOf {
-    LagOf { topic: "orders".to_owned(), group: "drain".to_owned() }
+    LagOf::new("", "orders", "drain")
 }
 
 fn read(texts: &[&str]) -> Result<Lag, LagError> {
@@ -81,6 +81,15 @@ fn brokers_add_up_and_the_oldest_counts() {
     assert_eq!(lag.origin, Origin::BrokerMetrics);
     let none = read(&[&text("0.0", "0.0")]).expect("told");
     assert_eq!((none.messages_ready, none.oldest_age), (0, None));
+}
+
+#[test]
+fn a_namespace_goes_in_front_of_both_names() {
+    let text = row("consumer_ready_messages", false, "7")
+        .replace("\"drain\"", "\"shop%drain\"")
+        .replace("\"orders\"", "\"shop%orders\"");
+    let lag = lag_in(&[text], &LagOf::new("shop", "orders", "drain"), OffsetDateTime::UNIX_EPOCH);
+    assert_eq!(lag.map(|lag| lag.messages_ready), Ok(7));
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod drain;
 mod figures;
 mod generator;
 mod ingest;
+mod pool;
 mod tools;
 
 use std::process::ExitCode;
@@ -14,6 +15,7 @@ pub use cold_start::ColdStartArgs;
 pub use drain::DrainArgs;
 pub use generator::GeneratorArgs;
 pub use ingest::IngestArgs;
+pub use pool::PoolArgs;
 
 /// Measure Spillway's parts side by side with others. Figures are medians over the rounds; quote them with the
 /// command, the date and the machine.
@@ -23,6 +25,8 @@ pub enum Bench {
     Generator(GeneratorArgs),
     /// ingest-fn's CPU, latency and memory, beside a bare axum handler
     Ingest(IngestArgs),
+    /// One cap for a pool that grows, is killed and shrinks
+    Pool(PoolArgs),
     /// From ingest-fn's exec to its first 202, through a running broker
     ColdStart(ColdStartArgs),
     /// How fast the drain commits, beside a plain INSERT of the same rows
@@ -38,6 +42,7 @@ impl Bench {
         match self {
             Self::Generator(args) => generator::run(args).await,
             Self::Ingest(args) => ingest::run(args).await,
+            Self::Pool(args) => pool::run(args).await,
             Self::ColdStart(args) => cold_start::run(args).await,
             Self::Drain(args) => drain::run(args).await,
         }

@@ -178,8 +178,8 @@ fn check_stock(facts: &Facts, faults: &mut Faults) {
     }
 }
 
-/// The most instants within any half-open window of a second.
-fn busiest_window(instants: impl Iterator<Item = i64>) -> usize {
+/// The most instants, microseconds, within any half-open window of a second.
+pub fn busiest_window(instants: impl Iterator<Item = i64>) -> usize {
     let mut instants: Vec<_> = instants.collect();
     instants.sort_unstable();
     let mut window = VecDeque::new();

@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shared::order::{OrderId, PayloadDigest};
 
-pub use check::check;
+pub use check::{busiest_window, check};
 pub use read::{Reader, Settled};
 
 /// How a request ended.

@@ -49,7 +49,8 @@ async fn serve(args: BrokerArgs) -> anyhow::Result<()> {
     let mut config = BrokerConfig::at(args.dir);
     config.listen = args.listen;
     config.topics = vec![(args.topic, args.queues)];
-    config.groups = vec![args.group];
+    // And the group by which the worker takes over what this one gave up.
+    config.groups = vec![format!("{}-dead-letters", args.group), args.group];
     // The real server's five seconds would only slow a demo down.
     config.long_polling_min = Duration::from_millis(200);
     let broker = Broker::open(config).await?;

@@ -27,7 +27,8 @@ export function poolState(status) {
     };
   }
   const idle = live.every((worker) => worker.state === "idle");
-  if (idle || status.lag.orders === 0) {
+  const left = status.lag.orders ?? status.lag.messages;
+  if (idle || left === 0) {
     return { state: "idle", title: "Drained", figure: committed ? rate(committed) : "nothing to do", reason: `Cap ${rate(cap.orders_per_second)} (${source(status)}).` };
   }
   return { state: "good", title: "Draining", figure: `${rate(committed)} of ${rate(cap.orders_per_second)}`, reason: wait + ramp(cap) };
@@ -36,7 +37,9 @@ export function poolState(status) {
 function waiting(status) {
   const { lag, eta } = status;
   if (lag.error) return `What waits is not known: ${lag.error}. `;
-  const about = `${count(lag.orders)} orders wait${lag.oldest_age_s ? `, the oldest for ${seconds(lag.oldest_age_s)}` : ""}`;
+  // Without a guess at how many orders a message holds, the messages are told.
+  const what = lag.orders === null || lag.orders === undefined ? `${count(lag.messages)} messages` : `${count(lag.orders)} orders`;
+  const about = `${what} wait${lag.oldest_age_s ? `, the oldest for ${seconds(lag.oldest_age_s)}` : ""}`;
   return eta ? `${about}; drained in ${seconds(eta.seconds)}, at ${clock(eta.drained_at)}. ` : `${about}. `;
 }
 

@@ -62,7 +62,9 @@ async fn list<S: LetterStore + PoolStore>(
     query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let Query(query) = query.map_err(|rejection| invalid(rejection.body_text()))?;
-    let (selection, standing, page) = (query.selection(), query.standing()?, query.page()?);
+    let selection = query.selection();
+    let standing = query.standing().map_err(invalid)?;
+    let page = query.page().map_err(invalid)?;
     let store = desk.redriver.store();
     let letters = store.letters(&selection, standing, page).await.map_err(|error| unavailable(&error))?;
     let total = store.count_letters(&selection, standing).await.map_err(|error| unavailable(&error))?;
@@ -74,7 +76,7 @@ async fn show<S: LetterStore + PoolStore>(
     State(desk): State<Desk<S>>,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    let id: i64 = id.parse().map_err(|_| invalid("a dead letter has a number".to_owned()))?;
+    let id: i64 = id.parse().map_err(|_| invalid("A dead letter has a number."))?;
     let letters = desk.redriver.store().whole_letters(&[id]).await.map_err(|error| unavailable(&error))?;
     match letters.into_iter().next() {
         Some(letter) => Ok(answer(&WholeLetter::from(letter))),

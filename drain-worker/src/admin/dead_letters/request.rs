@@ -1,9 +1,8 @@
 //! What callers ask for.
 
 use serde::Deserialize;
-use shared::problem::Problem;
 
-use super::{invalid, letters_max};
+use super::letters_max;
 use crate::control::{NAME_CHARS_MAX, Origin, WHY_CHARS_MAX};
 use crate::store::{PAGE_LETTERS_MAX, Page, Selection, Standing};
 
@@ -38,17 +37,17 @@ impl ListQuery {
         if self.reason.is_empty() { Selection::All } else { Selection::Reason(self.reason.clone()) }
     }
 
-    pub(super) fn standing(&self) -> Result<Standing, Problem> {
+    pub(super) fn standing(&self) -> Result<Standing, String> {
         match self.state.as_str() {
             "" | "open" => Ok(Standing::Open),
             "discarded" => Ok(Standing::Discarded),
             "all" => Ok(Standing::Any),
-            _ => Err(invalid("state must be open, discarded or all")),
+            _ => Err("state must be open, discarded or all".to_owned()),
         }
     }
 
-    pub(super) fn page(&self) -> Result<Page, Problem> {
-        Ok(Page { after: self.after, letters_max: letters_max(self.limit).map_err(invalid)? })
+    pub(super) fn page(&self) -> Result<Page, String> {
+        Ok(Page { after: self.after, letters_max: letters_max(self.limit)? })
     }
 }
 

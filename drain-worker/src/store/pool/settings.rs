@@ -32,7 +32,7 @@ impl<D: Dialect> SqlStore<D> {
             let result = change_held(&mut transaction, group, change, origin).await;
             transaction.end(result).await
         };
-        Ok(self.coordinating("change the settings", run).await??)
+        self.coordinating("change the settings", run).await?
     }
 
     /// See [`super::PoolStore::note`].

@@ -6,4 +6,6 @@ pub(crate) mod letters;
 pub(crate) mod lookups;
 pub(crate) mod outcomes;
 pub(crate) mod poison;
+pub(crate) mod pool;
 pub(crate) mod redelivery;
+pub(crate) mod redrive;

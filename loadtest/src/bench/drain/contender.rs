@@ -5,7 +5,7 @@ use serde::Serialize;
 /// One way to bring a batch into the database, and what is in the batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
-pub enum Contender {
+pub(super) enum Contender {
     /// Multi-row INSERTs by the text protocol, nothing decided.
     RawText,
     /// The same by the binary protocol.

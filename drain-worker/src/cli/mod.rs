@@ -1,5 +1,11 @@
 //! The command line, for this crate's binary and for whoever embeds it.
 
+mod client;
+mod dlq;
+mod operate;
+mod render;
+mod status;
+
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -8,7 +14,9 @@ use serde_json::json;
 use shared::catalogue::Catalogue;
 use shared::config::{ConfigErrors, EXIT_CONFIG};
 
-use crate::config::{Cli, Command, InitArgs, MigrateArgs, RunArgs, StatusArgs};
+use client::ClientError;
+
+use crate::config::{Cli, Command, InitArgs, MigrateArgs, RunArgs, TotalsArgs};
 use crate::init::{InitError, init};
 use crate::store::{OrderStore, Store, StoreConfig, StoreError};
 use crate::tune::{TuneArgs, TuneError, tune};
@@ -29,6 +37,12 @@ pub enum CommandError {
     /// The database.
     #[error("database: {0}")]
     Store(#[from] StoreError),
+    /// A running worker.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// `dlq`: not everything came to an end.
+    #[error("{0}")]
+    Unsettled(String),
     /// `tune`.
     #[error(transparent)]
     Tune(#[from] TuneError),
@@ -52,6 +66,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 CommandError::Run(_)
                 | CommandError::Init(_)
                 | CommandError::Store(_)
+                | CommandError::Client(_)
+                | CommandError::Unsettled(_)
                 | CommandError::Tune(_)
                 | CommandError::Io(_) => ExitCode::FAILURE,
             }
@@ -62,10 +78,17 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 #[tokio::main]
 async fn execute(command: Command) -> Result<(), CommandError> {
     match command {
-        Command::Run(args) => drain(args).await,
+        Command::Run(args) => drain(*args).await,
         Command::Migrate(args) => migrate(args).await,
-        Command::Init(args) => prepare(args).await,
-        Command::Status(args) => status(args).await,
+        Command::Init(args) => prepare(*args).await,
+        Command::Status(args) => status::status(args).await,
+        Command::Rate(command) => operate::rate(command).await,
+        Command::Pause(args) => operate::pause(args).await,
+        Command::Resume(args) => operate::resume(args).await,
+        Command::Schedule(command) => operate::schedule(command).await,
+        Command::Dlq(command) => dlq::dlq(command).await,
+        Command::Audit(args) => operate::audit(args).await,
+        Command::Totals(args) => totals(args).await,
         Command::Tune(args) => find_cap(&args).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "drain-worker", &mut std::io::stdout());
@@ -117,19 +140,19 @@ async fn prepare(args: InitArgs) -> Result<(), CommandError> {
     Ok(())
 }
 
-async fn status(args: StatusArgs) -> Result<(), CommandError> {
+async fn totals(args: TotalsArgs) -> Result<(), CommandError> {
     let store = Store::connect(&args.database.database_url, args.database.store_config()).await?;
     let counts = store.counts().await?;
     let rejected: serde_json::Map<_, _> =
         counts.rejected.iter().map(|(reason, orders)| (reason.as_str().to_owned(), json!(orders))).collect();
-    let status = json!({
+    let totals = json!({
         "orders": counts.orders(),
         "confirmed": counts.confirmed,
         "rejected": rejected,
         "conflicts": counts.conflicts,
         "dead_letters": counts.dead_letters,
     });
-    println!("{}", serde_json::to_string_pretty(&status).unwrap_or_default());
+    println!("{}", serde_json::to_string_pretty(&totals).unwrap_or_default());
     Ok(())
 }
 

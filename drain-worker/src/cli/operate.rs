@@ -1,0 +1,148 @@
+//! Commands that change the pool: rate, pause, resume, schedule; and the audit trail.
+
+use serde_json::{Map, Value, json};
+
+use super::CommandError;
+use super::client::Client;
+use super::render::{number, table, text};
+use crate::config::{AuditArgs, OriginArgs, PauseArgs, RateCommand, ResumeArgs, ScheduleCommand};
+
+/// `rate`.
+pub(super) async fn rate(command: RateCommand) -> Result<(), CommandError> {
+    match command {
+        RateCommand::Set(args) => {
+            let ramp_s = args.ramp.map_or(0, |ramp| ramp.as_secs());
+            let body = with_origin(json!({ "rate": args.rate.get(), "ramp_s": ramp_s }), &args.origin);
+            told(&Client::new(&args.admin)?.put("/v1/rate", &body).await?);
+        }
+        RateCommand::Reset(args) => {
+            let body = with_origin(json!({}), &args.origin);
+            told(&Client::new(&args.admin)?.post("/v1/rate/reset", &body).await?);
+        }
+    }
+    Ok(())
+}
+
+/// `pause`.
+pub(super) async fn pause(args: PauseArgs) -> Result<(), CommandError> {
+    let mut body = json!({});
+    if let Some(until) = &args.until {
+        body["until"] = json!(until);
+    }
+    if let Some(duration) = args.duration {
+        body["for_s"] = json!(duration.as_secs());
+    }
+    told(&Client::new(&args.admin)?.put("/v1/pause", &with_origin(body, &args.origin)).await?);
+    Ok(())
+}
+
+/// `resume`.
+pub(super) async fn resume(args: ResumeArgs) -> Result<(), CommandError> {
+    told(&Client::new(&args.admin)?.post("/v1/resume", &with_origin(json!({}), &args.origin)).await?);
+    Ok(())
+}
+
+/// `schedule`.
+pub(super) async fn schedule(command: ScheduleCommand) -> Result<(), CommandError> {
+    match command {
+        ScheduleCommand::Show(args) => {
+            let status = Client::new(&args.admin)?.get("/v1/status").await?;
+            println!("{}", serde_json::to_string_pretty(&status["settings"]["schedule"]).unwrap_or_default());
+        }
+        ScheduleCommand::Set(args) => {
+            let file = std::fs::read_to_string(&args.file).map_err(|error| {
+                std::io::Error::new(error.kind(), format!("{}: {error}", args.file.display()))
+            })?;
+            let schedule: Value = serde_json::from_str(&file).map_err(|error| {
+                std::io::Error::new(
+                    std::io::ErrorKind::InvalidData,
+                    format!("{}: {error}", args.file.display()),
+                )
+            })?;
+            let client = Client::new(&args.admin)?;
+            told(&client.put("/v1/schedule", &with_origin(schedule, &args.origin)).await?);
+        }
+        ScheduleCommand::Clear(args) => {
+            let body = with_origin(json!({}), &args.origin);
+            told(&Client::new(&args.admin)?.post("/v1/schedule/clear", &body).await?);
+        }
+    }
+    Ok(())
+}
+
+/// `audit`.
+pub(super) async fn audit(args: AuditArgs) -> Result<(), CommandError> {
+    let audit = Client::new(&args.admin)?.get(&format!("/v1/audit?limit={}", args.limit)).await?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&audit).unwrap_or_default());
+        return Ok(());
+    }
+    let rows: Vec<_> = audit["entries"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|entry| ["at", "who", "action", "detail", "why"].map(|name| text(&entry[name])).to_vec())
+        .collect();
+    print!("{}", table(&["AT", "WHO", "ACTION", "DETAIL", "WHY"], &rows));
+    Ok(())
+}
+
+fn with_origin(mut body: Value, origin: &OriginArgs) -> Value {
+    let members = body.as_object_mut().map_or_else(Map::new, std::mem::take);
+    let mut members = members;
+    members.insert("who".to_owned(), json!(origin.who));
+    members.insert("why".to_owned(), json!(origin.why));
+    Value::Object(members)
+}
+
+/// What is in force now.
+fn told(changed: &Value) {
+    println!("{}", cap_line(&changed["cap"]));
+}
+
+/// The cap in words.
+pub(super) fn cap_line(cap: &Value) -> String {
+    let (orders, source) = (number(&cap["orders_per_second"]), text(&cap["source"]));
+    if source == "paused" {
+        return match cap["paused_until"].as_str() {
+            Some(until) => format!("paused until {until}"),
+            None => "paused until resumed".to_owned(),
+        };
+    }
+    match cap["ramp"].as_object() {
+        Some(ramp) => format!(
+            "cap {orders}/s ({source}), on the way from {}/s to {}/s by {}",
+            number(&ramp["from"]),
+            number(&ramp["to"]),
+            text(&ramp["ends_at"])
+        ),
+        None => format!("cap {orders}/s ({source})"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cap_is_told_in_words() {
+        for (cap, line) in [
+            (json!({"orders_per_second": 2000, "source": "default", "ramp": null}), "cap 2,000/s (default)"),
+            (
+                json!({"orders_per_second": 0, "source": "paused", "paused_until": null}),
+                "paused until resumed",
+            ),
+            (
+                json!({"orders_per_second": 0, "source": "paused", "paused_until": "2026-11-11T02:00:00Z"}),
+                "paused until 2026-11-11T02:00:00Z",
+            ),
+            (
+                json!({"orders_per_second": 750, "source": "manual",
+                       "ramp": {"from": 500, "to": 3000, "ends_at": "2026-11-11T02:00:00Z"}}),
+                "cap 750/s (manual), on the way from 500/s to 3,000/s by 2026-11-11T02:00:00Z",
+            ),
+        ] {
+            assert_eq!(cap_line(&cap), line);
+        }
+    }
+}

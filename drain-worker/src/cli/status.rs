@@ -1,0 +1,156 @@
+//! `status`: the pool at a glance.
+
+use std::fmt::Write as _;
+use std::io::{IsTerminal as _, Write as _};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::sleep;
+
+use super::CommandError;
+use super::client::Client;
+use super::operate::cap_line;
+use super::render::{number, span, table, tenths, text};
+use crate::config::StatusArgs;
+
+/// Between two looks of `--watch`.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
+
+/// Shows the status once, or until it is interrupted.
+pub(super) async fn status(args: StatusArgs) -> Result<(), CommandError> {
+    let client = Client::new(&args.admin)?;
+    if !args.watch {
+        print!("{}", shown(&client.get("/v1/status").await?, args.json));
+        return Ok(());
+    }
+    let is_terminal = std::io::stdout().is_terminal() && !args.json;
+    loop {
+        // A worker that restarts must not end the watch.
+        let text = match client.get("/v1/status").await {
+            Ok(status) => shown(&status, args.json),
+            Err(error) => format!("{error}\n"),
+        };
+        // Clears the screen and goes to its corner.
+        let clear = if is_terminal { "\u{1b}[2J\u{1b}[H" } else { "" };
+        let mut out = std::io::stdout().lock();
+        out.write_all(clear.as_bytes())
+            .and_then(|()| out.write_all(text.as_bytes()))
+            .and_then(|()| out.flush())?;
+        drop(out);
+        sleep(WATCH_EVERY).await;
+    }
+}
+
+fn shown(status: &Value, json: bool) -> String {
+    if json { format!("{status}\n") } else { render(status) }
+}
+
+/// The status for people.
+fn render(status: &Value) -> String {
+    let mut out = String::new();
+    let mut line = |text: String| {
+        out.push_str(&text);
+        out.push('\n');
+    };
+    line(format!("{}: {}", text(&status["group"]), cap_line(&status["cap"])));
+    let commit = &status["commit_ms"];
+    line(format!(
+        "committed {}/s, commit p50 {} ms, p99 {} ms",
+        number(&status["committed_per_second"]),
+        tenths(&commit["p50"]),
+        tenths(&commit["p99"])
+    ));
+    line(lag_line(&status["lag"], &status["eta"]));
+    line(letters_line(&status["dead_letters"]));
+    let rows: Vec<Vec<String>> = status["workers"].as_array().into_iter().flatten().map(worker_row).collect();
+    let head = ["WORKER", "STATE", "SHARE", "COMMITTED/S", "HELD", "P50", "P99", "REASON"];
+    line(String::new());
+    out.push_str(&table(&head, &rows));
+    for warning in status["warnings"].as_array().into_iter().flatten() {
+        // Writing to a String cannot fail.
+        let _written = writeln!(out, "! {}", text(warning));
+    }
+    out
+}
+
+fn lag_line(lag: &Value, eta: &Value) -> String {
+    let oldest =
+        lag["oldest_age_s"].as_f64().map_or_else(String::new, |age| format!(", oldest {}", span(age)));
+    if let Some(error) = lag["error"].as_str() {
+        return format!("lag not known ({error}){oldest}");
+    }
+    let eta = match eta["seconds"].as_f64() {
+        Some(seconds) if lag["orders"].as_f64() > Some(0.0) => {
+            format!(", drained in {} ({})", span(seconds), text(&eta["drained_at"]))
+        }
+        _ => String::new(),
+    };
+    format!(
+        "lag about {} orders ({} messages){oldest}{eta}",
+        number(&lag["orders"]),
+        number(&lag["messages"])
+    )
+}
+
+fn letters_line(letters: &Value) -> String {
+    if letters["total"].as_f64() == Some(0.0) {
+        return "dead letters none".to_owned();
+    }
+    let by_reason: Vec<_> = letters["by_reason"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(reason, count)| format!("{reason} {}", number(count)))
+        .collect();
+    let oldest =
+        letters["oldest_age_s"].as_f64().map_or_else(String::new, |age| format!(", oldest {}", span(age)));
+    format!("dead letters {} ({}){oldest}", number(&letters["total"]), by_reason.join(", "))
+}
+
+fn worker_row(worker: &Value) -> Vec<String> {
+    vec![
+        text(&worker["name"]),
+        text(&worker["state"]),
+        number(&worker["share"]),
+        number(&worker["committed_per_second"]),
+        number(&worker["held_orders"]),
+        tenths(&worker["commit_ms"]["p50"]),
+        tenths(&worker["commit_ms"]["p99"]),
+        text(&worker["reason"]),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_status_says_what_an_operator_asks() {
+        let status = json!({
+            "group": "drain", "cap": {"orders_per_second": 2000, "source": "manual", "ramp": null},
+            "committed_per_second": 1987.4, "commit_ms": {"p50": 6.1, "p99": 18.0},
+            "lag": {"messages": 1234, "orders": 78976, "oldest_age_s": 72.0},
+            "eta": {"seconds": 39.7, "drained_at": "2026-11-11T00:01:00Z"},
+            "dead_letters": {"total": 3, "by_reason": {"unknown_sku": 3}, "oldest_age_s": 81.0},
+            "workers": [{"name": "host:1", "state": "draining", "share": 2000, "committed_per_second": 1987.4,
+                         "held_orders": 250, "commit_ms": {"p50": 6.1, "p99": null}, "reason": null}],
+            "warnings": ["look here"],
+        });
+        assert_eq!(
+            render(&status),
+            "drain: cap 2,000/s (manual)\n\
+             committed 1,987/s, commit p50 6.1 ms, p99 18.0 ms\n\
+             lag about 78,976 orders (1,234 messages), oldest 1 min 12 s, drained in 40 s (2026-11-11T00:01:00Z)\n\
+             dead letters 3 (unknown_sku 3), oldest 1 min 21 s\n\
+             \n\
+             WORKER  STATE     SHARE  COMMITTED/S  HELD  P50  P99  REASON\n\
+             host:1  draining  2,000        1,987   250  6.1    -       -\n\
+             ! look here\n"
+        );
+        let unknown = json!({"error": "switched off", "oldest_age_s": 3.0});
+        assert_eq!(lag_line(&unknown, &Value::Null), "lag not known (switched off), oldest 3 s");
+        assert_eq!(letters_line(&json!({"total": 0})), "dead letters none");
+    }
+}

@@ -1,0 +1,73 @@
+//! Where the broker's own dead letters are.
+
+use serde::Serialize;
+use shared::config::ConfigErrors;
+
+use crate::dead_letters::exhausted::ExhaustedConfig;
+
+/// Longest topic or group name that Apache's broker takes, characters.
+const NAME_CHARS_MAX: usize = 127;
+
+/// Flags for dead letters.
+#[derive(Clone, Debug, clap::Args, Serialize)]
+#[command(next_help_heading = "Dead letters")]
+pub struct DeadLetterArgs {
+    /// Where the broker puts messages that were delivered too often [default: %DLQ%<consumer group>]
+    #[arg(long, env = "SPILLWAY_DEAD_LETTER_TOPIC", value_name = "TOPIC")]
+    pub dead_letter_topic: Option<String>,
+
+    /// Consumer group that takes them over; it must exist [default: <consumer group>-dead-letters]
+    #[arg(long, env = "SPILLWAY_DEAD_LETTER_GROUP", value_name = "GROUP")]
+    pub dead_letter_group: Option<String>,
+}
+
+impl DeadLetterArgs {
+    /// Where the dead messages of `group` are.
+    pub fn exhausted(&self, group: &str, errors: &mut ConfigErrors) -> ExhaustedConfig {
+        let mut config = ExhaustedConfig::of_group(group);
+        config.topic = self.dead_letter_topic.clone().unwrap_or(config.topic);
+        config.group = self.dead_letter_group.clone().unwrap_or(config.group);
+        errors.require(
+            is_name(&config.topic),
+            "--dead-letter-topic: 1 to 127 letters, digits, '-', '_' and '%'",
+        );
+        errors.require(
+            is_name(&config.group) && config.group != group,
+            "--dead-letter-group: 1 to 127 letters, digits, '-', '_' and '%', and another group than --consumer-group",
+        );
+        config
+    }
+}
+
+/// Unlike names of an operator's own, the broker's have a '%'.
+fn is_name(name: &str) -> bool {
+    (1..=NAME_CHARS_MAX).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'%'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_the_group_unless_they_are_given() {
+        let args = |topic: Option<&str>, group: Option<&str>| DeadLetterArgs {
+            dead_letter_topic: topic.map(str::to_owned),
+            dead_letter_group: group.map(str::to_owned),
+        };
+        for (topic, group, expected) in [
+            (None, None, Some(("%DLQ%drain", "drain-dead-letters"))),
+            (Some("orders-dead"), Some("undertaker"), Some(("orders-dead", "undertaker"))),
+            (Some("orders dead"), None, None),
+            (None, Some("drain"), None),
+            (None, Some(""), None),
+        ] {
+            let mut errors = ConfigErrors::default();
+            let config = args(topic, group).exhausted("drain", &mut errors);
+            assert_eq!(errors.is_empty(), expected.is_some(), "{topic:?} {group:?}");
+            if let Some(expected) = expected {
+                assert_eq!((config.topic.as_str(), config.group.as_str()), expected);
+            }
+        }
+    }
+}

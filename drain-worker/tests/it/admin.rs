@@ -1,0 +1,124 @@
+//! Who may do what on the admin port.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use drain_worker::admin::{Access, Admin, router};
+use drain_worker::backoff::Backoff;
+use drain_worker::control::{Rate, Settings};
+use drain_worker::dead_letters::{RedriveConfig, Redriver};
+use drain_worker::monitor::Monitor;
+use drain_worker::pipeline::{Health, Held, Meter};
+use drain_worker::pool::{LagSlot, Member, PoolConfig, Signals};
+use drain_worker::rate::RateGate;
+use http::{Method, Request, StatusCode};
+use shared::config::Secret;
+use tower::ServiceExt;
+
+use crate::harness::World;
+
+const TOKEN: &str = "correct-horse-battery";
+
+const GUARDED: [(Method, &str); 13] = [
+    (Method::GET, "/v1/status"),
+    (Method::GET, "/v1/history"),
+    (Method::GET, "/v1/audit"),
+    (Method::PUT, "/v1/rate"),
+    (Method::POST, "/v1/rate/reset"),
+    (Method::PUT, "/v1/pause"),
+    (Method::POST, "/v1/resume"),
+    (Method::PUT, "/v1/schedule"),
+    (Method::POST, "/v1/schedule/clear"),
+    (Method::GET, "/v1/dead-letters"),
+    (Method::GET, "/v1/dead-letters/1"),
+    (Method::POST, "/v1/dead-letters/redrive"),
+    (Method::POST, "/v1/dead-letters/discard"),
+];
+
+/// The admin port of a worker that has not joined.
+fn port(world: &World, access: Access) -> Router {
+    let (gate, signals) = (
+        RateGate::closed(),
+        Signals {
+            meter: Meter::default(),
+            held: Held::default(),
+            health: Health::default(),
+            lag: LagSlot::default(),
+        },
+    );
+    let config = PoolConfig {
+        group: "drain".to_owned(),
+        worker: "host:1".to_owned(),
+        seed: Settings::new(Rate::new(1).expect("within bounds")),
+        lease: Duration::from_secs(3),
+        beat: Duration::from_secs(1),
+        beat_fast: Duration::from_secs(1),
+    };
+    let member = Member::new(world.store.clone(), config, gate.clone(), signals.clone(), Backoff::new(None));
+    let judges = (signals.meter, signals.health.clone());
+    let redriver = Redriver::new(
+        world.store.clone(),
+        gate,
+        judges,
+        Arc::new(|| None),
+        "drain",
+        RedriveConfig::default(),
+    );
+    let admin = Admin {
+        store: world.store.clone(),
+        group: "drain".into(),
+        monitor: Monitor::new(member.view(), NonZeroU32::MIN),
+        health: signals.health,
+        redriver,
+    };
+    router(admin, access)
+}
+
+async fn answer(router: &Router, method: &Method, path: &str, headers: &[(&str, &str)]) -> StatusCode {
+    let mut request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Body::from("{}")).expect("a request");
+    router.clone().oneshot(request).await.expect("infallible").status()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_call_of_the_api_asks_for_the_token_and_nothing_else_does() {
+    let world = World::new().await;
+    let router = port(&world, Access::Token(Secret::new(TOKEN.to_owned())));
+    let bearer = format!("Bearer {TOKEN}");
+    for (method, path) in &GUARDED {
+        for headers in [&[][..], &[("authorization", "Bearer wrong-horse-battery")], &[("host", "localhost")]]
+        {
+            let status = answer(&router, method, path, headers).await;
+            assert_eq!(status, StatusCode::UNAUTHORIZED, "{method} {path} {headers:?}");
+        }
+        let status = answer(&router, method, path, &[("authorization", &bearer)]).await;
+        assert_ne!(status, StatusCode::UNAUTHORIZED, "{method} {path}");
+    }
+    for path in ["/", "/console/main.js", "/healthz", "/readyz", "/metrics"] {
+        assert_eq!(answer(&router, &Method::GET, path, &[]).await, StatusCode::OK, "{path}");
+    }
+    assert_eq!(answer(&router, &Method::GET, "/v2", &[]).await, StatusCode::NOT_FOUND);
+    assert_eq!(answer(&router, &Method::DELETE, "/healthz", &[]).await, StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_token_other_sites_and_names_are_refused() {
+    let world = World::new().await;
+    let router = port(&world, Access::Loopback);
+    let own = ("host", "localhost:9101");
+    for (method, path) in &GUARDED {
+        let foreign = answer(&router, method, path, &[("host", "evil.example:9101")]).await;
+        assert_eq!(foreign, StatusCode::FORBIDDEN, "{method} {path}");
+        assert_ne!(answer(&router, method, path, &[own]).await, StatusCode::FORBIDDEN, "{method} {path}");
+        if method != Method::GET {
+            let other = answer(&router, method, path, &[own, ("origin", "http://evil.example")]).await;
+            assert_eq!(other, StatusCode::FORBIDDEN, "{method} {path}");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! The real broker's dead letters: what it gives up is found in the database.
+
+use std::time::Duration;
+
+use drain_worker::dead_letters::exhausted::ExhaustedConfig;
+use shared::envelope::{EncodedOrder, encode_batch};
+use shared::rocketmq::ClientConfig;
+use shared::rocketmq::{Credentials, DefaultContext, FutureProducer, FutureRecord, ProducerConfig};
+use tokio::process::Command;
+
+use crate::dead_letters::{TakingOver, crash_once, receive_and_crash};
+use crate::harness::{PATIENCE, World, orders};
+
+/// Apache's broker gives a message up at the first receive after its last hiding, which takes at least 10 s, and lets
+/// the dead-letter topic be found some seconds later.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn real_what_the_broker_gave_up_becomes_letters() {
+    let variable = |name: &str| std::env::var(name).ok();
+    let (Some(endpoint), Some(stack)) =
+        (variable("SPILLWAY_TEST_ROCKETMQ_ENDPOINT"), variable("SPILLWAY_TEST_STACK"))
+    else {
+        println!("skipped: SPILLWAY_TEST_ROCKETMQ_ENDPOINT or SPILLWAY_TEST_STACK is not set");
+        return;
+    };
+    let mut client = ClientConfig::new(endpoint.parse().expect("an endpoint"));
+    client.credentials = variable("SPILLWAY_TEST_ROCKETMQ_ACCESS_KEY")
+        .zip(variable("SPILLWAY_TEST_ROCKETMQ_SECRET_KEY"))
+        .map(|(access_key, secret_key)| Credentials { access_key, secret_key, session_token: None });
+    let (topic, group) =
+        (format!("dead_{:08x}", rand::random::<u32>()), format!("g_{:08x}", rand::random::<u32>()));
+    let call = async |arguments: &[&str]| {
+        let output = Command::new(&stack).args(arguments).output().await.expect("the stack's script runs");
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    let taker = ExhaustedConfig::of_group(&group).group;
+    call(&["topic", &topic, "--queues", "1", "--group", &taker]).await;
+    call(&["group", &group, "--max-retries", "0"]).await;
+
+    // Only the database of it is used.
+    let world = World::new().await;
+    let taking_over = TakingOver::start(world.store.clone(), client.clone(), &group);
+    let crashing = receive_and_crash(&client, &group, &topic, Duration::from_secs(10)).await;
+    crashing.subscribe().await.expect("subscribed");
+    let producer =
+        FutureProducer::new(client, ProducerConfig::default(), DefaultContext).expect("a producer");
+    let orders = orders(0..5, "PLENTY");
+    let encoded: Vec<_> = orders.iter().map(EncodedOrder::new).collect();
+    for body in [encode_batch(encoded.iter()).to_vec(), b"not an envelope".to_vec()] {
+        producer.send(FutureRecord::to(topic.as_str()).body(body), PATIENCE).await.expect("published");
+    }
+    let deadline = tokio::time::Instant::now() + 4 * PATIENCE;
+    while world.counts().await.dead_letters_total() < 6 {
+        assert!(tokio::time::Instant::now() < deadline, "not taken over in time: {:?}", world.counts().await);
+        crash_once(&crashing).await;
+    }
+    let letters = world.letters().await;
+    assert_eq!(letters.iter().filter(|letter| letter.head.order_id.is_some()).count(), 5);
+    assert!(letters.iter().all(|letter| letter.head.reason == "attempts_exhausted"), "{letters:?}");
+    taking_over.stop().await;
+}

@@ -1,0 +1,183 @@
+//! A pool in the hands of an operator: the command line against workers as processes.
+
+#![allow(clippy::expect_used, reason = "a test says what it expects")]
+
+// What an order looks like, and what a pool of one's own, is the same as in the other suites.
+#[allow(dead_code, reason = "the store's tests use the rest")]
+#[path = "../store/orders.rs"]
+mod orders;
+#[allow(dead_code, reason = "the console's tests use the rest")]
+#[path = "../console/world.rs"]
+mod world;
+
+use std::process::Output;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::process::Command;
+use tokio::time::{Instant, sleep};
+
+use world::World;
+
+/// Long enough for anything that is to happen.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Runs the command line as somebody called ann.
+async fn run(url: &str, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_drain-worker"))
+        .args(arguments)
+        .env("SPILLWAY_ADMIN_URL", url)
+        .env("USER", "ann")
+        .env_remove("SPILLWAY_ADMIN_TOKEN")
+        .kill_on_drop(true)
+        .output()
+        .await
+        .expect("it runs")
+}
+
+/// What a command that succeeds prints.
+async fn done(url: &str, arguments: &[&str]) -> String {
+    let output = run(url, arguments).await;
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// What a command that fails with `code` says.
+async fn failed(url: &str, arguments: &[&str], code: i32) -> String {
+    let output = run(url, arguments).await;
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}");
+    String::from_utf8(output.stderr).expect("text")
+}
+
+async fn status(url: &str) -> Value {
+    serde_json::from_str(&done(url, &["status", "--json"]).await).expect("JSON")
+}
+
+/// Waits until the status is as `holds` says.
+async fn until(url: &str, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let status = status(url).await;
+        if holds(&status) {
+            return status;
+        }
+        assert!(Instant::now() < deadline, "not {what} in time: {status:#}");
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_runs_a_pool_from_the_command_line() {
+    let world = World::new(2).await;
+    let url = world.url.as_str();
+
+    // Sees it drain, by both workers, and how long that will take.
+    let seen = until(url, "draining with a known lag", |status| {
+        let workers = status["workers"].as_array().map_or(0, Vec::len);
+        workers == 2 && number(&status["lag"]["orders"]) > 0.0 && number(&status["eta"]["seconds"]) > 0.0
+    })
+    .await;
+    assert_eq!(
+        (&seen["cap"]["source"], number(&seen["cap"]["orders_per_second"])),
+        (&"default".into(), 500.0)
+    );
+    let shares: f64 =
+        seen["workers"].as_array().into_iter().flatten().map(|worker| number(&worker["share"])).sum();
+    assert!(shares <= 500.0, "{seen:#}");
+    assert!(number(&seen["lag"]["oldest_age_s"]) >= 0.0);
+
+    // Changes the rate.
+    assert_eq!(done(url, &["rate", "set", "2000", "--why", "a sale"]).await, "cap 2,000/s (manual)\n");
+    until(url, "faster", |status| number(&status["committed_per_second"]) > 1_000.0).await;
+
+    // Pauses, and goes on.
+    assert_eq!(done(url, &["pause"]).await, "paused until resumed\n");
+    until(url, "paused", |status| {
+        let mut workers = status["workers"].as_array().into_iter().flatten();
+        number(&status["committed_per_second"]) == 0.0 && workers.all(|worker| worker["state"] == "paused")
+    })
+    .await;
+    let text = done(url, &["status"]).await;
+    assert!(text.starts_with("drain: paused until resumed\n"), "{text}");
+    assert!(done(url, &["pause", "--for", "1h"]).await.starts_with("paused until 20"));
+    assert!(failed(url, &["pause", "--until", "2020-01-01T00:00:00Z"], 1).await.contains("lies in the past"));
+    assert!(failed(url, &["dlq", "redrive", "--all", "--yes"], 1).await.contains("paused"));
+    assert_eq!(done(url, &["resume"]).await, "cap 2,000/s (manual)\n");
+    until(url, "draining again", |status| number(&status["committed_per_second"]) > 0.0).await;
+
+    // Ramps: it begins where it is.
+    let ramped = done(url, &["rate", "set", "4000", "--ramp", "10m"]).await;
+    assert!(ramped.contains("(manual), on the way from 2,000/s to 4,000/s by 20"), "{ramped}");
+
+    // A schedule, and back to it.
+    let room = tempfile::TempDir::new().expect("a directory");
+    let file = room.path().join("schedule.json");
+    let path = file.to_str().expect("text");
+    std::fs::write(&file, r#"{"time_zone": "Asia/Shanghai", "entries": [{"from": "00:00", "rate": 1500}]}"#)
+        .expect("written");
+    assert!(
+        done(url, &["schedule", "set", path]).await.contains("(manual)"),
+        "the hand rules over the schedule"
+    );
+    assert_eq!(done(url, &["rate", "reset"]).await, "cap 1,500/s (schedule)\n");
+    let shown: Value = serde_json::from_str(&done(url, &["schedule", "show"]).await).expect("JSON");
+    assert_eq!(shown["entries"][0]["rate"], 1_500);
+    std::fs::write(&file, r#"{"time_zone": "Mars/Olympus", "entries": []}"#).expect("written");
+    assert!(failed(url, &["schedule", "set", path], 1).await.contains("time_zone: 'Mars/Olympus'"));
+    assert_eq!(done(url, &["schedule", "clear"]).await, "cap 500/s (default)\n");
+    done(url, &["rate", "set", "20000"]).await;
+
+    // Dead letters: sees why, mends, redrives, once.
+    until(url, "three dead letters", |status| number(&status["dead_letters"]["total"]) == 3.0).await;
+    let list = done(url, &["dlq", "list", "--reason", "unknown_sku"]).await;
+    assert_eq!(list.matches("unknown_sku").count(), 3, "{list}");
+    world.mend_the_catalogue().await;
+    let redriven = done(url, &["dlq", "redrive", "--reason", "unknown_sku", "--yes"]).await;
+    assert_eq!(redriven.matches("confirmed").count().min(3), 3, "{redriven}");
+    let again = done(url, &["dlq", "redrive", "--reason", "unknown_sku", "--yes"]).await;
+    assert!(!again.contains("confirmed"), "{again}");
+
+    // All of it is on record.
+    let audit: Value = serde_json::from_str(&done(url, &["audit", "--json"]).await).expect("JSON");
+    let entries = audit["entries"].as_array().expect("entries");
+    let first = entries.last().expect("some");
+    assert_eq!(
+        (&first["who"], &first["action"], &first["why"]),
+        (&"ann".into(), &"rate_set".into(), &"a sale".into())
+    );
+    for action in ["rate_set", "pause", "resume", "schedule_set", "rate_reset", "schedule_clear"] {
+        assert!(entries.iter().any(|entry| entry["action"] == action), "{action}: {audit:#}");
+    }
+    let drained = until(url, "drained", |status| number(&status["lag"]["orders"]) == 0.0).await;
+    assert_eq!(drained["workers"].as_array().map(Vec::len), Some(2));
+}
+
+#[tokio::test]
+async fn mistakes_are_told_with_what_to_do() {
+    let nobody = "http://127.0.0.1:1";
+    for (arguments, code, says) in [
+        (&["rate", "set", "0"][..], 2, "a rate is 1 to 1000000 orders a second"),
+        (&["rate", "set", "100", "--ramp", "soon"], 2, "must be a time such as 60s, 10m or 1h30m"),
+        (&["pause", "--for", "1m", "--until", "2030-01-01T00:00:00Z"], 2, "cannot be used with"),
+        (&["status"], 1, "is a worker running there? name another one with --admin-url"),
+        (&["status", "--admin-url", "localhost:9101"], 1, "must look like http://host:port"),
+    ] {
+        let told = failed(nobody, arguments, code).await;
+        assert!(told.contains(says), "{arguments:?}: {told}");
+    }
+    let flags =
+        ["run", "--database-url", "sqlite:none.sqlite", "--embedded", "--rocketmq-endpoint", "127.0.0.1:1"];
+    let open = [&flags[..], &["--admin-listen", "0.0.0.0:9101"]].concat();
+    let told = failed(nobody, &open, 64).await;
+    assert!(told.contains("--admin-token must be set"), "{told}");
+    let short = [&flags[..], &["--admin-token", "hunter2"]].concat();
+    let told = failed(nobody, &short, 64).await;
+    assert!(told.contains("at least 16 characters") && !told.contains("hunter2"), "{told}");
+    let printed = [&flags[..], &["--admin-token", "hunter2hunter2hunter2", "--print-config"]].concat();
+    let printed = done(nobody, &printed).await;
+    assert!(printed.contains(r#""admin_token": "***""#) && !printed.contains("hunter2"), "{printed}");
+}

@@ -1,0 +1,194 @@
+//! Leases, fences, settings.
+
+use std::time::Duration;
+
+use drain_worker::control::{Change, Origin, Rate, Settings};
+use drain_worker::store::{
+    Beat, Fence, Joining, LeaseId, OrderStore, PoolStore, Snapshot, StoreConfig, StoreError,
+};
+
+use crate::harness::{Harness, config};
+use crate::orders::{catalogue, order};
+
+const GROUP: &str = "drain";
+const LONG: Duration = Duration::from_secs(60);
+
+fn seed() -> Settings {
+    Settings::new(Rate::new(2_000).expect("within bounds"))
+}
+
+async fn join(harness: &Harness, worker: &str, ttl: Duration) -> LeaseId {
+    let lease = LeaseId::random();
+    let joining = Joining { group: GROUP, lease, worker, seed: &seed(), ttl };
+    harness.store.join(&joining).await.expect("joins");
+    lease
+}
+
+/// A heartbeat that takes `share`.
+async fn beat(
+    harness: &Harness,
+    lease: LeaseId,
+    share: u32,
+    ttl: Duration,
+) -> Result<(Snapshot, u32), StoreError> {
+    let beat = Beat { group: GROUP, lease, wanted: 7, ttl, report: r#"{"state":"idle"}"# };
+    harness.store.beat(&beat, |_| share).await
+}
+
+async fn look(harness: &Harness) -> Snapshot {
+    harness.store.look(GROUP).await.expect("looks").expect("the group is there")
+}
+
+fn is_fenced<T: std::fmt::Debug>(result: &Result<T, StoreError>) -> bool {
+    matches!(result, Err(StoreError::Fenced(_)))
+}
+
+pub(crate) async fn a_lease_is_joined_renewed_and_left(harness: &Harness) {
+    assert!(harness.store.look(GROUP).await.expect("looks").is_none(), "nobody has been here");
+    let lease = join(harness, "host:1", Duration::from_secs(5)).await;
+    let joined = look(harness).await;
+    assert_eq!((joined.revision, &joined.settings), (0, &seed()));
+    let [own] = joined.leases.as_slice() else { panic!("{joined:?}") };
+    assert_eq!(
+        (own.id, own.worker.as_str(), own.share, own.wanted, own.fenced_us),
+        (lease, "host:1", 0, 0, None)
+    );
+    assert!((0..=5_000_000).contains(&(own.expires_us - joined.now_us)), "{own:?} at {}", joined.now_us);
+
+    let (before, share) = beat(harness, lease, 300, LONG).await.expect("renews");
+    assert_eq!((before.leases[0].share, share), (0, 300));
+    let renewed = look(harness).await;
+    let [own] = renewed.leases.as_slice() else { panic!("{renewed:?}") };
+    assert_eq!((own.share, own.wanted, own.report.as_str()), (300, 7, r#"{"state":"idle"}"#));
+    assert!(own.expires_us - renewed.now_us > 50_000_000);
+
+    // Another worker's flags change nothing.
+    let other = LeaseId::random();
+    let stranger = Settings::new(Rate::new(1).expect("within bounds"));
+    let joining = Joining { group: GROUP, lease: other, worker: "host:2", seed: &stranger, ttl: LONG };
+    harness.store.join(&joining).await.expect("joins");
+    assert_eq!(look(harness).await.settings, seed());
+
+    harness.store.leave(GROUP, lease).await.expect("leaves");
+    harness.store.leave(GROUP, lease).await.expect("leaving again changes nothing");
+    let left = look(harness).await;
+    assert_eq!(left.leases.iter().map(|lease| lease.id).collect::<Vec<_>>(), [other]);
+    assert!(is_fenced(&beat(harness, lease, 1, LONG).await));
+}
+
+pub(crate) async fn without_its_lease_a_worker_commits_nothing(harness: &Harness) {
+    harness.store.apply_catalogue(&catalogue(&[("a", 99, None)])).await.expect("applies");
+    let commit = async |number: u64, lease: LeaseId| {
+        harness.store.commit(Fence::Lease(lease), &[order(number, "ann", &[("a", 1)])]).await
+    };
+    let lease = join(harness, "host:1", LONG).await;
+    commit(1, lease).await.expect("a lease commits");
+    assert!(is_fenced(&commit(2, LeaseId::random()).await), "nobody's lease");
+
+    // It lapses by the database's clock, although nobody has taken it away yet.
+    beat(harness, lease, 1, Duration::ZERO).await.expect("renews for no time at all");
+    assert!(is_fenced(&commit(3, lease).await), "lapsed");
+    // As long as nobody has, it may still be renewed.
+    beat(harness, lease, 1, LONG).await.expect("renews");
+    commit(4, lease).await.expect("commits again");
+    assert!(!harness.store.fence(GROUP, lease).await.expect("asks"), "a lease that lives is not taken away");
+    commit(5, lease).await.expect("still commits");
+
+    beat(harness, lease, 1, Duration::ZERO).await.expect("renews for no time at all");
+    assert!(harness.store.fence(GROUP, lease).await.expect("fences"));
+    assert!(harness.store.fence(GROUP, lease).await.expect("fencing again changes nothing"));
+    assert!(is_fenced(&commit(6, lease).await), "fenced");
+    assert!(is_fenced(&beat(harness, lease, 1, LONG).await), "and not to be renewed");
+    let group = look(harness).await;
+    assert!(group.leases[0].fenced_us.is_some_and(|at| at <= group.now_us), "{group:?}");
+    assert_eq!(harness.store.counts().await.expect("counts").orders(), 3);
+}
+
+/// Whoever takes a share away waits for the transactions under its lease.
+pub(crate) async fn fencing_waits_for_transactions_under_way(harness: &Harness) {
+    if harness.is_sqlite() || harness.is_behind_proxy() {
+        // One writer at a time; the proxy tells the same as the server behind it.
+        return;
+    }
+    harness.store.apply_catalogue(&catalogue(&[("a", 99, None)])).await.expect("applies");
+    let lease = join(harness, "host:1", LONG).await;
+    let mut holder = harness.begin("UPDATE sale_skus SET stock_total = 98").await;
+    let orders = [order(1, "ann", &[("a", 1)])];
+    let committing = async { harness.store.commit(Fence::Lease(lease), &orders).await };
+    let fencing = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        beat(harness, lease, 1, Duration::ZERO).await.expect("a heartbeat does not wait for a transaction");
+        let impatient =
+            harness.open(StoreConfig { coordination_timeout: Duration::from_millis(700), ..config() }).await;
+        let result = impatient.fence(GROUP, lease).await;
+        assert!(matches!(result, Err(StoreError::Transient(_))), "it waits: {result:?}");
+        impatient.close().await;
+        holder.run("ROLLBACK").await;
+        harness.store.fence(GROUP, lease).await
+    };
+    let (committed, fenced) = tokio::join!(committing, fencing);
+    committed.expect("what was under way commits");
+    assert!(fenced.expect("then it is fenced"));
+    assert_eq!(harness.store.counts().await.expect("counts").orders(), 1);
+}
+
+pub(crate) async fn settings_change_and_are_put_on_record(harness: &Harness) {
+    let origin = Origin { who: "ann".to_owned(), why: "a sale".to_owned() };
+    let rate = Change::SetRate { rate: Rate::new(3_000).expect("within bounds"), ramp: Duration::ZERO };
+    let nobody = harness.store.change(GROUP, &rate, &origin).await;
+    assert!(nobody.is_err_and(|error| error.to_string().contains("no worker of the group 'drain'")));
+
+    join(harness, "host:1", LONG).await;
+    let changed = harness.store.change(GROUP, &rate, &origin).await.expect("changes");
+    assert_eq!((changed.revision, changed.settings.cap_at(changed.now_us).orders_per_second), (1, 3_000));
+    let pause = Change::PauseFor { duration: LONG };
+    harness.store.change(GROUP, &pause, &Origin::default()).await.expect("changes");
+    let refused = Change::PauseUntil { until_us: Some(1) };
+    assert!(harness.store.change(GROUP, &refused, &origin).await.is_err());
+    harness.store.note(GROUP, "redrive", "reason unknown_sku: confirmed 3", &origin).await.expect("notes");
+
+    let group = look(harness).await;
+    assert_eq!((group.revision, group.settings.cap_at(group.now_us).orders_per_second), (2, 0));
+    let audit = harness.store.audit(GROUP, 10).await.expect("reads");
+    let told: Vec<_> = audit
+        .iter()
+        .map(|entry| (entry.who.as_str(), entry.action.as_str(), entry.detail.as_str(), entry.why.as_str()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("ann", "redrive", "reason unknown_sku: confirmed 3", "a sale"),
+            ("", "pause", "for 60 s", ""),
+            ("ann", "rate_set", "3000/s", "a sale"),
+        ]
+    );
+    assert_eq!(harness.store.audit(GROUP, 1).await.expect("reads").len(), 1);
+    assert!(harness.store.audit("another", 10).await.expect("reads").is_empty());
+}
+
+/// However many beat at once, each sees what the one before noted: nobody takes more than is free.
+pub(crate) async fn shares_are_taken_one_after_the_other(harness: &Harness) {
+    const CAP: u32 = 100;
+    let mut leases = Vec::new();
+    for number in 0..6 {
+        leases.push(join(harness, &format!("host:{number}"), LONG).await);
+    }
+    let taking = leases.iter().map(async |&lease| {
+        for _ in 0..5 {
+            let beat = Beat { group: GROUP, lease, wanted: 1, ttl: LONG, report: "{}" };
+            let decide = |group: &Snapshot| {
+                let others = group.leases.iter().filter(|other| other.id != lease).map(|other| other.share);
+                CAP - others.sum::<u32>()
+            };
+            // Calls that meet may end as transient ones; members try again as well.
+            while let Err(error) = harness.store.beat(&beat, decide).await {
+                assert!(error.is_transient(), "{error}");
+            }
+            let sum: u32 = look(harness).await.leases.iter().map(|lease| lease.share).sum();
+            assert!(sum <= CAP, "{sum}");
+        }
+    });
+    futures_util::future::join_all(taking).await;
+    let sum: u32 = look(harness).await.leases.iter().map(|lease| lease.share).sum();
+    assert_eq!(sum, CAP, "all of it is taken");
+}

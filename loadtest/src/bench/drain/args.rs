@@ -31,7 +31,7 @@ pub struct DrainArgs {
     pub skus: u32,
     /// Only these contenders
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
-    only: Vec<Contender>,
+    pub(super) only: Vec<Contender>,
     /// Batch sizes that are swept
     #[arg(long, value_name = "COUNT,…", value_delimiter = ',', default_value = "50,100,200,320,500",
           value_parser = value_parser!(u32).range(1..=2_000))]

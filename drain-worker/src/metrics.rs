@@ -98,22 +98,21 @@ pub fn dead_lettered(letters: usize) {
     counter!(DEAD_LETTERS).increment(letters as u64);
 }
 
-/// The pool. What is not known keeps its last value.
+/// The pool. What is not known is NaN: a last value would go on raising alarms.
 pub fn pool(status: &StatusView) {
     gauge!(CAP).set(f64::from(status.cap.orders_per_second));
     gauge!(WORKERS).set(status.workers.len() as f64);
     let own = status.workers.iter().find(|worker| worker.name == status.worker);
     gauge!(SHARE).set(own.map_or(0.0, |worker| f64::from(worker.share)));
     gauge!(LIMIT).set(own.and_then(|worker| worker.limit).map_or(f64::INFINITY, f64::from));
+    let is_drained = status.lag.orders == Some(0);
     for (name, value) in [
         (LAG_MESSAGES, status.lag.messages.map(|messages| messages as f64)),
         (LAG_ORDERS, status.lag.orders.map(|orders| orders as f64)),
-        (OLDEST, status.lag.oldest_age_s),
-        (ETA, status.eta.as_ref().map(|eta| eta.seconds)),
+        (OLDEST, if is_drained { Some(0.0) } else { status.lag.oldest_age_s }),
+        (ETA, if is_drained { Some(0.0) } else { status.eta.as_ref().map(|eta| eta.seconds) }),
     ] {
-        if let Some(value) = value {
-            gauge!(name).set(value);
-        }
+        gauge!(name).set(value.unwrap_or(f64::NAN));
     }
 }
 

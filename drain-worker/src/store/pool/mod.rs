@@ -120,7 +120,7 @@ pub trait PoolStore: Send + Sync + 'static {
     /// it was, and that share.
     ///
     /// # Errors
-    /// [`StoreError::Fenced`]: the lease is gone, join again. [`StoreError::Transient`] or [`StoreError::Fatal`]; the
+    /// [`StoreError::Fenced`]: the lease is gone or has lapsed, join again. [`StoreError::Transient`] or [`StoreError::Fatal`]; the
     /// share may have been set then.
     fn beat(
         &self,

@@ -110,7 +110,7 @@ impl Monitor {
                 }
             }
             let Some(status) = self.status() else { continue };
-            metrics::pool(&status);
+            metrics::pool(&status.figures());
             let age = status.oldest_age_s().map(Duration::from_secs_f64);
             if step.is_multiple_of(WARN_EVERY)
                 && let Some(warning) = age.and_then(|age| retention::warning(age, self.retention_h))

@@ -8,12 +8,16 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::history::OUTCOMES;
 use crate::control::{Cap, Entry, Manual, Source};
 use crate::dead_letters::retention;
+use crate::metrics::PoolFigures;
 use crate::pipeline::{DatabaseHealth, Latencies};
 use crate::pool::{LagReport, Report, View, WorkerState};
 use crate::store::{Lease, LetterTotals, Snapshot};
+
+/// Names of outcomes, as in [`crate::store::VerdictKind::as_str`].
+pub(super) const OUTCOMES: [&str; 6] =
+    ["confirmed", "sold_out", "limit_exceeded", "duplicate", "conflict", "dead_lettered"];
 
 /// An instant, RFC 3339, UTC, to the millisecond.
 #[must_use]
@@ -326,6 +330,21 @@ impl StatusView {
         status.correct(view, health);
         status.warnings = status.warn(view, retention_h);
         status
+    }
+
+    /// What the gauges show of it.
+    pub(super) fn figures(&self) -> PoolFigures {
+        let own = self.workers.iter().find(|worker| worker.name == self.worker);
+        PoolFigures {
+            cap: self.cap.orders_per_second,
+            workers: self.workers.len(),
+            share: own.map_or(0, |worker| worker.share),
+            limit: own.and_then(|worker| worker.limit),
+            lag_messages: self.lag.messages,
+            lag_orders: self.lag.orders,
+            oldest_s: self.lag.oldest_age_s,
+            eta_s: self.eta.as_ref().map(|eta| eta.seconds),
+        }
     }
 
     /// Puts right what the last heartbeat could not know: heartbeats need the database themselves.

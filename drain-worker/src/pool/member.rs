@@ -9,11 +9,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::appetite::Appetite;
 use super::decide::is_live;
-use super::report::{LagSlot, Reporter};
+use super::report::{Reporter, Signals};
 use super::{Claim, Decision, decide};
 use crate::backoff::{Backoff, Ceiling};
 use crate::control::Settings;
-use crate::pipeline::{Health, Held, Meter};
 use crate::rate::{RateGate, Usage};
 use crate::store::{Beat, Fence, Joining, LeaseId, PoolStore, Snapshot, StoreError};
 
@@ -55,19 +54,6 @@ pub struct View {
     pub decision: Decision,
     /// When, by this process's clock.
     pub at: Instant,
-}
-
-/// What a member tells and minds.
-#[derive(Clone, Debug)]
-pub struct Signals {
-    /// What the writers did.
-    pub meter: Meter,
-    /// What is held.
-    pub held: Held,
-    /// Whether the database answers.
-    pub health: Health,
-    /// What waits on the broker, if this worker asks for all.
-    pub lag: LagSlot,
 }
 
 /// A worker's place in the pool.

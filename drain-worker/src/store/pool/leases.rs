@@ -25,7 +25,7 @@ impl<D: Dialect> SqlStore<D> {
     /// See [`super::PoolStore::join`].
     pub(in crate::store) async fn add_lease(&self, joining: &Joining<'_>) -> Result<(), StoreError> {
         let lease = joining.lease.to_string();
-        let settings = super::settings::write(joining.seed);
+        let settings = super::written(joining.seed);
         let worker: String = joining.worker.chars().take(128).collect();
         let run = || async {
             let mut transaction = Transaction::<D>::begin(&self.pools.coordinator).await?;

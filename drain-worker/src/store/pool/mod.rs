@@ -182,6 +182,12 @@ pub trait PoolStore: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<AuditEntry>, StoreError>> + Send;
 }
 
+/// The settings as they are kept.
+fn written(settings: &Settings) -> String {
+    #[expect(clippy::expect_used, reason = "numbers and strings always serialise")]
+    serde_json::to_string(settings).expect("settings serialise")
+}
+
 impl PoolStore for Store {
     async fn join(&self, joining: &Joining<'_>) -> Result<(), StoreError> {
         super::dispatch!(self.add_lease(joining))

@@ -146,8 +146,9 @@ pub async fn run(
     let result = pipeline.run(shutdown).await;
     // The pipeline has had its part of the grace period; what is left is shared by the rest.
     let deadline = Instant::now() + settings.grace.saturating_sub(settings.pipeline.grace);
-    ended(taking_over, deadline).await;
+    // At once: what this worker does not use any more, the others wait for.
     leave.cancel();
+    ended(taking_over, deadline).await;
     // Its own bound is a few seconds. Longer, and the lease lapses by itself.
     let left = match timeout_at(deadline, membership).await {
         Ok(left) => left.map_err(|error| DrainError::Bug(error.to_string()))?,

@@ -6,7 +6,6 @@ use std::time::Duration;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 use crate::dead_letters::Outcome;
-use crate::monitor::StatusView;
 use crate::store::{LetterTotals, VerdictKind};
 
 const MESSAGES_RECEIVED: &str = "drain_messages_received_total";
@@ -98,22 +97,41 @@ pub fn dead_lettered(letters: usize) {
     counter!(DEAD_LETTERS).increment(letters as u64);
 }
 
-/// The pool. What is not known keeps its last value.
-pub fn pool(status: &StatusView) {
-    gauge!(CAP).set(f64::from(status.cap.orders_per_second));
-    gauge!(WORKERS).set(status.workers.len() as f64);
-    let own = status.workers.iter().find(|worker| worker.name == status.worker);
-    gauge!(SHARE).set(own.map_or(0.0, |worker| f64::from(worker.share)));
-    gauge!(LIMIT).set(own.and_then(|worker| worker.limit).map_or(f64::INFINITY, f64::from));
+/// What the pool's gauges show. What is not known is NaN: a last value would go on raising alarms.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PoolFigures {
+    /// Orders a second; 0: paused.
+    pub cap: u32,
+    /// Those that lapsed a moment ago too.
+    pub workers: usize,
+    /// This worker's, orders a second.
+    pub share: u32,
+    /// What its back-off limits it to, orders a second.
+    pub limit: Option<u32>,
+    /// Messages that wait.
+    pub lag_messages: Option<u64>,
+    /// Orders that wait.
+    pub lag_orders: Option<u64>,
+    /// Age of the oldest, seconds.
+    pub oldest_s: Option<f64>,
+    /// Until all is drained, seconds.
+    pub eta_s: Option<f64>,
+}
+
+/// The pool.
+pub fn pool(figures: &PoolFigures) {
+    gauge!(CAP).set(f64::from(figures.cap));
+    gauge!(WORKERS).set(figures.workers as f64);
+    gauge!(SHARE).set(f64::from(figures.share));
+    gauge!(LIMIT).set(figures.limit.map_or(f64::INFINITY, f64::from));
+    let is_drained = figures.lag_orders == Some(0);
     for (name, value) in [
-        (LAG_MESSAGES, status.lag.messages.map(|messages| messages as f64)),
-        (LAG_ORDERS, status.lag.orders.map(|orders| orders as f64)),
-        (OLDEST, status.lag.oldest_age_s),
-        (ETA, status.eta.as_ref().map(|eta| eta.seconds)),
+        (LAG_MESSAGES, figures.lag_messages.map(|messages| messages as f64)),
+        (LAG_ORDERS, figures.lag_orders.map(|orders| orders as f64)),
+        (OLDEST, if is_drained { Some(0.0) } else { figures.oldest_s }),
+        (ETA, if is_drained { Some(0.0) } else { figures.eta_s }),
     ] {
-        if let Some(value) = value {
-            gauge!(name).set(value);
-        }
+        gauge!(name).set(value.unwrap_or(f64::NAN));
     }
 }
 

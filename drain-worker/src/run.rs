@@ -7,7 +7,7 @@ use axum::Router;
 use shared::rocketmq::{ClientError, DefaultContext, StreamConsumer};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, Admin};
@@ -49,6 +49,9 @@ pub struct Listeners {
     pub admin: TcpListener,
 }
 
+/// What the last steps of a stop have in any case.
+const CLOSE_MIN: Duration = Duration::from_millis(200);
+
 /// How long a start waits for database and broker before it gives up.
 const START_WAIT: Duration = Duration::from_secs(30);
 
@@ -86,7 +89,7 @@ pub async fn run(
     let group = settings.pool.group.clone();
     let backoff = Backoff::new(settings.backoff_slow);
     let member = Member::new(store.clone(), settings.pool, gate.clone(), signals.clone(), backoff);
-    let monitor = Monitor::new(member.view(), settings.retention_h);
+    let monitor = Monitor::new(member.view(), signals.health.clone(), settings.retention_h);
     let judges = (signals.meter.clone(), signals.health.clone());
     let redriver = Redriver::new(
         store.clone(),
@@ -126,10 +129,9 @@ pub async fn run(
     let membership = tokio::spawn({
         let (leave, shutdown) = (leave.clone(), shutdown.clone());
         async move {
-            let result = member.run(leave).await;
-            // Without a place in the pool nothing can be committed.
-            shutdown.cancel();
-            result
+            // Without a place in the pool nothing can be committed: however this ends, the worker does.
+            let _ends = shutdown.drop_guard();
+            member.run(leave).await
         }
     });
     let pipeline = Pipeline {
@@ -142,24 +144,33 @@ pub async fn run(
         held: signals.held,
     };
     let result = pipeline.run(shutdown).await;
-    ended(taking_over).await;
+    // The pipeline has had its part of the grace period; what is left is shared by the rest.
+    let deadline = Instant::now() + settings.grace.saturating_sub(settings.pipeline.grace);
+    // At once: what this worker does not use any more, the others wait for.
     leave.cancel();
-    let left = membership.await.map_err(|error| DrainError::Bug(error.to_string()));
-    let settled = consumer.close(settings.pipeline.grace / 4).await;
+    ended(taking_over, deadline).await;
+    // Its own bound is a few seconds. Longer, and the lease lapses by itself.
+    let left = match timeout_at(deadline, membership).await {
+        Ok(left) => left.map_err(|error| DrainError::Bug(error.to_string()))?,
+        Err(_elapsed) => Ok(()),
+    };
+    let settled = consumer.close(deadline.saturating_duration_since(Instant::now()).max(CLOSE_MIN)).await;
     drained.cancel();
-    ended(watching).await;
+    ended(watching, deadline).await;
     for server in servers {
-        ended(server).await;
+        ended(server, deadline).await;
     }
-    store.close().await;
+    let _closed = timeout_at(deadline + CLOSE_MIN, store.close()).await;
     tracing::info!(settled, "stopped");
     result?;
-    Ok(left??)
+    Ok(left?)
 }
 
-/// Whatever it ended with, it has said so in the log.
-async fn ended(task: JoinHandle<()>) {
-    let _result = task.await;
+/// Waits for a task until `deadline`, and ends it then. Whatever it ended with, it has said so in the log.
+async fn ended(mut task: JoinHandle<()>, deadline: Instant) {
+    if timeout_at(deadline + CLOSE_MIN, &mut task).await.is_err() {
+        task.abort();
+    }
 }
 
 /// Nothing is redriven or taken over while the pool is paused.

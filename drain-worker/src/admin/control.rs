@@ -5,17 +5,16 @@ use std::time::Duration;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::Response;
-use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use shared::problem::Problem;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::Admin;
-use super::look::answer;
+use super::answer::{answer, invalid, unavailable};
 use crate::control::{Change, Entry, NAME_CHARS_MAX, Origin, Rate, Schedule, WHY_CHARS_MAX};
 use crate::monitor::{CapView, SettingsView};
-use crate::store::{PoolStore, SettingsError, StoreError};
+use crate::store::{PoolStore, SettingsError};
 
 /// Body of `PUT /v1/rate`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -171,16 +170,6 @@ fn problem(error: SettingsError) -> Problem {
         SettingsError::Refused(refused) => invalid(refused.to_string()),
         SettingsError::Store(error) => unavailable(&error),
     }
-}
-
-pub(super) fn unavailable(error: &StoreError) -> Problem {
-    tracing::error!(%error, error_code = "database_unavailable", "the settings cannot be reached");
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", error.to_string())
-        .retry_after(rand::random_range(1..=5))
-}
-
-pub(super) fn invalid(detail: impl Into<String>) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "invalid_request", detail)
 }
 
 /// An empty body is an empty object.

@@ -2,14 +2,13 @@
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use http::StatusCode;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use serde::{Deserialize, Serialize};
 use shared::problem::Problem;
 
 use super::Admin;
-use super::control::{invalid, unavailable};
+use super::answer::{answer, invalid, unavailable};
 use crate::monitor::{Sample, instant};
 use crate::store::PoolStore;
 
@@ -84,10 +83,4 @@ pub(super) async fn audit<S: PoolStore>(
         })
         .collect();
     Ok(answer(&Audit { entries }))
-}
-
-pub(super) fn answer(body: &impl Serialize) -> Response {
-    // Strings and numbers only: serialisation cannot fail.
-    let body = serde_json::to_vec(body).unwrap_or_default();
-    ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")], body).into_response()
 }

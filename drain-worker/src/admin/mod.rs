@@ -1,6 +1,7 @@
 //! For operators and the platform: the console, the control API, metrics and health. A listener of its own, never for
 //! buyers.
 
+mod answer;
 mod auth;
 pub mod console;
 mod control;

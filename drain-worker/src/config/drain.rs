@@ -120,6 +120,8 @@ pub struct DrainSettings {
     pub lag: LagArgs,
     /// The topic of orders.
     pub orders_topic: String,
+    /// How long a stop may take as a whole.
+    pub grace: Duration,
     /// How long the broker keeps messages, hours.
     pub retention_h: NonZeroU32,
     /// Commits that take longer are slow; `None`: no back-off.
@@ -194,6 +196,7 @@ impl RunArgs {
             access: drain.admin_token.clone().map_or(Access::Loopback, Access::Token),
             lag: self.lag.clone(),
             orders_topic: self.rocketmq.orders_topic.clone(),
+            grace: Duration::from_millis(drain.grace_ms),
             retention_h: drain.broker_retention_h,
             backoff_slow: (drain.backoff_commit_ms > 0)
                 .then(|| Duration::from_millis(drain.backoff_commit_ms)),
@@ -203,7 +206,8 @@ impl RunArgs {
                 batch_linger: Duration::from_millis(drain.batch_linger_ms),
                 writers,
                 hold: Duration::from_millis(drain.hold_ms),
-                grace: Duration::from_millis(drain.grace_ms),
+                // The rest is for leaving the pool and closing.
+                grace: Duration::from_millis(drain.grace_ms) * 2 / 3,
             },
             exhausted,
             embedded: drain.embedded,

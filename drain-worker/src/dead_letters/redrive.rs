@@ -141,7 +141,7 @@ impl<S: LetterStore + PoolStore> Redriver<S> {
             }
             let (some, later) = rest.split_at(self.fitting(rest));
             let ids: Vec<_> = some.iter().map(|head| head.id).collect();
-            if let Err((reason, id)) = self.redrive_some(&ids, &mut done, &kept).await {
+            if let Err((reason, id)) = self.redrive_some(&ids, deadline, &mut done, &kept).await {
                 (stopped, next) = (Some(reason.0), Some(id - 1));
                 break;
             }
@@ -173,6 +173,7 @@ impl<S: LetterStore + PoolStore> Redriver<S> {
     async fn redrive_some(
         &self,
         ids: &[i64],
+        deadline: Instant,
         done: &mut Done,
         kept: &(impl Clone + Send + Sync + 'static),
     ) -> Result<(), (Stopped, i64)> {
@@ -198,7 +199,7 @@ impl<S: LetterStore + PoolStore> Redriver<S> {
                 Err(error) => done.set(head.id, head.order_id, Outcome::Unreadable, Some(error.to_string())),
             }
         }
-        let (kinds, stopped) = self.commit(&orders, kept).await;
+        let (kinds, stopped) = self.commit(&orders, deadline, kept).await;
         let mut kinds = kinds.as_slice();
         let mut settled = Vec::new();
         let mut unfinished = None;
@@ -231,10 +232,15 @@ impl<S: LetterStore + PoolStore> Redriver<S> {
     async fn commit(
         &self,
         orders: &[AcceptedOrder],
+        deadline: Instant,
         kept: &(impl Clone + Send + Sync + 'static),
     ) -> (Vec<VerdictKind>, Option<Stopped>) {
         let mut kinds = Vec::with_capacity(orders.len());
         while kinds.len() < orders.len() {
+            // Part of it may be done: a small share must not make the caller wait for the whole of it.
+            if !kinds.is_empty() && Instant::now() >= deadline {
+                return (kinds, Some(Stopped("the page took too long; go on with the next".to_owned())));
+            }
             let rest = &orders[kinds.len()..];
             let rest = &rest[..rest.len().min(self.config.batch_orders_max)];
             let grant = match self.writing.granted(rest.len()).await {

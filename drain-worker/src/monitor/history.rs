@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::view::{StatusView, instant_us};
+use super::view::{OUTCOMES, StatusView, instant_us};
 use crate::pipeline::Totals;
 use crate::pool::{Report, View};
 use crate::store::LeaseId;
@@ -34,10 +34,6 @@ pub struct Sample {
     #[serde(flatten)]
     pub by_outcome: BTreeMap<&'static str, f64>,
 }
-
-/// Names of outcomes, as in [`crate::store::VerdictKind::as_str`].
-pub(super) const OUTCOMES: [&str; 6] =
-    ["confirmed", "sold_out", "limit_exceeded", "duplicate", "conflict", "dead_lettered"];
 
 /// Samples, and what the next is counted from.
 #[derive(Debug, Default)]

@@ -20,6 +20,7 @@ pub use view::{CapView, LagView, LettersView, SettingsView, StatusView, WorkerVi
 use crate::dead_letters::retention;
 use crate::lag::LagSource;
 use crate::metrics;
+use crate::pipeline::Health;
 use crate::pool::{LagReport, LagSlot, View};
 use crate::store::{LetterStore, LetterTotals};
 
@@ -46,14 +47,16 @@ struct Seen {
 pub struct Monitor {
     seen: Arc<Mutex<Seen>>,
     view: watch::Receiver<Option<Arc<View>>>,
+    health: Health,
     retention_h: NonZeroU32,
 }
 
 impl Monitor {
-    /// Looks at the pool through a member's `view`. The broker keeps messages for `retention_h` hours.
+    /// Looks at the pool through a member's `view`, and at this worker's own `health`: without the database there is no
+    /// view. The broker keeps messages for `retention_h` hours.
     #[must_use]
-    pub fn new(view: watch::Receiver<Option<Arc<View>>>, retention_h: NonZeroU32) -> Self {
-        Self { seen: Arc::default(), view, retention_h }
+    pub fn new(view: watch::Receiver<Option<Arc<View>>>, health: Health, retention_h: NonZeroU32) -> Self {
+        Self { seen: Arc::default(), view, health, retention_h }
     }
 
     fn lock(&self) -> MutexGuard<'_, Seen> {
@@ -65,7 +68,7 @@ impl Monitor {
     pub fn status(&self) -> Option<StatusView> {
         let view = self.view.borrow().clone()?;
         let letters = self.lock().letters.clone();
-        Some(StatusView::new(&view, letters.as_ref(), self.retention_h))
+        Some(StatusView::new(&view, letters.as_ref(), &self.health.database(), self.retention_h))
     }
 
     /// The last quarter of an hour, second by second, oldest first.
@@ -107,7 +110,7 @@ impl Monitor {
                 }
             }
             let Some(status) = self.status() else { continue };
-            metrics::pool(&status);
+            metrics::pool(&status.figures());
             let age = status.oldest_age_s().map(Duration::from_secs_f64);
             if step.is_multiple_of(WARN_EVERY)
                 && let Some(warning) = age.and_then(|age| retention::warning(age, self.retention_h))

@@ -8,12 +8,16 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::history::OUTCOMES;
 use crate::control::{Cap, Entry, Manual, Source};
 use crate::dead_letters::retention;
-use crate::pipeline::Latencies;
+use crate::metrics::PoolFigures;
+use crate::pipeline::{DatabaseHealth, Latencies};
 use crate::pool::{LagReport, Report, View, WorkerState};
 use crate::store::{Lease, LetterTotals, Snapshot};
+
+/// Names of outcomes, as in [`crate::store::VerdictKind::as_str`].
+pub(super) const OUTCOMES: [&str; 6] =
+    ["confirmed", "sold_out", "limit_exceeded", "duplicate", "conflict", "dead_lettered"];
 
 /// An instant, RFC 3339, UTC, to the millisecond.
 #[must_use]
@@ -244,6 +248,9 @@ impl WorkerView {
     }
 }
 
+/// A view that is older than this tells nothing about what is going on.
+const STALE: Duration = Duration::from_secs(3);
+
 /// All of it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct StatusView {
@@ -276,7 +283,12 @@ pub struct StatusView {
 }
 
 impl StatusView {
-    pub(super) fn new(view: &View, letters: Option<&LetterTotals>, retention_h: NonZeroU32) -> Self {
+    pub(super) fn new(
+        view: &View,
+        letters: Option<&LetterTotals>,
+        health: &DatabaseHealth,
+        retention_h: NonZeroU32,
+    ) -> Self {
         let now_us = view.group.now_us;
         let reports: Vec<Report> =
             view.group.leases.iter().map(|lease| Report::parse(&lease.report)).collect();
@@ -315,8 +327,39 @@ impl StatusView {
             warnings: Vec::new(),
         };
         status.group.clone_from(&view.group_id);
+        status.correct(view, health);
         status.warnings = status.warn(view, retention_h);
         status
+    }
+
+    /// What the gauges show of it.
+    pub(super) fn figures(&self) -> PoolFigures {
+        let own = self.workers.iter().find(|worker| worker.name == self.worker);
+        PoolFigures {
+            cap: self.cap.orders_per_second,
+            workers: self.workers.len(),
+            share: own.map_or(0, |worker| worker.share),
+            limit: own.and_then(|worker| worker.limit),
+            lag_messages: self.lag.messages,
+            lag_orders: self.lag.orders,
+            oldest_s: self.lag.oldest_age_s,
+            eta_s: self.eta.as_ref().map(|eta| eta.seconds),
+        }
+    }
+
+    /// Puts right what the last heartbeat could not know: heartbeats need the database themselves.
+    fn correct(&mut self, view: &View, health: &DatabaseHealth) {
+        let own = view.lease.to_string();
+        let own = self.workers.iter_mut().find(|worker| worker.lease == own);
+        if let (DatabaseHealth::Down { reason }, Some(own)) = (health, own) {
+            (own.state, own.reason) = (WorkerState::DatabaseDown, Some(reason.clone()));
+        }
+        if view.at.elapsed() > STALE {
+            self.committed_per_second = 0.0;
+            self.eta = None;
+            self.commit_ms = LatencyView::default();
+            self.workers.iter_mut().for_each(|worker| worker.committed_per_second = 0.0);
+        }
     }
 
     /// Age of the oldest order that waits, seconds.
@@ -333,7 +376,7 @@ impl StatusView {
             age.and_then(|age| retention::warning(age, retention_h)).map(|warning| warning.to_string()),
         );
         let silent = view.at.elapsed();
-        if silent > Duration::from_secs(3) {
+        if silent > STALE {
             warnings.push(format!(
                 "this worker has not reached the database for {} s; what is shown is as old",
                 silent.as_secs()

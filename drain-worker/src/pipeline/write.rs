@@ -96,6 +96,8 @@ impl<S: OrderStore> Writer<S> {
                 // The pool will give another lease, and credits with it.
                 Err(StoreError::Fenced(fault)) => {
                     tracing::warn!(%fault, "this worker's lease is gone");
+                    // It answers, whatever it says.
+                    self.health.up();
                     self.gate.revoke(grant.fence());
                 }
                 Ok(Some(verdicts)) => {

@@ -47,6 +47,8 @@ pub struct Claim {
     pub holds: u32,
     /// Orders a second that it could use.
     pub wanted: u32,
+    /// What it holds itself to, orders a second ([`crate::backoff`]).
+    pub limit: u32,
     /// Since its last heartbeat.
     pub passed: Duration,
 }
@@ -59,7 +61,7 @@ pub struct Claim {
 /// The caller holds the group's lock, and notes the share before it lets go.
 #[must_use]
 pub fn decide(group: &Snapshot, claim: Claim) -> Decision {
-    let Claim { lease: me, holds, wanted, passed } = claim;
+    let Claim { lease: me, holds, wanted, limit, passed } = claim;
     let cap = group.settings.cap_at(group.now_us).orders_per_second;
     let wants: Vec<u32> = group
         .leases
@@ -77,7 +79,7 @@ pub fn decide(group: &Snapshot, claim: Claim) -> Decision {
     let turn = u64::try_from(group.now_us / TURN_US).unwrap_or(0);
     let targets = split(cap, &wants, turn);
     let mine = group.leases.iter().position(|lease| lease.id == me);
-    let target = mine.map_or(0, |place| targets[place]);
+    let target = mine.map_or(0, |place| targets[place]).min(limit);
     let workers = group.leases.iter().filter(|lease| lease.id == me || is_live(lease, group.now_us)).count();
     let workers = u32::try_from(workers).unwrap_or(u32::MAX);
     let fair = cap / workers.max(1);
@@ -88,10 +90,17 @@ pub fn decide(group: &Snapshot, claim: Claim) -> Decision {
     let raise = u64::from(target.saturating_sub(holds)).min(free).min(step.max(1));
     let share = holds.saturating_add(u32::try_from(raise).unwrap_or(0));
     let tolerance = (cap / 50).max(1);
-    let is_settled = group.leases.iter().zip(&targets).all(|(lease, &target)| {
-        let share = if lease.id == me { share } else { counted(lease, group.now_us) };
-        share.abs_diff(target) <= tolerance && share.saturating_mul(2) >= target
-    });
+    let is_settled =
+        group.leases.iter().zip(targets.iter().zip(&wants)).all(|(lease, (&target, &wanted))| {
+            if lease.id != me && lease.fenced_us.is_none() && !is_live(lease, group.now_us) {
+                // It lapsed, and whoever waits for its transactions is not helped by haste.
+                return true;
+            }
+            let share = if lease.id == me { share } else { counted(lease, group.now_us) };
+            // What is given beyond the need is for a burst: it may come by and by, or not at all to who backs off.
+            let need = target.min(wanted);
+            share <= target + tolerance && share + tolerance >= need && share.saturating_mul(2) >= need
+        });
     Decision { cap, workers, target, share, is_settled }
 }
 
@@ -136,7 +145,13 @@ mod tests {
     }
 
     fn decided(leases: Vec<Lease>, holds: u32, wanted: u32) -> (u32, u32) {
-        let claim = Claim { lease: LeaseId::from_u128(1), holds, wanted, passed: Duration::from_secs(1) };
+        let claim = Claim {
+            lease: LeaseId::from_u128(1),
+            holds,
+            wanted,
+            limit: MUCH,
+            passed: Duration::from_secs(1),
+        };
         let decision = decide(&group(leases), claim);
         (decision.target, decision.share)
     }
@@ -170,6 +185,7 @@ mod tests {
                 lease: LeaseId::from_u128(1),
                 holds: 0,
                 wanted: MUCH,
+                limit: MUCH,
                 passed: Duration::from_millis(passed_ms),
             };
             assert_eq!(decide(&group(vec![lease(1, 0, MUCH)]), claim).share, expected, "{passed_ms} ms");
@@ -193,7 +209,13 @@ mod tests {
     #[test]
     fn settled_is_when_everybody_has_what_it_is_to_have() {
         let settled = |other: Lease, holds| {
-            let claim = Claim { lease: LeaseId::from_u128(1), holds, wanted: MUCH, passed: Duration::ZERO };
+            let claim = Claim {
+                lease: LeaseId::from_u128(1),
+                holds,
+                wanted: MUCH,
+                limit: MUCH,
+                passed: Duration::ZERO,
+            };
             decide(&group(vec![lease(1, 0, MUCH), other]), claim).is_settled
         };
         assert!(settled(lease(2, 1_000, MUCH), 1_000));
@@ -202,6 +224,10 @@ mod tests {
         assert!(!settled(lease(2, 0, MUCH), 1_500));
         // Little, but twice what it has.
         assert!(settled(lease(2, 4, 8), 1_992));
+        // One that backs off leaves most of what it could have.
+        assert!(settled(lease(2, 300, 300), 1_700));
+        let lapsed = Lease { expires_us: NOW, ..lease(2, 900, MUCH) };
+        assert!(settled(lapsed, 2_000));
         assert!(!settled(lease(2, 3, 8), 1_992));
     }
 }

@@ -9,11 +9,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::appetite::Appetite;
 use super::decide::is_live;
-use super::report::{LagSlot, Reporter};
+use super::report::{Reporter, Signals};
 use super::{Claim, Decision, decide};
 use crate::backoff::{Backoff, Ceiling};
 use crate::control::Settings;
-use crate::pipeline::{Health, Held, Meter};
 use crate::rate::{RateGate, Usage};
 use crate::store::{Beat, Fence, Joining, LeaseId, PoolStore, Snapshot, StoreError};
 
@@ -55,19 +54,6 @@ pub struct View {
     pub decision: Decision,
     /// When, by this process's clock.
     pub at: Instant,
-}
-
-/// What a member tells and minds.
-#[derive(Clone, Debug)]
-pub struct Signals {
-    /// What the writers did.
-    pub meter: Meter,
-    /// What is held.
-    pub held: Held,
-    /// Whether the database answers.
-    pub health: Health,
-    /// What waits on the broker, if this worker asks for all.
-    pub lag: LagSlot,
 }
 
 /// A worker's place in the pool.
@@ -134,8 +120,12 @@ impl<P: PoolStore> Member<P> {
                 tracing::debug!(%lease, in_time = gone.is_ok(), "left the pool");
                 return Ok(());
             }
-            // What was granted under the lost lease cannot be committed, and nothing is granted under it any more.
+            // What was granted under the lost lease cannot be committed, and nothing is granted under it any more. Nobody
+            // need wait for its time to be over.
             self.gate.set_credits(0);
+            if let Err(error) = self.store.fence(&self.config.group, lease).await {
+                tracing::warn!(%lease, %error, "the lost lease is still counted");
+            }
         }
     }
 
@@ -211,7 +201,7 @@ impl<P: PoolStore> Member<P> {
         let beat = Beat { group: &self.config.group, lease, wanted, ttl: self.config.lease, report: &report };
         let passed =
             self.beaten_at.map_or(self.config.beat_fast, |before| now - before).min(self.config.beat);
-        let claim = Claim { lease, holds: usage.holds(), wanted, passed };
+        let claim = Claim { lease, holds: usage.holds(), wanted, limit, passed };
         // Boxed: the future of a whole transaction is large.
         let beating = Box::pin(self.store.beat(&beat, |group| decide(group, claim).share));
         let (group, share) = beating.await?;
@@ -220,7 +210,7 @@ impl<P: PoolStore> Member<P> {
         debug_assert_eq!(decision.share, share, "the same group gives the same share");
         if stopping.is_none() {
             // Only now: the database knows of all that may be granted.
-            self.gate.raise_credits(decision.credits().min(limit), decision.pace());
+            self.gate.raise_credits(decision.credits(), decision.pace());
         }
         let (group_id, name) = (self.config.group.clone(), self.config.worker.clone());
         let view = Arc::new(View { group_id, name, group, lease, decision, at: now });
@@ -234,7 +224,10 @@ impl<P: PoolStore> Member<P> {
         let (leases, now_us) = (&view.group.leases, view.group.now_us);
         let has_lapsed =
             |lease: &&crate::store::Lease| lease.fenced_us.is_none() && lease.expires_us <= now_us;
-        let Some(lapsed) = leases.iter().find(has_lapsed) else { return };
+        let lapsed: Vec<_> = leases.iter().filter(has_lapsed).collect();
+        // One after the other: one that hangs must not keep the others from being fenced.
+        let second = usize::try_from(now_us / 1_000_000).unwrap_or(0);
+        let Some(lapsed) = lapsed.get(second / 2 % lapsed.len().max(1)) else { return };
         let live = leases.iter().filter(|lease| lease.id == view.lease || is_live(lease, now_us));
         let (mut place, mut count) = (0, 0_i64);
         for lease in live {

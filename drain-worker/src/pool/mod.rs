@@ -27,6 +27,6 @@ mod simulation;
 mod split;
 
 pub use decide::{Claim, Decision, decide};
-pub use member::{Member, PoolConfig, Signals, View};
-pub use report::{LagReport, LagSlot, Report, WorkerState};
+pub use member::{Member, PoolConfig, View};
+pub use report::{LagReport, LagSlot, Report, Signals, WorkerState};
 pub use split::split;

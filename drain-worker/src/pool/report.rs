@@ -7,9 +7,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::member::Signals;
 use crate::backoff::Backoff;
-use crate::pipeline::{DatabaseHealth, Latencies, Reading, Totals};
+use crate::pipeline::{DatabaseHealth, Health, Held, Latencies, Meter, Reading, Totals};
 
 /// What a worker is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,6 +104,19 @@ impl Report {
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_else(|_| "{}".to_owned())
     }
+}
+
+/// What a member tells and minds.
+#[derive(Clone, Debug)]
+pub struct Signals {
+    /// What the writers did.
+    pub meter: Meter,
+    /// What is held.
+    pub held: Held,
+    /// Whether the database answers.
+    pub health: Health,
+    /// What waits on the broker, if this worker asks for all.
+    pub lag: LagSlot,
 }
 
 /// Over how long settled orders are averaged.

@@ -21,6 +21,7 @@ mod dialect;
 mod error;
 mod facts;
 mod fence;
+mod guesses;
 mod letter_store;
 mod letters;
 mod lookup;

@@ -6,10 +6,10 @@ use std::time::Duration;
 use shared::config::DatabaseUrl;
 use tokio::time::Instant;
 
-use super::commit::Guesses;
 use super::config::StoreConfig;
 use super::dialect::{Dialect, Pools};
 use super::error::{Class, Failure, StoreError};
+use super::guesses::Guesses;
 use super::sql::{Kind, Row, Statement};
 
 /// Most runs of one transaction that others keep getting in the way of. Runs also end once they have taken as long

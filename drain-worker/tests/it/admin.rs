@@ -70,7 +70,7 @@ fn port(world: &World, access: Access) -> Router {
     let admin = Admin {
         store: world.store.clone(),
         group: "drain".into(),
-        monitor: Monitor::new(member.view(), NonZeroU32::MIN),
+        monitor: Monitor::new(member.view(), signals.health.clone(), NonZeroU32::MIN),
         health: signals.health,
         redriver,
     };

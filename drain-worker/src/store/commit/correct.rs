@@ -15,7 +15,9 @@ use crate::store::transaction::Transaction;
 /// Whether the same orders were inserted, and every buyer's row that `plan` counts on was locked. What is not covered
 /// cannot be put right: its locks come before the stock's.
 pub(super) fn covers(guessed: &Plan<'_>, added: &BTreeMap<(usize, &str), i64>, plan: &Plan<'_>) -> bool {
-    let ids = |plan: &Plan<'_>| plan.decided.iter().map(|(order, _)| order.order_id).collect::<Vec<_>>();
+    let ids = |plan: &Plan<'_>| {
+        plan.decided.iter().map(|(order, _)| (order.order_id, order.digest)).collect::<Vec<_>>()
+    };
     ids(guessed) == ids(plan) && plan.purchases.keys().all(|key| added.contains_key(key))
 }
 

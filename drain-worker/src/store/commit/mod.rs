@@ -24,11 +24,9 @@
 
 mod ahead;
 mod correct;
-mod guess;
 mod read;
 mod write;
 
-pub(super) use guess::Guesses;
 pub(super) use read::outcome;
 pub(super) use write::insert_conflicts;
 
@@ -42,6 +40,7 @@ use super::dialect::Dialect;
 use super::error::{Class, Failure, Fault, StoreError};
 use super::facts::{Facts, SkuSet, SkuState};
 use super::fence::Fence;
+use super::guesses::Guesses;
 use super::sql_store::SqlStore;
 use super::transaction::Transaction;
 use super::verdict::{Verdict, VerdictKind};

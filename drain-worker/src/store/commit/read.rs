@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use shared::order::{AcceptedOrder, OrderId, Outcome, PayloadDigest, RejectReason};
 
-use super::guess::Guesses;
 use crate::store::dead_letter::DeadLetterReason;
 use crate::store::dialect::Dialect;
 use crate::store::error::Failure;
 use crate::store::facts::{Facts, Known, SkuKey, SkuSet, SkuState};
 use crate::store::fence::{Fence, fenced};
+use crate::store::guesses::Guesses;
 use crate::store::sql::{Kind, ROWS_MAX, Row, Statement, unexpected};
 use crate::store::transaction::Transaction;
 

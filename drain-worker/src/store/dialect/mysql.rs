@@ -36,13 +36,20 @@ const ISOLATION: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
 ///
 /// `wait_timeout` is the one bound on a transaction that idles which MySQL 8 and MariaDB both have (MariaDB's
 /// `idle_transaction_timeout` MySQL lacks): it counts within a transaction as well as outside.
-fn session(config: &StoreConfig) -> String {
+fn session(config: &StoreConfig, lock_wait_s: u32) -> String {
     format!(
         "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,\
-         NO_ENGINE_SUBSTITUTION', innodb_lock_wait_timeout = 10, wait_timeout = {}",
+         NO_ENGINE_SUBSTITUTION', innodb_lock_wait_timeout = {lock_wait_s}, wait_timeout = {}",
         config.stall_timeout.as_secs().max(1)
     )
 }
+
+/// Longest wait for a row's lock, seconds.
+const LOCK_WAIT_S: u32 = 10;
+
+/// As [`LOCK_WAIT_S`], of the pool's coordination: shorter than its transactions may take, so that the server has given up
+/// when the client does and no connection is left waiting behind.
+const COORDINATION_LOCK_WAIT_S: u32 = 1;
 
 impl Dialect for MySql {
     type Database = sqlx::MySql;
@@ -77,9 +84,8 @@ impl Dialect for MySql {
             .no_engine_substitution(false)
             .statement_cache_capacity(config.statements_max.get() as usize)
             .disable_statement_logging();
-        let session: Arc<str> = session(config).into();
-        let pool = |connections_max: u32| {
-            let session = session.clone();
+        let pool = |connections_max: u32, lock_wait_s: u32| {
+            let session: Arc<str> = session(config, lock_wait_s).into();
             MySqlPoolOptions::new()
                 .max_connections(connections_max)
                 .acquire_timeout(config.acquire_timeout)
@@ -97,9 +103,9 @@ impl Dialect for MySql {
                 .connect_lazy_with(options.clone())
         };
         Ok(Pools {
-            writers: pool(config.writers_max.get()),
-            coordinator: pool(1),
-            readers: pool(config.readers_max.get()),
+            writers: pool(config.writers_max.get(), LOCK_WAIT_S),
+            coordinator: pool(1, COORDINATION_LOCK_WAIT_S),
+            readers: pool(config.readers_max.get(), LOCK_WAIT_S),
         })
     }
 

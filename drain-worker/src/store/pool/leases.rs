@@ -25,7 +25,7 @@ impl<D: Dialect> SqlStore<D> {
     /// See [`super::PoolStore::join`].
     pub(in crate::store) async fn add_lease(&self, joining: &Joining<'_>) -> Result<(), StoreError> {
         let lease = joining.lease.to_string();
-        let settings = super::settings::write(joining.seed);
+        let settings = super::written(joining.seed);
         let worker: String = joining.worker.chars().take(128).collect();
         let run = || async {
             let mut transaction = Transaction::<D>::begin(&self.pools.coordinator).await?;
@@ -70,8 +70,11 @@ impl<D: Dialect> SqlStore<D> {
                 let Some(snapshot) = hold_group(&mut transaction, beat.group).await? else {
                     return Err(fenced("the group is gone"));
                 };
-                if !snapshot.leases.iter().any(|lease| lease.id == beat.lease) {
-                    return Err(fenced("the lease is gone"));
+                match snapshot.leases.iter().find(|lease| lease.id == beat.lease) {
+                    Some(lease) if lease.expires_us > snapshot.now_us => {}
+                    // Not renewed: its worker may have lost track of what it had granted, and starts anew.
+                    Some(_) => return Err(fenced("the lease has lapsed")),
+                    None => return Err(fenced("the lease is gone")),
                 }
                 let share = decide(&snapshot);
                 forget(&mut transaction, beat.group, snapshot.now_us).await?;
@@ -187,9 +190,12 @@ pub(super) async fn hold_group<D: Dialect>(
         return Ok(None);
     }
     // Read after the lock is there: what the last holder wrote, and the clock of now rather than of before the wait.
-    let head = transaction.fetch("read the group", group_statement::<D>(group), GROUP_KINDS).await?;
+    // By locking reads, which no proxy may send to a replica that lags.
+    let head = group_statement::<D>(group).text(D::FOR_UPDATE);
+    let head = transaction.fetch("read the group", head, GROUP_KINDS).await?;
     let Some(head) = head.first() else { return Ok(None) };
-    let leases = transaction.fetch("read leases", leases_statement(group), LEASE_KINDS).await?;
+    let leases = leases_statement(group).text(D::FOR_UPDATE);
+    let leases = transaction.fetch("read leases", leases, LEASE_KINDS).await?;
     snapshot(head, &leases).map(Some)
 }
 

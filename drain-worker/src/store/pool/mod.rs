@@ -120,7 +120,7 @@ pub trait PoolStore: Send + Sync + 'static {
     /// it was, and that share.
     ///
     /// # Errors
-    /// [`StoreError::Fenced`]: the lease is gone, join again. [`StoreError::Transient`] or [`StoreError::Fatal`]; the
+    /// [`StoreError::Fenced`]: the lease is gone or has lapsed, join again. [`StoreError::Transient`] or [`StoreError::Fatal`]; the
     /// share may have been set then.
     fn beat(
         &self,
@@ -180,6 +180,12 @@ pub trait PoolStore: Send + Sync + 'static {
         group: &str,
         count_max: u32,
     ) -> impl Future<Output = Result<Vec<AuditEntry>, StoreError>> + Send;
+}
+
+/// The settings as they are kept.
+fn written(settings: &Settings) -> String {
+    #[expect(clippy::expect_used, reason = "numbers and strings always serialise")]
+    serde_json::to_string(settings).expect("settings serialise")
 }
 
 impl PoolStore for Store {

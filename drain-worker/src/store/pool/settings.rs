@@ -2,7 +2,7 @@
 
 use super::leases::hold_group;
 use super::{AuditEntry, SettingsError, Snapshot};
-use crate::control::{Change, NAME_CHARS_MAX, Origin, Settings, WHY_CHARS_MAX};
+use crate::control::{Change, NAME_CHARS_MAX, Origin, WHY_CHARS_MAX};
 use crate::store::dialect::Dialect;
 use crate::store::error::{Failure, Fault};
 use crate::store::sql::{Kind, Statement};
@@ -94,7 +94,7 @@ async fn change_held<D: Dialect>(
         Ok(applied) => applied,
         Err(refused) => return Ok(Err(refused.into())),
     };
-    let text = write(&settings);
+    let text = super::written(&settings);
     let update =
         Statement::new("UPDATE drain_groups SET settings = ?, revision = revision + 1 WHERE group_id = ?")
             .bind(text.as_str())
@@ -127,10 +127,4 @@ pub(in crate::store) async fn insert_audit<D: Dialect>(
     .text(D::NOW)
     .text(")");
     transaction.execute("write the audit trail", statement).await
-}
-
-/// The settings as they are kept.
-pub(super) fn write(settings: &Settings) -> String {
-    #[expect(clippy::expect_used, reason = "numbers and strings always serialise")]
-    serde_json::to_string(settings).expect("settings serialise")
 }

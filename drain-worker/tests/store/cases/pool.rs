@@ -88,9 +88,10 @@ pub(crate) async fn without_its_lease_a_worker_commits_nothing(harness: &Harness
     // It lapses by the database's clock, although nobody has taken it away yet.
     beat(harness, lease, 1, Duration::ZERO).await.expect("renews for no time at all");
     assert!(is_fenced(&commit(3, lease).await), "lapsed");
-    // As long as nobody has, it may still be renewed.
-    beat(harness, lease, 1, LONG).await.expect("renews");
-    commit(4, lease).await.expect("commits again");
+    assert!(is_fenced(&beat(harness, lease, 1, LONG).await), "what has lapsed is not renewed");
+
+    let lease = join(harness, "host:2", LONG).await;
+    commit(4, lease).await.expect("another lease commits");
     assert!(!harness.store.fence(GROUP, lease).await.expect("asks"), "a lease that lives is not taken away");
     commit(5, lease).await.expect("still commits");
 
@@ -100,7 +101,8 @@ pub(crate) async fn without_its_lease_a_worker_commits_nothing(harness: &Harness
     assert!(is_fenced(&commit(6, lease).await), "fenced");
     assert!(is_fenced(&beat(harness, lease, 1, LONG).await), "and not to be renewed");
     let group = look(harness).await;
-    assert!(group.leases[0].fenced_us.is_some_and(|at| at <= group.now_us), "{group:?}");
+    let fenced = group.leases.iter().find(|other| other.id == lease).expect("still told");
+    assert!(fenced.fenced_us.is_some_and(|at| at <= group.now_us), "{group:?}");
     assert_eq!(harness.store.counts().await.expect("counts").orders(), 3);
 }
 

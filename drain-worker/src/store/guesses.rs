@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::store::facts::{SkuSet, SkuState};
+use super::facts::{SkuSet, SkuState};
 
 /// Most SKUs that are remembered: those of five of the largest sales. Beyond it all are forgotten, and read again.
 const SKUS_MAX: usize = 50_000;
@@ -19,7 +19,7 @@ const WARY_BATCHES: u32 = 64;
 
 /// What earlier batches have seen.
 #[derive(Debug, Default)]
-pub(in crate::store) struct Guesses {
+pub(super) struct Guesses {
     stock: Mutex<Stock>,
     /// Of orders that are there already.
     pub(super) orders: Wariness,

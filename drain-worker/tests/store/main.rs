@@ -14,6 +14,7 @@ mod relay;
 mod schema;
 mod stall;
 mod throughput;
+mod tune;
 
 /// Declares each case once for each database.
 macro_rules! conformance {

@@ -1,0 +1,93 @@
+//! The whole ramp against MariaDB, shortened.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use clap::Parser;
+use drain_worker::tune::{NAME_PREFIX, Scratch, ScratchError, TuneArgs, TuneError, tune};
+use sqlx::Connection;
+use sqlx::mysql::MySqlConnection;
+use tokio_util::sync::CancellationToken;
+
+use crate::harness::{address, variable};
+
+const MYSQL_URL: &str = "SPILLWAY_TEST_MYSQL_URL";
+
+#[derive(Parser)]
+struct Flags {
+    #[command(flatten)]
+    tune: TuneArgs,
+}
+
+/// Flags for the database `name` on `server`.
+fn flags(server: &str, name: &str, more: &[&str]) -> TuneArgs {
+    let url = format!("{}/{name}", server.trim_end_matches('/'));
+    Flags::parse_from(["tune", "--database-url", &url].iter().chain(more)).tune
+}
+
+/// A name that no other test uses.
+fn name(what: &str) -> String {
+    format!("{NAME_PREFIX}_{what}_{}", std::process::id())
+}
+
+async fn exists(server: &str, name: &str) -> bool {
+    let mut connection = MySqlConnection::connect(server).await.expect("the server answers");
+    let query = "SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name = ?";
+    let count: i64 = sqlx::query_scalar(query).bind(name).fetch_one(&mut connection).await.expect("a number");
+    count > 0
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ramp_recommends_a_cap_and_leaves_nothing_behind() {
+    let Some(server) = variable(MYSQL_URL) else { return };
+    let name = name("ramp");
+    // Rates that any machine takes, and latencies that none reaches: the ramp ends at its end.
+    let more = ["--from=20", "--to=60", "--step-s=1", "--latency-factor=100", "--per-user-limit=2"];
+    let lines = RefCell::new(Vec::new());
+    let print = |line: &str| lines.borrow_mut().push(line.to_owned());
+    let tuned = Box::pin(tune(&flags(&server, &name, &more), &CancellationToken::new(), print)).await;
+    let tuned = tuned.expect("ramps");
+    let offered: Vec<_> = tuned.steps.iter().map(|step| step.offered_per_s).collect();
+    assert_eq!(offered, [20.0, 30.0, 45.0, 60.0]);
+    let knee = tuned.knee.expect("it keeps up");
+    assert_eq!((knee.keeps_up_per_s, knee.too_much_per_s, knee.recommended_per_s), (60.0, None, 42));
+    let text = lines.borrow().join("\n");
+    assert!(
+        text.contains("rate set 42") && text.lines().filter(|line| line.contains('=')).count() >= 4,
+        "{text}"
+    );
+    assert!(!exists(&server, &name).await, "the scratch database is dropped");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_drops_the_scratch_database() {
+    let Some(server) = variable(MYSQL_URL) else { return };
+    let name = name("stop");
+    let stop = CancellationToken::new();
+    let more = ["--from=50", "--step-s=60"];
+    let stopping = async {
+        while !exists(&server, &name).await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        // Into the first step, with transactions under way.
+        tokio::time::sleep(Duration::from_millis(2_500)).await;
+        stop.cancel();
+    };
+    let flags = flags(&server, &name, &more);
+    let (tuned, ()) = tokio::join!(Box::pin(tune(&flags, &stop, |_| ())), stopping);
+    assert!(matches!(tuned, Err(TuneError::Stopped)), "{tuned:?}");
+    assert!(!exists(&server, &name).await, "the scratch database is dropped");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_with_something_in_it_is_left_alone() {
+    let Some(server) = variable(MYSQL_URL) else { return };
+    let name = name("taken");
+    let url = address(&format!("{}/{name}", server.trim_end_matches('/')));
+    let mine = Box::pin(Scratch::create(&url)).await.expect("makes one");
+    let refused = Box::pin(Scratch::create(&url)).await;
+    assert!(matches!(refused, Err(ScratchError::NotEmpty(of)) if of == name));
+    assert!(exists(&server, &name).await, "it is still there");
+    mine.drop().await.expect("drops its own");
+    assert!(!exists(&server, &name).await);
+}

@@ -124,6 +124,8 @@ async fn an_operator_runs_a_pool_from_the_command_line() {
         "the hand rules over the schedule"
     );
     assert_eq!(done(url, &["rate", "reset"]).await, "cap 1,500/s (schedule)\n");
+    // What is shown comes with the worker's next heartbeat.
+    until(url, "scheduled", |status| status["settings"]["schedule"].is_object()).await;
     let shown: Value = serde_json::from_str(&done(url, &["schedule", "show"]).await).expect("JSON");
     assert_eq!(shown["entries"][0]["rate"], 1_500);
     std::fs::write(&file, r#"{"time_zone": "Mars/Olympus", "entries": []}"#).expect("written");

@@ -7,6 +7,7 @@ mod figures;
 mod generator;
 mod ingest;
 mod pool;
+mod receive;
 mod tools;
 
 use std::process::ExitCode;
@@ -16,6 +17,7 @@ pub use drain::DrainArgs;
 pub use generator::GeneratorArgs;
 pub use ingest::IngestArgs;
 pub use pool::PoolArgs;
+pub use receive::ReceiveArgs;
 
 /// Measure Spillway's parts side by side with others. Figures are medians over the rounds; quote them with the
 /// command, the date and the machine.
@@ -31,6 +33,8 @@ pub enum Bench {
     ColdStart(ColdStartArgs),
     /// How fast the drain commits, beside a plain INSERT of the same rows
     Drain(DrainArgs),
+    /// Messages a second that the drain receives, beside the broker's own ceiling
+    Receive(ReceiveArgs),
 }
 
 impl Bench {
@@ -45,6 +49,7 @@ impl Bench {
             Self::Pool(args) => pool::run(args).await,
             Self::ColdStart(args) => cold_start::run(args).await,
             Self::Drain(args) => drain::run(args).await,
+            Self::Receive(args) => receive::run(args).await,
         }
     }
 }

@@ -1,0 +1,205 @@
+//! The yardstick: receives and acks with nothing around them, as many at once as help. No rules, no retries, no reading
+//! of the messages: what it reaches is what the broker gives.
+
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use hmac::{Hmac, KeyInit, Mac};
+use http::uri::PathAndQuery;
+use prost::Message as ProstMessage;
+use sha1::Sha1;
+use shared::rocketmq::ClientConfig;
+use shared::rocketmq::protocol::{
+    AckMessageEntry, AckMessageRequest, AckMessageResponse, ClientType, Code, FilterExpression, FilterType,
+    HeartbeatRequest, HeartbeatResponse, MessageQueue, PubSub, QueryRouteRequest, QueryRouteResponse,
+    ReceiveContent, ReceiveMessageRequest, ReceiveMessageResponse, Resource, Settings, Subscription,
+    SubscriptionEntry, TelemetryCommand, duration, header, path,
+};
+use tokio::sync::mpsc;
+use tonic::client::Grpc;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Streaming};
+use tonic_prost::ProstCodec;
+
+/// The server's own bounds for a long poll are 5 to 20 seconds.
+const POLL: Duration = Duration::from_secs(5);
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// A consumer that the server knows.
+pub(super) struct Raw {
+    channel: Channel,
+    client: ClientConfig,
+    id: String,
+    topic: Resource,
+    group: Resource,
+    queue: MessageQueue,
+    /// The server forgets the settings of a client that hangs up.
+    _telemetry: (mpsc::Sender<TelemetryCommand>, Streaming<TelemetryCommand>),
+}
+
+impl Raw {
+    pub(super) async fn connect(client: &ClientConfig, topic: &str, group: &str) -> anyhow::Result<Self> {
+        let channel = Endpoint::from_shared(format!("http://{}", client.endpoint))?
+            .tcp_nodelay(true)
+            .initial_stream_window_size(4 << 20)
+            .initial_connection_window_size(16 << 20)
+            .connect()
+            .await?;
+        let resource =
+            |name: &str| Resource { resource_namespace: client.namespace.clone(), name: name.to_owned() };
+        let (topic, group) = (resource(topic), resource(group));
+        let id = format!("bench@{}@{:x}", std::process::id(), rand::random::<u64>());
+        let call = Call { channel: &channel, client, id: &id };
+        let route: QueryRouteResponse = call
+            .unary(
+                path::QUERY_ROUTE,
+                QueryRouteRequest { topic: Some(topic.clone()), ..QueryRouteRequest::default() },
+            )
+            .await?;
+        let queue = route.message_queues.into_iter().next().context("the topic has no queue")?;
+        let telemetry = call.tell(&topic, &group).await?;
+        let beat =
+            HeartbeatRequest { group: Some(group.clone()), client_type: ClientType::SimpleConsumer.into() };
+        let _beat: HeartbeatResponse = call.unary(path::HEARTBEAT, beat).await?;
+        Ok(Self { client: client.clone(), id, topic, group, queue, _telemetry: telemetry, channel })
+    }
+
+    /// Receives up to 32 messages and acks them in one call. How many there were.
+    pub(super) async fn take(&self) -> anyhow::Result<usize> {
+        let request = ReceiveMessageRequest {
+            group: Some(self.group.clone()),
+            message_queue: Some(self.queue.clone()),
+            filter_expression: Some(FilterExpression {
+                r#type: FilterType::Tag.into(),
+                expression: "*".to_owned(),
+            }),
+            batch_size: 32,
+            invisible_duration: Some(duration(Duration::from_secs(60))),
+            auto_renew: false,
+            long_polling_timeout: Some(duration(POLL)),
+        };
+        let call = Call { channel: &self.channel, client: &self.client, id: &self.id };
+        let mut answers: Streaming<ReceiveMessageResponse> =
+            call.stream(path::RECEIVE_MESSAGE, request).await?;
+        let mut entries = Vec::with_capacity(32);
+        while let Some(answer) = answers.message().await? {
+            match answer.content {
+                Some(ReceiveContent::Message(message)) => {
+                    let properties = message.system_properties.context("a message has properties")?;
+                    entries.push(AckMessageEntry {
+                        receipt_handle: properties.receipt_handle().to_owned(),
+                        message_id: properties.message_id,
+                    });
+                }
+                Some(ReceiveContent::Status(status)) => {
+                    let code = Code(status.code);
+                    ensure!([Code::OK, Code::MESSAGE_NOT_FOUND].contains(&code), "receive: {status:?}");
+                }
+                _ => {}
+            }
+        }
+        if entries.is_empty() {
+            return Ok(0);
+        }
+        let count = entries.len();
+        let request =
+            AckMessageRequest { group: Some(self.group.clone()), topic: Some(self.topic.clone()), entries };
+        let answer: AckMessageResponse = call.unary(path::ACK_MESSAGE, request).await?;
+        let code = answer.status.map(|status| Code(status.code));
+        ensure!(code == Some(Code::OK), "ack: {code:?}");
+        Ok(count)
+    }
+}
+
+/// What a call needs.
+struct Call<'a> {
+    channel: &'a Channel,
+    client: &'a ClientConfig,
+    id: &'a str,
+}
+
+impl Call<'_> {
+    fn request<M>(&self, message: M) -> anyhow::Result<Request<M>> {
+        let mut request = Request::new(message);
+        let metadata = request.metadata_mut();
+        metadata.insert(header::CLIENT_ID, self.id.parse()?);
+        metadata.insert(header::LANGUAGE, "RUST".parse()?);
+        metadata.insert(header::CLIENT_VERSION, "5.0.3".parse()?);
+        metadata.insert(header::PROTOCOL, "v2".parse()?);
+        let date_time = time::OffsetDateTime::now_utc()
+            .format(time::macros::format_description!("[year][month][day]T[hour][minute][second]Z"))?;
+        if let Some(credentials) = &self.client.credentials {
+            let mut mac = Hmac::<Sha1>::new_from_slice(credentials.secret_key.as_bytes())?;
+            mac.update(date_time.as_bytes());
+            let signature = hex::encode_upper(mac.finalize().into_bytes());
+            let value = format!(
+                "MQv2-HMAC-SHA1 Credential={}, SignedHeaders={}, Signature={signature}",
+                credentials.access_key,
+                header::DATE_TIME
+            );
+            metadata.insert(header::AUTHORIZATION, value.parse()?);
+        }
+        metadata.insert(header::DATE_TIME, date_time.parse()?);
+        request.set_timeout(DEADLINE);
+        Ok(request)
+    }
+
+    async fn unary<Req, Res>(&self, path: &'static str, message: Req) -> anyhow::Result<Res>
+    where
+        Req: ProstMessage + 'static,
+        Res: ProstMessage + Default + 'static,
+    {
+        let mut grpc = Grpc::new(self.channel.clone());
+        grpc.ready().await?;
+        let codec: ProstCodec<Req, Res> = ProstCodec::default();
+        Ok(grpc.unary(self.request(message)?, PathAndQuery::from_static(path), codec).await?.into_inner())
+    }
+
+    async fn stream<Req, Res>(&self, path: &'static str, message: Req) -> anyhow::Result<Streaming<Res>>
+    where
+        Req: ProstMessage + 'static,
+        Res: ProstMessage + Default + 'static,
+    {
+        let mut grpc = Grpc::new(self.channel.clone());
+        grpc.ready().await?;
+        let codec: ProstCodec<Req, Res> = ProstCodec::default();
+        let path = PathAndQuery::from_static(path);
+        Ok(grpc.server_streaming(self.request(message)?, path, codec).await?.into_inner())
+    }
+
+    /// Tells a consumer's settings and waits for the server's.
+    async fn tell(
+        &self,
+        topic: &Resource,
+        group: &Resource,
+    ) -> anyhow::Result<(mpsc::Sender<TelemetryCommand>, Streaming<TelemetryCommand>)> {
+        let (commands, queue) = mpsc::channel(4);
+        let subscriptions = vec![SubscriptionEntry {
+            topic: Some(topic.clone()),
+            expression: Some(FilterExpression { r#type: FilterType::Tag.into(), expression: "*".to_owned() }),
+        }];
+        let settings = Settings {
+            client_type: Some(ClientType::SimpleConsumer.into()),
+            pub_sub: Some(PubSub::Subscription(Subscription {
+                group: Some(group.clone()),
+                subscriptions,
+                ..Subscription::default()
+            })),
+            ..Settings::default()
+        };
+        commands.send(TelemetryCommand { settings: Some(settings), ..TelemetryCommand::default() }).await?;
+        let outgoing = futures_util::stream::unfold(queue, |mut queue: mpsc::Receiver<_>| async {
+            queue.recv().await.map(|command| (command, queue))
+        });
+        let mut grpc = Grpc::new(self.channel.clone());
+        grpc.ready().await?;
+        let codec: ProstCodec<TelemetryCommand, TelemetryCommand> = ProstCodec::default();
+        let mut request = self.request(())?.map(|()| outgoing);
+        // It lives as long as the client.
+        request.metadata_mut().remove("grpc-timeout");
+        let path = PathAndQuery::from_static(path::TELEMETRY);
+        let mut answers = grpc.streaming(request, path, codec).await?.into_inner();
+        answers.message().await?.context("the server hung up")?;
+        Ok((commands, answers))
+    }
+}

@@ -49,7 +49,7 @@ pub(super) fn chunks<T>(rows: &[T]) -> impl Iterator<Item = &[T]> {
 }
 
 /// A place for bytes, which travel as hexadecimal text: pooling proxies read parameters as text and spoil others
-/// (ShardingSphere-Proxy 5.1 does). The function is MySQL's and SQLite's.
+/// (ShardingSphere-Proxy 5.1 does). The function is MySQL's and SQLite's. [`Statement::native`] does without.
 pub(super) const BYTES: &str = "UNHEX(?)";
 
 /// A value to bind.
@@ -97,11 +97,21 @@ impl<'a, T: Into<Value<'a>>> From<Option<T>> for Value<'a> {
 pub(super) struct Statement<'a> {
     pub(super) text: String,
     pub(super) values: Vec<Value<'a>>,
+    /// Whether bytes are bound as they are.
+    pub(super) is_native: bool,
 }
 
 impl<'a> Statement<'a> {
     pub(super) fn new(text: &'static str) -> Self {
-        Self { text: text.to_owned(), values: Vec::new() }
+        Self { text: text.to_owned(), values: Vec::new(), is_native: false }
+    }
+
+    /// Binds bytes as they are, for where they are known to arrive so: it spares the server a function for each, about a
+    /// tenth of what a batch costs.
+    pub(super) fn native(mut self) -> Self {
+        self.text = self.text.replace(BYTES, "?");
+        self.is_native = true;
+        self
     }
 
     /// Adds text.
@@ -264,6 +274,16 @@ mod tests {
         for usual in [50, 100, 200, 250, 500] {
             assert_eq!(chunks(&vec![(); usual]).count(), 1, "{usual}");
         }
+    }
+
+    #[test]
+    fn native_bytes_take_the_place_of_hexadecimal_ones() {
+        let bytes: &[&[u8]] = &[&[1], &[2]];
+        let statement = Statement::new("x IN ").list_of_bytes(bytes.iter().copied());
+        assert_eq!(statement.text, "x IN (UNHEX(?), UNHEX(?))");
+        let native = statement.native();
+        assert_eq!(native.text, "x IN (?, ?)");
+        assert!(native.is_native && native.values.len() == 2);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use shared::config::DatabaseUrl;
+use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use super::config::StoreConfig;
@@ -27,11 +28,18 @@ pub(super) struct SqlStore<D: Dialect> {
     pub(super) pools: Pools<D::Database>,
     pub(super) config: StoreConfig,
     pub(super) guesses: Guesses,
+    /// See [`SqlStore::binds_bytes`].
+    bytes: OnceCell<bool>,
 }
 
 impl<D: Dialect> SqlStore<D> {
     pub(super) fn open(url: &DatabaseUrl, config: StoreConfig) -> Result<Self, StoreError> {
-        Ok(Self { pools: D::open(url, &config)?, config, guesses: Guesses::default() })
+        Ok(Self {
+            pools: D::open(url, &config)?,
+            config,
+            guesses: Guesses::default(),
+            bytes: OnceCell::new(),
+        })
     }
 
     /// Closes all connections, waiting for those in use.
@@ -39,6 +47,36 @@ impl<D: Dialect> SqlStore<D> {
         self.pools.readers.close().await;
         self.pools.coordinator.close().await;
         self.pools.writers.close().await;
+    }
+
+    /// Whether bytes may be bound as they are: the database is asked once what arrived of all 256 of them. A proxy in
+    /// between may spoil them or refuse them; then they travel as text.
+    pub(super) async fn binds_bytes(&self) -> Result<bool, Failure> {
+        self.bytes.get_or_try_init(|| self.try_bytes()).await.copied()
+    }
+
+    async fn try_bytes(&self) -> Result<bool, Failure> {
+        const PROBE: &str = "probe the connection";
+        let all: Vec<u8> = (0..=u8::MAX).collect();
+        let probe = Statement::new("SELECT HEX(?)").bind(all.as_slice()).native();
+        let mut connection =
+            self.pools.writers.acquire().await.map_err(|error| D::classify("connect", &error))?;
+        match D::fetch(&mut connection, probe, &[Kind::Text]).await {
+            Ok(rows) => Ok(rows
+                .first()
+                .is_some_and(|row| row.text(0).is_ok_and(|text| text == hex::encode_upper(&all)))),
+            Err(error) => {
+                drop(connection.detach());
+                // A broken connection says nothing about bytes; any other refusal does.
+                match D::classify(PROBE, &error) {
+                    failure if matches!(error, sqlx::Error::Io(_)) => Err(failure),
+                    failure => {
+                        tracing::debug!(fault = %failure.fault, "bytes travel as text");
+                        Ok(false)
+                    }
+                }
+            }
+        }
     }
 
     /// Runs a whole transaction, each run within `timeout`, and again if another was in its way.

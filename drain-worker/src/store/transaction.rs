@@ -21,6 +21,8 @@ const ABANDON_TIMEOUT: Duration = Duration::from_secs(1);
 pub(super) struct Transaction<D: Dialect> {
     /// `None` only while it ends.
     connection: Option<PoolConnection<D::Database>>,
+    /// Whether bytes arrive as they are bound.
+    binds_bytes: bool,
 }
 
 impl<D: Dialect> Transaction<D> {
@@ -29,7 +31,7 @@ impl<D: Dialect> Transaction<D> {
         let mut dead_connections_left = pool.options().get_max_connections();
         loop {
             let connection = pool.acquire().await.map_err(|error| D::classify("connect", &error))?;
-            let mut transaction = Self { connection: Some(connection) };
+            let mut transaction = Self { connection: Some(connection), binds_bytes: false };
             match D::plain(transaction.connection()?, D::BEGIN).await {
                 Ok(()) => return Ok(transaction),
                 Err(sqlx::Error::Io(_)) if dead_connections_left > 0 => dead_connections_left -= 1,
@@ -38,12 +40,18 @@ impl<D: Dialect> Transaction<D> {
         }
     }
 
+    /// Binds bytes as they are from now on; see [`super::sql_store::SqlStore::binds_bytes`].
+    pub(super) const fn bind_bytes(&mut self, binds_bytes: bool) {
+        self.binds_bytes = binds_bytes;
+    }
+
     /// Runs a statement without a result.
     pub(super) async fn execute(
         &mut self,
         operation: &'static str,
         statement: Statement<'_>,
     ) -> Result<(), Failure> {
+        let statement = if self.binds_bytes { statement.native() } else { statement };
         D::execute(self.connection()?, statement).await.map_err(|error| D::classify(operation, &error))
     }
 
@@ -54,6 +62,7 @@ impl<D: Dialect> Transaction<D> {
         statement: Statement<'_>,
         kinds: &'static [Kind],
     ) -> Result<Vec<Row>, Failure> {
+        let statement = if self.binds_bytes { statement.native() } else { statement };
         D::fetch(self.connection()?, statement, kinds).await.map_err(|error| D::classify(operation, &error))
     }
 

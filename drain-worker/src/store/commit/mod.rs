@@ -90,7 +90,9 @@ impl<D: Dialect> SqlStore<D> {
         if orders.is_empty() {
             return Ok(Vec::new());
         }
+        let binds_bytes = self.binds_bytes().await?;
         let mut transaction = Transaction::<D>::begin(&self.pools.writers).await?;
+        transaction.bind_bytes(binds_bytes);
         let result = decide_and_write(&mut transaction, &self.guesses, fence, orders, cover).await;
         transaction.end(result).await
     }

@@ -141,6 +141,7 @@ macro_rules! binding {
                         Value::Null => query.bind(None::<i64>),
                         Value::Int(value) => query.bind(value),
                         Value::Text(value) => query.bind(value),
+                        Value::Bytes(value) if statement.is_native => query.bind(value.to_vec()),
                         Value::Bytes(value) => query.bind(hex::encode(value)),
                     };
                 }

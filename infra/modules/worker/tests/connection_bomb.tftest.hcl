@@ -29,7 +29,7 @@ run "connection_bomb" {
   variables {
     replicas_max             = 50
     database_writers_max     = 32
-    database_connections_max = 1800
+    database_connections_max = 1000
   }
   expect_failures = [var.replicas_max]
 }

@@ -176,12 +176,22 @@ variable "backup_time" {
   description = "Hour in which the daily backup begins, UTC, such as `19:00Z-20:00Z`. Not in a sale."
   type        = string
   default     = "19:00Z-20:00Z"
+
+  validation {
+    condition     = can(regex("^([01][0-9]|2[0-3]):00Z-([01][0-9]|2[0-4]):00Z$", var.backup_time))
+    error_message = "backup_time must be an hour such as 19:00Z-20:00Z."
+  }
 }
 
 variable "maintain_time" {
   description = "Hour in which the vendor may restart nodes, UTC. Not in a sale."
   type        = string
   default     = "20:00Z-21:00Z"
+
+  validation {
+    condition     = can(regex("^([01][0-9]|2[0-3]):00Z-([01][0-9]|2[0-4]):00Z$", var.maintain_time))
+    error_message = "maintain_time must be an hour such as 19:00Z-20:00Z."
+  }
 }
 
 variable "deletion_lock" {

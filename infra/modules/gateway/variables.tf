@@ -36,6 +36,11 @@ variable "instance" {
 variable "region" {
   description = "Region of function and gateway, such as `cn-hangzhou`."
   type        = string
+
+  validation {
+    condition     = can(regex("^[a-z]{2}-[a-z0-9-]+$", var.region))
+    error_message = "region must be such as cn-hangzhou."
+  }
 }
 
 variable "backend" {

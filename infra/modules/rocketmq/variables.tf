@@ -225,6 +225,11 @@ variable "orders_send_tps_max" {
   description = "Most messages a second that the topic of orders takes; null leaves it to the instance's class."
   type        = number
   default     = null
+
+  validation {
+    condition     = var.orders_send_tps_max == null ? true : var.orders_send_tps_max >= 1
+    error_message = "orders_send_tps_max must be at least 1."
+  }
 }
 
 variable "function_password" {

@@ -5,7 +5,7 @@ locals {
 
 resource "alicloud_alb_load_balancer" "query" {
   load_balancer_name    = "${var.name}-query"
-  load_balancer_edition = "Basic"
+  load_balancer_edition = var.load_balancer_edition
   # The gateway's access is bound to it, and breaks if it ever becomes one of the internet (certain).
   address_type           = "Intranet"
   address_allocated_mode = "Fixed"

@@ -202,6 +202,11 @@ variable "query_port" {
   description = "Port of look-ups in the container."
   type        = number
   default     = 9100
+
+  validation {
+    condition     = var.query_port >= 1024 && var.query_port <= 65535
+    error_message = "query_port must be 1024 to 65535: the image's user is not root."
+  }
 }
 
 variable "admin_port" {
@@ -210,8 +215,8 @@ variable "admin_port" {
   default     = 9101
 
   validation {
-    condition     = var.admin_port != var.query_port
-    error_message = "admin_port must be another one than query_port: buyers reach that."
+    condition     = var.admin_port >= 1024 && var.admin_port <= 65535 && var.admin_port != var.query_port
+    error_message = "admin_port must be 1024 to 65535, and another one than query_port: buyers reach that."
   }
 }
 
@@ -219,6 +224,17 @@ variable "query_host" {
   description = "Host name that the load balancer answers look-ups for. It is no name in any DNS."
   type        = string
   default     = "query.spillway.internal"
+}
+
+variable "load_balancer_edition" {
+  description = "Edition of the load balancer, `Basic` or `Standard`. Both forward by host and path; that the platform's ingress takes Basic is likely."
+  type        = string
+  default     = "Standard"
+
+  validation {
+    condition     = contains(["Basic", "Standard"], var.load_balancer_edition)
+    error_message = "load_balancer_edition must be Basic or Standard."
+  }
 }
 
 variable "drain_grace_s" {

@@ -5,6 +5,9 @@ variables {
 }
 
 run "the_state_is_private_encrypted_and_can_be_had_back" {
+  # The bucket refuses to be destroyed, after a test as well.
+  command = plan
+
   assert {
     condition     = alicloud_oss_bucket_acl.state.acl == "private" && alicloud_oss_bucket_public_access_block.state.block_public_access
     error_message = "nobody else reads it"

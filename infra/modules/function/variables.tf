@@ -212,9 +212,7 @@ variable "public_url" {
 }
 
 variable "sale_windows" {
-  description = <<-EOT
-    Sales, by the clock of `time_zone`: name, `opens_at` and `closes_at` such as `2026-11-11T12:00:00` (without a zone), and how many instances are to be warm (`loadtest plan`). Empty: none are ever warm. Take a sale out when it is over.
-  EOT
+  description = "Sales, by the clock of `time_zone`: name, `opens_at` and `closes_at` such as `2026-11-11T12:00:00` (without a zone), and how many instances are to be warm (`loadtest plan`). Empty: none are ever warm. Take a sale out when it is over."
   type = list(object({
     name      = string
     opens_at  = string

@@ -1,0 +1,55 @@
+locals {
+  subnets          = { for subnet in var.subnets : subnet.zone => subnet }
+  function_subnets = var.function_in_vpc ? local.subnets : {}
+}
+
+resource "alicloud_vpc" "this" {
+  vpc_name   = var.name
+  cidr_block = var.vpc_cidr
+  tags       = var.tags
+}
+
+resource "alicloud_vswitch" "function" {
+  for_each = local.function_subnets
+
+  vpc_id       = alicloud_vpc.this.id
+  zone_id      = each.key
+  cidr_block   = each.value.function_cidr
+  vswitch_name = "${var.name}-function-${each.key}"
+  tags         = var.tags
+}
+
+resource "alicloud_vswitch" "worker" {
+  for_each = local.subnets
+
+  vpc_id       = alicloud_vpc.this.id
+  zone_id      = each.key
+  cidr_block   = each.value.worker_cidr
+  vswitch_name = "${var.name}-worker-${each.key}"
+  tags         = var.tags
+}
+
+resource "alicloud_vswitch" "data" {
+  for_each = local.subnets
+
+  vpc_id       = alicloud_vpc.this.id
+  zone_id      = each.key
+  cidr_block   = each.value.data_cidr
+  vswitch_name = "${var.name}-data-${each.key}"
+  tags         = var.tags
+}
+
+# Who spoke with whom, and what was refused: what one looks at when something cannot be reached.
+resource "alicloud_vpc_flow_log" "this" {
+  count = var.flow_log == null ? 0 : 1
+
+  flow_log_name        = var.name
+  resource_type        = "VPC"
+  resource_id          = alicloud_vpc.this.id
+  traffic_type         = "All"
+  project_name         = var.flow_log.project
+  log_store_name       = var.flow_log.logstore
+  aggregation_interval = "10"
+  status               = "Active"
+  tags                 = var.tags
+}

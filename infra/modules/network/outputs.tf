@@ -1,0 +1,44 @@
+output "vpc_id" {
+  description = "Id of the VPC."
+  value       = alicloud_vpc.this.id
+}
+
+output "vpc_cidr" {
+  description = "Its range."
+  value       = var.vpc_cidr
+}
+
+output "zones" {
+  description = "Zones, in the order they were given."
+  value       = var.subnets[*].zone
+}
+
+output "function_vswitch_ids" {
+  description = "vSwitches of the function by zone; empty if it is not in the VPC."
+  value       = { for zone, vswitch in alicloud_vswitch.function : zone => vswitch.id }
+}
+
+output "worker_vswitch_ids" {
+  description = "vSwitches of the workers by zone."
+  value       = { for zone, vswitch in alicloud_vswitch.worker : zone => vswitch.id }
+}
+
+output "data_vswitch_ids" {
+  description = "vSwitches of broker and database by zone."
+  value       = { for zone, vswitch in alicloud_vswitch.data : zone => vswitch.id }
+}
+
+output "data_cidr" {
+  description = "Range that all data lies in."
+  value       = var.data_cidr
+}
+
+output "security_group_ids" {
+  description = "Security groups by who is in them: function (null if it is not in the VPC), worker, data."
+  value       = merge({ function = null }, { for who, group in alicloud_security_group.this : who => group.id })
+}
+
+output "reach" {
+  description = "Who may reach what: a line for each rule, group, direction, protocol, port, range."
+  value       = sort([for rule in alicloud_security_group_rule.this : "${rule.description} ${rule.ip_protocol} ${rule.port_range} ${rule.cidr_ip}"])
+}

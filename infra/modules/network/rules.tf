@@ -1,0 +1,88 @@
+# Who may reach whom. What is not in these tables is refused, inwards by what a security group is, outwards by a rule of
+# its own: a basic group lets everything out that no rule refuses (likely).
+
+locals {
+  function_ranges = values(local.function_subnets)[*].function_cidr
+  worker_ranges   = values(local.subnets)[*].worker_cidr
+
+  # Names and time, from the platform itself.
+  services = {
+    dns-udp = { protocol = "udp", port = 53, range = var.service_cidr }
+    dns-tcp = { protocol = "tcp", port = 53, range = var.service_cidr }
+    ntp     = { protocol = "udp", port = 123, range = var.service_cidr }
+  }
+  broker = { for port in var.rocketmq_ports : "broker-${port}" => { protocol = "tcp", port = port, range = var.data_cidr } }
+
+  egress = {
+    # To publish, and nothing else. There is no rule to the database, and there must never be one.
+    function = merge(local.services, local.broker)
+    worker = merge(local.services, local.broker,
+      { database = { protocol = "tcp", port = var.database_port, range = var.data_cidr } },
+      { for range in var.webhook_cidrs : "webhooks-${range}" => { protocol = "tcp", port = 443, range = range } },
+    )
+    data = {}
+  }
+
+  ingress = {
+    # The platform calls a function by its own ways, not by the VPC.
+    function = {}
+    worker = merge(
+      # The load balancer of the look-ups is in the workers' own ranges.
+      { for range in local.worker_ranges : "look-ups-${range}" => { protocol = "tcp", port = var.worker_query_port, range = range } },
+      { for range in var.operator_cidrs : "operators-${range}" => { protocol = "tcp", port = var.worker_admin_port, range = range } },
+    )
+    data = merge(
+      { for range in local.worker_ranges : "database-${range}" => { protocol = "tcp", port = var.database_port, range = range } },
+      { for pair in setproduct(var.rocketmq_ports, concat(local.function_ranges, local.worker_ranges)) :
+      "broker-${pair[0]}-${pair[1]}" => { protocol = "tcp", port = pair[0], range = pair[1] } },
+    )
+  }
+
+  groups = var.function_in_vpc ? toset(["function", "worker", "data"]) : toset(["worker", "data"])
+  rules = merge(
+    [for direction, by_group in { egress = local.egress, ingress = local.ingress } : merge([
+      for group, rules in by_group : {
+        for name, rule in rules : "${group}-${direction}-${name}" => merge(rule, { group = group, direction = direction })
+        if contains(local.groups, group)
+      }
+    ]...)]...
+  )
+}
+
+resource "alicloud_security_group" "this" {
+  for_each = local.groups
+
+  vpc_id              = alicloud_vpc.this.id
+  security_group_name = "${var.name}-${each.key}"
+  security_group_type = "normal"
+  # Members do not reach each other unless a rule says so.
+  inner_access_policy = "Drop"
+  tags                = var.tags
+}
+
+resource "alicloud_security_group_rule" "this" {
+  for_each = local.rules
+
+  security_group_id = alicloud_security_group.this[each.value.group].id
+  type              = each.value.direction
+  ip_protocol       = each.value.protocol
+  port_range        = "${each.value.port}/${each.value.port}"
+  cidr_ip           = each.value.range
+  policy            = "accept"
+  priority          = 10
+  description       = each.key
+}
+
+# Last, after all that is allowed.
+resource "alicloud_security_group_rule" "nothing_else_out" {
+  for_each = local.groups
+
+  security_group_id = alicloud_security_group.this[each.key].id
+  type              = "egress"
+  ip_protocol       = "all"
+  port_range        = "-1/-1"
+  cidr_ip           = "0.0.0.0/0"
+  policy            = "drop"
+  priority          = 100
+  description       = "nothing else"
+}

@@ -1,0 +1,77 @@
+mock_provider "alicloud" {}
+
+variables {
+  name = "spillway-test"
+  subnets = [
+    { zone = "cn-hangzhou-j", function_cidr = "10.0.0.0/24", worker_cidr = "10.0.3.0/24", data_cidr = "10.0.2.0/25" },
+    { zone = "cn-hangzhou-k", function_cidr = "10.0.1.0/24", worker_cidr = "10.0.4.0/24", data_cidr = "10.0.2.128/25" },
+  ]
+  flow_log = { project = "spillway-test", logstore = "flow" }
+}
+
+run "each_has_vswitches_in_two_zones" {
+  assert {
+    condition = alltrue([
+      for vswitches in [alicloud_vswitch.function, alicloud_vswitch.worker, alicloud_vswitch.data] :
+      toset(keys(vswitches)) == toset(["cn-hangzhou-j", "cn-hangzhou-k"]) && alltrue([for zone, vswitch in vswitches : vswitch.zone_id == zone])
+    ])
+    error_message = "two zones for function, workers and data"
+  }
+}
+
+run "what_goes_through_the_vpc_is_logged" {
+  assert {
+    condition = (
+      one(alicloud_vpc_flow_log.this).resource_id == alicloud_vpc.this.id && one(alicloud_vpc_flow_log.this).traffic_type == "All" &&
+      one(alicloud_vpc_flow_log.this).status == "Active" && one(alicloud_vpc_flow_log.this).log_store_name == "flow"
+    )
+    error_message = "all of it"
+  }
+}
+
+run "a_function_that_need_not_be_here_is_not" {
+  variables {
+    function_in_vpc = false
+  }
+
+  assert {
+    condition     = length(alicloud_vswitch.function) == 0 && output.security_group_ids.function == null && length(output.function_vswitch_ids) == 0
+    error_message = "no vSwitch, no group"
+  }
+}
+
+run "one_zone_is_refused" {
+  command = plan
+
+  variables {
+    subnets = [{ zone = "cn-hangzhou-j", function_cidr = "10.0.0.0/24", worker_cidr = "10.0.3.0/24", data_cidr = "10.0.2.0/25" }]
+  }
+
+  expect_failures = [var.subnets]
+}
+
+run "data_outside_its_range_is_refused" {
+  command = plan
+
+  variables {
+    subnets = [
+      { zone = "cn-hangzhou-j", function_cidr = "10.0.0.0/24", worker_cidr = "10.0.3.0/24", data_cidr = "10.0.2.0/25" },
+      { zone = "cn-hangzhou-k", function_cidr = "10.0.1.0/24", worker_cidr = "10.0.4.0/24", data_cidr = "10.0.5.0/25" },
+    ]
+  }
+
+  expect_failures = [var.subnets]
+}
+
+run "workers_in_the_data_range_are_refused" {
+  command = plan
+
+  variables {
+    subnets = [
+      { zone = "cn-hangzhou-j", function_cidr = "10.0.0.0/24", worker_cidr = "10.0.3.0/24", data_cidr = "10.0.2.0/25" },
+      { zone = "cn-hangzhou-k", function_cidr = "10.0.1.0/24", worker_cidr = "10.0.2.64/26", data_cidr = "10.0.2.128/25" },
+    ]
+  }
+
+  expect_failures = [var.subnets]
+}

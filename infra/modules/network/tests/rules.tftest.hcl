@@ -1,0 +1,126 @@
+mock_provider "alicloud" {}
+
+variables {
+  name = "spillway-test"
+  subnets = [
+    { zone = "cn-hangzhou-j", function_cidr = "10.0.0.0/24", worker_cidr = "10.0.3.0/24", data_cidr = "10.0.2.0/25" },
+    { zone = "cn-hangzhou-k", function_cidr = "10.0.1.0/24", worker_cidr = "10.0.4.0/24", data_cidr = "10.0.2.128/25" },
+  ]
+}
+
+# The article's first failure: thousands of instances, each with a connection to the database.
+run "connection_bomb" {
+  assert {
+    condition = length([
+      for rule in alicloud_security_group_rule.this : rule
+      if rule.security_group_id == alicloud_security_group.this["function"].id && rule.policy == "accept" && (
+        rule.port_range == "3306/3306" || rule.port_range == "-1/-1" || rule.port_range == "1/65535" || rule.ip_protocol == "all"
+      )
+    ]) == 0
+    error_message = "no rule may lead the function to the database"
+  }
+  assert {
+    condition = alltrue([
+      for rule in alicloud_security_group_rule.this : contains(["10.0.3.0/24", "10.0.4.0/24"], rule.cidr_ip)
+      if rule.type == "ingress" && rule.port_range == "3306/3306"
+    ])
+    error_message = "the database is reached from the workers' ranges alone"
+  }
+}
+
+run "who_reaches_whom_is_exactly_this" {
+  assert {
+    condition = output.reach == tolist([
+      "data-ingress-broker-8080-10.0.0.0/24 tcp 8080/8080 10.0.0.0/24",
+      "data-ingress-broker-8080-10.0.1.0/24 tcp 8080/8080 10.0.1.0/24",
+      "data-ingress-broker-8080-10.0.3.0/24 tcp 8080/8080 10.0.3.0/24",
+      "data-ingress-broker-8080-10.0.4.0/24 tcp 8080/8080 10.0.4.0/24",
+      "data-ingress-broker-8081-10.0.0.0/24 tcp 8081/8081 10.0.0.0/24",
+      "data-ingress-broker-8081-10.0.1.0/24 tcp 8081/8081 10.0.1.0/24",
+      "data-ingress-broker-8081-10.0.3.0/24 tcp 8081/8081 10.0.3.0/24",
+      "data-ingress-broker-8081-10.0.4.0/24 tcp 8081/8081 10.0.4.0/24",
+      "data-ingress-database-10.0.3.0/24 tcp 3306/3306 10.0.3.0/24",
+      "data-ingress-database-10.0.4.0/24 tcp 3306/3306 10.0.4.0/24",
+      "function-egress-broker-8080 tcp 8080/8080 10.0.2.0/24",
+      "function-egress-broker-8081 tcp 8081/8081 10.0.2.0/24",
+      "function-egress-dns-tcp tcp 53/53 100.64.0.0/10",
+      "function-egress-dns-udp udp 53/53 100.64.0.0/10",
+      "function-egress-ntp udp 123/123 100.64.0.0/10",
+      "worker-egress-broker-8080 tcp 8080/8080 10.0.2.0/24",
+      "worker-egress-broker-8081 tcp 8081/8081 10.0.2.0/24",
+      "worker-egress-database tcp 3306/3306 10.0.2.0/24",
+      "worker-egress-dns-tcp tcp 53/53 100.64.0.0/10",
+      "worker-egress-dns-udp udp 53/53 100.64.0.0/10",
+      "worker-egress-ntp udp 123/123 100.64.0.0/10",
+      "worker-ingress-look-ups-10.0.3.0/24 tcp 9100/9100 10.0.3.0/24",
+      "worker-ingress-look-ups-10.0.4.0/24 tcp 9100/9100 10.0.4.0/24",
+    ])
+    error_message = "a rule came or went: ${jsonencode(output.reach)}"
+  }
+}
+
+run "nothing_comes_in_from_everywhere" {
+  variables {
+    operator_cidrs = ["10.9.0.0/24"]
+    webhook_cidrs  = ["0.0.0.0/0"]
+  }
+
+  assert {
+    condition = alltrue([
+      for rule in alicloud_security_group_rule.this : tonumber(split("/", rule.cidr_ip)[1]) >= 8 && rule.policy == "accept"
+      if rule.type == "ingress"
+    ])
+    error_message = "no way in from a range wider than a /8"
+  }
+  assert {
+    condition     = alltrue([for group in alicloud_security_group.this : group.inner_access_policy == "Drop"])
+    error_message = "members of a group do not reach each other"
+  }
+  assert {
+    condition     = [for rule in alicloud_security_group_rule.this : rule.cidr_ip if rule.port_range == "9101/9101"] == ["10.9.0.0/24"]
+    error_message = "the admin port is operators'"
+  }
+}
+
+run "nothing_else_goes_out" {
+  assert {
+    condition = alltrue([
+      for who in ["function", "worker", "data"] :
+      alicloud_security_group_rule.nothing_else_out[who].policy == "drop" &&
+      alicloud_security_group_rule.nothing_else_out[who].cidr_ip == "0.0.0.0/0" &&
+      alicloud_security_group_rule.nothing_else_out[who].ip_protocol == "all" &&
+      alicloud_security_group_rule.nothing_else_out[who].priority > max([for rule in alicloud_security_group_rule.this : rule.priority]...)
+    ])
+    error_message = "the last rule of each group refuses everything"
+  }
+  assert {
+    condition = length([
+      for rule in alicloud_security_group_rule.this : rule if rule.type == "egress" && rule.cidr_ip == "0.0.0.0/0"
+    ]) == 0
+    error_message = "to the internet only where webhooks are sent"
+  }
+}
+
+run "webhooks_go_out_on_443_and_from_workers_alone" {
+  variables {
+    webhook_cidrs = ["0.0.0.0/0"]
+  }
+
+  assert {
+    condition = [
+      for rule in alicloud_security_group_rule.this : "${rule.description} ${rule.port_range}"
+      if rule.type == "egress" && rule.cidr_ip == "0.0.0.0/0"
+    ] == ["worker-egress-webhooks-0.0.0.0/0 443/443"]
+    error_message = "one rule, the workers'"
+  }
+}
+
+run "operators_from_everywhere_are_refused" {
+  command = plan
+
+  variables {
+    operator_cidrs = ["0.0.0.0/0"]
+  }
+
+  expect_failures = [var.operator_cidrs]
+}

@@ -1,0 +1,152 @@
+variable "name" {
+  description = "Prefix of every name, such as `spillway-prod`: 3 to 24 lower-case letters, digits and dashes, beginning with a letter."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{2,23}$", var.name))
+    error_message = "name must be 3 to 24 lower-case letters, digits and dashes, beginning with a letter."
+  }
+}
+
+variable "tags" {
+  description = "Tags of everything that takes them."
+  type        = map(string)
+  default     = {}
+}
+
+variable "vpc_cidr" {
+  description = "Range of the VPC."
+  type        = string
+  default     = "10.0.0.0/16"
+
+  validation {
+    condition     = can(cidrhost(var.vpc_cidr, 0))
+    error_message = "vpc_cidr must be a range such as 10.0.0.0/16."
+  }
+}
+
+variable "data_cidr" {
+  description = "Range that all data lies in, broker and database: what the security groups know as such."
+  type        = string
+  default     = "10.0.2.0/24"
+
+  validation {
+    condition     = can(cidrhost(var.data_cidr, 0))
+    error_message = "data_cidr must be a range such as 10.0.2.0/24."
+  }
+}
+
+variable "subnets" {
+  description = "For each zone, at least two: the ranges of functions, workers and data. How many addresses a function takes is unknown: give it a /24 at least."
+  type = list(object({
+    zone          = string
+    function_cidr = string
+    worker_cidr   = string
+    data_cidr     = string
+  }))
+
+  validation {
+    condition     = length(var.subnets) >= 2 && length(distinct(var.subnets[*].zone)) == length(var.subnets)
+    error_message = "subnets must be in at least two zones, one entry each: with one, its end is everything's."
+  }
+  validation {
+    condition = alltrue([
+      for subnet in var.subnets : alltrue([
+        for cidr in [subnet.function_cidr, subnet.worker_cidr, subnet.data_cidr] : can(cidrhost(cidr, 0))
+      ])
+    ])
+    error_message = "subnets must have ranges such as 10.0.0.0/24."
+  }
+  validation {
+    condition = alltrue([
+      for subnet in var.subnets : try(
+        cidrhost("${cidrhost(subnet.data_cidr, 0)}/${split("/", var.data_cidr)[1]}", 0) == cidrhost(var.data_cidr, 0) &&
+        tonumber(split("/", subnet.data_cidr)[1]) >= tonumber(split("/", var.data_cidr)[1]),
+        false,
+      )
+    ])
+    error_message = "data ranges must lie within data_cidr: the rules between worker and database name that."
+  }
+  validation {
+    condition = alltrue([
+      for subnet in var.subnets : alltrue([
+        for cidr in [subnet.function_cidr, subnet.worker_cidr] : try(
+          cidrhost("${cidrhost(cidr, 0)}/${split("/", var.data_cidr)[1]}", 0) != cidrhost(var.data_cidr, 0), true,
+        )
+      ])
+    ])
+    error_message = "functions and workers must be outside data_cidr."
+  }
+}
+
+variable "function_in_vpc" {
+  description = "Whether the function gets vSwitches and a security group here. Needed as long as the broker has no public endpoint. What it costs: about 0.5 to 1.5 s more at a cold start under a burst (by the article; not measured here), which warmed instances have behind them."
+  type        = bool
+  default     = true
+}
+
+variable "database_port" {
+  description = "Port of the database."
+  type        = number
+  default     = 3306
+}
+
+variable "rocketmq_ports" {
+  description = "Ports of the broker's endpoint. That the managed service listens on 8080 is likely; 8081 is Apache's for gRPC."
+  type        = list(number)
+  default     = [8080, 8081]
+
+  validation {
+    condition     = length(var.rocketmq_ports) > 0 && alltrue([for port in var.rocketmq_ports : port >= 1 && port <= 65535])
+    error_message = "rocketmq_ports must be 1 to 65535, at least one."
+  }
+}
+
+variable "worker_query_port" {
+  description = "Port of the workers' look-ups, which the load balancer in their own ranges may reach."
+  type        = number
+  default     = 9100
+}
+
+variable "worker_admin_port" {
+  description = "Port of the workers' console and control API, which `operator_cidrs` may reach."
+  type        = number
+  default     = 9101
+}
+
+variable "operator_cidrs" {
+  description = "Where operators come from, within the VPC or a private network joined to it: they may reach the workers' admin port. Empty: nobody."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for cidr in var.operator_cidrs : can(cidrhost(cidr, 0)) && try(tonumber(split("/", cidr)[1]) >= 8, false)])
+    error_message = "operator_cidrs must be private ranges, none wider than a /8."
+  }
+}
+
+variable "webhook_cidrs" {
+  description = "Where workers may call merchants' webhooks, on port 443, by way of the NAT gateway. Empty as long as no webhooks are sent; `0.0.0.0/0` when merchants are anywhere."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for cidr in var.webhook_cidrs : can(cidrhost(cidr, 0))])
+    error_message = "webhook_cidrs must be ranges."
+  }
+}
+
+variable "service_cidr" {
+  description = "Where the platform's own names and time are served within a VPC (likely: 100.100.2.136 and 100.100.2.138 are the name servers)."
+  type        = string
+  default     = "100.64.0.0/10"
+}
+
+variable "flow_log" {
+  description = "Log Service project and logstore for the VPC's flow log; null for none."
+  type = object({
+    project  = string
+    logstore = string
+  })
+  default = null
+}

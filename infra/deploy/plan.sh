@@ -8,7 +8,6 @@ make_plan() {
   [[ -d $root ]] || die "no such environment: $1"
   for setting in ${SPILLWAY_TERRAFORM_BACKEND-}; do backend+=("-backend-config=$setting"); done
   export TF_IN_AUTOMATION=1 TF_INPUT=0 TF_DATA_DIR=$folder/data
-  umask 077
   # Once the provider's sums are written down, nothing else is taken.
   [[ ! -f $root/.terraform.lock.hcl ]] || backend+=(-lockfile=readonly)
   terraform -chdir="$root" init "${backend[@]}" >&2

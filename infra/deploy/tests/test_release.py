@@ -281,6 +281,20 @@ class Stopped(Case):
                     self.assertEqual(world.as_before(), {}, errors)
                     self.assertIn("NOT RELEASED: undoing", errors)
 
+    def test_once_it_undoes_it_is_not_stopped(self):
+        # It fails at the canary; then every call takes a while, and somebody is impatient.
+        self.world.plan(fail=[13], slow=list(range(14, 30)))
+        process = self.world.start("release", "--state", self.world.state_file(), NEW_INGEST, NEW_WORKER)
+        for calls, sign in [(14, signal.SIGTERM), (15, signal.SIGINT), (16, signal.SIGTERM)]:
+            deadline = time.monotonic() + 30
+            while len(self.world.calls()) < calls:
+                self.assertLess(time.monotonic(), deadline)
+                time.sleep(0.01)
+            process.send_signal(sign)
+        _, errors = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 1, errors)
+        self.assertEqual(self.world.as_before(), {}, errors)
+
     def test_killed_it_leaves_what_a_rollback_needs(self):
         self.world.plan(hang=[12])
         process = self.world.start("release", "--state", self.world.state_file(), NEW_INGEST, NEW_WORKER)

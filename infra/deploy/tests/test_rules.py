@@ -206,6 +206,26 @@ resource "terraform_data" "secret" { input = var.password }
         self.assertNotIn("geheimnis", output)
         self.assertEqual(len(self.state()), 2)
 
+    def test_variables_come_from_one_secret(self):
+        (self.root / "main.tf").write_text(self.ROOT)
+        environment = {
+            "SPILLWAY_TERRAFORM_ROOT": str(self.root), "TMPDIR": str(self.at),
+            "TERRAFORM_VARIABLES": json.dumps({"size": 7, "password": "geheimnis-tf"}),
+        }
+        code, output = run("with-variables", DEPLOY / "plan", "test", self.text, **environment)
+        self.assertEqual(code, 0, output)
+        self.assertNotIn("geheimnis", output + self.text.read_text())
+        self.assertRegex(self.text.read_text(), r"input += 7")
+        # Applied is the saved plan, which takes no variables.
+        code, output = run("with-variables", DEPLOY / "apply", "test", self.text, **environment)
+        self.assertEqual(code, 0, output)
+        for bad in ["", "[]", "no JSON geheimnis"]:
+            code, output = run("with-variables", "true", **environment | {"TERRAFORM_VARIABLES": bad})
+            self.assertEqual(code, 1)
+            self.assertNotIn("geheimnis", output)
+        left = {path.name for path in self.at.iterdir()}
+        self.assertEqual(left, {"root", "plan.txt"})
+
     def test_what_was_not_approved_is_not_applied(self):
         self.run_script("plan", size=1)
         code, output = self.run_script("apply", size=2)

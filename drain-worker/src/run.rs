@@ -79,6 +79,7 @@ pub async fn run(
         access = ?settings.access,
         "draining"
     );
+    settings.lookups.warn();
     let gate = RateGate::closed();
     let signals = Signals {
         meter: Meter::default(),
@@ -120,7 +121,7 @@ pub async fn run(
     // The listeners stay up until the drain has ended: buyers keep asking while a worker stops.
     let drained = CancellationToken::new();
     let servers = [
-        tokio::spawn(serve(listeners.query, query::router(store.clone()), drained.clone())),
+        tokio::spawn(serve(listeners.query, query::router(store.clone(), settings.lookups), drained.clone())),
         tokio::spawn(serve(listeners.admin, admin::router(desk, settings.access), drained.clone())),
     ];
     let watching = tokio::spawn(monitor.run(store.clone(), lag, signals.lag.clone(), drained.clone()));

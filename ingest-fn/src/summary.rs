@@ -13,36 +13,30 @@ static SHED: LineBudget = LineBudget::new(1, SECOND);
 static CONNECTIONS_SHED: LineBudget = LineBudget::new(1, SECOND);
 static ACCEPT_FAILURES: LineBudget = LineBudget::new(1, SECOND);
 
-/// One more event. How many there were since the last line, this one included, if a line is due.
-pub(crate) fn due(budget: &LineBudget) -> Option<u64> {
-    let lines = budget.event();
-    Some(lines.kept + u64::from(lines.own)).filter(|events| *events > 0)
-}
-
 /// Tells of messages that did not get to the broker.
 pub fn publish_failure(error: &SendError) {
-    if let Some(messages) = due(&PUBLISH_FAILURES) {
+    if let Some(messages) = PUBLISH_FAILURES.due() {
         tracing::warn!(messages, %error, "publishing fails");
     }
 }
 
 /// Tells of requests refused for want of room.
 pub fn shed() {
-    if let Some(requests) = due(&SHED) {
+    if let Some(requests) = SHED.due() {
         log_shed(requests);
     }
 }
 
 /// Tells of connections closed for want of room.
 pub fn connections_shed() {
-    if let Some(connections) = due(&CONNECTIONS_SHED) {
+    if let Some(connections) = CONNECTIONS_SHED.due() {
         log_connections_shed(connections);
     }
 }
 
 /// Tells of connections that could not be taken.
 pub fn accept_failure(error: &std::io::Error) {
-    if let Some(times) = due(&ACCEPT_FAILURES) {
+    if let Some(times) = ACCEPT_FAILURES.due() {
         tracing::warn!(times, %error, "a connection could not be taken");
     }
 }

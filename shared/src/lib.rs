@@ -3,6 +3,7 @@
 pub mod catalogue;
 pub mod config;
 pub mod envelope;
+pub mod gateway;
 pub mod listen;
 pub mod order;
 pub mod problem;

@@ -1,19 +1,26 @@
 //! A cap that protects: what a worker commits falls by itself while the database labours, and returns.
 //!
-//! Additive increase, multiplicative decrease, as TCP does it: every second in which commits are slow or fail takes
-//! three tenths off the worker's rate; every second without adds a tenth of its fair share. It only ever lowers what
-//! operators allow. Each worker judges by its own commits; those that share a database come to the same judgement,
-//! and where only one suffers, its share goes to the others.
+//! Additive increase, multiplicative decrease, as TCP does it: every second in which transactions fail, and every second
+//! but the first in which commits are slow, takes three tenths off the worker's rate; every other one adds a tenth of
+//! its fair share. One slow second is a hiccup: a flush, a checkpoint. It only ever lowers what operators allow. Each
+//! worker judges by its own commits; those that share a database come to the same judgement, and where only one suffers,
+//! its share goes to the others.
+//!
+//! The limit is kept as a part of the fair share. So when workers leave, those that stay take over what these committed,
+//! no less and no more, and the pool as a whole neither falls nor jumps.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::control::RATE_MAX;
-use crate::pipeline::Reading;
+use crate::pipeline::{Latencies, Reading};
 
-/// How often the limit may fall. A lower rate needs a moment to show.
+/// How often the limit may fall, and how long commits are gathered for a judgement. A lower rate needs a moment to show.
 const FALL_EVERY: Duration = Duration::from_secs(1);
+
+/// After so many slow seconds on end it falls.
+const SLOW_SECONDS: u32 = 2;
 
 /// What a fall leaves.
 const FALL_TO: f64 = 0.7;
@@ -24,16 +31,31 @@ const RISE_PER_SECOND: f64 = 0.1;
 /// What always remains, of a fair share: without commits nobody would learn that the database has recovered.
 const LEAST: f64 = 0.02;
 
+/// Beyond any share that a worker is likely to get, in fair shares.
+const MOST: f64 = 2.0;
+
 /// A worker's own limit.
 #[derive(Debug)]
 pub struct Backoff {
     /// Commits that take longer than this are slow. `None`: the limit never falls.
     slow: Option<Duration>,
-    /// Orders a second; `None`: not limited.
+    /// In fair shares; `None`: not limited.
     limit: Option<f64>,
+    /// A worker's fair share of the cap when that was last above 0, orders a second.
+    fair: f64,
     reason: Option<String>,
     fell_at: Option<Instant>,
     seen_at: Option<Instant>,
+    second: Second,
+}
+
+/// The commits of a second.
+#[derive(Debug, Default)]
+struct Second {
+    began_at: Option<Instant>,
+    latencies: Latencies,
+    /// Seconds on end, before this one, in which commits were slow.
+    slow_before: u32,
 }
 
 /// What the limit is judged against.
@@ -48,47 +70,66 @@ pub struct Ceiling {
 }
 
 impl Backoff {
-    /// No limit yet. Commits of which a tenth takes longer than `slow` make it fall.
+    /// No limit yet. Commits of which a tenth takes longer than `slow`, for two seconds, make it fall.
     #[must_use]
-    pub const fn new(slow: Option<Duration>) -> Self {
-        Self { slow, limit: None, reason: None, fell_at: None, seen_at: None }
+    pub fn new(slow: Option<Duration>) -> Self {
+        Self {
+            slow,
+            limit: None,
+            fair: 1.0,
+            reason: None,
+            fell_at: None,
+            seen_at: None,
+            second: Second::default(),
+        }
     }
 
     /// Takes in what has happened since the last call.
     pub fn observe(&mut self, reading: &Reading, ceiling: Ceiling, now: Instant) {
         let Some(slow) = self.slow else { return };
         let passed = self.seen_at.replace(now).map_or(Duration::ZERO, |before| now - before);
-        let fair = f64::from(ceiling.cap) / f64::from(ceiling.workers.max(1));
-        match distress(reading, slow) {
+        if ceiling.cap > 0 {
+            self.fair = f64::from(ceiling.cap) / f64::from(ceiling.workers.max(1));
+        }
+        let slow = self.second.judge(&reading.latencies, slow, now);
+        let failed = (reading.failures > 0).then(|| format!("{} transactions failed", reading.failures));
+        match failed.or(slow) {
             Some(reason) => {
                 self.reason = Some(reason);
-                if self.fell_at.is_none_or(|at| now - at >= FALL_EVERY) {
-                    self.fell_at = Some(now);
-                    // From what was really committed: a limit far above that would fall for long without any effect.
-                    let base = self.limit.unwrap_or(f64::INFINITY).min(f64::from(ceiling.used).max(1.0));
-                    self.limit = Some((base * FALL_TO).max(fair * LEAST).max(1.0));
-                }
+                self.fall(f64::from(ceiling.used), now);
             }
-            None => {
-                let Some(limit) = self.limit else { return };
-                if self.fell_at.is_some_and(|at| now - at < FALL_EVERY) {
-                    return;
-                }
-                let limit = limit + fair.max(1.0) * RISE_PER_SECOND * passed.as_secs_f64();
-                if limit >= f64::from(ceiling.cap) || (ceiling.cap > 0 && limit >= fair * 2.0) {
-                    // Beyond any share that it is likely to get.
-                    (self.limit, self.reason) = (None, None);
-                } else {
-                    self.limit = Some(limit);
-                }
-            }
+            None => self.rise(passed, now),
+        }
+    }
+
+    fn fall(&mut self, used: f64, now: Instant) {
+        if self.fell_at.is_some_and(|at| now - at < FALL_EVERY) {
+            return;
+        }
+        self.fell_at = Some(now);
+        // From what was really committed: a limit far above that would fall for long without any effect.
+        let base = self.limit.unwrap_or(f64::INFINITY).min(used.max(1.0) / self.fair);
+        self.limit = Some((base * FALL_TO).max(LEAST));
+    }
+
+    fn rise(&mut self, passed: Duration, now: Instant) {
+        let Some(limit) = self.limit else { return };
+        if self.second.slow_before > 0 || self.fell_at.is_some_and(|at| now - at < FALL_EVERY) {
+            return;
+        }
+        // A share of less than one order a second would take for ever.
+        let rise = RISE_PER_SECOND.max(RISE_PER_SECOND / self.fair);
+        let limit = limit + rise * passed.as_secs_f64();
+        self.limit = (limit < MOST).then_some(limit);
+        if self.limit.is_none() {
+            self.reason = None;
         }
     }
 
     /// Orders a second, 1 to [`RATE_MAX`]; that is no limit.
     #[must_use]
     pub fn limit(&self) -> u32 {
-        self.limit.map_or(RATE_MAX, |limit| (limit as u32).clamp(1, RATE_MAX))
+        self.limit.map_or(RATE_MAX, |limit| ((limit * self.fair) as u32).clamp(1, RATE_MAX))
     }
 
     /// Why it limits, if it does.
@@ -98,14 +139,26 @@ impl Backoff {
     }
 }
 
-fn distress(reading: &Reading, slow: Duration) -> Option<String> {
-    if reading.failures > 0 {
-        return Some(format!("{} transactions failed", reading.failures));
+impl Second {
+    /// Why the commits are slow, if a second is over and it was not the first slow one.
+    fn judge(&mut self, latencies: &Latencies, slow: Duration, now: Instant) -> Option<String> {
+        self.latencies.add(latencies);
+        let began_at = *self.began_at.get_or_insert(now);
+        if now - began_at < FALL_EVERY {
+            return None;
+        }
+        self.began_at = Some(now);
+        let slow_ms = slow.as_secs_f64() * 1_000.0;
+        // A bucket's upper bound is up to half as much again as what was measured.
+        let p90_ms = std::mem::take(&mut self.latencies).quantile_ms(0.9).filter(|p90| *p90 > slow_ms * 1.5);
+        let Some(p90_ms) = p90_ms else {
+            self.slow_before = 0;
+            return None;
+        };
+        self.slow_before = self.slow_before.saturating_add(1);
+        (self.slow_before >= SLOW_SECONDS)
+            .then(|| format!("commits take up to {p90_ms:.0} ms (p90), over {slow_ms:.0} ms"))
     }
-    let slow_ms = slow.as_secs_f64() * 1_000.0;
-    let p90_ms = reading.latencies.quantile_ms(0.9)?;
-    // A bucket's upper bound is up to half as much again as what was measured.
-    (p90_ms > slow_ms * 1.5).then(|| format!("commits take up to {p90_ms:.0} ms (p90), over {slow_ms:.0} ms"))
 }
 
 #[cfg(test)]
@@ -130,18 +183,45 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn it_falls_while_the_database_labours_and_returns() {
         let mut backoff = backoff();
-        let mut now = Instant::now();
+        let start = Instant::now();
         let mut limits = Vec::new();
         for second in 0..40 {
-            now += Duration::from_secs(1);
             let used = backoff.limit().min(1_000);
-            backoff.observe(&reading(if second < 5 { 900 } else { 10 }, 0), Ceiling { used, ..CEILING }, now);
+            let commits = reading(if second < 7 { 900 } else { 10 }, 0);
+            backoff.observe(&commits, Ceiling { used, ..CEILING }, start + Duration::from_secs(second));
             limits.push(backoff.limit());
             assert_eq!(backoff.reason().is_some(), backoff.limit() < RATE_MAX, "a limit has a reason");
         }
-        assert_eq!(&limits[..5], &[700, 489, 342, 239, 167]);
-        assert!(limits[5..].is_sorted(), "{limits:?}");
+        assert_eq!(&limits[..7], &[RATE_MAX, RATE_MAX, 700, 489, 342, 239, 167]);
+        assert!(limits[7..].is_sorted(), "{limits:?}");
         assert_eq!(limits[39], RATE_MAX);
+    }
+
+    /// A heartbeat of a worker with a small share has so few commits that one slow one is a tenth of them.
+    #[tokio::test(start_paused = true)]
+    async fn a_hiccup_is_not_distress() {
+        let mut backoff = backoff();
+        let start = Instant::now();
+        for beat in 0_u32..80 {
+            // Every fifth second all commits of one heartbeat are slow.
+            let ms = if beat % 20 == 0 { 900 } else { 10 };
+            backoff.observe(&reading(ms, 0), CEILING, start + Duration::from_millis(250) * beat);
+            assert_eq!(backoff.reason(), None, "beat {beat}");
+        }
+    }
+
+    /// What workers that leave committed is taken over by those that stay.
+    #[tokio::test(start_paused = true)]
+    async fn the_limit_follows_the_fair_share() {
+        let mut backoff = backoff();
+        let mut now = Instant::now();
+        backoff.observe(&reading(1, 1), Ceiling { cap: 2_000, workers: 8, used: 250 }, now);
+        assert_eq!(backoff.limit(), 175);
+        for (cap, workers, limit) in [(2_000, 2, 700), (4_000, 2, 1_400), (0, 2, 1_400), (400, 1, 280)] {
+            now += Duration::from_millis(1);
+            backoff.observe(&reading(1, 0), Ceiling { cap, workers, used: 250 }, now);
+            assert_eq!(backoff.limit(), limit, "cap {cap}, {workers} workers");
+        }
     }
 
     #[tokio::test(start_paused = true)]

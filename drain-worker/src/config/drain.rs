@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -16,6 +17,7 @@ use crate::dead_letters::retention::RETENTION_H_DEFAULT;
 use crate::lag::LagArgs;
 use crate::pipeline::PipelineConfig;
 use crate::pool::PoolConfig;
+use crate::query::LookupAccess;
 use crate::store::StoreConfig;
 
 /// Between heartbeats. Changes of operators show after this long at the latest.
@@ -116,6 +118,8 @@ pub struct DrainSettings {
     pub pool: PoolConfig,
     /// Who may use the control API.
     pub access: Access,
+    /// Who may look orders up.
+    pub lookups: Arc<LookupAccess>,
     /// Where the lag comes from.
     pub lag: LagArgs,
     /// The topic of orders.
@@ -176,7 +180,10 @@ impl RunArgs {
             drain.admin_token.as_ref().is_none_or(is_header),
             "--admin-token: letters, digits and signs only, no spaces",
         );
-        let (Some(client), true) = (client, errors.is_empty()) else { return Err(errors) };
+        let lookups = self.lookups.access(&mut errors);
+        let (Some(client), Some(lookups), true) = (client, lookups, errors.is_empty()) else {
+            return Err(errors);
+        };
         let mut consumer = ConsumerConfig::new(&drain.consumer_group, [&self.rocketmq.orders_topic]);
         consumer.invisible_duration = Duration::from_secs(drain.invisible_s);
         let writers = NonZeroUsize::try_from(self.database.database_writers_max).unwrap_or(NonZeroUsize::MIN);
@@ -194,6 +201,7 @@ impl RunArgs {
                 beat_fast: BEAT_FAST,
             },
             access: drain.admin_token.clone().map_or(Access::Loopback, Access::Token),
+            lookups: Arc::new(lookups),
             lag: self.lag.clone(),
             orders_topic: self.rocketmq.orders_topic.clone(),
             grace: Duration::from_millis(drain.grace_ms),

@@ -4,6 +4,7 @@ mod database;
 mod dead_letters;
 mod dlq;
 mod drain;
+mod lookups;
 mod operate;
 
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ pub use database::{DatabaseArgs, MigratorArgs};
 pub use dead_letters::DeadLetterArgs;
 pub use dlq::{DlqActArgs, DlqCommand, DlqListArgs, DlqShowArgs};
 pub use drain::{DrainArgs, DrainSettings};
+pub use lookups::LookupArgs;
 pub use operate::{
     AdminArgs, AuditArgs, OriginArgs, PauseArgs, RateCommand, ResumeArgs, ScheduleCommand, StatusArgs,
 };
@@ -92,6 +94,9 @@ pub struct RunArgs {
     /// The drain's bounds.
     #[command(flatten)]
     pub drain: DrainArgs,
+    /// Look-ups.
+    #[command(flatten)]
+    pub lookups: LookupArgs,
     /// Dead letters.
     #[command(flatten)]
     pub dead_letters: DeadLetterArgs,

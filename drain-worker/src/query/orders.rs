@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
@@ -12,6 +12,7 @@ use shared::problem::Problem;
 use shared::time::rfc3339_millis;
 use tokio::sync::Semaphore;
 
+use super::access::Asker;
 use crate::store::{OrderStore, StoredOrder, StoredStatus};
 
 /// An order as buyers see it.
@@ -88,6 +89,7 @@ impl<S> Clone for Lookups<S> {
 
 pub(super) async fn find<S: OrderStore>(
     State(lookups): State<Lookups<S>>,
+    Extension(asker): Extension<Asker>,
     Path(order_id): Path<String>,
 ) -> Response {
     let Ok(order_id) = order_id.parse::<OrderId>() else {
@@ -100,8 +102,9 @@ pub(super) async fn find<S: OrderStore>(
             .into_response();
     };
     match lookups.store.find(order_id).await {
-        Ok(Some(order)) => found(&OrderView::from(order)),
-        Ok(None) => not_found(order_id),
+        Ok(Some(order)) if asker.may_see(order.user_id.as_ref()) => found(&OrderView::from(order)),
+        // That somebody else's order exists is not told either.
+        Ok(_) => not_found(order_id),
         Err(error) => {
             tracing::error!(%error, error_code = "database_unavailable", "look-up failed");
             Problem::new(

@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use shared::envelope::{EncodedOrder, encode_batch};
-use shared::order::{AcceptedOrder, OrderId, PayloadDigest};
+use shared::order::{AcceptedOrder, OrderId, PayloadDigest, UserId};
 
 /// Longest detail, characters.
 pub const DETAIL_CHARS_MAX: usize = 500;
@@ -64,6 +64,8 @@ impl DeadLetterReason {
 #[derive(Clone)]
 pub struct DeadLetter {
     pub(super) subject: Subject,
+    /// Whose order it is.
+    pub(super) user_id: Option<UserId>,
     pub(super) message_id: Option<String>,
     pub(super) reason: DeadLetterReason,
     pub(super) detail: String,
@@ -84,6 +86,7 @@ impl DeadLetter {
     pub fn of_order(order: &AcceptedOrder, reason: DeadLetterReason, detail: &str) -> Self {
         Self {
             subject: Subject::Order(order.order_id, order.digest),
+            user_id: Some(order.user_id.clone()),
             message_id: None,
             reason,
             detail: cut(detail, DETAIL_CHARS_MAX),
@@ -97,6 +100,7 @@ impl DeadLetter {
     pub fn of_message(message_id: &str, body: Bytes, reason: DeadLetterReason, detail: &str) -> Self {
         Self {
             subject: Subject::Message,
+            user_id: None,
             message_id: Some(cut(message_id, MESSAGE_ID_CHARS_MAX)),
             reason,
             detail: cut(detail, DETAIL_CHARS_MAX),

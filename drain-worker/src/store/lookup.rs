@@ -1,6 +1,6 @@
 //! Reads single orders, totals and stock, beside the writers.
 
-use shared::order::{OrderId, PayloadDigest, RejectReason, TraceParent};
+use shared::order::{OrderId, PayloadDigest, RejectReason, TraceParent, UserId};
 
 use super::commit::outcome;
 use super::dialect::Dialect;
@@ -22,11 +22,11 @@ impl<D: Dialect> SqlStore<D> {
 
     async fn find_decided(&self, order_id: OrderId) -> Result<Option<StoredOrder>, Failure> {
         const KINDS: &[Kind] =
-            &[Kind::Bytes, Kind::Text, Kind::Text, Kind::Text, Kind::Text, Kind::Int, Kind::Text];
+            &[Kind::Bytes, Kind::Text, Kind::Text, Kind::Text, Kind::Text, Kind::Int, Kind::Text, Kind::Text];
         let statement = Statement::new(
             "SELECT payload_digest, state, reason, CAST(accepted_at AS CHAR), CAST(decided_at AS CHAR), \
              (SELECT COUNT(*) FROM order_conflicts WHERE order_conflicts.order_id = orders.order_id), \
-             traceparent \
+             traceparent, user_id \
              FROM orders WHERE order_id = UNHEX(?)",
         )
         .bind(order_id.as_bytes().as_slice());
@@ -34,6 +34,7 @@ impl<D: Dialect> SqlStore<D> {
         let Some(row) = rows.first() else { return Ok(None) };
         Ok(Some(StoredOrder {
             order_id,
+            user_id: row.optional_text(7)?.and_then(|user| UserId::parse(user).ok()),
             digest: Some(PayloadDigest::from_bytes(row.array(0)?)),
             status: StoredStatus::Decided(outcome(row, 1)?),
             accepted_at: Some(times::from_database(row, 3)?),
@@ -44,10 +45,11 @@ impl<D: Dialect> SqlStore<D> {
     }
 
     async fn find_letter(&self, order_id: OrderId) -> Result<Option<StoredOrder>, Failure> {
-        const KINDS: &[Kind] = &[Kind::Bytes, Kind::Text, Kind::Text, Kind::Text];
+        const KINDS: &[Kind] = &[Kind::Bytes, Kind::Text, Kind::Text, Kind::Text, Kind::Text];
         // One that still needs somebody tells more than one that was given up.
         let statement = Statement::new(
-            "SELECT payload_digest, reason, CAST(last_failed_at AS CHAR), CAST(discarded_at AS CHAR) \
+            "SELECT payload_digest, reason, CAST(last_failed_at AS CHAR), CAST(discarded_at AS CHAR), \
+             user_id \
              FROM dead_letters WHERE order_id = UNHEX(?) \
              ORDER BY CASE WHEN discarded_at IS NULL THEN 0 ELSE 1 END, id LIMIT 1",
         )
@@ -57,6 +59,7 @@ impl<D: Dialect> SqlStore<D> {
         let discarded_at = times::optional_from_database(row, 3)?;
         Ok(Some(StoredOrder {
             order_id,
+            user_id: row.optional_text(4)?.and_then(|user| UserId::parse(user).ok()),
             digest: row.optional_array(0)?.map(PayloadDigest::from_bytes),
             status: StoredStatus::DeadLettered { reason: row.text(1)?.to_owned(), discarded_at },
             accepted_at: None,

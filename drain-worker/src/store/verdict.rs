@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use shared::order::{OrderId, Outcome, PayloadDigest, RejectReason, TraceParent};
+use shared::order::{OrderId, Outcome, PayloadDigest, RejectReason, TraceParent, UserId};
 use time::OffsetDateTime;
 
 use super::dead_letter::DeadLetterReason;
@@ -57,6 +57,8 @@ impl VerdictKind {
 pub struct StoredOrder {
     /// The order.
     pub order_id: OrderId,
+    /// Whose it is. `None`: a dead letter from before that was kept.
+    pub user_id: Option<UserId>,
     /// Digest of the payload on record. `None`: a dead letter that has none.
     pub digest: Option<PayloadDigest>,
     /// Its state.

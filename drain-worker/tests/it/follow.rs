@@ -1,8 +1,9 @@
 //! One order can be followed by its trace.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use drain_worker::query::{self, OrderView};
+use drain_worker::query::{self, LookupAccess, OrderView};
 use http::Request;
 use http_body_util::BodyExt;
 use serde_json::json;
@@ -61,7 +62,10 @@ async fn what_becomes_of_an_order_is_logged_with_its_trace() {
 
     let path = format!("/v1/orders/{}", order(1, "PLENTY").order_id);
     let request = Request::get(path).body(axum::body::Body::empty()).expect("a request");
-    let response = query::router(world.store.clone()).oneshot(request).await.expect("infallible");
+    let response = query::router(world.store.clone(), Arc::new(LookupAccess::Open))
+        .oneshot(request)
+        .await
+        .expect("infallible");
     let body = response.into_body().collect().await.expect("a body").to_bytes();
     let view: OrderView = serde_json::from_slice(&body).expect("JSON");
     assert_eq!(view.traceparent, Some(traceparent(1)), "the look-up tells it as well");

@@ -10,3 +10,4 @@ mod faults;
 mod follow;
 mod harness;
 mod query;
+mod query_access;

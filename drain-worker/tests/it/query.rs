@@ -1,8 +1,10 @@
 //! The look-up that buyers use.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::Body;
-use drain_worker::query::{self, OrderView};
+use drain_worker::query::{self, LookupAccess, OrderView};
 use drain_worker::store::{Fence, OrderStore};
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -11,6 +13,10 @@ use shared::problem::Problem;
 use tower::ServiceExt;
 
 use crate::harness::{World, order, orders};
+
+fn open(world: &World) -> Router {
+    query::router(world.store.clone(), Arc::new(LookupAccess::Open))
+}
 
 async fn get(router: &Router, path: &str) -> Response<Body> {
     let request = Request::get(path).body(Body::empty()).expect("a request");
@@ -25,7 +31,7 @@ async fn read<T: serde::de::DeserializeOwned>(response: Response<Body>) -> T {
 #[tokio::test]
 async fn an_order_is_found_with_state_reason_digest_and_times() {
     let world = World::new().await;
-    let router = query::router(world.store.clone());
+    let router = open(&world);
     world.store.commit(Fence::Open, &orders(0..12, "FEW")).await.expect("committed");
     let mut changed = order(1, "FEW");
     changed.digest = PayloadDigest::from_bytes([9; 32]);
@@ -55,7 +61,7 @@ async fn an_order_is_found_with_state_reason_digest_and_times() {
 #[tokio::test]
 async fn an_order_that_is_not_there_may_still_be_queued() {
     let world = World::new().await;
-    let router = query::router(world.store.clone());
+    let router = open(&world);
     let order_id = order(1, "FEW").order_id;
     let response = get(&router, &format!("/v1/orders/{order_id}")).await;
     assert_eq!(response.status(), StatusCode::NOT_FOUND);
@@ -70,7 +76,7 @@ async fn an_order_that_is_not_there_may_still_be_queued() {
 #[tokio::test]
 async fn what_makes_no_sense_is_a_problem() {
     let world = World::new().await;
-    let router = query::router(world.store.clone());
+    let router = open(&world);
     for (path, status, code) in [
         ("/v1/orders/not-a-uuid", StatusCode::BAD_REQUEST, "invalid_order_id"),
         ("/v1/orders", StatusCode::NOT_FOUND, "not_found"),

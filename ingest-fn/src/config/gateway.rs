@@ -1,11 +1,10 @@
 //! Settings of what stands in front.
 
-use http::HeaderName;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use serde::Serialize;
 use shared::config::{ConfigErrors, Secret};
+use shared::gateway::{SigningKeys, identity_header};
 
-use crate::gateway::{Gateway, SigningKeys};
+use crate::gateway::Gateway;
 
 /// Flags for what stands in front.
 #[derive(Clone, Debug, clap::Args, Serialize)]
@@ -92,13 +91,4 @@ impl GatewayArgs {
             _ => Some(Gateway::Function),
         }
     }
-}
-
-/// A header that means something else already would name the wrong buyer.
-fn identity_header(name: &str) -> Option<HeaderName> {
-    let header = HeaderName::try_from(name).ok()?;
-    let taken = ["idempotency-key", AUTHORIZATION.as_str(), CONTENT_TYPE.as_str(), HOST.as_str()];
-    let is_taken = taken.contains(&header.as_str())
-        || ["x-ca-proxy-signature", "x-fc-"].iter().any(|prefix| header.as_str().starts_with(prefix));
-    (!is_taken).then_some(header)
 }

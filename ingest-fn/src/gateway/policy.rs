@@ -3,12 +3,10 @@
 use std::time::Duration;
 
 use http::HeaderName;
+use shared::gateway::{Fault, SigningKeys, Verifier};
 use shared::telemetry::LineBudget;
 
-use super::keys::SigningKeys;
-use super::verify::{Fault, Verifier};
 use crate::layers::head::IDEMPOTENCY_KEY;
-use crate::summary;
 
 /// How callers are told from strangers.
 #[derive(Debug)]
@@ -59,7 +57,7 @@ impl Gateway {
     /// Tells of a request that is not the gateway's. What is wrong with it is told here alone: its sender learns less.
     pub fn refused(&self, fault: Fault) {
         let Self::Signed { refusals, .. } = self else { return };
-        if let Some(requests) = summary::due(refusals) {
+        if let Some(requests) = refusals.due() {
             tracing::warn!(requests, %fault, "requests refused: not the gateway's");
         }
     }

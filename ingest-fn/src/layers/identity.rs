@@ -8,11 +8,12 @@ use axum::body::Bytes;
 use axum::response::IntoResponse;
 use futures_util::future::{Either, Ready, ready};
 use http::Request;
+use shared::gateway::Verified;
 use tower::Service;
 
 use super::Response;
 use crate::error::ApiError;
-use crate::gateway::{Buyer, Gateway, Verified};
+use crate::gateway::{Buyer, Gateway};
 
 /// Puts the [`Buyer`] into the extensions of every request before `inner` sees it, where the gateway names one.
 #[derive(Clone, Debug)]

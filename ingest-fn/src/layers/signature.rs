@@ -8,14 +8,15 @@ use axum::body::Bytes;
 use axum::response::IntoResponse;
 use futures_util::future::{Either, Ready, ready};
 use http::Request;
+use shared::gateway::{Fault, Verified};
 use tower::Service;
 
 use super::Response;
 use crate::error::ApiError;
-use crate::gateway::{Fault, Gateway};
+use crate::gateway::Gateway;
 
 /// Checks the signature of every request before `inner` sees it, where requests are signed. What passes has
-/// [`Verified`](crate::gateway::Verified) in its extensions.
+/// [`Verified`] in its extensions.
 #[derive(Clone, Debug)]
 pub struct CheckSignature<S> {
     inner: S,
@@ -44,7 +45,7 @@ where
     fn call(&mut self, mut request: Request<Bytes>) -> Self::Future {
         if let Some(verifier) = self.gateway.verifier() {
             match verifier.verify(request.method(), request.uri(), request.headers(), request.body()) {
-                Ok(verified) => request.extensions_mut().insert(verified),
+                Ok(verified) => request.extensions_mut().insert::<Verified>(verified),
                 Err(fault) => {
                     self.gateway.refused(fault);
                     return Either::Right(ready(Ok(refusal(fault).into_response())));

@@ -43,6 +43,13 @@ impl LineBudget {
         self.event_at(now_ms())
     }
 
+    /// An event, now, of those that are only counted. How many there were since the last line, this one included, if a
+    /// line is due.
+    pub fn due(&self) -> Option<u64> {
+        let lines = self.event();
+        Some(lines.kept + u64::from(lines.own)).filter(|events| *events > 0)
+    }
+
     /// An event at `now_ms`, milliseconds since 1970.
     pub fn event_at(&self, now_ms: u64) -> Lines {
         let kept = self.kept_at(now_ms);

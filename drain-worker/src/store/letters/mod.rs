@@ -4,6 +4,8 @@ mod discard;
 mod list;
 mod undecided;
 
+use shared::order::UserId;
+
 use super::dead_letter::{DeadLetter, Subject};
 use super::dialect::Dialect;
 use super::error::Failure;
@@ -52,12 +54,12 @@ async fn insert_chunk<D: Dialect>(
 ) -> Result<(), Failure> {
     let keys: Vec<_> = letters.iter().map(DeadLetter::dedup_key).collect();
     let mut statement = Statement::new(
-        "INSERT INTO dead_letters (dedup_key, order_id, payload_digest, message_id, reason, detail, payload, \
+        "INSERT INTO dead_letters (dedup_key, order_id, payload_digest, user_id, message_id, reason, detail, payload, \
          first_failed_at, last_failed_at) VALUES ",
     )
     .rows(
         letters.len(),
-        &["(", BYTES, ", ", BYTES, ", ", BYTES, ", ?, ?, ?, ", BYTES, ", ", D::NOW, ", ", D::NOW, ")"],
+        &["(", BYTES, ", ", BYTES, ", ", BYTES, ", ?, ?, ?, ?, ", BYTES, ", ", D::NOW, ", ", D::NOW, ")"],
     )
     .text(D::UPDATE_LETTER);
     for (letter, key) in letters.iter().zip(&keys) {
@@ -71,6 +73,7 @@ async fn insert_chunk<D: Dialect>(
             .bind(key.as_slice())
             .bind(order_id)
             .bind(digest)
+            .bind(letter.user_id.as_ref().map(UserId::as_str))
             .bind(letter.message_id.as_deref())
             .bind(letter.reason.as_str())
             .bind(letter.detail.as_str())

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use http::Method;
-use ingest_fn::gateway::Fault;
 use proptest::prelude::*;
 use proptest::sample::Index;
+use shared::gateway::Fault;
 
 use super::sign::{Draft, KEY_NAME, SECRET};
 use super::signature::verifier;

@@ -7,9 +7,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderName, HeaderValue, Method, Request};
-use ingest_fn::gateway::SigningKeys;
 use md5::{Digest, Md5};
 use sha2::Sha256;
+use shared::gateway::SigningKeys;
 
 pub(crate) const KEY_NAME: &str = "2026b";
 pub(crate) const SECRET: &str = "9f1c=the-second-secret";

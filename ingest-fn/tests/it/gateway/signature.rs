@@ -2,7 +2,7 @@
 
 use axum::body::Bytes;
 use http::{HeaderValue, Method, Request};
-use ingest_fn::gateway::{
+use shared::gateway::{
     Fault, KeysError, LISTED_MAX, PARAMETERS_MAX, ParameterFault, SigningKeys, Verifier, parameters,
 };
 

@@ -1,0 +1,152 @@
+//! Who is told what by the look-up.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use drain_worker::control::Origin;
+use drain_worker::query::{self, LookupAccess};
+use drain_worker::store::{Fence, LetterStore, OrderStore, Page, Selection};
+use hmac::{Hmac, KeyInit, Mac};
+use http::{HeaderName, Request, StatusCode};
+use http_body_util::BodyExt;
+use sha2::Sha256;
+use shared::order::{AcceptedOrder, UserId};
+use shared::problem::Problem;
+use tower::ServiceExt;
+
+use crate::harness::{World, order};
+
+const SECRET: &str = "the-gateway's-secret";
+
+const IDENTITY: &str = "X-Spillway-User";
+
+/// Requests must be the gateway's, and name the buyer if `identity` says so.
+fn guarded(world: &World, identity: bool) -> Router {
+    let keys = format!("2026a={SECRET}").parse().expect("keys");
+    let header = identity.then(|| HeaderName::try_from(IDENTITY).expect("a name"));
+    query::router(world.store.clone(), Arc::new(LookupAccess::gateway(keys, header)))
+}
+
+/// As the gateway sends a look-up for `user`: see `ingest-fn/docs/gateway.md`.
+fn signed(path: &str, user: Option<&str>) -> Request<Body> {
+    let headers = user.map(|user| format!("x-spillway-user:{user}\n")).unwrap_or_default();
+    let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).expect("any length");
+    mac.update(format!("GET\n\n{headers}{path}").as_bytes());
+    let mut request = Request::get(path)
+        .header("X-Ca-Proxy-Signature", STANDARD.encode(mac.finalize().into_bytes()))
+        .header("X-Ca-Proxy-Signature-Secret-Key", "2026a");
+    if let Some(user) = user {
+        request = request.header(IDENTITY, user).header("X-Ca-Proxy-Signature-Headers", IDENTITY);
+    }
+    request.body(Body::empty()).expect("a request")
+}
+
+async fn answer(router: &Router, request: Request<Body>) -> (StatusCode, String) {
+    let response = router.clone().oneshot(request).await.expect("infallible");
+    let status = response.status();
+    let body = response.into_body().collect().await.expect("a body").to_bytes();
+    let code =
+        serde_json::from_slice::<Problem>(&body).map_or_else(|_| String::new(), |problem| problem.code);
+    (status, code)
+}
+
+fn of_user(user: &str, number: u64, sku: &str) -> AcceptedOrder {
+    AcceptedOrder { user_id: UserId::parse(user).expect("valid"), ..order(number, sku) }
+}
+
+fn path(number: u64) -> String {
+    format!("/v1/orders/{}", order(number, "FEW").order_id)
+}
+
+#[tokio::test]
+async fn an_order_is_told_to_its_owner_alone() {
+    let world = World::new().await;
+    let decided = of_user("mei", 1, "FEW");
+    let kept = of_user("mei", 2, "NOT-IN-THE-DATABASE");
+    let given_up = of_user("mei", 3, "NOT-IN-THE-DATABASE");
+    world.store.commit(Fence::Open, &[given_up]).await.expect("committed");
+    let page = Page { after: 0, letters_max: NonZeroU32::MIN };
+    world.store.discard(&Selection::All, page, "drain", &Origin::default()).await.expect("discarded");
+    world.store.commit(Fence::Open, &[decided, kept]).await.expect("committed");
+    let router = guarded(&world, true);
+    for number in [1, 2, 3] {
+        let (status, _) = answer(&router, signed(&path(number), Some("mei"))).await;
+        assert_eq!(status, StatusCode::OK, "order {number}");
+        // As one that does not exist: not even that is told.
+        let others = answer(&router, signed(&path(number), Some("jun"))).await;
+        assert_eq!(others, answer(&router, signed(&path(99), Some("jun"))).await);
+        assert_eq!(others, (StatusCode::NOT_FOUND, "order_not_found".to_owned()), "order {number}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_named_buyer_the_gateway_s_word_is_enough() {
+    let world = World::new().await;
+    world.store.commit(Fence::Open, &[of_user("mei", 1, "FEW")]).await.expect("committed");
+    let router = guarded(&world, false);
+    assert_eq!(answer(&router, signed(&path(1), None)).await.0, StatusCode::OK);
+    let stranger = Request::get(path(1)).body(Body::empty()).expect("a request");
+    assert_eq!(answer(&router, stranger).await, (StatusCode::UNAUTHORIZED, "signature_missing".to_owned()));
+}
+
+#[tokio::test]
+async fn what_the_gateway_did_not_send_is_refused_before_the_database_is_asked() {
+    let world = World::new().await;
+    world.store.commit(Fence::Open, &[of_user("mei", 1, "FEW")]).await.expect("committed");
+    let router = guarded(&world, true);
+    let with = |change: &dyn Fn(&mut Request<Body>)| {
+        let mut request = signed(&path(1), Some("mei"));
+        change(&mut request);
+        request
+    };
+    let cases = [
+        (
+            "another buyer",
+            with(&|request| drop(request.headers_mut().insert(IDENTITY, value("jun")))),
+            "signature_invalid",
+        ),
+        (
+            "two buyers",
+            with(&|request| assert!(request.headers_mut().append(IDENTITY, value("jun")))),
+            "signature_invalid",
+        ),
+        (
+            "an unsigned buyer",
+            with(&|request| drop(request.headers_mut().remove("X-Ca-Proxy-Signature-Headers"))),
+            "signature_invalid",
+        ),
+        (
+            "another order",
+            with(&|request| *request.uri_mut() = path(2).parse().expect("a path")),
+            "signature_invalid",
+        ),
+        (
+            "a parameter twice",
+            with(&|request| *request.uri_mut() = format!("{}?a=1&a=2", path(1)).parse().expect("a path")),
+            "repeated_parameter",
+        ),
+        (
+            "no signature",
+            with(&|request| drop(request.headers_mut().remove("X-Ca-Proxy-Signature"))),
+            "signature_missing",
+        ),
+        ("nobody", signed(&path(1), None), "identity_missing"),
+        ("no user id", signed(&path(1), Some("not a user")), "identity_missing"),
+        (
+            "no such path, unsigned",
+            Request::get("/metrics").body(Body::empty()).expect("a request"),
+            "signature_missing",
+        ),
+    ];
+    for (what, request, code) in cases {
+        assert_eq!(answer(&router, request).await.1, code, "{what}");
+    }
+}
+
+fn value(text: &str) -> http::HeaderValue {
+    http::HeaderValue::try_from(text).expect("a value")
+}

@@ -1,0 +1,39 @@
+output "cluster_id" {
+  description = "Id of the PolarDB cluster or RDS instance."
+  value       = local.polardb ? one(alicloud_polardb_cluster.this[*].id) : one(alicloud_db_instance.this[*].id)
+}
+
+output "host_primary" {
+  description = "Host of the node that writes, past the proxy: for `migrate`, `init` and `tune`, which need a connection of their own. With PolarDB it is put together from the cluster's id and `host_domains.primary`: likely, not certain."
+  value       = local.host_primary
+}
+
+output "host_worker" {
+  description = "Host for the workers' `SPILLWAY_DATABASE_URL`: the custom endpoint, or the primary by `worker_endpoint`."
+  value       = var.worker_endpoint == "custom" ? local.host_custom : local.host_primary
+}
+
+output "port" {
+  description = "Port of both hosts."
+  value       = local.port
+}
+
+output "database_name" {
+  description = "Database of orders and stock."
+  value       = local.database
+}
+
+output "tune_database_name" {
+  description = "Database that `drain-worker tune` may fill, empty and drop; name it in its address."
+  value       = local.tune_database
+}
+
+output "account_names" {
+  description = "Accounts by their use: worker, migrator, tune."
+  value       = local.accounts
+}
+
+output "connections_max" {
+  description = "Connections that the node class allows, for the worker module's `database_connections_max`."
+  value       = local.connections_max
+}

@@ -1,0 +1,124 @@
+resource "alicloud_polardb_cluster" "this" {
+  count = local.polardb ? 1 : 0
+
+  description   = var.name
+  db_type       = "MySQL"
+  db_version    = "8.0"
+  db_node_class = var.node_class
+  db_node_count = var.node_count
+  pay_type      = "PostPaid"
+
+  vpc_id     = var.vpc_id
+  vswitch_id = var.vswitch_ids[var.zones[0]]
+  zone_id    = var.zones[0]
+  # Storage and a node stand by in the second zone: a zone's end loses no commit and little time.
+  hot_standby_cluster = "ON"
+  standby_az          = var.zones[1]
+
+  # Members of the groups alone. The one address is nobody's: without any the default would be everybody in the VPC.
+  security_group_ids = var.security_group_ids
+  security_ips       = ["127.0.0.1"]
+
+  proxy_type  = var.proxy.type
+  proxy_class = var.proxy.class
+
+  deletion_lock                               = var.deletion_lock ? 1 : 0
+  backup_retention_policy_on_cluster_deletion = "LATEST"
+  maintain_time                               = var.maintain_time
+  tde_status                                  = var.encrypted ? "Enabled" : "Disabled"
+  encryption_key                              = var.encrypted ? var.encryption_key_id : null
+  encrypt_new_tables                          = var.encrypted ? "ON" : null
+
+  # Times are UTC in every row, and the pool's clock is this one.
+  default_time_zone = "+0:00"
+
+  # A session that stalls in mid-transaction holds the stock until the server ends it; the worker sets the same for
+  # itself, but a proxy may not pass that on.
+  parameters {
+    name  = "wait_timeout"
+    value = "600"
+  }
+  parameters {
+    name  = "innodb_lock_wait_timeout"
+    value = "10"
+  }
+
+  tags = var.tags
+
+  lifecycle {
+    precondition {
+      condition     = local.connections_max != null
+      error_message = "connections_max must be given: the node class is not in the table of limits."
+    }
+  }
+}
+
+resource "alicloud_polardb_backup_policy" "this" {
+  count = local.polardb ? 1 : 0
+
+  db_cluster_id                               = alicloud_polardb_cluster.this[0].id
+  preferred_backup_period                     = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
+  preferred_backup_time                       = var.backup_time
+  data_level1_backup_retention_period         = var.backup_days
+  log_backup_retention_period                 = var.backup_days
+  backup_retention_policy_on_cluster_deletion = "LATEST"
+}
+
+resource "alicloud_polardb_endpoint" "worker" {
+  count = local.polardb ? 1 : 0
+
+  db_cluster_id           = alicloud_polardb_cluster.this[0].id
+  db_endpoint_description = "drain-worker"
+  endpoint_type           = "Custom"
+  connection_prefix       = local.worker_prefix
+  port                    = tostring(local.port)
+  net_type                = "Private"
+  ssl_enabled             = var.tls ? "Enable" : "Disable"
+  ssl_auto_rotate         = var.tls ? "Enable" : null
+
+  # An endpoint that only reads could not serve a single batch.
+  read_write_mode    = "ReadWrite"
+  auto_add_new_nodes = "Enable"
+
+  endpoint_config = {
+    # Off: a transaction goes to the primary as a whole. Split, its plain reads would go to a replica, and what guides
+    # a batch would be older than what it locks.
+    DistributedTransaction = "off"
+    # Global: a read outside a transaction sees every commit of every worker, not only its own session's. Shares of the
+    # cap are handed out by one worker and read by another.
+    ConsistLevel = "2"
+    # A replica that lags makes the primary answer, not an error.
+    ConsistTimeoutAction = "0"
+    # The primary answers reads too: they are few, and it has no lag.
+    MasterAcceptReads = "on"
+    # Off or Session. By transaction a prepared statement pins its connection, and the driver prepares them all.
+    ConnectionPersist = lower(var.proxy.pooling) == "off" ? "off" : var.proxy.pooling
+  }
+}
+
+resource "alicloud_polardb_database" "this" {
+  for_each = local.polardb ? toset([local.database, local.tune_database]) : toset([])
+
+  db_cluster_id      = alicloud_polardb_cluster.this[0].id
+  db_name            = each.key
+  character_set_name = "utf8mb4"
+}
+
+resource "alicloud_polardb_account" "this" {
+  for_each = local.polardb ? local.accounts : {}
+
+  db_cluster_id       = alicloud_polardb_cluster.this[0].id
+  account_name        = each.value
+  account_password    = var.passwords[each.key]
+  account_type        = "Normal"
+  account_description = "drain-worker: ${each.key}"
+}
+
+resource "alicloud_polardb_account_privilege" "this" {
+  for_each = local.polardb ? local.grants : {}
+
+  db_cluster_id     = alicloud_polardb_cluster.this[0].id
+  account_name      = alicloud_polardb_account.this[each.key].account_name
+  account_privilege = each.value.privilege
+  db_names          = [alicloud_polardb_database.this[each.value.database].db_name]
+}

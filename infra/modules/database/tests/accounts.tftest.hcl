@@ -1,0 +1,88 @@
+mock_provider "alicloud" {}
+
+variables {
+  name               = "spillway-test"
+  vpc_id             = "vpc-1"
+  zones              = ["cn-hangzhou-j", "cn-hangzhou-k"]
+  vswitch_ids        = { cn-hangzhou-j = "vsw-j", cn-hangzhou-k = "vsw-k" }
+  security_group_ids = ["sg-worker"]
+  node_class         = "polar.mysql.x4.medium"
+  passwords          = { worker = "Worker-Pass-1", migrator = "Migrator-Pass-1", tune = "Tune-Pass-1" }
+}
+
+run "least_grants_on_polardb" {
+  command = plan
+
+  assert {
+    condition = (
+      alicloud_polardb_account_privilege.this["worker"].account_privilege == "DMLOnly" &&
+      alicloud_polardb_account_privilege.this["worker"].db_names == toset(["spillway"])
+    )
+    error_message = "the worker reads and writes rows of spillway, and changes no table"
+  }
+  assert {
+    condition     = alicloud_polardb_account_privilege.this["migrator"].db_names == toset(["spillway"])
+    error_message = "the migrator changes spillway alone"
+  }
+  assert {
+    condition = (
+      alicloud_polardb_account_privilege.this["tune"].db_names == toset(["spillway_scratch"]) &&
+      !contains(alicloud_polardb_account_privilege.this["tune"].db_names, "spillway")
+    )
+    error_message = "tune drives a database to its limit: its own alone"
+  }
+  assert {
+    condition     = alltrue([for account in alicloud_polardb_account.this : account.account_type == "Normal"])
+    error_message = "no account may be a privileged one"
+  }
+  assert {
+    condition     = length(alicloud_polardb_account.this) == 3 && length(alicloud_polardb_account_privilege.this) == 3
+    error_message = "three accounts, a grant each"
+  }
+}
+
+run "least_grants_on_rds" {
+  command = plan
+
+  variables {
+    engine          = "rds"
+    node_class      = "mysql.x4.large.2c"
+    connections_max = 4000
+  }
+
+  assert {
+    condition = (
+      alicloud_db_account_privilege.this["worker"].privilege == "DMLOnly" &&
+      alicloud_db_account_privilege.this["worker"].db_names == toset(["spillway"])
+    )
+    error_message = "the worker reads and writes rows of spillway, and changes no table"
+  }
+  assert {
+    condition     = alicloud_db_account_privilege.this["tune"].db_names == toset(["spillway_scratch"])
+    error_message = "tune drives a database to its limit: its own alone"
+  }
+  assert {
+    condition     = alltrue([for account in alicloud_rds_account.this : account.account_type == "Normal"])
+    error_message = "no account may be a privileged one"
+  }
+}
+
+run "one_password_for_two_is_refused" {
+  command = plan
+
+  variables {
+    passwords = { worker = "Migrator-Pass-1", migrator = "Migrator-Pass-1", tune = "Tune-Pass-1" }
+  }
+
+  expect_failures = [var.passwords]
+}
+
+run "weak_passwords_are_refused" {
+  command = plan
+
+  variables {
+    passwords = { worker = "workerpassword", migrator = "Migrator-Pass-1", tune = "Tune-Pass-1" }
+  }
+
+  expect_failures = [var.passwords]
+}

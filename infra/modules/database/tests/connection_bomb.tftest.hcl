@@ -1,0 +1,58 @@
+# The article's first failure: 2,000 instances of a function each opened a connection, and the database died in four
+# seconds. Here only members of the worker's security group get in, and how many connections there are is an output
+# that the worker's module counts against.
+mock_provider "alicloud" {}
+
+variables {
+  name               = "spillway-test"
+  vpc_id             = "vpc-1"
+  zones              = ["cn-hangzhou-j", "cn-hangzhou-k"]
+  vswitch_ids        = { cn-hangzhou-j = "vsw-j", cn-hangzhou-k = "vsw-k" }
+  security_group_ids = ["sg-worker"]
+  node_class         = "polar.mysql.g2.medium"
+  passwords          = { worker = "Worker-Pass-1", migrator = "Migrator-Pass-1", tune = "Tune-Pass-1" }
+}
+
+run "connection_bomb" {
+  command = plan
+
+  assert {
+    condition     = alicloud_polardb_cluster.this[0].security_group_ids == toset(["sg-worker"]) && alicloud_polardb_cluster.this[0].security_ips == toset(["127.0.0.1"])
+    error_message = "whoever is not in the worker's group must not reach the database"
+  }
+  assert {
+    condition     = output.connections_max == 1800
+    error_message = "the limit of the node class must be known, or nothing can be counted against it"
+  }
+}
+
+run "an_unknown_limit_is_refused" {
+  command = plan
+
+  variables {
+    node_class = "polar.mysql.x9.huge"
+  }
+
+  expect_failures = [alicloud_polardb_cluster.this]
+}
+
+run "an_unknown_limit_of_rds_is_refused" {
+  command = plan
+
+  variables {
+    engine     = "rds"
+    node_class = "mysql.x4.large.2c"
+  }
+
+  expect_failures = [alicloud_db_instance.this]
+}
+
+run "nobody_may_connect_is_refused" {
+  command = plan
+
+  variables {
+    security_group_ids = []
+  }
+
+  expect_failures = [var.security_group_ids]
+}

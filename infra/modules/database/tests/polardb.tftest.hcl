@@ -1,0 +1,190 @@
+mock_provider "alicloud" {
+  mock_resource "alicloud_polardb_cluster" {
+    defaults = {
+      id = "pc-1"
+    }
+  }
+  mock_resource "alicloud_polardb_endpoint" {
+    defaults = {
+      ssl_connection_string = "spillway-test-worker.rwlb.example"
+    }
+  }
+}
+
+variables {
+  name               = "spillway-test"
+  vpc_id             = "vpc-1"
+  zones              = ["cn-hangzhou-j", "cn-hangzhou-k"]
+  vswitch_ids        = { cn-hangzhou-j = "vsw-j", cn-hangzhou-k = "vsw-k" }
+  security_group_ids = ["sg-worker"]
+  node_class         = "polar.mysql.x4.medium"
+  passwords          = { worker = "Worker-Pass-1", migrator = "Migrator-Pass-1", tune = "Tune-Pass-1" }
+}
+
+run "over_two_zones" {
+  command = plan
+
+  assert {
+    condition = (
+      alicloud_polardb_cluster.this[0].zone_id == "cn-hangzhou-j" &&
+      alicloud_polardb_cluster.this[0].standby_az == "cn-hangzhou-k" &&
+      alicloud_polardb_cluster.this[0].hot_standby_cluster == "ON" &&
+      alicloud_polardb_cluster.this[0].vswitch_id == "vsw-j"
+    )
+    error_message = "the second zone stands by"
+  }
+  assert {
+    condition     = alicloud_polardb_cluster.this[0].db_node_count >= 2
+    error_message = "two nodes at least"
+  }
+  assert {
+    condition     = length(alicloud_db_instance.this) == 0 && length(alicloud_rds_db_proxy.worker) == 0
+    error_message = "nothing of RDS beside it"
+  }
+}
+
+run "who_may_connect" {
+  command = plan
+
+  assert {
+    condition     = alicloud_polardb_cluster.this[0].security_group_ids == toset(["sg-worker"])
+    error_message = "members of the worker's security group"
+  }
+  assert {
+    condition     = alicloud_polardb_cluster.this[0].security_ips == toset(["127.0.0.1"])
+    error_message = "no address range beside the group"
+  }
+}
+
+run "kept_safe" {
+  command = plan
+
+  assert {
+    condition     = alicloud_polardb_cluster.this[0].deletion_lock == 1
+    error_message = "locked against deletion"
+  }
+  assert {
+    condition     = alicloud_polardb_cluster.this[0].tde_status == "Enabled" && alicloud_polardb_endpoint.worker[0].ssl_enabled == "Enable"
+    error_message = "encrypted where it lies and where it travels"
+  }
+  assert {
+    condition = (
+      alicloud_polardb_backup_policy.this[0].data_level1_backup_retention_period == 7 &&
+      alicloud_polardb_backup_policy.this[0].log_backup_retention_period == 7 &&
+      length(alicloud_polardb_backup_policy.this[0].preferred_backup_period) == 7
+    )
+    error_message = "backed up every day, with logs for a point in time"
+  }
+  assert {
+    condition     = alicloud_polardb_cluster.this[0].default_time_zone == "+0:00"
+    error_message = "times are UTC"
+  }
+}
+
+run "the_workers_endpoint" {
+  command = plan
+
+  assert {
+    condition = (
+      alicloud_polardb_endpoint.worker[0].endpoint_type == "Custom" &&
+      alicloud_polardb_endpoint.worker[0].read_write_mode == "ReadWrite" &&
+      alicloud_polardb_endpoint.worker[0].net_type == "Private"
+    )
+    error_message = "an endpoint of its own that writes, in the VPC"
+  }
+  assert {
+    condition     = alicloud_polardb_endpoint.worker[0].endpoint_config["DistributedTransaction"] == "off"
+    error_message = "a transaction must go to the primary as a whole"
+  }
+  assert {
+    condition     = alicloud_polardb_endpoint.worker[0].endpoint_config["ConnectionPersist"] == "off"
+    error_message = "no pool by transaction"
+  }
+  assert {
+    condition = (
+      alicloud_polardb_endpoint.worker[0].endpoint_config["ConsistLevel"] == "2" &&
+      alicloud_polardb_endpoint.worker[0].endpoint_config["ConsistTimeoutAction"] == "0" &&
+      alicloud_polardb_endpoint.worker[0].endpoint_config["MasterAcceptReads"] == "on"
+    )
+    error_message = "reads outside a transaction see every worker's commits"
+  }
+}
+
+run "pooling_by_session_if_wanted" {
+  command = plan
+
+  variables {
+    proxy = { pooling = "Session" }
+  }
+
+  assert {
+    condition     = alicloud_polardb_endpoint.worker[0].endpoint_config["ConnectionPersist"] == "Session"
+    error_message = "Session"
+  }
+}
+
+run "pooling_by_transaction_is_refused" {
+  command = plan
+
+  variables {
+    proxy = { pooling = "Transaction" }
+  }
+
+  expect_failures = [var.proxy]
+}
+
+run "outputs" {
+  command = apply
+
+  assert {
+    condition     = output.host_worker == "spillway-test-worker.rwlb.example" && output.host_primary == "pc-1.mysql.polardb.rds.aliyuncs.com"
+    error_message = "hosts"
+  }
+  assert {
+    condition     = output.port == 3306 && output.database_name == "spillway" && output.tune_database_name == "spillway_scratch"
+    error_message = "port and databases"
+  }
+}
+
+run "the_primary_for_the_worker_if_wanted" {
+  command = apply
+
+  variables {
+    worker_endpoint = "primary"
+  }
+
+  assert {
+    condition     = output.host_worker == "pc-1.mysql.polardb.rds.aliyuncs.com"
+    error_message = "past the proxy"
+  }
+}
+
+run "one_zone_is_refused" {
+  command = plan
+
+  variables {
+    zones = ["cn-hangzhou-j", "cn-hangzhou-j"]
+  }
+
+  expect_failures = [var.zones]
+}
+
+run "one_node_is_refused" {
+  command = plan
+
+  variables {
+    node_count = 1
+  }
+
+  expect_failures = [var.node_count]
+}
+
+run "the_other_engines_class_is_refused" {
+  command = plan
+
+  variables {
+    node_class = "mysql.x4.large.2c"
+  }
+
+  expect_failures = [var.node_class]
+}

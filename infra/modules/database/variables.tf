@@ -1,0 +1,228 @@
+variable "name" {
+  description = "Prefix of every name, such as `spillway-prod`: 3 to 24 lower-case letters, digits and dashes, beginning with a letter."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{2,23}$", var.name)) && !endswith(var.name, "-")
+    error_message = "name must be 3 to 24 lower-case letters, digits and dashes, beginning with a letter and not ending with a dash."
+  }
+}
+
+variable "tags" {
+  description = "Tags of the cluster."
+  type        = map(string)
+  default     = {}
+}
+
+variable "engine" {
+  description = "`polardb` (PolarDB for MySQL) or `rds` (RDS for MySQL). Changing it makes another database, empty: move the data first."
+  type        = string
+  default     = "polardb"
+
+  validation {
+    condition     = contains(["polardb", "rds"], var.engine)
+    error_message = "engine must be polardb or rds."
+  }
+}
+
+variable "vpc_id" {
+  description = "VPC of the database."
+  type        = string
+}
+
+variable "zones" {
+  description = "Two zones: the first for the primary, the second for what stands by."
+  type        = list(string)
+
+  validation {
+    condition     = length(var.zones) == 2 && length(distinct(var.zones)) == 2
+    error_message = "zones must be two different ones."
+  }
+}
+
+variable "vswitch_ids" {
+  description = "vSwitch of the data range in each zone, by the zone's name."
+  type        = map(string)
+
+  validation {
+    condition     = alltrue([for zone in var.zones : contains(keys(var.vswitch_ids), zone)])
+    error_message = "vswitch_ids must have one for each of the zones."
+  }
+}
+
+variable "security_group_ids" {
+  description = "Security groups whose members may connect: the worker's, and nobody else's. Never the function's."
+  type        = list(string)
+
+  validation {
+    condition     = length(var.security_group_ids) > 0
+    error_message = "security_group_ids must name the worker's group: nobody could connect."
+  }
+}
+
+variable "node_class" {
+  description = "Class of the nodes. PolarDB: such as `polar.mysql.x4.medium`; RDS: such as `mysql.x4.large.2c`. It decides how many connections there are."
+  type        = string
+
+  validation {
+    condition     = can(regex(var.engine == "polardb" ? "^polar\\.mysql\\." : "^(mysql|rds\\.mysql)\\.", var.node_class))
+    error_message = "node_class must be of the engine: polar.mysql.… for polardb, mysql.… or rds.mysql.… for rds."
+  }
+}
+
+variable "node_count" {
+  description = "Nodes of a PolarDB cluster, 2 to 16: one that writes, the others stand by and read."
+  type        = number
+  default     = 2
+
+  validation {
+    condition     = var.node_count >= 2 && var.node_count <= 16
+    error_message = "node_count must be 2 to 16: one node alone has nothing to fail over to."
+  }
+}
+
+variable "storage_gb" {
+  description = "Disk of an RDS instance, GB. PolarDB grows by itself."
+  type        = number
+  default     = 100
+
+  validation {
+    condition     = var.storage_gb >= 20
+    error_message = "storage_gb must be at least 20."
+  }
+}
+
+variable "connections_max" {
+  description = "Connections the node class allows; null looks the class up in the module's table of vendor limits. Must be given for a class that is not there."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.connections_max == null || try(var.connections_max >= 100, false)
+    error_message = "connections_max must be at least 100."
+  }
+}
+
+variable "worker_endpoint" {
+  description = "`custom`: the worker goes through the database proxy by an endpoint of its own, set up as this module says. `primary`: straight to the node that writes (PolarDB) or to the instance (RDS)."
+  type        = string
+  default     = "custom"
+
+  validation {
+    condition     = contains(["custom", "primary"], var.worker_endpoint)
+    error_message = "worker_endpoint must be custom or primary."
+  }
+}
+
+variable "proxy" {
+  description = "The database proxy. `pooling`: `Off` or `Session`; the pool by transaction is refused, because every prepared statement pins a connection of it. `class` of PolarProxy and `type` (`EXCLUSIVE`, `GENERAL`): null for what comes with the cluster. `instances`: nodes of an RDS proxy, 2 to 60."
+  type = object({
+    pooling   = optional(string, "Off")
+    class     = optional(string)
+    type      = optional(string)
+    instances = optional(number, 2)
+  })
+  default = {}
+
+  validation {
+    condition     = contains(["Off", "Session"], var.proxy.pooling)
+    error_message = "proxy.pooling must be Off or Session: with Transaction the worker's prepared statements pin connections and nothing is shared."
+  }
+  validation {
+    condition     = var.proxy.instances >= 2 && var.proxy.instances <= 60
+    error_message = "proxy.instances must be 2 to 60: one alone is a single point of failure."
+  }
+}
+
+variable "passwords" {
+  description = "Passwords of the accounts, 8 to 32 characters, of at least three of: upper case, lower case, digit, one of `!@#$%^&*()_+-=`. All different. They are in the state."
+  type = object({
+    worker   = string
+    migrator = string
+    tune     = string
+  })
+  sensitive = true
+
+  validation {
+    condition = alltrue([
+      for password in values(var.passwords) :
+      can(regex("^[A-Za-z0-9!@#$%^&*()_+=-]{8,32}$", password)) && 3 <= length(compact([
+        can(regex("[A-Z]", password)) ? "upper" : "",
+        can(regex("[a-z]", password)) ? "lower" : "",
+        can(regex("[0-9]", password)) ? "digit" : "",
+        can(regex("[!@#$%^&*()_+=-]", password)) ? "other" : "",
+      ]))
+    ])
+    error_message = "passwords must be 8 to 32 characters of three kinds each."
+  }
+  validation {
+    condition     = length(distinct(values(var.passwords))) == 3
+    error_message = "passwords must all be different: with the migrator's the worker could drop its tables."
+  }
+}
+
+variable "backup_days" {
+  description = "How long backups and logs for a point in time are kept, days, 7 to 30."
+  type        = number
+  default     = 7
+
+  validation {
+    condition     = var.backup_days >= 7 && var.backup_days <= 30 && floor(var.backup_days) == var.backup_days
+    error_message = "backup_days must be a whole number, 7 to 30."
+  }
+}
+
+variable "backup_time" {
+  description = "Hour in which the daily backup begins, UTC, such as `19:00Z-20:00Z`. Not in a sale."
+  type        = string
+  default     = "19:00Z-20:00Z"
+
+  validation {
+    condition     = can(regex("^([01][0-9]|2[0-3]):00Z-([01][0-9]|2[0-4]):00Z$", var.backup_time))
+    error_message = "backup_time must be an hour such as 19:00Z-20:00Z."
+  }
+}
+
+variable "maintain_time" {
+  description = "Hour in which the vendor may restart nodes, UTC. Not in a sale."
+  type        = string
+  default     = "20:00Z-21:00Z"
+
+  validation {
+    condition     = can(regex("^([01][0-9]|2[0-3]):00Z-([01][0-9]|2[0-4]):00Z$", var.maintain_time))
+    error_message = "maintain_time must be an hour such as 19:00Z-20:00Z."
+  }
+}
+
+variable "deletion_lock" {
+  description = "Refuse to delete the database, by whatever way. Must be taken off before `terraform destroy`."
+  type        = bool
+  default     = true
+}
+
+variable "tls" {
+  description = "Encrypt connections to the worker's endpoint. The certificate is the vendor's own: `ssl-mode=REQUIRED` encrypts without checking it, `ssl-ca` checks it."
+  type        = bool
+  default     = true
+}
+
+variable "encrypted" {
+  description = "Encrypt what is stored. Cannot be turned off again."
+  type        = bool
+  default     = true
+}
+
+variable "encryption_key_id" {
+  description = "KMS key for it; null for the service's own."
+  type        = string
+  default     = null
+}
+
+variable "host_domains" {
+  description = "What follows the prefix in host names of PolarDB: `primary`, and `custom` for the worker's endpoint without TLS. They differ by region and are likely, not certain; look them up in the console after the first apply."
+  type = object({
+    primary = optional(string, "mysql.polardb.rds.aliyuncs.com")
+    custom  = optional(string, "rwlb.rds.aliyuncs.com")
+  })
+  default = {}
+}

@@ -1,0 +1,72 @@
+# Provisioned instances: up before a sale, back to none after it.
+#
+# The schedule of an action is a six-field cron expression (second, minute, hour, day, month, weekday; certain) that
+# would fire every year, within times that let it fire once. With a time zone the times have no Z (certain).
+locals {
+  utc = var.time_zone == "UTC"
+
+  # Times of the clock on the wall, reckoned as if they were UTC's: the zone is the platform's to apply.
+  windows = [
+    for window in var.sale_windows : {
+      name      = window.name
+      instances = window.instances
+      warm      = timeadd("${window.opens_at}Z", "-${var.warm_lead_min}m")
+      cool      = timeadd("${window.closes_at}Z", "${var.cool_delay_min}m")
+    }
+  ]
+
+  actions = flatten([
+    for window in local.windows : [
+      {
+        name   = "${window.name}-warm"
+        target = window.instances
+        at     = window.warm
+        from   = timeadd(window.warm, "-1m")
+        # It ends as the sale does, so that a platform that holds an action's target until its end lets go too.
+        until = window.cool
+      },
+      {
+        name   = "${window.name}-cool"
+        target = 0
+        at     = window.cool
+        from   = timeadd(window.cool, "-1m")
+        until  = timeadd(window.cool, "1h")
+      },
+    ]
+  ])
+
+  provision_actions = [
+    for action in local.actions : {
+      name                = action.name
+      target              = action.target
+      schedule_expression = "cron(${formatdate("s m h D M", action.at)} *)"
+      start_time          = local.utc ? action.from : trimsuffix(action.from, "Z")
+      end_time            = local.utc ? action.until : trimsuffix(action.until, "Z")
+      time_zone           = local.utc ? null : var.time_zone
+    }
+  ]
+}
+
+resource "alicloud_fcv3_provision_config" "this" {
+  count = length(var.sale_windows) > 0 ? 1 : 0
+
+  function_name       = alicloud_fcv3_function.this.function_name
+  qualifier           = alicloud_fcv3_alias.this.alias_name
+  target              = 0
+  always_allocate_cpu = var.always_allocate_cpu
+
+  dynamic "scheduled_actions" {
+    for_each = local.provision_actions
+    content {
+      name                = scheduled_actions.value.name
+      target              = scheduled_actions.value.target
+      schedule_expression = scheduled_actions.value.schedule_expression
+      start_time          = scheduled_actions.value.start_time
+      end_time            = scheduled_actions.value.end_time
+      time_zone           = scheduled_actions.value.time_zone
+    }
+  }
+
+  # Instances are provisioned within the fence.
+  depends_on = [alicloud_fcv3_concurrency_config.this]
+}

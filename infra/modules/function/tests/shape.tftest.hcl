@@ -1,0 +1,129 @@
+mock_provider "alicloud" {}
+
+variables {
+  name        = "spillway-test"
+  image       = "registry.example.com/spillway/ingest-fn@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+  cpu         = 0.5
+  memory_mb   = 512
+  role_arn    = "acs:ram::1:role/spillway-test-function"
+  log         = { project = "spillway-test", logstore = "function" }
+  environment = { SPILLWAY_GATEWAY_SECRETS = "Key2026a=not-a-secret", SPILLWAY_IDENTITY_HEADER = "X-Spillway-User" }
+}
+
+run "the_container_as_ingest_fn_expects_it" {
+  command = plan
+
+  assert {
+    condition     = alicloud_fcv3_function.this.runtime == "custom-container" && alicloud_fcv3_function.this.handler != ""
+    error_message = "a custom container; the API asks for a handler all the same"
+  }
+  assert {
+    condition = (
+      alicloud_fcv3_function.this.custom_container_config[0].port == 9000 &&
+      nonsensitive(alicloud_fcv3_function.this.environment_variables["SPILLWAY_INGEST_LISTEN"]) == "0.0.0.0:9000"
+    )
+    error_message = "it listens where the platform calls, on every address"
+  }
+  assert {
+    condition     = alicloud_fcv3_function.this.custom_container_config[0].health_check_config[0].http_get_url == "/healthz"
+    error_message = "its health is the process's, not the broker's"
+  }
+  assert {
+    condition     = alicloud_fcv3_function.this.log_config[0].log_begin_rule == "None" && alicloud_fcv3_function.this.log_config[0].logstore == "function"
+    error_message = "a line of log is an entry"
+  }
+}
+
+run "hooks_longer_than_its_own_bounds" {
+  command = plan
+
+  assert {
+    condition     = alicloud_fcv3_function.this.instance_lifecycle_config[0].initializer[0].timeout > 20
+    error_message = "a start tries for 20 s by itself"
+  }
+  assert {
+    condition     = alicloud_fcv3_function.this.instance_lifecycle_config[0].pre_stop[0].timeout > 10
+    error_message = "a stop takes up to 10 s by itself"
+  }
+}
+
+run "a_start_that_is_cut_off_is_refused" {
+  command = plan
+  variables {
+    initialize_timeout_s = 20
+  }
+  expect_failures = [var.initialize_timeout_s]
+}
+
+run "a_stop_that_is_cut_off_is_refused" {
+  command = plan
+  variables {
+    pre_stop_timeout_s = 10
+  }
+  expect_failures = [var.pre_stop_timeout_s]
+}
+
+run "version_alias_and_trigger" {
+  command = plan
+
+  assert {
+    condition     = alicloud_fcv3_alias.this.alias_name == "live" && alicloud_fcv3_trigger.http.qualifier == "live"
+    error_message = "the trigger belongs to the alias, never to LATEST"
+  }
+  assert {
+    condition     = jsondecode(alicloud_fcv3_trigger.http.trigger_config).authType == "function"
+    error_message = "the platform authorises every call"
+  }
+  assert {
+    condition     = jsondecode(alicloud_fcv3_trigger.http.trigger_config).methods == ["POST"]
+    error_message = "POST and nothing else"
+  }
+  assert {
+    condition     = alicloud_fcv3_concurrency_config.this.reserved_concurrency == 100
+    error_message = "the fence"
+  }
+}
+
+run "latest_as_alias_is_refused" {
+  command = plan
+  variables {
+    alias_name = "latest"
+  }
+  expect_failures = [var.alias_name]
+}
+
+run "outside_a_vpc" {
+  command = plan
+
+  assert {
+    condition     = alicloud_fcv3_function.this.internet_access == true
+    error_message = "the platform's way out is the only one"
+  }
+}
+
+run "in_a_vpc_the_way_out_is_the_nat_gateway" {
+  command = plan
+  variables {
+    vpc = { vpc_id = "vpc-1", vswitch_ids = ["vsw-a", "vsw-b"], security_group_id = "sg-function" }
+  }
+
+  assert {
+    condition     = alicloud_fcv3_function.this.internet_access == false
+    error_message = "the platform's own way out would go past the NAT gateway"
+  }
+  assert {
+    condition = (
+      toset(alicloud_fcv3_function.this.vpc_config[0].vswitch_ids) == toset(["vsw-a", "vsw-b"]) &&
+      alicloud_fcv3_function.this.vpc_config[0].security_group_id == "sg-function"
+    )
+    error_message = "its own vSwitches and security group"
+  }
+}
+
+run "one_zone_is_refused" {
+  command = plan
+  variables {
+    vpc = { vpc_id = "vpc-1", vswitch_ids = ["vsw-a"], security_group_id = "sg-function" }
+  }
+  expect_failures = [var.vpc]
+}

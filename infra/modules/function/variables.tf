@@ -1,0 +1,313 @@
+variable "name" {
+  description = "Prefix of every name, such as `spillway-prod`: 3 to 24 lower-case letters, digits and dashes, beginning with a letter."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{2,23}$", var.name))
+    error_message = "name must be 3 to 24 lower-case letters, digits and dashes, beginning with a letter."
+  }
+}
+
+variable "tags" {
+  description = "Tags of the function."
+  type        = map(string)
+  default     = {}
+}
+
+variable "image" {
+  description = "ingest-fn's image with its catalogue, by digest: `…/ingest-fn@sha256:…`. A tag can come to mean another image between plan and start."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z0-9][a-z0-9.:/_-]*@sha256:[0-9a-f]{64}$", var.image))
+    error_message = "image must be given by digest, …@sha256: and 64 hexadecimal digits."
+  }
+}
+
+variable "port" {
+  description = "Port that the container listens on, on every address."
+  type        = number
+  default     = 9000
+
+  validation {
+    condition     = var.port >= 1024 && var.port <= 65535
+    error_message = "port must be 1024 to 65535: the image's user is not root."
+  }
+}
+
+variable "cpu" {
+  description = "vCPU of an instance, 0.05 to 16 in steps of 0.05. `loadtest plan` says what a sale needs; for more than one vCPU the image's workers grow with it."
+  type        = number
+
+  validation {
+    condition     = var.cpu >= 0.05 && var.cpu <= 16 && abs(var.cpu * 20 - floor(var.cpu * 20 + 0.5)) < 0.000001
+    error_message = "cpu must be 0.05 to 16 in steps of 0.05."
+  }
+}
+
+variable "memory_mb" {
+  description = "Memory of an instance, MB, 128 to 32768 in steps of 64; 1 to 4 GB for each vCPU."
+  type        = number
+
+  validation {
+    condition     = var.memory_mb >= 128 && var.memory_mb <= 32768 && var.memory_mb % 64 == 0
+    error_message = "memory_mb must be 128 to 32768 in steps of 64."
+  }
+  validation {
+    condition     = var.memory_mb / 1024 >= var.cpu && var.memory_mb / 1024 <= 4 * var.cpu
+    error_message = "memory_mb must be 1 to 4 GB for each vCPU: the platform refuses other pairs."
+  }
+}
+
+variable "disk_mb" {
+  description = "Disk of an instance, MB: 512 (free) or 10240. ingest-fn writes nothing."
+  type        = number
+  default     = 512
+
+  validation {
+    condition     = contains([512, 10240], var.disk_mb)
+    error_message = "disk_mb must be 512 or 10240."
+  }
+}
+
+variable "concurrency" {
+  description = "Requests that an instance is given at once, 1 to 200."
+  type        = number
+  default     = 100
+
+  validation {
+    condition     = var.concurrency >= 1 && var.concurrency <= 200 && floor(var.concurrency) == var.concurrency
+    error_message = "concurrency must be a whole number, 1 to 200."
+  }
+}
+
+variable "environment" {
+  description = "Environment of ingest-fn: `SPILLWAY_…`, secrets included. Never an address of a database. `SPILLWAY_INGEST_LISTEN` is set by the module. It is in the state, and in the function's configuration."
+  type        = map(string)
+  sensitive   = true
+
+  validation {
+    condition = alltrue([
+      for key, value in var.environment :
+      !can(regex("(?i)(database|mysql|polardb|jdbc|postgres|_db(_|$)|^db_)", key)) && !can(regex("(?i)(mysql|mariadb|postgres(ql)?|sqlite|jdbc)[a-z+]*:", value))
+    ])
+    error_message = "environment must hold no address of a database: the function has no connection to one, and must never have."
+  }
+  validation {
+    condition     = !contains(keys(var.environment), "SPILLWAY_INSECURE_DEV")
+    error_message = "environment must not hold SPILLWAY_INSECURE_DEV: with it anybody orders in anybody's name."
+  }
+  validation {
+    condition     = !contains(keys(var.environment), "SPILLWAY_IDENTITY_HEADER") || contains(keys(var.environment), "SPILLWAY_GATEWAY_SECRETS")
+    error_message = "environment must hold SPILLWAY_GATEWAY_SECRETS beside SPILLWAY_IDENTITY_HEADER: an unsigned header is anybody's word."
+  }
+  validation {
+    condition     = contains(keys(var.environment), "SPILLWAY_GATEWAY_SECRETS") || lookup(var.environment, "SPILLWAY_GATEWAY_AUTH", "") == "function"
+    error_message = "environment must say who keeps strangers out: SPILLWAY_GATEWAY_SECRETS, or SPILLWAY_GATEWAY_AUTH=function."
+  }
+}
+
+variable "role_arn" {
+  description = "Role of the function: it writes its log and nothing else."
+  type        = string
+}
+
+variable "vpc" {
+  description = "Where the function's network interface is, or null for none. Costs about 0.5 to 1.5 s more at a cold start under a burst (by the article; not measured here), which warmed instances have behind them. Needed as long as the broker has no public endpoint."
+  type = object({
+    vpc_id            = string
+    vswitch_ids       = list(string)
+    security_group_id = string
+  })
+  default = null
+
+  validation {
+    condition     = var.vpc == null || try(length(var.vpc.vswitch_ids) >= 2, false)
+    error_message = "vpc must name vSwitches in two zones at least."
+  }
+}
+
+variable "log" {
+  description = "Where its log goes."
+  type = object({
+    project  = string
+    logstore = string
+  })
+}
+
+variable "timeout_s" {
+  description = "Longest that a request may take, s, 9 to 15. ingest-fn's own bounds add up to 8 s (5 s for the body, 3 s for the broker's acknowledgement); whatever waits longer is not this function's work."
+  type        = number
+  default     = 10
+
+  validation {
+    condition     = var.timeout_s >= 9 && var.timeout_s <= 15
+    error_message = "timeout_s must be 9 to 15: below, the platform ends what ingest-fn would still answer; above, the function could be made to wait for somebody, billed."
+  }
+}
+
+variable "initialize_timeout_s" {
+  description = "Longest that a start may take, s, 21 to 300: longer than ingest-fn tries by itself (`--start-timeout-ms`, 20 s)."
+  type        = number
+  default     = 30
+
+  validation {
+    condition     = var.initialize_timeout_s > 20 && var.initialize_timeout_s <= 300
+    error_message = "initialize_timeout_s must be more than 20 and at most 300."
+  }
+}
+
+variable "pre_stop_timeout_s" {
+  description = "Longest that the end of an instance may take, s, 11 to 90: longer than ingest-fn's own (`--grace-ms`, 10 s)."
+  type        = number
+  default     = 15
+
+  validation {
+    condition     = var.pre_stop_timeout_s > 10 && var.pre_stop_timeout_s <= 90
+    error_message = "pre_stop_timeout_s must be more than 10 and at most 90."
+  }
+}
+
+variable "reserved_concurrency" {
+  description = "Most instances at once, provisioned ones included: the fence of the bill and of the broker. The account's quota, 100 or 300 by region, comes first."
+  type        = number
+  default     = 100
+
+  validation {
+    condition     = var.reserved_concurrency >= 1 && var.reserved_concurrency <= 10000
+    error_message = "reserved_concurrency must be 1 to 10000."
+  }
+}
+
+variable "alias_name" {
+  description = "Alias that trigger and provisioned instances belong to. The gateway calls it; which version is behind it is the deployment's to say."
+  type        = string
+  default     = "live"
+
+  validation {
+    condition     = can(regex("^[A-Za-z_][A-Za-z0-9_-]{0,127}$", var.alias_name)) && upper(var.alias_name) != "LATEST"
+    error_message = "alias_name must be letters, digits, - and _, and not LATEST, which changes under a sale's feet."
+  }
+}
+
+variable "trigger_auth" {
+  description = "Who may call the HTTP trigger: `function` (who has the right to `fc:InvokeFunction`: the gateway's role) or `anonymous` (anybody who knows the address; ingest-fn's check of the gateway's signature is then all there is). `anonymous` is for the gateway's HTTP backend, which does not sign the platform's way."
+  type        = string
+  default     = "function"
+
+  validation {
+    condition     = contains(["function", "anonymous"], var.trigger_auth)
+    error_message = "trigger_auth must be function or anonymous."
+  }
+  validation {
+    condition     = var.trigger_auth == "function" || contains(keys(var.environment), "SPILLWAY_GATEWAY_SECRETS")
+    error_message = "trigger_auth may be anonymous only where ingest-fn checks the gateway's signature (SPILLWAY_GATEWAY_SECRETS)."
+  }
+}
+
+variable "public_url" {
+  description = "Give the trigger an address in the internet. Whether the gateway reaches a function by the address in the region's own network is unknown; if it does, turn this off."
+  type        = bool
+  default     = true
+}
+
+variable "sale_windows" {
+  description = <<-EOT
+    Sales, by the clock of `time_zone`: name, `opens_at` and `closes_at` such as `2026-11-11T12:00:00` (without a zone), and how many instances are to be warm (`loadtest plan`). Empty: none are ever warm. Take a sale out when it is over.
+  EOT
+  type = list(object({
+    name      = string
+    opens_at  = string
+    closes_at = string
+    instances = number
+  }))
+  default = []
+
+  validation {
+    condition     = alltrue([for window in var.sale_windows : can(regex("^[A-Za-z][A-Za-z0-9_-]{0,49}$", window.name))])
+    error_message = "a sale's name must be 1 to 50 letters, digits, - and _, beginning with a letter."
+  }
+  validation {
+    condition     = length(distinct([for window in var.sale_windows : window.name])) == length(var.sale_windows)
+    error_message = "sales must have different names."
+  }
+  validation {
+    condition = alltrue([
+      for window in var.sale_windows : alltrue([
+        for at in [window.opens_at, window.closes_at] :
+        can(regex("^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}$", at)) && can(timeadd("${at}Z", "0s"))
+      ])
+    ])
+    error_message = "opens_at and closes_at must be such as 2026-11-11T12:00:00, without a zone: the zone is time_zone."
+  }
+  validation {
+    condition     = alltrue([for window in var.sale_windows : try(timecmp("${window.opens_at}Z", "${window.closes_at}Z") < 0, true)])
+    error_message = "a sale must open before it closes."
+  }
+  validation {
+    condition     = alltrue([for window in var.sale_windows : try(timecmp(timeadd("${window.opens_at}Z", "720h"), "${window.closes_at}Z") >= 0, true)])
+    error_message = "a sale must be over within 30 days: its actions name day and month, and would fire again a year later."
+  }
+  validation {
+    condition = alltrue([
+      for window in var.sale_windows :
+      window.instances >= 1 && floor(window.instances) == window.instances && window.instances <= var.reserved_concurrency
+    ])
+    error_message = "instances must be a whole number, at least 1 and at most reserved_concurrency: more would never come."
+  }
+  validation {
+    condition = alltrue(flatten([
+      for i, one in var.sale_windows : [
+        for j, other in var.sale_windows : i >= j || try(
+          timecmp(timeadd("${one.closes_at}Z", "${var.cool_delay_min}m"), timeadd("${other.opens_at}Z", "-${var.warm_lead_min}m")) <= 0 ||
+          timecmp(timeadd("${other.closes_at}Z", "${var.cool_delay_min}m"), timeadd("${one.opens_at}Z", "-${var.warm_lead_min}m")) <= 0,
+          true,
+        )
+      ]
+    ]))
+    error_message = "sales must not overlap, warming and cooling included: the end of one would cool the other down. Make them one."
+  }
+  validation {
+    condition     = length(var.sale_windows) <= 50
+    error_message = "at most 50 sales: the platform takes 100 scheduled actions, two a sale."
+  }
+}
+
+variable "time_zone" {
+  description = "Time zone of the sales, such as `Asia/Shanghai`; `UTC` for none. A lead that spans a change to or from summer time is an hour off: give a longer one."
+  type        = string
+  default     = "Asia/Shanghai"
+
+  validation {
+    condition     = var.time_zone == "UTC" || can(regex("^[A-Z][A-Za-z_]+/[A-Z][A-Za-z_/-]+$", var.time_zone))
+    error_message = "time_zone must be UTC or such as Asia/Shanghai."
+  }
+}
+
+variable "warm_lead_min" {
+  description = "How long before a sale its instances are started, minutes, 5 to 120. The platform delivers 100 to 300 a minute by region, and the VPC's interface takes its time."
+  type        = number
+  default     = 10
+
+  validation {
+    condition     = var.warm_lead_min >= 5 && var.warm_lead_min <= 120 && floor(var.warm_lead_min) == var.warm_lead_min
+    error_message = "warm_lead_min must be a whole number of minutes, 5 to 120."
+  }
+}
+
+variable "cool_delay_min" {
+  description = "How long after a sale they are kept, minutes, 0 to 60: late retries find a warm instance."
+  type        = number
+  default     = 5
+
+  validation {
+    condition     = var.cool_delay_min >= 0 && var.cool_delay_min <= 60 && floor(var.cool_delay_min) == var.cool_delay_min
+    error_message = "cool_delay_min must be a whole number of minutes, 0 to 60."
+  }
+}
+
+variable "always_allocate_cpu" {
+  description = "Give provisioned instances their CPU while they idle, billed as if they worked. ingest-fn needs none then: it rests on no timer."
+  type        = bool
+  default     = false
+}

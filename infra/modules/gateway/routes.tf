@@ -1,0 +1,144 @@
+# The public API, whole. A path stands for itself; a name in brackets for one segment of it. There is no wildcard, and
+# what is not here is answered 404 by the gateway.
+locals {
+  routes_known = {
+    place_order = {
+      enabled     = true
+      description = "Takes an order"
+      method      = "POST"
+      path        = "/v1/orders"
+      backend     = "function"
+      identity    = true
+      per_second  = var.throttle.orders_per_second
+      required    = concat(["Idempotency-Key"], var.require_content_md5 ? ["Content-MD5"] : [])
+      optional    = ["traceparent"]
+    }
+    payment_webhook = {
+      enabled     = var.payment_webhooks
+      description = "Takes a payment provider's answer"
+      method      = "POST"
+      path        = "/v1/payments/webhooks/[provider]"
+      backend     = "function"
+      # A provider has no token of ours; what it signs with is checked behind the gateway.
+      identity   = false
+      per_second = var.throttle.webhooks_per_second
+      required   = []
+      optional   = concat(["traceparent"], var.webhook_headers)
+    }
+    look_up_order = {
+      enabled     = true
+      description = "Tells what became of an order"
+      method      = "GET"
+      path        = "/v1/orders/[order_id]"
+      backend     = "worker"
+      identity    = true
+      per_second  = var.throttle.lookups_per_second
+      required    = []
+      optional    = ["traceparent"]
+    }
+    look_up_sale = {
+      enabled     = var.sale_lookups
+      description = "Tells how a sale stands"
+      method      = "GET"
+      path        = "/v1/sales/[sale_id]"
+      backend     = "worker"
+      identity    = true
+      per_second  = var.throttle.lookups_per_second
+      required    = []
+      optional    = ["traceparent"]
+    }
+  }
+
+  routes = { for key, route in local.routes_known : key => route if route.enabled }
+
+  # What reaches a backend: these and nothing else, since the mode is MAPPING.
+  parameters = {
+    for key, route in local.routes : key => concat(
+      [for name in regexall("\\[([a-z_]+)\\]", route.path) : { name = name[0], in = "PATH", required = "REQUIRED" }],
+      [for name in route.required : { name = name, in = "HEAD", required = "REQUIRED" }],
+      [for name in route.optional : { name = name, in = "HEAD", required = "OPTIONAL" }],
+      var.identity_parameter && route.identity && var.jwt != null ? [
+        { name = var.jwt.identity_header, in = "HEAD", required = "OPTIONAL" },
+      ] : [],
+    )
+  }
+}
+
+resource "alicloud_api_gateway_api" "this" {
+  for_each = local.routes
+
+  name        = replace("${var.name}_${each.key}", "-", "_")
+  group_id    = alicloud_api_gateway_group.this.id
+  description = each.value.description
+  # The token is checked by the plug-in; the other kinds are for apps registered with the gateway.
+  auth_type         = "ANONYMOUS"
+  force_nonce_check = false
+  stage_names       = ["RELEASE"]
+
+  request_config {
+    protocol = "HTTPS"
+    method   = each.value.method
+    path     = each.value.path
+    # Headers and query that are not defined below are dropped, an identity header of the client's among them.
+    mode        = "MAPPING"
+    body_format = each.value.method == "POST" ? "STREAM" : null
+  }
+
+  service_type = each.value.backend == "worker" ? "HTTP-VPC" : var.backend == "fc" ? "FunctionCompute" : "HTTP"
+
+  dynamic "fc_service_config" {
+    for_each = each.value.backend == "function" && var.backend == "fc" ? [1] : []
+    content {
+      function_version      = "3.0"
+      function_type         = "HttpTrigger"
+      function_base_url     = local.function_url
+      region                = var.region
+      arn_role              = var.function.role_arn
+      method                = each.value.method
+      path                  = each.value.path
+      timeout               = var.function.timeout_ms
+      content_type_category = "CLIENT"
+    }
+  }
+
+  dynamic "http_service_config" {
+    for_each = each.value.backend == "function" && var.backend == "http" ? [1] : []
+    content {
+      address               = local.function_url
+      method                = each.value.method
+      path                  = each.value.path
+      timeout               = var.function.timeout_ms
+      content_type_category = "CLIENT"
+    }
+  }
+
+  dynamic "http_vpc_service_config" {
+    for_each = each.value.backend == "worker" ? [1] : []
+    content {
+      name       = alicloud_api_gateway_vpc_access.worker.name
+      method     = each.value.method
+      path       = each.value.path
+      timeout    = var.worker_query.timeout_ms
+      vpc_scheme = "HTTP"
+    }
+  }
+
+  dynamic "request_parameters" {
+    for_each = local.parameters[each.key]
+    content {
+      name         = request_parameters.value.name
+      name_service = request_parameters.value.name
+      in           = request_parameters.value.in
+      in_service   = request_parameters.value.in
+      required     = request_parameters.value.required
+      type         = "STRING"
+    }
+  }
+
+  # The gateway's id of a request, so that its log and the services' can be joined.
+  system_parameters {
+    name         = "CaRequestId"
+    name_service = "X-Ca-Request-Id"
+    in           = "HEAD"
+  }
+}

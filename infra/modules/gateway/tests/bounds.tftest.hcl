@@ -1,0 +1,168 @@
+mock_provider "alicloud" {
+  mock_resource "alicloud_api_gateway_group" {
+    defaults = {
+      id         = "group-1"
+      sub_domain = "group-1.example"
+    }
+  }
+}
+
+variables {
+  name           = "spillway-test"
+  region         = "cn-hangzhou"
+  function       = { url = "https://ingest.example", role_arn = "acs:ram::1:role/spillway-test-gateway" }
+  worker_query   = { vpc_id = "vpc-1", instance_id = "alb-1", port = 80, host = "query.spillway.internal" }
+  backend_secret = { key = "Key2026a", secret = "not-a-secret-at-all" }
+  jwt            = { jwk = { kty = "RSA", n = "AQAB", e = "AQAB" } }
+  throttle       = { orders_per_second = 50000, lookups_per_second = 5000 }
+}
+
+run "every_route_is_bounded" {
+  command = plan
+  variables {
+    payment_webhooks = true
+    sale_lookups     = true
+  }
+
+  assert {
+    condition     = toset(keys(alicloud_api_gateway_plugin_attachment.throttle)) == toset(keys(alicloud_api_gateway_api.this))
+    error_message = "no route without a bound"
+  }
+  assert {
+    condition = { for key, plugin in alicloud_api_gateway_plugin.throttle : key => jsondecode(plugin.plugin_data).apiDefault } == {
+      place_order = 50000, payment_webhook = 200, look_up_order = 5000, look_up_sale = 5000
+    }
+    error_message = "each its own"
+  }
+  assert {
+    condition = alltrue([
+      for plugin in alicloud_api_gateway_plugin.throttle :
+      jsondecode(plugin.plugin_data).unit == "SECOND" && jsondecode(plugin.plugin_data).blockingMode == "QUICK_RETURN"
+    ])
+    error_message = "by the second, and refused at once: no queue in front of the function"
+  }
+}
+
+run "a_caller_is_bounded_too" {
+  command = plan
+  variables {
+    throttle = { orders_per_second = 50000, lookups_per_second = 5000, per_user_second = 100 }
+  }
+  assert {
+    condition     = alltrue([for plugin in alicloud_api_gateway_plugin.throttle : jsondecode(plugin.plugin_data).userDefault == 100])
+    error_message = "per user"
+  }
+}
+
+run "a_caller_above_the_route_is_refused" {
+  command = plan
+  variables {
+    throttle = { orders_per_second = 50000, lookups_per_second = 5000, per_user_second = 10000 }
+  }
+  expect_failures = [var.throttle]
+}
+
+run "by_buyer_as_given" {
+  command = plan
+  variables {
+    throttle_by_buyer = "{\"rules\":[]}"
+  }
+  assert {
+    condition     = alicloud_api_gateway_plugin.throttle["place_order"].plugin_data == "{\"rules\":[]}" && jsondecode(alicloud_api_gateway_plugin.throttle["look_up_order"].plugin_data).apiDefault == 5000
+    error_message = "orders by the buyer, look-ups as before"
+  }
+}
+
+run "long_bodies_are_refused" {
+  command = plan
+  variables {
+    payment_webhooks = true
+  }
+
+  assert {
+    condition     = toset(keys(alicloud_api_gateway_plugin_attachment.body)) == toset(["place_order", "payment_webhook"])
+    error_message = "on every POST"
+  }
+  assert {
+    condition = (
+      jsondecode(alicloud_api_gateway_plugin.body[0].plugin_data).rules[0].condition == "$bodyBytes > 16384" &&
+      jsondecode(alicloud_api_gateway_plugin.body[0].plugin_data).rules[0].ifTrue == "DENY" &&
+      jsondecode(alicloud_api_gateway_plugin.body[0].plugin_data).rules[0].statusCode == 413
+    )
+    error_message = "more than ingest-fn takes"
+  }
+}
+
+run "the_shared_instance_by_default" {
+  command = plan
+  assert {
+    condition     = length(alicloud_api_gateway_instance.this) == 0 && output.instance_id == null
+    error_message = "none of its own"
+  }
+}
+
+run "an_instance_for_a_sale" {
+  command = plan
+  variables {
+    instance = { spec = "api.s2.large.x5", zone_id = "cn-hangzhou-MAZ6" }
+  }
+  assert {
+    condition     = alicloud_api_gateway_instance.this[0].instance_spec == "api.s2.large.x5" && alicloud_api_gateway_instance.this[0].https_policy == "HTTPS2_TLS1_2"
+    error_message = "the class for 50,000 requests a second"
+  }
+}
+
+run "old_tls_is_refused" {
+  command = plan
+  variables {
+    instance = { spec = "api.s1.small", zone_id = "cn-hangzhou-MAZ6", https_policy = "HTTPS2_TLS1_0" }
+  }
+  expect_failures = [var.instance]
+}
+
+run "no_body_and_no_header_in_the_gateways_log" {
+  command = plan
+  assert {
+    condition = (
+      alicloud_api_gateway_group.this.user_log_config[0].request_body == false &&
+      alicloud_api_gateway_group.this.user_log_config[0].response_body == false &&
+      alicloud_api_gateway_group.this.user_log_config[0].request_headers == "" &&
+      alicloud_api_gateway_group.this.user_log_config[0].jwt_claims == ""
+    )
+    error_message = "they hold names, addresses and tokens"
+  }
+}
+
+run "a_domain_of_ones_own" {
+  command = apply
+  variables {
+    domain = { name = "api.example.com", zone = "example.com" }
+  }
+  assert {
+    condition     = alicloud_alidns_record.this[0].rr == "api" && alicloud_alidns_record.this[0].type == "CNAME" && alicloud_alidns_record.this[0].value == "group-1.example"
+    error_message = "points to the group"
+  }
+  assert {
+    condition     = length(output.domain_steps) == 2 && strcontains(output.domain_steps[0], "--GroupId group-1 --DomainName api.example.com")
+    error_message = "binding it is told"
+  }
+}
+
+run "a_domain_elsewhere_is_refused" {
+  command = plan
+  variables {
+    domain = { name = "api.example.org", zone = "example.com" }
+  }
+  expect_failures = [var.domain]
+}
+
+run "dns_elsewhere" {
+  command = apply
+  variables {
+    domain = { name = "api.example.com" }
+  }
+  assert {
+    condition     = length(alicloud_alidns_record.this) == 0 && length(output.domain_steps) == 2
+    error_message = "no record of ours, the binding all the same"
+  }
+}

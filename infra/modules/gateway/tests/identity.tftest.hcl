@@ -1,0 +1,142 @@
+mock_provider "alicloud" {
+  mock_resource "alicloud_api_gateway_group" {
+    defaults = {
+      id         = "group-1"
+      sub_domain = "group-1.example"
+    }
+  }
+}
+
+variables {
+  name           = "spillway-test"
+  region         = "cn-hangzhou"
+  function       = { url = "https://ingest.example", role_arn = "acs:ram::1:role/spillway-test-gateway" }
+  worker_query   = { vpc_id = "vpc-1", instance_id = "alb-1", port = 80, host = "query.spillway.internal" }
+  backend_secret = { key = "Key2026a", secret = "not-a-secret-at-all" }
+  jwt            = { jwk = { kty = "RSA", n = "AQAB", e = "AQAB" } }
+  throttle       = { orders_per_second = 50000, lookups_per_second = 5000 }
+}
+
+run "a_token_names_the_buyer" {
+  command = plan
+  variables {
+    payment_webhooks = true
+    sale_lookups     = true
+  }
+
+  assert {
+    condition = (
+      jsondecode(alicloud_api_gateway_plugin.jwt[0].plugin_data).bypassEmptyToken == false &&
+      jsondecode(alicloud_api_gateway_plugin.jwt[0].plugin_data).ignoreExpirationCheck == false
+    )
+    error_message = "no token, or an old one: nobody"
+  }
+  assert {
+    condition = jsondecode(alicloud_api_gateway_plugin.jwt[0].plugin_data).claimParameters == [
+      { claimName = "sub", parameterName = "X-Spillway-User", location = "header" }
+    ]
+    error_message = "the claim becomes the identity header"
+  }
+  assert {
+    condition     = toset(keys(alicloud_api_gateway_plugin_attachment.jwt)) == toset(["place_order", "look_up_order", "look_up_sale"])
+    error_message = "orders and look-ups are their owner's alone; a payment provider has no token"
+  }
+  assert {
+    condition     = output.identity_header == "X-Spillway-User"
+    error_message = "the backends must be told"
+  }
+}
+
+run "everything_is_signed" {
+  command = plan
+  variables {
+    payment_webhooks = true
+    sale_lookups     = true
+  }
+
+  assert {
+    condition     = toset(keys(alicloud_api_gateway_plugin_attachment.signature)) == toset(["place_order", "payment_webhook", "look_up_order", "look_up_sale"])
+    error_message = "a backend believes the identity header because of the signature"
+  }
+  assert {
+    condition = nonsensitive(jsondecode(alicloud_api_gateway_plugin.signature.plugin_data)) == {
+      type = "APIGW_BACKEND", key = "Key2026a", secret = "not-a-secret-at-all"
+    }
+    error_message = "the plug-in's data"
+  }
+}
+
+run "no_token_at_all_is_refused" {
+  command = plan
+  variables {
+    jwt = null
+  }
+  expect_failures = [var.jwt]
+}
+
+run "unless_somebody_says_so" {
+  command = plan
+  variables {
+    jwt       = null
+    anonymous = true
+  }
+  assert {
+    condition     = length(alicloud_api_gateway_plugin.jwt) == 0 && length(alicloud_api_gateway_plugin_attachment.jwt) == 0
+    error_message = "then there is none"
+  }
+}
+
+run "a_private_key_is_refused" {
+  command = plan
+  variables {
+    jwt = { jwk = { kty = "RSA", n = "AQAB", e = "AQAB", d = "AQAB" } }
+  }
+  expect_failures = [var.jwt]
+}
+
+run "a_key_of_another_kind_is_refused" {
+  command = plan
+  variables {
+    jwt = { jwk = { kty = "EC", crv = "P-256", x = "AQAB", y = "AQAB" } }
+  }
+  expect_failures = [var.jwt]
+}
+
+run "a_header_of_the_vendors_is_refused" {
+  command = plan
+  variables {
+    jwt = { jwk = { kty = "RSA", n = "AQAB", e = "AQAB" }, identity_header = "X-Ca-User" }
+  }
+  expect_failures = [var.jwt]
+}
+
+run "a_secret_with_a_comma_is_refused" {
+  command = plan
+  variables {
+    backend_secret = { key = "Key2026a", secret = "half,the-other-half" }
+  }
+  expect_failures = [var.backend_secret]
+}
+
+run "a_key_that_the_gateway_would_refuse" {
+  command = plan
+  variables {
+    backend_secret = { key = "2026a", secret = "not-a-secret-at-all" }
+  }
+  expect_failures = [var.backend_secret]
+}
+
+run "identity_as_a_parameter_if_wanted" {
+  command = plan
+  variables {
+    identity_parameter = true
+    payment_webhooks   = true
+  }
+  assert {
+    condition = (
+      anytrue([for parameter in alicloud_api_gateway_api.this["place_order"].request_parameters : parameter.name == "X-Spillway-User"]) &&
+      !anytrue([for parameter in alicloud_api_gateway_api.this["payment_webhook"].request_parameters : parameter.name == "X-Spillway-User"])
+    )
+    error_message = "on the routes that have a buyer"
+  }
+}

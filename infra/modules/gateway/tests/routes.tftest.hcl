@@ -1,0 +1,181 @@
+mock_provider "alicloud" {
+  mock_resource "alicloud_api_gateway_group" {
+    defaults = {
+      id         = "group-1"
+      sub_domain = "group-1.example"
+    }
+  }
+}
+
+variables {
+  name           = "spillway-test"
+  region         = "cn-hangzhou"
+  function       = { url = "https://ingest.example", role_arn = "acs:ram::1:role/spillway-test-gateway" }
+  worker_query   = { vpc_id = "vpc-1", instance_id = "alb-1", port = 80, host = "query.spillway.internal" }
+  backend_secret = { key = "Key2026a", secret = "not-a-secret-at-all" }
+  jwt            = { jwk = { kty = "RSA", n = "AQAB", e = "AQAB" } }
+  throttle       = { orders_per_second = 50000, lookups_per_second = 5000 }
+}
+
+run "exactly_the_public_routes" {
+  command = plan
+
+  assert {
+    condition = toset([
+      for api in alicloud_api_gateway_api.this : "${api.request_config[0].method} ${api.request_config[0].path} ${api.service_type}"
+      ]) == toset([
+      "POST /v1/orders FunctionCompute",
+      "GET /v1/orders/[order_id] HTTP-VPC",
+    ])
+    error_message = "orders to the function, look-ups to the worker, nothing else"
+  }
+  assert {
+    condition     = toset(output.routes) == toset(["POST /v1/orders → function", "GET /v1/orders/{order_id} → worker"])
+    error_message = "the output must say the same"
+  }
+}
+
+run "with_webhooks_and_sales" {
+  command = plan
+  variables {
+    payment_webhooks = true
+    sale_lookups     = true
+  }
+
+  assert {
+    condition = toset([
+      for api in alicloud_api_gateway_api.this : "${api.request_config[0].method} ${api.request_config[0].path} ${api.service_type}"
+      ]) == toset([
+      "POST /v1/orders FunctionCompute",
+      "POST /v1/payments/webhooks/[provider] FunctionCompute",
+      "GET /v1/orders/[order_id] HTTP-VPC",
+      "GET /v1/sales/[sale_id] HTTP-VPC",
+    ])
+    error_message = "the four public routes"
+  }
+}
+
+run "no_wildcard" {
+  command = plan
+  variables {
+    payment_webhooks = true
+    sale_lookups     = true
+  }
+
+  assert {
+    condition = alltrue([
+      for api in alicloud_api_gateway_api.this : can(regex("^(/([a-z0-9]+|\\[[a-z_]+\\]))+$", api.request_config[0].path))
+    ])
+    error_message = "a path is words and single segments in brackets: no *, no rest of a path"
+  }
+  assert {
+    condition     = alltrue([for api in alicloud_api_gateway_api.this : contains(["GET", "POST"], api.request_config[0].method)])
+    error_message = "no method may stand for all"
+  }
+  assert {
+    condition = alltrue([
+      for api in alicloud_api_gateway_api.this : alltrue([
+        for private in ["initialize", "pre-stop", "metrics", "healthz", "readyz", "invoke", "openapi"] :
+        !strcontains(api.request_config[0].path, private)
+      ])
+    ])
+    error_message = "what is the platform's and the operators' must not be routed"
+  }
+}
+
+run "https_alone_and_what_is_defined_alone" {
+  command = plan
+  variables {
+    payment_webhooks = true
+    sale_lookups     = true
+  }
+
+  assert {
+    condition     = alltrue([for api in alicloud_api_gateway_api.this : api.request_config[0].protocol == "HTTPS"])
+    error_message = "HTTPS and nothing else"
+  }
+  assert {
+    condition     = alltrue([for api in alicloud_api_gateway_api.this : api.request_config[0].mode == "MAPPING"])
+    error_message = "what is not defined must be dropped, an identity header of the client's above all"
+  }
+  assert {
+    condition     = toset([for parameter in alicloud_api_gateway_api.this["place_order"].request_parameters : "${parameter.in} ${parameter.name} ${parameter.required}"]) == toset(["HEAD Idempotency-Key REQUIRED", "HEAD traceparent OPTIONAL"])
+    error_message = "an order has a key, and may have a trace"
+  }
+  assert {
+    condition     = toset([for parameter in alicloud_api_gateway_api.this["look_up_order"].request_parameters : "${parameter.in} ${parameter.name} ${parameter.required}"]) == toset(["PATH order_id REQUIRED", "HEAD traceparent OPTIONAL"])
+    error_message = "a look-up has an id"
+  }
+  assert {
+    condition = alltrue([
+      for api in alicloud_api_gateway_api.this : alltrue([for parameter in api.request_parameters : lower(parameter.name) != "x-spillway-user"])
+    ])
+    error_message = "no client may send who it is"
+  }
+}
+
+run "the_function_as_a_function" {
+  command = plan
+
+  assert {
+    condition = (
+      alicloud_api_gateway_api.this["place_order"].fc_service_config[0].function_version == "3.0" &&
+      alicloud_api_gateway_api.this["place_order"].fc_service_config[0].function_type == "HttpTrigger" &&
+      alicloud_api_gateway_api.this["place_order"].fc_service_config[0].path == "/v1/orders" &&
+      alicloud_api_gateway_api.this["place_order"].fc_service_config[0].arn_role == "acs:ram::1:role/spillway-test-gateway"
+    )
+    error_message = "Function Compute 3.0, by the gateway's role"
+  }
+}
+
+run "the_function_as_a_server" {
+  command = plan
+  variables {
+    backend  = "http"
+    function = { url = "https://ingest.example/", role_arn = "acs:ram::1:role/spillway-test-gateway" }
+  }
+
+  assert {
+    condition = (
+      alicloud_api_gateway_api.this["place_order"].service_type == "HTTP" &&
+      alicloud_api_gateway_api.this["place_order"].http_service_config[0].address == "https://ingest.example" &&
+      length(alicloud_api_gateway_api.this["place_order"].fc_service_config) == 0
+    )
+    error_message = "by its address"
+  }
+  assert {
+    condition     = contains(keys(alicloud_api_gateway_plugin_attachment.signature), "place_order")
+    error_message = "the signature is all there is at the door then"
+  }
+}
+
+run "look_ups_go_to_one_port_in_the_vpc" {
+  command = plan
+  variables {
+    sale_lookups = true
+  }
+
+  assert {
+    condition = (
+      alicloud_api_gateway_vpc_access.worker.instance_id == "alb-1" &&
+      alicloud_api_gateway_vpc_access.worker.port == 80 &&
+      alicloud_api_gateway_vpc_access.worker.vpc_target_host_name == "query.spillway.internal"
+    )
+    error_message = "the load balancer of the query port"
+  }
+  assert {
+    condition = alltrue([
+      for key in ["look_up_order", "look_up_sale"] :
+      alicloud_api_gateway_api.this[key].http_vpc_service_config[0].name == "spillway-test-worker"
+    ])
+    error_message = "both look-ups by that access"
+  }
+}
+
+run "an_address_with_a_path_is_refused" {
+  command = plan
+  variables {
+    function = { url = "https://ingest.example/v1", role_arn = "acs:ram::1:role/spillway-test-gateway" }
+  }
+  expect_failures = [var.function]
+}

@@ -1,0 +1,64 @@
+# The article's third failure: a function that waited for a slow third party was billed for every second of it. Here the
+# third party's answer is a request of its own, on a route of its own, and nothing waits for it.
+mock_provider "alicloud" {
+  mock_resource "alicloud_api_gateway_group" {
+    defaults = {
+      id         = "group-1"
+      sub_domain = "group-1.example"
+    }
+  }
+}
+
+variables {
+  name           = "spillway-test"
+  region         = "cn-hangzhou"
+  function       = { url = "https://ingest.example", role_arn = "acs:ram::1:role/spillway-test-gateway" }
+  worker_query   = { vpc_id = "vpc-1", instance_id = "alb-1", port = 80, host = "query.spillway.internal" }
+  backend_secret = { key = "Key2026a", secret = "not-a-secret-at-all" }
+  jwt            = { jwk = { kty = "RSA", n = "AQAB", e = "AQAB" } }
+  throttle       = { orders_per_second = 50000, lookups_per_second = 5000 }
+}
+
+run "synchronous_wait" {
+  command = plan
+  variables {
+    payment_webhooks = true
+  }
+
+  assert {
+    condition = (
+      alicloud_api_gateway_api.this["payment_webhook"].request_config[0].path == "/v1/payments/webhooks/[provider]" &&
+      alicloud_api_gateway_api.this["payment_webhook"].request_config[0].method == "POST" &&
+      alicloud_api_gateway_api.this["payment_webhook"].service_type == "FunctionCompute"
+    )
+    error_message = "a provider's answer needs a way back of its own"
+  }
+  assert {
+    condition = alltrue([
+      for api in alicloud_api_gateway_api.this : alltrue([for config in api.fc_service_config : config.timeout <= 15000])
+    ])
+    error_message = "the gateway must not wait for longer than ingest-fn's own bounds"
+  }
+}
+
+run "a_gateway_that_waits_is_refused" {
+  command = plan
+  variables {
+    function = { url = "https://ingest.example", role_arn = "acs:ram::1:role/spillway-test-gateway", timeout_ms = 60000 }
+  }
+  expect_failures = [var.function]
+}
+
+run "a_providers_headers_are_named" {
+  command = plan
+  variables {
+    payment_webhooks = true
+    webhook_headers  = ["X-Provider-Signature"]
+  }
+  assert {
+    condition = anytrue([
+      for parameter in alicloud_api_gateway_api.this["payment_webhook"].request_parameters : parameter.name == "X-Provider-Signature"
+    ])
+    error_message = "its signature must reach the function"
+  }
+}

@@ -1,0 +1,69 @@
+resource "alicloud_cr_ee_instance" "this" {
+  instance_name  = var.name
+  instance_type  = var.instance_type
+  payment_type   = var.payment
+  period         = var.payment == "Subscription" ? 1 : null
+  renewal_status = var.payment == "Subscription" ? "AutoRenewal" : null
+  renew_period   = var.payment == "Subscription" ? 1 : null
+  image_scanner  = var.scanner
+  tags           = var.tags
+}
+
+resource "alicloud_cr_ee_namespace" "this" {
+  instance_id = alicloud_cr_ee_instance.this.id
+  name        = var.name
+  # A misspelt push is an error, not a new repository.
+  auto_create        = false
+  default_visibility = "PRIVATE"
+}
+
+resource "alicloud_cr_ee_repo" "this" {
+  for_each = var.repositories
+
+  instance_id = alicloud_cr_ee_instance.this.id
+  namespace   = alicloud_cr_ee_namespace.this.name
+  name        = each.key
+  repo_type   = "PRIVATE"
+  summary     = "Spillway ${each.key}"
+  # What a tag was when it was scanned it stays.
+  tag_immutability = true
+}
+
+resource "alicloud_cr_scan_rule" "this" {
+  instance_id             = alicloud_cr_ee_instance.this.id
+  rule_name               = var.name
+  scan_scope              = "NAMESPACE"
+  namespaces              = [alicloud_cr_ee_namespace.this.name]
+  repo_tag_filter_pattern = ".*"
+  scan_type               = "VUL"
+  trigger_type            = "AUTO"
+}
+
+resource "alicloud_cr_artifact_lifecycle_rule" "this" {
+  for_each = var.repositories
+
+  instance_id         = alicloud_cr_ee_instance.this.id
+  namespace_name      = alicloud_cr_ee_namespace.this.name
+  repo_name           = alicloud_cr_ee_repo.this[each.key].name
+  scope               = "REPO"
+  tag_regexp          = ".*"
+  retention_tag_count = var.tags_kept
+  auto                = true
+  schedule_time       = "WEEK"
+}
+
+resource "alicloud_cr_vpc_endpoint_linked_vpc" "this" {
+  count = var.vpc != null ? 1 : 0
+
+  instance_id                      = alicloud_cr_ee_instance.this.id
+  vpc_id                           = var.vpc.vpc_id
+  vswitch_id                       = var.vpc.vswitch_id
+  module_name                      = "Registry"
+  enable_create_dns_record_in_pvzt = true
+}
+
+locals {
+  # An instance tells its names once it is there; before, they follow from name and region (likely).
+  domains = flatten([for endpoint in coalesce(alicloud_cr_ee_instance.this.instance_endpoints, []) : endpoint.domains[*].domain])
+  host    = try(local.domains[0], "${var.name}-registry.${var.region}.cr.aliyuncs.com")
+}

@@ -1,0 +1,82 @@
+mock_provider "alicloud" {
+  mock_resource "alicloud_cr_ee_instance" {
+    defaults = {
+      id                 = "cri-1"
+      instance_endpoints = []
+    }
+  }
+}
+
+variables {
+  name   = "spillway-test"
+  region = "cn-hangzhou"
+}
+
+run "images_are_private_scanned_and_cannot_be_overwritten" {
+  assert {
+    condition = (
+      length(setintersection(keys(alicloud_cr_ee_repo.this), ["drain-worker", "ingest-fn"])) == 2 && length(alicloud_cr_ee_repo.this) == 2 &&
+      alltrue([for repo in alicloud_cr_ee_repo.this : repo.repo_type == "PRIVATE" && repo.tag_immutability])
+    )
+    error_message = "two private repositories whose tags stay what they are"
+  }
+  assert {
+    condition = (
+      alicloud_cr_ee_namespace.this.default_visibility == "PRIVATE" &&
+      !alicloud_cr_ee_namespace.this.auto_create
+    )
+    error_message = "a misspelt push is an error"
+  }
+  assert {
+    condition = (
+      alicloud_cr_scan_rule.this.trigger_type == "AUTO" &&
+      alicloud_cr_scan_rule.this.repo_tag_filter_pattern == ".*" &&
+      alicloud_cr_ee_instance.this.image_scanner == "ACR"
+    )
+    error_message = "every image is scanned when it is pushed"
+  }
+  assert {
+    condition     = output.repository_urls["ingest-fn"] == "spillway-test-registry.cn-hangzhou.cr.aliyuncs.com/spillway-test/ingest-fn"
+    error_message = "where images are pushed to"
+  }
+}
+
+run "old_tags_are_forgotten_and_enough_are_kept" {
+  assert {
+    condition = alltrue([
+      for rule in alicloud_cr_artifact_lifecycle_rule.this : rule.auto && rule.retention_tag_count == 30
+    ]) && length(alicloud_cr_artifact_lifecycle_rule.this) == 2
+    error_message = "30 tags of each repository"
+  }
+}
+
+run "keeping_too_few_is_refused" {
+  command = plan
+
+  variables {
+    tags_kept = 2
+  }
+
+  expect_failures = [var.tags_kept]
+}
+
+run "images_that_nobody_scans_are_refused" {
+  command = plan
+
+  variables {
+    scanner = "DISABLE"
+  }
+
+  expect_failures = [var.scanner]
+}
+
+run "pulls_stay_in_the_vpc_where_one_is_given" {
+  variables {
+    vpc = { vpc_id = "vpc-1", vswitch_id = "vsw-1" }
+  }
+
+  assert {
+    condition     = one(alicloud_cr_vpc_endpoint_linked_vpc.this).vpc_id == "vpc-1"
+    error_message = "an endpoint in the VPC"
+  }
+}

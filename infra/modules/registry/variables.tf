@@ -1,0 +1,84 @@
+variable "name" {
+  description = "Prefix of every name, such as `spillway-prod`: 3 to 24 lower-case letters, digits and dashes, beginning with a letter."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{2,23}$", var.name))
+    error_message = "name must be 3 to 24 lower-case letters, digits and dashes, beginning with a letter."
+  }
+}
+
+variable "tags" {
+  description = "Tags of the instance."
+  type        = map(string)
+  default     = {}
+}
+
+variable "region" {
+  description = "Region, such as `cn-hangzhou`: part of the registry's host name."
+  type        = string
+}
+
+variable "instance_type" {
+  description = "Class of the instance: `Economy`, `Basic`, `Standard` or `Advanced`. Which of them scan is unknown."
+  type        = string
+  default     = "Basic"
+
+  validation {
+    condition     = contains(["Economy", "Basic", "Standard", "Advanced"], var.instance_type)
+    error_message = "instance_type must be Economy, Basic, Standard or Advanced."
+  }
+}
+
+variable "payment" {
+  description = "How the instance is paid: `PayAsYouGo` or `Subscription` (by the month)."
+  type        = string
+  default     = "PayAsYouGo"
+
+  validation {
+    condition     = contains(["PayAsYouGo", "Subscription"], var.payment)
+    error_message = "payment must be PayAsYouGo or Subscription."
+  }
+}
+
+variable "scanner" {
+  description = "Who looks for known faults in images that are pushed: `ACR` (the registry's own) or `SAS` (Security Center, paid apart)."
+  type        = string
+  default     = "ACR"
+
+  validation {
+    condition     = contains(["ACR", "SAS"], var.scanner)
+    error_message = "scanner must be ACR or SAS: images are scanned."
+  }
+}
+
+variable "repositories" {
+  description = "Repositories by name, all private."
+  type        = set(string)
+  default     = ["ingest-fn", "drain-worker"]
+
+  validation {
+    condition     = length(var.repositories) > 0
+    error_message = "repositories must name at least one."
+  }
+}
+
+variable "tags_kept" {
+  description = "Newest tags of each repository that are kept, 5 to 1000: as far back as anybody may want to roll back."
+  type        = number
+  default     = 30
+
+  validation {
+    condition     = var.tags_kept >= 5 && var.tags_kept <= 1000
+    error_message = "tags_kept must be 5 to 1000: a release must find the ones before it."
+  }
+}
+
+variable "vpc" {
+  description = "Where images are pulled within the VPC, null for none."
+  type = object({
+    vpc_id     = string
+    vswitch_id = string
+  })
+  default = null
+}

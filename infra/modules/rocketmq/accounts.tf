@@ -1,0 +1,56 @@
+locals {
+  # Every right there is. What is not written here nobody has: an account without an entry may do nothing.
+  permissions = {
+    "function publishes orders"   = { user = "function", type = "Topic", name = var.topics.orders, actions = ["Pub"] }
+    "function publishes payments" = { user = "function", type = "Topic", name = var.topics.payments, actions = ["Pub"] }
+
+    "worker takes orders"               = { user = "worker", type = "Topic", name = var.topics.orders, actions = ["Sub"] }
+    "worker takes payments"             = { user = "worker", type = "Topic", name = var.topics.payments, actions = ["Sub"] }
+    "worker publishes events"           = { user = "worker", type = "Topic", name = var.topics.events, actions = ["Pub"] }
+    "worker publishes and takes expiry" = { user = "worker", type = "Topic", name = var.topics.expiry, actions = ["Pub", "Sub"] }
+    "worker moves dead letters"         = { user = "worker", type = "Topic", name = var.topics.dead_letters, actions = ["Pub", "Sub"] }
+
+    "worker in the group of orders"       = { user = "worker", type = "Group", name = var.groups.drain, actions = ["Sub"] }
+    "worker in the group of dead letters" = { user = "worker", type = "Group", name = var.groups.dead_letters, actions = ["Sub"] }
+    "worker in the group of payments"     = { user = "worker", type = "Group", name = var.groups.payments, actions = ["Sub"] }
+    "worker in the group of expiry"       = { user = "worker", type = "Group", name = var.groups.expiry, actions = ["Sub"] }
+  }
+
+  accounts = {
+    function = alicloud_rocketmq_account.function.username
+    worker   = alicloud_rocketmq_account.worker.username
+  }
+}
+
+resource "alicloud_rocketmq_account" "function" {
+  instance_id    = alicloud_rocketmq_instance.this.id
+  username       = "${var.name}-function"
+  password       = var.function_password
+  account_status = "ENABLE"
+}
+
+resource "alicloud_rocketmq_account" "worker" {
+  instance_id    = alicloud_rocketmq_instance.this.id
+  username       = "${var.name}-worker"
+  password       = var.worker_password
+  account_status = "ENABLE"
+}
+
+resource "alicloud_rocketmq_acl" "this" {
+  for_each = local.permissions
+
+  instance_id   = alicloud_rocketmq_instance.this.id
+  username      = local.accounts[each.value.user]
+  resource_type = each.value.type
+  resource_name = each.value.name
+  actions       = each.value.actions
+  decision      = "Allow"
+
+  # A right on a topic that is not there yet is refused; groups likewise.
+  depends_on = [
+    alicloud_rocketmq_topic.this,
+    alicloud_rocketmq_consumer_group.drain,
+    alicloud_rocketmq_consumer_group.dead_letters,
+    alicloud_rocketmq_consumer_group.events,
+  ]
+}

@@ -1,0 +1,116 @@
+locals {
+  commodity_codes = {
+    serverless  = "ons_rmqsrvlesspost_public_cn"
+    cluster_ha  = "ons_rmqpost_public_cn"
+    single_node = "ons_rmqpost_public_cn"
+  }
+
+  # DELAY is a topic's type: a delayed message to another topic is refused, and a plain one to this.
+  message_types = {
+    orders       = "NORMAL"
+    payments     = "NORMAL"
+    events       = "NORMAL"
+    expiry       = "DELAY"
+    dead_letters = "NORMAL"
+  }
+
+  endpoints = try(alicloud_rocketmq_instance.this.network_info[0].endpoints, [])
+}
+
+resource "alicloud_rocketmq_instance" "this" {
+  instance_name   = var.name
+  service_code    = "rmq"
+  series_code     = var.series
+  sub_series_code = var.sub_series
+  commodity_code  = local.commodity_codes[var.sub_series]
+  payment_type    = "PayAsYouGo"
+  ip_whitelists   = length(var.client_cidrs) > 0 ? var.client_cidrs : null
+  remark          = "orders between gateway and database"
+  tags            = var.tags
+
+  product_info {
+    msg_process_spec       = var.spec
+    send_receive_ratio     = var.send_share
+    message_retention_time = var.retention_h
+    auto_scaling           = var.burst
+    storage_encryption     = var.storage_encrypted
+    storage_secret_key     = var.storage_encrypted ? var.storage_key_id : null
+    # A trace of a message is a second copy of its key elsewhere, and is billed; traceparent tells the way.
+    trace_on = false
+  }
+
+  network_info {
+    vpc_info {
+      vpc_id             = var.vpc_id
+      security_group_ids = var.security_group_id
+
+      dynamic "vswitches" {
+        for_each = var.vswitch_ids
+        content {
+          vswitch_id = vswitches.value
+        }
+      }
+    }
+
+    internet_info {
+      internet_spec = "disable"
+      flow_out_type = "uninvolved"
+    }
+  }
+
+  acl_info {
+    acl_types = var.acl_types
+    # With it whoever is in the VPC may do everything, and the accounts below nothing more.
+    default_vpc_auth_free = false
+  }
+}
+
+resource "alicloud_rocketmq_topic" "this" {
+  for_each = local.message_types
+
+  instance_id  = alicloud_rocketmq_instance.this.id
+  topic_name   = var.topics[each.key]
+  message_type = each.value
+  max_send_tps = each.key == "orders" ? var.orders_send_tps_max : null
+}
+
+resource "alicloud_rocketmq_consumer_group" "drain" {
+  instance_id         = alicloud_rocketmq_instance.this.id
+  consumer_group_id   = var.groups.drain
+  delivery_order_type = "Concurrently"
+  max_receive_tps     = var.drain_receive_tps_max
+  remark              = "takes orders"
+
+  consume_retry_policy {
+    retry_policy             = "DefaultRetryPolicy"
+    max_retry_times          = var.max_retry_times
+    dead_letter_target_topic = alicloud_rocketmq_topic.this["dead_letters"].topic_name
+  }
+}
+
+resource "alicloud_rocketmq_consumer_group" "dead_letters" {
+  instance_id         = alicloud_rocketmq_instance.this.id
+  consumer_group_id   = var.groups.dead_letters
+  delivery_order_type = "Concurrently"
+  remark              = "writes what drain gave up on to the database"
+
+  consume_retry_policy {
+    retry_policy    = "DefaultRetryPolicy"
+    max_retry_times = var.dead_letter_retry_times
+  }
+}
+
+resource "alicloud_rocketmq_consumer_group" "events" {
+  for_each = toset(["payments", "expiry"])
+
+  instance_id         = alicloud_rocketmq_instance.this.id
+  consumer_group_id   = var.groups[each.key]
+  delivery_order_type = "Concurrently"
+  remark              = "takes ${each.key}"
+
+  consume_retry_policy {
+    retry_policy             = "DefaultRetryPolicy"
+    max_retry_times          = var.max_retry_times
+    dead_letter_target_topic = alicloud_rocketmq_topic.this["dead_letters"].topic_name
+  }
+}

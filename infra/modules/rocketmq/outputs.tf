@@ -1,0 +1,35 @@
+output "instance_id" {
+  description = "Id of the instance."
+  value       = alicloud_rocketmq_instance.this.id
+}
+
+output "endpoint" {
+  description = "Endpoint in the VPC, host:port, for `SPILLWAY_ROCKETMQ_ENDPOINT`; null until the instance tells one of the type TCP_VPC."
+  value       = try(one([for endpoint in local.endpoints : endpoint.endpoint_url if endpoint.endpoint_type == "TCP_VPC"]), null)
+}
+
+output "topic_names" {
+  description = "Topics by their use: orders, payments, events, expiry, dead_letters."
+  value       = { for use, topic in alicloud_rocketmq_topic.this : use => topic.topic_name }
+}
+
+output "group_names" {
+  description = "Consumer groups by their use: drain, dead_letters, payments, expiry."
+  value = merge(
+    { for use, group in alicloud_rocketmq_consumer_group.events : use => group.consumer_group_id },
+    {
+      drain        = alicloud_rocketmq_consumer_group.drain.consumer_group_id
+      dead_letters = alicloud_rocketmq_consumer_group.dead_letters.consumer_group_id
+    },
+  )
+}
+
+output "account_names" {
+  description = "User names, for `SPILLWAY_ROCKETMQ_ACCESS_KEY`: function, worker."
+  value       = local.accounts
+}
+
+output "retention_h" {
+  description = "How long messages are kept, hours, for `SPILLWAY_BROKER_RETENTION_H`."
+  value       = var.retention_h
+}

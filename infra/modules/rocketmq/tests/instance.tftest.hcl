@@ -1,0 +1,185 @@
+mock_provider "alicloud" {
+  mock_resource "alicloud_rocketmq_instance" {
+    defaults = {
+      id = "rmq-cn-1"
+    }
+  }
+}
+
+variables {
+  name              = "spillway-test"
+  vpc_id            = "vpc-1"
+  vswitch_ids       = ["vsw-a", "vsw-b"]
+  security_group_id = "sg-data"
+  spec              = "rmq.s2.2xlarge"
+  function_password = "function-password"
+  worker_password   = "worker-password"
+}
+
+run "serverless_by_default_and_closed_to_the_internet" {
+  command = plan
+
+  assert {
+    condition     = alicloud_rocketmq_instance.this.sub_series_code == "serverless" && alicloud_rocketmq_instance.this.commodity_code == "ons_rmqsrvlesspost_public_cn"
+    error_message = "serverless by default, under its own commodity"
+  }
+  assert {
+    condition = (
+      alicloud_rocketmq_instance.this.network_info[0].internet_info[0].internet_spec == "disable" &&
+      alicloud_rocketmq_instance.this.network_info[0].internet_info[0].flow_out_type == "uninvolved"
+    )
+    error_message = "no public endpoint"
+  }
+  assert {
+    condition     = length(alicloud_rocketmq_instance.this.network_info[0].vpc_info[0].vswitches) == 2
+    error_message = "two vSwitches"
+  }
+  assert {
+    condition     = alicloud_rocketmq_instance.this.product_info[0].storage_encryption == true
+    error_message = "orders carry names and addresses: encrypted at rest"
+  }
+  assert {
+    condition     = alicloud_rocketmq_instance.this.product_info[0].send_receive_ratio == 0.5
+    error_message = "a sale is sends"
+  }
+}
+
+run "fixed_instances_are_another_commodity" {
+  command = plan
+
+  variables {
+    series     = "professional"
+    sub_series = "cluster_ha"
+    spec       = "rmq.p2.100xlarge"
+  }
+
+  assert {
+    condition     = alicloud_rocketmq_instance.this.commodity_code == "ons_rmqpost_public_cn"
+    error_message = "commodity"
+  }
+}
+
+run "topics_and_their_types" {
+  command = plan
+
+  assert {
+    condition = { for use, topic in alicloud_rocketmq_topic.this : topic.topic_name => topic.message_type } == {
+      orders             = "NORMAL"
+      payment-events     = "NORMAL"
+      order-events       = "NORMAL"
+      order-expiry       = "DELAY"
+      drain-dead-letters = "NORMAL"
+    }
+    error_message = "orders are NORMAL, expiry is DELAY"
+  }
+}
+
+run "drain_retries_then_gives_to_the_dead_letter_topic" {
+  command = plan
+
+  assert {
+    condition = (
+      alicloud_rocketmq_consumer_group.drain.consume_retry_policy[0].dead_letter_target_topic == "drain-dead-letters" &&
+      alicloud_rocketmq_consumer_group.drain.consume_retry_policy[0].max_retry_times == 16
+    )
+    error_message = "what drain gives up on must have a topic"
+  }
+  assert {
+    condition     = alltrue([for group in alicloud_rocketmq_consumer_group.events : group.consume_retry_policy[0].dead_letter_target_topic == "drain-dead-letters"])
+    error_message = "what the other groups give up on must have a topic"
+  }
+  assert {
+    condition     = alicloud_rocketmq_consumer_group.dead_letters.consume_retry_policy[0].dead_letter_target_topic == null
+    error_message = "dead letters must not go round in a circle"
+  }
+  assert {
+    condition     = alicloud_rocketmq_consumer_group.dead_letters.consume_retry_policy[0].max_retry_times > alicloud_rocketmq_consumer_group.drain.consume_retry_policy[0].max_retry_times
+    error_message = "nothing catches what the last group gives up on: it must try longer"
+  }
+}
+
+run "the_broker_fences_the_drain" {
+  command = plan
+
+  assert {
+    condition     = alicloud_rocketmq_consumer_group.drain.max_receive_tps == 4000
+    error_message = "the drain's receives must have the broker's own bound"
+  }
+}
+
+run "a_fence_below_the_cap_is_refused" {
+  command = plan
+
+  variables {
+    drain_receive_tps_max = 1000
+  }
+
+  expect_failures = [var.drain_receive_tps_max]
+}
+
+run "a_fence_that_fences_nothing_is_refused" {
+  command = plan
+
+  variables {
+    drain_receive_tps_max = 50000
+  }
+
+  expect_failures = [var.drain_receive_tps_max]
+}
+
+run "one_zone_is_refused" {
+  command = plan
+
+  variables {
+    vswitch_ids = ["vsw-a"]
+  }
+
+  expect_failures = [var.vswitch_ids]
+}
+
+run "everybody_is_no_client" {
+  command = plan
+
+  variables {
+    client_cidrs = ["0.0.0.0/0"]
+  }
+
+  expect_failures = [var.client_cidrs]
+}
+
+run "names_bounds" {
+  command = plan
+
+  variables {
+    topics = { orders = "orders of today" }
+  }
+
+  expect_failures = [var.topics]
+}
+
+run "two_uses_of_one_topic_are_refused" {
+  command = plan
+
+  variables {
+    topics = { orders = "order-expiry" }
+  }
+
+  expect_failures = [var.topics]
+}
+
+run "outputs_name_what_the_services_are_told" {
+  command = apply
+
+  assert {
+    condition     = output.group_names == { drain = "drain", dead_letters = "drain-dead-letters", payments = "payment-events", expiry = "order-expiry" }
+    error_message = "groups"
+  }
+  assert {
+    condition     = output.account_names == { function = "spillway-test-function", worker = "spillway-test-worker" }
+    error_message = "accounts"
+  }
+  assert {
+    condition     = output.endpoint == null
+    error_message = "an instance that tells no endpoint has none"
+  }
+}

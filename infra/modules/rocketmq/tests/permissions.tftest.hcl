@@ -1,0 +1,94 @@
+mock_provider "alicloud" {}
+
+variables {
+  name              = "spillway-test"
+  vpc_id            = "vpc-1"
+  vswitch_ids       = ["vsw-a", "vsw-b"]
+  security_group_id = "sg-data"
+  spec              = "rmq.s2.2xlarge"
+  function_password = "function-password"
+  worker_password   = "worker-password"
+}
+
+run "function_publishes_to_its_topics_and_nothing_else" {
+  command = plan
+
+  assert {
+    condition = toset([
+      for acl in alicloud_rocketmq_acl.this : "${join("+", acl.actions)} ${acl.resource_type} ${acl.resource_name}"
+      if acl.username == "spillway-test-function"
+    ]) == toset(["Pub Topic orders", "Pub Topic payment-events"])
+    error_message = "the function must publish orders and payment events, and have no other right"
+  }
+}
+
+run "worker_consumes_its_groups_and_publishes_what_it_feeds" {
+  command = plan
+
+  assert {
+    condition = toset([
+      for acl in alicloud_rocketmq_acl.this : acl.resource_name
+      if acl.username == "spillway-test-worker" && acl.resource_type == "Topic" && contains(acl.actions, "Pub")
+    ]) == toset(["order-events", "order-expiry", "drain-dead-letters"])
+    error_message = "the worker must publish to events, expiry and dead letters alone; never to orders"
+  }
+  assert {
+    condition = toset([
+      for acl in alicloud_rocketmq_acl.this : acl.resource_name
+      if acl.username == "spillway-test-worker" && acl.resource_type == "Group"
+    ]) == toset(["drain", "drain-dead-letters", "payment-events", "order-expiry"])
+    error_message = "the worker must consume in its own groups"
+  }
+  assert {
+    condition = toset([
+      for acl in alicloud_rocketmq_acl.this : acl.resource_name
+      if acl.username == "spillway-test-worker" && acl.resource_type == "Topic" && contains(acl.actions, "Sub")
+    ]) == toset(["orders", "payment-events", "order-expiry", "drain-dead-letters"])
+    error_message = "the worker must take from the topics of its groups alone"
+  }
+}
+
+run "every_right_is_named" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      for acl in alicloud_rocketmq_acl.this : acl.decision == "Allow" && can(regex("^[A-Za-z0-9_-]+$", acl.resource_name))
+    ])
+    error_message = "no right may be one on a pattern"
+  }
+  assert {
+    condition = length(distinct([
+      for acl in alicloud_rocketmq_acl.this : "${acl.username} ${acl.resource_type} ${acl.resource_name}"
+    ])) == length(alicloud_rocketmq_acl.this)
+    error_message = "two entries for one account and resource overwrite one another"
+  }
+  assert {
+    condition     = alicloud_rocketmq_instance.this.acl_info[0].default_vpc_auth_free == false
+    error_message = "without authentication in the VPC the accounts mean nothing"
+  }
+  assert {
+    condition     = contains(alicloud_rocketmq_instance.this.acl_info[0].acl_types, "apache_acl")
+    error_message = "the accounts need the ACL"
+  }
+}
+
+run "one_password_for_both_is_refused" {
+  command = plan
+
+  variables {
+    worker_password = "function-password"
+  }
+
+  expect_failures = [var.worker_password]
+}
+
+run "accounts_without_acl_are_refused" {
+  command = plan
+
+  variables {
+    acl_types = ["default"]
+  }
+
+  expect_failures = [var.acl_types]
+}

@@ -1,0 +1,33 @@
+resource "alicloud_kms_key" "this" {
+  description            = "${var.name}: what is stored by broker, database and secrets"
+  dkms_instance_id       = var.kms_instance_id
+  key_spec               = "Aliyun_AES_256"
+  key_usage              = "ENCRYPT/DECRYPT"
+  automatic_rotation     = var.rotation_days == null ? "Disabled" : "Enabled"
+  rotation_interval      = var.rotation_days == null ? null : "${var.rotation_days}d"
+  pending_window_in_days = var.recovery_days
+  deletion_protection    = "Enabled"
+  tags                   = var.tags
+}
+
+resource "alicloud_kms_alias" "this" {
+  alias_name = "alias/${var.name}"
+  key_id     = alicloud_kms_key.this.id
+}
+
+# Where operators look a secret up, and what is compared with what runs. The services read their environment, which the
+# platform encrypts: an image or a log has none.
+resource "alicloud_kms_secret" "this" {
+  # Names are no secret.
+  for_each = nonsensitive(toset(keys(var.secrets)))
+
+  secret_name                   = "${var.name}-${each.key}"
+  description                   = "Spillway: ${each.key}"
+  secret_data                   = var.secrets[each.key]
+  version_id                    = lookup(var.versions, each.key, "1")
+  encryption_key_id             = alicloud_kms_key.this.id
+  dkms_instance_id              = var.kms_instance_id
+  recovery_window_in_days       = var.recovery_days
+  force_delete_without_recovery = false
+  tags                          = var.tags
+}

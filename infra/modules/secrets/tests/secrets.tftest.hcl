@@ -1,0 +1,74 @@
+mock_provider "alicloud" {
+  mock_resource "alicloud_kms_key" {
+    defaults = {
+      id = "key-1"
+    }
+  }
+}
+
+variables {
+  name = "spillway-test"
+  secrets = {
+    "admin-token"     = "the admin port's token"
+    "worker-password" = "the worker's password"
+  }
+}
+
+run "secrets_are_encrypted_by_a_key_of_their_own_and_can_be_had_back" {
+  assert {
+    condition = alltrue([
+      for secret in alicloud_kms_secret.this :
+      secret.encryption_key_id == alicloud_kms_key.this.id && secret.recovery_window_in_days == 30 && !secret.force_delete_without_recovery
+    ]) && length(alicloud_kms_secret.this) == 2
+    error_message = "each under the key, each recoverable"
+  }
+  assert {
+    condition = (
+      alicloud_kms_key.this.deletion_protection == "Enabled" && alicloud_kms_key.this.pending_window_in_days == 30 &&
+      alicloud_kms_key.this.automatic_rotation == "Enabled" && alicloud_kms_key.this.rotation_interval == "365d"
+    )
+    error_message = "a key that is not lost by mistake, and makes itself new"
+  }
+}
+
+run "outputs_name_secrets_and_tell_none" {
+  assert {
+    condition     = output.secret_names == { "admin-token" = "spillway-test-admin-token", "worker-password" = "spillway-test-worker-password" }
+    error_message = "names"
+  }
+  assert {
+    condition     = alltrue([for value in values(var.secrets) : !strcontains(jsonencode(nonsensitive(output.secret_names)), nonsensitive(value))])
+    error_message = "no value"
+  }
+}
+
+run "a_new_value_is_a_new_version" {
+  variables {
+    versions = { "admin-token" = "2" }
+  }
+
+  assert {
+    condition     = alicloud_kms_secret.this["admin-token"].version_id == "2" && alicloud_kms_secret.this["worker-password"].version_id == "1"
+    error_message = "versions"
+  }
+}
+
+run "what_can_be_guessed_is_refused" {
+  command = plan
+
+  variables {
+    secrets = { "admin-token" = "short" }
+  }
+
+  expect_failures = [var.secrets]
+}
+
+run "keys_that_are_gone_at_once_are_refused" {
+  command = plan
+
+  variables {
+    recovery_days = 1
+  }
+
+  expect_failures = [var.recovery_days]
+}

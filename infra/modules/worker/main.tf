@@ -1,0 +1,146 @@
+locals {
+  zones = sort(keys(var.vswitch_ids))
+
+  # What every worker is told, however many there are. The cap is the pool's and lives in the database: nothing here
+  # depends on the number of replicas.
+  settings = {
+    SPILLWAY_RATE                 = tostring(var.rate_seed)
+    SPILLWAY_QUERY_LISTEN         = "0.0.0.0:${var.query_port}"
+    SPILLWAY_ADMIN_LISTEN         = "0.0.0.0:${var.admin_port}"
+    SPILLWAY_DRAIN_GRACE_MS       = tostring(var.drain_grace_s * 1000)
+    SPILLWAY_DATABASE_WRITERS_MAX = tostring(var.database_writers_max)
+    SPILLWAY_DATABASE_READERS_MAX = tostring(var.database_readers_max)
+  }
+
+  environment = merge(var.environment, local.settings)
+
+  # Writers, readers, one for the pool's coordination, one for an operator's command beside it.
+  connections_per_worker = var.database_writers_max + var.database_readers_max + 2
+}
+
+# A namespace is the platform's fence: its applications share one VPC, its secrets and its load balancer's rules.
+resource "alicloud_sae_namespace" "this" {
+  namespace_name            = var.name
+  namespace_short_id        = replace(var.name, "-", "")
+  namespace_description     = "Spillway's workers"
+  enable_micro_registration = false
+}
+
+resource "alicloud_sae_application" "this" {
+  app_name        = "${var.name}-worker"
+  app_description = "takes orders off the broker and writes each exactly once"
+  namespace_id    = alicloud_sae_namespace.this.id
+  package_type    = "Image"
+  image_url       = var.image
+  command_args_v2 = var.command_args
+
+  acr_instance_id     = var.registry_instance_id
+  acr_assume_role_arn = var.registry_role_arn
+
+  vpc_id            = var.vpc_id
+  vswitch_id        = join(",", [for zone in local.zones : var.vswitch_ids[zone]])
+  security_group_id = var.security_group_id
+
+  replicas = var.replicas_min
+  cpu      = var.cpu_millicores
+  memory   = var.memory_mb
+  timezone = "UTC"
+
+  envs = jsonencode(concat(
+    [for name in sort(nonsensitive(keys(local.environment))) : { name = name, value = local.environment[name] }],
+    [for name in sort(keys(var.secrets)) : {
+      name      = name
+      valueFrom = { secretRef = { secretId = var.secrets[name].secret_id, key = var.secrets[name].key } }
+    }],
+  ))
+
+  # A worker is of use once the database takes orders; until then, and when it no longer does, it gets no look-ups.
+  readiness_v2 {
+    initial_delay_seconds = 5
+    period_seconds        = 5
+    timeout_seconds       = 2
+
+    http_get {
+      path   = "/readyz"
+      port   = var.admin_port
+      scheme = "HTTP"
+    }
+  }
+
+  # It is alive as long as it answers: a database that is down is no reason to restart it.
+  liveness_v2 {
+    initial_delay_seconds = 10
+    period_seconds        = 10
+    timeout_seconds       = 3
+
+    http_get {
+      path   = "/healthz"
+      port   = var.admin_port
+      scheme = "HTTP"
+    }
+  }
+
+  # SIGTERM, the worker's own stop, and only then the end. No pre-stop command: the image holds nothing but the worker.
+  termination_grace_period_seconds = var.grace_s
+
+  # In batches, one after the other; a worker that drains is always there.
+  min_ready_instances      = 1
+  min_ready_instance_ratio = -1
+  update_strategy_v2 {
+    type = "BatchUpdate"
+    batch_update {
+      batch           = var.replicas_min
+      batch_wait_time = 10
+      release_type    = "auto"
+    }
+  }
+
+  auto_enable_application_scaling_rule = var.lag_scaling != null
+
+  sls_configs = jsonencode([{
+    projectName  = var.log.project
+    logstoreName = var.log.logstore
+    logType      = "stdout"
+    logDir       = ""
+    logtailName  = ""
+  }])
+
+  tags = var.tags
+
+  # How many there are now is the scaling rule's to say.
+  lifecycle {
+    ignore_changes = [replicas]
+  }
+}
+
+# The platform has no metric for a broker's lag. What it has is CPU, which is the part of lag that more workers can do
+# something about: a pool that keeps up with its cap idles however long the queue is, and a pool that cannot is busy.
+resource "alicloud_sae_application_scaling_rule" "lag" {
+  count = var.lag_scaling == null ? 0 : 1
+
+  app_id              = alicloud_sae_application.this.id
+  scaling_rule_name   = "lag"
+  scaling_rule_type   = "metric"
+  scaling_rule_enable = true
+  min_ready_instances = 1
+
+  scaling_rule_metric {
+    min_replicas = var.replicas_min
+    max_replicas = var.replicas_max
+
+    metrics {
+      metric_type                       = "CPU"
+      metric_target_average_utilization = var.lag_scaling.cpu_percent
+    }
+    scale_up_rules {
+      step                         = var.lag_scaling.up_step
+      stabilization_window_seconds = var.lag_scaling.up_after_s
+      disabled                     = false
+    }
+    scale_down_rules {
+      step                         = var.lag_scaling.down_step
+      stabilization_window_seconds = var.lag_scaling.down_after_s
+      disabled                     = false
+    }
+  }
+}

@@ -1,0 +1,24 @@
+output "application_id" {
+  description = "Id of the application."
+  value       = alicloud_sae_application.this.id
+}
+
+output "namespace_id" {
+  description = "Id of its namespace, where `secrets` are made."
+  value       = alicloud_sae_namespace.this.id
+}
+
+output "query_backend" {
+  description = "Where the gateway finds the query port: VPC, load balancer, its port, host name."
+  value = {
+    vpc_id      = var.vpc_id
+    instance_id = alicloud_alb_load_balancer.query.id
+    port        = local.listener_port
+    host        = var.query_host
+  }
+}
+
+output "connections_max" {
+  description = "Most connections to the database that all workers open, one for an operator's command each included."
+  value       = var.replicas_max * local.connections_per_worker
+}

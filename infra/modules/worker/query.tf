@@ -1,0 +1,56 @@
+# The way for look-ups: gateway, load balancer in the VPC, query port. There is none to the admin port.
+locals {
+  listener_port = 80
+}
+
+resource "alicloud_alb_load_balancer" "query" {
+  load_balancer_name    = "${var.name}-query"
+  load_balancer_edition = var.load_balancer_edition
+  # The gateway's access is bound to it, and breaks if it ever becomes one of the internet (certain).
+  address_type           = "Intranet"
+  address_allocated_mode = "Fixed"
+  vpc_id                 = var.vpc_id
+
+  load_balancer_billing_config {
+    pay_type = "PayAsYouGo"
+  }
+
+  dynamic "zone_mappings" {
+    for_each = var.vswitch_ids
+    content {
+      zone_id    = zone_mappings.key
+      vswitch_id = zone_mappings.value
+    }
+  }
+
+  deletion_protection_config {
+    enabled = var.deletion_protection
+  }
+
+  tags = var.tags
+}
+
+# The platform keeps the load balancer's servers in step with the replicas.
+resource "alicloud_sae_ingress" "query" {
+  namespace_id      = alicloud_sae_namespace.this.id
+  slb_id            = alicloud_alb_load_balancer.query.id
+  load_balance_type = "alb"
+  listener_port     = local.listener_port
+  listener_protocol = "HTTP"
+  description       = "${var.name}-query"
+
+  rules {
+    app_id           = alicloud_sae_application.this.id
+    app_name         = alicloud_sae_application.this.app_name
+    container_port   = var.query_port
+    domain           = var.query_host
+    path             = "/"
+    backend_protocol = "http"
+  }
+
+  # Asked for by the API. To the same port: whoever asks for another host gets no other port by it.
+  default_rule {
+    app_id         = alicloud_sae_application.this.id
+    container_port = var.query_port
+  }
+}

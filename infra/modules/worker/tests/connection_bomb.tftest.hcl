@@ -1,0 +1,73 @@
+# The article's first failure: more connections than the database had. Here the largest pool is counted against the
+# database's limit before there is one worker.
+mock_provider "alicloud" {
+  mock_resource "alicloud_alb_load_balancer" {
+    defaults = {
+      id = "alb-1"
+    }
+  }
+}
+
+variables {
+  name                     = "spillway-test"
+  image                    = "registry.example.com/spillway/drain-worker@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+  vpc_id                   = "vpc-1"
+  vswitch_ids              = { cn-hangzhou-j = "vsw-j", cn-hangzhou-k = "vsw-k" }
+  security_group_id        = "sg-worker"
+  database_connections_max = 1800
+  log                      = { project = "spillway-test", logstore = "worker" }
+  environment = {
+    SPILLWAY_DATABASE_URL    = "mysql://spillway_worker:x@db:3306/spillway"
+    SPILLWAY_ADMIN_TOKEN     = "not-a-token-at-all"
+    SPILLWAY_GATEWAY_SECRETS = "Key2026a=not-a-secret"
+    SPILLWAY_IDENTITY_HEADER = "X-Spillway-User"
+  }
+}
+
+run "connection_bomb" {
+  command = plan
+  variables {
+    replicas_max             = 50
+    database_writers_max     = 32
+    database_connections_max = 1000
+  }
+  expect_failures = [var.replicas_max]
+}
+
+run "the_largest_pool_that_fits" {
+  command = plan
+  variables {
+    # 50 workers, 4 + 2 + 1 and an operator's: 400, twice for those killed and not yet noticed.
+    replicas_max             = 50
+    database_connections_max = 800
+  }
+
+  assert {
+    condition     = output.connections_max == 400
+    error_message = "connections of all workers"
+  }
+}
+
+run "one_connection_too_few" {
+  command = plan
+  variables {
+    replicas_max             = 50
+    database_connections_max = 799
+  }
+  expect_failures = [var.replicas_max]
+}
+
+run "workers_are_told_their_bound" {
+  command = plan
+  variables {
+    database_writers_max = 2
+    database_readers_max = 1
+  }
+
+  assert {
+    condition = toset([
+      for env in jsondecode(nonsensitive(alicloud_sae_application.this.envs)) : "${env.name}=${env.value}" if startswith(env.name, "SPILLWAY_DATABASE_") && endswith(env.name, "_MAX")
+    ]) == toset(["SPILLWAY_DATABASE_WRITERS_MAX=2", "SPILLWAY_DATABASE_READERS_MAX=1"])
+    error_message = "what is counted must be what they open"
+  }
+}

@@ -1,0 +1,101 @@
+mock_provider "alicloud" {
+  mock_resource "alicloud_alb_load_balancer" {
+    defaults = {
+      id = "alb-1"
+    }
+  }
+}
+
+variables {
+  name                     = "spillway-test"
+  image                    = "registry.example.com/spillway/drain-worker@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+  vpc_id                   = "vpc-1"
+  vswitch_ids              = { cn-hangzhou-j = "vsw-j", cn-hangzhou-k = "vsw-k" }
+  security_group_id        = "sg-worker"
+  database_connections_max = 1800
+  log                      = { project = "spillway-test", logstore = "worker" }
+  environment = {
+    SPILLWAY_DATABASE_URL    = "mysql://spillway_worker:x@db:3306/spillway"
+    SPILLWAY_ADMIN_TOKEN     = "not-a-token-at-all"
+    SPILLWAY_GATEWAY_SECRETS = "Key2026a=not-a-secret"
+    SPILLWAY_IDENTITY_HEADER = "X-Spillway-User"
+  }
+}
+
+run "more_workers_for_more_work" {
+  command = plan
+
+  assert {
+    condition = (
+      one(alicloud_sae_application_scaling_rule.lag[0].scaling_rule_metric).min_replicas == 2 &&
+      one(alicloud_sae_application_scaling_rule.lag[0].scaling_rule_metric).max_replicas == 8
+    )
+    error_message = "between the two bounds"
+  }
+  assert {
+    condition     = alicloud_sae_application_scaling_rule.lag[0].scaling_rule_enable == true && alicloud_sae_application_scaling_rule.lag[0].min_ready_instances >= 1
+    error_message = "on"
+  }
+  assert {
+    condition     = toset([for metric in one(alicloud_sae_application_scaling_rule.lag[0].scaling_rule_metric).metrics : "${metric.metric_type} ${metric.metric_target_average_utilization}"]) == toset(["CPU 60"])
+    error_message = "by what workers can do something about"
+  }
+}
+
+run "two_workers_have_the_caps_seed" {
+  command = plan
+  variables {
+    replicas_min = 2
+    replicas_max = 2
+  }
+
+  assert {
+    condition     = one([for env in jsondecode(nonsensitive(alicloud_sae_application.this.envs)) : env.value if env.name == "SPILLWAY_RATE"]) == "2000"
+    error_message = "the pool's, as it is"
+  }
+}
+
+run "fifty_workers_have_the_same" {
+  command = plan
+  variables {
+    replicas_min = 50
+    replicas_max = 50
+  }
+
+  assert {
+    condition     = one([for env in jsondecode(nonsensitive(alicloud_sae_application.this.envs)) : env.value if env.name == "SPILLWAY_RATE"]) == "2000"
+    error_message = "scaling must never raise the pool's cap"
+  }
+}
+
+run "a_cap_by_the_environment_is_refused" {
+  command = plan
+  variables {
+    environment = {
+      SPILLWAY_DATABASE_URL = "mysql://spillway_worker:x@db:3306/spillway"
+      SPILLWAY_ADMIN_TOKEN  = "not-a-token-at-all"
+      SPILLWAY_RATE         = "100000"
+    }
+  }
+  expect_failures = [var.environment]
+}
+
+run "no_scaling_if_wanted" {
+  command = plan
+  variables {
+    lag_scaling = null
+  }
+
+  assert {
+    condition     = length(alicloud_sae_application_scaling_rule.lag) == 0
+    error_message = "none"
+  }
+}
+
+run "a_pool_that_swings_is_refused" {
+  command = plan
+  variables {
+    lag_scaling = { up_after_s = 600, down_after_s = 60 }
+  }
+  expect_failures = [var.lag_scaling]
+}

@@ -1,0 +1,161 @@
+mock_provider "alicloud" {
+  mock_resource "alicloud_alb_load_balancer" {
+    defaults = {
+      id = "alb-1"
+    }
+  }
+}
+
+variables {
+  name                     = "spillway-test"
+  image                    = "registry.example.com/spillway/drain-worker@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+  vpc_id                   = "vpc-1"
+  vswitch_ids              = { cn-hangzhou-j = "vsw-j", cn-hangzhou-k = "vsw-k" }
+  security_group_id        = "sg-worker"
+  database_connections_max = 1800
+  log                      = { project = "spillway-test", logstore = "worker" }
+  environment = {
+    SPILLWAY_DATABASE_URL    = "mysql://spillway_worker:x@db:3306/spillway"
+    SPILLWAY_ADMIN_TOKEN     = "not-a-token-at-all"
+    SPILLWAY_GATEWAY_SECRETS = "Key2026a=not-a-secret"
+    SPILLWAY_IDENTITY_HEADER = "X-Spillway-User"
+  }
+}
+
+run "a_service_over_two_zones" {
+  command = plan
+
+  assert {
+    condition     = alicloud_sae_application.this.vswitch_id == "vsw-j,vsw-k"
+    error_message = "both zones"
+  }
+  assert {
+    condition     = alicloud_sae_application.this.replicas >= 2 && alicloud_sae_application.this.package_type == "Image"
+    error_message = "two workers at least, from the image"
+  }
+  assert {
+    condition     = alicloud_sae_application.this.security_group_id == "sg-worker"
+    error_message = "the workers' own security group"
+  }
+}
+
+run "probes" {
+  command = plan
+
+  assert {
+    condition = (
+      alicloud_sae_application.this.readiness_v2[0].http_get[0].path == "/readyz" &&
+      alicloud_sae_application.this.readiness_v2[0].http_get[0].port == 9101
+    )
+    error_message = "ready once the database takes orders"
+  }
+  assert {
+    condition = (
+      alicloud_sae_application.this.liveness_v2[0].http_get[0].path == "/healthz" &&
+      alicloud_sae_application.this.liveness_v2[0].http_get[0].port == 9101
+    )
+    error_message = "alive as long as it answers: a database that is down must not restart every worker"
+  }
+}
+
+run "a_stop_longer_than_the_drains_own" {
+  command = plan
+
+  assert {
+    condition     = alicloud_sae_application.this.termination_grace_period_seconds == 40
+    error_message = "the platform's grace"
+  }
+  assert {
+    condition = (
+      alicloud_sae_application.this.termination_grace_period_seconds * 1000 >
+      tonumber(one([for env in jsondecode(nonsensitive(alicloud_sae_application.this.envs)) : env.value if env.name == "SPILLWAY_DRAIN_GRACE_MS"]))
+    )
+    error_message = "longer than the worker's own"
+  }
+}
+
+run "a_stop_that_is_cut_off_is_refused" {
+  command = plan
+  variables {
+    grace_s = 20
+  }
+  expect_failures = [var.grace_s]
+}
+
+run "rolled_one_batch_after_the_other" {
+  command = plan
+
+  assert {
+    condition = (
+      alicloud_sae_application.this.min_ready_instances >= 1 &&
+      alicloud_sae_application.this.update_strategy_v2[0].type == "BatchUpdate" &&
+      alicloud_sae_application.this.update_strategy_v2[0].batch_update[0].batch >= 2 &&
+      alicloud_sae_application.this.update_strategy_v2[0].batch_update[0].release_type == "auto"
+    )
+    error_message = "a worker that drains is always there"
+  }
+}
+
+run "its_log" {
+  command = plan
+
+  assert {
+    condition = (
+      jsondecode(alicloud_sae_application.this.sls_configs)[0].logType == "stdout" &&
+      jsondecode(alicloud_sae_application.this.sls_configs)[0].projectName == "spillway-test" &&
+      jsondecode(alicloud_sae_application.this.sls_configs)[0].logstoreName == "worker"
+    )
+    error_message = "standard output to the logstore"
+  }
+}
+
+run "secrets_from_the_namespace" {
+  command = plan
+  variables {
+    environment = { SPILLWAY_LOG = "info" }
+    secrets = {
+      SPILLWAY_DATABASE_URL = { secret_id = 7, key = "database-url" }
+      SPILLWAY_ADMIN_TOKEN  = { secret_id = 7, key = "admin-token" }
+    }
+  }
+
+  assert {
+    condition = contains(
+      [for env in jsondecode(nonsensitive(alicloud_sae_application.this.envs)) : jsonencode(env)],
+      jsonencode({ name = "SPILLWAY_DATABASE_URL", valueFrom = { secretRef = { key = "database-url", secretId = 7 } } }),
+    )
+    error_message = "by reference, so that the value is in no state"
+  }
+}
+
+run "one_worker_is_refused" {
+  command = plan
+  variables {
+    replicas_min = 1
+  }
+  expect_failures = [var.replicas_min]
+}
+
+run "one_zone_is_refused" {
+  command = plan
+  variables {
+    vswitch_ids = { cn-hangzhou-j = "vsw-j" }
+  }
+  expect_failures = [var.vswitch_ids]
+}
+
+run "a_tag_is_no_image" {
+  command = plan
+  variables {
+    image = "registry.example.com/spillway/drain-worker:0.1.0"
+  }
+  expect_failures = [var.image]
+}
+
+run "too_little_memory_is_refused" {
+  command = plan
+  variables {
+    cpu_millicores = 4000
+  }
+  expect_failures = [var.memory_mb]
+}

@@ -6,13 +6,14 @@ def kept: [
   "alicloud_polardb_cluster", "alicloud_polardb_database", "alicloud_db_instance", "alicloud_db_database",
   "alicloud_rocketmq_instance", "alicloud_rocketmq_topic", "alicloud_rocketmq_consumer_group",
   "alicloud_kms_key", "alicloud_kms_secret", "alicloud_vpc", "alicloud_vswitch", "alicloud_eip_address",
-  "alicloud_cr_ee_instance", "alicloud_cr_ee_repo", "alicloud_api_gateway_group", "alicloud_fcv3_function",
-  "alicloud_sae_application", "alicloud_log_project"
+  "alicloud_cr_ee_instance", "alicloud_cr_ee_repo", "alicloud_api_gateway_instance", "alicloud_api_gateway_group",
+  "alicloud_fcv3_function", "alicloud_fcv3_alias", "alicloud_sae_namespace", "alicloud_sae_application",
+  "alicloud_log_project"
 ];
 
-# What release changes, and Terraform must therefore leave alone (ignore_changes).
+# What release changes, and Terraform must therefore leave alone (ignore_changes). Not the function's own image: that is the
+# version LATEST, which nobody is sent to.
 def released: {
-  "alicloud_fcv3_function": ["custom_container_config"],
   "alicloud_fcv3_alias": ["version_id", "additional_version_weight"],
   "alicloud_sae_application": ["image_url"]
 };

@@ -27,9 +27,11 @@ change_order_done() {
 
 # deploy_workers IMAGE: and wait until every replica runs it.
 deploy_workers() {
-  local answer order
+  local answer order registry=()
+  # SAE takes an image from ACR Enterprise by its instance.
+  if [[ -n ${SPILLWAY_REGISTRY_INSTANCE-} ]]; then registry=(--AcrInstanceId "$SPILLWAY_REGISTRY_INSTANCE"); fi
   answer=$(change sae POST /pop/v1/sam/app/deployApplication --AppId "$SPILLWAY_WORKER_APP_ID" --ImageUrl "$1" \
-    --UpdateStrategy "$WORKER_UPDATE_STRATEGY") || return 1
+    --UpdateStrategy "$WORKER_UPDATE_STRATEGY" "${registry[@]}") || return 1
   if [[ -n $DRY_RUN ]]; then return; fi
   order=$(jq -er '.Data.ChangeOrderId' <<<"$answer") || return 1
   say "change order $order"

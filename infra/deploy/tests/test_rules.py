@@ -151,7 +151,6 @@ class Guard(unittest.TestCase):
 
     def test_what_the_release_owns_is_left_alone(self):
         for kind, name in [
-            ("alicloud_fcv3_function", "custom_container_config"),
             ("alicloud_fcv3_alias", "version_id"),
             ("alicloud_fcv3_alias", "additional_version_weight"),
             ("alicloud_sae_application", "image_url"),

@@ -107,9 +107,10 @@ resource "alicloud_sae_application" "this" {
 
   tags = var.tags
 
-  # How many there are now is the scaling rule's to say.
+  # How many there are now is the scaling rule's to say, and of which image the deployment's: here workers would be rolled
+  # before the schema is theirs.
   lifecycle {
-    ignore_changes = [replicas]
+    ignore_changes = [replicas, image_url]
   }
 }
 

@@ -1,0 +1,15 @@
+variable "region" {
+  description = "Region of the bucket."
+  type        = string
+  default     = "cn-hangzhou"
+}
+
+variable "bucket" {
+  description = "Name of the bucket, which nobody in the world may have taken: 3 to 63 lower-case letters, digits and dashes."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$", var.bucket))
+    error_message = "bucket must be 3 to 63 lower-case letters, digits and dashes, not beginning or ending with a dash."
+  }
+}

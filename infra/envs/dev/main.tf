@@ -1,0 +1,57 @@
+terraform {
+  required_version = ">= 1.9"
+
+  required_providers {
+    alicloud = {
+      source  = "aliyun/alicloud"
+      version = "= 1.289.0"
+    }
+  }
+
+  # Bucket, key and lock: see infra/bootstrap. Given by -backend-config, so that a copy of this folder has nobody's names.
+  backend "oss" {}
+}
+
+provider "alicloud" {
+  region = var.region
+}
+
+data "alicloud_account" "current" {}
+
+# The cheapest that works: everything that a sale has, in the smallest size, paid by use where that can be.
+module "spillway" {
+  source = "../../modules/platform"
+
+  name                        = var.name
+  region                      = var.region
+  account_id                  = data.alicloud_account.current.id
+  tags                        = { system = "spillway", environment = "dev" }
+  images                      = { ingest_fn = var.ingest_image, drain_worker = var.worker_image }
+  secrets                     = var.secrets
+  contacts                    = var.contacts
+  github                      = var.github
+  operator_security_group_ids = var.operator_security_group_ids
+
+  subnets = [
+    { zone = "${var.region}-${var.zones[0]}", function_cidr = "10.0.0.0/24", worker_cidr = "10.0.3.0/24", data_cidr = "10.0.2.0/25" },
+    { zone = "${var.region}-${var.zones[1]}", function_cidr = "10.0.1.0/24", worker_cidr = "10.0.4.0/24", data_cidr = "10.0.2.128/25" },
+  ]
+
+  sale_windows = var.sale_windows
+  function     = { cpu = 0.1, memory_mb = 128, reserved_concurrency = 5 }
+  worker       = { replicas_max = 2, cpu_millicores = 500, memory_mb = 1024, rate_seed = 200 }
+  broker       = { spec = var.broker_spec, retention_h = 24 }
+  # Nodes that stand by cost as much as those that work; two are the fewest that fail over.
+  database = { node_class = "polar.mysql.g2.medium", backup_days = 7, deletion_lock = false }
+  # The shared instance of the gateway; tokens as in production, unless one says otherwise.
+  gateway = {
+    jwk                = var.jwk
+    anonymous          = var.jwk == null
+    orders_per_second  = 100
+    lookups_per_second = 100
+  }
+  nat                = { bandwidth_mbps = 5 }
+  registry           = { instance_type = "Economy", tags_kept = 10 }
+  log_retention_days = 7
+  audit_trail        = false
+}

@@ -1,0 +1,92 @@
+variable "name" {
+  description = "Prefix of every name."
+  type        = string
+  default     = "spillway-dev"
+}
+
+variable "region" {
+  description = "Region."
+  type        = string
+  default     = "cn-hangzhou"
+}
+
+variable "zones" {
+  description = "Two zones of the region, by their last letter: such that have Function Compute, SAE, RocketMQ and PolarDB."
+  type        = list(string)
+  default     = ["j", "k"]
+
+  validation {
+    condition     = length(var.zones) == 2 && length(distinct(var.zones)) == 2
+    error_message = "zones must be two different ones."
+  }
+}
+
+variable "ingest_image" {
+  description = "ingest-fn's image by digest, from the registry that this makes: see \"First deployment\" in infra/README.md for the first time."
+  type        = string
+}
+
+variable "worker_image" {
+  description = "drain-worker's image by digest, likewise."
+  type        = string
+}
+
+variable "secrets" {
+  description = "See the platform's variable of this name. By TF_VAR_secrets, never by a file of the repository."
+  type = object({
+    broker_function   = string
+    broker_worker     = string
+    database_worker   = string
+    database_migrator = string
+    database_tune     = string
+    gateway           = string
+    admin_token       = string
+    order_id_keys     = string
+  })
+  sensitive = true
+}
+
+variable "contacts" {
+  description = "Who is told when an alert fires."
+  type = list(object({
+    name  = string
+    email = string
+  }))
+}
+
+variable "github" {
+  description = "Who may deploy by pipeline; null: nobody."
+  type = object({
+    repository   = string
+    environments = list(string)
+  })
+  default = null
+}
+
+variable "operator_security_group_ids" {
+  description = "Security groups of the deployment's runner and of operators' machines, which may connect to the database too."
+  type        = list(string)
+  default     = []
+}
+
+variable "sale_windows" {
+  description = "Sales: name, from when until when by the clock of the time zone, warm instances."
+  type = list(object({
+    name      = string
+    opens_at  = string
+    closes_at = string
+    instances = number
+  }))
+  default = []
+}
+
+variable "jwk" {
+  description = "Public RSA key that tokens are checked with; null: anybody may order in anybody's name, which only a try allows."
+  type        = map(string)
+  default     = null
+}
+
+variable "broker_spec" {
+  description = "Serverless class of RocketMQ. The names are not in the documents that this was written by: look the smallest up."
+  type        = string
+}

@@ -1,0 +1,116 @@
+variable "name" {
+  description = "Prefix of every name."
+  type        = string
+  default     = "spillway-prod"
+}
+
+variable "region" {
+  description = "Region."
+  type        = string
+  default     = "cn-hangzhou"
+}
+
+variable "zones" {
+  description = "Two zones of the region, by their last letter: such that have Function Compute, SAE, RocketMQ and PolarDB."
+  type        = list(string)
+  default     = ["j", "k"]
+
+  validation {
+    condition     = length(var.zones) == 2 && length(distinct(var.zones)) == 2
+    error_message = "zones must be two different ones."
+  }
+}
+
+variable "ingest_image" {
+  description = "ingest-fn's image by digest, from the registry that this makes: see \"First deployment\" in infra/README.md for the first time."
+  type        = string
+}
+
+variable "worker_image" {
+  description = "drain-worker's image by digest, likewise."
+  type        = string
+}
+
+variable "secrets" {
+  description = "See the platform's variable of this name. By TF_VAR_secrets, never by a file of the repository."
+  type = object({
+    broker_function   = string
+    broker_worker     = string
+    database_worker   = string
+    database_migrator = string
+    database_tune     = string
+    gateway           = string
+    admin_token       = string
+    order_id_keys     = string
+  })
+  sensitive = true
+}
+
+variable "contacts" {
+  description = "Who is told when an alert fires."
+  type = list(object({
+    name  = string
+    email = string
+  }))
+}
+
+variable "github" {
+  description = "Who may deploy by pipeline; null: nobody."
+  type = object({
+    repository   = string
+    environments = list(string)
+  })
+  default = null
+}
+
+variable "operator_security_group_ids" {
+  description = "Security groups of the deployment's runner and of operators' machines, which may connect to the database too."
+  type        = list(string)
+  default     = []
+}
+
+variable "sale_windows" {
+  description = "Sales: name, from when until when by the clock of the time zone, warm instances."
+  type = list(object({
+    name      = string
+    opens_at  = string
+    closes_at = string
+    instances = number
+  }))
+  default = []
+}
+
+variable "time_zone" {
+  description = "Time zone of the sales."
+  type        = string
+  default     = "Asia/Shanghai"
+}
+
+variable "jwk" {
+  description = "Public RSA key that tokens are checked with: kty, n, e. Required: nobody orders in another's name."
+  type        = map(string)
+}
+
+variable "gateway_zone_id" {
+  description = "The gateway's zones, such as `cn-hangzhou-MAZ6`."
+  type        = string
+}
+
+variable "domain" {
+  description = "Domain of the API, and its zone in Alibaba Cloud DNS if it is there."
+  type = object({
+    name = string
+    zone = optional(string)
+  })
+}
+
+variable "kms_instance_id" {
+  description = "KMS instance of keys and secrets; null for the account's shared service."
+  type        = string
+  default     = null
+}
+
+variable "state_bucket" {
+  description = "Bucket of Terraform's state, from infra/bootstrap."
+  type        = string
+}

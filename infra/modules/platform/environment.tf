@@ -1,0 +1,50 @@
+# What the services are told. Their READMEs name every setting.
+
+locals {
+  # The gateway signs with the first; the services take all of them.
+  signing = regex("^(?P<key>[^=]+)=(?P<secret>.*)$", split(",", var.secrets.gateway)[0])
+  backend_secret = {
+    key    = local.signing.key
+    secret = local.signing.secret
+  }
+
+  # Whoever the gateway names is believed by its signature alone.
+  gateway_environment = merge(
+    { SPILLWAY_GATEWAY_SECRETS = var.secrets.gateway },
+    var.gateway.jwk == null ? {} : { SPILLWAY_IDENTITY_HEADER = module.gateway.identity_header },
+  )
+
+  broker_environment = {
+    SPILLWAY_ROCKETMQ_ENDPOINT = module.rocketmq.endpoint
+    SPILLWAY_ORDERS_TOPIC      = module.rocketmq.topic_names.orders
+    SPILLWAY_LOG_FORMAT        = "json"
+  }
+
+  # No address of a database: the function has no connection to one.
+  function_environment = merge(local.broker_environment, local.gateway_environment, {
+    SPILLWAY_ROCKETMQ_ACCESS_KEY = module.rocketmq.account_names.function
+    SPILLWAY_ROCKETMQ_SECRET_KEY = var.secrets.broker_function
+    SPILLWAY_CATALOGUE           = var.catalogue_path
+    SPILLWAY_ORDER_ID_KEYS       = var.secrets.order_id_keys
+  })
+
+  migrator_url = format("mysql://%s:%s@%s:%s/%s?ssl-mode=PREFERRED",
+    module.database.account_names.migrator, urlencode(var.secrets.database_migrator),
+    module.database.host_primary, module.database.port, module.database.database_name,
+  )
+
+  database_address = "${module.database.host_worker}:${module.database.port}/${module.database.database_name}"
+
+  worker_environment = merge(local.broker_environment, local.gateway_environment, {
+    SPILLWAY_ROCKETMQ_ACCESS_KEY = module.rocketmq.account_names.worker
+    SPILLWAY_ROCKETMQ_SECRET_KEY = var.secrets.broker_worker
+    SPILLWAY_CONSUMER_GROUP      = module.rocketmq.group_names.drain
+    SPILLWAY_DEAD_LETTER_GROUP   = module.rocketmq.group_names.dead_letters
+    SPILLWAY_DEAD_LETTER_TOPIC   = module.rocketmq.topic_names.dead_letters
+    SPILLWAY_BROKER_RETENTION_H  = tostring(module.rocketmq.retention_h)
+    SPILLWAY_DATABASE_URL = format("mysql://%s:%s@%s?ssl-mode=REQUIRED",
+      module.database.account_names.worker, urlencode(var.secrets.database_worker), local.database_address,
+    )
+    SPILLWAY_ADMIN_TOKEN = var.secrets.admin_token
+  })
+}

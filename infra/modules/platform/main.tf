@@ -1,0 +1,202 @@
+# What belongs together, in the order in which it is needed. Sizes are the roots'; what must never differ between a try and
+# a sale is decided here.
+
+module "observability" {
+  source = "../observability"
+
+  name                  = var.name
+  tags                  = var.tags
+  region                = var.region
+  account_id            = var.account_id
+  log_retention_days    = var.log_retention_days
+  contacts              = var.contacts
+  trail                 = var.audit_trail
+  function_name         = module.function.function_name
+  nat_gateway_id        = module.nat.nat_gateway_id
+  eip_ids               = module.nat.eip_ids
+  rocketmq_instance_id  = module.rocketmq.instance_id
+  database_cluster_id   = module.database.cluster_id
+  database_engine       = var.database.engine
+  worker_application_id = module.worker.application_id
+  gateway_group_id      = module.gateway.group_id
+}
+
+module "network" {
+  source = "../network"
+
+  name            = var.name
+  tags            = var.tags
+  subnets         = var.subnets
+  function_in_vpc = var.function.in_vpc
+  flow_log        = { project = module.observability.project, logstore = module.observability.logstores.flow }
+}
+
+# Functions and workers go out by the same addresses. Data has no way out, and needs none.
+module "nat" {
+  source = "../nat"
+
+  name           = var.name
+  tags           = var.tags
+  vpc_id         = module.network.vpc_id
+  nat_vswitch_id = module.network.worker_vswitch_ids[var.subnets[0].zone]
+  eip_count      = var.nat.eip_count
+  bandwidth_mbps = var.nat.bandwidth_mbps
+  snat_vswitches = merge(
+    { for subnet in var.subnets : "worker-${subnet.zone}" => module.network.worker_vswitch_ids[subnet.zone] },
+    var.function.in_vpc ? { for subnet in var.subnets : "function-${subnet.zone}" => module.network.function_vswitch_ids[subnet.zone] } : {},
+  )
+}
+
+module "ram" {
+  source = "../ram"
+
+  name                 = var.name
+  tags                 = var.tags
+  region               = var.region
+  account_id           = var.account_id
+  function_name        = "${var.name}-ingest"
+  function_alias       = "live"
+  log_project          = module.observability.project
+  logstores            = { function = module.observability.logstores.function, worker = module.observability.logstores.worker }
+  vpc_id               = var.function.in_vpc ? module.network.vpc_id : null
+  registry_instance_id = module.registry.instance_id
+  registry_namespace   = module.registry.namespace
+  github               = var.github
+  state_bucket         = var.state_bucket
+}
+
+module "registry" {
+  source = "../registry"
+
+  name          = var.name
+  tags          = var.tags
+  region        = var.region
+  instance_type = var.registry.instance_type
+  payment       = var.registry.payment
+  tags_kept     = var.registry.tags_kept
+  vpc = {
+    vpc_id     = module.network.vpc_id
+    vswitch_id = module.network.worker_vswitch_ids[var.subnets[0].zone]
+  }
+}
+
+module "secrets" {
+  source = "../secrets"
+
+  name            = var.name
+  tags            = var.tags
+  kms_instance_id = var.kms_instance_id
+  secrets = merge(
+    { for key, value in var.secrets : replace(key, "_", "-") => value },
+    # What the deployment migrates the schema with.
+    { "migrator-url" = local.migrator_url },
+  )
+}
+
+module "rocketmq" {
+  source = "../rocketmq"
+
+  name              = var.name
+  tags              = var.tags
+  vpc_id            = module.network.vpc_id
+  vswitch_ids       = [for subnet in var.subnets : module.network.data_vswitch_ids[subnet.zone]]
+  security_group_id = module.network.security_group_ids.data
+  client_cidrs      = concat(var.subnets[*].function_cidr, var.subnets[*].worker_cidr)
+  series            = var.broker.series
+  sub_series        = var.broker.sub_series
+  spec              = var.broker.spec
+  retention_h       = var.broker.retention_h
+  storage_key_id    = module.secrets.key_id
+  # A fence twice as wide as the cap that the pool begins with; raise the cap's seed with what operators set.
+  drain_cap             = var.worker.rate_seed
+  drain_receive_tps_max = 2 * var.worker.rate_seed
+  function_password     = var.secrets.broker_function
+  worker_password       = var.secrets.broker_worker
+}
+
+module "database" {
+  source = "../database"
+
+  name               = var.name
+  tags               = var.tags
+  engine             = var.database.engine
+  vpc_id             = module.network.vpc_id
+  zones              = slice(var.subnets[*].zone, 0, 2)
+  vswitch_ids        = module.network.data_vswitch_ids
+  security_group_ids = concat([module.network.security_group_ids.worker], var.operator_security_group_ids)
+  node_class         = var.database.node_class
+  node_count         = var.database.node_count
+  backup_days        = var.database.backup_days
+  deletion_lock      = var.database.deletion_lock
+  passwords = {
+    worker   = var.secrets.database_worker
+    migrator = var.secrets.database_migrator
+    tune     = var.secrets.database_tune
+  }
+}
+
+module "function" {
+  source = "../function"
+
+  name                 = var.name
+  tags                 = var.tags
+  image                = var.images.ingest_fn
+  cpu                  = var.function.cpu
+  memory_mb            = var.function.memory_mb
+  concurrency          = var.function.concurrency
+  reserved_concurrency = var.function.reserved_concurrency
+  always_allocate_cpu  = var.function.always_allocate_cpu
+  sale_windows         = var.sale_windows
+  time_zone            = var.time_zone
+  warm_lead_min        = var.function.warm_lead_min
+  role_arn             = module.ram.role_arns.function
+  trigger_auth         = var.gateway.backend == "fc" ? "function" : "anonymous"
+  environment          = local.function_environment
+  log                  = { project = module.observability.project, logstore = module.observability.logstores.function }
+  vpc = var.function.in_vpc ? {
+    vpc_id            = module.network.vpc_id
+    vswitch_ids       = [for subnet in var.subnets : module.network.function_vswitch_ids[subnet.zone]]
+    security_group_id = module.network.security_group_ids.function
+  } : null
+}
+
+module "worker" {
+  source = "../worker"
+
+  name                     = var.name
+  tags                     = var.tags
+  image                    = var.images.drain_worker
+  registry_instance_id     = module.registry.instance_id
+  vpc_id                   = module.network.vpc_id
+  vswitch_ids              = module.network.worker_vswitch_ids
+  security_group_id        = module.network.security_group_ids.worker
+  replicas_min             = var.worker.replicas_min
+  replicas_max             = var.worker.replicas_max
+  cpu_millicores           = var.worker.cpu_millicores
+  memory_mb                = var.worker.memory_mb
+  rate_seed                = var.worker.rate_seed
+  database_connections_max = module.database.connections_max
+  environment              = local.worker_environment
+  log                      = { project = module.observability.project, logstore = module.observability.logstores.worker }
+}
+
+module "gateway" {
+  source = "../gateway"
+
+  name           = var.name
+  tags           = var.tags
+  region         = var.region
+  instance       = var.gateway.instance
+  backend        = var.gateway.backend
+  function       = { url = module.function.http_url, role_arn = module.ram.role_arns.gateway }
+  worker_query   = module.worker.query_backend
+  backend_secret = local.backend_secret
+  jwt            = var.gateway.jwk == null ? null : { jwk = var.gateway.jwk }
+  anonymous      = var.gateway.anonymous
+  throttle = {
+    orders_per_second  = var.gateway.orders_per_second
+    lookups_per_second = var.gateway.lookups_per_second
+  }
+  domain = var.gateway.domain
+  log    = { project = module.observability.project, logstore = module.observability.logstores.gateway }
+}

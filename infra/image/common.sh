@@ -1,14 +1,15 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034 # the settings are used by the files that source this one
-# Settings and messages that build and check share.
+# Settings and messages that build, check and sbom share.
 
 REPO=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../..")
+# Each is a package, a binary, and a final stage of the Dockerfile.
+SERVICES=(ingest-fn drain-worker)
+DOCKERFILE=${SPILLWAY_IMAGE_DOCKERFILE:-$REPO/Dockerfile}
 TARGET_TRIPLE=x86_64-unknown-linux-musl
 PROFILE=${SPILLWAY_IMAGE_PROFILE:-dist}
 # Where images and unpacked files go; buildah's own storage too, so that nobody else's images are touched.
 IMAGE_DIR=${SPILLWAY_IMAGE_DIR:-$(realpath -m "${CARGO_TARGET_DIR:-$REPO/target}")/image}
-IMAGE=localhost/spillway/ingest-fn
-ARCHIVE=$IMAGE_DIR/ingest-fn.oci.tar
 
 say() { printf '%s\n' "$*"; }
 die() {
@@ -20,6 +21,17 @@ need() {
   local hint=$2
   command -v "$1" >/dev/null || die "$1 is missing: $hint"
 }
+
+require_service() {
+  local service
+  for service in "${SERVICES[@]}"; do
+    if [[ $service == "$1" ]]; then return; fi
+  done
+  die "unknown service: $1 (one of: ${SERVICES[*]})"
+}
+
+image_name() { printf 'localhost/spillway/%s' "$1"; }
+archive_of() { printf '%s/%s.oci.tar' "$IMAGE_DIR" "$1"; }
 
 # Without a daemon, without overlay mounts and without user namespaces, so that it runs inside a container too.
 run_buildah() {

@@ -76,6 +76,7 @@ fn the_top_level_is_what_the_readme_shows() {
         [
             "Cargo.toml",
             "Cargo.lock",
+            "Dockerfile",
             "README.md",
             "LICENSE",
             "ingest-fn",

@@ -1,0 +1,29 @@
+# Of a Terraform plan as JSON: one line for each change that must not happen by the way. Arguments: $allowed, a list of
+# addresses that may be destroyed all the same.
+
+# What holds orders, keys or what others know by its name: gone or replaced, it is lost.
+def kept: [
+  "alicloud_polardb_cluster", "alicloud_polardb_database", "alicloud_db_instance", "alicloud_db_database",
+  "alicloud_rocketmq_instance", "alicloud_rocketmq_topic", "alicloud_rocketmq_consumer_group",
+  "alicloud_kms_key", "alicloud_kms_secret", "alicloud_vpc", "alicloud_vswitch", "alicloud_eip_address",
+  "alicloud_cr_ee_instance", "alicloud_cr_ee_repo", "alicloud_api_gateway_instance", "alicloud_api_gateway_group",
+  "alicloud_fcv3_function", "alicloud_fcv3_alias", "alicloud_sae_namespace", "alicloud_sae_application",
+  "alicloud_log_project"
+];
+
+# What release changes, and Terraform must therefore leave alone (ignore_changes). Not the function's own image: that is the
+# version LATEST, which nobody is sent to.
+def released: {
+  "alicloud_fcv3_alias": ["version_id", "additional_version_weight"],
+  "alicloud_sae_application": ["image_url"]
+};
+
+.resource_changes[]?
+| . as $it
+| if (.change.actions | index("delete")) and (.type as $type | kept | index($type)) and ($allowed | index($it.address) | not)
+  then "\(.address): would be \(if .change.actions | index("create") then "replaced" else "destroyed" end)"
+  elif .change.actions == ["update"] and released[.type]
+  then released[.type][] as $name
+    | select($it.change.before[$name] != null and $it.change.before[$name] != $it.change.after[$name])
+    | "\($it.address): \($name) belongs to the release, not to Terraform"
+  else empty end

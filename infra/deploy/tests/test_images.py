@@ -1,0 +1,141 @@
+"""What is pushed is what was checked, and only the pipeline's own scripts are run."""
+
+import hashlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tarfile
+import tempfile
+import unittest
+
+from world import DEPLOY, REGISTRY, REPO, SECRETS, World
+
+
+@unittest.skipUnless(shutil.which("buildah") and shutil.which("musl-gcc"), "buildah or musl-gcc is missing")
+class Push(unittest.TestCase):
+    def setUp(self):
+        self.world = World()
+        self.addCleanup(self.world.close)
+        self.at = self.world.at
+        # A checkout of its own: what is not committed here must not stand in the way.
+        self.checkout = self.at / "checkout"
+        for folder in ["infra/deploy", "infra/image"]:
+            shutil.copytree(REPO / folder, self.checkout / folder, ignore=shutil.ignore_patterns("tests", "__pycache__"))
+        for name in ["Dockerfile", "Cargo.toml"]:
+            shutil.copy(REPO / name, self.checkout / name)
+        self.git("init", "-q")
+        self.git("add", "-A")
+        self.git("-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "-qm", "x")
+        source = self.at / "program.c"
+        source.write_text("int main(void) { return 0; }\n")
+        (self.at / "binaries").mkdir()
+        for service in ["ingest-fn", "drain-worker"]:
+            subprocess.run(["musl-gcc", "-s", "-static", "-o", self.at / "binaries" / service, source], check=True)
+        self.catalogue = DEPLOY / "catalogues/rehearsal.toml"
+
+    def git(self, *arguments):
+        subprocess.run(["git", "-C", self.checkout, *arguments], check=True, capture_output=True)
+
+    def push(self, **environment):
+        result = subprocess.run(
+            [self.checkout / "infra/deploy/build-and-push", "--binaries", self.at / "binaries", self.catalogue],
+            env=self.world.environment(SPILLWAY_IMAGE_DIR=str(self.at / "image"), **environment),
+            capture_output=True, text=True, timeout=120,
+        )
+        return result.returncode, result.stdout, result.stderr
+
+    def test_by_digest_and_with_the_catalogue(self):
+        code, output, errors = self.push(SPILLWAY_REGISTRY_INSTANCE="cri-1")
+        self.assertEqual(code, 0, errors)
+        lines = dict(line.split("=", 1) for line in output.splitlines())
+        self.assertEqual(set(lines), {"ingest_image", "worker_image"})
+        for name, service in [("ingest_image", "ingest-fn"), ("worker_image", "drain-worker")]:
+            with tarfile.open(self.at / f"image/{service}.oci.tar") as archive:
+                index = json.load(archive.extractfile("index.json"))
+            self.assertEqual(lines[name], f"{REGISTRY}/{service}@{index['manifests'][0]['digest']}")
+        login, *copies = self.world.lines("pushes")
+        self.assertEqual(login["stdin"], SECRETS["registry"])
+        for copy in copies:
+            self.assertIn("--preserve-digests", copy["arguments"])
+            catalogue = hashlib.sha256(self.catalogue.read_bytes()).hexdigest()[:12]
+            self.assertRegex(copy["arguments"][-1], rf"^docker://{re.escape(REGISTRY)}/[a-z-]+:[0-9a-f]{{12}}-{catalogue}$")
+        for text in [output, errors, *(str(it["arguments"]) for it in self.world.lines("pushes"))]:
+            self.assertNotIn("geheimnis", text)
+
+    def test_by_tag_where_it_must_be(self):
+        _, output, _ = self.push(SPILLWAY_IMAGE_REF="tag")
+        self.assertRegex(output, rf"ingest_image={re.escape(REGISTRY)}/ingest-fn:[0-9a-f]{{12}}-[0-9a-f]{{12}}\n")
+
+    def test_not_what_is_not_committed(self):
+        with open(self.checkout / "Dockerfile", "a") as file:
+            file.write("# changed\n")
+        code, _, errors = self.push()
+        self.assertEqual(code, 1)
+        self.assertIn("not committed", errors)
+        self.assertEqual(self.world.lines("pushes"), [])
+
+    def test_nothing_is_pushed_unless_all_of_it_is_good(self):
+        with open(self.at / "binaries/drain-worker", "ab") as file:
+            file.write(os.urandom(1 << 20) * 20)
+        self.assertNotEqual(self.push()[0], 0)
+        self.assertEqual(self.world.lines("pushes"), [])
+
+    def test_a_dry_run_pushes_nothing(self):
+        code, output, _ = self.push(SPILLWAY_DEPLOY_DRY_RUN="yes")
+        self.assertEqual((code, output), (0, ""))
+        self.assertEqual(self.world.lines("pushes"), [])
+
+
+class InstallCli(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.at = pathlib.Path(folder.name)
+        (self.at / "aliyun").write_text("#!/bin/sh\necho here\n")
+        (self.at / "aliyun").chmod(0o755)
+        self.archive = self.at / "aliyun-cli-linux-3.4.11-amd64.tgz"
+        with tarfile.open(self.archive, "w:gz") as archive:
+            archive.add(self.at / "aliyun", "aliyun")
+
+    def install(self, digest, version="3.4.11"):
+        environment = {
+            "PATH": os.environ["PATH"], "ALIYUN_CLI_BASE": f"file://{self.at}", "ALIYUN_CLI_VERSION": version,
+            "ALIYUN_CLI_SHA256": digest,
+        }
+        return subprocess.run([DEPLOY / "install-cli", self.at / "bin"], env=environment, capture_output=True).returncode
+
+    def test_only_with_the_expected_sum(self):
+        good = hashlib.sha256(self.archive.read_bytes()).hexdigest()
+        for digest, version in [("0" * 64, "3.4.11"), ("", "3.4.11"), (good, "latest"), (good, "3.4.12")]:
+            self.assertNotEqual(self.install(digest, version), 0)
+            self.assertFalse((self.at / "bin/aliyun").exists())
+        self.assertEqual(self.install(good), 0)
+        self.assertEqual(subprocess.run([self.at / "bin/aliyun"], capture_output=True, text=True).stdout, "here\n")
+
+
+class Scripts(unittest.TestCase):
+    def scripts(self):
+        return [it for it in DEPLOY.iterdir() if it.is_file() and os.access(it, os.X_OK)]
+
+    def test_each_says_what_it_is_for(self):
+        self.assertGreaterEqual(len(self.scripts()), 12)
+        for script in self.scripts():
+            with self.subTest(script.name):
+                result = subprocess.run([script, "--help"], capture_output=True, text=True)
+                self.assertEqual(result.returncode, 0, result.stderr)
+                self.assertIn(f"infra/deploy/{script.name}", result.stdout)
+                self.assertNotIn("set -euo", result.stdout)
+
+    def test_each_is_in_the_readme(self):
+        readme = (DEPLOY / "README.md").read_text()
+        for script in self.scripts():
+            self.assertIn(f"`{script.name}`", readme)
+
+    def test_every_setting_is_in_the_readme(self):
+        readme = (DEPLOY / "README.md").read_text()
+        for script in [*self.scripts(), *DEPLOY.glob("*.sh")]:
+            for name in re.findall(r"\b(?:SPILLWAY|ALIYUN)_[A-Z0-9_]*[A-Z0-9]\b", script.read_text()):
+                self.assertIn(f"`{name}`", readme, script.name)

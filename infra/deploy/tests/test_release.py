@@ -1,0 +1,313 @@
+"""A release goes readers before writers, and whatever fails in it is undone in the reverse order."""
+
+import signal
+import time
+import unittest
+
+from world import NEW_INGEST, NEW_WORKER, OLD_ALIAS, OLD_INGEST, OLD_WORKER, SECRETS, World
+
+FORWARD = [
+    ("workers", NEW_WORKER),
+    ("function", NEW_INGEST),
+    ("publish",),
+    ("alias", "1", {"2": 0.5}),
+    ("alias", "2", {}),
+]
+BACK = {
+    "alias": ("alias", "1", {}),
+    "function": ("function", OLD_INGEST),
+    "workers": ("workers", OLD_WORKER),
+}
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.world = World()
+        self.addCleanup(self.world.close)
+
+    def assert_no_secret(self, *texts):
+        for text in [*texts, *map(str, self.world.calls())]:
+            for secret in SECRETS.values():
+                self.assertNotIn(secret, text)
+
+
+class Forward(Case):
+    def test_readers_go_before_writers(self):
+        code, _, errors = self.world.release()
+        self.assertEqual(code, 0, errors)
+        self.assertEqual(self.world.changes(), FORWARD)
+        steps = [line.split()[1] for line in errors.splitlines() if line.startswith("== ")]
+        self.assertEqual(
+            steps[:-1],
+            ["migrate", "roll-workers", "smoke", "publish-function", "shift-traffic", "smoke", "shift-traffic", "smoke"],
+        )
+        self.assertEqual([it["arguments"][-2:] for it in self.world.lines("containers")],
+                         [[NEW_WORKER, "migrate"], [NEW_WORKER, "init"]])
+
+    def test_only_the_image_of_the_function_changes(self):
+        self.world.release()
+        container = self.world.cloud()["functions"]["ingest"]["container"]
+        self.assertEqual(container, {"image": NEW_INGEST, "port": 9000, "healthCheckConfig": {"httpGetUrl": "/healthz"}})
+
+    def test_the_canary_is_met_before_it_gets_everything(self):
+        self.world.release()
+        versions = [it["version"] for it in self.world.orders]
+        # One before the function changes, one after it has; between them as many as a weight of a half takes.
+        self.assertEqual(len(versions), 1 + 10 + 1)
+        self.assertEqual((versions[0], versions[-1]), ("1", "2"))
+        self.assertIn("2", versions[1:-1])
+        self.assertEqual({it["body"]["sale_id"] for it in self.world.orders}, {"rehearsal"})
+        self.assertEqual(len({it["key"] for it in self.world.orders}), len(versions))
+
+    def test_a_release_that_held_can_be_taken_back(self):
+        self.assertEqual(self.world.release()[0], 0)
+        code, _, errors = self.world.run("rollback", self.world.state_file())
+        self.assertEqual(code, 0, errors)
+        self.assertEqual(self.world.changes()[len(FORWARD):], [BACK["alias"], BACK["function"], BACK["workers"]])
+        self.assertEqual(self.world.as_before(), {})
+        # Again changes nothing.
+        self.assertEqual(self.world.run("rollback", self.world.state_file())[0], 0)
+        self.assertEqual(len(self.world.changes()), len(FORWARD) + 3)
+
+    def test_what_is_there_already_is_not_done_again(self):
+        cloud = self.world.cloud()
+        cloud["workers"]["app-1"] = NEW_WORKER
+        self.world.write(cloud)
+        self.assertEqual(self.world.release()[0], 0)
+        self.assertEqual(self.world.changes(), FORWARD[1:])
+
+    def test_a_dry_run_changes_nothing(self):
+        code, _, errors = self.world.run(
+            "release", "--dry-run", "--state", self.world.state_file(), NEW_INGEST, NEW_WORKER
+        )
+        self.assertEqual(code, 0, errors)
+        self.assertEqual(self.world.changes(), [])
+        self.assertEqual(self.world.lines("containers"), [])
+        self.assertEqual(self.world.orders, [])
+        self.assertFalse(self.world.state_file().exists())
+        for word in ["would run", "deployApplication", NEW_INGEST, "versions", "aliases", "would post"]:
+            self.assertIn(word, errors)
+        self.assert_no_secret(errors)
+
+    def test_no_secret_is_shown(self):
+        _, output, errors = self.world.release()
+        self.assert_no_secret(output, errors)
+        for container in self.world.lines("containers"):
+            self.assertNotIn("geheimnis", str(container["arguments"]))
+            # They do arrive.
+            self.assertEqual(container["environment"]["SPILLWAY_DATABASE_URL"], SECRETS["migrator-url"])
+            self.assertEqual(container["environment"]["SPILLWAY_ROCKETMQ_SECRET_KEY"], SECRETS["worker-mq"])
+
+    def test_it_does_not_begin_with_what_cannot_end_well(self):
+        state = self.world.state_file()
+        for arguments, environment in [
+            (["--state", state, NEW_INGEST], {}),
+            ([NEW_INGEST, NEW_WORKER], {}),
+            (["--state", state, NEW_INGEST, "example.com/prod/drain-worker:latest"], {}),
+            (["--state", state, NEW_INGEST, "example.com/prod/drain-worker:v1"], {}),
+            (["--state", state, "example.com/x@sha256:abc", NEW_WORKER], {}),
+            (["--state", state, NEW_INGEST, NEW_WORKER], {"SPILLWAY_CANARY_WEIGHT": "1.5"}),
+            (["--state", state, NEW_INGEST, NEW_WORKER], {"SPILLWAY_CANARY_WEIGHT": "0"}),
+            (["--state", state, NEW_INGEST, NEW_WORKER], {"SPILLWAY_REGION": ""}),
+            (["--state", state, NEW_INGEST, NEW_WORKER], {"SPILLWAY_SMOKE_URL": ""}),
+        ]:
+            with self.subTest(arguments=arguments, **environment):
+                self.assertEqual(self.world.run("release", *arguments, **environment)[0], 1)
+        self.assertEqual(self.world.calls(), [])
+        state.write_text("workers\tsomething\n")
+        self.assertEqual(self.world.release()[0], 1)
+        self.assertEqual(self.world.calls(), [])
+
+
+class Failure(Case):
+    def expected_back(self, done):
+        """In the reverse order, what of the forward way was done or may have been done."""
+        kinds = {change[0] for change in done} - {"publish"}
+        return [BACK[kind] for kind in ["alias", "function", "workers"] if kind in kinds]
+
+    def effects(self, changes, failed):
+        return [change for number, change in enumerate(changes) if number not in failed]
+
+    def count_of_calls(self):
+        world = World()
+        try:
+            self.assertEqual(world.release()[0], 0)
+            return len(world.calls())
+        finally:
+            world.close()
+
+    def test_every_call_may_fail(self):
+        for kind in ["fail", "lose"]:
+            for number in range(1, self.count_of_calls() + 1):
+                with self.subTest(kind=kind, number=number):
+                    world = World()
+                    try:
+                        world.plan(**{kind: [number]})
+                        code, _, errors = world.release()
+                        self.assertEqual(code, 1, errors)
+                        self.assertEqual(world.as_before(), {}, errors)
+                        self.assertEqual(world.state_file().read_text() if world.state_file().exists() else "", "")
+                        self.assert_undone(world, number, kind)
+                    finally:
+                        world.close()
+
+    def assert_undone(self, world, number, kind):
+        """Exactly what took effect is undone, and in the reverse order."""
+        calls, changes = world.calls(), world.changes()
+        forward = self.forward(world, calls[:number])
+        took_effect = forward if kind == "lose" else self.forward(world, calls[: number - 1])
+        back = [change for change in changes[len(forward):] if change != ("abort",)]
+        self.assertEqual(back, self.expected_back(took_effect))
+
+    @staticmethod
+    def forward(world, calls):
+        before, world.calls = world.calls, lambda: calls
+        try:
+            return world.changes()
+        finally:
+            world.calls = before
+
+    def test_a_question_is_asked_again(self):
+        self.world.plan(fail=[1, 4])
+        code, _, errors = self.world.release(SPILLWAY_DEPLOY_ATTEMPTS="3")
+        self.assertEqual(code, 0, errors)
+
+    def test_migrations_that_fail_change_nothing_else(self):
+        for step in ["migrate", "init"]:
+            with self.subTest(step):
+                (self.world.at / "container-fails").write_text(step)
+                self.assertEqual(self.world.release()[0], 1)
+                self.assertEqual(self.world.changes(), [])
+
+    def test_a_change_order_that_fails(self):
+        self.world.plan(orders="fail")
+        code, _, errors = self.world.release()
+        self.assertEqual(code, 1, errors)
+        self.assertEqual(self.world.changes(), [("workers", NEW_WORKER), ("workers", OLD_WORKER)])
+
+    def test_a_change_order_that_never_ends_is_ended(self):
+        self.world.plan(orders="never")
+        code, _, errors = self.world.release()
+        self.assertEqual(code, 1, errors)
+        self.assertIn("not done in time", errors)
+        self.assertEqual(self.world.changes(), [("workers", NEW_WORKER), ("abort",), ("workers", OLD_WORKER)])
+
+    def test_an_update_of_the_function_that_fails_or_never_ends(self):
+        for fate, why in [("fail", "the update failed"), ("never", "not done in time")]:
+            with self.subTest(fate):
+                world = World()
+                self.addCleanup(world.close)
+                world.plan(update=fate)
+                code, _, errors = world.release(SPILLWAY_FUNCTION_DEADLINE_S="1")
+                self.assertIn(why, errors)
+                # Back it does not go either: this is said, and the workers stay with what may still write.
+                self.assertEqual(code, 2, errors)
+                self.assertIn("NOT UNDONE: function-image", errors)
+                self.assertEqual(world.cloud()["workers"]["app-1"], NEW_WORKER)
+                # Once it does, the rest is undone.
+                world.plan()
+                self.assertEqual(world.run("rollback", world.state_file())[0], 0)
+                self.assertEqual(world.as_before(), {})
+
+    def test_a_canary_that_refuses_never_gets_everything(self):
+        for status in [500, 503, 429, 200, 401]:
+            with self.subTest(status):
+                world = World()
+                self.addCleanup(world.close)
+                world.broken = {NEW_INGEST: status}
+                code, _, errors = world.release()
+                self.assertEqual(code, 1, errors)
+                self.assertIn(f": {status} ", errors)
+                self.assertEqual(
+                    world.changes(), [*FORWARD[:4], BACK["alias"], BACK["function"], BACK["workers"]]
+                )
+                self.assertEqual(world.as_before(), {})
+
+    def test_workers_that_do_not_drain_are_taken_back(self):
+        self.world.undecided = True
+        code, _, errors = self.world.release(SPILLWAY_SMOKE_DECIDE_S="1")
+        self.assertEqual(code, 1, errors)
+        self.assertIn("not decided within 1 s", errors)
+        self.assertEqual(self.world.changes(), [("workers", NEW_WORKER), ("workers", OLD_WORKER)])
+
+    def test_a_call_that_never_answers_is_given_up(self):
+        self.world.plan(hang=[4])
+        # The stand-in would sleep for ten minutes, and the test's own bound is shorter than that.
+        code, _, errors = self.world.release(SPILLWAY_DEPLOY_CALL_TIMEOUT_S="1")
+        self.assertEqual(code, 1, errors)
+        self.assertEqual(self.world.as_before(), {})
+
+    def test_it_ends_at_what_it_cannot_undo(self):
+        self.world.broken = {NEW_INGEST: 500}
+        calls = self.calls_until_the_alias_goes_back()
+        self.world.plan(fail=[calls])
+        code, _, errors = self.world.release()
+        self.assertEqual(code, 2, errors)
+        self.assertIn("NOT UNDONE: alias", errors)
+        # Readers stay: something may still write what only they can read.
+        self.assertEqual(self.world.cloud()["workers"]["app-1"], NEW_WORKER)
+        self.world.broken = {}
+        self.assertEqual(self.world.run("rollback", self.world.state_file())[0], 0)
+        self.assertEqual(self.world.as_before(), {})
+
+    def calls_until_the_alias_goes_back(self):
+        world = World()
+        try:
+            world.broken = {NEW_INGEST: 500}
+            world.release()
+            puts = [n for n, call in enumerate(world.calls(), 1) if call[1] == "PUT" and "/aliases/" in call[2]]
+            return puts[1]
+        finally:
+            world.close()
+
+
+class Stopped(Case):
+    def test_a_signal_undoes_too(self):
+        # While a call hangs, before and after something was changed.
+        for sign in [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]:
+            for number in [1, 5, 13, 16]:
+                with self.subTest(sign=sign, number=number):
+                    world = World()
+                    self.addCleanup(world.close)
+                    world.plan(hang=[number])
+                    process = world.start("release", "--state", world.state_file(), NEW_INGEST, NEW_WORKER)
+                    deadline = time.monotonic() + 30
+                    while len(world.calls()) < number:
+                        self.assertLess(time.monotonic(), deadline)
+                        time.sleep(0.01)
+                    process.send_signal(sign)
+                    _, errors = process.communicate(timeout=60)
+                    self.assertEqual(process.returncode, 1, errors)
+                    self.assertEqual(world.as_before(), {}, errors)
+                    self.assertIn("NOT RELEASED: undoing", errors)
+
+    def test_once_it_undoes_it_is_not_stopped(self):
+        # It fails at the canary; then every call takes a while, and somebody is impatient.
+        self.world.plan(fail=[13], slow=list(range(14, 30)))
+        process = self.world.start("release", "--state", self.world.state_file(), NEW_INGEST, NEW_WORKER)
+        for calls, sign in [(14, signal.SIGTERM), (15, signal.SIGINT), (16, signal.SIGTERM)]:
+            deadline = time.monotonic() + 30
+            while len(self.world.calls()) < calls:
+                self.assertLess(time.monotonic(), deadline)
+                time.sleep(0.01)
+            process.send_signal(sign)
+        _, errors = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 1, errors)
+        self.assertEqual(self.world.as_before(), {}, errors)
+
+    def test_killed_it_leaves_what_a_rollback_needs(self):
+        self.world.plan(hang=[12])
+        process = self.world.start("release", "--state", self.world.state_file(), NEW_INGEST, NEW_WORKER)
+        deadline = time.monotonic() + 30
+        while len(self.world.calls()) < 12:
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.01)
+        process.kill()
+        process.stdout.close()
+        process.stderr.close()
+        process.wait(timeout=10)
+        self.world.plan()
+        code, _, errors = self.world.run("rollback", self.world.state_file())
+        self.assertEqual(code, 0, errors)
+        self.assertEqual(self.world.as_before(), {})
+        self.assertEqual(OLD_ALIAS, self.world.cloud()["functions"]["ingest"]["aliases"]["live"])

@@ -1,0 +1,248 @@
+"""The rules that keep a release from breaking something: when, which migrations, which plans."""
+
+import datetime
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+from world import DEPLOY, REPO
+
+
+def run(script, *arguments, **environment):
+    result = subprocess.run(
+        [DEPLOY / script, *map(str, arguments)], capture_output=True, text=True, timeout=120,
+        env={"PATH": os.environ["PATH"], "HOME": os.environ["HOME"]} | environment,
+    )
+    return result.returncode, result.stdout + result.stderr
+
+
+class InAFolder(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.at = pathlib.Path(folder.name)
+
+
+class Window(InAFolder):
+    def check(self, sales, **environment):
+        now = datetime.datetime.now(datetime.timezone.utc)
+        text = ""
+        for name, opens_min, closes_min in sales:
+            opens, closes = (now + datetime.timedelta(minutes=it) for it in (opens_min, closes_min))
+            text += f'[[sales]]\nid = "{name}"\nopens_at = "{opens.isoformat()}"\ncloses_at = "{closes.isoformat()}"\n'
+        (self.at / "sales.toml").write_text(text)
+        return run("check-window", self.at / "sales.toml", **environment)
+
+    def test_no_release_while_a_sale_is_on_or_near(self):
+        rehearsal = ("rehearsal", -1000, 1000)
+        for sale, code in [
+            (("sale", -10, 10), 1),
+            (("sale", 60, 120), 1),
+            (("sale", 119, 180), 1),
+            (("sale", 121, 180), 0),
+            (("sale", -60, -1), 0),
+        ]:
+            with self.subTest(sale):
+                self.assertEqual(self.check([rehearsal, sale])[0], code)
+        self.assertEqual(self.check([rehearsal, ("sale", 60, 120)], SPILLWAY_FREEZE_BEFORE_MIN="30")[0], 0)
+        self.assertEqual(self.check([rehearsal, ("sale", -10, 10)], SPILLWAY_RELEASE_DURING_SALE="yes")[0], 0)
+
+    def test_the_rehearsal_sale_must_be_open(self):
+        for sales in [[("other", 1000, 2000)], [("rehearsal", 5, 10)], [("rehearsal", -10, -5)]]:
+            self.assertEqual(self.check(sales)[0], 1)
+
+    def test_the_example_catalogue_is_good(self):
+        code, output = run("check-window", DEPLOY / "catalogues/rehearsal.toml")
+        self.assertEqual(code, 0, output)
+
+
+class Migrations(InAFolder):
+    def check(self, *texts):
+        for old in self.at.iterdir():
+            old.unlink()
+        for number, text in enumerate(texts, 1):
+            (self.at / f"{number:04}_x.sql").write_text(text)
+        return run("check-migrations", self.at)
+
+    def test_those_of_the_repository_are_additive(self):
+        code, output = run("check-migrations")
+        self.assertEqual(code, 0, output)
+        self.assertGreaterEqual(len(list((REPO / "drain-worker/migrations").rglob("*.sql"))), 10)
+
+    def test_what_is_additive_passes(self):
+        for text in [
+            "CREATE TABLE t (a INT NOT NULL, drop_at DATETIME NULL COMMENT 'DROP TABLE x; RENAME');",
+            "-- DROP TABLE t;\nALTER TABLE t ADD COLUMN b INT NULL, ADD KEY t_b (b);",
+            "ALTER TABLE t ADD COLUMN b INT NOT NULL DEFAULT 0;",
+            "CREATE INDEX t_a ON t (a);",
+            "INSERT INTO t VALUES ('it''s UPDATE t');",
+            "CREATE TABLE u (a INT, CONSTRAINT c CHECK (a > 0), FOREIGN KEY (a) REFERENCES t (a) ON DELETE CASCADE);",
+        ]:
+            with self.subTest(text):
+                code, output = self.check(text)
+                self.assertEqual(code, 0, output)
+
+    def test_what_is_not_additive_is_refused(self):
+        for text, said in [
+            ("DROP TABLE t;", "DROP TABLE"),
+            ("alter table t drop column a;", "DROP COLUMN"),
+            ("ALTER TABLE t ADD COLUMN b INT NULL, DROP INDEX t_a;", "DROP INDEX"),
+            ("ALTER TABLE t RENAME TO u;", "RENAME"),
+            ("RENAME TABLE t TO u;", "RENAME"),
+            ("ALTER TABLE t MODIFY a BIGINT;", "MODIFY"),
+            ("ALTER TABLE t CHANGE a b BIGINT;", "CHANGE"),
+            ("ALTER TABLE t CHANGE COLUMN `a` `b` INT;", "CHANGE"),
+            ("ALTER TABLE t ALTER COLUMN a SET DEFAULT 1;", "ALTER COLUMN"),
+            ("ALTER TABLE t ADD COLUMN b INT NOT NULL;", "ADD NOT NULL"),
+            ("ALTER TABLE t ADD b INT NOT NULL;", "ADD NOT NULL"),
+            ("ALTER TABLE t ADD CONSTRAINT c CHECK (a > 0);", "ADD CONSTRAINT"),
+            ("ALTER TABLE t ADD UNIQUE KEY u (a);", "ADD CONSTRAINT"),
+            ("ALTER TABLE t CONVERT TO CHARACTER SET latin1;", "CONVERT"),
+            ("UPDATE t SET a = 1;", "UPDATE"),
+            ("DELETE FROM t;", "DELETE"),
+            ("TRUNCATE t;", "TRUNCATE"),
+            ("CREATE TABLE u (a INT);\n/* x */ DROP TABLE t;", "DROP TABLE"),
+        ]:
+            with self.subTest(text):
+                code, output = self.check(text)
+                self.assertEqual(code, 1)
+                self.assertIn(said, output)
+
+    def test_an_exception_is_written_down_for_its_kind(self):
+        reason = "-- not additive: DROP COLUMN: no release since 0.4 reads it\n"
+        self.assertEqual(self.check(reason + "ALTER TABLE t DROP COLUMN a;")[0], 0)
+        self.assertEqual(self.check(reason + "DROP TABLE t;")[0], 1)
+        self.assertEqual(self.check("-- not additive: DROP COLUMN:\nALTER TABLE t DROP COLUMN a;")[0], 1)
+
+    def test_numbers_have_no_gaps(self):
+        self.assertEqual(self.check("SELECT 1;", "SELECT 1;")[0], 0)
+        (self.at / "0004_y.sql").write_text("SELECT 1;")
+        self.assertEqual(run("check-migrations", self.at)[0], 1)
+
+    def test_an_empty_folder_is_no_success(self):
+        self.assertEqual(run("check-migrations", self.at)[0], 1)
+
+
+@unittest.skipUnless(shutil.which("jq"), "jq is missing")
+class Guard(unittest.TestCase):
+    def faults(self, *changes, allowed=()):
+        plan = {"resource_changes": [
+            {"address": f"module.x.{kind}.this", "type": kind, "change": {"actions": actions, "before": before, "after": after}}
+            for kind, actions, before, after in changes
+        ]}
+        result = subprocess.run(
+            ["jq", "-r", "--argjson", "allowed", json.dumps(list(allowed)), "-f", DEPLOY / "plan-guard.jq"],
+            input=json.dumps(plan), capture_output=True, text=True, check=True,
+        )
+        return result.stdout.splitlines()
+
+    def test_what_holds_orders_is_not_destroyed(self):
+        for kind in ["alicloud_polardb_cluster", "alicloud_db_instance", "alicloud_rocketmq_instance", "alicloud_kms_key"]:
+            for actions, said in [(["delete"], "destroyed"), (["delete", "create"], "replaced"), (["create", "delete"], "replaced")]:
+                with self.subTest(kind, actions=actions):
+                    (fault,) = self.faults((kind, actions, {}, {}))
+                    self.assertIn(said, fault)
+            self.assertEqual(self.faults((kind, ["delete"], {}, {}), allowed=[f"module.x.{kind}.this"]), [])
+            self.assertEqual(self.faults((kind, ["create"], None, {}), (kind, ["update"], {}, {}), (kind, ["no-op"], {}, {})), [])
+
+    def test_what_the_release_owns_is_left_alone(self):
+        for kind, name in [
+            ("alicloud_fcv3_alias", "version_id"),
+            ("alicloud_fcv3_alias", "additional_version_weight"),
+            ("alicloud_sae_application", "image_url"),
+        ]:
+            with self.subTest(kind, name=name):
+                (fault,) = self.faults((kind, ["update"], {name: "a"}, {name: "b"}))
+                self.assertIn(f"{name} belongs to the release", fault)
+                self.assertEqual(self.faults((kind, ["update"], {name: "a", "x": 1}, {name: "a", "x": 2})), [])
+
+    def test_other_changes_pass(self):
+        self.assertEqual(self.faults(("alicloud_security_group_rule", ["delete", "create"], {}, {})), [])
+
+
+# With the provider that is built into Terraform: no account, no network.
+@unittest.skipUnless(shutil.which("terraform") and shutil.which("jq"), "terraform or jq is missing")
+class Plan(InAFolder):
+    ROOT = """
+variable "size" { type = number }
+variable "password" {
+  type      = string
+  sensitive = true
+}
+resource "terraform_data" "it" { input = var.size }
+resource "terraform_data" "secret" { input = var.password }
+"""
+
+    def setUp(self):
+        super().setUp()
+        self.root = self.at / "root"
+        self.root.mkdir()
+        (self.root / "main.tf").write_text(self.ROOT)
+        self.text = self.at / "plan.txt"
+
+    def run_script(self, script, size=1, **more):
+        return run(
+            script, "test", self.text, SPILLWAY_TERRAFORM_ROOT=str(self.root), TF_VAR_size=str(size),
+            TF_VAR_password="geheimnis-tf", TMPDIR=str(self.at), **more,
+        )
+
+    def state(self):
+        path = self.root / "terraform.tfstate"
+        return json.loads(path.read_text())["resources"] if path.exists() else []
+
+    def test_what_was_approved_is_applied(self):
+        code, output = self.run_script("plan")
+        self.assertEqual(code, 0, output)
+        self.assertIn("terraform_data.it will be created", self.text.read_text())
+        self.assertNotIn("geheimnis", output + self.text.read_text())
+        self.assertEqual(self.state(), [])
+        code, output = self.run_script("apply")
+        self.assertEqual(code, 0, output)
+        self.assertNotIn("geheimnis", output)
+        self.assertEqual(len(self.state()), 2)
+
+    def test_variables_come_from_one_secret(self):
+        (self.root / "main.tf").write_text(self.ROOT)
+        environment = {
+            "SPILLWAY_TERRAFORM_ROOT": str(self.root), "TMPDIR": str(self.at),
+            "TERRAFORM_VARIABLES": json.dumps({"size": 7, "password": "geheimnis-tf"}),
+        }
+        code, output = run("with-variables", DEPLOY / "plan", "test", self.text, **environment)
+        self.assertEqual(code, 0, output)
+        self.assertNotIn("geheimnis", output + self.text.read_text())
+        self.assertRegex(self.text.read_text(), r"input += 7")
+        # Applied is the saved plan, which takes no variables.
+        code, output = run("with-variables", DEPLOY / "apply", "test", self.text, **environment)
+        self.assertEqual(code, 0, output)
+        for bad in ["", "[]", "no JSON geheimnis"]:
+            code, output = run("with-variables", "true", **environment | {"TERRAFORM_VARIABLES": bad})
+            self.assertEqual(code, 1)
+            self.assertNotIn("geheimnis", output)
+        left = {path.name for path in self.at.iterdir()}
+        self.assertEqual(left, {"root", "plan.txt"})
+
+    def test_what_was_not_approved_is_not_applied(self):
+        self.run_script("plan", size=1)
+        code, output = self.run_script("apply", size=2)
+        self.assertEqual(code, 1)
+        self.assertIn("not the approved one", output)
+        self.assertEqual(self.state(), [])
+
+    def test_a_dry_run_applies_nothing(self):
+        self.run_script("plan")
+        self.assertEqual(self.run_script("apply", SPILLWAY_DEPLOY_DRY_RUN="yes")[0], 0)
+        self.assertEqual(self.state(), [])
+
+    def test_the_plan_itself_does_not_stay(self):
+        self.run_script("plan")
+        left = [path for path in self.at.rglob("*") if path.is_file() and b"geheimnis" in path.read_bytes()]
+        self.assertEqual(left, [])
+        self.assertEqual({path.name for path in self.at.iterdir()}, {"root", "plan.txt"})
+
+    def test_a_plan_that_fails_says_so(self):
+        (self.root / "main.tf").write_text('resource "terraform_data" "it" { input = var.missing }')
+        self.assertEqual(self.run_script("plan")[0], 1)

@@ -1,0 +1,92 @@
+"""What a linter does not ask of the workflows: pins, rights, order, and that what they call is there."""
+
+import os
+import re
+import unittest
+
+from world import REPO
+
+FOLDER = REPO / ".github/workflows"
+
+
+def jobs(text: str) -> dict[str, str]:
+    """The text of each job, by name: blocks that are indented by two spaces below `jobs:`."""
+    body = text.split("\njobs:\n", 1)[1]
+    parts = re.split(r"^  ([a-z_-]+):\n", body, flags=re.M)
+    return dict(zip(parts[1::2], parts[2::2]))
+
+
+class Workflows(unittest.TestCase):
+    def setUp(self):
+        self.texts = {path.name: path.read_text() for path in sorted(FOLDER.glob("*.yml"))}
+        self.deploy = self.texts["deploy.yml"]
+        self.assertEqual(set(self.texts), {"ci.yml", "deploy.yml"})
+
+    def test_actions_are_pinned_by_commit(self):
+        for name, text in self.texts.items():
+            uses = re.findall(r"uses: (.*)", text)
+            self.assertTrue(uses)
+            for it in uses:
+                self.assertRegex(it, r"^[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$", name)
+        # One commit for one version.
+        versions = {tuple(it.split(" # ")) for text in self.texts.values() for it in re.findall(r"uses: (.*)", text)}
+        self.assertEqual(len({pin.split("@")[0] for pin, _ in versions}), len(versions))
+
+    def test_nothing_may_write_unless_it_is_said(self):
+        self.assertIn("\npermissions:\n  contents: read\n", self.texts["ci.yml"])
+        self.assertIn("\npermissions: {}\n", self.deploy)
+        for name, text in self.texts.items():
+            for right in re.findall(r"^ +([a-z-]+): write$", text, flags=re.M):
+                self.assertEqual((name, right), ("deploy.yml", "id-token"))
+            self.assertNotIn("pull_request_target", text)
+            self.assertEqual(text.count("uses: actions/checkout@"), text.count("persist-credentials: false"))
+
+    def test_only_jobs_that_sign_in_may_ask_for_a_token(self):
+        for name, text in jobs(self.deploy).items():
+            with self.subTest(name):
+                self.assertEqual("id-token: write" in text, "configure-aliyun-credentials-action@" in text)
+                # The role's trust is bound to the environment.
+                if "id-token: write" in text:
+                    self.assertRegex(text, r"environment: \$\{\{ inputs\.environment \}\}")
+
+    def test_there_are_no_lasting_keys(self):
+        secrets = set(re.findall(r"secrets\.(\w+)", "".join(self.texts.values())))
+        self.assertEqual(secrets, {"TERRAFORM_VARIABLES", "SPILLWAY_SMOKE_TOKEN"})
+        for text in self.texts.values():
+            self.assertNotRegex(text, r"(?i)access[-_]key[-_](id|secret):")
+
+    def test_what_changes_something_waits_for_approval(self):
+        parts = jobs(self.deploy)
+        for name, environment in [("build", "-plan"), ("plan", "-plan"), ("apply", ""), ("release", "")]:
+            self.assertIn(f"environment: ${{{{ inputs.environment }}}}{environment}\n", parts[name])
+        for name in ["build", "plan"]:
+            self.assertNotRegex(parts[name], r"infra/deploy/(apply|release|rollback|migrate)")
+
+    def test_deploys_never_overlap(self):
+        self.assertIn("group: deploy-${{ inputs.environment }}\n  cancel-in-progress: false", self.deploy)
+
+    def test_the_plan_goes_before_and_the_release_after(self):
+        parts = jobs(self.deploy)
+        self.assertIn("needs: build\n", parts["plan"])
+        self.assertIn("needs: [build, plan]\n", parts["apply"])
+        self.assertIn("needs: [build, apply]\n", parts["release"])
+        self.assertIn("GITHUB_STEP_SUMMARY", parts["plan"])
+        release, undo = (parts["release"].index(f"infra/deploy/{it} ") for it in ["release", "rollback"])
+        self.assertLess(release, undo)
+
+    def test_what_they_run_is_there(self):
+        for text in self.texts.values():
+            called = set(re.findall(r"(?<![\w/.])((?:infra|\.ci)/[\w/-]+)(?![\w.])", text)) - {"infra/check"}
+            self.assertTrue(called)
+            for path in called:
+                self.assertTrue(os.access(REPO / path, os.X_OK), path)
+
+    def test_what_was_given_from_outside_is_no_code(self):
+        for text in self.texts.values():
+            for script in re.findall(r"run: \|\n((?: {10,}.*\n|\n)+)|run: (?!\|)(.*)", text):
+                self.assertNotIn("${{", "".join(script))
+
+    def test_every_setting_of_deploy_is_in_the_readme(self):
+        readme = (REPO / "infra/deploy/README.md").read_text()
+        for name in set(re.findall(r"(?:vars|secrets)\.(\w+)", self.deploy)):
+            self.assertIn(f"`{name}`", readme)

@@ -1,0 +1,84 @@
+mock_provider "alicloud" {
+  mock_resource "alicloud_nat_gateway" {
+    defaults = {
+      id             = "ngw-1"
+      snat_table_ids = "stb-1"
+    }
+  }
+  mock_resource "alicloud_eip_address" {
+    defaults = {
+      id         = "eip-1"
+      ip_address = "203.0.113.1"
+    }
+  }
+}
+
+variables {
+  name           = "spillway-test"
+  vpc_id         = "vpc-1"
+  nat_vswitch_id = "vsw-worker-j"
+  snat_vswitches = {
+    function-j = "vsw-function-j"
+    function-k = "vsw-function-k"
+    worker-j   = "vsw-worker-j"
+  }
+}
+
+# The article's second failure: a function in a VPC that had lost the internet.
+run "snat_black_hole" {
+  assert {
+    condition     = toset(values(output.snat_vswitch_ids)) == toset(values(var.snat_vswitches))
+    error_message = "every vSwitch that asked for a way out has an entry"
+  }
+  assert {
+    condition = alltrue([
+      for entry in alicloud_snat_entry.this : entry.snat_table_id == alicloud_nat_gateway.this.snat_table_ids && entry.snat_ip == "203.0.113.1"
+    ])
+    error_message = "through this gateway, by its address"
+  }
+  assert {
+    condition = alltrue([
+      for association in alicloud_eip_association.this : association.instance_id == alicloud_nat_gateway.this.id
+    ]) && length(alicloud_eip_association.this) == 1
+    error_message = "the address is the gateway's"
+  }
+}
+
+run "it_is_sized" {
+  variables {
+    eip_count      = 3
+    bandwidth_mbps = 100
+  }
+
+  assert {
+    condition = (
+      length(alicloud_eip_address.this) == 3 && length(alicloud_eip_association.this) == 3 &&
+      alltrue([for eip in alicloud_eip_address.this : eip.bandwidth == "100" && eip.internet_charge_type == "PayByTraffic"])
+    )
+    error_message = "three addresses of 100 Mbit/s, paid by traffic"
+  }
+  assert {
+    condition     = alltrue([for entry in alicloud_snat_entry.this : length(split(",", entry.snat_ip)) == 3])
+    error_message = "every entry uses all of them"
+  }
+}
+
+run "no_way_out_for_nobody_is_refused" {
+  command = plan
+
+  variables {
+    snat_vswitches = {}
+  }
+
+  expect_failures = [var.snat_vswitches]
+}
+
+run "no_address_is_refused" {
+  command = plan
+
+  variables {
+    eip_count = 0
+  }
+
+  expect_failures = [var.eip_count]
+}

@@ -31,7 +31,6 @@ module "spillway" {
   contacts                    = var.contacts
   github                      = var.github
   operator_security_group_ids = var.operator_security_group_ids
-  state_bucket                = var.state_bucket
 
   subnets = [
     { zone = "${var.region}-${var.zones[0]}", function_cidr = "10.0.0.0/24", worker_cidr = "10.0.3.0/24", data_cidr = "10.0.2.0/25" },

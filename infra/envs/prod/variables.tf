@@ -109,8 +109,3 @@ variable "kms_instance_id" {
   type        = string
   default     = null
 }
-
-variable "state_bucket" {
-  description = "Bucket of Terraform's state, from infra/bootstrap."
-  type        = string
-}

@@ -42,8 +42,8 @@ locals {
     SPILLWAY_DEAD_LETTER_GROUP   = module.rocketmq.group_names.dead_letters
     SPILLWAY_DEAD_LETTER_TOPIC   = module.rocketmq.topic_names.dead_letters
     # Apache's broker has a page of metrics, the managed one none that is known: the lag is then told by its alarm.
-    SPILLWAY_LAG_SOURCE          = "none"
-    SPILLWAY_BROKER_RETENTION_H  = tostring(module.rocketmq.retention_h)
+    SPILLWAY_LAG_SOURCE         = "none"
+    SPILLWAY_BROKER_RETENTION_H = tostring(module.rocketmq.retention_h)
     SPILLWAY_DATABASE_URL = format("mysql://%s:%s@%s?ssl-mode=REQUIRED",
       module.database.account_names.worker, urlencode(var.secrets.database_worker), local.database_address,
     )

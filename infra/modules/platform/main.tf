@@ -50,19 +50,19 @@ module "nat" {
 module "ram" {
   source = "../ram"
 
-  name                 = var.name
-  tags                 = var.tags
-  region               = var.region
-  account_id           = var.account_id
-  function_name        = "${var.name}-ingest"
-  function_alias       = "live"
-  log_project          = module.observability.project
-  logstores            = { function = module.observability.logstores.function, worker = module.observability.logstores.worker }
-  vpc_id               = var.function.in_vpc ? module.network.vpc_id : null
-  registry_instance_id = module.registry.instance_id
-  registry_namespace   = module.registry.namespace
-  github               = var.github
-  state_bucket         = var.state_bucket
+  name                  = var.name
+  tags                  = var.tags
+  region                = var.region
+  account_id            = var.account_id
+  function_name         = module.function.function_name
+  function_alias        = module.function.alias_name
+  worker_application_id = module.worker.application_id
+  log_project           = module.observability.project
+  logstores             = { function = module.observability.logstores.function, worker = module.observability.logstores.worker }
+  registry_instance_id  = module.registry.instance_id
+  registry_namespace    = module.registry.namespace
+  deploy_secret_names   = [module.secrets.secret_names["migrator-url"], module.secrets.secret_names["broker-worker"]]
+  github                = var.github
 }
 
 module "registry" {

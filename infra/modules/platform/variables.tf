@@ -173,12 +173,6 @@ variable "github" {
   default = null
 }
 
-variable "state_bucket" {
-  description = "Bucket of Terraform's state, which whoever applies by pipeline may use; null for none."
-  type        = string
-  default     = null
-}
-
 variable "contacts" {
   description = "Who is told when an alert fires."
   type = list(object({

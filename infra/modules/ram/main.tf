@@ -1,0 +1,28 @@
+resource "alicloud_ram_role" "this" {
+  for_each = local.roles
+
+  role_name                   = "${var.name}-${each.key}"
+  description                 = "Spillway: ${each.key}"
+  assume_role_policy_document = jsonencode(local.trust[each.key])
+  # Seconds; the shortest there is. A release that takes longer asks again.
+  max_session_duration = 3600
+  tags                 = var.tags
+}
+
+resource "alicloud_ram_policy" "this" {
+  for_each = local.roles
+
+  policy_name     = "${var.name}-${each.key}"
+  description     = "Spillway: what ${each.key} may do"
+  policy_document = jsonencode(local.documents[each.key])
+  rotate_strategy = "DeleteOldestNonDefaultVersionWhenLimitExceeded"
+  tags            = var.tags
+}
+
+resource "alicloud_ram_role_policy_attachment" "this" {
+  for_each = local.roles
+
+  role_name   = alicloud_ram_role.this[each.key].role_name
+  policy_name = alicloud_ram_policy.this[each.key].policy_name
+  policy_type = "Custom"
+}

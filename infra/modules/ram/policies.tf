@@ -1,0 +1,81 @@
+# Who may do what. Every action is written out, every resource named; `exceptions` has what cannot be, and why.
+
+locals {
+  scope = "${var.region}:${var.account_id}"
+  names = {
+    function     = "acs:fc:${local.scope}:functions/${var.function_name}"
+    alias        = "acs:fc:${local.scope}:functions/${var.function_name}/${var.function_alias}"
+    application  = "acs:sae:${local.scope}:application/${var.worker_application_id}"
+    registry     = "acs:cr:${local.scope}:instance/${var.registry_instance_id}"
+    repositories = [for service in ["ingest-fn", "drain-worker"] : "acs:cr:${local.scope}:repository/${var.registry_instance_id}/${var.registry_namespace}/${service}"]
+    logstores    = { for who, logstore in var.logstores : who => "acs:log:${local.scope}:project/${var.log_project}/logstore/${logstore}" }
+    roles        = { for role in ["function", "worker"] : role => "acs:ram::${var.account_id}:role/${var.name}-${role}" }
+  }
+
+  # Statements by role. A resource that ends in `/*` is everything below one thing of ours, and is an exception too.
+  statements = {
+    function = concat(
+      [{ actions = ["log:PostLogStoreLogs"], resources = [local.names.logstores.function] }],
+      var.function_platform_rights ? [
+        {
+          actions = [
+            "ecs:CreateNetworkInterface", "ecs:DeleteNetworkInterface", "ecs:DescribeNetworkInterfaces",
+            "ecs:CreateNetworkInterfacePermission", "ecs:DescribeNetworkInterfacePermissions", "ecs:DeleteNetworkInterfacePermission",
+            "vpc:DescribeVSwitchAttributes", "vpc:DescribeVpcAttribute",
+          ]
+          resources = ["*"]
+        },
+        { actions = ["cr:PullRepository", "cr:GetRepository", "cr:GetArtifactTag"], resources = [local.names.repositories[0]] },
+        { actions = ["cr:GetAuthorizationToken", "cr:GetInstance", "cr:GetInstanceVpcEndpoint"], resources = [local.names.registry] },
+      ] : [],
+    )
+    worker = [{ actions = ["log:PostLogStoreLogs"], resources = [local.names.logstores.worker] }]
+    # The alias and nothing else: not another version, not LATEST, no other function.
+    gateway = [{ actions = ["fc:InvokeFunction"], resources = [local.names.alias], source_vpc = var.vpc_id }]
+    builder = [
+      { actions = ["cr:GetAuthorizationToken"], resources = [local.names.registry] },
+      { actions = ["cr:PushRepository", "cr:PullRepository"], resources = local.names.repositories },
+    ]
+    deployer = concat(
+      [
+        { actions = ["fc:GetFunction", "fc:UpdateFunction", "fc:PublishFunctionVersion"], resources = [local.names.function] },
+        { actions = ["fc:GetAlias", "fc:UpdateAlias"], resources = [local.names.function, "${local.names.function}/*"] },
+        { actions = ["sae:DescribeApplicationConfig", "sae:DeployApplication", "sae:DescribeChangeOrder", "sae:ListChangeOrders", "sae:AbortChangeOrder"], resources = [local.names.application] },
+        { actions = ["cr:GetAuthorizationToken"], resources = [local.names.registry] },
+        { actions = ["cr:PushRepository", "cr:PullRepository"], resources = local.names.repositories },
+        # Updating the function hands its role over: to the function's own service, and no other role.
+        { actions = ["ram:PassRole"], resources = [local.names.roles.function], service = "fc.aliyuncs.com" },
+      ],
+      length(var.deploy_secret_names) == 0 ? [] : [{
+        actions   = ["kms:GetSecretValue"]
+        resources = [for secret in var.deploy_secret_names : "acs:kms:${local.scope}:secret/${secret}"]
+      }],
+    )
+  }
+
+  roles = setunion(keys(local.service_trust), keys(local.pipeline_trust))
+
+  documents = {
+    for role in local.roles : role => {
+      Version = "1"
+      Statement = [
+        for statement in local.statements[role] : merge(
+          { Effect = "Allow", Action = statement.actions, Resource = statement.resources },
+          try(statement.service, null) == null ? {} : { Condition = { StringEquals = { "acs:Service" = [statement.service] } } },
+          try(statement.source_vpc, null) == null ? {} : { Condition = { StringEquals = { "acs:SourceVpc" = [statement.source_vpc] } } },
+        )
+      ]
+    }
+  }
+
+  # Every resource with a wildcard, by role and resource, and why it must have one. A test fails on a wildcard that is not
+  # here, and on an entry that is no longer needed.
+  exceptions = merge(
+    contains(local.roles, "deployer") ? {
+      "deployer ${local.names.function}/*" = "versions and aliases of the one function: an alias is named below its function, and which form the service compares is likely, not certain"
+    } : {},
+    var.function_platform_rights ? {
+      "function *" = "network interfaces are made with names of the service's choosing; the vendor's own service role has no narrower resource (certain: AliyunServiceRolePolicyForFC)"
+    } : {},
+  )
+}

@@ -1,0 +1,197 @@
+mock_provider "alicloud" {}
+
+variables {
+  name                  = "spillway-test"
+  region                = "cn-hangzhou"
+  account_id            = "1234567890123456"
+  function_name         = "spillway-test-ingest"
+  worker_application_id = "app-1"
+  log_project           = "spillway-test"
+  logstores             = { function = "function", worker = "worker" }
+  registry_instance_id  = "cri-1"
+  registry_namespace    = "spillway-test"
+  deploy_secret_names   = ["spillway-test-migrator-url"]
+  github                = { repository = "example/spillway", environments = ["prod"] }
+}
+
+# The article's fourth failure: full access where one prefix was needed.
+run "over_privileged_role" {
+  assert {
+    condition = alltrue(flatten([
+      for role, policy in output.policies : [
+        for statement in jsondecode(policy).Statement : [
+          for action in statement.Action : can(regex("^[a-z]+:[A-Za-z]+$", action))
+        ]
+      ]
+    ]))
+    error_message = "every action is written out"
+  }
+  assert {
+    condition = alltrue(flatten([
+      for role, policy in output.policies : [
+        for statement in jsondecode(policy).Statement : [
+          for resource in statement.Resource : !strcontains(resource, "*") || contains(keys(output.exceptions), "${role} ${resource}")
+        ]
+      ]
+    ]))
+    error_message = "a resource with a wildcard has a written reason"
+  }
+  assert {
+    condition = alltrue([
+      for exception, reason in output.exceptions : length(reason) > 40 && contains(flatten([
+        for role, policy in output.policies : [
+          for statement in jsondecode(policy).Statement : [for resource in statement.Resource : "${role} ${resource}"]
+        ]
+      ]), exception)
+    ])
+    error_message = "an exception that nothing needs any more must go"
+  }
+  assert {
+    condition = alltrue(flatten([
+      for role, policy in output.policies : [
+        for statement in jsondecode(policy).Statement : [
+          for resource in statement.Resource : strcontains(resource, ":1234567890123456:") && (startswith(resource, "acs:ram::") || strcontains(resource, ":cn-hangzhou:"))
+        ]
+      ]
+    ]))
+    error_message = "in this account and region alone"
+  }
+}
+
+run "each_may_do_exactly_this" {
+  assert {
+    condition     = toset(keys(output.policies)) == toset(["function", "worker", "gateway", "builder", "deployer"])
+    error_message = "a role each"
+  }
+  assert {
+    condition = jsondecode(output.policies.function).Statement == [
+      { Effect = "Allow", Action = ["log:PostLogStoreLogs"], Resource = ["acs:log:cn-hangzhou:1234567890123456:project/spillway-test/logstore/function"] }
+    ]
+    error_message = "the function writes its log: ${output.policies.function}"
+  }
+  assert {
+    condition = jsondecode(output.policies.worker).Statement == [
+      { Effect = "Allow", Action = ["log:PostLogStoreLogs"], Resource = ["acs:log:cn-hangzhou:1234567890123456:project/spillway-test/logstore/worker"] }
+    ]
+    error_message = "the worker writes its log"
+  }
+  assert {
+    condition = jsondecode(output.policies.gateway).Statement == [
+      { Effect = "Allow", Action = ["fc:InvokeFunction"], Resource = ["acs:fc:cn-hangzhou:1234567890123456:functions/spillway-test-ingest/live"] }
+    ]
+    error_message = "the gateway calls the alias"
+  }
+  assert {
+    condition = toset(flatten([for statement in jsondecode(output.policies.builder).Statement : statement.Action])) == toset([
+      "cr:GetAuthorizationToken", "cr:PushRepository", "cr:PullRepository",
+    ])
+    error_message = "whoever builds pushes images, and that is all"
+  }
+  assert {
+    condition = toset(flatten([for statement in jsondecode(output.policies.deployer).Statement : statement.Action])) == toset([
+      "fc:GetFunction", "fc:UpdateFunction", "fc:PublishFunctionVersion", "fc:GetAlias", "fc:UpdateAlias",
+      "sae:DescribeApplicationConfig", "sae:DeployApplication", "sae:DescribeChangeOrder", "sae:ListChangeOrders", "sae:AbortChangeOrder",
+      "cr:GetAuthorizationToken", "cr:PushRepository", "cr:PullRepository", "ram:PassRole", "kms:GetSecretValue",
+    ])
+    error_message = "what infra/deploy calls, and nothing else"
+  }
+}
+
+run "a_role_is_passed_to_its_own_service_alone" {
+  assert {
+    condition = [
+      for statement in jsondecode(output.policies.deployer).Statement : { resources = statement.Resource, condition = try(statement.Condition, null) }
+      if contains(statement.Action, "ram:PassRole")
+      ] == [{
+        resources = ["acs:ram::1234567890123456:role/spillway-test-function"]
+        condition = { StringEquals = { "acs:Service" = ["fc.aliyuncs.com"] } }
+    }]
+    error_message = "the function's role, to Function Compute"
+  }
+}
+
+run "only_approved_workflows_of_one_repository_may_deploy" {
+  assert {
+    condition = jsondecode(output.trust.deployer).Statement[0].Condition.StringEquals == {
+      "oidc:iss" = ["https://token.actions.githubusercontent.com"]
+      "oidc:aud" = ["sts.aliyuncs.com"]
+      "oidc:sub" = ["repo:example/spillway:environment:prod"]
+    }
+    error_message = "issuer, audience and environment, compared as they are"
+  }
+  assert {
+    condition = (
+      jsondecode(output.trust.builder).Statement[0].Condition.StringEquals["oidc:sub"] == ["repo:example/spillway:environment:prod-plan"] &&
+      !strcontains(join("", values(output.trust)), "*") && !strcontains(join("", values(output.trust)), "StringLike")
+    )
+    error_message = "nobody is trusted by a pattern"
+  }
+  assert {
+    condition     = one(alicloud_ims_oidc_provider.github).client_ids == toset(["sts.aliyuncs.com"])
+    error_message = "the audience agrees"
+  }
+}
+
+run "each_service_takes_its_own_role" {
+  assert {
+    condition = { for role in ["function", "worker", "gateway"] : role => jsondecode(output.trust[role]).Statement[0].Principal.Service } == {
+      function = ["fc.aliyuncs.com"], worker = ["sae.aliyuncs.com"], gateway = ["apigateway.aliyuncs.com"]
+    }
+    error_message = "one service for each"
+  }
+}
+
+run "without_a_pipeline_nobody_is_trusted" {
+  variables {
+    github = null
+  }
+
+  assert {
+    condition     = toset(keys(output.policies)) == toset(["function", "worker", "gateway"]) && output.oidc_provider_arn == null && output.role_arns.deployer == null
+    error_message = "three roles, no provider"
+  }
+}
+
+run "what_the_platform_needs_is_written_out_too" {
+  variables {
+    function_platform_rights = true
+  }
+
+  assert {
+    condition = alltrue(flatten([
+      for statement in jsondecode(output.policies.function).Statement : [for action in statement.Action : can(regex("^[a-z]+:[A-Za-z]+$", action))]
+    ])) && contains(keys(output.exceptions), "function *")
+    error_message = "actions by name, and the reason for the one resource that has none"
+  }
+}
+
+run "the_gateway_may_be_held_to_a_vpc" {
+  variables {
+    vpc_id = "vpc-1"
+  }
+
+  assert {
+    condition     = jsondecode(output.policies.gateway).Statement[0].Condition.StringEquals["acs:SourceVpc"] == ["vpc-1"]
+    error_message = "from that VPC"
+  }
+}
+
+run "a_pattern_for_a_repository_is_refused" {
+  command = plan
+
+  variables {
+    github = { repository = "example/*", environments = ["prod"] }
+  }
+
+  expect_failures = [var.github]
+}
+
+run "a_branch_without_an_environment_is_refused" {
+  command = plan
+
+  variables {
+    github = { repository = "example/spillway", environments = [] }
+  }
+
+  expect_failures = [var.github]
+}

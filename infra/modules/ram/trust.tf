@@ -1,0 +1,59 @@
+# Who may become which role.
+
+locals {
+  # A service, and nobody in its name from another account.
+  trusted_services = {
+    function = "fc.aliyuncs.com"
+    # By which name the platform asks is unknown, and its applications cannot be given a role yet: see the README.
+    worker  = "sae.aliyuncs.com"
+    gateway = "apigateway.aliyuncs.com"
+  }
+
+  service_trust = {
+    for role, service in local.trusted_services : role => {
+      Version = "1"
+      Statement = [{
+        Effect    = "Allow"
+        Action    = "sts:AssumeRole"
+        Principal = { Service = [service] }
+      }]
+    }
+  }
+
+  # An environment's name is in the token only after whoever guards that environment has approved.
+  subjects = var.github == null ? {} : {
+    builder  = [for environment in var.github.environments : "repo:${var.github.repository}:environment:${environment}-plan"]
+    deployer = [for environment in var.github.environments : "repo:${var.github.repository}:environment:${environment}"]
+  }
+
+  pipeline_trust = {
+    for role, subjects in local.subjects : role => {
+      Version = "1"
+      Statement = [{
+        Effect    = "Allow"
+        Action    = "sts:AssumeRole"
+        Principal = { Federated = ["acs:ram::${var.account_id}:oidc-provider/${var.name}-github"] }
+        Condition = {
+          StringEquals = {
+            "oidc:iss" = ["https://token.actions.githubusercontent.com"]
+            "oidc:aud" = [var.github.audience]
+            "oidc:sub" = subjects
+          }
+        }
+      }]
+    }
+  }
+
+  trust = merge(local.service_trust, local.pipeline_trust)
+}
+
+resource "alicloud_ims_oidc_provider" "github" {
+  count = var.github == null ? 0 : 1
+
+  oidc_provider_name  = "${var.name}-github"
+  description         = "workflows of ${var.github.repository}"
+  issuer_url          = "https://token.actions.githubusercontent.com"
+  client_ids          = [var.github.audience]
+  fingerprints        = var.github_fingerprints
+  issuance_limit_time = 6
+}

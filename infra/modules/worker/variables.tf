@@ -166,10 +166,10 @@ variable "environment" {
   }
   validation {
     condition = (
-      (contains(keys(var.environment), "SPILLWAY_IDENTITY_HEADER") || contains(keys(var.secrets), "SPILLWAY_IDENTITY_HEADER")) ==
-      (contains(keys(var.environment), "SPILLWAY_GATEWAY_SECRETS") || contains(keys(var.secrets), "SPILLWAY_GATEWAY_SECRETS"))
+      !(contains(keys(var.environment), "SPILLWAY_IDENTITY_HEADER") || contains(keys(var.secrets), "SPILLWAY_IDENTITY_HEADER")) ||
+      contains(keys(var.environment), "SPILLWAY_GATEWAY_SECRETS") || contains(keys(var.secrets), "SPILLWAY_GATEWAY_SECRETS")
     )
-    error_message = "environment must hold SPILLWAY_GATEWAY_SECRETS and SPILLWAY_IDENTITY_HEADER both, or neither: an unsigned header is anybody's word."
+    error_message = "environment must hold SPILLWAY_GATEWAY_SECRETS beside SPILLWAY_IDENTITY_HEADER: an unsigned header is anybody's word."
   }
 }
 

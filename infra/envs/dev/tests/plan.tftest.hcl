@@ -1,0 +1,46 @@
+mock_provider "alicloud" {
+  mock_data "alicloud_account" {
+    defaults = {
+      id = "1234567890123456"
+    }
+  }
+}
+
+variables {
+  ingest_image = "registry.example.com/spillway/ingest-fn@sha256:0000000000000000000000000000000000000000000000000000000000000000"
+  worker_image = "registry.example.com/spillway/drain-worker@sha256:0000000000000000000000000000000000000000000000000000000000000000"
+  contacts     = [{ name = "oncall", email = "oncall@example.com" }]
+  secrets = {
+    broker_function   = "broker-function-password"
+    broker_worker     = "broker-worker-password"
+    database_worker   = "Worker-password-1"
+    database_migrator = "Migrator-password1"
+    database_tune     = "Tune-password-1"
+    gateway           = "sale2026a=the-gateways-secret"
+    admin_token       = "admin-token-of-a-test"
+    order_id_keys     = "k2026a=00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+  }
+  broker_spec = "rmq.s2.2xlarge"
+}
+
+run "it_plans" {
+  command = plan
+
+  assert {
+    condition     = length(module.spillway.provision_actions) == 0
+    error_message = "nothing is warm unless a sale is named"
+  }
+}
+
+run "a_rehearsal_is_warm_before_and_cold_after" {
+  command = plan
+
+  variables {
+    sale_windows = [{ name = "rehearsal", opens_at = "2026-11-11T00:00:00", closes_at = "2026-11-11T01:00:00", instances = 2 }]
+  }
+
+  assert {
+    condition     = [for action in module.spillway.provision_actions : action.target] == [2, 0]
+    error_message = "up, and back to 0"
+  }
+}

@@ -1,0 +1,52 @@
+mock_provider "alicloud" {
+  mock_data "alicloud_account" {
+    defaults = {
+      id = "1234567890123456"
+    }
+  }
+}
+
+variables {
+  ingest_image = "registry.example.com/spillway/ingest-fn@sha256:0000000000000000000000000000000000000000000000000000000000000000"
+  worker_image = "registry.example.com/spillway/drain-worker@sha256:0000000000000000000000000000000000000000000000000000000000000000"
+  contacts     = [{ name = "oncall", email = "oncall@example.com" }]
+  secrets = {
+    broker_function   = "broker-function-password"
+    broker_worker     = "broker-worker-password"
+    database_worker   = "Worker-password-1"
+    database_migrator = "Migrator-password1"
+    database_tune     = "Tune-password-1"
+    gateway           = "sale2026a=the-gateways-secret"
+    admin_token       = "admin-token-of-a-test"
+    order_id_keys     = "k2026a=00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+  }
+  jwk             = { kty = "RSA", n = "AQAB", e = "AQAB" }
+  gateway_zone_id = "cn-hangzhou-MAZ6"
+  domain          = { name = "api.example.com", zone = "example.com" }
+  github          = { repository = "example/spillway", environments = ["prod"] }
+  sale_windows    = [{ name = "double-eleven", opens_at = "2026-11-11T00:00:00", closes_at = "2026-11-11T01:00:00", instances = 15 }]
+}
+
+run "it_plans" {
+  command = plan
+
+  assert {
+    condition = toset([for route in module.spillway.routes : split(" →", route)[0]]) == toset([
+      "POST /v1/orders", "GET /v1/orders/{order_id}",
+    ])
+    error_message = "the public routes"
+  }
+}
+
+run "the_sale_is_warm_ten_minutes_before_midnight_and_cold_after" {
+  command = plan
+
+  assert {
+    condition     = [for action in module.spillway.provision_actions : action.target] == [15, 0] && alltrue([for action in module.spillway.provision_actions : action.time_zone == "Asia/Shanghai"])
+    error_message = "up to the plan's 15, and back to 0, by the sale's clock"
+  }
+  assert {
+    condition     = strcontains(module.spillway.provision_actions[0].schedule_expression, "50 23 10 11")
+    error_message = "on the day before: ${module.spillway.provision_actions[0].schedule_expression}"
+  }
+}

@@ -4,21 +4,19 @@
 module "observability" {
   source = "../observability"
 
-  name                  = var.name
-  tags                  = var.tags
-  region                = var.region
-  account_id            = var.account_id
-  log_retention_days    = var.log_retention_days
-  contacts              = var.contacts
-  trail                 = var.audit_trail
-  function_name         = module.function.function_name
-  nat_gateway_id        = module.nat.nat_gateway_id
-  eip_ids               = module.nat.eip_ids
-  rocketmq_instance_id  = module.rocketmq.instance_id
-  database_cluster_id   = module.database.cluster_id
-  database_engine       = var.database.engine
-  worker_application_id = module.worker.application_id
-  gateway_group_id      = module.gateway.group_id
+  name                 = var.name
+  tags                 = var.tags
+  region               = var.region
+  account_id           = var.account_id
+  log_retention_days   = var.log_retention_days
+  contacts             = var.contacts
+  trail                = var.audit_trail
+  function_name        = module.function.function_name
+  nat_gateway_id       = module.nat.nat_gateway_id
+  eip_ids              = module.nat.eip_ids
+  rocketmq_instance_id = module.rocketmq.instance_id
+  database_cluster_id  = module.database.cluster_id
+  database_engine      = var.database.engine
 }
 
 module "network" {

@@ -1,0 +1,125 @@
+# What is read from the services' own lines. Severity: 10 critical, 8 high, 6 medium. What to do about each is in
+# infra/README.md under its name.
+
+locals {
+  alerts = {
+    orders-fail = {
+      store = "function", severity = 10, title = "Orders are answered with errors"
+      query = "message: \"request failed\" or message: \"more requests failed\" | select sum(coalesce(\"requests\", 1)) as value"
+      above = var.thresholds.failed_requests
+    }
+    orders-slow = {
+      store = "function", severity = 6, title = "Orders take longer than 250 ms"
+      query = "message: metrics | select coalesce(sum(total - quick) * 100.0 / sum(total), 0) as value from (${local.by_instance}) where total > 0"
+      above = var.thresholds.slow_percent
+    }
+    orders-shed = {
+      store = "function", severity = 6, title = "Requests are refused for want of room"
+      query = "message: \"requests shed\" | select coalesce(sum(\"requests\"), 0) as value"
+      above = var.thresholds.shed_requests
+    }
+    strangers = {
+      store = "function", severity = 6, title = "Somebody who is not the gateway sends orders, or its secret is wrong"
+      query = "message: \"requests refused\" | select coalesce(sum(\"requests\"), 0) as value"
+      above = var.thresholds.strangers
+    }
+    function-not-running = {
+      store = "function", severity = 10, title = "Instances of the function do not start"
+      query = "message: \"not running\" or message: \"not initialized\" | select count(*) as value"
+      above = 0
+    }
+    database-down = {
+      store = "worker", severity = 10, title = "The database takes no orders: the drain waits"
+      query = "message: \"the database does not take orders\" | select count(*) as value"
+      above = 0
+    }
+    dead-letters = {
+      store = "worker", severity = 8, title = "Orders became dead letters"
+      query = "outcome: dead_lettered or message: \"took over a message\" | select count(*) as value"
+      above = 0
+    }
+    oldest-message = {
+      store = "worker", severity = 8, title = "The oldest message nears the broker's retention"
+      query = "message: \"the broker keeps messages for\" | select count(*) as value"
+      above = 0
+    }
+    leases-lost = {
+      store = "worker", severity = 6, title = "Workers lose their leases"
+      query = "message: \"lease is gone\" or message: \"a worker lapsed\" | select count(*) as value"
+      above = var.thresholds.lost_leases
+    }
+    worker-errors = {
+      store = "worker", severity = 6, title = "The drain has errors"
+      query = "level: ERROR not message: \"the database does not take orders\" | select count(*) as value"
+      above = 0
+    }
+  }
+}
+
+resource "alicloud_sls_alert" "this" {
+  for_each = local.alerts
+
+  project_name = alicloud_log_project.this.project_name
+  alert_name   = "${var.name}-${each.key}"
+  display_name = "${var.name}: ${each.value.title}"
+  description  = "See \"${each.key}\" in the runbook"
+  status       = "ENABLED"
+
+  schedule {
+    type     = "FixedRate"
+    interval = "1m"
+  }
+
+  configuration {
+    version       = "2.0"
+    type          = "default"
+    dashboard     = alicloud_log_dashboard.this.dashboard_name
+    threshold     = 1
+    no_data_fire  = false
+    send_resolved = true
+
+    query_list {
+      project        = alicloud_log_project.this.project_name
+      region         = var.region
+      store          = alicloud_log_store.this[each.value.store].logstore_name
+      store_type     = "log"
+      query          = each.value.query
+      time_span_type = "Relative"
+      start          = "-5m"
+      end            = "now"
+    }
+
+    severity_configurations {
+      severity = each.value.severity
+      eval_condition {
+        condition = "value > ${each.value.above}"
+      }
+    }
+
+    group_configuration {
+      type = "no_group"
+    }
+
+    annotations {
+      key   = "title"
+      value = each.value.title
+    }
+    annotations {
+      key   = "desc"
+      value = "$${value} in five minutes. Runbook: infra/README.md, \"${each.key}\""
+    }
+
+    # To the console's list of alerts, to CloudMonitor, whose contacts are told, and by the policy if there is one.
+    sink_alerthub {
+      enabled = true
+    }
+    sink_cms {
+      enabled = true
+    }
+    policy_configuration {
+      alert_policy_id  = "sls.builtin.dynamic"
+      action_policy_id = var.action_policy_id
+      repeat_interval  = "10m"
+    }
+  }
+}

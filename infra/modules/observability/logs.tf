@@ -1,0 +1,65 @@
+locals {
+  # What the services write, by logstore: ingest-fn/README.md "Logs", drain-worker/README.md "Watch". A query can ask for
+  # what is here and for nothing else; a test compares. None of it is personal: buyers, addresses and keys are in no line.
+  common = {
+    level    = "text", target = "text", message = "text", requestId = "text", errorMessage = "text", errorCode = "text",
+    order_id = "text", traceparent = "text", fault = "text", requests = "long",
+  }
+  keys = {
+    function = merge(local.common, {
+      instance = "text", metrics = "text", messages = "long", connections = "long", times = "long", settled = "text",
+    })
+    worker = merge(local.common, {
+      outcome      = "text", reason = "text", orders = "long", worker = "text", lease = "text", failures = "long", failed = "long",
+      oldest_age_s = "double", retention_s = "double",
+    })
+    # The vendor's own fields (likely).
+    flow = { action = "text", srcaddr = "text", dstaddr = "text", dstport = "text", protocol = "text", bytes = "long", packets = "long" }
+    # Indexed as text alone: its fields are the vendor's to change.
+    gateway = {}
+  }
+}
+
+resource "alicloud_log_project" "this" {
+  project_name = var.name
+  description  = "Spillway: logs, alerts, dashboard"
+  tags         = var.tags
+}
+
+resource "alicloud_log_store" "this" {
+  for_each = local.keys
+
+  project_name     = alicloud_log_project.this.project_name
+  logstore_name    = each.key
+  retention_period = var.log_retention_days
+  shard_count      = 2
+  # A sale writes more than an ordinary day.
+  auto_split            = true
+  max_split_shard_count = 64
+  append_meta           = true
+  enable_web_tracking   = false
+}
+
+resource "alicloud_log_store_index" "this" {
+  for_each = local.keys
+
+  project  = alicloud_log_project.this.project_name
+  logstore = alicloud_log_store.this[each.key].logstore_name
+  # A line of metrics has some kilobytes; what is longer than this could be found but not computed with.
+  max_text_len = 16384
+
+  full_text {
+    case_sensitive = false
+    token          = ", '\";=()[]{}?@&<>/:\n\t\r"
+  }
+
+  dynamic "field_search" {
+    for_each = each.value
+    content {
+      name             = field_search.key
+      type             = field_search.value
+      enable_analytics = true
+      token            = field_search.value == "text" ? ", '\";=()[]{}?@&<>/:\n\t\r" : null
+    }
+  }
+}

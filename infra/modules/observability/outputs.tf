@@ -1,0 +1,19 @@
+output "project" {
+  description = "Log Service project."
+  value       = alicloud_log_project.this.project_name
+}
+
+output "logstores" {
+  description = "Logstores by what is in them: function, worker, flow, gateway."
+  value       = { for what, store in alicloud_log_store.this : what => store.logstore_name }
+}
+
+output "alert_names" {
+  description = "Every alert and alarm, without the prefix: infra/README.md says what to do about each."
+  value       = sort(concat(keys(local.alerts), keys(local.alarms)))
+}
+
+output "queries" {
+  description = "Saved queries by name: logstore and text."
+  value       = { for name, query in local.queries : name => { store = query.store, query = query.query } }
+}

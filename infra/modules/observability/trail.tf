@@ -1,0 +1,11 @@
+# Who changed what: every call that writes, in every region. The trail makes a logstore of its own in the project,
+# actiontrail_NAME (likely).
+resource "alicloud_actiontrail_trail" "this" {
+  count = var.trail ? 1 : 0
+
+  trail_name      = var.name
+  event_rw        = "Write"
+  trail_region    = "All"
+  sls_project_arn = "acs:log:${var.region}:${var.account_id}:project/${alicloud_log_project.this.project_name}"
+  status          = "Enable"
+}

@@ -16,7 +16,7 @@ variables {
 run "every_field_that_is_asked_for_is_indexed" {
   assert {
     condition = alltrue(flatten([
-      for name, query in merge(local.queries, local.alerts) : [
+      for query in concat(values(local.queries), values(local.alerts)) : [
         for field in concat(
           flatten(regexall("\"([A-Za-z_]+)\"", replace(query.query, "/json_extract_scalar\\(\"metrics\", '[^']*'\\)/", "\"metrics\""))),
           flatten(regexall("([A-Za-z_]+): ", split("|", query.query)[0])),

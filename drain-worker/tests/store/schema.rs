@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use crate::harness::{Harness, config, on_mysql, on_sqlite};
 use crate::orders::{CONFIRMED, REFUSED, catalogue, kinds, order};
 
-const VERSION: i64 = 5;
+const VERSION: i64 = 6;
 
 async fn versions(harness: &Harness) {
     let store = &harness.store;

@@ -166,6 +166,8 @@ pub(crate) async fn a_letter_given_up_keeps_its_state_and_loses_its_payload(harn
     assert_eq!(store.letter_totals().await.expect("counts").total(), 1);
     assert_eq!(store.counts().await.expect("counts").dead_letters_total(), 3, "none is forgotten");
     let found = store.find(id(1)).await.expect("reads").expect("is there");
+    // Its owner too is told, though the payload is gone.
+    assert_eq!(found.user_id.as_ref(), Some(&orders[0].user_id));
     let StoredStatus::DeadLettered { reason, discarded_at: Some(at) } = found.status else {
         panic!("{found:?}")
     };

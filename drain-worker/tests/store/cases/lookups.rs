@@ -26,6 +26,7 @@ pub(crate) async fn an_order_is_found_in_every_state(harness: &Harness) {
     ];
     for (order, status) in batch.iter().zip(status) {
         let found = store.find(order.order_id).await.expect("reads").expect("is there");
+        assert_eq!(found.user_id.as_ref(), Some(&order.user_id));
         assert_eq!((found.order_id, found.digest), (order.order_id, Some(order.digest)));
         let is_decided = matches!(status, StoredStatus::Decided(_));
         assert_eq!(found.status, status);

@@ -60,6 +60,7 @@ module "ram" {
   registry_instance_id  = module.registry.instance_id
   registry_namespace    = module.registry.namespace
   deploy_secret_names   = [module.secrets.secret_names["migrator-url"], module.secrets.secret_names["broker-worker"]]
+  secrets_key_id        = module.secrets.key_id
   github                = var.github
 }
 

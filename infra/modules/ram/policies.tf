@@ -50,6 +50,10 @@ locals {
         actions   = ["kms:GetSecretValue"]
         resources = [for secret in var.deploy_secret_names : "acs:kms:${local.scope}:secret/${secret}"]
       }],
+      var.secrets_key_id == null ? [] : [{
+        actions   = ["kms:Decrypt"]
+        resources = ["acs:kms:${local.scope}:key/${var.secrets_key_id}"]
+      }],
     )
   }
 

@@ -81,6 +81,12 @@ variable "deploy_secret_names" {
   default     = []
 }
 
+variable "secrets_key_id" {
+  description = "Key that these secrets are encrypted with: reading one asks for the right to decrypt by it as well (likely). Null: none is asked for."
+  type        = string
+  default     = null
+}
+
 variable "github" {
   description = "Whom the pipeline's roles trust: repository `owner/name`, its environments (`prod`), the audience of the token. Null: no pipeline, and nobody is trusted."
   type = object({

@@ -11,6 +11,7 @@ variables {
   registry_instance_id  = "cri-1"
   registry_namespace    = "spillway-test"
   deploy_secret_names   = ["spillway-test-migrator-url"]
+  secrets_key_id        = "key-1"
   github                = { repository = "example/spillway", environments = ["prod"] }
 }
 
@@ -91,7 +92,7 @@ run "each_may_do_exactly_this" {
     condition = toset(flatten([for statement in jsondecode(output.policies.deployer).Statement : statement.Action])) == toset([
       "fc:GetFunction", "fc:UpdateFunction", "fc:PublishFunctionVersion", "fc:GetAlias", "fc:UpdateAlias",
       "sae:DescribeApplicationConfig", "sae:DeployApplication", "sae:DescribeChangeOrder", "sae:ListChangeOrders", "sae:AbortChangeOrder",
-      "cr:GetAuthorizationToken", "cr:PushRepository", "cr:PullRepository", "ram:PassRole", "kms:GetSecretValue",
+      "cr:GetAuthorizationToken", "cr:PushRepository", "cr:PullRepository", "ram:PassRole", "kms:GetSecretValue", "kms:Decrypt",
     ])
     error_message = "what infra/deploy calls, and nothing else"
   }

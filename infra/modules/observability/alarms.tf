@@ -19,46 +19,70 @@ locals {
   database            = var.database_engine == "polardb" ? "polardb" : "rds"
   database_dimensions = var.database_engine == "polardb" ? [{ clusterId = var.database_cluster_id }] : [{ instanceId = var.database_cluster_id }]
 
+  broker_dimensions = [{ instanceId = var.rocketmq_instance_id, groupId = var.consumer_group }]
+  # A function of FC 3.0 has no service, and must say so (certain: vendor documentation of its monitoring data).
+  function_dimensions = [{ region = var.region, serviceName = "", functionName = var.function_name }]
+
+  # By name in the runbook, which some share with an alert: the services' lines tell one side, the platform the other.
   alarms = {
     broker-lag = {
-      metric     = "broker-lag", level = "critical", above = var.thresholds.broker_messages
-      dimensions = [{ instanceId = var.rocketmq_instance_id }]
+      level      = "critical", above = { "broker-lag" = var.thresholds.broker_messages }
+      dimensions = local.broker_dimensions
     }
+    # The drain does not know the age of what waits if the broker does not tell it; the platform does.
+    oldest-message = {
+      level      = "critical", above = { "broker-age" = var.thresholds.oldest_message_h * 3600000 }
+      dimensions = local.broker_dimensions
+    }
+    dead-letters = {
+      level      = "critical", above = { "broker-dead-letters" = 0 }
+      dimensions = local.broker_dimensions
+    }
+    # No port left is a connection that failed: not near the limit but over it.
     nat-connections = {
-      metric     = "nat-connections", level = "warn", above = var.thresholds.nat_connections * length(var.eip_ids)
+      level      = "warn", above = { "nat-sessions" = var.thresholds.nat_connections * length(var.eip_ids), "nat-ports" = 0 }
       dimensions = [{ instanceId = var.nat_gateway_id }]
     }
     eip-bandwidth = {
-      metric     = "eip-bandwidth", level = "warn", above = var.thresholds.eip_mbps * 1000000
+      level      = "warn", above = { "eip-bandwidth" = var.thresholds.eip_percent }
       dimensions = [for id in values(var.eip_ids) : { instanceId = id }]
     }
     function-throttled = {
-      metric     = "function-throttled", level = "critical", above = var.thresholds.throttled_calls
-      dimensions = [{ functionName = var.function_name }]
+      level      = "critical", above = { "function-reserved" = var.thresholds.throttled_calls, "function-quota" = var.thresholds.throttled_calls }
+      dimensions = local.function_dimensions
     }
     function-errors = {
-      metric     = "function-errors", level = "critical", above = var.thresholds.throttled_calls
-      dimensions = [{ functionName = var.function_name }]
+      level      = "critical", above = { "function-errors" = var.thresholds.function_errors, "function-server-errors" = var.thresholds.function_errors }
+      dimensions = local.function_dimensions
     }
     database-connections = {
-      metric     = "${local.database}-connections", level = "critical", above = var.thresholds.database_connection_percent
+      level      = "critical", above = { "${local.database}-connections" = var.thresholds.database_connection_percent }
       dimensions = local.database_dimensions
     }
     database-cpu = {
-      metric     = "${local.database}-cpu", level = "warn", above = var.thresholds.database_cpu_percent
+      level      = "warn", above = { "${local.database}-cpu" = var.thresholds.database_cpu_percent }
       dimensions = local.database_dimensions
     }
   }
+
+  # A rule has one metric. What must never happen is told the first time.
+  rules = merge([
+    for name, alarm in local.alarms : {
+      for metric, above in alarm.above : length(alarm.above) == 1 ? name : "${name}-${metric}" => {
+        metric = metric, level = alarm.level, above = above, times = above == 0 ? 1 : 3, dimensions = alarm.dimensions
+      }
+    }
+  ]...)
 }
 
 resource "alicloud_cms_alarm" "this" {
-  for_each = local.alarms
+  for_each = local.rules
 
   name              = "${var.name}-${each.key}"
   project           = var.metrics[each.value.metric].namespace
   metric            = var.metrics[each.value.metric].metric
   metric_dimensions = jsonencode(each.value.dimensions)
-  period            = 60
+  period            = var.metrics[each.value.metric].period_s
   contact_groups    = [alicloud_cms_alarm_contact_group.this.alarm_contact_group_name]
   silence_time      = 600
   enabled           = true
@@ -70,7 +94,7 @@ resource "alicloud_cms_alarm" "this" {
       statistics          = var.metrics[each.value.metric].statistic
       comparison_operator = ">"
       threshold           = tostring(escalations_critical.value.above)
-      times               = 3
+      times               = each.value.times
     }
   }
 
@@ -80,7 +104,7 @@ resource "alicloud_cms_alarm" "this" {
       statistics          = var.metrics[each.value.metric].statistic
       comparison_operator = ">"
       threshold           = tostring(escalations_warn.value.above)
-      times               = 3
+      times               = each.value.times
     }
   }
 }

@@ -2,11 +2,29 @@
 # infra/README.md under its name.
 
 locals {
+  # A failure's line names no instance; so failures are one row, and each instance's requests another.
+  failed_by_instance = <<-SQL
+    select "instance",
+      sum(case when "message" = 'metrics' then 0 else coalesce("requests", 1) end) as failed,
+      coalesce(max(cast(json_extract_scalar("metrics", '$.histograms.ingest_request_seconds.count') as double)) -
+        min(cast(json_extract_scalar("metrics", '$.histograms.ingest_request_seconds.count') as double)), 0) as total
+    from log group by "instance"
+  SQL
+
+  # A worker says it once when the database falls, and once when it answers again or when the worker starts, which it does
+  # not without a database. So it is down while the last word is a fall; and one that comes and goes fires as well.
+  database_down = <<-SQL
+    select count_if(fell and at >= to_unixtime(now()) - 300) +
+      if(coalesce(max(if(fell, at, 0)), 0) > coalesce(max(if(fell, 0, at)), 0), 1, 0) as value
+    from (select "message" like 'the database does not take orders%' as fell, __time__ as at from log)
+  SQL
+
   alerts = {
     orders-fail = {
       store = "function", severity = 10, title = "Orders are answered with errors"
-      query = "message: \"request failed\" or message: \"more requests failed\" | select sum(coalesce(\"requests\", 1)) as value"
-      above = var.thresholds.failed_requests
+      query = "message: \"request failed\" or message: \"more requests failed\" or message: metrics | select coalesce(sum(failed), 0) as failed, coalesce(sum(failed) * 100.0 / nullif(greatest(sum(total), sum(failed)), 0), 0) as value from (${local.failed_by_instance})"
+      above = var.thresholds.failed_percent
+      also  = "failed > ${var.thresholds.failed_requests}"
     }
     orders-slow = {
       store = "function", severity = 6, title = "Orders take longer than 250 ms"
@@ -30,8 +48,9 @@ locals {
     }
     database-down = {
       store = "worker", severity = 10, title = "The database takes no orders: the drain waits"
-      query = "message: \"the database does not take orders\" | select count(*) as value"
+      query = "message: \"the database does not take orders\" or message: \"the database answers again\" or message: draining | ${local.database_down}"
       above = 0
+      start = "-24h"
     }
     dead-letters = {
       store = "worker", severity = 8, title = "Orders became dead letters"
@@ -83,16 +102,16 @@ resource "alicloud_sls_alert" "this" {
       region         = var.region
       store          = alicloud_log_store.this[each.value.store].logstore_name
       store_type     = "log"
-      query          = each.value.query
+      query          = local.asked.alerts[each.key]
       time_span_type = "Relative"
-      start          = "-5m"
+      start          = try(each.value.start, "-5m")
       end            = "now"
     }
 
     severity_configurations {
       severity = each.value.severity
       eval_condition {
-        condition = "value > ${each.value.above}"
+        condition = join(" && ", compact(["value > ${each.value.above}", try(each.value.also, "")]))
       }
     }
 
@@ -106,7 +125,7 @@ resource "alicloud_sls_alert" "this" {
     }
     annotations {
       key   = "desc"
-      value = "$${value} in five minutes. Runbook: infra/README.md, \"${each.key}\""
+      value = "$${value}, more than ${each.value.above}. Runbook: infra/README.md, \"${each.key}\""
     }
 
     # To the console's list of alerts, to CloudMonitor, whose contacts are told, and by the policy if there is one.

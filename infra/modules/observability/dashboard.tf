@@ -7,7 +7,7 @@ locals {
       search = {
         logstore = local.queries[name].store
         topic    = ""
-        query    = local.queries[name].query
+        query    = local.asked.queries[name]
         start    = "-3600s"
         end      = "now"
       }

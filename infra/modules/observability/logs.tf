@@ -18,6 +18,11 @@ locals {
     # Indexed as text alone: its fields are the vendor's to change.
     gateway = {}
   }
+
+  token = ", '\";=()[]{}?@&<>/:\n\t\r"
+
+  # The field that holds a service's whole line, so that the line's members are `FIELD.member`; empty where there is none.
+  line_fields = { for store, keys in local.keys : store => try(var.line_fields[store], "") }
 }
 
 resource "alicloud_log_project" "this" {
@@ -50,16 +55,36 @@ resource "alicloud_log_store_index" "this" {
 
   full_text {
     case_sensitive = false
-    token          = ", '\";=()[]{}?@&<>/:\n\t\r"
+    token          = local.token
   }
 
   dynamic "field_search" {
-    for_each = each.value
+    for_each = local.line_fields[each.key] == "" ? {} : { (local.line_fields[each.key]) = each.value }
+    content {
+      name             = field_search.key
+      type             = "json"
+      enable_analytics = true
+      token            = local.token
+
+      # Leaves alone can be indexed: `metrics` is an object, and read out of the line.
+      dynamic "json_keys" {
+        for_each = { for key, type in field_search.value : key => type if key != "metrics" }
+        content {
+          name      = json_keys.key
+          type      = json_keys.value
+          doc_value = true
+        }
+      }
+    }
+  }
+
+  dynamic "field_search" {
+    for_each = local.line_fields[each.key] == "" ? each.value : {}
     content {
       name             = field_search.key
       type             = field_search.value
       enable_analytics = true
-      token            = field_search.value == "text" ? ", '\";=()[]{}?@&<>/:\n\t\r" : null
+      token            = field_search.value == "text" ? local.token : null
     }
   }
 }

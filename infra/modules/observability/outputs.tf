@@ -4,16 +4,19 @@ output "project" {
 }
 
 output "logstores" {
-  description = "Logstores by what is in them: function, worker, flow, gateway."
-  value       = { for what, store in alicloud_log_store.this : what => store.logstore_name }
+  description = "Logstores by what is in them: function, worker, flow, gateway, and audit, which the trail makes (null without a trail)."
+  value = merge(
+    { for what, store in alicloud_log_store.this : what => store.logstore_name },
+    { audit = var.trail ? "actiontrail_${var.name}" : null },
+  )
 }
 
 output "alert_names" {
   description = "Every alert and alarm, without the prefix: infra/README.md says what to do about each."
-  value       = sort(concat(keys(local.alerts), keys(local.alarms)))
+  value       = sort(distinct(concat(keys(local.alerts), keys(local.alarms))))
 }
 
 output "queries" {
   description = "Saved queries by name: logstore and text."
-  value       = { for name, query in local.queries : name => { store = query.store, query = query.query } }
+  value       = { for name, query in local.queries : name => { store = query.store, query = local.asked.queries[name] } }
 }

@@ -1,5 +1,7 @@
 # Saved queries. The provider has no resource for Log Service's own, so they are the dashboard's charts, and those that
-# must not wait for somebody to look are alerts. Fields are in double quotes, values in single ones or after a colon.
+# must not wait for somebody to look are alerts. Fields are in double quotes, values in single ones or after a colon: so
+# they are found and given the name that they have in the logstore. Words in double quotes after a colon must all be in the
+# value, in any order; a phrase (#"…") cannot be computed with (certain: vendor documentation of phrase search).
 
 locals {
   # Of five minutes and each instance: how many requests there were, and how many took 250 ms at most. Counts are totals
@@ -9,9 +11,27 @@ locals {
     select "instance",
       max(cast(json_extract_scalar("metrics", '$.histograms.ingest_request_seconds.count') as double)) -
         min(cast(json_extract_scalar("metrics", '$.histograms.ingest_request_seconds.count') as double)) as total,
-      max(cast(json_extract_scalar("metrics", '$["histograms"]["ingest_request_seconds"]["buckets"]["0.25"]') as double)) -
-        min(cast(json_extract_scalar("metrics", '$["histograms"]["ingest_request_seconds"]["buckets"]["0.25"]') as double)) as quick
+      max(cast(json_extract_scalar("metrics", '$.histograms.ingest_request_seconds.buckets["0.25"]') as double)) -
+        min(cast(json_extract_scalar("metrics", '$.histograms.ingest_request_seconds.buckets["0.25"]') as double)) as quick
     from log group by "instance"
+  SQL
+
+  # The same by bound: how many requests took that long at most, and how many there were.
+  by_bound = <<-SQL
+    select bound, sum(samples) as quick, sum(total) as total from (
+      select "instance", bound, max(value) - min(value) as samples, max(requests) - min(requests) as total from (
+        select "instance", cast(name as double) as bound, value,
+          cast(json_extract_scalar("metrics", '$.histograms.ingest_request_seconds.count') as double) as requests
+        from log cross join unnest(cast(json_extract("metrics", '$.histograms.ingest_request_seconds.buckets') as map(varchar, double))) as t(name, value)
+      ) group by "instance", bound
+    ) group by bound
+  SQL
+
+  by_counter = <<-SQL
+    select "instance", name, max(value) - min(value) as times from (
+      select "instance", name, value
+      from log cross join unnest(cast(json_extract("metrics", '$.counters') as map(varchar, double))) as t(name, value)
+    ) group by "instance", name
   SQL
 
   queries = {
@@ -26,6 +46,14 @@ locals {
     slow-percent = {
       store = "function", title = "Requests over 250 ms, percent", type = "number"
       query = "message: metrics | select sum(total - quick) * 100.0 / sum(total) as slow_percent from (${local.by_instance})"
+    }
+    p99 = {
+      store = "function", title = "p99, ms: the least bound that 99 of 100 requests keep; none: over 10 s", type = "number"
+      query = "message: metrics | select min(bound) * 1000 as p99_ms from (${local.by_bound}) where total > 0 and quick >= total * 0.99"
+    }
+    answers = {
+      store = "function", title = "Answers: accepted, and refused by code", type = "table"
+      query = "message: metrics | select name, sum(times) as answers from (${local.by_counter}) where name like 'ingest_orders_%' group by name order by answers desc limit 100"
     }
     shed = {
       store = "function", title = "Requests shed, a minute", type = "line"
@@ -50,6 +78,18 @@ locals {
     refused-flows = {
       store = "flow", title = "Connections refused in the VPC", type = "table"
       query = "action: REJECT | select \"srcaddr\", \"dstaddr\", \"dstport\", count(*) as times group by \"srcaddr\", \"dstaddr\", \"dstport\" order by times desc limit 100"
+    }
+  }
+  # As they are asked: members by the name of their line's field.
+  asked = {
+    for what, all in { queries = local.queries, alerts = local.alerts } : what => {
+      for name, query in all : name => local.line_fields[query.store] == "" ? query.query : join("|", [
+        replace(split("|", query.query)[0], "/\\b(${join("|", keys(local.keys[query.store]))}): /", "${local.line_fields[query.store]}.$1: "),
+        replace(
+          replace(split("|", query.query)[1], "/\"(${join("|", keys(local.keys[query.store]))})\"/", "\"${local.line_fields[query.store]}.$1\""),
+          "/\"${local.line_fields[query.store]}\\.metrics\", '\\$/", "\"${local.line_fields[query.store]}\", '$$.metrics"
+        ),
+      ])
     }
   }
 }

@@ -1,5 +1,5 @@
 # Who changed what: every call that writes, in every region. The trail makes a logstore of its own in the project,
-# actiontrail_NAME (likely).
+# actiontrail_NAME, with an index and a dashboard, and keeps it for ever (certain: vendor documentation).
 resource "alicloud_actiontrail_trail" "this" {
   count = var.trail ? 1 : 0
 

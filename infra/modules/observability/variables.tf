@@ -35,6 +35,20 @@ variable "log_retention_days" {
   }
 }
 
+variable "line_fields" {
+  description = "Field that the platform puts a service's whole line into; its members are then indexed beneath it. Empty: the platform takes lines apart, and members are fields. `message` is certain to be Function Compute's field for a line (the vendor's own tool reads it), that it leaves JSON whole is likely; so is `content` of what SAE collects."
+  type = object({
+    function = optional(string, "message")
+    worker   = optional(string, "content")
+  })
+  default = {}
+
+  validation {
+    condition     = alltrue([for field in values(var.line_fields) : can(regex("^[A-Za-z_]*$", field))])
+    error_message = "line_fields must be names of fields, or empty."
+  }
+}
+
 variable "contacts" {
   description = "Who is told when something fires."
   type = list(object({
@@ -80,6 +94,12 @@ variable "rocketmq_instance_id" {
   type        = string
 }
 
+variable "consumer_group" {
+  description = "Group of the drain, whose lag and dead letters are watched."
+  type        = string
+  default     = "drain"
+}
+
 variable "database_cluster_id" {
   description = "Id of the PolarDB cluster or RDS instance."
   type        = string
@@ -97,17 +117,20 @@ variable "database_engine" {
 }
 
 variable "thresholds" {
-  description = "When alerts fire. Of five minutes: `failed_requests` answered with 500 and above, `slow_percent` of requests over 250 ms, `shed_requests` refused for want of room, `strangers` that were not the gateway, `lost_leases`. At any time: `broker_messages` that wait, `nat_connections` and `eip_mbps` of each address, `throttled_calls` of the function a minute, `database_connection_percent`, `database_cpu_percent`."
+  description = "When alerts fire. Of five minutes: `failed_percent` answered with 500 and above, once they are more than `failed_requests`, `slow_percent` of requests over 250 ms, `shed_requests` refused for want of room, `strangers` that were not the gateway, `lost_leases`. At any time: `broker_messages` that wait, the oldest for `oldest_message_h` hours (half of what the broker keeps), `nat_connections` of each address, `eip_percent` of its bandwidth, `throttled_calls` and `function_errors` of the function a minute, `database_connection_percent`, `database_cpu_percent`."
   type = object({
     failed_requests             = optional(number, 50)
+    failed_percent              = optional(number, 0.1)
     slow_percent                = optional(number, 1)
     shed_requests               = optional(number, 1000)
     strangers                   = optional(number, 100)
     lost_leases                 = optional(number, 3)
     broker_messages             = optional(number, 5000000)
+    oldest_message_h            = optional(number, 36)
     nat_connections             = optional(number, 40000)
-    eip_mbps                    = optional(number, 80)
+    eip_percent                 = optional(number, 80)
     throttled_calls             = optional(number, 100)
+    function_errors             = optional(number, 100)
     database_connection_percent = optional(number, 80)
     database_cpu_percent        = optional(number, 85)
   })
@@ -120,21 +143,27 @@ variable "thresholds" {
 }
 
 variable "metrics" {
-  description = "Names of CloudMonitor: namespace and metric, and what statistic of it, by alarm. Those of NAT, EIP, Function Compute and RDS are likely, those of RocketMQ and PolarDB unknown: compare them with the console, and put what is right here."
+  description = "Names of CloudMonitor: namespace and metric, which of the statistics that it has, and how often, by what it tells. All are likely: from lists of CloudMonitor's metrics as others publish them, those of Function Compute from the vendor's own. Compare them with the console: an alarm on a name or a statistic that is not there never fires."
   type = map(object({
     namespace = string
     metric    = string
-    statistic = optional(string, "Maximum")
+    statistic = string
+    period_s  = optional(number, 60)
   }))
   default = {
-    broker-lag          = { namespace = "acs_rocketmq", metric = "ConsumerLagPerGid" }
-    nat-connections     = { namespace = "acs_nat_gateway", metric = "SessionActiveConnection" }
-    eip-bandwidth       = { namespace = "acs_vpc_eip", metric = "net_tx.rate" }
-    function-throttled  = { namespace = "acs_fc", metric = "FunctionThrottles", statistic = "Sum" }
-    function-errors     = { namespace = "acs_fc", metric = "FunctionServerErrors", statistic = "Sum" }
-    polardb-connections = { namespace = "acs_polardb", metric = "cluster_connection_utilization" }
-    polardb-cpu         = { namespace = "acs_polardb", metric = "cluster_cpu_utilization" }
-    rds-connections     = { namespace = "acs_rds_dashboard", metric = "ConnectionUsage" }
-    rds-cpu             = { namespace = "acs_rds_dashboard", metric = "CpuUsage" }
+    broker-lag             = { namespace = "acs_rocketmq", metric = "ConsumerLag", statistic = "Sum" }
+    broker-age             = { namespace = "acs_rocketmq", metric = "ConsumerLagLatencyPerGid", statistic = "Maximum" }
+    broker-dead-letters    = { namespace = "acs_rocketmq", metric = "SendDLQMessageCountPerGid", statistic = "Sum" }
+    nat-sessions           = { namespace = "acs_nat_gateway", metric = "SessionActiveConnection", statistic = "Value" }
+    nat-ports              = { namespace = "acs_nat_gateway", metric = "ErrorPortAllocationCount", statistic = "Value" }
+    eip-bandwidth          = { namespace = "acs_vpc_eip", metric = "net_out.rate_percentage", statistic = "Average" }
+    function-reserved      = { namespace = "acs_fc", metric = "FunctionConcurrencyThrottles", statistic = "Value" }
+    function-quota         = { namespace = "acs_fc", metric = "FunctionResourceThrottles", statistic = "Value" }
+    function-errors        = { namespace = "acs_fc", metric = "FunctionFunctionErrors", statistic = "Value" }
+    function-server-errors = { namespace = "acs_fc", metric = "FunctionServerErrors", statistic = "Value" }
+    polardb-connections    = { namespace = "acs_polardb", metric = "cluster_connection_utilization", statistic = "Maximum" }
+    polardb-cpu            = { namespace = "acs_polardb", metric = "cluster_cpu_utilization", statistic = "Average" }
+    rds-connections        = { namespace = "acs_rds_dashboard", metric = "ConnectionUsage", statistic = "Maximum", period_s = 300 }
+    rds-cpu                = { namespace = "acs_rds_dashboard", metric = "CpuUsage", statistic = "Maximum", period_s = 300 }
   }
 }

@@ -36,7 +36,7 @@ variable "log_retention_days" {
 }
 
 variable "line_fields" {
-  description = "Field that the platform puts a service's whole line into; its members are then indexed beneath it. Empty: the platform takes lines apart, and members are fields. `message` is certain to be Function Compute's field for a line (the vendor's own tool reads it), that it leaves JSON whole is likely; so is `content` of what SAE collects."
+  description = "Field that the platform puts a service's whole line into; its members are then indexed beneath it. Empty: the platform takes lines apart, and members are fields. Both defaults are likely: `message` for Function Compute, `content` for what SAE collects."
   type = object({
     function = optional(string, "message")
     worker   = optional(string, "content")

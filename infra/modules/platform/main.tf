@@ -14,6 +14,8 @@ module "observability" {
   function_name        = module.function.function_name
   nat_gateway_id       = module.nat.nat_gateway_id
   eip_ids              = module.nat.eip_ids
+  consumer_group       = module.rocketmq.group_names.drain
+  thresholds           = { oldest_message_h = var.broker.retention_h / 2 }
   rocketmq_instance_id = module.rocketmq.instance_id
   database_cluster_id  = module.database.cluster_id
   database_engine      = var.database.engine

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use shared::envelope::{EncodedOrder, encode_batch};
 use shared::rocketmq::{DefaultContext, FutureProducer, FutureRecord, ProducerConfig};
 use tokio::process::Command;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::figures::Spread;
 use crate::ledger::Reader;
@@ -42,6 +42,9 @@ const RECOVERY: Duration = Duration::from_secs(10);
 const START_BOUND: Duration = Duration::from_secs(60);
 
 const STOP_BOUND: Duration = Duration::from_secs(40);
+
+/// Between two looks whether a worker has joined.
+const JOIN_POLL: Duration = Duration::from_millis(50);
 
 /// A worker under way.
 struct Worker {
@@ -121,7 +124,7 @@ async fn play(args: &PoolArgs, stage: &mut Stage) -> anyhow::Result<Played> {
         let mut last = Value::Null;
         while Instant::now() < until {
             let next = (Instant::now() + Duration::from_secs(1)).min(until);
-            last = status(&workers[0]).await?["commit_ms"].take();
+            last = status(&workers[0]).await.context(what)?["commit_ms"].take();
             samples.push(Sample { at_us: wall_clock_us()?, p99_ms: last["p99"].as_f64() });
             sleep_until(next).await;
         }
@@ -198,9 +201,25 @@ async fn start(
     }
     for worker in &mut started {
         worker.process.listening(worker.admin, START_BOUND).await?;
+        joined(worker).await?;
     }
     workers.extend(started);
     Ok(())
+}
+
+/// Waits until the worker has joined the pool: it listens before that, and has nothing to tell until then.
+async fn joined(worker: &mut Worker) -> anyhow::Result<()> {
+    let deadline = Instant::now() + START_BOUND;
+    loop {
+        worker.process.check()?;
+        match status(worker).await {
+            Ok(_) => return Ok(()),
+            Err(error) if Instant::now() >= deadline => {
+                return Err(error.context(format!("not in the pool after {START_BOUND:?}")));
+            }
+            Err(_) => sleep(JOIN_POLL).await,
+        }
+    }
 }
 
 /// All at once, as a platform that scales down does.

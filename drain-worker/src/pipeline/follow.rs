@@ -4,7 +4,7 @@
 //! a line each would be thousands a second. What somebody has to look into is logged whatever the level, a few lines a
 //! second; the rest is counted.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use shared::order::{AcceptedOrder, TraceParent};
 use shared::telemetry::LineBudget;
@@ -16,8 +16,9 @@ const LINES_MAX: u64 = 10;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Tells what became of an order.
-pub(super) fn settled(order: &AcceptedOrder, kind: VerdictKind) {
+/// Tells what became of an order. `answered`: when the database had answered for it, by this machine's clock; its commit
+/// was no later, so with `decided_at` a commit is known from both sides.
+pub(super) fn settled(order: &AcceptedOrder, kind: VerdictKind, answered: SystemTime) {
     static CONFLICTS: LineBudget = LineBudget::new(LINES_MAX, SECOND);
     static DEAD_LETTERS: LineBudget = LineBudget::new(LINES_MAX, SECOND);
     let order_id = order.order_id;
@@ -25,7 +26,9 @@ pub(super) fn settled(order: &AcceptedOrder, kind: VerdictKind) {
     let outcome = kind.as_str();
     match kind {
         VerdictKind::New(_) | VerdictKind::Duplicate(_) => {
-            tracing::debug!(%order_id, traceparent, outcome, "order settled");
+            let since_1970 = answered.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            let answered_us = u64::try_from(since_1970.as_micros()).unwrap_or(u64::MAX);
+            tracing::debug!(%order_id, traceparent, outcome, answered_us, "order settled");
         }
         VerdictKind::Conflict { .. } => {
             let lines = CONFLICTS.event();

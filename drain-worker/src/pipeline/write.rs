@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::future::join_all;
 use shared::envelope::EnvelopeError;
@@ -39,6 +39,13 @@ struct Open {
     message: Message,
     /// Its orders not yet committed.
     orders_left: usize,
+}
+
+/// What was committed of a batch.
+struct Committed {
+    verdicts: Vec<Verdict>,
+    /// When the database had answered.
+    answered: SystemTime,
 }
 
 impl<S: OrderStore> Writer<S> {
@@ -76,9 +83,12 @@ impl<S: OrderStore> Writer<S> {
         ack(unreadable).await;
         let mut rest = orders.as_slice();
         while !rest.is_empty() {
-            let Some(verdicts) = self.commit(rest).await? else { return Ok(()) };
+            let Some(Committed { verdicts, answered }) = self.commit(rest).await? else { return Ok(()) };
             let (done, later) = rest.split_at(verdicts.len());
-            record(done, &verdicts, &self.meter);
+            for (order, verdict) in done.iter().zip(&verdicts) {
+                self.meter.verdict(verdict.kind);
+                follow::settled(order, verdict.kind, answered);
+            }
             rest = later;
             ack(complete(&mut open, done.len())).await;
         }
@@ -88,7 +98,7 @@ impl<S: OrderStore> Writer<S> {
     }
 
     /// Commits as many of `orders`, from the first, as are granted at once. `None`: given up.
-    async fn commit(&self, orders: &[AcceptedOrder]) -> Result<Option<Vec<Verdict>>, StoreError> {
+    async fn commit(&self, orders: &[AcceptedOrder]) -> Result<Option<Committed>, StoreError> {
         loop {
             let Some(grant) = self.granted(orders.len()).await else { return Ok(None) };
             let part = &orders[..count(&grant)];
@@ -101,11 +111,13 @@ impl<S: OrderStore> Writer<S> {
                     self.gate.revoke(grant.fence());
                 }
                 Ok(Some(verdicts)) => {
+                    let answered = SystemTime::now();
                     grant.answered();
-                    return Ok(Some(verdicts));
+                    return Ok(Some(Committed { verdicts, answered }));
                 }
                 // Nobody knows what became of it: the grant keeps its credits.
-                result => return result,
+                Ok(None) => return Ok(None),
+                Err(error) => return Err(error),
             }
         }
     }
@@ -198,13 +210,6 @@ fn letter(message: &Message, error: &EnvelopeError) -> DeadLetter {
         | EnvelopeError::InvalidField { .. } => DeadLetterReason::MalformedMessage,
     };
     DeadLetter::of_message(message.message_id(), message.body().clone(), reason, &error.to_string())
-}
-
-fn record(orders: &[AcceptedOrder], verdicts: &[Verdict], meter: &Meter) {
-    for (order, verdict) in orders.iter().zip(verdicts) {
-        meter.verdict(verdict.kind);
-        follow::settled(order, verdict.kind);
-    }
 }
 
 /// An ack that fails means one more delivery, which changes nothing.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use drain_worker::query::{self, LookupAccess, OrderView};
 use http::Request;
@@ -34,10 +35,26 @@ fn settled(capture: &Capture) -> BTreeSet<String> {
         .collect()
 }
 
+/// When orders that were decided then were answered for, microseconds since 1970.
+fn answered_us(capture: &Capture) -> Vec<u64> {
+    let lines = capture.lines();
+    let decided = lines.iter().filter(|line| line["message"] == "order settled" && line["level"] == "DEBUG");
+    decided
+        .filter(|line| line["outcome"] != "duplicate")
+        .filter_map(|line| line["answered_us"].as_u64())
+        .collect()
+}
+
+fn wall_clock_us() -> u64 {
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
+    u64::try_from(since_1970.as_micros()).expect("a time of this age")
+}
+
 /// Everything of a worker on this thread, so that its lines are captured.
 #[tokio::test]
 async fn what_becomes_of_an_order_is_logged_with_its_trace() {
     let capture = Capture::of_this_thread("drain_worker=debug").expect("a filter");
+    let began_us = wall_clock_us();
     let world = World::new().await;
     let worker = world.worker().await;
     world.publish(&[traced(1, "PLENTY"), traced(2, "ONE-EACH"), traced(3, "ONE-EACH")]).await;
@@ -59,6 +76,12 @@ async fn what_becomes_of_an_order_is_logged_with_its_trace() {
     ];
     let expected = expected.map(|line| json!(line).to_string()).into();
     assert_eq!(settled(&capture), expected, "{}", capture.text());
+    assert!(
+        answered_us(&capture).iter().all(|at| (began_us..=wall_clock_us()).contains(at)),
+        "{}",
+        capture.text()
+    );
+    assert_eq!(answered_us(&capture).len(), 4, "every order that was decided then says when");
 
     let path = format!("/v1/orders/{}", order(1, "PLENTY").order_id);
     let request = Request::get(path).body(axum::body::Body::empty()).expect("a request");

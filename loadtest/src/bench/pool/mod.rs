@@ -3,6 +3,7 @@
 //! More orders wait than the cap takes in the whole time. One worker starts, then seven more, then two are killed, then
 //! four are asked to stop. Afterwards the database tells when each order was committed.
 
+mod answers;
 mod args;
 mod lone;
 mod used;
@@ -26,6 +27,7 @@ use crate::ledger::Reader;
 use crate::parts::{Child, free_address};
 use crate::run::describe_machine;
 use crate::stage::{Stack, Stage};
+use answers::Answers;
 use used::{QUICK_MS, Sample, Used};
 
 pub use args::PoolArgs;
@@ -66,6 +68,9 @@ struct Phase {
 #[derive(serde::Serialize)]
 struct Played {
     used: Used,
+    /// The most orders that may have been committed within a second, wherever between its statement and its answer each
+    /// was.
+    busiest_second_at_most: u64,
     /// From before the publish to the commit, ms, of orders that came one at a time.
     lone: Option<Spread>,
     phases: Vec<Phase>,
@@ -84,7 +89,8 @@ pub(super) async fn run(args: PoolArgs) -> anyhow::Result<ExitCode> {
         std::fs::write(path, serde_json::to_vec_pretty(&report)?)?;
     }
     // The cap is a promise; how much of it is used is a figure.
-    Ok(if played.used.busiest_second <= u64::from(args.rate) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let busiest = played.used.busiest_second.max(played.busiest_second_at_most);
+    Ok(if busiest <= u64::from(args.rate) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn play(args: &PoolArgs, stage: &mut Stage) -> anyhow::Result<Played> {
@@ -141,10 +147,16 @@ async fn play(args: &PoolArgs, stage: &mut Stage) -> anyhow::Result<Played> {
     let mut reader = Reader::connect(&stage.read_url).await?;
     let rows = reader.facts().await?.orders;
     let lone = alone.waits_ms(&rows)?;
+    let answers = Answers::read(&stage.directory().join("drain-worker.log"))?;
+    // MariaDB's clock tells microseconds, SQLite's milliseconds.
+    let clock_us = if args.real { 1 } else { 1_000 };
+    let brackets: Vec<_> =
+        rows.iter().map(|row| answers.bracket(row, clock_us, &kills)).collect::<anyhow::Result<_>>()?;
+    let busiest_second_at_most = answers::busiest_second(brackets.into_iter());
     let commits_us = rows.iter().filter(|row| !alone.is_of(row)).map(|row| row.decided_at_us).collect();
     let spared: Vec<_> = kills.into_iter().map(|at| (at, at + microseconds(LEASE + RECOVERY))).collect();
     let used = Used::of(commits_us, args.rate, ended_us, &spared, &samples)?;
-    Ok(Played { used, lone, phases })
+    Ok(Played { used, busiest_second_at_most, lone, phases })
 }
 
 async fn publish(stage: &Stage, args: &PoolArgs, orders: u64) -> anyhow::Result<()> {
@@ -193,6 +205,7 @@ async fn start(
                 format!("--admin-listen={admin}"),
                 "--invisible-s=10".to_owned(),
             ],
+            answers::LOG_FLAGS.map(str::to_owned).as_slice(),
             args.worker_flags.as_slice(),
         ]
         .concat();
@@ -257,7 +270,9 @@ fn microseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
-fn table(args: &PoolArgs, Played { used, lone, phases }: &Played) -> String {
+fn table(args: &PoolArgs, played: &Played) -> String {
+    let Played { used, busiest_second_at_most, lone, phases } = played;
+    let kept = |orders: u64| if orders <= u64::from(args.rate) { "kept" } else { "EXCEEDED" };
     let mut lines = vec![format!("{:<24}{:>8}{:>10}{:>10}", "", "workers", "p50 ms", "p99 ms")];
     for phase in phases {
         let ms = |ms: Option<f64>| ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.1}"));
@@ -273,10 +288,16 @@ fn table(args: &PoolArgs, Played { used, lone, phases }: &Played) -> String {
         |part: Option<f64>| part.map_or_else(|| "-".to_owned(), |part| format!("{:.1} %", part * 100.0));
     lines.push(format!("orders committed                        {:>10}", used.commits));
     lines.push(format!(
-        "busiest second (any window)             {:>10}   of {} : {}",
+        "busiest second (any window)             {:>10}   of {}: {}, by the time of the statement",
         used.busiest_second,
         args.rate,
-        if used.busiest_second <= u64::from(args.rate) { "kept" } else { "EXCEEDED" }
+        kept(used.busiest_second)
+    ));
+    lines.push(format!(
+        "busiest second, at most                 {:>10}   of {}: {}, wherever from statement to answer a commit was",
+        busiest_second_at_most,
+        args.rate,
+        kept(*busiest_second_at_most)
     ));
     lines.push(format!("least used in 10 s                      {:>10}", percent(used.least)));
     lines.push(format!(

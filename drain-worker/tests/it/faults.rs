@@ -1,102 +1,14 @@
 //! What happens when something breaks.
 
-use std::future::Future;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use drain_worker::pipeline::{DatabaseHealth, DrainError};
-use drain_worker::store::{
-    CatalogueChanges, Counts, DeadLetter, Fault, Fence, OrderStore, SkuStock, Store, StoreError, StoredOrder,
-    Verdict,
-};
-use shared::catalogue::Catalogue;
-use shared::order::{AcceptedOrder, OrderId};
+use drain_worker::store::{OrderStore, StoreError};
 use tokio::time::{Instant, sleep};
 
+use crate::failing::Failing;
 use crate::harness::{World, orders};
-
-/// A store whose commits fail as told.
-struct Failing {
-    store: Arc<Store>,
-    down: AtomicBool,
-    fatal: AtomicBool,
-    /// Commits that succeed, and whose answer is lost.
-    answers_to_lose: AtomicU64,
-    failed: AtomicU64,
-    /// Orders of the largest transaction.
-    largest: AtomicUsize,
-}
-
-impl Failing {
-    fn new(store: Arc<Store>) -> Arc<Self> {
-        Arc::new(Self {
-            store,
-            down: AtomicBool::new(false),
-            fatal: AtomicBool::new(false),
-            answers_to_lose: AtomicU64::new(0),
-            failed: AtomicU64::new(0),
-            largest: AtomicUsize::new(0),
-        })
-    }
-}
-
-fn fault() -> Fault {
-    Fault { operation: "commit", code: None, what: "planted".to_owned(), subject: None }
-}
-
-impl OrderStore for Failing {
-    async fn commit(&self, fence: Fence, orders: &[AcceptedOrder]) -> Result<Vec<Verdict>, StoreError> {
-        self.largest.fetch_max(orders.len(), Ordering::SeqCst);
-        if self.fatal.load(Ordering::SeqCst) {
-            return Err(StoreError::Fatal(fault()));
-        }
-        if self.down.load(Ordering::SeqCst) {
-            self.failed.fetch_add(1, Ordering::SeqCst);
-            return Err(StoreError::Transient(fault()));
-        }
-        let verdicts = self.store.commit(fence, orders).await?;
-        let lose = |left: u64| left.checked_sub(1);
-        if self.answers_to_lose.fetch_update(Ordering::SeqCst, Ordering::SeqCst, lose).is_ok() {
-            return Err(StoreError::Transient(fault()));
-        }
-        Ok(verdicts)
-    }
-
-    fn dead_letter(&self, letters: &[DeadLetter]) -> impl Future<Output = Result<(), StoreError>> + Send {
-        self.store.dead_letter(letters)
-    }
-
-    fn find(
-        &self,
-        order_id: OrderId,
-    ) -> impl Future<Output = Result<Option<StoredOrder>, StoreError>> + Send {
-        self.store.find(order_id)
-    }
-
-    fn apply_catalogue(
-        &self,
-        catalogue: &Catalogue,
-    ) -> impl Future<Output = Result<CatalogueChanges, StoreError>> + Send {
-        self.store.apply_catalogue(catalogue)
-    }
-
-    fn check_schema(&self) -> impl Future<Output = Result<i64, StoreError>> + Send {
-        self.store.check_schema()
-    }
-
-    fn migrate(&self) -> impl Future<Output = Result<(), StoreError>> + Send {
-        self.store.migrate()
-    }
-
-    fn counts(&self) -> impl Future<Output = Result<Counts, StoreError>> + Send {
-        self.store.counts()
-    }
-
-    fn stock(&self) -> impl Future<Output = Result<Vec<SkuStock>, StoreError>> + Send {
-        self.store.stock()
-    }
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_is_down_is_waited_for_and_costs_no_attempt() {

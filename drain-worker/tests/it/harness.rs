@@ -108,16 +108,27 @@ impl World {
     }
 
     pub(crate) async fn worker_on<S: OrderStore>(&self, store: Arc<S>) -> Worker {
+        let gate = RateGate::alone(NonZeroU32::new(self.rate).expect("not zero"));
+        self.worker_with(store, gate, Health::default(), Meter::default()).await
+    }
+
+    /// A worker that may commit what `gate` lets through.
+    pub(crate) async fn worker_with<S: OrderStore>(
+        &self,
+        store: Arc<S>,
+        gate: RateGate,
+        health: Health,
+        meter: Meter,
+    ) -> Worker {
         let mut config = ConsumerConfig::new("drain", ["orders"]);
         config.invisible_duration = Duration::from_secs(2);
         config.long_polling_timeout = Duration::from_millis(200);
         let consumer =
             StreamConsumer::connect(self.client.clone(), config, DefaultContext).await.expect("a consumer");
-        let health = Health::default();
         let pipeline = Pipeline {
             consumer: consumer.clone(),
             store,
-            gate: RateGate::alone(NonZeroU32::new(self.rate).expect("not zero")),
+            gate,
             config: PipelineConfig {
                 receives_max: NonZeroUsize::new(2).expect("not zero"),
                 batch_orders_max: NonZeroU32::new(50).expect("not zero"),
@@ -127,7 +138,7 @@ impl World {
                 grace: Duration::from_secs(20),
             },
             health: health.clone(),
-            meter: Meter::default(),
+            meter,
             held: Held::default(),
         };
         let shutdown = CancellationToken::new();

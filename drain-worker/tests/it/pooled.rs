@@ -1,0 +1,152 @@
+//! A worker in its pool: the whole pipeline under a lease, and under its own back-off.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use drain_worker::backoff::Backoff;
+use drain_worker::control::{RATE_MAX, Rate, Settings};
+use drain_worker::pipeline::{Health, Held, Meter};
+use drain_worker::pool::{LagSlot, Member, PoolConfig, Report, Signals, View, WorkerState};
+use drain_worker::rate::RateGate;
+use drain_worker::store::{OrderStore, PoolStore, Snapshot, StoreError};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::failing::Failing;
+use crate::harness::{PATIENCE, Worker, World, orders};
+
+const GROUP: &str = "drain";
+
+/// A membership under way.
+struct Membership {
+    view: watch::Receiver<Option<Arc<View>>>,
+    leave: CancellationToken,
+    running: JoinHandle<Result<(), StoreError>>,
+}
+
+impl Membership {
+    fn start<P: PoolStore>(
+        store: Arc<P>,
+        worker: &str,
+        rate: u32,
+        gate: RateGate,
+        signals: Signals,
+        slow: Option<Duration>,
+    ) -> Self {
+        let config = PoolConfig {
+            group: GROUP.to_owned(),
+            worker: worker.to_owned(),
+            seed: Settings::new(Rate::new(rate).expect("a rate")),
+            lease: Duration::from_secs(1),
+            beat: Duration::from_millis(100),
+            beat_fast: Duration::from_millis(20),
+        };
+        let member = Member::new(store, config, gate, signals, Backoff::new(slow));
+        let (view, leave) = (member.view(), CancellationToken::new());
+        let running = tokio::spawn(member.run(leave.clone()));
+        Self { view, leave, running }
+    }
+
+    /// What the worker has told the pool last, and the limit it has set itself.
+    fn report(&self) -> Option<Report> {
+        let view = self.view.borrow().clone()?;
+        let own = view.group.leases.iter().find(|lease| lease.id == view.lease)?;
+        Some(Report::parse(&own.report))
+    }
+
+    async fn end(self) {
+        self.leave.cancel();
+        let ended = tokio::time::timeout(PATIENCE, self.running).await.expect("it leaves in time");
+        ended.expect("it does not panic").expect("it leaves in order");
+    }
+}
+
+fn signals() -> Signals {
+    Signals {
+        meter: Meter::default(),
+        held: Held::default(),
+        health: Health::default(),
+        lag: LagSlot::default(),
+    }
+}
+
+/// A worker as it runs: what it may commit is its share.
+async fn worker(
+    world: &World,
+    store: &Arc<Failing>,
+    rate: u32,
+    slow: Option<Duration>,
+) -> (Worker, Membership) {
+    let (gate, signals) = (RateGate::closed(), signals());
+    let (health, meter) = (signals.health.clone(), signals.meter.clone());
+    let membership = Membership::start(store.clone(), "first", rate, gate.clone(), signals, slow);
+    (world.worker_with(store.clone(), gate, health, meter).await, membership)
+}
+
+async fn group(world: &World) -> Snapshot {
+    world.store.look(GROUP).await.expect("told").expect("the group is there")
+}
+
+/// It goes on committing as if nothing had happened: it hears nothing, and its commit hangs in the network.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_worker_that_lost_its_lease_still_sends_is_refused_and_comes_again() {
+    let world = World::new().await;
+    let failing = Failing::new(world.store.clone());
+    failing.hold.send_replace(true);
+    let (worker, first) = worker(&world, &failing, 5_000, None).await;
+    world.publish(&orders(0..500, "PLENTY")).await;
+    world.until("sending", async || failing.held.load(Ordering::SeqCst) > 0).await;
+    let lost = first.view.borrow().as_ref().expect("joined").lease;
+
+    failing.is_deaf.store(true, Ordering::SeqCst);
+    let second = Membership::start(world.store.clone(), "second", 5_000, RateGate::closed(), signals(), None);
+    let fenced = async || {
+        let leases = group(&world).await.leases;
+        leases.iter().all(|lease| lease.id != lost || lease.fenced_us.is_some())
+    };
+    world.until("fenced by the other", fenced).await;
+    failing.hold.send_replace(false);
+    world.until("refused", async || failing.fenced.load(Ordering::SeqCst) > 0).await;
+    assert_eq!(world.counts().await.orders(), 0, "nothing was committed under the lost lease");
+
+    failing.is_deaf.store(false, Ordering::SeqCst);
+    world.drained(500).await;
+    assert_ne!(first.view.borrow().as_ref().expect("joined").lease, lost, "under a lease of its own");
+    let stock = world.store.stock().await.expect("told");
+    assert_eq!(stock.iter().find(|stock| stock.sku == "PLENTY").map(|stock| stock.reserved), Some(500));
+    worker.stop().await.expect("stopped in order");
+    first.end().await;
+    second.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_backs_off_from_a_slow_database_says_why_and_returns() {
+    const CAP: u32 = 400;
+    let world = World::new().await;
+    let failing = Failing::new(world.store.clone());
+    let (worker, membership) = worker(&world, &failing, CAP, Some(Duration::from_millis(150))).await;
+    world.publish(&orders(0..6_000, "PLENTY")).await;
+    let settled = async || world.counts().await.orders();
+    world.until("draining", async || settled().await > 0).await;
+    assert_eq!(membership.report().and_then(|report| report.limit), None, "nothing is slow yet");
+
+    failing.delay_ms.store(300, Ordering::SeqCst);
+    let backs_off =
+        async || membership.report().is_some_and(|report| report.limit.is_some_and(|limit| limit < CAP));
+    world.until("backing off", backs_off).await;
+    let report = membership.report().expect("told");
+    assert_eq!(report.state, WorkerState::BackingOff);
+    let reason = report.reason.expect("a reason");
+    assert!(reason.contains("ms"), "{reason}");
+    let wanted = group(&world).await.leases.iter().map(|lease| lease.wanted).max().expect("a lease");
+    assert!(wanted < CAP, "it asks the pool for no more than its limit: {wanted}");
+
+    failing.delay_ms.store(0, Ordering::SeqCst);
+    let limit = |report: Report| report.limit.unwrap_or(RATE_MAX);
+    world.until("back", async || membership.report().is_some_and(|report| limit(report) >= CAP)).await;
+    assert!(settled().await < 6_000, "while there was something to do");
+    worker.stop().await.expect("stopped in order");
+    membership.end().await;
+}

@@ -6,11 +6,11 @@ mod raw;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use clap::value_parser;
 use drain_worker::tune::Orders;
 use futures_util::future::join_all;
@@ -142,6 +142,7 @@ async fn measure(
                 if interrupts.count() > 0 {
                     return Ok(());
                 }
+                bare.beat().await?;
                 publish(&producer, &stage.topic, &body, args.messages).await?;
                 let elapsed = match receiver {
                     Receiver::Bare => {
@@ -219,29 +220,36 @@ where
     F: Future<Output = anyhow::Result<usize>> + Send + 'static,
 {
     let taken = Arc::new(AtomicU64::new(0));
-    let done = tokio_util::sync::CancellationToken::new();
+    let (done, took) = (tokio_util::sync::CancellationToken::new(), Arc::new(OnceLock::new()));
     let began = Instant::now();
     let mut loops = JoinSet::new();
     for _ in 0..receives {
-        let (taken, done, receive) = (taken.clone(), done.clone(), receive.clone());
+        let (taken, done, took, receive) = (taken.clone(), done.clone(), took.clone(), receive.clone());
         loops.spawn(async move {
             while !done.is_cancelled() {
                 // Never cancelled: a poll that nobody waits for would take the next window's messages.
                 let count = receive().await? as u64;
                 if taken.fetch_add(count, Ordering::Relaxed) + count >= u64::from(messages) {
+                    // The first to see it. The last receives of all wait for messages that do not come: their time is
+                    // not counted.
+                    took.get_or_init(|| began.elapsed());
                     done.cancel();
                 }
             }
             anyhow::Ok(())
         });
     }
-    timeout(TAKE_MAX, done.cancelled()).await?;
-    let elapsed = began.elapsed();
-    // The last receives of all wait for messages that do not come: their time is not counted.
-    while let Some(ended) = loops.join_next().await {
-        ended??;
-    }
-    Ok(elapsed)
+    let ended = async {
+        while let Some(ended) = loops.join_next().await {
+            ended??;
+        }
+        anyhow::Ok(())
+    };
+    let ended = timeout(TAKE_MAX, ended).await.with_context(|| {
+        format!("{} of {messages} messages came within {TAKE_MAX:?}", taken.load(Ordering::Relaxed))
+    })?;
+    ended?;
+    took.get().copied().context("the receives ended before all messages had come")
 }
 
 fn print_table(figures: &Figures) {

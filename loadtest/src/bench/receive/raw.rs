@@ -58,10 +58,23 @@ impl Raw {
             .await?;
         let queue = route.message_queues.into_iter().next().context("the topic has no queue")?;
         let telemetry = call.tell(&topic, &group).await?;
-        let beat =
-            HeartbeatRequest { group: Some(group.clone()), client_type: ClientType::SimpleConsumer.into() };
-        let _beat: HeartbeatResponse = call.unary(path::HEARTBEAT, beat).await?;
-        Ok(Self { client: client.clone(), id, topic, group, queue, _telemetry: telemetry, channel })
+        let raw = Self { client: client.clone(), id, topic, group, queue, _telemetry: telemetry, channel };
+        raw.beat().await?;
+        Ok(raw)
+    }
+
+    /// Says that it is still there. Apache's proxy forgets the settings of a client that was silent for two minutes, and
+    /// answers its receives with an internal error (seen on 5.5.0).
+    pub(super) async fn beat(&self) -> anyhow::Result<()> {
+        let beat = HeartbeatRequest {
+            group: Some(self.group.clone()),
+            client_type: ClientType::SimpleConsumer.into(),
+        };
+        let call = Call { channel: &self.channel, client: &self.client, id: &self.id };
+        let answer: HeartbeatResponse = call.unary(path::HEARTBEAT, beat).await?;
+        let code = answer.status.map(|status| Code(status.code));
+        ensure!(code == Some(Code::OK), "heartbeat: {code:?}");
+        Ok(())
     }
 
     /// Receives up to 32 messages and acks them in one call. How many there were.

@@ -15,12 +15,12 @@ variable "tags" {
 }
 
 variable "image" {
-  description = "ingest-fn's image with its catalogue, by digest: `…/ingest-fn@sha256:…`. A tag can come to mean another image between plan and start."
+  description = "ingest-fn's image with its catalogue, by digest: `…/ingest-fn@sha256:…`. A tag can come to mean another image between plan and start; the one that `build-and-push` gives, `<commit>-<catalogue>`, cannot, and is for platforms that take no digest."
   type        = string
 
   validation {
-    condition     = can(regex("^[a-z0-9][a-z0-9.:/_-]*@sha256:[0-9a-f]{64}$", var.image))
-    error_message = "image must be given by digest, …@sha256: and 64 hexadecimal digits."
+    condition     = can(regex("^[a-z0-9][a-z0-9.:/_-]*(@sha256:[0-9a-f]{64}|:[0-9a-f]{12}-[0-9a-f]{12})$", var.image))
+    error_message = "image must be given by digest, …@sha256: and 64 hexadecimal digits, or by the tag that infra/deploy/build-and-push gives, …:<commit>-<catalogue>."
   }
 }
 

@@ -40,7 +40,7 @@ variable "subnets" {
 }
 
 variable "images" {
-  description = "Both images by digest, `…@sha256:…`. Terraform takes them at the first apply; after that the deployment sets them, and Terraform leaves them alone."
+  description = "Both images by digest, `…@sha256:…`, or by the tag of `build-and-push`. Terraform takes them at the first apply; after that the deployment sets them, and Terraform leaves them alone."
   type = object({
     ingest_fn    = string
     drain_worker = string

@@ -15,12 +15,12 @@ variable "tags" {
 }
 
 variable "image" {
-  description = "drain-worker's image by digest: `…/drain-worker@sha256:…`."
+  description = "drain-worker's image by digest: `…/drain-worker@sha256:…`; or by the tag of `build-and-push`, `<commit>-<catalogue>`, which is never moved."
   type        = string
 
   validation {
-    condition     = can(regex("^[a-z0-9][a-z0-9.:/_-]*@sha256:[0-9a-f]{64}$", var.image))
-    error_message = "image must be given by digest, …@sha256: and 64 hexadecimal digits."
+    condition     = can(regex("^[a-z0-9][a-z0-9.:/_-]*(@sha256:[0-9a-f]{64}|:[0-9a-f]{12}-[0-9a-f]{12})$", var.image))
+    error_message = "image must be given by digest, …@sha256: and 64 hexadecimal digits, or by the tag that infra/deploy/build-and-push gives, …:<commit>-<catalogue>."
   }
 }
 

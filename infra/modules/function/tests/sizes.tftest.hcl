@@ -76,6 +76,13 @@ run "a_tag_is_no_image" {
   expect_failures = [var.image]
 }
 
+run "the_deployment_s_tag_is_never_moved" {
+  command = plan
+  variables {
+    image = "registry.example.com/spillway/ingest-fn:0123456789ab-cdef01234567"
+  }
+}
+
 run "concurrency_bounds" {
   command = plan
   variables {

@@ -152,6 +152,13 @@ run "a_tag_is_no_image" {
   expect_failures = [var.image]
 }
 
+run "the_deployment_s_tag_is_never_moved" {
+  command = plan
+  variables {
+    image = "registry.example.com/spillway/drain-worker:0123456789ab-cdef01234567"
+  }
+}
+
 run "too_little_memory_is_refused" {
   command = plan
   variables {

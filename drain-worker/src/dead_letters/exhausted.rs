@@ -182,9 +182,9 @@ impl<S: LetterStore> Exhausted<S> {
         let grant = self.writing.granted(letters.len()).await?;
         let part: Arc<[DeadLetter]> = letters[..letters.len().min(count(&grant))].into();
         let (store, now) = (self.store.clone(), part.len());
-        let attempt = move |_fence| {
+        let attempt = move |fence| {
             let (store, part) = (store.clone(), part.clone());
-            async move { store.keep_undecided(&part).await }
+            async move { store.keep_undecided(fence, &part).await }
         };
         let kept = self.writing.write(grant, (), attempt).await?;
         Ok(kept.map_or((0, Kept::default()), |kept| (now, kept)))

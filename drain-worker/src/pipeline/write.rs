@@ -20,7 +20,7 @@ use super::follow;
 use super::{DrainError, Health, Meter, Work};
 use crate::metrics;
 use crate::rate::{Grant, RateGate};
-use crate::store::{DeadLetter, DeadLetterReason, OrderStore, StoreError, Verdict};
+use crate::store::{DeadLetter, DeadLetterReason, Fault, OrderStore, StoreError, Verdict};
 
 const RETRY_MAX: Duration = Duration::from_secs(5);
 
@@ -103,13 +103,7 @@ impl<S: OrderStore> Writer<S> {
             let Some(grant) = self.granted(orders.len()).await else { return Ok(None) };
             let part = &orders[..count(&grant)];
             match self.persist(|| self.store.commit(grant.fence(), part)).await {
-                // The pool will give another lease, and credits with it.
-                Err(StoreError::Fenced(fault)) => {
-                    tracing::warn!(%fault, "this worker's lease is gone");
-                    // It answers, whatever it says.
-                    self.health.up();
-                    self.gate.revoke(grant.fence());
-                }
+                Err(StoreError::Fenced(fault)) => self.lose(&grant, &fault),
                 Ok(Some(verdicts)) => {
                     let answered = SystemTime::now();
                     grant.answered();
@@ -128,14 +122,26 @@ impl<S: OrderStore> Writer<S> {
         while !rest.is_empty() {
             let Some(grant) = self.granted(rest.len()).await else { return Ok(false) };
             let (now, later) = rest.split_at(count(&grant));
-            if self.persist(|| self.store.dead_letter(now)).await?.is_none() {
-                return Ok(false);
+            match self.persist(|| self.store.dead_letter(grant.fence(), now)).await {
+                Err(StoreError::Fenced(fault)) => self.lose(&grant, &fault),
+                Ok(Some(())) => {
+                    grant.answered();
+                    metrics::dead_lettered(now.len());
+                    rest = later;
+                }
+                Ok(None) => return Ok(false),
+                Err(error) => return Err(error),
             }
-            grant.answered();
-            metrics::dead_lettered(now.len());
-            rest = later;
         }
         Ok(true)
+    }
+
+    /// What was granted cannot be committed. The pool will give another lease, and credits with it.
+    fn lose(&self, grant: &Grant, fault: &Fault) {
+        tracing::warn!(%fault, "this worker's lease is gone");
+        // It answers, whatever it says.
+        self.health.up();
+        self.gate.revoke(grant.fence());
     }
 
     async fn granted(&self, orders: usize) -> Option<Grant> {

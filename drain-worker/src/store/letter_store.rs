@@ -10,7 +10,7 @@ use shared::order::OrderId;
 use time::OffsetDateTime;
 
 use super::dead_letter::DeadLetter;
-use super::{OrderStore, Store, StoreError, dispatch};
+use super::{Fence, OrderStore, Store, StoreError, dispatch};
 use crate::control::Origin;
 
 /// Most letters of one page.
@@ -245,8 +245,11 @@ pub trait LetterStore: OrderStore {
     ///
     /// # Errors
     /// As [`OrderStore::dead_letter`].
-    fn keep_undecided(&self, letters: &[DeadLetter])
-    -> impl Future<Output = Result<Kept, StoreError>> + Send;
+    fn keep_undecided(
+        &self,
+        fence: Fence,
+        letters: &[DeadLetter],
+    ) -> impl Future<Output = Result<Kept, StoreError>> + Send;
 }
 
 impl LetterStore for Store {
@@ -285,7 +288,7 @@ impl LetterStore for Store {
         dispatch!(self.delete_letters(ids))
     }
 
-    async fn keep_undecided(&self, letters: &[DeadLetter]) -> Result<Kept, StoreError> {
-        dispatch!(self.insert_undecided(letters))
+    async fn keep_undecided(&self, fence: Fence, letters: &[DeadLetter]) -> Result<Kept, StoreError> {
+        dispatch!(self.insert_undecided(fence, letters))
     }
 }

@@ -78,7 +78,11 @@ pub trait OrderStore: Send + Sync + 'static {
     ///
     /// # Errors
     /// As [`OrderStore::commit`]; [`StoreError::Permanent`] if the database refuses a letter.
-    fn dead_letter(&self, letters: &[DeadLetter]) -> impl Future<Output = Result<(), StoreError>> + Send;
+    fn dead_letter(
+        &self,
+        fence: Fence,
+        letters: &[DeadLetter],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Finds an order: its outcome, or its dead letter if it has none. `None`: nothing is on record, which for an
     /// accepted order means that it is still in the queue.
@@ -175,8 +179,8 @@ impl OrderStore for Store {
         dispatch!(self.commit_batch(fence, orders))
     }
 
-    async fn dead_letter(&self, letters: &[DeadLetter]) -> Result<(), StoreError> {
-        dispatch!(self.keep_letters(letters))
+    async fn dead_letter(&self, fence: Fence, letters: &[DeadLetter]) -> Result<(), StoreError> {
+        dispatch!(self.keep_letters(fence, letters))
     }
 
     async fn find(&self, order_id: OrderId) -> Result<Option<StoredOrder>, StoreError> {

@@ -24,11 +24,11 @@ pub(crate) struct Failing {
     pub(crate) is_deaf: AtomicBool,
     /// Added to every commit.
     pub(crate) delay_ms: AtomicU64,
-    /// Commits wait while this is set.
+    /// What is to be written waits while this is set.
     pub(crate) hold: watch::Sender<bool>,
-    /// Commits that wait for it, or did.
+    /// Calls that wait for it, or did.
     pub(crate) held: AtomicU64,
-    /// Commits that were refused for want of a lease.
+    /// Calls that were refused for want of a lease.
     pub(crate) fenced: AtomicU64,
     /// Commits that succeed, and whose answer is lost.
     pub(crate) answers_to_lose: AtomicU64,
@@ -53,6 +53,21 @@ impl Failing {
             largest: AtomicUsize::new(0),
         })
     }
+
+    async fn held_up(&self) {
+        if *self.hold.borrow() {
+            self.held.fetch_add(1, Ordering::SeqCst);
+            let mut hold = self.hold.subscribe();
+            while *hold.borrow_and_update() && hold.changed().await.is_ok() {}
+        }
+    }
+
+    fn counted<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        if matches!(result, Err(StoreError::Fenced(_))) {
+            self.fenced.fetch_add(1, Ordering::SeqCst);
+        }
+        result
+    }
 }
 
 fn fault() -> Fault {
@@ -69,17 +84,9 @@ impl OrderStore for Failing {
             self.failed.fetch_add(1, Ordering::SeqCst);
             return Err(StoreError::Transient(fault()));
         }
-        if *self.hold.borrow() {
-            self.held.fetch_add(1, Ordering::SeqCst);
-            let mut hold = self.hold.subscribe();
-            while *hold.borrow_and_update() && hold.changed().await.is_ok() {}
-        }
+        self.held_up().await;
         sleep(Duration::from_millis(self.delay_ms.load(Ordering::SeqCst))).await;
-        let result = self.store.commit(fence, orders).await;
-        if matches!(result, Err(StoreError::Fenced(_))) {
-            self.fenced.fetch_add(1, Ordering::SeqCst);
-        }
-        let verdicts = result?;
+        let verdicts = self.counted(self.store.commit(fence, orders).await)?;
         let lose = |left: u64| left.checked_sub(1);
         if self.answers_to_lose.fetch_update(Ordering::SeqCst, Ordering::SeqCst, lose).is_ok() {
             return Err(StoreError::Transient(fault()));
@@ -87,8 +94,9 @@ impl OrderStore for Failing {
         Ok(verdicts)
     }
 
-    fn dead_letter(&self, letters: &[DeadLetter]) -> impl Future<Output = Result<(), StoreError>> + Send {
-        self.store.dead_letter(letters)
+    async fn dead_letter(&self, fence: Fence, letters: &[DeadLetter]) -> Result<(), StoreError> {
+        self.held_up().await;
+        self.counted(self.store.dead_letter(fence, letters).await)
     }
 
     fn find(

@@ -95,9 +95,10 @@ async fn what_a_worker_that_lost_its_lease_still_sends_is_refused_and_comes_agai
     let world = World::new().await;
     let failing = Failing::new(world.store.clone());
     failing.hold.send_replace(true);
-    let (worker, first) = worker(&world, &failing, 5_000, None).await;
+    world.publish_raw(b"not an order".to_vec()).await;
     world.publish(&orders(0..500, "PLENTY")).await;
-    world.until("sending", async || failing.held.load(Ordering::SeqCst) > 0).await;
+    let (worker, first) = worker(&world, &failing, 5_000, None).await;
+    world.until("sending", async || failing.held.load(Ordering::SeqCst) >= 2).await;
     let lost = first.view.borrow().as_ref().expect("joined").lease;
 
     failing.is_deaf.store(true, Ordering::SeqCst);
@@ -108,11 +109,14 @@ async fn what_a_worker_that_lost_its_lease_still_sends_is_refused_and_comes_agai
     };
     world.until("fenced by the other", fenced).await;
     failing.hold.send_replace(false);
-    world.until("refused", async || failing.fenced.load(Ordering::SeqCst) > 0).await;
-    assert_eq!(world.counts().await.orders(), 0, "nothing was committed under the lost lease");
+    world.until("refused", async || failing.fenced.load(Ordering::SeqCst) >= 2).await;
+    let counts = world.counts().await;
+    let written = (counts.orders(), counts.dead_letters_total());
+    assert_eq!(written, (0, 0), "under the lost lease nothing was written, neither orders nor letters");
 
     failing.is_deaf.store(false, Ordering::SeqCst);
-    world.drained(500).await;
+    world.drained(501).await;
+    assert_eq!(world.counts().await.dead_letters_total(), 1);
     assert_ne!(first.view.borrow().as_ref().expect("joined").lease, lost, "under a lease of its own");
     let stock = world.store.stock().await.expect("told");
     assert_eq!(stock.iter().find(|stock| stock.sku == "PLENTY").map(|stock| stock.reserved), Some(500));

@@ -27,7 +27,7 @@ mod correct;
 mod read;
 mod write;
 
-pub(super) use read::outcome;
+pub(super) use read::{enter, outcome};
 pub(super) use write::insert_conflicts;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -69,7 +69,7 @@ impl<D: Dialect> SqlStore<D> {
                 }
                 Err(failure) => match part {
                     [] => return Err(failure.into()),
-                    [order] => verdicts.push(self.refuse(order, &failure).await?),
+                    [order] => verdicts.push(self.refuse(fence, order, &failure).await?),
                     _ => {
                         let (first, second) = part.split_at(part.len() / 2);
                         parts.extend([second, first]);
@@ -98,10 +98,15 @@ impl<D: Dialect> SqlStore<D> {
     }
 
     /// Keeps an order that the database refuses on its own.
-    async fn refuse(&self, order: &AcceptedOrder, failure: &Failure) -> Result<Verdict, StoreError> {
+    async fn refuse(
+        &self,
+        fence: Fence,
+        order: &AcceptedOrder,
+        failure: &Failure,
+    ) -> Result<Verdict, StoreError> {
         let reason = DeadLetterReason::RefusedByDatabase;
         let letter = DeadLetter::of_order(order, reason, &failure.fault.to_string());
-        self.keep_letters(&[letter]).await?;
+        self.keep_letters(fence, &[letter]).await?;
         Ok(Verdict { order_id: order.order_id, kind: VerdictKind::DeadLettered { reason } })
     }
 }
@@ -113,7 +118,7 @@ async fn decide_and_write<D: Dialect>(
     orders: &[AcceptedOrder],
     cover: &AtomicBool,
 ) -> Result<Vec<Verdict>, Failure> {
-    let has_letters = read::enter(transaction, fence).await?;
+    let has_letters = enter(transaction, fence).await?;
     let mut facts = Facts::new(SkuSet::of(orders));
     read::guess_stock(transaction, guesses, &mut facts).await?;
     if has_letters {

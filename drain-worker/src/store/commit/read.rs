@@ -17,7 +17,7 @@ use crate::store::transaction::Transaction;
 ///
 /// One statement for three answers, for each is a trip to the database. It locks the fence's row alone: a locking read
 /// does not lock what its subqueries read.
-pub(super) async fn enter<D: Dialect>(
+pub(in crate::store) async fn enter<D: Dialect>(
     transaction: &mut Transaction<D>,
     fence: Fence,
 ) -> Result<bool, Failure> {

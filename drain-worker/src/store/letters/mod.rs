@@ -6,9 +6,11 @@ mod undecided;
 
 use shared::order::UserId;
 
+use super::commit::enter;
 use super::dead_letter::{DeadLetter, Subject};
 use super::dialect::Dialect;
 use super::error::Failure;
+use super::fence::Fence;
 use super::sql::{BYTES, Statement, chunks};
 use super::sql_store::SqlStore;
 use super::transaction::Transaction;
@@ -19,13 +21,16 @@ const STATEMENT_PAYLOAD_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 impl<D: Dialect> SqlStore<D> {
     /// See [`super::OrderStore::dead_letter`].
-    pub(super) async fn keep_letters(&self, letters: &[DeadLetter]) -> Result<(), Failure> {
+    pub(super) async fn keep_letters(&self, fence: Fence, letters: &[DeadLetter]) -> Result<(), Failure> {
         if letters.is_empty() {
             return Ok(());
         }
         let run = || async {
             let mut transaction = Transaction::<D>::begin(&self.pools.writers).await?;
-            let result = insert_letters(&mut transaction, letters).await;
+            let result = match enter(&mut transaction, fence).await {
+                Ok(_) => insert_letters(&mut transaction, letters).await,
+                Err(failure) => Err(failure),
+            };
             transaction.end(result).await
         };
         self.retrying("keep dead letters", self.config.transaction_timeout, run).await

@@ -5,10 +5,11 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use shared::order::{OrderId, PayloadDigest};
 
 use super::insert_letters;
-use crate::store::commit::insert_conflicts;
+use crate::store::commit::{enter, insert_conflicts};
 use crate::store::dead_letter::{DeadLetter, Subject};
 use crate::store::dialect::Dialect;
 use crate::store::error::Failure;
+use crate::store::fence::Fence;
 use crate::store::letter_store::Kept;
 use crate::store::sql::{Kind, ROWS_MAX, Statement};
 use crate::store::sql_store::SqlStore;
@@ -16,13 +17,17 @@ use crate::store::transaction::Transaction;
 
 impl<D: Dialect> SqlStore<D> {
     /// See [`crate::store::LetterStore::keep_undecided`].
-    pub(in crate::store) async fn insert_undecided(&self, letters: &[DeadLetter]) -> Result<Kept, Failure> {
+    pub(in crate::store) async fn insert_undecided(
+        &self,
+        fence: Fence,
+        letters: &[DeadLetter],
+    ) -> Result<Kept, Failure> {
         if letters.is_empty() {
             return Ok(Kept::default());
         }
         let run = || async {
             let mut transaction = Transaction::<D>::begin(&self.pools.writers).await?;
-            let result = keep(&mut transaction, letters).await;
+            let result = keep(&mut transaction, fence, letters).await;
             transaction.end(result).await
         };
         self.retrying("keep what the broker gave up", self.config.transaction_timeout, run).await
@@ -31,7 +36,12 @@ impl<D: Dialect> SqlStore<D> {
 
 /// An order may be decided by another transaction between the look and the letter. The letter is then one too many, and
 /// goes when it is redriven.
-async fn keep<D: Dialect>(transaction: &mut Transaction<D>, letters: &[DeadLetter]) -> Result<Kept, Failure> {
+async fn keep<D: Dialect>(
+    transaction: &mut Transaction<D>,
+    fence: Fence,
+    letters: &[DeadLetter],
+) -> Result<Kept, Failure> {
+    enter(transaction, fence).await?;
     let decided = read_decided(transaction, letters).await?;
     let present = read_present(transaction, letters).await?;
     let (mut kept, mut conflicts, mut undecided) = (Kept::default(), BTreeSet::new(), Vec::new());

@@ -32,13 +32,16 @@ pub(crate) async fn letters_are_updated_listed_and_removed(harness: &Harness) {
     let late = order(7, "ann", &[("a", 1)]);
     let of_order = || DeadLetter::of_order(&late, DeadLetterReason::AttemptsExhausted, "17 deliveries");
     store
-        .dead_letter(&[message("m1", b"\xff\x00"), of_order().in_message("m2"), message("m3", b"")])
+        .dead_letter(
+            Fence::Open,
+            &[message("m1", b"\xff\x00"), of_order().in_message("m2"), message("m3", b"")],
+        )
         .await
         .expect("keeps");
     let newer =
         DeadLetter::of_message("m1", Bytes::from_static(b"x"), DeadLetterReason::UnknownVersion, "version 9");
-    store.dead_letter(&[newer, of_order()]).await.expect("keeps");
-    store.dead_letter(&[]).await.expect("nothing to do");
+    store.dead_letter(Fence::Open, &[newer, of_order()]).await.expect("keeps");
+    store.dead_letter(Fence::Open, &[]).await.expect("nothing to do");
 
     let letters = harness.letters().await;
     let seen: Vec<_> = letters
@@ -78,7 +81,7 @@ pub(crate) async fn large_messages_are_kept(harness: &Harness) {
             DeadLetter::of_message(&name, body.clone(), DeadLetterReason::UnknownVersion, "too new")
         })
         .collect();
-    store.dead_letter(&letters).await.expect("keeps");
+    store.dead_letter(Fence::Open, &letters).await.expect("keeps");
     let sum = harness.number("SELECT CAST(SUM(LENGTH(payload)) AS SIGNED) FROM dead_letters").await;
     assert_eq!(sum, 5 * i64::try_from(bytes).expect("few"));
     let heads = store.letters(&Selection::All, Standing::Open, page(0, 1)).await.expect("reads");
@@ -88,7 +91,7 @@ pub(crate) async fn large_messages_are_kept(harness: &Harness) {
 /// Ten unreadable messages and ten unknown SKUs, taking turns.
 async fn fill(harness: &Harness) -> Vec<i64> {
     for number in 0..10 {
-        harness.store.dead_letter(&[message(&format!("m{number}"), b"x")]).await.expect("keeps");
+        harness.store.dead_letter(Fence::Open, &[message(&format!("m{number}"), b"x")]).await.expect("keeps");
         let orders = [order(number, "ann", &[("z", 1)])];
         harness.store.commit(Fence::Open, &orders).await.expect("commits");
     }
@@ -139,7 +142,7 @@ pub(crate) async fn a_letter_given_up_keeps_its_state_and_loses_its_payload(harn
     store.apply_catalogue(&catalogue(&[("a", 9, None)])).await.expect("applies");
     let orders = [order(1, "ann", &[("z", 1)]), order(2, "bob", &[("z", 1)])];
     store.commit(Fence::Open, &orders).await.expect("commits");
-    store.dead_letter(&[message("m1", b"secret")]).await.expect("keeps");
+    store.dead_letter(Fence::Open, &[message("m1", b"secret")]).await.expect("keeps");
     let ids: Vec<_> = harness.letters().await.iter().map(|letter| letter.head.id).collect();
 
     let some = Selection::Ids([ids[0], ids[2], 999_999].into());
@@ -184,7 +187,7 @@ pub(crate) async fn a_redelivery_leaves_what_was_given_up(harness: &Harness) {
     store.apply_catalogue(&catalogue(&[("a", 9, None)])).await.expect("applies");
     let orders = [order(1, "ann", &[("z", 1)]), order(2, "bob", &[("z", 1)])];
     store.commit(Fence::Open, &orders).await.expect("commits");
-    store.dead_letter(&[message("m1", b"x")]).await.expect("keeps");
+    store.dead_letter(Fence::Open, &[message("m1", b"x")]).await.expect("keeps");
     let ids: Vec<_> = harness.letters().await.iter().map(|letter| letter.head.id).collect();
     let outcomes = store
         .discard(&Selection::Ids([ids[0], ids[2]].into()), ALL, "drain", &ann())
@@ -199,7 +202,7 @@ pub(crate) async fn a_redelivery_leaves_what_was_given_up(harness: &Harness) {
     let verdicts = store.commit(Fence::Open, &orders).await.expect("commits");
     assert_eq!(kinds(&verdicts), [UNKNOWN_SKU, CONFIRMED]);
     let of_order = DeadLetter::of_order(&orders[0], DeadLetterReason::AttemptsExhausted, "17 deliveries");
-    store.dead_letter(&[message("m1", b"y"), of_order]).await.expect("keeps");
+    store.dead_letter(Fence::Open, &[message("m1", b"y"), of_order]).await.expect("keeps");
     store.remove_letters(&ids).await.expect("passes over");
     assert_eq!(harness.letters().await, [given_up[0].clone(), given_up[2].clone()]);
     let reserved = harness.number("SELECT stock_reserved FROM sale_skus WHERE sku = 'z'").await;
@@ -240,7 +243,7 @@ pub(crate) async fn only_orders_without_an_end_are_kept(harness: &Harness) {
     let (lettered, given_up) = (order(2, "ann", &[("z", 1)]), order(3, "ann", &[("z", 1)]));
     let batch = [decided.clone(), lettered.clone(), given_up.clone()];
     store.commit(Fence::Open, &batch).await.expect("commits");
-    store.dead_letter(&[message("m1", b"x")]).await.expect("keeps");
+    store.dead_letter(Fence::Open, &[message("m1", b"x")]).await.expect("keeps");
     let last = harness.letters().await[1].head.id;
     store.discard(&Selection::Ids([last].into()), ALL, "drain", &ann()).await.expect("discards");
     let before = harness.letters().await;
@@ -256,11 +259,11 @@ pub(crate) async fn only_orders_without_an_end_are_kept(harness: &Harness) {
         message("m1", b"x"),
         message("m2", b"x"),
     ];
-    let kept = store.keep_undecided(&again).await.expect("keeps");
+    let kept = store.keep_undecided(Fence::Open, &again).await.expect("keeps");
     assert_eq!(kept, Kept { kept: 2, decided: 1, conflicts: 1, present: 3 });
-    let kept = store.keep_undecided(&again).await.expect("keeps");
+    let kept = store.keep_undecided(Fence::Open, &again).await.expect("keeps");
     assert_eq!(kept, Kept { kept: 0, decided: 1, conflicts: 1, present: 5 });
-    assert_eq!(store.keep_undecided(&[]).await.expect("nothing to do"), Kept::default());
+    assert_eq!(store.keep_undecided(Fence::Open, &[]).await.expect("nothing to do"), Kept::default());
 
     let letters = harness.letters().await;
     assert_eq!(letters[..3], before[..], "they are as they were");

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use drain_worker::control::{Change, Origin, Rate, Settings};
 use drain_worker::store::{
-    Beat, Fence, Joining, LeaseId, OrderStore, PoolStore, Snapshot, StoreConfig, StoreError,
+    Beat, DeadLetter, DeadLetterReason, Fence, Joining, LeaseId, LetterStore, OrderStore, PoolStore,
+    Snapshot, StoreConfig, StoreError,
 };
 
 use crate::harness::{Harness, config};
@@ -100,6 +102,12 @@ pub(crate) async fn without_its_lease_a_worker_commits_nothing(harness: &Harness
     assert!(harness.store.fence(GROUP, lease).await.expect("fencing again changes nothing"));
     assert!(is_fenced(&commit(6, lease).await), "fenced");
     assert!(is_fenced(&beat(harness, lease, 1, LONG).await), "and not to be renewed");
+    let letter =
+        DeadLetter::of_message("m1", Bytes::from_static(b"x"), DeadLetterReason::MalformedMessage, "");
+    let letters = [letter];
+    assert!(is_fenced(&harness.store.dead_letter(Fence::Lease(lease), &letters).await), "letters neither");
+    assert!(is_fenced(&harness.store.keep_undecided(Fence::Lease(lease), &letters).await));
+    assert_eq!(harness.store.counts().await.expect("counts").dead_letters_total(), 0);
     let group = look(harness).await;
     let fenced = group.leases.iter().find(|other| other.id == lease).expect("still told");
     assert!(fenced.fenced_us.is_some_and(|at| at <= group.now_us), "{group:?}");

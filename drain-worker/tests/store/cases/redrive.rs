@@ -96,7 +96,7 @@ pub(crate) async fn two_workers_at_once_change_nothing_twice(harness: &Harness) 
     // Some of them once more, in messages that could not be read before.
     let messages: Vec<_> =
         orders.chunks(6).zip(0..).map(|(part, number)| message(&format!("m{number}"), part)).collect();
-    store.dead_letter(&messages).await.expect("keeps");
+    store.dead_letter(Fence::Open, &messages).await.expect("keeps");
     mend(harness, 1_000).await;
     let workers = join_all((0..3).map(async |_| redriver(Arc::new(harness.open(config()).await)))).await;
     let redriven = join_all(workers.iter().map(|worker| redrive(worker, Selection::All, ALL))).await;
@@ -121,7 +121,7 @@ pub(crate) async fn a_message_is_redriven_whole(harness: &Harness) {
     let orders: Vec<_> = (0..20).map(|number| order(number, "ann", &[("z", 1)])).collect();
     let unknown = order(90, "ann", &[("x", 1)]);
     let mixed = [orders[0].clone(), unknown];
-    store.dead_letter(&[message("m1", &orders), message("m2", &mixed)]).await.expect("keeps");
+    store.dead_letter(Fence::Open, &[message("m1", &orders), message("m2", &mixed)]).await.expect("keeps");
     // A worker that crashed in the middle has committed a part of it, and the letter is still there.
     store.commit(Fence::Open, &orders[..3]).await.expect("commits");
     let redriven = redrive(&redriver(store.clone()), Selection::All, ALL).await;
@@ -143,7 +143,7 @@ pub(crate) async fn what_is_unreadable_or_given_up_stays(harness: &Harness) {
         DeadLetterReason::MalformedMessage,
         "not CBOR",
     );
-    store.dead_letter(&[unreadable]).await.expect("keeps");
+    store.dead_letter(Fence::Open, &[unreadable]).await.expect("keeps");
     lettered(harness, 0..2).await;
     let ids: Vec<_> = harness.letters().await.iter().map(|letter| letter.head.id).collect();
     let given_up = Selection::Ids([ids[1]].into());

@@ -5,22 +5,26 @@
 
 #![allow(clippy::expect_used, reason = "a test says what it expects")]
 
-use std::io::{BufRead, BufReader};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
 
 use loadtest::plan::facts::Facts;
 use loadtest::scenario::{Phase, Schedule};
 use loadtest::simulate::{Arrivals, ColdStarts, Outcome, Publish, Setup, Spacing, simulate};
-use rustix::process::{Pid, Signal, kill_process};
-use serde_json::{Value, json};
+use rustix::process::Signal;
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use front::Front;
+
+#[path = "common/front.rs"]
+#[allow(dead_code, reason = "this test uses a part of it")]
+mod front;
 
 /// How far apart fc-local and the simulator may be, of the latter: counts, latencies, instances' time.
 const TOLERANCE: f64 = 0.05;
@@ -42,71 +46,11 @@ fn phases() -> Vec<Phase> {
         .to_vec()
 }
 
-/// A part of `loadtest`; it is killed with the test.
-struct Part {
-    process: Child,
-    _alive: Option<ChildStdin>,
-}
-
-impl Part {
-    fn start(arguments: &[&str]) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_loadtest"))
-            .args(arguments)
-            .env("SPILLWAY_ORDER_ID_KEYS", format!("demo={}", "07".repeat(32)))
-            .env("SPILLWAY_INSECURE_DEV", "true")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("it starts");
-        let alive = process.stdin.take();
-        Self { process, _alive: alive }
-    }
-}
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        let _gone = self.process.kill();
-        let _gone = self.process.wait();
-    }
-}
-
-/// fc-local with a broker; it writes its summary to `json` when it ends.
-async fn front(directory: &Path, json: &Path) -> (Part, Part, SocketAddr) {
-    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
-    let broker_address = free.to_string();
-    let broker_directory = directory.join("broker").display().to_string();
-    let broker = Part::start(&["part", "broker", "--dir", &broker_directory, "--listen", &broker_address]);
-    while TcpStream::connect(free).await.is_err() {
-        sleep(Duration::from_millis(20)).await;
-    }
-    let [concurrency, instances] = [CONCURRENCY.to_string(), INSTANCES_MAX.to_string()];
-    let [json, log] = [json, directory].map(|path| path.display().to_string());
-    let catalogue = concat!(env!("CARGO_MANIFEST_DIR"), "/catalogues/demo.toml");
-    let mut front = Part::start(&[
-        "fc-local",
-        "--listen=127.0.0.1:0",
-        "--admin-listen=127.0.0.1:0",
-        "--pad-cold-start=interpreted",
-        "--concurrency",
-        &concurrency,
-        "--instances-max",
-        &instances,
-        "--json",
-        &json,
-        "--log-dir",
-        &log,
-        "--",
-        "--catalogue",
-        catalogue,
-        "--rocketmq-endpoint",
-        &broker_address,
-    ]);
-    let mut lines = BufReader::new(front.process.stdout.take().expect("piped")).lines();
-    let line = lines.next().expect("a line").expect("text");
-    // It goes on printing, and must not be held up.
-    std::thread::spawn(move || lines.for_each(drop));
-    let address = line.split("http://").nth(1).and_then(|address| address.trim().parse().ok());
-    (front, broker, address.expect("an address"))
+/// The front, with as many instances as the sale is made for.
+async fn open(directory: &Path) -> Front {
+    let (concurrency, instances) =
+        (format!("--concurrency={CONCURRENCY}"), format!("--instances-max={INSTANCES_MAX}"));
+    Front::open(directory, &["--pad-cold-start=interpreted", &concurrency, &instances], &[]).await
 }
 
 /// How a request went.
@@ -122,16 +66,7 @@ struct Ended {
 async fn order(address: SocketAddr, number: usize, due: Instant) -> Ended {
     sleep_until(due).await;
     let slip = due.elapsed();
-    let body = json!({
-        "sale_id": "demo-sale",
-        "user_id": format!("buyer-{number}"),
-        "items": [{ "sku": "CABLE", "quantity": 1 }],
-        "currency": "CNY",
-        "shipping_address": {
-            "recipient": "Li Lei", "line1": "1 Long Street", "city": "Hangzhou", "country": "CN"
-        }
-    })
-    .to_string();
+    let body = front::order(&format!("buyer-{number}"));
     let head = format!(
         "POST /v1/orders HTTP/1.1\r\nhost: shop\r\nconnection: close\r\ncontent-type: application/json\r\n\
          idempotency-key: {number}\r\ncontent-length: {}\r\n\r\n",
@@ -216,25 +151,16 @@ fn near(name: &str, played: f64, simulated: f64) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fc_local_and_the_simulator_agree_on_a_small_sale() {
     let directory = TempDir::new().expect("a directory");
-    let json = directory.path().join("summary.json");
-    let (mut front, broker, address) = front(directory.path(), &json).await;
-    let played = play(address).await;
-    let pid = i32::try_from(front.process.id()).expect("a process id");
+    let mut front = open(directory.path()).await;
+    let played = play(front.address).await;
     // On-demand instances linger for a minute; what they do until then is the same everywhere.
-    kill_process(Pid::from_raw(pid).expect("a process id"), Signal::INT).expect("it is ours");
-    tokio::task::spawn_blocking(move || {
-        let ended = front.process.wait();
-        drop(broker);
-        ended
-    })
-    .await
-    .expect("no panic")
-    .expect("it ends");
+    assert!(front.end(Signal::INT).await.success());
     if played.slip_max > SLIP_MAX {
         println!("skipped: this machine was too busy, a request was sent {:?} late", played.slip_max);
         return;
     }
-    let summary: Value = serde_json::from_slice(&std::fs::read(&json).expect("a summary")).expect("JSON");
+    let summary: Value =
+        serde_json::from_slice(&std::fs::read(&front.json).expect("a summary")).expect("JSON");
     let starts = summary["cold_starts"].as_array().expect("a list");
     let starts_ms: Vec<f64> = starts.iter().filter_map(|start| start["ready_ms"].as_f64()).collect();
     let outcome = simulated(starts_ms.clone(), INSTANCES_MAX);

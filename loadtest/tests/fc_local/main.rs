@@ -3,11 +3,14 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::expect_used, reason = "a test says what it expects")]
 
+#[path = "../common/front.rs"]
+mod front;
 mod stage;
 
 use rustix::process::Signal;
 
-use stage::{Stage, has_ended, kill, process_state, until};
+use front::{kill, until};
+use stage::{Stage, has_ended, process_state};
 
 /// Held requests must not time out however slow the machine is.
 const PATIENT: &[&str] = &["--body-timeout-ms=60000"];

@@ -1,55 +1,19 @@
 //! A broker, a front, and a client that can hold a request in flight.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::net::{SocketAddr, TcpStream};
+use std::process::ExitStatus;
 
-use rustix::process::{Pid, Signal, kill_process};
-use serde_json::{Value, json};
+use rustix::process::Signal;
+use serde_json::Value;
 use tempfile::TempDir;
-use tokio::time::{Instant, sleep};
 
-/// Longest that anything may take before a test says that it does not happen.
-const BOUND: Duration = Duration::from_secs(60);
+use crate::front::{BOUND, Front, order};
 
-/// A part of `loadtest`; it is killed with the test.
-struct Part {
-    process: Child,
-    _alive: Option<ChildStdin>,
-}
-
-impl Part {
-    fn start(arguments: &[String]) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_loadtest"))
-            .args(arguments)
-            .env("SPILLWAY_ORDER_ID_KEYS", format!("demo={}", "07".repeat(32)))
-            .env("SPILLWAY_INSECURE_DEV", "true")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("it starts");
-        let alive = process.stdin.take();
-        Self { process, _alive: alive }
-    }
-}
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        let _gone = self.process.kill();
-        let _gone = self.process.wait();
-    }
-}
-
-/// A front with its broker.
+/// A front with its broker, in a directory of its own.
 pub(crate) struct Stage {
-    front: Part,
-    pub(crate) address: SocketAddr,
-    admin: SocketAddr,
-    json: PathBuf,
-    // Last, so that they outlive the front.
-    _broker: Part,
+    // Before the directory, so that it has ended when that goes.
+    front: Front,
     directory: TempDir,
 }
 
@@ -57,44 +21,13 @@ impl Stage {
     /// Starts both; `flags` are fc-local's, `ingest_fn` ingest-fn's.
     pub(crate) async fn open(flags: &[&str], ingest_fn: &[&str]) -> Self {
         let directory = TempDir::new().expect("a directory");
-        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-        let broker_address = free.expect("a port");
-        let text = |path: PathBuf| path.display().to_string();
-        let broker_directory = text(directory.path().join("broker"));
-        let broker = Part::start(
-            &["part", "broker", "--dir", &broker_directory, "--listen", &broker_address.to_string()]
-                .map(str::to_owned),
-        );
-        until("the broker listens", async || TcpStream::connect(broker_address).is_ok()).await;
-        let json = directory.path().join("summary.json");
-        let catalogue = concat!(env!("CARGO_MANIFEST_DIR"), "/catalogues/demo.toml");
-        let mut arguments: Vec<String> = ["fc-local", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0"]
-            .iter()
-            .chain(flags)
-            .map(|flag| (*flag).to_owned())
-            .collect();
-        arguments.push(format!("--json={}", json.display()));
-        arguments.push(format!("--log-dir={}", directory.path().display()));
-        arguments.push("--".to_owned());
-        arguments.push(format!("--catalogue={catalogue}"));
-        arguments.push(format!("--rocketmq-endpoint={broker_address}"));
-        arguments.extend(ingest_fn.iter().map(|flag| (*flag).to_owned()));
-        let mut front = Part::start(&arguments);
-        let mut lines = BufReader::new(front.process.stdout.take().expect("piped")).lines();
-        let mut address = || -> SocketAddr {
-            let line = lines.next().expect("a line").expect("text");
-            let rest = line.split("http://").nth(1).expect("an address");
-            rest.split('/').next().and_then(|address| address.parse().ok()).expect("an address")
-        };
-        let (address, admin) = (address(), address());
-        // It goes on printing, and must not be held up.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { front, address, admin, json, _broker: broker, directory }
+        let front = Front::open(directory.path(), flags, ingest_fn).await;
+        Self { front, directory }
     }
 
     /// What the front says about itself.
     pub(crate) fn status(&self) -> Value {
-        let mut request = Exchange::open(self.admin, "GET /_fc/status HTTP/1.1\r\nhost: admin\r\n\r\n");
+        let mut request = Exchange::open(self.front.admin, "GET /_fc/status HTTP/1.1\r\nhost: admin\r\n\r\n");
         let answer = request.answer();
         assert_eq!(answer.status, 200);
         answer.json()
@@ -124,7 +57,7 @@ impl Stage {
 
     /// An order whose head has been sent and whose body has not.
     pub(crate) fn hold(&self, key: &str) -> Exchange {
-        let mut exchange = Exchange::open(self.address, &head(key));
+        let mut exchange = Exchange::open(self.front.address, &head(key));
         exchange.rest = order(key);
         exchange
     }
@@ -138,23 +71,14 @@ impl Stage {
 
     /// Sends the front a signal and waits for its end; the summary it wrote.
     pub(crate) async fn end(mut self, signal: Signal) -> (ExitStatus, Value) {
-        kill(i32::try_from(self.front.process.id()).expect("a process id"), signal);
-        let mut status = None;
-        until("the front ends", async || {
-            status = self.front.process.try_wait().expect("waited for");
-            status.is_some()
-        })
-        .await;
-        let summary = std::fs::read(&self.json).ok().and_then(|json| serde_json::from_slice(&json).ok());
+        let status = self.front.end(signal).await;
+        let summary =
+            std::fs::read(&self.front.json).ok().and_then(|json| serde_json::from_slice(&json).ok());
         let log = std::fs::read_to_string(self.directory.path().join("ingest-fn.log")).unwrap_or_default();
         // Shown if the test fails.
         println!("{log}");
-        (status.expect("ended"), summary.unwrap_or_default())
+        (status, summary.unwrap_or_default())
     }
-}
-
-pub(crate) fn kill(pid: i32, signal: Signal) {
-    kill_process(Pid::from_raw(pid).expect("a process id"), signal).expect("it is ours");
 }
 
 /// A process's state as the kernel names it: `T` stopped, `Z` ended and not waited for; `None`: gone.
@@ -166,28 +90,6 @@ pub(crate) fn process_state(pid: i32) -> Option<char> {
 
 pub(crate) fn has_ended(pid: i32) -> bool {
     process_state(pid).is_none_or(|state| state == 'Z')
-}
-
-/// Waits until something is so.
-pub(crate) async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + BOUND;
-    while !so().await {
-        assert!(Instant::now() < deadline, "never: {what}");
-        sleep(Duration::from_millis(10)).await;
-    }
-}
-
-fn order(key: &str) -> String {
-    json!({
-        "sale_id": "demo-sale",
-        "user_id": key,
-        "items": [{ "sku": "CABLE", "quantity": 1 }],
-        "currency": "CNY",
-        "shipping_address": {
-            "recipient": "Li Lei", "line1": "1 Long Street", "city": "Hangzhou", "country": "CN"
-        }
-    })
-    .to_string()
 }
 
 fn head(key: &str) -> String {

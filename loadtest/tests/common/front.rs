@@ -1,0 +1,130 @@
+//! fc-local with a broker of its own, as real processes. Tests that use it include this file.
+
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+
+/// Longest that anything may take before a test says that it does not happen.
+pub(crate) const BOUND: Duration = Duration::from_secs(60);
+
+/// A part of `loadtest`; it is killed with the test.
+struct Part {
+    process: Child,
+    _alive: Option<ChildStdin>,
+}
+
+impl Part {
+    fn start(arguments: &[String]) -> Self {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_loadtest"))
+            .args(arguments)
+            .env("SPILLWAY_ORDER_ID_KEYS", format!("demo={}", "07".repeat(32)))
+            .env("SPILLWAY_INSECURE_DEV", "true")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let alive = process.stdin.take();
+        Self { process, _alive: alive }
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        let _gone = self.process.kill();
+        let _gone = self.process.wait();
+    }
+}
+
+/// A front that listens, and its broker.
+pub(crate) struct Front {
+    part: Part,
+    pub(crate) address: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    /// Where it writes its summary when it ends.
+    pub(crate) json: PathBuf,
+    // Last, so that it outlives the front.
+    _broker: Part,
+}
+
+impl Front {
+    /// Starts both in `directory`; `flags` are fc-local's, `ingest_fn` ingest-fn's.
+    pub(crate) async fn open(directory: &Path, flags: &[&str], ingest_fn: &[&str]) -> Self {
+        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+        let broker_address = free.expect("a port");
+        let broker_directory = directory.join("broker").display().to_string();
+        let broker = Part::start(
+            &["part", "broker", "--dir", &broker_directory, "--listen", &broker_address.to_string()]
+                .map(str::to_owned),
+        );
+        until("the broker listens", async || TcpStream::connect(broker_address).is_ok()).await;
+        let json = directory.join("summary.json");
+        let catalogue = concat!(env!("CARGO_MANIFEST_DIR"), "/catalogues/demo.toml");
+        let mut arguments: Vec<String> = ["fc-local", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0"]
+            .iter()
+            .chain(flags)
+            .map(|flag| (*flag).to_owned())
+            .collect();
+        arguments.push(format!("--json={}", json.display()));
+        arguments.push(format!("--log-dir={}", directory.display()));
+        arguments.push("--".to_owned());
+        arguments.push(format!("--catalogue={catalogue}"));
+        arguments.push(format!("--rocketmq-endpoint={broker_address}"));
+        arguments.extend(ingest_fn.iter().map(|flag| (*flag).to_owned()));
+        let mut part = Part::start(&arguments);
+        let mut lines = BufReader::new(part.process.stdout.take().expect("piped")).lines();
+        let mut address = || -> SocketAddr {
+            let line = lines.next().expect("a line").expect("text");
+            let rest = line.split("http://").nth(1).expect("an address");
+            rest.split('/').next().and_then(|address| address.trim().parse().ok()).expect("an address")
+        };
+        let (address, admin) = (address(), address());
+        // It goes on printing, and must not be held up.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { part, address, admin, json, _broker: broker }
+    }
+
+    /// Sends it a signal and waits for its end.
+    pub(crate) async fn end(&mut self, signal: Signal) -> std::process::ExitStatus {
+        kill(i32::try_from(self.part.process.id()).expect("a process id"), signal);
+        let mut status = None;
+        until("the front ends", async || {
+            status = self.part.process.try_wait().expect("waited for");
+            status.is_some()
+        })
+        .await;
+        status.expect("ended")
+    }
+}
+
+pub(crate) fn kill(pid: i32, signal: Signal) {
+    kill_process(Pid::from_raw(pid).expect("a process id"), signal).expect("it is ours");
+}
+
+/// Waits until something is so.
+pub(crate) async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + BOUND;
+    while !so().await {
+        assert!(Instant::now() < deadline, "never: {what}");
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// The body of a buyer's order.
+pub(crate) fn order(buyer: &str) -> String {
+    json!({
+        "sale_id": "demo-sale",
+        "user_id": buyer,
+        "items": [{ "sku": "CABLE", "quantity": 1 }],
+        "currency": "CNY",
+        "shipping_address": {
+            "recipient": "Li Lei", "line1": "1 Long Street", "city": "Hangzhou", "country": "CN"
+        }
+    })
+    .to_string()
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use shared::rocketmq::{ClientError, DefaultContext, StreamConsumer};
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
@@ -124,17 +124,11 @@ pub async fn run(
         tokio::spawn(serve(listeners.query, query::router(store.clone(), settings.lookups), drained.clone())),
         tokio::spawn(serve(listeners.admin, admin::router(desk, settings.access), drained.clone())),
     ];
-    let watching = tokio::spawn(monitor.run(store.clone(), lag, signals.lag.clone(), drained.clone()));
-    let taking_over = tokio::spawn(exhausted.run(shutdown.clone()));
+    let watching =
+        spawn_vital(&shutdown, monitor.run(store.clone(), lag, signals.lag.clone(), drained.clone()));
+    let taking_over = spawn_vital(&shutdown, exhausted.run(shutdown.clone()));
     let leave = CancellationToken::new();
-    let membership = tokio::spawn({
-        let (leave, shutdown) = (leave.clone(), shutdown.clone());
-        async move {
-            // Without a place in the pool nothing can be committed: however this ends, the worker does.
-            let _ends = shutdown.drop_guard();
-            member.run(leave).await
-        }
-    });
+    let membership = spawn_vital(&shutdown, member.run(leave.clone()));
     let pipeline = Pipeline {
         consumer: consumer.clone(),
         store: store.clone(),
@@ -149,29 +143,52 @@ pub async fn run(
     let deadline = Instant::now() + settings.grace.saturating_sub(settings.pipeline.grace);
     // At once: what this worker does not use any more, the others wait for.
     leave.cancel();
-    ended(taking_over, deadline).await;
+    let taken_over = ended(taking_over, deadline).await;
     // Its own bound is a few seconds. Longer, and the lease lapses by itself.
     let left = match timeout_at(deadline, membership).await {
-        Ok(left) => left.map_err(|error| DrainError::Bug(error.to_string()))?,
+        Ok(left) => left.map_err(|error| bug(&error))?,
         Err(_elapsed) => Ok(()),
     };
     let settled = consumer.close(deadline.saturating_duration_since(Instant::now()).max(CLOSE_MIN)).await;
     drained.cancel();
-    ended(watching, deadline).await;
+    let watched = ended(watching, deadline).await;
+    let mut served = Ok(());
     for server in servers {
-        ended(server, deadline).await;
+        served = served.and(ended(server, deadline).await);
     }
     let _closed = timeout_at(deadline + CLOSE_MIN, store.close()).await;
     tracing::info!(settled, "stopped");
     result?;
-    Ok(left?)
+    left?;
+    Ok(taken_over.and(watched).and(served)?)
 }
 
-/// Waits for a task until `deadline`, and ends it then. Whatever it ended with, it has said so in the log.
-async fn ended(mut task: JoinHandle<()>, deadline: Instant) {
-    if timeout_at(deadline + CLOSE_MIN, &mut task).await.is_err() {
-        task.abort();
+/// Runs what a worker is not whole without: its place in the pool, its eyes. However that ends, the worker does, and its
+/// platform starts another.
+fn spawn_vital<T: Send + 'static>(
+    shutdown: &CancellationToken,
+    task: impl Future<Output = T> + Send + 'static,
+) -> JoinHandle<T> {
+    let ends = shutdown.clone().drop_guard();
+    tokio::spawn(async move {
+        let _ends = ends;
+        task.await
+    })
+}
+
+/// Waits for a task until `deadline`, and ends it then.
+async fn ended(mut task: JoinHandle<()>, deadline: Instant) -> Result<(), DrainError> {
+    match timeout_at(deadline + CLOSE_MIN, &mut task).await {
+        Ok(ended) => ended.map_err(|error| bug(&error)),
+        Err(_elapsed) => {
+            task.abort();
+            Ok(())
+        }
     }
+}
+
+fn bug(error: &JoinError) -> DrainError {
+    DrainError::Bug(error.to_string())
 }
 
 /// Nothing is redriven or taken over while the pool is paused.
@@ -220,5 +237,29 @@ async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
     let stopped = async move { stop.cancelled().await };
     if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
         tracing::error!(%error, error_code = "listener_broke", "a listener broke");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_part_that_breaks_ends_the_worker_and_is_told() {
+        let shutdown = CancellationToken::new();
+        let broken = spawn_vital(&shutdown, async { panic!("planted") });
+        shutdown.cancelled().await;
+        let told = ended(broken, Instant::now() + Duration::from_secs(30)).await;
+        assert!(matches!(told, Err(DrainError::Bug(_))), "{told:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_part_that_does_not_end_is_not_waited_for_without_end() {
+        let shutdown = CancellationToken::new();
+        let hanging = spawn_vital(&shutdown, std::future::pending());
+        let began = Instant::now();
+        assert!(ended(hanging, began + Duration::from_secs(3)).await.is_ok());
+        assert_eq!(began.elapsed(), Duration::from_secs(3) + CLOSE_MIN);
+        shutdown.cancelled().await;
     }
 }

@@ -13,6 +13,7 @@ mod outage;
 mod relay;
 mod schema;
 mod stall;
+mod statements;
 mod throughput;
 mod tune;
 

@@ -7,20 +7,9 @@ use drain_worker::store::{
 };
 use tokio::time::Instant;
 
-use crate::harness::{Harness, address, config, on_mysql};
+use crate::harness::{address, config, on_mysql};
 use crate::orders::{CONFIRMED, batch, catalogue, id, is_transient, kinds};
-use crate::relay::{Relay, Rule};
-
-/// A store that reaches its database through a relay.
-async fn behind_relay(harness: &Harness, config: StoreConfig) -> (Relay, Store) {
-    let text = harness.url.expose();
-    let (account, place) = text.rsplit_once('@').expect("an account");
-    let (server, name) = place.split_once('/').expect("a database");
-    let relay = Relay::before(server.to_owned()).await;
-    let url = address(&format!("{account}@{}/{name}?ssl-mode=disabled", relay.address));
-    let store = Store::connect(&url, config).await.expect("a valid address");
-    (relay, store)
-}
+use crate::relay::{Rule, behind_relay};
 
 #[tokio::test]
 async fn a_commit_whose_answer_is_lost_is_found_by_the_retry() {

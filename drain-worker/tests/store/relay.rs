@@ -1,11 +1,15 @@
 //! A TCP relay before a database, which breaks connections at chosen moments.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use drain_worker::store::{Store, StoreConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+
+use crate::harness::{Harness, address};
 
 /// What the relay does with what clients send. All but `Pass`, `Stall` and `Refuse` hold once, then the relay passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +27,20 @@ pub(crate) enum Rule {
     CutAfter(usize),
 }
 
+/// COM_STMT_CLOSE: a packet of five bytes, the first of its exchange, with the command's number.
+const STATEMENT_GIVEN_UP: &[u8] = &[5, 0, 0, 0, 0x19];
+
+/// A store that reaches its database through a relay.
+pub(crate) async fn behind_relay(harness: &Harness, config: StoreConfig) -> (Relay, Store) {
+    let text = harness.url.expose();
+    let (account, place) = text.rsplit_once('@').expect("an account");
+    let (server, name) = place.split_once('/').expect("a database");
+    let relay = Relay::before(server.to_owned()).await;
+    let url = address(&format!("{account}@{}/{name}?ssl-mode=disabled", relay.address));
+    let store = Store::connect(&url, config).await.expect("a valid address");
+    (relay, store)
+}
+
 /// A running relay; it ends when dropped.
 pub(crate) struct Relay {
     pub(crate) address: SocketAddr,
@@ -32,6 +50,7 @@ pub(crate) struct Relay {
 
 struct Shared {
     rule: Mutex<Rule>,
+    given_up: AtomicUsize,
     /// Raised to cut every connection.
     cut: watch::Sender<u64>,
 }
@@ -40,7 +59,11 @@ impl Relay {
     pub(crate) async fn before(database: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let shared = Arc::new(Shared { rule: Mutex::new(Rule::Pass), cut: watch::Sender::new(0) });
+        let shared = Arc::new(Shared {
+            rule: Mutex::new(Rule::Pass),
+            given_up: AtomicUsize::new(0),
+            cut: watch::Sender::new(0),
+        });
         let accepting = tokio::spawn(accept(listener, database, shared.clone()));
         Self { address, shared, accepting }
     }
@@ -52,6 +75,11 @@ impl Relay {
     /// Whether a rule that holds once has not been used yet.
     pub(crate) fn is_armed(&self) -> bool {
         *self.shared.rule() != Rule::Pass
+    }
+
+    /// Prepared statements that clients have given up.
+    pub(crate) fn statements_given_up(&self) -> usize {
+        self.shared.given_up.load(Ordering::SeqCst)
     }
 
     pub(crate) fn cut_all(&self) {
@@ -79,6 +107,9 @@ impl Shared {
     }
 
     fn step(&self, packet: &[u8]) -> Step {
+        if packet.windows(STATEMENT_GIVEN_UP.len()).any(|window| window == STATEMENT_GIVEN_UP) {
+            self.given_up.fetch_add(1, Ordering::SeqCst);
+        }
         // The command byte of a query in text, then the text.
         let is_commit = packet.windows(7).any(|window| window == b"\x03COMMIT");
         let mut rule = self.rule();

@@ -11,8 +11,9 @@ use shared::order::OrderId;
 
 use crate::ledger::OrderRow;
 
-/// What makes a worker say so, order by order.
-pub(super) const LOG_FLAGS: [&str; 2] = ["--log=info,drain_worker::pipeline=debug", "--log-format=json"];
+/// The environment that makes a worker say so, order by order.
+pub(super) const LOGS: [(&str, &str); 2] =
+    [("SPILLWAY_LOG", "info,drain_worker::pipeline=debug"), ("SPILLWAY_LOG_FORMAT", "json")];
 
 /// Between these its commit lies, microseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

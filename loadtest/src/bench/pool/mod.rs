@@ -190,8 +190,10 @@ async fn start(
     workers: &mut Vec<Worker>,
 ) -> anyhow::Result<()> {
     let (common, secrets) = stage.broker_flags();
+    let logs = answers::LOGS.map(|(name, value)| (name, value.to_owned()));
     let environment =
-        [vec![("SPILLWAY_DATABASE_URL", stage.worker_url.expose().to_owned())], secrets].concat();
+        [vec![("SPILLWAY_DATABASE_URL", stage.worker_url.expose().to_owned())], logs.to_vec(), secrets]
+            .concat();
     let mut started = Vec::new();
     for _ in 0..count {
         let admin = free_address()?;
@@ -205,7 +207,6 @@ async fn start(
                 format!("--admin-listen={admin}"),
                 "--invisible-s=10".to_owned(),
             ],
-            answers::LOG_FLAGS.map(str::to_owned).as_slice(),
             args.worker_flags.as_slice(),
         ]
         .concat();

@@ -21,6 +21,7 @@ const LETTERS_OLDEST: &str = "drain_dead_letters_oldest_seconds";
 const LETTERS_REDRIVEN: &str = "drain_dead_letters_redriven_total";
 const LETTERS_DISCARDED: &str = "drain_dead_letters_discarded_total";
 const LETTERS_TAKEN_OVER: &str = "drain_dead_letters_taken_over_total";
+const LETTERS_TAKEOVER: &str = "drain_dead_letter_takeover_up";
 const CAP: &str = "drain_cap_orders_per_second";
 const SHARE: &str = "drain_share_orders_per_second";
 const LIMIT: &str = "drain_backoff_limit_orders_per_second";
@@ -56,6 +57,10 @@ pub fn describe() {
     describe_counter!(LETTERS_REDRIVEN, "Dead letters redriven, by `outcome`.");
     describe_counter!(LETTERS_DISCARDED, "Dead letters given up.");
     describe_counter!(LETTERS_TAKEN_OVER, "Dead letters taken over from the broker's own.");
+    describe_gauge!(
+        LETTERS_TAKEOVER,
+        "1 while what the broker gives up is taken over, or there is nothing; 0 while that fails: the broker drops it in the end."
+    );
     describe_gauge!(CAP, "Orders that the pool may commit in any one second; 0: paused.");
     describe_gauge!(SHARE, "This worker's share of the cap.");
     describe_gauge!(LIMIT, "What this worker's back-off limits it to; +Inf: it does not.");
@@ -95,6 +100,11 @@ pub fn ack_failed(acks: usize) {
 /// Messages that could not be read.
 pub fn dead_lettered(letters: usize) {
     counter!(DEAD_LETTERS).increment(letters as u64);
+}
+
+/// Whether the broker's dead letters can be taken over.
+pub fn takeover(is_up: bool) {
+    gauge!(LETTERS_TAKEOVER).set(if is_up { 1.0 } else { 0.0 });
 }
 
 /// What the pool's gauges show. What is not known is NaN: a last value would go on raising alarms.

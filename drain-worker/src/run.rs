@@ -115,7 +115,7 @@ pub async fn run(
         health: signals.health.clone(),
         redriver,
     };
-    let of = LagOf { topic: settings.orders_topic.clone(), group };
+    let of = LagOf::new(&settings.client.namespace, &settings.orders_topic, &group);
     let lag = MetricsLag::new(&settings.lag, &settings.client.endpoint.to_string(), of);
 
     // The listeners stay up until the drain has ended: buyers keep asking while a worker stops.

@@ -122,10 +122,7 @@ impl Change {
                 String::new()
             }
             Self::SetSchedule(schedule) => {
-                let entries: Vec<_> = schedule
-                    .entries()
-                    .map(|entry| format!("{} {}/s", entry.from, entry.rate.get()))
-                    .collect();
+                let entries: Vec<_> = schedule.entries().map(ToString::to_string).collect();
                 new.schedule = Some(schedule.clone());
                 format!("{}: {}", schedule.time_zone(), entries.join(", "))
             }

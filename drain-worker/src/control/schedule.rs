@@ -1,5 +1,7 @@
 //! Caps by the time of day, in a time zone.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
@@ -25,6 +27,18 @@ pub enum Weekday {
 }
 
 impl Weekday {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Mon => "mon",
+            Self::Tue => "tue",
+            Self::Wed => "wed",
+            Self::Thu => "thu",
+            Self::Fri => "fri",
+            Self::Sat => "sat",
+            Self::Sun => "sun",
+        }
+    }
+
     const fn civil(self) -> jiff::civil::Weekday {
         match self {
             Self::Mon => jiff::civil::Weekday::Monday,
@@ -49,6 +63,17 @@ pub struct Entry {
     /// Only on these days; empty: every day.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub days: Vec<Weekday>,
+}
+
+/// As the audit trail tells it.
+impl fmt::Display for Entry {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {}/s", self.from, self.rate.get())?;
+        for (number, day) in self.days.iter().enumerate() {
+            write!(formatter, "{}{}", if number == 0 { " on " } else { " " }, day.as_str())?;
+        }
+        Ok(())
+    }
 }
 
 /// Why a schedule is refused.
@@ -196,6 +221,15 @@ mod tests {
 
     fn at(instant: &str) -> i64 {
         instant.parse::<Timestamp>().expect("an instant").as_microsecond()
+    }
+
+    #[test]
+    fn entries_are_told_with_their_days() {
+        let both =
+            r#"[{"from": "02:00", "rate": 3000}, {"from": "00:00", "rate": 4000, "days": ["sat", "sun"]}]"#;
+        let both = schedule("UTC", both).expect("valid");
+        let told: Vec<_> = both.entries().map(ToString::to_string).collect();
+        assert_eq!(told, ["02:00 3000/s", "00:00 4000/s on sat sun"]);
     }
 
     #[test]

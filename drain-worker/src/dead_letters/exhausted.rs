@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shared::envelope::decode_batch;
+use shared::rocketmq::protocol::Code;
 use shared::rocketmq::{ClientConfig, ClientError, ConsumerConfig, DefaultContext, Message, StreamConsumer};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -92,27 +93,45 @@ impl<S: LetterStore> Exhausted<S> {
 
     /// Runs until `shutdown`. Whatever fails is tried again.
     pub async fn run(self, shutdown: CancellationToken) {
-        let mut told = None;
+        let mut failures = 0_u32;
         while !shutdown.is_cancelled() {
             let Some(connected) = shutdown.run_until_cancelled(self.connect()).await else { return };
             let error = match connected {
                 Ok(consumer) => {
                     tracing::info!(topic = self.config.topic, "taking over what the broker gave up");
-                    let error = self.follow(&consumer, &shutdown).await;
+                    let error = self.follow(&consumer, &shutdown, &mut failures).await;
                     consumer.close(Duration::from_secs(2)).await;
                     error
                 }
                 Err(error) => Some(error),
             };
             let Some(error) = error else { return };
-            // The topic is made with the first dead message, so that its absence is good news; once is enough.
-            let text = error.to_string();
-            if told.as_ref() != Some(&text) {
-                tracing::info!(topic = self.config.topic, group = self.config.group, %error,
-                    "nothing is taken over from the broker's dead letters for now");
-                told = Some(text);
-            }
+            self.tell(&error, &mut failures);
             shutdown.run_until_cancelled(sleep(self.config.absent_pause)).await;
+        }
+    }
+
+    /// The topic is made with the first dead message, so that its absence is good news. Anything else is not: what the
+    /// broker keeps there it drops in the end, and nobody would know.
+    fn tell(&self, error: &ClientError, failures: &mut u32) {
+        let (topic, group) = (&self.config.topic, &self.config.group);
+        if error.code() == Some(Code::TOPIC_NOT_FOUND) {
+            metrics::takeover(true);
+            tracing::debug!(topic, group, %error, "the broker has given nothing up");
+            return;
+        }
+        metrics::takeover(false);
+        *failures += 1;
+        if *failures == 1 {
+            tracing::warn!(topic, group, %error, "what the broker gave up cannot be taken over; trying again");
+        } else {
+            tracing::error!(
+                topic,
+                group,
+                %error,
+                error_code = "dead_letters_unreachable",
+                "what the broker gave up cannot be taken over, and is dropped at the end of its retention"
+            );
         }
     }
 
@@ -123,7 +142,12 @@ impl<S: LetterStore> Exhausted<S> {
     }
 
     /// Takes over until `shutdown`, or until receiving fails.
-    async fn follow(&self, consumer: &StreamConsumer, shutdown: &CancellationToken) -> Option<ClientError> {
+    async fn follow(
+        &self,
+        consumer: &StreamConsumer,
+        shutdown: &CancellationToken,
+        failures: &mut u32,
+    ) -> Option<ClientError> {
         loop {
             // A receive under way is waited for: what it brings would stay hidden from everybody otherwise.
             if shutdown.is_cancelled() {
@@ -131,6 +155,8 @@ impl<S: LetterStore> Exhausted<S> {
             }
             match consumer.receive(MESSAGES_MAX).await {
                 Ok(messages) => {
+                    metrics::takeover(true);
+                    *failures = 0;
                     for message in messages {
                         shutdown.run_until_cancelled(self.take_over(message)).await?;
                     }

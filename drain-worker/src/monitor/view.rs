@@ -258,6 +258,9 @@ pub struct StatusView {
     pub group: String,
     /// Who tells.
     pub worker: String,
+    /// Its lease: names may be shared, and stay behind after a rejoin.
+    #[serde(skip)]
+    lease: String,
     /// The database's clock.
     pub now: String,
     /// In force.
@@ -314,6 +317,7 @@ impl StatusView {
         let mut status = Self {
             group: String::new(),
             worker: view.name.clone(),
+            lease: view.lease.to_string(),
             now: instant_us(now_us),
             cap: CapView::new(&view.group.settings.cap_at(now_us)),
             settings: SettingsView::new(&view.group),
@@ -334,7 +338,7 @@ impl StatusView {
 
     /// What the gauges show of it.
     pub(super) fn figures(&self) -> PoolFigures {
-        let own = self.workers.iter().find(|worker| worker.name == self.worker);
+        let own = self.workers.iter().find(|worker| worker.lease == self.lease);
         PoolFigures {
             cap: self.cap.orders_per_second,
             workers: self.workers.len(),
@@ -349,8 +353,7 @@ impl StatusView {
 
     /// Puts right what the last heartbeat could not know: heartbeats need the database themselves.
     fn correct(&mut self, view: &View, health: &DatabaseHealth) {
-        let own = view.lease.to_string();
-        let own = self.workers.iter_mut().find(|worker| worker.lease == own);
+        let own = self.workers.iter_mut().find(|worker| worker.lease == self.lease);
         if let (DatabaseHealth::Down { reason }, Some(own)) = (health, own) {
             (own.state, own.reason) = (WorkerState::DatabaseDown, Some(reason.clone()));
         }

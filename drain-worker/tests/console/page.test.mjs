@@ -200,6 +200,26 @@ test("a schedule is edited as a whole, from the keyboard", async () => {
   }, { model });
 });
 
+test("days of a schedule are shown, kept by an edit of something else, and edited", async () => {
+  const model = new Model();
+  model.settings.schedule = {
+    time_zone: "Asia/Shanghai",
+    entries: [{ from: "08:00", rate: 500 }, { from: "00:00", rate: 4000, days: ["sat", "sun"] }, { from: "00:00", rate: 3000, days: ["mon"] }],
+  };
+  await opened(async (page) => {
+    await says(page, "#schedule", /00:00 4,000\/s, sat sun only/);
+    await page.click("#schedule-edit");
+    const row = page.locator(".editor .row");
+    await row.nth(0).locator("input").nth(1).fill("600");
+    await row.nth(2).getByLabel("Days").fill("mon, tue");
+    await agree(page, "ann", "");
+    await says(page, "#schedule", /08:00 600\/s.*00:00 3,000\/s, mon tue only/s);
+    assert.deepEqual(model.settings.schedule.entries, [
+      { from: "08:00", rate: 600, days: [] }, { from: "00:00", rate: 4000, days: ["sat", "sun"] }, { from: "00:00", rate: 3000, days: ["mon", "tue"] },
+    ]);
+  }, { model });
+});
+
 test("everything is reached by the keyboard, in the order it stands, and says what it is", async () => {
   const model = new Model();
   await opened(async (page) => {

@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use shared::catalogue::Catalogue;
 use shared::problem::Problem;
 use shared::rocketmq::{ClientConfig, ConsumerConfig, DefaultContext, StreamConsumer};
+use shared::telemetry::Capture;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -60,7 +61,10 @@ pub(crate) struct TakingOver(CancellationToken, JoinHandle<()>);
 
 impl TakingOver {
     pub(crate) fn start(store: Arc<Store>, client: ClientConfig, group: &str) -> Self {
-        let mut config = ExhaustedConfig::of_group(group);
+        Self::start_with(store, client, ExhaustedConfig::of_group(group))
+    }
+
+    fn start_with(store: Arc<Store>, client: ClientConfig, mut config: ExhaustedConfig) -> Self {
         config.pause = Duration::from_millis(50);
         config.absent_pause = Duration::from_millis(500);
         let signals = (Meter::default(), Health::default());
@@ -73,6 +77,37 @@ impl TakingOver {
         self.0.cancel();
         tokio::time::timeout(PATIENCE, self.1).await.expect("it stops in time").expect("it does not panic");
     }
+}
+
+/// Levels and error codes of the lines about what cannot be taken over.
+fn told(capture: &Capture) -> Vec<Value> {
+    let lines = capture.lines();
+    let about = lines.iter().filter(|line| line["target"] == "drain_worker::dead_letters::exhausted");
+    about.map(|line| json!([line["level"], line["errorCode"]])).collect()
+}
+
+/// Everything on this thread, so that its lines are captured.
+#[tokio::test]
+async fn what_cannot_be_taken_over_is_an_error_until_it_can_and_no_dead_letter_is_none() {
+    let capture = Capture::of_this_thread("drain_worker=debug").expect("a filter");
+    let world = World::new().await;
+    let none_yet = TakingOver::start(world.store.clone(), world.client.clone(), "drain");
+    world.until("told", async || !told(&capture).is_empty()).await;
+    none_yet.stop().await;
+    assert!(told(&capture).iter().all(|line| *line == json!(["DEBUG", null])), "{}", capture.text());
+
+    let before = told(&capture).len();
+    let mut config = ExhaustedConfig::of_group("drain");
+    // A topic that is there, for a group that is not.
+    config.topic = "orders".to_owned();
+    config.group = "nobody-made-it".to_owned();
+    let refused = TakingOver::start_with(world.store.clone(), world.client.clone(), config);
+    let is_error = |line: &Value| *line == json!(["ERROR", "dead_letters_unreachable"]);
+    world.until("an error", async || told(&capture)[before..].iter().any(is_error)).await;
+    refused.stop().await;
+    let failed: Vec<_> = told(&capture)[before..].iter().filter(|line| line[0] != "INFO").cloned().collect();
+    assert_eq!(failed[0], json!(["WARN", null]), "the first may be a passing fault: {failed:?}");
+    assert!(failed[1..].iter().all(is_error), "{failed:?}");
 }
 
 /// Receives everything and settles nothing, as a worker that crashes each time.

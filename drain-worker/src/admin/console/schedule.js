@@ -5,7 +5,8 @@ import { confirm } from "./dialogs.js";
 import { byId, el } from "./dom.js";
 import { rate } from "./format.js";
 
-const ENTRIES_MAX = 48;
+const ENTRIES_MAX = 64;
+const DAY = "(mon|tue|wed|thu|fri|sat|sun)";
 
 export function schedule(now, changed) {
   byId("schedule-edit").addEventListener("click", async () => {
@@ -37,7 +38,7 @@ function view(settings) {
   if (!settings.schedule) return el("p", {}, `None: the default of ${rate(settings.default)} holds all day.`);
   const { entries, time_zone: zone } = settings.schedule;
   return el("div", {},
-    el("ul", { class: "entries" }, entries.map((entry) => el("li", {}, el("b", {}, entry.from), ` ${rate(entry.rate)}`))),
+    el("ul", { class: "entries" }, entries.map((entry) => el("li", {}, el("b", {}, entry.from), ` ${rate(entry.rate)}${entry.days?.length ? `, ${entry.days.join(" ")} only` : ""}`))),
     el("p", { class: "fine" }, `Time zone ${zone}. Each holds until the next.`));
 }
 
@@ -49,9 +50,11 @@ function editor(current) {
     if (rows.children.length >= ENTRIES_MAX) return;
     const from = el("input", { type: "time", required: true, "aria-label": "From" });
     const wanted = el("input", { type: "number", min: 1, max: 1000000, step: 1, required: true, "aria-label": "Orders a second", inputmode: "numeric" });
+    const days = el("input", { type: "text", class: "days", pattern: `\\s*(${DAY}([\\s,]+${DAY})*)?\\s*`, maxlength: 40, placeholder: "every day", title: "Days such as: sat sun. Empty: every day.", "aria-label": "Days, such as sat sun; empty: every day", spellcheck: "false", autocapitalize: "none" });
     from.value = entry?.from || "";
     wanted.value = entry?.rate || "";
-    const row = el("div", { class: "row" }, from, wanted, el("span", {}, "/s"));
+    days.value = entry?.days?.join(" ") || "";
+    const row = el("div", { class: "row" }, from, wanted, el("span", {}, "/s"), days);
     row.append(el("button", { type: "button", on: { click: () => { row.remove(); more.focus(); } } }, "Remove"));
     rows.append(row);
     if (!entry) from.focus();
@@ -63,8 +66,8 @@ function editor(current) {
     value: () => ({
       time_zone: zone.value.trim(),
       entries: [...rows.children].map((row) => {
-        const [from, wanted] = row.querySelectorAll("input");
-        return { from: from.value, rate: Number(wanted.value) };
+        const [from, wanted, days] = row.querySelectorAll("input");
+        return { from: from.value, rate: Number(wanted.value), days: days.value.split(/[\s,]+/).filter(Boolean) };
       }),
     }),
   };

@@ -91,7 +91,7 @@ impl Backoff {
         if ceiling.cap > 0 {
             self.fair = f64::from(ceiling.cap) / f64::from(ceiling.workers.max(1));
         }
-        let slow = self.second.judge(&reading.latencies, slow, now);
+        let slow = self.second.judge(&reading.latencies, slow, ceiling.used > 0, now);
         let failed = (reading.failures > 0).then(|| format!("{} transactions failed", reading.failures));
         match failed.or(slow) {
             Some(reason) => {
@@ -140,8 +140,15 @@ impl Backoff {
 }
 
 impl Second {
-    /// Why the commits are slow, if a second is over and it was not the first slow one.
-    fn judge(&mut self, latencies: &Latencies, slow: Duration, now: Instant) -> Option<String> {
+    /// Why the commits are slow, if a second is over and it was not the first slow one. `is_busy`: some are under way, or
+    /// were a second ago; if none was answered, those take longer than any that were.
+    fn judge(
+        &mut self,
+        latencies: &Latencies,
+        slow: Duration,
+        is_busy: bool,
+        now: Instant,
+    ) -> Option<String> {
         self.latencies.add(latencies);
         let began_at = *self.began_at.get_or_insert(now);
         if now - began_at < FALL_EVERY {
@@ -149,15 +156,14 @@ impl Second {
         }
         self.began_at = Some(now);
         let slow_ms = slow.as_secs_f64() * 1_000.0;
-        // A bucket's upper bound is up to half as much again as what was measured.
-        let p90_ms = std::mem::take(&mut self.latencies).quantile_ms(0.9).filter(|p90| *p90 > slow_ms * 1.5);
-        let Some(p90_ms) = p90_ms else {
-            self.slow_before = 0;
-            return None;
+        let reason = match std::mem::take(&mut self.latencies).quantile_ms(0.9) {
+            // A bucket's upper bound is up to half as much again as what was measured.
+            Some(p90_ms) => (p90_ms > slow_ms * 1.5)
+                .then(|| format!("commits take up to {p90_ms:.0} ms (p90), over {slow_ms:.0} ms")),
+            None => is_busy.then(|| "commits under way are not answered".to_owned()),
         };
-        self.slow_before = self.slow_before.saturating_add(1);
-        (self.slow_before >= SLOW_SECONDS)
-            .then(|| format!("commits take up to {p90_ms:.0} ms (p90), over {slow_ms:.0} ms"))
+        self.slow_before = if reason.is_some() { self.slow_before.saturating_add(1) } else { 0 };
+        reason.filter(|_| self.slow_before >= SLOW_SECONDS)
     }
 }
 
@@ -207,6 +213,30 @@ mod tests {
             let ms = if beat % 20 == 0 { 900 } else { 10 };
             backoff.observe(&reading(ms, 0), CEILING, start + Duration::from_millis(250) * beat);
             assert_eq!(backoff.reason(), None, "beat {beat}");
+        }
+    }
+
+    /// The slower the commits, the fewer seconds have any that could be judged.
+    #[tokio::test(start_paused = true)]
+    async fn a_database_that_answers_nothing_is_slow_and_one_that_is_asked_nothing_is_not() {
+        for (used, falls) in [(200, true), (0, false)] {
+            let mut backoff = backoff();
+            let start = Instant::now();
+            for beat in 0_u32..40 {
+                let now = start + Duration::from_millis(250) * beat;
+                backoff.observe(&Reading::default(), Ceiling { used, ..CEILING }, now);
+            }
+            assert_eq!(backoff.limit() < 100, falls, "{used} under way: {}", backoff.limit());
+            assert_eq!(backoff.reason().is_some(), falls);
+        }
+        // The credits of a lone order last for a second after its answer.
+        let mut lone = backoff();
+        let start = Instant::now();
+        for second in 0..30 {
+            let commits = if second % 3 == 0 { reading(5, 0) } else { Reading::default() };
+            let used = u32::from(second % 3 != 2);
+            lone.observe(&commits, Ceiling { used, ..CEILING }, start + Duration::from_secs(second));
+            assert_eq!(lone.reason(), None, "second {second}");
         }
     }
 

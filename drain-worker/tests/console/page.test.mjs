@@ -212,6 +212,7 @@ test("days of a schedule are shown, kept by an edit of something else, and edite
     const row = page.locator(".editor .row");
     await row.nth(0).locator("input").nth(1).fill("600");
     await row.nth(2).getByLabel("Days").fill("mon, tue");
+    await picture(page, "schedule");
     await agree(page, "ann", "");
     await says(page, "#schedule", /08:00 600\/s.*00:00 3,000\/s, mon tue only/s);
     assert.deepEqual(model.settings.schedule.entries, [

@@ -127,18 +127,24 @@ async fn a_thousand_requests_shed_are_a_line_or_two() {
     let mut client = Client::connect(process.address).await;
     client.post_until_accepted("warm", &order_of(0)).await;
     broker.faults().stall();
-    let waiting = tokio::spawn(async move { client.post("key", &order_of(1)).await });
+    // Whichever of the two comes first has the only place. This one tries until it has it, so that the other is shed.
+    let waiting = tokio::spawn(async move {
+        let mut shed = 0;
+        while client.post("key", &order_of(1)).await.expect("an answer").status == StatusCode::TOO_MANY_REQUESTS {
+            shed += 1;
+        }
+        shed
+    });
     let mut others = Client::connect(process.address).await;
     let started = Instant::now();
     let mut shed = 0;
     while shed < SHED {
-        // The one that waits may not have been let in yet.
         let answer = others.post("other", &order_of(2)).await.expect("an answer");
         shed += u64::from(answer.status == StatusCode::TOO_MANY_REQUESTS);
     }
     let seconds = started.elapsed().as_secs();
     broker.faults().resume();
-    waiting.await.expect("no panic").expect("an answer");
+    shed += waiting.await.expect("no panic");
     process.signal("-TERM");
     let (_code, log) = process.ended().await;
     let lines: Vec<Value> = log
@@ -147,6 +153,6 @@ async fn a_thousand_requests_shed_are_a_line_or_two() {
         .filter(|line: &Value| line["message"] == "requests shed: too many under way")
         .collect();
     let told: u64 = lines.iter().map(|line| line["requests"].as_u64().expect("a number")).sum();
-    assert_eq!(told, SHED, "none is forgotten: {log}");
+    assert_eq!(told, shed, "none is forgotten: {log}");
     assert!(lines.len() as u64 <= seconds + 2, "{} lines in {seconds} s", lines.len());
 }

@@ -17,8 +17,8 @@ use crate::dead_letters::exhausted::Exhausted;
 use crate::dead_letters::{Obstacle, RedriveConfig, Redriver};
 use crate::lag::{LagOf, MetricsLag};
 use crate::monitor::Monitor;
-use crate::pipeline::{DrainError, Health, Held, Meter, Pipeline};
-use crate::pool::{LagSlot, Member, Signals};
+use crate::pipeline::{DrainError, Pipeline};
+use crate::pool::{Member, Signals};
 use crate::rate::RateGate;
 use crate::store::{OrderStore, Store, StoreError};
 use crate::{metrics, query};
@@ -81,12 +81,7 @@ pub async fn run(
     );
     settings.lookups.warn();
     let gate = RateGate::closed();
-    let signals = Signals {
-        meter: Meter::default(),
-        held: Held::default(),
-        health: Health::default(),
-        lag: LagSlot::default(),
-    };
+    let signals = Signals::default();
     let group = settings.pool.group.clone();
     let backoff = Backoff::new(settings.backoff_slow);
     let member = Member::new(store.clone(), settings.pool, gate.clone(), signals.clone(), backoff);

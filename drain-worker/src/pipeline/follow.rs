@@ -16,9 +16,15 @@ const LINES_MAX: u64 = 10;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Tells what became of an order. `answered`: when the database had answered for it, by this machine's clock; its commit
-/// was no later, so with `decided_at` a commit is known from both sides.
-pub(super) fn settled(order: &AcceptedOrder, kind: VerdictKind, answered: SystemTime) {
+/// This machine's clock, microseconds since 1970.
+pub(super) fn now_us() -> u64 {
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_1970.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Tells what became of an order. `answered_us`: when the database had answered for it, by [`now_us`]; its commit was no
+/// later, so with `decided_at` a commit is known from both sides.
+pub(super) fn settled(order: &AcceptedOrder, kind: VerdictKind, answered_us: u64) {
     static CONFLICTS: LineBudget = LineBudget::new(LINES_MAX, SECOND);
     static DEAD_LETTERS: LineBudget = LineBudget::new(LINES_MAX, SECOND);
     let order_id = order.order_id;
@@ -26,8 +32,6 @@ pub(super) fn settled(order: &AcceptedOrder, kind: VerdictKind, answered: System
     let outcome = kind.as_str();
     match kind {
         VerdictKind::New(_) | VerdictKind::Duplicate(_) => {
-            let since_1970 = answered.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-            let answered_us = u64::try_from(since_1970.as_micros()).unwrap_or(u64::MAX);
             tracing::debug!(%order_id, traceparent, outcome, answered_us, "order settled");
         }
         VerdictKind::Conflict { .. } => {

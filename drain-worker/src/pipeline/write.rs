@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use shared::envelope::EnvelopeError;
@@ -20,7 +20,7 @@ use super::follow;
 use super::{DrainError, Health, Meter, Work};
 use crate::metrics;
 use crate::rate::{Grant, RateGate};
-use crate::store::{DeadLetter, DeadLetterReason, Fault, OrderStore, StoreError, Verdict};
+use crate::store::{DeadLetter, DeadLetterReason, Fence, OrderStore, StoreError};
 
 const RETRY_MAX: Duration = Duration::from_secs(5);
 
@@ -39,13 +39,6 @@ struct Open {
     message: Message,
     /// Its orders not yet committed.
     orders_left: usize,
-}
-
-/// What was committed of a batch.
-struct Committed {
-    verdicts: Vec<Verdict>,
-    /// When the database had answered.
-    answered: SystemTime,
 }
 
 impl<S: OrderStore> Writer<S> {
@@ -83,11 +76,15 @@ impl<S: OrderStore> Writer<S> {
         ack(unreadable).await;
         let mut rest = orders.as_slice();
         while !rest.is_empty() {
-            let Some(Committed { verdicts, answered }) = self.commit(rest).await? else { return Ok(()) };
+            let commit = |fence, orders| self.store.commit(fence, orders);
+            let Some((grant, verdicts)) = self.under_grant(rest, commit).await? else { return Ok(()) };
+            // Before the credits' second begins.
+            let answered_us = follow::now_us();
+            grant.answered();
             let (done, later) = rest.split_at(verdicts.len());
             for (order, verdict) in done.iter().zip(&verdicts) {
                 self.meter.verdict(verdict.kind);
-                follow::settled(order, verdict.kind, answered);
+                follow::settled(order, verdict.kind, answered_us);
             }
             rest = later;
             ack(complete(&mut open, done.len())).await;
@@ -97,51 +94,44 @@ impl<S: OrderStore> Writer<S> {
         Ok(())
     }
 
-    /// Commits as many of `orders`, from the first, as are granted at once. `None`: given up.
-    async fn commit(&self, orders: &[AcceptedOrder]) -> Result<Option<Committed>, StoreError> {
-        loop {
-            let Some(grant) = self.granted(orders.len()).await else { return Ok(None) };
-            let part = &orders[..count(&grant)];
-            match self.persist(|| self.store.commit(grant.fence(), part)).await {
-                Err(StoreError::Fenced(fault)) => self.lose(&grant, &fault),
-                Ok(Some(verdicts)) => {
-                    let answered = SystemTime::now();
-                    grant.answered();
-                    return Ok(Some(Committed { verdicts, answered }));
-                }
-                // Nobody knows what became of it: the grant keeps its credits.
-                Ok(None) => return Ok(None),
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
     /// Keeps dead letters; `false`: given up. They count against the cap like orders: they are rows as well.
     async fn keep(&self, letters: &[DeadLetter]) -> Result<bool, StoreError> {
         let mut rest = letters;
         while !rest.is_empty() {
-            let Some(grant) = self.granted(rest.len()).await else { return Ok(false) };
+            let keep = |fence, letters| self.store.dead_letter(fence, letters);
+            let Some((grant, ())) = self.under_grant(rest, keep).await? else { return Ok(false) };
             let (now, later) = rest.split_at(count(&grant));
-            match self.persist(|| self.store.dead_letter(grant.fence(), now)).await {
-                Err(StoreError::Fenced(fault)) => self.lose(&grant, &fault),
-                Ok(Some(())) => {
-                    grant.answered();
-                    metrics::dead_lettered(now.len());
-                    rest = later;
-                }
-                Ok(None) => return Ok(false),
-                Err(error) => return Err(error),
-            }
+            grant.answered();
+            metrics::dead_lettered(now.len());
+            rest = later;
         }
         Ok(true)
     }
 
-    /// What was granted cannot be committed. The pool will give another lease, and credits with it.
-    fn lose(&self, grant: &Grant, fault: &Fault) {
-        tracing::warn!(%fault, "this worker's lease is gone");
-        // It answers, whatever it says.
-        self.health.up();
-        self.gate.revoke(grant.fence());
+    /// Writes as many of `rows`, from the first, as are granted at once, until the database has answered. `None`: given
+    /// up; nobody knows what became of them, and the grant keeps its credits.
+    async fn under_grant<'rows, R, T, F>(
+        &self,
+        rows: &'rows [R],
+        write: impl Fn(Fence, &'rows [R]) -> F,
+    ) -> Result<Option<(Grant, T)>, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        loop {
+            let Some(grant) = self.granted(rows.len()).await else { return Ok(None) };
+            let part = &rows[..count(&grant)];
+            match self.persist(|| write(grant.fence(), part)).await {
+                // The pool will give another lease, and credits with it.
+                Err(StoreError::Fenced(fault)) => {
+                    tracing::warn!(%fault, "this worker's lease is gone");
+                    // It answers, whatever it says.
+                    self.health.up();
+                    self.gate.revoke(grant.fence());
+                }
+                result => return Ok(result?.map(|done| (grant, done))),
+            }
+        }
     }
 
     async fn granted(&self, orders: usize) -> Option<Grant> {

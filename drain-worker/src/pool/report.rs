@@ -107,7 +107,7 @@ impl Report {
 }
 
 /// What a member tells and minds.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Signals {
     /// What the writers did.
     pub meter: Meter,

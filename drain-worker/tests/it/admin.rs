@@ -11,8 +11,7 @@ use drain_worker::backoff::Backoff;
 use drain_worker::control::{Rate, Settings};
 use drain_worker::dead_letters::{RedriveConfig, Redriver};
 use drain_worker::monitor::Monitor;
-use drain_worker::pipeline::{Health, Held, Meter};
-use drain_worker::pool::{LagSlot, Member, PoolConfig, Signals};
+use drain_worker::pool::{Member, PoolConfig, Signals};
 use drain_worker::rate::RateGate;
 use http::{Method, Request, StatusCode};
 use shared::config::Secret;
@@ -40,15 +39,7 @@ const GUARDED: [(Method, &str); 13] = [
 
 /// The admin port of a worker that has not joined.
 fn port(world: &World, access: Access) -> Router {
-    let (gate, signals) = (
-        RateGate::closed(),
-        Signals {
-            meter: Meter::default(),
-            held: Held::default(),
-            health: Health::default(),
-            lag: LagSlot::default(),
-        },
-    );
+    let (gate, signals) = (RateGate::closed(), Signals::default());
     let config = PoolConfig {
         group: "drain".to_owned(),
         worker: "host:1".to_owned(),

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drain_worker::init::init;
-use drain_worker::pipeline::{DrainError, Health, Held, Meter, Pipeline, PipelineConfig};
+use drain_worker::pipeline::{DrainError, Health, Pipeline, PipelineConfig};
+use drain_worker::pool::Signals;
 use drain_worker::rate::RateGate;
 use drain_worker::store::{
     Counts, LetterStore, OrderStore, Page, Selection, Standing, Store, StoreConfig, StoredLetter,
@@ -109,7 +110,7 @@ impl World {
 
     pub(crate) async fn worker_on<S: OrderStore>(&self, store: Arc<S>) -> Worker {
         let gate = RateGate::alone(NonZeroU32::new(self.rate).expect("not zero"));
-        self.worker_with(store, gate, Health::default(), Meter::default()).await
+        self.worker_with(store, gate, Signals::default()).await
     }
 
     /// A worker that may commit what `gate` lets through.
@@ -117,8 +118,7 @@ impl World {
         &self,
         store: Arc<S>,
         gate: RateGate,
-        health: Health,
-        meter: Meter,
+        signals: Signals,
     ) -> Worker {
         let mut config = ConsumerConfig::new("drain", ["orders"]);
         config.invisible_duration = Duration::from_secs(2);
@@ -137,13 +137,13 @@ impl World {
                 hold: Duration::from_secs(1),
                 grace: Duration::from_secs(20),
             },
-            health: health.clone(),
-            meter,
-            held: Held::default(),
+            health: signals.health.clone(),
+            meter: signals.meter,
+            held: signals.held,
         };
         let shutdown = CancellationToken::new();
         let running = tokio::spawn(pipeline.run(shutdown.clone()));
-        Worker { health, shutdown, consumer, running }
+        Worker { health: signals.health, shutdown, consumer, running }
     }
 
     pub(crate) async fn counts(&self) -> Counts {

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use drain_worker::backoff::Backoff;
 use drain_worker::control::{RATE_MAX, Rate, Settings};
-use drain_worker::pipeline::{Health, Held, Meter};
-use drain_worker::pool::{LagSlot, Member, PoolConfig, Report, Signals, View, WorkerState};
+use drain_worker::pool::{Member, PoolConfig, Report, Signals, View, WorkerState};
 use drain_worker::rate::RateGate;
 use drain_worker::store::{OrderStore, PoolStore, Snapshot, StoreError};
 use tokio::sync::watch;
@@ -63,15 +62,6 @@ impl Membership {
     }
 }
 
-fn signals() -> Signals {
-    Signals {
-        meter: Meter::default(),
-        held: Held::default(),
-        health: Health::default(),
-        lag: LagSlot::default(),
-    }
-}
-
 /// A worker as it runs: what it may commit is its share.
 async fn worker(
     world: &World,
@@ -79,10 +69,9 @@ async fn worker(
     rate: u32,
     slow: Option<Duration>,
 ) -> (Worker, Membership) {
-    let (gate, signals) = (RateGate::closed(), signals());
-    let (health, meter) = (signals.health.clone(), signals.meter.clone());
-    let membership = Membership::start(store.clone(), "first", rate, gate.clone(), signals, slow);
-    (world.worker_with(store.clone(), gate, health, meter).await, membership)
+    let (gate, signals) = (RateGate::closed(), Signals::default());
+    let membership = Membership::start(store.clone(), "first", rate, gate.clone(), signals.clone(), slow);
+    (world.worker_with(store.clone(), gate, signals).await, membership)
 }
 
 async fn group(world: &World) -> Snapshot {
@@ -102,7 +91,8 @@ async fn what_a_worker_that_lost_its_lease_still_sends_is_refused_and_comes_agai
     let lost = first.view.borrow().as_ref().expect("joined").lease;
 
     failing.is_deaf.store(true, Ordering::SeqCst);
-    let second = Membership::start(world.store.clone(), "second", 5_000, RateGate::closed(), signals(), None);
+    let second =
+        Membership::start(world.store.clone(), "second", 5_000, RateGate::closed(), Signals::default(), None);
     let fenced = async || {
         let leases = group(&world).await.leases;
         leases.iter().all(|lease| lease.id != lost || lease.fenced_us.is_some())

@@ -15,8 +15,7 @@ use super::LEASE;
 use super::database::{Database, Session};
 use crate::backoff::Backoff;
 use crate::control::{Rate, Settings};
-use crate::pipeline::{Health, Held, Meter};
-use crate::pool::{LagSlot, Member, PoolConfig, Signals};
+use crate::pool::{Member, PoolConfig, Signals};
 use crate::rate::{RateGate, WINDOW};
 use crate::store::StoreError;
 
@@ -58,14 +57,13 @@ impl Worker {
             beat: Duration::from_millis(250),
             beat_fast: Duration::from_millis(30),
         };
-        let signals = Signals {
-            meter: Meter::default(),
-            held: Held::default(),
-            health: Health::default(),
-            lag: LagSlot::default(),
-        };
-        let member =
-            Member::new(Arc::new(session.clone()), config, gate.clone(), signals, Backoff::new(None));
+        let member = Member::new(
+            Arc::new(session.clone()),
+            config,
+            gate.clone(),
+            Signals::default(),
+            Backoff::new(None),
+        );
         let finish = CancellationToken::new();
         let membership = tokio::spawn({
             let leave = leave.clone();

@@ -27,7 +27,7 @@ mod correct;
 mod read;
 mod write;
 
-pub(super) use read::{enter, outcome};
+pub(super) use read::outcome;
 pub(super) use write::insert_conflicts;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,7 +39,7 @@ use super::decide::{Plan, decide};
 use super::dialect::Dialect;
 use super::error::{Class, Failure, Fault, StoreError};
 use super::facts::{Facts, SkuSet, SkuState};
-use super::fence::Fence;
+use super::fence::{Fence, enter};
 use super::guesses::Guesses;
 use super::sql_store::SqlStore;
 use super::transaction::Transaction;

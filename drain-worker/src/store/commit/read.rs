@@ -8,43 +8,9 @@ use crate::store::dead_letter::DeadLetterReason;
 use crate::store::dialect::Dialect;
 use crate::store::error::Failure;
 use crate::store::facts::{Facts, Known, SkuKey, SkuSet, SkuState};
-use crate::store::fence::{Fence, fenced};
 use crate::store::guesses::Guesses;
 use crate::store::sql::{Kind, ROWS_MAX, Row, Statement, unexpected};
 use crate::store::transaction::Transaction;
-
-/// Passes the fence, and says whether there are dead letters at all: hardly ever, and then nobody looks for the batch's.
-///
-/// One statement for three answers, for each is a trip to the database. It locks the fence's row alone: a locking read
-/// does not lock what its subqueries read.
-pub(in crate::store) async fn enter<D: Dialect>(
-    transaction: &mut Transaction<D>,
-    fence: Fence,
-) -> Result<bool, Failure> {
-    const KINDS: &[Kind] = &[Kind::Int, Kind::Int];
-    const NEWEST_LETTER: &str = "SELECT (SELECT MAX(id) FROM dead_letters), ";
-    let rows = match fence {
-        Fence::Open => {
-            transaction.fetch("look for letters", Statement::new(NEWEST_LETTER).text("1"), KINDS).await?
-        }
-        Fence::Lease(lease) => {
-            let lease = lease.to_string();
-            let statement = Statement::new(NEWEST_LETTER)
-                .text("(SELECT COUNT(*) FROM drain_leases WHERE lease_id = ? AND expires_us > ")
-                .bind(lease.as_str())
-                .text(D::NOW_US)
-                .text(") FROM drain_fences WHERE lease_id = ?")
-                .bind(lease.as_str())
-                .text(D::FOR_SHARE);
-            transaction.fetch("pass the fence", statement, KINDS).await?
-        }
-    };
-    let row = rows.first().ok_or_else(|| fenced("the lease is gone"))?;
-    if row.int(1)? == 0 {
-        return Err(fenced("the lease has lapsed"));
-    }
-    Ok(row.optional_int(0)?.is_some())
-}
 
 /// What the stock looked like a moment ago. SKUs that nobody remembers are read, without a lock.
 pub(super) async fn guess_stock<D: Dialect>(

@@ -6,11 +6,10 @@ mod undecided;
 
 use shared::order::UserId;
 
-use super::commit::enter;
 use super::dead_letter::{DeadLetter, Subject};
 use super::dialect::Dialect;
 use super::error::Failure;
-use super::fence::Fence;
+use super::fence::{Fence, enter};
 use super::sql::{BYTES, Statement, chunks};
 use super::sql_store::SqlStore;
 use super::transaction::Transaction;
@@ -27,14 +26,20 @@ impl<D: Dialect> SqlStore<D> {
         }
         let run = || async {
             let mut transaction = Transaction::<D>::begin(&self.pools.writers).await?;
-            let result = match enter(&mut transaction, fence).await {
-                Ok(_) => insert_letters(&mut transaction, letters).await,
-                Err(failure) => Err(failure),
-            };
+            let result = keep(&mut transaction, fence, letters).await;
             transaction.end(result).await
         };
         self.retrying("keep dead letters", self.config.transaction_timeout, run).await
     }
+}
+
+async fn keep<D: Dialect>(
+    transaction: &mut Transaction<D>,
+    fence: Fence,
+    letters: &[DeadLetter],
+) -> Result<(), Failure> {
+    enter(transaction, fence).await?;
+    insert_letters(transaction, letters).await
 }
 
 /// Inserts or updates `letters` within a transaction.

@@ -5,11 +5,11 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use shared::order::{OrderId, PayloadDigest};
 
 use super::insert_letters;
-use crate::store::commit::{enter, insert_conflicts};
+use crate::store::commit::insert_conflicts;
 use crate::store::dead_letter::{DeadLetter, Subject};
 use crate::store::dialect::Dialect;
 use crate::store::error::Failure;
-use crate::store::fence::Fence;
+use crate::store::fence::{Fence, enter};
 use crate::store::letter_store::Kept;
 use crate::store::sql::{Kind, ROWS_MAX, Statement};
 use crate::store::sql_store::SqlStore;

@@ -9,6 +9,7 @@ use anyhow::Context;
 use serde::Deserialize;
 use shared::order::OrderId;
 
+use super::SECOND_US;
 use crate::ledger::OrderRow;
 
 /// The environment that makes a worker say so, order by order.
@@ -93,7 +94,6 @@ impl Answers {
 
 /// The most orders that may have been committed within any one second, wherever in its bracket each was.
 pub(super) fn busiest_second(brackets: impl Iterator<Item = Bracket>) -> u64 {
-    const SECOND_US: i64 = 1_000_000;
     // Orders that can share a second with what is committed at an instant: begun by then, and ended less than a second
     // before. At one instant those that leave go first.
     let mut steps: Vec<(i64, i64)> =
@@ -112,8 +112,6 @@ mod tests {
     use shared::order::PayloadDigest;
 
     use super::*;
-
-    const SECOND_US: i64 = 1_000_000;
 
     fn row(number: u8, decided_at_us: i64) -> OrderRow {
         OrderRow {

@@ -45,6 +45,9 @@ const START_BOUND: Duration = Duration::from_secs(60);
 
 const STOP_BOUND: Duration = Duration::from_secs(40);
 
+/// A second, in microseconds.
+const SECOND_US: i64 = 1_000_000;
+
 /// Between two looks whether a worker has joined.
 const JOIN_POLL: Duration = Duration::from_millis(50);
 

@@ -3,9 +3,8 @@
 use anyhow::Context;
 use serde::Serialize;
 
+use super::SECOND_US;
 use crate::ledger::busiest_window;
-
-const SECOND_US: i64 = 1_000_000;
 
 /// The window in which the cap is to be used.
 const WINDOW_US: i64 = 10 * SECOND_US;

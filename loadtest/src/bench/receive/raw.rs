@@ -70,11 +70,14 @@ impl Raw {
             group: Some(self.group.clone()),
             client_type: ClientType::SimpleConsumer.into(),
         };
-        let call = Call { channel: &self.channel, client: &self.client, id: &self.id };
-        let answer: HeartbeatResponse = call.unary(path::HEARTBEAT, beat).await?;
+        let answer: HeartbeatResponse = self.call().unary(path::HEARTBEAT, beat).await?;
         let code = answer.status.map(|status| Code(status.code));
         ensure!(code == Some(Code::OK), "heartbeat: {code:?}");
         Ok(())
+    }
+
+    const fn call(&self) -> Call<'_> {
+        Call { channel: &self.channel, client: &self.client, id: self.id.as_str() }
     }
 
     /// Receives up to 32 messages and acks them in one call. How many there were.
@@ -91,9 +94,8 @@ impl Raw {
             auto_renew: false,
             long_polling_timeout: Some(duration(POLL)),
         };
-        let call = Call { channel: &self.channel, client: &self.client, id: &self.id };
         let mut answers: Streaming<ReceiveMessageResponse> =
-            call.stream(path::RECEIVE_MESSAGE, request).await?;
+            self.call().stream(path::RECEIVE_MESSAGE, request).await?;
         let mut entries = Vec::with_capacity(32);
         while let Some(answer) = answers.message().await? {
             match answer.content {
@@ -117,7 +119,7 @@ impl Raw {
         let count = entries.len();
         let request =
             AckMessageRequest { group: Some(self.group.clone()), topic: Some(self.topic.clone()), entries };
-        let answer: AckMessageResponse = call.unary(path::ACK_MESSAGE, request).await?;
+        let answer: AckMessageResponse = self.call().unary(path::ACK_MESSAGE, request).await?;
         let code = answer.status.map(|status| Code(status.code));
         ensure!(code == Some(Code::OK), "ack: {code:?}");
         Ok(count)

@@ -58,3 +58,40 @@ set_alias() {
     return 1
   }
 }
+
+# What is kept warm for the alias, as JSON: `target`, `current`, and the schedule. An alias that never had any has none.
+provision_config() {
+  local answer errors
+  errors=$(mktemp)
+  if ! answer=$(ask fc GET "$FC/$SPILLWAY_FUNCTION/provision-config" --qualifier "$FUNCTION_ALIAS" 2>"$errors"); then
+    if ! grep -q NotFound "$errors"; then
+      cat "$errors" >&2
+      rm -f "$errors"
+      return 1
+    fi
+    answer={}
+  fi
+  rm -f "$errors"
+  echo "$answer"
+}
+
+warm_now() {
+  local answer reason
+  answer=$(provision_config) || return 2
+  reason=$(jq -r '.currentError // ""' <<<"$answer")
+  [[ -z $reason ]] || say "the platform says: $reason"
+  jq -e --argjson wanted "$1" '(.current // 0) >= $wanted and (.target // 0) == $wanted' <<<"$answer" >/dev/null
+}
+
+# set_warm INSTANCES CONFIG: the whole is sent with another target; without its schedule it would lose that.
+set_warm() {
+  local body
+  body=$(jq -ec --argjson target "$1" '
+    {target: $target, alwaysAllocateCPU: (.alwaysAllocateCPU // false), alwaysAllocateGPU: (.alwaysAllocateGPU // false),
+     scheduledActions: (.scheduledActions // []), targetTrackingPolicies: (.targetTrackingPolicies // [])}
+    + (if has("defaultTarget") then {defaultTarget: $target} else {} end)' <<<"$2") || return 1
+  change fc PUT "$FC/$SPILLWAY_FUNCTION/provision-config" --qualifier "$FUNCTION_ALIAS" --header "$JSON_BODY" --body "$body" \
+    >/dev/null || return 1
+  if [[ -n $DRY_RUN ]]; then return; fi
+  await "$FUNCTION_DEADLINE_S" "$1 warm instances" warm_now "$1"
+}

@@ -68,3 +68,15 @@ change_order_ended() {
   change_order_done "$1" || code=$?
   ((code != 1))
 }
+
+# Addresses in the VPC of the workers that run, one a line.
+worker_addresses() {
+  local groups group answer
+  answer=$(ask sae GET /pop/v1/sam/app/describeApplicationGroups --AppId "$SPILLWAY_WORKER_APP_ID") || return 1
+  groups=$(jq -er '.Data[].GroupId' <<<"$answer") || return 1
+  for group in $groups; do
+    answer=$(ask sae GET /pop/v1/sam/app/describeApplicationInstances --AppId "$SPILLWAY_WORKER_APP_ID" --GroupId "$group" \
+      --CurrentPage 1 --PageSize 100) || return 1
+    jq -r '.Data.Instances[]? | select(.InstanceContainerStatus == "Running") | .InstanceContainerIp // empty' <<<"$answer" || return 1
+  done
+}

@@ -48,7 +48,7 @@ class Push(unittest.TestCase):
         return result.returncode, result.stdout, result.stderr
 
     def test_by_digest_and_with_the_catalogue(self):
-        code, output, errors = self.push(SPILLWAY_REGISTRY_INSTANCE="cri-1")
+        code, output, errors = self.push()
         self.assertEqual(code, 0, errors)
         lines = dict(line.split("=", 1) for line in output.splitlines())
         self.assertEqual(set(lines), {"ingest_image", "worker_image"})
@@ -56,14 +56,52 @@ class Push(unittest.TestCase):
             with tarfile.open(self.at / f"image/{service}.oci.tar") as archive:
                 index = json.load(archive.extractfile("index.json"))
             self.assertEqual(lines[name], f"{REGISTRY}/{service}@{index['manifests'][0]['digest']}")
-        login, *copies = self.world.lines("pushes")
+        login, *others = self.world.lines("pushes")
         self.assertEqual(login["stdin"], SECRETS["registry"])
+        copies = self.copies()
+        self.assertEqual(len(copies), 2)
         for copy in copies:
             self.assertIn("--preserve-digests", copy["arguments"])
             catalogue = hashlib.sha256(self.catalogue.read_bytes()).hexdigest()[:12]
             self.assertRegex(copy["arguments"][-1], rf"^docker://{re.escape(REGISTRY)}/[a-z-]+:[0-9a-f]{{12}}-{catalogue}$")
         for text in [output, errors, *(str(it["arguments"]) for it in self.world.lines("pushes"))]:
             self.assertNotIn("geheimnis", text)
+
+    def copies(self):
+        return [it for it in self.world.lines("pushes") if it["arguments"][0] == "copy"]
+
+    def test_what_was_pushed_is_taken_as_it_is(self):
+        # A tag cannot be moved: the same commit must be deployable twice, to a second environment or after a failure.
+        first = self.push()
+        self.assertEqual(first[0], 0, first)
+        shutil.rmtree(self.at / "image")
+        again = self.push()
+        self.assertEqual((again[0], again[1]), (0, first[1]), again)
+        self.assertEqual(len(self.copies()), 2)
+        # Not built either.
+        self.assertFalse((self.at / "image").exists())
+
+    def test_what_failed_half_way_is_finished(self):
+        (self.at / "push-fails").write_text("drain-worker")
+        self.assertEqual(self.push()[0], 1)
+        (self.at / "push-fails").unlink()
+        code, output, errors = self.push()
+        self.assertEqual(code, 0, errors)
+        self.assertEqual(len(output.splitlines()), 2)
+        registry = json.loads((self.at / "registry.json").read_text())
+        self.assertEqual(len(registry), 2)
+
+    def test_another_catalogue_is_another_image(self):
+        self.assertEqual(self.push()[0], 0)
+        self.catalogue = self.at / "sales.toml"
+        self.catalogue.write_text((DEPLOY / "catalogues/rehearsal.toml").read_text() + "# another\n")
+        self.assertEqual(self.push()[0], 0)
+        self.assertEqual(len(json.loads((self.at / "registry.json").read_text())), 4)
+
+    def test_without_a_login_nothing_is_pushed(self):
+        code, output, errors = self.push(SPILLWAY_REGISTRY_INSTANCE="")
+        self.assertEqual((code, output), (1, ""))
+        self.assertIn("unauthorized", errors)
 
     def test_by_tag_where_it_must_be(self):
         _, output, _ = self.push(SPILLWAY_IMAGE_REF="tag")
@@ -81,12 +119,12 @@ class Push(unittest.TestCase):
         with open(self.at / "binaries/drain-worker", "ab") as file:
             file.write(os.urandom(1 << 20) * 20)
         self.assertNotEqual(self.push()[0], 0)
-        self.assertEqual(self.world.lines("pushes"), [])
+        self.assertEqual(self.copies(), [])
 
     def test_a_dry_run_pushes_nothing(self):
         code, output, _ = self.push(SPILLWAY_DEPLOY_DRY_RUN="yes")
         self.assertEqual((code, output), (0, ""))
-        self.assertEqual(self.world.lines("pushes"), [])
+        self.assertEqual(self.copies(), [])
 
 
 class InstallCli(unittest.TestCase):

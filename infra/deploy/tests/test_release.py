@@ -1,5 +1,7 @@
 """A release goes readers before writers, and whatever fails in it is undone in the reverse order."""
 
+import os
+import pathlib
 import signal
 import time
 import unittest
@@ -39,7 +41,7 @@ class Forward(Case):
         steps = [line.split()[1] for line in errors.splitlines() if line.startswith("== ")]
         self.assertEqual(
             steps[:-1],
-            ["migrate", "roll-workers", "smoke", "publish-function", "shift-traffic", "smoke", "shift-traffic", "smoke"],
+            ["smoke", "migrate", "roll-workers", "smoke", "publish-function", "shift-traffic", "smoke", "shift-traffic", "smoke"],
         )
         self.assertEqual([it["arguments"][-2:] for it in self.world.lines("containers")],
                          [[NEW_WORKER, "migrate"], [NEW_WORKER, "init"]])
@@ -52,10 +54,10 @@ class Forward(Case):
     def test_the_canary_is_met_before_it_gets_everything(self):
         self.world.release()
         versions = [it["version"] for it in self.world.orders]
-        # One before the function changes, one after it has; between them as many as a weight of a half takes.
-        self.assertEqual(len(versions), 1 + 10 + 1)
-        self.assertEqual((versions[0], versions[-1]), ("1", "2"))
-        self.assertIn("2", versions[1:-1])
+        # One before anything changes, one to the new workers, one at the end; before that as many as a weight of a half takes.
+        self.assertEqual(len(versions), 2 + 10 + 1)
+        self.assertEqual((*versions[:2], versions[-1]), ("1", "1", "2"))
+        self.assertIn("2", versions[2:-1])
         self.assertEqual({it["body"]["sale_id"] for it in self.world.orders}, {"rehearsal"})
         self.assertEqual(len({it["key"] for it in self.world.orders}), len(versions))
 
@@ -94,9 +96,22 @@ class Forward(Case):
         self.assert_no_secret(output, errors)
         for container in self.world.lines("containers"):
             self.assertNotIn("geheimnis", str(container["arguments"]))
+            self.assertNotIn("geheimnis", str(self.world.lines("logins")))
             # They do arrive.
             self.assertEqual(container["environment"]["SPILLWAY_DATABASE_URL"], SECRETS["migrator-url"])
             self.assertEqual(container["environment"]["SPILLWAY_ROCKETMQ_SECRET_KEY"], SECRETS["worker-mq"])
+
+    def test_a_private_image_is_pulled_with_a_login_that_does_not_stay(self):
+        code, _, errors = self.world.run("migrate", NEW_WORKER)
+        self.assertEqual(code, 0, errors)
+        (login,) = self.world.lines("logins")
+        self.assertEqual(login["arguments"][-1], "spillway.example.com")
+        self.assertFalse(pathlib.Path(login["kept"]).exists())
+        # Somebody else's login is theirs.
+        self.assertFalse(login["kept"].startswith(os.environ["HOME"]))
+        code, _, errors = self.world.run("migrate", NEW_WORKER, SPILLWAY_REGISTRY_INSTANCE="")
+        self.assertEqual(code, 1)
+        self.assertIn("pull access denied", errors)
 
     def test_it_does_not_begin_with_what_cannot_end_well(self):
         state = self.world.state_file()
@@ -168,7 +183,7 @@ class Failure(Case):
             world.calls = before
 
     def test_a_question_is_asked_again(self):
-        self.world.plan(fail=[1, 4])
+        self.world.plan(fail=[1, 5])
         code, _, errors = self.world.release(SPILLWAY_DEPLOY_ATTEMPTS="3")
         self.assertEqual(code, 0, errors)
 
@@ -231,7 +246,7 @@ class Failure(Case):
         self.assertEqual(self.world.changes(), [("workers", NEW_WORKER), ("workers", OLD_WORKER)])
 
     def test_a_call_that_never_answers_is_given_up(self):
-        self.world.plan(hang=[4])
+        self.world.plan(hang=[5])
         # The stand-in would sleep for ten minutes, and the test's own bound is shorter than that.
         code, _, errors = self.world.release(SPILLWAY_DEPLOY_CALL_TIMEOUT_S="1")
         self.assertEqual(code, 1, errors)
@@ -261,11 +276,62 @@ class Failure(Case):
             world.close()
 
 
+class Repair(Case):
+    """A live version that refuses orders must be replaceable, and only by somebody who says so."""
+
+    def test_nothing_is_released_where_nothing_works(self):
+        for status in [503, 500, 429, 401]:
+            with self.subTest(status):
+                world = World()
+                self.addCleanup(world.close)
+                world.broken = {OLD_INGEST: status}
+                code, _, errors = world.release()
+                self.assertEqual(code, 1, errors)
+                self.assertIn("--repair", errors)
+                self.assertEqual(world.calls(), [])
+
+    def test_what_is_broken_is_replaced_at_once(self):
+        self.world.broken = {OLD_INGEST: 503}
+        code, _, errors = self.world.release("--repair")
+        self.assertEqual(code, 0, errors)
+        # No canary: the version that it would share with takes nothing.
+        self.assertEqual(self.world.changes(), [*FORWARD[:3], ("alias", "2", {})])
+        self.assertEqual([it["version"] for it in self.world.orders], ["1", "2"])
+        self.assertIn("1 order(s) decided", errors)
+
+    def test_a_repair_that_repairs_nothing_is_taken_back(self):
+        self.world.broken = {OLD_INGEST: 503, NEW_INGEST: 503}
+        code, _, errors = self.world.release("--repair")
+        self.assertEqual(code, 1, errors)
+        self.assertEqual(
+            self.world.changes(),
+            [*FORWARD[:3], ("alias", "2", {}), BACK["alias"], BACK["function"], BACK["workers"]],
+        )
+        self.assertEqual(self.world.as_before(), {})
+
+    def test_what_works_is_released_with_care_all_the_same(self):
+        code, _, errors = self.world.release("--repair")
+        self.assertEqual(code, 0, errors)
+        self.assertEqual(self.world.changes(), FORWARD)
+
+    def test_workers_that_drain_nothing_can_be_replaced(self):
+        # What is live takes orders, and nobody decides them until the workers are rolled.
+        self.world.undecided = True
+        process = self.world.start("release", "--state", self.world.state_file(), NEW_INGEST, NEW_WORKER)
+        deadline = time.monotonic() + 30
+        while self.world.cloud()["workers"]["app-1"] != NEW_WORKER:
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.01)
+        self.world.undecided = False
+        _, errors = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 0, errors)
+
+
 class Stopped(Case):
     def test_a_signal_undoes_too(self):
         # While a call hangs, before and after something was changed.
         for sign in [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]:
-            for number in [1, 5, 13, 16]:
+            for number in [1, 6, 14, 17]:
                 with self.subTest(sign=sign, number=number):
                     world = World()
                     self.addCleanup(world.close)
@@ -283,9 +349,9 @@ class Stopped(Case):
 
     def test_once_it_undoes_it_is_not_stopped(self):
         # It fails at the canary; then every call takes a while, and somebody is impatient.
-        self.world.plan(fail=[13], slow=list(range(14, 30)))
+        self.world.plan(fail=[14], slow=list(range(15, 31)))
         process = self.world.start("release", "--state", self.world.state_file(), NEW_INGEST, NEW_WORKER)
-        for calls, sign in [(14, signal.SIGTERM), (15, signal.SIGINT), (16, signal.SIGTERM)]:
+        for calls, sign in [(15, signal.SIGTERM), (16, signal.SIGINT), (17, signal.SIGTERM)]:
             deadline = time.monotonic() + 30
             while len(self.world.calls()) < calls:
                 self.assertLess(time.monotonic(), deadline)
@@ -296,10 +362,10 @@ class Stopped(Case):
         self.assertEqual(self.world.as_before(), {}, errors)
 
     def test_killed_it_leaves_what_a_rollback_needs(self):
-        self.world.plan(hang=[12])
+        self.world.plan(hang=[13])
         process = self.world.start("release", "--state", self.world.state_file(), NEW_INGEST, NEW_WORKER)
         deadline = time.monotonic() + 30
-        while len(self.world.calls()) < 12:
+        while len(self.world.calls()) < 13:
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.01)
         process.kill()

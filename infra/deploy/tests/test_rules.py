@@ -232,6 +232,21 @@ resource "terraform_data" "secret" { input = var.password }
         self.assertIn("not the approved one", output)
         self.assertEqual(self.state(), [])
 
+    def test_nothing_is_applied_while_a_sale_is_on(self):
+        self.run_script("plan")
+        now = datetime.datetime.now(datetime.timezone.utc)
+        day = datetime.timedelta(days=1)
+        sales = self.at / "sales.toml"
+        for name, opens, closes in [("rehearsal", now - day, now + day), ("sale", now, now + day)]:
+            with open(sales, "a") as file:
+                file.write(f'[[sales]]\nid = "{name}"\nopens_at = "{opens.isoformat()}"\ncloses_at = "{closes.isoformat()}"\n')
+        code, output = self.run_script("apply", SPILLWAY_CATALOGUE_FILE=str(sales))
+        self.assertEqual(code, 1)
+        self.assertIn("sale is on", output)
+        self.assertEqual(self.state(), [])
+        code, output = self.run_script("apply", SPILLWAY_CATALOGUE_FILE=str(sales), SPILLWAY_RELEASE_DURING_SALE="yes")
+        self.assertEqual(code, 0, output)
+
     def test_a_dry_run_applies_nothing(self):
         self.run_script("plan")
         self.assertEqual(self.run_script("apply", SPILLWAY_DEPLOY_DRY_RUN="yes")[0], 0)

@@ -19,6 +19,14 @@ class Smoke(unittest.TestCase):
         self.assertNotIn("user_id", order["body"])
         self.assertNotIn(SECRETS["token"], output + errors)
 
+    def test_accepted_is_enough_where_that_is_asked(self):
+        self.world.undecided = True
+        code, _, errors = self.world.run("smoke", "--accepted")
+        self.assertEqual(code, 0, errors)
+        self.assertEqual((len(self.world.orders), self.world.lookups), (1, 0))
+        self.world.broken = {OLD_INGEST: 503}
+        self.assertEqual(self.world.run("smoke", "--accepted")[0], 1)
+
     def test_settings_reach_the_order(self):
         code, _, errors = self.world.run(
             "smoke", SPILLWAY_SMOKE_USER="rehearser", SPILLWAY_SMOKE_SALE="dress", SPILLWAY_SMOKE_SKU="X",

@@ -136,6 +136,7 @@ class World:
             "SPILLWAY_FUNCTION": "ingest",
             "SPILLWAY_WORKER_APP_ID": "app-1",
             "SPILLWAY_REGISTRY": REGISTRY,
+            "SPILLWAY_REGISTRY_INSTANCE": "cri-1",
             "SPILLWAY_DATABASE_URL_SECRET": "migrator-url",
             "SPILLWAY_ROCKETMQ_SECRET": "worker-mq",
             "SPILLWAY_ROCKETMQ_ENDPOINT": "rmq:8081",
@@ -180,6 +181,8 @@ class World:
         for call in self.calls():
             body = json.loads(call[call.index("--body") + 1]) if "--body" in call else {}
             match call[:3]:
+                case ["fc", "PUT", path] if path.endswith("/provision-config"):
+                    found.append(("warm", body["target"]))
                 case ["fc", "PUT", path] if "/aliases/" in path:
                     found.append(("alias", body["versionId"], body["additionalVersionWeight"]))
                 case ["fc", "PUT", _]:
@@ -195,8 +198,8 @@ class World:
     def state_file(self):
         return self.at / "release.tsv"
 
-    def release(self, **environment):
-        return self.run("release", "--state", self.state_file(), NEW_INGEST, NEW_WORKER, **environment)
+    def release(self, *options, **environment):
+        return self.run("release", "--state", self.state_file(), *options, NEW_INGEST, NEW_WORKER, **environment)
 
     def as_before(self):
         """What differs from how everything was before a release, versions apart, which nobody is sent to."""

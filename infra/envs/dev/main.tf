@@ -22,15 +22,16 @@ data "alicloud_account" "current" {}
 module "spillway" {
   source = "../../modules/platform"
 
-  name                        = var.name
-  region                      = var.region
-  account_id                  = data.alicloud_account.current.id
-  tags                        = { system = "spillway", environment = "dev" }
-  images                      = { ingest_fn = var.ingest_image, drain_worker = var.worker_image }
-  secrets                     = var.secrets
-  contacts                    = var.contacts
-  github                      = var.github
-  operator_security_group_ids = var.operator_security_group_ids
+  name                = var.name
+  region              = var.region
+  account_id          = data.alicloud_account.current.id
+  tags                = { system = "spillway", environment = "dev" }
+  images              = { ingest_fn = var.ingest_image, drain_worker = var.worker_image }
+  secrets             = var.secrets
+  contacts            = var.contacts
+  github              = var.github
+  operator_peer_cidrs = var.operator_peer_cidrs
+  deletion_protection = var.deletion_protection
 
   subnets = [
     { zone = "${var.region}-${var.zones[0]}", function_cidr = "10.0.0.0/24", worker_cidr = "10.0.3.0/24", data_cidr = "10.0.2.0/25" },
@@ -39,10 +40,10 @@ module "spillway" {
 
   sale_windows = var.sale_windows
   function     = { cpu = 0.1, memory_mb = 128, reserved_concurrency = 5 }
-  worker       = { replicas_max = 2, cpu_millicores = 500, memory_mb = 1024, rate_seed = 200 }
+  worker       = { replicas_max = 2, cpu_millicores = 500, memory_mb = 1024, rate_seed = 200, receive_tps_max = var.drain_receive_tps_max }
   broker       = { spec = var.broker_spec, retention_h = 24 }
   # Nodes that stand by cost as much as those that work; two are the fewest that fail over.
-  database = { node_class = "polar.mysql.g2.medium", backup_days = 7, deletion_lock = false }
+  database = { node_class = "polar.mysql.g2.medium", backup_days = 7 }
   # The shared instance of the gateway; tokens as in production, unless one says otherwise.
   gateway = {
     jwk                = var.jwk
@@ -51,7 +52,7 @@ module "spillway" {
     lookups_per_second = 100
   }
   nat                = { bandwidth_mbps = 5 }
-  registry           = { instance_type = "Economy", tags_kept = 10 }
+  registry           = { instance_type = "Economy", tags_kept = 10, push_cidrs = var.push_cidrs }
   log_retention_days = 7
   audit_trail        = false
 }

@@ -22,12 +22,12 @@ variable "zones" {
 }
 
 variable "ingest_image" {
-  description = "ingest-fn's image by digest, from the registry that this makes: see \"First deployment\" in infra/README.md for the first time."
+  description = "ingest-fn's image by digest, or by the tag of `build-and-push`, from the registry that this makes: see \"First deployment\" in infra/README.md for the first time."
   type        = string
 }
 
 variable "worker_image" {
-  description = "drain-worker's image by digest, likewise."
+  description = "drain-worker's image, likewise."
   type        = string
 }
 
@@ -63,10 +63,28 @@ variable "github" {
   default = null
 }
 
-variable "operator_security_group_ids" {
-  description = "Security groups of the deployment's runner and of operators' machines, which may connect to the database too."
+variable "operator_peer_cidrs" {
+  description = "Private networks joined to the VPC from which operators reach the workers' admin port. From the vSwitch made for them (output `operators`) they do in any case."
   type        = list(string)
   default     = []
+}
+
+variable "push_cidrs" {
+  description = "Who reaches the registry from the internet, by name, such as `{ ci = \"198.51.100.7/32\" }`: the machine of the first deployment, and what the pipeline builds on. `0.0.0.0/0` for GitHub's own machines, whose addresses change: then a token alone keeps others out."
+  type        = map(string)
+  default     = {}
+}
+
+variable "drain_receive_tps_max" {
+  description = "The broker's fence: messages a second that the workers are given at most; null: twice the cap that the pool begins with. Raise it before operators raise the cap above it; up to ten times that cap. Workers are not rolled by it."
+  type        = number
+  default     = null
+}
+
+variable "deletion_protection" {
+  description = "Refuse to delete database, keys, secrets, elastic addresses and load balancer. Off, and applied, before `terraform destroy`."
+  type        = bool
+  default     = false
 }
 
 variable "sale_windows" {

@@ -22,15 +22,16 @@ data "alicloud_account" "current" {}
 module "spillway" {
   source = "../../modules/platform"
 
-  name                        = var.name
-  region                      = var.region
-  account_id                  = data.alicloud_account.current.id
-  tags                        = { system = "spillway", environment = "prod" }
-  images                      = { ingest_fn = var.ingest_image, drain_worker = var.worker_image }
-  secrets                     = var.secrets
-  contacts                    = var.contacts
-  github                      = var.github
-  operator_security_group_ids = var.operator_security_group_ids
+  name                = var.name
+  region              = var.region
+  account_id          = data.alicloud_account.current.id
+  tags                = { system = "spillway", environment = "prod" }
+  images              = { ingest_fn = var.ingest_image, drain_worker = var.worker_image }
+  secrets             = var.secrets
+  contacts            = var.contacts
+  github              = var.github
+  operator_peer_cidrs = var.operator_peer_cidrs
+  deletion_protection = var.deletion_protection
 
   subnets = [
     { zone = "${var.region}-${var.zones[0]}", function_cidr = "10.0.0.0/24", worker_cidr = "10.0.3.0/24", data_cidr = "10.0.2.0/25" },
@@ -43,7 +44,7 @@ module "spillway" {
 
   # The plan's sweet spot and its 15 instances at the peak; the fence leaves room for twice as many.
   function = { cpu = 0.1, memory_mb = 128, reserved_concurrency = 30, warm_lead_min = 10 }
-  worker   = { replicas_min = 2, replicas_max = 8, rate_seed = 2000 }
+  worker   = { replicas_min = 2, replicas_max = 8, rate_seed = 2000, receive_tps_max = var.drain_receive_tps_max }
   # Half of the class is for sends: 50,000 a second, even if every order travelled alone.
   broker   = { series = "professional", sub_series = "cluster_ha", spec = "rmq.p2.100xlarge", retention_h = 72 }
   database = { node_class = "polar.mysql.x4.medium", backup_days = 14 }
@@ -54,6 +55,7 @@ module "spillway" {
     lookups_per_second = 2000
     domain             = var.domain
   }
+  registry           = { push_cidrs = var.push_cidrs }
   nat                = { eip_count = 2, bandwidth_mbps = 100 }
   log_retention_days = 90
 }

@@ -37,3 +37,13 @@ output "connections_max" {
   description = "Connections that the node class allows, for the worker module's `database_connections_max`."
   value       = local.connections_max
 }
+
+output "security_group_ids" {
+  description = "Whose members may connect: read from the cluster or instance, not from what was asked for."
+  value       = local.polardb ? one(alicloud_polardb_cluster.this[*].security_group_ids) : one(alicloud_db_instance.this[*].security_group_ids)
+}
+
+output "deletion_protected" {
+  description = "Whether deleting the database is refused."
+  value       = local.polardb ? one(alicloud_polardb_cluster.this[*].deletion_lock) == 1 : one(alicloud_db_instance.this[*].deletion_protection)
+}

@@ -18,7 +18,7 @@ resource "alicloud_eip_address" "this" {
   internet_charge_type = "PayByTraffic"
   payment_type         = "PayAsYouGo"
   # Merchants and payment services let these addresses in: others would be strangers.
-  deletion_protection = true
+  deletion_protection = var.deletion_protection
   tags                = var.tags
 }
 

@@ -17,3 +17,8 @@ output "snat_vswitch_ids" {
   description = "vSwitches that have a way out, by name: read from the entries, not from what was asked for."
   value       = { for name, entry in alicloud_snat_entry.this : name => entry.source_vswitch_id }
 }
+
+output "deletion_protected" {
+  description = "Whether deleting an address is refused."
+  value       = anytrue(alicloud_eip_address.this[*].deletion_protection)
+}

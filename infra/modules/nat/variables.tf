@@ -55,3 +55,9 @@ variable "bandwidth_mbps" {
     error_message = "bandwidth_mbps must be 1 to 200."
   }
 }
+
+variable "deletion_protection" {
+  description = "Refuse to delete the addresses: whoever lets them in would meet a stranger."
+  type        = bool
+  default     = true
+}

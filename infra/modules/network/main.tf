@@ -1,6 +1,7 @@
 locals {
   subnets          = { for subnet in var.subnets : subnet.zone => subnet }
   function_subnets = var.function_in_vpc ? local.subnets : {}
+  operators        = var.operator_cidr != null
 }
 
 resource "alicloud_vpc" "this" {
@@ -36,6 +37,17 @@ resource "alicloud_vswitch" "data" {
   zone_id      = each.key
   cidr_block   = each.value.data_cidr
   vswitch_name = "${var.name}-data-${each.key}"
+  tags         = var.tags
+}
+
+# Where whoever migrates, deploys and operates sits. One zone: nothing that a sale needs is in it.
+resource "alicloud_vswitch" "operator" {
+  count = local.operators ? 1 : 0
+
+  vpc_id       = alicloud_vpc.this.id
+  zone_id      = var.subnets[0].zone
+  cidr_block   = var.operator_cidr
+  vswitch_name = "${var.name}-operator"
   tags         = var.tags
 }
 

@@ -23,6 +23,11 @@ output "worker_vswitch_ids" {
   value       = { for zone, vswitch in alicloud_vswitch.worker : zone => vswitch.id }
 }
 
+output "operator_vswitch_id" {
+  description = "vSwitch of the deployment's runner and operators' machines; null if there is none."
+  value       = one(alicloud_vswitch.operator[*].id)
+}
+
 output "data_vswitch_ids" {
   description = "vSwitches of broker and database by zone."
   value       = { for zone, vswitch in alicloud_vswitch.data : zone => vswitch.id }
@@ -34,8 +39,8 @@ output "data_cidr" {
 }
 
 output "security_group_ids" {
-  description = "Security groups by who is in them: function (null if it is not in the VPC), worker, data."
-  value       = merge({ function = null }, { for who, group in alicloud_security_group.this : who => group.id })
+  description = "Security groups by who is in them: function (null if it is not in the VPC), operator (null if there is no such place), worker, data."
+  value       = merge({ function = null, operator = null }, { for who, group in alicloud_security_group.this : who => group.id })
 }
 
 output "reach" {

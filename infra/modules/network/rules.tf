@@ -4,6 +4,7 @@
 locals {
   function_ranges = values(local.function_subnets)[*].function_cidr
   worker_ranges   = values(local.subnets)[*].worker_cidr
+  operator_ranges = local.operators ? [var.operator_cidr] : []
 
   # Names and time, from the platform itself.
   services = {
@@ -11,14 +12,20 @@ locals {
     dns-tcp = { protocol = "tcp", port = 53, range = var.service_cidr }
     ntp     = { protocol = "udp", port = 123, range = var.service_cidr }
   }
-  broker = { for port in var.rocketmq_ports : "broker-${port}" => { protocol = "tcp", port = port, range = var.data_cidr } }
+  broker   = { for port in var.rocketmq_ports : "broker-${port}" => { protocol = "tcp", port = port, range = var.data_cidr } }
+  database = { database = { protocol = "tcp", port = var.database_port, range = var.data_cidr } }
 
   egress = {
     # To publish, and nothing else. There is no rule to the database, and there must never be one.
     function = merge(local.services, local.broker)
-    worker = merge(local.services, local.broker,
-      { database = { protocol = "tcp", port = var.database_port, range = var.data_cidr } },
+    worker = merge(local.services, local.broker, local.database,
       { for range in var.webhook_cidrs : "webhooks-${range}" => { protocol = "tcp", port = 443, range = range } },
+    )
+    # `migrate` and `init` need both, status and rate the workers' admin port; repository, registry and the platform's API
+    # are anywhere, on 443.
+    operator = merge(local.services, local.broker, local.database,
+      { for range in local.worker_ranges : "admin-${range}" => { protocol = "tcp", port = var.worker_admin_port, range = range } },
+      { https = { protocol = "tcp", port = 443, range = "0.0.0.0/0" } },
     )
     data = {}
   }
@@ -29,16 +36,20 @@ locals {
     worker = merge(
       # The load balancer of the look-ups is in the workers' own ranges.
       { for range in local.worker_ranges : "look-ups-${range}" => { protocol = "tcp", port = var.worker_query_port, range = range } },
-      { for range in var.operator_cidrs : "operators-${range}" => { protocol = "tcp", port = var.worker_admin_port, range = range } },
+      { for range in concat(local.operator_ranges, var.operator_peer_cidrs) :
+      "operators-${range}" => { protocol = "tcp", port = var.worker_admin_port, range = range } },
     )
+    # They call others, nobody calls them.
+    operator = {}
     data = merge(
-      { for range in local.worker_ranges : "database-${range}" => { protocol = "tcp", port = var.database_port, range = range } },
-      { for pair in setproduct(var.rocketmq_ports, concat(local.function_ranges, local.worker_ranges)) :
+      { for range in concat(local.worker_ranges, local.operator_ranges) :
+      "database-${range}" => { protocol = "tcp", port = var.database_port, range = range } },
+      { for pair in setproduct(var.rocketmq_ports, concat(local.function_ranges, local.worker_ranges, local.operator_ranges)) :
       "broker-${pair[0]}-${pair[1]}" => { protocol = "tcp", port = pair[0], range = pair[1] } },
     )
   }
 
-  groups = var.function_in_vpc ? toset(["function", "worker", "data"]) : toset(["worker", "data"])
+  groups = setunion(["worker", "data"], var.function_in_vpc ? ["function"] : [], local.operators ? ["operator"] : [])
   rules = merge(
     [for direction, by_group in { egress = local.egress, ingress = local.ingress } : merge([
       for group, rules in by_group : {

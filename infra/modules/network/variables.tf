@@ -109,19 +109,38 @@ variable "worker_query_port" {
 }
 
 variable "worker_admin_port" {
-  description = "Port of the workers' console and control API, which `operator_cidrs` may reach."
+  description = "Port of the workers' console and control API, which operators reach."
   type        = number
   default     = 9101
 }
 
-variable "operator_cidrs" {
-  description = "Where operators come from, within the VPC or a private network joined to it: they may reach the workers' admin port. Empty: nobody."
+variable "operator_cidr" {
+  description = "Range of the vSwitch that the deployment's runner and operators' machines are put in, outside all others: from there, in the security group `operator`, one reaches database, broker, the workers' admin port, and 443 anywhere. Null: no such place, and nobody migrates."
+  type        = string
+  default     = "10.0.5.0/24"
+
+  validation {
+    condition     = var.operator_cidr == null || can(cidrhost(var.operator_cidr, 0))
+    error_message = "operator_cidr must be a range such as 10.0.5.0/24."
+  }
+  validation {
+    condition     = alltrue([for subnet in var.subnets : !contains([subnet.function_cidr, subnet.worker_cidr, subnet.data_cidr], coalesce(var.operator_cidr, "none"))])
+    error_message = "operator_cidr must be a range of its own."
+  }
+}
+
+variable "operator_peer_cidrs" {
+  description = "Private networks joined to the VPC (VPN, peering) from which operators may reach the workers' admin port, and nothing else."
   type        = list(string)
   default     = []
 
   validation {
-    condition     = alltrue([for cidr in var.operator_cidrs : can(cidrhost(cidr, 0)) && try(tonumber(split("/", cidr)[1]) >= 8, false)])
-    error_message = "operator_cidrs must be private ranges, none wider than a /8."
+    condition = alltrue([
+      for cidr in var.operator_peer_cidrs : can(cidrhost(cidr, 0)) && try(tonumber(split("/", cidr)[1]) >= 8, false) && can(regex(
+        "^(10\\.|192\\.168\\.|172\\.(1[6-9]|2[0-9]|3[01])\\.)", cidr,
+      ))
+    ])
+    error_message = "operator_peer_cidrs must be private ranges, within 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16."
   }
 }
 

@@ -8,6 +8,10 @@ locals {
     secret = local.signing.secret
   }
 
+  # One account, or two while one takes the other's place: the function is told the first.
+  broker_function         = { for entry in split(",", var.secrets.broker_function) : split("=", entry)[0] => regex("=(.*)$", entry)[0] }
+  broker_function_account = split("=", var.secrets.broker_function)[0]
+
   # Whoever the gateway names is believed by its signature alone.
   gateway_environment = merge(
     { SPILLWAY_GATEWAY_SECRETS = var.secrets.gateway },
@@ -22,8 +26,8 @@ locals {
 
   # No address of a database: the function has no connection to one.
   function_environment = merge(local.broker_environment, local.gateway_environment, {
-    SPILLWAY_ROCKETMQ_ACCESS_KEY = module.rocketmq.account_names.function
-    SPILLWAY_ROCKETMQ_SECRET_KEY = var.secrets.broker_function
+    SPILLWAY_ROCKETMQ_ACCESS_KEY = module.rocketmq.account_names["function-${local.broker_function_account}"]
+    SPILLWAY_ROCKETMQ_SECRET_KEY = local.broker_function[local.broker_function_account]
     SPILLWAY_CATALOGUE           = var.catalogue_path
     SPILLWAY_ORDER_ID_KEYS       = var.secrets.order_id_keys
   })

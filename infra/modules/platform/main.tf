@@ -24,25 +24,29 @@ module "observability" {
 module "network" {
   source = "../network"
 
-  name            = var.name
-  tags            = var.tags
-  subnets         = var.subnets
-  function_in_vpc = var.function.in_vpc
-  flow_log        = { project = module.observability.project, logstore = module.observability.logstores.flow }
+  name                = var.name
+  tags                = var.tags
+  subnets             = var.subnets
+  function_in_vpc     = var.function.in_vpc
+  operator_cidr       = var.operator_cidr
+  operator_peer_cidrs = var.operator_peer_cidrs
+  flow_log            = { project = module.observability.project, logstore = module.observability.logstores.flow }
 }
 
-# Functions and workers go out by the same addresses. Data has no way out, and needs none.
+# Functions, workers and operators go out by the same addresses. Data has no way out, and needs none.
 module "nat" {
   source = "../nat"
 
-  name           = var.name
-  tags           = var.tags
-  vpc_id         = module.network.vpc_id
-  nat_vswitch_id = module.network.worker_vswitch_ids[var.subnets[0].zone]
-  eip_count      = var.nat.eip_count
-  bandwidth_mbps = var.nat.bandwidth_mbps
+  name                = var.name
+  tags                = var.tags
+  vpc_id              = module.network.vpc_id
+  nat_vswitch_id      = module.network.worker_vswitch_ids[var.subnets[0].zone]
+  eip_count           = var.nat.eip_count
+  bandwidth_mbps      = var.nat.bandwidth_mbps
+  deletion_protection = var.deletion_protection
   snat_vswitches = merge(
     { for subnet in var.subnets : "worker-${subnet.zone}" => module.network.worker_vswitch_ids[subnet.zone] },
+    { operator = module.network.operator_vswitch_id },
     var.function.in_vpc ? { for subnet in var.subnets : "function-${subnet.zone}" => module.network.function_vswitch_ids[subnet.zone] } : {},
   )
 }
@@ -75,6 +79,10 @@ module "registry" {
   instance_type = var.registry.instance_type
   payment       = var.registry.payment
   tags_kept     = var.registry.tags_kept
+  # The deployment's runner pulls what it migrates with, from behind these addresses.
+  push_cidrs = merge(var.registry.push_cidrs, {
+    for number in range(var.nat.eip_count) : "nat-${number + 1}" => "${module.nat.eip_addresses[number]}/32"
+  })
   vpc = {
     vpc_id     = module.network.vpc_id
     vswitch_id = module.network.worker_vswitch_ids[var.subnets[0].zone]
@@ -84,9 +92,10 @@ module "registry" {
 module "secrets" {
   source = "../secrets"
 
-  name            = var.name
-  tags            = var.tags
-  kms_instance_id = var.kms_instance_id
+  name                = var.name
+  tags                = var.tags
+  kms_instance_id     = var.kms_instance_id
+  deletion_protection = var.deletion_protection
   secrets = merge(
     { for key, value in var.secrets : replace(key, "_", "-") => value },
     # What the deployment migrates the schema with.
@@ -102,16 +111,16 @@ module "rocketmq" {
   vpc_id            = module.network.vpc_id
   vswitch_ids       = [for subnet in var.subnets : module.network.data_vswitch_ids[subnet.zone]]
   security_group_id = module.network.security_group_ids.data
-  client_cidrs      = concat(var.subnets[*].function_cidr, var.subnets[*].worker_cidr)
-  series            = var.broker.series
-  sub_series        = var.broker.sub_series
-  spec              = var.broker.spec
-  retention_h       = var.broker.retention_h
-  storage_key_id    = module.secrets.key_id
-  # A fence twice as wide as the cap that the pool begins with; raise the cap's seed with what operators set.
+  # `init` places the group on every queue, from where operators are.
+  client_cidrs          = concat(var.subnets[*].function_cidr, var.subnets[*].worker_cidr, [var.operator_cidr])
+  series                = var.broker.series
+  sub_series            = var.broker.sub_series
+  spec                  = var.broker.spec
+  retention_h           = var.broker.retention_h
+  storage_key_id        = module.secrets.key_id
   drain_cap             = var.worker.rate_seed
-  drain_receive_tps_max = 2 * var.worker.rate_seed
-  function_password     = var.secrets.broker_function
+  drain_receive_tps_max = coalesce(var.worker.receive_tps_max, 2 * var.worker.rate_seed)
+  function_passwords    = local.broker_function
   worker_password       = var.secrets.broker_worker
 }
 
@@ -124,11 +133,13 @@ module "database" {
   vpc_id             = module.network.vpc_id
   zones              = slice(var.subnets[*].zone, 0, 2)
   vswitch_ids        = module.network.data_vswitch_ids
-  security_group_ids = concat([module.network.security_group_ids.worker], var.operator_security_group_ids)
+  security_group_ids = [module.network.security_group_ids.worker, module.network.security_group_ids.operator]
   node_class         = var.database.node_class
   node_count         = var.database.node_count
+  connections_max    = var.database.connections_max
+  storage_gb         = var.database.storage_gb
   backup_days        = var.database.backup_days
-  deletion_lock      = var.database.deletion_lock
+  deletion_lock      = var.deletion_protection
   passwords = {
     worker   = var.secrets.database_worker
     migrator = var.secrets.database_migrator
@@ -177,6 +188,7 @@ module "worker" {
   memory_mb                = var.worker.memory_mb
   rate_seed                = var.worker.rate_seed
   database_connections_max = module.database.connections_max
+  deletion_protection      = var.deletion_protection
   environment              = local.worker_environment
   log                      = { project = module.observability.project, logstore = module.observability.logstores.worker }
 }

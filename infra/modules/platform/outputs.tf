@@ -33,11 +33,6 @@ output "worker_application_id" {
   value       = module.worker.application_id
 }
 
-output "repository_urls" {
-  description = "Where images are pushed to, by service."
-  value       = module.registry.repository_urls
-}
-
 output "database" {
   description = "Where `migrate`, `init` and `tune` connect: host, port, database, account names. No passwords."
   value = {
@@ -49,9 +44,33 @@ output "database" {
   }
 }
 
-output "rocketmq_endpoint" {
-  description = "The broker's endpoint in the VPC, host:port."
-  value       = module.rocketmq.endpoint
+output "rocketmq" {
+  description = "The broker, as `init` reaches it: endpoint in the VPC (host:port), the workers' account (`SPILLWAY_ROCKETMQ_ACCESS_KEY`), topic, group, and the fence in messages a second."
+  value = {
+    endpoint              = module.rocketmq.endpoint
+    worker_account        = module.rocketmq.account_names.worker
+    orders_topic          = module.rocketmq.topic_names.orders
+    drain_group           = module.rocketmq.group_names.drain
+    drain_receive_tps_max = module.rocketmq.drain_receive_tps_max
+  }
+}
+
+output "registry" {
+  description = "What a push needs: the instance, host and namespace (`SPILLWAY_REGISTRY`), who may push from the internet, and the command that lets anybody."
+  value = {
+    instance_id = module.registry.instance_id
+    address     = trimsuffix(module.registry.repository_urls["ingest-fn"], "/ingest-fn")
+    push_cidrs  = module.registry.push_cidrs
+    push_steps  = module.registry.push_steps
+  }
+}
+
+output "operators" {
+  description = "Where the deployment's runner and operators' machines are put: vSwitch and security group."
+  value = {
+    vswitch_id        = module.network.operator_vswitch_id
+    security_group_id = module.network.security_group_ids.operator
+  }
 }
 
 output "ways_out" {
@@ -65,13 +84,33 @@ output "function_vswitch_ids" {
 }
 
 output "role_arns" {
-  description = "Roles of function, worker, gateway and deployer."
+  description = "Roles of function, worker, gateway, and of the pipeline's jobs (`ALIBABA_ROLE_ARN`)."
   value       = module.ram.role_arns
+}
+
+output "oidc_provider_arn" {
+  description = "Whom the pipeline's jobs are vouched for by (`ALIBABA_OIDC_PROVIDER_ARN`); null without `github`."
+  value       = module.ram.oidc_provider_arn
 }
 
 output "secret_names" {
   description = "Names of the secrets in KMS."
   value       = module.secrets.secret_names
+}
+
+output "secret_versions" {
+  description = "Which version of each the environment has; says nothing of the value."
+  value       = module.secrets.secret_versions
+}
+
+output "protected" {
+  description = "What refuses to be deleted: `deletion_protection` is all of them."
+  value = {
+    addresses     = module.nat.deletion_protected
+    database      = module.database.deletion_protected
+    key           = module.secrets.deletion_protected
+    load_balancer = module.worker.deletion_protected
+  }
 }
 
 output "alert_names" {

@@ -89,18 +89,19 @@ variable "function" {
 }
 
 variable "worker" {
-  description = "The pool: workers at least and at most, thousandths of a core and MB of each, and the cap that a new database begins with, orders a second."
+  description = "The pool: workers at least and at most, thousandths of a core and MB of each; `rate_seed`, the cap that a new database begins with, orders a second (a change rolls the workers, and is read by none that is there); `receive_tps_max`, the broker's fence, messages a second that the pool is given at most, twice the seed unless given: raise it before operators raise the cap above it."
   type = object({
-    replicas_min   = optional(number, 2)
-    replicas_max   = number
-    cpu_millicores = optional(number, 1000)
-    memory_mb      = optional(number, 2048)
-    rate_seed      = optional(number, 2000)
+    replicas_min    = optional(number, 2)
+    replicas_max    = number
+    cpu_millicores  = optional(number, 1000)
+    memory_mb       = optional(number, 2048)
+    rate_seed       = optional(number, 2000)
+    receive_tps_max = optional(number)
   })
 }
 
 variable "broker" {
-  description = "RocketMQ: series, sub-series, class (`loadtest plan`), and how long messages are kept, hours."
+  description = "RocketMQ: series, sub-series, class (`loadtest plan`), and how long messages are kept, hours (workers are told, so a change rolls them)."
   type = object({
     series      = optional(string, "standard")
     sub_series  = optional(string, "serverless")
@@ -110,13 +111,14 @@ variable "broker" {
 }
 
 variable "database" {
-  description = "The database: engine, class and number of nodes, days of backup, whether deleting it is refused."
+  description = "The database: `engine` (`polardb` or `rds`), class and number of nodes, days of backup; `connections_max` of the class, which must be given with `rds` and for a class that the database's module does not know; `storage_gb`, the disk of an RDS instance."
   type = object({
-    engine        = optional(string, "polardb")
-    node_class    = string
-    node_count    = optional(number, 2)
-    backup_days   = optional(number, 7)
-    deletion_lock = optional(bool, true)
+    engine          = optional(string, "polardb")
+    node_class      = string
+    node_count      = optional(number, 2)
+    connections_max = optional(number)
+    storage_gb      = optional(number, 100)
+    backup_days     = optional(number, 7)
   })
 }
 
@@ -143,19 +145,33 @@ variable "nat" {
 }
 
 variable "registry" {
-  description = "Class and payment of the registry, and how many tags it keeps."
+  description = "Class and payment of the registry, how many tags it keeps, and who reaches it from the internet, by name (`push_cidrs`): whoever builds. The deployment's runner does in any case."
   type = object({
     instance_type = optional(string, "Basic")
     payment       = optional(string, "PayAsYouGo")
     tags_kept     = optional(number, 30)
+    push_cidrs    = optional(map(string), {})
   })
   default = {}
 }
 
-variable "operator_security_group_ids" {
-  description = "Security groups whose members may connect to the database beside the workers: the deployment's runner, operators' machines."
+variable "operator_cidr" {
+  description = "Range of the vSwitch for the deployment's runner and operators' machines: see the network's variable of this name."
+  type        = string
+  default     = "10.0.5.0/24"
+  nullable    = false
+}
+
+variable "operator_peer_cidrs" {
+  description = "Private networks joined to the VPC from which operators may reach the workers' admin port, and nothing else."
   type        = list(string)
   default     = []
+}
+
+variable "deletion_protection" {
+  description = "Refuse to delete what others know or what holds orders and keys: database, KMS key and secrets, elastic addresses, the look-ups' load balancer. Must be off, and applied, before `terraform destroy`."
+  type        = bool
+  default     = true
 }
 
 variable "kms_instance_id" {
@@ -201,7 +217,7 @@ variable "audit_trail" {
 variable "secrets" {
   description = <<-EOT
     Everything that must not be known, each at least 8 characters, by the environment (`TF_VAR_secrets`), never by a file of the repository:
-    `broker_function`, `broker_worker`: passwords of the broker's accounts; `database_worker`, `database_migrator`, `database_tune`: those of the database's; `gateway`: name and secret of the backend signature (`name=secret[,name=secret…]` while one takes another's place: the gateway signs with the first); `admin_token`: bearer token of the drain's control API; `order_id_keys`: ingest-fn's `name=hex[,…]`.
+    `broker_function`: name and password of the function's account at the broker (`name=password[,name=password]` while one takes the other's place: the next release brings the first; names of 1 to 16 lower-case letters and digits); `broker_worker`: password of the workers' account; `database_worker`, `database_migrator`, `database_tune`: those of the database's; `gateway`: name and secret of the backend signature (`name=secret[,name=secret…]` while one takes another's place: the gateway signs with the first); `admin_token`: bearer token of the drain's control API; `order_id_keys`: ingest-fn's `name=hex[,…]`.
   EOT
   type = object({
     broker_function   = string
@@ -215,6 +231,14 @@ variable "secrets" {
   })
   sensitive = true
 
+  validation {
+    condition     = alltrue([for entry in split(",", var.secrets.broker_function) : can(regex("^[a-z0-9]{1,16}=.{8,128}$", entry))])
+    error_message = "secrets.broker_function must be name=password[,name=password]."
+  }
+  validation {
+    condition     = length(distinct([for entry in split(",", var.secrets.broker_function) : split("=", entry)[0]])) == length(split(",", var.secrets.broker_function))
+    error_message = "secrets.broker_function must have two different names: the version that runs has the one account, the next the other."
+  }
   validation {
     condition     = alltrue([for entry in split(",", var.secrets.gateway) : can(regex("^[A-Za-z0-9_-]+=.{8,}$", entry))])
     error_message = "secrets.gateway must be name=secret[,name=secret…]."

@@ -42,7 +42,8 @@ locals {
         { actions = ["fc:GetAlias", "fc:UpdateAlias"], resources = [local.names.function, "${local.names.function}/*"] },
         { actions = ["sae:DescribeApplicationConfig", "sae:DeployApplication", "sae:DescribeChangeOrder", "sae:ListChangeOrders", "sae:AbortChangeOrder"], resources = [local.names.application] },
         { actions = ["cr:GetAuthorizationToken"], resources = [local.names.registry] },
-        { actions = ["cr:PushRepository", "cr:PullRepository"], resources = local.names.repositories },
+        # What it migrates with is the workers' image. It pushes nothing: what is released was built by another.
+        { actions = ["cr:PullRepository"], resources = local.names.repositories },
         # Updating the function hands its role over: to the function's own service, and no other role.
         { actions = ["ram:PassRole"], resources = [local.names.roles.function], service = "fc.aliyuncs.com" },
       ],

@@ -52,6 +52,18 @@ resource "alicloud_cr_artifact_lifecycle_rule" "this" {
   schedule_time       = "WEEK"
 }
 
+# The endpoint on the internet lets nobody in but these, and they need a token of an hour besides. That it is on is the
+# service's state, which the provider sets by no resource: see `push_steps`.
+resource "alicloud_cr_endpoint_acl_policy" "this" {
+  for_each = var.push_cidrs
+
+  instance_id   = alicloud_cr_ee_instance.this.id
+  endpoint_type = "internet"
+  module_name   = "Registry"
+  entry         = each.value
+  description   = each.key
+}
+
 resource "alicloud_cr_vpc_endpoint_linked_vpc" "this" {
   count = var.vpc != null ? 1 : 0
 

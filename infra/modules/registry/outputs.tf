@@ -12,3 +12,15 @@ output "repository_urls" {
   description = "Where each image is pushed to and pulled from, without a tag, by the repository's name."
   value       = { for name in var.repositories : name => "${local.host}/${var.name}/${name}" }
 }
+
+output "push_cidrs" {
+  description = "Who reaches the registry from the internet, by name: read from the entries, not from what was asked for."
+  value       = { for entry in alicloud_cr_endpoint_acl_policy.this : entry.description => entry.entry }
+}
+
+output "push_steps" {
+  description = "Command that turns the endpoint on the internet on, once, which the provider has no resource for."
+  value = [
+    "aliyun cr UpdateInstanceEndpointStatus --region ${var.region} --InstanceId ${alicloud_cr_ee_instance.this.id} --EndpointType internet --ModuleName Registry --Enable true",
+  ]
+}

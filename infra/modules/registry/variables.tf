@@ -82,3 +82,14 @@ variable "vpc" {
   })
   default = null
 }
+
+variable "push_cidrs" {
+  description = "Who reaches the registry's endpoint on the internet, to push and to pull, by a name of one's own, such as `ci = \"198.51.100.7/32\"`. Empty: nobody. `0.0.0.0/0` is what a build on the pipeline vendor's own machines needs, whose addresses change: then a token alone keeps others out."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition     = alltrue([for cidr in values(var.push_cidrs) : can(cidrhost(cidr, 0))])
+    error_message = "push_cidrs must be ranges, such as 198.51.100.7/32."
+  }
+}

@@ -1,9 +1,6 @@
 locals {
   # Every right there is. What is not written here nobody has: an account without an entry may do nothing.
-  permissions = {
-    "function publishes orders"   = { user = "function", type = "Topic", name = var.topics.orders, actions = ["Pub"] }
-    "function publishes payments" = { user = "function", type = "Topic", name = var.topics.payments, actions = ["Pub"] }
-
+  permissions = merge(local.function_permissions, {
     "worker takes orders"               = { user = "worker", type = "Topic", name = var.topics.orders, actions = ["Sub"] }
     "worker takes payments"             = { user = "worker", type = "Topic", name = var.topics.payments, actions = ["Sub"] }
     "worker publishes events"           = { user = "worker", type = "Topic", name = var.topics.events, actions = ["Pub"] }
@@ -14,18 +11,32 @@ locals {
     "worker in the group of dead letters" = { user = "worker", type = "Group", name = var.groups.dead_letters, actions = ["Sub"] }
     "worker in the group of payments"     = { user = "worker", type = "Group", name = var.groups.payments, actions = ["Sub"] }
     "worker in the group of expiry"       = { user = "worker", type = "Group", name = var.groups.expiry, actions = ["Sub"] }
-  }
+  })
 
-  accounts = {
-    function = alicloud_rocketmq_account.function.username
-    worker   = alicloud_rocketmq_account.worker.username
-  }
+  function_permissions = merge([
+    for account in local.function_accounts : {
+      "function ${account} publishes orders"   = { user = "function-${account}", type = "Topic", name = var.topics.orders, actions = ["Pub"] }
+      "function ${account} publishes payments" = { user = "function-${account}", type = "Topic", name = var.topics.payments, actions = ["Pub"] }
+    }
+  ]...)
+
+  # Names are no secret.
+  function_accounts = nonsensitive(toset(keys(var.function_passwords)))
+
+  accounts = merge(
+    { worker = alicloud_rocketmq_account.worker.username },
+    { for account in local.function_accounts : "function-${account}" => alicloud_rocketmq_account.function[account].username },
+  )
 }
 
+# A version of the function keeps the account that it was published with. With a second one beside it the next version
+# brings the new password, and nobody is refused in between.
 resource "alicloud_rocketmq_account" "function" {
+  for_each = local.function_accounts
+
   instance_id    = alicloud_rocketmq_instance.this.id
-  username       = "${var.name}-function"
-  password       = var.function_password
+  username       = "${var.name}-function-${each.key}"
+  password       = var.function_passwords[each.key]
   account_status = "ENABLE"
 }
 

@@ -25,11 +25,21 @@ output "group_names" {
 }
 
 output "account_names" {
-  description = "User names, for `SPILLWAY_ROCKETMQ_ACCESS_KEY`: function, worker."
+  description = "User names, for `SPILLWAY_ROCKETMQ_ACCESS_KEY`: `worker`, and `function-…` for each of the function's."
   value       = local.accounts
+}
+
+output "drain_receive_tps_max" {
+  description = "The fence: most messages a second that the group of the orders is given."
+  value       = alicloud_rocketmq_consumer_group.drain.max_receive_tps
 }
 
 output "retention_h" {
   description = "How long messages are kept, hours, for `SPILLWAY_BROKER_RETENTION_H`."
   value       = var.retention_h
+}
+
+output "client_cidrs" {
+  description = "Who may reach the endpoint: read from the instance, not from what was asked for."
+  value       = alicloud_rocketmq_instance.this.ip_whitelists
 }

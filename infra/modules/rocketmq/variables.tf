@@ -232,14 +232,22 @@ variable "orders_send_tps_max" {
   }
 }
 
-variable "function_password" {
-  description = "Password of the account that ingest-fn publishes with, 8 to 128 characters. It is in the state."
-  type        = string
+variable "function_passwords" {
+  description = "Passwords of the accounts that ingest-fn publishes with, 8 to 128 characters, by the account's own name: one, or two while the second takes the first one's place. They are in the state."
+  type        = map(string)
   sensitive   = true
 
   validation {
-    condition     = length(var.function_password) >= 8 && length(var.function_password) <= 128
-    error_message = "function_password must be 8 to 128 characters."
+    condition     = length(var.function_passwords) >= 1 && length(var.function_passwords) <= 2
+    error_message = "function_passwords must be one or two: what is not used is taken away."
+  }
+  validation {
+    condition     = alltrue([for account in keys(var.function_passwords) : can(regex("^[a-z0-9]{1,16}$", account))])
+    error_message = "function_passwords must be named by 1 to 16 lower-case letters and digits."
+  }
+  validation {
+    condition     = alltrue([for password in values(var.function_passwords) : length(password) >= 8 && length(password) <= 128])
+    error_message = "function_passwords must be 8 to 128 characters each."
   }
 }
 
@@ -253,7 +261,7 @@ variable "worker_password" {
     error_message = "worker_password must be 8 to 128 characters."
   }
   validation {
-    condition     = var.worker_password != var.function_password
+    condition     = !contains(values(var.function_passwords), var.worker_password)
     error_message = "worker_password must be another one than the function's: with one password there is one account."
   }
 }

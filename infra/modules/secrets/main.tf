@@ -6,13 +6,20 @@ resource "alicloud_kms_key" "this" {
   automatic_rotation     = var.rotation_days == null ? "Disabled" : "Enabled"
   rotation_interval      = var.rotation_days == null ? null : "${var.rotation_days}d"
   pending_window_in_days = var.recovery_days
-  deletion_protection    = "Enabled"
+  deletion_protection    = var.deletion_protection ? "Enabled" : "Disabled"
   tags                   = var.tags
 }
 
 resource "alicloud_kms_alias" "this" {
   alias_name = "alias/${var.name}"
   key_id     = alicloud_kms_key.this.id
+}
+
+# A name of its own for each value: KMS takes a new value as a new version alone, and keeps the ones before it.
+resource "terraform_data" "version" {
+  for_each = nonsensitive(toset(keys(var.secrets)))
+
+  triggers_replace = var.secrets[each.key]
 }
 
 # Where operators look a secret up, and what is compared with what runs. The services read their environment, which the
@@ -24,10 +31,10 @@ resource "alicloud_kms_secret" "this" {
   secret_name                   = "${var.name}-${each.key}"
   description                   = "Spillway: ${each.key}"
   secret_data                   = var.secrets[each.key]
-  version_id                    = lookup(var.versions, each.key, "1")
+  version_id                    = terraform_data.version[each.key].id
   encryption_key_id             = alicloud_kms_key.this.id
   dkms_instance_id              = var.kms_instance_id
   recovery_window_in_days       = var.recovery_days
-  force_delete_without_recovery = false
+  force_delete_without_recovery = !var.deletion_protection
   tags                          = var.tags
 }

@@ -57,8 +57,8 @@ variable "secrets" {
   }
 }
 
-variable "versions" {
-  description = "Version of a secret by its name, `1` where none is given: raise it with every new value."
-  type        = map(string)
-  default     = {}
+variable "deletion_protection" {
+  description = "Refuse to delete the key, and keep deleted secrets for `recovery_days`, in which their names stay taken."
+  type        = bool
+  default     = true
 }

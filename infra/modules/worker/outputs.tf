@@ -22,3 +22,8 @@ output "connections_max" {
   description = "Most connections to the database that all workers open, one for an operator's command each included."
   value       = var.replicas_max * local.connections_per_worker
 }
+
+output "deletion_protected" {
+  description = "Whether deleting the look-ups' load balancer is refused."
+  value       = alicloud_alb_load_balancer.query.deletion_protection_config[0].enabled
+}

@@ -11,7 +11,7 @@ variables {
   worker_image = "registry.example.com/spillway/drain-worker@sha256:0000000000000000000000000000000000000000000000000000000000000000"
   contacts     = [{ name = "oncall", email = "oncall@example.com" }]
   secrets = {
-    broker_function   = "broker-function-password"
+    broker_function   = "a=broker-function-password"
     broker_worker     = "broker-worker-password"
     database_worker   = "Worker-password-1"
     database_migrator = "Migrator-password1"

@@ -19,6 +19,13 @@ run "each_has_vswitches_in_two_zones" {
   }
 }
 
+run "operators_have_a_place_of_their_own" {
+  assert {
+    condition     = one(alicloud_vswitch.operator).cidr_block == "10.0.5.0/24" && output.operator_vswitch_id == one(alicloud_vswitch.operator).id && output.security_group_ids.operator != null
+    error_message = "a vSwitch and a group"
+  }
+}
+
 run "what_goes_through_the_vpc_is_logged" {
   assert {
     condition = (

@@ -21,10 +21,10 @@ run "connection_bomb" {
   }
   assert {
     condition = alltrue([
-      for rule in alicloud_security_group_rule.this : contains(["10.0.3.0/24", "10.0.4.0/24"], rule.cidr_ip)
+      for rule in alicloud_security_group_rule.this : contains(["10.0.3.0/24", "10.0.4.0/24", "10.0.5.0/24"], rule.cidr_ip)
       if rule.type == "ingress" && rule.port_range == "3306/3306"
     ])
-    error_message = "the database is reached from the workers' ranges alone"
+    error_message = "the database is reached from the workers' and operators' ranges alone"
   }
 }
 
@@ -35,17 +35,29 @@ run "who_reaches_whom_is_exactly_this" {
       "data-ingress-broker-8080-10.0.1.0/24 tcp 8080/8080 10.0.1.0/24",
       "data-ingress-broker-8080-10.0.3.0/24 tcp 8080/8080 10.0.3.0/24",
       "data-ingress-broker-8080-10.0.4.0/24 tcp 8080/8080 10.0.4.0/24",
+      "data-ingress-broker-8080-10.0.5.0/24 tcp 8080/8080 10.0.5.0/24",
       "data-ingress-broker-8081-10.0.0.0/24 tcp 8081/8081 10.0.0.0/24",
       "data-ingress-broker-8081-10.0.1.0/24 tcp 8081/8081 10.0.1.0/24",
       "data-ingress-broker-8081-10.0.3.0/24 tcp 8081/8081 10.0.3.0/24",
       "data-ingress-broker-8081-10.0.4.0/24 tcp 8081/8081 10.0.4.0/24",
+      "data-ingress-broker-8081-10.0.5.0/24 tcp 8081/8081 10.0.5.0/24",
       "data-ingress-database-10.0.3.0/24 tcp 3306/3306 10.0.3.0/24",
       "data-ingress-database-10.0.4.0/24 tcp 3306/3306 10.0.4.0/24",
+      "data-ingress-database-10.0.5.0/24 tcp 3306/3306 10.0.5.0/24",
       "function-egress-broker-8080 tcp 8080/8080 10.0.2.0/24",
       "function-egress-broker-8081 tcp 8081/8081 10.0.2.0/24",
       "function-egress-dns-tcp tcp 53/53 100.64.0.0/10",
       "function-egress-dns-udp udp 53/53 100.64.0.0/10",
       "function-egress-ntp udp 123/123 100.64.0.0/10",
+      "operator-egress-admin-10.0.3.0/24 tcp 9101/9101 10.0.3.0/24",
+      "operator-egress-admin-10.0.4.0/24 tcp 9101/9101 10.0.4.0/24",
+      "operator-egress-broker-8080 tcp 8080/8080 10.0.2.0/24",
+      "operator-egress-broker-8081 tcp 8081/8081 10.0.2.0/24",
+      "operator-egress-database tcp 3306/3306 10.0.2.0/24",
+      "operator-egress-dns-tcp tcp 53/53 100.64.0.0/10",
+      "operator-egress-dns-udp udp 53/53 100.64.0.0/10",
+      "operator-egress-https tcp 443/443 0.0.0.0/0",
+      "operator-egress-ntp udp 123/123 100.64.0.0/10",
       "worker-egress-broker-8080 tcp 8080/8080 10.0.2.0/24",
       "worker-egress-broker-8081 tcp 8081/8081 10.0.2.0/24",
       "worker-egress-database tcp 3306/3306 10.0.2.0/24",
@@ -54,6 +66,7 @@ run "who_reaches_whom_is_exactly_this" {
       "worker-egress-ntp udp 123/123 100.64.0.0/10",
       "worker-ingress-look-ups-10.0.3.0/24 tcp 9100/9100 10.0.3.0/24",
       "worker-ingress-look-ups-10.0.4.0/24 tcp 9100/9100 10.0.4.0/24",
+      "worker-ingress-operators-10.0.5.0/24 tcp 9101/9101 10.0.5.0/24",
     ])
     error_message = "a rule came or went: ${jsonencode(output.reach)}"
   }
@@ -61,8 +74,8 @@ run "who_reaches_whom_is_exactly_this" {
 
 run "nothing_comes_in_from_everywhere" {
   variables {
-    operator_cidrs = ["10.9.0.0/24"]
-    webhook_cidrs  = ["0.0.0.0/0"]
+    operator_peer_cidrs = ["10.9.0.0/24"]
+    webhook_cidrs       = ["0.0.0.0/0"]
   }
 
   assert {
@@ -77,15 +90,21 @@ run "nothing_comes_in_from_everywhere" {
     error_message = "members of a group do not reach each other"
   }
   assert {
-    condition     = [for rule in alicloud_security_group_rule.this : rule.cidr_ip if rule.port_range == "9101/9101"] == ["10.9.0.0/24"]
+    condition = toset([
+      for rule in alicloud_security_group_rule.this : rule.cidr_ip if rule.port_range == "9101/9101" && rule.type == "ingress"
+    ]) == toset(["10.0.5.0/24", "10.9.0.0/24"])
     error_message = "the admin port is operators'"
+  }
+  assert {
+    condition     = length([for rule in alicloud_security_group_rule.this : rule if rule.cidr_ip == "10.9.0.0/24"]) == 1
+    error_message = "who comes from a joined network reaches the admin port, and no data"
   }
 }
 
 run "nothing_else_goes_out" {
   assert {
     condition = alltrue([
-      for who in ["function", "worker", "data"] :
+      for who in ["function", "worker", "operator", "data"] :
       alicloud_security_group_rule.nothing_else_out[who].policy == "drop" &&
       alicloud_security_group_rule.nothing_else_out[who].cidr_ip == "0.0.0.0/0" &&
       alicloud_security_group_rule.nothing_else_out[who].ip_protocol == "all" &&
@@ -95,9 +114,10 @@ run "nothing_else_goes_out" {
   }
   assert {
     condition = length([
-      for rule in alicloud_security_group_rule.this : rule if rule.type == "egress" && rule.cidr_ip == "0.0.0.0/0"
+      for rule in alicloud_security_group_rule.this : rule
+      if rule.type == "egress" && rule.cidr_ip == "0.0.0.0/0" && rule.security_group_id != alicloud_security_group.this["operator"].id
     ]) == 0
-    error_message = "to the internet only where webhooks are sent"
+    error_message = "to the internet only where webhooks are sent, and where operators deploy from"
   }
 }
 
@@ -110,8 +130,19 @@ run "webhooks_go_out_on_443_and_from_workers_alone" {
     condition = [
       for rule in alicloud_security_group_rule.this : "${rule.description} ${rule.port_range}"
       if rule.type == "egress" && rule.cidr_ip == "0.0.0.0/0"
-    ] == ["worker-egress-webhooks-0.0.0.0/0 443/443"]
-    error_message = "one rule, the workers'"
+    ] == ["operator-egress-https 443/443", "worker-egress-webhooks-0.0.0.0/0 443/443"]
+    error_message = "one rule, the workers', beside the operators'"
+  }
+}
+
+run "without_operators_there_is_no_place_for_them" {
+  variables {
+    operator_cidr = null
+  }
+
+  assert {
+    condition     = output.security_group_ids.operator == null && output.operator_vswitch_id == null && !strcontains(jsonencode(output.reach), "operator")
+    error_message = "no group, no vSwitch, no rule"
   }
 }
 
@@ -119,8 +150,28 @@ run "operators_from_everywhere_are_refused" {
   command = plan
 
   variables {
-    operator_cidrs = ["0.0.0.0/0"]
+    operator_peer_cidrs = ["0.0.0.0/0"]
   }
 
-  expect_failures = [var.operator_cidrs]
+  expect_failures = [var.operator_peer_cidrs]
+}
+
+run "operators_from_the_internet_are_refused" {
+  command = plan
+
+  variables {
+    operator_peer_cidrs = ["203.0.113.0/24"]
+  }
+
+  expect_failures = [var.operator_peer_cidrs]
+}
+
+run "operators_among_the_workers_are_refused" {
+  command = plan
+
+  variables {
+    operator_cidr = "10.0.3.0/24"
+  }
+
+  expect_failures = [var.operator_cidr]
 }

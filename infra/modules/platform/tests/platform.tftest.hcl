@@ -13,6 +13,22 @@ mock_provider "alicloud" {
       }
     }
   }
+  mock_resource "alicloud_eip_address" {
+    defaults = {
+      ip_address = "203.0.113.9"
+    }
+  }
+  mock_resource "alicloud_db_instance" {
+    defaults = {
+      id                = "rm-1"
+      connection_string = "rm-1.mysql.rds.aliyuncs.com"
+    }
+  }
+  mock_resource "alicloud_rds_db_proxy" {
+    defaults = {
+      db_proxy_connection_string = "spillway-test-worker.rwlb.rds.aliyuncs.com"
+    }
+  }
   mock_resource "alicloud_polardb_cluster" {
     defaults = {
       id                = "pc-1"
@@ -68,7 +84,7 @@ variables {
   github   = { repository = "example/spillway", environments = ["prod"] }
   contacts = [{ name = "oncall", email = "oncall@example.com" }]
   secrets = {
-    broker_function   = "broker-function-password"
+    broker_function   = "a=broker-function-password"
     broker_worker     = "broker-worker-password"
     database_worker   = "Worker-p@ss+word1"
     database_migrator = "Migrator-password1"
@@ -88,6 +104,10 @@ run "snat_black_hole" {
   assert {
     condition     = length(setsubtract(values(module.network.worker_vswitch_ids), values(output.ways_out))) == 0
     error_message = "every vSwitch that a worker sits in has a way out"
+  }
+  assert {
+    condition     = contains(values(output.ways_out), output.operators.vswitch_id)
+    error_message = "the runner reaches repository and registry"
   }
   assert {
     condition     = length(setintersection(values(module.network.data_vswitch_ids), values(output.ways_out))) == 0
@@ -131,6 +151,8 @@ run "the_services_are_told_what_they_need" {
   assert {
     condition = nonsensitive(
       local.function_environment["SPILLWAY_ROCKETMQ_SECRET_KEY"] == "broker-function-password" &&
+      local.function_environment["SPILLWAY_ROCKETMQ_ACCESS_KEY"] == "spillway-test-function-a" &&
+      local.worker_environment["SPILLWAY_ROCKETMQ_ACCESS_KEY"] == "spillway-test-worker" &&
       local.worker_environment["SPILLWAY_ROCKETMQ_SECRET_KEY"] == "broker-worker-password"
     )
     error_message = "each has its own account at the broker"
@@ -155,16 +177,145 @@ run "a_signing_secret_can_be_changed_while_orders_come" {
   }
 }
 
+# The version that runs keeps its account and password until the next release has taken its place.
+run "the_broker_s_password_can_be_changed_while_orders_come" {
+  variables {
+    secrets = {
+      broker_function   = "b=next=password+of+the+function,a=broker-function-password"
+      broker_worker     = "broker-worker-password"
+      database_worker   = "Worker-p@ss+word1"
+      database_migrator = "Migrator-password1"
+      database_tune     = "Tune-password-1"
+      gateway           = "sale2026a=first-secret-of-two,sale2026b=second-secret-of-two"
+      admin_token       = "admin-token-of-a-test"
+      order_id_keys     = "k2026a=00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+    }
+  }
+
+  assert {
+    condition     = toset(keys(module.rocketmq.account_names)) == toset(["function-a", "function-b", "worker"])
+    error_message = "both accounts are there"
+  }
+  assert {
+    condition = nonsensitive(
+      local.function_environment["SPILLWAY_ROCKETMQ_ACCESS_KEY"] == "spillway-test-function-b" &&
+      local.function_environment["SPILLWAY_ROCKETMQ_SECRET_KEY"] == "next=password+of+the+function"
+    )
+    error_message = "the next version is told the first"
+  }
+}
+
+# Each of these ended an apply half-way, or left somebody before a closed door, until it was looked for.
+run "who_deploys_reaches_database_broker_registry_and_workers" {
+  variables {
+    operator_peer_cidrs = ["192.168.7.0/24"]
+    registry            = { push_cidrs = { ci = "198.51.100.7/32" } }
+    nat                 = { eip_count = 2 }
+  }
+
+  assert {
+    condition = length(setsubtract([
+      "data-ingress-database-10.0.5.0/24 tcp 3306/3306 10.0.5.0/24",
+      "data-ingress-broker-8080-10.0.5.0/24 tcp 8080/8080 10.0.5.0/24",
+      "data-ingress-broker-8081-10.0.5.0/24 tcp 8081/8081 10.0.5.0/24",
+      "worker-ingress-operators-10.0.5.0/24 tcp 9101/9101 10.0.5.0/24",
+      "worker-ingress-operators-192.168.7.0/24 tcp 9101/9101 192.168.7.0/24",
+    ], module.network.reach)) == 0
+    error_message = "ways in: ${jsonencode(module.network.reach)}"
+  }
+  assert {
+    condition     = contains(module.rocketmq.client_cidrs, "10.0.5.0/24") && contains(module.database.security_group_ids, output.operators.security_group_id)
+    error_message = "broker and database let the runner in"
+  }
+  assert {
+    condition     = output.registry.push_cidrs == { ci = "198.51.100.7/32", nat-1 = "203.0.113.9/32", nat-2 = "203.0.113.9/32" }
+    error_message = "who builds, and the addresses that the runner is seen by: ${jsonencode(output.registry.push_cidrs)}"
+  }
+  assert {
+    condition     = !contains(module.rocketmq.client_cidrs, "192.168.7.0/24")
+    error_message = "who comes from a joined network reaches the workers' admin port alone"
+  }
+}
+
+run "what_the_pages_ask_for_is_told" {
+  assert {
+    condition = (
+      output.registry.instance_id == "cri-1" && output.registry.address == "spillway-test-registry.cn-hangzhou.cr.aliyuncs.com/spillway-test" &&
+      output.rocketmq.worker_account == "spillway-test-worker" && output.rocketmq.endpoint == "rmq-cn-1-vpc.cn-hangzhou.rmq.aliyuncs.com:8080" &&
+      output.rocketmq.orders_topic == "orders" && output.rocketmq.drain_group == "drain" &&
+      output.oidc_provider_arn == module.ram.oidc_provider_arn && output.oidc_provider_arn != null &&
+      output.operators.vswitch_id != null && output.operators.security_group_id != null
+    )
+    error_message = "registry, broker, pipeline, place of operators"
+  }
+}
+
+run "a_new_secret_is_a_new_version" {
+  variables {
+    secrets = {
+      broker_function   = "a=broker-function-password"
+      broker_worker     = "broker-worker-password"
+      database_worker   = "Worker-p@ss+word1"
+      database_migrator = "Another-password1"
+      database_tune     = "Tune-password-1"
+      gateway           = "sale2026a=first-secret-of-two,sale2026b=second-secret-of-two"
+      admin_token       = "admin-token-of-a-test"
+      order_id_keys     = "k2026a=00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+    }
+  }
+
+  assert {
+    condition = alltrue([
+      for name in ["database-migrator", "migrator-url"] : output.secret_versions[name] != run.what_the_pages_ask_for_is_told.secret_versions[name]
+    ])
+    error_message = "the password, and the address that holds it"
+  }
+  assert {
+    condition     = output.secret_versions["admin-token"] == run.what_the_pages_ask_for_is_told.secret_versions["admin-token"]
+    error_message = "no other"
+  }
+}
+
+run "with_protection_nothing_is_deleted_by_mistake" {
+  assert {
+    condition     = output.protected == { addresses = true, database = true, key = true, load_balancer = true }
+    error_message = "four locks: ${jsonencode(output.protected)}"
+  }
+}
+
+run "one_setting_takes_every_lock_off" {
+  variables {
+    deletion_protection = false
+  }
+
+  assert {
+    condition     = !anytrue(values(output.protected))
+    error_message = "else destroying stops half-way: ${jsonencode(output.protected)}"
+  }
+}
+
+run "and_of_the_other_engine_too" {
+  variables {
+    deletion_protection = false
+    database            = { engine = "rds", node_class = "mysql.x4.large.2c", connections_max = 4000 }
+  }
+
+  assert {
+    condition     = !output.protected.database
+    error_message = "RDS"
+  }
+}
+
 run "no_output_has_a_secret" {
   assert {
     condition = alltrue([
       for value in nonsensitive([
-        var.secrets.broker_function, var.secrets.broker_worker, var.secrets.database_worker, var.secrets.database_migrator, var.secrets.database_tune,
+        split("=", var.secrets.broker_function)[1], var.secrets.broker_worker, var.secrets.database_worker, var.secrets.database_migrator, var.secrets.database_tune,
         "first-secret-of-two", "second-secret-of-two", var.secrets.admin_token, split("=", var.secrets.order_id_keys)[1],
       ]) :
       !strcontains(jsonencode([
         output.vpc_id, output.routes, output.gateway_sub_domain, output.domain_steps, output.function, output.provision_actions,
-        output.worker_application_id, output.repository_urls, output.database, output.rocketmq_endpoint, output.role_arns, output.secret_names,
+        output.worker_application_id, output.registry, output.database, output.rocketmq, output.role_arns, output.oidc_provider_arn, output.secret_versions, output.operators, output.secret_names,
         output.alert_names, output.logs,
       ]), value)
     ])
@@ -197,8 +348,49 @@ run "the_broker_s_fence_is_wider_than_the_cap" {
   }
 
   assert {
-    condition     = nonsensitive(local.broker_environment["SPILLWAY_ORDERS_TOPIC"]) == "orders" && module.rocketmq.group_names.drain == "drain"
-    error_message = "topic and group"
+    condition     = output.rocketmq.drain_receive_tps_max == 6000
+    error_message = "twice the cap that the pool begins with: ${output.rocketmq.drain_receive_tps_max}"
+  }
+}
+
+run "the_broker_s_fence_is_raised_without_rolling_the_workers" {
+  variables {
+    worker = { replicas_max = 8, rate_seed = 3000, receive_tps_max = 20000 }
+  }
+
+  assert {
+    condition     = output.rocketmq.drain_receive_tps_max == 20000
+    error_message = "the fence"
+  }
+  assert {
+    condition     = nonsensitive(!strcontains(jsonencode(values(local.worker_environment)), "20000"))
+    error_message = "the workers are told nothing of it"
+  }
+}
+
+run "rds_is_one_setting" {
+  variables {
+    database = { engine = "rds", node_class = "mysql.x4.large.2c", connections_max = 4000, storage_gb = 200 }
+  }
+
+  assert {
+    condition     = output.database.host == "rm-1.mysql.rds.aliyuncs.com" && nonsensitive(strcontains(local.worker_environment["SPILLWAY_DATABASE_URL"], "@spillway-test-worker.rwlb.rds.aliyuncs.com:3306/"))
+    error_message = "migrate to the instance, workers by its proxy"
+  }
+  assert {
+    condition     = module.database.connections_max == 4000 && 2 * module.worker.connections_max <= 4000
+    error_message = "what the class allows, and the workers within it"
+  }
+}
+
+run "a_class_that_is_not_in_the_table_is_told_its_connections" {
+  variables {
+    database = { node_class = "polar.mysql.x8.4xlarge", connections_max = 64000 }
+  }
+
+  assert {
+    condition     = module.database.connections_max == 64000
+    error_message = "as given"
   }
 }
 
@@ -217,7 +409,7 @@ run "secrets_that_cannot_be_read_are_refused" {
 
   variables {
     secrets = {
-      broker_function   = "broker-function-password"
+      broker_function   = "nameless-password"
       broker_worker     = "broker-worker-password"
       database_worker   = "Worker-password-1"
       database_migrator = "Migrator-password1"

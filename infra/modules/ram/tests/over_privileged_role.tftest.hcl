@@ -92,7 +92,7 @@ run "each_may_do_exactly_this" {
     condition = toset(flatten([for statement in jsondecode(output.policies.deployer).Statement : statement.Action])) == toset([
       "fc:GetFunction", "fc:UpdateFunction", "fc:PublishFunctionVersion", "fc:GetAlias", "fc:UpdateAlias",
       "sae:DescribeApplicationConfig", "sae:DeployApplication", "sae:DescribeChangeOrder", "sae:ListChangeOrders", "sae:AbortChangeOrder",
-      "cr:GetAuthorizationToken", "cr:PushRepository", "cr:PullRepository", "ram:PassRole", "kms:GetSecretValue", "kms:Decrypt",
+      "cr:GetAuthorizationToken", "cr:PullRepository", "ram:PassRole", "kms:GetSecretValue", "kms:Decrypt",
     ])
     error_message = "what infra/deploy calls, and nothing else"
   }

@@ -80,3 +80,34 @@ run "pulls_stay_in_the_vpc_where_one_is_given" {
     error_message = "an endpoint in the VPC"
   }
 }
+
+run "only_those_who_are_named_push" {
+  variables {
+    push_cidrs = { ci = "198.51.100.7/32", runner = "203.0.113.9/32" }
+  }
+
+  assert {
+    condition     = output.push_cidrs == { ci = "198.51.100.7/32", runner = "203.0.113.9/32" }
+    error_message = "two entries"
+  }
+  assert {
+    condition = alltrue([
+      for entry in alicloud_cr_endpoint_acl_policy.this : entry.endpoint_type == "internet" && entry.module_name == "Registry" && entry.instance_id == alicloud_cr_ee_instance.this.id
+    ])
+    error_message = "at the registry's own endpoint"
+  }
+  assert {
+    condition     = strcontains(output.push_steps[0], "--InstanceId cri-1 ") && strcontains(output.push_steps[0], "--Enable true")
+    error_message = "how it is turned on"
+  }
+}
+
+run "what_is_no_range_is_refused" {
+  command = plan
+
+  variables {
+    push_cidrs = { ci = "github.com" }
+  }
+
+  expect_failures = [var.push_cidrs]
+}

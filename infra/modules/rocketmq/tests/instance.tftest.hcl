@@ -7,13 +7,13 @@ mock_provider "alicloud" {
 }
 
 variables {
-  name              = "spillway-test"
-  vpc_id            = "vpc-1"
-  vswitch_ids       = ["vsw-a", "vsw-b"]
-  security_group_id = "sg-data"
-  spec              = "rmq.s2.2xlarge"
-  function_password = "function-password"
-  worker_password   = "worker-password"
+  name               = "spillway-test"
+  vpc_id             = "vpc-1"
+  vswitch_ids        = ["vsw-a", "vsw-b"]
+  security_group_id  = "sg-data"
+  spec               = "rmq.s2.2xlarge"
+  function_passwords = { a = "function-password" }
+  worker_password    = "worker-password"
 }
 
 run "serverless_by_default_and_closed_to_the_internet" {
@@ -175,7 +175,7 @@ run "outputs_name_what_the_services_are_told" {
     error_message = "groups"
   }
   assert {
-    condition     = output.account_names == { function = "spillway-test-function", worker = "spillway-test-worker" }
+    condition     = output.account_names == { function-a = "spillway-test-function-a", worker = "spillway-test-worker" }
     error_message = "accounts"
   }
   assert {

@@ -1,13 +1,13 @@
 mock_provider "alicloud" {}
 
 variables {
-  name              = "spillway-test"
-  vpc_id            = "vpc-1"
-  vswitch_ids       = ["vsw-a", "vsw-b"]
-  security_group_id = "sg-data"
-  spec              = "rmq.s2.2xlarge"
-  function_password = "function-password"
-  worker_password   = "worker-password"
+  name               = "spillway-test"
+  vpc_id             = "vpc-1"
+  vswitch_ids        = ["vsw-a", "vsw-b"]
+  security_group_id  = "sg-data"
+  spec               = "rmq.s2.2xlarge"
+  function_passwords = { a = "function-password" }
+  worker_password    = "worker-password"
 }
 
 run "function_publishes_to_its_topics_and_nothing_else" {
@@ -16,10 +16,42 @@ run "function_publishes_to_its_topics_and_nothing_else" {
   assert {
     condition = toset([
       for acl in alicloud_rocketmq_acl.this : "${join("+", acl.actions)} ${acl.resource_type} ${acl.resource_name}"
-      if acl.username == "spillway-test-function"
+      if acl.username == "spillway-test-function-a"
     ]) == toset(["Pub Topic orders", "Pub Topic payment-events"])
     error_message = "the function must publish orders and payment events, and have no other right"
   }
+}
+
+# So that a password can be changed while orders come: the version that runs has the one account, the next the other.
+run "two_accounts_of_the_function_have_the_same_rights" {
+  command = plan
+
+  variables {
+    function_passwords = { a = "function-password", b = "another-password" }
+  }
+
+  assert {
+    condition = alltrue([
+      for account in ["spillway-test-function-a", "spillway-test-function-b"] : toset([
+        for acl in alicloud_rocketmq_acl.this : "${join("+", acl.actions)} ${acl.resource_type} ${acl.resource_name}" if acl.username == account
+      ]) == toset(["Pub Topic orders", "Pub Topic payment-events"])
+    ])
+    error_message = "each publishes, and no more"
+  }
+  assert {
+    condition     = nonsensitive(alicloud_rocketmq_account.function["a"].password == "function-password" && alicloud_rocketmq_account.function["b"].password == "another-password")
+    error_message = "each by its own password"
+  }
+}
+
+run "three_accounts_of_the_function_are_refused" {
+  command = plan
+
+  variables {
+    function_passwords = { a = "function-password", b = "another-password", c = "forgotten-password" }
+  }
+
+  expect_failures = [var.function_passwords]
 }
 
 run "worker_consumes_its_groups_and_publishes_what_it_feeds" {

@@ -3,13 +3,13 @@
 mock_provider "alicloud" {}
 
 variables {
-  name              = "spillway-test"
-  vpc_id            = "vpc-1"
-  vswitch_ids       = ["vsw-a", "vsw-b"]
-  security_group_id = "sg-data"
-  spec              = "rmq.s2.2xlarge"
-  function_password = "function-password"
-  worker_password   = "worker-password"
+  name               = "spillway-test"
+  vpc_id             = "vpc-1"
+  vswitch_ids        = ["vsw-a", "vsw-b"]
+  security_group_id  = "sg-data"
+  spec               = "rmq.s2.2xlarge"
+  function_passwords = { a = "function-password" }
+  worker_password    = "worker-password"
 }
 
 run "synchronous_wait" {
@@ -22,13 +22,13 @@ run "synchronous_wait" {
   assert {
     condition = anytrue([
       for acl in alicloud_rocketmq_acl.this :
-      acl.username == "spillway-test-function" && acl.resource_name == "payment-events" && contains(acl.actions, "Pub")
+      acl.username == "spillway-test-function-a" && acl.resource_name == "payment-events" && contains(acl.actions, "Pub")
     ])
     error_message = "the function must be able to hand a payment event on"
   }
   assert {
     condition = alltrue([
-      for acl in alicloud_rocketmq_acl.this : !contains(acl.actions, "Sub") if acl.username == "spillway-test-function"
+      for acl in alicloud_rocketmq_acl.this : !contains(acl.actions, "Sub") if acl.username == "spillway-test-function-a"
     ])
     error_message = "a function that consumes is a function that waits"
   }

@@ -42,14 +42,48 @@ run "outputs_name_secrets_and_tell_none" {
   }
 }
 
+run "first_values" {
+  assert {
+    condition     = length(distinct(values(output.secret_versions))) == 2 && !contains(values(output.secret_versions), "")
+    error_message = "a version each: ${jsonencode(output.secret_versions)}"
+  }
+}
+
+# KMS refuses a new value under the name of a version that is there: the apply would end half-way.
 run "a_new_value_is_a_new_version" {
   variables {
-    versions = { "admin-token" = "2" }
+    secrets = {
+      "admin-token"     = "another token of the admin port"
+      "worker-password" = "the worker's password"
+    }
   }
 
   assert {
-    condition     = alicloud_kms_secret.this["admin-token"].version_id == "2" && alicloud_kms_secret.this["worker-password"].version_id == "1"
-    error_message = "versions"
+    condition     = output.secret_versions["admin-token"] != run.first_values.secret_versions["admin-token"]
+    error_message = "what changed has a new version"
+  }
+  assert {
+    condition     = output.secret_versions["worker-password"] == run.first_values.secret_versions["worker-password"]
+    error_message = "what did not has its own still"
+  }
+}
+
+# Back to what was before is a value like any other: the version of before holds it, and may not be written again.
+run "an_earlier_value_is_a_new_version_too" {
+  assert {
+    condition     = !contains([run.first_values.secret_versions["admin-token"], run.a_new_value_is_a_new_version.secret_versions["admin-token"]], output.secret_versions["admin-token"])
+    error_message = "a third version"
+  }
+}
+
+run "without_protection_nothing_stays_behind" {
+  variables {
+    deletion_protection = false
+  }
+
+  assert {
+    condition     = alicloud_kms_key.this.deletion_protection == "Disabled" && alltrue([for secret in alicloud_kms_secret.this : secret.force_delete_without_recovery])
+    error_message = "the key can go, and names are free again"
   }
 }
 

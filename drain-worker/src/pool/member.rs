@@ -19,6 +19,9 @@ use crate::store::{Beat, Fence, Joining, LeaseId, PoolStore, Snapshot, StoreErro
 /// Pause after a failed call.
 const RETRY: Duration = Duration::from_millis(250);
 
+/// Between two log lines about the same worker that hangs in a transaction.
+const HUNG_TOLD_AGAIN: Duration = Duration::from_secs(10);
+
 /// Longest that leaving may take. What is not given back by then lapses.
 const LEAVE_MAX: Duration = Duration::from_secs(4);
 
@@ -67,6 +70,8 @@ pub struct Member<P> {
     appetite: Appetite,
     /// When the last heartbeat that was answered began.
     beaten_at: Option<Instant>,
+    /// The lapsed lease that could not be fenced, and when that was told last.
+    hung: Option<(LeaseId, Instant)>,
     view: watch::Sender<Option<Arc<View>>>,
 }
 
@@ -89,6 +94,7 @@ impl<P: PoolStore> Member<P> {
             backoff,
             appetite: Appetite::default(),
             beaten_at: None,
+            hung: None,
             view: watch::Sender::new(None),
         }
     }
@@ -218,9 +224,9 @@ impl<P: PoolStore> Member<P> {
         Ok(view)
     }
 
-    /// Fences one worker that has lapsed. The workers that live take turns at it by the second: one that hangs in a
-    /// transaction makes whoever tries wait.
-    async fn fence_lapsed(&self, view: &View) {
+    /// Fences one worker that has lapsed. The workers that live take turns at it by the second: it is nothing that all of
+    /// them need try with every heartbeat, as long as one hangs in a transaction.
+    async fn fence_lapsed(&mut self, view: &View) {
         let (leases, now_us) = (&view.group.leases, view.group.now_us);
         let has_lapsed =
             |lease: &&crate::store::Lease| lease.fenced_us.is_none() && lease.expires_us <= now_us;
@@ -244,8 +250,13 @@ impl<P: PoolStore> Member<P> {
                 tracing::warn!(worker = lapsed.worker, lease = %lapsed.id, "a worker lapsed; its share is free in a second");
             }
             Ok(false) => {}
+            // Every heartbeat tries again; a line each would be a flood.
             Err(error) => {
-                tracing::warn!(worker = lapsed.worker, %error, "a worker lapsed but may still be committing");
+                let now = Instant::now();
+                if self.hung.is_none_or(|(lease, told)| lease != lapsed.id || now - told >= HUNG_TOLD_AGAIN) {
+                    tracing::warn!(worker = lapsed.worker, %error, "a worker lapsed but may still be committing");
+                    self.hung = Some((lapsed.id, now));
+                }
             }
         }
     }

@@ -124,6 +124,17 @@ impl<D: Dialect> SqlStore<D> {
         self.retrying(operation, self.config.coordination_timeout, run).await
     }
 
+    /// As [`Self::coordinating`], but a single time: whoever asks comes again by itself.
+    pub(super) async fn once<T>(
+        &self,
+        operation: &'static str,
+        run: impl AsyncFnOnce() -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        tokio::time::timeout(self.config.coordination_timeout, Box::pin(run()))
+            .await
+            .unwrap_or_else(|_| Err(Failure::timeout(operation)))
+    }
+
     /// Runs a look-up beside the writers, within the configured time.
     pub(super) async fn look_up(
         &self,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use drain_worker::store::{Fence, OrderStore, StoreConfig, VerdictKind};
 use shared::order::Outcome;
 
-use crate::harness::{config, on_mysql, on_sqlite};
+use crate::harness::{AT_THE_STOCK, config, on_mysql, on_sqlite};
 use crate::orders::{CONFIRMED, SALE, batch, catalogue, id, is_transient, kinds, order};
 
 #[tokio::test]
@@ -64,8 +64,8 @@ async fn the_victim_of_a_deadlock_runs_again() {
         let mut other = harness.begin(&format!("{write}; {}", update("b"))).await;
         let orders = batch(1);
         let meddle = async {
-            tokio::time::sleep(Duration::from_millis(200)).await;
-            // By now the store holds `a` and waits for `b`.
+            // The store holds `a` and waits for `b`.
+            harness.until_at(AT_THE_STOCK).await;
             other.run(&format!("{}; COMMIT", update("a"))).await;
         };
         let (verdicts, ()) = tokio::join!(harness.store.commit(Fence::Open, &orders), meddle);
@@ -89,7 +89,7 @@ async fn a_key_taken_in_mid_transaction_is_found_by_the_next_run() {
         let mut other = harness.begin(&insert).await;
         let orders = [order(1, "ann", &[("a", 1)])];
         let meddle = async {
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            harness.until_at("INSERT INTO orders %").await;
             other.run("COMMIT").await;
         };
         let (verdicts, ()) = tokio::join!(harness.store.commit(Fence::Open, &orders), meddle);

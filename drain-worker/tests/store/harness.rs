@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 use std::{env, process};
 
 use drain_worker::store::{
@@ -16,6 +17,9 @@ use sqlx::mysql::{MySqlConnection, MySqlPool, MySqlPoolOptions};
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
 use sqlx::{AssertSqlSafe, Connection, MySql, Sqlite};
+
+/// Sessions that are at the stock's lock, for [`Harness::until_at`].
+pub(crate) const AT_THE_STOCK: &str = "%FROM sale_skus%FOR UPDATE";
 
 const MYSQL_URL: &str = "SPILLWAY_TEST_MYSQL_URL";
 const PROXY_URL: &str = "SPILLWAY_TEST_MYSQL_PROXY_URL";
@@ -59,6 +63,18 @@ impl Harness {
             Behind::MySql(pool) => {
                 sqlx::query_scalar(AssertSqlSafe(query)).fetch_one(pool).await.expect("a number")
             }
+        }
+    }
+
+    /// Waits until another session of this database is at a statement like this one: with a lock in its way, that is where
+    /// it waits. MySQL's alone.
+    pub(crate) async fn until_at(&self, statement: &str) {
+        let query = format!(
+            "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID() \
+             AND info LIKE '{statement}'"
+        );
+        while self.number(&query).await == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 

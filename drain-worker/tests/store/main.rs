@@ -81,7 +81,7 @@ conformance! {
     catalogues::a_limit_in_mid_sale_counts_what_was_bought,
     pool::a_lease_is_joined_renewed_and_left,
     pool::without_its_lease_a_worker_commits_nothing,
-    pool::fencing_waits_for_transactions_under_way,
+    pool::fencing_leaves_transactions_under_way_alone_and_does_not_wait,
     pool::settings_change_and_are_put_on_record,
     pool::shares_are_taken_one_after_the_other,
 }

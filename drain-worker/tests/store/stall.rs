@@ -5,7 +5,7 @@ use std::time::Duration;
 use drain_worker::store::{Fence, OrderStore, StoreConfig, VerdictKind};
 use shared::order::Outcome;
 
-use crate::harness::{address, config, on_mysql};
+use crate::harness::{AT_THE_STOCK, address, config, on_mysql};
 use crate::orders::{CONFIRMED, SALE, catalogue, id, is_transient, kinds, order};
 use crate::relay::{Relay, Rule};
 
@@ -33,9 +33,7 @@ async fn the_server_frees_what_a_stalled_worker_has_locked() {
             .await;
         let orders = [order(1, "ann", &[("a", 1)])];
         let stalling = async {
-            while harness.number(WAITING).await == 0 {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
+            harness.until_at(AT_THE_STOCK).await;
             // … gets it, and says nothing more from then on, as a process does that was stopped.
             relay.set(Rule::Stall);
             holder.run("COMMIT").await;
@@ -62,10 +60,6 @@ async fn the_server_frees_what_a_stalled_worker_has_locked() {
     })
     .await;
 }
-
-/// Sessions that are at the stock's lock.
-const WAITING: &str = "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() \
-     AND id <> CONNECTION_ID() AND info LIKE '%FROM sale_skus%FOR UPDATE'";
 
 /// Idle connections are closed by the pool before the server would.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

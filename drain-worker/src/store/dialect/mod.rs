@@ -37,6 +37,8 @@ pub(super) trait Dialect: Send + Sync + Sized + 'static {
     const BEGIN: &'static str;
     /// Ends a SELECT that locks the rows it returns until the end of the transaction.
     const FOR_UPDATE: &'static str;
+    /// The same, but fails at once if another transaction has locked one of them.
+    const FOR_UPDATE_NOW: &'static str;
     /// Ends a SELECT that keeps the rows it returns from being changed until the end of the transaction.
     const FOR_SHARE: &'static str;
     /// The database's clock, UTC.

@@ -56,6 +56,8 @@ impl Dialect for MySql {
 
     const BEGIN: &'static str = "BEGIN";
     const FOR_UPDATE: &'static str = " FOR UPDATE";
+    // MySQL 8.0.1, MariaDB 10.3.
+    const FOR_UPDATE_NOW: &'static str = " FOR UPDATE NOWAIT";
     // MariaDB does not know MySQL 8's FOR SHARE; both know this.
     const FOR_SHARE: &'static str = " LOCK IN SHARE MODE";
     const NOW: &'static str = "UTC_TIMESTAMP(6)";

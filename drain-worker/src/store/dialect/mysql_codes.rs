@@ -11,6 +11,8 @@ pub(super) fn classify(number: u16, state: Option<&str>) -> Classified {
     match number {
         1213 => (Class::Contention, "deadlock"),
         1205 => (Class::Contention, "waited too long for a lock"),
+        // MySQL's answer to NOWAIT; MariaDB's is 1205.
+        3572 => (Class::Contention, "another transaction has the lock"),
         1020 => (Class::Contention, "a row changed since it was read"),
         1412 | 1615 => (Class::Contention, "the table's definition changed"),
         1062 | 1586 => (Class::DuplicateKey, "a row of this key exists"),
@@ -66,6 +68,7 @@ mod tests {
         for (number, state, class) in [
             (1213, "40001", Class::Contention),
             (1205, "HY000", Class::Contention),
+            (3572, "HY000", Class::Contention),
             (1062, "23000", Class::DuplicateKey),
             (1040, "08004", Class::Transient),
             (1053, "08S01", Class::Transient),

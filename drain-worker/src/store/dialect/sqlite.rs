@@ -28,6 +28,7 @@ impl Dialect for Sqlite {
     // Takes the one write lock at once: a transaction that read first could not upgrade under another writer.
     const BEGIN: &'static str = "BEGIN IMMEDIATE";
     const FOR_UPDATE: &'static str = "";
+    const FOR_UPDATE_NOW: &'static str = "";
     const FOR_SHARE: &'static str = "";
     const NOW_US: &'static str = "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)";
     const NOW: &'static str = "strftime('%Y-%m-%d %H:%M:%f', 'now')";

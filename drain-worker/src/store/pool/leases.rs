@@ -101,14 +101,14 @@ impl<D: Dialect> SqlStore<D> {
         let run = || async {
             let mut transaction = Transaction::<D>::begin(&self.pools.coordinator).await?;
             let result = async {
-                lock_fence(&mut transaction, lease).await?;
+                lock_fence(&mut transaction, lease, D::FOR_UPDATE_NOW).await?;
                 let Some(snapshot) = hold_group(&mut transaction, group).await? else { return Ok(true) };
                 let Some(row) = snapshot.leases.iter().find(|row| row.id == lease) else { return Ok(true) };
                 if row.fenced_us.is_some() {
                     return Ok(true);
                 }
                 if row.expires_us > snapshot.now_us {
-                    // It was renewed while this waited.
+                    // It was renewed meanwhile.
                     return Ok(false);
                 }
                 let id = lease.to_string();
@@ -124,7 +124,7 @@ impl<D: Dialect> SqlStore<D> {
             .await;
             transaction.end(result).await
         };
-        self.coordinating("fence a lease", run).await
+        self.once("fence a lease", run).await
     }
 
     /// See [`super::PoolStore::leave`].
@@ -132,7 +132,7 @@ impl<D: Dialect> SqlStore<D> {
         let run = || async {
             let mut transaction = Transaction::<D>::begin(&self.pools.coordinator).await?;
             let result = async {
-                lock_fence(&mut transaction, lease).await?;
+                lock_fence(&mut transaction, lease, D::FOR_UPDATE).await?;
                 hold_group(&mut transaction, group).await?;
                 let id = lease.to_string();
                 for text in [
@@ -199,10 +199,13 @@ pub(super) async fn hold_group<D: Dialect>(
     snapshot(head, &leases).map(Some)
 }
 
-async fn lock_fence<D: Dialect>(transaction: &mut Transaction<D>, lease: LeaseId) -> Result<(), Failure> {
+async fn lock_fence<D: Dialect>(
+    transaction: &mut Transaction<D>,
+    lease: LeaseId,
+    how: &'static str,
+) -> Result<(), Failure> {
     let id = lease.to_string();
-    let lock =
-        Statement::new("SELECT 1 FROM drain_fences WHERE lease_id = ?").bind(id.as_str()).text(D::FOR_UPDATE);
+    let lock = Statement::new("SELECT 1 FROM drain_fences WHERE lease_id = ?").bind(id.as_str()).text(how);
     transaction.fetch("lock a fence", lock, &[Kind::Int]).await.map(drop)
 }
 

@@ -128,18 +128,19 @@ pub trait PoolStore: Send + Sync + 'static {
         decide: impl Fn(&Snapshot) -> u32 + Send + Sync,
     ) -> impl Future<Output = Result<(Snapshot, u32), StoreError>> + Send;
 
-    /// Takes the right to commit from `lease` if it has lapsed: waits for its transactions under way, lets none begin.
-    /// Returns whether the lease is without that right now.
+    /// Takes the right to commit from `lease` if it has lapsed and no transaction under it is under way. Does not wait for
+    /// those: none begins under a lapsed lease, and whoever asks has a heartbeat of its own to send. Returns whether the
+    /// lease is without that right now.
     ///
     /// # Errors
-    /// [`StoreError::Transient`], also if a transaction under way takes too long; or [`StoreError::Fatal`].
+    /// [`StoreError::Transient`], also if a transaction is under way: ask again; or [`StoreError::Fatal`].
     fn fence(&self, group: &str, lease: LeaseId) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
     /// Removes a lease that its own worker gives up. Its share is free at once: the worker must have nothing
     /// outstanding.
     ///
     /// # Errors
-    /// As [`PoolStore::fence`].
+    /// [`StoreError::Transient`], also if a transaction under way takes too long; or [`StoreError::Fatal`].
     fn leave(&self, group: &str, lease: LeaseId) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// The group, for looking at. `None`: it is new to the database.

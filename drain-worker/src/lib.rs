@@ -15,6 +15,7 @@ pub mod pool;
 pub mod query;
 pub mod rate;
 mod run;
+pub mod serve;
 pub mod store;
 pub mod tune;
 

@@ -30,6 +30,7 @@ const LAG_MESSAGES: &str = "drain_lag_messages";
 const LAG_ORDERS: &str = "drain_lag_orders";
 const OLDEST: &str = "drain_oldest_seconds";
 const ETA: &str = "drain_eta_seconds";
+const CONNECTIONS_REFUSED: &str = "drain_connections_refused_total";
 
 /// Says what each metric is; called once at start.
 pub fn describe() {
@@ -69,6 +70,7 @@ pub fn describe() {
     describe_gauge!(LAG_ORDERS, "Orders that wait, estimated, those that workers hold too.");
     describe_gauge!(OLDEST, metrics::Unit::Seconds, "Age of the oldest order that waits.");
     describe_gauge!(ETA, metrics::Unit::Seconds, "Until all that waits is drained, if nothing more comes.");
+    describe_counter!(CONNECTIONS_REFUSED, "Connections refused for want of room, by `port`: query, admin.");
 }
 
 /// Messages received, and the orders in them.
@@ -165,6 +167,11 @@ pub fn redriven(outcomes: impl Iterator<Item = Outcome>) {
     for outcome in outcomes {
         counter!(LETTERS_REDRIVEN, "outcome" => outcome.as_str()).increment(1);
     }
+}
+
+/// A connection to `port` that was one too many.
+pub fn connection_refused(port: &'static str) {
+    counter!(CONNECTIONS_REFUSED, "port" => port).increment(1);
 }
 
 /// Dead letters given up.

@@ -1,9 +1,9 @@
 //! A worker, put together.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use shared::rocketmq::{ClientError, DefaultContext, StreamConsumer};
 use tokio::net::TcpListener;
 use tokio::task::{JoinError, JoinHandle};
@@ -20,6 +20,7 @@ use crate::monitor::Monitor;
 use crate::pipeline::{DrainError, Pipeline};
 use crate::pool::{Member, Signals};
 use crate::rate::RateGate;
+use crate::serve::{ServeConfig, serve};
 use crate::store::{OrderStore, Store, StoreError};
 use crate::{metrics, query};
 
@@ -51,6 +52,9 @@ pub struct Listeners {
 
 /// What the last steps of a stop have in any case.
 const CLOSE_MIN: Duration = Duration::from_millis(200);
+
+/// Most connections to the admin port: probes, scrapers, a few consoles with a browser's six each.
+const ADMIN_CONNECTIONS_MAX: NonZeroUsize = NonZeroUsize::MIN.saturating_add(63);
 
 /// How long a start waits for database and broker before it gives up.
 const START_WAIT: Duration = Duration::from_secs(30);
@@ -115,9 +119,13 @@ pub async fn run(
 
     // The listeners stay up until the drain has ended: buyers keep asking while a worker stops.
     let drained = CancellationToken::new();
+    let lookups = query::router(store.clone(), settings.lookups);
+    let desk = admin::router(desk, settings.access);
+    let for_buyers = ServeConfig::new("query", settings.query_connections_max);
+    let for_operators = ServeConfig::new("admin", ADMIN_CONNECTIONS_MAX);
     let servers = [
-        tokio::spawn(serve(listeners.query, query::router(store.clone(), settings.lookups), drained.clone())),
-        tokio::spawn(serve(listeners.admin, admin::router(desk, settings.access), drained.clone())),
+        tokio::spawn(serve(listeners.query, lookups, for_buyers, drained.clone())),
+        tokio::spawn(serve(listeners.admin, desk, for_operators, drained.clone())),
     ];
     let watching =
         spawn_vital(&shutdown, monitor.run(store.clone(), lag, signals.lag.clone(), drained.clone()));
@@ -225,13 +233,6 @@ async fn connect(settings: &DrainSettings) -> Result<StreamConsumer, ClientError
             }
             result => return result,
         }
-    }
-}
-
-async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
-    let stopped = async move { stop.cancelled().await };
-    if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
-        tracing::error!(%error, error_code = "listener_broke", "a listener broke");
     }
 }
 

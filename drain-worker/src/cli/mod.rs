@@ -105,6 +105,7 @@ async fn drain(args: RunArgs) -> Result<(), CommandError> {
     args.logs.init()?;
     let settings = args.settings()?;
     let shutdown = shared::shutdown::on_signal()?;
+    shared::listen::raise_open_files();
     let bind = |flag: &str, address| {
         shared::listen::listen(address)
             .map_err(|error| std::io::Error::new(error.kind(), format!("{flag} {address}: {error}")))

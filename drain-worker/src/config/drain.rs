@@ -85,6 +85,10 @@ pub struct DrainArgs {
     #[arg(long, env = "SPILLWAY_QUERY_LISTEN", value_name = "ADDRESS", default_value = "0.0.0.0:9100")]
     pub query_listen: SocketAddr,
 
+    /// Most connections to it at once; one more is told so and closed
+    #[arg(long, env = "SPILLWAY_QUERY_CONNECTIONS_MAX", value_name = "COUNT", default_value = "1024")]
+    pub query_connections_max: NonZeroUsize,
+
     /// Where console, control API, metrics and health are; never for buyers
     #[arg(long, env = "SPILLWAY_ADMIN_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:9101")]
     pub admin_listen: SocketAddr,
@@ -120,6 +124,8 @@ pub struct DrainSettings {
     pub access: Access,
     /// Who may look orders up.
     pub lookups: Arc<LookupAccess>,
+    /// Most connections to the query port.
+    pub query_connections_max: NonZeroUsize,
     /// Where the lag comes from.
     pub lag: LagArgs,
     /// The topic of orders.
@@ -153,6 +159,10 @@ impl RunArgs {
         );
         errors.require(drain.batch_rows_max.get() <= 1_000, "--batch-rows-max: must be 1 to 1000");
         errors.require(drain.receives_max.get() <= 64, "--receives-max: must be 1 to 64");
+        errors.require(
+            drain.query_connections_max.get() <= 65_536,
+            "--query-connections-max: must be 1 to 65536",
+        );
         errors.require(
             !drain.embedded || self.database.database_url.scheme() == "sqlite",
             "--embedded: only with a sqlite: database; for MySQL run `drain-worker migrate` with an account of its own",
@@ -202,6 +212,7 @@ impl RunArgs {
             },
             access: drain.admin_token.clone().map_or(Access::Loopback, Access::Token),
             lookups: Arc::new(lookups),
+            query_connections_max: drain.query_connections_max,
             lag: self.lag.clone(),
             orders_topic: self.rocketmq.orders_topic.clone(),
             grace: Duration::from_millis(drain.grace_ms),

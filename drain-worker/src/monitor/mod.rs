@@ -33,6 +33,10 @@ const LETTERS_EVERY: u64 = 5;
 /// How often an old message is warned about, in steps.
 const WARN_EVERY: u64 = 60;
 
+/// How often the pool is a line in the log, in steps. Where metrics are not collected, as on a platform that takes logs
+/// alone, this is what an alert can look at: that there is none says that nobody drains.
+const LINE_EVERY: u64 = 60;
+
 /// Longest that the lag may take to be told.
 const LAG_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -110,7 +114,20 @@ impl Monitor {
                 }
             }
             let Some(status) = self.status() else { continue };
-            metrics::pool(&status.figures());
+            let figures = status.figures();
+            metrics::pool(&figures);
+            if step.is_multiple_of(LINE_EVERY) {
+                tracing::info!(
+                    cap = figures.cap,
+                    workers = figures.workers,
+                    share = figures.share,
+                    limited_to = figures.limit,
+                    committed_per_second = status.committed_per_second,
+                    messages_waiting = figures.lag_messages,
+                    oldest_age_s = figures.oldest_s,
+                    "pool status"
+                );
+            }
             let age = status.oldest_age_s().map(Duration::from_secs_f64);
             if step.is_multiple_of(WARN_EVERY)
                 && let Some(warning) = age.and_then(|age| retention::warning(age, self.retention_h))

@@ -50,6 +50,26 @@ fn wall_clock_us() -> u64 {
     u64::try_from(since_1970.as_micros()).expect("a time of this age")
 }
 
+/// What an alert has to look at where nobody collects metrics.
+#[tokio::test]
+async fn a_worker_tells_of_the_pool_in_its_log() {
+    let capture = Capture::of_this_thread("drain_worker=info").expect("a filter");
+    let world = World::new().await;
+    let worker = world.whole_worker(&[]).await;
+    let line = loop {
+        let told = capture.lines().into_iter().find(|line| line["message"] == "pool status");
+        if let Some(line) = told {
+            break line;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    };
+    worker.stop().await;
+    assert_eq!((&line["level"], &line["workers"]), (&json!("INFO"), &json!(1)), "{line}");
+    assert!(line["cap"].as_u64().is_some_and(|cap| cap > 0), "{line}");
+    assert!(line["committed_per_second"].is_number(), "{line}");
+    assert!(line["limited_to"].is_null(), "it does not back off: {line}");
+}
+
 /// Everything of a worker on this thread, so that its lines are captured.
 #[tokio::test]
 async fn what_becomes_of_an_order_is_logged_with_its_trace() {

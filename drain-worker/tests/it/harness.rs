@@ -1,9 +1,12 @@
 //! A broker, a database and a worker of a test's own.
 
+use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::Parser as _;
+use drain_worker::config::{Cli, Command};
 use drain_worker::init::init;
 use drain_worker::pipeline::{DrainError, Health, Pipeline, PipelineConfig};
 use drain_worker::pool::Signals;
@@ -11,6 +14,7 @@ use drain_worker::rate::RateGate;
 use drain_worker::store::{
     Counts, LetterStore, OrderStore, Page, Selection, Standing, Store, StoreConfig, StoredLetter,
 };
+use drain_worker::{Listeners, RunError, run};
 use shared::catalogue::Catalogue;
 use shared::config::DatabaseUrl;
 use shared::envelope::{EncodedOrder, encode_batch};
@@ -25,6 +29,7 @@ use shared::rocketmq::{
 };
 use tempfile::TempDir;
 use time::macros::datetime;
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -49,6 +54,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct World {
     pub(crate) broker: Broker,
     pub(crate) client: ClientConfig,
+    pub(crate) url: String,
     pub(crate) store: Arc<Store>,
     pub(crate) producer: FutureProducer,
     pub(crate) rate: u32,
@@ -89,7 +95,30 @@ impl World {
         let store = Arc::new(Store::connect(&url, StoreConfig::default()).await.expect("the database opens"));
         let producer = FutureProducer::new(client.clone(), ProducerConfig::default(), DefaultContext)
             .expect("a producer");
-        Self { broker, client, store, producer, rate: 100_000, _directory: directory }
+        Self { broker, client, url: url.to_string(), store, producer, rate: 100_000, _directory: directory }
+    }
+
+    /// Flags for a worker of this world, and `more`.
+    pub(crate) fn flags(&self, more: &[&str]) -> Vec<String> {
+        let endpoint = self.client.endpoint.to_string();
+        let own = ["run", "--embedded", "--database-url", &self.url, "--rocketmq-endpoint", &endpoint];
+        own.iter().chain(more).map(|&text| text.to_owned()).collect()
+    }
+
+    /// Starts a whole worker, as the program does, with `more` flags.
+    pub(crate) async fn whole_worker(&self, more: &[&str]) -> WholeWorker {
+        let program = std::iter::once("drain-worker".to_owned());
+        let cli = Cli::try_parse_from(program.chain(self.flags(more))).expect("flags");
+        let Command::Run(args) = cli.command else { panic!("another command") };
+        let listeners = Listeners {
+            query: TcpListener::bind("127.0.0.1:0").await.expect("a port"),
+            admin: TcpListener::bind("127.0.0.1:0").await.expect("a port"),
+        };
+        let [query, admin] =
+            [&listeners.query, &listeners.admin].map(|listener| listener.local_addr().expect("bound"));
+        let shutdown = CancellationToken::new();
+        let running = tokio::spawn(run(args.settings().expect("valid"), listeners, shutdown.clone()));
+        WholeWorker { query, admin, shutdown, running }
     }
 
     /// Publishes `orders`, ten a message.
@@ -252,4 +281,21 @@ pub(crate) fn order(number: u64, sku: &str) -> AcceptedOrder {
 
 pub(crate) fn orders(numbers: std::ops::Range<u64>, sku: &str) -> Vec<AcceptedOrder> {
     numbers.map(|number| order(number, sku)).collect()
+}
+
+/// A worker with its ports.
+pub(crate) struct WholeWorker {
+    pub(crate) query: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    shutdown: CancellationToken,
+    running: JoinHandle<Result<(), RunError>>,
+}
+
+impl WholeWorker {
+    /// Stops it in order.
+    pub(crate) async fn stop(self) {
+        self.shutdown.cancel();
+        let ended = timeout(PATIENCE, self.running).await.expect("it ends in time");
+        ended.expect("it does not panic").expect("stopped in order");
+    }
 }

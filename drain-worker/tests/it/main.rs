@@ -13,3 +13,5 @@ mod harness;
 mod pooled;
 mod query;
 mod query_access;
+mod readme;
+mod serve;

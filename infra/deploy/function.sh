@@ -59,7 +59,9 @@ set_alias() {
   }
 }
 
-# What is kept warm for the alias, as JSON: `target`, `current`, and the schedule. An alias that never had any has none.
+# What is kept warm for the alias, as JSON: `defaultTarget` is what was set, `target` what the platform aims at now (the
+# greatest of the schedule's active policies, or without any the default), `current` what is there, and the schedule. An
+# alias that never had any has none.
 provision_config() {
   local answer errors
   errors=$(mktemp)
@@ -75,21 +77,41 @@ provision_config() {
   echo "$answer"
 }
 
+# The last answer that warm_now had, and how many of them said that the schedule holds the number down: the first may only
+# be early.
+WARM_ANSWER={}
+WARM_HELD=0
+
+# Enough are there, and the default is as it was set. More may be there: what the schedule asks for is not ours to take.
 warm_now() {
-  local answer reason
-  answer=$(provision_config) || return 2
-  reason=$(jq -r '.currentError // ""' <<<"$answer")
+  local reason
+  WARM_ANSWER=$(provision_config) || return 2
+  reason=$(jq -r '.currentError // ""' <<<"$WARM_ANSWER")
   [[ -z $reason ]] || say "the platform says: $reason"
-  jq -e --argjson wanted "$1" '(.current // 0) >= $wanted and (.target // 0) == $wanted' <<<"$answer" >/dev/null
+  jq -e --argjson wanted "$1" '
+    (.current // 0) >= $wanted
+    # An answer without it leaves out a zero, or is of before there was a default: then the target is what was set.
+    and (if has("defaultTarget") then .defaultTarget == $wanted else (.target // 0) >= $wanted end)
+  ' <<<"$WARM_ANSWER" >/dev/null && return
+  jq -e --argjson wanted "$1" '.defaultTarget == $wanted and (.target // 0) < $wanted' <<<"$WARM_ANSWER" >/dev/null &&
+    WARM_HELD=$((WARM_HELD + 1))
+  if ((WARM_HELD == 2)); then
+    say "$1 are set, and the platform still aims at $(jq '.target // 0' <<<"$WARM_ANSWER"): while a policy of the" \
+      "schedule is active it alone counts. If this stays so, more is to be had by the schedule only (sale_windows)"
+    WARM_HELD=3
+  fi
+  return 1
 }
 
-# set_warm INSTANCES CONFIG: the whole is sent with another target; without its schedule it would lose that.
+# set_warm INSTANCES CONFIG: the whole is sent with another default; without its schedule it would lose that. `target` is
+# the default by its old name: as it was read it is the schedule's, and must not become what is set.
 set_warm() {
   local body
-  body=$(jq -ec --argjson target "$1" '
-    {target: $target, alwaysAllocateCPU: (.alwaysAllocateCPU // false), alwaysAllocateGPU: (.alwaysAllocateGPU // false),
-     scheduledActions: (.scheduledActions // []), targetTrackingPolicies: (.targetTrackingPolicies // [])}
-    + (if has("defaultTarget") then {defaultTarget: $target} else {} end)' <<<"$2") || return 1
+  body=$(jq -ec --argjson wanted "$1" '
+    {defaultTarget: $wanted, target: $wanted,
+     alwaysAllocateCPU: (.alwaysAllocateCPU // false), alwaysAllocateGPU: (.alwaysAllocateGPU // false),
+     scheduledActions: (.scheduledActions // []),
+     targetTrackingPolicies: (.targetTrackingPolicies // [])}' <<<"$2") || return 1
   change fc PUT "$FC/$SPILLWAY_FUNCTION/provision-config" --qualifier "$FUNCTION_ALIAS" --header "$JSON_BODY" --body "$body" \
     >/dev/null || return 1
   if [[ -n $DRY_RUN ]]; then return; fi

@@ -1,14 +1,20 @@
 # Of a Terraform plan as JSON: one line for each change that must not happen by the way. Arguments: $allowed, a list of
 # addresses that may be destroyed all the same.
 
-# What holds orders, keys or what others know by its name: gone or replaced, it is lost.
+# What holds orders or keys, what others know by its name, and what orders go through: gone or replaced, it is lost, or
+# orders are until it is there again.
 def kept: [
-  "alicloud_polardb_cluster", "alicloud_polardb_database", "alicloud_db_instance", "alicloud_db_database",
+  "alicloud_polardb_cluster", "alicloud_polardb_database", "alicloud_polardb_endpoint",
+  "alicloud_db_instance", "alicloud_db_database",
   "alicloud_rocketmq_instance", "alicloud_rocketmq_topic", "alicloud_rocketmq_consumer_group",
-  "alicloud_kms_key", "alicloud_kms_secret", "alicloud_vpc", "alicloud_vswitch", "alicloud_eip_address",
-  "alicloud_cr_ee_instance", "alicloud_cr_ee_repo", "alicloud_api_gateway_instance", "alicloud_api_gateway_group",
-  "alicloud_fcv3_function", "alicloud_fcv3_alias", "alicloud_sae_namespace", "alicloud_sae_application",
-  "alicloud_log_project"
+  "alicloud_rocketmq_account",
+  "alicloud_kms_key", "alicloud_kms_secret", "alicloud_ram_role",
+  "alicloud_vpc", "alicloud_vswitch", "alicloud_eip_address", "alicloud_nat_gateway",
+  "alicloud_cr_ee_instance", "alicloud_cr_ee_repo", "alicloud_alb_load_balancer",
+  "alicloud_api_gateway_instance", "alicloud_api_gateway_group", "alicloud_api_gateway_api",
+  "alicloud_api_gateway_vpc_access",
+  "alicloud_fcv3_function", "alicloud_fcv3_alias", "alicloud_fcv3_trigger",
+  "alicloud_sae_namespace", "alicloud_sae_application", "alicloud_log_project"
 ];
 
 # What release changes, and Terraform must therefore leave alone (ignore_changes). Not the function's own image: that is the

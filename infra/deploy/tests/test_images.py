@@ -107,6 +107,20 @@ class Push(unittest.TestCase):
         _, output, _ = self.push(SPILLWAY_IMAGE_REF="tag")
         self.assertRegex(output, rf"ingest_image={re.escape(REGISTRY)}/ingest-fn:[0-9a-f]{{12}}-[0-9a-f]{{12}}\n")
 
+    def test_what_pulls_may_come_another_way(self):
+        pull = "spillway-vpc.example.com/prod"
+        _, plain, _ = self.push()
+        code, output, errors = self.push(SPILLWAY_REGISTRY_PULL=pull)
+        self.assertEqual(code, 0, errors)
+        self.assertEqual(output, plain.replace(REGISTRY, pull))
+        self.assertNotEqual(output, plain)
+        _, output, _ = self.push(SPILLWAY_REGISTRY_PULL=pull, SPILLWAY_IMAGE_REF="tag")
+        self.assertIn(f"worker_image={pull}/drain-worker:", output)
+        # Pushed, and looked for, is where it always was.
+        self.assertNotIn(pull, str(self.world.lines("pushes")))
+        # Set to nothing, as by a variable of the workflow that is not there.
+        self.assertEqual(self.push(SPILLWAY_REGISTRY_PULL="")[1], plain)
+
     def test_not_what_is_not_committed(self):
         with open(self.checkout / "Dockerfile", "a") as file:
             file.write("# changed\n")

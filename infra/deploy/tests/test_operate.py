@@ -15,8 +15,14 @@ class Warm(unittest.TestCase):
     def provision(self, **provision):
         cloud = self.world.cloud()
         cloud["functions"]["ingest"]["provision"] = {
-            "target": 0, "current": 0, "alwaysAllocateCPU": False, "scheduledActions": SCHEDULE, "targetTrackingPolicies": [],
+            "defaultTarget": 0, "current": 0, "alwaysAllocateCPU": False, "scheduledActions": SCHEDULE, "targetTrackingPolicies": [],
         } | provision
+        self.world.write(cloud)
+
+    def active(self, *names):
+        """These policies of the schedule are active now."""
+        cloud = self.world.cloud()
+        cloud["functions"]["ingest"]["active"] = names
         self.world.write(cloud)
 
     def provisioned(self):
@@ -29,7 +35,8 @@ class Warm(unittest.TestCase):
         self.assertIn("0 of 0, wanted 15", errors)
         self.assertEqual(self.world.changes(), [("warm", 15)])
         provisioned = self.provisioned()
-        self.assertEqual((provisioned["target"], provisioned["current"]), (15, 15))
+        self.assertEqual((provisioned["defaultTarget"], provisioned["current"]), (15, 15))
+        self.assertIn("until: infra/deploy/warm 0", errors)
         self.assertEqual(provisioned["scheduledActions"], SCHEDULE)
         self.assertIs(provisioned["alwaysAllocateCPU"], False)
 
@@ -42,12 +49,55 @@ class Warm(unittest.TestCase):
     def test_an_alias_that_was_never_warm(self):
         code, _, errors = self.world.run("warm", "2")
         self.assertEqual(code, 0, errors)
-        self.assertEqual(self.provisioned()["target"], 2)
+        self.assertEqual(self.provisioned()["defaultTarget"], 2)
 
     def test_down_again(self):
-        self.provision(target=15, current=15)
-        self.assertEqual(self.world.run("warm", "0")[0], 0)
-        self.assertEqual(self.provisioned()["target"], 0)
+        self.provision(defaultTarget=15, current=15)
+        code, _, errors = self.world.run("warm", "0")
+        self.assertEqual(code, 0, errors)
+        self.assertIn("nothing holds instances", errors)
+        self.assertEqual(self.provisioned()["defaultTarget"], 0)
+
+    def test_fewer_than_the_schedule_asks_for_are_not_waited_for(self):
+        self.provision(current=15)
+        self.active("double-eleven-warm")
+        code, _, errors = self.world.run("warm", "5")
+        self.assertEqual(code, 0, errors)
+        self.assertIn("the schedule asks for 15 now", errors)
+        self.assertEqual(self.provisioned()["defaultTarget"], 5)
+        self.assertEqual(self.provisioned()["scheduledActions"], SCHEDULE)
+
+    def test_what_the_schedule_holds_it_lets_go_by_itself(self):
+        # Set by hand before, while nothing was active: what was read as the target is the schedule's, and not sent back.
+        self.provision(defaultTarget=20, current=15)
+        self.active("double-eleven-warm")
+        code, _, errors = self.world.run("warm", "0")
+        self.assertEqual(code, 0, errors)
+        self.assertIn("still holds 15", errors)
+        self.assertEqual(self.provisioned()["defaultTarget"], 0)
+        self.active()
+        self.assertIn("15 of 0, wanted 0", self.world.run("warm", "0")[2])
+
+    def test_more_than_the_schedule_asks_for(self):
+        # By the vendor's pages the default does not count meanwhile: that is said, and no success.
+        self.provision(current=15)
+        self.active("double-eleven-warm")
+        code, _, errors = self.world.run("warm", "30", SPILLWAY_FUNCTION_DEADLINE_S="4")
+        self.assertEqual(code, 1, errors)
+        self.assertEqual(errors.count("still aims at 15"), 1, errors)
+        # Should it count all the same, it is one.
+        self.world.plan(warm="greatest")
+        code, _, errors = self.world.run("warm", "30")
+        self.assertEqual(code, 0, errors)
+        self.assertNotIn("still aims", errors)
+
+    def test_an_api_that_knows_no_default(self):
+        self.provision()
+        self.world.plan(warm="old")
+        for number in ["15", "0"]:
+            code, _, errors = self.world.run("warm", number)
+            self.assertEqual(code, 0, errors)
+            self.assertEqual(self.provisioned()["defaultTarget"], int(number))
 
     def test_instances_that_do_not_come_are_told(self):
         self.provision()

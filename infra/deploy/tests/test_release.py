@@ -41,7 +41,8 @@ class Forward(Case):
         steps = [line.split()[1] for line in errors.splitlines() if line.startswith("== ")]
         self.assertEqual(
             steps[:-1],
-            ["smoke", "migrate", "roll-workers", "smoke", "publish-function", "shift-traffic", "smoke", "shift-traffic", "smoke"],
+            ["check_canary", "smoke", "migrate", "roll-workers", "smoke", "publish-function", "shift-traffic", "smoke",
+             "shift-traffic", "smoke"],
         )
         self.assertEqual([it["arguments"][-2:] for it in self.world.lines("containers")],
                          [[NEW_WORKER, "migrate"], [NEW_WORKER, "init"]])
@@ -113,6 +114,39 @@ class Forward(Case):
         self.assertEqual(code, 1)
         self.assertIn("pull access denied", errors)
 
+    def test_the_login_is_at_the_host_that_the_image_is_pulled_from(self):
+        # Not where it was pushed to.
+        code, _, errors = self.world.run("migrate", NEW_WORKER.replace("spillway.", "spillway-vpc."))
+        self.assertEqual(code, 0, errors)
+        self.assertEqual(self.world.lines("logins")[0]["arguments"][-1], "spillway-vpc.example.com")
+
+    def test_it_does_not_begin_beside_a_canary_that_was_left_behind(self):
+        cloud = self.world.cloud()
+        function = cloud["functions"]["ingest"]
+        function["versions"]["2"] = NEW_INGEST
+        function["aliases"]["live"] = {"versionId": "1", "additionalVersionWeight": {"2": 0.1}}
+        self.world.write(cloud)
+        for options in [[], ["--dry-run"], ["--repair"]]:
+            with self.subTest(options):
+                code, _, errors = self.world.release(*options)
+                self.assertEqual(code, 1, errors)
+                self.assertIn("version 1 with version 2 (0.1)", errors)
+                self.assertIn("infra/deploy/rollback FILE", errors)
+                self.assertIn("infra/deploy/shift-traffic VERSION 1", errors)
+        self.assertEqual(self.world.changes(), [])
+        self.assertEqual(self.world.orders, [])
+        self.assertEqual(self.world.lines("containers"), [])
+        # As it says.
+        self.assertEqual(self.world.run("shift-traffic", "1", "1")[0], 0)
+        code, _, errors = self.world.release()
+        self.assertEqual(code, 0, errors)
+
+    def test_a_weight_of_nothing_is_no_canary(self):
+        cloud = self.world.cloud()
+        cloud["functions"]["ingest"]["aliases"]["live"] = {"versionId": "1", "additionalVersionWeight": {"1": 0}}
+        self.world.write(cloud)
+        self.assertEqual(self.world.run("release", "--dry-run", "--state", self.world.state_file(), NEW_INGEST, NEW_WORKER)[0], 0)
+
     def test_it_does_not_begin_with_what_cannot_end_well(self):
         state = self.world.state_file()
         for arguments, environment in [
@@ -183,7 +217,7 @@ class Failure(Case):
             world.calls = before
 
     def test_a_question_is_asked_again(self):
-        self.world.plan(fail=[1, 5])
+        self.world.plan(fail=[1, 3, 7])
         code, _, errors = self.world.release(SPILLWAY_DEPLOY_ATTEMPTS="3")
         self.assertEqual(code, 0, errors)
 
@@ -246,7 +280,7 @@ class Failure(Case):
         self.assertEqual(self.world.changes(), [("workers", NEW_WORKER), ("workers", OLD_WORKER)])
 
     def test_a_call_that_never_answers_is_given_up(self):
-        self.world.plan(hang=[5])
+        self.world.plan(hang=[6])
         # The stand-in would sleep for ten minutes, and the test's own bound is shorter than that.
         code, _, errors = self.world.release(SPILLWAY_DEPLOY_CALL_TIMEOUT_S="1")
         self.assertEqual(code, 1, errors)
@@ -288,7 +322,8 @@ class Repair(Case):
                 code, _, errors = world.release()
                 self.assertEqual(code, 1, errors)
                 self.assertIn("--repair", errors)
-                self.assertEqual(world.calls(), [])
+                self.assertEqual(len(world.calls()), 1)
+                self.assertEqual(world.changes(), [])
 
     def test_what_is_broken_is_replaced_at_once(self):
         self.world.broken = {OLD_INGEST: 503}
@@ -331,7 +366,7 @@ class Stopped(Case):
     def test_a_signal_undoes_too(self):
         # While a call hangs, before and after something was changed.
         for sign in [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]:
-            for number in [1, 6, 14, 17]:
+            for number in [1, 7, 15, 18]:
                 with self.subTest(sign=sign, number=number):
                     world = World()
                     self.addCleanup(world.close)
@@ -349,9 +384,9 @@ class Stopped(Case):
 
     def test_once_it_undoes_it_is_not_stopped(self):
         # It fails at the canary; then every call takes a while, and somebody is impatient.
-        self.world.plan(fail=[14], slow=list(range(15, 31)))
+        self.world.plan(fail=[15], slow=list(range(16, 32)))
         process = self.world.start("release", "--state", self.world.state_file(), NEW_INGEST, NEW_WORKER)
-        for calls, sign in [(15, signal.SIGTERM), (16, signal.SIGINT), (17, signal.SIGTERM)]:
+        for calls, sign in [(16, signal.SIGTERM), (17, signal.SIGINT), (18, signal.SIGTERM)]:
             deadline = time.monotonic() + 30
             while len(self.world.calls()) < calls:
                 self.assertLess(time.monotonic(), deadline)
@@ -362,10 +397,10 @@ class Stopped(Case):
         self.assertEqual(self.world.as_before(), {}, errors)
 
     def test_killed_it_leaves_what_a_rollback_needs(self):
-        self.world.plan(hang=[13])
+        self.world.plan(hang=[14])
         process = self.world.start("release", "--state", self.world.state_file(), NEW_INGEST, NEW_WORKER)
         deadline = time.monotonic() + 30
-        while len(self.world.calls()) < 13:
+        while len(self.world.calls()) < 14:
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.01)
         process.kill()
@@ -377,3 +412,49 @@ class Stopped(Case):
         self.assertEqual(code, 0, errors)
         self.assertEqual(self.world.as_before(), {})
         self.assertEqual(OLD_ALIAS, self.world.cloud()["functions"]["ingest"]["aliases"]["live"])
+
+
+class Kept(Case):
+    """Where the pipeline keeps the state: the next release must notice one that was killed, on whatever checkout."""
+
+    def state(self, *arguments):
+        return self.world.run("release-state", *arguments, HOME=str(self.world.at))
+
+    def begin(self, environment="prod"):
+        code, output, errors = self.state("begin", environment)
+        self.assertEqual(code, 0, errors)
+        return {name: pathlib.Path(value) for name, value in (line.split("=", 1) for line in output.splitlines())}
+
+    def test_a_killed_release_is_noticed_until_it_is_undone(self):
+        kept = self.begin()
+        self.assertEqual(kept["STATE"].parent, kept["STATE_FOLDER"])
+        # Outside of any checkout, and an environment's own.
+        self.assertEqual(kept["STATE_FOLDER"].parent, self.world.at / "spillway-release")
+        kept["STATE"].write_text(f"workers\t{OLD_WORKER}\n")
+        for _ in range(2):
+            code, output, errors = self.state("begin", "prod")
+            self.assertEqual((code, output), (1, ""))
+            self.assertIn(f"infra/deploy/rollback {kept['STATE']}", errors)
+        self.assertEqual(self.begin("dev")["STATE"].parent.name, "dev")
+        self.assertEqual(self.world.run("rollback", kept["STATE"])[0], 0)
+        self.assertEqual(self.begin(), kept)
+        self.assertFalse(kept["STATE"].exists())
+
+    def test_it_goes_once_it_is_not_needed(self):
+        for left, outcome, stays in [("workers\tx\n", "held", False), ("", "failed", False), (None, "failed", False),
+                                     ("workers\tx\n", "failed", True), ("workers\tx\n", "", True)]:
+            with self.subTest(left=left, outcome=outcome):
+                kept = self.begin()
+                if left is not None:
+                    kept["STATE"].write_text(left)
+                code, _, errors = self.state("end", kept["STATE_FOLDER"], outcome)
+                self.assertEqual(code, 0, errors)
+                self.assertEqual(kept["STATE_FOLDER"].exists(), stays)
+                self.assertEqual("NOT UNDONE" in errors, stays)
+                if stays:
+                    kept["STATE"].unlink()
+
+    def test_only_what_it_knows(self):
+        for arguments in [[], ["begin"], ["begin", "../prod"], ["begin", ""], ["end"], ["end", "", "held"], ["forget", "prod"]]:
+            with self.subTest(arguments):
+                self.assertEqual(self.state(*arguments)[0], 1)

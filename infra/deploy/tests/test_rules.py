@@ -4,6 +4,7 @@ import datetime
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -28,13 +29,16 @@ class InAFolder(unittest.TestCase):
 
 
 class Window(InAFolder):
-    def check(self, sales, **environment):
+    def write(self, *sales, at=None):
         now = datetime.datetime.now(datetime.timezone.utc)
         text = ""
         for name, opens_min, closes_min in sales:
             opens, closes = (now + datetime.timedelta(minutes=it) for it in (opens_min, closes_min))
             text += f'[[sales]]\nid = "{name}"\nopens_at = "{opens.isoformat()}"\ncloses_at = "{closes.isoformat()}"\n'
-        (self.at / "sales.toml").write_text(text)
+        ((at or self.at) / "sales.toml").write_text(text)
+
+    def check(self, sales, **environment):
+        self.write(*sales)
         return run("check-window", self.at / "sales.toml", **environment)
 
     def test_no_release_while_a_sale_is_on_or_near(self):
@@ -54,6 +58,105 @@ class Window(InAFolder):
     def test_the_rehearsal_sale_must_be_open(self):
         for sales in [[("other", 1000, 2000)], [("rehearsal", 5, 10)], [("rehearsal", -10, -5)]]:
             self.assertEqual(self.check(sales)[0], 1)
+
+    REHEARSAL = ("rehearsal", -1000, 1000)
+
+    def git(self, *arguments):
+        command = ["git", "-C", self.at, "-c", "user.name=t", "-c", "user.email=t@example.com", *arguments]
+        subprocess.run(command, check=True, capture_output=True)
+
+    def commit(self, *sales):
+        """One version of the catalogue; the first makes the repository. It is not the repository's only folder."""
+        folder = self.at / "catalogues"
+        if not folder.exists():
+            folder.mkdir()
+            self.git("init", "-q")
+        if sales:
+            self.write(*sales, at=folder)
+        self.git("add", "-A")
+        self.git("commit", "-qm", "x", "--allow-empty")
+
+    def check_committed(self, **environment):
+        return run("check-window", self.at / "catalogues/sales.toml", **environment)
+
+    def test_a_sale_that_is_on_counts_though_the_file_has_it_no_more(self):
+        for sale, code in [(("today", -10, 60), 1), (("today", 60, 120), 1), (("today", 121, 180), 0), (("today", -60, -1), 0)]:
+            with self.subTest(sale):
+                for old in self.at.iterdir():
+                    shutil.rmtree(old)
+                self.commit(self.REHEARSAL, sale)
+                self.commit(self.REHEARSAL, ("another", 5000, 6000))
+                self.commit(self.REHEARSAL, ("next-week", 10000, 10060))
+                found, output = self.check_committed()
+                self.assertEqual(found, code, output)
+                if code:
+                    self.assertIn("sale today is on from", output)
+                    self.assertIn("MISSING", output)
+                    self.assertIn("unknown_sale", output)
+                # One that is cancelled goes all the same.
+                self.assertEqual(self.check_committed(SPILLWAY_RELEASE_DURING_SALE="yes")[0], 0)
+
+    def test_what_is_live_counts_before_it_is_committed_again(self):
+        self.commit(self.REHEARSAL, ("today", -10, 60))
+        self.write(self.REHEARSAL, ("next-week", 10000, 10060), at=self.at / "catalogues")
+        self.assertEqual(self.check_committed()[0], 1)
+
+    def test_a_sale_that_was_put_off_is_on_by_what_is_live(self):
+        self.commit(self.REHEARSAL, ("today", -10, 60))
+        self.commit(self.REHEARSAL, ("today", 5000, 6000))
+        code, output = self.check_committed()
+        self.assertEqual(code, 1)
+        self.assertIn("has other times for it", output)
+        self.assertNotIn("MISSING", output)
+
+    def test_a_sale_that_is_still_there_is_said_once(self):
+        self.commit(self.REHEARSAL, ("today", -10, 60))
+        self.commit(self.REHEARSAL, ("today", -10, 60), ("next-week", 10000, 10060))
+        code, output = self.check_committed()
+        self.assertEqual(code, 1)
+        self.assertEqual(output.count("today"), 1, output)
+
+    def test_earlier_versions_that_cannot_be_read_are_left_out(self):
+        path = self.at / "catalogues/sales.toml"
+        self.commit(self.REHEARSAL, ("today", -10, 60))
+        for text in ["no TOML [", "sales = 7", "[[sales]]\nid = 'x'\n", "[[sales]]\nid = 'x'\nopens_at = 'soon'\ncloses_at = 3\n",
+                     "[[sales]]\nid = 'x'\nopens_at = 2026-01-01T00:00:00\ncloses_at = 2036-01-01T00:00:00\n", ""]:
+            path.write_text(text)
+            self.commit()
+        path.unlink()
+        self.commit()
+        self.commit(self.REHEARSAL)
+        code, output = self.check_committed()
+        self.assertEqual(code, 1, output)
+        self.assertIn("today", output)
+        self.assertNotIn("Traceback", output)
+
+    def test_what_is_not_known_of_the_past_is_said(self):
+        code, output = self.check([self.REHEARSAL])
+        self.assertEqual(code, 0)
+        self.assertIn("only what it says itself is known", output)
+        # Nor of a file that was never committed.
+        (self.at / "sales.toml").unlink()
+        self.commit()
+        code, output = self.check([self.REHEARSAL])
+        self.assertEqual(code, 0)
+        self.assertIn("only what it says itself is known", output)
+        # Nor of what a shallow clone has left out.
+        self.commit(self.REHEARSAL, ("today", -10, 60))
+        self.commit(self.REHEARSAL)
+        self.git("clone", "-q", "--depth", "1", f"file://{self.at}", self.at / "shallow")
+        code, output = run("check-window", self.at / "shallow/catalogues/sales.toml")
+        self.assertIn("the git history is cut off", output)
+        self.assertNotIn("cut off", self.check_committed()[1])
+
+    def test_a_python_that_reads_no_toml_is_told_of(self):
+        (self.at / "tomllib.py").write_text("raise ModuleNotFoundError('tomllib')\n")
+        code, output = self.check([self.REHEARSAL], PYTHONPATH=str(self.at))
+        self.assertEqual(code, 1)
+        self.assertIn("needs python3 3.11 or later", output)
+        self.assertNotIn("Traceback", output)
+        # What it is for, it says all the same.
+        self.assertEqual(run("check-window", "--help", PYTHONPATH=str(self.at))[0], 0)
 
     def test_the_example_catalogue_is_good(self):
         code, output = run("check-window", DEPLOY / "catalogues/rehearsal.toml")
@@ -128,7 +231,7 @@ class Migrations(InAFolder):
 
 
 @unittest.skipUnless(shutil.which("jq"), "jq is missing")
-class Guard(unittest.TestCase):
+class Guard(InAFolder):
     def faults(self, *changes, allowed=()):
         plan = {"resource_changes": [
             {"address": f"module.x.{kind}.this", "type": kind, "change": {"actions": actions, "before": before, "after": after}}
@@ -148,6 +251,35 @@ class Guard(unittest.TestCase):
                     self.assertIn(said, fault)
             self.assertEqual(self.faults((kind, ["delete"], {}, {}), allowed=[f"module.x.{kind}.this"]), [])
             self.assertEqual(self.faults((kind, ["create"], None, {}), (kind, ["update"], {}, {}), (kind, ["no-op"], {}, {})), [])
+
+    def test_what_orders_go_through_is_not_destroyed(self):
+        for kind in ["alicloud_rocketmq_account", "alicloud_fcv3_trigger", "alicloud_alb_load_balancer", "alicloud_api_gateway_api",
+                     "alicloud_polardb_endpoint", "alicloud_api_gateway_vpc_access", "alicloud_ram_role", "alicloud_nat_gateway"]:
+            with self.subTest(kind):
+                self.assertEqual(len(self.faults((kind, ["delete"], {}, {}))), 1)
+                self.assertEqual(len(self.faults((kind, ["delete", "create"], {}, {}))), 1)
+
+    def test_the_old_account_goes_where_its_address_is_named(self):
+        # At the end of a rotation. As plan.sh reads the setting, and as the README writes the address.
+        address = 'module.spillway.module.rocketmq.alicloud_rocketmq_account.function["a"]'
+        other = address.replace('"a"', '"b"')
+        self.assertIn(f"`{address}`", (DEPLOY / "README.md").read_text())
+        plan = self.at / "plan.json"
+        plan.write_text(json.dumps({"resource_changes": [
+            {"address": it, "type": "alicloud_rocketmq_account", "change": {"actions": ["delete"], "before": {}, "after": None}}
+            for it in [address, other]
+        ]}))
+        stub = self.at / "terraform"
+        stub.write_text(f"#!/bin/sh\ncat {plan}\n")
+        stub.chmod(0o755)
+        script = f"set -eu; die() {{ echo \"$*\"; exit 1; }}; DEPLOY={DEPLOY} REPO={REPO}; . {DEPLOY}/plan.sh; guard_plan prod {self.at}"
+        for allowed, left in [("", "ab"), (address, "b"), (f"{address} {other}", "")]:
+            result = subprocess.run(
+                ["bash", "-c", script], capture_output=True, text=True,
+                env={"PATH": f"{self.at}:{os.environ['PATH']}", "SPILLWAY_ALLOW_DESTROY": allowed},
+            )
+            found = sorted(set(re.findall(r'function\["(\w)"\]: would be destroyed', result.stdout)))
+            self.assertEqual((result.returncode, found), (int(bool(left)), list(left)), result)
 
     def test_what_the_release_owns_is_left_alone(self):
         for kind, name in [

@@ -8,6 +8,9 @@ from world import REPO
 
 FOLDER = REPO / ".github/workflows"
 
+# What follows the environment's name, by job.
+ENVIRONMENTS = {"build": "-plan", "plan": "-plan", "apply": "-apply", "release": ""}
+
 
 def jobs(text: str) -> dict[str, str]:
     """The text of each job, by name: blocks that are indented by two spaces below `jobs:`."""
@@ -57,10 +60,44 @@ class Workflows(unittest.TestCase):
 
     def test_what_changes_something_waits_for_approval(self):
         parts = jobs(self.deploy)
-        for name, environment in [("build", "-plan"), ("plan", "-plan"), ("apply", ""), ("release", "")]:
-            self.assertIn(f"environment: ${{{{ inputs.environment }}}}{environment}\n", parts[name])
+        self.assertEqual(set(parts), set(ENVIRONMENTS))
+        for name, environment in ENVIRONMENTS.items():
+            self.assertIn(f"    environment: ${{{{ inputs.environment }}}}{environment}\n", parts[name])
         for name in ["build", "plan"]:
             self.assertNotRegex(parts[name], r"infra/deploy/(apply|release|rollback|migrate)")
+
+    def test_each_job_becomes_who_it_must_be_and_no_more(self):
+        # Whoever may change everything is trusted by an environment that no other job is in.
+        roles = {"build": "ALIBABA_ROLE_ARN", "plan": "ALIBABA_PLAN_ROLE_ARN", "apply": "ALIBABA_APPLY_ROLE_ARN",
+                 "release": "ALIBABA_ROLE_ARN"}
+        for name, text in jobs(self.deploy).items():
+            self.assertEqual(set(re.findall(r"role-to-assume: \$\{\{ vars\.(\w+) \}\}", text)), {roles[name]}, name)
+        self.assertEqual(sorted(ENVIRONMENTS.values()).count("-apply"), 1)
+
+    def test_what_asks_for_the_window_has_the_history(self):
+        parts = jobs(self.deploy)
+        for name, script in [("apply", "infra/deploy/apply"), ("release", "infra/deploy/release")]:
+            self.assertIn("check-window", (REPO / script).read_text())
+            self.assertIn("          fetch-depth: 0\n", parts[name])
+
+    def test_the_state_outlives_the_workspace(self):
+        release = jobs(self.deploy)["release"]
+        self.assertNotIn("github.workspace", release)
+        self.assertNotIn("rm -rf", release)
+        begin = release.index('infra/deploy/release-state begin "$ENVIRONMENT" >>"$GITHUB_ENV"')
+        # What a run before has left is not this one's to undo: without its own state it undoes nothing.
+        self.assertLess(begin, release.index("infra/deploy/release --state"))
+        guards = re.findall(r"^ +if: (.*(?:failure|always)\(\).*)$", release, flags=re.M)
+        self.assertEqual(len(guards), 4)
+        for guard in guards:
+            self.assertTrue(guard.endswith(" && env.STATE != ''"), guard)
+        # It goes last, when the artifact has it.
+        kept = release.index("upload-artifact@")
+        self.assertIn("path: ${{ env.STATE_FOLDER }}", release[kept:])
+        end = release.index("infra/deploy/release-state end")
+        self.assertLess(kept, end)
+        for outcome in ["steps.release.outcome == 'success'", "steps.undo.outcome == 'skipped'", "steps.keep.outcome == 'success'"]:
+            self.assertIn(outcome, release[kept:end])
 
     def test_deploys_never_overlap(self):
         self.assertIn("group: deploy-${{ inputs.environment }}\n  cancel-in-progress: false", self.deploy)
@@ -90,3 +127,25 @@ class Workflows(unittest.TestCase):
         readme = (REPO / "infra/deploy/README.md").read_text()
         for name in set(re.findall(r"(?:vars|secrets)\.(\w+)", self.deploy)):
             self.assertIn(f"`{name}`", readme)
+
+    def test_the_readme_says_which_environment_has_what(self):
+        readme = (REPO / "infra/deploy/README.md").read_text()
+        rows = {}
+        for names, where in re.findall(r"^\| ((?:`\w+`(?:, )?)+) \| ([^|]+) \|", readme, flags=re.M):
+            for name in re.findall(r"`(\w+)`", names):
+                rows[name] = where
+        places = {"-plan": "plan", "-apply": "apply", "": "release"}
+        everywhere = re.findall(r"vars\.(\w+)", self.deploy.split("\njobs:\n")[0])
+        found = {}
+        for job, text in jobs(self.deploy).items():
+            for name in [*everywhere, *re.findall(r"(?:vars|secrets)\.(\w+)", text)]:
+                found.setdefault(name, set()).add(places[ENVIRONMENTS[job]])
+        for name, wanted in found.items():
+            with self.subTest(name):
+                where = rows[name].removeprefix("secret: ")
+                if where != "repository":
+                    self.assertEqual(where, ", ".join(it for it in ["plan", "apply", "release"] if it in wanted))
+
+    def test_the_readme_says_what_the_runner_needs(self):
+        readme = (REPO / "infra/deploy/README.md").read_text()
+        self.assertIn("docker, jq, curl, git, python3 3.11 or later", readme)

@@ -182,7 +182,7 @@ class World:
             body = json.loads(call[call.index("--body") + 1]) if "--body" in call else {}
             match call[:3]:
                 case ["fc", "PUT", path] if path.endswith("/provision-config"):
-                    found.append(("warm", body["target"]))
+                    found.append(("warm", body["defaultTarget"]))
                 case ["fc", "PUT", path] if "/aliases/" in path:
                     found.append(("alias", body["versionId"], body["additionalVersionWeight"]))
                 case ["fc", "PUT", _]:

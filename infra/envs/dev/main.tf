@@ -50,6 +50,7 @@ module "spillway" {
     anonymous          = var.jwk == null
     orders_per_second  = 100
     lookups_per_second = 100
+    log                = var.gateway_log
   }
   nat                = { bandwidth_mbps = 5 }
   registry           = { instance_type = "Economy", tags_kept = 10, push_cidrs = var.push_cidrs }

@@ -3,8 +3,23 @@ output "spillway" {
   value       = module.spillway
 }
 
-# By itself: after the first step, an apply of the registry alone, there is no other.
+# By themselves: an apply of a part, as the first ones are, tells only what is whole.
 output "registry" {
-  description = "What the first push needs: the instance, the address to push to, who may, and the command that opens it to them."
+  description = "What a push needs: the instance, the addresses to push to and pull from, and the command that opens it."
   value       = module.spillway.registry
+}
+
+output "operators" {
+  description = "Where runner and operators' machines are put."
+  value       = module.spillway.operators
+}
+
+output "rocketmq" {
+  description = "The broker, as `init` reaches it."
+  value       = module.spillway.rocketmq
+}
+
+output "secret_names" {
+  description = "Names of the secrets in KMS."
+  value       = module.spillway.secret_names
 }

@@ -59,12 +59,14 @@ variable "github" {
   type = object({
     repository   = string
     environments = list(string)
+    # Of the environment that was there first: an account has one provider for GitHub.
+    oidc_provider_arn = optional(string)
   })
   default = null
 }
 
 variable "operator_peer_cidrs" {
-  description = "Private networks joined to the VPC from which operators reach the workers' admin port. From the vSwitch made for them (output `operators`) they do in any case."
+  description = "Private networks joined to the VPC from which operators reach the workers' admin port, and a shell where they are. From the vSwitch made for them (output `operators`) they do in any case."
   type        = list(string)
   default     = []
 }
@@ -107,4 +109,10 @@ variable "jwk" {
 variable "broker_spec" {
   description = "Serverless class of RocketMQ. The names are not in the documents that this was written by: look the smallest up."
   type        = string
+}
+
+variable "gateway_log" {
+  description = "Whether the gateway's calls are logged: a region of an account logs to one place, so not beside another environment that does."
+  type        = bool
+  default     = true
 }

@@ -59,12 +59,14 @@ variable "github" {
   type = object({
     repository   = string
     environments = list(string)
+    # Of the environment that was there first: an account has one provider for GitHub.
+    oidc_provider_arn = optional(string)
   })
   default = null
 }
 
 variable "operator_peer_cidrs" {
-  description = "Private networks joined to the VPC from which operators reach the workers' admin port. From the vSwitch made for them (output `operators`) they do in any case."
+  description = "Private networks joined to the VPC from which operators reach the workers' admin port, and a shell where they are. From the vSwitch made for them (output `operators`) they do in any case."
   type        = list(string)
   default     = []
 }

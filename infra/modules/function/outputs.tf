@@ -27,3 +27,13 @@ output "provision_actions" {
   description = "The schedule of warm instances as the platform is told it: name, target, schedule_expression, start_time, end_time, time_zone."
   value       = local.provision_actions
 }
+
+output "reserved_concurrency" {
+  description = "The fence: most instances at a time, read from what fences them."
+  value       = alicloud_fcv3_concurrency_config.this.reserved_concurrency
+}
+
+output "trigger_auth" {
+  description = "Who may call the trigger: `function` (whoever has a right to) or `anonymous`."
+  value       = jsondecode(alicloud_fcv3_trigger.http.trigger_config).authType
+}

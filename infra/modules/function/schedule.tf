@@ -47,6 +47,14 @@ locals {
   ]
 }
 
+# The provider sends of a change what changed, and the platform takes what is sent for the whole (likely): a changed schedule
+# would bill idle CPU, whose default is on, a changed target would lose the schedule. So a change makes it anew.
+resource "terraform_data" "schedule" {
+  count = length(var.sale_windows) > 0 ? 1 : 0
+
+  input = { actions = local.provision_actions, always_allocate_cpu = var.always_allocate_cpu }
+}
+
 resource "alicloud_fcv3_provision_config" "this" {
   count = length(var.sale_windows) > 0 ? 1 : 0
 
@@ -69,4 +77,10 @@ resource "alicloud_fcv3_provision_config" "this" {
 
   # Instances are provisioned within the fence.
   depends_on = [alicloud_fcv3_concurrency_config.this]
+
+  lifecycle {
+    # What is there now is the schedule's to say, or `infra/deploy/warm`'s: an apply must not send them home.
+    ignore_changes       = [target]
+    replace_triggered_by = [terraform_data.schedule]
+  }
 }

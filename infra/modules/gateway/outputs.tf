@@ -30,3 +30,13 @@ output "domain_steps" {
     "aliyun cloudapi SetDomainCertificate --GroupId ${alicloud_api_gateway_group.this.id} --DomainName ${var.domain.name} --CertificateName ${local.plugin_prefix} --CertificateBody \"$(cat fullchain.pem)\" --CertificatePrivateKey \"$(cat privkey.pem)\"",
   ]
 }
+
+output "order_limits" {
+  description = "Requests a second of each route, by its name: read from the plug-ins, not from what was asked for."
+  value       = { for key, plugin in alicloud_api_gateway_plugin.throttle : key => try(jsondecode(plugin.plugin_data).apiDefault, null) }
+}
+
+output "logged" {
+  description = "Whether calls are logged."
+  value       = length(alicloud_api_gateway_log_config.this) > 0
+}

@@ -47,3 +47,8 @@ output "reach" {
   description = "Who may reach what: a line for each rule, group, direction, protocol, port, range."
   value       = sort([for rule in alicloud_security_group_rule.this : "${rule.description} ${rule.ip_protocol} ${rule.port_range} ${rule.cidr_ip}"])
 }
+
+output "flow_logged" {
+  description = "Whether the flow log runs."
+  value       = length(alicloud_vpc_flow_log.this) > 0
+}

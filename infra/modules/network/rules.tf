@@ -15,15 +15,23 @@ locals {
   broker   = { for port in var.rocketmq_ports : "broker-${port}" => { protocol = "tcp", port = port, range = var.data_cidr } }
   database = { database = { protocol = "tcp", port = var.database_port, range = var.data_cidr } }
 
+  # Images come through the network of whom they are for (likely: the vendor's page on images of SAE wants a way from the
+  # application's VPC): from the registry's endpoint, which is in the workers' ranges, and their layers from the platform's
+  # storage. The platform's mirrors and logs are there too.
+  pulls = merge(
+    { for range in local.worker_ranges : "registry-${range}" => { protocol = "tcp", port = 443, range = range } },
+    { for port in [80, 443] : "platform-${port}" => { protocol = "tcp", port = port, range = var.service_cidr } },
+  )
+
   egress = {
     # To publish, and nothing else. There is no rule to the database, and there must never be one.
     function = merge(local.services, local.broker)
-    worker = merge(local.services, local.broker, local.database,
+    worker = merge(local.services, local.broker, local.database, local.pulls,
       { for range in var.webhook_cidrs : "webhooks-${range}" => { protocol = "tcp", port = 443, range = range } },
     )
     # `migrate` and `init` need both, status and rate the workers' admin port; repository, registry and the platform's API
     # are anywhere, on 443.
-    operator = merge(local.services, local.broker, local.database,
+    operator = merge(local.services, local.broker, local.database, local.pulls,
       { for range in local.worker_ranges : "admin-${range}" => { protocol = "tcp", port = var.worker_admin_port, range = range } },
       { https = { protocol = "tcp", port = 443, range = "0.0.0.0/0" } },
     )
@@ -39,8 +47,8 @@ locals {
       { for range in concat(local.operator_ranges, var.operator_peer_cidrs) :
       "operators-${range}" => { protocol = "tcp", port = var.worker_admin_port, range = range } },
     )
-    # They call others, nobody calls them.
-    operator = {}
+    # From a network that is joined; otherwise by the platform's own ways (Session Manager), which need no rule.
+    operator = { for range in local.operators ? var.operator_peer_cidrs : [] : "shell-${range}" => { protocol = "tcp", port = 22, range = range } }
     data = merge(
       { for range in concat(local.worker_ranges, local.operator_ranges) :
       "database-${range}" => { protocol = "tcp", port = var.database_port, range = range } },

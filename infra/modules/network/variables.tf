@@ -115,7 +115,7 @@ variable "worker_admin_port" {
 }
 
 variable "operator_cidr" {
-  description = "Range of the vSwitch that the deployment's runner and operators' machines are put in, outside all others: from there, in the security group `operator`, one reaches database, broker, the workers' admin port, and 443 anywhere. Null: no such place, and nobody migrates."
+  description = "Range of the vSwitch that the deployment's runner and operators' machines are put in, outside all others: from there, in the security group `operator`, one reaches database, broker, the workers' admin port, 443 anywhere, and the platform's mirrors. Null: no such place, and nobody migrates."
   type        = string
   default     = "10.0.5.0/24"
 
@@ -130,7 +130,7 @@ variable "operator_cidr" {
 }
 
 variable "operator_peer_cidrs" {
-  description = "Private networks joined to the VPC (VPN, peering) from which operators may reach the workers' admin port, and nothing else."
+  description = "Private networks joined to the VPC (VPN, peering) from which operators may reach the workers' admin port, and a shell (port 22) where runner and operators' machines are; nothing else."
   type        = list(string)
   default     = []
 
@@ -156,7 +156,7 @@ variable "webhook_cidrs" {
 }
 
 variable "service_cidr" {
-  description = "Where the platform's own names and time are served within a VPC (likely: 100.100.2.136 and 100.100.2.138 are the name servers)."
+  description = "Where the platform's own names, time, mirrors, logs and image layers are served within a VPC (likely: 100.100.2.136 and 100.100.2.138 are the name servers)."
   type        = string
   default     = "100.64.0.0/10"
 }

@@ -26,6 +26,12 @@ locals {
       above = var.thresholds.failed_percent
       also  = "failed > ${var.thresholds.failed_requests}"
     }
+    # What the function never sees: a right that is gone, a certificate, a gateway that is full, a trigger that is not there.
+    front-door = {
+      store = "gateway", severity = 10, title = "The gateway answers 500 and above"
+      query = "statusCode >= 500 | select count(*) as value"
+      above = var.thresholds.gateway_errors
+    }
     orders-slow = {
       store = "function", severity = 6, title = "Orders take longer than 250 ms"
       query = "message: metrics | select coalesce(sum(total - quick) * 100.0 / sum(total), 0) as value from (${local.by_instance}) where total > 0"
@@ -56,6 +62,25 @@ locals {
       store = "worker", severity = 8, title = "Orders became dead letters"
       query = "outcome: dead_lettered or message: \"took over a message\" | select count(*) as value"
       above = 0
+    }
+    # Each worker has a line a minute, whatever it does. No line is no worker: gone, or never started.
+    drain-silent = {
+      store = "worker", severity = 10, title = "No worker says anything: nobody drains"
+      query = "message: \"pool status\" | select if(count(*) > 0, 0, 1) as value"
+      above = 0
+    }
+    # Somebody paused it, and the orders wait.
+    drain-paused = {
+      store = "worker", severity = 6, title = "The drain is paused"
+      query = "message: \"pool status\" | select min(if(\"cap\" = 0, 1, 0)) as value"
+      above = 0
+      start = "-15m"
+    }
+    # The database is slow, and the workers give way to it, for minutes.
+    backing-off = {
+      store = "worker", severity = 6, title = "The drain backs off from a slow database"
+      query = "message: \"pool status\" | select count_if(\"limited_to\" >= 0) as value"
+      above = 2
     }
     oldest-message = {
       store = "worker", severity = 8, title = "The oldest message nears the broker's retention"

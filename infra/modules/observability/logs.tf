@@ -10,13 +10,15 @@ locals {
       instance = "text", metrics = "text", messages = "long", connections = "long", times = "long", settled = "text",
     })
     worker = merge(local.common, {
-      outcome      = "text", reason = "text", orders = "long", worker = "text", lease = "text", failures = "long", failed = "long",
-      oldest_age_s = "double", retention_s = "double",
+      outcome              = "text", reason = "text", orders = "long", worker = "text", lease = "text", failures = "long", failed = "long",
+      oldest_age_s         = "double", retention_s = "double", cap = "long", workers = "long", share = "long", limited_to = "long",
+      committed_per_second = "double", messages_waiting = "long",
     })
     # The vendor's own fields (likely).
     flow = { action = "text", srcaddr = "text", dstaddr = "text", dstport = "text", protocol = "text", bytes = "long", packets = "long" }
-    # Indexed as text alone: its fields are the vendor's to change.
-    gateway = {}
+    # The vendor's own fields (certain: "Fields of API Gateway access logs"). It has the client's address besides, which is
+    # personal, and is kept as long as the rest.
+    gateway = { statusCode = "long", errorMessage = "text", path = "text", httpMethod = "text", serviceLatency = "long" }
   }
 
   token = ", '\";=()[]{}?@&<>/:\n\t\r"

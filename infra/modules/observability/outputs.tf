@@ -20,3 +20,11 @@ output "queries" {
   description = "Saved queries by name: logstore and text."
   value       = { for name, query in local.queries : name => { store = query.store, query = local.asked.queries[name] } }
 }
+
+output "limits" {
+  description = "When the alarms of the broker fire: messages that wait, and how old the oldest may be, ms."
+  value = {
+    messages      = alicloud_cms_alarm.this["broker-lag"].escalations_critical[0].threshold
+    oldest_age_ms = alicloud_cms_alarm.this["oldest-message"].escalations_critical[0].threshold
+  }
+}

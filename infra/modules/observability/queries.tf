@@ -67,6 +67,10 @@ locals {
       store = "worker", title = "Dead letters by reason", type = "table"
       query = "outcome: dead_lettered | select \"reason\", sum(coalesce(\"orders\", 1)) as letters group by \"reason\" order by letters desc limit 100"
     }
+    drain = {
+      store = "worker", title = "The drain: cap, committed orders a second, messages that wait", type = "line"
+      query = "message: \"pool status\" | select date_trunc('minute', __time__) as t, max(\"cap\") as cap, max(\"committed_per_second\") as committed, max(\"messages_waiting\") as waiting group by t order by t limit 10000"
+    }
     leases = {
       store = "worker", title = "Leases lost, and workers that lapsed", type = "table"
       query = "message: \"lease is gone\" or message: \"a worker lapsed\" | select \"message\", \"worker\", \"fault\", count(*) as times group by \"message\", \"worker\", \"fault\" limit 100"

@@ -117,16 +117,17 @@ variable "database_engine" {
 }
 
 variable "thresholds" {
-  description = "When alerts fire. Of five minutes: `failed_percent` answered with 500 and above, once they are more than `failed_requests`, `slow_percent` of requests over 250 ms, `shed_requests` refused for want of room, `strangers` that were not the gateway, `lost_leases`. At any time: `broker_messages` that wait, the oldest for `oldest_message_h` hours (half of what the broker keeps), `nat_connections` of each address, `eip_percent` of its bandwidth, `throttled_calls` and `function_errors` of the function a minute, `database_connection_percent`, `database_cpu_percent`."
+  description = "When alerts fire. Of five minutes: `failed_percent` answered with 500 and above, once they are more than `failed_requests`, `slow_percent` of requests over 250 ms, `shed_requests` refused for want of room, `strangers` that were not the gateway, `gateway_errors` answered 500 and above at the front door, `lost_leases`. At any time: `broker_messages` that wait (more than the sale leaves, `loadtest plan`), the oldest for `oldest_message_h` hours (twice as long as the sale's last order waits), `nat_connections` of each address, `eip_percent` of its bandwidth, `throttled_calls` and `function_errors` of the function a minute, `database_connection_percent`, `database_cpu_percent`."
   type = object({
     failed_requests             = optional(number, 50)
     failed_percent              = optional(number, 0.1)
     slow_percent                = optional(number, 1)
     shed_requests               = optional(number, 1000)
     strangers                   = optional(number, 100)
+    gateway_errors              = optional(number, 50)
     lost_leases                 = optional(number, 3)
-    broker_messages             = optional(number, 5000000)
-    oldest_message_h            = optional(number, 36)
+    broker_messages             = optional(number, 100000)
+    oldest_message_h            = optional(number, 1)
     nat_connections             = optional(number, 40000)
     eip_percent                 = optional(number, 80)
     throttled_calls             = optional(number, 100)

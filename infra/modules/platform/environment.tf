@@ -1,6 +1,9 @@
 # What the services are told. Their READMEs name every setting.
 
 locals {
+  function_name  = "${var.name}-ingest"
+  function_alias = "live"
+
   # The gateway signs with the first; the services take all of them.
   signing = regex("^(?P<key>[^=]+)=(?P<secret>.*)$", split(",", var.secrets.gateway)[0])
   backend_secret = {

@@ -15,7 +15,7 @@ module "observability" {
   nat_gateway_id       = module.nat.nat_gateway_id
   eip_ids              = module.nat.eip_ids
   consumer_group       = module.rocketmq.group_names.drain
-  thresholds           = { oldest_message_h = var.broker.retention_h / 2 }
+  thresholds           = var.alerts
   rocketmq_instance_id = module.rocketmq.instance_id
   database_cluster_id  = module.database.cluster_id
   database_engine      = var.database.engine
@@ -28,6 +28,7 @@ module "network" {
   tags                = var.tags
   subnets             = var.subnets
   function_in_vpc     = var.function.in_vpc
+  webhook_cidrs       = var.webhook_cidrs
   operator_cidr       = var.operator_cidr
   operator_peer_cidrs = var.operator_peer_cidrs
   flow_log            = { project = module.observability.project, logstore = module.observability.logstores.flow }
@@ -54,12 +55,13 @@ module "nat" {
 module "ram" {
   source = "../ram"
 
-  name                  = var.name
-  tags                  = var.tags
-  region                = var.region
-  account_id            = var.account_id
-  function_name         = module.function.function_name
-  function_alias        = module.function.alias_name
+  name       = var.name
+  tags       = var.tags
+  region     = var.region
+  account_id = var.account_id
+  # By the names that they will have: the function is made with its role's rights, and they name it.
+  function_name         = local.function_name
+  function_alias        = local.function_alias
   worker_application_id = module.worker.application_id
   log_project           = module.observability.project
   logstores             = { function = module.observability.logstores.function, worker = module.observability.logstores.worker }
@@ -211,5 +213,5 @@ module "gateway" {
     lookups_per_second = var.gateway.lookups_per_second
   }
   domain = var.gateway.domain
-  log    = { project = module.observability.project, logstore = module.observability.logstores.gateway }
+  log    = var.gateway.log ? { project = module.observability.project, logstore = module.observability.logstores.gateway } : null
 }

@@ -56,13 +56,18 @@ output "rocketmq" {
 }
 
 output "registry" {
-  description = "What a push needs: the instance, host and namespace (`SPILLWAY_REGISTRY`), who may push from the internet, and the command that lets anybody."
+  description = "What a push needs: the instance, host and namespace to push to (`SPILLWAY_REGISTRY`) and to pull from within the VPC (`SPILLWAY_REGISTRY_PULL`), and the command that opens it. Told once the instance is there."
   value = {
-    instance_id = module.registry.instance_id
-    address     = trimsuffix(module.registry.repository_urls["ingest-fn"], "/ingest-fn")
-    push_cidrs  = module.registry.push_cidrs
-    push_steps  = module.registry.push_steps
+    instance_id  = module.registry.instance_id
+    address      = module.registry.address
+    pull_address = module.registry.pull_address
+    push_steps   = module.registry.push_steps
   }
+}
+
+output "registry_clients" {
+  description = "Who reaches the registry from the internet, by name."
+  value       = module.registry.push_cidrs
 }
 
 output "operators" {

@@ -123,7 +123,7 @@ variable "database" {
 }
 
 variable "gateway" {
-  description = "The front door: a dedicated instance or null, who checks strangers (`backend`: `fc` or `http`), the key that tokens are checked with, requests a second of orders and look-ups, domain."
+  description = "The front door: a dedicated instance or null, who checks strangers (`backend`: `fc` or `http`), the key that tokens are checked with, requests a second of orders and look-ups, domain; `log`: whether calls are logged, which a region of an account can do to one place alone: of two environments in one, let one go without."
   type = object({
     instance           = optional(object({ spec = string, zone_id = string }))
     backend            = optional(string, "fc")
@@ -132,6 +132,7 @@ variable "gateway" {
     orders_per_second  = number
     lookups_per_second = number
     domain             = optional(object({ name = string, zone = optional(string) }))
+    log                = optional(bool, true)
   })
 }
 
@@ -162,8 +163,28 @@ variable "operator_cidr" {
   nullable    = false
 }
 
+variable "webhook_cidrs" {
+  description = "Where workers may call out to, on port 443: see the network's variable of this name. Without it the NAT gateway leads operators out, and nobody else."
+  type        = list(string)
+  default     = []
+}
+
+variable "alerts" {
+  description = "When the broker's alarms fire: `broker_messages` that wait, the oldest for `oldest_message_h` hours. From `loadtest plan`: more than the sale leaves, and twice as long as its last order waits; below half of the broker's retention in any case."
+  type = object({
+    broker_messages  = optional(number, 100000)
+    oldest_message_h = optional(number, 1)
+  })
+  default = {}
+
+  validation {
+    condition     = var.alerts.oldest_message_h <= var.broker.retention_h / 2
+    error_message = "alerts.oldest_message_h must be at most half of broker.retention_h: at its end accepted orders are dropped."
+  }
+}
+
 variable "operator_peer_cidrs" {
-  description = "Private networks joined to the VPC from which operators may reach the workers' admin port, and nothing else."
+  description = "Private networks joined to the VPC from which operators may reach the workers' admin port and a shell in their own vSwitch, and nothing else."
   type        = list(string)
   default     = []
 }
@@ -181,10 +202,11 @@ variable "kms_instance_id" {
 }
 
 variable "github" {
-  description = "Who may deploy: repository `owner/name`, and its environments. Null: nobody by pipeline."
+  description = "Who may deploy: repository `owner/name`, its environments, and the account's provider for GitHub if there is one already (`oidc_provider_arn`). Null: nobody by pipeline."
   type = object({
-    repository   = string
-    environments = list(string)
+    repository        = string
+    environments      = list(string)
+    oidc_provider_arn = optional(string)
   })
   default = null
 }

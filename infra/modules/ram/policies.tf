@@ -15,7 +15,13 @@ locals {
   # Statements by role. A resource that ends in `/*` is everything below one thing of ours, and is an exception too.
   statements = {
     function = concat(
-      [{ actions = ["log:PostLogStoreLogs"], resources = [local.names.logstores.function] }],
+      [
+        { actions = ["log:PostLogStoreLogs"], resources = [local.names.logstores.function] },
+        # By the vendor's page on images the platform pulls by the function's own role; by another its service role suffices
+        # (both certain as pages). This is one image, and stands in nobody's way.
+        { actions = ["cr:PullRepository", "cr:GetRepository", "cr:GetArtifactTag"], resources = [local.names.repositories[0]] },
+        { actions = ["cr:GetAuthorizationToken", "cr:GetInstance", "cr:GetInstanceVpcEndpoint"], resources = [local.names.registry] },
+      ],
       var.function_platform_rights ? [
         {
           actions = [
@@ -25,8 +31,6 @@ locals {
           ]
           resources = ["*"]
         },
-        { actions = ["cr:PullRepository", "cr:GetRepository", "cr:GetArtifactTag"], resources = [local.names.repositories[0]] },
-        { actions = ["cr:GetAuthorizationToken", "cr:GetInstance", "cr:GetInstanceVpcEndpoint"], resources = [local.names.registry] },
       ] : [],
     )
     worker = [{ actions = ["log:PostLogStoreLogs"], resources = [local.names.logstores.worker] }]
@@ -36,41 +40,51 @@ locals {
       { actions = ["cr:GetAuthorizationToken"], resources = [local.names.registry] },
       { actions = ["cr:PushRepository", "cr:PullRepository"], resources = local.names.repositories },
     ]
-    deployer = concat(
-      [
-        { actions = ["fc:GetFunction", "fc:UpdateFunction", "fc:PublishFunctionVersion"], resources = [local.names.function] },
-        { actions = ["fc:GetAlias", "fc:UpdateAlias"], resources = [local.names.function, "${local.names.function}/*"] },
-        { actions = ["sae:DescribeApplicationConfig", "sae:DeployApplication", "sae:DescribeChangeOrder", "sae:ListChangeOrders", "sae:AbortChangeOrder"], resources = [local.names.application] },
-        { actions = ["cr:GetAuthorizationToken"], resources = [local.names.registry] },
-        # What it migrates with is the workers' image. It pushes nothing: what is released was built by another.
-        { actions = ["cr:PullRepository"], resources = local.names.repositories },
-        # Updating the function hands its role over: to the function's own service, and no other role.
-        { actions = ["ram:PassRole"], resources = [local.names.roles.function], service = "fc.aliyuncs.com" },
-      ],
-      length(var.deploy_secret_names) == 0 ? [] : [{
-        actions   = ["kms:GetSecretValue"]
-        resources = [for secret in var.deploy_secret_names : "acs:kms:${local.scope}:secret/${secret}"]
-      }],
-      var.secrets_key_id == null ? [] : [{
-        actions   = ["kms:Decrypt"]
-        resources = ["acs:kms:${local.scope}:key/${var.secrets_key_id}"]
-      }],
-    )
   }
+
+  # By itself, for it waits for the workers' id, and nothing that runs should wait for that.
+  deployer_statements = concat(
+    [
+      { actions = ["fc:GetFunction", "fc:UpdateFunction", "fc:PublishFunctionVersion"], resources = [local.names.function] },
+      { actions = ["fc:GetAlias", "fc:UpdateAlias"], resources = [local.names.function, "${local.names.function}/*"] },
+      { actions = ["sae:DescribeApplicationConfig", "sae:DeployApplication", "sae:DescribeChangeOrder", "sae:ListChangeOrders", "sae:AbortChangeOrder"], resources = [local.names.application] },
+      { actions = ["cr:GetAuthorizationToken"], resources = [local.names.registry] },
+      # What it migrates with is the workers' image. It pushes nothing: what is released was built by another.
+      { actions = ["cr:PullRepository"], resources = local.names.repositories },
+      # Updating the function hands its role over: to the function's own service, and no other role.
+      { actions = ["ram:PassRole"], resources = [local.names.roles.function], service = "fc.aliyuncs.com" },
+    ],
+    length(var.deploy_secret_names) == 0 ? [] : [{
+      actions   = ["kms:GetSecretValue"]
+      resources = [for secret in var.deploy_secret_names : "acs:kms:${local.scope}:secret/${secret}"]
+    }],
+    var.secrets_key_id == null ? [] : [{
+      actions   = ["kms:Decrypt"]
+      resources = ["acs:kms:${local.scope}:key/${var.secrets_key_id}"]
+    }],
+  )
 
   roles = setunion(keys(local.service_trust), keys(local.pipeline_trust))
 
   documents = {
-    for role in local.roles : role => {
+    for role in setsubtract(local.roles, ["deployer"]) : role => {
       Version = "1"
       Statement = [
         for statement in local.statements[role] : merge(
           { Effect = "Allow", Action = statement.actions, Resource = statement.resources },
-          try(statement.service, null) == null ? {} : { Condition = { StringEquals = { "acs:Service" = [statement.service] } } },
           try(statement.source_vpc, null) == null ? {} : { Condition = { StringEquals = { "acs:SourceVpc" = [statement.source_vpc] } } },
         )
       ]
     }
+  }
+  deployer_document = {
+    Version = "1"
+    Statement = [
+      for statement in local.deployer_statements : merge(
+        { Effect = "Allow", Action = statement.actions, Resource = statement.resources },
+        try(statement.service, null) == null ? {} : { Condition = { StringEquals = { "acs:Service" = [statement.service] } } },
+      )
+    ]
   }
 
   # Every resource with a wildcard, by role and resource, and why it must have one. A test fails on a wildcard that is not

@@ -32,7 +32,7 @@ locals {
       Statement = [{
         Effect    = "Allow"
         Action    = "sts:AssumeRole"
-        Principal = { Federated = ["acs:ram::${var.account_id}:oidc-provider/${var.name}-github"] }
+        Principal = { Federated = [coalesce(var.github.oidc_provider_arn, "acs:ram::${var.account_id}:oidc-provider/${var.name}-github")] }
         Condition = {
           StringEquals = {
             "oidc:iss" = ["https://token.actions.githubusercontent.com"]
@@ -48,7 +48,8 @@ locals {
 }
 
 resource "alicloud_ims_oidc_provider" "github" {
-  count = var.github == null ? 0 : 1
+  # An issuer is known to an account once (certain: CreateOIDCProvider): a second environment names the first one's.
+  count = try(var.github.oidc_provider_arn, null) != null || var.github == null ? 0 : 1
 
   oidc_provider_name  = "${var.name}-github"
   description         = "workflows of ${var.github.repository}"

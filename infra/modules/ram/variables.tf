@@ -60,7 +60,7 @@ variable "vpc_id" {
 }
 
 variable "function_platform_rights" {
-  description = "Whether the function's role also has what the platform needs to join a VPC and pull an image. Normally the platform's own service role has it (AliyunServiceRoleForFC; likely): set it only if a deployment says that the function's role lacks a right."
+  description = "Whether the function's role also has what the platform needs to join a VPC. Normally the platform's own service role has it (AliyunServiceRoleForFC; likely): set it only if a deployment says that the function's role lacks a right."
   type        = bool
   default     = false
 }
@@ -88,11 +88,12 @@ variable "secrets_key_id" {
 }
 
 variable "github" {
-  description = "Whom the pipeline's roles trust: repository `owner/name`, its environments (`prod`), the audience of the token. Null: no pipeline, and nobody is trusted."
+  description = "Whom the pipeline's roles trust: repository `owner/name`, its environments (`prod`), the audience of the token; `oidc_provider_arn`, if the account has a provider for GitHub already (it can have one alone), whose name must then stay. Null: no pipeline, and nobody is trusted."
   type = object({
-    repository   = string
-    environments = list(string)
-    audience     = optional(string, "sts.aliyuncs.com")
+    repository        = string
+    environments      = list(string)
+    audience          = optional(string, "sts.aliyuncs.com")
+    oidc_provider_arn = optional(string)
   })
   default = null
 

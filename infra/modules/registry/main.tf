@@ -76,6 +76,9 @@ resource "alicloud_cr_vpc_endpoint_linked_vpc" "this" {
 
 locals {
   # An instance tells its names once it is there; before, they follow from name and region (likely).
-  domains = flatten([for endpoint in coalesce(alicloud_cr_ee_instance.this.instance_endpoints, []) : endpoint.domains[*].domain])
-  host    = try(local.domains[0], "${var.name}-registry.${var.region}.cr.aliyuncs.com")
+  domains = {
+    for endpoint in coalesce(alicloud_cr_ee_instance.this.instance_endpoints, []) : endpoint.endpoint_type => endpoint.domains[0].domain...
+  }
+  host     = try(local.domains["internet"][0], "${var.name}-registry.${var.region}.cr.aliyuncs.com")
+  host_vpc = try(local.domains["vpc"][0], "${var.name}-registry-vpc.${var.region}.cr.aliyuncs.com")
 }

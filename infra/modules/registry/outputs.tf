@@ -8,9 +8,14 @@ output "namespace" {
   value       = var.name
 }
 
-output "repository_urls" {
-  description = "Where each image is pushed to and pulled from, without a tag, by the repository's name."
-  value       = { for name in var.repositories : name => "${local.host}/${var.name}/${name}" }
+output "address" {
+  description = "Host and namespace that images are pushed to, from the internet."
+  value       = "${local.host}/${var.name}"
+}
+
+output "pull_address" {
+  description = "Host and namespace that images are pulled from within the VPC."
+  value       = "${local.host_vpc}/${var.name}"
 }
 
 output "push_cidrs" {

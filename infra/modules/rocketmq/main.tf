@@ -63,6 +63,12 @@ resource "alicloud_rocketmq_instance" "this" {
     # With it whoever is in the VPC may do everything, and the accounts below nothing more.
     default_vpc_auth_free = false
   }
+
+  # The provider knows no change of the class but another instance: without the orders that wait, without the groups'
+  # places, at another address. So the class is changed at the service, and read here for the first apply alone.
+  lifecycle {
+    ignore_changes = [product_info[0].msg_process_spec]
+  }
 }
 
 resource "alicloud_rocketmq_topic" "this" {

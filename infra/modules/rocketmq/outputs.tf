@@ -43,3 +43,8 @@ output "client_cidrs" {
   description = "Who may reach the endpoint: read from the instance, not from what was asked for."
   value       = alicloud_rocketmq_instance.this.ip_whitelists
 }
+
+output "storage_key_id" {
+  description = "KMS key that messages are stored under; null for the service's own."
+  value       = alicloud_rocketmq_instance.this.product_info[0].storage_secret_key
+}

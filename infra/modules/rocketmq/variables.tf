@@ -72,7 +72,7 @@ variable "sub_series" {
 }
 
 variable "spec" {
-  description = "Throughput class, such as `rmq.p2.100xlarge`; what a sale needs says `loadtest plan`. Sends and receives count together, by 4 KiB. The names of the serverless classes are not in the documents that this was written by: look them up."
+  description = "Throughput class, such as `rmq.p2.100xlarge`; what a sale needs says `loadtest plan`. Taken when the instance is made; afterwards it is changed in the console, and a change here does nothing. Sends and receives count together, by 4 KiB. The names of the serverless classes are not in the documents that this was written by: look them up."
   type        = string
 
   validation {

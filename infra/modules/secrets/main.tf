@@ -1,5 +1,5 @@
 resource "alicloud_kms_key" "this" {
-  description            = "${var.name}: what is stored by broker, database and secrets"
+  description            = "${var.name}: what is stored by broker and secrets"
   dkms_instance_id       = var.kms_instance_id
   key_spec               = "Aliyun_AES_256"
   key_usage              = "ENCRYPT/DECRYPT"

@@ -27,3 +27,8 @@ output "deletion_protected" {
   description = "Whether deleting the look-ups' load balancer is refused."
   value       = alicloud_alb_load_balancer.query.deletion_protection_config[0].enabled
 }
+
+output "replicas_max" {
+  description = "Most workers that the scaling rule makes; as many as there always are where there is none."
+  value       = length(alicloud_sae_application_scaling_rule.lag) > 0 ? one(alicloud_sae_application_scaling_rule.lag[0].scaling_rule_metric).max_replicas : alicloud_sae_application.this.replicas
+}

@@ -58,12 +58,20 @@ run "who_reaches_whom_is_exactly_this" {
       "operator-egress-dns-udp udp 53/53 100.64.0.0/10",
       "operator-egress-https tcp 443/443 0.0.0.0/0",
       "operator-egress-ntp udp 123/123 100.64.0.0/10",
+      "operator-egress-platform-443 tcp 443/443 100.64.0.0/10",
+      "operator-egress-platform-80 tcp 80/80 100.64.0.0/10",
+      "operator-egress-registry-10.0.3.0/24 tcp 443/443 10.0.3.0/24",
+      "operator-egress-registry-10.0.4.0/24 tcp 443/443 10.0.4.0/24",
       "worker-egress-broker-8080 tcp 8080/8080 10.0.2.0/24",
       "worker-egress-broker-8081 tcp 8081/8081 10.0.2.0/24",
       "worker-egress-database tcp 3306/3306 10.0.2.0/24",
       "worker-egress-dns-tcp tcp 53/53 100.64.0.0/10",
       "worker-egress-dns-udp udp 53/53 100.64.0.0/10",
       "worker-egress-ntp udp 123/123 100.64.0.0/10",
+      "worker-egress-platform-443 tcp 443/443 100.64.0.0/10",
+      "worker-egress-platform-80 tcp 80/80 100.64.0.0/10",
+      "worker-egress-registry-10.0.3.0/24 tcp 443/443 10.0.3.0/24",
+      "worker-egress-registry-10.0.4.0/24 tcp 443/443 10.0.4.0/24",
       "worker-ingress-look-ups-10.0.3.0/24 tcp 9100/9100 10.0.3.0/24",
       "worker-ingress-look-ups-10.0.4.0/24 tcp 9100/9100 10.0.4.0/24",
       "worker-ingress-operators-10.0.5.0/24 tcp 9101/9101 10.0.5.0/24",
@@ -96,8 +104,10 @@ run "nothing_comes_in_from_everywhere" {
     error_message = "the admin port is operators'"
   }
   assert {
-    condition     = length([for rule in alicloud_security_group_rule.this : rule if rule.cidr_ip == "10.9.0.0/24"]) == 1
-    error_message = "who comes from a joined network reaches the admin port, and no data"
+    condition = toset([
+      for rule in alicloud_security_group_rule.this : "${rule.description} ${rule.port_range}" if rule.cidr_ip == "10.9.0.0/24"
+    ]) == toset(["worker-ingress-operators-10.9.0.0/24 9101/9101", "operator-ingress-shell-10.9.0.0/24 22/22"])
+    error_message = "who comes from a joined network reaches the admin port and a shell, and no data"
   }
 }
 

@@ -146,7 +146,7 @@ run "every_alert_is_told_to_somebody_and_says_what_to_do" {
 run "what_must_wake_somebody_is_there" {
   assert {
     condition = toset(output.alert_names) == toset([
-      "broker-lag", "database-connections", "database-cpu", "database-down", "dead-letters", "eip-bandwidth", "function-errors",
+      "backing-off", "broker-lag", "database-connections", "database-cpu", "database-down", "dead-letters", "drain-paused", "drain-silent", "eip-bandwidth", "front-door", "function-errors",
       "function-not-running", "function-throttled", "leases-lost", "nat-connections", "oldest-message", "orders-fail", "orders-shed",
       "orders-slow", "strangers", "worker-errors",
     ])
@@ -154,7 +154,7 @@ run "what_must_wake_somebody_is_there" {
   }
   assert {
     condition = alltrue([
-      for name in ["database-down", "dead-letters", "oldest-message", "function-not-running", "worker-errors"] :
+      for name in ["database-down", "dead-letters", "oldest-message", "function-not-running", "worker-errors", "drain-silent"] :
       alicloud_sls_alert.this[name].configuration[0].severity_configurations[0].eval_condition[0].condition == "value > 0"
     ])
     error_message = "one is enough"
@@ -166,6 +166,17 @@ run "what_must_wake_somebody_is_there" {
 }
 
 # Fifty failures are much of a quiet hour and nothing of a sale.
+# Of all alerts this one alone fires because there is nothing.
+run "a_drain_that_is_silent_is_noticed" {
+  assert {
+    condition = (
+      strcontains(alicloud_sls_alert.this["drain-silent"].configuration[0].query_list[0].query, "if(count(*) > 0, 0, 1) as value") &&
+      strcontains(alicloud_sls_alert.this["drain-silent"].configuration[0].query_list[0].query, "pool status")
+    )
+    error_message = "no line is 1, any line 0"
+  }
+}
+
 run "failures_are_a_share_of_what_was_asked" {
   variables {
     thresholds = { failed_percent = 2, failed_requests = 30 }
@@ -196,8 +207,8 @@ run "a_database_that_is_down_stays_so_until_it_answers" {
 run "alarms_ask_for_what_the_platform_has" {
   assert {
     condition = { for name, alarm in alicloud_cms_alarm.this : name => "${alarm.project} ${alarm.metric} ${one(concat(alarm.escalations_critical, alarm.escalations_warn)).statistics} > ${one(concat(alarm.escalations_critical, alarm.escalations_warn)).threshold}" } == {
-      broker-lag                             = "acs_rocketmq ConsumerLag Sum > 5000000"
-      oldest-message                         = "acs_rocketmq ConsumerLagLatencyPerGid Maximum > 129600000"
+      broker-lag                             = "acs_rocketmq ConsumerLag Sum > 100000"
+      oldest-message                         = "acs_rocketmq ConsumerLagLatencyPerGid Maximum > 3600000"
       dead-letters                           = "acs_rocketmq SendDLQMessageCountPerGid Sum > 0"
       nat-connections-nat-sessions           = "acs_nat_gateway SessionActiveConnection Value > 80000"
       nat-connections-nat-ports              = "acs_nat_gateway ErrorPortAllocationCount Value > 0"

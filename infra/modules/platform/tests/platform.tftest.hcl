@@ -228,8 +228,8 @@ run "who_deploys_reaches_database_broker_registry_and_workers" {
     error_message = "broker and database let the runner in"
   }
   assert {
-    condition     = output.registry.push_cidrs == { ci = "198.51.100.7/32", nat-1 = "203.0.113.9/32", nat-2 = "203.0.113.9/32" }
-    error_message = "who builds, and the addresses that the runner is seen by: ${jsonencode(output.registry.push_cidrs)}"
+    condition     = output.registry_clients == { ci = "198.51.100.7/32", nat-1 = "203.0.113.9/32", nat-2 = "203.0.113.9/32" }
+    error_message = "who builds, and the addresses that the runner is seen by: ${jsonencode(output.registry_clients)}"
   }
   assert {
     condition     = !contains(module.rocketmq.client_cidrs, "192.168.7.0/24")
@@ -240,7 +240,9 @@ run "who_deploys_reaches_database_broker_registry_and_workers" {
 run "what_the_pages_ask_for_is_told" {
   assert {
     condition = (
-      output.registry.instance_id == "cri-1" && output.registry.address == "spillway-test-registry.cn-hangzhou.cr.aliyuncs.com/spillway-test" &&
+      output.registry.instance_id == "cri-1" && length(output.registry.push_steps) == 1 &&
+      output.registry.pull_address == "spillway-test-registry-vpc.cn-hangzhou.cr.aliyuncs.com/spillway-test" &&
+      output.registry.address == "spillway-test-registry.cn-hangzhou.cr.aliyuncs.com/spillway-test" &&
       output.rocketmq.worker_account == "spillway-test-worker" && output.rocketmq.endpoint == "rmq-cn-1-vpc.cn-hangzhou.rmq.aliyuncs.com:8080" &&
       output.rocketmq.orders_topic == "orders" && output.rocketmq.drain_group == "drain" &&
       output.oidc_provider_arn == module.ram.oidc_provider_arn && output.oidc_provider_arn != null &&
@@ -306,6 +308,73 @@ run "and_of_the_other_engine_too" {
   }
 }
 
+# What a module can do and the platform must not forget to ask for.
+run "everything_is_passed_on" {
+  variables {
+    webhook_cidrs = ["203.0.113.0/24"]
+    alerts        = { broker_messages = 123000, oldest_message_h = 2 }
+  }
+
+  assert {
+    condition     = module.network.flow_logged && module.gateway.logged
+    error_message = "the VPC's and the gateway's logs"
+  }
+  assert {
+    condition     = module.function.trigger_auth == "function" && module.function.reserved_concurrency == 30
+    error_message = "who may call the function, and how many instances there are at most"
+  }
+  assert {
+    condition     = module.gateway.order_limits["place_order"] == 1000 && module.gateway.order_limits["look_up_order"] == 500
+    error_message = "throttles: ${jsonencode(module.gateway.order_limits)}"
+  }
+  assert {
+    condition     = module.rocketmq.storage_key_id == module.secrets.key_id
+    error_message = "what the broker stores is under the platform's key"
+  }
+  assert {
+    condition     = module.worker.replicas_max == 8
+    error_message = "the pool's bound"
+  }
+  assert {
+    condition     = module.observability.limits == { messages = "123000", oldest_age_ms = "7200000" }
+    error_message = "when somebody is woken: ${jsonencode(module.observability.limits)}"
+  }
+  assert {
+    condition     = contains(module.network.reach, "worker-egress-webhooks-203.0.113.0/24 tcp 443/443 203.0.113.0/24")
+    error_message = "out to merchants"
+  }
+  assert {
+    condition = contains(flatten([
+      for statement in jsondecode(module.ram.policies.deployer).Statement : statement.Resource if contains(statement.Action, "kms:Decrypt")
+    ]), "acs:kms:cn-hangzhou:1234567890123456:key/${module.secrets.key_id}")
+    error_message = "whoever reads a secret must be able to decrypt it"
+  }
+  assert {
+    condition = issensitive(var.secrets) && issensitive(local.migrator_url) && alltrue([
+      for value in [
+        local.function_environment["SPILLWAY_ROCKETMQ_SECRET_KEY"], local.function_environment["SPILLWAY_GATEWAY_SECRETS"],
+        local.function_environment["SPILLWAY_ORDER_ID_KEYS"], local.worker_environment["SPILLWAY_DATABASE_URL"],
+        local.worker_environment["SPILLWAY_ADMIN_TOKEN"],
+      ] : issensitive(value)
+    ])
+    error_message = "no plan shows a secret"
+  }
+  assert {
+    condition     = module.function.function_name == local.function_name && module.function.alias_name == local.function_alias
+    error_message = "the policies name the function by what it is called"
+  }
+}
+
+run "an_alarm_after_half_of_the_retention_is_refused" {
+  command = plan
+
+  variables {
+    alerts = { oldest_message_h = 40 }
+  }
+
+  expect_failures = [var.alerts]
+}
+
 run "no_output_has_a_secret" {
   assert {
     condition = alltrue([
@@ -315,7 +384,7 @@ run "no_output_has_a_secret" {
       ]) :
       !strcontains(jsonencode([
         output.vpc_id, output.routes, output.gateway_sub_domain, output.domain_steps, output.function, output.provision_actions,
-        output.worker_application_id, output.registry, output.database, output.rocketmq, output.role_arns, output.oidc_provider_arn, output.secret_versions, output.operators, output.secret_names,
+        output.worker_application_id, output.registry, output.registry_clients, output.database, output.rocketmq, output.role_arns, output.oidc_provider_arn, output.secret_versions, output.operators, output.secret_names,
         output.alert_names, output.logs,
       ]), value)
     ])

@@ -66,9 +66,11 @@ run "each_may_do_exactly_this" {
   }
   assert {
     condition = jsondecode(output.policies.function).Statement == [
-      { Effect = "Allow", Action = ["log:PostLogStoreLogs"], Resource = ["acs:log:cn-hangzhou:1234567890123456:project/spillway-test/logstore/function"] }
+      { Effect = "Allow", Action = ["log:PostLogStoreLogs"], Resource = ["acs:log:cn-hangzhou:1234567890123456:project/spillway-test/logstore/function"] },
+      { Effect = "Allow", Action = ["cr:PullRepository", "cr:GetRepository", "cr:GetArtifactTag"], Resource = ["acs:cr:cn-hangzhou:1234567890123456:repository/cri-1/spillway-test/ingest-fn"] },
+      { Effect = "Allow", Action = ["cr:GetAuthorizationToken", "cr:GetInstance", "cr:GetInstanceVpcEndpoint"], Resource = ["acs:cr:cn-hangzhou:1234567890123456:instance/cri-1"] },
     ]
-    error_message = "the function writes its log: ${output.policies.function}"
+    error_message = "the function writes its log and has its own image pulled: ${output.policies.function}"
   }
   assert {
     condition = jsondecode(output.policies.worker).Statement == [
@@ -195,4 +197,20 @@ run "a_branch_without_an_environment_is_refused" {
   }
 
   expect_failures = [var.github]
+}
+
+# An account has one provider of an issuer: a second environment names the first one's.
+run "a_provider_that_is_there_is_used" {
+  variables {
+    github = { repository = "example/spillway", environments = ["dev"], oidc_provider_arn = "acs:ram::1234567890123456:oidc-provider/another-github" }
+  }
+
+  assert {
+    condition     = length(alicloud_ims_oidc_provider.github) == 0 && output.oidc_provider_arn == "acs:ram::1234567890123456:oidc-provider/another-github"
+    error_message = "no second one"
+  }
+  assert {
+    condition     = jsondecode(output.trust.deployer).Statement[0].Principal.Federated == ["acs:ram::1234567890123456:oidc-provider/another-github"]
+    error_message = "and that is who vouches"
+  }
 }

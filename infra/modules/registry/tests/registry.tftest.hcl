@@ -36,8 +36,8 @@ run "images_are_private_scanned_and_cannot_be_overwritten" {
     error_message = "every image is scanned when it is pushed"
   }
   assert {
-    condition     = output.repository_urls["ingest-fn"] == "spillway-test-registry.cn-hangzhou.cr.aliyuncs.com/spillway-test/ingest-fn"
-    error_message = "where images are pushed to"
+    condition     = output.address == "spillway-test-registry.cn-hangzhou.cr.aliyuncs.com/spillway-test" && output.pull_address == "spillway-test-registry-vpc.cn-hangzhou.cr.aliyuncs.com/spillway-test"
+    error_message = "where images are pushed to, and pulled from"
   }
 }
 

@@ -1,0 +1,23 @@
+mock_provider "alicloud" {
+  mock_resource "alicloud_cr_ee_instance" {
+    defaults = {
+      id = "cri-1"
+      instance_endpoints = [
+        { enable = true, endpoint_type = "vpc", domains = [{ domain = "inside.example.com", type = "SYSTEM" }] },
+        { enable = true, endpoint_type = "internet", domains = [{ domain = "outside.example.com", type = "SYSTEM" }] },
+      ]
+    }
+  }
+}
+
+variables {
+  name   = "spillway-test"
+  region = "cn-hangzhou"
+}
+
+run "each_endpoint_by_its_kind" {
+  assert {
+    condition     = output.address == "outside.example.com/spillway-test" && output.pull_address == "inside.example.com/spillway-test"
+    error_message = "whichever comes first: ${output.address}, ${output.pull_address}"
+  }
+}

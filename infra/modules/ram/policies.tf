@@ -5,7 +5,6 @@ locals {
   names = {
     function     = "acs:fc:${local.scope}:functions/${var.function_name}"
     alias        = "acs:fc:${local.scope}:functions/${var.function_name}/${var.function_alias}"
-    application  = "acs:sae:${local.scope}:application/${var.worker_application_id}"
     registry     = "acs:cr:${local.scope}:instance/${var.registry_instance_id}"
     repositories = [for service in ["ingest-fn", "drain-worker"] : "acs:cr:${local.scope}:repository/${var.registry_instance_id}/${var.registry_namespace}/${service}"]
     logstores    = { for who, logstore in var.logstores : who => "acs:log:${local.scope}:project/${var.log_project}/logstore/${logstore}" }
@@ -42,12 +41,14 @@ locals {
     ]
   }
 
-  # By itself, for it waits for the workers' id, and nothing that runs should wait for that.
+  # By itself and read by the deployer's statements alone: a local is one thing to wait for, and nothing that runs should
+  # wait for the workers.
+  application = "acs:sae:${local.scope}:application/${var.worker_application_id}"
   deployer_statements = concat(
     [
       { actions = ["fc:GetFunction", "fc:UpdateFunction", "fc:PublishFunctionVersion"], resources = [local.names.function] },
       { actions = ["fc:GetAlias", "fc:UpdateAlias"], resources = [local.names.function, "${local.names.function}/*"] },
-      { actions = ["sae:DescribeApplicationConfig", "sae:DeployApplication", "sae:DescribeChangeOrder", "sae:ListChangeOrders", "sae:AbortChangeOrder"], resources = [local.names.application] },
+      { actions = ["sae:DescribeApplicationConfig", "sae:DeployApplication", "sae:DescribeChangeOrder", "sae:ListChangeOrders", "sae:AbortChangeOrder"], resources = [local.application] },
       { actions = ["cr:GetAuthorizationToken"], resources = [local.names.registry] },
       # What it migrates with is the workers' image. It pushes nothing: what is released was built by another.
       { actions = ["cr:PullRepository"], resources = local.names.repositories },

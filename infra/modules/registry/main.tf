@@ -78,6 +78,8 @@ locals {
   # An instance tells its names once it is there; before, they follow from name and region (likely).
   domains = {
     for endpoint in coalesce(alicloud_cr_ee_instance.this.instance_endpoints, []) : endpoint.endpoint_type => endpoint.domains[0].domain...
+    # One that is off may have none.
+    if length(coalesce(endpoint.domains, [])) > 0
   }
   host     = try(local.domains["internet"][0], "${var.name}-registry.${var.region}.cr.aliyuncs.com")
   host_vpc = try(local.domains["vpc"][0], "${var.name}-registry-vpc.${var.region}.cr.aliyuncs.com")

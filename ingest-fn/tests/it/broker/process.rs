@@ -130,7 +130,9 @@ async fn a_thousand_requests_shed_are_a_line_or_two() {
     // Whichever of the two comes first has the only place. This one tries until it has it, so that the other is shed.
     let waiting = tokio::spawn(async move {
         let mut shed = 0;
-        while client.post("key", &order_of(1)).await.expect("an answer").status == StatusCode::TOO_MANY_REQUESTS {
+        while client.post("key", &order_of(1)).await.expect("an answer").status
+            == StatusCode::TOO_MANY_REQUESTS
+        {
             shed += 1;
         }
         shed

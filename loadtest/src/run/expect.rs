@@ -45,16 +45,22 @@ pub(super) fn measure(
     measured
 }
 
-/// Orders decided a second while there was more than a second's queue at both ends of an interval, of the cap;
-/// 0 if there never was.
+/// Orders decided while there was more than a second's queue, of what the cap lets through meanwhile; 0 if there never was.
+///
+/// The cap is one of whole seconds: a second's orders may all come in its first half. So of each stretch of intervals that
+/// begin and end with such a queue the seconds are counted that it touches.
 fn cap_use(timeline: &[Interval], rate: u32) -> f64 {
-    let full = |interval: &Interval| interval.queued >= u64::from(rate);
-    let (mut committed, mut ms) = (0, 0);
-    for pair in timeline.windows(2).filter(|pair| full(&pair[0]) && full(&pair[1])) {
-        committed += pair[1].committed;
-        ms += pair[1].length_ms;
+    let is_full = |pair: &[Interval]| pair.iter().all(|interval| interval.queued >= u64::from(rate));
+    let (mut committed, mut seconds) = (0, 0);
+    for stretch in
+        timeline.windows(2).collect::<Vec<_>>().chunk_by(|one, other| is_full(one) == is_full(other))
+    {
+        if stretch.first().is_some_and(|pair| is_full(pair)) {
+            committed += stretch.iter().map(|pair| pair[1].committed).sum::<u64>();
+            seconds += stretch.iter().map(|pair| pair[1].length_ms).sum::<u64>().div_ceil(1_000);
+        }
     }
-    if ms == 0 { 0.0 } else { committed as f64 * 1_000.0 / (ms as f64 * f64::from(rate)) }
+    if seconds == 0 { 0.0 } else { committed as f64 / (seconds as f64 * f64::from(rate)) }
 }
 
 /// Judges. What was not measured is not judged; latencies are not judged while they are void.
@@ -125,5 +131,14 @@ mod tests {
         let timeline = [interval(5_000, 0), interval(4_000, 900), interval(3_000, 1_000), interval(10, 700)];
         assert!((cap_use(&timeline, 2_000) - 0.95).abs() < 1e-9);
         assert!(cap_use(&timeline[3..], 2_000).abs() < 1e-9);
+        // Half a second may hold all of its second's orders, and the next stretch has its own.
+        let timeline = [
+            interval(3_000, 0),
+            interval(3_000, 1_768),
+            interval(10, 900),
+            interval(3_000, 700),
+            interval(3_000, 1_232),
+        ];
+        assert!((cap_use(&timeline, 3_000) - 0.5).abs() < 1e-9);
     }
 }

@@ -17,5 +17,8 @@ pub const MEASURES: [(&str, &str); 16] = [
     ("limit_exceeded", "orders rejected by a buyer's limit"),
     ("conflicts", "other payloads under a used key on record"),
     ("dead_letters", "dead letters"),
-    ("cap_use", "orders decided a second while there was a queue, of the cap"),
+    (
+        "cap_use",
+        "orders decided while there was a queue, of what the cap lets through in the seconds of that",
+    ),
 ];

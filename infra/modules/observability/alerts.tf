@@ -29,7 +29,7 @@ locals {
     # What the function never sees: a right that is gone, a certificate, a gateway that is full, a trigger that is not there.
     front-door = {
       store = "gateway", severity = 10, title = "The gateway answers 500 and above"
-      query = "statusCode >= 500 | select count(*) as value"
+      query = "* | select count_if(\"statusCode\" >= 500) as value"
       above = var.thresholds.gateway_errors
     }
     orders-slow = {

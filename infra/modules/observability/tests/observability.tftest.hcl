@@ -49,7 +49,7 @@ run "members_are_asked_for_where_the_line_is" {
             ) : field == { function = "message", worker = "content" }[query.store] || anytrue([
               for key in one(alicloud_log_store_index.this[query.store].field_search).json_keys : field == "${one(alicloud_log_store_index.this[query.store].field_search).name}.${key.name}"
           ])
-        ] if query.store != "flow"
+        ] if contains(["function", "worker"], query.store)
       ]
     ]))
     error_message = "a query asks for a member beside the line that holds it"

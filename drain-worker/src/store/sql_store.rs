@@ -93,9 +93,7 @@ impl<D: Dialect> SqlStore<D> {
         let began = Instant::now();
         loop {
             runs += 1;
-            // Boxed: the futures of whole transactions are large, and callers hold them in theirs.
-            let result = tokio::time::timeout(timeout, Box::pin(run())).await;
-            let failure = match result.unwrap_or_else(|_| Err(Failure::timeout(operation))) {
+            let failure = match within(operation, timeout, run()).await {
                 Ok(done) => return Ok(done),
                 Err(failure) => failure,
             };
@@ -128,11 +126,9 @@ impl<D: Dialect> SqlStore<D> {
     pub(super) async fn once<T>(
         &self,
         operation: &'static str,
-        run: impl AsyncFnOnce() -> Result<T, Failure>,
+        run: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        tokio::time::timeout(self.config.coordination_timeout, Box::pin(run()))
-            .await
-            .unwrap_or_else(|_| Err(Failure::timeout(operation)))
+        within(operation, self.config.coordination_timeout, run).await
     }
 
     /// Runs a look-up beside the writers, within the configured time.
@@ -164,6 +160,17 @@ impl<D: Dialect> SqlStore<D> {
             .await
             .unwrap_or_else(|_| Err(Failure::timeout(operation)))
     }
+}
+
+/// Runs a transaction once, within `timeout`. Boxed at once: the futures of whole transactions are large, and callers hold
+/// them in theirs.
+fn within<T>(
+    operation: &'static str,
+    timeout: Duration,
+    run: impl Future<Output = Result<T, Failure>>,
+) -> impl Future<Output = Result<T, Failure>> {
+    let bounded = tokio::time::timeout(timeout, Box::pin(run));
+    async move { bounded.await.unwrap_or_else(|_| Err(Failure::timeout(operation))) }
 }
 
 /// Doubles from 4 ms, with jitter, so that transactions that met do not meet again.

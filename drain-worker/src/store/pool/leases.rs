@@ -98,7 +98,7 @@ impl<D: Dialect> SqlStore<D> {
 
     /// See [`super::PoolStore::fence`].
     pub(in crate::store) async fn fence_lapsed(&self, group: &str, lease: LeaseId) -> Result<bool, Failure> {
-        let run = || async {
+        let run = async {
             let mut transaction = Transaction::<D>::begin(&self.pools.coordinator).await?;
             let result = async {
                 lock_fence(&mut transaction, lease, D::FOR_UPDATE_NOW).await?;

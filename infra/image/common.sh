@@ -5,7 +5,7 @@
 REPO=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../..")
 # Each is a package, a binary, and a final stage of the Dockerfile.
 SERVICES=(ingest-fn drain-worker)
-DOCKERFILE=${SPILLWAY_IMAGE_DOCKERFILE:-$REPO/Dockerfile}
+DOCKERFILE=${SPILLWAY_IMAGE_DOCKERFILE:-$REPO/infra/image/Dockerfile}
 TARGET_TRIPLE=x86_64-unknown-linux-musl
 PROFILE=${SPILLWAY_IMAGE_PROFILE:-dist}
 # Where images and unpacked files go; buildah's own storage too, so that nobody else's images are touched.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use shared::catalogue::{Catalogue, RuleFault};
+use shared::catalogue::{Catalogue, RuleViolation};
 use shared::order::{
     AcceptedOrder, Currency, ITEMS_MAX, IdempotencyKey, Order, OrderId, OrderIdKey, OrderIdKeys,
     PayloadDigest, SaleId, Sku, TraceParent,
@@ -108,7 +108,7 @@ impl<P, C: Clock> App<P, C> {
             .filter_map(|(_, item)| Some((Sku::parse(&item.sku).ok()?, item.quantity)))
             .collect();
         let lines = skus.iter().map(|(sku, quantity)| (sku, *quantity));
-        let rules = self.catalogue.faults_of_parts(&sale_id, Currency::parse(&request.currency).ok(), lines);
+        let rules = self.catalogue.validate_partial(&sale_id, Currency::parse(&request.currency).ok(), lines);
         let rules = rule_problems(&rules, |sku| index_of(request, sku));
         // One fault a field: what is not even a quantity need not also be over the limit.
         let new: Vec<_> = rules
@@ -135,7 +135,7 @@ impl<P, C: Clock> App<P, C> {
         let digest = PayloadDigest::of(&order);
         // Every sale of the catalogue has its key: the configuration was checked.
         let Some(key) = self.keys.get(&order.sale_id) else {
-            return Err(ApiError::Invalid(rule_problems(&[RuleFault::UnknownSale], |_sku| 0)));
+            return Err(ApiError::Invalid(rule_problems(&[RuleViolation::UnknownSale], |_sku| 0)));
         };
         let order_id = OrderId::derive(key, &order.sale_id, &order.user_id, idempotency_key);
         let items = self
@@ -161,20 +161,20 @@ impl<P, C: Clock> App<P, C> {
 /// A fault in a field comes first: with it the request could never succeed. Only then the sale's state counts.
 fn refuse(
     request: &OrderRequest,
-    faults: &[RuleFault],
+    faults: &[RuleViolation],
     order_id: OrderId,
     digest: PayloadDigest,
     now: OffsetDateTime,
 ) -> ApiError {
     let problems = rule_problems(faults, |sku| index_of(request, sku));
     let state = faults.iter().find_map(|fault| match *fault {
-        RuleFault::NotOpen { opens_at } => Some(ApiError::SaleNotOpen {
+        RuleViolation::NotOpen { opens_at } => Some(ApiError::SaleNotOpen {
             order_id,
             digest,
             opens_at,
             wait_s: whole_seconds_until(opens_at, now),
         }),
-        RuleFault::Closed { closed_at } => Some(ApiError::SaleClosed { order_id, digest, closed_at }),
+        RuleViolation::Closed { closed_at } => Some(ApiError::SaleClosed { order_id, digest, closed_at }),
         _ => None,
     });
     state.filter(|_| problems.is_empty()).unwrap_or(ApiError::Invalid(problems))

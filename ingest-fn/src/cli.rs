@@ -49,8 +49,8 @@ fn tell(logs_are_json: bool, error_code: &str, error: &dyn std::error::Error) {
 #[tokio::main(flavor = "current_thread")]
 async fn serve(settings: Settings) -> Result<(), RunError> {
     let shutdown = shared::shutdown::on_signal()?;
-    shared::listen::raise_open_files();
-    let listener = shared::listen::listen(settings.listen).map_err(|error| {
+    shared::http::raise_open_files();
+    let listener = shared::http::listen(settings.listen).map_err(|error| {
         std::io::Error::new(error.kind(), format!("--listen {}: {error}", settings.listen))
     })?;
     run(settings, listener, shutdown).await

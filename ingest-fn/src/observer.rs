@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde::Serialize;
-use shared::telemetry::{Framed, LineBudget};
+use shared::telemetry::{FcLogMarker, LogRateLimiter};
 
 use crate::error::{ApiError, Refusal};
 use crate::request_context::RequestId;
@@ -62,7 +62,7 @@ pub struct Observer {
     metrics_interval_ms: u64,
     /// When metrics were last logged, milliseconds since 1970; zero: no request has ended yet.
     metrics_logged_ms: AtomicU64,
-    failures: LineBudget,
+    failures: LogRateLimiter,
     /// Tells this process's counts from another's.
     instance: String,
 }
@@ -81,7 +81,7 @@ impl Observer {
             framing: settings.framing,
             metrics_interval_ms: settings.metrics_interval.as_millis() as u64,
             metrics_logged_ms: AtomicU64::new(0),
-            failures: LineBudget::new(FAILURE_LINES_MAX, Duration::from_secs(1)),
+            failures: LogRateLimiter::new(FAILURE_LINES_MAX, Duration::from_secs(1)),
             instance: format!("{:016x}", rand::random::<u64>()),
         }
     }
@@ -89,36 +89,36 @@ impl Observer {
     /// A request has come.
     pub fn begins(&self, id: &RequestId) {
         if self.framing == Framing::All {
-            Framed::Invoke.start(id.as_str());
+            FcLogMarker::Invoke.start(id.as_str());
         }
     }
 
     /// A request has its answer. `requests_under_way` is asked only if it is told.
     pub fn ended(&self, ended: &Ended<'_>, requests_under_way: impl FnOnce() -> usize) {
         let failure = ended.refusal.filter(|refusal| refusal.code.status().is_server_error());
-        let lines = failure.map(|_| self.failures.event_at(ended.now_ms)).unwrap_or_default();
+        let lines = failure.map(|_| self.failures.check_at(ended.now_ms)).unwrap_or_default();
         let metrics_are_due = self.metrics_are_due(ended.now_ms);
         let id = ended.id.as_str();
-        let logs = lines.own || lines.kept > 0 || metrics_are_due;
+        let logs = lines.emit || lines.suppressed > 0 || metrics_are_due;
         let frames_here = self.framing == Framing::Auto && ended.id.is_the_platforms() && logs;
         if frames_here {
-            Framed::Invoke.start(id);
+            FcLogMarker::Invoke.start(id);
         }
-        if let Some(failure) = failure.filter(|_| lines.own) {
+        if let Some(failure) = failure.filter(|_| lines.emit) {
             log_failure(id, failure);
         }
-        log_kept(lines.kept);
+        log_kept(lines.suppressed);
         if metrics_are_due {
             summary::tell_kept(ended.now_ms);
             self.log_metrics(Some(id), requests_under_way());
         }
         if frames_here || self.framing == Framing::All {
-            Framed::Invoke.end(id);
+            FcLogMarker::Invoke.end(id);
         }
     }
 
     /// Runs what the platform asks in the course of an instance's life, framed.
-    pub async fn framed<T>(&self, what: Framed, id: &RequestId, work: impl Future<Output = T>) -> T {
+    pub async fn framed<T>(&self, what: FcLogMarker, id: &RequestId, work: impl Future<Output = T>) -> T {
         let frames = match self.framing {
             Framing::Auto => id.is_the_platforms(),
             Framing::All => true,
@@ -136,7 +136,7 @@ impl Observer {
 
     /// Before an end: what was only counted so far, and the metrics once more.
     pub fn last_words(&self, id: Option<&RequestId>, requests_under_way: usize) {
-        log_kept(self.failures.rest());
+        log_kept(self.failures.take_suppressed());
         summary::tell_rest();
         if self.metrics_interval_ms > 0 {
             self.log_metrics(id.map(RequestId::as_str), requests_under_way);

@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, getuid, kill_process};
-use shared::rocketmq::embedded::{Broker, BrokerConfig};
+use spillway_broker::{Broker, BrokerConfig};
 use tokio::time::{Instant, sleep};
 
 const BOUND: Duration = Duration::from_secs(20);

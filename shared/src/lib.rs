@@ -4,11 +4,14 @@ pub mod catalogue;
 pub mod config;
 pub mod envelope;
 pub mod gateway;
-pub mod listen;
+pub mod http;
 pub mod order;
 pub mod problem;
+pub mod retry;
 pub mod shutdown;
 pub mod telemetry;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 pub mod time;
 
 pub use spillway_rocketmq as rocketmq;

@@ -1,4 +1,4 @@
-//! Error answers: `application/problem+json` (RFC 9457) with members a client can rely on.
+//! Error responses: `application/problem+json` (RFC 9457) with members that a client can rely on.
 
 use axum_core::body::Body;
 use axum_core::response::{IntoResponse, Response};
@@ -9,45 +9,45 @@ use serde::{Deserialize, Serialize};
 
 use crate::order::{OrderId, PayloadDigest};
 
-/// The media type of every error answer.
+/// The media type of every error response.
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
-/// An error answer.
+/// An error response.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
     /// `urn:spillway:problem:<code>`.
     #[serde(rename = "type")]
     pub type_uri: String,
-    /// What the status says, in words.
+    /// The reason phrase of the status.
     pub title: String,
     /// The HTTP status.
     pub status: u16,
-    /// Stable name of what went wrong; clients branch on this.
+    /// Stable name of the error; clients branch on this.
     pub code: String,
-    /// What to do about it, for people. May change.
+    /// What failed and what to do, for people. May change.
     pub detail: String,
-    /// Whether the same request may succeed later.
+    /// True if the same request may succeed later.
     pub retryable: bool,
-    /// Whether sending the same request again can do harm: never, since the idempotency key makes it one order.
+    /// True if repeating the request cannot place a second order. Always true, by the idempotency key.
     pub retry_safe: bool,
     /// Seconds to wait before a retry; also in `Retry-After`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub retry_after_s: Option<u32>,
-    /// The order the request is about, where it could be derived.
+    /// Id of the request's order, if it could be derived.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub order_id: Option<String>,
-    /// Digest of the request's payload, where it could be derived.
+    /// Digest of the request's payload, if it could be derived.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub digest: Option<String>,
-    /// The failing fields, all of them.
+    /// All invalid fields.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub errors: Vec<FieldProblem>,
 }
 
-/// One failing field.
+/// An invalid field.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FieldProblem {
-    /// Stable name of the fault.
+    /// Stable name of the error.
     pub code: String,
     /// JSON pointer (RFC 6901) to the field in the request's body; empty: the body as a whole.
     pub pointer: String,
@@ -56,7 +56,7 @@ pub struct FieldProblem {
 }
 
 impl Problem {
-    /// A problem that a retry cannot mend.
+    /// A problem that a retry cannot solve.
     #[must_use]
     pub fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
         Self {
@@ -74,7 +74,7 @@ impl Problem {
         }
     }
 
-    /// Says that a retry may succeed after `seconds`.
+    /// Marks the problem as retryable after `seconds`; sets `Retry-After`.
     #[must_use]
     pub fn retry_after(mut self, seconds: u32) -> Self {
         self.retryable = true;
@@ -82,7 +82,7 @@ impl Problem {
         self
     }
 
-    /// Names the order and the digest of this attempt's payload.
+    /// Adds the order's id and the digest of this attempt's payload.
     #[must_use]
     pub fn about(mut self, order_id: OrderId, digest: Option<PayloadDigest>) -> Self {
         self.order_id = Some(order_id.to_string());
@@ -90,7 +90,7 @@ impl Problem {
         self
     }
 
-    /// Names the failing fields.
+    /// Adds the invalid fields.
     #[must_use]
     pub fn with_errors(mut self, errors: Vec<FieldProblem>) -> Self {
         self.errors = errors;
@@ -100,7 +100,7 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        // Strings and numbers only: serialisation cannot fail.
+        // A problem holds strings and numbers only, so serialisation cannot fail.
         let body = serde_json::to_vec(&self).unwrap_or_default();
         let mut response = Response::new(Body::from(body));
         *response.status_mut() =

@@ -1,8 +1,8 @@
-//! Orderly endings: SIGTERM or Ctrl-C cancels one token, and everything that runs watches it.
+//! Graceful shutdown: SIGTERM or Ctrl-C cancels one token that every task watches.
 
 use tokio_util::sync::CancellationToken;
 
-/// A token that SIGTERM or SIGINT cancels.
+/// Returns a token that SIGTERM or SIGINT cancels. Call it once, within a Tokio runtime.
 ///
 /// # Errors
 /// If the signal handlers cannot be installed.
@@ -17,7 +17,7 @@ pub fn on_signal() -> std::io::Result<CancellationToken> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        tracing::info!("shutdown requested");
+        tracing::info!(event = "shutdown_requested", "shutdown requested");
         cancelled.cancel();
     });
     Ok(token)

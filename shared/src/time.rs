@@ -1,10 +1,10 @@
-//! Wall-clock time: one seam for tests, one way of writing instants down.
+//! Wall-clock time: one seam for tests, one text form of instants.
 
 use time::OffsetDateTime;
 
-/// Where wall-clock time comes from. Durations and timers use tokio's clock instead, which tests can pause.
+/// A source of wall-clock time. Durations and timers use tokio's clock instead, which tests can pause.
 pub trait Clock: Send + Sync + 'static {
-    /// Now, UTC.
+    /// The current instant, UTC.
     fn now(&self) -> OffsetDateTime;
 }
 
@@ -18,7 +18,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still.
+/// A clock that always returns the same instant, for tests.
 #[derive(Clone, Copy, Debug)]
 pub struct FixedClock(pub OffsetDateTime);
 
@@ -30,8 +30,8 @@ impl Clock for FixedClock {
 
 /// `instant` in RFC 3339, UTC, with three digits of the second: `2026-11-11T00:00:00.123Z`.
 ///
-/// Written digit by digit: every order has two of these, and a formatter that reads its format each time costs ten
-/// times as much.
+/// Written digit by digit: every order has two of these, and a formatter that parses its format on each call costs ten
+/// times as much (measured).
 #[must_use]
 pub fn rfc3339_millis(instant: OffsetDateTime) -> String {
     let utc = instant.to_offset(time::UtcOffset::UTC);

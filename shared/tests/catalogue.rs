@@ -4,7 +4,7 @@
 
 use std::io::Write as _;
 
-use shared::catalogue::{Catalogue, CatalogueError, RuleFault};
+use shared::catalogue::{Catalogue, CatalogueError, RuleViolation};
 use shared::order::{
     AddressLine, Country, Currency, Item, Items, Order, PayloadDigest, Quantity, SaleId, ShippingAddress,
     Sku, UserId,
@@ -75,24 +75,24 @@ fn every_broken_rule_is_told() {
     let expected = Currency::parse("CNY").expect("valid");
     let before = opens_at - time::Duration::nanoseconds(1);
     let cases = [
-        (order("other", "CNY", &[("A", 1)]), INSIDE, vec![RuleFault::UnknownSale]),
-        (order("sale", "CNY", &[("Z", 1)]), INSIDE, vec![RuleFault::UnknownSku { sku: sku("Z") }]),
+        (order("other", "CNY", &[("A", 1)]), INSIDE, vec![RuleViolation::UnknownSale]),
+        (order("sale", "CNY", &[("Z", 1)]), INSIDE, vec![RuleViolation::UnknownSku { sku: sku("Z") }]),
         (
             order("sale", "CNY", &[("A", 3)]),
             INSIDE,
-            vec![RuleFault::QuantityOverLimit { sku: sku("A"), limit: 2 }],
+            vec![RuleViolation::QuantityOverLimit { sku: sku("A"), limit: 2 }],
         ),
-        (order("sale", "USD", &[("A", 1)]), INSIDE, vec![RuleFault::WrongCurrency { expected }]),
-        (order("sale", "CNY", &[("A", 1)]), before, vec![RuleFault::NotOpen { opens_at }]),
-        (order("sale", "CNY", &[("A", 1)]), closed_at, vec![RuleFault::Closed { closed_at }]),
+        (order("sale", "USD", &[("A", 1)]), INSIDE, vec![RuleViolation::WrongCurrency { expected }]),
+        (order("sale", "CNY", &[("A", 1)]), before, vec![RuleViolation::NotOpen { opens_at }]),
+        (order("sale", "CNY", &[("A", 1)]), closed_at, vec![RuleViolation::Closed { closed_at }]),
         (
             order("sale", "USD", &[("A", 3), ("Z", 1)]),
             closed_at,
             vec![
-                RuleFault::Closed { closed_at },
-                RuleFault::WrongCurrency { expected },
-                RuleFault::QuantityOverLimit { sku: sku("A"), limit: 2 },
-                RuleFault::UnknownSku { sku: sku("Z") },
+                RuleViolation::Closed { closed_at },
+                RuleViolation::WrongCurrency { expected },
+                RuleViolation::QuantityOverLimit { sku: sku("A"), limit: 2 },
+                RuleViolation::UnknownSku { sku: sku("Z") },
             ],
         ),
     ];
@@ -111,18 +111,18 @@ fn the_readable_parts_of_what_is_no_order_are_judged_too() {
     let sale = SaleId::parse("sale").expect("valid");
     let (known, unknown) = (sku("A"), sku("Z"));
     let dollars = Currency::parse("USD").ok();
-    let faults = catalogue.faults_of_parts(&sale, dollars, [(&known, 0), (&known, 3), (&unknown, 1)]);
+    let faults = catalogue.validate_partial(&sale, dollars, [(&known, 0), (&known, 3), (&unknown, 1)]);
     assert_eq!(
         faults,
         [
-            RuleFault::WrongCurrency { expected: Currency::parse("CNY").expect("valid") },
-            RuleFault::QuantityOverLimit { sku: known, limit: 2 },
-            RuleFault::UnknownSku { sku: unknown },
+            RuleViolation::WrongCurrency { expected: Currency::parse("CNY").expect("valid") },
+            RuleViolation::QuantityOverLimit { sku: known, limit: 2 },
+            RuleViolation::UnknownSku { sku: unknown },
         ]
     );
     let other = SaleId::parse("other").expect("valid");
-    assert_eq!(catalogue.faults_of_parts(&other, None, []), [RuleFault::UnknownSale]);
-    assert_eq!(catalogue.faults_of_parts(&sale, None, []), []);
+    assert_eq!(catalogue.validate_partial(&other, None, []), [RuleViolation::UnknownSale]);
+    assert_eq!(catalogue.validate_partial(&sale, None, []), []);
 }
 
 #[test]

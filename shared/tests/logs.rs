@@ -6,11 +6,11 @@ use std::io;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use shared::telemetry::{Capture, Framed, LINE_BYTES_MAX, json_subscriber};
+use shared::telemetry::{Capture, FcLogMarker, LINE_BYTES_MAX, json_subscriber};
 
 /// What is logged at `filter` while `log` runs.
 fn text_of(filter: &str, log: impl FnOnce()) -> String {
-    let capture = Capture::of_this_thread(filter).expect("a filter");
+    let capture = Capture::current_thread(filter).expect("a filter");
     log();
     capture.text()
 }
@@ -81,7 +81,7 @@ fn json_in_a_field_is_written_as_json_and_anything_else_as_text() {
 }
 
 #[test]
-fn the_level_is_the_filter_s_and_framing_has_its_own_switch() {
+fn the_filter_sets_the_level_and_never_removes_marker_lines() {
     for (filter, levels) in [
         ("off", ""),
         ("error", "ERROR"),
@@ -93,26 +93,26 @@ fn the_level_is_the_filter_s_and_framing_has_its_own_switch() {
             tracing::error!("e");
             tracing::info!("i");
             tracing::debug!("d");
-            Framed::PreStop.start("r-1");
+            FcLogMarker::PreStop.start("r-1");
         });
-        let (lines, framing) = text.trim_end().rsplit_once('\n').unwrap_or(("", text.trim_end()));
+        let (lines, marker) = text.trim_end().rsplit_once('\n').unwrap_or(("", text.trim_end()));
         let seen: Vec<_> = lines
             .lines()
             .map(|line| serde_json::from_str::<Value>(line).expect("JSON")["level"].clone())
             .filter_map(|level| level.as_str().map(str::to_owned))
             .collect();
         assert_eq!(seen.join(" "), levels, "{filter}");
-        assert_eq!(framing, "FC PreStop Start RequestId: r-1", "{filter}");
+        assert_eq!(marker, "FC PreStop Start RequestId: r-1", "{filter}");
     }
     assert!(json_subscriber("ingest_fn=loud", io::sink).is_err());
 }
 
 #[test]
-fn framing_lines_are_as_function_compute_reads_them() {
+fn marker_lines_have_the_form_that_function_compute_reads() {
     let text = text_of("info", || {
-        for framed in [Framed::Initialize, Framed::Invoke, Framed::PreStop] {
-            framed.start("1-6a-5f");
-            framed.end("1-6a-5f");
+        for marker in [FcLogMarker::Initialize, FcLogMarker::Invoke, FcLogMarker::PreStop] {
+            marker.start("1-6a-5f");
+            marker.end("1-6a-5f");
         }
     });
     let expected = "FC Initialize Start RequestId: 1-6a-5f\nFC Initialize End RequestId: 1-6a-5f\n\

@@ -76,7 +76,6 @@ fn the_top_level_is_what_the_readme_shows() {
         [
             "Cargo.toml",
             "Cargo.lock",
-            "Dockerfile",
             "README.md",
             "LICENSE",
             "ingest-fn",

@@ -105,9 +105,9 @@ async fn drain(args: RunArgs) -> Result<(), CommandError> {
     args.logs.init()?;
     let settings = args.settings()?;
     let shutdown = shared::shutdown::on_signal()?;
-    shared::listen::raise_open_files();
+    shared::http::raise_open_files();
     let bind = |flag: &str, address| {
-        shared::listen::listen(address)
+        shared::http::listen(address)
             .map_err(|error| std::io::Error::new(error.kind(), format!("{flag} {address}: {error}")))
     };
     let listeners = Listeners {

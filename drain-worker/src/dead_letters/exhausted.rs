@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shared::envelope::decode_batch;
-use shared::rocketmq::protocol::Code;
+use shared::rocketmq::Code;
 use shared::rocketmq::{ClientConfig, ClientError, ConsumerConfig, DefaultContext, Message, StreamConsumer};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;

@@ -7,7 +7,7 @@
 use std::time::{Duration, SystemTime};
 
 use shared::order::{AcceptedOrder, TraceParent};
-use shared::telemetry::LineBudget;
+use shared::telemetry::LogRateLimiter;
 
 use crate::store::VerdictKind;
 
@@ -25,8 +25,8 @@ pub(super) fn now_us() -> u64 {
 /// Tells what became of an order. `answered_us`: when the database had answered for it, by [`now_us`]; its commit was no
 /// later, so with `decided_at` a commit is known from both sides.
 pub(super) fn settled(order: &AcceptedOrder, kind: VerdictKind, answered_us: u64) {
-    static CONFLICTS: LineBudget = LineBudget::new(LINES_MAX, SECOND);
-    static DEAD_LETTERS: LineBudget = LineBudget::new(LINES_MAX, SECOND);
+    static CONFLICTS: LogRateLimiter = LogRateLimiter::new(LINES_MAX, SECOND);
+    static DEAD_LETTERS: LogRateLimiter = LogRateLimiter::new(LINES_MAX, SECOND);
     let order_id = order.order_id;
     let traceparent = order.traceparent.as_ref().map(TraceParent::as_str);
     let outcome = kind.as_str();
@@ -35,20 +35,20 @@ pub(super) fn settled(order: &AcceptedOrder, kind: VerdictKind, answered_us: u64
             tracing::debug!(%order_id, traceparent, outcome, answered_us, "order settled");
         }
         VerdictKind::Conflict { .. } => {
-            let lines = CONFLICTS.event();
-            if lines.kept > 0 {
-                tracing::info!(orders = lines.kept, outcome, "more orders settled");
+            let lines = CONFLICTS.check();
+            if lines.suppressed > 0 {
+                tracing::info!(orders = lines.suppressed, outcome, "more orders settled");
             }
-            if lines.own {
+            if lines.emit {
                 tracing::info!(%order_id, traceparent, outcome, "order settled");
             }
         }
         VerdictKind::DeadLettered { reason } => {
-            let (lines, reason) = (DEAD_LETTERS.event(), reason.as_str());
-            if lines.kept > 0 {
-                tracing::warn!(orders = lines.kept, outcome, "more orders settled");
+            let (lines, reason) = (DEAD_LETTERS.check(), reason.as_str());
+            if lines.suppressed > 0 {
+                tracing::warn!(orders = lines.suppressed, outcome, "more orders settled");
             }
-            if lines.own {
+            if lines.emit {
                 tracing::warn!(%order_id, traceparent, outcome, reason, "order settled");
             }
         }

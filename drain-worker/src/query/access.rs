@@ -7,10 +7,10 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, StatusCode};
-use shared::gateway::{Fault, SigningKeys, Verifier};
+use shared::gateway::{SignatureError, SigningKeys, Verifier};
 use shared::order::UserId;
 use shared::problem::Problem;
-use shared::telemetry::LineBudget;
+use shared::telemetry::LogRateLimiter;
 
 /// Who may look orders up.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub enum LookupAccess {
         /// The header in which the gateway names the buyer.
         identity_header: Option<HeaderName>,
         /// One line a second tells of all refusals.
-        refusals: LineBudget,
+        refusals: LogRateLimiter,
     },
 }
 
@@ -37,7 +37,7 @@ impl LookupAccess {
     #[must_use]
     pub fn gateway(keys: SigningKeys, identity_header: Option<HeaderName>) -> Self {
         let required = identity_header.clone().into_iter().collect();
-        let refusals = LineBudget::new(1, Duration::from_secs(1));
+        let refusals = LogRateLimiter::new(1, Duration::from_secs(1));
         Self::Gateway { verifier: Verifier::new(keys, required), identity_header, refusals }
     }
 
@@ -59,7 +59,7 @@ impl LookupAccess {
         // A look-up has no body: what one might carry is not signed, and not read.
         let verified = verifier.verify(request.method(), request.uri(), request.headers(), &[]);
         if let Err(fault) = verified {
-            if let Some(requests) = refusals.due() {
+            if let Some(requests) = refusals.count_due() {
                 tracing::warn!(requests, %fault, "look-ups refused: not the gateway's");
             }
             return Err(fault.into());
@@ -73,7 +73,7 @@ impl LookupAccess {
 
 /// Once at most: the signature was checked for that.
 fn buyer(headers: &HeaderMap, header: &HeaderName) -> Result<UserId, Denied> {
-    headers.get(header).and_then(shared::gateway::buyer).ok_or(Denied::IdentityMissing)
+    headers.get(header).and_then(shared::gateway::parse_buyer).ok_or(Denied::IdentityMissing)
 }
 
 impl Asker {
@@ -92,12 +92,12 @@ enum Denied {
     IdentityMissing,
 }
 
-impl From<Fault> for Denied {
+impl From<SignatureError> for Denied {
     /// A client learns no more than this: what exactly is wrong would help whoever forges.
-    fn from(fault: Fault) -> Self {
+    fn from(fault: SignatureError) -> Self {
         match fault {
-            Fault::Missing => Self::SignatureMissing,
-            Fault::RepeatedParameter => Self::RepeatedParameter,
+            SignatureError::Missing => Self::SignatureMissing,
+            SignatureError::RepeatedParameter => Self::RepeatedParameter,
             _ => Self::SignatureInvalid,
         }
     }

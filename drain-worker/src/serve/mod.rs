@@ -11,7 +11,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use axum::Router;
-use shared::telemetry::LineBudget;
+use shared::telemetry::LogRateLimiter;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -93,13 +93,13 @@ struct Front {
     stop: CancellationToken,
     open: JoinSet<()>,
     /// One line a second tells of all refusals, one of all failures.
-    refusals: LineBudget,
-    failures: LineBudget,
+    refusals: LogRateLimiter,
+    failures: LogRateLimiter,
 }
 
 impl Front {
     fn new(router: Router, config: ServeConfig, stop: CancellationToken) -> Self {
-        let budget = || LineBudget::new(1, Duration::from_secs(1));
+        let budget = || LogRateLimiter::new(1, Duration::from_secs(1));
         Self { router, config, stop, open: JoinSet::new(), refusals: budget(), failures: budget() }
     }
 
@@ -119,7 +119,7 @@ impl Front {
     fn refuse(&self, stream: TcpStream) {
         let port = self.config.port;
         metrics::connection_refused(port);
-        if let Some(connections) = self.refusals.due() {
+        if let Some(connections) = self.refusals.count_due() {
             tracing::warn!(port, connections, "connections refused: too many open");
         }
         // The runtime would first wait to hear that the stream can be written to; a new one always can.
@@ -129,7 +129,7 @@ impl Front {
     }
 
     fn tell_failure(&self, error: &io::Error) {
-        if let Some(times) = self.failures.due() {
+        if let Some(times) = self.failures.count_due() {
             tracing::warn!(port = self.config.port, times, %error, "a connection could not be taken");
         }
     }

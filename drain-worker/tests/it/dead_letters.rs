@@ -89,7 +89,7 @@ fn told(capture: &Capture) -> Vec<Value> {
 /// Everything on this thread, so that its lines are captured.
 #[tokio::test]
 async fn what_cannot_be_taken_over_is_an_error_until_it_can_and_no_dead_letter_is_none() {
-    let capture = Capture::of_this_thread("drain_worker=debug").expect("a filter");
+    let capture = Capture::current_thread("drain_worker=debug").expect("a filter");
     let world = World::new().await;
     let none_yet = TakingOver::start(world.store.clone(), world.client.clone(), "drain");
     world.until("told", async || !told(&capture).is_empty()).await;

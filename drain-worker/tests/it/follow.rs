@@ -53,7 +53,7 @@ fn wall_clock_us() -> u64 {
 /// What an alert has to look at where nobody collects metrics.
 #[tokio::test]
 async fn a_worker_tells_of_the_pool_in_its_log() {
-    let capture = Capture::of_this_thread("drain_worker=info").expect("a filter");
+    let capture = Capture::current_thread("drain_worker=info").expect("a filter");
     let world = World::new().await;
     let worker = world.whole_worker(&[]).await;
     let line = loop {
@@ -73,7 +73,7 @@ async fn a_worker_tells_of_the_pool_in_its_log() {
 /// Everything of a worker on this thread, so that its lines are captured.
 #[tokio::test]
 async fn what_becomes_of_an_order_is_logged_with_its_trace() {
-    let capture = Capture::of_this_thread("drain_worker=debug").expect("a filter");
+    let capture = Capture::current_thread("drain_worker=debug").expect("a filter");
     let began_us = wall_clock_us();
     let world = World::new().await;
     let worker = world.worker().await;
@@ -119,7 +119,7 @@ async fn what_becomes_of_an_order_is_logged_with_its_trace() {
 
 #[tokio::test]
 async fn orders_that_end_as_they_should_are_not_logged_one_by_one() {
-    let capture = Capture::of_this_thread("info").expect("a filter");
+    let capture = Capture::current_thread("info").expect("a filter");
     let world = World::new().await;
     let worker = world.worker().await;
     world.publish(&[traced(1, "PLENTY"), traced(2, "ONE-EACH"), traced(3, "ONE-EACH")]).await;

@@ -22,11 +22,11 @@ use shared::order::{
     AcceptedOrder, AddressLine, Country, Currency, OrderId, PayloadDigest, PricedItem, Quantity, SaleId,
     ShippingAddress, Sku, UserId,
 };
-use shared::rocketmq::embedded::{Broker, BrokerConfig};
 use shared::rocketmq::{
     ClientConfig, ConsumerConfig, DefaultContext, FutureProducer, FutureRecord, ProducerConfig,
     StreamConsumer,
 };
+use spillway_broker::{Broker, BrokerConfig};
 use tempfile::TempDir;
 use time::macros::datetime;
 use tokio::net::TcpListener;
@@ -81,7 +81,7 @@ impl World {
         let mut config = BrokerConfig::at(directory.path().join("broker"));
         config.topics = vec![("orders".to_owned(), 4)];
         config.groups = vec!["drain".to_owned(), "drain-dead-letters".to_owned()];
-        config.max_attempts = attempts_max;
+        config.attempts_max = attempts_max;
         config.invisible_min = Duration::from_millis(500);
         config.long_polling_min = Duration::from_millis(100);
         let broker = Broker::open(config).await.expect("the broker opens");

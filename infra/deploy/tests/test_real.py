@@ -120,7 +120,7 @@ class Real(unittest.TestCase):
 
     def drain(self):
         self.start(
-            "drain-worker", "run", "--embedded", f"--query-listen=127.0.0.1:{self.query}", f"--admin-listen=127.0.0.1:{self.admin}",
+            "drain-worker", "run", "--migrate-on-start", f"--query-listen=127.0.0.1:{self.query}", f"--admin-listen=127.0.0.1:{self.admin}",
             until=self.query,
         )
 

@@ -46,7 +46,7 @@ module "spillway" {
   function = { cpu = 0.1, memory_mb = 128, reserved_concurrency = 30, warm_lead_min = 10 }
   # The sale leaves 3,000,000 orders, some 390,000 messages, and its last order waits 25 minutes.
   alerts = { broker_messages = 500000, oldest_message_h = 1 }
-  worker = { replicas_min = 2, replicas_max = 8, rate_seed = 2000, receive_tps_max = var.drain_receive_tps_max }
+  worker = { replicas_min = 2, replicas_max = 8, initial_rate = 2000, receive_tps_max = var.drain_receive_tps_max }
   # Half of the class is for sends: 50,000 a second, even if every order travelled alone.
   broker   = { series = "professional", sub_series = "cluster_ha", spec = "rmq.p2.100xlarge", retention_h = 72 }
   database = { node_class = "polar.mysql.x4.medium", backup_days = 14 }

@@ -5,9 +5,9 @@ locals {
   # A failure's line names no instance; so failures are one row, and each instance's requests another.
   failed_by_instance = <<-SQL
     select "instance",
-      sum(case when "message" = 'metrics' then 0 else coalesce("requests", 1) end) as failed,
-      coalesce(max(cast(json_extract_scalar("metrics", '$.histograms.ingest_request_seconds.count') as double)) -
-        min(cast(json_extract_scalar("metrics", '$.histograms.ingest_request_seconds.count') as double)), 0) as total
+      sum(case when "event" = 'metrics' then 0 else coalesce("requests", 1) end) as failed,
+      coalesce(max(cast(json_extract_scalar("metrics", '$.histograms.ingest_request_duration_seconds.count') as double)) -
+        min(cast(json_extract_scalar("metrics", '$.histograms.ingest_request_duration_seconds.count') as double)), 0) as total
     from log group by "instance"
   SQL
 
@@ -16,13 +16,13 @@ locals {
   database_down = <<-SQL
     select count_if(fell and at >= to_unixtime(now()) - 300) +
       if(coalesce(max(if(fell, at, 0)), 0) > coalesce(max(if(fell, 0, at)), 0), 1, 0) as value
-    from (select "message" like 'the database does not take orders%' as fell, __time__ as at from log)
+    from (select "event" = 'database_unavailable' as fell, __time__ as at from log)
   SQL
 
   alerts = {
     orders-fail = {
       store = "function", severity = 10, title = "Orders are answered with errors"
-      query = "message: \"request failed\" or message: \"more requests failed\" or message: metrics | select coalesce(sum(failed), 0) as failed, coalesce(sum(failed) * 100.0 / nullif(greatest(sum(total), sum(failed)), 0), 0) as value from (${local.failed_by_instance})"
+      query = "event: request_failed or event: request_failures_suppressed or event: metrics | select coalesce(sum(failed), 0) as failed, coalesce(sum(failed) * 100.0 / nullif(greatest(sum(total), sum(failed)), 0), 0) as value from (${local.failed_by_instance})"
       above = var.thresholds.failed_percent
       also  = "failed > ${var.thresholds.failed_requests}"
     }
@@ -34,67 +34,67 @@ locals {
     }
     orders-slow = {
       store = "function", severity = 6, title = "Orders take longer than 250 ms"
-      query = "message: metrics | select coalesce(sum(total - quick) * 100.0 / sum(total), 0) as value from (${local.by_instance}) where total > 0"
+      query = "event: metrics | select coalesce(sum(total - quick) * 100.0 / sum(total), 0) as value from (${local.by_instance}) where total > 0"
       above = var.thresholds.slow_percent
     }
     orders-shed = {
       store = "function", severity = 6, title = "Requests are refused for want of room"
-      query = "message: \"requests shed\" | select coalesce(sum(\"requests\"), 0) as value"
+      query = "event: requests_shed | select coalesce(sum(\"requests\"), 0) as value"
       above = var.thresholds.shed_requests
     }
     strangers = {
       store = "function", severity = 6, title = "Somebody who is not the gateway sends orders, or its secret is wrong"
-      query = "message: \"requests refused\" | select coalesce(sum(\"requests\"), 0) as value"
+      query = "event: requests_unauthenticated | select coalesce(sum(\"requests\"), 0) as value"
       above = var.thresholds.strangers
     }
     function-not-running = {
       store = "function", severity = 10, title = "Instances of the function do not start"
-      query = "message: \"not running\" or message: \"not initialized\" | select count(*) as value"
+      query = "event: start_failed or event: initialize_failed | select count(*) as value"
       above = 0
     }
     database-down = {
       store = "worker", severity = 10, title = "The database takes no orders: the drain waits"
-      query = "message: \"the database does not take orders\" or message: \"the database answers again\" or message: draining | ${local.database_down}"
+      query = "event: database_unavailable or event: database_recovered or event: worker_started | ${local.database_down}"
       above = 0
       start = "-24h"
     }
     dead-letters = {
       store = "worker", severity = 8, title = "Orders became dead letters"
-      query = "outcome: dead_lettered or message: \"took over a message\" | select count(*) as value"
+      query = "outcome: dead_lettered or event: broker_dlq_message_stored | select count(*) as value"
       above = 0
     }
     # Each worker has a line a minute, whatever it does. No line is no worker: gone, or never started.
     drain-silent = {
       store = "worker", severity = 10, title = "No worker says anything: nobody drains"
-      query = "message: \"pool status\" | select if(count(*) > 0, 0, 1) as value"
+      query = "event: pool_status | select if(count(*) > 0, 0, 1) as value"
       above = 0
     }
     # Somebody paused it, and the orders wait.
     drain-paused = {
       store = "worker", severity = 6, title = "The drain is paused"
-      query = "message: \"pool status\" | select min(if(\"cap\" = 0, 1, 0)) as value"
+      query = "event: pool_status | select min(if(\"cap\" = 0, 1, 0)) as value"
       above = 0
       start = "-15m"
     }
     # The database is slow, and the workers give way to it, for minutes.
     backing-off = {
       store = "worker", severity = 6, title = "The drain backs off from a slow database"
-      query = "message: \"pool status\" | select count_if(\"limited_to\" >= 0) as value"
+      query = "event: pool_status | select count_if(\"adaptive_limit\" >= 0) as value"
       above = 2
     }
     oldest-message = {
       store = "worker", severity = 8, title = "The oldest message nears the broker's retention"
-      query = "message: \"the broker keeps messages for\" | select count(*) as value"
+      query = "event: retention_near | select count(*) as value"
       above = 0
     }
     leases-lost = {
       store = "worker", severity = 6, title = "Workers lose their leases"
-      query = "message: \"lease is gone\" or message: \"a worker lapsed\" | select count(*) as value"
+      query = "event: lease_lost or event: lease_expired | select count(*) as value"
       above = var.thresholds.lost_leases
     }
     worker-errors = {
       store = "worker", severity = 6, title = "The drain has errors"
-      query = "level: ERROR not message: \"the database does not take orders\" | select count(*) as value"
+      query = "level: ERROR not event: database_unavailable | select count(*) as value"
       above = 0
     }
   }

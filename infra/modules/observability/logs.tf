@@ -2,7 +2,7 @@ locals {
   # What the services write, by logstore: ingest-fn/README.md "Logs", drain-worker/README.md "Watch". A query can ask for
   # what is here and for nothing else; a test compares. None of it is personal: buyers, addresses and keys are in no line.
   common = {
-    level    = "text", target = "text", message = "text", requestId = "text", errorMessage = "text", errorCode = "text",
+    level    = "text", target = "text", event = "text", message = "text", requestId = "text", errorMessage = "text", errorCode = "text",
     order_id = "text", traceparent = "text", fault = "text", requests = "long",
   }
   keys = {
@@ -11,7 +11,7 @@ locals {
     })
     worker = merge(local.common, {
       outcome              = "text", reason = "text", orders = "long", worker = "text", lease = "text", failures = "long", failed = "long",
-      oldest_age_s         = "double", retention_s = "double", cap = "long", workers = "long", share = "long", limited_to = "long",
+      oldest_age_s         = "double", retention_s = "double", cap = "long", workers = "long", share = "long", adaptive_limit = "long",
       committed_per_second = "double", messages_waiting = "long",
     })
     # The vendor's own fields (likely).

@@ -9,10 +9,10 @@ locals {
   # its beginning, and is lost.
   by_instance = <<-SQL
     select "instance",
-      max(cast(json_extract_scalar("metrics", '$.histograms.ingest_request_seconds.count') as double)) -
-        min(cast(json_extract_scalar("metrics", '$.histograms.ingest_request_seconds.count') as double)) as total,
-      max(cast(json_extract_scalar("metrics", '$.histograms.ingest_request_seconds.buckets["0.25"]') as double)) -
-        min(cast(json_extract_scalar("metrics", '$.histograms.ingest_request_seconds.buckets["0.25"]') as double)) as quick
+      max(cast(json_extract_scalar("metrics", '$.histograms.ingest_request_duration_seconds.count') as double)) -
+        min(cast(json_extract_scalar("metrics", '$.histograms.ingest_request_duration_seconds.count') as double)) as total,
+      max(cast(json_extract_scalar("metrics", '$.histograms.ingest_request_duration_seconds.buckets["0.25"]') as double)) -
+        min(cast(json_extract_scalar("metrics", '$.histograms.ingest_request_duration_seconds.buckets["0.25"]') as double)) as quick
     from log group by "instance"
   SQL
 
@@ -21,8 +21,8 @@ locals {
     select bound, sum(samples) as quick, sum(total) as total from (
       select "instance", bound, max(value) - min(value) as samples, max(requests) - min(requests) as total from (
         select "instance", cast(name as double) as bound, value,
-          cast(json_extract_scalar("metrics", '$.histograms.ingest_request_seconds.count') as double) as requests
-        from log cross join unnest(cast(json_extract("metrics", '$.histograms.ingest_request_seconds.buckets') as map(varchar, double))) as t(name, value)
+          cast(json_extract_scalar("metrics", '$.histograms.ingest_request_duration_seconds.count') as double) as requests
+        from log cross join unnest(cast(json_extract("metrics", '$.histograms.ingest_request_duration_seconds.buckets') as map(varchar, double))) as t(name, value)
       ) group by "instance", bound
     ) group by bound
   SQL
@@ -45,19 +45,19 @@ locals {
     }
     slow-percent = {
       store = "function", title = "Requests over 250 ms, percent", type = "number"
-      query = "message: metrics | select sum(total - quick) * 100.0 / sum(total) as slow_percent from (${local.by_instance})"
+      query = "event: metrics | select sum(total - quick) * 100.0 / sum(total) as slow_percent from (${local.by_instance})"
     }
     p99 = {
       store = "function", title = "p99, ms: the least bound that 99 of 100 requests keep; none: over 10 s", type = "number"
-      query = "message: metrics | select min(bound) * 1000 as p99_ms from (${local.by_bound}) where total > 0 and quick >= total * 0.99"
+      query = "event: metrics | select min(bound) * 1000 as p99_ms from (${local.by_bound}) where total > 0 and quick >= total * 0.99"
     }
     answers = {
       store = "function", title = "Answers: accepted, and refused by code", type = "table"
-      query = "message: metrics | select name, sum(times) as answers from (${local.by_counter}) where name like 'ingest_orders_%' group by name order by answers desc limit 100"
+      query = "event: metrics | select name, sum(times) as answers from (${local.by_counter}) where name like 'ingest_orders_accepted%' or name like 'ingest_requests_rejected%' group by name order by answers desc limit 100"
     }
     shed = {
       store = "function", title = "Requests shed, a minute", type = "line"
-      query = "message: \"requests shed\" | select date_trunc('minute', __time__) as t, sum(\"requests\") as shed group by t order by t limit 10000"
+      query = "event: requests_shed | select date_trunc('minute', __time__) as t, sum(\"requests\") as shed group by t order by t limit 10000"
     }
     worker-errors = {
       store = "worker", title = "The drain's errors by message", type = "table"
@@ -69,15 +69,15 @@ locals {
     }
     drain = {
       store = "worker", title = "The drain: cap, committed orders a second, messages that wait", type = "line"
-      query = "message: \"pool status\" | select date_trunc('minute', __time__) as t, max(\"cap\") as cap, max(\"committed_per_second\") as committed, max(\"messages_waiting\") as waiting group by t order by t limit 10000"
+      query = "event: pool_status | select date_trunc('minute', __time__) as t, max(\"cap\") as cap, max(\"committed_per_second\") as committed, max(\"messages_waiting\") as waiting group by t order by t limit 10000"
     }
     leases = {
       store = "worker", title = "Leases lost, and workers that lapsed", type = "table"
-      query = "message: \"lease is gone\" or message: \"a worker lapsed\" | select \"message\", \"worker\", \"fault\", count(*) as times group by \"message\", \"worker\", \"fault\" limit 100"
+      query = "event: lease_lost or event: lease_expired | select \"event\", \"worker\", \"fault\", count(*) as times group by \"event\", \"worker\", \"fault\" limit 100"
     }
     look-ups-refused = {
       store = "worker", title = "Look-ups that were not the gateway's", type = "line"
-      query = "message: \"look-ups refused\" | select date_trunc('minute', __time__) as t, sum(\"requests\") as refused group by t order by t limit 10000"
+      query = "event: lookups_unauthenticated | select date_trunc('minute', __time__) as t, sum(\"requests\") as refused group by t order by t limit 10000"
     }
     refused-flows = {
       store = "flow", title = "Connections refused in the VPC", type = "table"

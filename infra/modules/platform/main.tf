@@ -120,8 +120,8 @@ module "rocketmq" {
   spec                  = var.broker.spec
   retention_h           = var.broker.retention_h
   storage_key_id        = module.secrets.key_id
-  drain_cap             = var.worker.rate_seed
-  drain_receive_tps_max = coalesce(var.worker.receive_tps_max, 2 * var.worker.rate_seed)
+  drain_cap             = var.worker.initial_rate
+  drain_receive_tps_max = coalesce(var.worker.receive_tps_max, 2 * var.worker.initial_rate)
   function_passwords    = local.broker_function
   worker_password       = var.secrets.broker_worker
 }
@@ -188,7 +188,7 @@ module "worker" {
   replicas_max             = var.worker.replicas_max
   cpu_millicores           = var.worker.cpu_millicores
   memory_mb                = var.worker.memory_mb
-  rate_seed                = var.worker.rate_seed
+  initial_rate                = var.worker.initial_rate
   database_connections_max = module.database.connections_max
   deletion_protection      = var.deletion_protection
   environment              = local.worker_environment

@@ -89,13 +89,13 @@ variable "function" {
 }
 
 variable "worker" {
-  description = "The pool: workers at least and at most, thousandths of a core and MB of each; `rate_seed`, the cap that a new database begins with, orders a second (a change rolls the workers, and is read by none that is there); `receive_tps_max`, the broker's fence, messages a second that the pool is given at most, twice the seed unless given: raise it before operators raise the cap above it."
+  description = "The pool: workers at least and at most, thousandths of a core and MB of each; `initial_rate`, the cap that a new database begins with, orders a second (a change rolls the workers, and is read by none that is there); `receive_tps_max`, the broker's fence, messages a second that the pool is given at most, twice the seed unless given: raise it before operators raise the cap above it."
   type = object({
     replicas_min    = optional(number, 2)
     replicas_max    = number
     cpu_millicores  = optional(number, 1000)
     memory_mb       = optional(number, 2048)
-    rate_seed       = optional(number, 2000)
+    initial_rate       = optional(number, 2000)
     receive_tps_max = optional(number)
   })
 }

@@ -4,7 +4,7 @@ locals {
   # What every worker is told, however many there are. The cap is the pool's and lives in the database: nothing here
   # depends on the number of replicas.
   settings = {
-    SPILLWAY_RATE                 = tostring(var.rate_seed)
+    SPILLWAY_INITIAL_RATE         = tostring(var.initial_rate)
     SPILLWAY_QUERY_LISTEN         = "0.0.0.0:${var.query_port}"
     SPILLWAY_ADMIN_LISTEN         = "0.0.0.0:${var.admin_port}"
     SPILLWAY_DRAIN_GRACE_MS       = tostring(var.drain_grace_s * 1000)

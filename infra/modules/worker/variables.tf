@@ -148,8 +148,8 @@ variable "environment" {
 
   validation {
     condition = length(setintersection(keys(var.environment), [
-      "SPILLWAY_RATE", "SPILLWAY_QUERY_LISTEN", "SPILLWAY_ADMIN_LISTEN", "SPILLWAY_DRAIN_GRACE_MS",
-      "SPILLWAY_DATABASE_WRITERS_MAX", "SPILLWAY_DATABASE_READERS_MAX", "SPILLWAY_WORKER_NAME", "SPILLWAY_EMBEDDED",
+      "SPILLWAY_INITIAL_RATE", "SPILLWAY_QUERY_LISTEN", "SPILLWAY_ADMIN_LISTEN", "SPILLWAY_DRAIN_GRACE_MS",
+      "SPILLWAY_DATABASE_WRITERS_MAX", "SPILLWAY_DATABASE_READERS_MAX", "SPILLWAY_WORKER_NAME", "SPILLWAY_MIGRATE_ON_START",
     ])) == 0
     error_message = "environment must not hold what the module sets (cap, ports, bounds), nor a worker's name, which replicas would share."
   }
@@ -187,14 +187,14 @@ variable "secrets" {
   }
 }
 
-variable "rate_seed" {
-  description = "Orders a second that a database which is new to the pool begins with (`--rate`). Afterwards operators set the cap (`drain-worker rate set`), and this is never read again."
+variable "initial_rate" {
+  description = "Orders a second that a database which is new to the pool begins with (`--initial-rate`). Afterwards operators set the cap (`drain-worker rate set`), and this is never read again."
   type        = number
   default     = 2000
 
   validation {
-    condition     = var.rate_seed >= 1
-    error_message = "rate_seed must be at least 1."
+    condition     = var.initial_rate >= 1
+    error_message = "initial_rate must be at least 1."
   }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use shared::config::{ConfigErrors, Secret};
-use shared::gateway::{SigningKeys, identity_header};
+use shared::gateway::{SigningKeys, parse_identity_header};
 
 use crate::gateway::Gateway;
 
@@ -49,7 +49,7 @@ impl GatewayArgs {
             keys.map_err(|error| errors.push(format_args!("--gateway-secrets: {error}"))).ok()
         });
         let identity_header = self.identity_header.as_deref().and_then(|name| {
-            let header = identity_header(name);
+            let header = parse_identity_header(name);
             errors.require(header.is_some(), "--identity-header: must be the name of a header of its own");
             header
         });

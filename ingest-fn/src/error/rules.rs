@@ -1,13 +1,13 @@
 //! The catalogue's faults as problems of fields.
 
-use shared::catalogue::RuleFault;
+use shared::catalogue::RuleViolation;
 use shared::problem::FieldProblem;
 
 use super::Code;
 
 /// The faults that lie in fields, sorted by pointer; `index_of` finds a SKU's place in the request. A sale's state
 /// lies in no field.
-pub fn rule_problems(faults: &[RuleFault], index_of: impl Fn(&str) -> usize) -> Vec<FieldProblem> {
+pub fn rule_problems(faults: &[RuleViolation], index_of: impl Fn(&str) -> usize) -> Vec<FieldProblem> {
     let problem = |code: Code, pointer: String, detail: String| FieldProblem {
         code: code.as_str().to_owned(),
         pointer,
@@ -16,25 +16,25 @@ pub fn rule_problems(faults: &[RuleFault], index_of: impl Fn(&str) -> usize) -> 
     let mut problems: Vec<_> = faults
         .iter()
         .filter_map(|fault| match fault {
-            RuleFault::UnknownSale => {
+            RuleViolation::UnknownSale => {
                 Some(problem(Code::UnknownSale, "/sale_id".to_owned(), "there is no such sale".to_owned()))
             }
-            RuleFault::UnknownSku { sku } => Some(problem(
+            RuleViolation::UnknownSku { sku } => Some(problem(
                 Code::UnknownSku,
                 format!("/items/{}/sku", index_of(sku.as_str())),
                 "the sale does not sell this SKU".to_owned(),
             )),
-            RuleFault::QuantityOverLimit { sku, limit } => Some(problem(
+            RuleViolation::QuantityOverLimit { sku, limit } => Some(problem(
                 Code::QuantityOverLimit,
                 format!("/items/{}/quantity", index_of(sku.as_str())),
                 format!("one buyer may have at most {limit}"),
             )),
-            RuleFault::WrongCurrency { expected } => Some(problem(
+            RuleViolation::WrongCurrency { expected } => Some(problem(
                 Code::WrongCurrency,
                 "/currency".to_owned(),
                 format!("the sale is in {expected}"),
             )),
-            RuleFault::NotOpen { .. } | RuleFault::Closed { .. } => None,
+            RuleViolation::NotOpen { .. } | RuleViolation::Closed { .. } => None,
         })
         .collect();
     problems.sort_by(|left, right| left.pointer.cmp(&right.pointer));

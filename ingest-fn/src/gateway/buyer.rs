@@ -13,7 +13,7 @@ impl Buyer {
     /// Reads the identity header's value; `None` if it is no user id.
     #[must_use]
     pub fn parse(value: &HeaderValue) -> Option<Self> {
-        shared::gateway::buyer(value).map(Self)
+        shared::gateway::parse_buyer(value).map(Self)
     }
 
     /// Puts the buyer into a body's `user_id` before anything is derived from it: the order's id and digest are those

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use http::HeaderName;
-use shared::gateway::{Fault, SigningKeys, Verifier};
-use shared::telemetry::LineBudget;
+use shared::gateway::{SignatureError, SigningKeys, Verifier};
+use shared::telemetry::LogRateLimiter;
 
 use crate::layers::head::IDEMPOTENCY_KEY;
 
@@ -18,7 +18,7 @@ pub enum Gateway {
         /// The header in which the gateway names the buyer, if it does.
         identity_header: Option<HeaderName>,
         /// One line a second tells of all refusals.
-        refusals: LineBudget,
+        refusals: LogRateLimiter,
     },
     /// The platform lets only authorised callers in; nothing is checked here.
     Function,
@@ -32,7 +32,7 @@ impl Gateway {
     pub fn signed(keys: SigningKeys, identity_header: Option<HeaderName>) -> Self {
         // What an order hangs on, besides the body.
         let required = [Some(IDEMPOTENCY_KEY), identity_header.clone()].into_iter().flatten().collect();
-        let refusals = LineBudget::new(1, Duration::from_secs(1));
+        let refusals = LogRateLimiter::new(1, Duration::from_secs(1));
         Self::Signed { verifier: Verifier::new(keys, required), identity_header, refusals }
     }
 
@@ -55,9 +55,9 @@ impl Gateway {
     }
 
     /// Tells of a request that is not the gateway's. What is wrong with it is told here alone: its sender learns less.
-    pub fn refused(&self, fault: Fault) {
+    pub fn refused(&self, fault: SignatureError) {
         let Self::Signed { refusals, .. } = self else { return };
-        if let Some(requests) = refusals.due() {
+        if let Some(requests) = refusals.count_due() {
             tracing::warn!(requests, %fault, "requests refused: not the gateway's");
         }
     }

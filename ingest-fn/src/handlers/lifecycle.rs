@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
 use shared::problem::Problem;
-use shared::telemetry::Framed;
+use shared::telemetry::FcLogMarker;
 use shared::time::Clock;
 
 use crate::app::App;
@@ -35,7 +35,7 @@ pub async fn initialize<P: OrderPublisher, C: Clock>(
             }
         }
     };
-    app.instance().observer.framed(Framed::Initialize, &id, work).await
+    app.instance().observer.framed(FcLogMarker::Initialize, &id, work).await
 }
 
 /// The instance is about to be stopped: it takes no more orders, and answers once those under way have their
@@ -61,7 +61,7 @@ pub async fn pre_stop<P: OrderPublisher, C: Clock>(
             failed(error_code, StatusCode::SERVICE_UNAVAILABLE, detail)
         }
     };
-    instance.observer.framed(Framed::PreStop, &id, work).await
+    instance.observer.framed(FcLogMarker::PreStop, &id, work).await
 }
 
 /// The platform counts an invocation as failed by its own header only.

@@ -8,7 +8,7 @@ use axum::body::Bytes;
 use axum::response::IntoResponse;
 use futures_util::future::{Either, Ready, ready};
 use http::Request;
-use shared::gateway::{Fault, Verified};
+use shared::gateway::{SignatureError, Verified};
 use tower::Service;
 
 use super::Response;
@@ -57,10 +57,10 @@ where
 }
 
 /// A client learns no more than this: what exactly is wrong would help whoever forges.
-const fn refusal(fault: Fault) -> ApiError {
+const fn refusal(fault: SignatureError) -> ApiError {
     match fault {
-        Fault::Missing => ApiError::SignatureMissing,
-        Fault::RepeatedParameter => ApiError::RepeatedParameter,
+        SignatureError::Missing => ApiError::SignatureMissing,
+        SignatureError::RepeatedParameter => ApiError::RepeatedParameter,
         _ => ApiError::SignatureInvalid,
     }
 }

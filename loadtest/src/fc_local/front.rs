@@ -52,7 +52,7 @@ impl Front {
     /// If a rule is out of bounds or an address cannot be had.
     pub async fn start(config: FrontConfig) -> anyhow::Result<Self> {
         let bind = |address: SocketAddr| {
-            shared::listen::listen(address).with_context(|| format!("cannot listen on {address}"))
+            shared::http::listen(address).with_context(|| format!("cannot listen on {address}"))
         };
         let (listener, admin_listener) = (bind(config.listen)?, bind(config.admin)?);
         let (address, admin) = (listener.local_addr()?, admin_listener.local_addr()?);

@@ -34,7 +34,7 @@ use worker::Worker;
 pub use live::Live;
 pub use played::Played;
 pub(crate) use played::quantiles;
-pub(crate) use shared::listen::raise_open_files;
+pub(crate) use shared::http::raise_open_files;
 
 /// Requests a second that one thread is trusted with.
 const THREAD_RPS: f64 = 60_000.0;

@@ -40,7 +40,7 @@ pub(super) fn run(args: AnswererArgs) -> ExitCode {
 
 #[tokio::main(flavor = "current_thread")]
 async fn serve(args: AnswererArgs) -> anyhow::Result<()> {
-    let listener = shared::listen::listen(args.listen)?;
+    let listener = shared::http::listen(args.listen)?;
     let count = Arc::new(AtomicU64::new(0));
     loop {
         let (stream, _) = listener.accept().await?;

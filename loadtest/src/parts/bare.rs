@@ -17,7 +17,7 @@ use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use ingest_fn::request::OrderRequest;
 use serde::Serialize;
-use shared::listen::BACKLOG;
+use shared::http::BACKLOG;
 use tokio::net::{TcpListener, TcpSocket};
 
 /// Flags of the bare handler.
@@ -55,7 +55,7 @@ pub(super) fn run(args: BareArgs) -> ExitCode {
 
 #[tokio::main]
 async fn on_several_threads(address: SocketAddr) -> anyhow::Result<()> {
-    serve(shared::listen::listen(address)?).await
+    serve(shared::http::listen(address)?).await
 }
 
 /// Each worker listens for itself; the kernel deals the connections out.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use shared::config::LogArgs;
-use shared::rocketmq::embedded::{Broker, BrokerConfig};
+use spillway_broker::{Broker, BrokerConfig};
 
 /// Flags of the embedded broker.
 #[derive(Clone, Debug, clap::Args)]

@@ -49,6 +49,6 @@ pub(super) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 #[tokio::main(flavor = "current_thread")]
 async fn run_server(settings: Settings) -> anyhow::Result<()> {
     shared::telemetry::metrics();
-    let listener = shared::listen::listen(settings.listen)?;
+    let listener = shared::http::listen(settings.listen)?;
     Ok(serve(settings.server, listener, CancellationToken::new(), || Ok(Unpublished)).await?)
 }

@@ -5,12 +5,20 @@ mod auth;
 mod config;
 mod consumer;
 mod context;
-#[cfg(feature = "embedded")]
-pub mod embedded;
 mod error;
 mod id;
 mod producer;
+#[cfg(feature = "protocol")]
+#[doc(hidden)]
 pub mod protocol;
+#[cfg(not(feature = "protocol"))]
+#[allow(
+    dead_code,
+    unused_imports,
+    unreachable_pub,
+    reason = "the server's half is public with the feature `protocol`"
+)]
+mod protocol;
 mod retry;
 mod route;
 mod session;
@@ -28,6 +36,7 @@ pub use consumer::{Message, SettleError, StreamConsumer, Subscribed};
 pub use context::{ClientContext, DefaultContext, Statistics};
 pub use error::{ClientError, SendError};
 pub use producer::{Delivery, DeliveryFuture, FutureProducer, FutureRecord, Undelivered};
+pub use protocol::Code;
 
 /// What a client tells the server about itself.
 fn settings(

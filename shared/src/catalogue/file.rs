@@ -48,7 +48,7 @@ impl Catalogue {
     /// Reads a catalogue; a name ending in `.json` is JSON, everything else TOML.
     ///
     /// # Errors
-    /// [`CatalogueError`]: unreadable, not of the expected shape, or breaking rules (all named at once).
+    /// [`CatalogueError`]: unreadable, malformed, or against the rules (all of them listed).
     pub fn load(path: &Path) -> Result<Self, CatalogueError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| CatalogueError::Read { path: path.to_owned(), source })?;
@@ -61,7 +61,7 @@ impl Catalogue {
         check(file).map_err(|faults| CatalogueError::Invalid { path: path.to_owned(), faults })
     }
 
-    /// Reads a catalogue from TOML text, for tests and embedded parts.
+    /// Reads a catalogue from TOML text, for tests and the demo.
     ///
     /// # Errors
     /// As [`Catalogue::load`].
@@ -90,7 +90,7 @@ fn check(file: CatalogueFile) -> Result<Catalogue, Vec<String>> {
     if faults.is_empty() { Ok(Catalogue { revision: file.revision, sales }) } else { Err(faults) }
 }
 
-/// `None` once a fault of its own is recorded.
+/// Returns `None` if the sale has a fault, which is then in `faults`.
 fn check_sale(file: SaleFile, faults: &mut Vec<String>) -> Option<Sale> {
     let faults_before = faults.len();
     let name = file.id;

@@ -1,7 +1,7 @@
-//! The catalogue: what is on sale, when, at what price. Prices are never taken from a client.
+//! The catalogue: sales with their windows, SKUs, prices, limits and stock. A client never sets a price.
 //!
-//! A TOML or JSON file named by configuration, read once at start. ingest-fn prices orders with it and judges
-//! the sale's window; the drain worker's database owns stock and limits, seeded from the same file.
+//! A TOML or JSON file, read once at start. ingest-fn checks the sale's window and prices orders with it.
+//! `drain-worker init` writes stock and limits from the same file to the database, which decides on them.
 
 mod file;
 mod rules;
@@ -13,21 +13,21 @@ use time::OffsetDateTime;
 
 use crate::order::{Currency, SaleId, Sku};
 
-pub use rules::RuleFault;
+pub use rules::RuleViolation;
 
-/// Highest unit price, minor units. With the bounds on items and quantities, every total fits in `i64`.
+/// Maximum unit price, minor units. With the bounds on items and quantities, every total fits in `i64`.
 pub const PRICE_MINOR_MAX: i64 = 1_000_000_000_000;
 
-/// Most units of one SKU in stock.
+/// Maximum stock of one SKU.
 pub const STOCK_MAX: u32 = 1_000_000_000;
 
-/// Longest revision, bytes.
+/// Maximum bytes of a revision.
 pub const REVISION_BYTES_MAX: usize = 64;
 
-/// Most SKUs in one sale.
+/// Maximum SKUs of one sale.
 pub const SKUS_MAX: usize = 10_000;
 
-/// What is on sale.
+/// All sales, checked.
 #[derive(Clone, Debug)]
 pub struct Catalogue {
     revision: String,
@@ -37,40 +37,40 @@ pub struct Catalogue {
 /// One flash sale.
 #[derive(Clone, Debug)]
 pub struct Sale {
-    /// Its name.
+    /// Name of the sale.
     pub id: SaleId,
-    /// First instant at which orders are taken.
+    /// First instant at which orders are accepted.
     pub opens_at: OffsetDateTime,
-    /// First instant at which they no longer are.
+    /// First instant at which orders are no longer accepted.
     pub closes_at: OffsetDateTime,
-    /// Currency of its prices.
+    /// Currency of the prices.
     pub currency: Currency,
-    /// Name of the order-id key; fixed for the sale's life.
+    /// Name of the order-id key. It must not change while the sale runs: see [`crate::order::OrderIdKey`].
     pub order_id_key: String,
-    /// What it sells.
+    /// Terms of each SKU on sale.
     pub skus: BTreeMap<Sku, Terms>,
 }
 
 /// The terms on which a SKU is sold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terms {
-    /// Price of one, minor units, 0 to [`PRICE_MINOR_MAX`].
+    /// Price of one unit, minor units, 0 to [`PRICE_MINOR_MAX`].
     pub unit_price_minor: i64,
     /// Units to sell, 0 to [`STOCK_MAX`].
     pub stock: u32,
-    /// Most units one buyer may have over the whole sale; `None`: no limit.
+    /// Maximum units that one buyer may order in the whole sale; `None`: no limit.
     pub per_user_limit: Option<u32>,
 }
 
-/// Why a catalogue cannot be used.
+/// The reason why a catalogue is unusable.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogueError {
     /// The file cannot be read.
-    #[error("catalogue {path}: cannot be read: {source}")]
+    #[error("catalogue {path}: cannot read: {source}")]
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The operating system's error.
         source: std::io::Error,
     },
     /// The file is not TOML or JSON of the expected shape.
@@ -78,33 +78,33 @@ pub enum CatalogueError {
     Syntax {
         /// The file.
         path: PathBuf,
-        /// Why, with line and column where known.
+        /// The parser's message, with line and column where known.
         message: String,
     },
-    /// The content breaks rules; all of them are named.
+    /// The content breaks rules; `faults` has all of them.
     #[error("catalogue {path}: {}", faults.join("; "))]
     Invalid {
         /// The file.
         path: PathBuf,
-        /// Each broken rule.
+        /// One message for each broken rule.
         faults: Vec<String>,
     },
 }
 
 impl Catalogue {
-    /// Names this state of the catalogue; written into every order it prices.
+    /// The revision, which every priced order carries.
     #[must_use]
     pub fn revision(&self) -> &str {
         &self.revision
     }
 
-    /// The sale of this name.
+    /// Returns the sale named `id`.
     #[must_use]
     pub fn sale(&self, id: &SaleId) -> Option<&Sale> {
         self.sales.get(id)
     }
 
-    /// All sales, in no order.
+    /// All sales, in arbitrary order.
     pub fn sales(&self) -> impl Iterator<Item = &Sale> {
         self.sales.values()
     }

@@ -1,4 +1,4 @@
-//! What the catalogue says about an order: its price, or everything that is wrong with it.
+//! Prices an order by the catalogue, or returns every rule that it breaks.
 
 use time::OffsetDateTime;
 
@@ -7,49 +7,49 @@ use crate::order::{Currency, Order, PricedItem, SaleId, Sku};
 
 /// A rule of the catalogue that an order breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RuleFault {
-    /// No sale has this id.
+pub enum RuleViolation {
+    /// No sale has the order's sale id.
     UnknownSale,
     /// The sale does not sell this SKU.
     UnknownSku {
         /// The SKU.
         sku: Sku,
     },
-    /// One order alone exceeds what one buyer may have.
+    /// The order alone exceeds the limit per buyer.
     QuantityOverLimit {
         /// The SKU.
         sku: Sku,
-        /// The most one buyer may have.
+        /// The limit per buyer.
         limit: u32,
     },
     /// The sale is in another currency.
     WrongCurrency {
-        /// The sale's.
+        /// Currency of the sale.
         expected: Currency,
     },
-    /// The sale has not begun.
+    /// The sale has not opened.
     NotOpen {
-        /// When it begins.
+        /// Start of the window.
         opens_at: OffsetDateTime,
     },
-    /// The sale is over.
+    /// The sale has closed.
     Closed {
-        /// When it ended.
+        /// End of the window.
         closed_at: OffsetDateTime,
     },
 }
 
 impl Catalogue {
-    /// Prices `order` as of `now`: its lines with unit prices, in the order's own order (sorted by SKU).
+    /// Prices `order` at `now`: returns its lines with unit prices, sorted by SKU as the order's are.
     ///
     /// # Errors
-    /// Every rule that the order breaks, never an empty list.
-    pub fn price(&self, order: &Order, now: OffsetDateTime) -> Result<Vec<PricedItem>, Vec<RuleFault>> {
-        let Some(sale) = self.sale(&order.sale_id) else { return Err(vec![RuleFault::UnknownSale]) };
+    /// Every rule that the order breaks; never an empty list.
+    pub fn price(&self, order: &Order, now: OffsetDateTime) -> Result<Vec<PricedItem>, Vec<RuleViolation>> {
+        let Some(sale) = self.sale(&order.sale_id) else { return Err(vec![RuleViolation::UnknownSale]) };
         let mut faults = Vec::new();
         faults.extend(sale.window_fault(now));
         if order.currency != sale.currency {
-            faults.push(RuleFault::WrongCurrency { expected: sale.currency });
+            faults.push(RuleViolation::WrongCurrency { expected: sale.currency });
         }
         let mut priced = Vec::with_capacity(order.items.as_slice().len());
         for item in order.items.as_slice() {
@@ -71,39 +71,41 @@ impl Catalogue {
 }
 
 impl Catalogue {
-    /// The rules that the readable parts of a request break which is no order yet, so that a client is told of
-    /// everything at once. Says nothing about the sale's window: that is for orders.
-    pub fn faults_of_parts<'a>(
+    /// Returns the rules that the valid parts of an otherwise invalid request break, so that the response lists all
+    /// errors. Does not check the sale's window: only an order has a time of acceptance.
+    pub fn validate_partial<'a>(
         &self,
         sale_id: &SaleId,
         currency: Option<Currency>,
         lines: impl IntoIterator<Item = (&'a Sku, u32)>,
-    ) -> Vec<RuleFault> {
-        let Some(sale) = self.sale(sale_id) else { return vec![RuleFault::UnknownSale] };
+    ) -> Vec<RuleViolation> {
+        let Some(sale) = self.sale(sale_id) else { return vec![RuleViolation::UnknownSale] };
         let wrong_currency = currency
             .filter(|currency| *currency != sale.currency)
-            .map(|_| RuleFault::WrongCurrency { expected: sale.currency });
+            .map(|_| RuleViolation::WrongCurrency { expected: sale.currency });
         let lines = lines.into_iter().filter_map(|(sku, quantity)| sale.terms(sku, quantity).err());
         wrong_currency.into_iter().chain(lines).collect()
     }
 }
 
 impl Sale {
-    /// The terms on which `quantity` of `sku` are sold, if they are.
-    fn terms(&self, sku: &Sku, quantity: u32) -> Result<Terms, RuleFault> {
-        let terms = self.skus.get(sku).ok_or_else(|| RuleFault::UnknownSku { sku: sku.clone() })?;
+    /// Returns the terms of `sku` if a buyer may order `quantity` of it.
+    fn terms(&self, sku: &Sku, quantity: u32) -> Result<Terms, RuleViolation> {
+        let terms = self.skus.get(sku).ok_or_else(|| RuleViolation::UnknownSku { sku: sku.clone() })?;
         match terms.per_user_limit {
-            Some(limit) if quantity > limit => Err(RuleFault::QuantityOverLimit { sku: sku.clone(), limit }),
+            Some(limit) if quantity > limit => {
+                Err(RuleViolation::QuantityOverLimit { sku: sku.clone(), limit })
+            }
             Some(_) | None => Ok(*terms),
         }
     }
 
-    /// Whether `now` lies outside the window: `opens_at` is inside, `closes_at` no longer.
-    fn window_fault(&self, now: OffsetDateTime) -> Option<RuleFault> {
+    /// Returns the violation if `now` is outside the window: `opens_at` is inside, `closes_at` is outside.
+    fn window_fault(&self, now: OffsetDateTime) -> Option<RuleViolation> {
         if now < self.opens_at {
-            Some(RuleFault::NotOpen { opens_at: self.opens_at })
+            Some(RuleViolation::NotOpen { opens_at: self.opens_at })
         } else if now >= self.closes_at {
-            Some(RuleFault::Closed { closed_at: self.closes_at })
+            Some(RuleViolation::Closed { closed_at: self.closes_at })
         } else {
             None
         }

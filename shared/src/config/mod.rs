@@ -1,4 +1,4 @@
-//! Pieces of configuration that every service shares: secrets that never print, and errors told all at once.
+//! Configuration that the services share: secrets that never print, and errors reported together.
 
 mod logs;
 mod rocketmq;
@@ -12,10 +12,10 @@ use serde::{Serialize, Serializer};
 pub use logs::LogArgs;
 pub use rocketmq::{RocketmqArgs, is_topic_name};
 
-/// What stands for a secret wherever one would be printed.
+/// Printed in place of a secret.
 pub const MASK: &str = "***";
 
-/// Exit code for a faulty configuration (64, as linkerd's proxy does): starting again will not mend it.
+/// Exit code for an invalid configuration, as linkerd's proxy has it: a restart does not help.
 pub const EXIT_CONFIG: u8 = 64;
 
 /// A value that prints and serialises as [`MASK`].
@@ -28,7 +28,7 @@ impl<T> Secret<T> {
         Self(value)
     }
 
-    /// The value, for the one place that needs it.
+    /// Returns the value. For the place that uses it; never log the result.
     pub const fn expose(&self) -> &T {
         &self.0
     }
@@ -54,12 +54,12 @@ impl FromStr for Secret<String> {
     }
 }
 
-/// A database address such as `mysql://user:password@host/db`. Prints without user and password.
+/// A database address such as `mysql://user:password@host/db`. `Display` and `Debug` mask user and password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DatabaseUrl(String);
 
 impl DatabaseUrl {
-    /// The whole address, for the one place that connects.
+    /// Returns the whole address. For the place that connects; never log the result.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -93,7 +93,7 @@ impl Serialize for DatabaseUrl {
     }
 }
 
-/// The address is neither MySQL's nor SQLite's.
+/// The address has another scheme than MySQL's or SQLite's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must start with mysql:// or sqlite:")]
 pub struct DatabaseUrlSyntax;
@@ -110,36 +110,36 @@ impl FromStr for DatabaseUrl {
     }
 }
 
-/// Everything that is wrong with a configuration.
+/// All errors of a configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfigErrors(Vec<String>);
 
 impl ConfigErrors {
-    /// Records a fault.
-    pub fn push(&mut self, fault: impl fmt::Display) {
-        self.0.push(fault.to_string());
+    /// Records an error.
+    pub fn push(&mut self, error: impl fmt::Display) {
+        self.0.push(error.to_string());
     }
 
-    /// Records a fault unless `holds`.
-    pub fn require(&mut self, holds: bool, fault: impl fmt::Display) {
+    /// Records an error unless `holds`.
+    pub fn require(&mut self, holds: bool, error: impl fmt::Display) {
         if !holds {
-            self.push(fault);
+            self.push(error);
         }
     }
 
-    /// How many faults were recorded.
+    /// Number of recorded errors.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether nothing was recorded.
+    /// True if no error was recorded.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// `Ok` if nothing was recorded.
+    /// Returns `Ok` if no error was recorded.
     ///
     /// # Errors
     /// Itself, otherwise.
@@ -150,9 +150,9 @@ impl ConfigErrors {
 
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("the configuration has errors:")?;
-        for fault in &self.0 {
-            write!(formatter, "\n  - {fault}")?;
+        formatter.write_str("invalid configuration:")?;
+        for error in &self.0 {
+            write!(formatter, "\n  - {error}")?;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! How a service reaches RocketMQ.
+//! Settings of the connection to RocketMQ.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use spillway_rocketmq::{ClientConfig, Credentials, Endpoint, Tls};
 
 use super::{ConfigErrors, Secret};
 
-/// Flags and environment variables for the broker's connection.
+/// Flags and environment variables for the connection to RocketMQ.
 #[derive(Clone, Debug, clap::Args, Serialize)]
 #[command(next_help_heading = "RocketMQ")]
 pub struct RocketmqArgs {
@@ -29,19 +29,19 @@ pub struct RocketmqArgs {
     #[arg(long, env = "SPILLWAY_ROCKETMQ_ACCESS_KEY", value_name = "KEY", hide_env_values = true)]
     pub rocketmq_access_key: Option<String>,
 
-    /// Secret key that goes with it; prefer the environment variable, flags show in process lists
+    /// Secret key of the access key; prefer the environment variable, flags show in process lists
     #[arg(long, env = "SPILLWAY_ROCKETMQ_SECRET_KEY", value_name = "SECRET", hide_env_values = true)]
     pub rocketmq_secret_key: Option<Secret<String>>,
 
-    /// Encrypt the connection, checked against the public roots
+    /// Use TLS; the broker's certificate is checked against the public roots
     #[arg(long, env = "SPILLWAY_ROCKETMQ_TLS")]
     pub rocketmq_tls: bool,
 
-    /// PEM file of the certificates to check the broker against instead; implies TLS
+    /// PEM file of the root certificates to check the broker against; implies TLS
     #[arg(long, env = "SPILLWAY_ROCKETMQ_TLS_ROOTS", value_name = "FILE")]
     pub rocketmq_tls_roots: Option<PathBuf>,
 
-    /// Longest wait for one answer of the broker, milliseconds
+    /// Time-out of one call to the broker, milliseconds
     #[arg(long, env = "SPILLWAY_ROCKETMQ_REQUEST_TIMEOUT_MS", value_name = "MS", default_value_t = 3_000,
           value_parser = clap::value_parser!(u64).range(50..=60_000))]
     pub rocketmq_request_timeout_ms: u64,
@@ -52,7 +52,7 @@ pub struct RocketmqArgs {
 }
 
 impl RocketmqArgs {
-    /// The client's configuration. What is wrong goes to `errors`, and the result is then `None`.
+    /// Builds the client's configuration. Records every error in `errors` and then returns `None`.
     pub fn client_config(&self, errors: &mut ConfigErrors) -> Option<ClientConfig> {
         let endpoint: Option<Endpoint> = self
             .rocketmq_endpoint
@@ -67,7 +67,7 @@ impl RocketmqArgs {
                 session_token: None,
             }),
             _ => {
-                errors.push("--rocketmq-access-key and --rocketmq-secret-key go together: give both or none");
+                errors.push("--rocketmq-access-key, --rocketmq-secret-key: set both or neither");
                 None
             }
         };
@@ -84,7 +84,7 @@ impl RocketmqArgs {
         };
         errors.require(
             is_topic_name(&self.orders_topic),
-            "--orders-topic: 1 to 60 letters, digits, '-' and '_'",
+            "--orders-topic: must have 1 to 60 letters, digits, '-' and '_'",
         );
         let mut config = ClientConfig::new(endpoint?);
         config.namespace.clone_from(&self.rocketmq_namespace);
@@ -96,7 +96,7 @@ impl RocketmqArgs {
     }
 }
 
-/// The managed service's rule for names of topics and groups.
+/// True if `name` satisfies the managed service's rule for names of topics and groups.
 #[must_use]
 pub fn is_topic_name(name: &str) -> bool {
     (1..=60).contains(&name.len())

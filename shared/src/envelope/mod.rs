@@ -1,15 +1,15 @@
-//! The message: one RocketMQ message carries a batch of 1..n accepted orders.
+//! The envelope: one RocketMQ message carries a batch of 1 to [`ORDERS_MAX`] accepted orders.
 //!
 //! # Format
-//! Self-described CBOR (RFC 8949): tag 55799 around an array of two, `[version, orders]`. The version comes first
-//! and alone, so that a reader meets it before anything it might not understand. An order is a map with small
-//! integer keys; a reader skips keys it does not know, so a version may grow optional fields. `shared/docs/envelope.cddl`
-//! has the grammar, `shared/docs/adr/0002-envelope-is-cbor.md` the reasons, `shared/tests/golden/` one file a shape
-//! that every later version must keep reading.
+//! Self-described CBOR (RFC 8949): tag 55799 around an array of two, `[version, orders]`. The version comes
+//! first, so that a reader sees it before anything it may not understand. An order is a map with small
+//! integer keys; a reader skips unknown keys, so a version can gain optional fields. `shared/docs/envelope.cddl` has
+//! the grammar, `shared/docs/adr/0002-envelope-is-cbor.md` the reasons, `shared/tests/golden/` a file for each shape
+//! that every later version must still read.
 //!
 //! # Versions
-//! Writers write [`VERSION`]. Readers read every version in [`VERSIONS_READ`]. A version is retired only after
-//! the broker can hold no message of it.
+//! Writers write [`VERSION`]. Readers read every version in [`VERSIONS_READ`]. A version is retired only when
+//! the broker can hold no message of it any more.
 
 mod v1;
 
@@ -19,25 +19,25 @@ use bytes::Bytes;
 
 use crate::order::AcceptedOrder;
 
-/// The version that writers write.
+/// The version that [`encode_batch`] writes.
 pub const VERSION: u32 = 1;
 
-/// The versions that readers read. Version 1 is the first; from version 2 on, at least two.
+/// The versions that [`decode_batch`] reads. From version 2 on, at least two.
 pub const VERSIONS_READ: RangeInclusive<u32> = 1..=VERSION;
 
-/// Most orders in one message.
+/// Maximum orders of one message.
 pub const ORDERS_MAX: usize = 1_024;
 
-/// Most bytes in one message: RocketMQ's limit for a body.
+/// Maximum bytes of one message: RocketMQ's limit for a body.
 pub const BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Longest prefix before the first order: tag (3), array of two (1), version (1), array header (3).
+/// Maximum bytes before the first order: tag (3), array of two (1), version (1), array header (3).
 pub const PREFIX_BYTES_MAX: usize = 8;
 
 const _: () = assert!(ORDERS_MAX <= u16::MAX as usize, "the array header is at most 3 bytes");
 const _: () = assert!(VERSION < 24, "the version is one byte");
 
-/// One order, encoded once, ready to be put into a batch.
+/// An encoded order, ready for [`encode_batch`].
 #[derive(Clone, Debug)]
 pub struct EncodedOrder(Vec<u8>);
 
@@ -48,20 +48,20 @@ impl EncodedOrder {
         Self(v1::encode(order))
     }
 
-    /// Bytes it adds to a batch.
+    /// Bytes that the order adds to a batch.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Never true: an order has fields.
+    /// Always false: an order has fields.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
-/// Puts encoded orders into one message.
+/// Joins encoded orders into one message.
 ///
 /// # Panics
 /// In debug builds, if `orders` is empty or longer than [`ORDERS_MAX`]: callers batch within the bound.
@@ -86,28 +86,28 @@ pub fn encode_batch<'a>(orders: impl ExactSizeIterator<Item = &'a EncodedOrder> 
     Bytes::from(buffer)
 }
 
-/// Why a message is not a batch of orders. Never holds a part of the message: it may be personal data.
+/// The reason why a message is not a batch of orders. Never quotes the message: it holds personal data.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EnvelopeError {
-    /// Over [`BYTES_MAX`].
+    /// The message exceeds [`BYTES_MAX`].
     #[error("the message has {bytes} bytes, more than {BYTES_MAX}")]
     TooLarge {
-        /// Its size.
+        /// Size of the message.
         bytes: usize,
     },
-    /// Not the CBOR this reader expects.
+    /// The message is not the expected CBOR.
     #[error("the message is not a batch of orders: {what}")]
     Malformed {
-        /// What is wrong, without the content.
+        /// The mismatch, without content.
         what: String,
     },
-    /// Written by a version this reader does not know.
+    /// The message has an envelope version that this reader does not know.
     #[error("the message has envelope version {found}; this reader knows {} to {}", VERSIONS_READ.start(), VERSIONS_READ.end())]
     UnknownVersion {
         /// The version found.
         found: u32,
     },
-    /// A field breaks the bounds that every writer keeps.
+    /// A field breaks the bounds that every writer respects.
     #[error("order {index} of the message has an invalid {field}")]
     InvalidField {
         /// Position in the batch, from 0.

@@ -1,66 +1,66 @@
-//! `X-Ca-Proxy-Signature-Headers`: which headers are signed.
+//! `X-Ca-Proxy-Signature-Headers`: the list of signed headers.
 
 use http::{HeaderMap, HeaderName};
 
-use super::verify::Fault;
+use super::verify::SignatureError;
 
-/// Most names in the list: far more than a gateway has to sign, few enough to compare each with each.
+/// Maximum names in the list: far more than a gateway signs, few enough to compare each pair.
 pub const LISTED_MAX: usize = 64;
 
-/// The names as listed, sorted.
+/// The listed names, sorted.
 #[derive(Debug)]
 pub struct SignedHeaders<'a>(Vec<&'a str>);
 
 impl<'a> SignedHeaders<'a> {
-    /// Reads the list; an absent or empty one names nothing.
+    /// Parses the list; an empty list names no header.
     ///
     /// # Errors
-    /// [`Fault::TooManyHeaders`], and [`Fault::RepeatedHeader`] if a name is there twice, in whatever case: then it
-    /// would be open which place in the string its value has.
-    pub fn parse(list: &'a str) -> Result<Self, Fault> {
+    /// [`SignatureError::TooManyHeaders`]; [`SignatureError::RepeatedHeader`] if a name appears twice, in any case: the
+    /// place of its value in the signed string would be ambiguous.
+    pub fn parse(list: &'a str) -> Result<Self, SignatureError> {
         if list.is_empty() {
             return Ok(Self(Vec::new()));
         }
         let mut names = Vec::with_capacity(16);
         for name in list.split(',') {
             if names.len() == LISTED_MAX {
-                return Err(Fault::TooManyHeaders);
+                return Err(SignatureError::TooManyHeaders);
             }
             if names.iter().any(|earlier: &&str| earlier.eq_ignore_ascii_case(name)) {
-                return Err(Fault::RepeatedHeader);
+                return Err(SignatureError::RepeatedHeader);
             }
             names.push(name);
         }
-        // As written: in the gateway's own sort, `B` comes before `a`.
+        // Case-sensitive, as the gateway sorts: `B` comes before `a`.
         names.sort_unstable();
         Ok(Self(names))
     }
 
-    /// Whether `name` is listed.
+    /// True if `name` is listed.
     #[must_use]
     pub fn contain(&self, name: &HeaderName) -> bool {
         self.0.iter().any(|listed| listed.eq_ignore_ascii_case(name.as_str()))
     }
 
-    /// The listed headers that are there, with their values.
+    /// Returns the listed headers that are present, with their values.
     ///
     /// # Errors
-    /// [`Fault::RepeatedHeader`] if one is there more than once: only the first value would be signed.
-    /// [`Fault::Undecodable`] if a value is not visible ASCII: its bytes could be read in more than one way.
-    pub fn values(&self, headers: &'a HeaderMap) -> Result<Vec<(&'a str, &'a str)>, Fault> {
+    /// [`SignatureError::RepeatedHeader`] if one is present more than once: only the first value would be signed.
+    /// [`SignatureError::Undecodable`] if a value is not visible ASCII: its bytes are ambiguous.
+    pub fn values(&self, headers: &'a HeaderMap) -> Result<Vec<(&'a str, &'a str)>, SignatureError> {
         let mut values = Vec::with_capacity(self.0.len());
         for name in &self.0 {
-            // What is listed and not there is not signed, as the gateway has it; it cannot be added later either.
+            // As at the gateway, a listed header that is absent is not signed; nor can it be added later.
             if let Some(value) = at_most_one(headers.get_all(*name).iter())? {
-                values.push((*name, value.to_str().map_err(|_| Fault::Undecodable)?));
+                values.push((*name, value.to_str().map_err(|_| SignatureError::Undecodable)?));
             }
         }
         Ok(values)
     }
 }
 
-/// The one item, if there is one.
-pub(super) fn at_most_one<T>(mut items: impl Iterator<Item = T>) -> Result<Option<T>, Fault> {
+/// Returns the only item, or `None` if there is none; more than one is an error.
+pub(super) fn at_most_one<T>(mut items: impl Iterator<Item = T>) -> Result<Option<T>, SignatureError> {
     let first = items.next();
-    if items.next().is_some() { Err(Fault::RepeatedHeader) } else { Ok(first) }
+    if items.next().is_some() { Err(SignatureError::RepeatedHeader) } else { Ok(first) }
 }

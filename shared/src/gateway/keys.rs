@@ -1,4 +1,4 @@
-//! The secrets that requests may be signed with, each ready for use.
+//! The secrets that verify a request's signature.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,20 +6,21 @@ use std::str::FromStr;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-/// Shortest secret, bytes: what is shorter can be guessed.
+/// Minimum bytes of a secret: shorter ones can be guessed.
 pub const SECRET_LENGTH_MIN: usize = 8;
 
-/// Secrets by name. Several at once, so that one can take another's place while requests of both are under way.
+/// Secrets by name. More than one, so that a secret can be replaced while requests signed with the old one are in
+/// flight.
 #[derive(Clone)]
 pub struct SigningKeys(Vec<(Box<str>, Hmac<Sha256>)>);
 
-/// Why secrets cannot be read. Never holds one.
+/// The reason why secrets are invalid. Never holds a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeysError {
-    /// Not `name=secret[,name=secret…]`.
+    /// The text is not `name=secret[,name=secret…]`.
     #[error("must be name=secret[,name=secret…]")]
     Syntax,
-    /// A name is there twice.
+    /// A name appears twice.
     #[error("a name is given twice")]
     Repeated,
     /// A secret has fewer bytes than [`SECRET_LENGTH_MIN`].
@@ -28,18 +29,18 @@ pub enum KeysError {
 }
 
 impl SigningKeys {
-    /// Whether a request's signature under the key `name` is that of `signed`, compared in constant time; `None` if
-    /// there is no such key.
+    /// Compares `signature` with that of `signed` under the key `name`, in constant time. Returns `None` if there is no
+    /// such key.
     #[must_use]
     pub fn verify(&self, name: &str, signed: &[u8], signature: &[u8]) -> Option<bool> {
-        // Names are no secret, and a handful are found faster one after another than in a map.
+        // Names are not secret, and for a handful a scan is faster than a map.
         let (_, key) = self.0.iter().find(|(known, _)| **known == *name)?;
         let mut mac = key.clone();
         mac.update(signed);
         Some(mac.verify_slice(signature).is_ok())
     }
 
-    /// The keys' names.
+    /// Names of the keys.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, _)| &**name)
     }
@@ -48,7 +49,7 @@ impl SigningKeys {
 impl FromStr for SigningKeys {
     type Err = KeysError;
 
-    /// A secret may hold `=`, but no `,`.
+    /// A secret may contain `=`, but not `,`.
     fn from_str(text: &str) -> Result<Self, KeysError> {
         let mut keys: Vec<(Box<str>, Hmac<Sha256>)> = Vec::new();
         for entry in text.split(',') {
@@ -64,7 +65,7 @@ impl FromStr for SigningKeys {
             if secret.len() < SECRET_LENGTH_MIN {
                 return Err(KeysError::TooShort);
             }
-            // An HMAC takes keys of any length.
+            // HMAC accepts keys of any length.
             let key = Hmac::new_from_slice(secret).map_err(|_| KeysError::Syntax)?;
             keys.push((name.into(), key));
         }

@@ -1,18 +1,22 @@
-//! The gateway's backend signature: which requests are its own, and in which header it names the buyer.
+//! API Gateway's backend signature: verifies that a request comes from the gateway, and reads the buyer it names.
 //!
-//! Used by ingest-fn for orders and by the drain worker for look-ups. `ingest-fn/docs/gateway.md` tells how to set it up
-//! and what is known of it.
+//! ingest-fn uses it for orders, the drain worker for look-ups. `ingest-fn/docs/gateway.md` describes the set-up and
+//! what is known of the vendor's implementation.
 
 mod canonical;
 mod headers;
 mod identity;
 mod keys;
 mod parameters;
+mod signed;
 mod verify;
 
 pub use canonical::{BODY_MD5_LENGTH, Canonical, body_md5};
 pub use headers::{LISTED_MAX, SignedHeaders};
-pub use identity::{buyer, identity_header};
+pub use identity::{parse_buyer, parse_identity_header};
 pub use keys::{KeysError, SECRET_LENGTH_MIN, SigningKeys};
-pub use parameters::{PARAMETERS_MAX, Parameter, ParameterFault, parameters};
-pub use verify::{Fault, SIGNATURE, SIGNATURE_HEADERS, SIGNATURE_KEY, SIGNATURE_METHOD, Verified, Verifier};
+pub use parameters::{PARAMETERS_MAX, Parameter, ParameterError, parameters};
+pub use signed::{IdentityMissing, SignatureArgs, SignedGateway};
+pub use verify::{
+    SIGNATURE, SIGNATURE_HEADERS, SIGNATURE_KEY, SIGNATURE_METHOD, SignatureError, Verified, Verifier,
+};

@@ -1,4 +1,4 @@
-//! The digest that tells a retry from another body under the same idempotency key.
+//! The payload digest, which distinguishes a retry from another body under the same idempotency key.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,8 +9,8 @@ use super::{AddressLine, Order};
 
 /// SHA-256 over the canonical payload of an order.
 ///
-/// Canonical means parsed: white space, the order of JSON members and the order of the items do not matter.
-/// Prices and times are the server's and do not enter: a retry after a price change is still a retry.
+/// Canonical means parsed: white space, the order of JSON members and the order of the items have no effect. Prices and
+/// times are the server's and are not part of it: a retry after a price change is still a retry.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PayloadDigest([u8; 32]);
 
@@ -19,7 +19,7 @@ impl PayloadDigest {
     #[must_use]
     pub fn of(order: &Order) -> Self {
         let mut hasher = Canonical(Sha256::new());
-        // The version leads, so that a later canonical form can never collide with this one.
+        // The version comes first, so that a later canonical form never collides with this one.
         hasher.text("spillway-order-1");
         hasher.text(order.sale_id.as_str());
         hasher.text(order.user_id.as_str());
@@ -42,20 +42,20 @@ impl PayloadDigest {
         Self(hasher.0.finalize().into())
     }
 
-    /// The digest that these bytes are.
+    /// Wraps stored bytes.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The bytes, as stored.
+    /// Returns the 32 bytes for storage.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 }
 
-/// Feeds a hash so that no two different payloads feed it the same bytes: every part carries its length.
+/// Feeds a hash with length-prefixed parts, so that different payloads feed it different bytes.
 struct Canonical(Sha256);
 
 impl Canonical {
@@ -69,7 +69,7 @@ impl Canonical {
     }
 
     fn optional(&mut self, text: Option<&str>) {
-        // An absent part is not an empty one.
+        // An absent part differs from an empty one.
         self.0.update([u8::from(text.is_some())]);
         self.text(text.unwrap_or_default());
     }
@@ -78,7 +78,7 @@ impl Canonical {
 impl fmt::Display for PayloadDigest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut digits = [0_u8; 64];
-        // 32 bytes are 64 digits, and those are ASCII.
+        // 32 bytes are 64 ASCII digits.
         hex::encode_to_slice(self.0, &mut digits).map_err(|_| fmt::Error)?;
         formatter.write_str("sha256:")?;
         formatter.write_str(std::str::from_utf8(&digits).map_err(|_| fmt::Error)?)
@@ -91,9 +91,9 @@ impl fmt::Debug for PayloadDigest {
     }
 }
 
-/// Not `sha256:` and 64 hex digits.
+/// The text is not `sha256:` and 64 hex digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a digest is written sha256: and 64 hex digits")]
+#[error("must be sha256: and 64 hex digits")]
 pub struct DigestSyntax;
 
 impl FromStr for PayloadDigest {

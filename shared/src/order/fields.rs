@@ -1,29 +1,29 @@
-//! The plain fields of an order, each a type that only its valid values inhabit.
+//! The text fields of an order, each a type that holds valid values only.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// Why a field's text is not valid. Never holds the text itself: it may be personal data.
+/// The bound that a field's text breaks. Never holds the text: it may be personal data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FieldError {
-    /// Shorter than allowed.
+    /// The text is empty.
     #[error("must not be empty")]
     Empty,
-    /// Longer than allowed.
+    /// The text is too long.
     #[error("must be at most {max} characters long")]
     TooLong {
-        /// The bound, characters.
+        /// Maximum length, characters.
         max: usize,
     },
-    /// Holds characters outside the allowed set.
+    /// The text has characters outside the allowed set.
     #[error("may hold only {allowed}")]
     Characters {
-        /// The allowed set, for people.
+        /// Description of the allowed set.
         allowed: &'static str,
     },
 }
 
-/// Declares a text type: its bounds, its alphabet, and the conversions all of them share.
+/// Declares a text type with its bound, its alphabet and the conversions that all have.
 macro_rules! text_field {
     ($(#[$meta:meta])* $name:ident, max $max:literal, $allowed:literal, $predicate:expr, $pattern:literal) => {
         $(#[$meta])*
@@ -31,22 +31,22 @@ macro_rules! text_field {
         pub struct $name(Box<str>);
 
         impl $name {
-            /// Longest value, characters.
+            /// Maximum length, characters.
             pub const LENGTH_MAX: usize = $max;
 
-            /// Its alphabet as a regular expression (ECMA-262), for schemas.
+            /// Regular expression (ECMA-262) of the allowed characters, for schemas.
             pub const PATTERN: &'static str = $pattern;
 
             /// Checks `text`.
             ///
             /// # Errors
-            /// [`FieldError`] says which bound it breaks.
+            /// The first bound that `text` breaks.
             pub fn parse(text: &str) -> Result<Self, FieldError> {
                 check(text, $max, $allowed, $predicate)?;
                 Ok(Self(text.into()))
             }
 
-            /// The text.
+            /// Borrows the text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -86,7 +86,7 @@ macro_rules! loggable {
     };
 }
 
-/// Gives a field a `Debug` that hides its value.
+/// Adds a `Debug` that masks the value.
 macro_rules! masked {
     ($name:ident) => {
         impl fmt::Debug for $name {
@@ -106,8 +106,8 @@ fn check(
     if text.is_empty() {
         return Err(FieldError::Empty);
     }
-    // No text has more characters than bytes. Counting stops at the bound: a hostile megabyte costs no more than a
-    // long name.
+    // A text never has more characters than bytes. Counting stops at the bound, so a hostile megabyte costs no more
+    // than a long name.
     if text.len() > max && text.chars().nth(max).is_some() {
         return Err(FieldError::TooLong { max });
     }
@@ -139,25 +139,25 @@ text_field!(
 loggable!(Sku);
 
 text_field!(
-    /// Names a buyer. Masked in `Debug`: it may be a telephone number or an e-mail address.
+    /// Identifies a buyer. Masked in `Debug`: it may be a telephone number or an e-mail address.
     UserId, max 64, "visible ASCII characters", is_visible_ascii, r"^[!-~]+$"
 );
 masked!(UserId);
 
 text_field!(
-    /// The client's promise that two requests are the same order.
+    /// Two requests of one buyer with the same key, in one sale, are the same order.
     IdempotencyKey, max 64, "visible ASCII characters", is_visible_ascii, r"^[!-~]+$"
 );
 masked!(IdempotencyKey);
 
 text_field!(
-    /// A client's own note on an order. Masked in `Debug`: clients put anything in it.
+    /// The client's own reference of an order. Masked in `Debug`: it may hold personal data.
     ClientReference, max 128, "printable characters", is_printable, r"^[^\x00-\x1f\x7f-\x9f]+$"
 );
 masked!(ClientReference);
 
 text_field!(
-    /// One line of an address. Personal data.
+    /// A line of an address. Personal data, masked in `Debug`.
     AddressLine, max 200, "printable characters", is_printable, r"^[^\x00-\x1f\x7f-\x9f]+$"
 );
 masked!(AddressLine);
@@ -167,7 +167,7 @@ masked!(AddressLine);
 pub struct Currency([u8; 3]);
 
 impl Currency {
-    /// Its form as a regular expression (ECMA-262), for schemas.
+    /// Regular expression (ECMA-262), for schemas.
     pub const PATTERN: &'static str = "^[A-Z]{3}$";
 
     /// Checks `text`.
@@ -181,10 +181,10 @@ impl Currency {
         }
     }
 
-    /// The code.
+    /// Borrows the code.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        // The bytes are ASCII by construction; the fallback is unreachable and harmless.
+        // The bytes are ASCII by construction, so the fallback is unreachable.
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
@@ -201,14 +201,14 @@ impl fmt::Debug for Currency {
     }
 }
 
-/// Where to send an order. Personal data: its `Debug` shows the country alone.
+/// A shipping address. Personal data: its `Debug` shows only the country.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ShippingAddress {
-    /// Who receives it.
+    /// Name of the recipient.
     pub recipient: AddressLine,
     /// Street and number.
     pub line1: AddressLine,
-    /// More of it.
+    /// Second line, such as building or room.
     pub line2: Option<AddressLine>,
     /// City.
     pub city: AddressLine,
@@ -233,7 +233,7 @@ impl fmt::Debug for ShippingAddress {
 pub struct Country([u8; 2]);
 
 impl Country {
-    /// Its form as a regular expression (ECMA-262), for schemas.
+    /// Regular expression (ECMA-262), for schemas.
     pub const PATTERN: &'static str = "^[A-Z]{2}$";
 
     /// Checks `text`.
@@ -247,7 +247,7 @@ impl Country {
         }
     }
 
-    /// The code.
+    /// Borrows the code.
     #[must_use]
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! Order ids: derived, so that a stateless function gives a retry the same id without asking anyone.
+//! Order ids. They are derived, so that a stateless function gives a retry the same id without a look-up.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,12 +12,12 @@ use super::{IdempotencyKey, SaleId, UserId};
 
 /// Identifies an order: a UUID (version 8) over a keyed hash of sale, user and idempotency key.
 ///
-/// Who lacks the key can neither guess another buyer's id nor tell two ids apart from random ones.
+/// Without the key an id can neither be guessed nor distinguished from random bits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OrderId([u8; 16]);
 
 impl OrderId {
-    /// Derives the id. Each part is preceded by its length, so that no two triples run together.
+    /// Derives the id. Each part is preceded by its length, so that different triples never hash the same bytes.
     #[must_use]
     pub fn derive(
         key: &OrderIdKey,
@@ -34,17 +34,17 @@ impl OrderId {
         let hash = mac.finalize().into_bytes();
         let mut bytes = [0_u8; 16];
         bytes.copy_from_slice(&hash[..16]);
-        // RFC 9562, version 8: 122 bits of our own making.
+        // RFC 9562, version 8: 122 bits of the application's choice.
         Self(Builder::from_custom_bytes(bytes).into_uuid().into_bytes())
     }
 
-    /// The id that these 16 bytes are.
+    /// Wraps 16 stored bytes.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
 
-    /// The 16 bytes, as stored.
+    /// Returns the 16 bytes for storage.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
@@ -71,18 +71,18 @@ impl FromStr for OrderId {
     }
 }
 
-/// The secret that order ids of a sale are derived with. Fixed for a sale's life: with another key a retry
-/// would become another order.
+/// The secret from which a sale's order ids are derived. It must not change while the sale runs: with another key a
+/// retry becomes another order.
 #[derive(Clone)]
 pub struct OrderIdKey {
     mac: Hmac<Sha256>,
 }
 
 impl OrderIdKey {
-    /// Fewest bytes of a key.
+    /// Minimum bytes of a key.
     pub const LENGTH_MIN: usize = 32;
 
-    /// Takes the key's bytes.
+    /// Wraps the key's bytes.
     ///
     /// # Errors
     /// [`OrderKeyError::TooShort`] under [`OrderIdKey::LENGTH_MIN`] bytes.
@@ -101,30 +101,30 @@ impl fmt::Debug for OrderIdKey {
     }
 }
 
-/// Why order-id keys cannot be read. Never holds a key.
+/// The reason why order-id keys are invalid. Never holds a key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OrderKeyError {
-    /// Not `name=hex[,name=hex…]`.
-    #[error("order-id keys are written name=hex[,name=hex…]; entry {entry} is not")]
+    /// The text is not `name=hex[,name=hex…]`.
+    #[error("must be name=hex[,name=hex…]; entry {entry} is not")]
     Syntax {
         /// Position of the entry, from 1.
         entry: usize,
     },
     /// A key is too short to be safe.
-    #[error("an order-id key needs at least {} bytes (64 hex digits)", OrderIdKey::LENGTH_MIN)]
+    #[error("a key needs at least {} bytes (64 hex digits)", OrderIdKey::LENGTH_MIN)]
     TooShort,
     /// Two entries have one name.
-    #[error("the order-id key `{0}` is given twice")]
+    #[error("the key `{0}` is given twice")]
     Duplicate(String),
 }
 
-/// Order-id keys by name, as configured: `name=hex[,name=hex…]`. A sale names its key in the catalogue, so a new
-/// sale may use a new key while a running one keeps its own.
+/// Order-id keys by name, as configured: `name=hex[,name=hex…]`. A sale names its key in the catalogue, so a new sale
+/// can use a new key while a running sale uses the old one.
 #[derive(Clone, Debug, Default)]
 pub struct OrderIdKeys(BTreeMap<String, OrderIdKey>);
 
 impl OrderIdKeys {
-    /// The key of this name.
+    /// Returns the key named `name`.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&OrderIdKey> {
         self.0.get(name)
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn the_derivation_never_changes() {
-        // A change here would give every retry across a deployment a second order. Do not edit the value.
+        // A different value would turn every retry across a deployment into a second order. Do not edit it.
         assert_eq!(
             id(7, "double-eleven", "user-42", "a1b2c3").to_string(),
             GOLDEN,

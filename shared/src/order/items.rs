@@ -5,18 +5,18 @@ use std::num::NonZeroU32;
 
 use super::Sku;
 
-/// Most lines in one order.
+/// Maximum lines of one order.
 pub const ITEMS_MAX: usize = 20;
 
-/// How many of a SKU: 1 to [`Quantity::MAX`].
+/// Units of a SKU: 1 to [`Quantity::MAX`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Quantity(NonZeroU32);
 
 impl Quantity {
-    /// Most of one SKU in one order. With [`ITEMS_MAX`] and the catalogue's price bound, totals fit in `i64`.
+    /// Maximum units of one SKU in one order. With [`ITEMS_MAX`] and the catalogue's price bound, totals fit in `i64`.
     pub const MAX: u32 = 10_000;
 
-    /// `None` outside 1 to [`Quantity::MAX`].
+    /// Returns `None` outside 1 to [`Quantity::MAX`].
     #[must_use]
     pub const fn new(value: u32) -> Option<Self> {
         match NonZeroU32::new(value) {
@@ -25,7 +25,7 @@ impl Quantity {
         }
     }
 
-    /// The number.
+    /// Returns the number of units.
     #[must_use]
     pub const fn get(self) -> u32 {
         self.0.get()
@@ -38,23 +38,23 @@ impl fmt::Debug for Quantity {
     }
 }
 
-/// One line: a SKU and how many.
+/// A line of an order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Item {
     /// The SKU.
     pub sku: Sku,
-    /// How many.
+    /// Units.
     pub quantity: Quantity,
 }
 
-/// One line with the unit price that held at acceptance.
+/// A line with its unit price at acceptance.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PricedItem {
     /// The SKU.
     pub sku: Sku,
-    /// How many.
+    /// Units.
     pub quantity: Quantity,
-    /// Price of one, in the currency's minor unit, never negative.
+    /// Price of one unit, in the currency's minor unit; never negative.
     pub unit_price_minor: i64,
 }
 
@@ -62,16 +62,16 @@ pub struct PricedItem {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Items(Vec<Item>);
 
-/// Why lines do not make an order.
+/// The rule that an order's lines break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ItemsError {
-    /// No line, or too many.
+    /// The order has no line, or too many.
     #[error("an order has 1 to {ITEMS_MAX} items")]
     Count,
-    /// A SKU appears twice; the client should add the quantities up.
+    /// A SKU appears twice; the client should send one line with the sum.
     #[error("each SKU may appear once")]
     DuplicateSku {
-        /// Position of the second appearance, from 0, in the order given.
+        /// Position of the second appearance in the input, from 0.
         index: usize,
     },
 }
@@ -80,7 +80,7 @@ impl Items {
     /// Checks and sorts `items`.
     ///
     /// # Errors
-    /// [`ItemsError`] for a wrong count or a SKU given twice.
+    /// [`ItemsError`]: wrong number of lines, or a repeated SKU.
     pub fn new(items: Vec<Item>) -> Result<Self, ItemsError> {
         if items.is_empty() || items.len() > ITEMS_MAX {
             return Err(ItemsError::Count);
@@ -95,7 +95,7 @@ impl Items {
         Ok(Self(items))
     }
 
-    /// The lines, sorted by SKU.
+    /// Borrows the lines, sorted by SKU.
     #[must_use]
     pub fn as_slice(&self) -> &[Item] {
         &self.0

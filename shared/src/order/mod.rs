@@ -1,4 +1,4 @@
-//! What an order is. Values here are valid by construction: parse once, at the edge, and pass types around.
+//! The order. Its types hold valid values only: the services parse once, at the edge.
 
 mod digest;
 mod fields;
@@ -16,7 +16,7 @@ pub use fields::{
 pub use id::{OrderId, OrderIdKey, OrderIdKeys, OrderKeyError};
 pub use items::{ITEMS_MAX, Item, Items, ItemsError, PricedItem, Quantity};
 
-/// What a buyer asked for: everything the client decides, nothing the server does.
+/// A buyer's request: everything that the client decides, nothing that the server does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {
     /// The flash sale.
@@ -25,22 +25,22 @@ pub struct Order {
     pub user_id: UserId,
     /// 1 to 20 lines, each SKU once.
     pub items: Items,
-    /// Currency the buyer believes the sale to be in.
+    /// Currency that the buyer expects; must be the sale's.
     pub currency: Currency,
-    /// Where to send it. Personal data: never logged.
+    /// Shipping address. Personal data: never logged.
     pub shipping_address: ShippingAddress,
-    /// The client's own note, handed back untouched.
+    /// The client's own reference, returned unchanged.
     pub client_reference: Option<ClientReference>,
 }
 
-/// An order as it was accepted: what the client asked for and what the server decided about it.
+/// An accepted order: the client's request and what the server decided at acceptance.
 ///
-/// This is what travels in the envelope and what the drain worker writes.
+/// The envelope carries it, and the drain worker writes it to the database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AcceptedOrder {
-    /// Derived from sale, user and idempotency key: a retry has the same one.
+    /// Derived from sale, user and idempotency key, so that a retry has the same id.
     pub order_id: OrderId,
-    /// Digest of the canonical payload: tells a retry from another body under the same key.
+    /// Digest of the canonical payload; distinguishes a retry from another body under the same key.
     pub digest: PayloadDigest,
     /// The flash sale.
     pub sale_id: SaleId,
@@ -50,22 +50,22 @@ pub struct AcceptedOrder {
     pub items: Vec<PricedItem>,
     /// Currency of the prices.
     pub currency: Currency,
-    /// Where to send it. Personal data: never logged.
+    /// Shipping address. Personal data: never logged.
     pub shipping_address: ShippingAddress,
-    /// The client's own note.
+    /// The client's own reference.
     pub client_reference: Option<ClientReference>,
-    /// When ingest-fn judged the sale's window, UTC.
+    /// Instant at which ingest-fn checked the sale's window, UTC.
     pub accepted_at: OffsetDateTime,
-    /// Revision of the catalogue that gave the prices.
+    /// Revision of the catalogue that priced the order.
     pub catalogue_revision: String,
-    /// W3C trace context of the request, kept so that one order can be followed through.
+    /// W3C trace context of the request, for following one order through both services.
     pub traceparent: Option<TraceParent>,
 }
 
 impl AcceptedOrder {
     /// Sum of quantity × unit price, in the currency's minor unit.
     ///
-    /// `None` if it exceeds `i64`: the catalogue's bounds rule that out for every order it prices.
+    /// `None` if the sum exceeds `i64`, which the catalogue's bounds exclude for every order that it prices.
     #[must_use]
     pub fn total_minor(&self) -> Option<i64> {
         self.items.iter().try_fold(0_i64, |total, item| {
@@ -74,28 +74,28 @@ impl AcceptedOrder {
     }
 }
 
-/// What became of an accepted order.
+/// The outcome of an accepted order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "state", content = "reason")]
 pub enum Outcome {
-    /// Stock is reserved.
+    /// Stock is reserved for every line.
     Confirmed,
-    /// Refused, with the reason.
+    /// Rejected; nothing is reserved.
     Rejected(RejectReason),
 }
 
-/// Why the drain refused an order.
+/// The reason why the drain rejected an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RejectReason {
-    /// At least one line's stock did not suffice.
+    /// The stock of at least one line is insufficient.
     SoldOut,
     /// The buyer would exceed the sale's per-user limit on at least one line.
     LimitExceeded,
 }
 
 impl RejectReason {
-    /// Every reason, for tables and tests.
+    /// All reasons.
     pub const ALL: [Self; 2] = [Self::SoldOut, Self::LimitExceeded];
 
     /// The name used in the database, the API and metrics.
@@ -107,7 +107,7 @@ impl RejectReason {
         }
     }
 
-    /// The reason with this name.
+    /// Returns the reason named `name`.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.as_str() == name)

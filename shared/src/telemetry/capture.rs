@@ -1,4 +1,4 @@
-//! Log lines in a test's hands.
+//! Captures log lines in a test.
 
 use std::io;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -9,7 +9,7 @@ use tracing_subscriber::filter::ParseError;
 
 use super::json_subscriber;
 
-/// Keeps what this thread logs, as [`super::init`] would write it, until it is dropped. For tests.
+/// Records this thread's log lines, formatted as [`super::init`] formats them, until dropped.
 #[derive(Debug)]
 pub struct Capture {
     buffer: Buffer,
@@ -31,13 +31,13 @@ impl io::Write for Buffer {
 }
 
 impl Capture {
-    /// Begins with what `filter` lets through.
+    /// Starts to record the lines that pass `filter`.
     ///
     /// # Errors
-    /// If `filter` cannot be read.
-    pub fn of_this_thread(filter: &str) -> Result<Self, ParseError> {
-        // With a single subscriber `tracing` asks the thread that meets a log line first whether anybody wants it, and
-        // holds to that for all threads. With two it asks them all.
+    /// If `filter` is malformed.
+    pub fn current_thread(filter: &str) -> Result<Self, ParseError> {
+        // With a single subscriber `tracing` caches the interest of the first thread that reaches a call site for all
+        // threads. With two subscribers it asks each time.
         static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::default()));
         LazyLock::force(&SECOND);
         let buffer = Buffer::default();
@@ -46,13 +46,13 @@ impl Capture {
         Ok(Self { buffer, _guard: tracing::subscriber::set_default(subscriber) })
     }
 
-    /// All of it so far.
+    /// Everything logged so far.
     #[must_use]
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.buffer.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
     }
 
-    /// Every line that is JSON; framing lines are not.
+    /// The JSON lines; marker lines are left out.
     #[must_use]
     pub fn lines(&self) -> Vec<serde_json::Value> {
         self.text().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()

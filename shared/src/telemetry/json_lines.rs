@@ -1,4 +1,4 @@
-//! One JSON object a line, with the members that operators ask for by name.
+//! One JSON object per line, with the members that queries and alerts use.
 
 use std::fmt::{self, Write as _};
 use std::io;
@@ -10,36 +10,36 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::cut::{Cut, ELLIPSIS, cut};
-use super::framing;
+use super::fc_log_markers;
+use super::truncate::{ELLIPSIS, Truncated, truncate};
 
-/// Longest line, bytes, its end included: Function Compute takes 32 KB a line (certain, vendor documentation of its
-/// limits), and whether that is 32,000 or 32,768 bytes it does not say.
+/// Maximum bytes of a line, line end included. Function Compute accepts 32 KB a line (certain: vendor documentation
+/// of its limits, which does not say if a KB has 1,000 or 1,024 bytes).
 pub const LINE_BYTES_MAX: usize = 32_000;
 
-/// Longest value of one member, bytes, as it is written.
+/// Maximum bytes of one member's value, as written.
 const VALUE_BYTES_MAX: usize = 4_096;
 
-/// Members that every reader counts on, and room that is kept for each whatever else an event holds, bytes.
-const KEPT_FREE: [(&str, usize); 4] =
+/// Members that every reader relies on, and the bytes reserved for each.
+const RESERVED_BYTES: [(&str, usize); 4] =
     [("requestId", 256), ("message", VALUE_BYTES_MAX), ("errorMessage", VALUE_BYTES_MAX), ("errorCode", 128)];
 
-/// Room for these, their names, and the end of the line.
-const KEPT_FREE_BYTES: usize = 2 * VALUE_BYTES_MAX + 256 + 128 + 256;
+/// Bytes reserved for these members, their names and the line end.
+const RESERVED_BYTES_TOTAL: usize = 2 * VALUE_BYTES_MAX + 256 + 128 + 256;
 
-const _: () = assert!(KEPT_FREE_BYTES < LINE_BYTES_MAX / 2);
+const _: () = assert!(RESERVED_BYTES_TOTAL < LINE_BYTES_MAX / 2);
 
-/// The code of an error that names none.
+/// `errorCode` of an error event without one.
 const CODE_UNNAMED: &str = "internal";
 
 /// Formats events: `timestamp` (RFC 3339, UTC, milliseconds), `level` in upper case, `target`, `message`, then the
 /// event's own fields, flat.
 ///
-/// - The fields `request_id`, `error` and `error_code` are written as `requestId`, `errorMessage` and `errorCode`. An
-///   event of level `ERROR` always has the last two.
-/// - A field `x_json` that holds JSON is written as the member `x`, as it is.
-/// - Values are cut so that no line is longer than [`LINE_BYTES_MAX`].
-/// - Spans are not written: what belongs to a request says so in its fields.
+/// - The fields `request_id`, `error` and `error_code` become `requestId`, `errorMessage` and `errorCode`. A line of
+///   level `ERROR` always has the last two.
+/// - A field `x_json` that holds valid JSON becomes the member `x`, unquoted.
+/// - Values are truncated so that no line exceeds [`LINE_BYTES_MAX`]; the line then has `truncated: true`.
+/// - Spans are not written: a request's lines carry `requestId`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct JsonLines;
 
@@ -60,7 +60,7 @@ where
 
 fn write_line(mut writer: Writer<'_>, event: &Event<'_>, now: OffsetDateTime) -> fmt::Result {
     let metadata = event.metadata();
-    if metadata.target() == framing::TARGET {
+    if metadata.target() == fc_log_markers::TARGET {
         let mut line = BareMessage(&mut writer, Ok(()));
         event.record(&mut line);
         line.1?;
@@ -86,7 +86,7 @@ const fn level(level: Level) -> &'static str {
     }
 }
 
-/// The message alone, as framing lines have it.
+/// Writes the message alone, for marker lines.
 struct BareMessage<'a, 'writer>(&'a mut Writer<'writer>, fmt::Result);
 
 impl Visit for BareMessage<'_, '_> {
@@ -97,7 +97,7 @@ impl Visit for BareMessage<'_, '_> {
     }
 }
 
-/// An object that grows by members for as long as they fit.
+/// A JSON object that accepts members while they fit.
 struct Line<'a, 'writer> {
     writer: &'a mut Writer<'writer>,
     room: usize,
@@ -108,7 +108,7 @@ struct Line<'a, 'writer> {
 
 impl<'a, 'writer> Line<'a, 'writer> {
     const fn new(writer: &'a mut Writer<'writer>) -> Self {
-        let room = LINE_BYTES_MAX - KEPT_FREE_BYTES;
+        let room = LINE_BYTES_MAX - RESERVED_BYTES_TOTAL;
         Self { writer, room, is_first: true, is_truncated: false, result: Ok(()) }
     }
 
@@ -131,22 +131,22 @@ impl<'a, 'writer> Line<'a, 'writer> {
         );
     }
 
-    /// A text, cut to what there is room for.
+    /// Writes a text, truncated to the room left.
     fn text(&mut self, name: &str, value: &str) {
-        let kept_free = KEPT_FREE.iter().find(|(kept_free, _)| *kept_free == name).map(|(_, bytes)| *bytes);
-        let room = kept_free.unwrap_or_else(|| self.left_for(name).min(VALUE_BYTES_MAX));
-        let Cut { kept, is_cut, bytes } = cut(value, room);
-        self.is_truncated |= is_cut;
-        // What is kept free for it is not taken from the others.
-        self.room += kept_free.map_or(0, |_| bytes + Self::bytes_around(name));
-        if is_cut {
-            self.raw(name, Quoted(&format!("{kept}{ELLIPSIS}")), bytes);
+        let reserved = RESERVED_BYTES.iter().find(|(reserved, _)| *reserved == name).map(|(_, bytes)| *bytes);
+        let room = reserved.unwrap_or_else(|| self.left_for(name).min(VALUE_BYTES_MAX));
+        let Truncated { prefix, is_truncated, bytes } = truncate(value, room);
+        self.is_truncated |= is_truncated;
+        // Reserved bytes do not count against the other members.
+        self.room += reserved.map_or(0, |_| bytes + Self::bytes_around(name));
+        if is_truncated {
+            self.raw(name, Quoted(&format!("{prefix}{ELLIPSIS}")), bytes);
         } else {
-            self.raw(name, Quoted(kept), bytes);
+            self.raw(name, Quoted(prefix), bytes);
         }
     }
 
-    /// Bytes of a member beside its value.
+    /// Bytes of a member besides its value.
     const fn bytes_around(name: &str) -> usize {
         name.len() + 4
     }
@@ -155,7 +155,7 @@ impl<'a, 'writer> Line<'a, 'writer> {
         self.room.saturating_sub(Self::bytes_around(name))
     }
 
-    /// A value that is JSON, of at most `bytes` bytes.
+    /// Writes a JSON value of at most `bytes` bytes.
     fn raw(&mut self, name: &str, value: impl fmt::Display, bytes: usize) {
         if bytes > self.left_for(name) {
             self.is_truncated = true;
@@ -168,13 +168,13 @@ impl<'a, 'writer> Line<'a, 'writer> {
     }
 }
 
-/// The members of one event.
+/// Visits an event's fields and writes them as members.
 struct Members<'a, 'writer> {
     line: Line<'a, 'writer>,
-    /// Where values are written before they are cut.
+    /// Buffer for values before truncation.
     scratch: String,
     is_error: bool,
-    /// Kept only for errors, which may need it once more.
+    /// Only for errors: `errorMessage` defaults to it.
     message: Option<String>,
     has: Has,
 }
@@ -186,7 +186,7 @@ struct Has {
 }
 
 impl Members<'_, '_> {
-    /// The member's name for a field's.
+    /// Maps a field's name to the member's.
     fn name(&mut self, field: &Field) -> &'static str {
         match field.name() {
             "request_id" => "requestId",
@@ -198,7 +198,7 @@ impl Members<'_, '_> {
                 self.has.error_code = true;
                 "errorCode"
             }
-            // A member twice would make the line ambiguous.
+            // A repeated member would make the line ambiguous.
             "timestamp" => "timestamp_",
             "level" => "level_",
             "target" => "target_",
@@ -219,7 +219,7 @@ impl Members<'_, '_> {
 
     fn number(&mut self, field: &Field, value: impl fmt::Display) {
         let name = self.name(field);
-        // Longer than any 128-bit integer.
+        // No 128-bit integer is longer.
         self.line.raw(name, value, 40);
     }
 
@@ -248,8 +248,8 @@ impl Visit for Members<'_, '_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         let mut scratch = std::mem::take(&mut self.scratch);
         scratch.clear();
-        // A value that cannot be written is written as far as it goes.
-        let _partly = write!(scratch, "{value:?}");
+        // If formatting fails, the line carries the part that was written.
+        let _partial = write!(scratch, "{value:?}");
         self.string(field, &scratch);
         self.scratch = scratch;
     }
@@ -285,11 +285,11 @@ impl Visit for Members<'_, '_> {
 }
 
 fn is_json(text: &str) -> bool {
-    // A line break would end the line.
+    // A line break would split the line.
     !text.contains(['\n', '\r']) && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
 }
 
-/// A text as JSON.
+/// Formats a text as a JSON string.
 struct Quoted<'a>(&'a str);
 
 impl fmt::Display for Quoted<'_> {
@@ -298,7 +298,7 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
-/// serde_json writes pieces that are UTF-8 each.
+/// Passes serde_json's output on; each piece is UTF-8.
 struct Utf8<'a, 'formatter>(&'a mut fmt::Formatter<'formatter>);
 
 impl io::Write for Utf8<'_, '_> {

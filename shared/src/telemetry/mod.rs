@@ -1,11 +1,11 @@
-//! What a service tells of itself: log lines, JSON for machines or text for people, and metrics.
+//! Log lines, as JSON for machines or text for people, and metrics.
 
 mod capture;
-mod cut;
-mod framing;
+mod fc_log_markers;
 mod json_lines;
-mod limit;
+mod log_rate_limiter;
 mod metrics;
+mod truncate;
 
 use std::io::{self, IsTerminal};
 
@@ -15,26 +15,26 @@ use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::MakeWriter;
 
 pub use capture::Capture;
-pub use framing::Framed;
+pub use fc_log_markers::FcLogMarker;
 pub use json_lines::{JsonLines, LINE_BYTES_MAX};
-pub use limit::{LineBudget, Lines};
+pub use log_rate_limiter::{LogDecision, LogRateLimiter};
 pub use metrics::{Metrics, metrics};
 
-/// How log lines look.
+/// Format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// JSON unless standard output is a terminal.
+    /// JSON, or text if standard output is a terminal
     #[default]
     Auto,
-    /// One JSON object a line.
+    /// One JSON object per line
     Json,
-    /// Text.
+    /// Text for people
     Text,
 }
 
 impl LogFormat {
-    /// Whether lines are JSON.
+    /// True if lines are JSON.
     #[must_use]
     pub fn is_json(self) -> bool {
         match self {
@@ -45,14 +45,14 @@ impl LogFormat {
     }
 }
 
-/// Starts logging. A second call in one process changes nothing.
+/// Installs the global subscriber. A second call in one process has no effect.
 ///
-/// `filter` is in the syntax of `RUST_LOG`, such as `info` or `info,drain_worker=debug`.
+/// `filter` has the syntax of `RUST_LOG`, such as `info` or `info,drain_worker=debug`.
 ///
 /// # Errors
-/// If `filter` cannot be read.
+/// If `filter` is malformed.
 pub fn init(format: LogFormat, filter: &str) -> Result<(), ParseError> {
-    // Fails only where a subscriber is set already: a test process with several services.
+    // Fails only if a subscriber is installed already, as in a test process with several services.
     if format.is_json() {
         if tracing::subscriber::set_global_default(json_subscriber(filter, io::stdout)?).is_ok() {
             log_panics();
@@ -65,10 +65,10 @@ pub fn init(format: LogFormat, filter: &str) -> Result<(), ParseError> {
     Ok(())
 }
 
-/// What [`init`] writes JSON with, to `writer` instead of standard output.
+/// The JSON subscriber of [`init`], with `writer` in place of standard output.
 ///
 /// # Errors
-/// If `filter` cannot be read.
+/// If `filter` is malformed.
 pub fn json_subscriber<W>(filter: &str, writer: W) -> Result<impl Subscriber + Send + Sync, ParseError>
 where
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
@@ -77,16 +77,15 @@ where
     Ok(tracing_subscriber::fmt().with_env_filter(filter).event_format(JsonLines).with_writer(writer).finish())
 }
 
-/// Framing has a switch of its own: a higher log level does not take it away.
+/// Marker lines have a flag of their own, so a stricter filter does not remove them.
 fn env_filter(filter: &str) -> Result<EnvFilter, ParseError> {
-    Ok(EnvFilter::try_new(filter)?.add_directive(format!("{}=info", framing::TARGET).parse()?))
+    Ok(EnvFilter::try_new(filter)?.add_directive(format!("{}=info", fc_log_markers::TARGET).parse()?))
 }
 
-/// A panic is a line like any other, not text on standard error. It tells where, and not what: the message may quote
-/// what a client sent.
+/// Logs a panic as a JSON line with its location. The panic message is left out: it may quote a client's data.
 fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        tracing::error!(error_code = "panic", place, "a panic, which is a bug");
+        let location = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(event = "panic", error_code = "panic", location, "panicked; this is a bug");
     }));
 }

@@ -196,7 +196,7 @@ run "a_database_that_is_down_stays_so_until_it_answers" {
   assert {
     condition = (
       alicloud_sls_alert.this["database-down"].configuration[0].query_list[0].start == "-24h" &&
-      strcontains(local.alerts.database-down.query, "message: \"the database answers again\"") &&
+      strcontains(local.alerts.database-down.query, "event: database_recovered") &&
       strcontains(local.alerts.database-down.query, "coalesce(max(if(fell, at, 0)), 0) > coalesce(max(if(fell, 0, at)), 0)")
     )
     error_message = "down until a later line says otherwise"

@@ -413,7 +413,7 @@ run "the_pipeline_reads_two_secrets" {
 
 run "the_broker_s_fence_is_wider_than_the_cap" {
   variables {
-    worker = { replicas_max = 8, rate_seed = 3000 }
+    worker = { replicas_max = 8, initial_rate = 3000 }
   }
 
   assert {
@@ -424,7 +424,7 @@ run "the_broker_s_fence_is_wider_than_the_cap" {
 
 run "the_broker_s_fence_is_raised_without_rolling_the_workers" {
   variables {
-    worker = { replicas_max = 8, rate_seed = 3000, receive_tps_max = 20000 }
+    worker = { replicas_max = 8, initial_rate = 3000, receive_tps_max = 20000 }
   }
 
   assert {

@@ -50,7 +50,7 @@ run "two_workers_have_the_caps_seed" {
   }
 
   assert {
-    condition     = one([for env in jsondecode(nonsensitive(alicloud_sae_application.this.envs)) : env.value if env.name == "SPILLWAY_RATE"]) == "2000"
+    condition     = one([for env in jsondecode(nonsensitive(alicloud_sae_application.this.envs)) : env.value if env.name == "SPILLWAY_INITIAL_RATE"]) == "2000"
     error_message = "the pool's, as it is"
   }
 }
@@ -63,7 +63,7 @@ run "fifty_workers_have_the_same" {
   }
 
   assert {
-    condition     = one([for env in jsondecode(nonsensitive(alicloud_sae_application.this.envs)) : env.value if env.name == "SPILLWAY_RATE"]) == "2000"
+    condition     = one([for env in jsondecode(nonsensitive(alicloud_sae_application.this.envs)) : env.value if env.name == "SPILLWAY_INITIAL_RATE"]) == "2000"
     error_message = "scaling must never raise the pool's cap"
   }
 }
@@ -74,7 +74,7 @@ run "a_cap_by_the_environment_is_refused" {
     environment = {
       SPILLWAY_DATABASE_URL = "mysql://spillway_worker:x@db:3306/spillway"
       SPILLWAY_ADMIN_TOKEN  = "not-a-token-at-all"
-      SPILLWAY_RATE         = "100000"
+      SPILLWAY_INITIAL_RATE = "100000"
     }
   }
   expect_failures = [var.environment]

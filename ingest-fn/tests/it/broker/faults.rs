@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::StatusCode;
-use shared::rocketmq::embedded::FailAt;
+use spillway_broker::FailAt;
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::Instant;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use http::Method;
 use proptest::prelude::*;
 use proptest::sample::Index;
-use shared::gateway::Fault;
+use shared::gateway::SignatureError;
 
 use super::sign::{Draft, KEY_NAME, SECRET};
 use super::signature::verifier;
@@ -151,7 +151,7 @@ fn tampered(signed: &Draft, change: &Change) -> Option<http::Request<axum::body:
     (!same).then_some(request)
 }
 
-fn fault(request: &http::Request<axum::body::Bytes>) -> Option<Fault> {
+fn fault(request: &http::Request<axum::body::Bytes>) -> Option<SignatureError> {
     let verifier = verifier(&["idempotency-key"]);
     verifier.verify(request.method(), request.uri(), request.headers(), request.body()).err()
 }
@@ -224,6 +224,6 @@ proptest! {
         signed.query.push((name, values.1));
         let mut request = signed.request_with(|pairs| encoded(pairs, &lots));
         request.headers_mut().insert("x-ca-proxy-signature", signature.try_into().expect("a value"));
-        prop_assert_eq!(fault(&request), Some(Fault::RepeatedParameter));
+        prop_assert_eq!(fault(&request), Some(SignatureError::RepeatedParameter));
     }
 }

@@ -3,7 +3,7 @@
 use axum::body::Bytes;
 use http::{HeaderValue, Method, Request};
 use shared::gateway::{
-    Fault, KeysError, LISTED_MAX, PARAMETERS_MAX, ParameterFault, SigningKeys, Verifier, parameters,
+    KeysError, LISTED_MAX, PARAMETERS_MAX, ParameterError, SignatureError, SigningKeys, Verifier, parameters,
 };
 
 use super::sign::{Draft, keys};
@@ -12,7 +12,7 @@ pub(super) fn verifier(required: &[&'static str]) -> Verifier {
     Verifier::new(keys(), required.iter().map(|name| http::HeaderName::from_static(name)).collect())
 }
 
-fn check(verifier: &Verifier, request: &Request<Bytes>) -> Option<Fault> {
+fn check(verifier: &Verifier, request: &Request<Bytes>) -> Option<SignatureError> {
     verifier.verify(request.method(), request.uri(), request.headers(), request.body()).err()
 }
 
@@ -33,7 +33,7 @@ fn the_vendor_s_example_verifies() {
     let keys: SigningKeys = "DemoKey1=DemoSecret1,DemoKey2=DemoSecret2".parse().expect("keys");
     assert_eq!(check(&Verifier::new(keys, Vec::new()), &request), None);
     let other: SigningKeys = "DemoKey1=DemoSecret2".parse().expect("keys");
-    assert_eq!(check(&Verifier::new(other, Vec::new()), &request), Some(Fault::Mismatch));
+    assert_eq!(check(&Verifier::new(other, Vec::new()), &request), Some(SignatureError::Mismatch));
 }
 
 #[test]
@@ -42,8 +42,8 @@ fn each_of_several_keys_verifies_what_it_signed() {
     for (name, secret, fault) in [
         ("2026a", "the-first-secret", None),
         ("2026b", "9f1c=the-second-secret", None),
-        ("2026a", "9f1c=the-second-secret", Some(Fault::Mismatch)),
-        ("2025z", "the-first-secret", Some(Fault::UnknownKey)),
+        ("2026a", "9f1c=the-second-secret", Some(SignatureError::Mismatch)),
+        ("2025z", "the-first-secret", Some(SignatureError::UnknownKey)),
     ] {
         let mut draft = Draft::order("k", "{}");
         (draft.key_name, draft.secret) = (name.to_owned(), secret.to_owned());
@@ -98,38 +98,46 @@ fn what_is_not_for_certain_the_gateway_s_is_refused() {
         ("method named", add("x-ca-proxy-signature-method", "HmacSHA256"), None),
         ("required header listed, and absent", absent_user.request(), None),
         ("a header that is not signed", add("traceparent", "00-1-2-00"), None),
-        ("no signature", without("x-ca-proxy-signature"), Some(Fault::Missing)),
-        ("no key", without("x-ca-proxy-signature-secret-key"), Some(Fault::KeyMissing)),
-        ("no list", without("x-ca-proxy-signature-headers"), Some(Fault::UnsignedHeader)),
-        ("unknown method", add("x-ca-proxy-signature-method", "HmacMD5"), Some(Fault::UnknownMethod)),
-        ("signature twice", add("x-ca-proxy-signature", "AAAA"), Some(Fault::RepeatedHeader)),
-        ("key twice", add("x-ca-proxy-signature-secret-key", "2026b"), Some(Fault::RepeatedHeader)),
-        ("list twice", add("x-ca-proxy-signature-headers", "x-user"), Some(Fault::RepeatedHeader)),
-        ("required header twice", add("x-user", "u"), Some(Fault::RepeatedHeader)),
-        ("key of the order twice", add("idempotency-key", "k"), Some(Fault::RepeatedHeader)),
-        ("required header not listed", unsigned_user.request(), Some(Fault::UnsignedHeader)),
+        ("no signature", without("x-ca-proxy-signature"), Some(SignatureError::Missing)),
+        ("no key", without("x-ca-proxy-signature-secret-key"), Some(SignatureError::KeyMissing)),
+        ("no list", without("x-ca-proxy-signature-headers"), Some(SignatureError::UnsignedHeader)),
+        (
+            "unknown method",
+            add("x-ca-proxy-signature-method", "HmacMD5"),
+            Some(SignatureError::UnknownMethod),
+        ),
+        ("signature twice", add("x-ca-proxy-signature", "AAAA"), Some(SignatureError::RepeatedHeader)),
+        ("key twice", add("x-ca-proxy-signature-secret-key", "2026b"), Some(SignatureError::RepeatedHeader)),
+        ("list twice", add("x-ca-proxy-signature-headers", "x-user"), Some(SignatureError::RepeatedHeader)),
+        ("required header twice", add("x-user", "u"), Some(SignatureError::RepeatedHeader)),
+        ("key of the order twice", add("idempotency-key", "k"), Some(SignatureError::RepeatedHeader)),
+        ("required header not listed", unsigned_user.request(), Some(SignatureError::UnsignedHeader)),
         (
             "listed twice",
             set("x-ca-proxy-signature-headers", b"Idempotency-Key,X-User,x-user"),
-            Some(Fault::RepeatedHeader),
+            Some(SignatureError::RepeatedHeader),
         ),
-        ("long list", listed_often.request(), Some(Fault::TooManyHeaders)),
-        ("signed header not ASCII", set("x-user", "\u{fc}".as_bytes()), Some(Fault::Undecodable)),
-        ("signature not ASCII", set("x-ca-proxy-signature", b"\xff"), Some(Fault::Undecodable)),
-        ("signature not base64", set("x-ca-proxy-signature", b"not base64"), Some(Fault::Mismatch)),
-        ("signature empty", set("x-ca-proxy-signature", b""), Some(Fault::Mismatch)),
-        ("signature too long", set("x-ca-proxy-signature", &[b'A'; 400]), Some(Fault::Mismatch)),
-        ("signed header gone", without("x-user"), Some(Fault::Mismatch)),
-        ("body as a form", set("content-type", b"application/x-www-form-urlencoded"), Some(Fault::Mismatch)),
-        ("body that is never signed", deleted.request(), Some(Fault::UnsignedBody)),
-        ("parameter twice", query("a=1&b=2&a=1"), Some(Fault::RepeatedParameter)),
-        ("parameter twice, differently encoded", query("a=1&%61=2"), Some(Fault::RepeatedParameter)),
-        ("many parameters", query(&many.join("&")), Some(Fault::TooManyParameters)),
-        ("half an escape", query("a=%2"), Some(Fault::Undecodable)),
-        ("no escape", query("a=%zz"), Some(Fault::Undecodable)),
-        ("not UTF-8", query("a=%ff"), Some(Fault::Undecodable)),
-        ("two parameters in one", query("a=1%26b=2"), Some(Fault::Undecodable)),
-        ("a value in a name", query("a%3D1=2"), Some(Fault::Undecodable)),
+        ("long list", listed_often.request(), Some(SignatureError::TooManyHeaders)),
+        ("signed header not ASCII", set("x-user", "\u{fc}".as_bytes()), Some(SignatureError::Undecodable)),
+        ("signature not ASCII", set("x-ca-proxy-signature", b"\xff"), Some(SignatureError::Undecodable)),
+        ("signature not base64", set("x-ca-proxy-signature", b"not base64"), Some(SignatureError::Mismatch)),
+        ("signature empty", set("x-ca-proxy-signature", b""), Some(SignatureError::Mismatch)),
+        ("signature too long", set("x-ca-proxy-signature", &[b'A'; 400]), Some(SignatureError::Mismatch)),
+        ("signed header gone", without("x-user"), Some(SignatureError::Mismatch)),
+        (
+            "body as a form",
+            set("content-type", b"application/x-www-form-urlencoded"),
+            Some(SignatureError::Mismatch),
+        ),
+        ("body that is never signed", deleted.request(), Some(SignatureError::UnsignedBody)),
+        ("parameter twice", query("a=1&b=2&a=1"), Some(SignatureError::RepeatedParameter)),
+        ("parameter twice, differently encoded", query("a=1&%61=2"), Some(SignatureError::RepeatedParameter)),
+        ("many parameters", query(&many.join("&")), Some(SignatureError::TooManyParameters)),
+        ("half an escape", query("a=%2"), Some(SignatureError::Undecodable)),
+        ("no escape", query("a=%zz"), Some(SignatureError::Undecodable)),
+        ("not UTF-8", query("a=%ff"), Some(SignatureError::Undecodable)),
+        ("two parameters in one", query("a=1%26b=2"), Some(SignatureError::Undecodable)),
+        ("a value in a name", query("a%3D1=2"), Some(SignatureError::Undecodable)),
     ];
     for (name, request, fault) in cases {
         assert_eq!(check(&verifier, &request), fault, "{name}");
@@ -155,11 +163,11 @@ fn parameters_are_decoded_as_a_form_s_and_sorted_as_java_sorts() {
         ("%E9%99%90=%E6%97%B6", "", Ok("限=时")),
         // U+FF5E sorts after U+10000 by its UTF-16 units, and before it by its bytes.
         ("%EF%BD%9E=1&%F0%90%80%80=2", "", Ok("\u{10000}=2|\u{ff5e}=1")),
-        ("a=1", "a=1", Err(ParameterFault::Repeated)),
-        ("a&a", "", Err(ParameterFault::Repeated)),
-        ("a=%C3%28", "", Err(ParameterFault::Undecodable)),
-        ("a=%", "", Err(ParameterFault::Undecodable)),
-        ("%26=1", "", Err(ParameterFault::Ambiguous)),
+        ("a=1", "a=1", Err(ParameterError::Repeated)),
+        ("a&a", "", Err(ParameterError::Repeated)),
+        ("a=%C3%28", "", Err(ParameterError::Undecodable)),
+        ("a=%", "", Err(ParameterError::Undecodable)),
+        ("%26=1", "", Err(ParameterError::Ambiguous)),
     ];
     for (query, form, expected) in cases {
         assert_eq!(read(query, form), expected.map(str::to_owned), "{query} {form}");

@@ -12,7 +12,7 @@ impl Logs {
 
     /// What `filter` lets through.
     pub(crate) fn capture_at(filter: &str) -> Self {
-        Self(Capture::of_this_thread(filter).expect("a filter"))
+        Self(Capture::current_thread(filter).expect("a filter"))
     }
 
     pub(crate) fn text(&self) -> String {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use spillway_rocketmq::embedded::{Broker, BrokerConfig};
+use spillway_broker::{Broker, BrokerConfig};
 use spillway_rocketmq::{
     ClientConfig, ConsumerConfig, Credentials, DefaultContext, FutureProducer, ProducerConfig, StreamConsumer,
 };

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use spillway_rocketmq::embedded::{Broker, FailAt};
+use spillway_broker::{Broker, FailAt};
 use spillway_rocketmq::{ClientConfig, ClientError, FutureRecord, SendError};
 use tempfile::TempDir;
 use tokio::time::{Instant, timeout};

@@ -1,23 +1,23 @@
-//! A histogram with fixed buckets: two atomic additions a sample.
+//! A histogram with fixed buckets: a sample costs two atomic additions.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use metrics::HistogramFn;
 
-/// Samples by bucket.
+/// Sample counts by bucket.
 #[derive(Debug)]
 pub(super) struct Buckets {
     bounds: &'static [f64],
-    /// Samples in each bucket alone; the last one is for what is beyond every bound.
+    /// Samples of each bucket, not cumulative; the last bucket has no bound.
     samples: Box<[AtomicU64]>,
-    /// A double's bits.
+    /// Bits of an `f64`.
     sum: AtomicU64,
 }
 
-/// What a histogram holds at one moment. Samples that arrive meanwhile may be in one part and not yet in another.
+/// A histogram's content. Not atomic: a concurrent sample may be in one member and not yet in another.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Snapshot {
-    /// Each bound, and the samples up to it.
+    /// Each bound with the cumulative count.
     pub(super) buckets: Vec<(f64, u64)>,
     pub(super) count: u64,
     pub(super) sum: f64,

@@ -1,4 +1,4 @@
-//! The same as JSON, for a log line.
+//! Metrics as JSON, for a log line.
 
 use std::sync::atomic::Ordering;
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::Series;
 use super::prometheus::Name;
 
-/// Everything, by kind and name.
+/// Renders all series by kind and name.
 pub(super) fn render(series: &Series) -> Value {
     let counters: Map<_, _> = series
         .counters

@@ -1,8 +1,8 @@
-//! Metrics behind the `metrics` facade: counted in atomics, read as Prometheus text or as JSON.
+//! A recorder for the `metrics` facade: atomics, rendered as Prometheus text or as JSON.
 //!
-//! A recorder of our own, because `metrics-exporter-prometheus` keeps every sample of a histogram until somebody
-//! collects them: where nobody scrapes, that needs a background task, which a frozen instance does not run. Here a
-//! sample is added to its bucket at once, and nothing grows.
+//! `metrics-exporter-prometheus` stores every sample of a histogram until a scrape or a background task collects it.
+//! ingest-fn has neither: nothing scrapes it, and a frozen instance runs no task. This recorder adds a sample to its
+//! bucket immediately, so its memory does not grow.
 
 mod histogram;
 mod json;
@@ -18,8 +18,7 @@ use metrics::{
 
 use histogram::Buckets;
 
-/// Upper bounds of buckets for times, seconds, where a metric names none of its own: from what a function is billed by
-/// to the longest deadline.
+/// Default bucket bounds of durations, seconds: from Function Compute's billing unit to the longest deadline.
 const SECONDS: &[f64] =
     &[0.000_5, 0.001, 0.002, 0.003, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 3.0, 10.0];
 
@@ -27,7 +26,7 @@ const SECONDS: &[f64] =
 #[derive(Debug, Default)]
 pub struct Metrics(RwLock<Series>);
 
-/// Sorted, so that what is read is read in the same order each time.
+/// Sorted, so that every rendering has the same order.
 #[derive(Debug, Default)]
 struct Series {
     counters: BTreeMap<Key, Arc<AtomicU64>>,
@@ -37,36 +36,35 @@ struct Series {
     bounds: BTreeMap<String, &'static [f64]>,
 }
 
-/// The process's metrics, recorded from the first call on.
+/// Returns the process's metrics; the first call installs the recorder.
 ///
-/// Handles that were taken before it record nothing; so whoever takes handles calls this first.
+/// Handles that were created before the first call record nothing: call this first.
 pub fn metrics() -> &'static Metrics {
     static METRICS: OnceLock<Metrics> = OnceLock::new();
     static INSTALLED: OnceLock<()> = OnceLock::new();
     let metrics = METRICS.get_or_init(Metrics::default);
     INSTALLED.get_or_init(|| {
-        // Fails only where the process has a recorder of its own; then this one stays empty.
+        // Fails only if the process has another recorder; then this one stays empty.
         let _already_set = set_global_recorder(metrics);
     });
     metrics
 }
 
 impl Metrics {
-    /// Gives the histogram `name` its buckets: their upper bounds, ascending. It must not be recorded yet.
+    /// Sets the bucket bounds of the histogram `name`, ascending. Call it before the first sample.
     pub fn set_buckets(&self, name: &str, bounds: &'static [f64]) {
         debug_assert!(bounds.is_sorted_by(|left, right| left < right), "{name}: bounds ascend");
         self.write().bounds.insert(name.to_owned(), bounds);
     }
 
-    /// All of it in Prometheus' text format, version 0.0.4.
+    /// Renders all metrics in Prometheus' text format, version 0.0.4.
     #[must_use]
     pub fn render(&self) -> String {
         prometheus::render(&self.read())
     }
 
-    /// All of it as one JSON object: `counters`, `gauges` and `histograms`, each by name and labels as Prometheus
-    /// writes them. A histogram has `count`, `sum` and `buckets`: samples up to each bound, so that those of several
-    /// instances can be added up.
+    /// Renders all metrics as a JSON object: `counters`, `gauges` and `histograms`, each keyed by name and labels as in
+    /// Prometheus' format. A histogram has `count`, `sum` and cumulative `buckets`, which can be summed over instances.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
         json::render(&self.read())
@@ -84,14 +82,14 @@ impl Metrics {
         self.write().descriptions.insert(name.as_str().to_owned(), description);
     }
 
-    /// The value behind `key`, made if it is new.
+    /// Returns the value of `key`; registers it if it is new.
     fn registered<T>(
         &self,
         key: &Key,
         of: impl Fn(&Series) -> &BTreeMap<Key, Arc<T>>,
         add: impl FnOnce(&mut Series, Key) -> Arc<T>,
     ) -> Arc<T> {
-        // Where handles are not kept, this is all that a sample costs besides its atomics.
+        // Callers that do not store handles pay this look-up for each sample.
         if let Some(known) = of(&self.read()).get(key) {
             return known.clone();
         }

@@ -7,7 +7,7 @@ use metrics::Key;
 
 use super::Series;
 
-/// Everything, families in the order of kinds and names.
+/// Renders all series, families sorted by kind and name.
 pub(super) fn render(series: &Series) -> String {
     let mut text = String::with_capacity(4_096);
     // Writing to a String cannot fail.
@@ -38,7 +38,7 @@ fn write_all(text: &mut String, series: &Series) -> fmt::Result {
     Ok(())
 }
 
-/// Writes what stands once above the series of one name.
+/// Writes the `HELP` and `TYPE` lines once per name.
 struct Family<'a> {
     series: &'a Series,
     last: String,

@@ -1,0 +1,76 @@
+//! Which clients have told their settings.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use spillway_rocketmq::protocol::ClientType;
+
+/// Beyond this many the one that was heard of longest ago is forgotten.
+const CLIENTS_MAX: usize = 4096;
+
+/// What is remembered of a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Known {
+    pub(crate) client_type: ClientType,
+    /// Its time-out for plain calls.
+    pub(crate) request_timeout: Duration,
+    heard: u64,
+}
+
+/// Settings by client id. They outlive the telemetry stream that brought them, as on the real server.
+#[derive(Debug, Default)]
+pub(crate) struct Clients {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    by_id: HashMap<String, Known>,
+    heard: u64,
+}
+
+impl Clients {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn tell(&self, id: &str, client_type: ClientType, request_timeout: Duration) {
+        let mut inner = self.lock();
+        inner.heard += 1;
+        let heard = inner.heard;
+        if inner.by_id.len() >= CLIENTS_MAX && !inner.by_id.contains_key(id) {
+            let oldest = inner.by_id.iter().min_by_key(|(_, known)| known.heard).map(|(id, _)| id.clone());
+            oldest.and_then(|oldest| inner.by_id.remove(&oldest));
+        }
+        inner.by_id.insert(id.to_owned(), Known { client_type, request_timeout, heard });
+    }
+
+    pub(crate) fn get(&self, id: &str) -> Option<Known> {
+        self.lock().by_id.get(id).copied()
+    }
+
+    pub(crate) fn forget(&self, id: &str) -> Option<Known> {
+        self.lock().by_id.remove(id)
+    }
+
+    pub(crate) fn forget_all(&self) {
+        self.lock().by_id.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_gives_way() {
+        let clients = Clients::default();
+        for number in 0..=CLIENTS_MAX {
+            clients.tell(&number.to_string(), ClientType::Producer, Duration::ZERO);
+        }
+        assert_eq!(clients.get("0"), None);
+        assert!(clients.get("1").is_some());
+        assert_eq!(clients.lock().by_id.len(), CLIENTS_MAX);
+    }
+}

@@ -1,0 +1,96 @@
+//! From a path to a call.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use prost::Message as ProstMessage;
+use tokio::net::TcpListener;
+use tonic::body::Body;
+use tonic::server::{Grpc, NamedService};
+use tonic_prost::ProstCodec;
+use tower::{Service, service_fn};
+
+use super::net;
+use super::prometheus;
+use super::service::{self, Shared};
+use spillway_rocketmq::protocol::{SERVICE, path};
+
+/// Room for the largest send: bodies of 4 MiB, their properties, and the framing.
+const DECODE_BYTES_MAX: usize = 16 << 20;
+/// Most calls under way on one connection; the client waits for a place.
+const STREAMS_MAX: u32 = 1024;
+
+/// The gRPC service. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Messaging {
+    shared: Arc<Shared>,
+}
+
+impl NamedService for Messaging {
+    const NAME: &'static str = SERVICE;
+}
+
+impl Service<http::Request<Body>> for Messaging {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let shared = self.shared.clone();
+        // One boxed future for each call, no larger than that call needs.
+        macro_rules! call {
+            ($kind:ident, $function:path) => {
+                Box::pin(async move {
+                    let call = service_fn(move |request| $function(shared.clone(), request));
+                    Ok(grpc().$kind(call, request).await)
+                })
+            };
+        }
+        match request.uri().path() {
+            path::SEND_MESSAGE => call!(unary, service::send),
+            path::RECEIVE_MESSAGE => call!(server_streaming, service::receive),
+            path::ACK_MESSAGE => call!(unary, service::ack),
+            path::CHANGE_INVISIBLE_DURATION => call!(unary, service::change),
+            path::QUERY_ROUTE => call!(unary, service::route),
+            path::HEARTBEAT => call!(unary, service::heartbeat),
+            path::TELEMETRY => call!(streaming, service::telemetry),
+            path::NOTIFY_CLIENT_TERMINATION => call!(unary, service::terminate),
+            prometheus::PATH if request.method() == http::Method::GET => {
+                Box::pin(async move { Ok(prometheus::metrics(&shared.store).await) })
+            }
+            _ => Box::pin(async { Ok(tonic::Status::unimplemented("").into_http()) }),
+        }
+    }
+}
+
+fn grpc<Req, Res>() -> Grpc<ProstCodec<Res, Req>>
+where
+    Req: ProstMessage + Default + Send + 'static,
+    Res: ProstMessage + Send + 'static,
+{
+    Grpc::new(ProstCodec::default()).max_decoding_message_size(DECODE_BYTES_MAX)
+}
+
+/// Serves until the broker stops: first no new connections, then none at all.
+pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+    let stopping = shared.stopping.clone();
+    let incoming = net::incoming(listener, shared.faults.clone(), shared.config.connections_max);
+    let server = tonic::transport::Server::builder()
+        // For the metrics alone: gRPC needs HTTP/2.
+        .accept_http1(true)
+        .max_concurrent_streams(STREAMS_MAX)
+        // Sends of a few KiB from many callers: the default windows of 64 KiB would stall them.
+        .initial_stream_window_size(1 << 20)
+        .initial_connection_window_size(8 << 20)
+        .serve_with_incoming_shutdown(Messaging { shared }, incoming, stopping.cancelled());
+    if let Err(error) = server.await {
+        tracing::error!(%error, "the broker's server failed");
+    }
+}

@@ -1,0 +1,137 @@
+//! The calls of the protocol, one file each or a few that belong together.
+
+mod receive;
+mod route;
+mod send;
+mod session;
+mod settle;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tonic::metadata::MetadataMap;
+
+pub(crate) use self::receive::receive;
+pub(crate) use self::route::route;
+pub(crate) use self::send::send;
+pub(crate) use self::session::{heartbeat, telemetry, terminate};
+pub(crate) use self::settle::{ack, change};
+use super::auth;
+use super::clients::Clients;
+use super::config::BrokerConfig;
+use super::error::Refusal;
+use super::faults::Faults;
+use super::store::Store;
+use spillway_rocketmq::protocol::{Code, Resource, Status, header};
+
+/// What every call works with.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: BrokerConfig,
+    /// Where the broker listens.
+    pub(crate) local: SocketAddr,
+    pub(crate) store: Store,
+    pub(crate) clients: Arc<Clients>,
+    pub(crate) faults: Faults,
+    /// A permit for each byte of a send that is under way.
+    pub(crate) pending_bytes: Arc<Semaphore>,
+    /// Long polls and telemetry end when it is cancelled.
+    pub(crate) stopping: CancellationToken,
+}
+
+/// Who calls, by the call's metadata.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    pub(crate) client_id: String,
+    /// When the client gives up, if it says so.
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) version: Option<String>,
+}
+
+impl Shared {
+    /// Checks what every call must carry.
+    pub(crate) fn admit(&self, metadata: &MetadataMap) -> Result<Caller, Refusal> {
+        if let Some(credentials) = &self.config.credentials {
+            auth::check(credentials, metadata)?;
+        }
+        let text = |name| metadata.get(name).and_then(|value| value.to_str().ok());
+        let client_id = text(header::CLIENT_ID).filter(|id| !id.is_empty());
+        let Some(client_id) = client_id else {
+            return Err(Refusal::new(Code::CLIENT_ID_REQUIRED, "client id cannot be empty"));
+        };
+        Ok(Caller {
+            client_id: client_id.to_owned(),
+            deadline: text("grpc-timeout").and_then(grpc_timeout).map(|timeout| Instant::now() + timeout),
+            version: text(header::CLIENT_VERSION).map(str::to_owned),
+        })
+    }
+
+    /// Waits for as long as answers are held to order.
+    pub(crate) async fn hold(&self) {
+        self.faults.hold(&self.stopping).await;
+    }
+}
+
+/// A resource's full name; a namespace goes in front.
+pub(crate) fn full_name(resource: Option<&Resource>) -> String {
+    match resource {
+        Some(Resource { resource_namespace, name }) if !resource_namespace.is_empty() => {
+            format!("{resource_namespace}%{name}")
+        }
+        Some(Resource { name, .. }) => name.clone(),
+        None => String::new(),
+    }
+}
+
+pub(crate) fn ok() -> Status {
+    Code::OK.status("OK")
+}
+
+/// The status of an answer that says nothing else.
+pub(crate) fn status_of(result: Result<(), Refusal>) -> Status {
+    result.map_or_else(Refusal::status, |()| ok())
+}
+
+/// gRPC's time-out header: up to eight digits and a unit.
+fn grpc_timeout(text: &str) -> Option<Duration> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.is_empty() || digits.len() > 8 {
+        return None;
+    }
+    let value: u64 = digits.parse().ok()?;
+    match unit {
+        "H" => Some(Duration::from_secs(value * 3600)),
+        "M" => Some(Duration::from_secs(value * 60)),
+        "S" => Some(Duration::from_secs(value)),
+        "m" => Some(Duration::from_millis(value)),
+        "u" => Some(Duration::from_micros(value)),
+        "n" => Some(Duration::from_nanos(value)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_read_as_grpc_says() {
+        assert_eq!(grpc_timeout("3000000u"), Some(Duration::from_secs(3)));
+        assert_eq!(grpc_timeout("2M"), Some(Duration::from_secs(120)));
+        for text in ["", "S", "123456789S", "1x", "é", "1é"] {
+            assert_eq!(grpc_timeout(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_namespace_goes_in_front() {
+        let mut resource = Resource { resource_namespace: String::new(), name: "orders".to_owned() };
+        assert_eq!(full_name(Some(&resource)), "orders");
+        resource.resource_namespace = "ns".to_owned();
+        assert_eq!(full_name(Some(&resource)), "ns%orders");
+    }
+}

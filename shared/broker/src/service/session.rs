@@ -1,0 +1,117 @@
+//! Telemetry, Heartbeat and NotifyClientTermination.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_core::Stream;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::send::BODY_BYTES_MAX;
+use super::{Caller, Shared, full_name, ok, status_of};
+use crate::error::Refusal;
+use spillway_rocketmq::protocol::{
+    ClientType, Code, HeartbeatRequest, HeartbeatResponse, NotifyClientTerminationRequest,
+    NotifyClientTerminationResponse, PubSub, RetryPolicy, Settings, TelemetryCommand, duration,
+    from_duration,
+};
+
+const UNRECOGNIZED_CLIENT_TYPE: Code = Code(40_015);
+/// What a producer is told: the first try and two more.
+const PRODUCER_ATTEMPTS: i32 = 3;
+const RECEIVE_BATCH_SIZE: i32 = 32;
+const REQUEST_TIMEOUT_DEFAULT: Duration = Duration::from_secs(3);
+
+pub(crate) type TelemetryStream = Pin<Box<dyn Stream<Item = Result<TelemetryCommand, Status>> + Send>>;
+
+/// Answers settings with settings, for as long as the client keeps the stream open.
+pub(crate) async fn telemetry(
+    shared: Arc<Shared>,
+    request: Request<Streaming<TelemetryCommand>>,
+) -> Result<Response<TelemetryStream>, Status> {
+    let caller = match shared.admit(request.metadata()) {
+        Ok(caller) => caller,
+        Err(refusal) => {
+            let refused = TelemetryCommand { status: Some(refusal.status()), settings: None };
+            return Ok(Response::new(Box::pin(futures_util::stream::iter([Ok(refused)]))));
+        }
+    };
+    let commands = request.into_inner();
+    let answers =
+        futures_util::stream::unfold((shared, caller, commands), |(shared, caller, mut commands)| async {
+            loop {
+                let next = shared.stopping.run_until_cancelled(commands.message()).await;
+                // The client went away, or the broker does.
+                let Some(Ok(Some(command))) = next else { return None };
+                // Other commands answer questions that this broker does not ask.
+                let Some(settings) = command.settings else { continue };
+                let answer = tell(&shared, &caller, settings);
+                shared.hold().await;
+                return Some((Ok(answer), (shared, caller, commands)));
+            }
+        });
+    Ok(Response::new(Box::pin(answers)))
+}
+
+fn tell(shared: &Shared, caller: &Caller, mut settings: Settings) -> TelemetryCommand {
+    let client_type = settings.client_type();
+    let attempts = match (&mut settings.pub_sub, client_type) {
+        (None, _) | (_, ClientType::Unspecified) => {
+            let status =
+                UNRECOGNIZED_CLIENT_TYPE.status("there is no publishing or subscription data in settings");
+            return TelemetryCommand { status: Some(status), settings: None };
+        }
+        (Some(PubSub::Publishing(publishing)), _) => {
+            publishing.max_body_size = i32::try_from(BODY_BYTES_MAX).unwrap_or(i32::MAX);
+            publishing.validate_message_type = true;
+            PRODUCER_ATTEMPTS
+        }
+        (Some(PubSub::Subscription(subscription)), _) => {
+            subscription.fifo = Some(false);
+            subscription.receive_batch_size = Some(RECEIVE_BATCH_SIZE);
+            subscription.long_polling_timeout = Some(duration(shared.config.long_polling_max));
+            shared.config.attempts_max.into()
+        }
+    };
+    settings.backoff_policy = Some(RetryPolicy { max_attempts: attempts });
+    let request_timeout = settings.request_timeout.as_ref().map_or(REQUEST_TIMEOUT_DEFAULT, from_duration);
+    shared.clients.tell(&caller.client_id, client_type, request_timeout);
+    TelemetryCommand { status: Some(ok()), settings: Some(settings) }
+}
+
+/// Keeps a client registered, which here means: says whether it is.
+pub(crate) async fn heartbeat(
+    shared: Arc<Shared>,
+    request: Request<HeartbeatRequest>,
+) -> Result<Response<HeartbeatResponse>, Status> {
+    let result = match shared.admit(request.metadata()) {
+        Ok(caller) => beat(&shared, &caller, request.get_ref()).await,
+        Err(refusal) => Err(refusal),
+    };
+    shared.hold().await;
+    Ok(Response::new(HeartbeatResponse { status: Some(status_of(result)) }))
+}
+
+async fn beat(shared: &Shared, caller: &Caller, request: &HeartbeatRequest) -> Result<(), Refusal> {
+    let client = shared.clients.get(&caller.client_id).ok_or_else(unknown_client)?;
+    if client.client_type == ClientType::Producer {
+        return Ok(());
+    }
+    shared.store.group_exists(full_name(request.group.as_ref())).await
+}
+
+/// Forgets a client.
+pub(crate) async fn terminate(
+    shared: Arc<Shared>,
+    request: Request<NotifyClientTerminationRequest>,
+) -> Result<Response<NotifyClientTerminationResponse>, Status> {
+    let result = shared
+        .admit(request.metadata())
+        .and_then(|caller| shared.clients.forget(&caller.client_id).map(drop).ok_or_else(unknown_client));
+    shared.hold().await;
+    Ok(Response::new(NotifyClientTerminationResponse { status: Some(status_of(result)) }))
+}
+
+fn unknown_client() -> Refusal {
+    Refusal::new(UNRECOGNIZED_CLIENT_TYPE, "cannot find client settings for this client")
+}

@@ -1,0 +1,271 @@
+//! Handing messages out and settling them.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::clock::system_time;
+use super::ops::{Acked, Batch, Taken};
+use super::receipt::Receipt;
+use super::record::{ChangeKind, Delivered, Settled, Started, put_change, record_bytes};
+use super::state::State;
+use super::subscription::Holding;
+use super::topic::DEAD_LETTER_PREFIX;
+use crate::error::Refusal;
+use spillway_rocketmq::protocol::Code;
+
+/// Most messages of a topic that one group holds unsettled; it gets no new ones beyond. Bounds the checkpoints.
+const OUT_MAX: usize = 1_000_000;
+
+/// A message chosen for delivery.
+#[derive(Clone, Copy, Debug)]
+struct Pick {
+    queue: usize,
+    offset: u64,
+    /// Deliveries before this one.
+    attempts: u16,
+}
+
+impl State {
+    /// Hands up to `max` messages to a group and hides them. Visits the queues in turn until it has enough; a queue
+    /// that the group never visited is touched thereby.
+    pub(crate) fn take(
+        &mut self,
+        key: (u32, u32),
+        max: usize,
+        invisible: Duration,
+        now: Instant,
+        batch: &mut Batch,
+    ) -> Vec<Taken> {
+        let (picks, exhausted) = self.pick(key, max, now, batch);
+        for pick in exhausted {
+            self.bury(key, pick, batch);
+        }
+        if picks.is_empty() {
+            return Vec::new();
+        }
+        let until = now + invisible;
+        let until_ms = self.clock.to_ms(until);
+        let (topic_id, group_id) = key;
+        let mut record = Delivered {
+            topic: topic_id,
+            group: group_id,
+            lease_first: self.lease_next,
+            until_ms,
+            ..Delivered::default()
+        };
+        let mut taken = Vec::with_capacity(picks.len());
+        let Some(subscription) = self.subscriptions.get_mut(&key) else { return Vec::new() };
+        for pick in picks {
+            let Some(stored) = self.topics[topic_id as usize].queues[pick.queue].messages.get(&pick.offset)
+            else {
+                continue;
+            };
+            let queue = u32::try_from(pick.queue).unwrap_or(u32::MAX);
+            let attempt = pick.attempts.saturating_add(1);
+            let lease = self.lease_next;
+            self.lease_next += 1;
+            subscription.hide(queue, pick.offset, attempt, lease, until);
+            record.queues.push(queue);
+            record.offsets.push(pick.offset);
+            record.attempts.push(attempt.into());
+            taken.push(Taken {
+                raw: stored.raw.clone(),
+                receipt: Receipt {
+                    topic: topic_id,
+                    group: group_id,
+                    queue,
+                    offset: pick.offset,
+                    lease,
+                    until_ms,
+                },
+                attempt,
+                stored_at: system_time(stored.stored_ms),
+                invisible,
+            });
+        }
+        if !taken.is_empty() {
+            put_change(&mut batch.bytes, ChangeKind::Delivered(record));
+        }
+        taken
+    }
+
+    /// Chooses messages; the second list has those that were delivered too often.
+    fn pick(
+        &mut self,
+        key: (u32, u32),
+        max: usize,
+        now: Instant,
+        batch: &mut Batch,
+    ) -> (Vec<Pick>, Vec<Pick>) {
+        let (topic_id, group_id) = key;
+        let mut picks = Vec::new();
+        let mut exhausted = Vec::new();
+        let topic = &mut self.topics[topic_id as usize];
+        let from_oldest = topic.is_dead_letters();
+        let subscription = self.subscriptions.entry(key).or_default();
+        subscription.lapse(now);
+        let mut new_max = OUT_MAX.saturating_sub(subscription.out());
+        for index in subscription.round(topic.queues.len()) {
+            let queue = &mut topic.queues[index];
+            if subscription.cursor(index).is_none() {
+                let next = if from_oldest { queue.oldest() } else { queue.next_offset };
+                subscription.start(index, next);
+                for stored in queue.messages.range_mut(next..).map(|(_, stored)| stored) {
+                    stored.pending += 1;
+                }
+                let queue = u32::try_from(index).unwrap_or(u32::MAX);
+                let started = Started { topic: topic_id, group: group_id, queue, next };
+                put_change(&mut batch.bytes, ChangeKind::Started(started));
+            }
+            let Some(cursor) = subscription.cursor(index) else { continue };
+            while picks.len() < max
+                && let Some(offset) = cursor.again.pop_first()
+            {
+                let attempts = cursor.out.get(&offset).map_or(0, |out| out.attempts);
+                let pick = Pick { queue: index, offset, attempts };
+                if attempts >= self.limits.attempts_max { exhausted.push(pick) } else { picks.push(pick) }
+            }
+            while picks.len() < max && new_max > 0 && cursor.next < queue.next_offset {
+                let offset = cursor.next;
+                cursor.next += 1;
+                new_max -= 1;
+                // Only damage to the log can have taken it away.
+                if queue.messages.contains_key(&offset) {
+                    picks.push(Pick { queue: index, offset, attempts: 0 });
+                }
+            }
+            if picks.len() >= max {
+                break;
+            }
+        }
+        (picks, exhausted)
+    }
+
+    /// Moves a message that was delivered too often to the group's dead letters.
+    fn bury(&mut self, key: (u32, u32), pick: Pick, batch: &mut Batch) {
+        let (topic_id, group_id) = key;
+        let message = self.topics[topic_id as usize].queues[pick.queue].messages.get(&pick.offset);
+        if let Some(raw) = message.map(|stored| stored.raw.clone()) {
+            let group = &self.groups[group_id as usize];
+            let name = format!("{DEAD_LETTER_PREFIX}{group}");
+            tracing::warn!(
+                group,
+                queue = pick.queue,
+                offset = pick.offset,
+                attempts = pick.attempts,
+                "message buried"
+            );
+            // The limit on topics leaves room for one for each group.
+            let Ok(dead_letters) = self.create_topic(&name, 1, &mut batch.bytes) else { return };
+            // First the copy, then the settling: cut short between the two, the message is there twice, not never.
+            self.store(dead_letters, 0, raw, &mut batch.bytes);
+        }
+        let queue = u32::try_from(pick.queue).unwrap_or(u32::MAX);
+        self.settle(key, queue, pick.offset);
+        let settled =
+            Settled { topic: topic_id, group: group_id, queues: vec![queue], offsets: vec![pick.offset] };
+        put_change(&mut batch.bytes, ChangeKind::Settled(settled));
+    }
+
+    /// Settles messages. Each receipt has an outcome of its own; acking what is settled already is fine.
+    pub(crate) fn ack(
+        &mut self,
+        topic: &str,
+        group: &str,
+        receipts: &[Option<Receipt>],
+        now: Instant,
+        batch: &mut Batch,
+    ) -> Result<Vec<Acked>, Refusal> {
+        let key = (self.topic_id(topic)?, self.group_id(group)?);
+        let mut settled = Settled { topic: key.0, group: key.1, ..Settled::default() };
+        let mut outcomes = Vec::with_capacity(receipts.len());
+        for receipt in receipts {
+            let outcome = match receipt {
+                Some(receipt) => match self.holding(key, receipt, now) {
+                    Holding::Held { .. } => {
+                        self.settle(key, receipt.queue, receipt.offset);
+                        settled.queues.push(receipt.queue);
+                        settled.offsets.push(receipt.offset);
+                        Acked::Settled
+                    }
+                    // The client asks again because an answer was lost.
+                    Holding::Settled if receipt.until_ms > self.clock.to_ms(now) => Acked::Settled,
+                    Holding::Settled | Holding::Lost | Holding::Never => Acked::Invalid,
+                },
+                None => Acked::Invalid,
+            };
+            outcomes.push(outcome);
+        }
+        if !settled.offsets.is_empty() {
+            put_change(&mut batch.bytes, ChangeKind::Settled(settled));
+        }
+        Ok(outcomes)
+    }
+
+    /// Hides a message for `invisible` from now. The new receipt; the old one is dead.
+    pub(crate) fn change(
+        &mut self,
+        topic: &str,
+        group: &str,
+        receipt: Receipt,
+        invisible: Duration,
+        now: Instant,
+        batch: &mut Batch,
+    ) -> Result<Receipt, Refusal> {
+        let key = (self.topic_id(topic)?, self.group_id(group)?);
+        let Holding::Held { attempts } = self.holding(key, &receipt, now) else {
+            return Err(Refusal::new(Code::INVALID_RECEIPT_HANDLE, "receipt handle is expired"));
+        };
+        let until = now + invisible;
+        let until_ms = self.clock.to_ms(until);
+        let lease = self.lease_next;
+        self.lease_next += 1;
+        let Receipt { queue, offset, .. } = receipt;
+        if let Some(subscription) = self.subscriptions.get_mut(&key) {
+            subscription.hide(queue, offset, attempts, lease, until);
+        }
+        let record = Delivered {
+            topic: key.0,
+            group: key.1,
+            lease_first: lease,
+            until_ms,
+            queues: vec![queue],
+            offsets: vec![offset],
+            attempts: vec![attempts.into()],
+        };
+        put_change(&mut batch.bytes, ChangeKind::Delivered(record));
+        Ok(Receipt { lease, until_ms, ..receipt })
+    }
+
+    fn holding(&self, key: (u32, u32), receipt: &Receipt, now: Instant) -> Holding {
+        if (receipt.topic, receipt.group) != key {
+            return Holding::Never;
+        }
+        self.subscriptions.get(&key).map_or(Holding::Never, |subscription| {
+            subscription.holds(receipt.queue, receipt.offset, receipt.lease, now)
+        })
+    }
+
+    /// Settles a message for one group, and drops it if it was the last that needed it.
+    fn settle(&mut self, key: (u32, u32), queue: u32, offset: u64) {
+        let settled =
+            self.subscriptions.get_mut(&key).is_some_and(|subscription| subscription.settle(queue, offset));
+        if settled && let Some(stored) = self.topics[key.0 as usize].queues[queue as usize].release(offset) {
+            self.segments.dead(stored.segment, record_bytes(stored.raw.len()));
+        }
+    }
+
+    /// Takes back what was handed out to a receive that nobody waits for any more.
+    pub(crate) fn undeliver(&mut self, untaken: &[Taken]) {
+        for Taken { receipt, .. } in untaken {
+            if let Some(subscription) = self.subscriptions.get_mut(&(receipt.topic, receipt.group)) {
+                subscription.undeliver(receipt.queue, receipt.offset, receipt.lease);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "delivery_tests.rs"]
+mod tests;

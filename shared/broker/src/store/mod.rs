@@ -1,0 +1,183 @@
+//! The broker's memory and disk.
+//!
+//! [`worker`] runs rounds over [`state`]; [`log`] writes them; [`recovery`] reads them back. [`Store`] is the handle
+//! that the services hold.
+
+mod checkpoint;
+mod clock;
+mod delivery;
+mod inspect;
+mod log;
+mod ops;
+mod receipt;
+mod record;
+mod recovery;
+mod segments;
+mod state;
+mod subscription;
+#[cfg(test)]
+mod throughput;
+mod topic;
+mod worker;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout};
+
+pub(crate) use self::ops::{Acked, Taken};
+use self::ops::{Answer, Op, Waiter};
+pub(crate) use self::receipt::Receipt;
+pub(crate) use self::state::{Limits, QUEUES_MAX};
+pub(crate) use self::topic::DEAD_LETTER_PREFIX;
+pub(crate) use self::worker::Ending;
+use self::worker::Worker;
+use super::config::BrokerConfig;
+use super::error::{BrokerError, Refusal};
+use super::stats::BrokerStats;
+use spillway_rocketmq::protocol::Code;
+
+/// Most requests that wait for the next round.
+const OPS_MAX: usize = 4096;
+/// An answer that takes longer will not come: the disk is stuck.
+const ANSWER_WAIT: Duration = Duration::from_secs(20);
+
+/// Asks the store. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Store {
+    ops: mpsc::Sender<Op>,
+}
+
+/// Opens the directory, reads the log, and starts the worker.
+pub(crate) async fn open(
+    config: &BrokerConfig,
+    ending: Ending,
+) -> Result<(Store, JoinHandle<()>), BrokerError> {
+    let directory = log::Directory::lock(&config.dir).await?;
+    let limits = Limits { bytes_max: config.bytes_max, attempts_max: config.attempts_max };
+    let recovered = tokio::task::spawn_blocking(move || {
+        recovery::recover(&directory, limits).map(|state| (directory, state))
+    });
+    let (directory, mut state) = recovered.await.map_err(|_| Refusal::stopped())??;
+    state.raise_leases();
+    let (sender, ops) = mpsc::channel(OPS_MAX);
+    let worker = Worker {
+        state,
+        log: Some(log::Log::new(directory, config.flush)),
+        ops,
+        ending,
+        segment_bytes: config.segment_bytes(),
+        buffer: Vec::new(),
+    };
+    Ok((Store { ops: sender }, tokio::spawn(worker.run())))
+}
+
+impl Store {
+    /// Stores the messages of one call on one queue, all or none. The offset of the first.
+    ///
+    /// Does not wait for room: a store that is behind by thousands of requests is throttling.
+    pub(crate) async fn send(&self, topic: String, messages: Vec<Bytes>) -> Result<u64, Refusal> {
+        let (answer, answered) = oneshot::channel();
+        self.ops.try_send(Op::Send { topic, messages, answer }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => {
+                Refusal::new(Code::TOO_MANY_REQUESTS, "too many requests wait for the store")
+            }
+            mpsc::error::TrySendError::Closed(_) => Refusal::stopped(),
+        })?;
+        wait(answered).await
+    }
+
+    /// Takes up to `max` messages, waiting until `deadline` for the first. None: there were none.
+    pub(crate) async fn receive(
+        &self,
+        topic: String,
+        group: String,
+        max: usize,
+        invisible: Duration,
+        deadline: Instant,
+    ) -> Result<Vec<Taken>, Refusal> {
+        let (answer, mut answered) = oneshot::channel();
+        self.push(Op::Receive(Waiter { topic, group, max, invisible, answer })).await?;
+        match tokio::time::timeout_at(deadline, &mut answered).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_gone)) => Err(Refusal::stopped()),
+            Err(_elapsed) => {
+                // From here on the store keeps what it would have answered; an answer on its way is still taken.
+                answered.close();
+                answered.try_recv().unwrap_or(Ok(Vec::new()))
+            }
+        }
+    }
+
+    pub(crate) async fn ack(
+        &self,
+        topic: String,
+        group: String,
+        receipts: Vec<Option<Receipt>>,
+    ) -> Result<Vec<Acked>, Refusal> {
+        self.ask(|answer| Op::Ack { topic, group, receipts, answer }).await
+    }
+
+    pub(crate) async fn change(
+        &self,
+        topic: String,
+        group: String,
+        receipt: Receipt,
+        invisible: Duration,
+    ) -> Result<Receipt, Refusal> {
+        self.ask(|answer| Op::Change { topic, group, receipt, invisible, answer }).await
+    }
+
+    /// How many queues a topic has.
+    pub(crate) async fn queues(&self, topic: String) -> Result<usize, Refusal> {
+        self.ask(|answer| Op::Queues { topic, answer }).await
+    }
+
+    pub(crate) async fn group_exists(&self, group: String) -> Result<(), Refusal> {
+        self.ask(|answer| Op::GroupExists { group, answer }).await
+    }
+
+    pub(crate) async fn create_topic(&self, topic: String, queues: usize) -> Result<(), Refusal> {
+        self.ask(|answer| Op::CreateTopic { topic, queues, answer }).await
+    }
+
+    pub(crate) async fn create_group(&self, group: String) -> Result<(), Refusal> {
+        self.ask(|answer| Op::CreateGroup { group, answer }).await
+    }
+
+    /// Makes every hidden message visible. How many there were.
+    pub(crate) async fn redeliver(&self) -> Result<usize, Refusal> {
+        self.ask(|answer| Op::Redeliver { answer }).await
+    }
+
+    pub(crate) async fn stats(&self) -> Result<BrokerStats, Refusal> {
+        self.ask(|answer| Op::Stats { answer }).await
+    }
+
+    async fn ask<T>(&self, op: impl FnOnce(Answer<T>) -> Op) -> Result<T, Refusal> {
+        let (answer, answered) = oneshot::channel();
+        self.push(op(answer)).await?;
+        wait(answered).await
+    }
+
+    async fn push(&self, op: Op) -> Result<(), Refusal> {
+        match timeout(ANSWER_WAIT, self.ops.send(op)).await {
+            Ok(sent) => sent.map_err(|_| Refusal::stopped()),
+            Err(_elapsed) => Err(stuck()),
+        }
+    }
+}
+
+async fn wait<T>(answered: oneshot::Receiver<Result<T, Refusal>>) -> Result<T, Refusal> {
+    match timeout(ANSWER_WAIT, answered).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(_gone)) => Err(Refusal::stopped()),
+        Err(_elapsed) => Err(stuck()),
+    }
+}
+
+fn stuck() -> Refusal {
+    Refusal::new(Code::PROXY_TIMEOUT, "the store does not answer")
+}

@@ -1,0 +1,268 @@
+//! A log that ends anywhere is read back to the last whole record.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::*;
+use crate::store::ops::{Batch, Taken};
+use crate::store::record::put_change;
+
+const LIMITS: Limits = Limits { bytes_max: 1 << 20, attempts_max: 3 };
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Send(usize),
+    Take {
+        group: usize,
+        max: usize,
+    },
+    Ack(prop::sample::Index),
+    Extend(prop::sample::Index),
+    /// Everything hidden becomes visible.
+    Lapse,
+    /// A new segment begins.
+    Seal,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => (1..6_usize).prop_map(Step::Send),
+        3 => (0..2_usize, 1..5_usize).prop_map(|(group, max)| Step::Take { group, max }),
+        3 => any::<prop::sample::Index>().prop_map(Step::Ack),
+        1 => any::<prop::sample::Index>().prop_map(Step::Extend),
+        2 => Just(Step::Lapse),
+        1 => Just(Step::Seal),
+    ]
+}
+
+/// Of every place: topic, group, queue, next, settled, and what is out with its attempts and lease.
+type Outline = Vec<(u32, u32, usize, u64, u64, Vec<(u64, u16, u64)>)>;
+
+fn outline(state: &State) -> Outline {
+    let mut outline = Vec::new();
+    for ((topic, group), subscription) in &state.subscriptions {
+        for (queue, cursor) in subscription.cursors.iter().enumerate() {
+            let Some(cursor) = cursor else { continue };
+            let out = cursor.out.iter().map(|(offset, out)| (*offset, out.attempts, out.lease)).collect();
+            outline.push((*topic, *group, queue, cursor.next, cursor.settled, out));
+        }
+    }
+    outline
+}
+
+/// Bodies of the messages that some group needs, by topic, queue and offset.
+fn messages(state: &State) -> Vec<(usize, usize, u64, u32, Bytes)> {
+    let mut messages = Vec::new();
+    for (topic_id, topic) in state.topics.iter().enumerate() {
+        for (queue_id, queue) in topic.queues.iter().enumerate() {
+            for (offset, stored) in &queue.messages {
+                messages.push((topic_id, queue_id, *offset, stored.pending, stored.raw.clone()));
+            }
+        }
+    }
+    messages
+}
+
+/// A store whose log is kept in memory: one buffer for each segment.
+struct History {
+    state: State,
+    segments: Vec<Vec<u8>>,
+    held: Vec<Taken>,
+    sent: u32,
+}
+
+impl History {
+    fn new() -> Self {
+        let mut history = Self { state: State::new(LIMITS), segments: Vec::new(), held: Vec::new(), sent: 0 };
+        history.seal();
+        let mut log = Vec::new();
+        history.state.create_topic("orders", 2, &mut log).expect("legal");
+        for group in ["drain", "audit"] {
+            history.state.create_group(group, &mut log).expect("legal");
+        }
+        history.write(&log);
+        history
+    }
+
+    fn seal(&mut self) {
+        let mut log = MAGIC.to_vec();
+        put_change(&mut log, self.state.checkpoint());
+        self.state.segments.begin(self.segments.len() as u64 + 1, log.len() as u64);
+        self.segments.push(Vec::new());
+        self.write(&log);
+    }
+
+    fn write(&mut self, log: &[u8]) {
+        self.state.segments.grew(log.len() as u64);
+        self.segments.last_mut().expect("one at least").extend_from_slice(log);
+    }
+
+    fn step(&mut self, step: Step) {
+        let now = Instant::now();
+        let mut batch = Batch::default();
+        match step {
+            Step::Send(count) => {
+                for _ in 0..count {
+                    let queue = self.state.topics[0].next_queue();
+                    self.sent += 1;
+                    self.state.store(0, queue, Bytes::from(self.sent.to_string()), &mut batch.bytes);
+                }
+            }
+            Step::Take { group, max } => {
+                let group = u32::try_from(group).expect("small");
+                let taken = self.state.take((0, group), max, Duration::from_secs(60), now, &mut batch);
+                self.held.extend(taken);
+            }
+            Step::Ack(index) | Step::Extend(index) if !self.held.is_empty() => {
+                let held = self.held.swap_remove(index.index(self.held.len()));
+                let group = if held.receipt.group == 0 { "drain" } else { "audit" };
+                if matches!(step, Step::Ack(_)) {
+                    self.state.ack("orders", group, &[Some(held.receipt)], now, &mut batch).expect("known");
+                } else {
+                    let hidden = Duration::from_secs(90);
+                    // Refused where the hiding has lapsed.
+                    let _either = self.state.change("orders", group, held.receipt, hidden, now, &mut batch);
+                }
+            }
+            Step::Ack(_) | Step::Extend(_) => {}
+            Step::Lapse => {
+                for subscription in self.state.subscriptions.values_mut() {
+                    subscription.lapse_all();
+                }
+            }
+            Step::Seal => return self.seal(),
+        }
+        self.write(&batch.bytes);
+    }
+
+    /// Puts the segments on disk, the last one cut to `cut`.
+    fn put(&self, segments: usize, cut: usize) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().expect("a directory");
+        for (index, segment) in self.segments.iter().take(segments).enumerate() {
+            let bytes = if index + 1 == segments { &segment[..cut] } else { segment };
+            std::fs::write(dir.path().join(format!("{:016x}.log", index + 1)), bytes).expect("written");
+        }
+        dir
+    }
+}
+
+fn recovered(dir: &tempfile::TempDir) -> State {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    runtime.block_on(async {
+        let directory = Directory::lock(dir.path()).await.expect("nobody else has it");
+        recover(&directory, LIMITS).expect("readable")
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_was_written_is_what_is_read(steps in proptest::collection::vec(step(), 0..60)) {
+        let mut history = History::new();
+        for step in steps {
+            history.step(step);
+        }
+        let last = history.segments.last().map_or(0, Vec::len);
+        let dir = history.put(history.segments.len(), last);
+        let state = recovered(&dir);
+        prop_assert_eq!(outline(&state), outline(&history.state));
+        prop_assert_eq!(messages(&state), messages(&history.state));
+        prop_assert_eq!(state.lease_next, history.state.lease_next);
+        prop_assert_eq!(state.segments.bytes_total(), history.state.segments.bytes_total());
+    }
+
+    #[test]
+    fn a_cut_anywhere_leaves_a_prefix(
+        steps in proptest::collection::vec(step(), 0..40),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        // After each step: how long the log was, and what it meant.
+        let mut history = History::new();
+        let mut marks = Vec::new();
+        for step in steps {
+            history.step(step);
+            let segment = history.segments.len();
+            let length = history.segments[segment - 1].len();
+            marks.push((segment, length, outline(&history.state), messages(&history.state)));
+        }
+        let segment = history.segments.len();
+        let cut = cut.index(history.segments[segment - 1].len() + 1);
+        let dir = history.put(segment, cut);
+        let state = recovered(&dir);
+
+        // Cut exactly after a step, it is as it was then; anywhere else nothing but that step's rest is missing.
+        let before = marks.iter().rev().find(|(in_segment, length, ..)| *in_segment < segment || *length <= cut);
+        if let Some((in_segment, length, outline_then, messages_then)) = before
+            && *in_segment == segment
+        {
+            if *length == cut {
+                prop_assert_eq!(&outline(&state), outline_then);
+                prop_assert_eq!(&messages(&state), messages_then);
+            }
+            for (_, _, queue, next, settled, _) in outline_then {
+                let now = outline(&state);
+                let same = now.iter().find(|(_, _, other, at, done, _)| other == queue && at >= next && done >= settled);
+                prop_assert!(same.is_some(), "a place went backwards");
+            }
+        }
+
+        // The mended log reads the same again.
+        let again = recovered(&dir);
+        prop_assert_eq!(outline(&again), outline(&state));
+        prop_assert_eq!(messages(&again), messages(&state));
+    }
+}
+
+#[test]
+fn a_message_moved_to_another_segment_counts_once() {
+    let mut history = History::new();
+    history.step(Step::Take { group: 0, max: 1 });
+    history.step(Step::Send(20));
+    history.step(Step::Take { group: 0, max: 32 });
+    while history.held.len() > 1 {
+        history.step(Step::Ack(any_index()));
+    }
+    history.seal();
+    let mut log = Vec::new();
+    history.state.limits.bytes_max = 1;
+    history.state.compact(&mut log);
+    assert!(!log.is_empty(), "one of twenty messages is worth moving");
+    history.write(&log);
+    let last = history.segments.last().map_or(0, Vec::len);
+    let dir = history.put(history.segments.len(), last);
+    let mut state = recovered(&dir);
+    assert_eq!(messages(&state).len(), 1);
+    state.segments.begin(9, 0);
+    assert_eq!(state.segments.take_free(), [1], "its first place is free");
+    assert_eq!(history.state.segments.take_free(), [1]);
+}
+
+fn any_index() -> prop::sample::Index {
+    use proptest::strategy::ValueTree;
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    any::<prop::sample::Index>().new_tree(&mut runner).expect("no filter").current()
+}
+
+#[test]
+fn a_file_of_another_kind_is_not_taken_for_a_log() {
+    let dir = tempfile::tempdir().expect("a directory");
+    std::fs::write(dir.path().join("0000000000000001.log"), b"something else").expect("written");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let result = runtime.block_on(async {
+        let directory = Directory::lock(dir.path()).await.expect("nobody else has it");
+        recover(&directory, LIMITS)
+    });
+    assert!(matches!(result, Err(BrokerError::Foreign { .. })));
+}
+
+#[test]
+fn a_segment_that_was_only_just_made_is_empty() {
+    for length in 0..MAGIC.len() {
+        let dir = tempfile::tempdir().expect("a directory");
+        std::fs::write(dir.path().join("0000000000000001.log"), &MAGIC[..length]).expect("written");
+        assert!(recovered(&dir).topics.is_empty());
+    }
+}

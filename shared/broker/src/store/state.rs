@@ -1,0 +1,287 @@
+//! Everything the store knows, in memory: topics, groups, places, and the bookkeeping of the log.
+//!
+//! Only one task ever touches it. Every change is put into the [`Batch`] of the round it belongs to; answers leave
+//! after the batch is written, so that nothing a client was told can be lost with the process.
+
+use std::collections::{BTreeMap, HashMap};
+
+use tokio::time::Instant;
+
+use super::clock::{Clock, wall_ms};
+use super::ops::{Batch, Op, Reply, Waiter};
+use super::record::{ChangeKind, GroupMade, MessageRecord, TopicMade, put_change, put_message};
+use super::segments::Segments;
+use super::subscription::Subscription;
+use super::topic::{DEAD_LETTER_PREFIX, Stored, Topic};
+use crate::error::Refusal;
+use spillway_rocketmq::protocol::Code;
+
+/// Most topics; those of dead letters may come on top. A topic costs a few hundred bytes.
+pub(crate) const TOPICS_MAX: usize = 1024;
+/// Most groups.
+pub(crate) const GROUPS_MAX: usize = 1024;
+/// Most queues of a topic.
+pub(crate) const QUEUES_MAX: usize = 256;
+/// Most receives of one group that wait on one topic.
+const WAITERS_MAX: usize = 1024;
+
+/// What bounds the state.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Of the log; sends beyond it are refused.
+    pub(crate) bytes_max: u64,
+    /// Deliveries of a message before it goes to the dead letters.
+    pub(crate) attempts_max: u16,
+}
+
+#[derive(Debug)]
+pub(crate) struct State {
+    /// By id.
+    pub(crate) topics: Vec<Topic>,
+    pub(crate) topic_ids: HashMap<String, u32>,
+    /// Names by id.
+    pub(crate) groups: Vec<String>,
+    pub(crate) group_ids: HashMap<String, u32>,
+    /// By topic and group.
+    pub(crate) subscriptions: BTreeMap<(u32, u32), Subscription>,
+    pub(crate) segments: Segments,
+    /// The next lease to give; no lease is ever given twice.
+    pub(crate) lease_next: u64,
+    pub(crate) clock: Clock,
+    pub(crate) limits: Limits,
+}
+
+impl State {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            topics: Vec::new(),
+            topic_ids: HashMap::new(),
+            groups: Vec::new(),
+            group_ids: HashMap::new(),
+            subscriptions: BTreeMap::new(),
+            segments: Segments::default(),
+            lease_next: 1,
+            clock: Clock::start(),
+            limits,
+        }
+    }
+
+    /// Starts leases anew where none has been before, even if the end of the log was lost with a machine: 65,536 for
+    /// each millisecond since 1970.
+    pub(crate) fn raise_leases(&mut self) {
+        self.lease_next = self.lease_next.max(wall_ms() << 16);
+    }
+
+    /// Carries `op` out; its answer waits in `batch`.
+    pub(crate) fn apply(&mut self, op: Op, now: Instant, batch: &mut Batch) {
+        let reply = match op {
+            Op::Send { topic, messages, answer } => {
+                let result = self.send(&topic, &messages, batch);
+                Reply::Sent(answer, result)
+            }
+            Op::Receive(waiter) => return self.receive(waiter, now, batch),
+            Op::Ack { topic, group, receipts, answer } => {
+                let result = self.ack(&topic, &group, &receipts, now, batch);
+                Reply::Acked(answer, result)
+            }
+            Op::Change { topic, group, receipt, invisible, answer } => {
+                let result = self.change(&topic, &group, receipt, invisible, now, batch);
+                Reply::Changed(answer, result)
+            }
+            Op::Queues { topic, answer } => {
+                let result = self.topic_id(&topic).map(|id| self.topics[id as usize].queues.len());
+                Reply::Count(answer, result)
+            }
+            Op::GroupExists { group, answer } => Reply::Done(answer, self.group_id(&group).map(drop)),
+            Op::CreateTopic { topic, queues, answer } => {
+                let result = self.create_topic(&topic, queues, &mut batch.bytes).map(drop);
+                Reply::Done(answer, result)
+            }
+            Op::CreateGroup { group, answer } => {
+                let result = self.create_group(&group, &mut batch.bytes);
+                Reply::Done(answer, result)
+            }
+            Op::Redeliver { answer } => {
+                let shown = self.subscriptions.values_mut().map(Subscription::lapse_all).sum();
+                Reply::Count(answer, Ok(shown))
+            }
+            Op::Stats { answer } => Reply::Stats(answer, self.stats(now)),
+        };
+        batch.replies.push(reply);
+    }
+
+    pub(crate) fn topic_id(&self, name: &str) -> Result<u32, Refusal> {
+        self.topic_ids.get(name).copied().ok_or_else(|| Refusal::no_topic(name))
+    }
+
+    pub(crate) fn group_id(&self, name: &str) -> Result<u32, Refusal> {
+        self.group_ids.get(name).copied().ok_or_else(|| Refusal::no_group(name))
+    }
+
+    /// Makes the topic, or adds queues to it.
+    pub(crate) fn create_topic(
+        &mut self,
+        name: &str,
+        queues: usize,
+        log: &mut Vec<u8>,
+    ) -> Result<u32, Refusal> {
+        if queues == 0 || queues > QUEUES_MAX {
+            return Err(Refusal::new(Code::BAD_REQUEST, format!("a topic has 1 to {QUEUES_MAX} queues")));
+        }
+        let known = self.topic_ids.get(name).copied();
+        let id = known.unwrap_or_else(|| u32::try_from(self.topics.len()).unwrap_or(u32::MAX));
+        if known.is_some_and(|id| self.topics[id as usize].queues.len() >= queues) {
+            return Ok(id);
+        }
+        // Dead-letter topics are as many as groups at most, and always find room.
+        let topics_max =
+            if name.starts_with(DEAD_LETTER_PREFIX) { TOPICS_MAX + GROUPS_MAX } else { TOPICS_MAX };
+        if known.is_none() && self.topics.len() >= topics_max {
+            return Err(Refusal::new(Code::BAD_REQUEST, "too many topics"));
+        }
+        let made = TopicMade { id, name: name.to_owned(), queues: u32::try_from(queues).unwrap_or(u32::MAX) };
+        self.topic_made(&made);
+        put_change(log, ChangeKind::Topic(made));
+        // Receives that wait have not touched the new queues.
+        for (_, subscription) in self.subscriptions.range_mut((id, 0)..=(id, u32::MAX)) {
+            subscription.stirred = true;
+        }
+        Ok(id)
+    }
+
+    pub(crate) fn create_group(&mut self, name: &str, log: &mut Vec<u8>) -> Result<(), Refusal> {
+        if self.group_ids.contains_key(name) {
+            return Ok(());
+        }
+        if self.groups.len() >= GROUPS_MAX {
+            return Err(Refusal::new(Code::BAD_REQUEST, "too many groups"));
+        }
+        let id = u32::try_from(self.groups.len()).unwrap_or(u32::MAX);
+        let made = GroupMade { id, name: name.to_owned() };
+        self.group_made(&made);
+        put_change(log, ChangeKind::Group(made));
+        Ok(())
+    }
+
+    pub(crate) fn topic_made(&mut self, made: &TopicMade) {
+        let queues = made.queues as usize;
+        match self.topics.get_mut(made.id as usize) {
+            Some(topic) => topic.extend_to(queues),
+            None => self.topics.push(Topic::new(made.name.clone(), queues)),
+        }
+        self.topic_ids.insert(made.name.clone(), made.id);
+    }
+
+    pub(crate) fn group_made(&mut self, made: &GroupMade) {
+        if made.id as usize >= self.groups.len() {
+            self.groups.push(made.name.clone());
+        }
+        self.group_ids.insert(made.name.clone(), made.id);
+    }
+
+    /// Stores the messages of one call, all on one queue. The offset of the first.
+    fn send(&mut self, topic: &str, messages: &[bytes::Bytes], batch: &mut Batch) -> Result<u64, Refusal> {
+        let id = self.topic_id(topic)?;
+        let more: usize = messages.iter().map(|raw| super::record::record_bytes(raw.len())).sum();
+        let bytes_total = self.segments.bytes_total() + (batch.bytes.len() + more) as u64;
+        if bytes_total > self.limits.bytes_max {
+            return Err(Refusal::new(Code::TOO_MANY_REQUESTS, "the broker's store is full"));
+        }
+        let queue = self.topics[id as usize].next_queue();
+        let first = self.topics[id as usize].queues[queue].next_offset;
+        for raw in messages {
+            self.store(id, queue, raw.clone(), &mut batch.bytes);
+        }
+        self.topics[id as usize].sent += messages.len() as u64;
+        Ok(first)
+    }
+
+    /// Appends one message to a queue.
+    pub(crate) fn store(&mut self, topic_id: u32, queue: usize, raw: bytes::Bytes, log: &mut Vec<u8>) {
+        let mut pending = 0;
+        for (_, subscription) in self.subscriptions.range_mut((topic_id, 0)..=(topic_id, u32::MAX)) {
+            if subscription.cursor(queue).is_some() {
+                pending += 1;
+                subscription.stirred = true;
+            }
+        }
+        let topic = &mut self.topics[topic_id as usize];
+        let keep = pending > 0 || topic.is_dead_letters();
+        let queue_id = u32::try_from(queue).unwrap_or(u32::MAX);
+        let queue = &mut topic.queues[queue];
+        let offset = queue.next_offset;
+        queue.next_offset += 1;
+        let stored_ms = wall_ms();
+        let record = MessageRecord { topic: topic_id, queue: queue_id, offset, stored_ms, raw: &raw };
+        put_message(log, &record);
+        // A group that comes later starts behind this message, so that without a group nobody will ever ask for it.
+        if keep {
+            let segment = self.segments.newest();
+            self.segments.live(segment, record.encoded_bytes());
+            queue.messages.insert(offset, Stored { raw, stored_ms, segment, pending });
+        }
+    }
+
+    /// Hands messages to receives that wait, wherever something has changed.
+    pub(crate) fn serve_waiters(&mut self, now: Instant, batch: &mut Batch) {
+        let keys: Vec<(u32, u32)> = self
+            .subscriptions
+            .iter_mut()
+            .filter_map(|(key, subscription)| {
+                subscription.lapse(now);
+                let stirred = std::mem::take(&mut subscription.stirred);
+                (stirred && !subscription.waiters.is_empty()).then_some(*key)
+            })
+            .collect();
+        for key in keys {
+            while let Some(waiter) = self.next_waiter(key) {
+                let taken = self.take(key, waiter.max, waiter.invisible, now, batch);
+                if taken.is_empty() {
+                    if let Some(subscription) = self.subscriptions.get_mut(&key) {
+                        subscription.waiters.push_front(waiter);
+                    }
+                    break;
+                }
+                batch.replies.push(Reply::Received(waiter.answer, Ok(taken)));
+            }
+        }
+    }
+
+    /// The first receive that somebody still waits for.
+    fn next_waiter(&mut self, key: (u32, u32)) -> Option<Waiter> {
+        let waiters = &mut self.subscriptions.get_mut(&key)?.waiters;
+        std::iter::from_fn(|| waiters.pop_front()).find(|waiter| !waiter.answer.is_closed())
+    }
+
+    /// Takes at once, or waits.
+    fn receive(&mut self, waiter: Waiter, now: Instant, batch: &mut Batch) {
+        let key =
+            match self.topic_id(&waiter.topic).and_then(|topic| Ok((topic, self.group_id(&waiter.group)?))) {
+                Ok(key) => key,
+                Err(refusal) => return batch.replies.push(Reply::Received(waiter.answer, Err(refusal))),
+            };
+        let taken = self.take(key, waiter.max, waiter.invisible, now, batch);
+        if !taken.is_empty() {
+            return batch.replies.push(Reply::Received(waiter.answer, Ok(taken)));
+        }
+        let waiters = &mut self.subscriptions.entry(key).or_default().waiters;
+        // The only place where abandoned ones pile up is here, on a topic where nothing happens.
+        waiters.retain(|waiter| !waiter.answer.is_closed());
+        if waiters.len() >= WAITERS_MAX {
+            let refusal = Refusal::new(Code::TOO_MANY_REQUESTS, "polling full");
+            return batch.replies.push(Reply::Received(waiter.answer, Err(refusal)));
+        }
+        waiters.push_back(waiter);
+    }
+
+    /// When a receive that waits should be looked at again without being asked.
+    pub(crate) fn next_wake(&self, now: Instant) -> Option<Instant> {
+        self.subscriptions
+            .values()
+            .filter(|subscription| !subscription.waiters.is_empty())
+            .filter_map(
+                |subscription| if subscription.stirred { Some(now) } else { subscription.next_lapse() },
+            )
+            .min()
+    }
+}

@@ -1,0 +1,123 @@
+//! The messages that carry messages, declared so that bodies are neither parsed nor copied more than they must be.
+//!
+//! A `bytes` field and an embedded message look alike on the wire. What a producer sent is therefore kept as it came,
+//! unknown fields included; what the broker adds is appended, which protobuf takes for a merge.
+
+use bytes::{Bytes, BytesMut};
+use prost::Message as ProstMessage;
+use prost_types::Timestamp;
+
+use super::store::Taken;
+use spillway_rocketmq::protocol::{Message, Resource, Status, SystemProperties, duration, timestamp};
+
+/// [`spillway_rocketmq::protocol::SendMessageRequest`].
+#[derive(Clone, PartialEq, ProstMessage)]
+pub(crate) struct SendRequest {
+    #[prost(bytes = "bytes", repeated, tag = "1")]
+    pub(crate) messages: Vec<Bytes>,
+}
+
+/// The part of a [`Message`] that is checked before it is stored.
+#[derive(Clone, PartialEq, ProstMessage)]
+pub(crate) struct MessageHead {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) topic: Option<Resource>,
+    #[prost(bytes = "bytes", repeated, tag = "2")]
+    pub(crate) user_properties: Vec<Bytes>,
+    #[prost(message, optional, tag = "3")]
+    pub(crate) system_properties: Option<SystemHead>,
+    #[prost(bytes = "bytes", tag = "4")]
+    pub(crate) body: Bytes,
+}
+
+/// The part of [`SystemProperties`] that is checked.
+#[derive(Clone, PartialEq, ProstMessage)]
+pub(crate) struct SystemHead {
+    #[prost(string, tag = "1")]
+    pub(crate) tag: String,
+    #[prost(string, repeated, tag = "2")]
+    pub(crate) keys: Vec<String>,
+    #[prost(string, tag = "3")]
+    pub(crate) message_id: String,
+    #[prost(int32, tag = "6")]
+    pub(crate) message_type: i32,
+    #[prost(message, optional, tag = "11")]
+    pub(crate) delivery_timestamp: Option<Timestamp>,
+    #[prost(string, tag = "17")]
+    pub(crate) message_group: String,
+}
+
+/// [`spillway_rocketmq::protocol::ReceiveMessageResponse`]; exactly one field is set.
+#[derive(Clone, PartialEq, ProstMessage)]
+pub(crate) struct ReceiveResponse {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) status: Option<Status>,
+    #[prost(bytes = "bytes", optional, tag = "2")]
+    pub(crate) message: Option<Bytes>,
+    #[prost(message, optional, tag = "3")]
+    pub(crate) delivery_timestamp: Option<Timestamp>,
+}
+
+/// The stored message with what this delivery adds.
+pub(crate) fn delivered(taken: &Taken) -> Bytes {
+    let added = Message {
+        system_properties: Some(SystemProperties {
+            store_timestamp: Some(timestamp(taken.stored_at)),
+            receipt_handle: Some(taken.receipt.to_string()),
+            queue_id: i32::try_from(taken.receipt.queue).unwrap_or(i32::MAX),
+            queue_offset: Some(i64::try_from(taken.receipt.offset).unwrap_or(i64::MAX)),
+            invisible_duration: Some(duration(taken.invisible)),
+            delivery_attempt: Some(taken.attempt.into()),
+            ..SystemProperties::default()
+        }),
+        ..Message::default()
+    };
+    let mut whole = BytesMut::with_capacity(taken.raw.len() + added.encoded_len());
+    whole.extend_from_slice(&taken.raw);
+    // Fails only where the buffer cannot grow.
+    let _cannot_fail = added.encode(&mut whole);
+    whole.freeze()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+    use crate::store::Receipt;
+    use spillway_rocketmq::protocol::{ReceiveContent, ReceiveMessageResponse};
+
+    #[test]
+    fn what_was_sent_and_what_was_added_read_as_one_message() {
+        let sent = Message {
+            topic: Some(Resource { name: "orders".to_owned(), ..Resource::default() }),
+            user_properties: [("k".to_owned(), "v".to_owned())].into(),
+            system_properties: Some(SystemProperties {
+                tag: Some("t".to_owned()),
+                keys: vec!["one".to_owned()],
+                message_id: "id".to_owned(),
+                // The broker's own fields win over a producer's.
+                queue_id: 99,
+                ..SystemProperties::default()
+            }),
+            body: Bytes::from_static(b"body"),
+        };
+        let receipt = Receipt { topic: 0, group: 0, queue: 3, offset: 8, lease: 5, until_ms: 6 };
+        let taken = Taken {
+            raw: sent.encode_to_vec().into(),
+            receipt,
+            attempt: 2,
+            stored_at: UNIX_EPOCH + Duration::from_secs(7),
+            invisible: Duration::from_secs(30),
+        };
+        let response = ReceiveResponse { message: Some(delivered(&taken)), ..ReceiveResponse::default() };
+        let read = ReceiveMessageResponse::decode(response.encode_to_vec().as_slice())
+            .expect("the same wire format");
+        let Some(ReceiveContent::Message(read)) = read.content else { panic!("not a message: {read:?}") };
+        let system = read.system_properties.clone().expect("merged");
+        assert_eq!((read.body, read.user_properties), (sent.body, sent.user_properties));
+        assert_eq!((system.message_id.as_str(), system.tag(), system.keys.len()), ("id", "t", 1));
+        assert_eq!((system.queue_id, system.queue_offset(), system.delivery_attempt()), (3, 8, 2));
+        assert_eq!(system.receipt_handle(), receipt.to_string());
+    }
+}

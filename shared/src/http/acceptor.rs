@@ -1,0 +1,72 @@
+//! Accepts connections and rejects those beyond a bound.
+
+use std::io::{self, Write};
+use std::net::{SocketAddr, TcpStream as StdStream};
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::sleep;
+
+use crate::telemetry::LogRateLimiter;
+
+/// Pause after an accept error that is not the client's, such as EMFILE, so that the loop does not spin.
+const ERROR_PAUSE: Duration = Duration::from_millis(50);
+
+/// The response to a connection beyond the bound.
+const TOO_MANY_CONNECTIONS: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+
+/// A listener that survives accept errors and logs them at most once a second.
+#[derive(Debug)]
+pub struct Acceptor {
+    listener: TcpListener,
+    port: &'static str,
+    errors: LogRateLimiter,
+}
+
+impl Acceptor {
+    /// Accepts on `listener`; `port` names it in log lines.
+    #[must_use]
+    pub const fn new(listener: TcpListener, port: &'static str) -> Self {
+        Self { listener, port, errors: LogRateLimiter::new(1, Duration::from_secs(1)) }
+    }
+
+    /// The address of the listener.
+    ///
+    /// # Errors
+    /// The operating system's, if the socket is broken.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Waits for the next connection. A client that resets its connection early is skipped; after any other error the
+    /// acceptor logs, pauses for 50 ms and tries again. Cancel safe: no accepted connection is lost.
+    pub async fn accept(&self) -> TcpStream {
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, _address)) => {
+                    // With Nagle's algorithm a response could wait for the client's delayed acknowledgement.
+                    let _unchanged_on_error = stream.set_nodelay(true);
+                    return stream;
+                }
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    if let Some(times) = self.errors.count_due() {
+                        tracing::warn!(event = "accept_failed", port = self.port, times, %error, "cannot accept connections; retrying");
+                    }
+                    sleep(ERROR_PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+/// Answers 503 with `Retry-After: 1` and closes the connection. Never waits: a new connection has room for the response.
+pub fn reject(mut stream: StdStream) {
+    let _best_effort = stream.write(TOO_MANY_CONNECTIONS);
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}

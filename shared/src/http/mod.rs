@@ -1,0 +1,20 @@
+//! HTTP/1.1 servers with a bound on open connections and on every wait for a client.
+//!
+//! An open connection costs a file descriptor. Without these bounds idle or slow clients take the descriptors that
+//! the database and the broker need.
+//!
+//! - [`listen`] binds with a queue that a crowd fits in; [`Acceptor`] accepts from it.
+//! - [`serve_connection`] answers the requests of one connection; [`reject`] answers one too many.
+//! - [`serve`] does all of it for a service that also needs [`Timeouts`].
+
+mod acceptor;
+mod connection;
+mod listen;
+mod server;
+mod timeouts;
+
+pub use acceptor::{Acceptor, reject};
+pub use connection::serve_connection;
+pub use listen::{BACKLOG, listen, raise_open_files};
+pub use server::{ServeConfig, serve};
+pub use timeouts::Timeouts;

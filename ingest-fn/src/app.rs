@@ -16,12 +16,12 @@ use time::OffsetDateTime;
 use crate::error::{ApiError, rule_problems};
 use crate::gateway::Gateway;
 use crate::instance::Instance;
-use crate::layers::admission::Admission;
+use crate::layers::admission::RequestBudget;
 use crate::limits::RequestLimits;
 use crate::request::OrderRequest;
 
 /// Most faults of fields told in one answer, beside the catalogue's: every field of a request within bounds.
-const FAULTS_MAX: usize = 64;
+const PROBLEMS_MAX: usize = 64;
 
 /// The state behind the routes of one worker. Workers of one instance share `instance`, and what never changes is
 /// made before the first request.
@@ -47,13 +47,15 @@ impl<P, C: Clock> App<P, C> {
         clock: C,
         limits: RequestLimits,
     ) -> Self {
-        let instance =
-            Arc::new(Instance::new(Admission::new(limits.requests_max, limits.bytes_max), NonZeroUsize::MIN));
-        Self::of(instance, gateway, catalogue, keys, publisher, clock, limits)
+        let instance = Arc::new(Instance::new(
+            RequestBudget::new(limits.requests_max, limits.bytes_max),
+            NonZeroUsize::MIN,
+        ));
+        Self::for_worker(instance, gateway, catalogue, keys, publisher, clock, limits)
     }
 
     /// Puts the parts together for one of the workers of `instance`.
-    pub fn of(
+    pub fn for_worker(
         instance: Arc<Instance>,
         gateway: Arc<Gateway>,
         catalogue: Catalogue,
@@ -96,9 +98,9 @@ impl<P, C: Clock> App<P, C> {
 
     /// `faults` of a request that is no order, and what the catalogue says about its readable parts: a client that
     /// mends one thing after another would lose its place in a flash sale.
-    pub fn all_faults(&self, request: &OrderRequest, mut faults: Vec<FieldProblem>) -> Vec<FieldProblem> {
+    pub fn all_problems(&self, request: &OrderRequest, mut faults: Vec<FieldProblem>) -> Vec<FieldProblem> {
         // The answer is bounded as the question is.
-        faults.truncate(FAULTS_MAX);
+        faults.truncate(PROBLEMS_MAX);
         let Ok(sale_id) = SaleId::parse(&request.sale_id) else { return faults };
         // Too many lines are one fault, not one each; a SKU's further lines are told as duplicates.
         let lines_max = if request.items.len() > ITEMS_MAX { 0 } else { ITEMS_MAX };

@@ -7,15 +7,15 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use crate::layers::admission::Admission;
-use crate::observer::Observer;
+use crate::layers::admission::RequestBudget;
+use crate::observer::RequestLogger;
 
 /// Between two looks at the requests under way while they are waited for.
 const DRAIN_POLL: Duration = Duration::from_millis(10);
 
 /// Where the instance stands with the broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Phase {
+pub enum InstanceState {
     /// Connecting. Orders are taken already: they wait for the connection as long as a send may take.
     Starting,
     /// The broker has answered, and has the topic.
@@ -28,23 +28,23 @@ pub enum Phase {
 #[derive(Debug)]
 pub struct Instance {
     /// What is under way.
-    pub admission: Admission,
+    pub admission: RequestBudget,
     /// What is told of its requests.
-    pub observer: Observer,
-    phase: watch::Sender<Phase>,
+    pub observer: RequestLogger,
+    phase: watch::Sender<InstanceState>,
     /// Workers that have not reached the broker yet.
     starting: AtomicUsize,
     stopping: AtomicBool,
 }
 
 impl Instance {
-    /// A new one, in [`Phase::Starting`] until `workers` of them have started.
+    /// A new one, in [`InstanceState::Starting`] until `workers` of them have started.
     #[must_use]
-    pub fn new(admission: Admission, workers: NonZeroUsize) -> Self {
+    pub fn new(admission: RequestBudget, workers: NonZeroUsize) -> Self {
         Self {
             admission,
-            observer: Observer::default(),
-            phase: watch::Sender::new(Phase::Starting),
+            observer: RequestLogger::default(),
+            phase: watch::Sender::new(InstanceState::Starting),
             starting: AtomicUsize::new(workers.get()),
             stopping: AtomicBool::new(false),
         }
@@ -52,7 +52,7 @@ impl Instance {
 
     /// With an observer of its own.
     #[must_use]
-    pub fn observed_by(mut self, observer: Observer) -> Self {
+    pub fn with_request_logger(mut self, observer: RequestLogger) -> Self {
         self.observer = observer;
         self
     }
@@ -60,20 +60,20 @@ impl Instance {
     /// One more worker has reached the broker.
     pub fn worker_started(&self) {
         if self.starting.fetch_sub(1, Ordering::SeqCst) == 1 {
-            self.enter(Phase::Ready);
+            self.enter(InstanceState::Ready);
         }
     }
 
     /// Where it stands.
     #[must_use]
-    pub fn phase(&self) -> Phase {
+    pub fn phase(&self) -> InstanceState {
         self.phase.borrow().clone()
     }
 
     /// Moves on. What has failed stays so.
-    pub fn enter(&self, phase: Phase) {
+    pub fn enter(&self, phase: InstanceState) {
         self.phase.send_if_modified(|current| {
-            let moves = !matches!(current, Phase::Failed(_)) && *current != phase;
+            let moves = !matches!(current, InstanceState::Failed(_)) && *current != phase;
             if moves {
                 *current = phase;
             }
@@ -88,8 +88,8 @@ impl Instance {
     pub async fn started(&self) -> Result<(), String> {
         let mut phase = self.phase.subscribe();
         // The sender lives as long as this.
-        match phase.wait_for(|phase| *phase != Phase::Starting).await.as_deref() {
-            Ok(Phase::Failed(reason)) => Err(reason.clone()),
+        match phase.wait_for(|phase| *phase != InstanceState::Starting).await.as_deref() {
+            Ok(InstanceState::Failed(reason)) => Err(reason.clone()),
             _ => Ok(()),
         }
     }
@@ -110,7 +110,7 @@ impl Instance {
         let all_answered = async {
             // A request is counted before it looks whether the instance stops, and this looks in the other order: it
             // cannot miss one that was let in.
-            while self.admission.requests_under_way() > 0 {
+            while self.admission.requests_in_flight() > 0 {
                 sleep(DRAIN_POLL).await;
             }
         };

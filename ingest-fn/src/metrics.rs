@@ -10,17 +10,17 @@ use metrics::{
     histogram,
 };
 
-use crate::error::Code;
+use crate::error::ErrorCode;
 use crate::publish::PublishError;
 
 const ACCEPTED: &str = "ingest_orders_accepted_total";
-const REFUSED: &str = "ingest_orders_refused_total";
-const REQUEST_SECONDS: &str = "ingest_request_seconds";
+const REFUSED: &str = "ingest_requests_rejected_total";
+const REQUEST_SECONDS: &str = "ingest_request_duration_seconds";
 const MESSAGES: &str = "ingest_messages_published_total";
 const MESSAGE_ORDERS: &str = "ingest_message_orders";
 const MESSAGE_BYTES: &str = "ingest_message_bytes";
 const PUBLISH_FAILURES: &str = "ingest_publish_failures_total";
-const PUBLISH_SECONDS: &str = "ingest_publish_seconds";
+const PUBLISH_SECONDS: &str = "ingest_publish_duration_seconds";
 const IN_FLIGHT: &str = "ingest_requests_in_flight";
 
 /// Orders in a message: up to the most that one may have.
@@ -31,7 +31,7 @@ const BYTES_BUCKETS: &[f64] = &[512.0, 1_024.0, 2_048.0, 3_072.0, 4_096.0, 8_192
 
 struct Handles {
     accepted: Counter,
-    /// By the code's place in [`Code::ALL`].
+    /// By the code's place in [`ErrorCode::ALL`].
     refused: Box<[Counter]>,
     request_seconds: Histogram,
     messages: Counter,
@@ -49,7 +49,7 @@ static HANDLES: LazyLock<Handles> = LazyLock::new(|| {
     describe_all();
     Handles {
         accepted: counter!(ACCEPTED),
-        refused: Code::ALL.iter().map(|code| counter!(REFUSED, "code" => code.as_str())).collect(),
+        refused: ErrorCode::ALL.iter().map(|code| counter!(REFUSED, "code" => code.as_str())).collect(),
         request_seconds: histogram!(REQUEST_SECONDS),
         messages: counter!(MESSAGES),
         message_orders: histogram!(MESSAGE_ORDERS),
@@ -90,7 +90,7 @@ pub fn accepted() {
 }
 
 /// One request refused.
-pub fn refused(code: Code) {
+pub fn refused(code: ErrorCode) {
     // The codes are declared in the order of their list.
     if let Some(refused) = HANDLES.refused.get(code as usize) {
         refused.increment(1);
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_code_is_counted_under_its_own_name() {
-        for (place, code) in Code::ALL.iter().enumerate() {
+        for (place, code) in ErrorCode::ALL.iter().enumerate() {
             assert_eq!(*code as usize, place, "{code:?}");
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 use shared::telemetry::{FcLogMarker, LogRateLimiter};
 
-use crate::error::{ApiError, Refusal};
+use crate::error::{ApiError, Rejection};
 use crate::request_context::RequestId;
 use crate::{metrics, summary};
 
@@ -19,7 +19,7 @@ const FAILURE_LINES_MAX: u64 = 10;
 /// Which requests are framed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Framing {
+pub enum FcLogFraming {
     /// Those of the platform that log something, and what it asks in the course of an instance's life.
     #[default]
     Auto,
@@ -31,34 +31,34 @@ pub enum Framing {
 
 /// What the flags come to.
 #[derive(Clone, Copy, Debug)]
-pub struct ObserverSettings {
+pub struct RequestLogSettings {
     /// Which requests are framed.
-    pub framing: Framing,
+    pub framing: FcLogFraming,
     /// Between two lines of metrics; zero: none.
     pub metrics_interval: Duration,
 }
 
-impl Default for ObserverSettings {
+impl Default for RequestLogSettings {
     fn default() -> Self {
-        Self { framing: Framing::default(), metrics_interval: Duration::from_secs(10) }
+        Self { framing: FcLogFraming::default(), metrics_interval: Duration::from_secs(10) }
     }
 }
 
 /// A request that has its answer.
 #[derive(Clone, Copy, Debug)]
-pub struct Ended<'a> {
+pub struct CompletedRequest<'a> {
     /// Its id.
     pub id: &'a RequestId,
     /// Why it was refused, if it was.
-    pub refusal: Option<&'a Refusal>,
+    pub refusal: Option<&'a Rejection>,
     /// Now, milliseconds since 1970.
     pub now_ms: u64,
 }
 
 /// Sees every request's end. One an instance.
 #[derive(Debug)]
-pub struct Observer {
-    framing: Framing,
+pub struct RequestLogger {
+    framing: FcLogFraming,
     metrics_interval_ms: u64,
     /// When metrics were last logged, milliseconds since 1970; zero: no request has ended yet.
     metrics_logged_ms: AtomicU64,
@@ -67,16 +67,16 @@ pub struct Observer {
     instance: String,
 }
 
-impl Default for Observer {
+impl Default for RequestLogger {
     fn default() -> Self {
-        Self::new(ObserverSettings::default())
+        Self::new(RequestLogSettings::default())
     }
 }
 
-impl Observer {
+impl RequestLogger {
     /// A new one.
     #[must_use]
-    pub fn new(settings: ObserverSettings) -> Self {
+    pub fn new(settings: RequestLogSettings) -> Self {
         Self {
             framing: settings.framing,
             metrics_interval_ms: settings.metrics_interval.as_millis() as u64,
@@ -87,20 +87,20 @@ impl Observer {
     }
 
     /// A request has come.
-    pub fn begins(&self, id: &RequestId) {
-        if self.framing == Framing::All {
-            FcLogMarker::Invoke.start(id.as_str());
+    pub fn on_request(&self, id: &RequestId) {
+        if self.framing == FcLogFraming::All {
+            Framed::Invoke.start(id.as_str());
         }
     }
 
-    /// A request has its answer. `requests_under_way` is asked only if it is told.
-    pub fn ended(&self, ended: &Ended<'_>, requests_under_way: impl FnOnce() -> usize) {
+    /// A request has its answer. `requests_in_flight` is asked only if it is told.
+    pub fn on_response(&self, ended: &CompletedRequest<'_>, requests_in_flight: impl FnOnce() -> usize) {
         let failure = ended.refusal.filter(|refusal| refusal.code.status().is_server_error());
         let lines = failure.map(|_| self.failures.check_at(ended.now_ms)).unwrap_or_default();
         let metrics_are_due = self.metrics_are_due(ended.now_ms);
         let id = ended.id.as_str();
-        let logs = lines.emit || lines.suppressed > 0 || metrics_are_due;
-        let frames_here = self.framing == Framing::Auto && ended.id.is_the_platforms() && logs;
+        let logs = lines.own || lines.kept > 0 || metrics_are_due;
+        let frames_here = self.framing == FcLogFraming::Auto && ended.id.is_from_platform() && logs;
         if frames_here {
             FcLogMarker::Invoke.start(id);
         }
@@ -109,20 +109,20 @@ impl Observer {
         }
         log_kept(lines.suppressed);
         if metrics_are_due {
-            summary::tell_kept(ended.now_ms);
-            self.log_metrics(Some(id), requests_under_way());
+            summary::flush_expired(ended.now_ms);
+            self.log_metrics(Some(id), requests_in_flight());
         }
-        if frames_here || self.framing == Framing::All {
-            FcLogMarker::Invoke.end(id);
+        if frames_here || self.framing == FcLogFraming::All {
+            Framed::Invoke.end(id);
         }
     }
 
     /// Runs what the platform asks in the course of an instance's life, framed.
     pub async fn framed<T>(&self, what: FcLogMarker, id: &RequestId, work: impl Future<Output = T>) -> T {
         let frames = match self.framing {
-            Framing::Auto => id.is_the_platforms(),
-            Framing::All => true,
-            Framing::Off => false,
+            FcLogFraming::Auto => id.is_from_platform(),
+            FcLogFraming::All => true,
+            FcLogFraming::Off => false,
         };
         if frames {
             what.start(id.as_str());
@@ -135,11 +135,11 @@ impl Observer {
     }
 
     /// Before an end: what was only counted so far, and the metrics once more.
-    pub fn last_words(&self, id: Option<&RequestId>, requests_under_way: usize) {
-        log_kept(self.failures.take_suppressed());
-        summary::tell_rest();
+    pub fn flush(&self, id: Option<&RequestId>, requests_in_flight: usize) {
+        log_kept(self.failures.rest());
+        summary::flush_all();
         if self.metrics_interval_ms > 0 {
-            self.log_metrics(id.map(RequestId::as_str), requests_under_way);
+            self.log_metrics(id.map(RequestId::as_str), requests_in_flight);
         }
     }
 
@@ -156,14 +156,14 @@ impl Observer {
         is_mine && logged_ms != 0
     }
 
-    fn log_metrics(&self, request_id: Option<&str>, requests_under_way: usize) {
-        metrics::in_flight(requests_under_way);
+    fn log_metrics(&self, request_id: Option<&str>, requests_in_flight: usize) {
+        metrics::in_flight(requests_in_flight);
         let metrics_json = shared::telemetry::metrics().to_json().to_string();
         tracing::info!(target: "metrics", request_id, instance = self.instance, metrics_json, "metrics");
     }
 }
 
-fn log_failure(request_id: &str, failure: &Refusal) {
+fn log_failure(request_id: &str, failure: &Rejection) {
     let order_id = match &*failure.error {
         ApiError::Publish { order_id, .. } => Some(order_id.to_string()),
         _ => None,

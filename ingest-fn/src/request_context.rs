@@ -21,15 +21,15 @@ const ID_BYTES_MAX: usize = 64;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestId {
     value: HeaderValue,
-    is_the_platforms: bool,
+    is_from_platform: bool,
 }
 
 impl RequestId {
     /// The platform's id, if there is one and it is nothing but visible ASCII of a sane length; else a new one.
     #[must_use]
-    pub fn of(headers: &HeaderMap) -> Self {
+    pub fn from_headers(headers: &HeaderMap) -> Self {
         match headers.get(FC_REQUEST_ID) {
-            Some(value) if is_sane(value) => Self { value: value.clone(), is_the_platforms: true },
+            Some(value) if is_sane(value) => Self { value: value.clone(), is_from_platform: true },
             _ => Self::new(),
         }
     }
@@ -45,7 +45,7 @@ impl RequestId {
         let _written = hex::encode_to_slice(PREFIX.to_be_bytes(), &mut text[..16]);
         let _written = hex::encode_to_slice(number.to_be_bytes(), &mut text[16..]);
         let value = HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static("unknown"));
-        Self { value, is_the_platforms: false }
+        Self { value, is_from_platform: false }
     }
 
     /// As text.
@@ -63,8 +63,8 @@ impl RequestId {
 
     /// Whether the platform gave it.
     #[must_use]
-    pub const fn is_the_platforms(&self) -> bool {
-        self.is_the_platforms
+    pub const fn is_from_platform(&self) -> bool {
+        self.is_from_platform
     }
 }
 
@@ -81,12 +81,12 @@ fn is_sane(value: &HeaderValue) -> bool {
 /// When a request came, by two clocks: an instance may be frozen in the middle of a request, and not every clock runs
 /// on meanwhile.
 #[derive(Clone, Copy, Debug)]
-pub struct Received {
+pub struct RequestStart {
     monotonic: Instant,
     wall: OffsetDateTime,
 }
 
-impl Received {
+impl RequestStart {
     /// Now.
     #[must_use]
     pub fn now(clock: &impl Clock) -> Self {
@@ -113,7 +113,7 @@ pub struct RequestContext {
     /// The request's id.
     pub id: RequestId,
     /// When it came.
-    pub received: Received,
+    pub received: RequestStart,
 }
 
 #[cfg(test)]
@@ -125,7 +125,7 @@ mod tests {
         let with = |value: &[u8]| {
             let mut headers = HeaderMap::new();
             headers.insert(FC_REQUEST_ID, HeaderValue::from_bytes(value).expect("a header"));
-            RequestId::of(&headers)
+            RequestId::from_headers(&headers)
         };
         let sane = "1-6744f3a5-15d4b2c8-0a1b2c3d4e5f";
         assert_eq!(with(sane.as_bytes()).as_str(), sane);
@@ -135,6 +135,6 @@ mod tests {
             assert_eq!(id.as_str().len(), 32);
         }
         assert_ne!(RequestId::new(), RequestId::new());
-        assert_eq!(RequestId::of(&HeaderMap::new()).as_header().len(), 32);
+        assert_eq!(RequestId::from_headers(&HeaderMap::new()).as_header().len(), 32);
     }
 }

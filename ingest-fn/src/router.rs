@@ -18,7 +18,7 @@ use crate::event::EVENT_BYTES_MAX;
 use crate::handlers::invoke::{Unwrap, Wrap};
 use crate::handlers::orders::CreateOrder;
 use crate::handlers::{health, lifecycle, openapi};
-use crate::layers::admission::Admit;
+use crate::layers::admission::LoadShed;
 use crate::layers::buffer::Buffer;
 use crate::layers::head::CheckHead;
 use crate::layers::identity::Identify;
@@ -29,21 +29,22 @@ use crate::limits::BODY_BYTES_MAX;
 use crate::publish::OrderPublisher;
 
 /// Takes orders that have been read, from the gateway alone.
-type VouchedOrders<P, C> = CheckSignature<Identify<CreateOrder<P, C>>>;
+type AuthenticatedOrders<P, C> = CheckSignature<Identify<CreateOrder<P, C>>>;
 
 /// `POST /v1/orders` with everything around it.
-pub type OrdersService<P, C> = Observe<Admit<CheckHead<Buffer<VouchedOrders<P, C>>>>, C>;
+pub type OrdersService<P, C> = Observe<LoadShed<CheckHead<Buffer<AuthenticatedOrders<P, C>>>>, C>;
 
 /// `POST /invoke` with everything around it: the same for an order within an event.
-pub type EventsService<P, C> = Observe<Wrap<Admit<Buffer<Unwrap<CheckHead<VouchedOrders<P, C>>>>>>, C>;
+pub type EventsService<P, C> =
+    Observe<Wrap<LoadShed<Buffer<Unwrap<CheckHead<AuthenticatedOrders<P, C>>>>>>, C>;
 
 /// The path of [`orders`].
 pub const ORDERS_PATH: &str = "/v1/orders";
 
 /// `POST /v1/orders`, its layers from the outside in.
 pub fn orders<P: OrderPublisher, C: Clock + Clone>(app: &Arc<App<P, C>>) -> OrdersService<P, C> {
-    let read = Buffer::new(BODY_BYTES_MAX, app.limits().body_timeout, vouched(app));
-    let admit = Admit::new(app.instance().clone(), BODY_BYTES_MAX, CheckHead::new(read));
+    let read = Buffer::new(BODY_BYTES_MAX, app.limits().body_timeout, authenticated(app));
+    let admit = LoadShed::new(app.instance().clone(), BODY_BYTES_MAX, CheckHead::new(read));
     observed(app, admit)
 }
 
@@ -53,13 +54,13 @@ fn observed<P, C: Clock + Clone, S>(app: &App<P, C>, inner: S) -> Observe<S, C> 
 
 /// `POST /invoke`, its layers from the outside in.
 pub fn events<P: OrderPublisher, C: Clock + Clone>(app: &Arc<App<P, C>>) -> EventsService<P, C> {
-    let unwrap = Unwrap::new(CheckHead::new(vouched(app)));
+    let unwrap = Unwrap::new(CheckHead::new(authenticated(app)));
     let read = Buffer::new(EVENT_BYTES_MAX, app.limits().body_timeout, unwrap);
-    let admit = Admit::new(app.instance().clone(), EVENT_BYTES_MAX, read);
+    let admit = LoadShed::new(app.instance().clone(), EVENT_BYTES_MAX, read);
     observed(app, Wrap::new(admit))
 }
 
-fn vouched<P, C>(app: &Arc<App<P, C>>) -> VouchedOrders<P, C>
+fn authenticated<P, C>(app: &Arc<App<P, C>>) -> AuthenticatedOrders<P, C>
 where
     P: OrderPublisher,
     C: Clock,
@@ -95,6 +96,6 @@ pub fn router<P: OrderPublisher, C: Clock + Clone>(app: Arc<App<P, C>>) -> Route
         .route("/initialize", post(lifecycle::initialize::<P, C>))
         .route("/pre-stop", get(lifecycle::pre_stop::<P, C>))
         .with_state(app);
-    let private = platform.merge(operators).route_layer(from_fn(private::hide));
+    let private = platform.merge(operators).route_layer(from_fn(private::reject_http_trigger));
     public.merge(private).method_not_allowed_fallback(wrong_method).fallback(not_found)
 }

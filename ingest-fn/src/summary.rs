@@ -43,13 +43,13 @@ pub fn accept_failure(error: &std::io::Error) {
 
 /// Tells of what was only counted and whose second is over, `now_ms` milliseconds since 1970: when it stops, no next
 /// event tells of it.
-pub fn tell_kept(now_ms: u64) {
-    tell(|budget| budget.take_due_at(now_ms));
+pub fn flush_expired(now_ms: u64) {
+    tell(|budget| budget.kept_at(now_ms));
 }
 
 /// Tells of everything that was only counted: the end is near.
-pub fn tell_rest() {
-    tell(LogRateLimiter::take_suppressed);
+pub fn flush_all() {
+    tell(LineBudget::rest);
 }
 
 fn tell(kept: impl Fn(&LogRateLimiter) -> u64) {

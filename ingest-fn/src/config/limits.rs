@@ -56,8 +56,8 @@ pub struct LimitArgs {
     pub publish_timeout_ms: u64,
 
     /// Most sends to the broker under way at once
-    #[arg(long, env = "SPILLWAY_SENDS_MAX", value_name = "COUNT", default_value = "64")]
-    pub sends_max: NonZeroUsize,
+    #[arg(long, env = "SPILLWAY_PUBLISHES_IN_FLIGHT_MAX", value_name = "COUNT", default_value = "64")]
+    pub publishes_in_flight_max: NonZeroUsize,
 
     /// Most messages waiting for a send or its answer
     #[arg(long, env = "SPILLWAY_QUEUE_MESSAGES_MAX", value_name = "COUNT", default_value = "2048")]

@@ -151,7 +151,7 @@ impl Config {
         let producer = ProducerConfig {
             topics: vec![self.rocketmq.orders_topic.clone()],
             queue_messages_max: self.limits.queue_messages_max,
-            in_flight_max: self.limits.sends_max,
+            in_flight_max: self.limits.publishes_in_flight_max,
             delivery_timeout: publish_timeout,
             ..ProducerConfig::default()
         };

@@ -2,15 +2,15 @@
 
 use serde::Serialize;
 
-use crate::observer::{Framing, ObserverSettings};
+use crate::observer::{FcLogFraming, RequestLogSettings};
 
 /// Flags for what is told of requests.
 #[derive(Clone, Debug, clap::Args, Serialize)]
 #[command(next_help_heading = "Logs")]
 pub struct ObserveArgs {
     /// Lines by which Function Compute finds a request's log: around what is logged for it, around all, or none
-    #[arg(long, env = "SPILLWAY_FC_LOG_FRAMING", value_enum, default_value_t = Framing::Auto)]
-    pub fc_log_framing: Framing,
+    #[arg(long, env = "SPILLWAY_FC_LOG_FRAMING", value_enum, default_value_t = FcLogFraming::Auto)]
+    pub fc_log_framing: FcLogFraming,
 
     /// Metrics as a log line, at most once in this time, by the request that ends next, seconds; 0: never
     #[arg(long, env = "SPILLWAY_METRICS_LOG_INTERVAL_S", value_name = "S", default_value_t = 10,
@@ -21,8 +21,8 @@ pub struct ObserveArgs {
 impl ObserveArgs {
     /// As the observer has them.
     #[must_use]
-    pub const fn settings(&self) -> ObserverSettings {
-        ObserverSettings {
+    pub const fn settings(&self) -> RequestLogSettings {
+        RequestLogSettings {
             framing: self.fc_log_framing,
             metrics_interval: std::time::Duration::from_secs(self.metrics_log_interval_s),
         }

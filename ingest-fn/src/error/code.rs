@@ -6,11 +6,11 @@ macro_rules! codes {
     ($($(#[doc = $doc:literal])+ $variant:ident, $name:literal, $status:ident, retryable $retryable:literal;)*) => {
         /// What a problem's `code` can be: clients branch on it, metrics are labelled with it, it never changes.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Code {
+        pub enum ErrorCode {
             $($(#[doc = $doc])+ $variant,)*
         }
 
-        impl Code {
+        impl ErrorCode {
             /// Every code, for tables and tests.
             pub const ALL: &[Self] = &[$(Self::$variant,)*];
 

@@ -13,10 +13,10 @@ use shared::problem::{FieldProblem, Problem};
 use shared::time::rfc3339_millis;
 use time::OffsetDateTime;
 
-use crate::event::EventFault;
+use crate::event::EventError;
 use crate::publish::PublishError;
 
-pub use code::Code;
+pub use code::ErrorCode;
 pub use rules::rule_problems;
 
 /// Why a request got no 202.
@@ -91,7 +91,7 @@ pub enum ApiError {
     Stopping,
     /// The body of `POST /invoke` is not an event of API Gateway.
     #[error("malformed event: {0}")]
-    MalformedEvent(EventFault),
+    MalformedEvent(EventError),
     /// A query parameter occurs more than once.
     #[error("repeated query parameter")]
     RepeatedParameter,
@@ -123,34 +123,34 @@ const RETRY_SAME_KEY: &str = "Retry with the same Idempotency-Key: it stays one 
 impl ApiError {
     /// The stable name, which also decides the status.
     #[must_use]
-    pub fn code(&self) -> Code {
+    pub fn code(&self) -> ErrorCode {
         match self {
-            Self::MalformedJson(_) => Code::MalformedJson,
-            Self::UnreadableBody => Code::UnreadableBody,
-            Self::BodyTimeout => Code::BodyTimeout,
-            Self::IdempotencyKey => Code::InvalidIdempotencyKey,
-            Self::BodyTooLarge { .. } => Code::BodyTooLarge,
-            Self::MediaType => Code::UnsupportedMediaType,
-            Self::Invalid(faults) => rules::common_code(faults).unwrap_or(Code::InvalidOrder),
-            Self::SaleNotOpen { .. } => Code::SaleNotOpen,
-            Self::SaleClosed { .. } => Code::SaleClosed,
-            Self::Overloaded { .. } => Code::Overloaded,
+            Self::MalformedJson(_) => ErrorCode::MalformedJson,
+            Self::UnreadableBody => ErrorCode::UnreadableBody,
+            Self::BodyTimeout => ErrorCode::BodyTimeout,
+            Self::IdempotencyKey => ErrorCode::InvalidIdempotencyKey,
+            Self::BodyTooLarge { .. } => ErrorCode::BodyTooLarge,
+            Self::MediaType => ErrorCode::UnsupportedMediaType,
+            Self::Invalid(faults) => rules::common_code(faults).unwrap_or(ErrorCode::InvalidOrder),
+            Self::SaleNotOpen { .. } => ErrorCode::SaleNotOpen,
+            Self::SaleClosed { .. } => ErrorCode::SaleClosed,
+            Self::Overloaded { .. } => ErrorCode::Overloaded,
             Self::Publish { error, .. } => match error {
-                PublishError::QueueFull => Code::QueueFull,
-                PublishError::Throttled => Code::BrokerThrottled,
-                PublishError::TimedOut => Code::PublishTimeout,
-                PublishError::Failed => Code::PublishFailed,
-                PublishError::Stopping => Code::Stopping,
+                PublishError::QueueFull => ErrorCode::QueueFull,
+                PublishError::Throttled => ErrorCode::BrokerThrottled,
+                PublishError::TimedOut => ErrorCode::PublishTimeout,
+                PublishError::Failed => ErrorCode::PublishFailed,
+                PublishError::Stopping => ErrorCode::Stopping,
             },
-            Self::Stopping => Code::Stopping,
-            Self::MalformedEvent(_) => Code::MalformedEvent,
-            Self::RepeatedParameter => Code::RepeatedParameter,
-            Self::SignatureMissing => Code::SignatureMissing,
-            Self::SignatureInvalid => Code::SignatureInvalid,
-            Self::IdentityMissing => Code::IdentityMissing,
-            Self::UserMismatch => Code::UserMismatch,
-            Self::NotFound => Code::NotFound,
-            Self::MethodNotAllowed => Code::MethodNotAllowed,
+            Self::Stopping => ErrorCode::Stopping,
+            Self::MalformedEvent(_) => ErrorCode::MalformedEvent,
+            Self::RepeatedParameter => ErrorCode::RepeatedParameter,
+            Self::SignatureMissing => ErrorCode::SignatureMissing,
+            Self::SignatureInvalid => ErrorCode::SignatureInvalid,
+            Self::IdentityMissing => ErrorCode::IdentityMissing,
+            Self::UserMismatch => ErrorCode::UserMismatch,
+            Self::NotFound => ErrorCode::NotFound,
+            Self::MethodNotAllowed => ErrorCode::MethodNotAllowed,
         }
     }
 
@@ -221,9 +221,9 @@ impl ApiError {
 
 /// Goes with a refusal in its answer's extensions, for whoever counts and tells of refusals.
 #[derive(Clone, Debug)]
-pub struct Refusal {
+pub struct Rejection {
     /// The problem's code.
-    pub code: Code,
+    pub code: ErrorCode,
     /// The error, for operators. Holds nothing that a client sent.
     pub error: Arc<ApiError>,
 }
@@ -231,7 +231,7 @@ pub struct Refusal {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let challenge = self.challenge();
-        let refusal = Refusal { code: self.code(), error: Arc::new(self.clone()) };
+        let refusal = Rejection { code: self.code(), error: Arc::new(self.clone()) };
         let mut response = self.into_problem().into_response();
         response.extensions_mut().insert(refusal);
         if let Some(challenge) = challenge {

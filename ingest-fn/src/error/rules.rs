@@ -3,12 +3,12 @@
 use shared::catalogue::RuleViolation;
 use shared::problem::FieldProblem;
 
-use super::Code;
+use super::ErrorCode;
 
 /// The faults that lie in fields, sorted by pointer; `index_of` finds a SKU's place in the request. A sale's state
 /// lies in no field.
-pub fn rule_problems(faults: &[RuleViolation], index_of: impl Fn(&str) -> usize) -> Vec<FieldProblem> {
-    let problem = |code: Code, pointer: String, detail: String| FieldProblem {
+pub fn rule_problems(faults: &[RuleFault], index_of: impl Fn(&str) -> usize) -> Vec<FieldProblem> {
+    let problem = |code: ErrorCode, pointer: String, detail: String| FieldProblem {
         code: code.as_str().to_owned(),
         pointer,
         detail,
@@ -16,21 +16,23 @@ pub fn rule_problems(faults: &[RuleViolation], index_of: impl Fn(&str) -> usize)
     let mut problems: Vec<_> = faults
         .iter()
         .filter_map(|fault| match fault {
-            RuleViolation::UnknownSale => {
-                Some(problem(Code::UnknownSale, "/sale_id".to_owned(), "there is no such sale".to_owned()))
-            }
-            RuleViolation::UnknownSku { sku } => Some(problem(
-                Code::UnknownSku,
+            RuleFault::UnknownSale => Some(problem(
+                ErrorCode::UnknownSale,
+                "/sale_id".to_owned(),
+                "there is no such sale".to_owned(),
+            )),
+            RuleFault::UnknownSku { sku } => Some(problem(
+                ErrorCode::UnknownSku,
                 format!("/items/{}/sku", index_of(sku.as_str())),
                 "the sale does not sell this SKU".to_owned(),
             )),
-            RuleViolation::QuantityOverLimit { sku, limit } => Some(problem(
-                Code::QuantityOverLimit,
+            RuleFault::QuantityOverLimit { sku, limit } => Some(problem(
+                ErrorCode::QuantityOverLimit,
                 format!("/items/{}/quantity", index_of(sku.as_str())),
                 format!("one buyer may have at most {limit}"),
             )),
-            RuleViolation::WrongCurrency { expected } => Some(problem(
-                Code::WrongCurrency,
+            RuleFault::WrongCurrency { expected } => Some(problem(
+                ErrorCode::WrongCurrency,
                 "/currency".to_owned(),
                 format!("the sale is in {expected}"),
             )),
@@ -42,9 +44,13 @@ pub fn rule_problems(faults: &[RuleViolation], index_of: impl Fn(&str) -> usize)
 }
 
 /// The one code of all of these faults, if it is one that clients branch on.
-pub(super) fn common_code(faults: &[FieldProblem]) -> Option<Code> {
-    const RULES: [Code; 4] =
-        [Code::UnknownSale, Code::UnknownSku, Code::QuantityOverLimit, Code::WrongCurrency];
+pub(super) fn common_code(faults: &[FieldProblem]) -> Option<ErrorCode> {
+    const RULES: [ErrorCode; 4] = [
+        ErrorCode::UnknownSale,
+        ErrorCode::UnknownSku,
+        ErrorCode::QuantityOverLimit,
+        ErrorCode::WrongCurrency,
+    ];
     let first = faults.first()?;
     let code = RULES.into_iter().find(|code| code.as_str() == first.code)?;
     faults.iter().all(|fault| fault.code == first.code).then_some(code)

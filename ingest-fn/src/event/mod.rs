@@ -9,5 +9,5 @@
 mod read;
 mod reply;
 
-pub use read::{EVENT_BYTES_MAX, EventFault, HEADERS_MAX, read};
+pub use read::{EVENT_BYTES_MAX, EventError, HEADERS_MAX, read};
 pub use reply::wrap;

@@ -18,7 +18,7 @@ pub const HEADERS_MAX: usize = 128;
 
 /// What is wrong with an event. Never holds what it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum EventFault {
+pub enum EventError {
     /// Not JSON of the expected shape.
     #[error("it is not an object with path, httpMethod, headers, queryParameters, body and isBase64Encoded")]
     Shape,
@@ -85,30 +85,30 @@ const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_'
 /// The request that `event` stands for. Parameters that occur twice stay so, for whoever judges them.
 ///
 /// # Errors
-/// [`EventFault`].
-pub fn read(event: &[u8]) -> Result<Request<Bytes>, EventFault> {
-    let event: Event = serde_json::from_slice(event).map_err(|_| EventFault::Shape)?;
+/// [`EventError`].
+pub fn read(event: &[u8]) -> Result<Request<Bytes>, EventError> {
+    let event: Event = serde_json::from_slice(event).map_err(|_| EventError::Shape)?;
     let mut request = Request::new(body(event.body, event.is_base64_encoded.unwrap_or_default())?);
     *request.method_mut() =
-        Method::from_bytes(event.http_method.as_bytes()).map_err(|_| EventFault::Method)?;
+        Method::from_bytes(event.http_method.as_bytes()).map_err(|_| EventError::Method)?;
     *request.uri_mut() = target(&event.path, &event.query_parameters.unwrap_or_default())?;
     *request.headers_mut() = headers(event.headers.unwrap_or_default())?;
     Ok(request)
 }
 
-fn body(text: Option<String>, is_base64: bool) -> Result<Bytes, EventFault> {
+fn body(text: Option<String>, is_base64: bool) -> Result<Bytes, EventError> {
     let text = text.unwrap_or_default();
     if is_base64 {
-        STANDARD.decode(text).map(Bytes::from).map_err(|_| EventFault::Base64)
+        STANDARD.decode(text).map(Bytes::from).map_err(|_| EventError::Base64)
     } else {
         Ok(Bytes::from(text))
     }
 }
 
-fn target(path: &str, parameters: &Pairs) -> Result<Uri, EventFault> {
+fn target(path: &str, parameters: &Pairs) -> Result<Uri, EventError> {
     // Anything else could name a host, or bring a query of its own.
     if !path.starts_with('/') || path.contains(['?', '#']) {
-        return Err(EventFault::Target);
+        return Err(EventError::Target);
     }
     let mut target = path.to_owned();
     for (index, (name, value)) in parameters.0.iter().enumerate() {
@@ -117,17 +117,17 @@ fn target(path: &str, parameters: &Pairs) -> Result<Uri, EventFault> {
         target.push('=');
         target.extend(utf8_percent_encode(value, PLAIN));
     }
-    Uri::builder().path_and_query(target).build().map_err(|_| EventFault::Target)
+    Uri::builder().path_and_query(target).build().map_err(|_| EventError::Target)
 }
 
-fn headers(pairs: Pairs) -> Result<HeaderMap, EventFault> {
+fn headers(pairs: Pairs) -> Result<HeaderMap, EventError> {
     if pairs.0.len() > HEADERS_MAX {
-        return Err(EventFault::Headers);
+        return Err(EventError::Headers);
     }
     let mut headers = HeaderMap::with_capacity(pairs.0.len());
     for (name, value) in pairs.0 {
-        let name = HeaderName::try_from(name).map_err(|_| EventFault::Headers)?;
-        let value = HeaderValue::try_from(value).map_err(|_| EventFault::Headers)?;
+        let name = HeaderName::try_from(name).map_err(|_| EventError::Headers)?;
+        let value = HeaderValue::try_from(value).map_err(|_| EventError::Headers)?;
         headers.append(name, value);
     }
     Ok(headers)

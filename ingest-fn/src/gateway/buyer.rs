@@ -21,7 +21,7 @@ impl Buyer {
     ///
     /// # Errors
     /// [`ApiError::UserMismatch`] if the body names somebody else.
-    pub fn claim(&self, user_id: &mut String) -> Result<(), ApiError> {
+    pub fn apply_to(&self, user_id: &mut String) -> Result<(), ApiError> {
         // A missing member reads as an empty one.
         if user_id.is_empty() {
             self.0.as_str().clone_into(user_id);

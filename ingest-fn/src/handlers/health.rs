@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 
-use crate::instance::{Instance, Phase};
+use crate::instance::{Instance, InstanceState};
 
 /// The process answers.
 pub async fn alive() -> &'static str {
@@ -19,14 +19,14 @@ pub async fn ready(State(instance): State<Arc<Instance>>) -> Response {
     let unready = |why: String| (StatusCode::SERVICE_UNAVAILABLE, why).into_response();
     match instance.phase() {
         _ if instance.is_stopping() => unready("stopping\n".to_owned()),
-        Phase::Starting => unready("connecting to the broker\n".to_owned()),
-        Phase::Failed(reason) => unready(format!("{reason}\n")),
-        Phase::Ready => "ready\n".into_response(),
+        InstanceState::Starting => unready("connecting to the broker\n".to_owned()),
+        InstanceState::Failed(reason) => unready(format!("{reason}\n")),
+        InstanceState::Ready => "ready\n".into_response(),
     }
 }
 
 /// Metrics in Prometheus' text format.
 pub async fn metrics(State(instance): State<Arc<Instance>>) -> Response {
-    crate::metrics::in_flight(instance.admission.requests_under_way());
+    crate::metrics::in_flight(instance.admission.requests_in_flight());
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], shared::telemetry::metrics().render()).into_response()
 }

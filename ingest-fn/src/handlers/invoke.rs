@@ -15,7 +15,7 @@ use tower::Service;
 use crate::error::ApiError;
 use crate::event;
 use crate::layers::Response;
-use crate::layers::observe::tell_platform;
+use crate::layers::observe::set_fc_status;
 use crate::limits::BODY_BYTES_MAX;
 use crate::request_context::{REQUEST_ID, RequestContext};
 use crate::router::ORDERS_PATH;
@@ -109,7 +109,7 @@ where
             let status = response.status();
             let mut wrapped = event::wrap(response).await;
             // The platform sees a 200, whatever it brings.
-            tell_platform(&mut wrapped, status);
+            set_fc_status(&mut wrapped, status);
             Ok(wrapped)
         })
     }

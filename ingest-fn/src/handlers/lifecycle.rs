@@ -10,7 +10,7 @@ use shared::telemetry::FcLogMarker;
 use shared::time::Clock;
 
 use crate::app::App;
-use crate::layers::observe::tell_platform;
+use crate::layers::observe::set_fc_status;
 use crate::publish::OrderPublisher;
 use crate::request_context::RequestId;
 
@@ -21,7 +21,7 @@ pub async fn initialize<P: OrderPublisher, C: Clock>(
     State(app): State<Arc<App<P, C>>>,
     headers: HeaderMap,
 ) -> Response {
-    let id = RequestId::of(&headers);
+    let id = RequestId::from_headers(&headers);
     let work = async {
         match app.instance().started().await {
             Ok(()) => {
@@ -45,13 +45,13 @@ pub async fn pre_stop<P: OrderPublisher, C: Clock>(
     State(app): State<Arc<App<P, C>>>,
     headers: HeaderMap,
 ) -> Response {
-    let (id, instance) = (RequestId::of(&headers), app.instance());
+    let (id, instance) = (RequestId::from_headers(&headers), app.instance());
     let work = async {
-        let requests = instance.admission.requests_under_way();
+        let requests = instance.admission.requests_in_flight();
         tracing::info!(request_id = id.as_str(), requests, "pre-stop");
         let is_drained = instance.drain(app.limits().drain_timeout).await;
         // An instance may be gone without another word.
-        instance.observer.last_words(Some(&id), instance.admission.requests_under_way());
+        instance.observer.flush(Some(&id), instance.admission.requests_in_flight());
         if is_drained {
             "drained\n".into_response()
         } else {
@@ -67,6 +67,6 @@ pub async fn pre_stop<P: OrderPublisher, C: Clock>(
 /// The platform counts an invocation as failed by its own header only.
 fn failed(code: &str, status: StatusCode, detail: String) -> Response {
     let mut response = Problem::new(status, code, detail).into_response();
-    tell_platform(&mut response, status);
+    set_fc_status(&mut response, status);
     response
 }

@@ -26,7 +26,7 @@ use crate::layers::admission::retry_after_s;
 use crate::layers::head::idempotency_key;
 use crate::publish::{OrderPublisher, PublishError};
 use crate::request::{into_order, read_json};
-use crate::request_context::{Received, RequestContext};
+use crate::request_context::{RequestContext, RequestStart};
 
 /// The answer to an accepted order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -82,7 +82,7 @@ impl<P: OrderPublisher, C: Clock> Service<Request<Bytes>> for CreateOrder<P, C> 
 }
 
 /// An order that passed every rule, ready to go.
-struct Judged {
+struct PreparedOrder {
     order_id: OrderId,
     digest: PayloadDigest,
     accepted_at: OffsetDateTime,
@@ -96,12 +96,12 @@ async fn accept<P: OrderPublisher, C: Clock>(
     let received = request
         .extensions()
         .get::<RequestContext>()
-        .map_or_else(|| Received::now(app.clock()), |context| context.received);
-    let Judged { order_id, digest, accepted_at, encoded } = judge(app, &request)?;
+        .map_or_else(|| RequestStart::now(app.clock()), |context| context.received);
+    let PreparedOrder { order_id, digest, accepted_at, encoded } = prepare(app, &request)?;
     // Thousands of requests may wait for the broker at once: they hold no more than their answers need.
     drop(request);
     let publish_error = |error| ApiError::Publish { order_id, digest, error, retry_after_s: retry_after_s() };
-    let time_left = |received: &Received| {
+    let time_left = |received: &RequestStart| {
         app.limits().request_timeout.checked_sub(received.elapsed(app.clock())).filter(|left| !left.is_zero())
     };
     let left = time_left(&received).ok_or_else(|| publish_error(PublishError::TimedOut))?;
@@ -116,22 +116,22 @@ async fn accept<P: OrderPublisher, C: Clock>(
     })
 }
 
-fn judge<P, C: Clock>(app: &App<P, C>, request: &Request<Bytes>) -> Result<Judged, ApiError> {
+fn prepare<P, C: Clock>(app: &App<P, C>, request: &Request<Bytes>) -> Result<PreparedOrder, ApiError> {
     let headers = request.headers();
     let idempotency_key = idempotency_key(headers)?;
     let mut body = read_json(request.body())?;
     if let Some(buyer) = request.extensions().get::<Buyer>() {
-        buyer.claim(&mut body.user_id)?;
+        buyer.apply_to(&mut body.user_id)?;
     }
-    let order = into_order(&body).map_err(|faults| ApiError::Invalid(app.all_faults(&body, faults)))?;
+    let order = into_order(&body).map_err(|faults| ApiError::Invalid(app.all_problems(&body, faults)))?;
     let order = app.accept(&body, order, &idempotency_key, traceparent(headers))?;
     tracing::debug!(
         request_id = request.extensions().get::<RequestContext>().map(|context| context.id.as_str()),
         order_id = %order.order_id,
         traceparent = order.traceparent.as_ref().map(TraceParent::as_str),
-        "order judged"
+        "order validated"
     );
-    Ok(Judged {
+    Ok(PreparedOrder {
         order_id: order.order_id,
         digest: order.digest,
         accepted_at: order.accepted_at,

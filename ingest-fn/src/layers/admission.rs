@@ -25,9 +25,9 @@ pub(crate) fn retry_after_s() -> u32 {
 
 /// How much is under way: requests, and bytes of their bodies.
 #[derive(Debug)]
-pub struct Admission {
+pub struct RequestBudget {
     /// Requests in the upper half, bytes in the lower: one atomic step takes both in, or lets both go.
-    under_way: AtomicU64,
+    in_flight: AtomicU64,
     requests_max: u32,
     bytes_max: u32,
 }
@@ -37,65 +37,65 @@ const fn packed(bytes: u32) -> u64 {
     1 << 32 | bytes as u64
 }
 
-impl Admission {
+impl RequestBudget {
     /// Takes on at most `requests_max` requests, whose bodies have at most `bytes_max` bytes together. Both are
     /// capped where the counters end, at half of what 32 bits hold.
     #[must_use]
     pub fn new(requests_max: NonZeroUsize, bytes_max: NonZeroUsize) -> Self {
         // Half, so that the requests that are about to be refused cannot carry over either.
         let cap = |value: NonZeroUsize| u32::try_from(value.get()).unwrap_or(u32::MAX).min(u32::MAX / 2);
-        Self { under_way: AtomicU64::new(0), requests_max: cap(requests_max), bytes_max: cap(bytes_max) }
+        Self { in_flight: AtomicU64::new(0), requests_max: cap(requests_max), bytes_max: cap(bytes_max) }
     }
 
     /// Requests under way.
-    pub fn requests_under_way(&self) -> usize {
-        (self.under_way.load(Ordering::SeqCst) >> 32) as usize
+    pub fn requests_in_flight(&self) -> usize {
+        (self.in_flight.load(Ordering::SeqCst) >> 32) as usize
     }
 
     /// Bytes of bodies under way, as announced.
-    pub fn bytes_under_way(&self) -> usize {
-        (self.under_way.load(Ordering::SeqCst) & u64::from(u32::MAX)) as usize
+    pub fn bytes_in_flight(&self) -> usize {
+        (self.in_flight.load(Ordering::SeqCst) & u64::from(u32::MAX)) as usize
     }
 
     /// Whether there was room; then it is taken.
-    fn try_enter(&self, bytes: u32) -> bool {
-        let before = self.under_way.fetch_add(packed(bytes), Ordering::SeqCst);
+    fn try_acquire(&self, bytes: u32) -> bool {
+        let before = self.in_flight.fetch_add(packed(bytes), Ordering::SeqCst);
         let (requests, bytes_before) = (before >> 32, before & u64::from(u32::MAX));
         let fits = requests < u64::from(self.requests_max)
             && bytes_before + u64::from(bytes) <= u64::from(self.bytes_max);
         if !fits {
-            self.leave(bytes);
+            self.release(bytes);
         }
         fits
     }
 
-    fn leave(&self, bytes: u32) {
-        self.under_way.fetch_sub(packed(bytes), Ordering::SeqCst);
+    fn release(&self, bytes: u32) {
+        self.in_flight.fetch_sub(packed(bytes), Ordering::SeqCst);
     }
 }
 
 /// Lets a request in if there is room. It holds its room until its answer is there, or its client has hung up.
 #[derive(Clone, Debug)]
-pub struct Admit<S> {
+pub struct LoadShed<S> {
     inner: S,
     instance: Arc<Instance>,
     body_bytes_max: usize,
 }
 
-impl<S> Admit<S> {
+impl<S> LoadShed<S> {
     /// In front of `inner`, which reads at most `body_bytes_max` bytes of a body.
     pub const fn new(instance: Arc<Instance>, body_bytes_max: usize, inner: S) -> Self {
         Self { inner, instance, body_bytes_max }
     }
 }
 
-impl<S, B> Service<Request<B>> for Admit<S>
+impl<S, B> Service<Request<B>> for LoadShed<S>
 where
     S: Service<Request<B>, Response = Response, Error = Infallible>,
 {
     type Response = Response;
     type Error = Infallible;
-    type Future = Admitted<S::Future>;
+    type Future = LoadShedFuture<S::Future>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(context)
@@ -103,16 +103,16 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let bytes = bytes_needed(request.headers(), self.body_bytes_max);
-        if !self.instance.admission.try_enter(bytes) {
+        if !self.instance.admission.try_acquire(bytes) {
             summary::shed();
-            return Admitted::refused(ApiError::Overloaded { retry_after_s: retry_after_s() });
+            return LoadShedFuture::refused(ApiError::Overloaded { retry_after_s: retry_after_s() });
         }
-        let room = Room { instance: self.instance.clone(), bytes };
+        let room = Permit { instance: self.instance.clone(), bytes };
         // Asked with the room taken: a drain that has not seen the request has been seen here.
         if self.instance.is_stopping() {
-            return Admitted::refused(ApiError::Stopping);
+            return LoadShedFuture::refused(ApiError::Stopping);
         }
-        Admitted { state: State::Inside { future: self.inner.call(request), _room: room } }
+        LoadShedFuture { state: State::Inside { future: self.inner.call(request), _room: room } }
     }
 }
 
@@ -123,21 +123,21 @@ fn bytes_needed(headers: &HeaderMap, max: usize) -> u32 {
 }
 
 #[derive(Debug)]
-struct Room {
+struct Permit {
     instance: Arc<Instance>,
     bytes: u32,
 }
 
-impl Drop for Room {
+impl Drop for Permit {
     fn drop(&mut self) {
-        self.instance.admission.leave(self.bytes);
+        self.instance.admission.release(self.bytes);
     }
 }
 
 pin_project! {
-    /// The answer of [`Admit`].
+    /// The answer of [`LoadShed`].
     #[derive(Debug)]
-    pub struct Admitted<F> {
+    pub struct LoadShedFuture<F> {
         #[pin]
         state: State<F>,
     }
@@ -147,18 +147,18 @@ pin_project! {
     #[derive(Debug)]
     #[project = StateProjection]
     enum State<F> {
-        Inside { #[pin] future: F, _room: Room },
+        Inside { #[pin] future: F, _room: Permit },
         Refused { refusal: Option<Response> },
     }
 }
 
-impl<F> Admitted<F> {
+impl<F> LoadShedFuture<F> {
     fn refused(error: ApiError) -> Self {
         Self { state: State::Refused { refusal: Some(error.into_response()) } }
     }
 }
 
-impl<F: Future<Output = Result<Response, Infallible>>> Future for Admitted<F> {
+impl<F: Future<Output = Result<Response, Infallible>>> Future for LoadShedFuture<F> {
     type Output = Result<Response, Infallible>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
@@ -178,24 +178,24 @@ mod tests {
 
     use super::*;
 
-    fn admission(requests_max: usize, bytes_max: usize) -> Admission {
+    fn admission(requests_max: usize, bytes_max: usize) -> RequestBudget {
         let max = |value| NonZeroUsize::new(value).expect("positive");
-        Admission::new(max(requests_max), max(bytes_max))
+        RequestBudget::new(max(requests_max), max(bytes_max))
     }
 
     #[test]
     fn both_bounds_hold_and_what_leaves_makes_room() {
         let admission = admission(2, 100);
-        assert!(admission.try_enter(60));
-        assert!(!admission.try_enter(41), "one byte too many");
-        assert!(admission.try_enter(40));
-        assert!(!admission.try_enter(0), "one request too many");
-        assert_eq!((admission.requests_under_way(), admission.bytes_under_way()), (2, 100));
-        admission.leave(60);
-        assert!(admission.try_enter(60));
-        admission.leave(60);
-        admission.leave(40);
-        assert_eq!((admission.requests_under_way(), admission.bytes_under_way()), (0, 0));
+        assert!(admission.try_acquire(60));
+        assert!(!admission.try_acquire(41), "one byte too many");
+        assert!(admission.try_acquire(40));
+        assert!(!admission.try_acquire(0), "one request too many");
+        assert_eq!((admission.requests_in_flight(), admission.bytes_in_flight()), (2, 100));
+        admission.release(60);
+        assert!(admission.try_acquire(60));
+        admission.release(60);
+        admission.release(40);
+        assert_eq!((admission.requests_in_flight(), admission.bytes_in_flight()), (0, 0));
     }
 
     proptest! {
@@ -211,16 +211,16 @@ mod tests {
                 let sum: usize = inside.iter().map(|bytes| *bytes as usize).sum();
                 if enters {
                     let fits = inside.len() < requests_max && sum + bytes as usize <= bytes_max;
-                    prop_assert_eq!(admission.try_enter(bytes), fits);
+                    prop_assert_eq!(admission.try_acquire(bytes), fits);
                     if fits {
                         inside.push(bytes);
                     }
                 } else if let Some(bytes) = inside.pop() {
-                    admission.leave(bytes);
+                    admission.release(bytes);
                 }
                 let sum: usize = inside.iter().map(|bytes| *bytes as usize).sum();
-                prop_assert_eq!(admission.requests_under_way(), inside.len());
-                prop_assert_eq!(admission.bytes_under_way(), sum);
+                prop_assert_eq!(admission.requests_in_flight(), inside.len());
+                prop_assert_eq!(admission.bytes_in_flight(), sum);
             }
         }
     }

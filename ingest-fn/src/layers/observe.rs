@@ -13,18 +13,18 @@ use time::OffsetDateTime;
 use tower::Service;
 
 use super::Response;
-use crate::error::Refusal;
+use crate::error::Rejection;
 use crate::instance::Instance;
 use crate::metrics;
-use crate::observer::Ended;
-use crate::request_context::{REQUEST_ID, Received, RequestContext, RequestId};
+use crate::observer::CompletedRequest;
+use crate::request_context::{REQUEST_ID, RequestContext, RequestId, RequestStart};
 
 /// Tells Function Compute that an invocation failed: without it every answer counts as a success, whatever its status
 /// (certain: vendor's documentation of web functions).
 const FC_STATUS: HeaderName = HeaderName::from_static("x-fc-status");
 
 /// Has the platform count `response` as failed if its `status` is a failure's. An event's answer is a 200 outside.
-pub fn tell_platform(response: &mut Response, status: StatusCode) {
+pub fn set_fc_status(response: &mut Response, status: StatusCode) {
     if status.is_client_error() || status.is_server_error() {
         response.headers_mut().insert(FC_STATUS, HeaderValue::from(status.as_u16()));
     }
@@ -52,36 +52,36 @@ where
 {
     type Response = Response;
     type Error = Infallible;
-    type Future = Observed<S::Future, C>;
+    type Future = ObserveFuture<S::Future, C>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(context)
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let id = RequestId::of(request.headers());
-        let received = Received::now(&self.clock);
-        self.instance.observer.begins(&id);
+        let id = RequestId::from_headers(request.headers());
+        let received = RequestStart::now(&self.clock);
+        self.instance.observer.on_request(&id);
         request.extensions_mut().insert(RequestContext { id: id.clone(), received });
         let future = self.inner.call(request);
-        Observed { future, id, received, instance: self.instance.clone(), clock: self.clock.clone() }
+        ObserveFuture { future, id, received, instance: self.instance.clone(), clock: self.clock.clone() }
     }
 }
 
 pin_project! {
     /// The answer of [`Observe`].
     #[derive(Debug)]
-    pub struct Observed<F, C> {
+    pub struct ObserveFuture<F, C> {
         #[pin]
         future: F,
         id: RequestId,
-        received: Received,
+        received: RequestStart,
         instance: Arc<Instance>,
         clock: C,
     }
 }
 
-impl<F: Future<Output = Result<Response, Infallible>>, C: Clock> Future for Observed<F, C> {
+impl<F: Future<Output = Result<Response, Infallible>>, C: Clock> Future for ObserveFuture<F, C> {
     type Output = Result<Response, Infallible>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
@@ -89,15 +89,15 @@ impl<F: Future<Output = Result<Response, Infallible>>, C: Clock> Future for Obse
         let Ok(mut response) = ready!(this.future.poll(context));
         let status = response.status();
         let now = this.clock.now();
-        let refusal = response.extensions().get::<Refusal>();
+        let refusal = response.extensions().get::<Rejection>();
         match refusal {
             Some(refusal) => metrics::refused(refusal.code),
             None => metrics::accepted(),
         }
         metrics::request_ended(this.received.elapsed_at(now));
-        let ended = Ended { id: this.id, refusal, now_ms: unix_ms(now) };
-        this.instance.observer.ended(&ended, || this.instance.admission.requests_under_way());
-        tell_platform(&mut response, status);
+        let ended = CompletedRequest { id: this.id, refusal, now_ms: unix_ms(now) };
+        this.instance.observer.on_response(&ended, || this.instance.admission.requests_in_flight());
+        set_fc_status(&mut response, status);
         response.headers_mut().insert(REQUEST_ID, this.id.as_header().clone());
         Poll::Ready(Ok(response))
     }

@@ -15,7 +15,7 @@ const CONTROL_PATH: HeaderName = HeaderName::from_static("x-fc-control-path");
 
 /// For every route that is not public: a request that came by the HTTP trigger finds nothing there. Nor does a `HEAD`,
 /// which would do what a `GET` does.
-pub async fn hide(request: Request, next: Next) -> Response {
+pub async fn reject_http_trigger(request: Request, next: Next) -> Response {
     let by_the_trigger =
         request.headers().get(CONTROL_PATH).is_some_and(|value| value.as_bytes() == b"/http-invoke");
     let probes_a_hook = request.method() == Method::HEAD && request.uri().path() == "/pre-stop";

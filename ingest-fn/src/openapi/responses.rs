@@ -5,16 +5,17 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use shared::problem::MEDIA_TYPE;
 
-use crate::error::Code;
+use crate::error::ErrorCode;
 
 /// Codes that `POST /v1/orders` never answers with: they are for other paths and methods, and for events, of which
 /// shoppers know nothing.
-const OF_OTHER_ROUTES: [Code; 3] = [Code::NotFound, Code::MethodNotAllowed, Code::MalformedEvent];
+const OF_OTHER_ROUTES: [ErrorCode; 3] =
+    [ErrorCode::NotFound, ErrorCode::MethodNotAllowed, ErrorCode::MalformedEvent];
 
 /// The answers of `POST /v1/orders`.
 pub(super) fn of_orders() -> Value {
-    let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
-    for code in Code::ALL.iter().filter(|code| !OF_OTHER_ROUTES.contains(code)) {
+    let mut by_status: BTreeMap<u16, Vec<ErrorCode>> = BTreeMap::new();
+    for code in ErrorCode::ALL.iter().filter(|code| !OF_OTHER_ROUTES.contains(code)) {
         by_status.entry(code.status().as_u16()).or_default().push(*code);
     }
     let mut responses: Map<_, _> =
@@ -25,8 +26,9 @@ pub(super) fn of_orders() -> Value {
 
 /// The answers of everything else, by the name of their code.
 pub(super) fn of_other_routes() -> Value {
-    let response =
-        |code: &Code| (code.as_str().to_owned(), refusal(code.status().as_u16(), std::slice::from_ref(code)));
+    let response = |code: &ErrorCode| {
+        (code.as_str().to_owned(), refusal(code.status().as_u16(), std::slice::from_ref(code)))
+    };
     OF_OTHER_ROUTES.iter().map(response).collect::<Map<_, _>>().into()
 }
 
@@ -42,7 +44,7 @@ fn accepted() -> Value {
 }
 
 /// What one status can mean.
-fn refusal(status: u16, codes: &[Code]) -> Value {
+fn refusal(status: u16, codes: &[ErrorCode]) -> Value {
     let description: Vec<_> =
         codes.iter().map(|code| format!("`{}`: {}", code.as_str(), code.meaning())).collect();
     let types: Vec<_> = codes.iter().map(|code| format!("urn:spillway:problem:{}", code.as_str())).collect();
@@ -64,7 +66,7 @@ fn refusal(status: u16, codes: &[Code]) -> Value {
     if !retryable(false) {
         headers["Retry-After"] = json!({ "$ref": "#/components/headers/RetryAfter" });
     }
-    if codes == [Code::MethodNotAllowed] {
+    if codes == [ErrorCode::MethodNotAllowed] {
         headers["Allow"] = json!({ "schema": { "type": "string" } });
     }
     if status == 401 {

@@ -86,11 +86,11 @@ struct State {
     open_bytes: usize,
     /// Of the open batch, so that a linger that ends late does not seal a later one.
     number: u64,
-    sends_under_way: usize,
+    sends_in_flight: usize,
 }
 
 #[derive(Debug)]
-struct Waiting {
+struct PendingOrder {
     order_id: OrderId,
     order: EncodedOrder,
     /// Past this nobody waits for it.
@@ -98,11 +98,11 @@ struct Waiting {
     answer: oneshot::Sender<Result<(), PublishError>>,
 }
 
-type Batch = Vec<Waiting>;
+type Batch = Vec<PendingOrder>;
 
 /// What an order's arrival brings about, to be done once the lock is released.
 #[derive(Debug)]
-struct Arrival {
+struct PushOutcome {
     /// A batch that had no room for the order.
     full: Option<Batch>,
     /// The batch with the order.
@@ -128,7 +128,7 @@ impl<S: BatchSink> OrderPublisher for Coalescer<S> {
     ) -> Result<(), PublishError> {
         let (answer, answered) = oneshot::channel();
         let until = Instant::now() + within;
-        self.inner.clone().add(Waiting { order_id, order, until, answer });
+        self.inner.clone().add(PendingOrder { order_id, order, until, answer });
         // The sender is dropped only when the runtime goes away.
         answered.await.unwrap_or(Err(PublishError::Stopping))
     }
@@ -147,8 +147,8 @@ impl<S: BatchSink> Inner<S> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn add(self: Arc<Self>, waiting: Waiting) {
-        let Arrival { full, complete, lingering } = self.lock().take_in(waiting, &self.limits);
+    fn add(self: Arc<Self>, waiting: PendingOrder) {
+        let PushOutcome { full, complete, lingering } = self.lock().push(waiting, &self.limits);
         for batch in [full, complete].into_iter().flatten() {
             self.clone().send(batch);
         }
@@ -170,7 +170,7 @@ impl<S: BatchSink> Inner<S> {
             let _hung_up = late.answer.send(Err(PublishError::TimedOut));
         }
         if batch.is_empty() {
-            self.lock().sends_under_way -= 1;
+            self.lock().sends_in_flight -= 1;
             return;
         }
         let body = encode_batch(batch.iter().map(|waiting| &waiting.order));
@@ -181,7 +181,7 @@ impl<S: BatchSink> Inner<S> {
         let delivery = self.sink.send(SealedBatch { body, order_ids });
         tokio::spawn(async move {
             let result = delivery.await;
-            self.lock().sends_under_way -= 1;
+            self.lock().sends_in_flight -= 1;
             crate::metrics::publish_ended(started.elapsed());
             for answer in answers {
                 // A client that hung up hears nothing; its order is where it is all the same.
@@ -192,16 +192,16 @@ impl<S: BatchSink> Inner<S> {
 }
 
 impl State {
-    fn take_in(&mut self, waiting: Waiting, limits: &BatchLimits) -> Arrival {
+    fn push(&mut self, waiting: PendingOrder, limits: &BatchLimits) -> PushOutcome {
         let bytes = waiting.order.len() + KEY_BYTES;
         let has_room = PREFIX_BYTES_MAX + self.open_bytes + bytes <= limits.bytes_max;
         let full = self.seal_if(|_| !has_room);
-        let is_alone = self.open.is_empty() && self.sends_under_way == 0;
+        let is_alone = self.open.is_empty() && self.sends_in_flight == 0;
         self.open.push(waiting);
         self.open_bytes += bytes;
         let orders_max = limits.orders_max.get().min(ORDERS_MAX);
         let complete = self.seal_if(|state| is_alone || state.open.len() >= orders_max);
-        Arrival { full, complete, lingering: (self.open.len() == 1).then_some(self.number) }
+        PushOutcome { full, complete, lingering: (self.open.len() == 1).then_some(self.number) }
     }
 
     /// Takes the open batch to be sent, unless it is empty.
@@ -211,7 +211,7 @@ impl State {
         }
         self.number += 1;
         self.open_bytes = 0;
-        self.sends_under_way += 1;
+        self.sends_in_flight += 1;
         Some(std::mem::take(&mut self.open))
     }
 }

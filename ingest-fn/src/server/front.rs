@@ -19,19 +19,19 @@ use crate::router::{self, ORDERS_PATH, OrdersService};
 ///
 /// The router has the orders' route too and would do the same; the fork saves an order the look-up and two boxes.
 #[derive(Clone, Debug)]
-pub struct Front<P, C> {
+pub struct Dispatch<P, C> {
     orders: OrdersService<P, C>,
     router: Router,
 }
 
-impl<P: OrderPublisher, C: Clock + Clone> Front<P, C> {
+impl<P: OrderPublisher, C: Clock + Clone> Dispatch<P, C> {
     /// For one worker.
     pub fn new(app: &Arc<App<P, C>>) -> Self {
         Self { orders: router::orders(app), router: router::router(app.clone()) }
     }
 }
 
-impl<P: OrderPublisher, C: Clock + Clone> hyper::service::Service<Request<Incoming>> for Front<P, C> {
+impl<P: OrderPublisher, C: Clock + Clone> hyper::service::Service<Request<Incoming>> for Dispatch<P, C> {
     type Response = Response<Body>;
     type Error = Infallible;
     type Future =

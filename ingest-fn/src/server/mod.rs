@@ -22,15 +22,15 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::gateway::Gateway;
 use crate::instance::Instance;
-use crate::layers::admission::Admission;
+use crate::layers::admission::RequestBudget;
 use crate::limits::RequestLimits;
-use crate::observer::{Observer, ObserverSettings};
+use crate::observer::{RequestLogSettings, RequestLogger};
 use crate::publish::{OrderPublisher, WarmUpError};
 use acceptor::Acceptor;
 use worker::Worker;
 
 pub use connection::serve_connection;
-pub use front::Front;
+pub use front::Dispatch;
 
 /// What the server needs, the publisher aside.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ pub struct ServerConfig {
     /// How long a stop may take.
     pub grace: Duration,
     /// What is told of requests.
-    pub observer: ObserverSettings,
+    pub observer: RequestLogSettings,
 }
 
 /// Why the service could not run.
@@ -82,16 +82,16 @@ pub async fn serve<P: OrderPublisher>(
     open: impl Fn() -> Result<P, WarmUpError> + Clone + Send + 'static,
 ) -> Result<(), RunError> {
     let ServerConfig { catalogue, order_id_keys, gateway, limits, workers, .. } = config;
-    let admission = Admission::new(limits.requests_max, limits.bytes_max);
-    let instance = Instance::new(admission, workers).observed_by(Observer::new(config.observer));
+    let admission = RequestBudget::new(limits.requests_max, limits.bytes_max);
+    let instance = Instance::new(admission, workers).with_request_logger(RequestLogger::new(config.observer));
     let instance = Arc::new(instance);
     // Ends the workers for whatever reason: the signal, or a start that failed.
     let stop = shutdown.child_token();
     let mut running = JoinSet::new();
-    let mut doors = Vec::new();
+    let mut handles = Vec::new();
     for number in 0..workers.get() {
-        let (door, connections) = worker::door();
-        doors.push(door);
+        let (channel, connections) = worker::channel();
+        handles.push(channel);
         let worker = Worker {
             connections,
             stop: stop.clone(),
@@ -101,7 +101,7 @@ pub async fn serve<P: OrderPublisher>(
         let (open, instance) = (open.clone(), instance.clone());
         let (catalogue, keys, gateway) = (catalogue.clone(), order_id_keys.clone(), gateway.clone());
         let run = async move {
-            let app = App::of(instance, gateway, catalogue, &keys, open()?, SystemClock, limits);
+            let app = App::for_worker(instance, gateway, catalogue, &keys, open()?, SystemClock, limits);
             worker.run(Arc::new(app)).await
         };
         match number {
@@ -112,7 +112,7 @@ pub async fn serve<P: OrderPublisher>(
     gateway.warn();
     tracing::info!(address = %listener.local_addr()?, workers = workers.get(), "taking orders");
     let first = tokio::select! {
-        () = Acceptor::new(listener, doors, config.connections_max).run(&stop) => None,
+        () = Acceptor::new(listener, handles, config.connections_max).run(&stop) => None,
         // Before it was told to: it could not be opened, or broke down. The others alone are no instance.
         ended = running.join_next() => ended,
     };
@@ -130,7 +130,7 @@ pub async fn serve<P: OrderPublisher>(
             Err(error) => failure = failure.or(Some(error)),
         }
     }
-    instance.observer.last_words(None, instance.admission.requests_under_way());
+    instance.observer.flush(None, instance.admission.requests_in_flight());
     tracing::info!(settled, "stopped");
     failure.map_or(Ok(()), Err)
 }

@@ -13,9 +13,9 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Front, RunError, serve_connection};
+use super::{Dispatch, RunError, serve_connection};
 use crate::app::App;
-use crate::instance::Phase;
+use crate::instance::InstanceState;
 use crate::publish::{OrderPublisher, WarmUpError};
 
 /// Between two attempts to reach the broker at start.
@@ -23,14 +23,14 @@ const START_RETRY: Duration = Duration::from_millis(250);
 
 /// How long an instance that cannot start stays to say why: the platform asks `/initialize` as soon as the port is
 /// open, and should hear a reason rather than find nobody.
-const FAILURE_TOLD_FOR: Duration = Duration::from_secs(1);
+const FAILED_START_LINGER: Duration = Duration::from_secs(1);
 
 /// Connections on their way to a worker. More wait in the listener's own queue.
-const DOOR_CONNECTIONS_MAX: usize = 1_024;
+const PENDING_CONNECTIONS_MAX: usize = 1_024;
 
 /// Where the acceptor leaves a worker's connections.
 #[derive(Debug)]
-pub(super) struct Door {
+pub(super) struct WorkerHandle {
     pub(super) connections: mpsc::Sender<Connection>,
     /// Connections that the worker has, those at the door included.
     pub(super) open: Arc<AtomicUsize>,
@@ -65,9 +65,9 @@ impl Drop for Counted {
 }
 
 /// A door, and what comes in by it.
-pub(super) fn door() -> (Door, mpsc::Receiver<Connection>) {
-    let (sender, receiver) = mpsc::channel(DOOR_CONNECTIONS_MAX);
-    (Door { connections: sender, open: Arc::default() }, receiver)
+pub(super) fn channel() -> (WorkerHandle, mpsc::Receiver<Connection>) {
+    let (sender, receiver) = mpsc::channel(PENDING_CONNECTIONS_MAX);
+    (WorkerHandle { connections: sender, open: Arc::default() }, receiver)
 }
 
 /// One worker.
@@ -85,7 +85,7 @@ impl Worker {
         mut self,
         app: Arc<App<P, C>>,
     ) -> Result<bool, WarmUpError> {
-        let front = Front::new(&app);
+        let front = Dispatch::new(&app);
         let connections = TaskTracker::new();
         let cut = CancellationToken::new();
         let serving = async {
@@ -97,8 +97,8 @@ impl Worker {
         let starting = async {
             let started = start(&app, self.start_timeout, &self.stop).await;
             if let Err(error) = &started {
-                app.instance().enter(Phase::Failed(error.reason.clone()));
-                self.stop.run_until_cancelled(sleep(FAILURE_TOLD_FOR)).await;
+                app.instance().enter(InstanceState::Failed(error.reason.clone()));
+                self.stop.run_until_cancelled(sleep(FAILED_START_LINGER)).await;
                 self.stop.cancel();
             }
             started
@@ -118,7 +118,7 @@ impl Worker {
 
 async fn serve<P: OrderPublisher, C: Clock + Clone>(
     Connection { stream, counted: _until_the_end }: Connection,
-    front: Front<P, C>,
+    front: Dispatch<P, C>,
     stop: &CancellationToken,
     cut: &CancellationToken,
 ) {

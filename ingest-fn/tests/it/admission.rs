@@ -29,7 +29,7 @@ async fn beyond_the_bound_the_answer_is_429_at_once_and_nothing_is_sent() {
         waiting.push(tokio::spawn(async move { send(&service, request).await }));
         batches.push(sent.recv().await.expect("sent"));
     }
-    assert_eq!(app.instance().admission.requests_under_way(), 2);
+    assert_eq!(app.instance().admission.requests_in_flight(), 2);
 
     let started = Instant::now();
     for _ in 0..100 {
@@ -48,7 +48,7 @@ async fn beyond_the_bound_the_answer_is_429_at_once_and_nothing_is_sent() {
     for answer in waiting {
         assert_eq!(answer.await.expect("an answer").status, StatusCode::ACCEPTED);
     }
-    assert_eq!(app.instance().admission.requests_under_way(), 0);
+    assert_eq!(app.instance().admission.requests_in_flight(), 0);
     let again = tokio::spawn(async move { send(&service, post_order(&order())).await });
     sent.recv().await.expect("sent").acknowledge();
     assert_eq!(again.await.expect("an answer").status, StatusCode::ACCEPTED);
@@ -61,10 +61,10 @@ async fn a_client_that_hangs_up_makes_room() {
     let service = router(app.clone());
     let waiting = tokio::spawn(async move { send(&service, post_order(&order())).await });
     let _never_answered = sent.recv().await.expect("sent");
-    assert_eq!(app.instance().admission.requests_under_way(), 1);
+    assert_eq!(app.instance().admission.requests_in_flight(), 1);
     waiting.abort();
     assert!(waiting.await.expect_err("aborted").is_cancelled());
-    assert_eq!(app.instance().admission.requests_under_way(), 0);
+    assert_eq!(app.instance().admission.requests_in_flight(), 0);
 }
 
 #[tokio::test]

@@ -137,7 +137,7 @@ const VALUES: [(&str, &str); 34] = [
     ("start-timeout-ms", "999"),
     ("body-timeout-ms", "999"),
     ("publish-timeout-ms", "999"),
-    ("sends-max", "9"),
+    ("publishes-in-flight-max", "9"),
     ("queue-messages-max", "99"),
     ("grace-ms", "999"),
     ("fc-log-framing", "all"),

@@ -32,7 +32,7 @@ async fn pre_stop_answers_once_every_order_under_way_has_its_answer() {
     let (first, second) = (ask(), ask());
     sleep(Duration::from_secs(3)).await;
     assert!(!first.is_finished() && !second.is_finished(), "an order is under way");
-    assert_eq!(app.instance().admission.requests_under_way(), 1, "waiting for it is not one");
+    assert_eq!(app.instance().admission.requests_in_flight(), 1, "waiting for it is not one");
     let refused = send(&service, post(chunked([""; 0], End::Unread))).await;
     assert_eq!(refused.refusal(), (503, "stopping".to_owned()));
     assert_eq!(send(&service, get("/readyz")).await.status, StatusCode::SERVICE_UNAVAILABLE);

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use axum::Router;
 use http::{HeaderValue, Request};
-use ingest_fn::instance::Phase;
-use ingest_fn::observer::{Framing, ObserverSettings};
+use ingest_fn::instance::InstanceState;
+use ingest_fn::observer::{FcLogFraming, RequestLogSettings};
 use ingest_fn::publish::PublishError;
 use ingest_fn::router::router;
 use serde_json::{Value, json};
@@ -16,14 +16,14 @@ use crate::support::{self, Logs, SteppedClock, StubPublisher, get, order, post, 
 const PLATFORM_ID: &str = "1-6744f3a5-15d4b2c8-0a1b2c3d4e5f";
 
 /// A service that has started, at a time that the test moves.
-fn observed(publisher: StubPublisher, clock: &SteppedClock, settings: ObserverSettings) -> Router {
+fn observed(publisher: StubPublisher, clock: &SteppedClock, settings: RequestLogSettings) -> Router {
     let app = support::observed(publisher, clock, settings);
-    app.instance().enter(Phase::Ready);
+    app.instance().enter(InstanceState::Ready);
     router(app)
 }
 
-fn quiet() -> ObserverSettings {
-    ObserverSettings { framing: Framing::Off, metrics_interval: Duration::ZERO }
+fn quiet() -> RequestLogSettings {
+    RequestLogSettings { framing: FcLogFraming::Off, metrics_interval: Duration::ZERO }
 }
 
 fn with_platform_id(mut request: Request<axum::body::Body>) -> Request<axum::body::Body> {
@@ -112,7 +112,7 @@ async fn an_order_can_be_followed_by_its_trace_at_debug() {
     let service = observed(StubPublisher::accepting(), &SteppedClock::default(), quiet());
     let order_id = send(&service, request).await.member("order_id");
     let lines = logs.lines();
-    let line = lines.iter().find(|line| line["message"] == "order judged").expect("a line");
+    let line = lines.iter().find(|line| line["message"] == "order validated").expect("a line");
     let expected = json!([PLATFORM_ID, order_id, traceparent]);
     assert_eq!(json!([line["requestId"], line["order_id"], line["traceparent"]]), expected);
 }
@@ -138,28 +138,28 @@ async fn what_the_platform_looks_for_is_framed() {
     let nothing: Vec<String> = Vec::new();
     let line = vec!["-".to_owned()];
     let cases = [
-        (Framing::Auto, PublishError::Failed, true, around("Invoke", 1)),
-        (Framing::Auto, PublishError::Failed, false, line.clone()),
-        (Framing::Off, PublishError::Failed, true, line),
-        (Framing::All, PublishError::Failed, true, around("Invoke", 1)),
+        (FcLogFraming::Auto, PublishError::Failed, true, around("Invoke", 1)),
+        (FcLogFraming::Auto, PublishError::Failed, false, line.clone()),
+        (FcLogFraming::Off, PublishError::Failed, true, line),
+        (FcLogFraming::All, PublishError::Failed, true, around("Invoke", 1)),
     ];
     for (framing, error, by_platform, expected) in cases {
         let logs = Logs::capture_at("info");
-        let settings = ObserverSettings { framing, ..quiet() };
+        let settings = RequestLogSettings { framing, ..quiet() };
         let service = observed(StubPublisher::failing(error), &SteppedClock::default(), settings);
         let request = post_order(&order());
         send(&service, if by_platform { with_platform_id(request) } else { request }).await;
         assert_eq!(frames(&logs.text()), expected, "{framing:?}, by the platform: {by_platform}");
     }
-    for (framing, expected) in [(Framing::Auto, nothing), (Framing::All, around("Invoke", 0))] {
+    for (framing, expected) in [(FcLogFraming::Auto, nothing), (FcLogFraming::All, around("Invoke", 0))] {
         let logs = Logs::capture_at("info");
-        let settings = ObserverSettings { framing, ..quiet() };
+        let settings = RequestLogSettings { framing, ..quiet() };
         let service = observed(StubPublisher::accepting(), &SteppedClock::default(), settings);
         send(&service, with_platform_id(post_order(&order()))).await;
         assert_eq!(frames(&logs.text()), expected, "{framing:?}, an accepted order");
     }
     let logs = Logs::capture_at("info");
-    let settings = ObserverSettings { framing: Framing::Auto, ..quiet() };
+    let settings = RequestLogSettings { framing: FcLogFraming::Auto, ..quiet() };
     let service = observed(StubPublisher::accepting(), &SteppedClock::default(), settings);
     let initialize = Request::post("/initialize").body(axum::body::Body::empty()).expect("a request");
     send(&service, with_platform_id(initialize)).await;

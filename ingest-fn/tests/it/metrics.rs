@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::Router;
-use ingest_fn::observer::ObserverSettings;
+use ingest_fn::observer::RequestLogSettings;
 use ingest_fn::router::router;
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ use crate::support::{Logs, SteppedClock, StubPublisher, get, observed, order, po
 const INTERVAL: Duration = Duration::from_secs(10);
 
 fn service(clock: &SteppedClock, metrics_interval: Duration) -> Router {
-    let settings = ObserverSettings { metrics_interval, ..ObserverSettings::default() };
+    let settings = RequestLogSettings { metrics_interval, ..RequestLogSettings::default() };
     router(observed(StubPublisher::accepting(), clock, settings))
 }
 
@@ -42,7 +42,7 @@ async fn a_request_logs_the_metrics_once_an_interval_has_passed() {
         assert_eq!(line["level"], "INFO");
         let request_id = line["requestId"].as_str().expect("the request's");
         assert_eq!(request_id.len(), 32, "made here");
-        let seconds = &line["metrics"]["histograms"]["ingest_request_seconds"];
+        let seconds = &line["metrics"]["histograms"]["ingest_request_duration_seconds"];
         assert!(seconds["count"].as_u64() >= seconds["buckets"]["1"].as_u64(), "{seconds}");
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use http::header::CONTENT_TYPE;
-use ingest_fn::error::Code;
+use ingest_fn::error::ErrorCode;
 use ingest_fn::openapi::document;
 use ingest_fn::request::{into_order, read_json};
 use jsonschema::Validator;
@@ -22,9 +22,9 @@ fn validator(document: &Value, pointer: &str) -> Validator {
 }
 
 /// Where the document describes the answers with `code`.
-fn response_pointer(code: Code) -> String {
+fn response_pointer(code: ErrorCode) -> String {
     match code {
-        Code::NotFound | Code::MethodNotAllowed | Code::MalformedEvent => {
+        ErrorCode::NotFound | ErrorCode::MethodNotAllowed | ErrorCode::MalformedEvent => {
             format!("/components/responses/{}", code.as_str())
         }
         _ => format!("/paths/~1v1~1orders/post/responses/{}", code.status().as_u16()),
@@ -81,7 +81,7 @@ async fn every_answer_is_as_documented_and_every_documented_status_is_answered()
     answered.insert("202".to_owned());
     for (name, answer) in families().await.into_iter().flat_map(|(_, answers)| answers) {
         let (status, code) = answer.refusal();
-        let code = *Code::ALL.iter().find(|known| known.as_str() == code).expect("a code");
+        let code = *ErrorCode::ALL.iter().find(|known| known.as_str() == code).expect("a code");
         let pointer = response_pointer(code);
         assert_documented(&document, &pointer, "application/problem+json", name, &answer);
         if pointer.starts_with("/paths") {
@@ -97,7 +97,7 @@ async fn every_answer_is_as_documented_and_every_documented_status_is_answered()
 #[test]
 fn every_code_is_named_in_its_answer_and_says_what_it_means() {
     let document = document();
-    for code in Code::ALL {
+    for code in ErrorCode::ALL {
         let response = document.pointer(&response_pointer(*code)).expect("documented");
         let names = &response["content"]["application/problem+json"]["schema"]["properties"]["code"]["enum"];
         assert!(names.as_array().is_some_and(|names| names.contains(&json!(code.as_str()))), "{code:?}");

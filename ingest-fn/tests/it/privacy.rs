@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use http::{HeaderValue, Method, Request};
-use ingest_fn::instance::Phase;
+use ingest_fn::instance::InstanceState;
 use ingest_fn::publish::PublishError;
 use ingest_fn::router::router;
 use serde_json::{Value, json};
@@ -102,7 +102,7 @@ fn plant_credentials(request: &mut Request<Body>) {
 
 fn failed_instance() -> TestApp<StubPublisher> {
     let app = app(StubPublisher::accepting(), LIMITS);
-    app.instance().enter(Phase::Failed("the broker cannot be reached".to_owned()));
+    app.instance().enter(InstanceState::Failed("the broker cannot be reached".to_owned()));
     app
 }
 

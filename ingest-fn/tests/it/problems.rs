@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::body::Body;
 use http::header::{ALLOW, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, Request};
-use ingest_fn::error::Code;
+use ingest_fn::error::ErrorCode;
 use ingest_fn::limits::RequestLimits;
 use ingest_fn::publish::PublishError;
 use ingest_fn::router::router;
@@ -238,7 +238,7 @@ async fn refusals_are_as_agreed_and_cover_every_code() {
     for (family, answers) in families().await {
         for (name, answer) in &answers {
             let (status, name_of_code) = answer.refusal();
-            let code = Code::ALL.iter().find(|code| code.as_str() == name_of_code);
+            let code = ErrorCode::ALL.iter().find(|code| code.as_str() == name_of_code);
             let code = code.unwrap_or_else(|| panic!("{family}, {name}: {name_of_code}"));
             assert_eq!(status, code.status().as_u16(), "{family}, {name}");
             let problem = answer.json();
@@ -252,7 +252,7 @@ async fn refusals_are_as_agreed_and_cover_every_code() {
             answers.iter().map(|(name, answer)| (*name, contract(answer))).collect();
         insta::assert_json_snapshot!(family, contracts);
     }
-    let all: BTreeSet<_> = Code::ALL.iter().map(|code| code.as_str().to_owned()).collect();
+    let all: BTreeSet<_> = ErrorCode::ALL.iter().map(|code| code.as_str().to_owned()).collect();
     assert_eq!(seen, all);
 }
 

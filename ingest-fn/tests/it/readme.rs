@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use clap::CommandFactory;
 use ingest_fn::config::Config;
-use ingest_fn::error::Code;
+use ingest_fn::error::ErrorCode;
 
 const README: &str = include_str!("../../README.md");
 
@@ -37,7 +37,7 @@ fn every_error_code_is_listed_with_its_status_and_whether_a_retry_is_of_use() {
             (code.clone(), (status.clone(), retry.clone()))
         })
         .collect();
-    let has: BTreeMap<_, _> = Code::ALL
+    let has: BTreeMap<_, _> = ErrorCode::ALL
         .iter()
         .map(|code| {
             let retry = if code.is_retryable() { "yes" } else { "no" };

@@ -15,7 +15,7 @@ use hyper_util::rt::TokioIo;
 use ingest_fn::config::Settings;
 use ingest_fn::gateway::Gateway;
 use ingest_fn::limits::RequestLimits;
-use ingest_fn::observer::ObserverSettings;
+use ingest_fn::observer::RequestLogSettings;
 use ingest_fn::publish::BatchLimits;
 use ingest_fn::server::{RunError, ServerConfig};
 use serde_json::{Value, json};
@@ -91,7 +91,7 @@ pub(super) fn settings(broker: SocketAddr) -> Settings {
             connections_max: NonZeroUsize::new(1_024).expect("positive"),
             start_timeout: Duration::from_secs(20),
             grace: BOUND,
-            observer: ObserverSettings::default(),
+            observer: RequestLogSettings::default(),
         },
         client: ClientConfig::new(broker.into()),
         producer: ProducerConfig { topics: vec![TOPIC.to_owned()], ..ProducerConfig::default() },

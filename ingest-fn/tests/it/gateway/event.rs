@@ -6,7 +6,7 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::response::Response;
 use http::header::{CONTENT_TYPE, SET_COOKIE};
 use http::{HeaderValue, Method, Request, StatusCode};
-use ingest_fn::event::{EventFault, HEADERS_MAX, read, wrap};
+use ingest_fn::event::{EventError, HEADERS_MAX, read, wrap};
 use ingest_fn::handlers::invoke::{Unwrap, Wrap};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -85,7 +85,7 @@ fn what_is_no_request_is_told_apart() {
         let headers = event["headers"].as_object_mut().expect("an object");
         headers.extend((0..=HEADERS_MAX).map(|number| (format!("x-{number}"), json!(""))));
     };
-    type Case = (&'static str, fn(&mut Value), Result<(), EventFault>);
+    type Case = (&'static str, fn(&mut Value), Result<(), EventError>);
     let cases: [Case; 19] = [
         ("as it comes", |_| {}, Ok(())),
         ("unknown members", |event| event["requestContext"] = json!({ "a": [1] }), Ok(())),
@@ -95,25 +95,25 @@ fn what_is_no_request_is_told_apart() {
         (
             "no path",
             |event| drop(event.as_object_mut().and_then(|event| event.remove("path"))),
-            Err(EventFault::Shape),
+            Err(EventError::Shape),
         ),
-        ("a list", |event| *event = json!([1]), Err(EventFault::Shape)),
-        ("a number for a header", |event| event["headers"]["x"] = json!(1), Err(EventFault::Shape)),
-        ("an object for a body", |event| event["body"] = json!({}), Err(EventFault::Shape)),
-        ("no method", |event| event["httpMethod"] = json!("PO ST"), Err(EventFault::Method)),
-        ("no path of its own", |event| event["path"] = json!("v1/orders"), Err(EventFault::Target)),
-        ("a host", |event| event["path"] = json!("http://elsewhere/v1/orders"), Err(EventFault::Target)),
-        ("a query in the path", |event| event["path"] = json!("/v1/orders?a=1"), Err(EventFault::Target)),
-        ("a space in the path", |event| event["path"] = json!("/v1/or ders"), Err(EventFault::Target)),
-        ("no header name", |event| event["headers"]["x y"] = json!(""), Err(EventFault::Headers)),
+        ("a list", |event| *event = json!([1]), Err(EventError::Shape)),
+        ("a number for a header", |event| event["headers"]["x"] = json!(1), Err(EventError::Shape)),
+        ("an object for a body", |event| event["body"] = json!({}), Err(EventError::Shape)),
+        ("no method", |event| event["httpMethod"] = json!("PO ST"), Err(EventError::Method)),
+        ("no path of its own", |event| event["path"] = json!("v1/orders"), Err(EventError::Target)),
+        ("a host", |event| event["path"] = json!("http://elsewhere/v1/orders"), Err(EventError::Target)),
+        ("a query in the path", |event| event["path"] = json!("/v1/orders?a=1"), Err(EventError::Target)),
+        ("a space in the path", |event| event["path"] = json!("/v1/or ders"), Err(EventError::Target)),
+        ("no header name", |event| event["headers"]["x y"] = json!(""), Err(EventError::Headers)),
         (
             "a line break in a header",
             |event| event["headers"]["x"] = json!("a\r\nb: c"),
-            Err(EventFault::Headers),
+            Err(EventError::Headers),
         ),
-        ("many headers", many, Err(EventFault::Headers)),
-        ("base64 that is none", |event| event["isBase64Encoded"] = json!(true), Err(EventFault::Base64)),
-        ("a method by number", |event| event["httpMethod"] = json!(1), Err(EventFault::Shape)),
+        ("many headers", many, Err(EventError::Headers)),
+        ("base64 that is none", |event| event["isBase64Encoded"] = json!(true), Err(EventError::Base64)),
+        ("a method by number", |event| event["httpMethod"] = json!(1), Err(EventError::Shape)),
     ];
     for (name, change, expected) in cases {
         assert_eq!(with(change), expected, "{name}");

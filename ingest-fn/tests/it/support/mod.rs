@@ -16,9 +16,9 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use ingest_fn::app::App;
 use ingest_fn::gateway::Gateway;
 use ingest_fn::instance::Instance;
-use ingest_fn::layers::admission::Admission;
+use ingest_fn::layers::admission::RequestBudget;
 use ingest_fn::limits::RequestLimits;
-use ingest_fn::observer::{Observer, ObserverSettings};
+use ingest_fn::observer::{RequestLogSettings, RequestLogger};
 use ingest_fn::publish::OrderPublisher;
 use ingest_fn::router::router;
 use serde_json::{Value, json};
@@ -158,14 +158,15 @@ impl Clock for SteppedClock {
 pub(crate) fn observed(
     publisher: StubPublisher,
     clock: &SteppedClock,
-    settings: ObserverSettings,
+    settings: RequestLogSettings,
 ) -> TestApp<StubPublisher, SteppedClock> {
-    let instance = Instance::new(Admission::new(LIMITS.requests_max, LIMITS.bytes_max), NonZeroUsize::MIN);
-    let instance = Arc::new(instance.observed_by(Observer::new(settings)));
+    let instance =
+        Instance::new(RequestBudget::new(LIMITS.requests_max, LIMITS.bytes_max), NonZeroUsize::MIN);
+    let instance = Arc::new(instance.with_request_logger(RequestLogger::new(settings)));
     let catalogue = Catalogue::from_toml(CATALOGUE).expect("a catalogue");
     let keys: OrderIdKeys = KEYS.parse().expect("keys");
     let gateway = Arc::new(Gateway::InsecureDev);
-    Arc::new(App::of(instance, gateway, catalogue, &keys, publisher, clock.clone(), LIMITS))
+    Arc::new(App::for_worker(instance, gateway, catalogue, &keys, publisher, clock.clone(), LIMITS))
 }
 
 /// The service around a publisher that always says yes.

@@ -1,4 +1,4 @@
-//! The command line, for this crate's binary and for whoever embeds it.
+//! The command line, for this crate's binary and for programs that embed it.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -10,7 +10,7 @@ use crate::config::{Config, Settings};
 use crate::run;
 use crate::server::RunError;
 
-/// Runs `ingest-fn` with `arguments`, the program's name first, until it is told to stop.
+/// Runs `ingest-fn` with `arguments`, the program's name first, until SIGTERM or Ctrl-C.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let config = match Config::try_parse_from(arguments) {
         Ok(config) => config,
@@ -24,7 +24,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         (Ok(()), Ok(settings)) => settings,
         (logs, settings) => {
             for errors in [logs.err(), settings.err()].into_iter().flatten() {
-                tell(config.logs.is_json(), "wrong_configuration", &errors);
+                report(config.logs.is_json(), "wrong_configuration", &errors);
             }
             return ExitCode::from(EXIT_CONFIG);
         }
@@ -32,17 +32,17 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match serve(settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tell(config.logs.is_json(), "run_failed", &error);
+            report(config.logs.is_json(), "run_failed", &error);
             ExitCode::FAILURE
         }
     }
 }
 
-/// For people on standard error, and where the log is read by machines also as a line of it.
-fn tell(logs_are_json: bool, error_code: &str, error: &dyn std::error::Error) {
+/// Writes to standard error for people, and a log line where machines read the log.
+fn report(logs_are_json: bool, error_code: &str, error: &dyn std::error::Error) {
     eprintln!("ingest-fn: {error}");
     if logs_are_json {
-        tracing::error!(error_code, %error, "not running");
+        tracing::error!(event = "start_failed", error_code, %error, "not running");
     }
 }
 

@@ -1,4 +1,4 @@
-//! What every worker of an instance shares: how much is under way, and where the instance stands in its life.
+//! The state that all workers of an instance share.
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -7,110 +7,98 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use crate::layers::admission::RequestBudget;
-use crate::observer::RequestLogger;
+use crate::limits::RequestBudget;
+use crate::request_logger::RequestLogger;
 
-/// Between two looks at the requests under way while they are waited for.
+/// Interval between two checks of the requests in flight during a drain.
 const DRAIN_POLL: Duration = Duration::from_millis(10);
 
-/// Where the instance stands with the broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InstanceState {
-    /// Connecting. Orders are taken already: they wait for the connection as long as a send may take.
+    /// Connecting to the broker. Orders are accepted already: they wait for the connection, at most for the publish
+    /// timeout.
     Starting,
-    /// The broker has answered, and has the topic.
+    /// Every worker has reached the broker, and the topic exists.
     Ready,
-    /// It cannot work. The process ends.
+    /// The start failed for this reason. The process ends.
     Failed(String),
 }
 
-/// One instance, however many workers it has.
 #[derive(Debug)]
 pub struct Instance {
-    /// What is under way.
-    pub admission: RequestBudget,
-    /// What is told of its requests.
-    pub observer: RequestLogger,
-    phase: watch::Sender<InstanceState>,
+    pub budget: RequestBudget,
+    pub(crate) logger: RequestLogger,
+    state: watch::Sender<InstanceState>,
     /// Workers that have not reached the broker yet.
     starting: AtomicUsize,
     stopping: AtomicBool,
 }
 
 impl Instance {
-    /// A new one, in [`InstanceState::Starting`] until `workers` of them have started.
+    /// [`InstanceState::Starting`] until [`Self::worker_started`] is called `workers` times.
     #[must_use]
-    pub fn new(admission: RequestBudget, workers: NonZeroUsize) -> Self {
+    pub fn new(budget: RequestBudget, logger: RequestLogger, workers: NonZeroUsize) -> Self {
         Self {
-            admission,
-            observer: RequestLogger::default(),
-            phase: watch::Sender::new(InstanceState::Starting),
+            budget,
+            logger,
+            state: watch::Sender::new(InstanceState::Starting),
             starting: AtomicUsize::new(workers.get()),
             stopping: AtomicBool::new(false),
         }
     }
 
-    /// With an observer of its own.
-    #[must_use]
-    pub fn with_request_logger(mut self, observer: RequestLogger) -> Self {
-        self.observer = observer;
-        self
-    }
-
-    /// One more worker has reached the broker.
     pub fn worker_started(&self) {
         if self.starting.fetch_sub(1, Ordering::SeqCst) == 1 {
-            self.enter(InstanceState::Ready);
+            self.set_state(InstanceState::Ready);
         }
     }
 
-    /// Where it stands.
     #[must_use]
-    pub fn phase(&self) -> InstanceState {
-        self.phase.borrow().clone()
+    pub fn state(&self) -> InstanceState {
+        self.state.borrow().clone()
     }
 
-    /// Moves on. What has failed stays so.
-    pub fn enter(&self, phase: InstanceState) {
-        self.phase.send_if_modified(|current| {
-            let moves = !matches!(current, InstanceState::Failed(_)) && *current != phase;
-            if moves {
-                *current = phase;
+    /// [`InstanceState::Failed`] is final.
+    pub fn set_state(&self, state: InstanceState) {
+        self.state.send_if_modified(|current| {
+            let changes = !matches!(current, InstanceState::Failed(_)) && *current != state;
+            if changes {
+                *current = state;
             }
-            moves
+            changes
         });
     }
 
-    /// Waits until it has started, or has failed to.
+    /// Waits until the start has succeeded or failed.
     ///
     /// # Errors
-    /// Why it cannot work.
+    /// The reason of [`InstanceState::Failed`].
     pub async fn started(&self) -> Result<(), String> {
-        let mut phase = self.phase.subscribe();
-        // The sender lives as long as this.
-        match phase.wait_for(|phase| *phase != InstanceState::Starting).await.as_deref() {
+        let mut state = self.state.subscribe();
+        // The sender lives as long as `self`.
+        match state.wait_for(|state| *state != InstanceState::Starting).await.as_deref() {
             Ok(InstanceState::Failed(reason)) => Err(reason.clone()),
             _ => Ok(()),
         }
     }
 
-    /// Takes no more orders.
+    /// Rejects orders from now on.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
     }
 
-    /// Whether it takes no more orders.
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::SeqCst)
     }
 
-    /// Takes no more orders and waits until those under way have their answers, at most `bound`. Whether they have.
+    /// Rejects orders from now on, and waits at most `bound` for the requests in flight. Returns true if all of them
+    /// have their answers.
     pub async fn drain(&self, bound: Duration) -> bool {
         self.stop();
         let all_answered = async {
-            // A request is counted before it looks whether the instance stops, and this looks in the other order: it
-            // cannot miss one that was let in.
-            while self.admission.requests_in_flight() > 0 {
+            // A request acquires its permit before it checks `stopping`; a drain does the reverse. So the drain counts
+            // every request that was admitted.
+            while self.budget.requests_in_flight() > 0 {
                 sleep(DRAIN_POLL).await;
             }
         };

@@ -1,24 +1,42 @@
 #![doc = include_str!("../README.md")]
+//!
+//! # From a request to a published order
+//!
+//! 1. [`cli`] parses [`config::Config`] into [`config::Settings`]; [`run`] opens a [`publish::Coalescer`] for each worker.
+//! 2. [`server::serve`] accepts a connection and sends it to the worker that has the fewest.
+//! 3. [`router::Dispatch`] routes `POST /v1/orders` to the orders service, every other request to the [`axum::Router`].
+//! 4. `Observe` assigns a request id; `LoadShed` acquires a permit of the [`limits::RequestBudget`] or answers 429.
+//! 5. [`orders`] checks the head, reads the body, and asks [`gateway::Gateway`] for signature and [`gateway::Buyer`].
+//! 6. [`request::OrderRequest`] is parsed into [`shared::order::Order`], or into all of its problems.
+//! 7. [`sales::Sales`] prices it into [`shared::order::AcceptedOrder`], encoded as [`shared::envelope::EncodedOrder`].
+//! 8. [`publish::OrderPublisher`] coalesces orders into one message and waits for the broker's acknowledgement.
+//! 9. [`orders::Accepted`] is the 202; every other end is an [`error::ApiError`] with its [`error::ErrorCode`].
+#![allow(missing_docs, reason = "a binary's crate: names state what they can, docs state the rest")]
 
 pub mod app;
+mod body;
 pub mod cli;
 pub mod config;
 pub mod error;
 pub mod event;
 pub mod gateway;
-pub mod handlers;
+mod health;
 pub mod instance;
+pub mod invoke;
 pub mod layers;
+mod lifecycle;
 pub mod limits;
-pub mod metrics;
-pub mod observer;
+mod log_limits;
+mod metrics;
 pub mod openapi;
+pub mod orders;
 pub mod publish;
 pub mod request;
-pub mod request_context;
+mod request_context;
+pub mod request_logger;
 pub mod router;
+pub mod sales;
 pub mod server;
-pub mod summary;
 
 use std::num::NonZeroUsize;
 
@@ -29,11 +47,11 @@ use config::Settings;
 use publish::{Coalescer, RocketmqSink, WarmUpError};
 use server::{RunError, serve};
 
-/// Serves on `listener` and publishes to RocketMQ until `shutdown` is cancelled, then finishes what is under way within
-/// the grace period.
+/// Serves on `listener` and publishes to RocketMQ until `shutdown` is cancelled, then finishes the requests in flight
+/// within the grace period.
 ///
 /// # Errors
-/// [`RunError`] if the broker cannot be reached at start, or the server breaks.
+/// [`RunError`] if the broker cannot be reached within the start timeout, or the server fails.
 pub async fn run(
     settings: Settings,
     listener: TcpListener,
@@ -41,7 +59,7 @@ pub async fn run(
 ) -> Result<(), RunError> {
     metrics::describe();
     let Settings { server, client, mut producer, topic, batch, .. } = settings;
-    // The bounds are the instance's; each worker has its share.
+    // The bounds are the instance's; each worker gets an equal part.
     let share = |whole: NonZeroUsize| {
         NonZeroUsize::new(whole.get().div_ceil(server.workers.get())).unwrap_or(NonZeroUsize::MIN)
     };

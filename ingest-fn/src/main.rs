@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use mimalloc::MiMalloc;
 
-/// An order is some dozens of small allocations; see the section on speed in ingest-fn's README for what this saves.
+/// An order costs some dozens of small allocations; the README's section on speed states what this allocator saves.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

@@ -1,101 +1,133 @@
-//! Which path goes where, and what surrounds it.
+//! Routes, and the layers around each.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use axum::Router;
-use axum::body::Body;
-use axum::middleware::from_fn;
-use axum::response::IntoResponse;
-use axum::routing::{get, post, post_service};
-use http::Request;
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::routing::future::RouteFuture;
+use axum::routing::{any_service, get, post, post_service};
+use futures_util::future::Either;
+use http::{HeaderName, Method, Request};
 use shared::time::Clock;
-use tower::{ServiceExt, service_fn};
+use tower::{Service, ServiceExt, service_fn};
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::event::EVENT_BYTES_MAX;
-use crate::handlers::invoke::{Unwrap, Wrap};
-use crate::handlers::orders::CreateOrder;
-use crate::handlers::{health, lifecycle, openapi};
-use crate::layers::admission::LoadShed;
-use crate::layers::buffer::Buffer;
-use crate::layers::head::CheckHead;
-use crate::layers::identity::Identify;
+use crate::invoke::invoke;
+use crate::layers::load_shed::LoadShed;
 use crate::layers::observe::Observe;
-use crate::layers::private;
-use crate::layers::signature::CheckSignature;
 use crate::limits::BODY_BYTES_MAX;
+use crate::orders::{CreateOrder, ORDERS_PATH};
 use crate::publish::OrderPublisher;
+use crate::{health, lifecycle};
 
-/// Takes orders that have been read, from the gateway alone.
-type AuthenticatedOrders<P, C> = CheckSignature<Identify<CreateOrder<P, C>>>;
+/// `POST /v1/orders` with its layers.
+type OrdersService<P, C> = Observe<LoadShed<CreateOrder<P, C>>, C>;
 
-/// `POST /v1/orders` with everything around it.
-pub type OrdersService<P, C> = Observe<LoadShed<CheckHead<Buffer<AuthenticatedOrders<P, C>>>>, C>;
+/// All routes of one worker. Clones are cheap.
+///
+/// - Public: `POST /v1/orders`, the only route of the gateway. It bypasses the router, which saves an order the path
+///   look-up and two boxed futures.
+/// - For the platform: `/invoke`, `/initialize`, `/pre-stop`, `/healthz`, `/readyz`.
+/// - For operators: `/metrics`, `/openapi.json`.
+#[derive(Clone, Debug)]
+pub struct Dispatch<P, C> {
+    orders: OrdersService<P, C>,
+    other_routes: Router,
+}
 
-/// `POST /invoke` with everything around it: the same for an order within an event.
-pub type EventsService<P, C> =
-    Observe<Wrap<LoadShed<Buffer<Unwrap<CheckHead<AuthenticatedOrders<P, C>>>>>>, C>;
+impl<P: OrderPublisher, C: Clock + Clone> Dispatch<P, C> {
+    pub fn new(app: &Arc<App<P, C>>) -> Self {
+        let orders = LoadShed::new(app.instance.clone(), BODY_BYTES_MAX, CreateOrder::new(app.clone()));
+        Self { orders: observed(app, orders), other_routes: other_routes(app) }
+    }
+}
 
-/// The path of [`orders`].
-pub const ORDERS_PATH: &str = "/v1/orders";
+impl<P, C, B> Service<Request<B>> for Dispatch<P, C>
+where
+    P: OrderPublisher,
+    C: Clock + Clone,
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Either<<OrdersService<P, C> as Service<Request<B>>>::Future, RouteFuture<Infallible>>;
 
-/// `POST /v1/orders`, its layers from the outside in.
-pub fn orders<P: OrderPublisher, C: Clock + Clone>(app: &Arc<App<P, C>>) -> OrdersService<P, C> {
-    let read = Buffer::new(BODY_BYTES_MAX, app.limits().body_timeout, authenticated(app));
-    let admit = LoadShed::new(app.instance().clone(), BODY_BYTES_MAX, CheckHead::new(read));
-    observed(app, admit)
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        // Every service here is always ready.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        if request.method() == Method::POST && request.uri().path() == ORDERS_PATH {
+            Either::Left(self.orders.call(request))
+        } else {
+            Either::Right(self.other_routes.call(request))
+        }
+    }
 }
 
 fn observed<P, C: Clock + Clone, S>(app: &App<P, C>, inner: S) -> Observe<S, C> {
-    Observe::new(app.instance().clone(), app.clock().clone(), inner)
+    Observe::new(app.instance.clone(), app.clock.clone(), inner)
 }
 
-/// `POST /invoke`, its layers from the outside in.
-pub fn events<P: OrderPublisher, C: Clock + Clone>(app: &Arc<App<P, C>>) -> EventsService<P, C> {
-    let unwrap = Unwrap::new(CheckHead::new(authenticated(app)));
-    let read = Buffer::new(EVENT_BYTES_MAX, app.limits().body_timeout, unwrap);
-    let admit = LoadShed::new(app.instance().clone(), EVENT_BYTES_MAX, read);
-    observed(app, Wrap::new(admit))
-}
-
-fn authenticated<P, C>(app: &Arc<App<P, C>>) -> AuthenticatedOrders<P, C>
-where
-    P: OrderPublisher,
-    C: Clock,
-{
-    let identify = Identify::new(app.gateway().clone(), CreateOrder::new(app.clone()));
-    CheckSignature::new(app.gateway().clone(), identify)
-}
-
-/// The routes.
-///
-/// - Public: `POST /v1/orders`. The gateway routes this and nothing else.
-/// - For the platform: `/invoke`, `/initialize`, `/pre-stop`, `/healthz`, `/readyz`.
-/// - For operators: `/metrics`, and `/openapi.json` to hand on.
-pub fn router<P: OrderPublisher, C: Clock + Clone>(app: Arc<App<P, C>>) -> Router {
+fn other_routes<P: OrderPublisher, C: Clock + Clone>(app: &Arc<App<P, C>>) -> Router {
     let operators = Router::new()
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))
-        .route("/openapi.json", get(openapi::document))
-        .with_state(app.instance().clone());
-    let public = Router::new().route(ORDERS_PATH, post_service(orders(&app)));
-    // What leads nowhere is a request like any other: it has an id, and is counted.
-    let refuse = |error: ApiError| {
-        let refuse = service_fn(move |_request: Request<Body>| {
-            std::future::ready(Ok::<_, Infallible>(error.clone().into_response()))
-        });
-        let refuse = observed(&app, refuse);
-        move |request: Request<Body>| refuse.oneshot(request)
+        .route("/openapi.json", get(health::openapi))
+        .with_state(app.instance.clone());
+    let events = {
+        let app = app.clone();
+        service_fn(move |request| invoke(app.clone(), request))
     };
-    let (not_found, wrong_method) = (refuse(ApiError::NotFound), refuse(ApiError::MethodNotAllowed));
     let platform = Router::new()
-        .route("/invoke", post_service(events(&app)))
+        .route("/invoke", post_service(observed(app, events)))
         .route("/initialize", post(lifecycle::initialize::<P, C>))
         .route("/pre-stop", get(lifecycle::pre_stop::<P, C>))
-        .with_state(app);
-    let private = platform.merge(operators).route_layer(from_fn(private::reject_http_trigger));
-    public.merge(private).method_not_allowed_fallback(wrong_method).fallback(not_found)
+        .with_state(app.clone());
+    // A request without a route has an id and is counted like any other.
+    let reject = |error: ApiError| {
+        let reject = service_fn(move |_request: Request<Body>| {
+            std::future::ready(Ok::<_, Infallible>(error.clone().into_response()))
+        });
+        observed(app, reject)
+    };
+    let fallback = |error| {
+        let service = reject(error);
+        move |request: Request<Body>| service.oneshot(request)
+    };
+    Router::new()
+        .merge(platform.merge(operators).route_layer(from_fn(reject_http_trigger)))
+        .route(ORDERS_PATH, any_service(reject(ApiError::MethodNotAllowed { allow: Some("POST") })))
+        // axum adds `Allow`.
+        .method_not_allowed_fallback(fallback(ApiError::MethodNotAllowed { allow: None }))
+        .fallback(fallback(ApiError::NotFound))
+}
+
+/// Source of an invocation, as Function Compute marks it: `/http-invoke` for the HTTP trigger, `/invoke` for an event,
+/// `/initialize` for the hook. Clients cannot send it: the platform drops their `x-fc-` headers (certain: vendor's
+/// limits of web functions). That the current generation still sends it is only likely (documented for 2.0), so its
+/// absence proves nothing.
+const CONTROL_PATH: HeaderName = HeaderName::from_static("x-fc-control-path");
+
+/// Rejects requests through the HTTP trigger to routes that are not public. Rejects `HEAD` for the pre-stop hook too:
+/// axum would run the `GET` handler.
+async fn reject_http_trigger(request: extract::Request, next: Next) -> Response {
+    let is_http_trigger =
+        request.headers().get(CONTROL_PATH).is_some_and(|value| value.as_bytes() == b"/http-invoke");
+    let probes_hook = request.method() == Method::HEAD && request.uri().path() == "/pre-stop";
+    match (is_http_trigger, probes_hook) {
+        (true, _) => ApiError::NotFound.into_response(),
+        (false, true) => ApiError::MethodNotAllowed { allow: None }.into_response(),
+        (false, false) => next.run(request).await,
+    }
 }

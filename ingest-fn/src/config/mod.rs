@@ -1,9 +1,7 @@
-//! Settings, by flag and environment alike.
+//! Configuration: every setting is a flag and an environment variable, and [`Config::settings`] checks all of them.
 
+mod args;
 mod gateway;
-mod limits;
-mod listen;
-mod observe;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -20,51 +18,42 @@ use shared::rocketmq::{ClientConfig, ProducerConfig};
 use crate::publish::BatchLimits;
 use crate::server::ServerConfig;
 
+pub use args::{BatchArgs, LimitArgs, ListenArgs, ObserveArgs};
 pub use gateway::{GatewayArgs, GatewayAuth};
-pub use limits::{BatchArgs, LimitArgs};
-pub use listen::ListenArgs;
-pub use observe::ObserveArgs;
 
-/// Takes a flash sale's orders: validates, publishes to RocketMQ, answers 202 once the broker has acknowledged.
+/// Accepts orders of a flash sale: validates, publishes to RocketMQ, answers 202 after the broker's acknowledgement.
 ///
-/// Stateless: it holds no database connection, and nothing that a freeze or a kill could lose.
+/// Stateless: no database connection, and no data that a freeze or a kill could lose.
 #[derive(Clone, Debug, clap::Parser, Serialize)]
 #[command(name = "ingest-fn", version, after_help = EXAMPLES)]
 pub struct Config {
-    /// Where to listen.
     #[command(flatten)]
     #[serde(flatten)]
     pub listen: ListenArgs,
 
-    /// Catalogue of sales, a TOML or JSON file
+    /// Catalogue of sales: a TOML or JSON file
     #[arg(long, env = "SPILLWAY_CATALOGUE", value_name = "FILE")]
     pub catalogue: PathBuf,
 
-    /// Keys that order ids are derived with: name=hex[,name=hex…], 64 hex digits or more each; prefer the environment variable
+    /// Keys that order ids are derived from: name=hex[,name=hex…], at least 64 hex digits each; prefer the environment variable
     #[arg(long, env = "SPILLWAY_ORDER_ID_KEYS", value_name = "KEYS", hide_env_values = true)]
     pub order_id_keys: Secret<String>,
 
-    /// What stands in front.
     #[command(flatten)]
     pub gateway: GatewayArgs,
 
-    /// RocketMQ's connection.
     #[command(flatten)]
     pub rocketmq: RocketmqArgs,
 
-    /// When a message is full.
     #[command(flatten)]
     pub batch: BatchArgs,
 
-    /// How much is taken on at once.
     #[command(flatten)]
     pub limits: LimitArgs,
 
-    /// Logs.
     #[command(flatten)]
     pub logs: LogArgs,
 
-    /// What is told of requests.
     #[command(flatten)]
     pub observe: ObserveArgs,
 
@@ -78,39 +67,34 @@ const EXAMPLES: &str = "Example:
   SPILLWAY_ORDER_ID_KEYS=default=$(openssl rand -hex 32) SPILLWAY_GATEWAY_SECRETS=2026a=$(openssl rand -hex 15) \\
     ingest-fn --catalogue sales.toml --rocketmq-endpoint 127.0.0.1:8081
 
-Exit codes: 0 stopped in order, 1 failed, 2 wrong flags, 64 wrong configuration.";
+Exit codes: 0 success; 1 runtime failure; 2 usage error; 64 invalid configuration.";
 
-/// What the flags come to, checked as a whole.
+/// The checked configuration.
 #[derive(Debug)]
 pub struct Settings {
-    /// Where to listen.
     pub listen: SocketAddr,
-    /// The server's bounds, and what is on sale.
     pub server: ServerConfig,
-    /// The broker's connection.
     pub client: ClientConfig,
-    /// The producer's bounds.
+    /// Bounds of the whole instance; each worker gets an equal part.
     pub producer: ProducerConfig,
-    /// The orders' topic.
     pub topic: String,
-    /// When a message is full.
     pub batch: BatchLimits,
 }
 
 impl Config {
-    /// With what depends on the machine or the environment filled in, for printing.
+    /// Fills in defaults that depend on the machine or the environment, for `--print-config`.
     #[must_use]
     pub fn effective(&self) -> Self {
         let mut effective = self.clone();
-        effective.listen.settle();
+        effective.listen.fill_in_defaults();
         effective.limits.workers = Some(self.limits.workers());
         effective
     }
 
-    /// Checks everything.
+    /// Checks all settings and loads the catalogue.
     ///
     /// # Errors
-    /// All faults at once.
+    /// All errors together, each with its flag.
     pub fn settings(&self) -> Result<Settings, ConfigErrors> {
         let mut errors = ConfigErrors::default();
         let catalogue = Catalogue::load(&self.catalogue)
@@ -125,9 +109,8 @@ impl Config {
         if let (Some(catalogue), Some(keys)) = (&catalogue, &order_id_keys) {
             for sale in catalogue.sales().filter(|sale| keys.get(&sale.order_id_key).is_none()) {
                 let (id, key) = (&sale.id, &sale.order_id_key);
-                errors.push(format_args!(
-                    "--order-id-keys: sale {id} needs the key `{key}`, which is not given"
-                ));
+                errors
+                    .push(format_args!("--order-id-keys: sale {id} needs the key `{key}`, which is missing"));
             }
         }
         let gateway = self.gateway.gateway(&mut errors);
@@ -136,16 +119,17 @@ impl Config {
             (256..=envelope::BYTES_MAX).contains(&self.batch.batch_bytes_max),
             format_args!("--batch-bytes-max: must be 256 to {}", envelope::BYTES_MAX),
         );
-        // A message has room for 16 KiB of properties, and a key takes 37 bytes.
+        // A message has at most 16 KiB of properties, and a key uses 37 bytes of them.
         errors.require(self.batch.batch_orders_max.get() <= 400, "--batch-orders-max: must be 1 to 400");
         let (Some(catalogue), Some(order_id_keys), Some(gateway), Some(mut client), true) =
             (catalogue, order_id_keys, gateway, client, errors.is_empty())
         else {
             return Err(errors);
         };
+        let batch = self.batch.limits();
         let publish_timeout = self.limits.publish_timeout();
-        // Nothing but a time-out finds a connection that died unseen, as it does while an instance is frozen. A send
-        // must have the time to meet one and to try again on a new one.
+        // A connection that died during a freeze is detected only by a timeout. A send must have the time for one
+        // attempt on such a connection and one on a new connection.
         client.request_timeout = client.request_timeout.min(publish_timeout / 2);
         client.connect_timeout = client.connect_timeout.min(client.request_timeout);
         let producer = ProducerConfig {
@@ -161,21 +145,17 @@ impl Config {
                 catalogue,
                 order_id_keys,
                 gateway: Arc::new(gateway),
-                limits: self.limits.request_limits(self.batch.linger()),
+                limits: self.limits.request_limits(batch.linger),
                 workers: self.limits.workers(),
                 connections_max: self.limits.connections_max,
                 start_timeout: Duration::from_millis(self.limits.start_timeout_ms),
                 grace: self.limits.grace(),
-                observer: self.observe.settings(),
+                request_log: self.observe.settings(),
             },
             client,
             producer,
             topic: self.rocketmq.orders_topic.clone(),
-            batch: BatchLimits {
-                orders_max: self.batch.batch_orders_max,
-                bytes_max: self.batch.batch_bytes_max,
-                linger: self.batch.linger(),
-            },
+            batch,
         })
     }
 }

@@ -1,13 +1,12 @@
-//! Every error answer of the public API, in one place.
+//! Every error answer of the public API.
 
 mod code;
-mod rules;
 
 use std::sync::Arc;
 
 use axum::response::{IntoResponse, Response};
 use http::HeaderValue;
-use http::header::WWW_AUTHENTICATE;
+use http::header::{ALLOW, WWW_AUTHENTICATE};
 use shared::order::{IdempotencyKey, OrderId, PayloadDigest};
 use shared::problem::{FieldProblem, Problem};
 use shared::time::rfc3339_millis;
@@ -17,102 +16,54 @@ use crate::event::EventError;
 use crate::publish::PublishError;
 
 pub use code::ErrorCode;
-pub use rules::rule_problems;
 
-/// Why a request got no 202.
+/// Reason why a request is not answered 202. Contains nothing that a client sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ApiError {
-    /// The body is not the JSON it should be.
     #[error("malformed JSON at {:?}: {}", .0.pointer, .0.detail)]
     MalformedJson(FieldProblem),
-    /// The body ended early or broke off.
     #[error("the body could not be read")]
     UnreadableBody,
-    /// The body did not arrive in time.
     #[error("the body did not arrive in time")]
     BodyTimeout,
-    /// `Idempotency-Key` is missing, repeated or not 1 to 64 visible ASCII characters.
     #[error("the Idempotency-Key header is missing or invalid")]
     IdempotencyKey,
-    /// The body exceeds the bound.
     #[error("the body exceeds {max} bytes")]
-    BodyTooLarge {
-        /// The bound, bytes.
-        max: usize,
-    },
-    /// The body is not `application/json`.
+    BodyTooLarge { max: usize },
     #[error("the body is not application/json")]
     MediaType,
-    /// Fields break rules.
     #[error("{} fields are invalid", .0.len())]
     Invalid(Vec<FieldProblem>),
-    /// The sale has not begun.
     #[error("the sale opens at {opens_at}")]
-    SaleNotOpen {
-        /// The order it would have been.
-        order_id: OrderId,
-        /// Digest of this attempt.
-        digest: PayloadDigest,
-        /// When it begins.
-        opens_at: OffsetDateTime,
-        /// Seconds until then.
-        wait_s: u32,
-    },
-    /// The sale is over.
+    SaleNotOpen { order_id: OrderId, digest: PayloadDigest, opens_at: OffsetDateTime, wait_s: u32 },
     #[error("the sale closed at {closed_at}")]
-    SaleClosed {
-        /// The order it would have been.
-        order_id: OrderId,
-        /// Digest of this attempt.
-        digest: PayloadDigest,
-        /// When it ended.
-        closed_at: OffsetDateTime,
-    },
-    /// This instance has as many requests as it takes.
+    SaleClosed { order_id: OrderId, digest: PayloadDigest, closed_at: OffsetDateTime },
     #[error("too many requests")]
-    Overloaded {
-        /// Seconds to wait.
-        retry_after_s: u32,
-    },
-    /// The order could not be published.
+    Overloaded { retry_after_s: u32 },
+    /// The broker may have stored the order.
     #[error("not published: {error}")]
-    Publish {
-        /// The order: it may have been published all the same.
-        order_id: OrderId,
-        /// Digest of this attempt.
-        digest: PayloadDigest,
-        /// Why.
-        error: PublishError,
-        /// Seconds to wait.
-        retry_after_s: u32,
-    },
-    /// The instance is stopping.
+    Publish { order_id: OrderId, digest: PayloadDigest, error: PublishError, retry_after_s: u32 },
     #[error("stopping")]
     Stopping,
-    /// The body of `POST /invoke` is not an event of API Gateway.
     #[error("malformed event: {0}")]
     MalformedEvent(EventError),
-    /// A query parameter occurs more than once.
     #[error("repeated query parameter")]
     RepeatedParameter,
-    /// The request carries no signature of the gateway.
     #[error("no signature of the gateway")]
     SignatureMissing,
-    /// The signature is not the gateway's, or does not cover what it must.
     #[error("invalid signature of the gateway")]
     SignatureInvalid,
-    /// The gateway names no buyer.
     #[error("the gateway names no buyer")]
     IdentityMissing,
-    /// The body names another buyer than the gateway does.
     #[error("the body names another buyer than the gateway")]
     UserMismatch,
-    /// No such route.
     #[error("no such route")]
     NotFound,
-    /// The route has other methods.
     #[error("method not allowed")]
-    MethodNotAllowed,
+    MethodNotAllowed {
+        /// Value of `Allow`; `None` if axum adds the header.
+        allow: Option<&'static str>,
+    },
 }
 
 const EARLIER_ATTEMPT: &str =
@@ -121,7 +72,7 @@ const EARLIER_ATTEMPT: &str =
 const RETRY_SAME_KEY: &str = "Retry with the same Idempotency-Key: it stays one order.";
 
 impl ApiError {
-    /// The stable name, which also decides the status.
+    /// The code determines the status.
     #[must_use]
     pub fn code(&self) -> ErrorCode {
         match self {
@@ -131,7 +82,7 @@ impl ApiError {
             Self::IdempotencyKey => ErrorCode::InvalidIdempotencyKey,
             Self::BodyTooLarge { .. } => ErrorCode::BodyTooLarge,
             Self::MediaType => ErrorCode::UnsupportedMediaType,
-            Self::Invalid(faults) => rules::common_code(faults).unwrap_or(ErrorCode::InvalidOrder),
+            Self::Invalid(problems) => ErrorCode::from_problems(problems),
             Self::SaleNotOpen { .. } => ErrorCode::SaleNotOpen,
             Self::SaleClosed { .. } => ErrorCode::SaleClosed,
             Self::Overloaded { .. } => ErrorCode::Overloaded,
@@ -150,11 +101,11 @@ impl ApiError {
             Self::IdentityMissing => ErrorCode::IdentityMissing,
             Self::UserMismatch => ErrorCode::UserMismatch,
             Self::NotFound => ErrorCode::NotFound,
-            Self::MethodNotAllowed => ErrorCode::MethodNotAllowed,
+            Self::MethodNotAllowed { .. } => ErrorCode::MethodNotAllowed,
         }
     }
 
-    /// What a 401 must say it wants (RFC 9110).
+    /// Value of `WWW-Authenticate`, which RFC 9110 requires with a 401.
     const fn challenge(&self) -> Option<&'static str> {
         match self {
             Self::SignatureMissing => Some("X-Ca-Proxy-Signature"),
@@ -163,14 +114,13 @@ impl ApiError {
         }
     }
 
-    /// The answer's body.
     #[must_use]
     pub fn into_problem(self) -> Problem {
         let code = self.code();
         let problem = |detail: String| Problem::new(code.status(), code.as_str(), detail);
         match self {
-            Self::MalformedJson(fault) => {
-                problem("The body is not a well-formed order.".to_owned()).with_errors(vec![fault])
+            Self::MalformedJson(field) => {
+                problem("The body is not a well-formed order.".to_owned()).with_errors(vec![field])
             }
             Self::UnreadableBody => problem("The body ended early; send it again.".to_owned()).retry_after(1),
             Self::BodyTimeout => {
@@ -182,8 +132,8 @@ impl ApiError {
             )),
             Self::BodyTooLarge { max } => problem(format!("The body may have at most {max} bytes.")),
             Self::MediaType => problem("Send the order as Content-Type: application/json.".to_owned()),
-            Self::Invalid(faults) => {
-                problem("The order breaks the rules named in `errors`.".to_owned()).with_errors(faults)
+            Self::Invalid(fields) => {
+                problem("The order breaks the rules named in `errors`.".to_owned()).with_errors(fields)
             }
             Self::SaleNotOpen { order_id, digest, opens_at, wait_s } => {
                 problem(format!("The sale opens at {}. {EARLIER_ATTEMPT}", rfc3339_millis(opens_at)))
@@ -195,7 +145,7 @@ impl ApiError {
                     .about(order_id, Some(digest))
             }
             Self::Overloaded { retry_after_s } => {
-                problem(format!("Too many orders at once. {RETRY_SAME_KEY}")).retry_after(retry_after_s)
+                problem(format!("Too many orders in flight. {RETRY_SAME_KEY}")).retry_after(retry_after_s)
             }
             Self::Publish { order_id, digest, error, retry_after_s } => {
                 problem(format!("{error}. {RETRY_SAME_KEY}"))
@@ -203,39 +153,40 @@ impl ApiError {
                     .about(order_id, Some(digest))
             }
             Self::Stopping => problem(format!("This instance is stopping. {RETRY_SAME_KEY}")).retry_after(1),
-            Self::MalformedEvent(fault) => problem(format!("This is no event of API Gateway: {fault}.")),
-            Self::RepeatedParameter => problem("Give each query parameter once.".to_owned()),
+            Self::MalformedEvent(error) => {
+                problem(format!("The body is not an event of API Gateway: {error}."))
+            }
+            Self::RepeatedParameter => problem("Send each query parameter once.".to_owned()),
             Self::SignatureMissing => {
-                problem("Orders come through the gateway, which signs them.".to_owned())
+                problem("Send orders through the gateway, which signs them.".to_owned())
             }
             Self::SignatureInvalid => problem("The gateway's signature is not valid.".to_owned()),
-            Self::IdentityMissing => problem("The gateway did not say who the buyer is: sign in.".to_owned()),
-            Self::UserMismatch => {
-                problem("Leave user_id out, or give the one you are signed in with.".to_owned())
-            }
-            Self::NotFound => problem("There is nothing here. Orders go to POST /v1/orders.".to_owned()),
-            Self::MethodNotAllowed => problem("This path has other methods; see Allow.".to_owned()),
+            Self::IdentityMissing => problem("The gateway names no buyer: sign in.".to_owned()),
+            Self::UserMismatch => problem("Omit user_id, or send the one you are signed in with.".to_owned()),
+            Self::NotFound => problem("No such route. Send orders to POST /v1/orders.".to_owned()),
+            Self::MethodNotAllowed { .. } => problem("Method not allowed; see the Allow header.".to_owned()),
         }
     }
 }
 
-/// Goes with a refusal in its answer's extensions, for whoever counts and tells of refusals.
+/// Extension of every error answer, for metrics and logs.
 #[derive(Clone, Debug)]
 pub struct Rejection {
-    /// The problem's code.
     pub code: ErrorCode,
-    /// The error, for operators. Holds nothing that a client sent.
     pub error: Arc<ApiError>,
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let challenge = self.challenge();
-        let refusal = Rejection { code: self.code(), error: Arc::new(self.clone()) };
+        let allow = if let Self::MethodNotAllowed { allow } = self { allow } else { None };
+        let rejection = Rejection { code: self.code(), error: Arc::new(self.clone()) };
         let mut response = self.into_problem().into_response();
-        response.extensions_mut().insert(refusal);
-        if let Some(challenge) = challenge {
-            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        response.extensions_mut().insert(rejection);
+        for (header, value) in [(WWW_AUTHENTICATE, challenge), (ALLOW, allow)] {
+            if let Some(value) = value {
+                response.headers_mut().insert(header, HeaderValue::from_static(value));
+            }
         }
         response
     }

@@ -1,4 +1,4 @@
-//! The outermost layer: gives a request its id, and sees what became of it.
+//! The outermost layer: assigns a request id, and counts and logs the end of a request.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -6,31 +6,31 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use axum::response::Response;
 use http::{HeaderName, HeaderValue, Request, StatusCode};
 use pin_project_lite::pin_project;
 use shared::time::Clock;
 use time::OffsetDateTime;
 use tower::Service;
 
-use super::Response;
 use crate::error::Rejection;
 use crate::instance::Instance;
 use crate::metrics;
-use crate::observer::CompletedRequest;
 use crate::request_context::{REQUEST_ID, RequestContext, RequestId, RequestStart};
+use crate::request_logger::CompletedRequest;
 
-/// Tells Function Compute that an invocation failed: without it every answer counts as a success, whatever its status
-/// (certain: vendor's documentation of web functions).
+/// Reports a failed invocation to Function Compute: without it every answer counts as a success, regardless of its
+/// status (certain: vendor's documentation of web functions).
 const FC_STATUS: HeaderName = HeaderName::from_static("x-fc-status");
 
-/// Has the platform count `response` as failed if its `status` is a failure's. An event's answer is a 200 outside.
-pub fn set_fc_status(response: &mut Response, status: StatusCode) {
+/// Sets `x-fc-status` so that Function Compute counts 4xx and 5xx as failed. `status` is the order's own: a reply to an
+/// event is always a 200.
+pub(crate) fn set_fc_status(response: &mut Response, status: StatusCode) {
     if status.is_client_error() || status.is_server_error() {
         response.headers_mut().insert(FC_STATUS, HeaderValue::from(status.as_u16()));
     }
 }
 
-/// Observes `inner`.
 #[derive(Clone, Debug)]
 pub struct Observe<S, C> {
     inner: S,
@@ -39,8 +39,7 @@ pub struct Observe<S, C> {
 }
 
 impl<S, C> Observe<S, C> {
-    /// Around `inner`.
-    pub const fn new(instance: Arc<Instance>, clock: C, inner: S) -> Self {
+    pub(crate) const fn new(instance: Arc<Instance>, clock: C, inner: S) -> Self {
         Self { inner, instance, clock }
     }
 }
@@ -60,22 +59,21 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let id = RequestId::from_headers(request.headers());
-        let received = RequestStart::now(&self.clock);
-        self.instance.observer.on_request(&id);
-        request.extensions_mut().insert(RequestContext { id: id.clone(), received });
+        let start = RequestStart::now(&self.clock);
+        self.instance.logger.on_request(&id);
+        request.extensions_mut().insert(RequestContext { id: id.clone(), start });
         let future = self.inner.call(request);
-        ObserveFuture { future, id, received, instance: self.instance.clone(), clock: self.clock.clone() }
+        ObserveFuture { future, id, start, instance: self.instance.clone(), clock: self.clock.clone() }
     }
 }
 
 pin_project! {
-    /// The answer of [`Observe`].
     #[derive(Debug)]
     pub struct ObserveFuture<F, C> {
         #[pin]
         future: F,
         id: RequestId,
-        received: RequestStart,
+        start: RequestStart,
         instance: Arc<Instance>,
         clock: C,
     }
@@ -89,21 +87,21 @@ impl<F: Future<Output = Result<Response, Infallible>>, C: Clock> Future for Obse
         let Ok(mut response) = ready!(this.future.poll(context));
         let status = response.status();
         let now = this.clock.now();
-        let refusal = response.extensions().get::<Rejection>();
-        match refusal {
-            Some(refusal) => metrics::refused(refusal.code),
-            None => metrics::accepted(),
+        let rejection = response.extensions().get::<Rejection>();
+        match rejection {
+            Some(rejection) => metrics::request_rejected(rejection.code),
+            None => metrics::order_accepted(),
         }
-        metrics::request_ended(this.received.elapsed_at(now));
-        let ended = CompletedRequest { id: this.id, refusal, now_ms: unix_ms(now) };
-        this.instance.observer.on_response(&ended, || this.instance.admission.requests_in_flight());
+        metrics::request_completed(this.start.elapsed_at(now));
+        let completed = CompletedRequest { id: this.id, rejection, now_ms: unix_ms(now) };
+        this.instance.logger.on_response(&completed, || this.instance.budget.requests_in_flight());
         set_fc_status(&mut response, status);
         response.headers_mut().insert(REQUEST_ID, this.id.as_header().clone());
         Poll::Ready(Ok(response))
     }
 }
 
-/// Milliseconds since 1970; what lies before counts as then.
+/// Milliseconds since 1970; an earlier time is 0.
 fn unix_ms(now: OffsetDateTime) -> u64 {
     let seconds = u64::try_from(now.unix_timestamp()).unwrap_or_default();
     seconds * 1_000 + u64::from(now.millisecond())

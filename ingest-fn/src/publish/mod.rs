@@ -1,4 +1,5 @@
-//! Getting an order to the broker: coalesced with its neighbours, answered when the batch is acknowledged.
+//! Publishes orders to the broker: concurrent orders share a message, and each is answered when its message is
+//! acknowledged.
 
 mod coalescer;
 mod rocketmq;
@@ -12,12 +13,12 @@ use shared::order::OrderId;
 pub use coalescer::{BatchLimits, BatchSink, Coalescer, SealedBatch};
 pub use rocketmq::RocketmqSink;
 
-/// Publishes orders. The seam between the handlers and the broker. Clones share everything.
+/// Publishes orders. Clones share everything.
 pub trait OrderPublisher: Clone + Send + Sync + 'static {
-    /// Resolves once the broker has acknowledged the message that carries the order, or the order has been given up.
-    /// It is not sent any more once `within` is over.
+    /// Returns once the broker has acknowledged the message that contains the order, or its publication has failed. A
+    /// message is not sent after `within`.
     ///
-    /// Dropping the future does not unsend the order.
+    /// Dropping the future does not cancel the send.
     fn publish(
         &self,
         order_id: OrderId,
@@ -25,47 +26,43 @@ pub trait OrderPublisher: Clone + Send + Sync + 'static {
         within: Duration,
     ) -> impl Future<Output = Result<(), PublishError>> + Send;
 
-    /// Makes the first order as quick as any other.
+    /// Opens connections and fetches the route before the first order.
     ///
     /// # Errors
-    /// What keeps orders from getting through.
+    /// The reason why orders cannot be published; retry if it is retryable.
     fn warm_up(&self) -> impl Future<Output = Result<(), WarmUpError>> + Send {
         std::future::ready(Ok(()))
     }
 
-    /// Takes no more orders and waits until all that were taken are settled, at most `bound`. Whether they are.
+    /// Rejects further orders and waits at most `bound` for the messages in flight. Returns true if all of them are
+    /// acknowledged or failed.
     fn close(&self, bound: Duration) -> impl Future<Output = bool> + Send {
-        let _nothing_is_kept = bound;
+        let _nothing_in_flight = bound;
         std::future::ready(true)
     }
 }
 
-/// Orders would not get through.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct WarmUpError {
-    /// Why.
     pub reason: String,
-    /// Whether it may pass by itself.
+    /// True if a later attempt may succeed.
     pub retryable: bool,
 }
 
-/// The order is not known to be with the broker. It may be all the same.
+/// The broker did not confirm the order; it may have stored it. A retry with the same id is safe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PublishError {
-    /// Too much is under way; nothing was sent.
-    #[error("Too many orders are on their way to the broker")]
+    /// The queue is at its bound; nothing was sent.
+    #[error("Too many orders are in flight to the broker")]
     QueueFull,
-    /// The broker throttles.
-    #[error("The broker takes no more orders at the moment")]
+    #[error("The broker throttles orders at the moment")]
     Throttled,
-    /// The broker did not acknowledge in time.
     #[error("The broker did not acknowledge the order in time")]
     TimedOut,
-    /// The broker refused, or cannot be reached.
-    #[error("The broker could not take the order")]
+    /// The broker rejected the message, or cannot be reached.
+    #[error("The broker did not accept the order")]
     Failed,
-    /// The instance is stopping.
     #[error("This instance is stopping")]
     Stopping,
 }

@@ -1,4 +1,4 @@
-//! The sink that is RocketMQ.
+//! The sink that sends to RocketMQ.
 
 use std::future::Future;
 use std::time::Duration;
@@ -19,10 +19,10 @@ pub struct RocketmqSink {
 }
 
 impl RocketmqSink {
-    /// Sends to `topic`. Connects at the first use, or at its warm-up.
+    /// Connects at the first send or at its warm-up.
     ///
     /// # Errors
-    /// [`ClientError::Config`] if the configuration cannot work.
+    /// [`ClientError::Config`] if the configuration is invalid.
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -37,12 +37,12 @@ impl BatchSink for RocketmqSink {
         let record = FutureRecord::to(self.topic.clone())
             .body(batch.body)
             .keys(batch.order_ids.iter().map(ToString::to_string));
-        // Enqueued now or refused now: waiting for room would be a queue in front of a queue.
+        // Enqueues now or fails now: waiting for room would be a queue in front of a queue.
         let enqueued = self.producer.send_result(record);
         async move {
             let result = match enqueued {
                 Ok(delivery) => delivery.await,
-                Err(refused) => Err(refused),
+                Err(rejected) => Err(rejected),
             };
             result.map(drop).map_err(|(error, _record)| classify(&error))
         }
@@ -60,6 +60,7 @@ impl BatchSink for RocketmqSink {
     }
 }
 
+/// Counts and logs the failure too.
 fn classify(error: &SendError) -> PublishError {
     let result = match error {
         SendError::QueueFull => PublishError::QueueFull,
@@ -69,6 +70,6 @@ fn classify(error: &SendError) -> PublishError {
         SendError::Invalid(_) | SendError::Delivery { .. } => PublishError::Failed,
     };
     crate::metrics::publish_failed(result);
-    crate::summary::publish_failure(error);
+    crate::log_limits::publish_failed(error);
     result
 }

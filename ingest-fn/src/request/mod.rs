@@ -1,7 +1,6 @@
-//! What a client posts: read, validated, parsed into an order. All faults are found at once.
+//! The body of `POST /v1/orders`: read, validated, and parsed into an order. An invalid body is answered with all of its
+//! problems.
 
-mod faults;
-mod number;
 mod object;
 mod parse;
 mod rules;
@@ -15,12 +14,12 @@ use shared::order::{
 };
 use validator::Validate;
 
-pub use parse::{into_order, read_json};
+pub use parse::{parse_order, read_json};
 
-/// The body of `POST /v1/orders`. Its `Debug` shows the sale alone: the rest is personal data.
+/// The body of `POST /v1/orders`.
 ///
-/// A member that is not named here is an error: a misspelt one would be lost. A member that is missing reads as an
-/// empty one, which no rule lets pass; so it is told together with all other faults.
+/// Unknown members are rejected, so that a misspelt one is not ignored. A missing member counts as empty, which no rule
+/// accepts, so it is reported together with all other problems.
 #[derive(Clone, Default, Deserialize, Serialize, Validate, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(transform = members_are_required)]
@@ -34,25 +33,26 @@ pub struct OrderRequest {
     #[schemars(length(min = 1, max = UserId::LENGTH_MAX), regex(pattern = UserId::PATTERN))]
     pub user_id: String,
     /// 1 to 20 lines, each SKU once.
-    #[serde(deserialize_with = "object::many")]
-    #[validate(length(min = 1, max = 20, message = "an order has 1 to 20 items"), nested)]
+    #[serde(deserialize_with = "object::objects")]
+    #[validate(custom(function = "rules::item_count"), nested)]
+    #[schemars(length(min = 1, max = ITEMS_MAX))]
     pub items: Vec<ItemRequest>,
     /// ISO 4217 code.
     #[validate(custom(function = "rules::currency"))]
     #[schemars(regex(pattern = Currency::PATTERN))]
     pub currency: String,
-    /// Where to send it.
-    #[serde(deserialize_with = "object::one")]
+    /// Delivery address.
+    #[serde(deserialize_with = "object::object")]
     #[validate(nested)]
     pub shipping_address: AddressRequest,
-    /// The client's own note.
+    /// The client's own reference, returned unchanged.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[validate(custom(function = "rules::client_reference"))]
     #[schemars(length(min = 1, max = ClientReference::LENGTH_MAX), regex(pattern = ClientReference::PATTERN))]
     pub client_reference: Option<String>,
 }
 
-/// One line.
+/// One line of an order.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, Validate, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(transform = members_are_required)]
@@ -61,23 +61,19 @@ pub struct ItemRequest {
     #[validate(custom(function = "rules::sku"))]
     #[schemars(length(min = 1, max = Sku::LENGTH_MAX), regex(pattern = Sku::PATTERN))]
     pub sku: String,
-    /// How many.
-    #[serde(deserialize_with = "number::whole")]
-    #[validate(range(min = 1, max = 10_000, message = "must be 1 to 10000"))]
+    /// Units of the SKU; the sale may set a lower limit for one buyer.
+    #[serde(deserialize_with = "object::whole_number")]
+    #[validate(custom(function = "rules::quantity"))]
+    #[schemars(range(min = 1, max = Quantity::MAX))]
     pub quantity: u32,
 }
 
-const _: () = assert!(
-    ITEMS_MAX == 20 && Quantity::MAX == 10_000,
-    "the derives repeat these bounds: they take only literals"
-);
-
-/// Where to send an order. Personal data: its `Debug` shows nothing of it.
+/// Delivery address of an order.
 #[derive(Clone, Default, Deserialize, Serialize, Validate, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(transform = members_are_required)]
 pub struct AddressRequest {
-    /// Who receives it.
+    /// Name of the recipient.
     #[validate(custom(function = "rules::line"))]
     #[schemars(length(min = 1, max = AddressLine::LENGTH_MAX), regex(pattern = AddressLine::PATTERN))]
     pub recipient: String,
@@ -85,7 +81,7 @@ pub struct AddressRequest {
     #[validate(custom(function = "rules::line"))]
     #[schemars(length(min = 1, max = AddressLine::LENGTH_MAX), regex(pattern = AddressLine::PATTERN))]
     pub line1: String,
-    /// More of it.
+    /// Second address line.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[validate(custom(function = "rules::line"))]
     #[schemars(length(min = 1, max = AddressLine::LENGTH_MAX), regex(pattern = AddressLine::PATTERN))]
@@ -115,8 +111,8 @@ pub struct AddressRequest {
     pub phone: Option<String>,
 }
 
-/// For readers of the schema: what reads as empty when it is missing is refused as empty, so only what may be null may
-/// be missing, and nothing has a default.
+/// Corrects the schema: a missing member is rejected as empty, so every member that may not be null is required, and no
+/// member has a default.
 fn members_are_required(schema: &mut Schema) {
     schema.remove("default");
     let Some(members) = schema.get_mut("properties").and_then(|members| members.as_object_mut()) else {
@@ -134,12 +130,14 @@ fn members_are_required(schema: &mut Schema) {
     schema.insert("required".to_owned(), required.into());
 }
 
+/// Shows the sale only: the rest is personal data.
 impl fmt::Debug for OrderRequest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("OrderRequest").field("sale_id", &self.sale_id).finish_non_exhaustive()
     }
 }
 
+/// Shows nothing: an address is personal data.
 impl fmt::Debug for AddressRequest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("AddressRequest").finish_non_exhaustive()

@@ -1,38 +1,34 @@
 //! From bytes to an order.
 
-use std::fmt;
-
 use serde_json::error::Category;
 use shared::order::{
-    AddressLine, ClientReference, Country, Currency, FieldError, ITEMS_MAX, Item, Items, ItemsError, Order,
-    Quantity, SaleId, ShippingAddress, Sku, UserId,
+    AddressLine, ClientReference, Country, Currency, Item, Items, Order, Quantity, SaleId, ShippingAddress,
+    Sku, UserId,
 };
 use shared::problem::FieldProblem;
-use validator::Validate;
 
-use super::faults::field_problems;
 use super::object::Object;
-use super::{ItemRequest, OrderRequest};
+use super::{OrderRequest, rules};
 use crate::error::ApiError;
 
-/// Reads the body.
+/// Reads the body as JSON.
 ///
 /// # Errors
-/// [`ApiError::MalformedJson`], with a pointer to where it stops making sense.
+/// [`ApiError::MalformedJson`], with a pointer to the first member that cannot be read.
 pub fn read_json(body: &[u8]) -> Result<OrderRequest, ApiError> {
-    // The good path pays nothing for the place of a fault: only a bad body is read again, watching the path.
+    // Only a malformed body is read a second time, to find the path of the error.
     serde_json::from_slice(body).map(|Object(request)| request).map_err(|error| {
         let mut deserializer = serde_json::Deserializer::from_slice(body);
         match serde_path_to_error::deserialize::<_, Object<OrderRequest>>(&mut deserializer) {
-            Err(error) => ApiError::MalformedJson(fault(pointer(error.path()), error.inner())),
-            // The order itself is sound, so it is what follows it that is not.
-            Ok(_) => ApiError::MalformedJson(fault(String::new(), &error)),
+            Err(error) => ApiError::MalformedJson(problem(pointer(error.path()), error.inner())),
+            // The order is well-formed; the bytes after it are not.
+            Ok(_) => ApiError::MalformedJson(problem(String::new(), &error)),
         }
     })
 }
 
-/// Where a fault lies. A name that could not be a member's, misspelt or not, is left out, so that the pointer is its
-/// parent's: it may be personal data.
+/// JSON pointer of `path`. A name that does not look like a member's is omitted, so that the pointer is its parent's: the
+/// name may be personal data.
 fn pointer(path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
     let mut pointer = String::new();
@@ -49,15 +45,15 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
     pointer
 }
 
-/// Such a name needs no escaping in a pointer (RFC 6901) either.
+/// True if `name` could be a misspelt member. Such a name needs no escaping in a pointer (RFC 6901).
 fn is_like_a_member(name: &str) -> bool {
     name.len() <= 32
         && name.starts_with(|first: char| first.is_ascii_alphabetic())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-/// What is wrong, without serde's quotation of the value: it may be personal data.
-fn fault(mut pointer: String, error: &serde_json::Error) -> FieldProblem {
+/// Describes `error` without serde's quotation of the value, which may be personal data.
+fn problem(mut pointer: String, error: &serde_json::Error) -> FieldProblem {
     let place = format_args!("at line {}, column {}", error.line(), error.column());
     let (code, detail) = match error.classify() {
         Category::Syntax | Category::Eof => ("not_json", format!("the body is not JSON {place}")),
@@ -68,7 +64,7 @@ fn fault(mut pointer: String, error: &serde_json::Error) -> FieldProblem {
             } else if let Some(name) =
                 text.strip_prefix("duplicate field `").and_then(|rest| rest.split('`').next())
             {
-                // The path ends at the object; the name is one of ours.
+                // serde's path ends at the object; a duplicate name is always a known member.
                 pointer.push('/');
                 pointer.push_str(name);
                 ("duplicate_member", "the member is given twice".to_owned())
@@ -80,93 +76,57 @@ fn fault(mut pointer: String, error: &serde_json::Error) -> FieldProblem {
     FieldProblem { code: code.to_owned(), pointer, detail }
 }
 
-/// Validates and parses.
+/// Parses a request into types that cannot hold an invalid order.
 ///
 /// # Errors
-/// Every fault of the request, each with its pointer.
-pub fn into_order(request: &OrderRequest) -> Result<Order, Vec<FieldProblem>> {
-    // A good order is looked at once: the types themselves know the rules. Only for a bad one are all faults gathered.
-    let first = match parse(request) {
-        Ok(order) => return Ok(order),
-        Err(first) => first,
-    };
-    let mut problems = request.validate().err().map(|errors| field_problems(&errors)).unwrap_or_default();
-    problems.extend(duplicate_skus(&request.items));
-    if problems.is_empty() {
-        // The derives ask the same types, so that they find at least as much; if not, it is told all the same.
-        problems.push(first);
-    }
-    problems.sort_by(|left, right| left.pointer.cmp(&right.pointer).then_with(|| left.code.cmp(&right.code)));
-    Err(problems)
-}
-
-/// Every line whose SKU an earlier line has. Too many lines are a fault of their own and not compared.
-fn duplicate_skus(items: &[ItemRequest]) -> impl Iterator<Item = FieldProblem> {
-    let compared = if items.len() <= ITEMS_MAX { items } else { &[] };
-    let is_duplicate = |index: &usize| {
-        let (earlier, sku) = (&compared[..*index], &compared[*index].sku);
-        !sku.is_empty() && earlier.iter().any(|item| item.sku == *sku)
-    };
-    (1..compared.len()).filter(is_duplicate).map(|index| items_problem(ItemsError::DuplicateSku { index }))
-}
-
-fn parse(request: &OrderRequest) -> Result<Order, FieldProblem> {
-    let mut items = Vec::with_capacity(request.items.len());
-    for (index, item) in request.items.iter().enumerate() {
-        items.push(Item {
-            sku: Sku::parse(&item.sku).map_err(at(format_args!("/items/{index}/sku")))?,
-            quantity: Quantity::new(item.quantity).ok_or_else(|| FieldProblem {
-                code: "out_of_range".to_owned(),
-                pointer: format!("/items/{index}/quantity"),
-                detail: format!("must be 1 to {}", Quantity::MAX),
-            })?,
-        });
-    }
-    let address = &request.shipping_address;
-    let line = |text: &str, name: &str| {
-        AddressLine::parse(text).map_err(at(format_args!("/shipping_address/{name}")))
-    };
-    let optional = |text: Option<&String>, name: &str| text.map(|text| line(text, name)).transpose();
-    Ok(Order {
-        sale_id: SaleId::parse(&request.sale_id).map_err(at(format_args!("/sale_id")))?,
-        user_id: UserId::parse(&request.user_id).map_err(at(format_args!("/user_id")))?,
-        items: Items::new(items).map_err(items_problem)?,
-        currency: Currency::parse(&request.currency).map_err(at(format_args!("/currency")))?,
-        shipping_address: ShippingAddress {
-            recipient: line(&address.recipient, "recipient")?,
-            line1: line(&address.line1, "line1")?,
-            line2: optional(address.line2.as_ref(), "line2")?,
-            city: line(&address.city, "city")?,
-            region: optional(address.region.as_ref(), "region")?,
-            postal_code: optional(address.postal_code.as_ref(), "postal_code")?,
-            country: Country::parse(&address.country)
-                .map_err(at(format_args!("/shipping_address/country")))?,
-            phone: optional(address.phone.as_ref(), "phone")?,
-        },
-        client_reference: request
-            .client_reference
-            .as_deref()
-            .map(ClientReference::parse)
-            .transpose()
-            .map_err(at(format_args!("/client_reference")))?,
+/// Every problem of the request, sorted by pointer; the catalogue's rules are not checked here.
+pub fn parse_order(request: &OrderRequest) -> Result<Order, Vec<FieldProblem>> {
+    // A valid order is checked once, by the types. Only an invalid one is validated again for all of its problems.
+    parse(request).ok_or_else(|| {
+        let mut problems = rules::problems(request);
+        if problems.is_empty() {
+            // Unreachable while `rules` asks the same types; an order is never rejected without a reason.
+            let detail = "the order is not valid".to_owned();
+            problems.push(FieldProblem { code: "invalid_format".to_owned(), pointer: String::new(), detail });
+        }
+        problems
     })
 }
 
-/// Makes a field's fault a problem. The pointer is written only if it is needed.
-fn at(pointer: fmt::Arguments<'_>) -> impl FnOnce(FieldError) -> FieldProblem {
-    move |error| FieldProblem {
-        code: "invalid_format".to_owned(),
-        pointer: pointer.to_string(),
-        detail: error.to_string(),
+fn parse(request: &OrderRequest) -> Option<Order> {
+    let mut items = Vec::with_capacity(request.items.len());
+    for item in &request.items {
+        items.push(Item { sku: Sku::parse(&item.sku).ok()?, quantity: Quantity::new(item.quantity)? });
     }
+    let address = &request.shipping_address;
+    let line = |text: &str| AddressLine::parse(text).ok();
+    Some(Order {
+        sale_id: SaleId::parse(&request.sale_id).ok()?,
+        user_id: UserId::parse(&request.user_id).ok()?,
+        items: Items::new(items).ok()?,
+        currency: Currency::parse(&request.currency).ok()?,
+        shipping_address: ShippingAddress {
+            recipient: line(&address.recipient)?,
+            line1: line(&address.line1)?,
+            line2: optional(address.line2.as_deref(), line)?,
+            city: line(&address.city)?,
+            region: optional(address.region.as_deref(), line)?,
+            postal_code: optional(address.postal_code.as_deref(), line)?,
+            country: Country::parse(&address.country).ok()?,
+            phone: optional(address.phone.as_deref(), line)?,
+        },
+        client_reference: optional(request.client_reference.as_deref(), |text| {
+            ClientReference::parse(text).ok()
+        })?,
+    })
 }
 
-fn items_problem(error: ItemsError) -> FieldProblem {
-    let (code, pointer) = match error {
-        ItemsError::Count => ("wrong_count", "/items".to_owned()),
-        ItemsError::DuplicateSku { index } => ("duplicate_sku", format!("/items/{index}/sku")),
-    };
-    FieldProblem { code: code.to_owned(), pointer, detail: error.to_string() }
+/// `Some(None)` for an absent member, `None` for an invalid one.
+fn optional<T>(text: Option<&str>, parse: impl FnOnce(&str) -> Option<T>) -> Option<Option<T>> {
+    match text {
+        Some(text) => parse(text).map(Some),
+        None => Some(None),
+    }
 }
 
 #[cfg(test)]
@@ -183,25 +143,25 @@ mod tests {
         })
     }
 
-    fn faults(body: &Value) -> Vec<(String, String)> {
+    fn problems_of(body: &Value) -> Vec<(String, String)> {
         let request = read_json(body.to_string().as_bytes()).expect("well-formed");
-        let problems = into_order(&request).expect_err("invalid");
+        let problems = parse_order(&request).expect_err("invalid");
         problems.into_iter().map(|problem| (problem.pointer, problem.code)).collect()
     }
 
-    fn as_strs(faults: &[(String, String)]) -> Vec<(&str, &str)> {
-        faults.iter().map(|(pointer, code)| (pointer.as_str(), code.as_str())).collect()
+    fn as_strs(problems: &[(String, String)]) -> Vec<(&str, &str)> {
+        problems.iter().map(|(pointer, code)| (pointer.as_str(), code.as_str())).collect()
     }
 
     #[test]
     fn a_valid_body_is_an_order() {
         let request = read_json(body().to_string().as_bytes()).expect("well-formed");
-        let order = into_order(&request).expect("valid");
+        let order = parse_order(&request).expect("valid");
         assert_eq!(order.items.as_slice().len(), 2);
     }
 
     #[test]
-    fn all_faults_are_told_at_once_with_pointers() {
+    fn all_problems_are_reported_together_with_pointers() {
         let mut bad = body();
         bad["sale_id"] = json!("has space");
         bad["items"] = json!([
@@ -221,11 +181,11 @@ mod tests {
             ("/sale_id", "invalid_format"),
             ("/shipping_address/city", "required"),
         ];
-        assert_eq!(as_strs(&faults(&bad)), expected);
+        assert_eq!(as_strs(&problems_of(&bad)), expected);
     }
 
     #[test]
-    fn missing_members_are_told_all_at_once_like_empty_ones() {
+    fn missing_members_are_all_reported_like_empty_ones() {
         let expected = [
             ("/currency", "invalid_format"),
             ("/items", "wrong_count"),
@@ -236,21 +196,21 @@ mod tests {
             ("/shipping_address/recipient", "required"),
             ("/user_id", "required"),
         ];
-        assert_eq!(as_strs(&faults(&json!({}))), expected);
+        assert_eq!(as_strs(&problems_of(&json!({}))), expected);
         let mut bad = body();
         bad["items"] = json!([{}]);
         assert_eq!(
-            as_strs(&faults(&bad)),
+            as_strs(&problems_of(&bad)),
             [("/items/0/quantity", "out_of_range"), ("/items/0/sku", "required")]
         );
     }
 
     #[test]
-    fn a_wrong_count_of_items_is_one_fault_however_bad_they_are() {
+    fn a_wrong_count_of_items_is_one_problem_regardless_of_the_items() {
         for items in [json!([]), vec![json!({ "sku": "", "quantity": 0 }); 21].into()] {
             let mut bad = body();
             bad["items"] = items;
-            assert_eq!(as_strs(&faults(&bad)), [("/items", "wrong_count")]);
+            assert_eq!(as_strs(&problems_of(&bad)), [("/items", "wrong_count")]);
         }
     }
 
@@ -280,12 +240,13 @@ mod tests {
             (r#"{"sale_id":"s","sale_id":"t"}"#, "/sale_id", "duplicate_member"),
         ];
         for (text, pointer, code) in cases {
-            let Err(ApiError::MalformedJson(fault)) = read_json(text.as_bytes()) else {
+            let Err(ApiError::MalformedJson(problem)) = read_json(text.as_bytes()) else {
                 panic!("{text} is malformed")
             };
-            assert_eq!((fault.pointer.as_str(), fault.code.as_str()), (pointer, code), "{text}");
-            let told = format!("{fault:?}");
-            assert!(!told.contains("5551234") && !told.contains("hunter2"), "{told}");
+            assert_eq!((problem.pointer.as_str(), problem.code.as_str()), (pointer, code), "{text}");
+            let text_of_problem = format!("{problem:?}");
+            assert!(!text_of_problem.contains("5551234"), "{text_of_problem}");
+            assert!(!text_of_problem.contains("hunter2"), "{text_of_problem}");
         }
     }
 

@@ -1,11 +1,9 @@
-//! The HTTP server: one listener, one or several workers, each a runtime of its own on one thread.
+//! The HTTP server: one listener, and one or several workers, each with a runtime on its own thread.
 //!
-//! A worker's requests, its batch of orders and its connection to the broker live on one thread: nothing on an
-//! order's way wakes another thread.
+//! A worker's requests, its batch of orders and its connection to the broker live on one thread: no step of an order
+//! wakes another thread.
 
-mod acceptor;
-mod connection;
-mod front;
+mod dispatcher;
 mod worker;
 
 use std::num::NonZeroUsize;
@@ -22,59 +20,49 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::gateway::Gateway;
 use crate::instance::Instance;
-use crate::layers::admission::RequestBudget;
-use crate::limits::RequestLimits;
-use crate::observer::{RequestLogSettings, RequestLogger};
+use crate::limits::{RequestBudget, RequestLimits};
 use crate::publish::{OrderPublisher, WarmUpError};
-use acceptor::Acceptor;
-use worker::Worker;
+use crate::request_logger::{RequestLogSettings, RequestLogger};
+use crate::sales::Sales;
+use dispatcher::ConnectionDispatcher;
+use worker::HttpWorker;
 
-pub use connection::serve_connection;
-pub use front::Dispatch;
-
-/// What the server needs, the publisher aside.
+/// Settings of the server, the publisher's not included.
 #[derive(Debug)]
 pub struct ServerConfig {
-    /// What is on sale.
     pub catalogue: Catalogue,
-    /// Keys of order ids.
     pub order_id_keys: OrderIdKeys,
-    /// How callers are told from strangers.
     pub gateway: Arc<Gateway>,
-    /// Bounds on requests.
     pub limits: RequestLimits,
-    /// Runtimes, each on a thread of its own.
+    /// Runtimes, each on its own thread.
     pub workers: NonZeroUsize,
-    /// Most connections at once; those beyond are told so and closed.
+    /// Open connections; further ones get 503 and are closed.
     pub connections_max: NonZeroUsize,
-    /// How long a start tries to reach the broker.
+    /// Time that a start retries to reach the broker.
     pub start_timeout: Duration,
-    /// How long a stop may take.
+    /// Time that a stop waits for requests and messages in flight.
     pub grace: Duration,
-    /// What is told of requests.
-    pub observer: RequestLogSettings,
+    pub request_log: RequestLogSettings,
 }
 
-/// Why the service could not run.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The broker could not be reached, or would not take this service's orders.
+    /// The broker cannot be reached, or has no such topic.
     #[error("{0}")]
     Start(#[from] WarmUpError),
-    /// The server broke.
     #[error("HTTP: {0}")]
     Http(#[from] std::io::Error),
-    /// A worker ended without a word.
-    #[error("a worker broke down: {0}")]
+    #[error("worker failed: {0}")]
     Worker(String),
 }
 
-/// Serves on `listener` until `shutdown` is cancelled, then finishes what is under way within the grace period.
-/// `open` makes a worker's publisher and is called once for each, on its runtime. The first worker runs on the
-/// caller's.
+/// Serves on `listener` until `shutdown` is cancelled, then finishes the requests in flight within the grace period.
+/// Calls `open` once on each worker's runtime for the worker's publisher. The first worker runs on the caller's
+/// runtime.
 ///
 /// # Errors
-/// [`RunError`] if the broker cannot be reached within the start time-out, or the server breaks.
+/// [`RunError`] if the broker cannot be reached within the start timeout, or the server fails. All workers have ended
+/// by then.
 pub async fn serve<P: OrderPublisher>(
     config: ServerConfig,
     listener: TcpListener,
@@ -82,26 +70,26 @@ pub async fn serve<P: OrderPublisher>(
     open: impl Fn() -> Result<P, WarmUpError> + Clone + Send + 'static,
 ) -> Result<(), RunError> {
     let ServerConfig { catalogue, order_id_keys, gateway, limits, workers, .. } = config;
-    let admission = RequestBudget::new(limits.requests_max, limits.bytes_max);
-    let instance = Instance::new(admission, workers).with_request_logger(RequestLogger::new(config.observer));
-    let instance = Arc::new(instance);
-    // Ends the workers for whatever reason: the signal, or a start that failed.
+    let budget = RequestBudget::new(limits.requests_max, limits.bytes_max);
+    let instance = Arc::new(Instance::new(budget, RequestLogger::new(config.request_log), workers));
+    let sales = Arc::new(Sales::new(catalogue, &order_id_keys));
+    // Cancelled by the signal, or by a start that failed.
     let stop = shutdown.child_token();
     let mut running = JoinSet::new();
     let mut handles = Vec::new();
     for number in 0..workers.get() {
-        let (channel, connections) = worker::channel();
-        handles.push(channel);
-        let worker = Worker {
+        let (handle, connections) = worker::channel();
+        handles.push(handle);
+        let worker = HttpWorker {
             connections,
             stop: stop.clone(),
             start_timeout: config.start_timeout,
             grace: config.grace,
         };
         let (open, instance) = (open.clone(), instance.clone());
-        let (catalogue, keys, gateway) = (catalogue.clone(), order_id_keys.clone(), gateway.clone());
+        let (gateway, sales) = (gateway.clone(), sales.clone());
         let run = async move {
-            let app = App::for_worker(instance, gateway, catalogue, &keys, open()?, SystemClock, limits);
+            let app = App { instance, gateway, sales, publisher: open()?, clock: SystemClock, limits };
             worker.run(Arc::new(app)).await
         };
         match number {
@@ -110,10 +98,11 @@ pub async fn serve<P: OrderPublisher>(
         };
     }
     gateway.warn();
-    tracing::info!(address = %listener.local_addr()?, workers = workers.get(), "taking orders");
+    let address = listener.local_addr()?;
+    tracing::info!(event = "listening", %address, workers = workers.get(), "accepting orders");
     let first = tokio::select! {
-        () = Acceptor::new(listener, handles, config.connections_max).run(&stop) => None,
-        // Before it was told to: it could not be opened, or broke down. The others alone are no instance.
+        () = ConnectionDispatcher::new(listener, handles, config.connections_max).run(&stop) => None,
+        // A worker that ends before the stop has failed; the instance does not run on without it.
         ended = running.join_next() => ended,
     };
     instance.stop();
@@ -130,7 +119,7 @@ pub async fn serve<P: OrderPublisher>(
             Err(error) => failure = failure.or(Some(error)),
         }
     }
-    instance.observer.flush(None, instance.admission.requests_in_flight());
-    tracing::info!(settled, "stopped");
+    instance.logger.flush(None, instance.budget.requests_in_flight());
+    tracing::info!(event = "stopped", settled, "stopped");
     failure.map_or(Ok(()), Err)
 }

@@ -1,4 +1,4 @@
-//! One worker: its connections, its publisher, its beginning and its end.
+//! One worker: its connections, its publisher, its start and its stop.
 
 use std::future::Future;
 use std::net::TcpStream as StdStream;
@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use hyper::service::service_fn;
+use shared::http::serve_connection;
 use shared::time::Clock;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
@@ -13,91 +15,90 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Dispatch, RunError, serve_connection};
+use super::RunError;
 use crate::app::App;
 use crate::instance::InstanceState;
 use crate::publish::{OrderPublisher, WarmUpError};
+use crate::router::Dispatch;
 
-/// Between two attempts to reach the broker at start.
-const START_RETRY: Duration = Duration::from_millis(250);
+/// Pause between two attempts to reach the broker at start.
+const START_RETRY_PAUSE: Duration = Duration::from_millis(250);
 
-/// How long an instance that cannot start stays to say why: the platform asks `/initialize` as soon as the port is
-/// open, and should hear a reason rather than find nobody.
+/// Time that an instance whose start failed stays reachable: the platform calls `/initialize` as soon as the port is
+/// open, and gets the reason instead of a closed connection.
 const FAILED_START_LINGER: Duration = Duration::from_secs(1);
 
-/// Connections on their way to a worker. More wait in the listener's own queue.
+/// Connections accepted but not yet received by the worker. Further ones are rejected.
 const PENDING_CONNECTIONS_MAX: usize = 1_024;
 
-/// Where the acceptor leaves a worker's connections.
+/// The acceptor's end of a worker.
 #[derive(Debug)]
 pub(super) struct WorkerHandle {
-    pub(super) connections: mpsc::Sender<Connection>,
-    /// Connections that the worker has, those at the door included.
+    pub(super) connections: mpsc::Sender<CountedStream>,
+    /// Connections of the worker, pending ones included.
     pub(super) open: Arc<AtomicUsize>,
 }
 
-/// A connection, counted as long as it is there.
+/// A connection that is counted until it is dropped.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(super) struct CountedStream {
     stream: StdStream,
-    counted: Counted,
+    count: ConnectionCount,
 }
 
 #[derive(Debug)]
-struct Counted(Arc<AtomicUsize>);
+struct ConnectionCount(Arc<AtomicUsize>);
 
-impl Connection {
+impl CountedStream {
     pub(super) fn new(stream: StdStream, open: Arc<AtomicUsize>) -> Self {
         open.fetch_add(1, Ordering::Relaxed);
-        Self { stream, counted: Counted(open) }
+        Self { stream, count: ConnectionCount(open) }
     }
 
-    /// Back to the stream, for one that is not taken.
     pub(super) fn into_stream(self) -> StdStream {
         self.stream
     }
 }
 
-impl Drop for Counted {
+impl Drop for ConnectionCount {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// A door, and what comes in by it.
-pub(super) fn channel() -> (WorkerHandle, mpsc::Receiver<Connection>) {
+pub(super) fn channel() -> (WorkerHandle, mpsc::Receiver<CountedStream>) {
     let (sender, receiver) = mpsc::channel(PENDING_CONNECTIONS_MAX);
     (WorkerHandle { connections: sender, open: Arc::default() }, receiver)
 }
 
-/// One worker.
 #[derive(Debug)]
-pub(super) struct Worker {
-    pub(super) connections: mpsc::Receiver<Connection>,
+pub(super) struct HttpWorker {
+    pub(super) connections: mpsc::Receiver<CountedStream>,
     pub(super) stop: CancellationToken,
     pub(super) start_timeout: Duration,
     pub(super) grace: Duration,
 }
 
-impl Worker {
-    /// Serves until it is told to stop, or cannot reach the broker. Whether all that it sent was settled.
+impl HttpWorker {
+    /// Serves until `stop` is cancelled or the broker cannot be reached; the latter cancels `stop` for all workers.
+    /// Returns true if every message in flight was acknowledged or failed within the grace period.
     pub(super) async fn run<P: OrderPublisher, C: Clock + Clone>(
         mut self,
         app: Arc<App<P, C>>,
     ) -> Result<bool, WarmUpError> {
-        let front = Dispatch::new(&app);
+        let dispatch = Dispatch::new(&app);
         let connections = TaskTracker::new();
-        let cut = CancellationToken::new();
+        let force_shutdown = CancellationToken::new();
         let serving = async {
             while let Some(Some(connection)) = self.stop.run_until_cancelled(self.connections.recv()).await {
-                let (front, stop, cut) = (front.clone(), self.stop.clone(), cut.clone());
-                connections.spawn(async move { serve(connection, front, &stop, &cut).await });
+                let (dispatch, stop, force) = (dispatch.clone(), self.stop.clone(), force_shutdown.clone());
+                connections.spawn(async move { serve(connection, dispatch, &stop, &force).await });
             }
         };
         let starting = async {
             let started = start(&app, self.start_timeout, &self.stop).await;
             if let Err(error) = &started {
-                app.instance().enter(InstanceState::Failed(error.reason.clone()));
+                app.instance.set_state(InstanceState::Failed(error.reason.clone()));
                 self.stop.run_until_cancelled(sleep(FAILED_START_LINGER)).await;
                 self.stop.cancel();
             }
@@ -107,27 +108,35 @@ impl Worker {
         let deadline = Instant::now() + self.grace;
         connections.close();
         if timeout_at(deadline, connections.wait()).await.is_err() {
-            tracing::warn!("the grace period is over; connections are cut");
-            cut.cancel();
+            tracing::warn!(event = "connections_cut", "grace period expired; closing connections");
+            force_shutdown.cancel();
         }
         let left = deadline.saturating_duration_since(Instant::now());
-        let settled = app.publisher().close(left).await;
+        let settled = app.publisher.close(left).await;
         started.map(|()| settled)
     }
 }
 
+/// Serves requests until the client closes the connection, `stop` is cancelled and the request in flight is answered, or
+/// `force_shutdown` is cancelled.
+///
+/// An idle connection is never closed, and there is no header or keep-alive time-out: Function Compute reuses
+/// connections, and a connection closed under a `POST` costs that order a 502 (certain: vendor's troubleshooting of
+/// "process exited unexpectedly"; an idle time-out must be over 15 minutes or none).
 async fn serve<P: OrderPublisher, C: Clock + Clone>(
-    Connection { stream, counted: _until_the_end }: Connection,
-    front: Dispatch<P, C>,
+    CountedStream { stream, count: _until_the_end }: CountedStream,
+    dispatch: Dispatch<P, C>,
     stop: &CancellationToken,
-    cut: &CancellationToken,
+    force_shutdown: &CancellationToken,
 ) {
-    // Fails only where the reactor cannot take one more; the client then sees a connection that ends.
+    // Fails only if the reactor cannot register the socket; the client then sees a closed connection.
     let Ok(stream) = TcpStream::from_std(stream) else { return };
-    serve_connection(stream, front, stop, cut).await;
+    let service = service_fn(|request| tower::Service::call(&mut dispatch.clone(), request));
+    force_shutdown.run_until_cancelled(serve_connection(stream, service, stop)).await;
 }
 
-/// Reaches the broker, trying again while it may still be starting itself.
+/// Reaches the broker, and retries within `bound` because the broker may still be starting. Returns `Ok` if `stop` is
+/// cancelled.
 async fn start<P: OrderPublisher, C: Clock>(
     app: &App<P, C>,
     bound: Duration,
@@ -136,14 +145,14 @@ async fn start<P: OrderPublisher, C: Clock>(
     let deadline = Instant::now() + bound;
     let reaching = async {
         loop {
-            match app.publisher().warm_up().await {
+            match app.publisher.warm_up().await {
                 Ok(()) => {
-                    app.instance().worker_started();
+                    app.instance.worker_started();
                     return Ok(());
                 }
                 Err(error) if error.retryable && Instant::now() < deadline => {
-                    tracing::warn!(%error, "waiting for the broker");
-                    sleep(START_RETRY).await;
+                    tracing::warn!(event = "broker_unreachable", %error, "broker unreachable; retrying");
+                    sleep(START_RETRY_PAUSE).await;
                 }
                 Err(error) => return Err(error),
             }
@@ -152,16 +161,16 @@ async fn start<P: OrderPublisher, C: Clock>(
     stop.run_until_cancelled(reaching).await.unwrap_or(Ok(()))
 }
 
-/// Runs a worker on a thread and a runtime of its own.
+/// Runs a worker on its own thread and runtime.
 pub(super) async fn on_thread(
     number: usize,
     run: impl Future<Output = Result<bool, WarmUpError>> + Send + 'static,
 ) -> Result<bool, RunError> {
-    let (tell, ended) = oneshot::channel();
+    let (sender, ended) = oneshot::channel();
     let body = move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let result = runtime.map_err(RunError::Http).and_then(|it| it.block_on(run).map_err(RunError::Start));
-        let _nobody_waits = tell.send(result);
+        let _receiver_dropped = sender.send(result);
     };
     std::thread::Builder::new().name(format!("ingest-{number}")).spawn(body)?;
     ended.await.unwrap_or_else(|_dropped| Err(RunError::Worker(format!("worker {number} panicked"))))

@@ -2,12 +2,11 @@
 
 use http::header::{CONTENT_TYPE, LOCATION};
 use http::{Request, StatusCode};
-use ingest_fn::router::router;
 use serde_json::json;
 use shared::order::{OrderId, PayloadDigest};
 
 use crate::support::{
-    KEY, LIMITS, NOW, StubPublisher, app, get, order, order_with, post, post_order, send, service,
+    KEY, LIMITS, NOW, StubPublisher, app, get, order, order_with, post, post_order, router, send, service,
 };
 
 #[tokio::test]
@@ -27,7 +26,7 @@ async fn the_published_order_is_the_client_s_with_the_server_s_prices() {
     let mut request = post_order(&order());
     request.headers_mut().insert("traceparent", traceparent.parse().expect("a header"));
     let answer = send(&router(app.clone()), request).await;
-    let published = app.publisher().published();
+    let published = app.publisher.published();
     let [order] = published.as_slice() else { panic!("one order: {published:?}") };
     assert_eq!(order.order_id.to_string(), answer.member("order_id"));
     assert_eq!(order.digest.to_string(), answer.member("digest"));
@@ -48,7 +47,7 @@ async fn a_trace_context_that_is_not_well_formed_is_passed_over() {
     let mut request = post_order(&order());
     request.headers_mut().insert("traceparent", "00-nonsense".parse().expect("a header"));
     assert_eq!(send(&router(app.clone()), request).await.status, StatusCode::ACCEPTED);
-    assert_eq!(app.publisher().published()[0].traceparent, None);
+    assert_eq!(app.publisher.published()[0].traceparent, None);
 }
 
 #[tokio::test]
@@ -150,12 +149,12 @@ async fn operators_see_life_readiness_and_metrics() {
     send(&service, post_order(&order())).await;
     assert_eq!(send(&service, get("/healthz")).await.text, "ok\n");
     assert_eq!(send(&service, get("/readyz")).await.text, "connecting to the broker\n");
-    app.instance().worker_started();
+    app.instance.worker_started();
     assert_eq!(send(&service, get("/readyz")).await.text, "ready\n");
     let metrics = send(&service, get("/metrics")).await;
     assert_eq!(metrics.header(CONTENT_TYPE.as_str()), Some("text/plain; version=0.0.4"));
     assert!(metrics.text.contains("ingest_orders_accepted_total"), "{}", metrics.text);
-    app.instance().stop();
+    app.instance.stop();
     assert_eq!(send(&service, get("/readyz")).await.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(send(&service, get("/healthz")).await.status, StatusCode::OK);
     let head = Request::head("/healthz").body(axum::body::Body::empty()).expect("a request");

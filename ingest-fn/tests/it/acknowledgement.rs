@@ -7,11 +7,10 @@ use std::time::Duration;
 use axum::Router;
 use http::StatusCode;
 use ingest_fn::publish::{BatchLimits, Coalescer, PublishError};
-use ingest_fn::router::router;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{JoinHandle, yield_now};
 
-use crate::support::{Answer, HeldSink, LIMITS, Sent, app, order, post_order, send};
+use crate::support::{Answer, HeldSink, LIMITS, Sent, app, order, post_order, router, send};
 
 fn held() -> (Router, UnboundedReceiver<Sent>) {
     let (sink, sent) = HeldSink::new();

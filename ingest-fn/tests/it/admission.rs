@@ -6,10 +6,9 @@ use std::time::Duration;
 use http::StatusCode;
 use ingest_fn::limits::RequestLimits;
 use ingest_fn::publish::{BatchLimits, Coalescer};
-use ingest_fn::router::router;
 use tokio::time::Instant;
 
-use crate::support::{End, HeldSink, LIMITS, app, chunked, get, order, post, post_order, send};
+use crate::support::{End, HeldSink, LIMITS, app, chunked, get, order, post, post_order, router, send};
 
 const TWO: RequestLimits = RequestLimits { requests_max: NonZeroUsize::new(2).unwrap(), ..LIMITS };
 
@@ -29,7 +28,7 @@ async fn beyond_the_bound_the_answer_is_429_at_once_and_nothing_is_sent() {
         waiting.push(tokio::spawn(async move { send(&service, request).await }));
         batches.push(sent.recv().await.expect("sent"));
     }
-    assert_eq!(app.instance().admission.requests_in_flight(), 2);
+    assert_eq!(app.instance.budget.requests_in_flight(), 2);
 
     let started = Instant::now();
     for _ in 0..100 {
@@ -48,7 +47,7 @@ async fn beyond_the_bound_the_answer_is_429_at_once_and_nothing_is_sent() {
     for answer in waiting {
         assert_eq!(answer.await.expect("an answer").status, StatusCode::ACCEPTED);
     }
-    assert_eq!(app.instance().admission.requests_in_flight(), 0);
+    assert_eq!(app.instance.budget.requests_in_flight(), 0);
     let again = tokio::spawn(async move { send(&service, post_order(&order())).await });
     sent.recv().await.expect("sent").acknowledge();
     assert_eq!(again.await.expect("an answer").status, StatusCode::ACCEPTED);
@@ -61,17 +60,17 @@ async fn a_client_that_hangs_up_makes_room() {
     let service = router(app.clone());
     let waiting = tokio::spawn(async move { send(&service, post_order(&order())).await });
     let _never_answered = sent.recv().await.expect("sent");
-    assert_eq!(app.instance().admission.requests_in_flight(), 1);
+    assert_eq!(app.instance.budget.requests_in_flight(), 1);
     waiting.abort();
     assert!(waiting.await.expect_err("aborted").is_cancelled());
-    assert_eq!(app.instance().admission.requests_in_flight(), 0);
+    assert_eq!(app.instance.budget.requests_in_flight(), 0);
 }
 
 #[tokio::test]
 async fn a_stopping_instance_takes_no_more_orders() {
     let (sink, mut sent) = HeldSink::new();
     let app = app(Coalescer::new(sink, ALONE), TWO);
-    app.instance().stop();
+    app.instance.stop();
     let answer = send(&router(app), post(chunked([""; 0], End::Unread))).await;
     assert_eq!(answer.refusal(), (503, "stopping".to_owned()));
     assert_eq!(answer.retry_after_s(), Some(1));

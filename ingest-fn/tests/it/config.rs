@@ -76,7 +76,7 @@ fn all_errors_are_told_at_once() {
     for sale in ["open", "early", "over"] {
         assert!(text.contains(&format!("sale {sale} needs the key `default`")), "{text}");
     }
-    assert!(text.contains("--gateway-auth: say who keeps strangers out"), "{text}");
+    assert!(text.contains("--gateway-auth: no authentication configured"), "{text}");
     assert!(!text.contains("0707"), "{text}");
 }
 

@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use http::{HeaderValue, Method, StatusCode};
 use ingest_fn::publish::{BatchLimits, Coalescer};
-use ingest_fn::router::router;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use crate::support::{
-    End, HeldSink, LIMITS, StubPublisher, app, chunked, get, order, post, post_order, send,
+    End, HeldSink, LIMITS, StubPublisher, app, chunked, get, order, post, post_order, router, send,
 };
 
 const ALONE: BatchLimits =
@@ -32,7 +31,7 @@ async fn pre_stop_answers_once_every_order_under_way_has_its_answer() {
     let (first, second) = (ask(), ask());
     sleep(Duration::from_secs(3)).await;
     assert!(!first.is_finished() && !second.is_finished(), "an order is under way");
-    assert_eq!(app.instance().admission.requests_in_flight(), 1, "waiting for it is not one");
+    assert_eq!(app.instance.budget.requests_in_flight(), 1, "waiting for it is not one");
     let refused = send(&service, post(chunked([""; 0], End::Unread))).await;
     assert_eq!(refused.refusal(), (503, "stopping".to_owned()));
     assert_eq!(send(&service, get("/readyz")).await.status, StatusCode::SERVICE_UNAVAILABLE);
@@ -72,7 +71,7 @@ async fn the_platform_hears_of_every_failure_and_of_no_success() {
 #[tokio::test]
 async fn who_comes_by_the_public_address_finds_no_hook_there() {
     let app = app(StubPublisher::accepting(), LIMITS);
-    app.instance().worker_started();
+    app.instance.worker_started();
     let service = router(app);
     for path in ["/pre-stop", "/readyz", "/healthz", "/metrics", "/openapi.json"] {
         let mut request = get(path);

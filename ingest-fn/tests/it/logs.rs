@@ -5,20 +5,19 @@ use std::time::Duration;
 use axum::Router;
 use http::{HeaderValue, Request};
 use ingest_fn::instance::InstanceState;
-use ingest_fn::observer::{FcLogFraming, RequestLogSettings};
 use ingest_fn::publish::PublishError;
-use ingest_fn::router::router;
+use ingest_fn::request_logger::{FcLogFraming, RequestLogSettings};
 use serde_json::{Value, json};
 use sqlx::{Connection, Row, SqliteConnection};
 
-use crate::support::{self, Logs, SteppedClock, StubPublisher, get, order, post, post_order, send};
+use crate::support::{self, Logs, SteppedClock, StubPublisher, get, order, post, post_order, router, send};
 
 const PLATFORM_ID: &str = "1-6744f3a5-15d4b2c8-0a1b2c3d4e5f";
 
 /// A service that has started, at a time that the test moves.
 fn observed(publisher: StubPublisher, clock: &SteppedClock, settings: RequestLogSettings) -> Router {
     let app = support::observed(publisher, clock, settings);
-    app.instance().enter(InstanceState::Ready);
+    app.instance.set_state(InstanceState::Ready);
     router(app)
 }
 
@@ -64,7 +63,7 @@ async fn the_log_service_query_for_errors_works_as_it_stands() {
         rows.iter().map(|row| (row.get("requestId"), row.get("errorMessage"), row.get("times"))).collect();
     let expected = [
         ("not published: The broker did not acknowledge the order in time", 1),
-        ("not published: The broker takes no more orders at the moment", 2),
+        ("not published: The broker throttles orders at the moment", 2),
     ];
     let expected: Vec<_> =
         expected.map(|(message, times)| (PLATFORM_ID.to_owned(), message.to_owned(), times)).into();
@@ -86,10 +85,11 @@ async fn failures_have_a_few_lines_a_second_and_none_is_lost() {
     clock.advance(Duration::from_secs(1));
     send(&service, post_order(&order())).await;
     let lines = logs.lines();
-    let failed = lines.iter().filter(|line| line["message"] == "request failed").count();
+    let failed = lines.iter().filter(|line| line["event"] == "request_failed").count();
     assert_eq!(failed, 10 + 1);
-    let kept: Vec<_> = lines.iter().filter(|line| line["message"] != "request failed").collect();
+    let kept: Vec<_> = lines.iter().filter(|line| line["event"] != "request_failed").collect();
     assert_eq!(kept.len(), 1, "{kept:?}");
+    assert_eq!(kept[0]["event"], "request_failures_suppressed");
     assert_eq!((&kept[0]["level"], &kept[0]["requests"]), (&json!("WARN"), &json!(15)));
 }
 
@@ -112,7 +112,7 @@ async fn an_order_can_be_followed_by_its_trace_at_debug() {
     let service = observed(StubPublisher::accepting(), &SteppedClock::default(), quiet());
     let order_id = send(&service, request).await.member("order_id");
     let lines = logs.lines();
-    let line = lines.iter().find(|line| line["message"] == "order validated").expect("a line");
+    let line = lines.iter().find(|line| line["event"] == "order_validated").expect("a line");
     let expected = json!([PLATFORM_ID, order_id, traceparent]);
     assert_eq!(json!([line["requestId"], line["order_id"], line["traceparent"]]), expected);
 }

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use axum::Router;
-use ingest_fn::observer::RequestLogSettings;
-use ingest_fn::router::router;
+use ingest_fn::request_logger::RequestLogSettings;
 use serde_json::Value;
 
-use crate::support::{Logs, SteppedClock, StubPublisher, get, observed, order, post, post_order, send};
+use crate::support::{
+    Logs, SteppedClock, StubPublisher, get, observed, order, post, post_order, router, send,
+};
 
 const INTERVAL: Duration = Duration::from_secs(10);
 
@@ -17,7 +18,7 @@ fn service(clock: &SteppedClock, metrics_interval: Duration) -> Router {
 }
 
 fn metrics_lines(logs: &Logs) -> Vec<Value> {
-    logs.lines().into_iter().filter(|line| line["message"] == "metrics").collect()
+    logs.lines().into_iter().filter(|line| line["event"] == "metrics").collect()
 }
 
 #[tokio::test]

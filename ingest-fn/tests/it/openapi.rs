@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use http::header::CONTENT_TYPE;
 use ingest_fn::error::ErrorCode;
 use ingest_fn::openapi::document;
-use ingest_fn::request::{into_order, read_json};
+use ingest_fn::request::{parse_order, read_json};
 use jsonschema::Validator;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -116,7 +116,7 @@ async fn the_document_is_served_and_its_example_is_an_order() {
     let example =
         &served["paths"]["/v1/orders"]["post"]["requestBody"]["content"]["application/json"]["example"];
     assert!(request_schema().is_valid(example));
-    into_order(&read_json(example.to_string().as_bytes()).expect("well-formed")).expect("an order");
+    parse_order(&read_json(example.to_string().as_bytes()).expect("well-formed")).expect("an order");
 }
 
 fn request_schema() -> Validator {
@@ -126,7 +126,7 @@ fn request_schema() -> Validator {
 /// Whether the handlers read it as an order, whatever the catalogue says. That no SKU comes twice is a rule that JSON
 /// Schema cannot tell.
 fn is_read_as_an_order(body: &Value) -> bool {
-    read_json(body.to_string().as_bytes()).is_ok_and(|request| match into_order(&request) {
+    read_json(body.to_string().as_bytes()).is_ok_and(|request| match parse_order(&request) {
         Ok(_) => true,
         Err(faults) => faults.iter().all(|fault| fault.code == "duplicate_sku"),
     })

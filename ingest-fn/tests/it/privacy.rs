@@ -4,10 +4,9 @@ use axum::body::Body;
 use http::{HeaderValue, Method, Request};
 use ingest_fn::instance::InstanceState;
 use ingest_fn::publish::PublishError;
-use ingest_fn::router::router;
 use serde_json::{Value, json};
 
-use crate::support::{LIMITS, Logs, StubPublisher, TestApp, app, order_with, post, post_order, send};
+use crate::support::{LIMITS, Logs, StubPublisher, TestApp, app, order_with, post, post_order, router, send};
 
 const KEY: &str = "planted-key-4711";
 
@@ -102,7 +101,7 @@ fn plant_credentials(request: &mut Request<Body>) {
 
 fn failed_instance() -> TestApp<StubPublisher> {
     let app = app(StubPublisher::accepting(), LIMITS);
-    app.instance().enter(InstanceState::Failed("the broker cannot be reached".to_owned()));
+    app.instance.set_state(InstanceState::Failed("the broker cannot be reached".to_owned()));
     app
 }
 
@@ -156,7 +155,7 @@ async fn no_refusal_and_no_log_line_shows_what_is_personal() {
         }
     }
     let log = logs.text();
-    for message in ["the capture listens", "request failed", "not initialized", "pre-stop", "metrics"] {
+    for message in ["the capture listens", "request failed", "initialize failed", "pre-stop", "metrics"] {
         assert!(log.contains(message), "{message} in {log}");
     }
     assert_nothing_planted("the log", &log);

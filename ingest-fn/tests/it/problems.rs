@@ -10,13 +10,13 @@ use http::{HeaderValue, Method, Request};
 use ingest_fn::error::ErrorCode;
 use ingest_fn::limits::RequestLimits;
 use ingest_fn::publish::PublishError;
-use ingest_fn::router::router;
 use serde_json::{Value, json};
 
 use crate::gateway::orders::{as_request, behind_the_gateway, reply, signed};
 use crate::gateway::sign::Draft;
 use crate::support::{
-    Answer, End, LIMITS, StubPublisher, app, chunked, get, order, order_with, post, post_order, send, service,
+    Answer, End, LIMITS, StubPublisher, app, chunked, get, order, order_with, post, post_order, router, send,
+    service,
 };
 
 /// Named answers, of one family.
@@ -149,7 +149,7 @@ async fn overload() -> Family {
     let full = app(StubPublisher::accepting(), limits);
     family.push(("admission full", send(&router(full), post_order(&order())).await));
     let stopping = app(StubPublisher::accepting(), LIMITS);
-    stopping.instance().stop();
+    stopping.instance.stop();
     family.push(("stopping", send(&router(stopping), post_order(&order())).await));
     for (name, error) in [
         ("queue full", PublishError::QueueFull),
@@ -291,9 +291,9 @@ async fn a_refused_order_is_not_published() {
     ] {
         assert!(send(&service, request).await.status.is_client_error());
     }
-    assert_eq!(app.publisher().published(), []);
+    assert_eq!(app.publisher.published(), []);
     tokio::time::timeout(Duration::from_secs(1), send(&service, post_order(&order())))
         .await
         .expect("an answer");
-    assert_eq!(app.publisher().published().len(), 1);
+    assert_eq!(app.publisher.published().len(), 1);
 }

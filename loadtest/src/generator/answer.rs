@@ -1,6 +1,6 @@
 //! Which order a 202 names.
 
-use ingest_fn::handlers::orders::Accepted;
+use ingest_fn::orders::Accepted;
 use shared::order::{OrderId, PayloadDigest};
 
 /// How ingest-fn writes the answer's beginning. Another writer's JSON is read as JSON.

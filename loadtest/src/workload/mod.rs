@@ -5,7 +5,7 @@ mod draft;
 mod invalid;
 mod render;
 
-use ingest_fn::request::{AddressRequest, ItemRequest, OrderRequest, into_order};
+use ingest_fn::request::{AddressRequest, ItemRequest, OrderRequest, parse_order};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use rand_distr::{Distribution, Zipf};
@@ -202,7 +202,7 @@ impl Workload {
         if matches!(draft.kind, Kind::Invalid(_)) {
             return None;
         }
-        let order = into_order(&self.request(draft)).ok()?;
+        let order = parse_order(&self.request(draft)).ok()?;
         let user_id = UserId::parse(order.user_id.as_str()).ok()?;
         let idempotency_key = IdempotencyKey::parse(&self.idempotency_key(draft)).ok()?;
         let order_id = OrderId::derive(&self.key, &order.sale_id, &user_id, &idempotency_key);

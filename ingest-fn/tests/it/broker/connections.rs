@@ -10,7 +10,7 @@ use http_body_util::Full;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use ingest_fn::server::serve_connection;
+use shared::http::serve_connection;
 use tokio::io::{AsyncReadExt, duplex};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -28,7 +28,7 @@ async fn connection(takes: Duration, stop: &CancellationToken, cut: &Cancellatio
             sleep(takes).await;
             Ok::<_, Infallible>(Response::new(Body::from("done")))
         });
-        serve_connection(server, service, &stop, &cut).await;
+        cut.run_until_cancelled(serve_connection(server, service, &stop)).await;
     });
     let (sender, driver) = handshake(TokioIo::new(client)).await.expect("HTTP");
     tokio::spawn(driver);

@@ -15,8 +15,8 @@ use hyper_util::rt::TokioIo;
 use ingest_fn::config::Settings;
 use ingest_fn::gateway::Gateway;
 use ingest_fn::limits::RequestLimits;
-use ingest_fn::observer::RequestLogSettings;
 use ingest_fn::publish::BatchLimits;
+use ingest_fn::request_logger::RequestLogSettings;
 use ingest_fn::server::{RunError, ServerConfig};
 use serde_json::{Value, json};
 use shared::catalogue::Catalogue;
@@ -91,7 +91,7 @@ pub(super) fn settings(broker: SocketAddr) -> Settings {
             connections_max: NonZeroUsize::new(1_024).expect("positive"),
             start_timeout: Duration::from_secs(20),
             grace: BOUND,
-            observer: RequestLogSettings::default(),
+            request_log: RequestLogSettings::default(),
         },
         client: ClientConfig::new(broker.into()),
         producer: ProducerConfig { topics: vec![TOPIC.to_owned()], ..ProducerConfig::default() },

@@ -1,16 +1,13 @@
 //! The event form: what becomes of an event, and of an answer.
 
-use std::convert::Infallible;
-
 use axum::body::{Body, Bytes, to_bytes};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, SET_COOKIE};
 use http::{HeaderValue, Method, Request, StatusCode};
-use ingest_fn::event::{EventError, HEADERS_MAX, read, wrap};
-use ingest_fn::handlers::invoke::{Unwrap, Wrap};
+use ingest_fn::event::{EventError, HEADERS_MAX, decode_event, encode_reply};
+use ingest_fn::invoke::order_request;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tower::{ServiceExt, service_fn};
 
 use super::sign::{Draft, percent_encoded};
 use super::signature::verifier;
@@ -54,7 +51,7 @@ proptest! {
         let mut draft = Draft::order("key-1", if base64 { bytes } else { text.into_bytes() });
         draft.path = path;
         draft.query = query.into_iter().collect();
-        let request = read(event(&draft, base64).to_string().as_bytes()).expect("an event");
+        let request = decode_event(event(&draft, base64).to_string().as_bytes()).expect("an event");
         let direct = draft.request_with(percent_encoded);
         prop_assert_eq!(request.method(), direct.method());
         prop_assert_eq!(request.uri().path(), direct.uri().path());
@@ -70,7 +67,7 @@ proptest! {
     fn any_bytes_are_an_event_or_a_fault(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         // It does not panic, and takes nothing that is not an object.
         let is_object = bytes.trim_ascii_start().starts_with(b"{");
-        prop_assert!(read(&bytes).is_err() || is_object);
+        prop_assert!(decode_event(&bytes).is_err() || is_object);
     }
 }
 
@@ -79,7 +76,7 @@ fn what_is_no_request_is_told_apart() {
     let with = |change: fn(&mut Value)| {
         let mut event = event(&Draft::order("k", "{}"), false);
         change(&mut event);
-        read(event.to_string().as_bytes()).map(|_| ())
+        decode_event(event.to_string().as_bytes()).map(|_| ())
     };
     let many: fn(&mut Value) = |event| {
         let headers = event["headers"].as_object_mut().expect("an object");
@@ -124,7 +121,7 @@ fn what_is_no_request_is_told_apart() {
 fn what_occurs_twice_in_an_event_stays_twice() {
     let event = br#"{"path":"/v1/orders","httpMethod":"POST","headers":{"X-User":"a","x-user":"b"},
         "queryParameters":{"a":"1","a":"2"},"body":"","isBase64Encoded":false}"#;
-    let request = read(event).expect("an event");
+    let request = decode_event(event).expect("an event");
     assert_eq!(request.headers().get_all("x-user").iter().count(), 2);
     assert_eq!(request.uri().query(), Some("a=1&a=2"));
 }
@@ -145,7 +142,7 @@ async fn an_answer_is_wrapped_whole() {
         response.extensions_mut().insert("kept");
         response
     };
-    let text = wrap(response("{\"a\": \"限\"}".as_bytes())).await;
+    let text = encode_reply(response("{\"a\": \"限\"}".as_bytes())).await;
     assert_eq!(text.status(), StatusCode::OK);
     assert_eq!(text.headers()[CONTENT_TYPE], "application/json");
     assert_eq!(text.extensions().get::<&str>(), Some(&"kept"));
@@ -158,18 +155,12 @@ async fn an_answer_is_wrapped_whole() {
             "body": "{\"a\": \"限\"}",
         })
     );
-    let binary = json_of(wrap(response(b"\xff\x00")).await).await;
+    let binary = json_of(encode_reply(response(b"\xff\x00")).await).await;
     assert_eq!((&binary["isBase64Encoded"], &binary["body"]), (&json!(true), &json!("/wA=")));
 }
 
 #[tokio::test]
 async fn an_event_reaches_the_public_route_and_no_other() {
-    async fn innermost(request: Request<Bytes>) -> Result<Response, Infallible> {
-        assert_eq!(request.extensions().get::<u8>(), Some(&7), "what layers noted stays with the request");
-        assert!(!request.headers().contains_key("x-fc-security-token"), "the platform's headers do not");
-        Ok(Response::new(Body::from("reached")))
-    }
-    let service = Wrap::new(Unwrap::new(service_fn(innermost)));
     let mut drafts = Vec::new();
     for (method, path, expected) in [
         (Method::POST, "/v1/orders", (200, None)),
@@ -190,8 +181,19 @@ async fn an_event_reaches_the_public_route_and_no_other() {
         let mut request = Request::new(Bytes::from(event.clone()));
         request.headers_mut().insert("x-fc-security-token", HeaderValue::from_static("planted"));
         request.extensions_mut().insert(7_u8);
-        let response = service.clone().oneshot(request).await.expect("infallible");
-        assert_eq!(response.status(), StatusCode::OK, "the platform hands on nothing but the body");
+        let response = match order_request(request) {
+            Ok(request) => {
+                assert_eq!(request.extensions().get::<u8>(), Some(&7), "the layers' extensions stay");
+                assert!(
+                    !request.headers().contains_key("x-fc-security-token"),
+                    "the platform's headers do not"
+                );
+                Response::new(Body::from("reached"))
+            }
+            Err(error) => error.into_response(),
+        };
+        let response = encode_reply(response).await;
+        assert_eq!(response.status(), StatusCode::OK, "the platform passes on only the body");
         let reply = json_of(response).await;
         assert_eq!(reply["statusCode"], status, "{event}");
         let body: Option<Value> = serde_json::from_str(reply["body"].as_str().expect("text")).ok();

@@ -4,13 +4,12 @@ use axum::Router;
 use axum::body::Body;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 use ingest_fn::gateway::Gateway;
-use ingest_fn::router::router;
 use serde_json::{Value, json};
 
 use super::event::event;
 use super::sign::{Draft, keys};
 use crate::support::{
-    Answer, KEY, LIMITS, StubPublisher, TestApp, app_behind, order, order_with, post_order, send,
+    Answer, KEY, LIMITS, StubPublisher, TestApp, app_behind, order, order_with, post_order, router, send,
 };
 
 pub(crate) fn behind_the_gateway() -> TestApp<StubPublisher> {
@@ -79,7 +78,7 @@ async fn the_buyer_is_who_the_gateway_says() {
         assert_ne!(named.member(member), other.member(member), "another buyer, another order");
     }
     let buyers: Vec<_> =
-        app.publisher().published().iter().map(|order| order.user_id.as_str().to_owned()).collect();
+        app.publisher.published().iter().map(|order| order.user_id.as_str().to_owned()).collect();
     assert_eq!(buyers, ["user-42", "user-42", "user-43"]);
 }
 
@@ -136,7 +135,7 @@ async fn what_the_gateway_does_not_vouch_for_is_never_published() {
     mallory["headers"]["x-user"] = json!("user-43");
     let answer = reply(&service, mallory.to_string()).await;
     assert_eq!(answer.refusal(), (403, "signature_invalid".to_owned()));
-    assert_eq!(app.publisher().published(), []);
+    assert_eq!(app.publisher.published(), []);
 }
 
 #[tokio::test]
@@ -193,9 +192,9 @@ async fn refusals_of_every_layer_come_as_replies() {
     for (name, event, (status, code)) in cases {
         assert_eq!(reply(&service, event).await.refusal(), (status, code.to_owned()), "{name}");
     }
-    app.instance().stop();
+    app.instance.stop();
     let answer = reply(&service, event(&draft, false).to_string()).await;
     assert_eq!(answer.refusal(), (503, "stopping".to_owned()));
     assert_eq!(answer.header("retry-after"), Some("1"));
-    assert_eq!(app.publisher().published(), []);
+    assert_eq!(app.publisher.published(), []);
 }

@@ -16,11 +16,12 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use ingest_fn::app::App;
 use ingest_fn::gateway::Gateway;
 use ingest_fn::instance::Instance;
-use ingest_fn::layers::admission::RequestBudget;
+use ingest_fn::limits::RequestBudget;
 use ingest_fn::limits::RequestLimits;
-use ingest_fn::observer::{RequestLogSettings, RequestLogger};
 use ingest_fn::publish::OrderPublisher;
-use ingest_fn::router::router;
+use ingest_fn::request_logger::{RequestLogSettings, RequestLogger};
+use ingest_fn::router::Dispatch;
+use ingest_fn::sales::Sales;
 use serde_json::{Value, json};
 use shared::catalogue::Catalogue;
 use shared::order::OrderIdKeys;
@@ -132,10 +133,33 @@ pub(crate) fn app_behind<P: OrderPublisher>(
     publisher: P,
     limits: RequestLimits,
 ) -> TestApp<P> {
-    let gateway = Arc::new(gateway);
+    app_with(gateway, publisher, FixedClock(NOW), limits, RequestLogSettings::default())
+}
+
+fn app_with<P, C>(
+    gateway: Gateway,
+    publisher: P,
+    clock: C,
+    limits: RequestLimits,
+    request_log: RequestLogSettings,
+) -> TestApp<P, C> {
+    let budget = RequestBudget::new(limits.requests_max, limits.bytes_max);
+    let logger = RequestLogger::new(request_log);
     let catalogue = Catalogue::from_toml(CATALOGUE).expect("a catalogue");
     let keys: OrderIdKeys = KEYS.parse().expect("keys");
-    Arc::new(App::new(gateway, catalogue, &keys, publisher, FixedClock(NOW), limits))
+    Arc::new(App {
+        instance: Arc::new(Instance::new(budget, logger, NonZeroUsize::MIN)),
+        gateway: Arc::new(gateway),
+        sales: Arc::new(Sales::new(catalogue, &keys)),
+        publisher,
+        clock,
+        limits,
+    })
+}
+
+/// All routes of `app`, as the server dispatches them.
+pub(crate) fn router<P: OrderPublisher, C: Clock + Clone>(app: TestApp<P, C>) -> Router {
+    Router::new().fallback_service(Dispatch::new(&app))
 }
 
 /// A clock that the test moves; it begins at [`NOW`]. Clones share it.
@@ -154,19 +178,13 @@ impl Clock for SteppedClock {
     }
 }
 
-/// The service at a time that the test moves, and as it is told to log.
+/// The service at a time that the test moves, with its own log settings.
 pub(crate) fn observed(
     publisher: StubPublisher,
     clock: &SteppedClock,
     settings: RequestLogSettings,
 ) -> TestApp<StubPublisher, SteppedClock> {
-    let instance =
-        Instance::new(RequestBudget::new(LIMITS.requests_max, LIMITS.bytes_max), NonZeroUsize::MIN);
-    let instance = Arc::new(instance.with_request_logger(RequestLogger::new(settings)));
-    let catalogue = Catalogue::from_toml(CATALOGUE).expect("a catalogue");
-    let keys: OrderIdKeys = KEYS.parse().expect("keys");
-    let gateway = Arc::new(Gateway::InsecureDev);
-    Arc::new(App::for_worker(instance, gateway, catalogue, &keys, publisher, clock.clone(), LIMITS))
+    app_with(Gateway::InsecureDev, publisher, clock.clone(), LIMITS, settings)
 }
 
 /// The service around a publisher that always says yes.

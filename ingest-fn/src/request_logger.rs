@@ -1,7 +1,7 @@
-//! What is told of requests, and when: a line for a failure, a few a second; metrics as a line now and then; the frame
-//! around them. A request that ends as it should costs a comparison.
+//! Log lines of requests: a line for a failure, at most ten a second; the metrics as a line at an interval; Function
+//! Compute's markers around them. A successful request costs one comparison.
 //!
-//! Everything happens when a request ends, nothing by a timer: an instance is frozen between requests.
+//! Lines are written when a request completes, never by a timer: an instance is frozen between requests.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -11,30 +11,28 @@ use shared::telemetry::{FcLogMarker, LogRateLimiter};
 
 use crate::error::{ApiError, Rejection};
 use crate::request_context::RequestId;
-use crate::{metrics, summary};
+use crate::{log_limits, metrics};
 
-/// Lines a second for requests that failed, one each; what is beyond is counted.
+/// Lines a second for failed requests; further failures are counted.
 const FAILURE_LINES_MAX: u64 = 10;
 
-/// Which requests are framed.
+/// Requests that get Function Compute's log markers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FcLogFraming {
-    /// Those of the platform that log something, and what it asks in the course of an instance's life.
+    /// Invocations by the platform that log a line, and lifecycle hooks.
     #[default]
     Auto,
-    /// Every one: two lines a request.
+    /// Every request: two lines each.
     All,
-    /// None.
+    /// No request.
     Off,
 }
 
-/// What the flags come to.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestLogSettings {
-    /// Which requests are framed.
     pub framing: FcLogFraming,
-    /// Between two lines of metrics; zero: none.
+    /// Minimum time between two lines with the metrics; zero: no lines.
     pub metrics_interval: Duration,
 }
 
@@ -44,37 +42,28 @@ impl Default for RequestLogSettings {
     }
 }
 
-/// A request that has its answer.
 #[derive(Clone, Copy, Debug)]
-pub struct CompletedRequest<'a> {
-    /// Its id.
-    pub id: &'a RequestId,
-    /// Why it was refused, if it was.
-    pub refusal: Option<&'a Rejection>,
-    /// Now, milliseconds since 1970.
-    pub now_ms: u64,
+pub(crate) struct CompletedRequest<'a> {
+    pub(crate) id: &'a RequestId,
+    /// `None` for an accepted order.
+    pub(crate) rejection: Option<&'a Rejection>,
+    /// Milliseconds since 1970.
+    pub(crate) now_ms: u64,
 }
 
-/// Sees every request's end. One an instance.
+/// One per instance.
 #[derive(Debug)]
 pub struct RequestLogger {
     framing: FcLogFraming,
     metrics_interval_ms: u64,
-    /// When metrics were last logged, milliseconds since 1970; zero: no request has ended yet.
+    /// Time of the last metrics line, milliseconds since 1970; zero before the first request completes.
     metrics_logged_ms: AtomicU64,
     failures: LogRateLimiter,
-    /// Tells this process's counts from another's.
+    /// Random id that separates the counters of this process from those of others.
     instance: String,
 }
 
-impl Default for RequestLogger {
-    fn default() -> Self {
-        Self::new(RequestLogSettings::default())
-    }
-}
-
 impl RequestLogger {
-    /// A new one.
     #[must_use]
     pub fn new(settings: RequestLogSettings) -> Self {
         Self {
@@ -86,80 +75,94 @@ impl RequestLogger {
         }
     }
 
-    /// A request has come.
-    pub fn on_request(&self, id: &RequestId) {
+    pub(crate) fn on_request(&self, id: &RequestId) {
         if self.framing == FcLogFraming::All {
-            Framed::Invoke.start(id.as_str());
+            FcLogMarker::Invoke.start(id.as_str());
         }
     }
 
-    /// A request has its answer. `requests_in_flight` is asked only if it is told.
-    pub fn on_response(&self, ended: &CompletedRequest<'_>, requests_in_flight: impl FnOnce() -> usize) {
-        let failure = ended.refusal.filter(|refusal| refusal.code.status().is_server_error());
-        let lines = failure.map(|_| self.failures.check_at(ended.now_ms)).unwrap_or_default();
-        let metrics_are_due = self.metrics_are_due(ended.now_ms);
-        let id = ended.id.as_str();
-        let logs = lines.own || lines.kept > 0 || metrics_are_due;
-        let frames_here = self.framing == FcLogFraming::Auto && ended.id.is_from_platform() && logs;
+    /// `requests_in_flight` is called only if its value is logged.
+    pub(crate) fn on_response(
+        &self,
+        completed: &CompletedRequest<'_>,
+        requests_in_flight: impl FnOnce() -> usize,
+    ) {
+        let failure = completed.rejection.filter(|rejection| rejection.code.status().is_server_error());
+        let lines = failure.map(|_| self.failures.check_at(completed.now_ms)).unwrap_or_default();
+        let metrics_are_due = self.metrics_are_due(completed.now_ms);
+        let id = completed.id.as_str();
+        let logs = lines.emit || lines.suppressed > 0 || metrics_are_due;
+        let frames_here = self.framing == FcLogFraming::Auto && completed.id.is_from_platform() && logs;
         if frames_here {
             FcLogMarker::Invoke.start(id);
         }
         if let Some(failure) = failure.filter(|_| lines.emit) {
             log_failure(id, failure);
         }
-        log_kept(lines.suppressed);
+        log_suppressed(lines.suppressed);
         if metrics_are_due {
-            summary::flush_expired(ended.now_ms);
+            log_limits::flush_expired(completed.now_ms);
             self.log_metrics(Some(id), requests_in_flight());
         }
         if frames_here || self.framing == FcLogFraming::All {
-            Framed::Invoke.end(id);
+            FcLogMarker::Invoke.end(id);
         }
     }
 
-    /// Runs what the platform asks in the course of an instance's life, framed.
-    pub async fn framed<T>(&self, what: FcLogMarker, id: &RequestId, work: impl Future<Output = T>) -> T {
+    /// Runs a lifecycle hook between its markers.
+    pub(crate) async fn framed<T>(
+        &self,
+        hook: FcLogMarker,
+        id: &RequestId,
+        work: impl Future<Output = T>,
+    ) -> T {
         let frames = match self.framing {
             FcLogFraming::Auto => id.is_from_platform(),
             FcLogFraming::All => true,
             FcLogFraming::Off => false,
         };
         if frames {
-            what.start(id.as_str());
+            hook.start(id.as_str());
         }
         let done = work.await;
         if frames {
-            what.end(id.as_str());
+            hook.end(id.as_str());
         }
         done
     }
 
-    /// Before an end: what was only counted so far, and the metrics once more.
-    pub fn flush(&self, id: Option<&RequestId>, requests_in_flight: usize) {
-        log_kept(self.failures.rest());
-        summary::flush_all();
+    /// Logs suppressed counts and the metrics before the process ends.
+    pub(crate) fn flush(&self, id: Option<&RequestId>, requests_in_flight: usize) {
+        log_suppressed(self.failures.take_suppressed());
+        log_limits::flush_all();
         if self.metrics_interval_ms > 0 {
             self.log_metrics(id.map(RequestId::as_str), requests_in_flight);
         }
     }
 
-    /// Whether this request is the one to log the metrics.
+    /// True for one request per interval. The first request only starts the interval.
     fn metrics_are_due(&self, now_ms: u64) -> bool {
         let logged_ms = self.metrics_logged_ms.load(Ordering::Relaxed);
-        // Whichever way the clock was set.
+        // The wall clock may be set in either direction.
         if self.metrics_interval_ms == 0 || now_ms.abs_diff(logged_ms) < self.metrics_interval_ms {
             return false;
         }
         let order = Ordering::Relaxed;
         let is_mine = self.metrics_logged_ms.compare_exchange(logged_ms, now_ms, order, order).is_ok();
-        // The first request begins the time and has nothing to tell yet.
         is_mine && logged_ms != 0
     }
 
     fn log_metrics(&self, request_id: Option<&str>, requests_in_flight: usize) {
-        metrics::in_flight(requests_in_flight);
+        metrics::requests_in_flight(requests_in_flight);
         let metrics_json = shared::telemetry::metrics().to_json().to_string();
-        tracing::info!(target: "metrics", request_id, instance = self.instance, metrics_json, "metrics");
+        tracing::info!(
+            target: "metrics",
+            event = "metrics",
+            request_id,
+            instance = self.instance,
+            metrics_json,
+            "metrics"
+        );
     }
 }
 
@@ -169,6 +172,7 @@ fn log_failure(request_id: &str, failure: &Rejection) {
         _ => None,
     };
     tracing::error!(
+        event = "request_failed",
         request_id,
         error_code = failure.code.as_str(),
         error = %failure.error,
@@ -177,8 +181,12 @@ fn log_failure(request_id: &str, failure: &Rejection) {
     );
 }
 
-fn log_kept(requests: u64) {
+fn log_suppressed(requests: u64) {
     if requests > 0 {
-        tracing::warn!(requests, "more requests failed, without a line each");
+        tracing::warn!(
+            event = "request_failures_suppressed",
+            requests,
+            "request failures suppressed: more than {FAILURE_LINES_MAX} a second"
+        );
     }
 }

@@ -1,37 +1,43 @@
-//! From an event to the request that it stands for.
+//! The event form: a request that API Gateway wraps into the body of `POST /invoke`, and the reply that wraps the
+//! answer.
+//!
+//! Function Compute passes on only the body of such an answer, so status and headers are part of it.
+//!
+//! The members' names are certain (API Gateway's documentation, "Use Function Compute as the backend"). The form of an
+//! absent part is unknown: `null` and a missing member mean the same here, and unknown members are ignored.
 
 use std::fmt;
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
+use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
+use http_body_util::{BodyExt, Collected};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
 
-/// Largest event, bytes: Function Compute's own bound on an asynchronous one, and eight times the largest order's.
+/// Maximum event, bytes: Function Compute's own bound on an asynchronous one, and eight times the largest order.
 pub const EVENT_BYTES_MAX: usize = 128 * 1024;
 
-/// Most headers of a request within an event.
+/// Maximum headers of a request in an event.
 pub const HEADERS_MAX: usize = 128;
 
-/// What is wrong with an event. Never holds what it holds.
+/// Reason why an event is malformed. Contains nothing of the event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EventError {
-    /// Not JSON of the expected shape.
     #[error("it is not an object with path, httpMethod, headers, queryParameters, body and isBase64Encoded")]
     Shape,
-    /// `httpMethod` is none.
     #[error("httpMethod is not a method")]
     Method,
-    /// `path`, with the query, is no target of a request.
     #[error("path or queryParameters cannot be part of a request")]
     Target,
-    /// A header's name or value is none, or there are more than [`HEADERS_MAX`].
+    /// A header is invalid, or there are more than [`HEADERS_MAX`].
     #[error("headers cannot be a request's")]
     Headers,
-    /// The body is said to be base64 and is not.
     #[error("body is not base64")]
     Base64,
 }
@@ -51,7 +57,7 @@ struct Event {
     is_base64_encoded: Option<bool>,
 }
 
-/// The members of an object, none lost: a map would keep one of those that have the same name.
+/// The members of an object, duplicates included; a map would drop them.
 #[derive(Default)]
 struct Pairs(Vec<(String, String)>);
 
@@ -79,14 +85,14 @@ impl<'de> Deserialize<'de> for Pairs {
     }
 }
 
-/// What a query may hold as it is.
+/// Characters that a query contains unescaped.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// The request that `event` stands for. Parameters that occur twice stay so, for whoever judges them.
+/// Decodes the request in `event`. Repeated query parameters and headers stay repeated.
 ///
 /// # Errors
-/// [`EventError`].
-pub fn read(event: &[u8]) -> Result<Request<Bytes>, EventError> {
+/// [`EventError`]; sending the same event again cannot succeed.
+pub fn decode_event(event: &[u8]) -> Result<Request<Bytes>, EventError> {
     let event: Event = serde_json::from_slice(event).map_err(|_| EventError::Shape)?;
     let mut request = Request::new(body(event.body, event.is_base64_encoded.unwrap_or_default())?);
     *request.method_mut() =
@@ -106,7 +112,7 @@ fn body(text: Option<String>, is_base64: bool) -> Result<Bytes, EventError> {
 }
 
 fn target(path: &str, parameters: &Pairs) -> Result<Uri, EventError> {
-    // Anything else could name a host, or bring a query of its own.
+    // Any other path could name a host or contain a query.
     if !path.starts_with('/') || path.contains(['?', '#']) {
         return Err(EventError::Target);
     }
@@ -131,4 +137,51 @@ fn headers(pairs: Pairs) -> Result<HeaderMap, EventError> {
         headers.append(name, value);
     }
     Ok(headers)
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EventReply<'a> {
+    is_base64_encoded: bool,
+    status_code: u16,
+    headers: ReplyHeaders<'a>,
+    body: &'a str,
+}
+
+/// An object has each name once: values of a repeated header are joined, as RFC 9110 permits.
+struct ReplyHeaders<'a>(&'a HeaderMap);
+
+impl Serialize for ReplyHeaders<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.keys_len()))?;
+        for name in self.0.keys() {
+            // This crate's own headers are text.
+            let values: Vec<_> =
+                self.0.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+            map.serialize_entry(name.as_str(), &values.join(", "))?;
+        }
+        map.end()
+    }
+}
+
+/// Wraps `response` into a 200 whose body contains status, headers and body. Its extensions stay extensions.
+pub async fn encode_reply(response: Response) -> Response {
+    let (parts, body) = response.into_parts();
+    // This crate's answers are in memory: reading one cannot fail.
+    let body = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
+    let base64;
+    let (is_base64_encoded, body) = match std::str::from_utf8(&body) {
+        Ok(text) => (false, text),
+        Err(_) => {
+            base64 = STANDARD.encode(&body);
+            (true, base64.as_str())
+        }
+    };
+    let status_code = parts.status.as_u16();
+    let reply = EventReply { is_base64_encoded, status_code, headers: ReplyHeaders(&parts.headers), body };
+    // Strings and numbers only: serialisation cannot fail.
+    let mut wrapped = Response::new(Body::from(serde_json::to_vec(&reply).unwrap_or_default()));
+    wrapped.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    *wrapped.extensions_mut() = parts.extensions;
+    wrapped
 }

@@ -49,7 +49,7 @@ pub async fn init(
     // Nothing is expected: the shortest that a server will wait is long enough.
     config.long_polling_timeout = Duration::from_secs(1);
     let consumer = StreamConsumer::connect(client, config, DefaultContext).await?;
-    let subscribed = consumer.subscribe().await;
+    let subscribed = consumer.initialize_offsets().await;
     consumer.close(Duration::from_secs(5)).await;
     let subscribed = subscribed?;
     Ok(Prepared { queues: subscribed.queues, waiting: subscribed.waiting })

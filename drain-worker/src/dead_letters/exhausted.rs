@@ -219,7 +219,7 @@ impl<S: LetterStore> Exhausted<S> {
 
 fn letters(message: &Message) -> Vec<DeadLetter> {
     let reason = DeadLetterReason::AttemptsExhausted;
-    match decode_batch(message.body()) {
+    match decode_batch(message.payload()) {
         Ok(orders) => orders
             .iter()
             .map(|order| {
@@ -229,7 +229,7 @@ fn letters(message: &Message) -> Vec<DeadLetter> {
             .collect(),
         Err(error) => {
             let detail = format!("the broker gave it up; {error}");
-            vec![DeadLetter::of_message(message.message_id(), message.body().clone(), reason, &detail)]
+            vec![DeadLetter::of_message(message.message_id(), message.payload().clone(), reason, &detail)]
         }
     }
 }

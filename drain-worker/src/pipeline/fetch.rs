@@ -52,7 +52,7 @@ pub(super) async fn fetch(
         let work: Vec<_> = messages
             .into_iter()
             .map(|message| {
-                let content = decode_batch(message.body());
+                let content = decode_batch(message.payload());
                 Work { message, content }
             })
             .collect();

@@ -205,7 +205,7 @@ fn letter(message: &Message, error: &EnvelopeError) -> DeadLetter {
         | EnvelopeError::Malformed { .. }
         | EnvelopeError::InvalidField { .. } => DeadLetterReason::MalformedMessage,
     };
-    DeadLetter::of_message(message.message_id(), message.body().clone(), reason, &error.to_string())
+    DeadLetter::of_message(message.message_id(), message.payload().clone(), reason, &error.to_string())
 }
 
 /// An ack that fails means one more delivery, which changes nothing.

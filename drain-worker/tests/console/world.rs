@@ -95,7 +95,7 @@ async fn publish(client: ClientConfig) {
     let sends = orders.chunks(20).map(|chunk| {
         let encoded: Vec<_> = chunk.iter().map(EncodedOrder::new).collect();
         let body = encode_batch(encoded.iter()).to_vec();
-        producer.send(FutureRecord::to("orders").body(body), PATIENCE)
+        producer.send(FutureRecord::to("orders").payload(body), PATIENCE)
     });
     for sent in futures_util::future::join_all(sends).await {
         sent.expect("published");

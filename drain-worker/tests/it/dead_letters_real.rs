@@ -40,13 +40,13 @@ async fn real_what_the_broker_gave_up_becomes_letters() {
     let world = World::new().await;
     let taking_over = TakingOver::start(world.store.clone(), client.clone(), &group);
     let crashing = receive_and_crash(&client, &group, &topic, Duration::from_secs(10)).await;
-    crashing.subscribe().await.expect("subscribed");
+    crashing.initialize_offsets().await.expect("subscribed");
     let producer =
         FutureProducer::new(client, ProducerConfig::default(), DefaultContext).expect("a producer");
     let orders = orders(0..5, "PLENTY");
     let encoded: Vec<_> = orders.iter().map(EncodedOrder::new).collect();
     for body in [encode_batch(encoded.iter()).to_vec(), b"not an envelope".to_vec()] {
-        producer.send(FutureRecord::to(topic.as_str()).body(body), PATIENCE).await.expect("published");
+        producer.send(FutureRecord::to(topic.as_str()).payload(body), PATIENCE).await.expect("published");
     }
     let deadline = tokio::time::Instant::now() + 4 * PATIENCE;
     while world.counts().await.dead_letters_total() < 6 {

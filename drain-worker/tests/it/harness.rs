@@ -130,7 +130,7 @@ impl World {
     }
 
     pub(crate) async fn publish_raw(&self, body: Vec<u8>) {
-        self.producer.send(FutureRecord::to("orders").body(body), PATIENCE).await.expect("published");
+        self.producer.send(FutureRecord::to("orders").payload(body), PATIENCE).await.expect("published");
     }
 
     pub(crate) async fn worker(&self) -> Worker {

@@ -86,7 +86,7 @@ impl Place {
         config.extend_max = None;
         let consumer =
             StreamConsumer::connect(self.client.clone(), config, DefaultContext).await.expect("a consumer");
-        consumer.subscribe().await.expect("subscribed");
+        consumer.initialize_offsets().await.expect("subscribed");
         consumer
     }
 
@@ -94,7 +94,7 @@ impl Place {
         let config = ProducerConfig { topics: vec![self.of.topic.clone()], ..ProducerConfig::default() };
         let producer = FutureProducer::new(self.client.clone(), config, DefaultContext).expect("a producer");
         for number in 0..messages {
-            let record = FutureRecord::to(&self.of.topic).body(number.to_string());
+            let record = FutureRecord::to(&self.of.topic).payload(number.to_string());
             producer.send(record, PATIENCE).await.expect("delivered");
         }
         producer.close(PATIENCE).await;

@@ -35,7 +35,7 @@ impl RocketmqSink {
 impl BatchSink for RocketmqSink {
     fn send(&self, batch: SealedBatch) -> impl Future<Output = Result<(), PublishError>> + Send + 'static {
         let record = FutureRecord::to(self.topic.clone())
-            .body(batch.body)
+            .payload(batch.body)
             .keys(batch.order_ids.iter().map(ToString::to_string));
         // Enqueues now or fails now: waiting for room would be a queue in front of a queue.
         let enqueued = self.producer.send_result(record);

@@ -11,7 +11,7 @@ const CLIENTS_MAX: usize = 4096;
 
 /// What is remembered of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Known {
+pub(crate) struct ClientSettings {
     pub(crate) client_type: ClientType,
     /// Its time-out for plain calls.
     pub(crate) request_timeout: Duration,
@@ -26,7 +26,7 @@ pub(crate) struct Clients {
 
 #[derive(Debug, Default)]
 struct Inner {
-    by_id: HashMap<String, Known>,
+    by_id: HashMap<String, ClientSettings>,
     heard: u64,
 }
 
@@ -43,14 +43,14 @@ impl Clients {
             let oldest = inner.by_id.iter().min_by_key(|(_, known)| known.heard).map(|(id, _)| id.clone());
             oldest.and_then(|oldest| inner.by_id.remove(&oldest));
         }
-        inner.by_id.insert(id.to_owned(), Known { client_type, request_timeout, heard });
+        inner.by_id.insert(id.to_owned(), ClientSettings { client_type, request_timeout, heard });
     }
 
-    pub(crate) fn get(&self, id: &str) -> Option<Known> {
+    pub(crate) fn get(&self, id: &str) -> Option<ClientSettings> {
         self.lock().by_id.get(id).copied()
     }
 
-    pub(crate) fn forget(&self, id: &str) -> Option<Known> {
+    pub(crate) fn forget(&self, id: &str) -> Option<ClientSettings> {
         self.lock().by_id.remove(id)
     }
 

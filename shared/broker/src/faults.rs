@@ -216,7 +216,7 @@ fn failing(fail: Option<FailAt>) -> Result<Option<FailAt>, Refusal> {
 }
 
 /// Turns an answer into the loss of it, if that was ordered.
-pub(crate) fn lose<T>(answer: T, fail: Option<FailAt>) -> Result<T, tonic::Status> {
+pub(crate) fn drop_response<T>(answer: T, fail: Option<FailAt>) -> Result<T, tonic::Status> {
     match fail {
         Some(FailAt::After) => Err(tonic::Status::unavailable("ordered fault: answer lost")),
         Some(FailAt::Before) | None => Ok(answer),

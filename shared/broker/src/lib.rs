@@ -30,7 +30,7 @@ pub use self::error::BrokerError;
 pub use self::faults::{FailAt, Faults};
 use self::service::Shared;
 pub use self::stats::{BrokerStats, GroupStats, TopicStats};
-use self::store::{DEAD_LETTER_PREFIX, Ending, Store};
+use self::store::{DEAD_LETTER_PREFIX, StopSignals, Store};
 
 /// How long a shutdown waits for calls under way.
 const SERVER_GRACE: Duration = Duration::from_secs(3);
@@ -44,7 +44,7 @@ pub struct Broker {
     store: Store,
     faults: Faults,
     stopping: CancellationToken,
-    ending: Ending,
+    stop_signals: StopSignals,
     server: JoinHandle<()>,
     worker: JoinHandle<()>,
     _kill: DropGuard,
@@ -61,13 +61,13 @@ impl Broker {
         config.validate()?;
         let kill = CancellationToken::new();
         let guard = kill.clone().drop_guard();
-        let ending = Ending { drain: CancellationToken::new(), kill: kill.clone() };
+        let stop_signals = StopSignals { drain: CancellationToken::new(), kill: kill.clone() };
         let listener = TcpListener::bind(config.listen)
             .await
             .map_err(|source| BrokerError::Listen { addr: config.listen, source })?;
         let local =
             listener.local_addr().map_err(|source| BrokerError::Listen { addr: config.listen, source })?;
-        let (store, worker) = store::open(&config, ending.clone()).await?;
+        let (store, worker) = store::open(&config, stop_signals.clone()).await?;
         for (topic, queues) in &config.topics {
             store.create_topic(topic.clone(), *queues).await?;
         }
@@ -89,7 +89,7 @@ impl Broker {
         };
         let server = tokio::spawn(server::serve(listener, Arc::new(shared)));
         tracing::info!(%local, "broker open");
-        Ok(Self { local, store, faults, stopping, ending, server, worker, _kill: guard })
+        Ok(Self { local, store, faults, stopping, stop_signals, server, worker, _kill: guard })
     }
 
     /// Where the broker listens.
@@ -149,7 +149,7 @@ impl Broker {
             tracing::warn!("calls under way were cut off");
         }
         self.faults.drop_connections();
-        self.ending.drain.cancel();
+        self.stop_signals.drain.cancel();
         ended(self.worker).await
     }
 
@@ -159,7 +159,7 @@ impl Broker {
     /// # Errors
     /// [`BrokerError::StopTimeout`] if a write under way takes longer than 20 seconds.
     pub async fn abort(self) -> Result<(), BrokerError> {
-        self.ending.kill.cancel();
+        self.stop_signals.kill.cancel();
         self.server.abort();
         let _aborted = self.server.await;
         ended(self.worker).await

@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use prost::Message as ProstMessage;
 use prost_types::Timestamp;
 
-use super::store::Taken;
+use super::store::DeliveredMessage;
 use spillway_rocketmq::protocol::{Message, Resource, Status, SystemProperties, duration, timestamp};
 
 /// [`spillway_rocketmq::protocol::SendMessageRequest`].
@@ -59,7 +59,7 @@ pub(crate) struct ReceiveResponse {
 }
 
 /// The stored message with what this delivery adds.
-pub(crate) fn delivered(taken: &Taken) -> Bytes {
+pub(crate) fn delivered(taken: &DeliveredMessage) -> Bytes {
     let added = Message {
         system_properties: Some(SystemProperties {
             store_timestamp: Some(timestamp(taken.stored_at)),
@@ -103,7 +103,7 @@ mod tests {
             body: Bytes::from_static(b"body"),
         };
         let receipt = Receipt { topic: 0, group: 0, queue: 3, offset: 8, lease: 5, until_ms: 6 };
-        let taken = Taken {
+        let taken = DeliveredMessage {
             raw: sent.encode_to_vec().into(),
             receipt,
             attempt: 2,

@@ -16,7 +16,7 @@ use crate::protocol::header;
 const DATE_TIME: &[BorrowedFormatItem<'_>] =
     format_description!("[year][month][day]T[hour][minute][second]Z");
 
-/// Adds the protocol's metadata to every call; what never changes is made once.
+/// Adds the protocol's metadata to every call; builds the constant part once.
 #[derive(Debug)]
 pub(crate) struct Signer {
     constant: MetadataMap,
@@ -36,9 +36,9 @@ impl Signer {
             Ok(())
         };
         insert(header::CLIENT_ID, client_id)?;
-        // The proxy knows its own clients' languages; an unknown name is passed over, `RUST` is one it knows.
+        // The proxy knows `RUST`; it ignores names that it does not know.
         insert(header::LANGUAGE, "RUST")?;
-        // From 5.0.3 on the proxy tells an illegal polling time from a bad request.
+        // From 5.0.3 on the proxy distinguishes an illegal polling time from a bad request.
         insert(header::CLIENT_VERSION, "5.0.3")?;
         insert(header::PROTOCOL, "v2")?;
         if !config.namespace.is_empty() {
@@ -57,11 +57,11 @@ impl Signer {
         })
     }
 
-    /// A request that carries `message`, signed as of now.
+    /// Wraps `message` in a request that is signed now.
     pub(crate) fn request<M>(&self, message: M) -> tonic::Request<M> {
         let mut request = tonic::Request::new(message);
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
-        // A number that the client counts up costs less than a random one and names a call as well.
+        // A counter costs less than a random number and identifies a call as well.
         let request_id = format!("{:016x}-{number:016x}", self.request_prefix);
         let metadata = request.metadata_mut();
         *metadata = self.constant.clone();
@@ -72,7 +72,7 @@ impl Signer {
         }
         values.push((header::DATE_TIME, date_time));
         for (name, value) in values {
-            // All three are ASCII of our own making, but for the access key, which `authorization` hands over.
+            // All three are ASCII that this client generates, except for the access key in `authorization`.
             if let Ok(value) = value.parse::<MetadataValue<Ascii>>() {
                 metadata.insert(name, value);
             }
@@ -92,7 +92,7 @@ fn authorization(credentials: &Credentials, date_time: &str) -> String {
 }
 
 fn signature(secret_key: &str, date_time: &str) -> String {
-    // HMAC takes a key of any length.
+    // HMAC accepts a key of any length.
     let Ok(mut mac) = Hmac::<Sha1>::new_from_slice(secret_key.as_bytes()) else { return String::new() };
     mac.update(date_time.as_bytes());
     hex::encode_upper(mac.finalize().into_bytes())

@@ -1,4 +1,4 @@
-//! Typed configuration. Secrets never print.
+//! Configuration. Secrets never print.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -10,15 +10,15 @@ use crate::protocol::{Address, AddressScheme, Endpoints};
 /// Host and port of a server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Endpoint {
-    /// Name or number (an IPv6 number without brackets).
+    /// DNS name or IP address; IPv6 without brackets.
     pub host: String,
     /// TCP port.
     pub port: u16,
 }
 
-/// Not `host:port`.
+/// The text is not `host:port`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an endpoint is written host:port, such as 127.0.0.1:8081")]
+#[error("must be host:port, such as 127.0.0.1:8081")]
 pub struct EndpointSyntax;
 
 impl FromStr for Endpoint {
@@ -52,7 +52,7 @@ impl From<std::net::SocketAddr> for Endpoint {
 }
 
 impl Endpoint {
-    /// The first address of a route, if it has a usable one.
+    /// Returns the first address of `endpoints` if it is usable.
     pub(crate) fn from_protocol(endpoints: &Endpoints) -> Option<Self> {
         let address = endpoints.addresses.first()?;
         let port = u16::try_from(address.port).ok().filter(|port| *port != 0)?;
@@ -72,13 +72,13 @@ impl Endpoint {
     }
 }
 
-/// What a client signs its calls with. On the managed service: the instance's user name and password (or those of
-/// an ACL user), not RAM keys.
+/// The access key that signs calls. On the managed service: user name and password of the instance or of an ACL user,
+/// not RAM keys.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
-    /// Access key; appears in the request.
+    /// Access key; sent with each call.
     pub access_key: String,
-    /// Secret key; never leaves the process.
+    /// Secret key; never sent.
     pub secret_key: String,
     /// Token of a temporary credential.
     pub session_token: Option<String>,
@@ -90,41 +90,41 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// Whether calls are encrypted.
+/// Encryption of the connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Tls {
-    /// Plain text, for a broker inside a private network.
+    /// None, for a broker in a private network.
     #[default]
     Off,
-    /// TLS, the server's certificate checked against the Web's public roots.
+    /// TLS; the server's certificate is checked against the public web roots.
     PublicRoots,
-    /// TLS, the server's certificate checked against these PEM certificates.
+    /// TLS; the server's certificate is checked against these PEM certificates.
     Roots(Vec<u8>),
 }
 
-/// What every client needs.
+/// Settings of every client.
 #[derive(Clone, Debug)]
 pub struct ClientConfig {
-    /// The access point.
+    /// Access point of the broker's gRPC proxy.
     pub endpoint: Endpoint,
     /// The instance's namespace; empty for none.
     pub namespace: String,
-    /// What to sign calls with; `None` leaves them unsigned.
+    /// Signs calls; `None`: calls are not signed.
     pub credentials: Option<Credentials>,
-    /// Whether calls are encrypted.
+    /// Encryption of the connection.
     pub tls: Tls,
-    /// Longest wait for a TCP (and TLS) connection.
+    /// Time-out of a TCP and TLS connect.
     pub connect_timeout: Duration,
-    /// Longest wait for the answer to one plain call; a retry has its own.
+    /// Time-out of one call that is not a receive; each retry has its own.
     pub request_timeout: Duration,
-    /// How long a topic's route is trusted before it is asked for again.
+    /// Maximum age of a cached route.
     pub route_ttl: Duration,
-    /// How often [`crate::ClientContext::stats`] is called; `None`: never.
+    /// Interval of [`crate::ClientContext::stats`]; `None`: never called.
     pub stats_interval: Option<Duration>,
 }
 
 impl ClientConfig {
-    /// Defaults for `endpoint`: no namespace, no signature, no TLS, 3 s a call.
+    /// Defaults: no namespace, no signature, no TLS, time-outs of 3 s.
     #[must_use]
     pub fn new(endpoint: Endpoint) -> Self {
         Self {
@@ -140,14 +140,14 @@ impl ClientConfig {
     }
 }
 
-/// How failed calls are tried again: exponential, with full jitter, all under one deadline.
+/// Retries of a failed call: exponential backoff with full jitter, under one deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryConfig {
-    /// Most tries, the first included.
+    /// Maximum attempts, the first included.
     pub attempts_max: u32,
-    /// Upper bound of the first wait; each later one doubles it.
+    /// Upper bound of the first delay; each further delay doubles it.
     pub backoff_initial: Duration,
-    /// Upper bound of every wait.
+    /// Upper bound of every delay.
     pub backoff_max: Duration,
 }
 
@@ -161,22 +161,22 @@ impl Default for RetryConfig {
     }
 }
 
-/// What a producer needs besides.
+/// Settings of a producer.
 #[derive(Clone, Debug)]
 pub struct ProducerConfig {
-    /// Topics that a warm-up looks up.
+    /// Topics whose routes [`crate::FutureProducer::warm_up`] fetches.
     pub topics: Vec<String>,
-    /// Most messages enqueued and not yet settled.
+    /// Maximum messages enqueued and not yet settled.
     pub queue_messages_max: NonZeroUsize,
-    /// Most body bytes enqueued and not yet settled.
+    /// Maximum payload bytes enqueued and not yet settled.
     pub queue_bytes_max: NonZeroUsize,
-    /// Most calls under way at once.
+    /// Maximum sends in flight.
     pub in_flight_max: NonZeroUsize,
-    /// From enqueueing to the broker's answer, retries included.
+    /// Deadline of a delivery, from enqueueing to the broker's response, queueing and retries included.
     pub delivery_timeout: Duration,
-    /// How failed sends are tried again.
+    /// Retries of failed sends.
     pub retry: RetryConfig,
-    /// Most bytes of one body.
+    /// Maximum bytes of one payload.
     pub body_bytes_max: usize,
 }
 
@@ -198,34 +198,34 @@ impl Default for ProducerConfig {
     }
 }
 
-/// What a consumer needs besides.
+/// Settings of a consumer.
 #[derive(Clone, Debug)]
 pub struct ConsumerConfig {
     /// The consumer group; it must exist.
     pub group: String,
-    /// Topics to receive from; all messages of each.
+    /// Topics to receive from, without a filter.
     pub topics: Vec<String>,
-    /// Most messages a receive asks for; the broker refuses more than 32.
+    /// Maximum messages of one receive, 1 to 32 (the broker's limit).
     pub batch_size_max: u8,
-    /// How long a received message stays hidden from others, 10 s to 12 h on Apache's broker.
+    /// Invisible duration of a received message; 10 s to 12 h on Apache's broker.
     pub invisible_duration: Duration,
-    /// How long the server may hold a receive while there is nothing; Apache's proxy clamps it to 5–20 s.
+    /// Maximum wait of the server for a message; Apache's proxy clamps it to 5–20 s.
     pub long_polling_timeout: Duration,
-    /// Whether messages held are kept hidden by extending them, and for how long at most since they came.
-    /// `None`: whoever holds a message extends it.
+    /// Maximum time since receipt for which the client extends the invisible duration of held messages. `None`: the
+    /// caller extends it with [`crate::Message::extend`].
     pub extend_max: Option<Duration>,
-    /// How long a message released by dropping it stays hidden.
+    /// Delay of the redelivery of a dropped message.
     pub release_delay: Duration,
-    /// Messages that [`crate::StreamConsumer::recv`] fetches ahead.
+    /// Maximum messages that [`crate::StreamConsumer::recv`] buffers.
     pub prefetch_messages_max: NonZeroUsize,
-    /// How often the group's registration is renewed.
+    /// Interval of heartbeats.
     pub heartbeat_interval: Duration,
 }
 
 const PREFETCH: NonZeroUsize = NonZeroUsize::new(64).unwrap();
 
 impl ConsumerConfig {
-    /// Defaults for `group` and `topics`: 32 a receive, hidden for 60 s, extended for an hour at most.
+    /// Defaults: 32 messages per receive, an invisible duration of 60 s, extended for at most an hour.
     #[must_use]
     pub fn new(group: impl Into<String>, topics: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self {

@@ -1,50 +1,50 @@
-//! What a client tells its owner beside the results of calls.
+//! Callbacks for statistics and background errors.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::ClientError;
 
-/// Watches a client. Every method has a default that does nothing; none may block.
+/// Observes a client. Every method has an empty default. Methods must not block: they run on the client's tasks.
 pub trait ClientContext: Send + Sync + 'static {
     /// Called every [`crate::ClientConfig::stats_interval`].
     fn stats(&self, _statistics: &Statistics) {}
 
-    /// Called for failures that no call returns: a broken session, a failed heartbeat, a lost extension. What the
-    /// client does about it, it has already begun to do.
+    /// Called for errors that no call returns: a broken session, a failed heartbeat, a failed extension. The client is
+    /// already recovering.
     fn error(&self, _error: &ClientError, _doing: &'static str) {}
 }
 
-/// Watches nothing.
+/// A context that ignores everything.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DefaultContext;
 
 impl ClientContext for DefaultContext {}
 
-/// Counts since the client was made. A snapshot is not one instant's: counters move while it is taken.
+/// Counts since the client was created. The snapshot is not atomic over its members.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Statistics {
-    /// Messages the broker acknowledged.
+    /// Messages that the broker acknowledged.
     pub sent: u64,
-    /// Messages given up.
+    /// Messages whose delivery failed after its retries.
     pub send_failures: u64,
-    /// Sends tried again.
+    /// Retries of sends.
     pub send_retries: u64,
-    /// Sends the broker throttled, retried ones included.
+    /// Sends that the broker throttled, retries included.
     pub throttled: u64,
     /// Messages received.
     pub received: u64,
-    /// Receives that brought nothing.
+    /// Receives that returned no message.
     pub receives_empty: u64,
-    /// Messages settled for good.
+    /// Messages acked.
     pub acked: u64,
-    /// Acks the broker refused: the message will come again.
+    /// Failed acks: the broker redelivers the message.
     pub ack_failures: u64,
-    /// Messages given back.
+    /// Messages nacked.
     pub nacked: u64,
-    /// Extensions of a message's invisibility.
+    /// Extensions of an invisible duration.
     pub extended: u64,
-    /// Extensions that failed.
+    /// Failed extensions.
     pub extend_failures: u64,
     /// Sessions opened, the first included.
     pub sessions: u64,
@@ -81,7 +81,7 @@ counters!(
     sessions,
 );
 
-/// A counter that only grows.
+/// A monotonic counter.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicU64);
 

@@ -1,4 +1,4 @@
-//! What can go wrong, told apart by what the caller should do.
+//! Errors, distinguished by what the caller should do.
 
 use std::time::Duration;
 
@@ -7,45 +7,45 @@ use crate::protocol::{Code, Status};
 /// A call to the broker failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClientError {
-    /// The connection could not be made or broke.
+    /// The connection failed: not established, or broken. Retryable; the server may have acted on the call.
     #[error("connection to {endpoint} failed: {reason}")]
     Transport {
-        /// The server.
+        /// Host and port of the server.
         endpoint: String,
-        /// What the transport said.
+        /// The transport's error with its causes.
         reason: String,
     },
-    /// No answer in time. Whether the server acted is unknown.
-    #[error("no answer to {call} within {after:?}")]
+    /// No response in time. Retryable; the server may have acted on the call.
+    #[error("no response to {call} within {after:?}")]
     Timeout {
-        /// The call.
+        /// Name of the call.
         call: &'static str,
-        /// The bound.
+        /// The time-out.
         after: Duration,
     },
-    /// The server throttles (42900): the instance's or the topic's rate is used up.
+    /// The server throttles (42900): the instance's or the topic's rate is exceeded. Retryable after a delay.
     #[error("the broker throttles: {message}")]
     Throttled {
-        /// What the server said.
+        /// The server's message.
         message: String,
     },
-    /// The server refused the call or failed; `code` says which.
-    #[error("the broker answered {code}: {message}")]
+    /// The server rejected the call or failed; see `code`.
+    #[error("the broker returned {code}: {message}")]
     Status {
-        /// The protocol's code.
+        /// Code of the protocol.
         code: Code,
-        /// What the server said.
+        /// The server's message.
         message: String,
     },
-    /// The answer breaks the protocol.
-    #[error("the broker's answer to {call} is not as agreed: {what}")]
+    /// The response violates the protocol.
+    #[error("the broker's response to {call} violates the protocol: {what}")]
     Protocol {
-        /// The call.
+        /// Name of the call.
         call: &'static str,
-        /// What is wrong.
+        /// The violation.
         what: &'static str,
     },
-    /// The configuration cannot work.
+    /// The configuration is invalid.
     #[error("{0}")]
     Config(String),
     /// The client is closed.
@@ -54,7 +54,7 @@ pub enum ClientError {
 }
 
 impl ClientError {
-    /// Whether the same call may succeed a moment later.
+    /// True if the same call may succeed a moment later.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
         match self {
@@ -64,7 +64,7 @@ impl ClientError {
         }
     }
 
-    /// The protocol's code, where the server gave one.
+    /// The protocol's code, if the server returned one.
     #[must_use]
     pub const fn code(&self) -> Option<Code> {
         match self {
@@ -75,9 +75,9 @@ impl ClientError {
     }
 }
 
-/// `Ok` for the protocol's OK.
+/// Returns `Ok` for the protocol's OK.
 pub(crate) fn check(call: &'static str, status: Option<Status>) -> Result<(), ClientError> {
-    let Some(status) = status else { return Err(ClientError::Protocol { call, what: "it has no status" }) };
+    let Some(status) = status else { return Err(ClientError::Protocol { call, what: "no status" }) };
     match Code(status.code) {
         Code::OK => Ok(()),
         Code::TOO_MANY_REQUESTS => Err(ClientError::Throttled { message: status.message }),
@@ -85,22 +85,22 @@ pub(crate) fn check(call: &'static str, status: Option<Status>) -> Result<(), Cl
     }
 }
 
-/// A message was not published, as far as the client knows.
+/// The broker did not acknowledge a message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
-    /// The producer's queue is full; nothing was sent.
+    /// The producer's queue is full; nothing was sent. Retry when earlier messages are settled.
     #[error("the producer's queue is full")]
     QueueFull,
-    /// The message breaks a bound; nothing was sent.
-    #[error("the message cannot be sent: {0}")]
+    /// The message breaks a bound; nothing was sent. A retry does not help.
+    #[error("invalid message: {0}")]
     Invalid(&'static str),
-    /// The last try failed. After [`ClientError::Timeout`] or [`ClientError::Transport`] the broker may have stored
-    /// the message all the same.
-    #[error("not delivered after {attempts} tries: {error}")]
+    /// The last attempt failed. After [`ClientError::Timeout`] or [`ClientError::Transport`] the broker may have stored
+    /// the message.
+    #[error("not delivered after {attempts} attempts: {error}")]
     Delivery {
-        /// Tries made.
+        /// Attempts made.
         attempts: u32,
-        /// What the last one ended with.
+        /// Error of the last attempt.
         #[source]
         error: ClientError,
     },
@@ -110,7 +110,7 @@ pub enum SendError {
 }
 
 impl SendError {
-    /// Whether the broker throttled.
+    /// True if the broker throttled the last attempt.
     #[must_use]
     pub const fn is_throttled(&self) -> bool {
         matches!(self, Self::Delivery { error: ClientError::Throttled { .. }, .. })

@@ -1,12 +1,12 @@
 #![doc = include_str!("../README.md")]
 
-mod age;
 mod auth;
 mod config;
 mod consumer;
 mod context;
 mod error;
-mod id;
+mod freeze_aware_instant;
+mod ids;
 mod producer;
 #[cfg(feature = "protocol")]
 #[doc(hidden)]
@@ -32,13 +32,13 @@ use tokio_util::sync::CancellationToken;
 pub use config::{
     ClientConfig, ConsumerConfig, Credentials, Endpoint, EndpointSyntax, ProducerConfig, RetryConfig, Tls,
 };
-pub use consumer::{Message, SettleError, StreamConsumer, Subscribed};
+pub use consumer::{Message, OffsetsInitialized, SettleError, StreamConsumer};
 pub use context::{ClientContext, DefaultContext, Statistics};
 pub use error::{ClientError, SendError};
 pub use producer::{Delivery, DeliveryFuture, FutureProducer, FutureRecord, Undelivered};
 pub use protocol::Code;
 
-/// What a client tells the server about itself.
+/// The settings that a client sends to the server.
 fn settings(
     config: &ClientConfig,
     kind: protocol::ClientType,

@@ -1,12 +1,12 @@
-//! Waits between tries.
+//! Delays between attempts.
 
 use std::time::Duration;
 
 use crate::config::RetryConfig;
 
 impl RetryConfig {
-    /// How long to wait after try number `attempt` (from 1): anything up to a bound that doubles with each try.
-    /// Full jitter spreads clients that failed together.
+    /// The delay after attempt number `attempt`, from 1: uniform up to a bound that doubles with each attempt. Full
+    /// jitter spreads clients that failed together.
     pub(crate) fn backoff(&self, attempt: u32) -> Duration {
         let doublings = attempt.saturating_sub(1).min(16);
         let bound = self.backoff_initial.saturating_mul(1 << doublings).min(self.backoff_max);
@@ -19,7 +19,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_grow_to_their_bound_and_never_beyond() {
+    fn delays_never_exceed_their_bound() {
         let retry = RetryConfig {
             attempts_max: 10,
             backoff_initial: Duration::from_millis(10),

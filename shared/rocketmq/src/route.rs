@@ -1,4 +1,4 @@
-//! Which queues a topic has, and where; asked for once and kept for a while.
+//! Routes of topics: their queues and brokers, cached for [`ClientConfig::route_ttl`].
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,20 +7,20 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use crate::age::LearntAt;
 use crate::config::{ClientConfig, Endpoint};
 use crate::error::{ClientError, check};
+use crate::freeze_aware_instant::FreezeAwareInstant;
 use crate::protocol::{
     Broker, MessageQueue, Permission, QueryRouteRequest, QueryRouteResponse, Resource, path,
 };
 use crate::transport::Transports;
 
-/// Brokers of a topic that take, or give, messages.
+/// The brokers of a topic.
 #[derive(Debug)]
 pub(crate) struct Route {
-    /// One entry a writable queue, so that picking evenly loads queues evenly.
+    /// One entry per writable queue, so that a round robin loads queues evenly.
     writable: Vec<Target>,
-    /// One entry a broker with readable queues: a receive is served by all queues of a broker.
+    /// One entry per broker with readable queues: a receive reads all queues of a broker.
     readable: Vec<Target>,
     /// Readable queues: broker name and number.
     queues: Vec<(String, i32)>,
@@ -28,7 +28,7 @@ pub(crate) struct Route {
     next_read: AtomicUsize,
 }
 
-/// Where to send a call.
+/// The broker and queue of a call.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     pub(crate) endpoint: Endpoint,
@@ -42,7 +42,7 @@ impl Route {
             readable: Vec::new(),
             queues: Vec::new(),
             next_write: AtomicUsize::new(0),
-            // Clients start at different brokers.
+            // A random start spreads clients over brokers.
             next_read: AtomicUsize::new(rand::random::<u16>().into()),
         };
         for queue in queues {
@@ -66,18 +66,18 @@ impl Route {
         route
     }
 
-    /// The next queue to write to, in turn.
+    /// Returns the next queue to write to, round robin.
     pub(crate) fn write_target(&self) -> Option<&Target> {
         let turn = self.next_write.fetch_add(1, Ordering::Relaxed);
         self.writable.get(turn.checked_rem(self.writable.len())?)
     }
 
-    /// Where messages are written to, each server once.
+    /// Endpoints of the writable queues, each once.
     pub(crate) fn write_endpoints(&self) -> BTreeSet<&Endpoint> {
         self.writable.iter().map(|target| &target.endpoint).collect()
     }
 
-    /// The next broker to receive from, in turn.
+    /// Returns the next broker to receive from, round robin.
     pub(crate) fn read_target(&self) -> Option<&Target> {
         let turn = self.next_read.fetch_add(1, Ordering::Relaxed);
         self.readable.get(turn.checked_rem(self.readable.len())?)
@@ -92,24 +92,24 @@ impl Route {
     }
 }
 
-/// Routes by topic.
+/// The cache of routes, by topic.
 #[derive(Debug)]
 pub(crate) struct Routes {
     config: Arc<ClientConfig>,
     transports: Arc<Transports>,
-    known: Mutex<HashMap<String, Known>>,
-    /// Held while asking, so that a thousand waiting sends ask once.
-    asking: tokio::sync::Mutex<()>,
-    /// Askings that got no answer.
+    cached: Mutex<HashMap<String, CachedRoute>>,
+    /// Locked during a query, so that a thousand waiting sends query once.
+    refresh_lock: tokio::sync::Mutex<()>,
+    /// Queries without a response.
     failures: AtomicUsize,
 }
 
 #[derive(Clone, Debug)]
-struct Known {
+struct CachedRoute {
     route: Arc<Route>,
-    asked_at: LearntAt,
-    /// A send by it failed: it is to be asked for again, and serves only while nobody answers.
-    doubted: bool,
+    fetched_at: FreezeAwareInstant,
+    /// True after a send by this route failed: the next use queries again, and uses this route only without a response.
+    is_stale: bool,
 }
 
 impl Routes {
@@ -117,48 +117,48 @@ impl Routes {
         Self {
             config,
             transports,
-            known: Mutex::default(),
-            asking: tokio::sync::Mutex::default(),
+            cached: Mutex::default(),
+            refresh_lock: tokio::sync::Mutex::default(),
             failures: AtomicUsize::new(0),
         }
     }
 
-    /// `topic` in this client's namespace.
+    /// Returns `name` as a resource in this client's namespace.
     pub(crate) fn resource(&self, name: &str) -> Resource {
         Resource { resource_namespace: self.config.namespace.clone(), name: name.to_owned() }
     }
 
     fn fresh(&self, topic: &str) -> Option<Arc<Route>> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known
+        let cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
+        cached
             .get(topic)
-            .filter(|known| !known.doubted && known.asked_at.age() < self.config.route_ttl)
-            .map(|known| known.route.clone())
+            .filter(|cached| !cached.is_stale && cached.fetched_at.age() < self.config.route_ttl)
+            .map(|cached| cached.route.clone())
     }
 
     fn stale(&self, topic: &str) -> Option<Arc<Route>> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(topic).map(|known| known.route.clone())
+        let cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
+        cached.get(topic).map(|cached| cached.route.clone())
     }
 
-    /// Knows nothing of the topic any more: an old route shall not serve.
-    pub(crate) fn forget(&self, topic: &str) {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(topic);
+    /// Removes the topic's route, so that it is not used even without a response.
+    pub(crate) fn remove(&self, topic: &str) {
+        self.cached.lock().unwrap_or_else(PoisonError::into_inner).remove(topic);
     }
 
-    /// Has the topic asked for again at its next use.
-    pub(crate) fn doubt(&self, topic: &str) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = known.get_mut(topic) {
-            known.doubted = true;
+    /// Makes the next use of the topic query its route again.
+    pub(crate) fn mark_stale(&self, topic: &str) {
+        let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(route) = cached.get_mut(topic) {
+            route.is_stale = true;
         }
     }
 
-    /// The route of `topic`, asked for within `bound` if none is fresh. An old one serves while the server does not
-    /// answer: then half of `bound` is left for what the route is wanted for.
+    /// Returns the route of `topic`; queries it within `bound` if the cache has no fresh one. If the server does not
+    /// respond, a stale route is returned after half of `bound`, so that the caller has the other half.
     ///
-    /// However many want it at once, `bound` holds for each, and one asks: an answer that did not come for one will not
-    /// come for the next who has been waiting.
+    /// `bound` holds for each of many concurrent callers, and one of them queries: if its query gets no response, the
+    /// callers that waited for it do not query again.
     pub(crate) async fn get(&self, topic: &str, bound: Duration) -> Result<Arc<Route>, ClientError> {
         if let Some(route) = self.fresh(topic) {
             return Ok(route);
@@ -167,7 +167,7 @@ impl Routes {
         let deadline = Instant::now() + bound;
         let failures = self.failures.load(Ordering::SeqCst);
         let late = || ClientError::Timeout { call: "QueryRoute", after: bound };
-        let Ok(_asking) = timeout_at(deadline, self.asking.lock()).await else {
+        let Ok(_refreshing) = timeout_at(deadline, self.refresh_lock.lock()).await else {
             return self.stale(topic).ok_or_else(late);
         };
         if let Some(route) = self.fresh(topic) {
@@ -178,9 +178,9 @@ impl Routes {
             return Ok(route);
         }
         let left = deadline.saturating_duration_since(Instant::now());
-        // Without time there is no asking: a call that times out at once would cost a sound connection.
-        let asked = if left.is_zero() { Err(late()) } else { self.ask(topic, left).await };
-        match asked {
+        // Without time left there is no query: a call that times out immediately would replace a sound connection.
+        let queried = if left.is_zero() { Err(late()) } else { self.query(topic, left).await };
+        match queried {
             Ok(route) => Ok(route),
             Err(error) if error.is_retryable() => {
                 self.failures.fetch_add(1, Ordering::SeqCst);
@@ -190,33 +190,39 @@ impl Routes {
         }
     }
 
-    /// Makes the connections that the first message by `route` would have to make.
-    pub(crate) async fn greet(&self, topic: &str, route: &Route, bound: Duration) -> Result<(), ClientError> {
+    /// Opens the connections that the first message by `route` would open.
+    pub(crate) async fn preconnect(
+        &self,
+        topic: &str,
+        route: &Route,
+        bound: Duration,
+    ) -> Result<(), ClientError> {
         for endpoint in
             route.write_endpoints().into_iter().filter(|endpoint| **endpoint != self.config.endpoint)
         {
             let transport = self.transports.get(endpoint)?;
             let _route: QueryRouteResponse =
-                transport.unary(path::QUERY_ROUTE, self.question(topic), bound).await?;
+                transport.unary(path::QUERY_ROUTE, self.query_request(topic), bound).await?;
         }
         Ok(())
     }
 
-    fn question(&self, topic: &str) -> QueryRouteRequest {
+    fn query_request(&self, topic: &str) -> QueryRouteRequest {
         QueryRouteRequest {
             topic: Some(self.resource(topic)),
             endpoints: Some(self.config.endpoint.to_protocol()),
         }
     }
 
-    async fn ask(&self, topic: &str, bound: Duration) -> Result<Arc<Route>, ClientError> {
+    async fn query(&self, topic: &str, bound: Duration) -> Result<Arc<Route>, ClientError> {
         let transport = self.transports.access_point()?;
         let response: QueryRouteResponse =
-            transport.unary(path::QUERY_ROUTE, self.question(topic), bound).await?;
+            transport.unary(path::QUERY_ROUTE, self.query_request(topic), bound).await?;
         check("QueryRoute", response.status)?;
         let route = Arc::new(Route::new(&self.config, response.message_queues));
-        let known = Known { route: route.clone(), asked_at: LearntAt::now(), doubted: false };
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(topic.to_owned(), known);
+        let known =
+            CachedRoute { route: route.clone(), fetched_at: FreezeAwareInstant::now(), is_stale: false };
+        self.cached.lock().unwrap_or_else(PoisonError::into_inner).insert(topic.to_owned(), known);
         Ok(route)
     }
 }

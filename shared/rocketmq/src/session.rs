@@ -1,6 +1,5 @@
-//! The telemetry session: client and server tell each other their settings. Apache's proxy refuses to hand out
-//! messages to a client whose settings it does not hold, so a session that broke is opened again before the next
-//! receive.
+//! The telemetry session, in which client and server exchange settings. Apache's proxy delivers no message to a client
+//! whose settings it does not have, so the client reopens a broken session before the next receive.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,13 +16,13 @@ use crate::transport::Transport;
 pub(crate) struct Session {
     transport: Arc<Transport>,
     settings: Settings,
-    live: Mutex<Option<Live>>,
+    live: Mutex<Option<OpenSession>>,
     counters: Arc<Counters>,
 }
 
-/// An open stream. Dropping the sender ends it, for both sides.
+/// An open stream. Dropping the sender closes it on both sides.
 #[derive(Debug)]
-struct Live {
+struct OpenSession {
     _outgoing: mpsc::Sender<TelemetryCommand>,
     open: Arc<AtomicBool>,
 }
@@ -33,7 +32,7 @@ impl Session {
         Self { transport, settings, live: Mutex::new(None), counters }
     }
 
-    /// Makes sure that the server holds this client's settings.
+    /// Opens the session if it is not open, so that the server has this client's settings.
     pub(crate) async fn ensure(&self, bound: Duration) -> Result<(), ClientError> {
         let mut live = self.live.lock().await;
         if live.as_ref().is_some_and(|live| live.open.load(Ordering::Acquire)) {
@@ -45,36 +44,36 @@ impl Session {
         Ok(())
     }
 
-    /// Has the session opened anew at its next use, because the server seems to have forgotten it.
+    /// Closes the session, so that the next use reopens it: the server seems to have lost it.
     pub(crate) async fn invalidate(&self) {
         *self.live.lock().await = None;
     }
 
-    async fn open(&self, bound: Duration) -> Result<Live, ClientError> {
+    async fn open(&self, bound: Duration) -> Result<OpenSession, ClientError> {
         let (outgoing, incoming) = mpsc::channel(1);
         let command = TelemetryCommand { status: None, settings: Some(self.settings.clone()) };
-        // The channel is new and holds one.
+        // The channel is new and has room for one.
         let _sent = outgoing.try_send(command);
         let requests = futures_util::stream::unfold(incoming, |mut incoming| async {
             incoming.recv().await.map(|command| (command, incoming))
         });
         let mut answers =
             self.transport.bidirectional::<_, TelemetryCommand>(path::TELEMETRY, requests, bound).await?;
-        let first = answers
-            .next()
-            .await?
-            .ok_or(ClientError::Protocol { call: "Telemetry", what: "it ended before the settings" })?;
+        let first = answers.next().await?.ok_or(ClientError::Protocol {
+            call: "Telemetry",
+            what: "the stream ended before the settings",
+        })?;
         if first.settings.is_none() {
             check("Telemetry", first.status)?;
         }
         let mut answers = answers.into_inner();
         let open = Arc::new(AtomicBool::new(true));
         let reader_open = open.clone();
-        // Ends with the stream, which ends when `outgoing` is dropped or the connection breaks.
+        // The task ends with the stream, which ends when `outgoing` is dropped or the connection breaks.
         tokio::spawn(async move {
             while let Ok(Some(_command)) = answers.message().await {}
             reader_open.store(false, Ordering::Release);
         });
-        Ok(Live { _outgoing: outgoing, open })
+        Ok(OpenSession { _outgoing: outgoing, open })
     }
 }

@@ -1,4 +1,4 @@
-//! Connections: made on demand, one a server, replaced after any break.
+//! Connections: one per server, opened on demand, replaced after a failure.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,15 +17,15 @@ use crate::auth::Signer;
 use crate::config::{ClientConfig, Endpoint, Tls};
 use crate::error::ClientError;
 
-/// Room for the largest item of a stream: a message of 4 MiB with its properties.
+/// Maximum bytes of a stream's item: a message of 4 MiB with its properties fits.
 const DECODE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// The last part of a path names the call in errors.
+/// The name of the call in errors: the last part of its path.
 fn call_name(path: &'static str) -> &'static str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-/// Every connection of one client, by server. As many as the routes name, which is as many as there are proxies.
+/// All connections of one client, by server; at most one for each server in the routes.
 #[derive(Debug)]
 pub(crate) struct Transports {
     config: Arc<ClientConfig>,
@@ -37,12 +37,12 @@ impl Transports {
     pub(crate) fn new(config: Arc<ClientConfig>, client_id: &str) -> Result<Self, ClientError> {
         let signer = Arc::new(Signer::new(&config, client_id)?);
         let transports = Self { config, signer, by_endpoint: Mutex::default() };
-        // Finds a faulty endpoint or certificate now, not at the first call.
+        // Reports an invalid endpoint or certificate now, not at the first call.
         transports.access_point()?;
         Ok(transports)
     }
 
-    /// The server the client was given.
+    /// The connection to the configured endpoint.
     pub(crate) fn access_point(&self) -> Result<Arc<Transport>, ClientError> {
         self.get(&self.config.endpoint)
     }
@@ -86,7 +86,7 @@ impl Transport {
             .map_err(invalid)?
             .connect_timeout(config.connect_timeout)
             .tcp_nodelay(true)
-            // Bodies of a few KiB from many concurrent calls: the default windows of 64 KiB would stall them.
+            // Many concurrent bodies of a few KiB would stall at the default windows of 64 KiB.
             .initial_stream_window_size(1 << 20)
             .initial_connection_window_size(8 << 20);
         connector = match &config.tls {
@@ -110,16 +110,16 @@ impl Transport {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Gives up connection `generation`, unless somebody already has. Calls under way on it run to their end.
+    /// Replaces connection `generation`, unless that was done already. Calls in flight on the old one run to their end.
     fn replace(&self, generation: u64) {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if current.generation == generation {
             *current = Connection { generation: generation + 1, channel: self.connector.connect_lazy() };
-            tracing::debug!(endpoint = %self.endpoint, generation, "connection given up");
+            tracing::debug!(endpoint = %self.endpoint, generation, "connection replaced");
         }
     }
 
-    /// One request, one answer, within `bound`.
+    /// One request and one response, within `bound`.
     pub(crate) async fn unary<Req, Res>(
         &self,
         path: &'static str,
@@ -141,14 +141,14 @@ impl Transport {
         Ok(answer)
     }
 
-    /// One request, many answers; each answer and the stream's beginning within `bound`, which is also the
-    /// deadline that the server is told.
+    /// One request and a stream of responses. `bound` applies to the start of the stream and to each response; it is also
+    /// the deadline sent to the server.
     pub(crate) async fn server_stream<Req, Res>(
         &self,
         path: &'static str,
         request: Req,
         bound: Duration,
-    ) -> Result<AnswerStream<'_, Res>, ClientError>
+    ) -> Result<ResponseStream<'_, Res>, ClientError>
     where
         Req: Message + 'static,
         Res: Message + Default + 'static,
@@ -161,16 +161,16 @@ impl Transport {
                 grpc.server_streaming(request, PathAndQuery::from_static(path), codec).await
             })
             .await?;
-        Ok(AnswerStream { transport: self, generation, path, bound, stream })
+        Ok(ResponseStream { transport: self, generation, path, bound, stream })
     }
 
-    /// Streams both ways; the beginning within `bound`, the stream itself without one.
+    /// A stream in each direction. `bound` applies to the start only.
     pub(crate) async fn bidirectional<Req, Res>(
         &self,
         path: &'static str,
         requests: impl Stream<Item = Req> + Send + 'static,
         bound: Duration,
-    ) -> Result<AnswerStream<'_, Res>, ClientError>
+    ) -> Result<ResponseStream<'_, Res>, ClientError>
     where
         Req: Message + 'static,
         Res: Message + Default + 'static,
@@ -182,14 +182,14 @@ impl Transport {
                 grpc.streaming(request, PathAndQuery::from_static(path), codec).await
             })
             .await?;
-        Ok(AnswerStream { transport: self, generation, path, bound, stream })
+        Ok(ResponseStream { transport: self, generation, path, bound, stream })
     }
 
-    /// Makes a call on the current connection and waits for its answer, or its stream, for at most `bound`. Says
-    /// which connection it was.
+    /// Makes a call on the current connection and waits at most `bound` for its response or stream. Returns the
+    /// connection's generation as well.
     ///
-    /// A connection that gives no answer in time is given up: after a thaw or a silent network failure it may
-    /// look open and be dead, and nothing but a time-out would ever tell.
+    /// A time-out replaces the connection: after a thaw or a silent network failure a connection may look open and be
+    /// dead, and only a time-out shows it.
     async fn begin<T>(
         &self,
         path: &'static str,
@@ -216,7 +216,7 @@ impl Transport {
         ClientError::Transport { endpoint: self.endpoint.to_string(), reason: with_causes(error) }
     }
 
-    /// The protocol puts its own codes into bodies; a gRPC status means that transport or server broke.
+    /// Maps a gRPC status. The protocol has its own codes in bodies; a gRPC status means that transport or server failed.
     fn call_error(
         &self,
         generation: u64,
@@ -225,7 +225,7 @@ impl Transport {
         status: &tonic::Status,
     ) -> ClientError {
         match status.code() {
-            // tonic enforces the deadline as well, and calls it cancelled.
+            // tonic enforces the deadline too, and returns Cancelled.
             GrpcCode::DeadlineExceeded | GrpcCode::Cancelled => {
                 self.replace(generation);
                 ClientError::Timeout { call: call_name(path), after: bound }
@@ -241,7 +241,7 @@ impl Transport {
                 code: crate::protocol::Code::FORBIDDEN,
                 message: format!("gRPC: {}", status.message()),
             },
-            // Apache's proxy ends a telemetry stream so, for a missing group among others.
+            // Apache's proxy ends a telemetry stream with this status, for example for a missing group.
             GrpcCode::InvalidArgument => ClientError::Status {
                 code: crate::protocol::Code::BAD_REQUEST,
                 message: format!("gRPC: {}", status.message()),
@@ -261,7 +261,7 @@ impl Transport {
     }
 }
 
-/// An error with what caused it: tonic's own text is often just "transport error".
+/// Formats an error with its causes: tonic's own text is often only "transport error".
 fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -276,9 +276,9 @@ fn with_causes(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// The answers to a [`Transport::server_stream`].
+/// The responses of a [`Transport::server_stream`].
 #[derive(Debug)]
-pub(crate) struct AnswerStream<'a, Res> {
+pub(crate) struct ResponseStream<'a, Res> {
     transport: &'a Transport,
     generation: u64,
     path: &'static str,
@@ -286,13 +286,13 @@ pub(crate) struct AnswerStream<'a, Res> {
     stream: Streaming<Res>,
 }
 
-impl<Res> AnswerStream<'_, Res> {
-    /// The stream by itself, without bounds.
+impl<Res> ResponseStream<'_, Res> {
+    /// Returns the stream without its bound.
     pub(crate) fn into_inner(self) -> Streaming<Res> {
         self.stream
     }
 
-    /// The next answer; `None` at the end.
+    /// Returns the next response; `None` at the end.
     pub(crate) async fn next(&mut self) -> Result<Option<Res>, ClientError> {
         match timeout(self.bound, self.stream.message()).await {
             Ok(result) => result

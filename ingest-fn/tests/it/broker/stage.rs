@@ -146,7 +146,7 @@ impl Stage {
                 return received;
             }
             for message in messages {
-                let orders = decode_batch(message.body()).expect("a batch");
+                let orders = decode_batch(message.payload()).expect("a batch");
                 let keys: Vec<_> = orders.iter().map(|order| order.order_id.to_string()).collect();
                 assert_eq!(message.keys(), keys, "the broker finds a message by its orders");
                 for order in orders {
@@ -178,7 +178,7 @@ pub(super) async fn connect_consumer(broker: SocketAddr) -> StreamConsumer {
     let consumer = StreamConsumer::connect(ClientConfig::new(broker.into()), config, DefaultContext)
         .await
         .expect("connected");
-    consumer.subscribe().await.expect("subscribed");
+    consumer.initialize_offsets().await.expect("subscribed");
     consumer
 }
 

@@ -37,7 +37,7 @@ pub(super) async fn publish(stage: &Stage) -> anyhow::Result<Alone> {
         let order = made.make(number)?;
         let body = encode_batch(std::iter::once(&EncodedOrder::new(&order))).to_vec();
         published.insert(order.order_id, wall_clock_us()?);
-        let sent = producer.send(FutureRecord::to(&stage.topic).body(body), BOUND).await;
+        let sent = producer.send(FutureRecord::to(&stage.topic).payload(body), BOUND).await;
         sent.map_err(|(error, _record)| anyhow::Error::from(error))?;
         sleep(APART).await;
     }

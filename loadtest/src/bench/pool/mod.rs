@@ -175,7 +175,7 @@ async fn publish(stage: &Stage, args: &PoolArgs, orders: u64) -> anyhow::Result<
         }
         let (producer, topic) = (producer.clone(), stage.topic.clone());
         sends.spawn(async move {
-            let sent = producer.send(FutureRecord::to(&topic).body(body), START_BOUND).await;
+            let sent = producer.send(FutureRecord::to(&topic).payload(body), START_BOUND).await;
             sent.map(drop).map_err(|(error, _record)| anyhow::Error::from(error))
         });
     }

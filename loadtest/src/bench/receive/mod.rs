@@ -127,7 +127,7 @@ async fn measure(
     let mut config = ConsumerConfig::new(&stage.group, [&stage.topic]);
     config.long_polling_timeout = Duration::from_secs(5);
     let consumer = StreamConsumer::connect(stage.client.clone(), config, DefaultContext).await?;
-    consumer.subscribe().await?;
+    consumer.initialize_offsets().await?;
     let config = ProducerConfig { topics: vec![stage.topic.clone()], ..ProducerConfig::default() };
     let producer = FutureProducer::new(stage.client.clone(), config, DefaultContext)?;
     producer.warm_up().await?;
@@ -188,7 +188,7 @@ async fn publish(
     while left > 0 {
         let now = left.min(1_000);
         let sends = (0..now)
-            .map(|_| producer.send(FutureRecord::to(topic).body(body.clone()), Duration::from_secs(30)));
+            .map(|_| producer.send(FutureRecord::to(topic).payload(body.clone()), Duration::from_secs(30)));
         for sent in join_all(sends).await {
             sent.map_err(|(error, _record)| error)?;
         }
@@ -202,7 +202,10 @@ async fn drain(consumer: StreamConsumer, orders: usize) -> anyhow::Result<usize>
     let messages = consumer.receive(32).await?;
     let count = messages.len();
     for message in &messages {
-        ensure!(decode_batch(message.body())?.len() == orders, "a message has other orders than were sent");
+        ensure!(
+            decode_batch(message.payload())?.len() == orders,
+            "a message has other orders than were sent"
+        );
     }
     for acked in join_all(messages.into_iter().map(shared::rocketmq::Message::ack)).await {
         acked?;

@@ -11,7 +11,7 @@ use tonic::{Request, Response, Status};
 use super::{Caller, Shared, full_name, ok};
 use crate::config::INVISIBLE_MAX;
 use crate::error::Refusal;
-use crate::store::Taken;
+use crate::store::DeliveredMessage;
 use crate::wire::{ReceiveResponse, delivered};
 use spillway_rocketmq::protocol::{
     Code, FilterExpression, FilterType, ReceiveMessageRequest, from_duration, timestamp,
@@ -59,7 +59,7 @@ pub(crate) async fn receive(
     Ok(Response::new(Box::pin(futures_util::stream::iter(items))))
 }
 
-async fn poll(shared: &Shared, checked: Checked) -> Result<Vec<Taken>, Refusal> {
+async fn poll(shared: &Shared, checked: Checked) -> Result<Vec<DeliveredMessage>, Refusal> {
     let Checked { topic, group, max, invisible, deadline } = checked;
     let polling = shared.store.receive(topic, group, max, invisible, deadline);
     // A broker that stops answers what waits: there is nothing.

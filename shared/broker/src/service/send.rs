@@ -8,7 +8,7 @@ use tonic::{Request, Response, Status};
 
 use super::{Shared, full_name, ok};
 use crate::error::Refusal;
-use crate::faults::lose;
+use crate::faults::drop_response;
 use crate::wire::{MessageHead, SendRequest};
 use spillway_rocketmq::protocol::{Code, MessageType, SendMessageResponse, SendResultEntry};
 
@@ -43,7 +43,7 @@ pub(crate) async fn send(
         Err(refusal) => (answer(Err(refusal)), None),
     };
     shared.hold().await;
-    lose(Response::new(response), fail)
+    drop_response(Response::new(response), fail)
 }
 
 fn answer(result: Result<(String, u64), Refusal>) -> SendMessageResponse {

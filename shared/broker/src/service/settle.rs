@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status};
 use super::{Shared, full_name, ok};
 use crate::config::INVISIBLE_MAX;
 use crate::error::Refusal;
-use crate::faults::lose;
+use crate::faults::drop_response;
 use crate::store::{Acked, Receipt};
 use spillway_rocketmq::protocol::{
     AckMessageRequest, AckMessageResponse, AckMessageResultEntry, ChangeInvisibleDurationRequest,
@@ -26,7 +26,7 @@ pub(crate) async fn ack(
     let response = response
         .unwrap_or_else(|refusal| AckMessageResponse { status: Some(refusal.status()), entries: Vec::new() });
     shared.hold().await;
-    lose(Response::new(response), fail)
+    drop_response(Response::new(response), fail)
 }
 
 async fn settle(shared: &Shared, request: AckMessageRequest) -> Result<AckMessageResponse, Refusal> {

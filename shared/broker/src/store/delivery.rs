@@ -5,11 +5,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::clock::system_time;
-use super::ops::{Acked, Batch, Taken};
+use super::ops::{Acked, Batch, DeliveredMessage};
 use super::receipt::Receipt;
 use super::record::{ChangeKind, Delivered, Settled, Started, put_change, record_bytes};
 use super::state::State;
-use super::subscription::Holding;
+use super::subscription::ReceiptState;
 use super::topic::DEAD_LETTER_PREFIX;
 use crate::error::Refusal;
 use spillway_rocketmq::protocol::Code;
@@ -36,10 +36,10 @@ impl State {
         invisible: Duration,
         now: Instant,
         batch: &mut Batch,
-    ) -> Vec<Taken> {
+    ) -> Vec<DeliveredMessage> {
         let (picks, exhausted) = self.pick(key, max, now, batch);
         for pick in exhausted {
-            self.bury(key, pick, batch);
+            self.move_to_dlq(key, pick, batch);
         }
         if picks.is_empty() {
             return Vec::new();
@@ -69,7 +69,7 @@ impl State {
             record.queues.push(queue);
             record.offsets.push(pick.offset);
             record.attempts.push(attempt.into());
-            taken.push(Taken {
+            taken.push(DeliveredMessage {
                 raw: stored.raw.clone(),
                 receipt: Receipt {
                     topic: topic_id,
@@ -143,7 +143,7 @@ impl State {
     }
 
     /// Moves a message that was delivered too often to the group's dead letters.
-    fn bury(&mut self, key: (u32, u32), pick: Pick, batch: &mut Batch) {
+    fn move_to_dlq(&mut self, key: (u32, u32), pick: Pick, batch: &mut Batch) {
         let (topic_id, group_id) = key;
         let message = self.topics[topic_id as usize].queues[pick.queue].messages.get(&pick.offset);
         if let Some(raw) = message.map(|stored| stored.raw.clone()) {
@@ -154,7 +154,7 @@ impl State {
                 queue = pick.queue,
                 offset = pick.offset,
                 attempts = pick.attempts,
-                "message buried"
+                "message moved to the dead-letter topic"
             );
             // The limit on topics leaves room for one for each group.
             let Ok(dead_letters) = self.create_topic(&name, 1, &mut batch.bytes) else { return };
@@ -183,15 +183,15 @@ impl State {
         for receipt in receipts {
             let outcome = match receipt {
                 Some(receipt) => match self.holding(key, receipt, now) {
-                    Holding::Held { .. } => {
+                    ReceiptState::Held { .. } => {
                         self.settle(key, receipt.queue, receipt.offset);
                         settled.queues.push(receipt.queue);
                         settled.offsets.push(receipt.offset);
                         Acked::Settled
                     }
                     // The client asks again because an answer was lost.
-                    Holding::Settled if receipt.until_ms > self.clock.to_ms(now) => Acked::Settled,
-                    Holding::Settled | Holding::Lost | Holding::Never => Acked::Invalid,
+                    ReceiptState::Settled if receipt.until_ms > self.clock.to_ms(now) => Acked::Settled,
+                    ReceiptState::Settled | ReceiptState::Lost | ReceiptState::Never => Acked::Invalid,
                 },
                 None => Acked::Invalid,
             };
@@ -214,7 +214,7 @@ impl State {
         batch: &mut Batch,
     ) -> Result<Receipt, Refusal> {
         let key = (self.topic_id(topic)?, self.group_id(group)?);
-        let Holding::Held { attempts } = self.holding(key, &receipt, now) else {
+        let ReceiptState::Held { attempts } = self.holding(key, &receipt, now) else {
             return Err(Refusal::new(Code::INVALID_RECEIPT_HANDLE, "receipt handle is expired"));
         };
         let until = now + invisible;
@@ -238,11 +238,11 @@ impl State {
         Ok(Receipt { lease, until_ms, ..receipt })
     }
 
-    fn holding(&self, key: (u32, u32), receipt: &Receipt, now: Instant) -> Holding {
+    fn holding(&self, key: (u32, u32), receipt: &Receipt, now: Instant) -> ReceiptState {
         if (receipt.topic, receipt.group) != key {
-            return Holding::Never;
+            return ReceiptState::Never;
         }
-        self.subscriptions.get(&key).map_or(Holding::Never, |subscription| {
+        self.subscriptions.get(&key).map_or(ReceiptState::Never, |subscription| {
             subscription.holds(receipt.queue, receipt.offset, receipt.lease, now)
         })
     }
@@ -257,8 +257,8 @@ impl State {
     }
 
     /// Takes back what was handed out to a receive that nobody waits for any more.
-    pub(crate) fn undeliver(&mut self, untaken: &[Taken]) {
-        for Taken { receipt, .. } in untaken {
+    pub(crate) fn undeliver(&mut self, untaken: &[DeliveredMessage]) {
+        for DeliveredMessage { receipt, .. } in untaken {
             if let Some(subscription) = self.subscriptions.get_mut(&(receipt.topic, receipt.group)) {
                 subscription.undeliver(receipt.queue, receipt.offset, receipt.lease);
             }

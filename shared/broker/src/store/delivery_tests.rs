@@ -33,11 +33,11 @@ impl Bench {
         }
     }
 
-    fn take(&mut self, max: usize) -> Vec<Taken> {
+    fn take(&mut self, max: usize) -> Vec<DeliveredMessage> {
         self.take_from("orders", "drain", max)
     }
 
-    fn take_from(&mut self, topic: &str, group: &str, max: usize) -> Vec<Taken> {
+    fn take_from(&mut self, topic: &str, group: &str, max: usize) -> Vec<DeliveredMessage> {
         let key = (self.state.topic_id(topic).expect("known"), self.state.group_id(group).expect("known"));
         self.state.take(key, max, HIDDEN, Instant::now(), &mut self.batch)
     }
@@ -51,7 +51,7 @@ impl Bench {
         self.state.topics.iter().flat_map(|topic| &topic.queues).map(|queue| queue.messages.len()).sum()
     }
 
-    fn waiter(&mut self, max: usize) -> oneshot::Receiver<Result<Vec<Taken>, Refusal>> {
+    fn waiter(&mut self, max: usize) -> oneshot::Receiver<Result<Vec<DeliveredMessage>, Refusal>> {
         let (answer, answered) = oneshot::channel();
         let waiter =
             Waiter { topic: "orders".to_owned(), group: "drain".to_owned(), max, invisible: HIDDEN, answer };
@@ -161,12 +161,12 @@ async fn what_was_delivered_too_often_is_buried_and_waits_there() {
     let stats = bench.state.stats(Instant::now());
     assert_eq!(stats.topic("%DLQ%drain").expect("made").stored, 2);
     assert_eq!(stats.topic("orders").expect("made").stored, 0);
-    bench.state.create_group("undertaker", &mut bench.batch.bytes).expect("legal");
-    let buried = bench.take_from("%DLQ%drain", "undertaker", 32);
-    assert_eq!(buried.iter().map(|taken| &taken.raw[..]).collect::<Vec<_>>(), [b"0", b"1"]);
-    let receipts: Vec<_> = buried.iter().map(|taken| Some(taken.receipt)).collect();
+    bench.state.create_group("dead-letters", &mut bench.batch.bytes).expect("legal");
+    let dead = bench.take_from("%DLQ%drain", "dead-letters", 32);
+    assert_eq!(dead.iter().map(|taken| &taken.raw[..]).collect::<Vec<_>>(), [b"0", b"1"]);
+    let receipts: Vec<_> = dead.iter().map(|taken| Some(taken.receipt)).collect();
     let now = Instant::now();
-    bench.state.ack("%DLQ%drain", "undertaker", &receipts, now, &mut bench.batch).expect("known");
+    bench.state.ack("%DLQ%drain", "dead-letters", &receipts, now, &mut bench.batch).expect("known");
     assert_eq!(bench.stored(), 0);
 }
 

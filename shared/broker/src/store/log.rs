@@ -82,7 +82,7 @@ impl Directory {
 
 /// What one round does to the files.
 #[derive(Debug, Default)]
-pub(crate) struct Job {
+pub(crate) struct LogWrite {
     /// Begin this segment before writing.
     pub(crate) begin: Option<u64>,
     pub(crate) bytes: Vec<u8>,
@@ -108,7 +108,7 @@ impl Log {
     /// Carries `job` out. Once this returns, the bytes outlive the process; with [`Flush::Sync`] the machine.
     ///
     /// After an error nothing may be written any more: part of a record may stand at the end of the segment.
-    pub(crate) fn write(&mut self, job: &Job) -> Result<(), BrokerError> {
+    pub(crate) fn write(&mut self, job: &LogWrite) -> Result<(), BrokerError> {
         let sync = job.sync || self.flush == Flush::Sync;
         if let Some(id) = job.begin {
             self.begin(id, sync)?;

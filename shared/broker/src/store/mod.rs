@@ -27,12 +27,12 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
-pub(crate) use self::ops::{Acked, Taken};
+pub(crate) use self::ops::{Acked, DeliveredMessage};
 use self::ops::{Answer, Op, Waiter};
 pub(crate) use self::receipt::Receipt;
 pub(crate) use self::state::{Limits, QUEUES_MAX};
 pub(crate) use self::topic::DEAD_LETTER_PREFIX;
-pub(crate) use self::worker::Ending;
+pub(crate) use self::worker::StopSignals;
 use self::worker::Worker;
 use super::config::BrokerConfig;
 use super::error::{BrokerError, Refusal};
@@ -53,7 +53,7 @@ pub(crate) struct Store {
 /// Opens the directory, reads the log, and starts the worker.
 pub(crate) async fn open(
     config: &BrokerConfig,
-    ending: Ending,
+    stop_signals: StopSignals,
 ) -> Result<(Store, JoinHandle<()>), BrokerError> {
     let directory = log::Directory::lock(&config.dir).await?;
     let limits = Limits { bytes_max: config.bytes_max, attempts_max: config.attempts_max };
@@ -67,7 +67,7 @@ pub(crate) async fn open(
         state,
         log: Some(log::Log::new(directory, config.flush)),
         ops,
-        ending,
+        stop_signals,
         segment_bytes: config.segment_bytes(),
         buffer: Vec::new(),
     };
@@ -97,7 +97,7 @@ impl Store {
         max: usize,
         invisible: Duration,
         deadline: Instant,
-    ) -> Result<Vec<Taken>, Refusal> {
+    ) -> Result<Vec<DeliveredMessage>, Refusal> {
         let (answer, mut answered) = oneshot::channel();
         self.push(Op::Receive(Waiter { topic, group, max, invisible, answer })).await?;
         match tokio::time::timeout_at(deadline, &mut answered).await {

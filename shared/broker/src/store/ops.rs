@@ -35,12 +35,12 @@ pub(crate) struct Waiter {
     /// Most messages to hand out.
     pub(crate) max: usize,
     pub(crate) invisible: Duration,
-    pub(crate) answer: Answer<Vec<Taken>>,
+    pub(crate) answer: Answer<Vec<DeliveredMessage>>,
 }
 
 /// A message handed out.
 #[derive(Clone, Debug)]
-pub(crate) struct Taken {
+pub(crate) struct DeliveredMessage {
     /// The protobuf message as it was sent.
     pub(crate) raw: Bytes,
     pub(crate) receipt: Receipt,
@@ -61,7 +61,7 @@ pub(crate) enum Acked {
 #[derive(Debug)]
 pub(crate) enum Reply {
     Sent(Answer<u64>, Result<u64, Refusal>),
-    Received(Answer<Vec<Taken>>, Result<Vec<Taken>, Refusal>),
+    Received(Answer<Vec<DeliveredMessage>>, Result<Vec<DeliveredMessage>, Refusal>),
     Acked(Answer<Vec<Acked>>, Result<Vec<Acked>, Refusal>),
     Changed(Answer<Receipt>, Result<Receipt, Refusal>),
     Count(Answer<usize>, Result<usize, Refusal>),
@@ -71,7 +71,7 @@ pub(crate) enum Reply {
 
 impl Reply {
     /// Sends the answer. Gives back messages that nobody takes any more.
-    pub(crate) fn send(self) -> Vec<Taken> {
+    pub(crate) fn send(self) -> Vec<DeliveredMessage> {
         // Whoever gave up waiting needs no answer, but messages must not vanish with it.
         match self {
             Self::Received(answer, result) => {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
-use crate::store::ops::{Batch, Taken};
+use crate::store::ops::{Batch, DeliveredMessage};
 use crate::store::record::put_change;
 
 const LIMITS: Limits = Limits { bytes_max: 1 << 20, attempts_max: 3 };
@@ -69,7 +69,7 @@ fn messages(state: &State) -> Vec<(usize, usize, u64, u32, Bytes)> {
 struct History {
     state: State,
     segments: Vec<Vec<u8>>,
-    held: Vec<Taken>,
+    held: Vec<DeliveredMessage>,
     sent: u32,
 }
 

@@ -97,19 +97,19 @@ impl Subscription {
     }
 
     /// Whether `lease` holds the message right now.
-    pub(crate) fn holds(&self, queue: u32, offset: u64, lease: u64, now: Instant) -> Holding {
+    pub(crate) fn holds(&self, queue: u32, offset: u64, lease: u64, now: Instant) -> ReceiptState {
         let Some(cursor) = self.cursors.get(queue as usize).and_then(Option::as_ref) else {
-            return Holding::Never;
+            return ReceiptState::Never;
         };
         if offset >= cursor.next {
-            return Holding::Never;
+            return ReceiptState::Never;
         }
         match cursor.out.get(&offset) {
-            None => Holding::Settled,
+            None => ReceiptState::Settled,
             Some(out) if out.lease == lease && out.until.is_some_and(|until| until > now) => {
-                Holding::Held { attempts: out.attempts }
+                ReceiptState::Held { attempts: out.attempts }
             }
-            Some(_) => Holding::Lost,
+            Some(_) => ReceiptState::Lost,
         }
     }
 
@@ -207,7 +207,7 @@ impl Subscription {
 
 /// What a receipt is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Holding {
+pub(crate) enum ReceiptState {
     /// It holds the message.
     Held { attempts: u16 },
     /// The message is settled already.
@@ -236,14 +236,14 @@ mod tests {
         let now = Instant::now();
         let (soon, late) = (now + Duration::from_secs(1), now + Duration::from_secs(9));
         subscription.hide(0, 5, 1, 100, soon);
-        assert_eq!(subscription.holds(0, 5, 100, now), Holding::Held { attempts: 1 });
+        assert_eq!(subscription.holds(0, 5, 100, now), ReceiptState::Held { attempts: 1 });
         subscription.hide(0, 5, 1, 101, late);
-        assert_eq!(subscription.holds(0, 5, 100, now), Holding::Lost);
-        assert_eq!(subscription.holds(0, 5, 101, now), Holding::Held { attempts: 1 });
+        assert_eq!(subscription.holds(0, 5, 100, now), ReceiptState::Lost);
+        assert_eq!(subscription.holds(0, 5, 101, now), ReceiptState::Held { attempts: 1 });
         subscription.lapse(soon);
         assert_eq!((subscription.hidden(), subscription.next_lapse()), (1, Some(late)));
         subscription.lapse(late);
-        assert_eq!(subscription.holds(0, 5, 101, late), Holding::Lost);
+        assert_eq!(subscription.holds(0, 5, 101, late), ReceiptState::Lost);
         assert!(subscription.cursor(0).is_some_and(|cursor| cursor.again.contains(&5)));
     }
 
@@ -254,8 +254,8 @@ mod tests {
         subscription.hide(0, 5, 1, 100, now + Duration::from_secs(1));
         assert!(subscription.settle(0, 5));
         assert!(!subscription.settle(0, 5));
-        assert_eq!(subscription.holds(0, 5, 100, now), Holding::Settled);
-        assert_eq!(subscription.holds(0, 6, 100, now), Holding::Never);
+        assert_eq!(subscription.holds(0, 5, 100, now), ReceiptState::Settled);
+        assert_eq!(subscription.holds(0, 6, 100, now), ReceiptState::Never);
         assert_eq!((subscription.hidden(), subscription.lapse_all()), (0, 0));
     }
 

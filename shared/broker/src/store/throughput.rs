@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::Ending;
+use super::StopSignals;
 use crate::BrokerConfig;
 
 const TIME: Duration = Duration::from_secs(3);
@@ -20,8 +20,8 @@ async fn store_throughput() {
         let dir = tempfile::tempdir().expect("a directory");
         let mut config = BrokerConfig::at(dir.path());
         config.bytes_max = 8 << 30;
-        let ending = Ending { drain: CancellationToken::new(), kill: CancellationToken::new() };
-        let (store, worker) = super::open(&config, ending.clone()).await.expect("the store opens");
+        let stop_signals = StopSignals { drain: CancellationToken::new(), kill: CancellationToken::new() };
+        let (store, worker) = super::open(&config, stop_signals.clone()).await.expect("the store opens");
         store.create_topic("orders".to_owned(), 8).await.expect("legal");
         store.create_group("drain".to_owned()).await.expect("legal");
         let hidden = Duration::from_secs(30);
@@ -47,7 +47,7 @@ async fn store_throughput() {
             "{callers} callers, {body_bytes} bytes: {:.0} sends/s",
             f64::from(sent) / began.elapsed().as_secs_f64()
         );
-        ending.drain.cancel();
+        stop_signals.drain.cancel();
         worker.await.expect("no panic");
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::log::{Job, Log};
+use super::log::{Log, LogWrite};
 use super::ops::{Batch, Op};
 use super::record::{MAGIC, put_change};
 use super::state::State;
@@ -24,7 +24,7 @@ const IDLE: Duration = Duration::from_secs(3600);
 
 /// How the worker is told to end.
 #[derive(Clone, Debug)]
-pub(crate) struct Ending {
+pub(crate) struct StopSignals {
     /// Answer what is in the channel, flush, and end.
     pub(crate) drain: CancellationToken,
     /// End now.
@@ -36,7 +36,7 @@ pub(crate) struct Worker {
     /// `None` while a write is under way, and for good after one failed.
     pub(crate) log: Option<Log>,
     pub(crate) ops: mpsc::Receiver<Op>,
-    pub(crate) ending: Ending,
+    pub(crate) stop_signals: StopSignals,
     /// A segment that is longer is sealed.
     pub(crate) segment_bytes: u64,
     /// Reused from round to round.
@@ -64,8 +64,8 @@ impl Worker {
             let draining = self.ops.is_closed();
             let count = tokio::select! {
                 biased;
-                () = self.ending.kill.cancelled() => return Ok(()),
-                () = self.ending.drain.cancelled(), if !draining => {
+                () = self.stop_signals.kill.cancelled() => return Ok(()),
+                () = self.stop_signals.drain.cancelled(), if !draining => {
                     self.ops.close();
                     continue;
                 }
@@ -73,7 +73,7 @@ impl Worker {
                 () = sleep_until(wake), if !draining => usize::MAX,
             };
             if count == 0 {
-                return self.write(Job { sync: true, ..Job::default() }).await;
+                return self.write(LogWrite { sync: true, ..LogWrite::default() }).await;
             }
             self.gather(&mut ops).await;
             self.round(&mut ops, false).await?;
@@ -106,7 +106,7 @@ impl Worker {
         self.state.segments.grew(batch.bytes.len() as u64);
         let Batch { bytes, replies } = batch;
         let delete = self.state.segments.take_free();
-        self.write(Job { begin, bytes, delete, sync: false }).await?;
+        self.write(LogWrite { begin, bytes, delete, sync: false }).await?;
         for reply in replies {
             let untaken = reply.send();
             self.state.undeliver(&untaken);
@@ -123,7 +123,7 @@ impl Worker {
         id
     }
 
-    async fn write(&mut self, job: Job) -> Result<(), BrokerError> {
+    async fn write(&mut self, job: LogWrite) -> Result<(), BrokerError> {
         if job.begin.is_none() && job.bytes.is_empty() && job.delete.is_empty() && !job.sync {
             self.keep(job.bytes);
             return Ok(());

@@ -1,4 +1,4 @@
-//! A received message: content, and the duty to settle it.
+//! A received message.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,20 +8,20 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::Inner;
-use super::lease::{Lease, SettleError};
+use super::receipt::{Receipt, SettleError};
 use super::settle::Settler;
 use crate::protocol::{self, from_timestamp};
 use crate::transport::Transport;
 
-/// A message of a consumer group, hidden from the group's other members for as long as this client holds it.
+/// A message of a consumer group, hidden from the group's other members while this client holds it.
 ///
-/// It must be settled: [`Message::ack`] when its work is done for good, [`Message::nack`] to have it delivered
-/// again. Dropping it unsettled gives it back, as a nack does; each further delivery burns one of the broker's attempts.
-#[must_use = "a message that is dropped is delivered again"]
+/// Settle it: [`Message::ack`] when its work is committed, [`Message::nack`] to have it redelivered. Dropping it nacks
+/// it. Each redelivery uses one of the group's delivery attempts.
+#[must_use = "dropping a message nacks it"]
 pub struct Message {
     topic: String,
     broker: String,
-    body: Bytes,
+    payload: Bytes,
     keys: Vec<String>,
     tag: Option<String>,
     properties: HashMap<String, String>,
@@ -30,8 +30,8 @@ pub struct Message {
     queue_offset: i64,
     born_at: Option<SystemTime>,
     stored_at: Option<SystemTime>,
-    lease: Arc<Lease>,
-    // Not the consumer: it holds messages in its buffer, and a circle would keep both alive for ever.
+    receipt: Arc<Receipt>,
+    // Not the consumer, which buffers messages: the cycle would leak both.
     settler: Arc<Settler>,
     release_delay: Duration,
 }
@@ -46,18 +46,18 @@ pub(super) struct MessageOrigin {
 impl Message {
     pub(super) fn new(message: protocol::Message, origin: MessageOrigin, consumer: &Arc<Inner>) -> Self {
         let system = message.system_properties.unwrap_or_default();
-        let lease = Arc::new(Lease::new(
+        let receipt = Arc::new(Receipt::new(
             origin.topic.clone(),
             system.message_id,
             system.receipt_handle.unwrap_or_default(),
             origin.transport,
             origin.hidden_until,
         ));
-        consumer.keeper.watch(&lease);
+        consumer.extender.watch(&receipt);
         Self {
             topic: origin.topic,
             broker: origin.broker,
-            body: message.body,
+            payload: message.body,
             keys: system.keys,
             tag: system.tag,
             properties: message.user_properties,
@@ -69,109 +69,111 @@ impl Message {
             queue_offset: system.queue_offset.unwrap_or(-1),
             born_at: system.born_timestamp.as_ref().map(from_timestamp),
             stored_at: system.store_timestamp.as_ref().map(from_timestamp),
-            lease,
+            receipt,
             settler: consumer.settler.clone(),
             release_delay: consumer.config.release_delay,
         }
     }
 
-    /// The content.
+    /// Content of the message.
     #[must_use]
-    pub const fn body(&self) -> &Bytes {
-        &self.body
+    pub const fn payload(&self) -> &Bytes {
+        &self.payload
     }
 
-    /// The topic.
+    /// Topic of the message.
     #[must_use]
     pub fn topic(&self) -> &str {
         &self.topic
     }
 
-    /// The id it was sent under.
+    /// Id that the producer chose; equal for duplicates of one send.
     #[must_use]
     pub fn message_id(&self) -> &str {
-        &self.lease.message_id
+        &self.receipt.message_id
     }
 
-    /// Its keys.
+    /// Keys, by which the broker's tools find the message.
     #[must_use]
     pub fn keys(&self) -> &[String] {
         &self.keys
     }
 
-    /// Its tag.
+    /// Tag, by which consumers can filter.
     #[must_use]
     pub fn tag(&self) -> Option<&str> {
         self.tag.as_deref()
     }
 
-    /// A user property.
+    /// Returns the user property `name`.
     #[must_use]
     pub fn property(&self, name: &str) -> Option<&str> {
         self.properties.get(name).map(String::as_str)
     }
 
-    /// 1 at the first delivery.
+    /// Number of this delivery, from 1.
     #[must_use]
     pub const fn delivery_attempt(&self) -> u32 {
         self.delivery_attempt
     }
 
-    /// Broker, queue number and place on it; -1 where the server did not say.
+    /// Broker name, queue number and queue offset; -1 if the server did not send it.
     #[must_use]
     pub fn position(&self) -> (&str, i32, i64) {
         (&self.broker, self.queue_id, self.queue_offset)
     }
 
-    /// When the producer made it, by the producer's clock.
+    /// Instant at which the producer created the message, by the producer's clock.
     #[must_use]
     pub const fn born_at(&self) -> Option<SystemTime> {
         self.born_at
     }
 
-    /// When the broker stored it, by the broker's clock.
+    /// Instant at which the broker stored the message, by the broker's clock.
     #[must_use]
     pub const fn stored_at(&self) -> Option<SystemTime> {
         self.stored_at
     }
 
-    /// Until when others do not see it, by this client's clock.
+    /// Instant at which the invisible duration expires, by this client's clock.
     #[must_use]
     pub fn hidden_until(&self) -> Instant {
-        self.lease.hidden_until()
+        self.receipt.hidden_until()
     }
 
-    /// Settles the message for good. Acks of many messages travel together.
+    /// Acks the message. Concurrent acks share calls, at most 64 receipts each.
+    ///
+    /// Dropping the future does not cancel an ack that is queued.
     ///
     /// # Errors
-    /// [`SettleError`]: the message will be delivered again.
+    /// [`SettleError`]: the broker redelivers the message.
     pub async fn ack(self) -> Result<(), SettleError> {
-        self.lease.settle();
-        self.settler.ack(self.lease.clone()).await
+        self.receipt.settle();
+        self.settler.ack(self.receipt.clone()).await
     }
 
-    /// Gives the message back, to be delivered again after `delay`.
+    /// Nacks the message: the broker redelivers it after `delay`.
     ///
     /// # Errors
-    /// [`SettleError`]: it is delivered again once its invisibility lapses.
+    /// [`SettleError`]: the broker redelivers it when its invisible duration expires.
     pub async fn nack(self, delay: Duration) -> Result<(), SettleError> {
-        self.lease.settle();
-        self.settler.nack(self.lease.clone(), delay).await
+        self.receipt.settle();
+        self.settler.nack(self.receipt.clone(), delay).await
     }
 
-    /// Keeps the message hidden for `duration` from now.
+    /// Extends the invisible duration to `duration` from now.
     ///
     /// # Errors
-    /// [`SettleError`]: it stays hidden for as long as it already was.
+    /// [`SettleError`]: the previous invisible duration still applies.
     pub async fn extend(&mut self, duration: Duration) -> Result<(), SettleError> {
-        self.settler.wire().extend(&self.lease, duration).await
+        self.settler.client().extend(&self.receipt, duration).await
     }
 }
 
 impl Drop for Message {
     fn drop(&mut self) {
-        if self.lease.settle() {
-            self.settler.release(self.lease.clone(), self.release_delay);
+        if self.receipt.settle() {
+            self.settler.release(self.receipt.clone(), self.release_delay);
         }
     }
 }
@@ -182,8 +184,8 @@ impl std::fmt::Debug for Message {
         formatter
             .debug_struct("Message")
             .field("topic", &self.topic)
-            .field("message_id", &self.lease.message_id)
-            .field("body_bytes", &self.body.len())
+            .field("message_id", &self.receipt.message_id)
+            .field("payload_bytes", &self.payload.len())
             .field("delivery_attempt", &self.delivery_attempt)
             .finish_non_exhaustive()
     }

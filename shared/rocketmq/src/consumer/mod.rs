@@ -1,12 +1,12 @@
-//! Receiving, on the SimpleConsumer protocol: each message is settled by its own receipt.
+//! The consumer, on the SimpleConsumer protocol: each message is settled by its own receipt.
 
-mod keeper;
-mod lease;
+mod extender;
 mod message;
+mod offsets;
 mod prefetch;
+mod receipt;
 mod receive;
 mod settle;
-mod subscribe;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,7 +22,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::{ClientConfig, ConsumerConfig, Endpoint};
 use crate::context::{ClientContext, Counters, Statistics};
 use crate::error::{ClientError, check};
-use crate::id;
+use crate::ids;
 use crate::protocol::{
     ClientType, FilterExpression, FilterType, HeartbeatRequest, HeartbeatResponse,
     NotifyClientTerminationRequest, NotifyClientTerminationResponse, PubSub, Resource, Settings,
@@ -32,15 +32,15 @@ use crate::route::Routes;
 use crate::session::Session;
 use crate::transport::Transports;
 
-pub use lease::SettleError;
 pub use message::Message;
-pub use subscribe::Subscribed;
+pub use offsets::OffsetsInitialized;
+pub use receipt::SettleError;
 
-use keeper::Keeper;
+use extender::InvisibilityExtender;
 use prefetch::Prefetch;
 use settle::Settler;
 
-/// Receives messages of a consumer group. Clones are cheap and share everything.
+/// Receives messages of a consumer group. Clones are cheap and share one session.
 #[derive(Clone)]
 pub struct StreamConsumer {
     inner: Arc<Inner>,
@@ -55,25 +55,25 @@ pub(crate) struct Inner {
     routes: Routes,
     sessions: Mutex<HashMap<Endpoint, Arc<Session>>>,
     settler: Arc<Settler>,
-    keeper: Arc<Keeper>,
+    extender: Arc<InvisibilityExtender>,
     prefetch: OnceCell<Prefetch>,
     counters: Arc<Counters>,
     context: Arc<dyn ClientContext>,
-    /// Receives under way and settlements to come; a close waits for them.
+    /// Receives in flight and queued settlements; a close waits for them.
     tasks: TaskTracker,
     closed: CancellationToken,
 }
 
-fn take_all() -> FilterExpression {
+fn match_all() -> FilterExpression {
     FilterExpression { r#type: FilterType::Tag.into(), expression: "*".to_owned() }
 }
 
 impl StreamConsumer {
-    /// Connects, exchanges settings, looks up the topics and registers with the group.
+    /// Connects, exchanges settings, fetches the topics' routes and registers with the group.
     ///
     /// # Errors
-    /// [`ClientError::Config`] if the configuration cannot work; otherwise whatever keeps a receive from
-    /// succeeding: no connection, a refused signature, a missing topic or group.
+    /// [`ClientError::Config`] if the configuration is invalid; otherwise the error that a receive would return: no
+    /// connection, an invalid signature, an unknown topic or group.
     pub async fn connect(
         client: ClientConfig,
         config: ConsumerConfig,
@@ -83,12 +83,12 @@ impl StreamConsumer {
         let client = Arc::new(client);
         let counters = Arc::new(Counters::default());
         let context: Arc<dyn ClientContext> = Arc::new(context);
-        let transports = Arc::new(Transports::new(client.clone(), &id::client_id("consumer"))?);
+        let transports = Arc::new(Transports::new(client.clone(), &ids::client_id("consumer"))?);
         let routes = Routes::new(client.clone(), transports.clone());
         let group = routes.resource(&config.group);
         let subscriptions = config.topics.iter().map(|topic| SubscriptionEntry {
             topic: Some(routes.resource(topic)),
-            expression: Some(take_all()),
+            expression: Some(match_all()),
         });
         let subscription = Subscription {
             group: Some(group.clone()),
@@ -99,15 +99,15 @@ impl StreamConsumer {
             crate::settings(&client, ClientType::SimpleConsumer, PubSub::Subscription(subscription));
         let closed = CancellationToken::new();
         let tasks = TaskTracker::new();
-        let wire = Arc::new(settle::Wire {
+        let settle_client = Arc::new(settle::SettleClient {
             transports: transports.clone(),
             group: group.clone(),
             request_timeout: client.request_timeout,
             counters: counters.clone(),
             context: context.clone(),
         });
-        let settler = Arc::new(Settler::start(wire.clone(), &tasks));
-        let keeper = Keeper::start(&config, wire, &closed);
+        let settler = Arc::new(Settler::start(settle_client.clone(), &tasks));
+        let extender = InvisibilityExtender::start(&config, settle_client, &closed);
         let inner = Arc::new(Inner {
             client,
             config,
@@ -117,7 +117,7 @@ impl StreamConsumer {
             routes,
             sessions: Mutex::default(),
             settler,
-            keeper,
+            extender,
             prefetch: OnceCell::new(),
             counters,
             context,
@@ -128,40 +128,43 @@ impl StreamConsumer {
         for topic in &inner.config.topics {
             let route = inner.routes.get(topic, bound).await?;
             if route.read_target().is_none() {
-                return Err(ClientError::Config(format!("topic {topic} has no queue that gives messages")));
+                return Err(ClientError::Config(format!("topic {topic} has no readable queue")));
             }
             for target in route.read_targets() {
                 inner.session(&target.endpoint)?.ensure(bound).await?;
             }
         }
         inner.heartbeat().await?;
-        inner.clone().keep_registered();
+        inner.clone().heartbeat_loop();
         if let Some(interval) = inner.client.stats_interval {
             crate::report_statistics(interval, &inner.closed, &inner.counters, &inner.context);
         }
         Ok(Self { inner })
     }
 
-    /// Asks one broker for up to `max` messages; waits up to the long-polling time while there are none.
+    /// Receives up to `max` messages, at most [`ConsumerConfig::batch_size_max`], from one broker, round robin. Waits up to
+    /// the long-polling time if there are none, then returns an empty list.
     ///
-    /// Brokers take turns. Between 0 and `max` messages come back, at most
-    /// [`ConsumerConfig::batch_size_max`]. If the future is dropped, what arrives is given back.
+    /// Cancel safe: if the future is dropped, messages that still arrive are nacked.
     ///
     /// # Errors
-    /// [`ClientError`]; nothing was received then, as far as the client knows.
+    /// [`ClientError`]; no message is held then. Messages of a lost response reappear when their invisible duration
+    /// expires.
     pub async fn receive(&self, max: usize) -> Result<Vec<Message>, ClientError> {
         let inner = self.inner.clone();
         if inner.closed.is_cancelled() {
             return Err(ClientError::Closed);
         }
-        // In a task of its own: a caller that goes away must not leave messages hidden that nobody holds.
+        // In a task of its own: a cancelled caller must not leave messages hidden that no client holds.
         let receiving = self.inner.tasks.spawn(async move { inner.receive(max).await });
         receiving.await.unwrap_or(Err(ClientError::Closed))
     }
 
-    /// The next message, fetched ahead up to [`ConsumerConfig::prefetch_messages_max`]. Waits for as long as there
-    /// is none; failures are told to the context and tried again. Cancellation-safe: a message is either
-    /// returned or still in the buffer.
+    /// Returns the next message from a buffer of at most [`ConsumerConfig::prefetch_messages_max`]; waits while it is empty.
+    /// Reports errors to the context and retries. Cancel safe: a message is either returned or still in the buffer.
+    ///
+    /// The rdkafka-like face of the consumer; Spillway's services use [`Self::receive`], which holds no more messages than
+    /// they asked for.
     ///
     /// # Errors
     /// [`ClientError::Closed`] once the consumer is closed.
@@ -179,8 +182,8 @@ impl StreamConsumer {
         messages.boxed()
     }
 
-    /// Stops receiving, gives back what was fetched ahead, finishes settlements; at most `bound` in all.
-    /// Messages still held elsewhere can be settled only before. Says whether everything ended in time.
+    /// Stops receiving, nacks buffered messages and finishes queued settlements, within `bound`. Settle held messages
+    /// before. Returns true if everything finished in time.
     pub async fn close(&self, bound: Duration) -> bool {
         let inner = &self.inner;
         inner.closed.cancel();
@@ -196,11 +199,11 @@ impl StreamConsumer {
         .await
         .is_ok();
         let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(200));
-        inner.say_goodbye(left.min(Duration::from_millis(500))).await;
+        inner.notify_termination(left.min(Duration::from_millis(500))).await;
         finished
     }
 
-    /// Counts so far.
+    /// Returns the counts so far.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
         self.inner.counters.snapshot()
@@ -225,7 +228,7 @@ fn validate(config: &ConsumerConfig) -> Result<(), ClientError> {
         return invalid("a consumer needs a group");
     }
     if !(1..=32).contains(&config.batch_size_max) {
-        return invalid("batch_size_max must be 1 to 32: the broker refuses more");
+        return invalid("batch_size_max must be 1 to 32, the broker's limit");
     }
     if config.invisible_duration.is_zero() || config.heartbeat_interval.is_zero() {
         return invalid("invisible_duration and heartbeat_interval must not be zero");
@@ -234,7 +237,7 @@ fn validate(config: &ConsumerConfig) -> Result<(), ClientError> {
 }
 
 impl Inner {
-    /// The session with the server at `endpoint`.
+    /// Returns the session with the server at `endpoint`.
     fn session(&self, endpoint: &Endpoint) -> Result<Arc<Session>, ClientError> {
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(session) = sessions.get(endpoint) {
@@ -259,8 +262,8 @@ impl Inner {
         Ok(())
     }
 
-    /// The proxy drops the settings of a client that the group no longer knows.
-    fn keep_registered(self: Arc<Self>) {
+    /// Sends heartbeats until the consumer is closed: the proxy drops the settings of a client that sends none.
+    fn heartbeat_loop(self: Arc<Self>) {
         let closed = self.closed.clone();
         let inner = Arc::downgrade(&self);
         let interval = self.config.heartbeat_interval;
@@ -277,16 +280,16 @@ impl Inner {
         });
     }
 
-    async fn say_goodbye(&self, bound: Duration) {
+    async fn notify_termination(&self, bound: Duration) {
         for transport in self.transports.all() {
             let request = NotifyClientTerminationRequest { group: Some(self.group.clone()) };
-            let goodbye = transport.unary::<_, NotifyClientTerminationResponse>(
+            let notification = transport.unary::<_, NotifyClientTerminationResponse>(
                 path::NOTIFY_CLIENT_TERMINATION,
                 request,
                 bound,
             );
-            if let Err(error) = goodbye.await {
-                self.context.error(&error, "saying goodbye");
+            if let Err(error) = notification.await {
+                self.context.error(&error, "notifying the broker of the termination");
             }
         }
     }

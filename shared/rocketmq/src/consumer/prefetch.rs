@@ -1,4 +1,4 @@
-//! Fetches ahead for `recv` and `stream`.
+//! The buffer behind `recv` and `stream`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ pub(super) struct Prefetch {
 impl Prefetch {
     pub(super) fn start(consumer: &Arc<Inner>) -> Self {
         let (filler, buffer) = mpsc::channel(consumer.config.prefetch_messages_max.get());
-        // Weak: a buffered message holds its consumer, and a consumer its buffer.
+        // Weak: a buffered message holds its consumer, and the consumer its buffer.
         consumer.tasks.spawn(fill(Arc::downgrade(consumer), filler, consumer.closed.clone()));
         Self { buffer: Mutex::new(buffer) }
     }
@@ -32,7 +32,7 @@ impl Prefetch {
         self.buffer.lock().await.recv().await
     }
 
-    /// Gives back what is buffered.
+    /// Nacks the buffered messages.
     pub(super) async fn drain(&self) {
         let mut buffer = self.buffer.lock().await;
         buffer.close();
@@ -48,7 +48,7 @@ async fn fill(
     closed: tokio_util::sync::CancellationToken,
 ) {
     let mut failures = 0;
-    // Room comes before the receive: nothing is taken that there is no place for.
+    // Waits for room before the receive, so that every received message fits.
     while let Ok(room) = filler.reserve().await {
         drop(room);
         if closed.is_cancelled() {

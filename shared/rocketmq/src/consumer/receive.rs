@@ -1,4 +1,4 @@
-//! One receive: session, call, messages.
+//! One receive.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,15 +6,15 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::message::{Message, MessageOrigin};
-use super::{Inner, take_all};
+use super::{Inner, match_all};
 use crate::error::{ClientError, check};
 use crate::protocol::{Code, ReceiveContent, ReceiveMessageRequest, ReceiveMessageResponse, duration, path};
 use crate::route::Target;
 
-/// Beyond the long poll, for the way there and back.
+/// Time beyond the long poll for the network.
 const POLL_MARGIN: Duration = Duration::from_secs(3);
 
-/// Apache's proxy polls for at least this long, and refuses a deadline that leaves less.
+/// Minimum long poll of Apache's proxy, which rejects a deadline that leaves less.
 const POLL_MIN: Duration = Duration::from_secs(5);
 
 impl Inner {
@@ -23,12 +23,12 @@ impl Inner {
         let route = self.routes.get(topic, self.client.request_timeout).await?;
         let target = route
             .read_target()
-            .ok_or_else(|| ClientError::Config(format!("topic {topic} has no queue that gives messages")))?;
+            .ok_or_else(|| ClientError::Config(format!("topic {topic} has no readable queue")))?;
         self.receive_from(topic, target, max, self.config.invisible_duration).await
     }
 
     fn next_topic(&self) -> &str {
-        // Nearly always one topic; with several, chance serves them alike without a counter to share.
+        // Nearly always one topic. With several, a random choice needs no shared counter.
         let turn =
             if self.config.topics.len() == 1 { 0 } else { rand::random_range(0..self.config.topics.len()) };
         &self.config.topics[turn]
@@ -47,7 +47,7 @@ impl Inner {
         let request = ReceiveMessageRequest {
             group: Some(self.group.clone()),
             message_queue: Some(target.queue.clone()),
-            filter_expression: Some(take_all()),
+            filter_expression: Some(match_all()),
             batch_size: i32::try_from(max).unwrap_or(32),
             invisible_duration: Some(duration(invisible)),
             auto_renew: false,
@@ -57,13 +57,13 @@ impl Inner {
         match &result {
             Ok(messages) if messages.is_empty() => self.counters.receives_empty.add(1),
             Ok(messages) => self.counters.received.add(messages.len() as u64),
-            // The proxy meets a client without settings with a null pointer and calls it 50001.
+            // For a client without settings the proxy returns 50001 (a null pointer).
             Err(ClientError::Status { code: Code::INTERNAL_SERVER_ERROR, .. })
             | Err(ClientError::Transport { .. } | ClientError::Timeout { .. }) => session.invalidate().await,
             Err(_) => {}
         }
         if result.is_err() {
-            self.routes.doubt(topic);
+            self.routes.mark_stale(topic);
         }
         result
     }
@@ -77,22 +77,22 @@ impl Inner {
     ) -> Result<Vec<Message>, ClientError> {
         let transport = self.transports.get(&target.endpoint)?;
         let bound = self.config.long_polling_timeout.max(POLL_MIN) + POLL_MARGIN;
-        let mut answers = transport
+        let mut responses = transport
             .server_stream::<_, ReceiveMessageResponse>(path::RECEIVE_MESSAGE, request, bound)
             .await?;
         let mut messages: Vec<Message> = Vec::new();
         loop {
-            let answer = match answers.next().await {
-                Ok(Some(answer)) => answer,
+            let response = match responses.next().await {
+                Ok(Some(response)) => response,
                 Ok(None) => return Ok(messages),
-                // What came before the break is held, so it is handed on; the break shows at the next receive.
+                // The messages before the break are held, so they are returned; the next receive shows the error.
                 Err(error) if !messages.is_empty() => {
                     self.context.error(&error, "receiving");
                     return Ok(messages);
                 }
                 Err(error) => return Err(error),
             };
-            match answer.content {
+            match response.content {
                 Some(ReceiveContent::Message(message)) => {
                     let origin = MessageOrigin {
                         topic: topic.to_owned(),

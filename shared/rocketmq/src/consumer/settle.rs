@@ -1,4 +1,4 @@
-//! Settlements: acks that travel together, and messages given back.
+//! Settles messages: batches acks, and nacks dropped messages.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +8,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, sleep};
 use tokio_util::task::TaskTracker;
 
-use super::lease::{Lease, SettleError};
+use super::receipt::{Receipt, SettleError};
 use crate::config::{Endpoint, RetryConfig};
 use crate::context::{ClientContext, Counters};
 use crate::error::{ClientError, check};
@@ -18,13 +18,14 @@ use crate::protocol::{
 };
 use crate::transport::Transports;
 
-/// Most receipts in one call.
+/// Maximum receipts of one call.
 const ACKS_PER_CALL: usize = 64;
 
-/// Most ack calls under way at once.
+/// Maximum ack calls in flight.
 const ACK_CALLS_MAX: usize = 8;
 
-/// Most settlements waiting; beyond it, who acks waits, and a dropped message is left to lapse.
+/// Maximum queued settlements. Beyond it `ack` waits, and a dropped message reappears when its invisible duration
+/// expires.
 const QUEUE_MAX: usize = 4_096;
 
 const RETRY: RetryConfig = RetryConfig {
@@ -33,8 +34,8 @@ const RETRY: RetryConfig = RetryConfig {
     backoff_max: Duration::from_secs(2),
 };
 
-/// The calls that settle.
-pub(super) struct Wire {
+/// The calls that settle messages.
+pub(super) struct SettleClient {
     pub(super) transports: Arc<Transports>,
     pub(super) group: Resource,
     pub(super) request_timeout: Duration,
@@ -45,21 +46,20 @@ pub(super) struct Wire {
 type Answer = Result<(), SettleError>;
 
 struct Ack {
-    lease: Arc<Lease>,
-    receipt: String,
+    receipt: Arc<Receipt>,
+    handle: String,
     answer: oneshot::Sender<Answer>,
 }
 
-/// A message dropped unsettled.
+/// A message that was dropped unsettled.
 struct Release {
-    lease: Arc<Lease>,
+    receipt: Arc<Receipt>,
     delay: Duration,
 }
 
-/// Takes settlements and carries them out. Each kind has one task, which ends when the settler is closed and its
-/// queue is empty.
+/// Queues settlements. Each kind has one task, which ends when the settler is closed and its queue is empty.
 pub(super) struct Settler {
-    wire: Arc<Wire>,
+    client: Arc<SettleClient>,
     queues: Mutex<Option<Queues>>,
 }
 
@@ -70,73 +70,74 @@ struct Queues {
 }
 
 impl Settler {
-    pub(super) fn start(wire: Arc<Wire>, tasks: &TaskTracker) -> Self {
+    pub(super) fn start(client: Arc<SettleClient>, tasks: &TaskTracker) -> Self {
         let (acks, ack_queue) = mpsc::channel(QUEUE_MAX);
         let (releases, release_queue) = mpsc::channel(QUEUE_MAX);
-        tasks.spawn(carry_out_acks(wire.clone(), ack_queue, tasks.clone()));
-        tasks.spawn(carry_out_releases(wire.clone(), release_queue));
-        Self { wire, queues: Mutex::new(Some(Queues { acks, releases })) }
+        tasks.spawn(send_acks(client.clone(), ack_queue, tasks.clone()));
+        tasks.spawn(send_releases(client.clone(), release_queue));
+        Self { client, queues: Mutex::new(Some(Queues { acks, releases })) }
     }
 
-    pub(super) fn wire(&self) -> &Wire {
-        &self.wire
+    pub(super) fn client(&self) -> &SettleClient {
+        &self.client
     }
 
     fn queues(&self) -> Option<Queues> {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Takes no more settlements; those taken are carried out.
+    /// Accepts no further settlements; queued ones are still sent.
     pub(super) fn close(&self) {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
-    pub(super) async fn ack(&self, lease: Arc<Lease>) -> Answer {
+    pub(super) async fn ack(&self, receipt: Arc<Receipt>) -> Answer {
         let queues = self.queues().ok_or(ClientError::Closed)?;
-        // Waits for an extension under way: it replaces the receipt.
-        let receipt = lease.receipt().await.clone();
+        // Waits for an extension in flight, which replaces the handle.
+        let handle = receipt.handle().await.clone();
         let (answer, answered) = oneshot::channel();
-        queues.acks.send(Ack { lease, receipt, answer }).await.map_err(|_| ClientError::Closed)?;
+        queues.acks.send(Ack { receipt, handle, answer }).await.map_err(|_| ClientError::Closed)?;
         drop(queues);
         answered.await.unwrap_or(Err(SettleError::Client(ClientError::Closed)))
     }
 
-    pub(super) async fn nack(&self, lease: Arc<Lease>, delay: Duration) -> Answer {
-        let result = self.wire.extend(&lease, delay).await;
+    pub(super) async fn nack(&self, receipt: Arc<Receipt>, delay: Duration) -> Answer {
+        let result = self.client.extend(&receipt, delay).await;
         if result.is_ok() {
-            self.wire.counters.nacked.add(1);
+            self.client.counters.nacked.add(1);
         }
         result
     }
 
-    /// Gives a message back without waiting. With a full queue or a closed client it is left to lapse.
-    pub(super) fn release(&self, lease: Arc<Lease>, delay: Duration) {
+    /// Nacks a dropped message without waiting. If the queue is full or the client is closed, the message reappears when
+    /// its invisible duration expires.
+    pub(super) fn release(&self, receipt: Arc<Receipt>, delay: Duration) {
         if let Some(queues) = self.queues() {
-            let _left_to_lapse = queues.releases.try_send(Release { lease, delay });
+            let _expires_by_itself = queues.releases.try_send(Release { receipt, delay });
         }
     }
 }
 
-impl Wire {
-    /// Hides the message for `hidden` from now and takes over the new receipt.
-    pub(super) async fn extend(&self, lease: &Lease, hidden: Duration) -> Answer {
-        let mut receipt = lease.receipt().await;
+impl SettleClient {
+    /// Hides the message for `hidden` from now and stores the new handle.
+    pub(super) async fn extend(&self, receipt: &Receipt, hidden: Duration) -> Answer {
+        let mut handle = receipt.handle().await;
         let request = ChangeInvisibleDurationRequest {
             group: Some(self.group.clone()),
-            topic: Some(self.topic(&lease.topic)),
-            receipt_handle: receipt.clone(),
+            topic: Some(self.topic(&receipt.topic)),
+            receipt_handle: handle.clone(),
             invisible_duration: Some(duration(hidden)),
-            message_id: lease.message_id.clone(),
+            message_id: receipt.message_id.clone(),
         };
         let asked_at = Instant::now();
         let response: ChangeInvisibleDurationResponse =
-            lease.transport.unary(path::CHANGE_INVISIBLE_DURATION, request, self.request_timeout).await?;
+            receipt.transport.unary(path::CHANGE_INVISIBLE_DURATION, request, self.request_timeout).await?;
         check("ChangeInvisibleDuration", response.status).map_err(expired)?;
         if !response.receipt_handle.is_empty() {
-            *receipt = response.receipt_handle;
+            *handle = response.receipt_handle;
         }
-        // From before the call: the client's idea of the end is never later than the broker's.
-        lease.set_hidden_until(asked_at + hidden);
+        // From before the call, so that the client's deadline is never later than the broker's.
+        receipt.set_hidden_until(asked_at + hidden);
         Ok(())
     }
 
@@ -144,7 +145,7 @@ impl Wire {
         Resource { resource_namespace: self.group.resource_namespace.clone(), name: name.to_owned() }
     }
 
-    /// Acks one call's worth, trying again for as long as a receipt may still be valid.
+    /// Acks one call's receipts; retries as long as a receipt may still be valid.
     async fn ack(&self, endpoint: &Endpoint, topic: &str, mut acks: Vec<Ack>) {
         let mut attempt = 0;
         while !acks.is_empty() {
@@ -158,18 +159,19 @@ impl Wire {
             };
             let wait = RETRY.backoff(attempt);
             let retry_at = Instant::now() + wait;
-            let (again, over): (Vec<_>, Vec<_>) =
-                acks.into_iter().partition(|ack| error.is_retryable() && ack.lease.hidden_until() > retry_at);
+            let (again, over): (Vec<_>, Vec<_>) = acks
+                .into_iter()
+                .partition(|ack| error.is_retryable() && ack.receipt.hidden_until() > retry_at);
             for ack in over {
                 self.counters.ack_failures.add(1);
-                let _nobody_waits = ack.answer.send(Err(expired(error.clone())));
+                let _receiver_dropped = ack.answer.send(Err(expired(error.clone())));
             }
             acks = again;
             sleep(if acks.is_empty() { Duration::ZERO } else { wait }).await;
         }
     }
 
-    /// One call. The error comes with those it did not settle.
+    /// Makes one call. An error returns the acks that it did not settle.
     async fn ack_once(
         &self,
         endpoint: &Endpoint,
@@ -182,8 +184,8 @@ impl Wire {
             entries: acks
                 .iter()
                 .map(|ack| AckMessageEntry {
-                    message_id: ack.lease.message_id.clone(),
-                    receipt_handle: ack.receipt.clone(),
+                    message_id: ack.receipt.message_id.clone(),
+                    receipt_handle: ack.handle.clone(),
                 })
                 .collect(),
         };
@@ -196,17 +198,17 @@ impl Wire {
                 Ok(response) => response,
                 Err(error) => return Err((acks, error)),
             };
-        // Entries answer for themselves; with none, the call's status answers for all.
-        let mut by_receipt: HashMap<String, _> =
+        // An entry has its own status; without entries the call's status applies to all.
+        let mut by_handle: HashMap<String, _> =
             response.entries.into_iter().map(|entry| (entry.receipt_handle, entry.status)).collect();
         let mut remaining = Vec::new();
         let mut last = None;
         for ack in acks {
-            let status = by_receipt.remove(&ack.receipt).unwrap_or_else(|| response.status.clone());
+            let status = by_handle.remove(&ack.handle).unwrap_or_else(|| response.status.clone());
             match check("AckMessage", status) {
                 Ok(()) => {
                     self.counters.acked.add(1);
-                    let _nobody_waits = ack.answer.send(Ok(()));
+                    let _receiver_dropped = ack.answer.send(Ok(()));
                 }
                 Err(error) => {
                     remaining.push(ack);
@@ -218,7 +220,7 @@ impl Wire {
     }
 }
 
-/// Tells a receipt that is no longer valid from other refusals.
+/// Distinguishes an expired receipt from other errors.
 fn expired(error: ClientError) -> SettleError {
     match error {
         ClientError::Status { code: Code::INVALID_RECEIPT_HANDLE, message } => SettleError::Expired(message),
@@ -226,34 +228,34 @@ fn expired(error: ClientError) -> SettleError {
     }
 }
 
-async fn carry_out_acks(wire: Arc<Wire>, mut queue: mpsc::Receiver<Ack>, tasks: TaskTracker) {
+async fn send_acks(client: Arc<SettleClient>, mut queue: mpsc::Receiver<Ack>, tasks: TaskTracker) {
     let calls = Arc::new(Semaphore::new(ACK_CALLS_MAX));
     let mut waiting = Vec::with_capacity(ACKS_PER_CALL);
-    // What waits when a call's place is free travels together: no timer, and under load full calls.
-    while let Ok(place) = calls.clone().acquire_owned().await {
+    // A free slot sends everything that is queued: no timer, and full calls under load.
+    while let Ok(slot) = calls.clone().acquire_owned().await {
         if queue.recv_many(&mut waiting, ACKS_PER_CALL).await == 0 {
             return;
         }
         let mut groups: HashMap<(Endpoint, String), Vec<Ack>> = HashMap::new();
         for ack in waiting.drain(..) {
-            let place = (ack.lease.transport.endpoint().clone(), ack.lease.topic.clone());
-            groups.entry(place).or_default().push(ack);
+            let target = (ack.receipt.transport.endpoint().clone(), ack.receipt.topic.clone());
+            groups.entry(target).or_default().push(ack);
         }
-        let wire = wire.clone();
+        let client = client.clone();
         tasks.spawn(async move {
             for ((endpoint, topic), acks) in groups {
-                wire.ack(&endpoint, &topic, acks).await;
+                client.ack(&endpoint, &topic, acks).await;
             }
-            drop(place);
+            drop(slot);
         });
     }
 }
 
-async fn carry_out_releases(wire: Arc<Wire>, mut queue: mpsc::Receiver<Release>) {
-    while let Some(Release { lease, delay }) = queue.recv().await {
-        match wire.extend(&lease, delay).await {
-            Ok(()) => wire.counters.nacked.add(1),
-            Err(SettleError::Client(error)) => wire.context.error(&error, "giving a message back"),
+async fn send_releases(client: Arc<SettleClient>, mut queue: mpsc::Receiver<Release>) {
+    while let Some(Release { receipt, delay }) = queue.recv().await {
+        match client.extend(&receipt, delay).await {
+            Ok(()) => client.counters.nacked.add(1),
+            Err(SettleError::Client(error)) => client.context.error(&error, "nacking a dropped message"),
             Err(SettleError::Expired(_)) => {}
         }
     }

@@ -1,4 +1,4 @@
-//! One message's way to the broker: tries under one deadline.
+//! Delivery of one message: attempts under one deadline.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +11,7 @@ use crate::protocol::{
     timestamp,
 };
 
-/// With less time than this left, a try would only add load.
+/// Minimum time for an attempt: with less, it would only add load.
 const TRY_MIN: Duration = Duration::from_millis(5);
 
 impl Inner {
@@ -22,7 +22,7 @@ impl Inner {
             self.counters.send_failures.add(1);
             return Err((SendError::Delivery { attempts: 0, error: late }, Box::new(record)));
         };
-        // One id for all tries: whoever looks into the broker sees which messages are one.
+        // One id for all attempts, so that duplicates can be recognised.
         let message_id = self.message_ids.next();
         let message = self.message(&record, message_id.clone());
         let mut attempts = 0;
@@ -46,9 +46,9 @@ impl Inner {
             if !last.is_retryable() {
                 break;
             }
-            // The queue may have moved: the next try asks anew, unless the server merely throttles.
+            // The queue may have moved: the next attempt queries the route again, unless the server only throttles.
             if !matches!(last, ClientError::Throttled { .. }) {
-                self.routes.doubt(&record.topic);
+                self.routes.mark_stale(&record.topic);
             }
             let wait = self.config.retry.backoff(attempts);
             if Instant::now() + wait + TRY_MIN >= deadline {
@@ -66,11 +66,11 @@ impl Inner {
         let route = self.routes.get(topic, bound).await?;
         let target = route
             .write_target()
-            .ok_or_else(|| ClientError::Config(format!("topic {topic} has no queue that takes messages")))?;
+            .ok_or_else(|| ClientError::Config(format!("topic {topic} has no writable queue")))?;
         let transport = self.transports.get(&target.endpoint)?;
         let bound = deadline.saturating_duration_since(Instant::now());
         if bound < TRY_MIN {
-            // A call that times out at once would cost a sound connection.
+            // A call that times out immediately would replace a sound connection.
             return Err(ClientError::Timeout { call: "QueryRoute", after: bound });
         }
         let request = SendMessageRequest { messages: vec![message.clone()] };
@@ -80,7 +80,7 @@ impl Inner {
             .entries
             .into_iter()
             .next()
-            .ok_or(ClientError::Protocol { call: "SendMessage", what: "it has no entry" })?;
+            .ok_or(ClientError::Protocol { call: "SendMessage", what: "no entry" })?;
         check("SendMessage", entry.status)?;
         Ok(entry.offset)
     }
@@ -98,7 +98,7 @@ impl Inner {
                 born_timestamp: Some(timestamp(SystemTime::now())),
                 ..SystemProperties::default()
             }),
-            body: record.body.clone(),
+            body: record.payload.clone(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Publishing.
+//! The producer.
 
 mod deliver;
 mod record;
@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::{ClientConfig, ProducerConfig};
 use crate::context::{ClientContext, Counters, Statistics};
 use crate::error::{ClientError, SendError};
-use crate::id::{self, MessageIds};
+use crate::ids::{self, MessageIds};
 use crate::protocol::{
     ClientType, NotifyClientTerminationRequest, NotifyClientTerminationResponse, PubSub, Publishing, path,
 };
@@ -27,10 +27,10 @@ use crate::transport::Transports;
 
 pub use record::FutureRecord;
 
-/// Publishes messages. Clones are cheap and share everything.
+/// Publishes messages. Clones are cheap and share one queue.
 ///
-/// Nothing here rests on a background task between sends: a process that was frozen for an hour finds its dead
-/// connection at the next send's time-out, replaces it, and tries again under the same deadline.
+/// The producer needs no background task between sends. After a freeze of the process the next send times out on the
+/// dead connection, replaces it and retries under the same deadline.
 #[derive(Clone)]
 pub struct FutureProducer {
     inner: Arc<Inner>,
@@ -52,28 +52,28 @@ struct Inner {
     closed: CancellationToken,
 }
 
-/// The broker has the message.
+/// The broker's acknowledgement of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
-    /// The id the message was sent under.
+    /// Id of the message.
     pub message_id: String,
-    /// Its place on its queue.
+    /// Offset in its queue.
     pub queue_offset: i64,
-    /// Tries made, at least 1. With more than one the broker may hold the message twice.
+    /// Attempts made, at least 1. With more than one the broker may have the message twice.
     pub attempts: u32,
 }
 
-/// A send failed: why, and the message, where nothing else holds it.
+/// A failed send: the error and the record.
 pub type Undelivered = (SendError, Box<FutureRecord>);
 
 impl FutureProducer {
-    /// Makes a producer; connects at the first use, or at [`FutureProducer::warm_up`].
+    /// Creates a producer. It connects at the first send, or at [`FutureProducer::warm_up`].
     ///
     /// # Errors
-    /// [`ClientError::Config`] if the configuration cannot work.
+    /// [`ClientError::Config`] if the configuration is invalid.
     ///
     /// # Panics
-    /// Outside a tokio runtime.
+    /// Outside of a Tokio runtime.
     pub fn new(
         client: ClientConfig,
         config: ProducerConfig,
@@ -81,7 +81,7 @@ impl FutureProducer {
     ) -> Result<Self, ClientError> {
         let client = Arc::new(client);
         let counters = Arc::new(Counters::default());
-        let transports = Arc::new(Transports::new(client.clone(), &id::client_id("producer"))?);
+        let transports = Arc::new(Transports::new(client.clone(), &ids::client_id("producer"))?);
         let routes = Routes::new(client.clone(), transports.clone());
         let publishing = Publishing {
             topics: config.topics.iter().map(|topic| routes.resource(topic)).collect(),
@@ -108,29 +108,30 @@ impl FutureProducer {
         Ok(Self { inner })
     }
 
-    /// Connects, exchanges settings and looks up the configured topics, so that the first send need not.
+    /// Connects, exchanges settings and fetches the routes of the configured topics, so that the first send is as fast as
+    /// the others.
     ///
     /// # Errors
-    /// Whatever keeps a send from succeeding: no connection, a refused signature, a missing topic.
+    /// The error that a send would return: no connection, an invalid signature, an unknown topic.
     pub async fn warm_up(&self) -> Result<(), ClientError> {
         let bound = self.inner.client.request_timeout;
         self.inner.session.ensure(bound).await?;
         for topic in &self.inner.config.topics {
             let route = self.inner.routes.get(topic, bound).await?;
             if route.write_target().is_none() {
-                return Err(ClientError::Config(format!("topic {topic} has no queue that takes messages")));
+                return Err(ClientError::Config(format!("topic {topic} has no writable queue")));
             }
-            self.inner.routes.greet(topic, &route, bound).await?;
+            self.inner.routes.preconnect(topic, &route, bound).await?;
         }
         Ok(())
     }
 
-    /// Enqueues `record`, waiting up to `queue_timeout` for room, and awaits its delivery.
+    /// Enqueues `record`, waits at most `queue_timeout` for room, then awaits the delivery.
     ///
-    /// Dropping the future after the record is enqueued does not unsend it.
+    /// Dropping the future does not cancel a record that is enqueued.
     ///
     /// # Errors
-    /// [`Undelivered`]: why, and the record.
+    /// [`Undelivered`]: the error and the record.
     pub async fn send(&self, record: FutureRecord, queue_timeout: Duration) -> Result<Delivery, Undelivered> {
         let room = timeout(queue_timeout, self.inner.room(&record)).await;
         let delivery = match room {
@@ -141,7 +142,7 @@ impl FutureProducer {
         delivery.await
     }
 
-    /// Enqueues `record` now, or hands it back.
+    /// Enqueues `record` without waiting, or returns it.
     ///
     /// # Errors
     /// [`SendError::QueueFull`], [`SendError::Invalid`] or [`SendError::Closed`], with the record.
@@ -155,24 +156,24 @@ impl FutureProducer {
     fn enqueue(&self, record: FutureRecord, permits: Permits) -> DeliveryFuture {
         let (settle, settled) = oneshot::channel();
         let inner = self.inner.clone();
-        // The task, not the future, owns the delivery: a client that hangs up cancels nothing.
+        // The task owns the delivery, so a caller that drops its future does not cancel it.
         self.inner.deliveries.spawn(async move {
             let result = inner.deliver(record).await;
-            // The room is free before the caller hears, so that a caller that then sends finds it.
+            // The room is released first, so that the caller's next send finds it.
             drop(permits);
-            let _nobody_waits = settle.send(result);
+            let _receiver_dropped = settle.send(result);
         });
         DeliveryFuture { settled }
     }
 
-    /// Waits until everything enqueued is settled, at most `bound`. Says whether it is.
+    /// Waits at most `bound` until every enqueued message is settled; returns true if it is.
     pub async fn flush(&self, bound: Duration) -> bool {
         let all = u32::try_from(self.inner.config.queue_messages_max.get()).unwrap_or(u32::MAX);
         timeout(bound, self.inner.queue_messages.acquire_many(all)).await.is_ok_and(|permits| permits.is_ok())
     }
 
-    /// Takes no more messages, waits for those enqueued, and tells the server; at most `bound` in all.
-    /// Says whether everything enqueued was settled.
+    /// Rejects further messages, waits at most `bound` for the enqueued ones, then notifies the server. Returns true if
+    /// every enqueued message was settled.
     pub async fn close(&self, bound: Duration) -> bool {
         let closing = async {
             self.inner.queue_bytes.close();
@@ -181,17 +182,17 @@ impl FutureProducer {
         };
         let settled = timeout(bound, closing).await.is_ok();
         self.inner.closed.cancel();
-        self.inner.say_goodbye().await;
+        self.inner.notify_termination().await;
         settled
     }
 
-    /// Counts so far.
+    /// Returns the counts so far.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
         self.inner.counters.snapshot()
     }
 
-    /// Messages enqueued and not yet settled.
+    /// Number of messages enqueued and not yet settled.
     #[must_use]
     pub fn queued(&self) -> usize {
         self.inner
@@ -208,7 +209,7 @@ impl std::fmt::Debug for FutureProducer {
     }
 }
 
-/// Room in the queue; freed when dropped.
+/// Room in the queue; released on drop.
 struct Permits {
     _message: OwnedSemaphorePermit,
     _bytes: OwnedSemaphorePermit,
@@ -216,13 +217,11 @@ struct Permits {
 
 impl Inner {
     fn bytes_of(&self, record: &FutureRecord) -> Result<u32, SendError> {
-        if let Some(fault) = record.fault(self.config.body_bytes_max) {
-            return Err(SendError::Invalid(fault));
+        record.validate(self.config.body_bytes_max).map_err(SendError::Invalid)?;
+        if record.payload.len() > self.config.queue_bytes_max.get() {
+            return Err(SendError::Invalid("the payload exceeds the whole queue"));
         }
-        if record.body.len() > self.config.queue_bytes_max.get() {
-            return Err(SendError::Invalid("its body exceeds the whole queue"));
-        }
-        u32::try_from(record.body.len()).map_err(|_| SendError::Invalid("its body is too large"))
+        u32::try_from(record.payload.len()).map_err(|_| SendError::Invalid("the payload is too large"))
     }
 
     fn try_room(&self, record: &FutureRecord) -> Result<Permits, SendError> {
@@ -244,16 +243,16 @@ impl Inner {
         Ok(Permits { _message: message, _bytes: bytes })
     }
 
-    async fn say_goodbye(&self) {
+    async fn notify_termination(&self) {
         let request = NotifyClientTerminationRequest { group: None };
         if let Ok(transport) = self.transports.access_point() {
-            let goodbye = transport.unary::<_, NotifyClientTerminationResponse>(
+            let notification = transport.unary::<_, NotifyClientTerminationResponse>(
                 path::NOTIFY_CLIENT_TERMINATION,
                 request,
                 Duration::from_millis(500),
             );
-            if let Err(error) = goodbye.await {
-                self.context.error(&error, "saying goodbye");
+            if let Err(error) = notification.await {
+                self.context.error(&error, "notifying the broker of the termination");
             }
         }
     }
@@ -265,9 +264,9 @@ impl Inner {
     }
 }
 
-/// Resolves when the broker has the message, or the producer has given it up.
+/// Resolves when the broker acknowledged the message, or its delivery failed. Dropping it does not cancel the delivery.
 #[derive(Debug)]
-#[must_use = "a delivery that nobody awaits may have failed"]
+#[must_use = "an unawaited delivery may have failed"]
 pub struct DeliveryFuture {
     settled: oneshot::Receiver<Result<Delivery, Undelivered>>,
 }
@@ -277,7 +276,7 @@ impl Future for DeliveryFuture {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         Poll::Ready(ready!(Pin::new(&mut self.settled).poll(context)).unwrap_or_else(|_dropped| {
-            // The runtime went away and took the delivery, and the record, with it.
+            // The runtime was dropped, and with it the delivery and its record.
             Err((SendError::Closed, Box::new(FutureRecord::to(""))))
         }))
     }

@@ -1,14 +1,14 @@
-//! Status codes, carried in the body of every answer (the gRPC status is nearly always OK).
+//! Status codes in the body of every response; the gRPC status is nearly always OK.
 
 use super::Status;
 
-/// The codes this client tells apart. Any other number is kept as it came.
+/// A status code of the protocol. The constants are the codes that the client distinguishes; any other number is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(transparent)]
 pub struct Code(pub i32);
 
 impl Code {
-    /// Done.
+    /// Success.
     pub const OK: Self = Self(20_000);
     /// Several results, each with its own code.
     pub const MULTIPLE_RESULTS: Self = Self(30_000);
@@ -24,7 +24,7 @@ impl Code {
     pub const ILLEGAL_INVISIBLE_TIME: Self = Self(40_011);
     /// The signature is missing or wrong.
     pub const UNAUTHORIZED: Self = Self(40_100);
-    /// The account may not do this.
+    /// The account lacks the permission.
     pub const FORBIDDEN: Self = Self(40_300);
     /// There is nothing to receive right now.
     pub const MESSAGE_NOT_FOUND: Self = Self(40_401);
@@ -36,16 +36,16 @@ impl Code {
     pub const REQUEST_TIMEOUT: Self = Self(40_800);
     /// The body exceeds the server's limit.
     pub const MESSAGE_BODY_TOO_LARGE: Self = Self(41_301);
-    /// Throttled: the instance's rate is used up.
+    /// Throttled: the instance's rate is exceeded.
     pub const TOO_MANY_REQUESTS: Self = Self(42_900);
-    /// The server failed in a way it cannot name.
+    /// Internal error of the server.
     pub const INTERNAL_SERVER_ERROR: Self = Self(50_001);
-    /// The call is not built.
+    /// The call is not implemented.
     pub const NOT_IMPLEMENTED: Self = Self(50_100);
-    /// The proxy got no answer in time.
+    /// The broker did not respond to the proxy in time.
     pub const PROXY_TIMEOUT: Self = Self(50_400);
 
-    /// Whether the same request may succeed a moment later: throttling, time-outs and faults of the server.
+    /// True if the same request may succeed a moment later: throttling, time-outs and errors of the server.
     #[must_use]
     pub const fn is_transient(self) -> bool {
         self.0 == Self::TOO_MANY_REQUESTS.0

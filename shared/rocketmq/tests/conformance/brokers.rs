@@ -96,7 +96,7 @@ impl Place {
     /// A consumer whose group has its place on every queue.
     pub(crate) async fn consumer(&self) -> StreamConsumer {
         let consumer = self.new_consumer(|_| ()).await;
-        consumer.subscribe().await.expect("subscribed");
+        consumer.initialize_offsets().await.expect("subscribed");
         consumer
     }
 

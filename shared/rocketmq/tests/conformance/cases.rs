@@ -60,7 +60,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) async fn send(place: &Place, bodies: impl IntoIterator<Item = String>) {
     let producer = place.producer();
     let sends =
-        bodies.into_iter().map(|body| producer.send(FutureRecord::to(&place.topic).body(body), PATIENCE));
+        bodies.into_iter().map(|body| producer.send(FutureRecord::to(&place.topic).payload(body), PATIENCE));
     for sent in futures_util::future::join_all(sends).await {
         sent.expect("delivered");
     }
@@ -68,7 +68,7 @@ pub(crate) async fn send(place: &Place, bodies: impl IntoIterator<Item = String>
 }
 
 fn text(message: &Message) -> String {
-    String::from_utf8(message.body().to_vec()).expect("text")
+    String::from_utf8(message.payload().to_vec()).expect("text")
 }
 
 /// Receives until there are `count` messages.
@@ -104,7 +104,7 @@ async fn a_message_arrives_as_it_was_sent(place: Place) {
     let producer = place.producer();
     producer.warm_up().await.expect("warm");
     let record = FutureRecord::to(&place.topic)
-        .body("täxt \u{1F4E6}")
+        .payload("täxt \u{1F4E6}")
         .keys(["key-1", "key-2"])
         .tag("tag")
         .property("colour", "blue");
@@ -152,7 +152,7 @@ async fn a_nacked_message_comes_again_after_its_delay(place: Place) {
 
 async fn a_dropped_message_is_given_back(place: Place) {
     let consumer = place.new_consumer(|config| config.invisible_duration = Duration::from_secs(120)).await;
-    consumer.subscribe().await.expect("subscribed");
+    consumer.initialize_offsets().await.expect("subscribed");
     send(&place, ["dropped".to_owned()]).await;
     drop(receive(&consumer, 1).await);
     // Far sooner than the two minutes it would have been hidden for.
@@ -200,7 +200,7 @@ async fn acks_travel_together_and_last(place: Place) {
 
 async fn what_is_published_after_subscribing_is_not_missed(place: Place) {
     let preparing = place.new_consumer(|_| ()).await;
-    let subscribed = preparing.subscribe().await.expect("subscribed");
+    let subscribed = preparing.initialize_offsets().await.expect("subscribed");
     assert_eq!((subscribed.queues, subscribed.waiting), (QUEUES, 0));
     preparing.close(PATIENCE).await;
     // Nobody is there while these are published.
@@ -215,7 +215,7 @@ async fn queues_added_later_are_not_missed(place: Place) {
     place.extend_topic(QUEUES * 2).await;
     let seen = async {
         loop {
-            let subscribed = preparing.subscribe().await.expect("subscribed");
+            let subscribed = preparing.initialize_offsets().await.expect("subscribed");
             if subscribed.queues == QUEUES * 2 {
                 break;
             }
@@ -233,7 +233,7 @@ async fn queues_added_later_are_not_missed(place: Place) {
 async fn subscribing_again_gives_waiting_messages_back(place: Place) {
     let consumer = place.consumer().await;
     send(&place, (0..40).map(|number| number.to_string())).await;
-    let subscribed = consumer.subscribe().await.expect("subscribed");
+    let subscribed = consumer.initialize_offsets().await.expect("subscribed");
     assert!(subscribed.waiting > 0);
     let found: HashSet<_> = receive(&consumer, 40).await.iter().map(text).collect();
     assert_eq!(found.len(), 40);
@@ -242,7 +242,7 @@ async fn subscribing_again_gives_waiting_messages_back(place: Place) {
 async fn missing_topics_and_groups_are_told(place: Place) {
     let producer = place.producer();
     let (error, record) = producer
-        .send(FutureRecord::to("no_such_topic").body("x"), PATIENCE)
+        .send(FutureRecord::to("no_such_topic").payload("x"), PATIENCE)
         .await
         .expect_err("no such topic");
     let SendError::Delivery { attempts: 1, error } = error else { panic!("{error:?}: tried again in vain") };
@@ -272,7 +272,7 @@ async fn a_wrong_signature_is_refused(place: Place) {
         let producer =
             spillway_rocketmq::FutureProducer::new(client, config, DefaultContext).expect("a producer");
         let (error, _record) = producer
-            .send(FutureRecord::to(&place.topic).body("x"), PATIENCE)
+            .send(FutureRecord::to(&place.topic).payload("x"), PATIENCE)
             .await
             .expect_err("the signature is not right");
         let SendError::Delivery { attempts: 1, error } = error else {
@@ -287,15 +287,16 @@ async fn a_full_queue_hands_the_record_back(place: Place) {
         config.queue_messages_max = 1.try_into().expect("not zero");
     });
     producer.warm_up().await.expect("warm");
-    let first = producer.send_result(FutureRecord::to(&place.topic).body("first")).expect("room");
+    let first = producer.send_result(FutureRecord::to(&place.topic).payload("first")).expect("room");
     let (error, record) =
-        producer.send_result(FutureRecord::to(&place.topic).body("second")).expect_err("no room");
+        producer.send_result(FutureRecord::to(&place.topic).payload("second")).expect_err("no room");
     assert_eq!(error, SendError::QueueFull);
-    assert_eq!(record.payload().as_ref(), b"second");
+    assert_eq!(record.payload_bytes().as_ref(), b"second");
     first.await.expect("delivered");
     producer.send(*record, PATIENCE).await.expect("there is room again");
-    let (error, _record) =
-        producer.send_result(FutureRecord::to(&place.topic).body(vec![0; 5 << 20])).expect_err("too large");
+    let (error, _record) = producer
+        .send_result(FutureRecord::to(&place.topic).payload(vec![0; 5 << 20]))
+        .expect_err("too large");
     assert!(matches!(error, SendError::Invalid(_)), "{error:?}");
 }
 
@@ -303,7 +304,7 @@ async fn a_flush_waits_for_every_delivery(place: Place) {
     let producer = place.producer();
     let deliveries: Vec<_> = (0..200)
         .map(|number| {
-            producer.send_result(FutureRecord::to(&place.topic).body(number.to_string())).expect("room")
+            producer.send_result(FutureRecord::to(&place.topic).payload(number.to_string())).expect("room")
         })
         .collect();
     assert!(producer.queued() > 0);
@@ -355,6 +356,6 @@ async fn a_closed_client_says_so(place: Place) {
     let producer = place.producer();
     producer.close(PATIENCE).await;
     let (error, _record) =
-        producer.send_result(FutureRecord::to(&place.topic).body("x")).expect_err("closed");
+        producer.send_result(FutureRecord::to(&place.topic).payload("x")).expect_err("closed");
     assert_eq!(error, SendError::Closed);
 }

@@ -14,7 +14,7 @@ use crate::cases::{receive, send};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn record(place: &Place) -> FutureRecord {
-    FutureRecord::to(&place.topic).body("x")
+    FutureRecord::to(&place.topic).payload("x")
 }
 
 #[tokio::test]
@@ -105,7 +105,7 @@ async fn a_forgotten_session_is_opened_again() {
 async fn an_ack_is_tried_again_while_the_receipt_holds() {
     let place = brokers::embedded().await;
     let consumer = place.new_consumer(|config| config.invisible_duration = Duration::from_secs(30)).await;
-    consumer.subscribe().await.expect("subscribed");
+    consumer.initialize_offsets().await.expect("subscribed");
     send(&place, ["x".to_owned()]).await;
     let message = receive(&consumer, 1).await.remove(0);
     place.embedded_broker().faults().fail_ack(1, FailAt::Before);
@@ -129,18 +129,19 @@ async fn a_broker_that_was_killed_and_came_back_lost_nothing() {
     let producer = place.producer();
     for number in 0..50 {
         producer
-            .send(FutureRecord::to(&place.topic).body(format!("before {number}")), PATIENCE)
+            .send(FutureRecord::to(&place.topic).payload(format!("before {number}")), PATIENCE)
             .await
             .expect("delivered");
     }
     broker.abort().await.expect("aborted");
-    let down = producer.send_result(FutureRecord::to(&place.topic).body("while it is down")).expect("room");
+    let down =
+        producer.send_result(FutureRecord::to(&place.topic).payload("while it is down")).expect("room");
     let broker = Broker::open(config).await.expect("opens again");
     let mut expected: HashSet<_> = (0..50).map(|number| format!("before {number}")).collect();
     if down.await.is_ok() {
         expected.insert("while it is down".to_owned());
     }
-    producer.send(FutureRecord::to(&place.topic).body("after"), PATIENCE).await.expect("delivered");
+    producer.send(FutureRecord::to(&place.topic).payload("after"), PATIENCE).await.expect("delivered");
     expected.insert("after".to_owned());
 
     let mut found = HashSet::new();
@@ -148,7 +149,7 @@ async fn a_broker_that_was_killed_and_came_back_lost_nothing() {
         while found.len() < expected.len() {
             // The first receives may meet the broken connection.
             for message in consumer.receive(32).await.unwrap_or_default() {
-                found.insert(String::from_utf8(message.body().to_vec()).expect("text"));
+                found.insert(String::from_utf8(message.payload().to_vec()).expect("text"));
                 let _comes_again = message.ack().await;
             }
         }

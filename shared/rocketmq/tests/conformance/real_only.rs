@@ -27,7 +27,7 @@ async fn broker_restart_loses_nothing_and_the_clients_recover() {
         for number in 0..200 {
             let body = format!("{round}-{number}");
             producer
-                .send(FutureRecord::to(&place.topic).body(body.clone()), PATIENCE)
+                .send(FutureRecord::to(&place.topic).payload(body.clone()), PATIENCE)
                 .await
                 .expect("delivered");
             expected.insert(body);
@@ -40,7 +40,7 @@ async fn broker_restart_loses_nothing_and_the_clients_recover() {
     let receiving = async {
         while !found.is_superset(&expected) {
             for message in consumer.receive(32).await.unwrap_or_default() {
-                found.insert(String::from_utf8(message.body().to_vec()).expect("text"));
+                found.insert(String::from_utf8(message.payload().to_vec()).expect("text"));
                 let _comes_again = message.ack().await;
             }
         }

@@ -1,4 +1,4 @@
-//! What settles a message, and what can keep it from being settled.
+//! The receipt that settles a delivery, and the errors of settling.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
@@ -9,35 +9,34 @@ use tokio::time::Instant;
 use crate::error::ClientError;
 use crate::transport::Transport;
 
-/// A message could not be settled. It comes again once its invisibility lapses.
+/// A message could not be settled. The broker redelivers it when its invisible duration expires.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SettleError {
-    /// The receipt is no longer valid: the message was hidden for too short a time and is, or will be, delivered
-    /// again.
+    /// The receipt is no longer valid: the invisible duration expired, and the broker redelivers the message.
     #[error("the receipt is no longer valid: {0}")]
     Expired(String),
-    /// The call failed, after tries for as long as the receipt could still be valid.
+    /// The call failed, and so did its retries for as long as the receipt was valid.
     #[error(transparent)]
     Client(#[from] ClientError),
 }
 
-/// What settles a message: the receipt, which every extension replaces.
-pub(super) struct Lease {
+/// The broker's handle of one delivery, which every extension replaces.
+pub(super) struct Receipt {
     pub(super) topic: String,
     pub(super) message_id: String,
     pub(super) transport: Arc<Transport>,
     pub(super) received_at: Instant,
-    /// Held while a call that replaces the receipt is under way.
-    receipt: Mutex<String>,
+    /// Locked during a call that replaces the handle.
+    handle: Mutex<String>,
     hidden_until: StdMutex<Instant>,
     settled: AtomicBool,
 }
 
-impl Lease {
+impl Receipt {
     pub(super) fn new(
         topic: String,
         message_id: String,
-        receipt: String,
+        handle: String,
         transport: Arc<Transport>,
         hidden_until: Instant,
     ) -> Self {
@@ -46,7 +45,7 @@ impl Lease {
             message_id,
             transport,
             received_at: Instant::now(),
-            receipt: Mutex::new(receipt),
+            handle: Mutex::new(handle),
             hidden_until: StdMutex::new(hidden_until),
             settled: AtomicBool::new(false),
         }
@@ -64,11 +63,11 @@ impl Lease {
         *self.hidden_until.lock().unwrap_or_else(PoisonError::into_inner) = instant;
     }
 
-    pub(super) async fn receipt(&self) -> MutexGuard<'_, String> {
-        self.receipt.lock().await
+    pub(super) async fn handle(&self) -> MutexGuard<'_, String> {
+        self.handle.lock().await
     }
 
-    /// Says that the lease is settled now, and whether it was not before.
+    /// Marks the receipt as settled; returns true if it was not.
     pub(super) fn settle(&self) -> bool {
         !self.settled.swap(true, Ordering::AcqRel)
     }

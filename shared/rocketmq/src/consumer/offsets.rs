@@ -1,4 +1,4 @@
-//! Makes a group's place on every queue known before anything is published.
+//! Initializes a group's offset on every queue before the first publish.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,34 +8,33 @@ use super::{Inner, Message, StreamConsumer};
 use crate::error::ClientError;
 use crate::route::Target;
 
-/// Most receives from one broker before a subscription is given up.
+/// Maximum receives from one broker before the initialization fails.
 const RECEIVES_MAX: usize = 64;
 
-/// What a subscription found.
+/// Result of [`StreamConsumer::initialize_offsets`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Subscribed {
-    /// Queues of the subscribed topics.
+pub struct OffsetsInitialized {
+    /// Queues of the topics.
     pub queues: usize,
-    /// Messages that already waited; they were given back.
+    /// Messages that were waiting; they were nacked.
     pub waiting: usize,
 }
 
 impl StreamConsumer {
-    /// Touches every queue of the topics once, so that the group has a place on each from now on.
+    /// Receives once from every queue of the topics, so that the group has an offset on each.
     ///
-    /// A group that never received from a queue starts at the queue's newest message: what was published before
-    /// is never delivered. Called before the first publish, and again after queues were added, this closes that
-    /// gap. A receive visits a broker's queues until it has found enough messages, so that one that finds none has
-    /// visited them all; messages it does find are given back, which costs each one delivery attempt.
+    /// A group that never received from a queue starts at the queue's newest message, and earlier messages are never
+    /// delivered. Call this before the first publish, and again after queues were added. A receive visits a broker's
+    /// queues until it has enough messages, so a receive without messages visited them all. Messages that it finds are
+    /// nacked, which uses one of their delivery attempts.
     ///
     /// # Errors
-    /// [`ClientError`] of a receive; [`ClientError::Config`] if a backlog kept it from seeing every queue: drain
-    /// the topic first.
-    pub async fn subscribe(&self) -> Result<Subscribed, ClientError> {
-        let mut found = Subscribed::default();
+    /// [`ClientError`] of a receive; [`ClientError::Config`] if a backlog hides a queue: drain the topic first.
+    pub async fn initialize_offsets(&self) -> Result<OffsetsInitialized, ClientError> {
+        let mut found = OffsetsInitialized::default();
         for topic in &self.inner.config.topics {
-            // A queue added a moment ago must be seen.
-            self.inner.routes.forget(topic);
+            // The cached route may lack a queue that was just added.
+            self.inner.routes.remove(topic);
             let route = self.inner.routes.get(topic, self.inner.client.request_timeout).await?;
             found.queues += route.queues().len();
             for target in route.read_targets() {
@@ -43,7 +42,7 @@ impl StreamConsumer {
                     target.queue.broker.as_ref().map(|broker| broker.name.as_str()).unwrap_or_default();
                 let queues =
                     route.queues().iter().filter(|(name, _)| name == broker).map(|(_, id)| *id).collect();
-                found.waiting += self.inner.touch(topic, target, queues).await?;
+                found.waiting += self.inner.probe(topic, target, queues).await?;
             }
         }
         Ok(found)
@@ -52,13 +51,13 @@ impl StreamConsumer {
 
 impl Inner {
     /// Receives from `target` until every queue has been visited.
-    async fn touch(
+    async fn probe(
         self: &Arc<Self>,
         topic: &str,
         target: &Target,
         mut unseen: BTreeSet<i32>,
     ) -> Result<usize, ClientError> {
-        // Held until the end, so that each receive goes further than the one before.
+        // Held until the end, so that each receive reaches further queues.
         let mut held: Vec<Message> = Vec::new();
         for _ in 0..RECEIVES_MAX {
             let messages =
@@ -71,14 +70,14 @@ impl Inner {
             if all_visited || unseen.is_empty() {
                 let waiting = held.len();
                 for message in held {
-                    // One that cannot be given back lapses by itself.
-                    let _lapses = message.nack(Duration::from_secs(1)).await;
+                    // If the nack fails, the message reappears when its invisible duration expires.
+                    let _expires_by_itself = message.nack(Duration::from_secs(1)).await;
                 }
                 return Ok(waiting);
             }
         }
         Err(ClientError::Config(format!(
-            "topic {topic} has a backlog that hides its queues {unseen:?}: drain it, then subscribe again"
+            "topic {topic} has a backlog that hides its queues {unseen:?}: drain it, then initialize again"
         )))
     }
 }

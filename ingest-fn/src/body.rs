@@ -14,18 +14,18 @@ use crate::error::ApiError;
 
 /// A rejected request. Its answer closes the connection if part of the body is unread.
 #[derive(Debug)]
-pub(crate) struct Rejected {
+pub(crate) struct RejectedRequest {
     error: ApiError,
     body_is_unread: bool,
 }
 
-impl From<ApiError> for Rejected {
+impl From<ApiError> for RejectedRequest {
     fn from(error: ApiError) -> Self {
         Self { error, body_is_unread: false }
     }
 }
 
-impl IntoResponse for Rejected {
+impl IntoResponse for RejectedRequest {
     fn into_response(self) -> Response {
         let mut response = self.error.into_response();
         if self.body_is_unread {
@@ -50,13 +50,13 @@ pub(crate) async fn read_body<B>(
     request: Request<B>,
     bytes_max: usize,
     body_timeout: Duration,
-) -> Result<Request<Bytes>, Rejected>
+) -> Result<Request<Bytes>, RejectedRequest>
 where
     B: HttpBody<Data = Bytes>,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let (head, body) = request.into_parts();
-    let unread = |error| Rejected { error, body_is_unread: true };
+    let unread = |error| RejectedRequest { error, body_is_unread: true };
     if announced_bytes(&head.headers).is_some_and(|bytes| bytes > bytes_max) {
         return Err(unread(ApiError::BodyTooLarge { max: bytes_max }));
     }

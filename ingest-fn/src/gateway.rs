@@ -11,7 +11,7 @@ use shared::order::UserId;
 use crate::error::ApiError;
 use crate::request_context::IDEMPOTENCY_KEY;
 
-/// How callers are authenticated.
+/// Authentication of callers.
 #[derive(Debug)]
 pub enum Gateway {
     /// Every request has the gateway's signature.

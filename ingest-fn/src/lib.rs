@@ -2,7 +2,7 @@
 //!
 //! # From a request to a published order
 //!
-//! 1. [`cli`] parses [`config::Config`] into [`config::Settings`]; [`run`] opens a [`publish::Coalescer`] for each worker.
+//! 1. [`cli`] parses [`config::Config`] into [`config::Settings`]; [`run`] opens a [`publish::Coalescer`] per worker.
 //! 2. [`server::serve`] accepts a connection and sends it to the worker that has the fewest.
 //! 3. [`router::Dispatch`] routes `POST /v1/orders` to the orders service, every other request to the [`axum::Router`].
 //! 4. `Observe` assigns a request id; `LoadShed` acquires a permit of the [`limits::RequestBudget`] or answers 429.

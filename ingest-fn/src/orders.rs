@@ -24,7 +24,7 @@ use time::OffsetDateTime;
 use tower::Service;
 
 use crate::app::App;
-use crate::body::{Rejected, read_body};
+use crate::body::{RejectedRequest, read_body};
 use crate::error::ApiError;
 use crate::limits::{BODY_BYTES_MAX, random_retry_after_s};
 use crate::publish::{OrderPublisher, PublishError};
@@ -93,7 +93,7 @@ where
 /// Head, body, then [`accept`]: the head is checked before a byte of the body is read.
 ///
 /// If the future is dropped before [`publish`], nothing is sent; afterwards the order is sent regardless.
-async fn create_order<P, C, B>(app: &App<P, C>, request: Request<B>) -> Result<Accepted, Rejected>
+async fn create_order<P, C, B>(app: &App<P, C>, request: Request<B>) -> Result<Accepted, RejectedRequest>
 where
     P: OrderPublisher,
     C: Clock,
@@ -113,6 +113,7 @@ pub(crate) async fn accept<P: OrderPublisher, C: Clock>(
 ) -> Result<Accepted, ApiError> {
     let (start, order) = prepare(app, request, &idempotency_key)?;
     // Thousands of requests may wait here: each holds only what its answer needs.
+    drop(idempotency_key);
     publish(app, start, order).await
 }
 

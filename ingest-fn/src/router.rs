@@ -47,6 +47,18 @@ impl<P: OrderPublisher, C: Clock + Clone> Dispatch<P, C> {
         let orders = LoadShed::new(app.instance.clone(), BODY_BYTES_MAX, CreateOrder::new(app.clone()));
         Self { orders: observed(app, orders), other_routes: other_routes(app) }
     }
+
+    pub(crate) fn dispatch<B>(&self, request: Request<B>) -> <Self as Service<Request<B>>>::Future
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        if request.method() == Method::POST && request.uri().path() == ORDERS_PATH {
+            Either::Left(self.orders.clone().call(request))
+        } else {
+            Either::Right(self.other_routes.clone().call(request))
+        }
+    }
 }
 
 impl<P, C, B> Service<Request<B>> for Dispatch<P, C>
@@ -66,11 +78,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        if request.method() == Method::POST && request.uri().path() == ORDERS_PATH {
-            Either::Left(self.orders.call(request))
-        } else {
-            Either::Right(self.other_routes.call(request))
-        }
+        self.dispatch(request)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::gateway::{Gateway, SIGNED_HEADERS};
 #[derive(Clone, Debug, clap::Args, Serialize)]
 #[command(next_help_heading = "Authentication")]
 pub struct GatewayArgs {
-    /// How callers are authenticated [default: signature, if secrets are given]
+    /// Authentication of callers [default: signature, if secrets are given]
     #[arg(long, env = "SPILLWAY_GATEWAY_AUTH", value_enum)]
     pub gateway_auth: Option<GatewayAuth>,
 
@@ -22,7 +22,6 @@ pub struct GatewayArgs {
     pub insecure_dev: bool,
 }
 
-/// How callers are authenticated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum GatewayAuth {

@@ -93,7 +93,7 @@ struct State {
 struct PendingOrder {
     order_id: OrderId,
     order: EncodedOrder,
-    /// Its request has timed out after this.
+    /// The request has timed out after this.
     deadline: Instant,
     answer: oneshot::Sender<Result<(), PublishError>>,
 }

@@ -1,5 +1,5 @@
-//! The body of `POST /v1/orders`: read, validated, and parsed into an order. An invalid body is answered with all of its
-//! problems.
+//! The body of `POST /v1/orders`: read, validated, and parsed into an order. An invalid body is answered with all of
+//! its problems.
 
 mod object;
 mod parse;

@@ -27,8 +27,8 @@ pub fn read_json(body: &[u8]) -> Result<OrderRequest, ApiError> {
     })
 }
 
-/// JSON pointer of `path`. A name that does not look like a member's is omitted, so that the pointer is its parent's: the
-/// name may be personal data.
+/// JSON pointer of `path`. A name that does not look like a member's is omitted, because it may be personal data; the
+/// pointer is then its parent's.
 fn pointer(path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
     let mut pointer = String::new();

@@ -117,8 +117,8 @@ impl HttpWorker {
     }
 }
 
-/// Serves requests until the client closes the connection, `stop` is cancelled and the request in flight is answered, or
-/// `force_shutdown` is cancelled.
+/// Serves requests until the client closes the connection, or `stop` is cancelled and the request in flight is answered,
+/// or `force_shutdown` is cancelled.
 ///
 /// An idle connection is never closed, and there is no header or keep-alive time-out: Function Compute reuses
 /// connections, and a connection closed under a `POST` costs that order a 502 (certain: vendor's troubleshooting of
@@ -131,7 +131,7 @@ async fn serve<P: OrderPublisher, C: Clock + Clone>(
 ) {
     // Fails only if the reactor cannot register the socket; the client then sees a closed connection.
     let Ok(stream) = TcpStream::from_std(stream) else { return };
-    let service = service_fn(|request| tower::Service::call(&mut dispatch.clone(), request));
+    let service = service_fn(|request| dispatch.dispatch(request));
     force_shutdown.run_until_cancelled(serve_connection(stream, service, stop)).await;
 }
 

@@ -1,4 +1,4 @@
-//! What a 202 says, and what is published for it.
+//! The answer of an accepted order, and the order that is published.
 
 use http::header::{CONTENT_TYPE, LOCATION};
 use http::{Request, StatusCode};
@@ -10,7 +10,7 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn an_accepted_order_is_answered_with_its_id_digest_and_place() {
+async fn an_accepted_order_is_answered_with_its_id_digest_and_location() {
     let answer = send(&service(), post_order(&order())).await;
     assert_eq!(answer.status, StatusCode::ACCEPTED, "{answer:?}");
     assert_eq!(answer.header(CONTENT_TYPE.as_str()), Some("application/json"));
@@ -20,7 +20,7 @@ async fn an_accepted_order_is_answered_with_its_id_digest_and_place() {
 }
 
 #[tokio::test]
-async fn the_published_order_is_the_client_s_with_the_server_s_prices() {
+async fn the_published_order_has_the_request_fields_and_the_catalogue_prices() {
     let app = app(StubPublisher::accepting(), LIMITS);
     let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let mut request = post_order(&order());
@@ -42,7 +42,7 @@ async fn the_published_order_is_the_client_s_with_the_server_s_prices() {
 }
 
 #[tokio::test]
-async fn a_trace_context_that_is_not_well_formed_is_passed_over() {
+async fn a_malformed_trace_context_is_ignored() {
     let app = app(StubPublisher::accepting(), LIMITS);
     let mut request = post_order(&order());
     request.headers_mut().insert("traceparent", "00-nonsense".parse().expect("a header"));
@@ -51,7 +51,7 @@ async fn a_trace_context_that_is_not_well_formed_is_passed_over() {
 }
 
 #[tokio::test]
-async fn a_retry_has_the_same_id_and_every_other_order_another() {
+async fn a_retry_has_the_same_id_and_any_other_order_has_another() {
     let service = service();
     let id_of = async |key: &'static str, user: &str| {
         let mut request = post_order(&order_with(|order| order["user_id"] = json!(user)));
@@ -85,12 +85,12 @@ async fn another_body_under_the_same_key_has_the_same_id_and_another_digest() {
 }
 
 #[tokio::test]
-async fn the_digest_does_not_hang_on_how_the_body_is_written() {
+async fn the_digest_does_not_depend_on_the_notation_of_the_body() {
     let service = service();
     let first = send(&service, post_order(&order())).await.member("digest");
     let reversed = order_with(|order| order["items"].as_array_mut().expect("items").reverse());
     let pretty = serde_json::to_string_pretty(&order()).expect("JSON");
-    // Members the other way round, with an escape for a letter and an explicit null for what is left out.
+    // Members in reverse, with an escaped letter.
     let rewritten = r#"{
         "client_reference": "cart-9",
         "shipping_address": { "phone": "+86 138 0013 8000", "country": "CN", "postal_code": "310000",
@@ -105,7 +105,7 @@ async fn the_digest_does_not_hang_on_how_the_body_is_written() {
 }
 
 #[tokio::test]
-async fn a_null_is_the_same_as_a_member_left_out() {
+async fn a_null_is_the_same_as_an_absent_member() {
     let service = service();
     let null = order_with(|order| order["client_reference"] = json!(null));
     let absent =
@@ -115,7 +115,7 @@ async fn a_null_is_the_same_as_a_member_left_out() {
 }
 
 #[tokio::test]
-async fn the_media_type_may_be_written_in_any_way_that_means_json() {
+async fn every_notation_of_the_json_media_type_is_accepted() {
     for value in ["application/json", "application/json; charset=utf-8", "Application/JSON;v=1"] {
         let mut request = post_order(&order());
         request.headers_mut().insert(CONTENT_TYPE, value.parse().expect("a header"));
@@ -124,7 +124,7 @@ async fn the_media_type_may_be_written_in_any_way_that_means_json() {
 }
 
 #[tokio::test]
-async fn every_bound_may_be_reached() {
+async fn values_at_their_bounds_are_accepted() {
     let line = "界".repeat(200);
     let largest = json!({
         "sale_id": "open",
@@ -142,7 +142,7 @@ async fn every_bound_may_be_reached() {
 }
 
 #[tokio::test]
-async fn operators_see_life_readiness_and_metrics() {
+async fn operators_see_liveness_readiness_and_metrics() {
     let app = app(StubPublisher::accepting(), LIMITS);
     let service = router(app.clone());
     shared::telemetry::metrics();

@@ -1,4 +1,4 @@
-//! A 202 means that the broker has the order: never before its acknowledgement, and for each batch its own.
+//! A 202 is sent only after the broker has acknowledged the order's own batch.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
@@ -29,7 +29,7 @@ fn spawn_post(service: &Router, key: &str) -> JoinHandle<Answer> {
     tokio::spawn(async move { send(&service, request).await })
 }
 
-/// Lets everything run that can without time passing.
+/// Runs all ready tasks without advancing the clock.
 async fn settle() {
     for _ in 0..100 {
         yield_now().await;
@@ -37,7 +37,7 @@ async fn settle() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_answer_leaves_before_the_broker_s() {
+async fn no_answer_is_sent_before_the_acknowledgement() {
     let (service, mut sent) = held();
     let answer = spawn_post(&service, "one");
     let batch = sent.recv().await.expect("sent");
@@ -52,21 +52,21 @@ async fn no_answer_leaves_before_the_broker_s() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_success_that_comes_too_late_is_none() {
+async fn a_late_acknowledgement_is_answered_as_a_timeout() {
     let (service, mut sent) = held();
     let answer = spawn_post(&service, "one");
     let batch = sent.recv().await.expect("sent");
-    // As if the instance had been frozen: the acknowledgement is there, and nobody waits for it any more.
+    // As after a freeze: the acknowledgement arrives after the client has timed out.
     tokio::time::advance(LIMITS.request_timeout).await;
     let order_id = batch.order_ids[0];
     batch.acknowledge();
     let answer = answer.await.expect("an answer");
-    assert_eq!(answer.refusal(), (503, "publish_timeout".to_owned()));
+    assert_eq!(answer.rejection(), (503, "publish_timeout".to_owned()));
     assert_eq!(answer.member("order_id"), order_id.to_string(), "a retry is this order");
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_request_gets_the_end_of_the_batch_that_carries_it() {
+async fn each_request_gets_the_result_of_its_own_batch() {
     let (service, mut sent) = held();
     let first = spawn_post(&service, "first");
     let first_batch = sent.recv().await.expect("sent");
@@ -77,12 +77,12 @@ async fn each_request_gets_the_end_of_the_batch_that_carries_it() {
     let mut failed = BTreeSet::new();
     for other in others {
         let answer = other.await.expect("an answer");
-        assert_eq!(answer.refusal(), (503, "publish_timeout".to_owned()));
+        assert_eq!(answer.rejection(), (503, "publish_timeout".to_owned()));
         assert!(answer.retry_after_s().is_some());
         failed.insert(answer.member("order_id"));
     }
     assert_eq!(failed.len(), 2);
-    assert!(!first.is_finished(), "its own batch is still under way");
+    assert!(!first.is_finished(), "its own batch is still in flight");
     first_batch.acknowledge();
     assert_eq!(first.await.expect("an answer").status, StatusCode::ACCEPTED);
 }
@@ -95,7 +95,7 @@ async fn a_client_that_hangs_up_does_not_unsend_its_order() {
     let gone = spawn_post(&service, "gone");
     let stays = spawn_post(&service, "stays");
     settle().await;
-    // Both wait for company now, and nothing of them has been sent.
+    // Both orders gather now, and neither has been sent.
     gone.abort();
     assert!(gone.await.expect_err("aborted").is_cancelled());
     let batch = sent.recv().await.expect("sent");

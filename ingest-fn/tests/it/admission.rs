@@ -1,4 +1,4 @@
-//! Overload: refused at once and cheaply, and over as soon as there is room.
+//! Overload: requests are rejected immediately, until a permit is released.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -16,7 +16,7 @@ const ALONE: BatchLimits =
     BatchLimits { orders_max: NonZeroUsize::MIN, bytes_max: 4_032, linger: Duration::from_millis(2) };
 
 #[tokio::test(start_paused = true)]
-async fn beyond_the_bound_the_answer_is_429_at_once_and_nothing_is_sent() {
+async fn beyond_the_bound_the_answer_is_an_immediate_429_and_nothing_is_sent() {
     let (sink, mut sent) = HeldSink::new();
     let app = app(Coalescer::new(sink, ALONE), TWO);
     let service = router(app.clone());
@@ -32,14 +32,14 @@ async fn beyond_the_bound_the_answer_is_429_at_once_and_nothing_is_sent() {
 
     let started = Instant::now();
     for _ in 0..100 {
-        // Not even the body is read.
+        // The body is not read.
         let answer = send(&service, post(chunked([""; 0], End::Unread))).await;
-        assert_eq!(answer.refusal(), (429, "overloaded".to_owned()));
+        assert_eq!(answer.rejection(), (429, "overloaded".to_owned()));
         assert!((1..=3).contains(&answer.retry_after_s().expect("a wait")));
     }
     assert_eq!(started.elapsed(), Duration::ZERO);
     assert!(sent.try_recv().is_err(), "nothing more was sent");
-    assert_eq!(send(&service, get("/healthz")).await.status, StatusCode::OK, "operators are let in");
+    assert_eq!(send(&service, get("/healthz")).await.status, StatusCode::OK, "probes are not shed");
 
     for batch in batches {
         batch.acknowledge();
@@ -54,7 +54,7 @@ async fn beyond_the_bound_the_answer_is_429_at_once_and_nothing_is_sent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_hangs_up_makes_room() {
+async fn a_client_that_hangs_up_releases_its_permit() {
     let (sink, mut sent) = HeldSink::new();
     let app = app(Coalescer::new(sink, ALONE), TWO);
     let service = router(app.clone());
@@ -67,12 +67,12 @@ async fn a_client_that_hangs_up_makes_room() {
 }
 
 #[tokio::test]
-async fn a_stopping_instance_takes_no_more_orders() {
+async fn a_stopping_instance_rejects_orders() {
     let (sink, mut sent) = HeldSink::new();
     let app = app(Coalescer::new(sink, ALONE), TWO);
     app.instance.stop();
     let answer = send(&router(app), post(chunked([""; 0], End::Unread))).await;
-    assert_eq!(answer.refusal(), (503, "stopping".to_owned()));
+    assert_eq!(answer.rejection(), (503, "stopping".to_owned()));
     assert_eq!(answer.retry_after_s(), Some(1));
     assert!(sent.try_recv().is_err());
 }

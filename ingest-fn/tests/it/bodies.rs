@@ -1,4 +1,4 @@
-//! Bodies that are too large, too slow, or come in pieces.
+//! Bodies that are too large, too slow, or chunked.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ fn padded(bytes: usize) -> String {
 }
 
 #[tokio::test]
-async fn the_largest_body_is_taken_and_one_byte_more_is_not() {
+async fn the_largest_body_is_accepted_and_one_byte_more_is_rejected() {
     for (bytes, expected) in
         [(BODY_BYTES_MAX, StatusCode::ACCEPTED), (BODY_BYTES_MAX + 1, StatusCode::PAYLOAD_TOO_LARGE)]
     {
@@ -29,35 +29,35 @@ async fn the_largest_body_is_taken_and_one_byte_more_is_not() {
 }
 
 #[tokio::test]
-async fn a_body_that_says_it_is_too_large_is_refused_unread() {
+async fn a_body_that_announces_too_many_bytes_is_rejected_unread() {
     let mut request = post(chunked([""; 0], End::Unread));
     request.headers_mut().insert(CONTENT_LENGTH, (BODY_BYTES_MAX as u64 + 1).into());
-    let refused = send(&service(), request).await;
-    assert_eq!(refused.refusal(), (413, "body_too_large".to_owned()));
-    // Whoever keeps connections must not send the next order by this one.
-    assert_eq!(refused.header("connection"), Some("close"));
+    let rejected = send(&service(), request).await;
+    assert_eq!(rejected.rejection(), (413, "body_too_large".to_owned()));
+    // A client that pools connections must not send the next order on this one.
+    assert_eq!(rejected.header("connection"), Some("close"));
 }
 
 #[tokio::test]
-async fn an_endless_body_is_read_no_further_than_the_bound() {
+async fn an_endless_body_is_read_only_up_to_the_bound() {
     let chunk = vec![b' '; 1_024];
     let chunks = std::iter::repeat_n(chunk, BODY_BYTES_MAX / 1_024 + 1);
     let answer = send(&service(), post(chunked(chunks, End::Unread))).await;
-    assert_eq!(answer.refusal(), (413, "body_too_large".to_owned()));
+    assert_eq!(answer.rejection(), (413, "body_too_large".to_owned()));
 }
 
 #[tokio::test]
-async fn headers_are_judged_before_the_body_is_read() {
+async fn headers_are_checked_before_the_body_is_read() {
     let mut request = post(chunked([""; 0], End::Unread));
     request.headers_mut().remove("idempotency-key");
-    assert_eq!(send(&service(), request).await.refusal(), (400, "invalid_idempotency_key".to_owned()));
+    assert_eq!(send(&service(), request).await.rejection(), (400, "invalid_idempotency_key".to_owned()));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_does_not_come_is_waited_for_no_longer_than_the_bound() {
+async fn a_missing_body_times_out_at_the_bound() {
     let started = Instant::now();
     let answer = send(&service(), post(chunked(["{"], End::Silence))).await;
-    assert_eq!(answer.refusal(), (408, "body_timeout".to_owned()));
+    assert_eq!(answer.rejection(), (408, "body_timeout".to_owned()));
     let waited = started.elapsed();
     assert!(
         (LIMITS.body_timeout..LIMITS.body_timeout + Duration::from_millis(10)).contains(&waited),
@@ -66,8 +66,8 @@ async fn a_body_that_does_not_come_is_waited_for_no_longer_than_the_bound() {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_may_be_sent_again() {
+async fn a_body_that_breaks_off_is_retryable() {
     let answer = send(&service(), post(chunked(["{\"sale_id\""], End::Broken))).await;
-    assert_eq!(answer.refusal(), (400, "unreadable_body".to_owned()));
+    assert_eq!(answer.rejection(), (400, "unreadable_body".to_owned()));
     assert_eq!(answer.json()["retryable"], true);
 }

@@ -1,4 +1,4 @@
-//! When a batch leaves, and who hears what of it. Time stands still unless a test lets it pass.
+//! When the coalescer sends a batch, and the result of each order. The clock is paused.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::support::{HeldSink, Sent, order_id, order_ids, order_of_bytes};
 
 const LINGER: Duration = Duration::from_millis(2);
 
-/// Longer than any test takes.
+/// Longer than any test runs.
 const PATIENCE: Duration = Duration::from_secs(3_600);
 const KEY_BYTES: usize = 37;
 
@@ -22,7 +22,7 @@ const LIMITS: BatchLimits =
 
 type Publishing = JoinHandle<Result<(), PublishError>>;
 
-/// A coalescer and the far end of its sink.
+/// A coalescer, and the receiving end of its sink.
 struct Bench {
     coalescer: Coalescer<HeldSink>,
     sent: UnboundedReceiver<Sent>,
@@ -34,7 +34,7 @@ impl Bench {
         Self { coalescer: Coalescer::new(sink, limits), sent }
     }
 
-    /// A bench with order 0 already under way, so that the next orders gather.
+    /// A bench with order 0 in flight, so that further orders gather.
     async fn busy(limits: BatchLimits) -> (Self, Sent, Publishing) {
         let mut bench = Self::new(limits);
         let publishing = bench.publish(0, 0).await;
@@ -42,7 +42,7 @@ impl Bench {
         (bench, batch, publishing)
     }
 
-    /// Publishes a made-up order; returns once the coalescer has it.
+    /// Publishes a synthetic order; returns once the coalescer has it.
     async fn publish(&self, number: u64, padding: usize) -> Publishing {
         self.publish_within(number, padding, PATIENCE).await
     }
@@ -57,12 +57,12 @@ impl Bench {
     }
 
     fn expect_nothing(&mut self) {
-        assert!(self.sent.try_recv().is_err(), "a batch left");
+        assert!(self.sent.try_recv().is_err(), "a batch was sent");
     }
 
     #[track_caller]
     fn expect_batch(&mut self, numbers: impl IntoIterator<Item = u64>) -> Sent {
-        let batch = self.sent.try_recv().expect("a batch left");
+        let batch = self.sent.try_recv().expect("a batch was sent");
         let expected = order_ids(numbers);
         assert_eq!(batch.order_ids, expected);
         let carried: Vec<_> = batch.orders().iter().map(|order| order.order_id).collect();
@@ -71,7 +71,7 @@ impl Bench {
     }
 }
 
-/// Lets everything run that can without time passing.
+/// Runs all ready tasks without advancing the clock.
 async fn settle() {
     for _ in 0..100 {
         yield_now().await;
@@ -79,7 +79,7 @@ async fn settle() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lone_order_leaves_at_once() {
+async fn a_single_order_is_sent_at_once() {
     let started = Instant::now();
     let mut bench = Bench::new(LIMITS);
     for number in 0..3 {
@@ -91,7 +91,7 @@ async fn a_lone_order_leaves_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn orders_gather_while_a_send_is_under_way_and_go_on_gathering_when_it_ends() {
+async fn orders_gather_while_a_send_is_in_flight_and_after_it_ends() {
     let (mut bench, first, _waiting) = Bench::busy(LIMITS).await;
     let started = Instant::now();
     for number in 1..=3 {
@@ -106,7 +106,7 @@ async fn orders_gather_while_a_send_is_under_way_and_go_on_gathering_when_it_end
     assert_eq!(batch.order_ids, order_ids([1, 2, 3, 4]));
     let waited = started.elapsed();
     assert!((LINGER..=LINGER + Duration::from_millis(1)).contains(&waited), "{waited:?}");
-    // Nothing is under way and nothing waits: the next one is alone again.
+    // Nothing is in flight or pending: the next order is sent alone.
     batch.acknowledge();
     settle().await;
     let _waiting = bench.publish(5, 0).await;
@@ -114,7 +114,7 @@ async fn orders_gather_while_a_send_is_under_way_and_go_on_gathering_when_it_end
 }
 
 #[tokio::test(start_paused = true)]
-async fn orders_leave_when_the_linger_is_over() {
+async fn orders_are_sent_when_the_linger_has_elapsed() {
     let (mut bench, _first, _waiting) = Bench::busy(LIMITS).await;
     let started = Instant::now();
     let _waiting = bench.publish(1, 0).await;
@@ -123,7 +123,7 @@ async fn orders_leave_when_the_linger_is_over() {
     bench.expect_nothing();
     let batch = bench.sent.recv().await.expect("a batch");
     assert_eq!(batch.order_ids, order_ids([1, 2]));
-    // The first order's linger counts, not the last one's; tokio's timer is a millisecond coarse.
+    // The linger starts with the first order; tokio's timer has a resolution of a millisecond.
     let waited = started.elapsed();
     assert!((LINGER..=LINGER + Duration::from_millis(1)).contains(&waited), "{waited:?}");
 }
@@ -159,11 +159,11 @@ async fn a_batch_is_sealed_by_bytes_of_body_and_keys() {
     for number in 1..=4 {
         let _waiting = bench.publish(number, 0).await;
     }
-    // The fourth does not fit, which is when the first three leave.
+    // The fourth does not fit, so the first three are sent.
     let batch = bench.expect_batch([1, 2, 3]);
     assert!(batch.body.len() + 3 * KEY_BYTES <= bytes_max);
     bench.expect_nothing();
-    // One byte less, and it is two to a batch.
+    // With one byte less a batch has two.
     let (mut bench, _first, _waiting) = Bench::busy(BatchLimits { bytes_max: bytes_max - 1, ..LIMITS }).await;
     for number in 1..=3 {
         let _waiting = bench.publish(number, 0).await;
@@ -172,7 +172,7 @@ async fn a_batch_is_sealed_by_bytes_of_body_and_keys() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_order_larger_than_a_batch_travels_alone() {
+async fn an_order_larger_than_a_batch_is_sent_alone() {
     let (mut bench, _first, _waiting) = Bench::busy(BatchLimits { bytes_max: 256, ..LIMITS }).await;
     let _waiting = bench.publish(1, 0).await;
     let _waiting = bench.publish(2, 190).await;
@@ -183,7 +183,7 @@ async fn an_order_larger_than_a_batch_travels_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn absurd_limits_still_send_every_order() {
+async fn extreme_limits_still_send_every_order() {
     for bytes_max in [0, 1, usize::MAX] {
         let limits = BatchLimits { bytes_max, orders_max: NonZeroUsize::MAX, linger: Duration::ZERO };
         let (mut bench, _first, _waiting) = Bench::busy(limits).await;
@@ -198,12 +198,12 @@ async fn absurd_limits_still_send_every_order() {
 async fn a_linger_that_ends_late_does_not_seal_a_later_batch() {
     let orders_max = NonZeroUsize::new(2).expect("positive");
     let (mut bench, _first, _waiting) = Bench::busy(BatchLimits { orders_max, ..LIMITS }).await;
-    // Order 1 starts a linger; order 2 completes the batch before it is over.
+    // Order 1 starts a linger; order 2 completes the batch before it elapses.
     let _waiting = bench.publish(1, 0).await;
     tokio::time::advance(Duration::from_millis(1)).await;
     let _waiting = bench.publish(2, 0).await;
     bench.expect_batch([1, 2]);
-    // Order 3 starts its own; the first one ends now and must leave it alone.
+    // Order 3 starts its own linger; the first linger elapses now and must not seal its batch.
     let _waiting = bench.publish(3, 0).await;
     tokio::time::advance(Duration::from_millis(1) + Duration::from_micros(500)).await;
     settle().await;
@@ -214,7 +214,7 @@ async fn a_linger_that_ends_late_does_not_seal_a_later_batch() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_order_hears_the_end_of_its_own_batch_once() {
+async fn every_order_gets_the_result_of_its_own_batch_once() {
     let orders_max = NonZeroUsize::new(2).expect("positive");
     let (mut bench, first, busy) = Bench::busy(BatchLimits { orders_max, ..LIMITS }).await;
     let mut waiting = Vec::new();
@@ -235,13 +235,13 @@ async fn every_order_hears_the_end_of_its_own_batch_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_order_is_sent_even_if_nobody_waits_for_it() {
+async fn an_order_is_sent_even_if_its_client_hangs_up() {
     let (mut bench, _first, _waiting) = Bench::busy(LIMITS).await;
     let gone = bench.publish(1, 0).await;
     gone.abort();
     let batch = bench.sent.recv().await.expect("a batch");
     assert_eq!(batch.order_ids, order_ids([1]));
-    // Nobody hears it, and nothing breaks.
+    // The acknowledgement has no receiver, which is harmless.
     batch.acknowledge();
     settle().await;
     let _waiting = bench.publish(2, 0).await;
@@ -249,11 +249,11 @@ async fn an_order_is_sent_even_if_nobody_waits_for_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_order_whose_time_is_up_is_not_sent_any_more() {
+async fn an_order_past_its_deadline_is_not_sent() {
     let (mut bench, first, _waiting) = Bench::busy(LIMITS).await;
     let late = bench.publish_within(1, 0, LINGER / 2).await;
     let in_time = bench.publish(2, 0).await;
-    // As after a thaw: the process stood still, and the timers ring all at once.
+    // As after a freeze: all timers elapse at the same time.
     tokio::time::advance(LINGER).await;
     settle().await;
     let batch = bench.expect_batch([2]);
@@ -267,7 +267,7 @@ async fn an_order_whose_time_is_up_is_not_sent_any_more() {
     settle().await;
     assert_eq!(late.await.expect("no panic"), Err(PublishError::TimedOut));
     bench.expect_nothing();
-    let lone = bench.publish(4, 0).await;
+    let single = bench.publish(4, 0).await;
     bench.expect_batch([4]).acknowledge();
-    assert_eq!(lone.await.expect("no panic"), Ok(()), "nothing counts as under way");
+    assert_eq!(single.await.expect("no panic"), Ok(()), "nothing counts as in flight");
 }

@@ -1,4 +1,4 @@
-//! Whatever comes when, and however the broker behaves: no order is lost, doubled or answered before its batch.
+//! For any arrivals and any behaviour of the broker, no order is lost, duplicated or answered before its batch.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -19,10 +19,10 @@ use crate::support::{order_id, order_of_bytes};
 
 const KEY_BYTES: usize = 37;
 
-/// Longer than any case takes.
+/// Longer than any case runs.
 const PATIENCE: Duration = Duration::from_secs(3_600);
 
-/// An order: when it comes, how large it is, whether its client hangs up after a while.
+/// An order: the time of its arrival, its size, and the time after which its client hangs up.
 #[derive(Clone, Debug)]
 struct Arrival {
     after: Duration,
@@ -30,14 +30,14 @@ struct Arrival {
     hangs_up_after: Option<Duration>,
 }
 
-/// How the broker treats one batch.
+/// The broker's reaction to one batch.
 #[derive(Clone, Copy, Debug)]
 struct Treatment {
     latency: Duration,
     result: Result<(), PublishError>,
 }
 
-/// A batch as the sink saw it.
+/// A batch as the sink received it.
 #[derive(Clone, Debug)]
 struct Seen {
     order_ids: Vec<OrderId>,
@@ -47,7 +47,7 @@ struct Seen {
     result: Result<(), PublishError>,
 }
 
-/// A broker that treats batch after batch as it is told, over and over.
+/// A broker that applies its treatments to the batches in rotation.
 #[derive(Clone, Debug)]
 struct Broker {
     treatments: Arc<Vec<Treatment>>,
@@ -84,7 +84,7 @@ impl BatchSink for Broker {
     }
 }
 
-/// What a client heard, and when.
+/// Result and time of a client's answer; `None` if the client hung up.
 type Heard = Option<(Result<(), PublishError>, Instant)>;
 
 struct Played {
@@ -121,7 +121,7 @@ async fn play(limits: BatchLimits, arrivals: &[Arrival], treatments: Vec<Treatme
     for client in clients {
         heard.push(client.await.expect("no panic"));
     }
-    // Orders whose clients hung up may still be on their way.
+    // Orders whose clients hung up may still be in flight.
     while broker.seen().iter().any(|batch| batch.ended_at.is_none())
         || broker.seen().iter().map(|batch| batch.order_ids.len()).sum::<usize>() < arrivals.len()
     {
@@ -145,11 +145,11 @@ impl Played {
         for (number, (arrived_at, heard)) in (0..).zip(self.arrived_at.iter().zip(&self.heard)) {
             let batch = &self.batches[batch_of[&order_id(number)]];
             let waited = batch.sent_at - *arrived_at;
-            // Two milliseconds for two timers, each a millisecond coarse.
+            // Two milliseconds for two timers, each with a resolution of a millisecond.
             let bound = self.limits.linger + Duration::from_millis(2);
             prop_assert!(waited <= bound, "order {} waited {:?}", number, waited);
             if let Some((result, heard_at)) = heard {
-                prop_assert_eq!(*result, batch.result, "order {} heard of another batch", number);
+                prop_assert_eq!(*result, batch.result, "order {} got the result of another batch", number);
                 prop_assert!(batch.ended_at.is_some_and(|ended_at| ended_at <= *heard_at));
             }
         }
@@ -189,13 +189,13 @@ fn limits() -> impl Strategy<Value = BatchLimits> {
 
 proptest! {
     #[test]
-    fn no_order_is_lost_doubled_or_answered_early(
+    fn no_order_is_lost_duplicated_or_answered_early(
         limits in limits(),
         arrivals in vec(arrival(), 1..80),
         treatments in vec(treatment(), 1..12),
         slow in any::<bool>(),
     ) {
-        // A slow broker, so that many batches are under way at once, or one as it comes.
+        // A slow broker, so that many batches are in flight, or one as generated.
         let treatments = treatments
             .into_iter()
             .map(|treatment| Treatment { latency: treatment.latency * if slow { 10 } else { 1 }, ..treatment })

@@ -1,4 +1,4 @@
-//! The configuration, through the binary: the one place where flags, environment and exit codes meet.
+//! The configuration, through the binary: flags, environment and exit codes together.
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -18,7 +18,7 @@ fn with_catalogue() -> (TempDir, PathBuf) {
     (directory, path)
 }
 
-/// The binary, with no environment but `environment`.
+/// Runs the binary with only `environment`.
 fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_ingest-fn"))
         .args(arguments)
@@ -38,7 +38,7 @@ fn printed(output: &Output) -> Value {
 }
 
 #[test]
-fn all_errors_are_told_at_once() {
+fn all_errors_are_reported_together() {
     let (_directory, catalogue) = with_catalogue();
     let catalogue = catalogue.to_str().expect("UTF-8");
     let faulty = [
@@ -68,7 +68,7 @@ fn all_errors_are_told_at_once() {
     ] {
         assert!(text.contains(flag), "{flag} in {text}");
     }
-    // A key that a sale names and nobody gave: each sale is told.
+    // Each sale whose key is missing is reported.
     let other_keys = KEYS.replace("default=", "other=");
     let output = run(&["--catalogue", catalogue, "--order-id-keys", &other_keys], &[]);
     assert_eq!(output.status.code(), Some(64));
@@ -81,7 +81,7 @@ fn all_errors_are_told_at_once() {
 }
 
 #[test]
-fn wrong_flags_and_missing_ones_end_with_2() {
+fn invalid_and_missing_flags_exit_with_2() {
     for arguments in [&["--no-such-flag"][..], &[], &["--linger-ms=21"], &["--requests-max=0"]] {
         assert_eq!(run(arguments, &[]).status.code(), Some(2), "{arguments:?}");
     }
@@ -108,7 +108,7 @@ fn secrets_are_masked() {
     assert!(!text.contains("hunter2") && !text.contains("0707"), "the help shows the environment: {text}");
 }
 
-/// A value other than the default for every flag that takes one.
+/// A value other than the default for every flag.
 const VALUES: [(&str, &str); 34] = [
     ("listen", "127.0.0.1:1"),
     ("port", "1"),
@@ -147,20 +147,20 @@ const VALUES: [(&str, &str); 34] = [
 ];
 
 #[test]
-fn flags_and_environment_are_alike() {
+fn flags_and_environment_variables_are_equivalent() {
     let command = Config::command();
     command.clone().debug_assert();
     let mut flags = vec!["--print-config".to_owned()];
     let mut environment = Vec::new();
     let settable: Vec<_> = command.get_arguments().filter(|argument| argument.get_env().is_some()).collect();
-    assert_eq!(settable.len(), VALUES.len(), "every setting is tried");
+    assert_eq!(settable.len(), VALUES.len(), "every setting is tested");
     for argument in settable {
         let long = argument.get_long().expect("a long flag");
         let (_, value) = VALUES.iter().find(|(name, _)| *name == long).unwrap_or_else(|| panic!("{long}"));
         let takes_value = argument.get_action().takes_values();
         flags.push(if takes_value { format!("--{long}={value}") } else { format!("--{long}") });
         let name = argument.get_env().and_then(|name| name.to_str()).expect("UTF-8");
-        // But for the platform's own.
+        // Except for the platform's own variables.
         assert!(name.starts_with("SPILLWAY_") || matches!(name, "FC_SERVER_PORT" | "CAPort"), "{name}");
         environment.push((name.to_owned(), *value));
     }
@@ -185,7 +185,7 @@ fn flags_and_environment_are_alike() {
 }
 
 #[test]
-fn the_reason_of_a_failed_start_is_a_log_line_too() {
+fn the_reason_of_a_failed_start_is_logged_too() {
     let output = run(&["--catalogue=nowhere.toml", "--log-format=json"], &[("SPILLWAY_ORDER_ID_KEYS", KEYS)]);
     assert_eq!(output.status.code(), Some(64));
     let line: Value = serde_json::from_slice(&output.stdout).expect("one line of JSON");
@@ -197,11 +197,11 @@ fn the_reason_of_a_failed_start_is_a_log_line_too() {
     assert!(line["errorMessage"].as_str().is_some_and(|text| text.contains("nowhere.toml")), "{line}");
     let quiet = ["--catalogue=nowhere.toml", "--log-format=json", "--log=off"];
     let output = run(&quiet, &[("SPILLWAY_ORDER_ID_KEYS", KEYS)]);
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "", "the level is changed by a flag alone");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "", "the flag sets the level");
 }
 
 #[test]
-fn a_port_that_is_taken_ends_with_1() {
+fn a_port_in_use_exits_with_1() {
     let (_directory, catalogue) = with_catalogue();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let listen = format!("--listen={}", taken.local_addr().expect("an address"));
@@ -212,7 +212,7 @@ fn a_port_that_is_taken_ends_with_1() {
 }
 
 #[test]
-fn a_try_leaves_time_for_another() {
+fn one_attempt_leaves_time_for_another() {
     use clap::Parser;
     let (_directory, catalogue) = with_catalogue();
     let settings = |publish_timeout_ms: &str| {
@@ -238,7 +238,7 @@ fn a_try_leaves_time_for_another() {
 }
 
 #[test]
-fn the_platform_names_the_port_and_an_address_wins() {
+fn the_platform_sets_the_port_and_an_address_wins() {
     let listen = |flags: &[&str], environment: &[(&str, &str)]| {
         let flags = [&["--print-config", "--catalogue=c", "--order-id-keys=k"], flags].concat();
         printed(&run(&flags, environment))["listen"].as_str().expect("text").to_owned()
@@ -250,10 +250,10 @@ fn the_platform_names_the_port_and_an_address_wins() {
     assert_eq!(listen(&["--listen=127.0.0.1:9004"], &[("FC_SERVER_PORT", "9002")]), "127.0.0.1:9004");
 }
 
-/// An instance may have a twentieth of a processor: then one worker, and nothing to share.
+/// An instance may have a twentieth of a processor: then there is one worker.
 #[cfg(target_os = "linux")]
 #[test]
-fn there_are_as_many_workers_as_the_system_grants_processors() {
+fn there_is_one_worker_per_processor_that_the_system_grants() {
     let printed_by = |command: &mut Command| {
         let output = command
             .args(["--print-config", "--catalogue=c", "--order-id-keys=k"])

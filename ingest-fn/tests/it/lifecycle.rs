@@ -1,4 +1,4 @@
-//! What the platform asks of an instance.
+//! The platform's lifecycle hooks.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -16,7 +16,7 @@ const ALONE: BatchLimits =
     BatchLimits { orders_max: NonZeroUsize::MIN, bytes_max: 4_032, linger: Duration::from_millis(2) };
 
 #[tokio::test(start_paused = true)]
-async fn pre_stop_answers_once_every_order_under_way_has_its_answer() {
+async fn pre_stop_answers_once_every_order_in_flight_has_its_answer() {
     let (sink, mut sent) = HeldSink::new();
     let app = app(Coalescer::new(sink, ALONE), LIMITS);
     let service = router(app.clone());
@@ -30,10 +30,10 @@ async fn pre_stop_answers_once_every_order_under_way_has_its_answer() {
 
     let (first, second) = (ask(), ask());
     sleep(Duration::from_secs(3)).await;
-    assert!(!first.is_finished() && !second.is_finished(), "an order is under way");
-    assert_eq!(app.instance.budget.requests_in_flight(), 1, "waiting for it is not one");
-    let refused = send(&service, post(chunked([""; 0], End::Unread))).await;
-    assert_eq!(refused.refusal(), (503, "stopping".to_owned()));
+    assert!(!first.is_finished() && !second.is_finished(), "an order is in flight");
+    assert_eq!(app.instance.budget.requests_in_flight(), 1, "a pre-stop is not counted");
+    let rejected = send(&service, post(chunked([""; 0], End::Unread))).await;
+    assert_eq!(rejected.rejection(), (503, "stopping".to_owned()));
     assert_eq!(send(&service, get("/readyz")).await.status, StatusCode::SERVICE_UNAVAILABLE);
 
     batch.acknowledge();
@@ -42,11 +42,11 @@ async fn pre_stop_answers_once_every_order_under_way_has_its_answer() {
         assert_eq!(answer.await.expect("an answer").status, StatusCode::OK);
     }
     assert_eq!(send(&service, get("/healthz")).await.status, StatusCode::OK, "it still answers");
-    assert_eq!(send(&service, post_order(&order())).await.refusal(), (503, "stopping".to_owned()));
+    assert_eq!(send(&service, post_order(&order())).await.rejection(), (503, "stopping".to_owned()));
 }
 
 #[tokio::test(start_paused = true)]
-async fn pre_stop_waits_no_longer_than_a_stop_may_take() {
+async fn pre_stop_waits_at_most_for_the_drain_timeout() {
     let (sink, mut sent) = HeldSink::new();
     let service = router(app(Coalescer::new(sink, ALONE), LIMITS));
     let order_service = service.clone();
@@ -58,25 +58,25 @@ async fn pre_stop_waits_no_longer_than_a_stop_may_take() {
 }
 
 #[tokio::test]
-async fn the_platform_hears_of_every_failure_and_of_no_success() {
+async fn every_failure_and_no_success_is_reported_to_the_platform() {
     let service = router(app(StubPublisher::accepting(), LIMITS));
     let accepted = send(&service, post_order(&order())).await;
     assert_eq!((accepted.status, accepted.header("x-fc-status")), (StatusCode::ACCEPTED, None));
     for request in [post("{"), post_order(&json!({})), get("/nowhere"), get("/v1/orders")] {
-        let refused = send(&service, request).await;
-        assert_eq!(refused.header("x-fc-status"), Some(refused.status.as_str()), "{refused:?}");
+        let rejected = send(&service, request).await;
+        assert_eq!(rejected.header("x-fc-status"), Some(rejected.status.as_str()), "{rejected:?}");
     }
 }
 
 #[tokio::test]
-async fn who_comes_by_the_public_address_finds_no_hook_there() {
+async fn requests_through_the_http_trigger_get_404_for_hooks() {
     let app = app(StubPublisher::accepting(), LIMITS);
     app.instance.worker_started();
     let service = router(app);
     for path in ["/pre-stop", "/readyz", "/healthz", "/metrics", "/openapi.json"] {
         let mut request = get(path);
         request.headers_mut().insert("x-fc-control-path", HeaderValue::from_static("/http-invoke"));
-        assert_eq!(send(&service, request).await.refusal(), (404, "not_found".to_owned()), "{path}");
+        assert_eq!(send(&service, request).await.rejection(), (404, "not_found".to_owned()), "{path}");
     }
     let mut head = get("/pre-stop");
     *head.method_mut() = Method::HEAD;

@@ -1,4 +1,4 @@
-//! What operators find in the log, and how they ask for it.
+//! Log lines, and the queries of operators.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::support::{self, Logs, SteppedClock, StubPublisher, get, order, post, 
 
 const PLATFORM_ID: &str = "1-6744f3a5-15d4b2c8-0a1b2c3d4e5f";
 
-/// A service that has started, at a time that the test moves.
+/// A service that has started, at a time that the test advances.
 fn observed(publisher: StubPublisher, clock: &SteppedClock, settings: RequestLogSettings) -> Router {
     let app = support::observed(publisher, clock, settings);
     app.instance.set_state(InstanceState::Ready);
@@ -39,7 +39,7 @@ const QUERY: &str = r#"SELECT "requestId","errorMessage",count(*) AS times FROM 
     GROUP BY "requestId","errorMessage" ORDER BY "errorMessage","requestId""#;
 
 #[tokio::test]
-async fn the_log_service_query_for_errors_works_as_it_stands() {
+async fn the_log_service_query_for_errors_works_unchanged() {
     let logs = Logs::capture_at("info");
     for (error, times) in [(PublishError::TimedOut, 1), (PublishError::Throttled, 2)] {
         let service = observed(StubPublisher::failing(error), &SteppedClock::default(), quiet());
@@ -75,7 +75,7 @@ async fn the_log_service_query_for_errors_works_as_it_stands() {
 }
 
 #[tokio::test]
-async fn failures_have_a_few_lines_a_second_and_none_is_lost() {
+async fn failures_have_ten_lines_a_second_and_the_others_are_counted() {
     let logs = Logs::capture_at("info");
     let clock = SteppedClock::default();
     let service = observed(StubPublisher::failing(PublishError::Failed), &clock, quiet());
@@ -87,14 +87,14 @@ async fn failures_have_a_few_lines_a_second_and_none_is_lost() {
     let lines = logs.lines();
     let failed = lines.iter().filter(|line| line["event"] == "request_failed").count();
     assert_eq!(failed, 10 + 1);
-    let kept: Vec<_> = lines.iter().filter(|line| line["event"] != "request_failed").collect();
-    assert_eq!(kept.len(), 1, "{kept:?}");
-    assert_eq!(kept[0]["event"], "request_failures_suppressed");
-    assert_eq!((&kept[0]["level"], &kept[0]["requests"]), (&json!("WARN"), &json!(15)));
+    let suppressed: Vec<_> = lines.iter().filter(|line| line["event"] != "request_failed").collect();
+    assert_eq!(suppressed.len(), 1, "{suppressed:?}");
+    assert_eq!(suppressed[0]["event"], "request_failures_suppressed");
+    assert_eq!((&suppressed[0]["level"], &suppressed[0]["requests"]), (&json!("WARN"), &json!(15)));
 }
 
 #[tokio::test]
-async fn a_request_that_ends_as_it_should_or_is_the_client_s_fault_has_no_line() {
+async fn an_accepted_request_or_a_client_error_has_no_line() {
     let logs = Logs::capture_at("info");
     let service = observed(StubPublisher::accepting(), &SteppedClock::default(), quiet());
     for request in [post_order(&order()), post("{}"), get("/v2"), get("/v1/orders"), get("/healthz")] {
@@ -117,14 +117,14 @@ async fn an_order_can_be_followed_by_its_trace_at_debug() {
     assert_eq!(json!([line["requestId"], line["order_id"], line["traceparent"]]), expected);
 }
 
-/// The framing lines of a log, and `-` for each line between.
+/// The marker lines of a log, and `-` for each other line.
 fn frames(text: &str) -> Vec<String> {
     let is_json = |line: &str| serde_json::from_str::<Value>(line).is_ok();
     text.lines().map(|line| if is_json(line) { "-".to_owned() } else { line.to_owned() }).collect()
 }
 
 #[tokio::test]
-async fn what_the_platform_looks_for_is_framed() {
+async fn log_markers_surround_the_lines_of_a_platform_request() {
     let frame = |what: &str| {
         [
             format!("FC {what} Start RequestId: {PLATFORM_ID}"),

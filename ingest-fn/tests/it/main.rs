@@ -1,7 +1,7 @@
 //! ingest-fn from outside: its HTTP contract in process, the coalescer under a paused clock, and the whole of it
 //! against the embedded broker.
 
-#![allow(clippy::expect_used, reason = "a test says what it expects")]
+#![allow(clippy::expect_used, reason = "a test states its expectations")]
 
 mod acceptance;
 mod acknowledgement;

@@ -1,4 +1,4 @@
-//! Metrics where nobody scrapes: a log line now and then, by a request.
+//! Metrics as log lines, for instances that cannot be scraped.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ async fn a_request_logs_the_metrics_once_an_interval_has_passed() {
     let clock = SteppedClock::default();
     let service = service(&clock, INTERVAL);
     let mut lines_after = Vec::new();
-    // The last step is a freeze of an hour: still one line, and at once.
+    // The last step is a freeze of an hour: one line, immediately.
     for step_s in [0, 5, 4, 1, 1, 9, 3_600] {
         clock.advance(Duration::from_secs(step_s));
         send(&service, post_order(&order())).await;
@@ -49,7 +49,7 @@ async fn a_request_logs_the_metrics_once_an_interval_has_passed() {
 }
 
 #[tokio::test]
-async fn no_interval_means_no_line_and_an_end_has_one_at_once() {
+async fn an_interval_of_zero_means_no_line_and_a_pre_stop_writes_one() {
     let logs = Logs::capture_at("info");
     let clock = SteppedClock::default();
     let never = service(&clock, Duration::ZERO);
@@ -64,7 +64,7 @@ async fn no_interval_means_no_line_and_an_end_has_one_at_once() {
 }
 
 #[tokio::test]
-async fn the_line_and_the_page_tell_the_same_series() {
+async fn the_log_line_and_the_metrics_page_have_the_same_series() {
     let logs = Logs::capture_at("info");
     let service = service(&SteppedClock::default(), INTERVAL);
     send(&service, post_order(&order())).await;

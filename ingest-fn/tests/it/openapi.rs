@@ -1,4 +1,4 @@
-//! The document says what the handlers do.
+//! The OpenAPI document agrees with the handlers.
 
 use std::collections::BTreeSet;
 
@@ -48,7 +48,7 @@ fn assert_documented(document: &Value, pointer: &str, media_type: &str, name: &s
         .map(|fault| format!("{}: {fault}", fault.instance_path()))
         .collect();
     assert!(faults.is_empty(), "{name}: {faults:?} in {}", answer.text);
-    // What a header holds is told as text in a schema of its own.
+    // The value of a header is validated by its own schema.
     let headers = document.pointer(pointer).expect("documented")["headers"].as_object().expect("headers");
     for (header, described) in headers {
         if let Some(value) = answer.header(&header.to_ascii_lowercase()) {
@@ -67,7 +67,7 @@ fn assert_documented(document: &Value, pointer: &str, media_type: &str, name: &s
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_answer_is_as_documented_and_every_documented_status_is_answered() {
+async fn every_answer_is_documented_and_every_documented_status_is_returned() {
     let document = document();
     let mut answered = BTreeSet::new();
     let accepted = send(&service(), post_order(&order())).await;
@@ -80,7 +80,7 @@ async fn every_answer_is_as_documented_and_every_documented_status_is_answered()
     );
     answered.insert("202".to_owned());
     for (name, answer) in families().await.into_iter().flat_map(|(_, answers)| answers) {
-        let (status, code) = answer.refusal();
+        let (status, code) = answer.rejection();
         let code = *ErrorCode::ALL.iter().find(|known| known.as_str() == code).expect("a code");
         let pointer = response_pointer(code);
         assert_documented(&document, &pointer, "application/problem+json", name, &answer);
@@ -95,7 +95,7 @@ async fn every_answer_is_as_documented_and_every_documented_status_is_answered()
 }
 
 #[test]
-fn every_code_is_named_in_its_answer_and_says_what_it_means() {
+fn every_code_is_listed_with_its_meaning() {
     let document = document();
     for code in ErrorCode::ALL {
         let response = document.pointer(&response_pointer(*code)).expect("documented");
@@ -123,8 +123,8 @@ fn request_schema() -> Validator {
     validator(&document(), "/components/schemas/OrderRequest")
 }
 
-/// Whether the handlers read it as an order, whatever the catalogue says. That no SKU comes twice is a rule that JSON
-/// Schema cannot tell.
+/// True if the handlers parse `body` as an order, the catalogue aside. JSON Schema cannot express that each SKU occurs
+/// once.
 fn is_read_as_an_order(body: &Value) -> bool {
     read_json(body.to_string().as_bytes()).is_ok_and(|request| match parse_order(&request) {
         Ok(_) => true,
@@ -133,7 +133,7 @@ fn is_read_as_an_order(body: &Value) -> bool {
 }
 
 #[test]
-fn the_bounds_are_the_handlers_own() {
+fn the_schema_has_the_bounds_of_the_handlers() {
     let schema = request_schema();
     let line = |length: usize| json!("界".repeat(length));
     type Change = Box<dyn Fn(&mut Value)>;
@@ -206,7 +206,7 @@ fn any_value() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn the_schema_lets_through_what_the_handlers_do(
+    fn the_schema_accepts_exactly_what_the_handlers_accept(
         changes in proptest::collection::vec((0_usize..14, any_value()), 0..3),
     ) {
         const MEMBERS: [&str; 14] = [

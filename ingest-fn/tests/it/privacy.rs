@@ -1,4 +1,4 @@
-//! What is personal stays out of every refusal and every log line.
+//! No rejection and no log line contains personal data.
 
 use axum::body::Body;
 use http::{HeaderValue, Method, Request};
@@ -42,9 +42,9 @@ fn planted_with(change: impl FnOnce(&mut Value)) -> String {
     order.to_string()
 }
 
-/// One request for each way in which an order is refused before it is published.
-fn refused() -> Vec<Request<Body>> {
-    // Every value is made wrong in a way that keeps it.
+/// One request for each way in which an order is rejected before it is published.
+fn rejected() -> Vec<Request<Body>> {
+    // Every value is invalid and still contains the planted text.
     let every_field_wrong = planted_with(|order| {
         let wrong = |value: &Value| json!(format!("{}\u{7}", value.as_str().expect("text")));
         order["user_id"] = wrong(&order["user_id"]);
@@ -83,7 +83,7 @@ fn refused() -> Vec<Request<Body>> {
     requests
 }
 
-/// Headers that hold credentials, or whatever else is nobody's business.
+/// Headers that contain credentials.
 fn plant_credentials(request: &mut Request<Body>) {
     for name in [
         "x-fc-access-key-id",
@@ -113,19 +113,19 @@ fn assert_nothing_planted(place: &str, text: &str) {
 }
 
 #[tokio::test]
-async fn no_refusal_and_no_log_line_shows_what_is_personal() {
+async fn no_rejection_and_no_log_line_contains_personal_data() {
     let logs = Logs::capture();
-    // Shows that the capture works at all.
+    // Proves that the capture works.
     tracing::trace!(target: "ingest_fn", "the capture listens");
-    let mut refusals = 0;
+    let mut rejections = 0;
     let accepting = router(app(StubPublisher::accepting(), LIMITS));
-    for mut request in refused() {
+    for mut request in rejected() {
         request.headers_mut().entry("idempotency-key").or_insert(HeaderValue::from_static(KEY));
         plant_credentials(&mut request);
         let answer = send(&accepting, request).await;
         assert!(answer.status.is_client_error(), "{answer:?}");
-        assert_nothing_planted("a refusal", &format!("{answer:?}"));
-        refusals += 1;
+        assert_nothing_planted("a rejection", &format!("{answer:?}"));
+        rejections += 1;
     }
     for error in [
         PublishError::QueueFull,
@@ -141,11 +141,11 @@ async fn no_refusal_and_no_log_line_shows_what_is_personal() {
         let answer = send(&failing, request).await;
         assert!(answer.status.is_server_error(), "{answer:?}");
         assert_nothing_planted("a failure", &format!("{answer:?}"));
-        refusals += 1;
+        rejections += 1;
     }
-    assert_eq!(refusals, 41);
+    assert_eq!(rejections, 41);
     for path in ["/initialize", "/pre-stop", "/healthz", "/readyz", "/metrics", "/openapi.json", "/nowhere"] {
-        // Nothing starts a broker here, so that an instance never becomes ready: it is said to have failed.
+        // There is no broker here, so the instance would never become ready: its start is set to failed.
         let service = router(failed_instance());
         for method in [Method::GET, Method::POST] {
             let mut request =
@@ -162,7 +162,7 @@ async fn no_refusal_and_no_log_line_shows_what_is_personal() {
 }
 
 #[tokio::test]
-async fn an_accepted_order_is_answered_without_what_is_personal() {
+async fn the_answer_of_an_accepted_order_contains_no_personal_data() {
     let answer = send(&router(app(StubPublisher::accepting(), LIMITS)), post_order(&planted())).await;
     assert!(answer.status.is_success());
     assert_nothing_planted("a 202", &format!("{answer:?}"));

@@ -1,4 +1,4 @@
-//! Every refusal, as the contract that clients build on: status, headers and body, held in snapshots.
+//! Every rejection as clients see it: status, headers and body, in snapshots.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
@@ -37,7 +37,7 @@ fn without_header(name: &'static str) -> Request<Body> {
 async fn answers(requests: Vec<(&'static str, Request<Body>)>) -> Family {
     let mut family = Family::new();
     for (name, request) in requests {
-        // A service each: where a refusal counts against the next request, this must not show here.
+        // A new service for each request, so that one rejection cannot affect the next.
         family.push((name, send(&service(), request).await));
     }
     family
@@ -198,7 +198,7 @@ async fn routes() -> Family {
     .await
 }
 
-/// A refusal for every code, and for every way to it.
+/// A rejection for every code, and for every way to it.
 pub(crate) async fn families() -> [(&'static str, Family); 7] {
     [
         ("headers", headers().await),
@@ -211,15 +211,16 @@ pub(crate) async fn families() -> [(&'static str, Family); 7] {
     ]
 }
 
-/// The answer as the contract has it. Where the wait is drawn by lot, so that clients spread, its range stands for it.
+/// The parts of an answer that clients rely on. A random wait is replaced by its range.
 fn contract(answer: &Answer) -> Value {
     assert_eq!(answer.header(CONTENT_TYPE.as_str()), Some("application/problem+json"));
     let mut body = answer.json();
     let retry_after_s = body["retry_after_s"].as_u64();
     assert_eq!(answer.retry_after_s(), retry_after_s, "header and body agree");
-    let by_lot = ["overloaded", "queue_full", "broker_throttled", "publish_timeout", "publish_failed"];
+    let with_random_wait =
+        ["overloaded", "queue_full", "broker_throttled", "publish_timeout", "publish_failed"];
     let code = body["code"].as_str().expect("a code").to_owned();
-    if by_lot.contains(&code.as_str()) || (code == "stopping" && body["order_id"].is_string()) {
+    if with_random_wait.contains(&code.as_str()) || (code == "stopping" && body["order_id"].is_string()) {
         assert!((1..=3).contains(&retry_after_s.expect("a wait")), "{body}");
         body["retry_after_s"] = json!("1 to 3");
     }
@@ -233,11 +234,11 @@ fn contract(answer: &Answer) -> Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refusals_are_as_agreed_and_cover_every_code() {
+async fn rejections_match_their_snapshots_and_cover_every_code() {
     let mut seen = BTreeSet::new();
     for (family, answers) in families().await {
         for (name, answer) in &answers {
-            let (status, name_of_code) = answer.refusal();
+            let (status, name_of_code) = answer.rejection();
             let code = ErrorCode::ALL.iter().find(|code| code.as_str() == name_of_code);
             let code = code.unwrap_or_else(|| panic!("{family}, {name}: {name_of_code}"));
             assert_eq!(status, code.status().as_u16(), "{family}, {name}");
@@ -257,7 +258,7 @@ async fn refusals_are_as_agreed_and_cover_every_code() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sale_s_state_is_told_with_the_order_it_would_have_been() {
+async fn the_state_of_a_sale_is_reported_with_the_order_id() {
     let accepted = send(&service(), post_order(&order())).await;
     for (name, answer) in sale_state().await {
         let problem = answer.json();
@@ -269,7 +270,7 @@ async fn a_sale_s_state_is_told_with_the_order_it_would_have_been() {
 }
 
 #[tokio::test]
-async fn whoever_waits_as_asked_does_not_come_too_early() {
+async fn a_retry_after_the_requested_wait_is_not_early() {
     // The sale opens in 9.5 s.
     let early = order_with(|order| order["sale_id"] = json!("early"));
     let early = order_with(|order| {
@@ -280,7 +281,7 @@ async fn whoever_waits_as_asked_does_not_come_too_early() {
 }
 
 #[tokio::test]
-async fn a_refused_order_is_not_published() {
+async fn a_rejected_order_is_not_published() {
     let app = app(StubPublisher::accepting(), LIMITS);
     let service = router(app.clone());
     for request in [

@@ -1,4 +1,4 @@
-//! The README is the reference: what it lists is what the code has.
+//! The README lists exactly the codes, settings and metrics of the code.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +28,7 @@ fn table(heading: &str) -> Vec<Vec<String>> {
 }
 
 #[test]
-fn every_error_code_is_listed_with_its_status_and_whether_a_retry_is_of_use() {
+fn every_error_code_is_listed_with_its_status_and_retryability() {
     let listed: BTreeMap<_, _> = table("## Errors")
         .into_iter()
         .map(|row| {

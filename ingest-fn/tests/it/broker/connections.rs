@@ -1,4 +1,4 @@
-//! Connections: how long they last, how they end, and how many there may be.
+//! Connections: their lifetime, their end, and their maximum.
 
 use std::convert::Infallible;
 use std::num::NonZeroUsize;
@@ -11,15 +11,16 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use shared::http::serve_connection;
+use shared::testkit::PATIENCE;
 use tokio::io::{AsyncReadExt, duplex};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::stage::{BOUND, Client, Stage, order_of};
+use super::fixture::{Client, Fixture, order_of};
 
-/// A connection in memory, to a service that takes `takes` for each answer.
+/// A connection in memory to a service that answers after `takes`.
 async fn connection(takes: Duration, stop: &CancellationToken, cut: &CancellationToken) -> Connection {
     let (client, server) = duplex(16 * 1024);
     let (stop, cut) = (stop.clone(), cut.clone());
@@ -49,10 +50,10 @@ impl Connection {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_may_idle_for_a_day() {
+async fn a_connection_may_be_idle_for_a_day() {
     let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
     let mut connection = connection(Duration::ZERO, &stop, &cut).await;
-    // Before the first request too: whoever opens connections ahead must find them open.
+    // Before the first request too: a platform opens connections ahead.
     for idle in [Duration::from_secs(16 * 60), Duration::from_secs(24 * 3_600)] {
         sleep(idle).await;
         assert_eq!(connection.ask().await, Some(StatusCode::OK), "after {idle:?}");
@@ -60,7 +61,7 @@ async fn a_connection_may_idle_for_a_day() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stop_ends_an_idle_connection_at_once_and_a_busy_one_after_its_answer() {
+async fn a_stop_closes_an_idle_connection_at_once_and_a_busy_one_after_its_answer() {
     let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
     let mut idle = connection(Duration::ZERO, &stop, &cut).await;
     assert_eq!(idle.ask().await, Some(StatusCode::OK));
@@ -75,7 +76,7 @@ async fn a_stop_ends_an_idle_connection_at_once_and_a_busy_one_after_its_answer(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cut_ends_what_a_stop_would_wait_for() {
+async fn a_forced_shutdown_closes_a_busy_connection() {
     let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
     let mut busy = connection(Duration::from_secs(3_600), &stop, &cut).await;
     let asking = tokio::spawn(async move { (busy.ask().await, busy.serving) });
@@ -88,19 +89,19 @@ async fn a_cut_ends_what_a_stop_would_wait_for() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_connection_too_many_is_told_so_and_closed_and_the_others_are_not_harmed() {
-    let stage = Stage::open_with(|settings| {
+async fn a_connection_beyond_the_limit_gets_503_and_the_others_still_work() {
+    let fixture = Fixture::open_with(|settings| {
         settings.server.connections_max = NonZeroUsize::new(2).expect("positive");
     })
     .await;
-    let mut client = Client::connect(stage.address).await;
+    let mut client = Client::connect(fixture.address).await;
     let answer = client.post("one", &order_of(1)).await.expect("an answer");
     assert_eq!(answer.status, StatusCode::ACCEPTED);
-    let refused = async {
+    let rejected = async {
         let mut held = Vec::new();
         loop {
-            // The connection that opened the stage may have ended, and made room for one more.
-            let mut stream = TcpStream::connect(stage.address).await.expect("connected");
+            // The connection that opened the fixture may have closed, which makes room for one.
+            let mut stream = TcpStream::connect(fixture.address).await.expect("connected");
             let mut text = String::new();
             if timeout(Duration::from_millis(200), stream.read_to_string(&mut text)).await.is_ok() {
                 return text;
@@ -108,9 +109,9 @@ async fn one_connection_too_many_is_told_so_and_closed_and_the_others_are_not_ha
             held.push(stream);
         }
     };
-    let text = timeout(BOUND, refused).await.expect("in time");
+    let text = timeout(PATIENCE, rejected).await.expect("in time");
     assert!(text.starts_with("HTTP/1.1 503 ") && text.contains("retry-after: 1\r\n"), "{text}");
     let answer = client.post("two", &order_of(2)).await.expect("an answer");
     assert_eq!(answer.status, StatusCode::ACCEPTED);
-    stage.shutdown.cancel();
+    fixture.shutdown.cancel();
 }

@@ -1,22 +1,23 @@
-//! Between requests the platform freezes an instance, for a second or for hours. SIGSTOP and SIGCONT do the same.
+//! The platform freezes an instance between requests, for a second or for hours. SIGSTOP and SIGCONT simulate it.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::StatusCode;
+use shared::testkit::{PATIENCE, TOPIC, TestBroker, eventually};
 use spillway_broker::Broker;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{JoinSet, yield_now};
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::fixture::{Client, connect_consumer, order_of};
 use super::process::Process;
-use super::stage::{BOUND, Client, TOPIC, connect_consumer, open_broker, open_broker_with, order_of};
 
-/// The network between instance and broker. It can forget a connection without telling either end, as a NAT gateway
-/// does with one that was idle for long.
+/// The network between instance and broker. It can drop a connection silently, as a NAT gateway drops one that was idle
+/// for a long time.
 struct Network {
     address: SocketAddr,
     broker: Arc<OnceLock<SocketAddr>>,
@@ -24,7 +25,7 @@ struct Network {
 }
 
 impl Network {
-    /// Its address is known before the broker's: the broker is to advertise it.
+    /// Opens before the broker, which advertises this address.
     async fn open() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
@@ -40,7 +41,7 @@ impl Network {
                 connections.spawn(async move {
                     let mut server = TcpStream::connect(broker).await.expect("the broker listens");
                     forgotten.run_until_cancelled(copy_bidirectional(&mut client, &mut server)).await;
-                    // Both ends stay open, and nothing passes any more.
+                    // Both ends stay open, and no bytes pass.
                     std::future::pending::<()>().await;
                 });
             }
@@ -63,17 +64,18 @@ async fn messages(broker: &Broker) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_first_order_after_a_thaw_succeeds_whatever_became_of_the_connection() {
+async fn the_first_order_after_a_freeze_succeeds_even_if_the_connection_is_dead() {
     let directory = tempfile::tempdir().expect("a directory");
-    // The route leads to another address than the one the instance was given, as it may on a real cluster: there are
-    // two connections to find dead.
+    // The route names another address than the configured one, as it may in a real cluster, so two connections are
+    // dead.
     let (access, route) = (Network::open().await, Network::open().await);
     let advertised = (route.address.ip().to_string(), route.address.port());
-    let broker = open_broker_with(&directory, |config| config.advertised = Some(advertised)).await;
+    let kit = TestBroker::start_with(|config| config.advertised = Some(advertised)).await;
+    let broker = &kit.broker;
     access.lead_to(broker.local_addr());
     route.lead_to(broker.local_addr());
-    let consumer = connect_consumer(broker.local_addr()).await;
-    // Two tries of a second each fit into the time for a send.
+    let consumer = connect_consumer(&kit).await;
+    // The publish time-out allows two attempts of a second each.
     let process = Process::start(access.address, directory.path(), &["--publish-timeout-ms=2000"]).await;
     let mut client = Client::connect(process.address).await;
     let mut number = 0;
@@ -84,34 +86,35 @@ async fn the_first_order_after_a_thaw_succeeds_whatever_became_of_the_connection
     };
     post(&mut client).await;
 
-    // Frozen and thawed, no more.
+    // A freeze alone.
     process.signal("-STOP");
     process.signal("-CONT");
     post(&mut client).await;
 
-    // The broker ended the connection meanwhile.
+    // The broker closes the connection during the freeze.
     process.signal("-STOP");
     broker.faults().drop_connections();
     process.signal("-CONT");
     post(&mut client).await;
 
-    // Something between forgot it meanwhile: it looks open, and is dead.
+    // The network drops the connection silently during the freeze.
     process.signal("-STOP");
     access.forget_connections();
     route.forget_connections();
     process.signal("-CONT");
     post(&mut client).await;
     post(&mut client).await;
-    assert!(consumer.close(BOUND).await);
+    assert!(consumer.close(PATIENCE).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_came_true_while_nobody_waited_any_more_is_an_error_and_a_retry_is_the_same_order() {
+async fn an_acknowledgement_after_the_timeout_is_an_error_and_a_retry_is_the_same_order() {
     const PUBLISH: Duration = Duration::from_millis(400);
     const BODY: Duration = Duration::from_millis(100);
     let directory = tempfile::tempdir().expect("a directory");
-    let broker = open_broker(&directory).await;
-    let consumer = connect_consumer(broker.local_addr()).await;
+    let kit = TestBroker::start().await;
+    let broker = &kit.broker;
+    let consumer = connect_consumer(&kit).await;
     let flags = [
         format!("--publish-timeout-ms={}", PUBLISH.as_millis()),
         format!("--body-timeout-ms={}", BODY.as_millis()),
@@ -120,28 +123,23 @@ async fn what_came_true_while_nobody_waited_any_more_is_an_error_and_a_retry_is_
     let process = Process::start(broker.local_addr(), directory.path(), &flags).await;
     let mut client = Client::connect(process.address).await;
     client.post_until_accepted("warm", &order_of(0)).await;
-    let before = messages(&broker).await;
+    let before = messages(broker).await;
 
     broker.faults().stall();
     let waiting = tokio::spawn(async move {
         let answer = client.post("key", &order_of(1)).await.expect("an answer");
         (client, answer)
     });
-    let sent = async {
-        while messages(&broker).await == before {
-            yield_now().await;
-        }
-    };
-    timeout(BOUND, sent).await.expect("it was sent");
+    eventually("the order is sent", async || messages(broker).await > before).await;
     process.signal("-STOP");
-    // The acknowledgement is at the instance's door, and all its deadlines pass while it cannot look.
+    // The acknowledgement arrives during the freeze, and all deadlines pass before the instance reads it.
     broker.faults().resume();
     sleep(PUBLISH + BODY + Duration::from_millis(100)).await;
     process.signal("-CONT");
-    let (mut client, late) = timeout(BOUND, waiting).await.expect("in time").expect("no panic");
+    let (mut client, late) = timeout(PATIENCE, waiting).await.expect("in time").expect("no panic");
     assert!(late.is_503_with_wait(), "{late:?}");
     assert_eq!(late.body["code"], "publish_timeout");
-    let (order_id, _refusals) = client.post_until_accepted("key", &order_of(1)).await;
+    let (order_id, _rejections) = client.post_until_accepted("key", &order_of(1)).await;
     assert_eq!(order_id, late.order_id());
-    assert!(consumer.close(BOUND).await);
+    assert!(consumer.close(PATIENCE).await);
 }

@@ -1,19 +1,19 @@
-//! The binary itself: what it logs, and how it ends on a signal.
+//! The binary: its log, and its end on a signal.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use http::StatusCode;
 use serde_json::{Value, json};
+use shared::testkit::{PATIENCE, TestBroker, eventually};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
-use super::stage::{BOUND, CATALOGUE, Client, connect_consumer, open_broker, order_of};
+use super::fixture::{CATALOGUE, Client, connect_consumer, order_of};
 use crate::support::KEYS;
 
-/// Ended with the test, however that ends, even if it is stopped.
+/// Killed when dropped, even while it is frozen.
 pub(super) struct Process {
     child: Child,
     pub(super) address: SocketAddr,
@@ -50,12 +50,7 @@ impl Process {
             .spawn()
             .expect("it starts");
         let process = Self { child, address, log };
-        let listening = async {
-            while TcpStream::connect(address).await.is_err() {
-                sleep(Duration::from_millis(10)).await;
-            }
-        };
-        timeout(BOUND, listening).await.expect("it listens");
+        eventually("the process listens", async || TcpStream::connect(address).await.is_ok()).await;
         process
     }
 
@@ -64,20 +59,21 @@ impl Process {
         assert!(Command::new("kill").args([name, &pid]).status().expect("kill runs").success());
     }
 
-    /// Waits for its end. Its exit code, and its log.
+    /// Waits for the end of the process. Returns exit code and log.
     async fn ended(mut self) -> (Option<i32>, String) {
         let status = tokio::task::spawn_blocking(move || self.child.wait().map(|status| (status, self)));
         let (status, process) =
-            timeout(BOUND, status).await.expect("it stops").expect("no panic").expect("waited for");
+            timeout(PATIENCE, status).await.expect("it stops").expect("no panic").expect("waited for");
         (status.code(), std::fs::read_to_string(&process.log).expect("the log"))
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_binary_takes_orders_logs_nothing_personal_and_stops_on_sigterm() {
+async fn the_binary_accepts_orders_logs_nothing_personal_and_stops_on_sigterm() {
     let directory = tempfile::tempdir().expect("a directory");
-    let broker = open_broker(&directory).await;
-    let consumer = connect_consumer(broker.local_addr()).await;
+    let kit = TestBroker::start().await;
+    let broker = &kit.broker;
+    let consumer = connect_consumer(&kit).await;
     let process = Process::start(broker.local_addr(), directory.path(), &["--log=debug"]).await;
 
     let planted = |number: u64| {
@@ -90,8 +86,8 @@ async fn the_binary_takes_orders_logs_nothing_personal_and_stops_on_sigterm() {
     let accepted = client.post("planted-key", &planted(1)).await.expect("an answer");
     assert_eq!(accepted.status, StatusCode::ACCEPTED, "{accepted:?}");
     broker.faults().throttle_all_sends(true);
-    let refused = client.post("planted-key-2", &planted(2)).await.expect("an answer");
-    assert!(refused.is_503_with_wait(), "{refused:?}");
+    let rejected = client.post("planted-key-2", &planted(2)).await.expect("an answer");
+    assert!(rejected.is_503_with_wait(), "{rejected:?}");
     broker.faults().throttle_all_sends(false);
 
     process.signal("-TERM");
@@ -101,7 +97,7 @@ async fn the_binary_takes_orders_logs_nothing_personal_and_stops_on_sigterm() {
     let lines: Vec<Value> =
         log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect();
     let failed = lines.iter().find(|line| line["event"] == "request_failed").expect("a line");
-    let expected = json!(["ERROR", "broker_throttled", refused.body["order_id"]]);
+    let expected = json!(["ERROR", "broker_throttled", rejected.body["order_id"]]);
     assert_eq!(json!([failed["level"], failed["errorCode"], failed["order_id"]]), expected, "{failed}");
     assert!(failed["requestId"].is_string() && failed["errorMessage"].is_string(), "{failed}");
     for event in
@@ -112,21 +108,22 @@ async fn the_binary_takes_orders_logs_nothing_personal_and_stops_on_sigterm() {
     for personal in ["planted", "5551234"] {
         assert!(!log.contains(personal), "{personal} in {log}");
     }
-    assert!(consumer.close(BOUND).await);
-    broker.shutdown().await.expect("stopped in order");
+    assert!(consumer.close(PATIENCE).await);
+    kit.broker.shutdown().await.expect("stopped in order");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_requests_shed_are_a_line_or_two() {
+async fn a_thousand_shed_requests_are_at_most_a_line_a_second() {
     const SHED: u64 = 1_000;
     let directory = tempfile::tempdir().expect("a directory");
-    let broker = open_broker(&directory).await;
-    let _consumer = connect_consumer(broker.local_addr()).await;
+    let kit = TestBroker::start().await;
+    let broker = &kit.broker;
+    let _consumer = connect_consumer(&kit).await;
     let process = Process::start(broker.local_addr(), directory.path(), &["--requests-max=1"]).await;
     let mut client = Client::connect(process.address).await;
     client.post_until_accepted("warm", &order_of(0)).await;
     broker.faults().stall();
-    // Whichever of the two comes first has the only place. This one tries until it has it, so that the other is shed.
+    // There is one permit. This client retries until it has it, so that the other client is shed.
     let waiting = tokio::spawn(async move {
         let mut shed = 0;
         while client.post("key", &order_of(1)).await.expect("an answer").status
@@ -153,7 +150,7 @@ async fn a_thousand_requests_shed_are_a_line_or_two() {
         .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}")))
         .filter(|line: &Value| line["event"] == "requests_shed")
         .collect();
-    let told: u64 = lines.iter().map(|line| line["requests"].as_u64().expect("a number")).sum();
-    assert_eq!(told, shed, "none is forgotten: {log}");
+    let counted: u64 = lines.iter().map(|line| line["requests"].as_u64().expect("a number")).sum();
+    assert_eq!(counted, shed, "every shed request is counted: {log}");
     assert!(lines.len() as u64 <= seconds + 2, "{} lines in {seconds} s", lines.len());
 }

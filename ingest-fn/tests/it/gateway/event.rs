@@ -1,4 +1,4 @@
-//! The event form: what becomes of an event, and of an answer.
+//! The event form: decoding of events, encoding of replies.
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::response::{IntoResponse, Response};
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::sign::{Draft, percent_encoded};
 use super::signature::verifier;
 
-/// The event that API Gateway makes of `draft`, body as text or as base64.
+/// The event that API Gateway creates from `draft`, body as text or as base64.
 pub(super) fn event(draft: &Draft, base64: bool) -> Value {
     use base64::Engine as _;
     let signed = draft.request();
@@ -65,14 +65,14 @@ proptest! {
 
     #[test]
     fn any_bytes_are_an_event_or_a_fault(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        // It does not panic, and takes nothing that is not an object.
+        // It does not panic, and accepts only objects.
         let is_object = bytes.trim_ascii_start().starts_with(b"{");
         prop_assert!(decode_event(&bytes).is_err() || is_object);
     }
 }
 
 #[test]
-fn what_is_no_request_is_told_apart() {
+fn malformed_events_are_rejected_with_their_fault() {
     let with = |change: fn(&mut Value)| {
         let mut event = event(&Draft::order("k", "{}"), false);
         change(&mut event);
@@ -84,7 +84,7 @@ fn what_is_no_request_is_told_apart() {
     };
     type Case = (&'static str, fn(&mut Value), Result<(), EventError>);
     let cases: [Case; 19] = [
-        ("as it comes", |_| {}, Ok(())),
+        ("unchanged", |_| {}, Ok(())),
         ("unknown members", |event| event["requestContext"] = json!({ "a": [1] }), Ok(())),
         ("nulls", |event| (event["queryParameters"], event["body"]) = (json!(null), json!(null)), Ok(())),
         ("null for a flag", |event| event["isBase64Encoded"] = json!(null), Ok(())),
@@ -118,7 +118,7 @@ fn what_is_no_request_is_told_apart() {
 }
 
 #[test]
-fn what_occurs_twice_in_an_event_stays_twice() {
+fn repeated_headers_and_parameters_of_an_event_stay_repeated() {
     let event = br#"{"path":"/v1/orders","httpMethod":"POST","headers":{"X-User":"a","x-user":"b"},
         "queryParameters":{"a":"1","a":"2"},"body":"","isBase64Encoded":false}"#;
     let request = decode_event(event).expect("an event");
@@ -132,7 +132,7 @@ async fn json_of(response: Response) -> Value {
 }
 
 #[tokio::test]
-async fn an_answer_is_wrapped_whole() {
+async fn a_reply_contains_status_headers_and_body() {
     let response = |body: &'static [u8]| {
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = StatusCode::ACCEPTED;

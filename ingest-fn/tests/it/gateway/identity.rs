@@ -1,4 +1,4 @@
-//! The layers: who gets through, as whom, and what the others are told.
+//! Authentication: which requests pass, as which buyer, and the rejections of the others.
 
 use axum::body::Bytes;
 use http::Request;
@@ -74,19 +74,34 @@ fn only_a_signed_identity_counts() {
     let dev = Gateway::InsecureDev;
     let cases = [
         ("a signed identity", &with, user("alice").request(), passed(Some("alice"))),
-        ("none", &with, order().request(), rejected(401, "identity_missing")),
-        ("an empty one", &with, user("").request(), rejected(401, "identity_missing")),
-        ("none that is a user id", &with, user("two words").request(), rejected(401, "identity_missing")),
-        ("too long a one", &with, user(&"u".repeat(65)).request(), rejected(401, "identity_missing")),
-        ("one that is not signed", &with, unsigned_user.request(), rejected(403, "signature_invalid")),
+        ("no identity", &with, order().request(), rejected(401, "identity_missing")),
+        ("an empty identity", &with, user("").request(), rejected(401, "identity_missing")),
+        (
+            "an identity that is not a user id",
+            &with,
+            user("two words").request(),
+            rejected(401, "identity_missing"),
+        ),
+        (
+            "an identity that is too long",
+            &with,
+            user(&"u".repeat(65)).request(),
+            rejected(401, "identity_missing"),
+        ),
+        (
+            "an identity that is not signed",
+            &with,
+            unsigned_user.request(),
+            rejected(403, "signature_invalid"),
+        ),
         ("no signature", &with, without_signature, rejected(401, "signature_missing")),
-        ("another one", &with, swapped, rejected(403, "signature_invalid")),
-        ("another one besides", &with, joined, rejected(403, "signature_invalid")),
+        ("another identity", &with, swapped, rejected(403, "signature_invalid")),
+        ("a second identity header", &with, joined, rejected(403, "signature_invalid")),
         ("a repeated parameter", &with, repeated_parameter, rejected(400, "repeated_parameter")),
         ("signed, none wanted", &without, unsigned_user.request(), passed(None)),
         ("not signed, none wanted", &without, Request::new(Bytes::new()), rejected(401, "signature_missing")),
-        ("the platform lets in", &function, unsigned_user.request(), passed(None)),
-        ("anybody", &dev, unsigned_user.request(), passed(None)),
+        ("admitted by the platform", &function, unsigned_user.request(), passed(None)),
+        ("development mode", &dev, unsigned_user.request(), passed(None)),
     ];
     for (name, gateway, request, expected) in cases {
         assert_eq!(authenticate(gateway, &request), expected, "{name}");

@@ -1,4 +1,4 @@
-//! What the gateway vouches for, and what it does not.
+//! Authentication by the gateway.
 
 mod event;
 mod identity;

@@ -1,4 +1,4 @@
-//! Which flags say who keeps strangers out.
+//! Flags of the authentication mode.
 
 use clap::Parser;
 use ingest_fn::config::{Config, GatewayArgs};
@@ -13,7 +13,7 @@ fn arguments(flags: &[&str]) -> GatewayArgs {
 }
 
 #[test]
-fn a_start_needs_to_know_who_keeps_strangers_out() {
+fn a_start_requires_exactly_one_authentication_mode() {
     enum Expected {
         Signed(Option<&'static str>),
         Function,
@@ -31,11 +31,11 @@ fn a_start_needs_to_know_who_keeps_strangers_out() {
         (&["--gateway-auth=signature"], Faults(&["--gateway-secrets"])),
         (&["--gateway-secrets=2026a=short"], Faults(&["--gateway-secrets: a secret has fewer"])),
         (&["--gateway-secrets="], Faults(&["--gateway-secrets: must be name=secret"])),
-        // Somebody may believe that signatures are checked.
+        // An operator could believe that signatures are checked.
         (&[SECRETS, "--gateway-auth=function"], Faults(&["--gateway-secrets"])),
         (&[SECRETS, "--insecure-dev"], Faults(&["--insecure-dev"])),
         (&["--gateway-auth=function", "--insecure-dev"], Faults(&["--insecure-dev"])),
-        // Anybody could set the header.
+        // Any client could set the header.
         (&["--gateway-auth=function", "--identity-header=X-User"], Faults(&["--identity-header"])),
         (&["--insecure-dev", "--identity-header=X-User"], Faults(&["--identity-header"])),
         (&[SECRETS, "--identity-header=X User"], Faults(&["--identity-header"])),

@@ -1,4 +1,4 @@
-//! Orders through the whole of it, signed and not, as requests and as events.
+//! Orders through the whole service, signed and unsigned, as requests and as events.
 
 use axum::Router;
 use axum::body::Body;
@@ -17,7 +17,7 @@ pub(crate) fn behind_the_gateway() -> TestApp<StubPublisher> {
     app_behind(gateway, StubPublisher::accepting(), LIMITS)
 }
 
-/// What the gateway makes of `body` for the buyer `user`.
+/// The gateway's request with `body` for the buyer `user`.
 pub(crate) fn signed(user: &str, body: &Value) -> Draft {
     Draft::order(KEY, body.to_string()).with_signed("X-User", user)
 }
@@ -34,7 +34,7 @@ pub(crate) fn invoke(event: impl Into<Body>) -> Request<Body> {
         .expect("a request")
 }
 
-/// The answer within the reply to an event.
+/// The answer in the reply to an event.
 pub(crate) async fn reply(service: &Router, event: impl Into<Body>) -> Answer {
     let outer = send(service, invoke(event)).await;
     assert_eq!(outer.status, StatusCode::OK);
@@ -47,7 +47,7 @@ pub(crate) async fn reply(service: &Router, event: impl Into<Body>) -> Answer {
         let value = HeaderValue::from_str(value.as_str().expect("text")).expect("a value");
         headers.insert(HeaderName::try_from(name).expect("a name"), value);
     }
-    // The platform does not see the answer: it is told apart.
+    // The platform sees only a 200, so a header reports the order's own status.
     let failed = status.as_u16() >= 400;
     assert_eq!(outer.header("x-fc-status"), failed.then_some(status.as_str()));
     for headers in [&outer.headers, &headers] {
@@ -57,7 +57,7 @@ pub(crate) async fn reply(service: &Router, event: impl Into<Body>) -> Answer {
 }
 
 #[tokio::test]
-async fn the_buyer_is_who_the_gateway_says() {
+async fn the_buyer_is_the_one_that_the_gateway_names() {
     let app = behind_the_gateway();
     let service = router(app.clone());
     let without = order_with(|order| drop(order.as_object_mut().and_then(|order| order.remove("user_id"))));
@@ -74,7 +74,7 @@ async fn the_buyer_is_who_the_gateway_says() {
     }
     for member in ["order_id", "digest"] {
         assert_eq!(named.member(member), unnamed.member(member), "one buyer, one order");
-        assert_eq!(named.member(member), in_development.member(member), "whoever names the buyer");
+        assert_eq!(named.member(member), in_development.member(member), "body or gateway names the buyer");
         assert_ne!(named.member(member), other.member(member), "another buyer, another order");
     }
     let buyers: Vec<_> =
@@ -83,7 +83,7 @@ async fn the_buyer_is_who_the_gateway_says() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_played_again_is_the_same_order() {
+async fn a_replayed_request_is_the_same_order() {
     let service = router(behind_the_gateway());
     let draft = signed("user-42", &order());
     let first = send(&service, as_request(&draft)).await;
@@ -93,7 +93,7 @@ async fn a_request_that_is_played_again_is_the_same_order() {
 }
 
 #[tokio::test]
-async fn what_the_gateway_does_not_vouch_for_is_never_published() {
+async fn unauthenticated_requests_are_never_published() {
     let app = behind_the_gateway();
     let service = router(app.clone());
     let with = |change: fn(&mut Request<Body>)| {
@@ -125,21 +125,21 @@ async fn what_the_gateway_does_not_vouch_for_is_never_published() {
             with(|request| *request.uri_mut() = "/v1/orders?a=1".parse().expect("a target")),
             (403, "signature_invalid"),
         ),
-        ("somebody else's order", as_request(&signed("user-43", &order())), (403, "user_mismatch")),
-        ("nobody's order", as_request(&Draft::order(KEY, order().to_string())), (401, "identity_missing")),
+        ("another buyer's order", as_request(&signed("user-43", &order())), (403, "user_mismatch")),
+        ("no buyer", as_request(&Draft::order(KEY, order().to_string())), (401, "identity_missing")),
     ];
     for (name, request, (status, code)) in cases {
-        assert_eq!(send(&service, request).await.refusal(), (status, code.to_owned()), "{name}");
+        assert_eq!(send(&service, request).await.rejection(), (status, code.to_owned()), "{name}");
     }
     let mut mallory = event(&signed("user-42", &order()), false);
     mallory["headers"]["x-user"] = json!("user-43");
     let answer = reply(&service, mallory.to_string()).await;
-    assert_eq!(answer.refusal(), (403, "signature_invalid".to_owned()));
+    assert_eq!(answer.rejection(), (403, "signature_invalid".to_owned()));
     assert_eq!(app.publisher.published(), []);
 }
 
 #[tokio::test]
-async fn an_event_is_the_same_order_as_the_request_in_it() {
+async fn an_event_and_its_request_are_the_same_order() {
     let service = router(behind_the_gateway());
     let draft = signed("user-42", &order());
     let direct = send(&service, as_request(&draft)).await;
@@ -153,7 +153,7 @@ async fn an_event_is_the_same_order_as_the_request_in_it() {
 }
 
 #[tokio::test]
-async fn refusals_of_every_layer_come_as_replies() {
+async fn rejections_of_every_step_are_replies() {
     let app = behind_the_gateway();
     let service = router(app.clone());
     let draft = signed("user-42", &order());
@@ -184,17 +184,17 @@ async fn refusals_of_every_layer_come_as_replies() {
             (401, "signature_missing"),
         ),
         (
-            "somebody else's order",
+            "another buyer's order",
             event(&signed("user-43", &order()), false).to_string(),
             (403, "user_mismatch"),
         ),
     ];
     for (name, event, (status, code)) in cases {
-        assert_eq!(reply(&service, event).await.refusal(), (status, code.to_owned()), "{name}");
+        assert_eq!(reply(&service, event).await.rejection(), (status, code.to_owned()), "{name}");
     }
     app.instance.stop();
     let answer = reply(&service, event(&draft, false).to_string()).await;
-    assert_eq!(answer.refusal(), (503, "stopping".to_owned()));
+    assert_eq!(answer.rejection(), (503, "stopping".to_owned()));
     assert_eq!(answer.header("retry-after"), Some("1"));
     assert_eq!(app.publisher.published(), []);
 }

@@ -1,4 +1,4 @@
-//! Rules of the signature, for requests of any shape.
+//! Properties of the signature, for requests of any shape.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use shared::gateway::SignatureError;
 use super::sign::{Draft, KEY_NAME, SECRET};
 use super::signature::verifier;
 
-/// A name in a query: nothing that would make the signed string ambiguous.
+/// A name in a query, without characters that would make the signed text ambiguous.
 const PARAMETER_NAME: &str = "(?s)[^&=]{1,6}";
 const PARAMETER_VALUE: &str = "(?s)[^&]{0,10}";
 const HEADER_VALUE: &str = "[!-~][ -~]{0,16}";
@@ -51,7 +51,7 @@ fn drafts() -> impl Strategy<Value = Draft> {
         })
 }
 
-/// One change on the way from the gateway to us.
+/// One change between the gateway and ingest-fn.
 #[derive(Clone, Debug)]
 enum Change {
     Method,
@@ -89,7 +89,7 @@ fn changes() -> impl Strategy<Value = Change> {
     ]
 }
 
-/// The request that arrives in place of `signed`; `None` if the change changes nothing.
+/// The request that arrives instead of `signed`; `None` if the change has no effect.
 fn tampered(signed: &Draft, change: &Change) -> Option<http::Request<axum::body::Bytes>> {
     let mut draft = signed.clone();
     let mut repeated = None;
@@ -179,7 +179,7 @@ fn encoded(pairs: &[(String, String)], lots: &[u8]) -> String {
 
 proptest! {
     #[test]
-    fn what_the_gateway_signed_verifies_and_any_one_change_fails(signed in drafts(), change in changes()) {
+    fn a_signed_request_verifies_and_any_change_to_it_fails(signed in drafts(), change in changes()) {
         prop_assert_eq!(fault(&signed.request()), None);
         if let Some(request) = tampered(&signed, &change) {
             prop_assert!(fault(&request).is_some(), "{request:?}");
@@ -187,7 +187,7 @@ proptest! {
     }
 
     #[test]
-    fn a_query_means_what_it_decodes_to_in_any_order(
+    fn a_query_is_compared_decoded_and_in_any_order(
         signed in drafts(),
         lots in prop::collection::vec(any::<u8>(), 1..64),
         seed in any::<u64>(),
@@ -201,7 +201,7 @@ proptest! {
     }
 
     #[test]
-    fn the_order_of_the_list_does_not_matter(signed in drafts(), seed in any::<u64>()) {
+    fn the_sequence_of_the_list_does_not_matter(signed in drafts(), seed in any::<u64>()) {
         let mut listed = signed.clone();
         let places = listed.signed.len() as u64;
         listed.signed.rotate_left((seed % places) as usize);
@@ -210,7 +210,7 @@ proptest! {
     }
 
     #[test]
-    fn a_repeated_parameter_is_refused_however_it_is_encoded_and_signed(
+    fn a_repeated_parameter_is_rejected_in_any_encoding_even_if_signed(
         signed in drafts(),
         name in PARAMETER_NAME,
         values in (PARAMETER_VALUE, PARAMETER_VALUE),
@@ -219,7 +219,7 @@ proptest! {
         let mut signed = signed;
         signed.query.retain(|(known, _)| *known != name);
         signed.query.push((name.clone(), values.0));
-        // The gateway signs the first value; here the second travels along.
+        // The gateway signs the first value; the second is sent as well.
         let signature = signed.signature();
         signed.query.push((name, values.1));
         let mut request = signed.request_with(|pairs| encoded(pairs, &lots));

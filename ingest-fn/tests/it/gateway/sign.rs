@@ -1,4 +1,4 @@
-//! The gateway's side of the signature, written from the demo and from nothing of ours.
+//! The gateway's side of the signature, written from the vendor's demo without this crate's code.
 
 use std::collections::BTreeMap;
 
@@ -14,12 +14,12 @@ use shared::gateway::SigningKeys;
 pub(crate) const KEY_NAME: &str = "2026b";
 pub(crate) const SECRET: &str = "9f1c=the-second-secret";
 
-/// Two keys: the one that [`Draft`] signs with, and the one that it is to replace.
+/// Two keys: the one that [`Draft`] signs with, and its predecessor.
 pub(crate) fn keys() -> SigningKeys {
     format!("2026a=the-first-secret,{KEY_NAME}={SECRET}").parse().expect("keys")
 }
 
-/// What a gateway is about to send to its backend.
+/// A request that the gateway is about to send to its backend.
 #[derive(Clone, Debug)]
 pub(crate) struct Draft {
     pub(crate) method: Method,

@@ -1,4 +1,4 @@
-//! Which requests count as the gateway's.
+//! Verification of signatures.
 
 use axum::body::Bytes;
 use http::{HeaderValue, Method, Request};
@@ -16,9 +16,9 @@ fn check(verifier: &Verifier, request: &Request<Bytes>) -> Option<SignatureError
     verifier.verify(request.method(), request.uri(), request.headers(), request.body()).err()
 }
 
-/// The vendor's own vector (`Sign.java` of aliyun/api-gateway-demo-sign-backend-java).
+/// The vendor's test vector (`Sign.java` of aliyun/api-gateway-demo-sign-backend-java).
 #[test]
-fn the_vendor_s_example_verifies() {
+fn the_example_of_the_vendor_verifies() {
     let request = Request::builder()
         .method(Method::POST)
         .uri("/demo/uri?QueryKey2=QueryValue2&QueryKey1=QueryValue1")
@@ -51,7 +51,7 @@ fn each_of_several_keys_verifies_what_it_signed() {
     }
 }
 
-/// A signed order, changed on its way.
+/// A signed order, changed in transit.
 fn changed(change: impl FnOnce(&mut Request<Bytes>)) -> Request<Bytes> {
     let mut request = Draft::order("k", "{}").with_signed("X-User", "u").request();
     change(&mut request);
@@ -77,7 +77,7 @@ fn without(name: &'static str) -> Request<Bytes> {
 }
 
 #[test]
-fn what_is_not_for_certain_the_gateway_s_is_refused() {
+fn every_request_that_is_not_surely_signed_by_the_gateway_is_rejected() {
     let verifier = verifier(&["idempotency-key", "x-user"]);
     let mut unsigned_user = Draft::order("k", "{}");
     unsigned_user.headers.push(("X-User".to_owned(), "u".to_owned()));
@@ -145,7 +145,7 @@ fn what_is_not_for_certain_the_gateway_s_is_refused() {
 }
 
 #[test]
-fn parameters_are_decoded_as_a_form_s_and_sorted_as_java_sorts() {
+fn parameters_are_decoded_like_a_form_and_sorted_like_java_strings() {
     let read = |query: &str, form: &str| {
         let pairs = parameters(query, form)?;
         Ok(pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("|"))
@@ -175,7 +175,7 @@ fn parameters_are_decoded_as_a_form_s_and_sorted_as_java_sorts() {
 }
 
 #[test]
-fn secrets_are_read_strictly_and_never_shown() {
+fn secrets_are_parsed_strictly_and_never_shown() {
     for (text, error) in [
         ("", KeysError::Syntax),
         ("just-a-secret", KeysError::Syntax),

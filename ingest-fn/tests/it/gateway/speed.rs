@@ -1,4 +1,4 @@
-//! What a signature costs; figures to read, not to judge.
+//! Cost of a signature; prints figures and asserts nothing about them.
 
 use std::hint::black_box;
 
@@ -28,7 +28,7 @@ fn a_verification_in_microseconds() {
     for _ in 0..ROUNDS / 10 {
         assert!(verify().is_ok());
     }
-    // The best of several, so that whatever else runs on the machine shows least.
+    // The best of several, to exclude the load of other processes.
     let best = (0..7)
         .map(|_| {
             let started = Instant::now();

@@ -8,16 +8,16 @@ use std::task::{Context, Poll};
 use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::Frame;
 
-/// What comes after the chunks.
+/// The end of a body, after its chunks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// The orderly end.
+    /// The regular end.
     Complete,
     /// A broken connection.
     Broken,
-    /// Nothing, for ever.
+    /// No end: the body stays pending.
     Silence,
-    /// Nothing may be asked for: a test fails if it is.
+    /// A test fails if the body is polled.
     Unread,
 }
 

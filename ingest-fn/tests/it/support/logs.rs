@@ -1,8 +1,8 @@
-//! What is logged while a test holds on to this.
+//! Captures log lines until it is dropped.
 
 use shared::telemetry::Capture;
 
-/// Captures every line that this thread logs, most verbose levels of our own crates included.
+/// The lines of this thread, including the most verbose levels of the workspace's crates.
 pub(crate) struct Logs(Capture);
 
 impl Logs {
@@ -10,7 +10,7 @@ impl Logs {
         Self::capture_at("info,ingest_fn=trace,shared=trace,spillway_rocketmq=trace")
     }
 
-    /// What `filter` lets through.
+    /// Captures the lines that `filter` accepts.
     pub(crate) fn capture_at(filter: &str) -> Self {
         Self(Capture::current_thread(filter).expect("a filter"))
     }

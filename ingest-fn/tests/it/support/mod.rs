@@ -1,4 +1,4 @@
-//! What the tests share: a catalogue, a request that is right, a service around a fake publisher.
+//! Shared fixtures: a catalogue, a valid request, a service around a fake publisher.
 
 mod body;
 mod logs;
@@ -36,7 +36,7 @@ pub(crate) use publishers::{HeldSink, Sent, StubPublisher, order_id, order_ids, 
 
 pub(crate) const NOW: OffsetDateTime = datetime!(2026-11-11 00:00:00 UTC);
 
-/// At [`NOW`] one sale is open, one not yet, one no longer. Every sale has the same key.
+/// At [`NOW`] the sale `open` is open, `early` has not opened, `over` has closed. All have the same key.
 pub(crate) const CATALOGUE: &str = r#"
     revision = "r1"
     [[sales]]
@@ -66,7 +66,7 @@ pub(crate) const KEYS: &str = "default=07070707070707070707070707070707070707070
 
 pub(crate) const KEY: &str = "a1b2c3";
 
-/// An order that breaks no rule.
+/// A valid order.
 pub(crate) fn order() -> Value {
     json!({
         "sale_id": "open",
@@ -162,7 +162,7 @@ pub(crate) fn router<P: OrderPublisher, C: Clock + Clone>(app: TestApp<P, C>) ->
     Router::new().fallback_service(Dispatch::new(&app))
 }
 
-/// A clock that the test moves; it begins at [`NOW`]. Clones share it.
+/// A clock that the test advances from [`NOW`]. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SteppedClock(Arc<AtomicU64>);
 
@@ -178,7 +178,7 @@ impl Clock for SteppedClock {
     }
 }
 
-/// The service at a time that the test moves, with its own log settings.
+/// The service at a time that the test advances, with its own log settings.
 pub(crate) fn observed(
     publisher: StubPublisher,
     clock: &SteppedClock,
@@ -187,12 +187,12 @@ pub(crate) fn observed(
     app_with(Gateway::InsecureDev, publisher, clock.clone(), LIMITS, settings)
 }
 
-/// The service around a publisher that always says yes.
+/// The service around a publisher that accepts every order.
 pub(crate) fn service() -> Router {
     router(app(StubPublisher::accepting(), LIMITS))
 }
 
-/// An answer, read to its end.
+/// An answer with its whole body.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -205,7 +205,7 @@ impl Answer {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// A member that is text.
+    /// Text of a member.
     pub(crate) fn member(&self, name: &str) -> String {
         let json = self.json();
         json[name].as_str().unwrap_or_else(|| panic!("{name} in {json}")).to_owned()
@@ -220,7 +220,7 @@ impl Answer {
     }
 
     /// Status and code, which is what clients branch on.
-    pub(crate) fn refusal(&self) -> (u16, String) {
+    pub(crate) fn rejection(&self) -> (u16, String) {
         (self.status.as_u16(), self.member("code"))
     }
 }

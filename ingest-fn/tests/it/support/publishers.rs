@@ -1,4 +1,4 @@
-//! Where orders go in tests.
+//! Publishers and sinks for tests.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::NOW;
 
-/// Answers every order alike, at once, and keeps it.
+/// Answers every order with the same result, immediately, and stores it.
 #[derive(Clone, Debug)]
 pub(crate) struct StubPublisher {
     answer: Result<(), PublishError>,
@@ -50,7 +50,7 @@ impl OrderPublisher for StubPublisher {
     }
 }
 
-/// A batch on its way, in the test's hands.
+/// A batch in flight, settled by the test.
 #[derive(Debug)]
 pub(crate) struct Sent {
     pub(crate) body: Bytes,
@@ -60,7 +60,7 @@ pub(crate) struct Sent {
 
 impl Sent {
     pub(crate) fn acknowledge(self) {
-        self.answer.send(Ok(())).expect("somebody waits");
+        self.answer.send(Ok(())).expect("the caller waits");
     }
 
     pub(crate) fn orders(&self) -> Vec<AcceptedOrder> {
@@ -68,7 +68,7 @@ impl Sent {
     }
 }
 
-/// Hands each batch to the test, which decides when and how it ends.
+/// Passes each batch to the test, which settles it.
 #[derive(Debug)]
 pub(crate) struct HeldSink(mpsc::UnboundedSender<Sent>);
 
@@ -82,13 +82,13 @@ impl HeldSink {
 impl BatchSink for HeldSink {
     fn send(&self, batch: SealedBatch) -> impl Future<Output = Result<(), PublishError>> + Send + 'static {
         let (answer, answered) = oneshot::channel();
-        // A test that looks no more leaves the batch unanswered.
+        // The test may have dropped the receiver; the batch then stays unanswered.
         let _unwatched = self.0.send(Sent { body: batch.body, order_ids: batch.order_ids, answer });
         async move { answered.await.unwrap_or(Err(PublishError::Failed)) }
     }
 }
 
-/// The id of a made-up order.
+/// The id of a synthetic order.
 pub(crate) fn order_id(number: u64) -> OrderId {
     let key = OrderIdKey::new(&[7; 32]).expect("long enough");
     let idempotency_key = IdempotencyKey::parse(&number.to_string()).expect("valid");
@@ -104,7 +104,7 @@ pub(crate) fn order_ids(numbers: impl IntoIterator<Item = u64>) -> Vec<OrderId> 
     numbers.into_iter().map(order_id).collect()
 }
 
-/// Made-up order `number`, with `padding` more bytes than the smallest, up to 190.
+/// Synthetic order `number`, with `padding` more bytes than the smallest, up to 190.
 pub(crate) fn order_of_bytes(number: u64, padding: usize) -> EncodedOrder {
     let line = |text: &str| AddressLine::parse(text).expect("valid");
     EncodedOrder::new(&AcceptedOrder {

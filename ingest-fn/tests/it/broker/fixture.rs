@@ -1,4 +1,4 @@
-//! A broker, the service, a consumer, and HTTP clients.
+//! The fixture: a broker, the service, a consumer, HTTP clients.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -7,36 +7,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use http::header::{CONTENT_TYPE, HOST, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, Request, StatusCode};
-use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper_util::rt::TokioIo;
+use http_body_util::Full;
 use ingest_fn::config::Settings;
 use ingest_fn::gateway::Gateway;
 use ingest_fn::limits::RequestLimits;
 use ingest_fn::publish::BatchLimits;
 use ingest_fn::request_logger::RequestLogSettings;
 use ingest_fn::server::{RunError, ServerConfig};
-use serde_json::{Value, json};
+use serde_json::Value;
 use shared::catalogue::Catalogue;
 use shared::envelope::decode_batch;
 use shared::order::{AcceptedOrder, OrderId};
 use shared::rocketmq::{ClientConfig, ConsumerConfig, DefaultContext, ProducerConfig, StreamConsumer};
-use spillway_broker::{Broker, BrokerConfig};
-use tempfile::TempDir;
-use tokio::net::{TcpListener, TcpStream};
+use shared::testkit::{GROUP, HttpClient, PATIENCE, TOPIC, TestBroker, order_json};
+use spillway_broker::Faults;
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::KEYS;
-
-pub(super) const TOPIC: &str = "orders";
-pub(super) const GROUP: &str = "drain";
-
-/// Long enough for a slow machine; nothing waits for it unless something is wrong.
-pub(super) const BOUND: Duration = Duration::from_secs(60);
 
 /// A sale that is open whenever the test runs.
 pub(super) const CATALOGUE: &str = r#"
@@ -49,28 +41,9 @@ pub(super) const CATALOGUE: &str = r#"
     skus = [{ sku = "PHONE", unit_price_minor = 299900, stock = 10 }]
 "#;
 
-/// Order `number`: each its own buyer.
+/// Order `number`, each by another buyer.
 pub(super) fn order_of(number: u64) -> Value {
-    json!({
-        "sale_id": "sale",
-        "user_id": format!("buyer-{number}"),
-        "items": [{ "sku": "PHONE", "quantity": 1 }],
-        "currency": "CNY",
-        "shipping_address": { "recipient": "R", "line1": "L", "city": "C", "country": "CN" }
-    })
-}
-
-pub(super) async fn open_broker(directory: &TempDir) -> Broker {
-    open_broker_with(directory, |_config| {}).await
-}
-
-pub(super) async fn open_broker_with(directory: &TempDir, change: impl FnOnce(&mut BrokerConfig)) -> Broker {
-    let mut config = BrokerConfig::at(directory.path().join("broker"));
-    config.topics = vec![(TOPIC.to_owned(), 4)];
-    config.groups = vec![GROUP.to_owned()];
-    config.long_polling_min = Duration::from_millis(100);
-    change(&mut config);
-    Broker::open(config).await.expect("the broker opens")
+    order_json(&format!("buyer-{number}"), "PHONE")
 }
 
 pub(super) fn settings(broker: SocketAddr) -> Settings {
@@ -85,12 +58,12 @@ pub(super) fn settings(broker: SocketAddr) -> Settings {
                 bytes_max: NonZeroUsize::new(8 << 20).expect("positive"),
                 body_timeout: Duration::from_secs(10),
                 request_timeout: Duration::from_secs(15),
-                drain_timeout: BOUND,
+                drain_timeout: PATIENCE,
             },
             workers: NonZeroUsize::new(2).expect("positive"),
             connections_max: NonZeroUsize::new(1_024).expect("positive"),
             start_timeout: Duration::from_secs(20),
-            grace: BOUND,
+            grace: PATIENCE,
             request_log: RequestLogSettings::default(),
         },
         client: ClientConfig::new(broker.into()),
@@ -104,26 +77,24 @@ pub(super) fn settings(broker: SocketAddr) -> Settings {
     }
 }
 
-/// Everything, running.
-pub(super) struct Stage {
-    pub(super) broker: Broker,
+/// The whole service, running.
+pub(super) struct Fixture {
+    pub(super) broker: TestBroker,
     pub(super) address: SocketAddr,
     pub(super) shutdown: CancellationToken,
     pub(super) running: JoinHandle<Result<(), RunError>>,
     consumer: StreamConsumer,
-    _directory: TempDir,
 }
 
-impl Stage {
+impl Fixture {
     pub(super) async fn open() -> Self {
         Self::open_with(|_settings| {}).await
     }
 
     pub(super) async fn open_with(change: impl FnOnce(&mut Settings)) -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
-        let broker = open_broker(&directory).await;
-        let consumer = connect_consumer(broker.local_addr()).await;
-        let mut settings = settings(broker.local_addr());
+        let broker = TestBroker::start().await;
+        let consumer = connect_consumer(&broker).await;
+        let mut settings = settings(broker.broker.local_addr());
         change(&mut settings);
         let listener = TcpListener::bind(settings.listen).await.expect("a port");
         let address = listener.local_addr().expect("an address");
@@ -132,16 +103,16 @@ impl Stage {
         let ready = Request::post("/initialize").body(Full::default()).expect("a request");
         let ready = Client::connect(address).await.send(ready).await.expect("an answer");
         assert_eq!(ready.status, StatusCode::OK);
-        Self { broker, address, shutdown, running, consumer, _directory: directory }
+        Self { broker, address, shutdown, running, consumer }
     }
 
-    /// Receives until `distinct` orders are there and the broker has no more. Every copy of each is kept.
+    /// Receives until there are `distinct` orders and the broker has no more. Returns every copy of each.
     pub(super) async fn receive(&self, distinct: usize) -> BTreeMap<OrderId, Vec<AcceptedOrder>> {
         let mut received: BTreeMap<OrderId, Vec<AcceptedOrder>> = BTreeMap::new();
         loop {
             let enough = received.len() >= distinct;
             let messages =
-                timeout(BOUND, self.consumer.receive(32)).await.expect("in time").expect("messages");
+                timeout(PATIENCE, self.consumer.receive(32)).await.expect("in time").expect("messages");
             if enough && messages.is_empty() {
                 return received;
             }
@@ -157,28 +128,30 @@ impl Stage {
         }
     }
 
-    /// Messages that the broker has taken.
-    pub(super) async fn messages(&self) -> u64 {
-        self.broker.stats().await.expect("stats").topic(TOPIC).expect("the topic").sent
+    pub(super) fn faults(&self) -> Faults {
+        self.broker.broker.faults()
     }
 
-    /// Stops all of it, in order.
+    /// Messages that the broker has stored.
+    pub(super) async fn messages(&self) -> u64 {
+        self.broker.broker.stats().await.expect("stats").topic(TOPIC).expect("the topic").sent
+    }
+
+    /// Stops service, consumer and broker.
     pub(super) async fn close(self) {
         self.shutdown.cancel();
-        timeout(BOUND, self.running).await.expect("in time").expect("no panic").expect("stopped in order");
-        assert!(self.consumer.close(BOUND).await);
-        self.broker.shutdown().await.expect("stopped in order");
+        timeout(PATIENCE, self.running).await.expect("in time").expect("no panic").expect("stopped in order");
+        assert!(self.consumer.close(PATIENCE).await);
+        self.broker.broker.shutdown().await.expect("stopped in order");
     }
 }
 
-/// A consumer whose group has its place on every queue.
-pub(super) async fn connect_consumer(broker: SocketAddr) -> StreamConsumer {
+/// A consumer whose group has an offset on every queue.
+pub(super) async fn connect_consumer(broker: &TestBroker) -> StreamConsumer {
     let mut config = ConsumerConfig::new(GROUP, [TOPIC]);
     config.long_polling_timeout = Duration::from_millis(100);
-    let consumer = StreamConsumer::connect(ClientConfig::new(broker.into()), config, DefaultContext)
-        .await
-        .expect("connected");
-    consumer.initialize_offsets().await.expect("subscribed");
+    let consumer = StreamConsumer::connect(broker.client(), config, DefaultContext).await.expect("connected");
+    consumer.initialize_offsets().await.expect("offsets");
     consumer
 }
 
@@ -200,24 +173,17 @@ impl Answer {
     }
 }
 
-/// One kept-alive connection.
-pub(super) struct Client {
-    sender: SendRequest<Full<Bytes>>,
-    address: SocketAddr,
-}
+/// A connection that is reused.
+pub(super) struct Client(HttpClient);
 
 impl Client {
     pub(super) async fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).await.expect("connected");
-        let (sender, connection) = handshake(TokioIo::new(stream)).await.expect("HTTP");
-        tokio::spawn(connection);
-        Self { sender, address }
+        Self(HttpClient::connect(address).await)
     }
 
     /// `None` if the connection ended without an answer.
     pub(super) async fn post(&mut self, key: &str, order: &Value) -> Option<Answer> {
         let request = Request::post("/v1/orders")
-            .header(HOST, self.address.to_string())
             .header(CONTENT_TYPE, "application/json")
             .header("idempotency-key", key)
             .body(Full::new(Bytes::from(order.to_string())))
@@ -225,28 +191,23 @@ impl Client {
         self.send(request).await
     }
 
-    /// Posts one order until it is accepted. Its id, and how many refusals came before, each a 503 with a wait.
+    /// Posts an order until it is accepted. Returns its id and the number of rejections before, each a 503 with a wait.
     pub(super) async fn post_until_accepted(&mut self, key: &str, order: &Value) -> (OrderId, u64) {
-        let mut refusals = 0;
+        let mut rejections = 0;
         loop {
             let answer = self.post(key, order).await.expect("an answer");
             if answer.status == StatusCode::ACCEPTED {
-                return (answer.order_id(), refusals);
+                return (answer.order_id(), rejections);
             }
-            assert!(answer.is_503_with_wait(), "neither accepted nor to be retried: {answer:?}");
-            refusals += 1;
-            assert!(refusals < 100, "{answer:?}");
+            assert!(answer.is_503_with_wait(), "neither accepted nor retryable: {answer:?}");
+            rejections += 1;
+            assert!(rejections < 100, "{answer:?}");
         }
     }
 
     pub(super) async fn send(&mut self, request: Request<Full<Bytes>>) -> Option<Answer> {
-        let exchange = async {
-            self.sender.ready().await.ok()?;
-            let (parts, body) = self.sender.send_request(request).await.ok()?.into_parts();
-            let body = body.collect().await.ok()?.to_bytes();
-            let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-            Some(Answer { status: parts.status, headers: parts.headers, body })
-        };
-        timeout(BOUND, exchange).await.expect("an answer in time")
+        let response = timeout(PATIENCE, self.0.send(request)).await.expect("an answer in time").ok()?;
+        let body = serde_json::from_str(&response.text).unwrap_or(Value::Null);
+        Some(Answer { status: response.status, headers: response.headers, body })
     }
 }

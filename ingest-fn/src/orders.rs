@@ -1,6 +1,6 @@
 //! `POST /v1/orders`: an order's way, from the head of its request to the 202.
 //!
-//! `Observe` and `LoadShed` surround it ([`crate::layers`]). [`crate::invoke`] enters at [`accept`] with an order from
+//! `Observe` and `LoadShed` surround it ([`crate::layers`]). [`crate::invoke`] enters at `accept` with an order from
 //! an event.
 
 use std::borrow::Cow;
@@ -111,9 +111,8 @@ pub(crate) async fn accept<P: OrderPublisher, C: Clock>(
     request: Request<Bytes>,
     idempotency_key: IdempotencyKey,
 ) -> Result<Accepted, ApiError> {
-    let (start, order) = prepare(app, request, &idempotency_key)?;
+    let (start, order) = prepare(app, request, idempotency_key)?;
     // Thousands of requests may wait here: each holds only what its answer needs.
-    drop(idempotency_key);
     publish(app, start, order).await
 }
 
@@ -142,10 +141,11 @@ struct PreparedOrder {
 }
 
 /// Signature, identity, body, rules of the order, rules of the catalogue, in this order.
+#[expect(clippy::needless_pass_by_value, reason = "the caller's future does not hold what it no longer owns")]
 fn prepare<P, C: Clock>(
     app: &App<P, C>,
     request: Request<Bytes>,
-    idempotency_key: &IdempotencyKey,
+    idempotency_key: IdempotencyKey,
 ) -> Result<(RequestStart, PreparedOrder), ApiError> {
     let verified = app.gateway.check_signature(&request)?;
     let buyer = app.gateway.identify(request.headers(), verified)?;
@@ -156,7 +156,7 @@ fn prepare<P, C: Clock>(
     let order =
         parse_order(&body).map_err(|problems| ApiError::Invalid(app.sales.all_problems(&body, problems)))?;
     let traceparent = traceparent(request.headers());
-    let order = app.sales.accept(app.clock.now(), &body, order, idempotency_key, traceparent)?;
+    let order = app.sales.accept(app.clock.now(), &body, order, &idempotency_key, traceparent)?;
     let context = request.extensions().get::<RequestContext>();
     tracing::debug!(
         event = "order_validated",

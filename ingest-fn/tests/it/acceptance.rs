@@ -25,7 +25,7 @@ async fn the_published_order_has_the_request_fields_and_the_catalogue_prices() {
     let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let mut request = post_order(&order());
     request.headers_mut().insert("traceparent", traceparent.parse().expect("a header"));
-    let answer = send(&router(app.clone()), request).await;
+    let answer = send(&router(&app), request).await;
     let published = app.publisher.published();
     let [order] = published.as_slice() else { panic!("one order: {published:?}") };
     assert_eq!(order.order_id.to_string(), answer.member("order_id"));
@@ -46,7 +46,7 @@ async fn a_malformed_trace_context_is_ignored() {
     let app = app(StubPublisher::accepting(), LIMITS);
     let mut request = post_order(&order());
     request.headers_mut().insert("traceparent", "00-nonsense".parse().expect("a header"));
-    assert_eq!(send(&router(app.clone()), request).await.status, StatusCode::ACCEPTED);
+    assert_eq!(send(&router(&app), request).await.status, StatusCode::ACCEPTED);
     assert_eq!(app.publisher.published()[0].traceparent, None);
 }
 
@@ -144,7 +144,7 @@ async fn values_at_their_bounds_are_accepted() {
 #[tokio::test]
 async fn operators_see_liveness_readiness_and_metrics() {
     let app = app(StubPublisher::accepting(), LIMITS);
-    let service = router(app.clone());
+    let service = router(&app);
     shared::telemetry::metrics();
     send(&service, post_order(&order())).await;
     assert_eq!(send(&service, get("/healthz")).await.text, "ok\n");

@@ -19,7 +19,7 @@ fn held() -> (Router, UnboundedReceiver<Sent>) {
         bytes_max: 4_032,
         linger: Duration::from_millis(2),
     };
-    (router(app(Coalescer::new(sink, limits), LIMITS)), sent)
+    (router(&app(Coalescer::new(sink, limits), LIMITS)), sent)
 }
 
 fn spawn_post(service: &Router, key: &str) -> JoinHandle<Answer> {

@@ -19,7 +19,7 @@ const ALONE: BatchLimits =
 async fn beyond_the_bound_the_answer_is_an_immediate_429_and_nothing_is_sent() {
     let (sink, mut sent) = HeldSink::new();
     let app = app(Coalescer::new(sink, ALONE), TWO);
-    let service = router(app.clone());
+    let service = router(&app);
     let mut waiting = Vec::new();
     let mut batches = Vec::new();
     for key in ["one", "two"] {
@@ -57,7 +57,7 @@ async fn beyond_the_bound_the_answer_is_an_immediate_429_and_nothing_is_sent() {
 async fn a_client_that_hangs_up_releases_its_permit() {
     let (sink, mut sent) = HeldSink::new();
     let app = app(Coalescer::new(sink, ALONE), TWO);
-    let service = router(app.clone());
+    let service = router(&app);
     let waiting = tokio::spawn(async move { send(&service, post_order(&order())).await });
     let _never_answered = sent.recv().await.expect("sent");
     assert_eq!(app.instance.budget.requests_in_flight(), 1);
@@ -71,7 +71,7 @@ async fn a_stopping_instance_rejects_orders() {
     let (sink, mut sent) = HeldSink::new();
     let app = app(Coalescer::new(sink, ALONE), TWO);
     app.instance.stop();
-    let answer = send(&router(app), post(chunked([""; 0], End::Unread))).await;
+    let answer = send(&router(&app), post(chunked([""; 0], End::Unread))).await;
     assert_eq!(answer.rejection(), (503, "stopping".to_owned()));
     assert_eq!(answer.retry_after_s(), Some(1));
     assert!(sent.try_recv().is_err());

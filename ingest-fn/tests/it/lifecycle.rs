@@ -19,7 +19,7 @@ const ALONE: BatchLimits =
 async fn pre_stop_answers_once_every_order_in_flight_has_its_answer() {
     let (sink, mut sent) = HeldSink::new();
     let app = app(Coalescer::new(sink, ALONE), LIMITS);
-    let service = router(app.clone());
+    let service = router(&app);
     let ask = || {
         let service = service.clone();
         tokio::spawn(async move { send(&service, get("/pre-stop")).await })
@@ -48,7 +48,7 @@ async fn pre_stop_answers_once_every_order_in_flight_has_its_answer() {
 #[tokio::test(start_paused = true)]
 async fn pre_stop_waits_at_most_for_the_drain_timeout() {
     let (sink, mut sent) = HeldSink::new();
-    let service = router(app(Coalescer::new(sink, ALONE), LIMITS));
+    let service = router(&app(Coalescer::new(sink, ALONE), LIMITS));
     let order_service = service.clone();
     let _waiting = tokio::spawn(async move { send(&order_service, post_order(&order())).await });
     let _never_answered = sent.recv().await.expect("sent");
@@ -59,7 +59,7 @@ async fn pre_stop_waits_at_most_for_the_drain_timeout() {
 
 #[tokio::test]
 async fn every_failure_and_no_success_is_reported_to_the_platform() {
-    let service = router(app(StubPublisher::accepting(), LIMITS));
+    let service = router(&app(StubPublisher::accepting(), LIMITS));
     let accepted = send(&service, post_order(&order())).await;
     assert_eq!((accepted.status, accepted.header("x-fc-status")), (StatusCode::ACCEPTED, None));
     for request in [post("{"), post_order(&json!({})), get("/nowhere"), get("/v1/orders")] {
@@ -72,7 +72,7 @@ async fn every_failure_and_no_success_is_reported_to_the_platform() {
 async fn requests_through_the_http_trigger_get_404_for_hooks() {
     let app = app(StubPublisher::accepting(), LIMITS);
     app.instance.worker_started();
-    let service = router(app);
+    let service = router(&app);
     for path in ["/pre-stop", "/readyz", "/healthz", "/metrics", "/openapi.json"] {
         let mut request = get(path);
         request.headers_mut().insert("x-fc-control-path", HeaderValue::from_static("/http-invoke"));

@@ -18,7 +18,7 @@ const PLATFORM_ID: &str = "1-6744f3a5-15d4b2c8-0a1b2c3d4e5f";
 fn observed(publisher: StubPublisher, clock: &SteppedClock, settings: RequestLogSettings) -> Router {
     let app = support::observed(publisher, clock, settings);
     app.instance.set_state(InstanceState::Ready);
-    router(app)
+    router(&app)
 }
 
 fn quiet() -> RequestLogSettings {

@@ -14,7 +14,7 @@ const INTERVAL: Duration = Duration::from_secs(10);
 
 fn service(clock: &SteppedClock, metrics_interval: Duration) -> Router {
     let settings = RequestLogSettings { metrics_interval, ..RequestLogSettings::default() };
-    router(observed(StubPublisher::accepting(), clock, settings))
+    router(&observed(StubPublisher::accepting(), clock, settings))
 }
 
 fn metrics_lines(logs: &Logs) -> Vec<Value> {

@@ -118,7 +118,7 @@ async fn no_rejection_and_no_log_line_contains_personal_data() {
     // Proves that the capture works.
     tracing::trace!(target: "ingest_fn", "the capture listens");
     let mut rejections = 0;
-    let accepting = router(app(StubPublisher::accepting(), LIMITS));
+    let accepting = router(&app(StubPublisher::accepting(), LIMITS));
     for mut request in rejected() {
         request.headers_mut().entry("idempotency-key").or_insert(HeaderValue::from_static(KEY));
         plant_credentials(&mut request);
@@ -134,7 +134,7 @@ async fn no_rejection_and_no_log_line_contains_personal_data() {
         PublishError::Failed,
         PublishError::Stopping,
     ] {
-        let failing = router(app(StubPublisher::failing(error), LIMITS));
+        let failing = router(&app(StubPublisher::failing(error), LIMITS));
         let mut request = post_order(&planted());
         request.headers_mut().insert("idempotency-key", HeaderValue::from_static(KEY));
         plant_credentials(&mut request);
@@ -146,7 +146,7 @@ async fn no_rejection_and_no_log_line_contains_personal_data() {
     assert_eq!(rejections, 41);
     for path in ["/initialize", "/pre-stop", "/healthz", "/readyz", "/metrics", "/openapi.json", "/nowhere"] {
         // There is no broker here, so the instance would never become ready: its start is set to failed.
-        let service = router(failed_instance());
+        let service = router(&failed_instance());
         for method in [Method::GET, Method::POST] {
             let mut request =
                 Request::builder().method(method).uri(path).body(Body::empty()).expect("a request");
@@ -163,7 +163,7 @@ async fn no_rejection_and_no_log_line_contains_personal_data() {
 
 #[tokio::test]
 async fn the_answer_of_an_accepted_order_contains_no_personal_data() {
-    let answer = send(&router(app(StubPublisher::accepting(), LIMITS)), post_order(&planted())).await;
+    let answer = send(&router(&app(StubPublisher::accepting(), LIMITS)), post_order(&planted())).await;
     assert!(answer.status.is_success());
     assert_nothing_planted("a 202", &format!("{answer:?}"));
 }

@@ -147,10 +147,10 @@ async fn overload() -> Family {
     let mut family = Family::new();
     let limits = RequestLimits { bytes_max: NonZeroUsize::MIN, ..LIMITS };
     let full = app(StubPublisher::accepting(), limits);
-    family.push(("admission full", send(&router(full), post_order(&order())).await));
+    family.push(("admission full", send(&router(&full), post_order(&order())).await));
     let stopping = app(StubPublisher::accepting(), LIMITS);
     stopping.instance.stop();
-    family.push(("stopping", send(&router(stopping), post_order(&order())).await));
+    family.push(("stopping", send(&router(&stopping), post_order(&order())).await));
     for (name, error) in [
         ("queue full", PublishError::QueueFull),
         ("broker throttles", PublishError::Throttled),
@@ -158,7 +158,7 @@ async fn overload() -> Family {
         ("publish failed", PublishError::Failed),
         ("publisher stopping", PublishError::Stopping),
     ] {
-        let service = router(app(StubPublisher::failing(error), LIMITS));
+        let service = router(&app(StubPublisher::failing(error), LIMITS));
         family.push((name, send(&service, post_order(&order())).await));
     }
     family
@@ -169,7 +169,7 @@ async fn gateway() -> Family {
     forged.headers_mut().insert("x-user", HeaderValue::from_static("user-43"));
     let mut repeated = as_request(&signed("user-42", &order()));
     *repeated.uri_mut() = "/v1/orders?a=1&a=2".parse().expect("a target");
-    let service = router(behind_the_gateway());
+    let service = router(&behind_the_gateway());
     let mut family = Family::new();
     for (name, request) in [
         ("not signed", post_order(&order())),
@@ -283,7 +283,7 @@ async fn a_retry_after_the_requested_wait_is_not_early() {
 #[tokio::test]
 async fn a_rejected_order_is_not_published() {
     let app = app(StubPublisher::accepting(), LIMITS);
-    let service = router(app.clone());
+    let service = router(&app);
     for request in [
         post("{}"),
         post_order(&order_with(|order| order["sale_id"] = json!("over"))),

@@ -59,13 +59,13 @@ pub(crate) async fn reply(service: &Router, event: impl Into<Body>) -> Answer {
 #[tokio::test]
 async fn the_buyer_is_the_one_that_the_gateway_names() {
     let app = behind_the_gateway();
-    let service = router(app.clone());
+    let service = router(&app);
     let without = order_with(|order| drop(order.as_object_mut().and_then(|order| order.remove("user_id"))));
     let named = send(&service, as_request(&signed("user-42", &order()))).await;
     let unnamed = send(&service, as_request(&signed("user-42", &without))).await;
     let other = send(&service, as_request(&signed("user-43", &without))).await;
     let in_development = send(
-        &router(app_behind(Gateway::InsecureDev, StubPublisher::accepting(), LIMITS)),
+        &router(&app_behind(Gateway::InsecureDev, StubPublisher::accepting(), LIMITS)),
         post_order(&order()),
     )
     .await;
@@ -84,7 +84,7 @@ async fn the_buyer_is_the_one_that_the_gateway_names() {
 
 #[tokio::test]
 async fn a_replayed_request_is_the_same_order() {
-    let service = router(behind_the_gateway());
+    let service = router(&behind_the_gateway());
     let draft = signed("user-42", &order());
     let first = send(&service, as_request(&draft)).await;
     let again = send(&service, as_request(&draft)).await;
@@ -95,7 +95,7 @@ async fn a_replayed_request_is_the_same_order() {
 #[tokio::test]
 async fn unauthenticated_requests_are_never_published() {
     let app = behind_the_gateway();
-    let service = router(app.clone());
+    let service = router(&app);
     let with = |change: fn(&mut Request<Body>)| {
         let mut request = as_request(&signed("user-42", &order()));
         change(&mut request);
@@ -140,7 +140,7 @@ async fn unauthenticated_requests_are_never_published() {
 
 #[tokio::test]
 async fn an_event_and_its_request_are_the_same_order() {
-    let service = router(behind_the_gateway());
+    let service = router(&behind_the_gateway());
     let draft = signed("user-42", &order());
     let direct = send(&service, as_request(&draft)).await;
     for base64 in [false, true] {
@@ -155,7 +155,7 @@ async fn an_event_and_its_request_are_the_same_order() {
 #[tokio::test]
 async fn rejections_of_every_step_are_replies() {
     let app = behind_the_gateway();
-    let service = router(app.clone());
+    let service = router(&app);
     let draft = signed("user-42", &order());
     let with = |change: fn(&mut Value)| {
         let mut event = event(&draft, false);

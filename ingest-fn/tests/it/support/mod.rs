@@ -158,8 +158,8 @@ fn app_with<P, C>(
 }
 
 /// All routes of `app`, as the server dispatches them.
-pub(crate) fn router<P: OrderPublisher, C: Clock + Clone>(app: TestApp<P, C>) -> Router {
-    Router::new().fallback_service(Dispatch::new(&app))
+pub(crate) fn router<P: OrderPublisher, C: Clock + Clone>(app: &TestApp<P, C>) -> Router {
+    Router::new().fallback_service(Dispatch::new(app))
 }
 
 /// A clock that the test advances from [`NOW`]. Clones share it.
@@ -189,7 +189,7 @@ pub(crate) fn observed(
 
 /// The service around a publisher that accepts every order.
 pub(crate) fn service() -> Router {
-    router(app(StubPublisher::accepting(), LIMITS))
+    router(&app(StubPublisher::accepting(), LIMITS))
 }
 
 /// An answer with its whole body.

@@ -4,11 +4,10 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use crate::bench::Bench;
 use crate::demo::{self, DemoArgs};
 use crate::fc_local::{self, FcLocalArgs};
-use crate::parts::Part;
 use crate::plan::{self, PlanArgs};
+use crate::process::{Process, exit_code};
 use crate::report::{self, CompareArgs, ReportArgs};
 use crate::run::{self, RunArgs};
 use crate::scenario::ScenariosArgs;
@@ -40,9 +39,6 @@ enum Command {
     Simulate(Box<SimulateArgs>),
     /// Play Function Compute on this machine, with ingest-fn processes as instances
     FcLocal(Box<FcLocalArgs>),
-    /// Measure the generator beside others
-    #[command(subcommand)]
-    Bench(Bench),
     /// Print shell completions
     Completions {
         /// The shell
@@ -50,38 +46,28 @@ enum Command {
     },
     /// Run one of Spillway's services: the processes that a run starts
     #[command(subcommand, hide = true)]
-    Part(Part),
+    Process(Process),
 }
 
-/// Runs `loadtest` with the process's arguments.
 pub fn main() -> ExitCode {
     match Cli::parse().command {
-        Command::Part(part) => part.run(),
-        Command::Scenarios(args) => ended(args.run()),
-        Command::Report(args) => ended(report::run_report(args)),
+        Command::Process(process) => process.run(),
+        Command::Scenarios(args) => exit_code("loadtest", args.run()),
+        Command::Report(args) => exit_code("loadtest", report::run_report(args)),
         Command::Compare(args) => report::run_compare(&args),
-        Command::Plan(args) => ended(plan::run(&args)),
-        Command::Simulate(args) => ended(simulate::run(&args)),
+        Command::Plan(args) => exit_code("loadtest", plan::run(&args)),
+        Command::Simulate(args) => exit_code("loadtest", simulate::run(&args)),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "loadtest", &mut std::io::stdout());
             ExitCode::SUCCESS
         }
-        Command::Demo(args) => ended(on_runtime(demo::run(args))),
-        Command::Bench(bench) => ended(on_runtime(bench.run())),
-        Command::Run(args) => ended(on_runtime(run::run(*args))),
-        Command::FcLocal(args) => ended(fc_local::on_one_thread(*args)),
+        Command::Demo(args) => exit_code("loadtest", on_runtime(demo::run(args))),
+        Command::Run(args) => exit_code("loadtest", on_runtime(run::run(*args))),
+        Command::FcLocal(args) => exit_code("loadtest", fc_local::run(&args)),
     }
 }
 
 #[tokio::main]
 async fn on_runtime(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
     command.await
-}
-
-/// The exit code; an error is told and is 1.
-fn ended(result: anyhow::Result<ExitCode>) -> ExitCode {
-    result.unwrap_or_else(|error| {
-        eprintln!("loadtest: {error:#}");
-        ExitCode::FAILURE
-    })
 }

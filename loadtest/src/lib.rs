@@ -1,17 +1,26 @@
 #![doc = include_str!("../README.md")]
+//! # Where to start
+//!
+//! A run reads top to bottom in `run`: [`scenario`] and `workload` say what is sent, `environment` starts what it is sent
+//! to, `generator` sends it, [`ledger`] compares requests and rows, [`report`] writes the result. [`plan`], [`simulate`] and
+//! `fc_local` answer questions about Function Compute; its rules are the crate `fc-model`. The benchmarks are the crate
+//! `loadtest-bench`, which uses the modules that are public for it.
 
-pub mod bench;
+#![allow(
+    missing_docs,
+    reason = "a binary's library: its items are used by its own tests and benchmarks only"
+)]
+
 pub mod cli;
-pub mod demo;
-pub mod fc_local;
-pub mod generator;
+mod demo;
+pub mod environment;
+mod fc_local;
+mod generator;
 pub mod ledger;
-pub mod parts;
 pub mod plan;
-pub mod platform;
+pub mod process;
 pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod simulate;
-pub mod stage;
 pub mod workload;

@@ -9,9 +9,11 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use loadtest::plan::facts::Facts;
-use loadtest::scenario::{Phase, Schedule};
-use loadtest::simulate::{Arrivals, ColdStarts, Outcome, Publish, Setup, Spacing, simulate};
+use loadtest::plan::facts::PlanFacts;
+use loadtest::scenario::{RatePhase, SendSchedule};
+use loadtest::simulate::{
+    Arrivals, ColdStarts, PublishLatency, SimulationOutcome, SimulationSetup, Spacing, simulate,
+};
 use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -20,7 +22,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use front::Front;
+use front::FcLocalFixture;
 
 #[path = "common/front.rs"]
 #[allow(dead_code, reason = "this test uses a part of it")]
@@ -32,7 +34,6 @@ const TOLERANCE: f64 = 0.05;
 /// A request is sent this late at most, or the machine was too busy for a comparison.
 const SLIP_MAX: Duration = Duration::from_millis(50);
 
-/// How long a client holds its request open.
 const HOLD: Duration = Duration::from_millis(400);
 
 /// Requests that one instance has at once, and instances.
@@ -40,30 +41,27 @@ const CONCURRENCY: u16 = 4;
 const INSTANCES_MAX: u32 = 3;
 
 /// Eight requests under way, then twenty, where there is room for twelve, then two.
-fn phases() -> Vec<Phase> {
+fn phases() -> Vec<RatePhase> {
     ["constant:20:2s", "constant:50:3s", "constant:5:1s"]
         .map(|phase| phase.parse().expect("a phase"))
         .to_vec()
 }
 
 /// The front, with as many instances as the sale is made for.
-async fn open(directory: &Path) -> Front {
+async fn open(directory: &Path) -> FcLocalFixture {
     let (concurrency, instances) =
         (format!("--concurrency={CONCURRENCY}"), format!("--instances-max={INSTANCES_MAX}"));
-    Front::open(directory, &["--pad-cold-start=interpreted", &concurrency, &instances], &[]).await
+    FcLocalFixture::open(directory, &["--pad-cold-start=interpreted", &concurrency, &instances], &[]).await
 }
 
-/// How a request went.
-struct Ended {
+struct PlayedOrder {
     status: u16,
-    /// From when it was due.
     latency: Duration,
-    /// How late it was sent.
     slip: Duration,
 }
 
 /// One request, held open for [`HOLD`].
-async fn order(address: SocketAddr, number: usize, due: Instant) -> Ended {
+async fn order(address: SocketAddr, number: usize, due: Instant) -> PlayedOrder {
     sleep_until(due).await;
     let slip = due.elapsed();
     let body = front::order(&format!("buyer-{number}"));
@@ -82,27 +80,25 @@ async fn order(address: SocketAddr, number: usize, due: Instant) -> Ended {
         from.read_to_string(&mut answer).await.expect("an answer");
     }
     let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-    Ended { status, latency: due.elapsed(), slip }
+    PlayedOrder { status, latency: due.elapsed(), slip }
 }
 
-/// What was played.
 #[derive(Default)]
-struct Played {
-    /// Latencies of those answered 202, milliseconds.
+struct PlayedSale {
     accepted_ms: Vec<f64>,
     throttled: usize,
     slip_max: Duration,
 }
 
-async fn play(address: SocketAddr) -> Played {
+async fn play(address: SocketAddr) -> PlayedSale {
     let begin = Instant::now() + Duration::from_millis(100);
     let mut orders = JoinSet::new();
-    for (number, due) in Arrivals::new(Schedule::new(&phases()), Spacing::Even, 0, 0).enumerate() {
+    for (number, due) in Arrivals::new(SendSchedule::new(&phases()), Spacing::Even, 0, 0).enumerate() {
         orders.spawn(order(address, number, begin + Duration::from_nanos(due)));
     }
-    let mut played = Played::default();
+    let mut played = PlayedSale::default();
     while let Some(ended) = orders.join_next().await {
-        let Ended { status, latency, slip } = ended.expect("an order");
+        let PlayedOrder { status, latency, slip } = ended.expect("an order");
         match status {
             202 => played.accepted_ms.push(latency.as_secs_f64() * 1_000.0),
             429 => played.throttled += 1,
@@ -113,13 +109,13 @@ async fn play(address: SocketAddr) -> Played {
     played
 }
 
-fn simulated(starts_ms: Vec<f64>, instances_max: u32) -> Outcome {
-    let facts = Facts::load(None).expect("the shipped facts");
+fn simulated(starts_ms: Vec<f64>, instances_max: u32) -> SimulationOutcome {
+    let facts = PlanFacts::load(None).expect("the shipped facts");
     let quota = facts.platform.quota("large-region").expect("a quota");
     let mut rules = facts.platform.rules(quota, CONCURRENCY);
     rules.instances_max = instances_max;
     let hold_ms = HOLD.as_secs_f64() * 1_000.0;
-    let setup = Setup {
+    let setup = SimulationSetup {
         phases: phases(),
         spacing: Spacing::Even,
         seed: 1,
@@ -128,7 +124,7 @@ fn simulated(starts_ms: Vec<f64>, instances_max: u32) -> Outcome {
         vcpu: 1.0,
         memory_mb: 1024.0,
         us_per_order: facts.measured.ingest.us_per_order.value,
-        publish: Publish { p50_ms: hold_ms, p99_ms: hold_ms },
+        publish: PublishLatency { p50_ms: hold_ms, p99_ms: hold_ms },
         cold_starts: ColdStarts::Measured(starts_ms),
         overhead_ms: 0.0,
         thaw_ms: 0.0,

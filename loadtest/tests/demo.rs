@@ -50,12 +50,12 @@ fn stack_is_up() -> bool {
 
 #[test]
 fn a_worker_killed_in_the_middle_leaves_the_ledger_exact() {
-    assert_adds_up(&["--orders=6000", "--burst=2000", "--rate=1000", "--kill-worker"], 5_500);
+    assert_adds_up(&["--orders=6000", "--burst=2000", "--drain-rate=1000", "--kill-worker"], 5_500);
 }
 
 #[test]
 fn a_broker_killed_in_the_middle_loses_no_accepted_order() {
-    let (output, verdict) = demo(&["--orders=6000", "--burst=1500", "--rate=1000", "--kill-broker"]);
+    let (output, verdict) = demo(&["--orders=6000", "--burst=1500", "--drain-rate=1000", "--kill-broker"]);
     // While the broker is away orders are refused or unknown, as the ledger knows; what was accepted is there.
     assert!(output.status.success(), "{}: {verdict}", output.status);
     assert_eq!(verdict["faults"], Value::Array(Vec::new()));
@@ -72,7 +72,10 @@ fn real_twenty_thousand_orders_through_the_real_parts() {
 #[test]
 fn real_a_worker_killed_in_the_middle_leaves_the_ledger_exact() {
     if stack_is_up() {
-        assert_adds_up(&["--real", "--orders=8000", "--burst=2000", "--rate=1000", "--kill-worker"], 7_500);
+        assert_adds_up(
+            &["--real", "--orders=8000", "--burst=2000", "--drain-rate=1000", "--kill-worker"],
+            7_500,
+        );
     }
 }
 
@@ -85,7 +88,9 @@ fn real_the_database_proxy_in_between_changes_nothing() {
 
 #[test]
 fn faulty_flags_are_told_with_exit_code_2() {
-    for flags in [vec!["--orders=1"], vec!["--proxy"], vec!["--real", "--kill-broker"], vec!["--rate=0"]] {
+    for flags in
+        [vec!["--orders=1"], vec!["--proxy"], vec!["--real", "--kill-broker"], vec!["--drain-rate=0"]]
+    {
         let (output, _verdict) = demo(&flags);
         assert_eq!(output.status.code(), Some(2), "{flags:?}");
     }

@@ -20,9 +20,9 @@ const BOUND: Duration = Duration::from_secs(20);
 const ORDER: &str = r#"{"sale_id":"demo-sale","user_id":"user-1","items":[{"sku":"CABLE","quantity":1}],"currency":"CNY","shipping_address":{"recipient":"R","line1":"L","city":"C","country":"CN"}}"#;
 
 /// Ended with the test, however that ends.
-struct Process(Child);
+struct ConfinedProcess(Child);
 
-impl Drop for Process {
+impl Drop for ConfinedProcess {
     fn drop(&mut self) {
         let _gone_already = self.0.kill();
         let _reaped = self.0.wait();
@@ -69,7 +69,7 @@ async fn the_image_takes_an_order_without_root_and_without_writing() {
     let broker = Broker::open(config).await.expect("it opens");
     let address =
         TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
-    let mut process = Process(
+    let mut process = ConfinedProcess(
         confined(Path::new(&root), &user)
             .args([format!("--listen={address}"), "--catalogue=/sales.toml".to_owned()])
             .arg(format!("--rocketmq-endpoint={}", broker.local_addr()))

@@ -5,16 +5,17 @@
 use std::process::Command;
 
 use clap::Parser;
-use loadtest::plan::broker::{MessageType, Tps};
-use loadtest::plan::cost::{Currency, Usage};
-use loadtest::plan::facts::{Certainty, Facts};
-use loadtest::plan::sizing::{self, Load, by_concurrency, by_cpu};
-use loadtest::plan::{Format, Plan, PlanArgs, Target, render};
+use fc_model::Certainty;
+use loadtest::plan::broker::{BrokerMessageType, Tps};
+use loadtest::plan::cost::{BilledUsage, PriceCurrency};
+use loadtest::plan::facts::PlanFacts;
+use loadtest::plan::sizing::{self, SaleLoad, by_concurrency, by_cpu};
+use loadtest::plan::{PlanArgs, PlanFormat, PlanTarget, SalePlan, render};
 use proptest::prelude::*;
 use serde_json::Value;
 
-fn facts() -> Facts {
-    Facts::load(None).expect("the shipped facts")
+fn facts() -> PlanFacts {
+    PlanFacts::load(None).expect("the shipped facts")
 }
 
 #[derive(Parser)]
@@ -27,12 +28,12 @@ fn args(flags: &[&str]) -> PlanArgs {
     Flags::try_parse_from([&["plan"], flags].concat()).expect("flags").plan
 }
 
-fn plan(flags: &[&str]) -> Plan {
+fn plan(flags: &[&str]) -> SalePlan {
     let facts = facts();
-    Plan::new(&Target::new(&args(flags), &facts).expect("a target"), &facts)
+    SalePlan::new(&PlanTarget::new(&args(flags), &facts).expect("a target"), &facts)
 }
 
-fn value(plan: &Plan, name: &str) -> f64 {
+fn value(plan: &SalePlan, name: &str) -> f64 {
     plan.figure(name)
         .unwrap_or_else(|| panic!("{name}"))
         .value
@@ -82,16 +83,47 @@ fn a_minute_at_fifty_thousand_is_three_million_calls_for_less_than_half_a_dollar
 }
 
 #[test]
+fn a_minute_at_the_peak_takes_twenty_five_to_drain() {
+    let plan = plan(&["--peak-rps=50000", "--orders=3000000", "--duration=60s", "--drain-rate=2000"]);
+    assert_eq!(value(&plan, "queue_depth_at_end"), 2_880_000.0);
+    assert_eq!(value(&plan, "queue_depth_max"), 2_880_000.0);
+    assert_eq!(value(&plan, "drained_s"), 1_500.0);
+    assert_eq!(value(&plan, "drained_after_end_s"), 1_440.0);
+    assert_eq!(value(&plan, "oldest_max_s"), 1_440.0);
+    // At the end the head is the 120,000th order, which arrived after 2.4 s.
+    assert!((value(&plan, "oldest_at_end_s") - 57.6).abs() < 1e-9);
+}
+
+#[test]
+fn a_burst_in_a_long_sale_is_deepest_at_the_end_of_the_burst() {
+    // 100,000 orders within 2 s, then none until the sale ends after 10 min.
+    let plan = plan(&["--peak-rps=50000", "--orders=100000", "--duration=600s", "--drain-rate=2000"]);
+    let value = |name| value(&plan, name);
+    assert_eq!((value("queue_depth_max"), value("queue_depth_at_end")), (96_000.0, 0.0));
+    assert_eq!((value("drained_s"), value("drained_after_end_s")), (50.0, 0.0));
+    assert_eq!((value("oldest_max_s"), value("oldest_at_end_s")), (48.0, 0.0));
+}
+
+#[test]
+fn below_the_cap_no_order_waits() {
+    let plan = plan(&["--peak-rps=1000", "--orders=60000", "--duration=60s", "--drain-rate=2000"]);
+    let value = |name| value(&plan, name);
+    let (depth, wait) = (value("queue_depth_max"), value("oldest_max_s"));
+    assert_eq!((depth, wait, value("drained_after_end_s")), (0.0, 0.0, 0.0));
+    assert_eq!(value("drained_s"), 60.0);
+}
+
+#[test]
 fn every_tier_of_the_price_table_is_reached() {
     let prices = facts().prices;
     for (cu, currency, expected) in [
-        (22_500.0, Currency::Usd, 0.45),
-        (100e6, Currency::Usd, 2_000.0),
-        (300e6, Currency::Usd, 2_000.0 + 200e6 * 0.000017),
-        (600e6, Currency::Usd, 2_000.0 + 400e6 * 0.000017 + 100e6 * 0.000014),
-        (200e6, Currency::Cny, 22_000.0),
-        (300e6, Currency::Cny, 32_000.0),
-        (0.0, Currency::Cny, 0.0),
+        (22_500.0, PriceCurrency::Usd, 0.45),
+        (100e6, PriceCurrency::Usd, 2_000.0),
+        (300e6, PriceCurrency::Usd, 2_000.0 + 200e6 * 0.000017),
+        (600e6, PriceCurrency::Usd, 2_000.0 + 400e6 * 0.000017 + 100e6 * 0.000014),
+        (200e6, PriceCurrency::Cny, 22_000.0),
+        (300e6, PriceCurrency::Cny, 32_000.0),
+        (0.0, PriceCurrency::Cny, 0.0),
     ] {
         assert!((prices.money(cu, currency) - expected).abs() < 1e-6, "{cu} {currency:?}");
     }
@@ -101,9 +133,9 @@ fn every_tier_of_the_price_table_is_reached() {
 fn use_is_counted_as_documented() {
     let prices = facts().prices;
     // Two instance-seconds of 0.5 vCPU and 1 GB busy, one idle: 1 vCPU-s, 3 GB-s.
-    let usage = Usage::of_instances(0.5, 1024.0, 2.0, 1.0);
+    let usage = BilledUsage::of_instances(0.5, 1024.0, 2.0, 1.0);
     assert!((prices.cu(&usage) - (1.0 + 3.0 * 0.15)).abs() < 1e-12);
-    assert_eq!(prices.cu(&Usage::of_calls(10_000.0)), 75.0);
+    assert_eq!(prices.cu(&BilledUsage::of_calls(10_000.0)), 75.0);
     for (seconds, counted) in [(0.0, 0.0), (1.0, 10.0), (10.0, 10.0), (10.1, 20.0), (660.0, 660.0)] {
         assert_eq!(prices.provisioned_s(seconds), counted);
     }
@@ -115,7 +147,7 @@ fn more_memory_can_cost_less_as_in_the_article() {
     // times are rounded: what can be told is that 33 % lies between what their rounding allows.
     let prices = facts().prices;
     let cost = |seconds: f64, memory_mb: f64| {
-        prices.cu(&Usage::of_instances(memory_mb / 1024.0, memory_mb, seconds, 0.0))
+        prices.cu(&BilledUsage::of_instances(memory_mb / 1024.0, memory_mb, seconds, 0.0))
     };
     let less = |small_s: f64, large_s: f64| 1.0 - cost(large_s, 1024.0) / cost(small_s, 128.0);
     assert!(less(4.5, 0.4) > 0.25, "{}", less(4.5, 0.4));
@@ -126,21 +158,21 @@ fn more_memory_can_cost_less_as_in_the_article() {
 fn coalescing_decides_the_specification() {
     let rules = facts().specs.rocketmq;
     let needed = |message_type, orders_per_message: f64, order_bytes: f64| {
-        Tps::of(&rules, message_type, 50_000.0, 2_000.0, order_bytes, orders_per_message)
+        Tps::compute(&rules, message_type, 50_000.0, 2_000.0, order_bytes, orders_per_message)
     };
     // Alone: 50,000 sends must be at most half of the specification.
-    let alone = needed(MessageType::Normal, 1.0, 250.0);
+    let alone = needed(BrokerMessageType::Normal, 1.0, 250.0);
     assert_eq!((alone.send, alone.receive, alone.needed), (50_000.0, 2_000.0, 100_000.0));
     assert_eq!(alone.spec(&rules).map(|spec| spec.name.as_str()), Some("p2.100xlarge"));
-    let ten = needed(MessageType::Normal, 10.0, 250.0);
+    let ten = needed(BrokerMessageType::Normal, 10.0, 250.0);
     assert_eq!((ten.send, ten.needed), (5_000.0, 10_000.0));
     assert_eq!(ten.spec(&rules).map(|spec| spec.name.as_str()), Some("p2.10xlarge"));
     // 4,097 bytes are two units; ordered messages count five times.
-    assert_eq!(needed(MessageType::Normal, 1.0, 4_097.0).send, 100_000.0);
-    assert_eq!(needed(MessageType::Fifo, 10.0, 250.0).send, 25_000.0);
-    assert!(needed(MessageType::Fifo, 1.0, 250.0).spec(&rules).is_none());
+    assert_eq!(needed(BrokerMessageType::Normal, 1.0, 4_097.0).send, 100_000.0);
+    assert_eq!(needed(BrokerMessageType::Fifo, 10.0, 250.0).send, 25_000.0);
+    assert!(needed(BrokerMessageType::Fifo, 1.0, 250.0).spec(&rules).is_none());
     // A drain that is faster than the sale decides by send + receive.
-    let drain = Tps::of(&rules, MessageType::Normal, 1_000.0, 5_000.0, 250.0, 1.0);
+    let drain = Tps::compute(&rules, BrokerMessageType::Normal, 1_000.0, 5_000.0, 250.0, 1.0);
     assert_eq!(drain.needed, 6_000.0);
 }
 
@@ -174,10 +206,9 @@ fn every_figure_says_how_sure_it_is_and_prices_that_are_not_known_are_not_invent
     // What rests on the speed of the platform's vCPU is unknown, what is counted in calls is not.
     assert_eq!(plan.figure("instances").map(|figure| figure.certainty), Some(Certainty::Unknown));
     assert_eq!(plan.figure("drained_s").map(|figure| figure.certainty), Some(Certainty::Assumed));
-    let remarks: Vec<_> = plan.sections.iter().flat_map(|section| &section.remarks).collect();
+    let notes: Vec<_> = plan.sections.iter().flat_map(|section| &section.notes).collect();
     for part in ["RocketMQ", "API Gateway", "PolarDB"] {
-        let said =
-            remarks.iter().any(|remark| remark.contains(part) && remark.contains("price not known here"));
+        let said = notes.iter().any(|note| note.contains(part) && note.contains("price not known here"));
         assert!(said, "{part}");
     }
 }
@@ -217,8 +248,8 @@ fn the_sweet_spot_is_next_to_the_least_cost_and_keeps_the_goal() {
 fn the_curve_is_drawn_with_its_sweet_spot() {
     let facts = facts();
     let plan = plan(&["--peak-rps=50000"]);
-    for format in [Format::Text, Format::Markdown] {
-        let text = render(&plan, &facts.prices, Currency::Usd, format);
+    for format in [PlanFormat::Text, PlanFormat::Markdown] {
+        let text = render(&plan, &facts.prices, PriceCurrency::Usd, format);
         for part in
             ["vCPU", "# sweet spot", "price not known here", "Where it comes from", "loadtest simulate"]
         {
@@ -228,9 +259,9 @@ fn the_curve_is_drawn_with_its_sweet_spot() {
     }
 }
 
-fn loads() -> impl Strategy<Value = Load> {
+fn loads() -> impl Strategy<Value = SaleLoad> {
     (1.0..1e6_f64, 0.1..500.0_f64, 1.0..2_000.0_f64, 1.0..200.0_f64, 0.0..0.9_f64).prop_map(
-        |(peak_rps, publish_ms, us_per_order, concurrency, headroom)| Load {
+        |(peak_rps, publish_ms, us_per_order, concurrency, headroom)| SaleLoad {
             peak_rps,
             publish_ms,
             us_per_order,
@@ -248,8 +279,8 @@ proptest! {
     fn more_requests_never_need_fewer_instances(load in loads(), factor in 1.0..20.0_f64, steps in 1_u32..=320) {
         let facts = facts();
         let vcpu = f64::from(steps) * 0.05;
-        let at = |load: &Load| load.at(vcpu, 1024.0, &facts.measured.coalescing, &facts.prices);
-        let (less, more) = (at(&load), at(&Load { peak_rps: load.peak_rps * factor, ..load }));
+        let at = |load: &SaleLoad| load.at(vcpu, 1024.0, &facts.measured.coalescing, &facts.prices);
+        let (less, more) = (at(&load), at(&SaleLoad { peak_rps: load.peak_rps * factor, ..load }));
         prop_assert!(more.instances >= less.instances, "{less:?} {more:?}");
         prop_assert!(less.utilisation <= 1.0 - load.headroom + 1e-9);
         // One instance fewer would not do.
@@ -260,9 +291,9 @@ proptest! {
     #[test]
     fn a_slower_broker_or_a_dearer_order_never_needs_fewer_instances(load in loads(), factor in 1.0..20.0_f64) {
         let facts = facts();
-        let at = |load: &Load| load.at(1.0, 1024.0, &facts.measured.coalescing, &facts.prices).instances;
-        let slower = Load { publish_ms: load.publish_ms * factor, ..load };
-        let dearer = Load { us_per_order: load.us_per_order * factor, ..load };
+        let at = |load: &SaleLoad| load.at(1.0, 1024.0, &facts.measured.coalescing, &facts.prices).instances;
+        let slower = SaleLoad { publish_ms: load.publish_ms * factor, ..load };
+        let dearer = SaleLoad { us_per_order: load.us_per_order * factor, ..load };
         prop_assert!(at(&slower) >= at(&load));
         prop_assert!(at(&dearer) >= at(&load));
     }
@@ -277,7 +308,7 @@ proptest! {
     ) {
         let rules = facts().specs.rocketmq;
         let needed = |orders: f64| {
-            Tps::of(&rules, MessageType::Normal, load.peak_rps, 2_000.0, order_bytes, orders).needed
+            Tps::compute(&rules, BrokerMessageType::Normal, load.peak_rps, 2_000.0, order_bytes, orders).needed
         };
         prop_assert!(needed(orders * f64::from(times)) <= needed(orders) * (1.0 + 1e-9));
     }
@@ -317,10 +348,10 @@ fn all_wrong_flags_are_named_at_once() {
 #[test]
 fn orders_that_do_not_fit_into_the_sale_are_refused() {
     let facts = facts();
-    let fault = Target::new(&args(&["--peak-rps=100", "--orders=1000", "--duration=5s"]), &facts)
+    let fault = PlanTarget::new(&args(&["--peak-rps=100", "--orders=1000", "--duration=5s"]), &facts)
         .expect_err("too many");
     assert!(fault.to_string().contains("do not fit"), "{fault}");
-    assert!(Target::new(&args(&["--peak-rps=100", "--orders=500", "--duration=5s"]), &facts).is_ok());
+    assert!(PlanTarget::new(&args(&["--peak-rps=100", "--orders=500", "--duration=5s"]), &facts).is_ok());
 }
 
 #[test]
@@ -347,8 +378,8 @@ fn the_json_file_holds_the_figures_and_the_curve() {
 fn a_price_table_of_ones_own_is_used_and_checked() {
     let shipped = include_str!("../data/prices.toml");
     let dearer =
-        Facts::load(Some(&shipped.replace("per_cu = 0.000020", "per_cu = 0.00020"))).expect("a table");
-    assert!((dearer.prices.money(22_500.0, Currency::Usd) - 4.5).abs() < 1e-9);
+        PlanFacts::load(Some(&shipped.replace("per_cu = 0.000020", "per_cu = 0.00020"))).expect("a table");
+    assert!((dearer.prices.money(22_500.0, PriceCurrency::Usd) - 4.5).abs() < 1e-9);
     let endless = shipped.replace("up_to_cu = 100e6, per_cu = 0.000020", "per_cu = 0.000020");
-    assert!(Facts::load(Some(&endless)).is_err(), "a tier without an end in the middle");
+    assert!(PlanFacts::load(Some(&endless)).is_err(), "a tier without an end in the middle");
 }

@@ -2,26 +2,26 @@
 
 #![allow(clippy::expect_used, reason = "a test says what it expects")]
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Where a run writes its report.
-struct Place {
+struct RunPlace {
     _directory: TempDir,
     report: PathBuf,
 }
 
-fn place() -> Place {
+fn place() -> RunPlace {
     let directory = TempDir::new().expect("a directory");
     let report = directory.path().join("report");
-    Place { _directory: directory, report }
+    RunPlace { _directory: directory, report }
 }
 
-impl Place {
+impl RunPlace {
     fn json(&self) -> Value {
         let json = std::fs::read(self.report.with_added_extension("json")).expect("a report was written");
         serde_json::from_slice(&json).expect("JSON")
@@ -88,7 +88,7 @@ fn baseline_accepts_everything() {
 fn flash_sale_sheds_what_is_too_much_and_loses_nothing() {
     // Services take what flags do not set from the environment: here a function that takes on very little.
     let report = plays_with(
-        "flash-sale --rate 3000 --phase constant:100:1s --phase linear:100:5000:1s --phase constant:5000:1s",
+        "flash-sale --drain-rate 3000 --phase constant:100:1s --phase linear:100:5000:1s --phase constant:5000:1s",
         &[("SPILLWAY_REQUESTS_MAX", "8")],
     );
     let (accepted, shed) = (count(&report, "/totals/accepted"), count(&report, "/totals/shed"));
@@ -102,7 +102,7 @@ fn flash_sale_sheds_what_is_too_much_and_loses_nothing() {
 fn flash_sale_through_function_compute_loses_nothing() {
     // Ten requests at once on each of at most two instances: the rest is throttled by the platform.
     let report = plays(
-        "flash-sale --rate 3000 --through-fc=--concurrency=10\u{a0}--instances-max=2 --phase constant:100:1s --phase constant:2000:1s",
+        "flash-sale --drain-rate 3000 --through-fc=--concurrency=10\u{a0}--instances-max=2 --phase constant:100:1s --phase constant:2000:1s",
     );
     assert!(count(&report, "/totals/accepted") > 100, "{}", report["totals"]);
     let names: Vec<_> =
@@ -121,7 +121,7 @@ fn real_flash_sale_loses_nothing_and_keeps_to_the_cap() {
         return;
     }
     let report = plays(
-        "flash-sale --real --rate 3000 --phase constant:100:1s --phase linear:100:8000:1s --phase constant:8000:2s",
+        "flash-sale --real --drain-rate 3000 --phase constant:100:1s --phase linear:100:8000:1s --phase constant:8000:2s",
     );
     assert!(count(&report, "/ledger/rows") > 2_000, "{}", report["ledger"]);
     assert!(count(&report, "/ledger/busiest_second") <= 3_000);
@@ -134,7 +134,7 @@ fn real_flash_sale_loses_nothing_and_keeps_to_the_cap() {
 #[test]
 fn retry_storm_makes_each_order_once() {
     let report = plays(
-        "retry-storm --no-expect --phase constant:100:1s --phase constant:800:2s --hang-ups 0.2 --hang-up-after-ms 0",
+        "retry-storm --no-expect --phase constant:100:1s --phase constant:800:2s --set mix.hang_ups=0.2 --set clients.hang_up_after_ms=0",
     );
     assert!(count(&report, "/totals/retries") > 50, "{}", report["totals"]);
     assert!(count(&report, "/ledger/unknown") > 50, "{}", report["ledger"]);
@@ -144,7 +144,8 @@ fn retry_storm_makes_each_order_once() {
 
 #[test]
 fn sold_out_tells_every_order_why() {
-    let report = plays("sold-out --no-expect --phase constant:800:2s --hot-stock 50 --users 500");
+    let report =
+        plays("sold-out --no-expect --phase constant:800:2s --set sale.hot_stock=50 --set buyers.users=500");
     assert!(count(&report, "/ledger/rejected/sold_out") > 50, "{}", report["ledger"]);
     assert!(count(&report, "/ledger/rejected/limit_exceeded") > 10, "{}", report["ledger"]);
 }
@@ -152,7 +153,7 @@ fn sold_out_tells_every_order_why() {
 #[test]
 fn hostile_clients_are_refused_clearly() {
     let report = plays(
-        "hostile --no-expect --phase constant:300:3s --slow-body-ms 300 --expect refused_share=0.1.. --expect conflicts=5..",
+        "hostile --no-expect --phase constant:300:3s --set clients.slow_body_ms=300 --expect refused_share=0.1.. --expect conflicts=5..",
     );
     let codes = report["totals"]["refused_by_code"].as_object().expect("an object");
     for code in ["malformed_json", "invalid_idempotency_key", "unknown_sku", "body_too_large", "not_found"] {
@@ -195,22 +196,30 @@ fn ctrl_c_ends_the_sending_and_still_reports() {
     );
 }
 
+/// Starts a server that responds 202 to every request, a thread per connection, until the test process ends.
+fn accepting_server() -> SocketAddr {
+    const RESPONSE: &[u8] = b"HTTP/1.1 202 Accepted\r\ncontent-length: 2\r\n\r\n{}";
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a connection");
+            std::thread::spawn(move || {
+                let mut buffer = [0; 16 * 1024];
+                // The generator sends each small request in one write and waits for the response.
+                while matches!(stream.read(&mut buffer), Ok(1..)) && stream.write_all(RESPONSE).is_ok() {}
+            });
+        }
+    });
+    address
+}
+
 #[test]
 fn a_system_that_is_there_already_is_played_without_a_ledger() {
-    let address =
-        std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port");
-    // The benchmark's trivial server takes the system's place; it ends with its standard input.
-    let mut server =
-        loadtest(&format!("part answerer --listen {address}")).stdin(Stdio::piped()).spawn().expect("runs");
-    for _ in 0..500 {
-        if std::net::TcpStream::connect(address).is_ok() {
-            break;
-        }
-        std::thread::park_timeout(std::time::Duration::from_millis(20));
-    }
-    let (output, report) =
-        run(&format!("baseline --no-expect --invalid 0 --phase constant:100:1s --target http://{address}"));
-    server.kill().and_then(|()| server.wait().map(drop)).expect("ends");
+    let address = accepting_server();
+    let (output, report) = run(&format!(
+        "baseline --no-expect --set mix.invalid=0 --phase constant:100:1s --target http://{address}"
+    ));
     assert!(output.status.success(), "{}", output.status);
     assert_eq!(count(&report, "/totals/accepted"), 100);
     assert_eq!(report["ledger"], Value::Null);
@@ -219,7 +228,9 @@ fn a_system_that_is_there_already_is_played_without_a_ledger() {
 
 #[test]
 fn faults_of_a_scenario_are_told_at_once_with_exit_code_64() {
-    let output = loadtest("run baseline --users 0 --replays 2 --expect luck=1..").output().expect("runs");
+    let output = loadtest("run baseline --set buyers.users=0 --set mix.replays=2 --expect luck=1..")
+        .output()
+        .expect("runs");
     assert_eq!(output.status.code(), Some(64));
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     for fault in ["buyers.users", "mix.replays", "expect.luck"] {
@@ -233,7 +244,7 @@ fn faults_of_a_scenario_are_told_at_once_with_exit_code_64() {
 
 #[test]
 fn scenarios_print_what_flags_make_of_them() {
-    let output = loadtest("run flash-sale --rate 77 --print-scenario").output().expect("runs");
+    let output = loadtest("run flash-sale --drain-rate 77 --print-scenario").output().expect("runs");
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(printed.contains("rate = 77"), "{printed}");
     let directory = TempDir::new().expect("a directory");
@@ -242,7 +253,7 @@ fn scenarios_print_what_flags_make_of_them() {
     let again = loadtest("run --print-scenario").arg(&file).output().expect("runs");
     assert_eq!(String::from_utf8_lossy(&again.stdout), printed, "what is printed is a scenario file");
     // Whoever has the services' own variables set, as their READMEs say, can still play on parts of its own.
-    let with_variables = loadtest("run flash-sale --rate 77 --print-scenario")
+    let with_variables = loadtest("run flash-sale --drain-rate 77 --print-scenario")
         .envs([
             ("SPILLWAY_ORDER_ID_KEYS", "demo=00"),
             ("SPILLWAY_DATABASE_URL", "mysql://nobody@127.0.0.1/x"),

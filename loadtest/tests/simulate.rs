@@ -6,28 +6,29 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use clap::Parser;
-use loadtest::plan::facts::Facts;
+use fc_model::{DeliveryRate, PlatformRules};
+use loadtest::plan::facts::PlanFacts;
 use loadtest::plan::queueing::{Cores, mean_wait};
-use loadtest::plan::{Plan, PlanArgs, Target};
-use loadtest::platform::{Delivery, Rules};
+use loadtest::plan::{PlanArgs, PlanTarget, SalePlan};
 use loadtest::simulate::{
-    Axis, ColdStarts, Dial, Goal, Outcome, Prewarm, Publish, Setup, Spacing, simulate, sweep,
+    ColdStarts, Prewarm, PublishLatency, SimulationOutcome, SimulationSetup, Spacing, SweepAxis, SweepGoal,
+    SweepParameter, simulate, sweep,
 };
 use proptest::prelude::*;
 use serde_json::Value;
 
-fn facts() -> Facts {
-    Facts::load(None).expect("the shipped facts")
+fn facts() -> PlanFacts {
+    PlanFacts::load(None).expect("the shipped facts")
 }
 
-fn rules(quota: &str, concurrency: u16) -> Rules {
+fn rules(quota: &str, concurrency: u16) -> PlatformRules {
     let facts = facts().platform;
     facts.rules(facts.quota(quota).expect("the quota"), concurrency)
 }
 
 /// Orders that cost next to nothing, published in 20 ms, by the rules of the large regions.
-fn setup(phases: &[&str]) -> Setup {
-    Setup {
+fn setup(phases: &[&str]) -> SimulationSetup {
+    SimulationSetup {
         phases: phases.iter().map(|phase| phase.parse().expect("a phase")).collect(),
         spacing: Spacing::Even,
         seed: 7,
@@ -36,7 +37,7 @@ fn setup(phases: &[&str]) -> Setup {
         vcpu: 1.0,
         memory_mb: 1024.0,
         us_per_order: 0.01,
-        publish: Publish { p50_ms: 20.0, p99_ms: 20.0 },
+        publish: PublishLatency { p50_ms: 20.0, p99_ms: 20.0 },
         cold_starts: ColdStarts::Between { min_ms: 1_200.0, max_ms: 4_500.0 },
         overhead_ms: 0.0,
         thaw_ms: 0.0,
@@ -46,7 +47,7 @@ fn setup(phases: &[&str]) -> Setup {
     }
 }
 
-fn run(setup: &Setup) -> Outcome {
+fn run(setup: &SimulationSetup) -> SimulationOutcome {
     simulate(setup, &facts().prices).expect("it keeps its laws")
 }
 
@@ -55,7 +56,7 @@ fn warm(target: u32, lead_s: f64) -> Option<Prewarm> {
 }
 
 /// Instances when the sale is `at_ms` old.
-fn instances_at(outcome: &Outcome, at_ms: u64) -> u32 {
+fn instances_at(outcome: &SimulationOutcome, at_ms: u64) -> u32 {
     let moment =
         outcome.timeline.iter().find(|moment| moment.at_ms + 100 == at_ms).expect("an interval's end");
     moment.instances
@@ -64,22 +65,22 @@ fn instances_at(outcome: &Outcome, at_ms: u64) -> u32 {
 #[test]
 fn ten_thousand_instances_in_three_seconds_as_in_the_article_and_three_hundred_by_the_quotas() {
     // Twice as many requests under way as there may be instances, one to each.
-    let flood = Setup {
+    let flood = SimulationSetup {
         rules: rules("article", 1),
-        publish: Publish { p50_ms: 1_000.0, p99_ms: 1_000.0 },
+        publish: PublishLatency { p50_ms: 1_000.0, p99_ms: 1_000.0 },
         ..setup(&["constant:20000:4s"])
     };
     let article = run(&flood);
     assert!(instances_at(&article, 2_900) < 10_000);
     assert_eq!(instances_at(&article, 3_000), 10_000);
     assert!(article.counts.throttled_instances > 0, "and no more than that");
-    let quotas = run(&Setup { rules: rules("large-region", 1), ..flood });
+    let quotas = run(&SimulationSetup { rules: rules("large-region", 1), ..flood });
     assert_eq!(instances_at(&quotas, 3_000), 300);
 }
 
 #[test]
 fn three_hundred_at_once_then_three_hundred_a_minute() {
-    let mut slow = Setup {
+    let mut slow = SimulationSetup {
         // Nobody is ready before the end, so that every request asks for an instance of its own.
         cold_starts: ColdStarts::Between { min_ms: 300_000.0, max_ms: 300_000.0 },
         ..setup(&["constant:200:121s"])
@@ -100,7 +101,7 @@ fn three_hundred_at_once_then_three_hundred_a_minute() {
 fn concurrency_cuts_cold_starts_by_more_than_eighty_per_cent_as_in_the_article() {
     let started = |concurrency: u16| {
         let mut sale = setup(&["constant:100:2s", "linear:100:2000:1s", "constant:2000:5s"]);
-        sale.rules = Rules { concurrency, ..rules("article", concurrency) };
+        sale.rules = PlatformRules { concurrency, ..rules("article", concurrency) };
         run(&sale).counts.started
     };
     let (alone, together) = (started(1), started(100));
@@ -112,7 +113,7 @@ fn requests_under_way_over_concurrency_are_the_instances_in_use() {
     // The reference's examples: 50,000/s.
     for (latency_ms, concurrency, expected) in [(20.0, 100, 10), (100.0, 100, 50), (100.0, 200, 25)] {
         let mut sale = setup(&["constant:50000:1s"]);
-        sale.publish = Publish { p50_ms: latency_ms, p99_ms: latency_ms };
+        sale.publish = PublishLatency { p50_ms: latency_ms, p99_ms: latency_ms };
         sale.rules.concurrency = concurrency;
         sale.prewarm = warm(2 * expected, 10.0);
         let outcome = run(&sale);
@@ -133,14 +134,14 @@ fn the_cpu_waits_as_the_closed_formulas_say() {
         let mut one = setup(&[&format!("constant:{rps}:{}s", 200_000.0 / rps)]);
         one.spacing = Spacing::Poisson;
         (one.vcpu, one.us_per_order) = (vcpu, us_per_order);
-        one.publish = Publish { p50_ms: 0.0, p99_ms: 0.0 };
+        one.publish = PublishLatency { p50_ms: 0.0, p99_ms: 0.0 };
         one.rules.concurrency = 200;
         one.rules.instances_max = 1;
         one.prewarm = warm(1, 10.0);
         one.interval = Duration::from_secs(1);
         let outcome = run(&one);
         assert_eq!(outcome.throttled, 0);
-        let cores = Cores::of(vcpu);
+        let cores = Cores::new(vcpu);
         let service_us = cores.service_us(us_per_order);
         let wait = |utilisation| service_us * mean_wait(cores.servers, utilisation);
         let waited = outcome.latency.mean_us - service_us;
@@ -179,7 +180,7 @@ fn the_plan_holds_when_it_is_simulated() {
         }
         let flags = [format!("--peak-rps={rps}"), format!("--ingest-us-per-order={us}")];
         let args = Flags::parse_from(std::iter::once("plan".to_owned()).chain(flags)).plan;
-        let plan = Plan::new(&Target::new(&args, &facts).expect("a target"), &facts);
+        let plan = SalePlan::new(&PlanTarget::new(&args, &facts).expect("a target"), &facts);
         let mut sale = setup(&["constant:10:1s", &format!("constant:{rps}:4s")]);
         sale.spacing = Spacing::Poisson;
         (sale.vcpu, sale.memory_mb, sale.us_per_order) = (plan.chosen.vcpu, plan.chosen.memory_mb, us);
@@ -195,7 +196,7 @@ fn the_plan_holds_when_it_is_simulated() {
 #[test]
 fn warming_too_late_is_as_bad_as_not_at_all() {
     let sale = setup(&["constant:100:2s", "constant:20000:3s"]);
-    let with = |lead_s: f64| run(&Setup { prewarm: warm(10, lead_s), ..sale.clone() });
+    let with = |lead_s: f64| run(&SimulationSetup { prewarm: warm(10, lead_s), ..sale.clone() });
     let (cold, late, warm) = (run(&sale), with(0.5), with(10.0));
     assert!(cold.latency_of_jump.p99_us > 1_000_000 && late.latency_of_jump.p99_us > 1_000_000);
     assert!(warm.latency_of_jump.p99_us < 21_000, "{}", warm.latency_of_jump.p99_us);
@@ -213,7 +214,7 @@ fn what_is_idle_is_frozen_thawed_and_stopped() {
     let counts = &outcome.counts;
     assert!(counts.thawed >= 1 && counts.frozen > counts.thawed, "{counts:?}");
     assert_eq!((counts.stopped, counts.started), (counts.started, counts.stopped));
-    assert_eq!(outcome.census.total(), 0, "all are gone in the end");
+    assert_eq!(outcome.instance_counts.total(), 0, "all are gone in the end");
     assert_eq!(instances_at(&outcome, 74_000), 0);
     // A second of 1,000 requests; those within 50 ms of the thaw waited for it.
     assert!(outcome.latency.max_us >= 70_000, "{}", outcome.latency.max_us);
@@ -244,13 +245,13 @@ fn the_same_seed_gives_the_same_outcome() {
     sale.publish.p99_ms = 60.0;
     let once = run(&sale);
     assert_eq!(once, run(&sale));
-    assert_ne!(once, run(&Setup { seed: 8, ..sale }));
+    assert_ne!(once, run(&SimulationSetup { seed: 8, ..sale }));
 }
 
 #[test]
 fn a_broken_law_is_noticed() {
     let good = run(&setup(&["constant:100:1s"]));
-    let broken: [fn(&mut Outcome); 5] = [
+    let broken: [fn(&mut SimulationOutcome); 5] = [
         |outcome| outcome.answered -= 1,
         |outcome| outcome.planned += 1,
         |outcome| outcome.counts.throttled_delivery += 1,
@@ -280,27 +281,27 @@ proptest! {
         let mut sale = setup(&[&format!("constant:{rps}:{seconds}s"), &format!("linear:{rps}:0:{seconds}s")]);
         sale.seed = seed;
         sale.spacing = Spacing::Poisson;
-        sale.rules = Rules {
+        sale.rules = PlatformRules {
             concurrency,
             instances_max,
-            delivery: Delivery { burst, per_min: 60 },
+            delivery: DeliveryRate { burst, per_min: 60 },
             idle_linger: Duration::from_millis(linger_ms),
             freeze_after_idle: Some(Duration::from_millis(freeze_ms)),
             provisioned_always_cpu: always,
             ..sale.rules
         };
         (sale.vcpu, sale.us_per_order) = (f64::from(vcpu_steps) * 0.05, us);
-        sale.publish = Publish { p50_ms: publish_ms, p99_ms: publish_ms * 3.0 };
+        sale.publish = PublishLatency { p50_ms: publish_ms, p99_ms: publish_ms * 3.0 };
         sale.cold_starts = ColdStarts::Between { min_ms: cold_ms / 2.0, max_ms: cold_ms };
         sale.prewarm = warm(prewarm, lead_s);
         let outcome = simulate(&sale, &facts().prices);
         prop_assert!(outcome.is_ok(), "{outcome:?}");
         let outcome = outcome.expect("checked");
         prop_assert_eq!(outcome.under_way_at_end, 0);
-        prop_assert_eq!(outcome.census.total(), 0);
+        prop_assert_eq!(outcome.instance_counts.total(), 0);
         prop_assert!(outcome.instances_max <= instances_max);
         prop_assert!(outcome.cpu.utilisation <= 1.0 + 1e-9, "{:?}", outcome.cpu);
-        let timeline = |of: fn(&loadtest::simulate::Moment) -> u64| outcome.timeline.iter().map(of).sum::<u64>();
+        let timeline = |of: fn(&loadtest::simulate::TimelineSample) -> u64| outcome.timeline.iter().map(of).sum::<u64>();
         prop_assert_eq!(timeline(|moment| moment.planned), outcome.planned);
         prop_assert_eq!(timeline(|moment| moment.answered), outcome.answered);
         prop_assert_eq!(timeline(|moment| moment.throttled), outcome.throttled);
@@ -314,22 +315,22 @@ fn the_sweep_finds_the_least_prewarm_that_keeps_the_goal() {
     sale.spacing = Spacing::Poisson;
     sale.vcpu = 0.25;
     (sale.memory_mb, sale.us_per_order) = (256.0, 44.2);
-    let goal = Goal { seeds: 2, p99_ms: 50.0, throttled_max: 0.0 };
-    let axes = [Axis { dial: Dial::Prewarm, values: vec![0.0, 2.0, 16.0] }];
+    let goal = SweepGoal { seeds: 2, p99_ms: 50.0, throttled_max: 0.0 };
+    let axes = [SweepAxis { dial: SweepParameter::Prewarm, values: vec![0.0, 2.0, 16.0] }];
     let one = sweep(&sale, &axes, goal, &facts, 1).expect("a sweep");
     assert_eq!(one, sweep(&sale, &axes, goal, &facts, 2).expect("a sweep"), "threads change nothing");
     let best = &one.rows[one.best.expect("one keeps the goal")];
     assert!(best.keeps_goal && best.refined && (3..16).contains(&best.prewarm), "{best:?}");
     // One fewer does not keep it under every seed, by simulations of their own; so many do.
     let keeps = |prewarm: u32| {
-        let with = |seed| Setup { seed, prewarm: warm(prewarm, best.lead_s), ..sale.clone() };
+        let with = |seed| SimulationSetup { seed, prewarm: warm(prewarm, best.lead_s), ..sale.clone() };
         [sale.seed, sale.seed + 1].into_iter().all(|seed| goal.is_kept(&run(&with(seed))))
     };
     assert!(keeps(best.prewarm) && !keeps(best.prewarm - 1));
     for row in one.rows.iter().filter(|row| row.keeps_goal) {
         assert!(row.cu >= best.cu, "{row:?}");
     }
-    let never = Goal { p99_ms: 1.0, ..goal };
+    let never = SweepGoal { p99_ms: 1.0, ..goal };
     assert_eq!(sweep(&sale, &axes, never, &facts, 2).expect("a sweep").best, None);
 }
 
@@ -338,24 +339,24 @@ fn every_dial_turns() {
     let facts = facts();
     let mut sale = setup(&["constant:1000:1s"]);
     sale.prewarm = warm(5, 60.0);
-    let goal = Goal { seeds: 2, p99_ms: 50.0, throttled_max: 0.0 };
-    let axes: Vec<Axis> = ["lead=5s,10s", "concurrency=10,100", "vcpu=0.1,0.25", "memory=128,512"]
+    let goal = SweepGoal { seeds: 2, p99_ms: 50.0, throttled_max: 0.0 };
+    let axes: Vec<SweepAxis> = ["lead=5s,10s", "concurrency=10,100", "vcpu=0.1,0.25", "memory=128,512"]
         .map(|axis| axis.parse().expect("an axis"))
         .to_vec();
     for axis in &axes {
         let rows = sweep(&sale, std::slice::from_ref(axis), goal, &facts, 2).expect("a sweep").rows;
-        let turned = |row: &loadtest::simulate::Row| match axis.dial {
-            Dial::Lead => row.lead_s,
-            Dial::Concurrency => row.concurrency.into(),
-            Dial::Vcpu => row.vcpu,
-            Dial::Memory => row.memory_mb,
-            Dial::Prewarm => row.prewarm.into(),
+        let turned = |row: &loadtest::simulate::SweepRow| match axis.dial {
+            SweepParameter::Lead => row.lead_s,
+            SweepParameter::Concurrency => row.concurrency.into(),
+            SweepParameter::Vcpu => row.vcpu,
+            SweepParameter::Memory => row.memory_mb,
+            SweepParameter::Prewarm => row.prewarm.into(),
         };
         assert_eq!(rows.iter().map(turned).collect::<Vec<_>>(), axis.values, "{:?}", axis.dial);
     }
     let all = sweep(&sale, &axes[..2], goal, &facts, 2).expect("a sweep");
     assert_eq!(all.rows.len(), 4, "every combination");
-    let outside = Axis { dial: Dial::Vcpu, values: vec![0.07] };
+    let outside = SweepAxis { dial: SweepParameter::Vcpu, values: vec![0.07] };
     assert!(sweep(&sale, &[outside], goal, &facts, 1).is_err());
 }
 
@@ -374,7 +375,7 @@ fn a_shipped_scenario_is_simulated_and_written() {
     {
         assert!(text.contains(part), "{part}: {text}");
     }
-    let outcome: Outcome =
+    let outcome: SimulationOutcome =
         serde_json::from_slice(&std::fs::read(&json).expect("the file")).expect("an outcome");
     outcome.check().expect("its laws");
     assert!(outcome.answered > 0 && outcome.counts.started == 0);

@@ -29,7 +29,7 @@ fn sleep(ns: u64) {
 
 /// Waits on a selector until an instant.
 #[derive(Debug)]
-pub(super) struct Alarm {
+pub(super) struct WakeTimer {
     #[cfg(target_os = "linux")]
     timer: std::os::fd::OwnedFd,
     /// When the timer rings, nanoseconds of the generator's clock; 0: it is not set.
@@ -38,7 +38,7 @@ pub(super) struct Alarm {
 }
 
 #[cfg(target_os = "linux")]
-impl Alarm {
+impl WakeTimer {
     /// An alarm for `poll`, whose events carry `token`.
     pub(super) fn new(poll: &Poll, token: Token) -> std::io::Result<Self> {
         use rustix::time::{TimerfdClockId, TimerfdFlags, timerfd_create};
@@ -78,8 +78,7 @@ impl Alarm {
 }
 
 #[cfg(not(target_os = "linux"))]
-impl Alarm {
-    /// An alarm for `poll`.
+impl WakeTimer {
     pub(super) fn new(_poll: &Poll, _token: Token) -> std::io::Result<Self> {
         Ok(Self {})
     }

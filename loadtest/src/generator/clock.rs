@@ -10,21 +10,19 @@ use std::time::Instant;
 
 /// Nanoseconds since the first instant of the plan.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Clock {
+pub(super) struct PlanClock {
     start: Instant,
 }
-impl Clock {
+impl PlanClock {
     /// A clock whose plan begins after `delay`, so that every thread is there when it does.
     pub(super) fn starting_in(delay: Duration) -> Self {
         Self { start: Instant::now() + delay }
     }
 
-    /// 0 before the plan begins.
     pub(super) fn now_ns(self) -> u64 {
         Instant::now().saturating_duration_since(self.start).as_nanos() as u64
     }
 
-    /// How long until the plan begins.
     pub(super) fn until_start(self) -> Duration {
         self.start.saturating_duration_since(Instant::now())
     }

@@ -6,15 +6,13 @@ use std::net::SocketAddr;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
-use super::flight::{Cause, Flight};
-use super::response::{self, Answer, Parsed};
+use super::flight::{InFlight, NoResponseCause};
+use super::response::{self, HttpResponse, ResponseParse};
 
-/// A connection to the service.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(super) struct ClientConnection {
     stream: TcpStream,
     connected: bool,
-    /// The request as bytes.
     pub(super) out: Vec<u8>,
     /// Bytes of `out` that are on their way.
     written: usize,
@@ -24,22 +22,16 @@ pub(super) struct Connection {
     pub(super) part: usize,
     /// What has been read of a response that is not whole yet.
     partial: Vec<u8>,
-    /// The request under way.
-    pub(super) flight: Option<Flight>,
-    /// Requests answered.
+    pub(super) flight: Option<InFlight>,
     pub(super) answered: u32,
 }
 
-/// What came of reading.
-pub(super) enum Progress {
-    /// Nothing to tell.
+pub(super) enum IoProgress {
     Nothing,
-    /// It is of no use any more.
-    Broken(Cause),
+    Broken(NoResponseCause),
 }
 
-impl Connection {
-    /// Begins to connect.
+impl ClientConnection {
     pub(super) fn open(address: SocketAddr, registry: &Registry, token: Token) -> std::io::Result<Self> {
         let mut stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
@@ -57,26 +49,24 @@ impl Connection {
         })
     }
 
-    /// Whether the connection has been made.
     pub(super) const fn is_connected(&self) -> bool {
         self.connected
     }
 
-    /// Whether the whole request is on its way.
     pub(super) const fn is_written(&self) -> bool {
         self.written == self.out.len()
     }
 
     /// Begins to send what `out` holds, at first only its first `allowed` bytes.
-    pub(super) fn send(&mut self, allowed: usize) -> Progress {
+    pub(super) fn send(&mut self, allowed: usize) -> IoProgress {
         self.written = 0;
         self.allow(allowed)
     }
 
     /// Sends on, up to `allowed` bytes of the request.
-    pub(super) fn allow(&mut self, allowed: usize) -> Progress {
+    pub(super) fn allow(&mut self, allowed: usize) -> IoProgress {
         self.allowed = allowed.min(self.out.len());
-        if self.connected { self.write() } else { Progress::Nothing }
+        if self.connected { self.write() } else { IoProgress::Nothing }
     }
 
     /// Bytes that may be sent so far.
@@ -85,52 +75,64 @@ impl Connection {
     }
 
     /// The socket takes bytes again, or is connected, or failed to.
-    pub(super) fn writable(&mut self) -> Progress {
+    pub(super) fn writable(&mut self) -> IoProgress {
         if !self.connected {
             match self.stream.peer_addr() {
                 Ok(_) => self.connected = true,
                 Err(error) if error.kind() == ErrorKind::NotConnected => {
                     return match self.stream.take_error() {
-                        Ok(None) => Progress::Nothing,
-                        Ok(Some(_)) | Err(_) => Progress::Broken(Cause::Connect),
+                        Ok(None) => IoProgress::Nothing,
+                        Ok(Some(_)) | Err(_) => IoProgress::Broken(NoResponseCause::Connect),
                     };
                 }
-                Err(_) => return Progress::Broken(Cause::Connect),
+                Err(_) => return IoProgress::Broken(NoResponseCause::Connect),
             }
         }
         self.write()
     }
 
-    fn write(&mut self) -> Progress {
+    fn write(&mut self) -> IoProgress {
         while self.written < self.allowed {
             match self.stream.write(&self.out[self.written..self.allowed]) {
-                Ok(0) => return Progress::Broken(Cause::Reset),
+                Ok(0) => return IoProgress::Broken(NoResponseCause::Reset),
                 Ok(bytes) => self.written += bytes,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Progress::Nothing,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return IoProgress::Nothing,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => return Progress::Broken(Cause::Reset),
+                Err(_) => return IoProgress::Broken(NoResponseCause::Reset),
             }
         }
-        Progress::Nothing
+        IoProgress::Nothing
     }
 
     /// Reads what there is; `answered` is called with the response once it is whole.
     pub(super) fn readable<R>(
         &mut self,
         scratch: &mut [u8],
-        answered: impl FnOnce(Answer<'_>) -> R,
-    ) -> Result<Option<R>, Cause> {
+        answered: impl FnOnce(HttpResponse<'_>) -> R,
+    ) -> Result<Option<R>, NoResponseCause> {
         loop {
             let bytes = match self.stream.read(scratch) {
-                Ok(0) => return Err(if self.connected { Cause::Reset } else { Cause::Connect }),
+                Ok(0) => {
+                    return Err(if self.connected {
+                        NoResponseCause::Reset
+                    } else {
+                        NoResponseCause::Connect
+                    });
+                }
                 Ok(bytes) => bytes,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(_) => return Err(if self.connected { Cause::Reset } else { Cause::Connect }),
+                Err(_) => {
+                    return Err(if self.connected {
+                        NoResponseCause::Reset
+                    } else {
+                        NoResponseCause::Connect
+                    });
+                }
             };
             if self.flight.is_none() {
                 // Nobody asked.
-                return Err(Cause::Protocol);
+                return Err(NoResponseCause::Protocol);
             }
             let parsed = if self.partial.is_empty() {
                 response::parse(&scratch[..bytes])
@@ -139,16 +141,16 @@ impl Connection {
                 response::parse(&self.partial)
             };
             match parsed {
-                Parsed::Complete(answer) => {
+                ResponseParse::Complete(answer) => {
                     let result = answered(answer);
                     self.partial.clear();
                     return Ok(Some(result));
                 }
-                Parsed::Partial if self.partial.is_empty() => {
+                ResponseParse::Partial if self.partial.is_empty() => {
                     self.partial.extend_from_slice(&scratch[..bytes]);
                 }
-                Parsed::Partial => {}
-                Parsed::Invalid => return Err(Cause::Protocol),
+                ResponseParse::Partial => {}
+                ResponseParse::Invalid => return Err(NoResponseCause::Protocol),
             }
             // A read that did not fill the buffer has emptied the socket (epoll(7), on edge-triggered streams).
             if bytes < scratch.len() {

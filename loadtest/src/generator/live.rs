@@ -5,38 +5,32 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use hdrhistogram::Histogram;
 
-use super::flight::End;
+use super::flight::RequestEnd;
 
 /// Counts so far. Threads add to it ten times a second, not with each request.
 #[derive(Debug)]
-pub struct Live {
-    /// Requests put on a connection.
+pub(crate) struct LiveCounts {
     pub sent: AtomicU64,
-    /// 202.
     pub accepted: AtomicU64,
     /// 202 to orders of their own: each is one row more to come.
     pub accepted_own: AtomicU64,
-    /// 429 and 503.
     pub shed: AtomicU64,
-    /// Other refusals.
     pub refused: AtomicU64,
-    /// No answer.
     pub unknown: AtomicU64,
-    /// Never sent.
     pub unsent: AtomicU64,
-    recent: Mutex<Recent>,
+    recent: Mutex<RecentLatency>,
     pub(super) stop: AtomicBool,
 }
 
 #[derive(Debug)]
-struct Recent {
+struct RecentLatency {
     latency: Histogram<u64>,
     slip_us_max: u64,
 }
 
 /// Counts of one thread since it last told them.
 #[derive(Debug)]
-pub(super) struct Tally {
+pub(super) struct ThreadTally {
     pub(super) sent: u64,
     accepted: u64,
     accepted_own: u64,
@@ -52,7 +46,7 @@ fn histogram() -> Histogram<u64> {
     Histogram::new(2).unwrap_or_else(|_| unreachable!("two digits are allowed"))
 }
 
-impl Default for Live {
+impl Default for LiveCounts {
     fn default() -> Self {
         Self {
             sent: AtomicU64::new(0),
@@ -62,15 +56,15 @@ impl Default for Live {
             refused: AtomicU64::new(0),
             unknown: AtomicU64::new(0),
             unsent: AtomicU64::new(0),
-            recent: Mutex::new(Recent { latency: histogram(), slip_us_max: 0 }),
+            recent: Mutex::new(RecentLatency { latency: histogram(), slip_us_max: 0 }),
             stop: AtomicBool::new(false),
         }
     }
 }
 
-impl Live {
+impl LiveCounts {
     /// The 99th of 100 of the latencies since the last call, and the longest slip since then, both microseconds.
-    pub fn take_recent(&self) -> (u64, u64) {
+    pub(crate) fn take_recent(&self) -> (u64, u64) {
         let Ok(mut recent) = self.recent.lock() else { return (0, 0) };
         let p99_us = if recent.latency.is_empty() { 0 } else { recent.latency.value_at_quantile(0.99) };
         recent.latency.reset();
@@ -78,12 +72,12 @@ impl Live {
     }
 
     /// Plans no more requests; those under way are waited for.
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
     }
 }
 
-impl Tally {
+impl ThreadTally {
     pub(super) fn new() -> Self {
         Self {
             sent: 0,
@@ -98,23 +92,22 @@ impl Tally {
         }
     }
 
-    pub(super) fn ended(&mut self, end: End, own: bool, latency_us: u64) {
+    pub(super) fn ended(&mut self, end: RequestEnd, own: bool, latency_us: u64) {
         match end {
-            End::Accepted => {
+            RequestEnd::Accepted => {
                 self.accepted += 1;
                 self.accepted_own += u64::from(own);
                 // It grows as needed.
                 let _recorded = self.latency.record(latency_us);
             }
-            End::Shed => self.shed += 1,
-            End::Refused => self.refused += 1,
-            End::Unknown(_) => self.unknown += 1,
-            End::Unsent => self.unsent += 1,
+            RequestEnd::Shed => self.shed += 1,
+            RequestEnd::Refused => self.refused += 1,
+            RequestEnd::Unknown(_) => self.unknown += 1,
+            RequestEnd::Unsent => self.unsent += 1,
         }
     }
 
-    /// Tells everything and begins anew.
-    pub(super) fn tell(&mut self, live: &Live) {
+    pub(super) fn tell(&mut self, live: &LiveCounts) {
         let counts = [
             (&live.sent, &mut self.sent),
             (&live.accepted, &mut self.accepted),

@@ -6,61 +6,56 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use super::Plan;
-use super::flight::{Cause, End};
-use super::record::{Outcome, Record};
-use crate::ledger::{Attempt, Ending};
-use crate::report::{CurvePoint, GeneratorHealth, Interval, Latencies, Quantiles, Totals};
-use crate::workload::Kind;
+use super::SendPlan;
+use super::flight::{NoResponseCause, RequestEnd};
+use super::record::{RequestOutcome, ThreadRecord};
+use crate::ledger::{Attempt, AttemptEnding};
+use crate::report::{CurvePoint, GeneratorHealth, Interval, LatencyReport, Quantiles, RequestTotals};
+use crate::workload::RequestKind;
 
 /// Examples kept of each kind of surprise.
 const EXAMPLES_MAX: usize = 3;
 
-/// Everything that the threads noted down.
 #[derive(Debug)]
-pub struct Played {
-    plan: Arc<Plan>,
-    record: Record,
+pub(crate) struct RunResult {
+    plan: Arc<SendPlan>,
+    record: ThreadRecord,
     /// From the first instant of the plan to the last answer.
     pub took: Duration,
 }
 
-/// What the ledger is told.
 #[derive(Debug, Default)]
-pub struct Account {
+pub(crate) struct LedgerInput {
     /// Requests that could have made an order.
     pub attempts: Vec<Attempt>,
-    /// Answers that no rule allows.
     pub surprises: Vec<String>,
 }
 
-impl Played {
-    pub(super) const fn new(plan: Arc<Plan>, record: Record, took: Duration) -> Self {
+impl RunResult {
+    pub(super) const fn new(plan: Arc<SendPlan>, record: ThreadRecord, took: Duration) -> Self {
         Self { plan, record, took }
     }
 
-    /// How the requests ended.
-    #[must_use]
-    pub fn totals(&self) -> Totals {
-        let mut totals = Totals {
+    pub(crate) fn totals(&self) -> RequestTotals {
+        let mut totals = RequestTotals {
             planned: self.plan.schedule.requests(),
             sent: self.record.slots.iter().map(|slot| slot.sent).sum(),
             retries: self.record.retries,
-            ..Totals::default()
+            ..RequestTotals::default()
         };
         for outcome in &self.record.outcomes {
             match outcome.end {
-                End::Accepted => totals.accepted += 1,
-                End::Shed => totals.shed += 1,
-                End::Refused => totals.refused += 1,
-                End::Unknown(_) => totals.unknown += 1,
-                End::Unsent => totals.unsent += 1,
+                RequestEnd::Accepted => totals.accepted += 1,
+                RequestEnd::Shed => totals.shed += 1,
+                RequestEnd::Refused => totals.refused += 1,
+                RequestEnd::Unknown(_) => totals.unknown += 1,
+                RequestEnd::Unsent => totals.unsent += 1,
             }
             if let Some(code) = self.record.code(outcome) {
                 count(&mut totals.refused_by_code, code);
             }
         }
-        for cause in Cause::ALL {
+        for cause in NoResponseCause::ALL {
             if let Some(unknown) = self.record.unknown_by_cause.get(&cause) {
                 totals.unknown_by_cause.insert(cause.name().to_owned(), *unknown);
             }
@@ -68,10 +63,8 @@ impl Played {
         totals
     }
 
-    /// Times to the answers.
-    #[must_use]
-    pub fn latencies(&self) -> Latencies {
-        Latencies {
+    pub(crate) fn latencies(&self) -> LatencyReport {
+        LatencyReport {
             accepted: quantiles(&self.record.accepted),
             shed: quantiles(&self.record.shed),
             all: quantiles(&self.record.answered),
@@ -79,8 +72,7 @@ impl Played {
     }
 
     /// The timeline; queue and drain are filled in by whoever watched them.
-    #[must_use]
-    pub fn timeline(&self) -> Vec<Interval> {
+    pub(crate) fn timeline(&self) -> Vec<Interval> {
         let length_ms = u64::from(self.plan.interval_ms);
         let mut planned = vec![0; self.record.slots.len()];
         for number in 0..self.plan.schedule.requests() {
@@ -118,13 +110,11 @@ impl Played {
     }
 
     /// Accepted orders of their own in each interval of the timeline: a row each that is to come.
-    pub fn rows_to_come(&self) -> impl Iterator<Item = u64> {
+    pub(crate) fn rows_to_come(&self) -> impl Iterator<Item = u64> {
         self.record.slots.iter().map(|slot| slot.accepted_own)
     }
 
-    /// Whether the generator kept to its plan.
-    #[must_use]
-    pub fn health(&self) -> GeneratorHealth {
+    pub(crate) fn health(&self) -> GeneratorHealth {
         let slip = quantiles(&self.record.slip);
         let bound_us = u64::from(self.plan.slip_p999_us_max);
         let late = slip.p999_us > bound_us;
@@ -152,12 +142,11 @@ impl Played {
 
     /// The ledger's view; without `attempts` only what surprises. Ids and digests are derived here, on every processor:
     /// it takes some microseconds a request.
-    #[must_use]
-    pub fn account(&self, attempts: bool) -> Account {
+    pub(crate) fn account(&self, attempts: bool) -> LedgerInput {
         let outcomes = &self.record.outcomes;
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
         let share = outcomes.len().div_ceil(threads).max(1);
-        let mut whole = Account { attempts: Vec::new(), surprises: Vec::new() };
+        let mut whole = LedgerInput { attempts: Vec::new(), surprises: Vec::new() };
         let mut surprises = BTreeMap::new();
         std::thread::scope(|scope| {
             let parts: Vec<_> = outcomes
@@ -184,25 +173,25 @@ impl Played {
         whole
     }
 
-    fn account_of(&self, outcomes: &[Outcome], derive: bool) -> (Vec<Attempt>, BTreeMap<String, u64>) {
+    fn account_of(&self, outcomes: &[RequestOutcome], derive: bool) -> (Vec<Attempt>, BTreeMap<String, u64>) {
         let mut attempts = Vec::with_capacity(if derive { outcomes.len() } else { 0 });
         let mut surprises = BTreeMap::new();
         for outcome in outcomes {
-            let draft = self.plan.workload.draft(u64::from(outcome.number));
+            let spec = self.plan.workload.request_spec(u64::from(outcome.number));
             let code = self.record.code(outcome);
-            if let Some(surprise) = surprise(draft.kind, outcome.end, code.map(AsRef::as_ref)) {
+            if let Some(surprise) = surprise(spec.kind, outcome.end, code.map(AsRef::as_ref)) {
                 *surprises.entry(surprise).or_insert(0) += 1;
             }
             if !derive {
                 continue;
             }
             let ending = match outcome.end {
-                End::Accepted => Ending::Accepted,
-                End::Shed | End::Refused => Ending::Refused,
-                End::Unknown(_) => Ending::Unknown,
-                End::Unsent => continue,
+                RequestEnd::Accepted => AttemptEnding::Accepted,
+                RequestEnd::Shed | RequestEnd::Refused => AttemptEnding::Refused,
+                RequestEnd::Unknown(_) => AttemptEnding::Unknown,
+                RequestEnd::Unsent => continue,
             };
-            let Some((order_id, digest)) = self.plan.workload.expected(&draft) else { continue };
+            let Some((order_id, digest)) = self.plan.workload.expected(&spec) else { continue };
             attempts.push(Attempt {
                 order_id,
                 digest,
@@ -225,18 +214,18 @@ fn count(counts: &mut BTreeMap<String, u64>, name: &str) {
 }
 
 /// What no rule allows: an invalid request accepted or refused for another reason, a valid one refused for good.
-fn surprise(kind: Kind, end: End, code: Option<&str>) -> Option<String> {
+fn surprise(kind: RequestKind, end: RequestEnd, code: Option<&str>) -> Option<String> {
     match (kind, end) {
-        (Kind::Invalid(what), End::Accepted) => {
+        (RequestKind::Invalid(what), RequestEnd::Accepted) => {
             Some(format!("an invalid request ({what:?}) was answered 202"))
         }
-        (Kind::Invalid(what), End::Refused) if code != Some(what.code()) => {
+        (RequestKind::Invalid(what), RequestEnd::Refused) if code != Some(what.code()) => {
             Some(format!("an invalid request ({what:?}) was refused as {}", code.unwrap_or("?")))
         }
-        (Kind::Invalid(_), _) => None,
+        (RequestKind::Invalid(_), _) => None,
         // A body may come too slowly.
-        (Kind::SlowBody, End::Refused) if code == Some("body_timeout") => None,
-        (_, End::Refused) => Some(format!("a valid order was refused as {}", code.unwrap_or("?"))),
+        (RequestKind::SlowBody, RequestEnd::Refused) if code == Some("body_timeout") => None,
+        (_, RequestEnd::Refused) => Some(format!("a valid order was refused as {}", code.unwrap_or("?"))),
         _ => None,
     }
 }

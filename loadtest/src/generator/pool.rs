@@ -4,17 +4,16 @@ use std::net::SocketAddr;
 
 use mio::{Registry, Token};
 
-use super::connection::Connection;
-use super::flight::Flight;
-use super::timers::Place;
+use super::connection::ClientConnection;
+use super::flight::InFlight;
+use super::timers::ConnectionSlot;
 
 /// Connections by slot, which is also their token.
 #[derive(Debug)]
-pub(super) struct Pool {
+pub(super) struct ConnectionPool {
     target: SocketAddr,
-    slots: Vec<Option<Connection>>,
+    slots: Vec<Option<ClientConnection>>,
     free_slots: Vec<usize>,
-    /// Connections without a request, each once.
     idle: Vec<usize>,
     connections_max: usize,
     open: usize,
@@ -22,7 +21,7 @@ pub(super) struct Pool {
     most: u64,
 }
 
-impl Pool {
+impl ConnectionPool {
     pub(super) const fn new(target: SocketAddr, connections_max: usize) -> Self {
         Self {
             target,
@@ -36,11 +35,10 @@ impl Pool {
         }
     }
 
-    pub(super) fn get(&mut self, slot: usize) -> Option<&mut Connection> {
+    pub(super) fn get(&mut self, slot: usize) -> Option<&mut ClientConnection> {
         self.slots.get_mut(slot)?.as_mut()
     }
 
-    /// Takes a free connection.
     pub(super) fn idle(&mut self) -> Option<usize> {
         while let Some(slot) = self.idle.pop() {
             // It may have been closed by the other side meanwhile.
@@ -60,7 +58,7 @@ impl Pool {
             self.slots.push(None);
             self.slots.len() - 1
         });
-        match Connection::open(self.target, registry, Token(slot)) {
+        match ClientConnection::open(self.target, registry, Token(slot)) {
             Ok(connection) => {
                 self.slots[slot] = Some(connection);
                 self.open += 1;
@@ -76,7 +74,7 @@ impl Pool {
     }
 
     /// Closes a connection; what was under way on it comes back.
-    pub(super) fn close(&mut self, slot: usize, registry: &Registry) -> Option<Flight> {
+    pub(super) fn close(&mut self, slot: usize, registry: &Registry) -> Option<InFlight> {
         let mut connection = self.slots.get_mut(slot)?.take()?;
         connection.deregister(registry);
         self.idle.retain(|idle| *idle != slot);
@@ -90,12 +88,11 @@ impl Pool {
         self.idle.push(slot);
     }
 
-    /// Requests under way.
     pub(super) fn under_way(&self) -> usize {
         self.open - self.idle.len()
     }
 
-    pub(super) fn is_under_way(&self, place: Place) -> bool {
+    pub(super) fn is_under_way(&self, place: ConnectionSlot) -> bool {
         self.slots
             .get(place.slot)
             .and_then(Option::as_ref)

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use hdrhistogram::Histogram;
 use shared::order::{OrderId, PayloadDigest};
 
-use super::flight::{Cause, End, Flight};
-use crate::workload::Kind;
+use super::flight::{InFlight, NoResponseCause, RequestEnd};
+use crate::workload::RequestKind;
 
 /// Longest latency that a histogram holds, microseconds: beyond any time-out and retry.
 const LATENCY_US_MAX: u64 = 3_600_000_000;
@@ -20,35 +20,29 @@ const CODES_MAX: usize = 200;
 
 /// How one request ended. Small: there may be fifty million.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Outcome {
-    /// The request's number in the plan.
+pub(super) struct RequestOutcome {
     pub(super) number: u32,
-    pub(super) end: End,
+    pub(super) end: RequestEnd,
     code: u16,
     answer: u32,
 }
 
-/// An interval of the timeline.
 #[derive(Debug)]
-pub(super) struct Slot {
+pub(super) struct IntervalRecord {
     pub(super) sent: u64,
     pub(super) accepted: u64,
-    /// Of these, orders of their own: a row each.
     pub(super) accepted_own: u64,
     pub(super) shed: u64,
     pub(super) refused: u64,
     pub(super) unknown: u64,
-    /// Latency of what was answered, microseconds.
     pub(super) latency: Histogram<u32>,
 }
 
-/// What a thread noted down, or several together.
 #[derive(Debug)]
-pub(super) struct Record {
+pub(super) struct ThreadRecord {
     interval_ns: u64,
-    pub(super) slots: Vec<Slot>,
-    pub(super) outcomes: Vec<Outcome>,
-    /// What the 202s named, where it could be read.
+    pub(super) slots: Vec<IntervalRecord>,
+    pub(super) outcomes: Vec<RequestOutcome>,
     answers: Vec<(OrderId, PayloadDigest)>,
     codes: Vec<Arc<str>>,
     code_numbers: HashMap<String, u16>,
@@ -57,7 +51,7 @@ pub(super) struct Record {
     pub(super) answered: Histogram<u64>,
     pub(super) slip: Histogram<u64>,
     pub(super) retries: u64,
-    pub(super) unknown_by_cause: HashMap<Cause, u64>,
+    pub(super) unknown_by_cause: HashMap<NoResponseCause, u64>,
     pub(super) connections_opened: u64,
     pub(super) connections_most: u64,
     pub(super) cpu_ns: u64,
@@ -71,7 +65,7 @@ fn histogram(digits: u8) -> Histogram<u64> {
     Histogram::new_with_max(LATENCY_US_MAX, digits).unwrap_or_else(|_| unreachable!("a valid range"))
 }
 
-impl Slot {
+impl IntervalRecord {
     fn new() -> Self {
         // Grows with what is recorded: most intervals see a narrow range.
         let latency = Histogram::new(2).unwrap_or_else(|_| unreachable!("two digits are allowed"));
@@ -79,7 +73,7 @@ impl Slot {
     }
 }
 
-impl Record {
+impl ThreadRecord {
     pub(super) fn new(interval_ns: u64) -> Self {
         Self {
             interval_ns,
@@ -102,17 +96,16 @@ impl Record {
         }
     }
 
-    /// The interval that holds `due_ns`.
-    fn slot(&mut self, due_ns: u64) -> &mut Slot {
+    fn slot(&mut self, due_ns: u64) -> &mut IntervalRecord {
         let index = (due_ns / self.interval_ns) as usize;
         if self.slots.len() <= index {
-            self.slots.resize_with(index + 1, Slot::new);
+            self.slots.resize_with(index + 1, IntervalRecord::new);
         }
         &mut self.slots[index]
     }
 
     /// A request was put on a connection, `slip_ns` after its time.
-    pub(super) fn sent(&mut self, flight: &Flight) {
+    pub(super) fn sent(&mut self, flight: &InFlight) {
         self.retries += u64::from(flight.attempt > 0);
         self.slot(flight.due_ns).sent += 1;
     }
@@ -122,11 +115,10 @@ impl Record {
         self.slip.saturating_record(slip_ns / 1_000);
     }
 
-    /// A request ended at `now_ns`.
     pub(super) fn ended(
         &mut self,
-        flight: &Flight,
-        end: End,
+        flight: &InFlight,
+        end: RequestEnd,
         now_ns: u64,
         code: Option<&str>,
         answer: Option<(OrderId, PayloadDigest)>,
@@ -134,28 +126,28 @@ impl Record {
         let latency_us = now_ns.saturating_sub(flight.due_ns) / 1_000;
         let slot = self.slot(flight.due_ns);
         match end {
-            End::Accepted => {
+            RequestEnd::Accepted => {
                 slot.accepted += 1;
                 slot.accepted_own += u64::from(flight.is_own());
             }
-            End::Shed => slot.shed += 1,
-            End::Refused => slot.refused += 1,
-            End::Unknown(_) => slot.unknown += 1,
-            End::Unsent => {}
+            RequestEnd::Shed => slot.shed += 1,
+            RequestEnd::Refused => slot.refused += 1,
+            RequestEnd::Unknown(_) => slot.unknown += 1,
+            RequestEnd::Unsent => {}
         }
         // How long a slow client took to say what it wants is not the service's time.
-        let timed = flight.draft.kind != Kind::SlowBody || flight.attempt > 0;
-        if timed && matches!(end, End::Accepted | End::Shed | End::Refused) {
+        let timed = flight.spec.kind != RequestKind::SlowBody || flight.attempt > 0;
+        if timed && matches!(end, RequestEnd::Accepted | RequestEnd::Shed | RequestEnd::Refused) {
             // It grows; only a count beyond what 32 bits hold could fail.
             let _recorded = slot.latency.record(latency_us);
             self.answered.saturating_record(latency_us);
             match end {
-                End::Accepted => self.accepted.saturating_record(latency_us),
-                End::Shed => self.shed.saturating_record(latency_us),
+                RequestEnd::Accepted => self.accepted.saturating_record(latency_us),
+                RequestEnd::Shed => self.shed.saturating_record(latency_us),
                 _ => {}
             }
         }
-        if let End::Unknown(cause) = end {
+        if let RequestEnd::Unknown(cause) = end {
             *self.unknown_by_cause.entry(cause).or_default() += 1;
         }
         let code = code.map_or(NO_CODE, |code| self.code_number(code));
@@ -164,8 +156,8 @@ impl Record {
             self.answers.len() as u32 - 1
         });
         // The plan has at most 50 million requests.
-        let number = flight.draft.number as u32;
-        self.outcomes.push(Outcome { number, end, code, answer });
+        let number = flight.spec.number as u32;
+        self.outcomes.push(RequestOutcome { number, end, code, answer });
     }
 
     fn code_number(&mut self, code: &str) -> u16 {
@@ -182,17 +174,14 @@ impl Record {
         number
     }
 
-    /// What the refusal of `outcome` was called.
-    pub(super) fn code(&self, outcome: &Outcome) -> Option<&Arc<str>> {
+    pub(super) fn code(&self, outcome: &RequestOutcome) -> Option<&Arc<str>> {
         self.codes.get(usize::from(outcome.code))
     }
 
-    /// What the 202 of `outcome` named.
-    pub(super) fn answer(&self, outcome: &Outcome) -> Option<(OrderId, PayloadDigest)> {
+    pub(super) fn answer(&self, outcome: &RequestOutcome) -> Option<(OrderId, PayloadDigest)> {
         self.answers.get(outcome.answer as usize).copied()
     }
 
-    /// Adds another thread's notes.
     pub(super) fn merge(&mut self, other: Self) -> anyhow::Result<()> {
         for (index, slot) in other.slots.into_iter().enumerate() {
             let mine = self.slot(index as u64 * self.interval_ns);

@@ -9,41 +9,35 @@ pub(super) const RESPONSE_BYTES_MAX: usize = 256 * 1024;
 
 const HEADERS_MAX: usize = 64;
 
-/// What came back.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Answer<'a> {
+pub(super) struct HttpResponse<'a> {
     pub(super) status: u16,
-    /// Whether the connection ends with it.
     pub(super) close: bool,
     pub(super) retry_after_s: Option<u32>,
     pub(super) body: Cow<'a, [u8]>,
 }
 
-/// How far a buffer is a response.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Parsed<'a> {
-    /// More must come.
+pub(super) enum ResponseParse<'a> {
     Partial,
-    /// It is whole.
-    Complete(Answer<'a>),
-    /// It is none, or more than one.
+    Complete(HttpResponse<'a>),
     Invalid,
 }
 
 /// Reads the response that `input` begins with. There is one request at a time on a connection: anything behind it
 /// makes it invalid. A body without a length is not read: services give one, and proxies in front of them chunks.
-pub(super) fn parse(input: &[u8]) -> Parsed<'_> {
+pub(super) fn parse(input: &[u8]) -> ResponseParse<'_> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut response = httparse::Response::new(&mut headers);
     let head_bytes = match response.parse(input) {
         Ok(httparse::Status::Complete(bytes)) => bytes,
         Ok(httparse::Status::Partial) => return bounded(input),
-        Err(_) => return Parsed::Invalid,
+        Err(_) => return ResponseParse::Invalid,
     };
-    let (Some(status), rest) = (response.code, &input[head_bytes..]) else { return Parsed::Invalid };
+    let (Some(status), rest) = (response.code, &input[head_bytes..]) else { return ResponseParse::Invalid };
     if (100..200).contains(&status) {
         // `100 Continue` and its like only announce the response.
-        return if status == 101 { Parsed::Invalid } else { parse(rest) };
+        return if status == 101 { ResponseParse::Invalid } else { parse(rest) };
     }
     let mut length = None;
     let mut chunked = false;
@@ -63,61 +57,61 @@ pub(super) fn parse(input: &[u8]) -> Parsed<'_> {
     }
     let body = if chunked {
         match dechunk(rest) {
-            Chunks::Complete(body) => Cow::Owned(body),
-            Chunks::Partial => return bounded(input),
-            Chunks::Invalid => return Parsed::Invalid,
+            Dechunked::Complete(body) => Cow::Owned(body),
+            Dechunked::Partial => return bounded(input),
+            Dechunked::Invalid => return ResponseParse::Invalid,
         }
     } else {
         match length.or_else(|| matches!(status, 204 | 304).then_some(0)) {
-            Some(length) if length > RESPONSE_BYTES_MAX || rest.len() > length => return Parsed::Invalid,
+            Some(length) if length > RESPONSE_BYTES_MAX || rest.len() > length => {
+                return ResponseParse::Invalid;
+            }
             Some(length) if rest.len() < length => return bounded(input),
             Some(_) => Cow::Borrowed(rest),
-            None => return Parsed::Invalid,
+            None => return ResponseParse::Invalid,
         }
     };
-    Parsed::Complete(Answer { status, close, retry_after_s, body })
+    ResponseParse::Complete(HttpResponse { status, close, retry_after_s, body })
 }
 
-fn bounded(input: &[u8]) -> Parsed<'_> {
-    if input.len() > RESPONSE_BYTES_MAX { Parsed::Invalid } else { Parsed::Partial }
+fn bounded(input: &[u8]) -> ResponseParse<'_> {
+    if input.len() > RESPONSE_BYTES_MAX { ResponseParse::Invalid } else { ResponseParse::Partial }
 }
 
-enum Chunks {
+enum Dechunked {
     Partial,
     Complete(Vec<u8>),
     Invalid,
 }
 
-/// Joins chunks; trailers are passed over.
-fn dechunk(mut input: &[u8]) -> Chunks {
+fn dechunk(mut input: &[u8]) -> Dechunked {
     let mut body = Vec::new();
     loop {
         let (begin, size) = match httparse::parse_chunk_size(input) {
             Ok(httparse::Status::Complete(complete)) => complete,
-            Ok(httparse::Status::Partial) => return Chunks::Partial,
-            Err(_) => return Chunks::Invalid,
+            Ok(httparse::Status::Partial) => return Dechunked::Partial,
+            Err(_) => return Dechunked::Invalid,
         };
         let rest = &input[begin..];
         if size == 0 {
             // Trailers, if any, end with an empty line as the head does.
             let ended = rest.starts_with(b"\r\n") || memmem::find(rest, b"\r\n\r\n").is_some();
-            return if ended { Chunks::Complete(body) } else { Chunks::Partial };
+            return if ended { Dechunked::Complete(body) } else { Dechunked::Partial };
         }
         let Some(size) = usize::try_from(size).ok().filter(|size| *size <= RESPONSE_BYTES_MAX) else {
-            return Chunks::Invalid;
+            return Dechunked::Invalid;
         };
         if rest.len() < size + 2 {
-            return Chunks::Partial;
+            return Dechunked::Partial;
         }
         body.extend_from_slice(&rest[..size]);
         if &rest[size..size + 2] != b"\r\n" {
-            return Chunks::Invalid;
+            return Dechunked::Invalid;
         }
         input = &rest[size + 2..];
     }
 }
 
-/// The `code` of a problem document.
 pub(super) fn problem_code(body: &[u8]) -> Option<&str> {
     // The first one is the problem's own; those of single faults stand further behind.
     let begin = memmem::find(body, b"\"code\":\"")? + 8;
@@ -129,9 +123,9 @@ pub(super) fn problem_code(body: &[u8]) -> Option<&str> {
 mod tests {
     use super::*;
 
-    fn complete(input: &[u8]) -> Answer<'_> {
+    fn complete(input: &[u8]) -> HttpResponse<'_> {
         match parse(input) {
-            Parsed::Complete(answer) => answer,
+            ResponseParse::Complete(answer) => answer,
             other => panic!("{other:?} of {}", String::from_utf8_lossy(input)),
         }
     }
@@ -141,7 +135,7 @@ mod tests {
         let whole =
             b"HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 8\r\n\r\n{\"a\":10}";
         for end in 0..whole.len() {
-            assert_eq!(parse(&whole[..end]), Parsed::Partial, "{end}");
+            assert_eq!(parse(&whole[..end]), ResponseParse::Partial, "{end}");
         }
         let answer = complete(whole);
         assert_eq!((answer.status, answer.close), (202, false));
@@ -152,7 +146,7 @@ mod tests {
     fn chunks_are_joined_as_they_grow() {
         let whole = b"HTTP/1.1 429 Too Many\r\ntransfer-encoding: chunked\r\nretry-after: 2\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n";
         for end in 0..whole.len() {
-            assert_eq!(parse(&whole[..end]), Parsed::Partial, "{end}");
+            assert_eq!(parse(&whole[..end]), ResponseParse::Partial, "{end}");
         }
         let answer = complete(whole);
         assert_eq!(&*answer.body, b"abcde");
@@ -169,7 +163,7 @@ mod tests {
             b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
             b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
         ] {
-            assert_eq!(parse(input), Parsed::Invalid, "{}", String::from_utf8_lossy(input));
+            assert_eq!(parse(input), ResponseParse::Invalid, "{}", String::from_utf8_lossy(input));
         }
     }
 

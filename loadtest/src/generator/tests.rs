@@ -8,23 +8,23 @@ use shared::catalogue::Catalogue;
 use shared::order::{OrderIdKey, SaleId};
 
 use super::*;
-use crate::ledger::Ending;
-use crate::scenario::{Mix, Phase, SALE_ID};
+use crate::ledger::AttemptEnding;
+use crate::scenario::{RatePhase, RequestMix, SALE_ID};
 
 /// What a small server does with the request that it read as number `n` on connection `c`.
-type Behaviour = fn(request: &str, n: usize, stream: &mut TcpStream) -> bool;
+type StubBehaviour = fn(request: &str, n: usize, stream: &mut TcpStream) -> bool;
 
-struct Server {
+struct StubServer {
     address: SocketAddr,
     requests: Arc<AtomicUsize>,
     connections: Arc<AtomicUsize>,
 }
 
 /// Serves each connection with a thread; `behave` answers, and says whether to go on.
-fn serve(behave: Behaviour) -> Server {
+fn serve(behave: StubBehaviour) -> StubServer {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("bound");
-    let server = Server { address, requests: Arc::default(), connections: Arc::default() };
+    let server = StubServer { address, requests: Arc::default(), connections: Arc::default() };
     let (requests, connections) = (server.requests.clone(), server.connections.clone());
     std::thread::spawn(move || {
         for stream in listener.incoming() {
@@ -73,27 +73,27 @@ fn scenario(rps: f64, seconds: f64) -> Scenario {
         name: "test".to_owned(),
         about: String::new(),
         seed: 1,
-        phases: vec![Phase::Constant { rps, seconds }],
+        phases: vec![RatePhase::Constant { rps, seconds }],
         sale: Default::default(),
         buyers: Default::default(),
-        mix: Mix { replays: 0.0, changed: 0.0, invalid: 0.0, hang_ups: 0.0, slow_bodies: 0.0 },
-        clients: Clients { connections_max: 4, timeout_ms: 400, ..Clients::default() },
+        mix: RequestMix { replays: 0.0, changed: 0.0, invalid: 0.0, hang_ups: 0.0, slow_bodies: 0.0 },
+        clients: ClientBehaviour { connections_max: 4, timeout_ms: 400, ..ClientBehaviour::default() },
         drain: Default::default(),
         generator: Default::default(),
         expect: Default::default(),
     }
 }
 
-fn play(scenario: &Scenario, target: SocketAddr) -> Played {
+fn play(scenario: &Scenario, target: SocketAddr) -> RunResult {
     start(plan(scenario, target)).expect("starts").finish().expect("plays")
 }
 
-fn plan(scenario: &Scenario, target: SocketAddr) -> Plan {
+fn plan(scenario: &Scenario, target: SocketAddr) -> SendPlan {
     let catalogue = Catalogue::from_toml(&scenario.catalogue_toml()).expect("valid");
     let sale = catalogue.sale(&SaleId::parse(SALE_ID).expect("valid")).expect("there");
     let key = OrderIdKey::new(&[3; 32]).expect("long enough");
     let workload = Workload::new(scenario, sale, key, 9).expect("laws in range");
-    Plan::new(scenario, workload, target)
+    SendPlan::new(scenario, workload, target)
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn endings_are_told_apart() {
     assert_eq!(totals.refused_by_code, [("overloaded".to_owned(), 10), ("status_200".to_owned(), 10)].into());
     assert_eq!(totals.unknown_by_cause, [("reset".to_owned(), 10), ("timeout".to_owned(), 10)].into());
     let account = played.account(true);
-    let unknown = account.attempts.iter().filter(|attempt| attempt.ending == Ending::Unknown).count();
+    let unknown = account.attempts.iter().filter(|attempt| attempt.ending == AttemptEnding::Unknown).count();
     assert_eq!((account.attempts.len(), unknown), (50, 20));
     assert_eq!(account.surprises, ["10 × a valid order was refused as status_200"]);
 }
@@ -179,7 +179,7 @@ fn what_is_shed_comes_again_with_the_same_key() {
         }
     });
     let mut scenario = scenario(100.0, 0.2);
-    scenario.clients = Clients { retries_max: 8, retry_backoff_ms: 5, ..scenario.clients };
+    scenario.clients = ClientBehaviour { retries_max: 8, retry_backoff_ms: 5, ..scenario.clients };
     let played = play(&scenario, server.address);
     let totals = played.totals();
     assert_eq!((totals.accepted, totals.shed, totals.retries), (20, 30, 30), "{totals:?}");
@@ -192,7 +192,7 @@ fn what_is_shed_comes_again_with_the_same_key() {
 fn connections_are_renewed_when_the_scenario_wants_it() {
     let server = serve(|_, _, stream| answer(stream, "202 Accepted", "", "{}"));
     let mut scenario = scenario(200.0, 0.5);
-    scenario.clients = Clients { requests_per_connection: 5, ..scenario.clients };
+    scenario.clients = ClientBehaviour { requests_per_connection: 5, ..scenario.clients };
     let played = play(&scenario, server.address);
     assert_eq!(played.totals().accepted, 100);
     assert!(server.connections.load(Ordering::SeqCst) >= 20);
@@ -208,9 +208,9 @@ fn slow_bodies_arrive_whole_and_hang_ups_have_no_answer() {
         answer(stream, "202 Accepted", "", "{}")
     });
     let mut scenario = scenario(100.0, 0.4);
-    scenario.mix = Mix { hang_ups: 0.5, slow_bodies: 0.5, ..scenario.mix };
+    scenario.mix = RequestMix { hang_ups: 0.5, slow_bodies: 0.5, ..scenario.mix };
     scenario.clients =
-        Clients { connections_max: 50, slow_body_ms: 50, hang_up_after_ms: 5, ..scenario.clients };
+        ClientBehaviour { connections_max: 50, slow_body_ms: 50, hang_up_after_ms: 5, ..scenario.clients };
     let played = play(&scenario, server.address);
     let totals = played.totals();
     assert_eq!(totals.accepted + totals.unknown, 40, "{totals:?}");
@@ -222,8 +222,8 @@ fn slow_bodies_arrive_whole_and_hang_ups_have_no_answer() {
 fn a_slow_body_takes_as_long_as_the_scenario_says() {
     let server = serve(|_, _, stream| answer(stream, "202 Accepted", "", "{}"));
     let mut scenario = scenario(10.0, 0.1);
-    scenario.mix = Mix { slow_bodies: 1.0, ..scenario.mix };
-    scenario.clients = Clients { slow_body_ms: 300, timeout_ms: 5_000, ..scenario.clients };
+    scenario.mix = RequestMix { slow_bodies: 1.0, ..scenario.mix };
+    scenario.clients = ClientBehaviour { slow_body_ms: 300, timeout_ms: 5_000, ..scenario.clients };
     let played = play(&scenario, server.address);
     assert_eq!(played.totals().accepted, 1);
     // Due at 100 ms.
@@ -273,7 +273,7 @@ fn only_processors_that_there_are_count_as_pinned_to() {
     let server = serve(|_, _, stream| answer(stream, "202 Accepted", "", "{}"));
     let mut scenario = scenario(50.0, 0.2);
     scenario.generator.threads = 2;
-    let plan = Plan { pin_to: vec![0, 1_000_000], ..plan(&scenario, server.address) };
+    let plan = SendPlan { pin_to: vec![0, 1_000_000], ..plan(&scenario, server.address) };
     let played = start(plan).expect("starts").finish().expect("plays");
     assert_eq!(played.health().pinned_to, [0]);
     assert_eq!(played.totals().accepted, 10);

@@ -11,7 +11,6 @@ pub(super) fn pin_to(cpu: usize) -> bool {
     rustix::thread::sched_setaffinity(None, &cpus).is_ok()
 }
 
-/// Elsewhere threads cannot be pinned.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn pin_to(_cpu: usize) -> bool {
     false

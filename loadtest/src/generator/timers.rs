@@ -3,47 +3,44 @@
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, VecDeque};
 
-use super::flight::Flight;
+use super::flight::InFlight;
 
-/// Something to do at its time.
 #[derive(Debug)]
-pub(super) enum Task {
-    /// Send a request again.
-    Retry(Box<Flight>),
+pub(super) enum TimedTask {
+    Retry(Box<InFlight>),
     /// Hang up, if the request is still under way.
-    HangUp(Place),
+    HangUp(ConnectionSlot),
     /// Let go of more of a slow body.
-    Trickle(Place),
+    Trickle(ConnectionSlot),
 }
 
-/// A request on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct ConnectionSlot {
     pub(super) slot: usize,
     pub(super) flight_id: u64,
 }
 
 #[derive(Debug)]
-struct Timer {
+struct TimerEntry {
     at_ns: u64,
-    task: Task,
+    task: TimedTask,
 }
 
-impl PartialEq for Timer {
+impl PartialEq for TimerEntry {
     fn eq(&self, other: &Self) -> bool {
         self.at_ns == other.at_ns
     }
 }
 
-impl Eq for Timer {}
+impl Eq for TimerEntry {}
 
-impl PartialOrd for Timer {
+impl PartialOrd for TimerEntry {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Timer {
+impl Ord for TimerEntry {
     /// The earliest is the greatest: it comes first out of a heap.
     fn cmp(&self, other: &Self) -> Ordering {
         other.at_ns.cmp(&self.at_ns)
@@ -52,35 +49,34 @@ impl Ord for Timer {
 
 /// Timers, and the deadlines of requests on connections.
 #[derive(Debug, Default)]
-pub(super) struct Timers {
-    tasks: BinaryHeap<Timer>,
+pub(super) struct TimerQueue {
+    tasks: BinaryHeap<TimerEntry>,
     /// All requests have the same time-out, so these are in order.
-    deadlines: VecDeque<(u64, Place)>,
+    deadlines: VecDeque<(u64, ConnectionSlot)>,
     retries: usize,
 }
 
-impl Timers {
-    pub(super) fn set(&mut self, at_ns: u64, task: Task) {
-        self.retries += usize::from(matches!(task, Task::Retry(_)));
-        self.tasks.push(Timer { at_ns, task });
+impl TimerQueue {
+    pub(super) fn set(&mut self, at_ns: u64, task: TimedTask) {
+        self.retries += usize::from(matches!(task, TimedTask::Retry(_)));
+        self.tasks.push(TimerEntry { at_ns, task });
     }
 
-    pub(super) fn set_deadline(&mut self, at_ns: u64, place: Place) {
+    pub(super) fn set_deadline(&mut self, at_ns: u64, place: ConnectionSlot) {
         self.deadlines.push_back((at_ns, place));
     }
 
-    /// The next task that is due.
-    pub(super) fn due(&mut self, now_ns: u64) -> Option<Task> {
+    pub(super) fn due(&mut self, now_ns: u64) -> Option<TimedTask> {
         if self.tasks.peek()?.at_ns > now_ns {
             return None;
         }
         let timer = self.tasks.pop()?;
-        self.retries -= usize::from(matches!(timer.task, Task::Retry(_)));
+        self.retries -= usize::from(matches!(timer.task, TimedTask::Retry(_)));
         Some(timer.task)
     }
 
     /// The next request whose time is over, if it is still under way.
-    pub(super) fn expired(&mut self, now_ns: u64) -> Option<Place> {
+    pub(super) fn expired(&mut self, now_ns: u64) -> Option<ConnectionSlot> {
         let (at_ns, place) = *self.deadlines.front()?;
         if at_ns > now_ns {
             return None;
@@ -89,7 +85,6 @@ impl Timers {
         Some(place)
     }
 
-    /// When to look next.
     pub(super) fn next_ns(&self) -> Option<u64> {
         let task = self.tasks.peek().map(|timer| timer.at_ns);
         let deadline = self.deadlines.front().map(|(at_ns, _)| *at_ns);
@@ -103,7 +98,7 @@ impl Timers {
 
     /// Gives up sending again: what is left of the tasks belongs to requests under way.
     pub(super) fn drop_retries(&mut self) {
-        self.tasks.retain(|timer| !matches!(timer.task, Task::Retry(_)));
+        self.tasks.retain(|timer| !matches!(timer.task, TimedTask::Retry(_)));
         self.retries = 0;
     }
 }

@@ -10,17 +10,17 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use shared::order::{OrderId, PayloadDigest};
 
-use super::alarm::{self, Alarm, BEAT_NS};
-use super::clock::Clock;
-use super::connection::{Connection, Progress};
-use super::flight::{Cause, End, Flight};
-use super::live::{Live, Tally};
-use super::pool::Pool;
-use super::record::Record;
-use super::response::{Answer, problem_code};
-use super::timers::{Place, Task, Timers};
-use super::{Plan, answer, thread};
-use crate::workload::{Kind, Renderer};
+use super::alarm::{self, BEAT_NS, WakeTimer};
+use super::clock::PlanClock;
+use super::connection::{ClientConnection, IoProgress};
+use super::flight::{InFlight, NoResponseCause, RequestEnd};
+use super::live::{LiveCounts, ThreadTally};
+use super::pool::ConnectionPool;
+use super::record::ThreadRecord;
+use super::response::{HttpResponse, problem_code};
+use super::timers::{ConnectionSlot, TimedTask, TimerQueue};
+use super::{SendPlan, answer, thread};
+use crate::workload::{RequestKind, RequestRenderer};
 
 /// Events handled before the plan is looked at again, so that a burst of answers does not hold up what is due.
 const EVENTS_MAX: usize = 32;
@@ -39,55 +39,53 @@ const SCRATCH_BYTES: usize = 16 * 1024;
 
 const ALARM: Token = Token(usize::MAX);
 
-/// The thread's state.
-pub(super) struct Worker {
-    plan: Arc<Plan>,
-    live: Arc<Live>,
-    clock: Clock,
+pub(super) struct SendLoop {
+    plan: Arc<SendPlan>,
+    live: Arc<LiveCounts>,
+    clock: PlanClock,
     poll: Poll,
-    alarm: Alarm,
-    pool: Pool,
+    alarm: WakeTimer,
+    pool: ConnectionPool,
     /// Requests that are due but have no connection.
-    waiting: VecDeque<Flight>,
-    timers: Timers,
+    waiting: VecDeque<InFlight>,
+    timers: TimerQueue,
     /// Number of the next planned request, and the step to the one after it.
     next_number: u64,
     step: u64,
     flights: u64,
-    renderer: Renderer,
+    renderer: RequestRenderer,
     scratch: Box<[u8]>,
-    record: Record,
-    tally: Tally,
+    record: ThreadRecord,
+    tally: ThreadTally,
     told_at_ns: u64,
-    /// Whether it ever kept to its beat.
     beats: bool,
     jitter: SmallRng,
 }
 
 /// What an answer says, taken out of the buffer it stands in.
-struct Told {
-    end: End,
+struct ParsedResponse {
+    end: RequestEnd,
     close: bool,
     retry_after_s: Option<u32>,
     code: Option<String>,
     names: Option<(OrderId, PayloadDigest)>,
 }
 
-impl Worker {
+impl SendLoop {
     /// Thread `index` of `threads`: every `threads`-th request is its own.
     pub(super) fn new(
-        plan: Arc<Plan>,
-        live: Arc<Live>,
-        clock: Clock,
+        plan: Arc<SendPlan>,
+        live: Arc<LiveCounts>,
+        clock: PlanClock,
         index: u64,
         threads: u64,
     ) -> std::io::Result<Self> {
         let poll = Poll::new()?;
-        let alarm = Alarm::new(&poll, ALARM)?;
+        let alarm = WakeTimer::new(&poll, ALARM)?;
         let connections_max = (u64::from(plan.clients.connections_max) / threads).max(1);
         Ok(Self {
-            pool: Pool::new(plan.target, connections_max as usize),
-            record: Record::new(u64::from(plan.interval_ms) * 1_000_000),
+            pool: ConnectionPool::new(plan.target, connections_max as usize),
+            record: ThreadRecord::new(u64::from(plan.interval_ms) * 1_000_000),
             jitter: SmallRng::seed_from_u64(index),
             plan,
             live,
@@ -95,20 +93,19 @@ impl Worker {
             poll,
             alarm,
             waiting: VecDeque::new(),
-            timers: Timers::default(),
+            timers: TimerQueue::default(),
             next_number: index,
             step: threads,
             flights: 0,
-            renderer: Renderer::default(),
+            renderer: RequestRenderer::default(),
             scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
-            tally: Tally::new(),
+            tally: ThreadTally::new(),
             told_at_ns: 0,
             beats: false,
         })
     }
 
-    /// Plays the plan to its end.
-    pub(super) fn run(mut self) -> std::io::Result<Record> {
+    pub(super) fn run(mut self) -> std::io::Result<ThreadRecord> {
         thread::prefer();
         std::thread::park_timeout(self.clock.until_start());
         let cpu_before = thread::cpu_ns();
@@ -172,7 +169,6 @@ impl Worker {
             .then(|| self.plan.schedule.due_ns(self.next_number))
     }
 
-    /// Whether several requests are due before the next beat.
     fn is_busy(&self, now: u64) -> bool {
         let number = self.next_number.saturating_add(self.step * (BUSY_REQUESTS - 1));
         number < self.plan.schedule.requests() && self.plan.schedule.due_ns(number) <= now + BEAT_NS
@@ -184,13 +180,13 @@ impl Worker {
 
     /// Takes up the next planned request, due at `due_ns`.
     fn take_planned(&mut self, due_ns: u64, now: u64) {
-        let draft = self.plan.workload.draft(self.next_number);
+        let spec = self.plan.workload.request_spec(self.next_number);
         self.next_number += self.step;
-        self.take_up(Flight { id: 0, draft, attempt: 0, due_ns, sent: false }, now);
+        self.take_up(InFlight { id: 0, spec, attempt: 0, due_ns, sent: false }, now);
     }
 
     /// Takes up a request whose time has come: on a connection if there is one, else it waits for one.
-    fn take_up(&mut self, mut flight: Flight, now: u64) {
+    fn take_up(&mut self, mut flight: InFlight, now: u64) {
         self.flights += 1;
         flight.id = self.flights;
         let slip_ns = now.saturating_sub(flight.due_ns);
@@ -219,20 +215,20 @@ impl Worker {
             // Out of descriptors or ports: this request is not sent.
             Some(Err(_)) => {
                 if let Some(flight) = self.waiting.pop_front() {
-                    self.end(flight, End::Unsent, now, None);
+                    self.end(flight, RequestEnd::Unsent, now, None);
                 }
             }
         }
     }
 
     /// Puts a request on a connection, made or in the making.
-    fn send(&mut self, slot: usize, mut flight: Flight, now: u64) {
+    fn send(&mut self, slot: usize, mut flight: InFlight, now: u64) {
         let Some(connection) = self.pool.get(slot) else { return };
         connection.out.clear();
         let head =
-            self.renderer.render(&self.plan.workload, &flight.draft, &self.plan.host, &mut connection.out);
+            self.renderer.render(&self.plan.workload, &flight.spec, &self.plan.host, &mut connection.out);
         let whole = connection.out.len();
-        let slow = flight.draft.kind == Kind::SlowBody && flight.attempt == 0;
+        let slow = flight.spec.kind == RequestKind::SlowBody && flight.attempt == 0;
         let allowed = if slow { head + (whole - head) / 2 } else { whole };
         flight.sent = connection.is_connected();
         connection.part = (whole - allowed).div_ceil(TRICKLES);
@@ -242,17 +238,17 @@ impl Worker {
             self.record.sent(&flight);
             self.tally.sent += 1;
         }
-        let place = Place { slot, flight_id: flight.id };
+        let place = ConnectionSlot { slot, flight_id: flight.id };
         // From when it is sent: what it waited for a connection is in its latency, not in its time-out.
         self.timers.set_deadline(now + u64::from(self.plan.clients.timeout_ms) * 1_000_000, place);
         if slow {
-            self.timers.set(now + self.trickle_ns(), Task::Trickle(place));
+            self.timers.set(now + self.trickle_ns(), TimedTask::Trickle(place));
         }
-        if flight.draft.kind == Kind::HangUp && flight.attempt == 0 {
+        if flight.spec.kind == RequestKind::HangUp && flight.attempt == 0 {
             let after = u64::from(self.plan.clients.hang_up_after_ms) * 1_000_000;
-            self.timers.set(now + after, Task::HangUp(place));
+            self.timers.set(now + after, TimedTask::HangUp(place));
         }
-        if let Progress::Broken(cause) = progress {
+        if let IoProgress::Broken(cause) = progress {
             self.fail(slot, cause, now);
         }
     }
@@ -277,7 +273,7 @@ impl Worker {
             return;
         }
         let progress = connection.writable();
-        if let Progress::Broken(cause) = progress {
+        if let IoProgress::Broken(cause) = progress {
             self.fail(slot, cause, now);
         } else if connection.is_connected()
             && let Some(flight) = &mut connection.flight
@@ -298,7 +294,7 @@ impl Worker {
         }
     }
 
-    fn answered(&mut self, slot: usize, told: &Told, now: u64) {
+    fn answered(&mut self, slot: usize, told: &ParsedResponse, now: u64) {
         let Some(connection) = self.pool.get(slot) else { return };
         let Some(flight) = connection.flight.take() else { return };
         connection.answered += 1;
@@ -317,33 +313,33 @@ impl Worker {
     }
 
     /// The connection is of no use any more; a request on it has no answer.
-    fn fail(&mut self, slot: usize, cause: Cause, now: u64) {
+    fn fail(&mut self, slot: usize, cause: NoResponseCause, now: u64) {
         if let Some(flight) = self.pool.close(slot, self.poll.registry()) {
-            let end = if flight.sent { End::Unknown(cause) } else { End::Unsent };
+            let end = if flight.sent { RequestEnd::Unknown(cause) } else { RequestEnd::Unsent };
             self.end(flight, end, now, None);
         }
         self.open_for_waiting(now);
     }
 
     /// Notes a request's end, and whether its client tries again.
-    fn end(&mut self, flight: Flight, end: End, now: u64, told: Option<&Told>) {
+    fn end(&mut self, flight: InFlight, end: RequestEnd, now: u64, told: Option<&ParsedResponse>) {
         let latency_us = now.saturating_sub(flight.due_ns) / 1_000;
         self.tally.ended(end, flight.is_own(), latency_us);
         let (code, names) = told.map_or((None, None), |told| (told.code.as_deref(), told.names));
         self.record.ended(&flight, end, now, code, names);
         let again = match end {
-            End::Accepted | End::Refused => false,
-            End::Shed | End::Unknown(_) | End::Unsent => {
+            RequestEnd::Accepted | RequestEnd::Refused => false,
+            RequestEnd::Shed | RequestEnd::Unknown(_) | RequestEnd::Unsent => {
                 u32::from(flight.attempt) < self.plan.clients.retries_max
-                    && !matches!(flight.draft.kind, Kind::Invalid(_))
+                    && !matches!(flight.spec.kind, RequestKind::Invalid(_))
                     && !self.live.stop.load(Ordering::Relaxed)
             }
         };
         if again {
             let wait_ns = self.backoff_ns(flight.attempt, told.and_then(|told| told.retry_after_s));
             let due_ns = now + wait_ns;
-            let retry = Flight { attempt: flight.attempt + 1, due_ns, sent: false, ..flight };
-            self.timers.set(due_ns, Task::Retry(Box::new(retry)));
+            let retry = InFlight { attempt: flight.attempt + 1, due_ns, sent: false, ..flight };
+            self.timers.set(due_ns, TimedTask::Retry(Box::new(retry)));
         }
     }
 
@@ -359,30 +355,30 @@ impl Worker {
     fn run_timers(&mut self, now: u64) {
         while let Some(task) = self.timers.due(now) {
             match task {
-                Task::Retry(flight) => self.take_up(*flight, now),
-                Task::HangUp(place) => {
+                TimedTask::Retry(flight) => self.take_up(*flight, now),
+                TimedTask::HangUp(place) => {
                     if self.pool.is_under_way(place) {
-                        self.fail(place.slot, Cause::HangUp, now);
+                        self.fail(place.slot, NoResponseCause::HangUp, now);
                     }
                 }
-                Task::Trickle(place) => self.trickle(place, now),
+                TimedTask::Trickle(place) => self.trickle(place, now),
             }
         }
         while let Some(place) = self.timers.expired(now) {
             if self.pool.is_under_way(place) {
-                self.fail(place.slot, Cause::Timeout, now);
+                self.fail(place.slot, NoResponseCause::Timeout, now);
             }
         }
         let patience_ns = u64::from(self.plan.clients.timeout_ms) * 1_000_000;
         while self.waiting.front().is_some_and(|flight| flight.due_ns + patience_ns <= now) {
             if let Some(flight) = self.waiting.pop_front() {
-                self.end(flight, End::Unsent, now, None);
+                self.end(flight, RequestEnd::Unsent, now, None);
             }
         }
     }
 
     /// Lets go of the next part of a slow body.
-    fn trickle(&mut self, place: Place, now: u64) {
+    fn trickle(&mut self, place: ConnectionSlot, now: u64) {
         if !self.pool.is_under_way(place) {
             return;
         }
@@ -391,34 +387,33 @@ impl Worker {
         let whole = connection.out.len();
         let allowed = (connection.allowed() + connection.part).min(whole);
         let progress = connection.allow(allowed);
-        if let Progress::Broken(cause) = progress {
+        if let IoProgress::Broken(cause) = progress {
             self.fail(place.slot, cause, now);
         } else if allowed < whole {
-            self.timers.set(now + trickle_ns, Task::Trickle(place));
+            self.timers.set(now + trickle_ns, TimedTask::Trickle(place));
         }
     }
 
-    /// Sends nothing more, and nothing again.
     fn give_up_waiting(&mut self, now: u64) {
         self.timers.drop_retries();
         while let Some(flight) = self.waiting.pop_front() {
-            self.end(flight, End::Unsent, now, None);
+            self.end(flight, RequestEnd::Unsent, now, None);
         }
     }
 }
 
-fn told(response: &Answer<'_>) -> Told {
+fn told(response: &HttpResponse<'_>) -> ParsedResponse {
     let end = match response.status {
-        202 => End::Accepted,
-        429 | 503 => End::Shed,
-        _ => End::Refused,
+        202 => RequestEnd::Accepted,
+        429 | 503 => RequestEnd::Shed,
+        _ => RequestEnd::Refused,
     };
-    let accepted = end == End::Accepted;
+    let accepted = end == RequestEnd::Accepted;
     let code = (!accepted).then(|| match problem_code(&response.body) {
         Some(code) => code.to_owned(),
         None => format!("status_{}", response.status),
     });
-    Told {
+    ParsedResponse {
         end,
         close: response.close,
         retry_after_s: response.retry_after_s,
@@ -427,15 +422,14 @@ fn told(response: &Answer<'_>) -> Told {
     }
 }
 
-impl std::fmt::Debug for Worker {
+impl std::fmt::Debug for SendLoop {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Worker").field("next_number", &self.next_number).finish_non_exhaustive()
     }
 }
 
-impl Connection {
-    /// Whether `place` is what is under way on it.
-    pub(super) fn carries(&self, place: Place) -> bool {
+impl ClientConnection {
+    pub(super) fn carries(&self, place: ConnectionSlot) -> bool {
         self.flight.is_some_and(|flight| flight.id == place.flight_id)
     }
 }

@@ -4,21 +4,22 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use shared::order::{OrderId, PayloadDigest};
 
-use super::{Attempt, Ending, Facts, Fault, OrderRow, Verdict};
+use super::{Attempt, AttemptEnding, DatabaseSnapshot, LedgerFault, LedgerOrder, LedgerVerdict};
 
 const EXAMPLES: usize = 5;
 
-/// A second, in microseconds.
 const WINDOW_US: i64 = 1_000_000;
 
-/// Collects faults by name.
 #[derive(Default)]
-struct Faults(BTreeMap<&'static str, Fault>);
+struct FaultCollector(BTreeMap<&'static str, LedgerFault>);
 
-impl Faults {
+impl FaultCollector {
     fn add(&mut self, code: &'static str, example: impl Into<String>) {
-        let fault =
-            self.0.entry(code).or_insert_with(|| Fault { code: code.into(), count: 0, examples: Vec::new() });
+        let fault = self.0.entry(code).or_insert_with(|| LedgerFault {
+            code: code.into(),
+            count: 0,
+            examples: Vec::new(),
+        });
         fault.count += 1;
         if fault.examples.len() < EXAMPLES {
             fault.examples.push(example.into());
@@ -26,31 +27,29 @@ impl Faults {
     }
 }
 
-/// What was asked for under one id.
 #[derive(Default)]
-struct Asked {
+struct RequestedPayloads {
     accepted: HashSet<PayloadDigest>,
     unknown: HashSet<PayloadDigest>,
     refused: HashSet<PayloadDigest>,
 }
 
 /// Adds it all up. `cap`: most orders decided within any one second; `None` leaves that unjudged.
-#[must_use]
-pub fn check(attempts: &[Attempt], facts: &Facts, cap: Option<u32>) -> Verdict {
-    let mut faults = Faults::default();
-    let mut asked: HashMap<OrderId, Asked> = HashMap::new();
-    let mut verdict = Verdict { requests: attempts.len(), cap, ..Verdict::default() };
+pub fn check(attempts: &[Attempt], facts: &DatabaseSnapshot, cap: Option<u32>) -> LedgerVerdict {
+    let mut faults = FaultCollector::default();
+    let mut asked: HashMap<OrderId, RequestedPayloads> = HashMap::new();
+    let mut verdict = LedgerVerdict { requests: attempts.len(), cap, ..LedgerVerdict::default() };
     for attempt in attempts {
         let by_id = asked.entry(attempt.order_id).or_default();
         match attempt.ending {
-            Ending::Accepted => {
+            AttemptEnding::Accepted => {
                 verdict.accepted += 1;
                 by_id.accepted.insert(attempt.digest);
                 if attempt.answered != Some((attempt.order_id, attempt.digest)) {
                     faults.add("answer_names_another_order", attempt.order_id.to_string());
                 }
             }
-            Ending::Refused => {
+            AttemptEnding::Refused => {
                 verdict.refused += 1;
                 let code = attempt.code.as_deref().unwrap_or("?");
                 match verdict.refused_by_code.get_mut(code) {
@@ -61,7 +60,7 @@ pub fn check(attempts: &[Attempt], facts: &Facts, cap: Option<u32>) -> Verdict {
                 }
                 by_id.refused.insert(attempt.digest);
             }
-            Ending::Unknown => {
+            AttemptEnding::Unknown => {
                 verdict.unknown += 1;
                 by_id.unknown.insert(attempt.digest);
             }
@@ -82,8 +81,13 @@ pub fn check(attempts: &[Attempt], facts: &Facts, cap: Option<u32>) -> Verdict {
 }
 
 /// Every accepted order once; an unknown one at most once; nothing else.
-fn check_rows(asked: &HashMap<OrderId, Asked>, facts: &Facts, verdict: &mut Verdict, faults: &mut Faults) {
-    let mut rows: HashMap<OrderId, &OrderRow> = HashMap::new();
+fn check_rows(
+    asked: &HashMap<OrderId, RequestedPayloads>,
+    facts: &DatabaseSnapshot,
+    verdict: &mut LedgerVerdict,
+    faults: &mut FaultCollector,
+) {
+    let mut rows: HashMap<OrderId, &LedgerOrder> = HashMap::new();
     verdict.rows = facts.orders.len();
     for row in &facts.orders {
         if rows.insert(row.order_id, row).is_some() {
@@ -122,7 +126,11 @@ fn check_rows(asked: &HashMap<OrderId, Asked>, facts: &Facts, verdict: &mut Verd
 }
 
 /// Each accepted payload is either the one that was decided or on record as a conflict.
-fn check_conflicts(asked: &HashMap<OrderId, Asked>, facts: &Facts, faults: &mut Faults) {
+fn check_conflicts(
+    asked: &HashMap<OrderId, RequestedPayloads>,
+    facts: &DatabaseSnapshot,
+    faults: &mut FaultCollector,
+) {
     let decided: HashMap<OrderId, PayloadDigest> =
         facts.orders.iter().map(|row| (row.order_id, row.digest)).collect();
     for (order_id, asked) in asked {
@@ -144,7 +152,7 @@ fn check_conflicts(asked: &HashMap<OrderId, Asked>, facts: &Facts, faults: &mut 
 }
 
 /// Never oversold, the counters true, the limits held, every order's lines there.
-fn check_stock(facts: &Facts, faults: &mut Faults) {
+fn check_stock(facts: &DatabaseSnapshot, faults: &mut FaultCollector) {
     let mut sold: BTreeMap<&str, u64> = BTreeMap::new();
     let mut bought: HashMap<(&str, &str), u64> = HashMap::new();
     for row in &facts.orders {

@@ -16,29 +16,23 @@ use serde::{Deserialize, Serialize};
 use shared::order::{OrderId, PayloadDigest};
 
 pub use check::{busiest_window, check};
-pub use read::{Reader, Settled};
+pub use read::{DrainProgress, LedgerReader};
 
-/// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Ending {
-    /// 202.
+pub enum AttemptEnding {
     Accepted,
-    /// Any other answer.
     Refused,
     /// No answer: the order may be there, or not.
     Unknown,
 }
 
-/// One request that could have made an order.
 #[derive(Clone, Debug)]
 pub struct Attempt {
     /// The id it must get, derived here and not taken from the answer.
     pub order_id: OrderId,
-    /// Digest of what it asked for.
     pub digest: PayloadDigest,
-    /// How it ended.
-    pub ending: Ending,
+    pub ending: AttemptEnding,
     /// What a refusal was called: the problem's code, or `status_NNN`.
     pub code: Option<Arc<str>>,
     /// The id and digest that the answer gave, if it gave any.
@@ -47,62 +41,47 @@ pub struct Attempt {
 
 /// Rows and conflicts that the accepted requests must have become once the queue is empty: each different payload
 /// that was answered 202 is either the one decided or on record as another.
-#[must_use]
 pub fn settlements_expected(attempts: &[Attempt]) -> u64 {
     let accepted: HashSet<_> = attempts
         .iter()
-        .filter(|attempt| attempt.ending == Ending::Accepted)
+        .filter(|attempt| attempt.ending == AttemptEnding::Accepted)
         .map(|attempt| (attempt.order_id, attempt.digest))
         .collect();
     accepted.len() as u64
 }
 
-/// What the database holds.
 #[derive(Clone, Debug, Default)]
-pub struct Facts {
-    /// Every row, doubles included.
-    pub orders: Vec<OrderRow>,
-    /// Lines by order.
+pub struct DatabaseSnapshot {
+    pub orders: Vec<LedgerOrder>,
     pub items: HashMap<OrderId, Vec<(String, u64)>>,
-    /// Stock by SKU.
-    pub stock: BTreeMap<String, StockRow>,
+    pub stock: BTreeMap<String, LedgerStock>,
     /// Other payloads that arrived under an order's id.
     pub conflicts: HashSet<(OrderId, PayloadDigest)>,
     /// Dead letters: the order, where it has one.
     pub dead_letters: Vec<(Option<OrderId>, String)>,
 }
 
-/// An order's row.
 #[derive(Clone, Debug)]
-pub struct OrderRow {
-    /// Its id.
+pub struct LedgerOrder {
     pub order_id: OrderId,
-    /// Its digest.
     pub digest: PayloadDigest,
-    /// The buyer.
     pub user_id: String,
-    /// `confirmed` or `rejected`.
     pub confirmed: bool,
-    /// Why not.
     pub reason: Option<String>,
     /// When it was decided, microseconds since 1970 by the database's clock.
     pub decided_at_us: i64,
 }
 
-/// A SKU's row.
 #[derive(Clone, Copy, Debug)]
-pub struct StockRow {
-    /// Units to sell.
+pub struct LedgerStock {
     pub total: u64,
-    /// Units of confirmed orders.
     pub reserved: u64,
-    /// Most units of one buyer.
     pub per_user_limit: Option<u64>,
 }
 
 /// What the ledger says.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Verdict {
+pub struct LedgerVerdict {
     /// Requests that could have made an order.
     pub requests: usize,
     /// Requests answered 202.
@@ -133,12 +112,12 @@ pub struct Verdict {
     /// What that may be; absent: not judged.
     pub cap: Option<u32>,
     /// What does not add up; empty: it all does.
-    pub faults: Vec<Fault>,
+    pub faults: Vec<LedgerFault>,
 }
 
 /// Something that does not add up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Fault {
+pub struct LedgerFault {
     /// Stable name.
     pub code: Cow<'static, str>,
     /// How many.
@@ -147,15 +126,13 @@ pub struct Fault {
     pub examples: Vec<String>,
 }
 
-impl Verdict {
-    /// Whether everything adds up.
-    #[must_use]
+impl LedgerVerdict {
     pub fn adds_up(&self) -> bool {
         self.faults.is_empty()
     }
 }
 
-impl std::fmt::Display for Verdict {
+impl std::fmt::Display for LedgerVerdict {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut line =
             |name: &str, value: &dyn std::fmt::Display| writeln!(formatter, "  {name:<34}{value:>9}");

@@ -10,7 +10,7 @@ use sqlx::mysql::MySqlConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection, Row};
 
-use super::{Facts, OrderRow, StockRow};
+use super::{DatabaseSnapshot, LedgerOrder, LedgerStock};
 
 const ORDERS_MYSQL: &str = "SELECT order_id, payload_digest, user_id, state, reason, \
      CAST(ROUND(UNIX_TIMESTAMP(decided_at) * 1000000) AS SIGNED) FROM orders";
@@ -24,31 +24,25 @@ const LETTERS: &str = "SELECT order_id, reason FROM dead_letters";
 const SETTLED: &str = "SELECT (SELECT COUNT(*) FROM orders) + (SELECT COUNT(*) FROM dead_letters), \
      (SELECT COUNT(*) FROM order_conflicts)";
 
-/// How far a drain is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Settled {
-    /// Orders and dead letters.
+pub struct DrainProgress {
     pub rows: u64,
-    /// Other payloads on record.
     pub conflicts: u64,
 }
 
-/// A connection for reading.
 #[derive(Debug)]
-pub enum Reader {
-    /// MySQL's dialect.
+pub enum LedgerReader {
     MySql(Box<MySqlConnection>),
-    /// SQLite.
     Sqlite(Box<SqliteConnection>),
 }
 
 macro_rules! read_facts {
     ($connection:expr, $orders:expr) => {{
         let connection = $connection;
-        let mut facts = Facts::default();
+        let mut facts = DatabaseSnapshot::default();
         for row in sqlx::query($orders).fetch_all(&mut *connection).await.context("orders")? {
             let state: String = row.try_get(3)?;
-            facts.orders.push(OrderRow {
+            facts.orders.push(LedgerOrder {
                 order_id: order_id(&row.try_get::<Vec<u8>, _>(0)?)?,
                 digest: digest(&row.try_get::<Vec<u8>, _>(1)?)?,
                 user_id: row.try_get(2)?,
@@ -66,7 +60,7 @@ macro_rules! read_facts {
         let mut stock = BTreeMap::new();
         for row in sqlx::query(STOCK).fetch_all(&mut *connection).await.context("sale_skus")? {
             let limit: Option<i64> = row.try_get(3)?;
-            let terms = StockRow {
+            let terms = LedgerStock {
                 total: count(row.try_get(1)?)?,
                 reserved: count(row.try_get(2)?)?,
                 per_user_limit: limit.map(count).transpose()?,
@@ -88,11 +82,7 @@ macro_rules! read_facts {
     }};
 }
 
-impl Reader {
-    /// Connects to `url`.
-    ///
-    /// # Errors
-    /// If the database does not answer.
+impl LedgerReader {
     pub async fn connect(url: &DatabaseUrl) -> anyhow::Result<Self> {
         if url.scheme() == "mysql" {
             let connection = MySqlConnection::connect(url.expose())
@@ -108,20 +98,13 @@ impl Reader {
     }
 
     /// Everything the ledger needs. Call it once nothing is under way: the tables are read one after the other.
-    ///
-    /// # Errors
-    /// If a table cannot be read.
-    pub async fn facts(&mut self) -> anyhow::Result<Facts> {
+    pub async fn snapshot(&mut self) -> anyhow::Result<DatabaseSnapshot> {
         match self {
             Self::MySql(connection) => read_facts!(connection.as_mut(), ORDERS_MYSQL),
             Self::Sqlite(connection) => read_facts!(connection.as_mut(), ORDERS_SQLITE),
         }
     }
 
-    /// What the database calls itself.
-    ///
-    /// # Errors
-    /// If it does not answer.
     pub async fn version(&mut self) -> anyhow::Result<String> {
         Ok(match self {
             Self::MySql(connection) => {
@@ -135,16 +118,12 @@ impl Reader {
         })
     }
 
-    /// How far the drain is.
-    ///
-    /// # Errors
-    /// If the tables cannot be counted.
-    pub async fn settled(&mut self) -> anyhow::Result<Settled> {
+    pub async fn settled(&mut self) -> anyhow::Result<DrainProgress> {
         let (rows, conflicts): (i64, i64) = match self {
             Self::MySql(connection) => sqlx::query_as(SETTLED).fetch_one(connection.as_mut()).await?,
             Self::Sqlite(connection) => sqlx::query_as(SETTLED).fetch_one(connection.as_mut()).await?,
         };
-        Ok(Settled { rows: count(rows)?, conflicts: count(conflicts)? })
+        Ok(DrainProgress { rows: count(rows)?, conflicts: count(conflicts)? })
     }
 }
 

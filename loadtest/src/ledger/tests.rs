@@ -17,15 +17,15 @@ fn digest(number: u8) -> PayloadDigest {
     PayloadDigest::from_bytes([number; 32])
 }
 
-fn attempt(number: u64, payload: u8, ending: Ending) -> Attempt {
+fn attempt(number: u64, payload: u8, ending: AttemptEnding) -> Attempt {
     let (order_id, digest) = (id(number), digest(payload));
-    let answered = (ending == Ending::Accepted).then_some((order_id, digest));
-    let code = (ending == Ending::Refused).then(|| "queue_full".into());
+    let answered = (ending == AttemptEnding::Accepted).then_some((order_id, digest));
+    let code = (ending == AttemptEnding::Refused).then(|| "queue_full".into());
     Attempt { order_id, digest, ending, code, answered }
 }
 
-fn row(number: u64, payload: u8, reason: Option<&str>) -> OrderRow {
-    OrderRow {
+fn row(number: u64, payload: u8, reason: Option<&str>) -> LedgerOrder {
+    LedgerOrder {
         order_id: id(number),
         digest: digest(payload),
         user_id: format!("user-{number}"),
@@ -37,25 +37,25 @@ fn row(number: u64, payload: u8, reason: Option<&str>) -> OrderRow {
 
 /// Orders 1 and 2 accepted (2 sold out), 3 refused, 4 unknown and there, 5 unknown and not there, 1 replayed, 2 sent
 /// again with another payload.
-fn sound() -> (Vec<Attempt>, Facts) {
+fn sound() -> (Vec<Attempt>, DatabaseSnapshot) {
     let attempts = vec![
-        attempt(1, 1, Ending::Accepted),
-        attempt(1, 1, Ending::Accepted),
-        attempt(2, 2, Ending::Accepted),
-        attempt(2, 22, Ending::Accepted),
-        attempt(3, 3, Ending::Refused),
-        attempt(4, 4, Ending::Unknown),
-        attempt(5, 5, Ending::Unknown),
+        attempt(1, 1, AttemptEnding::Accepted),
+        attempt(1, 1, AttemptEnding::Accepted),
+        attempt(2, 2, AttemptEnding::Accepted),
+        attempt(2, 22, AttemptEnding::Accepted),
+        attempt(3, 3, AttemptEnding::Refused),
+        attempt(4, 4, AttemptEnding::Unknown),
+        attempt(5, 5, AttemptEnding::Unknown),
     ];
     let orders = vec![row(1, 1, None), row(2, 2, Some("sold_out")), row(4, 4, None)];
     let items = orders.iter().map(|row| (row.order_id, vec![("A".to_owned(), 2)])).collect();
     let stock =
-        BTreeMap::from([("A".to_owned(), StockRow { total: 5, reserved: 4, per_user_limit: Some(2) })]);
+        BTreeMap::from([("A".to_owned(), LedgerStock { total: 5, reserved: 4, per_user_limit: Some(2) })]);
     let conflicts = HashSet::from([(id(2), digest(22))]);
-    (attempts, Facts { orders, items, stock, conflicts, dead_letters: Vec::new() })
+    (attempts, DatabaseSnapshot { orders, items, stock, conflicts, dead_letters: Vec::new() })
 }
 
-fn fault_names(attempts: &[Attempt], facts: &Facts, cap: Option<u32>) -> Vec<String> {
+fn fault_names(attempts: &[Attempt], facts: &DatabaseSnapshot, cap: Option<u32>) -> Vec<String> {
     check(attempts, facts, cap).faults.iter().map(|fault| fault.code.to_string()).collect()
 }
 
@@ -75,8 +75,8 @@ fn a_sound_ledger_adds_up() {
 
 #[test]
 fn every_planted_fault_is_named() {
-    type Plant = fn(&mut Vec<Attempt>, &mut Facts);
-    let cases: [(&str, Plant); 16] = [
+    type PlantFault = fn(&mut Vec<Attempt>, &mut DatabaseSnapshot);
+    let cases: [(&str, PlantFault); 16] = [
         ("accepted_order_lost", |_, facts| {
             facts.orders.retain(|row| row.order_id != id(2));
             facts.conflicts.clear();
@@ -86,7 +86,7 @@ fn every_planted_fault_is_named() {
             facts.orders.push(double);
         }),
         ("row_without_a_request", |_, facts| {
-            facts.orders.push(OrderRow { decided_at_us: 9_000_000, ..row(9, 9, Some("sold_out")) });
+            facts.orders.push(LedgerOrder { decided_at_us: 9_000_000, ..row(9, 9, Some("sold_out")) });
             facts.items.insert(id(9), vec![("A".to_owned(), 1)]);
         }),
         ("row_with_a_payload_nobody_sent", |_, facts| facts.orders[2].digest = digest(99)),

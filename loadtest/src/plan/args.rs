@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::broker::MessageType;
-use super::cost::Currency;
+use super::broker::BrokerMessageType;
+use super::cost::PriceCurrency;
 use super::span::Seconds;
 
 /// Size a sale: instances, broker, gateway, queue, price. Every figure says where it comes from.
@@ -77,11 +77,11 @@ pub struct PlanArgs {
 
     /// How RocketMQ treats the messages
     #[arg(long, value_enum, default_value = "normal")]
-    pub message_type: MessageType,
+    pub message_type: BrokerMessageType,
 
     /// Currency of prices
     #[arg(long, value_enum, default_value = "usd")]
-    pub currency: Currency,
+    pub currency: PriceCurrency,
 
     /// A price table of your own, in the form of loadtest/data/prices.toml
     #[arg(long, value_name = "FILE")]
@@ -89,7 +89,7 @@ pub struct PlanArgs {
 
     /// How to print
     #[arg(long, value_enum, default_value = "text")]
-    pub format: Format,
+    pub format: PlanFormat,
 
     /// Also write the plan to this file as JSON
     #[arg(long, value_name = "FILE")]
@@ -98,7 +98,7 @@ pub struct PlanArgs {
 
 /// How to print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
+pub enum PlanFormat {
     /// For a terminal
     Text,
     /// For a document

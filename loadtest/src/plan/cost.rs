@@ -4,19 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::facts::{Basis, Certainty, Fact};
+use fc_model::{Basis, Fact};
 
-/// The price table.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Prices {
-    /// When it was read, year and month.
     pub as_of: String,
-    /// What is how many CU.
     pub cu: CuFactors,
-    /// Dollars.
     pub usd: Tiers,
-    /// Yuan.
     pub cny: Tiers,
     /// What has no price here, and how that is said.
     pub not_known: BTreeMap<String, String>,
@@ -26,7 +21,6 @@ pub struct Prices {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CuFactors {
-    /// CU for 10,000 calls.
     pub invocations_10000: Fact,
     /// CU for a vCPU-second of an instance with a request under way.
     pub vcpu_active_s: Fact,
@@ -36,13 +30,11 @@ pub struct CuFactors {
     pub memory_gb_s: Fact,
     /// CU for a GB-second of disk beyond the free part.
     pub disk_gb_s: Fact,
-    /// Disk that costs nothing, GB.
     pub disk_free_gb: Fact,
     /// Provisioned instances are counted in steps of this many seconds.
     pub provisioned_step_s: Fact,
     /// vCPU-seconds that an idle provisioned instance counts as active, 0 to 1, while its CPU is always allocated.
     pub provisioned_idle_is_active: Fact,
-    /// The same while it is not.
     pub provisioned_idle_without_cpu: Fact,
     /// How long an on-demand instance stays after its last request, seconds.
     pub linger_s: Fact,
@@ -50,41 +42,34 @@ pub struct CuFactors {
     pub minimum_cny_per_function_hour: Fact,
 }
 
-/// Prices by tier.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Tiers {
-    /// How sure they are.
-    pub certainty: Certainty,
-    /// Where they come from.
-    pub source: String,
+    #[serde(flatten)]
+    pub basis: Basis,
     /// Ascending.
     pub tiers: Vec<Tier>,
 }
 
-/// One tier.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tier {
     /// Where it ends; absent: never.
     pub up_to_cu: Option<f64>,
-    /// Price of a CU.
     pub per_cu: f64,
 }
 
 /// A currency of the price table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "UPPERCASE")]
-pub enum Currency {
+pub enum PriceCurrency {
     /// US dollar, international site
     Usd,
     /// Yuan, Chinese site
     Cny,
 }
 
-impl Currency {
+impl PriceCurrency {
     /// ISO 4217.
-    #[must_use]
     pub fn code(self) -> &'static str {
         match self {
             Self::Usd => "USD",
@@ -93,22 +78,17 @@ impl Currency {
     }
 }
 
-/// What was used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Usage {
-    /// Calls.
+pub struct BilledUsage {
     pub invocations: f64,
     /// vCPU-seconds of instances with a request under way (and of provisioned ones whose CPU is always allocated).
     pub vcpu_active_s: f64,
-    /// vCPU-seconds of instances without.
     pub vcpu_idle_s: f64,
-    /// GB-seconds of memory, busy or not.
     pub memory_gb_s: f64,
 }
 
-impl Usage {
+impl BilledUsage {
     /// Instances of one size, busy for `busy_s` instance-seconds and idle for `idle_s`.
-    #[must_use]
     pub fn of_instances(vcpu: f64, memory_mb: f64, busy_s: f64, idle_s: f64) -> Self {
         Self {
             invocations: 0.0,
@@ -118,14 +98,10 @@ impl Usage {
         }
     }
 
-    /// Calls alone.
-    #[must_use]
     pub fn of_calls(invocations: f64) -> Self {
         Self { invocations, ..Self::default() }
     }
 
-    /// Both.
-    #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self {
             invocations: self.invocations + other.invocations,
@@ -137,9 +113,7 @@ impl Usage {
 }
 
 impl Prices {
-    /// In compute units.
-    #[must_use]
-    pub fn cu(&self, usage: &Usage) -> f64 {
+    pub fn cu(&self, usage: &BilledUsage) -> f64 {
         usage.invocations / 10_000.0 * self.cu.invocations_10000.value
             + usage.vcpu_active_s * self.cu.vcpu_active_s.value
             + usage.vcpu_idle_s * self.cu.vcpu_idle_s.value
@@ -147,8 +121,7 @@ impl Prices {
     }
 
     /// In money, counted from the first tier's beginning.
-    #[must_use]
-    pub fn money(&self, cu: f64, currency: Currency) -> f64 {
+    pub fn money(&self, cu: f64, currency: PriceCurrency) -> f64 {
         let mut begins = 0.0;
         let mut sum = 0.0;
         for tier in &self.of(currency).tiers {
@@ -160,18 +133,15 @@ impl Prices {
     }
 
     /// Rounded up to what provisioned instances are counted in, seconds.
-    #[must_use]
     pub fn provisioned_s(&self, seconds: f64) -> f64 {
         let step = self.cu.provisioned_step_s.value;
         (seconds / step).ceil() * step
     }
 
-    /// A currency's prices.
-    #[must_use]
-    pub fn of(&self, currency: Currency) -> &Tiers {
+    pub fn of(&self, currency: PriceCurrency) -> &Tiers {
         match currency {
-            Currency::Usd => &self.usd,
-            Currency::Cny => &self.cny,
+            PriceCurrency::Usd => &self.usd,
+            PriceCurrency::Cny => &self.cny,
         }
     }
 
@@ -187,13 +157,5 @@ impl Prices {
         }
         anyhow::ensure!(self.cu.provisioned_step_s.value > 0.0, "provisioned_step_s must be above 0");
         Ok(())
-    }
-}
-
-impl Tiers {
-    /// Where they come from.
-    #[must_use]
-    pub fn basis(&self) -> Basis {
-        Basis { certainty: self.certainty, source: self.source.clone() }
     }
 }

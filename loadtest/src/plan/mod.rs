@@ -6,9 +6,8 @@
 mod args;
 pub mod broker;
 pub mod cost;
-pub mod drain;
 pub mod facts;
-pub mod figures;
+pub mod formula;
 pub mod plot;
 pub mod queueing;
 mod render;
@@ -24,11 +23,11 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-pub use args::{Format, PlanArgs};
-use facts::Facts;
+pub use args::{PlanArgs, PlanFormat};
+use facts::PlanFacts;
 pub use render::render;
-pub use report::{FORMAT, Plan};
-pub use target::Target;
+pub use report::{FORMAT, SalePlan};
+pub use target::PlanTarget;
 
 /// Plans, prints, and writes the JSON file if asked for.
 ///
@@ -39,15 +38,15 @@ pub fn run(args: &PlanArgs) -> anyhow::Result<ExitCode> {
         Some(path) => Some(fs::read_to_string(path).with_context(|| path.display().to_string())?),
         None => None,
     };
-    let facts = Facts::load(prices.as_deref())?;
-    let target = match Target::new(args, &facts) {
+    let facts = PlanFacts::load(prices.as_deref())?;
+    let target = match PlanTarget::new(args, &facts) {
         Ok(target) => target,
         Err(errors) => {
             eprintln!("loadtest plan: {errors}");
             return Ok(ExitCode::from(2));
         }
     };
-    let plan = Plan::new(&target, &facts);
+    let plan = SalePlan::new(&target, &facts);
     print!("{}", render(&plan, &facts.prices, target.currency, args.format));
     if let Some(path) = &args.json {
         let json = serde_json::to_vec_pretty(&plan).context("the plan as JSON")?;

@@ -1,26 +1,20 @@
 //! Curves as text.
 
-use super::figures::number;
+use super::formula::number;
 
-/// A plot to be drawn.
 #[derive(Clone, Copy, Debug)]
 pub struct Plot {
-    /// Columns of the field.
     pub columns: usize,
-    /// Rows of the field.
     pub rows: usize,
     /// Whether the horizontal axis is logarithmic; its values must then be above 0.
     pub log_x: bool,
-    /// The same for the vertical axis.
     pub log_y: bool,
 }
 
 /// A point, and how it is drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Mark {
-    /// Horizontal.
+pub struct PlotMark {
     pub x: f64,
-    /// Vertical.
     pub y: f64,
     /// Where several fall into one place, the last one is seen.
     pub letter: char,
@@ -28,9 +22,8 @@ pub struct Mark {
 
 impl Plot {
     /// Draws `marks` under `y_label`, over `x_label`. Nothing for no marks.
-    #[must_use]
-    pub fn draw(&self, marks: &[Mark], x_label: &str, y_label: &str) -> String {
-        let range = |value: fn(&Mark) -> f64| {
+    pub fn draw(&self, marks: &[PlotMark], x_label: &str, y_label: &str) -> String {
+        let range = |value: fn(&PlotMark) -> f64| {
             let values = || marks.iter().map(value);
             Some((values().min_by(f64::total_cmp)?, values().max_by(f64::total_cmp)?))
         };
@@ -94,8 +87,8 @@ mod tests {
 
     const PLOT: Plot = Plot { columns: 21, rows: 5, log_x: false, log_y: false };
 
-    fn line(y: impl Fn(f64) -> f64) -> Vec<Mark> {
-        (1..=21).map(|x| Mark { x: f64::from(x), y: y(f64::from(x)), letter: '*' }).collect()
+    fn line(y: impl Fn(f64) -> f64) -> Vec<PlotMark> {
+        (1..=21).map(|x| PlotMark { x: f64::from(x), y: y(f64::from(x)), letter: '*' }).collect()
     }
 
     #[test]
@@ -112,7 +105,7 @@ mod tests {
     fn a_logarithmic_axis_makes_a_power_straight() {
         let plot = Plot { log_x: true, log_y: true, ..PLOT };
         let marks: Vec<_> = (0..5)
-            .map(|power| Mark { x: 10_f64.powi(power), y: 10_f64.powi(2 * power), letter: '*' })
+            .map(|power| PlotMark { x: 10_f64.powi(power), y: 10_f64.powi(2 * power), letter: '*' })
             .collect();
         let text = plot.draw(&marks, "", "");
         let columns: Vec<_> =

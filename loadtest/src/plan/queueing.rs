@@ -7,7 +7,6 @@
 /// The CPU of an instance as servers of equal speed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cores {
-    /// How many orders are worked on at once.
     pub servers: u32,
     /// Speed of each, 1 being a whole vCPU.
     pub speed: f64,
@@ -16,22 +15,19 @@ pub struct Cores {
 impl Cores {
     /// The servers that `vcpu` makes: as few as can be, since an order is worked on by one thread at a time. Half a
     /// vCPU is one server of half the speed, 1.5 are two of three quarters.
-    #[must_use]
-    pub fn of(vcpu: f64) -> Self {
+    pub fn new(vcpu: f64) -> Self {
         // 3.0000000000000004 is 3.
         let servers = (vcpu - 1e-9).ceil().max(1.0);
         Self { servers: servers as u32, speed: vcpu / servers }
     }
 
     /// How long one server works on an order that costs `cpu_us`, microseconds.
-    #[must_use]
     pub fn service_us(self, cpu_us: f64) -> f64 {
         cpu_us / self.speed
     }
 }
 
 /// Share of arrivals that find all of `servers` busy, M/M/c (Erlang's C). `utilisation` is 0 to 1.
-#[must_use]
 pub fn waits(servers: u32, utilisation: f64) -> f64 {
     if utilisation >= 1.0 {
         return 1.0;
@@ -43,7 +39,6 @@ pub fn waits(servers: u32, utilisation: f64) -> f64 {
 }
 
 /// Mean wait before service, in units of one service; infinite from utilisation 1 on.
-#[must_use]
 pub fn mean_wait(servers: u32, utilisation: f64) -> f64 {
     if utilisation >= 1.0 {
         return f64::INFINITY;
@@ -52,7 +47,6 @@ pub fn mean_wait(servers: u32, utilisation: f64) -> f64 {
 }
 
 /// The wait that 99 in 100 do not exceed, in units of one service; infinite from utilisation 1 on.
-#[must_use]
 pub fn p99_wait(servers: u32, utilisation: f64) -> f64 {
     if utilisation >= 1.0 {
         return f64::INFINITY;
@@ -75,7 +69,7 @@ mod tests {
             (0.05 * 60.0, 3, 1.0),
             (16.0, 16, 1.0),
         ] {
-            let cores = Cores::of(vcpu);
+            let cores = Cores::new(vcpu);
             assert_eq!(cores.servers, servers, "{vcpu}");
             assert!((cores.speed - speed).abs() < 1e-9, "{vcpu}: {}", cores.speed);
         }

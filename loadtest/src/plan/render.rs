@@ -2,12 +2,12 @@
 
 use std::fmt::Write;
 
-use super::args::Format;
-use super::cost::{Currency, Prices};
-use super::figures::{Figure, number};
-use super::plot::{Mark, Plot};
-use super::report::Plan;
-use super::sizing::{Bound, Point};
+use super::args::PlanFormat;
+use super::cost::{PriceCurrency, Prices};
+use super::formula::{PlanFigure, number};
+use super::plot::{Plot, PlotMark};
+use super::report::SalePlan;
+use super::sizing::{BindingLimit, SizingPoint};
 
 /// Columns that a line of text may have.
 const COLUMNS: usize = 110;
@@ -15,28 +15,26 @@ const COLUMNS: usize = 110;
 /// Columns of a figure's label and number together.
 const FIGURE: usize = 52;
 
-/// The plan in full.
-#[must_use]
-pub fn render(plan: &Plan, prices: &Prices, currency: Currency, format: Format) -> String {
+pub fn render(plan: &SalePlan, prices: &Prices, currency: PriceCurrency, format: PlanFormat) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _infallible = match format {
-        Format::Text => as_text(&mut text, plan, prices, currency),
-        Format::Markdown => as_markdown(&mut text, plan, prices, currency),
+        PlanFormat::Text => as_text(&mut text, plan, prices, currency),
+        PlanFormat::Markdown => as_markdown(&mut text, plan, prices, currency),
     };
     text
 }
 
-fn as_text(out: &mut String, plan: &Plan, prices: &Prices, currency: Currency) -> std::fmt::Result {
+fn as_text(out: &mut String, plan: &SalePlan, prices: &Prices, currency: PriceCurrency) -> std::fmt::Result {
     for section in &plan.sections {
         writeln!(out, "{}", section.title)?;
         for figure in &section.figures {
             let width = FIGURE.saturating_sub(figure.label.chars().count() + 2).max(figure.shown.len() + 2);
             let head = format!("  {}{:>width$}  ", figure.label, figure.shown);
-            wrapped(out, &head, &format!("{} [{}]", figure.how, figure.sources.join(" ")))?;
+            wrapped(out, &head, &format!("{} [{}]", figure.formula, figure.sources.join(" ")))?;
         }
-        for remark in &section.remarks {
-            wrapped(out, "  ", remark)?;
+        for note in &section.notes {
+            wrapped(out, "  ", note)?;
         }
         writeln!(out)?;
     }
@@ -53,19 +51,33 @@ fn as_text(out: &mut String, plan: &Plan, prices: &Prices, currency: Currency) -
     }
     wrapped(out, "  measured: ", &plan.measured)?;
     writeln!(out, "  A figure is as doubtful as the most doubtful of what it rests on.")?;
-    writeln!(out, "\nTry it\n  {}", plan.try_it)
+    writeln!(out, "\nSimulate it\n  {}", plan.simulate_command)
 }
 
-fn as_markdown(out: &mut String, plan: &Plan, prices: &Prices, currency: Currency) -> std::fmt::Result {
+fn as_markdown(
+    out: &mut String,
+    plan: &SalePlan,
+    prices: &Prices,
+    currency: PriceCurrency,
+) -> std::fmt::Result {
     for section in &plan.sections {
-        writeln!(out, "## {}\n\n| | | How | Doubt | From |\n|---|--:|---|---|---|", section.title)?;
-        for Figure { label, shown, how, certainty, sources, .. } in &section.figures {
-            let how = how.replace('|', "\\|");
-            writeln!(out, "| {label} | {shown} | {how} | {} | {} |", certainty.word(), sources.join(" "))?;
+        writeln!(
+            out,
+            "## {}\n\n| | | Formula | Certainty | Sources |\n|---|--:|---|---|---|",
+            section.title
+        )?;
+        for PlanFigure { label, shown, formula, certainty, sources, .. } in &section.figures {
+            let formula = formula.replace('|', "\\|");
+            writeln!(
+                out,
+                "| {label} | {shown} | {formula} | {} | {} |",
+                certainty.word(),
+                sources.join(" ")
+            )?;
         }
         writeln!(out)?;
-        for remark in &section.remarks {
-            writeln!(out, "- {remark}")?;
+        for note in &section.notes {
+            writeln!(out, "- {note}")?;
         }
         writeln!(out)?;
     }
@@ -75,7 +87,7 @@ fn as_markdown(out: &mut String, plan: &Plan, prices: &Prices, currency: Currenc
     for source in &plan.sources {
         writeln!(out, "| {} | {} | {} |", source.id, source.basis.certainty.word(), source.basis.source)?;
     }
-    writeln!(out, "\nMeasured: {}\n\nTry it: `{}`", plan.measured, plan.try_it)
+    writeln!(out, "\nMeasured: {}\n\nSimulate it: `{}`", plan.measured, plan.simulate_command)
 }
 
 /// `text` after `head`, its later lines below its first one.
@@ -98,9 +110,8 @@ fn wrapped(out: &mut String, head: &str, text: &str) -> std::fmt::Result {
     writeln!(out)
 }
 
-/// Cost against vCPU.
-fn curve(plan: &Plan, prices: &Prices, currency: Currency) -> String {
-    let mark = |point: &Point, letter: char| Mark {
+fn curve(plan: &SalePlan, prices: &Prices, currency: PriceCurrency) -> String {
+    let mark = |point: &SizingPoint, letter: char| PlotMark {
         x: point.vcpu,
         y: prices.money(point.cu_per_million, currency),
         letter,
@@ -116,12 +127,11 @@ fn curve(plan: &Plan, prices: &Prices, currency: Currency) -> String {
     plot.draw(&marks, "vCPU", &label)
 }
 
-/// Some points of the curve.
 fn table(
     out: &mut String,
-    plan: &Plan,
+    plan: &SalePlan,
     prices: &Prices,
-    currency: Currency,
+    currency: PriceCurrency,
     begin: &str,
     end: &str,
 ) -> std::fmt::Result {
@@ -158,8 +168,8 @@ fn table(
             continue;
         }
         let binds = match point.bound {
-            Bound::Cpu => "CPU",
-            Bound::Concurrency => "at once",
+            BindingLimit::Cpu => "CPU",
+            BindingLimit::Concurrency => "at once",
         };
         let mark = if sweet.is_some_and(here) { "  # sweet spot" } else { "" };
         let cells = [

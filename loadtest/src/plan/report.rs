@@ -2,42 +2,34 @@
 
 use serde::Serialize;
 
-use super::facts::Facts;
-use super::figures::{Book, Section, Source};
-use super::sections;
-use super::sizing::{self, Point};
-use super::target::Target;
+use super::facts::PlanFacts;
+use super::formula::{FigureSource, PlanFigure, PlanSection, ReportBuilder};
+use super::sections::Sections;
+use super::sizing::{self, SizingPoint};
+use super::target::PlanTarget;
 
-/// Version of the JSON file's shape.
 pub const FORMAT: u32 = 1;
 
-/// A plan.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Plan {
+pub struct SalePlan {
     /// [`FORMAT`].
     pub format: u32,
     /// Year and month of the price table.
     pub prices_as_of: String,
-    /// When, where and by what ingest-fn was measured.
     pub measured: String,
-    /// Figures by section.
-    pub sections: Vec<Section>,
-    /// What they rest on.
-    pub sources: Vec<Source>,
+    pub sections: Vec<PlanSection>,
+    pub sources: Vec<FigureSource>,
     /// The size of instance that the plan is for.
-    pub chosen: Point,
-    /// Every size, by vCPU.
-    pub curve: Vec<Point>,
+    pub chosen: SizingPoint,
+    pub curve: Vec<SizingPoint>,
     /// The size that is recommended, if one keeps the latency goal.
-    pub sweet_spot: Option<Point>,
+    pub sweet_spot: Option<SizingPoint>,
     /// The command that tries the plan in the simulator.
-    pub try_it: String,
+    pub simulate_command: String,
 }
 
-impl Plan {
-    /// Plans for `target`.
-    #[must_use]
-    pub fn new(target: &Target, facts: &Facts) -> Self {
+impl SalePlan {
+    pub fn new(target: &PlanTarget, facts: &PlanFacts) -> Self {
         let load = target.load();
         let limits = &facts.specs.instance;
         let coalescing = &facts.measured.coalescing;
@@ -58,14 +50,7 @@ impl Plan {
                 *nearest.unwrap_or(&curve[0])
             }),
         };
-        let mut book = Book::default();
-        sections::instances(&mut book, target, facts, &chosen);
-        sections::broker(&mut book, target, facts, &chosen);
-        sections::gateway(&mut book, target, facts, &chosen);
-        sections::sale(&mut book, target);
-        sections::database(&mut book, target, facts);
-        sections::price(&mut book, target, facts, &chosen);
-        let Book { sections, sources } = book;
+        let ReportBuilder { sections, sources } = Sections::build(target, facts, &chosen);
         let measured = &facts.measured;
         Self {
             format: FORMAT,
@@ -76,18 +61,16 @@ impl Plan {
             chosen,
             curve,
             sweet_spot,
-            try_it: try_it(target, &chosen),
+            simulate_command: simulate_command(target, &chosen),
         }
     }
 
-    /// The figure of this name.
-    #[must_use]
-    pub fn figure(&self, name: &str) -> Option<&super::figures::Figure> {
+    pub fn figure(&self, name: &str) -> Option<&PlanFigure> {
         self.sections.iter().flat_map(|section| &section.figures).find(|figure| figure.name == name)
     }
 }
 
-fn try_it(target: &Target, chosen: &Point) -> String {
+fn simulate_command(target: &PlanTarget, chosen: &SizingPoint) -> String {
     let sale_s = target.sale_s.value.min(60.0);
     format!(
         "loadtest simulate --phase constant:100:2s --phase constant:{}:{sale_s}s --poisson --vcpu {} --memory-mb {} \

@@ -2,17 +2,13 @@
 
 use serde::Serialize;
 
-use super::broker;
-use super::cost::{Prices, Usage};
+use super::cost::{BilledUsage, Prices};
 use super::queueing::{Cores, mean_wait, p99_wait};
 use super::specs::{Coalescing, InstanceLimits};
 
-/// What has to be carried, and how well.
 #[derive(Clone, Copy, Debug)]
-pub struct Load {
-    /// Requests a second at the peak.
+pub struct SaleLoad {
     pub peak_rps: f64,
-    /// Wait for the broker, milliseconds.
     pub publish_ms: f64,
     /// CPU an order, microseconds of a whole vCPU.
     pub us_per_order: f64,
@@ -20,7 +16,6 @@ pub struct Load {
     pub concurrency_max: f64,
     /// Share of CPU and slots kept free, 0 to below 1.
     pub headroom: f64,
-    /// Latency goal, milliseconds.
     pub p99_ms: f64,
     /// An order's share of a message, bytes.
     pub order_bytes: f64,
@@ -29,18 +24,15 @@ pub struct Load {
 }
 
 /// Instances whose slots hold all requests under way: requests a second × latency / concurrency, rounded up.
-#[must_use]
 pub fn by_concurrency(rps: f64, latency_ms: f64, concurrency: f64) -> f64 {
     at_least(rps * latency_ms / 1000.0 / concurrency)
 }
 
 /// Instances whose CPU does all the work: requests a second × CPU / vCPU, rounded up.
-#[must_use]
 pub fn by_cpu(rps: f64, us_per_order: f64, vcpu: f64) -> f64 {
     at_least(rps * us_per_order / 1e6 / vcpu)
 }
 
-/// Rounded up, and 10.000000000001 is 10.
 fn at_least(instances: f64) -> f64 {
     (instances - 1e-9).ceil().max(1.0)
 }
@@ -52,7 +44,6 @@ fn at_most(under_way: f64) -> f64 {
 }
 
 /// Least memory that goes with `vcpu`, MB; absent where no size does.
-#[must_use]
 pub fn memory_mb(limits: &InstanceLimits, vcpu: f64, needed_mb: f64) -> Option<f64> {
     let step = limits.memory_step_mb.value;
     let least =
@@ -61,8 +52,6 @@ pub fn memory_mb(limits: &InstanceLimits, vcpu: f64, needed_mb: f64) -> Option<f
     is_size(limits, vcpu, memory_mb).then_some(memory_mb)
 }
 
-/// Whether the platform has instances of this size.
-#[must_use]
 pub fn is_size(limits: &InstanceLimits, vcpu: f64, memory_mb: f64) -> bool {
     let gb = memory_mb / 1024.0;
     let on_step = |value: f64, step: f64| ((value / step).round() * step - value).abs() < 1e-6;
@@ -74,12 +63,10 @@ pub fn is_size(limits: &InstanceLimits, vcpu: f64, memory_mb: f64) -> bool {
         && gb <= vcpu * limits.memory_gb_per_vcpu_max.value + 1e-6
 }
 
-/// What sizes there are, for people.
 pub const SIZES: &str =
     "--vcpu is 0.05 to 16 in steps of 0.05, --memory-mb 128 to 32,768 in steps of 64, with 1 to 4 GB a vCPU";
 
 /// The memory of an instance of `vcpu`: what is asked for, or the least; absent where there is no such size.
-#[must_use]
 pub fn size(limits: &InstanceLimits, vcpu: f64, asked_mb: Option<f64>, needed_mb: f64) -> Option<f64> {
     match asked_mb {
         Some(asked_mb) => Some(asked_mb).filter(|asked_mb| is_size(limits, vcpu, *asked_mb)),
@@ -87,47 +74,36 @@ pub fn size(limits: &InstanceLimits, vcpu: f64, asked_mb: Option<f64>, needed_mb
     }
 }
 
-/// What binds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Bound {
-    /// The CPU.
+pub enum BindingLimit {
     Cpu,
-    /// The requests at once.
     Concurrency,
 }
 
 /// A size of instance, and what the peak comes to with it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Point {
-    /// vCPUs of an instance.
+pub struct SizingPoint {
     pub vcpu: f64,
-    /// Its memory, MB.
     pub memory_mb: f64,
     /// Requests at once to allow it: no more than its CPU keeps up with.
     pub concurrency: f64,
-    /// Instances, headroom included.
     pub instances: f64,
-    /// What binds.
-    pub bound: Bound,
+    pub bound: BindingLimit,
     /// Share of CPU in use at the peak, 0 to 1.
     pub utilisation: f64,
     /// Time of a request in the instance, milliseconds.
     pub latency_mean_ms: f64,
-    /// The same, 99 in 100.
     pub latency_p99_ms: f64,
-    /// Orders in a message.
     pub orders_per_message: f64,
     /// CU a million orders at the peak, calls included.
     pub cu_per_million: f64,
-    /// Whether the latency goal is kept.
     pub keeps_p99: bool,
 }
 
-impl Load {
+impl SaleLoad {
     /// What the peak comes to with instances of one size.
-    #[must_use]
-    pub fn at(&self, vcpu: f64, memory_mb: f64, coalescing: &Coalescing, prices: &Prices) -> Point {
+    pub fn at(&self, vcpu: f64, memory_mb: f64, coalescing: &Coalescing, prices: &Prices) -> SizingPoint {
         let free = 1.0 - self.headroom;
         let by_cpu = by_cpu(self.peak_rps, self.us_per_order, vcpu * free);
         // More instances never make an order slower, so the least number that fits can be searched by halves.
@@ -145,17 +121,18 @@ impl Load {
             *(if fits(middle) { &mut enough } else { &mut below }) = middle;
         }
         let (latency_mean_ms, latency_p99_ms) = self.latency(vcpu, enough);
-        let second = Usage::of_instances(vcpu, memory_mb, enough, 0.0).and(Usage::of_calls(self.peak_rps));
-        Point {
+        let second =
+            BilledUsage::of_instances(vcpu, memory_mb, enough, 0.0).and(BilledUsage::of_calls(self.peak_rps));
+        SizingPoint {
             vcpu,
             memory_mb,
             concurrency: self.concurrency(vcpu, enough),
             instances: enough,
-            bound: if enough > by_cpu { Bound::Concurrency } else { Bound::Cpu },
+            bound: if enough > by_cpu { BindingLimit::Concurrency } else { BindingLimit::Cpu },
             utilisation: self.utilisation(vcpu, enough),
             latency_mean_ms,
             latency_p99_ms,
-            orders_per_message: broker::orders_per_message(self, coalescing, self.peak_rps / enough),
+            orders_per_message: self.orders_per_message(coalescing, self.peak_rps / enough),
             cu_per_million: prices.cu(&second) / self.peak_rps * 1e6,
             keeps_p99: latency_p99_ms <= self.p99_ms,
         }
@@ -168,27 +145,33 @@ impl Load {
         self.concurrency_max.min(self.knee(vcpu).max(needed))
     }
 
-    /// Requests under way, mean.
+    /// Orders in one message of an instance that gets `rps`. While a send is under way, orders gather for as long as the
+    /// linger lasts, up to a full message. An order larger than a message is sent alone.
+    fn orders_per_message(&self, coalescing: &Coalescing, rps: f64) -> f64 {
+        let gathered = 1.0 + rps * coalescing.linger_ms.value / 1000.0;
+        let wanted = self.orders_per_message.unwrap_or(gathered);
+        let by_bytes = (coalescing.batch_bytes_max.value / self.order_bytes).floor();
+        wanted.min(by_bytes).min(coalescing.batch_orders_max.value).max(1.0)
+    }
+
     fn under_way(&self, vcpu: f64, instances: f64) -> f64 {
         self.peak_rps * self.latency(vcpu, instances).0 / 1000.0
     }
 
     /// Requests at once from which on the CPU of an instance is always busy: its rate of work × the time a request
     /// takes without any wait. The platform fills an instance up to its concurrency, so that more would only wait.
-    #[must_use]
     pub fn knee(&self, vcpu: f64) -> f64 {
-        let service_ms = Cores::of(vcpu).service_us(self.us_per_order) / 1000.0;
+        let service_ms = Cores::new(vcpu).service_us(self.us_per_order) / 1000.0;
         (vcpu * 1000.0 / self.us_per_order * (self.publish_ms + service_ms) - 1e-9).ceil()
     }
 
-    /// Share of CPU in use.
     fn utilisation(&self, vcpu: f64, instances: f64) -> f64 {
         self.peak_rps / instances * self.us_per_order / 1e6 / vcpu
     }
 
     /// Mean and 99th percentile of a request's time in an instance, milliseconds.
     fn latency(&self, vcpu: f64, instances: f64) -> (f64, f64) {
-        let cores = Cores::of(vcpu);
+        let cores = Cores::new(vcpu);
         let service_ms = cores.service_us(self.us_per_order) / 1000.0;
         let utilisation = self.utilisation(vcpu, instances);
         let with = |wait: f64| self.publish_ms + service_ms * (1.0 + wait);
@@ -197,14 +180,13 @@ impl Load {
 }
 
 /// Every size from the smallest vCPU to the largest, each with the least memory that goes with it.
-#[must_use]
 pub fn curve(
-    load: &Load,
+    load: &SaleLoad,
     limits: &InstanceLimits,
     coalescing: &Coalescing,
     prices: &Prices,
     needed_mb: f64,
-) -> Vec<Point> {
+) -> Vec<SizingPoint> {
     let step = limits.vcpu_step.value;
     let (first, last) =
         ((limits.vcpu_min.value / step).round() as u32, (limits.vcpu_max.value / step).round() as u32);
@@ -221,8 +203,7 @@ pub const SWEET_SPOT_WITHIN: f64 = 0.02;
 
 /// The fewest instances among the sizes that keep the latency goal and cost next to the least; absent if none
 /// keeps it.
-#[must_use]
-pub fn sweet_spot(curve: &[Point]) -> Option<&Point> {
+pub fn sweet_spot(curve: &[SizingPoint]) -> Option<&SizingPoint> {
     let kept = || curve.iter().filter(|point| point.keeps_p99);
     let least = kept().map(|point| point.cu_per_million).min_by(f64::total_cmp)?;
     kept().filter(|point| point.cu_per_million <= least * (1.0 + SWEET_SPOT_WITHIN)).min_by(|one, other| {

@@ -3,66 +3,48 @@
 use shared::config::ConfigErrors;
 
 use super::args::PlanArgs;
-use super::broker::MessageType;
-use super::cost::Currency;
-use super::facts::{Certainty, Fact, Facts};
-use super::sizing::{self, Load};
+use super::broker::BrokerMessageType;
+use super::cost::PriceCurrency;
+use super::facts::PlanFacts;
+use super::sizing::{self, SaleLoad};
 use super::span::Seconds;
-use crate::platform::QuotaFacts;
+use fc_model::QuotaFacts;
+use fc_model::{Certainty, Fact};
 
 /// The most requests a second that are planned for.
 const RPS_MAX: f64 = 10_000_000.0;
 
-/// What the plan is for.
 #[derive(Clone, Debug)]
-pub struct Target {
-    /// Orders a second at the peak.
+pub struct PlanTarget {
     pub peak_rps: Fact,
-    /// Orders in all.
     pub orders: Fact,
-    /// Length of the sale, seconds.
     pub sale_s: Fact,
     /// Orders a second that the drain may commit.
     pub drain_rate: Fact,
-    /// Wait for the broker, milliseconds.
     pub publish_ms: Fact,
-    /// CPU an order, microseconds.
     pub us_per_order: Fact,
     /// An order's share of a message, bytes.
     pub order_bytes: Fact,
-    /// Orders in a message, if given.
     pub orders_per_message: Option<Fact>,
     /// Most requests at once in an instance.
     pub concurrency: Fact,
-    /// Share kept free.
     pub headroom: Fact,
-    /// Latency goal, milliseconds.
     pub p99_ms: Fact,
-    /// How early to warm, seconds.
     pub lead_s: Fact,
-    /// The region's quotas.
     pub quota: QuotaFacts,
-    /// vCPUs of an instance, if given.
     pub vcpu: Option<Fact>,
     /// Memory of an instance, MB, if given.
     pub memory_mb: Option<Fact>,
-    /// How RocketMQ treats the messages.
-    pub message_type: MessageType,
-    /// Currency of prices.
-    pub currency: Currency,
+    pub message_type: BrokerMessageType,
+    pub currency: PriceCurrency,
 }
 
-/// What `flag` said, or else `default`.
 fn or(flag: &str, value: Option<f64>, default: &Fact) -> Fact {
     value.map_or_else(|| default.clone(), |value| Fact::given(flag, value))
 }
 
-impl Target {
-    /// Puts flags and facts together.
-    ///
-    /// # Errors
-    /// Everything that is wrong with the flags, at once.
-    pub fn new(args: &PlanArgs, facts: &Facts) -> Result<Self, ConfigErrors> {
+impl PlanTarget {
+    pub fn new(args: &PlanArgs, facts: &PlanFacts) -> Result<Self, ConfigErrors> {
         let (measured, assumed) = (&facts.measured.ingest, &facts.measured.assumed);
         let (orders, sale_s) = extent(args);
         let mut errors = ConfigErrors::default();
@@ -100,7 +82,7 @@ impl Target {
         errors.into_result().map(|()| target)
     }
 
-    fn check(&self, errors: &mut ConfigErrors, facts: &Facts) {
+    fn check(&self, errors: &mut ConfigErrors, facts: &PlanFacts) {
         let concurrency_max = f64::from(facts.platform.limits.concurrency_max.value);
         let week_s = 7.0 * 86_400.0;
         let mut within = |flag: &str, fact: &Fact, least: f64, most: f64| {
@@ -131,13 +113,13 @@ impl Target {
             format_args!(
                 "--orders {} do not fit: {} in {sale} s at {peak} a second",
                 self.orders.value,
-                super::figures::number(peak * sale)
+                super::formula::number(peak * sale)
             ),
         );
         self.check_size(errors, facts);
     }
 
-    fn check_size(&self, errors: &mut ConfigErrors, facts: &Facts) {
+    fn check_size(&self, errors: &mut ConfigErrors, facts: &PlanFacts) {
         let limits = &facts.specs.instance;
         let Some(vcpu) = self.vcpu.as_ref().map(|fact| fact.value) else {
             errors.require(self.memory_mb.is_none(), "--memory-mb needs --vcpu");
@@ -150,10 +132,8 @@ impl Target {
         );
     }
 
-    /// As the sizing takes it.
-    #[must_use]
-    pub fn load(&self) -> Load {
-        Load {
+    pub fn load(&self) -> SaleLoad {
+        SaleLoad {
             peak_rps: self.peak_rps.value,
             publish_ms: self.publish_ms.value,
             us_per_order: self.us_per_order.value,

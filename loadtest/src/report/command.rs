@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-use super::compare::{Outcome, Settings, compare as compare_reports};
+use super::compare::{CompareSettings, ComparisonOutcome, compare as compare_reports};
 use super::{read, schema_json, write_html};
 
 /// Draw a report's page anew from its JSON, or print the JSON's schema.
@@ -15,7 +15,7 @@ use super::{read, schema_json, write_html};
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct ReportArgs {
     #[command(subcommand)]
-    about: Option<About>,
+    about: Option<ReportTopic>,
 
     /// The report, as JSON
     #[arg(required = true)]
@@ -27,7 +27,7 @@ pub struct ReportArgs {
 }
 
 #[derive(Clone, Copy, Debug, clap::Subcommand)]
-enum About {
+enum ReportTopic {
     /// Print the JSON Schema of reports
     Schema,
 }
@@ -79,11 +79,8 @@ fn say(text: &str) -> io::Result<()> {
 }
 
 /// Draws the page, or prints the schema.
-///
-/// # Errors
-/// If the report cannot be read or the page not be written.
 pub fn report(args: ReportArgs) -> anyhow::Result<ExitCode> {
-    if let Some(About::Schema) = args.about {
+    if let Some(ReportTopic::Schema) = args.about {
         say(&schema_json()?)?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -95,12 +92,11 @@ pub fn report(args: ReportArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Compares, and says so by the exit code.
-#[must_use]
 pub fn compare(args: &CompareArgs) -> ExitCode {
     match print_comparison(args) {
-        Ok(Outcome::NothingWorse) => ExitCode::SUCCESS,
-        Ok(Outcome::Worse) => ExitCode::FAILURE,
-        Ok(Outcome::Incomplete) => ExitCode::from(3),
+        Ok(ComparisonOutcome::NothingWorse) => ExitCode::SUCCESS,
+        Ok(ComparisonOutcome::Worse) => ExitCode::FAILURE,
+        Ok(ComparisonOutcome::Incomplete) => ExitCode::from(3),
         // Not 1: that something got worse must not be what a mistyped name says.
         Err(error) => {
             eprintln!("loadtest: {error:#}");
@@ -109,8 +105,8 @@ pub fn compare(args: &CompareArgs) -> ExitCode {
     }
 }
 
-fn print_comparison(args: &CompareArgs) -> anyhow::Result<Outcome> {
-    let settings = Settings {
+fn print_comparison(args: &CompareArgs) -> anyhow::Result<ComparisonOutcome> {
+    let settings = CompareSettings {
         level: args.level / 100.0,
         effect_min: args.effect / 100.0,
         share_effect_min: args.share_effect / 100.0,

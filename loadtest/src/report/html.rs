@@ -8,7 +8,7 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use super::Report;
+use super::RunReport;
 
 const PAGE: &str = include_str!("page/page.html");
 const CSS: &str = include_str!("page/page.css");
@@ -25,11 +25,7 @@ const JS: [&str; 8] = [
     include_str!("page/page.js"),
 ];
 
-/// The page, whole.
-///
-/// # Errors
-/// None in practice: a report is plain JSON.
-pub fn html(report: &Report) -> anyhow::Result<String> {
+pub fn html(report: &RunReport) -> anyhow::Result<String> {
     let json = script_safe(&serde_json::to_string(report)?);
     let script = JS.concat();
     let title = text_safe(&format!(
@@ -63,11 +59,7 @@ pub fn html(report: &Report) -> anyhow::Result<String> {
     Ok(page)
 }
 
-/// Writes the page to `path`.
-///
-/// # Errors
-/// If the file cannot be written.
-pub fn write_html(report: &Report, path: &Path) -> anyhow::Result<()> {
+pub fn write_html(report: &RunReport, path: &Path) -> anyhow::Result<()> {
     fs::write(path, html(report)?).with_context(|| format!("writing {}", path.display()))
 }
 

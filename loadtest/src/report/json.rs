@@ -6,16 +6,16 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use serde_json::{Map, Value};
 
-use super::{FORMAT, Report};
+use super::{FORMAT, RunReport};
 
 /// Writes `report` to `path`.
 ///
 /// # Errors
 /// If the file cannot be written, or if the report holds what JSON cannot (a number that is not finite): better
 /// now than when someone wants to read it.
-pub fn write_json(report: &Report, path: &Path) -> anyhow::Result<()> {
+pub fn write_json(report: &RunReport, path: &Path) -> anyhow::Result<()> {
     let mut json = serde_json::to_vec_pretty(report)?;
-    serde_json::from_slice::<Report>(&json)
+    serde_json::from_slice::<RunReport>(&json)
         .context("the report would not be readable: is a number not finite?")?;
     json.push(b'\n');
     fs::write(path, json).with_context(|| format!("writing {}", path.display()))
@@ -25,12 +25,12 @@ pub fn write_json(report: &Report, path: &Path) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// If the file cannot be read, is no report, or has another format version than [`FORMAT`]; each says so.
-pub fn read(path: &Path) -> anyhow::Result<Report> {
+pub fn read(path: &Path) -> anyhow::Result<RunReport> {
     let json = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
     parse(&json).with_context(|| path.display().to_string())
 }
 
-fn parse(json: &[u8]) -> anyhow::Result<Report> {
+fn parse(json: &[u8]) -> anyhow::Result<RunReport> {
     // The version first: a newer report must be told as that, and not as whatever field differs.
     let fields: Map<String, Value> =
         serde_json::from_slice(json).context("not a report of loadtest: no JSON object")?;
@@ -43,11 +43,8 @@ fn parse(json: &[u8]) -> anyhow::Result<Report> {
 }
 
 /// The report's JSON Schema, as `report.schema.json` publishes it.
-///
-/// # Errors
-/// None in practice: a schema is plain JSON.
 pub fn schema_json() -> anyhow::Result<String> {
-    let mut json = serde_json::to_string_pretty(&schemars::schema_for!(Report))?;
+    let mut json = serde_json::to_string_pretty(&schemars::schema_for!(RunReport))?;
     json.push('\n');
     Ok(json)
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::ledger::Verdict;
+use crate::ledger::LedgerVerdict;
 use crate::scenario::Scenario;
 
 /// Version of this shape: raised when a reader of the old one would misread the new one.
@@ -16,7 +16,7 @@ pub const FORMAT: u32 = 1;
 /// Everything about one run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-pub struct Report {
+pub struct RunReport {
     /// Version of this shape.
     #[schemars(extend("const" = FORMAT))]
     pub format: u32,
@@ -25,9 +25,9 @@ pub struct Report {
     /// The scenario as it was played, every flag applied.
     pub scenario: Scenario,
     /// How the requests ended.
-    pub totals: Totals,
+    pub totals: RequestTotals,
     /// Time to the answer, from the *planned* send time.
-    pub latency: Latencies,
+    pub latency: LatencyReport,
     /// What happened in each interval, in order.
     pub timeline: Vec<Interval>,
     /// CPU and memory of each process.
@@ -35,18 +35,17 @@ pub struct Report {
     /// Whether the generator kept to its plan.
     pub generator: GeneratorHealth,
     /// The ledger's verdict; absent where the database could not be read.
-    pub ledger: Option<Verdict>,
+    pub ledger: Option<LedgerVerdict>,
     /// The scenario's expected ranges against what came.
     pub expectations: Vec<Expectation>,
     /// Answers that no rule allows, the first few of each.
     pub surprises: Vec<String>,
 }
 
-impl Report {
+impl RunReport {
     /// Whether the run passed: the ledger adds up, every expectation holds, nothing surprised.
-    #[must_use]
     pub fn passed(&self) -> bool {
-        self.ledger.as_ref().is_none_or(Verdict::adds_up)
+        self.ledger.as_ref().is_none_or(LedgerVerdict::adds_up)
             && self.expectations.iter().all(|expectation| expectation.holds)
             && self.surprises.is_empty()
     }
@@ -63,7 +62,7 @@ pub struct RunInfo {
     /// From the last answer until everything accepted was settled, milliseconds.
     pub drained_ms: u64,
     /// What stood behind the address.
-    pub stack: Stack,
+    pub stack: TestedStack,
     /// Whether someone ended it early: what follows is about the part that was played.
     pub interrupted: bool,
     /// Version of Spillway.
@@ -77,7 +76,7 @@ pub struct RunInfo {
 /// What stands behind the address that the orders went to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Stack {
+pub enum TestedStack {
     /// The embedded broker and SQLite.
     Embedded,
     /// RocketMQ and MariaDB.
@@ -105,7 +104,7 @@ pub struct Machine {
 /// How the requests ended. Retries count as requests of their own.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-pub struct Totals {
+pub struct RequestTotals {
     /// Requests that the scenario planned.
     pub planned: u64,
     /// Requests put on a connection, retries included.
@@ -131,7 +130,7 @@ pub struct Totals {
 /// Time to the answer, from the planned send time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-pub struct Latencies {
+pub struct LatencyReport {
     /// Of requests answered 202.
     pub accepted: Quantiles,
     /// Of requests that were shed.

@@ -4,9 +4,8 @@ use std::path::PathBuf;
 
 use shared::config::{DatabaseUrl, Secret};
 
-use super::field::External;
 use super::overrides::Overrides;
-use crate::stage::Stack;
+use crate::environment::{ExternalSystem, Stack};
 
 /// Play a scenario and report: what was offered, accepted and shed, how fast, and whether the ledger adds up.
 ///
@@ -97,7 +96,6 @@ Exit codes: 0 the ledger adds up and every expectation holds, 1 not so, or the r
 64 a faulty scenario, 130 ended by Ctrl-C (the report is written).";
 
 impl RunArgs {
-    /// What to play on, unless it is there already.
     pub(super) const fn stack(&self) -> Stack {
         if self.real { Stack::Real { proxy: self.proxy } } else { Stack::Embedded }
     }
@@ -107,9 +105,8 @@ impl RunArgs {
         Some(self.through_fc.as_ref()?.split_whitespace().map(str::to_owned).collect())
     }
 
-    /// The system that is there already.
-    pub(super) fn external(&self) -> Option<External> {
-        Some(External {
+    pub(super) fn external(&self) -> Option<ExternalSystem> {
+        Some(ExternalSystem {
             target: self.target.clone()?,
             database_url: self.database_url.clone(),
             order_id_keys: self.order_id_keys.as_ref().map(|keys| keys.expose().clone()),

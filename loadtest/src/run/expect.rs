@@ -2,18 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use crate::ledger::Verdict;
-use crate::report::{Expectation, GeneratorHealth, Interval, Latencies, Totals};
-use crate::scenario::{MEASURES, Range};
+use crate::ledger::LedgerVerdict;
+use crate::report::{Expectation, GeneratorHealth, Interval, LatencyReport, RequestTotals};
+use crate::scenario::{EXPECTABLE_METRICS, ExpectedRange};
 
-/// What can be measured of a run, by the names in [`MEASURES`]. What the ledger knows is absent without one.
-#[must_use]
+/// What can be measured of a run, by the names in [`EXPECTABLE_METRICS`]. What the ledger knows is absent without one.
 pub(super) fn measure(
-    totals: &Totals,
-    latency: &Latencies,
+    totals: &RequestTotals,
+    latency: &LatencyReport,
     health: &GeneratorHealth,
     timeline: &[Interval],
-    ledger: Option<&Verdict>,
+    ledger: Option<&LedgerVerdict>,
     rate: u32,
 ) -> BTreeMap<&'static str, f64> {
     let share = |count: u64| count as f64 / totals.sent.max(1) as f64;
@@ -64,14 +63,13 @@ fn cap_use(timeline: &[Interval], rate: u32) -> f64 {
 }
 
 /// Judges. What was not measured is not judged; latencies are not judged while they are void.
-#[must_use]
 pub(super) fn judge(
-    ranges: &BTreeMap<String, Range>,
+    ranges: &BTreeMap<String, ExpectedRange>,
     measured: &BTreeMap<&'static str, f64>,
     latencies_valid: bool,
 ) -> Vec<Expectation> {
     let mut judged = Vec::new();
-    for (name, _) in MEASURES {
+    for (name, _) in EXPECTABLE_METRICS {
         let (Some(range), Some(actual)) = (ranges.get(name), measured.get(name)) else { continue };
         let latency = matches!(name, "p50_ms" | "p99_ms" | "p999_ms");
         let within = range.min.is_none_or(|min| *actual >= min) && range.max.is_none_or(|max| *actual <= max);
@@ -90,8 +88,8 @@ pub(super) fn judge(
 mod tests {
     use super::*;
 
-    fn range(min: Option<f64>, max: Option<f64>) -> Range {
-        Range { min, max }
+    fn range(min: Option<f64>, max: Option<f64>) -> ExpectedRange {
+        ExpectedRange { min, max }
     }
 
     #[test]
@@ -115,11 +113,11 @@ mod tests {
 
     #[test]
     fn every_measure_has_a_value() {
-        let verdict = Verdict::default();
-        let (totals, latency) = (Totals::default(), Latencies::default());
+        let verdict = LedgerVerdict::default();
+        let (totals, latency) = (RequestTotals::default(), LatencyReport::default());
         let measured = measure(&totals, &latency, &GeneratorHealth::default(), &[], Some(&verdict), 2_000);
         let names: Vec<_> = measured.keys().copied().collect();
-        let mut known = MEASURES.map(|(name, _)| name);
+        let mut known = EXPECTABLE_METRICS.map(|(name, _)| name);
         known.sort_unstable();
         assert_eq!(names, known);
     }

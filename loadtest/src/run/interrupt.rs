@@ -11,9 +11,6 @@ pub struct Interrupts {
 
 impl Interrupts {
     /// Begins to listen; from now on the signals do not end the process.
-    ///
-    /// # Errors
-    /// If the handlers cannot be installed.
     pub fn listen() -> std::io::Result<Self> {
         let (sender, count) = watch::channel(0);
         let (mut interrupt, mut terminate) =
@@ -26,8 +23,6 @@ impl Interrupts {
         Ok(Self { count })
     }
 
-    /// How often so far.
-    #[must_use]
     pub fn count(&self) -> u32 {
         *self.count.borrow()
     }

@@ -2,9 +2,7 @@
 
 use crate::report::Machine;
 
-/// What the system tells of itself.
-#[must_use]
-pub(crate) fn describe() -> Machine {
+pub fn describe() -> Machine {
     let uname = rustix::system::uname();
     let text = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
     Machine {

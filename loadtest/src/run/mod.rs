@@ -1,8 +1,7 @@
-//! `loadtest run`: plays a scenario, keeps the ledger, reports.
+//! `loadtest run`: plays a scenario, checks the ledger, writes the report.
 
 mod args;
 mod expect;
-mod field;
 mod interrupt;
 mod machine;
 mod overrides;
@@ -17,25 +16,21 @@ use std::process::ExitCode;
 
 use shared::config::EXIT_CONFIG;
 
+use crate::environment::{FaultPlan, LaunchConfig, OfferedSale, SystemUnderTest};
 use crate::generator;
-use crate::report::{self, Report};
+use crate::report::{self, RunReport};
 use crate::scenario::{self, SALE_ID, Scenario};
 
 pub use args::RunArgs;
-pub use field::{External, Faults, Field, Offer, Setup};
 pub use interrupt::Interrupts;
-pub(crate) use machine::describe as describe_machine;
-pub use overrides::Overrides;
+pub use machine::describe as describe_machine;
 pub use session::play;
-pub use summary::Summary;
+pub use summary::RunSummary;
 
-/// Exit code of a run that Ctrl-C ended, as shells have it.
+/// Exit code of a run that Ctrl-C ended, as in shells.
 const EXIT_INTERRUPTED: u8 = 130;
 
-/// Plays what the flags ask for.
-///
-/// # Errors
-/// Whatever keeps it from being played to the end. A ledger that does not add up is no error but exit code 1.
+/// Returns exit code 1, not an error, if the ledger does not add up.
 pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let scenario = match effective(&args) {
         Ok(scenario) => scenario,
@@ -50,31 +45,35 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     }
     generator::raise_open_files();
     let interrupts = Interrupts::listen()?;
-    let faults = Faults { worker: args.kill_worker, broker: args.kill_broker, at_rows: args.kill_at_rows };
-    let mut field = match args.external() {
-        Some(external) => Field::external(&scenario, &external).await?,
+    let faults = FaultPlan {
+        kill_worker: args.kill_worker,
+        kill_broker: args.kill_broker,
+        at_rows: args.kill_at_rows,
+    };
+    let mut system = match args.external() {
+        Some(external) => SystemUnderTest::attach(&scenario, &external).await?,
         None => {
-            let offer = Offer { catalogue_toml: scenario.catalogue_toml(), sale_id: SALE_ID.to_owned() };
-            let setup = Setup { offer, stack: args.stack(), through_fc: args.through_fc(), faults };
-            Field::own(&scenario, setup).await?
+            let sale = OfferedSale { catalogue_toml: scenario.catalogue_toml(), sale_id: SALE_ID.to_owned() };
+            let config = LaunchConfig { sale, stack: args.stack(), through_fc: args.through_fc(), faults };
+            SystemUnderTest::launch(&scenario, config).await?
         }
     };
-    let report = match play(&scenario, &mut field, &args.pin, &interrupts).await {
+    let report = match play(&scenario, &mut system, &args.pin, &interrupts).await {
         Ok(report) => report,
         Err(error) => {
-            if let Some(logs) = field.logs() {
-                eprintln!("The logs are in {logs}");
+            if let Some(logs) = system.log_directory() {
+                eprintln!("Logs: {logs}");
             }
             return Err(error);
         }
     };
-    println!("\n{}", Summary(&report));
+    println!("\n{}", RunSummary(&report));
     if !args.no_report {
         write(&report, &args.report)?;
     }
-    // What a failed run left behind is what explains it.
-    if let Some(platform) = field.strike(!report.passed()).await? {
-        println!("\nFunction Compute on this machine\n{platform}");
+    // Logs and data of a failed run stay: they explain the failure.
+    if let Some(summary) = system.stop(!report.passed()).await? {
+        println!("\nFunction Compute on this machine\n{summary}");
     }
     Ok(if report.run.interrupted {
         ExitCode::from(EXIT_INTERRUPTED)
@@ -85,16 +84,14 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// The scenario with every flag applied, checked.
+/// Loads the scenario, applies the flags and checks the result.
 fn effective(args: &RunArgs) -> Result<Scenario, scenario::ScenarioError> {
-    let mut scenario = scenario::load(&args.scenario)?;
-    args.overrides.apply(&mut scenario);
+    let scenario = args.overrides.apply(scenario::load(&args.scenario)?)?;
     scenario.check()?;
     Ok(scenario)
 }
 
-/// Writes `name.json` and `name.html`.
-fn write(report: &Report, name: &Path) -> anyhow::Result<()> {
+fn write(report: &RunReport, name: &Path) -> anyhow::Result<()> {
     let (json, html) = (name.with_added_extension("json"), name.with_added_extension("html"));
     report::write_json(report, &json)?;
     report::write_html(report, &html)?;

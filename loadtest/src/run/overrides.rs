@@ -1,169 +1,83 @@
-//! Every parameter of a scenario as a flag.
+//! Flags that change a scenario.
 
 use std::str::FromStr;
 
-use crate::scenario::{PHASE_SYNTAX, Phase, Range, Scenario};
+use serde_json::Value;
 
-/// Flags that change the scenario.
+use crate::scenario::{ExpectedRange, PHASE_SYNTAX, RatePhase, Scenario, ScenarioError};
+
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Scenario (each flag overrides the file)")]
 pub struct Overrides {
-    /// Seed of every choice
-    #[arg(long)]
-    pub seed: Option<u64>,
     /// Phases, instead of the file's.
     #[arg(long = "phase", value_name = "PHASE", help = format!("Phase of rate, instead of the file's; repeat for more: {PHASE_SYNTAX}"))]
-    pub phases: Vec<Phase>,
-    /// Multiply every rate of every phase
+    phases: Vec<RatePhase>,
+    /// Multiply the rates of all phases
     #[arg(long, value_name = "FACTOR")]
-    pub rps_scale: Option<f64>,
-    /// Different SKUs
-    #[arg(long, value_name = "COUNT")]
-    pub skus: Option<u32>,
-    /// Units of each SKU that is not hot
-    #[arg(long, value_name = "UNITS")]
-    pub stock: Option<u32>,
-    /// SKUs that everybody wants
-    #[arg(long, value_name = "COUNT")]
-    pub hot_skus: Option<u32>,
-    /// Units of each hot SKU
-    #[arg(long, value_name = "UNITS")]
-    pub hot_stock: Option<u32>,
-    /// Most units of a hot SKU for one buyer; 0: no limit
-    #[arg(long, value_name = "UNITS")]
-    pub hot_limit: Option<u32>,
-    /// Different buyers
-    #[arg(long, value_name = "COUNT")]
-    pub users: Option<u32>,
-    /// Exponent of the Zipf law over buyers; 0: all alike
-    #[arg(long, value_name = "EXPONENT")]
-    pub user_zipf: Option<f64>,
-    /// Exponent of the Zipf law over SKUs
-    #[arg(long, value_name = "EXPONENT")]
-    pub sku_zipf: Option<f64>,
-    /// Most lines of an order
-    #[arg(long, value_name = "COUNT")]
-    pub lines_max: Option<u32>,
-    /// Most units of a line
-    #[arg(long, value_name = "UNITS")]
-    pub quantity_max: Option<u32>,
-    /// Share of requests that repeat an earlier order, 0 to 1
-    #[arg(long, value_name = "SHARE")]
-    pub replays: Option<f64>,
-    /// Share that bear an earlier order's key and another body
-    #[arg(long, value_name = "SHARE")]
-    pub changed: Option<f64>,
-    /// Share that must be refused
-    #[arg(long, value_name = "SHARE")]
-    pub invalid: Option<f64>,
-    /// Share whose client hangs up
-    #[arg(long, value_name = "SHARE")]
-    pub hang_ups: Option<f64>,
-    /// Share whose body trickles in
-    #[arg(long, value_name = "SHARE")]
-    pub slow_bodies: Option<f64>,
-    /// Most connections open at once
-    #[arg(long, value_name = "COUNT")]
-    pub connections: Option<u32>,
-    /// Requests after which a connection is renewed; 0: never
-    #[arg(long, value_name = "COUNT")]
-    pub requests_per_connection: Option<u32>,
-    /// Longest wait for an answer
-    #[arg(long, value_name = "MS")]
-    pub timeout_ms: Option<u32>,
-    /// Retries of what was shed or not answered, with the same key
-    #[arg(long, value_name = "COUNT")]
-    pub retries: Option<u32>,
-    /// Least wait before a retry; doubles with each
-    #[arg(long, value_name = "MS")]
-    pub retry_backoff_ms: Option<u32>,
-    /// When a client that hangs up does so
-    #[arg(long, value_name = "MS")]
-    pub hang_up_after_ms: Option<u32>,
-    /// How long a slow body takes
-    #[arg(long, value_name = "MS")]
-    pub slow_body_ms: Option<u32>,
-    /// Most orders that the drain commits in any one second
+    rps_scale: Option<f64>,
+    /// Maximum orders that the drain commits in one second; the same as --set drain.rate=ORDERS
     #[arg(long, value_name = "ORDERS")]
-    pub rate: Option<u32>,
-    /// Sending threads; 0: as many as the peak needs
-    #[arg(long, value_name = "COUNT")]
-    pub threads: Option<u32>,
-    /// Latencies are void if more than one request in 1,000 was taken up later than this
-    #[arg(long, value_name = "US")]
-    pub slip_p999_us_max: Option<u32>,
-    /// Length of the timeline's intervals
-    #[arg(long, value_name = "MS")]
-    pub interval_ms: Option<u32>,
-    /// Expected range, added to the file's or instead of it: NAME=MIN..MAX, either end may be left out; `loadtest scenarios --measures` lists the names
+    drain_rate: Option<u32>,
+    /// Set a parameter by its name in the scenario file, such as mix.invalid=0 or sale.hot_stock=50; --print-scenario lists the names
+    #[arg(long, value_name = "NAME=VALUE")]
+    set: Vec<Assignment>,
+    /// Add or replace an expected range: NAME=MIN..MAX, either end may be empty; `loadtest scenarios --measures` lists the names
     #[arg(long = "expect", value_name = "NAME=MIN..MAX")]
-    pub expect: Vec<NamedRange>,
-    /// Expect nothing of what the file expects
+    expect: Vec<NamedRange>,
+    /// Ignore the file's expected ranges
     #[arg(long)]
-    pub no_expect: bool,
+    no_expect: bool,
+}
+
+/// `sale.hot_stock=50`
+#[derive(Clone, Debug, PartialEq)]
+struct Assignment {
+    path: String,
+    value: Value,
 }
 
 /// `p99_ms=..250`
 #[derive(Clone, Debug, PartialEq)]
-pub struct NamedRange {
-    /// What is measured.
-    pub name: String,
-    /// What is expected.
-    pub range: Range,
+struct NamedRange {
+    name: String,
+    range: ExpectedRange,
+}
+
+impl FromStr for Assignment {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        let (path, value) = text.split_once('=').ok_or("expected NAME=VALUE, such as mix.invalid=0")?;
+        // What is not a JSON number or literal is a string.
+        let value = serde_json::from_str(value).unwrap_or_else(|_text| Value::String(value.to_owned()));
+        Ok(Self { path: path.to_owned(), value })
+    }
 }
 
 impl FromStr for NamedRange {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, &'static str> {
-        let syntax = "write NAME=MIN..MAX, such as p99_ms=..250";
+        let syntax = "expected NAME=MIN..MAX, such as p99_ms=..250";
         let (name, range) = text.split_once('=').ok_or(syntax)?;
         let (min, max) = range.split_once("..").ok_or(syntax)?;
         let end = |text: &str| match text {
             "" => Ok(None),
             text => text.parse().map(Some).map_err(|_| syntax),
         };
-        Ok(Self { name: name.to_owned(), range: Range { min: end(min)?, max: end(max)? } })
+        Ok(Self { name: name.to_owned(), range: ExpectedRange { min: end(min)?, max: end(max)? } })
     }
 }
 
-macro_rules! apply {
-    ($($flag:expr => $field:expr),* $(,)?) => {
-        $(if let Some(value) = $flag { $field = value; })*
-    };
-}
-
 impl Overrides {
-    /// Changes `scenario`.
-    pub fn apply(&self, scenario: &mut Scenario) {
-        apply! {
-            self.seed => scenario.seed,
-            self.skus => scenario.sale.skus,
-            self.stock => scenario.sale.stock,
-            self.hot_skus => scenario.sale.hot_skus,
-            self.hot_stock => scenario.sale.hot_stock,
-            self.hot_limit => scenario.sale.hot_limit,
-            self.users => scenario.buyers.users,
-            self.user_zipf => scenario.buyers.user_zipf,
-            self.sku_zipf => scenario.buyers.sku_zipf,
-            self.lines_max => scenario.buyers.lines_max,
-            self.quantity_max => scenario.buyers.quantity_max,
-            self.replays => scenario.mix.replays,
-            self.changed => scenario.mix.changed,
-            self.invalid => scenario.mix.invalid,
-            self.hang_ups => scenario.mix.hang_ups,
-            self.slow_bodies => scenario.mix.slow_bodies,
-            self.connections => scenario.clients.connections_max,
-            self.requests_per_connection => scenario.clients.requests_per_connection,
-            self.timeout_ms => scenario.clients.timeout_ms,
-            self.retries => scenario.clients.retries_max,
-            self.retry_backoff_ms => scenario.clients.retry_backoff_ms,
-            self.hang_up_after_ms => scenario.clients.hang_up_after_ms,
-            self.slow_body_ms => scenario.clients.slow_body_ms,
-            self.rate => scenario.drain.rate,
-            self.threads => scenario.generator.threads,
-            self.slip_p999_us_max => scenario.generator.slip_p999_us_max,
-            self.interval_ms => scenario.generator.interval_ms,
+    /// # Errors
+    /// If `--set` names an unknown parameter, or its value has the wrong type.
+    pub fn apply(&self, mut scenario: Scenario) -> Result<Scenario, ScenarioError> {
+        for assignment in &self.set {
+            scenario = assignment.apply(&scenario)?;
+        }
+        if let Some(rate) = self.drain_rate {
+            scenario.drain.rate = rate;
         }
         if !self.phases.is_empty() {
             scenario.phases.clone_from(&self.phases);
@@ -179,6 +93,20 @@ impl Overrides {
         for NamedRange { name, range } in &self.expect {
             scenario.expect.insert(name.clone(), *range);
         }
+        Ok(scenario)
+    }
+}
+
+impl Assignment {
+    /// Sets the value through the scenario's serde model, which knows names and types.
+    fn apply(&self, scenario: &Scenario) -> Result<Scenario, ScenarioError> {
+        let syntax =
+            |message: String| ScenarioError::Syntax { name: format!("--set {}", self.path), message };
+        let mut fields = serde_json::to_value(scenario).map_err(|error| syntax(error.to_string()))?;
+        let pointer = format!("/{}", self.path.replace('.', "/"));
+        let parameter = fields.pointer_mut(&pointer);
+        *parameter.ok_or_else(|| syntax("there is no such parameter".to_owned()))? = self.value.clone();
+        serde_json::from_value(fields).map_err(|error| syntax(error.to_string()))
     }
 }
 
@@ -190,23 +118,40 @@ mod tests {
     use crate::scenario;
 
     #[derive(clap::Parser)]
-    struct Flags {
+    struct OverrideFlags {
         #[command(flatten)]
         overrides: Overrides,
     }
 
+    fn apply(flags: &[String]) -> Result<Scenario, ScenarioError> {
+        let flags = OverrideFlags::parse_from(std::iter::once("x".to_owned()).chain(flags.iter().cloned()));
+        flags.overrides.apply(scenario::load("hostile").expect("ships"))
+    }
+
     #[test]
-    fn every_parameter_of_a_scenario_has_a_flag() {
-        let flags = "x --seed 9 --phase constant:7:1s --phase spike:1:2:2s --rps-scale 2 --skus 9 --stock 9 --hot-skus 9 \
-            --hot-stock 9 --hot-limit 9 --users 9 --user-zipf 0.9 --sku-zipf 0.9 --lines-max 9 --quantity-max 9 \
-            --replays 0.09 --changed 0.09 --invalid 0.09 --hang-ups 0.09 --slow-bodies 0.09 --connections 9 \
-            --requests-per-connection 9 --timeout-ms 9 --retries 9 --retry-backoff-ms 9 --hang-up-after-ms 9 \
-            --slow-body-ms 9 --rate 9 --threads 9 --slip-p999-us-max 9 --interval-ms 9 --no-expect --expect p99_ms=1..2 \
-            --expect retries=..5";
-        let flags = Flags::parse_from(flags.split_whitespace());
-        let mut scenario = scenario::load("hostile").expect("ships");
-        let before = serde_json::to_value(&scenario).expect("serialises");
-        flags.overrides.apply(&mut scenario);
+    fn every_parameter_of_a_scenario_can_be_set() {
+        let before = serde_json::to_value(scenario::load("hostile").expect("ships")).expect("serialises");
+        let sections = ["sale", "buyers", "mix", "clients", "drain", "generator"];
+        let names = sections.iter().flat_map(|section| {
+            let fields = before[section].as_object().expect("an object").keys();
+            fields.map(move |field| format!("{section}.{field}"))
+        });
+        let mut flags = vec!["--set".to_owned(), "seed=9".to_owned()];
+        for name in names {
+            let value = if before.pointer(&format!("/{}", name.replace('.', "/"))).expect("there").is_f64() {
+                "0.09"
+            } else {
+                "9"
+            };
+            flags.extend(["--set".to_owned(), format!("{name}={value}")]);
+        }
+        flags.extend(
+            "--phase constant:7:1s --phase spike:1:2:2s --rps-scale 2 --no-expect --expect p99_ms=1..2 \
+             --expect retries=..5"
+                .split_whitespace()
+                .map(str::to_owned),
+        );
+        let scenario = apply(&flags).expect("valid flags");
         let after = serde_json::to_value(&scenario).expect("serialises");
         for (section, value) in after.as_object().expect("an object") {
             if ["name", "about"].contains(&section.as_str()) {
@@ -217,12 +162,25 @@ mod tests {
                 continue;
             };
             for (field, value) in fields {
-                assert_ne!(before[section].get(field), Some(value), "{section}.{field} has no flag");
+                assert_ne!(before[section].get(field), Some(value), "{section}.{field} was not set");
             }
         }
-        assert_eq!(scenario.phases[0], Phase::Constant { rps: 14.0, seconds: 1.0 });
-        assert_eq!(scenario.expect["retries"], Range { min: None, max: Some(5.0) });
+        assert_eq!(scenario.phases[0], RatePhase::Constant { rps: 14.0, seconds: 1.0 });
+        assert_eq!(scenario.expect["retries"], ExpectedRange { min: None, max: Some(5.0) });
         assert_eq!(scenario.expect.len(), 2);
+        assert_eq!(apply(&["--drain-rate=77".to_owned()]).expect("a flag").drain.rate, 77);
+    }
+
+    #[test]
+    fn an_unknown_parameter_and_a_value_of_the_wrong_type_are_errors() {
+        for (flag, message) in [
+            ("sale.units=3", "there is no such parameter"),
+            ("sale.skus=many", "invalid type"),
+            ("sale.skus=-1", "invalid value"),
+        ] {
+            let error = apply(&["--set".to_owned(), flag.to_owned()]).expect_err(flag).to_string();
+            assert!(error.contains("--set sale.") && error.contains(message), "{error}");
+        }
     }
 
     #[test]

@@ -6,42 +6,37 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::generator::Live;
-use crate::ledger::Settled;
+use crate::generator::LiveCounts;
+use crate::ledger::DrainProgress;
 
-/// Shows how far a run is.
 #[derive(Debug)]
-pub(super) struct Progress {
+pub(super) struct ProgressLine {
     started: Instant,
     terminal: bool,
     /// The drain's cap; `None` if the database is not watched.
     rate: Option<u32>,
-    last: Option<(Instant, Counts)>,
+    last: Option<(Instant, ShownCounts)>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Counts {
+struct ShownCounts {
     sent: u64,
     accepted: u64,
     shed: u64,
     failed: u64,
 }
 
-impl Progress {
+impl ProgressLine {
     /// For a run whose drain has a cap of `rate`, if the database is watched.
-    #[must_use]
     pub(super) fn new(rate: Option<u32>) -> Self {
         Self { started: Instant::now(), terminal: std::io::stdout().is_terminal(), rate, last: None }
     }
 
-    /// Between two looks.
-    #[must_use]
     pub(super) const fn interval(&self) -> Duration {
         if self.terminal { Duration::from_millis(500) } else { Duration::from_secs(1) }
     }
 
-    /// Shows the state of the run.
-    pub(super) fn show(&mut self, live: &Live, settled: Option<Settled>, sending: bool) {
+    pub(super) fn show(&mut self, live: &LiveCounts, settled: Option<DrainProgress>, sending: bool) {
         let line = self.line(live, settled, sending);
         if self.terminal {
             print!("\r{line:<130}");
@@ -52,16 +47,17 @@ impl Progress {
         let _closed = std::io::stdout().flush();
     }
 
-    fn line(&mut self, live: &Live, settled: Option<Settled>, sending: bool) -> String {
+    fn line(&mut self, live: &LiveCounts, settled: Option<DrainProgress>, sending: bool) -> String {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let now = Instant::now();
-        let counts = Counts {
+        let counts = ShownCounts {
             sent: load(&live.sent),
             accepted: load(&live.accepted),
             shed: load(&live.shed),
             failed: load(&live.refused) + load(&live.unknown) + load(&live.unsent),
         };
-        let (then, before) = self.last.replace((now, counts)).unwrap_or((self.started, Counts::default()));
+        let (then, before) =
+            self.last.replace((now, counts)).unwrap_or((self.started, ShownCounts::default()));
         let seconds = (now - then).as_secs_f64().max(1e-3);
         let per_second = |now: u64, before: u64| ((now - before) as f64 / seconds).round();
         let mut line = format!("{:6.1} s", self.started.elapsed().as_secs_f64());
@@ -94,7 +90,6 @@ impl Progress {
         line
     }
 
-    /// Ends the line.
     pub(super) fn end(&self) {
         if self.terminal {
             println!();
@@ -103,7 +98,6 @@ impl Progress {
 }
 
 /// For people: three digits and a unit.
-#[must_use]
 pub(super) fn duration(us: u64) -> String {
     match us {
         0..1_000 => format!("{us} µs"),

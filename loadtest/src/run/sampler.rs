@@ -2,14 +2,13 @@
 
 use crate::report::{ProcessSample, ProcessUse};
 
-/// Looks at processes now and then.
 #[derive(Debug, Default)]
-pub(super) struct Sampler {
-    tracks: Vec<Track>,
+pub(super) struct ProcessSampler {
+    tracks: Vec<ProcessTrack>,
 }
 
 #[derive(Debug)]
-struct Track {
+struct ProcessTrack {
     pid: u32,
     /// At the last look: when, and the process's CPU time by then.
     last: (u64, f64),
@@ -17,9 +16,9 @@ struct Track {
 }
 
 /// CPU time so far in seconds, and memory held in bytes.
-type Usage = (f64, u64);
+type ProcessUsage = (f64, u64);
 
-impl Sampler {
+impl ProcessSampler {
     /// Looks at `processes` (name and pid), `at_ms` since the first planned request. One that has come back under
     /// another pid goes on in the same track.
     pub(super) fn look(&mut self, at_ms: u64, processes: &[(String, u32)]) {
@@ -30,11 +29,11 @@ impl Sampler {
         }
     }
 
-    fn note(&mut self, at_ms: u64, name: &str, pid: u32, (cpu_s, rss_bytes): Usage) {
+    fn note(&mut self, at_ms: u64, name: &str, pid: u32, (cpu_s, rss_bytes): ProcessUsage) {
         let Some(track) = self.tracks.iter_mut().find(|track| track.used.name == name) else {
             let used =
                 ProcessUse { name: name.to_owned(), rss_max_bytes: rss_bytes, ..ProcessUse::default() };
-            self.tracks.push(Track { pid, last: (at_ms, cpu_s), used });
+            self.tracks.push(ProcessTrack { pid, last: (at_ms, cpu_s), used });
             return;
         };
         let (last_at_ms, last_cpu_s) = track.last;
@@ -50,15 +49,13 @@ impl Sampler {
         track.used.samples.push(ProcessSample { at_ms, cpus: since / passed_s, rss_bytes });
     }
 
-    /// What was seen.
-    #[must_use]
     pub(super) fn finish(self) -> Vec<ProcessUse> {
         self.tracks.into_iter().map(|track| track.used).collect()
     }
 }
 
 #[cfg(target_os = "linux")]
-fn usage(pid: u32) -> Option<Usage> {
+fn usage(pid: u32) -> Option<ProcessUsage> {
     let process = procfs::process::Process::new(i32::try_from(pid).ok()?).ok()?;
     let stat = process.stat().ok()?;
     let cpu_s = (stat.utime + stat.stime) as f64 / procfs::ticks_per_second() as f64;
@@ -66,7 +63,7 @@ fn usage(pid: u32) -> Option<Usage> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn usage(_pid: u32) -> Option<Usage> {
+fn usage(_pid: u32) -> Option<ProcessUsage> {
     None
 }
 
@@ -76,7 +73,7 @@ mod tests {
 
     #[test]
     fn a_process_that_comes_back_goes_on_in_its_track() {
-        let mut sampler = Sampler::default();
+        let mut sampler = ProcessSampler::default();
         sampler.note(0, "worker", 1, (5.0, 100));
         sampler.note(1_000, "worker", 1, (5.5, 300));
         sampler.note(2_000, "worker", 2, (0.25, 200));

@@ -8,14 +8,14 @@ use time::format_description::well_known::Rfc3339;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
-use super::field::Field;
 use super::interrupt::Interrupts;
-use super::progress::Progress;
-use super::sampler::Sampler;
+use super::progress::ProgressLine;
+use super::sampler::ProcessSampler;
 use super::{expect, machine, timeline};
-use crate::generator::{self, Live, Plan, Played};
-use crate::ledger::{self, Facts, Settled, Verdict};
-use crate::report::{self, Report, RunInfo};
+use crate::environment::SystemUnderTest;
+use crate::generator::{self, LiveCounts, RunResult, SendPlan};
+use crate::ledger::{self, DatabaseSnapshot, DrainProgress, LedgerVerdict};
+use crate::report::{self, RunInfo, RunReport};
 use crate::scenario::Scenario;
 
 /// Without any change for this long, the drain is given up; longer than a killed worker's messages stay hidden.
@@ -24,18 +24,18 @@ const STALL: Duration = Duration::from_secs(45);
 /// After the last expected row: whatever else is on its way (an order of an unknown request) shows itself.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// Plays `scenario` on `field` and reports. An interrupt ends the sending, a second one the waiting.
+/// Plays `scenario` on `system` and reports. An interrupt ends the sending, a second one the waiting.
 ///
 /// # Errors
 /// If the run could not be brought to an end. What it found wrong stands in the report.
 pub async fn play(
     scenario: &Scenario,
-    field: &mut Field,
+    system: &mut SystemUnderTest,
     pin_to: &[usize],
     interrupts: &Interrupts,
-) -> anyhow::Result<Report> {
-    let mut plan = Plan::new(scenario, field.workload.clone(), field.target);
-    plan.host.clone_from(&field.host);
+) -> anyhow::Result<RunReport> {
+    let mut plan = SendPlan::new(scenario, system.workload.clone(), system.target);
+    plan.host.clone_from(&system.host);
     plan.pin_to = pin_to.to_vec();
     println!(
         "Playing {}: {} requests in {:.1} s, {:.0}/s at the peak; the drain may take {}/s\n",
@@ -45,7 +45,7 @@ pub async fn play(
         plan.schedule.peak_rps(),
         scenario.drain.rate
     );
-    let mut watch = Watch::new(field, scenario).await?;
+    let mut watch = RunMonitor::new(system, scenario).await?;
     let running = generator::start(plan)?;
     let started_at = OffsetDateTime::now_utc() + running.until_start();
     let live = running.live();
@@ -60,10 +60,10 @@ pub async fn play(
         if interrupts.count() > 0 {
             sleep(Duration::from_millis(50)).await;
         }
-        watch.look(field, &live, true).await?;
+        watch.look(system, &live, true).await?;
     }
     let played = spawn_blocking(move || running.finish()).await.context("the generator")??;
-    let keeps_a_ledger = field.reader.is_some();
+    let keeps_a_ledger = system.reader.is_some();
     let (played, account) = spawn_blocking(move || {
         let account = played.account(keeps_a_ledger);
         (played, account)
@@ -71,14 +71,14 @@ pub async fn play(
     .await
     .context("the account")?;
     let drained =
-        watch.drain(field, &live, ledger::settlements_expected(&account.attempts), interrupts).await?;
-    let facts = match &mut field.reader {
-        Some(reader) => Some(reader.facts().await?),
+        watch.drain(system, &live, ledger::settlements_expected(&account.attempts), interrupts).await?;
+    let facts = match &mut system.reader {
+        Some(reader) => Some(reader.snapshot().await?),
         None => None,
     };
     let verdict =
         facts.as_ref().map(|facts| ledger::check(&account.attempts, facts, Some(scenario.drain.rate)));
-    let parts = match &mut field.reader {
+    let parts = match &mut system.reader {
         Some(reader) => [("database".to_owned(), reader.version().await?)].into(),
         None => Default::default(),
     };
@@ -86,7 +86,7 @@ pub async fn play(
         started_at: started_at.format(&Rfc3339)?,
         played_ms: played.took.as_millis() as u64,
         drained_ms: drained.as_millis() as u64,
-        stack: field.stack,
+        stack: system.stack,
         interrupted: interrupts.count() > 0,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         parts,
@@ -99,23 +99,22 @@ pub async fn play(
     Ok(report)
 }
 
-/// What is looked at meanwhile.
-struct Watch {
-    sampler: Sampler,
-    progress: Progress,
+struct RunMonitor {
+    sampler: ProcessSampler,
+    progress: ProgressLine,
     processes: Vec<(String, u32)>,
     started: Instant,
     interval: Duration,
     shown_at: Instant,
 }
 
-impl Watch {
-    async fn new(field: &Field, scenario: &Scenario) -> anyhow::Result<Self> {
+impl RunMonitor {
+    async fn new(system: &SystemUnderTest, scenario: &Scenario) -> anyhow::Result<Self> {
         let now = Instant::now();
         Ok(Self {
-            sampler: Sampler::default(),
-            progress: Progress::new(field.reader.is_some().then_some(scenario.drain.rate)),
-            processes: field.processes().await,
+            sampler: ProcessSampler::default(),
+            progress: ProgressLine::new(system.reader.is_some().then_some(scenario.drain.rate)),
+            processes: system.processes().await,
             started: now,
             interval: Duration::from_millis(u64::from(scenario.generator.interval_ms)),
             shown_at: now,
@@ -129,12 +128,12 @@ impl Watch {
     /// Looks at processes and database, and shows the state if it is time to.
     async fn look(
         &mut self,
-        field: &mut Field,
-        live: &Live,
+        system: &mut SystemUnderTest,
+        live: &LiveCounts,
         sending: bool,
-    ) -> anyhow::Result<Option<Settled>> {
+    ) -> anyhow::Result<Option<DrainProgress>> {
         // A killed part comes back under another pid; the rest keeps its own.
-        if let Some((_, services)) = &field.own {
+        if let Some((_, services)) = &system.launched {
             for (name, pid) in services.processes() {
                 match self.processes.iter_mut().find(|(known, _)| *known == name) {
                     Some(known) => known.1 = pid,
@@ -148,25 +147,25 @@ impl Watch {
             return Ok(None);
         }
         self.shown_at = Instant::now();
-        let settled = match &mut field.reader {
+        let settled = match &mut system.reader {
             Some(reader) => Some(reader.settled().await?),
             None => None,
         };
         self.progress.show(live, settled, sending);
-        field.tend(settled.map_or(0, |settled| settled.rows)).await?;
+        system.inject_faults(settled.map_or(0, |settled| settled.rows)).await?;
         Ok(settled)
     }
 
     /// Waits until everything accepted has been settled, or nothing moves any more. How long it took.
     async fn drain(
         &mut self,
-        field: &mut Field,
-        live: &Live,
+        system: &mut SystemUnderTest,
+        live: &LiveCounts,
         expected: u64,
         interrupts: &Interrupts,
     ) -> anyhow::Result<Duration> {
         let began = Instant::now();
-        if field.reader.is_none() {
+        if system.reader.is_none() {
             return Ok(Duration::ZERO);
         }
         let mut last = None;
@@ -177,7 +176,7 @@ impl Watch {
                 () = sleep(self.pause()) => {}
                 () = interrupted.reach(2) => break,
             }
-            let Some(settled) = self.look(field, live, false).await? else { continue };
+            let Some(settled) = self.look(system, live, false).await? else { continue };
             if last != Some(settled) {
                 last = Some(settled);
                 moved_at = Instant::now();
@@ -194,12 +193,12 @@ impl Watch {
 
 fn assemble(
     scenario: &Scenario,
-    played: &Played,
+    played: &RunResult,
     run: RunInfo,
-    facts: Option<&Facts>,
-    ledger: Option<Verdict>,
+    facts: Option<&DatabaseSnapshot>,
+    ledger: Option<LedgerVerdict>,
     started_us: i64,
-) -> Report {
+) -> RunReport {
     let mut intervals = played.timeline();
     if let Some(facts) = facts {
         let decided = facts.orders.iter().map(|row| row.decided_at_us - started_us);
@@ -209,7 +208,7 @@ fn assemble(
     let measured =
         expect::measure(&totals, &latency, &generator, &intervals, ledger.as_ref(), scenario.drain.rate);
     let expectations = expect::judge(&scenario.expect, &measured, generator.latencies_valid);
-    Report {
+    RunReport {
         format: report::FORMAT,
         run,
         scenario: scenario.clone(),

@@ -3,13 +3,12 @@
 use std::fmt;
 
 use super::progress::duration;
-use crate::report::{Quantiles, Report};
+use crate::report::{Quantiles, RunReport};
 
-/// Prints what matters of a report.
 #[derive(Debug)]
-pub struct Summary<'a>(pub &'a Report);
+pub struct RunSummary<'a>(pub &'a RunReport);
 
-impl fmt::Display for Summary<'_> {
+impl fmt::Display for RunSummary<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let report = self.0;
         let totals = &report.totals;

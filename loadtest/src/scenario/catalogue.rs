@@ -4,12 +4,10 @@ use std::fmt::Write;
 
 use super::Scenario;
 
-/// The sale's id.
 pub const SALE_ID: &str = "rehearsal";
 
 impl Scenario {
     /// The catalogue, TOML: hot SKUs first by name (`HOT-0001`), then the others (`SKU-00001`).
-    #[must_use]
     pub fn catalogue_toml(&self) -> String {
         let mut text = format!(
             "revision = \"{}\"\n\n[[sales]]\nid = \"{SALE_ID}\"\nopens_at = \"2026-01-01T00:00:00Z\"\n\

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use shared::config::ConfigErrors;
 
-use super::{MEASURES, Phase, Range, Scenario, Schedule};
+use super::{EXPECTABLE_METRICS, ExpectedRange, RatePhase, Scenario, SendSchedule};
 
 /// The scenarios that ship: name and TOML text.
 pub const SHIPPED: [(&str, &str); 5] = [
@@ -15,10 +15,8 @@ pub const SHIPPED: [(&str, &str); 5] = [
     ("hostile", include_str!("../../scenarios/hostile.toml")),
 ];
 
-/// Longest scenario, seconds.
 const LENGTH_S_MAX: f64 = 4.0 * 3_600.0;
 
-/// Most phases.
 const PHASES_MAX: usize = 100;
 
 /// Highest rate, requests a second: more than one machine can send.
@@ -27,45 +25,22 @@ const RPS_MAX: f64 = 1_000_000.0;
 /// Most requests of a run: the ledger keeps 100 bytes or so of each.
 const REQUESTS_MAX: u64 = 50_000_000;
 
-/// Most intervals of the timeline.
 const INTERVALS_MAX: f64 = 3_600.0;
 
-/// Why there is no scenario.
 #[derive(Debug, thiserror::Error)]
 pub enum ScenarioError {
     /// Neither a shipped one nor a file.
     #[error("there is no scenario `{name}`: give a file, or one of {shipped}")]
-    Unknown {
-        /// What was asked for.
-        name: String,
-        /// The names that ship.
-        shipped: String,
-    },
-    /// The file cannot be read.
+    Unknown { name: String, shipped: String },
     #[error("{name}: {source}")]
-    Read {
-        /// The file.
-        name: String,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// Not a scenario.
+    Read { name: String, source: std::io::Error },
     #[error("{name}: {message}")]
-    Syntax {
-        /// The file.
-        name: String,
-        /// Where and why.
-        message: String,
-    },
-    /// It breaks rules; all are named.
+    Syntax { name: String, message: String },
     #[error("{0}")]
     Invalid(#[from] ConfigErrors),
 }
 
 /// The scenario named `name`: one that ships, or a TOML file. Not yet checked: flags may still change it.
-///
-/// # Errors
-/// [`ScenarioError`], but never `Invalid`.
 pub fn load(name: &str) -> Result<Scenario, ScenarioError> {
     if let Some((_, text)) = SHIPPED.iter().find(|(shipped, _)| *shipped == name) {
         return parse(name, text);
@@ -85,10 +60,6 @@ fn parse(name: &str, text: &str) -> Result<Scenario, ScenarioError> {
 }
 
 impl Scenario {
-    /// Checks every rule.
-    ///
-    /// # Errors
-    /// All faults at once.
     pub fn check(&self) -> Result<(), ConfigErrors> {
         let mut errors = ConfigErrors::default();
         let name_fits = (1..=64).contains(&self.name.len())
@@ -116,7 +87,7 @@ impl Scenario {
         if errors.len() > faults_before {
             return;
         }
-        let schedule = Schedule::new(&self.phases);
+        let schedule = SendSchedule::new(&self.phases);
         let length_s = schedule.length().as_secs_f64();
         errors.require(length_s <= LENGTH_S_MAX, format_args!("phases: at most {LENGTH_S_MAX} s in all"));
         errors.require(
@@ -192,18 +163,18 @@ impl Scenario {
 }
 
 /// Checks a phase; `number` is its place, from 1.
-pub(crate) fn check_phase(number: usize, phase: &Phase, errors: &mut ConfigErrors) {
+pub(crate) fn check_phase(number: usize, phase: &RatePhase, errors: &mut ConfigErrors) {
     let (from, to, seconds) = match *phase {
-        Phase::Constant { rps, seconds } => (rps, rps, seconds),
-        Phase::Linear { from_rps, to_rps, seconds } => (from_rps, to_rps, seconds),
-        Phase::Exponential { from_rps, to_rps, seconds } => {
+        RatePhase::Constant { rps, seconds } => (rps, rps, seconds),
+        RatePhase::Linear { from_rps, to_rps, seconds } => (from_rps, to_rps, seconds),
+        RatePhase::Exponential { from_rps, to_rps, seconds } => {
             errors.require(
                 from_rps > 0.0 && to_rps > 0.0,
                 format_args!("phase {number}: an exponential ramp's rates are above 0"),
             );
             (from_rps, to_rps, seconds)
         }
-        Phase::Spike { base_rps, peak_rps, seconds } => (base_rps, peak_rps, seconds),
+        RatePhase::Spike { base_rps, peak_rps, seconds } => (base_rps, peak_rps, seconds),
     };
     for rps in [from, to] {
         errors.require(
@@ -217,9 +188,9 @@ pub(crate) fn check_phase(number: usize, phase: &Phase, errors: &mut ConfigError
     );
 }
 
-fn check_range(name: &str, range: &Range, errors: &mut ConfigErrors) {
-    if MEASURES.iter().all(|(known, _)| *known != name) {
-        let known: Vec<_> = MEASURES.iter().map(|(known, _)| *known).collect();
+fn check_range(name: &str, range: &ExpectedRange, errors: &mut ConfigErrors) {
+    if EXPECTABLE_METRICS.iter().all(|(known, _)| *known != name) {
+        let known: Vec<_> = EXPECTABLE_METRICS.iter().map(|(known, _)| *known).collect();
         errors.push(format_args!(
             "expect.{name}: nothing by that name is measured; there are {}",
             known.join(", ")

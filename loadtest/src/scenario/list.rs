@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{MEASURES, SHIPPED, load};
+use super::{EXPECTABLE_METRICS, SHIPPED, load};
 
 /// List the scenarios that ship, print one as a start for your own, or list what can be expected of a run.
 #[derive(Clone, Debug, clap::Args)]
@@ -16,13 +16,9 @@ pub struct ScenariosArgs {
 }
 
 impl ScenariosArgs {
-    /// Prints it.
-    ///
-    /// # Errors
-    /// If a shipped scenario cannot be read, which a test rules out.
     pub fn run(&self) -> anyhow::Result<ExitCode> {
         if self.measures {
-            for (name, meaning) in MEASURES {
+            for (name, meaning) in EXPECTABLE_METRICS {
                 println!("{name:<16} {meaning}");
             }
             return Ok(ExitCode::SUCCESS);

@@ -1,7 +1,7 @@
 //! What a scenario's `[expect]` can name.
 
 /// Name and meaning of everything that can be expected of a run.
-pub const MEASURES: [(&str, &str); 16] = [
+pub const EXPECTABLE_METRICS: [(&str, &str); 16] = [
     ("sent_share", "requests that got a connection, of those planned, retries left out"),
     ("accepted_share", "answered 202, of all sent"),
     ("shed_share", "answered 429 or 503, of all sent"),

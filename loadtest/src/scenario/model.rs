@@ -18,34 +18,34 @@ pub struct Scenario {
     #[serde(default)]
     pub seed: u64,
     /// Stretches of rate, one after the other.
-    pub phases: Vec<Phase>,
+    pub phases: Vec<RatePhase>,
     /// What is on sale.
     #[serde(default)]
-    pub sale: Sale,
+    pub sale: ScenarioSale,
     /// Who asks for what.
     #[serde(default)]
     pub buyers: Buyers,
     /// How many of the requests are no plain orders.
     #[serde(default)]
-    pub mix: Mix,
+    pub mix: RequestMix,
     /// How clients behave.
     #[serde(default)]
-    pub clients: Clients,
+    pub clients: ClientBehaviour,
     /// The drain's cap.
     #[serde(default)]
-    pub drain: Drain,
+    pub drain: DrainSettings,
     /// The generator's own bounds.
     #[serde(default)]
-    pub generator: Bounds,
+    pub generator: GeneratorSettings,
     /// Expected ranges, by the name of what is measured.
     #[serde(default)]
-    pub expect: BTreeMap<String, Range>,
+    pub expect: BTreeMap<String, ExpectedRange>,
 }
 
 /// A stretch of rate.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "shape", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Phase {
+pub enum RatePhase {
     /// The same rate throughout.
     Constant {
         /// Requests a second.
@@ -85,7 +85,7 @@ pub enum Phase {
 /// What is on sale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Sale {
+pub struct ScenarioSale {
     /// Different SKUs.
     pub skus: u32,
     /// Units of each, except for the hot ones.
@@ -117,7 +117,7 @@ pub struct Buyers {
 /// Shares of requests that are no plain orders, each 0 to 1, together at most 1.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Mix {
+pub struct RequestMix {
     /// An earlier order, sent again as it was.
     pub replays: f64,
     /// An earlier order's key with another body.
@@ -133,7 +133,7 @@ pub struct Mix {
 /// How clients behave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Clients {
+pub struct ClientBehaviour {
     /// Most connections open at once, over all threads.
     pub connections_max: u32,
     /// Requests after which a connection is closed and another opened; 0: never.
@@ -153,7 +153,7 @@ pub struct Clients {
 /// The drain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Drain {
+pub struct DrainSettings {
     /// Most orders committed in any one second.
     pub rate: u32,
 }
@@ -161,7 +161,7 @@ pub struct Drain {
 /// The generator's own bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Bounds {
+pub struct GeneratorSettings {
     /// Threads that send; 0: one for each 40,000 requests a second at the peak, at most the processors.
     pub threads: u32,
     /// Latencies are void if more than one in 1,000 requests was taken up later than this, microseconds.
@@ -173,7 +173,7 @@ pub struct Bounds {
 /// An expected range; both ends belong to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Range {
+pub struct ExpectedRange {
     /// Least.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min: Option<f64>,
@@ -182,7 +182,7 @@ pub struct Range {
     pub max: Option<f64>,
 }
 
-impl Default for Sale {
+impl Default for ScenarioSale {
     fn default() -> Self {
         Self { skus: 100, stock: 1_000_000, hot_skus: 1, hot_stock: 2_000, hot_limit: 1 }
     }
@@ -194,13 +194,13 @@ impl Default for Buyers {
     }
 }
 
-impl Default for Mix {
+impl Default for RequestMix {
     fn default() -> Self {
         Self { replays: 0.02, changed: 0.005, invalid: 0.005, hang_ups: 0.0, slow_bodies: 0.0 }
     }
 }
 
-impl Default for Clients {
+impl Default for ClientBehaviour {
     fn default() -> Self {
         Self {
             connections_max: 512,
@@ -214,13 +214,13 @@ impl Default for Clients {
     }
 }
 
-impl Default for Drain {
+impl Default for DrainSettings {
     fn default() -> Self {
         Self { rate: 2_000 }
     }
 }
 
-impl Default for Bounds {
+impl Default for GeneratorSettings {
     fn default() -> Self {
         Self { threads: 0, slip_p999_us_max: 2_000, interval_ms: 1_000 }
     }

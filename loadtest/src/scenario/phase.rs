@@ -3,18 +3,15 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::Phase;
+use super::RatePhase;
 
-/// How a phase is written in a flag.
 pub const PHASE_SYNTAX: &str = "constant:RPS:LENGTH, linear:FROM:TO:LENGTH, exponential:FROM:TO:LENGTH or spike:BASE:PEAK:LENGTH, such as linear:100:50000:1s";
 
-/// Not a phase.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a phase; write {PHASE_SYNTAX}")]
-pub struct PhaseSyntax;
+pub struct PhaseSyntaxError;
 
-impl Phase {
-    /// Multiplies its rates by `factor`.
+impl RatePhase {
     pub fn scale(&mut self, factor: f64) {
         match self {
             Self::Constant { rps, .. } => *rps *= factor,
@@ -28,10 +25,10 @@ impl Phase {
     }
 }
 
-impl FromStr for Phase {
-    type Err = PhaseSyntax;
+impl FromStr for RatePhase {
+    type Err = PhaseSyntaxError;
 
-    fn from_str(text: &str) -> Result<Self, PhaseSyntax> {
+    fn from_str(text: &str) -> Result<Self, PhaseSyntaxError> {
         let parts: Vec<_> = text.split(':').collect();
         let number = |text: &str| text.parse::<f64>().ok().filter(|number| number.is_finite());
         let length = |text: &str| match text.strip_suffix("ms") {
@@ -45,7 +42,7 @@ impl FromStr for Phase {
             [shape, from, to, seconds] => {
                 let (Some(from), Some(to), Some(seconds)) = (number(from), number(to), length(seconds))
                 else {
-                    return Err(PhaseSyntax);
+                    return Err(PhaseSyntaxError);
                 };
                 match *shape {
                     "linear" => Some(Self::Linear { from_rps: from, to_rps: to, seconds }),
@@ -56,11 +53,11 @@ impl FromStr for Phase {
             }
             _ => None,
         };
-        phase.ok_or(PhaseSyntax)
+        phase.ok_or(PhaseSyntaxError)
     }
 }
 
-impl fmt::Display for Phase {
+impl fmt::Display for RatePhase {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Constant { rps, seconds } => write!(formatter, "constant:{rps}:{seconds}s"),
@@ -84,9 +81,9 @@ mod tests {
     #[test]
     fn flags_are_read_and_written_alike() {
         for text in ["constant:100:3s", "linear:100:50000:1s", "exponential:1:10:0.5s", "spike:0:9:2s"] {
-            assert_eq!(text.parse::<Phase>().expect("a phase").to_string(), text);
+            assert_eq!(text.parse::<RatePhase>().expect("a phase").to_string(), text);
         }
-        assert_eq!("constant:5:250ms".parse(), Ok(Phase::Constant { rps: 5.0, seconds: 0.25 }));
+        assert_eq!("constant:5:250ms".parse(), Ok(RatePhase::Constant { rps: 5.0, seconds: 0.25 }));
         for text in [
             "",
             "constant:1",
@@ -96,7 +93,7 @@ mod tests {
             "spike:1:2:3h",
             "constant:inf:1s",
         ] {
-            assert_eq!(text.parse::<Phase>(), Err(PhaseSyntax), "{text}");
+            assert_eq!(text.parse::<RatePhase>(), Err(PhaseSyntaxError), "{text}");
         }
     }
 }

@@ -2,22 +2,22 @@
 
 use std::time::Duration;
 
-use super::Phase;
+use super::RatePhase;
 
 /// Planned send times. Request number n is due when n + 1 requests lie under the curve of the rate.
 ///
 /// Times are computed, not stored: a plan of a hundred million requests takes no memory.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Schedule {
-    segments: Vec<Segment>,
+pub struct SendSchedule {
+    segments: Vec<RateSegment>,
     requests: u64,
     length_s: f64,
 }
 
 /// A stretch whose rate is one formula.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Segment {
-    curve: Curve,
+struct RateSegment {
+    curve: RateCurve,
     start_s: f64,
     length_s: f64,
     /// Requests before it, in fractions, so that segments join without a gap.
@@ -25,14 +25,12 @@ struct Segment {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Curve {
-    /// `from + slope · t`
+enum RateCurve {
     Linear { from: f64, slope: f64 },
-    /// `from · e^(growth · t)`
     Exponential { from: f64, growth: f64 },
 }
 
-impl Curve {
+impl RateCurve {
     fn linear(from: f64, to: f64, length_s: f64) -> Self {
         Self::Linear { from, slope: (to - from) / length_s }
     }
@@ -44,7 +42,6 @@ impl Curve {
         }
     }
 
-    /// Requests in its first `t` seconds.
     fn integral(self, t: f64) -> f64 {
         match self {
             Self::Linear { from, slope } => (slope / 2.0 * t + from) * t,
@@ -66,14 +63,13 @@ impl Curve {
     }
 }
 
-impl Schedule {
+impl SendSchedule {
     /// Spreads requests evenly under the curve of the rate.
-    #[must_use]
-    pub fn new(phases: &[Phase]) -> Self {
+    pub fn new(phases: &[RatePhase]) -> Self {
         let mut segments = Vec::with_capacity(phases.len());
         let (mut start_s, mut before) = (0.0, 0.0);
         for (curve, length_s) in phases.iter().flat_map(curves) {
-            segments.push(Segment { curve, start_s, length_s, before });
+            segments.push(RateSegment { curve, start_s, length_s, before });
             start_s += length_s;
             before += curve.integral(length_s);
         }
@@ -81,27 +77,22 @@ impl Schedule {
         Self { segments, requests: (before + 1e-6).floor() as u64, length_s: start_s }
     }
 
-    /// Requests in all.
-    #[must_use]
     pub const fn requests(&self) -> u64 {
         self.requests
     }
 
     /// From the first instant to the end of the last phase.
-    #[must_use]
     pub fn length(&self) -> Duration {
         Duration::from_secs_f64(self.length_s)
     }
 
     /// When request `number` (from 0) is due, nanoseconds since the start. Ascending in `number`.
-    #[must_use]
     pub fn due_ns(&self, number: u64) -> u64 {
         self.at_ns(number as f64 + 1.0)
     }
 
     /// When so many requests lie under the curve of the rate, a fraction included; nanoseconds since the start. After
     /// all of them: the end.
-    #[must_use]
     pub fn at_ns(&self, count: f64) -> u64 {
         let next = self.segments.partition_point(|segment| segment.before < count);
         let Some(segment) = self.segments.get(next.saturating_sub(1)) else { return 0 };
@@ -109,29 +100,27 @@ impl Schedule {
         ((segment.start_s + within) * 1e9) as u64
     }
 
-    /// The highest rate, requests a second.
-    #[must_use]
     pub fn peak_rps(&self) -> f64 {
-        let ends = |segment: &Segment| segment.curve.rate(0.0).max(segment.curve.rate(segment.length_s));
+        let ends = |segment: &RateSegment| segment.curve.rate(0.0).max(segment.curve.rate(segment.length_s));
         self.segments.iter().map(ends).fold(0.0, f64::max)
     }
 }
 
 /// A spike is two stretches, everything else one.
-fn curves(phase: &Phase) -> impl Iterator<Item = (Curve, f64)> {
+fn curves(phase: &RatePhase) -> impl Iterator<Item = (RateCurve, f64)> {
     let (first, second) = match *phase {
-        Phase::Constant { rps, seconds } => ((Curve::linear(rps, rps, seconds), seconds), None),
-        Phase::Linear { from_rps, to_rps, seconds } => {
-            ((Curve::linear(from_rps, to_rps, seconds), seconds), None)
+        RatePhase::Constant { rps, seconds } => ((RateCurve::linear(rps, rps, seconds), seconds), None),
+        RatePhase::Linear { from_rps, to_rps, seconds } => {
+            ((RateCurve::linear(from_rps, to_rps, seconds), seconds), None)
         }
-        Phase::Exponential { from_rps, to_rps, seconds } => {
+        RatePhase::Exponential { from_rps, to_rps, seconds } => {
             let growth = (to_rps / from_rps).ln() / seconds;
-            ((Curve::Exponential { from: from_rps, growth }, seconds), None)
+            ((RateCurve::Exponential { from: from_rps, growth }, seconds), None)
         }
-        Phase::Spike { base_rps, peak_rps, seconds } => {
+        RatePhase::Spike { base_rps, peak_rps, seconds } => {
             let half = seconds / 2.0;
-            let up = (Curve::linear(base_rps, peak_rps, half), half);
-            (up, Some((Curve::linear(peak_rps, base_rps, half), half)))
+            let up = (RateCurve::linear(base_rps, peak_rps, half), half);
+            (up, Some((RateCurve::linear(peak_rps, base_rps, half), half)))
         }
     };
     std::iter::once(first).chain(second)
@@ -141,8 +130,8 @@ fn curves(phase: &Phase) -> impl Iterator<Item = (Curve, f64)> {
 mod tests {
     use super::*;
 
-    fn counts_by_half_second(phases: &[Phase]) -> Vec<u64> {
-        let schedule = Schedule::new(phases);
+    fn counts_by_half_second(phases: &[RatePhase]) -> Vec<u64> {
+        let schedule = SendSchedule::new(phases);
         let mut counts = vec![0; (schedule.length().as_secs_f64() * 2.0).ceil() as usize];
         let mut last = 0;
         for number in 0..schedule.requests() {
@@ -158,19 +147,23 @@ mod tests {
 
     #[test]
     fn each_shape_sends_its_integral() {
-        let cases: [(&str, Phase, Vec<u64>); 4] = [
-            ("constant", Phase::Constant { rps: 100.0, seconds: 2.0 }, vec![50, 50, 50, 50]),
+        let cases: [(&str, RatePhase, Vec<u64>); 4] = [
+            ("constant", RatePhase::Constant { rps: 100.0, seconds: 2.0 }, vec![50, 50, 50, 50]),
             // 100·0.5 + 4900/8, and the rest of 2550.
-            ("linear", Phase::Linear { from_rps: 100.0, to_rps: 5_000.0, seconds: 1.0 }, vec![662, 1_888]),
+            (
+                "linear",
+                RatePhase::Linear { from_rps: 100.0, to_rps: 5_000.0, seconds: 1.0 },
+                vec![662, 1_888],
+            ),
             // a/k·(e^(kt) − 1) with k = ln 100.
             (
                 "exponential",
-                Phase::Exponential { from_rps: 100.0, to_rps: 10_000.0, seconds: 1.0 },
+                RatePhase::Exponential { from_rps: 100.0, to_rps: 10_000.0, seconds: 1.0 },
                 vec![195, 1_954],
             ),
             (
                 "spike",
-                Phase::Spike { base_rps: 0.0, peak_rps: 1_000.0, seconds: 2.0 },
+                RatePhase::Spike { base_rps: 0.0, peak_rps: 1_000.0, seconds: 2.0 },
                 vec![125, 375, 375, 125],
             ),
         ];
@@ -182,11 +175,11 @@ mod tests {
     #[test]
     fn phases_join_without_a_gap_or_a_double() {
         let phases = [
-            Phase::Constant { rps: 10.0, seconds: 0.55 },
-            Phase::Constant { rps: 10.0, seconds: 0.45 },
-            Phase::Exponential { from_rps: 10.0, to_rps: 10.0, seconds: 1.0 },
+            RatePhase::Constant { rps: 10.0, seconds: 0.55 },
+            RatePhase::Constant { rps: 10.0, seconds: 0.45 },
+            RatePhase::Exponential { from_rps: 10.0, to_rps: 10.0, seconds: 1.0 },
         ];
-        let schedule = Schedule::new(&phases);
+        let schedule = SendSchedule::new(&phases);
         assert_eq!(schedule.requests(), 20);
         for number in 1..20 {
             let gap = schedule.due_ns(number) - schedule.due_ns(number - 1);
@@ -197,14 +190,14 @@ mod tests {
     #[test]
     fn the_flash_sale_rises_from_100_to_50_000_in_a_second() {
         let phases = [
-            Phase::Constant { rps: 100.0, seconds: 1.0 },
-            Phase::Linear { from_rps: 100.0, to_rps: 50_000.0, seconds: 1.0 },
-            Phase::Constant { rps: 50_000.0, seconds: 1.0 },
+            RatePhase::Constant { rps: 100.0, seconds: 1.0 },
+            RatePhase::Linear { from_rps: 100.0, to_rps: 50_000.0, seconds: 1.0 },
+            RatePhase::Constant { rps: 50_000.0, seconds: 1.0 },
         ];
-        let schedule = Schedule::new(&phases);
+        let schedule = SendSchedule::new(&phases);
         assert_eq!(schedule.requests(), 100 + 25_050 + 50_000);
         assert!((schedule.peak_rps() - 50_000.0).abs() < 1e-6);
         assert_eq!(schedule.length(), Duration::from_secs(3));
-        assert_eq!(Schedule::new(&[]).requests(), 0);
+        assert_eq!(SendSchedule::new(&[]).requests(), 0);
     }
 }

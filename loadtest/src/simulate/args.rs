@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::arrivals::Spacing;
-use super::sweep::Axis;
-use crate::plan::cost::Currency;
+use super::sweep::SweepAxis;
+use crate::plan::cost::PriceCurrency;
 use crate::plan::span::Seconds;
-use crate::scenario::{PHASE_SYNTAX, Phase};
+use crate::scenario::{PHASE_SYNTAX, RatePhase};
 
 /// Simulate a sale on Function Compute: the rules of fc-local on a made-up clock, to 10,000 instances and 1,000,000
 /// requests a second.
@@ -23,7 +23,7 @@ pub struct SimulateArgs {
 
     /// A phase, instead of the scenario's; may be repeated
     #[arg(long, value_name = "PHASE", help = format!("A phase, instead of the scenario's; may be repeated: {PHASE_SYNTAX}"))]
-    pub phase: Vec<Phase>,
+    pub phase: Vec<RatePhase>,
 
     /// Seed, instead of the scenario's
     #[arg(long)]
@@ -136,7 +136,7 @@ pub struct SimulateArgs {
     /// Compare settings, every combination of several: prewarm, lead, concurrency, vcpu, memory, or with values such as
     /// prewarm=0,10,20 or lead=10s,5m
     #[arg(long, value_name = "WHAT[=A,B,…]")]
-    pub sweep: Vec<Axis>,
+    pub sweep: Vec<SweepAxis>,
 
     /// With --sweep: latency that 99 in 100 requests are to keep, in the jump and in all, milliseconds [default: 50]
     #[arg(long, value_name = "MS", requires = "sweep")]
@@ -156,7 +156,7 @@ pub struct SimulateArgs {
 
     /// Currency of prices
     #[arg(long, value_enum, default_value = "usd")]
-    pub currency: Currency,
+    pub currency: PriceCurrency,
 
     /// Also write the outcome, or the sweep's, to this file as JSON
     #[arg(long, value_name = "FILE")]
@@ -172,14 +172,11 @@ Examples:
 
 Exit codes: 0 simulated, 1 failed, or no setting of the sweep keeps the goal, 2 wrong flags (all named at once).";
 
-/// How long a start takes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ColdStartFlag {
-    /// As the article says of containers.
     Container,
     /// As the article says of interpreted runtimes.
     Interpreted,
-    /// Evenly spread, milliseconds.
     Between(f64, f64),
 }
 
@@ -203,8 +200,6 @@ impl FromStr for ColdStartFlag {
 }
 
 impl SimulateArgs {
-    /// As the setup takes it.
-    #[must_use]
     pub fn spacing(&self) -> Spacing {
         if self.poisson { Spacing::Poisson } else { Spacing::Even }
     }

@@ -5,8 +5,8 @@ use rand::rngs::SmallRng;
 use rand_distr::{Distribution, Exp1};
 use serde::{Deserialize, Serialize};
 
-use crate::platform::Nanos;
-use crate::scenario::Schedule;
+use crate::scenario::SendSchedule;
+use fc_model::Nanos;
 
 /// How requests are spaced under the curve of the rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -21,7 +21,7 @@ pub enum Spacing {
 /// Points in time at which requests come, ascending.
 #[derive(Clone, Debug)]
 pub struct Arrivals {
-    schedule: Schedule,
+    schedule: SendSchedule,
     spacing: Spacing,
     random: SmallRng,
     /// Requests under the curve up to the last one that came.
@@ -31,8 +31,7 @@ pub struct Arrivals {
 
 impl Arrivals {
     /// The schedule from `begins` on. The same seed gives the same times.
-    #[must_use]
-    pub fn new(schedule: Schedule, spacing: Spacing, begins: Nanos, seed: u64) -> Self {
+    pub fn new(schedule: SendSchedule, spacing: Spacing, begins: Nanos, seed: u64) -> Self {
         Self { schedule, spacing, random: SmallRng::seed_from_u64(seed), count: 0.0, begins }
     }
 }
@@ -53,23 +52,23 @@ impl Iterator for Arrivals {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::Phase;
+    use crate::scenario::RatePhase;
 
-    fn arrivals(phases: &[Phase], spacing: Spacing, seed: u64) -> Vec<Nanos> {
-        Arrivals::new(Schedule::new(phases), spacing, 5, seed).collect()
+    fn arrivals(phases: &[RatePhase], spacing: Spacing, seed: u64) -> Vec<Nanos> {
+        Arrivals::new(SendSchedule::new(phases), spacing, 5, seed).collect()
     }
 
     #[test]
     fn even_arrivals_are_the_generators_plan() {
-        let phases = [Phase::Linear { from_rps: 10.0, to_rps: 1_000.0, seconds: 2.0 }];
-        let schedule = Schedule::new(&phases);
+        let phases = [RatePhase::Linear { from_rps: 10.0, to_rps: 1_000.0, seconds: 2.0 }];
+        let schedule = SendSchedule::new(&phases);
         let expected: Vec<_> = (0..schedule.requests()).map(|number| schedule.due_ns(number) + 5).collect();
         assert_eq!(arrivals(&phases, Spacing::Even, 1), expected);
     }
 
     #[test]
     fn random_arrivals_are_poisson_and_repeatable() {
-        let phases = [Phase::Constant { rps: 10_000.0, seconds: 20.0 }];
+        let phases = [RatePhase::Constant { rps: 10_000.0, seconds: 20.0 }];
         let times = arrivals(&phases, Spacing::Poisson, 1);
         assert_eq!(times, arrivals(&phases, Spacing::Poisson, 1));
         assert_ne!(times, arrivals(&phases, Spacing::Poisson, 2));

@@ -1,17 +1,22 @@
 //! What a simulated sale costs.
 
-use super::outcome::Cost;
-use super::setup::Setup;
-use crate::plan::cost::{Currency, Prices, Usage};
-use crate::platform::{self, Phases};
+use super::outcome::SimulatedCost;
+use super::setup::SimulationSetup;
+use crate::plan::cost::{BilledUsage, PriceCurrency, Prices};
+use fc_model::PerPhase;
 
 /// The bill. A start counts as active, which no document says; throttled calls cost nothing, which none says either.
-pub(super) fn bill(setup: &Setup, prices: &Prices, usage: &platform::Usage, answered: u64) -> Cost {
+pub(super) fn bill(
+    setup: &SimulationSetup,
+    prices: &Prices,
+    usage: &fc_model::InstanceUsage,
+    answered: u64,
+) -> SimulatedCost {
     let seconds = |nanos: u128| nanos as f64 / 1e9;
     let of = |busy_s: f64, idle_s: f64| {
-        prices.cu(&Usage::of_instances(setup.vcpu, setup.memory_mb, busy_s, idle_s))
+        prices.cu(&BilledUsage::of_instances(setup.vcpu, setup.memory_mb, busy_s, idle_s))
     };
-    let Phases { starting, active, idle, frozen } = usage.provisioned;
+    let PerPhase { starting, active, idle, frozen } = usage.provisioned;
     let always = if setup.rules.provisioned_always_cpu {
         prices.cu.provisioned_idle_is_active.value
     } else {
@@ -30,16 +35,16 @@ pub(super) fn bill(setup: &Setup, prices: &Prices, usage: &platform::Usage, answ
         })
         .sum();
     let provisioned_cu = provisioned_cu + of(rest_s * always, rest_s * (1.0 - always));
-    let Phases { starting, active, idle, frozen } = usage.on_demand;
+    let PerPhase { starting, active, idle, frozen } = usage.on_demand;
     let on_demand_cu = of(seconds(starting + active), seconds(idle + frozen));
-    let invocations_cu = prices.cu(&Usage::of_calls(answered as f64));
+    let invocations_cu = prices.cu(&BilledUsage::of_calls(answered as f64));
     let cu = invocations_cu + provisioned_cu + on_demand_cu;
-    Cost {
+    SimulatedCost {
         invocations_cu,
         provisioned_cu,
         on_demand_cu,
         cu,
-        usd: prices.money(cu, Currency::Usd),
-        cny: prices.money(cu, Currency::Cny),
+        usd: prices.money(cu, PriceCurrency::Usd),
+        cny: prices.money(cu, PriceCurrency::Cny),
     }
 }

@@ -8,17 +8,16 @@ use serde::Deserialize;
 use shared::config::ConfigErrors;
 
 use super::args::{ColdStartFlag, SimulateArgs};
-use super::service::{ColdStarts, Publish};
-use super::setup::{Prewarm, Setup};
-use crate::plan::facts::Facts;
+use super::service::{ColdStarts, PublishLatency};
+use super::setup::{Prewarm, SimulationSetup};
+use crate::plan::facts::PlanFacts;
 use crate::plan::sizing;
 use crate::plan::span::Seconds;
-use crate::platform::{ColdStart, Delivery, QuotaFacts, Rules};
-use crate::scenario::{self, Schedule};
+use crate::scenario::{self, SendSchedule};
+use fc_model::{DeliveryRate, PlatformRules, QuotaFacts, StartRange};
 
-/// What is read of fc-local's JSON file.
 #[derive(Debug, Deserialize)]
-struct Measured {
+struct MeasuredStarts {
     cold_starts: Vec<MeasuredStart>,
 }
 
@@ -27,23 +26,20 @@ struct MeasuredStart {
     ready_ms: f64,
 }
 
-/// Why there is no setup.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// The flags; all faults at once.
     #[error(transparent)]
     Wrong(#[from] ConfigErrors),
-    /// A file.
     #[error("{0:#}")]
     File(anyhow::Error),
 }
 
-impl Setup {
+impl SimulationSetup {
     /// Puts flags and facts together and checks the result.
     ///
     /// # Errors
     /// Flags that make no sense, all at once, or a file that cannot be read.
-    pub fn from_flags(args: &SimulateArgs, facts: &Facts) -> Result<Self, BuildError> {
+    pub fn from_flags(args: &SimulateArgs, facts: &PlanFacts) -> Result<Self, BuildError> {
         let mut errors = ConfigErrors::default();
         let scenario = scenario::load(&args.scenario).map_err(|error| BuildError::File(error.into()))?;
         let phases = if args.phase.is_empty() { scenario.phases } else { args.phase.clone() };
@@ -70,7 +66,7 @@ impl Setup {
             vcpu: args.vcpu,
             memory_mb,
             us_per_order: args.us_per_order.unwrap_or(facts.measured.ingest.us_per_order.value),
-            publish: Publish { p50_ms: publish_ms, p99_ms: args.publish_p99_ms.unwrap_or(publish_ms) },
+            publish: PublishLatency { p50_ms: publish_ms, p99_ms: args.publish_p99_ms.unwrap_or(publish_ms) },
             cold_starts: cold_starts(args, facts)?,
             overhead_ms: args.overhead_ms,
             thaw_ms: args.thaw_ms,
@@ -85,11 +81,11 @@ impl Setup {
     }
 }
 
-fn rules(args: &SimulateArgs, facts: &Facts, quota: &QuotaFacts, memory_mb: f64) -> Rules {
+fn rules(args: &SimulateArgs, facts: &PlanFacts, quota: &QuotaFacts, memory_mb: f64) -> PlatformRules {
     let mut rules = facts.platform.rules(quota, args.concurrency);
     let ms = |ms: u32| Duration::from_millis(ms.into());
     rules.instances_max = args.instances_max.unwrap_or(rules.instances_max);
-    rules.delivery = Delivery {
+    rules.delivery = DeliveryRate {
         burst: args.burst.unwrap_or(rules.delivery.burst),
         per_min: args.per_min.unwrap_or(rules.delivery.per_min),
     };
@@ -106,18 +102,18 @@ fn rules(args: &SimulateArgs, facts: &Facts, quota: &QuotaFacts, memory_mb: f64)
     rules
 }
 
-fn cold_starts(args: &SimulateArgs, facts: &Facts) -> Result<ColdStarts, BuildError> {
+fn cold_starts(args: &SimulateArgs, facts: &PlanFacts) -> Result<ColdStarts, BuildError> {
     if let Some(path) = &args.cold_starts_of {
         let read = || -> anyhow::Result<ColdStarts> {
             let json = fs::read(path)?;
-            let measured: Measured = serde_json::from_slice(&json)?;
+            let measured: MeasuredStarts = serde_json::from_slice(&json)?;
             anyhow::ensure!(!measured.cold_starts.is_empty(), "it has no cold starts");
             Ok(ColdStarts::Measured(measured.cold_starts.iter().map(|start| start.ready_ms).collect()))
         };
         return read().with_context(|| path.display().to_string()).map_err(BuildError::File);
     }
     let known = &facts.platform.cold_start;
-    let of = |range: &ColdStart| (f64::from(range.min_ms), f64::from(range.max_ms));
+    let of = |range: &StartRange| (f64::from(range.min_ms), f64::from(range.max_ms));
     let (min_ms, max_ms) = match args.cold_start {
         ColdStartFlag::Container => of(&known.container),
         ColdStartFlag::Interpreted => of(&known.interpreted),
@@ -127,8 +123,8 @@ fn cold_starts(args: &SimulateArgs, facts: &Facts) -> Result<ColdStarts, BuildEr
     Ok(ColdStarts::Between { min_ms: min_ms + vpc_min, max_ms: max_ms + vpc_max })
 }
 
-fn interval(args: &SimulateArgs, phases: &[scenario::Phase]) -> Duration {
-    let length_ms = || Schedule::new(phases).length().as_millis();
+fn interval(args: &SimulateArgs, phases: &[scenario::RatePhase]) -> Duration {
+    let length_ms = || SendSchedule::new(phases).length().as_millis();
     let steps = || (length_ms() / 6_000).clamp(1, 36_000_000) as u64;
     args.interval_ms
         .map_or_else(|| Duration::from_millis(steps() * 100), |ms| Duration::from_millis(ms.into()))

@@ -8,14 +8,13 @@ mod args;
 mod arrivals;
 mod bill;
 mod build;
-mod events;
+mod model;
 mod outcome;
 mod recorder;
 pub mod render;
 mod service;
 mod setup;
 mod sweep;
-mod world;
 
 use std::fs;
 use std::path::Path;
@@ -28,22 +27,24 @@ use tokio::time::Instant;
 pub use args::{ColdStartFlag, SimulateArgs};
 pub use arrivals::{Arrivals, Spacing};
 pub use build::BuildError;
-pub use outcome::{Cost, Cpu, Echo, FORMAT, Little, Moment, Outcome};
-pub use service::{ColdStarts, Publish};
-pub use setup::{Prewarm, Setup};
-pub use sweep::{Axis, Dial, Goal, Row, Sweep, sweep};
-pub use world::simulate;
+pub use model::simulate;
+pub use outcome::{
+    CpuUse, FORMAT, Little, SimulatedCost, SimulationInputs, SimulationOutcome, TimelineSample,
+};
+pub use service::{ColdStarts, PublishLatency};
+pub use setup::{Prewarm, SimulationSetup};
+pub use sweep::{Sweep, SweepAxis, SweepGoal, SweepParameter, SweepRow, sweep};
 
-use crate::plan::facts::Facts;
-use crate::plan::figures::number;
+use crate::plan::facts::PlanFacts;
+use crate::plan::formula::number;
 
 /// Simulates, prints, and writes the JSON file if asked for.
 ///
 /// # Errors
 /// A file that cannot be read or written. Wrong flags are no error but exit code 2, all of them named.
 pub fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
-    let facts = Facts::load(None)?;
-    let setup = match Setup::from_flags(args, &facts) {
+    let facts = PlanFacts::load(None)?;
+    let setup = match SimulationSetup::from_flags(args, &facts) {
         Ok(setup) => setup,
         Err(BuildError::Wrong(errors)) => {
             eprintln!("loadtest simulate: {errors}");
@@ -62,7 +63,7 @@ pub fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let p99_ms = args.p99_ms.unwrap_or(facts.measured.assumed.p99_ms.value);
-    let goal = Goal { seeds: args.seeds, p99_ms, throttled_max: args.throttled_max };
+    let goal = SweepGoal { seeds: args.seeds, p99_ms, throttled_max: args.throttled_max };
     let sweep = sweep(&setup, &args.sweep, goal, &facts, args.threads.into())?;
     print!("{}", render::sweep(&sweep, args.currency));
     write_json(args.json.as_deref(), &sweep)?;

@@ -4,27 +4,23 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use super::outcome::Moment;
-use crate::platform::{Census, Nanos, Phases};
+use super::outcome::TimelineSample;
+use fc_model::{InstanceCounts, Nanos, PerPhase};
 
 /// Longest latency that is told apart, microseconds.
 const LATENCY_US_MAX: u64 = 3_600_000_000;
 
-/// Notes down.
 #[derive(Debug)]
-pub(super) struct Recorder {
+pub(super) struct SimulationRecorder {
     sale: Nanos,
     interval: Nanos,
     jump: std::ops::Range<Nanos>,
     pub(super) latency: Histogram<u64>,
     pub(super) latency_of_jump: Histogram<u64>,
-    slots: Vec<Slot>,
-    /// When the next interval ends.
+    slots: Vec<IntervalSlot>,
     next: Nanos,
-    /// Requests in the system.
     pub(super) under_way: u64,
     under_way_since: Nanos,
-    /// Of requests in the system, over time; nanoseconds.
     pub(super) under_way_area: u128,
     /// Of latencies, the overhead outside the platform left out; nanoseconds.
     pub(super) latency_sum: u128,
@@ -34,8 +30,8 @@ pub(super) struct Recorder {
 }
 
 #[derive(Debug)]
-struct Slot {
-    moment: Moment,
+struct IntervalSlot {
+    moment: TimelineSample,
     latency: Histogram<u32>,
 }
 
@@ -43,7 +39,7 @@ fn histogram() -> Histogram<u64> {
     Histogram::new_with_max(LATENCY_US_MAX, 3).unwrap_or_else(|_| unreachable!("a valid range"))
 }
 
-impl Recorder {
+impl SimulationRecorder {
     /// For a sale from `sale` to `end` with a jump.
     pub(super) fn new(
         sale: Duration,
@@ -54,8 +50,8 @@ impl Recorder {
         let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         let interval = nanos(interval);
         let count = nanos(end - sale).div_ceil(interval).max(1);
-        let slots = (0..count).map(|number| Slot {
-            moment: Moment { at_ms: number * interval / 1_000_000, ..Moment::default() },
+        let slots = (0..count).map(|number| IntervalSlot {
+            moment: TimelineSample { at_ms: number * interval / 1_000_000, ..TimelineSample::default() },
             // Grows with what is recorded: most intervals see a narrow range.
             latency: Histogram::new(2).unwrap_or_else(|_| unreachable!("two digits are allowed")),
         });
@@ -78,7 +74,7 @@ impl Recorder {
     }
 
     /// The interval in which a request came.
-    fn slot(&mut self, arrived: Nanos) -> &mut Slot {
+    fn slot(&mut self, arrived: Nanos) -> &mut IntervalSlot {
         let last = self.slots.len() - 1;
         let number = (arrived.saturating_sub(self.sale) / self.interval) as usize;
         &mut self.slots[number.min(last)]
@@ -120,47 +116,47 @@ impl Recorder {
     }
 
     /// Notes the instances at the end of each interval that ends by `now`.
-    pub(super) fn pass(&mut self, now: Nanos, census: &Census) {
+    pub(super) fn pass(&mut self, now: Nanos, instance_counts: &InstanceCounts) {
         while self.next <= now {
             let number = ((self.next - self.sale) / self.interval - 1) as usize;
             self.next = self.next.saturating_add(self.interval);
             if let Some(slot) = self.slots.get_mut(number) {
-                slot.moment.see(census);
+                slot.moment.see(instance_counts);
             }
         }
     }
 
-    /// Whether some interval has not ended yet.
     pub(super) fn next(&self) -> Nanos {
         self.next
     }
 
-    pub(super) fn census(&mut self, census: &Census) {
-        self.instances_max = self.instances_max.max(census.total());
-        self.active_max = self.active_max.max(census.provisioned.active + census.on_demand.active);
+    pub(super) fn counted(&mut self, counts: &InstanceCounts) {
+        self.instances_max = self.instances_max.max(counts.total());
+        self.active_max = self.active_max.max(counts.provisioned.active + counts.on_demand.active);
     }
 
-    pub(super) fn timeline(self) -> Vec<Moment> {
+    pub(super) fn timeline(self) -> Vec<TimelineSample> {
         self.slots
             .into_iter()
             .map(|slot| {
                 let value = |quantile| slot.latency.value_at_quantile(quantile);
                 let (p50_us, p99_us) =
                     if slot.latency.is_empty() { (0, 0) } else { (value(0.5), value(0.99)) };
-                Moment { p50_us, p99_us, ..slot.moment }
+                TimelineSample { p50_us, p99_us, ..slot.moment }
             })
             .collect()
     }
 }
 
-impl Moment {
-    fn see(&mut self, census: &Census) {
-        let both = |of: fn(&Phases<u32>) -> u32| of(&census.provisioned) + of(&census.on_demand);
+impl TimelineSample {
+    fn see(&mut self, instance_counts: &InstanceCounts) {
+        let both =
+            |of: fn(&PerPhase<u32>) -> u32| of(&instance_counts.provisioned) + of(&instance_counts.on_demand);
         self.starting = both(|phases| phases.starting);
         self.active = both(|phases| phases.active);
         self.idle = both(|phases| phases.idle);
         self.frozen = both(|phases| phases.frozen);
-        self.provisioned = census.provisioned.total();
-        self.instances = census.total();
+        self.provisioned = instance_counts.provisioned.total();
+        self.instances = instance_counts.total();
     }
 }

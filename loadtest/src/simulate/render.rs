@@ -2,36 +2,32 @@
 
 use std::fmt::{self, Write};
 
-use super::outcome::{Moment, Outcome};
-use super::sweep::{Dial, Row, Sweep};
-use crate::plan::cost::Currency;
-use crate::plan::figures::number;
-use crate::plan::plot::{Mark, Plot};
+use super::outcome::{SimulationOutcome, TimelineSample};
+use super::sweep::{Sweep, SweepParameter, SweepRow};
+use crate::plan::cost::PriceCurrency;
+use crate::plan::formula::number;
+use crate::plan::plot::{Plot, PlotMark};
 use crate::report::Quantiles;
 
 const PLOT: Plot = Plot { columns: 64, rows: 9, log_x: false, log_y: false };
 
-/// An outcome in full.
-#[must_use]
-pub fn outcome(outcome: &Outcome, currency: Currency) -> String {
+pub fn outcome(outcome: &SimulationOutcome, currency: PriceCurrency) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _infallible = write_outcome(&mut text, outcome, currency);
     text
 }
 
-/// A sweep as a table.
-#[must_use]
-pub fn sweep(sweep: &Sweep, currency: Currency) -> String {
+pub fn sweep(sweep: &Sweep, currency: PriceCurrency) -> String {
     let mut text = String::new();
     let _infallible = write_sweep(&mut text, sweep, currency);
     text
 }
 
-fn money(currency: Currency, usd: f64, cny: f64) -> String {
+fn money(currency: PriceCurrency, usd: f64, cny: f64) -> String {
     let value = match currency {
-        Currency::Usd => usd,
-        Currency::Cny => cny,
+        PriceCurrency::Usd => usd,
+        PriceCurrency::Cny => cny,
     };
     format!("{} {}", currency.code(), number(value))
 }
@@ -40,7 +36,7 @@ fn ms(us: u64) -> String {
     number(us as f64 / 1_000.0)
 }
 
-fn write_outcome(out: &mut String, outcome: &Outcome, currency: Currency) -> fmt::Result {
+fn write_outcome(out: &mut String, outcome: &SimulationOutcome, currency: PriceCurrency) -> fmt::Result {
     let (echo, counts, cost) = (&outcome.setup, &outcome.counts, &outcome.cost);
     let whole = |value: u64| number(value as f64);
     let mut line = |name: &str, value: String, note: String| writeln!(out, "  {name:<38}{value:>14}  {note}");
@@ -91,23 +87,23 @@ fn write_outcome(out: &mut String, outcome: &Outcome, currency: Currency) -> fmt
     writeln!(out)?;
     // A column without an interval of its own would be a gap.
     let plot = Plot { columns: PLOT.columns.min(outcome.timeline.len()), ..PLOT };
-    let at = |moment: &Moment| moment.at_ms as f64 / 1_000.0;
-    let marks = |letter: char, of: fn(&Moment) -> u32| {
-        outcome.timeline.iter().map(move |moment| Mark { x: at(moment), y: of(moment).into(), letter })
+    let at = |moment: &TimelineSample| moment.at_ms as f64 / 1_000.0;
+    let marks = |letter: char, of: fn(&TimelineSample) -> u32| {
+        outcome.timeline.iter().map(move |moment| PlotMark { x: at(moment), y: of(moment).into(), letter })
     };
     let instances: Vec<_> =
         marks('.', |moment| moment.instances).chain(marks('*', |moment| moment.active)).collect();
     out.push_str(&plot.draw(&instances, "s", "instances (* with a request, . all)"));
     let answered = || outcome.timeline.iter().filter(|moment| moment.answered > 0);
     let latency: Vec<_> = answered()
-        .map(|moment| Mark { x: at(moment), y: (moment.p99_us.max(1)) as f64 / 1_000.0, letter: '*' })
+        .map(|moment| PlotMark { x: at(moment), y: (moment.p99_us.max(1)) as f64 / 1_000.0, letter: '*' })
         .collect();
     writeln!(out)?;
     out.push_str(&Plot { log_y: true, ..plot }.draw(&latency, "s", "p99 of requests by when they came, ms"));
     Ok(())
 }
 
-fn write_sweep(out: &mut String, sweep: &Sweep, currency: Currency) -> fmt::Result {
+fn write_sweep(out: &mut String, sweep: &Sweep, currency: PriceCurrency) -> fmt::Result {
     let heads = [
         "prewarm", "lead s", "at once", "vCPU", "MB", "p99 ms", "jump p99", "429", "cold", "most", "CPU %",
         "cost",
@@ -155,7 +151,7 @@ fn write_sweep(out: &mut String, sweep: &Sweep, currency: Currency) -> fmt::Resu
         sweep.goal.seeds
     );
     match sweep.best.and_then(|place| sweep.rows.get(place)) {
-        Some(Row { prewarm, lead_s, concurrency, vcpu, memory_mb, usd, cny, .. }) => writeln!(
+        Some(SweepRow { prewarm, lead_s, concurrency, vcpu, memory_mb, usd, cny, .. }) => writeln!(
             out,
             "\nCheapest with {goal}:\n{} instances pre-warmed {} s before the jump, {} requests at once, {} vCPU, {} MB: {}",
             number((*prewarm).into()),
@@ -167,7 +163,7 @@ fn write_sweep(out: &mut String, sweep: &Sweep, currency: Currency) -> fmt::Resu
         ),
         None => writeln!(out, "\nNone of these keeps a {goal}."),
     }?;
-    if sweep.dials.contains(&Dial::Lead) {
+    if sweep.dials.contains(&SweepParameter::Lead) {
         writeln!(
             out,
             "How soon the platform begins to start provisioned instances is not documented; here it is at once. 5 to 10 \

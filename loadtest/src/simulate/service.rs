@@ -5,7 +5,7 @@ use rand_distr::{Distribution, StandardNormal, Uniform};
 use serde::{Deserialize, Serialize};
 
 use crate::plan::queueing::Cores;
-use crate::platform::Nanos;
+use fc_model::Nanos;
 
 /// How many standard deviations above the mean 99 in 100 of a normal distribution are.
 const P99_DEVIATIONS: f64 = 2.326_347_874_040_841;
@@ -15,29 +15,24 @@ const PUBLISH_MS_MAX: f64 = 60_000.0;
 
 /// The wait for the broker: lognormal by its median and 99th percentile, or constant if these are equal.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Publish {
-    /// Median, milliseconds.
+pub struct PublishLatency {
     pub p50_ms: f64,
     /// 99 in 100 are not above it, milliseconds.
     pub p99_ms: f64,
 }
 
-/// How long instances take to start.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ColdStarts {
-    /// Evenly spread over a range, milliseconds.
     Between {
-        /// Shortest.
         min_ms: f64,
-        /// Longest.
         max_ms: f64,
     },
     /// As they were measured, each as likely, milliseconds.
     Measured(Vec<f64>),
 }
 
-/// [`Publish`], ready to be drawn from.
+/// [`PublishLatency`], ready to be drawn from.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PublishWait {
     median_ns: f64,
@@ -46,7 +41,7 @@ pub(super) struct PublishWait {
 }
 
 impl PublishWait {
-    pub(super) fn new(publish: Publish) -> Self {
+    pub(super) fn new(publish: PublishLatency) -> Self {
         let deviation = if publish.p99_ms > publish.p50_ms {
             (publish.p99_ms / publish.p50_ms).ln() / P99_DEVIATIONS
         } else {
@@ -81,15 +76,15 @@ impl ColdStarts {
 
 /// The CPU of every instance, by index: when each of its servers is free.
 #[derive(Debug)]
-pub(super) struct Cpus {
+pub(super) struct InstanceCpus {
     servers: usize,
     service: Nanos,
     free_at: Vec<Nanos>,
 }
 
-impl Cpus {
+impl InstanceCpus {
     pub(super) fn new(vcpu: f64, us_per_order: f64) -> Self {
-        let cores = Cores::of(vcpu);
+        let cores = Cores::new(vcpu);
         let service = (cores.service_us(us_per_order) * 1e3).round() as Nanos;
         Self { servers: cores.servers as usize, service, free_at: Vec::new() }
     }
@@ -111,7 +106,6 @@ impl Cpus {
         servers[free]
     }
 
-    /// Nothing is worked on before `until`.
     pub(super) fn hold(&mut self, index: u32, until: Nanos) {
         let first = index as usize * self.servers;
         for server in self.free_at.iter_mut().skip(first).take(self.servers) {
@@ -129,14 +123,14 @@ mod tests {
 
     #[test]
     fn the_publish_wait_has_the_median_and_the_tail_it_is_given() {
-        let wait = PublishWait::new(Publish { p50_ms: 10.0, p99_ms: 40.0 });
+        let wait = PublishWait::new(PublishLatency { p50_ms: 10.0, p99_ms: 40.0 });
         let mut random = SmallRng::seed_from_u64(1);
         let mut drawn: Vec<_> = (0..200_000).map(|_| wait.draw(&mut random)).collect();
         drawn.sort_unstable();
         let at = |share: f64| drawn[(share * drawn.len() as f64) as usize] as f64 / 1e6;
         assert!((9.9..10.1).contains(&at(0.5)), "{}", at(0.5));
         assert!((39.0..41.0).contains(&at(0.99)), "{}", at(0.99));
-        let constant = PublishWait::new(Publish { p50_ms: 10.0, p99_ms: 10.0 });
+        let constant = PublishWait::new(PublishLatency { p50_ms: 10.0, p99_ms: 10.0 });
         assert_eq!(constant.draw(&mut random), 10_000_000);
     }
 
@@ -157,7 +151,7 @@ mod tests {
     #[test]
     fn orders_take_their_turn_on_the_cpu() {
         // Two servers of three quarters: 75 µs take 100.
-        let mut cpus = Cpus::new(1.5, 75.0);
+        let mut cpus = InstanceCpus::new(1.5, 75.0);
         let done: Vec<_> = [0, 0, 0, 0, 500_000].into_iter().map(|now| cpus.work(3, now)).collect();
         assert_eq!(done, [100_000, 100_000, 200_000, 200_000, 600_000]);
         assert_eq!(cpus.work(0, 0), 100_000, "another instance is free");

@@ -6,84 +6,61 @@ use serde::{Deserialize, Serialize};
 use shared::config::ConfigErrors;
 
 use super::arrivals::Spacing;
-use super::service::{ColdStarts, Publish};
-use crate::platform::{Provisioned, Rules};
-use crate::scenario::{Phase, Schedule, check_phase};
+use super::service::{ColdStarts, PublishLatency};
+use crate::scenario::{RatePhase, SendSchedule, check_phase};
+use fc_model::{PlatformRules, ProvisionedWindow};
 
-/// Most requests of one simulation.
 const REQUESTS_MAX: u64 = 2_000_000_000;
 
-/// Most intervals of the timeline.
 const INTERVALS_MAX: u64 = 3_600;
 
-/// What is simulated.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Setup {
-    /// The rate, phase after phase.
-    pub phases: Vec<Phase>,
-    /// How requests are spaced.
+pub struct SimulationSetup {
+    pub phases: Vec<RatePhase>,
     pub spacing: Spacing,
     /// Seed of everything random. Arrivals, publish waits and cold starts have streams of their own, so that settings
     /// are compared under the same luck.
     pub seed: u64,
     /// The platform's rules; [`Self::prewarm`] is added to what they provision.
-    pub rules: Rules,
+    pub rules: PlatformRules,
     /// Instances kept from before the jump on.
     pub prewarm: Option<Prewarm>,
-    /// vCPUs of an instance.
     pub vcpu: f64,
-    /// Its memory, MB: for the price alone.
     pub memory_mb: f64,
     /// CPU an order, microseconds of a whole vCPU.
     pub us_per_order: f64,
-    /// The wait for the broker.
-    pub publish: Publish,
-    /// How long instances take to start.
+    pub publish: PublishLatency,
     pub cold_starts: ColdStarts,
-    /// What gateway and platform add to each request, milliseconds.
     pub overhead_ms: f64,
     /// How long a frozen instance takes until it works again, milliseconds.
     pub thaw_ms: f64,
-    /// How long an instance takes to end, milliseconds.
     pub stop_ms: f64,
-    /// Intervals of the timeline.
     pub interval: Duration,
-    /// How long the jump is looked at by itself.
     pub window: Duration,
 }
 
 /// Instances kept from before the jump until the sale ends.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Prewarm {
-    /// How many.
     pub target: u32,
     /// How long before the jump they are asked for, seconds.
     pub lead_s: f64,
 }
 
-/// When things happen, from the simulation's beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Times {
-    /// The first phase begins.
+pub(super) struct SaleTimes {
     pub(super) sale: Duration,
-    /// The rate jumps.
     pub(super) jump: Duration,
-    /// The last phase ends.
     pub(super) end: Duration,
 }
 
-impl Setup {
-    /// Checks every bound.
-    ///
-    /// # Errors
-    /// All faults at once.
+impl SimulationSetup {
     pub fn check(&self) -> Result<(), ConfigErrors> {
         let mut errors = ConfigErrors::default();
         self.check_into(&mut errors);
         errors.into_result()
     }
 
-    /// Adds every fault to `errors`.
     pub(super) fn check_into(&self, errors: &mut ConfigErrors) {
         let faults_before = errors.len();
         errors.require(!self.phases.is_empty(), "phases: give at least one");
@@ -128,7 +105,7 @@ impl Setup {
         );
         errors.require(!self.interval.is_zero(), "interval must be above 0");
         if errors.len() == faults_before {
-            let schedule = Schedule::new(&self.phases);
+            let schedule = SendSchedule::new(&self.phases);
             let requests = schedule.requests();
             errors.require(
                 (1..=REQUESTS_MAX).contains(&requests),
@@ -142,20 +119,19 @@ impl Setup {
         }
     }
 
-    pub(super) fn times(&self) -> Times {
+    pub(super) fn times(&self) -> SaleTimes {
         let jump = jump_of(&self.phases);
         let lead = self.prewarm.map_or(0.0, |prewarm| prewarm.lead_s);
         let sale = Duration::from_secs_f64(lead).saturating_sub(jump);
-        Times { sale, jump: sale + jump, end: sale + Schedule::new(&self.phases).length() }
+        SaleTimes { sale, jump: sale + jump, end: sale + SendSchedule::new(&self.phases).length() }
     }
 
-    /// The rules with the pre-warm.
-    pub(super) fn rules_with_prewarm(&self) -> Rules {
+    pub(super) fn rules_with_prewarm(&self) -> PlatformRules {
         let mut rules = self.rules.clone();
         if let Some(prewarm) = self.prewarm {
             let times = self.times();
             let from = times.jump.saturating_sub(Duration::from_secs_f64(prewarm.lead_s));
-            rules.provisioned.push(Provisioned { target: prewarm.target, from, until: times.end });
+            rules.provisioned.push(ProvisionedWindow { target: prewarm.target, from, until: times.end });
         }
         rules
     }
@@ -163,13 +139,12 @@ impl Setup {
 
 /// When the rate jumps: the beginning of the phase in which it first more than doubles, against where that phase or
 /// the whole began; the very beginning if it never does.
-fn jump_of(phases: &[Phase]) -> Duration {
-    let ends = |phase: &Phase| match *phase {
-        Phase::Constant { rps, seconds } => (rps, rps, seconds),
-        Phase::Linear { from_rps, to_rps, seconds } | Phase::Exponential { from_rps, to_rps, seconds } => {
-            (from_rps, to_rps, seconds)
-        }
-        Phase::Spike { base_rps, peak_rps, seconds } => (base_rps, peak_rps, seconds),
+fn jump_of(phases: &[RatePhase]) -> Duration {
+    let ends = |phase: &RatePhase| match *phase {
+        RatePhase::Constant { rps, seconds } => (rps, rps, seconds),
+        RatePhase::Linear { from_rps, to_rps, seconds }
+        | RatePhase::Exponential { from_rps, to_rps, seconds } => (from_rps, to_rps, seconds),
+        RatePhase::Spike { base_rps, peak_rps, seconds } => (base_rps, peak_rps, seconds),
     };
     let base = phases.first().map_or(0.0, |phase| ends(phase).0);
     let mut begins_s = 0.0;
@@ -189,7 +164,7 @@ mod tests {
 
     #[test]
     fn the_jump_is_where_the_rate_first_doubles() {
-        let phases = |list: &[&str]| -> Vec<Phase> {
+        let phases = |list: &[&str]| -> Vec<RatePhase> {
             list.iter().map(|text| text.parse().expect("a phase")).collect()
         };
         for (list, jump_s) in [

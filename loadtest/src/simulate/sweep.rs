@@ -5,26 +5,23 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::{Deserialize, Serialize};
 
-use super::outcome::Outcome;
-use super::setup::{Prewarm, Setup};
-use super::world::simulate;
-use crate::plan::facts::Facts;
-use crate::plan::sizing::{self, Load};
+use super::model::simulate;
+use super::outcome::SimulationOutcome;
+use super::setup::{Prewarm, SimulationSetup};
+use crate::plan::facts::PlanFacts;
+use crate::plan::sizing::{self, SaleLoad};
 use crate::plan::span::Seconds;
-use crate::scenario::Schedule;
+use crate::scenario::SendSchedule;
 
-/// Most settings of one sweep.
 const SETTINGS_MAX: usize = 2_000;
 
-/// What is varied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Dial {
+pub enum SweepParameter {
     /// Instances kept from before the jump on.
     Prewarm,
     /// How long before the jump they are asked for, seconds.
     Lead,
-    /// Requests at once in an instance.
     Concurrency,
     /// vCPUs of an instance, each with the least memory that goes with it.
     Vcpu,
@@ -34,28 +31,26 @@ pub enum Dial {
 
 /// A dial with the values that are tried; none: those that suit the sale.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Axis {
-    /// What is varied.
-    pub dial: Dial,
-    /// Its values.
+pub struct SweepAxis {
+    pub dial: SweepParameter,
     pub values: Vec<f64>,
 }
 
-impl FromStr for Axis {
+impl FromStr for SweepAxis {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (name, values) = text.split_once('=').unwrap_or((text, ""));
         let dial = match name {
-            "prewarm" => Dial::Prewarm,
-            "lead" => Dial::Lead,
-            "concurrency" => Dial::Concurrency,
-            "vcpu" => Dial::Vcpu,
-            "memory" => Dial::Memory,
+            "prewarm" => SweepParameter::Prewarm,
+            "lead" => SweepParameter::Lead,
+            "concurrency" => SweepParameter::Concurrency,
+            "vcpu" => SweepParameter::Vcpu,
+            "memory" => SweepParameter::Memory,
             _ => return Err("prewarm, lead, concurrency, vcpu or memory, with =A,B,… or without".to_owned()),
         };
         let value = |text: &str| match dial {
-            Dial::Lead => text.parse().map(|Seconds(seconds)| seconds),
+            SweepParameter::Lead => text.parse().map(|Seconds(seconds)| seconds),
             _ => match text.parse::<f64>() {
                 Ok(value) if value.is_finite() && value >= 0.0 => Ok(value),
                 _ => Err(format!("{text} is no value of {name}")),
@@ -67,9 +62,8 @@ impl FromStr for Axis {
     }
 }
 
-/// What a setting must keep, whatever the luck.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Goal {
+pub struct SweepGoal {
     /// So many seeds, from the setup's on: each must keep it.
     pub seeds: u32,
     /// 99 in 100 requests, in the jump and in all, milliseconds.
@@ -78,10 +72,8 @@ pub struct Goal {
     pub throttled_max: f64,
 }
 
-impl Goal {
-    /// Whether it is kept.
-    #[must_use]
-    pub fn is_kept(&self, outcome: &Outcome) -> bool {
+impl SweepGoal {
+    pub fn is_kept(&self, outcome: &SimulationOutcome) -> bool {
         let p99_us = self.p99_ms * 1_000.0;
         outcome.throttled_share() <= self.throttled_max
             && outcome.answered > 0
@@ -92,63 +84,43 @@ impl Goal {
 
 /// A setting and what it came to: the worst of its seeds, but for the means of utilisation and cost.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Row {
-    /// Pre-warmed instances.
+pub struct SweepRow {
     pub prewarm: u32,
-    /// How long before the jump, seconds.
     pub lead_s: f64,
-    /// Requests at once in an instance.
     pub concurrency: u16,
-    /// vCPUs of an instance.
     pub vcpu: f64,
-    /// Its memory, MB.
     pub memory_mb: f64,
     /// 99 in 100 of all requests, microseconds.
     pub p99_us: u64,
-    /// The same, of those in the jump.
     pub p99_of_jump_us: u64,
-    /// Requests answered 429.
     pub throttled: u64,
-    /// Instances started for requests.
     pub cold_starts: u64,
-    /// The most instances at once.
     pub instances_max: u32,
     /// CPU in use of what active instances have, 0 to 1.
     pub utilisation: f64,
-    /// What it costs, CU.
     pub cu: f64,
-    /// US dollar.
     pub usd: f64,
-    /// Yuan.
     pub cny: f64,
-    /// Whether every seed keeps the goal.
     pub keeps_goal: bool,
     /// Whether it was not asked for, but lies next to what is best.
     pub refined: bool,
 }
 
-/// A sweep.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sweep {
-    /// What a setting must keep.
-    pub goal: Goal,
-    /// What was varied.
-    pub dials: Vec<Dial>,
-    /// Every setting.
-    pub rows: Vec<Row>,
+    pub goal: SweepGoal,
+    pub dials: Vec<SweepParameter>,
+    pub rows: Vec<SweepRow>,
     /// The one that keeps the goal at the least cost, by its place in `rows`.
     pub best: Option<usize>,
 }
 
 /// Simulates every combination of `axes` on `threads`, and looks for the smallest pre-warm that is enough.
-///
-/// # Errors
-/// A setting that breaks a bound, or too many of them.
 pub fn sweep(
-    setup: &Setup,
-    axes: &[Axis],
-    goal: Goal,
-    facts: &Facts,
+    setup: &SimulationSetup,
+    axes: &[SweepAxis],
+    goal: SweepGoal,
+    facts: &PlanFacts,
     threads: usize,
 ) -> anyhow::Result<Sweep> {
     let mut settings = vec![setup.clone()];
@@ -171,7 +143,7 @@ pub fn sweep(
     let rows = run_all(&settings, goal, facts, threads)?;
     let mut sweep = Sweep { goal, dials: axes.iter().map(|axis| axis.dial).collect(), best: None, rows };
     sweep.choose();
-    if sweep.dials.contains(&Dial::Prewarm) {
+    if sweep.dials.contains(&SweepParameter::Prewarm) {
         sweep.refine(&settings, facts)?;
     }
     Ok(sweep)
@@ -187,12 +159,13 @@ impl Sweep {
     }
 
     /// Narrows down the smallest pre-warm beside the best one that is enough.
-    fn refine(&mut self, settings: &[Setup], facts: &Facts) -> anyhow::Result<()> {
+    fn refine(&mut self, settings: &[SimulationSetup], facts: &PlanFacts) -> anyhow::Result<()> {
         let Some(place) = self.best else { return Ok(()) };
         let best = &self.rows[place];
         let setting = &settings[place];
-        let like = |row: &Row| (row.lead_s, row.concurrency, row.vcpu, row.memory_mb);
-        let short = |row: &&Row| like(row) == like(best) && row.prewarm < best.prewarm && !row.keeps_goal;
+        let like = |row: &SweepRow| (row.lead_s, row.concurrency, row.vcpu, row.memory_mb);
+        let short =
+            |row: &&SweepRow| like(row) == like(best) && row.prewarm < best.prewarm && !row.keeps_goal;
         let Some(mut below) = self.rows.iter().filter(short).map(|row| row.prewarm).max() else {
             return Ok(());
         };
@@ -201,8 +174,8 @@ impl Sweep {
         let mut enough = kept.map(|row| row.prewarm).min().unwrap_or(best.prewarm);
         while enough - below > 1 {
             let middle = below + (enough - below) / 2;
-            let setting = turned(setting.clone(), Dial::Prewarm, middle.into(), facts)?;
-            let row = Row { refined: true, ..Row::of(&setting, self.goal, facts)? };
+            let setting = turned(setting.clone(), SweepParameter::Prewarm, middle.into(), facts)?;
+            let row = SweepRow { refined: true, ..SweepRow::of(&setting, self.goal, facts)? };
             if row.keeps_goal {
                 enough = middle;
             } else {
@@ -215,8 +188,8 @@ impl Sweep {
     }
 }
 
-impl Row {
-    fn of(setup: &Setup, goal: Goal, facts: &Facts) -> anyhow::Result<Self> {
+impl SweepRow {
+    fn of(setup: &SimulationSetup, goal: SweepGoal, facts: &PlanFacts) -> anyhow::Result<Self> {
         let mut row = Self {
             prewarm: setup.prewarm.map_or(0, |prewarm| prewarm.target),
             lead_s: setup.prewarm.map_or(0.0, |prewarm| prewarm.lead_s),
@@ -228,7 +201,7 @@ impl Row {
         };
         let share = 1.0 / f64::from(goal.seeds);
         for luck in 0..goal.seeds {
-            let setup = Setup { seed: setup.seed.wrapping_add(luck.into()), ..setup.clone() };
+            let setup = SimulationSetup { seed: setup.seed.wrapping_add(luck.into()), ..setup.clone() };
             let outcome = simulate(&setup, &facts.prices)?;
             row.p99_us = row.p99_us.max(outcome.latency.p99_us);
             row.p99_of_jump_us = row.p99_of_jump_us.max(outcome.latency_of_jump.p99_us);
@@ -245,17 +218,22 @@ impl Row {
     }
 }
 
-fn run_all(settings: &[Setup], goal: Goal, facts: &Facts, threads: usize) -> anyhow::Result<Vec<Row>> {
+fn run_all(
+    settings: &[SimulationSetup],
+    goal: SweepGoal,
+    facts: &PlanFacts,
+    threads: usize,
+) -> anyhow::Result<Vec<SweepRow>> {
     let next = AtomicUsize::new(0);
     let work = || {
         let mut rows = Vec::new();
         loop {
             let place = next.fetch_add(1, Ordering::Relaxed);
             let Some(setting) = settings.get(place) else { return Ok(rows) };
-            rows.push((place, Row::of(setting, goal, facts)?));
+            rows.push((place, SweepRow::of(setting, goal, facts)?));
         }
     };
-    let done: anyhow::Result<Vec<Vec<(usize, Row)>>> = std::thread::scope(|scope| {
+    let done: anyhow::Result<Vec<Vec<(usize, SweepRow)>>> = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads.clamp(1, settings.len())).map(|_| scope.spawn(work)).collect();
         workers
             .into_iter()
@@ -267,8 +245,12 @@ fn run_all(settings: &[Setup], goal: Goal, facts: &Facts, threads: usize) -> any
     Ok(rows.into_iter().map(|(_, row)| row).collect())
 }
 
-/// The setting with a dial turned.
-fn turned(mut setup: Setup, dial: Dial, value: f64, facts: &Facts) -> anyhow::Result<Setup> {
+fn turned(
+    mut setup: SimulationSetup,
+    dial: SweepParameter,
+    value: f64,
+    facts: &PlanFacts,
+) -> anyhow::Result<SimulationSetup> {
     let whole = || {
         anyhow::ensure!(
             value.fract() == 0.0 && value <= 100_000.0,
@@ -278,23 +260,30 @@ fn turned(mut setup: Setup, dial: Dial, value: f64, facts: &Facts) -> anyhow::Re
     };
     let default_lead_s = facts.specs.instance.lead_s.value;
     match dial {
-        Dial::Prewarm => {
+        SweepParameter::Prewarm => {
             let lead_s = setup.prewarm.map_or(default_lead_s, |prewarm| prewarm.lead_s);
             // None at all is still a setting with a lead, so that the two dials can be turned in any order.
             setup.prewarm = Some(Prewarm { target: whole()?, lead_s });
         }
-        Dial::Lead => {
+        SweepParameter::Lead => {
             let target = setup.prewarm.map_or(0, |prewarm| prewarm.target);
             setup.prewarm = Some(Prewarm { target, lead_s: value });
         }
-        Dial::Concurrency => setup.rules.concurrency = u16::try_from(whole()?)?,
-        Dial::Vcpu => resize(&mut setup, value, None, facts)?,
-        Dial::Memory => resize(&mut setup, (value / 1024.0 / 0.05).floor() * 0.05, Some(value), facts)?,
+        SweepParameter::Concurrency => setup.rules.concurrency = u16::try_from(whole()?)?,
+        SweepParameter::Vcpu => resize(&mut setup, value, None, facts)?,
+        SweepParameter::Memory => {
+            resize(&mut setup, (value / 1024.0 / 0.05).floor() * 0.05, Some(value), facts)?;
+        }
     }
     Ok(setup)
 }
 
-fn resize(setup: &mut Setup, vcpu: f64, memory_mb: Option<f64>, facts: &Facts) -> anyhow::Result<()> {
+fn resize(
+    setup: &mut SimulationSetup,
+    vcpu: f64,
+    memory_mb: Option<f64>,
+    facts: &PlanFacts,
+) -> anyhow::Result<()> {
     let needed_mb = facts.measured.ingest.rss_mb.value;
     let Some(memory_mb) = sizing::size(&facts.specs.instance, vcpu, memory_mb, needed_mb) else {
         anyhow::bail!("{}", sizing::SIZES);
@@ -307,12 +296,11 @@ fn resize(setup: &mut Setup, vcpu: f64, memory_mb: Option<f64>, facts: &Facts) -
     Ok(())
 }
 
-/// Values that suit the sale.
-fn usual(dial: Dial, setup: &Setup, facts: &Facts) -> Vec<f64> {
+fn usual(dial: SweepParameter, setup: &SimulationSetup, facts: &PlanFacts) -> Vec<f64> {
     match dial {
-        Dial::Prewarm => {
-            let load = Load {
-                peak_rps: Schedule::new(&setup.phases).peak_rps(),
+        SweepParameter::Prewarm => {
+            let load = SaleLoad {
+                peak_rps: SendSchedule::new(&setup.phases).peak_rps(),
                 publish_ms: setup.publish.p50_ms,
                 us_per_order: setup.us_per_order,
                 concurrency_max: setup.rules.concurrency.into(),
@@ -329,10 +317,10 @@ fn usual(dial: Dial, setup: &Setup, facts: &Facts) -> Vec<f64> {
             values.dedup();
             values
         }
-        Dial::Lead => vec![0.0, 1.0, 2.0, 3.0, 5.0, 10.0, 60.0, 300.0, 600.0],
-        Dial::Concurrency => vec![1.0, 5.0, 10.0, 20.0, 50.0, 100.0, 150.0, 200.0],
-        Dial::Vcpu => vec![0.05, 0.1, 0.15, 0.2, 0.25, 0.35, 0.5, 0.75, 1.0, 2.0, 4.0],
-        Dial::Memory => vec![128.0, 256.0, 384.0, 512.0, 768.0, 1024.0, 2048.0, 4096.0],
+        SweepParameter::Lead => vec![0.0, 1.0, 2.0, 3.0, 5.0, 10.0, 60.0, 300.0, 600.0],
+        SweepParameter::Concurrency => vec![1.0, 5.0, 10.0, 20.0, 50.0, 100.0, 150.0, 200.0],
+        SweepParameter::Vcpu => vec![0.05, 0.1, 0.15, 0.2, 0.25, 0.35, 0.5, 0.75, 1.0, 2.0, 4.0],
+        SweepParameter::Memory => vec![128.0, 256.0, 384.0, 512.0, 768.0, 1024.0, 2048.0, 4096.0],
     }
 }
 
@@ -342,11 +330,17 @@ mod tests {
 
     #[test]
     fn axes_are_read_with_values_and_without() {
-        assert_eq!("prewarm".parse(), Ok(Axis { dial: Dial::Prewarm, values: Vec::new() }));
-        assert_eq!("lead=500ms,10m".parse(), Ok(Axis { dial: Dial::Lead, values: vec![0.5, 600.0] }));
-        assert_eq!("vcpu=0.1,1".parse(), Ok(Axis { dial: Dial::Vcpu, values: vec![0.1, 1.0] }));
+        assert_eq!("prewarm".parse(), Ok(SweepAxis { dial: SweepParameter::Prewarm, values: Vec::new() }));
+        assert_eq!(
+            "lead=500ms,10m".parse(),
+            Ok(SweepAxis { dial: SweepParameter::Lead, values: vec![0.5, 600.0] })
+        );
+        assert_eq!(
+            "vcpu=0.1,1".parse(),
+            Ok(SweepAxis { dial: SweepParameter::Vcpu, values: vec![0.1, 1.0] })
+        );
         for text in ["speed", "prewarm=x", "vcpu=-1", "lead=soon"] {
-            assert!(text.parse::<Axis>().is_err(), "{text}");
+            assert!(text.parse::<SweepAxis>().is_err(), "{text}");
         }
     }
 }

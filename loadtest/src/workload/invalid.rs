@@ -1,35 +1,23 @@
 //! Requests that must be refused, and how.
 
-/// What is wrong with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Invalid {
+pub enum InvalidRequest {
     /// A SKU that the sale does not sell.
     UnknownSku,
-    /// A sale that there is not.
     UnknownSale,
-    /// No units at all.
     QuantityZero,
-    /// Another currency than the sale's.
     WrongCurrency,
-    /// JSON that breaks off.
     BrokenJson,
-    /// A member that no order has.
     UnknownMember,
-    /// No `Idempotency-Key`.
     NoKey,
-    /// Two of them.
     TwoKeys,
-    /// A form instead of JSON.
     WrongMediaType,
-    /// A body of 20 KiB.
     TooLarge,
-    /// `GET` instead of `POST`.
     WrongMethod,
-    /// A path that leads nowhere.
     WrongPath,
 }
 
-impl Invalid {
+impl InvalidRequest {
     /// All of them, each as likely as another.
     pub const ALL: [Self; 12] = [
         Self::UnknownSku,
@@ -47,7 +35,6 @@ impl Invalid {
     ];
 
     /// The problem's code that it must be refused with (ingest-fn's README).
-    #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
             Self::UnknownSku => "unknown_sku",

@@ -1,9 +1,9 @@
 //! Who asks for what. Each request is a function of the seed and its number alone: nothing is stored, a run can be
 //! repeated, and the ledger derives afterwards what each request must have become.
 
-mod draft;
 mod invalid;
 mod render;
+mod spec;
 
 use ingest_fn::request::{AddressRequest, ItemRequest, OrderRequest, parse_order};
 use rand::rngs::SmallRng;
@@ -12,41 +12,38 @@ use rand_distr::{Distribution, Zipf};
 use shared::catalogue::Sale;
 use shared::order::{IdempotencyKey, OrderId, OrderIdKey, PayloadDigest, UserId};
 
-use crate::scenario::{Buyers, Mix, Scenario};
+use crate::scenario::{Buyers, RequestMix, Scenario};
 
-pub use draft::{Draft, Kind, LINES_MAX};
-pub use invalid::Invalid;
-pub use render::Renderer;
+pub use invalid::InvalidRequest;
+pub use render::RequestRenderer;
+pub use spec::{LINES_MAX, RequestKind, RequestSpec};
 
 /// How far back a replay looks for the order that it repeats: impatient buyers repeat a recent one.
 const REPLAY_BACK_MAX: u64 = 500;
 
-/// A SKU as buyers see it.
 #[derive(Clone, Debug)]
-struct Article {
+struct SkuEntry {
     sku: String,
     /// Most units in one line: the SKU's limit for one buyer.
     limit: u32,
 }
 
-/// Makes requests.
 #[derive(Clone, Debug)]
 pub struct Workload {
     seed: u64,
     run_id: u64,
     sale_id: String,
     currency: String,
-    articles: Vec<Article>,
+    articles: Vec<SkuEntry>,
     key: OrderIdKey,
     buyers: Buyers,
-    kinds: Thresholds,
+    kinds: KindThresholds,
     user_law: Zipf<f64>,
     sku_law: Zipf<f64>,
 }
 
-/// The mix, added up.
 #[derive(Clone, Copy, Debug)]
-struct Thresholds {
+struct KindThresholds {
     invalid: f64,
     hang_up: f64,
     slow_body: f64,
@@ -54,8 +51,8 @@ struct Thresholds {
     changed: f64,
 }
 
-impl Thresholds {
-    const fn new(mix: &Mix) -> Self {
+impl KindThresholds {
+    const fn new(mix: &RequestMix) -> Self {
         let invalid = mix.invalid;
         let hang_up = invalid + mix.hang_ups;
         let slow_body = hang_up + mix.slow_bodies;
@@ -66,9 +63,9 @@ impl Thresholds {
 
 /// What the roll of a request's die says; which order a repetition repeats is found afterwards.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Roll {
-    Own(Kind),
-    Repeat(Kind),
+enum DrawnKind {
+    Own(RequestKind),
+    Repeat(RequestKind),
     Invalid,
 }
 
@@ -76,14 +73,11 @@ impl Workload {
     /// Requests for `sale`, whose SKUs `scenario`'s Zipf law ranks by name, hot ones (`HOT…`) first.
     ///
     /// `run_id` parts this run's idempotency keys from another's; it changes nothing else.
-    ///
-    /// # Errors
-    /// If the scenario's laws are out of range.
     pub fn new(scenario: &Scenario, sale: &Sale, key: OrderIdKey, run_id: u64) -> anyhow::Result<Self> {
         let mut articles: Vec<_> = sale
             .skus
             .iter()
-            .map(|(sku, terms)| Article {
+            .map(|(sku, terms)| SkuEntry {
                 sku: sku.as_str().to_owned(),
                 limit: terms.per_user_limit.unwrap_or(u32::MAX),
             })
@@ -100,30 +94,30 @@ impl Workload {
             articles,
             key,
             buyers,
-            kinds: Thresholds::new(&scenario.mix),
+            kinds: KindThresholds::new(&scenario.mix),
         })
     }
 
-    /// Request `number`, from 0.
-    #[must_use]
-    pub fn draft(&self, number: u64) -> Draft {
+    pub fn request_spec(&self, number: u64) -> RequestSpec {
         let mut random = self.random(number);
         match self.roll(&mut random) {
-            Roll::Own(kind) => self.order(number, number, kind, &mut random),
-            Roll::Invalid => {
-                let kind = Kind::Invalid(Invalid::ALL[random.random_range(0..Invalid::ALL.len())]);
+            DrawnKind::Own(kind) => self.order(number, number, kind, &mut random),
+            DrawnKind::Invalid => {
+                let kind = RequestKind::Invalid(
+                    InvalidRequest::ALL[random.random_range(0..InvalidRequest::ALL.len())],
+                );
                 self.order(number, number, kind, &mut random)
             }
-            Roll::Repeat(kind) => match self.earlier(number, &mut random) {
+            DrawnKind::Repeat(kind) => match self.earlier(number, &mut random) {
                 Some(origin) => {
-                    let mut again = self.draft(origin);
+                    let mut again = self.request_spec(origin);
                     (again.number, again.kind) = (number, kind);
-                    if kind == Kind::Changed {
+                    if kind == RequestKind::Changed {
                         again.note = Some(random.random());
                     }
                     again
                 }
-                None => self.order(number, number, Kind::New, &mut random),
+                None => self.order(number, number, RequestKind::New, &mut random),
             },
         }
     }
@@ -133,21 +127,21 @@ impl Workload {
         SmallRng::seed_from_u64(self.seed.rotate_left(32) ^ number)
     }
 
-    fn roll(&self, random: &mut SmallRng) -> Roll {
+    fn roll(&self, random: &mut SmallRng) -> DrawnKind {
         let die: f64 = random.random();
         let kinds = self.kinds;
         if die < kinds.invalid {
-            Roll::Invalid
+            DrawnKind::Invalid
         } else if die < kinds.hang_up {
-            Roll::Own(Kind::HangUp)
+            DrawnKind::Own(RequestKind::HangUp)
         } else if die < kinds.slow_body {
-            Roll::Own(Kind::SlowBody)
+            DrawnKind::Own(RequestKind::SlowBody)
         } else if die < kinds.replay {
-            Roll::Repeat(Kind::Replay)
+            DrawnKind::Repeat(RequestKind::Replay)
         } else if die < kinds.changed {
-            Roll::Repeat(Kind::Changed)
+            DrawnKind::Repeat(RequestKind::Changed)
         } else {
-            Roll::Own(Kind::New)
+            DrawnKind::Own(RequestKind::New)
         }
     }
 
@@ -157,10 +151,10 @@ impl Workload {
         let from = number.checked_sub(back)?;
         (from.saturating_sub(REPLAY_BACK_MAX)..=from)
             .rev()
-            .find(|candidate| matches!(self.roll(&mut self.random(*candidate)), Roll::Own(_)))
+            .find(|candidate| matches!(self.roll(&mut self.random(*candidate)), DrawnKind::Own(_)))
     }
 
-    fn order(&self, number: u64, origin: u64, kind: Kind, random: &mut SmallRng) -> Draft {
+    fn order(&self, number: u64, origin: u64, kind: RequestKind, random: &mut SmallRng) -> RequestSpec {
         let user = self.user_law.sample(random) as u32 - 1;
         let first_sku = self.sku_law.sample(random) as u32 - 1;
         let lines_max = (self.buyers.lines_max as usize).min(self.articles.len()).min(LINES_MAX);
@@ -170,7 +164,7 @@ impl Workload {
             let limit = self.article(first_sku, line).limit.min(self.buyers.quantity_max);
             *quantity = random.random_range(1..=limit) as u16;
         }
-        Draft {
+        RequestSpec {
             number,
             origin,
             kind,
@@ -185,55 +179,51 @@ impl Workload {
     }
 
     /// The SKU of an order's line: the first and those that follow it in rank, so that each occurs once.
-    fn article(&self, first_sku: u32, line: usize) -> &Article {
+    fn article(&self, first_sku: u32, line: usize) -> &SkuEntry {
         &self.articles[(first_sku as usize + line) % self.articles.len()]
     }
 
-    /// The `Idempotency-Key` of `draft`: its origin's.
-    #[must_use]
-    pub fn idempotency_key(&self, draft: &Draft) -> String {
-        format!("{:016x}-{}", self.run_id, draft.origin)
+    pub fn idempotency_key(&self, spec: &RequestSpec) -> String {
+        format!("{:016x}-{}", self.run_id, spec.origin)
     }
 
-    /// The order id and digest that `draft` must get, derived here so that an answer can be held against them;
+    /// The order id and digest that `spec` must get, derived here so that an answer can be held against them;
     /// `None` for an invalid request.
-    #[must_use]
-    pub fn expected(&self, draft: &Draft) -> Option<(OrderId, PayloadDigest)> {
-        if matches!(draft.kind, Kind::Invalid(_)) {
+    pub fn expected(&self, spec: &RequestSpec) -> Option<(OrderId, PayloadDigest)> {
+        if matches!(spec.kind, RequestKind::Invalid(_)) {
             return None;
         }
-        let order = parse_order(&self.request(draft)).ok()?;
+        let order = parse_order(&self.request(spec)).ok()?;
         let user_id = UserId::parse(order.user_id.as_str()).ok()?;
-        let idempotency_key = IdempotencyKey::parse(&self.idempotency_key(draft)).ok()?;
+        let idempotency_key = IdempotencyKey::parse(&self.idempotency_key(spec)).ok()?;
         let order_id = OrderId::derive(&self.key, &order.sale_id, &user_id, &idempotency_key);
         Some((order_id, PayloadDigest::of(&order)))
     }
 
-    /// The body of `draft` as a value; for an invalid one, what it was before it was spoilt.
-    #[must_use]
-    pub fn request(&self, draft: &Draft) -> OrderRequest {
-        let items = (0..usize::from(draft.lines))
+    /// The body of `spec` as a value; for an invalid one, what it was before it was spoilt.
+    pub fn request(&self, spec: &RequestSpec) -> OrderRequest {
+        let items = (0..usize::from(spec.lines))
             .map(|line| ItemRequest {
-                sku: self.article(draft.first_sku, line).sku.clone(),
-                quantity: u32::from(draft.quantities[line]),
+                sku: self.article(spec.first_sku, line).sku.clone(),
+                quantity: u32::from(spec.quantities[line]),
             })
             .collect();
         OrderRequest {
             sale_id: self.sale_id.clone(),
-            user_id: format!("user-{}", draft.user),
+            user_id: format!("user-{}", spec.user),
             items,
             currency: self.currency.clone(),
             shipping_address: AddressRequest {
-                recipient: format!("Buyer {}", draft.user),
-                line1: format!("{} Nanjing Road", draft.house),
+                recipient: format!("Buyer {}", spec.user),
+                line1: format!("{} Nanjing Road", spec.house),
                 line2: None,
                 city: "Shanghai".to_owned(),
                 region: None,
                 postal_code: Some("200001".to_owned()),
                 country: "CN".to_owned(),
-                phone: Some(format!("+86 130 {:08}", draft.phone)),
+                phone: Some(format!("+86 130 {:08}", spec.phone)),
             },
-            client_reference: draft.note.map(|note| format!("changed-{note}")),
+            client_reference: spec.note.map(|note| format!("changed-{note}")),
         }
     }
 }

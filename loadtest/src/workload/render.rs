@@ -1,65 +1,70 @@
 //! Writes a request as HTTP/1.1, without going through a value: at 50,000 requests a second each allocation counts.
 //! A test holds what is written here against [`Workload::request`].
 
-use super::{Draft, Invalid, Kind, Workload};
+use super::{InvalidRequest, RequestKind, RequestSpec, Workload};
 
 /// Padding of a body that is too large.
 static PADDING: [u8; 20 * 1024] = [b'x'; 20 * 1024];
 
-/// Buffers that are used again.
 #[derive(Default)]
-pub struct Renderer {
+pub struct RequestRenderer {
     body: Vec<u8>,
     number: itoa::Buffer,
 }
 
-impl std::fmt::Debug for Renderer {
+impl std::fmt::Debug for RequestRenderer {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Renderer").finish_non_exhaustive()
     }
 }
 
-impl Renderer {
-    /// Appends `draft` to `out` as a whole request to `host`. Returns the length of its head, bytes.
-    pub fn render(&mut self, workload: &Workload, draft: &Draft, host: &str, out: &mut Vec<u8>) -> usize {
-        let invalid = match draft.kind {
-            Kind::Invalid(invalid) => Some(invalid),
+impl RequestRenderer {
+    /// Appends `spec` to `out` as a whole request to `host`. Returns the length of its head, bytes.
+    pub fn render(
+        &mut self,
+        workload: &Workload,
+        spec: &RequestSpec,
+        host: &str,
+        out: &mut Vec<u8>,
+    ) -> usize {
+        let invalid = match spec.kind {
+            RequestKind::Invalid(invalid) => Some(invalid),
             _ => None,
         };
         self.body.clear();
-        self.body(workload, draft, invalid);
-        self.head(workload, draft, invalid, host, out)
+        self.body(workload, spec, invalid);
+        self.head(workload, spec, invalid, host, out)
     }
 
     fn head(
         &mut self,
         workload: &Workload,
-        draft: &Draft,
-        invalid: Option<Invalid>,
+        spec: &RequestSpec,
+        invalid: Option<InvalidRequest>,
         host: &str,
         out: &mut Vec<u8>,
     ) -> usize {
         let before = out.len();
         out.extend_from_slice(match invalid {
-            Some(Invalid::WrongMethod) => b"PUT /v1/orders HTTP/1.1\r\nhost: ",
-            Some(Invalid::WrongPath) => b"POST /v1/order HTTP/1.1\r\nhost: ",
+            Some(InvalidRequest::WrongMethod) => b"PUT /v1/orders HTTP/1.1\r\nhost: ",
+            Some(InvalidRequest::WrongPath) => b"POST /v1/order HTTP/1.1\r\nhost: ",
             _ => b"POST /v1/orders HTTP/1.1\r\nhost: ",
         });
         out.extend_from_slice(host.as_bytes());
         out.extend_from_slice(match invalid {
-            Some(Invalid::WrongMediaType) => b"\r\ncontent-type: application/x-www-form-urlencoded",
+            Some(InvalidRequest::WrongMediaType) => b"\r\ncontent-type: application/x-www-form-urlencoded",
             _ => b"\r\ncontent-type: application/json",
         });
         let keys = match invalid {
-            Some(Invalid::NoKey) => 0,
-            Some(Invalid::TwoKeys) => 2,
+            Some(InvalidRequest::NoKey) => 0,
+            Some(InvalidRequest::TwoKeys) => 2,
             _ => 1,
         };
         for _ in 0..keys {
             out.extend_from_slice(b"\r\nidempotency-key: ");
             hex_u64(workload.run_id, out);
             out.push(b'-');
-            out.extend_from_slice(self.number.format(draft.origin).as_bytes());
+            out.extend_from_slice(self.number.format(spec.origin).as_bytes());
         }
         out.extend_from_slice(b"\r\ncontent-length: ");
         out.extend_from_slice(self.number.format(self.body.len()).as_bytes());
@@ -69,55 +74,55 @@ impl Renderer {
         head_bytes
     }
 
-    fn body(&mut self, workload: &Workload, draft: &Draft, invalid: Option<Invalid>) {
+    fn body(&mut self, workload: &Workload, spec: &RequestSpec, invalid: Option<InvalidRequest>) {
         self.text(b"{\"sale_id\":\"");
         self.text(match invalid {
-            Some(Invalid::UnknownSale) => b"no-such-sale",
+            Some(InvalidRequest::UnknownSale) => b"no-such-sale",
             _ => workload.sale_id.as_bytes(),
         });
         self.text(b"\",\"user_id\":\"user-");
-        self.digits(draft.user);
+        self.digits(spec.user);
         self.text(b"\",\"items\":[");
-        for line in 0..usize::from(draft.lines) {
+        for line in 0..usize::from(spec.lines) {
             self.text(if line == 0 { b"{\"sku\":\"" } else { b",{\"sku\":\"" });
             self.text(match invalid {
-                Some(Invalid::UnknownSku) if line == 0 => b"NOT-ON-SALE",
-                _ => workload.article(draft.first_sku, line).sku.as_bytes(),
+                Some(InvalidRequest::UnknownSku) if line == 0 => b"NOT-ON-SALE",
+                _ => workload.article(spec.first_sku, line).sku.as_bytes(),
             });
             self.text(b"\",\"quantity\":");
             self.digits(match invalid {
-                Some(Invalid::QuantityZero) if line == 0 => 0,
-                _ => u32::from(draft.quantities[line]),
+                Some(InvalidRequest::QuantityZero) if line == 0 => 0,
+                _ => u32::from(spec.quantities[line]),
             });
             self.text(b"}");
         }
         self.text(b"],\"currency\":\"");
         self.text(match invalid {
-            Some(Invalid::WrongCurrency) => b"XTS",
+            Some(InvalidRequest::WrongCurrency) => b"XTS",
             _ => workload.currency.as_bytes(),
         });
         self.text(b"\",\"shipping_address\":{\"recipient\":\"Buyer ");
-        self.digits(draft.user);
+        self.digits(spec.user);
         self.text(b"\",\"line1\":\"");
-        self.digits(u32::from(draft.house));
+        self.digits(u32::from(spec.house));
         self.text(b" Nanjing Road\",\"city\":\"Shanghai\",\"postal_code\":\"200001\",\"country\":\"CN\",\"phone\":\"+86 130 ");
         // 8 digits, leading zeros kept: a 1 in front is cut off again.
-        let phone = self.number.format(100_000_000 + draft.phone).as_bytes();
+        let phone = self.number.format(100_000_000 + spec.phone).as_bytes();
         self.body.extend_from_slice(&phone[1..]);
         self.text(b"\"}");
-        if let Some(note) = draft.note {
+        if let Some(note) = spec.note {
             self.text(b",\"client_reference\":\"changed-");
             self.digits(note);
             self.text(b"\"");
         }
         match invalid {
-            Some(Invalid::UnknownMember) => self.text(b",\"prize\":1}"),
-            Some(Invalid::TooLarge) => {
+            Some(InvalidRequest::UnknownMember) => self.text(b",\"prize\":1}"),
+            Some(InvalidRequest::TooLarge) => {
                 self.text(b",\"client_reference\":\"");
                 self.text(&PADDING);
                 self.text(b"\"}");
             }
-            Some(Invalid::BrokenJson) => {}
+            Some(InvalidRequest::BrokenJson) => {}
             _ => self.text(b"}"),
         }
     }

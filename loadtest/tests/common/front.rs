@@ -14,12 +14,12 @@ use tokio::time::{Instant, sleep};
 pub(crate) const BOUND: Duration = Duration::from_secs(60);
 
 /// A part of `loadtest`; it is killed with the test.
-struct Part {
+struct LoadtestProcess {
     process: Child,
     _alive: Option<ChildStdin>,
 }
 
-impl Part {
+impl LoadtestProcess {
     fn start(arguments: &[String]) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_loadtest"))
             .args(arguments)
@@ -34,7 +34,7 @@ impl Part {
     }
 }
 
-impl Drop for Part {
+impl Drop for LoadtestProcess {
     fn drop(&mut self) {
         let _gone = self.process.kill();
         let _gone = self.process.wait();
@@ -42,24 +42,23 @@ impl Drop for Part {
 }
 
 /// A front that listens, and its broker.
-pub(crate) struct Front {
-    part: Part,
+pub(crate) struct FcLocalFixture {
+    part: LoadtestProcess,
     pub(crate) address: SocketAddr,
     pub(crate) admin: SocketAddr,
-    /// Where it writes its summary when it ends.
     pub(crate) json: PathBuf,
     // Last, so that it outlives the front.
-    _broker: Part,
+    _broker: LoadtestProcess,
 }
 
-impl Front {
+impl FcLocalFixture {
     /// Starts both in `directory`; `flags` are fc-local's, `ingest_fn` ingest-fn's.
     pub(crate) async fn open(directory: &Path, flags: &[&str], ingest_fn: &[&str]) -> Self {
         let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
         let broker_address = free.expect("a port");
         let broker_directory = directory.join("broker").display().to_string();
-        let broker = Part::start(
-            &["part", "broker", "--dir", &broker_directory, "--listen", &broker_address.to_string()]
+        let broker = LoadtestProcess::start(
+            &["process", "broker", "--dir", &broker_directory, "--listen", &broker_address.to_string()]
                 .map(str::to_owned),
         );
         until("the broker listens", async || TcpStream::connect(broker_address).is_ok()).await;
@@ -76,7 +75,7 @@ impl Front {
         arguments.push(format!("--catalogue={catalogue}"));
         arguments.push(format!("--rocketmq-endpoint={broker_address}"));
         arguments.extend(ingest_fn.iter().map(|flag| (*flag).to_owned()));
-        let mut part = Part::start(&arguments);
+        let mut part = LoadtestProcess::start(&arguments);
         let mut lines = BufReader::new(part.process.stdout.take().expect("piped")).lines();
         let mut address = || -> SocketAddr {
             let line = lines.next().expect("a line").expect("text");
@@ -106,7 +105,6 @@ pub(crate) fn kill(pid: i32, signal: Signal) {
     kill_process(Pid::from_raw(pid).expect("a process id"), signal).expect("it is ours");
 }
 
-/// Waits until something is so.
 pub(crate) async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + BOUND;
     while !so().await {
@@ -115,7 +113,6 @@ pub(crate) async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
     }
 }
 
-/// The body of a buyer's order.
 pub(crate) fn order(buyer: &str) -> String {
     json!({
         "sale_id": "demo-sale",

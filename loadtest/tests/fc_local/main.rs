@@ -10,7 +10,7 @@ mod stage;
 use rustix::process::Signal;
 
 use front::{kill, until};
-use stage::{Stage, has_ended, process_state};
+use stage::{HeldFixture, has_ended, process_state};
 
 /// Held requests must not time out however slow the machine is.
 const PATIENT: &[&str] = &["--body-timeout-ms=60000"];
@@ -18,7 +18,7 @@ const PATIENT: &[&str] = &["--body-timeout-ms=60000"];
 #[tokio::test]
 async fn a_burst_fills_every_instance_then_they_freeze_thaw_and_stop_in_order() {
     let flags = ["--concurrency=4", "--instances-max=3", "--freeze-after-ms=100", "--idle-linger-ms=600000"];
-    let stage = Stage::open(&flags, PATIENT).await;
+    let stage = HeldFixture::open(&flags, PATIENT).await;
     assert_eq!(stage.instances(), [], "nothing runs before the first request");
 
     let mut held: Vec<_> = (0..12).map(|number| stage.hold(&format!("held-{number}"))).collect();
@@ -35,7 +35,7 @@ async fn a_burst_fills_every_instance_then_they_freeze_thaw_and_stop_in_order() 
     assert_eq!(thirteenth.header("x-fc-error-type"), None, "not documented for a throttle");
     assert_eq!(stage.count("throttled_instances"), 1);
 
-    held.iter_mut().for_each(stage::Exchange::release);
+    held.iter_mut().for_each(stage::HeldExchange::release);
     let mut request_ids = Vec::new();
     for exchange in &mut held {
         let answer = exchange.answer();
@@ -70,7 +70,7 @@ async fn a_burst_fills_every_instance_then_they_freeze_thaw_and_stop_in_order() 
 
 #[tokio::test]
 async fn an_idle_instance_is_stopped_after_its_pre_stop_and_the_next_order_starts_another() {
-    let stage = Stage::open(&["--freeze-after-ms=50", "--idle-linger-ms=500"], &[]).await;
+    let stage = HeldFixture::open(&["--freeze-after-ms=50", "--idle-linger-ms=500"], &[]).await;
     assert_eq!(stage.order("first").status, 202);
     until("no instance is left", async || stage.instances().is_empty()).await;
     let summary = stage.status()["summary"].clone();
@@ -84,7 +84,7 @@ async fn an_idle_instance_is_stopped_after_its_pre_stop_and_the_next_order_start
 
 #[tokio::test]
 async fn a_killed_instance_costs_its_requests_and_no_other() {
-    let stage = Stage::open(&["--no-freeze"], PATIENT).await;
+    let stage = HeldFixture::open(&["--no-freeze"], PATIENT).await;
     let mut held = stage.hold("held");
     until("the request is on its instance", async || {
         stage.instances().first().is_some_and(|(_, phase)| phase == "active")
@@ -102,7 +102,7 @@ async fn a_killed_instance_costs_its_requests_and_no_other() {
 
 #[tokio::test]
 async fn a_client_that_hangs_up_frees_its_place() {
-    let stage = Stage::open(&["--concurrency=1", "--instances-max=1", "--no-freeze"], PATIENT).await;
+    let stage = HeldFixture::open(&["--concurrency=1", "--instances-max=1", "--no-freeze"], PATIENT).await;
     assert_eq!(stage.order("warm").status, 202);
     let held = stage.hold("held");
     until("it has its place", async || stage.requests_under_way() == 1).await;
@@ -114,8 +114,9 @@ async fn a_client_that_hangs_up_frees_its_place() {
 
 #[tokio::test]
 async fn provisioned_instances_are_there_before_the_first_request_stay_warm_and_are_replaced() {
-    let stage = Stage::open(&["--provisioned=2", "--freeze-after-ms=0", "--idle-linger-ms=100"], &[]).await;
-    let idle = || stage.status()["summary"]["census"]["provisioned"]["idle"].as_u64();
+    let stage =
+        HeldFixture::open(&["--provisioned=2", "--freeze-after-ms=0", "--idle-linger-ms=100"], &[]).await;
+    let idle = || stage.status()["summary"]["instance_counts"]["provisioned"]["idle"].as_u64();
     until("both are ready", async || idle() == Some(2)).await;
     assert_eq!(stage.order("first").status, 202);
     assert_eq!((stage.count("assigned"), stage.count("waited")), (1, 0), "nobody waited for a start");
@@ -126,17 +127,17 @@ async fn provisioned_instances_are_there_before_the_first_request_stay_warm_and_
 
 #[tokio::test]
 async fn a_start_is_padded_and_a_failed_initialisation_is_told_as_the_platform_does() {
-    let stage = Stage::open(&["--pad-cold-start=interpreted"], &[]).await;
+    let stage = HeldFixture::open(&["--pad-cold-start=interpreted"], &[]).await;
     assert_eq!(stage.order("padded").status, 202);
     let start = stage.status()["summary"]["cold_starts"][0].clone();
     assert!(start["ready_ms"].as_f64() >= Some(120.0), "{start}");
     drop(stage);
 
-    let stage = Stage::open(&["--initialize"], &[]).await;
+    let stage = HeldFixture::open(&["--initialize"], &[]).await;
     assert_eq!(stage.order("initialized").status, 202);
     drop(stage);
 
-    let stage = Stage::open(&["--initialize"], &["--orders-topic=no-such-topic"]).await;
+    let stage = HeldFixture::open(&["--initialize"], &["--orders-topic=no-such-topic"]).await;
     let answer = stage.order("initialized");
     assert_eq!(answer.refusal(), (200, "fc_initialization_failed".to_owned()), "not a 202, and yet no error");
     assert_eq!(answer.header("x-fc-error-type"), Some("initializationerror"));
@@ -146,7 +147,7 @@ async fn a_start_is_padded_and_a_failed_initialisation_is_told_as_the_platform_d
 
 #[tokio::test]
 async fn an_instance_that_cannot_start_is_told_and_not_tried_without_end() {
-    let stage = Stage::open(&["--provisioned=1"], &["--requests-max=0"]).await;
+    let stage = HeldFixture::open(&["--provisioned=1"], &["--requests-max=0"]).await;
     until("it has failed", async || stage.count("failed") >= 1).await;
     let failure = stage.status()["summary"]["last_failure"].to_string();
     assert!(failure.contains("requests-max"), "its log is shown: {failure}");
@@ -161,7 +162,7 @@ async fn an_instance_that_cannot_start_is_told_and_not_tried_without_end() {
 
 #[tokio::test]
 async fn a_killed_front_leaves_no_instance_behind_not_even_a_frozen_one() {
-    let stage = Stage::open(&["--freeze-after-ms=0"], &[]).await;
+    let stage = HeldFixture::open(&["--freeze-after-ms=0"], &[]).await;
     assert_eq!(stage.order("first").status, 202);
     until("it is frozen", async || stage.instances().iter().all(|(_, phase)| phase == "frozen")).await;
     let (pid, _) = stage.instances()[0];

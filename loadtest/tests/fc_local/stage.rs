@@ -8,26 +8,26 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::front::{BOUND, Front, order};
+use crate::front::{BOUND, FcLocalFixture, order};
 
 /// A front with its broker, in a directory of its own.
-pub(crate) struct Stage {
+pub(crate) struct HeldFixture {
     // Before the directory, so that it has ended when that goes.
-    front: Front,
+    front: FcLocalFixture,
     directory: TempDir,
 }
 
-impl Stage {
+impl HeldFixture {
     /// Starts both; `flags` are fc-local's, `ingest_fn` ingest-fn's.
     pub(crate) async fn open(flags: &[&str], ingest_fn: &[&str]) -> Self {
         let directory = TempDir::new().expect("a directory");
-        let front = Front::open(directory.path(), flags, ingest_fn).await;
+        let front = FcLocalFixture::open(directory.path(), flags, ingest_fn).await;
         Self { front, directory }
     }
 
-    /// What the front says about itself.
     pub(crate) fn status(&self) -> Value {
-        let mut request = Exchange::open(self.front.admin, "GET /_fc/status HTTP/1.1\r\nhost: admin\r\n\r\n");
+        let mut request =
+            HeldExchange::open(self.front.admin, "GET /_fc/status HTTP/1.1\r\nhost: admin\r\n\r\n");
         let answer = request.answer();
         assert_eq!(answer.status, 200);
         answer.json()
@@ -37,7 +37,6 @@ impl Stage {
         self.status()["summary"]["counts"][name].as_u64().expect("a count")
     }
 
-    /// The instances' process ids and phases.
     pub(crate) fn instances(&self) -> Vec<(i32, String)> {
         let status = self.status();
         let instances = status["instances"].as_array().expect("a list");
@@ -56,14 +55,14 @@ impl Stage {
     }
 
     /// An order whose head has been sent and whose body has not.
-    pub(crate) fn hold(&self, key: &str) -> Exchange {
-        let mut exchange = Exchange::open(self.front.address, &head(key));
+    pub(crate) fn hold(&self, key: &str) -> HeldExchange {
+        let mut exchange = HeldExchange::open(self.front.address, &head(key));
         exchange.rest = order(key);
         exchange
     }
 
     /// Sends an order and waits for the answer.
-    pub(crate) fn order(&self, key: &str) -> Answer {
+    pub(crate) fn order(&self, key: &str) -> FrontResponse {
         let mut exchange = self.hold(key);
         exchange.release();
         exchange.answer()
@@ -100,20 +99,19 @@ fn head(key: &str) -> String {
 }
 
 /// A connection with one request on it.
-pub(crate) struct Exchange {
+pub(crate) struct HeldExchange {
     stream: TcpStream,
     rest: String,
 }
 
-/// An answer, read to its end.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct FrontResponse {
     pub(crate) status: u16,
     head: String,
     body: String,
 }
 
-impl Exchange {
+impl HeldExchange {
     fn open(address: SocketAddr, head: &str) -> Self {
         let mut stream = TcpStream::connect(address).expect("it listens");
         stream.set_read_timeout(Some(BOUND)).expect("a bound");
@@ -121,12 +119,11 @@ impl Exchange {
         Self { stream, rest: String::new() }
     }
 
-    /// Sends the body.
     pub(crate) fn release(&mut self) {
         self.stream.write_all(self.rest.as_bytes()).expect("sent");
     }
 
-    pub(crate) fn answer(&mut self) -> Answer {
+    pub(crate) fn answer(&mut self) -> FrontResponse {
         let mut reader = BufReader::new(&self.stream);
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
@@ -137,11 +134,11 @@ impl Exchange {
         let mut body = vec![0; length];
         reader.read_exact(&mut body).expect("a body");
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-        Answer { status, head, body: String::from_utf8(body).expect("text") }
+        FrontResponse { status, head, body: String::from_utf8(body).expect("text") }
     }
 }
 
-impl Answer {
+impl FrontResponse {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         header(&self.head, name)
     }
@@ -150,7 +147,6 @@ impl Answer {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// Status and problem code.
     pub(crate) fn refusal(&self) -> (u16, String) {
         (self.status, self.json()["code"].as_str().unwrap_or_default().to_owned())
     }

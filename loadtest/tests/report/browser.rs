@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use loadtest::report::{Report, html};
+use loadtest::report::{RunReport, html};
 use tempfile::TempDir;
 
 use super::runs::{self, HOSTILE};
@@ -34,7 +34,7 @@ fn drawn(name: &str, page: &str) -> Option<String> {
     Some(visible.replace("&nbsp;", " "))
 }
 
-fn drawn_report(name: &str, report: &Report) -> Option<String> {
+fn drawn_report(name: &str, report: &RunReport) -> Option<String> {
     drawn(name, &html(report).expect("a page"))
 }
 
@@ -54,7 +54,6 @@ fn assert_drawn(dom: &str, charts: usize) {
     }
 }
 
-/// What stands from `from` to the next `to`.
 fn between<'a>(text: &'a str, from: &str, to: &str) -> &'a str {
     let (_, rest) = text.split_once(from).unwrap_or_else(|| panic!("no {from}"));
     rest.split_once(to).unwrap_or_else(|| panic!("no {to} after {from}")).0
@@ -294,7 +293,6 @@ fn values_can_be_read_with_the_pointer_and_the_keyboard() {
     assert!(root(&dom).contains("data-theme="));
 }
 
-/// As the page writes numbers.
 fn thousands(number: u64) -> String {
     let (thousands, rest) = (number / 1_000, number % 1_000);
     if thousands == 0 { rest.to_string() } else { format!("{thousands},{rest:03}") }

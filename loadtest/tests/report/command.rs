@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use loadtest::report::{Report, schema_json, write_json};
+use loadtest::report::{RunReport, schema_json, write_json};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -18,8 +18,7 @@ fn loadtest(directory: &Path, arguments: &[&str]) -> Output {
         .expect("loadtest runs")
 }
 
-/// A directory with reports in it.
-fn directory(reports: &[(&str, Report)]) -> TempDir {
+fn directory(reports: &[(&str, RunReport)]) -> TempDir {
     let directory = TempDir::new().expect("a directory");
     for (name, report) in reports {
         write_json(report, &directory.path().join(name)).expect("written");
@@ -28,7 +27,7 @@ fn directory(reports: &[(&str, Report)]) -> TempDir {
 }
 
 /// A run in intervals of half a second, its 99th percentiles `p99` times as long.
-fn fine(p99: f64) -> Report {
+fn fine(p99: f64) -> RunReport {
     flash_sale(Knobs { p99, interval_ms: 500, ..Knobs::default() })
 }
 

@@ -1,22 +1,24 @@
 //! What `compare` claims, and what it does not.
 
-use loadtest::report::Report;
-use loadtest::report::compare::{Comparison, Finding, Judged, Outcome, Settings, compare};
-use loadtest::scenario::Phase;
+use loadtest::report::RunReport;
+use loadtest::report::compare::{
+    CompareSettings, Comparison, ComparisonOutcome, Finding, TestedMetric, compare,
+};
+use loadtest::scenario::RatePhase;
 
 use super::fixture::{Knobs, flash_sale};
 use super::runs;
 
-fn run(knobs: Knobs) -> Report {
+fn run(knobs: Knobs) -> RunReport {
     flash_sale(Knobs { noise: 0.02, ..knobs })
 }
 
-fn compared(a: &Report, b: &Report) -> Comparison {
-    compare(a, b, Settings::default())
+fn compared(a: &RunReport, b: &RunReport) -> Comparison {
+    compare(a, b, CompareSettings::default())
 }
 
 #[track_caller]
-fn judged<'a>(comparison: &'a Comparison, name: &str) -> &'a Judged {
+fn judged<'a>(comparison: &'a Comparison, name: &str) -> &'a TestedMetric {
     comparison.judged.iter().find(|judged| judged.name == name).unwrap_or_else(|| panic!("no {name}"))
 }
 
@@ -33,7 +35,7 @@ fn a_run_is_like_itself() {
         let comparison = compared(&report, &report);
         assert!(comparison.judged.iter().all(|judged| judged.finding == Finding::NoChange), "{comparison}");
         assert!(comparison.judged.iter().all(|judged| judged.p == Some(1.0) && judged.change == Some(0.0)));
-        assert_eq!(comparison.outcome, Outcome::NothingWorse);
+        assert_eq!(comparison.outcome, ComparisonOutcome::NothingWorse);
         assert!(comparison.scenario_differences.is_empty());
     }
     let names: Vec<_> =
@@ -57,7 +59,7 @@ fn a_run_is_like_itself() {
 }
 
 /// Pairs of runs that differ by 2 % of noise alone.
-fn alike() -> impl Iterator<Item = (Report, Report)> {
+fn alike() -> impl Iterator<Item = (RunReport, RunReport)> {
     (0..100).map(|seed| {
         (
             run(Knobs { seed: 2 * seed, ..Knobs::default() }),
@@ -71,7 +73,7 @@ fn noise_is_no_change() {
     for (a, b) in alike() {
         let comparison = compared(&a, &b);
         assert_eq!(claims(&comparison), [], "{comparison}");
-        assert_eq!(comparison.outcome, Outcome::NothingWorse);
+        assert_eq!(comparison.outcome, ComparisonOutcome::NothingWorse);
     }
 }
 
@@ -79,7 +81,7 @@ fn noise_is_no_change() {
 /// is more than three standard deviations beyond.
 #[test]
 fn false_claims_keep_to_the_level_without_a_least_effect() {
-    let settings = Settings { effect_min: 0.0, share_effect_min: 0.0, ..Settings::default() };
+    let settings = CompareSettings { effect_min: 0.0, share_effect_min: 0.0, ..CompareSettings::default() };
     let wrong = alike().filter(|(a, b)| !claims(&compare(a, b, settings)).is_empty()).count();
     println!("{wrong} of 100 comparisons claim a change where there is noise alone");
     assert!(wrong <= 12, "{wrong} of 100");
@@ -100,7 +102,7 @@ fn found(tried: u64, knobs: Knobs, name: &str, finding: Finding, words: &str, ch
         let judged = judged(&comparison, name);
         assert_eq!(judged.words, words);
         assert!((judged.change.expect("a change") - change).abs() < 0.03, "{comparison}");
-        assert_eq!(comparison.outcome == Outcome::Worse, finding == Finding::Worse);
+        assert_eq!(comparison.outcome == ComparisonOutcome::Worse, finding == Finding::Worse);
         true
     };
     (0..tried).filter(|seed| claimed(*seed)).count()
@@ -173,7 +175,7 @@ fn void_latencies_are_never_compared() {
         assert_eq!(valid.unwrap_or_default(), expected);
         // What does not depend on the generator's punctuality still is.
         assert_eq!(judged(&comparison, "cpu_us_per_accepted.ingest-fn").finding, Finding::NoChange);
-        assert_eq!(comparison.outcome, Outcome::Incomplete);
+        assert_eq!(comparison.outcome, ComparisonOutcome::Incomplete);
     }
 }
 
@@ -182,7 +184,7 @@ fn other_scenarios_are_not_compared_and_the_difference_is_named() {
     let a = run(Knobs::default());
     let mut b = run(Knobs { seed: 1, p99: 2.0, ..Knobs::default() });
     b.scenario.drain.rate = 3_000;
-    b.scenario.phases[2] = Phase::Constant { rps: 40_000.0, seconds: 9.0 };
+    b.scenario.phases[2] = RatePhase::Constant { rps: 40_000.0, seconds: 9.0 };
     b.scenario.expect.clear();
     let comparison = compared(&a, &b);
     let differences: Vec<_> =
@@ -199,7 +201,7 @@ fn other_scenarios_are_not_compared_and_the_difference_is_named() {
         ]
     );
     assert!(comparison.judged.iter().all(|judged| judged.finding == Finding::NotCompared));
-    assert_eq!(comparison.outcome, Outcome::Incomplete);
+    assert_eq!(comparison.outcome, ComparisonOutcome::Incomplete);
     assert!(comparison.shown.iter().any(|shown| shown.name == "accepted"), "totals are shown");
 }
 
@@ -228,7 +230,7 @@ fn from_few_intervals_nothing_is_claimed() {
         (4, Finding::TooFewIntervals, "too few intervals")
     );
     assert!(p99.a.is_some() && p99.b.is_some(), "the values are shown");
-    assert_eq!(comparison.outcome, Outcome::Incomplete);
+    assert_eq!(comparison.outcome, ComparisonOutcome::Incomplete);
 }
 
 #[test]
@@ -250,9 +252,9 @@ fn of_a_run_that_was_ended_early_its_last_interval_does_not_count() {
 #[test]
 fn a_failure_where_there_was_none_is_worse_whatever_the_figures() {
     let comparison = compared(&runs::good(), &runs::failed());
-    assert_eq!(comparison.outcome, Outcome::Worse);
+    assert_eq!(comparison.outcome, ComparisonOutcome::Worse);
     assert!(comparison.to_string().contains("WORSE: B failed where A passed."));
-    assert_eq!(compared(&runs::failed(), &runs::good()).outcome, Outcome::NothingWorse);
+    assert_eq!(compared(&runs::failed(), &runs::good()).outcome, ComparisonOutcome::NothingWorse);
 }
 
 #[test]

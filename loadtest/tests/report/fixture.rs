@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use hdrhistogram::Histogram;
-use loadtest::ledger::Verdict;
+use loadtest::ledger::LedgerVerdict;
 use loadtest::report::{
-    CurvePoint, Expectation, FORMAT, GeneratorHealth, Interval, Latencies, Machine, ProcessSample,
-    ProcessUse, Quantiles, Report, RunInfo, Stack, Totals,
+    CurvePoint, Expectation, FORMAT, GeneratorHealth, Interval, LatencyReport, Machine, ProcessSample,
+    ProcessUse, Quantiles, RequestTotals, RunInfo, RunReport, TestedStack,
 };
-use loadtest::scenario::{Bounds, Drain, Phase, Range, Scenario};
+use loadtest::scenario::{DrainSettings, ExpectedRange, GeneratorSettings, RatePhase, Scenario};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand_distr::{Distribution, LogNormal, Normal};
@@ -21,17 +21,13 @@ const CAPACITY_RPS: f64 = 24_000.0;
 /// What may differ from one run of the same sale to the next.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Knobs {
-    /// Seed of the noise.
     pub seed: u64,
     /// Noise of every interval's figures, as a share of them (one standard deviation).
     pub noise: f64,
-    /// Factor on each interval's 99th percentile.
     pub p99: f64,
     /// Factor on what the services can accept.
     pub capacity: f64,
-    /// Factor on ingest-fn's CPU.
     pub cpu: f64,
-    /// Length of an interval, milliseconds.
     pub interval_ms: u32,
 }
 
@@ -41,12 +37,11 @@ impl Default for Knobs {
     }
 }
 
-/// The flash sale.
 pub(super) fn scenario(interval_ms: u32) -> Scenario {
     let expect = BTreeMap::from([
-        ("accepted_share".to_owned(), Range { min: Some(0.4), max: None }),
-        ("accepted_p99_us".to_owned(), Range { min: None, max: Some(250_000.0) }),
-        ("committed_per_s_max".to_owned(), Range { min: Some(1_800.0), max: Some(2_000.0) }),
+        ("accepted_share".to_owned(), ExpectedRange { min: Some(0.4), max: None }),
+        ("accepted_p99_us".to_owned(), ExpectedRange { min: None, max: Some(250_000.0) }),
+        ("committed_per_s_max".to_owned(), ExpectedRange { min: Some(1_800.0), max: Some(2_000.0) }),
     ]);
     Scenario {
         name: "flash-sale".to_owned(),
@@ -55,41 +50,41 @@ pub(super) fn scenario(interval_ms: u32) -> Scenario {
             .to_owned(),
         seed: 42,
         phases: vec![
-            Phase::Constant { rps: 100.0, seconds: 3.0 },
-            Phase::Exponential { from_rps: 100.0, to_rps: 50_000.0, seconds: 1.0 },
-            Phase::Constant { rps: 50_000.0, seconds: 9.0 },
-            Phase::Linear { from_rps: 50_000.0, to_rps: 100.0, seconds: 1.0 },
-            Phase::Constant { rps: 100.0, seconds: 6.0 },
+            RatePhase::Constant { rps: 100.0, seconds: 3.0 },
+            RatePhase::Exponential { from_rps: 100.0, to_rps: 50_000.0, seconds: 1.0 },
+            RatePhase::Constant { rps: 50_000.0, seconds: 9.0 },
+            RatePhase::Linear { from_rps: 50_000.0, to_rps: 100.0, seconds: 1.0 },
+            RatePhase::Constant { rps: 100.0, seconds: 6.0 },
         ],
         sale: Default::default(),
         buyers: Default::default(),
         mix: Default::default(),
         clients: Default::default(),
-        drain: Drain { rate: 2_000 },
-        generator: Bounds { threads: 2, interval_ms, ..Bounds::default() },
+        drain: DrainSettings { rate: 2_000 },
+        generator: GeneratorSettings { threads: 2, interval_ms, ..GeneratorSettings::default() },
         expect,
     }
 }
 
-fn rate(phase: &Phase, at_s: f64) -> f64 {
+fn rate(phase: &RatePhase, at_s: f64) -> f64 {
     match *phase {
-        Phase::Constant { rps, .. } => rps,
-        Phase::Linear { from_rps, to_rps, seconds } => from_rps + (to_rps - from_rps) * at_s / seconds,
-        Phase::Exponential { from_rps, to_rps, seconds } => {
+        RatePhase::Constant { rps, .. } => rps,
+        RatePhase::Linear { from_rps, to_rps, seconds } => from_rps + (to_rps - from_rps) * at_s / seconds,
+        RatePhase::Exponential { from_rps, to_rps, seconds } => {
             from_rps * (to_rps / from_rps).powf(at_s / seconds)
         }
-        Phase::Spike { base_rps, peak_rps, seconds } => {
+        RatePhase::Spike { base_rps, peak_rps, seconds } => {
             peak_rps - (peak_rps - base_rps) * (at_s / seconds * 2.0 - 1.0).abs()
         }
     }
 }
 
-fn seconds(phase: &Phase) -> f64 {
+fn seconds(phase: &RatePhase) -> f64 {
     match *phase {
-        Phase::Constant { seconds, .. }
-        | Phase::Linear { seconds, .. }
-        | Phase::Exponential { seconds, .. }
-        | Phase::Spike { seconds, .. } => seconds,
+        RatePhase::Constant { seconds, .. }
+        | RatePhase::Linear { seconds, .. }
+        | RatePhase::Exponential { seconds, .. }
+        | RatePhase::Spike { seconds, .. } => seconds,
     }
 }
 
@@ -103,7 +98,7 @@ fn plan(scenario: &Scenario) -> Vec<f64> {
         .collect()
 }
 
-struct Builder {
+struct ReportFixture {
     knobs: Knobs,
     noise: StdRng,
     accepted: Histogram<u64>,
@@ -111,13 +106,12 @@ struct Builder {
     all: Histogram<u64>,
 }
 
-impl Builder {
+impl ReportFixture {
     /// A figure with the run's own noise on it.
     fn noisy(&mut self, value: f64) -> f64 {
         value * Normal::new(1.0, self.knobs.noise).expect("a normal law").sample(&mut self.noise).max(0.0)
     }
 
-    /// One interval of the sale, its answers' latencies filed.
     fn interval(&mut self, at_ms: u64, planned: f64) -> Interval {
         let length_ms = u64::from(self.knobs.interval_ms);
         let capacity = self.noisy(CAPACITY_RPS * self.knobs.capacity) * length_ms as f64 / 1e3;
@@ -163,7 +157,6 @@ impl Builder {
     }
 }
 
-/// Files `count` log-normal values.
 fn file(random: &mut StdRng, into: &mut [&mut Histogram<u64>], count: u64, median_us: f64, sigma: f64) {
     let law = LogNormal::new(median_us.ln(), sigma).expect("a log-normal law");
     // A thousand values stand for all of them, each for as many as are left over.
@@ -199,7 +192,7 @@ fn quantiles(histogram: &Histogram<u64>) -> Quantiles {
 }
 
 /// The queue fills and is drained at the cap; the timeline goes on until it is empty.
-fn drain(builder: &mut Builder, timeline: &mut Vec<Interval>, cap_rps: f64) {
+fn drain(builder: &mut ReportFixture, timeline: &mut Vec<Interval>, cap_rps: f64) {
     let cap = cap_rps * f64::from(builder.knobs.interval_ms) / 1e3;
     let mut queued = 0;
     let mut index = 0;
@@ -233,7 +226,7 @@ const PROCESSES: [(&str, [f64; 3], [u64; 2]); 5] = [
     ("loadtest", [12.5, 11.5, 0.0], [120 << 20, 0]),
 ];
 
-fn processes(builder: &mut Builder, timeline: &[Interval]) -> Vec<ProcessUse> {
+fn processes(builder: &mut ReportFixture, timeline: &[Interval]) -> Vec<ProcessUse> {
     let mut all = Vec::new();
     for (name, [accepted, shed, committed], [rest_bytes, queued_bytes]) in PROCESSES {
         let factor = if name == "ingest-fn" { builder.knobs.cpu } else { 1.0 };
@@ -256,11 +249,10 @@ fn processes(builder: &mut Builder, timeline: &[Interval]) -> Vec<ProcessUse> {
     all
 }
 
-/// How the requests of `timeline` ended.
-fn totals(timeline: &[Interval]) -> Totals {
+fn totals(timeline: &[Interval]) -> RequestTotals {
     let sum = |count: fn(&Interval) -> u64| timeline.iter().map(count).sum::<u64>();
     let (shed, refused, unknown) = (sum(|i| i.shed), sum(|i| i.refused), sum(|i| i.unknown));
-    Totals {
+    RequestTotals {
         planned: sum(|interval| interval.planned),
         sent: sum(|interval| interval.sent),
         retries: 0,
@@ -282,10 +274,10 @@ fn totals(timeline: &[Interval]) -> Totals {
     }
 }
 
-fn verdict(totals: &Totals, timeline: &[Interval]) -> Verdict {
+fn verdict(totals: &RequestTotals, timeline: &[Interval]) -> LedgerVerdict {
     let rows = timeline.iter().map(|interval| interval.committed).sum::<u64>() as usize;
     let (sold_out, limited) = (rows / 11, rows / 37);
-    Verdict {
+    LedgerVerdict {
         requests: (totals.accepted + totals.shed + totals.unknown) as usize,
         accepted: totals.accepted as usize,
         refused: totals.shed as usize,
@@ -304,7 +296,6 @@ fn verdict(totals: &Totals, timeline: &[Interval]) -> Verdict {
     }
 }
 
-/// The same in every run, and costly to make.
 static GENERATOR: LazyLock<GeneratorHealth> = LazyLock::new(|| {
     let mut slip = Histogram::new(3).expect("a histogram");
     for batch in 0..40 {
@@ -325,10 +316,10 @@ static GENERATOR: LazyLock<GeneratorHealth> = LazyLock::new(|| {
 });
 
 /// A run of the flash sale that went well.
-pub(super) fn flash_sale(knobs: Knobs) -> Report {
+pub(super) fn flash_sale(knobs: Knobs) -> RunReport {
     let scenario = scenario(knobs.interval_ms);
     let histogram = || Histogram::new(3).expect("a histogram");
-    let mut builder = Builder {
+    let mut builder = ReportFixture {
         knobs,
         noise: StdRng::seed_from_u64(knobs.seed),
         accepted: histogram(),
@@ -347,7 +338,7 @@ pub(super) fn flash_sale(knobs: Knobs) -> Report {
     let drained_ms = timeline.len() as u64 * u64::from(knobs.interval_ms) - played_ms + 640;
     let totals = totals(&timeline);
     let processes = processes(&mut builder, &timeline);
-    let latency = Latencies {
+    let latency = LatencyReport {
         accepted: quantiles(&builder.accepted),
         shed: quantiles(&builder.shed),
         all: quantiles(&builder.all),
@@ -365,7 +356,7 @@ pub(super) fn flash_sale(knobs: Knobs) -> Report {
             holds: range.min.is_none_or(|min| actual >= min) && range.max.is_none_or(|max| actual <= max),
         })
         .collect();
-    Report {
+    RunReport {
         format: FORMAT,
         run: run(played_ms, drained_ms),
         scenario,
@@ -385,7 +376,7 @@ fn run(played_ms: u64, drained_ms: u64) -> RunInfo {
         started_at: "2026-11-24T20:04:11Z".to_owned(),
         played_ms,
         drained_ms,
-        stack: Stack::Real,
+        stack: TestedStack::Real,
         interrupted: false,
         version: "0.1.0".to_owned(),
         parts: BTreeMap::from([

@@ -1,11 +1,10 @@
 //! The page without a browser: what it is made of.
 
-use loadtest::report::{Report, html};
+use loadtest::report::{RunReport, html};
 
 use super::runs;
 
-/// The report that a page holds.
-fn embedded(page: &str) -> Report {
+fn embedded(page: &str) -> RunReport {
     let (_, rest) = page.split_once("<script type=\"application/json\" id=\"report\">").expect("a report");
     let (json, _) = rest.split_once("</script>").expect("an end");
     serde_json::from_str(json).expect("a report")

@@ -1,22 +1,19 @@
 //! Runs that are unlike the good one.
 
-use loadtest::ledger::Fault;
-use loadtest::report::{Interval, Report, Stack};
-use loadtest::scenario::Phase;
+use loadtest::ledger::LedgerFault;
+use loadtest::report::{Interval, RunReport, TestedStack};
+use loadtest::scenario::RatePhase;
 
 use super::fixture::{Knobs, flash_sale};
 
-/// What must never be more than text.
 pub(super) const HOSTILE: &str =
     "</script><img src=x onerror=\"document.documentElement.dataset.hacked='true'\"><!--<script>";
 
-/// A run that went well.
-pub(super) fn good() -> Report {
+pub(super) fn good() -> RunReport {
     flash_sale(Knobs::default())
 }
 
-/// A run whose generator was late.
-pub(super) fn void() -> Report {
+pub(super) fn void() -> RunReport {
     let mut report = good();
     report.generator.slip.p999_us = 7_900;
     report.generator.latencies_valid = false;
@@ -26,12 +23,12 @@ pub(super) fn void() -> Report {
 }
 
 /// A run in which about everything went wrong.
-pub(super) fn failed() -> Report {
+pub(super) fn failed() -> RunReport {
     let mut report = good();
     if let Some(ledger) = &mut report.ledger {
         ledger.rows -= 3;
         ledger.faults = vec![
-            Fault {
+            LedgerFault {
                 code: "accepted_order_lost".into(),
                 count: 3,
                 examples: vec![
@@ -40,7 +37,11 @@ pub(super) fn failed() -> Report {
                     "018f6b1e7b02".to_owned(),
                 ],
             },
-            Fault { code: "oversold".into(), count: 1, examples: vec!["HOT-1: 2,004 of 2,000".to_owned()] },
+            LedgerFault {
+                code: "oversold".into(),
+                count: 1,
+                examples: vec!["HOT-1: 2,004 of 2,000".to_owned()],
+            },
         ];
     }
     let missed = &mut report.expectations[0];
@@ -52,9 +53,9 @@ pub(super) fn failed() -> Report {
 }
 
 /// A run against something that was there already: no ledger, no processes, no queue.
-pub(super) fn external() -> Report {
+pub(super) fn external() -> RunReport {
     let mut report = good();
-    report.run.stack = Stack::External;
+    report.run.stack = TestedStack::External;
     report.run.parts.clear();
     report.run.drained_ms = 0;
     report.ledger = None;
@@ -68,10 +69,9 @@ pub(super) fn external() -> Report {
     report
 }
 
-/// The shortest run: one interval.
-pub(super) fn single() -> Report {
+pub(super) fn single() -> RunReport {
     let mut report = good();
-    report.scenario.phases = vec![Phase::Constant { rps: 100.0, seconds: 1.0 }];
+    report.scenario.phases = vec![RatePhase::Constant { rps: 100.0, seconds: 1.0 }];
     report.timeline.truncate(1);
     for process in &mut report.processes {
         process.samples.truncate(1);
@@ -81,7 +81,7 @@ pub(super) fn single() -> Report {
 }
 
 /// A run that ended before it began.
-pub(super) fn empty() -> Report {
+pub(super) fn empty() -> RunReport {
     let mut report = external();
     report.run.interrupted = true;
     report.timeline.clear();
@@ -92,9 +92,9 @@ pub(super) fn empty() -> Report {
 }
 
 /// Ten minutes in 600 intervals, with some in which nothing was answered and some answered at once.
-pub(super) fn long() -> Report {
+pub(super) fn long() -> RunReport {
     let mut report = good();
-    report.scenario.phases = vec![Phase::Constant { rps: 100.0, seconds: 600.0 }];
+    report.scenario.phases = vec![RatePhase::Constant { rps: 100.0, seconds: 600.0 }];
     let pattern = report.timeline[..20].to_vec();
     report.timeline = (0..600_u64)
         .map(|index| {

@@ -1,4 +1,4 @@
-//! Errors of the broker, and of single requests.
+//! Why a broker cannot be opened, and how a request is refused.
 
 use std::borrow::Cow;
 use std::io;
@@ -7,52 +7,52 @@ use std::path::PathBuf;
 
 use spillway_rocketmq::protocol::{Code, Status};
 
-/// A broker could not be opened, queried or stopped.
+/// A broker could not be opened, asked or stopped.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BrokerError {
-    /// The configuration is invalid; lists every fault.
+    /// The configuration cannot be used; every fault is named.
     #[error("broker configuration: {0}")]
     Config(String),
-    /// Another broker has the directory locked.
+    /// Another broker has the directory open.
     #[error("another broker has {} open", dir.display())]
     Locked {
         /// The directory.
         dir: PathBuf,
     },
-    /// A file operation failed.
+    /// A file could not be read or written.
     #[error("{what} {}: {source}", path.display())]
     Io {
-        /// The operation.
+        /// What was tried.
         what: &'static str,
-        /// The file.
+        /// On which file.
         path: PathBuf,
-        /// The operating system's error.
+        /// Why not.
         source: io::Error,
     },
-    /// A file in the directory is not a log of this version.
+    /// A file in the directory is not a log that this version can read.
     #[error("{} is not a log of this version", path.display())]
     Foreign {
         /// The file.
         path: PathBuf,
     },
-    /// The broker cannot listen on the address.
-    #[error("cannot listen on {addr}: {source}")]
+    /// The address could not be listened on.
+    #[error("listening on {addr}: {source}")]
     Listen {
         /// The address.
         addr: SocketAddr,
-        /// The operating system's error.
+        /// Why not.
         source: io::Error,
     },
-    /// The broker rejected the operation.
-    #[error("rejected with {code}: {reason}")]
+    /// The broker refused what it was asked.
+    #[error("refused with {code}: {reason}")]
     Refused {
-        /// Code that a client would receive.
+        /// As a client would see it.
         code: Code,
-        /// Description for people.
+        /// For people.
         reason: String,
     },
-    /// The broker did not stop in time. Everything that it acknowledged is stored.
+    /// The broker did not stop in time; what it answered is written all the same.
     #[error("the broker did not stop in time")]
     StopTimeout,
 }
@@ -70,7 +70,7 @@ impl From<Refusal> for BrokerError {
     }
 }
 
-/// A request that gets a code other than OK.
+/// A request that is answered with a code other than OK.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {reason}")]
 pub(crate) struct Refusal {
@@ -83,7 +83,7 @@ impl Refusal {
         Self { code, reason: reason.into() }
     }
 
-    /// The store stopped, or its disk failed: the broker accepts nothing until it is opened again.
+    /// The store is gone, or its disk failed: nothing is accepted until the broker is opened again.
     pub(crate) const fn stopped() -> Self {
         Self { code: Code::INTERNAL_SERVER_ERROR, reason: Cow::Borrowed("the store has stopped") }
     }

@@ -1,59 +1,59 @@
-//! Statistics of a broker.
+//! What a broker tells about itself.
 
 use std::time::SystemTime;
 
-/// Statistics of the whole broker.
+/// A look at the whole broker.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BrokerStats {
-    /// Topics by name.
+    /// By name.
     pub topics: Vec<TopicStats>,
-    /// Bytes of all files of the log.
+    /// Length of all files of the log, bytes.
     pub log_bytes: u64,
-    /// Number of files of the log.
+    /// Files of the log.
     pub segments: usize,
 }
 
-/// Statistics of a topic.
+/// A topic.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TopicStats {
-    /// Name of the topic.
+    /// Its name.
     pub name: String,
-    /// Number of queues.
+    /// Its queues.
     pub queues: usize,
-    /// Messages stored since the broker was opened.
+    /// Messages taken since the broker was opened.
     pub sent: u64,
     /// Messages that some group has not settled.
     pub stored: u64,
-    /// Groups that have received from the topic, by name.
+    /// The groups that have received from it, by name.
     pub groups: Vec<GroupStats>,
 }
 
-/// Statistics of a group on a topic.
+/// A group on a topic.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GroupStats {
-    /// Name of the group.
+    /// Its name.
     pub name: String,
-    /// Messages that can be delivered now.
+    /// Messages it could be given now.
     pub ready: u64,
-    /// Messages delivered and invisible.
+    /// Messages handed out and hidden.
     pub in_flight: u64,
-    /// Messages settled since the group exists: acked, or moved to the dead-letter topic.
+    /// Messages settled since the group exists: acked, or moved to the dead letters.
     pub acked: u64,
-    /// Instant at which the oldest unsettled message was stored.
+    /// When its oldest message that is not settled was stored.
     pub oldest_unacked: Option<SystemTime>,
 }
 
 impl BrokerStats {
-    /// Returns the topic named `name`.
+    /// The topic called `name`.
     #[must_use]
     pub fn topic(&self, name: &str) -> Option<&TopicStats> {
         self.topics.iter().find(|topic| topic.name == name)
     }
 
-    /// Returns the group named `group` on `topic`.
+    /// The group called `group` on `topic`.
     #[must_use]
     pub fn group(&self, topic: &str, group: &str) -> Option<&GroupStats> {
         self.topic(topic)?.groups.iter().find(|stats| stats.name == group)

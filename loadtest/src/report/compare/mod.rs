@@ -13,12 +13,11 @@ mod table;
 
 use serde::Serialize;
 
-use super::{Report, Stack};
-use pairs::{Pair, Scale, Series};
+use super::{RunReport, TestedStack};
+use pairs::{ChangeScale, IntervalPair, PairedSeries};
 
-/// When a difference is a claim.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Settings {
+pub struct CompareSettings {
     /// Highest chance of even one false claim in a comparison, 0 to 1.
     pub level: f64,
     /// Least change that matters, as a share of A's value.
@@ -27,91 +26,64 @@ pub struct Settings {
     pub share_effect_min: f64,
 }
 
-impl Default for Settings {
+impl Default for CompareSettings {
     fn default() -> Self {
         Self { level: 0.05, effect_min: 0.05, share_effect_min: 0.01 }
     }
 }
 
-/// Two runs compared.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Comparison {
     /// The first run: what is compared with.
-    pub a: Run,
-    /// The second.
-    pub b: Run,
-    /// Parameters of the scenario that differ.
+    pub a: ComparedRun,
+    pub b: ComparedRun,
     pub scenario_differences: Vec<ScenarioDifference>,
-    /// What a reader should know before believing the rest.
     pub notes: Vec<String>,
     /// Figures with a claim, or the reason why there is none.
-    pub judged: Vec<Judged>,
-    /// Figures that a run has once.
-    pub shown: Vec<Shown>,
-    /// What it comes to.
-    pub outcome: Outcome,
+    pub judged: Vec<TestedMetric>,
+    pub shown: Vec<InformationalMetric>,
+    pub outcome: ComparisonOutcome,
 }
 
-/// What a run was.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Run {
-    /// Its scenario's name.
+pub struct ComparedRun {
     pub scenario: String,
     /// RFC 3339, UTC.
     pub started_at: String,
-    /// What stood behind the address.
-    pub stack: Stack,
-    /// Version of Spillway.
+    pub stack: TestedStack,
     pub version: String,
-    /// Whether it passed.
     pub passed: bool,
 }
 
 /// A parameter that differs, as JSON; `null` where there is none.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ScenarioDifference {
-    /// Where it is: `clients.timeout_ms`, `phases.0.rps`.
     pub parameter: String,
-    /// A's.
     pub a: serde_json::Value,
-    /// B's.
     pub b: serde_json::Value,
-    /// Whether it keeps latencies and rates from being compared.
     pub decisive: bool,
 }
 
-/// A figure that was tested.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Judged {
-    /// Its name, with its unit.
+pub struct TestedMetric {
     pub name: String,
-    /// For people.
     pub label: String,
-    /// What its values are.
-    pub unit: Unit,
-    /// Pairs of intervals.
+    pub unit: MetricUnit,
     pub pairs: usize,
-    /// Median over A's paired intervals.
     pub a: Option<f64>,
-    /// Median over B's.
     pub b: Option<f64>,
     /// Typical change from A to B: a share of A's value, or for shares the difference.
     pub change: Option<f64>,
     /// Probability of such differences without a change, corrected for everything.
     pub p: Option<f64>,
-    /// What follows.
     pub finding: Finding,
-    /// The finding in words.
     pub words: String,
 }
 
-/// What can be said of a figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Finding {
-    /// Better, beyond noise.
     Better,
-    /// Worse, beyond noise.
     Worse,
     /// Nothing beyond noise, or too little to matter.
     NoChange,
@@ -123,41 +95,30 @@ pub enum Finding {
 
 /// A figure that is shown without a claim.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Shown {
-    /// Its name, with its unit.
+pub struct InformationalMetric {
     pub name: String,
-    /// For people.
     pub label: String,
-    /// What its values are.
-    pub unit: Unit,
+    pub unit: MetricUnit,
     /// A's; absent: it has none, or it is void.
     pub a: Option<f64>,
-    /// B's.
     pub b: Option<f64>,
 }
 
-/// What a value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Unit {
-    /// A number of something.
+pub enum MetricUnit {
     Count,
-    /// So many a second.
     PerSecond,
-    /// Microseconds.
     Microseconds,
-    /// Seconds.
     Seconds,
-    /// Bytes.
     Bytes,
     /// 0 to 1.
     Share,
 }
 
-/// What a comparison comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub enum ComparisonOutcome {
     /// Everything could be compared, and nothing got worse.
     NothingWorse,
     /// Something got worse beyond noise, or B failed where A passed.
@@ -166,9 +127,7 @@ pub enum Outcome {
     Incomplete,
 }
 
-/// Compares `b` with `a`.
-#[must_use]
-pub fn compare(a: &Report, b: &Report, settings: Settings) -> Comparison {
+pub fn compare(a: &RunReport, b: &RunReport, settings: CompareSettings) -> Comparison {
     let scenario_differences = scenario::differences(&a.scenario, &b.scenario);
     let same_load = !scenario_differences.iter().any(|difference| difference.decisive);
     let series = pairs::all(a, b);
@@ -177,14 +136,14 @@ pub fn compare(a: &Report, b: &Report, settings: Settings) -> Comparison {
     let (run_a, run_b) = (run(a), run(b));
     let outcome =
         if judged.iter().any(|judged| judged.finding == Finding::Worse) || (run_a.passed && !run_b.passed) {
-            Outcome::Worse
+            ComparisonOutcome::Worse
         } else if judged
             .iter()
             .any(|judged| matches!(judged.finding, Finding::NotCompared | Finding::TooFewIntervals))
         {
-            Outcome::Incomplete
+            ComparisonOutcome::Incomplete
         } else {
-            Outcome::NothingWorse
+            ComparisonOutcome::NothingWorse
         };
     let notes = notes(a, b, &judged);
     Comparison {
@@ -198,8 +157,8 @@ pub fn compare(a: &Report, b: &Report, settings: Settings) -> Comparison {
     }
 }
 
-fn run(report: &Report) -> Run {
-    Run {
+fn run(report: &RunReport) -> ComparedRun {
+    ComparedRun {
         scenario: report.scenario.name.clone(),
         started_at: report.run.started_at.clone(),
         stack: report.run.stack,
@@ -209,7 +168,7 @@ fn run(report: &Report) -> Run {
 }
 
 /// Why a figure of the two is not of a kind; `None` if it is.
-fn obstacle(series: &Series, a: &Report, b: &Report, same_load: bool) -> Option<&'static str> {
+fn obstacle(series: &PairedSeries, a: &RunReport, b: &RunReport, same_load: bool) -> Option<&'static str> {
     let void = [!a.generator.latencies_valid, !b.generator.latencies_valid];
     match void {
         _ if !same_load => Some("not compared: other scenario"),
@@ -220,7 +179,11 @@ fn obstacle(series: &Series, a: &Report, b: &Report, same_load: bool) -> Option<
     }
 }
 
-fn judge(series: &[Series], obstacles: &[Option<&'static str>], settings: Settings) -> Vec<Judged> {
+fn judge(
+    series: &[PairedSeries],
+    obstacles: &[Option<&'static str>],
+    settings: CompareSettings,
+) -> Vec<TestedMetric> {
     let tested = obstacles.iter().filter(|obstacle| obstacle.is_none()).count();
     let probabilities: Vec<_> = series
         .iter()
@@ -244,16 +207,16 @@ fn judge(series: &[Series], obstacles: &[Option<&'static str>], settings: Settin
     judged.collect()
 }
 
-fn probability(series: &Series) -> f64 {
+fn probability(series: &PairedSeries) -> f64 {
     let tested = signed_rank::signed_rank(&series.differences());
     signed_rank::corrected_for_neighbours(tested.p, &series.stretches())
 }
 
-fn claim(series: &Series, p: f64, settings: Settings) -> Judged {
+fn claim(series: &PairedSeries, p: f64, settings: CompareSettings) -> TestedMetric {
     let typical = signed_rank::typical(&series.differences());
     let (change, least) = match series.scale {
-        Scale::Ratio => (typical.exp() - 1.0, settings.effect_min),
-        Scale::Share => (typical, settings.share_effect_min),
+        ChangeScale::Ratio => (typical.exp() - 1.0, settings.effect_min),
+        ChangeScale::Share => (typical, settings.share_effect_min),
     };
     let finding = if p >= settings.level || change.abs() < least {
         Finding::NoChange
@@ -267,17 +230,17 @@ fn claim(series: &Series, p: f64, settings: Settings) -> Judged {
         Finding::Worse => series.words.worse,
         _ => "no change beyond noise",
     };
-    Judged { change: Some(change), p: Some(p), ..unjudged(series, finding, words) }
+    TestedMetric { change: Some(change), p: Some(p), ..unjudged(series, finding, words) }
 }
 
 /// A figure with its values and without a claim.
-fn unjudged(series: &Series, finding: Finding, words: &str) -> Judged {
-    let middle = |value: fn(&Pair) -> f64| {
+fn unjudged(series: &PairedSeries, finding: Finding, words: &str) -> TestedMetric {
+    let middle = |value: fn(&IntervalPair) -> f64| {
         let mut values: Vec<_> = series.pairs.iter().map(value).collect();
         // Values that are not of a kind are not shown side by side either.
         (finding != Finding::NotCompared && !values.is_empty()).then(|| signed_rank::median(&mut values))
     };
-    Judged {
+    TestedMetric {
         name: series.name.clone(),
         label: series.label.clone(),
         unit: series.unit,
@@ -291,8 +254,7 @@ fn unjudged(series: &Series, finding: Finding, words: &str) -> Judged {
     }
 }
 
-/// What a reader should know first.
-fn notes(a: &Report, b: &Report, judged: &[Judged]) -> Vec<String> {
+fn notes(a: &RunReport, b: &RunReport, judged: &[TestedMetric]) -> Vec<String> {
     let mut notes = Vec::new();
     for (name, report) in [("A", a), ("B", b)] {
         if !report.passed() {

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Unit;
-use crate::report::{Interval, ProcessUse, Report};
-use crate::scenario::{Phase, Scenario};
+use super::MetricUnit;
+use crate::report::{Interval, ProcessUse, RunReport};
+use crate::scenario::{RatePhase, Scenario};
 
 /// Name of the figure that makes latencies read differently.
 pub(super) const SHED_SHARE: &str = "shed_share";
@@ -13,56 +13,47 @@ pub(super) const SHED_SHARE: &str = "shed_share";
 const RATIO_MAX: f64 = 1_000.0;
 
 /// A figure over the intervals that both runs have.
-pub(super) struct Series {
-    /// With its unit.
+pub(super) struct PairedSeries {
     pub name: String,
-    /// For people.
     pub label: String,
-    pub unit: Unit,
-    pub scale: Scale,
-    /// Whether more of it is better.
+    pub unit: MetricUnit,
+    pub scale: ChangeScale,
     pub more_is_better: bool,
-    /// Whether it is a latency, which may be void.
     pub latency: bool,
-    pub words: Words,
-    pub pairs: Vec<Pair>,
+    pub words: ChangeLabels,
+    pub pairs: Vec<IntervalPair>,
 }
 
-/// How two values are set against each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scale {
+pub(super) enum ChangeScale {
     /// By their ratio: intervals of 100 and of 50,000 requests a second count alike.
     Ratio,
     /// By their difference: they are shares already, and may be 0.
     Share,
 }
 
-/// What a change of a figure is called.
 #[derive(Clone, Copy)]
-pub(super) struct Words {
+pub(super) struct ChangeLabels {
     pub better: &'static str,
     pub worse: &'static str,
 }
 
-/// A figure in one interval.
-pub(super) struct Pair {
+pub(super) struct IntervalPair {
     /// Which stretch of the load it lies in.
     pub stretch: usize,
     pub a: f64,
     pub b: f64,
 }
 
-const SPEED: Words = Words { better: "faster", worse: "slower" };
-const SHEDDING: Words = Words { better: "sheds less", worse: "sheds more" };
-const COST: Words = Words { better: "costs less", worse: "costs more" };
+const SPEED: ChangeLabels = ChangeLabels { better: "faster", worse: "slower" };
+const SHEDDING: ChangeLabels = ChangeLabels { better: "sheds less", worse: "sheds more" };
+const COST: ChangeLabels = ChangeLabels { better: "costs less", worse: "costs more" };
 
-impl Series {
-    /// B against A in each pair.
+impl PairedSeries {
     pub(super) fn differences(&self) -> Vec<f64> {
         self.pairs.iter().map(|pair| self.difference(pair)).collect()
     }
 
-    /// The same, parted where the load changes.
     pub(super) fn stretches(&self) -> Vec<Vec<f64>> {
         let mut stretches: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
         for pair in &self.pairs {
@@ -71,49 +62,48 @@ impl Series {
         stretches.into_values().collect()
     }
 
-    fn difference(&self, pair: &Pair) -> f64 {
+    fn difference(&self, pair: &IntervalPair) -> f64 {
         match self.scale {
-            Scale::Share => pair.b - pair.a,
-            Scale::Ratio if pair.a == pair.b => 0.0,
-            Scale::Ratio => (pair.b / pair.a).clamp(1.0 / RATIO_MAX, RATIO_MAX).ln(),
+            ChangeScale::Share => pair.b - pair.a,
+            ChangeScale::Ratio if pair.a == pair.b => 0.0,
+            ChangeScale::Ratio => (pair.b / pair.a).clamp(1.0 / RATIO_MAX, RATIO_MAX).ln(),
         }
     }
 }
 
-/// Intervals that both have.
-struct Paired<'a> {
+struct PairedIntervals<'a> {
     both: Vec<(usize, &'a Interval, &'a Interval)>,
 }
 
-impl Paired<'_> {
-    /// `value` where both have one.
-    fn pairs(&self, value: impl Fn(&Interval) -> Option<f64>) -> Vec<Pair> {
+impl PairedIntervals<'_> {
+    fn pairs(&self, value: impl Fn(&Interval) -> Option<f64>) -> Vec<IntervalPair> {
         let both = self.both.iter();
-        both.filter_map(|(stretch, a, b)| Some(Pair { stretch: *stretch, a: value(a)?, b: value(b)? }))
-            .collect()
+        both.filter_map(|(stretch, a, b)| {
+            Some(IntervalPair { stretch: *stretch, a: value(a)?, b: value(b)? })
+        })
+        .collect()
     }
 }
 
-/// Every figure that both runs have.
-pub(super) fn all(a: &Report, b: &Report) -> Vec<Series> {
+pub(super) fn all(a: &RunReport, b: &RunReport) -> Vec<PairedSeries> {
     let paired = paired(a, b);
     let mut all = vec![
-        Series {
+        PairedSeries {
             name: "accepted_per_s".to_owned(),
             label: "accepted a second".to_owned(),
-            unit: Unit::PerSecond,
-            scale: Scale::Ratio,
+            unit: MetricUnit::PerSecond,
+            scale: ChangeScale::Ratio,
             more_is_better: true,
             latency: false,
             words: SPEED,
             pairs: paired
                 .pairs(|interval| (interval.planned > 0).then(|| per_s(interval, interval.accepted))),
         },
-        Series {
+        PairedSeries {
             name: SHED_SHARE.to_owned(),
             label: "share of requests shed".to_owned(),
-            unit: Unit::Share,
-            scale: Scale::Share,
+            unit: MetricUnit::Share,
+            scale: ChangeScale::Share,
             more_is_better: false,
             latency: false,
             words: SHEDDING,
@@ -129,11 +119,11 @@ pub(super) fn all(a: &Report, b: &Report) -> Vec<Series> {
         latency(&paired, "p99", |interval| interval.p99_us),
     ]);
     if a.timeline.iter().chain(&b.timeline).any(|interval| interval.committed > 0) {
-        all.push(Series {
+        all.push(PairedSeries {
             name: "committed_per_s".to_owned(),
             label: "committed a second".to_owned(),
-            unit: Unit::PerSecond,
-            scale: Scale::Ratio,
+            unit: MetricUnit::PerSecond,
+            scale: ChangeScale::Ratio,
             more_is_better: true,
             latency: false,
             words: SPEED,
@@ -147,12 +137,12 @@ pub(super) fn all(a: &Report, b: &Report) -> Vec<Series> {
     all
 }
 
-fn latency(paired: &Paired<'_>, quantile: &str, value: fn(&Interval) -> u64) -> Series {
-    Series {
+fn latency(paired: &PairedIntervals<'_>, quantile: &str, value: fn(&Interval) -> u64) -> PairedSeries {
+    PairedSeries {
         name: format!("{quantile}_us"),
         label: format!("latency {quantile}"),
-        unit: Unit::Microseconds,
-        scale: Scale::Ratio,
+        unit: MetricUnit::Microseconds,
+        scale: ChangeScale::Ratio,
         more_is_better: false,
         latency: true,
         words: SPEED,
@@ -162,8 +152,8 @@ fn latency(paired: &Paired<'_>, quantile: &str, value: fn(&Interval) -> u64) -> 
 }
 
 /// CPU per order of each process that both runs have samples of.
-fn costs(a: &Report, b: &Report, paired: &Paired<'_>) -> Vec<Series> {
-    let names = |report: &Report| -> BTreeSet<String> {
+fn costs(a: &RunReport, b: &RunReport, paired: &PairedIntervals<'_>) -> Vec<PairedSeries> {
+    let names = |report: &RunReport| -> BTreeSet<String> {
         let sampled = report.processes.iter().filter(|process| !process.samples.is_empty());
         sampled.map(|process| process.name.clone()).collect()
     };
@@ -181,13 +171,17 @@ fn costs(a: &Report, b: &Report, paired: &Paired<'_>) -> Vec<Series> {
             (orders(interval) > 0).then(|| cpu_us / orders(interval) as f64)
         };
         let pairs = paired.both.iter().filter_map(|(stretch, in_a, in_b)| {
-            Some(Pair { stretch: *stretch, a: value(&a.processes, in_a)?, b: value(&b.processes, in_b)? })
+            Some(IntervalPair {
+                stretch: *stretch,
+                a: value(&a.processes, in_a)?,
+                b: value(&b.processes, in_b)?,
+            })
         });
-        Series {
+        PairedSeries {
             name: format!("cpu_us_per_{of}.{name}"),
             label: format!("CPU per {of} order, {name}"),
-            unit: Unit::Microseconds,
-            scale: Scale::Ratio,
+            unit: MetricUnit::Microseconds,
+            scale: ChangeScale::Ratio,
             more_is_better: false,
             latency: false,
             words: COST,
@@ -221,17 +215,17 @@ fn per_s(interval: &Interval, count: u64) -> f64 {
     if interval.length_ms == 0 { 0.0 } else { count as f64 * 1_000.0 / interval.length_ms as f64 }
 }
 
-fn paired<'a>(a: &'a Report, b: &'a Report) -> Paired<'a> {
+fn paired<'a>(a: &'a RunReport, b: &'a RunReport) -> PairedIntervals<'a> {
     let of_b: BTreeMap<_, _> = whole(b).iter().map(|interval| (interval.at_ms, interval)).collect();
     let both = whole(a).iter().filter_map(|in_a| {
         let in_b = of_b.get(&in_a.at_ms).filter(|in_b| in_b.length_ms == in_a.length_ms)?;
         Some((stretch(&a.scenario, in_a), in_a, *in_b))
     });
-    Paired { both: both.collect() }
+    PairedIntervals { both: both.collect() }
 }
 
 /// Intervals that were played to their end: of a run that was ended early, the last one with requests was not.
-fn whole(report: &Report) -> &[Interval] {
+fn whole(report: &RunReport) -> &[Interval] {
     let timeline = &report.timeline;
     let cut = timeline.iter().rposition(|interval| interval.sent > 0).filter(|_| report.run.interrupted);
     &timeline[..cut.unwrap_or(timeline.len())]
@@ -243,10 +237,10 @@ fn stretch(scenario: &Scenario, interval: &Interval) -> usize {
     let mut end_s = 0.0;
     let ended = scenario.phases.iter().take_while(|phase| {
         end_s += match phase {
-            Phase::Constant { seconds, .. }
-            | Phase::Linear { seconds, .. }
-            | Phase::Exponential { seconds, .. }
-            | Phase::Spike { seconds, .. } => *seconds,
+            RatePhase::Constant { seconds, .. }
+            | RatePhase::Linear { seconds, .. }
+            | RatePhase::Exponential { seconds, .. }
+            | RatePhase::Spike { seconds, .. } => *seconds,
         };
         end_s <= middle_s
     });

@@ -12,7 +12,6 @@ use crate::scenario::Scenario;
 const HARMLESS: [&str; 6] =
     ["name", "about", "seed", "expect", "generator.threads", "generator.slip_p999_us_max"];
 
-/// Every parameter that differs, by name.
 pub(super) fn differences(a: &Scenario, b: &Scenario) -> Vec<ScenarioDifference> {
     let (a, b) = (flat(a), flat(b));
     let mut parameters: Vec<_> = a.keys().chain(b.keys()).collect();
@@ -32,7 +31,6 @@ pub(super) fn differences(a: &Scenario, b: &Scenario) -> Vec<ScenarioDifference>
     all.filter(|difference| difference.a != difference.b).collect()
 }
 
-/// The scenario's values by their paths.
 fn flat(scenario: &Scenario) -> BTreeMap<String, Value> {
     let mut found = BTreeMap::new();
     // A scenario is plain JSON: this cannot fail, and a scenario without values would differ from every other.

@@ -2,60 +2,65 @@
 
 use std::collections::BTreeSet;
 
-use super::{Shown, Unit};
-use crate::report::{Quantiles, Report};
+use super::{InformationalMetric, MetricUnit};
+use crate::report::{Quantiles, RunReport};
 
 /// The figures, in the order in which they are read.
-pub(super) fn figures(a: &Report, b: &Report) -> Vec<Shown> {
+pub(super) fn figures(a: &RunReport, b: &RunReport) -> Vec<InformationalMetric> {
     let mut shown = Vec::new();
-    let mut add = |name: &str, label: &str, unit: Unit, value: &dyn Fn(&Report) -> Option<f64>| {
+    let mut add = |name: &str, label: &str, unit: MetricUnit, value: &dyn Fn(&RunReport) -> Option<f64>| {
         let (a, b) = (value(a), value(b));
         if a.is_some() || b.is_some() {
-            shown.push(Shown { name: name.to_owned(), label: label.to_owned(), unit, a, b });
+            shown.push(InformationalMetric { name: name.to_owned(), label: label.to_owned(), unit, a, b });
         }
     };
-    add("planned", "requests planned", Unit::Count, &|report| count(report.totals.planned));
-    add("accepted", "accepted", Unit::Count, &|report| count(report.totals.accepted));
-    add("shed", "shed", Unit::Count, &|report| count(report.totals.shed));
-    add("refused", "refused", Unit::Count, &|report| count(report.totals.refused));
-    add("unknown", "unknown", Unit::Count, &|report| count(report.totals.unknown));
-    add("unsent", "never sent", Unit::Count, &|report| count(report.totals.unsent));
+    add("planned", "requests planned", MetricUnit::Count, &|report| count(report.totals.planned));
+    add("accepted", "accepted", MetricUnit::Count, &|report| count(report.totals.accepted));
+    add("shed", "shed", MetricUnit::Count, &|report| count(report.totals.shed));
+    add("refused", "refused", MetricUnit::Count, &|report| count(report.totals.refused));
+    add("unknown", "unknown", MetricUnit::Count, &|report| count(report.totals.unknown));
+    add("unsent", "never sent", MetricUnit::Count, &|report| count(report.totals.unsent));
     for (name, label, value) in latencies() {
-        add(name, label, Unit::Microseconds, &|report| {
+        add(name, label, MetricUnit::Microseconds, &|report| {
             let latency = &report.latency.accepted;
             (report.generator.latencies_valid && latency.count > 0).then(|| value(latency) as f64)
         });
     }
-    add("queued_max", "most orders queued", Unit::Count, &|report| {
+    add("queued_max", "most orders queued", MetricUnit::Count, &|report| {
         count(report.timeline.iter().map(|interval| interval.queued).max()?).filter(|most| *most > 0.0)
     });
-    add("drained_s", "last answer to drained", Unit::Seconds, &|report| {
+    add("drained_s", "last answer to drained", MetricUnit::Seconds, &|report| {
         report.ledger.as_ref().map(|_| report.run.drained_ms as f64 / 1_000.0)
     });
-    add("busiest_second", "most committed in a second", Unit::Count, &|report| {
+    add("busiest_second", "most committed in a second", MetricUnit::Count, &|report| {
         report.ledger.as_ref().and_then(|ledger| count(ledger.busiest_second as u64))
     });
-    add("slip_p999_us", "generator: slip p99.9", Unit::Microseconds, &|report| {
+    add("slip_p999_us", "generator: slip p99.9", MetricUnit::Microseconds, &|report| {
         (report.generator.slip.count > 0).then_some(report.generator.slip.p999_us as f64)
     });
-    add("generator_cpu_us_per_request", "generator: CPU per request", Unit::Microseconds, &|report| {
+    add("generator_cpu_us_per_request", "generator: CPU per request", MetricUnit::Microseconds, &|report| {
         Some(report.generator.cpu_us_per_request)
     });
     let names: BTreeSet<_> =
         a.processes.iter().chain(&b.processes).map(|process| process.name.clone()).collect();
     for name in names {
-        add(&format!("rss_max_bytes.{name}"), &format!("most memory, {name}"), Unit::Bytes, &|report| {
-            let of_name = report.processes.iter().filter(|process| process.name == name);
-            of_name.map(|process| process.rss_max_bytes as f64).reduce(|sum, bytes| sum + bytes)
-        });
+        add(
+            &format!("rss_max_bytes.{name}"),
+            &format!("most memory, {name}"),
+            MetricUnit::Bytes,
+            &|report| {
+                let of_name = report.processes.iter().filter(|process| process.name == name);
+                of_name.map(|process| process.rss_max_bytes as f64).reduce(|sum, bytes| sum + bytes)
+            },
+        );
     }
     shown
 }
 
 /// A quantile's name, what people call it, and where it stands.
-type Quantile = (&'static str, &'static str, fn(&Quantiles) -> u64);
+type NamedQuantile = (&'static str, &'static str, fn(&Quantiles) -> u64);
 
-fn latencies() -> [Quantile; 4] {
+fn latencies() -> [NamedQuantile; 4] {
     [
         ("accepted_p50_us", "accepted, whole run: p50", |latency| latency.p50_us),
         ("accepted_p99_us", "accepted, whole run: p99", |latency| latency.p99_us),

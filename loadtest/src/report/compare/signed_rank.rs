@@ -13,7 +13,6 @@ const Z_MAX: f64 = 9.0;
 /// The serial correlation is believed up to here: at 1 a run would count as one single observation.
 const CORRELATION_MAX: f64 = 0.95;
 
-/// What the test says about differences.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SignedRank {
     /// Sum of the ranks of positive differences.
@@ -27,7 +26,6 @@ pub struct SignedRank {
 
 /// Tests `differences` (each of a pair, none NaN). Equal pairs keep their ranks and count for no side (J. W. Pratt,
 /// 1959): dropping them would turn a change of a few intervals into one of all. Ties share the mean of their ranks.
-#[must_use]
 pub fn signed_rank(differences: &[f64]) -> SignedRank {
     let ranks = doubled_ranks(differences);
     let sum = |sign: f64| -> u64 {
@@ -103,7 +101,6 @@ fn normal_p(ranks: &[u64], least: u64) -> f64 {
 ///
 /// `stretches` are the same differences, parted where the load changes: that a change shows under load alone is an
 /// effect, and no correlation.
-#[must_use]
 pub fn corrected_for_neighbours(p: f64, stretches: &[Vec<f64>]) -> f64 {
     let r = neighbour_correlation(stretches).clamp(0.0, CORRELATION_MAX);
     if r == 0.0 { p } else { two_sided(z_of(p) * ((1.0 - r) / (1.0 + r)).sqrt()).max(p) }
@@ -144,7 +141,6 @@ fn centred_ranks(values: &[f64]) -> Vec<f64> {
 
 /// The middle of the means of all pairs of differences (Hodges and Lehmann, 1963): the size that belongs to the
 /// test. 0 for none.
-#[must_use]
 pub fn typical(differences: &[f64]) -> f64 {
     let mut means = Vec::with_capacity(differences.len() * (differences.len() + 1) / 2);
     for (index, first) in differences.iter().enumerate() {
@@ -166,7 +162,6 @@ pub fn median(values: &mut [f64]) -> f64 {
 
 /// S. Holm's correction (1979): what each probability comes to when all of them are looked at. Comparing the result
 /// with a level keeps the chance of even one false claim below that level.
-#[must_use]
 pub fn holm(probabilities: &[f64]) -> Vec<f64> {
     let mut corrected = vec![0.0; probabilities.len()];
     let mut least = 0.0_f64;
@@ -179,7 +174,6 @@ pub fn holm(probabilities: &[f64]) -> Vec<f64> {
 }
 
 /// The smallest probability that `pairs` pairs can show: all of them on one side.
-#[must_use]
 pub fn least_p(pairs: usize) -> f64 {
     2.0 * 0.5_f64.powi(i32::try_from(pairs).unwrap_or(i32::MAX))
 }

@@ -2,8 +2,8 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::{Comparison, Finding, Judged, Outcome, Run, Unit};
-use crate::report::Stack;
+use super::{ComparedRun, Comparison, ComparisonOutcome, Finding, MetricUnit, TestedMetric};
+use crate::report::TestedStack;
 
 impl Display for Comparison {
     fn fmt(&self, to: &mut Formatter<'_>) -> fmt::Result {
@@ -50,20 +50,20 @@ impl Display for Comparison {
     }
 }
 
-impl Display for Run {
+impl Display for ComparedRun {
     fn fmt(&self, to: &mut Formatter<'_>) -> fmt::Result {
         let stack = match self.stack {
-            Stack::Embedded => "embedded broker, SQLite",
-            Stack::Real => "RocketMQ, MariaDB",
-            Stack::RealProxy => "RocketMQ, MariaDB behind a proxy",
-            Stack::External => "external",
+            TestedStack::Embedded => "embedded broker, SQLite",
+            TestedStack::Real => "RocketMQ, MariaDB",
+            TestedStack::RealProxy => "RocketMQ, MariaDB behind a proxy",
+            TestedStack::External => "external",
         };
         let passed = if self.passed { "passed" } else { "FAILED" };
         write!(to, "{}, {}, {stack}, Spillway {}: {passed}", self.scenario, self.started_at, self.version)
     }
 }
 
-impl Outcome {
+impl ComparisonOutcome {
     fn words(self, failed_newly: bool) -> &'static str {
         match self {
             Self::NothingWorse => "Nothing got worse beyond noise.",
@@ -74,7 +74,6 @@ impl Outcome {
     }
 }
 
-/// Draws the eye to what changed.
 fn mark(finding: Finding) -> &'static str {
     match finding {
         Finding::Better => "+ ",
@@ -83,10 +82,10 @@ fn mark(finding: Finding) -> &'static str {
     }
 }
 
-fn change(row: &Judged) -> String {
+fn change(row: &TestedMetric) -> String {
     match (row.change, row.unit) {
         (None, _) => "-".to_owned(),
-        (Some(change), Unit::Share) => format!("{:+.1} pt", change * 100.0),
+        (Some(change), MetricUnit::Share) => format!("{:+.1} pt", change * 100.0),
         (Some(change), _) => format!("{:+.1} %", change * 100.0),
     }
 }
@@ -99,21 +98,20 @@ fn probability(p: Option<f64>) -> String {
     }
 }
 
-fn value(unit: Unit, value: Option<f64>) -> String {
+fn value(unit: MetricUnit, value: Option<f64>) -> String {
     let Some(value) = value else { return "-".to_owned() };
     match unit {
-        Unit::Count => grouped(value),
-        Unit::PerSecond => format!("{}/s", grouped(value)),
-        Unit::Seconds => format!("{value:.1} s"),
-        Unit::Share => format!("{:.1} %", value * 100.0),
-        Unit::Bytes => format!("{:.1} MiB", value / f64::from(1 << 20)),
-        Unit::Microseconds if value < 1_000.0 => format!("{value:.1} µs"),
-        Unit::Microseconds if value < 1_000_000.0 => format!("{:.2} ms", value / 1e3),
-        Unit::Microseconds => format!("{:.2} s", value / 1e6),
+        MetricUnit::Count => grouped(value),
+        MetricUnit::PerSecond => format!("{}/s", grouped(value)),
+        MetricUnit::Seconds => format!("{value:.1} s"),
+        MetricUnit::Share => format!("{:.1} %", value * 100.0),
+        MetricUnit::Bytes => format!("{:.1} MiB", value / f64::from(1 << 20)),
+        MetricUnit::Microseconds if value < 1_000.0 => format!("{value:.1} µs"),
+        MetricUnit::Microseconds if value < 1_000_000.0 => format!("{:.2} ms", value / 1e3),
+        MetricUnit::Microseconds => format!("{:.2} s", value / 1e6),
     }
 }
 
-/// A whole number, its thousands apart.
 fn grouped(value: f64) -> String {
     let digits = format!("{value:.0}");
     let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);

@@ -19,12 +19,12 @@ use spillway_rocketmq::protocol::{
 
 const BATCH_SIZE_MAX: i32 = 32;
 const ILLEGAL_FILTER_EXPRESSION: Code = Code(40_010);
-/// First client version that knows `ILLEGAL_POLLING_TIME`; the proxy compares versions as text.
+/// Clients from this version on know `ILLEGAL_POLLING_TIME`; the proxy compares versions as texts.
 const POLLING_TIME_VERSION: &str = "5.0.3";
 
 pub(crate) type ReceiveStream = Pin<Box<dyn Stream<Item = Result<ReceiveResponse, Status>> + Send>>;
 
-/// A checked receive.
+/// A receive that passed every check.
 struct Checked {
     topic: String,
     group: String,
@@ -33,7 +33,7 @@ struct Checked {
     deadline: Instant,
 }
 
-/// Delivers messages: the status, the messages, and the start of the delivery.
+/// Hands messages out: the status, the messages, and when the delivery began.
 pub(crate) async fn receive(
     shared: Arc<Shared>,
     request: Request<ReceiveMessageRequest>,
@@ -62,12 +62,12 @@ pub(crate) async fn receive(
 async fn poll(shared: &Shared, checked: Checked) -> Result<Vec<DeliveredMessage>, Refusal> {
     let Checked { topic, group, max, invisible, deadline } = checked;
     let polling = shared.store.receive(topic, group, max, invisible, deadline);
-    // A stopping broker responds to waiting receives without messages.
+    // A broker that stops answers what waits: there is nothing.
     shared.stopping.run_until_cancelled(polling).await.unwrap_or(Ok(Vec::new()))
 }
 
 fn check(shared: &Shared, caller: &Caller, request: &ReceiveMessageRequest) -> Result<Checked, Refusal> {
-    // Without either of these the real proxy fails with a null pointer, which clients see.
+    // The real proxy runs into a null pointer without either of these, and so it looks to clients.
     let null = || Refusal::new(Code::INTERNAL_SERVER_ERROR, "null. NullPointerException");
     let client = shared.clients.get(&caller.client_id).ok_or_else(null)?;
     let gives_up = caller.deadline.ok_or_else(null)?;

@@ -1,4 +1,4 @@
-//! Requests to the store and their responses.
+//! What the store is asked to do, and how it answers.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,10 +9,10 @@ use super::receipt::Receipt;
 use crate::error::Refusal;
 use crate::stats::BrokerStats;
 
-/// Receiver of a response, sent when everything it depends on is written.
+/// Where an answer goes. It is sent once everything the answer rests on is written.
 pub(crate) type Answer<T> = oneshot::Sender<Result<T, Refusal>>;
 
-/// A request to the store.
+/// One request to the store.
 #[derive(Debug)]
 pub(crate) enum Op {
     Send { topic: String, messages: Vec<Bytes>, answer: Answer<u64> },
@@ -27,21 +27,21 @@ pub(crate) enum Op {
     Stats { answer: Answer<BrokerStats> },
 }
 
-/// A receive. Without messages it waits until there are some, or its caller is gone.
+/// A receive; one that finds nothing is kept until there is something or nobody waits for it any more.
 #[derive(Debug)]
 pub(crate) struct Waiter {
     pub(crate) topic: String,
     pub(crate) group: String,
-    /// Maximum messages to deliver.
+    /// Most messages to hand out.
     pub(crate) max: usize,
     pub(crate) invisible: Duration,
     pub(crate) answer: Answer<Vec<DeliveredMessage>>,
 }
 
-/// A delivered message.
+/// A message handed out.
 #[derive(Clone, Debug)]
 pub(crate) struct DeliveredMessage {
-    /// The protobuf message as sent.
+    /// The protobuf message as it was sent.
     pub(crate) raw: Bytes,
     pub(crate) receipt: Receipt,
     pub(crate) attempt: u16,
@@ -49,15 +49,15 @@ pub(crate) struct DeliveredMessage {
     pub(crate) invisible: Duration,
 }
 
-/// Result of one receipt of an ack.
+/// The outcome for one receipt of an ack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Acked {
     Settled,
-    /// The receipt is malformed, expired or replaced.
+    /// The receipt is malformed, lapsed, or was replaced.
     Invalid,
 }
 
-/// A response that waits for its batch to be written.
+/// An answer that waits for its batch to be written.
 #[derive(Debug)]
 pub(crate) enum Reply {
     Sent(Answer<u64>, Result<u64, Refusal>),
@@ -70,9 +70,9 @@ pub(crate) enum Reply {
 }
 
 impl Reply {
-    /// Sends the response. Returns messages whose receiver is gone.
+    /// Sends the answer. Gives back messages that nobody takes any more.
     pub(crate) fn send(self) -> Vec<DeliveredMessage> {
-        // A caller that timed out needs no response, but its messages must not be lost.
+        // Whoever gave up waiting needs no answer, but messages must not vanish with it.
         match self {
             Self::Received(answer, result) => {
                 if let Err(Ok(untaken)) = answer.send(result) {
@@ -90,7 +90,7 @@ impl Reply {
     }
 }
 
-/// The log records of one round, and the responses that wait for them.
+/// What one round of requests adds to the log, and the answers that wait for it.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     pub(crate) bytes: Vec<u8>,

@@ -1,4 +1,4 @@
-//! One group on one topic: its cursor on each queue, and its unsettled deliveries.
+//! One group on one topic: how far it is on each queue, and what it holds.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -6,27 +6,27 @@ use tokio::time::Instant;
 
 use super::ops::Waiter;
 
-/// A delivered, unsettled message.
+/// A message that was handed out and is not settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Out {
     /// Deliveries so far.
     pub(crate) attempts: u16,
-    /// Lease of the latest delivery.
+    /// Of the latest delivery.
     pub(crate) lease: u64,
-    /// End of the invisible duration; `None` when it may be delivered again.
+    /// Hidden until then; `None` once it may be delivered again.
     pub(crate) until: Option<Instant>,
 }
 
-/// A group's cursor on one queue.
+/// A group's place on one queue.
 #[derive(Debug, Default)]
 pub(crate) struct Cursor {
-    /// First offset that was never delivered.
+    /// The first offset that was never handed out.
     pub(crate) next: u64,
-    /// Delivered and unsettled, below `next`; every other offset below it is settled.
+    /// Below `next`: handed out and not settled. Whatever is missing here is settled.
     pub(crate) out: BTreeMap<u64, Out>,
-    /// Those of them that may be delivered again.
+    /// Of these, the ones that may be delivered again.
     pub(crate) again: BTreeSet<u64>,
-    /// Number of settled messages.
+    /// Messages settled.
     pub(crate) settled: u64,
 }
 
@@ -35,12 +35,12 @@ impl Cursor {
         Self { next, ..Self::default() }
     }
 
-    /// True if the group has not settled `offset`.
+    /// Whether the group has yet to settle `offset`.
     pub(crate) fn needs(&self, offset: u64) -> bool {
         offset >= self.next || self.out.contains_key(&offset)
     }
 
-    /// First unsettled offset.
+    /// The first offset that is not settled.
     pub(crate) fn oldest(&self) -> u64 {
         self.out.first_key_value().map_or(self.next, |(offset, _)| *offset)
     }
@@ -49,20 +49,20 @@ impl Cursor {
 /// A group on a topic.
 #[derive(Debug, Default)]
 pub(crate) struct Subscription {
-    /// Cursors by queue; `None` until the group's first receive that visits the queue.
+    /// By queue; `None` until the group's first receive that touches the queue.
     pub(crate) cursors: Vec<Option<Cursor>>,
-    /// Hidden messages by the end of their invisible duration.
+    /// Hidden messages by the end of their hiding.
     expiry: BTreeSet<(Instant, u32, u64)>,
-    /// First queue of the next receive.
+    /// The queue the next receive starts at.
     turn: usize,
-    /// Waiting receives.
+    /// Receives that found nothing and wait.
     pub(crate) waiters: VecDeque<Waiter>,
-    /// True if waiting receives may find messages.
+    /// Set when waiting receives may find something.
     pub(crate) stirred: bool,
 }
 
 impl Subscription {
-    /// Queues of a receive, in its order.
+    /// The queues of a receive, in its order.
     pub(crate) fn round(&mut self, queues: usize) -> impl Iterator<Item = usize> + use<> {
         if self.cursors.len() < queues {
             self.cursors.resize_with(queues, || None);
@@ -76,7 +76,7 @@ impl Subscription {
         self.cursors.get_mut(queue)?.as_mut()
     }
 
-    /// Starts the group on a queue.
+    /// Puts the group on a queue.
     pub(crate) fn start(&mut self, queue: usize, next: u64) {
         if self.cursors.len() <= queue {
             self.cursors.resize_with(queue + 1, || None);
@@ -84,7 +84,7 @@ impl Subscription {
         self.cursors[queue].get_or_insert_with(|| Cursor::starting_at(next));
     }
 
-    /// Hides a message after a delivery, or a change of its invisible duration.
+    /// Hides a message: the delivery, or the change of one.
     pub(crate) fn hide(&mut self, queue: u32, offset: u64, attempts: u16, lease: u64, until: Instant) {
         let Some(cursor) = self.cursors.get_mut(queue as usize).and_then(Option::as_mut) else { return };
         cursor.next = cursor.next.max(offset + 1);
@@ -96,7 +96,7 @@ impl Subscription {
         self.expiry.insert((until, queue, offset));
     }
 
-    /// Returns the state of the receipt with `lease` at `now`.
+    /// Whether `lease` holds the message right now.
     pub(crate) fn holds(&self, queue: u32, offset: u64, lease: u64, now: Instant) -> ReceiptState {
         let Some(cursor) = self.cursors.get(queue as usize).and_then(Option::as_ref) else {
             return ReceiptState::Never;
@@ -113,7 +113,7 @@ impl Subscription {
         }
     }
 
-    /// Settles a message; returns true if it was unsettled.
+    /// Settles a message. Whether it was open.
     pub(crate) fn settle(&mut self, queue: u32, offset: u64) -> bool {
         let Some(cursor) = self.cursors.get_mut(queue as usize).and_then(Option::as_mut) else {
             return false;
@@ -127,7 +127,7 @@ impl Subscription {
         true
     }
 
-    /// Makes every message visible whose invisible duration ended by `now`.
+    /// Makes every message visible whose hiding has ended by `now`.
     pub(crate) fn lapse(&mut self, now: Instant) {
         while let Some(&(until, queue, offset)) = self.expiry.first()
             && until <= now
@@ -137,7 +137,7 @@ impl Subscription {
         }
     }
 
-    /// Makes every hidden message visible; returns their number.
+    /// Makes every hidden message visible. How many there were.
     pub(crate) fn lapse_all(&mut self) -> usize {
         let hidden = std::mem::take(&mut self.expiry);
         for (_, queue, offset) in &hidden {
@@ -146,7 +146,7 @@ impl Subscription {
         hidden.len()
     }
 
-    /// Reverts a delivery that never left the broker.
+    /// Takes a delivery back that never left the broker.
     pub(crate) fn undeliver(&mut self, queue: u32, offset: u64, lease: u64) {
         let Some(out) = self.cursor(queue as usize).and_then(|cursor| cursor.out.get_mut(&offset)) else {
             return;
@@ -171,12 +171,12 @@ impl Subscription {
         }
     }
 
-    /// Returns the next end of an invisible duration.
+    /// When the next hidden message becomes visible.
     pub(crate) fn next_lapse(&self) -> Option<Instant> {
         self.expiry.first().map(|(until, _, _)| *until)
     }
 
-    /// Number of delivered, unsettled messages, hidden or not.
+    /// Messages handed out and not settled, hidden or not.
     pub(crate) fn out(&self) -> usize {
         self.cursors.iter().flatten().map(|cursor| cursor.out.len()).sum()
     }
@@ -185,7 +185,7 @@ impl Subscription {
         self.expiry.len()
     }
 
-    /// Rebuilds `expiry` and `again` from the cursors, after the log was read.
+    /// Sets `expiry` and `again` from what the cursors hold, after they were read from the log.
     pub(crate) fn rebuild(&mut self) {
         self.expiry.clear();
         for (queue, cursor) in (0_u32..).zip(&mut self.cursors) {
@@ -205,16 +205,16 @@ impl Subscription {
     }
 }
 
-/// State of a receipt.
+/// What a receipt is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReceiptState {
-    /// The receipt is valid.
+    /// It holds the message.
     Held { attempts: u16 },
-    /// The message is settled.
+    /// The message is settled already.
     Settled,
-    /// The invisible duration ended, or a later delivery or change replaced the receipt.
+    /// The hiding ended, or another delivery or change replaced the receipt.
     Lost,
-    /// The message was never delivered to the group.
+    /// The group was never given that message.
     Never,
 }
 

@@ -1,4 +1,4 @@
-//! Throughput of the store without gRPC: `cargo test -p spillway-broker --release
+//! Rough figures of the store alone, without gRPC. `cargo test -p spillway-rocketmq --features embedded --release
 //! --lib -- --ignored --nocapture store_throughput`
 
 use std::time::Duration;

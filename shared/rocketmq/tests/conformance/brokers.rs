@@ -1,4 +1,4 @@
-//! Fixtures on both brokers.
+//! The two brokers, behind one face.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use spillway_rocketmq::{
 };
 use tempfile::TempDir;
 
-/// A topic and a group of a test, on a broker.
-pub(crate) struct BrokerFixture {
+/// A topic and a group of a test's own, on a broker.
+pub(crate) struct Place {
     pub(crate) client: ClientConfig,
     pub(crate) topic: String,
     pub(crate) group: String,
-    /// Minimum invisible duration of the broker.
+    /// The shortest that this broker hides a message for.
     pub(crate) invisible: Duration,
     kind: Kind,
 }
@@ -29,7 +29,7 @@ pub(crate) fn credentials() -> Credentials {
     Credentials { access_key: "access".to_owned(), secret_key: "secret".to_owned(), session_token: None }
 }
 
-/// Configuration of the embedded broker, with short waits.
+/// The embedded broker's configuration: quick where the real one is slow.
 pub(crate) fn embedded_config(directory: &TempDir) -> BrokerConfig {
     let mut config = BrokerConfig::at(directory.path());
     config.topics = vec![("orders".to_owned(), QUEUES)];
@@ -40,12 +40,12 @@ pub(crate) fn embedded_config(directory: &TempDir) -> BrokerConfig {
     config
 }
 
-pub(crate) async fn embedded() -> BrokerFixture {
+pub(crate) async fn embedded() -> Place {
     let directory = TempDir::new().expect("a directory");
     let broker = Broker::open(embedded_config(&directory)).await.expect("the broker opens");
     let mut client = ClientConfig::new(broker.local_addr().into());
     client.credentials = Some(credentials());
-    BrokerFixture {
+    Place {
         client,
         topic: "orders".to_owned(),
         group: "drain".to_owned(),
@@ -54,8 +54,8 @@ pub(crate) async fn embedded() -> BrokerFixture {
     }
 }
 
-/// Returns `None`, and prints why, if no real broker is configured.
-pub(crate) async fn real(case: &str) -> Option<BrokerFixture> {
+/// `None`, said aloud, where no real broker is named.
+pub(crate) async fn real(case: &str) -> Option<Place> {
     let variable = |name: &str| std::env::var(name).ok();
     let (Some(endpoint), Some(stack)) =
         (variable("SPILLWAY_TEST_ROCKETMQ_ENDPOINT"), variable("SPILLWAY_TEST_STACK"))
@@ -68,18 +68,12 @@ pub(crate) async fn real(case: &str) -> Option<BrokerFixture> {
         .zip(variable("SPILLWAY_TEST_ROCKETMQ_SECRET_KEY"))
         .map(|(access_key, secret_key)| Credentials { access_key, secret_key, session_token: None });
     let run: u32 = rand::random();
-    // At most 60 characters; the number distinguishes runs, the rest is for people who look at the broker.
+    // At most 60 characters; the number tells runs apart, the rest is for whoever looks at the broker.
     let case: String = case.chars().take(40).collect();
     let topic = format!("c_{case}_{run:08x}");
     let group = format!("{topic}_g");
     stack_call(&stack, &["topic", &topic, "--queues", &QUEUES.to_string(), "--group", &group]).await;
-    Some(BrokerFixture {
-        client,
-        topic,
-        group,
-        invisible: Duration::from_secs(10),
-        kind: Kind::Real { stack },
-    })
+    Some(Place { client, topic, group, invisible: Duration::from_secs(10), kind: Kind::Real { stack } })
 }
 
 pub(crate) async fn stack_call(stack: &str, arguments: &[&str]) {
@@ -88,7 +82,7 @@ pub(crate) async fn stack_call(stack: &str, arguments: &[&str]) {
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-impl BrokerFixture {
+impl Place {
     pub(crate) fn producer(&self) -> FutureProducer {
         self.producer_with(|_| ())
     }
@@ -99,10 +93,10 @@ impl BrokerFixture {
         FutureProducer::new(self.client.clone(), config, DefaultContext).expect("a producer")
     }
 
-    /// A consumer whose group has an offset on every queue.
+    /// A consumer whose group has its place on every queue.
     pub(crate) async fn consumer(&self) -> StreamConsumer {
         let consumer = self.new_consumer(|_| ()).await;
-        consumer.initialize_offsets().await.expect("initialized");
+        consumer.initialize_offsets().await.expect("subscribed");
         consumer
     }
 
@@ -126,9 +120,9 @@ impl BrokerFixture {
         }
     }
 
-    /// Apache's broker records an extension as a new check point, and marks the old one as done by a delayed message. On
-    /// a busy machine that mark can be late (seen with three extensions in a row): then the broker redelivers an extended
-    /// message. Exactly-once therefore rests on the database, not on extensions.
+    /// Apache's broker notes an extension as a new check point and, by a delayed message of its own, that the old
+    /// one is done with. On a busy machine that note can come too late (seen here with three extensions in a row): the
+    /// message is then delivered again although it was extended. Exactly-once rests on the database, not on this.
     pub(crate) const fn is_exact_about_extensions(&self) -> bool {
         matches!(self.kind, Kind::Embedded { .. })
     }

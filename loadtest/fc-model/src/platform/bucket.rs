@@ -1,0 +1,51 @@
+//! What may be started: so much at once, then so much a minute.
+
+use crate::Nanos;
+use crate::rules::DeliveryRate;
+
+const MINUTE: u64 = 60_000_000_000;
+
+/// A token bucket over the driver's time, exact in integers: one unit is [`MINUTE`] credits, and every nanosecond
+/// brings `per_min` credits.
+#[derive(Clone, Debug)]
+pub(super) struct TokenBucket {
+    credits: u64,
+    credits_max: u64,
+    per_min: u64,
+    filled_at: Nanos,
+}
+
+impl TokenBucket {
+    pub(super) fn full(delivery: DeliveryRate) -> Self {
+        let credits_max = u64::from(delivery.burst) * MINUTE;
+        Self { credits: credits_max, credits_max, per_min: u64::from(delivery.per_min), filled_at: 0 }
+    }
+
+    fn fill(&mut self, now: Nanos) {
+        let passed = now.saturating_sub(self.filled_at);
+        self.filled_at = self.filled_at.max(now);
+        self.credits = self.credits.saturating_add(passed.saturating_mul(self.per_min)).min(self.credits_max);
+    }
+
+    pub(super) fn has(&mut self, now: Nanos, units: u64) -> bool {
+        self.fill(now);
+        self.credits >= units * MINUTE
+    }
+
+    /// Takes `units`, which [`Self::has`] has just said are there.
+    pub(super) fn take(&mut self, units: u64) {
+        debug_assert!(self.credits >= units * MINUTE);
+        self.credits = self.credits.saturating_sub(units * MINUTE);
+    }
+
+    /// When `units` will be there; `None`: never.
+    pub(super) fn when(&self, units: u64) -> Option<Nanos> {
+        let wanted = units * MINUTE;
+        let missing = wanted.saturating_sub(self.credits);
+        match missing {
+            0 => Some(self.filled_at),
+            _ if wanted > self.credits_max || self.per_min == 0 => None,
+            _ => Some(self.filled_at.saturating_add(missing.div_ceil(self.per_min))),
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! The system under test: started here, or already running.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use fc_model::real_time::FrontSummary;
+use shared::catalogue::Catalogue;
+use shared::config::DatabaseUrl;
+use shared::order::{OrderIdKey, OrderIdKeys, SaleId};
+
+use super::services::Services;
+use super::stack::{Environment, Stack};
+use crate::ledger::LedgerReader;
+use crate::report::TestedStack;
+use crate::scenario::Scenario;
+use crate::workload::Workload;
+
+#[derive(Clone, Debug)]
+pub struct OfferedSale {
+    pub catalogue_toml: String,
+    pub sale_id: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct LaunchConfig {
+    pub sale: OfferedSale,
+    pub stack: Stack,
+    /// Flags of fc-local; `None`: orders go to ingest-fn directly.
+    pub through_fc: Option<Vec<String>>,
+    pub faults: FaultPlan,
+}
+
+/// Processes to kill (SIGKILL) and restart during a run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FaultPlan {
+    pub kill_worker: bool,
+    pub kill_broker: bool,
+    /// Rows in the database at which the kills happen.
+    pub at_rows: u64,
+}
+
+/// A system that is already running.
+#[derive(Clone, Debug)]
+pub struct ExternalSystem {
+    /// `http://host:port`
+    pub target: String,
+    /// For the ledger; `None`: no ledger.
+    pub database_url: Option<DatabaseUrl>,
+    /// The system's keys of order ids, `name=hex[,…]`; the ledger needs them.
+    pub order_id_keys: Option<String>,
+    /// The system's catalogue; `None`: the scenario's own sale.
+    pub catalogue: Option<PathBuf>,
+    pub sale_id: Option<String>,
+}
+
+#[derive(Debug)]
+pub struct SystemUnderTest {
+    /// `None` if the system was already running.
+    pub launched: Option<(Environment, Services)>,
+    pub target: SocketAddr,
+    /// Value of the `Host` header.
+    pub host: String,
+    pub stack: TestedStack,
+    /// `None`: no ledger.
+    pub reader: Option<LedgerReader>,
+    pub workload: Workload,
+    faults: FaultPlan,
+}
+
+impl SystemUnderTest {
+    /// Starts broker, database and services, and initialises the schema.
+    pub async fn launch(scenario: &Scenario, config: LaunchConfig) -> anyhow::Result<Self> {
+        let LaunchConfig { sale: offered, stack, through_fc, faults } = config;
+        let catalogue = Catalogue::from_toml(&offered.catalogue_toml)?;
+        let sale_id = SaleId::parse(&offered.sale_id)?;
+        let sale = catalogue.sale(&sale_id).context("the sale is not in the catalogue")?;
+        println!("Preparing broker, schema, stock and the consumer group's offsets");
+        let environment = Environment::start(stack, &sale.order_id_key).await?;
+        let started = start_services(
+            &environment,
+            &catalogue,
+            &offered.catalogue_toml,
+            scenario.drain.rate,
+            through_fc.as_deref(),
+        );
+        let services = match started.await {
+            Ok(services) => services,
+            Err(error) => bail!("{error:#}\nLogs: {}", environment.directory().display()),
+        };
+        let keys: OrderIdKeys = environment.order_id_keys.parse()?;
+        let key = keys.get(&sale.order_id_key).context("the sale's key")?.clone();
+        let reader = LedgerReader::connect(&environment.read_url).await?;
+        Ok(Self {
+            target: services.ingest,
+            host: "spillway".to_owned(),
+            stack: stack.into(),
+            reader: Some(reader),
+            workload: Workload::new(scenario, sale, key, rand::random())?,
+            launched: Some((environment, services)),
+            faults,
+        })
+    }
+
+    /// Uses a system that is already running.
+    pub async fn attach(scenario: &Scenario, external: &ExternalSystem) -> anyhow::Result<Self> {
+        let authority = authority(&external.target)?;
+        let target = authority
+            .to_socket_addrs()
+            .with_context(|| format!("--target {}", external.target))?
+            .next()
+            .with_context(|| format!("--target {}: no address", external.target))?;
+        let catalogue = match &external.catalogue {
+            Some(path) => Catalogue::load(path)?,
+            None => Catalogue::from_toml(&scenario.catalogue_toml())?,
+        };
+        let sale = match &external.sale_id {
+            Some(name) => catalogue.sale(&SaleId::parse(name)?),
+            None => catalogue.sales().next(),
+        };
+        let sale = sale.context("the sale is not in the catalogue; set --sale")?;
+        let key = match &external.order_id_keys {
+            Some(keys) => {
+                let keys: OrderIdKeys = keys.parse().context("SPILLWAY_ORDER_ID_KEYS")?;
+                keys.get(&sale.order_id_key)
+                    .with_context(|| format!("SPILLWAY_ORDER_ID_KEYS: no key `{}`", sale.order_id_key))?
+                    .clone()
+            }
+            // Without a ledger, ids are not compared.
+            None if external.database_url.is_none() => OrderIdKey::new(&[0; 32])?,
+            None => bail!("the ledger needs the system's keys of order ids: set SPILLWAY_ORDER_ID_KEYS"),
+        };
+        let reader = match &external.database_url {
+            Some(url) => Some(LedgerReader::connect(url).await?),
+            None => None,
+        };
+        Ok(Self {
+            launched: None,
+            target,
+            host: authority.to_owned(),
+            stack: TestedStack::External,
+            reader,
+            workload: Workload::new(scenario, sale, key, rand::random())?,
+            faults: FaultPlan::default(),
+        })
+    }
+
+    /// Names and pids of the processes to sample.
+    pub async fn processes(&self) -> Vec<(String, u32)> {
+        let mut processes = vec![("loadtest".to_owned(), std::process::id())];
+        if let Some((environment, services)) = &self.launched {
+            processes.extend(services.processes());
+            // Without pids of the real stack the run still works, with fewer samples.
+            processes.extend(environment.processes().await.unwrap_or_default());
+        }
+        processes
+    }
+
+    /// Carries out the fault plan once `rows` are in the database, and checks that every process runs.
+    pub async fn inject_faults(&mut self, rows: u64) -> anyhow::Result<()> {
+        let Some((environment, services)) = &mut self.launched else { return Ok(()) };
+        if rows >= self.faults.at_rows && std::mem::take(&mut self.faults.kill_worker) {
+            println!("\nKilling the drain worker (SIGKILL) in the middle of the drain");
+            services.crash_worker().await?;
+        }
+        if rows >= self.faults.at_rows && std::mem::take(&mut self.faults.kill_broker) {
+            println!("\nKilling the broker (SIGKILL) in the middle of the sale");
+            environment.crash_broker().await?;
+        }
+        environment.check()?;
+        services.check()
+    }
+
+    /// Stops what was launched; `keep` leaves data and logs. Returns fc-local's summary, if it was used.
+    pub async fn stop(self, keep: bool) -> anyhow::Result<Option<FrontSummary>> {
+        drop(self.reader);
+        let Some((environment, services)) = self.launched else { return Ok(None) };
+        let summary = services.stop().await?;
+        environment.stop(keep).await?;
+        Ok(summary)
+    }
+
+    pub fn log_directory(&self) -> Option<String> {
+        self.launched.as_ref().map(|(environment, _)| environment.directory().display().to_string())
+    }
+}
+
+async fn start_services(
+    environment: &Environment,
+    catalogue: &Catalogue,
+    catalogue_toml: &str,
+    drain_rate: u32,
+    through_fc: Option<&[String]>,
+) -> anyhow::Result<Services> {
+    let prepared = drain_worker::init::init(
+        &environment.migrate_url,
+        catalogue,
+        environment.client.clone(),
+        &environment.group,
+        &environment.topic,
+    )
+    .await?;
+    environment.schema_changed().await?;
+    let ingest = if through_fc.is_some() { "fc-local" } else { "ingest-fn" };
+    println!("Starting {ingest} and drain-worker ({} queues)", prepared.queues);
+    Services::start(environment, catalogue_toml, drain_rate, through_fc).await
+}
+
+/// Returns `host:port` of `http://host:port`.
+fn authority(target: &str) -> anyhow::Result<&str> {
+    let authority = target.strip_prefix("http://").map(|rest| rest.trim_end_matches('/'));
+    match authority {
+        Some(authority) if authority.contains(':') && !authority.contains('/') => Ok(authority),
+        _ => bail!("--target {target}: use http://host:port; for TLS, run a local proxy"),
+    }
+}

@@ -23,7 +23,7 @@ pub struct TestDatabase {
 
 #[derive(Debug)]
 enum Storage {
-    File(TempDir),
+    File { _directory: TempDir },
     Server { name: String, connection: MySqlConnection },
 }
 
@@ -33,7 +33,7 @@ impl TestDatabase {
     pub fn sqlite() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let url = format!("sqlite:{}", directory.path().join("orders.sqlite").display());
-        Self { url: url.parse().expect("valid"), storage: Storage::File(directory) }
+        Self { url: url.parse().expect("valid"), storage: Storage::File { _directory: directory } }
     }
 
     /// A database on the server of `SPILLWAY_TEST_MYSQL_URL`; `None`, after a line that says so, if it is not set.

@@ -1,5 +1,5 @@
-# What is read from the services' own lines. Severity: 10 critical, 8 high, 6 medium. What to do about each is in
-# infra/README.md under its name.
+# Alerts on the services' log lines. Severity: 10 critical, 8 high, 6 medium. infra/README.md has the action for each
+# under its name.
 
 locals {
   # A failure's line names no instance; so failures are one row, and each instance's requests another.
@@ -11,8 +11,8 @@ locals {
     from log group by "instance"
   SQL
 
-  # A worker says it once when the database falls, and once when it answers again or when the worker starts, which it does
-  # not without a database. So it is down while the last word is a fall; and one that comes and goes fires as well.
+  # A worker logs one line when the database stops taking orders, and one when it takes them again or when the worker
+  # starts, which needs the database. So it is down while the last event is database_unavailable; a short outage fires too.
   database_down = <<-SQL
     select count_if(fell and at >= to_unixtime(now()) - 300) +
       if(coalesce(max(if(fell, at, 0)), 0) > coalesce(max(if(fell, 0, at)), 0), 1, 0) as value
@@ -26,7 +26,7 @@ locals {
       above = var.thresholds.failed_percent
       also  = "failed > ${var.thresholds.failed_requests}"
     }
-    # What the function never sees: a right that is gone, a certificate, a gateway that is full, a trigger that is not there.
+    # Errors that the function never sees: a missing right, a certificate, a full gateway, a missing trigger.
     front-door = {
       store = "gateway", severity = 10, title = "The gateway answers 500 and above"
       query = "* | select count_if(\"statusCode\" >= 500) as value"
@@ -43,7 +43,7 @@ locals {
       above = var.thresholds.shed_requests
     }
     strangers = {
-      store = "function", severity = 6, title = "Somebody who is not the gateway sends orders, or its secret is wrong"
+      store = "function", severity = 6, title = "Orders come unsigned or wrongly signed"
       query = "event: requests_unauthenticated | select coalesce(sum(\"requests\"), 0) as value"
       above = var.thresholds.strangers
     }
@@ -53,7 +53,7 @@ locals {
       above = 0
     }
     database-down = {
-      store = "worker", severity = 10, title = "The database takes no orders: the drain waits"
+      store = "worker", severity = 10, title = "The database takes no orders; the drain waits"
       query = "event: database_unavailable or event: database_recovered or event: worker_started | ${local.database_down}"
       above = 0
       start = "-24h"
@@ -63,20 +63,20 @@ locals {
       query = "outcome: dead_lettered or event: broker_dlq_message_stored | select count(*) as value"
       above = 0
     }
-    # Each worker has a line a minute, whatever it does. No line is no worker: gone, or never started.
+    # Each worker logs a line a minute in every state. No line: no worker runs.
     drain-silent = {
-      store = "worker", severity = 10, title = "No worker says anything: nobody drains"
+      store = "worker", severity = 10, title = "No worker logs anything: the drain stands still"
       query = "event: pool_status | select if(count(*) > 0, 0, 1) as value"
       above = 0
     }
-    # Somebody paused it, and the orders wait.
+    # An operator paused it; orders wait.
     drain-paused = {
       store = "worker", severity = 6, title = "The drain is paused"
       query = "event: pool_status | select min(if(\"cap\" = 0, 1, 0)) as value"
       above = 0
       start = "-15m"
     }
-    # The database is slow, and the workers give way to it, for minutes.
+    # The database is slow, and the workers have reduced their rate for minutes.
     backing-off = {
       store = "worker", severity = 6, title = "The drain backs off from a slow database"
       query = "event: pool_status | select count_if(\"adaptive_limit\" >= 0) as value"
@@ -153,7 +153,7 @@ resource "alicloud_sls_alert" "this" {
       value = "$${value}, more than ${each.value.above}. Runbook: infra/README.md, \"${each.key}\""
     }
 
-    # To the console's list of alerts, to CloudMonitor, whose contacts are told, and by the policy if there is one.
+    # To the console's list of alerts, to CloudMonitor, whose contacts are notified, and by the policy if there is one.
     sink_alerthub {
       enabled = true
     }

@@ -24,7 +24,7 @@ pub struct Problem {
     pub status: u16,
     /// Stable name of the error; clients branch on this.
     pub code: String,
-    /// What failed and what to do, for people. May change.
+    /// Description of the error and what to do, for people. May change.
     pub detail: String,
     /// True if the same request may succeed later.
     pub retryable: bool,
@@ -51,7 +51,7 @@ pub struct FieldProblem {
     pub code: String,
     /// JSON pointer (RFC 6901) to the field in the request's body; empty: the body as a whole.
     pub pointer: String,
-    /// What is allowed, for people. Never repeats the value: it may be personal data.
+    /// The allowed values, for people. Never repeats the value: it may be personal data.
     pub detail: String,
 }
 

@@ -1,4 +1,4 @@
-//! What the catalogue says about orders.
+//! The catalogue's rules.
 
 #![allow(clippy::expect_used, reason = "a test says what it expects")]
 
@@ -59,7 +59,7 @@ fn order(sale: &str, currency: &str, items: &[(&str, u32)]) -> Order {
 }
 
 #[test]
-fn a_sound_order_is_priced_from_the_catalogue() {
+fn a_valid_order_is_priced_from_the_catalogue() {
     let catalogue = Catalogue::from_toml(CATALOGUE).expect("valid");
     let priced = catalogue.price(&order("sale", "CNY", &[("B", 3), ("A", 2)]), INSIDE).expect("sound");
     let prices: Vec<_> =
@@ -68,7 +68,7 @@ fn a_sound_order_is_priced_from_the_catalogue() {
 }
 
 #[test]
-fn every_broken_rule_is_told() {
+fn every_broken_rule_is_returned() {
     let catalogue = Catalogue::from_toml(CATALOGUE).expect("valid");
     let opens_at = datetime!(2026-11-11 00:00 UTC);
     let closed_at = datetime!(2026-11-11 01:00 UTC);
@@ -106,7 +106,7 @@ fn every_broken_rule_is_told() {
 }
 
 #[test]
-fn the_readable_parts_of_what_is_no_order_are_judged_too() {
+fn the_valid_parts_of_an_invalid_order_are_checked_too() {
     let catalogue = Catalogue::from_toml(CATALOGUE).expect("valid");
     let sale = SaleId::parse("sale").expect("valid");
     let (known, unknown) = (sku("A"), sku("Z"));
@@ -126,7 +126,7 @@ fn the_readable_parts_of_what_is_no_order_are_judged_too() {
 }
 
 #[test]
-fn toml_and_json_say_the_same() {
+fn toml_and_json_are_equivalent() {
     let json = r#"{ "revision": "7", "sales": [{ "id": "sale", "opens_at": "2026-11-11T00:00:00Z",
         "closes_at": "2026-11-11T01:00:00Z", "currency": "CNY", "order_id_key": "k2",
         "skus": [{ "sku": "A", "unit_price_minor": 100, "stock": 10 }] }] }"#;
@@ -140,7 +140,7 @@ fn toml_and_json_say_the_same() {
 }
 
 #[test]
-fn the_digest_is_of_what_was_asked_for_and_not_of_how() {
+fn the_digest_covers_the_content_and_not_its_form() {
     let first = PayloadDigest::of(&order("sale", "CNY", &[("A", 1), ("B", 2)]));
     assert_eq!(first, PayloadDigest::of(&order("sale", "CNY", &[("B", 2), ("A", 1)])), "the order of items");
     let mut others = vec![

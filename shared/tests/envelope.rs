@@ -83,8 +83,7 @@ fn encode(orders: &[AcceptedOrder]) -> Vec<u8> {
     encode_batch(encoded.iter()).to_vec()
 }
 
-/// Messages as version 1 wrote them on the day it was born. A file is never changed: a format that no longer
-/// writes it must still read it.
+/// Messages as the first version 1 wrote them. Never change a file: every later version must still read it.
 #[test]
 fn golden_files_are_read_by_this_version() {
     let cases = [
@@ -123,7 +122,7 @@ fn batches_of_every_header_size_are_read_back() {
 }
 
 #[test]
-fn what_is_not_a_batch_is_told_apart_without_quoting_it() {
+fn errors_of_a_malformed_batch_are_distinct_and_quote_nothing() {
     let good = encode(&[full()]);
     let mut unknown = good.clone();
     unknown[4] = 2;
@@ -152,8 +151,8 @@ fn what_is_not_a_batch_is_told_apart_without_quoting_it() {
 }
 
 #[test]
-fn members_of_a_later_minor_version_are_passed_over() {
-    // The minimal order's map of 9 members becomes one of 10, with a key that nobody knows yet.
+fn unknown_members_are_skipped() {
+    // The minimal order's map of 9 members becomes one of 10, with an unknown key.
     let mut message = encode(&[minimal(1)]);
     let start = 6;
     assert_eq!(message[start] & 0xe0, 0xa0, "a map");

@@ -1,4 +1,4 @@
-//! Log lines as machines read them.
+//! The form of log lines.
 
 #![allow(clippy::expect_used, reason = "a test says what it expects")]
 
@@ -8,14 +8,14 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use shared::telemetry::{Capture, FcLogMarker, LINE_BYTES_MAX, json_subscriber};
 
-/// What is logged at `filter` while `log` runs.
+/// Returns what `log` logs at `filter`.
 fn text_of(filter: &str, log: impl FnOnce()) -> String {
     let capture = Capture::current_thread(filter).expect("a filter");
     log();
     capture.text()
 }
 
-/// The one line that `log` writes, without its timestamp, which must be one.
+/// Returns the only line that `log` writes, without its timestamp, which it checks.
 fn line_of(log: impl FnOnce()) -> Value {
     let text = text_of("trace", log);
     assert_eq!(text.matches('\n').count(), 1, "{text}");
@@ -29,7 +29,7 @@ fn line_of(log: impl FnOnce()) -> Value {
 }
 
 #[test]
-fn a_line_has_the_members_that_operators_ask_for() {
+fn a_line_has_the_members_that_queries_use() {
     let line = line_of(|| {
         tracing::error!(
             target: "t",
@@ -55,7 +55,7 @@ fn a_line_has_the_members_that_operators_ask_for() {
 }
 
 #[test]
-fn an_error_always_says_what_and_of_which_kind() {
+fn an_error_always_has_message_and_code() {
     let line = line_of(|| tracing::error!(target: "t", "a listener broke"));
     let expected = json!({
         "level": "ERROR", "target": "t", "message": "a listener broke", "errorMessage": "a listener broke",

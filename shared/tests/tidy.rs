@@ -1,4 +1,4 @@
-//! Style that a machine can check.
+//! Style rules that a machine can check.
 
 #![allow(clippy::expect_used, reason = "a test says what it expects")]
 
@@ -6,14 +6,14 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Longest source file, lines: beyond it a file has more than one concern.
+/// Maximum lines of a source file: a longer one has more than one concern.
 const LINES_MAX: usize = 500;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
 }
 
-/// Files below `folder`, without what git does not keep.
+/// Files below `folder`, without build output.
 fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry")) {
         let (path, name) = (entry.path(), entry.file_name());
@@ -63,11 +63,56 @@ fn a_lint_is_switched_off_only_with_a_reason() {
             let off = line.trim_start();
             if off.starts_with("#[allow(") || off.starts_with("#![allow(") {
                 // The reason may stand on one of the next lines.
-                let rest: String = text.lines().skip(number).take(4).collect();
+                let rest: String = text.lines().skip(number).take(6).collect();
                 assert!(rest.contains("reason ="), "{}:{}", path.display(), number + 1);
             }
         }
     }
+}
+
+/// Words that make a reader ask what happens: each stands for a verb of the field, or hides the component that acts.
+const VAGUE_WORDS: &str = "nobody, somebody, anybody, whoever, whatever, whichever, tell, tells, told, give up, \
+    gives up, gave up, given up, giving up, come back, comes back, came back, coming back, comes again, came again, \
+    mend, mends, mended, labours, takes over, took over, taken over, taking over, lone, stranger, strangers";
+
+/// A doc comment is a sentence about the component, not a fragment.
+const FRAGMENT_STARTS: [&str; 6] = ["Whether", "Who", "What", "How", "Its", "Of"];
+
+#[test]
+fn texts_name_the_component_and_use_the_verbs_of_the_field() {
+    let mut found = Vec::new();
+    for (path, text) in rust_files().into_iter().filter(|(path, _)| !path.ends_with("shared/tests/tidy.rs")) {
+        let mut is_in_doc = false;
+        for (number, line) in text.lines().enumerate() {
+            let place = || format!("{}:{}: {}", path.display(), number + 1, line.trim());
+            let doc = ["/// ", "//! "].iter().find_map(|start| line.trim_start().strip_prefix(start));
+            let first = doc.and_then(|doc| doc.split_whitespace().next()).unwrap_or_default();
+            if !is_in_doc && FRAGMENT_STARTS.contains(&first) {
+                found.push(place());
+            }
+            is_in_doc = doc.is_some();
+            let words = words_of(line);
+            if VAGUE_WORDS.split(", ").any(|word| words.contains(&format!(" {word} "))) {
+                found.push(place());
+            }
+        }
+    }
+    assert!(found.is_empty(), "{} lines:\n{}", found.len(), found.join("\n"));
+}
+
+/// The words of a line's comment, string literals and function name, in lower case, with single spaces around each.
+fn words_of(line: &str) -> String {
+    let comment = line.find("//").map_or("", |start| &line[start..]);
+    let strings = line.split('"').skip(1).step_by(2);
+    let name = line.split("fn ").nth(1).and_then(|rest| rest.split('(').next()).unwrap_or_default();
+    let text: Vec<_> = strings.chain([comment, name]).collect();
+    let words: Vec<_> = text
+        .iter()
+        .flat_map(|text| text.split(|letter: char| !letter.is_alphanumeric()))
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase)
+        .collect();
+    format!(" {} ", words.join(" "))
 }
 
 #[test]
@@ -93,7 +138,9 @@ fn the_top_level_is_what_the_readme_shows() {
         .collect();
     assert_eq!(found, expected);
     let readme = fs::read_to_string(root().join("README.md")).expect("text");
-    for part in ["ingest-fn", "drain-worker", "shared", "shared/rocketmq", "infra", "loadtest"] {
+    for part in
+        ["ingest-fn", "drain-worker", "shared", "shared/rocketmq", "shared/broker", "infra", "loadtest"]
+    {
         assert!(root().join(part).join("README.md").is_file(), "{part} has a README");
         assert!(readme.contains(&format!("`{part}/`")), "the README says where {part} is");
     }

@@ -10,14 +10,14 @@ use spillway_rocketmq::protocol::{Code, header};
 
 const SCHEME: &str = "MQv2-HMAC-SHA1 ";
 
-/// Whether a call with `metadata` is signed with `credentials`. Like the open-source server it does not compare the
+/// True if a call with `metadata` is signed with `credentials`. Like the open-source server it does not compare the
 /// signed instant with the clock.
 pub(crate) fn check(credentials: &Credentials, metadata: &MetadataMap) -> Result<(), Refusal> {
     let text = |name| metadata.get(name).and_then(|value| value.to_str().ok());
     let signed = text(header::AUTHORIZATION).zip(text(header::DATE_TIME));
     match signed.and_then(|(authorization, date_time)| verify(credentials, authorization, date_time)) {
         Some(()) => Ok(()),
-        None => Err(Refusal::new(Code::UNAUTHORIZED, "the signature is missing or wrong")),
+        None => Err(Refusal::new(Code::UNAUTHORIZED, "missing or invalid signature")),
     }
 }
 
@@ -35,7 +35,7 @@ fn verify(credentials: &Credentials, authorization: &str, date_time: &str) -> Op
     }
     let mut mac = Hmac::<Sha1>::new_from_slice(credentials.secret_key.as_bytes()).ok()?;
     mac.update(date_time.as_bytes());
-    // In constant time, and before the access key is looked at, which is no secret.
+    // In constant time, before the access key is compared, which is not secret.
     mac.verify_slice(&signature?).ok()?;
     (access_key? == credentials.access_key).then_some(())
 }

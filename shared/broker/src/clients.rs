@@ -1,4 +1,4 @@
-//! Which clients have told their settings.
+//! Settings of the clients that opened a Telemetry stream.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,19 +6,18 @@ use std::time::Duration;
 
 use spillway_rocketmq::protocol::ClientType;
 
-/// Beyond this many the one that was heard of longest ago is forgotten.
+/// Maximum clients; beyond it the one that was idle longest is removed.
 const CLIENTS_MAX: usize = 4096;
 
-/// What is remembered of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ClientSettings {
     pub(crate) client_type: ClientType,
-    /// Its time-out for plain calls.
+    /// The client's time-out for calls that are not receives.
     pub(crate) request_timeout: Duration,
     heard: u64,
 }
 
-/// Settings by client id. They outlive the telemetry stream that brought them, as on the real server.
+/// Settings by client id. They outlive their Telemetry stream, as on the real server.
 #[derive(Debug, Default)]
 pub(crate) struct Clients {
     inner: Mutex<Inner>,
@@ -35,7 +34,7 @@ impl Clients {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn tell(&self, id: &str, client_type: ClientType, request_timeout: Duration) {
+    pub(crate) fn store_settings(&self, id: &str, client_type: ClientType, request_timeout: Duration) {
         let mut inner = self.lock();
         inner.heard += 1;
         let heard = inner.heard;
@@ -67,7 +66,7 @@ mod tests {
     fn the_oldest_gives_way() {
         let clients = Clients::default();
         for number in 0..=CLIENTS_MAX {
-            clients.tell(&number.to_string(), ClientType::Producer, Duration::ZERO);
+            clients.store_settings(&number.to_string(), ClientType::Producer, Duration::ZERO);
         }
         assert_eq!(clients.get("0"), None);
         assert!(clients.get("1").is_some());

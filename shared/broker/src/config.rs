@@ -1,4 +1,4 @@
-//! What a broker is told before it opens.
+//! Configuration of a broker.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use super::error::BrokerError;
 use super::store::QUEUES_MAX;
 use spillway_rocketmq::Credentials;
 
-/// Longest that a message may be hidden: 12 hours, as on the real server.
+/// Maximum invisible duration: 12 hours, as on the real server.
 pub(crate) const INVISIBLE_MAX: Duration = Duration::from_secs(12 * 60 * 60);
 
 const BYTES_MIN: u64 = 1 << 20;
@@ -17,51 +17,51 @@ const PENDING_BYTES_MAX: usize = 1 << 30;
 const SEGMENT_BYTES_MAX: u64 = 64 << 20;
 const NAME_CHARS_MAX: usize = 127;
 
-/// What a successful answer promises.
+/// The durability that an acknowledgement promises.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Flush {
-    /// The operating system has the data: it survives the process, killed in whatever way, but not a crash of the
-    /// machine. RocketMQ's `ASYNC_FLUSH`, its default.
+    /// The operating system has the data: it survives any end of the process, but not a crash of the machine.
+    /// RocketMQ's `ASYNC_FLUSH`, its default.
     #[default]
     OsCache,
-    /// The device has the data: one `fdatasync` for each group of requests. RocketMQ's `SYNC_FLUSH`.
+    /// The device has the data: one `fdatasync` per group of requests. RocketMQ's `SYNC_FLUSH`.
     Sync,
 }
 
-/// Everything about a broker. Start from [`BrokerConfig::at`] or the defaults and change what differs.
+/// Configuration of a broker. Start from [`BrokerConfig::at`] or the defaults.
 #[derive(Clone, Debug)]
 pub struct BrokerConfig {
-    /// Where the log lies; made if missing. One broker at a time.
+    /// Directory of the log; created if missing. One broker at a time.
     pub dir: PathBuf,
-    /// Where to listen; port 0 picks a free one. Default: 127.0.0.1:8081.
+    /// Address to listen on; port 0 picks a free one. Default: 127.0.0.1:8081.
     pub listen: SocketAddr,
-    /// Host and port that routes name. Default: what the client says it was given, else `listen`.
+    /// Host and port that routes contain. Default: the endpoint that the client was given, else `listen`.
     pub advertised: Option<(String, u16)>,
-    /// What an answer promises. Default: [`Flush::OsCache`].
+    /// Durability of an acknowledgement. Default: [`Flush::OsCache`].
     pub flush: Flush,
-    /// Bytes of log on disk beyond which sends are refused with `TOO_MANY_REQUESTS`, at least 1 MiB. Bounds memory
-    /// as well, which holds the messages that some group has not settled and about 200 bytes for each. Default:
-    /// 1 GiB. What consumers add (receives, acks) is written even so, a few bytes a message.
+    /// Maximum bytes of log on disk, at least 1 MiB; beyond it sends fail with `TOO_MANY_REQUESTS`. Bounds memory too:
+    /// messages that some group has not settled, plus about 200 bytes each. Default: 1 GiB. The records of receives
+    /// and acks, a few bytes per message, are written even beyond it.
     pub bytes_max: u64,
-    /// Bytes of sends under way beyond which further ones are refused with `TOO_MANY_REQUESTS`, at least 16 MiB, which
-    /// is more than one call can bring. Default: 64 MiB.
+    /// Maximum bytes of sends in flight, at least 16 MiB (more than one call can carry); beyond it sends fail with
+    /// `TOO_MANY_REQUESTS`. Default: 64 MiB.
     pub pending_bytes_max: usize,
-    /// Most connections; further ones are closed at once. Default: 1024.
+    /// Maximum connections; further ones are closed immediately. Default: 1024.
     pub connections_max: usize,
-    /// If set, every call must be signed with these. A session token is not looked at.
+    /// If set, every call must be signed with this access key. The session token is ignored.
     pub credentials: Option<Credentials>,
-    /// Topics to make, with their number of queues, 1 to 256. An existing topic gets more queues, never fewer.
+    /// Topics to create, with their number of queues, 1 to 256. An existing topic gains queues, never loses any.
     pub topics: Vec<(String, usize)>,
-    /// Consumer groups to make.
+    /// Consumer groups to create.
     pub groups: Vec<String>,
-    /// Deliveries of one message to one group, at least 1; afterwards it goes to the topic `%DLQ%<group>`.
+    /// Maximum deliveries of one message to one group, at least 1; then the message moves to `%DLQ%<group>`.
     /// Default: 17, the server's 16 retries and the first.
     pub attempts_max: u16,
-    /// Shortest hiding a receive may ask for. Default: 10 s, as on the real server.
+    /// Minimum invisible duration of a receive. Default: 10 s, as on the real server.
     pub invisible_min: Duration,
-    /// A receive waits at least this long for messages, whatever it asks for. Default: 5 s, as on the real server.
+    /// Minimum wait of a receive for messages. Default: 5 s, as on the real server.
     pub long_polling_min: Duration,
-    /// A receive waits at most this long for messages. Default: 20 s, as on the real server.
+    /// Maximum wait of a receive for messages. Default: 20 s, as on the real server.
     pub long_polling_max: Duration,
 }
 
@@ -87,18 +87,18 @@ impl Default for BrokerConfig {
 }
 
 impl BrokerConfig {
-    /// The defaults, with the log in `dir` and a free port of the loopback interface.
+    /// Defaults, with the log in `dir` and a free port of the loopback interface.
     #[must_use]
     pub fn at(dir: impl Into<PathBuf>) -> Self {
         Self { dir: dir.into(), listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), ..Self::default() }
     }
 
-    /// Long enough that files are few, short enough that deleting one gives back a part of the budget.
+    /// Long enough for few files, short enough that deleting one releases a useful part of the budget.
     pub(crate) fn segment_bytes(&self) -> u64 {
         (self.bytes_max / 16).min(SEGMENT_BYTES_MAX)
     }
 
-    /// Checks everything and names every fault.
+    /// Checks all settings; the error lists every fault.
     pub(crate) fn validate(&self) -> Result<(), BrokerError> {
         let mut faults = Vec::new();
         if self.bytes_max < BYTES_MIN {
@@ -130,7 +130,7 @@ impl BrokerConfig {
     }
 }
 
-/// What is wrong with the name of a topic or a group, by the real server's rule.
+/// Returns the fault of a topic's or group's name, by the real server's rule.
 pub(crate) fn name_fault(what: &str, name: &str) -> Option<String> {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '%' | '|');
     if name.is_empty() || name.len() > NAME_CHARS_MAX {

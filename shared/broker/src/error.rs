@@ -1,4 +1,4 @@
-//! Why a broker cannot be opened, and how a request is refused.
+//! Errors of the broker, and of single requests.
 
 use std::borrow::Cow;
 use std::io;
@@ -7,52 +7,52 @@ use std::path::PathBuf;
 
 use spillway_rocketmq::protocol::{Code, Status};
 
-/// A broker could not be opened, asked or stopped.
+/// A broker could not be opened, queried or stopped.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BrokerError {
-    /// The configuration cannot be used; every fault is named.
+    /// The configuration is invalid; lists every fault.
     #[error("broker configuration: {0}")]
     Config(String),
-    /// Another broker has the directory open.
+    /// Another broker has the directory locked.
     #[error("another broker has {} open", dir.display())]
     Locked {
         /// The directory.
         dir: PathBuf,
     },
-    /// A file could not be read or written.
+    /// A file operation failed.
     #[error("{what} {}: {source}", path.display())]
     Io {
-        /// What was tried.
+        /// The operation.
         what: &'static str,
-        /// On which file.
+        /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The operating system's error.
         source: io::Error,
     },
-    /// A file in the directory is not a log that this version can read.
+    /// A file in the directory is not a log of this version.
     #[error("{} is not a log of this version", path.display())]
     Foreign {
         /// The file.
         path: PathBuf,
     },
-    /// The address could not be listened on.
-    #[error("listening on {addr}: {source}")]
+    /// The broker cannot listen on the address.
+    #[error("cannot listen on {addr}: {source}")]
     Listen {
         /// The address.
         addr: SocketAddr,
-        /// Why not.
+        /// The operating system's error.
         source: io::Error,
     },
-    /// The broker refused what it was asked.
-    #[error("refused with {code}: {reason}")]
+    /// The broker rejected the operation.
+    #[error("rejected with {code}: {reason}")]
     Refused {
-        /// As a client would see it.
+        /// Code that a client would receive.
         code: Code,
-        /// For people.
+        /// Description for people.
         reason: String,
     },
-    /// The broker did not stop in time; what it answered is written all the same.
+    /// The broker did not stop in time. Everything that it acknowledged is stored.
     #[error("the broker did not stop in time")]
     StopTimeout,
 }
@@ -70,7 +70,7 @@ impl From<Refusal> for BrokerError {
     }
 }
 
-/// A request that is answered with a code other than OK.
+/// A request that gets a code other than OK.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {reason}")]
 pub(crate) struct Refusal {
@@ -83,7 +83,7 @@ impl Refusal {
         Self { code, reason: reason.into() }
     }
 
-    /// The store is gone, or its disk failed: nothing is accepted until the broker is opened again.
+    /// The store stopped, or its disk failed: the broker accepts nothing until it is opened again.
     pub(crate) const fn stopped() -> Self {
         Self { code: Code::INTERNAL_SERVER_ERROR, reason: Cow::Borrowed("the store has stopped") }
     }

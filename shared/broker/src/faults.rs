@@ -1,4 +1,4 @@
-//! Faults to order, for tests: what the real server does on a bad day.
+//! Scripted faults for tests.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,19 +13,19 @@ use super::error::{BrokerError, Refusal};
 use super::store::Store;
 use spillway_rocketmq::protocol::Code;
 
-/// Where a call that is to fail does so.
+/// The point at which a scripted call fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailAt {
-    /// Nothing is done; the answer is `INTERNAL_SERVER_ERROR`.
+    /// Nothing is done; the call returns `INTERNAL_SERVER_ERROR`.
     Before,
-    /// Everything is done, then the answer is lost: the call ends with gRPC's `UNAVAILABLE`, as when a connection
+    /// Everything is done, then the response is lost: the call ends with gRPC's `UNAVAILABLE`, as when a connection
     /// breaks at that moment.
     After,
 }
 
-/// Scripts the broker's faults. Cheap to clone; every clone speaks to the same broker.
+/// Scripts the broker's faults. Clones are cheap and control the same broker.
 ///
-/// All methods take effect at once and may be called at any time.
+/// All methods take effect immediately and may be called at any time.
 #[derive(Clone, Debug)]
 pub struct Faults {
     inner: Arc<Inner>,
@@ -35,9 +35,9 @@ pub struct Faults {
 struct Inner {
     script: Mutex<Script>,
     stall: watch::Sender<Stall>,
-    /// Of the connections accepted so far.
+    /// Cancelled to reset the connections accepted so far.
     connections: Mutex<CancellationToken>,
-    /// Ends with the broker.
+    /// Cancelled when the broker stops.
     kill: CancellationToken,
     clients: Arc<Clients>,
     store: Store,
@@ -53,7 +53,7 @@ struct Script {
     acks: Calls,
 }
 
-/// Calls of one kind, counted, and which of them are to fail.
+/// Counts the calls of one kind, and holds the numbers of those that fail.
 #[derive(Debug, Default)]
 struct Calls {
     count: u64,
@@ -89,59 +89,58 @@ impl Faults {
         self.inner.script.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Refuses the next `count` sends with `TOO_MANY_REQUESTS`.
+    /// Rejects the next `count` sends with `TOO_MANY_REQUESTS`.
     pub fn throttle_sends(&self, count: u64) {
         self.script().throttle_next = count;
     }
 
-    /// Refuses every send with `TOO_MANY_REQUESTS` while `on`.
+    /// Rejects every send with `TOO_MANY_REQUESTS` while `on`.
     pub fn throttle_all_sends(&self, on: bool) {
         self.script().throttle_all = on;
     }
 
-    /// Fails the `nth` send from now, 1 being the next. May be called for several.
+    /// Fails the `nth` send from now, 1 being the next. Several numbers may be set.
     pub fn fail_send(&self, nth: u64, at: FailAt) {
         self.script().sends.fail(nth, at);
     }
 
-    /// Fails the `nth` AckMessage call from now, 1 being the next. May be called for several.
+    /// Fails the `nth` AckMessage call from now, 1 being the next. Several numbers may be set.
     pub fn fail_ack(&self, nth: u64, at: FailAt) {
         self.script().acks.fail(nth, at);
     }
 
-    /// Holds every answer until [`Faults::resume`]. Requests are carried out all the same.
+    /// Holds every response until [`Faults::resume`]. Requests are still executed.
     pub fn stall(&self) {
         self.inner.stall.send_replace(Stall::UntilResumed);
     }
 
-    /// Holds every answer for `duration` from now. Requests are carried out all the same.
+    /// Holds every response for `duration` from now. Requests are still executed.
     pub fn stall_for(&self, duration: Duration) {
         self.inner.stall.send_replace(Stall::Until(Instant::now() + duration));
     }
 
-    /// Lets the held answers go.
+    /// Sends the held responses.
     pub fn resume(&self) {
         self.inner.stall.send_replace(Stall::Off);
     }
 
-    /// Adds `latency` to every answer; zero adds nothing.
+    /// Adds `latency` to every response.
     pub fn set_latency(&self, latency: Duration) {
         self.script().latency = latency;
     }
 
-    /// Breaks every connection, with a TCP reset; new ones are accepted.
+    /// Resets every open connection; new ones are accepted.
     pub fn drop_connections(&self) {
         let mut connections = self.inner.connections.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *connections, self.inner.kill.child_token()).cancel();
     }
 
-    /// Resets new connections as soon as they are made while `on`; those that exist live on.
+    /// Resets new connections while `on`; open ones continue.
     pub fn refuse_connections(&self, on: bool) {
         self.script().refuse_connections = on;
     }
 
-    /// Makes every message that was handed out and not settled visible now, to every group. The receipts are dead.
-    /// How many there were.
+    /// Makes every unsettled message visible to its group now, and its receipt invalid. Returns the number of messages.
     ///
     /// # Errors
     /// [`BrokerError::Refused`] if the broker has stopped.
@@ -149,13 +148,13 @@ impl Faults {
         Ok(self.inner.store.redeliver().await?)
     }
 
-    /// Forgets what clients told through Telemetry; their streams stay open. A receive is refused with
-    /// `INTERNAL_SERVER_ERROR` until its client tells its settings again.
+    /// Removes the settings that clients sent through Telemetry; their streams stay open. A receive fails with
+    /// `INTERNAL_SERVER_ERROR` until its client sends its settings again.
     pub fn forget_settings(&self) {
         self.inner.clients.forget_all();
     }
 
-    // What follows is for the server.
+    // For the server.
 
     pub(crate) fn next_send(&self) -> Result<Option<FailAt>, Refusal> {
         let mut script = self.script();
@@ -175,12 +174,12 @@ impl Faults {
         self.script().refuse_connections
     }
 
-    /// Breaks the connections accepted from now on when it is cancelled.
+    /// Returns a token that resets the connections accepted from now on.
     pub(crate) fn connection(&self) -> CancellationToken {
         self.inner.connections.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Waits for as long as answers are held, or until `stopping`.
+    /// Waits while responses are held, or until `stopping`.
     pub(crate) async fn hold(&self, stopping: &CancellationToken) {
         let latency = self.script().latency;
         if latency.is_zero() && *self.inner.stall.borrow() == Stall::Off {
@@ -215,7 +214,7 @@ fn failing(fail: Option<FailAt>) -> Result<Option<FailAt>, Refusal> {
     }
 }
 
-/// Turns an answer into the loss of it, if that was ordered.
+/// Replaces a response with its loss, if that is scripted.
 pub(crate) fn drop_response<T>(answer: T, fail: Option<FailAt>) -> Result<T, tonic::Status> {
     match fail {
         Some(FailAt::After) => Err(tonic::Status::unavailable("ordered fault: answer lost")),
@@ -228,7 +227,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn calls_fail_when_they_were_told_to() {
+    fn scripted_calls_fail() {
         let mut calls = Calls::default();
         assert_eq!(calls.next(), None);
         calls.fail(2, FailAt::After);

@@ -32,12 +32,12 @@ use self::service::Shared;
 pub use self::stats::{BrokerStats, GroupStats, TopicStats};
 use self::store::{DEAD_LETTER_PREFIX, StopSignals, Store};
 
-/// How long a shutdown waits for calls under way.
+/// Maximum wait of a shutdown for calls in flight.
 const SERVER_GRACE: Duration = Duration::from_secs(3);
-/// How long a stop waits for the disk.
+/// Maximum wait of a stop for the disk.
 const STORE_GRACE: Duration = Duration::from_secs(20);
 
-/// A running broker. Dropping it stops it at once, as a kill would: see [`Broker::abort`].
+/// A running broker. Dropping it stops it immediately, like a kill: see [`Broker::abort`].
 #[derive(Debug)]
 pub struct Broker {
     local: SocketAddr,
@@ -51,8 +51,8 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Opens the directory, resumes where the last broker on it ended, makes the configured topics and groups, and
-    /// listens. Waits up to two seconds for another broker to let go of the directory.
+    /// Opens the directory, restores the state of the last broker on it, creates the configured topics and groups, and
+    /// listens. Waits at most two seconds for another broker to unlock the directory.
     ///
     /// # Errors
     /// [`BrokerError::Config`], [`BrokerError::Locked`], [`BrokerError::Listen`], [`BrokerError::Foreign`], or
@@ -92,19 +92,19 @@ impl Broker {
         Ok(Self { local, store, faults, stopping, stop_signals, server, worker, _kill: guard })
     }
 
-    /// Where the broker listens.
+    /// Address that the broker listens on.
     #[must_use]
     pub const fn local_addr(&self) -> SocketAddr {
         self.local
     }
 
-    /// The handle that scripts faults; it may outlive the broker.
+    /// Returns the handle that scripts faults; it may outlive the broker.
     #[must_use]
     pub fn faults(&self) -> Faults {
         self.faults.clone()
     }
 
-    /// Makes a topic with 1 to 256 queues, or adds queues to one; it never has fewer than before.
+    /// Creates a topic with 1 to 256 queues, or adds queues to an existing one; queues are never removed.
     ///
     /// # Errors
     /// [`BrokerError::Config`] for an illegal name, [`BrokerError::Refused`] for an illegal number of queues, for
@@ -114,7 +114,7 @@ impl Broker {
         Ok(self.store.create_topic(name.to_owned(), queues).await?)
     }
 
-    /// Makes a consumer group, if it does not exist.
+    /// Creates a consumer group if it does not exist.
     ///
     /// # Errors
     /// [`BrokerError::Config`] for an illegal name, [`BrokerError::Refused`] for more than 1024 groups, or if the
@@ -124,7 +124,7 @@ impl Broker {
         Ok(self.store.create_group(name.to_owned()).await?)
     }
 
-    /// A look at topics, groups and the log. Costs a walk over the queues, not over the messages.
+    /// Returns statistics of topics, groups and the log. Costs a scan of the queues, not of the messages.
     ///
     /// # Errors
     /// [`BrokerError::Refused`] if the broker has stopped, for example because the disk failed.
@@ -132,32 +132,32 @@ impl Broker {
         Ok(self.store.stats().await?)
     }
 
-    /// The topic that takes what `group` could not settle.
+    /// Name of the topic that receives `group`'s dead letters.
     #[must_use]
     pub fn dead_letter_topic(group: &str) -> String {
         format!("{DEAD_LETTER_PREFIX}{group}")
     }
 
-    /// Stops: no new connections, an end to long polls, up to three seconds for calls under way, then everything
-    /// to the device.
+    /// Shuts down: accepts no connections, ends long polls, waits at most three seconds for calls in flight, then flushes
+    /// everything to the device.
     ///
     /// # Errors
     /// [`BrokerError::StopTimeout`] if the disk takes longer than 20 seconds.
     pub async fn shutdown(self) -> Result<(), BrokerError> {
         self.stopping.cancel();
         if timeout(SERVER_GRACE, self.server).await.is_err() {
-            tracing::warn!("calls under way were cut off");
+            tracing::warn!("grace period over; calls in flight are cut");
         }
         self.faults.drop_connections();
         self.stop_signals.drain.cancel();
         ended(self.worker).await
     }
 
-    /// Stops at once: no answer leaves any more, nothing is flushed, the port and the directory are free when this
-    /// returns. As near to a kill as a process can come with itself.
+    /// Stops immediately, as close to a kill as a process can come to itself: sends no further response and flushes
+    /// nothing. Port and directory are free when this returns.
     ///
     /// # Errors
-    /// [`BrokerError::StopTimeout`] if a write under way takes longer than 20 seconds.
+    /// [`BrokerError::StopTimeout`] if a write in flight takes longer than 20 seconds.
     pub async fn abort(self) -> Result<(), BrokerError> {
         self.stop_signals.kill.cancel();
         self.server.abort();
@@ -168,7 +168,7 @@ impl Broker {
 
 async fn ended(worker: JoinHandle<()>) -> Result<(), BrokerError> {
     match timeout(STORE_GRACE, worker).await {
-        // A worker that panicked has ended as well, and the panic was reported where it happened.
+        // A worker that panicked has ended as well, and the panic was logged where it happened.
         Ok(_) => Ok(()),
         Err(_elapsed) => Err(BrokerError::StopTimeout),
     }

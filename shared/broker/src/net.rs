@@ -1,4 +1,4 @@
-//! Accepting connections that can be broken to order.
+//! Accepts connections that faults can reset.
 
 use std::io;
 use std::pin::Pin;
@@ -14,10 +14,10 @@ use tonic::transport::server::{Connected, TcpConnectInfo};
 
 use super::faults::Faults;
 
-/// Accepting fails when the process has no file descriptors left; some come back.
+/// Pause after an accept error such as EMFILE.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Connections as they come in, never more than `connections_max` at a time.
+/// Accepted connections, at most `connections_max` at a time.
 pub(crate) fn incoming(
     listener: TcpListener,
     faults: Faults,
@@ -29,21 +29,21 @@ pub(crate) fn incoming(
             let stream = match listener.accept().await {
                 Ok((stream, _)) => stream,
                 Err(error) => {
-                    tracing::warn!(%error, "connection not accepted");
+                    tracing::warn!(%error, "cannot accept a connection; retrying");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                     continue;
                 }
             };
             let place = places.clone().try_acquire_owned();
             let Ok(place) = place else {
-                tracing::debug!("connection refused, there are too many");
+                tracing::debug!("connection rejected: too many open");
                 continue;
             };
             if faults.refuses_connections() {
                 let _reset_anyway = stream.set_zero_linger();
                 continue;
             }
-            // Without it small answers wait for acknowledgements of earlier ones; the worst case is slow, not wrong.
+            // Without it a small response can wait for an acknowledgement; if this fails, the connection is only slower.
             let _slow_at_worst = stream.set_nodelay(true);
             let broken = faults.connection();
             let connection =
@@ -65,7 +65,7 @@ impl Connection {
     fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         if !self.dead && self.broken.as_mut().poll(context).is_ready() {
             self.dead = true;
-            // The peer is to see a reset, not an orderly end.
+            // The peer must see a reset, not an orderly close.
             let _ends_anyway = self.stream.set_zero_linger();
         }
         if self.dead { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }

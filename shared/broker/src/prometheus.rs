@@ -1,6 +1,6 @@
 //! Lag in Prometheus' text format, under the names and labels of Apache's broker (certain: seen on 5.5.0).
 //!
-//! It needs no signature, as Apache's does not: it tells names of topics and groups, and numbers.
+//! Unsigned, like Apache's: it exposes names of topics and groups, and numbers.
 
 use std::fmt::Write as _;
 use std::time::SystemTime;
@@ -11,10 +11,10 @@ use tonic::body::Body;
 use super::stats::{BrokerStats, GroupStats};
 use super::store::Store;
 
-/// Where the metrics are.
+/// Path of the metrics.
 pub(crate) const PATH: &str = "/metrics";
 
-/// Answers a scrape.
+/// Responds to a scrape.
 pub(crate) async fn metrics(store: &Store) -> Response<Body> {
     let (status, text) = match store.stats().await {
         Ok(stats) => (StatusCode::OK, render(&stats, SystemTime::now())),
@@ -27,7 +27,7 @@ pub(crate) async fn metrics(store: &Store) -> Response<Body> {
     response
 }
 
-/// A figure of a group on a topic.
+/// A value of a group on a topic.
 type Figure = fn(&GroupStats, SystemTime) -> u128;
 
 const GAUGES: [(&str, Figure); 4] = [

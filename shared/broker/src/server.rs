@@ -1,4 +1,4 @@
-//! From a path to a call.
+//! Routes a request's path to its call.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -18,12 +18,12 @@ use super::prometheus;
 use super::service::{self, Shared};
 use spillway_rocketmq::protocol::{SERVICE, path};
 
-/// Room for the largest send: bodies of 4 MiB, their properties, and the framing.
+/// Maximum bytes of the largest send: bodies of 4 MiB, their properties, and the framing.
 const DECODE_BYTES_MAX: usize = 16 << 20;
-/// Most calls under way on one connection; the client waits for a place.
+/// Maximum calls in flight on one connection; further ones wait at the client.
 const STREAMS_MAX: u32 = 1024;
 
-/// The gRPC service. Cheap to clone.
+/// The gRPC service. Clones are cheap.
 #[derive(Clone, Debug)]
 pub(crate) struct Messaging {
     shared: Arc<Shared>,
@@ -44,7 +44,7 @@ impl Service<http::Request<Body>> for Messaging {
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let shared = self.shared.clone();
-        // One boxed future for each call, no larger than that call needs.
+        // One boxed future per call, no larger than that call needs.
         macro_rules! call {
             ($kind:ident, $function:path) => {
                 Box::pin(async move {
@@ -78,19 +78,19 @@ where
     Grpc::new(ProstCodec::default()).max_decoding_message_size(DECODE_BYTES_MAX)
 }
 
-/// Serves until the broker stops: first no new connections, then none at all.
+/// Serves until the broker stops: it first closes the listener, then the connections.
 pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     let stopping = shared.stopping.clone();
     let incoming = net::incoming(listener, shared.faults.clone(), shared.config.connections_max);
     let server = tonic::transport::Server::builder()
-        // For the metrics alone: gRPC needs HTTP/2.
+        // HTTP/1.1 for the metrics only: gRPC needs HTTP/2.
         .accept_http1(true)
         .max_concurrent_streams(STREAMS_MAX)
-        // Sends of a few KiB from many callers: the default windows of 64 KiB would stall them.
+        // Many concurrent sends of a few KiB would stall at the default windows of 64 KiB.
         .initial_stream_window_size(1 << 20)
         .initial_connection_window_size(8 << 20)
         .serve_with_incoming_shutdown(Messaging { shared }, incoming, stopping.cancelled());
     if let Err(error) = server.await {
-        tracing::error!(%error, "the broker's server failed");
+        tracing::error!(%error, "server failed");
     }
 }

@@ -1,59 +1,59 @@
-//! What a broker tells about itself.
+//! Statistics of a broker.
 
 use std::time::SystemTime;
 
-/// A look at the whole broker.
+/// Statistics of the whole broker.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BrokerStats {
-    /// By name.
+    /// Topics by name.
     pub topics: Vec<TopicStats>,
-    /// Length of all files of the log, bytes.
+    /// Bytes of all files of the log.
     pub log_bytes: u64,
-    /// Files of the log.
+    /// Number of files of the log.
     pub segments: usize,
 }
 
-/// A topic.
+/// Statistics of a topic.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TopicStats {
-    /// Its name.
+    /// Name of the topic.
     pub name: String,
-    /// Its queues.
+    /// Number of queues.
     pub queues: usize,
-    /// Messages taken since the broker was opened.
+    /// Messages stored since the broker was opened.
     pub sent: u64,
     /// Messages that some group has not settled.
     pub stored: u64,
-    /// The groups that have received from it, by name.
+    /// Groups that have received from the topic, by name.
     pub groups: Vec<GroupStats>,
 }
 
-/// A group on a topic.
+/// Statistics of a group on a topic.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GroupStats {
-    /// Its name.
+    /// Name of the group.
     pub name: String,
-    /// Messages it could be given now.
+    /// Messages that can be delivered now.
     pub ready: u64,
-    /// Messages handed out and hidden.
+    /// Messages delivered and invisible.
     pub in_flight: u64,
-    /// Messages settled since the group exists: acked, or moved to the dead letters.
+    /// Messages settled since the group exists: acked, or moved to the dead-letter topic.
     pub acked: u64,
-    /// When its oldest message that is not settled was stored.
+    /// Instant at which the oldest unsettled message was stored.
     pub oldest_unacked: Option<SystemTime>,
 }
 
 impl BrokerStats {
-    /// The topic called `name`.
+    /// Returns the topic named `name`.
     #[must_use]
     pub fn topic(&self, name: &str) -> Option<&TopicStats> {
         self.topics.iter().find(|topic| topic.name == name)
     }
 
-    /// The group called `group` on `topic`.
+    /// Returns the group named `group` on `topic`.
     #[must_use]
     pub fn group(&self, topic: &str, group: &str) -> Option<&GroupStats> {
         self.topic(topic)?.groups.iter().find(|stats| stats.name == group)

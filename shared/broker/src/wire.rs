@@ -1,7 +1,7 @@
-//! The messages that carry messages, declared so that bodies are neither parsed nor copied more than they must be.
+//! Wire messages that carry user messages, declared so that bodies are neither parsed nor copied unnecessarily.
 //!
-//! A `bytes` field and an embedded message look alike on the wire. What a producer sent is therefore kept as it came,
-//! unknown fields included; what the broker adds is appended, which protobuf takes for a merge.
+//! A `bytes` field and an embedded message have the same encoding. The broker stores a producer's message as it came,
+//! unknown fields included, and appends its own fields, which protobuf merges.
 
 use bytes::{Bytes, BytesMut};
 use prost::Message as ProstMessage;
@@ -58,7 +58,7 @@ pub(crate) struct ReceiveResponse {
     pub(crate) delivery_timestamp: Option<Timestamp>,
 }
 
-/// The stored message with what this delivery adds.
+/// Returns the stored message with the fields of this delivery.
 pub(crate) fn delivered(taken: &DeliveredMessage) -> Bytes {
     let added = Message {
         system_properties: Some(SystemProperties {
@@ -74,7 +74,7 @@ pub(crate) fn delivered(taken: &DeliveredMessage) -> Bytes {
     };
     let mut whole = BytesMut::with_capacity(taken.raw.len() + added.encoded_len());
     whole.extend_from_slice(&taken.raw);
-    // Fails only where the buffer cannot grow.
+    // Fails only if the buffer cannot grow.
     let _cannot_fail = added.encode(&mut whole);
     whole.freeze()
 }
@@ -96,7 +96,7 @@ mod tests {
                 tag: Some("t".to_owned()),
                 keys: vec!["one".to_owned()],
                 message_id: "id".to_owned(),
-                // The broker's own fields win over a producer's.
+                // The broker's own fields override a producer's.
                 queue_id: 99,
                 ..SystemProperties::default()
             }),

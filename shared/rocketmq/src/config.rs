@@ -247,7 +247,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn endpoints_are_read_and_written() {
+    fn endpoints_are_parsed_and_formatted() {
         for (text, host, port) in [
             ("127.0.0.1:8081", "127.0.0.1", 8081),
             ("rmq.internal:80", "rmq.internal", 80),

@@ -16,7 +16,7 @@ pub mod protocol;
     dead_code,
     unused_imports,
     unreachable_pub,
-    reason = "the server's half is public with the feature `protocol`"
+    reason = "the server's half is for the feature `protocol`"
 )]
 mod protocol;
 mod retry;

@@ -17,7 +17,7 @@ pub struct LogRateLimiter {
     events: AtomicU64,
 }
 
-/// What the caller of [`LogRateLimiter::check`] logs.
+/// Lines that the caller of [`LogRateLimiter::check`] logs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LogDecision {
     /// True if the event gets a line of its own.

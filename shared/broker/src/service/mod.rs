@@ -1,4 +1,4 @@
-//! The calls of the protocol, one file each or a few that belong together.
+//! The calls of the protocol.
 
 mod receive;
 mod route;
@@ -28,32 +28,31 @@ use super::faults::Faults;
 use super::store::Store;
 use spillway_rocketmq::protocol::{Code, Resource, Status, header};
 
-/// What every call works with.
+/// State that all calls share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) config: BrokerConfig,
-    /// Where the broker listens.
     pub(crate) local: SocketAddr,
     pub(crate) store: Store,
     pub(crate) clients: Arc<Clients>,
     pub(crate) faults: Faults,
-    /// A permit for each byte of a send that is under way.
+    /// One permit per byte of sends in flight.
     pub(crate) pending_bytes: Arc<Semaphore>,
-    /// Long polls and telemetry end when it is cancelled.
+    /// Cancelled to end long polls and Telemetry streams.
     pub(crate) stopping: CancellationToken,
 }
 
-/// Who calls, by the call's metadata.
+/// The caller, from the call's metadata.
 #[derive(Debug)]
 pub(crate) struct Caller {
     pub(crate) client_id: String,
-    /// When the client gives up, if it says so.
+    /// Deadline of the call, if the client sent one.
     pub(crate) deadline: Option<Instant>,
     pub(crate) version: Option<String>,
 }
 
 impl Shared {
-    /// Checks what every call must carry.
+    /// Checks the metadata that every call must carry.
     pub(crate) fn admit(&self, metadata: &MetadataMap) -> Result<Caller, Refusal> {
         if let Some(credentials) = &self.config.credentials {
             auth::check(credentials, metadata)?;
@@ -70,13 +69,13 @@ impl Shared {
         })
     }
 
-    /// Waits for as long as answers are held to order.
+    /// Waits while faults hold responses.
     pub(crate) async fn hold(&self) {
         self.faults.hold(&self.stopping).await;
     }
 }
 
-/// A resource's full name; a namespace goes in front.
+/// Full name of a resource, with its namespace as prefix.
 pub(crate) fn full_name(resource: Option<&Resource>) -> String {
     match resource {
         Some(Resource { resource_namespace, name }) if !resource_namespace.is_empty() => {
@@ -91,12 +90,12 @@ pub(crate) fn ok() -> Status {
     Code::OK.status("OK")
 }
 
-/// The status of an answer that says nothing else.
+/// The OK status.
 pub(crate) fn status_of(result: Result<(), Refusal>) -> Status {
     result.map_or_else(Refusal::status, |()| ok())
 }
 
-/// gRPC's time-out header: up to eight digits and a unit.
+/// Parses gRPC's time-out header: up to eight digits and a unit.
 fn grpc_timeout(text: &str) -> Option<Duration> {
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     if digits.is_empty() || digits.len() > 8 {

@@ -19,12 +19,12 @@ use spillway_rocketmq::protocol::{
 
 const BATCH_SIZE_MAX: i32 = 32;
 const ILLEGAL_FILTER_EXPRESSION: Code = Code(40_010);
-/// Clients from this version on know `ILLEGAL_POLLING_TIME`; the proxy compares versions as texts.
+/// First client version that knows `ILLEGAL_POLLING_TIME`; the proxy compares versions as text.
 const POLLING_TIME_VERSION: &str = "5.0.3";
 
 pub(crate) type ReceiveStream = Pin<Box<dyn Stream<Item = Result<ReceiveResponse, Status>> + Send>>;
 
-/// A receive that passed every check.
+/// A checked receive.
 struct Checked {
     topic: String,
     group: String,
@@ -33,7 +33,7 @@ struct Checked {
     deadline: Instant,
 }
 
-/// Hands messages out: the status, the messages, and when the delivery began.
+/// Delivers messages: the status, the messages, and the start of the delivery.
 pub(crate) async fn receive(
     shared: Arc<Shared>,
     request: Request<ReceiveMessageRequest>,
@@ -62,12 +62,12 @@ pub(crate) async fn receive(
 async fn poll(shared: &Shared, checked: Checked) -> Result<Vec<DeliveredMessage>, Refusal> {
     let Checked { topic, group, max, invisible, deadline } = checked;
     let polling = shared.store.receive(topic, group, max, invisible, deadline);
-    // A broker that stops answers what waits: there is nothing.
+    // A stopping broker responds to waiting receives without messages.
     shared.stopping.run_until_cancelled(polling).await.unwrap_or(Ok(Vec::new()))
 }
 
 fn check(shared: &Shared, caller: &Caller, request: &ReceiveMessageRequest) -> Result<Checked, Refusal> {
-    // The real proxy runs into a null pointer without either of these, and so it looks to clients.
+    // Without either of these the real proxy fails with a null pointer, which clients see.
     let null = || Refusal::new(Code::INTERNAL_SERVER_ERROR, "null. NullPointerException");
     let client = shared.clients.get(&caller.client_id).ok_or_else(null)?;
     let gives_up = caller.deadline.ok_or_else(null)?;

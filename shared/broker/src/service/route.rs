@@ -12,10 +12,10 @@ use spillway_rocketmq::protocol::{
     QueryRouteResponse,
 };
 
-/// The name of the one broker there is.
+/// Name of the only broker.
 const BROKER_NAME: &str = "embedded";
 
-/// Names a topic's queues, all on this broker.
+/// Returns a topic's queues, all on this broker.
 pub(crate) async fn route(
     shared: Arc<Shared>,
     request: Request<QueryRouteRequest>,
@@ -48,7 +48,7 @@ async fn queues(shared: &Shared, request: &QueryRouteRequest) -> Result<Vec<Mess
     Ok((0..count).map(queue).collect())
 }
 
-/// Where clients are to come. The way they came by is right even behind an address translation.
+/// Endpoint for clients. The one they used is right even behind an address translation.
 fn endpoints(shared: &Shared, came_by: Option<&Endpoints>) -> Endpoints {
     match (&shared.config.advertised, came_by) {
         (Some((host, port)), _) => single(host, *port),

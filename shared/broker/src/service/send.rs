@@ -12,7 +12,7 @@ use crate::faults::drop_response;
 use crate::wire::{MessageHead, SendRequest};
 use spillway_rocketmq::protocol::{Code, MessageType, SendMessageResponse, SendResultEntry};
 
-/// Of one body, and of the bodies of one call together.
+/// Maximum bytes of one body, and of all bodies of a call.
 pub(crate) const BODY_BYTES_MAX: usize = 4 << 20;
 const USER_PROPERTIES_MAX: usize = 128;
 const PROPERTY_BYTES_MAX: usize = 16 << 10;
@@ -24,16 +24,16 @@ const MESSAGE_CORRUPTED: Code = Code(40_016);
 const MESSAGE_BODY_EMPTY: Code = Code(41_302);
 const MESSAGE_PROPERTIES_TOO_LARGE: Code = Code(43_101);
 
-/// Messages that passed every check.
+/// Checked messages.
 struct Checked {
     topic: String,
     messages: Vec<Bytes>,
     bytes: usize,
-    /// Comma-joined.
+    /// Joined by commas.
     message_ids: String,
 }
 
-/// Stores the messages. The answer has one entry, however many they are, as Apache's proxy has it for a batch.
+/// Stores the messages. The response has one entry for any number of messages, as Apache's proxy returns for a batch.
 pub(crate) async fn send(
     shared: Arc<Shared>,
     request: Request<SendRequest>,
@@ -68,7 +68,7 @@ async fn store(shared: &Shared, request: &SendRequest) -> Result<(String, u64), 
         .pending_bytes
         .try_acquire_many(permits)
         .map_err(|_| Refusal::new(Code::TOO_MANY_REQUESTS, "too many bytes wait to be stored"))?;
-    // Copied, so that no message holds on to the whole request it came with.
+    // Copied, so that no message keeps its whole request in memory.
     let messages = messages.iter().map(|raw| Bytes::copy_from_slice(raw)).collect();
     let offset = shared.store.send(topic, messages).await?;
     Ok((message_ids, offset))
@@ -104,7 +104,7 @@ fn check(request: &SendRequest) -> Result<Checked, Refusal> {
     }
 }
 
-/// Checks one message. Its id.
+/// Checks one message and returns its id.
 fn check_head(head: MessageHead) -> Result<String, Refusal> {
     let system = head.system_properties.unwrap_or_default();
     if system.message_id.is_empty() {

@@ -17,14 +17,14 @@ use spillway_rocketmq::protocol::{
 };
 
 const UNRECOGNIZED_CLIENT_TYPE: Code = Code(40_015);
-/// What a producer is told: the first try and two more.
+/// Attempts in a producer's retry policy: the first and two more.
 const PRODUCER_ATTEMPTS: i32 = 3;
 const RECEIVE_BATCH_SIZE: i32 = 32;
 const REQUEST_TIMEOUT_DEFAULT: Duration = Duration::from_secs(3);
 
 pub(crate) type TelemetryStream = Pin<Box<dyn Stream<Item = Result<TelemetryCommand, Status>> + Send>>;
 
-/// Answers settings with settings, for as long as the client keeps the stream open.
+/// Responds to settings with settings while the client keeps the stream open.
 pub(crate) async fn telemetry(
     shared: Arc<Shared>,
     request: Request<Streaming<TelemetryCommand>>,
@@ -41,11 +41,11 @@ pub(crate) async fn telemetry(
         futures_util::stream::unfold((shared, caller, commands), |(shared, caller, mut commands)| async {
             loop {
                 let next = shared.stopping.run_until_cancelled(commands.message()).await;
-                // The client went away, or the broker does.
+                // The client closed the stream, or the broker stops.
                 let Some(Ok(Some(command))) = next else { return None };
-                // Other commands answer questions that this broker does not ask.
+                // Other commands are responses to requests that this broker never sends.
                 let Some(settings) = command.settings else { continue };
-                let answer = tell(&shared, &caller, settings);
+                let answer = settings_command(&shared, &caller, settings);
                 shared.hold().await;
                 return Some((Ok(answer), (shared, caller, commands)));
             }
@@ -53,7 +53,7 @@ pub(crate) async fn telemetry(
     Ok(Response::new(Box::pin(answers)))
 }
 
-fn tell(shared: &Shared, caller: &Caller, mut settings: Settings) -> TelemetryCommand {
+fn settings_command(shared: &Shared, caller: &Caller, mut settings: Settings) -> TelemetryCommand {
     let client_type = settings.client_type();
     let attempts = match (&mut settings.pub_sub, client_type) {
         (None, _) | (_, ClientType::Unspecified) => {
@@ -75,11 +75,11 @@ fn tell(shared: &Shared, caller: &Caller, mut settings: Settings) -> TelemetryCo
     };
     settings.backoff_policy = Some(RetryPolicy { max_attempts: attempts });
     let request_timeout = settings.request_timeout.as_ref().map_or(REQUEST_TIMEOUT_DEFAULT, from_duration);
-    shared.clients.tell(&caller.client_id, client_type, request_timeout);
+    shared.clients.store_settings(&caller.client_id, client_type, request_timeout);
     TelemetryCommand { status: Some(ok()), settings: Some(settings) }
 }
 
-/// Keeps a client registered, which here means: says whether it is.
+/// Responds to a heartbeat with the registration's status.
 pub(crate) async fn heartbeat(
     shared: Arc<Shared>,
     request: Request<HeartbeatRequest>,
@@ -100,7 +100,7 @@ async fn beat(shared: &Shared, caller: &Caller, request: &HeartbeatRequest) -> R
     shared.store.group_exists(full_name(request.group.as_ref())).await
 }
 
-/// Forgets a client.
+/// Removes a client.
 pub(crate) async fn terminate(
     shared: Arc<Shared>,
     request: Request<NotifyClientTerminationRequest>,

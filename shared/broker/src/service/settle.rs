@@ -14,7 +14,7 @@ use spillway_rocketmq::protocol::{
     ChangeInvisibleDurationResponse, Code, from_duration,
 };
 
-/// Settles messages; every entry has an outcome of its own.
+/// Settles messages; every entry has its own status.
 pub(crate) async fn ack(
     shared: Arc<Shared>,
     request: Request<AckMessageRequest>,
@@ -63,7 +63,7 @@ fn invalid_receipt() -> spillway_rocketmq::protocol::Status {
     Code::INVALID_RECEIPT_HANDLE.status("receipt handle is expired")
 }
 
-/// Hides a message for another while, from now; zero shows it at once.
+/// Changes the invisible duration, from now; zero makes the message visible immediately.
 pub(crate) async fn change(
     shared: Arc<Shared>,
     request: Request<ChangeInvisibleDurationRequest>,
@@ -84,7 +84,7 @@ pub(crate) async fn change(
 }
 
 async fn hide(shared: &Shared, request: &ChangeInvisibleDurationRequest) -> Result<Receipt, Refusal> {
-    // The lower bound is for receives only: giving a message back asks for less.
+    // The lower bound applies to receives only: a nack asks for less.
     let invisible = request.invisible_duration.as_ref().map(from_duration).unwrap_or_default();
     if invisible > INVISIBLE_MAX {
         return Err(Refusal::new(Code::ILLEGAL_INVISIBLE_TIME, "the invisible time is too large"));

@@ -1,4 +1,4 @@
-//! Writing the state down whole, reading it back, and moving messages out of nearly empty segments.
+//! Writes the whole state, reads it, and moves messages out of nearly empty segments.
 
 use tokio::time::Instant;
 
@@ -11,7 +11,7 @@ use super::subscription::{Cursor, Out};
 use super::topic::Stored;
 
 impl State {
-    /// Everything but the messages.
+    /// The state without the messages.
     pub(crate) fn checkpoint(&self) -> ChangeKind {
         let topics = (0_u32..)
             .zip(&self.topics)
@@ -52,7 +52,7 @@ impl State {
         state
     }
 
-    /// Takes over what a record of the log says. Messages are loaded later, once it is known who needs them.
+    /// Applies a record of the log. Messages are loaded in a second pass, when their groups are known.
     pub(crate) fn replay(&mut self, change: ChangeKind) {
         match change {
             ChangeKind::Topic(made) => self.topic_made(&made),
@@ -85,7 +85,7 @@ impl State {
     }
 
     fn restore(&mut self, checkpoint: Checkpoint) {
-        // Cursors go with their subscriptions; topics and groups are never taken away.
+        // Cursors are part of their subscriptions; topics and groups are never removed.
         self.subscriptions.clear();
         self.lease_next = self.lease_next.max(checkpoint.lease_next);
         for topic in checkpoint.topics {
@@ -118,7 +118,7 @@ impl State {
         }
     }
 
-    /// A message stands at this place in the log, whoever needs it.
+    /// Accounts for a message in the log, needed or not.
     pub(crate) fn seen(&mut self, record: &MessageRecord<'_>) {
         let queue = self
             .topics
@@ -129,7 +129,7 @@ impl State {
         }
     }
 
-    /// Takes a message into memory if some group has not settled it.
+    /// Loads a message into memory if some group has not settled it.
     pub(crate) fn load(&mut self, record: &MessageRecord<'_>, segment: u64) {
         let mut pending = 0;
         let mut groups = 0;
@@ -148,20 +148,20 @@ impl State {
         let raw = bytes::Bytes::copy_from_slice(record.raw);
         self.segments.live(segment, record.encoded_bytes());
         let stored = Stored { raw, stored_ms: record.stored_ms, segment, pending };
-        // It was moved out of an older segment, and the process ended before that one was deleted.
+        // The message was moved from an older segment, and the process ended before that one was deleted.
         if let Some(older) = queue.messages.insert(record.offset, stored) {
             self.segments.dead(older.segment, record.encoded_bytes());
         }
     }
 
-    /// Makes the parts agree, after the log was read.
+    /// Makes the parts consistent after the log was read.
     pub(crate) fn settle_down(&mut self, now: Instant) {
         for ((topic, _), subscription) in &mut self.subscriptions {
             let Some(topic) = self.topics.get_mut(*topic as usize) else { continue };
             for (queue, cursor) in topic.queues.iter_mut().zip(&mut subscription.cursors) {
                 let Some(cursor) = cursor else { continue };
                 queue.next_offset = queue.next_offset.max(cursor.next);
-                // Its message went with a segment whose messages were all settled, or with a damaged part.
+                // Its message was in a segment whose messages were all settled, or in a damaged part.
                 cursor.out.retain(|offset, _| queue.messages.contains_key(offset));
             }
             subscription.rebuild();
@@ -169,10 +169,10 @@ impl State {
         }
     }
 
-    /// With the log's budget running out, copies the needed messages of one segment to the newest, so that its file
-    /// can go: first of segments that are nearly empty, under more pressure of those that are not full.
+    /// When the log's budget runs low, copies the needed messages of one segment to the newest, so that its file can be
+    /// deleted: first of nearly empty segments, under more pressure of segments that are not full.
     ///
-    /// Costs a walk over all messages in memory, and writes less than what it frees, or at most three times that.
+    /// Costs a scan of all messages in memory. Writes less than it frees, or at most three times that.
     pub(crate) fn compact(&mut self, log: &mut Vec<u8>) {
         let bytes_total = self.segments.bytes_total();
         let quarters = match self.limits.bytes_max {

@@ -1,4 +1,4 @@
-//! Two clocks side by side: the one deadlines run on, and the wall's, which is what can be persisted.
+//! Two clocks: the monotonic one for deadlines, the wall clock for persistence.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -6,9 +6,9 @@ use tokio::time::Instant;
 
 const AHEAD_MS_MAX: u64 = 24 * 60 * 60 * 1000;
 
-/// Pairs an instant with the wall's time at the moment the store was opened.
+/// Pairs an instant with the wall clock at the moment the store was opened.
 ///
-/// A later jump of the wall's clock moves no deadline of this process.
+/// A later jump of the wall clock moves no deadline of this process.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     base: Instant,
@@ -20,26 +20,26 @@ impl Clock {
         Self { base: Instant::now(), base_ms: wall_ms() }
     }
 
-    /// `instant` in milliseconds since 1970.
+    /// Converts `instant` to milliseconds since 1970.
     pub(crate) fn to_ms(self, instant: Instant) -> u64 {
         let after = instant.saturating_duration_since(self.base);
         let before = self.base.saturating_duration_since(instant);
         self.base_ms.saturating_add(millis(after)).saturating_sub(millis(before))
     }
 
-    /// The instant of `ms` since 1970, at the earliest the opening, at the latest a day after it: nothing is hidden
-    /// for longer, and a wall clock that was set back must not hide messages for years.
+    /// Converts `ms` since 1970 to an instant, from the opening to a day after it: no message is hidden longer, and a
+    /// wall clock that was set back must not hide messages for years.
     pub(crate) fn to_instant(self, ms: u64) -> Instant {
         self.base + Duration::from_millis(ms.saturating_sub(self.base_ms).min(AHEAD_MS_MAX))
     }
 }
 
-/// Now, in milliseconds since 1970.
+/// The current time, milliseconds since 1970.
 pub(crate) fn wall_ms() -> u64 {
     millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
-/// The wall's time of `ms` since 1970.
+/// Converts `ms` since 1970 to wall-clock time.
 pub(crate) fn system_time(ms: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(ms)
 }

@@ -1,4 +1,4 @@
-//! Handing messages out and settling them.
+//! Delivers messages and settles them.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::topic::DEAD_LETTER_PREFIX;
 use crate::error::Refusal;
 use spillway_rocketmq::protocol::Code;
 
-/// Most messages of a topic that one group holds unsettled; it gets no new ones beyond. Bounds the checkpoints.
+/// Maximum unsettled messages of a group on a topic; beyond it the group gets no new ones. Bounds the checkpoints.
 const OUT_MAX: usize = 1_000_000;
 
 /// A message chosen for delivery.
@@ -27,8 +27,8 @@ struct Pick {
 }
 
 impl State {
-    /// Hands up to `max` messages to a group and hides them. Visits the queues in turn until it has enough; a queue
-    /// that the group never visited is touched thereby.
+    /// Delivers up to `max` messages to a group and hides them. Visits the queues round robin until it has enough; the
+    /// first visit to a queue starts the group there.
     pub(crate) fn take(
         &mut self,
         key: (u32, u32),
@@ -90,7 +90,7 @@ impl State {
         taken
     }
 
-    /// Chooses messages; the second list has those that were delivered too often.
+    /// Chooses messages; the second list has those that reached the maximum of deliveries.
     fn pick(
         &mut self,
         key: (u32, u32),
@@ -130,7 +130,7 @@ impl State {
                 let offset = cursor.next;
                 cursor.next += 1;
                 new_max -= 1;
-                // Only damage to the log can have taken it away.
+                // Only a damaged log can lack it.
                 if queue.messages.contains_key(&offset) {
                     picks.push(Pick { queue: index, offset, attempts: 0 });
                 }
@@ -142,7 +142,7 @@ impl State {
         (picks, exhausted)
     }
 
-    /// Moves a message that was delivered too often to the group's dead letters.
+    /// Moves a message that reached the maximum of deliveries to the group's dead-letter topic.
     fn move_to_dlq(&mut self, key: (u32, u32), pick: Pick, batch: &mut Batch) {
         let (topic_id, group_id) = key;
         let message = self.topics[topic_id as usize].queues[pick.queue].messages.get(&pick.offset);
@@ -156,9 +156,9 @@ impl State {
                 attempts = pick.attempts,
                 "message moved to the dead-letter topic"
             );
-            // The limit on topics leaves room for one for each group.
+            // The limit on topics leaves room for one per group.
             let Ok(dead_letters) = self.create_topic(&name, 1, &mut batch.bytes) else { return };
-            // First the copy, then the settling: cut short between the two, the message is there twice, not never.
+            // Copy before settling: a crash between the two duplicates the message instead of losing it.
             self.store(dead_letters, 0, raw, &mut batch.bytes);
         }
         let queue = u32::try_from(pick.queue).unwrap_or(u32::MAX);
@@ -168,7 +168,7 @@ impl State {
         put_change(&mut batch.bytes, ChangeKind::Settled(settled));
     }
 
-    /// Settles messages. Each receipt has an outcome of its own; acking what is settled already is fine.
+    /// Settles messages. Each receipt has its own result; acking a settled message succeeds.
     pub(crate) fn ack(
         &mut self,
         topic: &str,
@@ -189,7 +189,7 @@ impl State {
                         settled.offsets.push(receipt.offset);
                         Acked::Settled
                     }
-                    // The client asks again because an answer was lost.
+                    // The client retries because a response was lost.
                     ReceiptState::Settled if receipt.until_ms > self.clock.to_ms(now) => Acked::Settled,
                     ReceiptState::Settled | ReceiptState::Lost | ReceiptState::Never => Acked::Invalid,
                 },
@@ -203,7 +203,7 @@ impl State {
         Ok(outcomes)
     }
 
-    /// Hides a message for `invisible` from now. The new receipt; the old one is dead.
+    /// Hides a message for `invisible` from now. Returns the new receipt; the old one is invalid.
     pub(crate) fn change(
         &mut self,
         topic: &str,
@@ -247,7 +247,7 @@ impl State {
         })
     }
 
-    /// Settles a message for one group, and drops it if it was the last that needed it.
+    /// Settles a message for one group; drops it if no other group needs it.
     fn settle(&mut self, key: (u32, u32), queue: u32, offset: u64) {
         let settled =
             self.subscriptions.get_mut(&key).is_some_and(|subscription| subscription.settle(queue, offset));
@@ -256,7 +256,7 @@ impl State {
         }
     }
 
-    /// Takes back what was handed out to a receive that nobody waits for any more.
+    /// Reverts the delivery to a receive whose caller is gone.
     pub(crate) fn undeliver(&mut self, untaken: &[DeliveredMessage]) {
         for DeliveredMessage { receipt, .. } in untaken {
             if let Some(subscription) = self.subscriptions.get_mut(&(receipt.topic, receipt.group)) {

@@ -59,7 +59,7 @@ impl Bench {
         answered
     }
 
-    /// Ends a round: waiting receives are served, answers leave.
+    /// Ends a round: serves waiting receives, sends responses.
     fn round(&mut self) {
         self.state.serve_waiters(Instant::now(), &mut self.batch);
         for reply in std::mem::take(&mut self.batch.replies) {
@@ -70,10 +70,10 @@ impl Bench {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_new_group_starts_behind_what_is_there() {
+async fn a_new_group_starts_after_the_stored_messages() {
     let mut bench = Bench::new(2, 17);
     bench.send(4);
-    assert_eq!(bench.stored(), 0, "nobody can ever ask for these");
+    assert_eq!(bench.stored(), 0, "no group can ever receive these");
     assert!(bench.take(32).is_empty());
     bench.send(4);
     assert_eq!(bench.take(32).len(), 4);
@@ -82,14 +82,14 @@ async fn a_new_group_starts_behind_what_is_there() {
 #[tokio::test(start_paused = true)]
 async fn a_receive_touches_queues_until_its_batch_is_full() {
     let mut bench = Bench::new(2, 17);
-    // Three rounds over two queues: the next one starts at queue 1.
+    // Three rounds over two queues: the next starts at queue 1.
     (0..3).for_each(|_| assert!(bench.take(1).is_empty()));
     bench.state.create_topic("orders", 3, &mut bench.batch.bytes).expect("legal");
     bench.send(3);
     assert_eq!(bench.take(1).remove(0).receipt.queue, 1);
     assert!(bench.state.subscriptions[&(0, 0)].cursors[2].is_none(), "the batch was full before queue 2");
     bench.send(3);
-    // Both messages of queue 2 came before the group did.
+    // Both messages of queue 2 are older than the group.
     let queues: Vec<_> = bench.take(32).iter().map(|taken| taken.receipt.queue).collect();
     assert_eq!(queues, [0, 0, 1]);
     bench.send(3);
@@ -97,7 +97,7 @@ async fn a_receive_touches_queues_until_its_batch_is_full() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_comes_again_until_it_is_acked() {
+async fn a_message_is_redelivered_until_it_is_acked() {
     let mut bench = Bench::new(1, 17);
     bench.take(1);
     bench.send(1);
@@ -116,7 +116,7 @@ async fn a_message_comes_again_until_it_is_acked() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_change_gives_another_receipt_and_another_end() {
+async fn a_change_returns_a_new_receipt_and_expiry() {
     let mut bench = Bench::new(1, 17);
     bench.take(1);
     bench.send(1);
@@ -136,7 +136,7 @@ async fn a_change_gives_another_receipt_and_another_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_given_back_with_no_delay_comes_at_once() {
+async fn a_message_nacked_without_delay_is_redelivered_at_once() {
     let mut bench = Bench::new(1, 17);
     bench.take(1);
     bench.send(1);
@@ -149,7 +149,7 @@ async fn a_message_given_back_with_no_delay_comes_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_delivered_too_often_is_buried_and_waits_there() {
+async fn a_message_delivered_too_often_moves_to_the_dead_letter_topic() {
     let mut bench = Bench::new(1, 2);
     bench.take(1);
     bench.send(2);
@@ -189,7 +189,7 @@ async fn a_message_lives_until_every_group_has_settled_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_receive_that_waits_gets_what_comes() {
+async fn a_waiting_receive_gets_the_next_message() {
     let mut bench = Bench::new(2, 17);
     let mut waiting = bench.waiter(32);
     bench.round();
@@ -197,10 +197,10 @@ async fn a_receive_that_waits_gets_what_comes() {
     bench.send(3);
     bench.round();
     assert_eq!(waiting.try_recv().expect("answered").expect("served").len(), 3);
-    // The next one is woken by the end of the hiding.
+    // The end of the invisible duration wakes the next one.
     let mut waiting = bench.waiter(32);
     bench.round();
-    let wake = bench.state.next_wake(Instant::now()).expect("somebody waits");
+    let wake = bench.state.next_wake(Instant::now()).expect("a receive waits");
     assert_eq!(wake, Instant::now() + HIDDEN);
     tokio::time::advance(HIDDEN).await;
     bench.round();
@@ -208,14 +208,14 @@ async fn a_receive_that_waits_gets_what_comes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn messages_for_somebody_who_left_go_to_the_next() {
+async fn messages_of_a_cancelled_receive_go_to_the_next() {
     let mut bench = Bench::new(1, 17);
     let gone = bench.waiter(1);
     let mut waiting = bench.waiter(1);
     bench.send(1);
     bench.state.serve_waiters(Instant::now(), &mut bench.batch);
     drop(gone);
-    // The answer finds nobody, and the message is there again, with no attempt counted.
+    // The response has no receiver: the message is visible again, with no attempt counted.
     bench.round();
     bench.round();
     let taken = waiting.try_recv().expect("answered").expect("served");
@@ -236,7 +236,7 @@ async fn a_full_store_refuses_sends_and_takes_acks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn unknown_names_are_told_apart() {
+async fn unknown_topics_and_groups_have_different_codes() {
     let mut bench = Bench::new(1, 17);
     let now = Instant::now();
     let mut code = |topic: &str, group: &str| {

@@ -1,4 +1,4 @@
-//! A look at the state, for [`BrokerStats`]. Costs a walk over topics, groups and queues, not over messages.
+//! Collects [`BrokerStats`]. Costs a scan of topics, groups and queues, not of messages.
 
 use tokio::time::Instant;
 
@@ -42,7 +42,7 @@ fn group_stats(name: &str, topic: &Topic, subscription: &Subscription) -> GroupS
         let Some(cursor) = cursor else { continue };
         stats.ready += cursor.again.len() as u64 + queue.next_offset.saturating_sub(cursor.next);
         stats.acked += cursor.settled;
-        // Of a queue's messages the one with the lowest offset was stored first.
+        // The message with a queue's lowest offset was stored first.
         if let Some(stored) = queue.messages.get(&cursor.oldest()) {
             oldest_ms = Some(oldest_ms.map_or(stored.stored_ms, |oldest| oldest.min(stored.stored_ms)));
         }

@@ -1,4 +1,4 @@
-//! The log's files. Everything here blocks, and runs where blocking is allowed.
+//! The log's files. Every function here blocks and runs on the blocking pool.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write};
@@ -10,11 +10,11 @@ use crate::error::BrokerError;
 
 const LOCK_FILE: &str = "lock";
 const SEGMENT_SUFFIX: &str = ".log";
-/// A broker that was dropped a moment ago lets go of its directory shortly.
+/// Maximum wait for a broker that was just dropped to unlock the directory.
 const LOCK_TRIES: u32 = 40;
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
-/// A directory that is ours alone, for as long as this lives; the kernel lets go of it with the process.
+/// A locked directory; the lock ends with this value or the process.
 #[derive(Debug)]
 pub(crate) struct Directory {
     path: PathBuf,
@@ -22,7 +22,7 @@ pub(crate) struct Directory {
 }
 
 impl Directory {
-    /// Makes the directory if need be and locks it, waiting up to two seconds for a broker that is going away.
+    /// Creates the directory if needed and locks it; waits at most two seconds for a stopping broker.
     pub(crate) async fn lock(path: &Path) -> Result<Self, BrokerError> {
         std::fs::create_dir_all(path).map_err(BrokerError::io("making", path))?;
         let lock_path = path.join(LOCK_FILE);
@@ -44,7 +44,7 @@ impl Directory {
         Err(BrokerError::Locked { dir: path.to_owned() })
     }
 
-    /// The segments, oldest first.
+    /// Segments, oldest first.
     pub(crate) fn segments(&self) -> Result<Vec<u64>, BrokerError> {
         let mut ids = Vec::new();
         for entry in std::fs::read_dir(&self.path).map_err(BrokerError::io("listing", &self.path))? {
@@ -63,13 +63,13 @@ impl Directory {
         self.path.join(format!("{id:016x}{SEGMENT_SUFFIX}"))
     }
 
-    /// A segment whole; its size is bounded by what one segment may hold and one round may add.
+    /// Reads a whole segment. Bounded by a segment's maximum and what one round may add.
     pub(crate) fn read(&self, id: u64) -> Result<Vec<u8>, BrokerError> {
         let path = self.segment_path(id);
         std::fs::read(&path).map_err(BrokerError::io("reading", path))
     }
 
-    /// Cuts a segment's torn end off.
+    /// Truncates a segment's torn end.
     pub(crate) fn truncate(&self, id: u64, length: u64) -> Result<(), BrokerError> {
         let path = self.segment_path(id);
         let cut = OpenOptions::new().write(true).open(&path).and_then(|file| {
@@ -80,19 +80,19 @@ impl Directory {
     }
 }
 
-/// What one round does to the files.
+/// The file operations of one round.
 #[derive(Debug, Default)]
 pub(crate) struct LogWrite {
-    /// Begin this segment before writing.
+    /// Segment to begin before the write.
     pub(crate) begin: Option<u64>,
     pub(crate) bytes: Vec<u8>,
-    /// Delete these segments after writing.
+    /// Segments to delete after the write.
     pub(crate) delete: Vec<u64>,
-    /// Push everything to the device, whatever the policy.
+    /// Flush to the device under any policy.
     pub(crate) sync: bool,
 }
 
-/// The log as something to append to.
+/// The log, append-only.
 #[derive(Debug)]
 pub(crate) struct Log {
     directory: Directory,
@@ -105,16 +105,16 @@ impl Log {
         Self { directory, flush, newest: None }
     }
 
-    /// Carries `job` out. Once this returns, the bytes outlive the process; with [`Flush::Sync`] the machine.
+    /// Executes `job`. When it returns, the bytes survive the process; with [`Flush::Sync`] the machine.
     ///
-    /// After an error nothing may be written any more: part of a record may stand at the end of the segment.
+    /// After an error nothing may be written: part of a record may be at the end of the segment.
     pub(crate) fn write(&mut self, job: &LogWrite) -> Result<(), BrokerError> {
         let sync = job.sync || self.flush == Flush::Sync;
         if let Some(id) = job.begin {
             self.begin(id, sync)?;
         }
         if let Some(file) = &mut self.newest {
-            // The path is only needed for the message; it is the same for any file of the directory.
+            // The path is for the message only; any file of the directory would do.
             file.write_all(&job.bytes).map_err(BrokerError::io("writing to", &self.directory.path))?;
             if sync {
                 file.sync_data().map_err(BrokerError::io("flushing", &self.directory.path))?;
@@ -135,7 +135,7 @@ impl Log {
             .map_err(BrokerError::io("creating", path))?;
         self.newest = Some(file);
         if sync {
-            // The name of a new file is the directory's to keep.
+            // A new file's name is durable only after the directory is flushed.
             File::open(&self.directory.path)
                 .and_then(|directory| directory.sync_all())
                 .map_err(BrokerError::io("flushing", &self.directory.path))?;
@@ -148,7 +148,7 @@ impl Log {
         match std::fs::remove_file(&path) {
             Ok(()) => tracing::debug!(segment = id, "segment deleted"),
             Err(error) if error.kind() == ErrorKind::NotFound => {}
-            // It stays until the next start finds that nobody needs it.
+            // The next start deletes it.
             Err(error) => tracing::warn!(segment = id, %error, "segment not deleted"),
         }
     }

@@ -1,7 +1,7 @@
-//! The broker's memory and disk.
+//! The broker's state, in memory and on disk.
 //!
-//! [`worker`] runs rounds over [`state`]; [`log`] writes them; [`recovery`] reads them back. [`Store`] is the handle
-//! that the services hold.
+//! [`worker`] runs rounds over [`state`]; [`log`] writes them; [`recovery`] reads them. [`Store`] is the services'
+//! handle.
 
 mod checkpoint;
 mod clock;
@@ -39,12 +39,12 @@ use super::error::{BrokerError, Refusal};
 use super::stats::BrokerStats;
 use spillway_rocketmq::protocol::Code;
 
-/// Most requests that wait for the next round.
+/// Maximum requests that wait for the next round.
 const OPS_MAX: usize = 4096;
-/// An answer that takes longer will not come: the disk is stuck.
+/// Maximum wait for a response: after it the disk is considered stuck.
 const ANSWER_WAIT: Duration = Duration::from_secs(20);
 
-/// Asks the store. Cheap to clone.
+/// Handle of the store. Clones are cheap.
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
     ops: mpsc::Sender<Op>,
@@ -75,9 +75,9 @@ pub(crate) async fn open(
 }
 
 impl Store {
-    /// Stores the messages of one call on one queue, all or none. The offset of the first.
+    /// Stores the messages of one call on one queue, all or none. Returns the offset of the first.
     ///
-    /// Does not wait for room: a store that is behind by thousands of requests is throttling.
+    /// Does not wait for room: a store with thousands of waiting requests throttles.
     pub(crate) async fn send(&self, topic: String, messages: Vec<Bytes>) -> Result<u64, Refusal> {
         let (answer, answered) = oneshot::channel();
         self.ops.try_send(Op::Send { topic, messages, answer }).map_err(|error| match error {
@@ -89,7 +89,7 @@ impl Store {
         wait(answered).await
     }
 
-    /// Takes up to `max` messages, waiting until `deadline` for the first. None: there were none.
+    /// Receives up to `max` messages; waits until `deadline` for the first. An empty list: there were none.
     pub(crate) async fn receive(
         &self,
         topic: String,
@@ -104,7 +104,7 @@ impl Store {
             Ok(Ok(result)) => result,
             Ok(Err(_gone)) => Err(Refusal::stopped()),
             Err(_elapsed) => {
-                // From here on the store keeps what it would have answered; an answer on its way is still taken.
+                // From here on the store keeps the messages; a response on its way is still used.
                 answered.close();
                 answered.try_recv().unwrap_or(Ok(Vec::new()))
             }
@@ -130,7 +130,7 @@ impl Store {
         self.ask(|answer| Op::Change { topic, group, receipt, invisible, answer }).await
     }
 
-    /// How many queues a topic has.
+    /// Number of queues of a topic.
     pub(crate) async fn queues(&self, topic: String) -> Result<usize, Refusal> {
         self.ask(|answer| Op::Queues { topic, answer }).await
     }
@@ -147,7 +147,7 @@ impl Store {
         self.ask(|answer| Op::CreateGroup { group, answer }).await
     }
 
-    /// Makes every hidden message visible. How many there were.
+    /// Makes every hidden message visible; returns their number.
     pub(crate) async fn redeliver(&self) -> Result<usize, Refusal> {
         self.ask(|answer| Op::Redeliver { answer }).await
     }

@@ -1,4 +1,4 @@
-//! What the store is asked to do, and how it answers.
+//! Requests to the store and their responses.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,10 +9,10 @@ use super::receipt::Receipt;
 use crate::error::Refusal;
 use crate::stats::BrokerStats;
 
-/// Where an answer goes. It is sent once everything the answer rests on is written.
+/// Receiver of a response, sent when everything it depends on is written.
 pub(crate) type Answer<T> = oneshot::Sender<Result<T, Refusal>>;
 
-/// One request to the store.
+/// A request to the store.
 #[derive(Debug)]
 pub(crate) enum Op {
     Send { topic: String, messages: Vec<Bytes>, answer: Answer<u64> },
@@ -27,21 +27,21 @@ pub(crate) enum Op {
     Stats { answer: Answer<BrokerStats> },
 }
 
-/// A receive; one that finds nothing is kept until there is something or nobody waits for it any more.
+/// A receive. Without messages it waits until there are some, or its caller is gone.
 #[derive(Debug)]
 pub(crate) struct Waiter {
     pub(crate) topic: String,
     pub(crate) group: String,
-    /// Most messages to hand out.
+    /// Maximum messages to deliver.
     pub(crate) max: usize,
     pub(crate) invisible: Duration,
     pub(crate) answer: Answer<Vec<DeliveredMessage>>,
 }
 
-/// A message handed out.
+/// A delivered message.
 #[derive(Clone, Debug)]
 pub(crate) struct DeliveredMessage {
-    /// The protobuf message as it was sent.
+    /// The protobuf message as sent.
     pub(crate) raw: Bytes,
     pub(crate) receipt: Receipt,
     pub(crate) attempt: u16,
@@ -49,15 +49,15 @@ pub(crate) struct DeliveredMessage {
     pub(crate) invisible: Duration,
 }
 
-/// The outcome for one receipt of an ack.
+/// Result of one receipt of an ack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Acked {
     Settled,
-    /// The receipt is malformed, lapsed, or was replaced.
+    /// The receipt is malformed, expired or replaced.
     Invalid,
 }
 
-/// An answer that waits for its batch to be written.
+/// A response that waits for its batch to be written.
 #[derive(Debug)]
 pub(crate) enum Reply {
     Sent(Answer<u64>, Result<u64, Refusal>),
@@ -70,9 +70,9 @@ pub(crate) enum Reply {
 }
 
 impl Reply {
-    /// Sends the answer. Gives back messages that nobody takes any more.
+    /// Sends the response. Returns messages whose receiver is gone.
     pub(crate) fn send(self) -> Vec<DeliveredMessage> {
-        // Whoever gave up waiting needs no answer, but messages must not vanish with it.
+        // A caller that timed out needs no response, but its messages must not be lost.
         match self {
             Self::Received(answer, result) => {
                 if let Err(Ok(untaken)) = answer.send(result) {
@@ -90,7 +90,7 @@ impl Reply {
     }
 }
 
-/// What one round of requests adds to the log, and the answers that wait for it.
+/// The log records of one round, and the responses that wait for them.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     pub(crate) bytes: Vec<u8>,

@@ -1,9 +1,9 @@
-//! Receipt handles: what settles one delivery of one message.
+//! Receipt handles: each settles one delivery of one message.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A delivery. Another delivery of the same message has another lease, which is how an old receipt is known.
+/// A delivery. Each delivery of a message has another lease, which invalidates older receipts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Receipt {
     pub(crate) topic: u32,
@@ -11,7 +11,7 @@ pub(crate) struct Receipt {
     pub(crate) queue: u32,
     pub(crate) offset: u64,
     pub(crate) lease: u64,
-    /// Valid until then, milliseconds since 1970.
+    /// Expiry, milliseconds since 1970.
     pub(crate) until_ms: u64,
 }
 

@@ -1,20 +1,20 @@
-//! Records of the log: framing, checksum, and what each one says.
+//! Records of the log: framing, checksum, content.
 //!
-//! A record is `length u32 | crc32 u32 | payload`, little endian, the checksum over the payload. A payload begins
-//! with its kind. Messages have a fixed head before the bytes the producer sent; every other kind is protobuf, so
-//! that a field may be added later.
+//! A record is `length u32 | crc32 u32 | payload`, little endian, with the checksum of the payload. A payload begins
+//! with its kind. Messages have a fixed head before the producer's bytes; every other kind is protobuf, so that
+//! fields can be added.
 
 use prost::{Message as ProstMessage, Oneof};
 
-/// First bytes of every segment; the last one is the version of this layout.
+/// First bytes of every segment; the last byte is the version of the layout.
 pub(crate) const MAGIC: &[u8; 8] = b"SPILLOG1";
-/// No payload is longer. The largest are checkpoints: about 20 bytes for each message in flight.
+/// Maximum bytes of a payload. The largest are checkpoints: about 20 bytes per message in flight.
 pub(crate) const PAYLOAD_BYTES_MAX: usize = 1 << 28;
 
 const FRAME_BYTES: usize = 8;
 const KIND_MESSAGE: u8 = 1;
 const KIND_CHANGE: u8 = 2;
-/// Kind, topic, queue, offset, time of storing.
+/// Bytes of kind, topic, queue, offset and time of storing.
 const MESSAGE_HEAD_BYTES: usize = 1 + 4 + 4 + 8 + 8;
 
 /// A stored message. `raw` is the protobuf [`spillway_rocketmq::protocol::Message`] as its producer sent it.
@@ -29,18 +29,18 @@ pub(crate) struct MessageRecord<'a> {
 }
 
 impl MessageRecord<'_> {
-    /// What it takes in the log, frame included.
+    /// Bytes in the log, frame included.
     pub(crate) const fn encoded_bytes(&self) -> usize {
         record_bytes(self.raw.len())
     }
 }
 
-/// What a message of `raw_bytes` takes in the log, frame included.
+/// Bytes of a message of `raw_bytes` in the log, frame included.
 pub(crate) const fn record_bytes(raw_bytes: usize) -> usize {
     FRAME_BYTES + MESSAGE_HEAD_BYTES + raw_bytes
 }
 
-/// Anything but a message.
+/// A record that is not a message.
 #[derive(Clone, PartialEq, ProstMessage)]
 pub(crate) struct Change {
     #[prost(oneof = "ChangeKind", tags = "1, 2, 3, 4, 5, 6")]
@@ -49,22 +49,22 @@ pub(crate) struct Change {
 
 #[derive(Clone, PartialEq, Oneof)]
 pub(crate) enum ChangeKind {
-    /// A topic was made, or got more queues.
+    /// A topic was created, or gained queues.
     #[prost(message, tag = "1")]
     Topic(TopicMade),
-    /// A consumer group was made.
+    /// A consumer group was created.
     #[prost(message, tag = "2")]
     Group(GroupMade),
-    /// A group touched a queue for the first time.
+    /// A group started on a queue.
     #[prost(message, tag = "3")]
     Started(Started),
-    /// Messages were handed out, or hidden for longer.
+    /// Messages were delivered, or hidden for longer.
     #[prost(message, tag = "4")]
     Delivered(Delivered),
-    /// Messages are done with.
+    /// Messages were settled.
     #[prost(message, tag = "5")]
     Settled(Settled),
-    /// Everything but the messages; replaces all that was read before.
+    /// The state without the messages; replaces everything read before.
     #[prost(message, tag = "6")]
     Checkpoint(Checkpoint),
 }
@@ -95,7 +95,7 @@ pub(crate) struct Started {
     pub(crate) group: u32,
     #[prost(uint32, tag = "3")]
     pub(crate) queue: u32,
-    /// The first offset the group will get.
+    /// First offset that the group gets.
     #[prost(uint64, tag = "4")]
     pub(crate) next: u64,
 }
@@ -109,7 +109,7 @@ pub(crate) struct Delivered {
     pub(crate) group: u32,
     #[prost(uint64, tag = "3")]
     pub(crate) lease_first: u64,
-    /// Hidden until then, milliseconds since 1970.
+    /// End of the invisible duration, milliseconds since 1970.
     #[prost(uint64, tag = "4")]
     pub(crate) until_ms: u64,
     #[prost(uint32, repeated, tag = "5")]
@@ -142,7 +142,7 @@ pub(crate) struct Checkpoint {
     pub(crate) groups: Vec<GroupMade>,
     #[prost(message, repeated, tag = "3")]
     pub(crate) cursors: Vec<CursorState>,
-    /// The next lease to give.
+    /// Next unused lease.
     #[prost(uint64, tag = "4")]
     pub(crate) lease_next: u64,
 }
@@ -153,13 +153,13 @@ pub(crate) struct TopicState {
     pub(crate) id: u32,
     #[prost(string, tag = "2")]
     pub(crate) name: String,
-    /// The next offset of each queue.
+    /// Next offset of each queue.
     #[prost(uint64, repeated, tag = "3")]
     pub(crate) next_offsets: Vec<u64>,
 }
 
-/// A group's place on one queue. The repeated fields are parallel: one entry for each message handed out and not
-/// settled.
+/// A group's cursor on one queue. The repeated fields are parallel: one entry for each delivered, unsettled
+/// message.
 #[derive(Clone, PartialEq, ProstMessage)]
 pub(crate) struct CursorState {
     #[prost(uint32, tag = "1")]
@@ -201,7 +201,7 @@ pub(crate) fn put_change(out: &mut Vec<u8>, kind: ChangeKind) {
     frame(out, |out| {
         out.push(KIND_CHANGE);
         out.reserve(change.encoded_len());
-        // Fails only where the buffer cannot grow, and a vector grows.
+        // Fails only if the buffer cannot grow; a vector can.
         let _cannot_fail = change.encode(out);
     });
 }
@@ -218,21 +218,20 @@ fn frame(out: &mut Vec<u8>, payload: impl FnOnce(&mut Vec<u8>)) {
     out[start + 4..body].copy_from_slice(&checksum.to_le_bytes());
 }
 
-/// A record that was read.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Record<'a> {
     Message(MessageRecord<'a>),
     Change(ChangeKind),
 }
 
-/// What stands at a place in a segment.
+/// Result of reading a record.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Found<'a> {
-    /// A whole record; the next one begins at `end`.
+    /// A whole record; the next begins at `end`.
     Record { record: Record<'a>, end: usize },
-    /// Exactly the end.
+    /// The exact end of the segment.
     End,
-    /// Something that is not a whole record: cut short, damaged, or of an unknown kind.
+    /// Not a whole record: truncated, damaged, or of an unknown kind.
     Torn,
 }
 
@@ -246,7 +245,7 @@ pub(crate) fn read(segment: &[u8], at: usize) -> Found<'_> {
     let [l0, l1, l2, l3, c0, c1, c2, c3] = *head;
     let length = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
     let checksum = u32::from_le_bytes([c0, c1, c2, c3]);
-    // A run of zeros would otherwise be an empty record with the right checksum.
+    // Otherwise a run of zeros would be an empty record with a valid checksum.
     if length == 0 || length > PAYLOAD_BYTES_MAX {
         return Found::Torn;
     }

@@ -1,7 +1,7 @@
-//! Reading the log back after a stop of any kind.
+//! Reads the log after any kind of stop.
 //!
-//! Two passes: the first learns topics, groups and places, the second takes those messages into memory that some
-//! group still needs. So that memory holds at any time one segment and what will stay.
+//! Two passes: the first reads topics, groups and cursors, the second loads the messages that some group still needs.
+//! So memory holds one segment at a time besides the final state.
 
 use tokio::time::Instant;
 
@@ -10,7 +10,7 @@ use super::record::{Found, MAGIC, Record, read};
 use super::state::{Limits, State};
 use crate::error::BrokerError;
 
-/// The state as it was when the last whole record was written.
+/// Returns the state at the last whole record.
 pub(crate) fn recover(directory: &Directory, limits: Limits) -> Result<State, BrokerError> {
     let mut state = State::new(limits);
     let segments = directory.segments()?;
@@ -21,7 +21,7 @@ pub(crate) fn recover(directory: &Directory, limits: Limits) -> Result<State, Br
             Record::Change(change) => state.replay(change),
         })?;
         if end < bytes.len() {
-            mend(directory, *id, &bytes, end, index + 1 == segments.len())?;
+            truncate_torn_end(directory, *id, &bytes, end, index + 1 == segments.len())?;
         }
         state.segments.found(*id, end as u64);
     }
@@ -37,7 +37,7 @@ pub(crate) fn recover(directory: &Directory, limits: Limits) -> Result<State, Br
     Ok(state)
 }
 
-/// Reads a segment's records up to its end or the first one that is not whole. Where that is.
+/// Reads a segment's records up to its end or the first incomplete one; returns that position.
 fn scan(
     directory: &Directory,
     id: u64,
@@ -45,7 +45,7 @@ fn scan(
     mut visit: impl FnMut(Record<'_>),
 ) -> Result<usize, BrokerError> {
     if bytes.len() < MAGIC.len() && MAGIC.starts_with(bytes) {
-        // The process ended between making the file and writing to it.
+        // The process ended between creating the file and writing to it.
         return Ok(0);
     }
     if !bytes.starts_with(MAGIC) {
@@ -59,15 +59,21 @@ fn scan(
     Ok(at)
 }
 
-/// Cuts off what was being written when the process ended. Anywhere but at the very end of the log that is damage,
-/// from a crash of the machine under [`crate::Flush::OsCache`], or from the disk: what follows within the
-/// segment is lost, the later segments begin with checkpoints and are whole.
-fn mend(directory: &Directory, id: u64, bytes: &[u8], end: usize, last: bool) -> Result<(), BrokerError> {
+/// Truncates the record that was being written when the process ended. An incomplete record elsewhere is damage, by a
+/// crash of the machine under [`crate::Flush::OsCache`] or by the disk: the rest of its segment is lost; later
+/// segments begin with checkpoints and are whole.
+fn truncate_torn_end(
+    directory: &Directory,
+    id: u64,
+    bytes: &[u8],
+    end: usize,
+    last: bool,
+) -> Result<(), BrokerError> {
     let lost_bytes = bytes.len() - end;
     if last {
-        tracing::info!(segment = id, lost_bytes, "torn end of the log cut off");
+        tracing::info!(segment = id, lost_bytes, "truncated the torn end of the log");
     } else {
-        tracing::error!(segment = id, lost_bytes, "segment damaged, messages may be lost");
+        tracing::error!(segment = id, lost_bytes, "segment damaged; messages may be lost");
     }
     directory.truncate(id, end as u64)
 }

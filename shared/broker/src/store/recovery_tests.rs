@@ -1,4 +1,4 @@
-//! A log that ends anywhere is read back to the last whole record.
+//! A log that ends anywhere is read up to the last whole record.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Of every place: topic, group, queue, next, settled, and what is out with its attempts and lease.
+/// All cursors: topic, group, queue, next, settled, and unsettled deliveries with attempts and lease.
 type Outline = Vec<(u32, u32, usize, u64, u64, Vec<(u64, u16, u64)>)>;
 
 fn outline(state: &State) -> Outline {
@@ -65,7 +65,7 @@ fn messages(state: &State) -> Vec<(usize, usize, u64, u32, Bytes)> {
     messages
 }
 
-/// A store whose log is kept in memory: one buffer for each segment.
+/// A store with its log in memory: one buffer per segment.
 struct History {
     state: State,
     segments: Vec<Vec<u8>>,
@@ -122,7 +122,7 @@ impl History {
                     self.state.ack("orders", group, &[Some(held.receipt)], now, &mut batch).expect("known");
                 } else {
                     let hidden = Duration::from_secs(90);
-                    // Refused where the hiding has lapsed.
+                    // Rejected if the invisible duration has expired.
                     let _either = self.state.change("orders", group, held.receipt, hidden, now, &mut batch);
                 }
             }
@@ -137,7 +137,7 @@ impl History {
         self.write(&batch.bytes);
     }
 
-    /// Puts the segments on disk, the last one cut to `cut`.
+    /// Writes the segments to disk, the last one truncated to `cut`.
     fn put(&self, segments: usize, cut: usize) -> tempfile::TempDir {
         let dir = tempfile::tempdir().expect("a directory");
         for (index, segment) in self.segments.iter().take(segments).enumerate() {
@@ -151,7 +151,7 @@ impl History {
 fn recovered(dir: &tempfile::TempDir) -> State {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     runtime.block_on(async {
-        let directory = Directory::lock(dir.path()).await.expect("nobody else has it");
+        let directory = Directory::lock(dir.path()).await.expect("no other broker has it");
         recover(&directory, LIMITS).expect("readable")
     })
 }
@@ -179,7 +179,7 @@ proptest! {
         steps in proptest::collection::vec(step(), 0..40),
         cut in any::<prop::sample::Index>(),
     ) {
-        // After each step: how long the log was, and what it meant.
+        // After each step: the log's length and the state.
         let mut history = History::new();
         let mut marks = Vec::new();
         for step in steps {
@@ -193,7 +193,7 @@ proptest! {
         let dir = history.put(segment, cut);
         let state = recovered(&dir);
 
-        // Cut exactly after a step, it is as it was then; anywhere else nothing but that step's rest is missing.
+        // A cut exactly after a step restores that step; any other cut loses only the incomplete step.
         let before = marks.iter().rev().find(|(in_segment, length, ..)| *in_segment < segment || *length <= cut);
         if let Some((in_segment, length, outline_then, messages_then)) = before
             && *in_segment == segment
@@ -209,7 +209,7 @@ proptest! {
             }
         }
 
-        // The mended log reads the same again.
+        // The truncated log reads the same again.
         let again = recovered(&dir);
         prop_assert_eq!(outline(&again), outline(&state));
         prop_assert_eq!(messages(&again), messages(&state));
@@ -247,12 +247,12 @@ fn any_index() -> prop::sample::Index {
 }
 
 #[test]
-fn a_file_of_another_kind_is_not_taken_for_a_log() {
+fn a_file_of_another_kind_is_rejected() {
     let dir = tempfile::tempdir().expect("a directory");
     std::fs::write(dir.path().join("0000000000000001.log"), b"something else").expect("written");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let result = runtime.block_on(async {
-        let directory = Directory::lock(dir.path()).await.expect("nobody else has it");
+        let directory = Directory::lock(dir.path()).await.expect("no other broker has it");
         recover(&directory, LIMITS)
     });
     assert!(matches!(result, Err(BrokerError::Foreign { .. })));

@@ -1,23 +1,23 @@
-//! Bookkeeping of the log's files: what each holds that is still needed.
+//! Accounts for the log's files and what is still needed of each.
 
 use std::collections::BTreeMap;
 
-/// One file of the log.
+/// A file of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Segment {
     /// Length of the file.
     pub(crate) bytes: u64,
-    /// Of these, messages that some group still needs.
+    /// Bytes of messages that some group still needs.
     pub(crate) live_bytes: u64,
     pub(crate) live: u64,
 }
 
-/// Every segment on disk. The newest is written to, the others are sealed.
+/// All segments on disk. The newest is written to; the others are sealed.
 #[derive(Debug, Default)]
 pub(crate) struct Segments {
     by_id: BTreeMap<u64, Segment>,
     bytes_total: u64,
-    /// What the newest segment's checkpoint took.
+    /// Bytes of the newest segment's checkpoint.
     checkpoint_bytes: u64,
     /// Set when a segment may have become free.
     check: bool,
@@ -32,7 +32,7 @@ impl Segments {
         self.by_id.last_key_value().map_or(0, |(_, segment)| segment.bytes)
     }
 
-    /// What was written to the newest segment since its checkpoint.
+    /// Bytes written to the newest segment since its checkpoint.
     pub(crate) fn newest_filled(&self) -> u64 {
         self.newest_bytes().saturating_sub(self.checkpoint_bytes)
     }
@@ -45,21 +45,21 @@ impl Segments {
         self.by_id.len()
     }
 
-    /// A segment that was found on disk.
+    /// Adds a segment found on disk.
     pub(crate) fn found(&mut self, id: u64, bytes: u64) {
         self.by_id.insert(id, Segment { bytes, ..Segment::default() });
         self.bytes_total += bytes;
         self.check = true;
     }
 
-    /// Seals the newest and begins `id`, whose checkpoint takes `checkpoint_bytes`.
+    /// Seals the newest segment and begins `id`, whose checkpoint has `checkpoint_bytes`.
     pub(crate) fn begin(&mut self, id: u64, checkpoint_bytes: u64) {
         self.by_id.insert(id, Segment::default());
         self.checkpoint_bytes = checkpoint_bytes;
         self.check = true;
     }
 
-    /// `bytes` were appended to the newest segment.
+    /// Records that `bytes` were appended to the newest segment.
     pub(crate) fn grew(&mut self, bytes: u64) {
         self.bytes_total += bytes;
         if let Some(mut newest) = self.by_id.last_entry() {
@@ -67,7 +67,7 @@ impl Segments {
         }
     }
 
-    /// A message of `bytes` in segment `id` is needed.
+    /// Records that a message of `bytes` in segment `id` is needed.
     pub(crate) fn live(&mut self, id: u64, bytes: usize) {
         if let Some(segment) = self.by_id.get_mut(&id) {
             segment.live += 1;
@@ -75,7 +75,7 @@ impl Segments {
         }
     }
 
-    /// A message of `bytes` in segment `id` is no longer needed.
+    /// Records that a message of `bytes` in segment `id` is no longer needed.
     pub(crate) fn dead(&mut self, id: u64, bytes: usize) {
         if let Some(segment) = self.by_id.get_mut(&id) {
             segment.live = segment.live.saturating_sub(1);
@@ -84,9 +84,9 @@ impl Segments {
         }
     }
 
-    /// Forgets the sealed segments that hold nothing needed, and names them, for their files to be deleted.
+    /// Removes the sealed segments without needed messages and returns their ids, so that their files can be deleted.
     ///
-    /// What else they hold stands in the newest segment's checkpoint, or after it.
+    /// Everything else in them is in the newest segment's checkpoint, or after it.
     pub(crate) fn take_free(&mut self) -> Vec<u64> {
         if !std::mem::take(&mut self.check) {
             return Vec::new();
@@ -105,7 +105,7 @@ impl Segments {
         free
     }
 
-    /// The sealed segment that costs least to empty, if what is needed of it is less than `quarters` of four.
+    /// Returns the sealed segment that is cheapest to empty, if less than `quarters` of four of it are needed.
     pub(crate) fn sparse(&self, quarters: u64) -> Option<u64> {
         let newest = self.newest();
         self.by_id

@@ -1,7 +1,7 @@
-//! Everything the store knows, in memory: topics, groups, places, and the bookkeeping of the log.
+//! The store's state in memory: topics, groups, cursors, and the accounting of the log.
 //!
-//! Only one task ever touches it. Every change is put into the [`Batch`] of the round it belongs to; answers leave
-//! after the batch is written, so that nothing a client was told can be lost with the process.
+//! Only one task accesses it. Every change goes into the [`Batch`] of its round; responses leave after the batch is
+//! written, so that the end of the process loses nothing that was acknowledged.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -16,21 +16,21 @@ use super::topic::{DEAD_LETTER_PREFIX, Stored, Topic};
 use crate::error::Refusal;
 use spillway_rocketmq::protocol::Code;
 
-/// Most topics; those of dead letters may come on top. A topic costs a few hundred bytes.
+/// Maximum topics, not counting dead-letter topics. A topic costs a few hundred bytes.
 pub(crate) const TOPICS_MAX: usize = 1024;
-/// Most groups.
+/// Maximum groups.
 pub(crate) const GROUPS_MAX: usize = 1024;
-/// Most queues of a topic.
+/// Maximum queues of a topic.
 pub(crate) const QUEUES_MAX: usize = 256;
-/// Most receives of one group that wait on one topic.
+/// Maximum receives of one group that wait on one topic.
 const WAITERS_MAX: usize = 1024;
 
-/// What bounds the state.
+/// Bounds of the state.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// Of the log; sends beyond it are refused.
+    /// Maximum bytes of the log; beyond it sends are rejected.
     pub(crate) bytes_max: u64,
-    /// Deliveries of a message before it goes to the dead letters.
+    /// Maximum deliveries of a message before it moves to the dead-letter topic.
     pub(crate) attempts_max: u16,
 }
 
@@ -45,7 +45,7 @@ pub(crate) struct State {
     /// By topic and group.
     pub(crate) subscriptions: BTreeMap<(u32, u32), Subscription>,
     pub(crate) segments: Segments,
-    /// The next lease to give; no lease is ever given twice.
+    /// Next unused lease; a lease is never reused.
     pub(crate) lease_next: u64,
     pub(crate) clock: Clock,
     pub(crate) limits: Limits,
@@ -66,13 +66,13 @@ impl State {
         }
     }
 
-    /// Starts leases anew where none has been before, even if the end of the log was lost with a machine: 65,536 for
-    /// each millisecond since 1970.
+    /// Starts leases above all earlier ones, even if the end of the log was lost with the machine: 65,536 per millisecond
+    /// since 1970.
     pub(crate) fn raise_leases(&mut self) {
         self.lease_next = self.lease_next.max(wall_ms() << 16);
     }
 
-    /// Carries `op` out; its answer waits in `batch`.
+    /// Executes `op`; its response waits in `batch`.
     pub(crate) fn apply(&mut self, op: Op, now: Instant, batch: &mut Batch) {
         let reply = match op {
             Op::Send { topic, messages, answer } => {
@@ -118,7 +118,7 @@ impl State {
         self.group_ids.get(name).copied().ok_or_else(|| Refusal::no_group(name))
     }
 
-    /// Makes the topic, or adds queues to it.
+    /// Creates the topic, or adds queues to it.
     pub(crate) fn create_topic(
         &mut self,
         name: &str,
@@ -133,7 +133,7 @@ impl State {
         if known.is_some_and(|id| self.topics[id as usize].queues.len() >= queues) {
             return Ok(id);
         }
-        // Dead-letter topics are as many as groups at most, and always find room.
+        // At most one dead-letter topic per group, so they always find room.
         let topics_max =
             if name.starts_with(DEAD_LETTER_PREFIX) { TOPICS_MAX + GROUPS_MAX } else { TOPICS_MAX };
         if known.is_none() && self.topics.len() >= topics_max {
@@ -142,7 +142,7 @@ impl State {
         let made = TopicMade { id, name: name.to_owned(), queues: u32::try_from(queues).unwrap_or(u32::MAX) };
         self.topic_made(&made);
         put_change(log, ChangeKind::Topic(made));
-        // Receives that wait have not touched the new queues.
+        // Waiting receives have not visited the new queues.
         for (_, subscription) in self.subscriptions.range_mut((id, 0)..=(id, u32::MAX)) {
             subscription.stirred = true;
         }
@@ -179,7 +179,7 @@ impl State {
         self.group_ids.insert(made.name.clone(), made.id);
     }
 
-    /// Stores the messages of one call, all on one queue. The offset of the first.
+    /// Stores the messages of one call, all on one queue. Returns the offset of the first.
     fn send(&mut self, topic: &str, messages: &[bytes::Bytes], batch: &mut Batch) -> Result<u64, Refusal> {
         let id = self.topic_id(topic)?;
         let more: usize = messages.iter().map(|raw| super::record::record_bytes(raw.len())).sum();
@@ -214,7 +214,7 @@ impl State {
         let stored_ms = wall_ms();
         let record = MessageRecord { topic: topic_id, queue: queue_id, offset, stored_ms, raw: &raw };
         put_message(log, &record);
-        // A group that comes later starts behind this message, so that without a group nobody will ever ask for it.
+        // A later group starts after this message, so without a group it is never delivered.
         if keep {
             let segment = self.segments.newest();
             self.segments.live(segment, record.encoded_bytes());
@@ -222,7 +222,7 @@ impl State {
         }
     }
 
-    /// Hands messages to receives that wait, wherever something has changed.
+    /// Delivers messages to waiting receives wherever something changed.
     pub(crate) fn serve_waiters(&mut self, now: Instant, batch: &mut Batch) {
         let keys: Vec<(u32, u32)> = self
             .subscriptions
@@ -247,13 +247,13 @@ impl State {
         }
     }
 
-    /// The first receive that somebody still waits for.
+    /// Returns the first waiting receive whose caller is still there.
     fn next_waiter(&mut self, key: (u32, u32)) -> Option<Waiter> {
         let waiters = &mut self.subscriptions.get_mut(&key)?.waiters;
         std::iter::from_fn(|| waiters.pop_front()).find(|waiter| !waiter.answer.is_closed())
     }
 
-    /// Takes at once, or waits.
+    /// Delivers immediately, or queues the receive.
     fn receive(&mut self, waiter: Waiter, now: Instant, batch: &mut Batch) {
         let key =
             match self.topic_id(&waiter.topic).and_then(|topic| Ok((topic, self.group_id(&waiter.group)?))) {
@@ -265,7 +265,7 @@ impl State {
             return batch.replies.push(Reply::Received(waiter.answer, Ok(taken)));
         }
         let waiters = &mut self.subscriptions.entry(key).or_default().waiters;
-        // The only place where abandoned ones pile up is here, on a topic where nothing happens.
+        // Abandoned receives accumulate only here, on a topic without activity.
         waiters.retain(|waiter| !waiter.answer.is_closed());
         if waiters.len() >= WAITERS_MAX {
             let refusal = Refusal::new(Code::TOO_MANY_REQUESTS, "polling full");
@@ -274,7 +274,7 @@ impl State {
         waiters.push_back(waiter);
     }
 
-    /// When a receive that waits should be looked at again without being asked.
+    /// Returns the next instant at which a waiting receive must be checked.
     pub(crate) fn next_wake(&self, now: Instant) -> Option<Instant> {
         self.subscriptions
             .values()

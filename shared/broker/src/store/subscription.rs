@@ -1,4 +1,4 @@
-//! One group on one topic: how far it is on each queue, and what it holds.
+//! One group on one topic: its cursor on each queue, and its unsettled deliveries.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -6,27 +6,27 @@ use tokio::time::Instant;
 
 use super::ops::Waiter;
 
-/// A message that was handed out and is not settled.
+/// A delivered, unsettled message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Out {
     /// Deliveries so far.
     pub(crate) attempts: u16,
-    /// Of the latest delivery.
+    /// Lease of the latest delivery.
     pub(crate) lease: u64,
-    /// Hidden until then; `None` once it may be delivered again.
+    /// End of the invisible duration; `None` when it may be delivered again.
     pub(crate) until: Option<Instant>,
 }
 
-/// A group's place on one queue.
+/// A group's cursor on one queue.
 #[derive(Debug, Default)]
 pub(crate) struct Cursor {
-    /// The first offset that was never handed out.
+    /// First offset that was never delivered.
     pub(crate) next: u64,
-    /// Below `next`: handed out and not settled. Whatever is missing here is settled.
+    /// Delivered and unsettled, below `next`; every other offset below it is settled.
     pub(crate) out: BTreeMap<u64, Out>,
-    /// Of these, the ones that may be delivered again.
+    /// Those of them that may be delivered again.
     pub(crate) again: BTreeSet<u64>,
-    /// Messages settled.
+    /// Number of settled messages.
     pub(crate) settled: u64,
 }
 
@@ -35,12 +35,12 @@ impl Cursor {
         Self { next, ..Self::default() }
     }
 
-    /// Whether the group has yet to settle `offset`.
+    /// True if the group has not settled `offset`.
     pub(crate) fn needs(&self, offset: u64) -> bool {
         offset >= self.next || self.out.contains_key(&offset)
     }
 
-    /// The first offset that is not settled.
+    /// First unsettled offset.
     pub(crate) fn oldest(&self) -> u64 {
         self.out.first_key_value().map_or(self.next, |(offset, _)| *offset)
     }
@@ -49,20 +49,20 @@ impl Cursor {
 /// A group on a topic.
 #[derive(Debug, Default)]
 pub(crate) struct Subscription {
-    /// By queue; `None` until the group's first receive that touches the queue.
+    /// Cursors by queue; `None` until the group's first receive that visits the queue.
     pub(crate) cursors: Vec<Option<Cursor>>,
-    /// Hidden messages by the end of their hiding.
+    /// Hidden messages by the end of their invisible duration.
     expiry: BTreeSet<(Instant, u32, u64)>,
-    /// The queue the next receive starts at.
+    /// First queue of the next receive.
     turn: usize,
-    /// Receives that found nothing and wait.
+    /// Waiting receives.
     pub(crate) waiters: VecDeque<Waiter>,
-    /// Set when waiting receives may find something.
+    /// True if waiting receives may find messages.
     pub(crate) stirred: bool,
 }
 
 impl Subscription {
-    /// The queues of a receive, in its order.
+    /// Queues of a receive, in its order.
     pub(crate) fn round(&mut self, queues: usize) -> impl Iterator<Item = usize> + use<> {
         if self.cursors.len() < queues {
             self.cursors.resize_with(queues, || None);
@@ -76,7 +76,7 @@ impl Subscription {
         self.cursors.get_mut(queue)?.as_mut()
     }
 
-    /// Puts the group on a queue.
+    /// Starts the group on a queue.
     pub(crate) fn start(&mut self, queue: usize, next: u64) {
         if self.cursors.len() <= queue {
             self.cursors.resize_with(queue + 1, || None);
@@ -84,7 +84,7 @@ impl Subscription {
         self.cursors[queue].get_or_insert_with(|| Cursor::starting_at(next));
     }
 
-    /// Hides a message: the delivery, or the change of one.
+    /// Hides a message after a delivery, or a change of its invisible duration.
     pub(crate) fn hide(&mut self, queue: u32, offset: u64, attempts: u16, lease: u64, until: Instant) {
         let Some(cursor) = self.cursors.get_mut(queue as usize).and_then(Option::as_mut) else { return };
         cursor.next = cursor.next.max(offset + 1);
@@ -96,7 +96,7 @@ impl Subscription {
         self.expiry.insert((until, queue, offset));
     }
 
-    /// Whether `lease` holds the message right now.
+    /// Returns the state of the receipt with `lease` at `now`.
     pub(crate) fn holds(&self, queue: u32, offset: u64, lease: u64, now: Instant) -> ReceiptState {
         let Some(cursor) = self.cursors.get(queue as usize).and_then(Option::as_ref) else {
             return ReceiptState::Never;
@@ -113,7 +113,7 @@ impl Subscription {
         }
     }
 
-    /// Settles a message. Whether it was open.
+    /// Settles a message; returns true if it was unsettled.
     pub(crate) fn settle(&mut self, queue: u32, offset: u64) -> bool {
         let Some(cursor) = self.cursors.get_mut(queue as usize).and_then(Option::as_mut) else {
             return false;
@@ -127,7 +127,7 @@ impl Subscription {
         true
     }
 
-    /// Makes every message visible whose hiding has ended by `now`.
+    /// Makes every message visible whose invisible duration ended by `now`.
     pub(crate) fn lapse(&mut self, now: Instant) {
         while let Some(&(until, queue, offset)) = self.expiry.first()
             && until <= now
@@ -137,7 +137,7 @@ impl Subscription {
         }
     }
 
-    /// Makes every hidden message visible. How many there were.
+    /// Makes every hidden message visible; returns their number.
     pub(crate) fn lapse_all(&mut self) -> usize {
         let hidden = std::mem::take(&mut self.expiry);
         for (_, queue, offset) in &hidden {
@@ -146,7 +146,7 @@ impl Subscription {
         hidden.len()
     }
 
-    /// Takes a delivery back that never left the broker.
+    /// Reverts a delivery that never left the broker.
     pub(crate) fn undeliver(&mut self, queue: u32, offset: u64, lease: u64) {
         let Some(out) = self.cursor(queue as usize).and_then(|cursor| cursor.out.get_mut(&offset)) else {
             return;
@@ -171,12 +171,12 @@ impl Subscription {
         }
     }
 
-    /// When the next hidden message becomes visible.
+    /// Returns the next end of an invisible duration.
     pub(crate) fn next_lapse(&self) -> Option<Instant> {
         self.expiry.first().map(|(until, _, _)| *until)
     }
 
-    /// Messages handed out and not settled, hidden or not.
+    /// Number of delivered, unsettled messages, hidden or not.
     pub(crate) fn out(&self) -> usize {
         self.cursors.iter().flatten().map(|cursor| cursor.out.len()).sum()
     }
@@ -185,7 +185,7 @@ impl Subscription {
         self.expiry.len()
     }
 
-    /// Sets `expiry` and `again` from what the cursors hold, after they were read from the log.
+    /// Rebuilds `expiry` and `again` from the cursors, after the log was read.
     pub(crate) fn rebuild(&mut self) {
         self.expiry.clear();
         for (queue, cursor) in (0_u32..).zip(&mut self.cursors) {
@@ -205,16 +205,16 @@ impl Subscription {
     }
 }
 
-/// What a receipt is worth.
+/// State of a receipt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReceiptState {
-    /// It holds the message.
+    /// The receipt is valid.
     Held { attempts: u16 },
-    /// The message is settled already.
+    /// The message is settled.
     Settled,
-    /// The hiding ended, or another delivery or change replaced the receipt.
+    /// The invisible duration ended, or a later delivery or change replaced the receipt.
     Lost,
-    /// The group was never given that message.
+    /// The message was never delivered to the group.
     Never,
 }
 

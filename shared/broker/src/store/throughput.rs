@@ -1,4 +1,4 @@
-//! Rough figures of the store alone, without gRPC. `cargo test -p spillway-rocketmq --features embedded --release
+//! Throughput of the store without gRPC: `cargo test -p spillway-broker --release
 //! --lib -- --ignored --nocapture store_throughput`
 
 use std::time::Duration;

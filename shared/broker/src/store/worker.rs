@@ -1,7 +1,7 @@
-//! The task that owns the state: takes requests in rounds, writes what a round changed, then answers.
+//! The task that owns the state: executes requests in rounds, writes a round's changes, then responds.
 //!
-//! While one round is being written the next gathers in the channel, so that under load one write serves many
-//! requests, and at rest one request waits for nothing but its own write.
+//! While one round is written, the next gathers in the channel: under load one write serves many requests; without
+//! load a request waits for its own write only.
 
 use std::time::Duration;
 
@@ -15,47 +15,47 @@ use super::record::{MAGIC, put_change};
 use super::state::State;
 use crate::error::{BrokerError, Refusal};
 
-/// Most requests of one round.
+/// Maximum requests of one round.
 const ROUND_OPS_MAX: usize = 1024;
-/// A buffer that grew beyond this is given back.
+/// Maximum capacity of a buffer that is reused.
 const BUFFER_BYTES_KEPT: usize = 8 << 20;
-/// With nobody waiting, the next look at the clock; any request comes first.
+/// Interval of clock checks while no receive waits; a request comes first.
 const IDLE: Duration = Duration::from_secs(3600);
 
-/// How the worker is told to end.
+/// Tokens that stop the worker.
 #[derive(Clone, Debug)]
 pub(crate) struct StopSignals {
-    /// Answer what is in the channel, flush, and end.
+    /// Executes the queued requests, flushes, and stops.
     pub(crate) drain: CancellationToken,
-    /// End now.
+    /// Stops immediately.
     pub(crate) kill: CancellationToken,
 }
 
 pub(crate) struct Worker {
     pub(crate) state: State,
-    /// `None` while a write is under way, and for good after one failed.
+    /// `None` during a write, and for ever after a failed one.
     pub(crate) log: Option<Log>,
     pub(crate) ops: mpsc::Receiver<Op>,
     pub(crate) stop_signals: StopSignals,
-    /// A segment that is longer is sealed.
+    /// Maximum bytes of a segment before it is sealed.
     pub(crate) segment_bytes: u64,
-    /// Reused from round to round.
+    /// Reused in each round.
     pub(crate) buffer: Vec<u8>,
 }
 
 impl Worker {
-    /// Runs until it is told to end, every handle is gone, or the disk fails.
+    /// Runs until it is stopped, every handle is dropped, or the disk fails.
     ///
-    /// Requests that are left over are dropped, which their askers take for [`Refusal::stopped`].
+    /// Queued requests are dropped, which their callers see as [`Refusal::stopped`].
     pub(crate) async fn run(mut self) {
         if let Err(error) = self.serve().await {
-            // Nothing is known of what stands at the end of the log: only a restart can tell.
-            tracing::error!(%error, "the store has stopped");
+            // The end of the log is unknown now: only a restart can read it.
+            tracing::error!(%error, "the store stopped: the disk failed");
         }
     }
 
     async fn serve(&mut self) -> Result<(), BrokerError> {
-        // Begins a segment, so that no write ever follows a mended end.
+        // Begins a segment, so that no write follows a truncated end.
         self.round(&mut Vec::new(), true).await?;
         let mut ops = Vec::with_capacity(ROUND_OPS_MAX);
         loop {
@@ -80,8 +80,8 @@ impl Worker {
         }
     }
 
-    /// Lets callers that are about to ask do so: the first one woke this task before the others had their turn, and
-    /// a round for one request costs nearly what a round for fifty does.
+    /// Yields to callers that are about to send a request: the first one woke this task before the others ran, and a
+    /// round of one request costs nearly as much as a round of fifty.
     async fn gather(&mut self, ops: &mut Vec<Op>) {
         tokio::task::yield_now().await;
         while ops.len() < ROUND_OPS_MAX
@@ -91,7 +91,7 @@ impl Worker {
         }
     }
 
-    /// One round: apply, write, answer.
+    /// One round: execute, write, respond.
     async fn round(&mut self, ops: &mut Vec<Op>, first: bool) -> Result<(), BrokerError> {
         let now = Instant::now();
         let mut batch =
@@ -114,7 +114,7 @@ impl Worker {
         Ok(())
     }
 
-    /// The newest segment begins with everything that older ones would be needed for, but for messages.
+    /// The newest segment begins with everything needed from older ones except messages.
     fn begin_segment(&mut self, batch: &mut Batch) -> u64 {
         batch.bytes.extend_from_slice(MAGIC);
         put_change(&mut batch.bytes, self.state.checkpoint());
@@ -129,7 +129,7 @@ impl Worker {
             return Ok(());
         }
         let Some(mut log) = self.log.take() else { return Err(stopped()) };
-        // The directory's lock goes along: whatever becomes of this task, nobody opens it during the write.
+        // The directory's lock moves along, so that no other broker opens it during the write.
         let written = tokio::task::spawn_blocking(move || {
             let result = log.write(&job);
             (log, job.bytes, result)

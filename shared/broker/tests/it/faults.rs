@@ -1,4 +1,4 @@
-//! Faults to order.
+//! Scripted faults.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::support::*;
 const SOON: Duration = Duration::from_secs(5);
 
 #[tokio::test]
-async fn sends_are_throttled_to_order() {
+async fn scripted_throttling_rejects_sends() {
     let dir = tempdir().expect("a directory");
     let broker = open(&dir).await;
     let client = Client::new(&broker);
@@ -34,7 +34,7 @@ async fn a_send_fails_before_or_after_it_is_stored() {
     let dir = tempdir().expect("a directory");
     let broker = open(&dir).await;
     let client = Client::consumer(&broker).await;
-    client.touch().await;
+    client.start_group().await;
     broker.faults().fail_send(1, FailAt::Before);
     broker.faults().fail_send(2, FailAt::After);
     let before = client.send(vec![message("1", "never stored")]).await;
@@ -49,7 +49,7 @@ async fn an_ack_fails_before_or_after_it_counts() {
     let dir = tempdir().expect("a directory");
     let broker = open(&dir).await;
     let client = Client::consumer(&broker).await;
-    client.touch().await;
+    client.start_group().await;
     client.send_bodies(["1".to_owned()]).await;
     let receipts = [receipt(&client.receive(32, LONG).await[0])];
     broker.faults().fail_ack(1, FailAt::Before);
@@ -63,11 +63,11 @@ async fn an_ack_fails_before_or_after_it_counts() {
 }
 
 #[tokio::test]
-async fn answers_are_held_until_they_are_released() {
+async fn responses_are_held_until_resumed() {
     let dir = tempdir().expect("a directory");
     let broker = open(&dir).await;
     let client = Client::consumer(&broker).await;
-    client.touch().await;
+    client.start_group().await;
     let faults = broker.faults();
     faults.stall();
     let held = tokio::spawn({
@@ -93,7 +93,7 @@ async fn answers_are_held_until_they_are_released() {
 }
 
 #[tokio::test]
-async fn connections_break_and_are_refused_to_order() {
+async fn scripted_resets_break_and_refuse_connections() {
     let dir = tempdir().expect("a directory");
     let broker = open(&dir).await;
     let client = Client::consumer(&broker).await;
@@ -119,11 +119,11 @@ async fn connections_break_and_are_refused_to_order() {
 }
 
 #[tokio::test]
-async fn hidden_messages_come_again_to_order() {
+async fn a_scripted_redelivery_shows_hidden_messages() {
     let dir = tempdir().expect("a directory");
     let broker = open(&dir).await;
     let client = Client::consumer(&broker).await;
-    client.touch().await;
+    client.start_group().await;
     client.send_bodies(["1".to_owned(), "2".to_owned()]).await;
     let held = client.receive(32, LONG).await;
     assert_eq!(broker.faults().redeliver().await.expect("open"), 2);
@@ -132,14 +132,14 @@ async fn hidden_messages_come_again_to_order() {
 }
 
 #[tokio::test]
-async fn settings_are_forgotten_to_order() {
+async fn a_scripted_loss_of_settings_rejects_receives() {
     let dir = tempdir().expect("a directory");
     let broker = open(&dir).await;
     let client = Client::consumer(&broker).await;
-    client.touch().await;
+    client.start_group().await;
     broker.faults().forget_settings();
     let received = client.try_receive(receive_request(1, SHORT)).await.expect("an answer");
     assert_eq!(received.code, Code::INTERNAL_SERVER_ERROR);
-    client.tell().await;
-    client.touch().await;
+    client.send_settings().await;
+    client.start_group().await;
 }

@@ -1,4 +1,4 @@
-//! The embedded broker, spoken to over gRPC by a client with no rules of its own.
+//! The embedded broker over gRPC, with a plain client.
 
 #![expect(clippy::expect_used, reason = "helpers outside of #[test] functions fail the test as well")]
 
@@ -26,7 +26,7 @@ async fn every_call_needs_a_client_id() {
     let mut client = Client::consumer(&broker).await;
     client.id = None;
     assert_eq!(code(client.send(vec![message("1", "body")]).await.status), Code::CLIENT_ID_REQUIRED);
-    assert_eq!(code(client.tell().await.status), Code::CLIENT_ID_REQUIRED);
+    assert_eq!(code(client.send_settings().await.status), Code::CLIENT_ID_REQUIRED);
     assert_eq!(code(client.ack(&[]).await.status), Code::CLIENT_ID_REQUIRED);
     assert_eq!(client.heartbeat().await, Code::CLIENT_ID_REQUIRED);
     let received = client.try_receive(receive_request(1, SHORT)).await.expect("an answer");
@@ -52,7 +52,7 @@ async fn with_credentials_every_call_must_be_signed() {
     ] {
         client.keys = keys;
         assert_eq!(code(client.send(vec![message("1", "body")]).await.status), expected, "{keys:?}");
-        assert_eq!(code(client.tell().await.status), expected, "{keys:?}");
+        assert_eq!(code(client.send_settings().await.status), expected, "{keys:?}");
     }
 }
 
@@ -78,12 +78,12 @@ async fn a_route_names_every_queue() {
 }
 
 #[tokio::test]
-async fn telemetry_answers_settings_with_settings() {
+async fn telemetry_responds_to_settings_with_settings() {
     let dir = tempdir().expect("a directory");
     let broker = open(&dir).await;
     let client = Client::new(&broker);
-    assert_eq!(client.heartbeat().await, Code(40_015), "nobody knows this client yet");
-    let answer = client.tell().await.settings.expect("settings");
+    assert_eq!(client.heartbeat().await, Code(40_015), "the client is not registered yet");
+    let answer = client.send_settings().await.settings.expect("settings");
     assert_eq!(answer.backoff_policy.map(|policy| policy.max_attempts), Some(17));
     let Some(PubSub::Subscription(subscription)) = answer.pub_sub else { panic!("a consumer's") };
     assert_eq!((subscription.receive_batch_size, subscription.fifo), (Some(32), Some(false)));
@@ -123,14 +123,14 @@ async fn a_receive_needs_settings_and_a_deadline() {
     let receive =
         async |client: &Client| client.try_receive(receive_request(1, SHORT)).await.expect("an answer").code;
     assert_eq!(receive(&client).await, Code::INTERNAL_SERVER_ERROR);
-    client.tell().await;
+    client.send_settings().await;
     assert_eq!(receive(&client).await, Code::MESSAGE_NOT_FOUND);
     client.deadline = None;
     assert_eq!(receive(&client).await, Code::INTERNAL_SERVER_ERROR);
 }
 
 #[tokio::test]
-async fn a_receive_keeps_to_its_bounds() {
+async fn a_receive_respects_its_bounds() {
     let dir = tempdir().expect("a directory");
     let broker = open(&dir).await;
     let mut client = Client::consumer(&broker).await;
@@ -179,11 +179,11 @@ async fn a_send_is_checked() {
 }
 
 #[tokio::test]
-async fn a_message_comes_back_as_it_was_sent() {
+async fn a_message_is_received_as_it_was_sent() {
     let dir = tempdir().expect("a directory");
     let broker = open(&dir).await;
     let client = Client::consumer(&broker).await;
-    client.touch().await;
+    client.start_group().await;
     let mut sent = message("the id", "the body");
     sent.user_properties.insert("key".to_owned(), "value".to_owned());
     let system = sent.system_properties.get_or_insert_default();
@@ -203,11 +203,11 @@ async fn a_message_comes_back_as_it_was_sent() {
 }
 
 #[tokio::test]
-async fn a_batch_lies_on_one_queue_and_is_answered_with_one_entry() {
+async fn a_batch_is_stored_on_one_queue_and_gets_one_entry() {
     let dir = tempdir().expect("a directory");
     let broker = open(&dir).await;
     let client = Client::consumer(&broker).await;
-    client.touch().await;
+    client.start_group().await;
     let response = client.send((0..32).map(|number| message(&number.to_string(), "body")).collect()).await;
     assert_eq!(code(response.status), Code::OK);
     assert_eq!(response.entries.len(), 1);
@@ -224,11 +224,11 @@ async fn a_batch_lies_on_one_queue_and_is_answered_with_one_entry() {
 }
 
 #[tokio::test]
-async fn every_receipt_of_an_ack_is_answered_for_itself() {
+async fn every_receipt_of_an_ack_has_its_own_status() {
     let dir = tempdir().expect("a directory");
     let broker = open(&dir).await;
     let client = Client::consumer(&broker).await;
-    client.touch().await;
+    client.start_group().await;
     client.send_bodies(["1", "2", "3"].map(str::to_owned)).await;
     let receipts: Vec<_> = client.receive(32, LONG).await.iter().map(receipt).collect();
     let mixed = client.ack(&[receipts[0].clone(), "nonsense".to_owned()]).await;
@@ -244,11 +244,11 @@ async fn every_receipt_of_an_ack_is_answered_for_itself() {
 }
 
 #[tokio::test]
-async fn a_changed_receipt_is_dead_and_the_message_comes_when_it_was_told_to() {
+async fn a_changed_receipt_is_invalid_and_the_message_reappears_at_its_new_time() {
     let dir = tempdir().expect("a directory");
     let broker = open(&dir).await;
     let client = Client::consumer(&broker).await;
-    client.touch().await;
+    client.start_group().await;
     client.send_bodies(["1".to_owned()]).await;
     let old = receipt(&client.receive(1, LONG).await[0]);
     let changed = client.change(&old, Duration::ZERO).await;
@@ -293,13 +293,13 @@ async fn a_long_poll_ends_with_a_message_or_with_its_time() {
 }
 
 #[tokio::test]
-async fn a_message_nobody_settles_ends_among_the_dead_letters() {
+async fn an_unsettled_message_ends_in_the_dead_letter_topic() {
     let dir = tempdir().expect("a directory");
     let mut config = config(&dir);
     config.attempts_max = 2;
     let broker = Broker::open(config).await.expect("the broker opens");
     let client = Client::consumer(&broker).await;
-    client.touch().await;
+    client.start_group().await;
     client.send_bodies(["poison".to_owned()]).await;
     for _ in 0..2 {
         let receipt = receipt(&client.receive(1, LONG).await[0]);

@@ -1,4 +1,4 @@
-//! What a broker remembers.
+//! State that survives a restart.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,11 +13,11 @@ use tokio::task::JoinSet;
 use crate::support::*;
 
 #[tokio::test]
-async fn a_dropped_broker_resumes_where_it_was() {
+async fn a_dropped_broker_resumes_its_state() {
     let dir = tempdir().expect("a directory");
     let broker = open(&dir).await;
     let client = Client::consumer(&broker).await;
-    client.touch().await;
+    client.start_group().await;
     client.send_bodies((0..6).map(|number| number.to_string())).await;
     let held = client.receive(4, LONG).await;
     client.ack_all(&held[..2]).await;
@@ -39,11 +39,11 @@ async fn a_dropped_broker_resumes_where_it_was() {
 }
 
 #[tokio::test]
-async fn what_was_hidden_comes_again_after_a_restart() {
+async fn hidden_messages_are_redelivered_after_a_restart() {
     let dir = tempdir().expect("a directory");
     let broker = open(&dir).await;
     let client = Client::consumer(&broker).await;
-    client.touch().await;
+    client.start_group().await;
     client.send_bodies(["1".to_owned(), "2".to_owned()]).await;
     let held = client.receive(32, 4 * SHORT).await;
     client.ack_all(&held[..1]).await;
@@ -57,11 +57,11 @@ async fn what_was_hidden_comes_again_after_a_restart() {
 }
 
 #[tokio::test]
-async fn a_group_keeps_its_place() {
+async fn a_restart_preserves_a_groups_offsets() {
     let dir = tempdir().expect("a directory");
     let broker = open(&dir).await;
     let client = Client::consumer(&broker).await;
-    client.touch().await;
+    client.start_group().await;
     broker.shutdown().await.expect("stopped");
     let broker = open(&dir).await;
     let client = Client::consumer(&broker).await;
@@ -73,7 +73,7 @@ async fn a_group_keeps_its_place() {
 }
 
 #[tokio::test]
-async fn one_directory_takes_one_broker() {
+async fn a_directory_is_locked_by_one_broker() {
     let dir = tempdir().expect("a directory");
     let _broker = open(&dir).await;
     assert!(matches!(Broker::open(config(&dir)).await, Err(BrokerError::Locked { .. })));
@@ -87,7 +87,7 @@ async fn nothing_acknowledged_is_lost_when_the_broker_dies_under_load() {
         settings.flush = flush;
         let broker = Broker::open(settings).await.expect("the broker opens");
         let client = Client::consumer(&broker).await;
-        client.touch().await;
+        client.start_group().await;
         let stop = Arc::new(AtomicBool::new(false));
         let mut senders = JoinSet::new();
         for sender in 0..16 {
@@ -134,7 +134,7 @@ async fn nothing_acknowledged_is_lost_when_the_broker_dies_under_load() {
         let lost: Vec<_> =
             stored.iter().filter(|body| !acked.contains(*body) && !found.contains(*body)).collect();
         assert!(lost.is_empty(), "{} of {} lost, e.g. {:?}", lost.len(), stored.len(), lost.first());
-        assert!(found.is_disjoint(&acked), "an acked message came again");
+        assert!(found.is_disjoint(&acked), "an acked message was redelivered");
     }
 }
 
@@ -145,7 +145,7 @@ async fn a_full_store_throttles_until_it_is_drained() {
     settings.bytes_max = 1 << 20;
     let broker = Broker::open(settings).await.expect("the broker opens");
     let client = Client::consumer(&broker).await;
-    client.touch().await;
+    client.start_group().await;
     let body = "x".repeat(8 << 10);
     let fill = async || {
         let mut count = 0;
@@ -171,13 +171,13 @@ async fn a_full_store_throttles_until_it_is_drained() {
 }
 
 #[tokio::test]
-async fn a_few_messages_that_stay_do_not_keep_the_whole_log() {
+async fn a_few_unsettled_messages_do_not_retain_the_whole_log() {
     let dir = tempdir().expect("a directory");
     let mut settings = config(&dir);
     settings.bytes_max = 1 << 20;
     let broker = Broker::open(settings.clone()).await.expect("the broker opens");
     let client = Client::consumer(&broker).await;
-    client.touch().await;
+    client.start_group().await;
     let padding = "x".repeat(4 << 10);
     let mut held = Vec::new();
     // Five times the budget goes through; one message in sixteen stays.

@@ -1,4 +1,4 @@
-//! A client with no rules of its own: it sends what the test says, and shows what came back.
+//! A plain gRPC client: it sends what the test says and returns the response.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use tonic_prost::ProstCodec;
 
 pub(crate) const TOPIC: &str = "orders";
 pub(crate) const GROUP: &str = "drain";
-/// The shortest hiding and the shortest long poll that the test brokers allow.
+/// Minimum invisible duration and long poll that the test brokers allow.
 pub(crate) const SHORT: Duration = Duration::from_millis(200);
 pub(crate) const LONG: Duration = Duration::from_secs(30);
 
@@ -80,7 +80,7 @@ pub(crate) fn code(status: Option<Status>) -> Code {
     Code(status.expect("a status").code)
 }
 
-/// What a receive brought, in the order it must have.
+/// A receive's response, in the required order.
 pub(crate) struct Received {
     pub(crate) code: Code,
     pub(crate) messages: Vec<Message>,
@@ -93,10 +93,10 @@ impl Client {
         Self { channel, id: Some("client"), keys: None, deadline: Some(Duration::from_secs(30)) }
     }
 
-    /// A consumer that has told its settings.
+    /// A consumer that has sent its settings.
     pub(crate) async fn consumer(broker: &Broker) -> Self {
         let client = Self::new(broker);
-        assert_eq!(code(client.tell().await.status), Code::OK);
+        assert_eq!(code(client.send_settings().await.status), Code::OK);
         client
     }
 
@@ -170,8 +170,8 @@ impl Client {
         (commands, response.into_inner())
     }
 
-    /// Tells a consumer's settings. The answer; the stream is closed.
-    pub(crate) async fn tell(&self) -> TelemetryCommand {
+    /// Sends a consumer's settings; returns the response and closes the stream.
+    pub(crate) async fn send_settings(&self) -> TelemetryCommand {
         let (commands, mut answers) = self.telemetry().await;
         let settings = Settings {
             client_type: Some(ClientType::SimpleConsumer.into()),
@@ -222,8 +222,8 @@ impl Client {
         self.try_receive(receive_request(max, hidden)).await.expect("an answer").messages
     }
 
-    /// Puts the group on every queue.
-    pub(crate) async fn touch(&self) {
+    /// Starts the group on every queue.
+    pub(crate) async fn start_group(&self) {
         assert!(self.receive(32, SHORT).await.is_empty());
     }
 

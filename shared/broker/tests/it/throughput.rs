@@ -1,4 +1,4 @@
-//! Rough figures. `cargo test -p spillway-rocketmq --features embedded --release --test embedded_broker -- --ignored
+//! Throughput: `cargo test -p spillway-broker --release --test it -- --ignored
 //! --nocapture throughput`
 
 use std::fmt;
@@ -35,7 +35,7 @@ async fn throughput() {
         settings.bytes_max = 8 << 30;
         let broker = Broker::open(settings).await.expect("the broker opens");
         let client = Client::consumer(&broker).await;
-        client.touch().await;
+        client.start_group().await;
         let floor = repeat(&client, nothing).await;
         let body = "x".repeat(body_bytes);
         let sent = repeat(&client, move |client| {
@@ -43,7 +43,7 @@ async fn throughput() {
             async move { assert_eq!(code(client.send(messages).await.status), Code::OK) }
         })
         .await;
-        client.tell().await;
+        client.send_settings().await;
         let drained = drain(&client).await;
         println!(
             "{flush:?}, {body_bytes} bytes, {per_call} a call: {sent}; a call that does nothing: {floor}; \
@@ -54,7 +54,7 @@ async fn throughput() {
     }
 }
 
-/// How fast calls went, and what they cost client and broker together, which is what stays the same on a busy machine.
+/// Calls a second, and CPU time of client and broker together, which a busy machine does not change.
 struct Pace {
     calls_per_s: f64,
     cpu_us: f64,
@@ -66,7 +66,7 @@ impl fmt::Display for Pace {
     }
 }
 
-/// CPU time of this process so far, user and system; zero where there is no `/proc`.
+/// CPU time of this process so far, user and system; zero without `/proc`.
 fn cpu_us() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     // The command, in parentheses, may hold spaces; user and system time are fields 14 and 15, in hundredths.
@@ -74,14 +74,14 @@ fn cpu_us() -> f64 {
     fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() * 10_000.0
 }
 
-/// What gRPC alone allows: a call that neither reads nor writes.
+/// The cost of gRPC alone: a call that neither reads nor writes.
 async fn nothing(client: Client) {
     let request = NotifyClientTerminationRequest { group: None };
     let _answer: NotifyClientTerminationResponse =
         client.unary(path::NOTIFY_CLIENT_TERMINATION, request).await.expect("an answer");
 }
 
-/// Calls a second, by callers that wait for each answer.
+/// Calls a second, by callers that wait for each response.
 async fn repeat<F>(client: &Client, call: impl Fn(Client) -> F + Clone + Send + 'static) -> Pace
 where
     F: Future<Output = ()> + Send + 'static,

@@ -1,4 +1,4 @@
-//! The two brokers, behind one face.
+//! Fixtures on both brokers.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use spillway_rocketmq::{
 };
 use tempfile::TempDir;
 
-/// A topic and a group of a test's own, on a broker.
-pub(crate) struct Place {
+/// A topic and a group of a test, on a broker.
+pub(crate) struct BrokerFixture {
     pub(crate) client: ClientConfig,
     pub(crate) topic: String,
     pub(crate) group: String,
-    /// The shortest that this broker hides a message for.
+    /// Minimum invisible duration of the broker.
     pub(crate) invisible: Duration,
     kind: Kind,
 }
@@ -29,7 +29,7 @@ pub(crate) fn credentials() -> Credentials {
     Credentials { access_key: "access".to_owned(), secret_key: "secret".to_owned(), session_token: None }
 }
 
-/// The embedded broker's configuration: quick where the real one is slow.
+/// Configuration of the embedded broker, with short waits.
 pub(crate) fn embedded_config(directory: &TempDir) -> BrokerConfig {
     let mut config = BrokerConfig::at(directory.path());
     config.topics = vec![("orders".to_owned(), QUEUES)];
@@ -40,12 +40,12 @@ pub(crate) fn embedded_config(directory: &TempDir) -> BrokerConfig {
     config
 }
 
-pub(crate) async fn embedded() -> Place {
+pub(crate) async fn embedded() -> BrokerFixture {
     let directory = TempDir::new().expect("a directory");
     let broker = Broker::open(embedded_config(&directory)).await.expect("the broker opens");
     let mut client = ClientConfig::new(broker.local_addr().into());
     client.credentials = Some(credentials());
-    Place {
+    BrokerFixture {
         client,
         topic: "orders".to_owned(),
         group: "drain".to_owned(),
@@ -54,8 +54,8 @@ pub(crate) async fn embedded() -> Place {
     }
 }
 
-/// `None`, said aloud, where no real broker is named.
-pub(crate) async fn real(case: &str) -> Option<Place> {
+/// Returns `None`, and prints why, if no real broker is configured.
+pub(crate) async fn real(case: &str) -> Option<BrokerFixture> {
     let variable = |name: &str| std::env::var(name).ok();
     let (Some(endpoint), Some(stack)) =
         (variable("SPILLWAY_TEST_ROCKETMQ_ENDPOINT"), variable("SPILLWAY_TEST_STACK"))
@@ -68,12 +68,18 @@ pub(crate) async fn real(case: &str) -> Option<Place> {
         .zip(variable("SPILLWAY_TEST_ROCKETMQ_SECRET_KEY"))
         .map(|(access_key, secret_key)| Credentials { access_key, secret_key, session_token: None });
     let run: u32 = rand::random();
-    // At most 60 characters; the number tells runs apart, the rest is for whoever looks at the broker.
+    // At most 60 characters; the number distinguishes runs, the rest is for people who look at the broker.
     let case: String = case.chars().take(40).collect();
     let topic = format!("c_{case}_{run:08x}");
     let group = format!("{topic}_g");
     stack_call(&stack, &["topic", &topic, "--queues", &QUEUES.to_string(), "--group", &group]).await;
-    Some(Place { client, topic, group, invisible: Duration::from_secs(10), kind: Kind::Real { stack } })
+    Some(BrokerFixture {
+        client,
+        topic,
+        group,
+        invisible: Duration::from_secs(10),
+        kind: Kind::Real { stack },
+    })
 }
 
 pub(crate) async fn stack_call(stack: &str, arguments: &[&str]) {
@@ -82,7 +88,7 @@ pub(crate) async fn stack_call(stack: &str, arguments: &[&str]) {
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-impl Place {
+impl BrokerFixture {
     pub(crate) fn producer(&self) -> FutureProducer {
         self.producer_with(|_| ())
     }
@@ -93,10 +99,10 @@ impl Place {
         FutureProducer::new(self.client.clone(), config, DefaultContext).expect("a producer")
     }
 
-    /// A consumer whose group has its place on every queue.
+    /// A consumer whose group has an offset on every queue.
     pub(crate) async fn consumer(&self) -> StreamConsumer {
         let consumer = self.new_consumer(|_| ()).await;
-        consumer.initialize_offsets().await.expect("subscribed");
+        consumer.initialize_offsets().await.expect("initialized");
         consumer
     }
 
@@ -120,9 +126,9 @@ impl Place {
         }
     }
 
-    /// Apache's broker notes an extension as a new check point and, by a delayed message of its own, that the old
-    /// one is done with. On a busy machine that note can come too late (seen here with three extensions in a row): the
-    /// message is then delivered again although it was extended. Exactly-once rests on the database, not on this.
+    /// Apache's broker records an extension as a new check point, and marks the old one as done by a delayed message. On
+    /// a busy machine that mark can be late (seen with three extensions in a row): then the broker redelivers an extended
+    /// message. Exactly-once therefore rests on the database, not on extensions.
     pub(crate) const fn is_exact_about_extensions(&self) -> bool {
         matches!(self.kind, Kind::Embedded { .. })
     }

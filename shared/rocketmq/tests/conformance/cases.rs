@@ -11,7 +11,7 @@ use spillway_rocketmq::{
 };
 use tokio::time::{Instant, timeout};
 
-use crate::brokers::{self, Place, QUEUES};
+use crate::brokers::{self, BrokerFixture, QUEUES};
 
 /// A test for each case on each broker.
 macro_rules! on_both {
@@ -26,8 +26,8 @@ macro_rules! on_both {
         mod real {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
-                if let Some(place) = super::brokers::real(stringify!($case)).await {
-                    super::$case(place).await;
+                if let Some(fixture) = super::brokers::real(stringify!($case)).await {
+                    super::$case(fixture).await;
                 }
             })*
         }
@@ -36,31 +36,32 @@ macro_rules! on_both {
 
 on_both!(
     a_message_arrives_as_it_was_sent,
-    an_unsettled_message_comes_again,
-    a_nacked_message_comes_again_after_its_delay,
-    a_dropped_message_is_given_back,
-    an_extended_message_stays_hidden_and_its_new_receipt_holds,
-    held_messages_are_kept_hidden,
-    acks_travel_together_and_last,
-    what_is_published_after_subscribing_is_not_missed,
-    queues_added_later_are_not_missed,
-    subscribing_again_gives_waiting_messages_back,
-    missing_topics_and_groups_are_told,
-    a_wrong_signature_is_refused,
-    a_full_queue_hands_the_record_back,
+    an_unsettled_message_is_redelivered,
+    a_nacked_message_is_redelivered_after_its_delay,
+    a_dropped_message_is_nacked,
+    an_extended_message_stays_hidden_and_its_new_receipt_is_valid,
+    held_messages_stay_hidden,
+    acks_share_calls_and_are_durable,
+    messages_published_after_the_initialization_are_received,
+    messages_on_added_queues_are_received,
+    a_second_initialization_nacks_waiting_messages,
+    missing_topics_and_groups_are_errors,
+    a_wrong_signature_is_rejected,
+    a_full_queue_returns_the_record,
     a_flush_waits_for_every_delivery,
-    many_senders_lose_and_double_nothing,
-    the_stream_hands_out_every_message,
-    a_closed_client_says_so,
+    many_senders_lose_and_duplicate_nothing,
+    the_stream_returns_every_message,
+    a_closed_client_returns_closed,
 );
 
-/// Long enough for anything that is to happen.
+/// Maximum wait for anything that a test expects.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub(crate) async fn send(place: &Place, bodies: impl IntoIterator<Item = String>) {
-    let producer = place.producer();
-    let sends =
-        bodies.into_iter().map(|body| producer.send(FutureRecord::to(&place.topic).payload(body), PATIENCE));
+pub(crate) async fn send(fixture: &BrokerFixture, bodies: impl IntoIterator<Item = String>) {
+    let producer = fixture.producer();
+    let sends = bodies
+        .into_iter()
+        .map(|body| producer.send(FutureRecord::to(&fixture.topic).payload(body), PATIENCE));
     for sent in futures_util::future::join_all(sends).await {
         sent.expect("delivered");
     }
@@ -84,26 +85,26 @@ pub(crate) async fn receive(consumer: &StreamConsumer, count: usize) -> Vec<Mess
     messages
 }
 
-/// Asserts that nothing comes for `length`.
-async fn nothing_comes(consumer: &StreamConsumer, length: Duration) {
+/// Asserts that no message arrives for `length`.
+async fn expect_silence(consumer: &StreamConsumer, length: Duration) {
     let began = Instant::now();
     let until = Instant::now() + length;
     while Instant::now() < until {
         let messages = consumer.receive(32).await.expect("received");
         assert!(
             messages.is_empty(),
-            "{messages:?} came again after {:?}; {:?}",
+            "{messages:?} redelivered after {:?}; {:?}",
             began.elapsed(),
             consumer.statistics()
         );
     }
 }
 
-async fn a_message_arrives_as_it_was_sent(place: Place) {
-    let consumer = place.consumer().await;
-    let producer = place.producer();
+async fn a_message_arrives_as_it_was_sent(fixture: BrokerFixture) {
+    let consumer = fixture.consumer().await;
+    let producer = fixture.producer();
     producer.warm_up().await.expect("warm");
-    let record = FutureRecord::to(&place.topic)
+    let record = FutureRecord::to(&fixture.topic)
         .payload("täxt \u{1F4E6}")
         .keys(["key-1", "key-2"])
         .tag("tag")
@@ -116,28 +117,28 @@ async fn a_message_arrives_as_it_was_sent(place: Place) {
     assert_eq!(message.keys(), ["key-1", "key-2"]);
     assert_eq!(message.tag(), Some("tag"));
     assert_eq!(message.property("colour"), Some("blue"));
-    assert_eq!(message.topic(), place.topic);
+    assert_eq!(message.topic(), fixture.topic);
     assert_eq!(message.delivery_attempt(), 1);
     assert!(message.born_at().is_some() && message.stored_at().is_some());
     assert!(!format!("{message:?}").contains("täxt"), "a body may hold personal data");
     message.ack().await.expect("acked");
 }
 
-async fn an_unsettled_message_comes_again(place: Place) {
-    let consumer = place.consumer().await;
-    send(&place, ["lost".to_owned()]).await;
+async fn an_unsettled_message_is_redelivered(fixture: BrokerFixture) {
+    let consumer = fixture.consumer().await;
+    send(&fixture, ["lost".to_owned()]).await;
     let message = receive(&consumer, 1).await.remove(0);
     // As a process that was killed would leave it: neither settled nor given back.
     std::mem::forget(message);
     let again = receive(&consumer, 1).await.remove(0);
     assert_eq!((text(&again).as_str(), again.delivery_attempt()), ("lost", 2));
     again.ack().await.expect("acked");
-    nothing_comes(&consumer, place.invisible + Duration::from_secs(2)).await;
+    expect_silence(&consumer, fixture.invisible + Duration::from_secs(2)).await;
 }
 
-async fn a_nacked_message_comes_again_after_its_delay(place: Place) {
-    let consumer = place.consumer().await;
-    send(&place, ["later".to_owned()]).await;
+async fn a_nacked_message_is_redelivered_after_its_delay(fixture: BrokerFixture) {
+    let consumer = fixture.consumer().await;
+    send(&fixture, ["later".to_owned()]).await;
     let message = receive(&consumer, 1).await.remove(0);
     let delay = Duration::from_secs(2);
     let nacked_at = Instant::now();
@@ -150,10 +151,10 @@ async fn a_nacked_message_comes_again_after_its_delay(place: Place) {
     assert_eq!(consumer.statistics().nacked, 1);
 }
 
-async fn a_dropped_message_is_given_back(place: Place) {
-    let consumer = place.new_consumer(|config| config.invisible_duration = Duration::from_secs(120)).await;
-    consumer.initialize_offsets().await.expect("subscribed");
-    send(&place, ["dropped".to_owned()]).await;
+async fn a_dropped_message_is_nacked(fixture: BrokerFixture) {
+    let consumer = fixture.new_consumer(|config| config.invisible_duration = Duration::from_secs(120)).await;
+    consumer.initialize_offsets().await.expect("initialized");
+    send(&fixture, ["dropped".to_owned()]).await;
     drop(receive(&consumer, 1).await);
     // Far sooner than the two minutes it would have been hidden for.
     let again = receive(&consumer, 1).await.remove(0);
@@ -161,25 +162,25 @@ async fn a_dropped_message_is_given_back(place: Place) {
     again.ack().await.expect("acked");
 }
 
-async fn an_extended_message_stays_hidden_and_its_new_receipt_holds(place: Place) {
-    let consumer = place.consumer().await;
-    send(&place, ["held".to_owned()]).await;
+async fn an_extended_message_stays_hidden_and_its_new_receipt_is_valid(fixture: BrokerFixture) {
+    let consumer = fixture.consumer().await;
+    send(&fixture, ["held".to_owned()]).await;
     let mut message = receive(&consumer, 1).await.remove(0);
-    message.extend(place.invisible * 4).await.expect("extended");
-    message.extend(place.invisible * 5).await.expect("extended again, by the new receipt");
-    nothing_comes(&consumer, place.invisible * 3 / 2).await;
+    message.extend(fixture.invisible * 4).await.expect("extended");
+    message.extend(fixture.invisible * 5).await.expect("extended again, by the new receipt");
+    expect_silence(&consumer, fixture.invisible * 3 / 2).await;
     message.ack().await.expect("acked by the newest receipt");
 }
 
-async fn held_messages_are_kept_hidden(place: Place) {
-    place.consumer().await.close(PATIENCE).await;
-    let consumer = place.new_consumer(|config| config.extend_max = Some(PATIENCE)).await;
-    send(&place, (0..20).map(|number| number.to_string())).await;
+async fn held_messages_stay_hidden(fixture: BrokerFixture) {
+    fixture.consumer().await.close(PATIENCE).await;
+    let consumer = fixture.new_consumer(|config| config.extend_max = Some(PATIENCE)).await;
+    send(&fixture, (0..20).map(|number| number.to_string())).await;
     let held = receive(&consumer, 20).await;
-    if place.is_exact_about_extensions() {
-        nothing_comes(&consumer, place.invisible * 5 / 2).await;
+    if fixture.is_exact_about_extensions() {
+        expect_silence(&consumer, fixture.invisible * 5 / 2).await;
     } else {
-        tokio::time::sleep_until(Instant::now() + place.invisible * 5 / 2).await;
+        tokio::time::sleep_until(Instant::now() + fixture.invisible * 5 / 2).await;
     }
     let statistics = consumer.statistics();
     assert!(statistics.extended >= 40 && statistics.extend_failures == 0, "{statistics:?}");
@@ -188,83 +189,83 @@ async fn held_messages_are_kept_hidden(place: Place) {
     }
 }
 
-async fn acks_travel_together_and_last(place: Place) {
-    let consumer = place.consumer().await;
-    send(&place, (0..300).map(|number| number.to_string())).await;
+async fn acks_share_calls_and_are_durable(fixture: BrokerFixture) {
+    let consumer = fixture.consumer().await;
+    send(&fixture, (0..300).map(|number| number.to_string())).await;
     let messages = receive(&consumer, 300).await;
     let acks = futures_util::future::join_all(messages.into_iter().map(Message::ack)).await;
     assert!(acks.iter().all(Result::is_ok), "{acks:?}");
     assert_eq!(consumer.statistics().acked, 300);
-    nothing_comes(&consumer, place.invisible * 3 / 2).await;
+    expect_silence(&consumer, fixture.invisible * 3 / 2).await;
 }
 
-async fn what_is_published_after_subscribing_is_not_missed(place: Place) {
-    let preparing = place.new_consumer(|_| ()).await;
-    let subscribed = preparing.initialize_offsets().await.expect("subscribed");
-    assert_eq!((subscribed.queues, subscribed.waiting), (QUEUES, 0));
+async fn messages_published_after_the_initialization_are_received(fixture: BrokerFixture) {
+    let preparing = fixture.new_consumer(|_| ()).await;
+    let initialized = preparing.initialize_offsets().await.expect("initialized");
+    assert_eq!((initialized.queues, initialized.waiting), (QUEUES, 0));
     preparing.close(PATIENCE).await;
-    // Nobody is there while these are published.
-    send(&place, (0..100).map(|number| number.to_string())).await;
-    let consumer = place.new_consumer(|_| ()).await;
+    // No consumer runs while these are published.
+    send(&fixture, (0..100).map(|number| number.to_string())).await;
+    let consumer = fixture.new_consumer(|_| ()).await;
     let found: HashSet<_> = receive(&consumer, 100).await.iter().map(text).collect();
     assert_eq!(found.len(), 100);
 }
 
-async fn queues_added_later_are_not_missed(place: Place) {
-    let preparing = place.consumer().await;
-    place.extend_topic(QUEUES * 2).await;
+async fn messages_on_added_queues_are_received(fixture: BrokerFixture) {
+    let preparing = fixture.consumer().await;
+    fixture.extend_topic(QUEUES * 2).await;
     let seen = async {
         loop {
-            let subscribed = preparing.initialize_offsets().await.expect("subscribed");
-            if subscribed.queues == QUEUES * 2 {
+            let initialized = preparing.initialize_offsets().await.expect("initialized");
+            if initialized.queues == QUEUES * 2 {
                 break;
             }
         }
     };
     timeout(PATIENCE, seen).await.expect("the new queues show");
     preparing.close(PATIENCE).await;
-    send(&place, (0..200).map(|number| number.to_string())).await;
-    let consumer = place.new_consumer(|_| ()).await;
+    send(&fixture, (0..200).map(|number| number.to_string())).await;
+    let consumer = fixture.new_consumer(|_| ()).await;
     let messages = receive(&consumer, 200).await;
     let queues: HashSet<_> = messages.iter().map(|message| message.position().1).collect();
     assert_eq!(queues.len(), QUEUES * 2, "messages lie on the new queues too");
 }
 
-async fn subscribing_again_gives_waiting_messages_back(place: Place) {
-    let consumer = place.consumer().await;
-    send(&place, (0..40).map(|number| number.to_string())).await;
-    let subscribed = consumer.initialize_offsets().await.expect("subscribed");
-    assert!(subscribed.waiting > 0);
+async fn a_second_initialization_nacks_waiting_messages(fixture: BrokerFixture) {
+    let consumer = fixture.consumer().await;
+    send(&fixture, (0..40).map(|number| number.to_string())).await;
+    let initialized = consumer.initialize_offsets().await.expect("initialized");
+    assert!(initialized.waiting > 0);
     let found: HashSet<_> = receive(&consumer, 40).await.iter().map(text).collect();
     assert_eq!(found.len(), 40);
 }
 
-async fn missing_topics_and_groups_are_told(place: Place) {
-    let producer = place.producer();
+async fn missing_topics_and_groups_are_errors(fixture: BrokerFixture) {
+    let producer = fixture.producer();
     let (error, record) = producer
         .send(FutureRecord::to("no_such_topic").payload("x"), PATIENCE)
         .await
         .expect_err("no such topic");
     let SendError::Delivery { attempts: 1, error } = error else { panic!("{error:?}: tried again in vain") };
     assert_eq!(error.code(), Some(Code::TOPIC_NOT_FOUND), "{error}");
-    assert_eq!(record.topic(), "no_such_topic", "the record comes back");
-    let mut config = ConsumerConfig::new("no_such_group", [&place.topic]);
-    config.invisible_duration = place.invisible;
-    let refused = match StreamConsumer::connect(place.client.clone(), config, DefaultContext).await {
+    assert_eq!(record.topic(), "no_such_topic", "the error returns the record");
+    let mut config = ConsumerConfig::new("no_such_group", [&fixture.topic]);
+    config.invisible_duration = fixture.invisible;
+    let refused = match StreamConsumer::connect(fixture.client.clone(), config, DefaultContext).await {
         Ok(consumer) => consumer.receive(1).await.map(drop).expect_err("no such group"),
         Err(error) => error,
     };
     assert!(!refused.is_retryable() && refused.code().is_some(), "{refused:?}");
 }
 
-async fn a_wrong_signature_is_refused(place: Place) {
-    let Some(credentials) = place.client.credentials.clone() else {
+async fn a_wrong_signature_is_rejected(fixture: BrokerFixture) {
+    let Some(credentials) = fixture.client.credentials.clone() else {
         println!("skipped: this broker checks no signatures");
         return;
     };
-    let mut unsigned = place.client.clone();
+    let mut unsigned = fixture.client.clone();
     unsigned.credentials = None;
-    let mut wrong = place.client.clone();
+    let mut wrong = fixture.client.clone();
     wrong.credentials =
         Some(spillway_rocketmq::Credentials { secret_key: "not the secret".to_owned(), ..credentials });
     for client in [unsigned, wrong] {
@@ -272,7 +273,7 @@ async fn a_wrong_signature_is_refused(place: Place) {
         let producer =
             spillway_rocketmq::FutureProducer::new(client, config, DefaultContext).expect("a producer");
         let (error, _record) = producer
-            .send(FutureRecord::to(&place.topic).payload("x"), PATIENCE)
+            .send(FutureRecord::to(&fixture.topic).payload("x"), PATIENCE)
             .await
             .expect_err("the signature is not right");
         let SendError::Delivery { attempts: 1, error } = error else {
@@ -282,29 +283,29 @@ async fn a_wrong_signature_is_refused(place: Place) {
     }
 }
 
-async fn a_full_queue_hands_the_record_back(place: Place) {
-    let producer = place.producer_with(|config| {
+async fn a_full_queue_returns_the_record(fixture: BrokerFixture) {
+    let producer = fixture.producer_with(|config| {
         config.queue_messages_max = 1.try_into().expect("not zero");
     });
     producer.warm_up().await.expect("warm");
-    let first = producer.send_result(FutureRecord::to(&place.topic).payload("first")).expect("room");
+    let first = producer.send_result(FutureRecord::to(&fixture.topic).payload("first")).expect("room");
     let (error, record) =
-        producer.send_result(FutureRecord::to(&place.topic).payload("second")).expect_err("no room");
+        producer.send_result(FutureRecord::to(&fixture.topic).payload("second")).expect_err("no room");
     assert_eq!(error, SendError::QueueFull);
     assert_eq!(record.payload_bytes().as_ref(), b"second");
     first.await.expect("delivered");
     producer.send(*record, PATIENCE).await.expect("there is room again");
     let (error, _record) = producer
-        .send_result(FutureRecord::to(&place.topic).payload(vec![0; 5 << 20]))
+        .send_result(FutureRecord::to(&fixture.topic).payload(vec![0; 5 << 20]))
         .expect_err("too large");
     assert!(matches!(error, SendError::Invalid(_)), "{error:?}");
 }
 
-async fn a_flush_waits_for_every_delivery(place: Place) {
-    let producer = place.producer();
+async fn a_flush_waits_for_every_delivery(fixture: BrokerFixture) {
+    let producer = fixture.producer();
     let deliveries: Vec<_> = (0..200)
         .map(|number| {
-            producer.send_result(FutureRecord::to(&place.topic).payload(number.to_string())).expect("room")
+            producer.send_result(FutureRecord::to(&fixture.topic).payload(number.to_string())).expect("room")
         })
         .collect();
     assert!(producer.queued() > 0);
@@ -315,10 +316,10 @@ async fn a_flush_waits_for_every_delivery(place: Place) {
     }
 }
 
-async fn many_senders_lose_and_double_nothing(place: Place) {
+async fn many_senders_lose_and_duplicate_nothing(fixture: BrokerFixture) {
     const MESSAGES: usize = 2_000;
-    let consumer = place.consumer().await;
-    let sending = send(&place, (0..MESSAGES).map(|number| number.to_string()));
+    let consumer = fixture.consumer().await;
+    let sending = send(&fixture, (0..MESSAGES).map(|number| number.to_string()));
     let receiving = async {
         let mut found: HashMap<String, usize> = HashMap::new();
         while found.len() < MESSAGES {
@@ -333,9 +334,9 @@ async fn many_senders_lose_and_double_nothing(place: Place) {
     assert!(found.values().all(|times| *times == 1));
 }
 
-async fn the_stream_hands_out_every_message(place: Place) {
-    let consumer = place.consumer().await;
-    send(&place, (0..150).map(|number| number.to_string())).await;
+async fn the_stream_returns_every_message(fixture: BrokerFixture) {
+    let consumer = fixture.consumer().await;
+    send(&fixture, (0..150).map(|number| number.to_string())).await;
     let messages: Vec<_> = timeout(PATIENCE, consumer.stream().take(150).collect()).await.expect("in time");
     let found: HashSet<_> = messages.iter().map(text).collect();
     assert_eq!(found.len(), 150);
@@ -346,16 +347,16 @@ async fn the_stream_hands_out_every_message(place: Place) {
     assert!(consumer.stream().next().await.is_none(), "a closed consumer's stream ends");
 }
 
-async fn a_closed_client_says_so(place: Place) {
-    let consumer = place.consumer().await;
-    send(&place, ["held".to_owned()]).await;
+async fn a_closed_client_returns_closed(fixture: BrokerFixture) {
+    let consumer = fixture.consumer().await;
+    send(&fixture, ["held".to_owned()]).await;
     let message = receive(&consumer, 1).await.remove(0);
     consumer.close(PATIENCE).await;
     assert_eq!(consumer.receive(1).await.map(drop), Err(ClientError::Closed));
     assert_eq!(message.ack().await, Err(SettleError::Client(ClientError::Closed)));
-    let producer = place.producer();
+    let producer = fixture.producer();
     producer.close(PATIENCE).await;
     let (error, _record) =
-        producer.send_result(FutureRecord::to(&place.topic).payload("x")).expect_err("closed");
+        producer.send_result(FutureRecord::to(&fixture.topic).payload("x")).expect_err("closed");
     assert_eq!(error, SendError::Closed);
 }

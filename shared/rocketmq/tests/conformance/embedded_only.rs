@@ -1,4 +1,4 @@
-//! Faults that only a scripted broker can be made to have.
+//! Faults that only the embedded broker can script.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -8,45 +8,45 @@ use spillway_rocketmq::{ClientConfig, ClientError, FutureRecord, SendError};
 use tempfile::TempDir;
 use tokio::time::{Instant, timeout};
 
-use crate::brokers::{self, Place, credentials, embedded_config};
+use crate::brokers::{self, BrokerFixture, credentials, embedded_config};
 use crate::cases::{receive, send};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn record(place: &Place) -> FutureRecord {
-    FutureRecord::to(&place.topic).payload("x")
+fn record(fixture: &BrokerFixture) -> FutureRecord {
+    FutureRecord::to(&fixture.topic).payload("x")
 }
 
 #[tokio::test]
-async fn throttling_is_an_error_of_its_own() {
-    let place = brokers::embedded().await;
-    place.embedded_broker().faults().throttle_all_sends(true);
-    let producer = place.producer_with(|config| config.retry.attempts_max = 3);
-    let (error, _record) = producer.send(record(&place), PATIENCE).await.expect_err("throttled");
+async fn throttling_has_its_own_error() {
+    let fixture = brokers::embedded().await;
+    fixture.embedded_broker().faults().throttle_all_sends(true);
+    let producer = fixture.producer_with(|config| config.retry.attempts_max = 3);
+    let (error, _record) = producer.send(record(&fixture), PATIENCE).await.expect_err("throttled");
     assert!(error.is_throttled(), "{error:?}");
     assert!(matches!(error, SendError::Delivery { attempts: 3, .. }), "{error:?}");
     assert_eq!(producer.statistics().throttled, 3);
 }
 
 #[tokio::test]
-async fn passing_failures_are_tried_again() {
-    let place = brokers::embedded().await;
-    let producer = place.producer();
-    place.embedded_broker().faults().throttle_sends(1);
-    assert_eq!(producer.send(record(&place), PATIENCE).await.expect("delivered").attempts, 2);
-    place.embedded_broker().faults().fail_send(1, FailAt::Before);
-    assert_eq!(producer.send(record(&place), PATIENCE).await.expect("delivered").attempts, 2);
-    place.embedded_broker().faults().drop_connections();
-    producer.send(record(&place), PATIENCE).await.expect("delivered over a new connection");
+async fn transient_failures_are_retried() {
+    let fixture = brokers::embedded().await;
+    let producer = fixture.producer();
+    fixture.embedded_broker().faults().throttle_sends(1);
+    assert_eq!(producer.send(record(&fixture), PATIENCE).await.expect("delivered").attempts, 2);
+    fixture.embedded_broker().faults().fail_send(1, FailAt::Before);
+    assert_eq!(producer.send(record(&fixture), PATIENCE).await.expect("delivered").attempts, 2);
+    fixture.embedded_broker().faults().drop_connections();
+    producer.send(record(&fixture), PATIENCE).await.expect("delivered over a new connection");
 }
 
 #[tokio::test]
-async fn an_answer_that_is_lost_doubles_the_message_under_one_id() {
-    let place = brokers::embedded().await;
-    let consumer = place.consumer().await;
-    let producer = place.producer();
-    place.embedded_broker().faults().fail_send(1, FailAt::After);
-    let delivery = producer.send(record(&place), PATIENCE).await.expect("delivered");
+async fn a_lost_response_duplicates_the_message_under_one_id() {
+    let fixture = brokers::embedded().await;
+    let consumer = fixture.consumer().await;
+    let producer = fixture.producer();
+    fixture.embedded_broker().faults().fail_send(1, FailAt::After);
+    let delivery = producer.send(record(&fixture), PATIENCE).await.expect("delivered");
     assert_eq!(delivery.attempts, 2);
     let ids: HashSet<_> =
         receive(&consumer, 2).await.iter().map(|message| message.message_id().to_owned()).collect();
@@ -54,39 +54,39 @@ async fn an_answer_that_is_lost_doubles_the_message_under_one_id() {
 }
 
 #[tokio::test]
-async fn a_dead_connection_is_given_up_within_the_deadline() {
-    let mut place = brokers::embedded().await;
-    place.client.request_timeout = Duration::from_millis(300);
-    let producer = place.producer();
+async fn a_dead_connection_is_replaced_within_the_deadline() {
+    let mut fixture = brokers::embedded().await;
+    fixture.client.request_timeout = Duration::from_millis(300);
+    let producer = fixture.producer();
     producer.warm_up().await.expect("warm");
     // Answers no more on what is open, as after a silent network failure; new calls are answered again later.
-    place.embedded_broker().faults().stall_for(Duration::from_millis(700));
+    fixture.embedded_broker().faults().stall_for(Duration::from_millis(700));
     let began = Instant::now();
-    let delivery = producer.send(record(&place), PATIENCE).await.expect("delivered");
+    let delivery = producer.send(record(&fixture), PATIENCE).await.expect("delivered");
     assert!(delivery.attempts > 1 && began.elapsed() < Duration::from_secs(3), "{delivery:?}");
 }
 
 #[tokio::test]
-async fn a_broker_that_never_answers_ends_in_a_timeout_under_the_deadline() {
-    let mut place = brokers::embedded().await;
-    place.client.request_timeout = Duration::from_millis(200);
-    let producer = place.producer_with(|config| config.delivery_timeout = Duration::from_millis(700));
+async fn a_silent_broker_ends_in_a_timeout_under_the_deadline() {
+    let mut fixture = brokers::embedded().await;
+    fixture.client.request_timeout = Duration::from_millis(200);
+    let producer = fixture.producer_with(|config| config.delivery_timeout = Duration::from_millis(700));
     producer.warm_up().await.expect("warm");
-    place.embedded_broker().faults().stall();
+    fixture.embedded_broker().faults().stall();
     let began = Instant::now();
-    let (error, _record) = producer.send(record(&place), PATIENCE).await.expect_err("no answer");
+    let (error, _record) = producer.send(record(&fixture), PATIENCE).await.expect_err("no answer");
     assert!(matches!(error, SendError::Delivery { error: ClientError::Timeout { .. }, .. }), "{error:?}");
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
-    place.embedded_broker().faults().resume();
+    fixture.embedded_broker().faults().resume();
 }
 
 #[tokio::test]
-async fn a_forgotten_session_is_opened_again() {
-    let place = brokers::embedded().await;
-    let consumer = place.consumer().await;
-    send(&place, ["x".to_owned()]).await;
-    place.embedded_broker().faults().forget_settings();
-    // The first receive finds out, the next one mends it.
+async fn a_lost_session_is_reopened() {
+    let fixture = brokers::embedded().await;
+    let consumer = fixture.consumer().await;
+    send(&fixture, ["x".to_owned()]).await;
+    fixture.embedded_broker().faults().forget_settings();
+    // The first receive fails, the next one reopens the session.
     let messages = timeout(PATIENCE, async {
         loop {
             match consumer.receive(1).await {
@@ -102,19 +102,19 @@ async fn a_forgotten_session_is_opened_again() {
 }
 
 #[tokio::test]
-async fn an_ack_is_tried_again_while_the_receipt_holds() {
-    let place = brokers::embedded().await;
-    let consumer = place.new_consumer(|config| config.invisible_duration = Duration::from_secs(30)).await;
-    consumer.initialize_offsets().await.expect("subscribed");
-    send(&place, ["x".to_owned()]).await;
+async fn an_ack_is_retried_while_the_receipt_is_valid() {
+    let fixture = brokers::embedded().await;
+    let consumer = fixture.new_consumer(|config| config.invisible_duration = Duration::from_secs(30)).await;
+    consumer.initialize_offsets().await.expect("initialized");
+    send(&fixture, ["x".to_owned()]).await;
     let message = receive(&consumer, 1).await.remove(0);
-    place.embedded_broker().faults().fail_ack(1, FailAt::Before);
-    place.embedded_broker().faults().fail_ack(2, FailAt::After);
+    fixture.embedded_broker().faults().fail_ack(1, FailAt::Before);
+    fixture.embedded_broker().faults().fail_ack(2, FailAt::After);
     message.ack().await.expect("acked in the end");
 }
 
 #[tokio::test]
-async fn a_broker_that_was_killed_and_came_back_lost_nothing() {
+async fn a_killed_and_restarted_broker_lost_nothing() {
     let directory = TempDir::new().expect("a directory");
     let mut config = embedded_config(&directory);
     let broker = Broker::open(config.clone()).await.expect("opens");
@@ -123,25 +123,25 @@ async fn a_broker_that_was_killed_and_came_back_lost_nothing() {
     client.credentials = Some(credentials());
     client.request_timeout = Duration::from_millis(500);
 
-    let mut place = brokers::embedded().await;
-    place.client = client;
-    let consumer = place.consumer().await;
-    let producer = place.producer();
+    let mut fixture = brokers::embedded().await;
+    fixture.client = client;
+    let consumer = fixture.consumer().await;
+    let producer = fixture.producer();
     for number in 0..50 {
         producer
-            .send(FutureRecord::to(&place.topic).payload(format!("before {number}")), PATIENCE)
+            .send(FutureRecord::to(&fixture.topic).payload(format!("before {number}")), PATIENCE)
             .await
             .expect("delivered");
     }
     broker.abort().await.expect("aborted");
     let down =
-        producer.send_result(FutureRecord::to(&place.topic).payload("while it is down")).expect("room");
+        producer.send_result(FutureRecord::to(&fixture.topic).payload("while it is down")).expect("room");
     let broker = Broker::open(config).await.expect("opens again");
     let mut expected: HashSet<_> = (0..50).map(|number| format!("before {number}")).collect();
     if down.await.is_ok() {
         expected.insert("while it is down".to_owned());
     }
-    producer.send(FutureRecord::to(&place.topic).payload("after"), PATIENCE).await.expect("delivered");
+    producer.send(FutureRecord::to(&fixture.topic).payload("after"), PATIENCE).await.expect("delivered");
     expected.insert("after".to_owned());
 
     let mut found = HashSet::new();

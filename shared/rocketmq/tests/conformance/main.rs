@@ -1,5 +1,5 @@
-//! What the client promises, proven twice: against the embedded broker always, and against Apache's where
-//! `SPILLWAY_TEST_ROCKETMQ_ENDPOINT` and `SPILLWAY_TEST_STACK` say where it is (`infra/local/stack env`).
+//! The client's contract, tested on the embedded broker always, and on Apache's if
+//! `SPILLWAY_TEST_ROCKETMQ_ENDPOINT` and `SPILLWAY_TEST_STACK` are set (`infra/local/stack env`).
 
 #![allow(clippy::expect_used, reason = "a test says what it expects")]
 

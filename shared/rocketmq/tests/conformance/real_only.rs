@@ -1,4 +1,4 @@
-//! What only the real broker can show. The stack's parts are shared, so this runs in a process of its own (the
+//! Cases for the real broker only. The stack is shared, so they run in a process of their own (the
 //! `broker_restart` filter of `.ci/run`), not beside the other cases.
 
 use std::collections::HashSet;
@@ -11,30 +11,30 @@ use crate::brokers::{self, stack_call};
 
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// `SPILLWAY_TEST_DISRUPTIVE` allows it: every other test of the stack would suffer.
+/// Runs only with `SPILLWAY_TEST_DISRUPTIVE`: it disturbs every other test of the stack.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn broker_restart_loses_nothing_and_the_clients_recover() {
     if std::env::var_os("SPILLWAY_TEST_DISRUPTIVE").is_none() {
         println!("skipped: SPILLWAY_TEST_DISRUPTIVE is not set");
         return;
     }
-    let Some(place) = brokers::real("restart").await else { return };
-    let consumer = place.consumer().await;
-    let producer = place.producer_with(|config| config.delivery_timeout = Duration::from_secs(60));
+    let Some(fixture) = brokers::real("restart").await else { return };
+    let consumer = fixture.consumer().await;
+    let producer = fixture.producer_with(|config| config.delivery_timeout = Duration::from_secs(60));
     let mut expected = HashSet::new();
     let mut found = HashSet::new();
     for round in 0..2 {
         for number in 0..200 {
             let body = format!("{round}-{number}");
             producer
-                .send(FutureRecord::to(&place.topic).payload(body.clone()), PATIENCE)
+                .send(FutureRecord::to(&fixture.topic).payload(body.clone()), PATIENCE)
                 .await
                 .expect("delivered");
             expected.insert(body);
         }
         if round == 0 {
-            stack_call(place.stack(), &["kill", "broker"]).await;
-            stack_call(place.stack(), &["start", "broker"]).await;
+            stack_call(fixture.stack(), &["kill", "broker"]).await;
+            stack_call(fixture.stack(), &["start", "broker"]).await;
         }
     }
     let receiving = async {

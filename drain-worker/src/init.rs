@@ -7,7 +7,7 @@ use shared::catalogue::Catalogue;
 use shared::config::DatabaseUrl;
 use shared::rocketmq::{ClientConfig, ClientError, ConsumerConfig, DefaultContext, StreamConsumer};
 
-use crate::store::{OrderStore, Store, StoreConfig, StoreError};
+use crate::store::{Store, StoreConfig, StoreError};
 
 /// Why the preparation failed. Nothing it has done by then needs undoing: run it again.
 #[derive(Debug, thiserror::Error)]

@@ -1,11 +1,13 @@
 #![doc = include_str!("../README.md")]
+#![allow(missing_docs, reason = "a binary's library: names say what a comment would repeat")]
 
+pub mod adaptive_limit;
 pub mod admin;
-pub mod backoff;
 pub mod cli;
 pub mod config;
 pub mod control;
 pub mod dead_letters;
+pub mod gated_writer;
 pub mod init;
 pub mod lag;
 pub mod metrics;
@@ -15,7 +17,6 @@ pub mod pool;
 pub mod query;
 pub mod rate;
 mod run;
-pub mod serve;
 pub mod store;
 pub mod tune;
 

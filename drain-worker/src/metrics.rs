@@ -5,32 +5,32 @@ use std::time::Duration;
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
-use crate::dead_letters::Outcome;
-use crate::store::{LetterTotals, VerdictKind};
+use crate::dead_letters::RedriveOutcome;
+use crate::store::{CommitOutcome, DeadLetterTotals};
 
 const MESSAGES_RECEIVED: &str = "drain_messages_received_total";
 const ORDERS_RECEIVED: &str = "drain_orders_received_total";
 const RECEIVE_FAILURES: &str = "drain_receive_failures_total";
 const ORDERS: &str = "drain_orders_total";
-const COMMIT_SECONDS: &str = "drain_commit_seconds";
+const COMMIT_DURATION: &str = "drain_commit_duration_seconds";
 const COMMIT_FAILURES: &str = "drain_commit_failures_total";
 const ACK_FAILURES: &str = "drain_ack_failures_total";
-const DEAD_LETTERS: &str = "drain_dead_letters_total";
-const LETTERS: &str = "drain_dead_letters";
-const LETTERS_OLDEST: &str = "drain_dead_letters_oldest_seconds";
-const LETTERS_REDRIVEN: &str = "drain_dead_letters_redriven_total";
-const LETTERS_DISCARDED: &str = "drain_dead_letters_discarded_total";
-const LETTERS_TAKEN_OVER: &str = "drain_dead_letters_taken_over_total";
-const LETTERS_TAKEOVER: &str = "drain_dead_letter_takeover_up";
+const UNREADABLE_MESSAGES: &str = "drain_unreadable_messages_total";
+const DEAD_LETTERS: &str = "drain_dead_letters";
+const OLDEST_DEAD_LETTER_AGE: &str = "drain_oldest_dead_letter_age_seconds";
+const DEAD_LETTERS_REDRIVEN: &str = "drain_dead_letters_redriven_total";
+const DEAD_LETTERS_DISCARDED: &str = "drain_dead_letters_discarded_total";
+const BROKER_DLQ_MESSAGES: &str = "drain_broker_dlq_messages_total";
+const BROKER_DLQ_CONSUMER_UP: &str = "drain_broker_dlq_consumer_up";
 const CAP: &str = "drain_cap_orders_per_second";
 const SHARE: &str = "drain_share_orders_per_second";
-const LIMIT: &str = "drain_backoff_limit_orders_per_second";
+const ADAPTIVE_LIMIT: &str = "drain_adaptive_limit_orders_per_second";
 const WORKERS: &str = "drain_workers";
 const LAG_MESSAGES: &str = "drain_lag_messages";
 const LAG_ORDERS: &str = "drain_lag_orders";
-const OLDEST: &str = "drain_oldest_seconds";
+const OLDEST_ORDER_AGE: &str = "drain_oldest_order_age_seconds";
 const ETA: &str = "drain_eta_seconds";
-const CONNECTIONS_REFUSED: &str = "drain_connections_refused_total";
+const CONNECTIONS_REJECTED: &str = "drain_connections_rejected_total";
 
 /// Says what each metric is; called once at start.
 pub fn describe() {
@@ -42,35 +42,35 @@ pub fn describe() {
         "Orders settled, by `outcome`: confirmed, sold_out, limit_exceeded, duplicate, conflict, dead_lettered."
     );
     describe_histogram!(
-        COMMIT_SECONDS,
+        COMMIT_DURATION,
         metrics::Unit::Seconds,
         "From the first statement of a batch to the commit's answer, retries included."
     );
     describe_counter!(COMMIT_FAILURES, "Transactions that failed for a reason that waiting may mend.");
     describe_counter!(ACK_FAILURES, "Acks that failed: the messages come again, which changes nothing.");
-    describe_counter!(DEAD_LETTERS, "Messages dead-lettered because they could not be read.");
-    describe_gauge!(LETTERS, "Dead letters in the database that need somebody, by `reason`.");
+    describe_counter!(UNREADABLE_MESSAGES, "Messages dead-lettered because they could not be read.");
+    describe_gauge!(DEAD_LETTERS, "Dead letters in the database that need somebody, by `reason`.");
     describe_gauge!(
-        LETTERS_OLDEST,
+        OLDEST_DEAD_LETTER_AGE,
         metrics::Unit::Seconds,
         "Since the oldest of them first failed, by `reason`; 0: there are none."
     );
-    describe_counter!(LETTERS_REDRIVEN, "Dead letters redriven, by `outcome`.");
-    describe_counter!(LETTERS_DISCARDED, "Dead letters given up.");
-    describe_counter!(LETTERS_TAKEN_OVER, "Dead letters taken over from the broker's own.");
+    describe_counter!(DEAD_LETTERS_REDRIVEN, "Dead letters redriven, by `outcome`.");
+    describe_counter!(DEAD_LETTERS_DISCARDED, "Dead letters given up.");
+    describe_counter!(BROKER_DLQ_MESSAGES, "Dead letters taken over from the broker's own.");
     describe_gauge!(
-        LETTERS_TAKEOVER,
+        BROKER_DLQ_CONSUMER_UP,
         "1 while what the broker gives up is taken over, or there is nothing; 0 while that fails: the broker drops it in the end."
     );
     describe_gauge!(CAP, "Orders that the pool may commit in any one second; 0: paused.");
     describe_gauge!(SHARE, "This worker's share of the cap.");
-    describe_gauge!(LIMIT, "What this worker's back-off limits it to; +Inf: it does not.");
+    describe_gauge!(ADAPTIVE_LIMIT, "What this worker's back-off limits it to; +Inf: it does not.");
     describe_gauge!(WORKERS, "Workers of the pool, those that lapsed a moment ago too.");
     describe_gauge!(LAG_MESSAGES, "Messages that wait on the broker.");
     describe_gauge!(LAG_ORDERS, "Orders that wait, estimated, those that workers hold too.");
-    describe_gauge!(OLDEST, metrics::Unit::Seconds, "Age of the oldest order that waits.");
+    describe_gauge!(OLDEST_ORDER_AGE, metrics::Unit::Seconds, "Age of the oldest order that waits.");
     describe_gauge!(ETA, metrics::Unit::Seconds, "Until all that waits is drained, if nothing more comes.");
-    describe_counter!(CONNECTIONS_REFUSED, "Connections refused for want of room, by `port`: query, admin.");
+    describe_counter!(CONNECTIONS_REJECTED, "Connections refused for want of room, by `port`: query, admin.");
 }
 
 /// Messages received, and the orders in them.
@@ -85,8 +85,8 @@ pub fn receive_failed() {
 }
 
 /// A batch committed.
-pub fn committed(took: Duration) {
-    histogram!(COMMIT_SECONDS).record(took.as_secs_f64());
+pub fn commit_duration(took: Duration) {
+    histogram!(COMMIT_DURATION).record(took.as_secs_f64());
 }
 
 /// A transaction failed.
@@ -100,18 +100,18 @@ pub fn ack_failed(acks: usize) {
 }
 
 /// Messages that could not be read.
-pub fn dead_lettered(letters: usize) {
-    counter!(DEAD_LETTERS).increment(letters as u64);
+pub fn unreadable_messages(letters: usize) {
+    counter!(UNREADABLE_MESSAGES).increment(letters as u64);
 }
 
 /// Whether the broker's dead letters can be taken over.
-pub fn takeover(is_up: bool) {
-    gauge!(LETTERS_TAKEOVER).set(if is_up { 1.0 } else { 0.0 });
+pub fn broker_dlq_consumer_up(is_up: bool) {
+    gauge!(BROKER_DLQ_CONSUMER_UP).set(if is_up { 1.0 } else { 0.0 });
 }
 
 /// What the pool's gauges show. What is not known is NaN: a last value would go on raising alarms.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct PoolFigures {
+pub struct PoolGauges {
     /// Orders a second; 0: paused.
     pub cap: u32,
     /// Those that lapsed a moment ago too.
@@ -131,55 +131,55 @@ pub struct PoolFigures {
 }
 
 /// The pool.
-pub fn pool(figures: &PoolFigures) {
-    gauge!(CAP).set(f64::from(figures.cap));
-    gauge!(WORKERS).set(figures.workers as f64);
-    gauge!(SHARE).set(f64::from(figures.share));
-    gauge!(LIMIT).set(figures.limit.map_or(f64::INFINITY, f64::from));
-    let is_drained = figures.lag_orders == Some(0);
+pub fn pool(gauges: &PoolGauges) {
+    gauge!(CAP).set(f64::from(gauges.cap));
+    gauge!(WORKERS).set(gauges.workers as f64);
+    gauge!(SHARE).set(f64::from(gauges.share));
+    gauge!(ADAPTIVE_LIMIT).set(gauges.limit.map_or(f64::INFINITY, f64::from));
+    let is_drained = gauges.lag_orders == Some(0);
     for (name, value) in [
-        (LAG_MESSAGES, figures.lag_messages.map(|messages| messages as f64)),
-        (LAG_ORDERS, figures.lag_orders.map(|orders| orders as f64)),
-        (OLDEST, if is_drained { Some(0.0) } else { figures.oldest_s }),
-        (ETA, if is_drained { Some(0.0) } else { figures.eta_s }),
+        (LAG_MESSAGES, gauges.lag_messages.map(|messages| messages as f64)),
+        (LAG_ORDERS, gauges.lag_orders.map(|orders| orders as f64)),
+        (OLDEST_ORDER_AGE, if is_drained { Some(0.0) } else { gauges.oldest_s }),
+        (ETA, if is_drained { Some(0.0) } else { gauges.eta_s }),
     ] {
         gauge!(name).set(value.unwrap_or(f64::NAN));
     }
 }
 
 /// What became of an order.
-pub fn verdict(kind: VerdictKind) {
+pub fn order_outcome(kind: CommitOutcome) {
     counter!(ORDERS, "outcome" => kind.as_str()).increment(1);
 }
 
 /// Dead letters that need somebody; `reasons` are those to tell a zero of.
-pub fn dead_letters(totals: &LetterTotals, reasons: &BTreeSet<String>) {
+pub fn dead_letters(totals: &DeadLetterTotals, reasons: &BTreeSet<String>) {
     for reason in reasons {
         let total = totals.by_reason.get(reason);
         let (letters, age_ms) = total.map_or((0, 0), |total| (total.letters, total.oldest_age_ms));
-        gauge!(LETTERS, "reason" => reason.clone()).set(letters as f64);
-        gauge!(LETTERS_OLDEST, "reason" => reason.clone()).set(age_ms as f64 / 1_000.0);
+        gauge!(DEAD_LETTERS, "reason" => reason.clone()).set(letters as f64);
+        gauge!(OLDEST_DEAD_LETTER_AGE, "reason" => reason.clone()).set(age_ms as f64 / 1_000.0);
     }
 }
 
 /// Dead letters redriven.
-pub fn redriven(outcomes: impl Iterator<Item = Outcome>) {
+pub fn redriven(outcomes: impl Iterator<Item = RedriveOutcome>) {
     for outcome in outcomes {
-        counter!(LETTERS_REDRIVEN, "outcome" => outcome.as_str()).increment(1);
+        counter!(DEAD_LETTERS_REDRIVEN, "outcome" => outcome.as_str()).increment(1);
     }
 }
 
 /// A connection to `port` that was one too many.
-pub fn connection_refused(port: &'static str) {
-    counter!(CONNECTIONS_REFUSED, "port" => port).increment(1);
+pub fn connection_rejected(port: &'static str) {
+    counter!(CONNECTIONS_REJECTED, "port" => port).increment(1);
 }
 
 /// Dead letters given up.
 pub fn discarded(letters: usize) {
-    counter!(LETTERS_DISCARDED).increment(letters as u64);
+    counter!(DEAD_LETTERS_DISCARDED).increment(letters as u64);
 }
 
 /// Dead letters taken over from the broker's own.
-pub fn taken_over(letters: usize) {
-    counter!(LETTERS_TAKEN_OVER).increment(letters as u64);
+pub fn broker_dlq_messages(letters: usize) {
+    counter!(BROKER_DLQ_MESSAGES).increment(letters as u64);
 }

@@ -4,24 +4,26 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper_util::service::TowerToHyperService;
+use shared::http::{ServeConfig, serve};
 use shared::rocketmq::{ClientError, DefaultContext, StreamConsumer};
 use tokio::net::TcpListener;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use crate::adaptive_limit::AdaptiveLimit;
 use crate::admin::{self, Admin};
-use crate::backoff::Backoff;
 use crate::config::DrainSettings;
-use crate::dead_letters::exhausted::Exhausted;
-use crate::dead_letters::{Obstacle, RedriveConfig, Redriver};
-use crate::lag::{LagOf, MetricsLag};
+use crate::dead_letters::broker_dlq::BrokerDlqConsumer;
+use crate::dead_letters::{RedriveConfig, Redriver, WriteGuard};
+use crate::gated_writer::GatedWriter;
+use crate::lag::{LagQuery, MetricsLag};
 use crate::monitor::Monitor;
-use crate::pipeline::{DrainError, Pipeline};
-use crate::pool::{Member, Signals};
+use crate::pipeline::{Pipeline, PipelineError};
+use crate::pool::{Member, WorkerSignals};
 use crate::rate::RateGate;
-use crate::serve::{ServeConfig, serve};
-use crate::store::{OrderStore, Store, StoreError};
+use crate::store::{Store, StoreError};
 use crate::{metrics, query};
 
 /// Why the worker could not run.
@@ -35,7 +37,7 @@ pub enum RunError {
     Broker(#[from] ClientError),
     /// The drain stopped by itself.
     #[error("drain: {0}")]
-    Drain(#[from] DrainError),
+    Drain(#[from] PipelineError),
     /// A listener broke.
     #[error("HTTP: {0}")]
     Http(#[from] std::io::Error),
@@ -58,6 +60,8 @@ const ADMIN_CONNECTIONS_MAX: NonZeroUsize = NonZeroUsize::MIN.saturating_add(63)
 
 /// How long a start waits for database and broker before it gives up.
 const START_WAIT: Duration = Duration::from_secs(30);
+
+const START_RETRY: Duration = Duration::from_millis(500);
 
 /// Drains until `shutdown` is cancelled, then stops in order within the grace period.
 ///
@@ -85,79 +89,83 @@ pub async fn run(
     );
     settings.lookups.warn();
     let gate = RateGate::closed();
-    let signals = Signals::default();
+    let signals = WorkerSignals::default();
     let group = settings.pool.group.clone();
-    let backoff = Backoff::new(settings.backoff_slow);
-    let member = Member::new(store.clone(), settings.pool, gate.clone(), signals.clone(), backoff);
-    let monitor = Monitor::new(member.view(), signals.health.clone(), settings.retention_h);
-    let judges = (signals.meter.clone(), signals.health.clone());
+    let adaptive_limit = AdaptiveLimit::new(settings.slow_commit);
+    let member = Member::new(store.clone(), settings.pool, gate.clone(), signals.clone(), adaptive_limit);
+    let monitor = Monitor::new(member.snapshot(), signals.breaker.clone(), settings.retention_h);
+    let operator_writer = GatedWriter::new(gate.clone(), signals.stats.clone(), signals.breaker.clone());
     let redriver = Redriver::new(
         store.clone(),
-        gate.clone(),
-        judges.clone(),
-        unless_paused(&monitor),
+        operator_writer.clone(),
+        pause_check(&monitor),
         &group,
         RedriveConfig::default(),
     );
-    let exhausted = Exhausted::new(
+    let broker_dlq = BrokerDlqConsumer::new(
         store.clone(),
         settings.client.clone(),
-        settings.exhausted,
-        gate.clone(),
-        judges,
-        unless_paused(&monitor),
+        settings.broker_dlq,
+        operator_writer,
+        pause_check(&monitor),
     );
-    let desk = Admin {
+    let admin_state = Admin {
         store: store.clone(),
         group: group.as_str().into(),
         monitor: monitor.clone(),
-        health: signals.health.clone(),
+        breaker: signals.breaker.clone(),
         redriver,
     };
-    let of = LagOf::new(&settings.client.namespace, &settings.orders_topic, &group);
-    let lag = MetricsLag::new(&settings.lag, &settings.client.endpoint.to_string(), of);
+    let lag_query = LagQuery::new(&settings.client.namespace, &settings.orders_topic, &group);
+    let lag = MetricsLag::new(&settings.lag, &settings.client.endpoint.to_string(), lag_query);
 
-    // The listeners stay up until the drain has ended: buyers keep asking while a worker stops.
+    // The listeners stay up until the drain has join_by: buyers keep asking while a worker stops.
     let drained = CancellationToken::new();
     let lookups = query::router(store.clone(), settings.lookups);
-    let desk = admin::router(desk, settings.access);
-    let for_buyers = ServeConfig::new("query", settings.query_connections_max);
-    let for_operators = ServeConfig::new("admin", ADMIN_CONNECTIONS_MAX);
+    let admin_router = admin::router(admin_state, settings.access);
+    let for_buyers = ServeConfig {
+        on_reject: || metrics::connection_rejected("query"),
+        ..ServeConfig::new("query", settings.query_connections_max)
+    };
+    let for_operators = ServeConfig {
+        on_reject: || metrics::connection_rejected("admin"),
+        ..ServeConfig::new("admin", ADMIN_CONNECTIONS_MAX)
+    };
     let servers = [
-        tokio::spawn(serve(listeners.query, lookups, for_buyers, drained.clone())),
-        tokio::spawn(serve(listeners.admin, desk, for_operators, drained.clone())),
+        tokio::spawn(serve(listeners.query, TowerToHyperService::new(lookups), for_buyers, drained.clone())),
+        tokio::spawn(serve(listeners.admin, TowerToHyperService::new(admin_router), for_operators, drained.clone())),
     ];
     let watching =
-        spawn_vital(&shutdown, monitor.run(store.clone(), lag, signals.lag.clone(), drained.clone()));
-    let taking_over = spawn_vital(&shutdown, exhausted.run(shutdown.clone()));
+        spawn_critical(&shutdown, monitor.run(store.clone(), lag, signals.lag.clone(), drained.clone()));
+    let taking_over = spawn_critical(&shutdown, broker_dlq.run(shutdown.clone()));
     let leave = CancellationToken::new();
-    let membership = spawn_vital(&shutdown, member.run(leave.clone()));
+    let membership = spawn_critical(&shutdown, member.run(leave.clone()));
     let pipeline = Pipeline {
         consumer: consumer.clone(),
         store: store.clone(),
         gate,
         config: settings.pipeline,
-        health: signals.health,
-        meter: signals.meter,
-        held: signals.held,
+        breaker: signals.breaker,
+        stats: signals.stats,
+        in_flight: signals.in_flight,
     };
     let result = pipeline.run(shutdown).await;
     // The pipeline has had its part of the grace period; what is left is shared by the rest.
     let deadline = Instant::now() + settings.grace.saturating_sub(settings.pipeline.grace);
     // At once: what this worker does not use any more, the others wait for.
     leave.cancel();
-    let taken_over = ended(taking_over, deadline).await;
+    let taken_over = join_by(taking_over, deadline).await;
     // Its own bound is a few seconds. Longer, and the lease lapses by itself.
     let left = match timeout_at(deadline, membership).await {
-        Ok(left) => left.map_err(|error| bug(&error))?,
+        Ok(left) => left.map_err(|error| panicked(&error))?,
         Err(_elapsed) => Ok(()),
     };
     let settled = consumer.close(deadline.saturating_duration_since(Instant::now()).max(CLOSE_MIN)).await;
     drained.cancel();
-    let watched = ended(watching, deadline).await;
+    let watched = join_by(watching, deadline).await;
     let mut served = Ok(());
     for server in servers {
-        served = served.and(ended(server, deadline).await);
+        served = served.and(join_by(server, deadline).await);
     }
     let _closed = timeout_at(deadline + CLOSE_MIN, store.close()).await;
     tracing::info!(settled, "stopped");
@@ -168,7 +176,7 @@ pub async fn run(
 
 /// Runs what a worker is not whole without: its place in the pool, its eyes. However that ends, the worker does, and its
 /// platform starts another.
-fn spawn_vital<T: Send + 'static>(
+fn spawn_critical<T: Send + 'static>(
     shutdown: &CancellationToken,
     task: impl Future<Output = T> + Send + 'static,
 ) -> JoinHandle<T> {
@@ -180,9 +188,9 @@ fn spawn_vital<T: Send + 'static>(
 }
 
 /// Waits for a task until `deadline`, and ends it then.
-async fn ended(mut task: JoinHandle<()>, deadline: Instant) -> Result<(), DrainError> {
+async fn join_by(mut task: JoinHandle<()>, deadline: Instant) -> Result<(), PipelineError> {
     match timeout_at(deadline + CLOSE_MIN, &mut task).await {
-        Ok(ended) => ended.map_err(|error| bug(&error)),
+        Ok(join_by) => join_by.map_err(|error| panicked(&error)),
         Err(_elapsed) => {
             task.abort();
             Ok(())
@@ -190,12 +198,12 @@ async fn ended(mut task: JoinHandle<()>, deadline: Instant) -> Result<(), DrainE
     }
 }
 
-fn bug(error: &JoinError) -> DrainError {
-    DrainError::Bug(error.to_string())
+fn panicked(error: &JoinError) -> PipelineError {
+    PipelineError::Panicked(error.to_string())
 }
 
 /// Nothing is redriven or taken over while the pool is paused.
-fn unless_paused(monitor: &Monitor) -> Obstacle {
+fn pause_check(monitor: &Monitor) -> WriteGuard {
     let monitor = monitor.clone();
     Arc::new(move || monitor.is_paused().then(|| "the pool is paused".to_owned()))
 }
@@ -205,7 +213,7 @@ async fn open(settings: &DrainSettings) -> Result<Store, StoreError> {
     loop {
         let opening = async {
             let store = Store::connect(&settings.database_url, settings.store).await?;
-            if settings.embedded {
+            if settings.migrate_on_start {
                 store.migrate().await?;
             }
             store.check_schema().await?;
@@ -214,7 +222,7 @@ async fn open(settings: &DrainSettings) -> Result<Store, StoreError> {
         match opening.await {
             Err(error) if StoreError::is_transient(&error) && Instant::now() < deadline => {
                 tracing::warn!(%error, "waiting for the database");
-                sleep(Duration::from_millis(500)).await;
+                sleep(START_RETRY).await;
             }
             result => return result,
         }
@@ -229,7 +237,7 @@ async fn connect(settings: &DrainSettings) -> Result<StreamConsumer, ClientError
         {
             Err(error) if error.is_retryable() && Instant::now() < deadline => {
                 tracing::warn!(%error, "waiting for the broker");
-                sleep(Duration::from_millis(500)).await;
+                sleep(START_RETRY).await;
             }
             result => return result,
         }
@@ -243,18 +251,18 @@ mod tests {
     #[tokio::test]
     async fn a_part_that_breaks_ends_the_worker_and_is_told() {
         let shutdown = CancellationToken::new();
-        let broken = spawn_vital(&shutdown, async { panic!("planted") });
+        let broken = spawn_critical(&shutdown, async { panic!("planted") });
         shutdown.cancelled().await;
-        let told = ended(broken, Instant::now() + Duration::from_secs(30)).await;
-        assert!(matches!(told, Err(DrainError::Bug(_))), "{told:?}");
+        let told = join_by(broken, Instant::now() + Duration::from_secs(30)).await;
+        assert!(matches!(told, Err(PipelineError::Panicked(_))), "{told:?}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_part_that_does_not_end_is_not_waited_for_without_end() {
         let shutdown = CancellationToken::new();
-        let hanging = spawn_vital(&shutdown, std::future::pending());
+        let hanging = spawn_critical(&shutdown, std::future::pending());
         let began = Instant::now();
-        assert!(ended(hanging, began + Duration::from_secs(3)).await.is_ok());
+        assert!(join_by(hanging, began + Duration::from_secs(3)).await.is_ok());
         assert_eq!(began.elapsed(), Duration::from_secs(3) + CLOSE_MIN);
         shutdown.cancelled().await;
     }

@@ -1,20 +1,20 @@
--- Stock and limits, seeded from the catalogue. The row of a SKU is the lock under which it is sold: whoever
--- holds it decides, alone, about the SKU's stock and about every buyer's limit on it.
+-- Stock and limits, seeded from the catalogue. The row of a SKU is the lock under which it is sold: one transaction at a
+-- time decides about the SKU's stock and about every buyer's limit on it.
 --
--- The collation is binary in all tables: sale "A" is not sale "a". utf8mb4_bin pads with spaces when it compares,
--- which cannot matter, for no name may hold a space.
+-- The collation is binary in all tables: sale "A" is not sale "a". utf8mb4_bin pads with spaces when it compares, which
+-- has no effect here because names contain no spaces.
 CREATE TABLE sale_skus (
     sale_id        VARCHAR(64) NOT NULL,
     sku            VARCHAR(64) NOT NULL,
     stock_total    INT         NOT NULL,
     stock_reserved INT         NOT NULL DEFAULT 0,
-    per_user_limit INT         NULL COMMENT 'most units one buyer may have over the whole sale; NULL: no limit',
+    per_user_limit INT         NULL COMMENT 'maximum units of one buyer over the whole sale; NULL: no limit',
     PRIMARY KEY (sale_id, sku),
     CONSTRAINT sale_skus_never_oversold CHECK (stock_reserved >= 0 AND stock_reserved <= stock_total),
     CONSTRAINT sale_skus_limit CHECK (per_user_limit > 0)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
--- What a buyer has of a SKU that has a limit. SKUs without one have no rows here.
+-- Units that a buyer has of a SKU with a limit. SKUs without a limit have no rows here.
 CREATE TABLE user_purchases (
     sale_id  VARCHAR(64) NOT NULL,
     user_id  VARCHAR(64) NOT NULL,

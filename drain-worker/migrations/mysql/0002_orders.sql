@@ -1,7 +1,7 @@
--- One row an accepted order that was decided. The primary key is what makes a redelivery change nothing.
+-- One row per decided order. The primary key makes a redelivery change nothing.
 --
--- There are no foreign keys and no secondary indexes: an order and its lines are written in one transaction by
--- one program, and every index here is paid for by every order of a burst.
+-- There are no foreign keys and no secondary indexes: an order and its lines are written in one transaction by one
+-- program, and each index costs every order of a burst.
 CREATE TABLE orders (
     order_id           BINARY(16)   NOT NULL,
     sale_id            VARCHAR(64)  NOT NULL,
@@ -15,14 +15,14 @@ CREATE TABLE orders (
     client_reference   VARCHAR(128) NULL,
     catalogue_revision VARCHAR(64)  NOT NULL,
     traceparent        VARCHAR(55)  NULL COMMENT 'W3C trace context of the request',
-    accepted_at        DATETIME(3)  NOT NULL COMMENT 'UTC, the clock of the function that took the order',
+    accepted_at        DATETIME(3)  NOT NULL COMMENT 'UTC, the clock of the ingest function',
     decided_at         DATETIME(6)  NOT NULL COMMENT 'UTC, the clock of this database',
     PRIMARY KEY (order_id),
     CONSTRAINT orders_state CHECK (state IN ('confirmed', 'rejected')),
     CONSTRAINT orders_reason CHECK ((state = 'rejected') = (reason IS NOT NULL))
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
--- The lines of every decided order, rejected ones too: what was asked for, at which price.
+-- The lines of every decided order, rejected ones included: requested quantities and prices.
 CREATE TABLE order_items (
     order_id         BINARY(16)  NOT NULL,
     sku              VARCHAR(64) NOT NULL,
@@ -32,7 +32,7 @@ CREATE TABLE order_items (
     CONSTRAINT order_items_quantity CHECK (quantity > 0)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
--- Other payloads that arrived under the id of a decided order: a client used an idempotency key twice.
+-- Other payloads that arrived under the id of a decided order: a client used an idempotency key for two payloads.
 CREATE TABLE order_conflicts (
     order_id       BINARY(16)  NOT NULL,
     payload_digest BINARY(32)  NOT NULL,

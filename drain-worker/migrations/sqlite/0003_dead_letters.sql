@@ -1,16 +1,21 @@
 -- As migrations/mysql/0003_dead_letters.sql, which has the comments.
 CREATE TABLE dead_letters (
-    id              INTEGER PRIMARY KEY AUTOINCREMENT,
-    dedup_key       BLOB    NOT NULL UNIQUE,
-    order_id        BLOB    NULL,
-    payload_digest  BLOB    NULL,
-    message_id      TEXT    NULL,
-    reason          TEXT    NOT NULL,
-    detail          TEXT    NOT NULL,
-    payload         BLOB    NOT NULL,
-    attempts        INTEGER NOT NULL DEFAULT 1,
-    first_failed_at TEXT    NOT NULL,
-    last_failed_at  TEXT    NOT NULL
+    id               INTEGER PRIMARY KEY AUTOINCREMENT,
+    dedup_key        BLOB    NOT NULL UNIQUE,
+    order_id         BLOB    NULL,
+    payload_digest   BLOB    NULL,
+    user_id          TEXT    NULL,
+    message_id       TEXT    NULL,
+    reason           TEXT    NOT NULL,
+    detail           TEXT    NOT NULL,
+    payload          BLOB    NOT NULL,
+    attempts         INTEGER NOT NULL DEFAULT 1,
+    first_failed_at  TEXT    NOT NULL,
+    last_failed_at   TEXT    NOT NULL,
+    discarded_at     TEXT    NULL,
+    discarded_by     TEXT    NULL,
+    discarded_reason TEXT    NULL
 ) STRICT;
 
 CREATE INDEX dead_letters_order_id ON dead_letters (order_id);
+CREATE INDEX dead_letters_open ON dead_letters (discarded_at, reason);

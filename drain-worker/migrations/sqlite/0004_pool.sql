@@ -30,7 +30,7 @@ CREATE TABLE drain_audit (
     who      TEXT    NOT NULL,
     action   TEXT    NOT NULL,
     detail   TEXT    NOT NULL,
-    why      TEXT    NOT NULL
+    reason   TEXT    NOT NULL
 ) STRICT;
 
 CREATE INDEX drain_audit_group ON drain_audit (group_id, id);

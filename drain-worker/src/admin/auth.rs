@@ -20,7 +20,7 @@ pub const TOKEN_CHARS_MIN: usize = 16;
 
 /// What a caller must show.
 #[derive(Clone, Debug)]
-pub enum Access {
+pub enum AdminAccess {
     /// This bearer token.
     Token(Secret<String>),
     /// Nothing but that it comes from this machine: only for a loopback listener.
@@ -29,7 +29,7 @@ pub enum Access {
 
 /// Why a call is not let through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Denied {
+enum AuthError {
     /// No token, or another one.
     Token,
     /// It was meant for another host, as far as its caller knows.
@@ -40,7 +40,7 @@ enum Denied {
     ForeignOrigin,
 }
 
-impl IntoResponse for Denied {
+impl IntoResponse for AuthError {
     fn into_response(self) -> Response {
         let (status, code, detail) = match self {
             Self::Token => (
@@ -72,30 +72,30 @@ impl IntoResponse for Denied {
 }
 
 /// Lets a call through, or answers it.
-pub(super) async fn guard(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
-    let let_in = match &*access {
-        Access::Token(token) => check_token(request.headers(), token),
-        Access::Loopback => check_loopback(request.headers()),
+pub(super) async fn guard(State(access): State<Arc<AdminAccess>>, request: Request, next: Next) -> Response {
+    let checked = match &*access {
+        AdminAccess::Token(token) => check_token(request.headers(), token),
+        AdminAccess::Loopback => check_loopback(request.headers()),
     };
-    match let_in.and_then(|()| check_change(request.method(), request.headers())) {
+    match checked.and_then(|()| check_change(request.method(), request.headers())) {
         Ok(()) => next.run(request).await,
         Err(denied) => denied.into_response(),
     }
 }
 
-fn check_token(headers: &HeaderMap, token: &Secret<String>) -> Result<(), Denied> {
-    let borne = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes).and_then(|value| {
+fn check_token(headers: &HeaderMap, token: &Secret<String>) -> Result<(), AuthError> {
+    let token_sent = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes).and_then(|value| {
         let (scheme, token) = value.split_at_checked(7)?;
         scheme.eq_ignore_ascii_case(b"Bearer ").then_some(token)
     });
     // In a time that tells nothing about how much of it is right.
-    match borne {
-        Some(borne) if bool::from(borne.ct_eq(token.expose().as_bytes())) => Ok(()),
-        _ => Err(Denied::Token),
+    match token_sent {
+        Some(token_sent) if bool::from(token_sent.ct_eq(token.expose().as_bytes())) => Ok(()),
+        _ => Err(AuthError::Token),
     }
 }
 
-fn check_loopback(headers: &HeaderMap) -> Result<(), Denied> {
+fn check_loopback(headers: &HeaderMap) -> Result<(), AuthError> {
     let host = text(headers, &HOST).unwrap_or_default();
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
@@ -103,17 +103,17 @@ fn check_loopback(headers: &HeaderMap) -> Result<(), Denied> {
     };
     let is_loopback = name.eq_ignore_ascii_case("localhost")
         || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
-    if is_loopback { Ok(()) } else { Err(Denied::ForeignHost) }
+    if is_loopback { Ok(()) } else { Err(AuthError::ForeignHost) }
 }
 
 /// A page of another origin can neither send this content type nor hide where it is from.
-fn check_change(method: &Method, headers: &HeaderMap) -> Result<(), Denied> {
+fn check_change(method: &Method, headers: &HeaderMap) -> Result<(), AuthError> {
     if matches!(*method, Method::GET | Method::HEAD) {
         return Ok(());
     }
     let kind = text(headers, &CONTENT_TYPE).unwrap_or_default();
     if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
-        return Err(Denied::NotJson);
+        return Err(AuthError::NotJson);
     }
     if !headers.contains_key(ORIGIN) {
         return Ok(());
@@ -121,7 +121,7 @@ fn check_change(method: &Method, headers: &HeaderMap) -> Result<(), Denied> {
     let origin = text(headers, &ORIGIN).and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
     match (origin, text(headers, &HOST)) {
         (Some(origin), Some(host)) if origin.eq_ignore_ascii_case(host) => Ok(()),
-        _ => Err(Denied::ForeignOrigin),
+        _ => Err(AuthError::ForeignOrigin),
     }
 }
 

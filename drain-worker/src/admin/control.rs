@@ -11,10 +11,12 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::Admin;
-use super::answer::{answer, invalid, unavailable};
-use crate::control::{Change, Entry, NAME_CHARS_MAX, Origin, Rate, Schedule, WHY_CHARS_MAX};
+use super::response::{invalid, json_response, unavailable};
+use crate::control::{
+    AuditContext, NAME_CHARS_MAX, REASON_CHARS_MAX, Rate, Schedule, ScheduleEntry, SettingsChange,
+};
 use crate::monitor::{CapView, SettingsView};
-use crate::store::{PoolStore, SettingsError};
+use crate::store::SettingsError;
 
 /// Body of `PUT /v1/rate`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -30,7 +32,7 @@ pub struct RateBody {
     pub who: Option<String>,
     /// Why.
     #[serde(default)]
-    pub why: Option<String>,
+    pub reason: Option<String>,
 }
 
 /// Body of `PUT /v1/pause`: at most one of `until` and `for_s`; neither: until somebody resumes.
@@ -48,7 +50,7 @@ pub struct PauseBody {
     pub who: Option<String>,
     /// Why.
     #[serde(default)]
-    pub why: Option<String>,
+    pub reason: Option<String>,
 }
 
 /// Body of `PUT /v1/schedule`.
@@ -58,116 +60,101 @@ pub struct ScheduleBody {
     /// A name of the IANA database.
     pub time_zone: String,
     /// From which time of day on, which rate.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<ScheduleEntry>,
     /// Who.
     #[serde(default)]
     pub who: Option<String>,
     /// Why.
     #[serde(default)]
-    pub why: Option<String>,
+    pub reason: Option<String>,
 }
 
 /// Body of a change that needs no more.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Plain {
+struct AuditBody {
     #[serde(default)]
     who: Option<String>,
     #[serde(default)]
-    why: Option<String>,
+    reason: Option<String>,
 }
 
-pub(super) async fn set_rate<S: PoolStore>(
-    State(admin): State<Admin<S>>,
-    body: Bytes,
-) -> Result<Response, Problem> {
-    let RateBody { rate, ramp_s, who, why } = read(&body).map_err(invalid)?;
-    let change = Change::SetRate { rate, ramp: Duration::from_secs(ramp_s) };
-    make(&admin, &change, who, why).await
+pub(super) async fn set_rate(State(admin): State<Admin>, body: Bytes) -> Result<Response, Problem> {
+    let RateBody { rate, ramp_s, who, reason } = read(&body).map_err(invalid)?;
+    let change = SettingsChange::SetRate { rate, ramp: Duration::from_secs(ramp_s) };
+    apply_change(&admin, &change, who, reason).await
 }
 
-pub(super) async fn reset_rate<S: PoolStore>(
-    State(admin): State<Admin<S>>,
-    body: Bytes,
-) -> Result<Response, Problem> {
-    plain(&admin, &Change::ResetRate, &body).await
+pub(super) async fn reset_rate(State(admin): State<Admin>, body: Bytes) -> Result<Response, Problem> {
+    plain(&admin, &SettingsChange::ResetRate, &body).await
 }
 
-pub(super) async fn pause<S: PoolStore>(
-    State(admin): State<Admin<S>>,
-    body: Bytes,
-) -> Result<Response, Problem> {
-    let PauseBody { until, for_s, who, why } = read(&body).map_err(invalid)?;
+pub(super) async fn pause(State(admin): State<Admin>, body: Bytes) -> Result<Response, Problem> {
+    let PauseBody { until, for_s, who, reason } = read(&body).map_err(invalid)?;
     let change = match (until, for_s) {
-        (None, None) => Change::PauseUntil { until_us: None },
-        (None, Some(seconds)) => Change::PauseFor { duration: Duration::from_secs(seconds) },
-        (Some(until), None) => Change::PauseUntil { until_us: Some(instant_us(&until).map_err(invalid)?) },
+        (None, None) => SettingsChange::PauseUntil { until_us: None },
+        (None, Some(seconds)) => SettingsChange::PauseFor { duration: Duration::from_secs(seconds) },
+        (Some(until), None) => {
+            SettingsChange::PauseUntil { until_us: Some(instant_us(&until).map_err(invalid)?) }
+        }
         (Some(_), Some(_)) => return Err(invalid("until, for_s: give one of them")),
     };
-    make(&admin, &change, who, why).await
+    apply_change(&admin, &change, who, reason).await
 }
 
-pub(super) async fn resume<S: PoolStore>(
-    State(admin): State<Admin<S>>,
-    body: Bytes,
-) -> Result<Response, Problem> {
-    plain(&admin, &Change::Resume, &body).await
+pub(super) async fn resume(State(admin): State<Admin>, body: Bytes) -> Result<Response, Problem> {
+    plain(&admin, &SettingsChange::Resume, &body).await
 }
 
-pub(super) async fn set_schedule<S: PoolStore>(
-    State(admin): State<Admin<S>>,
-    body: Bytes,
-) -> Result<Response, Problem> {
-    let ScheduleBody { time_zone, entries, who, why } = read(&body).map_err(invalid)?;
+pub(super) async fn set_schedule(State(admin): State<Admin>, body: Bytes) -> Result<Response, Problem> {
+    let ScheduleBody { time_zone, entries, who, reason } = read(&body).map_err(invalid)?;
     let schedule = Schedule::new(&time_zone, entries).map_err(|error| invalid(error.to_string()))?;
-    make(&admin, &Change::SetSchedule(schedule), who, why).await
+    apply_change(&admin, &SettingsChange::SetSchedule(schedule), who, reason).await
 }
 
-pub(super) async fn clear_schedule<S: PoolStore>(
-    State(admin): State<Admin<S>>,
-    body: Bytes,
-) -> Result<Response, Problem> {
-    plain(&admin, &Change::ClearSchedule, &body).await
+pub(super) async fn clear_schedule(State(admin): State<Admin>, body: Bytes) -> Result<Response, Problem> {
+    plain(&admin, &SettingsChange::ClearSchedule, &body).await
 }
 
-async fn plain<S: PoolStore>(admin: &Admin<S>, change: &Change, body: &[u8]) -> Result<Response, Problem> {
-    let Plain { who, why } = read(body).map_err(invalid)?;
-    make(admin, change, who, why).await
+async fn plain(admin: &Admin, change: &SettingsChange, body: &[u8]) -> Result<Response, Problem> {
+    let AuditBody { who, reason } = read(body).map_err(invalid)?;
+    apply_change(admin, change, who, reason).await
 }
 
 #[derive(Serialize)]
-struct Changed {
+struct ChangeResponse {
     settings: SettingsView,
     cap: CapView,
 }
 
-async fn make<S: PoolStore>(
-    admin: &Admin<S>,
-    change: &Change,
+async fn apply_change(
+    admin: &Admin,
+    change: &SettingsChange,
     who: Option<String>,
-    why: Option<String>,
+    reason: Option<String>,
 ) -> Result<Response, Problem> {
-    let origin = Origin { who: who.unwrap_or_default(), why: why.unwrap_or_default() };
-    for (name, text, chars_max) in [("who", &origin.who, NAME_CHARS_MAX), ("why", &origin.why, WHY_CHARS_MAX)]
+    let context = AuditContext { who: who.unwrap_or_default(), reason: reason.unwrap_or_default() };
+    for (name, text, chars_max) in
+        [("who", &context.who, NAME_CHARS_MAX), ("reason", &context.reason, REASON_CHARS_MAX)]
     {
         if text.chars().count() > chars_max {
             return Err(invalid(format!("{name}: at most {chars_max} characters")));
         }
     }
-    let group = admin.store.change(&admin.group, change, &origin).await.map_err(problem)?;
+    let group = admin.store.change_settings(&admin.group, change, &context).await.map_err(problem)?;
     tracing::info!(
         action = change.action(),
-        who = origin.who,
+        who = context.who,
         revision = group.revision,
         "an operator changed the settings"
     );
     let cap = group.settings.cap_at(group.now_us);
-    Ok(answer(&Changed { settings: SettingsView::new(&group), cap: CapView::new(&cap) }))
+    Ok(json_response(&ChangeResponse { settings: SettingsView::new(&group), cap: CapView::new(&cap) }))
 }
 
 fn problem(error: SettingsError) -> Problem {
     match error {
-        SettingsError::Refused(refused) => invalid(refused.to_string()),
+        SettingsError::Rejected(refused) => invalid(refused.to_string()),
         SettingsError::Store(error) => unavailable(&error),
     }
 }

@@ -15,14 +15,14 @@ use tokio::time::timeout;
 use crate::config::AdminArgs;
 
 /// Longest wait for an answer; redriving a page takes as long as the cap lets it.
-const ANSWER_WAIT: Duration = Duration::from_secs(60);
+const RESPONSE_WAIT: Duration = Duration::from_secs(60);
 
 /// Longest answer.
-const ANSWER_BYTES_MAX: usize = 16 << 20;
+const RESPONSE_BYTES_MAX: usize = 16 << 20;
 
 /// Why the worker did not do what was asked.
 #[derive(Debug, thiserror::Error)]
-pub enum ClientError {
+pub enum AdminClientError {
     /// The address.
     #[error("--admin-url: must look like http://host:port")]
     Url,
@@ -36,7 +36,7 @@ pub enum ClientError {
     },
     /// The worker refuses.
     #[error("{status} {code}: {detail}")]
-    Refused {
+    Rejected {
         /// The HTTP status.
         status: u16,
         /// Stable name of what is wrong.
@@ -46,7 +46,7 @@ pub enum ClientError {
     },
     /// Something else answers there.
     #[error("{url} answered {status} with something that is not a worker's")]
-    Foreign {
+    NotAWorker {
         /// Who was asked.
         url: String,
         /// The HTTP status.
@@ -55,7 +55,7 @@ pub enum ClientError {
 }
 
 /// A worker's admin port.
-pub(super) struct Client {
+pub(super) struct AdminClient {
     url: String,
     authority: String,
     host: String,
@@ -63,17 +63,17 @@ pub(super) struct Client {
     token: Option<String>,
 }
 
-impl Client {
+impl AdminClient {
     /// The worker that the flags name.
     ///
     /// # Errors
-    /// [`ClientError::Url`].
-    pub(super) fn new(args: &AdminArgs) -> Result<Self, ClientError> {
-        let uri: Uri = args.admin_url.parse().map_err(|_| ClientError::Url)?;
+    /// [`AdminClientError::Url`].
+    pub(super) fn new(args: &AdminArgs) -> Result<Self, AdminClientError> {
+        let uri: Uri = args.admin_url.parse().map_err(|_| AdminClientError::Url)?;
         let authority =
-            uri.authority().filter(|_| uri.scheme_str() == Some("http")).ok_or(ClientError::Url)?;
+            uri.authority().filter(|_| uri.scheme_str() == Some("http")).ok_or(AdminClientError::Url)?;
         if authority.as_str().contains('@') {
-            return Err(ClientError::Url);
+            return Err(AdminClientError::Url);
         }
         Ok(Self {
             url: args.admin_url.trim_end_matches('/').to_owned(),
@@ -87,35 +87,45 @@ impl Client {
     /// GET.
     ///
     /// # Errors
-    /// [`ClientError`].
-    pub(super) async fn get(&self, path: &str) -> Result<Value, ClientError> {
+    /// [`AdminClientError`].
+    pub(super) async fn get(&self, path: &str) -> Result<Value, AdminClientError> {
         self.call(Method::GET, path, None).await
     }
 
     /// PUT.
     ///
     /// # Errors
-    /// [`ClientError`].
-    pub(super) async fn put(&self, path: &str, body: &Value) -> Result<Value, ClientError> {
+    /// [`AdminClientError`].
+    pub(super) async fn put(&self, path: &str, body: &Value) -> Result<Value, AdminClientError> {
         self.call(Method::PUT, path, Some(body)).await
     }
 
     /// POST.
     ///
     /// # Errors
-    /// [`ClientError`].
-    pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Value, ClientError> {
+    /// [`AdminClientError`].
+    pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Value, AdminClientError> {
         self.call(Method::POST, path, Some(body)).await
     }
 
-    async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, ClientError> {
-        match timeout(ANSWER_WAIT, self.exchange(method, path, body)).await {
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, AdminClientError> {
+        match timeout(RESPONSE_WAIT, self.exchange(method, path, body)).await {
             Ok(result) => result,
-            Err(_elapsed) => Err(self.unreachable(format!("no answer within {} s", ANSWER_WAIT.as_secs()))),
+            Err(_elapsed) => Err(self.unreachable(format!("no answer within {} s", RESPONSE_WAIT.as_secs()))),
         }
     }
 
-    async fn exchange(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, ClientError> {
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, AdminClientError> {
         let stream = TcpStream::connect((self.host.as_str(), self.port))
             .await
             .map_err(|error| self.unreachable(error.to_string()))?;
@@ -142,22 +152,22 @@ impl Client {
         let response =
             sender.send_request(request).await.map_err(|error| self.unreachable(error.to_string()))?;
         let status = response.status();
-        let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
+        let body = Limited::new(response.into_body(), RESPONSE_BYTES_MAX).collect().await;
         let body = body.map_err(|error| self.unreachable(error.to_string()))?.to_bytes();
         connection.abort();
         self.read(status, &body)
     }
 
-    fn read(&self, status: StatusCode, body: &[u8]) -> Result<Value, ClientError> {
-        let foreign = || ClientError::Foreign { url: self.url.clone(), status: status.as_u16() };
+    fn read(&self, status: StatusCode, body: &[u8]) -> Result<Value, AdminClientError> {
+        let foreign = || AdminClientError::NotAWorker { url: self.url.clone(), status: status.as_u16() };
         if status.is_success() {
             return serde_json::from_slice(body).map_err(|_| foreign());
         }
         let problem: Problem = serde_json::from_slice(body).map_err(|_| foreign())?;
-        Err(ClientError::Refused { status: problem.status, code: problem.code, detail: problem.detail })
+        Err(AdminClientError::Rejected { status: problem.status, code: problem.code, detail: problem.detail })
     }
 
-    fn unreachable(&self, reason: String) -> ClientError {
-        ClientError::Unreachable { url: self.url.clone(), reason }
+    fn unreachable(&self, reason: String) -> AdminClientError {
+        AdminClientError::Unreachable { url: self.url.clone(), reason }
     }
 }

@@ -6,9 +6,9 @@ use std::io::{IsTerminal, Write as _};
 use serde_json::{Value, json};
 
 use super::CommandError;
-use super::client::Client;
+use super::client::AdminClient;
 use super::render::{number, table, text};
-use crate::config::{DlqActArgs, DlqCommand, DlqListArgs, DlqShowArgs};
+use crate::config::{DlqBulkArgs, DlqCommand, DlqListArgs, DlqShowArgs};
 
 /// Letters of one call; redriving so many takes a moment even at a small cap.
 const PAGE: usize = 100;
@@ -24,19 +24,19 @@ pub(super) async fn dlq(command: DlqCommand) -> Result<(), CommandError> {
     match command {
         DlqCommand::List(args) => list(&args).await,
         DlqCommand::Show(args) => show(&args).await,
-        DlqCommand::Redrive(args) => act(&args, "redrive", args.all).await,
+        DlqCommand::Redrive(args) => run_bulk(&args, "redrive", args.all).await,
         // What is wiped does not come back.
-        DlqCommand::Discard(args) => act(&args, "discard", true).await,
+        DlqCommand::Discard(args) => run_bulk(&args, "discard", true).await,
     }
 }
 
 async fn list(args: &DlqListArgs) -> Result<(), CommandError> {
-    let reason = args.reason.as_deref().unwrap_or_default();
+    let reason = args.dead_letter_reason.as_deref().unwrap_or_default();
     let path = format!(
-        "/v1/dead-letters?reason={reason}&state={}&after={}&limit={}",
+        "/v1/dead-letters?dead_letter_reason={reason}&state={}&after={}&limit={}",
         args.state, args.after, args.limit
     );
-    let page = Client::new(&args.admin)?.get(&path).await?;
+    let page = AdminClient::new(&args.admin)?.get(&path).await?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&page).unwrap_or_default());
         return Ok(());
@@ -65,15 +65,15 @@ async fn list(args: &DlqListArgs) -> Result<(), CommandError> {
 }
 
 async fn show(args: &DlqShowArgs) -> Result<(), CommandError> {
-    let letter = Client::new(&args.admin)?.get(&format!("/v1/dead-letters/{}", args.id)).await?;
+    let letter = AdminClient::new(&args.admin)?.get(&format!("/v1/dead-letters/{}", args.id)).await?;
     println!("{}", serde_json::to_string_pretty(&letter).unwrap_or_default());
     Ok(())
 }
 
-/// Page by page, until nothing is left or the worker stops.
-async fn act(args: &DlqActArgs, verb: &str, asks: bool) -> Result<(), CommandError> {
-    let client = Client::new(&args.admin)?;
-    if asks && !args.yes && !confirmed(verb, &what(args, &client).await?)? {
+/// PageRequest by page, until nothing is left or the worker stops.
+async fn run_bulk(args: &DlqBulkArgs, verb: &str, asks: bool) -> Result<(), CommandError> {
+    let client = AdminClient::new(&args.admin)?;
+    if asks && !args.yes && !confirmed(verb, &describe_selection(args, &client).await?)? {
         return Err(CommandError::Unsettled("nothing was done".to_owned()));
     }
     let mut counts = BTreeMap::new();
@@ -82,7 +82,7 @@ async fn act(args: &DlqActArgs, verb: &str, asks: bool) -> Result<(), CommandErr
         loop {
             let body = body(&selection, after, args);
             let page = client.post(&format!("/v1/dead-letters/{verb}"), &body).await?;
-            tell(&page, args.json);
+            print_outcomes(&page, args.json);
             count(&page, &mut counts);
             let next = page["next"].as_i64();
             if let Some(reason) = page["stopped"].as_str() {
@@ -108,12 +108,12 @@ async fn act(args: &DlqActArgs, verb: &str, asks: bool) -> Result<(), CommandErr
 }
 
 /// What is asked for, in pieces that the worker takes.
-fn selections(args: &DlqActArgs) -> Vec<Value> {
+fn selections(args: &DlqBulkArgs) -> Vec<Value> {
     if args.all {
         return vec![json!({ "all": true })];
     }
-    if let Some(reason) = &args.reason {
-        return vec![json!({ "reason": reason })];
+    if let Some(reason) = &args.dead_letter_reason {
+        return vec![json!({ "dead_letter_reason": reason })];
     }
     let mut ids = args.ids.clone();
     ids.sort_unstable();
@@ -121,22 +121,22 @@ fn selections(args: &DlqActArgs) -> Vec<Value> {
     ids.chunks(IDS_MAX).map(|ids| json!({ "ids": ids })).collect()
 }
 
-fn body(selection: &Value, after: i64, args: &DlqActArgs) -> Value {
+fn body(selection: &Value, after: i64, args: &DlqBulkArgs) -> Value {
     let mut body = selection.clone();
     body["after"] = json!(after);
     body["limit"] = json!(PAGE);
-    body["who"] = json!(args.origin.who);
-    body["why"] = json!(args.origin.why);
+    body["who"] = json!(args.context.who);
+    body["reason"] = json!(args.context.reason);
     body
 }
 
 /// What is going to be dealt with, for the question.
-async fn what(args: &DlqActArgs, client: &Client) -> Result<String, CommandError> {
-    if !args.all && args.reason.is_none() {
+async fn describe_selection(args: &DlqBulkArgs, client: &AdminClient) -> Result<String, CommandError> {
+    if !args.all && args.dead_letter_reason.is_none() {
         return Ok(format!("{} dead letters", args.ids.len()));
     }
-    let reason = args.reason.as_deref().unwrap_or_default();
-    let page = client.get(&format!("/v1/dead-letters?reason={reason}&limit=1")).await?;
+    let reason = args.dead_letter_reason.as_deref().unwrap_or_default();
+    let page = client.get(&format!("/v1/dead-letters?dead_letter_reason={reason}&limit=1")).await?;
     Ok(format!("all {} open dead letters {reason}", number(&page["total"])).trim_end().to_owned())
 }
 
@@ -152,7 +152,7 @@ fn confirmed(verb: &str, what: &str) -> Result<bool, CommandError> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-fn tell(page: &Value, json: bool) {
+fn print_outcomes(page: &Value, json: bool) {
     if json {
         println!("{page}");
         return;
@@ -188,7 +188,7 @@ mod tests {
     use super::*;
     use crate::config::{Cli, Command};
 
-    fn parsed(flags: &[&str]) -> Result<DlqActArgs, clap::Error> {
+    fn parsed(flags: &[&str]) -> Result<DlqBulkArgs, clap::Error> {
         let words = ["drain-worker", "dlq", "redrive"].iter().chain(flags);
         match Cli::try_parse_from(words)?.command {
             Command::Dlq(DlqCommand::Redrive(args)) => Ok(args),
@@ -200,12 +200,15 @@ mod tests {
     fn letters_are_selected_in_exactly_one_way() {
         for (flags, expected) in [
             (&["7", "3", "7"][..], Some(vec![json!({ "ids": [3, 7] })])),
-            (&["--reason", "unknown_sku"], Some(vec![json!({ "reason": "unknown_sku" })])),
+            (
+                &["--dead-letter-reason", "unknown_sku"],
+                Some(vec![json!({ "dead_letter_reason": "unknown_sku" })]),
+            ),
             (&["--all"], Some(vec![json!({ "all": true })])),
             (&[], None),
             (&["7", "--all"], None),
-            (&["--all", "--reason", "unknown_sku"], None),
-            (&["--reason", "a&b=c"], None),
+            (&["--all", "--dead-letter-reason", "unknown_sku"], None),
+            (&["--dead-letter-reason", "a&b=c"], None),
             (&["seven"], None),
         ] {
             let found = parsed(flags).ok().map(|args| selections(&args));

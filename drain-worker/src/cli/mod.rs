@@ -14,12 +14,12 @@ use serde_json::json;
 use shared::catalogue::Catalogue;
 use shared::config::{ConfigErrors, EXIT_CONFIG};
 
-use client::ClientError;
+use client::AdminClientError;
 
 use crate::config::{Cli, Command, InitArgs, MigrateArgs, RunArgs, TotalsArgs};
 use crate::init::{InitError, init};
-use crate::store::{OrderStore, Store, StoreConfig, StoreError};
-use crate::tune::{TuneArgs, TuneError, tune};
+use crate::store::{Store, StoreConfig, StoreError};
+use crate::tune::{self, TuneArgs, TuneError};
 use crate::{Listeners, RunError, run};
 
 /// Why a command failed.
@@ -39,7 +39,7 @@ pub enum CommandError {
     Store(#[from] StoreError),
     /// A running worker.
     #[error(transparent)]
-    Client(#[from] ClientError),
+    AdminClient(#[from] AdminClientError),
     /// `dlq`: not everything came to an end.
     #[error("{0}")]
     Unsettled(String),
@@ -66,7 +66,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 CommandError::Run(_)
                 | CommandError::Init(_)
                 | CommandError::Store(_)
-                | CommandError::Client(_)
+                | CommandError::AdminClient(_)
                 | CommandError::Unsettled(_)
                 | CommandError::Tune(_)
                 | CommandError::Io(_) => ExitCode::FAILURE,
@@ -89,7 +89,7 @@ async fn execute(command: Command) -> Result<(), CommandError> {
         Command::Dlq(command) => dlq::dlq(command).await,
         Command::Audit(args) => operate::audit(args).await,
         Command::Totals(args) => totals(args).await,
-        Command::Tune(args) => find_cap(&args).await,
+        Command::Tune(args) => tune(&args).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "drain-worker", &mut std::io::stdout());
             Ok(())
@@ -157,8 +157,8 @@ async fn totals(args: TotalsArgs) -> Result<(), CommandError> {
     Ok(())
 }
 
-async fn find_cap(args: &TuneArgs) -> Result<(), CommandError> {
+async fn tune(args: &TuneArgs) -> Result<(), CommandError> {
     let stop = shared::shutdown::on_signal()?;
-    let tuned = tune(args, &stop, |line| println!("{line}")).await?;
+    let tuned = tune::tune(args, &stop, |line| println!("{line}")).await?;
     if tuned.knee.is_none() { Err(TuneError::NoCap.into()) } else { Ok(()) }
 }

@@ -3,21 +3,21 @@
 use serde_json::{Map, Value, json};
 
 use super::CommandError;
-use super::client::Client;
+use super::client::AdminClient;
 use super::render::{number, table, text};
-use crate::config::{AuditArgs, OriginArgs, PauseArgs, RateCommand, ResumeArgs, ScheduleCommand};
+use crate::config::{AuditArgs, AuditContextArgs, PauseArgs, RateCommand, ResumeArgs, ScheduleCommand};
 
 /// `rate`.
 pub(super) async fn rate(command: RateCommand) -> Result<(), CommandError> {
     match command {
         RateCommand::Set(args) => {
             let ramp_s = args.ramp.map_or(0, |ramp| ramp.as_secs());
-            let body = with_origin(json!({ "rate": args.rate.get(), "ramp_s": ramp_s }), &args.origin);
-            told(&Client::new(&args.admin)?.put("/v1/rate", &body).await?);
+            let body = with_context(json!({ "rate": args.rate.get(), "ramp_s": ramp_s }), &args.context);
+            print_cap(&AdminClient::new(&args.admin)?.put("/v1/rate", &body).await?);
         }
         RateCommand::Reset(args) => {
-            let body = with_origin(json!({}), &args.origin);
-            told(&Client::new(&args.admin)?.post("/v1/rate/reset", &body).await?);
+            let body = with_context(json!({}), &args.context);
+            print_cap(&AdminClient::new(&args.admin)?.post("/v1/rate/reset", &body).await?);
         }
     }
     Ok(())
@@ -32,13 +32,15 @@ pub(super) async fn pause(args: PauseArgs) -> Result<(), CommandError> {
     if let Some(duration) = args.duration {
         body["for_s"] = json!(duration.as_secs());
     }
-    told(&Client::new(&args.admin)?.put("/v1/pause", &with_origin(body, &args.origin)).await?);
+    print_cap(&AdminClient::new(&args.admin)?.put("/v1/pause", &with_context(body, &args.context)).await?);
     Ok(())
 }
 
 /// `resume`.
 pub(super) async fn resume(args: ResumeArgs) -> Result<(), CommandError> {
-    told(&Client::new(&args.admin)?.post("/v1/resume", &with_origin(json!({}), &args.origin)).await?);
+    print_cap(
+        &AdminClient::new(&args.admin)?.post("/v1/resume", &with_context(json!({}), &args.context)).await?,
+    );
     Ok(())
 }
 
@@ -46,7 +48,7 @@ pub(super) async fn resume(args: ResumeArgs) -> Result<(), CommandError> {
 pub(super) async fn schedule(command: ScheduleCommand) -> Result<(), CommandError> {
     match command {
         ScheduleCommand::Show(args) => {
-            let status = Client::new(&args.admin)?.get("/v1/status").await?;
+            let status = AdminClient::new(&args.admin)?.get("/v1/status").await?;
             println!("{}", serde_json::to_string_pretty(&status["settings"]["schedule"]).unwrap_or_default());
         }
         ScheduleCommand::Set(args) => {
@@ -59,12 +61,12 @@ pub(super) async fn schedule(command: ScheduleCommand) -> Result<(), CommandErro
                     format!("{}: {error}", args.file.display()),
                 )
             })?;
-            let client = Client::new(&args.admin)?;
-            told(&client.put("/v1/schedule", &with_origin(schedule, &args.origin)).await?);
+            let client = AdminClient::new(&args.admin)?;
+            print_cap(&client.put("/v1/schedule", &with_context(schedule, &args.context)).await?);
         }
         ScheduleCommand::Clear(args) => {
-            let body = with_origin(json!({}), &args.origin);
-            told(&Client::new(&args.admin)?.post("/v1/schedule/clear", &body).await?);
+            let body = with_context(json!({}), &args.context);
+            print_cap(&AdminClient::new(&args.admin)?.post("/v1/schedule/clear", &body).await?);
         }
     }
     Ok(())
@@ -72,7 +74,7 @@ pub(super) async fn schedule(command: ScheduleCommand) -> Result<(), CommandErro
 
 /// `audit`.
 pub(super) async fn audit(args: AuditArgs) -> Result<(), CommandError> {
-    let audit = Client::new(&args.admin)?.get(&format!("/v1/audit?limit={}", args.limit)).await?;
+    let audit = AdminClient::new(&args.admin)?.get(&format!("/v1/audit?limit={}", args.limit)).await?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&audit).unwrap_or_default());
         return Ok(());
@@ -81,22 +83,22 @@ pub(super) async fn audit(args: AuditArgs) -> Result<(), CommandError> {
         .as_array()
         .into_iter()
         .flatten()
-        .map(|entry| ["at", "who", "action", "detail", "why"].map(|name| text(&entry[name])).to_vec())
+        .map(|entry| ["at", "who", "action", "detail", "reason"].map(|name| text(&entry[name])).to_vec())
         .collect();
     print!("{}", table(&["AT", "WHO", "ACTION", "DETAIL", "WHY"], &rows));
     Ok(())
 }
 
-fn with_origin(mut body: Value, origin: &OriginArgs) -> Value {
+fn with_context(mut body: Value, context: &AuditContextArgs) -> Value {
     let members = body.as_object_mut().map_or_else(Map::new, std::mem::take);
     let mut members = members;
-    members.insert("who".to_owned(), json!(origin.who));
-    members.insert("why".to_owned(), json!(origin.why));
+    members.insert("who".to_owned(), json!(context.who));
+    members.insert("reason".to_owned(), json!(context.reason));
     Value::Object(members)
 }
 
 /// What is in force now.
-fn told(changed: &Value) {
+fn print_cap(changed: &Value) {
     println!("{}", cap_line(&changed["cap"]));
 }
 

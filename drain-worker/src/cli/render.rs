@@ -68,7 +68,7 @@ pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
         let mut line = String::new();
         for (column, cell) in cells.enumerate() {
             let width = widths[column];
-            // Writing to a String cannot fail.
+            // GatedWriter to a String cannot fail.
             let _written = if right[column] {
                 write!(line, "{cell:>width$}  ")
             } else {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::time::sleep;
 
 use super::CommandError;
-use super::client::Client;
+use super::client::AdminClient;
 use super::operate::cap_line;
 use super::render::{number, span, table, tenths, text};
 use crate::config::StatusArgs;
@@ -18,7 +18,7 @@ const WATCH_EVERY: Duration = Duration::from_secs(1);
 
 /// Shows the status once, or until it is interrupted.
 pub(super) async fn status(args: StatusArgs) -> Result<(), CommandError> {
-    let client = Client::new(&args.admin)?;
+    let client = AdminClient::new(&args.admin)?;
     if !args.watch {
         print!("{}", shown(&client.get("/v1/status").await?, args.json));
         return Ok(());
@@ -67,7 +67,7 @@ fn render(status: &Value) -> String {
     line(String::new());
     out.push_str(&table(&head, &rows));
     for warning in status["warnings"].as_array().into_iter().flatten() {
-        // Writing to a String cannot fail.
+        // GatedWriter to a String cannot fail.
         let _written = writeln!(out, "! {}", text(warning));
     }
     out

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use shared::config::ConfigErrors;
 
-use crate::dead_letters::exhausted::ExhaustedConfig;
+use crate::dead_letters::broker_dlq::BrokerDlqConfig;
 
 /// Longest topic or group name that Apache's broker takes, characters.
 const NAME_CHARS_MAX: usize = 127;
@@ -23,8 +23,8 @@ pub struct DeadLetterArgs {
 
 impl DeadLetterArgs {
     /// Where the dead messages of `group` are.
-    pub fn exhausted(&self, group: &str, errors: &mut ConfigErrors) -> ExhaustedConfig {
-        let mut config = ExhaustedConfig::of_group(group);
+    pub fn broker_dlq(&self, group: &str, errors: &mut ConfigErrors) -> BrokerDlqConfig {
+        let mut config = BrokerDlqConfig::for_group(group);
         config.topic = self.dead_letter_topic.clone().unwrap_or(config.topic);
         config.group = self.dead_letter_group.clone().unwrap_or(config.group);
         errors.require(
@@ -63,7 +63,7 @@ mod tests {
             (None, Some(""), None),
         ] {
             let mut errors = ConfigErrors::default();
-            let config = args(topic, group).exhausted("drain", &mut errors);
+            let config = args(topic, group).broker_dlq("drain", &mut errors);
             assert_eq!(errors.is_empty(), expected.is_some(), "{topic:?} {group:?}");
             if let Some(expected) = expected {
                 assert_eq!((config.topic.as_str(), config.group.as_str()), expected);

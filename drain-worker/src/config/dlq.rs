@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::operate::{AdminArgs, OriginArgs};
+use super::operate::{AdminArgs, AuditContextArgs};
 
 /// What to do with dead letters.
 #[derive(Debug, Subcommand)]
@@ -12,17 +12,17 @@ pub enum DlqCommand {
     /// Show one, and the orders in it
     Show(DlqShowArgs),
     /// Send them through the database again, at the pool's cap
-    Redrive(DlqActArgs),
+    Redrive(DlqBulkArgs),
     /// Give them up: the payload is wiped, the state stays
-    Discard(DlqActArgs),
+    Discard(DlqBulkArgs),
 }
 
 /// Flags of `dlq list`.
 #[derive(Clone, Debug, Args)]
 pub struct DlqListArgs {
     /// Only those with this reason, such as unknown_sku
-    #[arg(long, value_name = "REASON", value_parser = reason)]
-    pub reason: Option<String>,
+    #[arg(long, value_name = "REASON", value_parser = reason_name)]
+    pub dead_letter_reason: Option<String>,
 
     /// Which: open (they need somebody), discarded or all
     #[arg(long, value_name = "STATE", default_value = "open", value_parser = ["open", "discarded", "all"])]
@@ -59,14 +59,14 @@ pub struct DlqShowArgs {
 
 /// Flags of `dlq redrive` and `dlq discard`.
 #[derive(Clone, Debug, Args)]
-pub struct DlqActArgs {
+pub struct DlqBulkArgs {
     /// Numbers of letters
-    #[arg(value_name = "ID", required_unless_present_any = ["reason", "all"], conflicts_with_all = ["reason", "all"])]
+    #[arg(value_name = "ID", required_unless_present_any = ["dead_letter_reason", "all"], conflicts_with_all = ["dead_letter_reason", "all"])]
     pub ids: Vec<i64>,
 
     /// All with this reason, such as unknown_sku
-    #[arg(long, value_name = "REASON", value_parser = reason, conflicts_with = "all")]
-    pub reason: Option<String>,
+    #[arg(long, value_name = "REASON", value_parser = reason_name, conflicts_with = "all")]
+    pub dead_letter_reason: Option<String>,
 
     /// All
     #[arg(long)]
@@ -86,7 +86,7 @@ pub struct DlqActArgs {
 
     /// Who and why.
     #[command(flatten)]
-    pub origin: OriginArgs,
+    pub context: AuditContextArgs,
 
     /// The worker.
     #[command(flatten)]
@@ -94,7 +94,7 @@ pub struct DlqActArgs {
 }
 
 /// A reason's name, which also stands in a URL.
-fn reason(text: &str) -> Result<String, String> {
+fn reason_name(text: &str) -> Result<String, String> {
     let is_name = (1..=32).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
     if is_name { Ok(text.to_owned()) } else { Err("1 to 32 small letters, digits and '_'".to_owned()) }

@@ -10,9 +10,9 @@ use shared::config::{ConfigErrors, Secret, is_topic_name};
 use shared::rocketmq::{ClientConfig, ConsumerConfig};
 
 use super::RunArgs;
-use crate::admin::{Access, TOKEN_CHARS_MIN};
-use crate::control::{Rate, Settings};
-use crate::dead_letters::exhausted::ExhaustedConfig;
+use crate::admin::{AdminAccess, TOKEN_CHARS_MIN};
+use crate::control::{GroupSettings, Rate};
+use crate::dead_letters::broker_dlq::BrokerDlqConfig;
 use crate::dead_letters::retention::RETENTION_H_DEFAULT;
 use crate::lag::LagArgs;
 use crate::pipeline::PipelineConfig;
@@ -21,10 +21,10 @@ use crate::query::LookupAccess;
 use crate::store::StoreConfig;
 
 /// Between heartbeats. Changes of operators show after this long at the latest.
-const BEAT: Duration = Duration::from_millis(250);
+const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Between heartbeats while shares move.
-const BEAT_FAST: Duration = Duration::from_millis(30);
+const HEARTBEAT_INTERVAL_FAST: Duration = Duration::from_millis(30);
 
 /// Flags for the drain.
 #[derive(Clone, Debug, clap::Args, Serialize)]
@@ -36,8 +36,8 @@ pub struct DrainArgs {
 
     /// Most orders committed in any one second by the whole pool; only seeds a group that is new to the database,
     /// afterwards `drain-worker rate set` changes it
-    #[arg(long, env = "SPILLWAY_RATE", value_name = "ORDERS", default_value = "2000")]
-    pub rate: Rate,
+    #[arg(long, env = "SPILLWAY_INITIAL_RATE", value_name = "ORDERS", default_value = "2000")]
+    pub initial_rate: Rate,
 
     /// Name of this worker in the pool, for people [default: host:process]
     #[arg(long, env = "SPILLWAY_WORKER_NAME", value_name = "NAME")]
@@ -49,13 +49,13 @@ pub struct DrainArgs {
     pub lease_ms: u64,
 
     /// Back off while a tenth of the commits takes longer than this, milliseconds; 0: never
-    #[arg(long, env = "SPILLWAY_BACKOFF_COMMIT_MS", value_name = "MS", default_value_t = 250,
+    #[arg(long, env = "SPILLWAY_SLOW_COMMIT_MS", value_name = "MS", default_value_t = 250,
           value_parser = clap::value_parser!(u64).range(0..=60_000))]
-    pub backoff_commit_ms: u64,
+    pub slow_commit_ms: u64,
 
     /// Most orders in one transaction
-    #[arg(long, env = "SPILLWAY_BATCH_ROWS_MAX", value_name = "ORDERS", default_value = "200")]
-    pub batch_rows_max: NonZeroU32,
+    #[arg(long, env = "SPILLWAY_TRANSACTION_ORDERS_MAX", value_name = "ORDERS", default_value = "200")]
+    pub transaction_orders_max: NonZeroU32,
 
     /// Longest that an order waits for a batch to fill, milliseconds
     #[arg(long, env = "SPILLWAY_BATCH_LINGER_MS", value_name = "MS", default_value_t = 5,
@@ -67,9 +67,9 @@ pub struct DrainArgs {
     pub receives_max: NonZeroUsize,
 
     /// How much is held: what the rate takes in this time, milliseconds
-    #[arg(long, env = "SPILLWAY_HOLD_MS", value_name = "MS", default_value_t = 1_000,
+    #[arg(long, env = "SPILLWAY_PREFETCH_MS", value_name = "MS", default_value_t = 1_000,
           value_parser = clap::value_parser!(u64).range(10..=30_000))]
-    pub hold_ms: u64,
+    pub prefetch_ms: u64,
 
     /// How long a received message stays hidden from other workers before it must be extended, seconds
     #[arg(long, env = "SPILLWAY_INVISIBLE_S", value_name = "SECONDS", default_value_t = 60,
@@ -103,8 +103,8 @@ pub struct DrainArgs {
     pub broker_retention_h: NonZeroU32,
 
     /// Bring the schema up to date at start: for SQLite on one machine, refused for MySQL
-    #[arg(long, env = "SPILLWAY_EMBEDDED")]
-    pub embedded: bool,
+    #[arg(long, env = "SPILLWAY_MIGRATE_ON_START")]
+    pub migrate_on_start: bool,
 }
 
 /// What the flags come to, checked as a whole.
@@ -121,7 +121,7 @@ pub struct DrainSettings {
     /// The worker's place in the pool.
     pub pool: PoolConfig,
     /// Who may use the control API.
-    pub access: Access,
+    pub access: AdminAccess,
     /// Who may look orders up.
     pub lookups: Arc<LookupAccess>,
     /// Most connections to the query port.
@@ -135,13 +135,13 @@ pub struct DrainSettings {
     /// How long the broker keeps messages, hours.
     pub retention_h: NonZeroU32,
     /// Commits that take longer are slow; `None`: no back-off.
-    pub backoff_slow: Option<Duration>,
+    pub slow_commit: Option<Duration>,
     /// The pipeline's bounds.
     pub pipeline: PipelineConfig,
     /// Where the broker's own dead letters are.
-    pub exhausted: ExhaustedConfig,
+    pub broker_dlq: BrokerDlqConfig,
     /// Whether to migrate at start.
-    pub embedded: bool,
+    pub migrate_on_start: bool,
 }
 
 impl RunArgs {
@@ -157,21 +157,24 @@ impl RunArgs {
             is_topic_name(&drain.consumer_group),
             "--consumer-group: 1 to 60 letters, digits, '-' and '_'",
         );
-        errors.require(drain.batch_rows_max.get() <= 1_000, "--batch-rows-max: must be 1 to 1000");
+        errors.require(
+            drain.transaction_orders_max.get() <= 1_000,
+            "--transaction-orders-max: must be 1 to 1000",
+        );
         errors.require(drain.receives_max.get() <= 64, "--receives-max: must be 1 to 64");
         errors.require(
             drain.query_connections_max.get() <= 65_536,
             "--query-connections-max: must be 1 to 65536",
         );
         errors.require(
-            !drain.embedded || self.database.database_url.scheme() == "sqlite",
-            "--embedded: only with a sqlite: database; for MySQL run `drain-worker migrate` with an account of its own",
+            !drain.migrate_on_start || self.database.database_url.scheme() == "sqlite",
+            "--migrate-on-start: only with a sqlite: database; for MySQL run `drain-worker migrate` with an account of its own",
         );
         errors.require(
             drain.query_listen != drain.admin_listen || drain.query_listen.port() == 0,
             "--admin-listen: must differ from --query-listen: buyers must not reach it",
         );
-        let exhausted = self.dead_letters.exhausted(&drain.consumer_group, &mut errors);
+        let broker_dlq = self.dead_letters.broker_dlq(&drain.consumer_group, &mut errors);
         let is_open = drain.admin_token.is_none() && !drain.admin_listen.ip().is_loopback();
         errors.require(
             !is_open,
@@ -190,8 +193,9 @@ impl RunArgs {
             drain.admin_token.as_ref().is_none_or(is_header),
             "--admin-token: letters, digits and signs only, no spaces",
         );
-        let lookups = self.lookups.access(&mut errors);
-        let (Some(client), Some(lookups), true) = (client, lookups, errors.is_empty()) else {
+        let lookups = self.lookups.signed_gateway(&[], &mut errors);
+        let lookups = lookups.map_or(LookupAccess::Open, LookupAccess::Gateway);
+        let (Some(client), true) = (client, errors.is_empty()) else {
             return Err(errors);
         };
         let mut consumer = ConsumerConfig::new(&drain.consumer_group, [&self.rocketmq.orders_topic]);
@@ -205,31 +209,30 @@ impl RunArgs {
             pool: PoolConfig {
                 group: drain.consumer_group.clone(),
                 worker: drain.worker_name.clone().unwrap_or_else(own_name),
-                seed: Settings::new(drain.rate),
+                seed: GroupSettings::new(drain.initial_rate),
                 lease: Duration::from_millis(drain.lease_ms),
-                beat: BEAT,
-                beat_fast: BEAT_FAST,
+                heartbeat_interval: HEARTBEAT_INTERVAL,
+                heartbeat_interval_fast: HEARTBEAT_INTERVAL_FAST,
             },
-            access: drain.admin_token.clone().map_or(Access::Loopback, Access::Token),
+            access: drain.admin_token.clone().map_or(AdminAccess::Loopback, AdminAccess::Token),
             lookups: Arc::new(lookups),
             query_connections_max: drain.query_connections_max,
             lag: self.lag.clone(),
             orders_topic: self.rocketmq.orders_topic.clone(),
             grace: Duration::from_millis(drain.grace_ms),
             retention_h: drain.broker_retention_h,
-            backoff_slow: (drain.backoff_commit_ms > 0)
-                .then(|| Duration::from_millis(drain.backoff_commit_ms)),
+            slow_commit: (drain.slow_commit_ms > 0).then(|| Duration::from_millis(drain.slow_commit_ms)),
             pipeline: PipelineConfig {
                 receives_max: drain.receives_max,
-                batch_orders_max: drain.batch_rows_max,
+                batch_orders_max: drain.transaction_orders_max,
                 batch_linger: Duration::from_millis(drain.batch_linger_ms),
                 writers,
-                hold: Duration::from_millis(drain.hold_ms),
+                prefetch: Duration::from_millis(drain.prefetch_ms),
                 // The rest is for leaving the pool and closing.
                 grace: Duration::from_millis(drain.grace_ms) * 2 / 3,
             },
-            exhausted,
-            embedded: drain.embedded,
+            broker_dlq,
+            migrate_on_start: drain.migrate_on_start,
         })
     }
 }

@@ -1,25 +1,24 @@
-//! Settings, by flag and environment alike.
+//! GroupSettings, by flag and environment alike.
 
 mod database;
 mod dead_letters;
 mod dlq;
 mod drain;
-mod lookups;
 mod operate;
 
 use std::path::PathBuf;
 
 use serde::Serialize;
 use shared::config::{LogArgs, RocketmqArgs};
+use shared::gateway::SignatureArgs;
 
 use crate::lag::LagArgs;
 pub use database::{DatabaseArgs, MigratorArgs};
 pub use dead_letters::DeadLetterArgs;
-pub use dlq::{DlqActArgs, DlqCommand, DlqListArgs, DlqShowArgs};
+pub use dlq::{DlqBulkArgs, DlqCommand, DlqListArgs, DlqShowArgs};
 pub use drain::{DrainArgs, DrainSettings};
-pub use lookups::LookupArgs;
 pub use operate::{
-    AdminArgs, AuditArgs, OriginArgs, PauseArgs, RateCommand, ResumeArgs, ScheduleCommand, StatusArgs,
+    AdminArgs, AuditArgs, AuditContextArgs, PauseArgs, RateCommand, ResumeArgs, ScheduleCommand, StatusArgs,
 };
 
 use crate::tune::TuneArgs;
@@ -94,9 +93,9 @@ pub struct RunArgs {
     /// The drain's bounds.
     #[command(flatten)]
     pub drain: DrainArgs,
-    /// Look-ups.
-    #[command(flatten)]
-    pub lookups: LookupArgs,
+    /// Lookups.
+    #[command(flatten, next_help_heading = "Lookups")]
+    pub lookups: SignatureArgs,
     /// Dead letters.
     #[command(flatten)]
     pub dead_letters: DeadLetterArgs,

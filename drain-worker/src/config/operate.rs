@@ -25,14 +25,14 @@ pub struct AdminArgs {
 /// Who does it, for the audit trail.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Audit trail")]
-pub struct OriginArgs {
+pub struct AuditContextArgs {
     /// Who does it
     #[arg(long, env = "USER", value_name = "NAME", default_value = "")]
     pub who: String,
 
     /// Why
     #[arg(long, value_name = "TEXT", default_value = "")]
-    pub why: String,
+    pub reason: String,
 }
 
 /// Flags of `status`.
@@ -71,9 +71,9 @@ pub struct RateSetArgs {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub ramp: Option<Duration>,
 
-    /// Who and why.
+    /// Who and reason.
     #[command(flatten)]
-    pub origin: OriginArgs,
+    pub context: AuditContextArgs,
 
     /// The worker.
     #[command(flatten)]
@@ -83,9 +83,9 @@ pub struct RateSetArgs {
 /// Flags of `rate reset`.
 #[derive(Clone, Debug, Args)]
 pub struct RateResetArgs {
-    /// Who and why.
+    /// Who and reason.
     #[command(flatten)]
-    pub origin: OriginArgs,
+    pub context: AuditContextArgs,
 
     /// The worker.
     #[command(flatten)]
@@ -103,9 +103,9 @@ pub struct PauseArgs {
     #[arg(long = "for", value_name = "TIME", value_parser = duration)]
     pub duration: Option<Duration>,
 
-    /// Who and why.
+    /// Who and reason.
     #[command(flatten)]
-    pub origin: OriginArgs,
+    pub context: AuditContextArgs,
 
     /// The worker.
     #[command(flatten)]
@@ -115,9 +115,9 @@ pub struct PauseArgs {
 /// Flags of `resume`.
 #[derive(Clone, Debug, Args)]
 pub struct ResumeArgs {
-    /// Who and why.
+    /// Who and reason.
     #[command(flatten)]
-    pub origin: OriginArgs,
+    pub context: AuditContextArgs,
 
     /// The worker.
     #[command(flatten)]
@@ -150,9 +150,9 @@ pub struct ScheduleSetArgs {
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
 
-    /// Who and why.
+    /// Who and reason.
     #[command(flatten)]
-    pub origin: OriginArgs,
+    pub context: AuditContextArgs,
 
     /// The worker.
     #[command(flatten)]
@@ -162,9 +162,9 @@ pub struct ScheduleSetArgs {
 /// Flags of `schedule clear`.
 #[derive(Clone, Debug, Args)]
 pub struct ScheduleClearArgs {
-    /// Who and why.
+    /// Who and reason.
     #[command(flatten)]
-    pub origin: OriginArgs,
+    pub context: AuditContextArgs,
 
     /// The worker.
     #[command(flatten)]

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::{Manual, Pause, Rate, Schedule, Settings};
+use super::{GroupSettings, ManualRate, PauseSetting, Rate, Schedule};
 
 /// Longest name of who changes something, characters.
 pub const NAME_CHARS_MAX: usize = 64;
 
 /// Longest reason, characters.
-pub const WHY_CHARS_MAX: usize = 200;
+pub const REASON_CHARS_MAX: usize = 200;
 
 /// Longest ramp.
 const RAMP_MAX: Duration = Duration::from_secs(24 * 3_600);
@@ -16,18 +16,18 @@ const RAMP_MAX: Duration = Duration::from_secs(24 * 3_600);
 /// Longest pause that ends by itself.
 const PAUSE_MAX: Duration = Duration::from_secs(7 * 24 * 3_600);
 
-/// Who changes something, and why. Both are what the caller says.
+/// Who changes something, and reason. Both are what the caller says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Origin {
+pub struct AuditContext {
     /// A name; empty: not told.
     pub who: String,
     /// A reason; empty: not told.
-    pub why: String,
+    pub reason: String,
 }
 
 /// A change of the settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum SettingsChange {
     /// A rate by hand, at once or over a time.
     SetRate {
         /// The rate.
@@ -57,7 +57,7 @@ pub enum Change {
 
 /// Why a change is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ChangeError {
+pub enum SettingsChangeError {
     /// The ramp is too long.
     #[error("ramp_s: at most 24 hours")]
     RampTooLong,
@@ -69,7 +69,7 @@ pub enum ChangeError {
     PauseTooLong,
 }
 
-impl Change {
+impl SettingsChange {
     /// Its name in the audit trail.
     #[must_use]
     pub const fn action(&self) -> &'static str {
@@ -86,17 +86,25 @@ impl Change {
     /// The settings after the change, and a line about it.
     ///
     /// # Errors
-    /// [`ChangeError`]; nothing changes then.
-    pub fn apply(&self, settings: &Settings, now_us: i64) -> Result<(Settings, String), ChangeError> {
+    /// [`SettingsChangeError`]; nothing changes then.
+    pub fn apply(
+        &self,
+        settings: &GroupSettings,
+        now_us: i64,
+    ) -> Result<(GroupSettings, String), SettingsChangeError> {
         let mut new = settings.clone();
         let detail = match self {
             Self::SetRate { rate, ramp } => {
                 if *ramp > RAMP_MAX {
-                    return Err(ChangeError::RampTooLong);
+                    return Err(SettingsChangeError::RampTooLong);
                 }
                 let from = if ramp.is_zero() { *rate } else { settings.ramp_start(now_us) };
-                new.manual =
-                    Some(Manual { from, to: *rate, began_us: now_us, ends_us: now_us + microseconds(*ramp) });
+                new.manual = Some(ManualRate {
+                    from,
+                    to: *rate,
+                    began_us: now_us,
+                    ends_us: now_us + microseconds(*ramp),
+                });
                 if ramp.is_zero() {
                     format!("{}/s", rate.get())
                 } else {
@@ -108,7 +116,7 @@ impl Change {
                 "back to the schedule or the default".to_owned()
             }
             Self::PauseUntil { until_us: None } => {
-                new.pause = Some(Pause { until_us: None });
+                new.pause = Some(PauseSetting { until_us: None });
                 "until resumed".to_owned()
             }
             Self::PauseUntil { until_us: Some(until_us) } => {
@@ -136,17 +144,17 @@ impl Change {
 
     fn pause(
         &self,
-        mut new: Settings,
+        mut new: GroupSettings,
         until_us: i64,
         now_us: i64,
-    ) -> Result<(Settings, String), ChangeError> {
+    ) -> Result<(GroupSettings, String), SettingsChangeError> {
         if until_us <= now_us {
-            return Err(ChangeError::PauseInThePast);
+            return Err(SettingsChangeError::PauseInThePast);
         }
         if until_us - now_us > microseconds(PAUSE_MAX) {
-            return Err(ChangeError::PauseTooLong);
+            return Err(SettingsChangeError::PauseTooLong);
         }
-        new.pause = Some(Pause { until_us: Some(until_us) });
+        new.pause = Some(PauseSetting { until_us: Some(until_us) });
         Ok((new, format!("for {} s", (until_us - now_us + 500_000) / 1_000_000)))
     }
 }
@@ -157,7 +165,7 @@ fn microseconds(duration: Duration) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Source;
+    use super::super::CapSource;
     use super::*;
 
     const SECOND: i64 = 1_000_000;
@@ -167,21 +175,21 @@ mod tests {
         Rate::new(orders).expect("within bounds")
     }
 
-    fn after(settings: &Settings, change: &Change) -> Settings {
+    fn after(settings: &GroupSettings, change: &SettingsChange) -> GroupSettings {
         change.apply(settings, NOW).expect("applies").0
     }
 
     #[test]
     fn a_ramp_starts_at_the_cap_in_force() {
-        let settings = Settings::new(rate(500));
-        let change = Change::SetRate { rate: rate(3_000), ramp: Duration::from_secs(60) };
+        let settings = GroupSettings::new(rate(500));
+        let change = SettingsChange::SetRate { rate: rate(3_000), ramp: Duration::from_secs(60) };
         let (ramped, detail) = change.apply(&settings, NOW).expect("applies");
         assert_eq!(detail, "500/s to 3000/s over 60 s");
         assert_eq!(ramped.cap_at(NOW).orders_per_second, 500);
         assert_eq!(ramped.cap_at(NOW + 30 * SECOND).orders_per_second, 1_750);
         assert_eq!(ramped.cap_at(NOW + 60 * SECOND).orders_per_second, 3_000);
         // Another one in the middle starts from there.
-        let down = Change::SetRate { rate: rate(750), ramp: Duration::from_secs(10) };
+        let down = SettingsChange::SetRate { rate: rate(750), ramp: Duration::from_secs(10) };
         let (down, _) = down.apply(&ramped, NOW + 30 * SECOND).expect("applies");
         assert_eq!(down.cap_at(NOW + 30 * SECOND).orders_per_second, 1_750);
         assert_eq!(down.cap_at(NOW + 35 * SECOND).orders_per_second, 1_250);
@@ -189,25 +197,31 @@ mod tests {
 
     #[test]
     fn a_pause_keeps_the_rate_for_later() {
-        let set = Change::SetRate { rate: rate(9), ramp: Duration::ZERO };
-        let settings = after(&Settings::new(rate(500)), &set);
-        let paused = after(&settings, &Change::PauseFor { duration: Duration::from_secs(10) });
-        assert_eq!(paused.cap_at(NOW).source, Source::Paused);
+        let set = SettingsChange::SetRate { rate: rate(9), ramp: Duration::ZERO };
+        let settings = after(&GroupSettings::new(rate(500)), &set);
+        let paused = after(&settings, &SettingsChange::PauseFor { duration: Duration::from_secs(10) });
+        assert_eq!(paused.cap_at(NOW).source, CapSource::Paused);
         assert_eq!(paused.cap_at(NOW + 10 * SECOND).orders_per_second, 9);
-        let forever = after(&settings, &Change::PauseUntil { until_us: None });
-        assert_eq!(forever.cap_at(i64::MAX).source, Source::Paused);
-        assert_eq!(after(&forever, &Change::Resume).cap_at(NOW).orders_per_second, 9);
-        assert_eq!(after(&settings, &Change::ResetRate).cap_at(NOW).orders_per_second, 500);
+        let forever = after(&settings, &SettingsChange::PauseUntil { until_us: None });
+        assert_eq!(forever.cap_at(i64::MAX).source, CapSource::Paused);
+        assert_eq!(after(&forever, &SettingsChange::Resume).cap_at(NOW).orders_per_second, 9);
+        assert_eq!(after(&settings, &SettingsChange::ResetRate).cap_at(NOW).orders_per_second, 500);
     }
 
     #[test]
     fn what_cannot_be_meant_is_refused() {
-        let settings = Settings::new(rate(500));
+        let settings = GroupSettings::new(rate(500));
         for (change, error) in [
-            (Change::PauseUntil { until_us: Some(NOW) }, ChangeError::PauseInThePast),
-            (Change::PauseFor { duration: Duration::from_secs(8 * 86_400) }, ChangeError::PauseTooLong),
-            (Change::PauseFor { duration: Duration::MAX }, ChangeError::PauseTooLong),
-            (Change::SetRate { rate: rate(1), ramp: Duration::from_secs(86_401) }, ChangeError::RampTooLong),
+            (SettingsChange::PauseUntil { until_us: Some(NOW) }, SettingsChangeError::PauseInThePast),
+            (
+                SettingsChange::PauseFor { duration: Duration::from_secs(8 * 86_400) },
+                SettingsChangeError::PauseTooLong,
+            ),
+            (SettingsChange::PauseFor { duration: Duration::MAX }, SettingsChangeError::PauseTooLong),
+            (
+                SettingsChange::SetRate { rate: rate(1), ramp: Duration::from_secs(86_401) },
+                SettingsChangeError::RampTooLong,
+            ),
         ] {
             assert_eq!(change.apply(&settings, NOW), Err(error), "{change:?}");
         }

@@ -12,6 +12,6 @@ mod change;
 mod schedule;
 mod settings;
 
-pub use change::{Change, ChangeError, NAME_CHARS_MAX, Origin, WHY_CHARS_MAX};
-pub use schedule::{ENTRIES_MAX, Entry, Schedule, ScheduleError, Weekday};
-pub use settings::{Cap, Manual, Pause, RATE_MAX, Rate, Settings, Source};
+pub use change::{AuditContext, NAME_CHARS_MAX, REASON_CHARS_MAX, SettingsChange, SettingsChangeError};
+pub use schedule::{ENTRIES_MAX, Schedule, ScheduleEntry, ScheduleError, Weekday};
+pub use settings::{Cap, CapSource, GroupSettings, ManualRate, PauseSetting, RATE_MAX, Rate};

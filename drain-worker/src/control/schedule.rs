@@ -55,7 +55,7 @@ impl Weekday {
 /// From this time of day on, until another entry begins, this rate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Entry {
+pub struct ScheduleEntry {
     /// Local time, `HH:MM`.
     pub from: String,
     /// The cap.
@@ -66,7 +66,7 @@ pub struct Entry {
 }
 
 /// As the audit trail tells it.
-impl fmt::Display for Entry {
+impl fmt::Display for ScheduleEntry {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} {}/s", self.from, self.rate.get())?;
         for (number, day) in self.days.iter().enumerate() {
@@ -103,7 +103,7 @@ pub enum ScheduleError {
 #[serde(deny_unknown_fields)]
 struct Raw {
     time_zone: String,
-    entries: Vec<Entry>,
+    entries: Vec<ScheduleEntry>,
 }
 
 /// A checked schedule.
@@ -112,7 +112,7 @@ struct Raw {
 pub struct Schedule {
     name: String,
     zone: TimeZone,
-    entries: Vec<(Time, Entry)>,
+    entries: Vec<(Time, ScheduleEntry)>,
 }
 
 impl TryFrom<Raw> for Schedule {
@@ -136,16 +136,17 @@ impl Schedule {
     ///
     /// # Errors
     /// [`ScheduleError`], the first.
-    pub fn new(time_zone: &str, entries: Vec<Entry>) -> Result<Self, ScheduleError> {
+    pub fn new(time_zone: &str, entries: Vec<ScheduleEntry>) -> Result<Self, ScheduleError> {
         let zone = TimeZone::get(time_zone)
             .map_err(|_| ScheduleError::TimeZone(time_zone.chars().take(64).collect()))?;
         if entries.is_empty() || entries.len() > ENTRIES_MAX {
             return Err(ScheduleError::Count);
         }
-        let mut timed: Vec<(Time, Entry)> = Vec::with_capacity(entries.len());
+        let mut timed: Vec<(Time, ScheduleEntry)> = Vec::with_capacity(entries.len());
         for (index, entry) in entries.into_iter().enumerate() {
             let time = time_of_day(&entry.from).ok_or(ScheduleError::Time { index })?;
-            let meets = |other: &(Time, Entry)| other.0 == time && days_meet(&other.1.days, &entry.days);
+            let meets =
+                |other: &(Time, ScheduleEntry)| other.0 == time && days_meet(&other.1.days, &entry.days);
             if timed.iter().any(meets) {
                 return Err(ScheduleError::Twice { index });
             }
@@ -161,7 +162,7 @@ impl Schedule {
     }
 
     /// The entries, as given.
-    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+    pub fn entries(&self) -> impl Iterator<Item = &ScheduleEntry> {
         self.entries.iter().map(|(_, entry)| entry)
     }
 
@@ -280,7 +281,7 @@ mod tests {
 
     #[test]
     fn faults_say_where() {
-        for (zone, entries, fault) in [
+        for (zone, entries, detail) in [
             ("Mars/Olympus", r#"[{"from": "02:00", "rate": 1}]"#, "time_zone: 'Mars/Olympus'"),
             ("UTC", "[]", "entries: must be 1 to 64"),
             ("UTC", r#"[{"from": "2:00", "rate": 1}]"#, "entries[0].from"),
@@ -294,7 +295,7 @@ mod tests {
             ("UTC", r#"[{"from": "02:00", "rate": 1, "until": "03:00"}]"#, "unknown field"),
         ] {
             let error = schedule(zone, entries).expect_err("refused");
-            assert!(error.contains(fault), "{error}");
+            assert!(error.contains(detail), "{error}");
         }
     }
 }

@@ -53,7 +53,7 @@ impl std::str::FromStr for Rate {
 
 /// A rate that an operator set, reached on a straight line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Manual {
+pub struct ManualRate {
     /// The cap when it was set.
     pub from: Rate,
     /// The cap when the ramp is over.
@@ -64,7 +64,7 @@ pub struct Manual {
     pub ends_us: i64,
 }
 
-impl Manual {
+impl ManualRate {
     /// The cap at `now_us`.
     #[must_use]
     pub fn at(&self, now_us: i64) -> u32 {
@@ -87,22 +87,22 @@ impl Manual {
 
 /// A pause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pause {
+pub struct PauseSetting {
     /// When it ends by itself, µs; `None`: when somebody resumes.
     pub until_us: Option<i64>,
 }
 
 /// Everything that operators set for a consumer group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Settings {
+pub struct GroupSettings {
     /// The cap when nothing else is set.
     pub default: Rate,
     /// The cap set by hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub manual: Option<Manual>,
+    pub manual: Option<ManualRate>,
     /// A pause, possibly over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pause: Option<Pause>,
+    pub pause: Option<PauseSetting>,
     /// Caps by the time of day.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<Schedule>,
@@ -111,7 +111,7 @@ pub struct Settings {
 /// Where a cap comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Source {
+pub enum CapSource {
     /// The pool is paused.
     Paused,
     /// Set by hand.
@@ -122,7 +122,7 @@ pub enum Source {
     Default,
 }
 
-impl Source {
+impl CapSource {
     /// The name used in the API and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -141,14 +141,14 @@ pub struct Cap {
     /// Orders that the pool may commit in any one second; 0 while paused.
     pub orders_per_second: u32,
     /// Where it comes from.
-    pub source: Source,
+    pub source: CapSource,
     /// The ramp under way; not while another source rules.
-    pub ramp: Option<Manual>,
+    pub ramp: Option<ManualRate>,
     /// When the pause ends by itself, µs.
     pub paused_until_us: Option<i64>,
 }
 
-impl Settings {
+impl GroupSettings {
     /// Nothing set but the default.
     #[must_use]
     pub const fn new(default: Rate) -> Self {
@@ -161,7 +161,7 @@ impl Settings {
         let cap =
             |orders_per_second, source| Cap { orders_per_second, source, ramp: None, paused_until_us: None };
         if let Some(pause) = self.pause.filter(|pause| pause.until_us.is_none_or(|until| now_us < until)) {
-            return Cap { paused_until_us: pause.until_us, ..cap(0, Source::Paused) };
+            return Cap { paused_until_us: pause.until_us, ..cap(0, CapSource::Paused) };
         }
         let (orders_per_second, source) = self.unpaused_at(now_us);
         let ramp = self.manual.filter(|manual| manual.is_ramping(now_us));
@@ -169,13 +169,13 @@ impl Settings {
     }
 
     /// What the cap is, or would be without the pause.
-    fn unpaused_at(&self, now_us: i64) -> (u32, Source) {
+    fn unpaused_at(&self, now_us: i64) -> (u32, CapSource) {
         if let Some(manual) = &self.manual {
-            return (manual.at(now_us), Source::Manual);
+            return (manual.at(now_us), CapSource::Manual);
         }
         match self.schedule.as_ref().and_then(|schedule| schedule.rate_at(now_us)) {
-            Some(rate) => (rate.get(), Source::Schedule),
-            None => (self.default.get(), Source::Default),
+            Some(rate) => (rate.get(), CapSource::Schedule),
+            None => (self.default.get(), CapSource::Default),
         }
     }
 
@@ -205,26 +205,26 @@ mod tests {
 
     #[test]
     fn a_pause_beats_the_hand_and_the_hand_beats_the_schedule() {
-        let manual = Manual { from: rate(7), to: rate(7), began_us: 0, ends_us: 0 };
+        let manual = ManualRate { from: rate(7), to: rate(7), began_us: 0, ends_us: 0 };
         let at = 10 * SECOND;
-        let mut settings = Settings::new(rate(2_000));
-        let expect = |settings: &Settings, orders, source| {
+        let mut settings = GroupSettings::new(rate(2_000));
+        let expect = |settings: &GroupSettings, orders, source| {
             let cap = settings.cap_at(at);
             assert_eq!((cap.orders_per_second, cap.source), (orders, source));
         };
-        expect(&settings, 2_000, Source::Default);
+        expect(&settings, 2_000, CapSource::Default);
         settings.schedule = Some(schedule());
-        expect(&settings, 500, Source::Schedule);
+        expect(&settings, 500, CapSource::Schedule);
         settings.manual = Some(manual);
-        expect(&settings, 7, Source::Manual);
-        settings.pause = Some(Pause { until_us: None });
-        expect(&settings, 0, Source::Paused);
-        settings.pause = Some(Pause { until_us: Some(at + 1) });
-        expect(&settings, 0, Source::Paused);
-        settings.pause = Some(Pause { until_us: Some(at) });
-        expect(&settings, 7, Source::Manual);
+        expect(&settings, 7, CapSource::Manual);
+        settings.pause = Some(PauseSetting { until_us: None });
+        expect(&settings, 0, CapSource::Paused);
+        settings.pause = Some(PauseSetting { until_us: Some(at + 1) });
+        expect(&settings, 0, CapSource::Paused);
+        settings.pause = Some(PauseSetting { until_us: Some(at) });
+        expect(&settings, 7, CapSource::Manual);
         settings.manual = None;
-        expect(&settings, 500, Source::Schedule);
+        expect(&settings, 500, CapSource::Schedule);
     }
 
     proptest! {
@@ -232,7 +232,7 @@ mod tests {
         fn a_ramp_goes_straight_from_one_rate_to_the_other(
             from in 1..=RATE_MAX, to in 1..=RATE_MAX, length in 0_i64..100_000 * SECOND, part in 0.0..=1.2_f64,
         ) {
-            let manual = Manual { from: rate(from), to: rate(to), began_us: 5, ends_us: 5 + length };
+            let manual = ManualRate { from: rate(from), to: rate(to), began_us: 5, ends_us: 5 + length };
             prop_assert_eq!(manual.at(5 + length), to);
             let at = 5 + (length as f64 * part) as i64;
             let expected = f64::from(from) + (f64::from(to) - f64::from(from)) * part.min(1.0);
@@ -255,12 +255,12 @@ mod tests {
 
     #[test]
     fn settings_read_back() {
-        let mut settings = Settings::new(rate(2_000));
+        let mut settings = GroupSettings::new(rate(2_000));
         assert_eq!(serde_json::to_string(&settings).expect("writes"), r#"{"default":2000}"#);
-        settings.manual = Some(Manual { from: rate(1), to: rate(2), began_us: 3, ends_us: 4 });
-        settings.pause = Some(Pause { until_us: Some(9) });
+        settings.manual = Some(ManualRate { from: rate(1), to: rate(2), began_us: 3, ends_us: 4 });
+        settings.pause = Some(PauseSetting { until_us: Some(9) });
         settings.schedule = Some(schedule());
         let text = serde_json::to_string(&settings).expect("writes");
-        assert_eq!(serde_json::from_str::<Settings>(&text).expect("reads"), settings);
+        assert_eq!(serde_json::from_str::<GroupSettings>(&text).expect("reads"), settings);
     }
 }

@@ -4,12 +4,12 @@
 //! * [`exhausted`] takes over what the broker itself gave up: messages that were delivered too often.
 //! * [`retention`] warns before the broker drops anything because of its age.
 
-pub mod exhausted;
+pub mod broker_dlq;
 mod outcome;
 mod redrive;
 pub mod retention;
 mod write;
 
-pub use outcome::{LetterOutcome, Outcome};
-pub use redrive::{RedriveConfig, Redriven, Redriver};
-pub use write::Obstacle;
+pub use outcome::{RedriveOutcome, RedriveResult};
+pub use redrive::{RedriveConfig, RedrivePage, Redriver};
+pub use write::WriteGuard;

@@ -2,26 +2,26 @@
 
 use std::collections::BTreeMap;
 
-use shared::order::{OrderId, Outcome as Decision, RejectReason};
+use shared::order::{OrderId, Outcome, RejectReason};
 
-use crate::store::VerdictKind;
+use crate::store::CommitOutcome;
 
 /// What became of a letter that was redriven.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LetterOutcome {
+pub struct RedriveResult {
     /// The letter's number.
     pub id: i64,
     /// The order, if the letter is about one.
     pub order_id: Option<OrderId>,
     /// What became of it.
-    pub outcome: Outcome,
+    pub outcome: RedriveOutcome,
     /// For people, without personal data.
     pub detail: Option<String>,
 }
 
 /// What became of a letter. Sorted by how much somebody should care: a message of several orders is told by its worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Outcome {
+pub enum RedriveOutcome {
     /// The order was decided before, with the same payload. The letter is gone.
     Duplicate,
     /// Confirmed now. The letter is gone.
@@ -42,7 +42,7 @@ pub enum Outcome {
     Unreadable,
 }
 
-impl Outcome {
+impl RedriveOutcome {
     /// Every outcome.
     pub const ALL: [Self; 9] = [
         Self::Duplicate,
@@ -73,39 +73,39 @@ impl Outcome {
     }
 }
 
-impl From<VerdictKind> for Outcome {
-    fn from(kind: VerdictKind) -> Self {
+impl From<CommitOutcome> for RedriveOutcome {
+    fn from(kind: CommitOutcome) -> Self {
         match kind {
-            VerdictKind::New(Decision::Confirmed) => Self::Confirmed,
-            VerdictKind::New(Decision::Rejected(RejectReason::SoldOut)) => Self::SoldOut,
-            VerdictKind::New(Decision::Rejected(RejectReason::LimitExceeded)) => Self::LimitExceeded,
-            VerdictKind::Duplicate(_) => Self::Duplicate,
-            VerdictKind::Conflict { .. } => Self::Conflict,
-            VerdictKind::DeadLettered { .. } => Self::DeadLettered,
+            CommitOutcome::New(Outcome::Confirmed) => Self::Confirmed,
+            CommitOutcome::New(Outcome::Rejected(RejectReason::SoldOut)) => Self::SoldOut,
+            CommitOutcome::New(Outcome::Rejected(RejectReason::LimitExceeded)) => Self::LimitExceeded,
+            CommitOutcome::Duplicate(_) => Self::Duplicate,
+            CommitOutcome::Conflict { .. } => Self::Conflict,
+            CommitOutcome::DeadLettered { .. } => Self::DeadLettered,
         }
     }
 }
 
-/// What a letter comes to whose orders got these verdicts: the worst of them, and how many of each if they differ or
+/// What a letter comes to whose orders got these results: the worst of them, and how many of each if they differ or
 /// are many.
-pub(super) fn summary(kinds: &[VerdictKind]) -> (Outcome, Option<String>) {
-    let mut counts: BTreeMap<Outcome, usize> = BTreeMap::new();
-    for kind in kinds {
-        *counts.entry(Outcome::from(*kind)).or_default() += 1;
+pub(super) fn summary(outcomes: &[CommitOutcome]) -> (RedriveOutcome, Option<String>) {
+    let mut counts: BTreeMap<RedriveOutcome, usize> = BTreeMap::new();
+    for kind in outcomes {
+        *counts.entry(RedriveOutcome::from(*kind)).or_default() += 1;
     }
     let Some((&worst, _)) = counts.last_key_value() else {
-        return (Outcome::Duplicate, Some("a message without orders".to_owned()));
+        return (RedriveOutcome::Duplicate, Some("a message without orders".to_owned()));
     };
-    if let [kind] = kinds {
+    if let [kind] = outcomes {
         let reason = match kind {
-            VerdictKind::DeadLettered { reason } => Some(reason.as_str().to_owned()),
+            CommitOutcome::DeadLettered { reason } => Some(reason.as_str().to_owned()),
             _ => None,
         };
         return (worst, reason);
     }
     let parts: Vec<_> =
         counts.iter().rev().map(|(outcome, orders)| format!("{orders} {}", outcome.as_str())).collect();
-    (worst, Some(format!("{} orders: {}", kinds.len(), parts.join(", "))))
+    (worst, Some(format!("{} orders: {}", outcomes.len(), parts.join(", "))))
 }
 
 #[cfg(test)]
@@ -116,11 +116,11 @@ mod tests {
 
     #[test]
     fn a_message_is_told_by_the_worst_of_its_orders() {
-        let confirmed = VerdictKind::New(Decision::Confirmed);
-        let sold_out = VerdictKind::New(Decision::Rejected(RejectReason::SoldOut));
-        let again = VerdictKind::Duplicate(Decision::Confirmed);
-        let lettered = VerdictKind::DeadLettered { reason: DeadLetterReason::UnknownSku };
-        for (kinds, outcome, detail) in [
+        let confirmed = CommitOutcome::New(Outcome::Confirmed);
+        let sold_out = CommitOutcome::New(Outcome::Rejected(RejectReason::SoldOut));
+        let again = CommitOutcome::Duplicate(Outcome::Confirmed);
+        let lettered = CommitOutcome::DeadLettered { reason: DeadLetterReason::UnknownSku };
+        for (outcomes, outcome, detail) in [
             (&[confirmed][..], "confirmed", None),
             (&[lettered], "dead_lettered", Some("unknown_sku")),
             (&[again, again], "duplicate", Some("2 orders: 2 duplicate")),
@@ -132,14 +132,14 @@ mod tests {
             (&[lettered, confirmed], "dead_lettered", Some("2 orders: 1 dead_lettered, 1 confirmed")),
             (&[], "duplicate", Some("a message without orders")),
         ] {
-            let (found, told) = summary(kinds);
+            let (found, told) = summary(outcomes);
             assert_eq!((found.as_str(), told.as_deref()), (outcome, detail));
         }
     }
 
     #[test]
     fn names_differ() {
-        let names: std::collections::BTreeSet<_> = Outcome::ALL.map(Outcome::as_str).into();
-        assert_eq!(names.len(), Outcome::ALL.len());
+        let names: std::collections::BTreeSet<_> = RedriveOutcome::ALL.map(RedriveOutcome::as_str).into();
+        assert_eq!(names.len(), RedriveOutcome::ALL.len());
     }
 }

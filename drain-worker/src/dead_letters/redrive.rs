@@ -11,14 +11,14 @@ use shared::envelope::decode_batch;
 use shared::order::AcceptedOrder;
 use tokio::time::Instant;
 
-use super::outcome::{LetterOutcome, Outcome, summary};
-use super::write::{Obstacle, Stopped, Writing, count};
-use crate::control::Origin;
+use super::outcome::{RedriveOutcome, RedriveResult, summary};
+use super::write::{BoundedWriter, WriteGuard, WriteStopped};
+use crate::control::AuditContext;
+use crate::gated_writer::{GatedWriter, rows};
 use crate::metrics;
-use crate::pipeline::{Health, Meter};
-use crate::rate::RateGate;
 use crate::store::{
-    LetterHead, LetterStore, Page, PoolStore, Selection, Standing, StoreError, StoredLetter, VerdictKind,
+    CommitOutcome, DeadLetterSelection, DeadLetterStatus, DeadLetterSummary, OrderStore, PageRequest, Store,
+    StoreError, StoredDeadLetter,
 };
 
 /// Bounds of redriving.
@@ -47,9 +47,9 @@ impl Default for RedriveConfig {
 
 /// What became of a page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Redriven {
+pub struct RedrivePage {
     /// One for each letter that was dealt with, ascending by number.
-    pub outcomes: Vec<LetterOutcome>,
+    pub outcomes: Vec<RedriveResult>,
     /// There may be more: the next page starts after this number.
     pub next: Option<i64>,
     /// Why it stopped before the page's end; for people. What is not among the outcomes may have been tried.
@@ -57,44 +57,33 @@ pub struct Redriven {
 }
 
 /// Redrives letters. Clones share everything.
-pub struct Redriver<S> {
-    store: Arc<S>,
-    writing: Writing,
+#[derive(Clone)]
+pub struct Redriver {
+    store: Arc<Store>,
+    writer: BoundedWriter,
     config: RedriveConfig,
     group: Arc<str>,
 }
 
-impl<S> Clone for Redriver<S> {
-    fn clone(&self) -> Self {
-        Self {
-            store: self.store.clone(),
-            writing: self.writing.clone(),
-            config: self.config,
-            group: self.group.clone(),
-        }
-    }
-}
-
-impl<S: LetterStore + PoolStore> Redriver<S> {
+impl Redriver {
     /// Redrives letters of `store` at the credits of `gate`, as a worker of the consumer group `group`.
     ///
-    /// `obstacle` says why nothing may be written now, such as a pause of the pool.
+    /// `guard` says why nothing may be written now, such as a pause of the pool.
     #[must_use]
     pub fn new(
-        store: Arc<S>,
-        gate: RateGate,
-        (meter, health): (Meter, Health),
-        obstacle: Obstacle,
+        store: Arc<Store>,
+        writer: GatedWriter,
+        guard: WriteGuard,
         group: &str,
         config: RedriveConfig,
     ) -> Self {
-        let writing = Writing { gate, meter, health, obstacle, wait_max: config.wait_max };
-        Self { store, writing, config, group: group.into() }
+        let writer = BoundedWriter { writer, guard, wait_max: config.wait_max };
+        Self { store, writer, config, group: group.into() }
     }
 
     /// Where the letters are.
     #[must_use]
-    pub const fn store(&self) -> &Arc<S> {
+    pub const fn store(&self) -> &Arc<Store> {
         &self.store
     }
 
@@ -104,7 +93,7 @@ impl<S: LetterStore + PoolStore> Redriver<S> {
         &self.group
     }
 
-    /// Redrives the open letters of a selection on a page; each number in [`Selection::Ids`] gets an outcome.
+    /// Redrives the open letters of a selection on a page; each number in [`DeadLetterSelection::Ids`] gets an outcome.
     ///
     /// `kept` lives until nothing of it is under way any more, which may be after the answer.
     ///
@@ -112,16 +101,16 @@ impl<S: LetterStore + PoolStore> Redriver<S> {
     /// [`StoreError`] if the page cannot be read or the audit trail not be written; nothing was tried then.
     pub async fn redrive(
         &self,
-        selection: &Selection,
-        page: Page,
-        origin: &Origin,
+        selection: &DeadLetterSelection,
+        page: PageRequest,
+        context: &AuditContext,
         kept: impl Clone + Send + Sync + 'static,
-    ) -> Result<Redriven, StoreError> {
+    ) -> Result<RedrivePage, StoreError> {
         let deadline = Instant::now() + self.config.page_max;
         let (selection, mut next) = selection.on_page(page);
-        let named = matches!(selection, Selection::Ids(_));
-        let standing = if named { Standing::Any } else { Standing::Open };
-        let heads = self.store.letters(&selection, standing, page).await?;
+        let named = matches!(selection, DeadLetterSelection::Ids(_));
+        let standing = if named { DeadLetterStatus::Any } else { DeadLetterStatus::Open };
+        let heads = self.store.list_dead_letters(&selection, standing, page).await?;
         if !named && heads.len() >= page.letters_max() {
             next = heads.last().map(|head| head.id);
         }
@@ -129,9 +118,9 @@ impl<S: LetterStore + PoolStore> Redriver<S> {
         if let (Some(first), Some(last)) = (open.first(), open.last()) {
             let detail =
                 format!("{} letters, {} to {}, by {}", open.len(), first.id, last.id, name(&selection));
-            self.store.note(&self.group, "letters_redriven", &detail, origin).await?;
+            self.store.append_audit(&self.group, "letters_redriven", &detail, context).await?;
         }
-        let mut done = Done::of(&selection, &heads);
+        let mut done = RedriveResults::of(&selection, &heads);
         let mut stopped = None;
         let mut rest = open.as_slice();
         while !rest.is_empty() {
@@ -152,15 +141,15 @@ impl<S: LetterStore + PoolStore> Redriver<S> {
         tracing::info!(
             letters = outcomes.len(),
             stopped,
-            who = origin.who,
+            who = context.who,
             counts = %counts(&outcomes),
             "dead letters redriven"
         );
-        Ok(Redriven { outcomes, next, stopped })
+        Ok(RedrivePage { outcomes, next, stopped })
     }
 
     /// How many of `heads`, from the first, are read at a time.
-    fn fitting(&self, heads: &[&LetterHead]) -> usize {
+    fn fitting(&self, heads: &[&DeadLetterSummary]) -> usize {
         let mut bytes = 0_u64;
         let fits = heads.iter().take(self.config.batch_orders_max).take_while(|head| {
             bytes = bytes.saturating_add(head.payload_bytes);
@@ -174,21 +163,24 @@ impl<S: LetterStore + PoolStore> Redriver<S> {
         &self,
         ids: &[i64],
         deadline: Instant,
-        done: &mut Done,
+        done: &mut RedriveResults,
         kept: &(impl Clone + Send + Sync + 'static),
-    ) -> Result<(), (Stopped, i64)> {
+    ) -> Result<(), (WriteStopped, i64)> {
         let first = ids.first().copied().unwrap_or_default();
-        let letters =
-            self.store.whole_letters(ids).await.map_err(|error| (Stopped(error.to_string()), first))?;
+        let letters = self
+            .store
+            .get_dead_letters(ids)
+            .await
+            .map_err(|error| (WriteStopped(error.to_string()), first))?;
         let found: BTreeSet<_> = letters.iter().map(|letter| letter.head.id).collect();
         for id in ids.iter().filter(|id| !found.contains(id)) {
-            done.set(*id, None, Outcome::Gone, None);
+            done.set(*id, None, RedriveOutcome::Gone, None);
         }
         let mut orders = Vec::new();
         let mut open = Vec::new();
-        for StoredLetter { head, payload } in letters {
+        for StoredDeadLetter { head, payload } in letters {
             if head.discard.is_some() {
-                done.set(head.id, head.order_id, Outcome::Discarded, None);
+                done.set(head.id, head.order_id, RedriveOutcome::Discarded, None);
                 continue;
             }
             match decode_batch(&payload) {
@@ -196,19 +188,21 @@ impl<S: LetterStore + PoolStore> Redriver<S> {
                     open.push((head, content.len()));
                     orders.extend(content);
                 }
-                Err(error) => done.set(head.id, head.order_id, Outcome::Unreadable, Some(error.to_string())),
+                Err(error) => {
+                    done.set(head.id, head.order_id, RedriveOutcome::Unreadable, Some(error.to_string()));
+                }
             }
         }
-        let (kinds, stopped) = self.commit(&orders, deadline, kept).await;
-        let mut kinds = kinds.as_slice();
+        let (outcomes, stopped) = self.commit(&orders, deadline, kept).await;
+        let mut outcomes = outcomes.as_slice();
         let mut settled = Vec::new();
         let mut unfinished = None;
         for (head, count) in open {
-            let Some((own, later)) = kinds.split_at_checked(count) else {
+            let Some((own, later)) = outcomes.split_at_checked(count) else {
                 unfinished.get_or_insert(head.id);
                 break;
             };
-            kinds = later;
+            outcomes = later;
             let (outcome, detail) = summary(own);
             // The letter of an order went with the decision; that of a message is nobody's but ours.
             if head.order_id.is_none() {
@@ -217,10 +211,10 @@ impl<S: LetterStore + PoolStore> Redriver<S> {
             done.set(head.id, head.order_id, outcome, detail);
         }
         if !settled.is_empty()
-            && let Err(error) = self.store.remove_letters(&settled).await
+            && let Err(error) = self.store.delete_dead_letters(&settled).await
         {
             // They are redriven once more then, and their orders come out as duplicates.
-            return Err((Stopped(error.to_string()), settled[0]));
+            return Err((WriteStopped(error.to_string()), settled[0]));
         }
         match (stopped, unfinished) {
             (Some(stopped), Some(id)) => Err((stopped, id)),
@@ -228,61 +222,64 @@ impl<S: LetterStore + PoolStore> Redriver<S> {
         }
     }
 
-    /// Commits `orders` in as many parts as are granted: the verdicts of those committed, and what stopped the others.
+    /// Commits `orders` in as many parts as are granted: the results of those committed, and what stopped the others.
     async fn commit(
         &self,
         orders: &[AcceptedOrder],
         deadline: Instant,
         kept: &(impl Clone + Send + Sync + 'static),
-    ) -> (Vec<VerdictKind>, Option<Stopped>) {
-        let mut kinds = Vec::with_capacity(orders.len());
-        while kinds.len() < orders.len() {
+    ) -> (Vec<CommitOutcome>, Option<WriteStopped>) {
+        let mut outcomes = Vec::with_capacity(orders.len());
+        while outcomes.len() < orders.len() {
             // Part of it may be done: a small share must not make the caller wait for the whole of it.
-            if !kinds.is_empty() && Instant::now() >= deadline {
-                return (kinds, Some(Stopped("the page took too long; go on with the next".to_owned())));
+            if !outcomes.is_empty() && Instant::now() >= deadline {
+                return (
+                    outcomes,
+                    Some(WriteStopped("the page took too long; go on with the next".to_owned())),
+                );
             }
-            let rest = &orders[kinds.len()..];
+            let rest = &orders[outcomes.len()..];
             let rest = &rest[..rest.len().min(self.config.batch_orders_max)];
-            let grant = match self.writing.granted(rest.len()).await {
+            let grant = match self.writer.acquire(rest.len()).await {
                 Ok(grant) => grant,
-                Err(stopped) => return (kinds, Some(stopped)),
+                Err(stopped) => return (outcomes, Some(stopped)),
             };
-            let part: Arc<[AcceptedOrder]> = rest[..rest.len().min(count(&grant))].into();
+            let part: Arc<[AcceptedOrder]> = rest[..rest.len().min(rows(&grant))].into();
             let store = self.store.clone();
             let attempt = move |fence| {
                 let (store, part) = (store.clone(), part.clone());
                 async move { store.commit(fence, &part).await }
             };
-            match self.writing.write(grant, kept.clone(), attempt).await {
-                Ok(Some(verdicts)) => {
-                    for verdict in verdicts {
-                        self.writing.meter.verdict(verdict.kind);
-                        kinds.push(verdict.kind);
+            match self.writer.write(grant, kept.clone(), attempt).await {
+                Ok(Some(results)) => {
+                    for result in results {
+                        self.writer.writer.stats.record_outcome(result.outcome);
+                        outcomes.push(result.outcome);
                     }
                 }
                 Ok(None) => {}
-                Err(stopped) => return (kinds, Some(stopped)),
+                Err(stopped) => return (outcomes, Some(stopped)),
             }
         }
-        (kinds, None)
+        (outcomes, None)
     }
 }
 
 /// Outcomes so far, by letter.
-struct Done(BTreeMap<i64, LetterOutcome>);
+struct RedriveResults(BTreeMap<i64, RedriveResult>);
 
-impl Done {
+impl RedriveResults {
     /// What is known from the page alone: letters that are gone, or were given up.
-    fn of(selection: &Selection, heads: &[LetterHead]) -> Self {
+    fn of(selection: &DeadLetterSelection, heads: &[DeadLetterSummary]) -> Self {
         let mut done = Self(BTreeMap::new());
-        if let Selection::Ids(ids) = selection {
+        if let DeadLetterSelection::Ids(ids) = selection {
             for id in ids {
-                done.set(*id, None, Outcome::Gone, None);
+                done.set(*id, None, RedriveOutcome::Gone, None);
             }
         }
         for head in heads {
             if head.discard.is_some() {
-                done.set(head.id, head.order_id, Outcome::Discarded, None);
+                done.set(head.id, head.order_id, RedriveOutcome::Discarded, None);
             } else {
                 done.0.remove(&head.id);
             }
@@ -294,29 +291,29 @@ impl Done {
         &mut self,
         id: i64,
         order_id: Option<shared::order::OrderId>,
-        outcome: Outcome,
+        outcome: RedriveOutcome,
         detail: Option<String>,
     ) {
-        self.0.insert(id, LetterOutcome { id, order_id, outcome, detail });
+        self.0.insert(id, RedriveResult { id, order_id, outcome, detail });
     }
 
     /// All, or those up to `last`: the next page tells the others.
-    fn until(self, last: Option<i64>) -> Vec<LetterOutcome> {
+    fn until(self, last: Option<i64>) -> Vec<RedriveResult> {
         let outcomes = self.0.into_values();
         outcomes.filter(|letter| last.is_none_or(|last| letter.id <= last)).collect()
     }
 }
 
-fn name(selection: &Selection) -> &str {
+fn name(selection: &DeadLetterSelection) -> &str {
     match selection {
-        Selection::Ids(_) => "number",
-        Selection::Reason(reason) => reason,
-        Selection::All => "all",
+        DeadLetterSelection::Ids(_) => "number",
+        DeadLetterSelection::Reason(reason) => reason,
+        DeadLetterSelection::All => "all",
     }
 }
 
 /// `2 confirmed, 1 unreadable`.
-fn counts(outcomes: &[LetterOutcome]) -> String {
+fn counts(outcomes: &[RedriveResult]) -> String {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for letter in outcomes {
         *counts.entry(letter.outcome.as_str()).or_default() += 1;

@@ -13,7 +13,7 @@ pub const RETENTION_H_DEFAULT: NonZeroU32 = NonZeroU32::new(72).unwrap();
 
 /// How near the oldest message is to being dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Urgency {
+pub enum RetentionUrgency {
     /// Beyond half of the time.
     Warning,
     /// Beyond four fifths of it.
@@ -24,7 +24,7 @@ pub enum Urgency {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetentionWarning {
     /// How near it is.
-    pub urgency: Urgency,
+    pub urgency: RetentionUrgency,
     /// Age of the oldest message not consumed.
     pub oldest_age: Duration,
     /// How long the broker keeps messages.
@@ -37,9 +37,9 @@ pub struct RetentionWarning {
 pub fn warning(oldest_age: Duration, retention_h: NonZeroU32) -> Option<RetentionWarning> {
     let retention = Duration::from_secs(u64::from(retention_h.get()) * 3_600);
     let urgency = if oldest_age * 10 > retention * 8 {
-        Urgency::Error
+        RetentionUrgency::Error
     } else if oldest_age * 2 > retention {
-        Urgency::Warning
+        RetentionUrgency::Warning
     } else {
         return None;
     };
@@ -51,8 +51,8 @@ impl RetentionWarning {
     pub fn log(&self) {
         let (oldest_age_s, retention_s) = (self.oldest_age.as_secs(), self.retention.as_secs());
         match self.urgency {
-            Urgency::Warning => tracing::warn!(oldest_age_s, retention_s, "{self}"),
-            Urgency::Error => {
+            RetentionUrgency::Warning => tracing::warn!(oldest_age_s, retention_s, "{self}"),
+            RetentionUrgency::Error => {
                 tracing::error!(oldest_age_s, retention_s, error_code = "retention_near", "{self}");
             }
         }
@@ -94,17 +94,17 @@ mod tests {
             (minutes(36 * 60), None, ""),
             (
                 minutes(36 * 60 + 1),
-                Some(Urgency::Warning),
+                Some(RetentionUrgency::Warning),
                 "the oldest message is 36.0 h old; the broker drops it in 36.0 h: drain faster, or have it kept longer",
             ),
             (
                 minutes(60 * 60),
-                Some(Urgency::Error),
+                Some(RetentionUrgency::Error),
                 "the oldest message is 60.0 h old; the broker drops it in 12.0 h: drain faster, or have it kept longer",
             ),
             (
                 minutes(80 * 60),
-                Some(Urgency::Error),
+                Some(RetentionUrgency::Error),
                 "the oldest message is 80.0 h old and the broker keeps messages for 72 h: it may be dropping accepted orders",
             ),
         ] {

@@ -1,51 +1,45 @@
-//! Writes at the worker's share of the cap, and never loses a credit: what the database may still do is waited for, also
-//! by nobody.
+//! Bounds on operators' writes: a guard before the write, a maximum wait for the grant and for the database's answer.
 //!
-//! A grant that is dropped while its transaction is under way keeps its credits until the lease ends. So a write goes on
-//! in a task of its own until the database has answered, whether or not the caller still waits.
+//! A write runs in its own task until the database has answered, also if the caller stops waiting: a grant that is dropped
+//! while its transaction is in flight would keep its credits until the lease ends.
 
 use std::future::Future;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::timeout;
 
-use crate::pipeline::{DatabaseHealth, Health, Meter};
-use crate::rate::{Grant, RateGate};
+use crate::gated_writer::{GatedWriter, WriteEnd};
+use crate::pipeline::BreakerState;
+use crate::rate::Grant;
 use crate::store::{Fence, StoreError};
 
-/// Longest pause between two attempts.
-const RETRY_MAX: Duration = Duration::from_secs(5);
+/// Returns why nothing may be written now, such as a pause of the pool; `None`: nothing prevents it.
+pub type WriteGuard = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 
-/// Says why nothing may be written now, such as a pause of the pool; `None`: nothing is known that stands against it.
-pub type Obstacle = Arc<dyn Fn() -> Option<String> + Send + Sync>;
-
-/// A way to write.
+/// A [`GatedWriter`] that waits for a bounded time.
 #[derive(Clone)]
-pub(super) struct Writing {
-    pub(super) gate: RateGate,
-    pub(super) meter: Meter,
-    pub(super) health: Health,
-    pub(super) obstacle: Obstacle,
-    /// Longest wait for permission, and longest wait for the database's answer.
+pub(super) struct BoundedWriter {
+    pub(super) writer: GatedWriter,
+    pub(super) guard: WriteGuard,
+    /// Maximum wait for a grant, and maximum wait for the database's answer.
     pub(super) wait_max: Duration,
 }
 
-/// Why it was not written. For people, without personal data.
+/// The reason why nothing more was written. Without personal data.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Stopped(pub(super) String);
+pub(super) struct WriteStopped(pub(super) String);
 
-impl Writing {
-    /// Waits for leave to write some of `rows`: [`Grant::orders`] says how many.
-    pub(super) async fn granted(&self, rows: usize) -> Result<Grant, Stopped> {
-        self.passable()?;
-        let rows = u32::try_from(rows).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
-        match timeout(self.wait_max, self.gate.acquire(rows)).await {
-            Ok(grant) => Ok(grant),
+impl BoundedWriter {
+    /// Waits for a grant to write some of `rows`: [`Grant::orders`] says how many.
+    pub(super) async fn acquire(&self, rows: usize) -> Result<Grant, WriteStopped> {
+        self.check_guard()?;
+        match timeout(self.wait_max, self.writer.acquire(rows)).await {
+            Ok(Some(grant)) => Ok(grant),
+            Ok(None) => Err(WriteStopped("the worker is stopping".to_owned())),
             Err(_elapsed) => {
-                self.passable()?;
-                Err(Stopped(format!(
+                self.check_guard()?;
+                Err(WriteStopped(format!(
                     "this worker got no share of the cap within {} s",
                     self.wait_max.as_secs_f64()
                 )))
@@ -53,150 +47,124 @@ impl Writing {
         }
     }
 
-    fn passable(&self) -> Result<(), Stopped> {
-        if let Some(obstacle) = (self.obstacle)() {
-            return Err(Stopped(obstacle));
+    fn check_guard(&self) -> Result<(), WriteStopped> {
+        if let Some(reason) = (self.guard)() {
+            return Err(WriteStopped(reason));
         }
-        match self.health.database() {
-            DatabaseHealth::Up => Ok(()),
-            DatabaseHealth::Down { reason } => Err(Stopped(format!("the database is down: {reason}"))),
+        match self.writer.breaker.state() {
+            BreakerState::Closed => Ok(()),
+            BreakerState::Open { reason } => {
+                Err(WriteStopped(format!("the database is unavailable: {reason}")))
+            }
         }
     }
 
     /// Runs `attempt` under `grant` until the database has answered. `Ok(None)`: the lease is gone and nothing was
-    /// written; ask for another grant. `kept` lives as long as the attempt does.
+    /// written; acquire another grant. `permit` is dropped when the attempt ends.
     pub(super) async fn write<T, F>(
         &self,
         grant: Grant,
-        kept: impl Send + 'static,
+        permit: impl Send + 'static,
         attempt: impl Fn(Fence) -> F + Send + 'static,
-    ) -> Result<Option<T>, Stopped>
+    ) -> Result<Option<T>, WriteStopped>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, StoreError>> + Send,
     {
-        let writing = self.clone();
+        let writer = self.writer.clone();
         let task = tokio::spawn(async move {
-            let answer = writing.persist(grant, attempt).await;
-            drop(kept);
-            answer
+            let _permit = permit;
+            match writer.write(&grant, attempt).await {
+                Ok(WriteEnd::Committed(done)) => {
+                    grant.complete();
+                    Ok(Some(done))
+                }
+                Ok(WriteEnd::LeaseLost | WriteEnd::Cancelled) => Ok(None),
+                Err(error) => {
+                    grant.complete();
+                    Err(error)
+                }
+            }
         });
         match timeout(self.wait_max, task).await {
-            Ok(Ok(answer)) => answer.map_err(|error| Stopped(error.to_string())),
-            Ok(Err(error)) => Err(Stopped(format!("writing ended unexpectedly, which is a bug: {error}"))),
-            Err(_elapsed) => Err(Stopped(
-                "the database has not answered in time; what is under way is tried until it does".to_owned(),
+            Ok(Ok(answer)) => answer.map_err(|error| WriteStopped(error.to_string())),
+            Ok(Err(error)) => Err(WriteStopped(format!("the write panicked, which is a bug: {error}"))),
+            Err(_elapsed) => Err(WriteStopped(
+                "the database has not answered in time; the write in flight is retried until it does"
+                    .to_owned(),
             )),
         }
     }
-
-    async fn persist<T, F>(&self, grant: Grant, attempt: impl Fn(Fence) -> F) -> Result<Option<T>, StoreError>
-    where
-        F: Future<Output = Result<T, StoreError>>,
-    {
-        let mut failures = 0_u32;
-        loop {
-            let began = Instant::now();
-            match attempt(grant.fence()).await {
-                Ok(done) => {
-                    self.meter.committed(began.elapsed());
-                    grant.answered();
-                    return Ok(Some(done));
-                }
-                Err(StoreError::Fenced(fault)) => {
-                    tracing::warn!(%fault, "this worker's lease is gone");
-                    self.gate.revoke(grant.fence());
-                    return Ok(None);
-                }
-                Err(error) if error.is_transient() => {
-                    failures += 1;
-                    self.meter.failed();
-                    let wait = Duration::from_millis(50 << failures.min(7)).min(RETRY_MAX);
-                    sleep(wait.mul_f64(0.5 + rand::random::<f64>() / 2.0)).await;
-                }
-                Err(error) => {
-                    grant.answered();
-                    return Err(error);
-                }
-            }
-        }
-    }
-}
-
-/// How many rows may be written under `grant`.
-pub(super) fn count(grant: &Grant) -> usize {
-    usize::try_from(grant.orders().get()).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use tokio::sync::Semaphore;
+    use tokio::time::{Instant, sleep};
 
     use super::*;
-    use crate::store::Fault;
+    use crate::pipeline::{CircuitBreaker, WriterStats};
+    use crate::rate::RateGate;
+    use crate::store::DbErrorDetail;
 
     const WAIT_MAX: Duration = Duration::from_secs(10);
 
-    fn writing(gate: RateGate, obstacle: Option<&'static str>) -> Writing {
-        Writing {
-            gate,
-            meter: Meter::default(),
-            health: Health::default(),
-            obstacle: Arc::new(move || obstacle.map(str::to_owned)),
-            wait_max: WAIT_MAX,
-        }
+    fn writer(gate: RateGate, guard: Option<&'static str>) -> BoundedWriter {
+        let writer = GatedWriter::new(gate, WriterStats::default(), CircuitBreaker::default());
+        BoundedWriter { writer, guard: Arc::new(move || guard.map(str::to_owned)), wait_max: WAIT_MAX }
     }
 
     fn gate() -> RateGate {
-        RateGate::alone(NonZeroU32::new(1_000).expect("not 0"))
+        RateGate::standalone(NonZeroU32::new(1_000).expect("not 0"))
     }
 
-    fn fault() -> Fault {
-        Fault { operation: "commit", code: None, what: "planted".to_owned(), subject: None }
+    fn fault() -> DbErrorDetail {
+        DbErrorDetail { operation: "commit", code: None, what: "planted".to_owned(), subject: None }
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_stands_against_writing_is_told() {
         let began = Instant::now();
-        let paused = writing(gate(), Some("the pool is paused")).granted(5).await;
-        assert_eq!(paused.map(|_| ()), Err(Stopped("the pool is paused".to_owned())));
+        let paused = writer(gate(), Some("the pool is paused")).acquire(5).await;
+        assert_eq!(paused.map(|_| ()), Err(WriteStopped("the pool is paused".to_owned())));
         assert_eq!(began.elapsed(), Duration::ZERO);
-        let none = writing(RateGate::closed(), None).granted(5).await;
+        let none = writer(RateGate::closed(), None).acquire(5).await;
         assert_eq!(
             none.map(|_| ()),
-            Err(Stopped("this worker got no share of the cap within 10 s".to_owned()))
+            Err(WriteStopped("this worker got no share of the cap within 10 s".to_owned()))
         );
         assert_eq!(began.elapsed(), WAIT_MAX);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_passing_failure_is_tried_again_under_the_same_grant() {
-        let writing = writing(gate(), None);
-        let grant = writing.granted(5).await.expect("granted");
+        let writer = writer(gate(), None);
+        let grant = writer.acquire(5).await.expect("granted");
         let attempts = Arc::new(AtomicU32::new(0));
         let seen = attempts.clone();
-        let answer = writing.write(grant, (), move |_| {
+        let answer = writer.write(grant, (), move |_| {
             let attempt = seen.fetch_add(1, Ordering::SeqCst);
             async move { if attempt < 3 { Err(StoreError::Transient(fault())) } else { Ok("done") } }
         });
         assert_eq!(answer.await, Ok(Some("done")));
         assert_eq!(attempts.load(Ordering::SeqCst), 4);
-        assert!(writing.gate.outstanding() > 0, "the credits run out their second");
+        assert!(writer.writer.gate.outstanding() > 0, "the credits run out their second");
         sleep(Duration::from_secs(2)).await;
-        assert_eq!(writing.gate.outstanding(), 0);
+        assert_eq!(writer.writer.gate.outstanding(), 0);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_caller_that_stops_waiting_loses_no_credit() {
-        let writing = writing(gate(), None);
+        let writer = writer(gate(), None);
         let answers = Arc::new(Semaphore::new(0));
-        let place = Arc::new(());
+        let permit = Arc::new(());
         for caller_waits in [true, false] {
-            let grant = writing.granted(5).await.expect("granted");
+            let grant = writer.acquire(5).await.expect("granted");
             let late = answers.clone();
-            let answer = writing.write(grant, place.clone(), move |_| {
+            let answer = writer.write(grant, permit.clone(), move |_| {
                 let late = late.clone();
                 async move {
                     late.acquire().await.expect("open").forget();
@@ -204,35 +172,35 @@ mod tests {
                 }
             });
             if caller_waits {
-                let Err(Stopped(reason)) = answer.await else { panic!("nobody answers") };
+                let Err(WriteStopped(reason)) = answer.await else { panic!("nobody answers") };
                 assert!(reason.contains("has not answered in time"), "{reason}");
             } else {
                 // Long enough to have begun.
                 assert!(timeout(Duration::from_secs(1), answer).await.is_err());
             }
             sleep(Duration::from_secs(60)).await;
-            assert!(writing.gate.outstanding() > 0, "it may still be committed");
-            assert_eq!(Arc::strong_count(&place), 2, "the place is taken as long");
+            assert!(writer.writer.gate.outstanding() > 0, "it may still be committed");
+            assert_eq!(Arc::strong_count(&permit), 2, "the permit is taken as long");
             answers.add_permits(1);
             sleep(Duration::from_secs(2)).await;
-            assert_eq!(writing.gate.outstanding(), 0);
-            assert_eq!(Arc::strong_count(&place), 1);
+            assert_eq!(writer.writer.gate.outstanding(), 0);
+            assert_eq!(Arc::strong_count(&permit), 1);
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_lost_lease_and_a_refusal_end_the_attempt() {
-        let writing = writing(gate(), None);
-        let grant = writing.granted(1).await.expect("granted");
+        let writer = writer(gate(), None);
+        let grant = writer.acquire(1).await.expect("granted");
         let refused =
-            writing.write(grant, (), |_| async { Err::<(), _>(StoreError::Permanent(fault())) }).await;
-        assert!(matches!(refused, Err(Stopped(reason)) if reason.contains("refuses")));
+            writer.write(grant, (), |_| async { Err::<(), _>(StoreError::Permanent(fault())) }).await;
+        assert!(matches!(refused, Err(WriteStopped(reason)) if reason.contains("refuses")));
         sleep(Duration::from_secs(2)).await;
-        assert_eq!(writing.gate.outstanding(), 0, "the database has answered");
-        let grant = writing.granted(1).await.expect("granted");
-        let fenced = writing.write(grant, (), |_| async { Err::<(), _>(StoreError::Fenced(fault())) }).await;
+        assert_eq!(writer.writer.gate.outstanding(), 0, "the database has answered");
+        let grant = writer.acquire(1).await.expect("granted");
+        let fenced = writer.write(grant, (), |_| async { Err::<(), _>(StoreError::Fenced(fault())) }).await;
         assert_eq!(fenced, Ok(None));
-        let none = writing.granted(1).await;
+        let none = writer.acquire(1).await;
         assert!(none.is_err(), "nothing is granted under a lease that is gone");
     }
 }

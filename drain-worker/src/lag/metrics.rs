@@ -6,8 +6,8 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-use super::text::{Sample, samples};
-use super::{Lag, LagArgs, LagChoice, LagError, LagSource, Origin, ScrapeUrl};
+use super::text::{MetricSample, samples};
+use super::{Lag, LagArgs, LagChoice, LagError, LagSource, LagSourceKind, ScrapeUrl};
 
 const READY: &str = "rocketmq_consumer_ready_messages";
 const IN_FLIGHT: &str = "rocketmq_consumer_inflight_messages";
@@ -21,14 +21,14 @@ const PROBE_PAUSE: Duration = Duration::from_secs(60);
 
 /// Whose lag.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LagOf {
+pub struct LagQuery {
     /// The topic, as the broker calls it.
     pub topic: String,
     /// The group, as the broker calls it.
     pub group: String,
 }
 
-impl LagOf {
+impl LagQuery {
     /// With the names that a client uses; a namespace that is not empty goes in front of both.
     #[must_use]
     pub fn new(namespace: &str, topic: &str, group: &str) -> Self {
@@ -49,21 +49,21 @@ impl LagOf {
 /// Reads brokers' metrics.
 #[derive(Debug)]
 pub struct MetricsLag {
-    of: LagOf,
-    place: Place,
+    query: LagQuery,
+    endpoints: MetricsEndpoint,
 }
 
 #[derive(Debug)]
-enum Place {
+enum MetricsEndpoint {
     Named(Vec<ScrapeUrl>),
     /// The broker's own port, where the embedded one answers.
-    Guessed(Option<ScrapeUrl>, Mutex<Port>),
+    Guessed(Option<ScrapeUrl>, Mutex<PortProbe>),
     Off,
 }
 
 /// What is known about the broker's own port.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Port {
+enum PortProbe {
     #[default]
     Unknown,
     Metrics,
@@ -76,33 +76,33 @@ enum Port {
 impl MetricsLag {
     /// As the flags say. `endpoint` is the broker's host and port.
     #[must_use]
-    pub fn new(args: &LagArgs, endpoint: &str, of: LagOf) -> Self {
-        let named = || Place::Named(args.lag_metrics_url.clone());
-        let place = match args.lag_source {
-            LagChoice::None => Place::Off,
+    pub fn new(args: &LagArgs, endpoint: &str, query: LagQuery) -> Self {
+        let named = || MetricsEndpoint::Named(args.lag_metrics_url.clone());
+        let endpoints = match args.lag_source {
+            LagChoice::None => MetricsEndpoint::Off,
             LagChoice::Metrics => named(),
             LagChoice::Auto if !args.lag_metrics_url.is_empty() => named(),
             LagChoice::Auto => {
-                Place::Guessed(format!("http://{endpoint}/metrics").parse().ok(), Mutex::default())
+                MetricsEndpoint::Guessed(format!("http://{endpoint}/metrics").parse().ok(), Mutex::default())
             }
         };
-        Self { of, place }
+        Self { query, endpoints }
     }
 
-    async fn guessed(&self, url: &ScrapeUrl, port: &Mutex<Port>) -> Result<Lag, LagError> {
+    async fn guessed(&self, url: &ScrapeUrl, port: &Mutex<PortProbe>) -> Result<Lag, LagError> {
         let known = port.lock().map_or_else(|poisoned| *poisoned.into_inner(), |port| *port);
-        if matches!(known, Port::Foreign { until } if until > Instant::now()) {
+        if matches!(known, PortProbe::Foreign { until } if until > Instant::now()) {
             return Err(LagError::NotConfigured);
         }
         let as_of = OffsetDateTime::now_utc();
         let (found, result) = match url.text().await {
-            Ok(text) => (Port::Metrics, lag_in(&[text], &self.of, as_of)),
+            Ok(text) => (PortProbe::Metrics, lag_in(&[text], &self.query, as_of)),
             // Down, or restarting: that tells nothing about the port.
-            Err(error) if known == Port::Metrics || matches!(error, LagError::Unreachable { .. }) => {
+            Err(error) if known == PortProbe::Metrics || matches!(error, LagError::Unreachable { .. }) => {
                 (known, Err(error))
             }
             Err(_foreign) => {
-                (Port::Foreign { until: Instant::now() + PROBE_PAUSE }, Err(LagError::NotConfigured))
+                (PortProbe::Foreign { until: Instant::now() + PROBE_PAUSE }, Err(LagError::NotConfigured))
             }
         };
         if let Ok(mut port) = port.lock() {
@@ -114,16 +114,16 @@ impl MetricsLag {
 
 impl LagSource for MetricsLag {
     async fn lag(&self) -> Result<Lag, LagError> {
-        match &self.place {
-            Place::Off => Err(LagError::Off),
-            Place::Named(urls) if urls.is_empty() => Err(LagError::NotConfigured),
-            Place::Named(urls) => {
+        match &self.endpoints {
+            MetricsEndpoint::Off => Err(LagError::Off),
+            MetricsEndpoint::Named(urls) if urls.is_empty() => Err(LagError::NotConfigured),
+            MetricsEndpoint::Named(urls) => {
                 let as_of = OffsetDateTime::now_utc();
                 let texts = futures_util::future::try_join_all(urls.iter().map(ScrapeUrl::text)).await?;
-                lag_in(&texts, &self.of, as_of)
+                lag_in(&texts, &self.query, as_of)
             }
-            Place::Guessed(Some(url), port) => self.guessed(url, port).await,
-            Place::Guessed(None, _) => Err(LagError::NotConfigured),
+            MetricsEndpoint::Guessed(Some(url), port) => self.guessed(url, port).await,
+            MetricsEndpoint::Guessed(None, _) => Err(LagError::NotConfigured),
         }
     }
 }
@@ -132,36 +132,36 @@ impl LagSource for MetricsLag {
 ///
 /// # Errors
 /// [`LagError::GroupMissing`] if none of them names the group on the topic.
-pub fn lag_in(texts: &[String], of: &LagOf, as_of: OffsetDateTime) -> Result<Lag, LagError> {
+pub fn lag_in(texts: &[String], query: &LagQuery, as_of: OffsetDateTime) -> Result<Lag, LagError> {
     let mut ready = None;
     let mut in_flight = None;
     let mut age_ms = 0;
-    let mut origin = Origin::BrokerMetrics;
+    let mut kind = LagSourceKind::BrokerMetrics;
     for text in texts {
-        let Some(broker) = Broker::read(text, of) else { continue };
+        let Some(broker) = BrokerMetrics::read(text, query) else { continue };
         ready = Some(ready.unwrap_or(0) + broker.ready());
         age_ms = broker.age_ms.max(age_ms);
         // To Apache's broker a simple consumer has nothing in flight, whatever it holds.
         if broker.embedded {
-            origin = Origin::Embedded;
+            kind = LagSourceKind::Embedded;
             in_flight = Some(in_flight.unwrap_or(0) + broker.in_flight);
         }
     }
     let Some(messages_ready) = ready else {
-        return Err(LagError::GroupMissing { group: of.group.clone(), topic: of.topic.clone() });
+        return Err(LagError::GroupMissing { group: query.group.clone(), topic: query.topic.clone() });
     };
     Ok(Lag {
         messages_ready,
         messages_in_flight: in_flight,
         oldest_age: (age_ms > 0).then(|| Duration::from_millis(age_ms)),
         as_of,
-        origin,
+        kind,
     })
 }
 
 /// What one broker says.
 #[derive(Debug, Default)]
-struct Broker {
+struct BrokerMetrics {
     first: u64,
     /// Waiting in the retry topic, where the broker tells.
     again: Option<u64>,
@@ -172,14 +172,14 @@ struct Broker {
     embedded: bool,
 }
 
-impl Broker {
-    fn read(text: &str, of: &LagOf) -> Option<Self> {
+impl BrokerMetrics {
+    fn read(text: &str, query: &LagQuery) -> Option<Self> {
         let mut broker = None::<Self>;
         let mut counters = Self::default();
         for sample in samples(text, WANTED) {
             let topic = sample.label("topic").unwrap_or_default();
-            let ours = topic == of.topic || sample.name == CAME_BACK && of.is_retry_topic(topic);
-            if sample.label("consumer_group") != Some(&of.group) || !ours {
+            let ours = topic == query.topic || sample.name == CAME_BACK && query.is_retry_topic(topic);
+            if sample.label("consumer_group") != Some(&query.group) || !ours {
                 continue;
             }
             let retry = sample.label("is_retry") == Some("true");
@@ -210,8 +210,8 @@ impl Broker {
     }
 }
 
-/// Counts and milliseconds are whole; what is not a number or below zero counts as nothing.
+/// StoreTotals and milliseconds are whole; what is not a number or below zero counts as nothing.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and NaN becomes 0")]
-fn whole(sample: &Sample<'_>) -> u64 {
+fn whole(sample: &MetricSample<'_>) -> u64 {
     sample.value as u64
 }

@@ -33,7 +33,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 pub use args::{LagArgs, LagChoice};
-pub use metrics::{LagOf, MetricsLag, lag_in};
+pub use metrics::{LagQuery, MetricsLag, lag_in};
 pub use scrape::{ScrapeUrl, ScrapeUrlError};
 
 /// What the group has not settled on the orders topic.
@@ -48,19 +48,19 @@ pub struct Lag {
     /// When the source was asked, by this machine's clock.
     pub as_of: OffsetDateTime,
     /// Where the figures come from.
-    pub origin: Origin,
+    pub kind: LagSourceKind,
 }
 
 /// Where a lag comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub enum LagSourceKind {
     /// Apache's broker, or whatever collects its metrics.
     BrokerMetrics,
     /// The embedded broker.
     Embedded,
 }
 
-impl Origin {
+impl LagSourceKind {
     /// The name that the API and the metrics use.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -98,7 +98,7 @@ pub enum LagError {
     },
     /// An answer that is not metrics, or a connection that broke before it was whole.
     #[error("{url}: {reason}")]
-    Answer {
+    Response {
         /// Who was asked.
         url: String,
         /// What is wrong with it.

@@ -15,9 +15,9 @@ use tokio::time::timeout;
 use super::LagError;
 
 /// Longest wait for a whole answer.
-const ANSWER_WAIT: Duration = Duration::from_secs(2);
+const RESPONSE_WAIT: Duration = Duration::from_secs(2);
 /// Longest answer. A broker tells about 2 kB for each topic and group.
-const ANSWER_BYTES_MAX: usize = 8 << 20;
+const RESPONSE_BYTES_MAX: usize = 8 << 20;
 
 /// Why an address cannot be scraped.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -82,9 +82,9 @@ impl Serialize for ScrapeUrl {
 impl ScrapeUrl {
     /// The text there.
     pub(super) async fn text(&self) -> Result<String, LagError> {
-        timeout(ANSWER_WAIT, self.get())
+        timeout(RESPONSE_WAIT, self.get())
             .await
-            .map_err(|_elapsed| LagError::Timeout { url: self.to_string(), after: ANSWER_WAIT })?
+            .map_err(|_elapsed| LagError::Timeout { url: self.to_string(), after: RESPONSE_WAIT })?
     }
 
     async fn get(&self) -> Result<String, LagError> {
@@ -102,7 +102,7 @@ impl ScrapeUrl {
             if response.status() != StatusCode::OK {
                 return Err(self.wrong(format!("answered {}", response.status())));
             }
-            let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
+            let body = Limited::new(response.into_body(), RESPONSE_BYTES_MAX).collect().await;
             let body = body.map_err(|error| self.wrong(error.to_string()))?.to_bytes();
             String::from_utf8(body.into()).map_err(|_invalid| self.wrong("not text".to_owned()))
         };
@@ -134,7 +134,7 @@ impl ScrapeUrl {
     }
 
     fn wrong(&self, reason: String) -> LagError {
-        LagError::Answer { url: self.to_string(), reason }
+        LagError::Response { url: self.to_string(), reason }
     }
 }
 

@@ -4,13 +4,13 @@ type Labels<'a> = Vec<(&'a str, String)>;
 
 /// A value with its name and labels.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Sample<'a> {
+pub(super) struct MetricSample<'a> {
     pub(super) name: &'a str,
     labels: Labels<'a>,
     pub(super) value: f64,
 }
 
-impl Sample<'_> {
+impl MetricSample<'_> {
     pub(super) fn label(&self, name: &str) -> Option<&str> {
         self.labels.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str())
     }
@@ -18,7 +18,7 @@ impl Sample<'_> {
 
 /// The samples whose name `wanted` names. Lines that are none are passed over: a scrape holds thousands, and what is
 /// wrong with those that nobody asked for is nobody's concern.
-pub(super) fn samples<'a>(text: &'a str, wanted: &'a [&'a str]) -> impl Iterator<Item = Sample<'a>> {
+pub(super) fn samples<'a>(text: &'a str, wanted: &'a [&'a str]) -> impl Iterator<Item = MetricSample<'a>> {
     text.lines().filter_map(move |line| {
         let end = line.find(|c: char| c == '{' || c.is_ascii_whitespace())?;
         let (name, rest) = line.split_at(end);
@@ -31,7 +31,7 @@ pub(super) fn samples<'a>(text: &'a str, wanted: &'a [&'a str]) -> impl Iterator
         };
         // A time stamp may follow.
         let value = rest.split_ascii_whitespace().next()?.parse().ok()?;
-        Some(Sample { name, labels, value })
+        Some(MetricSample { name, labels, value })
     })
 }
 

@@ -6,8 +6,8 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::view::{OUTCOMES, StatusView, instant_us};
-use crate::pipeline::Totals;
-use crate::pool::{Report, View};
+use crate::pipeline::OutcomeTotals;
+use crate::pool::{PoolSnapshot, WorkerReport};
 use crate::store::LeaseId;
 
 /// Most samples kept.
@@ -15,7 +15,7 @@ pub const SAMPLES_MAX: usize = 900;
 
 /// The pool at one instant. Outcomes are per second, since the sample before.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Sample {
+pub struct HistorySample {
     /// When, by the database's clock, RFC 3339.
     pub at: String,
     /// The cap.
@@ -38,26 +38,30 @@ pub struct Sample {
 /// Samples, and what the next is counted from.
 #[derive(Debug, Default)]
 pub struct History {
-    samples: VecDeque<Sample>,
+    samples: VecDeque<HistorySample>,
     /// What each worker had settled at the last sample.
-    before: BTreeMap<LeaseId, Totals>,
+    before: BTreeMap<LeaseId, OutcomeTotals>,
     sampled_at: Option<Instant>,
 }
 
 impl History {
     /// Oldest first.
     #[must_use]
-    pub fn samples(&self) -> Vec<Sample> {
+    pub fn samples(&self) -> Vec<HistorySample> {
         self.samples.iter().cloned().collect()
     }
 
     /// Takes a sample.
-    pub fn push(&mut self, view: &View, status: &StatusView, now: Instant) {
-        let totals: BTreeMap<LeaseId, Totals> =
-            view.group.leases.iter().map(|lease| (lease.id, Report::parse(&lease.report).totals)).collect();
+    pub fn push(&mut self, snapshot: &PoolSnapshot, status: &StatusView, now: Instant) {
+        let totals: BTreeMap<LeaseId, OutcomeTotals> = snapshot
+            .group
+            .leases
+            .iter()
+            .map(|lease| (lease.id, WorkerReport::parse(&lease.report).totals))
+            .collect();
         let seconds = self.sampled_at.replace(now).map(|before| (now - before).as_secs_f64());
         let new = |outcome: &str| -> u64 {
-            let of = |totals: &Totals| totals.get(outcome).copied().unwrap_or(0);
+            let of = |totals: &OutcomeTotals| totals.get(outcome).copied().unwrap_or(0);
             // A worker that has just come settled nothing before; one that has gone settles nothing more.
             totals
                 .iter()
@@ -70,8 +74,8 @@ impl History {
             if self.samples.len() == SAMPLES_MAX {
                 self.samples.pop_front();
             }
-            self.samples.push_back(Sample {
-                at: instant_us(view.group.now_us),
+            self.samples.push_back(HistorySample {
+                at: instant_us(snapshot.group.now_us),
                 cap: status.cap.orders_per_second,
                 // Averaged by each worker over its own clock: what is between two samples here came with heartbeats that
                 // were a little early or late, and would now and then look like more than the cap.

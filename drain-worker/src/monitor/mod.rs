@@ -10,19 +10,20 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use shared::time::rfc3339_millis;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
-pub use history::{History, SAMPLES_MAX, Sample};
-pub use view::{CapView, LagView, LettersView, SettingsView, StatusView, WorkerView, instant};
+pub use history::{History, HistorySample, SAMPLES_MAX};
+pub use view::{CapView, DeadLetterTotalsView, LagView, SettingsView, StatusView, WorkerView};
 
 use crate::dead_letters::retention;
 use crate::lag::LagSource;
 use crate::metrics;
-use crate::pipeline::Health;
-use crate::pool::{LagReport, LagSlot, View};
-use crate::store::{LetterStore, LetterTotals};
+use crate::pipeline::CircuitBreaker;
+use crate::pool::{LagReport, LagSlot, PoolSnapshot};
+use crate::store::{DeadLetterTotals, Store};
 
 /// Between two looks.
 const STEP: Duration = Duration::from_secs(1);
@@ -41,56 +42,60 @@ const LINE_EVERY: u64 = 60;
 const LAG_TIMEOUT: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Default)]
-struct Seen {
+struct MonitorState {
     history: History,
-    letters: Option<LetterTotals>,
+    letters: Option<DeadLetterTotals>,
 }
 
-/// What was seen last. Clones see the same.
+/// What was state last. Clones see the same.
 #[derive(Clone, Debug)]
 pub struct Monitor {
-    seen: Arc<Mutex<Seen>>,
-    view: watch::Receiver<Option<Arc<View>>>,
-    health: Health,
+    state: Arc<Mutex<MonitorState>>,
+    snapshot: watch::Receiver<Option<Arc<PoolSnapshot>>>,
+    breaker: CircuitBreaker,
     retention_h: NonZeroU32,
 }
 
 impl Monitor {
-    /// Looks at the pool through a member's `view`, and at this worker's own `health`: without the database there is no
-    /// view. The broker keeps messages for `retention_h` hours.
+    /// Looks at the pool through a member's `snapshot`, and at this worker's own `breaker`: without the database there is no
+    /// snapshot. The broker keeps messages for `retention_h` hours.
     #[must_use]
-    pub fn new(view: watch::Receiver<Option<Arc<View>>>, health: Health, retention_h: NonZeroU32) -> Self {
-        Self { seen: Arc::default(), view, health, retention_h }
+    pub fn new(
+        snapshot: watch::Receiver<Option<Arc<PoolSnapshot>>>,
+        breaker: CircuitBreaker,
+        retention_h: NonZeroU32,
+    ) -> Self {
+        Self { state: Arc::default(), snapshot, breaker, retention_h }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, MonitorState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The pool now. `None`: this worker has not joined yet.
     #[must_use]
     pub fn status(&self) -> Option<StatusView> {
-        let view = self.view.borrow().clone()?;
+        let snapshot = self.snapshot.borrow().clone()?;
         let letters = self.lock().letters.clone();
-        Some(StatusView::new(&view, letters.as_ref(), &self.health.database(), self.retention_h))
+        Some(StatusView::new(&snapshot, letters.as_ref(), &self.breaker.state(), self.retention_h))
     }
 
     /// The last quarter of an hour, second by second, oldest first.
     #[must_use]
-    pub fn history(&self) -> Vec<Sample> {
+    pub fn history(&self) -> Vec<HistorySample> {
         self.lock().history.samples()
     }
 
     /// Whether the pool is paused, as far as this worker knows.
     #[must_use]
     pub fn is_paused(&self) -> bool {
-        self.view.borrow().as_ref().is_some_and(|view| view.decision.cap == 0)
+        self.snapshot.borrow().as_ref().is_some_and(|snapshot| snapshot.decision.cap == 0)
     }
 
     /// Looks once a second until `shutdown`.
-    pub async fn run<S: LetterStore, L: LagSource>(
+    pub async fn run<L: LagSource>(
         self,
-        store: Arc<S>,
+        store: Arc<Store>,
         lag: L,
         slot: LagSlot,
         shutdown: CancellationToken,
@@ -100,11 +105,11 @@ impl Monitor {
         let mut reasons = std::collections::BTreeSet::new();
         let mut step = 0_u64;
         while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
-            let Some(view) = self.view.borrow().clone() else { continue };
+            let Some(snapshot) = self.snapshot.borrow().clone() else { continue };
             // One worker asks for all.
-            slot.set(if leads(&view) { Some(ask(&lag).await) } else { None });
+            slot.set(if leads(&snapshot) { Some(ask(&lag).await) } else { None });
             if step.is_multiple_of(LETTERS_EVERY) {
-                match store.letter_totals().await {
+                match store.dead_letter_totals().await {
                     Ok(totals) => {
                         reasons.extend(totals.by_reason.keys().cloned());
                         metrics::dead_letters(&totals, &reasons);
@@ -114,17 +119,17 @@ impl Monitor {
                 }
             }
             let Some(status) = self.status() else { continue };
-            let figures = status.figures();
-            metrics::pool(&figures);
+            let gauges = status.gauges();
+            metrics::pool(&gauges);
             if step.is_multiple_of(LINE_EVERY) {
                 tracing::info!(
-                    cap = figures.cap,
-                    workers = figures.workers,
-                    share = figures.share,
-                    limited_to = figures.limit,
+                    cap = gauges.cap,
+                    workers = gauges.workers,
+                    share = gauges.share,
+                    adaptive_limit = gauges.limit,
                     committed_per_second = status.committed_per_second,
-                    messages_waiting = figures.lag_messages,
-                    oldest_age_s = figures.oldest_s,
+                    messages_waiting = gauges.lag_messages,
+                    oldest_age_s = gauges.oldest_s,
                     "pool status"
                 );
             }
@@ -134,17 +139,24 @@ impl Monitor {
             {
                 warning.log();
             }
-            self.lock().history.push(&view, &status, Instant::now());
+            self.lock().history.push(&snapshot, &status, Instant::now());
             step += 1;
         }
     }
 }
 
 /// Whether this worker is the first of those that live.
-fn leads(view: &View) -> bool {
+fn leads(snapshot: &PoolSnapshot) -> bool {
     let live =
-        |lease: &&crate::store::Lease| lease.fenced_us.is_none() && lease.expires_us > view.group.now_us;
-    view.group.leases.iter().filter(live).map(|lease| lease.id).min().is_none_or(|first| first == view.lease)
+        |lease: &&crate::store::Lease| lease.fenced_us.is_none() && lease.expires_us > snapshot.group.now_us;
+    snapshot
+        .group
+        .leases
+        .iter()
+        .filter(live)
+        .map(|lease| lease.id)
+        .min()
+        .is_none_or(|first| first == snapshot.lease)
 }
 
 async fn ask(lag: &impl LagSource) -> LagReport {
@@ -153,8 +165,8 @@ async fn ask(lag: &impl LagSource) -> LagReport {
             messages_ready: Some(lag.messages_ready),
             messages_in_flight: lag.messages_in_flight,
             oldest_age_s: lag.oldest_age.map(|age| age.as_secs_f64()),
-            source: lag.origin.name().to_owned(),
-            as_of: instant(lag.as_of),
+            source: lag.kind.name().to_owned(),
+            as_of: rfc3339_millis(lag.as_of),
             error: None,
         },
         Ok(Err(error)) => LagReport { error: Some(error.to_string()), ..LagReport::default() },

@@ -5,31 +5,23 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use serde::Serialize;
+use shared::time::rfc3339_millis;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
-use crate::control::{Cap, Entry, Manual, Source};
+use crate::control::{Cap, CapSource, ManualRate, ScheduleEntry};
 use crate::dead_letters::retention;
-use crate::metrics::PoolFigures;
-use crate::pipeline::{DatabaseHealth, Latencies};
-use crate::pool::{LagReport, Report, View, WorkerState};
-use crate::store::{Lease, LetterTotals, Snapshot};
+use crate::metrics::PoolGauges;
+use crate::pipeline::{BreakerState, LatencyHistogram};
+use crate::pool::{LagReport, PoolSnapshot, WorkerReport, WorkerState};
+use crate::store::{DeadLetterTotals, GroupSnapshot, Lease};
 
-/// Names of outcomes, as in [`crate::store::VerdictKind::as_str`].
+/// Names of outcomes, as in [`crate::store::CommitOutcome::as_str`].
 pub(super) const OUTCOMES: [&str; 6] =
     ["confirmed", "sold_out", "limit_exceeded", "duplicate", "conflict", "dead_lettered"];
 
-/// An instant, RFC 3339, UTC, to the millisecond.
-#[must_use]
-pub fn instant(at: OffsetDateTime) -> String {
-    let at = at.to_offset(time::UtcOffset::UTC);
-    let at = at.replace_millisecond(at.millisecond()).unwrap_or(at);
-    at.format(&Rfc3339).unwrap_or_default()
-}
-
-/// As [`instant`], of microseconds since 1970.
+/// RFC 3339 with milliseconds, from microseconds since 1970.
 pub(super) fn instant_us(us: i64) -> String {
-    OffsetDateTime::from_unix_timestamp_nanos(i128::from(us) * 1_000).map(instant).unwrap_or_default()
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(us) * 1_000).map(rfc3339_millis).unwrap_or_default()
 }
 
 /// The cap in force.
@@ -38,7 +30,7 @@ pub struct CapView {
     /// Orders that the pool may commit in any one second.
     pub orders_per_second: u32,
     /// Where it comes from.
-    pub source: Source,
+    pub source: CapSource,
     /// The ramp under way.
     pub ramp: Option<ManualView>,
     /// When the pause ends by itself.
@@ -58,8 +50,8 @@ pub struct ManualView {
     pub ends_at: String,
 }
 
-impl From<Manual> for ManualView {
-    fn from(manual: Manual) -> Self {
+impl From<ManualRate> for ManualView {
+    fn from(manual: ManualRate) -> Self {
         Self {
             from: manual.from.get(),
             to: manual.to.get(),
@@ -83,7 +75,7 @@ impl CapView {
 /// What operators set.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SettingsView {
-    /// Counts changes.
+    /// StoreTotals changes.
     pub revision: i64,
     /// Orders a second.
     pub default: u32,
@@ -103,18 +95,18 @@ pub struct ScheduleView {
     /// A name of the IANA database.
     pub time_zone: String,
     /// The entries.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<ScheduleEntry>,
 }
 
 impl SettingsView {
-    pub(crate) fn new(group: &Snapshot) -> Self {
+    pub(crate) fn new(group: &GroupSnapshot) -> Self {
         let settings = &group.settings;
         let cap = settings.cap_at(group.now_us);
         Self {
             revision: group.revision,
             default: settings.default.get(),
             manual: settings.manual.map(ManualView::from),
-            paused: cap.source == Source::Paused,
+            paused: cap.source == CapSource::Paused,
             paused_until: cap.paused_until_us.map(instant_us),
             schedule: settings.schedule.as_ref().map(|schedule| ScheduleView {
                 time_zone: schedule.time_zone().to_owned(),
@@ -124,7 +116,7 @@ impl SettingsView {
     }
 }
 
-/// Latencies, ms.
+/// LatencyHistogram, ms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct LatencyView {
     /// The median.
@@ -134,7 +126,7 @@ pub struct LatencyView {
 }
 
 impl LatencyView {
-    fn new(latencies: &Latencies) -> Self {
+    fn new(latencies: &LatencyHistogram) -> Self {
         Self { p50: latencies.quantile_ms(0.5), p99: latencies.quantile_ms(0.99) }
     }
 }
@@ -168,7 +160,7 @@ pub struct EtaView {
 
 /// Dead letters that wait for somebody.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct LettersView {
+pub struct DeadLetterTotalsView {
     /// All of them.
     pub total: u64,
     /// By reason.
@@ -177,8 +169,8 @@ pub struct LettersView {
     pub oldest_age_s: Option<f64>,
 }
 
-impl LettersView {
-    fn new(totals: &LetterTotals) -> Self {
+impl DeadLetterTotalsView {
+    fn new(totals: &DeadLetterTotals) -> Self {
         let by_reason: BTreeMap<_, _> =
             totals.by_reason.iter().map(|(reason, total)| (reason.clone(), total.letters)).collect();
         let oldest = totals.by_reason.values().map(|total| total.oldest_age_ms).max();
@@ -220,7 +212,7 @@ pub struct WorkerView {
 }
 
 impl WorkerView {
-    fn new(lease: &Lease, report: &Report, now_us: i64) -> Self {
+    fn new(lease: &Lease, report: &WorkerReport, now_us: i64) -> Self {
         let lives = lease.fenced_us.is_none() && lease.expires_us > now_us;
         let (state, reason) = if lives {
             (report.state, report.reason.clone())
@@ -278,7 +270,7 @@ pub struct StatusView {
     /// Until it is drained.
     pub eta: Option<EtaView>,
     /// What waits for somebody.
-    pub dead_letters: LettersView,
+    pub dead_letters: DeadLetterTotalsView,
     /// Everybody.
     pub workers: Vec<WorkerView>,
     /// What somebody should look at.
@@ -287,15 +279,15 @@ pub struct StatusView {
 
 impl StatusView {
     pub(super) fn new(
-        view: &View,
-        letters: Option<&LetterTotals>,
-        health: &DatabaseHealth,
+        snapshot: &PoolSnapshot,
+        letters: Option<&DeadLetterTotals>,
+        breaker: &BreakerState,
         retention_h: NonZeroU32,
     ) -> Self {
-        let now_us = view.group.now_us;
-        let reports: Vec<Report> =
-            view.group.leases.iter().map(|lease| Report::parse(&lease.report)).collect();
-        let workers: Vec<WorkerView> = view
+        let now_us = snapshot.group.now_us;
+        let reports: Vec<WorkerReport> =
+            snapshot.group.leases.iter().map(|lease| WorkerReport::parse(&lease.report)).collect();
+        let workers: Vec<WorkerView> = snapshot
             .group
             .leases
             .iter()
@@ -303,7 +295,7 @@ impl StatusView {
             .map(|(lease, report)| WorkerView::new(lease, report, now_us))
             .collect();
         let live = || reports.iter().zip(&workers).filter(|(_, worker)| worker.state != WorkerState::Lapsed);
-        let mut latencies = Latencies::default();
+        let mut latencies = LatencyHistogram::default();
         live().for_each(|(report, _)| latencies.add(&report.latencies));
         let total = |outcome: &str| {
             reports.iter().map(|report| report.totals.get(outcome).copied().unwrap_or(0)).sum()
@@ -316,30 +308,30 @@ impl StatusView {
         });
         let mut status = Self {
             group: String::new(),
-            worker: view.name.clone(),
-            lease: view.lease.to_string(),
+            worker: snapshot.name.clone(),
+            lease: snapshot.lease.to_string(),
             now: instant_us(now_us),
-            cap: CapView::new(&view.group.settings.cap_at(now_us)),
-            settings: SettingsView::new(&view.group),
+            cap: CapView::new(&snapshot.group.settings.cap_at(now_us)),
+            settings: SettingsView::new(&snapshot.group),
             committed_per_second,
             commit_ms: LatencyView::new(&latencies),
             totals: OUTCOMES.iter().map(|&outcome| (outcome, total(outcome))).collect(),
             lag,
             eta,
-            dead_letters: letters.map(LettersView::new).unwrap_or_default(),
+            dead_letters: letters.map(DeadLetterTotalsView::new).unwrap_or_default(),
             workers,
             warnings: Vec::new(),
         };
-        status.group.clone_from(&view.group_id);
-        status.correct(view, health);
-        status.warnings = status.warn(view, retention_h);
+        status.group.clone_from(&snapshot.group_id);
+        status.correct(snapshot, breaker);
+        status.warnings = status.warn(snapshot, retention_h);
         status
     }
 
     /// What the gauges show of it.
-    pub(super) fn figures(&self) -> PoolFigures {
+    pub(super) fn gauges(&self) -> PoolGauges {
         let own = self.workers.iter().find(|worker| worker.lease == self.lease);
-        PoolFigures {
+        PoolGauges {
             cap: self.cap.orders_per_second,
             workers: self.workers.len(),
             share: own.map_or(0, |worker| worker.share),
@@ -352,12 +344,12 @@ impl StatusView {
     }
 
     /// Puts right what the last heartbeat could not know: heartbeats need the database themselves.
-    fn correct(&mut self, view: &View, health: &DatabaseHealth) {
+    fn correct(&mut self, snapshot: &PoolSnapshot, breaker: &BreakerState) {
         let own = self.workers.iter_mut().find(|worker| worker.lease == self.lease);
-        if let (DatabaseHealth::Down { reason }, Some(own)) = (health, own) {
+        if let (BreakerState::Open { reason }, Some(own)) = (breaker, own) {
             (own.state, own.reason) = (WorkerState::DatabaseDown, Some(reason.clone()));
         }
-        if view.at.elapsed() > STALE {
+        if snapshot.at.elapsed() > STALE {
             self.committed_per_second = 0.0;
             self.eta = None;
             self.commit_ms = LatencyView::default();
@@ -371,14 +363,14 @@ impl StatusView {
         self.lag.oldest_age_s
     }
 
-    fn warn(&self, view: &View, retention_h: NonZeroU32) -> Vec<String> {
+    fn warn(&self, snapshot: &PoolSnapshot, retention_h: NonZeroU32) -> Vec<String> {
         let mut warnings = Vec::new();
         let age =
             self.oldest_age_s().filter(|age| age.is_finite() && *age >= 0.0).map(Duration::from_secs_f64);
         warnings.extend(
             age.and_then(|age| retention::warning(age, retention_h)).map(|warning| warning.to_string()),
         );
-        let silent = view.at.elapsed();
+        let silent = snapshot.at.elapsed();
         if silent > STALE {
             warnings.push(format!(
                 "this worker has not reached the database for {} s; what is shown is as old",
@@ -401,7 +393,7 @@ impl StatusView {
 }
 
 /// What waits: on the broker, as one worker asked, and in all workers.
-fn lag<'a>(reports: impl Iterator<Item = &'a Report> + Clone) -> LagView {
+fn lag<'a>(reports: impl Iterator<Item = &'a WorkerReport> + Clone) -> LagView {
     let told: Option<&LagReport> = reports.clone().find_map(|report| report.lag.as_ref());
     let held: u64 = reports.clone().map(|report| report.held_orders).sum();
     let held_age = reports.clone().filter_map(|report| report.oldest_held_s).reduce(f64::max);

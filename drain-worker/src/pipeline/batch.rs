@@ -4,21 +4,21 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::{DrainError, PipelineConfig, Work};
+use super::{DecodedMessage, PipelineConfig, PipelineError};
 
 /// What one writer takes at a time.
-pub(super) type Batch = Vec<Work>;
+pub(super) type Batch = Vec<DecodedMessage>;
 
 /// Forms batches until there is no more work, or it is given up.
 ///
 /// Batches fill by themselves: one is handed over when a writer is free, and what comes meanwhile makes the next. So a
 /// lone order waits for the linger at most, and under load every batch is full.
 pub(super) async fn batch(
-    mut work: mpsc::Receiver<Work>,
+    mut work: mpsc::Receiver<DecodedMessage>,
     batches: mpsc::Sender<Batch>,
     config: PipelineConfig,
-    give_up: CancellationToken,
-) -> Result<(), DrainError> {
+    force_shutdown: CancellationToken,
+) -> Result<(), PipelineError> {
     let mut left_over = None;
     let forming = async {
         loop {
@@ -28,14 +28,14 @@ pub(super) async fn batch(
             place.send(gathered);
         }
     };
-    give_up.run_until_cancelled(forming).await;
+    force_shutdown.run_until_cancelled(forming).await;
     Ok(())
 }
 
 /// Whole messages, up to the configured number of orders: full at once under load, and after the linger otherwise.
 async fn gather(
-    work: &mut mpsc::Receiver<Work>,
-    left_over: &mut Option<Work>,
+    work: &mut mpsc::Receiver<DecodedMessage>,
+    left_over: &mut Option<DecodedMessage>,
     config: PipelineConfig,
 ) -> Option<Batch> {
     let orders_max = config.batch_orders_max.get() as usize;

@@ -7,20 +7,20 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::appetite::Appetite;
-use super::decide::is_live;
-use super::report::{Reporter, Signals};
-use super::{Claim, Decision, decide};
-use crate::backoff::{Backoff, Ceiling};
-use crate::control::Settings;
-use crate::rate::{RateGate, Usage};
-use crate::store::{Beat, Fence, Joining, LeaseId, PoolStore, Snapshot, StoreError};
+use super::allocate::is_live;
+use super::demand::DemandEstimator;
+use super::report::{Reporter, WorkerSignals};
+use super::{ShareDecision, ShareRequest, allocate};
+use crate::adaptive_limit::{AdaptiveLimit, PoolLoad};
+use crate::control::GroupSettings;
+use crate::rate::{GateUsage, RateGate};
+use crate::store::{Fence, GroupSnapshot, Heartbeat, JoinRequest, LeaseId, PoolStore, StoreError};
 
 /// Pause after a failed call.
 const RETRY: Duration = Duration::from_millis(250);
 
 /// Between two log lines about the same worker that hangs in a transaction.
-const HUNG_TOLD_AGAIN: Duration = Duration::from_secs(10);
+const HUNG_LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Longest that leaving may take. What is not given back by then lapses.
 const LEAVE_MAX: Duration = Duration::from_secs(4);
@@ -33,28 +33,28 @@ pub struct PoolConfig {
     /// Host and process, for people; at most 128 characters.
     pub worker: String,
     /// What is set if the group is new to the database.
-    pub seed: Settings,
+    pub seed: GroupSettings,
     /// How long a worker may be silent before its share goes to the others.
     pub lease: Duration,
     /// Between heartbeats.
-    pub beat: Duration,
+    pub heartbeat_interval: Duration,
     /// Between heartbeats while shares move: what one worker gives up lies idle until another has noticed.
-    pub beat_fast: Duration,
+    pub heartbeat_interval_fast: Duration,
 }
 
 /// The pool as this worker saw it last.
 #[derive(Clone, Debug)]
-pub struct View {
+pub struct PoolSnapshot {
     /// The consumer group's name.
     pub group_id: String,
     /// This worker's name.
     pub name: String,
     /// The group, as it was before this worker's share was noted.
-    pub group: Snapshot,
+    pub group: GroupSnapshot,
     /// This worker's lease.
     pub lease: LeaseId,
     /// What came out of it.
-    pub decision: Decision,
+    pub decision: ShareDecision,
     /// When, by this process's clock.
     pub at: Instant,
 }
@@ -66,13 +66,13 @@ pub struct Member<P> {
     config: PoolConfig,
     gate: RateGate,
     reporter: Reporter,
-    backoff: Backoff,
-    appetite: Appetite,
+    adaptive_limit: AdaptiveLimit,
+    demand: DemandEstimator,
     /// When the last heartbeat that was answered began.
-    beaten_at: Option<Instant>,
+    last_heartbeat_at: Option<Instant>,
     /// The lapsed lease that could not be fenced, and when that was told last.
     hung: Option<(LeaseId, Instant)>,
-    view: watch::Sender<Option<Arc<View>>>,
+    snapshot: watch::Sender<Option<Arc<PoolSnapshot>>>,
 }
 
 impl<P: PoolStore> Member<P> {
@@ -82,8 +82,8 @@ impl<P: PoolStore> Member<P> {
         store: Arc<P>,
         config: PoolConfig,
         gate: RateGate,
-        signals: Signals,
-        backoff: Backoff,
+        signals: WorkerSignals,
+        adaptive_limit: AdaptiveLimit,
     ) -> Self {
         let reporter = Reporter::new(signals);
         Self {
@@ -91,18 +91,18 @@ impl<P: PoolStore> Member<P> {
             config,
             gate,
             reporter,
-            backoff,
-            appetite: Appetite::default(),
-            beaten_at: None,
+            adaptive_limit,
+            demand: DemandEstimator::default(),
+            last_heartbeat_at: None,
             hung: None,
-            view: watch::Sender::new(None),
+            snapshot: watch::Sender::new(None),
         }
     }
 
     /// What it saw last, and whenever it sees something new.
     #[must_use]
-    pub fn view(&self) -> watch::Receiver<Option<Arc<View>>> {
-        self.view.subscribe()
+    pub fn snapshot(&self) -> watch::Receiver<Option<Arc<PoolSnapshot>>> {
+        self.snapshot.subscribe()
     }
 
     /// Takes part until `leave`, then gives its share back and goes.
@@ -121,7 +121,7 @@ impl<P: PoolStore> Member<P> {
                 return Ok(());
             };
             self.gate.bind(Fence::Lease(lease));
-            if self.keep(lease, leave).await? {
+            if self.heartbeat_loop(lease, leave).await? {
                 let gone = timeout(LEAVE_MAX, self.leave(lease)).await;
                 tracing::debug!(%lease, in_time = gone.is_ok(), "left the pool");
                 return Ok(());
@@ -138,7 +138,7 @@ impl<P: PoolStore> Member<P> {
     async fn join(&self) -> Result<LeaseId, StoreError> {
         loop {
             let lease = LeaseId::random();
-            let joining = Joining {
+            let joining = JoinRequest {
                 group: &self.config.group,
                 lease,
                 worker: &self.config.worker,
@@ -160,17 +160,25 @@ impl<P: PoolStore> Member<P> {
     }
 
     /// Sends heartbeats. `true`: it was asked to leave; `false`: the lease is gone.
-    async fn keep(&mut self, lease: LeaseId, leave: &CancellationToken) -> Result<bool, StoreError> {
-        let mut beaten_at;
+    async fn heartbeat_loop(
+        &mut self,
+        lease: LeaseId,
+        leave: &CancellationToken,
+    ) -> Result<bool, StoreError> {
+        let mut last_heartbeat_at;
         loop {
-            beaten_at = Instant::now();
-            let pause = match self.beat(lease, None).await {
-                Ok(view) => {
-                    self.fence_lapsed(&view).await;
-                    if view.decision.is_settled { self.config.beat } else { self.config.beat_fast }
+            last_heartbeat_at = Instant::now();
+            let pause = match self.heartbeat(lease, None).await {
+                Ok(snapshot) => {
+                    self.fence_lapsed(&snapshot).await;
+                    if snapshot.decision.is_settled {
+                        self.config.heartbeat_interval
+                    } else {
+                        self.config.heartbeat_interval_fast
+                    }
                 }
-                Err(StoreError::Fenced(fault)) => {
-                    tracing::warn!(%lease, %fault, "this worker's lease is gone; joining the pool again");
+                Err(StoreError::Fenced(detail)) => {
+                    tracing::warn!(%lease, %detail, "this worker's lease is gone; joining the pool again");
                     return Ok(false);
                 }
                 Err(error) if error.is_transient() => {
@@ -179,65 +187,73 @@ impl<P: PoolStore> Member<P> {
                 }
                 Err(error) => return Err(error),
             };
-            let fast = beaten_at + self.config.beat_fast;
+            let fast = last_heartbeat_at + self.config.heartbeat_interval_fast;
             tokio::select! {
                 () = leave.cancelled() => return Ok(true),
                 () = sleep(pause) => {}
                 () = self.gate.revoked() => {}
                 // Somebody waits for a credit who did not before: what it wants has changed.
-                () = self.gate.short(), if !self.appetite.is_hungry(beaten_at) => tokio::time::sleep_until(fast).await,
+                () = self.gate.starved(), if !self.demand.is_saturated(last_heartbeat_at) => tokio::time::sleep_until(fast).await,
             }
         }
     }
 
     /// One heartbeat. `stopping`: it wants nothing more, and this is what it holds.
-    async fn beat(&mut self, lease: LeaseId, stopping: Option<Usage>) -> Result<Arc<View>, StoreError> {
+    async fn heartbeat(
+        &mut self,
+        lease: LeaseId,
+        stopping: Option<GateUsage>,
+    ) -> Result<Arc<PoolSnapshot>, StoreError> {
         let now = Instant::now();
         let usage = stopping.unwrap_or_else(|| self.gate.take_usage());
-        let seen = self.view.borrow().as_ref().map(|view| view.decision);
-        let reading = self.reporter.read();
+        let seen = self.snapshot.borrow().as_ref().map(|snapshot| snapshot.decision);
+        let delta = self.reporter.read();
         if let Some(seen) = seen {
-            let ceiling = Ceiling { cap: seen.cap, workers: seen.workers, used: usage.outstanding_peak };
-            self.backoff.observe(&reading, ceiling, now);
+            let load = PoolLoad { cap: seen.cap, workers: seen.workers, used: usage.outstanding_peak };
+            self.adaptive_limit.observe(&delta, load, now);
         }
-        let limit = self.backoff.limit();
-        let wanted = if stopping.is_some() { 0 } else { self.appetite.wanted(&usage, limit, now) };
+        let limit = self.adaptive_limit.limit();
+        let wanted = if stopping.is_some() { 0 } else { self.demand.wanted(&usage, limit, now) };
         let is_paused = seen.is_some_and(|seen| seen.cap == 0);
-        let report = self.reporter.report(&reading, &self.backoff, is_paused, stopping.is_some()).to_json();
-        let beat = Beat { group: &self.config.group, lease, wanted, ttl: self.config.lease, report: &report };
-        let passed =
-            self.beaten_at.map_or(self.config.beat_fast, |before| now - before).min(self.config.beat);
-        let claim = Claim { lease, holds: usage.holds(), wanted, limit, passed };
+        let report =
+            self.reporter.report(&delta, &self.adaptive_limit, is_paused, stopping.is_some()).to_json();
+        let heartbeat =
+            Heartbeat { group: &self.config.group, lease, wanted, ttl: self.config.lease, report: &report };
+        let passed = self
+            .last_heartbeat_at
+            .map_or(self.config.heartbeat_interval_fast, |before| now - before)
+            .min(self.config.heartbeat_interval);
+        let request = ShareRequest { lease, holds: usage.holds(), wanted, limit, passed };
         // Boxed: the future of a whole transaction is large.
-        let beating = Box::pin(self.store.beat(&beat, |group| decide(group, claim).share));
+        let beating = Box::pin(self.store.heartbeat(&heartbeat, |group| allocate(group, request).share));
         let (group, share) = beating.await?;
-        let decision = decide(&group, claim);
-        self.beaten_at = Some(now);
+        let decision = allocate(&group, request);
+        self.last_heartbeat_at = Some(now);
         debug_assert_eq!(decision.share, share, "the same group gives the same share");
         if stopping.is_none() {
             // Only now: the database knows of all that may be granted.
             self.gate.raise_credits(decision.credits(), decision.pace());
         }
         let (group_id, name) = (self.config.group.clone(), self.config.worker.clone());
-        let view = Arc::new(View { group_id, name, group, lease, decision, at: now });
-        self.view.send_replace(Some(view.clone()));
-        Ok(view)
+        let snapshot = Arc::new(PoolSnapshot { group_id, name, group, lease, decision, at: now });
+        self.snapshot.send_replace(Some(snapshot.clone()));
+        Ok(snapshot)
     }
 
     /// Fences one worker that has lapsed. The workers that live take turns at it by the second: it is nothing that all of
     /// them need try with every heartbeat, as long as one hangs in a transaction.
-    async fn fence_lapsed(&mut self, view: &View) {
-        let (leases, now_us) = (&view.group.leases, view.group.now_us);
+    async fn fence_lapsed(&mut self, snapshot: &PoolSnapshot) {
+        let (leases, now_us) = (&snapshot.group.leases, snapshot.group.now_us);
         let has_lapsed =
             |lease: &&crate::store::Lease| lease.fenced_us.is_none() && lease.expires_us <= now_us;
         let lapsed: Vec<_> = leases.iter().filter(has_lapsed).collect();
         // One after the other: one that hangs must not keep the others from being fenced.
         let second = usize::try_from(now_us / 1_000_000).unwrap_or(0);
         let Some(lapsed) = lapsed.get(second / 2 % lapsed.len().max(1)) else { return };
-        let live = leases.iter().filter(|lease| lease.id == view.lease || is_live(lease, now_us));
+        let live = leases.iter().filter(|lease| lease.id == snapshot.lease || is_live(lease, now_us));
         let (mut place, mut count) = (0, 0_i64);
         for lease in live {
-            if lease.id == view.lease {
+            if lease.id == snapshot.lease {
                 place = count;
             }
             count += 1;
@@ -253,7 +269,8 @@ impl<P: PoolStore> Member<P> {
             // Every heartbeat tries again; a line each would be a flood.
             Err(error) => {
                 let now = Instant::now();
-                if self.hung.is_none_or(|(lease, told)| lease != lapsed.id || now - told >= HUNG_TOLD_AGAIN) {
+                if self.hung.is_none_or(|(lease, told)| lease != lapsed.id || now - told >= HUNG_LOG_INTERVAL)
+                {
                     tracing::warn!(worker = lapsed.worker, %error, "a worker lapsed but may still be committing");
                     self.hung = Some((lapsed.id, now));
                 }
@@ -270,14 +287,14 @@ impl<P: PoolStore> Member<P> {
             if usage.holds() == 0 {
                 break;
             }
-            match self.beat(lease, Some(usage)).await {
+            match self.heartbeat(lease, Some(usage)).await {
                 Ok(_view) => {}
                 Err(error) if error.is_transient() => {
                     tracing::debug!(%error, "a heartbeat failed while leaving");
                 }
                 Err(_gone) => return,
             }
-            sleep(self.config.beat_fast).await;
+            sleep(self.config.heartbeat_interval_fast).await;
         }
         if let Err(error) = self.store.leave(&self.config.group, lease).await {
             tracing::warn!(%error, "leaving the pool failed; the lease lapses by itself");

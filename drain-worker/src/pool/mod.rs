@@ -18,15 +18,13 @@
 //! A heartbeat is one short transaction four times a second, thirty times while shares move. Nothing is asked per order,
 //! message or batch but the shared lock on the worker's own fence.
 
-mod appetite;
-mod decide;
+mod allocate;
+mod demand;
 mod member;
 mod report;
-#[cfg(test)]
-mod simulation;
 mod split;
 
-pub use decide::{Claim, Decision, decide};
-pub use member::{Member, PoolConfig, View};
-pub use report::{LagReport, LagSlot, Report, Signals, WorkerState};
+pub use allocate::{ShareDecision, ShareRequest, allocate};
+pub use member::{Member, PoolConfig, PoolSnapshot};
+pub use report::{LagReport, LagSlot, WorkerReport, WorkerSignals, WorkerState};
 pub use split::split;

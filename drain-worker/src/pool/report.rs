@@ -7,8 +7,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::backoff::Backoff;
-use crate::pipeline::{DatabaseHealth, Health, Held, Latencies, Meter, Reading, Totals};
+use crate::adaptive_limit::AdaptiveLimit;
+use crate::pipeline::{
+    BreakerState, CircuitBreaker, InFlightOrders, LatencyHistogram, OutcomeTotals, StatsDelta, WriterStats,
+};
 
 /// What a worker is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,7 +18,7 @@ use crate::pipeline::{DatabaseHealth, Health, Held, Latencies, Meter, Reading, T
 pub enum WorkerState {
     /// It has just come.
     #[default]
-    Joining,
+    JoinRequest,
     /// Commits what it may.
     Draining,
     /// Has nothing to commit.
@@ -36,7 +38,7 @@ pub enum WorkerState {
 /// What a worker tells the pool with every heartbeat.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Report {
+pub struct WorkerReport {
     /// What it is doing.
     pub state: WorkerState,
     /// Why, if that needs a reason; without personal data.
@@ -44,9 +46,9 @@ pub struct Report {
     /// Orders settled a second, over the last two or so.
     pub settled_per_second: f64,
     /// Orders settled since it started, by outcome.
-    pub totals: Totals,
+    pub totals: OutcomeTotals,
     /// Commit latencies of the last ten seconds or so.
-    pub latencies: Latencies,
+    pub latencies: LatencyHistogram,
     /// Orders received and not settled.
     pub held_orders: u64,
     /// Age of the oldest order held, seconds, from its acceptance on.
@@ -92,7 +94,7 @@ impl LagSlot {
     }
 }
 
-impl Report {
+impl WorkerReport {
     /// Reads what another version of this program may have written: what is not understood is left at its default.
     #[must_use]
     pub fn parse(json: &str) -> Self {
@@ -108,13 +110,13 @@ impl Report {
 
 /// What a member tells and minds.
 #[derive(Clone, Debug, Default)]
-pub struct Signals {
+pub struct WorkerSignals {
     /// What the writers did.
-    pub meter: Meter,
+    pub stats: WriterStats,
     /// What is held.
-    pub held: Held,
+    pub in_flight: InFlightOrders,
     /// Whether the database answers.
-    pub health: Health,
+    pub breaker: CircuitBreaker,
     /// What waits on the broker, if this worker asks for all.
     pub lag: LagSlot,
 }
@@ -125,42 +127,42 @@ const RATE_OVER: Duration = Duration::from_secs(2);
 /// Over how long latencies are told.
 const LATENCIES_OVER: Duration = Duration::from_secs(10);
 
-/// Makes reports out of readings.
+/// Makes reports out of deltas.
 #[derive(Debug)]
 pub(super) struct Reporter {
-    signals: Signals,
+    signals: WorkerSignals,
     settled: VecDeque<(Instant, u64)>,
-    latencies: VecDeque<(Instant, Latencies)>,
+    latencies: VecDeque<(Instant, LatencyHistogram)>,
 }
 
 impl Reporter {
-    pub(super) const fn new(signals: Signals) -> Self {
+    pub(super) const fn new(signals: WorkerSignals) -> Self {
         Self { signals, settled: VecDeque::new(), latencies: VecDeque::new() }
     }
 
-    /// Reads the meter; each reading must be reported.
-    pub(super) fn read(&mut self) -> Reading {
-        let (reading, now) = (self.signals.meter.take(), Instant::now());
-        self.settled.push_back((now, reading.settled));
+    /// Reads the stats; each delta must be reported.
+    pub(super) fn read(&mut self) -> StatsDelta {
+        let (delta, now) = (self.signals.stats.take_delta(), Instant::now());
+        self.settled.push_back((now, delta.settled));
         // One older than the window stays: the rate is over the whole of it.
         while self.settled.get(1).is_some_and(|(at, _)| now - *at >= RATE_OVER) {
             self.settled.pop_front();
         }
-        self.latencies.push_back((now, reading.latencies.clone()));
+        self.latencies.push_back((now, delta.latencies.clone()));
         while self.latencies.front().is_some_and(|(at, _)| now - *at > LATENCIES_OVER) {
             self.latencies.pop_front();
         }
-        reading
+        delta
     }
 
     pub(super) fn report(
         &self,
-        reading: &Reading,
-        backoff: &Backoff,
+        delta: &StatsDelta,
+        adaptive_limit: &AdaptiveLimit,
         is_paused: bool,
         is_stopping: bool,
-    ) -> Report {
-        let mut latencies = Latencies::default();
+    ) -> WorkerReport {
+        let mut latencies = LatencyHistogram::default();
         self.latencies.iter().for_each(|(_, some)| latencies.add(some));
         let settled_per_second = match (self.settled.front(), self.settled.back()) {
             (Some((from, before)), Some((to, after))) if to > from => {
@@ -168,27 +170,29 @@ impl Reporter {
             }
             _ => 0.0,
         };
-        let held_orders = self.signals.held.orders();
-        let (state, reason) = match self.signals.health.database() {
+        let held_orders = self.signals.in_flight.orders();
+        let (state, reason) = match self.signals.breaker.state() {
             _ if is_stopping => (WorkerState::Stopping, None),
-            DatabaseHealth::Down { reason } => (WorkerState::DatabaseDown, Some(reason)),
-            DatabaseHealth::Up if is_paused => (WorkerState::Paused, None),
-            DatabaseHealth::Up if backoff.reason().is_some() => {
-                (WorkerState::BackingOff, backoff.reason().map(str::to_owned))
+            BreakerState::Open { reason } => (WorkerState::DatabaseDown, Some(reason)),
+            BreakerState::Closed if is_paused => (WorkerState::Paused, None),
+            BreakerState::Closed if adaptive_limit.reason().is_some() => {
+                (WorkerState::BackingOff, adaptive_limit.reason().map(str::to_owned))
             }
-            DatabaseHealth::Up if held_orders == 0 && settled_per_second == 0.0 => (WorkerState::Idle, None),
-            DatabaseHealth::Up => (WorkerState::Draining, None),
+            BreakerState::Closed if held_orders == 0 && settled_per_second == 0.0 => {
+                (WorkerState::Idle, None)
+            }
+            BreakerState::Closed => (WorkerState::Draining, None),
         };
-        Report {
+        WorkerReport {
             state,
             reason,
             settled_per_second,
-            totals: reading.by_outcome.clone(),
+            totals: delta.by_outcome.clone(),
             latencies,
             held_orders,
-            oldest_held_s: self.signals.held.oldest_age().map(|age| age.as_secs_f64()),
-            orders_per_message: self.signals.held.orders_per_message(),
-            limit: backoff.reason().map(|_| backoff.limit()),
+            oldest_held_s: self.signals.in_flight.oldest_age().map(|age| age.as_secs_f64()),
+            orders_per_message: self.signals.in_flight.orders_per_message(),
+            limit: adaptive_limit.reason().map(|_| adaptive_limit.limit()),
             lag: self.signals.lag.get(),
         }
     }
@@ -200,10 +204,11 @@ mod tests {
 
     #[test]
     fn a_report_reads_back_and_a_stranger_does_no_harm() {
-        let report = Report { state: WorkerState::BackingOff, held_orders: 7, ..Report::default() };
-        assert_eq!(Report::parse(&report.to_json()), report);
+        let report =
+            WorkerReport { state: WorkerState::BackingOff, held_orders: 7, ..WorkerReport::default() };
+        assert_eq!(WorkerReport::parse(&report.to_json()), report);
         for text in ["", "{}", "[]", r#"{"state": "levitating"}"#, r#"{"news": 1}"#] {
-            assert_eq!(Report::parse(text), Report::default(), "{text}");
+            assert_eq!(WorkerReport::parse(text), WorkerReport::default(), "{text}");
         }
     }
 }

@@ -16,11 +16,9 @@
 //! The gate is bound to a lease. What was granted under one lease cannot be committed under the next
 //! ([`crate::store::Fence`]), so a gate that gets another lease starts with nothing outstanding.
 
-mod grant;
 mod state;
-#[cfg(test)]
-mod tests;
 
+use std::fmt;
 use std::future::Future;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,8 +28,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use crate::store::Fence;
-pub use grant::Grant;
-use state::State;
+use state::{GateState, GrantDetails};
 
 /// How long a credit outlives the commit's answer: the window that the cap is about, and a thousandth more, since two
 /// clocks that are each kept right may differ in speed by so much while one is being corrected.
@@ -40,12 +37,12 @@ pub const WINDOW: Duration = Duration::from_millis(1_001);
 /// Grants permission to write orders. Clones share one number of credits.
 #[derive(Clone, Debug)]
 pub struct RateGate {
-    inner: Arc<Inner>,
+    inner: Arc<GateInner>,
 }
 
 #[derive(Debug)]
-struct Inner {
-    state: Mutex<State>,
+struct GateInner {
+    state: Mutex<GateState>,
     /// Rung when credits come back or their number changes.
     changed: Notify,
     /// Rung when the number of credits changes.
@@ -53,7 +50,7 @@ struct Inner {
     /// Rung when the fence is revoked.
     revoked: Notify,
     /// Rung when somebody has to wait for a credit.
-    short: Notify,
+    starved: Notify,
     /// Grants are given in the order they were asked for.
     turn: tokio::sync::Mutex<()>,
     window: Duration,
@@ -61,7 +58,7 @@ struct Inner {
 
 /// What a gate tells about itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Usage {
+pub struct GateUsage {
     /// Its credits: orders a second.
     pub credits: u32,
     /// Orders that hold a credit now. May exceed `credits` for a second after they were lowered.
@@ -69,10 +66,10 @@ pub struct Usage {
     /// Most orders that held a credit since this was asked last.
     pub outstanding_peak: u32,
     /// Whether somebody waited for a credit since this was asked last.
-    pub was_short: bool,
+    pub was_starved: bool,
 }
 
-impl Usage {
+impl GateUsage {
     /// The least that the share may be: what is out or may go out.
     #[must_use]
     pub fn holds(&self) -> u32 {
@@ -92,7 +89,7 @@ impl RateGate {
     /// # Panics
     /// Outside a tokio runtime.
     #[must_use]
-    pub fn alone(credits: NonZeroU32) -> Self {
+    pub fn standalone(credits: NonZeroU32) -> Self {
         let gate = Self::closed();
         gate.set_credits(credits.get());
         gate
@@ -101,12 +98,12 @@ impl RateGate {
     /// A gate whose credits outlive a commit by `window`: for simulating clocks that run too fast or too slow.
     #[must_use]
     pub fn with_window(window: Duration) -> Self {
-        let inner = Inner {
-            state: Mutex::new(State::default()),
+        let inner = GateInner {
+            state: Mutex::new(GateState::default()),
             changed: Notify::new(),
             resized: Notify::new(),
             revoked: Notify::new(),
-            short: Notify::new(),
+            starved: Notify::new(),
             turn: tokio::sync::Mutex::default(),
             window,
         };
@@ -125,9 +122,9 @@ impl RateGate {
         self.raise_credits(credits, credits);
     }
 
-    /// As [`RateGate::set_credits`], on the way to `heading_for`: credits are opened as fast as those would be.
-    pub fn raise_credits(&self, credits: u32, heading_for: u32) {
-        if self.inner.lock().set_credits(credits, heading_for, Instant::now()) {
+    /// As [`RateGate::set_credits`], on the way to `target`: credits are opened as fast as those would be.
+    pub fn raise_credits(&self, credits: u32, target: u32) {
+        if self.inner.lock().set_credits(credits, target, Instant::now()) {
             self.inner.changed.notify_waiters();
             self.inner.resized.notify_waiters();
         }
@@ -147,8 +144,8 @@ impl RateGate {
     }
 
     /// Waits until somebody has to wait for a credit; at once if somebody had to since this was asked last.
-    pub async fn short(&self) {
-        self.inner.short.notified().await;
+    pub async fn starved(&self) {
+        self.inner.starved.notified().await;
     }
 
     /// Waits for the number of credits to change, from the moment of the call on.
@@ -164,7 +161,7 @@ impl RateGate {
 
     /// What has happened since this was asked last.
     #[must_use]
-    pub fn take_usage(&self) -> Usage {
+    pub fn take_usage(&self) -> GateUsage {
         self.inner.lock().take_usage(Instant::now())
     }
 
@@ -178,15 +175,15 @@ impl RateGate {
     /// Cancelling takes nothing.
     pub async fn acquire(&self, orders: NonZeroU32) -> Grant {
         let _turn = self.inner.turn.lock().await;
-        let _waiting = Waiting(&self.inner);
+        let _waiting = WaiterGuard(&self.inner);
         loop {
             // Listening begins before looking, so that no change between the two is missed.
             let changed = self.inner.changed.notified();
             let wait_until = match self.inner.lock().try_grant(orders.get(), Instant::now()) {
-                Ok(granted) => return Grant::new(self.inner.clone(), granted),
+                Ok(details) => return Grant::new(self.inner.clone(), details),
                 Err(wait_until) => wait_until,
             };
-            self.inner.short.notify_one();
+            self.inner.starved.notify_one();
             match wait_until {
                 Some(instant) => tokio::select! {
                     () = sleep_until(instant) => {}
@@ -199,22 +196,61 @@ impl RateGate {
 }
 
 /// Whoever waits; dropped when it has what it wants, or gives up.
-struct Waiting<'a>(&'a Inner);
+struct WaiterGuard<'a>(&'a GateInner);
 
-impl Drop for Waiting<'_> {
+impl Drop for WaiterGuard<'_> {
     fn drop(&mut self) {
-        self.0.lock().gave_up();
+        self.0.lock().stop_waiting();
     }
 }
 
-impl Inner {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl GateInner {
+    fn lock(&self) -> MutexGuard<'_, GateState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The commit of `orders` was answered, or never asked for.
-    fn answered(&self, orders: u32, epoch: u64) {
-        self.lock().answered(orders, epoch, Instant::now() + self.window);
+    fn complete(&self, orders: u32, epoch: u64) {
+        self.lock().complete(orders, epoch, Instant::now() + self.window);
         self.changed.notify_waiters();
+    }
+}
+
+/// Permission to commit a number of orders under a lease.
+///
+/// Its credits come back a second after [`Grant::complete`]. A grant that is just dropped keeps them for as long as the
+/// lease lasts: whoever gave up on a commit, was cancelled or panicked cannot know that it does not happen yet.
+#[must_use = "a grant that is dropped never gives its credits back"]
+pub struct Grant {
+    inner: Arc<GateInner>,
+    details: GrantDetails,
+}
+
+impl Grant {
+    const fn new(inner: Arc<GateInner>, details: GrantDetails) -> Self {
+        Self { inner, details }
+    }
+
+    /// How many orders may be committed under it.
+    #[must_use]
+    pub const fn orders(&self) -> NonZeroU32 {
+        self.details.orders
+    }
+
+    /// The lease that the commit must stand under.
+    #[must_use]
+    pub const fn fence(&self) -> Fence {
+        self.details.fence
+    }
+
+    /// The commit was answered, or never asked for: the credits run out their second.
+    pub fn complete(self) {
+        self.inner.complete(self.details.orders.get(), self.details.epoch);
+    }
+}
+
+impl fmt::Debug for Grant {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Grant").field(&self.details).finish()
     }
 }

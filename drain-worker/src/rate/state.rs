@@ -6,18 +6,18 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Usage;
+use super::GateUsage;
 use crate::store::Fence;
 
 /// Smallest grant while more is asked for, as a part of the credits: what they come to in 20 ms. Smaller grants would
 /// make more transactions of the same orders; waiting for larger ones would leave more credits idle.
-const PORTIONS: u32 = 50;
+const SLICES: u32 = 50;
 
 /// Where a portion would be smaller than this, it may come to 40 ms.
-const FEW: u32 = 8;
+const MIN_BATCH: u32 = 8;
 
 /// How long a credit that came back may go out again at once. One that nobody needed by then is opened like a new one.
-const WARM: Duration = Duration::from_millis(100);
+const WARM_WINDOW: Duration = Duration::from_millis(100);
 
 /// How many credits are open for a start, as a time at their rate.
 const OPEN_AT_ONCE: Duration = Duration::from_millis(50);
@@ -26,16 +26,16 @@ const NANOS: u128 = 1_000_000_000;
 
 /// What a grant is made of.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Granted {
+pub(super) struct GrantDetails {
     pub(super) orders: NonZeroU32,
     pub(super) fence: Fence,
     pub(super) epoch: u64,
 }
 
 #[derive(Debug)]
-pub(super) struct State {
+pub(super) struct GateState {
     fence: Fence,
-    /// Counts leases: what was granted under an earlier one gives nothing back.
+    /// StoreTotals leases: what was granted under an earlier one gives nothing back.
     epoch: u64,
     credits: u32,
     /// Credits of orders granted and not yet answered.
@@ -46,16 +46,16 @@ pub(super) struct State {
     /// Credits that came back a moment ago, and when.
     warm: VecDeque<(Instant, u32)>,
     warm_sum: u32,
-    cold: Cold,
+    opening: OpeningBucket,
     peak: u32,
-    was_short: bool,
+    was_starved: bool,
     /// Whether somebody waits for a credit.
-    is_short: bool,
+    is_starved: bool,
 }
 
 /// Credits that are opened one after the other, so that not all go out at once: a token bucket.
 #[derive(Debug, Default)]
-struct Cold {
+struct OpeningBucket {
     /// Opened in a second.
     rate: u32,
     /// Open now, in billionths.
@@ -63,7 +63,7 @@ struct Cold {
     counted_at: Option<Instant>,
 }
 
-impl Cold {
+impl OpeningBucket {
     /// Most that are open: a start's worth, and at least one.
     fn nanos_max(&self) -> u128 {
         (u128::from(self.rate) * OPEN_AT_ONCE.as_nanos()).max(NANOS)
@@ -84,7 +84,7 @@ impl Cold {
     }
 }
 
-impl Default for State {
+impl Default for GateState {
     fn default() -> Self {
         Self {
             fence: Fence::Open,
@@ -95,15 +95,15 @@ impl Default for State {
             answered_sum: 0,
             warm: VecDeque::new(),
             warm_sum: 0,
-            cold: Cold::default(),
+            opening: OpeningBucket::default(),
             peak: 0,
-            was_short: false,
-            is_short: false,
+            was_starved: false,
+            is_starved: false,
         }
     }
 }
 
-impl State {
+impl GateState {
     pub(super) fn bind(&mut self, fence: Fence) {
         *self = Self { fence, epoch: self.epoch + 1, ..Self::default() };
     }
@@ -122,11 +122,11 @@ impl State {
     }
 
     /// Whether that is another number than before.
-    pub(super) fn set_credits(&mut self, credits: u32, heading_for: u32, now: Instant) -> bool {
-        self.cold.open(now);
+    pub(super) fn set_credits(&mut self, credits: u32, target: u32, now: Instant) -> bool {
+        self.opening.open(now);
         // A quarter faster than the credits go round, so that opening lags behind nothing else.
-        let rate = credits.max(heading_for);
-        self.cold.rate = rate.saturating_add(rate / 4);
+        let rate = credits.max(target);
+        self.opening.rate = rate.saturating_add(rate / 4);
         std::mem::replace(&mut self.credits, credits) != credits
     }
 
@@ -146,7 +146,7 @@ impl State {
     /// Credits that came back a moment ago.
     fn warm(&mut self, now: Instant) -> u32 {
         while let Some(&(at, orders)) = self.warm.front() {
-            if now - at <= WARM {
+            if now - at <= WARM_WINDOW {
                 break;
             }
             self.warm.pop_front();
@@ -169,52 +169,52 @@ impl State {
         }
     }
 
-    pub(super) fn take_usage(&mut self, now: Instant) -> Usage {
+    pub(super) fn take_usage(&mut self, now: Instant) -> GateUsage {
         let outstanding = self.outstanding(now);
-        let usage = Usage {
+        let usage = GateUsage {
             credits: self.credits,
             outstanding,
             outstanding_peak: self.peak.max(outstanding),
-            was_short: self.was_short || self.is_short,
+            was_starved: self.was_starved || self.is_starved,
         };
-        (self.peak, self.was_short) = (outstanding, false);
+        (self.peak, self.was_starved) = (outstanding, false);
         usage
     }
 
     /// What is granted, or when to look again (`None`: when something changes).
-    pub(super) fn try_grant(&mut self, orders: u32, now: Instant) -> Result<Granted, Option<Instant>> {
+    pub(super) fn try_grant(&mut self, orders: u32, now: Instant) -> Result<GrantDetails, Option<Instant>> {
         let free = self.credits.saturating_sub(self.outstanding(now));
-        let portion = (self.credits / PORTIONS).max(FEW.min(self.credits * 2 / PORTIONS));
+        let portion = (self.credits / SLICES).max(MIN_BATCH.min(self.credits * 2 / SLICES));
         let least = portion.clamp(1, orders.max(1));
         if free < least {
-            (self.is_short, self.was_short) = (true, true);
+            (self.is_starved, self.was_starved) = (true, true);
             // The soonest return may not suffice; then the caller looks again. With nothing answered, all credits are
             // with commits under way, or there are none: a change will ring.
             return Err(self.answered.front().map(|&(free_at, _)| free_at));
         }
-        self.is_short = false;
-        let (warm, open) = (self.warm(now), self.cold.open(now));
+        self.is_starved = false;
+        let (warm, open) = (self.warm(now), self.opening.open(now));
         let may = orders.min(free).min(warm.saturating_add(open));
         if may < least {
-            let opens_at = self.cold.open_at(now, least - warm.min(least));
+            let opens_at = self.opening.open_at(now, least - warm.min(least));
             let returns_at = self.answered.front().map(|&(free_at, _)| free_at);
             return Err(Some(returns_at.map_or(opens_at, |at| at.min(opens_at))));
         }
         let Some(orders) = NonZeroU32::new(may) else { return Err(None) };
         let from_warm = may.min(warm);
         self.take_warm(from_warm);
-        self.cold.nanos -= u128::from(may - from_warm) * NANOS;
+        self.opening.nanos -= u128::from(may - from_warm) * NANOS;
         self.granted += may;
         self.peak = self.peak.max(self.granted + self.answered_sum);
-        Ok(Granted { orders, fence: self.fence, epoch: self.epoch })
+        Ok(GrantDetails { orders, fence: self.fence, epoch: self.epoch })
     }
 
     /// Nobody waits for a credit any more.
-    pub(super) const fn gave_up(&mut self) {
-        self.is_short = false;
+    pub(super) const fn stop_waiting(&mut self) {
+        self.is_starved = false;
     }
 
-    pub(super) fn answered(&mut self, orders: u32, epoch: u64, free_at: Instant) {
+    pub(super) fn complete(&mut self, orders: u32, epoch: u64, free_at: Instant) {
         if epoch == self.epoch {
             self.granted -= orders;
             self.answered_sum += orders;

@@ -6,11 +6,11 @@ use std::time::Duration;
 use shared::catalogue::{Catalogue, Sale, Terms};
 use shared::order::{SaleId, Sku};
 
-use super::dialect::Dialect;
-use super::error::{Failure, StoreError};
-use super::facts::SkuState;
-use super::sql::{Kind, ROWS_MAX, Statement, chunks};
-use super::sql_store::SqlStore;
+use super::Store;
+use super::batch_snapshot::SkuState;
+use super::dialect::PoolKind;
+use super::error::{DbError, StoreError};
+use super::sql::{ColumnKind, ROWS_MAX, Statement, chunks};
 use super::transaction::Transaction;
 
 /// Longest that one run may take: a limit in mid-sale reads all orders.
@@ -30,9 +30,15 @@ pub struct CatalogueChanges {
 /// A SKU whose row is to be written.
 type NewTerms<'a> = (&'a SaleId, &'a Sku, Terms);
 
-impl<D: Dialect> SqlStore<D> {
-    /// See [`super::OrderStore::apply_catalogue`].
-    pub(super) async fn apply(&self, catalogue: &Catalogue) -> Result<CatalogueChanges, StoreError> {
+impl Store {
+    /// Writes the catalogue's stock and limits, in one transaction. Applying it again changes nothing. SKUs that get a
+    /// limit in mid-sale start with the units that buyers already have: counting those reads all orders, and the sale's
+    /// orders wait for it. Sales and SKUs that the catalogue does not name stay, because orders for them may be queued.
+    ///
+    /// # Errors
+    /// [`StoreError::Catalogue`] with every fault if stock would fall below the reserved units; nothing is written then.
+    /// [`StoreError::Transient`] or [`StoreError::Fatal`].
+    pub async fn apply_catalogue(&self, catalogue: &Catalogue) -> Result<CatalogueChanges, StoreError> {
         // Sales in their order, as everywhere: nothing that locks stock waits in a circle.
         let sales: BTreeMap<_, _> = catalogue.sales().map(|sale| (&sale.id, sale)).collect();
         let sales: Vec<_> = sales.into_values().collect();
@@ -42,18 +48,18 @@ impl<D: Dialect> SqlStore<D> {
         }
     }
 
-    async fn apply_once(&self, sales: &[&Sale]) -> Result<Result<CatalogueChanges, Vec<String>>, Failure> {
-        let mut transaction = Transaction::<D>::begin(&self.pools.writers).await?;
+    async fn apply_once(&self, sales: &[&Sale]) -> Result<Result<CatalogueChanges, Vec<String>>, DbError> {
+        let mut transaction = self.begin(PoolKind::Writers).await?;
         let result = take_over(&mut transaction, sales).await;
         transaction.end(result).await
     }
 }
 
 /// The inner error: what stands against the catalogue; nothing is written then.
-async fn take_over<D: Dialect>(
-    transaction: &mut Transaction<D>,
+async fn take_over(
+    transaction: &mut Transaction,
     sales: &[&Sale],
-) -> Result<Result<CatalogueChanges, Vec<String>>, Failure> {
+) -> Result<Result<CatalogueChanges, Vec<String>>, DbError> {
     let mut difference = Difference::default();
     for sale in sales {
         let present = lock_sale(transaction, sale).await?;
@@ -110,15 +116,15 @@ impl<'a> Difference<'a> {
     }
 }
 
-async fn lock_sale<D: Dialect>(
-    transaction: &mut Transaction<D>,
+async fn lock_sale(
+    transaction: &mut Transaction,
     sale: &Sale,
-) -> Result<BTreeMap<String, SkuState>, Failure> {
-    const KINDS: &[Kind] = &[Kind::Text, Kind::Int, Kind::Int, Kind::Int];
+) -> Result<BTreeMap<String, SkuState>, DbError> {
+    const KINDS: &[ColumnKind] = &[ColumnKind::Text, ColumnKind::Int, ColumnKind::Int, ColumnKind::Int];
     let statement = Statement::new(
         "SELECT sku, stock_total, stock_reserved, per_user_limit FROM sale_skus WHERE sale_id = ? ORDER BY sku",
     )
-    .text(D::FOR_UPDATE)
+    .text(transaction.dialect.for_update)
     .bind(sale.id.as_str());
     let mut present = BTreeMap::new();
     for row in transaction.fetch("lock a sale", statement, KINDS).await? {
@@ -129,15 +135,12 @@ async fn lock_sale<D: Dialect>(
     Ok(present)
 }
 
-async fn write_terms<D: Dialect>(
-    transaction: &mut Transaction<D>,
-    rows: &[NewTerms<'_>],
-) -> Result<(), Failure> {
+async fn write_terms(transaction: &mut Transaction, rows: &[NewTerms<'_>]) -> Result<(), DbError> {
     for chunk in chunks(rows) {
         let mut statement =
             Statement::new("INSERT INTO sale_skus (sale_id, sku, stock_total, per_user_limit) VALUES ")
                 .rows(chunk.len(), &["(?, ?, ?, ?)"])
-                .text(D::UPDATE_TERMS);
+                .text(transaction.dialect.update_terms);
         for (sale_id, sku, terms) in chunk {
             statement = statement
                 .bind(sale_id.as_str())
@@ -152,10 +155,7 @@ async fn write_terms<D: Dialect>(
 
 /// SKUs of one sale that get their limit in mid-sale: what buyers have of them so far was not counted, so count it
 /// now. Their locks are held, so nobody buys meanwhile.
-async fn count_purchases<D: Dialect>(
-    transaction: &mut Transaction<D>,
-    skus: &[(&SaleId, &Sku)],
-) -> Result<(), Failure> {
+async fn count_purchases(transaction: &mut Transaction, skus: &[(&SaleId, &Sku)]) -> Result<(), DbError> {
     let sale_id = skus[0].0.as_str();
     let names = || skus.iter().map(|(_, sku)| sku.as_str());
     // Left over from limits that were taken away.

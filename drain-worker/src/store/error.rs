@@ -13,16 +13,16 @@ pub enum StoreError {
     /// and nothing is known to be done; if the connection broke during COMMIT it may have been done, which the
     /// next call finds out by reading.
     #[error("the database is not available for now: {0}")]
-    Transient(Fault),
+    Transient(DbErrorDetail),
     /// The database refuses what was to be written, and would refuse it again.
     #[error("the database refuses the write: {0}")]
-    Permanent(Fault),
+    Permanent(DbErrorDetail),
     /// The database cannot be used before somebody changes something: schema, account or configuration.
     #[error("the database cannot be used: {0}")]
-    Fatal(Fault),
+    Fatal(DbErrorDetail),
     /// The worker's lease is gone or has lapsed: nothing was written under it, and nothing will be. Join the pool again.
     #[error("the worker may not write: {0}")]
-    Fenced(Fault),
+    Fenced(DbErrorDetail),
     /// The database's schema is not the one that this program needs.
     #[error(transparent)]
     Schema(#[from] SchemaError),
@@ -77,10 +77,10 @@ pub enum SchemaError {
 
 /// What happened, without any value of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct DbErrorDetail {
     /// What was being done.
     pub operation: &'static str,
-    /// The database's error number or result code; `None` if the fault is not the database's.
+    /// The database's error number or result code; `None` if the detail is not the database's.
     pub code: Option<u32>,
     /// What happened.
     pub what: String,
@@ -88,13 +88,13 @@ pub struct Fault {
     pub subject: Option<String>,
 }
 
-impl Fault {
+impl DbErrorDetail {
     pub(super) fn new(operation: &'static str, what: impl Into<String>) -> Self {
         Self { operation, code: None, what: what.into(), subject: None }
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for DbErrorDetail {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}: {}", self.operation, self.what)?;
         if let Some(subject) = &self.subject {
@@ -109,15 +109,15 @@ impl fmt::Display for Fault {
 
 /// What a failure calls for. Finer than [`StoreError`]: the store itself deals with the first two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Class {
+pub(super) enum ErrorClass {
     /// Another transaction was in the way: run the whole transaction again now.
     Contention,
     /// A row of that key is there: most likely written since it was looked for; run the transaction again, and
-    /// if that does not help the row is at fault.
+    /// if that does not help the row is at detail.
     DuplicateKey,
     /// Wait, then try again.
     Transient,
-    /// The row is at fault.
+    /// The row is at detail.
     Row,
     /// The lease does not allow it.
     Fenced,
@@ -127,58 +127,65 @@ pub(super) enum Class {
 
 /// A failure within the store.
 #[derive(Clone, Debug)]
-pub(super) struct Failure {
-    pub(super) class: Class,
-    pub(super) fault: Fault,
+pub(super) struct DbError {
+    pub(super) class: ErrorClass,
+    pub(super) detail: DbErrorDetail,
 }
 
-impl Failure {
-    pub(super) const fn fatal(fault: Fault) -> Self {
-        Self { class: Class::Fatal, fault }
+impl DbError {
+    pub(super) const fn fatal(detail: DbErrorDetail) -> Self {
+        Self { class: ErrorClass::Fatal, detail }
     }
 
     /// It took longer than the configuration allows.
     pub(super) fn timeout(operation: &'static str) -> Self {
-        Self { class: Class::Transient, fault: Fault::new(operation, "took too long") }
+        Self { class: ErrorClass::Transient, detail: DbErrorDetail::new(operation, "took too long") }
     }
 }
 
-impl From<Failure> for StoreError {
-    fn from(Failure { class, fault }: Failure) -> Self {
+impl From<DbError> for StoreError {
+    fn from(DbError { class, detail }: DbError) -> Self {
         match class {
-            Class::Contention | Class::Transient => Self::Transient(fault),
-            Class::DuplicateKey | Class::Row => Self::Permanent(fault),
-            Class::Fenced => Self::Fenced(fault),
-            Class::Fatal => Self::Fatal(fault),
+            ErrorClass::Contention | ErrorClass::Transient => Self::Transient(detail),
+            ErrorClass::DuplicateKey | ErrorClass::Row => Self::Permanent(detail),
+            ErrorClass::Fenced => Self::Fenced(detail),
+            ErrorClass::Fatal => Self::Fatal(detail),
         }
     }
 }
 
 /// What a dialect makes of a code of its database.
-pub(super) type Classified = (Class, &'static str);
+pub(super) type Classified = (ErrorClass, &'static str);
 
 /// Sorts an error of the driver. `by_code` sorts what the database itself reported, and names what it concerns.
 pub(super) fn classify(
     operation: &'static str,
     error: &sqlx::Error,
     by_code: impl FnOnce(&(dyn sqlx::error::DatabaseError + 'static)) -> (u32, Classified, Option<String>),
-) -> Failure {
-    let failure = |class, what: String| Failure { class, fault: Fault::new(operation, what) };
+) -> DbError {
+    let failure = |class, what: String| DbError { class, detail: DbErrorDetail::new(operation, what) };
     match error {
         sqlx::Error::Database(error) => {
             let (code, (class, what), subject) = by_code(error.as_ref());
-            Failure { class, fault: Fault { operation, code: Some(code), what: what.to_owned(), subject } }
+            DbError {
+                class,
+                detail: DbErrorDetail { operation, code: Some(code), what: what.to_owned(), subject },
+            }
         }
         // The texts of these name sockets, certificates and options, never values.
-        sqlx::Error::Io(error) => failure(Class::Transient, format!("connection: {error}")),
-        sqlx::Error::Tls(error) => failure(Class::Transient, format!("TLS: {error}")),
-        sqlx::Error::Configuration(error) => failure(Class::Fatal, format!("address: {error}")),
-        sqlx::Error::PoolTimedOut => failure(Class::Transient, "no connection in time".to_owned()),
-        sqlx::Error::PoolClosed => failure(Class::Transient, "the store is closed".to_owned()),
+        sqlx::Error::Io(error) => failure(ErrorClass::Transient, format!("connection: {error}")),
+        sqlx::Error::Tls(error) => failure(ErrorClass::Transient, format!("TLS: {error}")),
+        sqlx::Error::Configuration(error) => failure(ErrorClass::Fatal, format!("address: {error}")),
+        sqlx::Error::PoolTimedOut => failure(ErrorClass::Transient, "no connection in time".to_owned()),
+        sqlx::Error::PoolClosed => failure(ErrorClass::Transient, "the store is closed".to_owned()),
         // A server or proxy that goes away in mid-sentence looks like this too.
-        sqlx::Error::Protocol(_) => failure(Class::Transient, "the server broke the protocol".to_owned()),
-        sqlx::Error::WorkerCrashed => failure(Class::Transient, "the connection's thread ended".to_owned()),
-        _ => failure(Class::Fatal, "the driver and the schema do not fit together".to_owned()),
+        sqlx::Error::Protocol(_) => {
+            failure(ErrorClass::Transient, "the server broke the protocol".to_owned())
+        }
+        sqlx::Error::WorkerCrashed => {
+            failure(ErrorClass::Transient, "the connection's thread ended".to_owned())
+        }
+        _ => failure(ErrorClass::Fatal, "the driver and the schema do not fit together".to_owned()),
     }
 }
 
@@ -220,12 +227,12 @@ mod tests {
 
     #[test]
     fn a_fault_reads_as_one_line() {
-        let fault = Fault {
+        let detail = DbErrorDetail {
             operation: "insert orders",
             code: Some(1406),
             what: "a value is too long".to_owned(),
             subject: Some("client_reference".to_owned()),
         };
-        assert_eq!(fault.to_string(), "insert orders: a value is too long (client_reference) [1406]");
+        assert_eq!(detail.to_string(), "insert orders: a value is too long (client_reference) [1406]");
     }
 }

@@ -3,9 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::dialect::Dialect;
-use super::error::{Class, Failure, Fault};
-use super::sql::{Kind, Statement};
+use super::error::{DbError, DbErrorDetail, ErrorClass};
+use super::sql::{ColumnKind, Statement};
 use super::transaction::Transaction;
 
 /// Names one lease: a worker gets another one whenever it has to join again.
@@ -59,13 +58,13 @@ pub enum Fence {
 /// Takes the shared lock on the lease's fence until the end of the transaction.
 ///
 /// It comes first in a transaction, and locks no snapshot in: a locking read sees what is newest.
-pub(super) async fn pass<D: Dialect>(transaction: &mut Transaction<D>, fence: Fence) -> Result<(), Failure> {
+pub(super) async fn lock_shared(transaction: &mut Transaction, fence: Fence) -> Result<(), DbError> {
     let Fence::Lease(lease) = fence else { return Ok(()) };
     let lease = lease.to_string();
     let statement = Statement::new("SELECT 1 FROM drain_fences WHERE lease_id = ?")
         .bind(lease.as_str())
-        .text(D::FOR_SHARE);
-    let rows = transaction.fetch("pass the fence", statement, &[Kind::Int]).await?;
+        .text(transaction.dialect.for_share);
+    let rows = transaction.fetch("pass the fence", statement, &[ColumnKind::Int]).await?;
     if rows.is_empty() { Err(fenced("the lease is gone")) } else { Ok(()) }
 }
 
@@ -73,11 +72,8 @@ pub(super) async fn pass<D: Dialect>(transaction: &mut Transaction<D>, fence: Fe
 ///
 /// One statement for three answers, for each is a trip to the database. It locks the fence's row alone: a locking read
 /// does not lock what its subqueries read.
-pub(super) async fn enter<D: Dialect>(
-    transaction: &mut Transaction<D>,
-    fence: Fence,
-) -> Result<bool, Failure> {
-    const KINDS: &[Kind] = &[Kind::Int, Kind::Int];
+pub(super) async fn lock_for_commit(transaction: &mut Transaction, fence: Fence) -> Result<bool, DbError> {
+    const KINDS: &[ColumnKind] = &[ColumnKind::Int, ColumnKind::Int];
     const NEWEST_LETTER: &str = "SELECT (SELECT MAX(id) FROM dead_letters), ";
     let rows = match fence {
         Fence::Open => {
@@ -88,10 +84,10 @@ pub(super) async fn enter<D: Dialect>(
             let statement = Statement::new(NEWEST_LETTER)
                 .text("(SELECT COUNT(*) FROM drain_leases WHERE lease_id = ? AND expires_us > ")
                 .bind(lease.as_str())
-                .text(D::NOW_US)
+                .text(transaction.dialect.now_us)
                 .text(") FROM drain_fences WHERE lease_id = ?")
                 .bind(lease.as_str())
-                .text(D::FOR_SHARE);
+                .text(transaction.dialect.for_share);
             transaction.fetch("pass the fence", statement, KINDS).await?
         }
     };
@@ -103,8 +99,8 @@ pub(super) async fn enter<D: Dialect>(
 }
 
 /// The transaction's lease does not let it commit.
-pub(in crate::store) fn fenced(what: &str) -> Failure {
-    Failure { class: Class::Fenced, fault: Fault::new("commit orders", what) }
+pub(in crate::store) fn fenced(what: &str) -> DbError {
+    DbError { class: ErrorClass::Fenced, detail: DbErrorDetail::new("commit orders", what) }
 }
 
 #[cfg(test)]

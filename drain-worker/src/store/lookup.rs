@@ -2,27 +2,37 @@
 
 use shared::order::{OrderId, PayloadDigest, RejectReason, TraceParent, UserId};
 
+use super::Store;
 use super::commit::outcome;
-use super::dialect::Dialect;
-use super::error::Failure;
-use super::sql::{Kind, Row, Statement, unexpected};
-use super::sql_store::SqlStore;
-use super::times;
-use super::verdict::{Counts, SkuStock, StoredOrder, StoredStatus};
+use super::commit_result::{SkuStock, StoreTotals, StoredOrder, StoredStatus};
+use super::error::{DbError, StoreError};
+use super::sql::{ColumnKind, SqlRow, Statement, from_database, optional_from_database, unexpected};
 
-impl<D: Dialect> SqlStore<D> {
-    /// See [`super::OrderStore::find`].
-    pub(super) async fn find_order(&self, order_id: OrderId) -> Result<Option<StoredOrder>, Failure> {
+impl Store {
+    /// Returns an order's outcome, or its dead letter if it has no outcome. `None`: nothing is recorded, which for an
+    /// accepted order means that it is still queued.
+    ///
+    /// # Errors
+    /// [`StoreError::Transient`] or [`StoreError::Fatal`].
+    pub async fn find(&self, order_id: OrderId) -> Result<Option<StoredOrder>, StoreError> {
         // A decision is final, a dead letter is not: look for the decision first.
         match self.find_decided(order_id).await? {
             Some(order) => Ok(Some(order)),
-            None => self.find_letter(order_id).await,
+            None => Ok(self.find_dead_letter(order_id).await?),
         }
     }
 
-    async fn find_decided(&self, order_id: OrderId) -> Result<Option<StoredOrder>, Failure> {
-        const KINDS: &[Kind] =
-            &[Kind::Bytes, Kind::Text, Kind::Text, Kind::Text, Kind::Text, Kind::Int, Kind::Text, Kind::Text];
+    async fn find_decided(&self, order_id: OrderId) -> Result<Option<StoredOrder>, DbError> {
+        const KINDS: &[ColumnKind] = &[
+            ColumnKind::Bytes,
+            ColumnKind::Text,
+            ColumnKind::Text,
+            ColumnKind::Text,
+            ColumnKind::Text,
+            ColumnKind::Int,
+            ColumnKind::Text,
+            ColumnKind::Text,
+        ];
         let statement = Statement::new(
             "SELECT payload_digest, state, reason, CAST(accepted_at AS CHAR), CAST(decided_at AS CHAR), \
              (SELECT COUNT(*) FROM order_conflicts WHERE order_conflicts.order_id = orders.order_id), \
@@ -37,15 +47,16 @@ impl<D: Dialect> SqlStore<D> {
             user_id: row.optional_text(7)?.and_then(|user| UserId::parse(user).ok()),
             digest: Some(PayloadDigest::from_bytes(row.array(0)?)),
             status: StoredStatus::Decided(outcome(row, 1)?),
-            accepted_at: Some(times::from_database(row, 3)?),
-            updated_at: times::from_database(row, 4)?,
+            accepted_at: Some(from_database(row, 3)?),
+            updated_at: from_database(row, 4)?,
             traceparent: row.optional_text(6)?.and_then(TraceParent::parse),
             conflicts: count(row, 5)?,
         }))
     }
 
-    async fn find_letter(&self, order_id: OrderId) -> Result<Option<StoredOrder>, Failure> {
-        const KINDS: &[Kind] = &[Kind::Bytes, Kind::Text, Kind::Text, Kind::Text, Kind::Text];
+    async fn find_dead_letter(&self, order_id: OrderId) -> Result<Option<StoredOrder>, DbError> {
+        const KINDS: &[ColumnKind] =
+            &[ColumnKind::Bytes, ColumnKind::Text, ColumnKind::Text, ColumnKind::Text, ColumnKind::Text];
         // One that still needs somebody tells more than one that was given up.
         let statement = Statement::new(
             "SELECT payload_digest, reason, CAST(last_failed_at AS CHAR), CAST(discarded_at AS CHAR), \
@@ -56,52 +67,62 @@ impl<D: Dialect> SqlStore<D> {
         .bind(order_id.as_bytes().as_slice());
         let rows = self.look_up("find a dead letter", statement, KINDS).await?;
         let Some(row) = rows.first() else { return Ok(None) };
-        let discarded_at = times::optional_from_database(row, 3)?;
+        let discarded_at = optional_from_database(row, 3)?;
         Ok(Some(StoredOrder {
             order_id,
             user_id: row.optional_text(4)?.and_then(|user| UserId::parse(user).ok()),
             digest: row.optional_array(0)?.map(PayloadDigest::from_bytes),
             status: StoredStatus::DeadLettered { reason: row.text(1)?.to_owned(), discarded_at },
             accepted_at: None,
-            updated_at: discarded_at.map_or_else(|| times::from_database(row, 2), Ok)?,
+            updated_at: discarded_at.map_or_else(|| from_database(row, 2), Ok)?,
             traceparent: None,
             conflicts: 0,
         }))
     }
 
-    /// See [`super::OrderStore::counts`].
-    pub(super) async fn count_all(&self) -> Result<Counts, Failure> {
-        let mut counts = Counts::default();
+    /// Totals over the whole database. Scans `orders`; the parts are not one snapshot.
+    ///
+    /// # Errors
+    /// [`StoreError::Transient`] or [`StoreError::Fatal`].
+    pub async fn counts(&self) -> Result<StoreTotals, StoreError> {
+        let mut counts = StoreTotals::default();
         let by_outcome = Statement::new("SELECT state, reason, COUNT(*) FROM orders GROUP BY state, reason");
-        for row in self.look_up("count orders", by_outcome, &[Kind::Text, Kind::Text, Kind::Int]).await? {
+        for row in self
+            .look_up("count orders", by_outcome, &[ColumnKind::Text, ColumnKind::Text, ColumnKind::Int])
+            .await?
+        {
             match (row.text(0)?, row.optional_text(1)?) {
                 ("confirmed", None) => counts.confirmed = count(&row, 2)?,
                 (_, Some(reason)) => {
                     let reason = RejectReason::from_name(reason).ok_or_else(|| unexpected(1))?;
                     counts.rejected.insert(reason, count(&row, 2)?);
                 }
-                _ => return Err(unexpected(0)),
+                _ => return Err(unexpected(0).into()),
             }
         }
         let conflicts = Statement::new("SELECT COUNT(*) FROM order_conflicts");
-        for row in self.look_up("count conflicts", conflicts, &[Kind::Int]).await? {
+        for row in self.look_up("count conflicts", conflicts, &[ColumnKind::Int]).await? {
             counts.conflicts = count(&row, 0)?;
         }
         let letters = Statement::new("SELECT reason, COUNT(*) FROM dead_letters GROUP BY reason");
-        for row in self.look_up("count dead letters", letters, &[Kind::Text, Kind::Int]).await? {
+        for row in self.look_up("count dead letters", letters, &[ColumnKind::Text, ColumnKind::Int]).await? {
             counts.dead_letters.insert(row.text(0)?.to_owned(), count(&row, 1)?);
         }
         Ok(counts)
     }
 
-    /// See [`super::OrderStore::stock`].
-    pub(super) async fn list_stock(&self) -> Result<Vec<SkuStock>, Failure> {
-        const KINDS: &[Kind] = &[Kind::Text, Kind::Text, Kind::Int, Kind::Int, Kind::Int];
+    /// Stock of every SKU, sorted by sale and SKU.
+    ///
+    /// # Errors
+    /// [`StoreError::Transient`] or [`StoreError::Fatal`].
+    pub async fn stock(&self) -> Result<Vec<SkuStock>, StoreError> {
+        const KINDS: &[ColumnKind] =
+            &[ColumnKind::Text, ColumnKind::Text, ColumnKind::Int, ColumnKind::Int, ColumnKind::Int];
         let statement = Statement::new(
             "SELECT sale_id, sku, stock_total, stock_reserved, per_user_limit FROM sale_skus \
              ORDER BY sale_id, sku",
         );
-        let stock = |row: &Row| {
+        let stock = |row: &SqlRow| {
             Ok(SkuStock {
                 sale_id: row.text(0)?.to_owned(),
                 sku: row.text(1)?.to_owned(),
@@ -110,10 +131,11 @@ impl<D: Dialect> SqlStore<D> {
                 per_user_limit: row.optional_int(4)?,
             })
         };
-        self.look_up("list stock", statement, KINDS).await?.iter().map(stock).collect()
+        let rows = self.look_up("list stock", statement, KINDS).await?;
+        Ok(rows.iter().map(stock).collect::<Result<_, DbError>>()?)
     }
 }
 
-pub(super) fn count(row: &Row, index: usize) -> Result<u64, Failure> {
+pub(super) fn count(row: &SqlRow, index: usize) -> Result<u64, DbError> {
     u64::try_from(row.int(index)?).map_err(|_| unexpected(index))
 }

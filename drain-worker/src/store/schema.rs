@@ -1,11 +1,11 @@
 //! Applies and checks the schema.
 
-use sqlx::migrate::MigrateError;
+use sqlx::migrate::{MigrateError, Migrator};
 
+use super::Store;
 use super::dialect::Dialect;
-use super::error::{Failure, Fault, SchemaError, StoreError};
-use super::sql::{Kind, Statement};
-use super::sql_store::SqlStore;
+use super::error::{DbError, DbErrorDetail, SchemaError, StoreError};
+use super::sql::{ColumnKind, Statement};
 
 /// A migration that was applied.
 struct Applied {
@@ -14,25 +14,39 @@ struct Applied {
     is_complete: bool,
 }
 
-impl<D: Dialect> SqlStore<D> {
-    /// See [`super::OrderStore::migrate`].
-    pub(super) async fn apply_migrations(&self) -> Result<(), StoreError> {
-        D::migrate(&self.pools.writers).await.map_err(migration_error::<D>)
+impl Store {
+    /// Applies the missing migrations. On MySQL it waits for other processes that migrate, by a lock that does not work
+    /// through a pooling proxy, and it needs the driver's own transactions: connect directly.
+    ///
+    /// # Errors
+    /// [`StoreError::Schema`] if the database's history is not this program's.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        self.driver.migrate().await.map_err(|error| migration_error(self.dialect(), error))
     }
 
-    /// See [`super::OrderStore::check_schema`].
-    pub(super) async fn verify_schema(&self) -> Result<i64, StoreError> {
+    /// Checks that the database has the schema this program needs and does not clip values. Returns the schema's version;
+    /// a newer one than this program's is accepted, as during an upgrade.
+    ///
+    /// # Errors
+    /// [`StoreError::Schema`] names the command that repairs it; [`StoreError::Transient`] or [`StoreError::Fatal`].
+    pub async fn check_schema(&self) -> Result<i64, StoreError> {
         let applied = match self.applied_migrations().await {
-            Err(failure) if D::is_missing_table(&failure) => return Err(SchemaError::Missing.into()),
+            Err(failure) if self.dialect().is_missing_table(&failure) => {
+                return Err(SchemaError::Missing.into());
+            }
             result => result?,
         };
         if let Some(half) = applied.iter().find(|applied| !applied.is_complete) {
             return Err(SchemaError::HalfWay { version: half.version }.into());
         }
         let found = applied.iter().map(|applied| applied.version).max().ok_or(SchemaError::Missing)?;
-        for needed in D::migrator().iter() {
+        for needed in (self.dialect().migrator)().iter() {
             match applied.iter().find(|applied| applied.version == needed.version) {
-                None => return Err(SchemaError::Behind { found, needed: newest::<D>() }.into()),
+                None => {
+                    return Err(
+                        SchemaError::Behind { found, needed: newest((self.dialect().migrator)()) }.into()
+                    );
+                }
                 Some(applied) if *applied.checksum != *needed.checksum => {
                     return Err(SchemaError::Changed { version: needed.version }.into());
                 }
@@ -43,8 +57,8 @@ impl<D: Dialect> SqlStore<D> {
         Ok(found)
     }
 
-    async fn applied_migrations(&self) -> Result<Vec<Applied>, Failure> {
-        const KINDS: &[Kind] = &[Kind::Int, Kind::Bytes, Kind::Int];
+    async fn applied_migrations(&self) -> Result<Vec<Applied>, DbError> {
+        const KINDS: &[ColumnKind] = &[ColumnKind::Int, ColumnKind::Bytes, ColumnKind::Int];
         // CAST, because a driver may hand a BOOLEAN over as something that is no number.
         let statement = Statement::new(
             "SELECT version, checksum, CAST(success AS SIGNED) FROM _sqlx_migrations ORDER BY version",
@@ -58,35 +72,35 @@ impl<D: Dialect> SqlStore<D> {
             .collect()
     }
 
-    async fn verify_strictness(&self) -> Result<(), Failure> {
-        let Some(query) = D::STRICT_MODE_QUERY else { return Ok(()) };
+    async fn verify_strictness(&self) -> Result<(), DbError> {
+        let Some(query) = self.dialect().strict_mode_query else { return Ok(()) };
         let operation = "read the session's mode";
-        for row in self.look_up(operation, Statement::new(query), &[Kind::Text]).await? {
+        for row in self.look_up(operation, Statement::new(query), &[ColumnKind::Text]).await? {
             if !row.text(0)?.contains("STRICT_") {
                 let what = "sql_mode is not strict, so values could be clipped silently; a proxy undoes SET";
-                return Err(Failure::fatal(Fault::new(operation, what)));
+                return Err(DbError::fatal(DbErrorDetail::new(operation, what)));
             }
         }
         Ok(())
     }
 }
 
-fn newest<D: Dialect>() -> i64 {
-    D::migrator().iter().map(|migration| migration.version).max().unwrap_or_default()
+fn newest(migrator: &Migrator) -> i64 {
+    migrator.iter().map(|migration| migration.version).max().unwrap_or_default()
 }
 
-fn migration_error<D: Dialect>(error: MigrateError) -> StoreError {
+fn migration_error(dialect: &Dialect, error: MigrateError) -> StoreError {
     let operation = "migrate";
     match error {
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
-            D::classify(operation, &error).into()
+            dialect.classify(operation, &error).into()
         }
         MigrateError::VersionMismatch(version) => SchemaError::Changed { version }.into(),
         MigrateError::Dirty(version) => SchemaError::HalfWay { version }.into(),
-        MigrateError::VersionMissing(version) => StoreError::Fatal(Fault::new(
+        MigrateError::VersionMissing(version) => StoreError::Fatal(DbErrorDetail::new(
             operation,
             format!("the database has migration {version}, which this program does not know: it is newer"),
         )),
-        other => StoreError::Fatal(Fault::new(operation, other.to_string())),
+        other => StoreError::Fatal(DbErrorDetail::new(operation, other.to_string())),
     }
 }

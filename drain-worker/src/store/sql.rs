@@ -6,7 +6,11 @@
 //! to the next size by repeating its last value, rows are cut into chunks of exact sizes by [`chunks`]. Batches of a
 //! usual size (100, 200, 250, 500) are one chunk, and always the same text.
 
-use super::error::{Failure, Fault};
+use time::format_description::BorrowedFormatItem;
+use time::macros::format_description;
+use time::{OffsetDateTime, PrimitiveDateTime, UtcOffset};
+
+use super::error::{DbError, DbErrorDetail};
 
 /// Lengths of lists and of multi-row INSERTs: ten or so a decade, round ones among them.
 const SIZES: [usize; 26] = [
@@ -54,7 +58,7 @@ pub(super) const BYTES: &str = "UNHEX(?)";
 
 /// A value to bind.
 #[derive(Clone, Copy)]
-pub(super) enum Value<'a> {
+pub(super) enum SqlValue<'a> {
     Null,
     Int(i64),
     Text(&'a str),
@@ -62,31 +66,31 @@ pub(super) enum Value<'a> {
     Bytes(&'a [u8]),
 }
 
-impl From<i64> for Value<'_> {
+impl From<i64> for SqlValue<'_> {
     fn from(value: i64) -> Self {
         Self::Int(value)
     }
 }
 
-impl From<u32> for Value<'_> {
+impl From<u32> for SqlValue<'_> {
     fn from(value: u32) -> Self {
         Self::Int(i64::from(value))
     }
 }
 
-impl<'a> From<&'a str> for Value<'a> {
+impl<'a> From<&'a str> for SqlValue<'a> {
     fn from(value: &'a str) -> Self {
         Self::Text(value)
     }
 }
 
-impl<'a> From<&'a [u8]> for Value<'a> {
+impl<'a> From<&'a [u8]> for SqlValue<'a> {
     fn from(value: &'a [u8]) -> Self {
         Self::Bytes(value)
     }
 }
 
-impl<'a, T: Into<Value<'a>>> From<Option<T>> for Value<'a> {
+impl<'a, T: Into<SqlValue<'a>>> From<Option<T>> for SqlValue<'a> {
     fn from(value: Option<T>) -> Self {
         value.map_or(Self::Null, Into::into)
     }
@@ -96,7 +100,7 @@ impl<'a, T: Into<Value<'a>>> From<Option<T>> for Value<'a> {
 #[derive(Clone)]
 pub(super) struct Statement<'a> {
     pub(super) text: String,
-    pub(super) values: Vec<Value<'a>>,
+    pub(super) values: Vec<SqlValue<'a>>,
     /// Whether bytes are bound as they are.
     pub(super) is_native: bool,
 }
@@ -121,13 +125,13 @@ impl<'a> Statement<'a> {
     }
 
     /// Binds the value of a `?` that the text has already.
-    pub(super) fn bind(mut self, value: impl Into<Value<'a>>) -> Self {
+    pub(super) fn bind(mut self, value: impl Into<SqlValue<'a>>) -> Self {
         self.values.push(value.into());
         self
     }
 
     /// Adds `(?, ?, …)` with `values`, 1 to [`ROWS_MAX`], padded to a size of the ladder.
-    pub(super) fn list<V: Into<Value<'a>>>(self, values: impl IntoIterator<Item = V>) -> Self {
+    pub(super) fn list<V: Into<SqlValue<'a>>>(self, values: impl IntoIterator<Item = V>) -> Self {
         self.list_at("?", values)
     }
 
@@ -136,7 +140,7 @@ impl<'a> Statement<'a> {
         self.list_at(BYTES, values)
     }
 
-    fn list_at<V: Into<Value<'a>>>(
+    fn list_at<V: Into<SqlValue<'a>>>(
         mut self,
         place: &'static str,
         values: impl IntoIterator<Item = V>,
@@ -180,14 +184,14 @@ impl<'a> Statement<'a> {
 
 /// What to read a column as.
 #[derive(Clone, Copy)]
-pub(super) enum Kind {
+pub(super) enum ColumnKind {
     Int,
     Text,
     Bytes,
 }
 
 /// A value read.
-pub(super) enum Cell {
+pub(super) enum SqlCell {
     Null,
     Int(i64),
     Text(String),
@@ -195,60 +199,88 @@ pub(super) enum Cell {
 }
 
 /// A row read.
-pub(super) struct Row(pub(super) Vec<Cell>);
+pub(super) struct SqlRow(pub(super) Vec<SqlCell>);
 
-impl Row {
-    pub(super) fn int(&self, index: usize) -> Result<i64, Failure> {
+impl SqlRow {
+    pub(super) fn int(&self, index: usize) -> Result<i64, DbError> {
         self.optional_int(index)?.ok_or_else(|| unexpected(index))
     }
 
-    pub(super) fn optional_int(&self, index: usize) -> Result<Option<i64>, Failure> {
+    pub(super) fn optional_int(&self, index: usize) -> Result<Option<i64>, DbError> {
         match self.0.get(index) {
-            Some(Cell::Int(value)) => Ok(Some(*value)),
-            Some(Cell::Null) => Ok(None),
+            Some(SqlCell::Int(value)) => Ok(Some(*value)),
+            Some(SqlCell::Null) => Ok(None),
             _ => Err(unexpected(index)),
         }
     }
 
-    pub(super) fn text(&self, index: usize) -> Result<&str, Failure> {
+    pub(super) fn text(&self, index: usize) -> Result<&str, DbError> {
         self.optional_text(index)?.ok_or_else(|| unexpected(index))
     }
 
-    pub(super) fn optional_text(&self, index: usize) -> Result<Option<&str>, Failure> {
+    pub(super) fn optional_text(&self, index: usize) -> Result<Option<&str>, DbError> {
         match self.0.get(index) {
-            Some(Cell::Text(value)) => Ok(Some(value)),
-            Some(Cell::Null) => Ok(None),
+            Some(SqlCell::Text(value)) => Ok(Some(value)),
+            Some(SqlCell::Null) => Ok(None),
             _ => Err(unexpected(index)),
         }
     }
 
-    pub(super) fn bytes(&self, index: usize) -> Result<&[u8], Failure> {
+    pub(super) fn bytes(&self, index: usize) -> Result<&[u8], DbError> {
         match self.0.get(index) {
-            Some(Cell::Bytes(value)) => Ok(value),
+            Some(SqlCell::Bytes(value)) => Ok(value),
             _ => Err(unexpected(index)),
         }
     }
 
     /// Bytes of a fixed length.
-    pub(super) fn array<const N: usize>(&self, index: usize) -> Result<[u8; N], Failure> {
+    pub(super) fn array<const N: usize>(&self, index: usize) -> Result<[u8; N], DbError> {
         self.bytes(index)?.try_into().map_err(|_| unexpected(index))
     }
 
-    pub(super) fn optional_array<const N: usize>(&self, index: usize) -> Result<Option<[u8; N]>, Failure> {
+    pub(super) fn optional_array<const N: usize>(&self, index: usize) -> Result<Option<[u8; N]>, DbError> {
         match self.0.get(index) {
-            Some(Cell::Null) => Ok(None),
+            Some(SqlCell::Null) => Ok(None),
             _ => self.array(index).map(Some),
         }
     }
 }
 
 /// A column holds what this version of the program never writes.
-pub(super) fn unexpected(index: usize) -> Failure {
-    Failure::fatal(Fault::new("read a row", format!("column {index} holds what this version does not know")))
+pub(super) fn unexpected(index: usize) -> DbError {
+    DbError::fatal(DbErrorDetail::new(
+        "read a row",
+        format!("column {index} holds what this version does not know"),
+    ))
+}
+
+// Instants travel as text in UTC, `2026-11-11 00:00:00.123`: every dialect reads it, and proxies pass it unchanged.
+
+/// Cut to milliseconds, not rounded: what MySQL would do to more digits is not what SQLite would.
+const WRITTEN: &[BorrowedFormatItem<'_>] =
+    format_description!("[year]-[month]-[day] [hour]:[minute]:[second].[subsecond digits:3]");
+const READ: &[BorrowedFormatItem<'_>] =
+    format_description!("[year]-[month]-[day] [hour]:[minute]:[second].[subsecond]");
+
+pub(super) fn to_database(instant: OffsetDateTime) -> String {
+    // The format asks only for parts that every instant has, so formatting cannot fail.
+    instant.to_offset(UtcOffset::UTC).format(WRITTEN).unwrap_or_default()
+}
+
+pub(super) fn from_database(row: &SqlRow, index: usize) -> Result<OffsetDateTime, DbError> {
+    let instant = PrimitiveDateTime::parse(row.text(index)?, READ).map_err(|_| unexpected(index))?;
+    Ok(instant.assume_utc())
+}
+
+/// As [`from_database`], of a column that may be NULL.
+pub(super) fn optional_from_database(row: &SqlRow, index: usize) -> Result<Option<OffsetDateTime>, DbError> {
+    row.optional_text(index)?.map(|_| from_database(row, index)).transpose()
 }
 
 #[cfg(test)]
 mod tests {
+    use time::macros::datetime;
+
     use super::*;
 
     #[test]
@@ -289,9 +321,22 @@ mod tests {
     #[test]
     fn lists_are_padded_with_their_last_value() {
         let statement =
-            Statement::new("x IN ").list((1..=9_i64).map(Value::Int)).text(" AND y = ?").bind("z");
+            Statement::new("x IN ").list((1..=9_i64).map(SqlValue::Int)).text(" AND y = ?").bind("z");
         assert_eq!(statement.text, "x IN (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) AND y = ?");
         assert_eq!(statement.values.len(), 11);
-        assert!(matches!(statement.values[9], Value::Int(9)));
+        assert!(matches!(statement.values[9], SqlValue::Int(9)));
+    }
+
+    #[test]
+    fn instants_are_written_in_utc_and_read_back_to_the_microsecond() {
+        assert_eq!(to_database(datetime!(2026-11-11 08:00:00.123999 +8)), "2026-11-11 00:00:00.123");
+        for (text, expected) in [
+            ("2026-11-11 00:00:00.123", datetime!(2026-11-11 00:00:00.123 UTC)),
+            ("2026-11-11 00:00:00.123456", datetime!(2026-11-11 00:00:00.123456 UTC)),
+        ] {
+            let row = SqlRow(vec![SqlCell::Text(text.to_owned())]);
+            assert_eq!(from_database(&row, 0).expect("valid"), expected);
+        }
+        assert!(from_database(&SqlRow(vec![SqlCell::Text("noon".to_owned())]), 0).is_err());
     }
 }

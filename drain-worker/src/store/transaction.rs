@@ -1,73 +1,76 @@
 //! One transaction on one connection.
 //!
-//! Not the driver's own: it asks the server's status flags whether a transaction is open, which pooling proxies do
-//! not always report, and it refuses to begin behind them. BEGIN and COMMIT go out as plain texts here, and a
-//! connection whose transaction did not end with an answered COMMIT is closed, never given back: that is right
-//! whatever state the server, or a proxy, believes it to be in.
+//! Not the driver's own transaction: that one reads the server's status flags to see if a transaction is open, which
+//! pooling proxies do not always report, and then refuses to begin. Here BEGIN and COMMIT are plain texts. A connection
+//! whose transaction did not end with a confirmed COMMIT is closed and never returned to the pool; that is correct
+//! whatever state the server or a proxy believes the connection to be in.
 
 use std::time::Duration;
 
-use sqlx::Pool;
-use sqlx::pool::PoolConnection;
+use super::dialect::{Dialect, Driver, DriverConnection, PoolKind};
+use super::error::DbError;
+use super::sql::{ColumnKind, SqlRow, Statement};
 
-use super::dialect::{Connection, Dialect};
-use super::error::Failure;
-use super::sql::{Kind, Row, Statement};
-
-/// Longest that rolling back may take before the connection is just closed.
+/// Maximum time for a rollback; after it the connection is closed.
 const ABANDON_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// An open transaction. Dropping it closes its connection, and the server rolls back.
-pub(super) struct Transaction<D: Dialect> {
+pub(super) struct Transaction {
+    pub(super) dialect: &'static Dialect,
     /// `None` only while it ends.
-    connection: Option<PoolConnection<D::Database>>,
-    /// Whether bytes arrive as they are bound.
+    connection: Option<Box<dyn DriverConnection>>,
+    /// True if the connection transports bytes unchanged.
     binds_bytes: bool,
 }
 
-impl<D: Dialect> Transaction<D> {
-    /// Begins. A pooled connection that turns out to be dead is replaced: nothing was asked of it yet.
-    pub(super) async fn begin(pool: &Pool<D::Database>) -> Result<Self, Failure> {
-        let mut dead_connections_left = pool.options().get_max_connections();
+impl Transaction {
+    /// Begins a transaction. A pooled connection that turns out to be dead is replaced: it has not run anything yet.
+    pub(super) async fn begin(driver: &dyn Driver, pool: PoolKind) -> Result<Self, DbError> {
+        let dialect = driver.dialect();
+        let mut dead_connections_left = driver.connections_max(pool);
         loop {
-            let connection = pool.acquire().await.map_err(|error| D::classify("connect", &error))?;
-            let mut transaction = Self { connection: Some(connection), binds_bytes: false };
-            match D::plain(transaction.connection()?, D::BEGIN).await {
+            let connection =
+                driver.acquire(pool).await.map_err(|error| dialect.classify("connect", &error))?;
+            let mut transaction = Self { dialect, connection: Some(connection), binds_bytes: false };
+            match transaction.connection()?.plain(dialect.begin).await {
                 Ok(()) => return Ok(transaction),
                 Err(sqlx::Error::Io(_)) if dead_connections_left > 0 => dead_connections_left -= 1,
-                Err(error) => return Err(D::classify("begin", &error)),
+                Err(error) => return Err(dialect.classify("begin", &error)),
             }
         }
     }
 
-    /// Binds bytes as they are from now on; see [`super::sql_store::SqlStore::binds_bytes`].
+    /// Binds bytes unchanged from now on; see [`super::Store::binds_bytes`].
     pub(super) const fn bind_bytes(&mut self, binds_bytes: bool) {
         self.binds_bytes = binds_bytes;
     }
 
-    /// Runs a statement without a result.
     pub(super) async fn execute(
         &mut self,
         operation: &'static str,
         statement: Statement<'_>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), DbError> {
         let statement = if self.binds_bytes { statement.native() } else { statement };
-        D::execute(self.connection()?, statement).await.map_err(|error| D::classify(operation, &error))
+        let dialect = self.dialect;
+        self.connection()?.execute(statement).await.map_err(|error| dialect.classify(operation, &error))
     }
 
-    /// Runs a query.
     pub(super) async fn fetch(
         &mut self,
         operation: &'static str,
         statement: Statement<'_>,
-        kinds: &'static [Kind],
-    ) -> Result<Vec<Row>, Failure> {
+        columns: &'static [ColumnKind],
+    ) -> Result<Vec<SqlRow>, DbError> {
         let statement = if self.binds_bytes { statement.native() } else { statement };
-        D::fetch(self.connection()?, statement, kinds).await.map_err(|error| D::classify(operation, &error))
+        let dialect = self.dialect;
+        self.connection()?
+            .fetch(statement, columns)
+            .await
+            .map_err(|error| dialect.classify(operation, &error))
     }
 
-    /// Ends it by what its statements came to: commits, or abandons it for a failure.
-    pub(super) async fn end<T>(self, result: Result<T, Failure>) -> Result<T, Failure> {
+    /// Commits if `result` is `Ok`, else rolls back.
+    pub(super) async fn end<T>(self, result: Result<T, DbError>) -> Result<T, DbError> {
         match result {
             Ok(done) => self.commit().await.map(|()| done),
             Err(failure) => {
@@ -77,38 +80,39 @@ impl<D: Dialect> Transaction<D> {
         }
     }
 
-    /// Commits. On an error nobody knows whether it is done: the answer may be what got lost.
-    async fn commit(mut self) -> Result<(), Failure> {
-        D::plain(self.connection()?, "COMMIT").await.map_err(|error| D::classify("commit", &error))?;
-        // The one way back to the pool.
+    /// Commits. After an error the outcome is unknown: the server may have committed and the response was lost.
+    async fn commit(mut self) -> Result<(), DbError> {
+        let dialect = self.dialect;
+        self.connection()?.plain("COMMIT").await.map_err(|error| dialect.classify("commit", &error))?;
+        // Only a committed connection returns to the pool.
         drop(self.connection.take());
         Ok(())
     }
 
-    /// Rolls back now and closes the connection, for a transaction that failed: locks are free before the next run
-    /// asks for them, and proxies that mishandle a sudden end are spared one. Gives up after a moment.
+    /// Rolls back and closes the connection, within [`ABANDON_TIMEOUT`]. Its locks are free before the next attempt needs
+    /// them, and proxies that mishandle a sudden end do not see one.
     async fn abandon(mut self) {
         let Some(mut connection) = self.connection.take() else { return };
-        let farewell = async move {
-            // Whether it succeeds makes no difference: the connection is closed.
-            let _answer = D::plain(&mut connection, "ROLLBACK").await;
-            let _closed = connection.close().await;
+        let rollback = async move {
+            // The result makes no difference: the connection is closed either way.
+            let _rolled_back = connection.plain("ROLLBACK").await;
+            connection.close().await;
         };
-        let _in_time = tokio::time::timeout(ABANDON_TIMEOUT, farewell).await;
+        let _in_time = tokio::time::timeout(ABANDON_TIMEOUT, rollback).await;
     }
 
-    fn connection(&mut self) -> Result<&mut Connection<D>, Failure> {
-        self.connection
-            .as_deref_mut()
-            .ok_or_else(|| D::classify("use a transaction", &sqlx::Error::PoolClosed))
+    fn connection(&mut self) -> Result<&mut dyn DriverConnection, DbError> {
+        match self.connection.as_deref_mut() {
+            Some(connection) => Ok(connection),
+            None => Err(self.dialect.classify("use a transaction", &sqlx::Error::PoolClosed)),
+        }
     }
 }
 
-impl<D: Dialect> Drop for Transaction<D> {
+impl Drop for Transaction {
     fn drop(&mut self) {
         if let Some(connection) = self.connection.take() {
-            // Out of the pool first, then closed without a farewell: that needs no runtime and cannot hang.
-            drop(connection.detach());
+            connection.discard();
         }
     }
 }

@@ -28,7 +28,7 @@ pub struct TuneArgs {
     pub writers: u32,
     /// Most orders in a transaction; never more than a fiftieth of the rate
     #[arg(long, value_name = "COUNT", default_value_t = 200, value_parser = value_parser!(u32).range(1..=2_000))]
-    pub batch_rows_max: u32,
+    pub transaction_orders_max: u32,
     /// SKUs that orders are spread over; 1: all for one hot SKU
     #[arg(long, value_name = "COUNT", default_value_t = 64, value_parser = value_parser!(u32).range(1..=10_000))]
     pub skus: u32,

@@ -41,7 +41,7 @@ pub enum Reason {
 /// Steps from which the latency at low rates is taken: one of them may be disturbed.
 const BASE_STEPS: usize = 3;
 
-/// Latencies below this differ by chance.
+/// LatencyHistogram below this differ by chance.
 const BASE_MS_MIN: f64 = 2.0;
 
 /// The 99th percentile at low rates: the middle one of the first steps, milliseconds. `None` of no steps.

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::knee::Step;
 use super::orders::{Orders, OrdersError};
-use crate::store::{Fence, OrderStore, StoreError};
+use crate::store::{Fence, OrderStore, Store, StoreError};
 
 /// A batch is never more than the rate takes in this: so many a second, as in the worker.
 const BATCHES_PER_S_MIN: f64 = 50.0;
@@ -47,7 +47,7 @@ pub enum LoadError {
     Orders(#[from] OrdersError),
     /// A writer panicked.
     #[error("a writer ended unexpectedly, which is a bug: {0}")]
-    Bug(#[from] tokio::task::JoinError),
+    Panicked(#[from] tokio::task::JoinError),
 }
 
 /// Offers orders for as long as `offer` says and tells what the store made of it; also the number after the last order.
@@ -57,8 +57,8 @@ pub enum LoadError {
 ///
 /// # Errors
 /// [`LoadError`].
-pub async fn offer<S: OrderStore>(
-    store: &Arc<S>,
+pub async fn offer(
+    store: &Arc<Store>,
     orders: &Orders,
     fence: Fence,
     offer: Offer,

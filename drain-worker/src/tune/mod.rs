@@ -16,7 +16,7 @@ use serde::Serialize;
 use shared::catalogue::CatalogueError;
 use tokio_util::sync::CancellationToken;
 
-use crate::store::{Fence, OrderStore, Store, StoreConfig, StoreError};
+use crate::store::{Fence, Store, StoreConfig, StoreError};
 use knee::{Knee, Step};
 use load::{LoadError, Offer};
 
@@ -74,7 +74,7 @@ pub struct Tuned {
     /// Connections that wrote.
     pub writers: u32,
     /// Most orders of a batch.
-    pub batch_rows_max: u32,
+    pub transaction_orders_max: u32,
     /// SKUs that orders were spread over.
     pub skus: u32,
     /// In the order in which they were measured.
@@ -114,8 +114,13 @@ pub async fn tune(
     let steps = result?;
     let knee = knee::find(&steps, args.limits());
     print(&format!("\n{}", plot::conclusion(knee.as_ref(), args.margin_percent)));
-    let tuned =
-        Tuned { writers: args.writers, batch_rows_max: args.batch_rows_max, skus: args.skus, steps, knee };
+    let tuned = Tuned {
+        writers: args.writers,
+        transaction_orders_max: args.transaction_orders_max,
+        skus: args.skus,
+        steps,
+        knee,
+    };
     if let Some(path) = &args.output {
         std::fs::write(path, serde_json::to_vec_pretty(&tuned).unwrap_or_default())?;
     }
@@ -176,7 +181,7 @@ impl Steps<'_> {
             per_s,
             length,
             writers: self.args.writers,
-            batch_orders_max: self.args.batch_rows_max,
+            batch_orders_max: self.args.transaction_orders_max,
             first_order: *first_order,
         };
         let (step, next) = load::offer(self.store, &self.orders, self.fence, offer).await?;

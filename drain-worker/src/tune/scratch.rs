@@ -6,7 +6,7 @@ use shared::config::DatabaseUrl;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
-use crate::store::{Fence, LeaseId, OrderStore, Store, StoreConfig, StoreError};
+use crate::store::{Fence, LeaseId, Store, StoreConfig, StoreError};
 
 /// How the name of every scratch database begins: nothing that is named otherwise is ever written to or dropped.
 pub const NAME_PREFIX: &str = "spillway_scratch";

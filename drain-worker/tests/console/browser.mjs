@@ -50,10 +50,10 @@ export async function says(page, selector, wanted) {
 }
 
 // Answers the question that is open: who and why, then yes.
-export async function agree(page, who, why) {
+export async function agree(page, who, reason) {
   await page.locator("#confirm[open]").waitFor();
   await page.fill("#confirm-who", who);
-  await page.fill("#confirm-why", why);
+  await page.fill("#confirm-reason", reason);
   await page.click("#confirm-yes");
   await page.locator("#confirm[open]").waitFor({ state: "detached" });
 }

@@ -4,10 +4,10 @@
 #![allow(clippy::expect_used, reason = "a test says what it expects")]
 
 // One file for both suites: what an order looks like is the same here.
+mod fixture;
 #[allow(dead_code, reason = "the store's tests use the rest")]
 #[path = "../store/orders.rs"]
 mod orders;
-mod world;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use world::World;
+use fixture::PoolFixture;
 
 /// Workers of the real pool.
 const WORKERS: usize = 3;
@@ -57,8 +57,8 @@ async fn suite(packages: &Path, name: &str, only: &str, url: &str) {
         .env("CONSOLE_URL", url)
         // Left there, for whoever wants to look.
         .env("CONSOLE_PICTURES", pictures)
-        .env("CONSOLE_ORDERS", world::orders().to_string())
-        .env("CONSOLE_FORGOTTEN", world::FORGOTTEN.1.to_string())
+        .env("CONSOLE_ORDERS", fixture::orders().to_string())
+        .env("CONSOLE_FORGOTTEN", fixture::FORGOTTEN.1.to_string())
         .env("CONSOLE_WORKERS", WORKERS.to_string())
         .kill_on_drop(true)
         .output();
@@ -82,8 +82,8 @@ async fn the_page_shows_every_state_and_does_what_it_is_told() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_operator_runs_a_real_pool() {
     let Some(packages) = packages() else { return };
-    let world = World::new(WORKERS).await;
-    suite(&packages, "operator.test.mjs", "sees the lag", &world.url).await;
-    world.mend_the_catalogue().await;
-    suite(&packages, "operator.test.mjs", "redrives", &world.url).await;
+    let fixture = PoolFixture::new(WORKERS).await;
+    suite(&packages, "operator.test.mjs", "sees the lag", &fixture.url).await;
+    fixture.mend_the_catalogue().await;
+    suite(&packages, "operator.test.mjs", "redrives", &fixture.url).await;
 }

@@ -105,12 +105,12 @@ export class Model {
 
   note(action, detail, body) {
     this.revision += 1;
-    this.entries.unshift({ id: this.entries.length + 1, at: ISO(Date.now()), who: body.who || null, action, detail, why: body.why || null });
+    this.entries.unshift({ id: this.entries.length + 1, at: ISO(Date.now()), who: body.who || null, action, detail, reason: body.reason || null });
     return { settings: { revision: this.revision, ...this.settings }, cap: this.cap() };
   }
 
   chosen(body) {
-    const of = (letter) => (body.ids ? body.ids.includes(letter.id) : body.reason ? letter.reason === body.reason : body.all === true);
+    const of = (letter) => (body.ids ? body.ids.includes(letter.id) : body.dead_letter_reason ? letter.reason === body.dead_letter_reason : body.all === true);
     // One a page, so that whoever asks must go on.
     const found = this.letters.filter((letter) => letter.id > (body.after || 0) && !letter.discarded_at && of(letter));
     return { page: found.slice(0, 1), next: found.length > 1 ? found[0].id : null };
@@ -138,7 +138,7 @@ export class Model {
       case "PUT /v1/schedule": settings.schedule = { time_zone: body.time_zone, entries: body.entries }; return this.note("schedule_set", `${body.entries.length} times`, body);
       case "POST /v1/schedule/clear": settings.schedule = null; return this.note("schedule_cleared", "", body);
       case "GET /v1/dead-letters": {
-        const reason = url.searchParams.get("reason");
+        const reason = url.searchParams.get("dead_letter_reason");
         const found = this.letters.filter((letter) => !reason || letter.reason === reason);
         return { letters: found, next: null, total: found.length };
       }

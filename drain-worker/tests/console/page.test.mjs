@@ -170,7 +170,7 @@ test("what others wrote stays text", async () => {
   model.warnings = [hostile];
   model.letters[0].reason = hostile;
   model.letters[0].detail = hostile;
-  model.note("rate_set", hostile, { who: hostile, why: hostile });
+  model.note("rate_set", hostile, { who: hostile, reason: hostile });
   await opened(async (page) => {
     for (const place of ["#workers", "#state-reason", "#warnings", "#letters", "#letters-reason", "#audit"]) await says(page, place, "<img src=x");
     assert.equal(await page.locator("img").count(), 0);
@@ -191,7 +191,7 @@ test("a schedule is edited as a whole, from the keyboard", async () => {
     await page.getByRole("button", { name: "Add a time" }).press("Enter");
     await row.nth(1).locator("input").nth(0).fill("08:00");
     await row.nth(1).locator("input").nth(1).fill("500");
-    await page.focus("#confirm-why");
+    await page.focus("#confirm-reason");
     await page.keyboard.press("Enter");
     await says(page, "#schedule", /02:00 3,000\/s.*08:00 500\/s.*Asia\/Shanghai/s);
     await page.click("#schedule-clear");

@@ -6,18 +6,19 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use drain_worker::admin::{Access, Admin, router};
-use drain_worker::backoff::Backoff;
-use drain_worker::control::{Rate, Settings};
+use drain_worker::adaptive_limit::AdaptiveLimit;
+use drain_worker::admin::{Admin, AdminAccess, router};
+use drain_worker::control::{GroupSettings, Rate};
 use drain_worker::dead_letters::{RedriveConfig, Redriver};
+use drain_worker::gated_writer::GatedWriter;
 use drain_worker::monitor::Monitor;
-use drain_worker::pool::{Member, PoolConfig, Signals};
+use drain_worker::pool::{Member, PoolConfig, WorkerSignals};
 use drain_worker::rate::RateGate;
 use http::{Method, Request, StatusCode};
 use shared::config::Secret;
 use tower::ServiceExt;
 
-use crate::harness::World;
+use crate::harness::WorkerFixture;
 
 const TOKEN: &str = "correct-horse-battery";
 
@@ -38,31 +39,26 @@ const GUARDED: [(Method, &str); 13] = [
 ];
 
 /// The admin port of a worker that has not joined.
-fn port(world: &World, access: Access) -> Router {
-    let (gate, signals) = (RateGate::closed(), Signals::default());
+fn port(fixture: &WorkerFixture, access: AdminAccess) -> Router {
+    let (gate, signals) = (RateGate::closed(), WorkerSignals::default());
     let config = PoolConfig {
         group: "drain".to_owned(),
         worker: "host:1".to_owned(),
-        seed: Settings::new(Rate::new(1).expect("within bounds")),
+        seed: GroupSettings::new(Rate::new(1).expect("within bounds")),
         lease: Duration::from_secs(3),
-        beat: Duration::from_secs(1),
-        beat_fast: Duration::from_secs(1),
+        heartbeat_interval: Duration::from_secs(1),
+        heartbeat_interval_fast: Duration::from_secs(1),
     };
-    let member = Member::new(world.store.clone(), config, gate.clone(), signals.clone(), Backoff::new(None));
-    let judges = (signals.meter, signals.health.clone());
-    let redriver = Redriver::new(
-        world.store.clone(),
-        gate,
-        judges,
-        Arc::new(|| None),
-        "drain",
-        RedriveConfig::default(),
-    );
+    let member =
+        Member::new(fixture.store.clone(), config, gate.clone(), signals.clone(), AdaptiveLimit::new(None));
+    let writer = GatedWriter::new(gate, signals.stats, signals.breaker.clone());
+    let redriver =
+        Redriver::new(fixture.store.clone(), writer, Arc::new(|| None), "drain", RedriveConfig::default());
     let admin = Admin {
-        store: world.store.clone(),
+        store: fixture.store.clone(),
         group: "drain".into(),
-        monitor: Monitor::new(member.view(), signals.health.clone(), NonZeroU32::MIN),
-        health: signals.health,
+        monitor: Monitor::new(member.snapshot(), signals.breaker.clone(), NonZeroU32::MIN),
+        breaker: signals.breaker,
         redriver,
     };
     router(admin, access)
@@ -79,8 +75,8 @@ async fn answer(router: &Router, method: &Method, path: &str, headers: &[(&str, 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_call_of_the_api_asks_for_the_token_and_nothing_else_does() {
-    let world = World::new().await;
-    let router = port(&world, Access::Token(Secret::new(TOKEN.to_owned())));
+    let fixture = WorkerFixture::new().await;
+    let router = port(&fixture, AdminAccess::Token(Secret::new(TOKEN.to_owned())));
     let bearer = format!("Bearer {TOKEN}");
     for (method, path) in &GUARDED {
         for headers in [&[][..], &[("authorization", "Bearer wrong-horse-battery")], &[("host", "localhost")]]
@@ -100,15 +96,15 @@ async fn every_call_of_the_api_asks_for_the_token_and_nothing_else_does() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_token_other_sites_and_names_are_refused() {
-    let world = World::new().await;
-    let router = port(&world, Access::Loopback);
+    let fixture = WorkerFixture::new().await;
+    let router = port(&fixture, AdminAccess::Loopback);
     let own = ("host", "localhost:9101");
     for (method, path) in &GUARDED {
         let foreign = answer(&router, method, path, &[("host", "evil.example:9101")]).await;
         assert_eq!(foreign, StatusCode::FORBIDDEN, "{method} {path}");
         assert_ne!(answer(&router, method, path, &[own]).await, StatusCode::FORBIDDEN, "{method} {path}");
         if method != Method::GET {
-            let other = answer(&router, method, path, &[own, ("origin", "http://evil.example")]).await;
+            let other = answer(&router, method, path, &[own, ("context", "http://evil.example")]).await;
             assert_eq!(other, StatusCode::FORBIDDEN, "{method} {path}");
         }
     }

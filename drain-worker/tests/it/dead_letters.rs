@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use drain_worker::admin::dead_letters::{self, LetterPage, Redriven, WholeLetter};
-use drain_worker::dead_letters::exhausted::{Exhausted, ExhaustedConfig};
+use drain_worker::admin::dead_letters::{self, DeadLetterDetailView, DeadLetterPage, RedriveView};
+use drain_worker::dead_letters::broker_dlq::{BrokerDlqConfig, BrokerDlqConsumer};
 use drain_worker::dead_letters::{RedriveConfig, Redriver};
-use drain_worker::pipeline::{Health, Meter};
+use drain_worker::gated_writer::GatedWriter;
+use drain_worker::pipeline::{CircuitBreaker, WriterStats};
 use drain_worker::rate::RateGate;
-use drain_worker::store::{Fence, LetterStore, OrderStore, Store, StoredStatus};
+use drain_worker::store::{Fence, OrderStore, Store, StoredStatus};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
@@ -25,19 +26,18 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use crate::harness::{CATALOGUE, PATIENCE, World, order, orders};
+use crate::harness::{CATALOGUE, PATIENCE, WorkerFixture, order, orders};
 
 const DEAD_TOPIC: &str = "%DLQ%drain";
 
-fn gate() -> RateGate {
-    RateGate::alone(NonZeroU32::new(100_000).expect("not 0"))
+fn writer() -> GatedWriter {
+    let gate = RateGate::standalone(NonZeroU32::new(100_000).expect("not 0"));
+    GatedWriter::new(gate, WriterStats::default(), CircuitBreaker::default())
 }
 
 /// The operators' routes, with nothing in the way.
-fn desk(store: Arc<Store>) -> Router {
-    let signals = (Meter::default(), Health::default());
-    let redriver =
-        Redriver::new(store, gate(), signals, Arc::new(|| None), "drain", RedriveConfig::default());
+fn router(store: Arc<Store>) -> Router {
+    let redriver = Redriver::new(store, writer(), Arc::new(|| None), "drain", RedriveConfig::default());
     dead_letters::router(redriver)
 }
 
@@ -61,16 +61,15 @@ pub(crate) struct TakingOver(CancellationToken, JoinHandle<()>);
 
 impl TakingOver {
     pub(crate) fn start(store: Arc<Store>, client: ClientConfig, group: &str) -> Self {
-        Self::start_with(store, client, ExhaustedConfig::of_group(group))
+        Self::start_with(store, client, BrokerDlqConfig::for_group(group))
     }
 
-    fn start_with(store: Arc<Store>, client: ClientConfig, mut config: ExhaustedConfig) -> Self {
+    fn start_with(store: Arc<Store>, client: ClientConfig, mut config: BrokerDlqConfig) -> Self {
         config.pause = Duration::from_millis(50);
         config.absent_pause = Duration::from_millis(500);
-        let signals = (Meter::default(), Health::default());
-        let exhausted = Exhausted::new(store, client, config, gate(), signals, Arc::new(|| None));
+        let broker_dlq = BrokerDlqConsumer::new(store, client, config, writer(), Arc::new(|| None));
         let shutdown = CancellationToken::new();
-        Self(shutdown.clone(), tokio::spawn(exhausted.run(shutdown)))
+        Self(shutdown.clone(), tokio::spawn(broker_dlq.run(shutdown)))
     }
 
     pub(crate) async fn stop(self) {
@@ -82,7 +81,7 @@ impl TakingOver {
 /// Levels and error codes of the lines about what cannot be taken over.
 fn told(capture: &Capture) -> Vec<Value> {
     let lines = capture.lines();
-    let about = lines.iter().filter(|line| line["target"] == "drain_worker::dead_letters::exhausted");
+    let about = lines.iter().filter(|line| line["target"] == "drain_worker::dead_letters::broker_dlq");
     about.map(|line| json!([line["level"], line["errorCode"]])).collect()
 }
 
@@ -90,20 +89,20 @@ fn told(capture: &Capture) -> Vec<Value> {
 #[tokio::test]
 async fn what_cannot_be_taken_over_is_an_error_until_it_can_and_no_dead_letter_is_none() {
     let capture = Capture::current_thread("drain_worker=debug").expect("a filter");
-    let world = World::new().await;
-    let none_yet = TakingOver::start(world.store.clone(), world.client.clone(), "drain");
-    world.until("told", async || !told(&capture).is_empty()).await;
+    let fixture = WorkerFixture::new().await;
+    let none_yet = TakingOver::start(fixture.store.clone(), fixture.client.clone(), "drain");
+    fixture.until("told", async || !told(&capture).is_empty()).await;
     none_yet.stop().await;
     assert!(told(&capture).iter().all(|line| *line == json!(["DEBUG", null])), "{}", capture.text());
 
     let before = told(&capture).len();
-    let mut config = ExhaustedConfig::of_group("drain");
+    let mut config = BrokerDlqConfig::for_group("drain");
     // A topic that is there, for a group that is not.
     config.topic = "orders".to_owned();
     config.group = "nobody-made-it".to_owned();
-    let refused = TakingOver::start_with(world.store.clone(), world.client.clone(), config);
+    let refused = TakingOver::start_with(fixture.store.clone(), fixture.client.clone(), config);
     let is_error = |line: &Value| *line == json!(["ERROR", "dead_letters_unreachable"]);
-    world.until("an error", async || told(&capture)[before..].iter().any(is_error)).await;
+    fixture.until("an error", async || told(&capture)[before..].iter().any(is_error)).await;
     refused.stop().await;
     let failed: Vec<_> = told(&capture)[before..].iter().filter(|line| line[0] != "INFO").cloned().collect();
     assert_eq!(failed[0], json!(["WARN", null]), "the first may be a passing fault: {failed:?}");
@@ -133,133 +132,135 @@ pub(crate) async fn crash_once(consumer: &StreamConsumer) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_broker_gave_up_becomes_letters_of_undecided_orders() {
-    let world = World::with_attempts(1).await;
+    let fixture = WorkerFixture::with_attempts(1).await;
     // It comes before there is anything to take over, as in production.
-    let taking_over = TakingOver::start(world.store.clone(), world.client.clone(), "drain");
-    world.publish(&orders(0..10, "PLENTY")).await;
-    world.publish_raw(b"not an envelope".to_vec()).await;
+    let taking_over = TakingOver::start(fixture.store.clone(), fixture.client.clone(), "drain");
+    fixture.publish(&orders(0..10, "PLENTY")).await;
+    fixture.publish_raw(b"not an envelope".to_vec()).await;
     // The acks of these were lost.
-    world.store.commit(Fence::Open, &orders(0..4, "PLENTY")).await.expect("commits");
-    let crashing = receive_and_crash(&world.client, "drain", "orders", Duration::from_millis(500)).await;
-    world
+    fixture.store.commit(Fence::Open, &orders(0..4, "PLENTY")).await.expect("commits");
+    let crashing = receive_and_crash(&fixture.client, "drain", "orders", Duration::from_millis(500)).await;
+    fixture
         .until("taken over", async || {
             crash_once(&crashing).await;
-            world.counts().await.dead_letters_total() == 7
+            fixture.counts().await.dead_letters_total() == 7
         })
         .await;
     let settled = async || {
-        let stats = world.broker.stats().await.expect("told");
+        let stats = fixture.broker.stats().await.expect("told");
         let group = stats.group(DEAD_TOPIC, "drain-dead-letters");
         group.is_some_and(|group| group.ready + group.in_flight == 0)
     };
-    world.until("acked", settled).await;
+    fixture.until("acked", settled).await;
 
-    let letters = world.letters().await;
+    let letters = fixture.letters().await;
     assert!(letters.iter().all(|letter| letter.head.reason == "attempts_exhausted"), "{letters:?}");
     assert!(letters.iter().all(|letter| letter.head.message_id.is_some()));
     for number in 4..10 {
         let found =
-            world.store.find(order(number, "PLENTY").order_id).await.expect("reads").expect("is there");
+            fixture.store.find(order(number, "PLENTY").order_id).await.expect("reads").expect("is there");
         assert!(matches!(found.status, StoredStatus::DeadLettered { .. }), "{found:?}");
     }
-    let decided = world.store.find(order(3, "PLENTY").order_id).await.expect("reads").expect("is there");
+    let decided = fixture.store.find(order(3, "PLENTY").order_id).await.expect("reads").expect("is there");
     assert!(matches!(decided.status, StoredStatus::Decided(_)), "{decided:?}");
 
     // Operators redrive; what cannot be read stays.
-    let (status, redriven): (_, Redriven) =
-        post(&desk(world.store.clone()), "/v1/dead-letters/redrive", &json!({"all": true})).await;
+    let (status, redriven): (_, RedriveView) =
+        post(&router(fixture.store.clone()), "/v1/dead-letters/redrive", &json!({"all": true})).await;
     let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
     redriven.outcomes.iter().for_each(|letter| *seen.entry(letter.outcome.as_str()).or_default() += 1);
     assert_eq!((status, seen), (StatusCode::OK, BTreeMap::from([("confirmed", 6), ("unreadable", 1)])));
-    assert_eq!((world.counts().await.confirmed, world.counts().await.dead_letters_total()), (10, 1));
+    assert_eq!((fixture.counts().await.confirmed, fixture.counts().await.dead_letters_total()), (10, 1));
     taking_over.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dead_message_that_comes_twice_changes_nothing() {
-    let world = World::with_attempts(2).await;
-    world.publish(&orders(0..10, "PLENTY")).await;
-    let crashing = receive_and_crash(&world.client, "drain", "orders", Duration::from_millis(500)).await;
+    let fixture = WorkerFixture::with_attempts(2).await;
+    fixture.publish(&orders(0..10, "PLENTY")).await;
+    let crashing = receive_and_crash(&fixture.client, "drain", "orders", Duration::from_millis(500)).await;
     let dead = async || {
         crash_once(&crashing).await;
-        world.broker.stats().await.expect("told").topic(DEAD_TOPIC).is_some_and(|topic| topic.stored > 0)
+        fixture.broker.stats().await.expect("told").topic(DEAD_TOPIC).is_some_and(|topic| topic.stored > 0)
     };
-    world.until("given up", dead).await;
+    fixture.until("given up", dead).await;
     // Somebody took it over and was killed before the ack.
     let first =
-        receive_and_crash(&world.client, "drain-dead-letters", DEAD_TOPIC, Duration::from_millis(500)).await;
-    world.until("received", async || crash_once(&first).await > 0).await;
-    world.store.commit(Fence::Open, &orders(0..2, "NOT-IN-THE-DATABASE")).await.expect("commits");
-    let taking_over = TakingOver::start(world.store.clone(), world.client.clone(), "drain");
-    world.until("taken over", async || world.counts().await.dead_letters_total() == 10).await;
+        receive_and_crash(&fixture.client, "drain-dead-letters", DEAD_TOPIC, Duration::from_millis(500))
+            .await;
+    fixture.until("received", async || crash_once(&first).await > 0).await;
+    fixture.store.commit(Fence::Open, &orders(0..2, "NOT-IN-THE-DATABASE")).await.expect("commits");
+    let taking_over = TakingOver::start(fixture.store.clone(), fixture.client.clone(), "drain");
+    fixture.until("taken over", async || fixture.counts().await.dead_letters_total() == 10).await;
     taking_over.stop().await;
-    let totals = world.store.letter_totals().await.expect("counts");
+    let totals = fixture.store.dead_letter_totals().await.expect("counts");
     assert_eq!(totals.by_reason["attempts_exhausted"].letters, 8);
     assert_eq!(totals.by_reason["unknown_sku"].letters, 2, "the reason that tells more stays");
 }
 
 #[tokio::test]
 async fn operators_list_show_redrive_and_discard() {
-    let world = World::new().await;
-    let desk = desk(world.store.clone());
-    world.store.commit(Fence::Open, &orders(0..5, "NEW-SKU")).await.expect("commits");
+    let fixture = WorkerFixture::new().await;
+    let router = router(fixture.store.clone());
+    fixture.store.commit(Fence::Open, &orders(0..5, "NEW-SKU")).await.expect("commits");
 
-    let (_, page): (_, LetterPage) = get(&desk, "/v1/dead-letters?reason=unknown_sku&limit=2").await;
+    let (_, page): (_, DeadLetterPage) =
+        get(&router, "/v1/dead-letters?dead_letter_reason=unknown_sku&limit=2").await;
     assert_eq!((page.letters.len(), page.total), (2, 5));
     let next = page.next.expect("there are more");
-    let (_, rest): (_, LetterPage) = get(&desk, &format!("/v1/dead-letters?after={next}")).await;
+    let (_, rest): (_, DeadLetterPage) = get(&router, &format!("/v1/dead-letters?after={next}")).await;
     assert_eq!((rest.letters.len(), rest.next), (3, None));
     let letter = &page.letters[0];
     assert_eq!(letter.order_id, Some(order(0, "NEW-SKU").order_id.to_string()));
     assert_eq!((letter.attempts, &letter.discarded_at), (1, &None));
 
     let path = format!("/v1/dead-letters/{}", letter.id);
-    let (_, whole): (_, WholeLetter) = get(&desk, &path).await;
+    let (_, whole): (_, DeadLetterDetailView) = get(&router, &path).await;
     assert_eq!(whole.letter, *letter);
     let inside = &whole.orders.as_ref().expect("readable")[0];
     assert_eq!(
         (inside.sale_id.as_str(), inside.total_minor, inside.items[0].sku.as_str()),
         ("sale", Some(100), "NEW-SKU")
     );
-    let (_, text): (_, Value) = get(&desk, &path).await;
+    let (_, text): (_, Value) = get(&router, &path).await;
     for personal in ["Li Lei", "Nanjing", "user"] {
         assert!(!text.to_string().contains(personal), "{text}");
     }
 
     let (last, ids) = (rest.letters[2].id, [letter.id, rest.letters[2].id]);
-    let body = json!({"ids": [last, 999_999], "who": "ann", "why": "a test order"});
-    let (_, discarded): (_, Value) = post(&desk, "/v1/dead-letters/discard", &body).await;
+    let body = json!({"ids": [last, 999_999], "who": "ann", "reason": "a test order"});
+    let (_, discarded): (_, Value) = post(&router, "/v1/dead-letters/discard", &body).await;
     let expected = json!({"outcomes": [{"id": last, "outcome": "discarded"}, {"id": 999_999, "outcome": "gone"}], "next": null});
     assert_eq!(discarded, expected);
-    let (_, gone): (_, WholeLetter) = get(&desk, &format!("/v1/dead-letters/{last}")).await;
+    let (_, gone): (_, DeadLetterDetailView) = get(&router, &format!("/v1/dead-letters/{last}")).await;
     assert_eq!((gone.orders, gone.payload_error, gone.letter.payload_bytes), (None, None, 0));
     assert_eq!(
-        (gone.letter.discarded_by.as_deref(), gone.letter.discarded_why.as_deref()),
+        (gone.letter.discarded_by.as_deref(), gone.letter.discarded_reason.as_deref()),
         (Some("ann"), Some("a test order"))
     );
-    let (_, open): (_, LetterPage) = get(&desk, "/v1/dead-letters").await;
-    let (_, all): (_, LetterPage) = get(&desk, "/v1/dead-letters?state=all").await;
+    let (_, open): (_, DeadLetterPage) = get(&router, "/v1/dead-letters").await;
+    let (_, all): (_, DeadLetterPage) = get(&router, "/v1/dead-letters?state=all").await;
     assert_eq!((open.total, all.total), (4, 5));
 
     let mended = CATALOGUE.replace("\"FEW\"", "\"NEW-SKU\"");
-    world.store.apply_catalogue(&Catalogue::from_toml(&mended).expect("valid")).await.expect("applies");
+    fixture.store.apply_catalogue(&Catalogue::from_toml(&mended).expect("valid")).await.expect("applies");
     let body = json!({"ids": ids, "who": "ann"});
-    let (_, some): (_, Redriven) = post(&desk, "/v1/dead-letters/redrive", &body).await;
+    let (_, some): (_, RedriveView) = post(&router, "/v1/dead-letters/redrive", &body).await;
     let outcomes: Vec<_> = some.outcomes.iter().map(|letter| letter.outcome.as_str()).collect();
     assert_eq!(outcomes, ["confirmed", "discarded"]);
-    let body = json!({"reason": "unknown_sku", "limit": 2});
-    let (_, first): (_, Redriven) = post(&desk, "/v1/dead-letters/redrive", &body).await;
+    let body = json!({"dead_letter_reason": "unknown_sku", "limit": 2});
+    let (_, first): (_, RedriveView) = post(&router, "/v1/dead-letters/redrive", &body).await;
     assert_eq!((first.outcomes.len(), first.next), (2, Some(first.outcomes[1].id)));
     let body = json!({"all": true, "after": first.next});
-    let (_, second): (_, Redriven) = post(&desk, "/v1/dead-letters/redrive", &body).await;
+    let (_, second): (_, RedriveView) = post(&router, "/v1/dead-letters/redrive", &body).await;
     assert_eq!((second.outcomes.len(), second.next, second.stopped), (1, None, None));
-    assert_eq!(world.counts().await.confirmed, 4);
+    assert_eq!(fixture.counts().await.confirmed, 4);
 }
 
 #[tokio::test]
 async fn what_makes_no_sense_is_a_problem() {
-    let world = World::new().await;
-    let desk = desk(world.store.clone());
+    let fixture = WorkerFixture::new().await;
+    let router = router(fixture.store.clone());
     for (path, status, code) in [
         ("/v1/dead-letters?limit=0", StatusCode::BAD_REQUEST, "invalid_request"),
         ("/v1/dead-letters?limit=1000", StatusCode::BAD_REQUEST, "invalid_request"),
@@ -269,14 +270,14 @@ async fn what_makes_no_sense_is_a_problem() {
         ("/v1/dead-letters/first", StatusCode::BAD_REQUEST, "invalid_request"),
         ("/v1/dead-letters/7", StatusCode::NOT_FOUND, "dead_letter_not_found"),
     ] {
-        let (found, problem): (_, Problem) = get(&desk, path).await;
+        let (found, problem): (_, Problem) = get(&router, path).await;
         assert_eq!((found, problem.code.as_str()), (status, code), "{path}");
     }
     for path in ["/v1/dead-letters/redrive", "/v1/dead-letters/discard"] {
-        let (found, problem): (_, Problem) = post(&desk, path, &json!({"after": 1})).await;
+        let (found, problem): (_, Problem) = post(&router, path, &json!({"after": 1})).await;
         assert_eq!((found, problem.code.as_str()), (StatusCode::BAD_REQUEST, "invalid_request"), "{path}");
     }
-    world.store.close().await;
-    let (found, problem): (_, Problem) = get(&desk, "/v1/dead-letters").await;
+    fixture.store.close().await;
+    let (found, problem): (_, Problem) = get(&router, "/v1/dead-letters").await;
     assert_eq!((found, problem.code.as_str()), (StatusCode::SERVICE_UNAVAILABLE, "database_unavailable"));
 }

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use drain_worker::dead_letters::exhausted::ExhaustedConfig;
+use drain_worker::dead_letters::broker_dlq::BrokerDlqConfig;
 use shared::envelope::{EncodedOrder, encode_batch};
 use shared::rocketmq::ClientConfig;
 use shared::rocketmq::{Credentials, DefaultContext, FutureProducer, FutureRecord, ProducerConfig};
 use tokio::process::Command;
 
 use crate::dead_letters::{TakingOver, crash_once, receive_and_crash};
-use crate::harness::{PATIENCE, World, orders};
+use crate::harness::{PATIENCE, WorkerFixture, orders};
 
 /// Apache's broker gives a message up at the first receive after its last hiding, which takes at least 10 s, and lets
 /// the dead-letter topic be found some seconds later.
@@ -32,13 +32,13 @@ async fn real_what_the_broker_gave_up_becomes_letters() {
         let output = Command::new(&stack).args(arguments).output().await.expect("the stack's script runs");
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     };
-    let taker = ExhaustedConfig::of_group(&group).group;
+    let taker = BrokerDlqConfig::for_group(&group).group;
     call(&["topic", &topic, "--queues", "1", "--group", &taker]).await;
     call(&["group", &group, "--max-retries", "0"]).await;
 
     // Only the database of it is used.
-    let world = World::new().await;
-    let taking_over = TakingOver::start(world.store.clone(), client.clone(), &group);
+    let fixture = WorkerFixture::new().await;
+    let taking_over = TakingOver::start(fixture.store.clone(), client.clone(), &group);
     let crashing = receive_and_crash(&client, &group, &topic, Duration::from_secs(10)).await;
     crashing.initialize_offsets().await.expect("subscribed");
     let producer =
@@ -49,11 +49,15 @@ async fn real_what_the_broker_gave_up_becomes_letters() {
         producer.send(FutureRecord::to(topic.as_str()).payload(body), PATIENCE).await.expect("published");
     }
     let deadline = tokio::time::Instant::now() + 4 * PATIENCE;
-    while world.counts().await.dead_letters_total() < 6 {
-        assert!(tokio::time::Instant::now() < deadline, "not taken over in time: {:?}", world.counts().await);
+    while fixture.counts().await.dead_letters_total() < 6 {
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "not taken over in time: {:?}",
+            fixture.counts().await
+        );
         crash_once(&crashing).await;
     }
-    let letters = world.letters().await;
+    let letters = fixture.letters().await;
     assert_eq!(letters.iter().filter(|letter| letter.head.order_id.is_some()).count(), 5);
     assert!(letters.iter().all(|letter| letter.head.reason == "attempts_exhausted"), "{letters:?}");
     taking_over.stop().await;

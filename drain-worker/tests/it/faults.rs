@@ -3,29 +3,29 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use drain_worker::pipeline::{DatabaseHealth, DrainError};
-use drain_worker::store::{OrderStore, StoreError};
+use drain_worker::pipeline::{BreakerState, PipelineError};
+use drain_worker::store::StoreError;
 use tokio::time::{Instant, sleep};
 
-use crate::failing::Failing;
-use crate::harness::{World, orders};
+use crate::faulty_store::FaultyStore;
+use crate::harness::{WorkerFixture, orders};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_is_down_is_waited_for_and_costs_no_attempt() {
-    let mut world = World::new().await;
-    world.rate = 200;
-    let failing = Failing::new(world.store.clone());
+    let mut fixture = WorkerFixture::new().await;
+    fixture.rate = 200;
+    let failing = FaultyStore::new(fixture.store.clone());
     failing.down.store(true, Ordering::SeqCst);
-    world.publish(&orders(0..1_000, "PLENTY")).await;
-    let worker = world.worker_on(failing.clone()).await;
-    world.until("down", async || matches!(worker.health.database(), DatabaseHealth::Down { .. })).await;
+    fixture.publish(&orders(0..1_000, "PLENTY")).await;
+    let worker = fixture.worker_on(failing.clone()).await;
+    fixture.until("down", async || matches!(worker.breaker.state(), BreakerState::Open { .. })).await;
     // Receives under way end; from then on nothing more is taken.
     let taken = async || {
-        let stats = world.broker.stats().await.expect("told");
+        let stats = fixture.broker.stats().await.expect("told");
         stats.group("orders", "drain").map_or(0, |group| group.in_flight)
     };
     let mut before = taken().await;
-    world
+    fixture
         .until("settled", async || {
             // Longer than what is received is hidden for: what is held must be kept hidden all the while.
             sleep(Duration::from_secs(3)).await;
@@ -35,51 +35,51 @@ async fn a_database_that_is_down_is_waited_for_and_costs_no_attempt() {
         .await;
     assert!(before < 100, "{before} messages are held while the database takes nothing");
     assert!(failing.failed.load(Ordering::SeqCst) >= 3, "it is asked again");
-    assert_eq!(world.counts().await.orders(), 0);
+    assert_eq!(fixture.counts().await.orders(), 0);
 
     failing.down.store(false, Ordering::SeqCst);
-    world.drained(1_000).await;
-    assert_eq!(worker.health.database(), DatabaseHealth::Up);
+    fixture.drained(1_000).await;
+    assert_eq!(worker.breaker.state(), BreakerState::Closed);
     worker.stop().await.expect("stopped in order");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_answer_to_a_commit_doubles_nothing() {
-    let world = World::new().await;
-    let failing = Failing::new(world.store.clone());
+    let fixture = WorkerFixture::new().await;
+    let failing = FaultyStore::new(fixture.store.clone());
     failing.answers_to_lose.store(5, Ordering::SeqCst);
-    let worker = world.worker_on(failing.clone()).await;
-    world.publish(&orders(0..500, "PLENTY")).await;
-    world.drained(500).await;
+    let worker = fixture.worker_on(failing.clone()).await;
+    fixture.publish(&orders(0..500, "PLENTY")).await;
+    fixture.drained(500).await;
     assert_eq!(failing.answers_to_lose.load(Ordering::SeqCst), 0);
-    let stock = world.store.stock().await.expect("told");
+    let stock = fixture.store.stock().await.expect("told");
     assert_eq!(stock.iter().find(|stock| stock.sku == "PLENTY").map(|stock| stock.reserved), Some(500));
     worker.stop().await.expect("stopped in order");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fault_that_no_waiting_mends_ends_the_worker_and_loses_nothing() {
-    let world = World::new().await;
-    let failing = Failing::new(world.store.clone());
+    let fixture = WorkerFixture::new().await;
+    let failing = FaultyStore::new(fixture.store.clone());
     failing.fatal.store(true, Ordering::SeqCst);
-    world.publish(&orders(0..100, "PLENTY")).await;
-    let worker = world.worker_on(failing).await;
+    fixture.publish(&orders(0..100, "PLENTY")).await;
+    let worker = fixture.worker_on(failing).await;
     let ended = worker.ended().await;
-    assert!(matches!(ended, Err(DrainError::Store(StoreError::Fatal(_)))), "{ended:?}");
-    let worker = world.worker().await;
-    world.drained(100).await;
+    assert!(matches!(ended, Err(PipelineError::Store(StoreError::Fatal(_)))), "{ended:?}");
+    let worker = fixture.worker().await;
+    fixture.drained(100).await;
     worker.stop().await.expect("stopped in order");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_larger_than_the_cap_is_committed_in_parts() {
-    let mut world = World::new().await;
-    world.rate = 4;
-    let failing = Failing::new(world.store.clone());
-    world.publish(&orders(0..10, "PLENTY")).await;
+    let mut fixture = WorkerFixture::new().await;
+    fixture.rate = 4;
+    let failing = FaultyStore::new(fixture.store.clone());
+    fixture.publish(&orders(0..10, "PLENTY")).await;
     let began = Instant::now();
-    let worker = world.worker_on(failing.clone()).await;
-    world.drained(10).await;
+    let worker = fixture.worker_on(failing.clone()).await;
+    fixture.drained(10).await;
     assert!(failing.largest.load(Ordering::SeqCst) <= 4);
     assert!(began.elapsed() >= Duration::from_secs(2), "4, 4 and 2 orders, a second apart");
     worker.stop().await.expect("stopped in order");
@@ -87,46 +87,46 @@ async fn a_message_larger_than_the_cap_is_committed_in_parts() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_that_vanishes_leaves_its_orders_to_the_next() {
-    let mut world = World::new().await;
-    world.rate = 400;
-    world.publish(&orders(0..800, "PLENTY")).await;
-    let worker = world.worker().await;
-    world.until("begun", async || world.counts().await.orders() > 0).await;
+    let mut fixture = WorkerFixture::new().await;
+    fixture.rate = 400;
+    fixture.publish(&orders(0..800, "PLENTY")).await;
+    let worker = fixture.worker().await;
+    fixture.until("begun", async || fixture.counts().await.orders() > 0).await;
     worker.crash().await;
-    world.rate = 100_000;
-    let worker = world.worker().await;
-    world.drained(800).await;
+    fixture.rate = 100_000;
+    let worker = fixture.worker().await;
+    fixture.drained(800).await;
     worker.stop().await.expect("stopped in order");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_that_breaks_every_connection_is_found_again() {
-    let mut world = World::new().await;
-    world.rate = 400;
-    world.publish(&orders(0..800, "PLENTY")).await;
-    let worker = world.worker().await;
+    let mut fixture = WorkerFixture::new().await;
+    fixture.rate = 400;
+    fixture.publish(&orders(0..800, "PLENTY")).await;
+    let worker = fixture.worker().await;
     for _ in 0..3 {
-        let before = world.counts().await.orders();
-        world.until("going on", async || world.counts().await.orders() > before).await;
-        world.broker.faults().drop_connections();
-        world.broker.faults().forget_settings();
+        let before = fixture.counts().await.orders();
+        fixture.until("going on", async || fixture.counts().await.orders() > before).await;
+        fixture.broker.faults().drop_connections();
+        fixture.broker.faults().forget_settings();
     }
-    world.drained(800).await;
+    fixture.drained(800).await;
     worker.stop().await.expect("stopped in order");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn messages_delivered_again_while_held_change_nothing() {
-    let mut world = World::new().await;
-    world.rate = 300;
-    world.publish(&orders(0..600, "PLENTY")).await;
-    let worker = world.worker().await;
+    let mut fixture = WorkerFixture::new().await;
+    fixture.rate = 300;
+    fixture.publish(&orders(0..600, "PLENTY")).await;
+    let worker = fixture.worker().await;
     for _ in 0..3 {
-        let before = world.counts().await.orders();
-        world.until("going on", async || world.counts().await.orders() > before).await;
-        world.broker.faults().redeliver().await.expect("redelivered");
+        let before = fixture.counts().await.orders();
+        fixture.until("going on", async || fixture.counts().await.orders() > before).await;
+        fixture.broker.faults().redeliver().await.expect("redelivered");
     }
-    world.drained(600).await;
-    assert_eq!(world.counts().await.confirmed, 600);
+    fixture.drained(600).await;
+    assert_eq!(fixture.counts().await.confirmed, 600);
     worker.stop().await.expect("stopped in order");
 }

@@ -8,11 +8,12 @@ use std::time::Duration;
 use clap::Parser as _;
 use drain_worker::config::{Cli, Command};
 use drain_worker::init::init;
-use drain_worker::pipeline::{DrainError, Health, Pipeline, PipelineConfig};
-use drain_worker::pool::Signals;
+use drain_worker::pipeline::{CircuitBreaker, Pipeline, PipelineConfig, PipelineError};
+use drain_worker::pool::WorkerSignals;
 use drain_worker::rate::RateGate;
 use drain_worker::store::{
-    Counts, LetterStore, OrderStore, Page, Selection, Standing, Store, StoreConfig, StoredLetter,
+    DeadLetterSelection, DeadLetterStatus, OrderStore, PageRequest, Store, StoreConfig, StoreTotals,
+    StoredDeadLetter,
 };
 use drain_worker::{Listeners, RunError, run};
 use shared::catalogue::Catalogue;
@@ -51,7 +52,7 @@ pub(crate) const CATALOGUE: &str = r#"
 /// Long enough for anything that is to happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-pub(crate) struct World {
+pub(crate) struct WorkerFixture {
     pub(crate) broker: Broker,
     pub(crate) client: ClientConfig,
     pub(crate) url: String,
@@ -63,13 +64,13 @@ pub(crate) struct World {
 
 /// A worker under way.
 pub(crate) struct Worker {
-    pub(crate) health: Health,
+    pub(crate) breaker: CircuitBreaker,
     shutdown: CancellationToken,
     consumer: StreamConsumer,
-    running: JoinHandle<Result<(), DrainError>>,
+    running: JoinHandle<Result<(), PipelineError>>,
 }
 
-impl World {
+impl WorkerFixture {
     /// Broker and database prepared as `drain-worker init` does.
     pub(crate) async fn new() -> Self {
         Self::with_attempts(17).await
@@ -98,10 +99,11 @@ impl World {
         Self { broker, client, url: url.to_string(), store, producer, rate: 100_000, _directory: directory }
     }
 
-    /// Flags for a worker of this world, and `more`.
+    /// Flags for a worker of this fixture, and `more`.
     pub(crate) fn flags(&self, more: &[&str]) -> Vec<String> {
         let endpoint = self.client.endpoint.to_string();
-        let own = ["run", "--embedded", "--database-url", &self.url, "--rocketmq-endpoint", &endpoint];
+        let own =
+            ["run", "--migrate-on-start", "--database-url", &self.url, "--rocketmq-endpoint", &endpoint];
         own.iter().chain(more).map(|&text| text.to_owned()).collect()
     }
 
@@ -138,8 +140,8 @@ impl World {
     }
 
     pub(crate) async fn worker_on<S: OrderStore>(&self, store: Arc<S>) -> Worker {
-        let gate = RateGate::alone(NonZeroU32::new(self.rate).expect("not zero"));
-        self.worker_with(store, gate, Signals::default()).await
+        let gate = RateGate::standalone(NonZeroU32::new(self.rate).expect("not zero"));
+        self.worker_with(store, gate, WorkerSignals::default()).await
     }
 
     /// A worker that may commit what `gate` lets through.
@@ -147,7 +149,7 @@ impl World {
         &self,
         store: Arc<S>,
         gate: RateGate,
-        signals: Signals,
+        signals: WorkerSignals,
     ) -> Worker {
         let mut config = ConsumerConfig::new("drain", ["orders"]);
         config.invisible_duration = Duration::from_secs(2);
@@ -163,19 +165,19 @@ impl World {
                 batch_orders_max: NonZeroU32::new(50).expect("not zero"),
                 batch_linger: Duration::from_millis(5),
                 writers: NonZeroUsize::new(2).expect("not zero"),
-                hold: Duration::from_secs(1),
+                prefetch: Duration::from_secs(1),
                 grace: Duration::from_secs(20),
             },
-            health: signals.health.clone(),
-            meter: signals.meter,
-            held: signals.held,
+            breaker: signals.breaker.clone(),
+            stats: signals.stats,
+            in_flight: signals.in_flight,
         };
         let shutdown = CancellationToken::new();
         let running = tokio::spawn(pipeline.run(shutdown.clone()));
-        Worker { health: signals.health, shutdown, consumer, running }
+        Worker { breaker: signals.breaker, shutdown, consumer, running }
     }
 
-    pub(crate) async fn counts(&self) -> Counts {
+    pub(crate) async fn counts(&self) -> StoreTotals {
         self.store.counts().await.expect("counted")
     }
 
@@ -191,11 +193,15 @@ impl World {
     }
 
     /// All dead letters.
-    pub(crate) async fn letters(&self) -> Vec<StoredLetter> {
-        let page = Page { after: 0, letters_max: NonZeroU32::MAX };
-        let heads = self.store.letters(&Selection::All, Standing::Any, page).await.expect("listed");
+    pub(crate) async fn letters(&self) -> Vec<StoredDeadLetter> {
+        let page = PageRequest { after: 0, letters_max: NonZeroU32::MAX };
+        let heads = self
+            .store
+            .list_dead_letters(&DeadLetterSelection::All, DeadLetterStatus::Any, page)
+            .await
+            .expect("listed");
         let ids: Vec<_> = heads.iter().map(|head| head.id).collect();
-        self.store.whole_letters(&ids).await.expect("read")
+        self.store.get_dead_letters(&ids).await.expect("read")
     }
 
     /// Messages that the group has not settled.
@@ -218,7 +224,7 @@ impl World {
 
 impl Worker {
     /// Asks it to stop and waits for its end.
-    pub(crate) async fn stop(self) -> Result<(), DrainError> {
+    pub(crate) async fn stop(self) -> Result<(), PipelineError> {
         self.shutdown.cancel();
         let result =
             timeout(PATIENCE, self.running).await.expect("it stops in time").expect("it does not panic");
@@ -227,7 +233,7 @@ impl Worker {
     }
 
     /// Waits for it to end by itself.
-    pub(crate) async fn ended(self) -> Result<(), DrainError> {
+    pub(crate) async fn ended(self) -> Result<(), PipelineError> {
         let result =
             timeout(PATIENCE, self.running).await.expect("it ends in time").expect("it does not panic");
         self.consumer.close(PATIENCE).await;

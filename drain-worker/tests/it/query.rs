@@ -12,10 +12,10 @@ use shared::order::PayloadDigest;
 use shared::problem::Problem;
 use tower::ServiceExt;
 
-use crate::harness::{World, order, orders};
+use crate::harness::{WorkerFixture, order, orders};
 
-fn open(world: &World) -> Router {
-    query::router(world.store.clone(), Arc::new(LookupAccess::Open))
+fn open(fixture: &WorkerFixture) -> Router {
+    query::router(fixture.store.clone(), Arc::new(LookupAccess::Open))
 }
 
 async fn get(router: &Router, path: &str) -> Response<Body> {
@@ -30,13 +30,13 @@ async fn read<T: serde::de::DeserializeOwned>(response: Response<Body>) -> T {
 
 #[tokio::test]
 async fn an_order_is_found_with_state_reason_digest_and_times() {
-    let world = World::new().await;
-    let router = open(&world);
-    world.store.commit(Fence::Open, &orders(0..12, "FEW")).await.expect("committed");
+    let fixture = WorkerFixture::new().await;
+    let router = open(&fixture);
+    fixture.store.commit(Fence::Open, &orders(0..12, "FEW")).await.expect("committed");
     let mut changed = order(1, "FEW");
     changed.digest = PayloadDigest::from_bytes([9; 32]);
-    world.store.commit(Fence::Open, &[changed]).await.expect("committed");
-    world.store.commit(Fence::Open, &[order(50, "NOT-IN-THE-DATABASE")]).await.expect("committed");
+    fixture.store.commit(Fence::Open, &[changed]).await.expect("committed");
+    fixture.store.commit(Fence::Open, &[order(50, "NOT-IN-THE-DATABASE")]).await.expect("committed");
 
     let cases = [
         (1, "confirmed", None, 1),
@@ -60,8 +60,8 @@ async fn an_order_is_found_with_state_reason_digest_and_times() {
 
 #[tokio::test]
 async fn an_order_that_is_not_there_may_still_be_queued() {
-    let world = World::new().await;
-    let router = open(&world);
+    let fixture = WorkerFixture::new().await;
+    let router = open(&fixture);
     let order_id = order(1, "FEW").order_id;
     let response = get(&router, &format!("/v1/orders/{order_id}")).await;
     assert_eq!(response.status(), StatusCode::NOT_FOUND);
@@ -75,8 +75,8 @@ async fn an_order_that_is_not_there_may_still_be_queued() {
 
 #[tokio::test]
 async fn what_makes_no_sense_is_a_problem() {
-    let world = World::new().await;
-    let router = open(&world);
+    let fixture = WorkerFixture::new().await;
+    let router = open(&fixture);
     for (path, status, code) in [
         ("/v1/orders/not-a-uuid", StatusCode::BAD_REQUEST, "invalid_order_id"),
         ("/v1/orders", StatusCode::NOT_FOUND, "not_found"),

@@ -7,9 +7,9 @@ use axum::Router;
 use axum::body::Body;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use drain_worker::control::Origin;
+use drain_worker::control::AuditContext;
 use drain_worker::query::{self, LookupAccess};
-use drain_worker::store::{Fence, LetterStore, OrderStore, Page, Selection};
+use drain_worker::store::{DeadLetterSelection, Fence, OrderStore, PageRequest};
 use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderName, Request, StatusCode};
 use http_body_util::BodyExt;
@@ -18,17 +18,17 @@ use shared::order::{AcceptedOrder, UserId};
 use shared::problem::Problem;
 use tower::ServiceExt;
 
-use crate::harness::{World, order};
+use crate::harness::{WorkerFixture, order};
 
 const SECRET: &str = "the-gateway's-secret";
 
 const IDENTITY: &str = "X-Spillway-User";
 
 /// Requests must be the gateway's, and name the buyer if `identity` says so.
-fn guarded(world: &World, identity: bool) -> Router {
+fn guarded(fixture: &WorkerFixture, identity: bool) -> Router {
     let keys = format!("2026a={SECRET}").parse().expect("keys");
     let header = identity.then(|| HeaderName::try_from(IDENTITY).expect("a name"));
-    query::router(world.store.clone(), Arc::new(LookupAccess::gateway(keys, header)))
+    query::router(fixture.store.clone(), Arc::new(LookupAccess::gateway(keys, header)))
 }
 
 /// As the gateway sends a look-up for `user`: see `ingest-fn/docs/gateway.md`.
@@ -64,15 +64,19 @@ fn path(number: u64) -> String {
 
 #[tokio::test]
 async fn an_order_is_told_to_its_owner_alone() {
-    let world = World::new().await;
+    let fixture = WorkerFixture::new().await;
     let decided = of_user("mei", 1, "FEW");
     let kept = of_user("mei", 2, "NOT-IN-THE-DATABASE");
     let given_up = of_user("mei", 3, "NOT-IN-THE-DATABASE");
-    world.store.commit(Fence::Open, &[given_up]).await.expect("committed");
-    let page = Page { after: 0, letters_max: NonZeroU32::MIN };
-    world.store.discard(&Selection::All, page, "drain", &Origin::default()).await.expect("discarded");
-    world.store.commit(Fence::Open, &[decided, kept]).await.expect("committed");
-    let router = guarded(&world, true);
+    fixture.store.commit(Fence::Open, &[given_up]).await.expect("committed");
+    let page = PageRequest { after: 0, letters_max: NonZeroU32::MIN };
+    fixture
+        .store
+        .discard_dead_letters(&DeadLetterSelection::All, page, "drain", &AuditContext::default())
+        .await
+        .expect("discarded");
+    fixture.store.commit(Fence::Open, &[decided, kept]).await.expect("committed");
+    let router = guarded(&fixture, true);
     for number in [1, 2, 3] {
         let (status, _) = answer(&router, signed(&path(number), Some("mei"))).await;
         assert_eq!(status, StatusCode::OK, "order {number}");
@@ -85,9 +89,9 @@ async fn an_order_is_told_to_its_owner_alone() {
 
 #[tokio::test]
 async fn without_a_named_buyer_the_gateway_s_word_is_enough() {
-    let world = World::new().await;
-    world.store.commit(Fence::Open, &[of_user("mei", 1, "FEW")]).await.expect("committed");
-    let router = guarded(&world, false);
+    let fixture = WorkerFixture::new().await;
+    fixture.store.commit(Fence::Open, &[of_user("mei", 1, "FEW")]).await.expect("committed");
+    let router = guarded(&fixture, false);
     assert_eq!(answer(&router, signed(&path(1), None)).await.0, StatusCode::OK);
     let stranger = Request::get(path(1)).body(Body::empty()).expect("a request");
     assert_eq!(answer(&router, stranger).await, (StatusCode::UNAUTHORIZED, "signature_missing".to_owned()));
@@ -95,9 +99,9 @@ async fn without_a_named_buyer_the_gateway_s_word_is_enough() {
 
 #[tokio::test]
 async fn what_the_gateway_did_not_send_is_refused_before_the_database_is_asked() {
-    let world = World::new().await;
-    world.store.commit(Fence::Open, &[of_user("mei", 1, "FEW")]).await.expect("committed");
-    let router = guarded(&world, true);
+    let fixture = WorkerFixture::new().await;
+    fixture.store.commit(Fence::Open, &[of_user("mei", 1, "FEW")]).await.expect("committed");
+    let router = guarded(&fixture, true);
     let with = |change: &dyn Fn(&mut Request<Body>)| {
         let mut request = signed(&path(1), Some("mei"));
         change(&mut request);

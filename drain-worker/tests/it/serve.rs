@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{get, post};
-use drain_worker::serve::{Patience, ServeConfig, serve};
+use drain_worker::serve::{ServeConfig, Timeouts, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::harness::{PATIENCE, World};
+use crate::harness::{PATIENCE, WorkerFixture};
 
 /// Short enough to wait for, and longer than anything takes that is not to be waited for.
 const SHORT: Duration = Duration::from_millis(500);
@@ -106,7 +106,7 @@ async fn one_connection_too_many_is_told_so_and_closed() {
         assert!(is_refusal(&served.connect().await.rest().await));
     }
     let metrics = metrics.render();
-    assert!(metrics.contains("drain_connections_refused_total{port=\"bounded\"} 3\n"), "{metrics}");
+    assert!(metrics.contains("drain_connections_rejected_total{port=\"bounded\"} 3\n"), "{metrics}");
     // Those that are in stay in, and a place that is given up is given away.
     first.ask(ASK, "here").await;
     drop(second);
@@ -126,8 +126,8 @@ async fn one_connection_too_many_is_told_so_and_closed() {
 
 #[tokio::test]
 async fn a_head_is_not_waited_for_longer_because_more_of_it_comes() {
-    let patience = Patience { head: SHORT, ..Patience::default() };
-    let served = served(ServeConfig { patience, ..config("heads", 8) }).await;
+    let timeouts = Timeouts { head: SHORT, ..Timeouts::default() };
+    let served = served(ServeConfig { timeouts, ..config("heads", 8) }).await;
     let began = Instant::now();
     let (mut silent, mut half, mut kept) =
         (served.connect().await, served.connect().await, served.connect().await);
@@ -154,8 +154,8 @@ async fn a_head_is_not_waited_for_longer_because_more_of_it_comes() {
 
 #[tokio::test]
 async fn a_kept_connection_serves_until_it_is_idle_for_too_long() {
-    let patience = Patience { idle: SHORT, ..Patience::default() };
-    let served = served(ServeConfig { patience, ..config("idle", 8) }).await;
+    let timeouts = Timeouts { idle: SHORT, ..Timeouts::default() };
+    let served = served(ServeConfig { timeouts, ..config("idle", 8) }).await;
     let mut client = served.connect().await;
     for _ in 0..20 {
         let answer = client.ask(ASK, "here").await;
@@ -169,8 +169,8 @@ async fn a_kept_connection_serves_until_it_is_idle_for_too_long() {
 
 #[tokio::test]
 async fn neither_a_body_nor_an_answer_is_waited_for_without_end() {
-    let patience = Patience { answer: SHORT, ..Patience::default() };
-    let served = served(ServeConfig { patience, ..config("answers", 8) }).await;
+    let timeouts = Timeouts { answer: SHORT, ..Timeouts::default() };
+    let served = served(ServeConfig { timeouts, ..config("answers", 8) }).await;
     let (mut body, mut never) = (served.connect().await, served.connect().await);
     let began = Instant::now();
     body.say(b"POST /body HTTP/1.1\r\nhost: test\r\ncontent-length: 10\r\n\r\nhalf").await;
@@ -212,8 +212,8 @@ const HEALTH: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn operators_and_probes_get_in_while_buyers_do_not() {
-    let world = World::new().await;
-    let worker = world.whole_worker(&["--query-connections-max", "2", "--grace-ms", "10000"]).await;
+    let fixture = WorkerFixture::new().await;
+    let worker = fixture.whole_worker(&["--query-connections-max", "2", "--grace-ms", "10000"]).await;
     let (query, admin) = (worker.query, worker.admin);
 
     let mut buyers = [Client::connect(query).await, Client::connect(query).await];
@@ -227,7 +227,7 @@ async fn operators_and_probes_get_in_while_buyers_do_not() {
     let mut scraper = Client::connect(admin).await;
     scraper.say(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await;
     let metrics = scraper.rest().await;
-    assert!(metrics.contains("drain_connections_refused_total{port=\"query\"} 1\n"), "{metrics}");
+    assert!(metrics.contains("drain_connections_rejected_total{port=\"query\"} 1\n"), "{metrics}");
 
     // Neither buyers nor the probe have closed theirs.
     worker.stop().await;
@@ -238,7 +238,7 @@ async fn operators_and_probes_get_in_while_buyers_do_not() {
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn being_out_of_descriptors_is_survived() {
-    let world = World::new().await;
+    let fixture = WorkerFixture::new().await;
     let [query, admin] = [(); 2].map(|()| {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         listener.local_addr().expect("bound")
@@ -246,7 +246,7 @@ async fn being_out_of_descriptors_is_survived() {
     let flags = ["--query-listen", &query.to_string(), "--admin-listen", &admin.to_string()];
     let worker = tokio::process::Command::new("sh")
         .args(["-c", "ulimit -n 80; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_drain-worker")])
-        .args(world.flags(&flags))
+        .args(fixture.flags(&flags))
         .args(["--log-format", "json"])
         .env_remove("SPILLWAY_ADMIN_TOKEN")
         .stdout(Stdio::piped())

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use drain_worker::lag::{LagArgs, LagChoice, LagError, LagOf, LagSource, MetricsLag};
+use drain_worker::lag::{LagArgs, LagChoice, LagError, LagQuery, LagSource, MetricsLag};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -39,7 +39,7 @@ fn source(choice: LagChoice, endpoint: &str, urls: &[String]) -> MetricsLag {
         lag_source: choice,
         lag_metrics_url: urls.iter().map(|url| url.parse().expect("an address")).collect(),
     };
-    MetricsLag::new(&args, endpoint, LagOf { topic: "orders".to_owned(), group: "drain".to_owned() })
+    MetricsLag::new(&args, endpoint, LagQuery { topic: "orders".to_owned(), group: "drain".to_owned() })
 }
 
 async fn asked(answer: String, hold: bool) -> Result<u64, LagError> {
@@ -57,7 +57,7 @@ async fn an_answer_is_taken_whether_or_not_the_connection_stays() {
 
 #[tokio::test]
 async fn faulty_answers_are_told_apart() {
-    let is_answer = |result: Result<u64, LagError>| matches!(result, Err(LagError::Answer { .. }));
+    let is_answer = |result: Result<u64, LagError>| matches!(result, Err(LagError::Response { .. }));
     assert!(is_answer(
         asked("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n".to_owned(), true).await
     ));

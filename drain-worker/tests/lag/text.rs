@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use drain_worker::lag::{Lag, LagError, LagOf, Origin, lag_in};
+use drain_worker::lag::{Lag, LagError, LagQuery, LagSourceKind, lag_in};
 use time::OffsetDateTime;
 
-fn of() -> LagOf {
-    LagOf::new("", "orders", "drain")
+fn of() -> LagQuery {
+    LagQuery::new("", "orders", "drain")
 }
 
 fn read(texts: &[&str]) -> Result<Lag, LagError> {
@@ -78,7 +78,7 @@ fn brokers_add_up_and_the_oldest_counts() {
     assert_eq!(lag.messages_ready, 75);
     assert_eq!(lag.oldest_age, Some(Duration::from_millis(2500)));
     assert_eq!(lag.messages_in_flight, None, "Apache's broker says 0 whatever is in flight");
-    assert_eq!(lag.origin, Origin::BrokerMetrics);
+    assert_eq!(lag.kind, LagSourceKind::BrokerMetrics);
     let none = read(&[&text("0.0", "0.0")]).expect("told");
     assert_eq!((none.messages_ready, none.oldest_age), (0, None));
 }
@@ -88,7 +88,7 @@ fn a_namespace_goes_in_front_of_both_names() {
     let text = row("consumer_ready_messages", false, "7")
         .replace("\"drain\"", "\"shop%drain\"")
         .replace("\"orders\"", "\"shop%orders\"");
-    let lag = lag_in(&[text], &LagOf::new("shop", "orders", "drain"), OffsetDateTime::UNIX_EPOCH);
+    let lag = lag_in(&[text], &LagQuery::new("shop", "orders", "drain"), OffsetDateTime::UNIX_EPOCH);
     assert_eq!(lag.map(|lag| lag.messages_ready), Ok(7));
 }
 

@@ -3,12 +3,12 @@
 #![allow(clippy::expect_used, reason = "a test says what it expects")]
 
 // What an order looks like, and what a pool of one's own, is the same as in the other suites.
+#[allow(dead_code, reason = "the console's tests use the rest")]
+#[path = "../console/fixture.rs"]
+mod fixture;
 #[allow(dead_code, reason = "the store's tests use the rest")]
 #[path = "../store/orders.rs"]
 mod orders;
-#[allow(dead_code, reason = "the console's tests use the rest")]
-#[path = "../console/world.rs"]
-mod world;
 
 use std::process::Output;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use serde_json::Value;
 use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 
-use world::World;
+use fixture::PoolFixture;
 
 /// Long enough for anything that is to happen.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -71,8 +71,8 @@ fn number(value: &Value) -> f64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_operator_runs_a_pool_from_the_command_line() {
-    let world = World::new(2).await;
-    let url = world.url.as_str();
+    let fixture = PoolFixture::new(2).await;
+    let url = fixture.url.as_str();
 
     // Sees it drain, by both workers, and how long that will take.
     let seen = until(url, "draining with a known lag", |status| {
@@ -90,7 +90,7 @@ async fn an_operator_runs_a_pool_from_the_command_line() {
     assert!(seen["lag"]["oldest_age_s"].is_number(), "{seen:#}");
 
     // Changes the rate.
-    assert_eq!(done(url, &["rate", "set", "2000", "--why", "a sale"]).await, "cap 2,000/s (manual)\n");
+    assert_eq!(done(url, &["rate", "set", "2000", "--reason", "a sale"]).await, "cap 2,000/s (manual)\n");
     until(url, "faster", |status| number(&status["committed_per_second"]) > 600.0).await;
 
     // Pauses, and goes on.
@@ -133,7 +133,7 @@ async fn an_operator_runs_a_pool_from_the_command_line() {
 
     // Dead letters: sees why, mends, redrives, once.
     until(url, "three dead letters", |status| number(&status["dead_letters"]["total"]) == 3.0).await;
-    let list = done(url, &["dlq", "list", "--reason", "unknown_sku"]).await;
+    let list = done(url, &["dlq", "list", "--dead-letter-reason", "unknown_sku"]).await;
     assert_eq!(list.matches("unknown_sku").count(), 3, "{list}");
     // A pause is one for redriving too. Only now: without letters there is nothing that it could hold up.
     done(url, &["pause"]).await;
@@ -141,10 +141,10 @@ async fn an_operator_runs_a_pool_from_the_command_line() {
     assert!(failed(url, &["dlq", "redrive", "--all", "--yes"], 1).await.contains("paused"));
     done(url, &["resume"]).await;
     until(url, "going on", |status| status["cap"]["source"] == "manual").await;
-    world.mend_the_catalogue().await;
-    let redriven = done(url, &["dlq", "redrive", "--reason", "unknown_sku", "--yes"]).await;
+    fixture.mend_the_catalogue().await;
+    let redriven = done(url, &["dlq", "redrive", "--dead-letter-reason", "unknown_sku", "--yes"]).await;
     assert_eq!(redriven.matches("confirmed").count().min(3), 3, "{redriven}");
-    let again = done(url, &["dlq", "redrive", "--reason", "unknown_sku", "--yes"]).await;
+    let again = done(url, &["dlq", "redrive", "--dead-letter-reason", "unknown_sku", "--yes"]).await;
     assert!(!again.contains("confirmed"), "{again}");
 
     // All of it is on record.
@@ -152,7 +152,7 @@ async fn an_operator_runs_a_pool_from_the_command_line() {
     let entries = audit["entries"].as_array().expect("entries");
     let first = entries.last().expect("some");
     assert_eq!(
-        (&first["who"], &first["action"], &first["why"]),
+        (&first["who"], &first["action"], &first["reason"]),
         (&"ann".into(), &"rate_set".into(), &"a sale".into())
     );
     for action in ["rate_set", "pause", "resume", "schedule_set", "rate_reset", "schedule_clear"] {
@@ -175,8 +175,14 @@ async fn mistakes_are_told_with_what_to_do() {
         let told = failed(nobody, arguments, code).await;
         assert!(told.contains(says), "{arguments:?}: {told}");
     }
-    let flags =
-        ["run", "--database-url", "sqlite:none.sqlite", "--embedded", "--rocketmq-endpoint", "127.0.0.1:1"];
+    let flags = [
+        "run",
+        "--database-url",
+        "sqlite:none.sqlite",
+        "--migrate-on-start",
+        "--rocketmq-endpoint",
+        "127.0.0.1:1",
+    ];
     let open = [&flags[..], &["--admin-listen", "0.0.0.0:9101"]].concat();
     let told = failed(nobody, &open, 64).await;
     assert!(told.contains("--admin-token must be set"), "{told}");

@@ -132,7 +132,7 @@ async fn start(url: &str) -> Vec<Worker> {
     workers
 }
 
-/// Counts connections to a database at the server, again and again, and keeps the most.
+/// StoreTotals connections to a database at the server, again and again, and keeps the most.
 struct Observer {
     most: Arc<AtomicI64>,
     samples: Arc<AtomicI64>,

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use drain_worker::store::{Fence, OrderStore, StoreConfig, VerdictKind};
+use drain_worker::store::{CommitOutcome, Fence, OrderStore, StoreConfig};
 use shared::order::Outcome;
 
 use crate::harness::{AT_THE_STOCK, config, on_mysql, on_sqlite};
-use crate::orders::{CONFIRMED, SALE, batch, catalogue, id, is_transient, kinds, order};
+use crate::orders::{CONFIRMED, SALE, batch, catalogue, id, is_transient, order, outcomes_of};
 
 #[tokio::test]
 async fn a_lock_that_is_never_given_up_is_transient() {
@@ -21,7 +21,10 @@ async fn a_lock_that_is_never_given_up_is_transient() {
         let mut holder = harness.begin("UPDATE sale_skus SET stock_total = 98").await;
         assert!(is_transient(store.commit(Fence::Open, &batch(0)).await));
         holder.run("ROLLBACK").await;
-        assert_eq!(kinds(&store.commit(Fence::Open, &batch(0)).await.expect("commits")), [CONFIRMED; 3]);
+        assert_eq!(
+            outcomes_of(&store.commit(Fence::Open, &batch(0)).await.expect("commits")),
+            [CONFIRMED; 3]
+        );
         store.close().await;
     })
     .await;
@@ -37,7 +40,10 @@ async fn a_lock_that_is_never_given_up_is_transient() {
         assert!(is_transient(store.commit(Fence::Open, &batch(0)).await));
         assert!(store.find(id(0)).await.expect("readers do not wait for the writer").is_none());
         holder.run("ROLLBACK").await;
-        assert_eq!(kinds(&store.commit(Fence::Open, &batch(0)).await.expect("commits")), [CONFIRMED; 3]);
+        assert_eq!(
+            outcomes_of(&store.commit(Fence::Open, &batch(0)).await.expect("commits")),
+            [CONFIRMED; 3]
+        );
         store.close().await;
     })
     .await;
@@ -68,8 +74,8 @@ async fn the_victim_of_a_deadlock_runs_again() {
             harness.until_at(AT_THE_STOCK).await;
             other.run(&format!("{}; COMMIT", update("a"))).await;
         };
-        let (verdicts, ()) = tokio::join!(harness.store.commit(Fence::Open, &orders), meddle);
-        assert_eq!(kinds(&verdicts.expect("commits")), [CONFIRMED; 3]);
+        let (results, ()) = tokio::join!(harness.store.commit(Fence::Open, &orders), meddle);
+        assert_eq!(outcomes_of(&results.expect("commits")), [CONFIRMED; 3]);
         assert!(harness.number(deadlocks).await > before, "there was a deadlock");
     })
     .await;
@@ -92,11 +98,11 @@ async fn a_key_taken_in_mid_transaction_is_found_by_the_next_run() {
             harness.until_at("INSERT INTO orders %").await;
             other.run("COMMIT").await;
         };
-        let (verdicts, ()) = tokio::join!(harness.store.commit(Fence::Open, &orders), meddle);
+        let (results, ()) = tokio::join!(harness.store.commit(Fence::Open, &orders), meddle);
         let stored = shared::order::PayloadDigest::from_bytes([b'd'; 32]);
         assert_eq!(
-            kinds(&verdicts.expect("commits")),
-            [VerdictKind::Conflict { stored, outcome: Outcome::Confirmed }]
+            outcomes_of(&results.expect("commits")),
+            [CommitOutcome::Conflict { stored, outcome: Outcome::Confirmed }]
         );
         assert_eq!(harness.number("SELECT stock_reserved FROM sale_skus").await, 0);
         assert_eq!(harness.store.counts().await.expect("counts").dead_letters_total(), 0);

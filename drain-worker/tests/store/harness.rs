@@ -9,7 +9,7 @@ use std::time::Duration;
 use std::{env, process};
 
 use drain_worker::store::{
-    LetterStore, OrderStore, Page, Selection, Standing, Store, StoreConfig, StoredLetter,
+    DeadLetterSelection, DeadLetterStatus, PageRequest, Store, StoreConfig, StoredDeadLetter,
 };
 use futures_util::FutureExt;
 use shared::config::DatabaseUrl;
@@ -127,11 +127,15 @@ impl Harness {
     }
 
     /// All dead letters.
-    pub(crate) async fn letters(&self) -> Vec<StoredLetter> {
-        let page = Page { after: 0, letters_max: NonZeroU32::MAX };
-        let heads = self.store.letters(&Selection::All, Standing::Any, page).await.expect("reads");
+    pub(crate) async fn letters(&self) -> Vec<StoredDeadLetter> {
+        let page = PageRequest { after: 0, letters_max: NonZeroU32::MAX };
+        let heads = self
+            .store
+            .list_dead_letters(&DeadLetterSelection::All, DeadLetterStatus::Any, page)
+            .await
+            .expect("reads");
         let ids: Vec<_> = heads.iter().map(|head| head.id).collect();
-        self.store.whole_letters(&ids).await.expect("reads")
+        self.store.get_dead_letters(&ids).await.expect("reads")
     }
 
     /// Another store on the same database.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use drain_worker::store::{DeadLetterReason, StoreError, Verdict, VerdictKind};
+use drain_worker::store::{CommitOutcome, CommitResult, DeadLetterReason, StoreError};
 use shared::catalogue::Catalogue;
 use shared::order::{
     AcceptedOrder, AddressLine, ClientReference, Country, Currency, Item, Items, Order, OrderId, Outcome,
@@ -12,17 +12,18 @@ use time::macros::datetime;
 
 pub(crate) const SALE: &str = "double-eleven";
 
-pub(crate) const CONFIRMED: VerdictKind = VerdictKind::New(Outcome::Confirmed);
-pub(crate) const SOLD_OUT: VerdictKind = VerdictKind::New(Outcome::Rejected(RejectReason::SoldOut));
-pub(crate) const OVER_LIMIT: VerdictKind = VerdictKind::New(Outcome::Rejected(RejectReason::LimitExceeded));
-pub(crate) const AGAIN: VerdictKind = VerdictKind::Duplicate(Outcome::Confirmed);
-pub(crate) const UNKNOWN_SKU: VerdictKind =
-    VerdictKind::DeadLettered { reason: DeadLetterReason::UnknownSku };
-pub(crate) const REFUSED: VerdictKind =
-    VerdictKind::DeadLettered { reason: DeadLetterReason::RefusedByDatabase };
+pub(crate) const CONFIRMED: CommitOutcome = CommitOutcome::New(Outcome::Confirmed);
+pub(crate) const SOLD_OUT: CommitOutcome = CommitOutcome::New(Outcome::Rejected(RejectReason::SoldOut));
+pub(crate) const OVER_LIMIT: CommitOutcome =
+    CommitOutcome::New(Outcome::Rejected(RejectReason::LimitExceeded));
+pub(crate) const AGAIN: CommitOutcome = CommitOutcome::Duplicate(Outcome::Confirmed);
+pub(crate) const UNKNOWN_SKU: CommitOutcome =
+    CommitOutcome::DeadLettered { reason: DeadLetterReason::UnknownSku };
+pub(crate) const REFUSED: CommitOutcome =
+    CommitOutcome::DeadLettered { reason: DeadLetterReason::RefusedByDatabase };
 
-pub(crate) fn kinds(verdicts: &[Verdict]) -> Vec<VerdictKind> {
-    verdicts.iter().map(|verdict| verdict.kind).collect()
+pub(crate) fn outcomes_of(results: &[CommitResult]) -> Vec<CommitOutcome> {
+    results.iter().map(|result| result.outcome).collect()
 }
 
 pub(crate) fn id(number: u64) -> OrderId {

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use drain_worker::store::{
-    DeadLetter, DeadLetterReason, Fence, OrderStore, Store, StoreConfig, StoreError, VerdictKind,
+    CommitOutcome, DeadLetter, DeadLetterReason, Fence, OrderStore, Store, StoreConfig, StoreError,
 };
 use tokio::time::Instant;
 
 use crate::harness::{address, config, on_mysql};
-use crate::orders::{CONFIRMED, batch, catalogue, id, is_transient, kinds};
+use crate::orders::{CONFIRMED, batch, catalogue, id, is_transient, outcomes_of};
 use crate::relay::{Rule, behind_relay};
 
 #[tokio::test]
@@ -24,10 +24,10 @@ async fn a_commit_whose_answer_is_lost_is_found_by_the_retry() {
         assert!(is_transient(store.commit(Fence::Open, &batch(0)).await));
         assert!(!relay.is_armed());
         assert_eq!(harness.number("SELECT COUNT(*) FROM orders").await, 3, "it is committed all the same");
-        let verdicts = store.commit(Fence::Open, &batch(0)).await.expect("commits");
+        let results = store.commit(Fence::Open, &batch(0)).await.expect("commits");
         assert!(
-            verdicts.iter().all(|verdict| matches!(verdict.kind, VerdictKind::Duplicate(_))),
-            "{verdicts:?}"
+            results.iter().all(|result| matches!(result.outcome, CommitOutcome::Duplicate(_))),
+            "{results:?}"
         );
         assert_eq!(harness.number("SELECT stock_reserved FROM sale_skus WHERE sku = 'a'").await, 3);
         assert_eq!(harness.number("SELECT quantity FROM user_purchases").await, 3);
@@ -48,7 +48,10 @@ async fn a_commit_that_never_arrived_is_done_by_the_retry() {
         relay.set(Rule::CutBeforeCommit);
         assert!(is_transient(store.commit(Fence::Open, &batch(0)).await));
         assert_eq!(harness.number("SELECT COUNT(*) FROM orders").await, 0);
-        assert_eq!(kinds(&store.commit(Fence::Open, &batch(0)).await.expect("commits")), [CONFIRMED; 3]);
+        assert_eq!(
+            outcomes_of(&store.commit(Fence::Open, &batch(0)).await.expect("commits")),
+            [CONFIRMED; 3]
+        );
         store.close().await;
     })
     .await;
@@ -107,8 +110,8 @@ async fn connections_that_died_in_the_pool_are_replaced_unnoticed() {
                 store.commit(Fence::Open, two),
                 store.commit(Fence::Open, three)
             );
-            for verdicts in [one, two, three] {
-                assert_eq!(kinds(&verdicts.expect("commits")), [CONFIRMED; 3]);
+            for results in [one, two, three] {
+                assert_eq!(outcomes_of(&results.expect("commits")), [CONFIRMED; 3]);
             }
             assert!(store.find(id(round * 10)).await.expect("reads").is_some());
             relay.cut_all();
@@ -137,13 +140,16 @@ async fn a_database_that_is_down_is_transient_and_comes_back() {
             let began = Instant::now();
             assert!(is_transient(store.commit(Fence::Open, &batch(3)).await), "{rule:?}");
             assert!(is_transient(store.find(id(0)).await), "{rule:?}");
-            assert!(is_transient(store.dead_letter(Fence::Open, &[letter]).await), "{rule:?}");
+            assert!(is_transient(store.upsert_dead_letters(Fence::Open, &[letter]).await), "{rule:?}");
             assert!(is_transient(store.check_schema().await), "{rule:?}");
             assert!(is_transient(store.counts().await), "{rule:?}");
             assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
         }
         relay.set(Rule::Pass);
-        assert_eq!(kinds(&store.commit(Fence::Open, &batch(3)).await.expect("commits")), [CONFIRMED; 3]);
+        assert_eq!(
+            outcomes_of(&store.commit(Fence::Open, &batch(3)).await.expect("commits")),
+            [CONFIRMED; 3]
+        );
         assert!(store.find(id(0)).await.expect("reads").is_some());
         store.close().await;
     })
@@ -172,7 +178,10 @@ async fn a_database_that_falls_silent_is_given_up_in_time() {
         assert!(is_transient(store.find(id(0)).await));
         assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
         relay.set(Rule::Pass);
-        assert_eq!(kinds(&store.commit(Fence::Open, &batch(3)).await.expect("commits")), [CONFIRMED; 3]);
+        assert_eq!(
+            outcomes_of(&store.commit(Fence::Open, &batch(3)).await.expect("commits")),
+            [CONFIRMED; 3]
+        );
         relay.cut_all();
         store.close().await;
     })

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use drain_worker::store::{Fence, OrderStore, StoreConfig, VerdictKind};
+use drain_worker::store::{CommitOutcome, Fence, OrderStore, StoreConfig};
 use shared::order::Outcome;
 
 use crate::harness::{AT_THE_STOCK, address, config, on_mysql};
-use crate::orders::{CONFIRMED, SALE, catalogue, id, is_transient, kinds, order};
+use crate::orders::{CONFIRMED, SALE, catalogue, id, is_transient, order, outcomes_of};
 use crate::relay::{Relay, Rule};
 
 /// Far longer than the test: without the server's bound nobody would free the locks.
@@ -42,18 +42,18 @@ async fn the_server_frees_what_a_stalled_worker_has_locked() {
             let mine = [order(2, "bob", &[("a", 1)]), order(1, "ann", &[("a", 1)])];
             harness.store.commit(Fence::Open, &mine).await.expect("the server frees the locks")
         };
-        let (cut_off, verdicts) = tokio::join!(stalled.commit(Fence::Open, &orders), stalling);
+        let (cut_off, results) = tokio::join!(stalled.commit(Fence::Open, &orders), stalling);
         assert!(is_transient(cut_off), "the server has ended the session");
-        assert_eq!(kinds(&verdicts), [CONFIRMED; 2], "what was stalled is rolled back");
+        assert_eq!(outcomes_of(&results), [CONFIRMED; 2], "what was stalled is rolled back");
         assert_eq!(harness.number("SELECT stock_reserved FROM sale_skus").await, 2);
 
         // Once it goes on it finds its session gone, and reads what the other has done.
         relay.set(Rule::Pass);
         relay.cut_all();
-        let verdicts = stalled.commit(Fence::Open, &orders).await;
+        let results = stalled.commit(Fence::Open, &orders).await;
         assert_eq!(
-            kinds(&verdicts.expect("on another connection")),
-            [VerdictKind::Duplicate(Outcome::Confirmed)]
+            outcomes_of(&results.expect("on another connection")),
+            [CommitOutcome::Duplicate(Outcome::Confirmed)]
         );
         assert!(harness.store.find(id(1)).await.expect("reads").is_some());
         stalled.close().await;

@@ -42,8 +42,8 @@ async fn commit(what: &str, store: &Store, batches: &[Vec<Vec<AcceptedOrder>>]) 
     let began = Instant::now();
     join_all(batches.iter().map(async |mine| {
         for batch in mine {
-            let verdicts = store.commit(Fence::Open, batch).await.expect("commits");
-            assert_eq!(verdicts.len(), batch.len());
+            let results = store.commit(Fence::Open, batch).await.expect("commits");
+            assert_eq!(results.len(), batch.len());
         }
     }))
     .await;

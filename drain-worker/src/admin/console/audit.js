@@ -5,7 +5,7 @@ import { byId, fillTable } from "./dom.js";
 import { NONE, moment, words } from "./format.js";
 
 const ENTRIES = 20;
-const COLUMNS = [{ title: "When" }, { title: "Who" }, { title: "What" }, { title: "Detail" }, { title: "Why" }];
+const COLUMNS = [{ title: "When" }, { title: "Who" }, { title: "What" }, { title: "Detail" }, { title: "Reason" }];
 
 export function audit() {
   let newest = null;
@@ -14,7 +14,7 @@ export function audit() {
     const id = entries.length ? entries[0].id : 0;
     if (id === newest) return;
     newest = id;
-    const rows = entries.map((entry) => ({ cells: [moment(entry.at), entry.who || NONE, words(entry.action), entry.detail || "", entry.why || NONE] }));
+    const rows = entries.map((entry) => ({ cells: [moment(entry.at), entry.who || NONE, words(entry.action), entry.detail || "", entry.reason || NONE] }));
     fillTable(byId("audit"), "Changes, newest first", COLUMNS, rows, "Nobody changed anything yet.");
   };
 }

@@ -5,7 +5,7 @@ import { byId, el, say, show } from "./dom.js";
 
 const WHO = "spillway-who";
 
-// Asks; runs `act({ who, why })` on yes and stays open with the reason if that fails. Gives what `act` gave, or null.
+// Asks; runs `act({ who, reason })` on yes and stays open with the reason if that fails. Gives what `act` gave, or null.
 export function confirm({ title, lines, body, yes, danger, act }) {
   const dialog = byId("confirm");
   const error = byId("confirm-error");
@@ -17,18 +17,18 @@ export function confirm({ title, lines, body, yes, danger, act }) {
   accept.disabled = false;
   show(error, false);
   byId("confirm-who").value = sessionStorage.getItem(WHO) || "";
-  byId("confirm-why").value = "";
+  byId("confirm-reason").value = "";
   return new Promise((resolve) => {
     let result = null;
     const submit = async (event) => {
       event.preventDefault();
       const who = byId("confirm-who").value.trim();
-      const why = byId("confirm-why").value.trim();
+      const reason = byId("confirm-reason").value.trim();
       sessionStorage.setItem(WHO, who);
       accept.disabled = true;
       show(error, false);
       try {
-        result = { value: await act({ ...(who && { who }), ...(why && { why }) }) };
+        result = { value: await act({ ...(who && { who }), ...(reason && { reason }) }) };
         dialog.close();
       } catch (failure) {
         say(error, failure.message);
@@ -48,7 +48,7 @@ export function confirm({ title, lines, body, yes, danger, act }) {
     }, { once: true });
     dialog.showModal();
     // Not on the field that a finger is on by habit, nor on the button that acts.
-    byId(byId("confirm-who").value ? "confirm-why" : "confirm-who").focus();
+    byId(byId("confirm-who").value ? "confirm-reason" : "confirm-who").focus();
   });
 }
 

@@ -104,7 +104,7 @@ export function letters(trouble, changed) {
   }
 
   const ids = () => ({ ids: [...selected] });
-  const filtered = () => (reason.value ? { reason: reason.value } : { all: true });
+  const filtered = () => (reason.value ? { dead_letter_reason: reason.value } : { all: true });
   const one_or_more = () => `${count(selected.size)} selected`;
   const all = () => `All ${count(total)}${reason.value ? ` of reason ${words(reason.value)}` : ""}`;
   byId("redrive-selected").addEventListener("click", () => act("Redrive", ids(), one_or_more(), false));

@@ -16,15 +16,14 @@ use http::StatusCode;
 use shared::problem::Problem;
 use tokio::sync::Semaphore;
 
-use super::answer::{answer, invalid, unavailable};
+use super::response::{invalid, json_response, unavailable};
 use crate::dead_letters::Redriver;
 use crate::metrics;
-use crate::store::{LetterStore, PoolStore};
 
-pub use request::{Act, ListQuery};
+pub use request::{BulkRequest, ListQuery};
 pub use view::{
-    Discarded, DiscardedLetter, ItemView, LetterPage, LetterView, OrderInLetter, Redriven, RedrivenLetter,
-    WholeLetter,
+    DeadLetterDetailView, DeadLetterItemView, DeadLetterOrderView, DeadLetterPage, DeadLetterView,
+    DiscardOutcomeView, DiscardView, RedriveOutcomeView, RedriveView,
 };
 
 /// Most redrives under way at once; beyond it the answer is 429 at once.
@@ -34,51 +33,49 @@ pub const REDRIVES_MAX: usize = 4;
 const BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// The redriver, and how many may use it at once.
-struct Desk<S> {
-    redriver: Redriver<S>,
-    places: Arc<Semaphore>,
-}
-
-impl<S> Clone for Desk<S> {
-    fn clone(&self) -> Self {
-        Self { redriver: self.redriver.clone(), places: self.places.clone() }
-    }
+#[derive(Clone)]
+struct DeadLetterState {
+    redriver: Redriver,
+    permits: Arc<Semaphore>,
 }
 
 /// The routes below `/v1/dead-letters`.
-pub fn router<S: LetterStore + PoolStore>(redriver: Redriver<S>) -> Router {
+pub fn router(redriver: Redriver) -> Router {
     Router::new()
-        .route("/v1/dead-letters", get(list::<S>))
-        .route("/v1/dead-letters/{id}", get(show::<S>))
-        .route("/v1/dead-letters/redrive", post(redrive::<S>))
-        .route("/v1/dead-letters/discard", post(discard::<S>))
+        .route("/v1/dead-letters", get(list))
+        .route("/v1/dead-letters/{id}", get(show))
+        .route("/v1/dead-letters/redrive", post(redrive))
+        .route("/v1/dead-letters/discard", post(discard))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .with_state(Desk { redriver, places: Arc::new(Semaphore::new(REDRIVES_MAX)) })
+        .with_state(DeadLetterState { redriver, permits: Arc::new(Semaphore::new(REDRIVES_MAX)) })
 }
 
-async fn list<S: LetterStore + PoolStore>(
-    State(desk): State<Desk<S>>,
+async fn list(
+    State(state): State<DeadLetterState>,
     query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let Query(query) = query.map_err(|rejection| invalid(rejection.body_text()))?;
     let selection = query.selection();
     let standing = query.standing().map_err(invalid)?;
     let page = query.page().map_err(invalid)?;
-    let store = desk.redriver.store();
-    let letters = store.letters(&selection, standing, page).await.map_err(|error| unavailable(&error))?;
-    let total = store.count_letters(&selection, standing).await.map_err(|error| unavailable(&error))?;
+    let store = state.redriver.store();
+    let letters =
+        store.list_dead_letters(&selection, standing, page).await.map_err(|error| unavailable(&error))?;
+    let total = store.count_dead_letters(&selection, standing).await.map_err(|error| unavailable(&error))?;
     let next = (letters.len() >= page.letters_max()).then(|| letters.last().map(|head| head.id)).flatten();
-    Ok(answer(&LetterPage { letters: letters.into_iter().map(LetterView::from).collect(), next, total }))
+    Ok(json_response(&DeadLetterPage {
+        letters: letters.into_iter().map(DeadLetterView::from).collect(),
+        next,
+        total,
+    }))
 }
 
-async fn show<S: LetterStore + PoolStore>(
-    State(desk): State<Desk<S>>,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
+async fn show(State(state): State<DeadLetterState>, Path(id): Path<String>) -> Result<Response, Problem> {
     let id: i64 = id.parse().map_err(|_| invalid("A dead letter has a number."))?;
-    let letters = desk.redriver.store().whole_letters(&[id]).await.map_err(|error| unavailable(&error))?;
+    let letters =
+        state.redriver.store().get_dead_letters(&[id]).await.map_err(|error| unavailable(&error))?;
     match letters.into_iter().next() {
-        Some(letter) => Ok(answer(&WholeLetter::from(letter))),
+        Some(letter) => Ok(json_response(&DeadLetterDetailView::from(letter))),
         None => Err(Problem::new(
             StatusCode::NOT_FOUND,
             "dead_letter_not_found",
@@ -87,12 +84,9 @@ async fn show<S: LetterStore + PoolStore>(
     }
 }
 
-async fn redrive<S: LetterStore + PoolStore>(
-    State(desk): State<Desk<S>>,
-    body: Bytes,
-) -> Result<Response, Problem> {
-    let act = Act::read(&body).map_err(invalid)?;
-    let Ok(place) = desk.places.clone().try_acquire_owned() else {
+async fn redrive(State(state): State<DeadLetterState>, body: Bytes) -> Result<Response, Problem> {
+    let request = BulkRequest::read(&body).map_err(invalid)?;
+    let Ok(permit) = state.permits.clone().try_acquire_owned() else {
         return Err(Problem::new(
             StatusCode::TOO_MANY_REQUESTS,
             "overloaded",
@@ -100,28 +94,25 @@ async fn redrive<S: LetterStore + PoolStore>(
         )
         .retry_after(rand::random_range(1..=3)));
     };
-    // Kept by what is still under way when the answer is given.
-    let place = Arc::new(place);
-    let redriven = desk.redriver.redrive(&act.selection, act.page, &act.origin, place).await;
-    Ok(answer(&Redriven::from(redriven.map_err(|error| unavailable(&error))?)))
+    // BrokerDlqCounts by what is still under way when the answer is given.
+    let permit = Arc::new(permit);
+    let redriven = state.redriver.redrive(&request.selection, request.page, &request.context, permit).await;
+    Ok(json_response(&RedriveView::from(redriven.map_err(|error| unavailable(&error))?)))
 }
 
-async fn discard<S: LetterStore + PoolStore>(
-    State(desk): State<Desk<S>>,
-    body: Bytes,
-) -> Result<Response, Problem> {
-    let act = Act::read(&body).map_err(invalid)?;
-    let redriver = &desk.redriver;
+async fn discard(State(state): State<DeadLetterState>, body: Bytes) -> Result<Response, Problem> {
+    let request = BulkRequest::read(&body).map_err(invalid)?;
+    let redriver = &state.redriver;
     let outcomes = redriver
         .store()
-        .discard(&act.selection, act.page, redriver.group(), &act.origin)
+        .discard_dead_letters(&request.selection, request.page, redriver.group(), &request.context)
         .await
         .map_err(|error| unavailable(&error))?;
-    let discarded = Discarded::new(&outcomes, &act.selection, act.page);
+    let discarded = DiscardView::new(&outcomes, &request.selection, request.page);
     let letters = discarded.count();
     metrics::discarded(letters);
-    tracing::info!(letters, who = act.origin.who, "dead letters given up");
-    Ok(answer(&discarded))
+    tracing::info!(letters, who = request.context.who, "dead letters given up");
+    Ok(json_response(&discarded))
 }
 
 /// `limit` as a number of letters.

@@ -3,8 +3,8 @@
 use serde::Deserialize;
 
 use super::letters_max;
-use crate::control::{NAME_CHARS_MAX, Origin, WHY_CHARS_MAX};
-use crate::store::{PAGE_LETTERS_MAX, Page, Selection, Standing};
+use crate::control::{AuditContext, NAME_CHARS_MAX, REASON_CHARS_MAX};
+use crate::store::{DeadLetterSelection, DeadLetterStatus, PAGE_LETTERS_MAX, PageRequest};
 
 /// The query of `GET /v1/dead-letters`.
 #[derive(Clone, Debug, Deserialize)]
@@ -12,7 +12,7 @@ use crate::store::{PAGE_LETTERS_MAX, Page, Selection, Standing};
 pub struct ListQuery {
     /// Only letters with this reason; empty: all.
     #[serde(default)]
-    reason: String,
+    dead_letter_reason: String,
     /// `open` (need somebody), `discarded` (given up) or `all`.
     #[serde(default)]
     state: String,
@@ -28,35 +28,39 @@ const fn list_limit() -> u32 {
     50
 }
 
-const fn act_limit() -> u32 {
+const fn bulk_limit() -> u32 {
     100
 }
 
 impl ListQuery {
-    pub(super) fn selection(&self) -> Selection {
-        if self.reason.is_empty() { Selection::All } else { Selection::Reason(self.reason.clone()) }
+    pub(super) fn selection(&self) -> DeadLetterSelection {
+        if self.dead_letter_reason.is_empty() {
+            DeadLetterSelection::All
+        } else {
+            DeadLetterSelection::Reason(self.dead_letter_reason.clone())
+        }
     }
 
-    pub(super) fn standing(&self) -> Result<Standing, String> {
+    pub(super) fn standing(&self) -> Result<DeadLetterStatus, String> {
         match self.state.as_str() {
-            "" | "open" => Ok(Standing::Open),
-            "discarded" => Ok(Standing::Discarded),
-            "all" => Ok(Standing::Any),
+            "" | "open" => Ok(DeadLetterStatus::Open),
+            "discarded" => Ok(DeadLetterStatus::Discarded),
+            "all" => Ok(DeadLetterStatus::Any),
             _ => Err("state must be open, discarded or all".to_owned()),
         }
     }
 
-    pub(super) fn page(&self) -> Result<Page, String> {
-        Ok(Page { after: self.after, letters_max: letters_max(self.limit)? })
+    pub(super) fn page(&self) -> Result<PageRequest, String> {
+        Ok(PageRequest { after: self.after, letters_max: letters_max(self.limit)? })
     }
 }
 
 /// What is to be done with which letters.
 #[derive(Clone, Debug)]
-pub struct Act {
-    pub(super) selection: Selection,
-    pub(super) page: Page,
-    pub(super) origin: Origin,
+pub struct BulkRequest {
+    pub(super) selection: DeadLetterSelection,
+    pub(super) page: PageRequest,
+    pub(super) context: AuditContext,
 }
 
 /// As it is sent. Exactly one of `ids`, `reason` and `all` must be there: nobody acts on everything by leaving a
@@ -65,42 +69,46 @@ pub struct Act {
 #[serde(deny_unknown_fields)]
 struct Body {
     ids: Option<Vec<i64>>,
-    reason: Option<String>,
+    dead_letter_reason: Option<String>,
     all: Option<bool>,
     #[serde(default)]
     after: i64,
-    #[serde(default = "act_limit")]
+    #[serde(default = "bulk_limit")]
     limit: u32,
     #[serde(default)]
     who: String,
     #[serde(default)]
-    why: String,
+    reason: String,
 }
 
-impl Act {
+impl BulkRequest {
     /// Reads a body of `POST /v1/dead-letters/redrive` or `…/discard`.
     ///
     /// # Errors
     /// What is wrong with it, for people.
     pub fn read(body: &[u8]) -> Result<Self, String> {
         let body: Body = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-        let selection = match (body.ids, body.reason, body.all) {
+        let selection = match (body.ids, body.dead_letter_reason, body.all) {
             (Some(ids), None, None) if (1..=PAGE_LETTERS_MAX as usize).contains(&ids.len()) => {
-                Selection::Ids(ids.into_iter().collect())
+                DeadLetterSelection::Ids(ids.into_iter().collect())
             }
             (Some(_), None, None) => return Err(format!("ids must have 1 to {PAGE_LETTERS_MAX} numbers")),
-            (None, Some(reason), None) => Selection::Reason(reason),
-            (None, None, Some(true)) => Selection::All,
-            _ => return Err("exactly one of \"ids\", \"reason\" and \"all\": true must be given".to_owned()),
+            (None, Some(reason), None) => DeadLetterSelection::Reason(reason),
+            (None, None, Some(true)) => DeadLetterSelection::All,
+            _ => {
+                return Err("exactly one of \"ids\", \"dead_letter_reason\" and \"all\": true must be given"
+                    .to_owned());
+            }
         };
-        for (name, text, chars_max) in [("who", &body.who, NAME_CHARS_MAX), ("why", &body.why, WHY_CHARS_MAX)]
+        for (name, text, chars_max) in
+            [("who", &body.who, NAME_CHARS_MAX), ("reason", &body.reason, REASON_CHARS_MAX)]
         {
             if text.chars().count() > chars_max {
                 return Err(format!("{name} has at most {chars_max} characters"));
             }
         }
-        let page = Page { after: body.after, letters_max: letters_max(body.limit)? };
-        Ok(Self { selection, page, origin: Origin { who: body.who, why: body.why } })
+        let page = PageRequest { after: body.after, letters_max: letters_max(body.limit)? };
+        Ok(Self { selection, page, context: AuditContext { who: body.who, reason: body.reason } })
     }
 }
 
@@ -111,12 +119,12 @@ mod tests {
     #[test]
     fn a_body_selects_in_exactly_one_way() {
         for (body, expected) in [
-            (r#"{"ids":[3,1,3]}"#, Ok(Selection::Ids([1, 3].into()))),
+            (r#"{"ids":[3,1,3]}"#, Ok(DeadLetterSelection::Ids([1, 3].into()))),
             (
-                r#"{"reason":"unknown_sku","after":7,"limit":9}"#,
-                Ok(Selection::Reason("unknown_sku".to_owned())),
+                r#"{"dead_letter_reason":"unknown_sku","after":7,"limit":9}"#,
+                Ok(DeadLetterSelection::Reason("unknown_sku".to_owned())),
             ),
-            (r#"{"all":true,"who":"ann","why":"mended"}"#, Ok(Selection::All)),
+            (r#"{"all":true,"who":"ann","reason":"fixed"}"#, Ok(DeadLetterSelection::All)),
             (r#"{"all":false}"#, Err("exactly one of")),
             (r#"{"all":true,"ids":[1]}"#, Err("exactly one of")),
             (r"{}", Err("exactly one of")),
@@ -126,13 +134,16 @@ mod tests {
             (r#"{"all":true,"idz":[1]}"#, Err("unknown field")),
             ("", Err("EOF")),
         ] {
-            match (Act::read(body.as_bytes()), expected) {
-                (Ok(act), Ok(selection)) => assert_eq!(act.selection, selection, "{body}"),
+            match (BulkRequest::read(body.as_bytes()), expected) {
+                (Ok(request), Ok(selection)) => assert_eq!(request.selection, selection, "{body}"),
                 (Err(error), Err(part)) => assert!(error.contains(part), "{body}: {error}"),
                 (found, _) => panic!("{body}: {found:?}"),
             }
         }
         let long = format!(r#"{{"all":true,"who":"{}"}}"#, "a".repeat(65));
-        assert_eq!(Act::read(long.as_bytes()).map(|_| ()), Err("who has at most 64 characters".to_owned()));
+        assert_eq!(
+            BulkRequest::read(long.as_bytes()).map(|_| ()),
+            Err("who has at most 64 characters".to_owned())
+        );
     }
 }

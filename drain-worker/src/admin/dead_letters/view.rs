@@ -6,13 +6,13 @@ use shared::order::AcceptedOrder;
 use shared::time::rfc3339_millis;
 
 use crate::dead_letters;
-use crate::store::{DiscardOutcome, LetterHead, Page, Selection, StoredLetter};
+use crate::store::{DeadLetterSelection, DeadLetterSummary, DiscardOutcome, PageRequest, StoredDeadLetter};
 
 /// A page of a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LetterPage {
+pub struct DeadLetterPage {
     /// Ascending by number.
-    pub letters: Vec<LetterView>,
+    pub letters: Vec<DeadLetterView>,
     /// There may be more: they come after this number.
     pub next: Option<i64>,
     /// Letters on all pages.
@@ -21,7 +21,7 @@ pub struct LetterPage {
 
 /// A letter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LetterView {
+pub struct DeadLetterView {
     /// Its number.
     pub id: i64,
     /// The order; `None`: the message could not be read as orders.
@@ -45,13 +45,13 @@ pub struct LetterView {
     /// Who gave it up, as they said.
     pub discarded_by: Option<String>,
     /// Why, as they said.
-    pub discarded_why: Option<String>,
+    pub discarded_reason: Option<String>,
 }
 
-impl From<LetterHead> for LetterView {
-    fn from(head: LetterHead) -> Self {
-        let (at, by, why) = match head.discard {
-            Some(discard) => (Some(rfc3339_millis(discard.at)), Some(discard.by), Some(discard.why)),
+impl From<DeadLetterSummary> for DeadLetterView {
+    fn from(head: DeadLetterSummary) -> Self {
+        let (at, by, reason) = match head.discard {
+            Some(discard) => (Some(rfc3339_millis(discard.at)), Some(discard.by), Some(discard.reason)),
             None => (None, None, None),
         };
         Self {
@@ -66,30 +66,30 @@ impl From<LetterHead> for LetterView {
             payload_bytes: head.payload_bytes,
             discarded_at: at,
             discarded_by: by,
-            discarded_why: why,
+            discarded_reason: reason,
         }
     }
 }
 
 /// A letter with what is in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WholeLetter {
+pub struct DeadLetterDetailView {
     /// The letter.
     #[serde(flatten)]
-    pub letter: LetterView,
+    pub letter: DeadLetterView,
     /// Its orders; `None`: the payload cannot be read, or is gone.
-    pub orders: Option<Vec<OrderInLetter>>,
+    pub orders: Option<Vec<DeadLetterOrderView>>,
     /// Why it cannot be read.
     pub payload_error: Option<String>,
 }
 
-impl From<StoredLetter> for WholeLetter {
-    fn from(StoredLetter { head, payload }: StoredLetter) -> Self {
+impl From<StoredDeadLetter> for DeadLetterDetailView {
+    fn from(StoredDeadLetter { head, payload }: StoredDeadLetter) -> Self {
         let (orders, payload_error) = if head.discard.is_some() {
             (None, None)
         } else {
             match decode_batch(&payload) {
-                Ok(orders) => (Some(orders.iter().map(OrderInLetter::from).collect()), None),
+                Ok(orders) => (Some(orders.iter().map(DeadLetterOrderView::from).collect()), None),
                 Err(error) => (None, Some(error.to_string())),
             }
         };
@@ -99,13 +99,13 @@ impl From<StoredLetter> for WholeLetter {
 
 /// An order, as far as it is nobody's personal data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OrderInLetter {
+pub struct DeadLetterOrderView {
     /// Its id.
     pub order_id: String,
     /// The sale.
     pub sale_id: String,
     /// Its lines.
-    pub items: Vec<ItemView>,
+    pub items: Vec<DeadLetterItemView>,
     /// Minor units of the currency; `None`: beyond bounds.
     pub total_minor: Option<i64>,
     /// ISO 4217.
@@ -118,7 +118,7 @@ pub struct OrderInLetter {
 
 /// A line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ItemView {
+pub struct DeadLetterItemView {
     /// The SKU.
     pub sku: String,
     /// Units.
@@ -127,9 +127,9 @@ pub struct ItemView {
     pub unit_price_minor: i64,
 }
 
-impl From<&AcceptedOrder> for OrderInLetter {
+impl From<&AcceptedOrder> for DeadLetterOrderView {
     fn from(order: &AcceptedOrder) -> Self {
-        let items = order.items.iter().map(|item| ItemView {
+        let items = order.items.iter().map(|item| DeadLetterItemView {
             sku: item.sku.as_str().to_owned(),
             quantity: item.quantity.get(),
             unit_price_minor: item.unit_price_minor,
@@ -148,9 +148,9 @@ impl From<&AcceptedOrder> for OrderInLetter {
 
 /// What became of a page that was redriven.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Redriven {
+pub struct RedriveView {
     /// One for each letter dealt with.
-    pub outcomes: Vec<RedrivenLetter>,
+    pub outcomes: Vec<RedriveOutcomeView>,
     /// There may be more: go on after this number.
     pub next: Option<i64>,
     /// Why it stopped early, for people.
@@ -159,20 +159,20 @@ pub struct Redriven {
 
 /// What became of a letter that was redriven.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RedrivenLetter {
+pub struct RedriveOutcomeView {
     /// Its number.
     pub id: i64,
     /// The order, if it is about one.
     pub order_id: Option<String>,
-    /// [`dead_letters::Outcome`]'s name.
+    /// [`dead_letters::RedriveOutcome`]'s name.
     pub outcome: String,
     /// For people.
     pub detail: Option<String>,
 }
 
-impl From<dead_letters::Redriven> for Redriven {
-    fn from(redriven: dead_letters::Redriven) -> Self {
-        let outcomes = redriven.outcomes.into_iter().map(|letter| RedrivenLetter {
+impl From<dead_letters::RedrivePage> for RedriveView {
+    fn from(redriven: dead_letters::RedrivePage) -> Self {
+        let outcomes = redriven.outcomes.into_iter().map(|letter| RedriveOutcomeView {
             id: letter.id,
             order_id: letter.order_id.map(|id| id.to_string()),
             outcome: letter.outcome.as_str().to_owned(),
@@ -184,27 +184,31 @@ impl From<dead_letters::Redriven> for Redriven {
 
 /// What became of a page that was given up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Discarded {
+pub struct DiscardView {
     /// One for each letter.
-    pub outcomes: Vec<DiscardedLetter>,
+    pub outcomes: Vec<DiscardOutcomeView>,
     /// There may be more: go on after this number.
     pub next: Option<i64>,
 }
 
 /// What became of a letter that was given up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DiscardedLetter {
+pub struct DiscardOutcomeView {
     /// Its number.
     pub id: i64,
     /// `discarded` or `gone`.
     pub outcome: String,
 }
 
-impl Discarded {
-    pub(super) fn new(outcomes: &[(i64, DiscardOutcome)], selection: &Selection, page: Page) -> Self {
+impl DiscardView {
+    pub(super) fn new(
+        outcomes: &[(i64, DiscardOutcome)],
+        selection: &DeadLetterSelection,
+        page: PageRequest,
+    ) -> Self {
         let next = match selection {
-            Selection::Ids(_) => selection.on_page(page).1,
-            Selection::Reason(_) | Selection::All => {
+            DeadLetterSelection::Ids(_) => selection.on_page(page).1,
+            DeadLetterSelection::Reason(_) | DeadLetterSelection::All => {
                 outcomes.last().filter(|_| outcomes.len() >= page.letters_max()).map(|(id, _)| *id)
             }
         };
@@ -214,7 +218,7 @@ impl Discarded {
         };
         let outcomes = outcomes
             .iter()
-            .map(|&(id, outcome)| DiscardedLetter { id, outcome: name(outcome).to_owned() })
+            .map(|&(id, outcome)| DiscardOutcomeView { id, outcome: name(outcome).to_owned() })
             .collect();
         Self { outcomes, next }
     }

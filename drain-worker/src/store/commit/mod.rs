@@ -13,7 +13,7 @@
 //! 2. Insert the purchases of SKUs with a limit. A row that is inserted or added to is locked, so from here on nobody else
 //!    changes what this buyer has of this SKU. A buyer without any shows by the key being free; else the rows are read back.
 //! 3. Lock the stock rows of every SKU in the batch, in one sorted order, and read them.
-//! 4. Decide, in memory, on facts that are all locked: stock, and what the buyers had before step 2.
+//! 4. Decide, in memory, on snapshot that are all locked: stock, and what the buyers had before step 2.
 //! 5. Put right what was guessed wrong; reserve the stock; conflicts, dead letters. Commit.
 //!
 //! Every transaction takes its locks in this order, and within each table by the key, so none wait in a circle: order
@@ -22,9 +22,9 @@
 //! from: READ COMMITTED and REPEATABLE READ alike are right. Two transactions may carry the same order id (a message that
 //! came twice, a client that used its key with another body). The second waits at the key for the first, then reads it.
 
-mod ahead;
-mod correct;
+mod optimistic;
 mod read;
+mod reconcile;
 mod write;
 
 pub(super) use read::outcome;
@@ -34,42 +34,37 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use shared::order::AcceptedOrder;
 
+use super::batch_snapshot::{BatchSnapshot, SkuSet, SkuState};
+use super::commit_result::{CommitOutcome, CommitResult};
 use super::dead_letter::{DeadLetter, DeadLetterReason};
-use super::decide::{Plan, decide};
-use super::dialect::Dialect;
-use super::error::{Class, Failure, Fault, StoreError};
-use super::facts::{Facts, SkuSet, SkuState};
-use super::fence::{Fence, enter};
-use super::guesses::Guesses;
-use super::sql_store::SqlStore;
+use super::decide::{WritePlan, decide};
+use super::dialect::PoolKind;
+use super::error::{DbError, DbErrorDetail, ErrorClass, StoreError};
+use super::fence::{Fence, lock_for_commit};
+use super::stock_cache::StockCache;
 use super::transaction::Transaction;
-use super::verdict::{Verdict, VerdictKind};
+use super::{OrderStore, Store};
 
-impl<D: Dialect> SqlStore<D> {
-    /// See [`super::OrderStore::commit`].
-    pub(super) async fn commit_batch(
-        &self,
-        fence: Fence,
-        orders: &[AcceptedOrder],
-    ) -> Result<Vec<Verdict>, StoreError> {
-        let mut verdicts = Vec::with_capacity(orders.len());
+impl OrderStore for Store {
+    async fn commit(&self, fence: Fence, orders: &[AcceptedOrder]) -> Result<Vec<CommitResult>, StoreError> {
+        let mut results = Vec::with_capacity(orders.len());
         // The half that comes first is on top: orders are decided in the order of the batch.
         let mut parts = vec![orders];
         while let Some(part) = parts.pop() {
-            let cover = AtomicBool::new(false);
+            let lock_all_buyers = AtomicBool::new(false);
             match self
                 .retrying("commit orders", self.config.transaction_timeout, || {
-                    self.transact(fence, part, &cover)
+                    self.transact(fence, part, &lock_all_buyers)
                 })
                 .await
             {
-                Ok(more) => verdicts.extend(more),
-                Err(failure) if !matches!(failure.class, Class::Row | Class::DuplicateKey) => {
+                Ok(more) => results.extend(more),
+                Err(failure) if !matches!(failure.class, ErrorClass::Row | ErrorClass::DuplicateKey) => {
                     return Err(failure.into());
                 }
                 Err(failure) => match part {
                     [] => return Err(failure.into()),
-                    [order] => verdicts.push(self.refuse(fence, order, &failure).await?),
+                    [order] => results.push(self.refuse(fence, order, &failure).await?),
                     _ => {
                         let (first, second) = part.split_at(part.len() / 2);
                         parts.extend([second, first]);
@@ -77,23 +72,29 @@ impl<D: Dialect> SqlStore<D> {
                 },
             }
         }
-        Ok(verdicts)
+        Ok(results)
     }
 
-    /// `cover` is raised by a run that a bad guess brought down.
+    async fn upsert_dead_letters(&self, fence: Fence, letters: &[DeadLetter]) -> Result<(), StoreError> {
+        self.insert_dead_letters(fence, letters).await.map_err(StoreError::from)
+    }
+}
+
+impl Store {
+    /// `lock_all_buyers` is raised by a run that a bad guess brought down.
     async fn transact(
         &self,
         fence: Fence,
         orders: &[AcceptedOrder],
-        cover: &AtomicBool,
-    ) -> Result<Vec<Verdict>, Failure> {
+        lock_all_buyers: &AtomicBool,
+    ) -> Result<Vec<CommitResult>, DbError> {
         if orders.is_empty() {
             return Ok(Vec::new());
         }
         let binds_bytes = self.binds_bytes().await?;
-        let mut transaction = Transaction::<D>::begin(&self.pools.writers).await?;
+        let mut transaction = self.begin(PoolKind::Writers).await?;
         transaction.bind_bytes(binds_bytes);
-        let result = decide_and_write(&mut transaction, &self.guesses, fence, orders, cover).await;
+        let result = decide_and_write(&mut transaction, &self.cache, fence, orders, lock_all_buyers).await;
         transaction.end(result).await
     }
 
@@ -102,60 +103,60 @@ impl<D: Dialect> SqlStore<D> {
         &self,
         fence: Fence,
         order: &AcceptedOrder,
-        failure: &Failure,
-    ) -> Result<Verdict, StoreError> {
+        failure: &DbError,
+    ) -> Result<CommitResult, StoreError> {
         let reason = DeadLetterReason::RefusedByDatabase;
-        let letter = DeadLetter::of_order(order, reason, &failure.fault.to_string());
-        self.keep_letters(fence, &[letter]).await?;
-        Ok(Verdict { order_id: order.order_id, kind: VerdictKind::DeadLettered { reason } })
+        let letter = DeadLetter::of_order(order, reason, &failure.detail.to_string());
+        self.insert_dead_letters(fence, &[letter]).await?;
+        Ok(CommitResult { order_id: order.order_id, outcome: CommitOutcome::DeadLettered { reason } })
     }
 }
 
-async fn decide_and_write<D: Dialect>(
-    transaction: &mut Transaction<D>,
-    guesses: &Guesses,
+async fn decide_and_write(
+    transaction: &mut Transaction,
+    cache: &StockCache,
     fence: Fence,
     orders: &[AcceptedOrder],
-    cover: &AtomicBool,
-) -> Result<Vec<Verdict>, Failure> {
-    let has_letters = enter(transaction, fence).await?;
-    let mut facts = Facts::new(SkuSet::of(orders));
-    read::guess_stock(transaction, guesses, &mut facts).await?;
+    lock_all_buyers: &AtomicBool,
+) -> Result<Vec<CommitResult>, DbError> {
+    let has_letters = lock_for_commit(transaction, fence).await?;
+    let mut snapshot = BatchSnapshot::new(SkuSet::of(orders));
+    read::guess_stock(transaction, cache, &mut snapshot).await?;
     if has_letters {
-        read::read_letters(transaction, orders, &mut facts).await?;
+        read::lock_dead_letters(transaction, orders, &mut snapshot).await?;
     }
-    let guessed = ahead::orders(transaction, guesses, orders, &mut facts).await?;
+    let guessed = optimistic::orders(transaction, cache, orders, &mut snapshot).await?;
     if guessed.decided.is_empty() {
         // All were decided earlier or cannot be: nothing is sold, so there is nothing to lock.
-        write::rest(transaction, &guessed, &facts).await?;
-        return Ok(guessed.verdicts);
+        write::write_remaining(transaction, &guessed, &snapshot).await?;
+        return Ok(guessed.results);
     }
     // Refused orders have nothing to add. But one that fits after all, for want of another, needs its buyers' locks:
     // a batch that ran into this takes the locks of all, and puts back what was not bought.
-    let added = if cover.load(Ordering::Relaxed) {
-        ahead::all_purchases(&guessed, &facts)
+    let added = if lock_all_buyers.load(Ordering::Relaxed) {
+        optimistic::all_purchases(&guessed, &snapshot)
     } else {
         guessed.purchases.clone()
     };
-    ahead::purchases(transaction, guesses, orders, &guessed, &added, &mut facts).await?;
+    optimistic::purchases(transaction, cache, orders, &guessed, &added, &mut snapshot).await?;
 
-    read::lock_stock(transaction, &mut facts).await?;
-    let plan = decide(orders, &facts);
-    guesses.learn(&facts.skus, &after(&plan, &facts));
-    if !correct::covers(&guessed, &added, &plan) {
-        cover.store(true, Ordering::Relaxed);
-        let fault = Fault::new("decide orders", "what was guessed of the stock was too far off");
-        return Err(Failure { class: Class::Contention, fault });
+    read::lock_stock(transaction, &mut snapshot).await?;
+    let plan = decide(orders, &snapshot);
+    cache.update(&snapshot.skus, &after(&plan, &snapshot));
+    if !reconcile::covers(&guessed, &added, &plan) {
+        lock_all_buyers.store(true, Ordering::Relaxed);
+        let detail = DbErrorDetail::new("decide orders", "what was guessed of the stock was too far off");
+        return Err(DbError { class: ErrorClass::Contention, detail });
     }
-    correct::outcomes(transaction, &guessed, &plan).await?;
-    correct::purchases(transaction, &added, &plan, &facts).await?;
-    write::rest(transaction, &plan, &facts).await?;
-    Ok(plan.verdicts)
+    reconcile::outcomes(transaction, &guessed, &plan).await?;
+    reconcile::purchases(transaction, &added, &plan, &snapshot).await?;
+    write::write_remaining(transaction, &plan, &snapshot).await?;
+    Ok(plan.results)
 }
 
 /// The stock as `plan` leaves it.
-fn after(plan: &Plan<'_>, facts: &Facts<'_>) -> Vec<Option<SkuState>> {
-    let mut states = facts.states.clone();
+fn after(plan: &WritePlan<'_>, snapshot: &BatchSnapshot<'_>) -> Vec<Option<SkuState>> {
+    let mut states = snapshot.states.clone();
     for (&place, &quantity) in &plan.reserve {
         if let Some(state) = &mut states[place] {
             state.reserved += quantity;

@@ -4,59 +4,59 @@ use std::collections::BTreeSet;
 
 use shared::order::{AcceptedOrder, OrderId, Outcome, PayloadDigest, RejectReason};
 
+use crate::store::batch_snapshot::{BatchSnapshot, DecidedOrder, SkuKey, SkuSet, SkuState};
 use crate::store::dead_letter::DeadLetterReason;
-use crate::store::dialect::Dialect;
-use crate::store::error::Failure;
-use crate::store::facts::{Facts, Known, SkuKey, SkuSet, SkuState};
-use crate::store::guesses::Guesses;
-use crate::store::sql::{Kind, ROWS_MAX, Row, Statement, unexpected};
+use crate::store::error::DbError;
+use crate::store::sql::{ColumnKind, ROWS_MAX, SqlRow, Statement, unexpected};
+use crate::store::stock_cache::StockCache;
 use crate::store::transaction::Transaction;
 
 /// What the stock looked like a moment ago. SKUs that nobody remembers are read, without a lock.
-pub(super) async fn guess_stock<D: Dialect>(
-    transaction: &mut Transaction<D>,
-    guesses: &Guesses,
-    facts: &mut Facts<'_>,
-) -> Result<(), Failure> {
-    facts.states = guesses.states(&facts.skus);
-    if facts.states.contains(&None) {
-        read_stock(transaction, facts, "").await?;
+pub(super) async fn guess_stock(
+    transaction: &mut Transaction,
+    cache: &StockCache,
+    snapshot: &mut BatchSnapshot<'_>,
+) -> Result<(), DbError> {
+    snapshot.states = cache.states(&snapshot.skus);
+    if snapshot.states.contains(&None) {
+        read_stock(transaction, snapshot, "").await?;
     }
     Ok(())
 }
 
 /// Locks the batch's stock rows and reads what is there now.
-pub(super) async fn lock_stock<D: Dialect>(
-    transaction: &mut Transaction<D>,
-    facts: &mut Facts<'_>,
-) -> Result<(), Failure> {
-    facts.states.fill(None);
-    read_stock(transaction, facts, D::FOR_UPDATE).await
+pub(super) async fn lock_stock(
+    transaction: &mut Transaction,
+    snapshot: &mut BatchSnapshot<'_>,
+) -> Result<(), DbError> {
+    snapshot.states.fill(None);
+    let lock = transaction.dialect.for_update;
+    read_stock(transaction, snapshot, lock).await
 }
 
-async fn read_stock<D: Dialect>(
-    transaction: &mut Transaction<D>,
-    facts: &mut Facts<'_>,
+async fn read_stock(
+    transaction: &mut Transaction,
+    snapshot: &mut BatchSnapshot<'_>,
     lock: &'static str,
-) -> Result<(), Failure> {
-    let skus = facts.skus.clone();
+) -> Result<(), DbError> {
+    let skus = snapshot.skus.clone();
     for sale in skus.by_sale() {
         for keys in sale.chunks(ROWS_MAX) {
-            read_stock_chunk(transaction, keys, lock, &skus, &mut facts.states).await?;
+            read_stock_chunk(transaction, keys, lock, &skus, &mut snapshot.states).await?;
         }
     }
     Ok(())
 }
 
 /// `keys` are of one sale.
-async fn read_stock_chunk<D: Dialect>(
-    transaction: &mut Transaction<D>,
+async fn read_stock_chunk(
+    transaction: &mut Transaction,
     keys: &[SkuKey<'_>],
     lock: &'static str,
     skus: &SkuSet<'_>,
     states: &mut [Option<SkuState>],
-) -> Result<(), Failure> {
-    const KINDS: &[Kind] = &[Kind::Text, Kind::Int, Kind::Int, Kind::Int];
+) -> Result<(), DbError> {
+    const KINDS: &[ColumnKind] = &[ColumnKind::Text, ColumnKind::Int, ColumnKind::Int, ColumnKind::Int];
     let sale_id = keys[0].sale_id;
     // The primary key starts with these columns, so rows are locked in its order, which is the set's.
     let statement = Statement::new(
@@ -77,20 +77,20 @@ async fn read_stock_chunk<D: Dialect>(
 }
 
 /// Reads which orders of the batch are decided already.
-pub(super) async fn read_known<D: Dialect>(
-    transaction: &mut Transaction<D>,
+pub(super) async fn read_known(
+    transaction: &mut Transaction,
     orders: &[AcceptedOrder],
-    facts: &mut Facts<'_>,
-) -> Result<(), Failure> {
-    const KINDS: &[Kind] = &[Kind::Bytes, Kind::Bytes, Kind::Text, Kind::Text];
+    snapshot: &mut BatchSnapshot<'_>,
+) -> Result<(), DbError> {
+    const KINDS: &[ColumnKind] = &[ColumnKind::Bytes, ColumnKind::Bytes, ColumnKind::Text, ColumnKind::Text];
     for chunk in orders.chunks(ROWS_MAX) {
         let statement =
             Statement::new("SELECT order_id, payload_digest, state, reason FROM orders WHERE order_id IN ")
                 .list_of_bytes(ids(chunk));
         for row in transaction.fetch("read orders", statement, KINDS).await? {
             let known =
-                Known { digest: PayloadDigest::from_bytes(row.array(1)?), outcome: outcome(&row, 2)? };
-            facts.known.insert(OrderId::from_bytes(row.array(0)?), known);
+                DecidedOrder { digest: PayloadDigest::from_bytes(row.array(1)?), outcome: outcome(&row, 2)? };
+            snapshot.known.insert(OrderId::from_bytes(row.array(0)?), known);
         }
     }
     Ok(())
@@ -98,25 +98,25 @@ pub(super) async fn read_known<D: Dialect>(
 
 /// Locks the letters of `orders` if there are any: nobody gives one up while its order is being decided. They are looked
 /// for without locks first, because a locking read that finds nothing may lock the gap.
-pub(super) async fn read_letters<D: Dialect>(
-    transaction: &mut Transaction<D>,
+pub(super) async fn lock_dead_letters(
+    transaction: &mut Transaction,
     orders: &[AcceptedOrder],
-    facts: &mut Facts<'_>,
-) -> Result<(), Failure> {
+    snapshot: &mut BatchSnapshot<'_>,
+) -> Result<(), DbError> {
     for chunk in orders.chunks(ROWS_MAX) {
-        read_letters_chunk(transaction, chunk, facts).await?;
+        lock_dead_letters_chunk(transaction, chunk, snapshot).await?;
     }
     Ok(())
 }
 
-async fn read_letters_chunk<D: Dialect>(
-    transaction: &mut Transaction<D>,
+async fn lock_dead_letters_chunk(
+    transaction: &mut Transaction,
     orders: &[AcceptedOrder],
-    facts: &mut Facts<'_>,
-) -> Result<(), Failure> {
-    const KINDS: &[Kind] = &[Kind::Bytes, Kind::Bytes, Kind::Text, Kind::Int];
+    snapshot: &mut BatchSnapshot<'_>,
+) -> Result<(), DbError> {
+    const KINDS: &[ColumnKind] = &[ColumnKind::Bytes, ColumnKind::Bytes, ColumnKind::Text, ColumnKind::Int];
     let look = Statement::new("SELECT id FROM dead_letters WHERE order_id IN ").list_of_bytes(ids(orders));
-    let found = transaction.fetch("look for dead letters", look, &[Kind::Int]).await?;
+    let found = transaction.fetch("look for dead letters", look, &[ColumnKind::Int]).await?;
     let found = found.iter().map(|row| row.int(0)).collect::<Result<Vec<_>, _>>()?;
     for chunk in found.chunks(ROWS_MAX) {
         let lock = Statement::new(
@@ -125,15 +125,15 @@ async fn read_letters_chunk<D: Dialect>(
         )
         .list(chunk.iter().copied())
         .text(" ORDER BY id")
-        .text(D::FOR_UPDATE);
+        .text(transaction.dialect.for_update);
         for row in transaction.fetch("read dead letters", lock, KINDS).await? {
             let subject = (OrderId::from_bytes(row.array(0)?), PayloadDigest::from_bytes(row.array(1)?));
             if row.int(3)? == 0 {
-                facts.letters.insert(subject);
+                snapshot.letters.insert(subject);
             } else {
                 // A reason that only a newer version knows tells at least that nobody has to act.
                 let reason = DeadLetterReason::from_name(row.text(2)?);
-                facts.discarded.insert(subject, reason.unwrap_or(DeadLetterReason::RefusedByDatabase));
+                snapshot.discarded.insert(subject, reason.unwrap_or(DeadLetterReason::RefusedByDatabase));
             }
         }
     }
@@ -145,14 +145,14 @@ fn ids(orders: &[AcceptedOrder]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// Reads what the batch's buyers have of SKUs with a limit.
-pub(super) async fn read_purchases<D: Dialect>(
-    transaction: &mut Transaction<D>,
+pub(super) async fn read_purchases(
+    transaction: &mut Transaction,
     orders: &[AcceptedOrder],
-    facts: &mut Facts<'_>,
-) -> Result<(), Failure> {
+    snapshot: &mut BatchSnapshot<'_>,
+) -> Result<(), DbError> {
     let buyers: BTreeSet<_> = orders
         .iter()
-        .filter(|order| facts.is_limited(order))
+        .filter(|order| snapshot.is_limited(order))
         .map(|order| (order.sale_id.as_str(), order.user_id.as_str()))
         .collect();
     let buyers: Vec<_> = buyers.into_iter().collect();
@@ -165,11 +165,12 @@ pub(super) async fn read_purchases<D: Dialect>(
             )
             .bind(sale_id)
             .list(chunk.iter().map(|(_, user_id)| *user_id));
-            for row in
-                transaction.fetch("read purchases", statement, &[Kind::Text, Kind::Text, Kind::Int]).await?
+            for row in transaction
+                .fetch("read purchases", statement, &[ColumnKind::Text, ColumnKind::Text, ColumnKind::Int])
+                .await?
             {
-                if let Some(place) = facts.skus.position(sale_id, row.text(1)?) {
-                    facts.purchases[place].insert(row.text(0)?.to_owned(), row.int(2)?);
+                if let Some(place) = snapshot.skus.position(sale_id, row.text(1)?) {
+                    snapshot.purchases[place].insert(row.text(0)?.to_owned(), row.int(2)?);
                 }
             }
         }
@@ -178,7 +179,7 @@ pub(super) async fn read_purchases<D: Dialect>(
 }
 
 /// The outcome in the columns `state` and `reason`, of which `state` is at `index`.
-pub(in crate::store) fn outcome(row: &Row, index: usize) -> Result<Outcome, Failure> {
+pub(in crate::store) fn outcome(row: &SqlRow, index: usize) -> Result<Outcome, DbError> {
     match (row.text(index)?, row.optional_text(index + 1)?) {
         ("confirmed", None) => Ok(Outcome::Confirmed),
         ("rejected", Some(reason)) => {

@@ -7,23 +7,21 @@ use shared::order::{
     AcceptedOrder, AddressLine, OrderId, Outcome, PayloadDigest, PricedItem, ShippingAddress,
 };
 
+use crate::store::batch_snapshot::BatchSnapshot;
 use crate::store::dead_letter::{DeadLetter, dedup_key};
-use crate::store::decide::Plan;
-use crate::store::dialect::Dialect;
-use crate::store::error::Failure;
-use crate::store::facts::Facts;
-use crate::store::letters::insert_letters;
-use crate::store::sql::{BYTES, ROWS_MAX, Statement, chunks};
-use crate::store::times;
+use crate::store::dead_letters::insert_dead_letters;
+use crate::store::decide::WritePlan;
+use crate::store::error::DbError;
+use crate::store::sql::{BYTES, ROWS_MAX, Statement, chunks, to_database};
 use crate::store::transaction::Transaction;
 
 /// Writes what the locks were taken for, and what depends on nobody else.
-pub(super) async fn rest<D: Dialect>(
-    transaction: &mut Transaction<D>,
-    plan: &Plan<'_>,
-    facts: &Facts<'_>,
-) -> Result<(), Failure> {
-    reserve_stock(transaction, plan, facts).await?;
+pub(super) async fn write_remaining(
+    transaction: &mut Transaction,
+    plan: &WritePlan<'_>,
+    snapshot: &BatchSnapshot<'_>,
+) -> Result<(), DbError> {
+    reserve_stock(transaction, plan, snapshot).await?;
     insert_conflicts(transaction, &plan.conflicts).await?;
     if !plan.letters.is_empty() {
         let letters: Vec<_> = plan
@@ -31,7 +29,7 @@ pub(super) async fn rest<D: Dialect>(
             .iter()
             .map(|(order, reason)| DeadLetter::of_order(order, *reason, &order_detail(order)))
             .collect();
-        insert_letters(transaction, &letters).await?;
+        insert_dead_letters(transaction, &letters).await?;
     }
     delete_settled(transaction, plan).await
 }
@@ -53,11 +51,11 @@ struct OrderRow<'a> {
 }
 
 /// Inserts orders. `written` counts those whose statement was done, also if another fails.
-pub(super) async fn insert_orders<D: Dialect>(
-    transaction: &mut Transaction<D>,
+pub(super) async fn insert_orders(
+    transaction: &mut Transaction,
     decided: &[(&AcceptedOrder, Outcome)],
     written: &mut usize,
-) -> Result<(), Failure> {
+) -> Result<(), DbError> {
     let mut rows: Vec<_> = decided.iter().map(|&(order, outcome)| order_row(order, outcome)).collect();
     // In the order of the primary key, so that two transactions with the same orders meet at the first of them.
     rows.sort_unstable_by_key(|row| row.order.order_id);
@@ -66,7 +64,7 @@ pub(super) async fn insert_orders<D: Dialect>(
             "INSERT INTO orders (order_id, sale_id, user_id, payload_digest, state, reason, currency, total_minor, \
              shipping_address, client_reference, catalogue_revision, traceparent, accepted_at, decided_at) VALUES ",
         )
-        .rows(chunk.len(), &["(", BYTES, ", ?, ?, ", BYTES, ", ?, ?, ?, ?, ?, ?, ?, ?, ?, ", D::NOW, ")"]);
+        .rows(chunk.len(), &["(", BYTES, ", ?, ?, ", BYTES, ", ?, ?, ?, ?, ?, ?, ?, ?, ?, ", transaction.dialect.now, ")"]);
         for row in chunk {
             statement = statement
                 .bind(row.order.order_id.as_bytes().as_slice())
@@ -98,7 +96,7 @@ fn order_row(order: &AcceptedOrder, outcome: Outcome) -> OrderRow<'_> {
         // An order without a total is a dead letter and does not come here.
         total_minor: order.total_minor().unwrap_or_default(),
         address: address_json(&order.shipping_address),
-        accepted_at: times::to_database(order.accepted_at),
+        accepted_at: to_database(order.accepted_at),
     }
 }
 
@@ -110,10 +108,10 @@ pub(super) const fn columns(outcome: Outcome) -> (&'static str, Option<&'static 
     }
 }
 
-pub(super) async fn insert_items<D: Dialect>(
-    transaction: &mut Transaction<D>,
+pub(super) async fn insert_items(
+    transaction: &mut Transaction,
     decided: &[(&AcceptedOrder, Outcome)],
-) -> Result<(), Failure> {
+) -> Result<(), DbError> {
     let mut rows: Vec<(OrderId, &PricedItem)> =
         decided.iter().flat_map(|(order, _)| order.items.iter().map(|item| (order.order_id, item))).collect();
     rows.sort_unstable_by_key(|(order_id, item)| (*order_id, item.sku.as_str()));
@@ -135,14 +133,14 @@ pub(super) async fn insert_items<D: Dialect>(
 
 /// Inserts what buyers get of SKUs with a limit; `on_duplicate` says what becomes of a row that is there. `written` counts
 /// as for [`insert_orders`].
-pub(super) async fn insert_purchases<D: Dialect>(
-    transaction: &mut Transaction<D>,
+pub(super) async fn insert_purchases(
+    transaction: &mut Transaction,
     purchases: &BTreeMap<(usize, &str), i64>,
-    facts: &Facts<'_>,
+    snapshot: &BatchSnapshot<'_>,
     on_duplicate: &'static str,
     written: &mut usize,
-) -> Result<(), Failure> {
-    let keys = facts.skus.keys();
+) -> Result<(), DbError> {
+    let keys = snapshot.skus.keys();
     let mut rows: Vec<_> =
         purchases.iter().map(|(&(place, user_id), &quantity)| (keys[place], user_id, quantity)).collect();
     // In the order of the primary key: two transactions with the same buyers meet at the first of them.
@@ -163,12 +161,12 @@ pub(super) async fn insert_purchases<D: Dialect>(
 
 /// Adds to what is there rather than setting what should be: should a proxy ever lose the locks, the sum still
 /// holds and the table's constraint still refuses to oversell.
-async fn reserve_stock<D: Dialect>(
-    transaction: &mut Transaction<D>,
-    plan: &Plan<'_>,
-    facts: &Facts<'_>,
-) -> Result<(), Failure> {
-    let keys = facts.skus.keys();
+async fn reserve_stock(
+    transaction: &mut Transaction,
+    plan: &WritePlan<'_>,
+    snapshot: &BatchSnapshot<'_>,
+) -> Result<(), DbError> {
+    let keys = snapshot.skus.keys();
     let rows: Vec<_> = plan.reserve.iter().map(|(&place, &quantity)| (keys[place], quantity)).collect();
     for sale in rows.chunk_by(|left, right| left.0.sale_id == right.0.sale_id) {
         for chunk in chunks(sale) {
@@ -187,16 +185,16 @@ async fn reserve_stock<D: Dialect>(
 }
 
 /// Puts payloads on record that came under the id of another one.
-pub(in crate::store) async fn insert_conflicts<D: Dialect>(
-    transaction: &mut Transaction<D>,
+pub(in crate::store) async fn insert_conflicts(
+    transaction: &mut Transaction,
     conflicts: &BTreeSet<(OrderId, PayloadDigest)>,
-) -> Result<(), Failure> {
+) -> Result<(), DbError> {
     let rows: Vec<_> = conflicts.iter().collect();
     for chunk in chunks(&rows) {
         let mut statement =
             Statement::new("INSERT INTO order_conflicts (order_id, payload_digest, first_seen_at) VALUES ")
-                .rows(chunk.len(), &["(", BYTES, ", ", BYTES, ", ", D::NOW, ")"])
-                .text(D::KEEP_CONFLICT);
+                .rows(chunk.len(), &["(", BYTES, ", ", BYTES, ", ", transaction.dialect.now, ")"])
+                .text(transaction.dialect.ignore_conflict);
         for (order_id, digest) in chunk {
             statement = statement.bind(order_id.as_bytes().as_slice()).bind(digest.as_bytes().as_slice());
         }
@@ -205,10 +203,7 @@ pub(in crate::store) async fn insert_conflicts<D: Dialect>(
     Ok(())
 }
 
-async fn delete_settled<D: Dialect>(
-    transaction: &mut Transaction<D>,
-    plan: &Plan<'_>,
-) -> Result<(), Failure> {
+async fn delete_settled(transaction: &mut Transaction, plan: &WritePlan<'_>) -> Result<(), DbError> {
     let keys: Vec<_> = plan.settled.iter().map(|&(order_id, digest)| dedup_key(order_id, digest)).collect();
     for chunk in keys.chunks(ROWS_MAX) {
         let statement = Statement::new("DELETE FROM dead_letters WHERE dedup_key IN ")

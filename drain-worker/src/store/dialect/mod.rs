@@ -1,174 +1,216 @@
-//! What differs between the databases: how statements are run, a few pieces of SQL, and what errors mean.
+//! The differences between the databases: drivers, a few pieces of SQL, and the meaning of error codes.
+//!
+//! The dialect is chosen once, by the URL. Everything above works on [`Driver`] and [`Dialect`] and is compiled once.
 
 mod mysql;
 mod mysql_codes;
 mod sqlite;
 
-use std::future::Future;
-
+use futures_util::future::BoxFuture;
+use shared::config::DatabaseUrl;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{Database, Pool};
 
-pub(super) use mysql::MySql;
-pub(super) use sqlite::Sqlite;
-
 use super::config::StoreConfig;
-use super::error::Failure;
-use super::sql::{Kind, Row, Statement};
-use shared::config::DatabaseUrl;
+use super::error::DbError;
+use super::sql::{ColumnKind, SqlRow, Statement};
 
-/// A connection of a dialect.
-pub(super) type Connection<D> = <<D as Dialect>::Database as Database>::Connection;
-
-/// The pools of a store: few writers, and a few connections beside them that look-ups cannot starve. The pool's
-/// coordination has one of its own: a heartbeat must get through while every writer waits.
-pub(super) struct Pools<DB: Database> {
-    pub(super) writers: Pool<DB>,
-    pub(super) coordinator: Pool<DB>,
-    pub(super) readers: Pool<DB>,
+/// Opens the driver of the database that `url` names; opens no connection yet.
+pub(super) fn open(url: &DatabaseUrl, config: &StoreConfig) -> Result<Box<dyn Driver>, DbError> {
+    if url.scheme() == "mysql" { mysql::open(url, config) } else { sqlite::open(url, config) }
 }
 
-/// One kind of database.
-pub(super) trait Dialect: Send + Sync + Sized + 'static {
-    /// Its driver.
-    type Database: Database;
+/// Which connections a call uses. Lookups cannot starve writers, and a heartbeat gets through while every writer waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PoolKind {
+    Writers,
+    /// One connection for the pool's coordination.
+    Coordinator,
+    Readers,
+}
 
-    /// Opens a transaction that is going to write.
-    const BEGIN: &'static str;
+struct Pools<DB: Database> {
+    writers: Pool<DB>,
+    coordinator: Pool<DB>,
+    readers: Pool<DB>,
+}
+
+impl<DB: Database> Pools<DB> {
+    const fn get(&self, pool: PoolKind) -> &Pool<DB> {
+        match pool {
+            PoolKind::Writers => &self.writers,
+            PoolKind::Coordinator => &self.coordinator,
+            PoolKind::Readers => &self.readers,
+        }
+    }
+
+    async fn close(&self) {
+        self.readers.close().await;
+        self.coordinator.close().await;
+        self.writers.close().await;
+    }
+}
+
+/// The SQL of one kind of database, and how to read its errors.
+pub(super) struct Dialect {
+    /// Opens a transaction that will write.
+    pub(super) begin: &'static str,
     /// Ends a SELECT that locks the rows it returns until the end of the transaction.
-    const FOR_UPDATE: &'static str;
-    /// The same, but fails at once if another transaction has locked one of them.
-    const FOR_UPDATE_NOW: &'static str;
-    /// Ends a SELECT that keeps the rows it returns from being changed until the end of the transaction.
-    const FOR_SHARE: &'static str;
+    pub(super) for_update: &'static str,
+    /// As `for_update`, but fails at once if another transaction has locked one of the rows.
+    pub(super) for_update_now: &'static str,
+    /// Ends a SELECT that prevents changes of the rows it returns until the end of the transaction.
+    pub(super) for_share: &'static str,
     /// The database's clock, UTC.
-    const NOW: &'static str;
-    /// The same, in microseconds since 1970.
-    const NOW_US: &'static str;
-    /// Ends an INSERT into `user_purchases`: adds to a quantity that is there.
-    const ADD_TO_PURCHASES: &'static str;
-    /// Ends an INSERT into `user_purchases`: puts the quantity in the place of one that is there.
-    const SET_PURCHASES: &'static str;
-    /// Ends an INSERT into `order_conflicts`: leaves a row that is there alone.
-    const KEEP_CONFLICT: &'static str;
-    /// Ends an INSERT into `drain_groups`: leaves a row that is there alone.
-    const KEEP_GROUP: &'static str;
-    /// Ends an INSERT into `dead_letters`: counts another attempt, unless the letter was given up.
-    const UPDATE_LETTER: &'static str;
-    /// Ends an INSERT into `sale_skus`: takes over total and limit.
-    const UPDATE_TERMS: &'static str;
-    /// A query for the session's mode if values could be clipped silently without one: returns one text.
-    const STRICT_MODE_QUERY: Option<&'static str>;
+    pub(super) now: &'static str,
+    /// The database's clock in microseconds since 1970.
+    pub(super) now_us: &'static str,
+    /// Ends an INSERT into `user_purchases`: adds to an existing quantity.
+    pub(super) add_to_purchases: &'static str,
+    /// Ends an INSERT into `user_purchases`: replaces an existing quantity.
+    pub(super) set_purchases: &'static str,
+    /// Ends an INSERT into `order_conflicts`: leaves an existing row unchanged.
+    pub(super) ignore_conflict: &'static str,
+    /// Ends an INSERT into `drain_groups`: leaves an existing row unchanged.
+    pub(super) ignore_group: &'static str,
+    /// Ends an INSERT into `dead_letters`: counts another attempt, unless the dead letter was discarded.
+    pub(super) update_dead_letter: &'static str,
+    /// Ends an INSERT into `sale_skus`: replaces total and limit.
+    pub(super) update_terms: &'static str,
+    /// Returns the session's mode as one text, where a mode could clip values silently.
+    pub(super) strict_mode_query: Option<&'static str>,
+    pub(super) migrator: fn() -> &'static Migrator,
+    classify: fn(&'static str, &sqlx::Error) -> DbError,
+    is_missing_table: fn(&DbError) -> bool,
+}
 
-    /// Opens the pools; makes no connection yet.
-    fn open(url: &DatabaseUrl, config: &StoreConfig) -> Result<Pools<Self::Database>, Failure>;
+impl Dialect {
+    /// Sorts `error`, raised by `operation`, by what it calls for.
+    pub(super) fn classify(&self, operation: &'static str, error: &sqlx::Error) -> DbError {
+        (self.classify)(operation, error)
+    }
 
-    /// The migrations of this dialect.
-    fn migrator() -> &'static Migrator;
+    pub(super) fn is_missing_table(&self, error: &DbError) -> bool {
+        (self.is_missing_table)(error)
+    }
+}
 
-    /// Applies the migrations that are missing, also while others do the same.
-    fn migrate(pool: &Pool<Self::Database>) -> impl Future<Output = Result<(), MigrateError>> + Send;
+/// The connections to one database.
+pub(super) trait Driver: Send + Sync {
+    fn dialect(&self) -> &'static Dialect;
 
-    /// Sends one of our own texts as it is, unprepared: what transactions need behind a pooling proxy.
-    fn plain<'a>(
-        connection: &'a mut Connection<Self>,
-        text: &'static str,
-    ) -> impl Future<Output = Result<(), sqlx::Error>> + Send + 'a;
+    fn acquire(&self, pool: PoolKind) -> BoxFuture<'_, Result<Box<dyn DriverConnection>, sqlx::Error>>;
 
-    /// Runs a statement without a result.
-    fn execute<'a>(
-        connection: &'a mut Connection<Self>,
-        statement: Statement<'a>,
-    ) -> impl Future<Output = Result<(), sqlx::Error>> + Send + 'a;
+    fn connections_max(&self, pool: PoolKind) -> u32;
 
-    /// Runs a query and reads each column as the kind at its place in `kinds`.
+    /// Applies the missing migrations; several processes may do so at once.
+    fn migrate(&self) -> BoxFuture<'_, Result<(), MigrateError>>;
+
+    fn close(&self) -> BoxFuture<'_, ()>;
+}
+
+/// A pooled connection. Dropping it returns it to the pool.
+pub(super) trait DriverConnection: Send {
+    /// Sends a fixed text unprepared, as transactions need it behind a pooling proxy.
+    fn plain<'a>(&'a mut self, text: &'static str) -> BoxFuture<'a, Result<(), sqlx::Error>>;
+
+    fn execute<'a>(&'a mut self, statement: Statement<'a>) -> BoxFuture<'a, Result<(), sqlx::Error>>;
+
+    /// Runs a query and reads each column as the kind at its place in `columns`.
     fn fetch<'a>(
-        connection: &'a mut Connection<Self>,
+        &'a mut self,
         statement: Statement<'a>,
-        kinds: &'static [Kind],
-    ) -> impl Future<Output = Result<Vec<Row>, sqlx::Error>> + Send + 'a;
+        columns: &'static [ColumnKind],
+    ) -> BoxFuture<'a, Result<Vec<SqlRow>, sqlx::Error>>;
 
-    /// What `error` calls for.
-    fn classify(operation: &'static str, error: &sqlx::Error) -> Failure;
+    /// Closes the connection, telling the server.
+    fn close(self: Box<Self>) -> BoxFuture<'static, ()>;
 
-    /// Whether `failure` says that a table does not exist.
-    fn is_missing_table(failure: &Failure) -> bool;
+    /// Removes the connection from the pool and closes its socket without telling the server: needs no runtime and cannot
+    /// hang.
+    fn discard(self: Box<Self>);
 }
 
-/// The methods that run statements: the same text for each driver, whose types share no trait short enough to
-/// be generic over.
-macro_rules! execution {
-    () => {
-        async fn plain(
-            connection: &mut $crate::store::dialect::Connection<Self>,
-            text: &'static str,
-        ) -> Result<(), sqlx::Error> {
-            sqlx::raw_sql(text).execute(connection).await.map(drop)
-        }
-
-        async fn execute(
-            connection: &mut $crate::store::dialect::Connection<Self>,
-            statement: $crate::store::sql::Statement<'_>,
-        ) -> Result<(), sqlx::Error> {
-            Self::query(statement).execute(connection).await.map(drop)
-        }
-
-        async fn fetch(
-            connection: &mut $crate::store::dialect::Connection<Self>,
-            statement: $crate::store::sql::Statement<'_>,
-            kinds: &'static [$crate::store::sql::Kind],
-        ) -> Result<Vec<$crate::store::sql::Row>, sqlx::Error> {
-            let rows = Self::query(statement).fetch_all(connection).await?;
-            rows.iter().map(|row| Self::read(row, kinds)).collect()
-        }
-    };
-}
-
-/// The binding and reading behind [`execution`].
-macro_rules! binding {
-    ($dialect:ident) => {
-        impl $dialect {
-            fn query<'q>(
-                statement: $crate::store::sql::Statement<'_>,
-            ) -> sqlx::query::Query<
-                'q,
-                <Self as $crate::store::dialect::Dialect>::Database,
-                <<Self as $crate::store::dialect::Dialect>::Database as sqlx::Database>::Arguments,
-            > {
-                use $crate::store::sql::Value;
-                // The text consists of parts that are fixed at compile time; see `Statement`.
-                let mut query = sqlx::query(sqlx::AssertSqlSafe(statement.text));
-                for value in statement.values {
-                    query = match value {
-                        Value::Null => query.bind(None::<i64>),
-                        Value::Int(value) => query.bind(value),
-                        Value::Text(value) => query.bind(value),
-                        Value::Bytes(value) if statement.is_native => query.bind(value.to_vec()),
-                        Value::Bytes(value) => query.bind(hex::encode(value)),
-                    };
-                }
-                query
+/// Implements [`DriverConnection`] for a database of sqlx. The text is the same for each; their types share no trait that
+/// is short enough to be generic over.
+macro_rules! driver_connection {
+    ($database:ty) => {
+        impl $crate::store::dialect::DriverConnection for sqlx::pool::PoolConnection<$database> {
+            fn plain<'a>(
+                &'a mut self,
+                text: &'static str,
+            ) -> futures_util::future::BoxFuture<'a, Result<(), sqlx::Error>> {
+                Box::pin(async move { sqlx::raw_sql(text).execute(&mut **self).await.map(drop) })
             }
 
-            fn read(
-                row: &<<Self as $crate::store::dialect::Dialect>::Database as sqlx::Database>::Row,
-                kinds: &[$crate::store::sql::Kind],
-            ) -> Result<$crate::store::sql::Row, sqlx::Error> {
-                use sqlx::Row as _;
-                use $crate::store::sql::{Cell, Kind, Row};
-                let cell = |(index, kind): (usize, &Kind)| {
-                    // Unchecked: a proxy may name a column's type otherwise than the database behind it does.
-                    Ok(match kind {
-                        Kind::Int => row.try_get_unchecked::<Option<i64>, _>(index)?.map(Cell::Int),
-                        Kind::Text => row.try_get_unchecked::<Option<String>, _>(index)?.map(Cell::Text),
-                        Kind::Bytes => row.try_get_unchecked::<Option<Vec<u8>>, _>(index)?.map(Cell::Bytes),
-                    }
-                    .unwrap_or(Cell::Null))
+            fn execute<'a>(
+                &'a mut self,
+                statement: $crate::store::sql::Statement<'a>,
+            ) -> futures_util::future::BoxFuture<'a, Result<(), sqlx::Error>> {
+                Box::pin(async move { bind(statement).execute(&mut **self).await.map(drop) })
+            }
+
+            fn fetch<'a>(
+                &'a mut self,
+                statement: $crate::store::sql::Statement<'a>,
+                columns: &'static [$crate::store::sql::ColumnKind],
+            ) -> futures_util::future::BoxFuture<'a, Result<Vec<$crate::store::sql::SqlRow>, sqlx::Error>>
+            {
+                Box::pin(async move {
+                    let rows = bind(statement).fetch_all(&mut **self).await?;
+                    rows.iter().map(|row| read(row, columns)).collect()
+                })
+            }
+
+            fn close(self: Box<Self>) -> futures_util::future::BoxFuture<'static, ()> {
+                Box::pin(async move {
+                    let _closed = sqlx::pool::PoolConnection::close(*self).await;
+                })
+            }
+
+            fn discard(self: Box<Self>) {
+                drop((*self).detach());
+            }
+        }
+
+        fn bind<'q>(
+            statement: $crate::store::sql::Statement<'_>,
+        ) -> sqlx::query::Query<'q, $database, <$database as sqlx::Database>::Arguments> {
+            use $crate::store::sql::SqlValue;
+            // The text consists of parts that are fixed at compile time; see `Statement`.
+            let mut query = sqlx::query(sqlx::AssertSqlSafe(statement.text));
+            for value in statement.values {
+                query = match value {
+                    SqlValue::Null => query.bind(None::<i64>),
+                    SqlValue::Int(value) => query.bind(value),
+                    SqlValue::Text(value) => query.bind(value),
+                    SqlValue::Bytes(value) if statement.is_native => query.bind(value.to_vec()),
+                    SqlValue::Bytes(value) => query.bind(hex::encode(value)),
                 };
-                kinds.iter().enumerate().map(cell).collect::<Result<_, _>>().map(Row)
             }
+            query
+        }
+
+        fn read(
+            row: &<$database as sqlx::Database>::Row,
+            columns: &[$crate::store::sql::ColumnKind],
+        ) -> Result<$crate::store::sql::SqlRow, sqlx::Error> {
+            use sqlx::Row as _;
+            use $crate::store::sql::{ColumnKind, SqlCell, SqlRow};
+            let cell = |(index, kind): (usize, &ColumnKind)| {
+                // Unchecked: a proxy may report another column type than the database behind it.
+                Ok(match kind {
+                    ColumnKind::Int => row.try_get_unchecked::<Option<i64>, _>(index)?.map(SqlCell::Int),
+                    ColumnKind::Text => row.try_get_unchecked::<Option<String>, _>(index)?.map(SqlCell::Text),
+                    ColumnKind::Bytes => {
+                        row.try_get_unchecked::<Option<Vec<u8>>, _>(index)?.map(SqlCell::Bytes)
+                    }
+                }
+                .unwrap_or(SqlCell::Null))
+            };
+            columns.iter().enumerate().map(cell).collect::<Result<_, _>>().map(SqlRow)
         }
     };
 }
 
-use {binding, execution};
+use driver_connection;

@@ -3,17 +3,15 @@
 use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
 
+use futures_util::future::BoxFuture;
 use shared::config::DatabaseUrl;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlPool, MySqlPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions};
 
 use super::super::config::StoreConfig;
-use super::super::error::{Failure, classify, identifier_after};
-use super::{Dialect, Pools, mysql_codes};
-
-/// MySQL's dialect.
-pub(in super::super) struct MySql;
+use super::super::error::{DbError, classify, identifier_after};
+use super::{Dialect, Driver, DriverConnection, PoolKind, Pools, mysql_codes};
 
 static MIGRATOR: LazyLock<Migrator> = LazyLock::new(|| {
     let mut migrator = sqlx::migrate!("migrations/mysql");
@@ -51,107 +49,122 @@ const LOCK_WAIT_S: u32 = 10;
 /// when the client does and no connection is left waiting behind.
 const COORDINATION_LOCK_WAIT_S: u32 = 1;
 
-impl Dialect for MySql {
-    type Database = sqlx::MySql;
-
-    const BEGIN: &'static str = "BEGIN";
-    const FOR_UPDATE: &'static str = " FOR UPDATE";
+static DIALECT: Dialect = Dialect {
+    begin: "BEGIN",
+    for_update: " FOR UPDATE",
     // MySQL 8.0.1, MariaDB 10.3.
-    const FOR_UPDATE_NOW: &'static str = " FOR UPDATE NOWAIT";
-    // MariaDB does not know MySQL 8's FOR SHARE; both know this.
-    const FOR_SHARE: &'static str = " LOCK IN SHARE MODE";
-    const NOW: &'static str = "UTC_TIMESTAMP(6)";
-    // Not UNIX_TIMESTAMP, which asks the session's time zone.
-    const NOW_US: &'static str = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))";
-    const ADD_TO_PURCHASES: &'static str = " ON DUPLICATE KEY UPDATE quantity = quantity + VALUES(quantity)";
-    const SET_PURCHASES: &'static str = " ON DUPLICATE KEY UPDATE quantity = VALUES(quantity)";
+    for_update_now: " FOR UPDATE NOWAIT",
+    // MariaDB lacks MySQL 8's FOR SHARE; both accept this.
+    for_share: " LOCK IN SHARE MODE",
+    now: "UTC_TIMESTAMP(6)",
+    // Not UNIX_TIMESTAMP, which depends on the session's time zone.
+    now_us: "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))",
+    add_to_purchases: " ON DUPLICATE KEY UPDATE quantity = quantity + VALUES(quantity)",
+    set_purchases: " ON DUPLICATE KEY UPDATE quantity = VALUES(quantity)",
     // Not INSERT IGNORE, which would also clip values and hide every other error.
-    const KEEP_CONFLICT: &'static str = " ON DUPLICATE KEY UPDATE first_seen_at = first_seen_at";
-    const KEEP_GROUP: &'static str = " ON DUPLICATE KEY UPDATE revision = revision";
-    const UPDATE_LETTER: &'static str = " ON DUPLICATE KEY UPDATE \
+    ignore_conflict: " ON DUPLICATE KEY UPDATE first_seen_at = first_seen_at",
+    ignore_group: " ON DUPLICATE KEY UPDATE revision = revision",
+    update_dead_letter: " ON DUPLICATE KEY UPDATE \
          reason = IF(discarded_at IS NULL, VALUES(reason), reason), \
          detail = IF(discarded_at IS NULL, VALUES(detail), detail), \
          payload = IF(discarded_at IS NULL, VALUES(payload), payload), \
          message_id = IF(discarded_at IS NULL, COALESCE(VALUES(message_id), message_id), message_id), \
          attempts = IF(discarded_at IS NULL, attempts + 1, attempts), \
-         last_failed_at = IF(discarded_at IS NULL, VALUES(last_failed_at), last_failed_at)";
-    const UPDATE_TERMS: &'static str =
-        " ON DUPLICATE KEY UPDATE stock_total = VALUES(stock_total), per_user_limit = VALUES(per_user_limit)";
-    const STRICT_MODE_QUERY: Option<&'static str> = Some("SELECT @@sql_mode");
+         last_failed_at = IF(discarded_at IS NULL, VALUES(last_failed_at), last_failed_at)",
+    update_terms: " ON DUPLICATE KEY UPDATE stock_total = VALUES(stock_total), per_user_limit = VALUES(per_user_limit)",
+    strict_mode_query: Some("SELECT @@sql_mode"),
+    migrator: || &MIGRATOR,
+    classify: classify_mysql,
+    is_missing_table: |error| error.detail.code == Some(1146),
+};
 
-    fn open(url: &DatabaseUrl, config: &StoreConfig) -> Result<Pools<Self::Database>, Failure> {
-        let options = MySqlConnectOptions::from_str(url.expose())
-            .map_err(|error| Self::classify("read the database's address", &error))?
-            .pipes_as_concat(false)
-            .no_engine_substitution(false)
-            .statement_cache_capacity(config.statements_max.get() as usize)
-            .disable_statement_logging();
-        let pool = |connections_max: u32, lock_wait_s: u32| {
-            let session: Arc<str> = session(config, lock_wait_s).into();
-            MySqlPoolOptions::new()
-                .max_connections(connections_max)
-                .acquire_timeout(config.acquire_timeout)
-                // A connection that died in the pool is noticed at BEGIN, where nothing is lost yet.
-                .test_before_acquire(false)
-                .idle_timeout(config.idle_timeout())
-                .after_connect(move |connection, _| {
-                    let session = session.clone();
-                    Box::pin(async move {
-                        // A text of this file's and a number.
-                        sqlx::raw_sql(AssertSqlSafe(session.as_ref())).execute(&mut *connection).await?;
-                        Self::plain(connection, ISOLATION).await
-                    })
+/// The connections to a MySQL server.
+struct MySqlDriver(Pools<sqlx::MySql>);
+
+pub(super) fn open(url: &DatabaseUrl, config: &StoreConfig) -> Result<Box<dyn Driver>, DbError> {
+    let options = MySqlConnectOptions::from_str(url.expose())
+        .map_err(|error| classify_mysql("read the database's address", &error))?
+        .pipes_as_concat(false)
+        .no_engine_substitution(false)
+        .statement_cache_capacity(config.statements_max.get() as usize)
+        .disable_statement_logging();
+    let pool = |connections_max: u32, lock_wait_s: u32| {
+        let session: Arc<str> = session(config, lock_wait_s).into();
+        MySqlPoolOptions::new()
+            .max_connections(connections_max)
+            .acquire_timeout(config.acquire_timeout)
+            // A connection that died in the pool shows at BEGIN, where nothing can be lost yet.
+            .test_before_acquire(false)
+            .idle_timeout(config.idle_timeout())
+            .after_connect(move |connection, _| {
+                let session = session.clone();
+                Box::pin(async move {
+                    // A text of this file and a number.
+                    sqlx::raw_sql(AssertSqlSafe(session.as_ref())).execute(&mut *connection).await?;
+                    sqlx::raw_sql(ISOLATION).execute(connection).await.map(drop)
                 })
-                .connect_lazy_with(options.clone())
-        };
-        Ok(Pools {
-            writers: pool(config.writers_max.get(), LOCK_WAIT_S),
-            coordinator: pool(1, COORDINATION_LOCK_WAIT_S),
-            readers: pool(config.readers_max.get(), LOCK_WAIT_S),
-        })
-    }
-
-    fn migrator() -> &'static Migrator {
-        &MIGRATOR
-    }
-
-    async fn migrate(pool: &MySqlPool) -> Result<(), MigrateError> {
-        // Connections of its own, closed at the end: that gives the lock back for certain.
-        let options = (*pool.connect_options()).clone();
-        let alone = pool.options().clone().max_connections(2).connect_lazy_with(options);
-        let result = async {
-            let mut keeper = alone.acquire().await?;
-            let locked: Option<i64> = sqlx::query_scalar(LOCK_MIGRATION).fetch_one(&mut *keeper).await?;
-            if locked != Some(1) {
-                return Err(sqlx::Error::PoolTimedOut.into());
-            }
-            MIGRATOR.run(&alone).await
-        };
-        let result = result.await;
-        alone.close().await;
-        result
-    }
-
-    fn classify(operation: &'static str, error: &sqlx::Error) -> Failure {
-        classify(operation, error, |error| {
-            let Some(error) = error.try_downcast_ref::<MySqlDatabaseError>() else {
-                return (0, mysql_codes::classify(0, None), None);
-            };
-            let subject = ["for column ", "for key ", "Column ", "CONSTRAINT ", "constraint ", "Table "]
-                .iter()
-                .find_map(|marker| identifier_after(subject_of(error.message()), marker));
-            (u32::from(error.number()), mysql_codes::classify(error.number(), error.code()), subject)
-        })
-    }
-
-    fn is_missing_table(failure: &Failure) -> bool {
-        failure.fault.code == Some(1146)
-    }
-
-    super::execution!();
+            })
+            .connect_lazy_with(options.clone())
+    };
+    Ok(Box::new(MySqlDriver(Pools {
+        writers: pool(config.writers_max.get(), LOCK_WAIT_S),
+        coordinator: pool(1, COORDINATION_LOCK_WAIT_S),
+        readers: pool(config.readers_max.get(), LOCK_WAIT_S),
+    })))
 }
 
-super::binding!(MySql);
+impl Driver for MySqlDriver {
+    fn dialect(&self) -> &'static Dialect {
+        &DIALECT
+    }
+
+    fn acquire(&self, pool: PoolKind) -> BoxFuture<'_, Result<Box<dyn DriverConnection>, sqlx::Error>> {
+        Box::pin(async move { Ok(Box::new(self.0.get(pool).acquire().await?) as Box<dyn DriverConnection>) })
+    }
+
+    fn connections_max(&self, pool: PoolKind) -> u32 {
+        self.0.get(pool).options().get_max_connections()
+    }
+
+    fn migrate(&self) -> BoxFuture<'_, Result<(), MigrateError>> {
+        Box::pin(migrate(&self.0.writers))
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.0.close())
+    }
+}
+
+async fn migrate(pool: &MySqlPool) -> Result<(), MigrateError> {
+    // Separate connections, closed at the end: closing them releases the lock for certain.
+    let options = (*pool.connect_options()).clone();
+    let separate = pool.options().clone().max_connections(2).connect_lazy_with(options);
+    let result = async {
+        let mut holder = separate.acquire().await?;
+        let locked: Option<i64> = sqlx::query_scalar(LOCK_MIGRATION).fetch_one(&mut *holder).await?;
+        if locked != Some(1) {
+            return Err(sqlx::Error::PoolTimedOut.into());
+        }
+        MIGRATOR.run(&separate).await
+    };
+    let result = result.await;
+    separate.close().await;
+    result
+}
+
+fn classify_mysql(operation: &'static str, error: &sqlx::Error) -> DbError {
+    classify(operation, error, |error| {
+        let Some(error) = error.try_downcast_ref::<MySqlDatabaseError>() else {
+            return (0, mysql_codes::classify(0, None), None);
+        };
+        let subject = ["for column ", "for key ", "Column ", "CONSTRAINT ", "constraint ", "Table "]
+            .iter()
+            .find_map(|marker| identifier_after(subject_of(error.message()), marker));
+        (u32::from(error.number()), mysql_codes::classify(error.number(), error.code()), subject)
+    })
+}
+
+super::driver_connection!(sqlx::MySql);
 
 /// `message` without what follows the name in the messages that say more after it.
 fn subject_of(message: &str) -> &str {

@@ -1,39 +1,46 @@
-//! Joining, heartbeats, fencing, leaving.
+//! JoinRequest, heartbeats, fencing, leaving.
 //!
 //! Locks are taken in one order everywhere: a lease's fence, then the group. A heartbeat shares its own fence, so it
 //! waits for whoever is just taking that away, and for nobody else.
 
 use std::time::Duration;
 
-use super::{Beat, Joining, Lease, Snapshot};
-use crate::control::Settings;
+use super::{GroupSnapshot, Heartbeat, JoinRequest, Lease, PoolStore};
+use crate::control::GroupSettings;
 use crate::store::LeaseId;
-use crate::store::dialect::Dialect;
-use crate::store::error::{Failure, StoreError};
+use crate::store::Store;
+use crate::store::dialect::{Dialect, PoolKind};
+use crate::store::error::{DbError, StoreError};
 use crate::store::fence::{self, Fence, fenced};
-use crate::store::sql::{Kind, Row, Statement, unexpected};
-use crate::store::sql_store::SqlStore;
+use crate::store::sql::{ColumnKind, SqlRow, Statement, unexpected};
 use crate::store::transaction::Transaction;
 
 /// How long a lease without a fence is still told, so that operators see who went.
-const TOLD_AFTER_FENCING: Duration = Duration::from_secs(15);
+const SHOWN_AFTER_FENCING: Duration = Duration::from_secs(15);
 
-const LEASE_KINDS: &[Kind] =
-    &[Kind::Text, Kind::Text, Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Text];
+const LEASE_KINDS: &[ColumnKind] = &[
+    ColumnKind::Text,
+    ColumnKind::Text,
+    ColumnKind::Int,
+    ColumnKind::Int,
+    ColumnKind::Int,
+    ColumnKind::Int,
+    ColumnKind::Int,
+    ColumnKind::Text,
+];
 
-impl<D: Dialect> SqlStore<D> {
-    /// See [`super::PoolStore::join`].
-    pub(in crate::store) async fn add_lease(&self, joining: &Joining<'_>) -> Result<(), StoreError> {
-        let lease = joining.lease.to_string();
-        let settings = super::written(joining.seed);
-        let worker: String = joining.worker.chars().take(128).collect();
+impl PoolStore for Store {
+    async fn join(&self, request: &JoinRequest<'_>) -> Result<(), StoreError> {
+        let lease = request.lease.to_string();
+        let settings = super::written(request.seed);
+        let worker: String = request.worker.chars().take(128).collect();
         let run = || async {
-            let mut transaction = Transaction::<D>::begin(&self.pools.coordinator).await?;
+            let mut transaction = self.begin(PoolKind::Coordinator).await?;
             let result = async {
                 let group = Statement::new("INSERT INTO drain_groups (group_id, revision, settings) VALUES (?, 0, ?)")
-                    .bind(joining.group)
+                    .bind(request.group)
                     .bind(settings.as_str())
-                    .text(D::KEEP_GROUP);
+                    .text(transaction.dialect.ignore_group);
                 transaction.execute("add the group", group).await?;
                 let fence = Statement::new("INSERT INTO drain_fences (lease_id) VALUES (?)").bind(lease.as_str());
                 transaction.execute("add a fence", fence).await?;
@@ -42,13 +49,13 @@ impl<D: Dialect> SqlStore<D> {
                      VALUES (?, ?, ?, 0, 0, '{}', ",
                 )
                 .bind(lease.as_str())
-                .bind(joining.group)
+                .bind(request.group)
                 .bind(worker.as_str())
-                .text(D::NOW_US)
+                .text(transaction.dialect.now_us)
                 .text(", ")
-                .text(D::NOW_US)
+                .text(transaction.dialect.now_us)
                 .text(" + ?)")
-                .bind(microseconds(joining.ttl));
+                .bind(microseconds(request.ttl));
                 transaction.execute("add a lease", row).await
             }
             .await;
@@ -57,35 +64,34 @@ impl<D: Dialect> SqlStore<D> {
         Ok(self.coordinating("join the pool", run).await?)
     }
 
-    /// See [`super::PoolStore::beat`].
-    pub(in crate::store) async fn renew_lease(
+    async fn heartbeat(
         &self,
-        beat: &Beat<'_>,
-        decide: &(impl Fn(&Snapshot) -> u32 + Send + Sync),
-    ) -> Result<(Snapshot, u32), Failure> {
+        heartbeat: &Heartbeat<'_>,
+        decide: impl Fn(&GroupSnapshot) -> u32 + Send + Sync,
+    ) -> Result<(GroupSnapshot, u32), StoreError> {
         let run = || async {
-            let mut transaction = Transaction::<D>::begin(&self.pools.coordinator).await?;
+            let mut transaction = self.begin(PoolKind::Coordinator).await?;
             let result = async {
-                fence::pass(&mut transaction, Fence::Lease(beat.lease)).await?;
-                let Some(snapshot) = hold_group(&mut transaction, beat.group).await? else {
+                fence::lock_shared(&mut transaction, Fence::Lease(heartbeat.lease)).await?;
+                let Some(snapshot) = lock_group(&mut transaction, heartbeat.group).await? else {
                     return Err(fenced("the group is gone"));
                 };
-                match snapshot.leases.iter().find(|lease| lease.id == beat.lease) {
+                match snapshot.leases.iter().find(|lease| lease.id == heartbeat.lease) {
                     Some(lease) if lease.expires_us > snapshot.now_us => {}
                     // Not renewed: its worker may have lost track of what it had granted, and starts anew.
                     Some(_) => return Err(fenced("the lease has lapsed")),
                     None => return Err(fenced("the lease is gone")),
                 }
                 let share = decide(&snapshot);
-                forget(&mut transaction, beat.group, snapshot.now_us).await?;
-                let lease = beat.lease.to_string();
+                delete_expired(&mut transaction, heartbeat.group, snapshot.now_us).await?;
+                let lease = heartbeat.lease.to_string();
                 let update = Statement::new(
                     "UPDATE drain_leases SET share = ?, wanted = ?, report = ?, expires_us = ? WHERE lease_id = ?",
                 )
                 .bind(share)
-                .bind(beat.wanted)
-                .bind(beat.report)
-                .bind(snapshot.now_us + microseconds(beat.ttl))
+                .bind(heartbeat.wanted)
+                .bind(heartbeat.report)
+                .bind(snapshot.now_us + microseconds(heartbeat.ttl))
                 .bind(lease.as_str());
                 transaction.execute("renew a lease", update).await?;
                 Ok((snapshot, share))
@@ -93,16 +99,15 @@ impl<D: Dialect> SqlStore<D> {
             .await;
             transaction.end(result).await
         };
-        self.coordinating("renew the lease", run).await
+        Ok(self.coordinating("renew the lease", run).await?)
     }
 
-    /// See [`super::PoolStore::fence`].
-    pub(in crate::store) async fn fence_lapsed(&self, group: &str, lease: LeaseId) -> Result<bool, Failure> {
+    async fn fence(&self, group: &str, lease: LeaseId) -> Result<bool, StoreError> {
         let run = async {
-            let mut transaction = Transaction::<D>::begin(&self.pools.coordinator).await?;
+            let mut transaction = self.begin(PoolKind::Coordinator).await?;
             let result = async {
-                lock_fence(&mut transaction, lease, D::FOR_UPDATE_NOW).await?;
-                let Some(snapshot) = hold_group(&mut transaction, group).await? else { return Ok(true) };
+                lock_fence(&mut transaction, lease, self.dialect().for_update_now).await?;
+                let Some(snapshot) = lock_group(&mut transaction, group).await? else { return Ok(true) };
                 let Some(row) = snapshot.leases.iter().find(|row| row.id == lease) else { return Ok(true) };
                 if row.fenced_us.is_some() {
                     return Ok(true);
@@ -115,7 +120,7 @@ impl<D: Dialect> SqlStore<D> {
                 let delete = Statement::new("DELETE FROM drain_fences WHERE lease_id = ?").bind(id.as_str());
                 transaction.execute("remove a fence", delete).await?;
                 let mark = Statement::new("UPDATE drain_leases SET fenced_us = ")
-                    .text(D::NOW_US)
+                    .text(transaction.dialect.now_us)
                     .text(" WHERE lease_id = ?")
                     .bind(id.as_str());
                 transaction.execute("mark a lease", mark).await?;
@@ -124,16 +129,15 @@ impl<D: Dialect> SqlStore<D> {
             .await;
             transaction.end(result).await
         };
-        self.once("fence a lease", run).await
+        Ok(self.once("fence a lease", run).await?)
     }
 
-    /// See [`super::PoolStore::leave`].
-    pub(in crate::store) async fn remove_lease(&self, group: &str, lease: LeaseId) -> Result<(), Failure> {
+    async fn leave(&self, group: &str, lease: LeaseId) -> Result<(), StoreError> {
         let run = || async {
-            let mut transaction = Transaction::<D>::begin(&self.pools.coordinator).await?;
+            let mut transaction = self.begin(PoolKind::Coordinator).await?;
             let result = async {
-                lock_fence(&mut transaction, lease, D::FOR_UPDATE).await?;
-                hold_group(&mut transaction, group).await?;
+                lock_fence(&mut transaction, lease, self.dialect().for_update).await?;
+                lock_group(&mut transaction, group).await?;
                 let id = lease.to_string();
                 for text in [
                     "DELETE FROM drain_fences WHERE lease_id = ?",
@@ -146,26 +150,31 @@ impl<D: Dialect> SqlStore<D> {
             .await;
             transaction.end(result).await
         };
-        self.coordinating("leave the pool", run).await
+        Ok(self.coordinating("leave the pool", run).await?)
     }
+}
 
-    /// See [`super::PoolStore::look`].
-    pub(in crate::store) async fn look_at_group(&self, group: &str) -> Result<Option<Snapshot>, Failure> {
-        let statement = group_statement::<D>(group);
+impl Store {
+    /// Reads the group without locks. `None`: the database does not know the group.
+    ///
+    /// # Errors
+    /// [`StoreError::Transient`] or [`StoreError::Fatal`].
+    pub async fn read_group(&self, group: &str) -> Result<Option<GroupSnapshot>, StoreError> {
+        let statement = group_statement(self.dialect(), group);
         let Some(head) = self.look_up("read the group", statement, GROUP_KINDS).await?.into_iter().next()
         else {
             return Ok(None);
         };
         let leases = self.look_up("read leases", leases_statement(group), LEASE_KINDS).await?;
-        snapshot(&head, &leases).map(Some)
+        Ok(snapshot(&head, &leases).map(Some)?)
     }
 }
 
-const GROUP_KINDS: &[Kind] = &[Kind::Int, Kind::Int, Kind::Text];
+const GROUP_KINDS: &[ColumnKind] = &[ColumnKind::Int, ColumnKind::Int, ColumnKind::Text];
 
-fn group_statement<D: Dialect>(group: &str) -> Statement<'_> {
+fn group_statement<'a>(dialect: &Dialect, group: &'a str) -> Statement<'a> {
     Statement::new("SELECT ")
-        .text(D::NOW_US)
+        .text(dialect.now_us)
         .text(", revision, settings FROM drain_groups WHERE group_id = ?")
         .bind(group)
 }
@@ -179,50 +188,42 @@ fn leases_statement(group: &str) -> Statement<'_> {
 }
 
 /// Locks the group's row and reads everything of it. `None`: there is no such group.
-pub(super) async fn hold_group<D: Dialect>(
-    transaction: &mut Transaction<D>,
+pub(super) async fn lock_group(
+    transaction: &mut Transaction,
     group: &str,
-) -> Result<Option<Snapshot>, Failure> {
+) -> Result<Option<GroupSnapshot>, DbError> {
     let lock = Statement::new("SELECT revision FROM drain_groups WHERE group_id = ?")
         .bind(group)
-        .text(D::FOR_UPDATE);
-    if transaction.fetch("hold the group", lock, &[Kind::Int]).await?.is_empty() {
+        .text(transaction.dialect.for_update);
+    if transaction.fetch("hold the group", lock, &[ColumnKind::Int]).await?.is_empty() {
         return Ok(None);
     }
     // Read after the lock is there: what the last holder wrote, and the clock of now rather than of before the wait.
     // By locking reads, which no proxy may send to a replica that lags.
-    let head = group_statement::<D>(group).text(D::FOR_UPDATE);
+    let head = group_statement(transaction.dialect, group).text(transaction.dialect.for_update);
     let head = transaction.fetch("read the group", head, GROUP_KINDS).await?;
     let Some(head) = head.first() else { return Ok(None) };
-    let leases = leases_statement(group).text(D::FOR_UPDATE);
+    let leases = leases_statement(group).text(transaction.dialect.for_update);
     let leases = transaction.fetch("read leases", leases, LEASE_KINDS).await?;
     snapshot(head, &leases).map(Some)
 }
 
-async fn lock_fence<D: Dialect>(
-    transaction: &mut Transaction<D>,
-    lease: LeaseId,
-    how: &'static str,
-) -> Result<(), Failure> {
+async fn lock_fence(transaction: &mut Transaction, lease: LeaseId, how: &'static str) -> Result<(), DbError> {
     let id = lease.to_string();
     let lock = Statement::new("SELECT 1 FROM drain_fences WHERE lease_id = ?").bind(id.as_str()).text(how);
-    transaction.fetch("lock a fence", lock, &[Kind::Int]).await.map(drop)
+    transaction.fetch("lock a fence", lock, &[ColumnKind::Int]).await.map(drop)
 }
 
 /// Removes leases that ended a while ago.
-async fn forget<D: Dialect>(
-    transaction: &mut Transaction<D>,
-    group: &str,
-    now_us: i64,
-) -> Result<(), Failure> {
+async fn delete_expired(transaction: &mut Transaction, group: &str, now_us: i64) -> Result<(), DbError> {
     let statement = Statement::new("DELETE FROM drain_leases WHERE group_id = ? AND fenced_us < ?")
         .bind(group)
-        .bind(now_us - microseconds(TOLD_AFTER_FENCING));
-    transaction.execute("forget leases", statement).await
+        .bind(now_us - microseconds(SHOWN_AFTER_FENCING));
+    transaction.execute("delete_expired leases", statement).await
 }
 
-fn snapshot(head: &Row, leases: &[Row]) -> Result<Snapshot, Failure> {
-    Ok(Snapshot {
+fn snapshot(head: &SqlRow, leases: &[SqlRow]) -> Result<GroupSnapshot, DbError> {
+    Ok(GroupSnapshot {
         now_us: head.int(0)?,
         revision: head.int(1)?,
         settings: settings(head)?,
@@ -230,11 +231,11 @@ fn snapshot(head: &Row, leases: &[Row]) -> Result<Snapshot, Failure> {
     })
 }
 
-fn settings(head: &Row) -> Result<Settings, Failure> {
+fn settings(head: &SqlRow) -> Result<GroupSettings, DbError> {
     serde_json::from_str(head.text(2)?).map_err(|_| unexpected(2))
 }
 
-fn lease(row: &Row) -> Result<Lease, Failure> {
+fn lease(row: &SqlRow) -> Result<Lease, DbError> {
     let orders = |index| u32::try_from(row.int(index)?).map_err(|_| unexpected(index));
     Ok(Lease {
         id: row.text(0)?.parse().map_err(|_| unexpected(0))?,

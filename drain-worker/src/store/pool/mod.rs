@@ -13,18 +13,18 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::{LeaseId, Store, StoreError};
-use crate::control::{Change, ChangeError, Origin, Settings};
+use super::{LeaseId, StoreError};
+use crate::control::{GroupSettings, SettingsChangeError};
 
 /// The group as one transaction saw it.
 #[derive(Clone, Debug)]
-pub struct Snapshot {
+pub struct GroupSnapshot {
     /// The database's clock, µs.
     pub now_us: i64,
-    /// Counts changes of the settings.
+    /// StoreTotals changes of the settings.
     pub revision: i64,
     /// What operators set.
-    pub settings: Settings,
+    pub settings: GroupSettings,
     /// Everybody who lives or did a moment ago, by lease.
     pub leases: Vec<Lease>,
 }
@@ -52,7 +52,7 @@ pub struct Lease {
 
 /// Who joins.
 #[derive(Clone, Debug)]
-pub struct Joining<'a> {
+pub struct JoinRequest<'a> {
     /// The consumer group.
     pub group: &'a str,
     /// A lease that nobody has had.
@@ -60,14 +60,14 @@ pub struct Joining<'a> {
     /// Host and process, for people; at most 128 characters.
     pub worker: &'a str,
     /// What is set if the group is new to the database.
-    pub seed: &'a Settings,
+    pub seed: &'a GroupSettings,
     /// How long the lease lasts without a heartbeat.
     pub ttl: Duration,
 }
 
 /// A heartbeat.
 #[derive(Clone, Debug)]
-pub struct Beat<'a> {
+pub struct Heartbeat<'a> {
     /// The consumer group.
     pub group: &'a str,
     /// Whose.
@@ -85,7 +85,7 @@ pub struct Beat<'a> {
 pub enum SettingsError {
     /// It cannot be meant.
     #[error(transparent)]
-    Refused(#[from] ChangeError),
+    Rejected(#[from] SettingsChangeError),
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -105,7 +105,7 @@ pub struct AuditEntry {
     /// More about it.
     pub detail: String,
     /// Why, as the caller said.
-    pub why: String,
+    pub reason: String,
 }
 
 /// Keeps the pool. Calling again after [`StoreError::Transient`] is always safe.
@@ -114,7 +114,7 @@ pub trait PoolStore: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError::Transient`] or [`StoreError::Fatal`].
-    fn join(&self, joining: &Joining<'_>) -> impl Future<Output = Result<(), StoreError>> + Send;
+    fn join(&self, request: &JoinRequest<'_>) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Renews a lease and sets its share to what `decide` makes of the group, in one transaction. Returns the group as
     /// it was, and that share.
@@ -122,11 +122,11 @@ pub trait PoolStore: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::Fenced`]: the lease is gone or has lapsed, join again. [`StoreError::Transient`] or [`StoreError::Fatal`]; the
     /// share may have been set then.
-    fn beat(
+    fn heartbeat(
         &self,
-        beat: &Beat<'_>,
-        decide: impl Fn(&Snapshot) -> u32 + Send + Sync,
-    ) -> impl Future<Output = Result<(Snapshot, u32), StoreError>> + Send;
+        heartbeat: &Heartbeat<'_>,
+        decide: impl Fn(&GroupSnapshot) -> u32 + Send + Sync,
+    ) -> impl Future<Output = Result<(GroupSnapshot, u32), StoreError>> + Send;
 
     /// Takes the right to commit from `lease` if it has lapsed and no transaction under it is under way. Does not wait for
     /// those: none begins under a lapsed lease, and whoever asks has a heartbeat of its own to send. Returns whether the
@@ -142,93 +142,10 @@ pub trait PoolStore: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::Transient`], also if a transaction under way takes too long; or [`StoreError::Fatal`].
     fn leave(&self, group: &str, lease: LeaseId) -> impl Future<Output = Result<(), StoreError>> + Send;
-
-    /// The group, for looking at. `None`: it is new to the database.
-    ///
-    /// # Errors
-    /// [`StoreError::Transient`] or [`StoreError::Fatal`].
-    fn look(&self, group: &str) -> impl Future<Output = Result<Option<Snapshot>, StoreError>> + Send;
-
-    /// Changes the settings and notes it in the audit trail, in one transaction.
-    ///
-    /// # Errors
-    /// [`SettingsError::Refused`]; [`StoreError::Fatal`] if the group is new to the database.
-    fn change(
-        &self,
-        group: &str,
-        change: &Change,
-        origin: &Origin,
-    ) -> impl Future<Output = Result<Snapshot, SettingsError>> + Send;
-
-    /// Notes something else that an operator did.
-    ///
-    /// # Errors
-    /// [`StoreError::Transient`] or [`StoreError::Fatal`].
-    fn note(
-        &self,
-        group: &str,
-        action: &'static str,
-        detail: &str,
-        origin: &Origin,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
-
-    /// The newest `count_max` entries of the audit trail, newest first.
-    ///
-    /// # Errors
-    /// [`StoreError::Transient`] or [`StoreError::Fatal`].
-    fn audit(
-        &self,
-        group: &str,
-        count_max: u32,
-    ) -> impl Future<Output = Result<Vec<AuditEntry>, StoreError>> + Send;
 }
 
 /// The settings as they are kept.
-fn written(settings: &Settings) -> String {
+fn written(settings: &GroupSettings) -> String {
     #[expect(clippy::expect_used, reason = "numbers and strings always serialise")]
     serde_json::to_string(settings).expect("settings serialise")
-}
-
-impl PoolStore for Store {
-    async fn join(&self, joining: &Joining<'_>) -> Result<(), StoreError> {
-        super::dispatch!(self.add_lease(joining))
-    }
-
-    async fn beat(
-        &self,
-        beat: &Beat<'_>,
-        decide: impl Fn(&Snapshot) -> u32 + Send + Sync,
-    ) -> Result<(Snapshot, u32), StoreError> {
-        super::dispatch!(self.renew_lease(beat, &decide))
-    }
-
-    async fn fence(&self, group: &str, lease: LeaseId) -> Result<bool, StoreError> {
-        super::dispatch!(self.fence_lapsed(group, lease))
-    }
-
-    async fn leave(&self, group: &str, lease: LeaseId) -> Result<(), StoreError> {
-        super::dispatch!(self.remove_lease(group, lease))
-    }
-
-    async fn look(&self, group: &str) -> Result<Option<Snapshot>, StoreError> {
-        super::dispatch!(self.look_at_group(group))
-    }
-
-    async fn change(&self, group: &str, change: &Change, origin: &Origin) -> Result<Snapshot, SettingsError> {
-        super::dispatch!(self.change_settings(group, change, origin))
-    }
-
-    async fn note(
-        &self,
-        group: &str,
-        action: &'static str,
-        detail: &str,
-        origin: &Origin,
-    ) -> Result<(), StoreError> {
-        super::dispatch!(self.add_note(group, action, detail, origin))
-    }
-
-    async fn audit(&self, group: &str, count_max: u32) -> Result<Vec<AuditEntry>, StoreError> {
-        super::dispatch!(self.list_audit(group, count_max))
-    }
 }

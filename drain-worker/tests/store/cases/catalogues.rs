@@ -4,7 +4,7 @@ use drain_worker::store::{CatalogueChanges, Fence, OrderStore, StoreError};
 use futures_util::future::join_all;
 
 use crate::harness::Harness;
-use crate::orders::{CONFIRMED, OVER_LIMIT, catalogue, catalogue_of, kinds, order, order_in};
+use crate::orders::{CONFIRMED, OVER_LIMIT, catalogue, catalogue_of, order, order_in, outcomes_of};
 
 fn changes(added: u64, changed: u64, unchanged: u64) -> CatalogueChanges {
     CatalogueChanges { added, changed, unchanged }
@@ -81,18 +81,18 @@ pub(crate) async fn a_limit_in_mid_sale_counts_what_was_bought(harness: &Harness
     store.apply_catalogue(&two(Some(3))).await.expect("applies");
     let batch =
         [buy("one", 7, "ann", 1), buy("one", 8, "bob", 2), buy("one", 9, "cyd", 3), buy("two", 10, "ann", 9)];
-    let verdicts = store.commit(Fence::Open, &batch).await.expect("commits");
-    assert_eq!(kinds(&verdicts), [OVER_LIMIT, CONFIRMED, CONFIRMED, CONFIRMED]);
+    let results = store.commit(Fence::Open, &batch).await.expect("commits");
+    assert_eq!(outcomes_of(&results), [OVER_LIMIT, CONFIRMED, CONFIRMED, CONFIRMED]);
 
     // Taken away, bought more, given back.
     store.apply_catalogue(&two(None)).await.expect("applies");
     store.commit(Fence::Open, &[buy("one", 11, "bob", 4)]).await.expect("commits");
     store.apply_catalogue(&two(Some(8))).await.expect("applies");
-    let verdicts = store
+    let results = store
         .commit(Fence::Open, &[buy("one", 12, "bob", 2), buy("one", 13, "bob", 1)])
         .await
         .expect("commits");
-    assert_eq!(kinds(&verdicts), [OVER_LIMIT, CONFIRMED]);
+    assert_eq!(outcomes_of(&results), [OVER_LIMIT, CONFIRMED]);
     let sum = "SELECT CAST(SUM(quantity) AS SIGNED) FROM user_purchases";
     assert_eq!(harness.number(&format!("{sum} WHERE user_id = 'bob'")).await, 8);
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use drain_worker::store::{Fence, OrderStore, VerdictKind};
+use drain_worker::store::{CommitOutcome, Fence, OrderStore};
 use futures_util::future::join_all;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
@@ -48,28 +48,27 @@ pub(crate) async fn concurrent_committers_neither_oversell_nor_lose(harness: &Ha
         })
         .collect();
 
-    let verdicts = join_all(deliveries.iter().map(async |mine| {
-        let mut verdicts = Vec::new();
+    let results = join_all(deliveries.iter().map(async |mine| {
+        let mut results = Vec::new();
         for batch in mine.chunks(17) {
-            verdicts
-                .extend(harness.store.commit(Fence::Open, batch).await.expect("no deadlock gets through"));
+            results.extend(harness.store.commit(Fence::Open, batch).await.expect("no deadlock gets through"));
         }
-        verdicts
+        results
     }))
     .await;
 
     let mut outcomes: HashMap<_, Outcome> = HashMap::new();
     let mut new = 0;
-    for verdict in verdicts.iter().flatten() {
-        let outcome = match verdict.kind {
-            VerdictKind::New(outcome) => {
+    for result in results.iter().flatten() {
+        let outcome = match result.outcome {
+            CommitOutcome::New(outcome) => {
                 new += 1;
                 outcome
             }
-            VerdictKind::Duplicate(outcome) => outcome,
+            CommitOutcome::Duplicate(outcome) => outcome,
             other => panic!("{other:?}"),
         };
-        assert_eq!(*outcomes.entry(verdict.order_id).or_insert(outcome), outcome, "all are told the same");
+        assert_eq!(*outcomes.entry(result.order_id).or_insert(outcome), outcome, "all are told the same");
     }
     assert_eq!((new, outcomes.len()), (orders.len(), orders.len()), "each is decided once");
     examine(harness, &orders, &outcomes).await;

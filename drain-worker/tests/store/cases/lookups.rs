@@ -41,7 +41,7 @@ pub(crate) async fn an_order_is_found_in_every_state(harness: &Harness) {
 
 pub(crate) async fn totals_and_stock_are_told(harness: &Harness) {
     let store = &harness.store;
-    assert_eq!(store.counts().await.expect("counts"), drain_worker::store::Counts::default());
+    assert_eq!(store.counts().await.expect("counts"), drain_worker::store::StoreTotals::default());
     assert_eq!(store.stock().await.expect("reads"), []);
     store.apply_catalogue(&catalogue(&[("a", 2, None), ("b", 9, Some(1))])).await.expect("applies");
     let batch: Vec<_> = (0..5).map(|number| order(number, "ann", &[("a", 1)])).collect();

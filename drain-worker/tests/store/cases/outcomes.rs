@@ -4,7 +4,9 @@ use drain_worker::store::{Fence, OrderStore};
 use shared::order::{AddressLine, Sku};
 
 use crate::harness::Harness;
-use crate::orders::{CONFIRMED, OVER_LIMIT, SALE, SOLD_OUT, catalogue, catalogue_of, kinds, order, order_in};
+use crate::orders::{
+    CONFIRMED, OVER_LIMIT, SALE, SOLD_OUT, catalogue, catalogue_of, order, order_in, outcomes_of,
+};
 
 pub(crate) async fn every_outcome_is_written_with_its_lines(harness: &Harness) {
     let store = &harness.store;
@@ -15,10 +17,10 @@ pub(crate) async fn every_outcome_is_written_with_its_lines(harness: &Harness) {
         order(3, "bob", &[("a", 2)]),
         order(4, "bob", &[("a", 1)]),
     ];
-    let verdicts = store.commit(Fence::Open, &batch).await.expect("commits");
-    assert_eq!(kinds(&verdicts), [CONFIRMED, OVER_LIMIT, SOLD_OUT, CONFIRMED]);
+    let results = store.commit(Fence::Open, &batch).await.expect("commits");
+    assert_eq!(outcomes_of(&results), [CONFIRMED, OVER_LIMIT, SOLD_OUT, CONFIRMED]);
     assert_eq!(
-        verdicts.iter().map(|verdict| verdict.order_id).collect::<Vec<_>>(),
+        results.iter().map(|result| result.order_id).collect::<Vec<_>>(),
         batch.map(|order| order.order_id)
     );
 
@@ -54,8 +56,8 @@ pub(crate) async fn an_order_is_confirmed_whole_or_not_at_all(harness: &Harness)
         order(3, "ann", &[("a", 1), ("c", 1)]),
         order(4, "bob", &[("a", 4)]),
     ];
-    let verdicts = store.commit(Fence::Open, &batch).await.expect("commits");
-    assert_eq!(kinds(&verdicts), [CONFIRMED, SOLD_OUT, OVER_LIMIT, CONFIRMED]);
+    let results = store.commit(Fence::Open, &batch).await.expect("commits");
+    assert_eq!(outcomes_of(&results), [CONFIRMED, SOLD_OUT, OVER_LIMIT, CONFIRMED]);
     let reserved: Vec<_> = store.stock().await.expect("reads").iter().map(|stock| stock.reserved).collect();
     assert_eq!(reserved, [5, 1, 1]);
 }
@@ -63,11 +65,11 @@ pub(crate) async fn an_order_is_confirmed_whole_or_not_at_all(harness: &Harness)
 pub(crate) async fn the_last_unit_goes_to_the_first_order(harness: &Harness) {
     let store = &harness.store;
     store.apply_catalogue(&catalogue(&[("a", 10, None)])).await.expect("applies");
-    let verdicts = store.commit(Fence::Open, &[order(1, "ann", &[("a", 9)])]).await.expect("commits");
-    assert_eq!(kinds(&verdicts), [CONFIRMED]);
+    let results = store.commit(Fence::Open, &[order(1, "ann", &[("a", 9)])]).await.expect("commits");
+    assert_eq!(outcomes_of(&results), [CONFIRMED]);
     let batch = [order(2, "bob", &[("a", 2)]), order(3, "cyd", &[("a", 1)]), order(4, "dan", &[("a", 1)])];
-    let verdicts = store.commit(Fence::Open, &batch).await.expect("commits");
-    assert_eq!(kinds(&verdicts), [SOLD_OUT, CONFIRMED, SOLD_OUT]);
+    let results = store.commit(Fence::Open, &batch).await.expect("commits");
+    assert_eq!(outcomes_of(&results), [SOLD_OUT, CONFIRMED, SOLD_OUT]);
     assert_eq!(harness.number("SELECT stock_reserved FROM sale_skus").await, 10);
 }
 
@@ -81,7 +83,7 @@ pub(crate) async fn limits_hold_within_a_batch_and_across_batches(harness: &Harn
         order(4, "ann", &[("a", 1), ("b", 1)]),
     ];
     assert_eq!(
-        kinds(&store.commit(Fence::Open, &batch).await.expect("commits")),
+        outcomes_of(&store.commit(Fence::Open, &batch).await.expect("commits")),
         [CONFIRMED, OVER_LIMIT, CONFIRMED, CONFIRMED]
     );
     let batch = [
@@ -90,8 +92,8 @@ pub(crate) async fn limits_hold_within_a_batch_and_across_batches(harness: &Harn
         order(7, "cyd", &[("a", 3)]),
         order(8, "bob", &[("b", 10)]),
     ];
-    let verdicts = store.commit(Fence::Open, &batch).await.expect("commits");
-    assert_eq!(kinds(&verdicts), [OVER_LIMIT, OVER_LIMIT, CONFIRMED, CONFIRMED]);
+    let results = store.commit(Fence::Open, &batch).await.expect("commits");
+    assert_eq!(outcomes_of(&results), [OVER_LIMIT, OVER_LIMIT, CONFIRMED, CONFIRMED]);
     assert_eq!(harness.number("SELECT COUNT(*) FROM user_purchases WHERE quantity = 3").await, 3);
     assert_eq!(
         harness.number("SELECT COUNT(*) FROM user_purchases WHERE sku = 'b'").await,
@@ -113,8 +115,8 @@ pub(crate) async fn several_sales_in_one_batch_keep_apart(harness: &Harness) {
         .zip(1..)
         .map(|((sale, user), number)| order_in(sale, number, user, &[("a", 1)]))
         .collect();
-    let verdicts = store.commit(Fence::Open, &batch).await.expect("commits");
-    assert_eq!(kinds(&verdicts), [CONFIRMED, CONFIRMED, CONFIRMED, OVER_LIMIT, CONFIRMED, CONFIRMED]);
+    let results = store.commit(Fence::Open, &batch).await.expect("commits");
+    assert_eq!(outcomes_of(&results), [CONFIRMED, CONFIRMED, CONFIRMED, OVER_LIMIT, CONFIRMED, CONFIRMED]);
     let reserved: Vec<_> = store.stock().await.expect("reads").iter().map(|stock| stock.reserved).collect();
     assert_eq!(reserved, [2, 1, 2], "one, three, two");
 }
@@ -131,13 +133,13 @@ pub(crate) async fn ids_are_case_sensitive(harness: &Harness) {
             }
         }
     }
-    let verdicts = store.commit(Fence::Open, &batch).await.expect("commits");
-    assert_eq!(kinds(&verdicts), [CONFIRMED; 8]);
+    let results = store.commit(Fence::Open, &batch).await.expect("commits");
+    assert_eq!(outcomes_of(&results), [CONFIRMED; 8]);
     assert_eq!(harness.number("SELECT COUNT(*) FROM user_purchases").await, 8);
     assert_eq!(harness.number("SELECT COUNT(*) FROM sale_skus WHERE stock_reserved = 2").await, 4);
-    let verdicts =
+    let results =
         store.commit(Fence::Open, &[order_in("sale", 9, "ann", &[("tea", 1)])]).await.expect("commits");
-    assert_eq!(kinds(&verdicts), [OVER_LIMIT]);
+    assert_eq!(outcomes_of(&results), [OVER_LIMIT]);
 }
 
 pub(crate) async fn addresses_keep_every_character(harness: &Harness) {
@@ -147,7 +149,7 @@ pub(crate) async fn addresses_keep_every_character(harness: &Harness) {
     let mut odd = order(1, "ann", &[("a", 1)]);
     odd.shipping_address.line1 = AddressLine::parse(text).expect("valid");
     odd.shipping_address.line2 = Some(AddressLine::parse(&"𠮷".repeat(200)).expect("valid"));
-    assert_eq!(kinds(&store.commit(Fence::Open, &[odd]).await.expect("commits")), [CONFIRMED]);
+    assert_eq!(outcomes_of(&store.commit(Fence::Open, &[odd]).await.expect("commits")), [CONFIRMED]);
     let stored = harness.text("SELECT shipping_address FROM orders").await;
     let stored: serde_json::Value = serde_json::from_str(&stored).expect("JSON");
     assert_eq!(stored["line1"], text);
@@ -162,16 +164,16 @@ pub(crate) async fn a_batch_of_a_thousand_orders_is_decided_whole(harness: &Harn
     // Every tenth order is a second one of its buyer.
     let user = |number: u64| format!("user{}", if number % 10 == 9 { number - 1 } else { number });
     let batch: Vec<_> = (0..1_000).map(|number| order(number, &user(number), &[("a", 1)])).collect();
-    let verdicts = store.commit(Fence::Open, &batch).await.expect("commits");
+    let results = store.commit(Fence::Open, &batch).await.expect("commits");
     let counts = store.counts().await.expect("counts");
-    assert_eq!(verdicts.len(), 1_000);
+    assert_eq!(results.len(), 1_000);
     assert_eq!((counts.confirmed, counts.orders()), (700, 1_000));
     assert_eq!(harness.number("SELECT COUNT(*) FROM order_items").await, 1_000);
     assert_eq!(harness.number("SELECT COUNT(*) FROM user_purchases").await, 700);
     assert_eq!(harness.number("SELECT stock_reserved FROM sale_skus").await, 700);
     let again = store.commit(Fence::Open, &batch).await.expect("commits");
     assert!(
-        again.iter().all(|verdict| matches!(verdict.kind, drain_worker::store::VerdictKind::Duplicate(_)))
+        again.iter().all(|result| matches!(result.outcome, drain_worker::store::CommitOutcome::Duplicate(_)))
     );
     assert_eq!(store.counts().await.expect("counts"), counts);
 }
@@ -187,8 +189,8 @@ pub(crate) async fn many_lines_of_many_skus_are_written(harness: &Harness) {
             order(number as u64, "ann", &lines)
         })
         .collect();
-    let verdicts = store.commit(Fence::Open, &batch).await.expect("commits");
-    assert_eq!(kinds(&verdicts), [CONFIRMED; 60]);
+    let results = store.commit(Fence::Open, &batch).await.expect("commits");
+    assert_eq!(outcomes_of(&results), [CONFIRMED; 60]);
     assert_eq!(harness.number("SELECT COUNT(*) FROM order_items").await, 1_200);
     assert_eq!(harness.number("SELECT COUNT(*) FROM sale_skus WHERE stock_reserved = 4").await, 600);
     assert_eq!(harness.number("SELECT COUNT(*) FROM user_purchases WHERE quantity = 4").await, 600);
@@ -202,5 +204,5 @@ pub(crate) async fn many_lines_of_many_skus_are_written(harness: &Harness) {
     long.client_reference = Some(shared::order::ClientReference::parse(&"备".repeat(128)).expect("valid"));
     long.items[0].unit_price_minor = shared::catalogue::PRICE_MINOR_MAX;
     long.items[0].sku = Sku::parse(&sku).expect("valid");
-    assert_eq!(kinds(&store.commit(Fence::Open, &[long]).await.expect("commits")), [CONFIRMED]);
+    assert_eq!(outcomes_of(&store.commit(Fence::Open, &[long]).await.expect("commits")), [CONFIRMED]);
 }

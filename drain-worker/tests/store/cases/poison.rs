@@ -1,10 +1,10 @@
 //! Orders that cannot be decided.
 
-use drain_worker::store::{DeadLetterReason, Fence, OrderStore, StoredStatus, VerdictKind};
+use drain_worker::store::{CommitOutcome, DeadLetterReason, Fence, OrderStore, StoredStatus};
 use shared::envelope::decode_batch;
 
 use crate::harness::Harness;
-use crate::orders::{AGAIN, CONFIRMED, REFUSED, UNKNOWN_SKU, catalogue, id, kinds, order, order_in};
+use crate::orders::{AGAIN, CONFIRMED, REFUSED, UNKNOWN_SKU, catalogue, id, order, order_in, outcomes_of};
 
 /// Makes the database refuse the orders of one buyer, in words that must not get out.
 async fn plant(harness: &Harness) {
@@ -25,8 +25,8 @@ pub(crate) async fn a_refused_row_is_singled_out(harness: &Harness) {
     let user =
         |number: u64| if number == 37 || number == 101 { "mallory".to_owned() } else { format!("u{number}") };
     let batch: Vec<_> = (0..150).map(|number| order(number, &user(number), &[("a", 1)])).collect();
-    let verdicts = store.commit(Fence::Open, &batch).await.expect("commits");
-    for (number, kind) in kinds(&verdicts).into_iter().enumerate() {
+    let results = store.commit(Fence::Open, &batch).await.expect("commits");
+    for (number, kind) in outcomes_of(&results).into_iter().enumerate() {
         assert_eq!(kind, if number == 37 || number == 101 { REFUSED } else { CONFIRMED }, "{number}");
     }
     assert_eq!(harness.number("SELECT stock_reserved FROM sale_skus").await, 148);
@@ -48,14 +48,14 @@ pub(crate) async fn a_refused_row_is_singled_out(harness: &Harness) {
     assert_eq!(decode_batch(&letters[0].payload).expect("an envelope"), [batch[37].clone()]);
 
     // Delivered again: the good ones are there, the bad ones are tried and counted.
-    let verdicts = store.commit(Fence::Open, &batch[30..40]).await.expect("commits");
-    assert_eq!(kinds(&verdicts).iter().filter(|kind| **kind == AGAIN).count(), 9);
-    assert_eq!(kinds(&verdicts)[7], REFUSED);
+    let results = store.commit(Fence::Open, &batch[30..40]).await.expect("commits");
+    assert_eq!(outcomes_of(&results).iter().filter(|kind| **kind == AGAIN).count(), 9);
+    assert_eq!(outcomes_of(&results)[7], REFUSED);
     assert_eq!(harness.letters().await[0].head.attempts, 2);
 
     // Mended: the letter goes with the decision.
     harness.run("DROP TRIGGER poison").await;
-    assert_eq!(kinds(&store.commit(Fence::Open, &batch[30..40]).await.expect("commits"))[7], CONFIRMED);
+    assert_eq!(outcomes_of(&store.commit(Fence::Open, &batch[30..40]).await.expect("commits"))[7], CONFIRMED);
     let left = harness.letters().await;
     assert_eq!(left.iter().map(|letter| letter.head.order_id).collect::<Vec<_>>(), [Some(id(101))]);
 }
@@ -71,8 +71,8 @@ pub(crate) async fn an_unknown_sku_waits_for_the_catalogue(harness: &Harness) {
         order(4, "bob", &[("a", 1)]),
     ];
     for _ in 0..2 {
-        let verdicts = store.commit(Fence::Open, &batch).await.expect("commits");
-        assert_eq!(kinds(&verdicts)[1..4], [UNKNOWN_SKU; 3]);
+        let results = store.commit(Fence::Open, &batch).await.expect("commits");
+        assert_eq!(outcomes_of(&results)[1..4], [UNKNOWN_SKU; 3]);
     }
     let counts = store.counts().await.expect("counts");
     assert_eq!((counts.orders(), counts.dead_letters_total()), (2, 2));
@@ -91,13 +91,13 @@ pub(crate) async fn an_unknown_sku_waits_for_the_catalogue(harness: &Harness) {
     store.apply_catalogue(&catalogue(&[("a", 9, None), ("b", 9, None)])).await.expect("applies");
     let letter = letters.iter().find(|letter| letter.head.order_id == Some(id(2))).expect("is there");
     let again = decode_batch(&letter.payload).expect("an envelope");
-    assert_eq!(kinds(&store.commit(Fence::Open, &again).await.expect("commits")), [CONFIRMED]);
+    assert_eq!(outcomes_of(&store.commit(Fence::Open, &again).await.expect("commits")), [CONFIRMED]);
     assert_eq!(store.counts().await.expect("counts").dead_letters_total(), 1);
 
     // Another body under that id is a conflict now, and needs no letter either.
     let other = order_in("another-sale", 2, "ann", &[("a", 1)]);
-    let verdicts = store.commit(Fence::Open, &[other]).await.expect("commits");
-    assert!(matches!(verdicts[0].kind, VerdictKind::Conflict { .. }), "{verdicts:?}");
+    let results = store.commit(Fence::Open, &[other]).await.expect("commits");
+    assert!(matches!(results[0].outcome, CommitOutcome::Conflict { .. }), "{results:?}");
 }
 
 pub(crate) async fn an_impossible_order_is_kept(harness: &Harness) {
@@ -108,9 +108,9 @@ pub(crate) async fn an_impossible_order_is_kept(harness: &Harness) {
     let mut twice = order(2, "ann", &[("a", 1)]);
     twice.items.push(twice.items[0].clone());
     let batch = [empty, order(3, "ann", &[("a", 1)]), twice];
-    let verdicts = store.commit(Fence::Open, &batch).await.expect("commits");
-    let invalid = VerdictKind::DeadLettered { reason: DeadLetterReason::InvalidOrder };
-    assert_eq!(kinds(&verdicts), [invalid, CONFIRMED, invalid]);
+    let results = store.commit(Fence::Open, &batch).await.expect("commits");
+    let invalid = CommitOutcome::DeadLettered { reason: DeadLetterReason::InvalidOrder };
+    assert_eq!(outcomes_of(&results), [invalid, CONFIRMED, invalid]);
     assert_eq!(store.counts().await.expect("counts").dead_letters["invalid_order"], 2);
     assert_eq!(store.commit(Fence::Open, &[]).await.expect("nothing to do"), []);
 }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use drain_worker::control::{Change, Origin, Rate, Settings};
+use drain_worker::control::{AuditContext, GroupSettings, Rate, SettingsChange};
 use drain_worker::store::{
-    Beat, DeadLetter, DeadLetterReason, Fence, Joining, LeaseId, LetterStore, OrderStore, PoolStore,
-    Snapshot, StoreError,
+    DeadLetter, DeadLetterReason, Fence, GroupSnapshot, Heartbeat, JoinRequest, LeaseId, OrderStore,
+    PoolStore, StoreError,
 };
 
 use crate::harness::{AT_THE_STOCK, Harness};
@@ -15,13 +15,13 @@ use crate::orders::{catalogue, order};
 const GROUP: &str = "drain";
 const LONG: Duration = Duration::from_secs(60);
 
-fn seed() -> Settings {
-    Settings::new(Rate::new(2_000).expect("within bounds"))
+fn seed() -> GroupSettings {
+    GroupSettings::new(Rate::new(2_000).expect("within bounds"))
 }
 
 async fn join(harness: &Harness, worker: &str, ttl: Duration) -> LeaseId {
     let lease = LeaseId::random();
-    let joining = Joining { group: GROUP, lease, worker, seed: &seed(), ttl };
+    let joining = JoinRequest { group: GROUP, lease, worker, seed: &seed(), ttl };
     harness.store.join(&joining).await.expect("joins");
     lease
 }
@@ -32,13 +32,13 @@ async fn beat(
     lease: LeaseId,
     share: u32,
     ttl: Duration,
-) -> Result<(Snapshot, u32), StoreError> {
-    let beat = Beat { group: GROUP, lease, wanted: 7, ttl, report: r#"{"state":"idle"}"# };
-    harness.store.beat(&beat, |_| share).await
+) -> Result<(GroupSnapshot, u32), StoreError> {
+    let heartbeat = Heartbeat { group: GROUP, lease, wanted: 7, ttl, report: r#"{"state":"idle"}"# };
+    harness.store.heartbeat(&heartbeat, |_| share).await
 }
 
-async fn look(harness: &Harness) -> Snapshot {
-    harness.store.look(GROUP).await.expect("looks").expect("the group is there")
+async fn look(harness: &Harness) -> GroupSnapshot {
+    harness.store.read_group(GROUP).await.expect("looks").expect("the group is there")
 }
 
 fn is_fenced<T: std::fmt::Debug>(result: &Result<T, StoreError>) -> bool {
@@ -46,7 +46,7 @@ fn is_fenced<T: std::fmt::Debug>(result: &Result<T, StoreError>) -> bool {
 }
 
 pub(crate) async fn a_lease_is_joined_renewed_and_left(harness: &Harness) {
-    assert!(harness.store.look(GROUP).await.expect("looks").is_none(), "nobody has been here");
+    assert!(harness.store.read_group(GROUP).await.expect("looks").is_none(), "nobody has been here");
     let lease = join(harness, "host:1", Duration::from_secs(5)).await;
     let joined = look(harness).await;
     assert_eq!((joined.revision, &joined.settings), (0, &seed()));
@@ -66,8 +66,8 @@ pub(crate) async fn a_lease_is_joined_renewed_and_left(harness: &Harness) {
 
     // Another worker's flags change nothing.
     let other = LeaseId::random();
-    let stranger = Settings::new(Rate::new(1).expect("within bounds"));
-    let joining = Joining { group: GROUP, lease: other, worker: "host:2", seed: &stranger, ttl: LONG };
+    let stranger = GroupSettings::new(Rate::new(1).expect("within bounds"));
+    let joining = JoinRequest { group: GROUP, lease: other, worker: "host:2", seed: &stranger, ttl: LONG };
     harness.store.join(&joining).await.expect("joins");
     assert_eq!(look(harness).await.settings, seed());
 
@@ -105,8 +105,11 @@ pub(crate) async fn without_its_lease_a_worker_commits_nothing(harness: &Harness
     let letter =
         DeadLetter::of_message("m1", Bytes::from_static(b"x"), DeadLetterReason::MalformedMessage, "");
     let letters = [letter];
-    assert!(is_fenced(&harness.store.dead_letter(Fence::Lease(lease), &letters).await), "letters neither");
-    assert!(is_fenced(&harness.store.keep_undecided(Fence::Lease(lease), &letters).await));
+    assert!(
+        is_fenced(&harness.store.upsert_dead_letters(Fence::Lease(lease), &letters).await),
+        "letters neither"
+    );
+    assert!(is_fenced(&harness.store.store_undecided(Fence::Lease(lease), &letters).await));
     assert_eq!(harness.store.counts().await.expect("counts").dead_letters_total(), 0);
     let group = look(harness).await;
     let fenced = group.leases.iter().find(|other| other.id == lease).expect("still told");
@@ -144,26 +147,33 @@ pub(crate) async fn fencing_leaves_transactions_under_way_alone_and_does_not_wai
 }
 
 pub(crate) async fn settings_change_and_are_put_on_record(harness: &Harness) {
-    let origin = Origin { who: "ann".to_owned(), why: "a sale".to_owned() };
-    let rate = Change::SetRate { rate: Rate::new(3_000).expect("within bounds"), ramp: Duration::ZERO };
-    let nobody = harness.store.change(GROUP, &rate, &origin).await;
+    let context = AuditContext { who: "ann".to_owned(), reason: "a sale".to_owned() };
+    let rate =
+        SettingsChange::SetRate { rate: Rate::new(3_000).expect("within bounds"), ramp: Duration::ZERO };
+    let nobody = harness.store.change_settings(GROUP, &rate, &context).await;
     assert!(nobody.is_err_and(|error| error.to_string().contains("no worker of the group 'drain'")));
 
     join(harness, "host:1", LONG).await;
-    let changed = harness.store.change(GROUP, &rate, &origin).await.expect("changes");
+    let changed = harness.store.change_settings(GROUP, &rate, &context).await.expect("changes");
     assert_eq!((changed.revision, changed.settings.cap_at(changed.now_us).orders_per_second), (1, 3_000));
-    let pause = Change::PauseFor { duration: LONG };
-    harness.store.change(GROUP, &pause, &Origin::default()).await.expect("changes");
-    let refused = Change::PauseUntil { until_us: Some(1) };
-    assert!(harness.store.change(GROUP, &refused, &origin).await.is_err());
-    harness.store.note(GROUP, "redrive", "reason unknown_sku: confirmed 3", &origin).await.expect("notes");
+    let pause = SettingsChange::PauseFor { duration: LONG };
+    harness.store.change_settings(GROUP, &pause, &AuditContext::default()).await.expect("changes");
+    let refused = SettingsChange::PauseUntil { until_us: Some(1) };
+    assert!(harness.store.change_settings(GROUP, &refused, &context).await.is_err());
+    harness
+        .store
+        .append_audit(GROUP, "redrive", "reason unknown_sku: confirmed 3", &context)
+        .await
+        .expect("notes");
 
     let group = look(harness).await;
     assert_eq!((group.revision, group.settings.cap_at(group.now_us).orders_per_second), (2, 0));
-    let audit = harness.store.audit(GROUP, 10).await.expect("reads");
+    let audit = harness.store.list_audit(GROUP, 10).await.expect("reads");
     let told: Vec<_> = audit
         .iter()
-        .map(|entry| (entry.who.as_str(), entry.action.as_str(), entry.detail.as_str(), entry.why.as_str()))
+        .map(|entry| {
+            (entry.who.as_str(), entry.action.as_str(), entry.detail.as_str(), entry.reason.as_str())
+        })
         .collect();
     assert_eq!(
         told,
@@ -173,8 +183,8 @@ pub(crate) async fn settings_change_and_are_put_on_record(harness: &Harness) {
             ("ann", "rate_set", "3000/s", "a sale"),
         ]
     );
-    assert_eq!(harness.store.audit(GROUP, 1).await.expect("reads").len(), 1);
-    assert!(harness.store.audit("another", 10).await.expect("reads").is_empty());
+    assert_eq!(harness.store.list_audit(GROUP, 1).await.expect("reads").len(), 1);
+    assert!(harness.store.list_audit("another", 10).await.expect("reads").is_empty());
 }
 
 /// However many beat at once, each sees what the one before noted: nobody takes more than is free.
@@ -186,13 +196,13 @@ pub(crate) async fn shares_are_taken_one_after_the_other(harness: &Harness) {
     }
     let taking = leases.iter().map(async |&lease| {
         for _ in 0..5 {
-            let beat = Beat { group: GROUP, lease, wanted: 1, ttl: LONG, report: "{}" };
-            let decide = |group: &Snapshot| {
+            let heartbeat = Heartbeat { group: GROUP, lease, wanted: 1, ttl: LONG, report: "{}" };
+            let decide = |group: &GroupSnapshot| {
                 let others = group.leases.iter().filter(|other| other.id != lease).map(|other| other.share);
                 CAP - others.sum::<u32>()
             };
             // Calls that meet may end as transient ones; members try again as well.
-            while let Err(error) = harness.store.beat(&beat, decide).await {
+            while let Err(error) = harness.store.heartbeat(&heartbeat, decide).await {
                 assert!(error.is_transient(), "{error}");
             }
             let sum: u32 = look(harness).await.leases.iter().map(|lease| lease.share).sum();

@@ -1,11 +1,11 @@
 //! The same order again, and another order under its id.
 
-use drain_worker::store::{Fence, OrderStore, VerdictKind};
+use drain_worker::store::{CommitOutcome, Fence, OrderStore};
 use futures_util::future::join_all;
 use shared::order::Outcome;
 
 use crate::harness::Harness;
-use crate::orders::{AGAIN, CONFIRMED, OVER_LIMIT, SOLD_OUT, catalogue, id, kinds, order};
+use crate::orders::{AGAIN, CONFIRMED, OVER_LIMIT, SOLD_OUT, catalogue, id, order, outcomes_of};
 
 pub(crate) async fn a_redelivery_changes_nothing(harness: &Harness) {
     let store = &harness.store;
@@ -17,22 +17,22 @@ pub(crate) async fn a_redelivery_changes_nothing(harness: &Harness) {
         order(4, "cyd", &[("a", 1)]),
     ];
     let first = store.commit(Fence::Open, &batch).await.expect("commits");
-    assert_eq!(kinds(&first), [CONFIRMED, OVER_LIMIT, SOLD_OUT, CONFIRMED]);
+    assert_eq!(outcomes_of(&first), [CONFIRMED, OVER_LIMIT, SOLD_OUT, CONFIRMED]);
     let counts = store.counts().await.expect("counts");
     let stock = store.stock().await.expect("reads");
     let decided = harness.text("SELECT CAST(MAX(decided_at) AS CHAR) FROM orders").await;
     for _ in 0..3 {
         let again = store.commit(Fence::Open, &batch).await.expect("commits");
         for (first, again) in first.iter().zip(&again) {
-            let VerdictKind::New(outcome) = first.kind else { panic!("{first:?}") };
-            assert_eq!(again.kind, VerdictKind::Duplicate(outcome));
+            let CommitOutcome::New(outcome) = first.outcome else { panic!("{first:?}") };
+            assert_eq!(again.outcome, CommitOutcome::Duplicate(outcome));
         }
     }
     // In another order, and mixed with new ones.
     let mixed = [batch[2].clone(), order(5, "dan", &[("b", 1)]), batch[0].clone()];
-    let verdicts = store.commit(Fence::Open, &mixed).await.expect("commits");
-    let VerdictKind::New(sold_out) = SOLD_OUT else { unreachable!() };
-    assert_eq!(kinds(&verdicts), [VerdictKind::Duplicate(sold_out), CONFIRMED, AGAIN]);
+    let results = store.commit(Fence::Open, &mixed).await.expect("commits");
+    let CommitOutcome::New(sold_out) = SOLD_OUT else { unreachable!() };
+    assert_eq!(outcomes_of(&results), [CommitOutcome::Duplicate(sold_out), CONFIRMED, AGAIN]);
 
     let mut expected = counts;
     expected.confirmed += 1;
@@ -53,7 +53,7 @@ pub(crate) async fn a_duplicate_within_a_batch_is_one_order(harness: &Harness) {
         order(1, "ann", &[("a", 1)]),
     ];
     assert_eq!(
-        kinds(&store.commit(Fence::Open, &batch).await.expect("commits")),
+        outcomes_of(&store.commit(Fence::Open, &batch).await.expect("commits")),
         [CONFIRMED, CONFIRMED, AGAIN, AGAIN]
     );
     assert_eq!(harness.number("SELECT COUNT(*) FROM orders").await, 2);
@@ -67,19 +67,19 @@ pub(crate) async fn another_payload_under_the_same_id_is_recorded_once(harness: 
     let second = order(1, "ann", &[("a", 2)]);
     let third = order(1, "ann", &[("b", 1)]);
     assert_ne!(first.digest, second.digest);
-    let conflict = VerdictKind::Conflict { stored: first.digest, outcome: Outcome::Confirmed };
+    let conflict = CommitOutcome::Conflict { stored: first.digest, outcome: Outcome::Confirmed };
 
     let batch = [first.clone(), second.clone(), first.clone()];
     assert_eq!(
-        kinds(&store.commit(Fence::Open, &batch).await.expect("commits")),
+        outcomes_of(&store.commit(Fence::Open, &batch).await.expect("commits")),
         [CONFIRMED, conflict, AGAIN]
     );
     for _ in 0..2 {
-        let verdicts = store
+        let results = store
             .commit(Fence::Open, &[second.clone(), third.clone(), second.clone()])
             .await
             .expect("commits");
-        assert_eq!(kinds(&verdicts), [conflict; 3]);
+        assert_eq!(outcomes_of(&results), [conflict; 3]);
     }
     assert_eq!(harness.number("SELECT COUNT(*) FROM order_conflicts").await, 2);
     assert_eq!(store.counts().await.expect("counts").conflicts, 2);
@@ -97,13 +97,13 @@ pub(crate) async fn a_race_for_one_id_has_one_winner(harness: &Harness) {
         let numbers = || (0..10).map(move |number| round * 10 + number);
         let batch = |sku| numbers().map(|number| order(number, "ann", &[(sku, 1)])).collect::<Vec<_>>();
         let (left, right) = (batch("a"), batch("b"));
-        let verdicts =
+        let results =
             join_all([&left, &right, &right, &left].map(|batch| store.commit(Fence::Open, batch))).await;
-        let verdicts: Vec<_> = verdicts.into_iter().map(|verdicts| verdicts.expect("commits")).collect();
+        let results: Vec<_> = results.into_iter().map(|results| results.expect("commits")).collect();
         for place in 0..10 {
-            let kinds = verdicts.iter().map(|verdicts| verdicts[place].kind);
-            assert_eq!(kinds.clone().filter(|kind| *kind == CONFIRMED).count(), 1, "{verdicts:?}");
-            let conflicts = kinds.filter(|kind| matches!(kind, VerdictKind::Conflict { .. })).count();
+            let outcomes = results.iter().map(|results| results[place].outcome);
+            assert_eq!(outcomes.clone().filter(|kind| *kind == CONFIRMED).count(), 1, "{results:?}");
+            let conflicts = outcomes.filter(|kind| matches!(kind, CommitOutcome::Conflict { .. })).count();
             assert_eq!(conflicts, 2, "both deliveries of the body that lost");
         }
     }

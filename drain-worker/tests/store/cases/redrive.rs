@@ -6,47 +6,48 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use drain_worker::control::Origin;
-use drain_worker::dead_letters::{LetterOutcome, Outcome, RedriveConfig, Redriven, Redriver};
-use drain_worker::pipeline::{Health, Meter};
+use drain_worker::control::AuditContext;
+use drain_worker::dead_letters::{RedriveConfig, RedriveOutcome, RedrivePage, RedriveResult, Redriver};
+use drain_worker::gated_writer::GatedWriter;
+use drain_worker::pipeline::{CircuitBreaker, WriterStats};
 use drain_worker::rate::RateGate;
 use drain_worker::store::{
-    DeadLetter, DeadLetterReason, Fence, LetterStore, OrderStore, Page, PoolStore, Selection, Store,
+    DeadLetter, DeadLetterReason, DeadLetterSelection, Fence, OrderStore, PageRequest, Store,
 };
 use futures_util::future::join_all;
 use shared::envelope::{EncodedOrder, encode_batch};
 use shared::order::AcceptedOrder;
 
 use crate::harness::{Harness, config};
-use crate::orders::{UNKNOWN_SKU, catalogue, id, kinds, order};
+use crate::orders::{UNKNOWN_SKU, catalogue, id, order, outcomes_of};
 
-const ALL: Page = Page { after: 0, letters_max: NonZeroU32::MAX };
+const ALL: PageRequest = PageRequest { after: 0, letters_max: NonZeroU32::MAX };
 
-fn redriver_at(store: Arc<Store>, gate: RateGate, wait_max: Duration) -> Redriver<Store> {
-    let signals = (Meter::default(), Health::default());
+fn redriver_at(store: Arc<Store>, gate: RateGate, wait_max: Duration) -> Redriver {
+    let writer = GatedWriter::new(gate, WriterStats::default(), CircuitBreaker::default());
     let config = RedriveConfig { wait_max, batch_orders_max: 7, ..RedriveConfig::default() };
-    Redriver::new(store, gate, signals, Arc::new(|| None), "drain", config)
+    Redriver::new(store, writer, Arc::new(|| None), "drain", config)
 }
 
-fn redriver(store: Arc<Store>) -> Redriver<Store> {
+fn redriver(store: Arc<Store>) -> Redriver {
     let credits = NonZeroU32::new(100_000).expect("not 0");
-    redriver_at(store, RateGate::alone(credits), Duration::from_secs(30))
+    redriver_at(store, RateGate::standalone(credits), Duration::from_secs(30))
 }
 
-async fn redrive(redriver: &Redriver<Store>, selection: Selection, page: Page) -> Redriven {
-    let origin = Origin { who: "ann".to_owned(), why: String::new() };
-    redriver.redrive(&selection, page, &origin, ()).await.expect("redrives")
+async fn redrive(redriver: &Redriver, selection: DeadLetterSelection, page: PageRequest) -> RedrivePage {
+    let context = AuditContext { who: "ann".to_owned(), reason: String::new() };
+    redriver.redrive(&selection, page, &context, ()).await.expect("redrives")
 }
 
-fn outcomes(redriven: &Redriven) -> Vec<&'static str> {
+fn outcomes(redriven: &RedrivePage) -> Vec<&'static str> {
     redriven.outcomes.iter().map(|letter| letter.outcome.as_str()).collect()
 }
 
 /// Letters for orders of a SKU that the database lacks.
 async fn lettered(harness: &Harness, numbers: std::ops::Range<u64>) -> Vec<AcceptedOrder> {
     let orders: Vec<_> = numbers.map(|number| order(number, "ann", &[("z", 1)])).collect();
-    let verdicts = harness.store.commit(Fence::Open, &orders).await.expect("commits");
-    assert!(kinds(&verdicts).iter().all(|kind| *kind == UNKNOWN_SKU));
+    let results = harness.store.commit(Fence::Open, &orders).await.expect("commits");
+    assert!(outcomes_of(&results).iter().all(|kind| *kind == UNKNOWN_SKU));
     orders
 }
 
@@ -64,7 +65,7 @@ pub(crate) async fn what_was_mended_is_confirmed_once(harness: &Harness) {
     let store = &harness.store;
     lettered(harness, 0..10).await;
     let redriver = redriver(store.clone());
-    let unknown = || Selection::Reason("unknown_sku".to_owned());
+    let unknown = || DeadLetterSelection::Reason("unknown_sku".to_owned());
     // Nothing is mended yet: each stays, and the attempt is counted.
     let still = redrive(&redriver, unknown(), ALL).await;
     assert_eq!(outcomes(&still), ["dead_lettered"; 10]);
@@ -77,14 +78,14 @@ pub(crate) async fn what_was_mended_is_confirmed_once(harness: &Harness) {
     assert_eq!((mended.next, mended.stopped), (None, None));
     assert_eq!(mended.outcomes[3].order_id, Some(id(3)));
     let ids: Vec<_> = mended.outcomes.iter().map(|letter| letter.id).collect();
-    let again = redrive(&redriver, Selection::Ids(ids.into_iter().collect()), ALL).await;
+    let again = redrive(&redriver, DeadLetterSelection::Ids(ids.into_iter().collect()), ALL).await;
     assert_eq!(outcomes(&again), ["gone"; 10]);
-    assert_eq!(redrive(&redriver, unknown(), ALL).await, Redriven::default());
+    assert_eq!(redrive(&redriver, unknown(), ALL).await, RedrivePage::default());
 
     let counts = store.counts().await.expect("counts");
     assert_eq!((counts.confirmed, counts.orders(), counts.dead_letters_total()), (8, 10, 0));
     // Twice there was something to do.
-    let audit = store.audit("drain", 9).await.expect("reads");
+    let audit = store.list_audit("drain", 9).await.expect("reads");
     let seen: Vec<_> = audit.iter().map(|entry| (entry.who.as_str(), entry.action.as_str())).collect();
     assert_eq!(seen, [("ann", "letters_redriven"); 2]);
     assert!(audit[0].detail.starts_with("10 letters, ") && audit[0].detail.ends_with("by unknown_sku"));
@@ -96,16 +97,17 @@ pub(crate) async fn two_workers_at_once_change_nothing_twice(harness: &Harness) 
     // Some of them once more, in messages that could not be read before.
     let messages: Vec<_> =
         orders.chunks(6).zip(0..).map(|(part, number)| message(&format!("m{number}"), part)).collect();
-    store.dead_letter(Fence::Open, &messages).await.expect("keeps");
+    store.upsert_dead_letters(Fence::Open, &messages).await.expect("keeps");
     mend(harness, 1_000).await;
     let workers = join_all((0..3).map(async |_| redriver(Arc::new(harness.open(config()).await)))).await;
-    let redriven = join_all(workers.iter().map(|worker| redrive(worker, Selection::All, ALL))).await;
+    let redriven =
+        join_all(workers.iter().map(|worker| redrive(worker, DeadLetterSelection::All, ALL))).await;
     let mut seen: BTreeMap<_, usize> = BTreeMap::new();
     for letter in redriven.iter().flat_map(|redriven| &redriven.outcomes) {
         *seen.entry(letter.outcome).or_default() += 1;
     }
     assert!(redriven.iter().all(|redriven| redriven.stopped.is_none()), "{redriven:?}");
-    let ends = [Outcome::Confirmed, Outcome::Duplicate, Outcome::Gone];
+    let ends = [RedriveOutcome::Confirmed, RedriveOutcome::Duplicate, RedriveOutcome::Gone];
     assert!(seen.keys().all(|outcome| ends.contains(outcome)), "{seen:?}");
     let counts = store.counts().await.expect("counts");
     assert_eq!((counts.confirmed, counts.orders(), counts.dead_letters_total()), (40, 40, 0));
@@ -121,10 +123,13 @@ pub(crate) async fn a_message_is_redriven_whole(harness: &Harness) {
     let orders: Vec<_> = (0..20).map(|number| order(number, "ann", &[("z", 1)])).collect();
     let unknown = order(90, "ann", &[("x", 1)]);
     let mixed = [orders[0].clone(), unknown];
-    store.dead_letter(Fence::Open, &[message("m1", &orders), message("m2", &mixed)]).await.expect("keeps");
+    store
+        .upsert_dead_letters(Fence::Open, &[message("m1", &orders), message("m2", &mixed)])
+        .await
+        .expect("keeps");
     // A worker that crashed in the middle has committed a part of it, and the letter is still there.
     store.commit(Fence::Open, &orders[..3]).await.expect("commits");
-    let redriven = redrive(&redriver(store.clone()), Selection::All, ALL).await;
+    let redriven = redrive(&redriver(store.clone()), DeadLetterSelection::All, ALL).await;
     assert_eq!(outcomes(&redriven), ["sold_out", "dead_lettered"]);
     let detail = |place: usize| redriven.outcomes[place].detail.as_deref();
     assert_eq!(detail(0), Some("20 orders: 15 sold_out, 2 confirmed, 3 duplicate"));
@@ -143,22 +148,22 @@ pub(crate) async fn what_is_unreadable_or_given_up_stays(harness: &Harness) {
         DeadLetterReason::MalformedMessage,
         "not CBOR",
     );
-    store.dead_letter(Fence::Open, &[unreadable]).await.expect("keeps");
+    store.upsert_dead_letters(Fence::Open, &[unreadable]).await.expect("keeps");
     lettered(harness, 0..2).await;
     let ids: Vec<_> = harness.letters().await.iter().map(|letter| letter.head.id).collect();
-    let given_up = Selection::Ids([ids[1]].into());
-    store.discard(&given_up, ALL, "drain", &Origin::default()).await.expect("discards");
+    let given_up = DeadLetterSelection::Ids([ids[1]].into());
+    store.discard_dead_letters(&given_up, ALL, "drain", &AuditContext::default()).await.expect("discards");
     mend(harness, 9).await;
 
     let redriver = redriver(store.clone());
-    let named = Selection::Ids([ids[0], ids[1], ids[2], 999_999].into());
+    let named = DeadLetterSelection::Ids([ids[0], ids[1], ids[2], 999_999].into());
     let redriven = redrive(&redriver, named, ALL).await;
     assert_eq!(outcomes(&redriven), ["unreadable", "discarded", "confirmed", "gone"]);
-    let LetterOutcome { detail: Some(detail), order_id: None, .. } = &redriven.outcomes[0] else {
+    let RedriveResult { detail: Some(detail), order_id: None, .. } = &redriven.outcomes[0] else {
         panic!("{redriven:?}")
     };
-    assert!(!detail.is_empty() && !detail.contains("envelope"), "why, without the content: {detail}");
-    let all = redrive(&redriver, Selection::All, ALL).await;
+    assert!(!detail.is_empty() && !detail.contains("envelope"), "reason, without the content: {detail}");
+    let all = redrive(&redriver, DeadLetterSelection::All, ALL).await;
     assert_eq!(outcomes(&all), ["unreadable"], "what was given up is not asked for");
     assert_eq!(harness.letters().await.len(), 2);
 }
@@ -169,12 +174,12 @@ pub(crate) async fn pages_follow_one_another(harness: &Harness) {
     let redriver = redriver(harness.store.clone());
     let mut ids: Vec<_> = harness.letters().await.iter().map(|letter| letter.head.id).collect();
     let numbers = ids.split_off(15);
-    for selection in [Selection::Ids(numbers.iter().copied().collect()), Selection::All] {
-        let mut page = Page { after: 0, letters_max: NonZeroU32::new(6).expect("not 0") };
+    for selection in [DeadLetterSelection::Ids(numbers.iter().copied().collect()), DeadLetterSelection::All] {
+        let mut page = PageRequest { after: 0, letters_max: NonZeroU32::new(6).expect("not 0") };
         let (mut seen, mut pages) = (Vec::new(), 0);
         loop {
             let redriven = redrive(&redriver, selection.clone(), page).await;
-            assert!(redriven.outcomes.iter().all(|letter| letter.outcome == Outcome::Confirmed));
+            assert!(redriven.outcomes.iter().all(|letter| letter.outcome == RedriveOutcome::Confirmed));
             seen.extend(redriven.outcomes.iter().map(|letter| letter.id));
             pages += 1;
             match redriven.next {
@@ -182,7 +187,8 @@ pub(crate) async fn pages_follow_one_another(harness: &Harness) {
                 None => break,
             }
         }
-        let (expected, expected_pages) = if selection == Selection::All { (&ids, 3) } else { (&numbers, 2) };
+        let (expected, expected_pages) =
+            if selection == DeadLetterSelection::All { (&ids, 3) } else { (&numbers, 2) };
         assert_eq!((&seen, pages), (expected, expected_pages));
     }
 }
@@ -194,13 +200,15 @@ pub(crate) async fn the_cap_is_spent_and_a_stop_is_told(harness: &Harness) {
     let gate = RateGate::with_window(Duration::from_secs(3_600));
     gate.set_credits(5);
     let short = redriver_at(harness.store.clone(), gate, Duration::from_secs(3));
-    let redriven = redrive(&short, Selection::All, ALL).await;
+    let redriven = redrive(&short, DeadLetterSelection::All, ALL).await;
     assert_eq!(outcomes(&redriven), ["confirmed"; 5]);
     assert_eq!(redriven.next, Some(redriven.outcomes[4].id));
     assert_eq!(redriven.stopped.as_deref(), Some("this worker got no share of the cap within 3 s"));
     assert_eq!(harness.store.counts().await.expect("counts").orders(), 5);
 
     let after = redriven.next.expect("there are more");
-    let rest = redrive(&redriver(harness.store.clone()), Selection::All, Page { after, ..ALL }).await;
+    let rest =
+        redrive(&redriver(harness.store.clone()), DeadLetterSelection::All, PageRequest { after, ..ALL })
+            .await;
     assert_eq!((outcomes(&rest), rest.next, rest.stopped), (vec!["confirmed"; 7], None, None));
 }

@@ -1,0 +1,77 @@
+//! Receives messages and reads them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use shared::envelope::decode_batch;
+use shared::retry::Backoff;
+use shared::rocketmq::StreamConsumer;
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::receive_budget::ReceiveBudget;
+use super::{CircuitBreaker, DecodedMessage};
+use crate::metrics;
+
+const RETRY: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
+
+/// Receives until `shutdown`. A receive under way is waited for: what it brings would otherwise stay hidden from
+/// everybody until its time is over.
+pub(super) async fn receive_loop(
+    consumer: StreamConsumer,
+    budget: Arc<ReceiveBudget>,
+    breaker: CircuitBreaker,
+    received: mpsc::Sender<DecodedMessage>,
+    shutdown: CancellationToken,
+) {
+    let mut failures = 0_u32;
+    let next = async || {
+        // A database that is down takes nothing: nothing is received, so no attempt is burnt.
+        breaker.until_closed().await;
+        budget.acquire().await
+    };
+    while let Some(permit) = shutdown.run_until_cancelled(next()).await {
+        let messages = match consumer.receive(permit.messages).await {
+            Ok(messages) => {
+                failures = 0;
+                messages
+            }
+            Err(error) => {
+                budget.record_received(permit, &[]);
+                failures += 1;
+                metrics::receive_failed();
+                // The first may be a passing break that the next receive mends.
+                if failures > 1 {
+                    tracing::warn!(%error, failures, "receiving fails; trying again");
+                }
+                shutdown.run_until_cancelled(sleep(RETRY.delay(failures))).await;
+                continue;
+            }
+        };
+        let work: Vec<_> = messages
+            .into_iter()
+            .map(|message| {
+                let content = decode_batch(message.payload());
+                DecodedMessage { message, content }
+            })
+            .collect();
+        let orders: Vec<_> = work.iter().map(DecodedMessage::orders).collect();
+        metrics::received(work.len(), orders.iter().sum());
+        let accepted = work
+            .iter()
+            .filter_map(|work| work.content.as_ref().ok())
+            .flatten()
+            .map(|order| order.accepted_at);
+        if let Some(oldest) = accepted.min() {
+            budget.record_oldest(oldest);
+        }
+        budget.record_received(permit, &orders);
+        for work in work {
+            // Closed only when the drain has failed; the message is then given back by being dropped.
+            if received.send(work).await.is_err() {
+                return;
+            }
+        }
+    }
+}

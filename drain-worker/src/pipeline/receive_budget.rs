@@ -1,0 +1,210 @@
+//! How much to receive: no more than the share will soon take.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use time::OffsetDateTime;
+
+use tokio::sync::Notify;
+
+use super::PipelineConfig;
+use crate::rate::RateGate;
+
+/// Most messages of one receive (the broker refuses more).
+const RECEIVE_MAX: u64 = 32;
+
+/// What a worker holds, for whoever wants to know. Clones tell the same.
+#[derive(Clone, Debug, Default)]
+pub struct InFlightOrders(Arc<InFlightCounts>);
+
+#[derive(Debug, Default)]
+struct InFlightCounts {
+    orders: AtomicU64,
+    per_message_x16: AtomicU64,
+    /// When the oldest order of the last receive was accepted, milliseconds since 1970; 0: none was.
+    oldest_ms: AtomicU64,
+}
+
+impl InFlightOrders {
+    /// Orders received and not yet settled.
+    #[must_use]
+    pub fn orders(&self) -> u64 {
+        self.0.orders.load(Ordering::Relaxed)
+    }
+
+    /// Age of the oldest order of the last receive, from its acceptance on, by this machine's clock. `None`: nothing is
+    /// held. Messages come roughly in the order they were sent, so this is about the oldest there is.
+    #[must_use]
+    pub fn oldest_age(&self) -> Option<Duration> {
+        let accepted_ms = self.0.oldest_ms.load(Ordering::Relaxed);
+        if self.orders() == 0 || accepted_ms == 0 {
+            return None;
+        }
+        let accepted = SystemTime::UNIX_EPOCH + Duration::from_millis(accepted_ms);
+        Some(SystemTime::now().duration_since(accepted).unwrap_or_default())
+    }
+
+    /// Orders a message has, on a moving average. `None`: nothing was received yet.
+    #[must_use]
+    pub fn orders_per_message(&self) -> Option<f64> {
+        let sixteenths = self.0.per_message_x16.load(Ordering::Relaxed);
+        (sixteenths > 0).then(|| sixteenths as f64 / 16.0)
+    }
+}
+
+/// StoreTotals what is held and what is being asked for.
+#[derive(Debug)]
+pub(super) struct ReceiveBudget {
+    gate: RateGate,
+    config: PipelineConfig,
+    state: Mutex<BudgetState>,
+    in_flight: InFlightOrders,
+    released: Notify,
+}
+
+#[derive(Debug)]
+struct BudgetState {
+    /// Orders received and not yet settled.
+    held: u64,
+    /// Orders that receives under way are expected to bring.
+    expected: u64,
+    /// Orders a message has, on a moving average, in sixteenths.
+    per_message_x16: u64,
+}
+
+/// Leave to receive some messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ReceivePermit {
+    pub(super) messages: usize,
+    expected: u64,
+}
+
+impl ReceiveBudget {
+    pub(super) fn new(gate: RateGate, config: PipelineConfig, in_flight: InFlightOrders) -> Self {
+        let state = BudgetState { held: 0, expected: 0, per_message_x16: 16 };
+        Self { gate, config, state: Mutex::new(state), in_flight, released: Notify::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BudgetState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Orders to prefetch: what the share takes in the hold time, and at least two batches, so that writers never wait
+    /// for the network.
+    fn target(&self) -> u64 {
+        let credits = u64::from(self.gate.credits());
+        let by_cap = self.config.prefetch.as_millis() * u128::from(credits) / 1_000;
+        let least = 2 * u64::from(self.config.batch_orders_max.get());
+        u64::try_from(by_cap).unwrap_or(u64::MAX).max(least.min(credits))
+    }
+
+    fn try_acquire(&self) -> Option<ReceivePermit> {
+        let target = self.target();
+        let mut state = self.lock();
+        let room = target.checked_sub(state.held + state.expected).filter(|room| *room > 0)?;
+        let messages = (room * 16 / state.per_message_x16).clamp(1, RECEIVE_MAX);
+        let expected = (messages * state.per_message_x16 / 16).max(1);
+        state.expected += expected;
+        Some(ReceivePermit { messages: usize::try_from(messages).unwrap_or(1), expected })
+    }
+
+    /// Waits until more may be held.
+    pub(super) async fn acquire(&self) -> ReceivePermit {
+        loop {
+            let released = self.released.notified();
+            let changed = self.gate.changed();
+            if let Some(permit) = self.try_acquire() {
+                return permit;
+            }
+            tokio::select! {
+                () = released => {}
+                () = changed => {}
+            }
+        }
+    }
+
+    /// When the oldest order of a receive was accepted.
+    pub(super) fn record_oldest(&self, accepted_at: OffsetDateTime) {
+        let ms = u64::try_from(accepted_at.unix_timestamp_nanos() / 1_000_000).unwrap_or(0);
+        self.in_flight.0.oldest_ms.store(ms, Ordering::Relaxed);
+    }
+
+    /// What a receive brought: the orders of each message.
+    pub(super) fn record_received(&self, permit: ReceivePermit, orders_by_message: &[usize]) {
+        let mut state = self.lock();
+        state.expected -= permit.expected;
+        for &orders in orders_by_message {
+            let orders = orders as u64;
+            state.held += orders;
+            // An eighth of the difference: a few dozen messages settle it.
+            state.per_message_x16 = ((state.per_message_x16 * 7 + orders * 16) / 8).max(16);
+        }
+        self.in_flight.0.orders.store(state.held, Ordering::Relaxed);
+        if !orders_by_message.is_empty() {
+            self.in_flight.0.per_message_x16.store(state.per_message_x16, Ordering::Relaxed);
+        }
+        drop(state);
+        // Less may have come than was expected.
+        self.released.notify_waiters();
+    }
+
+    /// Orders settled, or given back.
+    pub(super) fn release(&self, orders: usize) {
+        let mut state = self.lock();
+        state.held -= orders as u64;
+        self.in_flight.0.orders.store(state.held, Ordering::Relaxed);
+        drop(state);
+        self.released.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::num::{NonZeroU32, NonZeroUsize};
+
+    fn budget(cap: u32) -> ReceiveBudget {
+        let config = PipelineConfig {
+            receives_max: NonZeroUsize::MIN,
+            batch_orders_max: NonZeroU32::new(100).expect("not zero"),
+            batch_linger: Duration::ZERO,
+            writers: NonZeroUsize::MIN,
+            prefetch: Duration::from_secs(1),
+            grace: Duration::from_secs(1),
+        };
+        ReceiveBudget::new(
+            RateGate::standalone(NonZeroU32::new(cap).expect("not zero")),
+            config,
+            InFlightOrders::default(),
+        )
+    }
+
+    #[tokio::test]
+    async fn no_more_is_asked_for_than_the_cap_soon_takes() {
+        let budget = budget(1_000);
+        let mut asked = 0;
+        while let Some(permit) = budget.try_acquire() {
+            assert!(permit.messages <= 32);
+            // Messages of ten orders each.
+            let orders = vec![10; permit.messages];
+            budget.record_received(permit, &orders);
+            asked += orders.iter().sum::<usize>();
+        }
+        // It learns the size of messages as it goes; the first receive may overshoot by what it did not know.
+        assert!((1_000..=1_320).contains(&asked), "{asked}");
+        budget.release(500);
+        assert!(budget.try_acquire().is_some());
+    }
+
+    #[tokio::test]
+    async fn receives_under_way_count() {
+        let budget = budget(64);
+        let first = budget.try_acquire().expect("room");
+        let second = budget.try_acquire().expect("room");
+        assert_eq!((first.messages, second.messages), (32, 32));
+        assert_eq!(budget.try_acquire(), None);
+        budget.record_received(first, &[]);
+        assert!(budget.try_acquire().is_some(), "an empty receive frees what it was expected to bring");
+    }
+}

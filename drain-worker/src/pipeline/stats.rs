@@ -1,0 +1,149 @@
+//! What the writers did: for metrics, for the back-off, and for what a worker tells the pool about itself.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::metrics;
+use crate::store::CommitOutcome;
+
+/// Upper bounds of the latency buckets, ms: half as much again each, from 1 ms to 20 s, and what is longer.
+const BUCKETS: usize = 26;
+
+/// Commit latencies, counted in buckets that grow by half, so that those of several workers add up.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct LatencyHistogram(Vec<u32>);
+
+impl LatencyHistogram {
+    /// StoreTotals one.
+    pub fn record(&mut self, took: Duration) {
+        let ms = took.as_secs_f64() * 1_000.0;
+        let bucket = (ms.max(1.0).ln() / 1.5_f64.ln()).ceil() as usize;
+        self.0.resize(BUCKETS, 0);
+        if let Some(count) = self.0.get_mut(bucket.min(BUCKETS - 1)) {
+            *count = count.saturating_add(1);
+        }
+    }
+
+    /// Adds those of another.
+    pub fn add(&mut self, other: &Self) {
+        self.0.resize(BUCKETS.max(self.0.len()), 0);
+        for (count, more) in self.0.iter_mut().zip(&other.0) {
+            *count = count.saturating_add(*more);
+        }
+    }
+
+    /// Upper bound of the bucket in which the `quantile` (0 to 1) lies, milliseconds. `None`: nothing was counted.
+    #[must_use]
+    pub fn quantile_ms(&self, quantile: f64) -> Option<f64> {
+        let total: u64 = self.0.iter().map(|&count| u64::from(count)).sum();
+        let rank = (total as f64 * quantile).ceil().max(1.0) as u64;
+        let mut below = 0;
+        let bucket = self.0.iter().position(|&count| {
+            below += u64::from(count);
+            total > 0 && below >= rank
+        })?;
+        let exponent = i32::try_from(bucket).unwrap_or(i32::MAX);
+        Some((1.5_f64.powi(exponent) * 10.0).round() / 10.0)
+    }
+}
+
+/// Orders by what became of them, since the worker started.
+pub type OutcomeTotals = BTreeMap<String, u64>;
+
+#[derive(Debug, Default)]
+struct StatsState {
+    by_outcome: BTreeMap<&'static str, u64>,
+    settled: u64,
+    latencies: LatencyHistogram,
+    failures: u32,
+}
+
+/// What has happened since this was asked last.
+#[derive(Clone, Debug, Default)]
+pub struct StatsDelta {
+    /// Orders settled since the worker started, duplicates and conflicts too.
+    pub settled: u64,
+    /// By outcome, since the worker started.
+    pub by_outcome: OutcomeTotals,
+    /// Commits since the last delta.
+    pub latencies: LatencyHistogram,
+    /// Transactions that failed for a reason that waiting may mend, since the last delta.
+    pub failures: u32,
+}
+
+/// StoreTotals. Clones count together.
+#[derive(Clone, Debug, Default)]
+pub struct WriterStats {
+    state: Arc<Mutex<StatsState>>,
+}
+
+impl WriterStats {
+    fn lock(&self) -> MutexGuard<'_, StatsState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A transaction was answered.
+    pub fn record_commit(&self, took: Duration) {
+        metrics::commit_duration(took);
+        self.lock().latencies.record(took);
+    }
+
+    /// A transaction failed.
+    pub fn record_failure(&self) {
+        metrics::commit_failed();
+        let mut state = self.lock();
+        state.failures = state.failures.saturating_add(1);
+    }
+
+    /// What became of an order.
+    pub fn record_outcome(&self, kind: CommitOutcome) {
+        metrics::order_outcome(kind);
+        let mut state = self.lock();
+        state.settled += 1;
+        *state.by_outcome.entry(kind.as_str()).or_default() += 1;
+    }
+
+    /// OutcomeTotals, and what is new since this was called last.
+    #[must_use]
+    pub fn take_delta(&self) -> StatsDelta {
+        let mut state = self.lock();
+        StatsDelta {
+            settled: state.settled,
+            by_outcome: state
+                .by_outcome
+                .iter()
+                .map(|(&outcome, &orders)| (outcome.to_owned(), orders))
+                .collect(),
+            latencies: std::mem::take(&mut state.latencies),
+            failures: std::mem::take(&mut state.failures),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_upper_bounds_of_their_buckets() {
+        let mut latencies = LatencyHistogram::default();
+        assert_eq!(latencies.quantile_ms(0.5), None);
+        for ms in 1..=100 {
+            latencies.record(Duration::from_millis(ms));
+        }
+        for (quantile, exact) in [(0.0, 1.0), (0.5, 50.0), (0.99, 99.0), (1.0, 100.0)] {
+            let found = latencies.quantile_ms(quantile).expect("counted");
+            assert!((exact..=exact * 1.51).contains(&found), "{quantile}: {found}");
+        }
+        let mut both = LatencyHistogram::default();
+        both.add(&latencies);
+        both.add(&latencies);
+        assert_eq!(both.quantile_ms(0.5), latencies.quantile_ms(0.5));
+        both.record(Duration::from_secs(3_600));
+        assert!(both.quantile_ms(1.0).expect("counted") > 20_000.0);
+    }
+}

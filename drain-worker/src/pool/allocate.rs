@@ -1,0 +1,233 @@
+//! What a worker's share becomes at a heartbeat.
+
+use std::time::Duration;
+
+use super::split;
+use crate::rate::WINDOW;
+use crate::store::{GroupSnapshot, Lease, LeaseId};
+
+/// How long a single order that cannot be split stays with one worker.
+const TURN_US: i64 = 5_000_000;
+
+/// What comes out of a heartbeat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShareDecision {
+    /// The pool's cap.
+    pub cap: u32,
+    /// Workers that live.
+    pub workers: u32,
+    /// What the worker is to have in the end.
+    pub target: u32,
+    /// What it has from now on, as the database must note it: at least what it holds.
+    pub share: u32,
+    /// Whether every worker has what it is to have in the end, nearly.
+    pub is_settled: bool,
+}
+
+impl ShareDecision {
+    /// What is opened in a second, about: its even part of the cap, or its target if that is more.
+    #[must_use]
+    pub fn pace(&self) -> u32 {
+        self.target.max(self.cap / self.workers.max(1))
+    }
+
+    /// Credits that the gate may have once the share is noted.
+    #[must_use]
+    pub fn credits(&self) -> u32 {
+        self.target.min(self.share)
+    }
+}
+
+/// What a worker brings to a heartbeat.
+#[derive(Clone, Copy, Debug)]
+pub struct ShareRequest {
+    /// Its lease.
+    pub lease: LeaseId,
+    /// Credits that are out or may go out ([`crate::rate::GateUsage::holds`]).
+    pub holds: u32,
+    /// Orders a second that it could use.
+    pub wanted: u32,
+    /// What it holds itself to, orders a second ([`crate::adaptive_limit`]).
+    pub limit: u32,
+    /// Since its last heartbeat.
+    pub passed: Duration,
+}
+
+/// Decides for one worker.
+///
+/// A share grows no faster than the worker can open credits ([`crate::rate`]): what one takes early the others cannot use
+/// meanwhile.
+///
+/// The caller holds the group's lock, and notes the share before it lets go.
+#[must_use]
+pub fn allocate(group: &GroupSnapshot, request: ShareRequest) -> ShareDecision {
+    let ShareRequest { lease: me, holds, wanted, limit, passed } = request;
+    let cap = group.settings.cap_at(group.now_us).orders_per_second;
+    let wants: Vec<u32> = group
+        .leases
+        .iter()
+        .map(|lease| {
+            if lease.id == me {
+                wanted
+            } else if is_live(lease, group.now_us) {
+                lease.wanted
+            } else {
+                0
+            }
+        })
+        .collect();
+    let turn = u64::try_from(group.now_us / TURN_US).unwrap_or(0);
+    let targets = split(cap, &wants, turn);
+    let mine = group.leases.iter().position(|lease| lease.id == me);
+    let target = mine.map_or(0, |place| targets[place]).min(limit);
+    let workers = group.leases.iter().filter(|lease| lease.id == me || is_live(lease, group.now_us)).count();
+    let workers = u32::try_from(workers).unwrap_or(u32::MAX);
+    let fair = cap / workers.max(1);
+    let others = group.leases.iter().filter(|lease| lease.id != me);
+    let taken: u64 = others.map(|lease| u64::from(counted(lease, group.now_us))).sum();
+    let free = u64::from(cap).saturating_sub(taken + u64::from(holds));
+    let step = (f64::from(target.max(fair)) * 1.25 * passed.as_secs_f64()).ceil() as u64;
+    let raise = u64::from(target.saturating_sub(holds)).min(free).min(step.max(1));
+    let share = holds.saturating_add(u32::try_from(raise).unwrap_or(0));
+    let tolerance = (cap / 50).max(1);
+    let is_settled =
+        group.leases.iter().zip(targets.iter().zip(&wants)).all(|(lease, (&target, &wanted))| {
+            if lease.id != me && lease.fenced_us.is_none() && !is_live(lease, group.now_us) {
+                // It lapsed, and whoever waits for its transactions is not helped by haste.
+                return true;
+            }
+            let share = if lease.id == me { share } else { counted(lease, group.now_us) };
+            // What is given beyond the need is for a burst: it may come by and by, or not at all to who backs off.
+            let need = target.min(wanted);
+            share <= target + tolerance && share + tolerance >= need && share.saturating_mul(2) >= need
+        });
+    ShareDecision { cap, workers, target, share, is_settled }
+}
+
+/// Whether the lease may commit.
+pub(super) const fn is_live(lease: &Lease, now_us: i64) -> bool {
+    lease.fenced_us.is_none() && lease.expires_us > now_us
+}
+
+/// What of the cap a lease takes up: its share, until a second after it was fenced.
+fn counted(lease: &Lease, now_us: i64) -> u32 {
+    let window_us = i64::try_from(WINDOW.as_micros()).unwrap_or(i64::MAX);
+    match lease.fenced_us {
+        Some(fenced_us) if now_us - fenced_us > window_us => 0,
+        _ => lease.share,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::{GroupSettings, Rate};
+
+    const NOW: i64 = 1_000_000_000;
+    const MUCH: u32 = 1_000_000;
+
+    fn lease(id: u128, share: u32, wanted: u32) -> Lease {
+        Lease {
+            id: LeaseId::from_u128(id),
+            worker: String::new(),
+            share,
+            wanted,
+            joined_us: 0,
+            expires_us: NOW + 1,
+            fenced_us: None,
+            report: String::new(),
+        }
+    }
+
+    fn group(leases: Vec<Lease>) -> GroupSnapshot {
+        let settings = GroupSettings::new(Rate::new(2_000).expect("within bounds"));
+        GroupSnapshot { now_us: NOW, revision: 0, settings, leases }
+    }
+
+    fn decided(leases: Vec<Lease>, holds: u32, wanted: u32) -> (u32, u32) {
+        let request = ShareRequest {
+            lease: LeaseId::from_u128(1),
+            holds,
+            wanted,
+            limit: MUCH,
+            passed: Duration::from_secs(1),
+        };
+        let decision = allocate(&group(leases), request);
+        (decision.target, decision.share)
+    }
+
+    #[test]
+    fn a_share_grows_only_into_what_is_free() {
+        for (others, holds, expected) in [
+            (vec![], 0, (2_000, 2_000)),
+            // Nothing is free until the other has lowered its share.
+            (vec![lease(2, 2_000, MUCH)], 0, (1_000, 0)),
+            (vec![lease(2, 1_400, MUCH)], 0, (1_000, 600)),
+            (vec![lease(2, 1_400, MUCH)], 500, (1_000, 600)),
+            // It lowers to what it holds, not below.
+            (vec![lease(2, 0, MUCH)], 1_800, (1_000, 1_800)),
+            // An idle one leaves all but what it wants.
+            (vec![lease(2, 10, 10)], 0, (1_990, 1_990)),
+            // One that leaves still counts while it holds something.
+            (vec![lease(2, 300, 0)], 0, (2_000, 1_700)),
+            // More is out than the cap allows, since it was lowered.
+            (vec![lease(2, 2_500, MUCH)], 100, (1_000, 100)),
+        ] {
+            let leases = [vec![lease(1, holds, MUCH)], others.clone()].concat();
+            assert_eq!(decided(leases, holds, MUCH), expected, "{others:?} {holds}");
+        }
+    }
+
+    #[test]
+    fn a_share_grows_as_fast_as_credits_are_opened() {
+        for (passed_ms, expected) in [(0, 1), (50, 125), (400, 1_000), (799, 1_998), (900, 2_000)] {
+            let request = ShareRequest {
+                lease: LeaseId::from_u128(1),
+                holds: 0,
+                wanted: MUCH,
+                limit: MUCH,
+                passed: Duration::from_millis(passed_ms),
+            };
+            assert_eq!(allocate(&group(vec![lease(1, 0, MUCH)]), request).share, expected, "{passed_ms} ms");
+        }
+    }
+
+    #[test]
+    fn a_dead_worker_counts_until_its_last_second_is_over() {
+        let dead =
+            |expires_us: i64, fenced_us: Option<i64>| Lease { expires_us, fenced_us, ..lease(2, 800, MUCH) };
+        for (other, expected) in [
+            (dead(NOW, None), (2_000, 1_200)),
+            (dead(NOW - 9_000_000, None), (2_000, 1_200)),
+            (dead(NOW - 9_000_000, Some(NOW - 1_001_000)), (2_000, 1_200)),
+            (dead(NOW - 9_000_000, Some(NOW - 1_001_001)), (2_000, 2_000)),
+        ] {
+            assert_eq!(decided(vec![lease(1, 0, MUCH), other.clone()], 0, MUCH), expected, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn settled_is_when_everybody_has_what_it_is_to_have() {
+        let settled = |other: Lease, holds| {
+            let request = ShareRequest {
+                lease: LeaseId::from_u128(1),
+                holds,
+                wanted: MUCH,
+                limit: MUCH,
+                passed: Duration::ZERO,
+            };
+            allocate(&group(vec![lease(1, 0, MUCH), other]), request).is_settled
+        };
+        assert!(settled(lease(2, 1_000, MUCH), 1_000));
+        assert!(settled(lease(2, 1_030, MUCH), 970));
+        assert!(!settled(lease(2, 1_500, MUCH), 500));
+        assert!(!settled(lease(2, 0, MUCH), 1_500));
+        // Little, but twice what it has.
+        assert!(settled(lease(2, 4, 8), 1_992));
+        // One that backs off leaves most of what it could have.
+        assert!(settled(lease(2, 300, 300), 1_700));
+        let lapsed = Lease { expires_us: NOW, ..lease(2, 900, MUCH) };
+        assert!(settled(lapsed, 2_000));
+        assert!(!settled(lease(2, 3, 8), 1_992));
+    }
+}

@@ -1,0 +1,128 @@
+//! Gives dead letters up, and removes settled ones.
+
+use super::list::{limited, selected};
+use super::records::{DeadLetterSelection, DeadLetterStatus, DiscardOutcome, PageRequest};
+use crate::control::{AuditContext, NAME_CHARS_MAX, REASON_CHARS_MAX};
+use crate::store::Store;
+use crate::store::dialect::PoolKind;
+use crate::store::error::{DbError, StoreError};
+use crate::store::pool::insert_audit;
+use crate::store::sql::{BYTES, ColumnKind, ROWS_MAX, Statement};
+use crate::store::transaction::Transaction;
+
+impl Store {
+    /// Discards a page of dead letters, all or none, with an entry in `group`'s audit trail: the payload is wiped, the row
+    /// stays with who and why. Dead letters discarded before do not change.
+    ///
+    /// The outcomes are those of the page's dead letters, and of each number in [`DeadLetterSelection::Ids`] that the page
+    /// covers.
+    ///
+    /// # Errors
+    /// [`StoreError::Transient`], [`StoreError::Permanent`] or [`StoreError::Fatal`].
+    pub async fn discard_dead_letters(
+        &self,
+        selection: &DeadLetterSelection,
+        page: PageRequest,
+        group: &str,
+        context: &AuditContext,
+    ) -> Result<Vec<(i64, DiscardOutcome)>, StoreError> {
+        let (selection, _) = selection.on_page(page);
+        let run = || async {
+            let mut transaction = self.begin(PoolKind::Writers).await?;
+            let result = discard(&mut transaction, &selection, page, group, context).await;
+            transaction.end(result).await
+        };
+        Ok(self.retrying("discard dead letters", self.config.transaction_timeout, run).await?)
+    }
+
+    /// Deletes settled dead letters, all or none; missing and discarded ones are skipped. The dead letter of an order
+    /// needs no call: deciding the order deletes it.
+    ///
+    /// # Errors
+    /// [`StoreError::Transient`] or [`StoreError::Fatal`].
+    pub async fn delete_dead_letters(&self, ids: &[i64]) -> Result<(), StoreError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let run = || async {
+            let mut transaction = self.begin(PoolKind::Writers).await?;
+            let result = delete(&mut transaction, ids).await;
+            transaction.end(result).await
+        };
+        Ok(self.retrying("delete dead letters", self.config.transaction_timeout, run).await?)
+    }
+}
+
+async fn discard(
+    transaction: &mut Transaction,
+    selection: &DeadLetterSelection,
+    page: PageRequest,
+    group: &str,
+    context: &AuditContext,
+) -> Result<Vec<(i64, DiscardOutcome)>, DbError> {
+    const KINDS: &[ColumnKind] = &[ColumnKind::Int, ColumnKind::Int];
+    // Somebody who names a letter is told about it, also if it was given up before.
+    let standing = if matches!(selection, DeadLetterSelection::Ids(_)) {
+        DeadLetterStatus::Any
+    } else {
+        DeadLetterStatus::Open
+    };
+    let statement = Statement::new(
+        "SELECT id, CASE WHEN discarded_at IS NULL THEN 1 ELSE 0 END FROM dead_letters WHERE id > ?",
+    )
+    .bind(page.after);
+    let Some(statement) = selected(statement, selection, standing) else { return Ok(Vec::new()) };
+    let statement = limited(statement, page).text(transaction.dialect.for_update);
+    let (mut found, mut open) = (Vec::new(), Vec::new());
+    for row in transaction.fetch("lock dead letters", statement, KINDS).await? {
+        found.push(row.int(0)?);
+        if row.int(1)? == 1 {
+            open.push(row.int(0)?);
+        }
+    }
+    if !open.is_empty() {
+        let (who, reason) = (cut(&context.who, NAME_CHARS_MAX), cut(&context.reason, REASON_CHARS_MAX));
+        let wipe = Statement::new("UPDATE dead_letters SET payload = ")
+            .text(BYTES)
+            .bind(b"".as_slice())
+            .text(", discarded_by = ?, discarded_reason = ?, discarded_at = ")
+            .bind(who.as_str())
+            .bind(reason.as_str())
+            .text(transaction.dialect.now)
+            .text(" WHERE id IN ")
+            .list(open.iter().copied());
+        transaction.execute("give dead letters up", wipe).await?;
+        insert_audit(transaction, group, "letters_discarded", &detail(&open), context).await?;
+    }
+    Ok(match selection {
+        DeadLetterSelection::Ids(ids) => {
+            ids.iter().map(|id| (*id, outcome(found.binary_search(id).is_ok()))).collect()
+        }
+        DeadLetterSelection::Reason(_) | DeadLetterSelection::All => {
+            found.into_iter().map(|id| (id, outcome(true))).collect()
+        }
+    })
+}
+
+const fn outcome(is_there: bool) -> DiscardOutcome {
+    if is_there { DiscardOutcome::Discarded } else { DiscardOutcome::Gone }
+}
+
+/// For the audit trail; `ids` ascend.
+fn detail(ids: &[i64]) -> String {
+    let named: Vec<_> = ids.iter().map(i64::to_string).collect();
+    format!("{} letters: {}", ids.len(), named.join(" "))
+}
+
+async fn delete(transaction: &mut Transaction, ids: &[i64]) -> Result<(), DbError> {
+    for chunk in ids.chunks(ROWS_MAX) {
+        let statement = Statement::new("DELETE FROM dead_letters WHERE discarded_at IS NULL AND id IN ")
+            .list(chunk.iter().copied());
+        transaction.execute("remove dead letters", statement).await?;
+    }
+    Ok(())
+}
+
+fn cut(text: &str, chars_max: usize) -> String {
+    text.chars().take(chars_max).collect()
+}

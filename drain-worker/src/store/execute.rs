@@ -1,0 +1,157 @@
+//! The store itself, for any dialect: pools, bounds, and how often to try.
+
+use std::future::Future;
+use std::time::Duration;
+
+use shared::retry::Backoff;
+use tokio::time::Instant;
+
+use super::Store;
+use super::dialect::{Dialect, DriverConnection, PoolKind};
+use super::error::{DbError, ErrorClass};
+use super::sql::{ColumnKind, SqlRow, Statement};
+use super::transaction::Transaction;
+
+/// Most runs of one transaction that others keep getting in the way of. Runs also end once they have taken as long
+/// together as one is allowed to: a lock that is never given up is not waited for eight times.
+const CONTENTION_RUNS_MAX: u32 = 8;
+
+/// Most runs of one transaction that finds keys taken. One more run settles a race; the rest is for luck.
+const DUPLICATE_KEY_RUNS_MAX: u32 = 3;
+
+const RETRY: Backoff = Backoff::new(Duration::from_millis(8), Duration::from_millis(200));
+
+impl Store {
+    pub(super) fn dialect(&self) -> &'static Dialect {
+        self.driver.dialect()
+    }
+
+    pub(super) async fn begin(&self, pool: PoolKind) -> Result<Transaction, DbError> {
+        Transaction::begin(&*self.driver, pool).await
+    }
+
+    async fn acquire(&self, pool: PoolKind) -> Result<Box<dyn DriverConnection>, DbError> {
+        self.driver.acquire(pool).await.map_err(|error| self.dialect().classify("connect", &error))
+    }
+
+    /// Whether bytes may be bound as they are: the database is asked once what arrived of all 256 of them. A proxy in
+    /// between may spoil them or refuse them; then they travel as text.
+    pub(super) async fn binds_bytes(&self) -> Result<bool, DbError> {
+        self.bytes.get_or_try_init(|| self.try_bytes()).await.copied()
+    }
+
+    async fn try_bytes(&self) -> Result<bool, DbError> {
+        const PROBE: &str = "probe the connection";
+        let all: Vec<u8> = (0..=u8::MAX).collect();
+        let probe = Statement::new("SELECT HEX(?)").bind(all.as_slice()).native();
+        let mut connection = self.acquire(PoolKind::Writers).await?;
+        match connection.fetch(probe, &[ColumnKind::Text]).await {
+            Ok(rows) => Ok(rows
+                .first()
+                .is_some_and(|row| row.text(0).is_ok_and(|text| text == hex::encode_upper(&all)))),
+            Err(error) => {
+                connection.discard();
+                // A broken connection says nothing about bytes; any other refusal does.
+                match self.dialect().classify(PROBE, &error) {
+                    failure if matches!(error, sqlx::Error::Io(_)) => Err(failure),
+                    failure => {
+                        tracing::debug!(detail = %failure.detail, "bytes travel as text");
+                        Ok(false)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Runs a whole transaction, each run within `timeout`, and again if another was in its way.
+    pub(super) async fn retrying<T, F>(
+        &self,
+        operation: &'static str,
+        timeout: Duration,
+        mut run: impl FnMut() -> F,
+    ) -> Result<T, DbError>
+    where
+        F: Future<Output = Result<T, DbError>>,
+    {
+        let mut runs = 0;
+        let began = Instant::now();
+        loop {
+            runs += 1;
+            let failure = match within(operation, timeout, run()).await {
+                Ok(done) => return Ok(done),
+                Err(failure) => failure,
+            };
+            let runs_max = match failure.class {
+                ErrorClass::Contention => CONTENTION_RUNS_MAX,
+                ErrorClass::DuplicateKey => DUPLICATE_KEY_RUNS_MAX,
+                ErrorClass::Transient | ErrorClass::Row | ErrorClass::Fenced | ErrorClass::Fatal => 1,
+            };
+            if runs >= runs_max || began.elapsed() >= timeout {
+                return Err(failure);
+            }
+            tracing::debug!(runs, detail = %failure.detail, "transaction runs again");
+            tokio::time::sleep(RETRY.delay(runs)).await;
+        }
+    }
+
+    /// Runs a transaction of the pool's: short ones, which must not outlast a lease.
+    pub(super) async fn coordinating<T, F>(
+        &self,
+        operation: &'static str,
+        run: impl FnMut() -> F,
+    ) -> Result<T, DbError>
+    where
+        F: Future<Output = Result<T, DbError>>,
+    {
+        self.retrying(operation, self.config.coordination_timeout, run).await
+    }
+
+    /// As [`Self::coordinating`], but a single time: whoever asks comes again by itself.
+    pub(super) async fn once<T>(
+        &self,
+        operation: &'static str,
+        run: impl Future<Output = Result<T, DbError>>,
+    ) -> Result<T, DbError> {
+        within(operation, self.config.coordination_timeout, run).await
+    }
+
+    /// Runs a look-up beside the writers, within the configured time.
+    pub(super) async fn look_up(
+        &self,
+        operation: &'static str,
+        statement: Statement<'_>,
+        columns: &'static [ColumnKind],
+    ) -> Result<Vec<SqlRow>, DbError> {
+        let run = async {
+            let mut dead_connections_left = self.config.readers_max.get();
+            loop {
+                let mut connection = self.acquire(PoolKind::Readers).await?;
+                match connection.fetch(statement.clone(), columns).await {
+                    Ok(rows) => return Ok(rows),
+                    Err(error) => {
+                        connection.discard();
+                        // A pooled connection may have died since it was used last; reading again is harmless.
+                        if !matches!(error, sqlx::Error::Io(_)) || dead_connections_left == 0 {
+                            return Err(self.dialect().classify(operation, &error));
+                        }
+                        dead_connections_left -= 1;
+                    }
+                }
+            }
+        };
+        tokio::time::timeout(self.config.lookup_timeout, run)
+            .await
+            .unwrap_or_else(|_| Err(DbError::timeout(operation)))
+    }
+}
+
+/// Runs a transaction once, within `timeout`. Boxed at once: the futures of whole transactions are large, and callers hold
+/// them in theirs.
+fn within<T>(
+    operation: &'static str,
+    timeout: Duration,
+    run: impl Future<Output = Result<T, DbError>>,
+) -> impl Future<Output = Result<T, DbError>> {
+    let bounded = tokio::time::timeout(timeout, Box::pin(run));
+    async move { bounded.await.unwrap_or_else(|_| Err(DbError::timeout(operation))) }
+}

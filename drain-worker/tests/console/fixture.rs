@@ -1,0 +1,131 @@
+//! A real pool of the operator's own: a broker, a database, workers as processes, and orders that wait.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use drain_worker::init::init;
+use drain_worker::store::{Store, StoreConfig};
+use shared::config::DatabaseUrl;
+use shared::envelope::{EncodedOrder, encode_batch};
+use shared::order::AcceptedOrder;
+use shared::rocketmq::{ClientConfig, DefaultContext, FutureProducer, FutureRecord, ProducerConfig};
+use spillway_broker::{Broker, BrokerConfig};
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+use tokio::time::{sleep, timeout};
+
+use crate::orders::{SkuTerms, catalogue, order};
+
+/// Long enough for anything that is to happen.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Orders that wait when the workers start; a picture of a long run needs more (`CONSOLE_ORDERS`).
+pub(crate) fn orders() -> u64 {
+    std::env::var("CONSOLE_ORDERS").ok().and_then(|text| text.parse().ok()).unwrap_or(30_000)
+}
+
+/// What the catalogue forgets at first, and how many orders name it.
+pub(crate) const FORGOTTEN: (&str, u64) = ("LATE", 3);
+
+const TERMS: [SkuTerms<'static>; 3] =
+    [("PLENTY", 1_000_000, None), ("FEW", 500, None), ("ONE-EACH", 1_000_000, Some(1))];
+
+pub(crate) struct PoolFixture {
+    pub(crate) url: String,
+    database: DatabaseUrl,
+    _workers: Vec<Child>,
+    _broker: Broker,
+    _directory: TempDir,
+}
+
+impl PoolFixture {
+    pub(crate) async fn new(workers: usize) -> Self {
+        let directory = TempDir::new().expect("a directory");
+        let mut config = BrokerConfig::at(directory.path().join("broker"));
+        config.topics = vec![("orders".to_owned(), 8)];
+        config.groups = vec!["drain".to_owned()];
+        config.long_polling_min = Duration::from_millis(200);
+        let broker = Broker::open(config).await.expect("the broker opens");
+        let client = ClientConfig::new(broker.local_addr().into());
+        let file = format!("sqlite:{}", directory.path().join("orders.sqlite").display());
+        let database: DatabaseUrl = file.parse().expect("an address");
+        init(&database, &catalogue(&TERMS), client.clone(), "drain", "orders").await.expect("prepared");
+        publish(client).await;
+        let admin: Vec<u16> = (0..workers).map(|_| free_port()).collect();
+        let broker_at = broker.local_addr().to_string();
+        let running =
+            (1..).zip(&admin).map(|(number, port)| worker(number, &file, &broker_at, *port)).collect();
+        for port in &admin {
+            timeout(PATIENCE, listening(*port)).await.expect("the worker listens in time");
+        }
+        Self {
+            url: format!("http://127.0.0.1:{}/", admin[0]),
+            database,
+            _workers: running,
+            _broker: broker,
+            _directory: directory,
+        }
+    }
+
+    /// Takes over a catalogue that has what the first one forgot.
+    pub(crate) async fn mend_the_catalogue(&self) {
+        let store = Store::connect(&self.database, StoreConfig::default()).await.expect("it opens");
+        let mut terms = TERMS.to_vec();
+        terms.push((FORGOTTEN.0, 100, None));
+        store.apply_catalogue(&catalogue(&terms)).await.expect("applied");
+        store.close().await;
+    }
+}
+
+/// Every order once, 20 a message: mostly what there is plenty of, some that sell out, some beyond a buyer's limit.
+async fn publish(client: ClientConfig) {
+    let config = ProducerConfig { topics: vec!["orders".to_owned()], ..ProducerConfig::default() };
+    let producer = FutureProducer::new(client, config, DefaultContext).expect("a producer");
+    let orders: Vec<AcceptedOrder> = (0..orders())
+        .map(|number| match number {
+            _ if number < FORGOTTEN.1 => order(number, "ann", &[(FORGOTTEN.0, 1)]),
+            _ if number % 10 == 3 => order(number, "ann", &[("FEW", 1)]),
+            _ if number % 20 == 7 => order(number, "ann", &[("ONE-EACH", 1)]),
+            _ => order(number, "ann", &[("PLENTY", 1)]),
+        })
+        .collect();
+    let sends = orders.chunks(20).map(|chunk| {
+        let encoded: Vec<_> = chunk.iter().map(EncodedOrder::new).collect();
+        let body = encode_batch(encoded.iter()).to_vec();
+        producer.send(FutureRecord::to("orders").payload(body), PATIENCE)
+    });
+    for sent in futures_util::future::join_all(sends).await {
+        sent.expect("published");
+    }
+    producer.close(PATIENCE).await;
+}
+
+fn worker(number: usize, database: &str, broker: &str, admin: u16) -> Child {
+    Command::new(PathBuf::from(env!("CARGO_BIN_EXE_drain-worker")))
+        .args(["run", "--migrate-on-start", "--database-url", database, "--rocketmq-endpoint", broker])
+        .args(["--worker-name", &format!("drain-{number}")])
+        .args(["--rate", "500", "--query-listen", "127.0.0.1:0", "--admin-listen"])
+        .arg(format!("127.0.0.1:{admin}"))
+        .env_remove("SPILLWAY_ADMIN_TOKEN")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::inherit())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("the worker starts")
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    listener.local_addr().expect("an address").port()
+}
+
+async fn listening(port: u16) {
+    while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+        sleep(Duration::from_millis(50)).await;
+    }
+}

@@ -1,0 +1,124 @@
+//! A store whose commits and heartbeats fail, wait or take long, as told.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use drain_worker::store::{
+    CommitResult, DbErrorDetail, DeadLetter, Fence, GroupSnapshot, Heartbeat, JoinRequest, LeaseId,
+    OrderStore, PoolStore, Store, StoreError,
+};
+use shared::order::AcceptedOrder;
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+/// A store that fails as told.
+pub(crate) struct FaultyStore {
+    store: Arc<Store>,
+    pub(crate) down: AtomicBool,
+    pub(crate) fatal: AtomicBool,
+    /// Heartbeats get no answer.
+    pub(crate) is_deaf: AtomicBool,
+    /// Added to every commit.
+    pub(crate) delay_ms: AtomicU64,
+    /// What is to be written waits while this is set.
+    pub(crate) hold: watch::Sender<bool>,
+    /// Calls that wait for it, or did.
+    pub(crate) held: AtomicU64,
+    /// Calls that were refused for want of a lease.
+    pub(crate) fenced: AtomicU64,
+    /// Commits that succeed, and whose answer is lost.
+    pub(crate) answers_to_lose: AtomicU64,
+    pub(crate) failed: AtomicU64,
+    /// Orders of the largest transaction.
+    pub(crate) largest: AtomicUsize,
+}
+
+impl FaultyStore {
+    pub(crate) fn new(store: Arc<Store>) -> Arc<Self> {
+        Arc::new(Self {
+            store,
+            down: AtomicBool::new(false),
+            fatal: AtomicBool::new(false),
+            is_deaf: AtomicBool::new(false),
+            delay_ms: AtomicU64::new(0),
+            hold: watch::Sender::new(false),
+            held: AtomicU64::new(0),
+            fenced: AtomicU64::new(0),
+            answers_to_lose: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            largest: AtomicUsize::new(0),
+        })
+    }
+
+    async fn held_up(&self) {
+        if *self.hold.borrow() {
+            self.held.fetch_add(1, Ordering::SeqCst);
+            let mut hold = self.hold.subscribe();
+            while *hold.borrow_and_update() && hold.changed().await.is_ok() {}
+        }
+    }
+
+    fn counted<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        if matches!(result, Err(StoreError::Fenced(_))) {
+            self.fenced.fetch_add(1, Ordering::SeqCst);
+        }
+        result
+    }
+}
+
+fn fault() -> DbErrorDetail {
+    DbErrorDetail { operation: "commit", code: None, what: "planted".to_owned(), subject: None }
+}
+
+impl OrderStore for FaultyStore {
+    async fn commit(&self, fence: Fence, orders: &[AcceptedOrder]) -> Result<Vec<CommitResult>, StoreError> {
+        self.largest.fetch_max(orders.len(), Ordering::SeqCst);
+        if self.fatal.load(Ordering::SeqCst) {
+            return Err(StoreError::Fatal(fault()));
+        }
+        if self.down.load(Ordering::SeqCst) {
+            self.failed.fetch_add(1, Ordering::SeqCst);
+            return Err(StoreError::Transient(fault()));
+        }
+        self.held_up().await;
+        sleep(Duration::from_millis(self.delay_ms.load(Ordering::SeqCst))).await;
+        let results = self.counted(self.store.commit(fence, orders).await)?;
+        let lose = |left: u64| left.checked_sub(1);
+        if self.answers_to_lose.fetch_update(Ordering::SeqCst, Ordering::SeqCst, lose).is_ok() {
+            return Err(StoreError::Transient(fault()));
+        }
+        Ok(results)
+    }
+
+    async fn upsert_dead_letters(&self, fence: Fence, letters: &[DeadLetter]) -> Result<(), StoreError> {
+        self.held_up().await;
+        self.counted(self.store.upsert_dead_letters(fence, letters).await)
+    }
+}
+
+impl PoolStore for FaultyStore {
+    fn join(&self, joining: &JoinRequest<'_>) -> impl Future<Output = Result<(), StoreError>> + Send {
+        self.store.join(joining)
+    }
+
+    async fn heartbeat(
+        &self,
+        heartbeat: &Heartbeat<'_>,
+        decide: impl Fn(&GroupSnapshot) -> u32 + Send + Sync,
+    ) -> Result<(GroupSnapshot, u32), StoreError> {
+        if self.is_deaf.load(Ordering::SeqCst) {
+            return Err(StoreError::Transient(fault()));
+        }
+        self.store.heartbeat(heartbeat, decide).await
+    }
+
+    fn fence(&self, group: &str, lease: LeaseId) -> impl Future<Output = Result<bool, StoreError>> + Send {
+        self.store.fence(group, lease)
+    }
+
+    fn leave(&self, group: &str, lease: LeaseId) -> impl Future<Output = Result<(), StoreError>> + Send {
+        self.store.leave(group, lease)
+    }
+}

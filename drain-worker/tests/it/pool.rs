@@ -1,0 +1,152 @@
+//! A worker in its pool: the whole pipeline under a lease, and under its own back-off.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use drain_worker::adaptive_limit::AdaptiveLimit;
+use drain_worker::control::{GroupSettings, RATE_MAX, Rate};
+use drain_worker::pool::{Member, PoolConfig, PoolSnapshot, WorkerReport, WorkerSignals, WorkerState};
+use drain_worker::rate::RateGate;
+use drain_worker::store::{GroupSnapshot, PoolStore, StoreError};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::faulty_store::FaultyStore;
+use crate::harness::{PATIENCE, Worker, WorkerFixture, orders};
+
+const GROUP: &str = "drain";
+
+/// A membership under way.
+struct Membership {
+    snapshot: watch::Receiver<Option<Arc<PoolSnapshot>>>,
+    leave: CancellationToken,
+    running: JoinHandle<Result<(), StoreError>>,
+}
+
+impl Membership {
+    fn start<P: PoolStore>(
+        store: Arc<P>,
+        worker: &str,
+        rate: u32,
+        gate: RateGate,
+        signals: WorkerSignals,
+        slow: Option<Duration>,
+    ) -> Self {
+        let config = PoolConfig {
+            group: GROUP.to_owned(),
+            worker: worker.to_owned(),
+            seed: GroupSettings::new(Rate::new(rate).expect("a rate")),
+            lease: Duration::from_secs(1),
+            heartbeat_interval: Duration::from_millis(100),
+            heartbeat_interval_fast: Duration::from_millis(20),
+        };
+        let member = Member::new(store, config, gate, signals, AdaptiveLimit::new(slow));
+        let (snapshot, leave) = (member.snapshot(), CancellationToken::new());
+        let running = tokio::spawn(member.run(leave.clone()));
+        Self { snapshot, leave, running }
+    }
+
+    /// What the worker has told the pool last, and the limit it has set itself.
+    fn report(&self) -> Option<WorkerReport> {
+        let snapshot = self.snapshot.borrow().clone()?;
+        let own = snapshot.group.leases.iter().find(|lease| lease.id == snapshot.lease)?;
+        Some(WorkerReport::parse(&own.report))
+    }
+
+    async fn end(self) {
+        self.leave.cancel();
+        let ended = tokio::time::timeout(PATIENCE, self.running).await.expect("it leaves in time");
+        ended.expect("it does not panic").expect("it leaves in order");
+    }
+}
+
+/// A worker as it runs: what it may commit is its share.
+async fn worker(
+    fixture: &WorkerFixture,
+    store: &Arc<FaultyStore>,
+    rate: u32,
+    slow: Option<Duration>,
+) -> (Worker, Membership) {
+    let (gate, signals) = (RateGate::closed(), WorkerSignals::default());
+    let membership = Membership::start(store.clone(), "first", rate, gate.clone(), signals.clone(), slow);
+    (fixture.worker_with(store.clone(), gate, signals).await, membership)
+}
+
+async fn group(fixture: &WorkerFixture) -> GroupSnapshot {
+    fixture.store.read_group(GROUP).await.expect("told").expect("the group is there")
+}
+
+/// It goes on committing as if nothing had happened: it hears nothing, and its commit hangs in the network.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_worker_that_lost_its_lease_still_sends_is_refused_and_comes_again() {
+    let fixture = WorkerFixture::new().await;
+    let failing = FaultyStore::new(fixture.store.clone());
+    failing.hold.send_replace(true);
+    fixture.publish_raw(b"not an order".to_vec()).await;
+    fixture.publish(&orders(0..500, "PLENTY")).await;
+    let (worker, first) = worker(&fixture, &failing, 5_000, None).await;
+    fixture.until("sending", async || failing.held.load(Ordering::SeqCst) >= 2).await;
+    let lost = first.snapshot.borrow().as_ref().expect("joined").lease;
+
+    failing.is_deaf.store(true, Ordering::SeqCst);
+    let second = Membership::start(
+        fixture.store.clone(),
+        "second",
+        5_000,
+        RateGate::closed(),
+        WorkerSignals::default(),
+        None,
+    );
+    let fenced = async || {
+        let leases = group(&fixture).await.leases;
+        leases.iter().all(|lease| lease.id != lost || lease.fenced_us.is_some())
+    };
+    fixture.until("fenced by the other", fenced).await;
+    failing.hold.send_replace(false);
+    fixture.until("refused", async || failing.fenced.load(Ordering::SeqCst) >= 2).await;
+    let counts = fixture.counts().await;
+    let written = (counts.orders(), counts.dead_letters_total());
+    assert_eq!(written, (0, 0), "under the lost lease nothing was written, neither orders nor letters");
+
+    failing.is_deaf.store(false, Ordering::SeqCst);
+    fixture.drained(501).await;
+    assert_eq!(fixture.counts().await.dead_letters_total(), 1);
+    assert_ne!(first.snapshot.borrow().as_ref().expect("joined").lease, lost, "under a lease of its own");
+    let stock = fixture.store.stock().await.expect("told");
+    assert_eq!(stock.iter().find(|stock| stock.sku == "PLENTY").map(|stock| stock.reserved), Some(500));
+    worker.stop().await.expect("stopped in order");
+    first.end().await;
+    second.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_backs_off_from_a_slow_database_says_why_and_returns() {
+    const CAP: u32 = 400;
+    let fixture = WorkerFixture::new().await;
+    let failing = FaultyStore::new(fixture.store.clone());
+    let (worker, membership) = worker(&fixture, &failing, CAP, Some(Duration::from_millis(150))).await;
+    fixture.publish(&orders(0..6_000, "PLENTY")).await;
+    let settled = async || fixture.counts().await.orders();
+    fixture.until("draining", async || settled().await > 0).await;
+    assert_eq!(membership.report().and_then(|report| report.limit), None, "nothing is slow yet");
+
+    failing.delay_ms.store(300, Ordering::SeqCst);
+    let backs_off =
+        async || membership.report().is_some_and(|report| report.limit.is_some_and(|limit| limit < CAP));
+    fixture.until("backing off", backs_off).await;
+    let report = membership.report().expect("told");
+    assert_eq!(report.state, WorkerState::BackingOff);
+    let reason = report.reason.expect("a reason");
+    assert!(reason.contains("ms"), "{reason}");
+    let wanted = group(&fixture).await.leases.iter().map(|lease| lease.wanted).max().expect("a lease");
+    assert!(wanted < CAP, "it asks the pool for no more than its limit: {wanted}");
+
+    failing.delay_ms.store(0, Ordering::SeqCst);
+    let limit = |report: WorkerReport| report.limit.unwrap_or(RATE_MAX);
+    fixture.until("back", async || membership.report().is_some_and(|report| limit(report) >= CAP)).await;
+    assert!(settled().await < 6_000, "while there was something to do");
+    worker.stop().await.expect("stopped in order");
+    membership.end().await;
+}

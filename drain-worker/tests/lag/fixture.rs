@@ -1,0 +1,102 @@
+//! The two brokers, behind one face.
+
+use std::time::Duration;
+
+use drain_worker::lag::{LagArgs, LagQuery, MetricsLag};
+use spillway_broker::{Broker, BrokerConfig};
+use shared::rocketmq::{
+    ClientConfig, ConsumerConfig, Credentials, DefaultContext, FutureProducer, FutureRecord, ProducerConfig,
+    StreamConsumer,
+};
+use tempfile::TempDir;
+
+use crate::PATIENCE;
+
+pub(crate) struct LagFixture {
+    client: ClientConfig,
+    query: LagQuery,
+    args: LagArgs,
+    endpoint: String,
+    /// The shortest that this broker hides a message for.
+    invisible: Duration,
+    _embedded: Option<(Broker, TempDir)>,
+}
+
+pub(crate) async fn embedded() -> LagFixture {
+    let directory = TempDir::new().expect("a directory");
+    let mut config = BrokerConfig::at(directory.path());
+    config.topics = vec![("orders".to_owned(), 4)];
+    config.groups = vec!["drain".to_owned()];
+    config.invisible_min = Duration::from_secs(1);
+    config.long_polling_min = Duration::from_millis(100);
+    let broker = Broker::open(config).await.expect("the broker opens");
+    LagFixture {
+        client: ClientConfig::new(broker.local_addr().into()),
+        query: LagQuery { topic: "orders".to_owned(), group: "drain".to_owned() },
+        args: LagArgs::default(),
+        endpoint: broker.local_addr().to_string(),
+        invisible: Duration::from_secs(2),
+        _embedded: Some((broker, directory)),
+    }
+}
+
+/// `None`, said aloud, where no real broker is named.
+pub(crate) async fn real(case: &str) -> Option<LagFixture> {
+    let variable = |name: &str| std::env::var(name).ok();
+    let (Some(endpoint), Some(metrics), Some(stack)) = (
+        variable("SPILLWAY_TEST_ROCKETMQ_ENDPOINT"),
+        variable("SPILLWAY_TEST_ROCKETMQ_METRICS_URL"),
+        variable("SPILLWAY_TEST_STACK"),
+    ) else {
+        println!("skipped: SPILLWAY_TEST_ROCKETMQ_ENDPOINT, …_METRICS_URL or SPILLWAY_TEST_STACK is not set");
+        return None;
+    };
+    let mut client = ClientConfig::new(endpoint.parse().expect("an endpoint"));
+    client.credentials = variable("SPILLWAY_TEST_ROCKETMQ_ACCESS_KEY")
+        .zip(variable("SPILLWAY_TEST_ROCKETMQ_SECRET_KEY"))
+        .map(|(access_key, secret_key)| Credentials { access_key, secret_key, session_token: None });
+    let run: u32 = rand::random();
+    let topic = format!("l_{case}_{run:08x}");
+    let group = format!("{topic}_g");
+    let output = tokio::process::Command::new(&stack)
+        .args(["topic", &topic, "--queues", "4", "--group", &group])
+        .output()
+        .await
+        .expect("the stack's script runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Some(LagFixture {
+        client,
+        query: LagQuery { topic, group },
+        args: LagArgs { lag_metrics_url: vec![metrics.parse().expect("an address")], ..LagArgs::default() },
+        endpoint,
+        invisible: Duration::from_secs(10),
+        _embedded: None,
+    })
+}
+
+impl LagFixture {
+    pub(crate) fn source(&self) -> MetricsLag {
+        MetricsLag::new(&self.args, &self.endpoint, self.query.clone())
+    }
+
+    pub(crate) async fn consumer(&self) -> StreamConsumer {
+        let mut config = ConsumerConfig::new(&self.query.group, [&self.query.topic]);
+        config.invisible_duration = self.invisible;
+        config.long_polling_timeout = Duration::from_millis(500);
+        config.extend_max = None;
+        let consumer =
+            StreamConsumer::connect(self.client.clone(), config, DefaultContext).await.expect("a consumer");
+        consumer.initialize_offsets().await.expect("subscribed");
+        consumer
+    }
+
+    pub(crate) async fn publish(&self, messages: usize) {
+        let config = ProducerConfig { topics: vec![self.query.topic.clone()], ..ProducerConfig::default() };
+        let producer = FutureProducer::new(self.client.clone(), config, DefaultContext).expect("a producer");
+        for number in 0..messages {
+            let record = FutureRecord::to(&self.query.topic).payload(number.to_string());
+            producer.send(record, PATIENCE).await.expect("delivered");
+        }
+        producer.close(PATIENCE).await;
+    }
+}

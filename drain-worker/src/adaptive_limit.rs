@@ -1,13 +1,13 @@
-//! A cap that protects: what a worker commits falls by itself while the database labours, and returns.
+//! The adaptive limit: a worker lowers its own rate while the database is slow or failing, and raises it afterwards.
 //!
-//! Additive increase, multiplicative decrease, as TCP does it: every second in which transactions fail, and every second
-//! but the first in which commits are slow, takes three tenths off the worker's rate; every other one adds a tenth of
-//! its fair share. One slow second is a hiccup: a flush, a checkpoint. It only ever lowers what operators allow. Each
-//! worker judges by its own commits; those that share a database come to the same judgement, and where only one suffers,
-//! its share goes to the others.
+//! Additive increase, multiplicative decrease, as in TCP. The rate decreases by three tenths in every second with
+//! failed transactions, and in every second with slow commits but the first. It increases by a tenth of the worker's
+//! fair share in every other second. A single slow second is ignored: a flush, a checkpoint. The limit never exceeds
+//! what operators allow. Each worker measures its own commits; those that share a database measure the same, and
+//! where only one is slow, the others get its share.
 //!
-//! The limit is kept as a part of the fair share. So when workers leave, those that stay take over what these committed,
-//! no less and no more, and the pool as a whole neither falls nor jumps.
+//! The limit is stored as a fraction of the fair share. When workers leave, the remaining ones commit exactly what
+//! those committed, and the pool's rate neither falls nor jumps.
 
 use std::time::Duration;
 
@@ -16,32 +16,30 @@ use tokio::time::Instant;
 use crate::control::RATE_MAX;
 use crate::pipeline::{LatencyHistogram, StatsDelta};
 
-/// How often the limit may decrease, and how long commits are gathered for a judgement. A lower rate needs a moment to show.
+/// Minimum time between decreases, and the time over which commits are measured: a lower rate needs a moment to show.
 const WINDOW: Duration = Duration::from_secs(1);
 
-/// After so many slow seconds on end it falls.
+/// Consecutive slow windows before a decrease.
 const SLOW_WINDOWS: u32 = 2;
 
-/// What a decrease leaves.
 const DECREASE_FACTOR: f64 = 0.7;
 
-/// What is regained in a second, of a fair share.
+/// Increase per second, as a fraction of the fair share.
 const INCREASE_PER_SECOND: f64 = 0.1;
 
-/// What always remains, of a fair share: without commits nobody would learn that the database has recovered.
+/// Lower bound, as a fraction of the fair share: without commits a worker could not notice the recovery.
 const MIN_FRACTION: f64 = 0.02;
 
-/// Beyond any share that a worker is likely to get, in fair shares.
+/// Above it the limit is removed: more than any share that a worker is likely to get, in fair shares.
 const MAX_FRACTION: f64 = 2.0;
 
-/// A worker's own limit.
 #[derive(Debug)]
 pub struct AdaptiveLimit {
-    /// Commits that take longer than this are slow. `None`: the limit never falls.
+    /// Commits are slow from this duration on. `None`: the limit is off.
     slow: Option<Duration>,
     /// In fair shares; `None`: not limited.
     limit: Option<f64>,
-    /// A worker's fair share of the cap when that was last above 0, orders a second.
+    /// The worker's fair share of the cap when the cap was last above 0, orders a second.
     fair: f64,
     reason: Option<String>,
     decreased_at: Option<Instant>,
@@ -49,28 +47,26 @@ pub struct AdaptiveLimit {
     window: CommitWindow,
 }
 
-/// The commits of a second.
+/// The commits of one window.
 #[derive(Debug, Default)]
 struct CommitWindow {
     began_at: Option<Instant>,
     latencies: LatencyHistogram,
-    /// Seconds on end, before this one, in which commits were slow.
+    /// Consecutive slow windows before this one.
     slow_before: u32,
 }
 
-/// What the limit is judged against.
 #[derive(Clone, Copy, Debug)]
 pub struct PoolLoad {
-    /// The pool's cap, orders a second.
+    /// Orders a second.
     pub cap: u32,
-    /// Workers that share it.
     pub workers: u32,
     /// Orders that the worker committed in the last second, about.
     pub used: u32,
 }
 
 impl AdaptiveLimit {
-    /// No limit yet. Commits of which a tenth takes longer than `slow`, for two seconds, make it decrease.
+    /// Not limited yet. It decreases when a tenth of the commits takes longer than `slow` for two seconds.
     #[must_use]
     pub fn new(slow: Option<Duration>) -> Self {
         Self {
@@ -84,7 +80,7 @@ impl AdaptiveLimit {
         }
     }
 
-    /// Takes in what has happened since the last call.
+    /// Evaluates the statistics since the previous call.
     pub fn observe(&mut self, delta: &StatsDelta, load: PoolLoad, now: Instant) {
         let Some(slow) = self.slow else { return };
         let passed = self.observed_at.replace(now).map_or(Duration::ZERO, |before| now - before);
@@ -107,7 +103,7 @@ impl AdaptiveLimit {
             return;
         }
         self.decreased_at = Some(now);
-        // From what was really committed: a limit far above that would decrease for long without any effect.
+        // Based on the committed rate: a limit far above it would decrease for a long time without effect.
         let base = self.limit.unwrap_or(f64::INFINITY).min(used.max(1.0) / self.fair);
         self.limit = Some((base * DECREASE_FACTOR).max(MIN_FRACTION));
     }
@@ -117,7 +113,7 @@ impl AdaptiveLimit {
         if self.window.slow_before > 0 || self.decreased_at.is_some_and(|at| now - at < WINDOW) {
             return;
         }
-        // A share of less than one order a second would take for ever.
+        // A share below one order a second would otherwise never recover.
         let increase = INCREASE_PER_SECOND.max(INCREASE_PER_SECOND / self.fair);
         let limit = limit + increase * passed.as_secs_f64();
         self.limit = (limit < MAX_FRACTION).then_some(limit);
@@ -126,13 +122,12 @@ impl AdaptiveLimit {
         }
     }
 
-    /// Orders a second, 1 to [`RATE_MAX`]; that is no limit.
+    /// Orders a second, 1 to [`RATE_MAX`], which means not limited.
     #[must_use]
     pub fn limit(&self) -> u32 {
         self.limit.map_or(RATE_MAX, |limit| ((limit * self.fair) as u32).clamp(1, RATE_MAX))
     }
 
-    /// Why it limits, if it does.
     #[must_use]
     pub fn reason(&self) -> Option<&str> {
         self.limit.and(self.reason.as_deref())
@@ -140,8 +135,8 @@ impl AdaptiveLimit {
 }
 
 impl CommitWindow {
-    /// Why the commits are slow, if a second is over and it was not the first slow one. `is_busy`: some are under way, or
-    /// were a second ago; if none was answered, those take longer than any that were.
+    /// Ends the window if its time is over; returns the reason if it was slow and not the first slow one. `is_busy`:
+    /// commits are or were in flight; if none was answered, they take longer than any answered one.
     fn close(
         &mut self,
         latencies: &LatencyHistogram,
@@ -157,10 +152,10 @@ impl CommitWindow {
         self.began_at = Some(now);
         let slow_ms = slow.as_secs_f64() * 1_000.0;
         let reason = match std::mem::take(&mut self.latencies).quantile_ms(0.9) {
-            // A bucket's upper bound is up to half as much again as what was measured.
+            // A bucket's upper bound exceeds the measured value by at most a half.
             Some(p90_ms) => (p90_ms > slow_ms * 1.5)
                 .then(|| format!("commits take up to {p90_ms:.0} ms (p90), over {slow_ms:.0} ms")),
-            None => is_busy.then(|| "commits under way are not answered".to_owned()),
+            None => is_busy.then(|| "commits in flight are not answered".to_owned()),
         };
         self.slow_before = if reason.is_some() { self.slow_before.saturating_add(1) } else { 0 };
         reason.filter(|_| self.slow_before >= SLOW_WINDOWS)
@@ -203,7 +198,7 @@ mod tests {
         assert_eq!(limits[39], RATE_MAX);
     }
 
-    /// A heartbeat of a worker with a small share has so few commits that one slow one is a tenth of them.
+    /// A heartbeat of a worker with a small share has so few commits that one slow commit is a tenth of them.
     #[tokio::test(start_paused = true)]
     async fn a_hiccup_is_not_distress() {
         let mut adaptive = adaptive();
@@ -216,7 +211,7 @@ mod tests {
         }
     }
 
-    /// The slower the commits, the fewer seconds have any that could be judged.
+    /// The slower the commits, the fewer windows contain any.
     #[tokio::test(start_paused = true)]
     async fn a_database_that_answers_nothing_is_slow_and_one_that_is_asked_nothing_is_not() {
         for (used, falls) in [(200, true), (0, false)] {
@@ -229,7 +224,7 @@ mod tests {
             assert_eq!(adaptive.limit() < 100, falls, "{used} under way: {}", adaptive.limit());
             assert_eq!(adaptive.reason().is_some(), falls);
         }
-        // The credits of a lone order last for a second after its answer.
+        // The credits of a single order are outstanding for a second after its answer.
         let mut lone = adaptive();
         let start = Instant::now();
         for second in 0..30 {
@@ -240,7 +235,7 @@ mod tests {
         }
     }
 
-    /// What workers that leave committed is taken over by those that stay.
+    /// The remaining workers commit what the leaving ones committed.
     #[tokio::test(start_paused = true)]
     async fn the_limit_follows_the_fair_share() {
         let mut adaptive = adaptive();

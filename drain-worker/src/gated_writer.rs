@@ -1,8 +1,8 @@
-//! The one way to write: under a grant of the rate gate, fenced by the worker's lease, retried until the database
-//! answers.
+//! The only way to write orders and dead letters: under a grant of the rate gate, fenced by the worker's lease,
+//! retried until the database answers.
 //!
-//! A grant that is dropped while its transaction is in flight keeps its credits until the lease ends. So a write ends
-//! only when the database has answered, or when it is cancelled between two attempts.
+//! A grant that is dropped while its transaction is in flight retains its credits until the lease ends. So a write
+//! ends only when the database has answered, or when it is cancelled between two attempts.
 
 use std::future::Future;
 use std::num::NonZeroU32;
@@ -29,7 +29,6 @@ pub struct GatedWriter {
     cancel: CancellationToken,
 }
 
-/// The end of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WriteEnd<T> {
     /// The database has committed. The caller completes the grant.

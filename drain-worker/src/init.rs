@@ -1,4 +1,4 @@
-//! What comes before the first publish.
+//! Preparation before the first publish.
 
 use std::time::Duration;
 
@@ -9,31 +9,27 @@ use shared::rocketmq::{ClientConfig, ClientError, ConsumerConfig, DefaultContext
 
 use crate::store::{Store, StoreConfig, StoreError};
 
-/// Why the preparation failed. Nothing it has done by then needs undoing: run it again.
+/// A failed preparation. Nothing needs undoing: run it again.
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
-    /// The database.
     #[error("database: {0}")]
     Store(#[from] StoreError),
-    /// The broker.
     #[error("RocketMQ: {0}")]
     Broker(#[from] ClientError),
 }
 
-/// What the preparation found.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Prepared {
-    /// Queues on which the group now has a place.
+    /// Queues on which the group now has an offset.
     pub queues: usize,
-    /// Messages that already waited.
     pub waiting: usize,
 }
 
-/// Brings the schema up to date, takes over the catalogue's stock and limits, and gives the group its place on every
-/// queue, so that nothing published from now on is missed. Doing it again changes nothing.
+/// Applies the migrations, writes the catalogue's stock and limits, and sets the group's offset on every queue, so
+/// that no later message is missed. Repeating it changes nothing.
 ///
 /// # Errors
-/// [`InitError`].
+/// [`InitError`]; run it again.
 pub async fn init(
     database_url: &DatabaseUrl,
     catalogue: &Catalogue,
@@ -46,7 +42,7 @@ pub async fn init(
     store.apply_catalogue(catalogue).await?;
     let mut config = ConsumerConfig::new(group, [topic]);
     config.extend_max = None;
-    // Nothing is expected: the shortest that a server will wait is long enough.
+    // No message is expected: the server's minimum is enough.
     config.long_polling_timeout = Duration::from_secs(1);
     let consumer = StreamConsumer::connect(client, config, DefaultContext).await?;
     let subscribed = consumer.initialize_offsets().await;

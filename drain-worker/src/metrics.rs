@@ -1,4 +1,4 @@
-//! Names, units and labels of every metric, in one place.
+//! Names, units and labels of every metric.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -32,10 +32,10 @@ const OLDEST_ORDER_AGE: &str = "drain_oldest_order_age_seconds";
 const ETA: &str = "drain_eta_seconds";
 const CONNECTIONS_REJECTED: &str = "drain_connections_rejected_total";
 
-/// Says what each metric is; called once at start.
+/// Describes each metric; called once at start.
 pub fn describe() {
     describe_counter!(MESSAGES_RECEIVED, "Messages received.");
-    describe_counter!(ORDERS_RECEIVED, "Orders in them.");
+    describe_counter!(ORDERS_RECEIVED, "Orders in the received messages.");
     describe_counter!(RECEIVE_FAILURES, "Receives that failed.");
     describe_counter!(
         ORDERS,
@@ -44,93 +44,93 @@ pub fn describe() {
     describe_histogram!(
         COMMIT_DURATION,
         metrics::Unit::Seconds,
-        "From the first statement of a batch to the commit's answer, retries included."
+        "Time from the first statement of a batch to the answer of its commit, retries after contention included."
     );
-    describe_counter!(COMMIT_FAILURES, "Transactions that failed for a reason that waiting may mend.");
-    describe_counter!(ACK_FAILURES, "Acks that failed: the messages come again, which changes nothing.");
-    describe_counter!(UNREADABLE_MESSAGES, "Messages dead-lettered because they could not be read.");
-    describe_gauge!(DEAD_LETTERS, "Dead letters in the database that need somebody, by `reason`.");
+    describe_counter!(COMMIT_FAILURES, "Transactions that failed transiently.");
+    describe_counter!(ACK_FAILURES, "Acks that failed; the messages are redelivered, which changes nothing.");
+    describe_counter!(
+        UNREADABLE_MESSAGES,
+        "Messages that could not be read and were stored as dead letters."
+    );
+    describe_gauge!(DEAD_LETTERS, "Open dead letters in the database, by `reason`.");
     describe_gauge!(
         OLDEST_DEAD_LETTER_AGE,
         metrics::Unit::Seconds,
-        "Since the oldest of them first failed, by `reason`; 0: there are none."
+        "Time since the oldest open dead letter first failed, by `reason`; 0: there is none."
     );
     describe_counter!(DEAD_LETTERS_REDRIVEN, "Dead letters redriven, by `outcome`.");
-    describe_counter!(DEAD_LETTERS_DISCARDED, "Dead letters given up.");
-    describe_counter!(BROKER_DLQ_MESSAGES, "Dead letters taken over from the broker's own.");
+    describe_counter!(DEAD_LETTERS_DISCARDED, "Dead letters discarded.");
+    describe_counter!(BROKER_DLQ_MESSAGES, "Dead letters stored from the broker's dead-letter topic.");
     describe_gauge!(
         BROKER_DLQ_CONSUMER_UP,
-        "1 while what the broker gives up is taken over, or there is nothing; 0 while that fails: the broker drops it in the end."
+        "1 if the broker's dead-letter topic is readable or does not exist yet, else 0; the broker drops its messages in the end."
     );
-    describe_gauge!(CAP, "Orders that the pool may commit in any one second; 0: paused.");
+    describe_gauge!(CAP, "Maximum orders that the pool commits in any second; 0: paused.");
     describe_gauge!(SHARE, "This worker's share of the cap.");
-    describe_gauge!(ADAPTIVE_LIMIT, "What this worker's back-off limits it to; +Inf: it does not.");
-    describe_gauge!(WORKERS, "Workers of the pool, those that lapsed a moment ago too.");
-    describe_gauge!(LAG_MESSAGES, "Messages that wait on the broker.");
-    describe_gauge!(LAG_ORDERS, "Orders that wait, estimated, those that workers hold too.");
-    describe_gauge!(OLDEST_ORDER_AGE, metrics::Unit::Seconds, "Age of the oldest order that waits.");
-    describe_gauge!(ETA, metrics::Unit::Seconds, "Until all that waits is drained, if nothing more comes.");
-    describe_counter!(CONNECTIONS_REJECTED, "Connections refused for want of room, by `port`: query, admin.");
+    describe_gauge!(ADAPTIVE_LIMIT, "This worker's adaptive limit; +Inf: not limited.");
+    describe_gauge!(WORKERS, "Workers of the pool, including recently expired ones.");
+    describe_gauge!(LAG_MESSAGES, "Messages waiting on the broker.");
+    describe_gauge!(LAG_ORDERS, "Orders waiting on the broker and in the workers, estimated.");
+    describe_gauge!(OLDEST_ORDER_AGE, metrics::Unit::Seconds, "Age of the oldest waiting order.");
+    describe_gauge!(
+        ETA,
+        metrics::Unit::Seconds,
+        "Time until the lag is drained, if no further order arrives."
+    );
+    describe_counter!(
+        CONNECTIONS_REJECTED,
+        "Connections rejected at the connection limit, by `port`: query, admin."
+    );
 }
 
-/// Messages received, and the orders in them.
 pub fn received(messages: usize, orders: usize) {
     counter!(MESSAGES_RECEIVED).increment(messages as u64);
     counter!(ORDERS_RECEIVED).increment(orders as u64);
 }
 
-/// A receive that failed.
 pub fn receive_failed() {
     counter!(RECEIVE_FAILURES).increment(1);
 }
 
-/// A batch committed.
 pub fn commit_duration(took: Duration) {
     histogram!(COMMIT_DURATION).record(took.as_secs_f64());
 }
 
-/// A transaction failed.
 pub fn commit_failed() {
     counter!(COMMIT_FAILURES).increment(1);
 }
 
-/// Acks failed.
 pub fn ack_failed(acks: usize) {
     counter!(ACK_FAILURES).increment(acks as u64);
 }
 
-/// Messages that could not be read.
 pub fn unreadable_messages(letters: usize) {
     counter!(UNREADABLE_MESSAGES).increment(letters as u64);
 }
 
-/// Whether the broker's dead letters can be taken over.
 pub fn broker_dlq_consumer_up(is_up: bool) {
     gauge!(BROKER_DLQ_CONSUMER_UP).set(if is_up { 1.0 } else { 0.0 });
 }
 
-/// What the pool's gauges show. What is not known is NaN: a last value would go on raising alarms.
+/// Values of the pool's gauges. An unknown value is NaN: the last known one could trigger alerts.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PoolGauges {
     /// Orders a second; 0: paused.
     pub cap: u32,
-    /// Those that lapsed a moment ago too.
+    /// Including recently expired ones.
     pub workers: usize,
-    /// This worker's, orders a second.
+    /// Orders a second.
     pub share: u32,
-    /// What its back-off limits it to, orders a second.
+    /// The adaptive limit, orders a second.
     pub limit: Option<u32>,
-    /// Messages that wait.
     pub lag_messages: Option<u64>,
-    /// Orders that wait.
     pub lag_orders: Option<u64>,
-    /// Age of the oldest, seconds.
+    /// Seconds.
     pub oldest_s: Option<f64>,
-    /// Until all is drained, seconds.
+    /// Seconds.
     pub eta_s: Option<f64>,
 }
 
-/// The pool.
 pub fn pool(gauges: &PoolGauges) {
     gauge!(CAP).set(f64::from(gauges.cap));
     gauge!(WORKERS).set(gauges.workers as f64);
@@ -147,12 +147,11 @@ pub fn pool(gauges: &PoolGauges) {
     }
 }
 
-/// What became of an order.
 pub fn order_outcome(kind: CommitOutcome) {
     counter!(ORDERS, "outcome" => kind.as_str()).increment(1);
 }
 
-/// Dead letters that need somebody; `reasons` are those to tell a zero of.
+/// Sets the gauges of open dead letters; `reasons` without any are set to 0.
 pub fn dead_letters(totals: &DeadLetterTotals, reasons: &BTreeSet<String>) {
     for reason in reasons {
         let total = totals.by_reason.get(reason);
@@ -162,24 +161,20 @@ pub fn dead_letters(totals: &DeadLetterTotals, reasons: &BTreeSet<String>) {
     }
 }
 
-/// Dead letters redriven.
 pub fn redriven(outcomes: impl Iterator<Item = RedriveOutcome>) {
     for outcome in outcomes {
         counter!(DEAD_LETTERS_REDRIVEN, "outcome" => outcome.as_str()).increment(1);
     }
 }
 
-/// A connection to `port` that was one too many.
 pub fn connection_rejected(port: &'static str) {
     counter!(CONNECTIONS_REJECTED, "port" => port).increment(1);
 }
 
-/// Dead letters given up.
 pub fn discarded(letters: usize) {
     counter!(DEAD_LETTERS_DISCARDED).increment(letters as u64);
 }
 
-/// Dead letters taken over from the broker's own.
 pub fn broker_dlq_messages(letters: usize) {
     counter!(BROKER_DLQ_MESSAGES).increment(letters as u64);
 }

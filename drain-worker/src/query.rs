@@ -166,7 +166,6 @@ pub fn router(store: Arc<Store>, access: Arc<LookupAccess>) -> Router {
         .with_state(state)
 }
 
-/// An order as buyers see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderView {
     pub order_id: String,

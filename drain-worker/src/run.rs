@@ -1,4 +1,4 @@
-//! A worker, put together.
+//! Connects the parts of a worker, runs them, and stops them in order.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -26,39 +26,31 @@ use crate::rate::RateGate;
 use crate::store::{Store, StoreError};
 use crate::{metrics, query};
 
-/// Why the worker could not run.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The database.
     #[error("database: {0}")]
     Store(#[from] StoreError),
-    /// The broker.
     #[error("RocketMQ: {0}")]
     Broker(#[from] ClientError),
-    /// The drain stopped by itself.
     #[error("drain: {0}")]
     Drain(#[from] PipelineError),
-    /// A listener broke.
     #[error("HTTP: {0}")]
     Http(#[from] std::io::Error),
 }
 
-/// The worker's listeners.
 #[derive(Debug)]
 pub struct Listeners {
-    /// For buyers.
     pub query: TcpListener,
-    /// For operators.
     pub admin: TcpListener,
 }
 
-/// What the last steps of a stop have in any case.
+/// Minimum time for the last steps of a stop.
 const CLOSE_MIN: Duration = Duration::from_millis(200);
 
-/// Most connections to the admin port: probes, scrapers, a few consoles with a browser's six each.
+/// Maximum connections to the admin port: probes, scrapers, a few consoles with a browser's six each.
 const ADMIN_CONNECTIONS_MAX: NonZeroUsize = NonZeroUsize::MIN.saturating_add(63);
 
-/// How long a start waits for database and broker before it gives up.
+/// Maximum time at start until database and broker are available.
 const START_WAIT: Duration = Duration::from_secs(30);
 
 const START_RETRY: Duration = Duration::from_millis(500);
@@ -66,7 +58,7 @@ const START_RETRY: Duration = Duration::from_millis(500);
 /// Drains until `shutdown` is cancelled, then stops in order within the grace period.
 ///
 /// # Errors
-/// [`RunError`] if database or broker cannot be reached at start, or the drain fails for good.
+/// [`RunError`] if database or broker are unavailable at start, or the pipeline fails for good.
 pub async fn run(
     settings: DrainSettings,
     listeners: Listeners,
@@ -77,6 +69,7 @@ pub async fn run(
     let store = Arc::new(open(&settings).await?);
     let consumer = connect(&settings).await?;
     tracing::info!(
+        event = "worker_started",
         database = %settings.database_url,
         broker = %settings.client.endpoint,
         group = settings.pool.group,
@@ -85,7 +78,7 @@ pub async fn run(
         query = %listeners.query.local_addr()?,
         admin = %listeners.admin.local_addr()?,
         access = ?settings.access,
-        "draining"
+        "worker started"
     );
     settings.lookups.warn();
     let gate = RateGate::closed();
@@ -119,7 +112,7 @@ pub async fn run(
     let lag_query = LagQuery::new(&settings.client.namespace, &settings.orders_topic, &group);
     let lag = MetricsLag::new(&settings.lag, &settings.client.endpoint.to_string(), lag_query);
 
-    // The listeners stay up until the drain has join_by: buyers keep asking while a worker stops.
+    // The listeners stay open until the pipeline has ended: buyers continue to look orders up while a worker stops.
     let drained = CancellationToken::new();
     let lookups = query::router(store.clone(), settings.lookups);
     let admin_router = admin::router(admin_state, settings.access);
@@ -133,7 +126,12 @@ pub async fn run(
     };
     let servers = [
         tokio::spawn(serve(listeners.query, TowerToHyperService::new(lookups), for_buyers, drained.clone())),
-        tokio::spawn(serve(listeners.admin, TowerToHyperService::new(admin_router), for_operators, drained.clone())),
+        tokio::spawn(serve(
+            listeners.admin,
+            TowerToHyperService::new(admin_router),
+            for_operators,
+            drained.clone(),
+        )),
     ];
     let watching =
         spawn_critical(&shutdown, monitor.run(store.clone(), lag, signals.lag.clone(), drained.clone()));
@@ -150,12 +148,12 @@ pub async fn run(
         in_flight: signals.in_flight,
     };
     let result = pipeline.run(shutdown).await;
-    // The pipeline has had its part of the grace period; what is left is shared by the rest.
+    // The pipeline has used its part of the grace period; the rest is shared by the following steps.
     let deadline = Instant::now() + settings.grace.saturating_sub(settings.pipeline.grace);
-    // At once: what this worker does not use any more, the others wait for.
+    // Without delay: the other workers wait for this worker's share.
     leave.cancel();
     let taken_over = join_by(taking_over, deadline).await;
-    // Its own bound is a few seconds. Longer, and the lease lapses by itself.
+    // Leaving has its own bound of a few seconds. Beyond it, the lease expires by itself.
     let left = match timeout_at(deadline, membership).await {
         Ok(left) => left.map_err(|error| panicked(&error))?,
         Err(_elapsed) => Ok(()),
@@ -168,13 +166,13 @@ pub async fn run(
         served = served.and(join_by(server, deadline).await);
     }
     let _closed = timeout_at(deadline + CLOSE_MIN, store.close()).await;
-    tracing::info!(settled, "stopped");
+    tracing::info!(event = "worker_stopped", settled, "worker stopped");
     result?;
     left?;
     Ok(taken_over.and(watched).and(served)?)
 }
 
-/// Runs what a worker is not whole without: its place in the pool, its eyes. However that ends, the worker does, and its
+/// Spawns a task without which the worker cannot run. When the task ends for any reason, the worker stops, and its
 /// platform starts another.
 fn spawn_critical<T: Send + 'static>(
     shutdown: &CancellationToken,
@@ -187,7 +185,7 @@ fn spawn_critical<T: Send + 'static>(
     })
 }
 
-/// Waits for a task until `deadline`, and ends it then.
+/// Waits for a task until `deadline`, then aborts it.
 async fn join_by(mut task: JoinHandle<()>, deadline: Instant) -> Result<(), PipelineError> {
     match timeout_at(deadline + CLOSE_MIN, &mut task).await {
         Ok(join_by) => join_by.map_err(|error| panicked(&error)),
@@ -202,7 +200,7 @@ fn panicked(error: &JoinError) -> PipelineError {
     PipelineError::Panicked(error.to_string())
 }
 
-/// Nothing is redriven or taken over while the pool is paused.
+/// Prevents redrives and broker dead letters while the pool is paused.
 fn pause_check(monitor: &Monitor) -> WriteGuard {
     let monitor = monitor.clone();
     Arc::new(move || monitor.is_paused().then(|| "the pool is paused".to_owned()))
@@ -221,7 +219,7 @@ async fn open(settings: &DrainSettings) -> Result<Store, StoreError> {
         };
         match opening.await {
             Err(error) if StoreError::is_transient(&error) && Instant::now() < deadline => {
-                tracing::warn!(%error, "waiting for the database");
+                tracing::warn!(event = "database_wait", %error, "cannot open the database; retrying");
                 sleep(START_RETRY).await;
             }
             result => return result,
@@ -236,7 +234,7 @@ async fn connect(settings: &DrainSettings) -> Result<StreamConsumer, ClientError
             .await
         {
             Err(error) if error.is_retryable() && Instant::now() < deadline => {
-                tracing::warn!(%error, "waiting for the broker");
+                tracing::warn!(event = "broker_wait", %error, "cannot connect to the broker; retrying");
                 sleep(START_RETRY).await;
             }
             result => return result,

@@ -1,8 +1,7 @@
-//! Who may look and change.
+//! Authentication of the admin API.
 //!
-//! With a token every call must bear it. Without one the listener is on the loopback address alone, and what a browser
-//! could be made to do by somebody else's page is refused: a name that is made to resolve to loopback, a form that is
-//! sent across origins.
+//! With a token, every call must present it. Without one, the listener is on a loopback address alone, and requests
+//! that a foreign web page could cause are rejected: a name that resolves to loopback, a form sent across origins.
 
 use std::sync::Arc;
 
@@ -15,28 +14,24 @@ use shared::config::Secret;
 use shared::problem::Problem;
 use subtle::ConstantTimeEq;
 
-/// Shortest token, characters.
+/// Minimum length of the token, characters.
 pub const TOKEN_CHARS_MIN: usize = 16;
 
-/// What a caller must show.
 #[derive(Clone, Debug)]
 pub enum AdminAccess {
-    /// This bearer token.
     Token(Secret<String>),
-    /// Nothing but that it comes from this machine: only for a loopback listener.
+    /// No token: the listener must be on a loopback address.
     Loopback,
 }
 
-/// Why a call is not let through.
+/// The reason why a call is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum AuthError {
-    /// No token, or another one.
     Token,
-    /// It was meant for another host, as far as its caller knows.
+    /// The `Host` header names another host.
     ForeignHost,
     /// A change that is not JSON.
     NotJson,
-    /// A change by another site's page.
     ForeignOrigin,
 }
 
@@ -51,8 +46,8 @@ impl IntoResponse for AuthError {
             Self::ForeignHost => (
                 StatusCode::FORBIDDEN,
                 "foreign_host",
-                "Without an admin token only localhost is answered; set SPILLWAY_ADMIN_TOKEN to be reached by another \
-                 name.",
+                "Without an admin token the worker answers localhost only; set SPILLWAY_ADMIN_TOKEN to allow other \
+                 names.",
             ),
             Self::NotJson => (
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -60,7 +55,7 @@ impl IntoResponse for AuthError {
                 "Send JSON, with Content-Type: application/json.",
             ),
             Self::ForeignOrigin => {
-                (StatusCode::FORBIDDEN, "foreign_origin", "Another site's page may not change anything here.")
+                (StatusCode::FORBIDDEN, "foreign_origin", "A page of another origin may not change anything.")
             }
         };
         let mut response = Problem::new(status, code, detail).into_response();
@@ -71,7 +66,7 @@ impl IntoResponse for AuthError {
     }
 }
 
-/// Lets a call through, or answers it.
+/// Passes an authenticated call on, or rejects it.
 pub(super) async fn guard(State(access): State<Arc<AdminAccess>>, request: Request, next: Next) -> Response {
     let checked = match &*access {
         AdminAccess::Token(token) => check_token(request.headers(), token),
@@ -88,7 +83,7 @@ fn check_token(headers: &HeaderMap, token: &Secret<String>) -> Result<(), AuthEr
         let (scheme, token) = value.split_at_checked(7)?;
         scheme.eq_ignore_ascii_case(b"Bearer ").then_some(token)
     });
-    // In a time that tells nothing about how much of it is right.
+    // In constant time, so that the duration reveals nothing about the token.
     match token_sent {
         Some(token_sent) if bool::from(token_sent.ct_eq(token.expose().as_bytes())) => Ok(()),
         _ => Err(AuthError::Token),
@@ -106,7 +101,7 @@ fn check_loopback(headers: &HeaderMap) -> Result<(), AuthError> {
     if is_loopback { Ok(()) } else { Err(AuthError::ForeignHost) }
 }
 
-/// A page of another origin can neither send this content type nor hide where it is from.
+/// A page of another origin can neither send this content type nor omit its `Origin`.
 fn check_change(method: &Method, headers: &HeaderMap) -> Result<(), AuthError> {
     if matches!(*method, Method::GET | Method::HEAD) {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Changing the settings.
+//! Changes of the pool's settings.
 
 use std::time::Duration;
 
@@ -24,31 +24,26 @@ use crate::store::SettingsError;
 pub struct RateBody {
     /// Orders a second.
     pub rate: Rate,
-    /// How long it takes to get there, seconds.
+    /// Duration of the ramp, seconds.
     #[serde(default)]
     pub ramp_s: u64,
-    /// Who.
     #[serde(default)]
     pub who: Option<String>,
-    /// Why.
     #[serde(default)]
     pub reason: Option<String>,
 }
 
-/// Body of `PUT /v1/pause`: at most one of `until` and `for_s`; neither: until somebody resumes.
+/// Body of `PUT /v1/pause`: at most one of `until` and `for_s`; with neither the pause lasts until resumed.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PauseBody {
-    /// An instant, RFC 3339.
+    /// RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
-    /// Seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub for_s: Option<u64>,
-    /// Who.
     #[serde(default)]
     pub who: Option<String>,
-    /// Why.
     #[serde(default)]
     pub reason: Option<String>,
 }
@@ -57,19 +52,15 @@ pub struct PauseBody {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ScheduleBody {
-    /// A name of the IANA database.
     pub time_zone: String,
-    /// From which time of day on, which rate.
     pub entries: Vec<ScheduleEntry>,
-    /// Who.
     #[serde(default)]
     pub who: Option<String>,
-    /// Why.
     #[serde(default)]
     pub reason: Option<String>,
 }
 
-/// Body of a change that needs no more.
+/// Body of a change without parameters.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AuditBody {
@@ -97,7 +88,7 @@ pub(super) async fn pause(State(admin): State<Admin>, body: Bytes) -> Result<Res
         (Some(until), None) => {
             SettingsChange::PauseUntil { until_us: Some(instant_us(&until).map_err(invalid)?) }
         }
-        (Some(_), Some(_)) => return Err(invalid("until, for_s: give one of them")),
+        (Some(_), Some(_)) => return Err(invalid("until, for_s: at most one of them")),
     };
     apply_change(&admin, &change, who, reason).await
 }
@@ -143,6 +134,7 @@ async fn apply_change(
     }
     let group = admin.store.change_settings(&admin.group, change, &context).await.map_err(problem)?;
     tracing::info!(
+        event = "settings_changed",
         action = change.action(),
         who = context.who,
         revision = group.revision,
@@ -159,7 +151,7 @@ fn problem(error: SettingsError) -> Problem {
     }
 }
 
-/// An empty body is an empty object.
+/// An empty body counts as an empty object.
 fn read<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, String> {
     let body = if body.trim_ascii().is_empty() { b"{}" } else { body };
     serde_json::from_slice(body).map_err(|error| format!("body: {error}"))

@@ -1,5 +1,5 @@
-//! For operators and the platform: the console, the control API, metrics and health. A listener of its own, never for
-//! buyers.
+//! The admin port, for operators and the platform: console, control API, metrics and health. Buyers must not reach
+//! it.
 
 mod auth;
 pub mod console;
@@ -25,25 +25,19 @@ use crate::monitor::Monitor;
 use crate::pipeline::CircuitBreaker;
 use crate::store::Store;
 
-/// Longest body of a change of the settings.
+/// Maximum body of a settings change.
 const BODY_BYTES_MAX: usize = 16 * 1024;
 
-/// What the admin port answers from.
 #[derive(Clone)]
 pub struct Admin {
-    /// Settings, leases, audit trail.
     pub store: Arc<Store>,
-    /// The consumer group.
     pub group: Arc<str>,
-    /// What the pool is doing.
     pub monitor: Monitor,
-    /// Whether the database answers.
     pub breaker: CircuitBreaker,
-    /// Sends dead letters through the store again.
     pub redriver: Redriver,
 }
 
-/// The routes of the admin port. Those below `/v1/` ask for what `access` says.
+/// The routes of the admin port. Those below `/v1/` are authenticated as `access` says.
 pub fn router(admin: Admin, access: AdminAccess) -> Router {
     let letters = dead_letters::router(admin.redriver.clone());
     let guarded = Router::new()
@@ -71,10 +65,10 @@ pub fn router(admin: Admin, access: AdminAccess) -> Router {
             Problem::new(
                 StatusCode::METHOD_NOT_ALLOWED,
                 "method_not_allowed",
-                "This path has other methods; see Allow.",
+                "Method not allowed; see the Allow header.",
             )
         })
         .fallback(|| async {
-            Problem::new(StatusCode::NOT_FOUND, "not_found", "There is nothing here. The console is at /.")
+            Problem::new(StatusCode::NOT_FOUND, "not_found", "Unknown path. The console is at /.")
         })
 }

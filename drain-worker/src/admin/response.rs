@@ -1,4 +1,4 @@
-//! How calls are answered, in common.
+//! Responses that the handlers share.
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -15,14 +15,14 @@ pub(super) fn json_response(body: &impl Serialize) -> Response {
     ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")], body).into_response()
 }
 
-/// 400: what was asked for cannot be meant.
+/// 400 with `detail`.
 pub(super) fn invalid(detail: impl Into<String>) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "invalid_request", detail)
 }
 
-/// 503: the database cannot be asked.
+/// 503: the database is unavailable.
 pub(super) fn unavailable(error: &StoreError) -> Problem {
-    tracing::error!(%error, error_code = "database_unavailable", "an operator's call cannot be answered");
+    tracing::error!(event = "admin_request_failed", %error, error_code = "database_unavailable", "admin request failed: database unavailable");
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", error.to_string())
         .retry_after(rand::random_range(1..=5))
 }

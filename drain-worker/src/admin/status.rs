@@ -5,17 +5,17 @@ use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
-use shared::time::rfc3339_millis;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shared::problem::Problem;
+use shared::time::rfc3339_millis;
 
 use super::Admin;
 use super::response::{invalid, json_response, unavailable};
-use crate::monitor::{HistorySample};
+use crate::monitor::HistorySample;
 use crate::pipeline::{BreakerState, CircuitBreaker};
 
-/// Most entries of the audit trail in one answer.
+/// Maximum entries of one response.
 const AUDIT_MAX: u32 = 500;
 
 pub(super) async fn status(State(admin): State<Admin>) -> Result<Response, Problem> {
@@ -24,7 +24,7 @@ pub(super) async fn status(State(admin): State<Admin>) -> Result<Response, Probl
         None => Err(Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "not_joined",
-            "This worker has not joined the pool yet; see its log if that lasts.",
+            "This worker has not joined the pool yet; if this persists, see its log.",
         )
         .retry_after(1)),
     }
@@ -100,7 +100,6 @@ pub(super) async fn ready(State(breaker): State<CircuitBreaker>) -> Response {
     (status, [(CONTENT_TYPE, "application/json")], body.to_string()).into_response()
 }
 
-/// The metrics in Prometheus' text format.
 pub(super) async fn metrics() -> Response {
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], shared::telemetry::metrics().render()).into_response()
 }

@@ -1,4 +1,4 @@
-//! Asks a worker's admin port.
+//! Client of a worker's admin port.
 
 use std::time::Duration;
 
@@ -14,47 +14,25 @@ use tokio::time::timeout;
 
 use crate::config::AdminArgs;
 
-/// Longest wait for an answer; redriving a page takes as long as the cap lets it.
+/// Maximum wait for a response; redriving a page takes as long as the cap requires.
 const RESPONSE_WAIT: Duration = Duration::from_secs(60);
 
-/// Longest answer.
 const RESPONSE_BYTES_MAX: usize = 16 << 20;
 
-/// Why the worker did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminClientError {
-    /// The address.
     #[error("--admin-url: must look like http://host:port")]
     Url,
-    /// No connection.
-    #[error("{url} does not answer: {reason}; is a worker running there? name another one with --admin-url")]
-    Unreachable {
-        /// Who was asked.
-        url: String,
-        /// What went wrong.
-        reason: String,
-    },
-    /// The worker refuses.
+    #[error(
+        "no worker answers at {url}: {reason}; is a worker running there? name another one with --admin-url"
+    )]
+    Unreachable { url: String, reason: String },
     #[error("{status} {code}: {detail}")]
-    Rejected {
-        /// The HTTP status.
-        status: u16,
-        /// Stable name of what is wrong.
-        code: String,
-        /// What to do about it.
-        detail: String,
-    },
-    /// Something else answers there.
-    #[error("{url} answered {status} with something that is not a worker's")]
-    NotAWorker {
-        /// Who was asked.
-        url: String,
-        /// The HTTP status.
-        status: u16,
-    },
+    Rejected { status: u16, code: String, detail: String },
+    #[error("{url} answered {status} with a response that is not a worker's")]
+    NotAWorker { url: String, status: u16 },
 }
 
-/// A worker's admin port.
 pub(super) struct AdminClient {
     url: String,
     authority: String,
@@ -84,26 +62,14 @@ impl AdminClient {
         })
     }
 
-    /// GET.
-    ///
-    /// # Errors
-    /// [`AdminClientError`].
     pub(super) async fn get(&self, path: &str) -> Result<Value, AdminClientError> {
         self.call(Method::GET, path, None).await
     }
 
-    /// PUT.
-    ///
-    /// # Errors
-    /// [`AdminClientError`].
     pub(super) async fn put(&self, path: &str, body: &Value) -> Result<Value, AdminClientError> {
         self.call(Method::PUT, path, Some(body)).await
     }
 
-    /// POST.
-    ///
-    /// # Errors
-    /// [`AdminClientError`].
     pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Value, AdminClientError> {
         self.call(Method::POST, path, Some(body)).await
     }
@@ -116,7 +82,9 @@ impl AdminClient {
     ) -> Result<Value, AdminClientError> {
         match timeout(RESPONSE_WAIT, self.exchange(method, path, body)).await {
             Ok(result) => result,
-            Err(_elapsed) => Err(self.unreachable(format!("no answer within {} s", RESPONSE_WAIT.as_secs()))),
+            Err(_elapsed) => {
+                Err(self.unreachable(format!("no response within {} s", RESPONSE_WAIT.as_secs())))
+            }
         }
     }
 
@@ -132,7 +100,7 @@ impl AdminClient {
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| self.unreachable(error.to_string()))?;
-        // It ends with its one exchange; what it ends with shows in that.
+        // The connection ends with its one exchange, which reports its errors.
         let connection = tokio::spawn(async move { connection.await.is_ok() });
         let mut request = Request::builder()
             .method(method)

@@ -10,22 +10,20 @@ use super::client::AdminClient;
 use super::render::{number, table, text};
 use crate::config::{DlqBulkArgs, DlqCommand, DlqListArgs, DlqShowArgs};
 
-/// Letters of one call; redriving so many takes a moment even at a small cap.
+/// Dead letters of one call; even at a small cap a call is short.
 const PAGE: usize = 100;
 
-/// Numbers of one call.
 const IDS_MAX: usize = 500;
 
-/// Outcomes after which somebody still has to act.
+/// Outcomes after which an operator has to act.
 const UNSETTLED: [&str; 2] = ["dead_lettered", "unreadable"];
 
-/// `dlq`.
 pub(super) async fn dlq(command: DlqCommand) -> Result<(), CommandError> {
     match command {
         DlqCommand::List(args) => list(&args).await,
         DlqCommand::Show(args) => show(&args).await,
         DlqCommand::Redrive(args) => run_bulk(&args, "redrive", args.all).await,
-        // What is wiped does not come back.
+        // A wiped payload cannot be restored.
         DlqCommand::Discard(args) => run_bulk(&args, "discard", true).await,
     }
 }
@@ -70,7 +68,7 @@ async fn show(args: &DlqShowArgs) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// PageRequest by page, until nothing is left or the worker stops.
+/// Processes page after page until the last one, or until the worker stops.
 async fn run_bulk(args: &DlqBulkArgs, verb: &str, asks: bool) -> Result<(), CommandError> {
     let client = AdminClient::new(&args.admin)?;
     if asks && !args.yes && !confirmed(verb, &describe_selection(args, &client).await?)? {
@@ -86,7 +84,7 @@ async fn run_bulk(args: &DlqBulkArgs, verb: &str, asks: bool) -> Result<(), Comm
             count(&page, &mut counts);
             let next = page["next"].as_i64();
             if let Some(reason) = page["stopped"].as_str() {
-                let reason = format!("stopped: {reason}; go on with --after {}", next.unwrap_or(after));
+                let reason = format!("stopped: {reason}; continue with --after {}", next.unwrap_or(after));
                 return Err(CommandError::Unsettled(reason));
             }
             match next {
@@ -102,12 +100,10 @@ async fn run_bulk(args: &DlqBulkArgs, verb: &str, asks: bool) -> Result<(), Comm
     if unsettled == 0 {
         return Ok(());
     }
-    Err(CommandError::Unsettled(format!(
-        "{unsettled} dead letters still need somebody: dlq list, dlq show ID"
-    )))
+    Err(CommandError::Unsettled(format!("{unsettled} dead letters remain open: dlq list, dlq show ID")))
 }
 
-/// What is asked for, in pieces that the worker takes.
+/// The selections of the calls: at most [`IDS_MAX`] numbers each.
 fn selections(args: &DlqBulkArgs) -> Vec<Value> {
     if args.all {
         return vec![json!({ "all": true })];
@@ -130,7 +126,7 @@ fn body(selection: &Value, after: i64, args: &DlqBulkArgs) -> Value {
     body
 }
 
-/// What is going to be dealt with, for the question.
+/// Describes the selection, for the confirmation.
 async fn describe_selection(args: &DlqBulkArgs, client: &AdminClient) -> Result<String, CommandError> {
     if !args.all && args.dead_letter_reason.is_none() {
         return Ok(format!("{} dead letters", args.ids.len()));
@@ -143,7 +139,7 @@ async fn describe_selection(args: &DlqBulkArgs, client: &AdminClient) -> Result<
 fn confirmed(verb: &str, what: &str) -> Result<bool, CommandError> {
     let stdin = std::io::stdin();
     if !stdin.is_terminal() {
-        return Err(CommandError::Unsettled(format!("{verb} {what}? nobody can be asked here: pass --yes")));
+        return Err(CommandError::Unsettled(format!("{verb} {what}? stdin is not a terminal: pass --yes")));
     }
     eprint!("{verb} {what}? [y/N] ");
     std::io::stderr().flush()?;

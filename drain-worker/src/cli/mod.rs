@@ -1,4 +1,4 @@
-//! The command line, for this crate's binary and for whoever embeds it.
+//! The command line, for this crate's binary and for programs that embed it.
 
 mod client;
 mod dlq;
@@ -22,36 +22,28 @@ use crate::store::{Store, StoreConfig, StoreError};
 use crate::tune::{self, TuneArgs, TuneError};
 use crate::{Listeners, RunError, run};
 
-/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
-    /// The configuration.
     #[error(transparent)]
     Config(#[from] ConfigErrors),
-    /// `run`.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// `init`.
     #[error(transparent)]
     Init(#[from] InitError),
-    /// The database.
     #[error("database: {0}")]
     Store(#[from] StoreError),
-    /// A running worker.
     #[error(transparent)]
     AdminClient(#[from] AdminClientError),
-    /// `dlq`: not everything came to an end.
+    /// `dlq`: some dead letters remain.
     #[error("{0}")]
     Unsettled(String),
-    /// `tune`.
     #[error(transparent)]
     Tune(#[from] TuneError),
-    /// The process's surroundings.
     #[error(transparent)]
     Io(#[from] std::io::Error),
 }
 
-/// Runs `drain-worker` with `arguments`, the program's name first, to the command's end.
+/// Runs `drain-worker` with `arguments`, the program's name first, until the command ends.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let command = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli.command,
@@ -121,7 +113,7 @@ async fn migrate(args: MigrateArgs) -> Result<(), CommandError> {
     args.logs.init()?;
     let store = Store::connect(&args.database.database_url, StoreConfig::default()).await?;
     store.migrate().await?;
-    tracing::info!(database = %args.database.database_url, "the schema is up to date");
+    tracing::info!(event = "schema_migrated", database = %args.database.database_url, "the schema is up to date");
     Ok(())
 }
 
@@ -137,7 +129,12 @@ async fn prepare(args: InitArgs) -> Result<(), CommandError> {
     };
     let (group, topic) = (&args.consumer_group, &args.rocketmq.orders_topic);
     let prepared = init(&args.database.database_url, &catalogue, client, group, topic).await?;
-    tracing::info!(queues = prepared.queues, waiting = prepared.waiting, "ready for the first order");
+    tracing::info!(
+        event = "prepared",
+        queues = prepared.queues,
+        waiting = prepared.waiting,
+        "ready for the first order"
+    );
     Ok(())
 }
 

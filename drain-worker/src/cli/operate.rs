@@ -1,4 +1,4 @@
-//! Commands that change the pool: rate, pause, resume, schedule; and the audit trail.
+//! Commands that change the pool (rate, pause, resume, schedule), and the audit trail.
 
 use serde_json::{Map, Value, json};
 
@@ -7,7 +7,6 @@ use super::client::AdminClient;
 use super::render::{number, table, text};
 use crate::config::{AuditArgs, AuditContextArgs, PauseArgs, RateCommand, ResumeArgs, ScheduleCommand};
 
-/// `rate`.
 pub(super) async fn rate(command: RateCommand) -> Result<(), CommandError> {
     match command {
         RateCommand::Set(args) => {
@@ -23,7 +22,6 @@ pub(super) async fn rate(command: RateCommand) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// `pause`.
 pub(super) async fn pause(args: PauseArgs) -> Result<(), CommandError> {
     let mut body = json!({});
     if let Some(until) = &args.until {
@@ -36,7 +34,6 @@ pub(super) async fn pause(args: PauseArgs) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// `resume`.
 pub(super) async fn resume(args: ResumeArgs) -> Result<(), CommandError> {
     print_cap(
         &AdminClient::new(&args.admin)?.post("/v1/resume", &with_context(json!({}), &args.context)).await?,
@@ -44,7 +41,6 @@ pub(super) async fn resume(args: ResumeArgs) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// `schedule`.
 pub(super) async fn schedule(command: ScheduleCommand) -> Result<(), CommandError> {
     match command {
         ScheduleCommand::Show(args) => {
@@ -72,7 +68,6 @@ pub(super) async fn schedule(command: ScheduleCommand) -> Result<(), CommandErro
     Ok(())
 }
 
-/// `audit`.
 pub(super) async fn audit(args: AuditArgs) -> Result<(), CommandError> {
     let audit = AdminClient::new(&args.admin)?.get(&format!("/v1/audit?limit={}", args.limit)).await?;
     if args.json {
@@ -85,7 +80,7 @@ pub(super) async fn audit(args: AuditArgs) -> Result<(), CommandError> {
         .flatten()
         .map(|entry| ["at", "who", "action", "detail", "reason"].map(|name| text(&entry[name])).to_vec())
         .collect();
-    print!("{}", table(&["AT", "WHO", "ACTION", "DETAIL", "WHY"], &rows));
+    print!("{}", table(&["AT", "WHO", "ACTION", "DETAIL", "REASON"], &rows));
     Ok(())
 }
 
@@ -97,12 +92,10 @@ fn with_context(mut body: Value, context: &AuditContextArgs) -> Value {
     Value::Object(members)
 }
 
-/// What is in force now.
 fn print_cap(changed: &Value) {
     println!("{}", cap_line(&changed["cap"]));
 }
 
-/// The cap in words.
 pub(super) fn cap_line(cap: &Value) -> String {
     let (orders, source) = (number(&cap["orders_per_second"]), text(&cap["source"]));
     if source == "paused" {
@@ -113,7 +106,7 @@ pub(super) fn cap_line(cap: &Value) -> String {
     }
     match cap["ramp"].as_object() {
         Some(ramp) => format!(
-            "cap {orders}/s ({source}), on the way from {}/s to {}/s by {}",
+            "cap {orders}/s ({source}), ramp from {}/s to {}/s until {}",
             number(&ramp["from"]),
             number(&ramp["to"]),
             text(&ramp["ends_at"])
@@ -141,7 +134,7 @@ mod tests {
             (
                 json!({"orders_per_second": 750, "source": "manual",
                        "ramp": {"from": 500, "to": 3000, "ends_at": "2026-11-11T02:00:00Z"}}),
-                "cap 750/s (manual), on the way from 500/s to 3,000/s by 2026-11-11T02:00:00Z",
+                "cap 750/s (manual), ramp from 500/s to 3,000/s until 2026-11-11T02:00:00Z",
             ),
         ] {
             assert_eq!(cap_line(&cap), line);

@@ -1,10 +1,10 @@
-//! Text for people.
+//! Text output.
 
 use std::fmt::Write as _;
 
 use serde_json::Value;
 
-/// A number with separators; `-`: not known.
+/// A number with separators; `-`: unknown.
 pub(super) fn number(value: &Value) -> String {
     value.as_f64().map_or_else(|| "-".to_owned(), grouped)
 }
@@ -22,7 +22,7 @@ pub(super) fn grouped(value: f64) -> String {
     text
 }
 
-/// One place after the point; `-`: not known.
+/// One decimal; `-`: unknown.
 pub(super) fn tenths(value: &Value) -> String {
     value.as_f64().map_or_else(|| "-".to_owned(), |value| format!("{value:.1}"))
 }
@@ -37,7 +37,7 @@ pub(super) fn text(value: &Value) -> String {
     }
 }
 
-/// A time such as `2 h 5 min`, `12 s`.
+/// A duration such as `2 h 5 min`, `12 s`.
 pub(super) fn span(seconds: f64) -> String {
     let whole = seconds.max(0.0).round() as u64;
     match whole {
@@ -48,7 +48,7 @@ pub(super) fn span(seconds: f64) -> String {
     }
 }
 
-/// Columns as wide as their widest cell; numbers to the right.
+/// Columns as wide as their widest cell; numbers are right-aligned.
 pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
@@ -68,7 +68,7 @@ pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
         let mut line = String::new();
         for (column, cell) in cells.enumerate() {
             let width = widths[column];
-            // GatedWriter to a String cannot fail.
+            // Writing to a String cannot fail.
             let _written = if right[column] {
                 write!(line, "{cell:>width$}  ")
             } else {

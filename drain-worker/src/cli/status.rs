@@ -13,10 +13,10 @@ use super::operate::cap_line;
 use super::render::{number, span, table, tenths, text};
 use crate::config::StatusArgs;
 
-/// Between two looks of `--watch`.
+/// Interval of `--watch`.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
 
-/// Shows the status once, or until it is interrupted.
+/// Prints the status once, or repeatedly until interrupted.
 pub(super) async fn status(args: StatusArgs) -> Result<(), CommandError> {
     let client = AdminClient::new(&args.admin)?;
     if !args.watch {
@@ -25,12 +25,12 @@ pub(super) async fn status(args: StatusArgs) -> Result<(), CommandError> {
     }
     let is_terminal = std::io::stdout().is_terminal() && !args.json;
     loop {
-        // A worker that restarts must not end the watch.
+        // The watch survives a restart of the worker.
         let text = match client.get("/v1/status").await {
             Ok(status) => shown(&status, args.json),
             Err(error) => format!("{error}\n"),
         };
-        // Clears the screen and goes to its corner.
+        // Clears the screen and moves the cursor to the top left.
         let clear = if is_terminal { "\u{1b}[2J\u{1b}[H" } else { "" };
         let mut out = std::io::stdout().lock();
         out.write_all(clear.as_bytes())
@@ -45,7 +45,6 @@ fn shown(status: &Value, json: bool) -> String {
     if json { format!("{status}\n") } else { render(status) }
 }
 
-/// The status for people.
 fn render(status: &Value) -> String {
     let mut out = String::new();
     let mut line = |text: String| {
@@ -67,7 +66,7 @@ fn render(status: &Value) -> String {
     line(String::new());
     out.push_str(&table(&head, &rows));
     for warning in status["warnings"].as_array().into_iter().flatten() {
-        // GatedWriter to a String cannot fail.
+        // Writing to a String cannot fail.
         let _written = writeln!(out, "! {}", text(warning));
     }
     out
@@ -77,7 +76,7 @@ fn lag_line(lag: &Value, eta: &Value) -> String {
     let oldest =
         lag["oldest_age_s"].as_f64().map_or_else(String::new, |age| format!(", oldest {}", span(age)));
     if let Some(error) = lag["error"].as_str() {
-        return format!("lag not known ({error}){oldest}");
+        return format!("lag unknown ({error}){oldest}");
     }
     let eta = match eta["seconds"].as_f64() {
         Some(seconds) if lag["orders"].as_f64() > Some(0.0) => {
@@ -150,7 +149,7 @@ mod tests {
              ! look here\n"
         );
         let unknown = json!({"error": "switched off", "oldest_age_s": 3.0});
-        assert_eq!(lag_line(&unknown, &Value::Null), "lag not known (switched off), oldest 3 s");
+        assert_eq!(lag_line(&unknown, &Value::Null), "lag unknown (switched off), oldest 3 s");
         assert_eq!(letters_line(&json!({"total": 0})), "dead letters none");
     }
 }

@@ -1,4 +1,4 @@
-//! How the database is reached.
+//! Flags of the database.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -8,30 +8,28 @@ use shared::config::DatabaseUrl;
 
 use crate::store::StoreConfig;
 
-/// Flags for the database as the worker uses it.
 #[derive(Clone, Debug, clap::Args, Serialize)]
 #[command(next_help_heading = "Database")]
 pub struct DatabaseArgs {
-    /// Address: mysql://user:password@host:port/database or sqlite:FILE; prefer the environment variable
+    /// URL: mysql://user:password@host:port/database or sqlite:FILE; prefer the environment variable
     #[arg(long, env = "SPILLWAY_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: DatabaseUrl,
 
-    /// Connections that write, which is the number of transactions under way at once
+    /// Connections that write: the maximum of transactions in flight
     #[arg(long, env = "SPILLWAY_DATABASE_WRITERS_MAX", value_name = "COUNT", default_value = "4")]
     pub database_writers_max: NonZeroU32,
 
-    /// Connections for look-ups, apart from the writers'
+    /// Connections for lookups, separate from the writers'
     #[arg(long, env = "SPILLWAY_DATABASE_READERS_MAX", value_name = "COUNT", default_value = "2")]
     pub database_readers_max: NonZeroU32,
 
-    /// Longest wait for a connection, milliseconds
+    /// Maximum wait for a connection, milliseconds
     #[arg(long, env = "SPILLWAY_DATABASE_ACQUIRE_TIMEOUT_MS", value_name = "MS", default_value_t = 5_000,
           value_parser = clap::value_parser!(u64).range(50..=60_000))]
     pub database_acquire_timeout_ms: u64,
 }
 
 impl DatabaseArgs {
-    /// The store's bounds.
     #[must_use]
     pub fn store_config(&self) -> StoreConfig {
         StoreConfig {
@@ -43,11 +41,10 @@ impl DatabaseArgs {
     }
 }
 
-/// Flags for the database as an account that may change the schema uses it.
 #[derive(Clone, Debug, clap::Args, Serialize)]
 #[command(next_help_heading = "Database")]
 pub struct MigratorArgs {
-    /// Address, with an account that may do DDL; not through a pooling proxy; prefer the environment variable
+    /// URL, with an account that may change the schema; not through a pooling proxy; prefer the environment variable
     #[arg(long, env = "SPILLWAY_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: DatabaseUrl,
 }

@@ -1,28 +1,26 @@
-//! Where the broker's own dead letters are.
+//! Flags of the broker's dead-letter topic.
 
 use serde::Serialize;
 use shared::config::ConfigErrors;
 
 use crate::dead_letters::broker_dlq::BrokerDlqConfig;
 
-/// Longest topic or group name that Apache's broker takes, characters.
+/// Maximum length of a topic or group name in Apache's broker, characters.
 const NAME_CHARS_MAX: usize = 127;
 
-/// Flags for dead letters.
 #[derive(Clone, Debug, clap::Args, Serialize)]
 #[command(next_help_heading = "Dead letters")]
 pub struct DeadLetterArgs {
-    /// Where the broker puts messages that were delivered too often [default: %DLQ%<consumer group>]
+    /// Topic to which the broker moves messages that were delivered too often [default: %DLQ%<consumer group>]
     #[arg(long, env = "SPILLWAY_DEAD_LETTER_TOPIC", value_name = "TOPIC")]
     pub dead_letter_topic: Option<String>,
 
-    /// Consumer group that takes them over; it must exist [default: <consumer group>-dead-letters]
+    /// Consumer group of that topic; it must exist [default: <consumer group>-dead-letters]
     #[arg(long, env = "SPILLWAY_DEAD_LETTER_GROUP", value_name = "GROUP")]
     pub dead_letter_group: Option<String>,
 }
 
 impl DeadLetterArgs {
-    /// Where the dead messages of `group` are.
     pub fn broker_dlq(&self, group: &str, errors: &mut ConfigErrors) -> BrokerDlqConfig {
         let mut config = BrokerDlqConfig::for_group(group);
         config.topic = self.dead_letter_topic.clone().unwrap_or(config.topic);
@@ -39,7 +37,7 @@ impl DeadLetterArgs {
     }
 }
 
-/// Unlike names of an operator's own, the broker's have a '%'.
+/// Unlike operators' names, the broker's contain a '%'.
 fn is_name(name: &str) -> bool {
     (1..=NAME_CHARS_MAX).contains(&name.len())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'%'))

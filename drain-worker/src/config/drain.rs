@@ -1,4 +1,4 @@
-//! The drain's bounds.
+//! The flags of `run`, and the settings they result in.
 
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -20,13 +20,12 @@ use crate::pool::PoolConfig;
 use crate::query::LookupAccess;
 use crate::store::StoreConfig;
 
-/// Between heartbeats. Changes of operators show after this long at the latest.
+/// Time between heartbeats: the maximum delay until operators' changes apply.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Between heartbeats while shares move.
+/// Time between heartbeats while shares change.
 const HEARTBEAT_INTERVAL_FAST: Duration = Duration::from_millis(30);
 
-/// Flags for the drain.
 #[derive(Clone, Debug, clap::Args, Serialize)]
 #[command(next_help_heading = "Drain")]
 pub struct DrainArgs {
@@ -34,121 +33,107 @@ pub struct DrainArgs {
     #[arg(long, env = "SPILLWAY_CONSUMER_GROUP", value_name = "GROUP", default_value = "drain")]
     pub consumer_group: String,
 
-    /// Most orders committed in any one second by the whole pool; only seeds a group that is new to the database,
-    /// afterwards `drain-worker rate set` changes it
+    /// Cap of a group that is new to the database: maximum orders that the pool commits in any second; later changes:
+    /// `drain-worker rate set`
     #[arg(long, env = "SPILLWAY_INITIAL_RATE", value_name = "ORDERS", default_value = "2000")]
     pub initial_rate: Rate,
 
-    /// Name of this worker in the pool, for people [default: host:process]
+    /// Name of this worker in the pool, for display [default: host:process]
     #[arg(long, env = "SPILLWAY_WORKER_NAME", value_name = "NAME")]
     pub worker_name: Option<String>,
 
-    /// How long a worker may be silent before its share goes to the others, milliseconds
+    /// Lease duration: a worker without a heartbeat for this long loses its share to the others, milliseconds
     #[arg(long, env = "SPILLWAY_LEASE_MS", value_name = "MS", default_value_t = 3_000,
           value_parser = clap::value_parser!(u64).range(2_000..=60_000))]
     pub lease_ms: u64,
 
-    /// Back off while a tenth of the commits takes longer than this, milliseconds; 0: never
+    /// Reduce the rate while a tenth of the commits takes longer than this, milliseconds; 0: never
     #[arg(long, env = "SPILLWAY_SLOW_COMMIT_MS", value_name = "MS", default_value_t = 250,
           value_parser = clap::value_parser!(u64).range(0..=60_000))]
     pub slow_commit_ms: u64,
 
-    /// Most orders in one transaction
+    /// Maximum orders in one transaction
     #[arg(long, env = "SPILLWAY_TRANSACTION_ORDERS_MAX", value_name = "ORDERS", default_value = "200")]
     pub transaction_orders_max: NonZeroU32,
 
-    /// Longest that an order waits for a batch to fill, milliseconds
+    /// Maximum time that an order waits for its batch to fill, milliseconds
     #[arg(long, env = "SPILLWAY_BATCH_LINGER_MS", value_name = "MS", default_value_t = 5,
           value_parser = clap::value_parser!(u64).range(0..=1_000))]
     pub batch_linger_ms: u64,
 
-    /// Receives under way at once
+    /// Maximum receives in flight
     #[arg(long, env = "SPILLWAY_RECEIVES_MAX", value_name = "COUNT", default_value = "4")]
     pub receives_max: NonZeroUsize,
 
-    /// How much is held: what the rate takes in this time, milliseconds
+    /// Orders to prefetch, as the time in which the share commits them, milliseconds
     #[arg(long, env = "SPILLWAY_PREFETCH_MS", value_name = "MS", default_value_t = 1_000,
           value_parser = clap::value_parser!(u64).range(10..=30_000))]
     pub prefetch_ms: u64,
 
-    /// How long a received message stays hidden from other workers before it must be extended, seconds
+    /// Time for which the broker hides a received message from other workers; the worker extends it as needed,
+    /// seconds
     #[arg(long, env = "SPILLWAY_INVISIBLE_S", value_name = "SECONDS", default_value_t = 60,
           value_parser = clap::value_parser!(u64).range(10..=43_200))]
     pub invisible_s: u64,
 
-    /// How long a stop may take, milliseconds; the platform's own grace must be longer
+    /// Maximum duration of a stop, milliseconds; the platform's own grace period must be longer
     #[arg(long, env = "SPILLWAY_DRAIN_GRACE_MS", value_name = "MS", default_value_t = 20_000,
           value_parser = clap::value_parser!(u64).range(1_000..=600_000))]
     pub grace_ms: u64,
 
-    /// Where buyers look orders up: GET /v1/orders/{order_id}
+    /// Address of the buyers' lookups: GET /v1/orders/{order_id}
     #[arg(long, env = "SPILLWAY_QUERY_LISTEN", value_name = "ADDRESS", default_value = "0.0.0.0:9100")]
     pub query_listen: SocketAddr,
 
-    /// Most connections to it at once; one more is told so and closed
+    /// Maximum open connections to the query port; further ones get 503 and are closed
     #[arg(long, env = "SPILLWAY_QUERY_CONNECTIONS_MAX", value_name = "COUNT", default_value = "1024")]
     pub query_connections_max: NonZeroUsize,
 
-    /// Where console, control API, metrics and health are; never for buyers
+    /// Address of console, control API, metrics and health; buyers must not reach it
     #[arg(long, env = "SPILLWAY_ADMIN_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:9101")]
     pub admin_listen: SocketAddr,
 
-    /// Bearer token of the control API, at least 16 characters; without one --admin-listen must be a loopback address;
-    /// prefer the environment variable
+    /// Bearer token of the control API, at least 16 characters; without one --admin-listen must be a loopback
+    /// address; prefer the environment variable
     #[arg(long, env = "SPILLWAY_ADMIN_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     pub admin_token: Option<Secret<String>>,
 
-    /// How long the broker keeps messages, hours: a warning comes before it drops any
+    /// Time for which the broker stores messages, hours; the worker warns before the broker drops any
     #[arg(long, env = "SPILLWAY_BROKER_RETENTION_H", value_name = "HOURS", default_value_t = RETENTION_H_DEFAULT)]
     pub broker_retention_h: NonZeroU32,
 
-    /// Bring the schema up to date at start: for SQLite on one machine, refused for MySQL
+    /// Apply the migrations at start: for SQLite on one machine, rejected for MySQL
     #[arg(long, env = "SPILLWAY_MIGRATE_ON_START")]
     pub migrate_on_start: bool,
 }
 
-/// What the flags come to, checked as a whole.
+/// The validated settings of a worker.
 #[derive(Clone, Debug)]
 pub struct DrainSettings {
-    /// Address of the database.
     pub database_url: shared::config::DatabaseUrl,
-    /// The store's bounds.
     pub store: StoreConfig,
-    /// The broker's connection.
     pub client: ClientConfig,
-    /// The consumer.
     pub consumer: ConsumerConfig,
-    /// The worker's place in the pool.
     pub pool: PoolConfig,
-    /// Who may use the control API.
     pub access: AdminAccess,
-    /// Who may look orders up.
     pub lookups: Arc<LookupAccess>,
-    /// Most connections to the query port.
     pub query_connections_max: NonZeroUsize,
-    /// Where the lag comes from.
     pub lag: LagArgs,
-    /// The topic of orders.
     pub orders_topic: String,
-    /// How long a stop may take as a whole.
     pub grace: Duration,
-    /// How long the broker keeps messages, hours.
     pub retention_h: NonZeroU32,
-    /// Commits that take longer are slow; `None`: no back-off.
+    /// `None`: the adaptive limit is off.
     pub slow_commit: Option<Duration>,
-    /// The pipeline's bounds.
     pub pipeline: PipelineConfig,
-    /// Where the broker's own dead letters are.
     pub broker_dlq: BrokerDlqConfig,
-    /// Whether to migrate at start.
     pub migrate_on_start: bool,
 }
 
 impl RunArgs {
-    /// Checks everything.
+    /// Validates the flags as a whole.
     ///
     /// # Errors
-    /// All faults at once.
+    /// Every fault, not only the first.
     pub fn settings(&self) -> Result<DrainSettings, ConfigErrors> {
         let mut errors = ConfigErrors::default();
         let drain = &self.drain;
@@ -168,11 +153,11 @@ impl RunArgs {
         );
         errors.require(
             !drain.migrate_on_start || self.database.database_url.scheme() == "sqlite",
-            "--migrate-on-start: only with a sqlite: database; for MySQL run `drain-worker migrate` with an account of its own",
+            "--migrate-on-start: only with a sqlite: database; for MySQL run `drain-worker migrate` with its own account",
         );
         errors.require(
             drain.query_listen != drain.admin_listen || drain.query_listen.port() == 0,
-            "--admin-listen: must differ from --query-listen: buyers must not reach it",
+            "--admin-listen: must differ from --query-listen: buyers must not reach the admin port",
         );
         let broker_dlq = self.dead_letters.broker_dlq(&drain.consumer_group, &mut errors);
         let is_open = drain.admin_token.is_none() && !drain.admin_listen.ip().is_loopback();
@@ -191,7 +176,7 @@ impl RunArgs {
         let is_header = |token: &Secret<String>| token.expose().bytes().all(|byte| byte.is_ascii_graphic());
         errors.require(
             drain.admin_token.as_ref().is_none_or(is_header),
-            "--admin-token: letters, digits and signs only, no spaces",
+            "--admin-token: only letters, digits and signs, no spaces",
         );
         let lookups = self.lookups.signed_gateway(&[], &mut errors);
         let lookups = lookups.map_or(LookupAccess::Open, LookupAccess::Gateway);
@@ -237,7 +222,6 @@ impl RunArgs {
     }
 }
 
-/// Host and process.
 fn own_name() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host = if host.trim().is_empty() { "worker" } else { host.trim() };

@@ -1,4 +1,4 @@
-//! GroupSettings, by flag and environment alike.
+//! Settings, each by flag or environment variable.
 
 mod database;
 mod dead_letters;
@@ -23,11 +23,10 @@ pub use operate::{
 
 use crate::tune::TuneArgs;
 
-/// Takes orders off RocketMQ at the rate that operators set, and writes each exactly once.
+/// Consumes orders from RocketMQ at the rate that operators set, and commits each exactly once
 #[derive(Debug, clap::Parser)]
 #[command(name = "drain-worker", version, after_help = EXAMPLES)]
 pub struct Cli {
-    /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
@@ -35,44 +34,43 @@ pub struct Cli {
 const EXAMPLES: &str = "Before the first order is published, once:
   drain-worker init --database-url mysql://migrator:…@db/spillway --catalogue sales.toml
 Then, on every worker:
-  drain-worker run --database-url mysql://worker:…@db/spillway --rate 2000
-While it runs, from wherever a worker's admin port can be reached:
+  drain-worker run --database-url mysql://worker:…@db/spillway --initial-rate 2000
+While it runs, from any host that reaches a worker's admin port:
   drain-worker status --watch
-  drain-worker rate set 3000 --ramp 60s --why 'sale opens'
+  drain-worker rate set 3000 --ramp 60s --reason 'sale opens'
   drain-worker pause --for 10m
   drain-worker resume
 
-Exit codes: 0 done, or stopped in order; 1 failed; 2 wrong flags; 64 wrong configuration.";
+Exit codes: 0 success; 1 runtime failure; 2 usage error; 64 invalid configuration.";
 
-/// The subcommands.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Drain: receive, write, acknowledge, until told to stop
+    /// Receive, commit and ack orders until SIGTERM
     Run(Box<RunArgs>),
-    /// Bring the database's schema up to date (needs an account that may do DDL)
+    /// Apply the schema's migrations (needs an account that may change the schema)
     Migrate(MigrateArgs),
-    /// Prepare everything before the first publish: schema, catalogue, the group's place on every queue
+    /// Prepare everything before the first publish: schema, catalogue, the group's offset on every queue
     Init(Box<InitArgs>),
-    /// Show the pool: cap, speed, lag, time to drained, workers
+    /// Show the pool: cap, rate, lag, time until drained, workers
     Status(StatusArgs),
     /// Change the pool's cap
     #[command(subcommand)]
     Rate(RateCommand),
-    /// Commit nothing for a while, in the whole pool
+    /// Stop commits of the whole pool for a while
     Pause(PauseArgs),
     /// End a pause
     Resume(ResumeArgs),
-    /// Caps by the time of day
+    /// Caps by time of day
     #[command(subcommand)]
     Schedule(ScheduleCommand),
-    /// Dead letters: list, show, redrive, give up
+    /// List, show, redrive or discard dead letters
     #[command(subcommand)]
     Dlq(DlqCommand),
-    /// Show who changed what, and why
+    /// Show the audit trail: who changed what, and the reason
     Audit(AuditArgs),
     /// Print totals of the database as JSON
     Totals(TotalsArgs),
-    /// Find out what the database takes, and recommend a cap
+    /// Measure the rate that the database sustains, and recommend a cap
     Tune(Box<TuneArgs>),
     /// Print shell completions
     Completions {
@@ -81,28 +79,20 @@ pub enum Command {
     },
 }
 
-/// Flags of `run`.
 #[derive(Clone, Debug, clap::Args, Serialize)]
 pub struct RunArgs {
-    /// The database.
     #[command(flatten)]
     pub database: DatabaseArgs,
-    /// RocketMQ's connection.
     #[command(flatten)]
     pub rocketmq: RocketmqArgs,
-    /// The drain's bounds.
     #[command(flatten)]
     pub drain: DrainArgs,
-    /// Lookups.
     #[command(flatten, next_help_heading = "Lookups")]
     pub lookups: SignatureArgs,
-    /// Dead letters.
     #[command(flatten)]
     pub dead_letters: DeadLetterArgs,
-    /// What waits on the broker.
     #[command(flatten)]
     pub lag: LagArgs,
-    /// Logs.
     #[command(flatten)]
     pub logs: LogArgs,
     /// Print the effective configuration as JSON, secrets masked, and exit
@@ -111,41 +101,32 @@ pub struct RunArgs {
     pub print_config: bool,
 }
 
-/// Flags of `migrate`.
 #[derive(Clone, Debug, clap::Args, Serialize)]
 pub struct MigrateArgs {
-    /// The database.
     #[command(flatten)]
     pub database: MigratorArgs,
-    /// Logs.
     #[command(flatten)]
     pub logs: LogArgs,
 }
 
-/// Flags of `init`.
 #[derive(Clone, Debug, clap::Args, Serialize)]
 pub struct InitArgs {
-    /// The database.
     #[command(flatten)]
     pub database: MigratorArgs,
-    /// Catalogue whose stock and limits the database takes over, a TOML or JSON file
+    /// Catalogue with stock and limits, a TOML or JSON file
     #[arg(long, env = "SPILLWAY_CATALOGUE", value_name = "FILE")]
     pub catalogue: PathBuf,
-    /// RocketMQ's connection.
     #[command(flatten)]
     pub rocketmq: RocketmqArgs,
     /// Consumer group; it must exist
     #[arg(long, env = "SPILLWAY_CONSUMER_GROUP", value_name = "GROUP", default_value = "drain")]
     pub consumer_group: String,
-    /// Logs.
     #[command(flatten)]
     pub logs: LogArgs,
 }
 
-/// Flags of `totals`.
 #[derive(Clone, Debug, clap::Args, Serialize)]
 pub struct TotalsArgs {
-    /// The database.
     #[command(flatten)]
     pub database: DatabaseArgs,
 }

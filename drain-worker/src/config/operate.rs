@@ -1,4 +1,4 @@
-//! Flags of the commands that ask a running worker.
+//! Flags of the commands that call a running worker.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,7 +9,6 @@ use shared::config::Secret;
 
 use crate::control::Rate;
 
-/// Which worker is asked.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Worker")]
 pub struct AdminArgs {
@@ -22,159 +21,133 @@ pub struct AdminArgs {
     pub admin_token: Option<Secret<String>>,
 }
 
-/// Who does it, for the audit trail.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Audit trail")]
 pub struct AuditContextArgs {
-    /// Who does it
+    /// Your name, for the audit trail
     #[arg(long, env = "USER", value_name = "NAME", default_value = "")]
     pub who: String,
 
-    /// Why
+    /// Reason of the change, for the audit trail
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub reason: String,
 }
 
-/// Flags of `status`.
 #[derive(Clone, Debug, Args)]
 pub struct StatusArgs {
-    /// Show it again every second
+    /// Refresh every second
     #[arg(long)]
     pub watch: bool,
 
-    /// Print JSON, one line each
+    /// Print JSON, one line per status
     #[arg(long)]
     pub json: bool,
 
-    /// The worker.
     #[command(flatten)]
     pub admin: AdminArgs,
 }
 
-/// What to do about the rate.
 #[derive(Debug, Subcommand)]
 pub enum RateCommand {
-    /// Set the cap by hand, at once or over a time
+    /// Set the cap by hand, at once or by a ramp
     Set(RateSetArgs),
-    /// Back to the schedule, or the default
+    /// Return to the schedule, or the default
     Reset(RateResetArgs),
 }
 
-/// Flags of `rate set`.
 #[derive(Clone, Debug, Args)]
 pub struct RateSetArgs {
     /// Orders a second, for the whole pool
     #[arg(value_name = "ORDERS")]
     pub rate: Rate,
 
-    /// Get there on a straight line over this time, such as 60s or 5m
+    /// Duration of a linear ramp, such as 60s or 5m
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub ramp: Option<Duration>,
 
-    /// Who and reason.
     #[command(flatten)]
     pub context: AuditContextArgs,
 
-    /// The worker.
     #[command(flatten)]
     pub admin: AdminArgs,
 }
 
-/// Flags of `rate reset`.
 #[derive(Clone, Debug, Args)]
 pub struct RateResetArgs {
-    /// Who and reason.
     #[command(flatten)]
     pub context: AuditContextArgs,
 
-    /// The worker.
     #[command(flatten)]
     pub admin: AdminArgs,
 }
 
-/// Flags of `pause`.
 #[derive(Clone, Debug, Args)]
 pub struct PauseArgs {
-    /// Until this instant, RFC 3339, such as 2026-11-11T02:00:00+08:00 [default: until resumed]
+    /// End of the pause, RFC 3339, such as 2026-11-11T02:00:00+08:00 [default: until resumed]
     #[arg(long, value_name = "INSTANT", conflicts_with = "duration")]
     pub until: Option<String>,
 
-    /// For so long, such as 90s or 10m [default: until resumed]
+    /// Duration of the pause, such as 90s or 10m [default: until resumed]
     #[arg(long = "for", value_name = "TIME", value_parser = duration)]
     pub duration: Option<Duration>,
 
-    /// Who and reason.
     #[command(flatten)]
     pub context: AuditContextArgs,
 
-    /// The worker.
     #[command(flatten)]
     pub admin: AdminArgs,
 }
 
-/// Flags of `resume`.
 #[derive(Clone, Debug, Args)]
 pub struct ResumeArgs {
-    /// Who and reason.
     #[command(flatten)]
     pub context: AuditContextArgs,
 
-    /// The worker.
     #[command(flatten)]
     pub admin: AdminArgs,
 }
 
-/// What to do about the schedule.
 #[derive(Debug, Subcommand)]
 pub enum ScheduleCommand {
-    /// Print it as JSON
+    /// Print the schedule as JSON
     Show(ScheduleShowArgs),
     /// Set it from a JSON file: {"time_zone": "Asia/Shanghai", "entries": [{"from": "02:00", "rate": 3000}, …]}
     Set(ScheduleSetArgs),
-    /// Remove it
+    /// Remove the schedule
     Clear(ScheduleClearArgs),
 }
 
-/// Flags of `schedule show`.
 #[derive(Clone, Debug, Args)]
 pub struct ScheduleShowArgs {
-    /// The worker.
     #[command(flatten)]
     pub admin: AdminArgs,
 }
 
-/// Flags of `schedule set`.
 #[derive(Clone, Debug, Args)]
 pub struct ScheduleSetArgs {
-    /// The file
+    /// JSON file with the schedule
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
 
-    /// Who and reason.
     #[command(flatten)]
     pub context: AuditContextArgs,
 
-    /// The worker.
     #[command(flatten)]
     pub admin: AdminArgs,
 }
 
-/// Flags of `schedule clear`.
 #[derive(Clone, Debug, Args)]
 pub struct ScheduleClearArgs {
-    /// Who and reason.
     #[command(flatten)]
     pub context: AuditContextArgs,
 
-    /// The worker.
     #[command(flatten)]
     pub admin: AdminArgs,
 }
 
-/// Flags of `audit`.
 #[derive(Clone, Debug, Args)]
 pub struct AuditArgs {
-    /// How many entries, the newest first
+    /// Maximum number of entries, newest first
     #[arg(long, value_name = "COUNT", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=500))]
     pub limit: u32,
 
@@ -182,12 +155,10 @@ pub struct AuditArgs {
     #[arg(long)]
     pub json: bool,
 
-    /// The worker.
     #[command(flatten)]
     pub admin: AdminArgs,
 }
 
-/// A time such as `60s`, `10m`, `1h30m`.
 fn duration(text: &str) -> Result<Duration, String> {
     let parsed: Result<SignedDuration, _> = text.parse();
     parsed

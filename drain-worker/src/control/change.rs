@@ -1,76 +1,61 @@
-//! What operators may change, and how the audit trail tells it.
+//! Changes that operators make, and their text in the audit trail.
 
 use std::time::Duration;
 
 use super::{GroupSettings, ManualRate, PauseSetting, Rate, Schedule};
 
-/// Longest name of who changes something, characters.
+/// Maximum length of the operator's name, characters.
 pub const NAME_CHARS_MAX: usize = 64;
 
-/// Longest reason, characters.
+/// Maximum length of the reason, characters.
 pub const REASON_CHARS_MAX: usize = 200;
 
-/// Longest ramp.
 const RAMP_MAX: Duration = Duration::from_secs(24 * 3_600);
 
-/// Longest pause that ends by itself.
 const PAUSE_MAX: Duration = Duration::from_secs(7 * 24 * 3_600);
 
-/// Who changes something, and reason. Both are what the caller says.
+/// The author and the reason of a change, as the caller states them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditContext {
-    /// A name; empty: not told.
+    /// Empty: not stated.
     pub who: String,
-    /// A reason; empty: not told.
+    /// Empty: not stated.
     pub reason: String,
 }
 
-/// A change of the settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SettingsChange {
-    /// A rate by hand, at once or over a time.
+    /// A manual rate, at once or by a ramp.
     SetRate {
-        /// The rate.
         rate: Rate,
-        /// How long it takes to get there.
         ramp: Duration,
     },
-    /// Back to the schedule, or the default.
+    /// Returns to the schedule, or the default.
     ResetRate,
-    /// Nothing is committed until then, or until somebody resumes.
+    /// Pauses until an instant, or until resumed.
     PauseUntil {
-        /// When it ends by itself, µs by the database's clock.
+        /// End of the pause, µs by the database's clock; `None`: until resumed.
         until_us: Option<i64>,
     },
-    /// Nothing is committed for so long.
     PauseFor {
-        /// How long.
         duration: Duration,
     },
-    /// Goes on.
     Resume,
-    /// Caps by the time of day.
     SetSchedule(Schedule),
-    /// No schedule.
     ClearSchedule,
 }
 
-/// Why a change is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsChangeError {
-    /// The ramp is too long.
     #[error("ramp_s: at most 24 hours")]
     RampTooLong,
-    /// The pause ends before now.
     #[error("until: lies in the past; `resume` ends a pause")]
     PauseInThePast,
-    /// The pause is too long.
-    #[error("a pause that ends by itself lasts at most 7 days; leave its end out for a longer one")]
+    #[error("a pause with an end lasts at most 7 days; omit the end for a longer one")]
     PauseTooLong,
 }
 
 impl SettingsChange {
-    /// Its name in the audit trail.
     #[must_use]
     pub const fn action(&self) -> &'static str {
         match self {
@@ -83,7 +68,7 @@ impl SettingsChange {
         }
     }
 
-    /// The settings after the change, and a line about it.
+    /// Returns the settings after the change, and a line for the audit trail.
     ///
     /// # Errors
     /// [`SettingsChangeError`]; nothing changes then.
@@ -113,7 +98,7 @@ impl SettingsChange {
             }
             Self::ResetRate => {
                 new.manual = None;
-                "back to the schedule or the default".to_owned()
+                "return to the schedule or the default".to_owned()
             }
             Self::PauseUntil { until_us: None } => {
                 new.pause = Some(PauseSetting { until_us: None });
@@ -188,7 +173,7 @@ mod tests {
         assert_eq!(ramped.cap_at(NOW).orders_per_second, 500);
         assert_eq!(ramped.cap_at(NOW + 30 * SECOND).orders_per_second, 1_750);
         assert_eq!(ramped.cap_at(NOW + 60 * SECOND).orders_per_second, 3_000);
-        // Another one in the middle starts from there.
+        // A second ramp starts at the current cap.
         let down = SettingsChange::SetRate { rate: rate(750), ramp: Duration::from_secs(10) };
         let (down, _) = down.apply(&ramped, NOW + 30 * SECOND).expect("applies");
         assert_eq!(down.cap_at(NOW + 30 * SECOND).orders_per_second, 1_750);

@@ -1,12 +1,11 @@
-//! What operators set: the cap in force at any instant, and how it is changed.
+//! Operators' settings: the cap in force at any instant, and changes of it.
 //!
 //! # Precedence
-//! pause > manual rate (with its ramp) > schedule > default. The default is seeded by the first worker's flags when the
-//! group is new to the database, and never again. Below the cap that comes out of this, a worker's own back-off may
-//! only lower what it commits.
+//! pause > manual rate (with its ramp) > schedule > default. The first worker's flags set the default when the group
+//! is new to the database, and never again. A worker's adaptive limit can only lower what it commits below this cap.
 //!
-//! Everything here is pure. Instants are microseconds since 1970 by the database's clock, so that all workers of a pool
-//! come to the same cap however their own clocks are set.
+//! Everything here is pure. Instants are microseconds since 1970 by the database's clock, so that all workers compute
+//! the same cap independent of their own clocks.
 
 mod change;
 mod schedule;

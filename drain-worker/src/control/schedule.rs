@@ -1,4 +1,4 @@
-//! Caps by the time of day, in a time zone.
+//! Caps by time of day, in a time zone.
 
 use std::fmt;
 
@@ -9,10 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Rate;
 
-/// Most entries of a schedule.
 pub const ENTRIES_MAX: usize = 64;
 
-/// A day of the week.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "they say what they are")]
@@ -52,20 +50,18 @@ impl Weekday {
     }
 }
 
-/// From this time of day on, until another entry begins, this rate.
+/// The cap from this time of day on, until the next entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ScheduleEntry {
     /// Local time, `HH:MM`.
     pub from: String,
-    /// The cap.
     pub rate: Rate,
-    /// Only on these days; empty: every day.
+    /// The days on which the entry applies; empty: every day.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub days: Vec<Weekday>,
 }
 
-/// As the audit trail tells it.
 impl fmt::Display for ScheduleEntry {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} {}/s", self.from, self.rate.get())?;
@@ -76,24 +72,15 @@ impl fmt::Display for ScheduleEntry {
     }
 }
 
-/// Why a schedule is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ScheduleError {
-    /// The zone's name is not in the IANA time zone database.
-    #[error("time_zone: '{0}' is no IANA time zone such as 'Asia/Shanghai' or 'UTC'")]
+    /// Not in the IANA time zone database.
+    #[error("time_zone: '{0}' is not an IANA time zone such as 'Asia/Shanghai' or 'UTC'")]
     TimeZone(String),
-    /// A time of day.
     #[error("entries[{index}].from: must be a time such as '02:00'")]
-    Time {
-        /// Which entry.
-        index: usize,
-    },
-    /// Two entries begin at once.
+    Time { index: usize },
     #[error("entries[{index}].from: another entry begins at the same time on the same day")]
-    Twice {
-        /// The later one.
-        index: usize,
-    },
+    Twice { index: usize },
     /// None, or too many.
     #[error("entries: must be 1 to {ENTRIES_MAX}")]
     Count,
@@ -106,7 +93,6 @@ struct Raw {
     entries: Vec<ScheduleEntry>,
 }
 
-/// A checked schedule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Raw", into = "Raw")]
 pub struct Schedule {
@@ -131,11 +117,11 @@ impl From<Schedule> for Raw {
 }
 
 impl Schedule {
-    /// Checks a schedule. Time zones are those of the database that is built in, not the machine's: every worker of a
-    /// pool must come to the same cap.
+    /// Validates a schedule. Time zones come from the built-in database, not the machine's, so that every worker
+    /// computes the same cap.
     ///
     /// # Errors
-    /// [`ScheduleError`], the first.
+    /// The first [`ScheduleError`].
     pub fn new(time_zone: &str, entries: Vec<ScheduleEntry>) -> Result<Self, ScheduleError> {
         let zone = TimeZone::get(time_zone)
             .map_err(|_| ScheduleError::TimeZone(time_zone.chars().take(64).collect()))?;
@@ -155,25 +141,23 @@ impl Schedule {
         Ok(Self { name: time_zone.to_owned(), zone, entries: timed })
     }
 
-    /// The zone's name.
     #[must_use]
     pub fn time_zone(&self) -> &str {
         &self.name
     }
 
-    /// The entries, as given.
     pub fn entries(&self) -> impl Iterator<Item = &ScheduleEntry> {
         self.entries.iter().map(|(_, entry)| entry)
     }
 
-    /// The rate of the entry that began last. `None` only for instants beyond the calendar.
+    /// The rate of the entry that started last. `None` only for instants beyond the calendar.
     ///
-    /// A time that a change to summer time leaves out begins as much later; one that comes twice begins the first time.
+    /// A time that a change to summer time skips starts that much later; one that occurs twice starts at the first.
     #[must_use]
     pub fn rate_at(&self, now_us: i64) -> Option<Rate> {
         let now = Timestamp::from_microsecond(now_us).ok()?;
         let mut date = self.zone.to_datetime(now).date();
-        // A week back every entry has begun; one day more for those of today that are still to come.
+        // Within a week every entry has started; one more day for today's entries that are still ahead.
         for _ in 0..=7 {
             let newest = self.begun_on(date, now).max_by_key(|(began, _)| *began);
             if let Some((_, rate)) = newest {
@@ -184,7 +168,7 @@ impl Schedule {
         None
     }
 
-    /// Entries of `date` that have begun by `now`.
+    /// The entries of `date` that have started by `now`.
     fn begun_on(&self, date: Date, now: Timestamp) -> impl Iterator<Item = (Timestamp, Rate)> {
         self.entries.iter().filter_map(move |(time, entry)| {
             let is_on = entry.days.is_empty() || entry.days.iter().any(|day| day.civil() == date.weekday());
@@ -248,7 +232,7 @@ mod tests {
             ("UTC", week, "2026-11-09T00:00:00Z", 1),
             ("UTC", week, "2026-11-11T11:59:59Z", 1),
             ("UTC", week, "2026-11-11T12:00:00Z", 2),
-            // Berlin leaves out 02:00 to 03:00 on 2026-03-29, and has it twice on 2026-10-25.
+            // Berlin skips 02:00 to 03:00 on 2026-03-29, and repeats it on 2026-10-25.
             (
                 "Europe/Berlin",
                 r#"[{"from": "02:30", "rate": 9}, {"from": "20:00", "rate": 5}]"#,

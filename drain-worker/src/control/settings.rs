@@ -1,4 +1,4 @@
-//! What is set, and what it comes to.
+//! The settings of a consumer group, and the cap they result in.
 
 use std::num::NonZeroU32;
 
@@ -6,16 +6,16 @@ use serde::{Deserialize, Serialize};
 
 use super::Schedule;
 
-/// Highest rate that can be set, orders a second: beyond what any database does, so a typing error shows.
+/// Maximum rate, orders a second: above any database, so that typing errors are rejected.
 pub const RATE_MAX: u32 = 1_000_000;
 
-/// A rate: 1 to [`RATE_MAX`] orders a second. Nothing at all is a pause, not a rate.
+/// A rate: 1 to [`RATE_MAX`] orders a second. Zero is a pause, not a rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "u32", into = "u32")]
 pub struct Rate(NonZeroU32);
 
 impl Rate {
-    /// The rate, or `None` beyond the bounds.
+    /// `None`: out of bounds.
     #[must_use]
     pub fn new(orders_per_second: u32) -> Option<Self> {
         NonZeroU32::new(orders_per_second).filter(|rate| rate.get() <= RATE_MAX).map(Self)
@@ -51,16 +51,15 @@ impl std::str::FromStr for Rate {
     }
 }
 
-/// A rate that an operator set, reached on a straight line.
+/// A rate that an operator set, reached by a linear ramp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ManualRate {
-    /// The cap when it was set.
     pub from: Rate,
-    /// The cap when the ramp is over.
+    /// The cap after the ramp.
     pub to: Rate,
-    /// When it was set, µs.
+    /// Start of the ramp, µs.
     pub began_us: i64,
-    /// When the ramp is over, µs; `began_us` without a ramp.
+    /// End of the ramp, µs; `began_us` without a ramp.
     pub ends_us: i64,
 }
 
@@ -74,51 +73,41 @@ impl ManualRate {
         }
         let (from, to) = (i128::from(self.from.get()), i128::from(self.to.get()));
         let between = from + (to - from) * i128::from(passed.max(0)) / i128::from(length);
-        // Between two rates, so it is one; and never 0.
+        // Between two rates, therefore a rate; never 0.
         u32::try_from(between).unwrap_or(1).max(1)
     }
 
-    /// Whether the ramp is under way at `now_us`.
+    /// True if the ramp has not ended at `now_us`.
     #[must_use]
     pub const fn is_ramping(&self, now_us: i64) -> bool {
         now_us < self.ends_us
     }
 }
 
-/// A pause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PauseSetting {
-    /// When it ends by itself, µs; `None`: when somebody resumes.
+    /// End of the pause, µs; `None`: until resumed.
     pub until_us: Option<i64>,
 }
 
-/// Everything that operators set for a consumer group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupSettings {
-    /// The cap when nothing else is set.
+    /// The cap when nothing else applies.
     pub default: Rate,
-    /// The cap set by hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manual: Option<ManualRate>,
-    /// A pause, possibly over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pause: Option<PauseSetting>,
-    /// Caps by the time of day.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<Schedule>,
 }
 
-/// Where a cap comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CapSource {
-    /// The pool is paused.
     Paused,
-    /// Set by hand.
     Manual,
-    /// By the schedule.
     Schedule,
-    /// Nothing is set.
     Default,
 }
 
@@ -135,21 +124,18 @@ impl CapSource {
     }
 }
 
-/// The cap in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cap {
-    /// Orders that the pool may commit in any one second; 0 while paused.
+    /// Maximum orders that the pool commits in any second; 0 while paused.
     pub orders_per_second: u32,
-    /// Where it comes from.
     pub source: CapSource,
-    /// The ramp under way; not while another source rules.
+    /// The ramp in progress; `None` if another source is in force.
     pub ramp: Option<ManualRate>,
-    /// When the pause ends by itself, µs.
+    /// End of the pause, µs.
     pub paused_until_us: Option<i64>,
 }
 
 impl GroupSettings {
-    /// Nothing set but the default.
     #[must_use]
     pub const fn new(default: Rate) -> Self {
         Self { default, manual: None, pause: None, schedule: None }
@@ -168,7 +154,7 @@ impl GroupSettings {
         Cap { ramp, ..cap(orders_per_second, source) }
     }
 
-    /// What the cap is, or would be without the pause.
+    /// The cap without the pause.
     fn unpaused_at(&self, now_us: i64) -> (u32, CapSource) {
         if let Some(manual) = &self.manual {
             return (manual.at(now_us), CapSource::Manual);
@@ -179,7 +165,7 @@ impl GroupSettings {
         }
     }
 
-    /// The rate that a ramp starting at `now_us` starts from.
+    /// The rate at which a ramp that starts at `now_us` starts.
     #[must_use]
     pub fn ramp_start(&self, now_us: i64) -> Rate {
         Rate::new(self.unpaused_at(now_us).0).unwrap_or(self.default)

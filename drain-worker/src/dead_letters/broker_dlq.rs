@@ -1,19 +1,19 @@
-//! Takes over what the broker gave up: messages that were delivered as often as the group's retries allow.
+//! Consumes the broker's dead-letter topic: messages that were delivered as often as the group's retries allow.
 //!
-//! The broker moves such a message to the group's dead-letter topic, `%DLQ%<group>`, and keeps it there for as long as
-//! any other. Here each of its orders becomes a letter of its own, which is found by the order's id; what cannot be read
-//! is stored whole. Orders that are decided by now need no letter: their acks were lost, not they.
+//! The broker moves such a message to `%DLQ%<group>` and drops it at the end of the retention. This consumer stores
+//! each of its orders as a dead letter, which lookups find by the order's id, and an unreadable message as a whole.
+//! An order that is decided by now needs no dead letter: only its ack was lost.
 //!
-//! Nothing is tried again: a message that brought workers down so often must not do so by itself once more.
+//! Nothing is committed again automatically, because the message may be what crashed the workers.
 //!
-//! BatchSnapshot, from Apache RocketMQ 5.5.0's code and tried on it (certain); the managed service may differ (unknown):
-//! * The topic is made with the first dead letter, readable and writable (permission 6), with one queue. Before, its
-//!   route is not found.
-//! * Any consumer group may receive from it; ours is its own, so that its place and its retries have nothing to do with
-//!   the drain's. The group must exist.
-//! * A group that comes for the first time begins at the first dead letter if that is still in the broker's memory, and
-//!   else at the newest. Who looks every minute from the start on misses none.
-//! * The message keeps its id and its body.
+//! Facts, from Apache RocketMQ 5.5.0's code and tested on it (certain); the managed service may differ (unknown):
+//! * The broker creates the topic with the first dead message, readable and writable (permission 6), with one queue.
+//!   Before, the route does not exist.
+//! * Any consumer group may receive from it. This group is separate from the drain's, so that their offsets and
+//!   retries are independent. It must exist.
+//! * A new group starts at the first dead message if that is still in the broker's memory, else at the newest. A
+//!   consumer that polls every minute from the start misses none.
+//! * The message retains its id and its body.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,32 +29,30 @@ use crate::gated_writer::{GatedWriter, rows};
 use crate::metrics;
 use crate::store::{BrokerDlqCounts, DeadLetter, DeadLetterReason, Store};
 
-/// Longest wait for a share of the cap, and for the database's answer, before it is tried again.
+/// Maximum wait for a grant, and for the database's answer, before the next attempt.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
-/// Most messages taken at a time: at 4 MiB each, 32 MiB.
+/// Maximum messages of one receive: at 4 MiB each, 32 MiB.
 const MESSAGES_MAX: usize = 8;
 
-/// Most letters of one transaction.
 const LETTERS_MAX: usize = 200;
 
-/// Where the broker puts what it gave up, and how often to look.
+/// The broker's dead-letter topic, and how often to poll it.
 #[derive(Clone, Debug)]
 pub struct BrokerDlqConfig {
-    /// The topic.
     pub topic: String,
-    /// The group that takes it over; it must exist.
+    /// The consumer group of the topic; it must exist.
     pub group: String,
-    /// How long a message stays hidden from other workers before that is extended.
+    /// Invisible duration of a received message; the client extends it.
     pub invisible: Duration,
-    /// How long to wait between two receives that found something, and at least between two that found nothing.
+    /// Pause between two receives.
     pub pause: Duration,
-    /// How long to wait while the topic or the group is missing, and at most before the database is asked again.
+    /// Pause while the topic or the group is missing, and maximum pause between two attempts at the database.
     pub absent_pause: Duration,
 }
 
 impl BrokerDlqConfig {
-    /// What Apache's broker does with the messages of `group`: `%DLQ%<group>`, taken over by `<group>-dead-letters`.
+    /// Apache's names for `group`: topic `%DLQ%<group>`, consumer group `<group>-dead-letters`.
     #[must_use]
     pub fn for_group(group: &str) -> Self {
         Self {
@@ -67,7 +65,6 @@ impl BrokerDlqConfig {
     }
 }
 
-/// Takes dead messages over.
 pub struct BrokerDlqConsumer {
     store: Arc<Store>,
     client: ClientConfig,
@@ -76,7 +73,7 @@ pub struct BrokerDlqConsumer {
 }
 
 impl BrokerDlqConsumer {
-    /// Takes messages over into `store` at the credits of `gate`. `guard` says why nothing may be written now.
+    /// Stores dead messages through `writer`. `guard` returns why nothing may be written now.
     #[must_use]
     pub fn new(
         store: Arc<Store>,
@@ -89,14 +86,18 @@ impl BrokerDlqConsumer {
         Self { store, client, config, writer }
     }
 
-    /// Runs until `shutdown`. Whatever fails is tried again.
+    /// Runs until `shutdown`; retries every failure.
     pub async fn run(self, shutdown: CancellationToken) {
         let mut failures = 0_u32;
         while !shutdown.is_cancelled() {
             let Some(connected) = shutdown.run_until_cancelled(self.connect()).await else { return };
             let error = match connected {
                 Ok(consumer) => {
-                    tracing::info!(topic = self.config.topic, "taking over what the broker gave up");
+                    tracing::info!(
+                        event = "broker_dlq_consuming",
+                        topic = self.config.topic,
+                        "consuming the broker's dead-letter topic"
+                    );
                     let error = self.receive_loop(&consumer, &shutdown, &mut failures).await;
                     consumer.close(Duration::from_secs(2)).await;
                     error
@@ -109,26 +110,27 @@ impl BrokerDlqConsumer {
         }
     }
 
-    /// The topic is made with the first dead message, so that its absence is good news. Anything else is not: what the
-    /// broker keeps there it drops in the end, and nobody would know.
+    /// A missing topic is good news: the broker creates it with the first dead message. Any other error loses
+    /// messages in the end, because the broker drops them after its retention.
     fn log_failure(&self, error: &ClientError, failures: &mut u32) {
         let (topic, group) = (&self.config.topic, &self.config.group);
         if error.code() == Some(Code::TOPIC_NOT_FOUND) {
             metrics::broker_dlq_consumer_up(true);
-            tracing::debug!(topic, group, %error, "the broker has given nothing up");
+            tracing::debug!(event = "broker_dlq_empty", topic, group, %error, "no dead-letter topic yet: the broker has no dead messages");
             return;
         }
         metrics::broker_dlq_consumer_up(false);
         *failures += 1;
         if *failures == 1 {
-            tracing::warn!(topic, group, %error, "what the broker gave up cannot be taken over; trying again");
+            tracing::warn!(event = "broker_dlq_read_failed", topic, group, %error, "cannot read the broker's dead-letter topic; retrying");
         } else {
             tracing::error!(
+                event = "broker_dlq_unreachable",
                 topic,
                 group,
                 %error,
                 error_code = "dead_letters_unreachable",
-                "what the broker gave up cannot be taken over, and is dropped at the end of its retention"
+                "cannot read the broker's dead-letter topic; the broker drops its messages at the end of their retention"
             );
         }
     }
@@ -139,7 +141,7 @@ impl BrokerDlqConsumer {
         StreamConsumer::connect(self.client.clone(), config, DefaultContext).await
     }
 
-    /// Takes over until `shutdown`, or until receiving fails.
+    /// Receives until `shutdown` or an error.
     async fn receive_loop(
         &self,
         consumer: &StreamConsumer,
@@ -147,7 +149,7 @@ impl BrokerDlqConsumer {
         failures: &mut u32,
     ) -> Option<ClientError> {
         loop {
-            // A receive under way is waited for: what it brings would stay hidden from everybody otherwise.
+            // A receive in flight is awaited: otherwise its messages would stay hidden for their invisible duration.
             if shutdown.is_cancelled() {
                 return None;
             }
@@ -165,7 +167,7 @@ impl BrokerDlqConsumer {
         }
     }
 
-    /// Keeps one message's letters, then acks it. InFlightOrders, and so hidden, until that has succeeded.
+    /// Stores one message's dead letters, then acks it. The message stays hidden until that succeeds.
     async fn store_message(&self, message: Message) {
         let letters = dead_letters(&message);
         let mut stored = BrokerDlqCounts::default();
@@ -181,27 +183,32 @@ impl BrokerDlqConsumer {
                     stored.present += more.present;
                 }
                 Err(WriteStopped(reason)) => {
-                    tracing::warn!(reason, "what the broker gave up cannot be stored yet; trying again");
+                    tracing::warn!(
+                        event = "broker_dlq_store_failed",
+                        reason,
+                        "cannot store the broker's dead messages yet; retrying"
+                    );
                     sleep(pause).await;
                     pause = (pause * 2).min(self.config.absent_pause);
                 }
             }
         }
         tracing::warn!(
+            event = "broker_dlq_message_stored",
             message_id = message.message_id(),
             stored = stored.stored,
             decided = stored.decided,
             conflicts = stored.conflicts,
             present = stored.present,
-            "took over a message that the broker gave up"
+            "stored a dead message of the broker"
         );
         metrics::broker_dlq_messages(stored.stored);
         if let Err(error) = message.ack().await {
-            tracing::warn!(%error, "an ack failed; the message comes again, which changes nothing");
+            tracing::warn!(event = "broker_dlq_ack_failed", %error, "ack failed; the broker redelivers the message, which changes nothing");
         }
     }
 
-    /// Keeps as many of `letters`, from the first, as are granted at once.
+    /// Stores as many of `letters`, from the first, as the next grant allows.
     async fn store_dead_letters(
         &self,
         letters: &[DeadLetter],
@@ -224,12 +231,12 @@ fn dead_letters(message: &Message) -> Vec<DeadLetter> {
         Ok(orders) => orders
             .iter()
             .map(|order| {
-                let detail = format!("sale {}, in a message that the broker gave up", order.sale_id);
+                let detail = format!("sale {}, in a message that was delivered too often", order.sale_id);
                 DeadLetter::of_order(order, reason, &detail).in_message(message.message_id())
             })
             .collect(),
         Err(error) => {
-            let detail = format!("the broker gave it up; {error}");
+            let detail = format!("delivered too often; {error}");
             vec![DeadLetter::of_message(message.message_id(), message.payload().clone(), reason, &detail)]
         }
     }

@@ -1,8 +1,8 @@
-//! What operators do with dead letters, and where they come from beside the drain.
+//! Dead letters: redriven by operators, and read from the broker's dead-letter topic.
 //!
-//! * [`Redriver`] sends a page of letters through the store again, at the worker's share of the cap.
-//! * [`exhausted`] takes over what the broker itself gave up: messages that were delivered too often.
-//! * [`retention`] warns before the broker drops anything because of its age.
+//! * [`Redriver`] commits the orders of a page of dead letters again, at the worker's share of the cap.
+//! * [`broker_dlq`] stores messages that the broker has delivered too often.
+//! * [`retention`] warns before the broker drops messages because of their age.
 
 pub mod broker_dlq;
 mod outcome;

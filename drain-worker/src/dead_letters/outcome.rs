@@ -1,4 +1,4 @@
-//! What became of one letter.
+//! The outcome of a redriven dead letter.
 
 use std::collections::BTreeMap;
 
@@ -6,44 +6,37 @@ use shared::order::{OrderId, Outcome, RejectReason};
 
 use crate::store::CommitOutcome;
 
-/// What became of a letter that was redriven.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedriveResult {
-    /// The letter's number.
     pub id: i64,
-    /// The order, if the letter is about one.
+    /// `None`: the dead letter is a message that is not one order.
     pub order_id: Option<OrderId>,
-    /// What became of it.
     pub outcome: RedriveOutcome,
-    /// For people, without personal data.
+    /// Without personal data.
     pub detail: Option<String>,
 }
 
-/// What became of a letter. Sorted by how much somebody should care: a message of several orders is told by its worst.
+/// The outcome of a redriven dead letter, ascending by severity: a message of several orders has its worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RedriveOutcome {
-    /// The order was decided before, with the same payload. The letter is gone.
+    /// The order was decided before, with the same payload. The dead letter is deleted.
     Duplicate,
-    /// Confirmed now. The letter is gone.
     Confirmed,
-    /// Rejected now. The letter is gone.
     SoldOut,
-    /// Rejected now. The letter is gone.
     LimitExceeded,
-    /// The order was decided before with another payload, which stays. The letter is gone.
+    /// The order was decided before with another payload, which stays. The dead letter is deleted.
     Conflict,
-    /// There is no such letter, or no longer.
+    /// No such dead letter, or no longer.
     Gone,
-    /// An operator gave it up; nothing was tried.
+    /// An operator discarded it; nothing was tried.
     Discarded,
-    /// What was in its way still is. The letter stays.
+    /// The cause persists. The dead letter stays.
     DeadLettered,
-    /// Its payload is still no batch of orders that this program reads. The letter stays.
+    /// This version cannot read the payload as a batch of orders. The dead letter stays.
     Unreadable,
 }
 
 impl RedriveOutcome {
-    /// Every outcome.
     pub const ALL: [Self; 9] = [
         Self::Duplicate,
         Self::Confirmed,
@@ -86,8 +79,7 @@ impl From<CommitOutcome> for RedriveOutcome {
     }
 }
 
-/// What a letter comes to whose orders got these results: the worst of them, and how many of each if they differ or
-/// are many.
+/// The outcome of a dead letter whose orders have these outcomes: the worst, with counts if there are several.
 pub(super) fn summary(outcomes: &[CommitOutcome]) -> (RedriveOutcome, Option<String>) {
     let mut counts: BTreeMap<RedriveOutcome, usize> = BTreeMap::new();
     for kind in outcomes {

@@ -1,7 +1,7 @@
-//! Sends dead letters through the store again, a page at a time.
+//! Redrives dead letters: commits their orders again, a page at a time.
 //!
-//! Nothing is decided here: a letter's orders take the way of every order, so that one which is decided by now comes out
-//! as a duplicate. Redriving twice, from two workers at once, or again after a crash, therefore changes nothing.
+//! A dead letter's orders are committed like any others, so one that was decided meanwhile results in a duplicate.
+//! Redriving twice, from two workers at once, or again after a crash therefore changes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,16 +21,14 @@ use crate::store::{
     StoreError, StoredDeadLetter,
 };
 
-/// Bounds of redriving.
 #[derive(Clone, Copy, Debug)]
 pub struct RedriveConfig {
-    /// Longest wait for a share of the cap, and for the database's answer.
+    /// Maximum wait for a grant, and for the database's answer.
     pub wait_max: Duration,
-    /// After this a page ends early; the next one goes on.
+    /// Time after which a page ends early; the next call continues.
     pub page_max: Duration,
-    /// Most payload read at a time, unless one letter alone has more.
+    /// Maximum payload read at a time; a single larger dead letter is read alone.
     pub payload_bytes_max: u64,
-    /// Most orders of one transaction.
     pub batch_orders_max: usize,
 }
 
@@ -45,18 +43,16 @@ impl Default for RedriveConfig {
     }
 }
 
-/// What became of a page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RedrivePage {
-    /// One for each letter that was dealt with, ascending by number.
+    /// One per processed dead letter, ascending by number.
     pub outcomes: Vec<RedriveResult>,
     /// There may be more: the next page starts after this number.
     pub next: Option<i64>,
-    /// Why it stopped before the page's end; for people. What is not among the outcomes may have been tried.
+    /// The reason if the page ended early. Dead letters without an outcome may have been tried.
     pub stopped: Option<String>,
 }
 
-/// Redrives letters. Clones share everything.
 #[derive(Clone)]
 pub struct Redriver {
     store: Arc<Store>,
@@ -66,9 +62,8 @@ pub struct Redriver {
 }
 
 impl Redriver {
-    /// Redrives letters of `store` at the credits of `gate`, as a worker of the consumer group `group`.
-    ///
-    /// `guard` says why nothing may be written now, such as a pause of the pool.
+    /// Redrives dead letters of `store` through `writer`, as a worker of the consumer group `group`. `guard` returns
+    /// why nothing may be written now, such as a pause of the pool.
     #[must_use]
     pub fn new(
         store: Arc<Store>,
@@ -81,24 +76,23 @@ impl Redriver {
         Self { store, writer, config, group: group.into() }
     }
 
-    /// Where the letters are.
     #[must_use]
     pub const fn store(&self) -> &Arc<Store> {
         &self.store
     }
 
-    /// The consumer group.
     #[must_use]
     pub fn group(&self) -> &str {
         &self.group
     }
 
-    /// Redrives the open letters of a selection on a page; each number in [`DeadLetterSelection::Ids`] gets an outcome.
+    /// Redrives the open dead letters of a selection on a page; each number in [`DeadLetterSelection::Ids`] gets an
+    /// outcome.
     ///
-    /// `kept` lives until nothing of it is under way any more, which may be after the answer.
+    /// `permit` is dropped when no write of this call is in flight any more, which may be after the return.
     ///
     /// # Errors
-    /// [`StoreError`] if the page cannot be read or the audit trail not be written; nothing was tried then.
+    /// [`StoreError`] if the page cannot be read or the audit trail cannot be written; nothing was tried then.
     pub async fn redrive(
         &self,
         selection: &DeadLetterSelection,
@@ -139,6 +133,7 @@ impl Redriver {
         let outcomes = done.until(next.filter(|_| !rest.is_empty()));
         metrics::redriven(outcomes.iter().map(|letter| letter.outcome));
         tracing::info!(
+            event = "dead_letters_redriven",
             letters = outcomes.len(),
             stopped,
             who = context.who,
@@ -148,7 +143,7 @@ impl Redriver {
         Ok(RedrivePage { outcomes, next, stopped })
     }
 
-    /// How many of `heads`, from the first, are read at a time.
+    /// The number of `heads`, from the first, whose payloads fit into one read.
     fn fitting(&self, heads: &[&DeadLetterSummary]) -> usize {
         let mut bytes = 0_u64;
         let fits = heads.iter().take(self.config.batch_orders_max).take_while(|head| {
@@ -158,7 +153,7 @@ impl Redriver {
         fits.count().max(1)
     }
 
-    /// Redrives letters that are read at once; on a stop, the number of the first that is not dealt with.
+    /// Redrives dead letters that are read together. On a stop, returns the number of the first unprocessed one.
     async fn redrive_some(
         &self,
         ids: &[i64],
@@ -204,7 +199,7 @@ impl Redriver {
             };
             outcomes = later;
             let (outcome, detail) = summary(own);
-            // The letter of an order went with the decision; that of a message is nobody's but ours.
+            // Deciding an order deletes its dead letter; the dead letter of a message is deleted here.
             if head.order_id.is_none() {
                 settled.push(head.id);
             }
@@ -213,7 +208,7 @@ impl Redriver {
         if !settled.is_empty()
             && let Err(error) = self.store.delete_dead_letters(&settled).await
         {
-            // They are redriven once more then, and their orders come out as duplicates.
+            // They are redriven again then, and their orders result in duplicates.
             return Err((WriteStopped(error.to_string()), settled[0]));
         }
         match (stopped, unfinished) {
@@ -222,7 +217,8 @@ impl Redriver {
         }
     }
 
-    /// Commits `orders` in as many parts as are granted: the results of those committed, and what stopped the others.
+    /// Commits `orders` in as many parts as the grants allow. Returns the results of the committed ones, and what
+    /// stopped the others.
     async fn commit(
         &self,
         orders: &[AcceptedOrder],
@@ -231,11 +227,11 @@ impl Redriver {
     ) -> (Vec<CommitOutcome>, Option<WriteStopped>) {
         let mut outcomes = Vec::with_capacity(orders.len());
         while outcomes.len() < orders.len() {
-            // Part of it may be done: a small share must not make the caller wait for the whole of it.
+            // A part may be done: with a small share the caller must not wait for the whole.
             if !outcomes.is_empty() && Instant::now() >= deadline {
                 return (
                     outcomes,
-                    Some(WriteStopped("the page took too long; go on with the next".to_owned())),
+                    Some(WriteStopped("the page took too long; continue with the next one".to_owned())),
                 );
             }
             let rest = &orders[outcomes.len()..];
@@ -265,11 +261,10 @@ impl Redriver {
     }
 }
 
-/// Outcomes so far, by letter.
 struct RedriveResults(BTreeMap<i64, RedriveResult>);
 
 impl RedriveResults {
-    /// What is known from the page alone: letters that are gone, or were given up.
+    /// The outcomes known from the page alone: missing and discarded dead letters.
     fn of(selection: &DeadLetterSelection, heads: &[DeadLetterSummary]) -> Self {
         let mut done = Self(BTreeMap::new());
         if let DeadLetterSelection::Ids(ids) = selection {
@@ -297,7 +292,7 @@ impl RedriveResults {
         self.0.insert(id, RedriveResult { id, order_id, outcome, detail });
     }
 
-    /// All, or those up to `last`: the next page tells the others.
+    /// All outcomes, or those up to `last`: the next page returns the others.
     fn until(self, last: Option<i64>) -> Vec<RedriveResult> {
         let outcomes = self.0.into_values();
         outcomes.filter(|letter| last.is_none_or(|last| letter.id <= last)).collect()

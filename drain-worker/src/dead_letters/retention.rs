@@ -1,37 +1,30 @@
-//! Warns before the broker drops anything because of its age.
+//! Warns before the broker drops messages because of their age.
 //!
-//! A broker keeps messages for a fixed time, consumed or not: three days on the managed service (vendor documentation,
-//! certain), 72 hours by default on Apache's broker (`fileReservedTime`). An order that is older than that is gone,
-//! although its buyer was promised it would end in the database.
+//! A broker stores messages for a fixed time, consumed or not: three days on the managed service (vendor
+//! documentation, certain), 72 hours by default on Apache's broker (`fileReservedTime`). An older order is lost
+//! although its buyer got a 202.
 
 use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-/// The managed service's three days, hours.
 pub const RETENTION_H_DEFAULT: NonZeroU32 = NonZeroU32::new(72).unwrap();
 
-/// How near the oldest message is to being dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RetentionUrgency {
-    /// Beyond half of the time.
     Warning,
-    /// Beyond four fifths of it.
     Error,
 }
 
-/// That messages are getting old.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetentionWarning {
-    /// How near it is.
     pub urgency: RetentionUrgency,
-    /// Age of the oldest message not consumed.
+    /// Age of the oldest unconsumed message.
     pub oldest_age: Duration,
-    /// How long the broker keeps messages.
     pub retention: Duration,
 }
 
-/// What to warn about when the oldest message that is not consumed has this age, and the broker keeps messages for
+/// Returns the warning for the age of the oldest unconsumed message, where the broker stores messages for
 /// `retention_h` hours.
 #[must_use]
 pub fn warning(oldest_age: Duration, retention_h: NonZeroU32) -> Option<RetentionWarning> {
@@ -47,33 +40,40 @@ pub fn warning(oldest_age: Duration, retention_h: NonZeroU32) -> Option<Retentio
 }
 
 impl RetentionWarning {
-    /// Writes it to the log, at the level of its urgency.
+    /// Logs it at the level of its urgency.
     pub fn log(&self) {
         let (oldest_age_s, retention_s) = (self.oldest_age.as_secs(), self.retention.as_secs());
         match self.urgency {
-            RetentionUrgency::Warning => tracing::warn!(oldest_age_s, retention_s, "{self}"),
+            RetentionUrgency::Warning => {
+                tracing::warn!(event = "retention_near", oldest_age_s, retention_s, "{self}");
+            }
             RetentionUrgency::Error => {
-                tracing::error!(oldest_age_s, retention_s, error_code = "retention_near", "{self}");
+                tracing::error!(
+                    event = "retention_near",
+                    oldest_age_s,
+                    retention_s,
+                    error_code = "retention_near",
+                    "{self}"
+                );
             }
         }
     }
 }
 
-/// One sentence, for the status.
 impl fmt::Display for RetentionWarning {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hours = |duration: Duration| duration.as_secs_f64() / 3_600.0;
         if self.oldest_age >= self.retention {
             return write!(
                 formatter,
-                "the oldest message is {:.1} h old and the broker keeps messages for {:.0} h: it may be dropping accepted orders",
+                "the oldest message is {:.1} h old and the broker stores messages for {:.0} h: it may be dropping accepted orders",
                 hours(self.oldest_age),
                 hours(self.retention)
             );
         }
         write!(
             formatter,
-            "the oldest message is {:.1} h old; the broker drops it in {:.1} h: drain faster, or have it kept longer",
+            "the oldest message is {:.1} h old; the broker drops it in {:.1} h: raise the rate, or raise the broker's retention",
             hours(self.oldest_age),
             hours(self.retention - self.oldest_age)
         )
@@ -95,17 +95,17 @@ mod tests {
             (
                 minutes(36 * 60 + 1),
                 Some(RetentionUrgency::Warning),
-                "the oldest message is 36.0 h old; the broker drops it in 36.0 h: drain faster, or have it kept longer",
+                "the oldest message is 36.0 h old; the broker drops it in 36.0 h: raise the rate, or raise the broker's retention",
             ),
             (
                 minutes(60 * 60),
                 Some(RetentionUrgency::Error),
-                "the oldest message is 60.0 h old; the broker drops it in 12.0 h: drain faster, or have it kept longer",
+                "the oldest message is 60.0 h old; the broker drops it in 12.0 h: raise the rate, or raise the broker's retention",
             ),
             (
                 minutes(80 * 60),
                 Some(RetentionUrgency::Error),
-                "the oldest message is 80.0 h old and the broker keeps messages for 72 h: it may be dropping accepted orders",
+                "the oldest message is 80.0 h old and the broker stores messages for 72 h: it may be dropping accepted orders",
             ),
         ] {
             let found = warning(age, RETENTION_H_DEFAULT);

@@ -175,7 +175,7 @@ mod tests {
                 let Err(WriteStopped(reason)) = answer.await else { panic!("nobody answers") };
                 assert!(reason.contains("has not answered in time"), "{reason}");
             } else {
-                // Long enough to have begun.
+                // Long enough for the write to begin.
                 assert!(timeout(Duration::from_secs(1), answer).await.is_err());
             }
             sleep(Duration::from_secs(60)).await;
@@ -194,7 +194,7 @@ mod tests {
         let grant = writer.acquire(1).await.expect("granted");
         let refused =
             writer.write(grant, (), |_| async { Err::<(), _>(StoreError::Permanent(fault())) }).await;
-        assert!(matches!(refused, Err(WriteStopped(reason)) if reason.contains("refuses")));
+        assert!(matches!(refused, Err(WriteStopped(reason)) if reason.contains("rejects")));
         sleep(Duration::from_secs(2)).await;
         assert_eq!(writer.writer.gate.outstanding(), 0, "the database has answered");
         let grant = writer.acquire(1).await.expect("granted");

@@ -1,4 +1,4 @@
-//! From a broker's metrics to a lag.
+//! Computes the lag from brokers' metrics.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -16,20 +16,19 @@ const CAME_BACK: &str = "rocketmq_pop_revive_retry_messages_total";
 const HANDED_OUT: &str = "rocketmq_messages_out_total";
 const WANTED: &[&str] = &[READY, IN_FLIGHT, AGE_MS, CAME_BACK, HANDED_OUT];
 
-/// How long a port that serves no metrics is left alone: it is a gRPC proxy's, which would log every request.
+/// Pause between probes of a port that serves no metrics: it is a gRPC proxy's, which logs every such request.
 const PROBE_PAUSE: Duration = Duration::from_secs(60);
 
-/// Whose lag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LagQuery {
-    /// The topic, as the broker calls it.
+    /// As the broker names it.
     pub topic: String,
-    /// The group, as the broker calls it.
+    /// As the broker names it.
     pub group: String,
 }
 
 impl LagQuery {
-    /// With the names that a client uses; a namespace that is not empty goes in front of both.
+    /// From the client's names; a namespace that is not empty precedes both.
     #[must_use]
     pub fn new(namespace: &str, topic: &str, group: &str) -> Self {
         let full = |name: &str| {
@@ -38,15 +37,14 @@ impl LagQuery {
         Self { topic: full(topic), group: full(group) }
     }
 
-    /// What came back for the second time is counted under the topic that it was handed out from. The broker's two
-    /// ways of naming it differ in one character (certain: `KeyBuilder` of 5.5.0).
+    /// A message that is revived a second time is counted under the topic of its delivery. The broker's two forms of
+    /// that name differ in one character (certain: `KeyBuilder` of 5.5.0).
     fn is_retry_topic(&self, topic: &str) -> bool {
         let rest = topic.strip_prefix("%RETRY%").and_then(|rest| rest.strip_prefix(self.group.as_str()));
         rest.and_then(|rest| rest.strip_prefix(['_', '+'])).is_some_and(|rest| rest == self.topic)
     }
 }
 
-/// Reads brokers' metrics.
 #[derive(Debug)]
 pub struct MetricsLag {
     query: LagQuery,
@@ -56,25 +54,25 @@ pub struct MetricsLag {
 #[derive(Debug)]
 enum MetricsEndpoint {
     Named(Vec<ScrapeUrl>),
-    /// The broker's own port, where the embedded one answers.
+    /// The broker's own port, which serves metrics on the embedded broker.
     Guessed(Option<ScrapeUrl>, Mutex<PortProbe>),
     Off,
 }
 
-/// What is known about the broker's own port.
+/// State of the broker's own port.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum PortProbe {
     #[default]
     Unknown,
     Metrics,
-    /// It speaks something else; to be asked again after a while.
+    /// The port serves no metrics; probe it again after `until`.
     Foreign {
         until: Instant,
     },
 }
 
 impl MetricsLag {
-    /// As the flags say. `endpoint` is the broker's host and port.
+    /// Follows the flags. `endpoint` is the broker's host and port.
     #[must_use]
     pub fn new(args: &LagArgs, endpoint: &str, query: LagQuery) -> Self {
         let named = || MetricsEndpoint::Named(args.lag_metrics_url.clone());
@@ -97,7 +95,7 @@ impl MetricsLag {
         let as_of = OffsetDateTime::now_utc();
         let (found, result) = match url.text().await {
             Ok(text) => (PortProbe::Metrics, lag_in(&[text], &self.query, as_of)),
-            // Down, or restarting: that tells nothing about the port.
+            // An unreachable broker says nothing about the port.
             Err(error) if known == PortProbe::Metrics || matches!(error, LagError::Unreachable { .. }) => {
                 (known, Err(error))
             }
@@ -128,10 +126,10 @@ impl LagSource for MetricsLag {
     }
 }
 
-/// What the metrics of all brokers say together.
+/// The lag over the metrics of all brokers.
 ///
 /// # Errors
-/// [`LagError::GroupMissing`] if none of them names the group on the topic.
+/// [`LagError::GroupMissing`] if none of them contains the group on the topic.
 pub fn lag_in(texts: &[String], query: &LagQuery, as_of: OffsetDateTime) -> Result<Lag, LagError> {
     let mut ready = None;
     let mut in_flight = None;
@@ -141,7 +139,7 @@ pub fn lag_in(texts: &[String], query: &LagQuery, as_of: OffsetDateTime) -> Resu
         let Some(broker) = BrokerMetrics::read(text, query) else { continue };
         ready = Some(ready.unwrap_or(0) + broker.ready());
         age_ms = broker.age_ms.max(age_ms);
-        // To Apache's broker a simple consumer has nothing in flight, whatever it holds.
+        // To Apache's broker a simple consumer never has messages in flight.
         if broker.embedded {
             kind = LagSourceKind::Embedded;
             in_flight = Some(in_flight.unwrap_or(0) + broker.in_flight);
@@ -159,11 +157,10 @@ pub fn lag_in(texts: &[String], query: &LagQuery, as_of: OffsetDateTime) -> Resu
     })
 }
 
-/// What one broker says.
 #[derive(Debug, Default)]
 struct BrokerMetrics {
     first: u64,
-    /// Waiting in the retry topic, where the broker tells.
+    /// Messages in the retry topic, where the broker reports them.
     again: Option<u64>,
     came_back: u64,
     handed_out_again: u64,
@@ -210,7 +207,7 @@ impl BrokerMetrics {
     }
 }
 
-/// StoreTotals and milliseconds are whole; what is not a number or below zero counts as nothing.
+/// Counts and milliseconds are whole; NaN and negative values count as 0.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and NaN becomes 0")]
 fn whole(sample: &MetricSample<'_>) -> u64 {
     sample.value as u64

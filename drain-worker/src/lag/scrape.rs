@@ -14,26 +14,21 @@ use tokio::time::timeout;
 
 use super::LagError;
 
-/// Longest wait for a whole answer.
 const RESPONSE_WAIT: Duration = Duration::from_secs(2);
-/// Longest answer. A broker tells about 2 kB for each topic and group.
+/// Maximum response. A broker returns about 2 kB for each topic and group.
 const RESPONSE_BYTES_MAX: usize = 8 << 20;
 
-/// Why an address cannot be scraped.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ScrapeUrlError {
-    /// It is not an address.
     #[error("must look like http://host:port/metrics")]
     Syntax,
-    /// Another scheme.
-    #[error("only http: put a collector beside the worker for anything else")]
+    #[error("only http: use a collector beside the worker for other schemes")]
     Scheme,
-    /// It carries a user name or a password, which would show in logs.
-    #[error("must not carry a user name or password")]
+    /// The URL contains a user name or password, which would appear in logs.
+    #[error("must not contain a user name or password")]
     Credentials,
 }
 
-/// Where metrics are, plain HTTP.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ScrapeUrl {
     uri: Uri,
@@ -80,7 +75,6 @@ impl Serialize for ScrapeUrl {
 }
 
 impl ScrapeUrl {
-    /// The text there.
     pub(super) async fn text(&self) -> Result<String, LagError> {
         timeout(RESPONSE_WAIT, self.get())
             .await
@@ -88,7 +82,7 @@ impl ScrapeUrl {
     }
 
     async fn get(&self) -> Result<String, LagError> {
-        // The host's name is the operator's own; nothing that an order carries comes here.
+        // The operator configures the host; no order contributes to it.
         let stream = TcpStream::connect((self.host.as_str(), self.port))
             .await
             .map_err(|error| self.unreachable(&error))?;
@@ -106,12 +100,12 @@ impl ScrapeUrl {
             let body = body.map_err(|error| self.wrong(error.to_string()))?.to_bytes();
             String::from_utf8(body.into()).map_err(|_invalid| self.wrong("not text".to_owned()))
         };
-        // The connection lives as long as its one exchange, and no longer than this call.
+        // The connection ends with its one exchange, at the latest with this call.
         tokio::pin!(connection, exchange);
         tokio::select! {
             text = &mut exchange => text,
             ended = &mut connection => match ended {
-                // All bytes are in; what is left is to take them up.
+                // All bytes have arrived and remain to be processed.
                 Ok(()) => exchange.await,
                 Err(error) => Err(self.wrong(error.to_string())),
             },

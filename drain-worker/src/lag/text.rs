@@ -1,8 +1,7 @@
-//! Prometheus' text format, as far as samples go.
+//! Samples of Prometheus' text format.
 
 type Labels<'a> = Vec<(&'a str, String)>;
 
-/// A value with its name and labels.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct MetricSample<'a> {
     pub(super) name: &'a str,
@@ -16,8 +15,8 @@ impl MetricSample<'_> {
     }
 }
 
-/// The samples whose name `wanted` names. Lines that are none are passed over: a scrape holds thousands, and what is
-/// wrong with those that nobody asked for is nobody's concern.
+/// The samples whose name is in `wanted`. Lines that are not samples are skipped: a scrape has thousands of lines,
+/// and only a few matter here.
 pub(super) fn samples<'a>(text: &'a str, wanted: &'a [&'a str]) -> impl Iterator<Item = MetricSample<'a>> {
     text.lines().filter_map(move |line| {
         let end = line.find(|c: char| c == '{' || c.is_ascii_whitespace())?;
@@ -29,13 +28,13 @@ pub(super) fn samples<'a>(text: &'a str, wanted: &'a [&'a str]) -> impl Iterator
             Some(inner) => labels(inner)?,
             None => (Vec::new(), rest),
         };
-        // A time stamp may follow.
+        // A timestamp may follow.
         let value = rest.split_ascii_whitespace().next()?.parse().ok()?;
         Some(MetricSample { name, labels, value })
     })
 }
 
-/// Labels with their values, and what follows the closing brace.
+/// Returns the labels, and the text after the closing brace.
 fn labels(mut text: &str) -> Option<(Labels<'_>, &str)> {
     let mut found = Vec::new();
     loop {
@@ -50,7 +49,7 @@ fn labels(mut text: &str) -> Option<(Labels<'_>, &str)> {
     }
 }
 
-/// A value up to its closing quote, and what follows.
+/// Returns a value up to its closing quote, and the text after it.
 fn quoted(text: &str) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut chars = text.char_indices();

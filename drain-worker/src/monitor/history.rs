@@ -1,4 +1,4 @@
-//! The last quarter of an hour, second by second.
+//! The last quarter of an hour, by second.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -10,48 +10,42 @@ use crate::pipeline::OutcomeTotals;
 use crate::pool::{PoolSnapshot, WorkerReport};
 use crate::store::LeaseId;
 
-/// Most samples kept.
 pub const SAMPLES_MAX: usize = 900;
 
-/// The pool at one instant. Outcomes are per second, since the sample before.
+/// The pool at one instant. Outcomes are per second, since the previous sample.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct HistorySample {
-    /// When, by the database's clock, RFC 3339.
+    /// RFC 3339, by the database's clock.
     pub at: String,
-    /// The cap.
     pub cap: u32,
-    /// Orders settled a second, duplicates and conflicts too, over the last two seconds or so.
+    /// Orders settled a second, including duplicates and conflicts, over about the last two seconds.
     pub committed: f64,
-    /// Orders that wait, estimated.
     pub lag_orders: Option<u64>,
-    /// Age of the oldest, seconds.
+    /// Seconds.
     pub oldest_age_s: Option<f64>,
-    /// Commit latency, ms.
+    /// Milliseconds.
     pub p50_ms: Option<f64>,
-    /// Commit latency, ms.
+    /// Milliseconds.
     pub p99_ms: Option<f64>,
-    /// By outcome.
     #[serde(flatten)]
     pub by_outcome: BTreeMap<&'static str, f64>,
 }
 
-/// Samples, and what the next is counted from.
+/// The samples, and the base of the next one.
 #[derive(Debug, Default)]
 pub struct History {
     samples: VecDeque<HistorySample>,
-    /// What each worker had settled at the last sample.
+    /// Settled orders of each worker at the last sample.
     before: BTreeMap<LeaseId, OutcomeTotals>,
     sampled_at: Option<Instant>,
 }
 
 impl History {
-    /// Oldest first.
     #[must_use]
     pub fn samples(&self) -> Vec<HistorySample> {
         self.samples.iter().cloned().collect()
     }
 
-    /// Takes a sample.
     pub fn push(&mut self, snapshot: &PoolSnapshot, status: &StatusView, now: Instant) {
         let totals: BTreeMap<LeaseId, OutcomeTotals> = snapshot
             .group
@@ -62,7 +56,7 @@ impl History {
         let seconds = self.sampled_at.replace(now).map(|before| (now - before).as_secs_f64());
         let new = |outcome: &str| -> u64 {
             let of = |totals: &OutcomeTotals| totals.get(outcome).copied().unwrap_or(0);
-            // A worker that has just come settled nothing before; one that has gone settles nothing more.
+            // A worker that joined had settled nothing before; one that left settles nothing more.
             totals
                 .iter()
                 .map(|(lease, now)| of(now).saturating_sub(self.before.get(lease).map_or(0, of)))
@@ -77,8 +71,8 @@ impl History {
             self.samples.push_back(HistorySample {
                 at: instant_us(snapshot.group.now_us),
                 cap: status.cap.orders_per_second,
-                // Averaged by each worker over its own clock: what is between two samples here came with heartbeats that
-                // were a little early or late, and would now and then look like more than the cap.
+                // Averaged by each worker over its own clock: differences between two samples would include early and
+                // late heartbeats and sometimes exceed the cap.
                 committed: status.committed_per_second,
                 lag_orders: status.lag.orders,
                 oldest_age_s: status.lag.oldest_age_s,

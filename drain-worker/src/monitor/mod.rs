@@ -1,7 +1,7 @@
-//! What the pool is doing, gathered once a second: for the status, the history behind the plots, and the metrics.
+//! Collects the pool's state once a second: for the status, the history behind the plots, and the metrics.
 //!
-//! Every worker can tell about the whole pool: the others' reports come with its own heartbeats. Only the lag is asked
-//! for elsewhere, by one worker of the pool, which puts it into its report.
+//! Every worker knows the whole pool, because its heartbeats return the other workers' reports. Only the lag comes
+//! from elsewhere: one worker of the pool scrapes it and puts it into its report.
 
 mod history;
 mod view;
@@ -25,20 +25,19 @@ use crate::pipeline::CircuitBreaker;
 use crate::pool::{LagReport, LagSlot, PoolSnapshot};
 use crate::store::{DeadLetterTotals, Store};
 
-/// Between two looks.
 const STEP: Duration = Duration::from_secs(1);
 
-/// How often dead letters are counted, in steps. The count reads an index only.
+/// Interval of counting dead letters, in steps. The count reads an index only.
 const LETTERS_EVERY: u64 = 5;
 
-/// How often an old message is warned about, in steps.
+/// Interval of the retention warning, in steps.
 const WARN_EVERY: u64 = 60;
 
-/// How often the pool is a line in the log, in steps. Where metrics are not collected, as on a platform that takes logs
-/// alone, this is what an alert can look at: that there is none says that nobody drains.
+/// Interval of the `pool_status` log line, in steps. Where metrics are not collected, alerts use this line: if it is
+/// missing, no worker is running.
 const LINE_EVERY: u64 = 60;
 
-/// Longest that the lag may take to be told.
+/// Maximum duration of a lag query.
 const LAG_TIMEOUT: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Default)]
@@ -47,7 +46,7 @@ struct MonitorState {
     letters: Option<DeadLetterTotals>,
 }
 
-/// What was state last. Clones see the same.
+/// Clones share one state.
 #[derive(Clone, Debug)]
 pub struct Monitor {
     state: Arc<Mutex<MonitorState>>,
@@ -57,8 +56,8 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// Looks at the pool through a member's `snapshot`, and at this worker's own `breaker`: without the database there is no
-    /// snapshot. The broker keeps messages for `retention_h` hours.
+    /// Observes the pool through a member's `snapshot` and this worker's own `breaker`: without the database there is
+    /// no snapshot. The broker stores messages for `retention_h` hours.
     #[must_use]
     pub fn new(
         snapshot: watch::Receiver<Option<Arc<PoolSnapshot>>>,
@@ -72,7 +71,7 @@ impl Monitor {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The pool now. `None`: this worker has not joined yet.
+    /// The current status. `None`: this worker has not joined yet.
     #[must_use]
     pub fn status(&self) -> Option<StatusView> {
         let snapshot = self.snapshot.borrow().clone()?;
@@ -80,19 +79,19 @@ impl Monitor {
         Some(StatusView::new(&snapshot, letters.as_ref(), &self.breaker.state(), self.retention_h))
     }
 
-    /// The last quarter of an hour, second by second, oldest first.
+    /// The last quarter of an hour by second, oldest first.
     #[must_use]
     pub fn history(&self) -> Vec<HistorySample> {
         self.lock().history.samples()
     }
 
-    /// Whether the pool is paused, as far as this worker knows.
+    /// True if the pool is paused, as far as this worker knows.
     #[must_use]
     pub fn is_paused(&self) -> bool {
         self.snapshot.borrow().as_ref().is_some_and(|snapshot| snapshot.decision.cap == 0)
     }
 
-    /// Looks once a second until `shutdown`.
+    /// Collects once a second until `shutdown`.
     pub async fn run<L: LagSource>(
         self,
         store: Arc<Store>,
@@ -106,7 +105,7 @@ impl Monitor {
         let mut step = 0_u64;
         while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
             let Some(snapshot) = self.snapshot.borrow().clone() else { continue };
-            // One worker asks for all.
+            // One worker scrapes for the whole pool.
             slot.set(if leads(&snapshot) { Some(ask(&lag).await) } else { None });
             if step.is_multiple_of(LETTERS_EVERY) {
                 match store.dead_letter_totals().await {
@@ -115,7 +114,9 @@ impl Monitor {
                         metrics::dead_letters(&totals, &reasons);
                         self.lock().letters = Some(totals);
                     }
-                    Err(error) => tracing::debug!(%error, "dead letters cannot be counted"),
+                    Err(error) => {
+                        tracing::debug!(event = "dead_letter_count_failed", %error, "cannot count dead letters; retrying");
+                    }
                 }
             }
             let Some(status) = self.status() else { continue };
@@ -123,6 +124,7 @@ impl Monitor {
             metrics::pool(&gauges);
             if step.is_multiple_of(LINE_EVERY) {
                 tracing::info!(
+                    event = "pool_status",
                     cap = gauges.cap,
                     workers = gauges.workers,
                     share = gauges.share,
@@ -145,7 +147,7 @@ impl Monitor {
     }
 }
 
-/// Whether this worker is the first of those that live.
+/// True if this worker has the first of the live leases.
 fn leads(snapshot: &PoolSnapshot) -> bool {
     let live =
         |lease: &&crate::store::Lease| lease.fenced_us.is_none() && lease.expires_us > snapshot.group.now_us;
@@ -170,6 +172,6 @@ async fn ask(lag: &impl LagSource) -> LagReport {
             error: None,
         },
         Ok(Err(error)) => LagReport { error: Some(error.to_string()), ..LagReport::default() },
-        Err(_elapsed) => LagReport { error: Some("not told in time".to_owned()), ..LagReport::default() },
+        Err(_elapsed) => LagReport { error: Some("lag query timed out".to_owned()), ..LagReport::default() },
     }
 }

@@ -1,4 +1,4 @@
-//! The pool as the API tells it.
+//! The pool's status as the API returns it.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -15,7 +15,7 @@ use crate::pipeline::{BreakerState, LatencyHistogram};
 use crate::pool::{LagReport, PoolSnapshot, WorkerReport, WorkerState};
 use crate::store::{DeadLetterTotals, GroupSnapshot, Lease};
 
-/// Names of outcomes, as in [`crate::store::CommitOutcome::as_str`].
+/// The names of outcomes, as in [`crate::store::CommitOutcome::as_str`].
 pub(super) const OUTCOMES: [&str; 6] =
     ["confirmed", "sold_out", "limit_exceeded", "duplicate", "conflict", "dead_lettered"];
 
@@ -24,29 +24,22 @@ pub(super) fn instant_us(us: i64) -> String {
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(us) * 1_000).map(rfc3339_millis).unwrap_or_default()
 }
 
-/// The cap in force.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CapView {
-    /// Orders that the pool may commit in any one second.
+    /// Maximum orders that the pool commits in any second.
     pub orders_per_second: u32,
-    /// Where it comes from.
     pub source: CapSource,
-    /// The ramp under way.
     pub ramp: Option<ManualView>,
-    /// When the pause ends by itself.
     pub paused_until: Option<String>,
 }
 
-/// A rate set by hand.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ManualView {
     /// Orders a second.
     pub from: u32,
     /// Orders a second.
     pub to: u32,
-    /// When.
     pub began_at: String,
-    /// When.
     pub ends_at: String,
 }
 
@@ -72,29 +65,20 @@ impl CapView {
     }
 }
 
-/// What operators set.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SettingsView {
-    /// StoreTotals changes.
     pub revision: i64,
     /// Orders a second.
     pub default: u32,
-    /// By hand.
     pub manual: Option<ManualView>,
-    /// Whether a pause is in force.
     pub paused: bool,
-    /// When that ends by itself.
     pub paused_until: Option<String>,
-    /// By the time of day.
     pub schedule: Option<ScheduleView>,
 }
 
-/// A schedule.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ScheduleView {
-    /// A name of the IANA database.
     pub time_zone: String,
-    /// The entries.
     pub entries: Vec<ScheduleEntry>,
 }
 
@@ -116,12 +100,10 @@ impl SettingsView {
     }
 }
 
-/// LatencyHistogram, ms.
+/// Commit latency, ms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct LatencyView {
-    /// The median.
     pub p50: Option<f64>,
-    /// The 99th percentile.
     pub p99: Option<f64>,
 }
 
@@ -131,41 +113,32 @@ impl LatencyView {
     }
 }
 
-/// What waits.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct LagView {
-    /// Messages on the broker that are not handed out, and those handed out as far as the broker tells.
+    /// Messages on the broker that are ready, plus those in flight where the broker reports them.
     pub messages: Option<u64>,
-    /// Orders on the broker and in the workers, estimated by the orders a message has on average.
+    /// Orders on the broker and in the workers, estimated by the average orders per message.
     pub orders: Option<u64>,
-    /// Age of the oldest, seconds; by the broker, or else of what the workers hold.
+    /// Age of the oldest, seconds: by the broker, else of the orders in the workers.
     pub oldest_age_s: Option<f64>,
-    /// Where that comes from.
     pub source: Option<String>,
-    /// When it was asked.
     pub as_of: Option<String>,
-    /// Why it is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
 
-/// When all that waits is drained, if nothing more comes.
+/// When the lag is drained, if no further order arrives.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct EtaView {
-    /// From now on.
     pub seconds: f64,
-    /// By the database's clock.
     pub drained_at: String,
 }
 
-/// Dead letters that wait for somebody.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct DeadLetterTotalsView {
-    /// All of them.
     pub total: u64,
-    /// By reason.
     pub by_reason: BTreeMap<String, u64>,
-    /// Since the oldest first failed, seconds.
+    /// Time since the oldest first failed, seconds.
     pub oldest_age_s: Option<f64>,
 }
 
@@ -182,12 +155,9 @@ impl DeadLetterTotalsView {
     }
 }
 
-/// A worker.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct WorkerView {
-    /// Its lease.
     pub lease: String,
-    /// Host and process.
     pub name: String,
     /// Orders a second.
     pub share: u32,
@@ -195,19 +165,13 @@ pub struct WorkerView {
     pub wanted: u32,
     /// Orders a second.
     pub committed_per_second: f64,
-    /// Latency.
     pub commit_ms: LatencyView,
-    /// What it is doing.
     pub state: WorkerState,
-    /// Why.
     pub reason: Option<String>,
-    /// What its back-off limits it to.
     pub limit: Option<u32>,
-    /// Orders received and not settled.
     pub held_orders: u64,
-    /// When.
     pub joined_at: String,
-    /// Until it is taken for dead; negative: since then.
+    /// Time until the lease expires; negative: since then.
     pub expires_in_ms: i64,
 }
 
@@ -218,8 +182,8 @@ impl WorkerView {
             (report.state, report.reason.clone())
         } else {
             let why = match lease.fenced_us {
-                Some(_) => "sent no heartbeat in time; its share is free",
-                None => "sent no heartbeat in time; may still be committing",
+                Some(_) => "no heartbeat in time; its share is released",
+                None => "no heartbeat in time; a transaction may still be in flight",
             };
             (WorkerState::Lapsed, Some(why.to_owned()))
         };
@@ -240,40 +204,29 @@ impl WorkerView {
     }
 }
 
-/// A view that is older than this tells nothing about what is going on.
+/// From this age on, a snapshot does not describe the current state.
 const STALE: Duration = Duration::from_secs(3);
 
-/// All of it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct StatusView {
-    /// The consumer group.
     pub group: String,
-    /// Who tells.
     pub worker: String,
-    /// Its lease: names may be shared, and stay behind after a rejoin.
+    /// The lease, because names may be shared and survive a rejoin.
     #[serde(skip)]
     lease: String,
-    /// The database's clock.
     pub now: String,
-    /// In force.
     pub cap: CapView,
-    /// What is set.
     pub settings: SettingsView,
-    /// Orders a second, by all workers, over the last two seconds or so.
+    /// Orders a second of all workers, over about the last two seconds.
     pub committed_per_second: f64,
-    /// Of all workers, over the last ten seconds or so.
+    /// Over all workers and about the last ten seconds.
     pub commit_ms: LatencyView,
-    /// By outcome, since the workers that live started.
+    /// By outcome, since the live workers started.
     pub totals: BTreeMap<&'static str, u64>,
-    /// What waits.
     pub lag: LagView,
-    /// Until it is drained.
     pub eta: Option<EtaView>,
-    /// What waits for somebody.
     pub dead_letters: DeadLetterTotalsView,
-    /// Everybody.
     pub workers: Vec<WorkerView>,
-    /// What somebody should look at.
     pub warnings: Vec<String>,
 }
 
@@ -328,7 +281,6 @@ impl StatusView {
         status
     }
 
-    /// What the gauges show of it.
     pub(super) fn gauges(&self) -> PoolGauges {
         let own = self.workers.iter().find(|worker| worker.lease == self.lease);
         PoolGauges {
@@ -343,7 +295,7 @@ impl StatusView {
         }
     }
 
-    /// Puts right what the last heartbeat could not know: heartbeats need the database themselves.
+    /// Corrects what the last heartbeat could not know, because heartbeats need the database themselves.
     fn correct(&mut self, snapshot: &PoolSnapshot, breaker: &BreakerState) {
         let own = self.workers.iter_mut().find(|worker| worker.lease == self.lease);
         if let (BreakerState::Open { reason }, Some(own)) = (breaker, own) {
@@ -357,7 +309,7 @@ impl StatusView {
         }
     }
 
-    /// Age of the oldest order that waits, seconds.
+    /// Seconds.
     #[must_use]
     pub const fn oldest_age_s(&self) -> Option<f64> {
         self.lag.oldest_age_s
@@ -373,15 +325,15 @@ impl StatusView {
         let silent = snapshot.at.elapsed();
         if silent > STALE {
             warnings.push(format!(
-                "this worker has not reached the database for {} s; what is shown is as old",
+                "this worker has not reached the database for {} s; the values are that old",
                 silent.as_secs()
             ));
         }
         let of = |state| self.workers.iter().filter(move |worker| worker.state == state).count();
         for (state, text) in [
-            (WorkerState::DatabaseDown, "the database takes no orders of"),
-            (WorkerState::BackingOff, "the database labours; backing off:"),
-            (WorkerState::Lapsed, "no heartbeat in time from"),
+            (WorkerState::DatabaseDown, "database unavailable for"),
+            (WorkerState::BackingOff, "database slow; backing off:"),
+            (WorkerState::Lapsed, "lease expired of"),
         ] {
             let workers = of(state);
             if workers > 0 {
@@ -392,15 +344,15 @@ impl StatusView {
     }
 }
 
-/// What waits: on the broker, as one worker asked, and in all workers.
+/// The lag: the broker's, as one worker scraped it, plus the orders in all workers.
 fn lag<'a>(reports: impl Iterator<Item = &'a WorkerReport> + Clone) -> LagView {
     let told: Option<&LagReport> = reports.clone().find_map(|report| report.lag.as_ref());
     let held: u64 = reports.clone().map(|report| report.held_orders).sum();
     let held_age = reports.clone().filter_map(|report| report.oldest_held_s).reduce(f64::max);
-    // By what each worker has seen; one that has seen nothing says nothing.
+    // Averages of workers that have received messages.
     let sizes: Vec<f64> = reports.filter_map(|report| report.orders_per_message).collect();
     let Some(told) = told else {
-        let error = Some("nobody has asked the broker yet".to_owned());
+        let error = Some("no worker has asked the broker yet".to_owned());
         return LagView { error, oldest_age_s: held_age, ..LagView::default() };
     };
     let ready = told.messages_ready;

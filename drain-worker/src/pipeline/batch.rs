@@ -1,4 +1,4 @@
-//! Puts messages into batches.
+//! Forms batches of messages.
 
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
@@ -6,13 +6,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::{DecodedMessage, PipelineConfig, PipelineError};
 
-/// What one writer takes at a time.
+/// The messages of one commit.
 pub(super) type Batch = Vec<DecodedMessage>;
 
-/// Forms batches until there is no more work, or it is given up.
+/// Forms batches until its input ends or `force_shutdown` is cancelled.
 ///
-/// Batches fill by themselves: one is handed over when a writer is free, and what comes meanwhile makes the next. So a
-/// lone order waits for the linger at most, and under load every batch is full.
+/// A batch is sent when a writer is free; messages that arrive meanwhile form the next one. So a single order waits
+/// at most for the linger, and under load every batch is full.
 pub(super) async fn batch(
     mut work: mpsc::Receiver<DecodedMessage>,
     batches: mpsc::Sender<Batch>,
@@ -22,7 +22,8 @@ pub(super) async fn batch(
     let mut left_over = None;
     let forming = async {
         loop {
-            // Closed only when the writers have failed. Waiting for a free one comes first: the batch goes on filling.
+            // Closed only when the writers have failed. Waiting for a free writer comes first, so that the batch goes
+            // on filling.
             let Ok(place) = batches.reserve().await else { return };
             let Some(gathered) = gather(&mut work, &mut left_over, config).await else { return };
             place.send(gathered);
@@ -32,7 +33,7 @@ pub(super) async fn batch(
     Ok(())
 }
 
-/// Whole messages, up to the configured number of orders: full at once under load, and after the linger otherwise.
+/// Whole messages, up to the configured number of orders: without delay under load, else within the linger.
 async fn gather(
     work: &mut mpsc::Receiver<DecodedMessage>,
     left_over: &mut Option<DecodedMessage>,

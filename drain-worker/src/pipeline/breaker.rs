@@ -1,35 +1,30 @@
-//! The circuit breaker: whether the database takes orders. Told by the writers, minded by the fetchers, shown to
-//! operators.
+//! The circuit breaker of the database.
 //!
-//! It opens at the first failure that waiting may mend. While it is open nothing is received, so no delivery attempt is
-//! burnt, and of all writers one at a time tries its own batch again, ever more slowly. The first that succeeds closes
-//! it.
+//! It opens at the first transient failure. While it is open nothing is received, so no delivery attempt is spent,
+//! and one writer at a time retries its own batch, with growing pauses. The first success closes it.
 
 use std::sync::Arc;
 
 use tokio::sync::{Mutex, MutexGuard, watch};
 
-/// What the writers last record_oldest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BreakerState {
-    /// Transactions commit: the breaker is closed.
     Closed,
-    /// Transactions fail for a reason that waiting may mend: the breaker is open.
+    /// Transactions fail transiently.
     Open {
-        /// Why, without personal data.
+        /// Without personal data.
         reason: String,
     },
 }
 
-/// Shares the database's state. Clones see the same.
+/// Clones share one state.
 #[derive(Clone, Debug)]
 pub struct CircuitBreaker {
     state: watch::Sender<BreakerState>,
-    /// Whoever holds it probes.
     probe: Arc<Mutex<()>>,
 }
 
-/// The right to try whether the database is back.
+/// The permission to probe the database.
 #[derive(Debug)]
 pub(crate) struct ProbeTurn<'a> {
     _turn: MutexGuard<'a, ()>,
@@ -42,7 +37,6 @@ impl Default for CircuitBreaker {
 }
 
 impl CircuitBreaker {
-    /// What the writers last record_oldest.
     #[must_use]
     pub fn state(&self) -> BreakerState {
         self.state.borrow().clone()
@@ -55,7 +49,7 @@ impl CircuitBreaker {
             was_open
         });
         if recovered {
-            tracing::info!("the database answers again");
+            tracing::info!(event = "database_recovered", "the database commits again");
         }
     }
 
@@ -66,18 +60,21 @@ impl CircuitBreaker {
             was_closed
         });
         if opened {
-            tracing::error!(reason, "the database does not take orders; waiting for it");
+            tracing::error!(
+                event = "database_unavailable",
+                reason,
+                "the database commits no orders; retrying"
+            );
         }
     }
 
-    /// Waits while the database is down.
     pub(crate) async fn until_closed(&self) {
         let mut state = self.state.subscribe();
         // The sender lives as long as `self`.
         let _up = state.wait_for(|state| *state == BreakerState::Closed).await;
     }
 
-    /// After a failure: waits until the database is up again (`None`), or it is this caller's turn to find out.
+    /// After a failure: waits until the breaker closes (`None`), or until it is this caller's turn to probe.
     pub(crate) async fn until_closed_or_probe(&self) -> Option<ProbeTurn<'_>> {
         tokio::select! {
             biased;

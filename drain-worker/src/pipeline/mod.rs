@@ -1,9 +1,9 @@
 //! From the broker to the database: receive → batch → grant → commit → ack.
 //!
-//! Data flows one way. Receivers receive no more than the share will soon take; the batcher puts whole messages into
-//! batches; writers wait for the rate gate's grant, commit what is granted in one transaction, and ack a message once all
-//! of it is committed. While messages wait they are kept hidden by the client: pacing never gives a message back, since each delivery burns one of
-//! the broker's attempts.
+//! Data flows one way. Receivers request no more than the share will soon commit. The batcher puts whole messages
+//! into batches. Writers wait for a grant of the rate gate, commit the granted orders in one transaction, and ack a
+//! message once all its orders are committed. While messages wait, the client extends their invisible duration:
+//! pacing never nacks a message, because each delivery spends one of the broker's attempts.
 
 mod batch;
 mod breaker;
@@ -34,35 +34,29 @@ pub use breaker::{BreakerState, CircuitBreaker};
 pub use receive_budget::InFlightOrders;
 pub use stats::{LatencyHistogram, OutcomeTotals, StatsDelta, WriterStats};
 
-/// Bounds of the pipeline.
 #[derive(Clone, Copy, Debug)]
 pub struct PipelineConfig {
-    /// Receives under way at once.
     pub receives_max: NonZeroUsize,
-    /// Orders of one transaction; a message that alone has more goes alone.
+    /// Maximum orders of one transaction; a larger message is committed alone.
     pub batch_orders_max: NonZeroU32,
-    /// Longest that an order waits for a batch to fill.
+    /// Maximum time that an order waits for its batch to fill.
     pub batch_linger: Duration,
-    /// Transactions under way at once: the connections that write.
+    /// Transactions in flight: the connections that write.
     pub writers: NonZeroUsize,
-    /// How much is held: as many orders as the cap takes in this time.
+    /// Orders to prefetch, as the time in which the share commits them.
     pub prefetch: Duration,
-    /// How long a stop may take.
     pub grace: Duration,
 }
 
-/// Why the drain stopped by itself.
 #[derive(Debug, thiserror::Error)]
 pub enum PipelineError {
-    /// The store fails for a reason that no waiting mends: a missing schema, a refused account.
+    /// A failure of the store that waiting does not resolve, such as a missing schema or a rejected account.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A part of the pipeline panicked.
-    #[error("a part of the pipeline ended unexpectedly, which is a bug: {0}")]
+    #[error("a task of the pipeline panicked, which is a bug: {0}")]
     Panicked(String),
 }
 
-/// A received message, read.
 #[derive(Debug)]
 struct DecodedMessage {
     message: Message,
@@ -70,44 +64,37 @@ struct DecodedMessage {
 }
 
 impl DecodedMessage {
-    /// Orders it counts as. A message that cannot be read counts as one: its dead letter is a row as well.
+    /// Rows of this message. An unreadable message counts as one: its dead letter is a row too.
     fn orders(&self) -> usize {
         self.content.as_ref().map_or(1, Vec::len)
     }
 }
 
-/// The drain.
 #[derive(Debug)]
 pub struct Pipeline<S> {
-    /// Where messages come from.
     pub consumer: StreamConsumer,
-    /// Where orders go.
     pub store: Arc<S>,
-    /// How fast.
     pub gate: RateGate,
-    /// Bounds.
     pub config: PipelineConfig,
-    /// Whether the database answers, for all to see.
     pub breaker: CircuitBreaker,
-    /// What the writers did, for all to see.
     pub stats: WriterStats,
-    /// Orders held: received and not settled.
     pub in_flight: InFlightOrders,
 }
 
 impl<S: OrderStore> Pipeline<S> {
-    /// Drains until `shutdown` is cancelled, then finishes what it holds within half the grace period and gives the
-    /// rest back.
+    /// Runs until `shutdown` is cancelled. Then it commits what it has received within half the grace period, and
+    /// nacks the rest.
     ///
     /// # Errors
-    /// [`PipelineError`]: a detail of the store that no waiting mends, or a bug. What was held is delivered again.
+    /// [`PipelineError`]: a failure of the store that waiting does not resolve, or a panic. Unacked messages are
+    /// redelivered.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), PipelineError> {
         let budget = Arc::new(ReceiveBudget::new(self.gate.clone(), self.config, self.in_flight.clone()));
-        // Room for what may be held as messages of one order each; the budget keeps it from filling.
+        // More than the budget allows to be received, also as messages of one order each.
         let (received, work) = mpsc::channel(1_024);
         let (batched, batches) = mpsc::channel(1);
         let batches = Arc::new(tokio::sync::Mutex::new(batches));
-        // Cancelled when held work is no longer to be finished.
+        // Cancelled when received messages are no longer to be committed.
         let force_shutdown = CancellationToken::new();
 
         let mut receivers = JoinSet::new();
@@ -137,7 +124,7 @@ impl<S: OrderStore> Pipeline<S> {
             workers.spawn(writer.run(batches.clone()));
         }
         let result = supervise(&mut workers, &shutdown).await;
-        // Whatever the reason to stop: nothing more is received.
+        // For every reason to stop: nothing more is received.
         shutdown.cancel();
         let finish = async {
             while receivers.join_next().await.is_some() {}
@@ -146,7 +133,10 @@ impl<S: OrderStore> Pipeline<S> {
         match tokio::time::timeout(self.config.grace / 2, finish).await {
             Ok(finished) => result.and(finished),
             Err(_elapsed) => {
-                tracing::warn!("the grace period is half over; what is held is given back");
+                tracing::warn!(
+                    event = "force_shutdown",
+                    "half of the grace period is over; nacking unacked messages"
+                );
                 force_shutdown.cancel();
                 let released = tokio::time::timeout(self.config.grace / 4, collect(&mut workers)).await;
                 result.and(released.unwrap_or(Ok(())))
@@ -155,7 +145,7 @@ impl<S: OrderStore> Pipeline<S> {
     }
 }
 
-/// Runs until somebody asks for a stop or a worker fails.
+/// Runs until `shutdown` is cancelled or a task fails.
 async fn supervise(
     workers: &mut JoinSet<Result<(), PipelineError>>,
     shutdown: &CancellationToken,
@@ -164,7 +154,7 @@ async fn supervise(
         () = shutdown.cancelled() => Ok(()),
         ended = workers.join_next() => match ended {
             Some(Ok(result)) => result,
-            // A panic in a worker is a bug; the process ends and what it held is delivered again.
+            // A panic is a bug; the process ends and its messages are redelivered.
             Some(Err(error)) => Err(PipelineError::Panicked(error.to_string())),
             None => Ok(()),
         },

@@ -1,8 +1,7 @@
-//! Log lines about one order, by which it can be followed from the buyer's request to the database.
+//! Log lines about single orders, by which an order can be traced from the buyer's request to the database.
 //!
-//! An order that is decided is logged at `debug` only: at the cap, and a flash sale rejects most of what it sells out,
-//! a line each would be thousands a second. What somebody has to look into is logged whatever the level, a few lines a
-//! second; the rest is counted.
+//! A decided order is logged at `debug` only: at the cap that would be thousands of lines a second. Dead letters and
+//! conflicts are logged at every level, a few lines a second; the others are counted.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +10,7 @@ use shared::telemetry::LogRateLimiter;
 
 use crate::store::CommitOutcome;
 
-/// Lines a second of each kind; what is beyond is on record in the database, and counted in metrics.
+/// Lines a second of each kind; the database and the metrics have the others.
 const LINES_MAX: u64 = 10;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -22,8 +21,8 @@ pub(super) fn now_us() -> u64 {
     u64::try_from(since_1970.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// Tells what became of an order. `answered_us`: when the database had answered for it, by [`now_us`]; its commit was no
-/// later, so with `decided_at` a commit is known from both sides.
+/// Logs the outcome of an order. `answered_us` is when the database had answered, by [`now_us`]. The commit was no
+/// later, so `decided_at` and `answered_us` bound it from both sides.
 pub(super) fn log_settled(order: &AcceptedOrder, kind: CommitOutcome, answered_us: u64) {
     static CONFLICTS: LogRateLimiter = LogRateLimiter::new(LINES_MAX, SECOND);
     static DEAD_LETTERS: LogRateLimiter = LogRateLimiter::new(LINES_MAX, SECOND);
@@ -32,24 +31,34 @@ pub(super) fn log_settled(order: &AcceptedOrder, kind: CommitOutcome, answered_u
     let outcome = kind.as_str();
     match kind {
         CommitOutcome::New(_) | CommitOutcome::Duplicate(_) => {
-            tracing::debug!(%order_id, traceparent, outcome, answered_us, "order settled");
+            tracing::debug!(event = "order_settled", %order_id, traceparent, outcome, answered_us, "order settled");
         }
         CommitOutcome::Conflict { .. } => {
             let lines = CONFLICTS.check();
             if lines.suppressed > 0 {
-                tracing::info!(orders = lines.suppressed, outcome, "more orders settled");
+                tracing::info!(
+                    event = "orders_settled_suppressed",
+                    orders = lines.suppressed,
+                    outcome,
+                    "settled orders without a line each"
+                );
             }
             if lines.emit {
-                tracing::info!(%order_id, traceparent, outcome, "order settled");
+                tracing::info!(event = "order_settled", %order_id, traceparent, outcome, "order settled");
             }
         }
         CommitOutcome::DeadLettered { reason } => {
             let (lines, reason) = (DEAD_LETTERS.check(), reason.as_str());
             if lines.suppressed > 0 {
-                tracing::warn!(orders = lines.suppressed, outcome, "more orders settled");
+                tracing::warn!(
+                    event = "orders_settled_suppressed",
+                    orders = lines.suppressed,
+                    outcome,
+                    "settled orders without a line each"
+                );
             }
             if lines.emit {
-                tracing::warn!(%order_id, traceparent, outcome, reason, "order settled");
+                tracing::warn!(event = "order_settled", %order_id, traceparent, outcome, reason, "order settled");
             }
         }
     }

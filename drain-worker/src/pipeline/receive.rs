@@ -1,4 +1,4 @@
-//! Receives messages and reads them.
+//! Receives messages and decodes them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,8 +16,8 @@ use crate::metrics;
 
 const RETRY: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
 
-/// Receives until `shutdown`. A receive under way is waited for: what it brings would otherwise stay hidden from
-/// everybody until its time is over.
+/// Receives until `shutdown`. A receive in flight is awaited: otherwise its messages would stay hidden for their
+/// invisible duration.
 pub(super) async fn receive_loop(
     consumer: StreamConsumer,
     budget: Arc<ReceiveBudget>,
@@ -27,7 +27,7 @@ pub(super) async fn receive_loop(
 ) {
     let mut failures = 0_u32;
     let next = async || {
-        // A database that is down takes nothing: nothing is received, so no attempt is burnt.
+        // Nothing is received while the database is down, so no delivery attempt is spent.
         breaker.until_closed().await;
         budget.acquire().await
     };
@@ -41,9 +41,9 @@ pub(super) async fn receive_loop(
                 budget.record_received(permit, &[]);
                 failures += 1;
                 metrics::receive_failed();
-                // The first may be a passing break that the next receive mends.
+                // The first failure may be a short interruption that the next receive survives.
                 if failures > 1 {
-                    tracing::warn!(%error, failures, "receiving fails; trying again");
+                    tracing::warn!(event = "receive_failed", %error, failures, "cannot receive messages; retrying");
                 }
                 shutdown.run_until_cancelled(sleep(RETRY.delay(failures))).await;
                 continue;
@@ -68,7 +68,7 @@ pub(super) async fn receive_loop(
         }
         budget.record_received(permit, &orders);
         for work in work {
-            // Closed only when the drain has failed; the message is then given back by being dropped.
+            // Closed only when the pipeline has failed; dropping the message nacks it.
             if received.send(work).await.is_err() {
                 return;
             }

@@ -1,4 +1,4 @@
-//! How much to receive: no more than the share will soon take.
+//! Bounds what is received: no more than the share will soon commit.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,10 +11,10 @@ use tokio::sync::Notify;
 use super::PipelineConfig;
 use crate::rate::RateGate;
 
-/// Most messages of one receive (the broker refuses more).
+/// Maximum messages of one receive; the broker rejects more.
 const RECEIVE_MAX: u64 = 32;
 
-/// What a worker holds, for whoever wants to know. Clones tell the same.
+/// The orders that a worker has received and not settled. Clones share the values.
 #[derive(Clone, Debug, Default)]
 pub struct InFlightOrders(Arc<InFlightCounts>);
 
@@ -22,19 +22,18 @@ pub struct InFlightOrders(Arc<InFlightCounts>);
 struct InFlightCounts {
     orders: AtomicU64,
     per_message_x16: AtomicU64,
-    /// When the oldest order of the last receive was accepted, milliseconds since 1970; 0: none was.
+    /// When the oldest order of the last receive was accepted, milliseconds since 1970; 0: none.
     oldest_ms: AtomicU64,
 }
 
 impl InFlightOrders {
-    /// Orders received and not yet settled.
     #[must_use]
     pub fn orders(&self) -> u64 {
         self.0.orders.load(Ordering::Relaxed)
     }
 
-    /// Age of the oldest order of the last receive, from its acceptance on, by this machine's clock. `None`: nothing is
-    /// held. Messages come roughly in the order they were sent, so this is about the oldest there is.
+    /// Age of the oldest order of the last receive since its acceptance, by this machine's clock. `None`: no order is
+    /// in flight. Messages arrive roughly in the order of their publishing, so this is close to the oldest.
     #[must_use]
     pub fn oldest_age(&self) -> Option<Duration> {
         let accepted_ms = self.0.oldest_ms.load(Ordering::Relaxed);
@@ -45,7 +44,7 @@ impl InFlightOrders {
         Some(SystemTime::now().duration_since(accepted).unwrap_or_default())
     }
 
-    /// Orders a message has, on a moving average. `None`: nothing was received yet.
+    /// Orders per message, a moving average. `None`: nothing was received yet.
     #[must_use]
     pub fn orders_per_message(&self) -> Option<f64> {
         let sixteenths = self.0.per_message_x16.load(Ordering::Relaxed);
@@ -53,7 +52,7 @@ impl InFlightOrders {
     }
 }
 
-/// StoreTotals what is held and what is being asked for.
+/// Counts received orders and requested ones.
 #[derive(Debug)]
 pub(super) struct ReceiveBudget {
     gate: RateGate,
@@ -65,15 +64,13 @@ pub(super) struct ReceiveBudget {
 
 #[derive(Debug)]
 struct BudgetState {
-    /// Orders received and not yet settled.
     held: u64,
-    /// Orders that receives under way are expected to bring.
+    /// Orders that receives in flight are expected to return.
     expected: u64,
-    /// Orders a message has, on a moving average, in sixteenths.
+    /// Orders per message, a moving average, in sixteenths.
     per_message_x16: u64,
 }
 
-/// Leave to receive some messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ReceivePermit {
     pub(super) messages: usize,
@@ -90,8 +87,8 @@ impl ReceiveBudget {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Orders to prefetch: what the share takes in the hold time, and at least two batches, so that writers never wait
-    /// for the network.
+    /// Orders to prefetch: what the share commits in the prefetch time, and at least two batches, so that writers
+    /// never wait for the network.
     fn target(&self) -> u64 {
         let credits = u64::from(self.gate.credits());
         let by_cap = self.config.prefetch.as_millis() * u128::from(credits) / 1_000;
@@ -109,7 +106,6 @@ impl ReceiveBudget {
         Some(ReceivePermit { messages: usize::try_from(messages).unwrap_or(1), expected })
     }
 
-    /// Waits until more may be held.
     pub(super) async fn acquire(&self) -> ReceivePermit {
         loop {
             let released = self.released.notified();
@@ -124,20 +120,20 @@ impl ReceiveBudget {
         }
     }
 
-    /// When the oldest order of a receive was accepted.
+    /// Records when the oldest order of a receive was accepted.
     pub(super) fn record_oldest(&self, accepted_at: OffsetDateTime) {
         let ms = u64::try_from(accepted_at.unix_timestamp_nanos() / 1_000_000).unwrap_or(0);
         self.in_flight.0.oldest_ms.store(ms, Ordering::Relaxed);
     }
 
-    /// What a receive brought: the orders of each message.
+    /// Records the result of a receive: the orders of each message.
     pub(super) fn record_received(&self, permit: ReceivePermit, orders_by_message: &[usize]) {
         let mut state = self.lock();
         state.expected -= permit.expected;
         for &orders in orders_by_message {
             let orders = orders as u64;
             state.held += orders;
-            // An eighth of the difference: a few dozen messages settle it.
+            // An eighth of the difference: it converges within a few dozen messages.
             state.per_message_x16 = ((state.per_message_x16 * 7 + orders * 16) / 8).max(16);
         }
         self.in_flight.0.orders.store(state.held, Ordering::Relaxed);
@@ -145,11 +141,10 @@ impl ReceiveBudget {
             self.in_flight.0.per_message_x16.store(state.per_message_x16, Ordering::Relaxed);
         }
         drop(state);
-        // Less may have come than was expected.
+        // The receive may have returned less than expected.
         self.released.notify_waiters();
     }
 
-    /// Orders settled, or given back.
     pub(super) fn release(&self, orders: usize) {
         let mut state = self.lock();
         state.held -= orders as u64;
@@ -191,7 +186,7 @@ mod tests {
             budget.record_received(permit, &orders);
             asked += orders.iter().sum::<usize>();
         }
-        // It learns the size of messages as it goes; the first receive may overshoot by what it did not know.
+        // The budget learns the size of messages from receives; the first one may exceed it.
         assert!((1_000..=1_320).contains(&asked), "{asked}");
         budget.release(500);
         assert!(budget.try_acquire().is_some());

@@ -1,4 +1,4 @@
-//! What the writers did: for metrics, for the back-off, and for what a worker tells the pool about itself.
+//! Statistics of the writers, for metrics, the adaptive limit and the worker's report.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,16 +9,15 @@ use serde::{Deserialize, Serialize};
 use crate::metrics;
 use crate::store::CommitOutcome;
 
-/// Upper bounds of the latency buckets, ms: half as much again each, from 1 ms to 20 s, and what is longer.
+/// Number of latency buckets: upper bounds from 1 ms to 20 s, each half as much again, and one for longer ones.
 const BUCKETS: usize = 26;
 
-/// Commit latencies, counted in buckets that grow by half, so that those of several workers add up.
+/// A histogram of commit latencies with fixed buckets, so that those of several workers can be added.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct LatencyHistogram(Vec<u32>);
 
 impl LatencyHistogram {
-    /// StoreTotals one.
     pub fn record(&mut self, took: Duration) {
         let ms = took.as_secs_f64() * 1_000.0;
         let bucket = (ms.max(1.0).ln() / 1.5_f64.ln()).ceil() as usize;
@@ -28,7 +27,6 @@ impl LatencyHistogram {
         }
     }
 
-    /// Adds those of another.
     pub fn add(&mut self, other: &Self) {
         self.0.resize(BUCKETS.max(self.0.len()), 0);
         for (count, more) in self.0.iter_mut().zip(&other.0) {
@@ -36,7 +34,7 @@ impl LatencyHistogram {
         }
     }
 
-    /// Upper bound of the bucket in which the `quantile` (0 to 1) lies, milliseconds. `None`: nothing was counted.
+    /// Upper bound of the bucket that contains the `quantile` (0 to 1), milliseconds. `None`: empty.
     #[must_use]
     pub fn quantile_ms(&self, quantile: f64) -> Option<f64> {
         let total: u64 = self.0.iter().map(|&count| u64::from(count)).sum();
@@ -51,7 +49,7 @@ impl LatencyHistogram {
     }
 }
 
-/// Orders by what became of them, since the worker started.
+/// Orders by outcome, since the worker started.
 pub type OutcomeTotals = BTreeMap<String, u64>;
 
 #[derive(Debug, Default)]
@@ -62,20 +60,17 @@ struct StatsState {
     failures: u32,
 }
 
-/// What has happened since this was asked last.
+/// The statistics since the previous call.
 #[derive(Clone, Debug, Default)]
 pub struct StatsDelta {
-    /// Orders settled since the worker started, duplicates and conflicts too.
+    /// Orders settled since the worker started, including duplicates and conflicts.
     pub settled: u64,
-    /// By outcome, since the worker started.
     pub by_outcome: OutcomeTotals,
-    /// Commits since the last delta.
     pub latencies: LatencyHistogram,
-    /// Transactions that failed for a reason that waiting may mend, since the last delta.
+    /// Transient failures of transactions since the previous call.
     pub failures: u32,
 }
 
-/// StoreTotals. Clones count together.
 #[derive(Clone, Debug, Default)]
 pub struct WriterStats {
     state: Arc<Mutex<StatsState>>,
@@ -86,20 +81,17 @@ impl WriterStats {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A transaction was answered.
     pub fn record_commit(&self, took: Duration) {
         metrics::commit_duration(took);
         self.lock().latencies.record(took);
     }
 
-    /// A transaction failed.
     pub fn record_failure(&self) {
         metrics::commit_failed();
         let mut state = self.lock();
         state.failures = state.failures.saturating_add(1);
     }
 
-    /// What became of an order.
     pub fn record_outcome(&self, kind: CommitOutcome) {
         metrics::order_outcome(kind);
         let mut state = self.lock();
@@ -107,7 +99,7 @@ impl WriterStats {
         *state.by_outcome.entry(kind.as_str()).or_default() += 1;
     }
 
-    /// OutcomeTotals, and what is new since this was called last.
+    /// Returns totals, and the changes since the previous call.
     #[must_use]
     pub fn take_delta(&self) -> StatsDelta {
         let mut state = self.lock();

@@ -19,7 +19,6 @@ use crate::metrics;
 use crate::rate::Grant;
 use crate::store::{DeadLetter, DeadLetterReason, Fence, OrderStore, StoreError};
 
-/// Commits one batch at a time.
 pub(super) struct Writer<S> {
     pub(super) store: Arc<S>,
     pub(super) budget: Arc<ReceiveBudget>,

@@ -1,4 +1,4 @@
-//! What a worker's share becomes at a heartbeat.
+//! Computes a worker's share at a heartbeat.
 
 use std::time::Duration;
 
@@ -6,59 +6,54 @@ use super::split;
 use crate::rate::WINDOW;
 use crate::store::{GroupSnapshot, Lease, LeaseId};
 
-/// How long a single order that cannot be split stays with one worker.
+/// Time for which an order that cannot be split stays with one worker.
 const TURN_US: i64 = 5_000_000;
 
-/// What comes out of a heartbeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShareDecision {
-    /// The pool's cap.
     pub cap: u32,
-    /// Workers that live.
     pub workers: u32,
-    /// What the worker is to have in the end.
+    /// The share that the worker will have in the end.
     pub target: u32,
-    /// What it has from now on, as the database must note it: at least what it holds.
+    /// The share from now on, as the database stores it: never less than the credits that the worker holds.
     pub share: u32,
-    /// Whether every worker has what it is to have in the end, nearly.
+    /// True if every worker has nearly its target.
     pub is_settled: bool,
 }
 
 impl ShareDecision {
-    /// What is opened in a second, about: its even part of the cap, or its target if that is more.
+    /// Credits to open in a second: the even part of the cap, or the target if that is more.
     #[must_use]
     pub fn pace(&self) -> u32 {
         self.target.max(self.cap / self.workers.max(1))
     }
 
-    /// Credits that the gate may have once the share is noted.
+    /// The gate's credits once the share is stored.
     #[must_use]
     pub fn credits(&self) -> u32 {
         self.target.min(self.share)
     }
 }
 
-/// What a worker brings to a heartbeat.
+/// A worker's input to a heartbeat.
 #[derive(Clone, Copy, Debug)]
 pub struct ShareRequest {
-    /// Its lease.
     pub lease: LeaseId,
-    /// Credits that are out or may go out ([`crate::rate::GateUsage::holds`]).
+    /// Credits that are outstanding or may be granted ([`crate::rate::GateUsage::holds`]).
     pub holds: u32,
-    /// Orders a second that it could use.
+    /// Orders a second that the worker could commit.
     pub wanted: u32,
-    /// What it holds itself to, orders a second ([`crate::adaptive_limit`]).
+    /// Orders a second, by the worker's [`crate::adaptive_limit`].
     pub limit: u32,
-    /// Since its last heartbeat.
     pub passed: Duration,
 }
 
-/// Decides for one worker.
+/// Computes one worker's share.
 ///
-/// A share grows no faster than the worker can open credits ([`crate::rate`]): what one takes early the others cannot use
-/// meanwhile.
+/// A share grows no faster than the worker can open credits ([`crate::rate`]): credits that one worker acquires early
+/// are unusable for the others meanwhile.
 ///
-/// The caller holds the group's lock, and notes the share before it lets go.
+/// The caller holds the group's lock, and stores the share before it releases the lock.
 #[must_use]
 pub fn allocate(group: &GroupSnapshot, request: ShareRequest) -> ShareDecision {
     let ShareRequest { lease: me, holds, wanted, limit, passed } = request;
@@ -93,23 +88,22 @@ pub fn allocate(group: &GroupSnapshot, request: ShareRequest) -> ShareDecision {
     let is_settled =
         group.leases.iter().zip(targets.iter().zip(&wants)).all(|(lease, (&target, &wanted))| {
             if lease.id != me && lease.fenced_us.is_none() && !is_live(lease, group.now_us) {
-                // It lapsed, and whoever waits for its transactions is not helped by haste.
+                // The lease expired; faster heartbeats do not shorten the wait for its transactions.
                 return true;
             }
             let share = if lease.id == me { share } else { counted(lease, group.now_us) };
-            // What is given beyond the need is for a burst: it may come by and by, or not at all to who backs off.
+            // A share beyond the demand is for a burst: it may arrive later, or never at a worker that backs off.
             let need = target.min(wanted);
             share <= target + tolerance && share + tolerance >= need && share.saturating_mul(2) >= need
         });
     ShareDecision { cap, workers, target, share, is_settled }
 }
 
-/// Whether the lease may commit.
 pub(super) const fn is_live(lease: &Lease, now_us: i64) -> bool {
     lease.fenced_us.is_none() && lease.expires_us > now_us
 }
 
-/// What of the cap a lease takes up: its share, until a second after it was fenced.
+/// The part of the cap that a lease occupies: its share, until one second after fencing.
 fn counted(lease: &Lease, now_us: i64) -> u32 {
     let window_us = i64::try_from(WINDOW.as_micros()).unwrap_or(i64::MAX);
     match lease.fenced_us {
@@ -160,17 +154,17 @@ mod tests {
     fn a_share_grows_only_into_what_is_free() {
         for (others, holds, expected) in [
             (vec![], 0, (2_000, 2_000)),
-            // Nothing is free until the other has lowered its share.
+            // Nothing is free until the other worker has lowered its share.
             (vec![lease(2, 2_000, MUCH)], 0, (1_000, 0)),
             (vec![lease(2, 1_400, MUCH)], 0, (1_000, 600)),
             (vec![lease(2, 1_400, MUCH)], 500, (1_000, 600)),
             // It lowers to what it holds, not below.
             (vec![lease(2, 0, MUCH)], 1_800, (1_000, 1_800)),
-            // An idle one leaves all but what it wants.
+            // An idle worker leaves all but its demand.
             (vec![lease(2, 10, 10)], 0, (1_990, 1_990)),
-            // One that leaves still counts while it holds something.
+            // A leaving worker counts while it holds credits.
             (vec![lease(2, 300, 0)], 0, (2_000, 1_700)),
-            // More is out than the cap allows, since it was lowered.
+            // More credits are outstanding than the cap allows, since the cap was lowered.
             (vec![lease(2, 2_500, MUCH)], 100, (1_000, 100)),
         ] {
             let leases = [vec![lease(1, holds, MUCH)], others.clone()].concat();
@@ -224,7 +218,7 @@ mod tests {
         assert!(!settled(lease(2, 0, MUCH), 1_500));
         // Little, but twice what it has.
         assert!(settled(lease(2, 4, 8), 1_992));
-        // One that backs off leaves most of what it could have.
+        // A worker that backs off leaves most of its possible share.
         assert!(settled(lease(2, 300, 300), 1_700));
         let lapsed = Lease { expires_us: NOW, ..lease(2, 900, MUCH) };
         assert!(settled(lapsed, 2_000));

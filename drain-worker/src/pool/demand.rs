@@ -1,4 +1,4 @@
-//! How many orders a second a worker could use.
+//! Estimates how many orders a second a worker could commit.
 
 use std::time::Duration;
 
@@ -7,29 +7,28 @@ use tokio::time::Instant;
 use crate::control::RATE_MAX;
 use crate::rate::GateUsage;
 
-/// How long a worker that ran short goes on wanting as much: longer than the pauses between receives.
+/// Time for which a saturated worker retains its demand: longer than the pauses between receives.
 const SATURATION_HOLD: Duration = Duration::from_millis(1_500);
 
-/// Tells need from usage.
 #[derive(Debug, Default)]
 pub(super) struct DemandEstimator {
     saturated_until: Option<Instant>,
-    /// What is wanted while it is hungry.
+    /// The demand while saturated.
     wanted: u32,
 }
 
 impl DemandEstimator {
-    /// Whether it ran short a moment before `now`.
+    /// True if the worker was short of credits recently.
     pub(super) fn is_saturated(&self, now: Instant) -> bool {
         self.saturated_until.is_some_and(|until| now < until)
     }
 
-    /// Orders a second that could be used, 1 to `limit` (at least 1).
+    /// Orders a second that the worker could commit, 1 to `limit` (at least 1).
     ///
-    /// Who had to wait for a credit while most were out wants four times what it has, and four times that once it has
-    /// half of it: a few orders too many do not move the shares of the whole pool, and real need has all it can get after
-    /// a few heartbeats. Else it is a quarter more than
-    /// was used, in steps, so that shares are not moved for nothing.
+    /// A saturated worker (a caller waited for a credit while most were outstanding) asks for 4× its share, and again
+    /// for 4× once it has half of that. So a few orders more do not move the whole pool's shares, and real demand
+    /// gets its share after a few heartbeats. Otherwise the demand is 1.25× the usage, in steps, so that shares do
+    /// not move without need.
     pub(super) fn wanted(&mut self, usage: &GateUsage, limit: u32, now: Instant) -> u32 {
         let used = step_up(usage.outstanding_peak.saturating_add(usage.outstanding_peak / 4));
         let most_are_out = u64::from(usage.outstanding_peak) * 5 >= u64::from(usage.credits) * 4;
@@ -45,7 +44,7 @@ impl DemandEstimator {
     }
 }
 
-/// The next of 0, 1, 2, 3, 4, 6, 8, 12, 16, … that is no less.
+/// The next of 0, 1, 2, 3, 4, 6, 8, 12, 16, … that is not smaller.
 const fn step_up(orders: u32) -> u32 {
     if orders < 4 {
         return orders;

@@ -1,4 +1,4 @@
-//! A worker's membership: joins, sends heartbeats, minds its gate's credits, fences who has lapsed, leaves.
+//! A worker's membership: joins, sends heartbeats, sets its gate's credits, fences expired workers, leaves.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,50 +16,41 @@ use crate::control::GroupSettings;
 use crate::rate::{GateUsage, RateGate};
 use crate::store::{Fence, GroupSnapshot, Heartbeat, JoinRequest, LeaseId, PoolStore, StoreError};
 
-/// Pause after a failed call.
 const RETRY: Duration = Duration::from_millis(250);
 
-/// Between two log lines about the same worker that hangs in a transaction.
+/// Interval of log lines about the same worker that hangs in a transaction.
 const HUNG_LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Longest that leaving may take. What is not given back by then lapses.
+/// Maximum duration of leaving. Credits outstanding by then expire with the lease.
 const LEAVE_MAX: Duration = Duration::from_secs(4);
 
-/// A membership's bounds.
 #[derive(Clone, Debug)]
 pub struct PoolConfig {
     /// The consumer group, whose cap is shared.
     pub group: String,
-    /// Host and process, for people; at most 128 characters.
+    /// Host and process, for display; at most 128 characters.
     pub worker: String,
-    /// What is set if the group is new to the database.
+    /// Settings of a group that is new to the database.
     pub seed: GroupSettings,
-    /// How long a worker may be silent before its share goes to the others.
+    /// Maximum time without a heartbeat before the share goes to the others.
     pub lease: Duration,
-    /// Between heartbeats.
     pub heartbeat_interval: Duration,
-    /// Between heartbeats while shares move: what one worker gives up lies idle until another has noticed.
+    /// Interval while shares change: a released share is idle until another worker notices it.
     pub heartbeat_interval_fast: Duration,
 }
 
-/// The pool as this worker saw it last.
+/// The pool as this worker last saw it.
 #[derive(Clone, Debug)]
 pub struct PoolSnapshot {
-    /// The consumer group's name.
     pub group_id: String,
-    /// This worker's name.
     pub name: String,
-    /// The group, as it was before this worker's share was noted.
+    /// The group before this worker's share was stored.
     pub group: GroupSnapshot,
-    /// This worker's lease.
     pub lease: LeaseId,
-    /// What came out of it.
     pub decision: ShareDecision,
-    /// When, by this process's clock.
     pub at: Instant,
 }
 
-/// A worker's place in the pool.
 #[derive(Debug)]
 pub struct Member<P> {
     store: Arc<P>,
@@ -68,15 +59,15 @@ pub struct Member<P> {
     reporter: Reporter,
     adaptive_limit: AdaptiveLimit,
     demand: DemandEstimator,
-    /// When the last heartbeat that was answered began.
+    /// Start of the last answered heartbeat.
     last_heartbeat_at: Option<Instant>,
-    /// The lapsed lease that could not be fenced, and when that was told last.
+    /// The expired lease that could not be fenced, and when that was last logged.
     hung: Option<(LeaseId, Instant)>,
     snapshot: watch::Sender<Option<Arc<PoolSnapshot>>>,
 }
 
 impl<P: PoolStore> Member<P> {
-    /// A member that is still to join; `gate` must have no credits of its own.
+    /// A member that has not joined; `gate` must have no credits.
     #[must_use]
     pub fn new(
         store: Arc<P>,
@@ -99,16 +90,16 @@ impl<P: PoolStore> Member<P> {
         }
     }
 
-    /// What it saw last, and whenever it sees something new.
+    /// The latest snapshot, and its changes.
     #[must_use]
     pub fn snapshot(&self) -> watch::Receiver<Option<Arc<PoolSnapshot>>> {
         self.snapshot.subscribe()
     }
 
-    /// Takes part until `leave`, then gives its share back and goes.
+    /// Joins and sends heartbeats until `leave`; then releases the share and leaves.
     ///
     /// # Errors
-    /// [`StoreError`] that waiting does not mend. The gate has no credits then.
+    /// [`StoreError`] that waiting does not resolve. The gate has no credits then.
     pub async fn run(mut self, leave: CancellationToken) -> Result<(), StoreError> {
         let result = self.take_part(&leave).await;
         self.gate.set_credits(0);
@@ -123,14 +114,14 @@ impl<P: PoolStore> Member<P> {
             self.gate.bind(Fence::Lease(lease));
             if self.heartbeat_loop(lease, leave).await? {
                 let gone = timeout(LEAVE_MAX, self.leave(lease)).await;
-                tracing::debug!(%lease, in_time = gone.is_ok(), "left the pool");
+                tracing::debug!(event = "pool_left", %lease, in_time = gone.is_ok(), "left the pool");
                 return Ok(());
             }
-            // What was granted under the lost lease cannot be committed, and nothing is granted under it any more. Nobody
-            // need wait for its time to be over.
+            // Orders granted under the lost lease cannot be committed, and nothing is granted under it any more, so
+            // its expiry need not be awaited.
             self.gate.set_credits(0);
             if let Err(error) = self.store.fence(&self.config.group, lease).await {
-                tracing::warn!(%lease, %error, "the lost lease is still counted");
+                tracing::warn!(event = "lease_fence_failed", %lease, %error, "cannot fence the lost lease; its share counts until it expires");
             }
         }
     }
@@ -147,11 +138,11 @@ impl<P: PoolStore> Member<P> {
             };
             match self.store.join(&joining).await {
                 Ok(()) => {
-                    tracing::info!(%lease, group = self.config.group, "joined the pool");
+                    tracing::info!(event = "pool_joined", %lease, group = self.config.group, "joined the pool");
                     return Ok(lease);
                 }
                 Err(error) if error.is_transient() => {
-                    tracing::warn!(%error, "joining the pool fails; trying again");
+                    tracing::warn!(event = "pool_join_failed", %error, "cannot join the pool; retrying");
                     sleep(RETRY).await;
                 }
                 Err(error) => return Err(error),
@@ -159,7 +150,7 @@ impl<P: PoolStore> Member<P> {
         }
     }
 
-    /// Sends heartbeats. `true`: it was asked to leave; `false`: the lease is gone.
+    /// Sends heartbeats. `true`: asked to leave; `false`: the lease is gone.
     async fn heartbeat_loop(
         &mut self,
         lease: LeaseId,
@@ -170,7 +161,7 @@ impl<P: PoolStore> Member<P> {
             last_heartbeat_at = Instant::now();
             let pause = match self.heartbeat(lease, None).await {
                 Ok(snapshot) => {
-                    self.fence_lapsed(&snapshot).await;
+                    self.fence_expired(&snapshot).await;
                     if snapshot.decision.is_settled {
                         self.config.heartbeat_interval
                     } else {
@@ -178,11 +169,11 @@ impl<P: PoolStore> Member<P> {
                     }
                 }
                 Err(StoreError::Fenced(detail)) => {
-                    tracing::warn!(%lease, %detail, "this worker's lease is gone; joining the pool again");
+                    tracing::warn!(event = "lease_lost", %lease, %detail, "this worker's lease is gone; joining the pool again");
                     return Ok(false);
                 }
                 Err(error) if error.is_transient() => {
-                    tracing::warn!(%lease, %error, "a heartbeat failed; trying again");
+                    tracing::warn!(event = "heartbeat_failed", %lease, %error, "heartbeat failed; retrying");
                     RETRY
                 }
                 Err(error) => return Err(error),
@@ -192,13 +183,13 @@ impl<P: PoolStore> Member<P> {
                 () = leave.cancelled() => return Ok(true),
                 () = sleep(pause) => {}
                 () = self.gate.revoked() => {}
-                // Somebody waits for a credit who did not before: what it wants has changed.
+                // A caller waits for a credit, unlike before: the demand has changed.
                 () = self.gate.starved(), if !self.demand.is_saturated(last_heartbeat_at) => tokio::time::sleep_until(fast).await,
             }
         }
     }
 
-    /// One heartbeat. `stopping`: it wants nothing more, and this is what it holds.
+    /// Sends one heartbeat. `stopping`: the worker wants nothing more and holds this usage.
     async fn heartbeat(
         &mut self,
         lease: LeaseId,
@@ -231,7 +222,7 @@ impl<P: PoolStore> Member<P> {
         self.last_heartbeat_at = Some(now);
         debug_assert_eq!(decision.share, share, "the same group gives the same share");
         if stopping.is_none() {
-            // Only now: the database knows of all that may be granted.
+            // Only now: the database has stored everything that may be granted.
             self.gate.raise_credits(decision.credits(), decision.pace());
         }
         let (group_id, name) = (self.config.group.clone(), self.config.worker.clone());
@@ -240,16 +231,16 @@ impl<P: PoolStore> Member<P> {
         Ok(snapshot)
     }
 
-    /// Fences one worker that has lapsed. The workers that live take turns at it by the second: it is nothing that all of
-    /// them need try with every heartbeat, as long as one hangs in a transaction.
-    async fn fence_lapsed(&mut self, snapshot: &PoolSnapshot) {
+    /// Fences one expired worker. The live workers take turns by the second, so that not all of them try with every
+    /// heartbeat while one worker hangs in a transaction.
+    async fn fence_expired(&mut self, snapshot: &PoolSnapshot) {
         let (leases, now_us) = (&snapshot.group.leases, snapshot.group.now_us);
-        let has_lapsed =
+        let has_expired =
             |lease: &&crate::store::Lease| lease.fenced_us.is_none() && lease.expires_us <= now_us;
-        let lapsed: Vec<_> = leases.iter().filter(has_lapsed).collect();
-        // One after the other: one that hangs must not keep the others from being fenced.
+        let expired: Vec<_> = leases.iter().filter(has_expired).collect();
+        // In rotation: one hanging worker must not prevent the fencing of the others.
         let second = usize::try_from(now_us / 1_000_000).unwrap_or(0);
-        let Some(lapsed) = lapsed.get(second / 2 % lapsed.len().max(1)) else { return };
+        let Some(expired) = expired.get(second / 2 % expired.len().max(1)) else { return };
         let live = leases.iter().filter(|lease| lease.id == snapshot.lease || is_live(lease, now_us));
         let (mut place, mut count) = (0, 0_i64);
         for lease in live {
@@ -261,25 +252,26 @@ impl<P: PoolStore> Member<P> {
         if now_us / 1_000_000 % count.max(1) != place {
             return;
         }
-        match self.store.fence(&self.config.group, lapsed.id).await {
+        match self.store.fence(&self.config.group, expired.id).await {
             Ok(true) => {
-                tracing::warn!(worker = lapsed.worker, lease = %lapsed.id, "a worker lapsed; its share is free in a second");
+                tracing::warn!(event = "lease_expired", worker = expired.worker, lease = %expired.id, "lease of a worker expired; its share is released in 1 s");
             }
             Ok(false) => {}
-            // Every heartbeat tries again; a line each would be a flood.
+            // Every heartbeat retries; a line each would flood the log.
             Err(error) => {
                 let now = Instant::now();
-                if self.hung.is_none_or(|(lease, told)| lease != lapsed.id || now - told >= HUNG_LOG_INTERVAL)
-                {
-                    tracing::warn!(worker = lapsed.worker, %error, "a worker lapsed but may still be committing");
-                    self.hung = Some((lapsed.id, now));
+                if self.hung.is_none_or(|(lease, logged_at)| {
+                    lease != expired.id || now - logged_at >= HUNG_LOG_INTERVAL
+                }) {
+                    tracing::warn!(event = "lease_fence_blocked", worker = expired.worker, %error, "lease of a worker expired, but its transaction is still in flight; retrying");
+                    self.hung = Some((expired.id, now));
                 }
             }
         }
     }
 
-    /// Grants nothing more, tells what is still out until nothing is, and goes: the others use every credit as it comes
-    /// back.
+    /// Grants nothing more, reports outstanding credits until there are none, and leaves: the others use every credit
+    /// as it returns.
     async fn leave(&mut self, lease: LeaseId) {
         self.gate.set_credits(0);
         loop {
@@ -290,14 +282,14 @@ impl<P: PoolStore> Member<P> {
             match self.heartbeat(lease, Some(usage)).await {
                 Ok(_view) => {}
                 Err(error) if error.is_transient() => {
-                    tracing::debug!(%error, "a heartbeat failed while leaving");
+                    tracing::debug!(event = "heartbeat_failed", %error, "heartbeat failed while leaving; retrying");
                 }
                 Err(_gone) => return,
             }
             sleep(self.config.heartbeat_interval_fast).await;
         }
         if let Err(error) = self.store.leave(&self.config.group, lease).await {
-            tracing::warn!(%error, "leaving the pool failed; the lease lapses by itself");
+            tracing::warn!(event = "pool_leave_failed", %error, "cannot leave the pool; the lease expires by itself");
         }
     }
 }

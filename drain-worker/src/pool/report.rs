@@ -1,4 +1,4 @@
-//! What a worker tells the pool about itself.
+//! A worker's report to the pool.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,79 +12,67 @@ use crate::pipeline::{
     BreakerState, CircuitBreaker, InFlightOrders, LatencyHistogram, OutcomeTotals, StatsDelta, WriterStats,
 };
 
-/// What a worker is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WorkerState {
-    /// It has just come.
     #[default]
     JoinRequest,
-    /// Commits what it may.
     Draining,
-    /// Has nothing to commit.
     Idle,
-    /// Holds still, for the pool is paused.
+    /// The pool is paused.
     Paused,
-    /// Commits less than it may, for the database labours.
+    /// Commits less than its share, because the database is slow.
     BackingOff,
-    /// The database does not take orders; one of its writers tries now and then.
+    /// The circuit breaker is open; one of the writers retries.
     DatabaseDown,
-    /// Finishes and goes.
     Stopping,
-    /// Sent no heartbeat in time and may not commit. Told by the others.
+    /// Its lease expired without a heartbeat; it may not commit. Set by the other workers.
     Lapsed,
 }
 
-/// What a worker tells the pool with every heartbeat.
+/// The report that each heartbeat stores.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct WorkerReport {
-    /// What it is doing.
     pub state: WorkerState,
-    /// Why, if that needs a reason; without personal data.
+    /// The reason of the state, if it has one; without personal data.
     pub reason: Option<String>,
-    /// Orders settled a second, over the last two or so.
+    /// Orders a second, over about the last two seconds.
     pub settled_per_second: f64,
-    /// Orders settled since it started, by outcome.
+    /// Since the worker started, by outcome.
     pub totals: OutcomeTotals,
-    /// Commit latencies of the last ten seconds or so.
+    /// Of about the last ten seconds.
     pub latencies: LatencyHistogram,
-    /// Orders received and not settled.
     pub held_orders: u64,
-    /// Age of the oldest order held, seconds, from its acceptance on.
+    /// Age of the oldest received order since its acceptance, seconds.
     pub oldest_held_s: Option<f64>,
-    /// Orders a message has, on a moving average.
+    /// A moving average.
     pub orders_per_message: Option<f64>,
-    /// What its back-off limits it to, orders a second.
+    /// The adaptive limit, orders a second.
     pub limit: Option<u32>,
-    /// What waits on the broker, from the one worker that asks for all.
+    /// From the one worker that scrapes for all.
     pub lag: Option<LagReport>,
 }
 
-/// What waits on the broker.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LagReport {
-    /// Messages that could be handed out.
     pub messages_ready: Option<u64>,
-    /// Messages handed out and not settled, if the broker tells.
+    /// Messages delivered and not settled, where the broker reports them.
     pub messages_in_flight: Option<u64>,
-    /// Age of the oldest, seconds.
+    /// Seconds.
     pub oldest_age_s: Option<f64>,
-    /// Who told.
     pub source: String,
-    /// When, RFC 3339.
+    /// RFC 3339.
     pub as_of: String,
-    /// Why it is not known.
     pub error: Option<String>,
 }
 
-/// Where a worker puts the lag that it learnt; the next heartbeat tells it. Clones are the same place.
+/// Holds the lag that this worker scraped, for its next heartbeat. Clones share one slot.
 #[derive(Clone, Debug, Default)]
 pub struct LagSlot(Arc<Mutex<Option<LagReport>>>);
 
 impl LagSlot {
-    /// Puts it there.
     pub fn set(&self, lag: Option<LagReport>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = lag;
     }
@@ -95,39 +83,32 @@ impl LagSlot {
 }
 
 impl WorkerReport {
-    /// Reads what another version of this program may have written: what is not understood is left at its default.
+    /// Parses a report, possibly another version's: unknown parts get their defaults.
     #[must_use]
     pub fn parse(json: &str) -> Self {
         serde_json::from_str(json).unwrap_or_default()
     }
 
-    /// As it is kept.
     #[must_use]
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_else(|_| "{}".to_owned())
     }
 }
 
-/// What a member tells and minds.
 #[derive(Clone, Debug, Default)]
 pub struct WorkerSignals {
-    /// What the writers did.
     pub stats: WriterStats,
-    /// What is held.
     pub in_flight: InFlightOrders,
-    /// Whether the database answers.
     pub breaker: CircuitBreaker,
-    /// What waits on the broker, if this worker asks for all.
+    /// The lag, if this worker scrapes for all.
     pub lag: LagSlot,
 }
 
-/// Over how long settled orders are averaged.
+/// Time over which settled orders are averaged.
 const RATE_OVER: Duration = Duration::from_secs(2);
 
-/// Over how long latencies are told.
 const LATENCIES_OVER: Duration = Duration::from_secs(10);
 
-/// Makes reports out of deltas.
 #[derive(Debug)]
 pub(super) struct Reporter {
     signals: WorkerSignals,
@@ -140,11 +121,11 @@ impl Reporter {
         Self { signals, settled: VecDeque::new(), latencies: VecDeque::new() }
     }
 
-    /// Reads the stats; each delta must be reported.
+    /// Reads the statistics; each delta must be reported.
     pub(super) fn read(&mut self) -> StatsDelta {
         let (delta, now) = (self.signals.stats.take_delta(), Instant::now());
         self.settled.push_back((now, delta.settled));
-        // One older than the window stays: the rate is over the whole of it.
+        // One entry older than the window stays, so that the average covers the whole window.
         while self.settled.get(1).is_some_and(|(at, _)| now - *at >= RATE_OVER) {
             self.settled.pop_front();
         }

@@ -1,11 +1,10 @@
-//! Splits a cap by need.
+//! Splits a cap by demand.
 
-/// Splits `cap` among workers that want so much each; a worker that wants 0 gets 0.
+/// Splits `cap` among workers by their demands; a demand of 0 gets 0.
 ///
-/// Nobody gets more than needed while another has less: the wants are filled up evenly, as water fills vessels. What
-/// is left when all have what they want goes to all alike, so that a burst finds room wherever it arrives. Single
-/// orders that cannot be split evenly go round with `turn`, so that a cap smaller than the pool serves everybody in the
-/// end.
+/// No worker gets more than its demand while another has less: the demands are filled evenly. What remains after that
+/// is divided equally, so that a burst finds room on any worker. Orders that cannot be divided evenly rotate with
+/// `turn`, so that a cap smaller than the pool serves every worker in the end.
 #[must_use]
 pub fn split(cap: u32, wanted: &[u32], turn: u64) -> Vec<u32> {
     let takes_part = |want: u32| want > 0;
@@ -22,13 +21,13 @@ pub fn split(cap: u32, wanted: &[u32], turn: u64) -> Vec<u32> {
     shares
 }
 
-/// Fills `wanted` up evenly into `shares`, which are 0. Returns what is left.
+/// Fills `wanted` evenly into `shares`, which are 0. Returns the remainder.
 fn fill(amount: u32, wanted: &[u32], shares: &mut [u32], turn: u64) -> u32 {
     let mut by_want: Vec<usize> = (0..wanted.len()).filter(|&place| wanted[place] > 0).collect();
     by_want.sort_by_key(|&place| wanted[place]);
     let mut left = amount;
     let mut unfilled = by_want.as_slice();
-    // The smallest want first: what it leaves of its even part goes to the others.
+    // The smallest demand first: the rest of its even part goes to the others.
     while let Some((&place, others)) = unfilled.split_first() {
         let even = left / u32::try_from(unfilled.len()).unwrap_or(u32::MAX);
         if wanted[place] > even {
@@ -41,7 +40,7 @@ fn fill(amount: u32, wanted: &[u32], shares: &mut [u32], turn: u64) -> u32 {
     if unfilled.is_empty() {
         return left;
     }
-    // The others want more than an even part each; in the order of their places, not of their wants.
+    // The others want more than an even part each; in the order of their indexes, not of their demands.
     let mut short = unfilled.to_vec();
     short.sort_unstable();
     let count = short.len();
@@ -93,7 +92,7 @@ mod tests {
                 if wanted[left] == 0 {
                     prop_assert_eq!(shares[left], 0);
                 } else if shares[left] < wanted[left] {
-                    // Who has not enough has no less than anybody else, but for one order.
+                    // A worker below its demand has no less than any other, except for one order.
                     prop_assert!(wanted[right] == 0 || shares[right] <= shares[left] + 1, "{shares:?} {wanted:?}");
                 }
             }

@@ -1,20 +1,20 @@
 //! The rate gate: no one-second window of this worker's commits ever exceeds its share of the pool's cap.
 //!
 //! Two rules, both in orders:
-//! - *Credit.* An order takes a credit when it is granted and gives it back one second after its commit was
-//!   answered. There are as many credits as the share. The commit lies somewhere between grant and answer, so any
-//!   two orders whose commits are less than a second apart hold their credits at the same time, and a window of a
-//!   second can hold no more commits than there are credits, however commits bunch up. Use is about
-//!   `1 / (1 + commit latency in seconds)`.
-//! - *Opening.* A credit that comes back may go out again at once. Those that nobody used are opened one after the other,
-//!   about as fast as all of them go round, so that a start or a burst does not reach the database as one wave that then
-//!   comes again every second.
+//! - *Credit.* An order acquires a credit with its grant and returns it one second after its commit was answered.
+//!   There are as many credits as the share. The commit lies between grant and answer, so two orders whose commits
+//!   are less than a second apart hold credits at the same time. A window of a second therefore holds no more commits
+//!   than there are credits, however commits are distributed. Utilisation is about `1 / (1 + commit latency in
+//!   seconds)`.
+//! - *Opening.* A returned credit may be granted again at once. Unused credits are opened one by one, about as fast
+//!   as all of them circulate. So a start or a burst does not reach the database as one wave that repeats every
+//!   second.
 //!
-//! A grant may be for fewer orders than were asked for: credits come back in the portions they were given out in, and
-//! waiting for a whole batch's worth would leave those that are back already idle.
+//! A grant may be for fewer orders than requested: credits return in the portions in which they were granted, and
+//! waiting for a whole batch would leave returned ones idle.
 //!
-//! The gate is bound to a lease. What was granted under one lease cannot be committed under the next
-//! ([`crate::store::Fence`]), so a gate that gets another lease starts with nothing outstanding.
+//! The gate is bound to a lease. Orders granted under one lease cannot be committed under the next
+//! ([`crate::store::Fence`]), so a gate with a new lease starts with nothing outstanding.
 
 mod state;
 
@@ -30,11 +30,11 @@ use tokio::time::{Instant, sleep_until};
 use crate::store::Fence;
 use state::{GateState, GrantDetails};
 
-/// How long a credit outlives the commit's answer: the window that the cap is about, and a thousandth more, since two
-/// clocks that are each kept right may differ in speed by so much while one is being corrected.
+/// Time for which a credit outlives the commit's answer: the window of the cap, plus a thousandth. Two clocks that
+/// are each disciplined may differ in speed by that much while one is being corrected.
 pub const WINDOW: Duration = Duration::from_millis(1_001);
 
-/// Grants permission to write orders. Clones share one number of credits.
+/// Grants permission to commit orders. Clones share one set of credits.
 #[derive(Clone, Debug)]
 pub struct RateGate {
     inner: Arc<GateInner>,
@@ -43,34 +43,32 @@ pub struct RateGate {
 #[derive(Debug)]
 struct GateInner {
     state: Mutex<GateState>,
-    /// Rung when credits come back or their number changes.
+    /// Notifies that credits returned or their number changed.
     changed: Notify,
-    /// Rung when the number of credits changes.
+    /// Notifies that the number of credits changed.
     resized: Notify,
-    /// Rung when the fence is revoked.
     revoked: Notify,
-    /// Rung when somebody has to wait for a credit.
+    /// Notifies that a caller of `acquire` has to wait for a credit.
     starved: Notify,
-    /// Grants are given in the order they were asked for.
+    /// Grants are given in the order of the requests.
     turn: tokio::sync::Mutex<()>,
     window: Duration,
 }
 
-/// What a gate tells about itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GateUsage {
-    /// Its credits: orders a second.
+    /// Orders a second.
     pub credits: u32,
-    /// Orders that hold a credit now. May exceed `credits` for a second after they were lowered.
+    /// Orders that hold a credit now. May exceed `credits` for a second after a decrease.
     pub outstanding: u32,
-    /// Most orders that held a credit since this was asked last.
+    /// Maximum of orders that held a credit since the previous call.
     pub outstanding_peak: u32,
-    /// Whether somebody waited for a credit since this was asked last.
+    /// True if a caller waited for a credit since the previous call.
     pub was_starved: bool,
 }
 
 impl GateUsage {
-    /// The least that the share may be: what is out or may go out.
+    /// The minimum of the share: credits that are outstanding or may be granted.
     #[must_use]
     pub fn holds(&self) -> u32 {
         self.credits.max(self.outstanding)
@@ -78,13 +76,13 @@ impl GateUsage {
 }
 
 impl RateGate {
-    /// A gate without a lease and with no credits: nothing is granted before [`RateGate::bind`].
+    /// A gate without a lease and without credits: it grants nothing before [`RateGate::bind`].
     #[must_use]
     pub fn closed() -> Self {
         Self::with_window(WINDOW)
     }
 
-    /// A gate that nobody else shares a cap with: at most `credits` orders in any one second.
+    /// A gate that shares its cap with no other worker: at most `credits` orders in any second.
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -95,7 +93,7 @@ impl RateGate {
         gate
     }
 
-    /// A gate whose credits outlive a commit by `window`: for simulating clocks that run too fast or too slow.
+    /// A gate whose credits outlive a commit by `window`: for simulations of clocks that run too fast or too slow.
     #[must_use]
     pub fn with_window(window: Duration) -> Self {
         let inner = GateInner {
@@ -110,19 +108,19 @@ impl RateGate {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Grants under `fence` from now on, starting with no credits. Grants given before count no more: they cannot be
+    /// Grants under `fence` from now on, starting without credits. Earlier grants no longer count: they cannot be
     /// committed.
     pub fn bind(&self, fence: Fence) {
         self.inner.lock().bind(fence);
         self.inner.changed.notify_waiters();
     }
 
-    /// Changes the number of credits, from now on; 0 grants nothing. Orders that hold more go on holding them.
+    /// Changes the number of credits; 0 grants nothing. Outstanding orders retain theirs.
     pub fn set_credits(&self, credits: u32) {
         self.raise_credits(credits, credits);
     }
 
-    /// As [`RateGate::set_credits`], on the way to `target`: credits are opened as fast as those would be.
+    /// As [`RateGate::set_credits`], on the way to `target`: opens credits at the speed for `target`.
     pub fn raise_credits(&self, credits: u32, target: u32) {
         if self.inner.lock().set_credits(credits, target, Instant::now()) {
             self.inner.changed.notify_waiters();
@@ -130,7 +128,7 @@ impl RateGate {
         }
     }
 
-    /// Grants nothing more under `fence`, which is worth nothing any more. Whoever minds the lease is told.
+    /// Grants nothing more under `fence`, whose lease is gone, and notifies [`RateGate::revoked`].
     pub fn revoke(&self, fence: Fence) {
         if self.inner.lock().revoke(fence) {
             self.inner.revoked.notify_one();
@@ -138,46 +136,46 @@ impl RateGate {
         }
     }
 
-    /// Waits until its fence is revoked; once for each time.
+    /// Waits until the fence is revoked; returns once per revocation. Cancel safe.
     pub async fn revoked(&self) {
         self.inner.revoked.notified().await;
     }
 
-    /// Waits until somebody has to wait for a credit; at once if somebody had to since this was asked last.
+    /// Waits until a caller of `acquire` has to wait for a credit; returns at once if one had to since the previous
+    /// call.
     pub async fn starved(&self) {
         self.inner.starved.notified().await;
     }
 
-    /// Waits for the number of credits to change, from the moment of the call on.
+    /// Waits for a change of the number of credits, from the moment of the call on.
     pub fn changed(&self) -> impl Future<Output = ()> + '_ {
         self.inner.resized.notified()
     }
 
-    /// Its credits, orders a second.
+    /// Orders a second.
     #[must_use]
     pub fn credits(&self) -> u32 {
         self.inner.lock().credits()
     }
 
-    /// What has happened since this was asked last.
+    /// Usage since the previous call.
     #[must_use]
     pub fn take_usage(&self) -> GateUsage {
         self.inner.lock().take_usage(Instant::now())
     }
 
-    /// Orders that hold a credit now.
     #[must_use]
     pub fn outstanding(&self) -> u32 {
         self.inner.lock().outstanding(Instant::now())
     }
 
-    /// Waits for permission to commit some of `orders`, in the order of asking: [`Grant::orders`] says how many.
-    /// Cancelling takes nothing.
+    /// Waits for permission to commit some of `orders`, in the order of the calls: [`Grant::orders`] says how many.
+    /// Cancel safe: a cancelled call acquires nothing.
     pub async fn acquire(&self, orders: NonZeroU32) -> Grant {
         let _turn = self.inner.turn.lock().await;
         let _waiting = WaiterGuard(&self.inner);
         loop {
-            // Listening begins before looking, so that no change between the two is missed.
+            // Subscribe before the check, so that no change between the two is missed.
             let changed = self.inner.changed.notified();
             let wait_until = match self.inner.lock().try_grant(orders.get(), Instant::now()) {
                 Ok(details) => return Grant::new(self.inner.clone(), details),
@@ -195,7 +193,7 @@ impl RateGate {
     }
 }
 
-/// Whoever waits; dropped when it has what it wants, or gives up.
+/// Marks a waiting caller; dropped with its grant or its cancellation.
 struct WaiterGuard<'a>(&'a GateInner);
 
 impl Drop for WaiterGuard<'_> {
@@ -209,7 +207,6 @@ impl GateInner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The commit of `orders` was answered, or never asked for.
     fn complete(&self, orders: u32, epoch: u64) {
         self.lock().complete(orders, epoch, Instant::now() + self.window);
         self.changed.notify_waiters();
@@ -218,8 +215,8 @@ impl GateInner {
 
 /// Permission to commit a number of orders under a lease.
 ///
-/// Its credits come back a second after [`Grant::complete`]. A grant that is just dropped keeps them for as long as the
-/// lease lasts: whoever gave up on a commit, was cancelled or panicked cannot know that it does not happen yet.
+/// Its credits return one second after [`Grant::complete`]. A dropped grant retains them until the lease ends: after
+/// an error, a cancellation or a panic the commit may still happen.
 #[must_use = "a grant that is dropped never gives its credits back"]
 pub struct Grant {
     inner: Arc<GateInner>,
@@ -231,19 +228,19 @@ impl Grant {
         Self { inner, details }
     }
 
-    /// How many orders may be committed under it.
+    /// The maximum number of orders.
     #[must_use]
     pub const fn orders(&self) -> NonZeroU32 {
         self.details.orders
     }
 
-    /// The lease that the commit must stand under.
+    /// The lease that the transaction must check.
     #[must_use]
     pub const fn fence(&self) -> Fence {
         self.details.fence
     }
 
-    /// The commit was answered, or never asked for: the credits run out their second.
+    /// Starts the last second of the credits: the database has answered, or no commit was sent.
     pub fn complete(self) {
         self.inner.complete(self.details.orders.get(), self.details.epoch);
     }

@@ -1,4 +1,4 @@
-//! The gate's book-keeping, without waiting.
+//! The gate's accounting, without waiting.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
@@ -9,22 +9,21 @@ use tokio::time::Instant;
 use super::GateUsage;
 use crate::store::Fence;
 
-/// Smallest grant while more is asked for, as a part of the credits: what they come to in 20 ms. Smaller grants would
-/// make more transactions of the same orders; waiting for larger ones would leave more credits idle.
+/// Minimum grant, while more is requested, as a fraction of the credits: the credits of 20 ms. Smaller grants would
+/// mean more transactions; waiting for larger ones would leave credits idle.
 const SLICES: u32 = 50;
 
-/// Where a portion would be smaller than this, it may come to 40 ms.
+/// Where a slice is smaller than this, the minimum may be the credits of 40 ms.
 const MIN_BATCH: u32 = 8;
 
-/// How long a credit that came back may go out again at once. One that nobody needed by then is opened like a new one.
+/// Time for which a returned credit may be granted again at once. After it the credit is opened like a new one.
 const WARM_WINDOW: Duration = Duration::from_millis(100);
 
-/// How many credits are open for a start, as a time at their rate.
+/// Credits that are open at a start, as the time in which the rate opens them.
 const OPEN_AT_ONCE: Duration = Duration::from_millis(50);
 
 const NANOS: u128 = 1_000_000_000;
 
-/// What a grant is made of.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct GrantDetails {
     pub(super) orders: NonZeroU32,
@@ -35,36 +34,34 @@ pub(super) struct GrantDetails {
 #[derive(Debug)]
 pub(super) struct GateState {
     fence: Fence,
-    /// StoreTotals leases: what was granted under an earlier one gives nothing back.
+    /// Number of the lease: grants of an earlier one return no credits.
     epoch: u64,
     credits: u32,
-    /// Credits of orders granted and not yet answered.
+    /// Credits of orders that are granted and not complete.
     granted: u32,
-    /// Credits of orders answered, and when each comes back; soonest first.
+    /// Credits of complete orders, and when each returns; soonest first.
     answered: VecDeque<(Instant, u32)>,
     answered_sum: u32,
-    /// Credits that came back a moment ago, and when.
+    /// Credits that returned recently, and when.
     warm: VecDeque<(Instant, u32)>,
     warm_sum: u32,
     opening: OpeningBucket,
     peak: u32,
     was_starved: bool,
-    /// Whether somebody waits for a credit.
     is_starved: bool,
 }
 
-/// Credits that are opened one after the other, so that not all go out at once: a token bucket.
+/// A token bucket that opens unused credits one by one, so that they are not all granted at once.
 #[derive(Debug, Default)]
 struct OpeningBucket {
-    /// Opened in a second.
+    /// Credits a second.
     rate: u32,
-    /// Open now, in billionths.
     nanos: u128,
     counted_at: Option<Instant>,
 }
 
 impl OpeningBucket {
-    /// Most that are open: a start's worth, and at least one.
+    /// Maximum of open credits: those of a start, at least one.
     fn nanos_max(&self) -> u128 {
         (u128::from(self.rate) * OPEN_AT_ONCE.as_nanos()).max(NANOS)
     }
@@ -75,7 +72,7 @@ impl OpeningBucket {
         u32::try_from(self.nanos / NANOS).unwrap_or(u32::MAX)
     }
 
-    /// When so many more are open than now.
+    /// The instant at which `count` credits are open.
     fn open_at(&self, now: Instant, count: u32) -> Instant {
         let nanos = (u128::from(count) * NANOS).min(self.nanos_max()).saturating_sub(self.nanos);
         now + Duration::from_nanos(
@@ -112,7 +109,7 @@ impl GateState {
         self.credits
     }
 
-    /// Whether `fence` was the one in force, with credits.
+    /// True if `fence` was in force with credits.
     pub(super) fn revoke(&mut self, fence: Fence) -> bool {
         let is_in_force = self.fence == fence && self.credits > 0;
         if is_in_force {
@@ -121,10 +118,10 @@ impl GateState {
         is_in_force
     }
 
-    /// Whether that is another number than before.
+    /// True if the number has changed.
     pub(super) fn set_credits(&mut self, credits: u32, target: u32, now: Instant) -> bool {
         self.opening.open(now);
-        // A quarter faster than the credits go round, so that opening lags behind nothing else.
+        // A quarter faster than the credits circulate, so that opening never limits the rate.
         let rate = credits.max(target);
         self.opening.rate = rate.saturating_add(rate / 4);
         std::mem::replace(&mut self.credits, credits) != credits
@@ -143,7 +140,6 @@ impl GateState {
         self.granted + self.answered_sum
     }
 
-    /// Credits that came back a moment ago.
     fn warm(&mut self, now: Instant) -> u32 {
         while let Some(&(at, orders)) = self.warm.front() {
             if now - at <= WARM_WINDOW {
@@ -181,15 +177,15 @@ impl GateState {
         usage
     }
 
-    /// What is granted, or when to look again (`None`: when something changes).
+    /// The grant, or when to retry (`None`: after a change).
     pub(super) fn try_grant(&mut self, orders: u32, now: Instant) -> Result<GrantDetails, Option<Instant>> {
         let free = self.credits.saturating_sub(self.outstanding(now));
         let portion = (self.credits / SLICES).max(MIN_BATCH.min(self.credits * 2 / SLICES));
         let least = portion.clamp(1, orders.max(1));
         if free < least {
             (self.is_starved, self.was_starved) = (true, true);
-            // The soonest return may not suffice; then the caller looks again. With nothing answered, all credits are
-            // with commits under way, or there are none: a change will ring.
+            // The soonest return may not suffice; the caller retries then. With nothing complete, all credits are
+            // with commits in flight, or there are none: a change notifies the caller.
             return Err(self.answered.front().map(|&(free_at, _)| free_at));
         }
         self.is_starved = false;
@@ -209,7 +205,6 @@ impl GateState {
         Ok(GrantDetails { orders, fence: self.fence, epoch: self.epoch })
     }
 
-    /// Nobody waits for a credit any more.
     pub(super) const fn stop_waiting(&mut self) {
         self.is_starved = false;
     }

@@ -1,4 +1,4 @@
-//! What a batch is decided on: everything read under its locks, without anything of the database.
+//! Everything a batch is decided on, read under its locks, without any database types.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,15 +6,14 @@ use shared::order::{AcceptedOrder, OrderId, Outcome, PayloadDigest};
 
 use super::dead_letter::DeadLetterReason;
 
-/// Names a SKU of a sale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct SkuKey<'a> {
     pub(super) sale_id: &'a str,
     pub(super) sku: &'a str,
 }
 
-/// The SKUs that a batch names, each once, sorted: the order in which every transaction locks them, so that no two
-/// wait for each other. The database's collation is binary, so its order is this one.
+/// The distinct SKUs of a batch, sorted: every transaction locks them in this order, so that no two deadlock. The
+/// database's collation is binary, so its order is the same.
 #[derive(Clone, Debug)]
 pub(super) struct SkuSet<'a>(Vec<SkuKey<'a>>);
 
@@ -34,7 +33,7 @@ impl<'a> SkuSet<'a> {
         &self.0
     }
 
-    /// Place of a SKU in the set.
+    /// Index of a SKU in the set.
     pub(super) fn position(&self, sale_id: &str, sku: &str) -> Option<usize> {
         self.0.binary_search(&SkuKey { sale_id, sku }).ok()
     }
@@ -57,26 +56,25 @@ pub(super) struct SkuState {
     pub(super) per_user_limit: Option<i64>,
 }
 
-/// What was decided about an order id.
+/// The decision about an order id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct DecidedOrder {
     pub(super) digest: PayloadDigest,
     pub(super) outcome: Outcome,
 }
 
-/// All of it.
 #[derive(Clone, Debug)]
 pub(super) struct BatchSnapshot<'a> {
     pub(super) skus: SkuSet<'a>,
-    /// One for each of `skus`; `None`: the database does not have it.
+    /// One for each of `skus`; `None`: the database lacks it.
     pub(super) states: Vec<Option<SkuState>>,
-    /// What buyers have of each of `skus` that has a limit, by user id. Of the batch's buyers at least.
+    /// Buyers' purchases of each of `skus` with a limit, by user id; at least those of the batch's buyers.
     pub(super) purchases: Vec<HashMap<String, i64>>,
-    /// Orders of the batch that are decided already.
+    /// Orders of the batch that are decided.
     pub(super) known: HashMap<OrderId, DecidedOrder>,
-    /// Orders of the batch that are among the dead letters.
+    /// Orders of the batch with an open dead letter.
     pub(super) letters: HashSet<(OrderId, PayloadDigest)>,
-    /// Orders of the batch that an operator gave up, and why they were dead letters.
+    /// Orders of the batch that an operator discarded, with the reasons of their dead letters.
     pub(super) discarded: HashMap<(OrderId, PayloadDigest), DeadLetterReason>,
 }
 
@@ -93,7 +91,7 @@ impl<'a> BatchSnapshot<'a> {
         }
     }
 
-    /// Whether a line of `order` is for a SKU with a limit.
+    /// True if a line of `order` is for a SKU with a limit.
     pub(super) fn is_limited(&self, order: &AcceptedOrder) -> bool {
         order.items.iter().any(|item| {
             let place = self.skus.position(order.sale_id.as_str(), item.sku.as_str());

@@ -1,4 +1,4 @@
-//! Takes stock and limits over from the catalogue.
+//! Writes the catalogue's stock and limits.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,21 +13,19 @@ use super::error::{DbError, StoreError};
 use super::sql::{ColumnKind, ROWS_MAX, Statement, chunks};
 use super::transaction::Transaction;
 
-/// Longest that one run may take: a limit in mid-sale reads all orders.
+/// Maximum duration of one attempt: a limit in mid-sale reads all orders.
 const APPLY_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// What applying a catalogue did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CatalogueChanges {
-    /// SKUs that are new.
     pub added: u64,
-    /// SKUs whose stock or limit is another now.
+    /// SKUs whose stock or limit changed.
     pub changed: u64,
-    /// SKUs that were as the catalogue says.
+    /// SKUs that equal the catalogue.
     pub unchanged: u64,
 }
 
-/// A SKU whose row is to be written.
+/// A row to write.
 type NewTerms<'a> = (&'a SaleId, &'a Sku, Terms);
 
 impl Store {
@@ -39,7 +37,7 @@ impl Store {
     /// [`StoreError::Catalogue`] with every fault if stock would fall below the reserved units; nothing is written then.
     /// [`StoreError::Transient`] or [`StoreError::Fatal`].
     pub async fn apply_catalogue(&self, catalogue: &Catalogue) -> Result<CatalogueChanges, StoreError> {
-        // Sales in their order, as everywhere: nothing that locks stock waits in a circle.
+        // Sales in their order, as everywhere, so that transactions that lock stock cannot deadlock.
         let sales: BTreeMap<_, _> = catalogue.sales().map(|sale| (&sale.id, sale)).collect();
         let sales: Vec<_> = sales.into_values().collect();
         match self.retrying("apply the catalogue", APPLY_TIMEOUT, || self.apply_once(&sales)).await? {
@@ -55,7 +53,7 @@ impl Store {
     }
 }
 
-/// The inner error: what stands against the catalogue; nothing is written then.
+/// The inner error: the faults of the catalogue; nothing is written then.
 async fn take_over(
     transaction: &mut Transaction,
     sales: &[&Sale],
@@ -77,12 +75,11 @@ async fn take_over(
     Ok(Ok(difference.changes))
 }
 
-/// How the catalogue differs from the database.
+/// The difference between the catalogue and the database.
 #[derive(Default)]
 struct Difference<'a> {
     changes: CatalogueChanges,
     faults: Vec<String>,
-    /// Rows to write.
     terms: Vec<NewTerms<'a>>,
     /// SKUs that had no limit and get one.
     limits: Vec<(&'a SaleId, &'a Sku)>,
@@ -153,12 +150,12 @@ async fn write_terms(transaction: &mut Transaction, rows: &[NewTerms<'_>]) -> Re
     Ok(())
 }
 
-/// SKUs of one sale that get their limit in mid-sale: what buyers have of them so far was not counted, so count it
-/// now. Their locks are held, so nobody buys meanwhile.
+/// SKUs of one sale that get their limit in mid-sale: earlier purchases were not counted, so they are counted now.
+/// Their locks are held, so there are no purchases meanwhile.
 async fn count_purchases(transaction: &mut Transaction, skus: &[(&SaleId, &Sku)]) -> Result<(), DbError> {
     let sale_id = skus[0].0.as_str();
     let names = || skus.iter().map(|(_, sku)| sku.as_str());
-    // Left over from limits that were taken away.
+    // Left over from limits that were removed.
     let delete = Statement::new("DELETE FROM user_purchases WHERE sale_id = ? AND sku IN ")
         .bind(sale_id)
         .list(names());

@@ -1,4 +1,4 @@
-//! What the store answers: results on a batch, stored orders, totals.
+//! Results of the store: outcomes of a batch, stored orders, totals.
 
 use std::collections::BTreeMap;
 
@@ -7,33 +7,28 @@ use time::OffsetDateTime;
 
 use super::dead_letter::DeadLetterReason;
 
-/// What became of one order of a batch. Every order gets one: nothing is dropped without a word.
+/// The result of one order of a batch. Every order gets one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CommitResult {
-    /// The order.
     pub order_id: OrderId,
-    /// What became of it.
     pub outcome: CommitOutcome,
 }
 
-/// What became of an order. In every case its message may be acknowledged.
+/// The outcome of an order. In every case its message may be acked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CommitOutcome {
-    /// Decided and written now.
     New(Outcome),
-    /// Decided and written before, with the same payload: a redelivery. Nothing changed.
+    /// Decided before, with the same payload: a redelivery. Nothing changed.
     Duplicate(Outcome),
-    /// The id was decided before with another payload: the client used an idempotency key twice. The first stays;
-    /// this payload's digest is on record, once.
+    /// Decided before with another payload: the client used an idempotency key for two payloads. The first stays;
+    /// this payload's digest is recorded, once.
     Conflict {
-        /// Digest of the payload that was decided.
+        /// Digest of the decided payload.
         stored: PayloadDigest,
-        /// What was decided about it.
         outcome: Outcome,
     },
-    /// Neither confirmed nor rejected: kept with the dead letters until somebody acts, or given up by an operator.
+    /// Neither confirmed nor rejected: stored as a dead letter, open or discarded.
     DeadLettered {
-        /// Why.
         reason: DeadLetterReason,
     },
 }
@@ -52,79 +47,64 @@ impl CommitOutcome {
     }
 }
 
-/// What is on record about an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredOrder {
-    /// The order.
     pub order_id: OrderId,
-    /// Whose it is. `None`: a dead letter from before that was kept.
+    /// `None`: not recorded.
     pub user_id: Option<UserId>,
-    /// Digest of the payload on record. `None`: a dead letter that has none.
+    /// `None`: a dead letter without one.
     pub digest: Option<PayloadDigest>,
-    /// Its state.
     pub status: StoredStatus,
-    /// When ingest-fn took the order, UTC. `None` for a dead letter.
+    /// UTC, by the ingest function's clock; `None` for a dead letter.
     pub accepted_at: Option<OffsetDateTime>,
-    /// When it was decided, last failed or was given up, UTC, by the database's clock.
+    /// When it was decided, last failed or was discarded, UTC, by the database's clock.
     pub updated_at: OffsetDateTime,
-    /// W3C trace context of the request that was decided. `None`: it had none, or this is a dead letter.
+    /// W3C trace context of the decided request. `None`: it had none, or this is a dead letter.
     pub traceparent: Option<TraceParent>,
-    /// How many other payloads arrived under its id.
+    /// Number of other payloads under the same id.
     pub conflicts: u64,
 }
 
-/// State of an order on record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoredStatus {
-    /// Confirmed or rejected.
     Decided(Outcome),
-    /// BrokerDlqCounts with the dead letters.
     DeadLettered {
-        /// A [`DeadLetterReason`]'s name, or one that another version of this program wrote.
+        /// A [`DeadLetterReason`]'s name, or another version's.
         reason: String,
-        /// When an operator gave it up, UTC, by the database's clock; `None`: it still needs somebody.
+        /// UTC, by the database's clock; `None`: open.
         discarded_at: Option<OffsetDateTime>,
     },
 }
 
-/// Totals over the whole database.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoreTotals {
-    /// Orders confirmed.
     pub confirmed: u64,
-    /// Orders rejected, by reason; a reason without orders is absent.
+    /// By reason; a reason without orders is absent.
     pub rejected: BTreeMap<RejectReason, u64>,
-    /// Payloads on record that arrived under the id of another one.
+    /// Recorded payloads that arrived under the id of another one.
     pub conflicts: u64,
-    /// Dead letters by the name of their reason, those given up as well; a reason without letters is absent.
+    /// By the name of the reason, including discarded ones; a reason without dead letters is absent.
     pub dead_letters: BTreeMap<String, u64>,
 }
 
 impl StoreTotals {
-    /// Orders decided.
     #[must_use]
     pub fn orders(&self) -> u64 {
         self.confirmed + self.rejected.values().sum::<u64>()
     }
 
-    /// Dead letters of all reasons.
     #[must_use]
     pub fn dead_letters_total(&self) -> u64 {
         self.dead_letters.values().sum()
     }
 }
 
-/// Stock of one SKU.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SkuStock {
-    /// The sale.
     pub sale_id: String,
-    /// The SKU.
     pub sku: String,
-    /// Units to sell.
     pub total: i64,
-    /// Units of confirmed orders.
     pub reserved: i64,
-    /// Most units one buyer may have; `None`: no limit.
+    /// Maximum units of one buyer; `None`: no limit.
     pub per_user_limit: Option<i64>,
 }

@@ -3,45 +3,45 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-/// Idle connections are closed after this part of the stall timeout. The driver looks that often too, so one may be idle
-/// for two thirds of the timeout; the rest is for a clock or a scheduler that is late.
+/// Idle connections are closed after this fraction of the stall timeout. The driver checks at that interval too, so a
+/// connection may be idle for two thirds of the timeout; the rest is for a late clock or scheduler.
 const IDLE_PARTS: u32 = 3;
 
-/// How the store uses its database. It opens at most [`StoreConfig::connections_max`] connections.
+/// The store opens at most [`StoreConfig::connections_max`] connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreConfig {
-    /// Most connections that write, and so most batches in a transaction at a time. SQLite has one whatever this is.
+    /// Maximum connections that write, and so of batches in a transaction. SQLite always has one.
     pub writers_max: NonZeroU32,
-    /// Most connections for look-ups, beside the writers.
+    /// Maximum connections for lookups, besides the writers.
     pub readers_max: NonZeroU32,
-    /// Longest wait for a connection, the time to open one included. SQLite waits as long for its write lock.
+    /// Maximum wait for a connection, including the time to open one. SQLite waits as long for its write lock.
     pub acquire_timeout: Duration,
-    /// Longest that one attempt at a transaction may take, from acquiring a connection to the answer to COMMIT.
+    /// Maximum duration of one attempt at a transaction, from acquiring a connection to the answer to COMMIT.
     pub transaction_timeout: Duration,
-    /// Longest that one transaction of the pool's coordination may take: well under a lease.
+    /// Maximum duration of one transaction of the pool's coordination: well below a lease.
     pub coordination_timeout: Duration,
-    /// Longest that one look-up may take.
     pub lookup_timeout: Duration,
-    /// Longest that the server waits for the next statement of a session, seconds at the finest. A worker that stalls
-    /// between two statements (a stopped process, a frozen machine, a cable) would hold the stock's locks for as long as
-    /// that; then the server ends its session and rolls back. Idle connections are given up at a third of it, so that the
-    /// server never ends one that is well. It has no say on how long a transaction takes: its statements follow at once.
+    /// Maximum duration of one lookup.
     pub stall_timeout: Duration,
-    /// Most prepared statements each connection keeps: more than there are texts, so that none is ever given up. The
-    /// driver tells the server so in a packet of its own that has no answer, and as it leaves Nagle's algorithm on
-    /// (sqlx 0.9.0, its issue 4335), the statement after it waits 40 ms for an acknowledgement, holding its locks.
-    /// They cost the server some 2 MB a connection (MariaDB, batches of all sizes up to 64).
+    /// Maximum time that the server waits for a session's next statement, in whole seconds. A worker that stalls
+    /// between two statements (a stopped process, a frozen machine, a cable) holds the stock's locks that long; then
+    /// the server ends its session and rolls back. The pool closes idle connections at a third of it, so that the
+    /// server never ends a healthy one. It does not bound a transaction's duration, because its statements follow at
+    /// once.
     pub statements_max: NonZeroU32,
 }
 
 impl StoreConfig {
-    /// How long a connection may be idle before it is closed.
+    /// Maximum prepared statements that each connection caches: more than there are texts, so that none is ever
+    /// closed. The driver closes a statement by a separate packet without an answer, and leaves Nagle's algorithm on
+    /// (sqlx 0.9.0, its issue 4335), so the next statement waits 40 ms for an acknowledgement while it holds its
+    /// locks. They cost the server about 2 MB a connection (MariaDB, batches of all sizes up to 64).
     pub(super) const fn idle_timeout(&self) -> Duration {
         let Some(timeout) = self.stall_timeout.checked_div(IDLE_PARTS) else { return self.stall_timeout };
         timeout
     }
 
-    /// Most connections to MySQL: writers, readers, and one for the pool's coordination.
+    /// Maximum idle time of a connection before the pool closes it.
     #[must_use]
     pub const fn connections_max(&self) -> u32 {
         self.writers_max.get() + self.readers_max.get() + 1

@@ -1,4 +1,4 @@
-//! Orders and messages that cannot be decided, kept so that nothing is lost.
+//! Orders and messages that cannot be decided, stored so that none is lost.
 
 use std::fmt;
 
@@ -6,31 +6,28 @@ use bytes::Bytes;
 use shared::envelope::{EncodedOrder, encode_batch};
 use shared::order::{AcceptedOrder, OrderId, PayloadDigest, UserId};
 
-/// Longest detail, characters.
+/// Maximum length of the detail, characters.
 pub const DETAIL_CHARS_MAX: usize = 500;
 
-/// Longest message id, characters; the rest is cut off. RocketMQ's have 34.
+/// Maximum length of the message id, characters; longer ones are truncated. RocketMQ's have 34.
 pub const MESSAGE_ID_CHARS_MAX: usize = 128;
 
-/// Why something is a dead letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DeadLetterReason {
-    /// The database does not have the sale or the SKU: an operator's mistake. Apply the catalogue, send it again.
+    /// The database lacks the sale or the SKU, by an operator's mistake: apply the catalogue and redrive.
     UnknownSku,
-    /// No lines, a SKU twice, or a total beyond bounds: no release of ingest-fn accepts such an order.
+    /// No lines, a SKU twice, or a total out of bounds: no release of ingest-fn accepts such an order.
     InvalidOrder,
-    /// The database refuses the row.
     RefusedByDatabase,
     /// The message is not a batch of orders.
     MalformedMessage,
-    /// The message has an envelope version that this program does not read.
+    /// This version cannot read the message's envelope version.
     UnknownVersion,
     /// The message was delivered as often as the configuration allows.
     AttemptsExhausted,
 }
 
 impl DeadLetterReason {
-    /// Every reason.
     pub const ALL: [Self; 6] = [
         Self::UnknownSku,
         Self::InvalidOrder,
@@ -53,18 +50,16 @@ impl DeadLetterReason {
         }
     }
 
-    /// The reason with this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.as_str() == name)
     }
 }
 
-/// One order or one whole message to keep.
+/// One order or one whole message.
 #[derive(Clone)]
 pub struct DeadLetter {
     pub(super) subject: Subject,
-    /// Whose order it is.
     pub(super) user_id: Option<UserId>,
     pub(super) message_id: Option<String>,
     pub(super) reason: DeadLetterReason,
@@ -72,16 +67,15 @@ pub struct DeadLetter {
     pub(super) payload: Bytes,
 }
 
-/// What a letter is about. The same subject again updates its letter.
+/// The same subject again updates its dead letter.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Subject {
     Order(OrderId, PayloadDigest),
-    /// Identified by the letter's message id.
     Message,
 }
 
 impl DeadLetter {
-    /// A letter for one order. `detail` is for people and must hold no personal data.
+    /// A dead letter of one order. `detail` must contain no personal data.
     #[must_use]
     pub fn of_order(order: &AcceptedOrder, reason: DeadLetterReason, detail: &str) -> Self {
         Self {
@@ -90,12 +84,12 @@ impl DeadLetter {
             message_id: None,
             reason,
             detail: cut(detail, DETAIL_CHARS_MAX),
-            // A message of its own, so that sending a letter again needs no knowledge of what is in it.
+            // A complete message, so that a redrive needs no knowledge of its content.
             payload: encode_batch(std::iter::once(&EncodedOrder::new(order))),
         }
     }
 
-    /// A letter for a message that cannot be taken apart into orders. `detail` must hold no personal data.
+    /// A dead letter of a message that cannot be decoded. `detail` must contain no personal data.
     #[must_use]
     pub fn of_message(message_id: &str, body: Bytes, reason: DeadLetterReason, detail: &str) -> Self {
         Self {
@@ -108,7 +102,7 @@ impl DeadLetter {
         }
     }
 
-    /// Notes which message an order came in.
+    /// Sets the message that contained the order.
     #[must_use]
     pub fn in_message(mut self, message_id: &str) -> Self {
         self.message_id = Some(cut(message_id, MESSAGE_ID_CHARS_MAX));
@@ -129,7 +123,7 @@ impl fmt::Debug for DeadLetter {
     }
 }
 
-/// Identifies the letter of an order: the same id with another payload is another letter.
+/// Identifies an order's dead letter: the same id with another payload is another dead letter.
 pub(super) fn dedup_key(order_id: OrderId, digest: PayloadDigest) -> Vec<u8> {
     [b"o", order_id.as_bytes().as_slice(), digest.as_bytes()].concat()
 }

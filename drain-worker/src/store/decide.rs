@@ -1,7 +1,7 @@
-//! Decides a batch. Pure: the same orders and snapshot always give the same plan.
+//! Decides a batch. Pure: the same orders and the same snapshot always result in the same plan.
 //!
-//! Orders are decided one after the other, in the order of the batch, each on what its forerunners left. Where a
-//! batch is cut makes no difference to any order's outcome.
+//! Orders are decided one after the other, in the order of the batch, each on what the previous ones left. Splitting
+//! a batch changes no order's outcome.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -11,26 +11,24 @@ use super::batch_snapshot::{BatchSnapshot, DecidedOrder};
 use super::commit_result::{CommitOutcome, CommitResult};
 use super::dead_letter::DeadLetterReason;
 
-/// What to answer and what to write. GatedWriter all of it in the transaction that read the snapshot carries it out.
+/// The results to return and the rows to write. Writing all of it in the transaction that read the snapshot executes
+/// the plan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct WritePlan<'a> {
     /// One for each order, in the order of the batch.
     pub(super) results: Vec<CommitResult>,
-    /// Orders to insert.
     pub(super) decided: Vec<(&'a AcceptedOrder, Outcome)>,
-    /// Units to reserve, by place in the snapshot' SKU set; never 0.
+    /// Units to reserve, by index in the snapshot's SKU set; never 0.
     pub(super) reserve: BTreeMap<usize, i64>,
-    /// Units to count against limits, by place in the SKU set and user id; never 0.
+    /// Units to count against limits, by index in the SKU set and user id; never 0.
     pub(super) purchases: BTreeMap<(usize, &'a str), i64>,
-    /// Payloads to record as conflicts.
     pub(super) conflicts: BTreeSet<(OrderId, PayloadDigest)>,
-    /// Orders to keep as dead letters.
     pub(super) letters: Vec<(&'a AcceptedOrder, DeadLetterReason)>,
-    /// Dead letters that are settled: their orders have an answer now.
+    /// Dead letters to delete: their orders have an outcome now.
     pub(super) settled: BTreeSet<(OrderId, PayloadDigest)>,
 }
 
-/// Decides `orders` on `snapshot`, which were read for just these orders.
+/// Decides `orders` on `snapshot`, which was read for exactly these orders.
 pub(super) fn decide<'a>(orders: &'a [AcceptedOrder], snapshot: &BatchSnapshot<'_>) -> WritePlan<'a> {
     let mut state = DecisionState::new(snapshot);
     for order in orders {
@@ -43,7 +41,7 @@ pub(super) fn decide<'a>(orders: &'a [AcceptedOrder], snapshot: &BatchSnapshot<'
     state.plan
 }
 
-/// The snapshot as the batch changes them.
+/// The snapshot as the batch changes it.
 struct DecisionState<'a, 'f> {
     snapshot: &'f BatchSnapshot<'f>,
     known: HashMap<OrderId, DecidedOrder>,
@@ -51,7 +49,7 @@ struct DecisionState<'a, 'f> {
     plan: WritePlan<'a>,
 }
 
-/// A line of an order: place of its SKU, quantity.
+/// A line of an order: index of its SKU, quantity.
 type Line = (usize, i64);
 
 impl<'a, 'f> DecisionState<'a, 'f> {
@@ -67,7 +65,7 @@ impl<'a, 'f> DecisionState<'a, 'f> {
             self.plan.conflicts.insert((order.order_id, order.digest));
             return CommitOutcome::Conflict { stored: known.digest, outcome: known.outcome };
         }
-        // What an operator gave up stays so, whatever has been mended since.
+        // A discarded order stays discarded, also if its cause was repaired since.
         if let Some(&reason) = self.snapshot.discarded.get(&(order.order_id, order.digest)) {
             return CommitOutcome::DeadLettered { reason };
         }
@@ -90,7 +88,7 @@ impl<'a, 'f> DecisionState<'a, 'f> {
         }
     }
 
-    /// The order's lines, if it can be judged at all.
+    /// The order's lines, if the order can be decided.
     fn lines(&self, order: &AcceptedOrder) -> Result<Vec<Line>, DeadLetterReason> {
         let each_once: HashSet<_> = order.items.iter().map(|item| item.sku.as_str()).collect();
         if order.items.is_empty() || each_once.len() < order.items.len() || order.total_minor().is_none() {
@@ -104,8 +102,8 @@ impl<'a, 'f> DecisionState<'a, 'f> {
         order.items.iter().map(line).collect::<Option<_>>().ok_or(DeadLetterReason::UnknownSku)
     }
 
-    /// All or nothing: one line that does not fit refuses the order. The limit is looked at first, because it would
-    /// refuse the order whatever the stock.
+    /// All or nothing: one line that does not fit rejects the order. The limit comes first, because it rejects the
+    /// order for any stock.
     fn outcome(&self, order: &AcceptedOrder, lines: &[Line]) -> Outcome {
         let over_limit = |&(place, quantity): &Line| {
             self.limit(place)
@@ -130,7 +128,7 @@ impl<'a, 'f> DecisionState<'a, 'f> {
         }
     }
 
-    /// An order with an answer is nobody's worry any more, and its payload should not lie about.
+    /// A decided order needs no dead letter, and its payload must not remain stored.
     fn settle(&mut self, order: &AcceptedOrder) {
         let subject = (order.order_id, order.digest);
         if self.snapshot.letters.contains(&subject) {
@@ -145,13 +143,13 @@ impl<'a, 'f> DecisionState<'a, 'f> {
         self.snapshot.limit(place)
     }
 
-    /// Units that a buyer has, those of this batch included.
+    /// Units of a buyer, including those of this batch.
     fn bought(&self, place: usize, user_id: &str) -> i64 {
         let before = self.snapshot.purchases[place].get(user_id).copied().unwrap_or_default();
         before + self.plan.purchases.get(&(place, user_id)).copied().unwrap_or_default()
     }
 
-    /// Units that are left, those of this batch subtracted.
+    /// Remaining units, minus those of this batch.
     fn left(&self, place: usize) -> i64 {
         let taken = self.plan.reserve.get(&place).copied().unwrap_or_default();
         self.snapshot.states[place].map_or(0, |state| state.total - state.reserved - taken)
@@ -207,7 +205,7 @@ mod tests {
         }
     }
 
-    /// The database in miniature: what snapshot are read from and plans are applied to.
+    /// A miniature database: snapshots are read from it and plans applied to it.
     #[derive(Clone, Debug, Default)]
     struct World {
         states: HashMap<&'static str, SkuState>,
@@ -268,7 +266,7 @@ mod tests {
         })
     }
 
-    /// Orders over a few ids, each of which has two bodies: as in reality, a digest stands for one body.
+    /// Orders over a few ids, each of which has two bodies: as in production, a digest identifies one body.
     fn batches() -> impl Strategy<Value = Vec<AcceptedOrder>> {
         let line = (prop_oneof![9 => 0..3_usize, 1 => Just(3_usize)], 1..5_u32);
         let body = (0..3_usize, proptest::collection::vec(line, 0..4));
@@ -354,7 +352,8 @@ mod tests {
                 match (first.outcome, again.outcome) {
                     (CommitOutcome::New(outcome), CommitOutcome::Duplicate(again)) => prop_assert_eq!(outcome, again),
                     (CommitOutcome::New(_), other) => prop_assert!(false, "{:?}", other),
-                    // A dead letter whose id was decided later in the batch, under another payload, is a conflict now.
+                    // A dead letter whose id was decided later in the batch, under another payload, is a conflict
+                    // now.
                     (CommitOutcome::DeadLettered { .. }, CommitOutcome::Conflict { .. }) => {}
                     (first, again) => prop_assert_eq!(first, again),
                 }

@@ -1,90 +1,68 @@
-//! What can go wrong, sorted by what the caller can do about it.
+//! Errors of the store, by what the caller can do.
 //!
-//! Messages of a database may quote values, and values may be personal data. So an error here never holds the
-//! message it came from, nor the error as its source: it holds a code, a fixed text for it, and at most the name of
-//! the column, key or constraint concerned.
+//! A database's message may quote values, and values may be personal data. So an error here contains neither the
+//! message nor the original error, but a code, a fixed text, and at most the name of the column, key or constraint.
 
 use std::fmt;
 
-/// Why the store did not do what was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// The database is down, overloaded, failing over or busy: the same call may succeed later. Nothing is lost
-    /// and nothing is known to be done; if the connection broke during COMMIT it may have been done, which the
-    /// next call finds out by reading.
-    #[error("the database is not available for now: {0}")]
+    /// The database is down, overloaded, failing over or busy: retry the same call. Nothing is lost. If the
+    /// connection broke during COMMIT, the transaction may be committed; the next call finds out.
+    #[error("the database is temporarily unavailable: {0}")]
     Transient(DbErrorDetail),
-    /// The database refuses what was to be written, and would refuse it again.
-    #[error("the database refuses the write: {0}")]
+    /// The database rejects the write, and would reject it again.
+    #[error("the database rejects the write: {0}")]
     Permanent(DbErrorDetail),
-    /// The database cannot be used before somebody changes something: schema, account or configuration.
+    /// The database is unusable until an operator changes the schema, the account or the configuration.
     #[error("the database cannot be used: {0}")]
     Fatal(DbErrorDetail),
-    /// The worker's lease is gone or has lapsed: nothing was written under it, and nothing will be. Join the pool again.
-    #[error("the worker may not write: {0}")]
+    /// The worker's lease is gone or has expired: nothing was or will be written under it. Join the pool again.
+    #[error("the lease does not allow the write: {0}")]
     Fenced(DbErrorDetail),
-    /// The database's schema is not the one that this program needs.
+    /// The database has another schema than this program needs.
     #[error(transparent)]
     Schema(#[from] SchemaError),
     /// The catalogue cannot be applied; nothing of it was.
     #[error("the catalogue cannot be applied: {}", faults.join("; "))]
-    Catalogue {
-        /// Everything that stands against it.
-        faults: Vec<String>,
-    },
+    Catalogue { faults: Vec<String> },
 }
 
 impl StoreError {
-    /// Whether the same call may succeed later without anybody changing anything.
+    /// True if the same call may succeed later without an operator's action.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         matches!(self, Self::Transient(_))
     }
 }
 
-/// How the database's schema differs from the one that this program needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SchemaError {
-    /// There is no schema.
     #[error("the database has no schema yet; run `drain-worker migrate`")]
     Missing,
-    /// Migrations are missing.
     #[error(
         "the database's schema is at version {found}, this program needs {needed}; run `drain-worker migrate`"
     )]
-    Behind {
-        /// The database's version.
-        found: i64,
-        /// The version needed.
-        needed: i64,
-    },
+    Behind { found: i64, needed: i64 },
     /// A migration stopped half-way: DDL has no transactions on MySQL.
     #[error(
-        "migration {version} stopped half-way; put the schema right by hand, delete the row of version {version} \
+        "migration {version} stopped half-way; repair the schema by hand, delete the row of version {version} \
          in _sqlx_migrations and run `drain-worker migrate`"
     )]
-    HalfWay {
-        /// The migration.
-        version: i64,
-    },
-    /// A migration that was applied is not the one this program has under that number.
-    #[error("migration {version} was applied with another content than this program's")]
-    Changed {
-        /// The migration.
-        version: i64,
-    },
+    HalfWay { version: i64 },
+    /// The applied migration differs from this program's migration of that number.
+    #[error("migration {version} was applied with different content")]
+    Changed { version: i64 },
 }
 
-/// What happened, without any value of a row.
+/// The detail of an error, without any value of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DbErrorDetail {
-    /// What was being done.
     pub operation: &'static str,
-    /// The database's error number or result code; `None` if the detail is not the database's.
+    /// The database's error number or result code; `None` if the error is not the database's.
     pub code: Option<u32>,
-    /// What happened.
     pub what: String,
-    /// Name of the column, key, table or constraint concerned, where it is known.
+    /// Name of the column, key, table or constraint, where known.
     pub subject: Option<String>,
 }
 
@@ -107,25 +85,20 @@ impl fmt::Display for DbErrorDetail {
     }
 }
 
-/// What a failure calls for. Finer than [`StoreError`]: the store itself deals with the first two.
+/// The consequence of an error. Finer than [`StoreError`]: the store handles the first two itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ErrorClass {
-    /// Another transaction was in the way: run the whole transaction again now.
+    /// Another transaction interfered: retry the whole transaction now.
     Contention,
-    /// A row of that key is there: most likely written since it was looked for; run the transaction again, and
-    /// if that does not help the row is at detail.
+    /// A row of that key exists, most likely inserted since the read: retry the transaction. If that does not help,
+    /// the row is at fault.
     DuplicateKey,
-    /// Wait, then try again.
     Transient,
-    /// The row is at detail.
     Row,
-    /// The lease does not allow it.
     Fenced,
-    /// Somebody must change something.
     Fatal,
 }
 
-/// A failure within the store.
 #[derive(Clone, Debug)]
 pub(super) struct DbError {
     pub(super) class: ErrorClass,
@@ -137,7 +110,6 @@ impl DbError {
         Self { class: ErrorClass::Fatal, detail }
     }
 
-    /// It took longer than the configuration allows.
     pub(super) fn timeout(operation: &'static str) -> Self {
         Self { class: ErrorClass::Transient, detail: DbErrorDetail::new(operation, "took too long") }
     }
@@ -154,10 +126,10 @@ impl From<DbError> for StoreError {
     }
 }
 
-/// What a dialect makes of a code of its database.
+/// The class of a database's code, and its text.
 pub(super) type Classified = (ErrorClass, &'static str);
 
-/// Sorts an error of the driver. `by_code` sorts what the database itself reported, and names what it concerns.
+/// Classifies an error of the driver. `by_code` classifies what the database reported.
 pub(super) fn classify(
     operation: &'static str,
     error: &sqlx::Error,
@@ -172,26 +144,29 @@ pub(super) fn classify(
                 detail: DbErrorDetail { operation, code: Some(code), what: what.to_owned(), subject },
             }
         }
-        // The texts of these name sockets, certificates and options, never values.
+        // These texts name sockets, certificates and options, never values.
         sqlx::Error::Io(error) => failure(ErrorClass::Transient, format!("connection: {error}")),
         sqlx::Error::Tls(error) => failure(ErrorClass::Transient, format!("TLS: {error}")),
         sqlx::Error::Configuration(error) => failure(ErrorClass::Fatal, format!("address: {error}")),
-        sqlx::Error::PoolTimedOut => failure(ErrorClass::Transient, "no connection in time".to_owned()),
+        sqlx::Error::PoolTimedOut => {
+            failure(ErrorClass::Transient, "timed out waiting for a connection".to_owned())
+        }
         sqlx::Error::PoolClosed => failure(ErrorClass::Transient, "the store is closed".to_owned()),
-        // A server or proxy that goes away in mid-sentence looks like this too.
+        // A server or proxy that disappears in mid-message also causes this.
         sqlx::Error::Protocol(_) => {
-            failure(ErrorClass::Transient, "the server broke the protocol".to_owned())
+            failure(ErrorClass::Transient, "the server violated the protocol".to_owned())
         }
         sqlx::Error::WorkerCrashed => {
             failure(ErrorClass::Transient, "the connection's thread ended".to_owned())
         }
-        _ => failure(ErrorClass::Fatal, "the driver and the schema do not fit together".to_owned()),
+        _ => failure(ErrorClass::Fatal, "the driver and the schema do not match".to_owned()),
     }
 }
 
-/// The last token of `message` after `marker`, if it looks like an identifier and nothing else.
+/// The last token of `message` after `marker`, if it looks like an identifier.
 ///
-/// Databases put the name at the end, after any value, so the last `marker` is theirs and not a value's.
+/// Databases put the name at the end, after any value, so the last `marker` belongs to the database and not to a
+/// value.
 pub(super) fn identifier_after(message: &str, marker: &str) -> Option<String> {
     let (_, tail) = message.rsplit_once(marker)?;
     let tail = tail.split(" at row ").next()?;

@@ -1,4 +1,4 @@
-//! The store itself, for any dialect: pools, bounds, and how often to try.
+//! Runs statements and transactions, with their bounds and retries.
 
 use std::future::Future;
 use std::time::Duration;
@@ -12,11 +12,11 @@ use super::error::{DbError, ErrorClass};
 use super::sql::{ColumnKind, SqlRow, Statement};
 use super::transaction::Transaction;
 
-/// Most runs of one transaction that others keep getting in the way of. Runs also end once they have taken as long
-/// together as one is allowed to: a lock that is never given up is not waited for eight times.
+/// Maximum attempts of a transaction that loses to lock conflicts. Attempts also end once they have taken as long
+/// together as one is allowed to, so that a stuck lock is not awaited eight times.
 const CONTENTION_RUNS_MAX: u32 = 8;
 
-/// Most runs of one transaction that finds keys taken. One more run settles a race; the rest is for luck.
+/// Maximum attempts of a transaction that hits existing keys. One retry resolves a race; the rest is a reserve.
 const DUPLICATE_KEY_RUNS_MAX: u32 = 3;
 
 const RETRY: Backoff = Backoff::new(Duration::from_millis(8), Duration::from_millis(200));
@@ -34,8 +34,8 @@ impl Store {
         self.driver.acquire(pool).await.map_err(|error| self.dialect().classify("connect", &error))
     }
 
-    /// Whether bytes may be bound as they are: the database is asked once what arrived of all 256 of them. A proxy in
-    /// between may spoil them or refuse them; then they travel as text.
+    /// True if bytes may be bound unchanged: asks the database once what arrived of all 256 byte values. A proxy may
+    /// corrupt or reject them; then they are sent as text.
     pub(super) async fn binds_bytes(&self) -> Result<bool, DbError> {
         self.bytes.get_or_try_init(|| self.try_bytes()).await.copied()
     }
@@ -51,11 +51,11 @@ impl Store {
                 .is_some_and(|row| row.text(0).is_ok_and(|text| text == hex::encode_upper(&all)))),
             Err(error) => {
                 connection.discard();
-                // A broken connection says nothing about bytes; any other refusal does.
+                // A broken connection says nothing about bytes; any other rejection does.
                 match self.dialect().classify(PROBE, &error) {
                     failure if matches!(error, sqlx::Error::Io(_)) => Err(failure),
                     failure => {
-                        tracing::debug!(detail = %failure.detail, "bytes travel as text");
+                        tracing::debug!(event = "bytes_as_text", detail = %failure.detail, "the connection changes bytes; sending them as text");
                         Ok(false)
                     }
                 }
@@ -63,7 +63,7 @@ impl Store {
         }
     }
 
-    /// Runs a whole transaction, each run within `timeout`, and again if another was in its way.
+    /// Runs a whole transaction, each attempt within `timeout`, and retries it if another transaction interfered.
     pub(super) async fn retrying<T, F>(
         &self,
         operation: &'static str,
@@ -89,12 +89,12 @@ impl Store {
             if runs >= runs_max || began.elapsed() >= timeout {
                 return Err(failure);
             }
-            tracing::debug!(runs, detail = %failure.detail, "transaction runs again");
+            tracing::debug!(event = "transaction_retried", runs, detail = %failure.detail, "transaction retried");
             tokio::time::sleep(RETRY.delay(runs)).await;
         }
     }
 
-    /// Runs a transaction of the pool's: short ones, which must not outlast a lease.
+    /// Runs a transaction of the pool's coordination: short ones, which must not outlast a lease.
     pub(super) async fn coordinating<T, F>(
         &self,
         operation: &'static str,
@@ -106,7 +106,7 @@ impl Store {
         self.retrying(operation, self.config.coordination_timeout, run).await
     }
 
-    /// As [`Self::coordinating`], but a single time: whoever asks comes again by itself.
+    /// As [`Self::coordinating`], without retries: the caller retries by itself.
     pub(super) async fn once<T>(
         &self,
         operation: &'static str,
@@ -115,7 +115,7 @@ impl Store {
         within(operation, self.config.coordination_timeout, run).await
     }
 
-    /// Runs a look-up beside the writers, within the configured time.
+    /// Runs a lookup on the readers' connections, within the configured time.
     pub(super) async fn look_up(
         &self,
         operation: &'static str,
@@ -130,7 +130,7 @@ impl Store {
                     Ok(rows) => return Ok(rows),
                     Err(error) => {
                         connection.discard();
-                        // A pooled connection may have died since it was used last; reading again is harmless.
+                        // A pooled connection may have died since its last use; reading again is harmless.
                         if !matches!(error, sqlx::Error::Io(_)) || dead_connections_left == 0 {
                             return Err(self.dialect().classify(operation, &error));
                         }
@@ -145,7 +145,7 @@ impl Store {
     }
 }
 
-/// Runs a transaction once, within `timeout`. Boxed at once: the futures of whole transactions are large, and callers hold
+/// Runs an attempt within `timeout`. Boxed, because the futures of whole transactions are large and callers store
 /// them in theirs.
 fn within<T>(
     operation: &'static str,

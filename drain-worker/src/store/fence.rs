@@ -1,4 +1,4 @@
-//! What keeps a worker whose lease is gone from committing.
+//! The fence, which prevents commits of a worker whose lease is gone.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,18 +7,16 @@ use super::error::{DbError, DbErrorDetail, ErrorClass};
 use super::sql::{ColumnKind, Statement};
 use super::transaction::Transaction;
 
-/// Names one lease: a worker gets another one whenever it has to join again.
+/// Identifies one lease: a worker gets a new one whenever it joins.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LeaseId(u128);
 
 impl LeaseId {
-    /// One that nobody has had.
     #[must_use]
     pub fn random() -> Self {
         Self(rand::random())
     }
 
-    /// The lease with this number.
     #[must_use]
     pub const fn from_u128(number: u128) -> Self {
         Self(number)
@@ -46,32 +44,34 @@ impl FromStr for LeaseId {
     }
 }
 
-/// Under which right a transaction writes orders.
+/// The permission under which a transaction writes orders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fence {
-    /// A worker's lease: the transaction fails with [`super::StoreError::Fenced`] once that is gone or lapsed.
+    /// A worker's lease: the transaction fails with [`super::StoreError::Fenced`] once the lease is gone or has
+    /// expired.
     Lease(LeaseId),
-    /// None: for who has the database to themselves, such as tests and measurements.
+    /// None: for exclusive users of the database, such as tests and measurements.
     Open,
 }
 
-/// Takes the shared lock on the lease's fence until the end of the transaction.
+/// Acquires the shared lock on the lease's fence until the end of the transaction.
 ///
-/// It comes first in a transaction, and locks no snapshot in: a locking read sees what is newest.
+/// It comes first in a transaction and fixes no snapshot: a locking read returns the newest rows.
 pub(super) async fn lock_shared(transaction: &mut Transaction, fence: Fence) -> Result<(), DbError> {
     let Fence::Lease(lease) = fence else { return Ok(()) };
     let lease = lease.to_string();
     let statement = Statement::new("SELECT 1 FROM drain_fences WHERE lease_id = ?")
         .bind(lease.as_str())
         .text(transaction.dialect.for_share);
-    let rows = transaction.fetch("pass the fence", statement, &[ColumnKind::Int]).await?;
+    let rows = transaction.fetch("check the fence", statement, &[ColumnKind::Int]).await?;
     if rows.is_empty() { Err(fenced("the lease is gone")) } else { Ok(()) }
 }
 
-/// Passes the fence, and says whether there are dead letters at all: hardly ever, and then nobody looks for the batch's.
+/// Acquires the shared lock on the fence, checks the lease, and returns whether there are any dead letters; normally
+/// there are none, and then the batch's need not be searched.
 ///
-/// One statement for three answers, for each is a trip to the database. It locks the fence's row alone: a locking read
-/// does not lock what its subqueries read.
+/// One statement for three answers, because each statement is a round trip. It locks the fence's row alone: a locking
+/// read does not lock the rows of its subqueries.
 pub(super) async fn lock_for_commit(transaction: &mut Transaction, fence: Fence) -> Result<bool, DbError> {
     const KINDS: &[ColumnKind] = &[ColumnKind::Int, ColumnKind::Int];
     const NEWEST_LETTER: &str = "SELECT (SELECT MAX(id) FROM dead_letters), ";
@@ -88,17 +88,17 @@ pub(super) async fn lock_for_commit(transaction: &mut Transaction, fence: Fence)
                 .text(") FROM drain_fences WHERE lease_id = ?")
                 .bind(lease.as_str())
                 .text(transaction.dialect.for_share);
-            transaction.fetch("pass the fence", statement, KINDS).await?
+            transaction.fetch("check the fence", statement, KINDS).await?
         }
     };
     let row = rows.first().ok_or_else(|| fenced("the lease is gone"))?;
     if row.int(1)? == 0 {
-        return Err(fenced("the lease has lapsed"));
+        return Err(fenced("the lease has expired"));
     }
     Ok(row.optional_int(0)?.is_some())
 }
 
-/// The transaction's lease does not let it commit.
+/// The error of a transaction whose lease does not allow the commit.
 pub(in crate::store) fn fenced(what: &str) -> DbError {
     DbError { class: ErrorClass::Fenced, detail: DbErrorDetail::new("commit orders", what) }
 }

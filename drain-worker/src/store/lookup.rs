@@ -1,4 +1,4 @@
-//! Reads single orders, totals and stock, beside the writers.
+//! Reads single orders, totals and stock, on the readers' connections.
 
 use shared::order::{OrderId, PayloadDigest, RejectReason, TraceParent, UserId};
 
@@ -57,7 +57,7 @@ impl Store {
     async fn find_dead_letter(&self, order_id: OrderId) -> Result<Option<StoredOrder>, DbError> {
         const KINDS: &[ColumnKind] =
             &[ColumnKind::Bytes, ColumnKind::Text, ColumnKind::Text, ColumnKind::Text, ColumnKind::Text];
-        // One that still needs somebody tells more than one that was given up.
+        // An open dead letter says more than a discarded one.
         let statement = Statement::new(
             "SELECT payload_digest, reason, CAST(last_failed_at AS CHAR), CAST(discarded_at AS CHAR), \
              user_id \

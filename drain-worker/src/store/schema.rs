@@ -7,7 +7,6 @@ use super::dialect::Dialect;
 use super::error::{DbError, DbErrorDetail, SchemaError, StoreError};
 use super::sql::{ColumnKind, Statement};
 
-/// A migration that was applied.
 struct Applied {
     version: i64,
     checksum: Vec<u8>,
@@ -59,7 +58,7 @@ impl Store {
 
     async fn applied_migrations(&self) -> Result<Vec<Applied>, DbError> {
         const KINDS: &[ColumnKind] = &[ColumnKind::Int, ColumnKind::Bytes, ColumnKind::Int];
-        // CAST, because a driver may hand a BOOLEAN over as something that is no number.
+        // CAST, because a driver may return a BOOLEAN as something that is not a number.
         let statement = Statement::new(
             "SELECT version, checksum, CAST(success AS SIGNED) FROM _sqlx_migrations ORDER BY version",
         );
@@ -77,7 +76,8 @@ impl Store {
         let operation = "read the session's mode";
         for row in self.look_up(operation, Statement::new(query), &[ColumnKind::Text]).await? {
             if !row.text(0)?.contains("STRICT_") {
-                let what = "sql_mode is not strict, so values could be clipped silently; a proxy undoes SET";
+                let what =
+                    "sql_mode is not strict, so values could be clipped silently: a proxy discards SET";
                 return Err(DbError::fatal(DbErrorDetail::new(operation, what)));
             }
         }
@@ -99,7 +99,7 @@ fn migration_error(dialect: &Dialect, error: MigrateError) -> StoreError {
         MigrateError::Dirty(version) => SchemaError::HalfWay { version }.into(),
         MigrateError::VersionMissing(version) => StoreError::Fatal(DbErrorDetail::new(
             operation,
-            format!("the database has migration {version}, which this program does not know: it is newer"),
+            format!("the database has migration {version} of a newer version"),
         )),
         other => StoreError::Fatal(DbErrorDetail::new(operation, other.to_string())),
     }

@@ -1,10 +1,10 @@
-//! Statements and rows without a dialect: text made of fixed parts, values bound, results as plain cells.
+//! Statements and rows without a dialect: text made of fixed parts, bound values, results as plain cells.
 //!
 //! # Few texts
 //! Each connection caches prepared statements by their text, and each costs the server memory: about 7 KB for every
-//! row of an INSERT into `orders`. So lists and rows come in the few lengths of [`SIZES`]: a list of values is padded
-//! to the next size by repeating its last value, rows are cut into chunks of exact sizes by [`chunks`]. Batches of a
-//! usual size (100, 200, 250, 500) are one chunk, and always the same text.
+//! row of an INSERT into `orders`. So lists and rows have only the lengths of [`SIZES`]. A list is padded to the next
+//! size by repeating its last value; rows are cut into chunks of exact sizes by [`chunks`]. Batches of a usual size
+//! (100, 200, 250, 500) are one chunk, and always the same text.
 
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
@@ -12,19 +12,18 @@ use time::{OffsetDateTime, PrimitiveDateTime, UtcOffset};
 
 use super::error::{DbError, DbErrorDetail};
 
-/// Lengths of lists and of multi-row INSERTs: ten or so a decade, round ones among them.
+/// Lengths of lists and of multi-row INSERTs: about ten per decade, including round ones.
 const SIZES: [usize; 26] = [
     1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 20, 25, 32, 40, 50, 64, 80, 100, 125, 160, 200, 250, 320, 400,
     ROWS_MAX,
 ];
 
-/// Most rows of one INSERT and most values of one list.
+/// Maximum rows of one INSERT and values of one list.
 ///
 /// The widest row binds 13 values, 6,500 in all: MySQL allows 65,535 and SQLite 32,766. MariaDB would turn a list of
 /// 1,000 or more into a temporary table.
 pub(super) const ROWS_MAX: usize = 500;
 
-/// Most values that one row binds.
 pub(super) const ROW_VALUES_MAX: usize = 13;
 
 const _: () = assert!(ROWS_MAX * ROW_VALUES_MAX <= 32_766, "SQLite's bound on the values of a statement");
@@ -39,7 +38,7 @@ fn size_up(length: usize) -> usize {
     SIZES[SIZES.partition_point(|size| *size < length).min(SIZES.len() - 1)]
 }
 
-/// Cuts `rows` into chunks of at most [`ROWS_MAX`], each of a size of the ladder, largest first.
+/// Cuts `rows` into chunks of at most [`ROWS_MAX`], each of one of the sizes, largest first.
 pub(super) fn chunks<T>(rows: &[T]) -> impl Iterator<Item = &[T]> {
     let mut rest = rows;
     std::iter::from_fn(move || {
@@ -52,17 +51,16 @@ pub(super) fn chunks<T>(rows: &[T]) -> impl Iterator<Item = &[T]> {
     })
 }
 
-/// A place for bytes, which travel as hexadecimal text: pooling proxies read parameters as text and spoil others
-/// (ShardingSphere-Proxy 5.1 does). The function is MySQL's and SQLite's. [`Statement::native`] does without.
+/// A placeholder for bytes, which are sent as hexadecimal text: pooling proxies read parameters as text and corrupt
+/// others (ShardingSphere-Proxy 5.1 does). The function exists in MySQL and SQLite. See [`Statement::native`].
 pub(super) const BYTES: &str = "UNHEX(?)";
 
-/// A value to bind.
 #[derive(Clone, Copy)]
 pub(super) enum SqlValue<'a> {
     Null,
     Int(i64),
     Text(&'a str),
-    /// Goes with the place [`BYTES`].
+    /// Uses the placeholder [`BYTES`].
     Bytes(&'a [u8]),
 }
 
@@ -101,7 +99,7 @@ impl<'a, T: Into<SqlValue<'a>>> From<Option<T>> for SqlValue<'a> {
 pub(super) struct Statement<'a> {
     pub(super) text: String,
     pub(super) values: Vec<SqlValue<'a>>,
-    /// Whether bytes are bound as they are.
+    /// True if bytes are bound unchanged.
     pub(super) is_native: bool,
 }
 
@@ -110,32 +108,31 @@ impl<'a> Statement<'a> {
         Self { text: text.to_owned(), values: Vec::new(), is_native: false }
     }
 
-    /// Binds bytes as they are, for where they are known to arrive so: it spares the server a function for each, about a
-    /// tenth of what a batch costs.
+    /// Binds bytes unchanged, where the connection transports them correctly. This saves the server a function call
+    /// for each, about a tenth of a batch's cost.
     pub(super) fn native(mut self) -> Self {
         self.text = self.text.replace(BYTES, "?");
         self.is_native = true;
         self
     }
 
-    /// Adds text.
     pub(super) fn text(mut self, text: &'static str) -> Self {
         self.text.push_str(text);
         self
     }
 
-    /// Binds the value of a `?` that the text has already.
+    /// Binds the value of a `?` in the text.
     pub(super) fn bind(mut self, value: impl Into<SqlValue<'a>>) -> Self {
         self.values.push(value.into());
         self
     }
 
-    /// Adds `(?, ?, …)` with `values`, 1 to [`ROWS_MAX`], padded to a size of the ladder.
+    /// Adds `(?, ?, …)` with `values`, 1 to [`ROWS_MAX`], padded to one of the sizes.
     pub(super) fn list<V: Into<SqlValue<'a>>>(self, values: impl IntoIterator<Item = V>) -> Self {
         self.list_at("?", values)
     }
 
-    /// As [`Statement::list`], of bytes.
+    /// As [`Statement::list`], for bytes.
     pub(super) fn list_of_bytes(self, values: impl IntoIterator<Item = &'a [u8]>) -> Self {
         self.list_at(BYTES, values)
     }
@@ -158,14 +155,14 @@ impl<'a> Statement<'a> {
         self
     }
 
-    /// Adds `count` times the parts of a row, separated by commas; [`Statement::bind`] follows for each `?`.
+    /// Adds the parts of a row `count` times, separated by commas; call [`Statement::bind`] for each `?`.
     pub(super) fn rows(mut self, count: usize, row: &[&'static str]) -> Self {
         self.values.reserve(count * ROW_VALUES_MAX);
         self.repeat(count, row, ", ");
         self
     }
 
-    /// Adds `part` `count` times; [`Statement::bind`] follows for each `?`.
+    /// Adds `part` `count` times; call [`Statement::bind`] for each `?`.
     pub(super) fn repeated(mut self, count: usize, part: &'static str) -> Self {
         self.repeat(count, &[part], "");
         self
@@ -182,7 +179,6 @@ impl<'a> Statement<'a> {
     }
 }
 
-/// What to read a column as.
 #[derive(Clone, Copy)]
 pub(super) enum ColumnKind {
     Int,
@@ -190,7 +186,6 @@ pub(super) enum ColumnKind {
     Bytes,
 }
 
-/// A value read.
 pub(super) enum SqlCell {
     Null,
     Int(i64),
@@ -198,7 +193,6 @@ pub(super) enum SqlCell {
     Bytes(Vec<u8>),
 }
 
-/// A row read.
 pub(super) struct SqlRow(pub(super) Vec<SqlCell>);
 
 impl SqlRow {
@@ -233,7 +227,6 @@ impl SqlRow {
         }
     }
 
-    /// Bytes of a fixed length.
     pub(super) fn array<const N: usize>(&self, index: usize) -> Result<[u8; N], DbError> {
         self.bytes(index)?.try_into().map_err(|_| unexpected(index))
     }
@@ -246,24 +239,24 @@ impl SqlRow {
     }
 }
 
-/// A column holds what this version of the program never writes.
+/// The error for a value that this version never writes.
 pub(super) fn unexpected(index: usize) -> DbError {
     DbError::fatal(DbErrorDetail::new(
         "read a row",
-        format!("column {index} holds what this version does not know"),
+        format!("column {index} has a value that this version does not know"),
     ))
 }
 
-// Instants travel as text in UTC, `2026-11-11 00:00:00.123`: every dialect reads it, and proxies pass it unchanged.
+// Instants are sent as text in UTC, `2026-11-11 00:00:00.123`: every dialect reads it, and proxies pass it unchanged.
 
-/// Cut to milliseconds, not rounded: what MySQL would do to more digits is not what SQLite would.
+/// Truncated to milliseconds, not rounded: MySQL and SQLite treat further digits differently.
 const WRITTEN: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day] [hour]:[minute]:[second].[subsecond digits:3]");
 const READ: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day] [hour]:[minute]:[second].[subsecond]");
 
 pub(super) fn to_database(instant: OffsetDateTime) -> String {
-    // The format asks only for parts that every instant has, so formatting cannot fail.
+    // The format uses only parts that every instant has, so formatting cannot fail.
     instant.to_offset(UtcOffset::UTC).format(WRITTEN).unwrap_or_default()
 }
 
@@ -272,7 +265,7 @@ pub(super) fn from_database(row: &SqlRow, index: usize) -> Result<OffsetDateTime
     Ok(instant.assume_utc())
 }
 
-/// As [`from_database`], of a column that may be NULL.
+/// As [`from_database`], for a column that may be NULL.
 pub(super) fn optional_from_database(row: &SqlRow, index: usize) -> Result<Option<OffsetDateTime>, DbError> {
     row.optional_text(index)?.map(|_| from_database(row, index)).transpose()
 }

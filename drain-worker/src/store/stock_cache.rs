@@ -1,8 +1,8 @@
-//! What a batch is decided on before it holds the stock's locks: what was there a moment ago.
+//! The stock as earlier batches saw it, on which a batch is decided before it holds the stock's locks.
 //!
-//! Nothing here is ever the ground of an outcome. A guess only says what to write ahead of the locks; under them the
-//! batch is decided again, on what is read there, and what was guessed wrong is put right or run again. A good guess
-//! saves time, a bad one costs some.
+//! Nothing here determines an outcome. The cached stock only determines what is written ahead of the locks. Under the
+//! locks the batch is decided again, on what is read there; what differs is reconciled or retried. A good guess saves
+//! time, a bad one costs some.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,20 +10,17 @@ use std::sync::{Mutex, PoisonError};
 
 use super::batch_snapshot::{SkuSet, SkuState};
 
-/// Most SKUs that are remembered: those of five of the largest sales. Beyond it all are forgotten, and read again.
+/// Maximum of cached SKUs: those of five of the largest sales. Beyond it the cache is cleared.
 const SKUS_MAX: usize = 50_000;
 
-/// How many batches look before they write, once one has run into a key that was taken: a worker that died leaves many
-/// messages that were committed, and they come back one after the other.
+/// Batches that read before they write, after one has hit an existing key: a worker that died leaves many committed
+/// messages, which are redelivered one after the other.
 const HINT_BATCHES: u32 = 64;
 
-/// What earlier batches have seen.
 #[derive(Debug, Default)]
 pub(super) struct StockCache {
     stock: Mutex<Stock>,
-    /// Of orders that are there already.
     pub(super) orders: DuplicateHint,
-    /// Of buyers that have some already.
     pub(super) buyers: DuplicateHint,
 }
 
@@ -34,7 +31,7 @@ struct Stock {
 }
 
 impl StockCache {
-    /// What is remembered of `skus`, by their places.
+    /// The cached states of `skus`, by index.
     pub(super) fn states(&self, skus: &SkuSet<'_>) -> Vec<Option<SkuState>> {
         let stock = self.stock.lock().unwrap_or_else(PoisonError::into_inner);
         let state = |sale: Option<&HashMap<String, SkuState>>, sku: &str| sale?.get(sku).copied();
@@ -46,7 +43,7 @@ impl StockCache {
             .collect()
     }
 
-    /// Remembers what is there now; SKUs that the database does not have are looked for again the next time.
+    /// Stores the current states. SKUs that the database lacks are read again the next time.
     pub(super) fn update(&self, skus: &SkuSet<'_>, states: &[Option<SkuState>]) {
         let mut stock = self.stock.lock().unwrap_or_else(PoisonError::into_inner);
         if stock.count > SKUS_MAX {
@@ -74,17 +71,15 @@ impl StockCache {
     }
 }
 
-/// Whether to look before writing.
 #[derive(Debug, Default)]
 pub(super) struct DuplicateHint(AtomicU32);
 
 impl DuplicateHint {
-    /// A key was taken.
     pub(super) fn set(&self) {
         self.0.store(HINT_BATCHES, Ordering::Relaxed);
     }
 
-    /// Whether this batch is to look first; each batch asks once.
+    /// True if this batch reads first; each batch calls it once.
     pub(super) fn take(&self) -> bool {
         self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
     }

@@ -1,50 +1,45 @@
-//! Where a database stops keeping up, from what it did at each rate. Pure.
+//! Finds the rate at which a database stops keeping up, from measured steps. Pure.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-/// What the database did at one rate.
+/// One measured rate.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Step {
-    /// Orders offered, a second.
+    /// Orders a second.
     pub offered_per_s: f64,
-    /// Orders committed, a second.
+    /// Orders a second.
     pub committed_per_s: f64,
-    /// Half of the batches committed within this, milliseconds.
+    /// Median of the batches' commit latency, milliseconds.
     pub p50_ms: f64,
-    /// 99 of 100 did.
+    /// 99th percentile, milliseconds.
     pub p99_ms: f64,
 }
 
-/// What counts as keeping up.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
-    /// Least share of what is offered that is committed.
+    /// Minimum fraction of the offered orders that must be committed.
     pub follow_min: f64,
-    /// Most that the 99th percentile may be, by what it is at low rates.
+    /// Maximum p99, as a multiple of the p99 at low rates.
     pub latency_factor_max: f64,
-    /// What recommended stays under the knee by, 0 to 1.
+    /// Fraction by which the recommendation stays below the knee, 0 to 1.
     pub margin: f64,
 }
 
-/// Why a rate is too much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// Less was committed than offered.
     FallsBehind,
-    /// Commits took too long.
     Slow,
 }
 
-/// Steps from which the latency at low rates is taken: one of them may be disturbed.
+/// Steps whose p99 is the base: several, because one of them may be disturbed.
 const BASE_STEPS: usize = 3;
 
-/// LatencyHistogram below this differ by chance.
 const BASE_MS_MIN: f64 = 2.0;
 
-/// The 99th percentile at low rates: the middle one of the first steps, milliseconds. `None` of no steps.
+/// The p99 at low rates, milliseconds: the median of the first steps. `None`: no steps.
 #[must_use]
 pub fn base_ms(steps: &[Step]) -> Option<f64> {
     let mut first: Vec<_> = ascending(steps).into_iter().take(BASE_STEPS).map(|step| step.p99_ms).collect();
@@ -52,7 +47,7 @@ pub fn base_ms(steps: &[Step]) -> Option<f64> {
     first.get(first.len() / 2).map(|base| base.max(BASE_MS_MIN))
 }
 
-/// Whether a step is too much, beside a latency at low rates of `base_ms`.
+/// The reason why a step overloads the database, given the p99 at low rates.
 #[must_use]
 pub fn judge(step: &Step, base_ms: f64, limits: Limits) -> Option<Reason> {
     if step.committed_per_s < step.offered_per_s * limits.follow_min {
@@ -64,24 +59,23 @@ pub fn judge(step: &Step, base_ms: f64, limits: Limits) -> Option<Reason> {
     }
 }
 
-/// What a ramp found.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Knee {
-    /// The highest rate with which the database kept up, orders a second.
+    /// The highest sustained rate, orders a second.
     pub keeps_up_per_s: f64,
-    /// The lowest rate above it that was too much; `None`: the ramp ended before.
+    /// The lowest overloading rate above it; `None`: the ramp ended before.
     pub too_much_per_s: Option<f64>,
-    /// Why that was too much.
     pub reason: Option<Reason>,
-    /// The 99th percentile at low rates, milliseconds.
+    /// The p99 at low rates, milliseconds.
     pub base_ms: f64,
     /// The cap to set, orders a second.
     pub recommended_per_s: u32,
 }
 
-/// The knee of `steps`, in any order. `None` if even the lowest rate was too much, or there is none.
+/// The knee of `steps`, in any order. `None` if even the lowest rate overloads, or there are no steps.
 ///
-/// A slow step is forgiven if the next higher one is good: something else disturbed it. Falling behind is not.
+/// A single slow step is ignored if the next higher one is good: something else disturbed it. Falling behind is never
+/// ignored.
 #[must_use]
 pub fn find(steps: &[Step], limits: Limits) -> Option<Knee> {
     let base_ms = base_ms(steps)?;
@@ -103,9 +97,9 @@ pub fn find(steps: &[Step], limits: Limits) -> Option<Knee> {
     })
 }
 
-/// The next rate to offer after `steps`; `None`: the knee is known well enough, or `to_per_s` was reached.
+/// The next rate to offer after `steps`; `None`: the knee is known closely enough, or `to_per_s` was reached.
 ///
-/// Rates grow by half until one is too much twice over, then the gap is halved until it is under a tenth.
+/// Rates grow by half until a rate overloads twice; then the gap is bisected until it is below a tenth.
 #[must_use]
 pub fn next_rate(steps: &[Step], from_per_s: f64, to_per_s: f64, limits: Limits) -> Option<f64> {
     const GROWTH: f64 = 1.5;
@@ -113,13 +107,12 @@ pub fn next_rate(steps: &[Step], from_per_s: f64, to_per_s: f64, limits: Limits)
     let Some(highest) = ascending(steps).last().copied() else { return Some(from_per_s) };
     let base_ms = base_ms(steps)?;
     match find(steps, limits) {
-        // Even the lowest rate was too much.
         None => None,
         Some(Knee { keeps_up_per_s, too_much_per_s: Some(too_much), .. }) => {
             let slow_once =
                 judge(&highest, base_ms, limits) == Some(Reason::Slow) && too_much >= highest.offered_per_s;
             if slow_once && too_much / keeps_up_per_s > GAP_MIN && highest.offered_per_s < to_per_s {
-                // Perhaps something else disturbed it: the next rate tells.
+                // Something else may have disturbed it: the next rate shows.
                 return Some((highest.offered_per_s * GROWTH).min(to_per_s));
             }
             (too_much / keeps_up_per_s > GAP_MIN).then(|| (too_much * keeps_up_per_s).sqrt().round())
@@ -129,10 +122,10 @@ pub fn next_rate(steps: &[Step], from_per_s: f64, to_per_s: f64, limits: Limits)
     }
 }
 
-/// How long all steps of a ramp may take at most.
+/// Upper bound of the duration of all steps.
 #[must_use]
 pub fn longest(from_per_s: f64, to_per_s: f64, step: Duration) -> Duration {
-    // As many as the growth takes, one more, and the halvings of a gap of a half (or two, after a forgiven step).
+    // The growth, one more, and the bisections of a gap of a half (or two, after an ignored step).
     let growing = (to_per_s / from_per_s).max(1.0).log(1.5).ceil() as u32 + 2;
     step * (growing + 6)
 }
@@ -143,7 +136,6 @@ fn ascending(steps: &[Step]) -> Vec<Step> {
     steps
 }
 
-/// Two digits, then zeros.
 fn round_down(rate: f64) -> u32 {
     let unit = 10_f64.powf((rate.max(1.0).log10().floor() - 1.0).max(0.0));
     ((rate / unit).floor() * unit) as u32
@@ -205,7 +197,7 @@ mod tests {
         }
     }
 
-    /// A database that takes `capacity` orders a second, slower the busier it is.
+    /// A database that sustains `capacity` orders a second, slower under higher load.
     fn simulated(capacity: f64, base_ms: f64, offered_per_s: f64) -> Step {
         let load = offered_per_s / capacity;
         let p99_ms = if load < 1.0 { base_ms / (1.0 - load) } else { base_ms * 1e3 };
@@ -226,7 +218,7 @@ mod tests {
                 );
             }
             let knee = find(&steps, LIMITS).expect("it keeps up with the first");
-            // Latency is four times its base at three quarters of the capacity; the base itself is measured a little
+            // At three quarters of the capacity the latency is four times its base; the base is measured slightly
             // above idle.
             let top = (capacity * 0.88).min(to);
             prop_assert!(knee.keeps_up_per_s <= top && knee.keeps_up_per_s >= top * 0.7, "{:?}", knee);

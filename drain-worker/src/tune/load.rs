@@ -1,4 +1,4 @@
-//! Offers orders to a store at a rate, whether it keeps up or not, and watches.
+//! Offers orders to a store at a fixed rate, independent of its speed, and measures the commits.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,21 +12,17 @@ use super::knee::Step;
 use super::orders::{Orders, OrdersError};
 use crate::store::{Fence, OrderStore, Store, StoreError};
 
-/// A batch is never more than the rate takes in this: so many a second, as in the worker.
+/// Minimum batches a second: a batch has at most the orders of a fiftieth of a second, as in the worker.
 const BATCHES_PER_S_MIN: f64 = 50.0;
 
-/// What is offered, and how.
 #[derive(Clone, Copy, Debug)]
 pub struct Offer {
     /// Orders a second.
     pub per_s: f64,
-    /// For how long.
     pub length: Duration,
-    /// Batches under way at once.
     pub writers: u32,
-    /// Most orders of a batch.
     pub batch_orders_max: u32,
-    /// Number of the first order; later ones follow it.
+    /// Number of the first order; the others follow.
     pub first_order: u64,
 }
 
@@ -36,24 +32,20 @@ impl Offer {
     }
 }
 
-/// Why a step came to nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// The store.
     #[error("database: {0}")]
     Store(#[from] StoreError),
-    /// The orders.
     #[error(transparent)]
     Orders(#[from] OrdersError),
-    /// A writer panicked.
-    #[error("a writer ended unexpectedly, which is a bug: {0}")]
+    #[error("a writer panicked, which is a bug: {0}")]
     Panicked(#[from] tokio::task::JoinError),
 }
 
-/// Offers orders for as long as `offer` says and tells what the store made of it; also the number after the last order.
+/// Offers orders for the duration of `offer`. Returns the measured step, and the number after the last order.
 ///
-/// Batches fall due at fixed instants. A writer that is late takes the next one at once, so a store that keeps up on
-/// the whole is not blamed for one slow commit.
+/// Batches are due at fixed instants. A late writer commits the next one at once, so one slow commit does not lower
+/// the result of a store that keeps up.
 ///
 /// # Errors
 /// [`LoadError`].
@@ -75,7 +67,7 @@ pub async fn offer(
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 let due = began + interval.mul_f64(number as f64);
-                // What would be due after the end, or comes too late for it, is not begun.
+                // Batches that are due after the end, or too late for it, are not started.
                 if due.max(Instant::now()) >= began + offer.length {
                     return Ok::<_, LoadError>(latencies);
                 }
@@ -92,7 +84,7 @@ pub async fn offer(
     while let Some(ended) = writers.join_next().await {
         latencies.extend(ended??);
     }
-    // The last commits may end after the length, and count: so does their time.
+    // The last commits may end after the duration; they count, and so does their time.
     let elapsed = began.elapsed().max(offer.length).as_secs_f64();
     latencies.sort_unstable();
     let quantile_ms = |quantile: f64| {

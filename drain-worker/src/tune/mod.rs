@@ -1,6 +1,6 @@
-//! `drain-worker tune`: finds out what the database takes, with orders of its own in a database of its own.
+//! `drain-worker tune`: measures the rate that the database sustains, with generated orders in a separate database.
 //!
-//! [`knee`] is what is decided, without clock or database; [`load`] offers orders; [`Scratch`] is where they go.
+//! [`knee`] decides, without clock or database; [`load`] offers orders; [`Scratch`] is the database.
 
 mod args;
 pub mod knee;
@@ -24,41 +24,33 @@ pub use args::TuneArgs;
 pub use orders::{Orders, OrdersError};
 pub use scratch::{NAME_PREFIX, Scratch, ScratchError};
 
-/// Orders after which the scratch tables are emptied before the next step: about 1.2 GB of them.
+/// Orders after which the scratch tables are emptied before the next step: about 1.2 GB.
 const ORDERS_KEPT_MAX: u64 = 1_000_000;
 
-/// How long statements are prepared and connections opened before the first step.
+/// Warm-up before the first step: it opens connections and prepares statements.
 const WARM_UP: Duration = Duration::from_secs(1);
 
-/// Why no cap is recommended.
 #[derive(Debug, thiserror::Error)]
 pub enum TuneError {
-    /// The scratch database.
     #[error(transparent)]
     Scratch(#[from] ScratchError),
-    /// The store.
     #[error("database: {0}")]
     Store(#[from] StoreError),
-    /// A step.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// The orders.
     #[error(transparent)]
     Orders(#[from] OrdersError),
-    /// The catalogue.
     #[error(transparent)]
     Catalogue(#[from] CatalogueError),
-    /// The output file.
     #[error("--output: {0}")]
     Output(#[from] std::io::Error),
-    /// There is nothing to recommend; the conclusion that was printed says what to do.
+    /// Nothing to recommend; the printed conclusion says what to do.
     #[error("no cap is recommended")]
     NoCap,
-    /// It took longer than its steps can.
-    #[error("a step did not end in time: the database has stopped answering")]
+    /// The ramp exceeded the maximum duration of its steps.
+    #[error("a step did not end in time: the database does not answer")]
     Stuck,
-    /// Somebody asked.
-    #[error("stopped; the scratch database is gone")]
+    #[error("stopped; the scratch database is dropped")]
     Stopped,
 }
 
@@ -68,23 +60,20 @@ impl From<sqlx::Error> for TuneError {
     }
 }
 
-/// What a run came to, as it is written to a file.
+/// The result of a run, as written to `--output`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Tuned {
-    /// Connections that wrote.
     pub writers: u32,
-    /// Most orders of a batch.
     pub transaction_orders_max: u32,
-    /// SKUs that orders were spread over.
     pub skus: u32,
-    /// In the order in which they were measured.
+    /// In the order of measurement.
     pub steps: Vec<Step>,
-    /// `None`: even the lowest rate was too much.
+    /// `None`: even the lowest rate overloads the database.
     pub knee: Option<Knee>,
 }
 
-/// Ramps, printing each step by `print`, until the knee is known or `stop` is cancelled. The scratch database is dropped
-/// either way.
+/// Ramps up the rate, printing each step by `print`, until the knee is known or `stop` is cancelled. Drops the
+/// scratch database in either case.
 ///
 /// # Errors
 /// [`TuneError`].
@@ -102,7 +91,7 @@ pub async fn tune(
         plot::head()
     ));
     let step = Duration::from_secs(args.step_s.into());
-    // Twice as long as the steps take: nothing runs without end, whatever the database does.
+    // Twice the duration of the steps, so that a hanging database cannot run the command forever.
     let longest = knee::longest(args.from.into(), args.to.into(), step) * 2 + Duration::from_secs(60);
     let result = tokio::select! {
         result = tokio::time::timeout(longest, Box::pin(ramp(args, &scratch, &mut print))) => {
@@ -145,7 +134,6 @@ async fn ramp(
     result
 }
 
-/// What all steps share.
 struct Steps<'a> {
     args: &'a TuneArgs,
     store: &'a Arc<Store>,
@@ -165,7 +153,7 @@ impl Steps<'_> {
                 scratch.empty().await?;
                 kept_from = first_order;
             }
-            // Each rate has batches of its own size, which are prepared anew.
+            // Each rate has its own batch size, whose statements are prepared first.
             self.offer(rate, WARM_UP / 2, &mut first_order).await?;
             let step =
                 self.offer(rate, Duration::from_secs(self.args.step_s.into()), &mut first_order).await?;

@@ -1,4 +1,4 @@
-//! Orders that are like a sale's, for measurements.
+//! Generated orders for measurements, similar to a sale's.
 
 use shared::catalogue::Catalogue;
 use shared::order::{
@@ -7,7 +7,6 @@ use shared::order::{
 };
 use time::OffsetDateTime;
 
-/// The sale they belong to.
 pub const SALE: &str = "scratch";
 
 /// Units of each SKU: no measurement sells out by accident.
@@ -18,23 +17,20 @@ const ONE: Quantity = match Quantity::new(1) {
     None => panic!("one is a quantity"),
 };
 
-/// A made-up order is not valid, which is a bug here.
+/// A generated order is invalid, which is a bug.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum OrdersError {
-    /// A field.
     #[error(transparent)]
     Field(#[from] FieldError),
-    /// Its lines.
     #[error(transparent)]
     Items(#[from] ItemsError),
 }
 
-/// Makes orders: each a function of its number alone, one line of one unit.
+/// Generates orders: each is a function of its number, with one line of one unit.
 #[derive(Clone, Debug)]
 pub struct Orders {
     pattern: AcceptedOrder,
     skus: Vec<Sku>,
-    /// Parts this run's ids from another's.
     salt: u64,
 }
 
@@ -42,7 +38,7 @@ impl Orders {
     /// Orders over `skus` SKUs, at least one.
     ///
     /// # Errors
-    /// Never, in fact: what is not valid here is not valid anywhere.
+    /// Only for a bug: the parts are constants.
     pub fn over(skus: u32) -> Result<Self, OrdersError> {
         let line = |text: &str| AddressLine::parse(text);
         let skus =
@@ -80,7 +76,7 @@ impl Orders {
         Ok(Self { pattern, skus, salt: rand::random() })
     }
 
-    /// The order of this number, of a buyer of its own.
+    /// The order of this number, each by a different buyer.
     ///
     /// # Errors
     /// As [`Orders::over`].
@@ -97,7 +93,7 @@ impl Orders {
         Ok(order)
     }
 
-    /// Orders of these numbers.
+    /// The orders of these numbers.
     ///
     /// # Errors
     /// As [`Orders::over`].
@@ -110,10 +106,10 @@ fn sku_name(number: u32) -> String {
     format!("sku-{number:05}")
 }
 
-/// A catalogue with `skus` SKUs, each with so much stock that it never runs out, and with this limit for one buyer.
+/// A catalogue with `skus` SKUs, each with stock that never runs out, and with this limit per buyer.
 ///
 /// # Errors
-/// Never, in fact.
+/// Only for a bug: the parts are constants.
 pub fn catalogue(
     skus: u32,
     per_user_limit: Option<u32>,

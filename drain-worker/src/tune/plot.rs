@@ -1,16 +1,15 @@
-//! Latency against rate, a line for each step.
+//! Latency by rate, one line per step.
 
 use std::fmt::Write;
 
 use super::knee::{Knee, Reason, Step};
 
-/// Longest bar, characters.
+/// Maximum bar, characters.
 const BAR_CHARS: usize = 40;
 
-/// A bar is this many times longer for ten times the latency: it ends at 10 seconds.
+/// Powers of ten over the length of a bar: it ends at 10 seconds.
 const DECADES: f64 = 4.0;
 
-/// What stands over the lines.
 #[must_use]
 pub fn head() -> String {
     let mut scale = String::new();
@@ -21,7 +20,7 @@ pub fn head() -> String {
     format!("{:>10}{:>12}{:>10}{:>10}  {scale}", "offered/s", "committed/s", "p50 ms", "p99 ms")
 }
 
-/// A step: the figures, then the latency as a bar, `=` up to half of the batches and `-` up to 99 of 100.
+/// The values of a step, then its latency as a bar: `=` up to the median, `-` up to the p99.
 #[must_use]
 pub fn line(step: &Step, verdict: Option<Reason>) -> String {
     let (half, most) = (length(step.p50_ms), length(step.p99_ms));
@@ -41,29 +40,28 @@ pub fn line(step: &Step, verdict: Option<Reason>) -> String {
     )
 }
 
-/// By the logarithm: what doubles is as much longer wherever it begins.
+/// Logarithmic: doubling the latency adds the same length everywhere.
 fn length(ms: f64) -> usize {
     let share = ms.max(1.0).log10() / DECADES;
     ((share * BAR_CHARS as f64).round() as usize).clamp(1, BAR_CHARS)
 }
 
-/// What it all comes to, in words.
+/// The conclusion as text.
 #[must_use]
 pub fn conclusion(knee: Option<&Knee>, margin_percent: u32) -> String {
     let Some(knee) = knee else {
-        return "The lowest rate was already too much for this database: begin lower, with --from."
-            .to_owned();
+        return "The lowest rate already overloads this database: start lower, with --from.".to_owned();
     };
     let why = match (knee.too_much_per_s, knee.reason) {
         (Some(rate), Some(Reason::FallsBehind)) => format!("at {rate:.0}/s it fell behind"),
         (Some(rate), _) => {
-            format!("at {rate:.0}/s commits took too long (p99 is {:.1} ms at low rates)", knee.base_ms)
+            format!("at {rate:.0}/s commits were too slow (p99 is {:.1} ms at low rates)", knee.base_ms)
         }
-        (None, _) => "the ramp ended there: it may take more, see --to".to_owned(),
+        (None, _) => "the ramp ended there: it may sustain more, see --to".to_owned(),
     };
     format!(
         "The database kept up with {:.0} orders/s; {why}.\nRecommended cap for all workers together, {margin_percent} % \
-         under that: {}\n  drain-worker rate set {}",
+         below that: {}\n  drain-worker rate set {}",
         knee.keeps_up_per_s, knee.recommended_per_s, knee.recommended_per_s
     )
 }
@@ -82,7 +80,7 @@ mod tests {
         let step = Step { offered_per_s: 2e3, committed_per_s: 1.9e3, p50_ms: 10.0, p99_ms: 100.0 };
         let line = line(&step, Some(Reason::Slow));
         assert!(line.ends_with(&format!("{}{}  slow", "=".repeat(10), "-".repeat(10))), "{line}");
-        // The scale's marks stand where bars of that length end.
+        // The scale's marks are at the ends of bars of that length.
         let column = line.find('=').expect("a bar");
         assert_eq!(head().find("100").map(|at| at - column), Some(20));
     }

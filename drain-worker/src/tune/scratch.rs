@@ -1,4 +1,4 @@
-//! A database of a measurement's own: made for it, named for it, and dropped after it.
+//! A temporary database for a measurement, dropped at the end.
 
 use std::str::FromStr;
 
@@ -8,48 +8,42 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
 use crate::store::{Fence, LeaseId, Store, StoreConfig, StoreError};
 
-/// How the name of every scratch database begins: nothing that is named otherwise is ever written to or dropped.
+/// Prefix of every scratch database: a database without it is never written to or dropped.
 pub const NAME_PREFIX: &str = "spillway_scratch";
 
-/// Longest name of a database that MySQL takes, characters.
+/// Maximum length of a MySQL database name, characters.
 const NAME_CHARS_MAX: usize = 64;
 
-/// Why there is no scratch database.
 #[derive(Debug, thiserror::Error)]
 pub enum ScratchError {
-    /// The address is another database system's.
-    #[error("a scratch database needs a mysql:// address: SQLite has one writer, and nothing to tune")]
+    #[error("a scratch database needs a mysql:// URL: SQLite has one writer, and nothing to tune")]
     NotMySql,
-    /// The address names a database that is somebody's.
+    /// The URL names a database that may be in use.
     #[error(
-        "the address names the database {0:?}; leave the name out, or name one that begins with {NAME_PREFIX}: \
+        "the URL names the database {0:?}; omit the name, or use one that begins with {NAME_PREFIX}: \
          it is dropped at the end"
     )]
     NotNamedForIt(String),
-    /// There are tables in it.
-    #[error(
-        "the database {0:?} is not empty; drop it yourself if it is left over from a run that was killed"
-    )]
+    #[error("the database {0:?} is not empty; drop it by hand if a killed run left it")]
     NotEmpty(String),
-    /// The database.
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),
-    /// The store.
     #[error("database: {0}")]
     Store(#[from] StoreError),
 }
 
-/// A scratch database with the schema in it.
+/// A scratch database with the schema applied.
 #[derive(Debug)]
 pub struct Scratch {
-    /// Where the server is, without a database.
+    /// The server, without a database.
     server: MySqlConnectOptions,
     name: String,
     url: DatabaseUrl,
 }
 
 impl Scratch {
-    /// Makes one on the server of `url`. If that names a database, it must be named for this and be empty or missing.
+    /// Creates a scratch database on the server of `url`. A database that `url` names must have the prefix, and be
+    /// empty or missing.
     ///
     /// # Errors
     /// [`ScratchError`]; nothing is left behind then.
@@ -78,7 +72,7 @@ impl Scratch {
         match Box::pin(scratch.migrate()).await {
             Ok(()) => Ok(scratch),
             Err(error) => {
-                // What went wrong first is what is told.
+                // The first error is the one to return.
                 let _dropped = scratch.drop().await;
                 Err(error.into())
             }
@@ -92,19 +86,17 @@ impl Scratch {
         migrated
     }
 
-    /// Its address.
     #[must_use]
     pub const fn url(&self) -> &DatabaseUrl {
         &self.url
     }
 
-    /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// A connection to it beside the store's.
+    /// A connection to it, separate from the store's.
     ///
     /// # Errors
     /// The driver's.
@@ -112,7 +104,7 @@ impl Scratch {
         self.server.clone().database(&self.name).connect().await
     }
 
-    /// A lease that holds for a day, so that transactions are fenced as a worker's are.
+    /// Inserts a lease of one day, so that transactions check a fence as a worker's do.
     ///
     /// # Errors
     /// The driver's.
@@ -135,7 +127,7 @@ impl Scratch {
         Ok(Fence::Lease(lease))
     }
 
-    /// Forgets all orders, so that each measurement finds tables of the same size.
+    /// Empties the order tables, so that each measurement finds tables of the same size.
     ///
     /// # Errors
     /// The driver's.
@@ -147,10 +139,10 @@ impl Scratch {
         connection.close().await
     }
 
-    /// Drops it.
+    /// Drops the database.
     ///
     /// # Errors
-    /// The driver's; it is still there then.
+    /// The driver's; the database still exists then.
     pub async fn drop(self) -> Result<(), sqlx::Error> {
         let mut connection = self.server.connect().await?;
         execute(&mut connection, format!("DROP DATABASE IF EXISTS {}", self.name)).await?;
@@ -158,22 +150,20 @@ impl Scratch {
     }
 }
 
-/// `text` is made here, of names that were checked or made here.
+/// `text` consists of fixed parts and validated names.
 async fn execute(connection: &mut MySqlConnection, text: String) -> Result<(), sqlx::Error> {
     sqlx::raw_sql(AssertSqlSafe(text)).execute(connection).await.map(drop)
 }
 
-/// Whether a name begins as it must and needs no quoting anywhere.
+/// True if a name has the prefix and needs no quoting.
 fn is_named_for_it(name: &str) -> bool {
     name.starts_with(NAME_PREFIX)
         && name.len() <= NAME_CHARS_MAX
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-/// A MySQL address in its parts.
 #[derive(Debug, PartialEq, Eq)]
 struct Address<'a> {
-    /// Up to the host and port.
     server: &'a str,
     database: &'a str,
     /// From the `?` on.
@@ -234,7 +224,7 @@ mod tests {
 
     #[tokio::test]
     async fn somebody_s_database_is_refused_before_anything_is_asked_of_the_server() {
-        // Nobody listens there.
+        // No server listens on this port.
         let refused = Scratch::create(&url("mysql://u:p@127.0.0.1:1/spillway")).await;
         assert!(matches!(refused, Err(ScratchError::NotNamedForIt(name)) if name == "spillway"));
     }

@@ -107,7 +107,7 @@ fn worker(number: usize, database: &str, broker: &str, admin: u16) -> Child {
     Command::new(PathBuf::from(env!("CARGO_BIN_EXE_drain-worker")))
         .args(["run", "--migrate-on-start", "--database-url", database, "--rocketmq-endpoint", broker])
         .args(["--worker-name", &format!("drain-{number}")])
-        .args(["--rate", "500", "--query-listen", "127.0.0.1:0", "--admin-listen"])
+        .args(["--initial-rate", "500", "--query-listen", "127.0.0.1:0", "--admin-listen"])
         .arg(format!("127.0.0.1:{admin}"))
         .env_remove("SPILLWAY_ADMIN_TOKEN")
         .stdin(Stdio::null())

@@ -104,7 +104,7 @@ async fn without_a_token_other_sites_and_names_are_refused() {
         assert_eq!(foreign, StatusCode::FORBIDDEN, "{method} {path}");
         assert_ne!(answer(&router, method, path, &[own]).await, StatusCode::FORBIDDEN, "{method} {path}");
         if method != Method::GET {
-            let other = answer(&router, method, path, &[own, ("context", "http://evil.example")]).await;
+            let other = answer(&router, method, path, &[own, ("origin", "http://evil.example")]).await;
             assert_eq!(other, StatusCode::FORBIDDEN, "{method} {path}");
         }
     }

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{get, post};
-use drain_worker::serve::{ServeConfig, Timeouts, serve};
+use drain_worker::metrics;
+use hyper_util::service::TowerToHyperService;
+use shared::http::{ServeConfig, Timeouts, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -40,7 +42,7 @@ async fn served(config: ServeConfig) -> Served {
         .route("/slow", get(|| async { sleep(SHORT).await }))
         .route("/never", get(std::future::pending::<()>));
     let stop = CancellationToken::new();
-    let running = tokio::spawn(serve(listener, router, config, stop.clone()));
+    let running = tokio::spawn(serve(listener, TowerToHyperService::new(router), config, stop.clone()));
     Served { address, stop, running }
 }
 
@@ -97,7 +99,8 @@ fn is_refusal(text: &str) -> bool {
 #[tokio::test]
 async fn one_connection_too_many_is_told_so_and_closed() {
     let metrics = shared::telemetry::metrics();
-    let served = served(config("bounded", 2)).await;
+    let on_reject = || metrics::connection_rejected("bounded");
+    let served = served(ServeConfig { on_reject, ..config("bounded", 2) }).await;
     let (mut first, mut second) = (served.connect().await, served.connect().await);
     for client in [&mut first, &mut second] {
         client.ask(ASK, "here").await;
@@ -275,6 +278,6 @@ async fn being_out_of_descriptors_is_survived() {
     assert!(output.status.success(), "{log}");
     // One a second and port, however often it tries.
     let lines_max = 2 * (began.elapsed().as_secs() + 2);
-    let lines = log.matches("a connection could not be taken").count() as u64;
+    let lines = log.matches("accept_failed").count() as u64;
     assert!((1..=lines_max).contains(&lines), "{log}");
 }

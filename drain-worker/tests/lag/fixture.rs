@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use drain_worker::lag::{LagArgs, LagQuery, MetricsLag};
-use spillway_broker::{Broker, BrokerConfig};
 use shared::rocketmq::{
     ClientConfig, ConsumerConfig, Credentials, DefaultContext, FutureProducer, FutureRecord, ProducerConfig,
     StreamConsumer,
 };
+use spillway_broker::{Broker, BrokerConfig};
 use tempfile::TempDir;
 
 use crate::PATIENCE;

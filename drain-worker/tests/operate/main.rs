@@ -109,7 +109,7 @@ async fn an_operator_runs_a_pool_from_the_command_line() {
 
     // Ramps: it begins where it is.
     let ramped = done(url, &["rate", "set", "4000", "--ramp", "10m"]).await;
-    assert!(ramped.contains("(manual), on the way from 2,000/s to 4,000/s by 20"), "{ramped}");
+    assert!(ramped.contains("(manual), ramp from 2,000/s to 4,000/s until 20"), "{ramped}");
 
     // A schedule, and back to it.
     let room = tempfile::TempDir::new().expect("a directory");

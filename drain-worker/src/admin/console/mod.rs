@@ -1,7 +1,7 @@
-//! The console: one page, served whole by the worker, that asks for nothing from anywhere else.
+//! The console: one page, served by the worker, that loads nothing from other origins.
 //!
-//! The page is public; what it shows comes from the API with the token that its user types in. The content security
-//! policy allows its own files alone: no inline script, no other origin, no frame around it.
+//! The page is public. Its data comes from the API, with the token that the operator enters. The content security
+//! policy allows the page's own files alone: no inline script, no other origin, no frame around it.
 
 use axum::Router;
 use axum::response::{IntoResponse, Response};
@@ -15,7 +15,7 @@ const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const JS: &str = "text/javascript; charset=utf-8";
 
-/// Path, type and text of each file.
+/// Path, content type and text of each file.
 const FILES: &[(&str, &str, &str)] = &[
     ("/", HTML, include_str!("index.html")),
     ("/console/base.css", CSS, include_str!("base.css")),
@@ -53,7 +53,7 @@ fn file(kind: &'static str, text: &'static str) -> Response {
         (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
         (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-        // A worker of the next version must not be shown by the page of the last.
+        // After an upgrade the browser must not show the previous version's page.
         (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
     ];
     (headers, text).into_response()
@@ -82,7 +82,7 @@ mod tests {
         }
     }
 
-    /// What the files name is served, and nothing that is served is unused.
+    /// Every file that is named is served, and every served file is named.
     #[test]
     fn the_files_name_each_other_and_nobody_else() {
         let mut named = BTreeSet::from(["/".to_owned()]);

@@ -1,4 +1,4 @@
-//! Dead letters over HTTP: list, show, redrive, discard. Routes to be put behind the operators' token.
+//! Dead letters over HTTP: list, show, redrive, discard. The admin router puts them behind its authentication.
 
 mod request;
 mod view;
@@ -26,13 +26,12 @@ pub use view::{
     DiscardOutcomeView, DiscardView, RedriveOutcomeView, RedriveView,
 };
 
-/// Most redrives under way at once; beyond it the answer is 429 at once.
+/// Maximum redrives in flight; further ones get 429.
 pub const REDRIVES_MAX: usize = 4;
 
-/// Longest body: room for the numbers of a page, and more.
+/// Maximum body: the numbers of a page fit.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 
-/// The redriver, and how many may use it at once.
 #[derive(Clone)]
 struct DeadLetterState {
     redriver: Redriver,
@@ -71,7 +70,7 @@ async fn list(
 }
 
 async fn show(State(state): State<DeadLetterState>, Path(id): Path<String>) -> Result<Response, Problem> {
-    let id: i64 = id.parse().map_err(|_| invalid("A dead letter has a number."))?;
+    let id: i64 = id.parse().map_err(|_| invalid("A dead letter's id is a number."))?;
     let letters =
         state.redriver.store().get_dead_letters(&[id]).await.map_err(|error| unavailable(&error))?;
     match letters.into_iter().next() {
@@ -79,7 +78,7 @@ async fn show(State(state): State<DeadLetterState>, Path(id): Path<String>) -> R
         None => Err(Problem::new(
             StatusCode::NOT_FOUND,
             "dead_letter_not_found",
-            "No such dead letter; it goes once its order is decided.",
+            "No such dead letter; it is deleted when its order is decided.",
         )),
     }
 }
@@ -90,11 +89,11 @@ async fn redrive(State(state): State<DeadLetterState>, body: Bytes) -> Result<Re
         return Err(Problem::new(
             StatusCode::TOO_MANY_REQUESTS,
             "overloaded",
-            "Enough is being redriven by this worker; go on when that has ended.",
+            "This worker has its maximum of redrives in flight; retry later.",
         )
         .retry_after(rand::random_range(1..=3)));
     };
-    // BrokerDlqCounts by what is still under way when the answer is given.
+    // Held by writes that are still in flight after the response.
     let permit = Arc::new(permit);
     let redriven = state.redriver.redrive(&request.selection, request.page, &request.context, permit).await;
     Ok(json_response(&RedriveView::from(redriven.map_err(|error| unavailable(&error))?)))
@@ -111,11 +110,16 @@ async fn discard(State(state): State<DeadLetterState>, body: Bytes) -> Result<Re
     let discarded = DiscardView::new(&outcomes, &request.selection, request.page);
     let letters = discarded.count();
     metrics::discarded(letters);
-    tracing::info!(letters, who = request.context.who, "dead letters given up");
+    tracing::info!(
+        event = "dead_letters_discarded",
+        letters,
+        who = request.context.who,
+        "dead letters discarded"
+    );
     Ok(json_response(&discarded))
 }
 
-/// `limit` as a number of letters.
+/// Checks `limit`.
 fn letters_max(limit: u32) -> Result<NonZeroU32, String> {
     NonZeroU32::new(limit)
         .filter(|limit| limit.get() <= crate::store::PAGE_LETTERS_MAX)

@@ -1,4 +1,4 @@
-//! What callers ask for.
+//! Requests about dead letters.
 
 use serde::Deserialize;
 
@@ -10,16 +10,14 @@ use crate::store::{DeadLetterSelection, DeadLetterStatus, PAGE_LETTERS_MAX, Page
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListQuery {
-    /// Only letters with this reason; empty: all.
+    /// Only dead letters with this reason; empty: all.
     #[serde(default)]
     dead_letter_reason: String,
-    /// `open` (need somebody), `discarded` (given up) or `all`.
+    /// `open` (default), `discarded` or `all`.
     #[serde(default)]
     state: String,
-    /// Only letters with a higher number.
     #[serde(default)]
     after: i64,
-    /// Most letters.
     #[serde(default = "list_limit")]
     limit: u32,
 }
@@ -55,7 +53,7 @@ impl ListQuery {
     }
 }
 
-/// What is to be done with which letters.
+/// A redrive or discard of a page of a selection.
 #[derive(Clone, Debug)]
 pub struct BulkRequest {
     pub(super) selection: DeadLetterSelection,
@@ -63,8 +61,8 @@ pub struct BulkRequest {
     pub(super) context: AuditContext,
 }
 
-/// As it is sent. Exactly one of `ids`, `reason` and `all` must be there: nobody acts on everything by leaving a
-/// field out.
+/// Exactly one of `ids`, `dead_letter_reason` and `all` must be present, so that an omitted field never selects
+/// everything.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Body {
@@ -82,10 +80,10 @@ struct Body {
 }
 
 impl BulkRequest {
-    /// Reads a body of `POST /v1/dead-letters/redrive` or `…/discard`.
+    /// Parses a body of `POST /v1/dead-letters/redrive` or `…/discard`.
     ///
     /// # Errors
-    /// What is wrong with it, for people.
+    /// A message for the caller.
     pub fn read(body: &[u8]) -> Result<Self, String> {
         let body: Body = serde_json::from_slice(body).map_err(|error| error.to_string())?;
         let selection = match (body.ids, body.dead_letter_reason, body.all) {

@@ -1,4 +1,4 @@
-//! What callers are told. No personal data: neither a payload nor an address.
+//! Dead letters as the API returns them. No personal data: neither payloads nor addresses.
 
 use serde::{Deserialize, Serialize};
 use shared::envelope::decode_batch;
@@ -8,43 +8,33 @@ use shared::time::rfc3339_millis;
 use crate::dead_letters;
 use crate::store::{DeadLetterSelection, DeadLetterSummary, DiscardOutcome, PageRequest, StoredDeadLetter};
 
-/// A page of a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeadLetterPage {
-    /// Ascending by number.
     pub letters: Vec<DeadLetterView>,
-    /// There may be more: they come after this number.
+    /// There may be more after this number.
     pub next: Option<i64>,
-    /// Letters on all pages.
     pub total: u64,
 }
 
-/// A letter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeadLetterView {
-    /// Its number.
     pub id: i64,
-    /// The order; `None`: the message could not be read as orders.
+    /// `None`: the message could not be read as orders.
     pub order_id: Option<String>,
-    /// The message it came in, if known.
     pub message_id: Option<String>,
-    /// Why it is a dead letter.
     pub reason: String,
-    /// More about it, for people.
     pub detail: String,
-    /// How often it came here.
     pub attempts: i64,
-    /// By the database's clock, RFC 3339.
+    /// RFC 3339, by the database's clock.
     pub first_failed_at: String,
-    /// By the database's clock, RFC 3339.
+    /// RFC 3339, by the database's clock.
     pub last_failed_at: String,
-    /// Size of its payload; 0 once it was given up.
+    /// 0 once discarded.
     pub payload_bytes: u64,
-    /// When it was given up, by the database's clock, RFC 3339.
+    /// RFC 3339, by the database's clock.
     pub discarded_at: Option<String>,
-    /// Who gave it up, as they said.
+    /// As the caller stated.
     pub discarded_by: Option<String>,
-    /// Why, as they said.
     pub discarded_reason: Option<String>,
 }
 
@@ -71,15 +61,13 @@ impl From<DeadLetterSummary> for DeadLetterView {
     }
 }
 
-/// A letter with what is in it.
+/// A dead letter with its orders.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeadLetterDetailView {
-    /// The letter.
     #[serde(flatten)]
     pub letter: DeadLetterView,
-    /// Its orders; `None`: the payload cannot be read, or is gone.
+    /// `None`: the payload cannot be read, or is wiped.
     pub orders: Option<Vec<DeadLetterOrderView>>,
-    /// Why it cannot be read.
     pub payload_error: Option<String>,
 }
 
@@ -97,31 +85,24 @@ impl From<StoredDeadLetter> for DeadLetterDetailView {
     }
 }
 
-/// An order, as far as it is nobody's personal data.
+/// An order without personal data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeadLetterOrderView {
-    /// Its id.
     pub order_id: String,
-    /// The sale.
     pub sale_id: String,
-    /// Its lines.
     pub items: Vec<DeadLetterItemView>,
-    /// Minor units of the currency; `None`: beyond bounds.
+    /// Minor units of the currency; `None`: out of bounds.
     pub total_minor: Option<i64>,
     /// ISO 4217.
     pub currency: String,
-    /// When ingest-fn took it, RFC 3339.
+    /// RFC 3339, by the ingest function's clock.
     pub accepted_at: String,
-    /// Digest of its payload.
     pub digest: String,
 }
 
-/// A line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeadLetterItemView {
-    /// The SKU.
     pub sku: String,
-    /// Units.
     pub quantity: u32,
     /// Minor units of the currency.
     pub unit_price_minor: i64,
@@ -146,27 +127,21 @@ impl From<&AcceptedOrder> for DeadLetterOrderView {
     }
 }
 
-/// What became of a page that was redriven.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RedriveView {
-    /// One for each letter dealt with.
     pub outcomes: Vec<RedriveOutcomeView>,
-    /// There may be more: go on after this number.
+    /// There may be more: continue after this number.
     pub next: Option<i64>,
-    /// Why it stopped early, for people.
     pub stopped: Option<String>,
 }
 
-/// What became of a letter that was redriven.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RedriveOutcomeView {
-    /// Its number.
     pub id: i64,
-    /// The order, if it is about one.
+    /// `None`: the dead letter is not one order.
     pub order_id: Option<String>,
-    /// [`dead_letters::RedriveOutcome`]'s name.
+    /// The name of a [`dead_letters::RedriveOutcome`].
     pub outcome: String,
-    /// For people.
     pub detail: Option<String>,
 }
 
@@ -182,19 +157,15 @@ impl From<dead_letters::RedrivePage> for RedriveView {
     }
 }
 
-/// What became of a page that was given up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DiscardView {
-    /// One for each letter.
     pub outcomes: Vec<DiscardOutcomeView>,
-    /// There may be more: go on after this number.
+    /// There may be more: continue after this number.
     pub next: Option<i64>,
 }
 
-/// What became of a letter that was given up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DiscardOutcomeView {
-    /// Its number.
     pub id: i64,
     /// `discarded` or `gone`.
     pub outcome: String,
@@ -223,7 +194,6 @@ impl DiscardView {
         Self { outcomes, next }
     }
 
-    /// Letters given up.
     pub(super) fn count(&self) -> usize {
         self.outcomes.iter().filter(|letter| letter.outcome == "discarded").count()
     }

@@ -1,26 +1,28 @@
-//! Decides and writes a batch: one transaction if all goes well, more if a row has to be singled out.
+//! Decides and writes a batch: one transaction normally, more if a row must be isolated.
 //!
 //! # The transaction
-//! A hot SKU's row is locked by one transaction at a time, so what happens under that lock bounds what all workers
-//! together can commit of the SKU. Hence nearly everything is written *before*: the batch is decided on a guess of the
-//! stock, its rows are inserted with the outcomes that this gives, and only then is the stock locked and the batch decided
-//! again, on what is there. As a rule both say the same, and reserving the stock is all that is left to do.
+//! One transaction at a time locks a hot SKU's row, so the work under that lock bounds what all workers together can
+//! commit of the SKU. Therefore nearly everything is written *before*: the batch is decided on the cached stock, its
+//! rows are inserted with the resulting outcomes, and only then the stock is locked and the batch decided again on
+//! the locked rows. Normally both decisions agree, and only the reservation of the stock remains.
 //!
-//! 0. Pass the fence: a shared lock on the row of the worker's lease, held to the end. Whoever takes the worker's share
-//!    away removes that row, and so waits for every transaction under the lease; none begins after.
-//! 1. Decide on the guess and insert orders and lines. An order that was decided earlier shows by its primary key, which
-//!    is there anyway: only then are the batch's ids read, and for a while in every batch.
-//! 2. Insert the purchases of SKUs with a limit. A row that is inserted or added to is locked, so from here on nobody else
-//!    changes what this buyer has of this SKU. A buyer without any shows by the key being free; else the rows are read back.
+//! 0. Check the fence: a shared lock on the row of the worker's lease, held to the end. A worker that releases
+//!    another's share removes that row, which requires that no transaction under the lease is in flight; none begins
+//!    after.
+//! 1. Decide on the cached stock and insert orders and lines. An order that was decided earlier shows by its primary
+//!    key: only then the batch's ids are read, and for some time in every batch.
+//! 2. Insert the purchases of SKUs with a limit. An inserted or updated row is locked, so from here on no other
+//!    transaction changes this buyer's purchases of this SKU. A free key shows a buyer without purchases; otherwise
+//!    the rows are read back.
 //! 3. Lock the stock rows of every SKU in the batch, in one sorted order, and read them.
-//! 4. Decide, in memory, on snapshot that are all locked: stock, and what the buyers had before step 2.
-//! 5. Put right what was guessed wrong; reserve the stock; conflicts, dead letters. Commit.
+//! 4. Decide, in memory, on a locked snapshot: stock, and the buyers' purchases before step 2.
+//! 5. Reconcile what differs; reserve the stock; write conflicts and dead letters. Commit.
 //!
-//! Every transaction takes its locks in this order, and within each table by the key, so none wait in a circle: order
-//! ids, then buyers, then stock. What is read without a lock (the guess, ids and buyers after a key was found taken) is
-//! either locked by the insert that found it, or only guides the guess, so it does not matter which snapshot it comes
-//! from: READ COMMITTED and REPEATABLE READ alike are right. Two transactions may carry the same order id (a message that
-//! came twice, a client that used its key with another body). The second waits at the key for the first, then reads it.
+//! Every transaction acquires its locks in this order, and within each table by the key, so there are no deadlocks:
+//! order ids, then buyers, then stock. Unlocked reads (the cached stock; ids and buyers after a duplicate key) are
+//! either locked by the insert that found them, or only guide the first decision. So their snapshot does not matter:
+//! READ COMMITTED and REPEATABLE READ are both correct. Two transactions may contain the same order id (a redelivered
+//! message, a client that used its key with another body). The second waits at the key for the first, then reads it.
 
 mod optimistic;
 mod read;
@@ -48,7 +50,7 @@ use super::{OrderStore, Store};
 impl OrderStore for Store {
     async fn commit(&self, fence: Fence, orders: &[AcceptedOrder]) -> Result<Vec<CommitResult>, StoreError> {
         let mut results = Vec::with_capacity(orders.len());
-        // The half that comes first is on top: orders are decided in the order of the batch.
+        // The first half is on top: orders are decided in the order of the batch.
         let mut parts = vec![orders];
         while let Some(part) = parts.pop() {
             let lock_all_buyers = AtomicBool::new(false);
@@ -81,7 +83,7 @@ impl OrderStore for Store {
 }
 
 impl Store {
-    /// `lock_all_buyers` is raised by a run that a bad guess brought down.
+    /// Sets `lock_all_buyers` if the cached stock was too far off.
     async fn transact(
         &self,
         fence: Fence,
@@ -98,7 +100,7 @@ impl Store {
         transaction.end(result).await
     }
 
-    /// Keeps an order that the database refuses on its own.
+    /// Stores an order that the database rejects on its own as a dead letter.
     async fn refuse(
         &self,
         fence: Fence,
@@ -127,12 +129,12 @@ async fn decide_and_write(
     }
     let guessed = optimistic::orders(transaction, cache, orders, &mut snapshot).await?;
     if guessed.decided.is_empty() {
-        // All were decided earlier or cannot be: nothing is sold, so there is nothing to lock.
+        // All orders were decided earlier or cannot be: nothing is sold, so no stock needs a lock.
         write::write_remaining(transaction, &guessed, &snapshot).await?;
         return Ok(guessed.results);
     }
-    // Refused orders have nothing to add. But one that fits after all, for want of another, needs its buyers' locks:
-    // a batch that ran into this takes the locks of all, and puts back what was not bought.
+    // Rejected orders add nothing. But an order that fits after all, in place of another, needs its buyers' locks:
+    // after such a failure the retry locks all buyers, and removes what was not bought.
     let added = if lock_all_buyers.load(Ordering::Relaxed) {
         optimistic::all_purchases(&guessed, &snapshot)
     } else {
@@ -145,7 +147,7 @@ async fn decide_and_write(
     cache.update(&snapshot.skus, &after(&plan, &snapshot));
     if !reconcile::covers(&guessed, &added, &plan) {
         lock_all_buyers.store(true, Ordering::Relaxed);
-        let detail = DbErrorDetail::new("decide orders", "what was guessed of the stock was too far off");
+        let detail = DbErrorDetail::new("decide orders", "the cached stock was too far off");
         return Err(DbError { class: ErrorClass::Contention, detail });
     }
     reconcile::outcomes(transaction, &guessed, &plan).await?;
@@ -154,7 +156,7 @@ async fn decide_and_write(
     Ok(plan.results)
 }
 
-/// The stock as `plan` leaves it.
+/// The stock after `plan`.
 fn after(plan: &WritePlan<'_>, snapshot: &BatchSnapshot<'_>) -> Vec<Option<SkuState>> {
     let mut states = snapshot.states.clone();
     for (&place, &quantity) in &plan.reserve {

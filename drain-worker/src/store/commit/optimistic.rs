@@ -1,4 +1,4 @@
-//! What is written before the stock is locked.
+//! The writes before the stock is locked.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::store::error::{DbError, ErrorClass};
 use crate::store::stock_cache::StockCache;
 use crate::store::transaction::Transaction;
 
-/// Decides on the guess and inserts what that gives.
+/// Decides on the cached stock and inserts the resulting orders.
 pub(super) async fn orders<'a>(
     transaction: &mut Transaction,
     cache: &StockCache,
@@ -25,11 +25,12 @@ pub(super) async fn orders<'a>(
     let mut plan = decide(orders, snapshot);
     let mut written = 0;
     match write::insert_orders(transaction, &plan.decided, &mut written).await {
-        // The statement is undone, the transaction goes on.
+        // The statement is undone, the transaction continues.
         Err(failure) if failure.class == ErrorClass::DuplicateKey => {
             cache.orders.set();
             if looks_first || written > 0 {
-                // It came after the look, or some rows of the batch's own are there: a new run tells them apart.
+                // The key appeared after the read, or some rows of this batch are inserted: a retry distinguishes
+                // them.
                 return Err(failure);
             }
             read::read_known(transaction, orders, snapshot).await?;
@@ -42,7 +43,7 @@ pub(super) async fn orders<'a>(
     Ok(plan)
 }
 
-/// What all orders that `plan` decides ask for of SKUs with a limit, those included that it refuses.
+/// The purchases of all orders in `plan` for SKUs with a limit, including rejected orders.
 pub(super) fn all_purchases<'a>(
     plan: &WritePlan<'a>,
     snapshot: &BatchSnapshot<'_>,
@@ -60,7 +61,7 @@ pub(super) fn all_purchases<'a>(
     purchases
 }
 
-/// StoreTotals what buyers get against their limits, and finds out what they had before.
+/// Counts purchases against their limits, and reads what the buyers had before.
 pub(super) async fn purchases(
     transaction: &mut Transaction,
     cache: &StockCache,
@@ -81,13 +82,14 @@ pub(super) async fn purchases(
             true
         }
         Err(failure) => {
-            // Some rows of the batch's own are there: the next run adds from the start.
+            // Some rows of this batch are inserted: the retry adds from the start.
             cache.buyers.set();
             return Err(failure);
         }
         Ok(()) => adds && !added.is_empty(),
     };
-    // Whom the guess refuses has nothing added, and is told the right reason all the same: what he has may be the limit.
+    // An order that the cached stock rejects adds nothing. Its reason must still be right: the buyer's earlier
+    // purchases may exceed the limit.
     let is_refused = |(order, outcome): &(&AcceptedOrder, Outcome)| {
         *outcome != Outcome::Confirmed && snapshot.is_limited(order)
     };

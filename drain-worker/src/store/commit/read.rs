@@ -1,4 +1,4 @@
-//! Reads what a batch is decided on.
+//! Reads the snapshot on which a batch is decided.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::store::sql::{ColumnKind, ROWS_MAX, SqlRow, Statement, unexpected};
 use crate::store::stock_cache::StockCache;
 use crate::store::transaction::Transaction;
 
-/// What the stock looked like a moment ago. SKUs that nobody remembers are read, without a lock.
+/// Fills in the cached stock. SKUs that are not cached are read, without a lock.
 pub(super) async fn guess_stock(
     transaction: &mut Transaction,
     cache: &StockCache,
@@ -24,7 +24,7 @@ pub(super) async fn guess_stock(
     Ok(())
 }
 
-/// Locks the batch's stock rows and reads what is there now.
+/// Locks the batch's stock rows and reads them.
 pub(super) async fn lock_stock(
     transaction: &mut Transaction,
     snapshot: &mut BatchSnapshot<'_>,
@@ -48,7 +48,7 @@ async fn read_stock(
     Ok(())
 }
 
-/// `keys` are of one sale.
+/// `keys` belong to one sale.
 async fn read_stock_chunk(
     transaction: &mut Transaction,
     keys: &[SkuKey<'_>],
@@ -76,7 +76,7 @@ async fn read_stock_chunk(
     Ok(())
 }
 
-/// Reads which orders of the batch are decided already.
+/// Reads which orders of the batch are decided.
 pub(super) async fn read_known(
     transaction: &mut Transaction,
     orders: &[AcceptedOrder],
@@ -96,8 +96,8 @@ pub(super) async fn read_known(
     Ok(())
 }
 
-/// Locks the letters of `orders` if there are any: nobody gives one up while its order is being decided. They are looked
-/// for without locks first, because a locking read that finds nothing may lock the gap.
+/// Locks the dead letters of `orders`, so that none is discarded while its order is being decided. They are searched
+/// without locks first, because a locking read that finds nothing may lock the gap.
 pub(super) async fn lock_dead_letters(
     transaction: &mut Transaction,
     orders: &[AcceptedOrder],
@@ -131,7 +131,7 @@ async fn lock_dead_letters_chunk(
             if row.int(3)? == 0 {
                 snapshot.letters.insert(subject);
             } else {
-                // A reason that only a newer version knows tells at least that nobody has to act.
+                // For a reason of a newer version, any known one: the order needs no action.
                 let reason = DeadLetterReason::from_name(row.text(2)?);
                 snapshot.discarded.insert(subject, reason.unwrap_or(DeadLetterReason::RefusedByDatabase));
             }
@@ -144,7 +144,7 @@ fn ids(orders: &[AcceptedOrder]) -> impl Iterator<Item = &[u8]> {
     orders.iter().map(|order| order.order_id.as_bytes().as_slice())
 }
 
-/// Reads what the batch's buyers have of SKUs with a limit.
+/// Reads the batch's buyers' purchases of SKUs with a limit.
 pub(super) async fn read_purchases(
     transaction: &mut Transaction,
     orders: &[AcceptedOrder],
@@ -159,7 +159,7 @@ pub(super) async fn read_purchases(
     for sale in buyers.chunk_by(|left, right| left.0 == right.0) {
         for chunk in sale.chunks(ROWS_MAX) {
             let sale_id = chunk[0].0;
-            // All that a buyer has in the sale: few rows, and one range of the primary key a buyer.
+            // All purchases of a buyer in the sale: few rows, and one range of the primary key per buyer.
             let statement = Statement::new(
                 "SELECT user_id, sku, quantity FROM user_purchases WHERE sale_id = ? AND user_id IN ",
             )
@@ -178,7 +178,7 @@ pub(super) async fn read_purchases(
     Ok(())
 }
 
-/// The outcome in the columns `state` and `reason`, of which `state` is at `index`.
+/// The outcome in the columns `state` and `reason`; `state` is at `index`.
 pub(in crate::store) fn outcome(row: &SqlRow, index: usize) -> Result<Outcome, DbError> {
     match (row.text(index)?, row.optional_text(index + 1)?) {
         ("confirmed", None) => Ok(Outcome::Confirmed),

@@ -1,4 +1,4 @@
-//! Puts right what was written on a guess that turned out wrong.
+//! Corrects what was written on a wrong guess of the stock.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +11,8 @@ use crate::store::error::DbError;
 use crate::store::sql::{ROWS_MAX, Statement};
 use crate::store::transaction::Transaction;
 
-/// Whether the same orders were inserted, and every buyer's row that `plan` counts on was locked. What is not covered
-/// cannot be put right: its locks come before the stock's.
+/// True if the same orders were inserted, and every buyer's row in `plan` is locked. Other differences cannot be
+/// corrected, because their locks precede the stock's.
 pub(super) fn covers(
     guessed: &WritePlan<'_>,
     added: &BTreeMap<(usize, &str), i64>,
@@ -24,7 +24,7 @@ pub(super) fn covers(
     ids(guessed) == ids(plan) && plan.purchases.keys().all(|key| added.contains_key(key))
 }
 
-/// Sets the outcomes that `plan`, decided under all locks, gives otherwise than `guessed`.
+/// Sets the outcomes in which `plan`, decided under all locks, differs from `guessed`.
 pub(super) async fn outcomes(
     transaction: &mut Transaction,
     guessed: &WritePlan<'_>,
@@ -36,7 +36,7 @@ pub(super) async fn outcomes(
     Ok(())
 }
 
-/// The orders whose outcome is another, by that outcome, ids ascending.
+/// The orders with a different outcome, by that outcome, ids ascending.
 fn changed(
     guessed: &[(&AcceptedOrder, Outcome)],
     decided: &[(&AcceptedOrder, Outcome)],
@@ -68,8 +68,8 @@ async fn set_outcome(
     Ok(())
 }
 
-/// Makes of what was `added` what `plan` says. The rows are locked since they were added to, so setting what should be
-/// there is safe.
+/// Changes the `added` purchases to those of `plan`. Their rows are locked since the insert, so setting absolute
+/// values is safe.
 pub(super) async fn purchases(
     transaction: &mut Transaction,
     added: &BTreeMap<(usize, &str), i64>,

@@ -1,4 +1,4 @@
-//! Carries out a plan.
+//! Executes a plan.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ use crate::store::error::DbError;
 use crate::store::sql::{BYTES, ROWS_MAX, Statement, chunks, to_database};
 use crate::store::transaction::Transaction;
 
-/// Writes what the locks were taken for, and what depends on nobody else.
+/// Writes the rows that need the stock's locks, and those that no other transaction contends for.
 pub(super) async fn write_remaining(
     transaction: &mut Transaction,
     plan: &WritePlan<'_>,
@@ -34,13 +34,13 @@ pub(super) async fn write_remaining(
     delete_settled(transaction, plan).await
 }
 
-/// Names of sales and SKUs are no personal data.
+/// Names of sales and SKUs are not personal data.
 fn order_detail(order: &AcceptedOrder) -> String {
     let skus: Vec<_> = order.items.iter().map(|item| item.sku.as_str()).collect();
     format!("sale {}, skus {}", order.sale_id, skus.join(" "))
 }
 
-/// What an order's row binds that the order does not hold as such.
+/// Values of an order's row that the order does not contain in this form.
 struct OrderRow<'a> {
     order: &'a AcceptedOrder,
     state: &'static str,
@@ -50,7 +50,7 @@ struct OrderRow<'a> {
     accepted_at: String,
 }
 
-/// Inserts orders. `written` counts those whose statement was done, also if another fails.
+/// Inserts orders. `written` counts the rows of the completed statements, also after an error.
 pub(super) async fn insert_orders(
     transaction: &mut Transaction,
     decided: &[(&AcceptedOrder, Outcome)],
@@ -93,7 +93,7 @@ fn order_row(order: &AcceptedOrder, outcome: Outcome) -> OrderRow<'_> {
         order,
         state,
         reason,
-        // An order without a total is a dead letter and does not come here.
+        // An order without a total is a dead letter and is never inserted.
         total_minor: order.total_minor().unwrap_or_default(),
         address: address_json(&order.shipping_address),
         accepted_at: to_database(order.accepted_at),
@@ -131,8 +131,8 @@ pub(super) async fn insert_items(
     Ok(())
 }
 
-/// Inserts what buyers get of SKUs with a limit; `on_duplicate` says what becomes of a row that is there. `written` counts
-/// as for [`insert_orders`].
+/// Inserts purchases of SKUs with a limit; `on_duplicate` defines what happens to an existing row. `written` counts
+/// as in [`insert_orders`].
 pub(super) async fn insert_purchases(
     transaction: &mut Transaction,
     purchases: &BTreeMap<(usize, &str), i64>,
@@ -159,8 +159,8 @@ pub(super) async fn insert_purchases(
     Ok(())
 }
 
-/// Adds to what is there rather than setting what should be: should a proxy ever lose the locks, the sum still
-/// holds and the table's constraint still refuses to oversell.
+/// Adds to the stored value instead of setting it: if a proxy ever lost the locks, the sum would still be correct and
+/// the table's constraint would still prevent overselling.
 async fn reserve_stock(
     transaction: &mut Transaction,
     plan: &WritePlan<'_>,
@@ -184,7 +184,7 @@ async fn reserve_stock(
     Ok(())
 }
 
-/// Puts payloads on record that came under the id of another one.
+/// Records payloads that arrived under the id of another one.
 pub(in crate::store) async fn insert_conflicts(
     transaction: &mut Transaction,
     conflicts: &BTreeSet<(OrderId, PayloadDigest)>,

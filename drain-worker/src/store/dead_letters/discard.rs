@@ -1,4 +1,4 @@
-//! Gives dead letters up, and removes settled ones.
+//! Discards dead letters, and deletes settled ones.
 
 use super::list::{limited, selected};
 use super::records::{DeadLetterSelection, DeadLetterStatus, DiscardOutcome, PageRequest};
@@ -61,7 +61,7 @@ async fn discard(
     context: &AuditContext,
 ) -> Result<Vec<(i64, DiscardOutcome)>, DbError> {
     const KINDS: &[ColumnKind] = &[ColumnKind::Int, ColumnKind::Int];
-    // Somebody who names a letter is told about it, also if it was given up before.
+    // A dead letter that the caller names gets an outcome, also if it was discarded before.
     let standing = if matches!(selection, DeadLetterSelection::Ids(_)) {
         DeadLetterStatus::Any
     } else {

@@ -1,4 +1,4 @@
-//! Lists and counts dead letters, beside the writers.
+//! Lists and counts dead letters, on the readers' connections.
 
 use bytes::Bytes;
 use shared::order::OrderId;
@@ -112,7 +112,7 @@ impl Store {
     /// [`StoreError::Transient`] or [`StoreError::Fatal`].
     pub async fn dead_letter_totals(&self) -> Result<DeadLetterTotals, StoreError> {
         const KINDS: &[ColumnKind] = &[ColumnKind::Text, ColumnKind::Int, ColumnKind::Text, ColumnKind::Text];
-        // Numbers ascend with the first failure, so the index alone tells which letter is the oldest.
+        // Numbers ascend with the first failure, so the index alone shows the oldest dead letter.
         let statement = Statement::new(
             "SELECT totals.reason, totals.letters, CAST(dead_letters.first_failed_at AS CHAR), CAST(",
         )
@@ -132,7 +132,7 @@ impl Store {
     }
 }
 
-/// Adds the conditions of a selection; `None`: nothing can be in it.
+/// Adds the conditions of a selection; `None`: the selection is empty.
 pub(super) fn selected<'a>(
     statement: Statement<'a>,
     selection: &'a DeadLetterSelection,
@@ -151,7 +151,7 @@ pub(super) fn selected<'a>(
     }
 }
 
-/// Ends a statement about letters with the page's order and bound.
+/// Adds the page's order and bound.
 pub(super) fn limited(statement: Statement<'_>, page: PageRequest) -> Statement<'_> {
     statement.text(" ORDER BY id LIMIT ?").bind(page.letters_max.get().min(PAGE_LETTERS_MAX))
 }
@@ -175,7 +175,7 @@ fn head(row: &SqlRow) -> Result<DeadLetterSummary, DbError> {
     })
 }
 
-/// From `since` to `now`, milliseconds; 0 if the clock went back.
+/// Milliseconds from `since` to `now`; 0 if the clock was set back.
 fn millis_between(since: OffsetDateTime, now: OffsetDateTime) -> u64 {
     u64::try_from((now - since).whole_milliseconds()).unwrap_or(0)
 }

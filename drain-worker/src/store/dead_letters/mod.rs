@@ -1,4 +1,4 @@
-//! Keeps dead letters.
+//! Writes dead letters.
 
 mod discard;
 mod list;
@@ -20,8 +20,8 @@ use super::fence::{Fence, lock_for_commit};
 use super::sql::{BYTES, Statement, chunks};
 use super::transaction::Transaction;
 
-/// Most payload in one statement, unless one letter alone has more. Servers accept 16 MiB and more by default, and a
-/// message has at most 4 MiB.
+/// Maximum payload of one statement; a single larger dead letter gets its own. Servers accept 16 MiB and more by
+/// default, and a message has at most 4 MiB.
 const STATEMENT_PAYLOAD_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 impl Store {
@@ -94,7 +94,7 @@ async fn insert_chunk(transaction: &mut Transaction, letters: &[DeadLetter]) -> 
     transaction.execute("insert dead letters", statement).await
 }
 
-/// How many of `letters`, from the first, hold at most `bytes_max` of payload together; at least 1.
+/// The number of `letters`, from the first, with at most `bytes_max` of payload together; at least 1.
 fn count_within(letters: &[DeadLetter], bytes_max: usize) -> usize {
     let mut bytes = 0_usize;
     let fits = letters.iter().take_while(|letter| {

@@ -1,4 +1,4 @@
-//! What operators do with dead letters: look, count, give up; and what redriving needs.
+//! Selections of dead letters, and what the store returns about them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -8,22 +8,18 @@ use bytes::Bytes;
 use shared::order::OrderId;
 use time::OffsetDateTime;
 
-/// Most letters of one page.
 pub const PAGE_LETTERS_MAX: u32 = 500;
 
-/// Which letters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeadLetterSelection {
-    /// Those with these numbers.
     Ids(BTreeSet<i64>),
-    /// Those with this reason: a [`super::DeadLetterReason`]'s name, or one that another version wrote.
+    /// A [`crate::store::DeadLetterReason`]'s name, or another version's.
     Reason(String),
-    /// All.
     All,
 }
 
 impl DeadLetterSelection {
-    /// What of it a page covers, and the number that the next page goes on after, if that is known already.
+    /// The part of the selection that a page covers, and the number after which the next page continues, if known.
     #[must_use]
     pub fn on_page(&self, page: PageRequest) -> (Self, Option<i64>) {
         let Self::Ids(ids) = self else { return (self.clone(), None) };
@@ -34,76 +30,61 @@ impl DeadLetterSelection {
     }
 }
 
-/// Which of them, by what operators did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeadLetterStatus {
-    /// Those that still need somebody.
     Open,
-    /// Those that were given up.
     Discarded,
-    /// Both.
     Any,
 }
 
-/// A piece of a list, in the order of the letters' numbers.
+/// A page of a list, in the order of the dead letters' numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageRequest {
-    /// Only letters with a higher number; start with 0, go on with the last one seen.
+    /// Only dead letters with a higher number; start with 0, continue with the last one returned.
     pub after: i64,
-    /// Most letters; at most [`PAGE_LETTERS_MAX`] are told.
+    /// Maximum of dead letters; at most [`PAGE_LETTERS_MAX`] are returned.
     pub letters_max: NonZeroU32,
 }
 
 impl PageRequest {
-    /// How many letters it may have.
     #[must_use]
     pub fn letters_max(self) -> usize {
         self.letters_max.get().min(PAGE_LETTERS_MAX) as usize
     }
 }
 
-/// A dead letter without its payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetterSummary {
-    /// Its number, ascending with age of first failure.
+    /// Ascending with the time of the first failure.
     pub id: i64,
-    /// The order; `None`: the message could not be read as orders.
+    /// `None`: the message could not be read as orders.
     pub order_id: Option<OrderId>,
-    /// The message it came in, if known.
     pub message_id: Option<String>,
-    /// A [`super::DeadLetterReason`]'s name, or one that another version of this program wrote.
+    /// A [`crate::store::DeadLetterReason`]'s name, or another version's.
     pub reason: String,
-    /// For people.
     pub detail: String,
-    /// How often it came here.
     pub attempts: i64,
-    /// When it first failed, UTC, by the database's clock.
+    /// UTC, by the database's clock.
     pub first_failed_at: OffsetDateTime,
-    /// When it last failed, UTC, by the database's clock.
+    /// UTC, by the database's clock.
     pub last_failed_at: OffsetDateTime,
-    /// Size of its payload.
     pub payload_bytes: u64,
-    /// Set once it was given up; the payload is gone then.
+    /// Set once discarded; the payload is wiped then.
     pub discard: Option<DiscardRecord>,
 }
 
-/// That a letter was given up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DiscardRecord {
-    /// When, UTC, by the database's clock.
+    /// UTC, by the database's clock.
     pub at: OffsetDateTime,
-    /// Who, as the caller said.
     pub by: String,
-    /// Why, as the caller said.
     pub reason: String,
 }
 
-/// A dead letter with its payload.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StoredDeadLetter {
-    /// All but the payload.
     pub head: DeadLetterSummary,
-    /// A message body that can be sent again; empty once it was given up. Personal data.
+    /// A message body that can be redriven; empty once discarded. Personal data.
     pub payload: Bytes,
 }
 
@@ -119,54 +100,49 @@ impl fmt::Debug for StoredDeadLetter {
     }
 }
 
-/// How many letters need somebody, and for how long.
+/// Open dead letters, and their age.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeadLetterTotals {
-    /// By the name of their reason; a reason without letters is absent.
+    /// By the name of the reason; a reason without dead letters is absent.
     pub by_reason: BTreeMap<String, ReasonTotal>,
 }
 
-/// Letters of one reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReasonTotal {
-    /// How many.
     pub letters: u64,
-    /// Since the oldest of them first failed, milliseconds, by the database's clock.
+    /// Time since the oldest first failed, milliseconds, by the database's clock.
     pub oldest_age_ms: u64,
 }
 
 impl DeadLetterTotals {
-    /// Letters of all reasons.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.by_reason.values().map(|total| total.letters).sum()
     }
 
-    /// Age of the oldest of all, milliseconds; `None`: there are none.
+    /// Milliseconds; `None`: there are none.
     #[must_use]
     pub fn oldest_age_ms(&self) -> Option<u64> {
         self.by_reason.values().map(|total| total.oldest_age_ms).max()
     }
 }
 
-/// What became of a letter that was to be given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DiscardOutcome {
-    /// It is given up: now, or it was before.
+    /// Discarded now or before.
     Discarded,
-    /// There is no such letter, or no longer.
+    /// No such dead letter, or no longer.
     Gone,
 }
 
-/// What became of letters from the broker's own dead-letter topic.
+/// Counts of dead letters from the broker's dead-letter topic.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BrokerDlqCounts {
-    /// BrokerDlqCounts as dead letters.
     pub stored: usize,
-    /// Not needed: the order is decided, with this payload.
+    /// Skipped: the order is decided, with this payload.
     pub decided: usize,
-    /// Not needed: the order is decided with another payload, which is on record now.
+    /// Skipped: the order is decided with another payload; the conflict is recorded.
     pub conflicts: usize,
-    /// There is a letter of it already, open or given up; it stays as it is.
+    /// Skipped: a dead letter exists, open or discarded, and does not change.
     pub present: usize,
 }

@@ -1,4 +1,4 @@
-//! Keeps what the broker gave up, unless its end is known.
+//! Stores the broker's dead messages, unless their orders are decided.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -37,8 +37,8 @@ impl Store {
     }
 }
 
-/// An order may be decided by another transaction between the look and the letter. The letter is then one too many, and
-/// goes when it is redriven.
+/// Another transaction may decide an order between the read and the insert. The dead letter is then superfluous, and
+/// is deleted when it is redriven.
 async fn keep(
     transaction: &mut Transaction,
     fence: Fence,

@@ -24,7 +24,6 @@ pub(super) fn open(url: &DatabaseUrl, config: &StoreConfig) -> Result<Box<dyn Dr
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PoolKind {
     Writers,
-    /// One connection for the pool's coordination.
     Coordinator,
     Readers,
 }
@@ -53,7 +52,6 @@ impl<DB: Database> Pools<DB> {
 
 /// The SQL of one kind of database, and how to read its errors.
 pub(super) struct Dialect {
-    /// Opens a transaction that will write.
     pub(super) begin: &'static str,
     /// Ends a SELECT that locks the rows it returns until the end of the transaction.
     pub(super) for_update: &'static str,
@@ -95,7 +93,6 @@ impl Dialect {
     }
 }
 
-/// The connections to one database.
 pub(super) trait Driver: Send + Sync {
     fn dialect(&self) -> &'static Dialect;
 
@@ -123,7 +120,6 @@ pub(super) trait DriverConnection: Send {
         columns: &'static [ColumnKind],
     ) -> BoxFuture<'a, Result<Vec<SqlRow>, sqlx::Error>>;
 
-    /// Closes the connection, telling the server.
     fn close(self: Box<Self>) -> BoxFuture<'static, ()>;
 
     /// Removes the connection from the pool and closes its socket without telling the server: needs no runtime and cannot

@@ -1,4 +1,4 @@
-//! MySQL's dialect: PolarDB in production, MariaDB for tests. Every statement here runs on both.
+//! MySQL's dialect: PolarDB in production, MariaDB for tests. Every statement runs on both.
 
 use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
@@ -15,25 +15,25 @@ use super::{Dialect, Driver, DriverConnection, PoolKind, Pools, mysql_codes};
 
 static MIGRATOR: LazyLock<Migrator> = LazyLock::new(|| {
     let mut migrator = sqlx::migrate!("migrations/mysql");
-    // The driver waits for its lock without end, by a negative time that MariaDB takes for none: it locks nothing.
+    // The driver waits for its lock without end, by a negative time that MariaDB interprets as none: it locks
+    // nothing.
     migrator.set_locking(false);
     migrator
 });
 
-/// Waits up to a minute for others that migrate the same database. The lock is the connection's.
+/// Waits up to a minute for other processes that migrate the same database. The lock belongs to the connection.
 const LOCK_MIGRATION: &str = "SELECT GET_LOCK(CONCAT('spillway-migrate-', MD5(DATABASE())), 60)";
 
 const ISOLATION: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
 
 /// The session that every statement relies on. The driver's own mode is the server's plus two flags, so a server
-/// without strict mode would clip values silently; here too long is an error everywhere.
+/// without strict mode would clip values silently; here a value that is too long is an error everywhere.
 ///
-/// Nothing but strictness is needed for correctness: a proxy that hands out another session loses the shorter lock wait,
-/// the bound on a stalled session and READ COMMITTED (which locks fewer gaps), and the transactions are right without
-/// them.
+/// Only strictness is needed for correctness. A proxy that switches sessions loses the shorter lock wait, the bound
+/// on a stalled session and READ COMMITTED (which locks fewer gaps), and the transactions are correct without them.
 ///
-/// `wait_timeout` is the one bound on a transaction that idles which MySQL 8 and MariaDB both have (MariaDB's
-/// `idle_transaction_timeout` MySQL lacks): it counts within a transaction as well as outside.
+/// `wait_timeout` is the only bound on an idle transaction that both MySQL 8 and MariaDB have (MySQL lacks MariaDB's
+/// `idle_transaction_timeout`): it applies within a transaction as well as outside.
 fn session(config: &StoreConfig, lock_wait_s: u32) -> String {
     format!(
         "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,\
@@ -42,11 +42,11 @@ fn session(config: &StoreConfig, lock_wait_s: u32) -> String {
     )
 }
 
-/// Longest wait for a row's lock, seconds.
+/// Maximum wait for a row's lock, seconds.
 const LOCK_WAIT_S: u32 = 10;
 
-/// As [`LOCK_WAIT_S`], of the pool's coordination: shorter than its transactions may take, so that the server has given up
-/// when the client does and no connection is left waiting behind.
+/// As [`LOCK_WAIT_S`], for the pool's coordination: shorter than its transactions may take, so that the server ends
+/// the wait before the client does and no connection keeps waiting.
 const COORDINATION_LOCK_WAIT_S: u32 = 1;
 
 static DIALECT: Dialect = Dialect {
@@ -78,12 +78,11 @@ static DIALECT: Dialect = Dialect {
     is_missing_table: |error| error.detail.code == Some(1146),
 };
 
-/// The connections to a MySQL server.
 struct MySqlDriver(Pools<sqlx::MySql>);
 
 pub(super) fn open(url: &DatabaseUrl, config: &StoreConfig) -> Result<Box<dyn Driver>, DbError> {
     let options = MySqlConnectOptions::from_str(url.expose())
-        .map_err(|error| classify_mysql("read the database's address", &error))?
+        .map_err(|error| classify_mysql("read the database's URL", &error))?
         .pipes_as_concat(false)
         .no_engine_substitution(false)
         .statement_cache_capacity(config.statements_max.get() as usize)
@@ -166,7 +165,7 @@ fn classify_mysql(operation: &'static str, error: &sqlx::Error) -> DbError {
 
 super::driver_connection!(sqlx::MySql);
 
-/// `message` without what follows the name in the messages that say more after it.
+/// `message` up to the name, for the messages in which text follows it.
 fn subject_of(message: &str) -> &str {
     [" cannot be null", " is violated", " failed for ", " doesn't exist"]
         .iter()

@@ -1,12 +1,12 @@
-//! What MySQL's error numbers call for. MariaDB's are the same up to 1900; above, only those listed are shared.
+//! The meaning of MySQL's error numbers. MariaDB's are the same up to 1900; above, only the listed ones are shared.
 
 use super::super::error::{Classified, ErrorClass};
 
-/// Sorts an error number.
+/// Classifies an error number.
 ///
-/// A number that is not listed is sorted by its SQLSTATE class; one that says nothing (HY000 and what proxies make
-/// up) is transient: waiting loses nothing, whereas taking it for a detail of the row would turn an unknown outage
-/// into a pile of dead letters.
+/// An unlisted number is classified by its SQLSTATE class. One that says nothing (HY000, and inventions of proxies)
+/// is transient: waiting loses nothing, whereas treating an unknown outage as a fault of the rows would produce
+/// masses of dead letters.
 pub(super) fn classify(number: u16, state: Option<&str>) -> Classified {
     match number {
         1213 => (ErrorClass::Contention, "deadlock"),
@@ -19,7 +19,7 @@ pub(super) fn classify(number: u16, state: Option<&str>) -> Classified {
 
         1040 | 1203 | 1226 | 1129 => (ErrorClass::Transient, "too many connections"),
         1053 | 1077..=1079 => (ErrorClass::Transient, "the server is shutting down"),
-        1290 | 1792 | 1836 => (ErrorClass::Transient, "the server is read-only: a failover, probably"),
+        1290 | 1792 | 1836 => (ErrorClass::Transient, "the server is read-only, probably a failover"),
         1317 | 1927 | 4031 => (ErrorClass::Transient, "the connection was ended"),
         1969 | 3024 => (ErrorClass::Transient, "the statement took longer than the server allows"),
         1152 | 1154..=1161 | 1184 | 2006 | 2013 => (ErrorClass::Transient, "the connection broke"),
@@ -28,7 +28,7 @@ pub(super) fn classify(number: u16, state: Option<&str>) -> Classified {
         1461 => (ErrorClass::Transient, "too many prepared statements"),
         1243 => (ErrorClass::Transient, "the server does not know the prepared statement"),
 
-        // Fewer rows make a smaller statement, so splitting the batch is the cure.
+        // Fewer rows make a smaller statement, so splitting the batch helps.
         1153 | 1390 => (ErrorClass::Row, "the statement is too large"),
         1406 => (ErrorClass::Row, "a value is too long"),
         1264 | 1690 => (ErrorClass::Row, "a number is out of range"),
@@ -36,7 +36,7 @@ pub(super) fn classify(number: u16, state: Option<&str>) -> Classified {
         1048 | 1364 => (ErrorClass::Row, "a value is missing"),
         3819 | 4025 => (ErrorClass::Row, "a constraint is violated"),
         1216 | 1217 | 1451 | 1452 => (ErrorClass::Row, "a foreign key is violated"),
-        1644 => (ErrorClass::Row, "a trigger refuses the row"),
+        1644 => (ErrorClass::Row, "a trigger rejects the row"),
 
         1044 | 1045 | 1130 | 1142 | 1143 | 1227 | 1370 => (ErrorClass::Fatal, "access is denied"),
         1049 => (ErrorClass::Fatal, "the database does not exist"),
@@ -55,7 +55,7 @@ fn by_state(state: &str) -> Classified {
         "21" | "22" | "23" | "44" | "45" => (ErrorClass::Row, "the row is not acceptable"),
         "28" => (ErrorClass::Fatal, "access is denied"),
         "42" => (ErrorClass::Fatal, "the server does not accept the statement"),
-        _ => (ErrorClass::Transient, "an error that this program does not know"),
+        _ => (ErrorClass::Transient, "an unknown error"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! SQLite: the embedded store, for one machine and for trying things out. Same tables, same promises.
+//! SQLite: the embedded store, for one machine and for trials. The tables and guarantees are the same.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use super::{Dialect, Driver, DriverConnection, PoolKind, Pools};
 
 static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite");
 
-/// Most attempts at migrating while others do the same: SQLite has no lock that outlives a transaction.
+/// Maximum attempts at migrating while other processes migrate: SQLite has no lock that outlives a transaction.
 const MIGRATION_RUNS_MAX: u32 = 10;
 
 static DIALECT: Dialect = Dialect {
@@ -45,17 +45,16 @@ static DIALECT: Dialect = Dialect {
     is_missing_table: |error| error.detail.code == Some(1) && error.detail.subject.is_some(),
 };
 
-/// The connections to a SQLite file.
 struct SqliteDriver(Pools<sqlx::Sqlite>);
 
 pub(super) fn open(url: &DatabaseUrl, config: &StoreConfig) -> Result<Box<dyn Driver>, DbError> {
     if url.expose().contains(":memory:") || url.expose().contains("mode=memory") {
-        // Each connection would have a database of its own, and discarding one would discard its orders.
-        let detail = DbErrorDetail::new("read the database's address", "SQLite needs a file");
+        // Each connection would have its own database, and discarding a connection would discard its orders.
+        let detail = DbErrorDetail::new("read the database's URL", "SQLite needs a file");
         return Err(DbError::fatal(detail));
     }
     let options = SqliteConnectOptions::from_str(url.expose())
-        .map_err(|error| classify_sqlite("read the database's address", &error))?
+        .map_err(|error| classify_sqlite("read the database's URL", &error))?
         .statement_cache_capacity(config.statements_max.get() as usize)
         .busy_timeout(config.acquire_timeout)
         .disable_statement_logging();
@@ -63,10 +62,10 @@ pub(super) fn open(url: &DatabaseUrl, config: &StoreConfig) -> Result<Box<dyn Dr
         .clone()
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
-        // NORMAL would keep a committed order through a kill of the process, but not through a loss of power;
-        // the broker forgets an order once it is committed here, so FULL: one sync a batch.
+        // NORMAL would preserve a committed order through a kill of the process, but not through a power failure. The
+        // broker drops an order once it is committed here, so FULL: one sync per batch.
         .synchronous(SqliteSynchronous::Full)
-        // Order ids are spread evenly, so every batch touches pages all over the table: keep 64 MiB of them.
+        // Order ids are spread evenly, so every batch touches pages all over the table: cache 64 MiB of them.
         .pragma("cache_size", "-65536");
     // SQLite has one writer at a time; waiting for a connection is fairer than waiting for its lock.
     let writers = SqlitePoolOptions::new()
@@ -79,7 +78,7 @@ pub(super) fn open(url: &DatabaseUrl, config: &StoreConfig) -> Result<Box<dyn Dr
         .acquire_timeout(config.acquire_timeout)
         .test_before_acquire(false)
         .connect_lazy_with(options.read_only(true));
-    // One writer at a time means one connection, whatever it writes.
+    // One writer at a time means one connection for every kind of write.
     Ok(Box::new(SqliteDriver(Pools { coordinator: writers.clone(), writers, readers })))
 }
 
@@ -110,8 +109,8 @@ async fn migrate(pool: &SqlitePool) -> Result<(), MigrateError> {
     loop {
         runs += 1;
         match MIGRATOR.run(pool).await {
-            // Another process was quicker, most likely: its tables are found the next time. A migration here is
-            // one transaction, so nothing is half-way.
+            // Probably another process was faster: the next attempt finds its tables. A migration is one transaction
+            // here, so none is half-way.
             Err(MigrateError::Execute(_) | MigrateError::ExecuteMigration(..))
                 if runs < MIGRATION_RUNS_MAX =>
             {
@@ -133,14 +132,14 @@ fn classify_sqlite(operation: &'static str, error: &sqlx::Error) -> DbError {
 
 super::driver_connection!(sqlx::Sqlite);
 
-/// Sorts a result code; the low byte is the primary code. See <https://www.sqlite.org/rescode.html>.
+/// Classifies a result code; the low byte is the primary code. See <https://www.sqlite.org/rescode.html>.
 fn by_code(code: u32) -> Classified {
     const UNIQUE: u32 = 2067;
     const PRIMARY_KEY: u32 = 1555;
     const ROW_ID: u32 = 2579;
     match (code, code & 0xff) {
         (UNIQUE | PRIMARY_KEY | ROW_ID, _) => (ErrorClass::DuplicateKey, "a row of this key exists"),
-        // It was waited for already, as long as for a connection.
+        // The driver has already waited for it, as long as for a connection.
         (_, 5 | 6) => (ErrorClass::Transient, "the database is locked"),
         (_, 17) => (ErrorClass::Contention, "the schema changed"),
         (_, 4 | 9 | 15) => (ErrorClass::Transient, "the statement was interrupted"),

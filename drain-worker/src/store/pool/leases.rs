@@ -1,7 +1,7 @@
-//! JoinRequest, heartbeats, fencing, leaving.
+//! Joining, heartbeats, fencing, leaving.
 //!
-//! Locks are taken in one order everywhere: a lease's fence, then the group. A heartbeat shares its own fence, so it
-//! waits for whoever is just taking that away, and for nobody else.
+//! The order of locks is the same everywhere: a lease's fence, then the group. A heartbeat shares its own fence, so
+//! it waits only for a transaction that is removing that fence.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::store::fence::{self, Fence, fenced};
 use crate::store::sql::{ColumnKind, SqlRow, Statement, unexpected};
 use crate::store::transaction::Transaction;
 
-/// How long a lease without a fence is still told, so that operators see who went.
+/// Time for which an expired lease is still listed, so that operators see it.
 const SHOWN_AFTER_FENCING: Duration = Duration::from_secs(15);
 
 const LEASE_KINDS: &[ColumnKind] = &[
@@ -78,8 +78,8 @@ impl PoolStore for Store {
                 };
                 match snapshot.leases.iter().find(|lease| lease.id == heartbeat.lease) {
                     Some(lease) if lease.expires_us > snapshot.now_us => {}
-                    // Not renewed: its worker may have lost track of what it had granted, and starts anew.
-                    Some(_) => return Err(fenced("the lease has lapsed")),
+                    // Not renewed: its worker may have lost track of its grants, and joins again.
+                    Some(_) => return Err(fenced("the lease has expired")),
                     None => return Err(fenced("the lease is gone")),
                 }
                 let share = decide(&snapshot);
@@ -113,7 +113,7 @@ impl PoolStore for Store {
                     return Ok(true);
                 }
                 if row.expires_us > snapshot.now_us {
-                    // It was renewed meanwhile.
+                    // Renewed meanwhile.
                     return Ok(false);
                 }
                 let id = lease.to_string();
@@ -187,7 +187,7 @@ fn leases_statement(group: &str) -> Statement<'_> {
     .bind(group)
 }
 
-/// Locks the group's row and reads everything of it. `None`: there is no such group.
+/// Locks the group's row and reads the whole group. `None`: no such group.
 pub(super) async fn lock_group(
     transaction: &mut Transaction,
     group: &str,
@@ -195,11 +195,11 @@ pub(super) async fn lock_group(
     let lock = Statement::new("SELECT revision FROM drain_groups WHERE group_id = ?")
         .bind(group)
         .text(transaction.dialect.for_update);
-    if transaction.fetch("hold the group", lock, &[ColumnKind::Int]).await?.is_empty() {
+    if transaction.fetch("lock the group", lock, &[ColumnKind::Int]).await?.is_empty() {
         return Ok(None);
     }
-    // Read after the lock is there: what the last holder wrote, and the clock of now rather than of before the wait.
-    // By locking reads, which no proxy may send to a replica that lags.
+    // Read after the lock is held, for the last holder's writes and the current clock. By locking reads, which no
+    // proxy may send to a lagging replica.
     let head = group_statement(transaction.dialect, group).text(transaction.dialect.for_update);
     let head = transaction.fetch("read the group", head, GROUP_KINDS).await?;
     let Some(head) = head.first() else { return Ok(None) };
@@ -214,12 +214,12 @@ async fn lock_fence(transaction: &mut Transaction, lease: LeaseId, how: &'static
     transaction.fetch("lock a fence", lock, &[ColumnKind::Int]).await.map(drop)
 }
 
-/// Removes leases that ended a while ago.
+/// Deletes leases that expired some time ago.
 async fn delete_expired(transaction: &mut Transaction, group: &str, now_us: i64) -> Result<(), DbError> {
     let statement = Statement::new("DELETE FROM drain_leases WHERE group_id = ? AND fenced_us < ?")
         .bind(group)
         .bind(now_us - microseconds(SHOWN_AFTER_FENCING));
-    transaction.execute("delete_expired leases", statement).await
+    transaction.execute("delete expired leases", statement).await
 }
 
 fn snapshot(head: &SqlRow, leases: &[SqlRow]) -> Result<GroupSnapshot, DbError> {

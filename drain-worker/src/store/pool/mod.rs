@@ -1,7 +1,7 @@
 //! The pool's tables: settings, leases, audit trail.
 //!
-//! [`PoolStore`] is the seam; the simulation has another one. Whatever gives shares out or changes settings does so
-//! holding its group's row, one at a time. `_us` is microseconds since 1970 by the database's clock.
+//! Every transaction that changes shares or settings holds the lock of its group's row. `_us` is microseconds since
+//! 1970 by the database's clock.
 
 mod leases;
 mod settings;
@@ -21,94 +21,76 @@ use crate::control::{GroupSettings, SettingsChangeError};
 pub struct GroupSnapshot {
     /// The database's clock, µs.
     pub now_us: i64,
-    /// StoreTotals changes of the settings.
     pub revision: i64,
-    /// What operators set.
     pub settings: GroupSettings,
-    /// Everybody who lives or did a moment ago, by lease.
+    /// Live and recently expired leases, by id.
     pub leases: Vec<Lease>,
 }
 
-/// A worker's place in the pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
-    /// Names it.
     pub id: LeaseId,
-    /// Host and process, for people.
     pub worker: String,
-    /// Orders a second: never less than the worker has granted and not got back.
+    /// Orders a second: never less than the worker's outstanding credits.
     pub share: u32,
-    /// Orders a second that it could use; 0: it is leaving.
+    /// Orders a second that the worker could commit; 0: it is leaving.
     pub wanted: u32,
-    /// When it joined, µs.
+    /// µs.
     pub joined_us: i64,
-    /// From then on it cannot commit, µs.
+    /// The worker cannot commit from then on, µs.
     pub expires_us: i64,
-    /// Since when its fence is gone, µs.
+    /// When its fence was removed, µs.
     pub fenced_us: Option<i64>,
-    /// JSON that the worker tells about itself.
+    /// JSON: the worker's own report.
     pub report: String,
 }
 
-/// Who joins.
 #[derive(Clone, Debug)]
 pub struct JoinRequest<'a> {
-    /// The consumer group.
     pub group: &'a str,
-    /// A lease that nobody has had.
     pub lease: LeaseId,
-    /// Host and process, for people; at most 128 characters.
+    /// Host and process, for display; at most 128 characters.
     pub worker: &'a str,
-    /// What is set if the group is new to the database.
+    /// The settings of a group that is new to the database.
     pub seed: &'a GroupSettings,
-    /// How long the lease lasts without a heartbeat.
+    /// Time until the lease expires without a heartbeat.
     pub ttl: Duration,
 }
 
-/// A heartbeat.
 #[derive(Clone, Debug)]
 pub struct Heartbeat<'a> {
-    /// The consumer group.
     pub group: &'a str,
-    /// Whose.
     pub lease: LeaseId,
-    /// Orders a second that it could use.
+    /// Orders a second that the worker could commit.
     pub wanted: u32,
-    /// How long the lease lasts from now on.
+    /// Time until the lease expires from now on.
     pub ttl: Duration,
-    /// JSON about the worker.
+    /// JSON: the worker's own report.
     pub report: &'a str,
 }
 
-/// A change was not made.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
-    /// It cannot be meant.
     #[error(transparent)]
     Rejected(#[from] SettingsChangeError),
-    /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Something that operators did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditEntry {
-    /// Its number, ascending with time.
+    /// Ascending with time.
     pub id: i64,
-    /// When, UTC, by the database's clock.
+    /// UTC, by the database's clock.
     pub at: OffsetDateTime,
-    /// Who, as the caller said.
     pub who: String,
-    /// What.
     pub action: String,
-    /// More about it.
     pub detail: String,
-    /// Why, as the caller said.
     pub reason: String,
 }
 
-/// Keeps the pool. Calling again after [`StoreError::Transient`] is always safe.
+/// What a pool member calls. [`crate::store::Store`] implements it; the simulation in `tests/pool_sim` has another
+/// one. Retrying after [`StoreError::Transient`] is always safe.
 pub trait PoolStore: Send + Sync + 'static {
     /// Adds a lease with a share of 0, and the group if it is new.
     ///
@@ -116,35 +98,33 @@ pub trait PoolStore: Send + Sync + 'static {
     /// [`StoreError::Transient`] or [`StoreError::Fatal`].
     fn join(&self, request: &JoinRequest<'_>) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Renews a lease and sets its share to what `decide` makes of the group, in one transaction. Returns the group as
-    /// it was, and that share.
+    /// Renews a lease and sets its share to the result of `decide` for the group, in one transaction. Returns the
+    /// previous group, and that share.
     ///
     /// # Errors
-    /// [`StoreError::Fenced`]: the lease is gone or has lapsed, join again. [`StoreError::Transient`] or [`StoreError::Fatal`]; the
-    /// share may have been set then.
+    /// [`StoreError::Fenced`]: the lease is gone or has expired, join again. After [`StoreError::Transient`] or
+    /// [`StoreError::Fatal`] the share may have been set.
     fn heartbeat(
         &self,
         heartbeat: &Heartbeat<'_>,
         decide: impl Fn(&GroupSnapshot) -> u32 + Send + Sync,
     ) -> impl Future<Output = Result<(GroupSnapshot, u32), StoreError>> + Send;
 
-    /// Takes the right to commit from `lease` if it has lapsed and no transaction under it is under way. Does not wait for
-    /// those: none begins under a lapsed lease, and whoever asks has a heartbeat of its own to send. Returns whether the
-    /// lease is without that right now.
+    /// Removes the fence of `lease` if the lease has expired and no transaction under it is in flight. Does not wait
+    /// for such a transaction: none begins under an expired lease, and the caller has its own heartbeat to send.
+    /// Returns true if the lease has no fence now.
     ///
     /// # Errors
-    /// [`StoreError::Transient`], also if a transaction is under way: ask again; or [`StoreError::Fatal`].
+    /// [`StoreError::Transient`], also if a transaction is in flight: retry; or [`StoreError::Fatal`].
     fn fence(&self, group: &str, lease: LeaseId) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// Removes a lease that its own worker gives up. Its share is free at once: the worker must have nothing
-    /// outstanding.
+    /// Removes the worker's own lease. Its share is free at once: the worker must have no credit outstanding.
     ///
     /// # Errors
-    /// [`StoreError::Transient`], also if a transaction under way takes too long; or [`StoreError::Fatal`].
+    /// [`StoreError::Transient`], also if a transaction in flight takes too long; or [`StoreError::Fatal`].
     fn leave(&self, group: &str, lease: LeaseId) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
-/// The settings as they are kept.
 fn written(settings: &GroupSettings) -> String {
     #[expect(clippy::expect_used, reason = "numbers and strings always serialise")]
     serde_json::to_string(settings).expect("settings serialise")

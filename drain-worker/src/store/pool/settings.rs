@@ -1,4 +1,4 @@
-//! Changing settings, and the audit trail.
+//! Settings changes, and the audit trail.
 
 use super::leases::lock_group;
 use super::{AuditEntry, GroupSnapshot, SettingsError};
@@ -118,7 +118,7 @@ async fn change_locked(
     Ok(Ok(snapshot))
 }
 
-/// Adds an entry to the audit trail, within a transaction.
+/// Appends to the audit trail, within a transaction.
 pub(in crate::store) async fn insert_audit(
     transaction: &mut Transaction,
     group: &str,

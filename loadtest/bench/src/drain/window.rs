@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use drain_worker::store::{Fence, OrderStore, Store, StoreConfig, VerdictKind};
+use drain_worker::store::{CommitOutcome, Fence, OrderStore, Store, StoreConfig};
 use drain_worker::tune::Scratch;
 use drain_worker::tune::orders::{Orders, catalogue};
 use hdrhistogram::Histogram;
@@ -219,12 +219,12 @@ impl Fixture<'_> {
         let store = Arc::new(Store::connect(self.scratch.url(), config).await?);
         self.stock(&store, mix).await?;
         let expected = match (subject, mix.in_stock) {
-            (DrainSubject::Redelivered, _) => VerdictKind::Duplicate(Outcome::Confirmed),
-            (_, true) => VerdictKind::New(Outcome::Confirmed),
-            (_, false) => VerdictKind::New(Outcome::Rejected(RejectReason::SoldOut)),
+            (DrainSubject::Redelivered, _) => CommitOutcome::Duplicate(Outcome::Confirmed),
+            (_, true) => CommitOutcome::New(Outcome::Confirmed),
+            (_, false) => CommitOutcome::New(Outcome::Rejected(RejectReason::SoldOut)),
         };
         let fence = self.fence;
-        let commit = async |work: Vec<Vec<Vec<AcceptedOrder>>>, expected: Option<VerdictKind>| {
+        let commit = async |work: Vec<Vec<Vec<AcceptedOrder>>>, expected: Option<CommitOutcome>| {
             together(work, |batches| {
                 let store = store.clone();
                 async move { commit_all(&store, fence, &batches, expected).await }
@@ -310,7 +310,7 @@ async fn commit_all(
     store: &Store,
     fence: Fence,
     batches: &[Vec<AcceptedOrder>],
-    expected: Option<VerdictKind>,
+    expected: Option<CommitOutcome>,
 ) -> CommitLatencies {
     let mut latencies = Vec::with_capacity(batches.len());
     for batch in batches {
@@ -318,9 +318,9 @@ async fn commit_all(
         let verdicts = store.commit(fence, batch).await?;
         latencies.push(began.elapsed());
         // A result for another decision than the subject's name says would be misleading.
-        let as_expected = |kind: VerdictKind| expected.is_none_or(|expected| kind == expected);
+        let as_expected = |kind: CommitOutcome| expected.is_none_or(|expected| kind == expected);
         ensure!(
-            verdicts.len() == batch.len() && verdicts.iter().all(|verdict| as_expected(verdict.kind)),
+            verdicts.len() == batch.len() && verdicts.iter().all(|verdict| as_expected(verdict.outcome)),
             "the store's decisions are not {expected:?}"
         );
     }

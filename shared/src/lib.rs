@@ -13,5 +13,6 @@ pub mod telemetry;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 pub mod time;
+pub mod web;
 
 pub use spillway_rocketmq as rocketmq;

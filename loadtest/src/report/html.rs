@@ -27,7 +27,7 @@ const JS: [&str; 8] = [
 
 pub fn html(report: &RunReport) -> anyhow::Result<String> {
     let json = script_safe(&serde_json::to_string(report)?);
-    let script = JS.concat();
+    let script = shared::web::chart_js_inline() + &JS.concat();
     let title = text_safe(&format!(
         "{}: {}",
         report.scenario.name,

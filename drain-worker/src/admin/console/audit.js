@@ -1,7 +1,8 @@
 // Who changed what, when and why; newest first.
 
 import { api } from "./api.js";
-import { byId, fillTable } from "./dom.js";
+import { byId } from "./chart.js";
+import { fillTable } from "./dom.js";
 import { NONE, moment, words } from "./format.js";
 
 const ENTRIES = 20;

@@ -1,6 +1,6 @@
 // The five plots. They share one cursor.
 
-import { byId, el } from "./dom.js";
+import { byId, el } from "./chart.js";
 import { count, ms, rate, seconds } from "./format.js";
 import { plot } from "./plot.js";
 

@@ -2,7 +2,8 @@
 
 import { api } from "./api.js";
 import { confirm } from "./dialogs.js";
-import { byId, say, show } from "./dom.js";
+import { byId } from "./chart.js";
+import { say, show } from "./dom.js";
 import { moment, rate, seconds } from "./format.js";
 import { source } from "./state.js";
 

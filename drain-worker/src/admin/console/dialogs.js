@@ -1,7 +1,8 @@
 // Dialogs: a question with who and why, and the token. The browser keeps the focus inside and lets Escape close them.
 
 import { token } from "./api.js";
-import { byId, el, say, show } from "./dom.js";
+import { byId, el } from "./chart.js";
+import { say, show } from "./dom.js";
 
 const WHO = "spillway-who";
 

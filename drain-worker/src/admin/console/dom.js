@@ -1,20 +1,6 @@
-// Elements, always from text: nothing here reads markup.
+// Tables and texts that change in place.
 
-const SVG = "http://www.w3.org/2000/svg";
-
-const put = (node, attributes, children) => {
-  for (const [name, value] of Object.entries(attributes)) {
-    if (value === undefined || value === null || value === false) continue;
-    if (name === "on") for (const [event, act] of Object.entries(value)) node.addEventListener(event, act);
-    else node.setAttribute(name, value === true ? "" : value);
-  }
-  node.append(...children.flat(3).filter((child) => child !== null && child !== undefined));
-  return node;
-};
-
-export const el = (name, attributes = {}, ...children) => put(document.createElement(name), attributes, children);
-export const svg = (name, attributes = {}, ...children) => put(document.createElementNS(SVG, name), attributes, children);
-export const byId = (id) => document.getElementById(id);
+import { el } from "./chart.js";
 
 // Writes only what differs, so that a reader's place, a selection or a screen reader is not disturbed each second.
 export function say(node, text) {

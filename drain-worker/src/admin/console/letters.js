@@ -2,7 +2,8 @@
 
 import { api } from "./api.js";
 import { confirm } from "./dialogs.js";
-import { byId, el, fillTable, say } from "./dom.js";
+import { byId, el } from "./chart.js";
+import { fillTable, say } from "./dom.js";
 import { NONE, bytes, count, moment, words } from "./format.js";
 import { run } from "./outcomes.js";
 

@@ -23,6 +23,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("/console/main.js", JS, include_str!("main.js")),
     ("/console/api.js", JS, include_str!("api.js")),
     ("/console/audit.js", JS, include_str!("audit.js")),
+    ("/console/chart.js", JS, shared::web::CHART_JS),
     ("/console/charts.js", JS, include_str!("charts.js")),
     ("/console/controls.js", JS, include_str!("controls.js")),
     ("/console/dialogs.js", JS, include_str!("dialogs.js")),

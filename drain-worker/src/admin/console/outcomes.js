@@ -1,6 +1,7 @@
 // What became of each letter of a redrive or a discard, page by page, until there is no next one.
 
-import { byId, el, fillTable, say, show } from "./dom.js";
+import { byId, el } from "./chart.js";
+import { fillTable, say, show } from "./dom.js";
 import { count, words } from "./format.js";
 
 const PAGE = 100;

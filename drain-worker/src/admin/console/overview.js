@@ -1,6 +1,7 @@
 // Headline, tiles, warnings and workers.
 
-import { byId, el, fillTable, say } from "./dom.js";
+import { byId, el } from "./chart.js";
+import { fillTable, say } from "./dom.js";
 import { NONE, clock, count, ms, rate, seconds, words } from "./format.js";
 import { poolState, source } from "./state.js";
 

@@ -1,12 +1,12 @@
-// One plot over time: lines with gaps where nothing is known, and a legend that tells the values where the cursor is.
+// A plot over time: lines with gaps where values are missing, and a legend with the values at the cursor.
 //
 // plot(figure, {
-//   title, format,                  what it shows; a value as text
-//   series: [{ key, label, color, dash, step }],   key: of a sample; step: holds until the next, as a cap does
-//   point: (time) => …,             told the moment that is pointed at, or null
-// }) gives { draw(samples, span_s), at(time) }
+//   title, format,                  caption; formats a value
+//   series: [{ key, label, color, dash, step }],   key of a sample's member; step: a value applies until the next, like a cap
+//   point: (time) => …,             called with the time under the pointer, or null
+// }) returns { draw(samples, span_s), at(time) }
 
-import { el, svg } from "./dom.js";
+import { el, keySteps, linearScale, nearest, pointText, svg, swatch, yGrid } from "./chart.js";
 import { clock } from "./format.js";
 
 const HEIGHT = 176;
@@ -38,12 +38,12 @@ export function plot(figure, spec) {
   // Shows the values at `time`, else the newest.
   function at(time) {
     cursor = time;
-    const index = time === null ? samples.length - 1 : nearest(samples, time);
+    const index = time === null ? samples.length - 1 : nearest(frame ? frame.times : [], time);
     const sample = samples[index];
     for (const { series, value } of keys) value.textContent = sample ? spec.format(sample[series.key]) : "–";
     when.textContent = time === null || !sample ? "" : clock(sample.time);
-    const told = spec.series.map((series) => `${series.label} ${sample ? spec.format(sample[series.key]) : "not known"}`);
-    box.setAttribute("aria-label", `${spec.title}${time === null ? "" : ` at ${when.textContent}`}: ${told.join(", ")}. Arrow keys read earlier values.`);
+    const values = spec.series.map((series) => `${series.label} ${sample ? spec.format(sample[series.key]) : "not known"}`);
+    box.setAttribute("aria-label", `${spec.title}${time === null ? "" : ` at ${when.textContent}`}: ${values.join(", ")}. Arrow keys read earlier values.`);
     const line = box.querySelector(".cursor");
     if (!line || !frame) return;
     line.toggleAttribute("hidden", time === null || !sample);
@@ -60,64 +60,34 @@ export function plot(figure, spec) {
   box.addEventListener("pointerleave", () => spec.point(null));
   box.addEventListener("blur", () => spec.point(null));
   box.addEventListener("keydown", (event) => {
-    const leap = Math.max(1, Math.round(samples.length / 10));
-    const steps = { ArrowLeft: -1, ArrowRight: 1, PageUp: -leap, PageDown: leap, Home: -Infinity, End: Infinity };
     if (event.key === "Escape") spec.point(null);
-    if (!(event.key in steps) || !samples.length) return;
+    const steps = keySteps(event.key, samples.length);
+    if (steps === undefined || !frame || !samples.length) return;
     event.preventDefault();
-    const from = cursor === null ? samples.length - 1 : nearest(samples, cursor);
-    const to = Math.max(0, Math.min(samples.length - 1, from + steps[event.key]));
+    const from = cursor === null ? samples.length - 1 : nearest(frame.times, cursor);
+    const to = Math.max(0, Math.min(samples.length - 1, from + steps));
     spec.point(samples[to].time);
   });
   new ResizeObserver(() => draw()).observe(box);
   return { draw, at };
 }
 
-const swatch = (series) =>
-  svg("svg", { class: `swatch ${series.color}`, width: 18, height: 10, "aria-hidden": "true" },
-    svg("line", { class: "line", x1: 0, y1: 5, x2: 18, y2: 5, "stroke-dasharray": series.dash }));
-
-function nearest(samples, time) {
-  let low = 0;
-  let high = samples.length - 1;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (samples[middle].time < time) low = middle + 1;
-    else high = middle;
-  }
-  return low > 0 && time - samples[low - 1].time < samples[low].time - time ? low - 1 : low;
-}
-
-// Where things stand.
+// Scales and places for a plot of `width` pixels.
 function lay(spec, samples, width, end, span) {
   const values = samples.flatMap((sample) => spec.series.map((series) => sample[series.key])).filter((value) => Number.isFinite(value));
-  const step = tickStep(Math.max(...values, 0), 4);
-  const top = Math.max(step, Math.ceil((Math.max(...values, 0) * 1.04) / step) * step);
-  const inner = { width: Math.max(1, width - MARGIN.left - MARGIN.right), height: HEIGHT - MARGIN.top - MARGIN.bottom };
+  const y = linearScale(Math.max(...values, 0) * 1.04, HEIGHT - MARGIN.bottom, MARGIN.top, spec.tick);
+  const inner = Math.max(1, width - MARGIN.left - MARGIN.right);
   const begin = end - span * 1000;
   return {
-    width, top, step, begin, end,
-    x: (time) => MARGIN.left + ((time - begin) / (end - begin || 1)) * inner.width,
-    y: (value) => MARGIN.top + inner.height - (value / top) * inner.height,
-    time: (pixel) => begin + ((pixel - MARGIN.left) / inner.width) * (end - begin),
+    width, y, begin, end,
+    times: samples.map((sample) => sample.time),
+    x: (time) => MARGIN.left + ((time - begin) / (end - begin || 1)) * inner,
+    time: (pixel) => begin + ((pixel - MARGIN.left) / inner) * (end - begin),
   };
 }
 
-// A step of 1, 2 or 5 times a power of ten that makes about `parts` of `top`.
-function tickStep(top, parts) {
-  if (!(top > 0)) return 1;
-  const rough = top / parts;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  return power * ([1, 2, 5, 10].find((factor) => factor * power >= rough) || 10);
-}
-
 function picture(spec, samples, frame) {
-  const parts = [];
-  for (let value = 0; value <= frame.top + frame.step / 2; value += frame.step) {
-    const y = frame.y(value);
-    parts.push(svg("line", { class: "grid", x1: MARGIN.left, x2: frame.width - MARGIN.right, y1: y, y2: y }));
-    parts.push(svg("text", { class: "tick", x: MARGIN.left - 8, y: y + 4, "text-anchor": "end" }, spec.tick(value)));
-  }
+  const parts = [yGrid(frame.y, MARGIN.left, frame.width - MARGIN.right)];
   const marks = frame.width < 420 ? 3 : 5;
   for (let mark = 0; mark < marks; mark += 1) {
     const time = frame.begin + ((frame.end - frame.begin) * mark) / (marks - 1);
@@ -143,11 +113,10 @@ function path(samples, series, frame) {
       last = null;
       continue;
     }
-    const x = frame.x(sample.time).toFixed(1);
-    const y = frame.y(value).toFixed(1);
+    const x = frame.x(sample.time);
     const joins = last && sample.time - last.time <= GAP_S * 1000;
-    if (joins && series.step) shape += `H${x}`;
-    shape += `${joins ? "L" : "M"}${x},${y}`;
+    if (joins && series.step) shape += `H${x.toFixed(1)}`;
+    shape += `${joins ? "L" : "M"}${pointText(x, frame.y.at(value))}`;
     last = sample;
   }
   return shape;

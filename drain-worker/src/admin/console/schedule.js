@@ -2,7 +2,7 @@
 
 import { api } from "./api.js";
 import { confirm } from "./dialogs.js";
-import { byId, el } from "./dom.js";
+import { byId, el } from "./chart.js";
 import { rate } from "./format.js";
 
 const ENTRIES_MAX = 64;

@@ -1,6 +1,6 @@
 // Dark and light: as the system has it, until somebody chooses.
 
-import { byId } from "./dom.js";
+import { byId } from "./chart.js";
 
 const KEY = "spillway-theme";
 const system = matchMedia("(prefers-color-scheme: dark)");

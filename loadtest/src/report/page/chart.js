@@ -115,12 +115,11 @@ function chart(figure, whole) {
   plot.addEventListener("blur", leave);
   plot.addEventListener("focus", () => plot.matches(":focus-visible") && lead(stop));
   plot.addEventListener("keydown", (event) => {
-    const leap = Math.max(1, Math.round(spec.stops.length / 10));
-    const steps = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: leap, PageDown: -leap, Home: -Infinity, End: Infinity };
     if (event.key === "Escape") leave();
-    if (!(event.key in steps)) return;
+    const steps = keySteps(event.key, spec.stops.length);
+    if (steps === undefined) return;
     event.preventDefault();
-    lead(stop + steps[event.key]);
+    lead(stop + steps);
   });
   charts.push({ plot, overTime: spec.x === "time", draw, follow, hide });
   draw(true);
@@ -161,13 +160,6 @@ function legend(spec, shown, redraw) {
       return true;
     }));
   return el("div", { class: "legend", role: "group", "aria-label": `${spec.title}: what is shown` }, keys);
-}
-
-function swatch(series) {
-  const shape = series.stack
-    ? svg("rect", { class: "area", x: 1, y: 3, width: 14, height: 10, rx: 2 })
-    : svg("line", { class: "line", x1: 0, y1: 8, x2: 16, y2: 8, "stroke-dasharray": series.dash });
-  return svg("svg", { class: `swatch ${series.color}`, width: 16, height: 16, viewBox: "0 0 16 16", "aria-hidden": "true" }, shape);
 }
 
 // The same as a table, made when someone asks for it.

@@ -1,20 +1,4 @@
-// Elements. Text only ever becomes a text node: whatever stands in a report stays text.
-
-const byId = (id) => document.getElementById(id);
-
-function fill(node, attributes, children) {
-  for (const [name, value] of Object.entries(attributes)) {
-    if (value === null || value === undefined || value === false) continue;
-    node.setAttribute(name, value === true ? "" : value);
-  }
-  node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
-  return node;
-}
-
-const el = (tag, attributes = {}, ...children) => fill(document.createElement(tag), attributes, children);
-
-const svg = (tag, attributes = {}, ...children) =>
-  fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
+// Tables, lists of facts, and signs.
 
 // A table. Columns: { title, numeric }; cells are text or nodes.
 function table(caption, columns, rows, attributes = {}) {

@@ -1,27 +1,9 @@
 // Scales: from values to pixels, and where the ticks are.
 
-// A round number not below `value`: 1, 2 or 5 times a power of ten.
-function roundUp(value) {
-  const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 5, 10].map((factor) => factor * power).find((round) => round >= value * (1 - 1e-9));
-}
-
-// The same, not above.
+// The greatest round number at or below `value`: 1, 2 or 5 times a power of ten.
 function roundDown(value) {
   const power = 10 ** Math.floor(Math.log10(value) + 1e-9);
   return [5, 2, 1].map((factor) => factor * power).find((round) => round <= value * (1 + 1e-9));
-}
-
-// From 0 to a bit above `highest`; where all is 0, to 1.
-function linearScale(highest, from, to, format) {
-  const most = highest > 0 ? highest : 1;
-  const step = roundUp(most / 5);
-  const top = step * Math.max(1, Math.ceil((most / step) * (1 - 1e-9)));
-  const ticks = [];
-  for (let index = 0; index * step <= top * (1 + 1e-9); index += 1) {
-    ticks.push({ value: index * step, label: format(index * step) });
-  }
-  return { ticks, at: (value) => from + ((to - from) * value) / top };
 }
 
 // Bytes have round numbers of their own.
@@ -75,15 +57,4 @@ function quantileScale(values, from, to) {
   // Drop labels that would touch the one before.
   const clear = ticks.filter((tick, index) => index === 0 || at(tick.value) - at(ticks[index - 1].value) > 38);
   return { ticks: clear, at };
-}
-
-// Index of the value of ascending `values` that is nearest to `wanted`.
-function nearest(values, wanted) {
-  let [low, high] = [0, values.length - 1];
-  while (high - low > 1) {
-    const middle = (low + high) >> 1;
-    if (values[middle] <= wanted) low = middle;
-    else high = middle;
-  }
-  return Math.abs(values[high] - wanted) < Math.abs(wanted - values[low]) ? high : low;
 }

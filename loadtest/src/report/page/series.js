@@ -51,18 +51,16 @@ function stretches(values) {
   return found;
 }
 
-const point = (x, y) => `${x.toFixed(1)},${y.toFixed(1)}`;
-
 const polyline = (points) => (points.length ? `M${points.join("L")}` : "");
 
 function lineShape(series, high, { x, y, pixels }) {
   const attributes = { class: `line ${series.color}`, "stroke-dasharray": series.dash, "data-series": series.label };
   if (series.curve) {
-    return svg("path", { ...attributes, d: polyline(series.curve.map(([at, value]) => point(x.at(at), y.at(value)))) });
+    return svg("path", { ...attributes, d: polyline(series.curve.map(([at, value]) => pointText(x.at(at), y.at(value)))) });
   }
   const parts = stretches(high);
   const lines = parts.filter((stops) => stops.length > 1);
-  const path = lines.map((stops) => polyline(stops.map((stop) => point(pixels[stop], y.at(high[stop])))));
+  const path = lines.map((stops) => polyline(stops.map((stop) => pointText(pixels[stop], y.at(high[stop])))));
   // A value without neighbours is no line: it becomes a dot.
   const alone = parts.filter((stops) => stops.length === 1);
   const dots = alone.map(([stop]) => svg("circle", { class: `dot ${series.color}`, cx: pixels[stop], cy: y.at(high[stop]), r: 3 }));
@@ -74,10 +72,10 @@ function areaShape(series, low, high, spec, { x, y, pixels, left, right }) {
     if (stops.length === 1) {
       const [stop] = stops;
       const reach = [-1, 1].map((side) => Math.max(left, Math.min(right, x.at(spec.stops[stop] + side * spec.half))));
-      return `${polyline([point(reach[0], y.at(low[stop])), point(reach[0], y.at(high[stop])), point(reach[1], y.at(high[stop])), point(reach[1], y.at(low[stop]))])}Z`;
+      return `${polyline([pointText(reach[0], y.at(low[stop])), pointText(reach[0], y.at(high[stop])), pointText(reach[1], y.at(high[stop])), pointText(reach[1], y.at(low[stop]))])}Z`;
     }
-    const upper = stops.map((stop) => point(pixels[stop], y.at(high[stop])));
-    const lower = stops.map((stop) => point(pixels[stop], y.at(low[stop]))).reverse();
+    const upper = stops.map((stop) => pointText(pixels[stop], y.at(high[stop])));
+    const lower = stops.map((stop) => pointText(pixels[stop], y.at(low[stop]))).reverse();
     return `${polyline([...upper, ...lower])}Z`;
   });
   return svg("path", { class: `area ${series.color}${series.soft ? " soft" : ""}`, d: path.join(""), "data-series": series.label });
@@ -86,10 +84,7 @@ function areaShape(series, low, high, spec, { x, y, pixels, left, right }) {
 // The whole picture; what moves is put into `.cursor` later.
 function picture(spec, visible, geometry) {
   const { width, height, left, right, top, bottom, x, y, shapes } = geometry;
-  const grid = y.ticks.map(({ value, label, minor }) => [
-    svg("line", { class: minor ? "grid minor" : "grid", x1: left, x2: right, y1: y.at(value), y2: y.at(value) }),
-    svg("text", { class: "tick", x: left - 8, y: y.at(value) + 4, "text-anchor": "end" }, label),
-  ]);
+  const grid = yGrid(y, left, right);
   const below = x.ticks.map(({ value, label }) => {
     const at = x.at(value);
     const anchor = at > right - 16 ? "end" : at < left + 4 ? "start" : "middle";

@@ -4,7 +4,7 @@ variables {
   bucket = "spillway-state-test"
 }
 
-run "the_state_is_private_encrypted_and_can_be_had_back" {
+run "the_state_bucket_is_private_encrypted_and_versioned" {
   # The bucket refuses to be destroyed, after a test as well.
   command = plan
 
@@ -22,7 +22,7 @@ run "the_state_is_private_encrypted_and_can_be_had_back" {
   }
 }
 
-run "names_that_no_bucket_has_are_refused" {
+run "invalid_bucket_names_are_rejected" {
   command = plan
 
   variables {

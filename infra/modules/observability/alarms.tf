@@ -1,4 +1,4 @@
-# What only the platform knows, from CloudMonitor. Names of metrics are in `metrics`, since not all are certain.
+# Alarms on CloudMonitor's metrics. Names of metrics are in `var.metrics`, because not all are certain.
 
 resource "alicloud_cms_alarm_contact" "this" {
   for_each = { for contact in var.contacts : contact.name => contact }
@@ -20,16 +20,16 @@ locals {
   database_dimensions = var.database_engine == "polardb" ? [{ clusterId = var.database_cluster_id }] : [{ instanceId = var.database_cluster_id }]
 
   broker_dimensions = [{ instanceId = var.rocketmq_instance_id, groupId = var.consumer_group }]
-  # A function of FC 3.0 has no service, and must say so (certain: vendor documentation of its monitoring data).
+  # A function of FC 3.0 has no service: its name must be empty (certain: vendor documentation of its monitoring data).
   function_dimensions = [{ region = var.region, serviceName = "", functionName = var.function_name }]
 
-  # By name in the runbook, which some share with an alert: the services' lines tell one side, the platform the other.
+  # Keys are names in the runbook. Some are names of alerts too: the alert reads the services' log, the alarm the platform.
   alarms = {
     broker-lag = {
       level      = "critical", above = { "broker-lag" = var.thresholds.broker_messages }
       dimensions = local.broker_dimensions
     }
-    # The drain does not know the age of what waits if the broker does not tell it; the platform does.
+    # drain-worker knows the age of waiting messages only if the broker exposes it; CloudMonitor measures it in any case.
     oldest-message = {
       level      = "critical", above = { "broker-age" = var.thresholds.oldest_message_h * 3600000 }
       dimensions = local.broker_dimensions
@@ -38,7 +38,7 @@ locals {
       level      = "critical", above = { "broker-dead-letters" = 0 }
       dimensions = local.broker_dimensions
     }
-    # No port left is a connection that failed: not near the limit but over it.
+    # A port allocation error is a failed connection, so its threshold is 0.
     nat-connections = {
       level      = "warn", above = { "nat-sessions" = var.thresholds.nat_connections * length(var.eip_ids), "nat-ports" = 0 }
       dimensions = [{ instanceId = var.nat_gateway_id }]
@@ -65,7 +65,7 @@ locals {
     }
   }
 
-  # A rule has one metric. What must never happen is told the first time.
+  # A rule has one metric. A threshold of 0 fires at the first value above it.
   rules = merge([
     for name, alarm in local.alarms : {
       for metric, above in alarm.above : length(alarm.above) == 1 ? name : "${name}-${metric}" => {

@@ -42,10 +42,10 @@ locals {
       query = "event: requests_shed | select coalesce(sum(\"requests\"), 0) as value"
       above = var.thresholds.shed_requests
     }
-    strangers = {
+    unauthenticated = {
       store = "function", severity = 6, title = "Orders come unsigned or wrongly signed"
       query = "event: requests_unauthenticated | select coalesce(sum(\"requests\"), 0) as value"
-      above = var.thresholds.strangers
+      above = var.thresholds.unauthenticated
     }
     function-not-running = {
       store = "function", severity = 10, title = "Instances of the function do not start"

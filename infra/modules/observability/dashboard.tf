@@ -29,6 +29,6 @@ resource "alicloud_log_dashboard" "this" {
   display_name   = "Spillway: ${var.name}"
   char_list      = jsonencode(local.charts)
 
-  # The charts ask these, and an alert leads here.
+  # Charts query indexed fields, so the indexes come first. Alerts link to this dashboard.
   depends_on = [alicloud_log_store_index.this]
 }

@@ -1,6 +1,6 @@
 locals {
-  # What the services write, by logstore: ingest-fn/README.md "Logs", drain-worker/README.md "Watch". A query can ask for
-  # what is here and for nothing else; a test compares. None of it is personal: buyers, addresses and keys are in no line.
+  # Indexed fields by logstore: ingest-fn/README.md "Logs", drain-worker/README.md "Watch". A query can use these fields
+  # only; a test compares. None is personal data: no line has a buyer, an address or an idempotency key.
   common = {
     level    = "text", target = "text", event = "text", message = "text", requestId = "text", errorMessage = "text", errorCode = "text",
     order_id = "text", traceparent = "text", fault = "text", requests = "long",
@@ -16,14 +16,14 @@ locals {
     })
     # The vendor's own fields (likely).
     flow = { action = "text", srcaddr = "text", dstaddr = "text", dstport = "text", protocol = "text", bytes = "long", packets = "long" }
-    # The vendor's own fields (certain: "Fields of API Gateway access logs"). It has the client's address besides, which is
-    # personal, and is kept as long as the rest.
+    # The vendor's own fields (certain: "Fields of API Gateway access logs"). The log also has the client's
+    # address, which is personal data and has the same retention.
     gateway = { statusCode = "long", errorMessage = "text", path = "text", httpMethod = "text", serviceLatency = "long" }
   }
 
   token = ", '\";=()[]{}?@&<>/:\n\t\r"
 
-  # The field that holds a service's whole line, so that the line's members are `FIELD.member`; empty where there is none.
+  # The field that holds a service's whole line: its members are addressed as `FIELD.member`. Empty: no such field.
   line_fields = { for store, keys in local.keys : store => try(var.line_fields[store], "") }
 }
 
@@ -40,7 +40,7 @@ resource "alicloud_log_store" "this" {
   logstore_name    = each.key
   retention_period = var.log_retention_days
   shard_count      = 2
-  # A sale writes more than an ordinary day.
+  # Logstores split their shards during a sale.
   auto_split            = true
   max_split_shard_count = 64
   append_meta           = true
@@ -52,7 +52,7 @@ resource "alicloud_log_store_index" "this" {
 
   project  = alicloud_log_project.this.project_name
   logstore = alicloud_log_store.this[each.key].logstore_name
-  # A line of metrics has some kilobytes; what is longer than this could be found but not computed with.
+  # A line of metrics has some kilobytes. A longer text can be searched but not used in SQL.
   max_text_len = 16384
 
   full_text {
@@ -68,7 +68,7 @@ resource "alicloud_log_store_index" "this" {
       enable_analytics = true
       token            = local.token
 
-      # Leaves alone can be indexed: `metrics` is an object, and read out of the line.
+      # Only leaves can be indexed. `metrics` is an object: queries extract it from the line.
       dynamic "json_keys" {
         for_each = { for key, type in field_search.value : key => type if key != "metrics" }
         content {

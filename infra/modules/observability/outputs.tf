@@ -4,7 +4,7 @@ output "project" {
 }
 
 output "logstores" {
-  description = "Logstores by what is in them: function, worker, flow, gateway, and audit, which the trail makes (null without a trail)."
+  description = "Logstores by content: function, worker, flow, gateway, and audit, which the trail makes (null without a trail)."
   value = merge(
     { for what, store in alicloud_log_store.this : what => store.logstore_name },
     { audit = var.trail ? "actiontrail_${var.name}" : null },
@@ -12,7 +12,7 @@ output "logstores" {
 }
 
 output "alert_names" {
-  description = "Every alert and alarm, without the prefix: infra/README.md says what to do about each."
+  description = "Names of all alerts and alarms, without the prefix. infra/README.md has a runbook row for each."
   value       = sort(distinct(concat(keys(local.alerts), keys(local.alarms))))
 }
 
@@ -22,7 +22,7 @@ output "queries" {
 }
 
 output "limits" {
-  description = "When the alarms of the broker fire: messages that wait, and how old the oldest may be, ms."
+  description = "Thresholds of the broker's alarms: waiting messages, and age of the oldest message in ms."
   value = {
     messages      = alicloud_cms_alarm.this["broker-lag"].escalations_critical[0].threshold
     oldest_age_ms = alicloud_cms_alarm.this["oldest-message"].escalations_critical[0].threshold

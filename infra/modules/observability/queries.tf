@@ -1,12 +1,12 @@
-# Saved queries. The provider has no resource for Log Service's own, so they are the dashboard's charts, and those that
-# must not wait for somebody to look are alerts. Fields are in double quotes, values in single ones or after a colon: so
-# they are found and given the name that they have in the logstore. Words in double quotes after a colon must all be in the
+# Saved queries. The provider has no resource for Log Service's saved searches, so they are the dashboard's charts.
+# Fields are in double quotes, values in single quotes or after a colon; `asked` finds fields by this and adds the prefix
+# that they have in the logstore. After a colon, the words of a text in double quotes must all be in the
 # value, in any order; a phrase (#"…") cannot be computed with (certain: vendor documentation of phrase search).
 
 locals {
-  # Of five minutes and each instance: how many requests there were, and how many took 250 ms at most. Counts are totals
-  # since an instance began, so the difference of greatest and least is what came meanwhile; an instance's first line is
-  # its beginning, and is lost.
+  # For each instance: requests, and requests within 250 ms. Counters are totals since the instance started, so the
+  # difference of maximum and minimum is the count within the window. Requests before an instance's first line are
+  # not counted.
   by_instance = <<-SQL
     select "instance",
       max(cast(json_extract_scalar("metrics", '$.histograms.ingest_request_duration_seconds.count') as double)) -
@@ -16,7 +16,7 @@ locals {
     from log group by "instance"
   SQL
 
-  # The same by bound: how many requests took that long at most, and how many there were.
+  # The same by histogram bound: requests within the bound, and all requests.
   by_bound = <<-SQL
     select bound, sum(samples) as quick, sum(total) as total from (
       select "instance", bound, max(value) - min(value) as samples, max(requests) - min(requests) as total from (
@@ -48,11 +48,11 @@ locals {
       query = "event: metrics | select sum(total - quick) * 100.0 / sum(total) as slow_percent from (${local.by_instance})"
     }
     p99 = {
-      store = "function", title = "p99, ms: the least bound that 99 of 100 requests keep; none: over 10 s", type = "number"
+      store = "function", title = "p99, ms: lowest bound that 99 % of requests meet; none: over 10 s", type = "number"
       query = "event: metrics | select min(bound) * 1000 as p99_ms from (${local.by_bound}) where total > 0 and quick >= total * 0.99"
     }
     answers = {
-      store = "function", title = "Answers: accepted, and refused by code", type = "table"
+      store = "function", title = "Responses: accepted, and rejected by code", type = "table"
       query = "event: metrics | select name, sum(times) as answers from (${local.by_counter}) where name like 'ingest_orders_accepted%' or name like 'ingest_requests_rejected%' group by name order by answers desc limit 100"
     }
     shed = {
@@ -72,11 +72,11 @@ locals {
       query = "event: pool_status | select date_trunc('minute', __time__) as t, max(\"cap\") as cap, max(\"committed_per_second\") as committed, max(\"messages_waiting\") as waiting group by t order by t limit 10000"
     }
     leases = {
-      store = "worker", title = "Leases lost, and workers that lapsed", type = "table"
+      store = "worker", title = "Leases lost and leases expired", type = "table"
       query = "event: lease_lost or event: lease_expired | select \"event\", \"worker\", \"fault\", count(*) as times group by \"event\", \"worker\", \"fault\" limit 100"
     }
     look-ups-refused = {
-      store = "worker", title = "Look-ups that were not the gateway's", type = "line"
+      store = "worker", title = "Unauthenticated lookups", type = "line"
       query = "event: lookups_unauthenticated | select date_trunc('minute', __time__) as t, sum(\"requests\") as refused group by t order by t limit 10000"
     }
     refused-flows = {
@@ -84,7 +84,7 @@ locals {
       query = "action: REJECT | select \"srcaddr\", \"dstaddr\", \"dstport\", count(*) as times group by \"srcaddr\", \"dstaddr\", \"dstport\" order by times desc limit 100"
     }
   }
-  # As they are asked: members by the name of their line's field.
+  # Queries as they are sent: members have the prefix of their line's field.
   asked = {
     for what, all in { queries = local.queries, alerts = local.alerts } : what => {
       for name, query in all : name => local.line_fields[query.store] == "" ? query.query : join("|", [

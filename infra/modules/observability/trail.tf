@@ -1,5 +1,5 @@
-# Who changed what: every call that writes, in every region. The trail makes a logstore of its own in the project,
-# actiontrail_NAME, with an index and a dashboard, and keeps it for ever (certain: vendor documentation).
+# Records every write call in every region. The trail makes its own logstore in the project,
+# actiontrail_NAME, with an index, a dashboard and no expiry (certain: vendor documentation).
 resource "alicloud_actiontrail_trail" "this" {
   count = var.trail ? 1 : 0
 

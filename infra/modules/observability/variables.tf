@@ -25,7 +25,7 @@ variable "account_id" {
 }
 
 variable "log_retention_days" {
-  description = "How long logs are kept, days, 3 to 3650."
+  description = "Retention of the logs, days, 3 to 3650."
   type        = number
   default     = 30
 
@@ -36,7 +36,7 @@ variable "log_retention_days" {
 }
 
 variable "line_fields" {
-  description = "Field that the platform puts a service's whole line into; its members are then indexed beneath it. Empty: the platform takes lines apart, and members are fields. Both defaults are likely: `message` for Function Compute, `content` for what SAE collects."
+  description = "Field in which the platform stores a service's whole line; its members are indexed below it. Empty: the platform parses lines, and members are fields. Both defaults are likely: `message` for Function Compute, `content` for SAE."
   type = object({
     function = optional(string, "message")
     worker   = optional(string, "content")
@@ -50,7 +50,7 @@ variable "line_fields" {
 }
 
 variable "contacts" {
-  description = "Who is told when something fires."
+  description = "Recipients of alarms."
   type = list(object({
     name  = string
     email = string
@@ -58,18 +58,18 @@ variable "contacts" {
 
   validation {
     condition     = length(var.contacts) > 0 && alltrue([for contact in var.contacts : can(regex("^[^@\\s]+@[^@\\s]+$", contact.email))])
-    error_message = "contacts must name somebody with an e-mail address: an alert that nobody gets is none."
+    error_message = "contacts must have at least one entry with an e-mail address: without a recipient an alert has no effect."
   }
 }
 
 variable "action_policy_id" {
-  description = "Action policy of Log Service that its alerts are sent by: it is made once in the console, for the provider has no resource for it, and names the same people as `contacts`. `sls.builtin.dynamic` leaves who is told to the console's default (likely)."
+  description = "Action policy of Log Service that sends its alerts. Make it once in the console with the same recipients as `contacts`: the provider has no resource for it. `sls.builtin.dynamic` uses the console's default recipients (likely)."
   type        = string
   default     = "sls.builtin.dynamic"
 }
 
 variable "trail" {
-  description = "Record who changed what in the account (ActionTrail). One for an account is enough."
+  description = "Record write calls of the account (ActionTrail). One trail for each account is enough."
   type        = bool
   default     = true
 }
@@ -85,7 +85,7 @@ variable "nat_gateway_id" {
 }
 
 variable "eip_ids" {
-  description = "Ids of the elastic addresses, by a name of one's own."
+  description = "Ids of the elastic addresses, by a name of your choice."
   type        = map(string)
 }
 
@@ -95,7 +95,7 @@ variable "rocketmq_instance_id" {
 }
 
 variable "consumer_group" {
-  description = "Group of the drain, whose lag and dead letters are watched."
+  description = "Consumer group of the drain; alarms watch its lag and dead letters."
   type        = string
   default     = "drain"
 }
@@ -117,13 +117,13 @@ variable "database_engine" {
 }
 
 variable "thresholds" {
-  description = "When alerts fire. Of five minutes: `failed_percent` answered with 500 and above, once they are more than `failed_requests`, `slow_percent` of requests over 250 ms, `shed_requests` refused for want of room, `strangers` that were not the gateway, `gateway_errors` answered 500 and above at the front door, `lost_leases`. At any time: `broker_messages` that wait (more than the sale leaves, `loadtest plan`), the oldest for `oldest_message_h` hours (twice as long as the sale's last order waits), `nat_connections` of each address, `eip_percent` of its bandwidth, `throttled_calls` and `function_errors` of the function a minute, `database_connection_percent`, `database_cpu_percent`."
+  description = "Thresholds of alerts. Within five minutes: `failed_percent` of requests answered with 500 or above, if more than `failed_requests` failed; `slow_percent` of requests over 250 ms; `shed_requests`; `unauthenticated` requests; `gateway_errors` (500 or above from the gateway); `lost_leases`. At any time: `broker_messages` waiting (set it above the backlog of the sale, `loadtest plan`); age of the oldest message, `oldest_message_h` hours (set it to twice the longest wait of the sale); `nat_connections` of each address; `eip_percent` of its bandwidth; `throttled_calls` and `function_errors` of the function a minute; `database_connection_percent`; `database_cpu_percent`."
   type = object({
     failed_requests             = optional(number, 50)
     failed_percent              = optional(number, 0.1)
     slow_percent                = optional(number, 1)
     shed_requests               = optional(number, 1000)
-    strangers                   = optional(number, 100)
+    unauthenticated             = optional(number, 100)
     gateway_errors              = optional(number, 50)
     lost_leases                 = optional(number, 3)
     broker_messages             = optional(number, 100000)
@@ -139,12 +139,12 @@ variable "thresholds" {
 
   validation {
     condition     = alltrue([for name, threshold in var.thresholds : threshold > 0])
-    error_message = "thresholds must be above 0: at 0 an alert always fires, and nobody looks any more."
+    error_message = "thresholds must be above 0: at 0 the alert always fires and is ignored."
   }
 }
 
 variable "metrics" {
-  description = "Names of CloudMonitor: namespace and metric, which of the statistics that it has, and how often, by what it tells. All are likely: from lists of CloudMonitor's metrics as others publish them, those of Function Compute from the vendor's own. Compare them with the console: an alarm on a name or a statistic that is not there never fires."
+  description = "CloudMonitor's metrics by use: namespace, metric, statistic and period. All are likely: from published lists of CloudMonitor's metrics, those of Function Compute from the vendor's own page. Compare them with the console: an alarm on an unknown metric or statistic never fires."
   type = map(object({
     namespace = string
     metric    = string

@@ -188,7 +188,7 @@ module "worker" {
   replicas_max             = var.worker.replicas_max
   cpu_millicores           = var.worker.cpu_millicores
   memory_mb                = var.worker.memory_mb
-  initial_rate                = var.worker.initial_rate
+  initial_rate             = var.worker.initial_rate
   database_connections_max = module.database.connections_max
   deletion_protection      = var.deletion_protection
   environment              = local.worker_environment

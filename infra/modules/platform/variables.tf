@@ -95,7 +95,7 @@ variable "worker" {
     replicas_max    = number
     cpu_millicores  = optional(number, 1000)
     memory_mb       = optional(number, 2048)
-    initial_rate       = optional(number, 2000)
+    initial_rate    = optional(number, 2000)
     receive_tps_max = optional(number)
   })
 }

@@ -32,7 +32,7 @@ run "it_plans" {
   }
 }
 
-run "a_rehearsal_is_warm_before_and_cold_after" {
+run "a_rehearsal_starts_and_stops_its_warm_instances" {
   command = plan
 
   variables {

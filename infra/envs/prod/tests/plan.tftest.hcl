@@ -38,7 +38,7 @@ run "it_plans" {
   }
 }
 
-run "the_sale_is_warm_ten_minutes_before_midnight_and_cold_after" {
+run "the_sale_starts_warm_instances_before_midnight_and_stops_them_after" {
   command = plan
 
   assert {

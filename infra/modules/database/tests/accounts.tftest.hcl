@@ -67,7 +67,7 @@ run "least_grants_on_rds" {
   }
 }
 
-run "one_password_for_two_is_refused" {
+run "a_shared_password_is_rejected" {
   command = plan
 
   variables {
@@ -77,7 +77,7 @@ run "one_password_for_two_is_refused" {
   expect_failures = [var.passwords]
 }
 
-run "weak_passwords_are_refused" {
+run "weak_passwords_are_rejected" {
   command = plan
 
   variables {

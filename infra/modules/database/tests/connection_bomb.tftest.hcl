@@ -26,7 +26,7 @@ run "connection_bomb" {
   }
 }
 
-run "an_unknown_limit_is_refused" {
+run "an_unknown_connection_limit_is_rejected" {
   command = plan
 
   variables {
@@ -36,7 +36,7 @@ run "an_unknown_limit_is_refused" {
   expect_failures = [alicloud_polardb_cluster.this]
 }
 
-run "an_unknown_limit_of_rds_is_refused" {
+run "an_unknown_connection_limit_of_rds_is_rejected" {
   command = plan
 
   variables {
@@ -47,7 +47,7 @@ run "an_unknown_limit_of_rds_is_refused" {
   expect_failures = [alicloud_db_instance.this]
 }
 
-run "nobody_may_connect_is_refused" {
+run "an_empty_list_of_security_groups_is_rejected" {
   command = plan
 
   variables {

@@ -21,7 +21,7 @@ variables {
   passwords          = { worker = "Worker-Pass-1", migrator = "Migrator-Pass-1", tune = "Tune-Pass-1" }
 }
 
-run "over_two_zones" {
+run "nodes_are_in_two_zones" {
   command = plan
 
   assert {
@@ -43,7 +43,7 @@ run "over_two_zones" {
   }
 }
 
-run "who_may_connect" {
+run "connections_come_from_the_named_groups_only" {
   command = plan
 
   assert {
@@ -56,7 +56,7 @@ run "who_may_connect" {
   }
 }
 
-run "kept_safe" {
+run "the_cluster_is_locked_encrypted_and_backed_up" {
   command = plan
 
   assert {
@@ -81,7 +81,7 @@ run "kept_safe" {
   }
 }
 
-run "the_workers_endpoint" {
+run "the_worker_endpoint_does_not_split_transactions" {
   command = plan
 
   assert {
@@ -110,7 +110,7 @@ run "the_workers_endpoint" {
   }
 }
 
-run "pooling_by_session_if_wanted" {
+run "session_pooling_can_be_enabled" {
   command = plan
 
   variables {
@@ -123,7 +123,7 @@ run "pooling_by_session_if_wanted" {
   }
 }
 
-run "pooling_by_transaction_is_refused" {
+run "transaction_pooling_is_rejected" {
   command = plan
 
   variables {
@@ -146,7 +146,7 @@ run "outputs" {
   }
 }
 
-run "the_primary_for_the_worker_if_wanted" {
+run "the_worker_can_use_the_primary" {
   command = apply
 
   variables {
@@ -159,7 +159,7 @@ run "the_primary_for_the_worker_if_wanted" {
   }
 }
 
-run "one_zone_is_refused" {
+run "one_zone_is_rejected" {
   command = plan
 
   variables {
@@ -169,7 +169,7 @@ run "one_zone_is_refused" {
   expect_failures = [var.zones]
 }
 
-run "one_node_is_refused" {
+run "one_node_is_rejected" {
   command = plan
 
   variables {
@@ -179,7 +179,7 @@ run "one_node_is_refused" {
   expect_failures = [var.node_count]
 }
 
-run "the_other_engines_class_is_refused" {
+run "a_class_of_the_other_engine_is_rejected" {
   command = plan
 
   variables {

@@ -24,7 +24,7 @@ variables {
   passwords          = { worker = "Worker-Pass-1", migrator = "Migrator-Pass-1", tune = "Tune-Pass-1" }
 }
 
-run "one_variable_makes_it_rds" {
+run "the_engine_variable_selects_rds" {
   command = plan
 
   assert {
@@ -54,7 +54,7 @@ run "one_variable_makes_it_rds" {
   }
 }
 
-run "its_proxy_splits_no_transaction" {
+run "the_rds_proxy_does_not_split_transactions" {
   command = plan
 
   assert {

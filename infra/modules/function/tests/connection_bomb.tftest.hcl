@@ -20,7 +20,7 @@ run "connection_bomb" {
   expect_failures = [var.environment]
 }
 
-run "under_another_name" {
+run "a_database_address_under_another_name_is_rejected" {
   command = plan
   variables {
     environment = { SPILLWAY_GATEWAY_SECRETS = "Key2026a=not-a-secret", SPILLWAY_LOG = "MySQL://worker:x@db:3306/spillway" }
@@ -28,7 +28,7 @@ run "under_another_name" {
   expect_failures = [var.environment]
 }
 
-run "by_a_name_without_an_address" {
+run "a_database_host_variable_is_rejected" {
   command = plan
   variables {
     environment = { SPILLWAY_GATEWAY_SECRETS = "Key2026a=not-a-secret", MYSQL_HOST = "db" }
@@ -36,7 +36,7 @@ run "by_a_name_without_an_address" {
   expect_failures = [var.environment]
 }
 
-run "instances_are_bounded_all_the_same" {
+run "instances_are_bounded_anyway" {
   command = plan
 
   assert {

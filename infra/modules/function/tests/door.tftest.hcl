@@ -10,7 +10,7 @@ variables {
   environment = { SPILLWAY_GATEWAY_SECRETS = "Key2026a=not-a-secret", SPILLWAY_IDENTITY_HEADER = "X-Spillway-User" }
 }
 
-run "nobody_at_the_door_is_refused" {
+run "no_authentication_is_rejected" {
   command = plan
   variables {
     environment = { SPILLWAY_ORDERS_TOPIC = "orders" }
@@ -18,7 +18,7 @@ run "nobody_at_the_door_is_refused" {
   expect_failures = [var.environment]
 }
 
-run "the_platform_alone_at_the_door" {
+run "the_platform_alone_may_authenticate" {
   command = plan
   variables {
     environment = { SPILLWAY_GATEWAY_AUTH = "function" }
@@ -29,7 +29,7 @@ run "the_platform_alone_at_the_door" {
   }
 }
 
-run "an_open_trigger_behind_signatures" {
+run "an_anonymous_trigger_with_signatures_is_accepted" {
   command = plan
   variables {
     trigger_auth = "anonymous"
@@ -40,7 +40,7 @@ run "an_open_trigger_behind_signatures" {
   }
 }
 
-run "an_open_trigger_without_signatures_is_refused" {
+run "an_anonymous_trigger_without_signatures_is_rejected" {
   command = plan
   variables {
     trigger_auth = "anonymous"
@@ -49,7 +49,7 @@ run "an_open_trigger_without_signatures_is_refused" {
   expect_failures = [var.trigger_auth]
 }
 
-run "an_unsigned_identity_is_refused" {
+run "an_unsigned_identity_header_is_rejected" {
   command = plan
   variables {
     environment = { SPILLWAY_GATEWAY_AUTH = "function", SPILLWAY_IDENTITY_HEADER = "X-Spillway-User" }
@@ -57,7 +57,7 @@ run "an_unsigned_identity_is_refused" {
   expect_failures = [var.environment]
 }
 
-run "insecure_dev_is_refused" {
+run "insecure_dev_is_rejected" {
   command = plan
   variables {
     environment = { SPILLWAY_GATEWAY_AUTH = "function", SPILLWAY_INSECURE_DEV = "true" }

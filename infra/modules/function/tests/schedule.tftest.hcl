@@ -10,7 +10,7 @@ variables {
   environment = { SPILLWAY_GATEWAY_SECRETS = "Key2026a=not-a-secret", SPILLWAY_IDENTITY_HEADER = "X-Spillway-User" }
 }
 
-run "none_without_a_sale" {
+run "no_warm_instances_without_a_sale" {
   command = plan
 
   assert {
@@ -19,7 +19,7 @@ run "none_without_a_sale" {
   }
 }
 
-run "up_before_and_back_to_none_after" {
+run "instances_start_before_a_sale_and_stop_after_it" {
   command = plan
   variables {
     sale_windows = [{ name = "double-eleven", opens_at = "2026-11-11T12:00:00", closes_at = "2026-11-11T12:30:00", instances = 50 }]
@@ -61,7 +61,7 @@ run "up_before_and_back_to_none_after" {
   }
 }
 
-run "just_after_midnight_warming_falls_on_the_day_before" {
+run "a_sale_after_midnight_is_warmed_on_the_previous_day" {
   command = plan
   variables {
     sale_windows = [{ name = "new-year", opens_at = "2027-01-01T00:00:00", closes_at = "2027-01-01T23:58:00", instances = 20 }]
@@ -83,7 +83,7 @@ run "just_after_midnight_warming_falls_on_the_day_before" {
   }
 }
 
-run "in_utc_times_have_a_z_and_no_zone" {
+run "utc_times_have_a_z_and_no_zone" {
   command = plan
   variables {
     time_zone    = "UTC"
@@ -100,7 +100,7 @@ run "in_utc_times_have_a_z_and_no_zone" {
   }
 }
 
-run "with_a_zone_no_time_has_a_z" {
+run "zoned_times_have_no_z" {
   command = plan
   variables {
     time_zone    = "Europe/Berlin"
@@ -113,7 +113,7 @@ run "with_a_zone_no_time_has_a_z" {
   }
 }
 
-run "two_sales_a_day" {
+run "two_sales_on_one_day_have_separate_actions" {
   command = plan
   variables {
     sale_windows = [
@@ -128,7 +128,7 @@ run "two_sales_a_day" {
   }
 }
 
-run "each_action_can_fire_but_once" {
+run "each_action_fires_at_most_once" {
   command = plan
   variables {
     sale_windows = [
@@ -145,7 +145,7 @@ run "each_action_can_fire_but_once" {
   }
 }
 
-run "closing_before_opening_is_refused" {
+run "a_sale_that_closes_before_it_opens_is_rejected" {
   command = plan
   variables {
     sale_windows = [{ name = "noon", opens_at = "2026-11-11T12:30:00", closes_at = "2026-11-11T12:00:00", instances = 50 }]
@@ -153,7 +153,7 @@ run "closing_before_opening_is_refused" {
   expect_failures = [var.sale_windows]
 }
 
-run "overlapping_sales_are_refused" {
+run "overlapping_sales_are_rejected" {
   command = plan
   variables {
     sale_windows = [
@@ -164,7 +164,7 @@ run "overlapping_sales_are_refused" {
   expect_failures = [var.sale_windows]
 }
 
-run "a_sale_that_would_be_cooled_by_the_one_before_is_refused" {
+run "a_sale_cooled_by_the_previous_sale_is_rejected" {
   command = plan
   variables {
     # The second is warmed at 12:31 and would be cooled at 12:35.
@@ -176,7 +176,7 @@ run "a_sale_that_would_be_cooled_by_the_one_before_is_refused" {
   expect_failures = [var.sale_windows]
 }
 
-run "more_warm_than_the_fence_is_refused" {
+run "more_warm_instances_than_reserved_concurrency_are_rejected" {
   command = plan
   variables {
     reserved_concurrency = 40
@@ -185,7 +185,7 @@ run "more_warm_than_the_fence_is_refused" {
   expect_failures = [var.sale_windows]
 }
 
-run "a_zone_in_the_time_is_refused" {
+run "a_time_with_a_zone_is_rejected" {
   command = plan
   variables {
     sale_windows = [{ name = "noon", opens_at = "2026-11-11T12:00:00+08:00", closes_at = "2026-11-11T12:30:00+08:00", instances = 50 }]
@@ -193,7 +193,7 @@ run "a_zone_in_the_time_is_refused" {
   expect_failures = [var.sale_windows]
 }
 
-run "no_day_that_does_not_exist" {
+run "an_invalid_date_is_rejected" {
   command = plan
   variables {
     sale_windows = [{ name = "noon", opens_at = "2026-02-30T12:00:00", closes_at = "2026-02-30T12:30:00", instances = 50 }]
@@ -201,7 +201,7 @@ run "no_day_that_does_not_exist" {
   expect_failures = [var.sale_windows]
 }
 
-run "an_abbreviation_is_no_zone" {
+run "a_time_zone_abbreviation_is_rejected" {
   command = plan
   variables {
     time_zone = "CST"
@@ -209,7 +209,7 @@ run "an_abbreviation_is_no_zone" {
   expect_failures = [var.time_zone]
 }
 
-run "a_sale_without_end_is_refused" {
+run "a_sale_without_an_end_is_rejected" {
   command = plan
   variables {
     sale_windows = [{ name = "noon", opens_at = "2026-11-11T12:00:00", closes_at = "2027-11-11T12:30:00", instances = 50 }]

@@ -10,7 +10,7 @@ variables {
   environment = { SPILLWAY_GATEWAY_SECRETS = "Key2026a=not-a-secret", SPILLWAY_IDENTITY_HEADER = "X-Spillway-User" }
 }
 
-run "the_container_as_ingest_fn_expects_it" {
+run "the_container_matches_ingest_fn" {
   command = plan
 
   assert {
@@ -34,7 +34,7 @@ run "the_container_as_ingest_fn_expects_it" {
   }
 }
 
-run "hooks_longer_than_its_own_bounds" {
+run "hooks_are_longer_than_ingest_fns_own_bounds" {
   command = plan
 
   assert {
@@ -47,7 +47,7 @@ run "hooks_longer_than_its_own_bounds" {
   }
 }
 
-run "a_start_that_is_cut_off_is_refused" {
+run "a_start_timeout_that_is_too_short_is_rejected" {
   command = plan
   variables {
     initialize_timeout_s = 20
@@ -55,7 +55,7 @@ run "a_start_that_is_cut_off_is_refused" {
   expect_failures = [var.initialize_timeout_s]
 }
 
-run "a_stop_that_is_cut_off_is_refused" {
+run "a_stop_timeout_that_is_too_short_is_rejected" {
   command = plan
   variables {
     pre_stop_timeout_s = 10
@@ -63,7 +63,7 @@ run "a_stop_that_is_cut_off_is_refused" {
   expect_failures = [var.pre_stop_timeout_s]
 }
 
-run "version_alias_and_trigger" {
+run "the_trigger_calls_the_alias_of_a_version" {
   command = plan
 
   assert {
@@ -84,7 +84,7 @@ run "version_alias_and_trigger" {
   }
 }
 
-run "latest_as_alias_is_refused" {
+run "latest_as_alias_is_rejected" {
   command = plan
   variables {
     alias_name = "latest"
@@ -92,7 +92,7 @@ run "latest_as_alias_is_refused" {
   expect_failures = [var.alias_name]
 }
 
-run "outside_a_vpc" {
+run "a_function_outside_a_vpc_has_no_vpc_config" {
   command = plan
 
   assert {
@@ -101,7 +101,7 @@ run "outside_a_vpc" {
   }
 }
 
-run "in_a_vpc_the_way_out_is_the_nat_gateway" {
+run "a_function_in_a_vpc_reaches_the_internet_through_the_nat_gateway" {
   command = plan
   variables {
     vpc = { vpc_id = "vpc-1", vswitch_ids = ["vsw-a", "vsw-b"], security_group_id = "sg-function" }
@@ -120,7 +120,7 @@ run "in_a_vpc_the_way_out_is_the_nat_gateway" {
   }
 }
 
-run "one_zone_is_refused" {
+run "one_zone_is_rejected" {
   command = plan
   variables {
     vpc = { vpc_id = "vpc-1", vswitch_ids = ["vsw-a"], security_group_id = "sg-function" }

@@ -10,7 +10,7 @@ variables {
   environment = { SPILLWAY_GATEWAY_SECRETS = "Key2026a=not-a-secret", SPILLWAY_IDENTITY_HEADER = "X-Spillway-User" }
 }
 
-run "plans_pair" {
+run "the_smallest_pair_of_loadtest_plan_is_accepted" {
   command = plan
   variables {
     cpu       = 0.1
@@ -22,7 +22,7 @@ run "plans_pair" {
   }
 }
 
-run "four_to_one" {
+run "memory_of_four_times_the_cpu_is_accepted" {
   command = plan
   variables {
     cpu       = 2
@@ -34,7 +34,7 @@ run "four_to_one" {
   }
 }
 
-run "too_little_memory_for_the_cpu" {
+run "too_little_memory_for_the_cpu_is_rejected" {
   command = plan
   variables {
     cpu       = 1
@@ -43,7 +43,7 @@ run "too_little_memory_for_the_cpu" {
   expect_failures = [var.memory_mb]
 }
 
-run "too_much_memory_for_the_cpu" {
+run "too_much_memory_for_the_cpu_is_rejected" {
   command = plan
   variables {
     cpu       = 0.1
@@ -52,7 +52,7 @@ run "too_much_memory_for_the_cpu" {
   expect_failures = [var.memory_mb]
 }
 
-run "steps_of_memory" {
+run "memory_outside_its_steps_is_rejected" {
   command = plan
   variables {
     memory_mb = 600
@@ -60,7 +60,7 @@ run "steps_of_memory" {
   expect_failures = [var.memory_mb]
 }
 
-run "steps_of_cpu" {
+run "cpu_outside_its_steps_is_rejected" {
   command = plan
   variables {
     cpu = 0.33
@@ -68,7 +68,7 @@ run "steps_of_cpu" {
   expect_failures = [var.cpu]
 }
 
-run "a_tag_is_no_image" {
+run "a_mutable_tag_is_rejected" {
   command = plan
   variables {
     image = "registry.example.com/spillway/ingest-fn:0.1.0"
@@ -76,14 +76,14 @@ run "a_tag_is_no_image" {
   expect_failures = [var.image]
 }
 
-run "the_deployment_s_tag_is_never_moved" {
+run "the_tag_of_a_release_is_accepted" {
   command = plan
   variables {
     image = "registry.example.com/spillway/ingest-fn:0123456789ab-cdef01234567"
   }
 }
 
-run "concurrency_bounds" {
+run "concurrency_above_the_limit_is_rejected" {
   command = plan
   variables {
     concurrency = 201

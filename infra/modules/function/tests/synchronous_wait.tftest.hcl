@@ -20,7 +20,7 @@ run "synchronous_wait" {
   expect_failures = [var.timeout_s]
 }
 
-run "a_few_seconds_by_default" {
+run "the_default_timeout_is_a_few_seconds" {
   command = plan
 
   assert {
@@ -29,7 +29,7 @@ run "a_few_seconds_by_default" {
   }
 }
 
-run "shorter_than_its_own_bounds_is_refused" {
+run "a_timeout_below_ingest_fns_own_bounds_is_rejected" {
   command = plan
   variables {
     timeout_s = 5

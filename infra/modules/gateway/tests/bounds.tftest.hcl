@@ -17,7 +17,7 @@ variables {
   throttle       = { orders_per_second = 50000, lookups_per_second = 5000 }
 }
 
-run "every_route_is_bounded" {
+run "every_route_has_a_throttle" {
   command = plan
   variables {
     payment_webhooks = true
@@ -43,7 +43,7 @@ run "every_route_is_bounded" {
   }
 }
 
-run "a_caller_is_bounded_too" {
+run "every_caller_has_a_throttle" {
   command = plan
   variables {
     throttle = { orders_per_second = 50000, lookups_per_second = 5000, per_user_second = 100 }
@@ -54,7 +54,7 @@ run "a_caller_is_bounded_too" {
   }
 }
 
-run "a_caller_above_the_route_is_refused" {
+run "a_caller_throttle_above_the_route_throttle_is_rejected" {
   command = plan
   variables {
     throttle = { orders_per_second = 50000, lookups_per_second = 5000, per_user_second = 10000 }
@@ -62,7 +62,7 @@ run "a_caller_above_the_route_is_refused" {
   expect_failures = [var.throttle]
 }
 
-run "by_buyer_as_given" {
+run "a_throttle_by_buyer_replaces_the_one_by_caller" {
   command = plan
   variables {
     throttle_by_buyer = "{\"rules\":[]}"
@@ -73,7 +73,7 @@ run "by_buyer_as_given" {
   }
 }
 
-run "long_bodies_are_refused" {
+run "bodies_above_16_kib_are_rejected" {
   command = plan
   variables {
     payment_webhooks = true
@@ -93,7 +93,7 @@ run "long_bodies_are_refused" {
   }
 }
 
-run "the_shared_instance_by_default" {
+run "the_default_is_the_shared_instance" {
   command = plan
   assert {
     condition     = length(alicloud_api_gateway_instance.this) == 0 && output.instance_id == null
@@ -101,7 +101,7 @@ run "the_shared_instance_by_default" {
   }
 }
 
-run "an_instance_for_a_sale" {
+run "a_dedicated_instance_can_be_made" {
   command = plan
   variables {
     instance = { spec = "api.s2.large.x5", zone_id = "cn-hangzhou-MAZ6" }
@@ -112,7 +112,7 @@ run "an_instance_for_a_sale" {
   }
 }
 
-run "old_tls_is_refused" {
+run "old_tls_is_rejected" {
   command = plan
   variables {
     instance = { spec = "api.s1.small", zone_id = "cn-hangzhou-MAZ6", https_policy = "HTTPS2_TLS1_0" }
@@ -120,7 +120,7 @@ run "old_tls_is_refused" {
   expect_failures = [var.instance]
 }
 
-run "no_body_and_no_header_in_the_gateways_log" {
+run "the_gateway_log_has_no_body_and_no_header" {
   command = plan
   assert {
     condition = (
@@ -133,7 +133,7 @@ run "no_body_and_no_header_in_the_gateways_log" {
   }
 }
 
-run "a_domain_of_ones_own" {
+run "a_custom_domain_can_be_set" {
   command = apply
   variables {
     domain = { name = "api.example.com", zone = "example.com" }
@@ -148,7 +148,7 @@ run "a_domain_of_ones_own" {
   }
 }
 
-run "a_domain_elsewhere_is_refused" {
+run "a_domain_outside_the_zone_is_rejected" {
   command = plan
   variables {
     domain = { name = "api.example.org", zone = "example.com" }
@@ -156,7 +156,7 @@ run "a_domain_elsewhere_is_refused" {
   expect_failures = [var.domain]
 }
 
-run "dns_elsewhere" {
+run "dns_can_be_managed_elsewhere" {
   command = apply
   variables {
     domain = { name = "api.example.com" }

@@ -17,7 +17,7 @@ variables {
   throttle       = { orders_per_second = 50000, lookups_per_second = 5000 }
 }
 
-run "a_token_names_the_buyer" {
+run "the_token_identifies_the_buyer" {
   command = plan
   variables {
     payment_webhooks = true
@@ -47,7 +47,7 @@ run "a_token_names_the_buyer" {
   }
 }
 
-run "everything_is_signed" {
+run "every_request_to_a_backend_is_signed" {
   command = plan
   variables {
     payment_webhooks = true
@@ -66,7 +66,7 @@ run "everything_is_signed" {
   }
 }
 
-run "no_token_at_all_is_refused" {
+run "a_missing_jwt_key_is_rejected" {
   command = plan
   variables {
     jwt = null
@@ -74,7 +74,7 @@ run "no_token_at_all_is_refused" {
   expect_failures = [var.jwt]
 }
 
-run "unless_somebody_says_so" {
+run "anonymous_allows_a_missing_jwt_key" {
   command = plan
   variables {
     jwt       = null
@@ -86,7 +86,7 @@ run "unless_somebody_says_so" {
   }
 }
 
-run "a_private_key_is_refused" {
+run "a_private_key_is_rejected" {
   command = plan
   variables {
     jwt = { jwk = { kty = "RSA", n = "AQAB", e = "AQAB", d = "AQAB" } }
@@ -94,7 +94,7 @@ run "a_private_key_is_refused" {
   expect_failures = [var.jwt]
 }
 
-run "a_key_of_another_kind_is_refused" {
+run "a_key_that_is_not_rsa_is_rejected" {
   command = plan
   variables {
     jwt = { jwk = { kty = "EC", crv = "P-256", x = "AQAB", y = "AQAB" } }
@@ -102,7 +102,7 @@ run "a_key_of_another_kind_is_refused" {
   expect_failures = [var.jwt]
 }
 
-run "a_header_of_the_vendors_is_refused" {
+run "a_reserved_header_is_rejected" {
   command = plan
   variables {
     jwt = { jwk = { kty = "RSA", n = "AQAB", e = "AQAB" }, identity_header = "X-Ca-User" }
@@ -110,7 +110,7 @@ run "a_header_of_the_vendors_is_refused" {
   expect_failures = [var.jwt]
 }
 
-run "a_secret_with_a_comma_is_refused" {
+run "a_secret_with_a_comma_is_rejected" {
   command = plan
   variables {
     backend_secret = { key = "Key2026a", secret = "half,the-other-half" }
@@ -118,7 +118,7 @@ run "a_secret_with_a_comma_is_refused" {
   expect_failures = [var.backend_secret]
 }
 
-run "a_key_that_the_gateway_would_refuse" {
+run "a_key_that_the_gateway_rejects_fails_the_plan" {
   command = plan
   variables {
     backend_secret = { key = "2026a", secret = "not-a-secret-at-all" }
@@ -126,7 +126,7 @@ run "a_key_that_the_gateway_would_refuse" {
   expect_failures = [var.backend_secret]
 }
 
-run "identity_as_a_parameter_if_wanted" {
+run "the_identity_header_can_be_a_parameter" {
   command = plan
   variables {
     identity_parameter = true

@@ -17,7 +17,7 @@ variables {
   throttle       = { orders_per_second = 50000, lookups_per_second = 5000 }
 }
 
-run "exactly_the_public_routes" {
+run "the_routes_are_exactly_the_public_ones" {
   command = plan
 
   assert {
@@ -35,7 +35,7 @@ run "exactly_the_public_routes" {
   }
 }
 
-run "with_webhooks_and_sales" {
+run "webhooks_and_sales_add_their_routes" {
   command = plan
   variables {
     payment_webhooks = true
@@ -55,7 +55,7 @@ run "with_webhooks_and_sales" {
   }
 }
 
-run "no_wildcard" {
+run "no_route_has_a_wildcard" {
   command = plan
   variables {
     payment_webhooks = true
@@ -83,7 +83,7 @@ run "no_wildcard" {
   }
 }
 
-run "https_alone_and_what_is_defined_alone" {
+run "routes_accept_https_and_defined_parameters_only" {
   command = plan
   variables {
     payment_webhooks = true
@@ -114,7 +114,7 @@ run "https_alone_and_what_is_defined_alone" {
   }
 }
 
-run "the_function_as_a_function" {
+run "the_backend_can_be_the_function" {
   command = plan
 
   assert {
@@ -128,7 +128,7 @@ run "the_function_as_a_function" {
   }
 }
 
-run "the_function_as_a_server" {
+run "the_backend_can_be_the_http_trigger" {
   command = plan
   variables {
     backend  = "http"
@@ -149,7 +149,7 @@ run "the_function_as_a_server" {
   }
 }
 
-run "look_ups_go_to_one_port_in_the_vpc" {
+run "lookups_go_to_one_port_in_the_vpc" {
   command = plan
   variables {
     sale_lookups = true
@@ -172,7 +172,7 @@ run "look_ups_go_to_one_port_in_the_vpc" {
   }
 }
 
-run "an_address_with_a_path_is_refused" {
+run "a_backend_address_with_a_path_is_rejected" {
   command = plan
   variables {
     function = { url = "https://ingest.example/v1", role_arn = "acs:ram::1:role/spillway-test-gateway" }

@@ -41,7 +41,7 @@ run "synchronous_wait" {
   }
 }
 
-run "a_gateway_that_waits_is_refused" {
+run "a_backend_timeout_of_a_minute_is_rejected" {
   command = plan
   variables {
     function = { url = "https://ingest.example", role_arn = "acs:ram::1:role/spillway-test-gateway", timeout_ms = 60000 }
@@ -49,7 +49,7 @@ run "a_gateway_that_waits_is_refused" {
   expect_failures = [var.function]
 }
 
-run "a_providers_headers_are_named" {
+run "webhook_routes_pass_the_providers_headers" {
   command = plan
   variables {
     payment_webhooks = true

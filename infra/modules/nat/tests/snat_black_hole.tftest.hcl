@@ -44,7 +44,7 @@ run "snat_black_hole" {
   }
 }
 
-run "it_is_sized" {
+run "count_and_bandwidth_are_as_given" {
   variables {
     eip_count      = 3
     bandwidth_mbps = 100
@@ -63,7 +63,7 @@ run "it_is_sized" {
   }
 }
 
-run "no_way_out_for_nobody_is_refused" {
+run "an_empty_list_of_vswitches_is_rejected" {
   command = plan
 
   variables {
@@ -73,7 +73,7 @@ run "no_way_out_for_nobody_is_refused" {
   expect_failures = [var.snat_vswitches]
 }
 
-run "no_address_is_refused" {
+run "an_address_count_of_zero_is_rejected" {
   command = plan
 
   variables {

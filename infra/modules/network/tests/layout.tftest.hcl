@@ -9,7 +9,7 @@ variables {
   flow_log = { project = "spillway-test", logstore = "flow" }
 }
 
-run "each_has_vswitches_in_two_zones" {
+run "function_workers_and_data_have_vswitches_in_two_zones" {
   assert {
     condition = alltrue([
       for vswitches in [alicloud_vswitch.function, alicloud_vswitch.worker, alicloud_vswitch.data] :
@@ -19,14 +19,14 @@ run "each_has_vswitches_in_two_zones" {
   }
 }
 
-run "operators_have_a_place_of_their_own" {
+run "operators_have_their_own_vswitch_and_group" {
   assert {
     condition     = one(alicloud_vswitch.operator).cidr_block == "10.0.5.0/24" && output.operator_vswitch_id == one(alicloud_vswitch.operator).id && output.security_group_ids.operator != null
     error_message = "a vSwitch and a group"
   }
 }
 
-run "what_goes_through_the_vpc_is_logged" {
+run "the_flow_log_records_all_vpc_traffic" {
   assert {
     condition = (
       one(alicloud_vpc_flow_log.this).resource_id == alicloud_vpc.this.id && one(alicloud_vpc_flow_log.this).traffic_type == "All" &&
@@ -36,7 +36,7 @@ run "what_goes_through_the_vpc_is_logged" {
   }
 }
 
-run "a_function_that_need_not_be_here_is_not" {
+run "a_function_outside_the_vpc_has_no_vswitch_and_no_group" {
   variables {
     function_in_vpc = false
   }
@@ -47,7 +47,7 @@ run "a_function_that_need_not_be_here_is_not" {
   }
 }
 
-run "one_zone_is_refused" {
+run "one_zone_is_rejected" {
   command = plan
 
   variables {
@@ -57,7 +57,7 @@ run "one_zone_is_refused" {
   expect_failures = [var.subnets]
 }
 
-run "data_outside_its_range_is_refused" {
+run "a_data_range_outside_data_cidr_is_rejected" {
   command = plan
 
   variables {
@@ -70,7 +70,7 @@ run "data_outside_its_range_is_refused" {
   expect_failures = [var.subnets]
 }
 
-run "workers_in_the_data_range_are_refused" {
+run "a_worker_range_inside_data_cidr_is_rejected" {
   command = plan
 
   variables {

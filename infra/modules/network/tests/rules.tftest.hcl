@@ -28,7 +28,7 @@ run "connection_bomb" {
   }
 }
 
-run "who_reaches_whom_is_exactly_this" {
+run "the_rules_are_exactly_these" {
   assert {
     condition = output.reach == tolist([
       "data-ingress-broker-8080-10.0.0.0/24 tcp 8080/8080 10.0.0.0/24",
@@ -80,7 +80,7 @@ run "who_reaches_whom_is_exactly_this" {
   }
 }
 
-run "nothing_comes_in_from_everywhere" {
+run "no_ingress_from_a_range_wider_than_a_slash_8" {
   variables {
     operator_peer_cidrs = ["10.9.0.0/24"]
     webhook_cidrs       = ["0.0.0.0/0"]
@@ -111,7 +111,7 @@ run "nothing_comes_in_from_everywhere" {
   }
 }
 
-run "nothing_else_goes_out" {
+run "all_other_egress_is_dropped" {
   assert {
     condition = alltrue([
       for who in ["function", "worker", "operator", "data"] :
@@ -131,7 +131,7 @@ run "nothing_else_goes_out" {
   }
 }
 
-run "webhooks_go_out_on_443_and_from_workers_alone" {
+run "only_workers_reach_webhooks_on_443" {
   variables {
     webhook_cidrs = ["0.0.0.0/0"]
   }
@@ -145,7 +145,7 @@ run "webhooks_go_out_on_443_and_from_workers_alone" {
   }
 }
 
-run "without_operators_there_is_no_place_for_them" {
+run "without_operators_there_is_no_group_vswitch_or_rule" {
   variables {
     operator_cidr = null
   }
@@ -156,7 +156,7 @@ run "without_operators_there_is_no_place_for_them" {
   }
 }
 
-run "operators_from_everywhere_are_refused" {
+run "operators_from_everywhere_are_rejected" {
   command = plan
 
   variables {
@@ -166,7 +166,7 @@ run "operators_from_everywhere_are_refused" {
   expect_failures = [var.operator_peer_cidrs]
 }
 
-run "operators_from_the_internet_are_refused" {
+run "operators_from_the_internet_are_rejected" {
   command = plan
 
   variables {
@@ -176,7 +176,7 @@ run "operators_from_the_internet_are_refused" {
   expect_failures = [var.operator_peer_cidrs]
 }
 
-run "operators_among_the_workers_are_refused" {
+run "an_operator_range_equal_to_a_worker_range_is_rejected" {
   command = plan
 
   variables {

@@ -12,8 +12,8 @@ variables {
   database_cluster_id  = "pc-1"
 }
 
-# Fields are in double quotes in the SQL, or before a colon in the search. A quoted text with a space is a value.
-run "every_field_that_is_asked_for_is_indexed" {
+# A field is in double quotes in the SQL, or before a colon in the search. A quoted text with a space is a value.
+run "queries_use_indexed_fields_only" {
   assert {
     condition = alltrue(flatten([
       for query in concat(values(local.queries), values(local.alerts)) : [
@@ -23,22 +23,22 @@ run "every_field_that_is_asked_for_is_indexed" {
         ) : contains(keys(local.keys[query.store]), field)
       ]
     ]))
-    error_message = "a query asks for a field that its logstore does not index"
+    error_message = "every field of a query must be indexed in its logstore"
   }
   assert {
     condition = alltrue([
       for store in ["function", "worker"] : toset([for key in one(alicloud_log_store_index.this[store].field_search).json_keys : key.name if key.doc_value]) == setsubtract(keys(local.keys[store]), ["metrics"])
     ])
-    error_message = "what is indexed of a service's line is what is written down"
+    error_message = "the index of a service must have exactly the keys of local.keys"
   }
   assert {
     condition     = toset([for field in alicloud_log_store_index.this["flow"].field_search : field.name if field.enable_analytics]) == toset(keys(local.keys.flow))
-    error_message = "what is indexed of a flow is what is written down"
+    error_message = "the index of the flow log must have exactly the keys of local.keys"
   }
 }
 
-# Log Service knows a line's members by the name of the field that the line is in.
-run "members_are_asked_for_where_the_line_is" {
+# Log Service addresses a member as FIELD.member, where FIELD holds the line.
+run "queries_prefix_members_with_the_line_field" {
   assert {
     condition = alltrue(flatten([
       for what, all in { queries = local.queries, alerts = local.alerts } : [
@@ -52,7 +52,7 @@ run "members_are_asked_for_where_the_line_is" {
         ] if contains(["function", "worker"], query.store)
       ]
     ]))
-    error_message = "a query asks for a member beside the line that holds it"
+    error_message = "every member of a query must have its line's field as prefix"
   }
   assert {
     condition = alltrue([
@@ -60,72 +60,72 @@ run "members_are_asked_for_where_the_line_is" {
       ]) && alltrue([
       for chart in jsondecode(alicloud_log_dashboard.this.char_list) : chart.search.query == local.asked.queries[chart.title]
     ])
-    error_message = "what is asked is what knows where the line is"
+    error_message = "alerts and charts must use the queries with prefixed members"
   }
   assert {
     condition     = strcontains(local.asked.queries.answers, "json_extract(\"message\", '$.metrics.counters')")
-    error_message = "metrics are read out of the line"
+    error_message = "metrics must be extracted from the line's JSON"
   }
 }
 
-run "a_platform_that_takes_lines_apart_is_asked_for_members" {
+run "without_a_line_field_queries_use_plain_members" {
   variables {
     line_fields = { function = "", worker = "" }
   }
 
   assert {
     condition     = local.asked.alerts == { for name, alert in local.alerts : name => alert.query }
-    error_message = "queries are asked as they are written"
+    error_message = "queries must stay unchanged"
   }
   assert {
     condition = alltrue([
       for store, keys in local.keys : toset([for field in alicloud_log_store_index.this[store].field_search : field.name if field.enable_analytics]) == toset(keys(keys))
     ])
-    error_message = "every member is a field"
+    error_message = "every member must be indexed as a field"
   }
 }
 
-# The article: errors grouped by requestId and errorMessage, as the log's keys have them.
-run "errors_are_found_as_the_article_asks" {
+# The article's query: errors grouped by requestId and errorMessage.
+run "errors_are_grouped_by_request_and_message" {
   assert {
     condition = alltrue([
       for key in ["level", "requestId", "errorMessage"] : contains(keys(local.keys.function), key)
     ]) && strcontains(local.queries.errors-grouped.query, "group by \"requestId\", \"errorMessage\"")
-    error_message = "errors by request and message"
+    error_message = "errors must be grouped by request and message"
   }
 }
 
-run "nothing_personal_is_indexed" {
+run "no_personal_data_is_indexed" {
   assert {
     condition = alltrue(flatten([
       for store, keys in local.keys : [
         for key in keys(keys) : !can(regex("(?i)(user|buyer|recipient|address|phone|city|email|idempotency|authorization|token|password|secret)", key))
       ]
     ]))
-    error_message = "no key that could name a person or a secret"
+    error_message = "no indexed key may hold personal data or a secret"
   }
 }
 
-run "logs_are_kept_as_long_as_they_should" {
+run "logs_are_stored_for_the_retention_period" {
   variables {
     log_retention_days = 90
   }
 
   assert {
     condition     = alltrue([for store in alicloud_log_store.this : store.retention_period == 90 && !store.enable_web_tracking && store.auto_split]) && length(alicloud_log_store.this) == 4
-    error_message = "four logstores, 90 days, written by nobody from the web"
+    error_message = "four logstores with a retention of 90 days and web tracking off"
   }
   assert {
     condition     = output.logstores == { function = "function", worker = "worker", flow = "flow", gateway = "gateway", audit = "actiontrail_spillway-test" }
-    error_message = "and the trail's own"
+    error_message = "the output must include the logstore of the trail"
   }
   assert {
     condition     = alltrue([for index in alicloud_log_store_index.this : index.max_text_len == 16384])
-    error_message = "a line of metrics is read to its end"
+    error_message = "a line of metrics must be indexed without truncation"
   }
 }
 
-run "every_alert_is_told_to_somebody_and_says_what_to_do" {
+run "every_alert_has_recipients_and_a_runbook_link" {
   assert {
     condition = alltrue([
       for name, alert in alicloud_sls_alert.this : (
@@ -133,51 +133,51 @@ run "every_alert_is_told_to_somebody_and_says_what_to_do" {
         strcontains(join(" ", alert.configuration[0].annotations[*].value), "infra/README.md, \"${name}\"")
       )
     ])
-    error_message = "enabled, sent on, and with its place in the runbook"
+    error_message = "every alert must be enabled, be sent to CloudMonitor, and name its runbook row"
   }
   assert {
     condition = alltrue([
       for alarm in alicloud_cms_alarm.this : alarm.enabled && alarm.contact_groups == tolist([alicloud_cms_alarm_contact_group.this.alarm_contact_group_name])
     ]) && alicloud_cms_alarm_contact_group.this.contacts == toset(["spillway-test-oncall"])
-    error_message = "every alarm has its people"
+    error_message = "every alarm must be sent to the contact group"
   }
 }
 
-run "what_must_wake_somebody_is_there" {
+run "the_list_of_alerts_is_complete" {
   assert {
     condition = toset(output.alert_names) == toset([
       "backing-off", "broker-lag", "database-connections", "database-cpu", "database-down", "dead-letters", "drain-paused", "drain-silent", "eip-bandwidth", "front-door", "function-errors",
       "function-not-running", "function-throttled", "leases-lost", "nat-connections", "oldest-message", "orders-fail", "orders-shed",
-      "orders-slow", "strangers", "worker-errors",
+      "orders-slow", "unauthenticated", "worker-errors",
     ])
-    error_message = "an alert came or went; the runbook has an entry for each"
+    error_message = "an alert was added or removed: update this list and the runbook"
   }
   assert {
     condition = alltrue([
       for name in ["database-down", "dead-letters", "oldest-message", "function-not-running", "worker-errors", "drain-silent"] :
       alicloud_sls_alert.this[name].configuration[0].severity_configurations[0].eval_condition[0].condition == "value > 0"
     ])
-    error_message = "one is enough"
+    error_message = "these alerts must fire at the first occurrence"
   }
   assert {
     condition     = alicloud_cms_alarm.this["nat-connections-nat-sessions"].escalations_warn[0].threshold == "80000" && length(jsondecode(alicloud_cms_alarm.this["eip-bandwidth"].metric_dimensions)) == 2
-    error_message = "limits grow with the addresses"
+    error_message = "thresholds must be multiplied by the number of elastic addresses"
   }
 }
 
-# Fifty failures are much of a quiet hour and nothing of a sale.
-# Of all alerts this one alone fires because there is nothing.
-run "a_drain_that_is_silent_is_noticed" {
+
+# The only alert that fires on missing lines.
+run "a_silent_drain_fires_an_alert" {
   assert {
     condition = (
       strcontains(alicloud_sls_alert.this["drain-silent"].configuration[0].query_list[0].query, "if(count(*) > 0, 0, 1) as value") &&
-      strcontains(alicloud_sls_alert.this["drain-silent"].configuration[0].query_list[0].query, "pool status")
+      strcontains(alicloud_sls_alert.this["drain-silent"].configuration[0].query_list[0].query, "event: pool_status")
     )
-    error_message = "no line is 1, any line 0"
+    error_message = "the query must return 1 without lines and 0 with lines"
   }
 }
 
-run "failures_are_a_share_of_what_was_asked" {
+run "failures_are_a_percentage_of_requests" {
   variables {
     thresholds = { failed_percent = 2, failed_requests = 30 }
   }
@@ -187,24 +187,24 @@ run "failures_are_a_share_of_what_was_asked" {
       alicloud_sls_alert.this["orders-fail"].configuration[0].severity_configurations[0].eval_condition[0].condition == "value > 2 && failed > 30" &&
       strcontains(local.alerts.orders-fail.query, "sum(failed) * 100.0 / nullif(greatest(sum(total), sum(failed)), 0)")
     )
-    error_message = "percent, and a number below which nobody is woken"
+    error_message = "the alert must need both a percentage and a minimum count"
   }
 }
 
-# The line is written once, when the database falls: five minutes later it would seem mended.
-run "a_database_that_is_down_stays_so_until_it_answers" {
+# The worker logs database_unavailable once. With a window of five minutes the alert would resolve too early.
+run "database_down_fires_until_the_database_recovers" {
   assert {
     condition = (
       alicloud_sls_alert.this["database-down"].configuration[0].query_list[0].start == "-24h" &&
       strcontains(local.alerts.database-down.query, "event: database_recovered") &&
       strcontains(local.alerts.database-down.query, "coalesce(max(if(fell, at, 0)), 0) > coalesce(max(if(fell, 0, at)), 0)")
     )
-    error_message = "down until a later line says otherwise"
+    error_message = "the alert must fire until a later line reports recovery"
   }
 }
 
-# An alarm on a name, a statistic or a dimension that the metric does not have never fires.
-run "alarms_ask_for_what_the_platform_has" {
+# An alarm with an unknown metric, statistic or dimension never fires.
+run "alarms_use_existing_metrics_and_dimensions" {
   assert {
     condition = { for name, alarm in alicloud_cms_alarm.this : name => "${alarm.project} ${alarm.metric} ${one(concat(alarm.escalations_critical, alarm.escalations_warn)).statistics} > ${one(concat(alarm.escalations_critical, alarm.escalations_warn)).threshold}" } == {
       broker-lag                             = "acs_rocketmq ConsumerLag Sum > 100000"
@@ -220,19 +220,19 @@ run "alarms_ask_for_what_the_platform_has" {
       database-connections                   = "acs_polardb cluster_connection_utilization Maximum > 80"
       database-cpu                           = "acs_polardb cluster_cpu_utilization Average > 85"
     }
-    error_message = "metric, statistic, threshold"
+    error_message = "metrics, statistics and thresholds must be these"
   }
   assert {
     condition = alltrue([
       for name in ["broker-lag", "oldest-message", "dead-letters"] : jsondecode(alicloud_cms_alarm.this[name].metric_dimensions) == [{ instanceId = "rmq-cn-1", groupId = "drain" }]
     ])
-    error_message = "lag is a group's"
+    error_message = "lag must be measured by instance and group"
   }
   assert {
     condition = alltrue([
       for name, alarm in alicloud_cms_alarm.this : jsondecode(alarm.metric_dimensions) == [{ region = "cn-hangzhou", serviceName = "", functionName = "spillway-test-ingest" }] if alarm.project == "acs_fc"
     ])
-    error_message = "a function of FC 3.0 has a region and no service"
+    error_message = "a function of FC 3.0 must have a region and an empty service"
   }
   assert {
     condition = alltrue([
@@ -240,36 +240,36 @@ run "alarms_ask_for_what_the_platform_has" {
       ]) && alltrue([
       for name in keys(alicloud_cms_alarm.this) : anytrue([for alert in output.alert_names : name == alert || startswith(name, "${alert}-")])
     ])
-    error_message = "what must never happen is told at once, and every alarm is one of the runbook's"
+    error_message = "a threshold of 0 must fire at the first value, and every alarm must be in the runbook"
   }
 }
 
-run "another_engine_has_other_names" {
+run "rds_has_its_own_metrics" {
   variables {
     database_engine = "rds"
   }
 
   assert {
     condition     = alicloud_cms_alarm.this["database-cpu"].project == "acs_rds_dashboard" && jsondecode(alicloud_cms_alarm.this["database-cpu"].metric_dimensions) == [{ instanceId = "pc-1" }]
-    error_message = "RDS has its own"
+    error_message = "RDS must use its own metrics"
   }
 }
 
-run "who_changed_what_is_recorded" {
+run "the_trail_records_every_write_call" {
   assert {
     condition     = one(alicloud_actiontrail_trail.this).event_rw == "Write" && one(alicloud_actiontrail_trail.this).trail_region == "All"
-    error_message = "every call that writes, everywhere"
+    error_message = "the trail must record write calls of all regions"
   }
 }
 
 run "the_dashboard_has_every_saved_query" {
   assert {
     condition     = toset(jsondecode(alicloud_log_dashboard.this.char_list)[*].title) == toset(keys(local.queries))
-    error_message = "a chart each"
+    error_message = "every query must have a chart"
   }
 }
 
-run "nobody_to_tell_is_refused" {
+run "an_empty_contact_list_is_rejected" {
   command = plan
 
   variables {
@@ -279,7 +279,7 @@ run "nobody_to_tell_is_refused" {
   expect_failures = [var.contacts]
 }
 
-run "a_threshold_that_always_fires_is_refused" {
+run "a_threshold_of_zero_is_rejected" {
   command = plan
 
   variables {

@@ -128,7 +128,7 @@ run "connection_bomb" {
   }
 }
 
-run "the_services_are_told_what_they_need" {
+run "the_environments_have_what_the_services_need" {
   assert {
     condition = toset(nonsensitive(keys(local.function_environment))) == toset([
       "SPILLWAY_CATALOGUE", "SPILLWAY_GATEWAY_SECRETS", "SPILLWAY_IDENTITY_HEADER", "SPILLWAY_LOG_FORMAT", "SPILLWAY_ORDERS_TOPIC",
@@ -160,7 +160,7 @@ run "the_services_are_told_what_they_need" {
 }
 
 # The gateway signs with the first, function and workers take both: so that one can take the other's place.
-run "a_signing_secret_can_be_changed_while_orders_come" {
+run "the_gateway_secret_can_be_rotated_during_operation" {
   assert {
     condition     = nonsensitive(local.backend_secret) == { key = "sale2026a", secret = "first-secret-of-two" }
     error_message = "the gateway signs with the first"
@@ -178,7 +178,7 @@ run "a_signing_secret_can_be_changed_while_orders_come" {
 }
 
 # The version that runs keeps its account and password until the next release has taken its place.
-run "the_broker_s_password_can_be_changed_while_orders_come" {
+run "the_broker_password_can_be_rotated_during_operation" {
   variables {
     secrets = {
       broker_function   = "b=next=password+of+the+function,a=broker-function-password"
@@ -206,7 +206,7 @@ run "the_broker_s_password_can_be_changed_while_orders_come" {
 }
 
 # Each of these ended an apply half-way, or left somebody before a closed door, until it was looked for.
-run "who_deploys_reaches_database_broker_registry_and_workers" {
+run "the_runner_reaches_database_broker_registry_and_workers" {
   variables {
     operator_peer_cidrs = ["192.168.7.0/24"]
     registry            = { push_cidrs = { ci = "198.51.100.7/32" } }
@@ -237,7 +237,7 @@ run "who_deploys_reaches_database_broker_registry_and_workers" {
   }
 }
 
-run "what_the_pages_ask_for_is_told" {
+run "outputs_have_what_the_runbook_uses" {
   assert {
     condition = (
       output.registry.instance_id == "cri-1" && length(output.registry.push_steps) == 1 &&
@@ -252,7 +252,7 @@ run "what_the_pages_ask_for_is_told" {
   }
 }
 
-run "a_new_secret_is_a_new_version" {
+run "a_changed_secret_gets_a_new_version" {
   variables {
     secrets = {
       broker_function   = "a=broker-function-password"
@@ -268,24 +268,24 @@ run "a_new_secret_is_a_new_version" {
 
   assert {
     condition = alltrue([
-      for name in ["database-migrator", "migrator-url"] : output.secret_versions[name] != run.what_the_pages_ask_for_is_told.secret_versions[name]
+      for name in ["database-migrator", "migrator-url"] : output.secret_versions[name] != run.outputs_have_what_the_runbook_uses.secret_versions[name]
     ])
     error_message = "the password, and the address that holds it"
   }
   assert {
-    condition     = output.secret_versions["admin-token"] == run.what_the_pages_ask_for_is_told.secret_versions["admin-token"]
+    condition     = output.secret_versions["admin-token"] == run.outputs_have_what_the_runbook_uses.secret_versions["admin-token"]
     error_message = "no other"
   }
 }
 
-run "with_protection_nothing_is_deleted_by_mistake" {
+run "deletion_protection_locks_four_resources" {
   assert {
     condition     = output.protected == { addresses = true, database = true, key = true, load_balancer = true }
     error_message = "four locks: ${jsonencode(output.protected)}"
   }
 }
 
-run "one_setting_takes_every_lock_off" {
+run "one_setting_removes_every_lock" {
   variables {
     deletion_protection = false
   }
@@ -296,7 +296,7 @@ run "one_setting_takes_every_lock_off" {
   }
 }
 
-run "and_of_the_other_engine_too" {
+run "rds_has_the_same_lock" {
   variables {
     deletion_protection = false
     database            = { engine = "rds", node_class = "mysql.x4.large.2c", connections_max = 4000 }
@@ -309,7 +309,7 @@ run "and_of_the_other_engine_too" {
 }
 
 # What a module can do and the platform must not forget to ask for.
-run "everything_is_passed_on" {
+run "variables_reach_their_modules" {
   variables {
     webhook_cidrs = ["203.0.113.0/24"]
     alerts        = { broker_messages = 123000, oldest_message_h = 2 }
@@ -365,7 +365,7 @@ run "everything_is_passed_on" {
   }
 }
 
-run "an_alarm_after_half_of_the_retention_is_refused" {
+run "an_age_alarm_after_half_of_the_retention_is_rejected" {
   command = plan
 
   variables {
@@ -411,7 +411,7 @@ run "the_pipeline_reads_two_secrets" {
   }
 }
 
-run "the_broker_s_fence_is_wider_than_the_cap" {
+run "the_broker_receive_limit_is_above_the_cap" {
   variables {
     worker = { replicas_max = 8, initial_rate = 3000 }
   }
@@ -422,7 +422,7 @@ run "the_broker_s_fence_is_wider_than_the_cap" {
   }
 }
 
-run "the_broker_s_fence_is_raised_without_rolling_the_workers" {
+run "the_broker_receive_limit_can_be_raised_without_rolling_the_workers" {
   variables {
     worker = { replicas_max = 8, initial_rate = 3000, receive_tps_max = 20000 }
   }
@@ -437,7 +437,7 @@ run "the_broker_s_fence_is_raised_without_rolling_the_workers" {
   }
 }
 
-run "rds_is_one_setting" {
+run "the_engine_variable_selects_rds" {
   variables {
     database = { engine = "rds", node_class = "mysql.x4.large.2c", connections_max = 4000, storage_gb = 200 }
   }
@@ -452,7 +452,7 @@ run "rds_is_one_setting" {
   }
 }
 
-run "a_class_that_is_not_in_the_table_is_told_its_connections" {
+run "an_unlisted_class_uses_the_given_connections_max" {
   variables {
     database = { node_class = "polar.mysql.x8.4xlarge", connections_max = 64000 }
   }
@@ -463,7 +463,7 @@ run "a_class_that_is_not_in_the_table_is_told_its_connections" {
   }
 }
 
-run "a_function_outside_the_vpc_is_refused_while_the_broker_is_inside" {
+run "a_function_outside_the_vpc_of_the_broker_is_rejected" {
   command = plan
 
   variables {
@@ -473,7 +473,7 @@ run "a_function_outside_the_vpc_is_refused_while_the_broker_is_inside" {
   expect_failures = [var.function]
 }
 
-run "secrets_that_cannot_be_read_are_refused" {
+run "malformed_secrets_are_rejected" {
   command = plan
 
   variables {

@@ -59,7 +59,7 @@ run "over_privileged_role" {
   }
 }
 
-run "each_may_do_exactly_this" {
+run "every_role_has_exactly_these_rights" {
   assert {
     condition     = toset(keys(output.policies)) == toset(["function", "worker", "gateway", "builder", "deployer"])
     error_message = "a role each"
@@ -100,7 +100,7 @@ run "each_may_do_exactly_this" {
   }
 }
 
-run "a_role_is_passed_to_its_own_service_alone" {
+run "the_deployer_passes_the_function_role_to_function_compute_only" {
   assert {
     condition = [
       for statement in jsondecode(output.policies.deployer).Statement : { resources = statement.Resource, condition = try(statement.Condition, null) }
@@ -135,7 +135,7 @@ run "only_approved_workflows_of_one_repository_may_deploy" {
   }
 }
 
-run "each_service_takes_its_own_role" {
+run "each_service_assumes_its_own_role" {
   assert {
     condition = { for role in ["function", "worker", "gateway"] : role => jsondecode(output.trust[role]).Statement[0].Principal.Service } == {
       function = ["fc.aliyuncs.com"], worker = ["sae.aliyuncs.com"], gateway = ["apigateway.aliyuncs.com"]
@@ -144,7 +144,7 @@ run "each_service_takes_its_own_role" {
   }
 }
 
-run "without_a_pipeline_nobody_is_trusted" {
+run "without_a_pipeline_no_workflow_is_trusted" {
   variables {
     github = null
   }
@@ -155,7 +155,7 @@ run "without_a_pipeline_nobody_is_trusted" {
   }
 }
 
-run "what_the_platform_needs_is_written_out_too" {
+run "the_platform_rights_are_listed_by_action" {
   variables {
     function_platform_rights = true
   }
@@ -168,7 +168,7 @@ run "what_the_platform_needs_is_written_out_too" {
   }
 }
 
-run "the_gateway_may_be_held_to_a_vpc" {
+run "the_gateway_role_can_be_limited_to_a_vpc" {
   variables {
     vpc_id = "vpc-1"
   }
@@ -179,7 +179,7 @@ run "the_gateway_may_be_held_to_a_vpc" {
   }
 }
 
-run "a_pattern_for_a_repository_is_refused" {
+run "a_wildcard_repository_is_rejected" {
   command = plan
 
   variables {
@@ -189,7 +189,7 @@ run "a_pattern_for_a_repository_is_refused" {
   expect_failures = [var.github]
 }
 
-run "a_branch_without_an_environment_is_refused" {
+run "an_empty_list_of_environments_is_rejected" {
   command = plan
 
   variables {
@@ -200,7 +200,7 @@ run "a_branch_without_an_environment_is_refused" {
 }
 
 # An account has one provider of an issuer: a second environment names the first one's.
-run "a_provider_that_is_there_is_used" {
+run "an_existing_oidc_provider_is_used" {
   variables {
     github = { repository = "example/spillway", environments = ["dev"], oidc_provider_arn = "acs:ram::1234567890123456:oidc-provider/another-github" }
   }

@@ -15,7 +15,7 @@ variables {
   region = "cn-hangzhou"
 }
 
-run "each_endpoint_by_its_kind" {
+run "addresses_are_chosen_by_endpoint_type" {
   assert {
     condition     = output.address == "outside.example.com/spillway-test" && output.pull_address == "inside.example.com/spillway-test"
     error_message = "whichever comes first: ${output.address}, ${output.pull_address}"

@@ -15,7 +15,7 @@ variables {
 }
 
 # It is what the first step meets: without the command that opens it nobody could go on.
-run "an_endpoint_that_is_off_stops_nothing" {
+run "a_disabled_endpoint_does_not_break_the_plan" {
   assert {
     condition     = output.address == "spillway-test-registry.cn-hangzhou.cr.aliyuncs.com/spillway-test" && length(output.push_steps) == 1
     error_message = "the address that it will have: ${output.address}"

@@ -41,7 +41,7 @@ run "images_are_private_scanned_and_cannot_be_overwritten" {
   }
 }
 
-run "old_tags_are_forgotten_and_enough_are_kept" {
+run "the_newest_tags_are_retained" {
   assert {
     condition = alltrue([
       for rule in alicloud_cr_artifact_lifecycle_rule.this : rule.auto && rule.retention_tag_count == 30
@@ -50,7 +50,7 @@ run "old_tags_are_forgotten_and_enough_are_kept" {
   }
 }
 
-run "keeping_too_few_is_refused" {
+run "too_few_retained_tags_are_rejected" {
   command = plan
 
   variables {
@@ -60,7 +60,7 @@ run "keeping_too_few_is_refused" {
   expect_failures = [var.tags_kept]
 }
 
-run "images_that_nobody_scans_are_refused" {
+run "an_unknown_scanner_is_rejected" {
   command = plan
 
   variables {
@@ -70,7 +70,7 @@ run "images_that_nobody_scans_are_refused" {
   expect_failures = [var.scanner]
 }
 
-run "pulls_stay_in_the_vpc_where_one_is_given" {
+run "images_can_be_pulled_within_the_vpc" {
   variables {
     vpc = { vpc_id = "vpc-1", vswitch_id = "vsw-1" }
   }
@@ -81,7 +81,7 @@ run "pulls_stay_in_the_vpc_where_one_is_given" {
   }
 }
 
-run "only_those_who_are_named_push" {
+run "only_listed_ranges_reach_the_public_endpoint" {
   variables {
     push_cidrs = { ci = "198.51.100.7/32", runner = "203.0.113.9/32" }
   }
@@ -102,7 +102,7 @@ run "only_those_who_are_named_push" {
   }
 }
 
-run "what_is_no_range_is_refused" {
+run "an_invalid_range_is_rejected" {
   command = plan
 
   variables {

@@ -44,7 +44,7 @@ run "serverless_by_default_and_closed_to_the_internet" {
   }
 }
 
-run "fixed_instances_are_another_commodity" {
+run "fixed_instances_have_another_commodity_code" {
   command = plan
 
   variables {
@@ -59,7 +59,7 @@ run "fixed_instances_are_another_commodity" {
   }
 }
 
-run "topics_and_their_types" {
+run "topics_have_their_types" {
   command = plan
 
   assert {
@@ -74,7 +74,7 @@ run "topics_and_their_types" {
   }
 }
 
-run "drain_retries_then_gives_to_the_dead_letter_topic" {
+run "messages_go_to_the_dead_letter_topic_after_the_last_retry" {
   command = plan
 
   assert {
@@ -98,7 +98,7 @@ run "drain_retries_then_gives_to_the_dead_letter_topic" {
   }
 }
 
-run "the_broker_fences_the_drain" {
+run "the_broker_limits_the_drains_receive_rate" {
   command = plan
 
   assert {
@@ -107,7 +107,7 @@ run "the_broker_fences_the_drain" {
   }
 }
 
-run "a_fence_below_the_cap_is_refused" {
+run "a_receive_limit_below_the_cap_is_rejected" {
   command = plan
 
   variables {
@@ -117,7 +117,7 @@ run "a_fence_below_the_cap_is_refused" {
   expect_failures = [var.drain_receive_tps_max]
 }
 
-run "a_fence_that_fences_nothing_is_refused" {
+run "a_receive_limit_that_is_too_high_is_rejected" {
   command = plan
 
   variables {
@@ -127,7 +127,7 @@ run "a_fence_that_fences_nothing_is_refused" {
   expect_failures = [var.drain_receive_tps_max]
 }
 
-run "one_zone_is_refused" {
+run "one_zone_is_rejected" {
   command = plan
 
   variables {
@@ -137,7 +137,7 @@ run "one_zone_is_refused" {
   expect_failures = [var.vswitch_ids]
 }
 
-run "everybody_is_no_client" {
+run "a_range_of_everywhere_is_rejected" {
   command = plan
 
   variables {
@@ -147,7 +147,7 @@ run "everybody_is_no_client" {
   expect_failures = [var.client_cidrs]
 }
 
-run "names_bounds" {
+run "a_topic_name_with_spaces_is_rejected" {
   command = plan
 
   variables {
@@ -157,7 +157,7 @@ run "names_bounds" {
   expect_failures = [var.topics]
 }
 
-run "two_uses_of_one_topic_are_refused" {
+run "a_topic_with_two_uses_is_rejected" {
   command = plan
 
   variables {
@@ -167,7 +167,7 @@ run "two_uses_of_one_topic_are_refused" {
   expect_failures = [var.topics]
 }
 
-run "outputs_name_what_the_services_are_told" {
+run "outputs_have_what_the_services_need" {
   command = apply
 
   assert {

@@ -44,7 +44,7 @@ run "two_accounts_of_the_function_have_the_same_rights" {
   }
 }
 
-run "three_accounts_of_the_function_are_refused" {
+run "three_accounts_of_the_function_are_rejected" {
   command = plan
 
   variables {
@@ -54,7 +54,7 @@ run "three_accounts_of_the_function_are_refused" {
   expect_failures = [var.function_passwords]
 }
 
-run "worker_consumes_its_groups_and_publishes_what_it_feeds" {
+run "worker_consumes_its_groups_and_publishes_to_its_topics" {
   command = plan
 
   assert {
@@ -80,7 +80,7 @@ run "worker_consumes_its_groups_and_publishes_what_it_feeds" {
   }
 }
 
-run "every_right_is_named" {
+run "every_right_names_one_topic_or_group" {
   command = plan
 
   assert {
@@ -105,7 +105,7 @@ run "every_right_is_named" {
   }
 }
 
-run "one_password_for_both_is_refused" {
+run "a_password_shared_by_function_and_worker_is_rejected" {
   command = plan
 
   variables {
@@ -115,7 +115,7 @@ run "one_password_for_both_is_refused" {
   expect_failures = [var.worker_password]
 }
 
-run "accounts_without_acl_are_refused" {
+run "accounts_without_acl_are_rejected" {
   command = plan
 
   variables {

@@ -14,7 +14,7 @@ variables {
   }
 }
 
-run "secrets_are_encrypted_by_a_key_of_their_own_and_can_be_had_back" {
+run "secrets_have_their_own_key_and_can_be_recovered" {
   assert {
     condition = alltrue([
       for secret in alicloud_kms_secret.this :
@@ -31,7 +31,7 @@ run "secrets_are_encrypted_by_a_key_of_their_own_and_can_be_had_back" {
   }
 }
 
-run "outputs_name_secrets_and_tell_none" {
+run "outputs_have_names_of_secrets_and_no_values" {
   assert {
     condition     = output.secret_names == { "admin-token" = "spillway-test-admin-token", "worker-password" = "spillway-test-worker-password" }
     error_message = "names"
@@ -50,7 +50,7 @@ run "first_values" {
 }
 
 # KMS refuses a new value under the name of a version that is there: the apply would end half-way.
-run "a_new_value_is_a_new_version" {
+run "a_changed_value_gets_a_new_version" {
   variables {
     secrets = {
       "admin-token"     = "another token of the admin port"
@@ -69,14 +69,14 @@ run "a_new_value_is_a_new_version" {
 }
 
 # Back to what was before is a value like any other: the version of before holds it, and may not be written again.
-run "an_earlier_value_is_a_new_version_too" {
+run "an_earlier_value_gets_a_new_version" {
   assert {
-    condition     = !contains([run.first_values.secret_versions["admin-token"], run.a_new_value_is_a_new_version.secret_versions["admin-token"]], output.secret_versions["admin-token"])
+    condition     = !contains([run.first_values.secret_versions["admin-token"], run.a_changed_value_gets_a_new_version.secret_versions["admin-token"]], output.secret_versions["admin-token"])
     error_message = "a third version"
   }
 }
 
-run "without_protection_nothing_stays_behind" {
+run "without_protection_secrets_are_deleted_immediately" {
   variables {
     deletion_protection = false
   }
@@ -87,7 +87,7 @@ run "without_protection_nothing_stays_behind" {
   }
 }
 
-run "what_can_be_guessed_is_refused" {
+run "a_short_secret_is_rejected" {
   command = plan
 
   variables {
@@ -97,7 +97,7 @@ run "what_can_be_guessed_is_refused" {
   expect_failures = [var.secrets]
 }
 
-run "keys_that_are_gone_at_once_are_refused" {
+run "a_recovery_window_below_the_minimum_is_rejected" {
   command = plan
 
   variables {

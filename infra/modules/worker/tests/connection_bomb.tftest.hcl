@@ -34,7 +34,7 @@ run "connection_bomb" {
   expect_failures = [var.replicas_max]
 }
 
-run "the_largest_pool_that_fits" {
+run "the_largest_pool_within_the_connection_limit_is_accepted" {
   command = plan
   variables {
     # 50 workers, 4 + 2 + 1 and an operator's: 400, twice for those killed and not yet noticed.
@@ -48,7 +48,7 @@ run "the_largest_pool_that_fits" {
   }
 }
 
-run "one_connection_too_few" {
+run "a_pool_above_the_connection_limit_is_rejected" {
   command = plan
   variables {
     replicas_max             = 50
@@ -57,7 +57,7 @@ run "one_connection_too_few" {
   expect_failures = [var.replicas_max]
 }
 
-run "workers_are_told_their_bound" {
+run "workers_have_their_connection_limits" {
   command = plan
   variables {
     database_writers_max = 2

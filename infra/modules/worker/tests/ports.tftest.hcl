@@ -22,7 +22,7 @@ variables {
   }
 }
 
-run "the_query_port_and_nothing_else" {
+run "the_load_balancer_exposes_the_query_port_only" {
   command = plan
 
   assert {
@@ -46,7 +46,7 @@ run "the_query_port_and_nothing_else" {
   }
 }
 
-run "what_the_gateway_is_told" {
+run "outputs_have_the_lookup_address" {
   command = apply
 
   assert {
@@ -55,7 +55,7 @@ run "what_the_gateway_is_told" {
   }
 }
 
-run "an_admin_port_without_a_token_is_refused" {
+run "an_admin_port_without_a_token_is_rejected" {
   command = plan
   variables {
     environment = { SPILLWAY_DATABASE_URL = "mysql://spillway_worker:x@db:3306/spillway" }
@@ -63,7 +63,7 @@ run "an_admin_port_without_a_token_is_refused" {
   expect_failures = [var.environment]
 }
 
-run "a_short_token_is_refused" {
+run "a_short_token_is_rejected" {
   command = plan
   variables {
     environment = { SPILLWAY_DATABASE_URL = "mysql://spillway_worker:x@db:3306/spillway", SPILLWAY_ADMIN_TOKEN = "short" }
@@ -71,7 +71,7 @@ run "a_short_token_is_refused" {
   expect_failures = [var.environment]
 }
 
-run "an_unsigned_identity_is_refused" {
+run "an_unsigned_identity_header_is_rejected" {
   command = plan
   variables {
     environment = {
@@ -83,7 +83,7 @@ run "an_unsigned_identity_is_refused" {
   expect_failures = [var.environment]
 }
 
-run "one_port_for_both_is_refused" {
+run "one_port_for_query_and_admin_is_rejected" {
   command = plan
   variables {
     admin_port = 9100

@@ -22,7 +22,7 @@ variables {
   }
 }
 
-run "more_workers_for_more_work" {
+run "high_cpu_adds_workers" {
   command = plan
 
   assert {
@@ -42,7 +42,7 @@ run "more_workers_for_more_work" {
   }
 }
 
-run "two_workers_have_the_caps_seed" {
+run "two_workers_get_the_initial_rate" {
   command = plan
   variables {
     replicas_min = 2
@@ -55,7 +55,7 @@ run "two_workers_have_the_caps_seed" {
   }
 }
 
-run "fifty_workers_have_the_same" {
+run "fifty_workers_get_the_same_initial_rate" {
   command = plan
   variables {
     replicas_min = 50
@@ -68,7 +68,7 @@ run "fifty_workers_have_the_same" {
   }
 }
 
-run "a_cap_by_the_environment_is_refused" {
+run "a_cap_in_the_environment_is_rejected" {
   command = plan
   variables {
     environment = {
@@ -80,7 +80,7 @@ run "a_cap_by_the_environment_is_refused" {
   expect_failures = [var.environment]
 }
 
-run "no_scaling_if_wanted" {
+run "scaling_can_be_disabled" {
   command = plan
   variables {
     lag_scaling = null
@@ -92,7 +92,7 @@ run "no_scaling_if_wanted" {
   }
 }
 
-run "a_pool_that_swings_is_refused" {
+run "adding_workers_slower_than_removing_them_is_rejected" {
   command = plan
   variables {
     lag_scaling = { up_after_s = 600, down_after_s = 60 }

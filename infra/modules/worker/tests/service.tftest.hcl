@@ -22,7 +22,7 @@ variables {
   }
 }
 
-run "a_service_over_two_zones" {
+run "the_application_spans_two_zones" {
   command = plan
 
   assert {
@@ -39,7 +39,7 @@ run "a_service_over_two_zones" {
   }
 }
 
-run "probes" {
+run "probes_use_readyz_and_healthz" {
   command = plan
 
   assert {
@@ -58,7 +58,7 @@ run "probes" {
   }
 }
 
-run "a_stop_longer_than_the_drains_own" {
+run "the_platforms_grace_is_longer_than_the_drains" {
   command = plan
 
   assert {
@@ -74,7 +74,7 @@ run "a_stop_longer_than_the_drains_own" {
   }
 }
 
-run "a_stop_that_is_cut_off_is_refused" {
+run "a_stop_timeout_that_is_too_short_is_rejected" {
   command = plan
   variables {
     grace_s = 20
@@ -82,7 +82,7 @@ run "a_stop_that_is_cut_off_is_refused" {
   expect_failures = [var.grace_s]
 }
 
-run "rolled_one_batch_after_the_other" {
+run "releases_roll_one_batch_at_a_time" {
   command = plan
 
   assert {
@@ -96,7 +96,7 @@ run "rolled_one_batch_after_the_other" {
   }
 }
 
-run "its_log" {
+run "the_log_goes_to_its_logstore" {
   command = plan
 
   assert {
@@ -109,7 +109,7 @@ run "its_log" {
   }
 }
 
-run "secrets_from_the_namespace" {
+run "secrets_can_come_from_the_namespace" {
   command = plan
   variables {
     environment = { SPILLWAY_LOG = "info" }
@@ -128,7 +128,7 @@ run "secrets_from_the_namespace" {
   }
 }
 
-run "one_worker_is_refused" {
+run "one_worker_is_rejected" {
   command = plan
   variables {
     replicas_min = 1
@@ -136,7 +136,7 @@ run "one_worker_is_refused" {
   expect_failures = [var.replicas_min]
 }
 
-run "one_zone_is_refused" {
+run "one_zone_is_rejected" {
   command = plan
   variables {
     vswitch_ids = { cn-hangzhou-j = "vsw-j" }
@@ -144,7 +144,7 @@ run "one_zone_is_refused" {
   expect_failures = [var.vswitch_ids]
 }
 
-run "a_tag_is_no_image" {
+run "a_mutable_tag_is_rejected" {
   command = plan
   variables {
     image = "registry.example.com/spillway/drain-worker:0.1.0"
@@ -152,14 +152,14 @@ run "a_tag_is_no_image" {
   expect_failures = [var.image]
 }
 
-run "the_deployment_s_tag_is_never_moved" {
+run "the_tag_of_a_release_is_accepted" {
   command = plan
   variables {
     image = "registry.example.com/spillway/drain-worker:0123456789ab-cdef01234567"
   }
 }
 
-run "too_little_memory_is_refused" {
+run "too_little_memory_is_rejected" {
   command = plan
   variables {
     cpu_millicores = 4000

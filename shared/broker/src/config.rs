@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::error::BrokerError;
-use super::store::QUEUES_MAX;
 use spillway_rocketmq::Credentials;
+
+/// Maximum queues of a topic.
+pub(crate) const QUEUES_MAX: usize = 256;
 
 /// Maximum invisible duration: 12 hours, as on the real server.
 pub(crate) const INVISIBLE_MAX: Duration = Duration::from_secs(12 * 60 * 60);

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName};
 
-use super::verify::SignatureError;
+use super::error::SignatureError;
 
 /// Maximum names in the list: far more than a gateway signs, few enough to compare each pair.
 pub const LISTED_MAX: usize = 64;

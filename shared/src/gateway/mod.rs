@@ -4,6 +4,7 @@
 //! what is known of the vendor's implementation.
 
 mod canonical;
+mod error;
 mod headers;
 mod identity;
 mod keys;
@@ -12,11 +13,10 @@ mod signed;
 mod verify;
 
 pub use canonical::{BODY_MD5_LENGTH, Canonical, body_md5};
+pub use error::SignatureError;
 pub use headers::{LISTED_MAX, SignedHeaders};
 pub use identity::{parse_buyer, parse_identity_header};
 pub use keys::{KeysError, SECRET_LENGTH_MIN, SigningKeys};
 pub use parameters::{PARAMETERS_MAX, Parameter, ParameterError, parameters};
 pub use signed::{IdentityMissing, SignatureArgs, SignedGateway};
-pub use verify::{
-    SIGNATURE, SIGNATURE_HEADERS, SIGNATURE_KEY, SIGNATURE_METHOD, SignatureError, Verified, Verifier,
-};
+pub use verify::{SIGNATURE, SIGNATURE_HEADERS, SIGNATURE_KEY, SIGNATURE_METHOD, Verified, Verifier};

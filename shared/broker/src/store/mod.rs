@@ -30,7 +30,7 @@ use tokio::time::{Instant, timeout};
 pub(crate) use self::ops::{Acked, DeliveredMessage};
 use self::ops::{Answer, Op, Waiter};
 pub(crate) use self::receipt::Receipt;
-pub(crate) use self::state::{Limits, QUEUES_MAX};
+pub(crate) use self::state::Limits;
 pub(crate) use self::topic::DEAD_LETTER_PREFIX;
 pub(crate) use self::worker::StopSignals;
 use self::worker::Worker;

@@ -13,6 +13,7 @@ use super::record::{ChangeKind, GroupMade, MessageRecord, TopicMade, put_change,
 use super::segments::Segments;
 use super::subscription::Subscription;
 use super::topic::{DEAD_LETTER_PREFIX, Stored, Topic};
+use crate::config::QUEUES_MAX;
 use crate::error::Refusal;
 use spillway_rocketmq::protocol::Code;
 
@@ -20,8 +21,6 @@ use spillway_rocketmq::protocol::Code;
 pub(crate) const TOPICS_MAX: usize = 1024;
 /// Maximum groups.
 pub(crate) const GROUPS_MAX: usize = 1024;
-/// Maximum queues of a topic.
-pub(crate) const QUEUES_MAX: usize = 256;
 /// Maximum receives of one group that wait on one topic.
 const WAITERS_MAX: usize = 1024;
 

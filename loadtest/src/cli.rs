@@ -1,5 +1,3 @@
-//! The command line.
-
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -29,22 +27,22 @@ enum Command {
     Run(Box<RunArgs>),
     /// List the scenarios that ship, or print one
     Scenarios(ScenariosArgs),
-    /// Draw a report's page anew from its JSON, or print the JSON's schema
+    /// Render a report's page again from its JSON, or print the JSON's schema
     Report(ReportArgs),
-    /// Tell what changed between two runs beyond noise
+    /// Report what changed between two runs beyond noise
     Compare(CompareArgs),
-    /// Size a sale: instances, broker, gateway, queue, price, every figure with its source
+    /// Size a sale: instances, broker, gateway, queue, price; every figure with its source
     Plan(Box<PlanArgs>),
     /// Simulate a sale on Function Compute: latency, cold starts, throttling, instances, cost
     Simulate(Box<SimulateArgs>),
-    /// Play Function Compute on this machine, with ingest-fn processes as instances
+    /// Emulate Function Compute on this machine, with ingest-fn processes as instances
     FcLocal(Box<FcLocalArgs>),
     /// Print shell completions
     Completions {
-        /// The shell
+        /// Shell to complete for
         shell: clap_complete::Shell,
     },
-    /// Run one of Spillway's services: the processes that a run starts
+    /// Run one of Spillway's services as a child process of a run
     #[command(subcommand, hide = true)]
     Process(Process),
 }

@@ -17,7 +17,7 @@ const SALE_ID: &str = "demo-sale";
 /// Requests a second before and after the burst.
 const QUIET_RPS: f64 = 100.0;
 
-/// Share of requests that are orders of their own: less than the mix says, so that chance does not leave too few.
+/// Share of requests that are new orders: less than in the mix, so that chance does not leave too few.
 const OWN_ORDERS_SHARE: f64 = 0.94;
 
 /// Play a small flash sale from the first request to the last row and check the ledger.
@@ -121,7 +121,7 @@ fn scenario(args: &DemoArgs) -> Scenario {
             quiet,
         ],
         sale: ScenarioSale::default(),
-        // A third of the orders ask for the first of the four SKUs, the hot one.
+        // A third of the orders request the first of the four SKUs, the hot one.
         buyers: Buyers {
             users: args.orders.div_ceil(2).max(1),
             sku_zipf: 0.4,

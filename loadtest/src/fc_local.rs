@@ -13,15 +13,15 @@ use serde::Serialize;
 
 use crate::environment::own_process;
 
-/// Play Function Compute on this machine: an HTTP front that starts ingest-fn processes as instances.
+/// Emulate Function Compute on this machine: an HTTP front that starts ingest-fn processes as instances.
 ///
-/// Instances are started by requests, frozen when idle (SIGSTOP), thawed by the next request, and stopped after a
-/// while with GET /pre-stop and SIGTERM. Where the platform throttles, so does this. GET /_fc/status on the admin
-/// address tells of every instance.
+/// Requests start instances. Idle instances are frozen (SIGSTOP), thaw for the next request, and stop after a while
+/// with GET /pre-stop and SIGTERM. The front throttles where the platform does. GET /_fc/status on the admin address
+/// reports every instance.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLE)]
 pub struct FcLocalArgs {
-    /// Address to take requests on
+    /// Address for requests
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000")]
     pub listen: SocketAddr,
 
@@ -29,15 +29,15 @@ pub struct FcLocalArgs {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9001")]
     pub admin_listen: SocketAddr,
 
-    /// Requests that one instance has at once
+    /// Concurrent requests of one instance
     #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=200))]
     pub concurrency: u16,
 
-    /// Most instances; each is a process of this machine
+    /// Maximum instances; each is a process on this machine
     #[arg(long, value_name = "COUNT", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub instances_max: u32,
 
-    /// Whose delivery of instances: large-region (300 and 300 a minute), small-region (100 and 100) or article
+    /// Delivery quota: large-region (300, then 300 a minute), small-region (100, then 100) or article
     #[arg(long, value_name = "NAME", default_value = "large-region")]
     pub quota: String,
 
@@ -49,51 +49,51 @@ pub struct FcLocalArgs {
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     pub per_min: Option<u32>,
 
-    /// Instances kept from the beginning, whatever the load
+    /// Instances kept from the start, independent of the load
     #[arg(long, value_name = "COUNT", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=64))]
     pub provisioned: u32,
 
-    /// Freeze provisioned instances too when they are idle
+    /// Also freeze provisioned instances when they are idle
     #[arg(long)]
     pub freeze_provisioned: bool,
 
-    /// How long an idle instance stays, milliseconds [default: the platform's, one minute]
+    /// Idle time until an instance stops, milliseconds [default: the platform's, one minute]
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u32).range(100..=86_400_000))]
     pub idle_linger_ms: Option<u32>,
 
-    /// How long an instance is idle before it is frozen, milliseconds [default: 100; the platform's is not documented]
+    /// Idle time until an instance is frozen, milliseconds [default: 100; the platform's is not documented]
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u32).range(0..=86_400_000))]
     pub freeze_after_ms: Option<u32>,
 
-    /// Freeze nothing
+    /// Never freeze
     #[arg(long, conflicts_with_all = ["freeze_after_ms", "freeze_provisioned"])]
     pub no_freeze: bool,
 
-    /// Make every start last as long as the platform's: container 1.2 to 4.5 s, interpreted 120 to 250 ms
+    /// Delay every start to the platform's duration: container 1.2 to 4.5 s, interpreted 120 to 250 ms
     #[arg(long, value_name = "KIND", default_value = "off")]
     pub pad_cold_start: PadColdStart,
 
-    /// Pad every start by 0.5 to 1.5 s more, for a VPC
+    /// Delay every start by 0.5 to 1.5 s more, for a VPC
     #[arg(long)]
     pub vpc: bool,
 
-    /// Ask instances POST /initialize before their first request
+    /// Send POST /initialize to instances before their first request
     #[arg(long)]
     pub initialize: bool,
 
-    /// Memory that instances are told they have, MB
+    /// Memory announced to instances, MB
     #[arg(long, value_name = "MB", default_value_t = 512, value_parser = clap::value_parser!(u32).range(128..=32_768))]
     pub memory_mb: u32,
 
-    /// Longest wait for an instance's answer, seconds
+    /// Time-out for an instance's response, seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub timeout_s: u64,
 
-    /// Seed of the padding
+    /// Seed of the delays
     #[arg(long, default_value_t = 42)]
     pub seed: u64,
 
-    /// Where the instances' log goes [default: a new directory in the system's place for such]
+    /// Folder of the instances' log [default: a new temporary folder]
     #[arg(long, value_name = "DIRECTORY")]
     pub log_dir: Option<PathBuf>,
 
@@ -101,7 +101,7 @@ pub struct FcLocalArgs {
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
 
-    /// Flags of ingest-fn, after --; its environment variables count too, and secrets belong there
+    /// Flags of ingest-fn, after --; its environment variables apply too, and secrets belong there
     #[arg(last = true, value_name = "FLAGS")]
     pub ingest_fn: Vec<String>,
 }
@@ -115,14 +115,13 @@ Example, with the embedded broker:
 
 Exit codes: 0 stopped in order, 1 failed, 2 wrong flags.";
 
-/// Whose starts to imitate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum PadColdStart {
-    /// None: a start lasts as long as the process takes
+    /// No delay: a start lasts as long as the process needs
     Off,
-    /// A custom container's
+    /// As a custom container
     Container,
-    /// An interpreted runtime's
+    /// As an interpreted runtime
     Interpreted,
 }
 
@@ -170,19 +169,19 @@ impl FcLocalArgs {
     }
 }
 
-/// The summary and what the front cost.
+/// The summary and the cost of the front.
 #[derive(Debug, Serialize)]
 struct SummaryWithCost {
     #[serde(flatten)]
     summary: FrontSummary,
-    /// Processor time of the front's own process, seconds.
+    /// CPU time of the front's own process, seconds.
     front_cpu_s: f64,
-    /// The same for each request, microseconds; 0 if there were none.
+    /// CPU time per request, microseconds; 0 if there were none.
     front_cpu_request_us: f64,
 }
 
-/// Runs until SIGINT or SIGTERM, on a single-threaded runtime: the front shares the machine with its instances, and a request
-/// never changes threads.
+/// Runs until SIGINT or SIGTERM, on a single-threaded runtime: the front shares the machine with its instances, and a
+/// request never changes threads.
 #[tokio::main(flavor = "current_thread")]
 pub(crate) async fn run(args: &FcLocalArgs) -> anyhow::Result<ExitCode> {
     let interrupted = shared::shutdown::on_signal()?;
@@ -215,7 +214,7 @@ pub(crate) async fn run(args: &FcLocalArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Processor time of this process, without its children's.
+/// CPU time of this process, without its children's.
 fn process_cpu_s() -> f64 {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use mimalloc::MiMalloc;
 
-/// An order is some dozens of small allocations; see the section on speed in ingest-fn's README for what this saves.
+/// An order causes dozens of small allocations; ingest-fn's README has the measurements.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

@@ -12,14 +12,14 @@ use tokio::time::Instant;
 
 use crate::fc_local::{self, FcLocalArgs};
 
-/// Standard input that closes within this time was never held open by a parent.
+/// If standard input closes within this time, no parent ever held it open.
 const CLOSED_AT_START: Duration = Duration::from_secs(1);
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Process {
     /// The embedded broker
     Broker(BrokerArgs),
-    /// Function Compute, with instances of ingest-fn
+    /// Function Compute with ingest-fn instances
     FcLocal(Box<FcLocalArgs>),
     /// ingest-fn, with its own flags
     IngestFn {
@@ -37,7 +37,6 @@ pub enum Process {
 
 #[derive(Clone, Debug, clap::Args)]
 pub struct BrokerArgs {
-    /// Folder of the log
     #[arg(long, value_name = "DIRECTORY")]
     pub dir: PathBuf,
     /// Address to listen on
@@ -77,8 +76,8 @@ pub fn exit_code(name: &str, result: anyhow::Result<ExitCode>) -> ExitCode {
     })
 }
 
-/// Ends this process when its parent ends: standard input then reads as closed. A stopped process (SIGSTOP) cannot read,
-/// so Linux is asked to kill it.
+/// Ends this process when its parent ends: standard input then reads as closed. A stopped process (SIGSTOP) cannot
+/// read, so Linux is asked to kill it.
 pub fn end_with_parent() {
     #[cfg(target_os = "linux")]
     let _refused = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));

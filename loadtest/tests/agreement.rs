@@ -1,7 +1,7 @@
-//! The simulator against fc-local: the same small sale, once in real processes and once on a made-up clock.
+//! The simulator against fc-local: the same small sale, once in real processes and once on a virtual clock.
 //!
-//! Requests are held open by their client, so that an instance's slots bind and not this machine's speed: what is
-//! compared is what the platform does with them. Starts are simulated as fc-local measured them.
+//! Clients hold their requests open, so that an instance's slots bind and not this machine's speed. Starts are
+//! simulated with the durations that fc-local measured.
 
 #![allow(clippy::expect_used, reason = "a test says what it expects")]
 
@@ -28,26 +28,26 @@ use front::FcLocalFixture;
 #[allow(dead_code, reason = "this test uses a part of it")]
 mod front;
 
-/// How far apart fc-local and the simulator may be, of the latter: counts, latencies, instances' time.
+/// Maximum relative difference of fc-local from the simulator, in counts, latencies and instance time.
 const TOLERANCE: f64 = 0.05;
 
-/// A request is sent this late at most, or the machine was too busy for a comparison.
+/// Maximum send delay of a request; beyond it the machine was too busy for a comparison.
 const SLIP_MAX: Duration = Duration::from_millis(50);
 
 const HOLD: Duration = Duration::from_millis(400);
 
-/// Requests that one instance has at once, and instances.
+/// Concurrent requests of one instance, and number of instances.
 const CONCURRENCY: u16 = 4;
 const INSTANCES_MAX: u32 = 3;
 
-/// Eight requests under way, then twenty, where there is room for twelve, then two.
+/// Eight requests in flight, then twenty where twelve fit, then two.
 fn phases() -> Vec<RatePhase> {
     ["constant:20:2s", "constant:50:3s", "constant:5:1s"]
         .map(|phase| phase.parse().expect("a phase"))
         .to_vec()
 }
 
-/// The front, with as many instances as the sale is made for.
+/// Starts a front with the sale's number of instances.
 async fn open(directory: &Path) -> FcLocalFixture {
     let (concurrency, instances) =
         (format!("--concurrency={CONCURRENCY}"), format!("--instances-max={INSTANCES_MAX}"));
@@ -72,7 +72,7 @@ async fn order(address: SocketAddr, number: usize, due: Instant) -> PlayedOrder 
     );
     let (mut from, mut to) = TcpStream::connect(address).await.expect("it listens").into_split();
     to.write_all(head.as_bytes()).await.expect("sent");
-    // A refusal comes at once, an answer only after the body.
+    // A rejection arrives immediately, an acceptance only after the body.
     let mut answer = String::new();
     let refused = timeout(HOLD, from.read_to_string(&mut answer)).await.is_ok();
     if !refused {
@@ -149,7 +149,7 @@ async fn fc_local_and_the_simulator_agree_on_a_small_sale() {
     let directory = TempDir::new().expect("a directory");
     let mut front = open(directory.path()).await;
     let played = play(front.address).await;
-    // On-demand instances linger for a minute; what they do until then is the same everywhere.
+    // On-demand instances linger for a minute in both.
     assert!(front.end(Signal::INT).await.success());
     if played.slip_max > SLIP_MAX {
         println!("skipped: this machine was too busy, a request was sent {:?} late", played.slip_max);
@@ -170,9 +170,9 @@ async fn fc_local_and_the_simulator_agree_on_a_small_sale() {
     let active = summary["on_demand_ms"]["active"].as_f64().expect("a number");
     near("active, instance-ms", active, outcome.on_demand_ms.active as f64);
     let mean_ms = played.accepted_ms.iter().sum::<f64>() / played.accepted_ms.len() as f64;
-    // What waits for a start is held open meanwhile, here; on the made-up clock one follows the other.
+    // A request that waits for a start is held open meanwhile here; on the virtual clock one follows the other.
     near("latency, mean, ms", mean_ms, outcome.latency.mean_us / 1_000.0);
-    // The comparison can fail: another number of instances is another sale.
+    // The comparison can fail: another number of instances gives another result.
     for instances_max in [INSTANCES_MAX - 1, INSTANCES_MAX + 1] {
         let other = simulated(starts_ms.clone(), instances_max);
         assert!(off(played.throttled as f64, other.throttled as f64) > TOLERANCE, "{instances_max}");

@@ -1,5 +1,5 @@
-//! The demo, as a user runs it: processes, a sale, a ledger. Embedded always; against the real parts where
-//! `infra/local/stack env` says where they are.
+//! The demo as a user runs it: processes, a sale, a ledger. Always embedded; also against the real stack where
+//! `infra/local/stack env` is set.
 
 #![allow(clippy::expect_used, reason = "a test says what it expects")]
 
@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Runs `loadtest demo` with `flags`; what it printed, and the verdict it wrote.
+/// Runs `loadtest demo` with `flags`; returns its output and its verdict.
 fn demo(flags: &[&str]) -> (Output, Value) {
     let directory = TempDir::new().expect("a directory");
     let json = directory.path().join("ledger.json");
@@ -56,7 +56,7 @@ fn a_worker_killed_in_the_middle_leaves_the_ledger_exact() {
 #[test]
 fn a_broker_killed_in_the_middle_loses_no_accepted_order() {
     let (output, verdict) = demo(&["--orders=6000", "--burst=1500", "--drain-rate=1000", "--kill-broker"]);
-    // While the broker is away orders are refused or unknown, as the ledger knows; what was accepted is there.
+    // While the broker is down, orders are rejected or unknown; every accepted one is in the database.
     assert!(output.status.success(), "{}: {verdict}", output.status);
     assert_eq!(verdict["faults"], Value::Array(Vec::new()));
     assert!(verdict["rows"].as_u64() > Some(1_000), "{verdict}");

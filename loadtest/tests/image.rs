@@ -1,5 +1,5 @@
-//! ingest-fn's image, its file system unpacked: the binary starts from it alone, not as root, unable to write, and takes
-//! an order through a running broker. `infra/image/check` unpacks the image and runs this.
+//! ingest-fn's image, its file system unpacked: the binary starts from it alone, not as root, without write access, and
+//! accepts an order through a running broker. `infra/image/check` unpacks the image and runs this.
 
 #![allow(clippy::expect_used, reason = "a test says what it expects")]
 #![cfg(target_os = "linux")]
@@ -19,7 +19,7 @@ const BOUND: Duration = Duration::from_secs(20);
 
 const ORDER: &str = r#"{"sale_id":"demo-sale","user_id":"user-1","items":[{"sku":"CABLE","quantity":1}],"currency":"CNY","shipping_address":{"recipient":"R","line1":"L","city":"C","country":"CN"}}"#;
 
-/// Ended with the test, however that ends.
+/// Killed when the test ends.
 struct ConfinedProcess(Child);
 
 impl Drop for ConfinedProcess {
@@ -38,7 +38,7 @@ fn confined(root: &Path, user: &str) -> Command {
     command
 }
 
-/// Asks and reads until the server closes.
+/// Sends a request and reads until the server closes.
 fn ask(address: SocketAddr, request: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(BOUND))?;

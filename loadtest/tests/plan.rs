@@ -1,4 +1,4 @@
-//! The plan against examples reckoned by hand, laws that must hold for every plan, and the command as users run it.
+//! The plan against examples computed by hand, laws that hold for every plan, and the command as users run it.
 
 #![allow(clippy::expect_used, reason = "a test says what it expects")]
 
@@ -143,8 +143,8 @@ fn use_is_counted_as_documented() {
 
 #[test]
 fn more_memory_can_cost_less_as_in_the_article() {
-    // A JSON job took 4.5 s at 128 MB and 0.4 s at 1,024 MB, CPU in proportion to memory, and cost 33 % less. Its
-    // times are rounded: what can be told is that 33 % lies between what their rounding allows.
+    // A JSON job took 4.5 s at 128 MB and 0.4 s at 1,024 MB, CPU in proportion to memory, and cost 33 % less. Its times
+    // are rounded, so 33 % must lie within the range that the rounding allows.
     let prices = facts().prices;
     let cost = |seconds: f64, memory_mb: f64| {
         prices.cu(&BilledUsage::of_instances(memory_mb / 1024.0, memory_mb, seconds, 0.0))
@@ -203,7 +203,7 @@ fn every_figure_says_how_sure_it_is_and_prices_that_are_not_known_are_not_invent
         });
         assert_eq!(Some(figure.certainty), weakest.max(), "{}", figure.name);
     }
-    // What rests on the speed of the platform's vCPU is unknown, what is counted in calls is not.
+    // Figures that depend on the speed of the platform's vCPU are unknown, figures that count calls are not.
     assert_eq!(plan.figure("instances").map(|figure| figure.certainty), Some(Certainty::Unknown));
     assert_eq!(plan.figure("drained_s").map(|figure| figure.certainty), Some(Certainty::Assumed));
     let notes: Vec<_> = plan.sections.iter().flat_map(|section| &section.notes).collect();
@@ -237,7 +237,7 @@ fn the_sweet_spot_is_next_to_the_least_cost_and_keeps_the_goal() {
                 .all(|point| point.instances >= sweet.instances || point.cu_per_million > least * 1.02)
         );
     }
-    // So slow an order keeps 50 ms only where a whole vCPU works on it.
+    // So slow an order meets 50 ms only where a whole vCPU works on it.
     let slow = plan(&["--peak-rps=1000", "--ingest-us-per-order=20000"]);
     assert!(slow.curve.iter().any(|point| !point.keeps_p99) && slow.sweet_spot.expect("one").vcpu >= 0.75);
     let never = plan(&["--peak-rps=1000", "--latency-ms=60"]);
@@ -283,7 +283,7 @@ proptest! {
         let (less, more) = (at(&load), at(&SaleLoad { peak_rps: load.peak_rps * factor, ..load }));
         prop_assert!(more.instances >= less.instances, "{less:?} {more:?}");
         prop_assert!(less.utilisation <= 1.0 - load.headroom + 1e-9);
-        // One instance fewer would not do.
+        // One instance fewer is not enough.
         let under_way = load.peak_rps * less.latency_mean_ms / 1000.0;
         prop_assert!(under_way <= less.instances * load.concurrency_max * (1.0 - load.headroom) + 1e-6);
     }
@@ -298,7 +298,7 @@ proptest! {
         prop_assert!(at(&dearer) >= at(&load));
     }
 
-    // Not every fuller message: one that has just begun another unit pays for all of it.
+    // Not every fuller message: one that has just started another unit pays for all of it.
     #[test]
     fn a_message_several_times_as_full_never_needs_more_tps(
         load in loads(),

@@ -1,4 +1,4 @@
-//! `loadtest run`, as a user runs it: the shipped scenarios at a tenth of their size or less, and what goes wrong.
+//! `loadtest run` as a user runs it: the shipped scenarios at a tenth of their size or less, and failures.
 
 #![allow(clippy::expect_used, reason = "a test says what it expects")]
 
@@ -28,7 +28,7 @@ impl RunPlace {
     }
 }
 
-// Flags are split at ASCII white space; a no-break space keeps a flag with several words together.
+// Flags are split at ASCII white space; a no-break space joins the words of one flag.
 fn loadtest(flags: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_loadtest"));
     command.args(flags.split_ascii_whitespace()).env_remove("SPILLWAY_DATABASE_URL");
@@ -54,7 +54,7 @@ fn count(report: &Value, path: &str) -> u64 {
     report.pointer(path).and_then(Value::as_u64).unwrap_or_else(|| panic!("{path} in {report}"))
 }
 
-/// Plays, asserts that the ledger adds up and that nothing surprised; the report.
+/// Plays, asserts that the ledger adds up and nothing is surprising; returns the report.
 fn plays(flags: &str) -> Value {
     plays_with(flags, &[])
 }
@@ -67,7 +67,7 @@ fn plays_with(flags: &str, environment: &[(&str, &str)]) -> Value {
     report
 }
 
-// What a loaded machine does to latencies is no matter of these tests: `--no-expect` where a range speaks of them.
+// These tests do not check latencies, which depend on the machine's load: `--no-expect` where a range does.
 
 #[test]
 fn baseline_accepts_everything() {
@@ -86,7 +86,7 @@ fn baseline_accepts_everything() {
 
 #[test]
 fn flash_sale_sheds_what_is_too_much_and_loses_nothing() {
-    // Services take what flags do not set from the environment: here a function that takes on very little.
+    // Services read unset flags from the environment: here a function with a very small limit.
     let report = plays_with(
         "flash-sale --drain-rate 3000 --phase constant:100:1s --phase linear:100:5000:1s --phase constant:5000:1s",
         &[("SPILLWAY_REQUESTS_MAX", "8")],
@@ -100,7 +100,7 @@ fn flash_sale_sheds_what_is_too_much_and_loses_nothing() {
 
 #[test]
 fn flash_sale_through_function_compute_loses_nothing() {
-    // Ten requests at once on each of at most two instances: the rest is throttled by the platform.
+    // Ten concurrent requests on each of at most two instances: the platform throttles the rest.
     let report = plays(
         "flash-sale --drain-rate 3000 --through-fc=--concurrency=10\u{a0}--instances-max=2 --phase constant:100:1s --phase constant:2000:1s",
     );
@@ -138,7 +138,7 @@ fn retry_storm_makes_each_order_once() {
     );
     assert!(count(&report, "/totals/retries") > 50, "{}", report["totals"]);
     assert!(count(&report, "/ledger/unknown") > 50, "{}", report["ledger"]);
-    // A hung-up client's order comes again with its key: more requests than orders.
+    // A client that disconnected sends its order again with the same key: more requests than orders.
     assert!(count(&report, "/ledger/requests") > count(&report, "/ledger/rows") + 50);
 }
 
@@ -252,7 +252,7 @@ fn scenarios_print_what_flags_make_of_them() {
     std::fs::write(&file, &printed).expect("written");
     let again = loadtest("run --print-scenario").arg(&file).output().expect("runs");
     assert_eq!(String::from_utf8_lossy(&again.stdout), printed, "what is printed is a scenario file");
-    // Whoever has the services' own variables set, as their READMEs say, can still play on parts of its own.
+    // The services' own environment variables do not affect the child processes of a run.
     let with_variables = loadtest("run flash-sale --drain-rate 77 --print-scenario")
         .envs([
             ("SPILLWAY_ORDER_ID_KEYS", "demo=00"),

@@ -1,4 +1,4 @@
-//! The simulator against published facts, closed formulas, laws that every run must keep, and the plan.
+//! The simulator against published facts, closed formulas, laws of every run, and the plan.
 
 #![allow(clippy::expect_used, reason = "a test says what it expects")]
 
@@ -26,7 +26,7 @@ fn rules(quota: &str, concurrency: u16) -> PlatformRules {
     facts.rules(facts.quota(quota).expect("the quota"), concurrency)
 }
 
-/// Orders that cost next to nothing, published in 20 ms, by the rules of the large regions.
+/// Orders with nearly no CPU, published in 20 ms, under the rules of the large regions.
 fn setup(phases: &[&str]) -> SimulationSetup {
     SimulationSetup {
         phases: phases.iter().map(|phase| phase.parse().expect("a phase")).collect(),
@@ -55,7 +55,7 @@ fn warm(target: u32, lead_s: f64) -> Option<Prewarm> {
     Some(Prewarm { target, lead_s })
 }
 
-/// Instances when the sale is `at_ms` old.
+/// Instances `at_ms` after the start of the sale.
 fn instances_at(outcome: &SimulationOutcome, at_ms: u64) -> u32 {
     let moment =
         outcome.timeline.iter().find(|moment| moment.at_ms + 100 == at_ms).expect("an interval's end");
@@ -64,7 +64,7 @@ fn instances_at(outcome: &SimulationOutcome, at_ms: u64) -> u32 {
 
 #[test]
 fn ten_thousand_instances_in_three_seconds_as_in_the_article_and_three_hundred_by_the_quotas() {
-    // Twice as many requests under way as there may be instances, one to each.
+    // Twice as many requests in flight as instances are allowed, one per instance.
     let flood = SimulationSetup {
         rules: rules("article", 1),
         publish: PublishLatency { p50_ms: 1_000.0, p99_ms: 1_000.0 },
@@ -81,7 +81,7 @@ fn ten_thousand_instances_in_three_seconds_as_in_the_article_and_three_hundred_b
 #[test]
 fn three_hundred_at_once_then_three_hundred_a_minute() {
     let mut slow = SimulationSetup {
-        // Nobody is ready before the end, so that every request asks for an instance of its own.
+        // No instance is ready before the end, so that every request starts one.
         cold_starts: ColdStarts::Between { min_ms: 300_000.0, max_ms: 300_000.0 },
         ..setup(&["constant:200:121s"])
     };
@@ -90,7 +90,7 @@ fn three_hundred_at_once_then_three_hundred_a_minute() {
     let outcome = run(&slow);
     for (at_ms, expected) in [(1_000, 200), (1_500, 300), (60_000, 600), (120_000, 900)] {
         let instances = instances_at(&outcome, at_ms);
-        // One is due at the very end of the interval, some came back while the first were taken.
+        // One is due at the very end of the interval; some were released while the first were placed.
         assert!((expected - 1..=expected + 8).contains(&instances), "{at_ms} ms: {instances}");
     }
     assert_eq!(outcome.throttled, outcome.counts.throttled_delivery);
@@ -117,7 +117,7 @@ fn requests_under_way_over_concurrency_are_the_instances_in_use() {
         sale.rules.concurrency = concurrency;
         sale.prewarm = warm(2 * expected, 10.0);
         let outcome = run(&sale);
-        // One more while the oldest request of a full house is just being answered.
+        // One more while the oldest request of a full instance gets its response.
         assert!((expected..=expected + 1).contains(&outcome.active_max), "{}", outcome.active_max);
         assert_eq!((outcome.throttled, outcome.counts.started), (0, 0));
     }
@@ -147,7 +147,7 @@ fn the_cpu_waits_as_the_closed_formulas_say() {
         let waited = outcome.latency.mean_us - service_us;
         let (expected, off) = (wait(utilisation), (waited / wait(utilisation) - 1.0).abs());
         assert!(off < tolerance, "{vcpu} vCPU at {utilisation}: {waited} µs, not {expected}");
-        // The check can fail: a tenth more load would not pass.
+        // The check can fail: 10 % more load would not pass.
         assert!((waited / wait(utilisation * 1.1) - 1.0).abs() > tolerance);
         assert!((outcome.cpu.used_s / (outcome.planned as f64 * 1e-3) - 1.0).abs() < 1e-9);
     }
@@ -164,7 +164,7 @@ fn latency_grows_when_an_instance_takes_more_at_once_than_its_cpu_keeps_up_with(
         assert_eq!(outcome.throttled, 0);
         outcome.latency.p99_us as f64 / 1_000.0
     };
-    // 0.1 vCPU do 2,000 orders a second: with 20.5 ms each, 41 at once keep it busy.
+    // 0.1 vCPU process 2,000 orders a second: with 20.5 ms each, 41 concurrent ones keep it busy.
     assert!(p99_ms(30) < 22.0, "{}", p99_ms(30));
     assert!(p99_ms(200) > 80.0, "{}", p99_ms(200));
 }
@@ -226,13 +226,13 @@ fn the_bill_is_what_the_price_table_says() {
     sale.prewarm = warm(10, 25.0);
     (sale.vcpu, sale.memory_mb) = (0.5, 1024.0);
     let outcome = run(&sale);
-    // 35 s count as 40, each with 0.5 vCPU and 1 GB; then a minute idle at memory alone.
+    // 35 s count as 40, each with 0.5 vCPU and 1 GB; then a minute idle with memory only.
     let second = 0.5 + 0.15;
     assert!((outcome.cost.provisioned_cu - 10.0 * 40.0 * second).abs() < 0.1, "{:?}", outcome.cost);
     assert!((outcome.cost.on_demand_cu - 10.0 * 60.0 * 0.15).abs() < 0.2, "{:?}", outcome.cost);
     assert!((outcome.cost.invocations_cu - 75.0).abs() < 1e-9);
     assert!((outcome.cost.usd - outcome.cost.cu * 0.00002).abs() < 1e-9);
-    // Without CPU while idle, the lead costs memory alone.
+    // Without CPU while idle, the lead costs memory only.
     sale.rules.provisioned_always_cpu = false;
     let cheap = run(&sale);
     assert!(cheap.cost.provisioned_cu < 10.0 * (40.0 * 0.15 + 12.0 * 0.5), "{:?}", cheap.cost);
@@ -321,7 +321,7 @@ fn the_sweep_finds_the_least_prewarm_that_keeps_the_goal() {
     assert_eq!(one, sweep(&sale, &axes, goal, &facts, 2).expect("a sweep"), "threads change nothing");
     let best = &one.rows[one.best.expect("one keeps the goal")];
     assert!(best.keeps_goal && best.refined && (3..16).contains(&best.prewarm), "{best:?}");
-    // One fewer does not keep it under every seed, by simulations of their own; so many do.
+    // One instance fewer does not meet the goal under every seed; so many do.
     let keeps = |prewarm: u32| {
         let with = |seed| SimulationSetup { seed, prewarm: warm(prewarm, best.lead_s), ..sale.clone() };
         [sale.seed, sale.seed + 1].into_iter().all(|seed| goal.is_kept(&run(&with(seed))))

@@ -4,7 +4,6 @@ use anyhow::{Context, bail};
 use tokio::process::Command;
 use tokio::time::{Duration, timeout};
 
-/// A command that has succeeded.
 #[derive(Debug)]
 pub(crate) struct FinishedCommand {
     /// User and system time, its children's included.

@@ -22,7 +22,7 @@ use crate::ingest::ingest_arguments;
 
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ColdStartArgs {
-    /// Starts
+    /// Starts to measure
     #[arg(long, value_name = "COUNT", default_value_t = 25, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     starts: u32,
     /// The ingest-fn to start [default: the one built beside this program]
@@ -45,8 +45,8 @@ pub(crate) struct ColdStartArgs {
 /// Maximum time of a start.
 const START_BOUND: Duration = Duration::from_secs(20);
 
-/// Pause between two attempts to connect: short, because it is part of the measured time. A busy loop would use the CPU that
-/// the start needs.
+/// Pause between two attempts to connect: short, because it is part of the measured time. A busy loop would use the CPU
+/// that the start needs.
 const CONNECT_POLL: Duration = Duration::from_micros(100);
 
 /// One start, milliseconds since exec.

@@ -26,10 +26,10 @@ pub(crate) struct GeneratorArgs {
     /// Length of one measurement, seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..=120))]
     seconds: u32,
-    /// Connections
+    /// Connections to open
     #[arg(long, value_name = "COUNT", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=2_000))]
     connections: u32,
-    /// Rounds
+    /// Rounds to play
     #[arg(long, value_name = "COUNT", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=20))]
     rounds: u32,
     /// Write the results to this file as JSON

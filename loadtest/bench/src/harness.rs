@@ -1,4 +1,4 @@
-//! What every benchmark shares: rounds, conditions, statistics, tables, goals, JSON.
+//! Shared by all benchmarks: rounds, conditions, statistics, tables, goals, JSON.
 
 use std::fmt::{self, Write};
 use std::path::Path;
@@ -39,7 +39,8 @@ impl fmt::Display for Conditions {
     }
 }
 
-/// Every subject once a round. The order rotates from round to round: the first subject finds another machine than the last.
+/// Plays every subject once a round. The order rotates, because the first subject of a round meets another machine
+/// state than the last.
 pub(crate) fn rounds<S: Copy>(rounds: u32, subjects: &[S]) -> impl Iterator<Item = (u32, S)> {
     (1..=rounds).flat_map(move |round| {
         let mut order = subjects.to_vec();
@@ -64,7 +65,7 @@ pub(crate) fn write_json(path: Option<&Path>, results: &impl Serialize) -> anyho
 /// Median with minimum and maximum.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub(crate) struct Spread {
-    /// Of an even number of values, the upper one of the two in the middle.
+    /// For an even number of values, the upper of the two middle ones.
     pub(crate) median: f64,
     pub(crate) min: f64,
     pub(crate) max: f64,

@@ -1,8 +1,8 @@
-//! `loadtest-bench`: what Spillway's services and the load test's generator cost, measured beside alternatives in one run on
-//! one machine. Does not ship.
+//! `loadtest-bench`: the cost of Spillway's services and of the load generator, measured beside alternatives in one run
+//! on one machine. Does not ship.
 //!
-//! Each subcommand is a module. All use `harness` for rounds, order of subjects, conditions, tables, goals and JSON, and
-//! `accounting` for CPU and memory of processes.
+//! Each subcommand is a module. All use `harness` for rounds, order of subjects, conditions, tables, goals and JSON,
+//! and `accounting` for CPU and memory of processes.
 
 mod accounting;
 mod cold_start;
@@ -28,7 +28,7 @@ use process::BenchProcess;
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-/// Measure Spillway's services and the load test's generator beside alternatives. Results are medians over the rounds; quote
+/// Measure Spillway's services and the load generator beside alternatives. Results are medians over the rounds; quote
 /// them with command, date and machine.
 #[derive(Debug, clap::Parser)]
 #[command(name = "loadtest-bench", version)]
@@ -39,17 +39,17 @@ struct BenchCli {
 
 #[derive(Debug, clap::Subcommand)]
 enum Bench {
-    /// The generator's CPU per request and send delay, beside wrk, oha and k6 where they are installed
+    /// Measure the generator's CPU per request and send delay, beside wrk, oha and k6 where they are installed
     Generator(generator::GeneratorArgs),
-    /// ingest-fn's CPU, latency and memory, beside a plain axum handler
+    /// Measure ingest-fn's CPU, latency and memory, beside a plain axum handler
     Ingest(ingest::IngestArgs),
-    /// One cap for a pool of drain workers that grows, is killed and shrinks
+    /// Check one cap for a pool of drain workers that grows, loses workers and shrinks
     Pool(pool::PoolArgs),
-    /// Time from ingest-fn's exec to its first 202
+    /// Measure the time from ingest-fn's exec to its first 202
     ColdStart(cold_start::ColdStartArgs),
-    /// Commits of the drain, beside a plain INSERT of the same rows
+    /// Measure the drain's commits, beside a plain INSERT of the same rows
     Drain(drain::DrainArgs),
-    /// Messages that the drain receives and acks, beside the broker's maximum
+    /// Measure the messages that the drain receives and acks, beside the broker's maximum
     Receive(receive::ReceiveArgs),
     /// Play a scenario: the generator as a process of its own
     #[command(hide = true)]

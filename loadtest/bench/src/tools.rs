@@ -67,8 +67,8 @@ impl Tool {
                 command.args(["run", "baseline", "--no-expect"]);
                 command.arg(format!("--target={}", url.trim_end_matches("/v1/orders")));
                 command.arg(format!("--phase=constant:{rps}:{seconds}s"));
-                // Requests other than new orders would be rejected or cost less. Intervals are short because the end of a
-                // run is noticed at the end of an interval.
+                // Requests other than new orders would be rejected or cost less. Intervals are short because the end of
+                // a run is noticed at the end of an interval.
                 for parameter in [
                     "generator.threads=1".to_owned(),
                     "generator.interval_ms=50".to_owned(),

@@ -1,8 +1,8 @@
 //! Function Compute's rules as a state machine, and two drivers for it.
 //!
-//! Start with [`Platform`]: it decides which instance gets a request, when an instance starts, freezes, thaws and stops,
-//! and which requests are throttled. It has no clock, no process and no randomness. Every event costs the same however
-//! many instances exist, and a request costs no allocation. Two drivers supply the time:
+//! Start with [`Platform`]: it decides which instance gets a request, when an instance starts, freezes, thaws and
+//! stops, and which requests are throttled. It has no clock, no process and no randomness. Every event costs the same
+//! however many instances exist, and a request costs no allocation. Two drivers supply the time:
 //!
 //! - [`virtual_time`] runs the rules on a virtual clock, for `loadtest simulate`.
 //! - [`real_time`] runs them on this machine's clock with real ingest-fn processes behind an HTTP front, for

@@ -50,8 +50,8 @@ pub fn free_address() -> anyhow::Result<SocketAddr> {
 impl ProcessLaunch {
     /// Starts the process; its output is appended to the log.
     ///
-    /// On Linux `loadtest process …` is killed when the *thread* that called this ends. Call it from a runtime thread, not
-    /// from a blocking thread.
+    /// On Linux `loadtest process …` is killed when the *thread* that called this ends. Call it from a runtime thread,
+    /// not from a blocking thread.
     ///
     /// # Errors
     /// If the log cannot be opened or the program cannot be started.

@@ -4,45 +4,45 @@ use std::time::Duration;
 
 use crate::Nanos;
 
-/// Most requests that the platform gives one instance at once.
+/// The platform's maximum of concurrent requests of one instance.
 pub const CONCURRENCY_MAX: u16 = 200;
 
 pub const INSTANCES_MAX: u32 = 100_000;
 
-/// Most units that any delivery brings at once or in a minute.
+/// Maximum units of a burst or of a minute.
 const DELIVERY_MAX: u32 = 10_000_000;
 
-/// The rules that a [`Platform`](crate::Platform) keeps.
+/// The rules that [`Platform`](crate::Platform) applies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlatformRules {
-    /// Requests that one instance has at once, 1 to [`CONCURRENCY_MAX`].
+    /// Concurrent requests of one instance, 1 to [`CONCURRENCY_MAX`].
     pub concurrency: u16,
-    /// Most instances at once, 1 to [`INSTANCES_MAX`].
+    /// Maximum instances, 1 to [`INSTANCES_MAX`].
     pub instances_max: u32,
     pub delivery: DeliveryRate,
-    /// The quota on processors and memory; `None`: none.
+    /// The quota on vCPU and memory; `None`: no quota.
     pub compute: Option<ComputeQuota>,
-    /// How long an instance stays after its last request before it is stopped.
+    /// Idle time after which an instance stops.
     pub idle_linger: Duration,
-    /// How long an instance is without requests before it is frozen; `None`: it is not.
+    /// Idle time after which an instance is frozen; `None`: never.
     pub freeze_after_idle: Option<Duration>,
-    /// Instances kept whatever the load. Where windows overlap the largest target counts.
+    /// Provisioned targets, independent of the load. Where windows overlap, the largest target counts.
     pub provisioned: Vec<ProvisionedWindow>,
-    /// Whether provisioned instances keep their processors while idle: then they are never frozen.
+    /// True if provisioned instances keep their CPU while idle; they are never frozen then.
     pub provisioned_always_cpu: bool,
 }
 
-/// So many at once, then so many a minute; what is not used comes back, up to the burst.
+/// A burst at once, then a rate each minute. Unused units accumulate up to the burst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeliveryRate {
-    /// At once, at least 1.
+    /// At least 1.
     pub burst: u32,
     pub per_min: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ComputeQuota {
-    /// Processors of one instance, thousandths of a vCPU.
+    /// CPU of one instance, thousandths of a vCPU.
     pub instance_millivcpu: u32,
     pub instance_mb: u32,
     pub vcpu_max: u32,
@@ -50,7 +50,7 @@ pub struct ComputeQuota {
     pub delivery: DeliveryRate,
 }
 
-/// Instances kept for a while. A pre-warm before a sale begins as long before it as its lead time.
+/// Instances provisioned for a period. A pre-warm starts its lead time before the sale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProvisionedWindow {
     pub target: u32,
@@ -85,7 +85,7 @@ impl PlatformRules {
         if let Some(compute) = self.compute {
             within("compute.instance_millivcpu", compute.instance_millivcpu, 1, 1_000_000)?;
             within("compute.instance_mb", compute.instance_mb, 1, 1_000_000)?;
-            // As thousandths of a vCPU these must stay within their type.
+            // The values must fit their types as thousandths of a vCPU.
             within("compute.vcpu_max", compute.vcpu_max, 1, DELIVERY_MAX / 1_000)?;
             within("compute.delivery.burst", compute.delivery.burst, 1, DELIVERY_MAX / 1_000)?;
             within("compute.delivery.per_min", compute.delivery.per_min, 0, DELIVERY_MAX / 1_000)?;
@@ -99,7 +99,7 @@ impl PlatformRules {
         Ok(())
     }
 
-    /// How many instances are to be kept from which time on, in order.
+    /// Provisioned targets and their start times, in order.
     pub(crate) fn schedule(&self) -> Vec<(Nanos, u32)> {
         let mut times: Vec<_> =
             self.provisioned.iter().flat_map(|window| [window.from, window.until]).collect();
@@ -114,7 +114,7 @@ impl PlatformRules {
 }
 
 impl ComputeQuota {
-    /// The delivery in thousandths of a vCPU.
+    /// The delivery rate in thousandths of a vCPU.
     pub(crate) const fn delivery_milli(&self) -> DeliveryRate {
         DeliveryRate { burst: self.delivery.burst * 1_000, per_min: self.delivery.per_min * 1_000 }
     }

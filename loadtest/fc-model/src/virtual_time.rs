@@ -7,19 +7,16 @@ use crate::platform::{
 use crate::rules::{PlatformRules, RulesError};
 use crate::{EventCounts, Nanos};
 
-/// What the driver does not know: when requests arrive and how long instances work. Instances are named by
-/// [`InstanceId::index`].
+/// Supplies arrival times and service times to the driver. Instances are identified by [`InstanceId::index`].
 pub trait InstanceModel {
     /// The time of the next request, ascending; `None` after the last one.
     fn next_arrival(&mut self) -> Option<Nanos>;
 
-    /// Returns how long an instance takes to start.
     fn start_duration(&mut self) -> Nanos;
 
-    /// Returns how long an instance takes to stop.
     fn stop_duration(&self) -> Nanos;
 
-    /// Serves a request that arrived at `arrived` and has its slot at `now`; returns when it is done.
+    /// Serves a request that arrived at `arrived` and gets its slot at `now`; returns its end time.
     fn serve(&mut self, instance: u32, now: Nanos, arrived: Nanos) -> Nanos;
 
     /// The instance has started and serves requests from `now` on.

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use fc_model::process::ProcessLaunch;
 
-/// Launches `loadtest process <name>`, which must accept the arguments added by the caller. Uses the binary of this process,
-/// even if it was rebuilt since.
+/// Launches `loadtest process <name>`, which must accept the arguments added by the caller. Uses the binary of this
+/// process, even if it was rebuilt since.
 pub fn own_process(name: &'static str, directory: &Path) -> anyhow::Result<ProcessLaunch> {
     Ok(ProcessLaunch {
         program: std::env::current_exe()?,

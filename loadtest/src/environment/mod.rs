@@ -1,7 +1,7 @@
-//! What a run is played on: broker, database and services, as child processes or already running.
+//! The system of a run: broker, database and services, as child processes or already running.
 //!
-//! [`SystemUnderTest`] is the whole of it. [`Environment`] is broker and database of one run, [`Services`] ingest-fn (or
-//! fc-local) and the drain worker. All processes are started through [`fc_model::process::ProcessLaunch`].
+//! [`SystemUnderTest`] is the whole. [`Environment`] is broker and database of one run, [`Services`] ingest-fn (or
+//! fc-local) and the drain worker. All processes start through [`fc_model::process::ProcessLaunch`].
 
 mod launch;
 mod real;

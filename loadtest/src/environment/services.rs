@@ -49,7 +49,7 @@ impl Services {
         environment.add_broker(&mut worker);
         worker.arguments.extend([
             format!("--consumer-group={}", environment.group),
-            format!("--rate={drain_rate}"),
+            format!("--initial-rate={drain_rate}"),
             format!("--query-listen={query}"),
             format!("--admin-listen={admin}"),
             // The minimum: messages of a killed worker are redelivered after this time.

@@ -1,22 +1,23 @@
-//! Waking up on time: the selector itself counts in milliseconds, and a millisecond is fifty requests.
+//! A timer with sub-millisecond precision: the selector's own time-out counts in milliseconds, and a millisecond is
+//! fifty requests.
 
 use std::time::Duration;
 
 use mio::{Events, Poll, Token};
 
-/// Shortest sleep, nanoseconds. Requests that fall due within it leave together: it bounds how often a thread
-/// wakes, and is far below what the slip may be.
+/// Minimum sleep, nanoseconds. Requests that are due within it leave together. It bounds the wake-ups of a thread and
+/// is far below the allowed send delay.
 const GRAIN_NS: u64 = 100_000;
 
-/// A busy thread's beat, nanoseconds: it sends what is due and reads what has come, then sleeps to the next one.
-/// Woken by each answer it would spend as much on waking, and on waking the server, as on the requests themselves.
-/// The price is that an answer may be read so much later than it came.
+/// Tick of a busy thread, nanoseconds. It sends the due requests, reads the responses, and sleeps until the next tick.
+/// Waking up for each response would cost as much CPU as the requests, here and in the server. A response may be read a
+/// tick late.
 pub(super) const BEAT_NS: u64 = 200_000;
 
-/// Longest sleep: how long a request to stop may go unseen.
+/// Maximum sleep: a stop request is noticed within this time.
 const SLEEP_NS_MAX: u64 = 50_000_000;
 
-/// Sleeps to the next beat and takes the events that have come by then.
+/// Sleeps until the next tick; returns the events of the meantime.
 pub(super) fn beat(poll: &mut Poll, events: &mut Events, now_ns: u64) -> std::io::Result<()> {
     sleep(BEAT_NS - now_ns % BEAT_NS);
     poll.poll(events, Some(Duration::ZERO))
@@ -27,19 +28,19 @@ fn sleep(ns: u64) {
     std::thread::sleep(Duration::from_nanos(ns));
 }
 
-/// Waits on a selector until an instant.
+/// Waits on a selector until a point in time.
 #[derive(Debug)]
 pub(super) struct WakeTimer {
     #[cfg(target_os = "linux")]
     timer: std::os::fd::OwnedFd,
-    /// When the timer rings, nanoseconds of the generator's clock; 0: it is not set.
+    /// The time at which the timer fires, nanoseconds of the generator's clock; 0: not set.
     #[cfg(target_os = "linux")]
     rings_at_ns: u64,
 }
 
 #[cfg(target_os = "linux")]
 impl WakeTimer {
-    /// An alarm for `poll`, whose events carry `token`.
+    /// Creates a timer for `poll`; its events carry `token`.
     pub(super) fn new(poll: &Poll, token: Token) -> std::io::Result<Self> {
         use rustix::time::{TimerfdClockId, TimerfdFlags, timerfd_create};
         use std::os::fd::AsRawFd;
@@ -66,7 +67,7 @@ impl WakeTimer {
         }
         let sleep_ns = (until_ns - now_ns).clamp(GRAIN_NS, SLEEP_NS_MAX);
         let wake_ns = now_ns + sleep_ns;
-        // One that rings earlier is as good: whoever wakes too early comes back here.
+        // An earlier time is as good: the caller waits again after an early wake-up.
         if self.rings_at_ns <= now_ns || self.rings_at_ns > wake_ns {
             let value = Timespec { tv_sec: 0, tv_nsec: sleep_ns as _ };
             let once = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
@@ -83,7 +84,7 @@ impl WakeTimer {
         Ok(Self {})
     }
 
-    /// Waits for events, at most until `until_ns`, rounded up to a millisecond by the selector.
+    /// Waits for events, at most until `until_ns`, which the selector rounds up to a millisecond.
     pub(super) fn wait(
         &mut self,
         poll: &mut Poll,

@@ -1,5 +1,3 @@
-//! The generator's clock.
-
 #![allow(
     clippy::disallowed_types,
     reason = "threads outside any runtime, whose time cannot be paused, measure real time"
@@ -8,13 +6,13 @@
 use std::time::Duration;
 use std::time::Instant;
 
-/// Nanoseconds since the first instant of the plan.
+/// Counts nanoseconds from the start of the plan.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PlanClock {
     start: Instant,
 }
 impl PlanClock {
-    /// A clock whose plan begins after `delay`, so that every thread is there when it does.
+    /// Creates a clock whose plan starts after `delay`, so that every thread is ready.
     pub(super) fn starting_in(delay: Duration) -> Self {
         Self { start: Instant::now() + delay }
     }

@@ -1,4 +1,4 @@
-//! One connection: what is to be written, what has been read, and whose request is under way.
+//! One connection: bytes to write, bytes read, and the request in flight.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
@@ -14,13 +14,13 @@ pub(super) struct ClientConnection {
     stream: TcpStream,
     connected: bool,
     pub(super) out: Vec<u8>,
-    /// Bytes of `out` that are on their way.
+    /// Bytes of `out` that were written.
     written: usize,
-    /// Bytes of `out` that may be: a slow client holds the rest back.
+    /// Bytes of `out` that may be written; a slow client withholds the rest.
     allowed: usize,
-    /// Bytes that a slow client lets go of at a time.
+    /// Bytes that a slow client sends at a time.
     pub(super) part: usize,
-    /// What has been read of a response that is not whole yet.
+    /// Bytes of an incomplete response.
     partial: Vec<u8>,
     pub(super) flight: Option<InFlight>,
     pub(super) answered: u32,
@@ -57,13 +57,13 @@ impl ClientConnection {
         self.written == self.out.len()
     }
 
-    /// Begins to send what `out` holds, at first only its first `allowed` bytes.
+    /// Starts to send `out`, at first only `allowed` bytes.
     pub(super) fn send(&mut self, allowed: usize) -> IoProgress {
         self.written = 0;
         self.allow(allowed)
     }
 
-    /// Sends on, up to `allowed` bytes of the request.
+    /// Continues to send, up to `allowed` bytes of the request.
     pub(super) fn allow(&mut self, allowed: usize) -> IoProgress {
         self.allowed = allowed.min(self.out.len());
         if self.connected { self.write() } else { IoProgress::Nothing }
@@ -74,7 +74,7 @@ impl ClientConnection {
         self.allowed
     }
 
-    /// The socket takes bytes again, or is connected, or failed to.
+    /// Handles a writable socket: connected, failed, or able to accept bytes.
     pub(super) fn writable(&mut self) -> IoProgress {
         if !self.connected {
             match self.stream.peer_addr() {
@@ -104,7 +104,7 @@ impl ClientConnection {
         IoProgress::Nothing
     }
 
-    /// Reads what there is; `answered` is called with the response once it is whole.
+    /// Reads the available bytes; calls `answered` with each complete response.
     pub(super) fn readable<R>(
         &mut self,
         scratch: &mut [u8],
@@ -131,7 +131,7 @@ impl ClientConnection {
                 }
             };
             if self.flight.is_none() {
-                // Nobody asked.
+                // No request is in flight.
                 return Err(NoResponseCause::Protocol);
             }
             let parsed = if self.partial.is_empty() {
@@ -152,16 +152,16 @@ impl ClientConnection {
                 ResponseParse::Partial => {}
                 ResponseParse::Invalid => return Err(NoResponseCause::Protocol),
             }
-            // A read that did not fill the buffer has emptied the socket (epoll(7), on edge-triggered streams).
+            // A read that does not fill the buffer has emptied the socket (epoll(7), edge-triggered streams).
             if bytes < scratch.len() {
                 return Ok(None);
             }
         }
     }
 
-    /// Takes it off the registry; it closes when it is dropped.
+    /// Removes the connection from the registry; dropping it closes the socket.
     pub(super) fn deregister(&mut self, registry: &Registry) {
-        // It is closed next, which takes it off as well.
+        // The following close deregisters it as well.
         let _closed_anyway = registry.deregister(&mut self.stream);
     }
 }

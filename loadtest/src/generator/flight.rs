@@ -1,21 +1,20 @@
-//! A request under way, and how it can end.
+//! A request in flight, and the ways it can end.
 
 use crate::workload::{RequestKind, RequestSpec};
 
-/// A request from its planned time to its end.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct InFlight {
-    /// Tells a request from a later one on the same connection.
+    /// Distinguishes the request from a later one on the same connection.
     pub(super) id: u64,
     pub(super) spec: RequestSpec,
-    /// 0 for the planned one, then a retry each.
+    /// 0 for the planned request; each retry adds 1.
     pub(super) attempt: u8,
     pub(super) due_ns: u64,
     pub(super) sent: bool,
 }
 
 impl InFlight {
-    /// Whether it is an order of its own, and no repetition.
+    /// True for a new order, false for a repetition.
     pub(super) const fn is_own(&self) -> bool {
         matches!(self.spec.kind, RequestKind::New | RequestKind::HangUp | RequestKind::SlowBody)
     }
@@ -32,11 +31,11 @@ pub(super) enum RequestEnd {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum NoResponseCause {
-    /// The connection could not be made: nothing was sent.
+    /// The connection failed to open: the server got nothing.
     Connect,
     Timeout,
     Reset,
-    /// The client hung up, as the scenario wanted.
+    /// The client disconnected, as the scenario demands.
     HangUp,
     Protocol,
 }

@@ -1,4 +1,4 @@
-//! What is shown while the sale is played.
+//! Live counts for the progress line.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -7,12 +7,12 @@ use hdrhistogram::Histogram;
 
 use super::flight::RequestEnd;
 
-/// Counts so far. Threads add to it ten times a second, not with each request.
+/// Counts so far. Threads update them ten times a second, not with each request.
 #[derive(Debug)]
 pub(crate) struct LiveCounts {
     pub sent: AtomicU64,
     pub accepted: AtomicU64,
-    /// 202 to orders of their own: each is one row more to come.
+    /// Accepted new orders: each will become one row.
     pub accepted_own: AtomicU64,
     pub shed: AtomicU64,
     pub refused: AtomicU64,
@@ -28,7 +28,7 @@ struct RecentLatency {
     slip_us_max: u64,
 }
 
-/// Counts of one thread since it last told them.
+/// Counts of one thread since its last update.
 #[derive(Debug)]
 pub(super) struct ThreadTally {
     pub(super) sent: u64,
@@ -63,7 +63,7 @@ impl Default for LiveCounts {
 }
 
 impl LiveCounts {
-    /// The 99th of 100 of the latencies since the last call, and the longest slip since then, both microseconds.
+    /// The p99 latency since the last call, and the maximum send delay since then, both microseconds.
     pub(crate) fn take_recent(&self) -> (u64, u64) {
         let Ok(mut recent) = self.recent.lock() else { return (0, 0) };
         let p99_us = if recent.latency.is_empty() { 0 } else { recent.latency.value_at_quantile(0.99) };
@@ -71,7 +71,7 @@ impl LiveCounts {
         (p99_us, std::mem::take(&mut recent.slip_us_max))
     }
 
-    /// Plans no more requests; those under way are waited for.
+    /// Plans no more requests; requests in flight are awaited.
     pub(crate) fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
     }
@@ -97,7 +97,7 @@ impl ThreadTally {
             RequestEnd::Accepted => {
                 self.accepted += 1;
                 self.accepted_own += u64::from(own);
-                // It grows as needed.
+                // The histogram grows as needed.
                 let _recorded = self.latency.record(latency_us);
             }
             RequestEnd::Shed => self.shed += 1,
@@ -121,7 +121,7 @@ impl ThreadTally {
             shared.fetch_add(std::mem::take(own), Ordering::Relaxed);
         }
         if let Ok(mut recent) = live.recent.lock() {
-            // Both hold what a histogram of two digits can hold: they grow as needed.
+            // Both histograms grow as needed.
             let _added = recent.latency.add(&self.latency);
             recent.slip_us_max = recent.slip_us_max.max(self.slip_us_max);
         }

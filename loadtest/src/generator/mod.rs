@@ -1,8 +1,9 @@
-//! The generator: sends the plan's requests at their times, whatever the server does, and watches itself doing so.
+//! The generator: sends the plan's requests at their times, independent of the server, and measures its own
+//! punctuality.
 //!
-//! An event loop a thread, non-blocking sockets, no runtime: a request costs a `write`, a `read` and a share of an
-//! `epoll_wait`. Latency counts from the planned time. *Slip* is how late the generator took a request up: its own
-//! fault. Waiting for a connection is not slip but latency, since it is the server that keeps connections busy.
+//! Each thread runs an event loop on non-blocking sockets, without an async runtime: a request costs a `write`, a
+//! `read` and a share of an `epoll_wait`. Latency counts from the planned time. The *send delay* (`slip`) is the
+//! generator's own lateness. Waiting for a connection counts as latency, because the server keeps connections busy.
 
 mod alarm;
 mod answer;
@@ -36,10 +37,10 @@ pub(crate) use played::RunResult;
 pub(crate) use played::quantiles;
 pub(crate) use shared::http::raise_open_files;
 
-/// Requests a second that one thread is trusted with.
+/// Maximum requests a second of one thread.
 const THREAD_RPS: f64 = 60_000.0;
 
-/// Between the start of the threads and the first instant of the plan.
+/// Time from the start of the threads to the start of the plan.
 const START_DELAY: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Debug)]
@@ -50,7 +51,7 @@ pub(crate) struct SendPlan {
     pub target: SocketAddr,
     pub host: String,
     pub threads: usize,
-    /// Processors to pin the threads to, in turn; empty: none.
+    /// Processors to pin the threads to, in turn; empty: no pinning.
     pub pin_to: Vec<usize>,
     pub interval_ms: u32,
     pub slip_p999_us_max: u32,
@@ -121,7 +122,7 @@ impl RunningGenerator {
         self.threads.iter().all(JoinHandle::is_finished)
     }
 
-    /// Waits for the end. Blocks the calling thread.
+    /// Waits for the end; blocks the calling thread.
     pub(crate) fn finish(self) -> anyhow::Result<RunResult> {
         let mut all = ThreadRecord::new(u64::from(self.plan.interval_ms) * 1_000_000);
         for thread in self.threads {

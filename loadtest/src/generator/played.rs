@@ -1,4 +1,4 @@
-//! What a run of the generator brought, in the report's terms and in the ledger's.
+//! The results of a run, for the report and for the ledger.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,20 +13,20 @@ use crate::ledger::{Attempt, AttemptEnding};
 use crate::report::{CurvePoint, GeneratorHealth, Interval, LatencyReport, Quantiles, RequestTotals};
 use crate::workload::RequestKind;
 
-/// Examples kept of each kind of surprise.
+/// Maximum examples of each kind of surprise.
 const EXAMPLES_MAX: usize = 3;
 
 #[derive(Debug)]
 pub(crate) struct RunResult {
     plan: Arc<SendPlan>,
     record: ThreadRecord,
-    /// From the first instant of the plan to the last answer.
+    /// From the start of the plan to the last response.
     pub took: Duration,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct LedgerInput {
-    /// Requests that could have made an order.
+    /// Requests that could have created an order.
     pub attempts: Vec<Attempt>,
     pub surprises: Vec<String>,
 }
@@ -71,7 +71,7 @@ impl RunResult {
         }
     }
 
-    /// The timeline; queue and drain are filled in by whoever watched them.
+    /// The timeline without queue and drain, which `run::timeline` adds.
     pub(crate) fn timeline(&self) -> Vec<Interval> {
         let length_ms = u64::from(self.plan.interval_ms);
         let mut planned = vec![0; self.record.slots.len()];
@@ -79,7 +79,7 @@ impl RunResult {
             let index = (self.plan.schedule.due_ns(number) / (length_ms * 1_000_000)) as usize;
             match planned.get_mut(index) {
                 Some(count) => *count += 1,
-                // Interrupted before.
+                // The run was interrupted earlier.
                 None => break,
             }
         }
@@ -109,7 +109,7 @@ impl RunResult {
             .collect()
     }
 
-    /// Accepted orders of their own in each interval of the timeline: a row each that is to come.
+    /// Accepted new orders by interval of the timeline: the rows to expect.
     pub(crate) fn rows_to_come(&self) -> impl Iterator<Item = u64> {
         self.record.slots.iter().map(|slot| slot.accepted_own)
     }
@@ -140,8 +140,8 @@ impl RunResult {
         }
     }
 
-    /// The ledger's view; without `attempts` only what surprises. Ids and digests are derived here, on every processor:
-    /// it takes some microseconds a request.
+    /// The ledger's input; without `attempts` only the surprises. Derives ids and digests on every processor: it takes
+    /// some microseconds per request.
     pub(crate) fn account(&self, attempts: bool) -> LedgerInput {
         let outcomes = &self.record.outcomes;
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
@@ -154,7 +154,7 @@ impl RunResult {
                 .map(|outcomes| scope.spawn(|| self.account_of(outcomes, attempts)))
                 .collect();
             for part in parts {
-                // A panic there is a bug that must not pass as an empty account.
+                // A panic in a thread must not pass as an empty result.
                 let (attempts, found) = match part.join() {
                     Ok(part) => part,
                     Err(panic) => std::panic::resume_unwind(panic),
@@ -213,7 +213,8 @@ fn count(counts: &mut BTreeMap<String, u64>, name: &str) {
     }
 }
 
-/// What no rule allows: an invalid request accepted or refused for another reason, a valid one refused for good.
+/// A response that no rule allows: an invalid request accepted or rejected for another reason, a valid one rejected
+/// permanently.
 fn surprise(kind: RequestKind, end: RequestEnd, code: Option<&str>) -> Option<String> {
     match (kind, end) {
         (RequestKind::Invalid(what), RequestEnd::Accepted) => {
@@ -223,7 +224,7 @@ fn surprise(kind: RequestKind, end: RequestEnd, code: Option<&str>) -> Option<St
             Some(format!("an invalid request ({what:?}) was refused as {}", code.unwrap_or("?")))
         }
         (RequestKind::Invalid(_), _) => None,
-        // A body may come too slowly.
+        // The body may be too slow for the server.
         (RequestKind::SlowBody, RequestEnd::Refused) if code == Some("body_timeout") => None,
         (_, RequestEnd::Refused) => Some(format!("a valid order was refused as {}", code.unwrap_or("?"))),
         _ => None,

@@ -1,4 +1,4 @@
-//! A thread's connections: those that are free are used last in, first out, so that few stay warm.
+//! The connections of a thread. Free ones are reused last in, first out, so that few stay warm.
 
 use std::net::SocketAddr;
 
@@ -8,7 +8,7 @@ use super::connection::ClientConnection;
 use super::flight::InFlight;
 use super::timers::ConnectionSlot;
 
-/// Connections by slot, which is also their token.
+/// Connections by slot; the slot number is also the token.
 #[derive(Debug)]
 pub(super) struct ConnectionPool {
     target: SocketAddr,
@@ -41,7 +41,7 @@ impl ConnectionPool {
 
     pub(super) fn idle(&mut self) -> Option<usize> {
         while let Some(slot) = self.idle.pop() {
-            // It may have been closed by the other side meanwhile.
+            // The peer may have closed it meanwhile.
             if self.slots[slot].as_ref().is_some_and(|connection| connection.flight.is_none()) {
                 return Some(slot);
             }
@@ -49,7 +49,7 @@ impl ConnectionPool {
         None
     }
 
-    /// Begins another connection; `None` if there may be no more.
+    /// Opens another connection; `None` at the maximum.
     pub(super) fn open(&mut self, registry: &Registry) -> Option<std::io::Result<usize>> {
         if self.open >= self.connections_max {
             return None;
@@ -73,7 +73,7 @@ impl ConnectionPool {
         }
     }
 
-    /// Closes a connection; what was under way on it comes back.
+    /// Closes a connection; returns its request in flight.
     pub(super) fn close(&mut self, slot: usize, registry: &Registry) -> Option<InFlight> {
         let mut connection = self.slots.get_mut(slot)?.take()?;
         connection.deregister(registry);
@@ -83,7 +83,7 @@ impl ConnectionPool {
         connection.flight.take()
     }
 
-    /// A request on it has ended and there is no other.
+    /// Frees a connection whose request has ended.
     pub(super) fn release(&mut self, slot: usize) {
         self.idle.push(slot);
     }
@@ -99,7 +99,7 @@ impl ConnectionPool {
             .is_some_and(|connection| connection.carries(place))
     }
 
-    /// Connections opened in all, and the most at once.
+    /// Connections opened in total, and the maximum at one time.
     pub(super) const fn opened(&self) -> (u64, u64) {
         (self.opened, self.most)
     }

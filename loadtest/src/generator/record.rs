@@ -1,4 +1,4 @@
-//! What a thread notes down: nothing is shared, nothing is sampled away.
+//! The record of one thread: nothing is shared, nothing is sampled.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,16 +9,16 @@ use shared::order::{OrderId, PayloadDigest};
 use super::flight::{InFlight, NoResponseCause, RequestEnd};
 use crate::workload::RequestKind;
 
-/// Longest latency that a histogram holds, microseconds: beyond any time-out and retry.
+/// Maximum latency of a histogram, microseconds; larger than any time-out with retries.
 const LATENCY_US_MAX: u64 = 3_600_000_000;
 
-/// Of a response's refusal: `code` in [`Record::codes`].
+/// Marks an outcome without a problem code in [`ThreadRecord::codes`].
 const NO_CODE: u16 = u16::MAX;
 
-/// Most different codes; the service has some twenty.
+/// Maximum distinct codes; the service has about twenty.
 const CODES_MAX: usize = 200;
 
-/// How one request ended. Small: there may be fifty million.
+/// The end of one request. Small, because a run may have fifty million.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RequestOutcome {
     pub(super) number: u32,
@@ -55,9 +55,9 @@ pub(super) struct ThreadRecord {
     pub(super) connections_opened: u64,
     pub(super) connections_most: u64,
     pub(super) cpu_ns: u64,
-    /// Processors that threads could be pinned to.
+    /// Processors that the threads are pinned to.
     pub(super) pinned_to: Vec<usize>,
-    /// How much later than it came an answer may have been read.
+    /// Maximum delay of reading a response.
     pub(super) resolution_ns: u64,
 }
 
@@ -67,7 +67,7 @@ fn histogram(digits: u8) -> Histogram<u64> {
 
 impl IntervalRecord {
     fn new() -> Self {
-        // Grows with what is recorded: most intervals see a narrow range.
+        // The histogram grows as needed: most intervals see a narrow range.
         let latency = Histogram::new(2).unwrap_or_else(|_| unreachable!("two digits are allowed"));
         Self { sent: 0, accepted: 0, accepted_own: 0, shed: 0, refused: 0, unknown: 0, latency }
     }
@@ -104,13 +104,13 @@ impl ThreadRecord {
         &mut self.slots[index]
     }
 
-    /// A request was put on a connection, `slip_ns` after its time.
+    /// Records that a request was written to a connection, `slip_ns` after its time.
     pub(super) fn sent(&mut self, flight: &InFlight) {
         self.retries += u64::from(flight.attempt > 0);
         self.slot(flight.due_ns).sent += 1;
     }
 
-    /// The generator took a request up so late.
+    /// Records the generator's own lateness for a request.
     pub(super) fn slipped(&mut self, slip_ns: u64) {
         self.slip.saturating_record(slip_ns / 1_000);
     }
@@ -135,10 +135,10 @@ impl ThreadRecord {
             RequestEnd::Unknown(_) => slot.unknown += 1,
             RequestEnd::Unsent => {}
         }
-        // How long a slow client took to say what it wants is not the service's time.
+        // The time that a slow client takes to send its body is not the service's.
         let timed = flight.spec.kind != RequestKind::SlowBody || flight.attempt > 0;
         if timed && matches!(end, RequestEnd::Accepted | RequestEnd::Shed | RequestEnd::Refused) {
-            // It grows; only a count beyond what 32 bits hold could fail.
+            // The histogram grows; only a count beyond 32 bits could fail.
             let _recorded = slot.latency.record(latency_us);
             self.answered.saturating_record(latency_us);
             match end {

@@ -1,10 +1,10 @@
-//! Reads an HTTP/1.1 response out of a buffer.
+//! Parses an HTTP/1.1 response in a buffer.
 
 use std::borrow::Cow;
 
 use memchr::memmem;
 
-/// Largest response, bytes; whatever is larger is not the service's.
+/// Maximum size of a response, bytes; the service's are far smaller.
 pub(super) const RESPONSE_BYTES_MAX: usize = 256 * 1024;
 
 const HEADERS_MAX: usize = 64;
@@ -24,8 +24,8 @@ pub(super) enum ResponseParse<'a> {
     Invalid,
 }
 
-/// Reads the response that `input` begins with. There is one request at a time on a connection: anything behind it
-/// makes it invalid. A body without a length is not read: services give one, and proxies in front of them chunks.
+/// Parses the response at the start of `input`. A connection has one request in flight, so bytes after the response
+/// make it invalid. Bodies need a length or chunks.
 pub(super) fn parse(input: &[u8]) -> ResponseParse<'_> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut response = httparse::Response::new(&mut headers);
@@ -36,7 +36,7 @@ pub(super) fn parse(input: &[u8]) -> ResponseParse<'_> {
     };
     let (Some(status), rest) = (response.code, &input[head_bytes..]) else { return ResponseParse::Invalid };
     if (100..200).contains(&status) {
-        // `100 Continue` and its like only announce the response.
+        // `100 Continue` and similar responses precede the final response.
         return if status == 101 { ResponseParse::Invalid } else { parse(rest) };
     }
     let mut length = None;
@@ -94,7 +94,7 @@ fn dechunk(mut input: &[u8]) -> Dechunked {
         };
         let rest = &input[begin..];
         if size == 0 {
-            // Trailers, if any, end with an empty line as the head does.
+            // Trailers end with an empty line, as the head does.
             let ended = rest.starts_with(b"\r\n") || memmem::find(rest, b"\r\n\r\n").is_some();
             return if ended { Dechunked::Complete(body) } else { Dechunked::Partial };
         }
@@ -113,7 +113,7 @@ fn dechunk(mut input: &[u8]) -> Dechunked {
 }
 
 pub(super) fn problem_code(body: &[u8]) -> Option<&str> {
-    // The first one is the problem's own; those of single faults stand further behind.
+    // The first code is the problem's own; those of its details follow later.
     let begin = memmem::find(body, b"\"code\":\"")? + 8;
     let length = memchr::memchr(b'"', &body[begin..])?;
     std::str::from_utf8(&body[begin..begin + length]).ok()

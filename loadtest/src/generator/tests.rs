@@ -1,4 +1,4 @@
-//! The generator against small servers of its own: each says what it counted, and the two accounts must agree.
+//! The generator against small test servers: each counts its requests, and both counts must agree.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -11,7 +11,7 @@ use super::*;
 use crate::ledger::AttemptEnding;
 use crate::scenario::{RatePhase, RequestMix, SALE_ID};
 
-/// What a small server does with the request that it read as number `n` on connection `c`.
+/// Handles request number `n` on connection `c`.
 type StubBehaviour = fn(request: &str, n: usize, stream: &mut TcpStream) -> bool;
 
 struct StubServer {
@@ -20,7 +20,7 @@ struct StubServer {
     connections: Arc<AtomicUsize>,
 }
 
-/// Serves each connection with a thread; `behave` answers, and says whether to go on.
+/// Serves each connection on a thread; `behave` responds and returns whether to continue.
 fn serve(behave: StubBehaviour) -> StubServer {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("bound");
@@ -111,7 +111,7 @@ fn every_planned_request_is_sent_once_over_few_connections() {
     assert_eq!(timeline.iter().map(|interval| interval.accepted).sum::<u64>(), 1_000);
     assert_eq!(played.latencies().accepted.count, 1_000, "nothing is sampled away");
     assert_eq!(played.health().slip.count, 1_000);
-    // `{}` names no order: the ledger will say so.
+    // `{}` names no order: the ledger will report it.
     let account = played.account(true);
     assert_eq!(account.attempts.len(), 1_000);
     assert!(account.attempts.iter().all(|attempt| attempt.answered.is_none()));
@@ -119,7 +119,7 @@ fn every_planned_request_is_sent_once_over_few_connections() {
 
 #[test]
 fn a_server_that_stalls_is_seen_from_the_planned_times() {
-    // The first request on each of four connections is held for 200 ms: all that was planned meanwhile waits.
+    // The first request on each of four connections is held for 200 ms: all later requests wait.
     let server = serve(|_, number, stream| {
         if number < 4 {
             std::thread::park_timeout(Duration::from_millis(200));
@@ -139,7 +139,7 @@ fn a_server_that_stalls_is_seen_from_the_planned_times() {
 fn endings_are_told_apart() {
     let server = serve(|_, number, stream| match number % 5 {
         0 => answer(stream, "202 Accepted", "", "{}"),
-        // Function Compute answers 200 for a failed start: that is no acceptance.
+        // Function Compute responds 200 for a failed start: that is not an acceptance.
         1 => answer(stream, "200 OK", "", ""),
         2 => answer(stream, "429 Too Many Requests", "", r#"{"code":"overloaded"}"#),
         3 => {
@@ -147,7 +147,7 @@ fn endings_are_told_apart() {
             false
         }
         _ => {
-            // No answer for longer than the client waits.
+            // No response before the client's time-out.
             std::thread::park_timeout(Duration::from_secs(2));
             false
         }
@@ -202,7 +202,7 @@ fn connections_are_renewed_when_the_scenario_wants_it() {
 #[test]
 fn slow_bodies_arrive_whole_and_hang_ups_have_no_answer() {
     let server = serve(|request, _, stream| {
-        // Only a whole body ends so.
+        // Only a complete body ends so.
         assert!(request.ends_with("}}"), "{request}");
         std::thread::park_timeout(Duration::from_millis(30));
         answer(stream, "202 Accepted", "", "{}")

@@ -1,6 +1,6 @@
-//! What the system lets a thread be: pinned, preferred, accounted for.
+//! System settings of a thread: pinning, priority, CPU accounting.
 
-/// Pins the calling thread to one processor. Whether it could be.
+/// Pins the calling thread to one processor; returns true on success.
 #[cfg(target_os = "linux")]
 pub(super) fn pin_to(cpu: usize) -> bool {
     if cpu >= rustix::thread::CpuSet::MAX_CPU {
@@ -16,15 +16,15 @@ pub(super) fn pin_to(_cpu: usize) -> bool {
     false
 }
 
-/// Asks for preference over the processes under test, whose lack of CPU must show in their answers and not in the
-/// sending. Takes a privilege; without it nothing changes.
+/// Raises the priority over the processes under test, so that a lack of CPU shows in their responses and not in the
+/// sending. Needs a privilege; without it nothing changes.
 #[cfg(target_os = "linux")]
 pub(super) fn prefer() {
-    // On Linux the priority is the calling thread's alone.
+    // On Linux the priority applies to the calling thread only.
     let _not_permitted = rustix::process::setpriority_process(None, -10);
 }
 
-/// Elsewhere the priority is the whole process's, which is left alone.
+/// Elsewhere the priority applies to the whole process, so it stays.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn prefer() {}
 

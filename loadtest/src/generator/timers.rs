@@ -1,4 +1,4 @@
-//! What is to happen later, besides the plan.
+//! Future tasks besides the plan.
 
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, VecDeque};
@@ -8,9 +8,9 @@ use super::flight::InFlight;
 #[derive(Debug)]
 pub(super) enum TimedTask {
     Retry(Box<InFlight>),
-    /// Hang up, if the request is still under way.
+    /// Disconnect, if the request is still in flight.
     HangUp(ConnectionSlot),
-    /// Let go of more of a slow body.
+    /// Send the next part of a slow body.
     Trickle(ConnectionSlot),
 }
 
@@ -41,17 +41,17 @@ impl PartialOrd for TimerEntry {
 }
 
 impl Ord for TimerEntry {
-    /// The earliest is the greatest: it comes first out of a heap.
+    /// The earliest is the greatest: it leaves the heap first.
     fn cmp(&self, other: &Self) -> Ordering {
         other.at_ns.cmp(&self.at_ns)
     }
 }
 
-/// Timers, and the deadlines of requests on connections.
+/// Timers, and the deadlines of requests in flight.
 #[derive(Debug, Default)]
 pub(super) struct TimerQueue {
     tasks: BinaryHeap<TimerEntry>,
-    /// All requests have the same time-out, so these are in order.
+    /// All requests have the same time-out, so the deadlines are in order.
     deadlines: VecDeque<(u64, ConnectionSlot)>,
     retries: usize,
 }
@@ -75,7 +75,7 @@ impl TimerQueue {
         Some(timer.task)
     }
 
-    /// The next request whose time is over, if it is still under way.
+    /// The next request whose deadline has passed and that is still in flight.
     pub(super) fn expired(&mut self, now_ns: u64) -> Option<ConnectionSlot> {
         let (at_ns, place) = *self.deadlines.front()?;
         if at_ns > now_ns {
@@ -91,12 +91,12 @@ impl TimerQueue {
         [task, deadline].into_iter().flatten().min()
     }
 
-    /// Requests that are to be sent again.
+    /// Requests that wait to be retried.
     pub(super) const fn retries(&self) -> usize {
         self.retries
     }
 
-    /// Gives up sending again: what is left of the tasks belongs to requests under way.
+    /// Drops all retries; the remaining tasks belong to requests in flight.
     pub(super) fn drop_retries(&mut self) {
         self.tasks.retain(|timer| !matches!(timer.task, TimedTask::Retry(_)));
         self.retries = 0;

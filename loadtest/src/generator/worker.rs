@@ -22,19 +22,19 @@ use super::timers::{ConnectionSlot, TimedTask, TimerQueue};
 use super::{SendPlan, answer, thread};
 use crate::workload::{RequestKind, RequestRenderer};
 
-/// Events handled before the plan is looked at again, so that a burst of answers does not hold up what is due.
+/// Maximum events handled before the plan is checked again, so that a burst of responses does not delay due requests.
 const EVENTS_MAX: usize = 32;
 
-/// Between two tellings of the live counts, nanoseconds.
+/// Interval of the live counts' updates, nanoseconds.
 const TELL_NS: u64 = 100_000_000;
 
-/// Requests due within a beat from which on a thread keeps to its beat: 20,000 a second.
+/// Due requests within a tick from which a thread waits for the tick: 20,000 a second.
 const BUSY_REQUESTS: u64 = 4;
 
-/// Parts that a slow body comes in, after its first half.
+/// Parts of a slow body after its first half.
 const TRICKLES: usize = 5;
 
-/// Reads go here first. Responses are far smaller.
+/// Size of the read buffer. Responses are far smaller.
 const SCRATCH_BYTES: usize = 16 * 1024;
 
 const ALARM: Token = Token(usize::MAX);
@@ -46,10 +46,10 @@ pub(super) struct SendLoop {
     poll: Poll,
     alarm: WakeTimer,
     pool: ConnectionPool,
-    /// Requests that are due but have no connection.
+    /// Due requests without a connection.
     waiting: VecDeque<InFlight>,
     timers: TimerQueue,
-    /// Number of the next planned request, and the step to the one after it.
+    /// Number of the next planned request, and the distance to the one after it.
     next_number: u64,
     step: u64,
     flights: u64,
@@ -62,7 +62,7 @@ pub(super) struct SendLoop {
     jitter: SmallRng,
 }
 
-/// What an answer says, taken out of the buffer it stands in.
+/// The contents of a response, copied out of the buffer.
 struct ParsedResponse {
     end: RequestEnd,
     close: bool,
@@ -72,7 +72,7 @@ struct ParsedResponse {
 }
 
 impl SendLoop {
-    /// Thread `index` of `threads`: every `threads`-th request is its own.
+    /// Creates thread `index` of `threads`, which sends every `threads`-th request.
     pub(super) fn new(
         plan: Arc<SendPlan>,
         live: Arc<LiveCounts>,
@@ -133,7 +133,7 @@ impl SendLoop {
             }
             let wake = [next_due, self.timers.next_ns()].into_iter().flatten().min();
             let wake = wake.unwrap_or(u64::MAX).min(now + TELL_NS);
-            // A full load of events may not be all of them.
+            // A full set of events may not be all of them.
             let more = events.iter().count() == EVENTS_MAX;
             let waited = if more {
                 self.poll.poll(&mut events, Some(Duration::ZERO))
@@ -178,14 +178,14 @@ impl SendLoop {
         self.waiting.is_empty() && self.pool.under_way() == 0 && self.timers.retries() == 0
     }
 
-    /// Takes up the next planned request, due at `due_ns`.
+    /// Starts the next planned request, due at `due_ns`.
     fn take_planned(&mut self, due_ns: u64, now: u64) {
         let spec = self.plan.workload.request_spec(self.next_number);
         self.next_number += self.step;
         self.take_up(InFlight { id: 0, spec, attempt: 0, due_ns, sent: false }, now);
     }
 
-    /// Takes up a request whose time has come: on a connection if there is one, else it waits for one.
+    /// Sends a due request on a free connection, or queues it.
     fn take_up(&mut self, mut flight: InFlight, now: u64) {
         self.flights += 1;
         flight.id = self.flights;
@@ -200,7 +200,7 @@ impl SendLoop {
         }
     }
 
-    /// Opens a connection if requests wait and there may be one more.
+    /// Opens a connection if requests wait and the maximum allows one more.
     fn open_for_waiting(&mut self, now: u64) {
         if self.waiting.is_empty() {
             return;
@@ -212,7 +212,7 @@ impl SendLoop {
                     self.send(slot, flight, now);
                 }
             }
-            // Out of descriptors or ports: this request is not sent.
+            // No descriptors or ports are left: this request is not sent.
             Some(Err(_)) => {
                 if let Some(flight) = self.waiting.pop_front() {
                     self.end(flight, RequestEnd::Unsent, now, None);
@@ -221,7 +221,7 @@ impl SendLoop {
         }
     }
 
-    /// Puts a request on a connection, made or in the making.
+    /// Writes a request to a connection, which may still be connecting.
     fn send(&mut self, slot: usize, mut flight: InFlight, now: u64) {
         let Some(connection) = self.pool.get(slot) else { return };
         connection.out.clear();
@@ -239,7 +239,7 @@ impl SendLoop {
             self.tally.sent += 1;
         }
         let place = ConnectionSlot { slot, flight_id: flight.id };
-        // From when it is sent: what it waited for a connection is in its latency, not in its time-out.
+        // The deadline counts from the send: waiting for a connection is part of the latency but not of the time-out.
         self.timers.set_deadline(now + u64::from(self.plan.clients.timeout_ms) * 1_000_000, place);
         if slow {
             self.timers.set(now + self.trickle_ns(), TimedTask::Trickle(place));
@@ -299,7 +299,7 @@ impl SendLoop {
         let Some(flight) = connection.flight.take() else { return };
         connection.answered += 1;
         let used_up = self.plan.clients.requests_per_connection;
-        // A request that was answered before it was whole leaves the connection in the middle of it.
+        // A response before the whole request was written leaves the connection unusable.
         let spent = told.close || !connection.is_written() || (used_up > 0 && connection.answered >= used_up);
         self.end(flight, told.end, now, Some(told));
         if spent {
@@ -312,7 +312,7 @@ impl SendLoop {
         }
     }
 
-    /// The connection is of no use any more; a request on it has no answer.
+    /// Closes a broken connection; its request ends without a response.
     fn fail(&mut self, slot: usize, cause: NoResponseCause, now: u64) {
         if let Some(flight) = self.pool.close(slot, self.poll.registry()) {
             let end = if flight.sent { RequestEnd::Unknown(cause) } else { RequestEnd::Unsent };
@@ -321,7 +321,7 @@ impl SendLoop {
         self.open_for_waiting(now);
     }
 
-    /// Notes a request's end, and whether its client tries again.
+    /// Records a request's end and schedules its retry.
     fn end(&mut self, flight: InFlight, end: RequestEnd, now: u64, told: Option<&ParsedResponse>) {
         let latency_us = now.saturating_sub(flight.due_ns) / 1_000;
         self.tally.ended(end, flight.is_own(), latency_us);
@@ -343,7 +343,7 @@ impl SendLoop {
         }
     }
 
-    /// Doubles with each attempt, spread over half of itself; what the service asks for is the least.
+    /// Doubles with each attempt, with jitter over half of it; `Retry-After` is the minimum.
     fn backoff_ns(&mut self, attempt: u8, retry_after_s: Option<u32>) -> u64 {
         let base_ns = u64::from(self.plan.clients.retry_backoff_ms) * 1_000_000;
         let backoff_ns = base_ns.saturating_mul(1 << attempt.min(20)).min(60_000_000_000);
@@ -377,7 +377,7 @@ impl SendLoop {
         }
     }
 
-    /// Lets go of the next part of a slow body.
+    /// Sends the next part of a slow body.
     fn trickle(&mut self, place: ConnectionSlot, now: u64) {
         if !self.pool.is_under_way(place) {
             return;

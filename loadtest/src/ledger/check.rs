@@ -1,5 +1,3 @@
-//! The rules.
-
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use shared::order::{OrderId, PayloadDigest};
@@ -34,7 +32,7 @@ struct RequestedPayloads {
     refused: HashSet<PayloadDigest>,
 }
 
-/// Adds it all up. `cap`: most orders decided within any one second; `None` leaves that unjudged.
+/// Checks all rules. `cap`: maximum orders decided within any second; `None` skips that check.
 pub fn check(attempts: &[Attempt], facts: &DatabaseSnapshot, cap: Option<u32>) -> LedgerVerdict {
     let mut faults = FaultCollector::default();
     let mut asked: HashMap<OrderId, RequestedPayloads> = HashMap::new();
@@ -80,7 +78,7 @@ pub fn check(attempts: &[Attempt], facts: &DatabaseSnapshot, cap: Option<u32>) -
     verdict
 }
 
-/// Every accepted order once; an unknown one at most once; nothing else.
+/// Every accepted order has exactly one row, an unknown one at most one, and nothing else has a row.
 fn check_rows(
     asked: &HashMap<OrderId, RequestedPayloads>,
     facts: &DatabaseSnapshot,
@@ -105,7 +103,7 @@ fn check_rows(
         if asked.accepted.is_empty() {
             verdict.rows_of_unknown += 1;
         }
-        // A refusal after the send (503) does not say that the broker has nothing.
+        // A rejection after the publish (503) does not prove that the broker has no message.
         let possible = [&asked.accepted, &asked.unknown, &asked.refused];
         if !possible.iter().any(|digests| digests.contains(&row.digest)) {
             faults.add("row_with_a_payload_nobody_sent", row.order_id.to_string());
@@ -125,7 +123,7 @@ fn check_rows(
     }
 }
 
-/// Each accepted payload is either the one that was decided or on record as a conflict.
+/// Each accepted payload is either the decided one or recorded as a conflict.
 fn check_conflicts(
     asked: &HashMap<OrderId, RequestedPayloads>,
     facts: &DatabaseSnapshot,
@@ -151,7 +149,7 @@ fn check_conflicts(
     }
 }
 
-/// Never oversold, the counters true, the limits held, every order's lines there.
+/// No SKU is oversold, counters are correct, limits hold, every order has its lines.
 fn check_stock(facts: &DatabaseSnapshot, faults: &mut FaultCollector) {
     let mut sold: BTreeMap<&str, u64> = BTreeMap::new();
     let mut bought: HashMap<(&str, &str), u64> = HashMap::new();
@@ -186,7 +184,7 @@ fn check_stock(facts: &DatabaseSnapshot, faults: &mut FaultCollector) {
     }
 }
 
-/// The most instants, microseconds, within any half-open window of a second.
+/// Returns the maximum number of instants (microseconds) within any half-open window of a second.
 pub fn busiest_window(instants: impl Iterator<Item = i64>) -> usize {
     let mut instants: Vec<_> = instants.collect();
     instants.sort_unstable();

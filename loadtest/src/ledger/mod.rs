@@ -1,8 +1,8 @@
-//! The ledger: what was asked for against what the database holds.
+//! The ledger: all requests against the contents of the database.
 //!
-//! Each request ended as accepted (a 202 and nothing else), refused (any other answer), or unknown (no answer). The
-//! ledger adds up if every accepted order is in the database once, an unknown one at most once, nothing else is
-//! there, and the database's own promises (stock, limits, conflicts, the cap) hold.
+//! Each request ended as accepted (202 only), rejected (any other response) or unknown (no response). The ledger adds
+//! up if every accepted order is in the database once, an unknown one at most once, nothing else is there, and the
+//! database's own promises (stock, limits, conflicts, the cap) hold.
 
 mod check;
 mod read;
@@ -23,24 +23,24 @@ pub use read::{DrainProgress, LedgerReader};
 pub enum AttemptEnding {
     Accepted,
     Refused,
-    /// No answer: the order may be there, or not.
+    /// No response: the order may or may not exist.
     Unknown,
 }
 
 #[derive(Clone, Debug)]
 pub struct Attempt {
-    /// The id it must get, derived here and not taken from the answer.
+    /// The expected id, derived here and not taken from the response.
     pub order_id: OrderId,
     pub digest: PayloadDigest,
     pub ending: AttemptEnding,
-    /// What a refusal was called: the problem's code, or `status_NNN`.
+    /// The problem code of a rejection, or `status_NNN`.
     pub code: Option<Arc<str>>,
-    /// The id and digest that the answer gave, if it gave any.
+    /// The id and digest in the response, if any.
     pub answered: Option<(OrderId, PayloadDigest)>,
 }
 
-/// Rows and conflicts that the accepted requests must have become once the queue is empty: each different payload
-/// that was answered 202 is either the one decided or on record as another.
+/// The rows and conflicts that the accepted requests must have become once the queue is empty: each distinct accepted
+/// payload is either the decided one or recorded as a conflict.
 pub fn settlements_expected(attempts: &[Attempt]) -> u64 {
     let accepted: HashSet<_> = attempts
         .iter()
@@ -55,9 +55,9 @@ pub struct DatabaseSnapshot {
     pub orders: Vec<LedgerOrder>,
     pub items: HashMap<OrderId, Vec<(String, u64)>>,
     pub stock: BTreeMap<String, LedgerStock>,
-    /// Other payloads that arrived under an order's id.
+    /// Other payloads that arrived with an order's id.
     pub conflicts: HashSet<(OrderId, PayloadDigest)>,
-    /// Dead letters: the order, where it has one.
+    /// Dead letters: the order, if known, and the reason.
     pub dead_letters: Vec<(Option<OrderId>, String)>,
 }
 
@@ -68,7 +68,7 @@ pub struct LedgerOrder {
     pub user_id: String,
     pub confirmed: bool,
     pub reason: Option<String>,
-    /// When it was decided, microseconds since 1970 by the database's clock.
+    /// Decision time, microseconds since 1970 by the database's clock.
     pub decided_at_us: i64,
 }
 
@@ -79,50 +79,50 @@ pub struct LedgerStock {
     pub per_user_limit: Option<u64>,
 }
 
-/// What the ledger says.
+/// The result of the ledger's checks.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LedgerVerdict {
-    /// Requests that could have made an order.
+    /// Requests that could have created an order.
     pub requests: usize,
-    /// Requests answered 202.
+    /// Requests with the response 202.
     pub accepted: usize,
-    /// Requests answered otherwise.
+    /// Requests with any other response.
     pub refused: usize,
-    /// Of these, by the problem's code.
+    /// Rejected requests by problem code.
     #[serde(default)]
     pub refused_by_code: BTreeMap<String, usize>,
-    /// Requests without an answer.
+    /// Requests without a response.
     pub unknown: usize,
-    /// Different orders among the accepted.
+    /// Distinct accepted orders.
     pub accepted_orders: usize,
     /// Orders in the database.
     pub rows: usize,
-    /// Of these, confirmed.
+    /// Confirmed orders in the database.
     pub confirmed: usize,
-    /// Of these, rejected, by reason.
+    /// Rejected orders in the database, by reason.
     pub rejected: BTreeMap<String, usize>,
-    /// Orders in the database that came from requests without an answer alone.
+    /// Orders in the database whose requests all ended without a response.
     pub rows_of_unknown: usize,
-    /// Other payloads on record.
+    /// Recorded conflicts.
     pub conflicts: usize,
-    /// Dead letters.
+    /// Dead letters in the database.
     pub dead_letters: usize,
-    /// The most orders decided within any one second.
+    /// Maximum orders decided within one second.
     pub busiest_second: usize,
-    /// What that may be; absent: not judged.
+    /// Maximum that is allowed; absent: not checked.
     pub cap: Option<u32>,
-    /// What does not add up; empty: it all does.
+    /// Violations; empty if the ledger adds up.
     pub faults: Vec<LedgerFault>,
 }
 
-/// Something that does not add up.
+/// A violation of one rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LedgerFault {
     /// Stable name.
     pub code: Cow<'static, str>,
-    /// How many.
+    /// Number of violations.
     pub count: usize,
-    /// The first few, for whoever looks.
+    /// The first few violations.
     pub examples: Vec<String>,
 }
 

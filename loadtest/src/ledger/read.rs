@@ -1,4 +1,4 @@
-//! Reads what the database holds, by SQL of its own: the worker's code does not vouch for itself.
+//! Reads the database's contents with its own SQL, independent of the worker's code.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::str::FromStr;
@@ -14,7 +14,7 @@ use super::{DatabaseSnapshot, LedgerOrder, LedgerStock};
 
 const ORDERS_MYSQL: &str = "SELECT order_id, payload_digest, user_id, state, reason, \
      CAST(ROUND(UNIX_TIMESTAMP(decided_at) * 1000000) AS SIGNED) FROM orders";
-// SQLite's clock has milliseconds. Cutting microseconds off never brings two instants a second apart closer than that.
+// SQLite's clock has milliseconds. Truncating microseconds never reduces a distance of a second or more below it.
 const ORDERS_SQLITE: &str = "SELECT order_id, payload_digest, user_id, state, reason, \
      CAST(strftime('%s', decided_at) AS INTEGER) * 1000000 + CAST(substr(decided_at, 21, 3) AS INTEGER) * 1000 FROM orders";
 const ITEMS: &str = "SELECT order_id, sku, quantity FROM order_items";
@@ -97,7 +97,7 @@ impl LedgerReader {
         }
     }
 
-    /// Everything the ledger needs. Call it once nothing is under way: the tables are read one after the other.
+    /// Reads all tables, one after the other: call it when no request or order is in flight.
     pub async fn snapshot(&mut self) -> anyhow::Result<DatabaseSnapshot> {
         match self {
             Self::MySql(connection) => read_facts!(connection.as_mut(), ORDERS_MYSQL),

@@ -1,4 +1,4 @@
-//! The ledger must be able to fail: each fault is planted and must be named, and nothing else with it.
+//! The ledger must be able to fail: each planted fault is reported, and no other.
 
 use shared::order::{IdempotencyKey, OrderIdKey, SaleId, UserId};
 
@@ -35,7 +35,7 @@ fn row(number: u64, payload: u8, reason: Option<&str>) -> LedgerOrder {
     }
 }
 
-/// Orders 1 and 2 accepted (2 sold out), 3 refused, 4 unknown and there, 5 unknown and not there, 1 replayed, 2 sent
+/// Orders 1 and 2 accepted (2 sold out), 3 rejected, 4 unknown and present, 5 unknown and absent, 1 replayed, 2 sent
 /// again with another payload.
 fn sound() -> (Vec<Attempt>, DatabaseSnapshot) {
     let attempts = vec![
@@ -124,7 +124,7 @@ fn every_planted_fault_is_named() {
     ];
     for (name, plant) in cases {
         let (mut attempts, mut facts) = sound();
-        // Apart, so that only the planted second is a busy one.
+        // Spread over time, so that only the planted second is busy.
         for (number, row) in facts.orders.iter_mut().enumerate() {
             row.decided_at_us = i64::try_from(number).expect("small") * 2_000_000;
         }

@@ -1,15 +1,13 @@
-//! Flags of the plan.
-
 use std::path::PathBuf;
 
 use super::broker::BrokerMessageType;
 use super::cost::PriceCurrency;
 use super::span::Seconds;
 
-/// Size a sale: instances, broker, gateway, queue, price. Every figure says where it comes from.
+/// Size a sale: instances, broker, gateway, queue, price. Every figure names its source.
 ///
-/// Nothing is contacted. What is not given is taken from measurements and documents whose source and certainty are
-/// printed with the figures.
+/// The command contacts nothing. Measurements and documents supply what the flags do not; the output names source and
+/// certainty of each figure.
 #[derive(Clone, Debug, clap::Args)]
 #[command(
     after_help = "Exit codes: 0 planned, 1 a file could not be read or written, 2 wrong flags (all named at once)."
@@ -19,7 +17,7 @@ pub struct PlanArgs {
     #[arg(long, value_name = "RPS")]
     pub peak_rps: f64,
 
-    /// Orders of the whole sale; with neither this nor --duration: a minute at the peak
+    /// Orders of the whole sale [default: a minute at the peak, or --duration]
     #[arg(long, value_name = "COUNT")]
     pub orders: Option<f64>,
 
@@ -31,11 +29,11 @@ pub struct PlanArgs {
     #[arg(long, value_name = "RPS")]
     pub drain_rate: Option<f64>,
 
-    /// Time that publishing an order takes, milliseconds
+    /// Time to publish an order, milliseconds
     #[arg(long, value_name = "MS")]
     pub latency_ms: Option<f64>,
 
-    /// CPU of ingest-fn an order, microseconds
+    /// CPU of ingest-fn per order, microseconds
     #[arg(long, value_name = "US")]
     pub ingest_us_per_order: Option<f64>,
 
@@ -43,11 +41,11 @@ pub struct PlanArgs {
     #[arg(long, value_name = "BYTES")]
     pub order_bytes: Option<f64>,
 
-    /// Orders in a message; 1: no coalescing; otherwise as many as come together
+    /// Orders in a message; 1: no coalescing [default: as many as gather]
     #[arg(long, value_name = "COUNT")]
     pub orders_per_message: Option<f64>,
 
-    /// Most requests at once in an instance
+    /// Maximum concurrent requests of an instance
     #[arg(long, value_name = "COUNT")]
     pub concurrency: Option<f64>,
 
@@ -55,11 +53,11 @@ pub struct PlanArgs {
     #[arg(long, value_name = "SHARE")]
     pub headroom: Option<f64>,
 
-    /// Latency that 99 in 100 requests are to keep, milliseconds
+    /// Goal for the p99 latency, milliseconds
     #[arg(long, value_name = "MS")]
     pub p99_ms: Option<f64>,
 
-    /// How long before the sale the instances are warmed, such as 10m
+    /// Lead time of the pre-warm before the sale, such as 10m
     #[arg(long, value_name = "TIME")]
     pub lead: Option<Seconds>,
 
@@ -67,15 +65,15 @@ pub struct PlanArgs {
     #[arg(long, value_name = "CLASS", default_value = "large-region")]
     pub region: String,
 
-    /// vCPUs of an instance, instead of the sweet spot
+    /// vCPUs of an instance [default: the recommended size]
     #[arg(long, value_name = "VCPU")]
     pub vcpu: Option<f64>,
 
-    /// Memory of an instance, MB; the least that goes with its vCPUs by default
+    /// Memory of an instance, MB [default: the minimum for its vCPUs]
     #[arg(long, value_name = "MB")]
     pub memory_mb: Option<f64>,
 
-    /// How RocketMQ treats the messages
+    /// RocketMQ message type
     #[arg(long, value_enum, default_value = "normal")]
     pub message_type: BrokerMessageType,
 
@@ -83,11 +81,11 @@ pub struct PlanArgs {
     #[arg(long, value_enum, default_value = "usd")]
     pub currency: PriceCurrency,
 
-    /// A price table of your own, in the form of loadtest/data/prices.toml
+    /// A price table, in the format of loadtest/data/prices.toml
     #[arg(long, value_name = "FILE")]
     pub prices: Option<PathBuf>,
 
-    /// How to print
+    /// Output format
     #[arg(long, value_enum, default_value = "text")]
     pub format: PlanFormat,
 
@@ -96,7 +94,6 @@ pub struct PlanArgs {
     pub json: Option<PathBuf>,
 }
 
-/// How to print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum PlanFormat {
     /// For a terminal

@@ -8,7 +8,7 @@ use super::specs::{BrokerSpec, RocketMq};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum BrokerMessageType {
-    /// What ingest-fn publishes
+    /// As ingest-fn publishes them
     Normal,
     /// Ordered within a group
     Fifo,
@@ -18,7 +18,7 @@ pub enum BrokerMessageType {
     Transaction,
 }
 
-/// Sends and receives a second, as they are counted.
+/// Billed sends and receives a second.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Tps {
     pub orders_per_message: f64,
@@ -26,12 +26,12 @@ pub struct Tps {
     pub units: f64,
     pub send: f64,
     pub receive: f64,
-    /// Least specification: sends get at most their share of it.
+    /// Minimum specification: sends may use only a share of it.
     pub needed: f64,
 }
 
 impl Tps {
-    /// What `rps` orders in and `drain_rate` orders out come to.
+    /// Computes the TPS of `rps` published and `drain_rate` received orders.
     pub fn compute(
         rules: &RocketMq,
         message_type: BrokerMessageType,
@@ -49,7 +49,7 @@ impl Tps {
         Self { orders_per_message, message_bytes, units, send, receive, needed }
     }
 
-    /// The smallest specification of the list that carries it all the time; absent if none does.
+    /// The smallest specification that carries the load permanently; `None` if none does.
     pub fn spec<'a>(&self, rules: &'a RocketMq) -> Option<&'a BrokerSpec> {
         rules.specs.iter().find(|spec| spec.tps >= self.needed)
     }

@@ -1,4 +1,4 @@
-//! What Function Compute charges: use → compute units (CU) → money.
+//! Function Compute's price: usage → compute units (CU) → money.
 
 use std::collections::BTreeMap;
 
@@ -13,32 +13,33 @@ pub struct Prices {
     pub cu: CuFactors,
     pub usd: Tiers,
     pub cny: Tiers,
-    /// What has no price here, and how that is said.
+    /// Services without a price in this table, and the text for each.
     pub not_known: BTreeMap<String, String>,
 }
 
-/// What is how many CU, and how use is counted.
+/// CU per unit of usage, and the rules of counting.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CuFactors {
     pub invocations_10000: Fact,
-    /// CU for a vCPU-second of an instance with a request under way.
+    /// CU per vCPU-second of an instance with a request in flight.
     pub vcpu_active_s: Fact,
-    /// CU for a vCPU-second of an instance without.
+    /// CU per vCPU-second of an idle instance.
     pub vcpu_idle_s: Fact,
-    /// CU for a GB-second of memory, busy or not.
+    /// CU per GB-second of memory, busy or idle.
     pub memory_gb_s: Fact,
-    /// CU for a GB-second of disk beyond the free part.
+    /// CU per GB-second of disk beyond the free part.
     pub disk_gb_s: Fact,
     pub disk_free_gb: Fact,
-    /// Provisioned instances are counted in steps of this many seconds.
+    /// Step in which provisioned instances are billed, seconds.
     pub provisioned_step_s: Fact,
-    /// vCPU-seconds that an idle provisioned instance counts as active, 0 to 1, while its CPU is always allocated.
+    /// Share of an idle provisioned instance's vCPU-seconds billed as active, 0 to 1, while its CPU is always
+    /// allocated.
     pub provisioned_idle_is_active: Fact,
     pub provisioned_idle_without_cpu: Fact,
-    /// How long an on-demand instance stays after its last request, seconds.
+    /// Idle time until an on-demand instance stops, seconds.
     pub linger_s: Fact,
-    /// Least charge for a function in each hour in which it ran, CNY.
+    /// Minimum charge per function and hour of use, CNY.
     pub minimum_cny_per_function_hour: Fact,
 }
 
@@ -53,7 +54,7 @@ pub struct Tiers {
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tier {
-    /// Where it ends; absent: never.
+    /// Upper end; absent: none.
     pub up_to_cu: Option<f64>,
     pub per_cu: f64,
 }
@@ -81,14 +82,14 @@ impl PriceCurrency {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct BilledUsage {
     pub invocations: f64,
-    /// vCPU-seconds of instances with a request under way (and of provisioned ones whose CPU is always allocated).
+    /// vCPU-seconds with a request in flight, and of provisioned instances whose CPU is always allocated.
     pub vcpu_active_s: f64,
     pub vcpu_idle_s: f64,
     pub memory_gb_s: f64,
 }
 
 impl BilledUsage {
-    /// Instances of one size, busy for `busy_s` instance-seconds and idle for `idle_s`.
+    /// Usage of instances of one size, busy for `busy_s` instance-seconds and idle for `idle_s`.
     pub fn of_instances(vcpu: f64, memory_mb: f64, busy_s: f64, idle_s: f64) -> Self {
         Self {
             invocations: 0.0,
@@ -120,7 +121,7 @@ impl Prices {
             + usage.memory_gb_s * self.cu.memory_gb_s.value
     }
 
-    /// In money, counted from the first tier's beginning.
+    /// Price, from the start of the first tier.
     pub fn money(&self, cu: f64, currency: PriceCurrency) -> f64 {
         let mut begins = 0.0;
         let mut sum = 0.0;
@@ -132,7 +133,7 @@ impl Prices {
         sum
     }
 
-    /// Rounded up to what provisioned instances are counted in, seconds.
+    /// Rounds up to the billing step of provisioned instances, seconds.
     pub fn provisioned_s(&self, seconds: f64) -> f64 {
         let step = self.cu.provisioned_step_s.value;
         (seconds / step).ceil() * step
@@ -145,7 +146,7 @@ impl Prices {
         }
     }
 
-    /// Tiers must ascend and the last one must not end, or [`Self::money`] would charge too little.
+    /// Tiers must ascend and the last one must be open, or [`Self::money`] would charge too little.
     pub(super) fn check(&self) -> anyhow::Result<()> {
         for (currency, tiers) in [("usd", &self.usd.tiers), ("cny", &self.cny.tiers)] {
             let ends: Vec<_> = tiers.iter().map(|tier| tier.up_to_cu.unwrap_or(f64::INFINITY)).collect();

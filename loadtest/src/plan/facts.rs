@@ -17,10 +17,11 @@ pub struct PlanFacts {
 }
 
 impl PlanFacts {
-    /// Reads the files that ship with the program, with `prices` instead of its own price table if given.
+    /// Reads the shipped files; `prices` replaces the shipped price table.
     ///
     /// # Errors
-    /// If a file does not have its type's shape, or its numbers are inconsistent.
+    ///
+    /// If a file does not match its type, or its numbers are inconsistent.
     pub fn load(prices: Option<&str>) -> anyhow::Result<Self> {
         let prices: Prices =
             toml::from_str(prices.unwrap_or(include_str!("../../data/prices.toml"))).context("prices")?;

@@ -1,7 +1,7 @@
-//! The plan: what a sale needs and costs on the managed services, reckoned from a target and measurements.
+//! The plan: requirements and cost of a sale on the managed services, from a target and measurements.
 //!
-//! Formulas are pure and stand in files of their own; facts stand in data files with their sources. Every figure
-//! carries the formula that made it, what it rests on, and the doubt of the most doubtful of that.
+//! Facts are in data files with their sources. Every figure carries its formula, its sources, and the certainty of the
+//! least certain one. Start with `sections`.
 
 mod args;
 pub mod broker;
@@ -29,10 +29,11 @@ pub use render::render;
 pub use report::{FORMAT, SalePlan};
 pub use target::PlanTarget;
 
-/// Plans, prints, and writes the JSON file if asked for.
+/// Plans, prints, and writes the JSON file if requested.
 ///
 /// # Errors
-/// A file that cannot be read or written. Wrong flags are no error but exit code 2, all of them named.
+///
+/// If a file cannot be read or written. Invalid flags are not an error: exit code 2 and a message for each.
 pub fn run(args: &PlanArgs) -> anyhow::Result<ExitCode> {
     let prices = match &args.prices {
         Some(path) => Some(fs::read_to_string(path).with_context(|| path.display().to_string())?),

@@ -11,17 +11,16 @@ pub struct Plot {
     pub log_y: bool,
 }
 
-/// A point, and how it is drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PlotMark {
     pub x: f64,
     pub y: f64,
-    /// Where several fall into one place, the last one is seen.
+    /// Where several marks share a cell, the last one is visible.
     pub letter: char,
 }
 
 impl Plot {
-    /// Draws `marks` under `y_label`, over `x_label`. Nothing for no marks.
+    /// Draws `marks` under `y_label`, over `x_label`. Returns nothing without marks.
     pub fn draw(&self, marks: &[PlotMark], x_label: &str, y_label: &str) -> String {
         let range = |value: fn(&PlotMark) -> f64| {
             let values = || marks.iter().map(value);
@@ -65,7 +64,7 @@ impl Plot {
     }
 }
 
-/// Into which of `cells` a value falls.
+/// The cell of a value, of `cells`.
 fn place(value: f64, (low, high): (f64, f64), log: bool, cells: usize) -> usize {
     let of = |value: f64| if log { value.ln() } else { value };
     let width = of(high) - of(low);

@@ -1,44 +1,44 @@
-//! Waiting for CPU, in closed formulas.
+//! Waiting time for CPU, in closed formulas.
 //!
-//! An instance's CPU is taken as servers that each work off one order after the other, orders arriving at random
-//! (Poisson) and all costing the same: M/D/c. One server is exact; for more the wait is half of M/M/c's, the usual
-//! approximation, and so is the exponential tail.
+//! The CPU of an instance is modelled as servers that process one order at a time. Orders arrive at random (Poisson)
+//! and cost the same: M/D/c. One server is exact; for more the wait is half of M/M/c's, the usual approximation, and so
+//! is the exponential tail.
 
 /// The CPU of an instance as servers of equal speed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cores {
     pub servers: u32,
-    /// Speed of each, 1 being a whole vCPU.
+    /// 1: a whole vCPU.
     pub speed: f64,
 }
 
 impl Cores {
-    /// The servers that `vcpu` makes: as few as can be, since an order is worked on by one thread at a time. Half a
-    /// vCPU is one server of half the speed, 1.5 are two of three quarters.
+    /// Models `vcpu` with as few servers as possible, because one thread at a time works on an order. Half a vCPU is
+    /// one server of half speed; 1.5 are two of three quarters.
     pub fn new(vcpu: f64) -> Self {
         // 3.0000000000000004 is 3.
         let servers = (vcpu - 1e-9).ceil().max(1.0);
         Self { servers: servers as u32, speed: vcpu / servers }
     }
 
-    /// How long one server works on an order that costs `cpu_us`, microseconds.
+    /// Service time of an order that costs `cpu_us`, microseconds.
     pub fn service_us(self, cpu_us: f64) -> f64 {
         cpu_us / self.speed
     }
 }
 
-/// Share of arrivals that find all of `servers` busy, M/M/c (Erlang's C). `utilisation` is 0 to 1.
+/// Share of arrivals that find all `servers` busy, M/M/c (Erlang C). `utilisation` is 0 to 1.
 pub fn waits(servers: u32, utilisation: f64) -> f64 {
     if utilisation >= 1.0 {
         return 1.0;
     }
     let offered = utilisation * f64::from(servers);
-    // Erlang's B by its recurrence, which neither overflows nor cancels.
+    // Erlang B by its recurrence, which neither overflows nor cancels.
     let blocked = (1..=servers).fold(1.0, |b, k| offered * b / (f64::from(k) + offered * b));
     blocked / (1.0 - utilisation * (1.0 - blocked))
 }
 
-/// Mean wait before service, in units of one service; infinite from utilisation 1 on.
+/// Mean wait before service, in service times; infinite from utilisation 1 on.
 pub fn mean_wait(servers: u32, utilisation: f64) -> f64 {
     if utilisation >= 1.0 {
         return f64::INFINITY;
@@ -46,7 +46,7 @@ pub fn mean_wait(servers: u32, utilisation: f64) -> f64 {
     waits(servers, utilisation) / (2.0 * f64::from(servers) * (1.0 - utilisation))
 }
 
-/// The wait that 99 in 100 do not exceed, in units of one service; infinite from utilisation 1 on.
+/// p99 of the wait, in service times; infinite from utilisation 1 on.
 pub fn p99_wait(servers: u32, utilisation: f64) -> f64 {
     if utilisation >= 1.0 {
         return f64::INFINITY;
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn erlang_c_matches_published_values() {
-        // c, offered load in erlangs, probability of waiting, from tables of Erlang's C.
+        // c, offered load in erlangs, probability of waiting, from Erlang C tables.
         for (servers, offered, expected) in
             [(1, 0.7, 0.7), (2, 1.0, 0.333_33), (5, 4.0, 0.554_11), (10, 8.0, 0.409_18)]
         {

@@ -1,4 +1,4 @@
-//! The plan for people.
+//! The plan as text and Markdown.
 
 use std::fmt::Write;
 
@@ -9,7 +9,7 @@ use super::plot::{Plot, PlotMark};
 use super::report::SalePlan;
 use super::sizing::{BindingLimit, SizingPoint};
 
-/// Columns that a line of text may have.
+/// Maximum columns of a line.
 const COLUMNS: usize = 110;
 
 /// Columns of a figure's label and number together.
@@ -90,7 +90,7 @@ fn as_markdown(
     writeln!(out, "\nMeasured: {}\n\nSimulate it: `{}`", plan.measured, plan.simulate_command)
 }
 
-/// `text` after `head`, its later lines below its first one.
+/// Writes `text` after `head`, with its further lines indented below the first one.
 fn wrapped(out: &mut String, head: &str, text: &str) -> std::fmt::Result {
     let margin = head.chars().count();
     let mut column = margin;

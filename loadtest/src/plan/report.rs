@@ -1,5 +1,3 @@
-//! The plan, put together.
-
 use serde::Serialize;
 
 use super::facts::PlanFacts;
@@ -19,12 +17,12 @@ pub struct SalePlan {
     pub measured: String,
     pub sections: Vec<PlanSection>,
     pub sources: Vec<FigureSource>,
-    /// The size of instance that the plan is for.
+    /// The planned instance size.
     pub chosen: SizingPoint,
     pub curve: Vec<SizingPoint>,
-    /// The size that is recommended, if one keeps the latency goal.
+    /// The recommended size, if one meets the latency goal.
     pub sweet_spot: Option<SizingPoint>,
-    /// The command that tries the plan in the simulator.
+    /// The command that simulates the plan.
     pub simulate_command: String,
 }
 
@@ -39,11 +37,11 @@ impl SalePlan {
         let chosen = match &target.vcpu {
             Some(vcpu) => {
                 let asked = target.memory_mb.as_ref().map(|fact| fact.value);
-                // The target was checked: there is such a size.
+                // The target was validated: the size exists.
                 let memory_mb = sizing::size(limits, vcpu.value, asked, needed_mb).unwrap_or_default();
                 load.at(vcpu.value, memory_mb, coalescing, &facts.prices)
             }
-            // If no size keeps the goal, the one that comes nearest.
+            // If no size meets the goal, the closest one.
             None => sweet_spot.unwrap_or_else(|| {
                 let nearest =
                     curve.iter().min_by(|one, other| one.latency_p99_ms.total_cmp(&other.latency_p99_ms));

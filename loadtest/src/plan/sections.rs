@@ -60,7 +60,7 @@ impl<'a> Sections<'a> {
         Term::computed(ms / 1000.0, format!("{} ms", number(ms)), bases.collect())
     }
 
-    /// The planned number of instances: the result of the search in `sizing`.
+    /// The planned number of instances, the result of the search in `sizing`.
     fn planned_instances(&self) -> Term {
         let target = self.target;
         let bases = [&target.peak_rps, &target.publish_ms, &target.concurrency, &target.headroom];
@@ -302,7 +302,7 @@ impl<'a> Sections<'a> {
         }
     }
 
-    /// Orders in a message with which the next smaller specification would do.
+    /// Adds the orders per message with which the next smaller specification would suffice.
     fn smaller_specification(&mut self) {
         let (target, rules) = (self.target, &self.facts.specs.rocketmq);
         let needed = |orders_per_message: f64| {
@@ -374,8 +374,8 @@ impl<'a> Sections<'a> {
         );
     }
 
-    /// The queue, if all orders arrive at the peak rate from the beginning: nothing fills a queue faster, so depth and age
-    /// are upper bounds. First in, first out.
+    /// Adds the queue, if all orders arrive at the peak rate from the start. Nothing fills a queue faster, so depth and
+    /// age are upper bounds. First in, first out.
     fn queue(&mut self) {
         let target = self.target;
         let [orders, peak, sale, rate] =
@@ -438,7 +438,7 @@ impl<'a> Sections<'a> {
         self.builder.amount("database_rate", "orders a second to write", "/s", &rate);
     }
 
-    /// Function Compute's part of the bill; other prices are not known here.
+    /// Adds Function Compute's part of the bill; other prices are not known here.
     fn price(&mut self) {
         let (target, facts, chosen) = (self.target, self.facts, self.chosen);
         let (prices, currency) = (&facts.prices, target.currency);

@@ -1,4 +1,4 @@
-//! How many instances of which size.
+//! Number and size of instances.
 
 use serde::Serialize;
 
@@ -10,20 +10,20 @@ use super::specs::{Coalescing, InstanceLimits};
 pub struct SaleLoad {
     pub peak_rps: f64,
     pub publish_ms: f64,
-    /// CPU an order, microseconds of a whole vCPU.
+    /// CPU per order, microseconds of a whole vCPU.
     pub us_per_order: f64,
-    /// Most requests at once in an instance.
+    /// Maximum concurrent requests of an instance.
     pub concurrency_max: f64,
     /// Share of CPU and slots kept free, 0 to below 1.
     pub headroom: f64,
     pub p99_ms: f64,
     /// An order's share of a message, bytes.
     pub order_bytes: f64,
-    /// Orders in a message; absent: as many as come together.
+    /// Orders in a message; `None`: as many as gather.
     pub orders_per_message: Option<f64>,
 }
 
-/// Instances whose slots hold all requests under way: requests a second × latency / concurrency, rounded up.
+/// Instances whose slots hold all requests in flight: requests a second × latency / concurrency, rounded up.
 pub fn by_concurrency(rps: f64, latency_ms: f64, concurrency: f64) -> f64 {
     at_least(rps * latency_ms / 1000.0 / concurrency)
 }
@@ -37,13 +37,12 @@ fn at_least(instances: f64) -> f64 {
     (instances - 1e-9).ceil().max(1.0)
 }
 
-/// What a number of requests under way stays below, all but never: four standard deviations above its mean, if they
-/// come at random (Poisson).
+/// Upper bound of requests in flight: four standard deviations above the mean, if they arrive at random (Poisson).
 fn at_most(under_way: f64) -> f64 {
     under_way + 4.0 * under_way.sqrt()
 }
 
-/// Least memory that goes with `vcpu`, MB; absent where no size does.
+/// Minimum memory for `vcpu`, MB; `None` if no size has so many vCPUs.
 pub fn memory_mb(limits: &InstanceLimits, vcpu: f64, needed_mb: f64) -> Option<f64> {
     let step = limits.memory_step_mb.value;
     let least =
@@ -66,7 +65,7 @@ pub fn is_size(limits: &InstanceLimits, vcpu: f64, memory_mb: f64) -> bool {
 pub const SIZES: &str =
     "--vcpu is 0.05 to 16 in steps of 0.05, --memory-mb 128 to 32,768 in steps of 64, with 1 to 4 GB a vCPU";
 
-/// The memory of an instance of `vcpu`: what is asked for, or the least; absent where there is no such size.
+/// Memory of an instance of `vcpu`: the requested or the minimum; `None` if no such size exists.
 pub fn size(limits: &InstanceLimits, vcpu: f64, asked_mb: Option<f64>, needed_mb: f64) -> Option<f64> {
     match asked_mb {
         Some(asked_mb) => Some(asked_mb).filter(|asked_mb| is_size(limits, vcpu, *asked_mb)),
@@ -81,32 +80,32 @@ pub enum BindingLimit {
     Concurrency,
 }
 
-/// A size of instance, and what the peak comes to with it.
+/// An instance size, and the sale's peak on instances of it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct SizingPoint {
     pub vcpu: f64,
     pub memory_mb: f64,
-    /// Requests at once to allow it: no more than its CPU keeps up with.
+    /// Concurrency to configure: no more than the CPU can process.
     pub concurrency: f64,
     pub instances: f64,
     pub bound: BindingLimit,
-    /// Share of CPU in use at the peak, 0 to 1.
+    /// Share of CPU used at the peak, 0 to 1.
     pub utilisation: f64,
     /// Time of a request in the instance, milliseconds.
     pub latency_mean_ms: f64,
     pub latency_p99_ms: f64,
     pub orders_per_message: f64,
-    /// CU a million orders at the peak, calls included.
+    /// CU per million orders at the peak, calls included.
     pub cu_per_million: f64,
     pub keeps_p99: bool,
 }
 
 impl SaleLoad {
-    /// What the peak comes to with instances of one size.
+    /// Sizes the peak for instances of one size.
     pub fn at(&self, vcpu: f64, memory_mb: f64, coalescing: &Coalescing, prices: &Prices) -> SizingPoint {
         let free = 1.0 - self.headroom;
         let by_cpu = by_cpu(self.peak_rps, self.us_per_order, vcpu * free);
-        // More instances never make an order slower, so the least number that fits can be searched by halves.
+        // More instances never make an order slower, so the minimum can be found by bisection.
         let fits = |instances: f64| {
             let (slots, under_way) = (instances * self.concurrency_max, self.under_way(vcpu, instances));
             under_way <= slots * free + 1e-9 && at_most(under_way) <= slots + 1e-9
@@ -138,15 +137,15 @@ impl SaleLoad {
         }
     }
 
-    /// Requests at once to allow: as many as keep the CPU busy, more only where all instances together would
-    /// otherwise have too few slots for what happens to be under way.
+    /// Concurrency to configure: enough to keep the CPU busy; more only where all instances together would have too few
+    /// slots for the requests in flight.
     fn concurrency(&self, vcpu: f64, instances: f64) -> f64 {
         let needed = (at_most(self.under_way(vcpu, instances)) / instances - 1e-9).ceil();
         self.concurrency_max.min(self.knee(vcpu).max(needed))
     }
 
-    /// Orders in one message of an instance that gets `rps`. While a send is under way, orders gather for as long as the
-    /// linger lasts, up to a full message. An order larger than a message is sent alone.
+    /// Orders in one message of an instance that gets `rps`. Orders gather during a send for at most the linger, up to
+    /// a full message. An order larger than a message is sent alone.
     fn orders_per_message(&self, coalescing: &Coalescing, rps: f64) -> f64 {
         let gathered = 1.0 + rps * coalescing.linger_ms.value / 1000.0;
         let wanted = self.orders_per_message.unwrap_or(gathered);
@@ -158,8 +157,8 @@ impl SaleLoad {
         self.peak_rps * self.latency(vcpu, instances).0 / 1000.0
     }
 
-    /// Requests at once from which on the CPU of an instance is always busy: its rate of work × the time a request
-    /// takes without any wait. The platform fills an instance up to its concurrency, so that more would only wait.
+    /// Concurrency from which the CPU of an instance is always busy: its rate × the time of a request without waiting.
+    /// The platform fills instances up to their concurrency, so more requests would only wait.
     pub fn knee(&self, vcpu: f64) -> f64 {
         let service_ms = Cores::new(vcpu).service_us(self.us_per_order) / 1000.0;
         (vcpu * 1000.0 / self.us_per_order * (self.publish_ms + service_ms) - 1e-9).ceil()
@@ -169,7 +168,7 @@ impl SaleLoad {
         self.peak_rps / instances * self.us_per_order / 1e6 / vcpu
     }
 
-    /// Mean and 99th percentile of a request's time in an instance, milliseconds.
+    /// Mean and p99 of a request's time in an instance, milliseconds.
     fn latency(&self, vcpu: f64, instances: f64) -> (f64, f64) {
         let cores = Cores::new(vcpu);
         let service_ms = cores.service_us(self.us_per_order) / 1000.0;
@@ -179,7 +178,7 @@ impl SaleLoad {
     }
 }
 
-/// Every size from the smallest vCPU to the largest, each with the least memory that goes with it.
+/// Every size from the smallest vCPU to the largest, each with its minimum memory.
 pub fn curve(
     load: &SaleLoad,
     limits: &InstanceLimits,
@@ -197,12 +196,11 @@ pub fn curve(
         .collect()
 }
 
-/// How much dearer than the least the sweet spot may be: within it fewer instances win, because they start less
-/// often and fill their messages better.
+/// Maximum extra cost of the recommended size over the cheapest. Within it fewer instances win: they start less often
+/// and fill their messages better.
 pub const SWEET_SPOT_WITHIN: f64 = 0.02;
 
-/// The fewest instances among the sizes that keep the latency goal and cost next to the least; absent if none
-/// keeps it.
+/// The fewest instances among the sizes that meet the latency goal at nearly the least cost; `None` if none meets it.
 pub fn sweet_spot(curve: &[SizingPoint]) -> Option<&SizingPoint> {
     let kept = || curve.iter().filter(|point| point.keeps_p99);
     let least = kept().map(|point| point.cu_per_million).min_by(f64::total_cmp)?;

@@ -1,8 +1,8 @@
-//! Lengths of time on the command line.
+//! Durations on the command line.
 
 use std::str::FromStr;
 
-/// A length of time: `90`, `90s`, `500ms`, `10m`, `1h`.
+/// A duration: `90`, `90s`, `500ms`, `10m`, `1h`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Seconds(pub f64);
 

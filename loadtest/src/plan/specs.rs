@@ -25,7 +25,7 @@ pub struct InstanceLimits {
     pub memory_step_mb: Fact,
     pub memory_gb_per_vcpu_min: Fact,
     pub memory_gb_per_vcpu_max: Fact,
-    /// Speed of a vCPU against the measured one.
+    /// Speed of a platform vCPU relative to the measured one.
     pub vcpu_speed: Fact,
     pub by_concurrency: Fact,
     pub provisioned_max: Fact,
@@ -35,9 +35,9 @@ pub struct InstanceLimits {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RocketMq {
-    /// A message counts once for each of these, bytes.
+    /// A message is billed once per started unit of this size, bytes.
     pub unit_bytes: Fact,
-    /// Most of a specification that sends may take, 0 to 1.
+    /// Maximum share of a specification for sends, 0 to 1.
     pub send_share_max: Fact,
     pub special_type_factor: Fact,
     pub specs: Vec<BrokerSpec>,
@@ -107,10 +107,9 @@ pub struct Coalescing {
 pub struct Assumed {
     pub publish_ms: Fact,
     pub concurrency: Fact,
-    /// Share kept free, 0 to 1.
     pub headroom: Fact,
     pub p99_ms: Fact,
-    /// Orders a second that the database takes.
+    /// Orders a second that the database commits.
     pub drain_rate: Fact,
     pub writers: Fact,
     pub readers: Fact,

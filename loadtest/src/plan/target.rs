@@ -1,4 +1,4 @@
-//! What the plan is for: flags where given, measurements and assumptions where not, all checked at once.
+//! The input of a plan: flags, else measurements and assumptions; all validated together.
 
 use shared::config::ConfigErrors;
 
@@ -11,7 +11,7 @@ use super::span::Seconds;
 use fc_model::QuotaFacts;
 use fc_model::{Certainty, Fact};
 
-/// The most requests a second that are planned for.
+/// Maximum planned requests a second.
 const RPS_MAX: f64 = 10_000_000.0;
 
 #[derive(Clone, Debug)]
@@ -19,21 +19,19 @@ pub struct PlanTarget {
     pub peak_rps: Fact,
     pub orders: Fact,
     pub sale_s: Fact,
-    /// Orders a second that the drain may commit.
     pub drain_rate: Fact,
     pub publish_ms: Fact,
     pub us_per_order: Fact,
     /// An order's share of a message, bytes.
     pub order_bytes: Fact,
     pub orders_per_message: Option<Fact>,
-    /// Most requests at once in an instance.
+    /// Maximum concurrent requests of an instance.
     pub concurrency: Fact,
     pub headroom: Fact,
     pub p99_ms: Fact,
     pub lead_s: Fact,
     pub quota: QuotaFacts,
     pub vcpu: Option<Fact>,
-    /// Memory of an instance, MB, if given.
     pub memory_mb: Option<Fact>,
     pub message_type: BrokerMessageType,
     pub currency: PriceCurrency,
@@ -146,7 +144,7 @@ impl PlanTarget {
     }
 }
 
-/// How many orders in how many seconds: what is not given follows from the peak.
+/// Orders and length of the sale; the peak supplies what the flags do not.
 fn extent(args: &PlanArgs) -> (Fact, Fact) {
     let derived =
         |value: f64, source: &str| Fact { value, certainty: Certainty::Given, source: source.to_owned() };

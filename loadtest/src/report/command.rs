@@ -10,18 +10,18 @@ use anyhow::Context;
 use super::compare::{CompareSettings, ComparisonOutcome, compare as compare_reports};
 use super::{read, schema_json, write_html};
 
-/// Draw a report's page anew from its JSON, or print the JSON's schema.
+/// Render a report's page again from its JSON, or print the JSON's schema.
 #[derive(Clone, Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct ReportArgs {
     #[command(subcommand)]
     about: Option<ReportTopic>,
 
-    /// The report, as JSON
+    /// Report to render, as JSON
     #[arg(required = true)]
     file: Option<PathBuf>,
 
-    /// Where the page goes; otherwise beside the report, with .html for its ending
+    /// Page to write [default: beside the report, with the extension .html]
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 }
@@ -32,9 +32,9 @@ enum ReportTopic {
     Schema,
 }
 
-/// Tell what changed between two runs beyond noise.
+/// Report what changed between two runs beyond noise.
 ///
-/// Both must have played the same scenario. The intervals of their timelines are paired and tested; latencies of a
+/// Both runs must have played the same scenario. The intervals of their timelines are paired and tested; latencies of a
 /// run whose generator was late are never compared.
 #[derive(Clone, Debug, clap::Args)]
 #[command(
@@ -42,25 +42,25 @@ enum ReportTopic {
                   flags or no report, 3 nothing was found worse but not everything could be compared."
 )]
 pub struct CompareArgs {
-    /// The report to compare with
+    /// Report of the baseline
     a: PathBuf,
 
-    /// The report that may have changed
+    /// Report to compare with it
     b: PathBuf,
 
     /// Write the comparison to this file as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 
-    /// Least change that matters, per cent of A's value
+    /// Minimum change that matters, percent of A's value
     #[arg(long, value_name = "PER CENT", default_value_t = 5.0, value_parser = percent)]
     effect: f64,
 
-    /// Least change of the share of shed requests that matters, percentage points
+    /// Minimum change of the share of shed requests that matters, percentage points
     #[arg(long, value_name = "POINTS", default_value_t = 1.0, value_parser = percent)]
     share_effect: f64,
 
-    /// Highest chance of even one false claim, per cent
+    /// Maximum probability of any false claim, percent
     #[arg(long, value_name = "PER CENT", default_value_t = 5.0, value_parser = percent)]
     level: f64,
 }
@@ -70,7 +70,7 @@ fn percent(text: &str) -> Result<f64, String> {
     if (0.0..=100.0).contains(&value) { Ok(value) } else { Err("not within 0 to 100".to_owned()) }
 }
 
-/// Prints `text`. A reader that has seen enough (`| head`) is no error.
+/// Prints `text`. A closed pipe (`| head`) is not an error.
 fn say(text: &str) -> io::Result<()> {
     match io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -78,7 +78,6 @@ fn say(text: &str) -> io::Result<()> {
     }
 }
 
-/// Draws the page, or prints the schema.
 pub fn report(args: ReportArgs) -> anyhow::Result<ExitCode> {
     if let Some(ReportTopic::Schema) = args.about {
         say(&schema_json()?)?;
@@ -91,13 +90,13 @@ pub fn report(args: ReportArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Compares, and says so by the exit code.
+/// Compares two runs; the exit code is the result.
 pub fn compare(args: &CompareArgs) -> ExitCode {
     match print_comparison(args) {
         Ok(ComparisonOutcome::NothingWorse) => ExitCode::SUCCESS,
         Ok(ComparisonOutcome::Worse) => ExitCode::FAILURE,
         Ok(ComparisonOutcome::Incomplete) => ExitCode::from(3),
-        // Not 1: that something got worse must not be what a mistyped name says.
+        // Exit code 1 means "worse", which a mistyped file name must not report.
         Err(error) => {
             eprintln!("loadtest: {error:#}");
             ExitCode::from(2)

@@ -1,7 +1,7 @@
-//! The report as one HTML page: nothing is fetched, so that it can be mailed, kept, and opened without a network.
+//! The report as one HTML page that fetches nothing: it can be mailed, archived, and opened without a network.
 //!
-//! The page's parts are files of their own in `page/`, joined here. A content security policy forbids the page to
-//! load anything, or to run anything but its own script.
+//! The page's sources are separate files in `page/`, joined here. A content security policy forbids the page to load
+//! anything or to run any other script.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ use super::RunReport;
 const PAGE: &str = include_str!("page/page.html");
 const CSS: &str = include_str!("page/page.css");
 
-/// In the order in which they need each other.
+/// In dependency order.
 const JS: [&str; 8] = [
     include_str!("page/format.js"),
     include_str!("page/dom.js"),
@@ -34,7 +34,7 @@ pub fn html(report: &RunReport) -> anyhow::Result<String> {
         if report.passed() { "passed" } else { "failed" }
     ));
     let mut page = String::with_capacity(PAGE.len() + CSS.len() + script.len() + json.len());
-    // One pass, so that a value that looks like a mark stays a value.
+    // One pass, so that a value that looks like a placeholder stays a value.
     let mut rest = PAGE;
     while let Some((before, after)) = rest.split_once("{{") {
         let (mark, after) = after.split_once("}}").context("the page's marks are closed")?;
@@ -63,13 +63,13 @@ pub fn write_html(report: &RunReport, path: &Path) -> anyhow::Result<()> {
     fs::write(path, html(report)?).with_context(|| format!("writing {}", path.display()))
 }
 
-/// JSON that can stand within a `<script>` element: no string of it can end the element or begin a comment. These
-/// letters stand only within JSON's strings, where an escape means the same.
+/// Escapes JSON for a `<script>` element: no string in it can end the element or start a comment. These characters
+/// occur only within JSON strings, where an escape has the same meaning.
 fn script_safe(json: &str) -> String {
     json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
 }
 
-/// Text that can stand within an element.
+/// Escapes text for an element.
 fn text_safe(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

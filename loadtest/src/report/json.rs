@@ -1,4 +1,4 @@
-//! The report as JSON, and the schema of it.
+//! The report as JSON, and its schema.
 
 use std::fs;
 use std::path::Path;
@@ -11,8 +11,8 @@ use super::{FORMAT, RunReport};
 /// Writes `report` to `path`.
 ///
 /// # Errors
-/// If the file cannot be written, or if the report holds what JSON cannot (a number that is not finite): better
-/// now than when someone wants to read it.
+///
+/// If the file cannot be written, or if the report holds a number that is not finite, which JSON cannot represent.
 pub fn write_json(report: &RunReport, path: &Path) -> anyhow::Result<()> {
     let mut json = serde_json::to_vec_pretty(report)?;
     serde_json::from_slice::<RunReport>(&json)
@@ -24,14 +24,15 @@ pub fn write_json(report: &RunReport, path: &Path) -> anyhow::Result<()> {
 /// Reads a report from `path`.
 ///
 /// # Errors
-/// If the file cannot be read, is no report, or has another format version than [`FORMAT`]; each says so.
+///
+/// If the file cannot be read, is not a report, or has another format version than [`FORMAT`].
 pub fn read(path: &Path) -> anyhow::Result<RunReport> {
     let json = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
     parse(&json).with_context(|| path.display().to_string())
 }
 
 fn parse(json: &[u8]) -> anyhow::Result<RunReport> {
-    // The version first: a newer report must be told as that, and not as whatever field differs.
+    // The version is checked first: a newer report must be rejected as newer, not for some field that differs.
     let fields: Map<String, Value> =
         serde_json::from_slice(json).context("not a report of loadtest: no JSON object")?;
     match fields.get("format") {
@@ -42,7 +43,7 @@ fn parse(json: &[u8]) -> anyhow::Result<RunReport> {
     serde_json::from_slice(json).context("not a report of loadtest, although its format version is right")
 }
 
-/// The report's JSON Schema, as `report.schema.json` publishes it.
+/// The report's JSON Schema, published as `report.schema.json`.
 pub fn schema_json() -> anyhow::Result<String> {
     let mut json = serde_json::to_string_pretty(&schemars::schema_for!(RunReport))?;
     json.push('\n');

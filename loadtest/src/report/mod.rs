@@ -1,4 +1,4 @@
-//! What a run says of itself: one JSON document with a published schema, and one HTML page that needs nothing else.
+//! The report of a run: one JSON document with a published schema, and one self-contained HTML page.
 
 mod command;
 pub mod compare;

@@ -1,6 +1,6 @@
-//! The report's shape. Its JSON Schema is made from these types and published beside the code.
+//! The report's types. The published JSON Schema is generated from them.
 //!
-//! Units stand last in each name: `_us` microseconds, `_ms` milliseconds, `_s` seconds, `_bytes` bytes.
+//! Each name ends with its unit: `_us` microseconds, `_ms` milliseconds, `_s` seconds, `_bytes` bytes.
 
 use std::collections::BTreeMap;
 
@@ -10,40 +10,40 @@ use serde::{Deserialize, Serialize};
 use crate::ledger::LedgerVerdict;
 use crate::scenario::Scenario;
 
-/// Version of this shape: raised when a reader of the old one would misread the new one.
+/// Version of this format; raised when a reader of the old one would misread the new one.
 pub const FORMAT: u32 = 1;
 
-/// Everything about one run.
+/// The report of one run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct RunReport {
-    /// Version of this shape.
+    /// Version of this format.
     #[schemars(extend("const" = FORMAT))]
     pub format: u32,
-    /// When, where, and with what.
+    /// Time, system and machine of the run.
     pub run: RunInfo,
-    /// The scenario as it was played, every flag applied.
+    /// The scenario as played, all flags applied.
     pub scenario: Scenario,
-    /// How the requests ended.
+    /// Outcomes of all requests.
     pub totals: RequestTotals,
-    /// Time to the answer, from the *planned* send time.
+    /// Time to the response, from the *planned* send time.
     pub latency: LatencyReport,
-    /// What happened in each interval, in order.
+    /// The timeline, one entry per interval.
     pub timeline: Vec<Interval>,
     /// CPU and memory of each process.
     pub processes: Vec<ProcessUse>,
-    /// Whether the generator kept to its plan.
+    /// The generator's own punctuality.
     pub generator: GeneratorHealth,
-    /// The ledger's verdict; absent where the database could not be read.
+    /// The ledger's verdict; absent if the database was not read.
     pub ledger: Option<LedgerVerdict>,
-    /// The scenario's expected ranges against what came.
+    /// The scenario's expected ranges and the actual values.
     pub expectations: Vec<Expectation>,
-    /// Answers that no rule allows, the first few of each.
+    /// Responses that no rule allows, the first few of each kind.
     pub surprises: Vec<String>,
 }
 
 impl RunReport {
-    /// Whether the run passed: the ledger adds up, every expectation holds, nothing surprised.
+    /// True if the ledger adds up, every expectation holds, and nothing is surprising.
     pub fn passed(&self) -> bool {
         self.ledger.as_ref().is_none_or(LedgerVerdict::adds_up)
             && self.expectations.iter().all(|expectation| expectation.holds)
@@ -51,29 +51,29 @@ impl RunReport {
     }
 }
 
-/// When, where, and with what.
+/// Time, system and machine of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct RunInfo {
     /// RFC 3339, UTC.
     pub started_at: String,
-    /// From the first planned request to the last answer, milliseconds.
+    /// From the first planned request to the last response, milliseconds.
     pub played_ms: u64,
-    /// From the last answer until everything accepted was settled, milliseconds.
+    /// From the last response until every accepted order was settled, milliseconds.
     pub drained_ms: u64,
-    /// What stood behind the address.
+    /// The system behind the address.
     pub stack: TestedStack,
-    /// Whether someone ended it early: what follows is about the part that was played.
+    /// True if the run was interrupted: the report covers the part that was played.
     pub interrupted: bool,
     /// Version of Spillway.
     pub version: String,
-    /// Versions of the parts, where they tell: `broker`, `database`.
+    /// Versions of components, where known: `broker`, `database`.
     pub parts: BTreeMap<String, String>,
-    /// The machine.
+    /// The machine of the run.
     pub machine: Machine,
 }
 
-/// What stands behind the address that the orders went to.
+/// The system behind the address that the orders went to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TestedStack {
@@ -83,7 +83,7 @@ pub enum TestedStack {
     Real,
     /// RocketMQ and MariaDB behind the database proxy.
     RealProxy,
-    /// Something that was there already.
+    /// A system that was already running.
     External,
 }
 
@@ -91,73 +91,74 @@ pub enum TestedStack {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Machine {
-    /// Processors.
+    /// Number of processors.
     pub cpus: usize,
-    /// Model of the processor, or empty.
+    /// Processor model, or empty.
     pub cpu_model: String,
     /// Memory, bytes; 0 if unknown.
     pub memory_bytes: u64,
-    /// Kernel and its version.
+    /// Kernel name and version.
     pub kernel: String,
 }
 
-/// How the requests ended. Retries count as requests of their own.
+/// Outcomes of all requests. A retry counts as a further request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct RequestTotals {
     /// Requests that the scenario planned.
     pub planned: u64,
-    /// Requests put on a connection, retries included.
+    /// Requests written to a connection, retries included.
     pub sent: u64,
-    /// Of these, retries.
+    /// Retries among the sent requests.
     pub retries: u64,
-    /// 202, and nothing else.
+    /// Requests with the response 202.
     pub accepted: u64,
-    /// 429 and 503: shed, to be sent again.
+    /// Requests with the response 429 or 503, which clients may retry.
     pub shed: u64,
-    /// Any other answer.
+    /// Requests with any other response.
     pub refused: u64,
-    /// Refusals, shed ones included, by the problem's code, or `status_NNN` where there is none.
+    /// Rejected requests, shed ones included, by problem code, or `status_NNN` without one.
     pub refused_by_code: BTreeMap<String, u64>,
-    /// No answer: a time-out, a reset, a hang-up of the scenario's own. The order may be there, or not.
+    /// Requests without a response: a time-out, a reset, a disconnect of the scenario's own. The order may or may not
+    /// exist.
     pub unknown: u64,
-    /// Unknown ones, by cause: `timeout`, `reset`, `hang_up`, `protocol`.
+    /// Unknown requests by cause: `timeout`, `reset`, `hang_up`, `protocol`.
     pub unknown_by_cause: BTreeMap<String, u64>,
-    /// Requests that never got a connection in time; the server never saw them.
+    /// Requests that got no connection in time; the server never saw them.
     pub unsent: u64,
 }
 
-/// Time to the answer, from the planned send time.
+/// Time to the response, from the planned send time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct LatencyReport {
-    /// Of requests answered 202.
+    /// Of requests with the response 202.
     pub accepted: Quantiles,
-    /// Of requests that were shed.
+    /// Of shed requests.
     pub shed: Quantiles,
-    /// Of every answered request of the plan.
+    /// Of every planned request with a response.
     pub all: Quantiles,
 }
 
-/// A distribution of times, nothing sampled away.
+/// A distribution of times, complete and not sampled.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Quantiles {
-    /// How many values.
+    /// Number of values.
     pub count: u64,
     /// Mean, microseconds.
     pub mean_us: f64,
     /// Median.
     pub p50_us: u64,
-    /// 90 in 100 are not above it.
+    /// 90th percentile.
     pub p90_us: u64,
-    /// 99 in 100.
+    /// 99th percentile.
     pub p99_us: u64,
-    /// 999 in 1,000.
+    /// 99.9th percentile.
     pub p999_us: u64,
-    /// The longest.
+    /// Maximum.
     pub max_us: u64,
-    /// The whole curve for a plot, ascending; empty where there were no values.
+    /// The complete curve for a plot, ascending; empty without values.
     pub curve: Vec<CurvePoint>,
 }
 
@@ -171,38 +172,38 @@ pub struct CurvePoint {
     pub value_us: u64,
 }
 
-/// What happened in one interval of the timeline. Requests and latencies are filed under the interval in which
-/// they were *planned*, queue and drain under the one in which they were seen.
+/// One interval of the timeline. Requests and latencies belong to the interval in which they were *planned*, queue and
+/// drain to the one in which they were observed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Interval {
-    /// Its beginning, since the first planned request, milliseconds.
+    /// Start, since the first planned request, milliseconds.
     pub at_ms: u64,
-    /// Its length, milliseconds.
+    /// Length, milliseconds.
     pub length_ms: u64,
-    /// Requests planned for it.
+    /// Requests planned for this interval.
     pub planned: u64,
-    /// Requests put on a connection.
+    /// Requests written to a connection.
     pub sent: u64,
-    /// 202.
+    /// Requests with the response 202.
     pub accepted: u64,
-    /// 429 and 503.
+    /// Requests with the response 429 or 503.
     pub shed: u64,
-    /// Other refusals.
+    /// Requests with any other response.
     pub refused: u64,
-    /// No answer.
+    /// Requests without a response.
     pub unknown: u64,
-    /// Latency of what was answered.
+    /// Median latency of the requests with a response.
     pub p50_us: u64,
-    /// The same.
+    /// 90th percentile.
     pub p90_us: u64,
-    /// The same.
+    /// 99th percentile.
     pub p99_us: u64,
-    /// The same.
+    /// Maximum.
     pub max_us: u64,
-    /// Accepted orders not yet in the database at its end.
+    /// Accepted orders not yet in the database at the end of the interval.
     pub queued: u64,
-    /// Orders that the database decided in it, by the database's clock.
+    /// Orders decided in this interval, by the database's clock.
     pub committed: u64,
 }
 
@@ -214,64 +215,64 @@ pub struct ProcessUse {
     pub name: String,
     /// CPU time while the sale was played, seconds.
     pub cpu_s: f64,
-    /// The most memory held at once (resident), bytes.
+    /// Maximum resident memory, bytes.
     pub rss_max_bytes: u64,
-    /// In order; empty where the system does not tell.
+    /// In order; empty where the system provides none.
     pub samples: Vec<ProcessSample>,
 }
 
-/// One look at a process.
+/// One sample of a process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct ProcessSample {
     /// Since the first planned request, milliseconds.
     pub at_ms: u64,
-    /// CPU since the look before, 1.0 is one processor.
+    /// CPU since the previous sample; 1.0 is one processor.
     pub cpus: f64,
-    /// Memory held (resident), bytes.
+    /// Resident memory, bytes.
     pub rss_bytes: u64,
 }
 
-/// Whether the generator kept to its plan.
+/// The generator's own punctuality.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct GeneratorHealth {
-    /// Threads that sent.
+    /// Sending threads.
     pub threads: usize,
-    /// Processors that they were pinned to; empty if they were not.
+    /// Processors that the threads were pinned to; empty without pinning.
     pub pinned_to: Vec<usize>,
-    /// Connections opened in all.
+    /// Connections opened in total.
     pub connections_opened: u64,
-    /// The most open at once.
+    /// Maximum open connections at one time.
     pub connections_max: u64,
-    /// CPU time of the sending threads for each request sent, microseconds.
+    /// CPU time of the sending threads per request, microseconds.
     pub cpu_us_per_request: f64,
-    /// How late the generator itself took up a request: its own fault, never the server's.
+    /// Send delay: the generator's own lateness, never the server's.
     pub slip: Quantiles,
-    /// How much later than it came an answer may have been read, microseconds: a thread with 20,000 requests a
-    /// second or more reads by the beat. 0: at once.
+    /// Maximum delay of reading a response, microseconds: a thread with 20,000 requests a second or more reads once per
+    /// tick. 0: immediately.
     #[serde(default)]
     pub resolution_us: u64,
-    /// The bound on the slip's 999th of 1,000, microseconds.
+    /// Bound on the 99.9th percentile of the send delay, microseconds.
     pub slip_p999_us_max: u64,
-    /// Whether the latencies may be read as the server's. The ledger counts either way.
+    /// True if the latencies are the server's. The ledger is valid in any case.
     pub latencies_valid: bool,
-    /// Why not, for people.
+    /// The reason if not.
     pub void_because: Option<String>,
 }
 
-/// An expected range against what came.
+/// An expected range and the actual value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Expectation {
-    /// What was measured, by its name in the scenario's `[expect]`.
+    /// Name of the metric in the scenario's `[expect]`.
     pub name: String,
-    /// Least; absent: no bound.
+    /// Minimum; absent: no bound.
     pub min: Option<f64>,
-    /// Most; absent: no bound.
+    /// Maximum; absent: no bound.
     pub max: Option<f64>,
-    /// What came.
+    /// Actual value.
     pub actual: f64,
-    /// Whether it is within. Ranges of latencies are not judged (and hold) while the latencies are void.
+    /// True if the value is within the range. Ranges of latencies always hold while the latencies are void.
     pub holds: bool,
 }

@@ -1,5 +1,3 @@
-//! Flags of `loadtest run`.
-
 use std::path::PathBuf;
 
 use shared::config::{DatabaseUrl, Secret};
@@ -7,11 +5,11 @@ use shared::config::{DatabaseUrl, Secret};
 use super::overrides::Overrides;
 use crate::environment::{ExternalSystem, Stack};
 
-/// Play a scenario and report: what was offered, accepted and shed, how fast, and whether the ledger adds up.
+/// Play a scenario and report: requests offered, accepted and shed, latency, and whether the ledger adds up.
 ///
-/// Without further flags everything runs as child processes of this one, on loopback: the embedded broker, SQLite,
-/// ingest-fn and the drain worker. With --real the parts that infra/local/stack has started take their place. With
-/// --target the orders go to a system that is there already.
+/// By default everything runs as child processes of this one, on loopback: the embedded broker, SQLite, ingest-fn and
+/// the drain worker. With --real the broker and database that infra/local/stack has started replace the embedded ones.
+/// With --target the orders go to a system that is already running.
 ///
 /// Ctrl-C ends the sending and still reports; a second Ctrl-C also ends the wait for the drain.
 #[derive(Clone, Debug, clap::Args)]
@@ -29,11 +27,12 @@ pub struct RunArgs {
     #[arg(long, requires = "real")]
     pub proxy: bool,
 
-    /// Send through fc-local, which starts instances of ingest-fn as Function Compute does; FLAGS are its own, such as "--concurrency 100 --instances-max 4 --provisioned 1"
+    /// Send through fc-local, which starts ingest-fn instances as Function Compute does; FLAGS are fc-local's, such as
+    /// "--concurrency 100 --instances-max 4 --provisioned 1"
     #[arg(long, value_name = "FLAGS", num_args = 0..=1, default_missing_value = "", allow_hyphen_values = true)]
     pub through_fc: Option<String>,
 
-    /// Send to a system that is there already: http://host:port
+    /// Send to a system that is already running: http://host:port
     #[arg(long, value_name = "URL", conflicts_with_all = ["real", "through_fc", "kill_worker", "kill_broker"])]
     pub target: Option<String>,
 
@@ -45,23 +44,23 @@ pub struct RunArgs {
     #[arg(long, env = "SPILLWAY_ORDER_ID_KEYS", value_name = "KEYS", hide_env_values = true)]
     pub order_id_keys: Option<Secret<String>>,
 
-    /// With --target: the system's catalogue; without it the scenario's own sale is asked for
+    /// With --target: the system's catalogue [default: the scenario's own sale]
     #[arg(long, value_name = "FILE", requires = "target")]
     pub catalogue: Option<PathBuf>,
 
-    /// With --catalogue: the sale
+    /// With --catalogue: id of the sale
     #[arg(long, value_name = "ID", requires = "catalogue")]
     pub sale: Option<String>,
 
-    /// Kill the drain worker (SIGKILL) in the middle and start it again
+    /// Kill the drain worker (SIGKILL) in the middle and restart it
     #[arg(long)]
     pub kill_worker: bool,
 
-    /// Kill the embedded broker (SIGKILL) in the middle and start it again
+    /// Kill the embedded broker (SIGKILL) in the middle and restart it
     #[arg(long, conflicts_with = "real")]
     pub kill_broker: bool,
 
-    /// Rows in the database at which the killing begins
+    /// Rows in the database at which the kills start
     #[arg(long, value_name = "ROWS", default_value_t = 1_000)]
     pub kill_at_rows: u64,
 
@@ -69,26 +68,25 @@ pub struct RunArgs {
     #[arg(long, value_name = "CPU,…", value_delimiter = ',')]
     pub pin: Vec<usize>,
 
-    /// Where the report goes: NAME.json and NAME.html
+    /// Report to write: NAME.json and NAME.html
     #[arg(long, value_name = "NAME", default_value = "loadtest-report")]
     pub report: PathBuf,
 
-    /// Write no report
+    /// Do not write a report
     #[arg(long, conflicts_with = "report")]
     pub no_report: bool,
 
-    /// Print the scenario with every flag applied, as TOML, and exit
+    /// Print the scenario with all flags applied, as TOML, and exit
     #[arg(long)]
     pub print_scenario: bool,
 
-    /// The scenario's parameters.
     #[command(flatten)]
     pub overrides: Overrides,
 }
 
 const EXAMPLES: &str = "Examples:
   loadtest run flash-sale
-  loadtest run flash-sale --real --rate 3000 --phase constant:100:3s --phase linear:100:20000:1s --phase constant:20000:10s
+  loadtest run flash-sale --real --drain-rate 3000 --phase constant:100:3s --phase linear:100:20000:1s --phase constant:20000:10s
   loadtest run flash-sale --through-fc '--concurrency 100 --instances-max 4 --pad-cold-start container'
   loadtest run baseline --target http://127.0.0.1:9000
 
@@ -100,7 +98,7 @@ impl RunArgs {
         if self.real { Stack::Real { proxy: self.proxy } } else { Stack::Embedded }
     }
 
-    /// Flags of fc-local, if the orders are to go through it.
+    /// Flags of fc-local; `None` without `--through-fc`.
     pub(super) fn through_fc(&self) -> Option<Vec<String>> {
         Some(self.through_fc.as_ref()?.split_whitespace().map(str::to_owned).collect())
     }

@@ -1,4 +1,4 @@
-//! The scenario's expected ranges against what came.
+//! The scenario's expected ranges against the actual values.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use crate::ledger::LedgerVerdict;
 use crate::report::{Expectation, GeneratorHealth, Interval, LatencyReport, RequestTotals};
 use crate::scenario::{EXPECTABLE_METRICS, ExpectedRange};
 
-/// What can be measured of a run, by the names in [`EXPECTABLE_METRICS`]. What the ledger knows is absent without one.
+/// All metrics of a run, by the names in [`EXPECTABLE_METRICS`]. The ledger's metrics are absent without a ledger.
 pub(super) fn measure(
     totals: &RequestTotals,
     latency: &LatencyReport,
@@ -44,10 +44,11 @@ pub(super) fn measure(
     measured
 }
 
-/// Orders decided while there was more than a second's queue, of what the cap lets through meanwhile; 0 if there never was.
+/// Orders decided while the queue held more than a second's orders, as a share of what the cap allowed meanwhile; 0 if
+/// the queue was never so long.
 ///
-/// The cap is one of whole seconds: a second's orders may all come in its first half. So of each stretch of intervals that
-/// begin and end with such a queue the seconds are counted that it touches.
+/// The cap counts whole seconds: a second's orders may all be committed in its first half. So for each run of intervals
+/// that begin and end with such a queue, all touched seconds count.
 fn cap_use(timeline: &[Interval], rate: u32) -> f64 {
     let is_full = |pair: &[Interval]| pair.iter().all(|interval| interval.queued >= u64::from(rate));
     let (mut committed, mut seconds) = (0, 0);
@@ -62,7 +63,7 @@ fn cap_use(timeline: &[Interval], rate: u32) -> f64 {
     if seconds == 0 { 0.0 } else { committed as f64 / (seconds as f64 * f64::from(rate)) }
 }
 
-/// Judges. What was not measured is not judged; latencies are not judged while they are void.
+/// Compares ranges with values. Unmeasured metrics are skipped; latencies always hold while they are void.
 pub(super) fn judge(
     ranges: &BTreeMap<String, ExpectedRange>,
     measured: &BTreeMap<&'static str, f64>,
@@ -129,7 +130,7 @@ mod tests {
         let timeline = [interval(5_000, 0), interval(4_000, 900), interval(3_000, 1_000), interval(10, 700)];
         assert!((cap_use(&timeline, 2_000) - 0.95).abs() < 1e-9);
         assert!(cap_use(&timeline[3..], 2_000).abs() < 1e-9);
-        // Half a second may hold all of its second's orders, and the next stretch has its own.
+        // Half a second may hold all of its second's orders, and the next run of intervals has its own.
         let timeline = [
             interval(3_000, 0),
             interval(3_000, 1_768),

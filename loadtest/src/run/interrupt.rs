@@ -3,14 +3,14 @@
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-/// How often the user has asked for an end (SIGINT or SIGTERM).
+/// Counts requests to end (SIGINT or SIGTERM).
 #[derive(Clone, Debug)]
 pub struct Interrupts {
     count: watch::Receiver<u32>,
 }
 
 impl Interrupts {
-    /// Begins to listen; from now on the signals do not end the process.
+    /// Starts to listen; from now on the signals do not end the process.
     pub fn listen() -> std::io::Result<Self> {
         let (sender, count) = watch::channel(0);
         let (mut interrupt, mut terminate) =
@@ -27,7 +27,7 @@ impl Interrupts {
         *self.count.borrow()
     }
 
-    /// Waits until it has been so often.
+    /// Waits until the count reaches `count`.
     pub async fn reach(&mut self, count: u32) {
         // The sender lives as long as the runtime.
         let _reached = self.count.wait_for(|so_far| *so_far >= count).await;

@@ -71,7 +71,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     if !args.no_report {
         write(&report, &args.report)?;
     }
-    // Logs and data of a failed run stay: they explain the failure.
+    // Logs and data of a failed run are kept: they explain the failure.
     if let Some(summary) = system.stop(!report.passed()).await? {
         println!("\nFunction Compute on this machine\n{summary}");
     }

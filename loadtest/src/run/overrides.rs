@@ -18,10 +18,12 @@ pub struct Overrides {
     /// Maximum orders that the drain commits in one second; the same as --set drain.rate=ORDERS
     #[arg(long, value_name = "ORDERS")]
     drain_rate: Option<u32>,
-    /// Set a parameter by its name in the scenario file, such as mix.invalid=0 or sale.hot_stock=50; --print-scenario lists the names
+    /// Set a parameter by its name in the scenario file, such as mix.invalid=0 or sale.hot_stock=50; --print-scenario
+    /// lists the names
     #[arg(long, value_name = "NAME=VALUE")]
     set: Vec<Assignment>,
-    /// Add or replace an expected range: NAME=MIN..MAX, either end may be empty; `loadtest scenarios --measures` lists the names
+    /// Add or replace an expected range: NAME=MIN..MAX, either end may be empty; `loadtest scenarios --measures` lists
+    /// the names
     #[arg(long = "expect", value_name = "NAME=MIN..MAX")]
     expect: Vec<NamedRange>,
     /// Ignore the file's expected ranges

@@ -1,4 +1,4 @@
-//! The progress line: rewritten on a terminal, a line a second elsewhere.
+//! The progress line: rewritten on a terminal, one line a second elsewhere.
 
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,7 +27,7 @@ struct ShownCounts {
 }
 
 impl ProgressLine {
-    /// For a run whose drain has a cap of `rate`, if the database is watched.
+    /// `rate` is the drain's cap, if the database is watched.
     pub(super) fn new(rate: Option<u32>) -> Self {
         Self { started: Instant::now(), terminal: std::io::stdout().is_terminal(), rate, last: None }
     }
@@ -97,7 +97,7 @@ impl ProgressLine {
     }
 }
 
-/// For people: three digits and a unit.
+/// Formats with three digits and a unit.
 pub(super) fn duration(us: u64) -> String {
     match us {
         0..1_000 => format!("{us} µs"),

@@ -1,4 +1,4 @@
-//! CPU and memory of the processes, as the system accounts for them.
+//! CPU and memory of processes, as the system accounts for them.
 
 use crate::report::{ProcessSample, ProcessUse};
 
@@ -10,17 +10,17 @@ pub(super) struct ProcessSampler {
 #[derive(Debug)]
 struct ProcessTrack {
     pid: u32,
-    /// At the last look: when, and the process's CPU time by then.
+    /// The time of the previous sample and the process's CPU time by then.
     last: (u64, f64),
     used: ProcessUse,
 }
 
-/// CPU time so far in seconds, and memory held in bytes.
+/// CPU time so far in seconds, and resident memory in bytes.
 type ProcessUsage = (f64, u64);
 
 impl ProcessSampler {
-    /// Looks at `processes` (name and pid), `at_ms` since the first planned request. One that has come back under
-    /// another pid goes on in the same track.
+    /// Samples `processes` (name and pid), `at_ms` since the first planned request. A restarted process continues the
+    /// track of its name.
     pub(super) fn look(&mut self, at_ms: u64, processes: &[(String, u32)]) {
         for (name, pid) in processes {
             if let Some(usage) = usage(*pid) {
@@ -37,7 +37,7 @@ impl ProcessSampler {
             return;
         };
         let (last_at_ms, last_cpu_s) = track.last;
-        // A new process begins with no CPU time.
+        // A new process starts without CPU time.
         let since = if track.pid == pid { cpu_s - last_cpu_s } else { cpu_s };
         let passed_s = at_ms.saturating_sub(last_at_ms) as f64 / 1_000.0;
         if passed_s <= 0.0 {

@@ -1,4 +1,4 @@
-//! One run: send, watch, wait for the drain, add it all up.
+//! One run: send, watch, wait for the drain, report.
 
 use std::time::Duration;
 
@@ -18,16 +18,18 @@ use crate::ledger::{self, DatabaseSnapshot, DrainProgress, LedgerVerdict};
 use crate::report::{self, RunInfo, RunReport};
 use crate::scenario::Scenario;
 
-/// Without any change for this long, the drain is given up; longer than a killed worker's messages stay hidden.
+/// Time without progress after which the wait for the drain ends; longer than a killed worker's messages stay
+/// invisible.
 const STALL: Duration = Duration::from_secs(45);
 
-/// After the last expected row: whatever else is on its way (an order of an unknown request) shows itself.
+/// Wait after the last expected row, in which unexpected rows (of unknown requests) appear.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// Plays `scenario` on `system` and reports. An interrupt ends the sending, a second one the waiting.
+/// Plays `scenario` on `system` and reports. The first interrupt ends the sending, the second one the waiting.
 ///
 /// # Errors
-/// If the run could not be brought to an end. What it found wrong stands in the report.
+///
+/// If the run could not be completed. Violations are part of the report.
 pub async fn play(
     scenario: &Scenario,
     system: &mut SystemUnderTest,
@@ -56,7 +58,7 @@ pub async fn play(
             () = sleep(watch.pause()) => {}
             () = interrupted.reach(1) => live.stop(),
         }
-        // Once reached, that wait is no pause any more.
+        // After an interrupt the wait returns immediately.
         if interrupts.count() > 0 {
             sleep(Duration::from_millis(50)).await;
         }
@@ -125,14 +127,14 @@ impl RunMonitor {
         self.interval.min(self.progress.interval())
     }
 
-    /// Looks at processes and database, and shows the state if it is time to.
+    /// Samples processes and database, and shows the state when due.
     async fn look(
         &mut self,
         system: &mut SystemUnderTest,
         live: &LiveCounts,
         sending: bool,
     ) -> anyhow::Result<Option<DrainProgress>> {
-        // A killed part comes back under another pid; the rest keeps its own.
+        // A restarted process has another pid.
         if let Some((_, services)) = &system.launched {
             for (name, pid) in services.processes() {
                 match self.processes.iter_mut().find(|(known, _)| *known == name) {
@@ -156,7 +158,7 @@ impl RunMonitor {
         Ok(settled)
     }
 
-    /// Waits until everything accepted has been settled, or nothing moves any more. How long it took.
+    /// Waits until every accepted order is settled, or nothing changes any more. Returns the duration.
     async fn drain(
         &mut self,
         system: &mut SystemUnderTest,

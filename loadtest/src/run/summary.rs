@@ -1,4 +1,4 @@
-//! A run in a terminal's words.
+//! The summary of a run on the terminal.
 
 use std::fmt;
 

@@ -1,11 +1,11 @@
-//! The drain's side of the timeline, from what the database says when it decided each order.
+//! The drain's side of the timeline, from the decision times in the database.
 
 use crate::report::Interval;
 
-/// Fills in `committed` and `queued`, and adds intervals until the last order was decided.
+/// Fills in `committed` and `queued`, and appends intervals until the last order was decided.
 ///
-/// `decided_us`: when each order was decided, microseconds since the first planned request, by the database's clock.
-/// `rows_to_come`: accepted orders that make a row, by the interval in which they were planned.
+/// `decided_us`: decision times, microseconds since the first planned request, by the database's clock. `rows_to_come`:
+/// accepted new orders by the interval in which they were planned.
 pub(super) fn add_drain(
     timeline: &mut Vec<Interval>,
     interval_ms: u32,
@@ -31,7 +31,7 @@ pub(super) fn add_drain(
         accepted_so_far += to_come.next().unwrap_or(0);
         committed_so_far += committed;
         interval.committed = committed;
-        // An order may be decided before its answer is back, and one without an answer is decided all the same.
+        // An order may be decided before its response arrives, and an unknown one too.
         interval.queued = u64::saturating_sub(accepted_so_far, committed_so_far);
     }
 }

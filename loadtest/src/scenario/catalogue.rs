@@ -7,7 +7,7 @@ use super::Scenario;
 pub const SALE_ID: &str = "rehearsal";
 
 impl Scenario {
-    /// The catalogue, TOML: hot SKUs first by name (`HOT-0001`), then the others (`SKU-00001`).
+    /// The catalogue as TOML: hot SKUs first by name (`HOT-0001`), then the others (`SKU-00001`).
     pub fn catalogue_toml(&self) -> String {
         let mut text = format!(
             "revision = \"{}\"\n\n[[sales]]\nid = \"{SALE_ID}\"\nopens_at = \"2026-01-01T00:00:00Z\"\n\

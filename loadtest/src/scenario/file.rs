@@ -1,4 +1,4 @@
-//! Reads a scenario by its name or from a file, and checks all of it at once.
+//! Loads a scenario by its name or from a file, and validates all of it at once.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use shared::config::ConfigErrors;
 
 use super::{EXPECTABLE_METRICS, ExpectedRange, RatePhase, Scenario, SendSchedule};
 
-/// The scenarios that ship: name and TOML text.
+/// The shipped scenarios: name and TOML text.
 pub const SHIPPED: [(&str, &str); 5] = [
     ("baseline", include_str!("../../scenarios/baseline.toml")),
     ("flash-sale", include_str!("../../scenarios/flash-sale.toml")),
@@ -19,17 +19,17 @@ const LENGTH_S_MAX: f64 = 4.0 * 3_600.0;
 
 const PHASES_MAX: usize = 100;
 
-/// Highest rate, requests a second: more than one machine can send.
+/// Maximum rate, requests a second: more than one machine can send.
 const RPS_MAX: f64 = 1_000_000.0;
 
-/// Most requests of a run: the ledger keeps 100 bytes or so of each.
+/// Maximum requests of a run: the ledger keeps about 100 bytes of each.
 const REQUESTS_MAX: u64 = 50_000_000;
 
 const INTERVALS_MAX: f64 = 3_600.0;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ScenarioError {
-    /// Neither a shipped one nor a file.
+    /// Neither a shipped scenario nor a file.
     #[error("there is no scenario `{name}`: give a file, or one of {shipped}")]
     Unknown { name: String, shipped: String },
     #[error("{name}: {source}")]
@@ -40,7 +40,7 @@ pub enum ScenarioError {
     Invalid(#[from] ConfigErrors),
 }
 
-/// The scenario named `name`: one that ships, or a TOML file. Not yet checked: flags may still change it.
+/// Loads the scenario `name`: a shipped one, or a TOML file. Does not validate it: flags may still change it.
 pub fn load(name: &str) -> Result<Scenario, ScenarioError> {
     if let Some((_, text)) = SHIPPED.iter().find(|(shipped, _)| *shipped == name) {
         return parse(name, text);
@@ -162,7 +162,7 @@ impl Scenario {
     }
 }
 
-/// Checks a phase; `number` is its place, from 1.
+/// Checks a phase; `number` counts from 1.
 pub(crate) fn check_phase(number: usize, phase: &RatePhase, errors: &mut ConfigErrors) {
     let (from, to, seconds) = match *phase {
         RatePhase::Constant { rps, seconds } => (rps, rps, seconds),

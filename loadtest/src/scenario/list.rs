@@ -1,16 +1,14 @@
-//! `loadtest scenarios`.
-
 use std::process::ExitCode;
 
 use super::{EXPECTABLE_METRICS, SHIPPED, load};
 
-/// List the scenarios that ship, print one as a start for your own, or list what can be expected of a run.
+/// List the shipped scenarios, print one as a template, or list the metrics that a scenario can expect.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ScenariosArgs {
-    /// Print this one's TOML
+    /// Print the TOML of this scenario
     #[arg(value_name = "NAME", value_parser = SHIPPED.map(|(name, _)| name))]
     pub name: Option<String>,
-    /// List the names that `[expect]` and --expect know
+    /// List the names that `[expect]` and --expect accept
     #[arg(long, conflicts_with = "name")]
     pub measures: bool,
 }

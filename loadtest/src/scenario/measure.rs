@@ -1,6 +1,6 @@
-//! What a scenario's `[expect]` can name.
+//! The metrics that a scenario's `[expect]` can name.
 
-/// Name and meaning of everything that can be expected of a run.
+/// Name and meaning of every metric.
 pub const EXPECTABLE_METRICS: [(&str, &str); 16] = [
     ("sent_share", "requests that got a connection, of those planned, retries left out"),
     ("accepted_share", "answered 202, of all sent"),

@@ -1,4 +1,4 @@
-//! What a sale looks like: phases of rate, buyers, mishaps, bounds and expected ranges, in a TOML file.
+//! The description of a sale: rate phases, buyers, client behaviour, bounds and expected ranges, in a TOML file.
 
 mod catalogue;
 mod file;

@@ -1,4 +1,4 @@
-//! A scenario's shape, as its TOML file and the report hold it.
+//! The scenario's types, for its TOML file and for the report.
 
 use std::collections::BTreeMap;
 
@@ -9,26 +9,26 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
-    /// Its name.
+    /// Name of the scenario.
     pub name: String,
-    /// What it is for, a sentence or two.
+    /// Purpose of the scenario, in one or two sentences.
     #[serde(default)]
     pub about: String,
-    /// Seed of every choice: the same seed asks for the same.
+    /// Seed of all random choices: the same seed sends the same requests.
     #[serde(default)]
     pub seed: u64,
-    /// Stretches of rate, one after the other.
+    /// Phases of the request rate, one after the other.
     pub phases: Vec<RatePhase>,
-    /// What is on sale.
+    /// SKUs on sale.
     #[serde(default)]
     pub sale: ScenarioSale,
-    /// Who asks for what.
+    /// Distribution of buyers and orders.
     #[serde(default)]
     pub buyers: Buyers,
-    /// How many of the requests are no plain orders.
+    /// Shares of requests that are not new orders.
     #[serde(default)]
     pub mix: RequestMix,
-    /// How clients behave.
+    /// Behaviour of the HTTP clients.
     #[serde(default)]
     pub clients: ClientBehaviour,
     /// The drain's cap.
@@ -37,124 +37,124 @@ pub struct Scenario {
     /// The generator's own bounds.
     #[serde(default)]
     pub generator: GeneratorSettings,
-    /// Expected ranges, by the name of what is measured.
+    /// Expected ranges by metric name.
     #[serde(default)]
     pub expect: BTreeMap<String, ExpectedRange>,
 }
 
-/// A stretch of rate.
+/// A phase of the request rate.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "shape", rename_all = "snake_case", deny_unknown_fields)]
 pub enum RatePhase {
-    /// The same rate throughout.
+    /// A constant rate.
     Constant {
         /// Requests a second.
         rps: f64,
-        /// How long, seconds.
+        /// Length, seconds.
         seconds: f64,
     },
-    /// Rises or falls by the same amount each second.
+    /// Changes by the same amount each second.
     Linear {
-        /// Requests a second at its beginning.
+        /// Requests a second at the start.
         from_rps: f64,
-        /// Requests a second at its end.
+        /// Requests a second at the end.
         to_rps: f64,
-        /// How long, seconds.
+        /// Length, seconds.
         seconds: f64,
     },
-    /// Rises or falls by the same factor each second.
+    /// Changes by the same factor each second.
     Exponential {
-        /// Requests a second at its beginning; above 0.
+        /// Requests a second at the start; above 0.
         from_rps: f64,
-        /// Requests a second at its end; above 0.
+        /// Requests a second at the end; above 0.
         to_rps: f64,
-        /// How long, seconds.
+        /// Length, seconds.
         seconds: f64,
     },
-    /// Up to the peak in the first half and back in the second, linearly.
+    /// Rises linearly to the peak in the first half and falls in the second.
     Spike {
-        /// Requests a second at its beginning and end.
+        /// Requests a second at start and end.
         base_rps: f64,
         /// Requests a second in the middle.
         peak_rps: f64,
-        /// How long, seconds.
+        /// Length, seconds.
         seconds: f64,
     },
 }
 
-/// What is on sale.
+/// SKUs on sale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ScenarioSale {
-    /// Different SKUs.
+    /// Number of SKUs.
     pub skus: u32,
-    /// Units of each, except for the hot ones.
+    /// Units of each SKU, except the hot ones.
     pub stock: u32,
-    /// SKUs that everybody wants: the first ones in the buyers' Zipf order.
+    /// SKUs with the highest demand: the first ones in the buyers' Zipf order.
     pub hot_skus: u32,
     /// Units of each hot SKU.
     pub hot_stock: u32,
-    /// Most units of a hot SKU that one buyer may have; 0: no limit.
+    /// Maximum units of a hot SKU per buyer; 0: no limit.
     pub hot_limit: u32,
 }
 
-/// Who asks for what.
+/// Distribution of buyers and orders.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Buyers {
-    /// Different buyers.
+    /// Number of buyers.
     pub users: u32,
-    /// Exponent of the Zipf law over buyers; 0: all alike.
+    /// Exponent of the Zipf law over buyers; 0: uniform.
     pub user_zipf: f64,
-    /// Exponent of the Zipf law over SKUs; 0: all alike.
+    /// Exponent of the Zipf law over SKUs; 0: uniform.
     pub sku_zipf: f64,
-    /// Most lines of an order, 1 to 20; each number of lines is as likely.
+    /// Maximum lines of an order, 1 to 20; uniform from 1.
     pub lines_max: u32,
-    /// Most units of a line, 1 to 10,000; each number is as likely.
+    /// Maximum units of a line, 1 to 10,000; uniform from 1.
     pub quantity_max: u32,
 }
 
-/// Shares of requests that are no plain orders, each 0 to 1, together at most 1.
+/// Shares of requests that are not new orders, each 0 to 1, together at most 1.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RequestMix {
-    /// An earlier order, sent again as it was.
+    /// An earlier order, sent again unchanged.
     pub replays: f64,
     /// An earlier order's key with another body.
     pub changed: f64,
-    /// Requests that must be refused: broken JSON, unknown SKUs, missing keys, bodies too large, …
+    /// Requests that must be rejected: broken JSON, unknown SKUs, missing keys, oversized bodies, …
     pub invalid: f64,
-    /// Orders whose client hangs up before the answer.
+    /// Orders whose client disconnects before the response.
     pub hang_ups: f64,
-    /// Orders whose body trickles in.
+    /// Orders whose body arrives slowly.
     pub slow_bodies: f64,
 }
 
-/// How clients behave.
+/// Behaviour of the HTTP clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClientBehaviour {
-    /// Most connections open at once, over all threads.
+    /// Maximum open connections, over all threads.
     pub connections_max: u32,
-    /// Requests after which a connection is closed and another opened; 0: never.
+    /// Requests after which a connection is closed and another one opened; 0: never.
     pub requests_per_connection: u32,
-    /// Longest wait for an answer, milliseconds.
+    /// Time-out for a response, milliseconds.
     pub timeout_ms: u32,
-    /// How often a client tries again with the same key after a shed or unknown request.
+    /// Maximum retries with the same key after a shed or unknown request.
     pub retries_max: u32,
-    /// Least wait before a retry, milliseconds; doubles with each, jittered; a `Retry-After` that asks for more wins.
+    /// Minimum wait before a retry, milliseconds; doubles with each, with jitter; a larger `Retry-After` wins.
     pub retry_backoff_ms: u32,
-    /// When a client that hangs up does so, milliseconds after it sent.
+    /// Time from the send to the disconnect of a client that hangs up, milliseconds.
     pub hang_up_after_ms: u32,
-    /// How long a slow body takes, milliseconds.
+    /// Duration of a slow body, milliseconds.
     pub slow_body_ms: u32,
 }
 
-/// The drain.
+/// Settings of the drain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DrainSettings {
-    /// Most orders committed in any one second.
+    /// Maximum orders committed in any one second.
     pub rate: u32,
 }
 
@@ -162,22 +162,22 @@ pub struct DrainSettings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct GeneratorSettings {
-    /// Threads that send; 0: one for each 40,000 requests a second at the peak, at most the processors.
+    /// Sending threads; 0: one per 40,000 requests a second at the peak, at most the number of processors.
     pub threads: u32,
-    /// Latencies are void if more than one in 1,000 requests was taken up later than this, microseconds.
+    /// Latencies are void if more than one in 1,000 requests was sent later than this, microseconds.
     pub slip_p999_us_max: u32,
     /// Length of the timeline's intervals, milliseconds.
     pub interval_ms: u32,
 }
 
-/// An expected range; both ends belong to it.
+/// An expected range; both ends are included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExpectedRange {
-    /// Least.
+    /// Minimum.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min: Option<f64>,
-    /// Most.
+    /// Maximum.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<f64>,
 }

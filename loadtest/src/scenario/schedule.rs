@@ -1,12 +1,12 @@
-//! When each request is to be sent: fixed in advance, whatever the server does (an open model).
+//! The planned send time of each request, fixed in advance and independent of the server (an open model).
 
 use std::time::Duration;
 
 use super::RatePhase;
 
-/// Planned send times. Request number n is due when n + 1 requests lie under the curve of the rate.
+/// Planned send times. Request number n is due when the integral of the rate reaches n + 1.
 ///
-/// Times are computed, not stored: a plan of a hundred million requests takes no memory.
+/// Times are computed, not stored: a plan of a hundred million requests needs no memory.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SendSchedule {
     segments: Vec<RateSegment>,
@@ -14,13 +14,13 @@ pub struct SendSchedule {
     length_s: f64,
 }
 
-/// A stretch whose rate is one formula.
+/// A period whose rate is one formula.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct RateSegment {
     curve: RateCurve,
     start_s: f64,
     length_s: f64,
-    /// Requests before it, in fractions, so that segments join without a gap.
+    /// Requests before it, as a fraction, so that segments join without a gap.
     before: f64,
 }
 
@@ -50,7 +50,7 @@ impl RateCurve {
         }
     }
 
-    /// After how many seconds there were `count` requests: the integral, inverted.
+    /// The seconds after which `count` requests were due: the inverted integral.
     fn time_of(self, count: f64) -> f64 {
         match self {
             Self::Linear { from, slope } if slope.abs() < 1e-9 => count / from,
@@ -64,7 +64,7 @@ impl RateCurve {
 }
 
 impl SendSchedule {
-    /// Spreads requests evenly under the curve of the rate.
+    /// Spreads requests evenly under the rate curve.
     pub fn new(phases: &[RatePhase]) -> Self {
         let mut segments = Vec::with_capacity(phases.len());
         let (mut start_s, mut before) = (0.0, 0.0);
@@ -73,7 +73,7 @@ impl SendSchedule {
             start_s += length_s;
             before += curve.integral(length_s);
         }
-        // A whole number that rounding has put a hair below itself is that number.
+        // An integer that rounding has put slightly below itself is that integer.
         Self { segments, requests: (before + 1e-6).floor() as u64, length_s: start_s }
     }
 
@@ -81,18 +81,18 @@ impl SendSchedule {
         self.requests
     }
 
-    /// From the first instant to the end of the last phase.
+    /// From the start to the end of the last phase.
     pub fn length(&self) -> Duration {
         Duration::from_secs_f64(self.length_s)
     }
 
-    /// When request `number` (from 0) is due, nanoseconds since the start. Ascending in `number`.
+    /// The due time of request `number` (from 0), nanoseconds since the start; ascending in `number`.
     pub fn due_ns(&self, number: u64) -> u64 {
         self.at_ns(number as f64 + 1.0)
     }
 
-    /// When so many requests lie under the curve of the rate, a fraction included; nanoseconds since the start. After
-    /// all of them: the end.
+    /// The time at which the integral of the rate reaches `count`, nanoseconds since the start; after all requests, the
+    /// end.
     pub fn at_ns(&self, count: f64) -> u64 {
         let next = self.segments.partition_point(|segment| segment.before < count);
         let Some(segment) = self.segments.get(next.saturating_sub(1)) else { return 0 };
@@ -106,7 +106,7 @@ impl SendSchedule {
     }
 }
 
-/// A spike is two stretches, everything else one.
+/// A spike has two segments, every other phase one.
 fn curves(phase: &RatePhase) -> impl Iterator<Item = (RateCurve, f64)> {
     let (first, second) = match *phase {
         RatePhase::Constant { rps, seconds } => ((RateCurve::linear(rps, rps, seconds), seconds), None),

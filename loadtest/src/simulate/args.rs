@@ -1,5 +1,3 @@
-//! Flags of the simulator.
-
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -9,27 +7,27 @@ use crate::plan::cost::PriceCurrency;
 use crate::plan::span::Seconds;
 use crate::scenario::{PHASE_SYNTAX, RatePhase};
 
-/// Simulate a sale on Function Compute: the rules of fc-local on a made-up clock, to 10,000 instances and 1,000,000
+/// Simulate a sale on Function Compute: fc-local's rules on a virtual clock, up to 10,000 instances and 1,000,000
 /// requests a second.
 ///
-/// An instance works off orders in turn on its CPU, then each waits for the broker. Requests that are throttled are
-/// not tried again. What is not given is taken from measurements and documents: see loadtest/docs/simulate.md.
+/// An instance processes orders in turn on its CPU, then each order waits for the broker. Throttled requests are not
+/// retried. Measurements and documents supply what the flags do not: see loadtest/docs/simulate.md.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct SimulateArgs {
-    /// A scenario that ships (see `loadtest scenarios`) or a TOML file; only its phases and seed are used
+    /// A shipped scenario (see `loadtest scenarios`) or a TOML file; only its phases and seed are used
     #[arg(value_name = "SCENARIO", default_value = "flash-sale")]
     pub scenario: String,
 
-    /// A phase, instead of the scenario's; may be repeated
+    /// A phase that replaces the scenario's; may be repeated
     #[arg(long, value_name = "PHASE", help = format!("A phase, instead of the scenario's; may be repeated: {PHASE_SYNTAX}"))]
     pub phase: Vec<RatePhase>,
 
-    /// Seed, instead of the scenario's
+    /// Seed that replaces the scenario's
     #[arg(long)]
     pub seed: Option<u64>,
 
-    /// Requests come at random instead of evenly
+    /// Random arrivals (Poisson) instead of even ones
     #[arg(long)]
     pub poisson: bool,
 
@@ -37,47 +35,47 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "VCPU", default_value_t = 0.25)]
     pub vcpu: f64,
 
-    /// Memory of an instance, MB; the least that goes with its vCPUs by default
+    /// Memory of an instance, MB [default: the minimum for its vCPUs]
     #[arg(long, value_name = "MB")]
     pub memory_mb: Option<f64>,
 
-    /// Requests that one instance has at once
+    /// Concurrent requests of one instance
     #[arg(long, value_name = "COUNT", default_value_t = 100)]
     pub concurrency: u16,
 
-    /// CPU of ingest-fn an order, microseconds [default: as measured]
+    /// CPU of ingest-fn per order, microseconds [default: as measured]
     #[arg(long, value_name = "US")]
     pub us_per_order: Option<f64>,
 
-    /// Time that publishing takes, median, milliseconds [default: assumed]
+    /// Median time to publish, milliseconds [default: assumed]
     #[arg(long, value_name = "MS")]
     pub publish_ms: Option<f64>,
 
-    /// The same, 99 in 100; lognormal [default: as the median, constant]
+    /// p99 of the time to publish, milliseconds; lognormal [default: the median, constant]
     #[arg(long, value_name = "MS")]
     pub publish_p99_ms: Option<f64>,
 
-    /// How long a start takes: container (1.2 to 4.5 s), interpreted (120 to 250 ms), milliseconds, or a range MIN..MAX
+    /// Duration of a start: container (1.2 to 4.5 s), interpreted (120 to 250 ms), milliseconds, or a range MIN..MAX
     #[arg(long, value_name = "KIND", default_value = "container")]
     pub cold_start: ColdStartFlag,
 
-    /// Starts as fc-local measured them, from its JSON file
+    /// JSON file of fc-local, whose measured starts are used
     #[arg(long, value_name = "FILE", conflicts_with_all = ["cold_start", "vpc"])]
     pub cold_starts_of: Option<PathBuf>,
 
-    /// Each start takes 0.5 to 1.5 s more, for a VPC
+    /// Add 0.5 to 1.5 s to each start, for a VPC
     #[arg(long)]
     pub vpc: bool,
 
-    /// What gateway and platform add to each request, milliseconds
+    /// Time that gateway and platform add to each request, milliseconds
     #[arg(long, value_name = "MS", default_value_t = 0.0)]
     pub overhead_ms: f64,
 
-    /// How long a frozen instance takes until it works again, milliseconds
+    /// Time to thaw a frozen instance, milliseconds
     #[arg(long, value_name = "MS", default_value_t = 0.0)]
     pub thaw_ms: f64,
 
-    /// How long an instance takes to end, milliseconds
+    /// Time to stop an instance, milliseconds
     #[arg(long, value_name = "MS", default_value_t = 100.0)]
     pub stop_ms: f64,
 
@@ -85,7 +83,7 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "NAME", default_value = "large-region")]
     pub quota: String,
 
-    /// Most instances, instead of the quota's
+    /// Maximum instances, instead of the quota's
     #[arg(long, value_name = "COUNT")]
     pub instances_max: Option<u32>,
 
@@ -97,60 +95,60 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "COUNT")]
     pub per_min: Option<u32>,
 
-    /// Leave the quota on vCPUs and memory out
+    /// Ignore the quota on vCPUs and memory
     #[arg(long)]
     pub no_compute_quota: bool,
 
-    /// How long an idle instance stays, milliseconds [default: the platform's, one minute]
+    /// Idle time until an instance stops, milliseconds [default: the platform's, one minute]
     #[arg(long, value_name = "MS")]
     pub idle_linger_ms: Option<u32>,
 
-    /// How long an instance is idle before it is frozen, milliseconds [default: 100; the platform's is not documented]
+    /// Idle time until an instance is frozen, milliseconds [default: 100; the platform's is not documented]
     #[arg(long, value_name = "MS")]
     pub freeze_after_ms: Option<u32>,
 
-    /// Freeze nothing
+    /// Never freeze
     #[arg(long, conflicts_with_all = ["freeze_after_ms", "freeze_provisioned"])]
     pub no_freeze: bool,
 
-    /// Instances kept from before the jump until the sale ends
+    /// Instances provisioned from before the jump until the sale ends
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
     pub prewarm: u32,
 
-    /// How long before the jump they are asked for, such as 10m
+    /// Lead time of the pre-warm before the jump, such as 10m
     #[arg(long, value_name = "TIME")]
     pub lead: Option<Seconds>,
 
-    /// Take the CPU of provisioned instances away while they are idle (always_allocate_cpu = false)
+    /// Provisioned instances lose their CPU while idle (always_allocate_cpu = false)
     #[arg(long)]
     pub freeze_provisioned: bool,
 
-    /// How long the jump is looked at by itself, such as 5s
+    /// Length of the jump's own measurement, such as 5s
     #[arg(long, value_name = "TIME", default_value = "5s")]
     pub window: Seconds,
 
-    /// Intervals of the timeline, milliseconds [default: a sixtieth of the sale, in steps of 100]
+    /// Interval of the timeline, milliseconds [default: a sixtieth of the sale, in steps of 100]
     #[arg(long, value_name = "MS")]
     pub interval_ms: Option<u32>,
 
-    /// Compare settings, every combination of several: prewarm, lead, concurrency, vcpu, memory, or with values such as
+    /// Compare every combination of settings: prewarm, lead, concurrency, vcpu, memory, or with values such as
     /// prewarm=0,10,20 or lead=10s,5m
     #[arg(long, value_name = "WHAT[=A,B,…]")]
     pub sweep: Vec<SweepAxis>,
 
-    /// With --sweep: latency that 99 in 100 requests are to keep, in the jump and in all, milliseconds [default: 50]
+    /// With --sweep: goal for the p99 latency, in the jump and in total, milliseconds [default: 50]
     #[arg(long, value_name = "MS", requires = "sweep")]
     pub p99_ms: Option<f64>,
 
-    /// With --sweep: share of requests that may be throttled, 0 to 1
+    /// With --sweep: maximum share of throttled requests, 0 to 1
     #[arg(long, value_name = "SHARE", requires = "sweep", default_value_t = 0.0)]
     pub throttled_max: f64,
 
-    /// With --sweep: seeds that each setting is tried with; the worst counts
+    /// With --sweep: seeds per setting; the worst one counts
     #[arg(long, value_name = "COUNT", requires = "sweep", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub seeds: u32,
 
-    /// With --sweep: threads
+    /// With --sweep: threads to use
     #[arg(long, value_name = "COUNT", requires = "sweep", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub threads: u8,
 
@@ -158,7 +156,7 @@ pub struct SimulateArgs {
     #[arg(long, value_enum, default_value = "usd")]
     pub currency: PriceCurrency,
 
-    /// Also write the outcome, or the sweep's, to this file as JSON
+    /// Also write the outcome or the sweep to this file as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
 }
@@ -175,7 +173,7 @@ Exit codes: 0 simulated, 1 failed, or no setting of the sweep keeps the goal, 2 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ColdStartFlag {
     Container,
-    /// As the article says of interpreted runtimes.
+    /// As published for interpreted runtimes.
     Interpreted,
     Between(f64, f64),
 }

@@ -1,4 +1,4 @@
-//! When requests come: the scenario's phases, evenly spaced or at random.
+//! Arrival times: the scenario's phases, evenly spaced or random.
 
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
@@ -8,29 +8,28 @@ use serde::{Deserialize, Serialize};
 use crate::scenario::SendSchedule;
 use fc_model::Nanos;
 
-/// How requests are spaced under the curve of the rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Spacing {
-    /// As even as the rate allows: what the generator plays
+    /// As even as the rate allows, as the generator sends
     Even,
-    /// At random (Poisson): what many independent buyers are
+    /// Random (Poisson), as many independent buyers
     Poisson,
 }
 
-/// Points in time at which requests come, ascending.
+/// Arrival times, ascending.
 #[derive(Clone, Debug)]
 pub struct Arrivals {
     schedule: SendSchedule,
     spacing: Spacing,
     random: SmallRng,
-    /// Requests under the curve up to the last one that came.
+    /// The integral of the rate at the last arrival.
     count: f64,
     begins: Nanos,
 }
 
 impl Arrivals {
-    /// The schedule from `begins` on. The same seed gives the same times.
+    /// Shifts the schedule to `begins`. The same seed gives the same times.
     pub fn new(schedule: SendSchedule, spacing: Spacing, begins: Nanos, seed: u64) -> Self {
         Self { schedule, spacing, random: SmallRng::seed_from_u64(seed), count: 0.0, begins }
     }
@@ -40,7 +39,7 @@ impl Iterator for Arrivals {
     type Item = Nanos;
 
     fn next(&mut self) -> Option<Nanos> {
-        // A Poisson process is the even one with random steps in place of whole ones.
+        // A Poisson process has random steps instead of steps of 1.
         self.count += match self.spacing {
             Spacing::Even => 1.0,
             Spacing::Poisson => Exp1.sample(&mut self.random),
@@ -75,7 +74,7 @@ mod tests {
         assert!(times.is_sorted());
         // 200,000 expected, standard deviation 447.
         assert!((198_000..=202_000).contains(&times.len()), "{}", times.len());
-        // Of a Poisson process, counts in equal windows have a variance equal to their mean.
+        // In a Poisson process the variance of counts in equal windows equals their mean.
         let mut counts = vec![0.0; 2_000];
         for at in &times {
             counts[((at - 5) / 10_000_000).min(1_999) as usize] += 1.0;

@@ -1,11 +1,11 @@
-//! What a simulated sale costs.
+//! The cost of a simulated sale.
 
 use super::outcome::SimulatedCost;
 use super::setup::SimulationSetup;
 use crate::plan::cost::{BilledUsage, PriceCurrency, Prices};
 use fc_model::PerPhase;
 
-/// The bill. A start counts as active, which no document says; throttled calls cost nothing, which none says either.
+/// Computes the bill. A start counts as active time and throttled calls are free; neither is documented.
 pub(super) fn bill(
     setup: &SimulationSetup,
     prices: &Prices,
@@ -24,7 +24,7 @@ pub(super) fn bill(
     };
     let (busy_s, idle_s) = (seconds(starting + active), seconds(idle + frozen));
     let provisioned_cu = of(busy_s + idle_s * always, idle_s * (1.0 - always));
-    // Provisioned instances are counted in whole steps: what is missing of the last one is paid as idle.
+    // Provisioned instances are billed in whole steps: the rest of the last one is billed as idle.
     let rest_s: f64 = setup
         .rules_with_prewarm()
         .provisioned

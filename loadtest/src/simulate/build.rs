@@ -1,4 +1,4 @@
-//! From flags and facts to a setup.
+//! Builds a setup from flags and facts.
 
 use std::fs;
 use std::time::Duration;
@@ -35,10 +35,11 @@ pub enum BuildError {
 }
 
 impl SimulationSetup {
-    /// Puts flags and facts together and checks the result.
+    /// Combines flags and facts and validates the result.
     ///
     /// # Errors
-    /// Flags that make no sense, all at once, or a file that cannot be read.
+    ///
+    /// If flags are inconsistent (all of them are listed), or a file cannot be read.
     pub fn from_flags(args: &SimulateArgs, facts: &PlanFacts) -> Result<Self, BuildError> {
         let mut errors = ConfigErrors::default();
         let scenario = scenario::load(&args.scenario).map_err(|error| BuildError::File(error.into()))?;

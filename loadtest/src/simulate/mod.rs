@@ -1,8 +1,8 @@
-//! The simulator: a sale on Function Compute without waiting for it.
+//! The simulator: a sale on Function Compute on a virtual clock.
 //!
-//! [`crate::platform`] decides, as it does for `fc-local`; here are a made-up clock, arrivals from a scenario's
-//! phases, and a model of what a request costs in an instance: orders take their turn on its CPU, then each waits for
-//! the broker. Equal seeds give equal outcomes, and every outcome is checked against the laws that it must keep.
+//! [`fc_model::Platform`] decides, as it does for `fc-local`. This module adds arrivals from a scenario's phases and a
+//! model of an instance: orders take turns on its CPU, then each waits for the broker. Equal seeds give equal outcomes,
+//! and every outcome is checked against the laws that it must satisfy.
 
 mod args;
 mod arrivals;
@@ -38,10 +38,11 @@ pub use sweep::{Sweep, SweepAxis, SweepGoal, SweepParameter, SweepRow, sweep};
 use crate::plan::facts::PlanFacts;
 use crate::plan::formula::number;
 
-/// Simulates, prints, and writes the JSON file if asked for.
+/// Simulates, prints, and writes the JSON file if requested.
 ///
 /// # Errors
-/// A file that cannot be read or written. Wrong flags are no error but exit code 2, all of them named.
+///
+/// If a file cannot be read or written. Invalid flags are not an error: exit code 2 and a message for each.
 pub fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
     let facts = PlanFacts::load(None)?;
     let setup = match SimulationSetup::from_flags(args, &facts) {

@@ -1,5 +1,3 @@
-//! A sale on the virtual clock.
-
 use fc_model::virtual_time::{InstanceModel, VirtualDriver};
 use fc_model::{InstanceCounts, Nanos};
 use rand::SeedableRng;
@@ -20,10 +18,11 @@ const ARRIVALS: u64 = 1;
 const PUBLISHES: u64 = 2;
 const COLD_STARTS: u64 = 3;
 
-/// Simulates until every request is answered and every instance has stopped.
+/// Simulates until every request has a response and every instance has stopped.
 ///
 /// # Errors
-/// If the setup is out of bounds, or the result breaks a law of [`SimulationOutcome::check`].
+///
+/// If the setup is out of bounds, or the result violates a law of [`SimulationOutcome::check`].
 pub fn simulate(setup: &SimulationSetup, prices: &Prices) -> anyhow::Result<SimulationOutcome> {
     setup.check()?;
     let mut driver = VirtualDriver::new(&setup.rules_with_prewarm(), SaleModel::new(setup)?)?;

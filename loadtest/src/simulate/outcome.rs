@@ -1,4 +1,4 @@
-//! What a simulation comes to. Units stand last in each name; what `fc-local` also tells has the same name there.
+//! The outcome of a simulation. Each name ends with its unit; fields that `fc-local` also reports have the same names.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,23 +17,23 @@ pub struct SimulationOutcome {
     pub planned: u64,
     pub answered: u64,
     pub throttled: u64,
-    /// Requests without an answer when the simulation ended: none, or it ended too early.
+    /// Requests without a response at the end of the simulation: 0, or it ended too early.
     pub under_way_at_end: u64,
-    /// From the simulation's beginning to the end of the sale's last request, milliseconds.
+    /// From the start of the simulation to the end of the sale's last request, milliseconds.
     pub uptime_ms: u64,
     pub instance_counts: InstanceCounts,
-    /// Requests and instances by what became of them.
+    /// Requests and instances by outcome.
     pub counts: EventCounts,
-    /// Time of all instances together in each phase, milliseconds: provisioned ones.
+    /// Sum over the provisioned instances of the time in each phase, milliseconds.
     pub provisioned_ms: PerPhase<u64>,
     pub on_demand_ms: PerPhase<u64>,
-    /// From a request's coming to its answer.
+    /// From arrival to response.
     pub latency: Quantiles,
-    /// The same, of requests that came in the first seconds of the jump.
+    /// The latency of requests that arrived in the first seconds of the jump.
     pub latency_of_jump: Quantiles,
     pub jump_at_ms: u64,
     pub instances_max: u32,
-    /// The most with a request under way at once.
+    /// Maximum instances with a request in flight at one time.
     pub active_max: u32,
     pub cpu: CpuUse,
     pub little: Little,
@@ -43,7 +43,7 @@ pub struct SimulationOutcome {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SimulationInputs {
-    /// Phases of rate, as a flag writes them.
+    /// Phases of the rate, as flags write them.
     pub phases: Vec<String>,
     pub spacing: Spacing,
     pub seed: u64,
@@ -60,14 +60,14 @@ pub struct SimulationInputs {
 pub struct CpuUse {
     pub used_s: f64,
     pub given_s: f64,
-    /// Used of what was there, 0 to 1.
+    /// Used share of the available CPU, 0 to 1.
     pub utilisation: f64,
 }
 
-/// Requests in the system over time against their latencies: L = λ·W, counted in two ways that share nothing.
+/// Requests in the system over time against their latencies: L = λ·W, counted in two independent ways.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Little {
-    /// Requests in the system, summed over time; request-seconds.
+    /// Integral of the requests in the system; request-seconds.
     pub under_way_s: f64,
     pub latency_s: f64,
 }
@@ -82,7 +82,7 @@ pub struct SimulatedCost {
     pub cny: f64,
 }
 
-/// An interval of the timeline: requests by when they came, instances at its end.
+/// An interval of the timeline: requests by arrival, instances at its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimelineSample {
     pub at_ms: u64,
@@ -100,7 +100,7 @@ pub struct TimelineSample {
 }
 
 impl SimulationOutcome {
-    /// What must hold of every simulation, or the model is wrong.
+    /// Checks the laws of every simulation.
     pub fn check(&self) -> anyhow::Result<()> {
         let counts = &self.counts;
         anyhow::ensure!(
@@ -129,7 +129,7 @@ impl SimulationOutcome {
         Ok(())
     }
 
-    /// Share of requests that were throttled, 0 to 1.
+    /// Share of throttled requests, 0 to 1.
     pub fn throttled_share(&self) -> f64 {
         self.throttled as f64 / (self.planned as f64).max(1.0)
     }

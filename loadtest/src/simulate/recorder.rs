@@ -1,4 +1,4 @@
-//! What is noted down while the time runs.
+//! Records the outcome during the simulation.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use hdrhistogram::Histogram;
 use super::outcome::TimelineSample;
 use fc_model::{InstanceCounts, Nanos, PerPhase};
 
-/// Longest latency that is told apart, microseconds.
+/// Maximum latency of a histogram, microseconds.
 const LATENCY_US_MAX: u64 = 3_600_000_000;
 
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(super) struct SimulationRecorder {
     pub(super) under_way: u64,
     under_way_since: Nanos,
     pub(super) under_way_area: u128,
-    /// Of latencies, the overhead outside the platform left out; nanoseconds.
+    /// Sum of latencies without the overhead outside the platform, nanoseconds.
     pub(super) latency_sum: u128,
     pub(super) admitted: u64,
     pub(super) instances_max: u32,
@@ -52,7 +52,7 @@ impl SimulationRecorder {
         let count = nanos(end - sale).div_ceil(interval).max(1);
         let slots = (0..count).map(|number| IntervalSlot {
             moment: TimelineSample { at_ms: number * interval / 1_000_000, ..TimelineSample::default() },
-            // Grows with what is recorded: most intervals see a narrow range.
+            // The histogram grows as needed: most intervals see a narrow range.
             latency: Histogram::new(2).unwrap_or_else(|_| unreachable!("two digits are allowed")),
         });
         Self {
@@ -73,14 +73,14 @@ impl SimulationRecorder {
         }
     }
 
-    /// The interval in which a request came.
+    /// The interval of an arrival.
     fn slot(&mut self, arrived: Nanos) -> &mut IntervalSlot {
         let last = self.slots.len() - 1;
         let number = (arrived.saturating_sub(self.sale) / self.interval) as usize;
         &mut self.slots[number.min(last)]
     }
 
-    /// Requests in the system change to `under_way`.
+    /// Changes the number of requests in the system to `under_way`.
     fn count(&mut self, now: Nanos, under_way: u64) {
         self.under_way_area += u128::from(self.under_way) * u128::from(now - self.under_way_since);
         (self.under_way, self.under_way_since) = (under_way, now);
@@ -100,7 +100,7 @@ impl SimulationRecorder {
         self.count(now, self.under_way - 1);
     }
 
-    /// A request that came at `arrived` will have its answer at `done`, and `overhead` later at the client.
+    /// Records a request that arrived at `arrived` and gets its response at `done`, and `overhead` later at the client.
     pub(super) fn admitted(&mut self, arrived: Nanos, done: Nanos, overhead: Nanos) {
         self.admitted += 1;
         self.latency_sum += u128::from(done - arrived);
@@ -111,11 +111,11 @@ impl SimulationRecorder {
         }
         let slot = self.slot(arrived);
         slot.moment.answered += 1;
-        // Only what is beyond any histogram is refused.
+        // Fails only beyond the histogram's maximum.
         let _fits = slot.latency.record(us);
     }
 
-    /// Notes the instances at the end of each interval that ends by `now`.
+    /// Records the instances at the end of each interval that ends by `now`.
     pub(super) fn pass(&mut self, now: Nanos, instance_counts: &InstanceCounts) {
         while self.next <= now {
             let number = ((self.next - self.sale) / self.interval - 1) as usize;

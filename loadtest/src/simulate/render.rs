@@ -1,4 +1,4 @@
-//! Outcomes for people.
+//! Outcomes as text.
 
 use std::fmt::{self, Write};
 

@@ -1,4 +1,4 @@
-//! What a request costs in an instance: CPU in turn, then the wait for the broker.
+//! The cost of a request in an instance: CPU in turn, then the wait for the broker.
 
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal, Uniform};
@@ -7,17 +7,17 @@ use serde::{Deserialize, Serialize};
 use crate::plan::queueing::Cores;
 use fc_model::Nanos;
 
-/// How many standard deviations above the mean 99 in 100 of a normal distribution are.
+/// The p99 of a normal distribution, in standard deviations above the mean.
 const P99_DEVIATIONS: f64 = 2.326_347_874_040_841;
 
-/// Longest wait for the broker, whatever its distribution says: the producer gives up by then.
+/// Maximum wait for the broker: the producer's time-out is shorter.
 const PUBLISH_MS_MAX: f64 = 60_000.0;
 
-/// The wait for the broker: lognormal by its median and 99th percentile, or constant if these are equal.
+/// The wait for the broker: lognormal by its median and p99, or constant if both are equal.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PublishLatency {
     pub p50_ms: f64,
-    /// 99 in 100 are not above it, milliseconds.
+    /// p99, milliseconds.
     pub p99_ms: f64,
 }
 
@@ -28,11 +28,11 @@ pub enum ColdStarts {
         min_ms: f64,
         max_ms: f64,
     },
-    /// As they were measured, each as likely, milliseconds.
+    /// Measured starts, each equally likely, milliseconds.
     Measured(Vec<f64>),
 }
 
-/// [`PublishLatency`], ready to be drawn from.
+/// [`PublishLatency`], prepared for sampling.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PublishWait {
     median_ns: f64,
@@ -74,7 +74,7 @@ impl ColdStarts {
     }
 }
 
-/// The CPU of every instance, by index: when each of its servers is free.
+/// The CPU of every instance, by index: the time at which each of its servers is free.
 #[derive(Debug)]
 pub(super) struct InstanceCpus {
     servers: usize,
@@ -89,7 +89,7 @@ impl InstanceCpus {
         Self { servers: cores.servers as usize, service, free_at: Vec::new() }
     }
 
-    /// Has an order worked on by the first server that is free, no earlier than `now`; when it is done.
+    /// Assigns an order to the first free server, no earlier than `now`; returns its end time.
     pub(super) fn work(&mut self, index: u32, now: Nanos) -> Nanos {
         let first = index as usize * self.servers;
         if self.free_at.len() < first + self.servers {

@@ -1,5 +1,3 @@
-//! What is simulated.
-
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -18,32 +16,32 @@ const INTERVALS_MAX: u64 = 3_600;
 pub struct SimulationSetup {
     pub phases: Vec<RatePhase>,
     pub spacing: Spacing,
-    /// Seed of everything random. Arrivals, publish waits and cold starts have streams of their own, so that settings
-    /// are compared under the same luck.
+    /// Seed of all random choices. Arrivals, publish waits and cold starts have streams of their own, so that settings
+    /// are compared under the same randomness.
     pub seed: u64,
-    /// The platform's rules; [`Self::prewarm`] is added to what they provision.
+    /// The platform's rules; [`Self::prewarm`] is added to their provisioned windows.
     pub rules: PlatformRules,
-    /// Instances kept from before the jump on.
+    /// Instances provisioned from before the jump.
     pub prewarm: Option<Prewarm>,
     pub vcpu: f64,
     pub memory_mb: f64,
-    /// CPU an order, microseconds of a whole vCPU.
+    /// CPU per order, microseconds of a whole vCPU.
     pub us_per_order: f64,
     pub publish: PublishLatency,
     pub cold_starts: ColdStarts,
     pub overhead_ms: f64,
-    /// How long a frozen instance takes until it works again, milliseconds.
+    /// Time to thaw a frozen instance, milliseconds.
     pub thaw_ms: f64,
     pub stop_ms: f64,
     pub interval: Duration,
     pub window: Duration,
 }
 
-/// Instances kept from before the jump until the sale ends.
+/// Instances provisioned from before the jump until the sale ends.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Prewarm {
     pub target: u32,
-    /// How long before the jump they are asked for, seconds.
+    /// Lead time before the jump, seconds.
     pub lead_s: f64,
 }
 
@@ -137,8 +135,8 @@ impl SimulationSetup {
     }
 }
 
-/// When the rate jumps: the beginning of the phase in which it first more than doubles, against where that phase or
-/// the whole began; the very beginning if it never does.
+/// The time of the jump: the start of the first phase in which the rate more than doubles, against the start of that
+/// phase or of the sale; else the very start.
 fn jump_of(phases: &[RatePhase]) -> Duration {
     let ends = |phase: &RatePhase| match *phase {
         RatePhase::Constant { rps, seconds } => (rps, rps, seconds),

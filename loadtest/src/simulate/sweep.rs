@@ -1,4 +1,4 @@
-//! Many settings of one sale, side by side: which one keeps the goal at the least cost.
+//! Many settings of one sale: the cheapest one that meets the goal.
 
 use std::str::FromStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,18 +18,18 @@ const SETTINGS_MAX: usize = 2_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SweepParameter {
-    /// Instances kept from before the jump on.
+    /// Instances provisioned from before the jump.
     Prewarm,
-    /// How long before the jump they are asked for, seconds.
+    /// Lead time before the jump, seconds.
     Lead,
     Concurrency,
-    /// vCPUs of an instance, each with the least memory that goes with it.
+    /// vCPUs of an instance, each with its minimum memory.
     Vcpu,
     /// Memory of an instance, MB, each with as many vCPUs as GB.
     Memory,
 }
 
-/// A dial with the values that are tried; none: those that suit the sale.
+/// A parameter and its values; empty: values that suit the sale.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SweepAxis {
     pub dial: SweepParameter,
@@ -64,11 +64,11 @@ impl FromStr for SweepAxis {
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SweepGoal {
-    /// So many seeds, from the setup's on: each must keep it.
+    /// Number of seeds, from the setup's on: each must meet the goal.
     pub seeds: u32,
-    /// 99 in 100 requests, in the jump and in all, milliseconds.
+    /// p99 of the latency, in the jump and in total, milliseconds.
     pub p99_ms: f64,
-    /// Share of requests that may be throttled, 0 to 1.
+    /// Maximum share of throttled requests, 0 to 1.
     pub throttled_max: f64,
 }
 
@@ -82,7 +82,7 @@ impl SweepGoal {
     }
 }
 
-/// A setting and what it came to: the worst of its seeds, but for the means of utilisation and cost.
+/// A setting and its outcome: the worst of its seeds, except the means of utilisation and cost.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SweepRow {
     pub prewarm: u32,
@@ -90,19 +90,19 @@ pub struct SweepRow {
     pub concurrency: u16,
     pub vcpu: f64,
     pub memory_mb: f64,
-    /// 99 in 100 of all requests, microseconds.
+    /// p99 of all requests, microseconds.
     pub p99_us: u64,
     pub p99_of_jump_us: u64,
     pub throttled: u64,
     pub cold_starts: u64,
     pub instances_max: u32,
-    /// CPU in use of what active instances have, 0 to 1.
+    /// Used share of the active instances' CPU, 0 to 1.
     pub utilisation: f64,
     pub cu: f64,
     pub usd: f64,
     pub cny: f64,
     pub keeps_goal: bool,
-    /// Whether it was not asked for, but lies next to what is best.
+    /// True if the setting was not requested but added beside the best one.
     pub refined: bool,
 }
 
@@ -111,11 +111,11 @@ pub struct Sweep {
     pub goal: SweepGoal,
     pub dials: Vec<SweepParameter>,
     pub rows: Vec<SweepRow>,
-    /// The one that keeps the goal at the least cost, by its place in `rows`.
+    /// Index in `rows` of the cheapest setting that meets the goal.
     pub best: Option<usize>,
 }
 
-/// Simulates every combination of `axes` on `threads`, and looks for the smallest pre-warm that is enough.
+/// Simulates every combination of `axes` on `threads`, then searches the smallest sufficient pre-warm.
 pub fn sweep(
     setup: &SimulationSetup,
     axes: &[SweepAxis],
@@ -150,7 +150,7 @@ pub fn sweep(
 }
 
 impl Sweep {
-    /// The cheapest of those that keep the goal; of equally cheap ones the smallest.
+    /// Selects the cheapest setting that meets the goal; of equally cheap ones the smallest.
     fn choose(&mut self) {
         let kept = self.rows.iter().enumerate().filter(|(_, row)| row.keeps_goal);
         let best = kept
@@ -158,7 +158,7 @@ impl Sweep {
         self.best = best.map(|(place, _)| place);
     }
 
-    /// Narrows down the smallest pre-warm beside the best one that is enough.
+    /// Searches the smallest sufficient pre-warm near the best one.
     fn refine(&mut self, settings: &[SimulationSetup], facts: &PlanFacts) -> anyhow::Result<()> {
         let Some(place) = self.best else { return Ok(()) };
         let best = &self.rows[place];
@@ -262,7 +262,7 @@ fn turned(
     match dial {
         SweepParameter::Prewarm => {
             let lead_s = setup.prewarm.map_or(default_lead_s, |prewarm| prewarm.lead_s);
-            // None at all is still a setting with a lead, so that the two dials can be turned in any order.
+            // A pre-warm of 0 still has a lead, so that the two parameters can be set in any order.
             setup.prewarm = Some(Prewarm { target: whole()?, lead_s });
         }
         SweepParameter::Lead => {

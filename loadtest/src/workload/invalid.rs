@@ -1,8 +1,8 @@
-//! Requests that must be refused, and how.
+//! Requests that must be rejected, and how.
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum InvalidRequest {
-    /// A SKU that the sale does not sell.
+    /// A SKU that is not part of the sale.
     UnknownSku,
     UnknownSale,
     QuantityZero,
@@ -18,7 +18,7 @@ pub enum InvalidRequest {
 }
 
 impl InvalidRequest {
-    /// All of them, each as likely as another.
+    /// Each kind is equally likely.
     pub const ALL: [Self; 12] = [
         Self::UnknownSku,
         Self::UnknownSale,
@@ -34,7 +34,7 @@ impl InvalidRequest {
         Self::WrongPath,
     ];
 
-    /// The problem's code that it must be refused with (ingest-fn's README).
+    /// The expected problem code (see ingest-fn's README).
     pub const fn code(self) -> &'static str {
         match self {
             Self::UnknownSku => "unknown_sku",

@@ -1,4 +1,4 @@
-//! Who asks for what. Each request is a function of the seed and its number alone: nothing is stored, a run can be
+//! The contents of the requests. Each is a function of the seed and its number alone: nothing is stored, a run can be
 //! repeated, and the ledger derives afterwards what each request must have become.
 
 mod invalid;
@@ -18,13 +18,13 @@ pub use invalid::InvalidRequest;
 pub use render::RequestRenderer;
 pub use spec::{LINES_MAX, RequestKind, RequestSpec};
 
-/// How far back a replay looks for the order that it repeats: impatient buyers repeat a recent one.
+/// Maximum distance of a replay to the order that it repeats: impatient buyers repeat a recent one.
 const REPLAY_BACK_MAX: u64 = 500;
 
 #[derive(Clone, Debug)]
 struct SkuEntry {
     sku: String,
-    /// Most units in one line: the SKU's limit for one buyer.
+    /// Maximum units in one line: the SKU's limit per buyer.
     limit: u32,
 }
 
@@ -61,7 +61,7 @@ impl KindThresholds {
     }
 }
 
-/// What the roll of a request's die says; which order a repetition repeats is found afterwards.
+/// The drawn kind of a request; the repeated order is selected afterwards.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum DrawnKind {
     Own(RequestKind),
@@ -70,9 +70,9 @@ enum DrawnKind {
 }
 
 impl Workload {
-    /// Requests for `sale`, whose SKUs `scenario`'s Zipf law ranks by name, hot ones (`HOT…`) first.
+    /// Generates requests for `sale`, whose SKUs `scenario`'s Zipf law ranks by name, hot ones (`HOT…`) first.
     ///
-    /// `run_id` parts this run's idempotency keys from another's; it changes nothing else.
+    /// `run_id` separates this run's idempotency keys from another's; it changes nothing else.
     pub fn new(scenario: &Scenario, sale: &Sale, key: OrderIdKey, run_id: u64) -> anyhow::Result<Self> {
         let mut articles: Vec<_> = sale
             .skus
@@ -123,7 +123,7 @@ impl Workload {
     }
 
     fn random(&self, number: u64) -> SmallRng {
-        // The generator's own seeding mixes these bits; neighbours have nothing in common.
+        // The generator's own seeding mixes these bits; neighbours are independent.
         SmallRng::seed_from_u64(self.seed.rotate_left(32) ^ number)
     }
 
@@ -145,7 +145,7 @@ impl Workload {
         }
     }
 
-    /// A recent request that is an order of its own.
+    /// A recent request that is a new order.
     fn earlier(&self, number: u64, random: &mut SmallRng) -> Option<u64> {
         let back = random.random_range(1..=REPLAY_BACK_MAX.min(number).max(1));
         let from = number.checked_sub(back)?;
@@ -178,7 +178,7 @@ impl Workload {
         }
     }
 
-    /// The SKU of an order's line: the first and those that follow it in rank, so that each occurs once.
+    /// The SKU of an order's line: the first one and those that follow in rank, so that each occurs once.
     fn article(&self, first_sku: u32, line: usize) -> &SkuEntry {
         &self.articles[(first_sku as usize + line) % self.articles.len()]
     }
@@ -187,8 +187,8 @@ impl Workload {
         format!("{:016x}-{}", self.run_id, spec.origin)
     }
 
-    /// The order id and digest that `spec` must get, derived here so that an answer can be held against them;
-    /// `None` for an invalid request.
+    /// The order id and digest that `spec` must get, derived here so that a response can be compared; `None` for an
+    /// invalid request.
     pub fn expected(&self, spec: &RequestSpec) -> Option<(OrderId, PayloadDigest)> {
         if matches!(spec.kind, RequestKind::Invalid(_)) {
             return None;
@@ -200,7 +200,7 @@ impl Workload {
         Some((order_id, PayloadDigest::of(&order)))
     }
 
-    /// The body of `spec` as a value; for an invalid one, what it was before it was spoilt.
+    /// The body of `spec` as a value; for an invalid request, before the corruption.
     pub fn request(&self, spec: &RequestSpec) -> OrderRequest {
         let items = (0..usize::from(spec.lines))
             .map(|line| ItemRequest {

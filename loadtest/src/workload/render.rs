@@ -1,9 +1,9 @@
-//! Writes a request as HTTP/1.1, without going through a value: at 50,000 requests a second each allocation counts.
-//! A test holds what is written here against [`Workload::request`].
+//! Renders a request as HTTP/1.1 directly: at 50,000 requests a second each allocation counts. A test compares the
+//! result with [`Workload::request`].
 
 use super::{InvalidRequest, RequestKind, RequestSpec, Workload};
 
-/// Padding of a body that is too large.
+/// Padding of an oversized body.
 static PADDING: [u8; 20 * 1024] = [b'x'; 20 * 1024];
 
 #[derive(Default)]
@@ -19,7 +19,7 @@ impl std::fmt::Debug for RequestRenderer {
 }
 
 impl RequestRenderer {
-    /// Appends `spec` to `out` as a whole request to `host`. Returns the length of its head, bytes.
+    /// Appends `spec` to `out` as a complete request to `host`. Returns the length of its head, bytes.
     pub fn render(
         &mut self,
         workload: &Workload,
@@ -106,7 +106,7 @@ impl RequestRenderer {
         self.text(b"\",\"line1\":\"");
         self.digits(u32::from(spec.house));
         self.text(b" Nanjing Road\",\"city\":\"Shanghai\",\"postal_code\":\"200001\",\"country\":\"CN\",\"phone\":\"+86 130 ");
-        // 8 digits, leading zeros kept: a 1 in front is cut off again.
+        // 8 digits with leading zeros: a leading 1 is cut off.
         let phone = self.number.format(100_000_000 + spec.phone).as_bytes();
         self.body.extend_from_slice(&phone[1..]);
         self.text(b"\"}");

@@ -1,4 +1,4 @@
-//! A request as numbers: what is needed to write it, and no more.
+//! A request as numbers: the minimum from which it can be rendered.
 
 use super::InvalidRequest;
 
@@ -7,22 +7,21 @@ pub const LINES_MAX: usize = shared::order::ITEMS_MAX;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RequestKind {
     New,
-    /// An order of its own whose client hangs up before the answer.
+    /// A new order whose client disconnects before the response.
     HangUp,
-    /// An order of its own whose body trickles in.
+    /// A new order whose body arrives slowly.
     SlowBody,
-    /// An earlier order, sent again as it was.
+    /// An earlier order, sent again unchanged.
     Replay,
     /// An earlier order's key with another body.
     Changed,
     Invalid(InvalidRequest),
 }
 
-/// A request before it is written out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestSpec {
     pub number: u64,
-    /// The request whose idempotency key it bears: itself, or the one that it repeats.
+    /// The request that owns the idempotency key: this one, or the one that it repeats.
     pub origin: u64,
     pub kind: RequestKind,
     pub user: u32,

@@ -64,7 +64,7 @@ fn a_seed_repeats_itself_and_another_does_not() {
     };
     assert_eq!(specs(1), specs(1));
     assert_ne!(specs(1), specs(2));
-    // Another run of the same seed asks for the same under other keys.
+    // Another run with the same seed sends the same requests with other keys.
     let (one, other) = (workload(&scenario(), 1), workload(&scenario(), 2));
     assert_eq!(one.request_spec(3), other.request_spec(3));
     assert_ne!(one.expected(&one.request_spec(3)), other.expected(&other.request_spec(3)));

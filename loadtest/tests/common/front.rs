@@ -1,4 +1,4 @@
-//! fc-local with a broker of its own, as real processes. Tests that use it include this file.
+//! fc-local with its own broker, as real processes. Tests that use it include this file.
 
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -10,10 +10,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-/// Longest that anything may take before a test says that it does not happen.
+/// Maximum wait before a test fails.
 pub(crate) const BOUND: Duration = Duration::from_secs(60);
 
-/// A part of `loadtest`; it is killed with the test.
+/// A process of `loadtest`; it is killed with the test.
 struct LoadtestProcess {
     process: Child,
     _alive: Option<ChildStdin>,
@@ -41,7 +41,7 @@ impl Drop for LoadtestProcess {
     }
 }
 
-/// A front that listens, and its broker.
+/// A listening front and its broker.
 pub(crate) struct FcLocalFixture {
     part: LoadtestProcess,
     pub(crate) address: SocketAddr,
@@ -83,12 +83,12 @@ impl FcLocalFixture {
             rest.split('/').next().and_then(|address| address.trim().parse().ok()).expect("an address")
         };
         let (address, admin) = (address(), address());
-        // It goes on printing, and must not be held up.
+        // The process continues to print and must not block on a full pipe.
         std::thread::spawn(move || lines.for_each(drop));
         Self { part, address, admin, json, _broker: broker }
     }
 
-    /// Sends it a signal and waits for its end.
+    /// Sends a signal and waits for the end.
     pub(crate) async fn end(&mut self, signal: Signal) -> std::process::ExitStatus {
         kill(i32::try_from(self.part.process.id()).expect("a process id"), signal);
         let mut status = None;

@@ -1,4 +1,4 @@
-//! fc-local as a user runs it: real processes, a real broker, real signals. Nothing here waits for a fixed time.
+//! fc-local as a user runs it: real processes, a real broker, real signals. No test waits for a fixed time.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::expect_used, reason = "a test says what it expects")]
@@ -12,7 +12,7 @@ use rustix::process::Signal;
 use front::{kill, until};
 use stage::{HeldFixture, has_ended, process_state};
 
-/// Held requests must not time out however slow the machine is.
+/// Held requests must not time out on a slow machine.
 const PATIENT: &[&str] = &["--body-timeout-ms=60000"];
 
 #[tokio::test]
@@ -156,7 +156,7 @@ async fn an_instance_that_cannot_start_is_told_and_not_tried_without_end() {
     assert!(status.success(), "{status}");
     let (started, uptime_ms) =
         (summary["counts"]["started_provisioned"].as_u64(), summary["uptime_ms"].as_u64());
-    // Each failed start keeps its place for a second.
+    // Each failed start keeps its slot for a second.
     assert!(started <= uptime_ms.map(|ms| ms / 1_000 + 1), "{summary}");
 }
 

@@ -10,9 +10,9 @@ use tempfile::TempDir;
 
 use crate::front::{BOUND, FcLocalFixture, order};
 
-/// A front with its broker, in a directory of its own.
+/// A front with its broker, in its own folder.
 pub(crate) struct HeldFixture {
-    // Before the directory, so that it has ended when that goes.
+    // Before the folder, so that the process ends first.
     front: FcLocalFixture,
     directory: TempDir,
 }
@@ -47,28 +47,28 @@ impl HeldFixture {
         instances.iter().map(read).collect()
     }
 
-    /// Requests under way or waiting, on all instances.
+    /// Requests in flight or waiting, on all instances.
     pub(crate) fn requests_under_way(&self) -> u64 {
         let status = self.status();
         let instances = status["instances"].as_array().expect("a list");
         instances.iter().filter_map(|instance| instance["requests"].as_u64()).sum()
     }
 
-    /// An order whose head has been sent and whose body has not.
+    /// Sends an order's head without its body.
     pub(crate) fn hold(&self, key: &str) -> HeldExchange {
         let mut exchange = HeldExchange::open(self.front.address, &head(key));
         exchange.rest = order(key);
         exchange
     }
 
-    /// Sends an order and waits for the answer.
+    /// Sends an order and waits for the response.
     pub(crate) fn order(&self, key: &str) -> FrontResponse {
         let mut exchange = self.hold(key);
         exchange.release();
         exchange.answer()
     }
 
-    /// Sends the front a signal and waits for its end; the summary it wrote.
+    /// Sends the front a signal and waits for its end; returns its summary.
     pub(crate) async fn end(mut self, signal: Signal) -> (ExitStatus, Value) {
         let status = self.front.end(signal).await;
         let summary =
@@ -80,10 +80,10 @@ impl HeldFixture {
     }
 }
 
-/// A process's state as the kernel names it: `T` stopped, `Z` ended and not waited for; `None`: gone.
+/// A process's state as the kernel names it: `T` stopped, `Z` a zombie; `None`: gone.
 pub(crate) fn process_state(pid: i32) -> Option<char> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name before it is in brackets and may hold anything.
+    // The name before it is in brackets and may hold any character.
     stat.rsplit(") ").next()?.chars().next()
 }
 
@@ -98,7 +98,7 @@ fn head(key: &str) -> String {
     )
 }
 
-/// A connection with one request on it.
+/// A connection with one request in flight.
 pub(crate) struct HeldExchange {
     stream: TcpStream,
     rest: String,

@@ -1,4 +1,4 @@
-//! The page, as a browser draws it. `SPILLWAY_TEST_CHROMIUM` names the browser; without it these tests are skipped.
+//! The page as a browser renders it. `SPILLWAY_TEST_CHROMIUM` names the browser; without it these tests are skipped.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,13 +8,13 @@ use tempfile::TempDir;
 
 use super::runs::{self, HOSTILE};
 
-/// What a browser shows of `page`, as HTML; `None` where there is no browser.
+/// The rendered `page` as HTML; `None` without a browser.
 fn drawn(name: &str, page: &str) -> Option<String> {
     let Some(chromium) = std::env::var_os("SPILLWAY_TEST_CHROMIUM") else {
         println!("skipped: SPILLWAY_TEST_CHROMIUM is not set");
         return None;
     };
-    // Left there, for whoever wants to look.
+    // Kept for inspection.
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("report-{name}.html"));
     std::fs::write(&file, page).expect("written");
     let profile = TempDir::new().expect("a directory");
@@ -28,7 +28,7 @@ fn drawn(name: &str, page: &str) -> Option<String> {
         .expect("the browser runs");
     let dom = String::from_utf8(output.stdout).expect("text");
     assert!(output.status.success() && dom.contains("<main>"), "{}", String::from_utf8_lossy(&output.stderr));
-    // The scripts stand last; what they say is not what the page shows.
+    // The scripts are last; their text is not part of the visible page.
     let (visible, _scripts) = dom.split_once("<script").expect("scripts");
     // Numbers are tied to their units.
     Some(visible.replace("&nbsp;", " "))
@@ -38,7 +38,7 @@ fn drawn_report(name: &str, report: &RunReport) -> Option<String> {
     drawn(name, &html(report).expect("a page"))
 }
 
-/// The root element's tag, where the page says how it went.
+/// The root element's tag, which carries the result.
 fn root(dom: &str) -> &str {
     dom.split('>').find(|tag| tag.contains("<html")).expect("a root")
 }
@@ -83,7 +83,7 @@ fn a_good_run_is_drawn_whole() {
         dom.contains("all 243,912 accepted orders are in the database exactly once, and nothing else is.")
     );
     assert!(!dom.contains("Latencies void"));
-    // A point for each interval, twice for areas: they have a lower edge.
+    // A point per interval, twice for areas: they have a lower edge.
     let (sale, whole) = (20, report.timeline.len());
     for (chart, expected) in [
         (
@@ -122,7 +122,7 @@ fn a_good_run_is_drawn_whole() {
         assert_eq!(series(&dom, chart), expected, "{chart}");
     }
     assert!(dom.contains("cap 2,000/s") && dom.contains("the machine has 4"));
-    // Figures, as people read them.
+    // Metrics as the page prints them.
     for text in
         ["50,000/s", "248,889", "2,000", "RocketMQ and MariaDB", "Apache RocketMQ 5.5.0", "hang_up_after_ms"]
     {
@@ -207,14 +207,14 @@ fn very_short_and_very_long_runs_are_drawn() {
         let Some(dom) = drawn_report(name, &report) else { return };
         assert_drawn(&dom, charts);
         if name == "single" {
-            // One value is no line: it is a dot.
+            // A single value is a dot, not a line.
             let latency = between(&dom, "<figure id=\"chart-latency\"", "</figure>");
             assert_eq!(latency.matches("<circle class=\"dot").count(), 4);
         }
         if name == "long" {
             let planned = series(&dom, "chart-load").last().copied();
             assert_eq!(planned, Some(("planned", 600)));
-            // Intervals without an answer are gaps: a new beginning after each.
+            // Intervals without a response are gaps: each is followed by a new path segment.
             let p99 = between(
                 between(&dom, "<figure id=\"chart-latency\"", "</figure>"),
                 "data-series=\"p99\" d=\"",
@@ -276,8 +276,8 @@ fn values_can_be_read_with_the_pointer_and_the_keyboard() {
         format!(
             "data-ninth=\"8 to 9 s: accepted {accepted}/s, shed {shed}/s, refused 250/s, unknown 2/s, planned 50,000/s\""
         ),
-        // All charts over time point at the same moment, but the drain's and the pointed one alone tells the values;
-        // the chart of quantiles keeps its own until the pointer leaves it.
+        // All time charts show the same moment, except the drain's; only the pointed one prints values. The quantile
+        // chart keeps its own moment until the pointer leaves it.
         "data-crossed=\"7\"".to_owned(),
         "data-readouts=\"2\"".to_owned(),
         "data-left=\"1\"".to_owned(),

@@ -26,7 +26,7 @@ fn directory(reports: &[(&str, RunReport)]) -> TempDir {
     directory
 }
 
-/// A run in intervals of half a second, its 99th percentiles `p99` times as long.
+/// A run with intervals of half a second, whose 99th percentiles are multiplied by `p99`.
 fn fine(p99: f64) -> RunReport {
     flash_sale(Knobs { p99, interval_ms: 500, ..Knobs::default() })
 }

@@ -1,4 +1,4 @@
-//! What `compare` claims, and what it does not.
+//! The claims of `compare`, and the cases without one.
 
 use loadtest::report::RunReport;
 use loadtest::report::compare::{
@@ -22,7 +22,7 @@ fn judged<'a>(comparison: &'a Comparison, name: &str) -> &'a TestedMetric {
     comparison.judged.iter().find(|judged| judged.name == name).unwrap_or_else(|| panic!("no {name}"))
 }
 
-/// Figures that are said to have changed.
+/// Metrics that are reported as changed.
 fn claims(comparison: &Comparison) -> Vec<(&str, Finding)> {
     let changed =
         comparison.judged.iter().filter(|judged| matches!(judged.finding, Finding::Better | Finding::Worse));
@@ -58,7 +58,7 @@ fn a_run_is_like_itself() {
     );
 }
 
-/// Pairs of runs that differ by 2 % of noise alone.
+/// Pairs of runs that differ by 2 % of noise only.
 fn alike() -> impl Iterator<Item = (RunReport, RunReport)> {
     (0..100).map(|seed| {
         (
@@ -77,8 +77,8 @@ fn noise_is_no_change() {
     }
 }
 
-/// Even where every change counts, however small, claims from noise keep to the level: 5 of 100 comparisons, and 12
-/// is more than three standard deviations beyond.
+/// Even with a minimum effect of 0, claims from noise keep to the level: 5 of 100 comparisons; 12 is more than three
+/// standard deviations beyond.
 #[test]
 fn false_claims_keep_to_the_level_without_a_least_effect() {
     let settings = CompareSettings { effect_min: 0.0, share_effect_min: 0.0, ..CompareSettings::default() };
@@ -87,7 +87,7 @@ fn false_claims_keep_to_the_level_without_a_least_effect() {
     assert!(wrong <= 12, "{wrong} of 100");
 }
 
-/// Of so many comparisons (`tried`), how many claim that `name` changed as `finding` says, by about `change`; none claims anything
+/// Counts the comparisons of `tried` that report `name` as `finding`, by about `change`; no comparison reports anything
 /// else.
 fn found(tried: u64, knobs: Knobs, name: &str, finding: Finding, words: &str, change: f64) -> usize {
     let plain = Knobs { p99: 1.0, cpu: 1.0, ..knobs };
@@ -108,7 +108,7 @@ fn found(tried: u64, knobs: Knobs, name: &str, finding: Finding, words: &str, ch
     (0..tried).filter(|seed| claimed(*seed)).count()
 }
 
-/// From 20 intervals in nine of ten comparisons at least, from 40 in all.
+/// From 20 intervals in at least nine of ten comparisons, from 40 in all.
 #[test]
 fn a_change_of_a_fifth_is_found_and_called_by_its_name() {
     let plain = Knobs::default();
@@ -173,7 +173,7 @@ fn void_latencies_are_never_compared() {
         let valid = p99.map(|shown| (shown.a.is_some(), shown.b.is_some()));
         let expected = (a.generator.latencies_valid, b.generator.latencies_valid);
         assert_eq!(valid.unwrap_or_default(), expected);
-        // What does not depend on the generator's punctuality still is.
+        // Metrics that do not depend on the generator's punctuality are still compared.
         assert_eq!(judged(&comparison, "cpu_us_per_accepted.ingest-fn").finding, Finding::NoChange);
         assert_eq!(comparison.outcome, ComparisonOutcome::Incomplete);
     }
@@ -239,7 +239,7 @@ fn of_a_run_that_was_ended_early_its_last_interval_does_not_count() {
     let mut b = run(Knobs { seed: 1, ..Knobs::default() });
     b.timeline.truncate(12);
     b.run.interrupted = true;
-    // It broke off early in this one.
+    // The run ended within this interval.
     b.timeline[11].accepted /= 10;
     let comparison = compared(&a, &b);
     assert_eq!(judged(&comparison, "accepted_per_s").pairs, 11);

@@ -1,5 +1,5 @@
-//! Reports as a run would write them: a flash sale of 20 s, 100 to 50,000 requests a second, that sheds what it
-//! cannot take and drains its queue at the cap. Made by arithmetic and a seed, so the same each time.
+//! Reports as a run would write them: a flash sale of 20 s, 100 to 50,000 requests a second, which sheds the excess
+//! load and drains its queue at the cap. Computed from a seed, so always the same.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -18,14 +18,14 @@ use rand_distr::{Distribution, LogNormal, Normal};
 /// Orders a second that the services of this fixture can accept.
 const CAPACITY_RPS: f64 = 24_000.0;
 
-/// What may differ from one run of the same sale to the next.
+/// Parameters that may differ between runs of the same sale.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Knobs {
     pub seed: u64,
-    /// Noise of every interval's figures, as a share of them (one standard deviation).
+    /// Noise of every interval's metrics, relative (one standard deviation).
     pub noise: f64,
     pub p99: f64,
-    /// Factor on what the services can accept.
+    /// Factor on the capacity of the services.
     pub capacity: f64,
     pub cpu: f64,
     pub interval_ms: u32,
@@ -107,7 +107,7 @@ struct ReportFixture {
 }
 
 impl ReportFixture {
-    /// A figure with the run's own noise on it.
+    /// A metric with the run's own noise.
     fn noisy(&mut self, value: f64) -> f64 {
         value * Normal::new(1.0, self.knobs.noise).expect("a normal law").sample(&mut self.noise).max(0.0)
     }
@@ -159,7 +159,7 @@ impl ReportFixture {
 
 fn file(random: &mut StdRng, into: &mut [&mut Histogram<u64>], count: u64, median_us: f64, sigma: f64) {
     let law = LogNormal::new(median_us.ln(), sigma).expect("a log-normal law");
-    // A thousand values stand for all of them, each for as many as are left over.
+    // A thousand values represent all of them, with weights.
     let values = count.min(1_000);
     for index in 0..values {
         let value = law.sample(random).max(1.0) as u64;
@@ -191,7 +191,7 @@ fn quantiles(histogram: &Histogram<u64>) -> Quantiles {
     }
 }
 
-/// The queue fills and is drained at the cap; the timeline goes on until it is empty.
+/// The queue fills and drains at the cap; the timeline continues until it is empty.
 fn drain(builder: &mut ReportFixture, timeline: &mut Vec<Interval>, cap_rps: f64) {
     let cap = cap_rps * f64::from(builder.knobs.interval_ms) / 1e3;
     let mut queued = 0;
@@ -216,8 +216,8 @@ fn drain(builder: &mut ReportFixture, timeline: &mut Vec<Interval>, cap_rps: f64
     }
 }
 
-/// A process: its name, CPU per accepted, shed and committed order in microseconds, memory at rest and per queued
-/// order in bytes.
+/// A process: its name, CPU per accepted, shed and committed order in microseconds, memory at rest and per queued order
+/// in bytes.
 const PROCESSES: [(&str, [f64; 3], [u64; 2]); 5] = [
     ("ingest-fn", [19.0, 6.0, 0.0], [41 << 20, 0]),
     ("broker", [22.0, 0.0, 16.0], [96 << 20, 1_150]),
@@ -238,7 +238,7 @@ fn processes(builder: &mut ReportFixture, timeline: &[Interval]) -> Vec<ProcessU
                 + committed * interval.committed as f64;
             let cpus = builder.noisy((work * 1e-3 / interval.length_ms as f64 + 0.004) * factor);
             cpu_s += cpus * interval.length_ms as f64 / 1e3 * f64::from(u8::from(interval.sent > 0));
-            // Memory is taken up with the load, and not all of it is given back.
+            // Memory grows with the load and shrinks only in part.
             let warm = if samples.len() > 3 { rest_bytes / 4 } else { 0 };
             let rss_bytes = rest_bytes + warm + queued_bytes * interval.queued;
             samples.push(ProcessSample { at_ms: interval.at_ms + interval.length_ms, cpus, rss_bytes });
@@ -315,7 +315,7 @@ static GENERATOR: LazyLock<GeneratorHealth> = LazyLock::new(|| {
     }
 });
 
-/// A run of the flash sale that went well.
+/// A flash sale that passed.
 pub(super) fn flash_sale(knobs: Knobs) -> RunReport {
     let scenario = scenario(knobs.interval_ms);
     let histogram = || Histogram::new(3).expect("a histogram");

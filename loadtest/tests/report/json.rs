@@ -1,5 +1,3 @@
-//! JSON and its schema.
-
 use loadtest::report::{read, schema_json, write_json};
 use serde_json::{Value, json};
 use tempfile::TempDir;

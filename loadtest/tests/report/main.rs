@@ -1,4 +1,4 @@
-//! The report: its JSON and schema, its page in a real browser, and what `loadtest compare` makes of two of them.
+//! The report: its JSON and schema, its page in a real browser, and `loadtest compare`.
 
 #![allow(clippy::expect_used, reason = "a test says what it expects")]
 

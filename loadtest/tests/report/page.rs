@@ -1,4 +1,4 @@
-//! The page without a browser: what it is made of.
+//! The page's source, without a browser.
 
 use loadtest::report::{RunReport, html};
 
@@ -39,7 +39,7 @@ fn nothing_that_a_report_says_ends_the_script() {
     }
 }
 
-/// The parts are joined in one pass: a value that looks like a mark of the template stays a value.
+/// The page is joined in one pass: a value that looks like a placeholder stays a value.
 #[test]
 fn a_value_that_looks_like_a_mark_is_left_alone() {
     let mut report = runs::good();

@@ -1,4 +1,4 @@
-//! Runs that are unlike the good one.
+//! Runs that differ from the fixture's.
 
 use loadtest::ledger::LedgerFault;
 use loadtest::report::{Interval, RunReport, TestedStack};
@@ -22,7 +22,7 @@ pub(super) fn void() -> RunReport {
     report
 }
 
-/// A run in which about everything went wrong.
+/// A run with nearly every kind of failure.
 pub(super) fn failed() -> RunReport {
     let mut report = good();
     if let Some(ledger) = &mut report.ledger {
@@ -52,7 +52,7 @@ pub(super) fn failed() -> RunReport {
     report
 }
 
-/// A run against something that was there already: no ledger, no processes, no queue.
+/// A run against a system that was already running: no ledger, no processes, no queue.
 pub(super) fn external() -> RunReport {
     let mut report = good();
     report.run.stack = TestedStack::External;
@@ -80,7 +80,7 @@ pub(super) fn single() -> RunReport {
     report
 }
 
-/// A run that ended before it began.
+/// A run that was interrupted before the first request.
 pub(super) fn empty() -> RunReport {
     let mut report = external();
     report.run.interrupted = true;
@@ -91,7 +91,7 @@ pub(super) fn empty() -> RunReport {
     report
 }
 
-/// Ten minutes in 600 intervals, with some in which nothing was answered and some answered at once.
+/// Ten minutes in 600 intervals, some without responses and some with immediate ones.
 pub(super) fn long() -> RunReport {
     let mut report = good();
     report.scenario.phases = vec![RatePhase::Constant { rps: 100.0, seconds: 600.0 }];

@@ -1,7 +1,7 @@
-//! `loadtest-bench drain`: how fast the drain's store commits, beside a plain INSERT of the same rows.
+//! `loadtest-bench drain`: the commit throughput of the drain's store, beside a plain INSERT of the same rows.
 //!
-//! In each round each subject plays one window on empty tables. The drain's transactions are fenced by a lease, as a
-//! worker's are. A sweep over batch sizes and connections follows.
+//! In each round each subject plays one window on empty tables. A lease fences the drain's transactions, as in a
+//! worker. A sweep over batch sizes and connections follows.
 
 mod plain_insert;
 mod results;
@@ -25,14 +25,14 @@ const SINGLE_ORDERS: u32 = 500;
 /// The sweep shows a shape; the rounds before it give the result.
 const SWEEP_ROUNDS_MAX: u32 = 3;
 
-/// How fast the drain's store commits, beside a plain INSERT of the same rows, on MySQL's dialect
+/// Measure the commit throughput of the drain's store, beside a plain INSERT of the same rows, on MySQL's dialect
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct DrainArgs {
     /// Server: mysql://user:password@host:port/ ; the benchmark creates a database there and drops it at the end
     #[arg(long, env = "SPILLWAY_TEST_MYSQL_URL", value_name = "URL", hide_env_values = true)]
     database_url: DatabaseUrl,
-    /// Rounds
+    /// Rounds to play
     #[arg(long, value_name = "COUNT", default_value_t = 5, value_parser = value_parser!(u32).range(1..=50))]
     rounds: u32,
     /// Orders of one measurement

@@ -1,7 +1,7 @@
 //! The baseline: the same rows into the same two tables, without decisions.
 //!
-//! Two variants: the binary protocol (prepared once, values bound) and the text protocol (values in the statement). Which is
-//! faster depends on server and driver; the drain is compared with the faster one.
+//! Two variants: the binary protocol (prepared once, values bound) and the text protocol (values in the statement).
+//! Which is faster depends on server and driver; the drain is compared with the faster one.
 
 use std::fmt::Write;
 
@@ -14,7 +14,7 @@ const INTO_ORDERS: &str = "INSERT INTO orders (order_id, sale_id, user_id, paylo
      total_minor, shipping_address, client_reference, catalogue_revision, traceparent, accepted_at, decided_at) VALUES ";
 const INTO_ITEMS: &str = "INSERT INTO order_items (order_id, sku, quantity, unit_price_minor) VALUES ";
 
-/// About as long as the address that the drain writes.
+/// Has about the length of the address that the drain writes.
 const ADDRESS: &str = r#"{"recipient":"Buyer 4711","line1":"1021 Nanjing Road, Building 7, Room 1204","city":"Shanghai","postal_code":"200001","country":"CN","phone":"+86 130 12345678"}"#;
 const ACCEPTED_AT: &str = "2026-11-11 00:00:00.123";
 

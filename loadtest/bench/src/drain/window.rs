@@ -133,7 +133,7 @@ impl std::fmt::Display for DrainWindow {
 /// The latency of each batch.
 type CommitLatencies = anyhow::Result<Vec<Duration>>;
 
-/// What all measurements share.
+/// Shared by all measurements.
 #[derive(Debug)]
 pub(super) struct Fixture<'a> {
     pub(super) scratch: &'a Scratch,
@@ -263,7 +263,7 @@ impl Fixture<'_> {
     }
 }
 
-/// Runs `work` for all committers concurrently; returns the time from the common start and the latencies.
+/// Runs `work` for all committers concurrently; returns the time from the common start, and the latencies.
 async fn together<C, F>(
     committers: Vec<C>,
     work: impl Fn(C) -> F,

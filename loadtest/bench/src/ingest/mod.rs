@@ -1,6 +1,6 @@
-//! `loadtest-bench ingest`: what a request costs ingest-fn, beside a plain axum handler on the same processors.
+//! `loadtest-bench ingest`: the cost of a request in ingest-fn, beside a plain axum handler on the same processors.
 //!
-//! In each round each subject starts anew and plays three windows: *saturated* (more is offered than it accepts: its peak),
+//! In each round each subject starts anew and plays three windows: *saturated* (more load than it accepts: its peak),
 //! *share* (a share of that peak: its latency) and *equal* (the same rate for all: comparable CPU per request).
 
 mod results;
@@ -36,7 +36,7 @@ const SATURATION_FACTOR: f64 = 1.2;
 /// Pause between windows, so that requests of one window do not count in the next.
 const WINDOW_PAUSE: Duration = Duration::from_millis(300);
 
-/// What a request costs ingest-fn: CPU, latency and memory, beside a plain axum handler, on the same processors
+/// Measure CPU, latency and memory of ingest-fn per request, beside a plain axum handler on the same processors
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct IngestArgs {
@@ -46,16 +46,16 @@ pub(crate) struct IngestArgs {
     /// Share of its own peak at which a subject's latency is measured, percent
     #[arg(long, value_name = "PERCENT", default_value_t = 70, value_parser = clap::value_parser!(u32).range(1..=100))]
     share_percent: u32,
-    /// Length of a window, seconds; Linux accounts CPU in steps of 10 ms, so use 8 or more for results to quote
+    /// Length of a window, seconds; Linux accounts CPU in steps of 10 ms, so use at least 8 for results to quote
     #[arg(long, value_name = "SECONDS", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=60))]
     seconds: u32,
     /// Length of the windows that warm a server up and find its peak, seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=60))]
     warm_up_seconds: u32,
-    /// Connections
+    /// Connections to open
     #[arg(long, value_name = "COUNT", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=2_000))]
     connections: u32,
-    /// Rounds
+    /// Rounds to play
     #[arg(long, value_name = "COUNT", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=20))]
     rounds: u32,
     /// Only these subjects

@@ -40,7 +40,8 @@ pub(super) struct CapUse {
 }
 
 impl CapUse {
-    /// `rate` is the cap, orders a second. Windows that overlap a time in `excepted` are excepted. `samples` are in order.
+    /// `rate` is the cap, orders a second. Windows that overlap a time in `excepted` are excepted. `samples` are in
+    /// order.
     pub(super) fn compute(
         mut commits_us: Vec<i64>,
         rate: u32,

@@ -1,5 +1,5 @@
-//! When orders were committed: not before the statement that wrote them, not after the database responded. The workers' log
-//! has the time of the response.
+//! Bounds of each order's commit time: after the statement that wrote it, before the database's response, which the
+//! workers log.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, ErrorKind};
@@ -75,8 +75,8 @@ impl CommitResponses {
         }
     }
 
-    /// Returns the bounds of the row's commit. `clock_us` is the resolution of the clock of `decided_at`. A worker killed at one
-    /// of `kills_us` did not log the response, and sent no commit afterwards.
+    /// Returns the bounds of the row's commit. `clock_us` is the resolution of the clock of `decided_at`. A worker
+    /// killed at one of `kills_us` did not log the response, and sent no commit afterwards.
     pub(super) fn bounds(
         &self,
         row: &LedgerOrder,
@@ -97,7 +97,8 @@ impl CommitResponses {
 
 /// The maximum number of orders committed within one second, if each was committed at the worst time within its bounds.
 pub(super) fn busiest_second(commits: impl Iterator<Item = CommitBounds>) -> u64 {
-    // Counts the orders that can share a second with a commit at an instant. At one instant, orders that leave come first.
+    // Counts the orders that can share a second with a commit at an instant. At one instant, orders that leave come
+    // first.
     let mut steps: Vec<(i64, i64)> =
         commits.flat_map(|commit| [(commit.from_us, 1), (commit.to_us + SECOND_US, -1)]).collect();
     steps.sort_unstable();

@@ -1,7 +1,7 @@
 //! `loadtest-bench pool`: one cap for drain workers that join, are killed and leave.
 //!
-//! More orders wait than the cap allows in the whole time. One worker starts, then seven more, then two are killed, then
-//! four stop. The database then says when each order was committed.
+//! The topic holds more orders than the cap allows in the whole time. One worker starts, seven join, two are killed,
+//! four stop. Afterwards the database returns the commit time of each order.
 
 mod cap_use;
 mod commit_times;
@@ -50,9 +50,10 @@ const JOIN_POLL: Duration = Duration::from_millis(50);
 /// Sends under way while the orders are published.
 const SENDS_MAX: usize = 32;
 
-/// Scale the pool from 1 to 8, kill two, scale to 2; check that no second exceeds the cap, and measure how much of it is used.
+/// Scale the pool from 1 to 8, kill two, scale to 2; check that no second exceeds the cap, and measure how much of it
+/// is used.
 ///
-/// Without --real on the embedded broker and SQLite; with it on what `infra/local/stack up` has started, with the
+/// Without --real on the embedded broker and SQLite; with it on the stack that `infra/local/stack up` started, with the
 /// environment from `infra/local/stack env`.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct PoolArgs {
@@ -239,7 +240,7 @@ async fn start(
         environment.add_broker(&mut launch);
         launch.arguments.extend([
             format!("--consumer-group={}", environment.group),
-            format!("--rate={}", args.rate),
+            format!("--initial-rate={}", args.rate),
             "--query-listen=127.0.0.1:0".to_owned(),
             format!("--admin-listen={admin}"),
             "--invisible-s=10".to_owned(),

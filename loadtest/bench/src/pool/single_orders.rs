@@ -1,4 +1,4 @@
-//! Orders published one at a time: how long until each is committed.
+//! Orders published one at a time, and the time until each is committed.
 
 use std::collections::HashMap;
 use std::time::Duration;

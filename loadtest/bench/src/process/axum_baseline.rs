@@ -1,7 +1,8 @@
-//! The baseline of ingest-fn: an axum handler that parses an order and responds 202, without checks and without a broker.
+//! The baseline of ingest-fn: an axum handler that parses an order and responds 202, without checks and without a
+//! broker.
 //!
-//! It parses the body with `serde_json`, which costs less than axum's `Json` extractor (which records paths for its errors),
-//! so that the comparison does not favour ingest-fn.
+//! It parses the body with `serde_json`, which costs less than axum's `Json` extractor (which records paths for its
+//! errors), so that the comparison does not favour ingest-fn.
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;

@@ -1,5 +1,5 @@
-//! ingest-fn with a publisher that acknowledges immediately: its cost without sending. Not a flag of ingest-fn, which must
-//! never respond 202 for an order that no broker has.
+//! ingest-fn with a publisher that acknowledges immediately: its cost without sending. Not a flag of ingest-fn, which
+//! must never respond 202 for an order that no broker has.
 
 use std::ffi::OsString;
 use std::time::Duration;

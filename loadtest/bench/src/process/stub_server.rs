@@ -1,4 +1,4 @@
-//! Reads a request and responds 202 as ingest-fn does, without any work: what remains is the generator's cost.
+//! Reads a request and responds 202 as ingest-fn does, without any work: the remaining cost is the generator's.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;

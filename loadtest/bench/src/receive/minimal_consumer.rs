@@ -1,4 +1,5 @@
-//! The baseline: a client that only receives and acks. Without retries and without decoding, it shows the broker's maximum.
+//! The baseline: a client that only receives and acks. Without retries and without decoding, it shows the broker's
+//! maximum.
 
 use std::time::Duration;
 
@@ -63,8 +64,8 @@ impl MinimalConsumer {
         Ok(consumer)
     }
 
-    /// Apache's proxy drops the settings of a client without heartbeat for two minutes, and then responds to its receives with
-    /// an internal error (seen on 5.5.0).
+    /// Apache's proxy drops the settings of a client without heartbeat for two minutes, and then responds to its
+    /// receives with an internal error (seen on 5.5.0).
     pub(super) async fn heartbeat(&self) -> anyhow::Result<()> {
         let request = HeartbeatRequest {
             group: Some(self.group.clone()),

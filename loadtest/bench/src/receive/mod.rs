@@ -36,7 +36,7 @@ const CLOSE_BOUND: Duration = Duration::from_secs(5);
 /// Sends under way while a window's messages are published.
 const SENDS_MAX: u32 = 1_000;
 
-/// Messages that the drain's consumer receives and acks, beside the broker's maximum
+/// Measure the messages that the drain's consumer receives and acks, beside the broker's maximum
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples:
   loadtest-bench receive                                         # the embedded broker
@@ -55,7 +55,7 @@ pub(crate) struct ReceiveArgs {
     #[arg(long, value_name = "COUNT,…", value_delimiter = ',', default_value = "4,8,16,32",
           value_parser = value_parser!(u32).range(1..=64))]
     receives: Vec<u32>,
-    /// Rounds
+    /// Rounds to play
     #[arg(long, value_name = "COUNT", default_value_t = 3, value_parser = value_parser!(u32).range(1..=20))]
     rounds: u32,
     /// Write the results to this file as JSON

@@ -1,12 +1,12 @@
-//! What may be started: so much at once, then so much a minute.
+//! The delivery quota: a burst of starts at once, then a number of starts each minute.
 
 use crate::Nanos;
 use crate::rules::DeliveryRate;
 
 const MINUTE: u64 = 60_000_000_000;
 
-/// A token bucket over the driver's time, exact in integers: one unit is [`MINUTE`] credits, and every nanosecond
-/// brings `per_min` credits.
+/// A token bucket on the driver's clock, exact in integers. One unit is [`MINUTE`] credits; every nanosecond adds
+/// `per_min` credits.
 #[derive(Clone, Debug)]
 pub(super) struct TokenBucket {
     credits: u64,
@@ -32,13 +32,13 @@ impl TokenBucket {
         self.credits >= units * MINUTE
     }
 
-    /// Takes `units`, which [`Self::has`] has just said are there.
+    /// Takes `units`. The caller has checked [`Self::has`].
     pub(super) fn take(&mut self, units: u64) {
         debug_assert!(self.credits >= units * MINUTE);
         self.credits = self.credits.saturating_sub(units * MINUTE);
     }
 
-    /// When `units` will be there; `None`: never.
+    /// The time at which `units` will be available; `None`: never.
     pub(super) fn when(&self, units: u64) -> Option<Nanos> {
         let wanted = units * MINUTE;
         let missing = wanted.saturating_sub(self.credits);

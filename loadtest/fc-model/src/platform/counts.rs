@@ -1,4 +1,4 @@
-//! How many instances are in which phase, for how long, and what has happened.
+//! Counts of instances by phase, time in each phase, and events.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ use crate::Nanos;
 #[serde(rename_all = "snake_case")]
 pub enum InstancePhase {
     Starting,
-    /// It has at least one request.
+    /// Has at least one request.
     Active,
     Idle,
     Frozen,
@@ -19,7 +19,6 @@ pub enum InstancePhase {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PerPhase<T> {
     pub starting: T,
-    /// With at least one request.
     pub active: T,
     pub idle: T,
     pub frozen: T,
@@ -41,11 +40,11 @@ impl PerPhase<u128> {
 pub struct InstanceCounts {
     pub provisioned: PerPhase<u32>,
     pub on_demand: PerPhase<u32>,
-    /// On their way out, of either kind.
+    /// Provisioned and on-demand instances that are stopping.
     pub stopping: u32,
 }
 
-/// How long instances were in each phase, all together, nanoseconds.
+/// Sum over all instances of the time in each phase, nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct InstanceUsage {
     pub provisioned: PerPhase<u128>,
@@ -56,20 +55,20 @@ pub struct InstanceUsage {
 pub struct EventCounts {
     pub arrived: u64,
     pub assigned: u64,
-    /// Of these, given to one that had to be thawed.
+    /// Placed on an instance that had to thaw first; included in `placed`.
     pub thawed: u64,
-    /// Of these, made to wait for an instance to start.
+    /// Placed on a starting instance; included in `placed`.
     pub waited: u64,
-    /// Of these, throttled because there are as many instances as may be.
+    /// Throttled because the instance quota is reached.
     pub throttled_instances: u64,
     pub throttled_delivery: u64,
-    /// Of these, throttled by the quota on processors and memory, its delivery included.
+    /// Throttled by the quota on vCPU and memory, or by its delivery.
     pub throttled_compute: u64,
-    /// Requests that ended, lost ones not counted.
+    /// Requests with a response; lost ones are not counted.
     pub ended: u64,
     pub lost: u64,
     pub started: u64,
-    /// Instances started because they are to be kept.
+    /// Instances started for a provisioned target.
     pub started_provisioned: u64,
     pub failed: u64,
     pub frozen: u64,
@@ -110,7 +109,7 @@ impl EventCounts {
 }
 
 impl InstanceUsage {
-    /// Adds what `passed` nanoseconds in `instance_counts` come to.
+    /// Adds `passed` nanoseconds in the state `instance_counts`.
     pub(super) fn add(&mut self, instance_counts: &InstanceCounts, passed: Nanos) {
         let add = |phases: &mut PerPhase<u128>, counts: &PerPhase<u32>| {
             let of = |count: u32| u128::from(count) * u128::from(passed);

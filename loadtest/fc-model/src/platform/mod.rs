@@ -1,4 +1,4 @@
-//! What happens when a request or an instance comes or goes.
+//! State changes by requests and instances.
 
 mod bucket;
 mod counts;
@@ -17,36 +17,36 @@ pub use slots::InstanceId;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlacementDecision {
     Assign(InstanceId),
-    /// To this instance, once the driver has thawed it.
+    /// To this instance, after the driver has thawed it.
     Thaw(InstanceId),
-    /// To this instance, once the driver has started it and it is ready.
+    /// To this instance, after the driver has started it and it is ready.
     Start(InstanceId),
-    /// To this instance, which is being started, once it is ready.
+    /// To this instance, which is starting, after it is ready.
     Wait(InstanceId),
     Throttle(ThrottleReason),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ThrottleReason {
-    /// There are as many instances as may be.
+    /// The instance quota is reached.
     Instances,
     Delivery,
     Compute,
 }
 
-/// What the driver is to do without a request's asking.
+/// Work for the driver that no request asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlatformAction {
     StartProvisioned(InstanceId),
     Freeze(InstanceId),
-    /// Stop an instance, and say when it is [gone](Platform::instance_gone).
+    /// Stop an instance, then call [`Platform::instance_gone`].
     Stop {
         instance: InstanceId,
         frozen: bool,
     },
 }
 
-/// The platform's state. Time must not run backwards.
+/// The platform's state. Time must not go backwards.
 #[derive(Clone, Debug)]
 pub struct Platform {
     concurrency: u16,
@@ -56,10 +56,10 @@ pub struct Platform {
     idle_linger: Nanos,
     freeze_after_idle: Option<Nanos>,
     provisioned_always_cpu: bool,
-    /// What is still to come of [`Rules::schedule`], the next one last.
+    /// The rest of [`PlatformRules`]' schedule; the next entry is last.
     schedule: Vec<(Nanos, u32)>,
     target: u32,
-    /// When to look again whether provisioned instances can be started.
+    /// The time of the next attempt to start provisioned instances.
     provision_at: Option<Nanos>,
     slots: InstanceSlots,
     instance_counts: InstanceCounts,
@@ -100,14 +100,14 @@ impl Platform {
         &self.event_counts
     }
 
-    /// How long instances have been in each phase, up to `now`.
+    /// Time of the instances in each phase, up to `now`.
     pub fn usage(&self, now: Nanos) -> InstanceUsage {
         let mut usage = self.usage;
         usage.add(&self.instance_counts, now.saturating_sub(self.used_until));
         usage
     }
 
-    /// What an instance is doing; `None` once it is gone.
+    /// `None` after the instance is gone.
     pub fn phase_of(&self, instance: InstanceId) -> Option<InstancePhase> {
         let slot = self.slots.get(self.slots.find(instance)?);
         match slot.state {
@@ -126,7 +126,7 @@ impl Platform {
             .is_some_and(|index| self.slots.get(index).class == InstanceClass::Provisioned)
     }
 
-    /// Requests under way on an instance, or waiting for it; `None` once it is gone.
+    /// Requests in flight on an instance or waiting for it; `None` after the instance is gone.
     pub fn requests_of(&self, instance: InstanceId) -> Option<u16> {
         self.slots.find(instance).map(|index| self.slots.get(index).requests)
     }
@@ -169,7 +169,8 @@ impl Platform {
         }
     }
 
-    /// An instance that was being started is ready. The requests that waited for it, so many, are now under way.
+    /// Records that a starting instance is ready. Returns the number of its waiting requests, which are in flight from
+    /// now on.
     pub fn instance_ready(&mut self, now: Nanos, instance: InstanceId) -> u16 {
         let Some(index) = self.slots.find(instance) else { return 0 };
         if self.slots.get(index).state != SlotState::Starting {
@@ -183,7 +184,8 @@ impl Platform {
         self.slots.get(index).requests
     }
 
-    /// An instance did not start, or died. Its requests, so many, are lost; their ends need not be told.
+    /// Records that an instance failed to start or ended by itself. Returns the number of its requests, which are lost:
+    /// do not call [`Self::request_done`] for them.
     pub fn instance_failed(&mut self, now: Nanos, instance: InstanceId) -> u16 {
         let Some(index) = self.slots.find(instance) else { return 0 };
         let lost = self.slots.get(index).requests;
@@ -193,7 +195,7 @@ impl Platform {
         lost
     }
 
-    /// The driver stops an instance by itself, whatever it is doing; it takes no more requests.
+    /// Stops an instance in any phase on the driver's behalf. The instance accepts no more requests.
     pub fn retire(&mut self, now: Nanos, instance: InstanceId) {
         if let Some(index) = self.slots.find(instance)
             && self.slots.get(index).state != SlotState::Stopping
@@ -203,7 +205,7 @@ impl Platform {
         }
     }
 
-    /// An instance that was told to stop has ended.
+    /// Records that a stopping instance has ended.
     pub fn instance_gone(&mut self, now: Nanos, instance: InstanceId) {
         if let Some(index) = self.slots.find(instance) {
             self.event_counts.lost += u64::from(self.slots.get(index).requests);
@@ -211,7 +213,8 @@ impl Platform {
         }
     }
 
-    /// A request has its answer, or its client has gone, waiting or not. Of an instance that is gone: nothing.
+    /// Records a response, or that the client of a request, waiting or not, has disconnected. Does nothing if the
+    /// instance is gone.
     pub fn request_done(&mut self, now: Nanos, instance: InstanceId) {
         let Some(index) = self.slots.find(instance) else { return };
         if self.slots.get(index).requests == 0 {
@@ -265,7 +268,7 @@ impl Platform {
         }
     }
 
-    /// Changes an instance; list, instance_counts and usage follow.
+    /// Changes an instance and updates list, counts and usage.
     fn change(&mut self, now: Nanos, index: u32, change: impl FnOnce(&mut InstanceSlot)) {
         let before = *self.slots.get(index);
         change(self.slots.get_mut(index));

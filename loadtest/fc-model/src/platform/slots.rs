@@ -1,8 +1,8 @@
-//! Where instances are kept: a slab with a place in at most one list each.
+//! Storage of instances: a slab whose slots are in at most one list each.
 
 use crate::Nanos;
 
-/// Names an instance; a name is never used again.
+/// Identifies an instance; never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct InstanceId {
     pub(super) index: u32,
@@ -10,7 +10,7 @@ pub struct InstanceId {
 }
 
 impl InstanceId {
-    /// Its place: less than the most instances that there have been at once, and taken again once it is gone.
+    /// Index below the maximum number of simultaneous instances; reused after the instance is gone.
     pub const fn index(self) -> usize {
         self.index as usize
     }
@@ -35,8 +35,8 @@ pub(super) enum InstanceClass {
     OnDemand = 1,
 }
 
-/// The lists, in the order in which a request looks for room. Within each of the first six the most recently used
-/// instance comes first, among the starting ones the oldest.
+/// The lists, in the order in which placement searches them. In the first six the most recently used instance is first;
+/// among the starting ones the oldest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SlotList(u8);
 
@@ -65,9 +65,9 @@ pub(super) struct InstanceSlot {
     pub(super) generation: u32,
     pub(super) state: SlotState,
     pub(super) class: InstanceClass,
-    /// Under way, or waiting while it starts.
+    /// In flight, or waiting for the start.
     pub(super) requests: u16,
-    /// Since when it has had none; of use only while it has none.
+    /// Valid only while the instance has no requests.
     pub(super) idle_since: Nanos,
     list: SlotList,
     before: u32,
@@ -99,13 +99,13 @@ impl InstanceSlots {
         &mut self.slots[index as usize]
     }
 
-    /// The instance's place, unless it is gone.
+    /// `None` after the instance is gone.
     pub(super) fn find(&self, id: InstanceId) -> Option<u32> {
         let slot = self.slots.get(id.index())?;
         (slot.generation == id.generation && slot.state != SlotState::Vacant).then_some(id.index)
     }
 
-    /// A place for a new instance, in no list.
+    /// Takes a slot for a new instance; the slot is in no list.
     pub(super) fn occupy(&mut self, class: InstanceClass, requests: u16) -> u32 {
         let slot = InstanceSlot {
             generation: 0,
@@ -137,22 +137,22 @@ impl InstanceSlots {
         self.vacant.push(index);
     }
 
-    /// The most recently used of a list.
+    /// The most recently used instance of a list.
     pub(super) fn head(&self, list: SlotList) -> Option<u32> {
         Some(self.heads[list.0 as usize]).filter(|index| *index != END)
     }
 
-    /// The least recently used of a list.
+    /// The least recently used instance of a list.
     pub(super) fn tail(&self, list: SlotList) -> Option<u32> {
         Some(self.tails[list.0 as usize]).filter(|index| *index != END)
     }
 
-    /// The ready instance that a request goes to.
+    /// The ready instance that gets the next request.
     pub(super) fn first_free(&self) -> Option<u32> {
         self.heads[..SlotList::STARTING.0 as usize].iter().copied().find(|index| *index != END)
     }
 
-    /// Puts an instance where its state says it belongs; it keeps its place if that is where it is.
+    /// Moves an instance to the list that its state requires; keeps its position if the list does not change.
     pub(super) fn place(&mut self, index: u32, concurrency: u16) {
         let slot = self.get(index);
         let list = match slot.state {

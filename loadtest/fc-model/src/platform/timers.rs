@@ -1,11 +1,11 @@
-//! What happens with time alone: freezing, stopping, provisioning.
+//! State changes by time: freezing, stopping, provisioning.
 
 use super::slots::{InstanceClass, SlotList, SlotState};
 use super::{Platform, PlatformAction, ThrottleReason};
 use crate::Nanos;
 
 impl Platform {
-    /// When [`tick`](Self::tick) is due; `None`: not before something else happens. May be in the past.
+    /// The time at which [`tick`](Self::tick) is due; may be in the past. `None`: not before another event.
     pub fn next_timer(&self) -> Option<Nanos> {
         let since = |list| self.slots.tail(list).map(|index| self.slots.get(index).idle_since);
         let freeze = |class| Some(since(SlotList::idle(class))?.saturating_add(self.freeze_after(class)?));
@@ -21,9 +21,9 @@ impl Platform {
         timers.into_iter().flatten().min()
     }
 
-    /// Does what is due by `now` and appends what the driver is to do.
+    /// Runs the timers due by `now` and appends the driver's work to `actions`.
     pub fn tick(&mut self, now: Nanos, actions: &mut Vec<PlatformAction>) {
-        // First what was due before instances are let go of: they go in front of it.
+        // Released instances move to the front of the lists, so instances that were due before are handled first.
         self.retire_idle(now, actions);
         while let Some((_, target)) = self.schedule.pop_if(|(at, _)| *at <= now) {
             self.target = target;
@@ -36,9 +36,9 @@ impl Platform {
         }
     }
 
-    /// Stops and freezes what has been idle for long enough.
+    /// Stops and freezes instances whose idle time has passed.
     fn retire_idle(&mut self, now: Nanos, actions: &mut Vec<PlatformAction>) {
-        // What is to be stopped need not be frozen first.
+        // An instance that must stop is not frozen first.
         for list in [SlotList::frozen(InstanceClass::OnDemand), SlotList::idle(InstanceClass::OnDemand)] {
             while let Some(index) = self.due(list, now, self.idle_linger) {
                 let frozen = self.slots.get(index).state == SlotState::Frozen;
@@ -67,7 +67,7 @@ impl Platform {
         self.freeze_after_idle.filter(|_| class == InstanceClass::OnDemand || !self.provisioned_always_cpu)
     }
 
-    /// Starts what is missing of the target, or notes when to try again.
+    /// Starts instances that the target lacks, or records the time of the next attempt.
     fn provision(&mut self, now: Nanos, actions: &mut Vec<PlatformAction>) {
         self.provision_at = None;
         while self.instance_counts.provisioned.total() < self.target {
@@ -84,7 +84,7 @@ impl Platform {
         }
     }
 
-    /// When the delivery will allow another start; `None`: not before an instance is gone, which says so itself.
+    /// The time at which the delivery quota allows another start; `None`: only after an instance is gone.
     fn when_startable(&self, why: ThrottleReason) -> Option<Nanos> {
         match (why, &self.compute) {
             (ThrottleReason::Delivery, _) => self.delivery.when(1),
@@ -97,8 +97,8 @@ impl Platform {
         }
     }
 
-    /// Lets go of provisioned instances beyond the target, those with least to do first. One that is full or
-    /// starting is let go of once it no longer is.
+    /// Releases provisioned instances beyond the target, those with the fewest requests first. Full and starting
+    /// instances are released later.
     fn release_surplus(&mut self, now: Nanos) {
         let class = InstanceClass::Provisioned;
         for list in [SlotList::frozen(class), SlotList::idle(class), SlotList::partial(class)] {
@@ -114,7 +114,7 @@ impl Platform {
         if self.slots.get(index).class == InstanceClass::Provisioned
             && self.instance_counts.provisioned.total() > self.target
         {
-            // It lingers from now on, as if it had just been used.
+            // A released instance lingers as if it had just been used.
             self.change(now, index, |slot| {
                 slot.class = InstanceClass::OnDemand;
                 slot.idle_since = now;

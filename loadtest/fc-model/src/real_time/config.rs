@@ -28,10 +28,10 @@ pub struct FrontConfig {
     pub bounds: FrontBounds,
 }
 
-/// The least duration of a start.
+/// Minimum duration of a start.
 #[derive(Clone, Debug, Default)]
 pub struct StartPadding {
-    /// The whole start; `None`: as long as the process takes.
+    /// The whole start; `None`: the process's own time.
     pub start: Option<StartRange>,
     /// Added by a VPC.
     pub vpc: Option<StartRange>,
@@ -39,7 +39,7 @@ pub struct StartPadding {
 
 #[derive(Clone, Copy, Debug)]
 pub struct FrontBounds {
-    /// Open client connections; further ones wait in the kernel's queue.
+    /// Maximum open client connections; further ones wait in the kernel's queue.
     pub connections_max: usize,
     pub request_bytes_max: usize,
     pub response_bytes_max: usize,
@@ -69,7 +69,7 @@ impl Default for FrontBounds {
 }
 
 impl StartPadding {
-    /// Draws the least duration of a start, evenly spread over the ranges.
+    /// Draws a minimum start duration, uniform within the ranges.
     pub(super) fn sample(&self, random: &mut impl Rng) -> Duration {
         let mut draw = |range: &Option<StartRange>| match range {
             Some(range) => range.at(random.random()),

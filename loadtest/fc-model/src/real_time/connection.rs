@@ -1,4 +1,4 @@
-//! A kept-alive connection to an instance, driven by the task that uses it: no other task needs to be woken.
+//! A keep-alive connection to an instance. The task that uses it also drives it, so that no other task must wake up.
 
 use std::error::Error;
 use std::future::poll_fn;
@@ -14,28 +14,27 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-/// A client's body, passed on as it comes, or none.
+/// A client's body, forwarded in a stream, or no body.
 pub(super) type RequestBody = Either<Limited<Incoming>, Empty<Bytes>>;
 
-/// A request without a body of its own.
 pub(super) fn no_body() -> RequestBody {
     Either::Right(Empty::new())
 }
 
 #[derive(Debug)]
 pub(super) enum ExchangeError {
-    /// The client's body is over the bound.
+    /// The client's body exceeds the bound.
     RequestTooLarge,
-    /// The instance's body is over the bound.
+    /// The instance's body exceeds the bound.
     ResponseTooLarge,
-    /// The connection could not be made, or broke.
+    /// The connection failed to open, or broke.
     Broken,
 }
 
 #[derive(Debug)]
 pub(super) struct InstanceConnection {
     sender: SendRequest<RequestBody>,
-    /// `None` once it is closed.
+    /// `None` after the connection is closed.
     driven: Option<http1::Connection<TokioIo<TcpStream>, RequestBody>>,
     request_too_large: bool,
 }
@@ -69,7 +68,7 @@ impl InstanceConnection {
         }
     }
 
-    /// Sends a request and reads the whole answer, of at most `bytes_max` bytes.
+    /// Sends a request and reads the whole response, of at most `bytes_max` bytes.
     pub(super) async fn exchange(
         &mut self,
         request: Request<RequestBody>,
@@ -82,7 +81,7 @@ impl InstanceConnection {
         });
         let (parts, body) = response.await.map_err(|error| self.broken(&error))?.into_parts();
         let body = self.read(body, bytes_max).await?;
-        // The connection has to see the end of the answer before it can be used again.
+        // The connection must see the end of the response before it can be reused.
         poll_fn(|context| {
             self.drive(context);
             Poll::Ready(())
@@ -104,7 +103,7 @@ impl InstanceConnection {
             if first.len() + more.len() + data.len() > bytes_max {
                 return Err(ExchangeError::ResponseTooLarge);
             }
-            // Most answers are one piece, which need not be copied.
+            // Most responses have one chunk, which needs no copy.
             if first.is_empty() {
                 first = data;
             } else {

@@ -15,14 +15,14 @@ use crate::platform::ThrottleReason;
 /// Why a request has no response from an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FrontError {
-    /// Headers, target or body are over the platform's bounds.
+    /// Headers, target or body exceed the platform's bounds.
     InvalidArgument,
     Throttled(ThrottleReason),
     NotStarted,
     NotInitialized,
     /// The process ended or closed the connection.
     ProcessExited,
-    /// The response is over the bounds.
+    /// The response exceeds the bounds.
     BadResponse,
     TimedOut,
     Stopping,
@@ -56,8 +56,8 @@ impl FrontError {
         "fc_stopping",
     ];
 
-    /// The platform's status where it is documented: 400, 429, 502, and 200 for a failed initialisation. The statuses of a
-    /// failed start (502) and a time-out (504) are assumed.
+    /// The platform's status where it is documented: 400, 429, 502, and 200 for a failed initialisation. The statuses
+    /// of a failed start (502) and a time-out (504) are assumed.
     const fn status(self) -> StatusCode {
         match self {
             Self::InvalidArgument => StatusCode::BAD_REQUEST,

@@ -1,4 +1,4 @@
-//! Which headers pass, and which the platform adds.
+//! Headers that are forwarded, and headers that the platform adds.
 
 use http::header::{
     CONNECTION, CONTENT_DISPOSITION, CONTENT_LENGTH, DATE, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SERVER,
@@ -6,7 +6,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// Most bytes of all headers, either way.
+/// Maximum size of all headers in either direction.
 pub(super) const HEADER_BYTES_MAX: usize = 8 * 1024;
 
 pub(super) const TARGET_BYTES_MAX: usize = 4 * 1024;
@@ -15,8 +15,8 @@ pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-fc-request-
 
 pub(super) const ERROR_TYPE: HeaderName = HeaderName::from_static("x-fc-error-type");
 
-/// Headers that every request of this function carries, but for its id. The platform's are more: account, credentials
-/// and log store are left out, because there are none here.
+/// Headers of every request of this function, except the request id. Account, credentials and log store are omitted:
+/// they do not exist here.
 pub(super) fn common(memory_mb: u32) -> Vec<(HeaderName, HeaderValue)> {
     let fixed = |name: &'static str, value: &'static str| {
         (HeaderName::from_static(name), HeaderValue::from_static(value))
@@ -31,7 +31,7 @@ pub(super) fn common(memory_mb: u32) -> Vec<(HeaderName, HeaderValue)> {
     ]
 }
 
-/// Those that end at every hop, and the platform's own.
+/// True for hop-by-hop headers and for the platform's own.
 fn stays_behind(name: &HeaderName) -> bool {
     const HOP_BY_HOP: [HeaderName; 7] =
         [CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
@@ -47,7 +47,7 @@ fn strip(headers: &mut HeaderMap) {
     if !headers.keys().any(stays_behind) {
         return;
     }
-    // Those that `InstanceConnection` names end with it.
+    // Headers that `Connection` names are hop-by-hop too.
     let named: Vec<HeaderName> = headers
         .get_all(CONNECTION)
         .iter()
@@ -61,7 +61,7 @@ fn strip(headers: &mut HeaderMap) {
     }
 }
 
-/// Makes a client's headers those that an instance gets. Whether they are within bounds.
+/// Converts a client's headers to the instance's. Returns false if they exceed the bounds.
 pub(super) fn to_instance(
     headers: &mut HeaderMap,
     common: &[(HeaderName, HeaderValue)],
@@ -78,7 +78,7 @@ pub(super) fn to_instance(
     true
 }
 
-/// Makes an instance's headers those that a client gets. Whether they are within bounds.
+/// Converts an instance's headers to the client's. Returns false if they exceed the bounds.
 pub(super) fn to_client(headers: &mut HeaderMap, request_id: &HeaderValue) -> bool {
     if bytes(headers) > HEADER_BYTES_MAX {
         return false;

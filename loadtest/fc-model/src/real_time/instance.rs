@@ -14,7 +14,7 @@ use super::connection::{ExchangeError, InstanceConnection, no_body};
 use crate::platform::InstanceId;
 use crate::process::ChildProcess;
 
-/// Largest response to the front's own requests.
+/// Maximum size of a response to the front's own requests.
 const RESPONSE_BYTES_MAX: usize = 64 * 1024;
 
 /// Locks even after a panic: every change under these locks is complete in itself.
@@ -99,7 +99,7 @@ impl LocalInstance {
         })
     }
 
-    /// Waits until the instance serves requests, or never will.
+    /// Returns when the instance serves requests or has failed.
     pub(super) async fn ready(&self) -> Result<(), InstanceEnd> {
         let mut state = self.state.subscribe();
         match state.wait_for(|state| *state != InstanceState::Starting).await.as_deref() {
@@ -109,7 +109,7 @@ impl LocalInstance {
         }
     }
 
-    /// Waits at most `bound` for the end of the instance; true if it has ended.
+    /// Waits at most `bound` for the end of the instance; returns true if it has ended.
     pub(super) async fn has_ended(&self, bound: Duration) -> bool {
         let mut state = self.state.subscribe();
         timeout(bound, state.wait_for(|state| matches!(state, InstanceState::Ended(_)))).await.is_ok()

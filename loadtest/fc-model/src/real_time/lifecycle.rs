@@ -1,4 +1,4 @@
-//! How instances start, stop and end.
+//! Start, stop and end of instances.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -20,11 +20,11 @@ use crate::process::free_address;
 /// Poll interval while a process starts to listen: short, because it is part of the measured time.
 const START_POLL: Duration = Duration::from_millis(1);
 
-/// How long a failed instance keeps its slot. Otherwise an instance that fails immediately would be restarted as often as
-/// the delivery quota allows.
+/// A failed instance keeps its slot for this time. Otherwise an instance that fails immediately would be restarted as
+/// often as the delivery quota allows.
 const FAILURE_PAUSE: Duration = Duration::from_secs(1);
 
-/// The longest sleep of the timer loop.
+/// Maximum sleep of the timer loop.
 const TIMER_SLEEP_MAX: Duration = Duration::from_secs(3_600);
 
 /// `POST /initialize` failed.
@@ -39,7 +39,7 @@ impl std::fmt::Display for NotInitialized {
 
 impl std::error::Error for NotInitialized {}
 
-/// Carries out what the timers demand, until the task is aborted.
+/// Runs the platform's timers until the task is aborted.
 pub(super) async fn run_timers(front: Arc<FrontState>) {
     let mut actions = Vec::new();
     loop {

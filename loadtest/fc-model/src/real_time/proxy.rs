@@ -98,7 +98,7 @@ async fn exchange(
     Ok(Response::from_parts(parts, body))
 }
 
-/// Converts a client's request to the instance's; `None` if it is over a bound.
+/// Converts a client's request to the instance's; `None` if it exceeds a bound.
 fn to_instance(
     front: &FrontState,
     request: Request<Incoming>,
@@ -123,7 +123,7 @@ fn to_instance(
     within.then(|| Request::from_parts(parts, Either::Left(Limited::new(body, bytes_max))))
 }
 
-/// Converts an instance's response to the client's; `None` if it is over a bound.
+/// Converts an instance's response to the client's; `None` if it exceeds a bound.
 fn to_client(response: Response<Bytes>, request_id: &HeaderValue) -> Option<Response<Full<Bytes>>> {
     let (mut parts, body) = response.into_parts();
     parts.version = Version::HTTP_11;

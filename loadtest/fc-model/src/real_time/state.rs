@@ -65,7 +65,7 @@ pub(super) struct PlacedRequest {
     pub(super) start: bool,
 }
 
-/// What the caller of [`FrontState::tick`] must do.
+/// Work for the caller of [`FrontState::tick`].
 #[derive(Debug, Default)]
 pub(super) struct DueWork {
     pub(super) start: Vec<Arc<LocalInstance>>,

@@ -1,4 +1,4 @@
-//! What a front tells about itself. Units stand last in each name.
+//! Status and summary of a front. Each name ends with its unit.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -21,7 +21,7 @@ pub struct InstanceStatus {
     pub address: Option<SocketAddr>,
     pub phase: InstancePhase,
     pub provisioned: bool,
-    /// Requests under way, or waiting for it.
+    /// In flight, or waiting for the start.
     pub requests: u16,
 }
 
@@ -30,30 +30,30 @@ pub struct FrontSummary {
     pub uptime_ms: u64,
     pub instance_counts: InstanceCounts,
     pub counts: EventCounts,
-    /// Time of all instances together in each phase, milliseconds: provisioned ones.
+    /// Sum over the provisioned instances of the time in each phase, milliseconds.
     pub provisioned_ms: PerPhase<u64>,
     pub on_demand_ms: PerPhase<u64>,
-    /// Every start, at most the first 10,000.
+    /// The first 10,000 starts.
     pub cold_starts: Vec<ColdStartRecord>,
-    /// From a request's coming to its answer where its instance had to be thawed.
+    /// Time from arrival to response of requests whose instance had to thaw.
     pub thaw_to_answer: ThawTimes,
     pub pre_stops: PreStops,
-    /// Instances that did not end on SIGTERM.
+    /// Instances that did not end after SIGTERM.
     pub killed: u64,
-    /// Answers of the front's own, by the problem's code.
+    /// Responses of the front itself, by problem code.
     pub refused_by_code: BTreeMap<String, u64>,
     pub last_failure: Option<String>,
 }
 
-/// One start. All times from the decision to start, but for the initialisation's.
+/// One start. Times count from the decision to start, except `initialize_ms`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ColdStartRecord {
     pub listening_ms: f64,
-    /// Until it answers, which is when it has reached its broker, milliseconds.
+    /// Time until the instance responds, which is when it has reached its broker, milliseconds.
     pub answering_ms: f64,
-    /// How long its `POST /initialize` took, milliseconds; `None`: it is not asked.
+    /// Duration of `POST /initialize`, milliseconds; `None`: not sent.
     pub initialize_ms: Option<f64>,
-    /// Until it gets its first request, padding included, milliseconds.
+    /// Time until its first request, padding included, milliseconds.
     pub ready_ms: f64,
 }
 
@@ -61,12 +61,11 @@ pub struct ColdStartRecord {
 pub struct ThawTimes {
     pub count: u64,
     pub p50_us: u64,
-    /// 99 in 100 are not above it.
     pub p99_us: u64,
     pub max_us: u64,
 }
 
-/// How instances took their `GET /pre-stop`. None of this keeps an instance from being stopped.
+/// Results of `GET /pre-stop`. An instance stops in any case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PreStops {
     pub answered: u64,
@@ -75,8 +74,8 @@ pub struct PreStops {
 }
 
 impl ThawTimes {
-    /// Takes times up to a day, longer ones as a day. One that grows as it needs would not do: it takes what is beyond
-    /// its present range as the end of that range.
+    /// Records times up to a day; longer ones count as a day. An auto-resizing histogram would record them at the end
+    /// of its current range.
     pub(super) fn histogram() -> Result<Histogram<u64>, hdrhistogram::CreationError> {
         Histogram::new_with_max(24 * 3_600 * 1_000_000, 3)
     }
@@ -94,7 +93,7 @@ impl From<&Histogram<u64>> for ThawTimes {
 }
 
 impl FrontSummary {
-    /// The median of what `of` says about each start; `None` where there were none.
+    /// The median of `of` over the starts; `None` if there were none.
     pub fn median_start_ms(&self, of: impl Fn(&ColdStartRecord) -> f64) -> Option<f64> {
         let mut times: Vec<_> = self.cold_starts.iter().map(of).collect();
         times.sort_by(f64::total_cmp);

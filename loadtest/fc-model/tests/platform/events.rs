@@ -1,4 +1,4 @@
-//! Event by event.
+//! Transitions, event by event.
 
 use std::time::Duration;
 

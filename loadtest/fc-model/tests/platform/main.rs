@@ -1,4 +1,4 @@
-//! The rules by the published figures, and whatever happens.
+//! The rules against the published figures, and invariants under random events.
 
 #![allow(clippy::expect_used, reason = "a test says what it expects")]
 
@@ -14,7 +14,7 @@ use fc_model::{DeliveryRate, Nanos, PlatformRules};
 const SECOND: Nanos = 1_000_000_000;
 const MS: Nanos = 1_000_000;
 
-/// Small rules that are easy to fill: two requests an instance, three instances, all at once.
+/// Small limits: two requests per instance, three instances, no delivery bound.
 fn small() -> PlatformRules {
     PlatformRules {
         concurrency: 2,

@@ -1,4 +1,4 @@
-//! The same rules once more, written to be plain instead of fast: every check scans everything.
+//! A second implementation of the same rules, written for clarity: every check scans everything.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +32,7 @@ pub(super) struct ModelInstance {
     provisioned: bool,
 }
 
-/// A platform under test and what is known about it from the outside.
+/// A platform under test and the expected state.
 pub(super) struct RuleModel {
     pub(super) platform: Platform,
     rules: PlatformRules,
@@ -66,7 +66,7 @@ impl RuleModel {
         }
     }
 
-    /// Instances in `phase` for which `which` holds, in the order of their names.
+    /// Instances in `phase` for which `which` is true, ordered by id.
     pub(super) fn some(&self, which: impl Fn(&ModelInstance) -> bool) -> Vec<InstanceId> {
         self.instances.iter().filter(|(_, instance)| which(instance)).map(|(id, _)| *id).collect()
     }
@@ -194,7 +194,7 @@ impl RuleModel {
 
     /// After a tick no on-demand instance has been idle for longer than the rules allow.
     fn nothing_is_forgotten(&self) {
-        // One let go of lingers anew, and may hold up one frozen after it by as long as freezing takes.
+        // A released instance lingers anew, and may delay one that was frozen after it by the freeze time.
         let freeze = self.rules.freeze_after_idle.map_or(0, nanos);
         let linger = nanos(self.rules.idle_linger) + freeze;
         for instance in self.instances.values().filter(|instance| !instance.provisioned) {
@@ -242,7 +242,7 @@ impl RuleModel {
         assert_eq!((counts.throttled(), counts.ended, counts.lost), (self.throttled, self.ended, self.lost));
     }
 
-    /// No stretch of time saw more starts than the burst and what the minute brings.
+    /// No period has more starts than the burst and the minute's rate allow.
     pub(super) fn check_delivery(&self) {
         let delivery = self.rules.delivery;
         for (first, from) in self.starts.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Whatever happens in whatever order, the rules hold.
+//! Invariants under any order of events.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use fc_model::{DeliveryRate, PlatformRules, ProvisionedWindow};
 #[derive(Clone, Copy, Debug)]
 enum ModelEvent {
     Arrive(u8),
-    /// Which of those it can happen to: the remainder of the number by their count.
+    /// Index of the affected instance: the number modulo the count of candidates.
     Ready(usize),
     Fail(usize),
     Done(usize),
@@ -90,7 +90,7 @@ fn apply(model: &mut RuleModel, event: ModelEvent) {
     model.check();
 }
 
-/// Ends everything that is under way and waits until nothing is due.
+/// Ends all requests in flight and waits until no timer is due.
 fn settle(model: &mut RuleModel) {
     for _ in 0..1_000 {
         for id in model.some(|instance| instance.phase == ModelPhase::Starting) {

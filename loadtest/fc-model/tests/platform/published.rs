@@ -1,4 +1,4 @@
-//! What the documents publish comes out of the rules.
+//! The rules reproduce the published figures.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -13,7 +13,7 @@ fn rules(quota: &str, concurrency: u16) -> PlatformRules {
     facts.rules(facts.quota(quota).expect("a quota"), concurrency)
 }
 
-/// `requests` at once; how many instances they start, and why the rest is throttled.
+/// Sends `requests` at once; returns the number of starts and the reason for throttling.
 fn flood(platform: &mut Platform, now: u64, requests: u32) -> (u32, Option<ThrottleReason>) {
     let (mut started, mut throttle) = (0, None);
     for _ in 0..requests {
@@ -37,15 +37,15 @@ fn the_articles_platform_has_ten_thousand_instances_in_less_than_three_seconds()
             complete_at = Some(ms);
         }
     }
-    // 300 at once, were they asked for at once, and 3,250 a second: 9,700 more take 2,985 ms.
+    // 300 at once if all arrive together; at 3,250 a second, 9,700 more take 2,985 ms.
     assert_eq!(complete_at, Some(2_985));
     assert_eq!(flood(&mut platform, 3 * SECOND, 1), (0, Some(ThrottleReason::Instances)));
 }
 
 #[test]
 fn deliveries_are_a_burst_and_then_so_many_a_minute() {
-    // Quota, instances at once, after one more second, and after a minute in all. The total is raised, as it can be
-    // on request, so that only the delivery bounds.
+    // Quota, instances at once, after one more second, and after a minute in total. The total limit is raised, so that
+    // only the delivery bounds.
     for (quota, burst, second, minute) in [("large-region", 300, 5, 600), ("small-region", 100, 1, 200)] {
         let raised = PlatformRules { instances_max: 10_000, ..rules(quota, 1) };
         let mut platform = Platform::new(&raised).expect("rules");
@@ -74,7 +74,8 @@ fn default_quotas_end_at_their_totals() {
 fn processors_are_delivered_half_at_once_and_then_so_many_a_minute() {
     let facts = PlatformFacts::shipped().expect("the data file");
     let quota = facts.quota("large-region").expect("a quota");
-    // vCPU in thousandths, MB; at once of 300 vCPU, more in ten seconds of 6 vCPU each, in all of 600 vCPU and 1,200 GB.
+    // vCPU in thousandths, MB; at once (of 300 vCPU), after ten seconds (6 vCPU each), in total (of 600 vCPU and 1,200
+    // GB).
     for (millivcpu, mb, at_once, ten_seconds, total) in
         [(2_000, 4_096, 150, 30, 300), (4_000, 8_192, 75, 15, 150), (2_000, 8_192, 150, 0, 150)]
     {
@@ -95,7 +96,7 @@ fn processors_are_delivered_half_at_once_and_then_so_many_a_minute() {
 
 #[test]
 fn a_steady_load_needs_as_many_instances_as_the_formula_says() {
-    // Instances = requests a second × latency / concurrency, as the documents have it.
+    // Instances = requests a second × latency / concurrency, as documented.
     for (latency_ms, concurrency, instances) in [(20, 100, 10), (100, 100, 50), (100, 200, 25)] {
         let mut platform = Platform::new(&rules("large-region", concurrency)).expect("rules");
         let mut under_way = VecDeque::new();
@@ -125,7 +126,7 @@ fn a_steady_load_needs_as_many_instances_as_the_formula_says() {
 #[test]
 fn fifty_instances_are_there_five_minutes_before_the_sale_and_go_after_it() {
     let minutes = |count: u64| Duration::from_secs(count * 60);
-    // From 11:00 on: a sale at 12:00, pre-warmed from 11:55 to 12:30.
+    // From 11:00: a sale at 12:00, pre-warmed from 11:55 to 12:30.
     let rules = PlatformRules {
         provisioned: vec![ProvisionedWindow { target: 50, from: minutes(55), until: minutes(90) }],
         ..rules("large-region", 100)
@@ -147,7 +148,7 @@ fn fifty_instances_are_there_five_minutes_before_the_sale_and_go_after_it() {
             }
         }
     }
-    // Started, let go of, frozen, and stopped a minute after.
+    // Started, released, frozen, and stopped a minute later.
     assert_eq!(seen, [(55 * 60, 50), (90 * 60, 0), (90 * 60, 50), (91 * 60, 50)]);
     assert_eq!(platform.instance_counts().total(), 0);
     let usage = platform.usage(91 * 60 * SECOND);

@@ -1,9 +1,9 @@
-//! What changed between two runs beyond noise.
+//! The comparison of two runs: what changed beyond noise.
 //!
-//! Both runs play the same schedule, so their timelines are paired, interval by interval, and the pairs' differences
-//! tested (see [`signed_rank`]). A claim needs both: improbable as noise, after a correction for neighbours that move
-//! together and for the number of figures looked at, and large enough to matter. What a run has only once (totals,
-//! the time to drained) is shown without a claim. `docs/report.md` says what this can and cannot tell.
+//! Both runs play the same schedule. Their timelines are paired by interval and the differences are tested (see
+//! [`signed_rank`]). A claim needs two conditions: improbable as noise, after corrections for correlated neighbours and
+//! for the number of metrics, and large enough to matter. Metrics that a run has only once (totals, the time to
+//! drained) are shown without a claim. `docs/report.md` describes the limits.
 
 mod pairs;
 mod scenario;
@@ -18,11 +18,11 @@ use pairs::{ChangeScale, IntervalPair, PairedSeries};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CompareSettings {
-    /// Highest chance of even one false claim in a comparison, 0 to 1.
+    /// Maximum probability of any false claim in a comparison, 0 to 1.
     pub level: f64,
-    /// Least change that matters, as a share of A's value.
+    /// Minimum change that matters, as a share of A's value.
     pub effect_min: f64,
-    /// Least change of a share (of requests that were shed) that matters, as a difference: 0.01 is a point.
+    /// Minimum change of a share (of shed requests) that matters, as a difference: 0.01 is a percentage point.
     pub share_effect_min: f64,
 }
 
@@ -34,12 +34,12 @@ impl Default for CompareSettings {
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Comparison {
-    /// The first run: what is compared with.
+    /// The baseline.
     pub a: ComparedRun,
     pub b: ComparedRun,
     pub scenario_differences: Vec<ScenarioDifference>,
     pub notes: Vec<String>,
-    /// Figures with a claim, or the reason why there is none.
+    /// Metrics with a claim, or with the reason why there is none.
     pub judged: Vec<TestedMetric>,
     pub shown: Vec<InformationalMetric>,
     pub outcome: ComparisonOutcome,
@@ -55,7 +55,7 @@ pub struct ComparedRun {
     pub passed: bool,
 }
 
-/// A parameter that differs, as JSON; `null` where there is none.
+/// A parameter that differs, as JSON; `null` where it is absent.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ScenarioDifference {
     pub parameter: String,
@@ -74,7 +74,7 @@ pub struct TestedMetric {
     pub b: Option<f64>,
     /// Typical change from A to B: a share of A's value, or for shares the difference.
     pub change: Option<f64>,
-    /// Probability of such differences without a change, corrected for everything.
+    /// Probability of such differences without a change, after all corrections.
     pub p: Option<f64>,
     pub finding: Finding,
     pub words: String,
@@ -85,21 +85,21 @@ pub struct TestedMetric {
 pub enum Finding {
     Better,
     Worse,
-    /// Nothing beyond noise, or too little to matter.
+    /// No change beyond noise, or too small to matter.
     NoChange,
-    /// Even the clearest change could not be told from noise.
+    /// Even the clearest change could not be distinguished from noise.
     TooFewIntervals,
-    /// The two are not of a kind; the words say why.
+    /// The two are not comparable; the summary says why.
     NotCompared,
 }
 
-/// A figure that is shown without a claim.
+/// A metric that is shown without a claim.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct InformationalMetric {
     pub name: String,
     pub label: String,
     pub unit: MetricUnit,
-    /// A's; absent: it has none, or it is void.
+    /// A's value; absent: none, or void.
     pub a: Option<f64>,
     pub b: Option<f64>,
 }
@@ -119,9 +119,9 @@ pub enum MetricUnit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ComparisonOutcome {
-    /// Everything could be compared, and nothing got worse.
+    /// Everything was compared, and nothing is worse.
     NothingWorse,
-    /// Something got worse beyond noise, or B failed where A passed.
+    /// Something is worse beyond noise, or B failed where A passed.
     Worse,
     /// Nothing was found worse, but not everything could be compared.
     Incomplete,
@@ -167,7 +167,7 @@ fn run(report: &RunReport) -> ComparedRun {
     }
 }
 
-/// Why a figure of the two is not of a kind; `None` if it is.
+/// The reason why a metric of the two runs is not comparable; `None` if it is.
 fn obstacle(series: &PairedSeries, a: &RunReport, b: &RunReport, same_load: bool) -> Option<&'static str> {
     let void = [!a.generator.latencies_valid, !b.generator.latencies_valid];
     match void {
@@ -233,11 +233,11 @@ fn claim(series: &PairedSeries, p: f64, settings: CompareSettings) -> TestedMetr
     TestedMetric { change: Some(change), p: Some(p), ..unjudged(series, finding, words) }
 }
 
-/// A figure with its values and without a claim.
+/// A metric with its values and without a claim.
 fn unjudged(series: &PairedSeries, finding: Finding, words: &str) -> TestedMetric {
     let middle = |value: fn(&IntervalPair) -> f64| {
         let mut values: Vec<_> = series.pairs.iter().map(value).collect();
-        // Values that are not of a kind are not shown side by side either.
+        // Values that are not comparable are not shown side by side either.
         (finding != Finding::NotCompared && !values.is_empty()).then(|| signed_rank::median(&mut values))
     };
     TestedMetric {

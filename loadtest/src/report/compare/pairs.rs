@@ -1,4 +1,4 @@
-//! Two timelines, interval by interval.
+//! Two timelines, paired by interval.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,13 +6,13 @@ use super::MetricUnit;
 use crate::report::{Interval, ProcessUse, RunReport};
 use crate::scenario::{RatePhase, Scenario};
 
-/// Name of the figure that makes latencies read differently.
+/// Name of the metric that changes the meaning of latencies.
 pub(super) const SHED_SHARE: &str = "shed_share";
 
-/// A ratio beyond this, either way, is no more than "nothing like it": one of the two was 0.
+/// Maximum ratio, either way: beyond it one of the two values was 0.
 const RATIO_MAX: f64 = 1_000.0;
 
-/// A figure over the intervals that both runs have.
+/// A metric over the intervals that both runs have.
 pub(super) struct PairedSeries {
     pub name: String,
     pub label: String,
@@ -26,9 +26,9 @@ pub(super) struct PairedSeries {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ChangeScale {
-    /// By their ratio: intervals of 100 and of 50,000 requests a second count alike.
+    /// By ratio: intervals of 100 and of 50,000 requests a second count alike.
     Ratio,
-    /// By their difference: they are shares already, and may be 0.
+    /// By difference: the values are shares already, and may be 0.
     Share,
 }
 
@@ -39,7 +39,7 @@ pub(super) struct ChangeLabels {
 }
 
 pub(super) struct IntervalPair {
-    /// Which stretch of the load it lies in.
+    /// The segment of the load that the interval lies in.
     pub stretch: usize,
     pub a: f64,
     pub b: f64,
@@ -127,7 +127,7 @@ pub(super) fn all(a: &RunReport, b: &RunReport) -> Vec<PairedSeries> {
             more_is_better: true,
             latency: false,
             words: SPEED,
-            // Where a run had nothing to commit it was not slow.
+            // Without orders to commit the drain was not slow.
             pairs: paired.pairs(|interval| {
                 (interval.committed > 0 || interval.queued > 0).then(|| per_s(interval, interval.committed))
             }),
@@ -146,12 +146,12 @@ fn latency(paired: &PairedIntervals<'_>, quantile: &str, value: fn(&Interval) ->
         more_is_better: false,
         latency: true,
         words: SPEED,
-        // An interval without an answer has no latency.
+        // An interval without a response has no latency.
         pairs: paired.pairs(|interval| (value(interval) > 0).then(|| value(interval) as f64)),
     }
 }
 
-/// CPU per order of each process that both runs have samples of.
+/// CPU per order of each process that both runs have sampled.
 fn costs(a: &RunReport, b: &RunReport, paired: &PairedIntervals<'_>) -> Vec<PairedSeries> {
     let names = |report: &RunReport| -> BTreeSet<String> {
         let sampled = report.processes.iter().filter(|process| !process.samples.is_empty());
@@ -159,7 +159,7 @@ fn costs(a: &RunReport, b: &RunReport, paired: &PairedIntervals<'_>) -> Vec<Pair
     };
     let both: Vec<_> = names(a).intersection(&names(b)).cloned().collect();
     let series = both.into_iter().map(|name| {
-        // What works on the database's side works for what is committed, not for what is accepted.
+        // The database's side works for committed orders, not for accepted ones.
         let drains = ["drain-worker", "database", "proxy"].iter().any(|drain| name.starts_with(drain));
         let (of, orders): (&str, fn(&Interval) -> u64) = if drains {
             ("committed", |interval| interval.committed)
@@ -191,14 +191,14 @@ fn costs(a: &RunReport, b: &RunReport, paired: &PairedIntervals<'_>) -> Vec<Pair
     series.collect()
 }
 
-/// CPU seconds that the processes called `name` used in `interval`; `None` where no sample tells.
+/// CPU seconds of the processes called `name` in `interval`; `None` without a sample.
 fn cpu_s(processes: &[ProcessUse], name: &str, interval: &Interval) -> Option<f64> {
     let (from, to) = (interval.at_ms as f64, (interval.at_ms + interval.length_ms) as f64);
     let (mut cpu_ms, mut told) = (0.0, false);
     for process in processes.iter().filter(|process| process.name == name) {
         let mut since = 0.0;
         for sample in &process.samples {
-            // A sample tells of the time since the one before.
+            // A sample covers the time since the previous one.
             let at = sample.at_ms as f64;
             let shared = at.min(to) - f64::max(since, from);
             if shared > 0.0 {
@@ -224,14 +224,14 @@ fn paired<'a>(a: &'a RunReport, b: &'a RunReport) -> PairedIntervals<'a> {
     PairedIntervals { both: both.collect() }
 }
 
-/// Intervals that were played to their end: of a run that was ended early, the last one with requests was not.
+/// Complete intervals: in a run that was interrupted, the last one with requests is not.
 fn whole(report: &RunReport) -> &[Interval] {
     let timeline = &report.timeline;
     let cut = timeline.iter().rposition(|interval| interval.sent > 0).filter(|_| report.run.interrupted);
     &timeline[..cut.unwrap_or(timeline.len())]
 }
 
-/// Which of the scenario's phases the middle of `interval` lies in; beyond the last one: the drain.
+/// The scenario's phase at the middle of `interval`; after the last phase: the drain.
 fn stretch(scenario: &Scenario, interval: &Interval) -> usize {
     let middle_s = (interval.at_ms as f64 + interval.length_ms as f64 / 2.0) / 1_000.0;
     let mut end_s = 0.0;

@@ -1,4 +1,4 @@
-//! Which parameters of two scenarios differ, and whether that matters.
+//! Parameters that differ between two scenarios, and whether they matter.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::ScenarioDifference;
 use crate::scenario::Scenario;
 
-/// Parameters that ask for the same load whatever they are: names, expectations, the generator's own bounds. A seed
-/// makes other choices of the same kind.
+/// Parameters that do not change the load: names, expectations, the generator's own bounds. A seed changes the choices
+/// but not their kind.
 const HARMLESS: [&str; 6] =
     ["name", "about", "seed", "expect", "generator.threads", "generator.slip_p999_us_max"];
 

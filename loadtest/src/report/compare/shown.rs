@@ -1,11 +1,11 @@
-//! Figures that a run has once: a difference of two single values proves nothing, so they come without a claim.
+//! Metrics that a run has once. A difference of two single values proves nothing, so they carry no claim.
 
 use std::collections::BTreeSet;
 
 use super::{InformationalMetric, MetricUnit};
 use crate::report::{Quantiles, RunReport};
 
-/// The figures, in the order in which they are read.
+/// The metrics in reading order.
 pub(super) fn figures(a: &RunReport, b: &RunReport) -> Vec<InformationalMetric> {
     let mut shown = Vec::new();
     let mut add = |name: &str, label: &str, unit: MetricUnit, value: &dyn Fn(&RunReport) -> Option<f64>| {
@@ -57,7 +57,7 @@ pub(super) fn figures(a: &RunReport, b: &RunReport) -> Vec<InformationalMetric> 
     shown
 }
 
-/// A quantile's name, what people call it, and where it stands.
+/// A quantile's name, its label and its getter.
 type NamedQuantile = (&'static str, &'static str, fn(&Quantiles) -> u64);
 
 fn latencies() -> [NamedQuantile; 4] {

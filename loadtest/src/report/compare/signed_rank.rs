@@ -1,31 +1,30 @@
-//! The Wilcoxon signed-rank test for pairs, and what it needs around it.
+//! The Wilcoxon signed-rank test for pairs, with its corrections.
 //!
-//! F. Wilcoxon, "Individual comparisons by ranking methods", Biometrics Bulletin 1 (1945). It asks whether
-//! differences lie around zero, takes nothing for granted but that they are as likely to be above their middle as
-//! below it, and lets no single wild interval decide.
+//! F. Wilcoxon, "Individual comparisons by ranking methods", Biometrics Bulletin 1 (1945). It tests whether differences
+//! lie around zero, assumes only that they are symmetric around their median, and no single extreme interval decides.
 
-/// Up to so many pairs the probability is counted out; beyond, the normal approximation is as good.
+/// Maximum pairs for the exact probability; beyond, the normal approximation is as good.
 const EXACT_MAX: usize = 50;
 
-/// Beyond so many standard deviations nothing is told apart any more.
+/// Beyond this number of standard deviations the approximation has no precision.
 const Z_MAX: f64 = 9.0;
 
-/// The serial correlation is believed up to here: at 1 a run would count as one single observation.
+/// Maximum serial correlation used: at 1 a run would count as a single observation.
 const CORRELATION_MAX: f64 = 0.95;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SignedRank {
-    /// Sum of the ranks of positive differences.
+    /// Rank sum of positive differences.
     pub positive: f64,
-    /// Sum of the ranks of negative ones.
+    /// Rank sum of negative differences.
     pub negative: f64,
-    /// Probability of rank sums at least that far apart, on either side, if nothing had changed and each
-    /// difference stood for itself.
+    /// Probability of rank sums at least that far apart, on either side, without a change and with independent
+    /// differences.
     pub p: f64,
 }
 
-/// Tests `differences` (each of a pair, none NaN). Equal pairs keep their ranks and count for no side (J. W. Pratt,
-/// 1959): dropping them would turn a change of a few intervals into one of all. Ties share the mean of their ranks.
+/// Tests `differences` (one per pair, none NaN). Equal pairs keep their ranks and count for no side (J. W. Pratt,
+/// 1959): dropping them would turn a change of a few intervals into one of all. Ties share their mean rank.
 pub fn signed_rank(differences: &[f64]) -> SignedRank {
     let ranks = doubled_ranks(differences);
     let sum = |sign: f64| -> u64 {
@@ -49,7 +48,7 @@ pub fn signed_rank(differences: &[f64]) -> SignedRank {
     SignedRank { positive: positive as f64 / 2.0, negative: negative as f64 / 2.0, p }
 }
 
-/// Ranks of the differences' sizes, twice over: so means of two ranks are whole numbers, too.
+/// Doubled ranks of the absolute differences, so that means of two ranks are integers.
 fn doubled_ranks(differences: &[f64]) -> Vec<u64> {
     let sizes: Vec<f64> = differences.iter().map(|difference| difference.abs()).collect();
     let mut ranks = vec![0; differences.len()];
@@ -64,16 +63,16 @@ fn doubled_ranks(differences: &[f64]) -> Vec<u64> {
     ranks
 }
 
-/// Indices of `values`, the least value first.
+/// Indices of `values`, in ascending order of the values.
 fn ascending(values: &[f64]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|a, b| values[*a].total_cmp(&values[*b]));
     order
 }
 
-/// Counts, over all ways to give the ranks their signs, how often one side comes to no more than `least`.
+/// The share of all sign assignments in which one side's sum is at most `least`.
 fn exact_p(ranks: &[u64], least: u64) -> f64 {
-    // ways[s]: the share of all ways in which the positive ranks come to s.
+    // ways[s]: the share of all assignments in which the positive ranks sum to s.
     let mut ways = vec![1.0];
     for rank in ranks {
         let rank = *rank as usize;
@@ -91,25 +90,25 @@ fn exact_p(ranks: &[u64], least: u64) -> f64 {
 fn normal_p(ranks: &[u64], least: u64) -> f64 {
     let mean = ranks.iter().sum::<u64>() as f64 / 2.0;
     let deviation = ranks.iter().map(|rank| (*rank as f64).powi(2)).sum::<f64>().sqrt() / 2.0;
-    // Half a rank for continuity: ranks are doubled, so it is 1.
+    // Continuity correction of half a rank: ranks are doubled, so it is 1.
     two_sided((mean - least as f64 - 1.0) / deviation)
 }
 
-/// `p` for differences that follow their neighbours: with the lag-1 correlation r of a series, n values say as much
-/// of its middle as n·(1−r)/(1+r) independent ones (the variance of an AR(1) series' mean), so the test's standard
-/// deviations shrink by the root of that. A correlation below 0 is no ground to believe more.
+/// Corrects `p` for correlated neighbours. With lag-1 correlation r, n values say as much about their median as
+/// n·(1−r)/(1+r) independent ones (the variance of an AR(1) series' mean), so the test's standard deviations shrink by
+/// the root of that. A negative correlation does not strengthen a claim.
 ///
-/// `stretches` are the same differences, parted where the load changes: that a change shows under load alone is an
-/// effect, and no correlation.
+/// `stretches` are the same differences, split where the load changes: a change that shows under load only is an
+/// effect, not a correlation.
 pub fn corrected_for_neighbours(p: f64, stretches: &[Vec<f64>]) -> f64 {
     let r = neighbour_correlation(stretches).clamp(0.0, CORRELATION_MAX);
     if r == 0.0 { p } else { two_sided(z_of(p) * ((1.0 - r) / (1.0 + r)).sqrt()).max(p) }
 }
 
-/// Correlation of each difference's rank with its neighbour's, each stretch around its own middle; ranks, so that
-/// no wild interval hides it. A short series shows less than there is, so M. G. Kendall's correction (1954) is added.
+/// Correlation of each difference's rank with its neighbour's, each segment around its own median; ranks, so that no
+/// extreme interval hides it. A short series underestimates it, so M. G. Kendall's correction (1954) is added.
 fn neighbour_correlation(stretches: &[Vec<f64>]) -> f64 {
-    // Two values around their own middle say nothing.
+    // Two values around their own median carry no information.
     let stretches: Vec<_> = stretches.iter().filter(|stretch| stretch.len() > 2).collect();
     let (mut together, mut variance, mut count) = (0.0, 0.0, 0.0);
     for stretch in &stretches {
@@ -125,7 +124,7 @@ fn neighbour_correlation(stretches: &[Vec<f64>]) -> f64 {
     r + (1.0 + 3.0 * r) * stretches.len() as f64 / count
 }
 
-/// Ranks of `values`, the middle rank being 0.
+/// Ranks of `values`; the median rank is 0.
 fn centred_ranks(values: &[f64]) -> Vec<f64> {
     let middle = (values.len() + 1) as f64 / 2.0;
     let mut ranks = vec![0.0; values.len()];
@@ -139,8 +138,8 @@ fn centred_ranks(values: &[f64]) -> Vec<f64> {
     ranks
 }
 
-/// The middle of the means of all pairs of differences (Hodges and Lehmann, 1963): the size that belongs to the
-/// test. 0 for none.
+/// The median of the means of all pairs of differences (Hodges and Lehmann, 1963): the effect size of this test. 0
+/// without differences.
 pub fn typical(differences: &[f64]) -> f64 {
     let mut means = Vec::with_capacity(differences.len() * (differences.len() + 1) / 2);
     for (index, first) in differences.iter().enumerate() {
@@ -149,7 +148,7 @@ pub fn typical(differences: &[f64]) -> f64 {
     median(&mut means)
 }
 
-/// The middle of `values`; 0 for none.
+/// 0 without values.
 pub fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
@@ -160,8 +159,8 @@ pub fn median(values: &mut [f64]) -> f64 {
     }
 }
 
-/// S. Holm's correction (1979): what each probability comes to when all of them are looked at. Comparing the result
-/// with a level keeps the chance of even one false claim below that level.
+/// S. Holm's correction (1979) for several tests. Comparing the results with a level keeps the probability of any false
+/// claim below that level.
 pub fn holm(probabilities: &[f64]) -> Vec<f64> {
     let mut corrected = vec![0.0; probabilities.len()];
     let mut least = 0.0_f64;
@@ -173,13 +172,13 @@ pub fn holm(probabilities: &[f64]) -> Vec<f64> {
     corrected
 }
 
-/// The smallest probability that `pairs` pairs can show: all of them on one side.
+/// The minimum probability that `pairs` pairs can reach: all of them on one side.
 pub fn least_p(pairs: usize) -> f64 {
     2.0 * 0.5_f64.powi(i32::try_from(pairs).unwrap_or(i32::MAX))
 }
 
-/// Probability of at least `z` standard deviations on either side of a normal distribution: M. Abramowitz and
-/// I. Stegun, Handbook of Mathematical Functions (1964), 26.2.17, right to 7.5e-8.
+/// Probability of at least `z` standard deviations on either side of a normal distribution: M. Abramowitz and I.
+/// Stegun, Handbook of Mathematical Functions (1964), 26.2.17, accurate to 7.5e-8.
 fn two_sided(z: f64) -> f64 {
     if z <= 0.0 {
         return 1.0;
@@ -192,7 +191,7 @@ fn two_sided(z: f64) -> f64 {
     (2.0 * density * polynomial).min(1.0)
 }
 
-/// How many standard deviations belong to a two-sided probability: [`two_sided`], inverted by halving.
+/// The standard deviations of a two-sided probability: [`two_sided`], inverted by bisection.
 fn z_of(p: f64) -> f64 {
     let (mut low, mut high) = (0.0, Z_MAX);
     for _ in 0..60 {

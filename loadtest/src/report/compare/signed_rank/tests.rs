@@ -7,9 +7,9 @@ fn close(found: f64, expected: f64, within: f64) {
     assert!((found - expected).abs() <= within, "{found} is not {expected} ± {within}");
 }
 
-/// Known from elsewhere: the documentation of SciPy's `wilcoxon` (heights of maize, self- and cross-fertilised,
-/// C. Darwin), and of R's `wilcox.test` (M. Hollander and D. Wolfe, depression before and after a therapy; R gives
-/// the one-sided 0.01953).
+/// Reference values: the documentation of SciPy's `wilcoxon` (heights of maize, self- and cross-fertilised, C. Darwin)
+/// and of R's `wilcox.test` (M. Hollander and D. Wolfe, depression before and after a therapy; R prints the one-sided
+/// 0.01953).
 #[test]
 fn published_examples_come_out_as_published() {
     let maize = [6.0, 8.0, 14.0, 16.0, 23.0, 24.0, 28.0, 29.0, 41.0, -48.0, 49.0, 56.0, 60.0, -67.0, 75.0];
@@ -33,14 +33,14 @@ fn few_pairs_are_counted_out() {
         (&[0.0, 0.0], 1.0),
         (&[1.0], 1.0),
         (&[1.0, 2.0], 0.5),
-        // All on one side of so many: 2 / 2⁵.
+        // All on one side: 2 / 2⁵.
         (&[1.0, 2.0, 3.0, 4.0, 5.0], 0.0625),
         (&[-1.0, -2.0, -3.0, -4.0, -5.0], 0.0625),
         // The smallest on the other side: 4 / 2⁵.
         (&[-1.0, 2.0, 3.0, 4.0, 5.0], 0.125),
-        // All of one size: as often as five coins fall alike.
+        // All of one size: as often as five equal coins.
         (&[3.0, 3.0, 3.0, 3.0, 3.0], 0.0625),
-        // Two equal ones are no evidence: five others, as above.
+        // Two equal pairs are no evidence: five others, as above.
         (&[0.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0], 0.0625),
     ] {
         close(signed_rank(differences).p, p, 1e-12);
@@ -60,7 +60,7 @@ fn beyond_fifty_pairs_the_approximation_takes_over_without_a_step() {
     }
 }
 
-/// The five per cent points of the normal distribution's tables.
+/// The 5 % points of the normal distribution's tables.
 #[test]
 fn the_normal_distribution_is_that_of_the_tables() {
     for (z, p) in [(1.959_964, 0.05), (2.575_829, 0.01), (3.290_527, 0.001), (4.417_173, 0.000_01)] {
@@ -89,7 +89,7 @@ fn the_typical_difference_is_not_moved_by_a_wild_one() {
     close(typical(&[1.0, 1.1, 0.9, 1.0, 1_000.0]), 1.05, 1e-9);
 }
 
-/// Differences that each keep `memory` of the one before, around zero: nothing has changed.
+/// Differences around zero without a change; each keeps `memory` of the previous one.
 fn series(seed: u64, count: usize, memory: f64) -> Vec<f64> {
     let mut random = StdRng::seed_from_u64(seed);
     let mut last = 0.0;
@@ -102,7 +102,7 @@ fn series(seed: u64, count: usize, memory: f64) -> Vec<f64> {
         .collect()
 }
 
-/// How many of 400 series without a change are called changed at 5 %.
+/// The number of 400 unchanged series that are reported as changed at 5 %.
 fn false_alarms(count: usize, memory: f64, corrected: bool) -> usize {
     let called = |seed: u64| {
         let differences = series(seed, count, memory);
@@ -121,7 +121,7 @@ fn false_alarms_keep_to_the_level_where_intervals_stand_for_themselves() {
     }
 }
 
-/// The correction is itself an estimate: from 20 intervals it finds half of the harm, from 60 nearly all of it.
+/// The correction is itself an estimate: from 20 intervals it removes half of the excess, from 60 nearly all of it.
 #[test]
 fn neighbours_that_move_together_are_not_counted_as_independent() {
     for (count, memory, most) in [(20, 0.5, 0.12), (60, 0.5, 0.08), (60, 0.7, 0.12), (120, 0.7, 0.08)] {

@@ -1,5 +1,5 @@
-# The bucket that the other roots keep their state in. It cannot be in that state itself, so this root's is a file: it
-# holds no secret.
+# The bucket of the other roots' state. Its own state cannot be in the bucket, so it is a local file without
+# secrets.
 
 terraform {
   required_version = ">= 1.9"
@@ -20,7 +20,7 @@ resource "alicloud_oss_bucket" "state" {
   bucket = var.bucket
   tags   = { system = "spillway" }
 
-  # With it go all secrets and the knowledge of what there is.
+  # Without the state, secrets and the list of all resources are lost.
   lifecycle {
     prevent_destroy = true
   }
@@ -36,13 +36,13 @@ resource "alicloud_oss_bucket_public_access_block" "state" {
   block_public_access = true
 }
 
-# A state that was overwritten by mistake can be had back.
+# An overwritten state can be restored.
 resource "alicloud_oss_bucket_versioning" "state" {
   bucket = alicloud_oss_bucket.state.bucket
   status = "Enabled"
 }
 
-# The state has every secret in it.
+# The state contains every secret.
 resource "alicloud_oss_bucket_server_side_encryption" "state" {
   bucket        = alicloud_oss_bucket.state.bucket
   sse_algorithm = "KMS"

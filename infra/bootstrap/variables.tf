@@ -5,7 +5,7 @@ variable "region" {
 }
 
 variable "bucket" {
-  description = "Name of the bucket, which nobody in the world may have taken: 3 to 63 lower-case letters, digits and dashes."
+  description = "Name of the bucket, unique worldwide: 3 to 63 lower-case letters, digits and dashes."
   type        = string
 
   validation {

@@ -1,14 +1,14 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034 # the settings are used by the files that source this one
-# Settings and messages that build, check and sbom share.
+# Settings and functions for build and check.
 
 REPO=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../..")
-# Each is a package, a binary, and a final stage of the Dockerfile.
+# Names of packages, binaries and final stages of the Dockerfile.
 SERVICES=(ingest-fn drain-worker)
 DOCKERFILE=${SPILLWAY_IMAGE_DOCKERFILE:-$REPO/infra/image/Dockerfile}
 TARGET_TRIPLE=x86_64-unknown-linux-musl
 PROFILE=${SPILLWAY_IMAGE_PROFILE:-dist}
-# Where images and unpacked files go; buildah's own storage too, so that nobody else's images are touched.
+# Folder of images, unpacked files and buildah's storage, separate from other images of the machine.
 IMAGE_DIR=${SPILLWAY_IMAGE_DIR:-$(realpath -m "${CARGO_TARGET_DIR:-$REPO/target}")/image}
 
 say() { printf '%s\n' "$*"; }
@@ -33,7 +33,7 @@ require_service() {
 image_name() { printf 'localhost/spillway/%s' "$1"; }
 archive_of() { printf '%s/%s.oci.tar' "$IMAGE_DIR" "$1"; }
 
-# Without a daemon, without overlay mounts and without user namespaces, so that it runs inside a container too.
+# Uses no daemon, no overlay mounts and no user namespaces, so that it also runs in a container.
 run_buildah() {
   buildah --root "$IMAGE_DIR/storage" --runroot "$IMAGE_DIR/run" --storage-driver vfs "$@"
 }

@@ -85,9 +85,9 @@ class Real(unittest.TestCase):
     def start(self, *arguments, until):
         log = open(self.at / f"{arguments[0]}.log", "wb")
         self.addCleanup(log.close)
-        # A part ends with its standard input.
+        # A process stops when its standard input closes.
         process = subprocess.Popen(
-            [BINARY, "part", *arguments], env=self.environment, stdin=subprocess.PIPE, stdout=log, stderr=log
+            [BINARY, "process", *arguments], env=self.environment, stdin=subprocess.PIPE, stdout=log, stderr=log
         )
 
         def end():
@@ -108,7 +108,7 @@ class Real(unittest.TestCase):
 
     def prepare(self):
         with subprocess.Popen(
-            [BINARY, "part", "drain-worker", "init"], env=self.environment, stdin=subprocess.PIPE,
+            [BINARY, "process", "drain-worker", "init"], env=self.environment, stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         ) as process:
             self.assertEqual(process.wait(timeout=60), 0, process.stdout.read())

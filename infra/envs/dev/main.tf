@@ -8,7 +8,7 @@ terraform {
     }
   }
 
-  # Bucket, key and lock: see infra/bootstrap. Given by -backend-config, so that a copy of this folder has nobody's names.
+  # Bucket, key and lock: see infra/bootstrap. Set by -backend-config, so that this folder names no account's bucket.
   backend "oss" {}
 }
 
@@ -18,7 +18,7 @@ provider "alicloud" {
 
 data "alicloud_account" "current" {}
 
-# The cheapest that works: everything that a sale has, in the smallest size, paid by use where that can be.
+# The cheapest working environment: all parts of a sale in the smallest size, billed by use where possible.
 module "spillway" {
   source = "../../modules/platform"
 
@@ -42,9 +42,9 @@ module "spillway" {
   function     = { cpu = 0.1, memory_mb = 128, reserved_concurrency = 5 }
   worker       = { replicas_max = 2, cpu_millicores = 500, memory_mb = 1024, initial_rate = 200, receive_tps_max = var.drain_receive_tps_max }
   broker       = { spec = var.broker_spec, retention_h = 24 }
-  # Nodes that stand by cost as much as those that work; two are the fewest that fail over.
+  # A standby node costs as much as the primary; two nodes are the minimum for a failover.
   database = { node_class = "polar.mysql.g2.medium", backup_days = 7 }
-  # The shared instance of the gateway; tokens as in production, unless one says otherwise.
+  # The gateway's shared instance; tokens as in production unless jwk is null.
   gateway = {
     jwk                = var.jwk
     anonymous          = var.jwk == null

@@ -8,7 +8,7 @@ terraform {
     }
   }
 
-  # Bucket, key and lock: see infra/bootstrap. Given by -backend-config, so that a copy of this folder has nobody's names.
+  # Bucket, key and lock: see infra/bootstrap. Set by -backend-config, so that this folder names no account's bucket.
   backend "oss" {}
 }
 
@@ -42,12 +42,12 @@ module "spillway" {
   time_zone       = var.time_zone
   kms_instance_id = var.kms_instance_id
 
-  # The plan's sweet spot and its 15 instances at the peak; the fence leaves room for twice as many.
+  # The plan's cheapest size and its 15 instances at the peak; reserved_concurrency allows twice as many.
   function = { cpu = 0.1, memory_mb = 128, reserved_concurrency = 30, warm_lead_min = 10 }
-  # The sale leaves 3,000,000 orders, some 390,000 messages, and its last order waits 25 minutes.
+  # The sale leaves a backlog of 3,000,000 orders, about 390,000 messages; the longest wait is 25 minutes.
   alerts = { broker_messages = 500000, oldest_message_h = 1 }
   worker = { replicas_min = 2, replicas_max = 8, initial_rate = 2000, receive_tps_max = var.drain_receive_tps_max }
-  # Half of the class is for sends: 50,000 a second, even if every order travelled alone.
+  # Half of the class is for sends: 50,000 a second, even with one order in each message.
   broker   = { series = "professional", sub_series = "cluster_ha", spec = "rmq.p2.100xlarge", retention_h = 72 }
   database = { node_class = "polar.mysql.x4.medium", backup_days = 14 }
   gateway = {

@@ -1,21 +1,21 @@
 output "spillway" {
-  description = "What the deployment, the runbook and people need; no secrets. See the platform's outputs."
+  description = "Outputs of the platform module, for the deployment and the runbook; no secrets."
   value       = module.spillway
 }
 
-# By themselves: an apply of a part, as the first ones are, tells only what is whole.
+# Separate outputs: a partial apply (`-target`), as in the first deployment, prints only complete outputs.
 output "registry" {
-  description = "What a push needs: the instance, the addresses to push to and pull from, and the command that opens it."
+  description = "The registry: instance, addresses for push and pull, and the command that enables its public endpoint."
   value       = module.spillway.registry
 }
 
 output "operators" {
-  description = "Where runner and operators' machines are put."
+  description = "vSwitch and security group for the runner and operators' machines."
   value       = module.spillway.operators
 }
 
 output "rocketmq" {
-  description = "The broker, as `init` reaches it."
+  description = "The broker, for `init`."
   value       = module.spillway.rocketmq
 }
 

@@ -11,28 +11,28 @@ variable "region" {
 }
 
 variable "zones" {
-  description = "Two zones of the region, by their last letter: such that have Function Compute, SAE, RocketMQ and PolarDB."
+  description = "Two zones of the region, by their last letter; both must have Function Compute, SAE, RocketMQ and PolarDB."
   type        = list(string)
   default     = ["j", "k"]
 
   validation {
     condition     = length(var.zones) == 2 && length(distinct(var.zones)) == 2
-    error_message = "zones must be two different ones."
+    error_message = "zones must be two different zones."
   }
 }
 
 variable "ingest_image" {
-  description = "ingest-fn's image by digest, or by the tag of `build-and-push`, from the registry that this makes: see \"First deployment\" in infra/README.md for the first time."
+  description = "ingest-fn's image by digest, or by the tag of `build-and-push`, from the registry made here. First use: see \"First deployment\" in infra/README.md."
   type        = string
 }
 
 variable "worker_image" {
-  description = "drain-worker's image, likewise."
+  description = "drain-worker's image, by digest or by tag like `ingest_image`."
   type        = string
 }
 
 variable "secrets" {
-  description = "See the platform's variable of this name. By TF_VAR_secrets, never by a file of the repository."
+  description = "See `secrets` of the platform module. Set TF_VAR_secrets, never a file of the repository."
   type = object({
     broker_function   = string
     broker_worker     = string
@@ -47,7 +47,7 @@ variable "secrets" {
 }
 
 variable "contacts" {
-  description = "Who is told when an alert fires."
+  description = "Recipients of alerts."
   type = list(object({
     name  = string
     email = string
@@ -55,42 +55,42 @@ variable "contacts" {
 }
 
 variable "github" {
-  description = "Who may deploy by pipeline; null: nobody."
+  description = "Workflows that may deploy; null for no pipeline."
   type = object({
     repository   = string
     environments = list(string)
-    # Of the environment that was there first: an account has one provider for GitHub.
+    # The first environment's provider: an account has one provider for GitHub.
     oidc_provider_arn = optional(string)
   })
   default = null
 }
 
 variable "operator_peer_cidrs" {
-  description = "Private networks joined to the VPC from which operators reach the workers' admin port, and a shell where they are. From the vSwitch made for them (output `operators`) they do in any case."
+  description = "Private networks joined to the VPC from which operators reach the workers' admin port and a shell in the operators' vSwitch. The operators' vSwitch itself (output `operators`) always has access."
   type        = list(string)
   default     = []
 }
 
 variable "push_cidrs" {
-  description = "Who reaches the registry from the internet, by name, such as `{ ci = \"198.51.100.7/32\" }`: the machine of the first deployment, and what the pipeline builds on. `0.0.0.0/0` for GitHub's own machines, whose addresses change: then a token alone keeps others out."
+  description = "Ranges that reach the registry's public endpoint, by name, such as `{ ci = \"198.51.100.7/32\" }`: the machine of the first deployment, and the pipeline's build machines. Use `0.0.0.0/0` for GitHub's machines, whose addresses change: then the token is the only check."
   type        = map(string)
   default     = {}
 }
 
 variable "drain_receive_tps_max" {
-  description = "The broker's fence: messages a second that the workers are given at most; null: twice the cap that the pool begins with. Raise it before operators raise the cap above it; up to ten times that cap. Workers are not rolled by it."
+  description = "Maximum messages a second that the broker delivers to the workers, at most ten times the initial rate; null for twice the initial rate. Raise it before operators raise the cap above it. A change does not roll the workers."
   type        = number
   default     = null
 }
 
 variable "deletion_protection" {
-  description = "Refuse to delete database, keys, secrets, elastic addresses and load balancer. Off, and applied, before `terraform destroy`."
+  description = "Protect database, keys, secrets, elastic addresses and load balancer against deletion. Set it to false and apply before `terraform destroy`."
   type        = bool
   default     = true
 }
 
 variable "sale_windows" {
-  description = "Sales: name, from when until when by the clock of the time zone, warm instances."
+  description = "Sales: name, start and end in local time of the time zone, warm instances."
   type = list(object({
     name      = string
     opens_at  = string
@@ -107,7 +107,7 @@ variable "time_zone" {
 }
 
 variable "jwk" {
-  description = "Public RSA key that tokens are checked with: kty, n, e. Required: nobody orders in another's name."
+  description = "Public RSA key of tokens: kty, n, e. Required, so that no client can order in another buyer's name."
   type        = map(string)
 }
 
@@ -117,7 +117,7 @@ variable "gateway_zone_id" {
 }
 
 variable "domain" {
-  description = "Domain of the API, and its zone in Alibaba Cloud DNS if it is there."
+  description = "Domain of the API, and its zone if Alibaba Cloud DNS manages it."
   type = object({
     name = string
     zone = optional(string)

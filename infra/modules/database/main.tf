@@ -3,7 +3,7 @@ locals {
   port    = 3306
 
   database = "spillway"
-  # `drain-worker tune` writes to no database whose name does not begin so.
+  # `drain-worker tune` writes only to databases with this prefix.
   tune_database = "spillway_scratch"
 
   accounts = {
@@ -12,13 +12,13 @@ locals {
     tune     = "spillway_tune"
   }
 
-  # What each account may do, and where. Both engines know these kinds.
+  # Privilege and database of each account. Both engines have these privileges.
   grants = {
-    # SELECT, INSERT, UPDATE, DELETE, and the locks they take: all that `run` asks for.
+    # SELECT, INSERT, UPDATE, DELETE and their locks: all that `run` needs.
     worker = { privilege = "DMLOnly", database = local.database }
-    # DDLOnly has no SELECT and no INSERT: the record of migrations is a table, and `init` writes stock and limits.
+    # DDLOnly has no SELECT and no INSERT, but `migrate` records migrations in a table, and `init` writes stock and limits.
     migrator = { privilege = "ReadWrite", database = local.database }
-    # Makes and drops tables, and the database itself; no other database.
+    # Creates and drops tables and its own database; no other database.
     tune = { privilege = "ReadWrite", database = local.tune_database }
   }
 

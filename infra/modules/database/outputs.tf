@@ -4,7 +4,7 @@ output "cluster_id" {
 }
 
 output "host_primary" {
-  description = "Host of the node that writes, past the proxy: for `migrate`, `init` and `tune`, which need a connection of their own. With PolarDB it is put together from the cluster's id and `host_domains.primary`: likely, not certain."
+  description = "Host of the primary, without the proxy: for `migrate`, `init` and `tune`, which need a dedicated connection. With PolarDB it is composed of the cluster's id and `host_domains.primary`: likely, not certain."
   value       = local.host_primary
 }
 
@@ -24,7 +24,7 @@ output "database_name" {
 }
 
 output "tune_database_name" {
-  description = "Database that `drain-worker tune` may fill, empty and drop; name it in its address."
+  description = "Database that `drain-worker tune` fills, empties and drops; use it in the command's database URL."
   value       = local.tune_database
 }
 
@@ -39,11 +39,11 @@ output "connections_max" {
 }
 
 output "security_group_ids" {
-  description = "Whose members may connect: read from the cluster or instance, not from what was asked for."
+  description = "Security groups whose members may connect, read from the cluster or instance."
   value       = local.polardb ? one(alicloud_polardb_cluster.this[*].security_group_ids) : one(alicloud_db_instance.this[*].security_group_ids)
 }
 
 output "deletion_protected" {
-  description = "Whether deleting the database is refused."
+  description = "True if the service rejects deletion of the database."
   value       = local.polardb ? one(alicloud_polardb_cluster.this[*].deletion_lock) == 1 : one(alicloud_db_instance.this[*].deletion_protection)
 }

@@ -11,11 +11,11 @@ resource "alicloud_polardb_cluster" "this" {
   vpc_id     = var.vpc_id
   vswitch_id = var.vswitch_ids[var.zones[0]]
   zone_id    = var.zones[0]
-  # Storage and a node stand by in the second zone: a zone's end loses no commit and little time.
+  # Storage and a node stand by in the second zone: the loss of a zone loses no commit.
   hot_standby_cluster = "ON"
   standby_az          = var.zones[1]
 
-  # Members of the groups alone. The one address is nobody's: without any the default would be everybody in the VPC.
+  # Only members of the groups may connect. The loopback address is a placeholder: an empty list allows the whole VPC.
   security_group_ids = var.security_group_ids
   security_ips       = ["127.0.0.1"]
 
@@ -29,11 +29,11 @@ resource "alicloud_polardb_cluster" "this" {
   encryption_key                              = var.encrypted ? var.encryption_key_id : null
   encrypt_new_tables                          = var.encrypted ? "ON" : null
 
-  # Times are UTC in every row, and the pool's clock is this one.
+  # All times in rows are UTC, and the pool uses the database's clock.
   default_time_zone = "+0:00"
 
-  # A session that stalls in mid-transaction holds the stock until the server ends it; the worker sets the same for
-  # itself, but a proxy may not pass that on.
+  # A session that stalls inside a transaction holds locks on stock until the server closes it. The worker sets the same
+  # value for its sessions, but a proxy may not forward it.
   parameters {
     name  = "wait_timeout"
     value = "600"
@@ -76,22 +76,22 @@ resource "alicloud_polardb_endpoint" "worker" {
   ssl_enabled             = var.tls ? "Enable" : "Disable"
   ssl_auto_rotate         = var.tls ? "Enable" : null
 
-  # An endpoint that only reads could not serve a single batch.
+  # The default is ReadOnly, on which no batch could commit.
   read_write_mode    = "ReadWrite"
   auto_add_new_nodes = "Enable"
 
   endpoint_config = {
-    # Off: a transaction goes to the primary as a whole. Split, its plain reads would go to a replica, and what guides
-    # a batch would be older than what it locks.
+    # Off: a whole transaction goes to the primary. With splitting, its plain reads would go to a replica and could be
+    # older than the rows that the batch locks.
     DistributedTransaction = "off"
-    # Global: a read outside a transaction sees every commit of every worker, not only its own session's. Shares of the
-    # cap are handed out by one worker and read by another.
+    # Global: a read outside a transaction sees the commits of all workers, not only of its own session. One worker writes
+    # the shares of the cap, and the others read them.
     ConsistLevel = "2"
-    # A replica that lags makes the primary answer, not an error.
+    # If a replica lags, the primary answers instead of an error.
     ConsistTimeoutAction = "0"
-    # The primary answers reads too: they are few, and it has no lag.
+    # The primary answers reads too: there are few, and it has no lag.
     MasterAcceptReads = "on"
-    # Off or Session. By transaction a prepared statement pins its connection, and the driver prepares them all.
+    # Off or Session. With Transaction, prepared statements pin their connections, and the driver prepares all statements.
     ConnectionPersist = lower(var.proxy.pooling) == "off" ? "off" : var.proxy.pooling
   }
 }

@@ -25,7 +25,7 @@ resource "alicloud_db_instance" "this" {
   maintain_time       = var.maintain_time
   ssl_action          = var.tls ? "Open" : "Close"
   encryption_key      = var.encrypted ? coalesce(var.encryption_key_id, "ServiceKey") : null
-  # Times are UTC in every row, and the pool's clock is this one.
+  # All times in rows are UTC, and the pool uses the database's clock.
   db_time_zone = "+0:00"
 
   parameters {
@@ -72,7 +72,7 @@ resource "alicloud_rds_db_proxy" "worker" {
   db_proxy_ssl_enabled         = var.tls ? "Open" : "Close"
 
   db_proxy_endpoint_read_write_mode = "ReadWrite"
-  # Transactions are not split, and nothing is pooled by transaction, for the reasons at PolarDB's endpoint.
+  # No transaction splitting and no transaction pooling, for the reasons given at PolarDB's endpoint.
   db_proxy_features = join(";", [
     "TransactionReadSqlRouteOptimizeStatus:0",
     "ConnectionPersist:${var.proxy.pooling == "Session" ? 1 : 0}",

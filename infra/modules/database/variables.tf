@@ -15,7 +15,7 @@ variable "tags" {
 }
 
 variable "engine" {
-  description = "`polardb` (PolarDB for MySQL) or `rds` (RDS for MySQL). Changing it makes another database, empty: move the data first."
+  description = "`polardb` (PolarDB for MySQL) or `rds` (RDS for MySQL). A change makes a new, empty database: move the data first."
   type        = string
   default     = "polardb"
 
@@ -31,12 +31,12 @@ variable "vpc_id" {
 }
 
 variable "zones" {
-  description = "Two zones: the first for the primary, the second for what stands by."
+  description = "Two zones: the first for the primary, the second for the standby."
   type        = list(string)
 
   validation {
     condition     = length(var.zones) == 2 && length(distinct(var.zones)) == 2
-    error_message = "zones must be two different ones."
+    error_message = "zones must be two different zones."
   }
 }
 
@@ -46,22 +46,22 @@ variable "vswitch_ids" {
 
   validation {
     condition     = alltrue([for zone in var.zones : contains(keys(var.vswitch_ids), zone)])
-    error_message = "vswitch_ids must have one for each of the zones."
+    error_message = "vswitch_ids must have a vSwitch for each zone."
   }
 }
 
 variable "security_group_ids" {
-  description = "Security groups whose members may connect: the worker's, and nobody else's. Never the function's."
+  description = "Security groups whose members may connect: the workers' and the operators'. Never the function's."
   type        = list(string)
 
   validation {
     condition     = length(var.security_group_ids) > 0
-    error_message = "security_group_ids must name the worker's group: nobody could connect."
+    error_message = "security_group_ids must name at least the workers' group: without a group no client can connect."
   }
 }
 
 variable "node_class" {
-  description = "Class of the nodes. PolarDB: such as `polar.mysql.x4.medium`; RDS: such as `mysql.x4.large.2c`. It decides how many connections there are."
+  description = "Class of the nodes. PolarDB: such as `polar.mysql.x4.medium`; RDS: such as `mysql.x4.large.2c`. It determines the connection limit."
   type        = string
 
   validation {
@@ -71,13 +71,13 @@ variable "node_class" {
 }
 
 variable "node_count" {
-  description = "Nodes of a PolarDB cluster, 2 to 16: one that writes, the others stand by and read."
+  description = "Nodes of a PolarDB cluster, 2 to 16: one primary, the others read-only."
   type        = number
   default     = 2
 
   validation {
     condition     = var.node_count >= 2 && var.node_count <= 16
-    error_message = "node_count must be 2 to 16: one node alone has nothing to fail over to."
+    error_message = "node_count must be 2 to 16: a single node has no failover."
   }
 }
 
@@ -93,7 +93,7 @@ variable "storage_gb" {
 }
 
 variable "connections_max" {
-  description = "Connections the node class allows; null looks the class up in the module's table of vendor limits. Must be given for a class that is not there."
+  description = "Connection limit of the node class; null for the value in the module's table of vendor limits. Required for a class that is not in the table."
   type        = number
   default     = null
 
@@ -104,7 +104,7 @@ variable "connections_max" {
 }
 
 variable "worker_endpoint" {
-  description = "`custom`: the worker goes through the database proxy by an endpoint of its own, set up as this module says. `primary`: straight to the node that writes (PolarDB) or to the instance (RDS)."
+  description = "`custom`: the worker uses its own endpoint of the database proxy. `primary`: the worker connects to the primary (PolarDB) or the instance (RDS) directly."
   type        = string
   default     = "custom"
 
@@ -115,7 +115,7 @@ variable "worker_endpoint" {
 }
 
 variable "proxy" {
-  description = "The database proxy. `pooling`: `Off` or `Session`; the pool by transaction is refused, because every prepared statement pins a connection of it. `class` of PolarProxy and `type` (`EXCLUSIVE`, `GENERAL`): null for what comes with the cluster. `instances`: nodes of an RDS proxy, 2 to 60."
+  description = "The database proxy. `pooling`: `Off` or `Session`; transaction pooling is rejected, because every prepared statement pins a connection. `class` of PolarProxy and `type` (`EXCLUSIVE`, `GENERAL`): null for the cluster's default. `instances`: nodes of an RDS proxy, 2 to 60."
   type = object({
     pooling   = optional(string, "Off")
     class     = optional(string)
@@ -130,7 +130,7 @@ variable "proxy" {
   }
   validation {
     condition     = var.proxy.instances >= 2 && var.proxy.instances <= 60
-    error_message = "proxy.instances must be 2 to 60: one alone is a single point of failure."
+    error_message = "proxy.instances must be 2 to 60: one node is a single point of failure."
   }
 }
 
@@ -153,16 +153,16 @@ variable "passwords" {
         can(regex("[!@#$%^&*()_+=-]", password)) ? "other" : "",
       ]))
     ])
-    error_message = "passwords must be 8 to 32 characters of three kinds each."
+    error_message = "passwords must have 8 to 32 characters, of at least three of: upper case, lower case, digit, special character."
   }
   validation {
     condition     = length(distinct(values(var.passwords))) == 3
-    error_message = "passwords must all be different: with the migrator's the worker could drop its tables."
+    error_message = "passwords must all be different: with the migrator's password the worker could drop tables."
   }
 }
 
 variable "backup_days" {
-  description = "How long backups and logs for a point in time are kept, days, 7 to 30."
+  description = "Retention of backups and of logs for point-in-time recovery, days, 7 to 30."
   type        = number
   default     = 7
 
@@ -173,7 +173,7 @@ variable "backup_days" {
 }
 
 variable "backup_time" {
-  description = "Hour in which the daily backup begins, UTC, such as `19:00Z-20:00Z`. Not in a sale."
+  description = "Hour in which the daily backup starts, UTC, such as `19:00Z-20:00Z`. Not during a sale."
   type        = string
   default     = "19:00Z-20:00Z"
 
@@ -184,7 +184,7 @@ variable "backup_time" {
 }
 
 variable "maintain_time" {
-  description = "Hour in which the vendor may restart nodes, UTC. Not in a sale."
+  description = "Hour in which the vendor may restart nodes, UTC. Not during a sale."
   type        = string
   default     = "20:00Z-21:00Z"
 
@@ -195,31 +195,31 @@ variable "maintain_time" {
 }
 
 variable "deletion_lock" {
-  description = "Refuse to delete the database, by whatever way. Must be taken off before `terraform destroy`."
+  description = "Lock the database against deletion by any means. Set it to false and apply before `terraform destroy`."
   type        = bool
   default     = true
 }
 
 variable "tls" {
-  description = "Encrypt connections to the worker's endpoint. The certificate is the vendor's own: `ssl-mode=REQUIRED` encrypts without checking it, `ssl-ca` checks it."
+  description = "Encrypt connections to the worker's endpoint. The vendor issues the certificate: `ssl-mode=REQUIRED` encrypts without verification, `ssl-ca` verifies it."
   type        = bool
   default     = true
 }
 
 variable "encrypted" {
-  description = "Encrypt what is stored. Cannot be turned off again."
+  description = "Encrypt stored data. Cannot be turned off later."
   type        = bool
   default     = true
 }
 
 variable "encryption_key_id" {
-  description = "KMS key for it; null for the service's own."
+  description = "KMS key for stored data; null for the service's own key."
   type        = string
   default     = null
 }
 
 variable "host_domains" {
-  description = "What follows the prefix in host names of PolarDB: `primary`, and `custom` for the worker's endpoint without TLS. They differ by region and are likely, not certain; look them up in the console after the first apply."
+  description = "Domains of PolarDB's host names: `primary`, and `custom` for the worker's endpoint without TLS. They differ by region and are likely, not certain: compare them with the console after the first apply."
   type = object({
     primary = optional(string, "mysql.polardb.rds.aliyuncs.com")
     custom  = optional(string, "rwlb.rds.aliyuncs.com")

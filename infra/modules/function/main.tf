@@ -4,9 +4,9 @@ locals {
 
 resource "alicloud_fcv3_function" "this" {
   function_name = local.function_name
-  description   = "takes orders, publishes them, answers 202 once the broker has them"
+  description   = "publishes orders and answers 202 after the broker's acknowledgement"
   runtime       = "custom-container"
-  # Required by the API, read by nobody: the container is the handler.
+  # Required by the API and unused: the container is the handler.
   handler = "index.handler"
   role    = var.role_arn
 
@@ -16,7 +16,7 @@ resource "alicloud_fcv3_function" "this" {
   instance_concurrency = var.concurrency
   timeout              = var.timeout_s
 
-  # In the VPC the way out is the NAT gateway's, with its address and its log; the platform's own would go past both.
+  # In the VPC, egress uses the NAT gateway with its addresses and log; the platform's own egress would bypass both.
   internet_access = var.vpc == null
 
   environment_variables = merge(var.environment, {
@@ -27,8 +27,8 @@ resource "alicloud_fcv3_function" "this" {
     image = var.image
     port  = var.port
 
-    # Whether the process answers, not whether the broker does: a broker that is away would otherwise have every
-    # instance killed, one start after the other.
+    # Checks the process, not the broker: otherwise a broker outage would make the platform kill every instance
+    # repeatedly.
     health_check_config {
       http_get_url          = "/healthz"
       initial_delay_seconds = 0
@@ -39,7 +39,7 @@ resource "alicloud_fcv3_function" "this" {
     }
   }
 
-  # The platform calls POST /initialize before the first request and GET /pre-stop before the end.
+  # The platform calls POST /initialize before the first request and GET /pre-stop before it stops an instance.
   instance_lifecycle_config {
     initializer {
       handler = "initialize"
@@ -63,7 +63,7 @@ resource "alicloud_fcv3_function" "this" {
   log_config {
     project  = var.log.project
     logstore = var.log.logstore
-    # A line is an entry. The other rule joins lines until one begins as it expects, which JSON never does.
+    # Each line is an entry. The default rule joins lines until a line has the expected start, which JSON never has.
     log_begin_rule          = "None"
     enable_request_metrics  = true
     enable_instance_metrics = true
@@ -77,7 +77,7 @@ resource "alicloud_fcv3_concurrency_config" "this" {
   reserved_concurrency = var.reserved_concurrency
 }
 
-# The first version there is, so that the alias has something behind it. Later ones are published by the deployment.
+# The first version, required by the alias. The deployment publishes later versions.
 resource "alicloud_fcv3_function_version" "first" {
   function_name = alicloud_fcv3_function.this.function_name
   description   = "first"
@@ -89,8 +89,8 @@ resource "alicloud_fcv3_alias" "this" {
   description   = "what the gateway calls"
   version_id    = alicloud_fcv3_function_version.first.version_id
 
-  # The deployment moves it, by a canary weight first, and back if that fails. Here it would be put back to the first
-  # version by whoever applies next.
+  # The deployment moves the alias, first by a canary weight. Without this, an apply would return it to the first
+  # version.
   lifecycle {
     ignore_changes = [version_id, additional_version_weight]
   }

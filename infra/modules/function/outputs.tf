@@ -14,26 +14,26 @@ output "alias_name" {
 }
 
 output "http_url" {
-  description = "Address of the HTTP trigger: the one in the internet, or the region's own by `public_url`. Null until there is one."
+  description = "URL of the HTTP trigger: public, or internal to the region, by `public_url`. Null until the trigger exists."
   value       = try(var.public_url ? alicloud_fcv3_trigger.http.http_trigger[0].url_internet : alicloud_fcv3_trigger.http.http_trigger[0].url_intranet, null)
 }
 
 output "version" {
-  description = "The first version, which the alias begins with. What is behind it later, the deployment says."
+  description = "The first version, initial target of the alias. Later the deployment moves the alias."
   value       = alicloud_fcv3_function_version.first.version_id
 }
 
 output "provision_actions" {
-  description = "The schedule of warm instances as the platform is told it: name, target, schedule_expression, start_time, end_time, time_zone."
+  description = "Scheduled actions for warm instances: name, target, schedule_expression, start_time, end_time, time_zone."
   value       = local.provision_actions
 }
 
 output "reserved_concurrency" {
-  description = "The fence: most instances at a time, read from what fences them."
+  description = "Maximum number of instances, read from the concurrency configuration."
   value       = alicloud_fcv3_concurrency_config.this.reserved_concurrency
 }
 
 output "trigger_auth" {
-  description = "Who may call the trigger: `function` (whoever has a right to) or `anonymous`."
+  description = "Authentication of the trigger: `function` (callers with `fc:InvokeFunction`) or `anonymous`."
   value       = jsondecode(alicloud_fcv3_trigger.http.trigger_config).authType
 }

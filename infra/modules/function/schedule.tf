@@ -1,11 +1,11 @@
-# Provisioned instances: up before a sale, back to none after it.
+# Provisioned instances: started before a sale, stopped after it.
 #
-# The schedule of an action is a six-field cron expression (second, minute, hour, day, month, weekday; certain) that
-# would fire every year, within times that let it fire once. With a time zone the times have no Z (certain).
+# An action has a six-field cron expression (second, minute, hour, day, month, weekday; certain) that fires every year,
+# and start and end times that limit it to one occurrence. With a time zone the times have no Z (certain).
 locals {
   utc = var.time_zone == "UTC"
 
-  # Times of the clock on the wall, reckoned as if they were UTC's: the zone is the platform's to apply.
+  # Local times, computed as if they were UTC: the platform applies the zone.
   windows = [
     for window in var.sale_windows : {
       name      = window.name
@@ -22,7 +22,7 @@ locals {
         target = window.instances
         at     = window.warm
         from   = timeadd(window.warm, "-1m")
-        # It ends as the sale does, so that a platform that holds an action's target until its end lets go too.
+        # Ends when the sale cools, in case the platform holds an action's target until its end time.
         until = window.cool
       },
       {
@@ -47,8 +47,8 @@ locals {
   ]
 }
 
-# The provider sends of a change what changed, and the platform takes what is sent for the whole (likely): a changed schedule
-# would bill idle CPU, whose default is on, a changed target would lose the schedule. So a change makes it anew.
+# The provider sends only changed fields, and the platform treats them as the whole (likely): a changed schedule would
+# bill idle CPU, whose default is on, and a changed target would lose the schedule. So a change replaces the resource.
 resource "terraform_data" "schedule" {
   count = length(var.sale_windows) > 0 ? 1 : 0
 
@@ -75,11 +75,11 @@ resource "alicloud_fcv3_provision_config" "this" {
     }
   }
 
-  # Instances are provisioned within the fence.
+  # reserved_concurrency must limit instances before any is provisioned.
   depends_on = [alicloud_fcv3_concurrency_config.this]
 
   lifecycle {
-    # What is there now is the schedule's to say, or `infra/deploy/warm`'s: an apply must not send them home.
+    # The schedule or `infra/deploy/warm` sets the target: an apply must not stop warm instances.
     ignore_changes       = [target]
     replace_triggered_by = [terraform_data.schedule]
   }

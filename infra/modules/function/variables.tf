@@ -15,7 +15,7 @@ variable "tags" {
 }
 
 variable "image" {
-  description = "ingest-fn's image with its catalogue, by digest: `…/ingest-fn@sha256:…`. A tag can come to mean another image between plan and start; the one that `build-and-push` gives, `<commit>-<catalogue>`, cannot, and is for platforms that take no digest."
+  description = "ingest-fn's image with its catalogue, by digest: `…/ingest-fn@sha256:…`. A tag can change between plan and start. The tag of `build-and-push`, `<commit>-<catalogue>`, is immutable; use it if the platform accepts no digest."
   type        = string
 
   validation {
@@ -25,7 +25,7 @@ variable "image" {
 }
 
 variable "port" {
-  description = "Port that the container listens on, on every address."
+  description = "Port of the container, on every address."
   type        = number
   default     = 9000
 
@@ -36,7 +36,7 @@ variable "port" {
 }
 
 variable "cpu" {
-  description = "vCPU of an instance, 0.05 to 16 in steps of 0.05. `loadtest plan` says what a sale needs; for more than one vCPU the image's workers grow with it."
+  description = "vCPU of an instance, 0.05 to 16 in steps of 0.05. `loadtest plan` computes what a sale needs. ingest-fn runs one worker thread for each vCPU."
   type        = number
 
   validation {
@@ -55,7 +55,7 @@ variable "memory_mb" {
   }
   validation {
     condition     = var.memory_mb / 1024 >= var.cpu && var.memory_mb / 1024 <= 4 * var.cpu
-    error_message = "memory_mb must be 1 to 4 GB for each vCPU: the platform refuses other pairs."
+    error_message = "memory_mb must be 1 to 4 GB for each vCPU: the platform rejects other pairs."
   }
 }
 
@@ -71,7 +71,7 @@ variable "disk_mb" {
 }
 
 variable "concurrency" {
-  description = "Requests that an instance is given at once, 1 to 200."
+  description = "Maximum concurrent requests of an instance, 1 to 200."
   type        = number
   default     = 100
 
@@ -82,7 +82,7 @@ variable "concurrency" {
 }
 
 variable "environment" {
-  description = "Environment of ingest-fn: `SPILLWAY_…`, secrets included. Never an address of a database. `SPILLWAY_INGEST_LISTEN` is set by the module. It is in the state, and in the function's configuration."
+  description = "Environment of ingest-fn: `SPILLWAY_…`, including secrets; never a database address. The module sets `SPILLWAY_INGEST_LISTEN`. The environment is in the state and in the function's configuration."
   type        = map(string)
   sensitive   = true
 
@@ -91,29 +91,29 @@ variable "environment" {
       for key, value in var.environment :
       !can(regex("(?i)(database|mysql|polardb|jdbc|postgres|_db(_|$)|^db_)", key)) && !can(regex("(?i)(mysql|mariadb|postgres(ql)?|sqlite|jdbc)[a-z+]*:", value))
     ])
-    error_message = "environment must hold no address of a database: the function has no connection to one, and must never have."
+    error_message = "environment must not contain a database address: the function must not connect to the database."
   }
   validation {
     condition     = !contains(keys(var.environment), "SPILLWAY_INSECURE_DEV")
-    error_message = "environment must not hold SPILLWAY_INSECURE_DEV: with it anybody orders in anybody's name."
+    error_message = "environment must not contain SPILLWAY_INSECURE_DEV: with it any client can order in any buyer's name."
   }
   validation {
     condition     = !contains(keys(var.environment), "SPILLWAY_IDENTITY_HEADER") || contains(keys(var.environment), "SPILLWAY_GATEWAY_SECRETS")
-    error_message = "environment must hold SPILLWAY_GATEWAY_SECRETS beside SPILLWAY_IDENTITY_HEADER: an unsigned header is anybody's word."
+    error_message = "environment must contain SPILLWAY_GATEWAY_SECRETS with SPILLWAY_IDENTITY_HEADER: any client can forge an unsigned header."
   }
   validation {
     condition     = contains(keys(var.environment), "SPILLWAY_GATEWAY_SECRETS") || lookup(var.environment, "SPILLWAY_GATEWAY_AUTH", "") == "function"
-    error_message = "environment must say who keeps strangers out: SPILLWAY_GATEWAY_SECRETS, or SPILLWAY_GATEWAY_AUTH=function."
+    error_message = "environment must configure authentication: SPILLWAY_GATEWAY_SECRETS, or SPILLWAY_GATEWAY_AUTH=function."
   }
 }
 
 variable "role_arn" {
-  description = "Role of the function: it writes its log and nothing else."
+  description = "Role of the function: writes its log and pulls its image."
   type        = string
 }
 
 variable "vpc" {
-  description = "Where the function's network interface is, or null for none. Costs about 0.5 to 1.5 s more at a cold start under a burst (by the article; not measured here), which warmed instances have behind them. Needed as long as the broker has no public endpoint."
+  description = "VPC of the function's network interface; null for none. Adds about 0.5 to 1.5 s to a cold start under a burst (by the article; not measured here); warm instances avoid that. Required while the broker has no public endpoint."
   type = object({
     vpc_id            = string
     vswitch_ids       = list(string)
@@ -123,12 +123,12 @@ variable "vpc" {
 
   validation {
     condition     = var.vpc == null || try(length(var.vpc.vswitch_ids) >= 2, false)
-    error_message = "vpc must name vSwitches in two zones at least."
+    error_message = "vpc must have vSwitches in at least two zones."
   }
 }
 
 variable "log" {
-  description = "Where its log goes."
+  description = "Log Service project and logstore of the function."
   type = object({
     project  = string
     logstore = string
@@ -136,18 +136,18 @@ variable "log" {
 }
 
 variable "timeout_s" {
-  description = "Longest that a request may take, s, 9 to 15. ingest-fn's own bounds add up to 8 s (5 s for the body, 3 s for the broker's acknowledgement); whatever waits longer is not this function's work."
+  description = "Maximum duration of a request, s, 9 to 15. ingest-fn's own bounds add up to 8 s (5 s for the body, 3 s for the broker's acknowledgement)."
   type        = number
   default     = 10
 
   validation {
     condition     = var.timeout_s >= 9 && var.timeout_s <= 15
-    error_message = "timeout_s must be 9 to 15: below, the platform ends what ingest-fn would still answer; above, the function could be made to wait for somebody, billed."
+    error_message = "timeout_s must be 9 to 15: below 9 the platform stops requests that ingest-fn would still answer; above 15 the function could wait for a third party, which is billed."
   }
 }
 
 variable "initialize_timeout_s" {
-  description = "Longest that a start may take, s, 21 to 300: longer than ingest-fn tries by itself (`--start-timeout-ms`, 20 s)."
+  description = "Maximum duration of a start, s, 21 to 300: longer than ingest-fn's own (`--start-timeout-ms`, 20 s)."
   type        = number
   default     = 30
 
@@ -158,7 +158,7 @@ variable "initialize_timeout_s" {
 }
 
 variable "pre_stop_timeout_s" {
-  description = "Longest that the end of an instance may take, s, 11 to 90: longer than ingest-fn's own (`--grace-ms`, 10 s)."
+  description = "Maximum duration of an instance's stop, s, 11 to 90: longer than ingest-fn's own (`--grace-ms`, 10 s)."
   type        = number
   default     = 15
 
@@ -169,7 +169,7 @@ variable "pre_stop_timeout_s" {
 }
 
 variable "reserved_concurrency" {
-  description = "Most instances at once, provisioned ones included: the fence of the bill and of the broker. The account's quota, 100 or 300 by region, comes first."
+  description = "Maximum instances, including provisioned instances: limits the cost and the load on the broker. The account's quota, 100 or 300 by region, applies first."
   type        = number
   default     = 100
 
@@ -180,18 +180,18 @@ variable "reserved_concurrency" {
 }
 
 variable "alias_name" {
-  description = "Alias that trigger and provisioned instances belong to. The gateway calls it; which version is behind it is the deployment's to say."
+  description = "Alias of the trigger and the provisioned instances. The gateway calls it; the deployment selects its version."
   type        = string
   default     = "live"
 
   validation {
     condition     = can(regex("^[A-Za-z_][A-Za-z0-9_-]{0,127}$", var.alias_name)) && upper(var.alias_name) != "LATEST"
-    error_message = "alias_name must be letters, digits, - and _, and not LATEST, which changes under a sale's feet."
+    error_message = "alias_name must be letters, digits, - and _, and not LATEST, which can change during a sale."
   }
 }
 
 variable "trigger_auth" {
-  description = "Who may call the HTTP trigger: `function` (who has the right to `fc:InvokeFunction`: the gateway's role) or `anonymous` (anybody who knows the address; ingest-fn's check of the gateway's signature is then all there is). `anonymous` is for the gateway's HTTP backend, which does not sign the platform's way."
+  description = "Authentication of the HTTP trigger: `function` (callers with `fc:InvokeFunction`, which the gateway's role has) or `anonymous` (any caller; then ingest-fn's check of the gateway's signature is the only one). `anonymous` is for the gateway's HTTP backend, which does not sign as the platform requires."
   type        = string
   default     = "function"
 
@@ -201,18 +201,18 @@ variable "trigger_auth" {
   }
   validation {
     condition     = var.trigger_auth == "function" || contains(keys(var.environment), "SPILLWAY_GATEWAY_SECRETS")
-    error_message = "trigger_auth may be anonymous only where ingest-fn checks the gateway's signature (SPILLWAY_GATEWAY_SECRETS)."
+    error_message = "trigger_auth may be anonymous only if ingest-fn checks the gateway's signature (SPILLWAY_GATEWAY_SECRETS)."
   }
 }
 
 variable "public_url" {
-  description = "Give the trigger an address in the internet. Whether the gateway reaches a function by the address in the region's own network is unknown; if it does, turn this off."
+  description = "Give the trigger a public URL. Whether the gateway reaches a function by its internal URL is unknown; if it does, turn this off."
   type        = bool
   default     = true
 }
 
 variable "sale_windows" {
-  description = "Sales, by the clock of `time_zone`: name, `opens_at` and `closes_at` such as `2026-11-11T12:00:00` (without a zone), and how many instances are to be warm (`loadtest plan`). Empty: none are ever warm. Take a sale out when it is over."
+  description = "Sales in local time of `time_zone`: name, `opens_at` and `closes_at` such as `2026-11-11T12:00:00` (without a zone), and the number of warm instances (`loadtest plan`). Empty: no warm instances. Remove a sale when it is over."
   type = list(object({
     name      = string
     opens_at  = string
@@ -223,7 +223,7 @@ variable "sale_windows" {
 
   validation {
     condition     = alltrue([for window in var.sale_windows : can(regex("^[A-Za-z][A-Za-z0-9_-]{0,49}$", window.name))])
-    error_message = "a sale's name must be 1 to 50 letters, digits, - and _, beginning with a letter."
+    error_message = "the name of a sale must be 1 to 50 letters, digits, - and _, beginning with a letter."
   }
   validation {
     condition     = length(distinct([for window in var.sale_windows : window.name])) == length(var.sale_windows)
@@ -236,7 +236,7 @@ variable "sale_windows" {
         can(regex("^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}$", at)) && can(timeadd("${at}Z", "0s"))
       ])
     ])
-    error_message = "opens_at and closes_at must be such as 2026-11-11T12:00:00, without a zone: the zone is time_zone."
+    error_message = "opens_at and closes_at must be like 2026-11-11T12:00:00, without a zone: time_zone sets the zone."
   }
   validation {
     condition     = alltrue([for window in var.sale_windows : try(timecmp("${window.opens_at}Z", "${window.closes_at}Z") < 0, true)])
@@ -244,14 +244,14 @@ variable "sale_windows" {
   }
   validation {
     condition     = alltrue([for window in var.sale_windows : try(timecmp(timeadd("${window.opens_at}Z", "720h"), "${window.closes_at}Z") >= 0, true)])
-    error_message = "a sale must be over within 30 days: its actions name day and month, and would fire again a year later."
+    error_message = "a sale must end within 30 days: its actions name day and month and would fire again after a year."
   }
   validation {
     condition = alltrue([
       for window in var.sale_windows :
       window.instances >= 1 && floor(window.instances) == window.instances && window.instances <= var.reserved_concurrency
     ])
-    error_message = "instances must be a whole number, at least 1 and at most reserved_concurrency: more would never come."
+    error_message = "instances must be a whole number from 1 to reserved_concurrency: the platform starts no more."
   }
   validation {
     condition = alltrue(flatten([
@@ -263,27 +263,27 @@ variable "sale_windows" {
         )
       ]
     ]))
-    error_message = "sales must not overlap, warming and cooling included: the end of one would cool the other down. Make them one."
+    error_message = "sales must not overlap, including warming and cooling: the end of one would stop the instances of the other. Merge them."
   }
   validation {
     condition     = length(var.sale_windows) <= 50
-    error_message = "at most 50 sales: the platform takes 100 scheduled actions, two a sale."
+    error_message = "sale_windows must have at most 50 entries: the platform accepts 100 scheduled actions, two for each sale."
   }
 }
 
 variable "time_zone" {
-  description = "Time zone of the sales, such as `Asia/Shanghai`; `UTC` for none. A lead that spans a change to or from summer time is an hour off: give a longer one."
+  description = "Time zone of the sales, such as `Asia/Shanghai`; or `UTC`. A lead over a change to or from summer time is off by an hour: use a longer lead."
   type        = string
   default     = "Asia/Shanghai"
 
   validation {
     condition     = var.time_zone == "UTC" || can(regex("^[A-Z][A-Za-z_]+/[A-Z][A-Za-z_/-]+$", var.time_zone))
-    error_message = "time_zone must be UTC or such as Asia/Shanghai."
+    error_message = "time_zone must be UTC or like Asia/Shanghai."
   }
 }
 
 variable "warm_lead_min" {
-  description = "How long before a sale its instances are started, minutes, 5 to 120. The platform delivers 100 to 300 a minute by region, and the VPC's interface takes its time."
+  description = "Minutes before a sale at which its instances start, 5 to 120. The platform starts 100 to 300 instances a minute by region, and the VPC's interface adds time."
   type        = number
   default     = 10
 
@@ -294,7 +294,7 @@ variable "warm_lead_min" {
 }
 
 variable "cool_delay_min" {
-  description = "How long after a sale they are kept, minutes, 0 to 60: late retries find a warm instance."
+  description = "Minutes after a sale at which its instances stop, 0 to 60: late retries reach a warm instance."
   type        = number
   default     = 5
 
@@ -305,7 +305,7 @@ variable "cool_delay_min" {
 }
 
 variable "always_allocate_cpu" {
-  description = "Give provisioned instances their CPU while they idle, billed as if they worked. ingest-fn needs none then: it rests on no timer."
+  description = "Give idle provisioned instances CPU, billed as active. ingest-fn does not need it: it uses no timer while idle."
   type        = bool
   default     = false
 }

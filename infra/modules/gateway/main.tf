@@ -1,5 +1,5 @@
 locals {
-  # Plug-ins take no dashes.
+  # Names of plug-ins must not have dashes.
   plugin_prefix = replace(var.name, "-", "_")
   function_url  = try(trimsuffix(var.function.url, "/"), null)
 }
@@ -14,7 +14,7 @@ resource "alicloud_api_gateway_instance" "this" {
   https_policy  = var.instance.https_policy
   payment_type  = "PayAsYouGo"
 
-  # Raised for a sale and lowered after it, in the console, like the broker's: an apply between must not take it back.
+  # Operators change the class for a sale in the console, like the broker's: an apply must not revert it.
   lifecycle {
     ignore_changes = [instance_spec]
   }
@@ -25,10 +25,10 @@ resource "alicloud_api_gateway_group" "this" {
   description = "Spillway's public API"
   base_path   = "/"
   instance_id = one(alicloud_api_gateway_instance.this[*].id)
-  # Reached from the internet alone: nobody in the VPC has a token to order with.
+  # Public access only: no client in the VPC has a buyer's token.
   vpc_intranet_enable = false
 
-  # Neither bodies nor headers: they hold names, addresses and tokens.
+  # No bodies and no headers: they contain names, addresses and tokens.
   user_log_config {
     request_body     = false
     response_body    = false
@@ -39,7 +39,7 @@ resource "alicloud_api_gateway_group" "this" {
   }
 }
 
-# The way into the VPC: to one load balancer and one port.
+# Access to the VPC: one load balancer and one port.
 resource "alicloud_api_gateway_vpc_access" "worker" {
   name                 = "${var.name}-worker"
   vpc_id               = var.worker_query.vpc_id

@@ -1,9 +1,9 @@
-# Every request to a backend is signed, look-ups too: it is how a service knows that the identity header is the
-# gateway's.
+# The gateway signs every request to a backend, including lookups. Services trust the identity header because of the
+# signature.
 resource "alicloud_api_gateway_plugin" "signature" {
   plugin_name = "${local.plugin_prefix}_signature"
   plugin_type = "backendSignature"
-  description = "signs what goes to the backends"
+  description = "signs requests to the backends"
   plugin_data = jsonencode({
     type   = "APIGW_BACKEND"
     key    = var.backend_secret.key
@@ -26,7 +26,7 @@ resource "alicloud_api_gateway_plugin" "jwt" {
 
   plugin_name = "${local.plugin_prefix}_jwt"
   plugin_type = "jwtAuth"
-  description = "asks for the buyer's token and tells the backend who it is"
+  description = "checks the buyer's token and sets the identity header"
   plugin_data = jsonencode({
     parameter         = "Authorization"
     parameterLocation = "header"
@@ -35,10 +35,10 @@ resource "alicloud_api_gateway_plugin" "jwt" {
       parameterName = var.jwt.identity_header
       location      = "header"
     }]
-    # Without a token nobody passes, and an old one is none.
+    # A missing or expired token is rejected.
     bypassEmptyToken      = false
     ignoreExpirationCheck = false
-    # A buyer's token is good for more than one request.
+    # A token is valid for many requests.
     preventJtiReplay = false
     jwk              = var.jwt.jwk
   })
@@ -64,8 +64,8 @@ resource "alicloud_api_gateway_plugin" "throttle" {
     {
       unit       = "SECOND"
       apiDefault = each.value.per_second
-      # 429 at once. By default requests wait in a queue of the gateway's, and an order that waits is an order that the
-      # client sends again.
+      # Answer 429 immediately. By default the gateway queues requests, and clients would retry orders that wait
+      # too long.
       blockingMode = "QUICK_RETURN"
     },
     var.throttle.per_user_second == null ? {} : { userDefault = var.throttle.per_user_second },
@@ -87,7 +87,7 @@ resource "alicloud_api_gateway_plugin" "body" {
 
   plugin_name = "${local.plugin_prefix}_body"
   plugin_type = "accessControl"
-  description = "refuses bodies that are too long, by what they say of themselves"
+  description = "rejects bodies whose Content-Length is too large"
   plugin_data = jsonencode({
     parameters = { bodyBytes = "Header:Content-Length" }
     rules = [{

@@ -1,10 +1,10 @@
-# The public API, whole. A path stands for itself; a name in brackets for one segment of it. There is no wildcard, and
-# what is not here is answered 404 by the gateway.
+# All public routes. A name in brackets matches one segment of the path. There is no wildcard, and the gateway answers
+# 404 for all other paths.
 locals {
   routes_known = {
     place_order = {
       enabled     = true
-      description = "Takes an order"
+      description = "Accepts an order"
       method      = "POST"
       path        = "/v1/orders"
       backend     = "function"
@@ -15,11 +15,11 @@ locals {
     }
     payment_webhook = {
       enabled     = var.payment_webhooks
-      description = "Takes a payment provider's answer"
+      description = "Accepts a payment provider's event"
       method      = "POST"
       path        = "/v1/payments/webhooks/[provider]"
       backend     = "function"
-      # A provider has no token of ours; what it signs with is checked behind the gateway.
+      # A provider has no buyer's token; the backend checks the provider's own signature.
       identity   = false
       per_second = var.throttle.webhooks_per_second
       required   = []
@@ -27,7 +27,7 @@ locals {
     }
     look_up_order = {
       enabled     = true
-      description = "Tells what became of an order"
+      description = "Returns the state of an order"
       method      = "GET"
       path        = "/v1/orders/[order_id]"
       backend     = "worker"
@@ -38,7 +38,7 @@ locals {
     }
     look_up_sale = {
       enabled     = var.sale_lookups
-      description = "Tells how a sale stands"
+      description = "Returns the state of a sale"
       method      = "GET"
       path        = "/v1/sales/[sale_id]"
       backend     = "worker"
@@ -51,7 +51,7 @@ locals {
 
   routes = { for key, route in local.routes_known : key => route if route.enabled }
 
-  # What reaches a backend: these and nothing else, since the mode is MAPPING.
+  # Only these parameters reach a backend, because the mode is MAPPING.
   parameters = {
     for key, route in local.routes : key => concat(
       [for name in regexall("\\[([a-z_]+)\\]", route.path) : { name = name[0], in = "PATH", required = "REQUIRED" }],
@@ -70,7 +70,7 @@ resource "alicloud_api_gateway_api" "this" {
   name        = replace("${var.name}_${each.key}", "-", "_")
   group_id    = alicloud_api_gateway_group.this.id
   description = each.value.description
-  # The token is checked by the plug-in; the other kinds are for apps registered with the gateway.
+  # The plug-in checks the token; the other types are for apps registered with the gateway.
   auth_type         = "ANONYMOUS"
   force_nonce_check = false
   stage_names       = ["RELEASE"]
@@ -79,7 +79,7 @@ resource "alicloud_api_gateway_api" "this" {
     protocol = "HTTPS"
     method   = each.value.method
     path     = each.value.path
-    # Headers and query that are not defined below are dropped, an identity header of the client's among them.
+    # The gateway drops headers and query parameters that are not defined below, such as a client's identity header.
     mode        = "MAPPING"
     body_format = each.value.method == "POST" ? "STREAM" : null
   }
@@ -135,7 +135,7 @@ resource "alicloud_api_gateway_api" "this" {
     }
   }
 
-  # The gateway's id of a request, so that its log and the services' can be joined.
+  # The gateway's request id, to join its log with the services' logs.
   system_parameters {
     name         = "CaRequestId"
     name_service = "X-Ca-Request-Id"

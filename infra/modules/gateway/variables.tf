@@ -9,7 +9,7 @@ variable "name" {
 }
 
 variable "tags" {
-  description = "Tags of the plug-ins; the rest has none."
+  description = "Tags of the plug-ins; other resources have none."
   type        = map(string)
   default     = {}
 }
@@ -25,11 +25,11 @@ variable "instance" {
 
   validation {
     condition     = var.instance == null || try(can(regex("^api\\.s[0-9]\\.[a-z]+(\\.x[0-9]+)?$", var.instance.spec)), false)
-    error_message = "instance.spec must be such as api.s1.small or api.s2.large.x5."
+    error_message = "instance.spec must be like api.s1.small or api.s2.large.x5."
   }
   validation {
     condition     = var.instance == null || try(endswith(var.instance.https_policy, "_TLS1_2") || endswith(var.instance.https_policy, "_TLS1_3"), false)
-    error_message = "instance.https_policy must ask for TLS 1.2 at least."
+    error_message = "instance.https_policy must require at least TLS 1.2."
   }
 }
 
@@ -39,12 +39,12 @@ variable "region" {
 
   validation {
     condition     = can(regex("^[a-z]{2}-[a-z0-9-]+$", var.region))
-    error_message = "region must be such as cn-hangzhou."
+    error_message = "region must be like cn-hangzhou."
   }
 }
 
 variable "backend" {
-  description = "How the gateway calls the function: `fc` (as a function: it assumes `role_arn`, and the trigger's authorisation is the platform's) or `http` (by the address of its trigger, which must be `anonymous` then, with the gateway's signature as the only check)."
+  description = "How the gateway calls the function: `fc` (as a function, with `role_arn`, which the platform authorises) or `http` (by the URL of its trigger, which must then be `anonymous`, with the gateway's signature as the only check)."
   type        = string
   default     = "fc"
 
@@ -55,7 +55,7 @@ variable "backend" {
 }
 
 variable "function" {
-  description = "The function: `url` of its HTTP trigger at the alias; `role_arn` that the gateway assumes; `timeout_ms`, the longest wait for it, 9000 to 15000."
+  description = "The function: `url` of its HTTP trigger at the alias; `role_arn` that the gateway assumes; `timeout_ms`, 9000 to 15000."
   type = object({
     url        = string
     role_arn   = string
@@ -64,16 +64,16 @@ variable "function" {
 
   validation {
     condition     = var.function.url == null ? true : can(regex("^https://[^/]+/?$", var.function.url))
-    error_message = "function.url must be https:// and a host, without a path: the path is the route's."
+    error_message = "function.url must be https:// and a host, without a path: the route has the path."
   }
   validation {
     condition     = var.function.timeout_ms >= 9000 && var.function.timeout_ms <= 15000
-    error_message = "function.timeout_ms must be 9000 to 15000: ingest-fn answers within 8 s, and nothing here waits longer."
+    error_message = "function.timeout_ms must be 9000 to 15000: ingest-fn answers within 8 s."
   }
 }
 
 variable "worker_query" {
-  description = "Where the workers' query port is: VPC, load balancer in front of it, its port, and the host name it asks for; `query_backend` of the worker's module. `timeout_ms`: 500 to 10000."
+  description = "Backend of lookups: VPC, load balancer, port and host name; `query_backend` of the worker's module. `timeout_ms`: 500 to 10000."
   type = object({
     vpc_id      = string
     instance_id = string
@@ -95,7 +95,7 @@ variable "payment_webhooks" {
 }
 
 variable "webhook_headers" {
-  description = "Headers of payment providers that are handed on, their signatures above all. Others are dropped."
+  description = "Headers of payment providers to forward, such as their signatures. The gateway drops all others."
   type        = list(string)
   default     = []
 
@@ -112,7 +112,7 @@ variable "sale_lookups" {
 }
 
 variable "backend_secret" {
-  description = "Name and secret of the gateway's signature. The same pair goes to the services (`SPILLWAY_GATEWAY_SECRETS=key=secret`). Name: 6 to 20 letters, digits and `_`, beginning with a letter; secret: 8 to 30 characters, beginning with a letter, without a comma (bounds likely: they are those of the older signature keys). It is in the state."
+  description = "Name and secret of the gateway's signature. The services need the same pair (`SPILLWAY_GATEWAY_SECRETS=key=secret`). Name: 6 to 20 letters, digits and `_`, beginning with a letter; secret: 8 to 30 characters, beginning with a letter, without a comma (bounds likely: those of the older signature keys). It is in the state."
   type = object({
     key    = string
     secret = string
@@ -130,7 +130,7 @@ variable "backend_secret" {
 }
 
 variable "jwt" {
-  description = "Who the buyer is: `jwk`, the public RSA key that tokens are checked with (`kty`, `n`, `e`, and what else the issuer gives); `claim` that names the buyer; `identity_header` in which the backend is told. Null only with `anonymous`."
+  description = "Authentication of buyers: `jwk`, the public RSA key of tokens (`kty`, `n`, `e`, and the issuer's other members); `claim` with the buyer's id; `identity_header` for the backend. Null only with `anonymous`."
   type = object({
     jwk             = map(string)
     claim           = optional(string, "sub")
@@ -144,38 +144,38 @@ variable "jwt" {
   }
   validation {
     condition     = var.jwt == null || try(length(setintersection(keys(var.jwt.jwk), ["d", "p", "q", "dp", "dq", "qi"])) == 0, false)
-    error_message = "jwt.jwk must be the public key alone: it holds a private one, which the gateway has no business with."
+    error_message = "jwt.jwk must be a public key: it has private parts, which the gateway does not need."
   }
   validation {
     condition     = var.jwt == null || try(can(regex("^X-[A-Za-z0-9-]{1,62}$", var.jwt.identity_header)) && !startswith(lower(var.jwt.identity_header), "x-ca-") && !startswith(lower(var.jwt.identity_header), "x-fc-"), false)
-    error_message = "jwt.identity_header must begin with X-, and not with X-Ca- or X-Fc-, which are the vendor's."
+    error_message = "jwt.identity_header must begin with X-, but not with X-Ca- or X-Fc-, which the vendor reserves."
   }
   validation {
     condition     = var.jwt != null || var.anonymous
-    error_message = "jwt must be given, or anonymous set: without a token everybody orders in everybody's name, and reads everybody's orders."
+    error_message = "jwt must be set, or anonymous must be true: without tokens any client can order in any buyer's name and read any order."
   }
 }
 
 variable "anonymous" {
-  description = "Let everybody order in anybody's name and look at any order, if `jwt` is null. For development alone."
+  description = "Allow `jwt` to be null: any client can order in any buyer's name and read any order. For development only."
   type        = bool
   default     = false
 }
 
 variable "identity_parameter" {
-  description = "Define the identity header as a parameter that clients may send. Off: whatever a client sends by that name is dropped before the token's claim is written there. On only if the backend finds the claim unsigned otherwise, and only after having seen that a client's header does not win."
+  description = "Define the identity header as a route parameter. If false, the gateway drops a client's header of that name before it writes the claim. Set it only if the backend reports the claim as unsigned, and only after a test that a client's header does not override the claim."
   type        = bool
   default     = false
 }
 
 variable "require_content_md5" {
-  description = "Ask clients for `Content-MD5` with each order. The vendor's page on backend signatures says that the gateway signs the body by this header of the client's, and nothing of it without one; see the README."
+  description = "Require `Content-MD5` with each order. By the vendor's page on backend signatures, the gateway signs the body through the client's header only; see the README."
   type        = bool
   default     = false
 }
 
 variable "throttle" {
-  description = "Requests a second that each route takes: `orders_per_second`, `lookups_per_second`, `webhooks_per_second`. `per_user_second`: of one caller, as the gateway knows callers (the account that owns the calling app), null for no such bound; it does not know buyers."
+  description = "Maximum requests a second of each route: `orders_per_second`, `lookups_per_second`, `webhooks_per_second`. `per_user_second`: of one caller, which for the gateway is the account that owns the calling app, not a buyer; null for no limit."
   type = object({
     orders_per_second   = number
     lookups_per_second  = number
@@ -185,7 +185,7 @@ variable "throttle" {
 
   validation {
     condition     = var.throttle.orders_per_second >= 1 && var.throttle.lookups_per_second >= 1 && var.throttle.webhooks_per_second >= 1
-    error_message = "throttle must allow one request a second at least."
+    error_message = "throttle must allow at least one request a second."
   }
   validation {
     condition = var.throttle.per_user_second == null ? true : (
@@ -193,12 +193,12 @@ variable "throttle" {
         var.throttle.orders_per_second, var.throttle.lookups_per_second, var.throttle.webhooks_per_second,
       )
     )
-    error_message = "throttle.per_user_second must not be above any route's own bound: the gateway refuses that."
+    error_message = "throttle.per_user_second must not exceed the limit of any route: the gateway rejects that."
   }
 }
 
 variable "throttle_by_buyer" {
-  description = "Throttling of the order routes by the token's claim, as the plug-in's whole configuration (JSON) in place of the one made here; null for none. That it can be done is certain, its fields are not known here."
+  description = "Throttling of `POST /v1/orders` by the token's claim: the plug-in's whole configuration (JSON), which replaces the one made here; null for none. The feature is certain; its fields are unknown here."
   type        = string
   default     = null
 
@@ -209,7 +209,7 @@ variable "throttle_by_buyer" {
 }
 
 variable "body_bytes_max" {
-  description = "Longest body of a POST by its Content-Length, bytes, 1024 to 131072; null for none. Refused with 413 at the gateway. ingest-fn refuses more than 16384 in any case, chunked bodies too."
+  description = "Maximum Content-Length of a POST, bytes, 1024 to 131072; null for no limit. The gateway answers 413 above it. ingest-fn rejects bodies above 16384 bytes in any case, including chunked bodies."
   type        = number
   default     = 16384
 
@@ -220,7 +220,7 @@ variable "body_bytes_max" {
 }
 
 variable "domain" {
-  description = "Domain of your own, such as `api.example.com`; null for the gateway's, which takes no more than 1,000 calls a day (100 outside the mainland; certain). `zone`: its zone in Alibaba Cloud DNS, for a CNAME; null if DNS is elsewhere. The provider cannot bind a domain or a certificate to a group: see the output `domain_steps`."
+  description = "Domain of your own, such as `api.example.com`; null for the gateway's, which accepts 1,000 calls a day (100 outside mainland China; certain). `zone`: its zone in Alibaba Cloud DNS, for a CNAME; null if another service manages DNS. The provider cannot bind a domain or a certificate to a group: see the output `domain_steps`."
   type = object({
     name = string
     zone = optional(string)
@@ -229,7 +229,7 @@ variable "domain" {
 
   validation {
     condition     = var.domain == null || try(can(regex("^([a-z0-9-]+\\.)+[a-z]{2,}$", var.domain.name)), false)
-    error_message = "domain.name must be such as api.example.com."
+    error_message = "domain.name must be like api.example.com."
   }
   validation {
     condition     = try(var.domain.zone, null) == null ? true : endswith(var.domain.name, ".${var.domain.zone}")
@@ -238,7 +238,7 @@ variable "domain" {
 }
 
 variable "log" {
-  description = "Log Service project and logstore for the gateway's own log, or null. There is one such setting in a region and account, for all groups in it."
+  description = "Log Service project and logstore of the gateway's log, or null. A region of an account has one such setting for all groups."
   type = object({
     project  = string
     logstore = string

@@ -17,7 +17,7 @@ resource "alicloud_eip_address" "this" {
   bandwidth            = tostring(var.bandwidth_mbps)
   internet_charge_type = "PayByTraffic"
   payment_type         = "PayAsYouGo"
-  # Merchants and payment services let these addresses in: others would be strangers.
+  # Merchants and payment services allow these addresses: new addresses would be rejected.
   deletion_protection = var.deletion_protection
   tags                = var.tags
 }
@@ -30,8 +30,8 @@ resource "alicloud_eip_association" "this" {
   instance_type = "Nat"
 }
 
-# Without an entry a vSwitch has a gateway beside it and no way through: calls hang until their time is over. That is how
-# payments failed once (the article's SNAT black hole).
+# Without an entry a vSwitch has no egress although the gateway exists: calls hang until they time out (the article's
+# SNAT black hole).
 resource "alicloud_snat_entry" "this" {
   for_each = var.snat_vswitches
 
@@ -40,6 +40,6 @@ resource "alicloud_snat_entry" "this" {
   source_vswitch_id = each.value
   snat_ip           = join(",", alicloud_eip_address.this[*].ip_address)
 
-  # An address must be the gateway's before an entry may use it.
+  # An entry accepts only addresses that are associated with the gateway.
   depends_on = [alicloud_eip_association.this]
 }

@@ -9,16 +9,16 @@ output "eip_ids" {
 }
 
 output "eip_addresses" {
-  description = "The addresses that the world sees, for others' lists of who may come in."
+  description = "Public source addresses, for third parties' allow lists."
   value       = alicloud_eip_address.this[*].ip_address
 }
 
 output "snat_vswitch_ids" {
-  description = "vSwitches that have a way out, by name: read from the entries, not from what was asked for."
+  description = "vSwitches with an SNAT entry, by name, read from the entries."
   value       = { for name, entry in alicloud_snat_entry.this : name => entry.source_vswitch_id }
 }
 
 output "deletion_protected" {
-  description = "Whether deleting an address is refused."
+  description = "True if an address is protected against deletion."
   value       = anytrue(alicloud_eip_address.this[*].deletion_protection)
 }

@@ -15,22 +15,22 @@ variable "tags" {
 }
 
 variable "vpc_id" {
-  description = "VPC that gets a way out."
+  description = "VPC of the NAT gateway."
   type        = string
 }
 
 variable "nat_vswitch_id" {
-  description = "vSwitch that the NAT gateway sits in."
+  description = "vSwitch of the NAT gateway."
   type        = string
 }
 
 variable "snat_vswitches" {
-  description = "vSwitches whose members may reach the internet, by a name of one's own, such as `function-cn-hangzhou-j`: each gets an entry."
+  description = "vSwitches that get an SNAT entry, by a name of your choice, such as `function-cn-hangzhou-j`."
   type        = map(string)
 
   validation {
     condition     = length(var.snat_vswitches) > 0
-    error_message = "snat_vswitches must name at least one: a gateway that nobody uses is paid all the same."
+    error_message = "snat_vswitches must have at least one entry: an unused gateway is billed too."
   }
 }
 
@@ -46,7 +46,7 @@ variable "eip_count" {
 }
 
 variable "bandwidth_mbps" {
-  description = "Most that goes out by each address, Mbit/s, 1 to 200. Paid by what is sent, not by this."
+  description = "Maximum egress of each address, Mbit/s, 1 to 200. Billed by traffic, not by this maximum."
   type        = number
   default     = 10
 
@@ -57,7 +57,7 @@ variable "bandwidth_mbps" {
 }
 
 variable "deletion_protection" {
-  description = "Refuse to delete the addresses: whoever lets them in would meet a stranger."
+  description = "Protect the addresses against deletion: third parties allow them by address."
   type        = bool
   default     = true
 }

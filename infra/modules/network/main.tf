@@ -40,7 +40,7 @@ resource "alicloud_vswitch" "data" {
   tags         = var.tags
 }
 
-# Where whoever migrates, deploys and operates sits. One zone: nothing that a sale needs is in it.
+# For the deployment's runner and operators' machines. One zone is enough: a sale does not depend on it.
 resource "alicloud_vswitch" "operator" {
   count = local.operators ? 1 : 0
 
@@ -51,7 +51,7 @@ resource "alicloud_vswitch" "operator" {
   tags         = var.tags
 }
 
-# Who spoke with whom, and what was refused: what one looks at when something cannot be reached.
+# Records all connections, including rejected ones, to diagnose unreachable services.
 resource "alicloud_vpc_flow_log" "this" {
   count = var.flow_log == null ? 0 : 1
 

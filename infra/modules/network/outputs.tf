@@ -4,17 +4,17 @@ output "vpc_id" {
 }
 
 output "vpc_cidr" {
-  description = "Its range."
+  description = "Range of the VPC."
   value       = var.vpc_cidr
 }
 
 output "zones" {
-  description = "Zones, in the order they were given."
+  description = "Zones, in the order of `subnets`."
   value       = var.subnets[*].zone
 }
 
 output "function_vswitch_ids" {
-  description = "vSwitches of the function by zone; empty if it is not in the VPC."
+  description = "vSwitches of the function by zone; empty without `function_in_vpc`."
   value       = { for zone, vswitch in alicloud_vswitch.function : zone => vswitch.id }
 }
 
@@ -34,21 +34,21 @@ output "data_vswitch_ids" {
 }
 
 output "data_cidr" {
-  description = "Range that all data lies in."
+  description = "Range of broker and database."
   value       = var.data_cidr
 }
 
 output "security_group_ids" {
-  description = "Security groups by who is in them: function (null if it is not in the VPC), operator (null if there is no such place), worker, data."
+  description = "Security groups by member: function (null without `function_in_vpc`), operator (null without `operator_cidr`), worker, data."
   value       = merge({ function = null, operator = null }, { for who, group in alicloud_security_group.this : who => group.id })
 }
 
 output "reach" {
-  description = "Who may reach what: a line for each rule, group, direction, protocol, port, range."
+  description = "Allowed connections, one line for each rule: group, direction, name, protocol, port, range."
   value       = sort([for rule in alicloud_security_group_rule.this : "${rule.description} ${rule.ip_protocol} ${rule.port_range} ${rule.cidr_ip}"])
 }
 
 output "flow_logged" {
-  description = "Whether the flow log runs."
+  description = "True if there is a flow log."
   value       = length(alicloud_vpc_flow_log.this) > 0
 }

@@ -1,12 +1,12 @@
-# Who may reach whom. What is not in these tables is refused, inwards by what a security group is, outwards by a rule of
-# its own: a basic group lets everything out that no rule refuses (likely).
+# Allowed connections. All others are rejected: ingress by default, egress by the last rule of each group, because a
+# basic group allows egress by default (likely).
 
 locals {
   function_ranges = values(local.function_subnets)[*].function_cidr
   worker_ranges   = values(local.subnets)[*].worker_cidr
   operator_ranges = local.operators ? [var.operator_cidr] : []
 
-  # Names and time, from the platform itself.
+  # DNS and NTP of the platform.
   services = {
     dns-udp = { protocol = "udp", port = 53, range = var.service_cidr }
     dns-tcp = { protocol = "tcp", port = 53, range = var.service_cidr }
@@ -15,22 +15,22 @@ locals {
   broker   = { for port in var.rocketmq_ports : "broker-${port}" => { protocol = "tcp", port = port, range = var.data_cidr } }
   database = { database = { protocol = "tcp", port = var.database_port, range = var.data_cidr } }
 
-  # Images come through the network of whom they are for (likely: the vendor's page on images of SAE wants a way from the
-  # application's VPC): from the registry's endpoint, which is in the workers' ranges, and their layers from the platform's
-  # storage. The platform's mirrors and logs are there too.
+  # Images are pulled through the application's own network (likely: the vendor's page on images of SAE requires access
+  # from its VPC): from the registry's endpoint in the workers' ranges, and layers from the platform's storage. The
+  # platform's mirrors and logs are in the same range.
   pulls = merge(
     { for range in local.worker_ranges : "registry-${range}" => { protocol = "tcp", port = 443, range = range } },
     { for port in [80, 443] : "platform-${port}" => { protocol = "tcp", port = port, range = var.service_cidr } },
   )
 
   egress = {
-    # To publish, and nothing else. There is no rule to the database, and there must never be one.
+    # To publish only. There must never be a rule to the database.
     function = merge(local.services, local.broker)
     worker = merge(local.services, local.broker, local.database, local.pulls,
       { for range in var.webhook_cidrs : "webhooks-${range}" => { protocol = "tcp", port = 443, range = range } },
     )
-    # `migrate` and `init` need both, status and rate the workers' admin port; repository, registry and the platform's API
-    # are anywhere, on 443.
+    # `migrate` and `init` need broker and database; status and rate need the workers' admin port; repository, registry and
+    # the platform's API need port 443 anywhere.
     operator = merge(local.services, local.broker, local.database, local.pulls,
       { for range in local.worker_ranges : "admin-${range}" => { protocol = "tcp", port = var.worker_admin_port, range = range } },
       { https = { protocol = "tcp", port = 443, range = "0.0.0.0/0" } },
@@ -39,10 +39,10 @@ locals {
   }
 
   ingress = {
-    # The platform calls a function by its own ways, not by the VPC.
+    # The platform calls a function outside the VPC.
     function = {}
     worker = merge(
-      # The load balancer of the look-ups is in the workers' own ranges.
+      # The load balancer of lookups is in the workers' ranges.
       { for range in local.worker_ranges : "look-ups-${range}" => { protocol = "tcp", port = var.worker_query_port, range = range } },
       { for range in concat(local.operator_ranges, var.operator_peer_cidrs) :
       "operators-${range}" => { protocol = "tcp", port = var.worker_admin_port, range = range } },
@@ -74,7 +74,7 @@ resource "alicloud_security_group" "this" {
   vpc_id              = alicloud_vpc.this.id
   security_group_name = "${var.name}-${each.key}"
   security_group_type = "normal"
-  # Members do not reach each other unless a rule says so.
+  # Members reach each other only by a rule.
   inner_access_policy = "Drop"
   tags                = var.tags
 }
@@ -92,7 +92,7 @@ resource "alicloud_security_group_rule" "this" {
   description       = each.key
 }
 
-# Last, after all that is allowed.
+# Lowest priority, after all allowed connections.
 resource "alicloud_security_group_rule" "nothing_else_out" {
   for_each = local.groups
 

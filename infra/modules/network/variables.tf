@@ -9,7 +9,7 @@ variable "name" {
 }
 
 variable "tags" {
-  description = "Tags of everything that takes them."
+  description = "Tags of all resources that support tags."
   type        = map(string)
   default     = {}
 }
@@ -26,7 +26,7 @@ variable "vpc_cidr" {
 }
 
 variable "data_cidr" {
-  description = "Range that all data lies in, broker and database: what the security groups know as such."
+  description = "Range of broker and database in the security groups' rules."
   type        = string
   default     = "10.0.2.0/24"
 
@@ -37,7 +37,7 @@ variable "data_cidr" {
 }
 
 variable "subnets" {
-  description = "For each zone, at least two: the ranges of functions, workers and data. How many addresses a function takes is unknown: give it a /24 at least."
+  description = "Ranges of functions, workers and data in each zone, at least two zones. The number of addresses that a function uses is unknown: use at least a /24."
   type = list(object({
     zone          = string
     function_cidr = string
@@ -47,7 +47,7 @@ variable "subnets" {
 
   validation {
     condition     = length(var.subnets) >= 2 && length(distinct(var.subnets[*].zone)) == length(var.subnets)
-    error_message = "subnets must be in at least two zones, one entry each: with one, its end is everything's."
+    error_message = "subnets must have at least two zones, one entry each: with one zone, its loss stops everything."
   }
   validation {
     condition = alltrue([
@@ -65,7 +65,7 @@ variable "subnets" {
         false,
       )
     ])
-    error_message = "data ranges must lie within data_cidr: the rules between worker and database name that."
+    error_message = "data ranges must be within data_cidr: the rules between worker and database use it."
   }
   validation {
     condition = alltrue([
@@ -80,7 +80,7 @@ variable "subnets" {
 }
 
 variable "function_in_vpc" {
-  description = "Whether the function gets vSwitches and a security group here. Needed as long as the broker has no public endpoint. What it costs: about 0.5 to 1.5 s more at a cold start under a burst (by the article; not measured here), which warmed instances have behind them."
+  description = "Make vSwitches and a security group for the function. Required while the broker has no public endpoint. Adds about 0.5 to 1.5 s to a cold start under a burst (by the article; not measured here); warm instances avoid that."
   type        = bool
   default     = true
 }
@@ -98,24 +98,24 @@ variable "rocketmq_ports" {
 
   validation {
     condition     = length(var.rocketmq_ports) > 0 && alltrue([for port in var.rocketmq_ports : port >= 1 && port <= 65535])
-    error_message = "rocketmq_ports must be 1 to 65535, at least one."
+    error_message = "rocketmq_ports must have at least one port, each 1 to 65535."
   }
 }
 
 variable "worker_query_port" {
-  description = "Port of the workers' look-ups, which the load balancer in their own ranges may reach."
+  description = "Query port of the workers, for the load balancer in their ranges."
   type        = number
   default     = 9100
 }
 
 variable "worker_admin_port" {
-  description = "Port of the workers' console and control API, which operators reach."
+  description = "Admin port of the workers (console and control API), for operators."
   type        = number
   default     = 9101
 }
 
 variable "operator_cidr" {
-  description = "Range of the vSwitch that the deployment's runner and operators' machines are put in, outside all others: from there, in the security group `operator`, one reaches database, broker, the workers' admin port, 443 anywhere, and the platform's mirrors. Null: no such place, and nobody migrates."
+  description = "Range of the vSwitch for the deployment's runner and operators' machines, outside all other ranges. Its security group `operator` allows database, broker, the workers' admin port, port 443 anywhere, and the platform's mirrors. Null: no such vSwitch, and no machine that can migrate."
   type        = string
   default     = "10.0.5.0/24"
 
@@ -125,12 +125,12 @@ variable "operator_cidr" {
   }
   validation {
     condition     = alltrue([for subnet in var.subnets : !contains([subnet.function_cidr, subnet.worker_cidr, subnet.data_cidr], coalesce(var.operator_cidr, "none"))])
-    error_message = "operator_cidr must be a range of its own."
+    error_message = "operator_cidr must differ from all ranges of subnets."
   }
 }
 
 variable "operator_peer_cidrs" {
-  description = "Private networks joined to the VPC (VPN, peering) from which operators may reach the workers' admin port, and a shell (port 22) where runner and operators' machines are; nothing else."
+  description = "Private networks joined to the VPC (VPN, peering) from which operators reach the workers' admin port and a shell (port 22) in the operators' vSwitch; nothing else."
   type        = list(string)
   default     = []
 
@@ -145,18 +145,18 @@ variable "operator_peer_cidrs" {
 }
 
 variable "webhook_cidrs" {
-  description = "Where workers may call merchants' webhooks, on port 443, by way of the NAT gateway. Empty as long as no webhooks are sent; `0.0.0.0/0` when merchants are anywhere."
+  description = "Ranges of merchants' webhooks that workers may call on port 443 through the NAT gateway. Empty while no webhooks are sent; `0.0.0.0/0` for any merchant."
   type        = list(string)
   default     = []
 
   validation {
     condition     = alltrue([for cidr in var.webhook_cidrs : can(cidrhost(cidr, 0))])
-    error_message = "webhook_cidrs must be ranges."
+    error_message = "webhook_cidrs must be ranges such as 203.0.113.0/24."
   }
 }
 
 variable "service_cidr" {
-  description = "Where the platform's own names, time, mirrors, logs and image layers are served within a VPC (likely: 100.100.2.136 and 100.100.2.138 are the name servers)."
+  description = "Range of the platform's DNS, NTP, mirrors, logs and image layers within a VPC (likely: 100.100.2.136 and 100.100.2.138 are the name servers)."
   type        = string
   default     = "100.64.0.0/10"
 }

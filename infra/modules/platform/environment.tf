@@ -1,21 +1,21 @@
-# What the services are told. Their READMEs name every setting.
+# Environments of the services. Their READMEs describe every setting.
 
 locals {
   function_name  = "${var.name}-ingest"
   function_alias = "live"
 
-  # The gateway signs with the first; the services take all of them.
+  # The gateway signs with the first secret; the services accept all of them.
   signing = regex("^(?P<key>[^=]+)=(?P<secret>.*)$", split(",", var.secrets.gateway)[0])
   backend_secret = {
     key    = local.signing.key
     secret = local.signing.secret
   }
 
-  # One account, or two while one takes the other's place: the function is told the first.
+  # One account, or two during a rotation: the function gets the first.
   broker_function         = { for entry in split(",", var.secrets.broker_function) : split("=", entry)[0] => regex("=(.*)$", entry)[0] }
   broker_function_account = split("=", var.secrets.broker_function)[0]
 
-  # Whoever the gateway names is believed by its signature alone.
+  # The services trust the identity header only with the gateway's signature.
   gateway_environment = merge(
     { SPILLWAY_GATEWAY_SECRETS = var.secrets.gateway },
     var.gateway.jwk == null ? {} : { SPILLWAY_IDENTITY_HEADER = module.gateway.identity_header },
@@ -27,7 +27,7 @@ locals {
     SPILLWAY_LOG_FORMAT        = "json"
   }
 
-  # No address of a database: the function has no connection to one.
+  # No database address: the function must not connect to the database.
   function_environment = merge(local.broker_environment, local.gateway_environment, {
     SPILLWAY_ROCKETMQ_ACCESS_KEY = module.rocketmq.account_names["function-${local.broker_function_account}"]
     SPILLWAY_ROCKETMQ_SECRET_KEY = local.broker_function[local.broker_function_account]
@@ -48,7 +48,7 @@ locals {
     SPILLWAY_CONSUMER_GROUP      = module.rocketmq.group_names.drain
     SPILLWAY_DEAD_LETTER_GROUP   = module.rocketmq.group_names.dead_letters
     SPILLWAY_DEAD_LETTER_TOPIC   = module.rocketmq.topic_names.dead_letters
-    # Apache's broker has a page of metrics, the managed one none that is known: the lag is then told by its alarm.
+    # Apache's broker has a metrics page; for the managed broker none is known. CloudMonitor's alarm watches the lag.
     SPILLWAY_LAG_SOURCE         = "none"
     SPILLWAY_BROKER_RETENTION_H = tostring(module.rocketmq.retention_h)
     SPILLWAY_DATABASE_URL = format("mysql://%s:%s@%s?ssl-mode=REQUIRED",

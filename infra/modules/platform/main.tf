@@ -1,5 +1,5 @@
-# What belongs together, in the order in which it is needed. Sizes are the roots'; what must never differ between a try and
-# a sale is decided here.
+# Modules in order of dependency. The roots set sizes; settings that must be the same in every environment are here.
+# The README has a diagram.
 
 module "observability" {
   source = "../observability"
@@ -34,7 +34,7 @@ module "network" {
   flow_log            = { project = module.observability.project, logstore = module.observability.logstores.flow }
 }
 
-# Functions, workers and operators go out by the same addresses. Data has no way out, and needs none.
+# Functions, workers and operators share the same public addresses. The data range has and needs no egress.
 module "nat" {
   source = "../nat"
 
@@ -59,7 +59,7 @@ module "ram" {
   tags       = var.tags
   region     = var.region
   account_id = var.account_id
-  # By the names that they will have: the function is made with its role's rights, and they name it.
+  # Names instead of outputs: the function needs its role's rights when it is made, and the rights name the function.
   function_name         = local.function_name
   function_alias        = local.function_alias
   worker_application_id = module.worker.application_id
@@ -81,7 +81,7 @@ module "registry" {
   instance_type = var.registry.instance_type
   payment       = var.registry.payment
   tags_kept     = var.registry.tags_kept
-  # The deployment's runner pulls what it migrates with, from behind these addresses.
+  # The deployment's runner pulls its image through the NAT gateway's addresses.
   push_cidrs = merge(var.registry.push_cidrs, {
     for number in range(var.nat.eip_count) : "nat-${number + 1}" => "${module.nat.eip_addresses[number]}/32"
   })
@@ -100,7 +100,7 @@ module "secrets" {
   deletion_protection = var.deletion_protection
   secrets = merge(
     { for key, value in var.secrets : replace(key, "_", "-") => value },
-    # What the deployment migrates the schema with.
+    # For the deployment, which migrates the schema.
     { "migrator-url" = local.migrator_url },
   )
 }
@@ -113,7 +113,7 @@ module "rocketmq" {
   vpc_id            = module.network.vpc_id
   vswitch_ids       = [for subnet in var.subnets : module.network.data_vswitch_ids[subnet.zone]]
   security_group_id = module.network.security_group_ids.data
-  # `init` places the group on every queue, from where operators are.
+  # Operators run `init`, which sets the group's offsets, from their own range.
   client_cidrs          = concat(var.subnets[*].function_cidr, var.subnets[*].worker_cidr, [var.operator_cidr])
   series                = var.broker.series
   sub_series            = var.broker.sub_series

@@ -4,37 +4,37 @@ output "vpc_id" {
 }
 
 output "routes" {
-  description = "The public API, whole: method, path and backend of each route."
+  description = "All public routes: method, path and backend."
   value       = module.gateway.routes
 }
 
 output "gateway_sub_domain" {
-  description = "The gateway's own name: for trying, not for a sale."
+  description = "Default domain of the gateway: for tests, not for a sale."
   value       = module.gateway.sub_domain
 }
 
 output "domain_steps" {
-  description = "Commands that bind the domain and its certificate, which the provider cannot."
+  description = "Commands that bind the domain and its certificate, for which the provider has no resource."
   value       = module.gateway.domain_steps
 }
 
 output "function" {
-  description = "What the deployment needs of the function: its name and its alias."
+  description = "Name and alias of the function, for the deployment."
   value       = { name = module.function.function_name, alias = module.function.alias_name }
 }
 
 output "provision_actions" {
-  description = "The schedule of warm instances, as the platform is told it."
+  description = "Scheduled actions for warm instances."
   value       = module.function.provision_actions
 }
 
 output "worker_application_id" {
-  description = "What the deployment needs of the workers: the application's id."
+  description = "Id of the workers' application, for the deployment."
   value       = module.worker.application_id
 }
 
 output "database" {
-  description = "Where `migrate`, `init` and `tune` connect: host, port, database, account names. No passwords."
+  description = "Database for `migrate`, `init` and `tune`: host, port, databases, account names. No passwords."
   value = {
     host          = module.database.host_primary
     port          = module.database.port
@@ -45,7 +45,7 @@ output "database" {
 }
 
 output "rocketmq" {
-  description = "The broker, as `init` reaches it: endpoint in the VPC (host:port), the workers' account (`SPILLWAY_ROCKETMQ_ACCESS_KEY`), topic, group, and the fence in messages a second."
+  description = "The broker, for `init`: endpoint in the VPC (host:port), the workers' account (`SPILLWAY_ROCKETMQ_ACCESS_KEY`), topic, group, and the broker's receive limit in messages a second."
   value = {
     endpoint              = module.rocketmq.endpoint
     worker_account        = module.rocketmq.account_names.worker
@@ -56,7 +56,7 @@ output "rocketmq" {
 }
 
 output "registry" {
-  description = "What a push needs: the instance, host and namespace to push to (`SPILLWAY_REGISTRY`) and to pull from within the VPC (`SPILLWAY_REGISTRY_PULL`), and the command that opens it. Told once the instance is there."
+  description = "The registry: instance, host and namespace to push to (`SPILLWAY_REGISTRY`) and to pull from within the VPC (`SPILLWAY_REGISTRY_PULL`), and the command that enables its public endpoint."
   value = {
     instance_id  = module.registry.instance_id
     address      = module.registry.address
@@ -66,12 +66,12 @@ output "registry" {
 }
 
 output "registry_clients" {
-  description = "Who reaches the registry from the internet, by name."
+  description = "Ranges that reach the registry's public endpoint, by name."
   value       = module.registry.push_cidrs
 }
 
 output "operators" {
-  description = "Where the deployment's runner and operators' machines are put: vSwitch and security group."
+  description = "vSwitch and security group for the deployment's runner and operators' machines."
   value = {
     vswitch_id        = module.network.operator_vswitch_id
     security_group_id = module.network.security_group_ids.operator
@@ -79,12 +79,12 @@ output "operators" {
 }
 
 output "ways_out" {
-  description = "vSwitches with a way to the internet."
+  description = "vSwitches with an SNAT entry."
   value       = module.nat.snat_vswitch_ids
 }
 
 output "function_vswitch_ids" {
-  description = "vSwitches that the function sits in, by zone."
+  description = "vSwitches of the function, by zone."
   value       = module.network.function_vswitch_ids
 }
 
@@ -94,7 +94,7 @@ output "role_arns" {
 }
 
 output "oidc_provider_arn" {
-  description = "Whom the pipeline's jobs are vouched for by (`ALIBABA_OIDC_PROVIDER_ARN`); null without `github`."
+  description = "OIDC provider of the pipeline's jobs (`ALIBABA_OIDC_PROVIDER_ARN`); null without `github`."
   value       = module.ram.oidc_provider_arn
 }
 
@@ -104,12 +104,12 @@ output "secret_names" {
 }
 
 output "secret_versions" {
-  description = "Which version of each the environment has; says nothing of the value."
+  description = "Version of each secret: a generated name that reveals nothing about the value."
   value       = module.secrets.secret_versions
 }
 
 output "protected" {
-  description = "What refuses to be deleted: `deletion_protection` is all of them."
+  description = "Resources protected against deletion; `deletion_protection` sets all of them."
   value = {
     addresses     = module.nat.deletion_protected
     database      = module.database.deletion_protected
@@ -119,7 +119,7 @@ output "protected" {
 }
 
 output "alert_names" {
-  description = "Alerts; infra/README.md says what to do about each."
+  description = "Names of alerts and alarms; infra/README.md has a runbook row for each."
   value       = module.observability.alert_names
 }
 

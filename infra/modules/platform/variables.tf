@@ -9,7 +9,7 @@ variable "name" {
 }
 
 variable "region" {
-  description = "Region, such as `cn-hangzhou`: one whose quotas carry the sale, see infra/README.md."
+  description = "Region, such as `cn-hangzhou`; its quotas must suffice for the sale, see infra/README.md."
   type        = string
 }
 
@@ -24,13 +24,13 @@ variable "account_id" {
 }
 
 variable "tags" {
-  description = "Tags of everything that takes them."
+  description = "Tags of all resources that support tags."
   type        = map(string)
   default     = {}
 }
 
 variable "subnets" {
-  description = "For each zone, at least two: the ranges of functions, workers and data. Data ranges lie within 10.0.2.0/24, which is what the security groups know as the data range."
+  description = "For each zone, at least two: the ranges of functions, workers and data. Data ranges must be within 10.0.2.0/24, the data range of the security groups."
   type = list(object({
     zone          = string
     function_cidr = string
@@ -40,7 +40,7 @@ variable "subnets" {
 }
 
 variable "images" {
-  description = "Both images by digest, `…@sha256:…`, or by the tag of `build-and-push`. Terraform takes them at the first apply; after that the deployment sets them, and Terraform leaves them alone."
+  description = "Both images by digest, `…@sha256:…`, or by the tag of `build-and-push`. Terraform uses them at the first apply; afterwards the deployment sets them, and Terraform ignores them."
   type = object({
     ingest_fn    = string
     drain_worker = string
@@ -48,13 +48,13 @@ variable "images" {
 }
 
 variable "catalogue_path" {
-  description = "Where the catalogue is in both images: laid on top of them by the deployment."
+  description = "Path of the catalogue in both images; the deployment adds it as a layer."
   type        = string
   default     = "/sales.toml"
 }
 
 variable "sale_windows" {
-  description = "Sales by the clock of `time_zone`: from when until when, and how many instances are warm (`loadtest plan`). They are up `warm_lead_min` before, and 0 after."
+  description = "Sales in local time of `time_zone`: start, end, and number of warm instances (`loadtest plan`). Instances start `warm_lead_min` before a sale and stop after it."
   type = list(object({
     name      = string
     opens_at  = string
@@ -71,7 +71,7 @@ variable "time_zone" {
 }
 
 variable "function" {
-  description = "Size of the function (`loadtest plan`): `cpu` in vCPU, `memory_mb`, `concurrency` in requests an instance, `reserved_concurrency` in instances at most, `warm_lead_min` in minutes; `in_vpc`: needed as long as the broker has no public endpoint, costs 0.5 to 1.5 s at a cold start under a burst (by the article)."
+  description = "Size of the function (`loadtest plan`): `cpu` in vCPU, `memory_mb`, `concurrency` in requests of an instance, `reserved_concurrency` in maximum instances, `warm_lead_min` in minutes; `in_vpc`: required while the broker has no public endpoint, adds 0.5 to 1.5 s to a cold start under a burst (by the article)."
   type = object({
     cpu                  = number
     memory_mb            = number
@@ -84,12 +84,12 @@ variable "function" {
 
   validation {
     condition     = var.function.in_vpc
-    error_message = "function.in_vpc must be true: the broker has an endpoint in the VPC alone."
+    error_message = "function.in_vpc must be true: the broker has an endpoint in the VPC only."
   }
 }
 
 variable "worker" {
-  description = "The pool: workers at least and at most, thousandths of a core and MB of each; `initial_rate`, the cap that a new database begins with, orders a second (a change rolls the workers, and is read by none that is there); `receive_tps_max`, the broker's fence, messages a second that the pool is given at most, twice the seed unless given: raise it before operators raise the cap above it."
+  description = "The worker pool: minimum and maximum workers, thousandths of a core and MB of each; `initial_rate`, the cap in a new database, orders a second (a change rolls the workers and does not change an existing cap); `receive_tps_max`, the broker's limit in messages a second, by default twice `initial_rate`: raise it before operators raise the cap above it."
   type = object({
     replicas_min    = optional(number, 2)
     replicas_max    = number
@@ -101,7 +101,7 @@ variable "worker" {
 }
 
 variable "broker" {
-  description = "RocketMQ: series, sub-series, class (`loadtest plan`), and how long messages are kept, hours (workers are told, so a change rolls them)."
+  description = "RocketMQ: series, sub-series, class (`loadtest plan`), and retention of messages, hours (in the workers' environment, so a change rolls them)."
   type = object({
     series      = optional(string, "standard")
     sub_series  = optional(string, "serverless")
@@ -111,7 +111,7 @@ variable "broker" {
 }
 
 variable "database" {
-  description = "The database: `engine` (`polardb` or `rds`), class and number of nodes, days of backup; `connections_max` of the class, which must be given with `rds` and for a class that the database's module does not know; `storage_gb`, the disk of an RDS instance."
+  description = "The database: `engine` (`polardb` or `rds`), class and number of nodes, days of backup; `connections_max` of the class, required with `rds` and for a class that is not in the table of the database's module; `storage_gb`, the disk of an RDS instance."
   type = object({
     engine          = optional(string, "polardb")
     node_class      = string
@@ -123,7 +123,7 @@ variable "database" {
 }
 
 variable "gateway" {
-  description = "The front door: a dedicated instance or null, who checks strangers (`backend`: `fc` or `http`), the key that tokens are checked with, requests a second of orders and look-ups, domain; `log`: whether calls are logged, which a region of an account can do to one place alone: of two environments in one, let one go without."
+  description = "The gateway: a dedicated instance or null; `backend` (`fc` or `http`); the key of tokens; requests a second of orders and lookups; domain; `log`: log calls. A region of an account has one destination for this log: of two environments in a region, only one can have it."
   type = object({
     instance           = optional(object({ spec = string, zone_id = string }))
     backend            = optional(string, "fc")
@@ -137,7 +137,7 @@ variable "gateway" {
 }
 
 variable "nat" {
-  description = "Way to the internet: number of addresses, and Mbit/s of each."
+  description = "NAT gateway: number of addresses, and Mbit/s of each."
   type = object({
     eip_count      = optional(number, 1)
     bandwidth_mbps = optional(number, 10)
@@ -146,7 +146,7 @@ variable "nat" {
 }
 
 variable "registry" {
-  description = "Class and payment of the registry, how many tags it keeps, and who reaches it from the internet, by name (`push_cidrs`): whoever builds. The deployment's runner does in any case."
+  description = "Class and payment of the registry, number of tags that it retains, and ranges that reach its public endpoint, by name (`push_cidrs`): machines that build images. The deployment's runner always has access."
   type = object({
     instance_type = optional(string, "Basic")
     payment       = optional(string, "PayAsYouGo")
@@ -157,20 +157,20 @@ variable "registry" {
 }
 
 variable "operator_cidr" {
-  description = "Range of the vSwitch for the deployment's runner and operators' machines: see the network's variable of this name."
+  description = "Range of the vSwitch for the deployment's runner and operators' machines; see `operator_cidr` of the network module."
   type        = string
   default     = "10.0.5.0/24"
   nullable    = false
 }
 
 variable "webhook_cidrs" {
-  description = "Where workers may call out to, on port 443: see the network's variable of this name. Without it the NAT gateway leads operators out, and nobody else."
+  description = "Ranges that workers may call on port 443; see `webhook_cidrs` of the network module. If empty, only operators have egress to the internet."
   type        = list(string)
   default     = []
 }
 
 variable "alerts" {
-  description = "When the broker's alarms fire: `broker_messages` that wait, the oldest for `oldest_message_h` hours. From `loadtest plan`: more than the sale leaves, and twice as long as its last order waits; below half of the broker's retention in any case."
+  description = "Thresholds of the broker's alarms: `broker_messages` waiting, age of the oldest message `oldest_message_h` in hours. Use `loadtest plan`: above the backlog of the sale, and twice the longest wait of an order; at most half of the broker's retention."
   type = object({
     broker_messages  = optional(number, 100000)
     oldest_message_h = optional(number, 1)
@@ -179,18 +179,18 @@ variable "alerts" {
 
   validation {
     condition     = var.alerts.oldest_message_h <= var.broker.retention_h / 2
-    error_message = "alerts.oldest_message_h must be at most half of broker.retention_h: at its end accepted orders are dropped."
+    error_message = "alerts.oldest_message_h must be at most half of broker.retention_h: after the retention the broker drops accepted orders."
   }
 }
 
 variable "operator_peer_cidrs" {
-  description = "Private networks joined to the VPC from which operators may reach the workers' admin port and a shell in their own vSwitch, and nothing else."
+  description = "Private networks joined to the VPC from which operators reach the workers' admin port and a shell in the operators' vSwitch, and nothing else."
   type        = list(string)
   default     = []
 }
 
 variable "deletion_protection" {
-  description = "Refuse to delete what others know or what holds orders and keys: database, KMS key and secrets, elastic addresses, the look-ups' load balancer. Must be off, and applied, before `terraform destroy`."
+  description = "Protect database, KMS key, secrets, elastic addresses and the lookups' load balancer against deletion. Set it to false and apply before `terraform destroy`."
   type        = bool
   default     = true
 }
@@ -202,7 +202,7 @@ variable "kms_instance_id" {
 }
 
 variable "github" {
-  description = "Who may deploy: repository `owner/name`, its environments, and the account's provider for GitHub if there is one already (`oidc_provider_arn`). Null: nobody by pipeline."
+  description = "Workflows that may deploy: repository `owner/name`, its environments, and the account's existing OIDC provider for GitHub, if any (`oidc_provider_arn`). Null: no pipeline."
   type = object({
     repository        = string
     environments      = list(string)
@@ -212,7 +212,7 @@ variable "github" {
 }
 
 variable "contacts" {
-  description = "Who is told when an alert fires."
+  description = "Recipients of alerts."
   type = list(object({
     name  = string
     email = string
@@ -220,26 +220,26 @@ variable "contacts" {
 
   validation {
     condition     = length(var.contacts) > 0
-    error_message = "contacts must name somebody: an alert that nobody gets is none."
+    error_message = "contacts must have at least one entry: without a recipient an alert has no effect."
   }
 }
 
 variable "log_retention_days" {
-  description = "How long logs are kept, days."
+  description = "Retention of logs, days."
   type        = number
   default     = 30
 }
 
 variable "audit_trail" {
-  description = "Record who changed what in the account (ActionTrail). One for an account is enough."
+  description = "Record write calls of the account (ActionTrail). One trail for each account is enough."
   type        = bool
   default     = true
 }
 
 variable "secrets" {
   description = <<-EOT
-    Everything that must not be known, each at least 8 characters, by the environment (`TF_VAR_secrets`), never by a file of the repository:
-    `broker_function`: name and password of the function's account at the broker (`name=password[,name=password]` while one takes the other's place: the next release brings the first; names of 1 to 16 lower-case letters and digits); `broker_worker`: password of the workers' account; `database_worker`, `database_migrator`, `database_tune`: those of the database's; `gateway`: name and secret of the backend signature (`name=secret[,name=secret…]` while one takes another's place: the gateway signs with the first); `admin_token`: bearer token of the drain's control API; `order_id_keys`: ingest-fn's `name=hex[,…]`.
+    All secrets, at least 8 characters each. Set them by the environment (`TF_VAR_secrets`), never in a file of the repository:
+    `broker_function`: name and password of the function's account at the broker (`name=password[,name=password]` during a rotation: the next release uses the first; names of 1 to 16 lower-case letters and digits); `broker_worker`: password of the workers' account; `database_worker`, `database_migrator`, `database_tune`: passwords of the database's accounts; `gateway`: name and secret of the backend signature (`name=secret[,name=secret…]` during a rotation: the gateway signs with the first); `admin_token`: bearer token of the drain's control API; `order_id_keys`: ingest-fn's `name=hex[,…]`.
   EOT
   type = object({
     broker_function   = string
@@ -259,7 +259,7 @@ variable "secrets" {
   }
   validation {
     condition     = length(distinct([for entry in split(",", var.secrets.broker_function) : split("=", entry)[0]])) == length(split(",", var.secrets.broker_function))
-    error_message = "secrets.broker_function must have two different names: the version that runs has the one account, the next the other."
+    error_message = "secrets.broker_function must have different names: the live version uses one account, the next version the other."
   }
   validation {
     condition     = alltrue([for entry in split(",", var.secrets.gateway) : can(regex("^[A-Za-z0-9_-]+=.{8,}$", entry))])

@@ -4,7 +4,7 @@ resource "alicloud_ram_role" "this" {
   role_name                   = "${var.name}-${each.key}"
   description                 = "Spillway: ${each.key}"
   assume_role_policy_document = jsonencode(local.trust[each.key])
-  # Seconds; the shortest there is. A release that takes longer asks again.
+  # Seconds; the minimum. A longer release assumes the role again.
   max_session_duration = 3600
   tags                 = var.tags
 }

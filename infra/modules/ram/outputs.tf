@@ -1,18 +1,18 @@
 output "role_arns" {
-  description = "Roles by who takes them: function, worker, gateway, and with a pipeline builder and deployer (null without)."
+  description = "Roles: function, worker, gateway, and with a pipeline builder and deployer (null without)."
   value       = merge({ builder = null, deployer = null }, { for role, made in alicloud_ram_role.this : role => made.arn })
 
-  # Whoever is made with a role finds its rights there: a function's image is pulled by them while it is made.
+  # A resource with a role needs its rights when it is made: the function's image is pulled with them.
   depends_on = [alicloud_ram_role_policy_attachment.this]
 }
 
 output "role_names" {
-  description = "Their names."
+  description = "Names of the roles."
   value       = { for role, made in alicloud_ram_role.this : role => made.role_name }
 }
 
 output "policies" {
-  description = "What each may do, as JSON, by role."
+  description = "Policy of each role, as JSON."
   value = merge(
     { for role, policy in alicloud_ram_policy.this : role => policy.policy_document },
     { for policy in alicloud_ram_policy.deployer : "deployer" => policy.policy_document },
@@ -20,16 +20,16 @@ output "policies" {
 }
 
 output "trust" {
-  description = "Who may become each, as JSON, by role."
+  description = "Trust policy of each role, as JSON."
   value       = { for role, made in alicloud_ram_role.this : role => made.assume_role_policy_document }
 }
 
 output "exceptions" {
-  description = "Wildcards in the policies, and why each must be there."
+  description = "Wildcards in the policies, with the reason for each."
   value       = local.exceptions
 }
 
 output "oidc_provider_arn" {
-  description = "The provider that the pipeline's token comes from; null without a pipeline."
+  description = "OIDC provider of the pipeline's tokens; null without a pipeline."
   value       = try(var.github.oidc_provider_arn, null) != null ? var.github.oidc_provider_arn : one(alicloud_ims_oidc_provider.github[*].arn)
 }

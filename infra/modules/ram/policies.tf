@@ -1,4 +1,4 @@
-# Who may do what. Every action is written out, every resource named; `exceptions` has what cannot be, and why.
+# Rights of the roles. Every action is listed and every resource named; `exceptions` has the wildcards with their reasons.
 
 locals {
   scope = "${var.region}:${var.account_id}"
@@ -11,13 +11,13 @@ locals {
     roles        = { for role in ["function", "worker"] : role => "acs:ram::${var.account_id}:role/${var.name}-${role}" }
   }
 
-  # Statements by role. A resource that ends in `/*` is everything below one thing of ours, and is an exception too.
+  # Statements by role. A resource that ends in `/*` needs an entry in `exceptions`.
   statements = {
     function = concat(
       [
         { actions = ["log:PostLogStoreLogs"], resources = [local.names.logstores.function] },
-        # By the vendor's page on images the platform pulls by the function's own role; by another its service role suffices
-        # (both certain as pages). This is one image, and stands in nobody's way.
+        # By the vendor's page on images the platform pulls with the function's role; by another page its service role suffices
+        # (both pages certain). The right is limited to one image.
         { actions = ["cr:PullRepository", "cr:GetRepository", "cr:GetArtifactTag"], resources = [local.names.repositories[0]] },
         { actions = ["cr:GetAuthorizationToken", "cr:GetInstance", "cr:GetInstanceVpcEndpoint"], resources = [local.names.registry] },
       ],
@@ -33,7 +33,7 @@ locals {
       ] : [],
     )
     worker = [{ actions = ["log:PostLogStoreLogs"], resources = [local.names.logstores.worker] }]
-    # The alias and nothing else: not another version, not LATEST, no other function.
+    # The alias only: no other version, not LATEST, no other function.
     gateway = [{ actions = ["fc:InvokeFunction"], resources = [local.names.alias], source_vpc = var.vpc_id }]
     builder = [
       { actions = ["cr:GetAuthorizationToken"], resources = [local.names.registry] },
@@ -41,8 +41,8 @@ locals {
     ]
   }
 
-  # By itself and read by the deployer's statements alone: a local is one thing to wait for, and nothing that runs should
-  # wait for the workers.
+  # A separate local that only the deployer's statements use: otherwise every user of `names` would depend on the workers'
+  # application.
   application = "acs:sae:${local.scope}:application/${var.worker_application_id}"
   deployer_statements = concat(
     [
@@ -50,9 +50,9 @@ locals {
       { actions = ["fc:GetAlias", "fc:UpdateAlias"], resources = [local.names.function, "${local.names.function}/*"] },
       { actions = ["sae:DescribeApplicationConfig", "sae:DeployApplication", "sae:DescribeChangeOrder", "sae:ListChangeOrders", "sae:AbortChangeOrder"], resources = [local.application] },
       { actions = ["cr:GetAuthorizationToken"], resources = [local.names.registry] },
-      # What it migrates with is the workers' image. It pushes nothing: what is released was built by another.
+      # The deployer migrates with the workers' image. It does not push: the builder does.
       { actions = ["cr:PullRepository"], resources = local.names.repositories },
-      # Updating the function hands its role over: to the function's own service, and no other role.
+      # An update of the function passes its role: only this role, and only to Function Compute.
       { actions = ["ram:PassRole"], resources = [local.names.roles.function], service = "fc.aliyuncs.com" },
     ],
     length(var.deploy_secret_names) == 0 ? [] : [{
@@ -88,11 +88,11 @@ locals {
     ]
   }
 
-  # Every resource with a wildcard, by role and resource, and why it must have one. A test fails on a wildcard that is not
-  # here, and on an entry that is no longer needed.
+  # Every resource with a wildcard, by role and resource, with its reason. A test fails on a wildcard without an entry, and
+  # on an unused entry.
   exceptions = merge(
     contains(local.roles, "deployer") ? {
-      "deployer ${local.names.function}/*" = "versions and aliases of the one function: an alias is named below its function, and which form the service compares is likely, not certain"
+      "deployer ${local.names.function}/*" = "versions and aliases of the function: an alias is named below its function, and which form the service compares is likely, not certain"
     } : {},
     var.function_platform_rights ? {
       "function *" = "network interfaces are made with names of the service's choosing; the vendor's own service role has no narrower resource (certain: AliyunServiceRolePolicyForFC)"

@@ -1,10 +1,10 @@
-# Who may become which role.
+# Trust policies of the roles.
 
 locals {
-  # A service, and nobody in its name from another account.
+  # Services that may assume a role.
   trusted_services = {
     function = "fc.aliyuncs.com"
-    # By which name the platform asks is unknown, and its applications cannot be given a role yet: see the README.
+    # The service name is unknown, and applications cannot have a role yet: see the README.
     worker  = "sae.aliyuncs.com"
     gateway = "apigateway.aliyuncs.com"
   }
@@ -20,7 +20,7 @@ locals {
     }
   }
 
-  # An environment's name is in the token only after whoever guards that environment has approved.
+  # GitHub issues a token with an environment's name only after its reviewers approved.
   subjects = var.github == null ? {} : {
     builder  = [for environment in var.github.environments : "repo:${var.github.repository}:environment:${environment}-plan"]
     deployer = [for environment in var.github.environments : "repo:${var.github.repository}:environment:${environment}"]
@@ -48,7 +48,7 @@ locals {
 }
 
 resource "alicloud_ims_oidc_provider" "github" {
-  # An issuer is known to an account once (certain: CreateOIDCProvider): a second environment names the first one's.
+  # An account has one provider for an issuer (certain: CreateOIDCProvider): a second environment uses the first one's.
   count = try(var.github.oidc_provider_arn, null) != null || var.github == null ? 0 : 1
 
   oidc_provider_name  = "${var.name}-github"

@@ -15,12 +15,12 @@ variable "tags" {
 }
 
 variable "region" {
-  description = "Region of everything that the policies name."
+  description = "Region of the policies' resources."
   type        = string
 }
 
 variable "account_id" {
-  description = "Account of everything that the policies name."
+  description = "Account of the policies' resources."
   type        = string
 }
 
@@ -30,7 +30,7 @@ variable "function_name" {
 }
 
 variable "function_alias" {
-  description = "Alias that the gateway calls, and it alone."
+  description = "Alias that the gateway may call."
   type        = string
   default     = "live"
 }
@@ -46,7 +46,7 @@ variable "log_project" {
 }
 
 variable "logstores" {
-  description = "Logstores of function and worker: each writes its own and no other."
+  description = "Logstores of function and worker; each may write only its own."
   type = object({
     function = string
     worker   = string
@@ -54,13 +54,13 @@ variable "logstores" {
 }
 
 variable "vpc_id" {
-  description = "VPC that the gateway may call the function from, where the platform tells it (`acs:SourceVpc`, likely); null for no such condition. API Gateway calls from outside, so leave it null unless the gateway's instance is in the VPC."
+  description = "VPC from which the gateway may call the function, if the platform reports it (`acs:SourceVpc`, likely); null for no condition. API Gateway calls from outside the VPC, so use null unless the gateway's instance is in the VPC."
   type        = string
   default     = null
 }
 
 variable "function_platform_rights" {
-  description = "Whether the function's role also has what the platform needs to join a VPC. Normally the platform's own service role has it (AliyunServiceRoleForFC; likely): set it only if a deployment says that the function's role lacks a right."
+  description = "Give the function's role the rights to join a VPC. Normally the platform's service role has them (AliyunServiceRoleForFC; likely): set it only if a deployment reports a missing right of the function's role."
   type        = bool
   default     = false
 }
@@ -76,19 +76,19 @@ variable "registry_namespace" {
 }
 
 variable "deploy_secret_names" {
-  description = "Secrets in KMS that a release reads: the migrator's address of the database, the worker's password at the broker."
+  description = "Secrets in KMS that a release reads: the migrator's database URL and the worker's password at the broker."
   type        = list(string)
   default     = []
 }
 
 variable "secrets_key_id" {
-  description = "Key that these secrets are encrypted with: reading one asks for the right to decrypt by it as well (likely). Null: none is asked for."
+  description = "KMS key of these secrets: reading one also needs the right to decrypt with it (likely). Null: no such right."
   type        = string
   default     = null
 }
 
 variable "github" {
-  description = "Whom the pipeline's roles trust: repository `owner/name`, its environments (`prod`), the audience of the token; `oidc_provider_arn`, if the account has a provider for GitHub already (it can have one alone), whose name must then stay. Null: no pipeline, and nobody is trusted."
+  description = "Trust of the pipeline's roles: repository `owner/name`, its environments (`prod`), the audience of the token; `oidc_provider_arn` of the account's existing provider for GitHub, if any (an account can have one). Null: no pipeline and no trust."
   type = object({
     repository        = string
     environments      = list(string)
@@ -99,16 +99,16 @@ variable "github" {
 
   validation {
     condition     = var.github == null || try(can(regex("^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$", var.github.repository)), false)
-    error_message = "github.repository must be owner/name, without wildcards: with one, others' workflows could deploy."
+    error_message = "github.repository must be owner/name without wildcards: with a wildcard other repositories could deploy."
   }
   validation {
     condition     = var.github == null || try(length(var.github.environments) > 0 && alltrue([for environment in var.github.environments : can(regex("^[A-Za-z0-9_-]+$", environment))]), false)
-    error_message = "github.environments must be names, at least one: a branch alone asks nobody for approval."
+    error_message = "github.environments must have at least one name: a branch without an environment needs no approval."
   }
 }
 
 variable "github_fingerprints" {
-  description = "Fingerprints of the certificate authority of GitHub's tokens; null takes none, where the service then checks by its own list (likely)."
+  description = "Fingerprints of the certificate authority of GitHub's tokens; null for the service's own list (likely)."
   type        = set(string)
   default     = null
 }

@@ -12,7 +12,7 @@ resource "alicloud_cr_ee_instance" "this" {
 resource "alicloud_cr_ee_namespace" "this" {
   instance_id = alicloud_cr_ee_instance.this.id
   name        = var.name
-  # A misspelt push is an error, not a new repository.
+  # A push to a misspelt name is an error, not a new repository.
   auto_create        = false
   default_visibility = "PRIVATE"
 }
@@ -25,7 +25,7 @@ resource "alicloud_cr_ee_repo" "this" {
   name        = each.key
   repo_type   = "PRIVATE"
   summary     = "Spillway ${each.key}"
-  # What a tag was when it was scanned it stays.
+  # A tag always names the image that was scanned.
   tag_immutability = true
 }
 
@@ -52,8 +52,8 @@ resource "alicloud_cr_artifact_lifecycle_rule" "this" {
   schedule_time       = "WEEK"
 }
 
-# The endpoint on the internet lets nobody in but these, and they need a token of an hour besides. That it is on is the
-# service's state, which the provider sets by no resource: see `push_steps`.
+# The public endpoint allows these ranges only, and needs a token, valid for an hour. The provider has no resource that
+# turns the endpoint on: see `push_steps`.
 resource "alicloud_cr_endpoint_acl_policy" "this" {
   for_each = var.push_cidrs
 
@@ -75,10 +75,10 @@ resource "alicloud_cr_vpc_endpoint_linked_vpc" "this" {
 }
 
 locals {
-  # An instance tells its names once it is there; before, they follow from name and region (likely).
+  # The instance reports its host names after it is made; before, they are composed of name and region (likely).
   domains = {
     for endpoint in coalesce(alicloud_cr_ee_instance.this.instance_endpoints, []) : endpoint.endpoint_type => endpoint.domains[0].domain...
-    # One that is off may have none.
+    # A disabled endpoint may have no domain.
     if length(coalesce(endpoint.domains, [])) > 0
   }
   host     = try(local.domains["internet"][0], "${var.name}-registry.${var.region}.cr.aliyuncs.com")

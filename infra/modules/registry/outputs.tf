@@ -1,5 +1,5 @@
 output "instance_id" {
-  description = "Id of the instance, which function and worker name beside their image."
+  description = "Id of the instance."
   value       = alicloud_cr_ee_instance.this.id
 }
 
@@ -9,22 +9,22 @@ output "namespace" {
 }
 
 output "address" {
-  description = "Host and namespace that images are pushed to, from the internet."
+  description = "Public host and namespace, for pushes."
   value       = "${local.host}/${var.name}"
 }
 
 output "pull_address" {
-  description = "Host and namespace that images are pulled from within the VPC."
+  description = "Host and namespace within the VPC, for pulls."
   value       = "${local.host_vpc}/${var.name}"
 }
 
 output "push_cidrs" {
-  description = "Who reaches the registry from the internet, by name: read from the entries, not from what was asked for."
+  description = "Ranges that reach the public endpoint, by name, read from the entries."
   value       = { for entry in alicloud_cr_endpoint_acl_policy.this : entry.description => entry.entry }
 }
 
 output "push_steps" {
-  description = "Command that turns the endpoint on the internet on, once, which the provider has no resource for."
+  description = "Command that turns the public endpoint on; run it once. The provider has no resource for it."
   value = [
     "aliyun cr UpdateInstanceEndpointStatus --region ${var.region} --InstanceId ${alicloud_cr_ee_instance.this.id} --EndpointType internet --ModuleName Registry --Enable true",
   ]

@@ -31,7 +31,7 @@ variable "instance_type" {
 }
 
 variable "payment" {
-  description = "How the instance is paid: `PayAsYouGo` or `Subscription` (by the month)."
+  description = "Billing of the instance: `PayAsYouGo` or `Subscription` (monthly)."
   type        = string
   default     = "PayAsYouGo"
 
@@ -42,13 +42,13 @@ variable "payment" {
 }
 
 variable "scanner" {
-  description = "Who looks for known faults in images that are pushed: `ACR` (the registry's own) or `SAS` (Security Center, paid apart)."
+  description = "Vulnerability scanner of pushed images: `ACR` (the registry's own) or `SAS` (Security Center, billed separately)."
   type        = string
   default     = "ACR"
 
   validation {
     condition     = contains(["ACR", "SAS"], var.scanner)
-    error_message = "scanner must be ACR or SAS: images are scanned."
+    error_message = "scanner must be ACR or SAS: images must be scanned."
   }
 }
 
@@ -59,23 +59,23 @@ variable "repositories" {
 
   validation {
     condition     = length(var.repositories) > 0
-    error_message = "repositories must name at least one."
+    error_message = "repositories must have at least one entry."
   }
 }
 
 variable "tags_kept" {
-  description = "Newest tags of each repository that are kept, 5 to 1000: as far back as anybody may want to roll back."
+  description = "Tags retained in each repository, the newest first, 5 to 1000: at least the number of releases that you may roll back."
   type        = number
   default     = 30
 
   validation {
     condition     = var.tags_kept >= 5 && var.tags_kept <= 1000
-    error_message = "tags_kept must be 5 to 1000: a release must find the ones before it."
+    error_message = "tags_kept must be 5 to 1000: a rollback needs the previous images."
   }
 }
 
 variable "vpc" {
-  description = "Where images are pulled within the VPC, null for none."
+  description = "VPC and vSwitch of the private endpoint for pulls; null for none."
   type = object({
     vpc_id     = string
     vswitch_id = string
@@ -84,7 +84,7 @@ variable "vpc" {
 }
 
 variable "push_cidrs" {
-  description = "Who reaches the registry's endpoint on the internet, to push and to pull, by a name of one's own, such as `ci = \"198.51.100.7/32\"`. Empty: nobody. `0.0.0.0/0` is what a build on the pipeline vendor's own machines needs, whose addresses change: then a token alone keeps others out."
+  description = "Ranges that reach the public endpoint, to push and to pull, by a name of your choice, such as `ci = \"198.51.100.7/32\"`. Builds on the pipeline vendor's machines need `0.0.0.0/0`, because their addresses change: then the token is the only check."
   type        = map(string)
   default     = {}
 

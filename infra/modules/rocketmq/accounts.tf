@@ -1,5 +1,5 @@
 locals {
-  # Every right there is. What is not written here nobody has: an account without an entry may do nothing.
+  # All rights. An account without an entry has none.
   permissions = merge(local.function_permissions, {
     "worker takes orders"               = { user = "worker", type = "Topic", name = var.topics.orders, actions = ["Sub"] }
     "worker takes payments"             = { user = "worker", type = "Topic", name = var.topics.payments, actions = ["Sub"] }
@@ -20,7 +20,7 @@ locals {
     }
   ]...)
 
-  # Names are no secret.
+  # Names are not sensitive.
   function_accounts = nonsensitive(toset(keys(var.function_passwords)))
 
   accounts = merge(
@@ -29,8 +29,8 @@ locals {
   )
 }
 
-# A version of the function keeps the account that it was published with. With a second one beside it the next version
-# brings the new password, and nobody is refused in between.
+# A version of the function uses the account that it was published with. With two accounts the next version uses the
+# new password while the live version uses the old one.
 resource "alicloud_rocketmq_account" "function" {
   for_each = local.function_accounts
 
@@ -57,7 +57,7 @@ resource "alicloud_rocketmq_acl" "this" {
   actions       = each.value.actions
   decision      = "Allow"
 
-  # A right on a topic that is not there yet is refused; groups likewise.
+  # The API rejects a right on a topic or group that does not exist yet.
   depends_on = [
     alicloud_rocketmq_topic.this,
     alicloud_rocketmq_consumer_group.drain,

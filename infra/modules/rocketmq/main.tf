@@ -5,7 +5,7 @@ locals {
     single_node = "ons_rmqpost_public_cn"
   }
 
-  # DELAY is a topic's type: a delayed message to another topic is refused, and a plain one to this.
+  # A DELAY topic accepts delayed messages only; other topics reject them.
   message_types = {
     orders       = "NORMAL"
     payments     = "NORMAL"
@@ -35,7 +35,7 @@ resource "alicloud_rocketmq_instance" "this" {
     auto_scaling           = var.burst
     storage_encryption     = var.storage_encrypted
     storage_secret_key     = var.storage_encrypted ? var.storage_key_id : null
-    # A trace of a message is a second copy of its key elsewhere, and is billed; traceparent tells the way.
+    # Off: a trace copies the message's key and is billed. `traceparent` in the message identifies its path.
     trace_on = false
   }
 
@@ -60,12 +60,12 @@ resource "alicloud_rocketmq_instance" "this" {
 
   acl_info {
     acl_types = var.acl_types
-    # With it whoever is in the VPC may do everything, and the accounts below nothing more.
+    # If true, every client in the VPC has all rights without an account.
     default_vpc_auth_free = false
   }
 
-  # The provider knows no change of the class but another instance: without the orders that wait, without the groups'
-  # places, at another address. So the class is changed at the service, and read here for the first apply alone.
+  # The provider changes the class by replacing the instance, which loses waiting orders and the groups' offsets and
+  # changes the address. So change the class in the console; this value counts for the first apply only.
   lifecycle {
     ignore_changes = [product_info[0].msg_process_spec]
   }
@@ -85,7 +85,7 @@ resource "alicloud_rocketmq_consumer_group" "drain" {
   consumer_group_id   = var.groups.drain
   delivery_order_type = "Concurrently"
   max_receive_tps     = var.drain_receive_tps_max
-  remark              = "takes orders"
+  remark              = "consumes orders"
 
   consume_retry_policy {
     retry_policy             = "DefaultRetryPolicy"
@@ -98,7 +98,7 @@ resource "alicloud_rocketmq_consumer_group" "dead_letters" {
   instance_id         = alicloud_rocketmq_instance.this.id
   consumer_group_id   = var.groups.dead_letters
   delivery_order_type = "Concurrently"
-  remark              = "writes what drain gave up on to the database"
+  remark              = "stores the broker's dead letters in the database"
 
   consume_retry_policy {
     retry_policy    = "DefaultRetryPolicy"
@@ -112,7 +112,7 @@ resource "alicloud_rocketmq_consumer_group" "events" {
   instance_id         = alicloud_rocketmq_instance.this.id
   consumer_group_id   = var.groups[each.key]
   delivery_order_type = "Concurrently"
-  remark              = "takes ${each.key}"
+  remark              = "consumes ${each.key}"
 
   consume_retry_policy {
     retry_policy             = "DefaultRetryPolicy"

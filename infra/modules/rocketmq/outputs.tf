@@ -4,7 +4,7 @@ output "instance_id" {
 }
 
 output "endpoint" {
-  description = "Endpoint in the VPC, host:port, for `SPILLWAY_ROCKETMQ_ENDPOINT`; null until the instance tells one of the type TCP_VPC."
+  description = "Endpoint in the VPC, host:port, for `SPILLWAY_ROCKETMQ_ENDPOINT`; null until the instance reports an endpoint of the type TCP_VPC."
   value       = try(one([for endpoint in local.endpoints : endpoint.endpoint_url if endpoint.endpoint_type == "TCP_VPC"]), null)
 }
 
@@ -25,26 +25,26 @@ output "group_names" {
 }
 
 output "account_names" {
-  description = "User names, for `SPILLWAY_ROCKETMQ_ACCESS_KEY`: `worker`, and `function-…` for each of the function's."
+  description = "User names, for `SPILLWAY_ROCKETMQ_ACCESS_KEY`: `worker`, and `function-…` for each account of the function."
   value       = local.accounts
 }
 
 output "drain_receive_tps_max" {
-  description = "The fence: most messages a second that the group of the orders is given."
+  description = "Maximum messages a second that the broker delivers to the group `drain`."
   value       = alicloud_rocketmq_consumer_group.drain.max_receive_tps
 }
 
 output "retention_h" {
-  description = "How long messages are kept, hours, for `SPILLWAY_BROKER_RETENTION_H`."
+  description = "Retention of messages, hours, for `SPILLWAY_BROKER_RETENTION_H`."
   value       = var.retention_h
 }
 
 output "client_cidrs" {
-  description = "Who may reach the endpoint: read from the instance, not from what was asked for."
+  description = "Address ranges that may reach the endpoint, read from the instance."
   value       = alicloud_rocketmq_instance.this.ip_whitelists
 }
 
 output "storage_key_id" {
-  description = "KMS key that messages are stored under; null for the service's own."
+  description = "KMS key that encrypts stored messages; null for the service's own key."
   value       = alicloud_rocketmq_instance.this.product_info[0].storage_secret_key
 }

@@ -15,12 +15,12 @@ variable "tags" {
 }
 
 variable "vpc_id" {
-  description = "VPC that the instance has its only endpoint in."
+  description = "VPC of the instance's only endpoint."
   type        = string
 }
 
 variable "vswitch_ids" {
-  description = "vSwitches of the endpoint, at least two in different zones: a serverless instance asks for two."
+  description = "vSwitches of the endpoint, at least two in different zones: a serverless instance needs two."
   type        = list(string)
 
   validation {
@@ -41,7 +41,7 @@ variable "client_cidrs" {
 
   validation {
     condition     = alltrue([for cidr in var.client_cidrs : can(cidrhost(cidr, 0)) && cidr != "0.0.0.0/0"])
-    error_message = "client_cidrs must be address ranges, none of them everybody's."
+    error_message = "client_cidrs must be address ranges, and not 0.0.0.0/0."
   }
 }
 
@@ -57,7 +57,7 @@ variable "series" {
 }
 
 variable "sub_series" {
-  description = "`serverless` (billed by use), `cluster_ha` (fixed, highly available) or `single_node` (for tests alone: no copy of a message)."
+  description = "`serverless` (billed by use), `cluster_ha` (fixed, highly available) or `single_node` (for tests only: no replica of a message)."
   type        = string
   default     = "serverless"
 
@@ -67,12 +67,12 @@ variable "sub_series" {
   }
   validation {
     condition     = var.sub_series != "serverless" || var.series != "ultimate"
-    error_message = "the ultimate series comes as cluster_ha alone."
+    error_message = "the series ultimate exists as cluster_ha only."
   }
 }
 
 variable "spec" {
-  description = "Throughput class, such as `rmq.p2.100xlarge`; what a sale needs says `loadtest plan`. Taken when the instance is made; afterwards it is changed in the console, and a change here does nothing. Sends and receives count together, by 4 KiB. The names of the serverless classes are not in the documents that this was written by: look them up."
+  description = "Throughput class, such as `rmq.p2.100xlarge`; `loadtest plan` computes what a sale needs. Used when the instance is made; change it later in the console, because a change here has no effect. Sends and receives count together, in units of 4 KiB. The names of the serverless classes are unknown here: look them up."
   type        = string
 
   validation {
@@ -82,7 +82,7 @@ variable "spec" {
 }
 
 variable "send_share" {
-  description = "Share of the throughput that is for sends, 0.05 to 0.5. A sale is sends, so as many as the service allows."
+  description = "Share of the throughput for sends, 0.05 to 0.5. The default is the maximum, because a sale is mostly sends."
   type        = number
   default     = 0.5
 
@@ -93,13 +93,13 @@ variable "send_share" {
 }
 
 variable "burst" {
-  description = "Let the instance go over its class for a while, at a price. Serverless instances scale by themselves."
+  description = "Let the instance exceed its class temporarily, at extra cost. Serverless instances scale by themselves."
   type        = bool
   default     = true
 }
 
 variable "retention_h" {
-  description = "How long the broker keeps messages, hours, 24 to 720. The longest wait of an order (`loadtest plan`) must be far below it; tell drain-worker the same (`SPILLWAY_BROKER_RETENTION_H`)."
+  description = "Retention of messages, hours, 24 to 720. It must be far above the longest wait of an order (`loadtest plan`); set drain-worker's `SPILLWAY_BROKER_RETENTION_H` to the same value."
   type        = number
   default     = 72
 
@@ -110,25 +110,25 @@ variable "retention_h" {
 }
 
 variable "storage_encrypted" {
-  description = "Encrypt what is stored. Orders carry names and addresses. Cannot be changed later."
+  description = "Encrypt stored messages: orders have names and addresses. Cannot be changed later."
   type        = bool
   default     = true
 }
 
 variable "storage_key_id" {
-  description = "KMS key for it; null for the service's own."
+  description = "KMS key for stored messages; null for the service's own key."
   type        = string
   default     = null
 }
 
 variable "acl_types" {
-  description = "Who checks users: `apache_acl` knows the accounts made here; `default` keeps the instance's own user, whose password nobody is given. That an instance takes both is likely."
+  description = "Sources of users: `apache_acl` has the accounts made here; `default` has the instance's own user, whose password this module does not use. That an instance accepts both is likely."
   type        = list(string)
   default     = ["default", "apache_acl"]
 
   validation {
     condition     = contains(var.acl_types, "apache_acl") && length(setsubtract(var.acl_types, ["default", "apache_acl"])) == 0
-    error_message = "acl_types must hold apache_acl, and beside it default at most: without it the accounts have no rights of their own."
+    error_message = "acl_types must contain apache_acl, and may contain default: without apache_acl the accounts have no rights of their own."
   }
 }
 
@@ -149,12 +149,12 @@ variable "topics" {
   }
   validation {
     condition     = length(distinct(values(var.topics))) == length(values(var.topics))
-    error_message = "topics must all be different: a message type is a topic's."
+    error_message = "topics must all be different: a topic has one message type."
   }
 }
 
 variable "groups" {
-  description = "Names of the consumer groups, each of one topic: `drain` takes orders, `dead_letters` what `drain` gave up on, `payments` and `expiry` the topics of these names."
+  description = "Names of the consumer groups, one for each topic: `drain` consumes orders, `dead_letters` the dead letter topic, `payments` and `expiry` the topics of these names."
   type = object({
     drain        = optional(string, "drain")
     dead_letters = optional(string, "drain-dead-letters")
@@ -169,12 +169,12 @@ variable "groups" {
   }
   validation {
     condition     = length(distinct(values(var.groups))) == length(values(var.groups))
-    error_message = "groups must all be different: two topics in one group share its place."
+    error_message = "groups must all be different: two topics in one group would share its offsets."
   }
 }
 
 variable "max_retry_times" {
-  description = "How often a message is delivered again before it goes to the dead letter topic, 1 to 1000."
+  description = "Maximum redeliveries of a message before the broker moves it to the dead letter topic, 1 to 1000."
   type        = number
   default     = 16
 
@@ -185,7 +185,7 @@ variable "max_retry_times" {
 }
 
 variable "dead_letter_retry_times" {
-  description = "The same for the group that takes dead letters over, 16 to 1000. Nothing catches what that one gives up on. 1000 is the provider's bound; the service's own is unknown."
+  description = "Maximum redeliveries in the group `dead_letters`, 16 to 1000. The broker deletes a message after the last one. 1000 is the provider's bound; the service's bound is unknown."
   type        = number
   default     = 1000
 
@@ -196,7 +196,7 @@ variable "dead_letter_retry_times" {
 }
 
 variable "drain_cap" {
-  description = "Orders a second that the workers may commit together: the cap that operators set (`drain-worker rate set`), which this module only fences."
+  description = "Cap of the worker pool, committed orders a second. Operators set it (`drain-worker rate set`); this module only checks the broker's limit against it."
   type        = number
   default     = 2000
 
@@ -207,22 +207,22 @@ variable "drain_cap" {
 }
 
 variable "drain_receive_tps_max" {
-  description = "Most messages a second that the group `drain` is given: the broker's own fence, in case the cap fails. A message holds one order or more, so below `drain_cap` it would slow a drain of single orders down."
+  description = "Maximum messages a second that the broker delivers to the group `drain`: a second limit in case the cap fails. A message has one order or more, so a value below `drain_cap` would slow a drain of single orders."
   type        = number
   default     = 4000
 
   validation {
     condition     = var.drain_receive_tps_max >= var.drain_cap
-    error_message = "drain_receive_tps_max must not be below drain_cap: it is a fence, not the cap."
+    error_message = "drain_receive_tps_max must be at least drain_cap: it is a second limit, not the cap."
   }
   validation {
     condition     = var.drain_receive_tps_max <= 10 * var.drain_cap
-    error_message = "drain_receive_tps_max must be at most ten times drain_cap, or it fences nothing."
+    error_message = "drain_receive_tps_max must be at most ten times drain_cap: a higher limit protects nothing."
   }
 }
 
 variable "orders_send_tps_max" {
-  description = "Most messages a second that the topic of orders takes; null leaves it to the instance's class."
+  description = "Maximum messages a second to the topic of orders; null for the limit of the instance's class."
   type        = number
   default     = null
 
@@ -233,13 +233,13 @@ variable "orders_send_tps_max" {
 }
 
 variable "function_passwords" {
-  description = "Passwords of the accounts that ingest-fn publishes with, 8 to 128 characters, by the account's own name: one, or two while the second takes the first one's place. They are in the state."
+  description = "Passwords of the accounts that ingest-fn publishes with, 8 to 128 characters, by account name: one, or two during a rotation. They are in the state."
   type        = map(string)
   sensitive   = true
 
   validation {
     condition     = length(var.function_passwords) >= 1 && length(var.function_passwords) <= 2
-    error_message = "function_passwords must be one or two: what is not used is taken away."
+    error_message = "function_passwords must have one or two entries: remove unused accounts."
   }
   validation {
     condition     = alltrue([for account in keys(var.function_passwords) : can(regex("^[a-z0-9]{1,16}$", account))])
@@ -252,7 +252,7 @@ variable "function_passwords" {
 }
 
 variable "worker_password" {
-  description = "Password of the account that drain-worker consumes with, 8 to 128 characters, another one than the function's. It is in the state."
+  description = "Password of drain-worker's account, 8 to 128 characters, different from the function's. It is in the state."
   type        = string
   sensitive   = true
 
@@ -262,6 +262,6 @@ variable "worker_password" {
   }
   validation {
     condition     = !contains(values(var.function_passwords), var.worker_password)
-    error_message = "worker_password must be another one than the function's: with one password there is one account."
+    error_message = "worker_password must differ from function_passwords: with a shared password the function would have the worker's rights."
   }
 }

@@ -1,5 +1,5 @@
 resource "alicloud_kms_key" "this" {
-  description            = "${var.name}: what is stored by broker and secrets"
+  description            = "${var.name}: storage of broker and secrets"
   dkms_instance_id       = var.kms_instance_id
   key_spec               = "Aliyun_AES_256"
   key_usage              = "ENCRYPT/DECRYPT"
@@ -15,17 +15,17 @@ resource "alicloud_kms_alias" "this" {
   key_id     = alicloud_kms_key.this.id
 }
 
-# A name of its own for each value: KMS takes a new value as a new version alone, and keeps the ones before it.
+# A new version name for each value: KMS accepts a new value only as a new version, and stores the old versions.
 resource "terraform_data" "version" {
   for_each = nonsensitive(toset(keys(var.secrets)))
 
   triggers_replace = var.secrets[each.key]
 }
 
-# Where operators look a secret up, and what is compared with what runs. The services read their environment, which the
-# platform encrypts: an image or a log has none.
+# For operators. The services read their environments, which the platform encrypts; no image and no log contains a
+# secret.
 resource "alicloud_kms_secret" "this" {
-  # Names are no secret.
+  # Names are not sensitive.
   for_each = nonsensitive(toset(keys(var.secrets)))
 
   secret_name                   = "${var.name}-${each.key}"

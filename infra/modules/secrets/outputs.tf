@@ -1,19 +1,19 @@
 output "key_id" {
-  description = "Id of the key for what is stored."
+  description = "Id of the KMS key."
   value       = alicloud_kms_key.this.id
 }
 
 output "secret_versions" {
-  description = "Which version of each secret the environment has: a name made up for each value, which tells nothing of it."
+  description = "Version of each secret: a generated name that reveals nothing about the value."
   value       = { for key, secret in alicloud_kms_secret.this : key => secret.version_id }
 }
 
 output "secret_names" {
-  description = "Names of the secrets in KMS, by the names they were given. No values: an output is shown, and kept, wherever Terraform runs."
+  description = "Names of the secrets in KMS, by their names in `secrets`. No values: Terraform prints and stores outputs."
   value       = { for key, secret in alicloud_kms_secret.this : key => secret.secret_name }
 }
 
 output "deletion_protected" {
-  description = "Whether deleting the key is refused."
+  description = "True if the key is protected against deletion."
   value       = alicloud_kms_key.this.deletion_protection == "Enabled"
 }

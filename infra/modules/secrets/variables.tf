@@ -15,13 +15,13 @@ variable "tags" {
 }
 
 variable "kms_instance_id" {
-  description = "KMS instance that keys and secrets are in; null for the account's shared service. That new accounts need an instance for secrets is likely."
+  description = "KMS instance of key and secrets; null for the account's shared service. New accounts likely need an instance for secrets."
   type        = string
   default     = null
 }
 
 variable "rotation_days" {
-  description = "The key makes itself new after so many days, 30 to 730; what was encrypted stays readable. Null: never. That the shared service rotates is likely; an instance does."
+  description = "Days between rotations of the key, 30 to 730; old data stays readable. Null: no rotation. An instance rotates; the shared service likely does."
   type        = number
   default     = 365
 
@@ -32,33 +32,33 @@ variable "rotation_days" {
 }
 
 variable "recovery_days" {
-  description = "How long what is deleted can be had back, days, 7 to 30."
+  description = "Recovery window of a deleted key or secret, days, 7 to 30."
   type        = number
   default     = 30
 
   validation {
     condition     = var.recovery_days >= 7 && var.recovery_days <= 30
-    error_message = "recovery_days must be 7 to 30: a deleted key takes everything that it encrypts with it."
+    error_message = "recovery_days must be 7 to 30: without the key, everything that it encrypts is lost."
   }
 }
 
 variable "secrets" {
-  description = "Secrets by name: lower-case letters, digits and dashes. Their values are in the state, as those of every variable that a resource takes."
+  description = "Secrets by name: lower-case letters, digits and dashes. Their values are in the state."
   type        = map(string)
   sensitive   = true
 
   validation {
     condition     = alltrue([for name in keys(var.secrets) : can(regex("^[a-z][a-z0-9-]{1,40}$", name))])
-    error_message = "secrets must be named by lower-case letters, digits and dashes."
+    error_message = "names of secrets must be lower-case letters, digits and dashes."
   }
   validation {
     condition     = alltrue([for value in values(var.secrets) : length(value) >= 8])
-    error_message = "secrets must have at least 8 characters each: what is shorter can be guessed."
+    error_message = "secrets must have at least 8 characters each: a shorter one can be guessed."
   }
 }
 
 variable "deletion_protection" {
-  description = "Refuse to delete the key, and keep deleted secrets for `recovery_days`, in which their names stay taken."
+  description = "Protect the key against deletion, and make deleted secrets recoverable for `recovery_days`, during which their names cannot be reused."
   type        = bool
   default     = true
 }

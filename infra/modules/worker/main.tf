@@ -1,7 +1,7 @@
 locals {
   zones = sort(keys(var.vswitch_ids))
 
-  # What every worker is told, however many there are. The cap is the pool's and lives in the database: nothing here
+  # Environment of every worker. The pool's cap is in the database: nothing here
   # depends on the number of replicas.
   settings = {
     SPILLWAY_INITIAL_RATE         = tostring(var.initial_rate)
@@ -14,11 +14,11 @@ locals {
 
   environment = merge(var.environment, local.settings)
 
-  # Writers, readers, one for the pool's coordination, one for an operator's command beside it.
+  # Writers, readers, one for the pool's coordination, one for an operator's command.
   connections_per_worker = var.database_writers_max + var.database_readers_max + 2
 }
 
-# A namespace is the platform's fence: its applications share one VPC, its secrets and its load balancer's rules.
+# A namespace isolates its applications: they share one VPC, secrets and the load balancer's rules.
 resource "alicloud_sae_namespace" "this" {
   namespace_name            = var.name
   namespace_short_id        = replace(var.name, "-", "")
@@ -28,7 +28,7 @@ resource "alicloud_sae_namespace" "this" {
 
 resource "alicloud_sae_application" "this" {
   app_name        = "${var.name}-worker"
-  app_description = "takes orders off the broker and writes each exactly once"
+  app_description = "consumes orders and commits each exactly once"
   namespace_id    = alicloud_sae_namespace.this.id
   package_type    = "Image"
   image_url       = var.image
@@ -54,7 +54,7 @@ resource "alicloud_sae_application" "this" {
     }],
   ))
 
-  # A worker is of use once the database takes orders; until then, and when it no longer does, it gets no look-ups.
+  # A worker is ready while the database accepts orders. Otherwise the load balancer sends it no lookups.
   readiness_v2 {
     initial_delay_seconds = 5
     period_seconds        = 5
@@ -67,7 +67,7 @@ resource "alicloud_sae_application" "this" {
     }
   }
 
-  # It is alive as long as it answers: a database that is down is no reason to restart it.
+  # A worker is alive while it answers: a database outage must not restart it.
   liveness_v2 {
     initial_delay_seconds = 10
     period_seconds        = 10
@@ -80,10 +80,10 @@ resource "alicloud_sae_application" "this" {
     }
   }
 
-  # SIGTERM, the worker's own stop, and only then the end. No pre-stop command: the image holds nothing but the worker.
+  # SIGTERM, time for the worker to stop, then SIGKILL. No pre-stop command: the image contains only the worker.
   termination_grace_period_seconds = var.grace_s
 
-  # In batches, one after the other; a worker that drains is always there.
+  # Batch by batch, so that at least one worker drains at any time.
   min_ready_instances      = 1
   min_ready_instance_ratio = -1
   update_strategy_v2 {
@@ -107,15 +107,15 @@ resource "alicloud_sae_application" "this" {
 
   tags = var.tags
 
-  # How many there are now is the scaling rule's to say, and of which image the deployment's: here workers would be rolled
-  # before the schema is theirs.
+  # The scaling rule owns the number of replicas, and the deployment owns the image: an apply would roll workers before
+  # the schema is migrated.
   lifecycle {
     ignore_changes = [replicas, image_url]
   }
 }
 
-# The platform has no metric for a broker's lag. What it has is CPU, which is the part of lag that more workers can do
-# something about: a pool that keeps up with its cap idles however long the queue is, and a pool that cannot is busy.
+# The platform has no metric for the broker's lag. CPU measures the part of the lag that more workers can reduce: a pool
+# at its cap is idle at any queue length, and a pool below its cap for lack of CPU is busy.
 resource "alicloud_sae_application_scaling_rule" "lag" {
   count = var.lag_scaling == null ? 0 : 1
 

@@ -1,4 +1,4 @@
-# The way for look-ups: gateway, load balancer in the VPC, query port. There is none to the admin port.
+# Path of lookups: gateway, internal load balancer, query port. No path leads to the admin port.
 locals {
   listener_port = 80
 }
@@ -6,7 +6,7 @@ locals {
 resource "alicloud_alb_load_balancer" "query" {
   load_balancer_name    = "${var.name}-query"
   load_balancer_edition = var.load_balancer_edition
-  # The gateway's access is bound to it, and breaks if it ever becomes one of the internet (certain).
+  # The gateway's VPC access uses this load balancer and fails if it becomes public (certain).
   address_type           = "Intranet"
   address_allocated_mode = "Fixed"
   vpc_id                 = var.vpc_id
@@ -30,7 +30,7 @@ resource "alicloud_alb_load_balancer" "query" {
   tags = var.tags
 }
 
-# The platform keeps the load balancer's servers in step with the replicas.
+# The platform updates the load balancer's servers with the replicas.
 resource "alicloud_sae_ingress" "query" {
   namespace_id      = alicloud_sae_namespace.this.id
   slb_id            = alicloud_alb_load_balancer.query.id
@@ -48,7 +48,7 @@ resource "alicloud_sae_ingress" "query" {
     backend_protocol = "http"
   }
 
-  # Asked for by the API. To the same port: whoever asks for another host gets no other port by it.
+  # Required by the API. It leads to the same port, so that no host name reaches another port.
   default_rule {
     app_id         = alicloud_sae_application.this.id
     container_port = var.query_port

@@ -15,7 +15,7 @@ variable "tags" {
 }
 
 variable "image" {
-  description = "drain-worker's image by digest: `…/drain-worker@sha256:…`; or by the tag of `build-and-push`, `<commit>-<catalogue>`, which is never moved."
+  description = "drain-worker's image by digest: `…/drain-worker@sha256:…`; or by the immutable tag of `build-and-push`, `<commit>-<catalogue>`."
   type        = string
 
   validation {
@@ -25,13 +25,13 @@ variable "image" {
 }
 
 variable "registry_instance_id" {
-  description = "Instance of the Container Registry's enterprise edition that the image is in; null for the personal edition."
+  description = "Container Registry enterprise instance of the image; null for the personal edition."
   type        = string
   default     = null
 }
 
 variable "registry_role_arn" {
-  description = "Role for pulling from another account's registry; null for one's own."
+  description = "Role for pulling from another account's registry; null for this account's."
   type        = string
   default     = null
 }
@@ -53,28 +53,28 @@ variable "vswitch_ids" {
 
   validation {
     condition     = length(var.vswitch_ids) >= 2 && length(distinct(values(var.vswitch_ids))) == length(var.vswitch_ids)
-    error_message = "vswitch_ids must be in two zones at least: with one, a zone's end is the drain's."
+    error_message = "vswitch_ids must be in at least two zones: with one zone, its loss stops the drain."
   }
 }
 
 variable "security_group_id" {
-  description = "Security group of the workers: out to database, broker and what webhooks need; in to the query port alone."
+  description = "Security group of the workers: egress to database, broker and webhooks; ingress to the query and admin ports."
   type        = string
 }
 
 variable "replicas_min" {
-  description = "Workers there are at least, 2 to 50."
+  description = "Minimum workers, 2 to 50."
   type        = number
   default     = 2
 
   validation {
     condition     = var.replicas_min >= 2 && var.replicas_min <= 50 && floor(var.replicas_min) == var.replicas_min
-    error_message = "replicas_min must be 2 to 50: one alone is none while it restarts."
+    error_message = "replicas_min must be 2 to 50: a single worker leaves none during its restart."
   }
 }
 
 variable "replicas_max" {
-  description = "Workers there are at most, up to 50. Their connections to the database, counted twice for those that were killed and that the server has not noticed yet, must fit into `database_connections_max`."
+  description = "Maximum workers, up to 50. Twice their database connections must fit into `database_connections_max`: connections of killed workers count until the server detects the loss."
   type        = number
   default     = 8
 
@@ -84,17 +84,17 @@ variable "replicas_max" {
   }
   validation {
     condition     = 2 * var.replicas_max * (var.database_writers_max + var.database_readers_max + 2) <= var.database_connections_max
-    error_message = "replicas_max workers open more connections than the database has: take fewer workers or writers, or a larger class."
+    error_message = "replicas_max workers open more connections than database_connections_max: use fewer workers or writers, or a larger class."
   }
 }
 
 variable "database_connections_max" {
-  description = "Connections that the database allows, `connections_max` of the database's module."
+  description = "Connection limit of the database, `connections_max` of the database's module."
   type        = number
 }
 
 variable "database_writers_max" {
-  description = "Connections of a worker that write, 1 to 32 (`--database-writers-max`). More are not more speed."
+  description = "Write connections of a worker, 1 to 32 (`--database-writers-max`). More connections are not faster."
   type        = number
   default     = 4
 
@@ -105,7 +105,7 @@ variable "database_writers_max" {
 }
 
 variable "database_readers_max" {
-  description = "Connections of a worker for look-ups, 1 to 32 (`--database-readers-max`)."
+  description = "Read connections of a worker for lookups, 1 to 32 (`--database-readers-max`)."
   type        = number
   default     = 2
 
@@ -142,7 +142,7 @@ variable "memory_mb" {
 }
 
 variable "environment" {
-  description = "Environment of drain-worker: `SPILLWAY_…`. Secrets may be in it, and are in the state then; `secrets` keeps them out. Addresses, bounds and the cap's seed are set by the module."
+  description = "Environment of drain-worker: `SPILLWAY_…`. Secrets in it are in the state; use `secrets` to avoid that. The module sets addresses, limits and the initial rate."
   type        = map(string)
   sensitive   = true
 
@@ -151,30 +151,30 @@ variable "environment" {
       "SPILLWAY_INITIAL_RATE", "SPILLWAY_QUERY_LISTEN", "SPILLWAY_ADMIN_LISTEN", "SPILLWAY_DRAIN_GRACE_MS",
       "SPILLWAY_DATABASE_WRITERS_MAX", "SPILLWAY_DATABASE_READERS_MAX", "SPILLWAY_WORKER_NAME", "SPILLWAY_MIGRATE_ON_START",
     ])) == 0
-    error_message = "environment must not hold what the module sets (cap, ports, bounds), nor a worker's name, which replicas would share."
+    error_message = "environment must not contain variables that the module sets (initial rate, ports, limits), nor SPILLWAY_WORKER_NAME, which replicas would share."
   }
   validation {
     condition = alltrue([
       for key in ["SPILLWAY_DATABASE_URL", "SPILLWAY_ADMIN_TOKEN"] :
       contains(keys(var.environment), key) || contains(keys(var.secrets), key)
     ])
-    error_message = "environment or secrets must hold SPILLWAY_DATABASE_URL, and SPILLWAY_ADMIN_TOKEN: the probes need the admin port on an address, and it has no guard without a token."
+    error_message = "environment or secrets must contain SPILLWAY_DATABASE_URL and SPILLWAY_ADMIN_TOKEN: probes need the admin port on an address, and without a token it has no authentication."
   }
   validation {
     condition     = !contains(keys(var.environment), "SPILLWAY_ADMIN_TOKEN") || length(lookup(var.environment, "SPILLWAY_ADMIN_TOKEN", "")) >= 16
-    error_message = "SPILLWAY_ADMIN_TOKEN must be 16 characters at least."
+    error_message = "SPILLWAY_ADMIN_TOKEN must have at least 16 characters."
   }
   validation {
     condition = (
       !(contains(keys(var.environment), "SPILLWAY_IDENTITY_HEADER") || contains(keys(var.secrets), "SPILLWAY_IDENTITY_HEADER")) ||
       contains(keys(var.environment), "SPILLWAY_GATEWAY_SECRETS") || contains(keys(var.secrets), "SPILLWAY_GATEWAY_SECRETS")
     )
-    error_message = "environment must hold SPILLWAY_GATEWAY_SECRETS beside SPILLWAY_IDENTITY_HEADER: an unsigned header is anybody's word."
+    error_message = "environment must contain SPILLWAY_GATEWAY_SECRETS with SPILLWAY_IDENTITY_HEADER: any client can forge an unsigned header."
   }
 }
 
 variable "secrets" {
-  description = "Variables of the environment whose values are in a secret of the application's namespace, by the variable's name: the secret's id and the key in it. Such secrets are made in the console or by its API; the provider has no resource for them."
+  description = "Environment variables with values in a secret of the namespace, by variable name: id of the secret and key in it. Make such secrets in the console or by the API; the provider has no resource for them."
   type = map(object({
     secret_id = number
     key       = string
@@ -183,12 +183,12 @@ variable "secrets" {
 
   validation {
     condition     = alltrue([for name in keys(var.secrets) : can(regex("^SPILLWAY_[A-Z0-9_]+$", name))])
-    error_message = "secrets must be named as drain-worker's variables are, SPILLWAY_…."
+    error_message = "secrets must have names of drain-worker's variables, SPILLWAY_…."
   }
 }
 
 variable "initial_rate" {
-  description = "Orders a second that a database which is new to the pool begins with (`--initial-rate`). Afterwards operators set the cap (`drain-worker rate set`), and this is never read again."
+  description = "Cap in a new database, orders a second (`--initial-rate`). Afterwards operators set the cap (`drain-worker rate set`), and this value has no effect."
   type        = number
   default     = 2000
 
@@ -199,7 +199,7 @@ variable "initial_rate" {
 }
 
 variable "query_port" {
-  description = "Port of look-ups in the container."
+  description = "Port of lookups in the container."
   type        = number
   default     = 9100
 
@@ -210,24 +210,24 @@ variable "query_port" {
 }
 
 variable "admin_port" {
-  description = "Port of console, control API, metrics and probes in the container. Nothing leads to it but the platform's probes and, from within the VPC, operators."
+  description = "Port of console, control API, metrics and probes in the container. Only the platform's probes and operators in the VPC reach it."
   type        = number
   default     = 9101
 
   validation {
     condition     = var.admin_port >= 1024 && var.admin_port <= 65535 && var.admin_port != var.query_port
-    error_message = "admin_port must be 1024 to 65535, and another one than query_port: buyers reach that."
+    error_message = "admin_port must be 1024 to 65535 and differ from query_port, which buyers reach."
   }
 }
 
 variable "query_host" {
-  description = "Host name that the load balancer answers look-ups for. It is no name in any DNS."
+  description = "Host name of lookups at the load balancer. It is in no DNS."
   type        = string
   default     = "query.spillway.internal"
 }
 
 variable "load_balancer_edition" {
-  description = "Edition of the load balancer, `Basic` or `Standard`. Both forward by host and path; that the platform's ingress takes Basic is likely."
+  description = "Edition of the load balancer, `Basic` or `Standard`. Both forward by host and path; that the platform's ingress accepts Basic is likely."
   type        = string
   default     = "Standard"
 
@@ -238,7 +238,7 @@ variable "load_balancer_edition" {
 }
 
 variable "drain_grace_s" {
-  description = "How long a worker may take to stop by itself, s, 5 to 50 (`--grace-ms`): batches under way are committed, the rest is given back."
+  description = "Time for a worker to stop, s, 5 to 50 (`--grace-ms`): it commits batches in flight and nacks all other messages."
   type        = number
   default     = 20
 
@@ -249,18 +249,18 @@ variable "drain_grace_s" {
 }
 
 variable "grace_s" {
-  description = "How long the platform waits before it kills, s, at least 5 more than `drain_grace_s`, at most 60."
+  description = "Time until the platform kills a worker, s, at least `drain_grace_s` + 5, at most 60."
   type        = number
   default     = 40
 
   validation {
     condition     = var.grace_s >= var.drain_grace_s + 5 && var.grace_s <= 60
-    error_message = "grace_s must be at least 5 s more than drain_grace_s, and at most 60: killed in mid-transaction, a worker's share is lost until its lease lapses."
+    error_message = "grace_s must be at least drain_grace_s + 5 and at most 60: the share of a killed worker is idle until its lease expires."
   }
 }
 
 variable "lag_scaling" {
-  description = "Scaling by need: `cpu_percent`, the mean use of CPU that is aimed at; steps and the time that a need must last, s. Null: as many workers as `replicas_min`, always."
+  description = "Scaling by CPU: `cpu_percent`, the target mean use; steps; and the time that the need must last, s. Null: always `replicas_min` workers."
   type = object({
     cpu_percent  = optional(number, 60)
     up_step      = optional(number, 2)
@@ -276,12 +276,12 @@ variable "lag_scaling" {
   }
   validation {
     condition     = var.lag_scaling == null || try(var.lag_scaling.down_after_s >= var.lag_scaling.up_after_s, false)
-    error_message = "lag_scaling.down_after_s must not be below up_after_s: the pool would swing."
+    error_message = "lag_scaling.down_after_s must be at least up_after_s: otherwise the pool would oscillate."
   }
 }
 
 variable "log" {
-  description = "Where standard output goes."
+  description = "Log Service project and logstore for standard output."
   type = object({
     project  = string
     logstore = string
@@ -289,7 +289,7 @@ variable "log" {
 }
 
 variable "deletion_protection" {
-  description = "Refuse to delete the load balancer; the gateway is bound to it."
+  description = "Protect the load balancer against deletion; the gateway's VPC access depends on it."
   type        = bool
   default     = true
 }

@@ -28,7 +28,7 @@ run "it_plans" {
 
   assert {
     condition     = length(module.spillway.provision_actions) == 0
-    error_message = "nothing is warm unless a sale is named"
+    error_message = "without a sale there must be no warm instances"
   }
 }
 
@@ -41,6 +41,6 @@ run "a_rehearsal_starts_and_stops_its_warm_instances" {
 
   assert {
     condition     = [for action in module.spillway.provision_actions : action.target] == [2, 0]
-    error_message = "up, and back to 0"
+    error_message = "instances must start, and stop again"
   }
 }

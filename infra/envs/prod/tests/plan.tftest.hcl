@@ -34,7 +34,7 @@ run "it_plans" {
     condition = toset([for route in module.spillway.routes : split(" →", route)[0]]) == toset([
       "POST /v1/orders", "GET /v1/orders/{order_id}",
     ])
-    error_message = "the public routes"
+    error_message = "the public routes must be these"
   }
 }
 
@@ -43,10 +43,10 @@ run "the_sale_starts_warm_instances_before_midnight_and_stops_them_after" {
 
   assert {
     condition     = [for action in module.spillway.provision_actions : action.target] == [15, 0] && alltrue([for action in module.spillway.provision_actions : action.time_zone == "Asia/Shanghai"])
-    error_message = "up to the plan's 15, and back to 0, by the sale's clock"
+    error_message = "the plan's 15 instances must start, and stop again, in local time"
   }
   assert {
     condition     = strcontains(module.spillway.provision_actions[0].schedule_expression, "50 23 10 11")
-    error_message = "on the day before: ${module.spillway.provision_actions[0].schedule_expression}"
+    error_message = "warming must fall on the previous day: ${module.spillway.provision_actions[0].schedule_expression}"
   }
 }

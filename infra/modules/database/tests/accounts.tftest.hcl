@@ -18,26 +18,26 @@ run "least_grants_on_polardb" {
       alicloud_polardb_account_privilege.this["worker"].account_privilege == "DMLOnly" &&
       alicloud_polardb_account_privilege.this["worker"].db_names == toset(["spillway"])
     )
-    error_message = "the worker reads and writes rows of spillway, and changes no table"
+    error_message = "the worker must read and write rows of spillway, and change no table"
   }
   assert {
     condition     = alicloud_polardb_account_privilege.this["migrator"].db_names == toset(["spillway"])
-    error_message = "the migrator changes spillway alone"
+    error_message = "the migrator must change spillway only"
   }
   assert {
     condition = (
       alicloud_polardb_account_privilege.this["tune"].db_names == toset(["spillway_scratch"]) &&
       !contains(alicloud_polardb_account_privilege.this["tune"].db_names, "spillway")
     )
-    error_message = "tune drives a database to its limit: its own alone"
+    error_message = "tune must have access to its scratch database only"
   }
   assert {
     condition     = alltrue([for account in alicloud_polardb_account.this : account.account_type == "Normal"])
-    error_message = "no account may be a privileged one"
+    error_message = "no account may be privileged"
   }
   assert {
     condition     = length(alicloud_polardb_account.this) == 3 && length(alicloud_polardb_account_privilege.this) == 3
-    error_message = "three accounts, a grant each"
+    error_message = "there must be three accounts with one grant each"
   }
 }
 
@@ -55,15 +55,15 @@ run "least_grants_on_rds" {
       alicloud_db_account_privilege.this["worker"].privilege == "DMLOnly" &&
       alicloud_db_account_privilege.this["worker"].db_names == toset(["spillway"])
     )
-    error_message = "the worker reads and writes rows of spillway, and changes no table"
+    error_message = "the worker must read and write rows of spillway, and change no table"
   }
   assert {
     condition     = alicloud_db_account_privilege.this["tune"].db_names == toset(["spillway_scratch"])
-    error_message = "tune drives a database to its limit: its own alone"
+    error_message = "tune must have access to its scratch database only"
   }
   assert {
     condition     = alltrue([for account in alicloud_rds_account.this : account.account_type == "Normal"])
-    error_message = "no account may be a privileged one"
+    error_message = "no account may be privileged"
   }
 }
 

@@ -1,6 +1,6 @@
 # The article's first failure: 2,000 instances of a function each opened a connection, and the database died in four
-# seconds. Here only members of the worker's security group get in, and how many connections there are is an output
-# that the worker's module counts against.
+# seconds. Here only members of the worker's security group may connect, and the connection limit is an output
+# that the worker's module checks against.
 mock_provider "alicloud" {}
 
 variables {
@@ -18,11 +18,11 @@ run "connection_bomb" {
 
   assert {
     condition     = alicloud_polardb_cluster.this[0].security_group_ids == toset(["sg-worker"]) && alicloud_polardb_cluster.this[0].security_ips == toset(["127.0.0.1"])
-    error_message = "whoever is not in the worker's group must not reach the database"
+    error_message = "only members of the worker's group may reach the database"
   }
   assert {
     condition     = output.connections_max == 1800
-    error_message = "the limit of the node class must be known, or nothing can be counted against it"
+    error_message = "the connection limit of the node class must be known"
   }
 }
 

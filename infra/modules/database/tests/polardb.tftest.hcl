@@ -31,15 +31,15 @@ run "nodes_are_in_two_zones" {
       alicloud_polardb_cluster.this[0].hot_standby_cluster == "ON" &&
       alicloud_polardb_cluster.this[0].vswitch_id == "vsw-j"
     )
-    error_message = "the second zone stands by"
+    error_message = "the second zone must have the hot standby"
   }
   assert {
     condition     = alicloud_polardb_cluster.this[0].db_node_count >= 2
-    error_message = "two nodes at least"
+    error_message = "the cluster must have at least two nodes"
   }
   assert {
     condition     = length(alicloud_db_instance.this) == 0 && length(alicloud_rds_db_proxy.worker) == 0
-    error_message = "nothing of RDS beside it"
+    error_message = "there must be no RDS resource"
   }
 }
 
@@ -48,11 +48,11 @@ run "connections_come_from_the_named_groups_only" {
 
   assert {
     condition     = alicloud_polardb_cluster.this[0].security_group_ids == toset(["sg-worker"])
-    error_message = "members of the worker's security group"
+    error_message = "only members of the worker's security group may connect"
   }
   assert {
     condition     = alicloud_polardb_cluster.this[0].security_ips == toset(["127.0.0.1"])
-    error_message = "no address range beside the group"
+    error_message = "no address range may connect"
   }
 }
 
@@ -61,11 +61,11 @@ run "the_cluster_is_locked_encrypted_and_backed_up" {
 
   assert {
     condition     = alicloud_polardb_cluster.this[0].deletion_lock == 1
-    error_message = "locked against deletion"
+    error_message = "the cluster must be locked against deletion"
   }
   assert {
     condition     = alicloud_polardb_cluster.this[0].tde_status == "Enabled" && alicloud_polardb_endpoint.worker[0].ssl_enabled == "Enable"
-    error_message = "encrypted where it lies and where it travels"
+    error_message = "data must be encrypted at rest and in transit"
   }
   assert {
     condition = (
@@ -73,11 +73,11 @@ run "the_cluster_is_locked_encrypted_and_backed_up" {
       alicloud_polardb_backup_policy.this[0].log_backup_retention_period == 7 &&
       length(alicloud_polardb_backup_policy.this[0].preferred_backup_period) == 7
     )
-    error_message = "backed up every day, with logs for a point in time"
+    error_message = "backups must be daily, with logs for point-in-time recovery"
   }
   assert {
     condition     = alicloud_polardb_cluster.this[0].default_time_zone == "+0:00"
-    error_message = "times are UTC"
+    error_message = "the time zone must be UTC"
   }
 }
 
@@ -90,15 +90,15 @@ run "the_worker_endpoint_does_not_split_transactions" {
       alicloud_polardb_endpoint.worker[0].read_write_mode == "ReadWrite" &&
       alicloud_polardb_endpoint.worker[0].net_type == "Private"
     )
-    error_message = "an endpoint of its own that writes, in the VPC"
+    error_message = "the worker must have its own private read-write endpoint"
   }
   assert {
     condition     = alicloud_polardb_endpoint.worker[0].endpoint_config["DistributedTransaction"] == "off"
-    error_message = "a transaction must go to the primary as a whole"
+    error_message = "transaction splitting must be off"
   }
   assert {
     condition     = alicloud_polardb_endpoint.worker[0].endpoint_config["ConnectionPersist"] == "off"
-    error_message = "no pool by transaction"
+    error_message = "connection pooling must be off"
   }
   assert {
     condition = (
@@ -106,7 +106,7 @@ run "the_worker_endpoint_does_not_split_transactions" {
       alicloud_polardb_endpoint.worker[0].endpoint_config["ConsistTimeoutAction"] == "0" &&
       alicloud_polardb_endpoint.worker[0].endpoint_config["MasterAcceptReads"] == "on"
     )
-    error_message = "reads outside a transaction see every worker's commits"
+    error_message = "reads outside a transaction must see the commits of all workers"
   }
 }
 
@@ -119,7 +119,7 @@ run "session_pooling_can_be_enabled" {
 
   assert {
     condition     = alicloud_polardb_endpoint.worker[0].endpoint_config["ConnectionPersist"] == "Session"
-    error_message = "Session"
+    error_message = "pooling must be Session"
   }
 }
 
@@ -138,11 +138,11 @@ run "outputs" {
 
   assert {
     condition     = output.host_worker == "spillway-test-worker.rwlb.example" && output.host_primary == "pc-1.mysql.polardb.rds.aliyuncs.com"
-    error_message = "hosts"
+    error_message = "host names must be these"
   }
   assert {
     condition     = output.port == 3306 && output.database_name == "spillway" && output.tune_database_name == "spillway_scratch"
-    error_message = "port and databases"
+    error_message = "port and database names must be these"
   }
 }
 
@@ -155,7 +155,7 @@ run "the_worker_can_use_the_primary" {
 
   assert {
     condition     = output.host_worker == "pc-1.mysql.polardb.rds.aliyuncs.com"
-    error_message = "past the proxy"
+    error_message = "the worker must use the primary's host"
   }
 }
 

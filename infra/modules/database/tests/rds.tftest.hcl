@@ -29,7 +29,7 @@ run "the_engine_variable_selects_rds" {
 
   assert {
     condition     = length(alicloud_polardb_cluster.this) == 0 && length(alicloud_polardb_endpoint.worker) == 0 && length(alicloud_polardb_account.this) == 0
-    error_message = "nothing of PolarDB beside it"
+    error_message = "there must be no PolarDB resource"
   }
   assert {
     condition = (
@@ -38,19 +38,19 @@ run "the_engine_variable_selects_rds" {
       alicloud_db_instance.this[0].zone_id_slave_a == "cn-hangzhou-k" &&
       alicloud_db_instance.this[0].vswitch_id == "vsw-j,vsw-k"
     )
-    error_message = "over two zones"
+    error_message = "the instance must be highly available over two zones"
   }
   assert {
     condition     = alicloud_db_instance.this[0].deletion_protection == true && alicloud_db_instance.this[0].ssl_action == "Open"
-    error_message = "locked and encrypted"
+    error_message = "the instance must be protected against deletion and use TLS"
   }
   assert {
     condition     = alicloud_db_instance.this[0].security_group_ids == toset(["sg-worker"]) && alicloud_db_instance.this[0].security_ips == toset(["127.0.0.1"])
-    error_message = "members of the worker's security group, and no address range"
+    error_message = "only members of the worker's security group may connect, and no address range"
   }
   assert {
     condition     = alicloud_db_backup_policy.this[0].enable_backup_log == true && alicloud_db_backup_policy.this[0].backup_retention_period == 7
-    error_message = "backed up every day, with logs for a point in time"
+    error_message = "backups must be daily, with logs for point-in-time recovery"
   }
 }
 
@@ -59,11 +59,11 @@ run "the_rds_proxy_does_not_split_transactions" {
 
   assert {
     condition     = alicloud_rds_db_proxy.worker[0].db_proxy_features == "TransactionReadSqlRouteOptimizeStatus:0;ConnectionPersist:0;ReadWriteSpliting:1"
-    error_message = "no splitting, no pool by transaction"
+    error_message = "transaction splitting and pooling must be off"
   }
   assert {
     condition     = alicloud_rds_db_proxy.worker[0].db_proxy_endpoint_read_write_mode == "ReadWrite" && alicloud_rds_db_proxy.worker[0].db_proxy_instance_num == 2
-    error_message = "it writes, and has two nodes"
+    error_message = "the proxy must be read-write and have two nodes"
   }
 }
 
@@ -72,6 +72,6 @@ run "outputs" {
 
   assert {
     condition     = output.host_worker == "spillway-test-worker.rwlb.example" && output.host_primary == "rm-1.mysql.rds.example" && output.cluster_id == "rm-1"
-    error_message = "hosts"
+    error_message = "host names and id must be these"
   }
 }

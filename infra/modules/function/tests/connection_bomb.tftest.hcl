@@ -1,5 +1,5 @@
 # The article's first failure: 2,000 instances of a function each opened a connection, and the database died in four
-# seconds. This function has no address of a database, under whatever name, and so no connection.
+# seconds. This function has no database address under any name, and so no connection.
 mock_provider "alicloud" {}
 
 variables {
@@ -41,6 +41,6 @@ run "instances_are_bounded_anyway" {
 
   assert {
     condition     = alicloud_fcv3_concurrency_config.this.reserved_concurrency <= 300
-    error_message = "the article's 2,000 instances must not come about by a default"
+    error_message = "the default must not allow the article's 2,000 instances"
   }
 }

@@ -25,7 +25,7 @@ run "the_platform_alone_may_authenticate" {
   }
   assert {
     condition     = jsondecode(alicloud_fcv3_trigger.http.trigger_config).authType == "function"
-    error_message = "then the platform must be asked"
+    error_message = "the platform must authorise callers"
   }
 }
 
@@ -36,7 +36,7 @@ run "an_anonymous_trigger_with_signatures_is_accepted" {
   }
   assert {
     condition     = jsondecode(alicloud_fcv3_trigger.http.trigger_config).authType == "anonymous"
-    error_message = "for the gateway's HTTP backend"
+    error_message = "the trigger must be anonymous for the gateway's HTTP backend"
   }
 }
 

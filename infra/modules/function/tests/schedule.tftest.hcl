@@ -15,7 +15,7 @@ run "no_warm_instances_without_a_sale" {
 
   assert {
     condition     = length(alicloud_fcv3_provision_config.this) == 0 && length(output.provision_actions) == 0
-    error_message = "no instance is warm without a sale"
+    error_message = "without a sale there must be no warm instances"
   }
 }
 
@@ -34,7 +34,7 @@ run "instances_start_before_a_sale_and_stop_after_it" {
       end_time            = "2026-11-11T12:35:00"
       time_zone           = "Asia/Shanghai"
     }
-    error_message = "ten minutes before the sale, by the zone's clock, once"
+    error_message = "instances must start once, ten minutes before the sale, in local time"
   }
   assert {
     condition = output.provision_actions[1] == {
@@ -45,19 +45,19 @@ run "instances_start_before_a_sale_and_stop_after_it" {
       end_time            = "2026-11-11T13:35:00"
       time_zone           = "Asia/Shanghai"
     }
-    error_message = "back to none, five minutes after it"
+    error_message = "instances must stop five minutes after the sale"
   }
   assert {
     condition     = alicloud_fcv3_provision_config.this[0].target == 0 && alicloud_fcv3_provision_config.this[0].qualifier == "live"
-    error_message = "none outside of a sale, and at the alias"
+    error_message = "the target must be 0 outside a sale, at the alias"
   }
   assert {
     condition     = length(alicloud_fcv3_provision_config.this[0].scheduled_actions) == 2 && alicloud_fcv3_provision_config.this[0].scheduled_actions[0].target == 50
-    error_message = "the platform must be told what the output says"
+    error_message = "the scheduled actions must match the output"
   }
   assert {
     condition     = alicloud_fcv3_provision_config.this[0].always_allocate_cpu == false
-    error_message = "idle instances are not billed as if they worked"
+    error_message = "idle instances must not be billed as active"
   }
 }
 
@@ -72,14 +72,14 @@ run "a_sale_after_midnight_is_warmed_on_the_previous_day" {
       output.provision_actions[0].schedule_expression == "cron(0 50 23 31 12 *)" &&
       output.provision_actions[0].start_time == "2026-12-31T23:49:00"
     )
-    error_message = "the year before, even"
+    error_message = "warming must fall on the previous day, here in the previous year"
   }
   assert {
     condition = (
       output.provision_actions[1].schedule_expression == "cron(0 3 0 2 1 *)" &&
       output.provision_actions[1].start_time == "2027-01-02T00:02:00"
     )
-    error_message = "cooling falls on the day after"
+    error_message = "cooling must fall on the next day"
   }
 }
 
@@ -96,7 +96,7 @@ run "utc_times_have_a_z_and_no_zone" {
       output.provision_actions[0].end_time == "2026-11-11T04:35:00Z" &&
       output.provision_actions[0].time_zone == null
     )
-    error_message = "without a zone times are UTC, and say so"
+    error_message = "UTC times must have a Z and no zone"
   }
 }
 
@@ -109,7 +109,7 @@ run "zoned_times_have_no_z" {
 
   assert {
     condition     = alltrue([for action in output.provision_actions : !endswith(action.start_time, "Z") && !endswith(action.end_time, "Z") && action.time_zone == "Europe/Berlin"])
-    error_message = "with a zone times are the zone's"
+    error_message = "zoned times must have no Z"
   }
 }
 
@@ -124,7 +124,7 @@ run "two_sales_on_one_day_have_separate_actions" {
 
   assert {
     condition     = [for action in output.provision_actions : "${action.name} ${action.target}"] == ["noon-warm 50", "noon-cool 0", "evening-warm 30", "evening-cool 0"]
-    error_message = "each is warmed and cooled"
+    error_message = "each sale must be warmed and cooled"
   }
 }
 
@@ -141,7 +141,7 @@ run "each_action_fires_at_most_once" {
       for action in output.provision_actions :
       timecmp("${action.end_time}Z", timeadd("${action.start_time}Z", "8700h")) < 0
     ])
-    error_message = "a cron expression with a day and a month fires every year: its times must be shorter than one"
+    error_message = "the period of an action must be shorter than a year, because its cron expression fires every year"
   }
 }
 
@@ -167,7 +167,7 @@ run "overlapping_sales_are_rejected" {
 run "a_sale_cooled_by_the_previous_sale_is_rejected" {
   command = plan
   variables {
-    # The second is warmed at 12:31 and would be cooled at 12:35.
+    # The second sale is warmed at 12:31, and the first one's cooling at 12:35 would stop its instances.
     sale_windows = [
       { name = "noon", opens_at = "2026-11-11T12:00:00", closes_at = "2026-11-11T12:30:00", instances = 50 },
       { name = "other", opens_at = "2026-11-11T12:41:00", closes_at = "2026-11-11T13:00:00", instances = 30 },

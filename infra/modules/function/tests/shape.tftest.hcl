@@ -15,22 +15,22 @@ run "the_container_matches_ingest_fn" {
 
   assert {
     condition     = alicloud_fcv3_function.this.runtime == "custom-container" && alicloud_fcv3_function.this.handler != ""
-    error_message = "a custom container; the API asks for a handler all the same"
+    error_message = "the function must be a custom container with a handler, which the API requires"
   }
   assert {
     condition = (
       alicloud_fcv3_function.this.custom_container_config[0].port == 9000 &&
       nonsensitive(alicloud_fcv3_function.this.environment_variables["SPILLWAY_INGEST_LISTEN"]) == "0.0.0.0:9000"
     )
-    error_message = "it listens where the platform calls, on every address"
+    error_message = "ingest-fn must listen on the container's port, on every address"
   }
   assert {
     condition     = alicloud_fcv3_function.this.custom_container_config[0].health_check_config[0].http_get_url == "/healthz"
-    error_message = "its health is the process's, not the broker's"
+    error_message = "the health check must not depend on the broker"
   }
   assert {
     condition     = alicloud_fcv3_function.this.log_config[0].log_begin_rule == "None" && alicloud_fcv3_function.this.log_config[0].logstore == "function"
-    error_message = "a line of log is an entry"
+    error_message = "each log line must be an entry"
   }
 }
 
@@ -39,11 +39,11 @@ run "hooks_are_longer_than_ingest_fns_own_bounds" {
 
   assert {
     condition     = alicloud_fcv3_function.this.instance_lifecycle_config[0].initializer[0].timeout > 20
-    error_message = "a start tries for 20 s by itself"
+    error_message = "the initializer must be longer than ingest-fn's start of 20 s"
   }
   assert {
     condition     = alicloud_fcv3_function.this.instance_lifecycle_config[0].pre_stop[0].timeout > 10
-    error_message = "a stop takes up to 10 s by itself"
+    error_message = "the pre-stop hook must be longer than ingest-fn's stop of 10 s"
   }
 }
 
@@ -68,19 +68,19 @@ run "the_trigger_calls_the_alias_of_a_version" {
 
   assert {
     condition     = alicloud_fcv3_alias.this.alias_name == "live" && alicloud_fcv3_trigger.http.qualifier == "live"
-    error_message = "the trigger belongs to the alias, never to LATEST"
+    error_message = "the trigger must be at the alias, never at LATEST"
   }
   assert {
     condition     = jsondecode(alicloud_fcv3_trigger.http.trigger_config).authType == "function"
-    error_message = "the platform authorises every call"
+    error_message = "the platform must authorise every call"
   }
   assert {
     condition     = jsondecode(alicloud_fcv3_trigger.http.trigger_config).methods == ["POST"]
-    error_message = "POST and nothing else"
+    error_message = "the trigger must accept POST only"
   }
   assert {
     condition     = alicloud_fcv3_concurrency_config.this.reserved_concurrency == 100
-    error_message = "the fence"
+    error_message = "reserved_concurrency must be 100 by default"
   }
 }
 
@@ -97,7 +97,7 @@ run "a_function_outside_a_vpc_has_no_vpc_config" {
 
   assert {
     condition     = alicloud_fcv3_function.this.internet_access == true
-    error_message = "the platform's way out is the only one"
+    error_message = "the platform must provide egress"
   }
 }
 
@@ -109,14 +109,14 @@ run "a_function_in_a_vpc_reaches_the_internet_through_the_nat_gateway" {
 
   assert {
     condition     = alicloud_fcv3_function.this.internet_access == false
-    error_message = "the platform's own way out would go past the NAT gateway"
+    error_message = "the platform's own egress, which bypasses the NAT gateway, must be off"
   }
   assert {
     condition = (
       toset(alicloud_fcv3_function.this.vpc_config[0].vswitch_ids) == toset(["vsw-a", "vsw-b"]) &&
       alicloud_fcv3_function.this.vpc_config[0].security_group_id == "sg-function"
     )
-    error_message = "its own vSwitches and security group"
+    error_message = "the function must have its own vSwitches and security group"
   }
 }
 

@@ -18,7 +18,7 @@ run "the_smallest_pair_of_loadtest_plan_is_accepted" {
   }
   assert {
     condition     = alicloud_fcv3_function.this.cpu == 0.1 && alicloud_fcv3_function.this.memory_size == 128
-    error_message = "the smallest pair that loadtest plan gives"
+    error_message = "the smallest pair of loadtest plan must be accepted"
   }
 }
 
@@ -30,7 +30,7 @@ run "memory_of_four_times_the_cpu_is_accepted" {
   }
   assert {
     condition     = alicloud_fcv3_function.this.memory_size == 8192
-    error_message = "the platform takes 4 GB a vCPU"
+    error_message = "4 GB for each vCPU must be accepted"
   }
 }
 

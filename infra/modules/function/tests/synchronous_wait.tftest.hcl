@@ -1,5 +1,5 @@
 # The article's third failure: a function that waited 10 to 15 s for a slow third party was billed for every second.
-# This one may take as long as its own bounds add up to, and is ended by the platform then.
+# The platform stops this function shortly after the sum of its own bounds.
 mock_provider "alicloud" {}
 
 variables {
@@ -25,7 +25,7 @@ run "the_default_timeout_is_a_few_seconds" {
 
   assert {
     condition     = alicloud_fcv3_function.this.timeout == 10
-    error_message = "8 s of ingest-fn's own, and room"
+    error_message = "the time-out must be ingest-fn's 8 s and a margin"
   }
 }
 

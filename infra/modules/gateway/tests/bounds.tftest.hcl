@@ -26,20 +26,20 @@ run "every_route_has_a_throttle" {
 
   assert {
     condition     = toset(keys(alicloud_api_gateway_plugin_attachment.throttle)) == toset(keys(alicloud_api_gateway_api.this))
-    error_message = "no route without a bound"
+    error_message = "every route must have a throttle"
   }
   assert {
     condition = { for key, plugin in alicloud_api_gateway_plugin.throttle : key => jsondecode(plugin.plugin_data).apiDefault } == {
       place_order = 50000, payment_webhook = 200, look_up_order = 5000, look_up_sale = 5000
     }
-    error_message = "each its own"
+    error_message = "every route must have its own limit"
   }
   assert {
     condition = alltrue([
       for plugin in alicloud_api_gateway_plugin.throttle :
       jsondecode(plugin.plugin_data).unit == "SECOND" && jsondecode(plugin.plugin_data).blockingMode == "QUICK_RETURN"
     ])
-    error_message = "by the second, and refused at once: no queue in front of the function"
+    error_message = "throttles must be by second and answer immediately, without a queue"
   }
 }
 
@@ -50,7 +50,7 @@ run "every_caller_has_a_throttle" {
   }
   assert {
     condition     = alltrue([for plugin in alicloud_api_gateway_plugin.throttle : jsondecode(plugin.plugin_data).userDefault == 100])
-    error_message = "per user"
+    error_message = "throttles must have the limit of a caller"
   }
 }
 
@@ -69,7 +69,7 @@ run "a_throttle_by_buyer_replaces_the_one_by_caller" {
   }
   assert {
     condition     = alicloud_api_gateway_plugin.throttle["place_order"].plugin_data == "{\"rules\":[]}" && jsondecode(alicloud_api_gateway_plugin.throttle["look_up_order"].plugin_data).apiDefault == 5000
-    error_message = "orders by the buyer, look-ups as before"
+    error_message = "orders must use the given configuration, lookups the default"
   }
 }
 
@@ -81,7 +81,7 @@ run "bodies_above_16_kib_are_rejected" {
 
   assert {
     condition     = toset(keys(alicloud_api_gateway_plugin_attachment.body)) == toset(["place_order", "payment_webhook"])
-    error_message = "on every POST"
+    error_message = "the plug-in must be on every POST route"
   }
   assert {
     condition = (
@@ -89,7 +89,7 @@ run "bodies_above_16_kib_are_rejected" {
       jsondecode(alicloud_api_gateway_plugin.body[0].plugin_data).rules[0].ifTrue == "DENY" &&
       jsondecode(alicloud_api_gateway_plugin.body[0].plugin_data).rules[0].statusCode == 413
     )
-    error_message = "more than ingest-fn takes"
+    error_message = "the limit must be ingest-fn's 16384 bytes"
   }
 }
 
@@ -97,7 +97,7 @@ run "the_default_is_the_shared_instance" {
   command = plan
   assert {
     condition     = length(alicloud_api_gateway_instance.this) == 0 && output.instance_id == null
-    error_message = "none of its own"
+    error_message = "there must be no dedicated instance"
   }
 }
 
@@ -108,7 +108,7 @@ run "a_dedicated_instance_can_be_made" {
   }
   assert {
     condition     = alicloud_api_gateway_instance.this[0].instance_spec == "api.s2.large.x5" && alicloud_api_gateway_instance.this[0].https_policy == "HTTPS2_TLS1_2"
-    error_message = "the class for 50,000 requests a second"
+    error_message = "the instance must have the given class and TLS policy"
   }
 }
 
@@ -129,7 +129,7 @@ run "the_gateway_log_has_no_body_and_no_header" {
       alicloud_api_gateway_group.this.user_log_config[0].request_headers == "" &&
       alicloud_api_gateway_group.this.user_log_config[0].jwt_claims == ""
     )
-    error_message = "they hold names, addresses and tokens"
+    error_message = "the log must have no bodies, headers or claims: they contain names, addresses and tokens"
   }
 }
 
@@ -140,11 +140,11 @@ run "a_custom_domain_can_be_set" {
   }
   assert {
     condition     = alicloud_alidns_record.this[0].rr == "api" && alicloud_alidns_record.this[0].type == "CNAME" && alicloud_alidns_record.this[0].value == "group-1.example"
-    error_message = "points to the group"
+    error_message = "the CNAME must point to the group"
   }
   assert {
     condition     = length(output.domain_steps) == 2 && strcontains(output.domain_steps[0], "--GroupId group-1 --DomainName api.example.com")
-    error_message = "binding it is told"
+    error_message = "the output must have the commands that bind the domain"
   }
 }
 
@@ -163,6 +163,6 @@ run "dns_can_be_managed_elsewhere" {
   }
   assert {
     condition     = length(alicloud_alidns_record.this) == 0 && length(output.domain_steps) == 2
-    error_message = "no record of ours, the binding all the same"
+    error_message = "there must be no DNS record, but the commands"
   }
 }

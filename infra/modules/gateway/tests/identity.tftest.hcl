@@ -29,21 +29,21 @@ run "the_token_identifies_the_buyer" {
       jsondecode(alicloud_api_gateway_plugin.jwt[0].plugin_data).bypassEmptyToken == false &&
       jsondecode(alicloud_api_gateway_plugin.jwt[0].plugin_data).ignoreExpirationCheck == false
     )
-    error_message = "no token, or an old one: nobody"
+    error_message = "the plug-in must reject missing and expired tokens"
   }
   assert {
     condition = jsondecode(alicloud_api_gateway_plugin.jwt[0].plugin_data).claimParameters == [
       { claimName = "sub", parameterName = "X-Spillway-User", location = "header" }
     ]
-    error_message = "the claim becomes the identity header"
+    error_message = "the plug-in must write the claim into the identity header"
   }
   assert {
     condition     = toset(keys(alicloud_api_gateway_plugin_attachment.jwt)) == toset(["place_order", "look_up_order", "look_up_sale"])
-    error_message = "orders and look-ups are their owner's alone; a payment provider has no token"
+    error_message = "orders and lookups must require a token; a payment provider has none"
   }
   assert {
     condition     = output.identity_header == "X-Spillway-User"
-    error_message = "the backends must be told"
+    error_message = "the output must have the identity header"
   }
 }
 
@@ -56,13 +56,13 @@ run "every_request_to_a_backend_is_signed" {
 
   assert {
     condition     = toset(keys(alicloud_api_gateway_plugin_attachment.signature)) == toset(["place_order", "payment_webhook", "look_up_order", "look_up_sale"])
-    error_message = "a backend believes the identity header because of the signature"
+    error_message = "every route must be signed, because backends trust the identity header by the signature"
   }
   assert {
     condition = nonsensitive(jsondecode(alicloud_api_gateway_plugin.signature.plugin_data)) == {
       type = "APIGW_BACKEND", key = "Key2026a", secret = "not-a-secret-at-all"
     }
-    error_message = "the plug-in's data"
+    error_message = "the plug-in's data must be these"
   }
 }
 
@@ -82,7 +82,7 @@ run "anonymous_allows_a_missing_jwt_key" {
   }
   assert {
     condition     = length(alicloud_api_gateway_plugin.jwt) == 0 && length(alicloud_api_gateway_plugin_attachment.jwt) == 0
-    error_message = "then there is none"
+    error_message = "there must be no JWT plug-in"
   }
 }
 
@@ -137,6 +137,6 @@ run "the_identity_header_can_be_a_parameter" {
       anytrue([for parameter in alicloud_api_gateway_api.this["place_order"].request_parameters : parameter.name == "X-Spillway-User"]) &&
       !anytrue([for parameter in alicloud_api_gateway_api.this["payment_webhook"].request_parameters : parameter.name == "X-Spillway-User"])
     )
-    error_message = "on the routes that have a buyer"
+    error_message = "the header must be a parameter of routes with a buyer only"
   }
 }

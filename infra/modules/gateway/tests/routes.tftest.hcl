@@ -27,11 +27,11 @@ run "the_routes_are_exactly_the_public_ones" {
       "POST /v1/orders FunctionCompute",
       "GET /v1/orders/[order_id] HTTP-VPC",
     ])
-    error_message = "orders to the function, look-ups to the worker, nothing else"
+    error_message = "routes must be orders to the function and lookups to the worker only"
   }
   assert {
     condition     = toset(output.routes) == toset(["POST /v1/orders → function", "GET /v1/orders/{order_id} → worker"])
-    error_message = "the output must say the same"
+    error_message = "the output must have the same routes"
   }
 }
 
@@ -51,7 +51,7 @@ run "webhooks_and_sales_add_their_routes" {
       "GET /v1/orders/[order_id] HTTP-VPC",
       "GET /v1/sales/[sale_id] HTTP-VPC",
     ])
-    error_message = "the four public routes"
+    error_message = "there must be four public routes"
   }
 }
 
@@ -66,11 +66,11 @@ run "no_route_has_a_wildcard" {
     condition = alltrue([
       for api in alicloud_api_gateway_api.this : can(regex("^(/([a-z0-9]+|\\[[a-z_]+\\]))+$", api.request_config[0].path))
     ])
-    error_message = "a path is words and single segments in brackets: no *, no rest of a path"
+    error_message = "a path must have words and single segments in brackets only"
   }
   assert {
     condition     = alltrue([for api in alicloud_api_gateway_api.this : contains(["GET", "POST"], api.request_config[0].method)])
-    error_message = "no method may stand for all"
+    error_message = "no route may accept any method"
   }
   assert {
     condition = alltrue([
@@ -79,7 +79,7 @@ run "no_route_has_a_wildcard" {
         !strcontains(api.request_config[0].path, private)
       ])
     ])
-    error_message = "what is the platform's and the operators' must not be routed"
+    error_message = "paths of the platform and of operators must not be routed"
   }
 }
 
@@ -92,25 +92,25 @@ run "routes_accept_https_and_defined_parameters_only" {
 
   assert {
     condition     = alltrue([for api in alicloud_api_gateway_api.this : api.request_config[0].protocol == "HTTPS"])
-    error_message = "HTTPS and nothing else"
+    error_message = "routes must accept HTTPS only"
   }
   assert {
     condition     = alltrue([for api in alicloud_api_gateway_api.this : api.request_config[0].mode == "MAPPING"])
-    error_message = "what is not defined must be dropped, an identity header of the client's above all"
+    error_message = "the gateway must drop undefined headers, such as a client's identity header"
   }
   assert {
     condition     = toset([for parameter in alicloud_api_gateway_api.this["place_order"].request_parameters : "${parameter.in} ${parameter.name} ${parameter.required}"]) == toset(["HEAD Idempotency-Key REQUIRED", "HEAD traceparent OPTIONAL"])
-    error_message = "an order has a key, and may have a trace"
+    error_message = "an order must require a key and accept a trace"
   }
   assert {
     condition     = toset([for parameter in alicloud_api_gateway_api.this["look_up_order"].request_parameters : "${parameter.in} ${parameter.name} ${parameter.required}"]) == toset(["PATH order_id REQUIRED", "HEAD traceparent OPTIONAL"])
-    error_message = "a look-up has an id"
+    error_message = "a lookup must require an id"
   }
   assert {
     condition = alltrue([
       for api in alicloud_api_gateway_api.this : alltrue([for parameter in api.request_parameters : lower(parameter.name) != "x-spillway-user"])
     ])
-    error_message = "no client may send who it is"
+    error_message = "no route may accept an identity header from a client"
   }
 }
 
@@ -124,7 +124,7 @@ run "the_backend_can_be_the_function" {
       alicloud_api_gateway_api.this["place_order"].fc_service_config[0].path == "/v1/orders" &&
       alicloud_api_gateway_api.this["place_order"].fc_service_config[0].arn_role == "acs:ram::1:role/spillway-test-gateway"
     )
-    error_message = "Function Compute 3.0, by the gateway's role"
+    error_message = "the backend must be Function Compute 3.0 with the gateway's role"
   }
 }
 
@@ -141,11 +141,11 @@ run "the_backend_can_be_the_http_trigger" {
       alicloud_api_gateway_api.this["place_order"].http_service_config[0].address == "https://ingest.example" &&
       length(alicloud_api_gateway_api.this["place_order"].fc_service_config) == 0
     )
-    error_message = "by its address"
+    error_message = "the backend must be the trigger's URL"
   }
   assert {
     condition     = contains(keys(alicloud_api_gateway_plugin_attachment.signature), "place_order")
-    error_message = "the signature is all there is at the door then"
+    error_message = "the route must be signed: the signature is the only check"
   }
 }
 
@@ -161,14 +161,14 @@ run "lookups_go_to_one_port_in_the_vpc" {
       alicloud_api_gateway_vpc_access.worker.port == 80 &&
       alicloud_api_gateway_vpc_access.worker.vpc_target_host_name == "query.spillway.internal"
     )
-    error_message = "the load balancer of the query port"
+    error_message = "the VPC access must be to the load balancer of the query port"
   }
   assert {
     condition = alltrue([
       for key in ["look_up_order", "look_up_sale"] :
       alicloud_api_gateway_api.this[key].http_vpc_service_config[0].name == "spillway-test-worker"
     ])
-    error_message = "both look-ups by that access"
+    error_message = "both lookups must use that access"
   }
 }
 

@@ -1,5 +1,5 @@
 # The article's third failure: a function that waited for a slow third party was billed for every second of it. Here the
-# third party's answer is a request of its own, on a route of its own, and nothing waits for it.
+# third party's answer is a separate request on its own route, and no request waits for it.
 mock_provider "alicloud" {
   mock_resource "alicloud_api_gateway_group" {
     defaults = {
@@ -31,13 +31,13 @@ run "synchronous_wait" {
       alicloud_api_gateway_api.this["payment_webhook"].request_config[0].method == "POST" &&
       alicloud_api_gateway_api.this["payment_webhook"].service_type == "FunctionCompute"
     )
-    error_message = "a provider's answer needs a way back of its own"
+    error_message = "a provider's answer must have its own route"
   }
   assert {
     condition = alltrue([
       for api in alicloud_api_gateway_api.this : alltrue([for config in api.fc_service_config : config.timeout <= 15000])
     ])
-    error_message = "the gateway must not wait for longer than ingest-fn's own bounds"
+    error_message = "the gateway's time-out must be at most 15 s"
   }
 }
 
@@ -59,6 +59,6 @@ run "webhook_routes_pass_the_providers_headers" {
     condition = anytrue([
       for parameter in alicloud_api_gateway_api.this["payment_webhook"].request_parameters : parameter.name == "X-Provider-Signature"
     ])
-    error_message = "its signature must reach the function"
+    error_message = "the provider's signature must reach the function"
   }
 }

@@ -24,23 +24,23 @@ variables {
   }
 }
 
-# The article's second failure: a function in a VPC that had lost the internet.
+# The article's second failure: a function in a VPC without egress to the internet.
 run "snat_black_hole" {
   assert {
     condition     = toset(values(output.snat_vswitch_ids)) == toset(values(var.snat_vswitches))
-    error_message = "every vSwitch that asked for a way out has an entry"
+    error_message = "every given vSwitch must have an entry"
   }
   assert {
     condition = alltrue([
       for entry in alicloud_snat_entry.this : entry.snat_table_id == alicloud_nat_gateway.this.snat_table_ids && entry.snat_ip == "203.0.113.1"
     ])
-    error_message = "through this gateway, by its address"
+    error_message = "entries must use this gateway and its address"
   }
   assert {
     condition = alltrue([
       for association in alicloud_eip_association.this : association.instance_id == alicloud_nat_gateway.this.id
     ]) && length(alicloud_eip_association.this) == 1
-    error_message = "the address is the gateway's"
+    error_message = "the address must be associated with the gateway"
   }
 }
 
@@ -55,11 +55,11 @@ run "count_and_bandwidth_are_as_given" {
       length(alicloud_eip_address.this) == 3 && length(alicloud_eip_association.this) == 3 &&
       alltrue([for eip in alicloud_eip_address.this : eip.bandwidth == "100" && eip.internet_charge_type == "PayByTraffic"])
     )
-    error_message = "three addresses of 100 Mbit/s, paid by traffic"
+    error_message = "there must be three addresses of 100 Mbit/s, billed by traffic"
   }
   assert {
     condition     = alltrue([for entry in alicloud_snat_entry.this : length(split(",", entry.snat_ip)) == 3])
-    error_message = "every entry uses all of them"
+    error_message = "every entry must use all addresses"
   }
 }
 

@@ -15,14 +15,14 @@ run "function_workers_and_data_have_vswitches_in_two_zones" {
       for vswitches in [alicloud_vswitch.function, alicloud_vswitch.worker, alicloud_vswitch.data] :
       toset(keys(vswitches)) == toset(["cn-hangzhou-j", "cn-hangzhou-k"]) && alltrue([for zone, vswitch in vswitches : vswitch.zone_id == zone])
     ])
-    error_message = "two zones for function, workers and data"
+    error_message = "function, workers and data must be in two zones"
   }
 }
 
 run "operators_have_their_own_vswitch_and_group" {
   assert {
     condition     = one(alicloud_vswitch.operator).cidr_block == "10.0.5.0/24" && output.operator_vswitch_id == one(alicloud_vswitch.operator).id && output.security_group_ids.operator != null
-    error_message = "a vSwitch and a group"
+    error_message = "operators must have a vSwitch and a group"
   }
 }
 
@@ -32,7 +32,7 @@ run "the_flow_log_records_all_vpc_traffic" {
       one(alicloud_vpc_flow_log.this).resource_id == alicloud_vpc.this.id && one(alicloud_vpc_flow_log.this).traffic_type == "All" &&
       one(alicloud_vpc_flow_log.this).status == "Active" && one(alicloud_vpc_flow_log.this).log_store_name == "flow"
     )
-    error_message = "all of it"
+    error_message = "the flow log must record all traffic of the VPC"
   }
 }
 
@@ -43,7 +43,7 @@ run "a_function_outside_the_vpc_has_no_vswitch_and_no_group" {
 
   assert {
     condition     = length(alicloud_vswitch.function) == 0 && output.security_group_ids.function == null && length(output.function_vswitch_ids) == 0
-    error_message = "no vSwitch, no group"
+    error_message = "there must be no vSwitch and no group of the function"
   }
 }
 

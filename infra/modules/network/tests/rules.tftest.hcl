@@ -17,14 +17,14 @@ run "connection_bomb" {
         rule.port_range == "3306/3306" || rule.port_range == "-1/-1" || rule.port_range == "1/65535" || rule.ip_protocol == "all"
       )
     ]) == 0
-    error_message = "no rule may lead the function to the database"
+    error_message = "no rule may allow the function to reach the database"
   }
   assert {
     condition = alltrue([
       for rule in alicloud_security_group_rule.this : contains(["10.0.3.0/24", "10.0.4.0/24", "10.0.5.0/24"], rule.cidr_ip)
       if rule.type == "ingress" && rule.port_range == "3306/3306"
     ])
-    error_message = "the database is reached from the workers' and operators' ranges alone"
+    error_message = "only the workers' and operators' ranges may reach the database"
   }
 }
 
@@ -76,7 +76,7 @@ run "the_rules_are_exactly_these" {
       "worker-ingress-look-ups-10.0.4.0/24 tcp 9100/9100 10.0.4.0/24",
       "worker-ingress-operators-10.0.5.0/24 tcp 9101/9101 10.0.5.0/24",
     ])
-    error_message = "a rule came or went: ${jsonencode(output.reach)}"
+    error_message = "a rule was added or removed: ${jsonencode(output.reach)}"
   }
 }
 
@@ -91,23 +91,23 @@ run "no_ingress_from_a_range_wider_than_a_slash_8" {
       for rule in alicloud_security_group_rule.this : tonumber(split("/", rule.cidr_ip)[1]) >= 8 && rule.policy == "accept"
       if rule.type == "ingress"
     ])
-    error_message = "no way in from a range wider than a /8"
+    error_message = "no ingress may be from a range wider than a /8"
   }
   assert {
     condition     = alltrue([for group in alicloud_security_group.this : group.inner_access_policy == "Drop"])
-    error_message = "members of a group do not reach each other"
+    error_message = "members of a group must not reach each other"
   }
   assert {
     condition = toset([
       for rule in alicloud_security_group_rule.this : rule.cidr_ip if rule.port_range == "9101/9101" && rule.type == "ingress"
     ]) == toset(["10.0.5.0/24", "10.9.0.0/24"])
-    error_message = "the admin port is operators'"
+    error_message = "only operators may reach the admin port"
   }
   assert {
     condition = toset([
       for rule in alicloud_security_group_rule.this : "${rule.description} ${rule.port_range}" if rule.cidr_ip == "10.9.0.0/24"
     ]) == toset(["worker-ingress-operators-10.9.0.0/24 9101/9101", "operator-ingress-shell-10.9.0.0/24 22/22"])
-    error_message = "who comes from a joined network reaches the admin port and a shell, and no data"
+    error_message = "a joined network must reach the admin port and a shell only"
   }
 }
 
@@ -120,14 +120,14 @@ run "all_other_egress_is_dropped" {
       alicloud_security_group_rule.nothing_else_out[who].ip_protocol == "all" &&
       alicloud_security_group_rule.nothing_else_out[who].priority > max([for rule in alicloud_security_group_rule.this : rule.priority]...)
     ])
-    error_message = "the last rule of each group refuses everything"
+    error_message = "the last rule of each group must drop all egress"
   }
   assert {
     condition = length([
       for rule in alicloud_security_group_rule.this : rule
       if rule.type == "egress" && rule.cidr_ip == "0.0.0.0/0" && rule.security_group_id != alicloud_security_group.this["operator"].id
     ]) == 0
-    error_message = "to the internet only where webhooks are sent, and where operators deploy from"
+    error_message = "only operators, and workers with webhooks, may reach the internet"
   }
 }
 
@@ -141,7 +141,7 @@ run "only_workers_reach_webhooks_on_443" {
       for rule in alicloud_security_group_rule.this : "${rule.description} ${rule.port_range}"
       if rule.type == "egress" && rule.cidr_ip == "0.0.0.0/0"
     ] == ["operator-egress-https 443/443", "worker-egress-webhooks-0.0.0.0/0 443/443"]
-    error_message = "one rule, the workers', beside the operators'"
+    error_message = "only the rules of workers and operators may allow 0.0.0.0/0"
   }
 }
 
@@ -152,7 +152,7 @@ run "without_operators_there_is_no_group_vswitch_or_rule" {
 
   assert {
     condition     = output.security_group_ids.operator == null && output.operator_vswitch_id == null && !strcontains(jsonencode(output.reach), "operator")
-    error_message = "no group, no vSwitch, no rule"
+    error_message = "there must be no group, vSwitch or rule of operators"
   }
 }
 

@@ -95,23 +95,23 @@ variables {
   }
 }
 
-# Not what was asked for: what each function and worker really sits in, against what really has an entry.
+# Compares the vSwitches of functions and workers with the SNAT entries, both read from resources.
 run "snat_black_hole" {
   assert {
     condition     = length(setsubtract(values(output.function_vswitch_ids), values(output.ways_out))) == 0 && length(output.function_vswitch_ids) == 2
-    error_message = "every vSwitch that a function sits in has a way out"
+    error_message = "every vSwitch of the function must have an SNAT entry"
   }
   assert {
     condition     = length(setsubtract(values(module.network.worker_vswitch_ids), values(output.ways_out))) == 0
-    error_message = "every vSwitch that a worker sits in has a way out"
+    error_message = "every vSwitch of the workers must have an SNAT entry"
   }
   assert {
     condition     = contains(values(output.ways_out), output.operators.vswitch_id)
-    error_message = "the runner reaches repository and registry"
+    error_message = "the operators' vSwitch must have an SNAT entry"
   }
   assert {
     condition     = length(setintersection(values(module.network.data_vswitch_ids), values(output.ways_out))) == 0
-    error_message = "data has none"
+    error_message = "the data vSwitches must have no SNAT entry"
   }
 }
 
@@ -120,11 +120,11 @@ run "connection_bomb" {
     condition = alltrue([
       for name, value in nonsensitive(local.function_environment) : !strcontains(lower(name), "database") && !strcontains(lower(value), "mysql")
     ])
-    error_message = "the function is told of no database"
+    error_message = "the function's environment must have no database"
   }
   assert {
     condition     = 2 * module.worker.connections_max <= module.database.connections_max
-    error_message = "the workers' connections, counted twice, fit the class"
+    error_message = "twice the workers' connections must fit the class"
   }
 }
 
@@ -134,11 +134,11 @@ run "the_environments_have_what_the_services_need" {
       "SPILLWAY_CATALOGUE", "SPILLWAY_GATEWAY_SECRETS", "SPILLWAY_IDENTITY_HEADER", "SPILLWAY_LOG_FORMAT", "SPILLWAY_ORDERS_TOPIC",
       "SPILLWAY_ORDER_ID_KEYS", "SPILLWAY_ROCKETMQ_ACCESS_KEY", "SPILLWAY_ROCKETMQ_ENDPOINT", "SPILLWAY_ROCKETMQ_SECRET_KEY",
     ])
-    error_message = "the function's environment"
+    error_message = "the function's environment must have exactly these variables"
   }
   assert {
     condition     = nonsensitive(local.worker_environment["SPILLWAY_DATABASE_URL"]) == "mysql://${module.database.account_names.worker}:Worker-p%40ss%2Bword1@${module.database.host_worker}:${module.database.port}/spillway?ssl-mode=REQUIRED"
-    error_message = "the worker's address of the database, its password encoded: ${nonsensitive(local.worker_environment["SPILLWAY_DATABASE_URL"])}"
+    error_message = "the worker's database URL must have an encoded password: ${nonsensitive(local.worker_environment["SPILLWAY_DATABASE_URL"])}"
   }
   assert {
     condition = (
@@ -146,7 +146,7 @@ run "the_environments_have_what_the_services_need" {
       nonsensitive(local.worker_environment["SPILLWAY_DEAD_LETTER_GROUP"]) == module.rocketmq.group_names.dead_letters &&
       nonsensitive(local.worker_environment["SPILLWAY_BROKER_RETENTION_H"]) == "72"
     )
-    error_message = "where the broker's dead letters are, and how long it keeps what"
+    error_message = "the worker must have the dead letter topic and group, and the broker's retention"
   }
   assert {
     condition = nonsensitive(
@@ -155,29 +155,29 @@ run "the_environments_have_what_the_services_need" {
       local.worker_environment["SPILLWAY_ROCKETMQ_ACCESS_KEY"] == "spillway-test-worker" &&
       local.worker_environment["SPILLWAY_ROCKETMQ_SECRET_KEY"] == "broker-worker-password"
     )
-    error_message = "each has its own account at the broker"
+    error_message = "function and worker must have their own accounts at the broker"
   }
 }
 
-# The gateway signs with the first, function and workers take both: so that one can take the other's place.
+# During a rotation the gateway signs with the first secret, and the services accept both.
 run "the_gateway_secret_can_be_rotated_during_operation" {
   assert {
     condition     = nonsensitive(local.backend_secret) == { key = "sale2026a", secret = "first-secret-of-two" }
-    error_message = "the gateway signs with the first"
+    error_message = "the gateway must sign with the first secret"
   }
   assert {
     condition = nonsensitive(
       local.function_environment["SPILLWAY_GATEWAY_SECRETS"] == var.secrets.gateway && local.worker_environment["SPILLWAY_GATEWAY_SECRETS"] == var.secrets.gateway
     )
-    error_message = "both are taken"
+    error_message = "the services must accept both secrets"
   }
   assert {
     condition     = nonsensitive(local.worker_environment["SPILLWAY_IDENTITY_HEADER"]) == "X-Spillway-User" && nonsensitive(local.function_environment["SPILLWAY_IDENTITY_HEADER"]) == "X-Spillway-User"
-    error_message = "both are told the buyer in the same header"
+    error_message = "both services must have the same identity header"
   }
 }
 
-# The version that runs keeps its account and password until the next release has taken its place.
+# The live version uses its account and password until the next release.
 run "the_broker_password_can_be_rotated_during_operation" {
   variables {
     secrets = {
@@ -194,18 +194,18 @@ run "the_broker_password_can_be_rotated_during_operation" {
 
   assert {
     condition     = toset(keys(module.rocketmq.account_names)) == toset(["function-a", "function-b", "worker"])
-    error_message = "both accounts are there"
+    error_message = "both accounts must exist"
   }
   assert {
     condition = nonsensitive(
       local.function_environment["SPILLWAY_ROCKETMQ_ACCESS_KEY"] == "spillway-test-function-b" &&
       local.function_environment["SPILLWAY_ROCKETMQ_SECRET_KEY"] == "next=password+of+the+function"
     )
-    error_message = "the next version is told the first"
+    error_message = "the next version must use the first account"
   }
 }
 
-# Each of these ended an apply half-way, or left somebody before a closed door, until it was looked for.
+# Each of these once stopped an apply halfway or locked operators out.
 run "the_runner_reaches_database_broker_registry_and_workers" {
   variables {
     operator_peer_cidrs = ["192.168.7.0/24"]
@@ -221,19 +221,19 @@ run "the_runner_reaches_database_broker_registry_and_workers" {
       "worker-ingress-operators-10.0.5.0/24 tcp 9101/9101 10.0.5.0/24",
       "worker-ingress-operators-192.168.7.0/24 tcp 9101/9101 192.168.7.0/24",
     ], module.network.reach)) == 0
-    error_message = "ways in: ${jsonencode(module.network.reach)}"
+    error_message = "operators must reach database, broker and workers: ${jsonencode(module.network.reach)}"
   }
   assert {
     condition     = contains(module.rocketmq.client_cidrs, "10.0.5.0/24") && contains(module.database.security_group_ids, output.operators.security_group_id)
-    error_message = "broker and database let the runner in"
+    error_message = "broker and database must allow the runner"
   }
   assert {
     condition     = output.registry_clients == { ci = "198.51.100.7/32", nat-1 = "203.0.113.9/32", nat-2 = "203.0.113.9/32" }
-    error_message = "who builds, and the addresses that the runner is seen by: ${jsonencode(output.registry_clients)}"
+    error_message = "the registry must allow the build machines and the NAT gateway's addresses: ${jsonencode(output.registry_clients)}"
   }
   assert {
     condition     = !contains(module.rocketmq.client_cidrs, "192.168.7.0/24")
-    error_message = "who comes from a joined network reaches the workers' admin port alone"
+    error_message = "a joined network must not reach the broker"
   }
 }
 
@@ -248,7 +248,7 @@ run "outputs_have_what_the_runbook_uses" {
       output.oidc_provider_arn == module.ram.oidc_provider_arn && output.oidc_provider_arn != null &&
       output.operators.vswitch_id != null && output.operators.security_group_id != null
     )
-    error_message = "registry, broker, pipeline, place of operators"
+    error_message = "outputs must have registry, broker, OIDC provider and operators' network"
   }
 }
 
@@ -270,18 +270,18 @@ run "a_changed_secret_gets_a_new_version" {
     condition = alltrue([
       for name in ["database-migrator", "migrator-url"] : output.secret_versions[name] != run.outputs_have_what_the_runbook_uses.secret_versions[name]
     ])
-    error_message = "the password, and the address that holds it"
+    error_message = "the password and the URL with it must have new versions"
   }
   assert {
     condition     = output.secret_versions["admin-token"] == run.outputs_have_what_the_runbook_uses.secret_versions["admin-token"]
-    error_message = "no other"
+    error_message = "other secrets must have their old versions"
   }
 }
 
 run "deletion_protection_locks_four_resources" {
   assert {
     condition     = output.protected == { addresses = true, database = true, key = true, load_balancer = true }
-    error_message = "four locks: ${jsonencode(output.protected)}"
+    error_message = "all four resources must be locked: ${jsonencode(output.protected)}"
   }
 }
 
@@ -292,7 +292,7 @@ run "one_setting_removes_every_lock" {
 
   assert {
     condition     = !anytrue(values(output.protected))
-    error_message = "else destroying stops half-way: ${jsonencode(output.protected)}"
+    error_message = "no resource may be locked, or destroy stops halfway: ${jsonencode(output.protected)}"
   }
 }
 
@@ -304,11 +304,11 @@ run "rds_has_the_same_lock" {
 
   assert {
     condition     = !output.protected.database
-    error_message = "RDS"
+    error_message = "the RDS instance must not be locked"
   }
 }
 
-# What a module can do and the platform must not forget to ask for.
+# Options of the modules that the platform must set.
 run "variables_reach_their_modules" {
   variables {
     webhook_cidrs = ["203.0.113.0/24"]
@@ -317,37 +317,37 @@ run "variables_reach_their_modules" {
 
   assert {
     condition     = module.network.flow_logged && module.gateway.logged
-    error_message = "the VPC's and the gateway's logs"
+    error_message = "the VPC and the gateway must have logs"
   }
   assert {
     condition     = module.function.trigger_auth == "function" && module.function.reserved_concurrency == 30
-    error_message = "who may call the function, and how many instances there are at most"
+    error_message = "the trigger must authenticate, and instances must be limited"
   }
   assert {
     condition     = module.gateway.order_limits["place_order"] == 1000 && module.gateway.order_limits["look_up_order"] == 500
-    error_message = "throttles: ${jsonencode(module.gateway.order_limits)}"
+    error_message = "throttles must be as given: ${jsonencode(module.gateway.order_limits)}"
   }
   assert {
     condition     = module.rocketmq.storage_key_id == module.secrets.key_id
-    error_message = "what the broker stores is under the platform's key"
+    error_message = "the broker's storage must use the platform's key"
   }
   assert {
     condition     = module.worker.replicas_max == 8
-    error_message = "the pool's bound"
+    error_message = "replicas_max must reach the worker module"
   }
   assert {
     condition     = module.observability.limits == { messages = "123000", oldest_age_ms = "7200000" }
-    error_message = "when somebody is woken: ${jsonencode(module.observability.limits)}"
+    error_message = "thresholds must reach the alarms: ${jsonencode(module.observability.limits)}"
   }
   assert {
     condition     = contains(module.network.reach, "worker-egress-webhooks-203.0.113.0/24 tcp 443/443 203.0.113.0/24")
-    error_message = "out to merchants"
+    error_message = "workers must reach webhook_cidrs"
   }
   assert {
     condition = contains(flatten([
       for statement in jsondecode(module.ram.policies.deployer).Statement : statement.Resource if contains(statement.Action, "kms:Decrypt")
     ]), "acs:kms:cn-hangzhou:1234567890123456:key/${module.secrets.key_id}")
-    error_message = "whoever reads a secret must be able to decrypt it"
+    error_message = "the deployer must have the right to decrypt its secrets"
   }
   assert {
     condition = issensitive(var.secrets) && issensitive(local.migrator_url) && alltrue([
@@ -357,11 +357,11 @@ run "variables_reach_their_modules" {
         local.worker_environment["SPILLWAY_ADMIN_TOKEN"],
       ] : issensitive(value)
     ])
-    error_message = "no plan shows a secret"
+    error_message = "secrets must be marked as sensitive"
   }
   assert {
     condition     = module.function.function_name == local.function_name && module.function.alias_name == local.function_alias
-    error_message = "the policies name the function by what it is called"
+    error_message = "the policies must have the function's real name and alias"
   }
 }
 
@@ -388,14 +388,14 @@ run "no_output_has_a_secret" {
         output.alert_names, output.logs,
       ]), value)
     ])
-    error_message = "an output tells a secret"
+    error_message = "no output may contain a secret"
   }
 }
 
 run "the_public_routes_are_exactly_these" {
   assert {
     condition     = toset([for route in output.routes : split(" →", route)[0]]) == toset(["POST /v1/orders", "GET /v1/orders/{order_id}"])
-    error_message = "what the services serve today: ${jsonencode(output.routes)}"
+    error_message = "the public routes must be these: ${jsonencode(output.routes)}"
   }
 }
 
@@ -407,7 +407,7 @@ run "the_pipeline_reads_two_secrets" {
       "acs:kms:cn-hangzhou:1234567890123456:secret/spillway-test-migrator-url",
       "acs:kms:cn-hangzhou:1234567890123456:secret/spillway-test-broker-worker",
     ])
-    error_message = "the migrator's address and the worker's password"
+    error_message = "the deployer must read the migrator's URL and the worker's password only"
   }
 }
 
@@ -418,7 +418,7 @@ run "the_broker_receive_limit_is_above_the_cap" {
 
   assert {
     condition     = output.rocketmq.drain_receive_tps_max == 6000
-    error_message = "twice the cap that the pool begins with: ${output.rocketmq.drain_receive_tps_max}"
+    error_message = "the broker's limit must be twice the initial rate: ${output.rocketmq.drain_receive_tps_max}"
   }
 }
 
@@ -429,11 +429,11 @@ run "the_broker_receive_limit_can_be_raised_without_rolling_the_workers" {
 
   assert {
     condition     = output.rocketmq.drain_receive_tps_max == 20000
-    error_message = "the fence"
+    error_message = "the broker's limit must be as given"
   }
   assert {
     condition     = nonsensitive(!strcontains(jsonencode(values(local.worker_environment)), "20000"))
-    error_message = "the workers are told nothing of it"
+    error_message = "the workers' environment must not contain the limit"
   }
 }
 
@@ -444,11 +444,11 @@ run "the_engine_variable_selects_rds" {
 
   assert {
     condition     = output.database.host == "rm-1.mysql.rds.aliyuncs.com" && nonsensitive(strcontains(local.worker_environment["SPILLWAY_DATABASE_URL"], "@spillway-test-worker.rwlb.rds.aliyuncs.com:3306/"))
-    error_message = "migrate to the instance, workers by its proxy"
+    error_message = "migrate must use the instance, workers its proxy"
   }
   assert {
     condition     = module.database.connections_max == 4000 && 2 * module.worker.connections_max <= 4000
-    error_message = "what the class allows, and the workers within it"
+    error_message = "the workers' connections must fit the limit of the class"
   }
 }
 
@@ -459,7 +459,7 @@ run "an_unlisted_class_uses_the_given_connections_max" {
 
   assert {
     condition     = module.database.connections_max == 64000
-    error_message = "as given"
+    error_message = "the connection limit must be as given"
   }
 }
 

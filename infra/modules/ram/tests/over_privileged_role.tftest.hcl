@@ -15,7 +15,7 @@ variables {
   github                = { repository = "example/spillway", environments = ["prod"] }
 }
 
-# The article's fourth failure: full access where one prefix was needed.
+# The article's fourth failure: full access although one prefix was needed.
 run "over_privileged_role" {
   assert {
     condition = alltrue(flatten([
@@ -25,7 +25,7 @@ run "over_privileged_role" {
         ]
       ]
     ]))
-    error_message = "every action is written out"
+    error_message = "every action must be listed without a wildcard"
   }
   assert {
     condition = alltrue(flatten([
@@ -35,7 +35,7 @@ run "over_privileged_role" {
         ]
       ]
     ]))
-    error_message = "a resource with a wildcard has a written reason"
+    error_message = "a resource with a wildcard must have an entry in exceptions"
   }
   assert {
     condition = alltrue([
@@ -45,7 +45,7 @@ run "over_privileged_role" {
         ]
       ]), exception)
     ])
-    error_message = "an exception that nothing needs any more must go"
+    error_message = "every entry in exceptions must be in use and have a reason"
   }
   assert {
     condition = alltrue(flatten([
@@ -55,14 +55,14 @@ run "over_privileged_role" {
         ]
       ]
     ]))
-    error_message = "in this account and region alone"
+    error_message = "resources must be in this account and region"
   }
 }
 
 run "every_role_has_exactly_these_rights" {
   assert {
     condition     = toset(keys(output.policies)) == toset(["function", "worker", "gateway", "builder", "deployer"])
-    error_message = "a role each"
+    error_message = "there must be exactly these roles"
   }
   assert {
     condition = jsondecode(output.policies.function).Statement == [
@@ -70,25 +70,25 @@ run "every_role_has_exactly_these_rights" {
       { Effect = "Allow", Action = ["cr:PullRepository", "cr:GetRepository", "cr:GetArtifactTag"], Resource = ["acs:cr:cn-hangzhou:1234567890123456:repository/cri-1/spillway-test/ingest-fn"] },
       { Effect = "Allow", Action = ["cr:GetAuthorizationToken", "cr:GetInstance", "cr:GetInstanceVpcEndpoint"], Resource = ["acs:cr:cn-hangzhou:1234567890123456:instance/cri-1"] },
     ]
-    error_message = "the function writes its log and has its own image pulled: ${output.policies.function}"
+    error_message = "the function must write its log and pull its image only: ${output.policies.function}"
   }
   assert {
     condition = jsondecode(output.policies.worker).Statement == [
       { Effect = "Allow", Action = ["log:PostLogStoreLogs"], Resource = ["acs:log:cn-hangzhou:1234567890123456:project/spillway-test/logstore/worker"] }
     ]
-    error_message = "the worker writes its log"
+    error_message = "the worker must write its log only"
   }
   assert {
     condition = jsondecode(output.policies.gateway).Statement == [
       { Effect = "Allow", Action = ["fc:InvokeFunction"], Resource = ["acs:fc:cn-hangzhou:1234567890123456:functions/spillway-test-ingest/live"] }
     ]
-    error_message = "the gateway calls the alias"
+    error_message = "the gateway must call the alias only"
   }
   assert {
     condition = toset(flatten([for statement in jsondecode(output.policies.builder).Statement : statement.Action])) == toset([
       "cr:GetAuthorizationToken", "cr:PushRepository", "cr:PullRepository",
     ])
-    error_message = "whoever builds pushes images, and that is all"
+    error_message = "the builder must push and pull images only"
   }
   assert {
     condition = toset(flatten([for statement in jsondecode(output.policies.deployer).Statement : statement.Action])) == toset([
@@ -96,7 +96,7 @@ run "every_role_has_exactly_these_rights" {
       "sae:DescribeApplicationConfig", "sae:DeployApplication", "sae:DescribeChangeOrder", "sae:ListChangeOrders", "sae:AbortChangeOrder",
       "cr:GetAuthorizationToken", "cr:PullRepository", "ram:PassRole", "kms:GetSecretValue", "kms:Decrypt",
     ])
-    error_message = "what infra/deploy calls, and nothing else"
+    error_message = "the deployer must have exactly the rights that infra/deploy needs"
   }
 }
 
@@ -109,7 +109,7 @@ run "the_deployer_passes_the_function_role_to_function_compute_only" {
         resources = ["acs:ram::1234567890123456:role/spillway-test-function"]
         condition = { StringEquals = { "acs:Service" = ["fc.aliyuncs.com"] } }
     }]
-    error_message = "the function's role, to Function Compute"
+    error_message = "the deployer must pass only the function's role, and only to Function Compute"
   }
 }
 
@@ -120,18 +120,18 @@ run "only_approved_workflows_of_one_repository_may_deploy" {
       "oidc:aud" = ["sts.aliyuncs.com"]
       "oidc:sub" = ["repo:example/spillway:environment:prod"]
     }
-    error_message = "issuer, audience and environment, compared as they are"
+    error_message = "the trust policy must compare issuer, audience and environment exactly"
   }
   assert {
     condition = (
       jsondecode(output.trust.builder).Statement[0].Condition.StringEquals["oidc:sub"] == ["repo:example/spillway:environment:prod-plan"] &&
       !strcontains(join("", values(output.trust)), "*") && !strcontains(join("", values(output.trust)), "StringLike")
     )
-    error_message = "nobody is trusted by a pattern"
+    error_message = "no trust policy may have a pattern"
   }
   assert {
     condition     = one(alicloud_ims_oidc_provider.github).client_ids == toset(["sts.aliyuncs.com"])
-    error_message = "the audience agrees"
+    error_message = "the provider must have the same audience"
   }
 }
 
@@ -140,7 +140,7 @@ run "each_service_assumes_its_own_role" {
     condition = { for role in ["function", "worker", "gateway"] : role => jsondecode(output.trust[role]).Statement[0].Principal.Service } == {
       function = ["fc.aliyuncs.com"], worker = ["sae.aliyuncs.com"], gateway = ["apigateway.aliyuncs.com"]
     }
-    error_message = "one service for each"
+    error_message = "each role must trust its own service only"
   }
 }
 
@@ -151,7 +151,7 @@ run "without_a_pipeline_no_workflow_is_trusted" {
 
   assert {
     condition     = toset(keys(output.policies)) == toset(["function", "worker", "gateway"]) && output.oidc_provider_arn == null && output.role_arns.deployer == null
-    error_message = "three roles, no provider"
+    error_message = "there must be three roles and no provider"
   }
 }
 
@@ -164,7 +164,7 @@ run "the_platform_rights_are_listed_by_action" {
     condition = alltrue(flatten([
       for statement in jsondecode(output.policies.function).Statement : [for action in statement.Action : can(regex("^[a-z]+:[A-Za-z]+$", action))]
     ])) && contains(keys(output.exceptions), "function *")
-    error_message = "actions by name, and the reason for the one resource that has none"
+    error_message = "actions must be listed, and the wildcard must have an entry in exceptions"
   }
 }
 
@@ -175,7 +175,7 @@ run "the_gateway_role_can_be_limited_to_a_vpc" {
 
   assert {
     condition     = jsondecode(output.policies.gateway).Statement[0].Condition.StringEquals["acs:SourceVpc"] == ["vpc-1"]
-    error_message = "from that VPC"
+    error_message = "the policy must have the condition on the VPC"
   }
 }
 
@@ -199,7 +199,7 @@ run "an_empty_list_of_environments_is_rejected" {
   expect_failures = [var.github]
 }
 
-# An account has one provider of an issuer: a second environment names the first one's.
+# An account has one provider for an issuer: a second environment uses the first one's.
 run "an_existing_oidc_provider_is_used" {
   variables {
     github = { repository = "example/spillway", environments = ["dev"], oidc_provider_arn = "acs:ram::1234567890123456:oidc-provider/another-github" }
@@ -207,10 +207,10 @@ run "an_existing_oidc_provider_is_used" {
 
   assert {
     condition     = length(alicloud_ims_oidc_provider.github) == 0 && output.oidc_provider_arn == "acs:ram::1234567890123456:oidc-provider/another-github"
-    error_message = "no second one"
+    error_message = "there must be no second provider"
   }
   assert {
     condition     = jsondecode(output.trust.deployer).Statement[0].Principal.Federated == ["acs:ram::1234567890123456:oidc-provider/another-github"]
-    error_message = "and that is who vouches"
+    error_message = "the trust policy must name the existing provider"
   }
 }

@@ -18,6 +18,6 @@ variables {
 run "addresses_are_chosen_by_endpoint_type" {
   assert {
     condition     = output.address == "outside.example.com/spillway-test" && output.pull_address == "inside.example.com/spillway-test"
-    error_message = "whichever comes first: ${output.address}, ${output.pull_address}"
+    error_message = "addresses must be chosen by endpoint type, not by order: ${output.address}, ${output.pull_address}"
   }
 }

@@ -14,10 +14,10 @@ variables {
   region = "cn-hangzhou"
 }
 
-# It is what the first step meets: without the command that opens it nobody could go on.
+# The state at the first deployment: the plan must give the command that turns the endpoint on.
 run "a_disabled_endpoint_does_not_break_the_plan" {
   assert {
     condition     = output.address == "spillway-test-registry.cn-hangzhou.cr.aliyuncs.com/spillway-test" && length(output.push_steps) == 1
-    error_message = "the address that it will have: ${output.address}"
+    error_message = "the address must be the composed one: ${output.address}"
   }
 }

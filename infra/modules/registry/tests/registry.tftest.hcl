@@ -18,14 +18,14 @@ run "images_are_private_scanned_and_cannot_be_overwritten" {
       length(setintersection(keys(alicloud_cr_ee_repo.this), ["drain-worker", "ingest-fn"])) == 2 && length(alicloud_cr_ee_repo.this) == 2 &&
       alltrue([for repo in alicloud_cr_ee_repo.this : repo.repo_type == "PRIVATE" && repo.tag_immutability])
     )
-    error_message = "two private repositories whose tags stay what they are"
+    error_message = "there must be two private repositories with immutable tags"
   }
   assert {
     condition = (
       alicloud_cr_ee_namespace.this.default_visibility == "PRIVATE" &&
       !alicloud_cr_ee_namespace.this.auto_create
     )
-    error_message = "a misspelt push is an error"
+    error_message = "a push must not create a repository"
   }
   assert {
     condition = (
@@ -33,11 +33,11 @@ run "images_are_private_scanned_and_cannot_be_overwritten" {
       alicloud_cr_scan_rule.this.repo_tag_filter_pattern == ".*" &&
       alicloud_cr_ee_instance.this.image_scanner == "ACR"
     )
-    error_message = "every image is scanned when it is pushed"
+    error_message = "every pushed image must be scanned"
   }
   assert {
     condition     = output.address == "spillway-test-registry.cn-hangzhou.cr.aliyuncs.com/spillway-test" && output.pull_address == "spillway-test-registry-vpc.cn-hangzhou.cr.aliyuncs.com/spillway-test"
-    error_message = "where images are pushed to, and pulled from"
+    error_message = "push and pull addresses must be these"
   }
 }
 
@@ -46,7 +46,7 @@ run "the_newest_tags_are_retained" {
     condition = alltrue([
       for rule in alicloud_cr_artifact_lifecycle_rule.this : rule.auto && rule.retention_tag_count == 30
     ]) && length(alicloud_cr_artifact_lifecycle_rule.this) == 2
-    error_message = "30 tags of each repository"
+    error_message = "30 tags of each repository must be retained"
   }
 }
 
@@ -77,7 +77,7 @@ run "images_can_be_pulled_within_the_vpc" {
 
   assert {
     condition     = one(alicloud_cr_vpc_endpoint_linked_vpc.this).vpc_id == "vpc-1"
-    error_message = "an endpoint in the VPC"
+    error_message = "there must be an endpoint in the VPC"
   }
 }
 
@@ -88,17 +88,17 @@ run "only_listed_ranges_reach_the_public_endpoint" {
 
   assert {
     condition     = output.push_cidrs == { ci = "198.51.100.7/32", runner = "203.0.113.9/32" }
-    error_message = "two entries"
+    error_message = "the allow list must have both entries"
   }
   assert {
     condition = alltrue([
       for entry in alicloud_cr_endpoint_acl_policy.this : entry.endpoint_type == "internet" && entry.module_name == "Registry" && entry.instance_id == alicloud_cr_ee_instance.this.id
     ])
-    error_message = "at the registry's own endpoint"
+    error_message = "the entries must be at the public registry endpoint"
   }
   assert {
     condition     = strcontains(output.push_steps[0], "--InstanceId cri-1 ") && strcontains(output.push_steps[0], "--Enable true")
-    error_message = "how it is turned on"
+    error_message = "the output must have the command that turns the endpoint on"
   }
 }
 

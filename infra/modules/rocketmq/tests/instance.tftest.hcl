@@ -21,26 +21,26 @@ run "serverless_by_default_and_closed_to_the_internet" {
 
   assert {
     condition     = alicloud_rocketmq_instance.this.sub_series_code == "serverless" && alicloud_rocketmq_instance.this.commodity_code == "ons_rmqsrvlesspost_public_cn"
-    error_message = "serverless by default, under its own commodity"
+    error_message = "serverless must be the default, with its own commodity code"
   }
   assert {
     condition = (
       alicloud_rocketmq_instance.this.network_info[0].internet_info[0].internet_spec == "disable" &&
       alicloud_rocketmq_instance.this.network_info[0].internet_info[0].flow_out_type == "uninvolved"
     )
-    error_message = "no public endpoint"
+    error_message = "the instance must have no public endpoint"
   }
   assert {
     condition     = length(alicloud_rocketmq_instance.this.network_info[0].vpc_info[0].vswitches) == 2
-    error_message = "two vSwitches"
+    error_message = "the endpoint must be in two vSwitches"
   }
   assert {
     condition     = alicloud_rocketmq_instance.this.product_info[0].storage_encryption == true
-    error_message = "orders carry names and addresses: encrypted at rest"
+    error_message = "messages must be encrypted at rest: orders have names and addresses"
   }
   assert {
     condition     = alicloud_rocketmq_instance.this.product_info[0].send_receive_ratio == 0.5
-    error_message = "a sale is sends"
+    error_message = "sends must have half of the throughput"
   }
 }
 
@@ -55,7 +55,7 @@ run "fixed_instances_have_another_commodity_code" {
 
   assert {
     condition     = alicloud_rocketmq_instance.this.commodity_code == "ons_rmqpost_public_cn"
-    error_message = "commodity"
+    error_message = "fixed instances must have their commodity code"
   }
 }
 
@@ -70,7 +70,7 @@ run "topics_have_their_types" {
       order-expiry       = "DELAY"
       drain-dead-letters = "NORMAL"
     }
-    error_message = "orders are NORMAL, expiry is DELAY"
+    error_message = "topics must have these types: expiry DELAY, all others NORMAL"
   }
 }
 
@@ -82,19 +82,19 @@ run "messages_go_to_the_dead_letter_topic_after_the_last_retry" {
       alicloud_rocketmq_consumer_group.drain.consume_retry_policy[0].dead_letter_target_topic == "drain-dead-letters" &&
       alicloud_rocketmq_consumer_group.drain.consume_retry_policy[0].max_retry_times == 16
     )
-    error_message = "what drain gives up on must have a topic"
+    error_message = "the group drain must have a dead letter topic and 16 retries"
   }
   assert {
     condition     = alltrue([for group in alicloud_rocketmq_consumer_group.events : group.consume_retry_policy[0].dead_letter_target_topic == "drain-dead-letters"])
-    error_message = "what the other groups give up on must have a topic"
+    error_message = "the other groups must have the dead letter topic"
   }
   assert {
     condition     = alicloud_rocketmq_consumer_group.dead_letters.consume_retry_policy[0].dead_letter_target_topic == null
-    error_message = "dead letters must not go round in a circle"
+    error_message = "the group of dead letters must not send to its own topic"
   }
   assert {
     condition     = alicloud_rocketmq_consumer_group.dead_letters.consume_retry_policy[0].max_retry_times > alicloud_rocketmq_consumer_group.drain.consume_retry_policy[0].max_retry_times
-    error_message = "nothing catches what the last group gives up on: it must try longer"
+    error_message = "the group of dead letters must have more retries than drain: it has no dead letter topic"
   }
 }
 
@@ -103,7 +103,7 @@ run "the_broker_limits_the_drains_receive_rate" {
 
   assert {
     condition     = alicloud_rocketmq_consumer_group.drain.max_receive_tps == 4000
-    error_message = "the drain's receives must have the broker's own bound"
+    error_message = "the broker must limit the drain's receive rate"
   }
 }
 
@@ -172,14 +172,14 @@ run "outputs_have_what_the_services_need" {
 
   assert {
     condition     = output.group_names == { drain = "drain", dead_letters = "drain-dead-letters", payments = "payment-events", expiry = "order-expiry" }
-    error_message = "groups"
+    error_message = "group names must be these"
   }
   assert {
     condition     = output.account_names == { function-a = "spillway-test-function-a", worker = "spillway-test-worker" }
-    error_message = "accounts"
+    error_message = "account names must be these"
   }
   assert {
     condition     = output.endpoint == null
-    error_message = "an instance that tells no endpoint has none"
+    error_message = "without a reported endpoint the output must be null"
   }
 }

@@ -18,11 +18,11 @@ run "function_publishes_to_its_topics_and_nothing_else" {
       for acl in alicloud_rocketmq_acl.this : "${join("+", acl.actions)} ${acl.resource_type} ${acl.resource_name}"
       if acl.username == "spillway-test-function-a"
     ]) == toset(["Pub Topic orders", "Pub Topic payment-events"])
-    error_message = "the function must publish orders and payment events, and have no other right"
+    error_message = "the function must have the rights to publish orders and payment events, and no other"
   }
 }
 
-# So that a password can be changed while orders come: the version that runs has the one account, the next the other.
+# For rotation without downtime: the live version uses one account, the next version the other.
 run "two_accounts_of_the_function_have_the_same_rights" {
   command = plan
 
@@ -36,11 +36,11 @@ run "two_accounts_of_the_function_have_the_same_rights" {
         for acl in alicloud_rocketmq_acl.this : "${join("+", acl.actions)} ${acl.resource_type} ${acl.resource_name}" if acl.username == account
       ]) == toset(["Pub Topic orders", "Pub Topic payment-events"])
     ])
-    error_message = "each publishes, and no more"
+    error_message = "each account must have exactly the rights to publish"
   }
   assert {
     condition     = nonsensitive(alicloud_rocketmq_account.function["a"].password == "function-password" && alicloud_rocketmq_account.function["b"].password == "another-password")
-    error_message = "each by its own password"
+    error_message = "each account must have its own password"
   }
 }
 
@@ -62,7 +62,7 @@ run "worker_consumes_its_groups_and_publishes_to_its_topics" {
       for acl in alicloud_rocketmq_acl.this : acl.resource_name
       if acl.username == "spillway-test-worker" && acl.resource_type == "Topic" && contains(acl.actions, "Pub")
     ]) == toset(["order-events", "order-expiry", "drain-dead-letters"])
-    error_message = "the worker must publish to events, expiry and dead letters alone; never to orders"
+    error_message = "the worker must publish to events, expiry and dead letters only, never to orders"
   }
   assert {
     condition = toset([
@@ -76,7 +76,7 @@ run "worker_consumes_its_groups_and_publishes_to_its_topics" {
       for acl in alicloud_rocketmq_acl.this : acl.resource_name
       if acl.username == "spillway-test-worker" && acl.resource_type == "Topic" && contains(acl.actions, "Sub")
     ]) == toset(["orders", "payment-events", "order-expiry", "drain-dead-letters"])
-    error_message = "the worker must take from the topics of its groups alone"
+    error_message = "the worker must consume the topics of its groups only"
   }
 }
 
@@ -87,21 +87,21 @@ run "every_right_names_one_topic_or_group" {
     condition = alltrue([
       for acl in alicloud_rocketmq_acl.this : acl.decision == "Allow" && can(regex("^[A-Za-z0-9_-]+$", acl.resource_name))
     ])
-    error_message = "no right may be one on a pattern"
+    error_message = "a right must name its resource without a pattern"
   }
   assert {
     condition = length(distinct([
       for acl in alicloud_rocketmq_acl.this : "${acl.username} ${acl.resource_type} ${acl.resource_name}"
     ])) == length(alicloud_rocketmq_acl.this)
-    error_message = "two entries for one account and resource overwrite one another"
+    error_message = "an account must have one entry for each resource: two overwrite each other"
   }
   assert {
     condition     = alicloud_rocketmq_instance.this.acl_info[0].default_vpc_auth_free == false
-    error_message = "without authentication in the VPC the accounts mean nothing"
+    error_message = "authentication in the VPC must be on"
   }
   assert {
     condition     = contains(alicloud_rocketmq_instance.this.acl_info[0].acl_types, "apache_acl")
-    error_message = "the accounts need the ACL"
+    error_message = "the accounts need apache_acl"
   }
 }
 

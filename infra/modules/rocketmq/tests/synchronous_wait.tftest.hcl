@@ -1,5 +1,5 @@
 # The article's third failure: a function that waits for a slow third party is billed for every second of it.
-# The answer of a payment provider comes back as a request of its own and goes on by a topic.
+# A payment provider answers with a separate request, which the function publishes to a topic.
 mock_provider "alicloud" {}
 
 variables {
@@ -17,19 +17,19 @@ run "synchronous_wait" {
 
   assert {
     condition     = contains(keys(alicloud_rocketmq_topic.this), "payments") && alicloud_rocketmq_topic.this["payments"].topic_name != alicloud_rocketmq_topic.this["orders"].topic_name
-    error_message = "payment events need a topic of their own between webhook and worker"
+    error_message = "payment events need their own topic between webhook and worker"
   }
   assert {
     condition = anytrue([
       for acl in alicloud_rocketmq_acl.this :
       acl.username == "spillway-test-function-a" && acl.resource_name == "payment-events" && contains(acl.actions, "Pub")
     ])
-    error_message = "the function must be able to hand a payment event on"
+    error_message = "the function must have the right to publish payment events"
   }
   assert {
     condition = alltrue([
       for acl in alicloud_rocketmq_acl.this : !contains(acl.actions, "Sub") if acl.username == "spillway-test-function-a"
     ])
-    error_message = "a function that consumes is a function that waits"
+    error_message = "the function must not consume: a consumer waits and is billed for it"
   }
 }

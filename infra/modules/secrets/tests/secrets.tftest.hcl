@@ -20,36 +20,36 @@ run "secrets_have_their_own_key_and_can_be_recovered" {
       for secret in alicloud_kms_secret.this :
       secret.encryption_key_id == alicloud_kms_key.this.id && secret.recovery_window_in_days == 30 && !secret.force_delete_without_recovery
     ]) && length(alicloud_kms_secret.this) == 2
-    error_message = "each under the key, each recoverable"
+    error_message = "every secret must be encrypted by the key and recoverable"
   }
   assert {
     condition = (
       alicloud_kms_key.this.deletion_protection == "Enabled" && alicloud_kms_key.this.pending_window_in_days == 30 &&
       alicloud_kms_key.this.automatic_rotation == "Enabled" && alicloud_kms_key.this.rotation_interval == "365d"
     )
-    error_message = "a key that is not lost by mistake, and makes itself new"
+    error_message = "the key must be protected, recoverable and rotated"
   }
 }
 
 run "outputs_have_names_of_secrets_and_no_values" {
   assert {
     condition     = output.secret_names == { "admin-token" = "spillway-test-admin-token", "worker-password" = "spillway-test-worker-password" }
-    error_message = "names"
+    error_message = "the output must have the names in KMS"
   }
   assert {
     condition     = alltrue([for value in values(var.secrets) : !strcontains(jsonencode(nonsensitive(output.secret_names)), nonsensitive(value))])
-    error_message = "no value"
+    error_message = "no output may contain a value"
   }
 }
 
 run "first_values" {
   assert {
     condition     = length(distinct(values(output.secret_versions))) == 2 && !contains(values(output.secret_versions), "")
-    error_message = "a version each: ${jsonencode(output.secret_versions)}"
+    error_message = "every secret must have its own version: ${jsonencode(output.secret_versions)}"
   }
 }
 
-# KMS refuses a new value under the name of a version that is there: the apply would end half-way.
+# KMS rejects a new value under an existing version name: the apply would stop halfway.
 run "a_changed_value_gets_a_new_version" {
   variables {
     secrets = {
@@ -60,19 +60,19 @@ run "a_changed_value_gets_a_new_version" {
 
   assert {
     condition     = output.secret_versions["admin-token"] != run.first_values.secret_versions["admin-token"]
-    error_message = "what changed has a new version"
+    error_message = "a changed value must have a new version"
   }
   assert {
     condition     = output.secret_versions["worker-password"] == run.first_values.secret_versions["worker-password"]
-    error_message = "what did not has its own still"
+    error_message = "an unchanged value must have its old version"
   }
 }
 
-# Back to what was before is a value like any other: the version of before holds it, and may not be written again.
+# Returning to an earlier value needs a new version too: the old version exists and cannot be written again.
 run "an_earlier_value_gets_a_new_version" {
   assert {
     condition     = !contains([run.first_values.secret_versions["admin-token"], run.a_changed_value_gets_a_new_version.secret_versions["admin-token"]], output.secret_versions["admin-token"])
-    error_message = "a third version"
+    error_message = "the value must have a third version"
   }
 }
 
@@ -83,7 +83,7 @@ run "without_protection_secrets_are_deleted_immediately" {
 
   assert {
     condition     = alicloud_kms_key.this.deletion_protection == "Disabled" && alltrue([for secret in alicloud_kms_secret.this : secret.force_delete_without_recovery])
-    error_message = "the key can go, and names are free again"
+    error_message = "key and secrets must be deletable immediately"
   }
 }
 

@@ -1,5 +1,5 @@
-# The article's first failure: more connections than the database had. Here the largest pool is counted against the
-# database's limit before there is one worker.
+# The article's first failure: more connections than the database had. Here the plan checks the largest pool against the
+# database's limit.
 mock_provider "alicloud" {
   mock_resource "alicloud_alb_load_balancer" {
     defaults = {
@@ -37,14 +37,14 @@ run "connection_bomb" {
 run "the_largest_pool_within_the_connection_limit_is_accepted" {
   command = plan
   variables {
-    # 50 workers, 4 + 2 + 1 and an operator's: 400, twice for those killed and not yet noticed.
+    # 50 workers with 4 + 2 + 1 connections and an operator's: 400, twice for killed workers.
     replicas_max             = 50
     database_connections_max = 800
   }
 
   assert {
     condition     = output.connections_max == 400
-    error_message = "connections of all workers"
+    error_message = "the output must count the connections of all workers"
   }
 }
 
@@ -68,6 +68,6 @@ run "workers_have_their_connection_limits" {
     condition = toset([
       for env in jsondecode(nonsensitive(alicloud_sae_application.this.envs)) : "${env.name}=${env.value}" if startswith(env.name, "SPILLWAY_DATABASE_") && endswith(env.name, "_MAX")
     ]) == toset(["SPILLWAY_DATABASE_WRITERS_MAX=2", "SPILLWAY_DATABASE_READERS_MAX=1"])
-    error_message = "what is counted must be what they open"
+    error_message = "the workers must have the limits that the plan counts"
   }
 }

@@ -34,15 +34,15 @@ run "the_load_balancer_exposes_the_query_port_only" {
   }
   assert {
     condition     = alicloud_alb_load_balancer.query.address_type == "Intranet"
-    error_message = "no address in the internet"
+    error_message = "the load balancer must be internal"
   }
   assert {
     condition     = toset([for zone in alicloud_alb_load_balancer.query.zone_mappings : "${zone.zone_id} ${zone.vswitch_id}"]) == toset(["cn-hangzhou-j vsw-j", "cn-hangzhou-k vsw-k"])
-    error_message = "both zones"
+    error_message = "the load balancer must be in both zones"
   }
   assert {
     condition     = alicloud_sae_ingress.query.load_balance_type == "alb"
-    error_message = "the kind of load balancer that the provider can make and the gateway can be bound to"
+    error_message = "the load balancer must be an ALB, which the provider can make and the gateway can use"
   }
 }
 
@@ -51,7 +51,7 @@ run "outputs_have_the_lookup_address" {
 
   assert {
     condition     = output.query_backend == { vpc_id = "vpc-1", instance_id = "alb-1", port = 80, host = "query.spillway.internal" }
-    error_message = "load balancer, port and host"
+    error_message = "the output must have load balancer, port and host"
   }
 }
 

@@ -30,15 +30,15 @@ run "high_cpu_adds_workers" {
       one(alicloud_sae_application_scaling_rule.lag[0].scaling_rule_metric).min_replicas == 2 &&
       one(alicloud_sae_application_scaling_rule.lag[0].scaling_rule_metric).max_replicas == 8
     )
-    error_message = "between the two bounds"
+    error_message = "the rule must scale between replicas_min and replicas_max"
   }
   assert {
     condition     = alicloud_sae_application_scaling_rule.lag[0].scaling_rule_enable == true && alicloud_sae_application_scaling_rule.lag[0].min_ready_instances >= 1
-    error_message = "on"
+    error_message = "the rule must be enabled"
   }
   assert {
     condition     = toset([for metric in one(alicloud_sae_application_scaling_rule.lag[0].scaling_rule_metric).metrics : "${metric.metric_type} ${metric.metric_target_average_utilization}"]) == toset(["CPU 60"])
-    error_message = "by what workers can do something about"
+    error_message = "the rule must scale by CPU"
   }
 }
 
@@ -51,7 +51,7 @@ run "two_workers_get_the_initial_rate" {
 
   assert {
     condition     = one([for env in jsondecode(nonsensitive(alicloud_sae_application.this.envs)) : env.value if env.name == "SPILLWAY_INITIAL_RATE"]) == "2000"
-    error_message = "the pool's, as it is"
+    error_message = "the initial rate must be the pool's"
   }
 }
 
@@ -88,7 +88,7 @@ run "scaling_can_be_disabled" {
 
   assert {
     condition     = length(alicloud_sae_application_scaling_rule.lag) == 0
-    error_message = "none"
+    error_message = "there must be no scaling rule"
   }
 }
 

@@ -27,15 +27,15 @@ run "the_application_spans_two_zones" {
 
   assert {
     condition     = alicloud_sae_application.this.vswitch_id == "vsw-j,vsw-k"
-    error_message = "both zones"
+    error_message = "the application must be in both zones"
   }
   assert {
     condition     = alicloud_sae_application.this.replicas >= 2 && alicloud_sae_application.this.package_type == "Image"
-    error_message = "two workers at least, from the image"
+    error_message = "there must be at least two workers from the image"
   }
   assert {
     condition     = alicloud_sae_application.this.security_group_id == "sg-worker"
-    error_message = "the workers' own security group"
+    error_message = "the application must be in the workers' security group"
   }
 }
 
@@ -47,14 +47,14 @@ run "probes_use_readyz_and_healthz" {
       alicloud_sae_application.this.readiness_v2[0].http_get[0].path == "/readyz" &&
       alicloud_sae_application.this.readiness_v2[0].http_get[0].port == 9101
     )
-    error_message = "ready once the database takes orders"
+    error_message = "the readiness probe must use /readyz on the admin port"
   }
   assert {
     condition = (
       alicloud_sae_application.this.liveness_v2[0].http_get[0].path == "/healthz" &&
       alicloud_sae_application.this.liveness_v2[0].http_get[0].port == 9101
     )
-    error_message = "alive as long as it answers: a database that is down must not restart every worker"
+    error_message = "the liveness probe must use /healthz: a database outage must not restart workers"
   }
 }
 
@@ -63,14 +63,14 @@ run "the_platforms_grace_is_longer_than_the_drains" {
 
   assert {
     condition     = alicloud_sae_application.this.termination_grace_period_seconds == 40
-    error_message = "the platform's grace"
+    error_message = "the platform's grace must be 40 s"
   }
   assert {
     condition = (
       alicloud_sae_application.this.termination_grace_period_seconds * 1000 >
       tonumber(one([for env in jsondecode(nonsensitive(alicloud_sae_application.this.envs)) : env.value if env.name == "SPILLWAY_DRAIN_GRACE_MS"]))
     )
-    error_message = "longer than the worker's own"
+    error_message = "the platform's grace must be longer than the worker's"
   }
 }
 
@@ -92,7 +92,7 @@ run "releases_roll_one_batch_at_a_time" {
       alicloud_sae_application.this.update_strategy_v2[0].batch_update[0].batch >= 2 &&
       alicloud_sae_application.this.update_strategy_v2[0].batch_update[0].release_type == "auto"
     )
-    error_message = "a worker that drains is always there"
+    error_message = "a rollout must leave at least one worker ready"
   }
 }
 
@@ -105,7 +105,7 @@ run "the_log_goes_to_its_logstore" {
       jsondecode(alicloud_sae_application.this.sls_configs)[0].projectName == "spillway-test" &&
       jsondecode(alicloud_sae_application.this.sls_configs)[0].logstoreName == "worker"
     )
-    error_message = "standard output to the logstore"
+    error_message = "standard output must go to the logstore"
   }
 }
 
@@ -124,7 +124,7 @@ run "secrets_can_come_from_the_namespace" {
       [for env in jsondecode(nonsensitive(alicloud_sae_application.this.envs)) : jsonencode(env)],
       jsonencode({ name = "SPILLWAY_DATABASE_URL", valueFrom = { secretRef = { key = "database-url", secretId = 7 } } }),
     )
-    error_message = "by reference, so that the value is in no state"
+    error_message = "the environment must have a reference, so that no value is in the state"
   }
 }
 

@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_falls_while_the_database_labours_and_returns() {
+    async fn limit_falls_while_commits_are_slow_and_recovers() {
         let mut adaptive = adaptive();
         let start = Instant::now();
         let mut limits = Vec::new();

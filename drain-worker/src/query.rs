@@ -22,7 +22,7 @@ use crate::store::{Store, StoredOrder, StoredStatus};
 /// Maximum lookups in flight; further ones get 429.
 pub const LOOKUPS_MAX: usize = 256;
 
-/// How callers of the query port are authenticated.
+/// Authentication of the query port.
 #[derive(Debug)]
 pub enum LookupAccess {
     /// Any caller that knows an order's id.

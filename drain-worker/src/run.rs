@@ -247,12 +247,12 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_part_that_breaks_ends_the_worker_and_is_told() {
+    async fn a_panicked_task_ends_the_worker_with_its_error() {
         let shutdown = CancellationToken::new();
         let broken = spawn_critical(&shutdown, async { panic!("planted") });
         shutdown.cancelled().await;
-        let told = join_by(broken, Instant::now() + Duration::from_secs(30)).await;
-        assert!(matches!(told, Err(PipelineError::Panicked(_))), "{told:?}");
+        let result = join_by(broken, Instant::now() + Duration::from_secs(30)).await;
+        assert!(matches!(result, Err(PipelineError::Panicked(_))), "{result:?}");
     }
 
     #[tokio::test(start_paused = true)]

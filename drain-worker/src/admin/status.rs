@@ -1,4 +1,4 @@
-//! What operators and the platform read: status, history, audit trail, readiness, metrics.
+//! Read-only endpoints: status, history, audit trail, readiness, metrics.
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};

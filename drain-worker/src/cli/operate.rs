@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_cap_is_told_in_words() {
+    fn formats_the_cap() {
         for (cap, line) in [
             (json!({"orders_per_second": 2000, "source": "default", "ramp": null}), "cap 2,000/s (default)"),
             (

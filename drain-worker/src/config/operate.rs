@@ -16,7 +16,7 @@ pub struct AdminArgs {
     #[arg(long, env = "SPILLWAY_ADMIN_URL", value_name = "URL", default_value = "http://127.0.0.1:9101")]
     pub admin_url: String,
 
-    /// Its bearer token; prefer the environment variable
+    /// Bearer token of the admin API; prefer the environment variable
     #[arg(long, env = "SPILLWAY_ADMIN_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     pub admin_token: Option<Secret<String>>,
 }

@@ -209,12 +209,12 @@ mod tests {
     }
 
     #[test]
-    fn entries_are_told_with_their_days() {
+    fn formats_entries_with_their_days() {
         let both =
             r#"[{"from": "02:00", "rate": 3000}, {"from": "00:00", "rate": 4000, "days": ["sat", "sun"]}]"#;
         let both = schedule("UTC", both).expect("valid");
-        let told: Vec<_> = both.entries().map(ToString::to_string).collect();
-        assert_eq!(told, ["02:00 3000/s", "00:00 4000/s on sat sun"]);
+        let texts: Vec<_> = both.entries().map(ToString::to_string).collect();
+        assert_eq!(texts, ["02:00 3000/s", "00:00 4000/s on sat sun"]);
     }
 
     #[test]

@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_is_told_by_the_worst_of_its_orders() {
+    fn a_message_has_the_worst_outcome_of_its_orders() {
         let confirmed = CommitOutcome::New(Outcome::Confirmed);
         let sold_out = CommitOutcome::New(Outcome::Rejected(RejectReason::SoldOut));
         let again = CommitOutcome::Duplicate(Outcome::Confirmed);

@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_stands_against_writing_is_told() {
+    async fn a_stopped_write_names_the_reason() {
         let began = Instant::now();
         let paused = writer(gate(), Some("the pool is paused")).acquire(5).await;
         assert_eq!(paused.map(|_| ()), Err(WriteStopped("the pool is paused".to_owned())));
@@ -172,7 +172,7 @@ mod tests {
                 }
             });
             if caller_waits {
-                let Err(WriteStopped(reason)) = answer.await else { panic!("nobody answers") };
+                let Err(WriteStopped(reason)) = answer.await else { panic!("expected a timeout") };
                 assert!(reason.contains("has not answered in time"), "{reason}");
             } else {
                 // Long enough for the write to begin.

@@ -185,7 +185,7 @@ impl WorkerView {
                 Some(_) => "no heartbeat in time; its share is released",
                 None => "no heartbeat in time; a transaction may still be in flight",
             };
-            (WorkerState::Lapsed, Some(why.to_owned()))
+            (WorkerState::LeaseExpired, Some(why.to_owned()))
         };
         Self {
             lease: lease.id.to_string(),
@@ -247,7 +247,8 @@ impl StatusView {
             .zip(&reports)
             .map(|(lease, report)| WorkerView::new(lease, report, now_us))
             .collect();
-        let live = || reports.iter().zip(&workers).filter(|(_, worker)| worker.state != WorkerState::Lapsed);
+        let live =
+            || reports.iter().zip(&workers).filter(|(_, worker)| worker.state != WorkerState::LeaseExpired);
         let mut latencies = LatencyHistogram::default();
         live().for_each(|(report, _)| latencies.add(&report.latencies));
         let total = |outcome: &str| {
@@ -333,7 +334,7 @@ impl StatusView {
         for (state, text) in [
             (WorkerState::DatabaseDown, "database unavailable for"),
             (WorkerState::BackingOff, "database slow; backing off:"),
-            (WorkerState::Lapsed, "lease expired of"),
+            (WorkerState::LeaseExpired, "lease expired of"),
         ] {
             let workers = of(state);
             if workers > 0 {

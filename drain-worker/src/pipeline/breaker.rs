@@ -93,7 +93,7 @@ mod tests {
     #[tokio::test]
     async fn one_at_a_time_probes_and_success_frees_all() {
         let breaker = CircuitBreaker::default();
-        assert!(breaker.until_closed_or_probe().await.is_none(), "closed: nobody probes");
+        assert!(breaker.until_closed_or_probe().await.is_none(), "closed: no probe");
         breaker.record_failure("planted");
         let probe = breaker.until_closed_or_probe().await.expect("the first probes");
         assert!(breaker.until_closed_or_probe().now_or_never().is_none(), "the others wait");

@@ -16,7 +16,7 @@ use crate::pipeline::{
 #[serde(rename_all = "snake_case")]
 pub enum WorkerState {
     #[default]
-    JoinRequest,
+    Joining,
     Draining,
     Idle,
     /// The pool is paused.
@@ -26,8 +26,8 @@ pub enum WorkerState {
     /// The circuit breaker is open; one of the writers retries.
     DatabaseDown,
     Stopping,
-    /// Its lease expired without a heartbeat; it may not commit. Set by the other workers.
-    Lapsed,
+    /// The lease expired without a heartbeat; the worker may not commit. Set by the other workers.
+    LeaseExpired,
 }
 
 /// The report that each heartbeat stores.
@@ -41,7 +41,7 @@ pub struct WorkerReport {
     pub settled_per_second: f64,
     /// Since the worker started, by outcome.
     pub totals: OutcomeTotals,
-    /// Of about the last ten seconds.
+    /// Covers about the last ten seconds.
     pub latencies: LatencyHistogram,
     pub held_orders: u64,
     /// Age of the oldest received order since its acceptance, seconds.
@@ -184,7 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_report_reads_back_and_a_stranger_does_no_harm() {
+    fn a_report_round_trips_and_unknown_fields_are_ignored() {
         let report =
             WorkerReport { state: WorkerState::BackingOff, held_orders: 7, ..WorkerReport::default() };
         assert_eq!(WorkerReport::parse(&report.to_json()), report);

@@ -48,13 +48,13 @@ impl Store {
 
     async fn apply_once(&self, sales: &[&Sale]) -> Result<Result<CatalogueChanges, Vec<String>>, DbError> {
         let mut transaction = self.begin(PoolKind::Writers).await?;
-        let result = take_over(&mut transaction, sales).await;
+        let result = apply_sales(&mut transaction, sales).await;
         transaction.end(result).await
     }
 }
 
 /// The inner error: the faults of the catalogue; nothing is written then.
-async fn take_over(
+async fn apply_sales(
     transaction: &mut Transaction,
     sales: &[&Sale],
 ) -> Result<Result<CatalogueChanges, Vec<String>>, DbError> {

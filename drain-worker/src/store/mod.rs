@@ -54,7 +54,7 @@ pub use pool::{AuditEntry, GroupSnapshot, Heartbeat, JoinRequest, Lease, PoolSto
 use dialect::Driver;
 use stock_cache::StockCache;
 
-/// What the pipeline writes to. [`Store`] implements it; tests put a faulty store in its place.
+/// The store as the pipeline uses it. [`Store`] implements it; tests put a faulty store in its place.
 ///
 /// Every method may return [`StoreError::Transient`]: wait, then call it again with the same arguments. Calling again
 /// is always safe. A call whose future is dropped may still commit; call again to find out.
@@ -86,7 +86,7 @@ pub trait OrderStore: Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
-/// The database, whichever the URL names. Share it in an `Arc`.
+/// The MySQL, PolarDB or SQLite database that the URL names. Share it in an `Arc`.
 ///
 /// Every method may return [`StoreError::Transient`]: wait, then call it again. Calling again is always safe.
 pub struct Store {

@@ -3,7 +3,7 @@
 //! Not the driver's own transaction: that one reads the server's status flags to see if a transaction is open, which
 //! pooling proxies do not always report, and then refuses to begin. Here BEGIN and COMMIT are plain texts. A connection
 //! whose transaction did not end with a confirmed COMMIT is closed and never returned to the pool; that is correct
-//! whatever state the server or a proxy believes the connection to be in.
+//! in any state that the server or a proxy assumes for the connection.
 
 use std::time::Duration;
 

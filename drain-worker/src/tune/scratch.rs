@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn somebody_s_database_is_refused_before_anything_is_asked_of_the_server() {
+    async fn a_named_database_is_rejected_before_any_query() {
         // No server listens on this port.
         let refused = Scratch::create(&url("mysql://u:p@127.0.0.1:1/spillway")).await;
         assert!(matches!(refused, Err(ScratchError::NotNamedForIt(name)) if name == "spillway"));

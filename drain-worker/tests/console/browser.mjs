@@ -1,11 +1,11 @@
-// A browser, and what every page in it must keep to: no error, no other origin, nothing that the policy blocks.
+// A browser whose pages must have no error, no request to another origin and no violation of the content policy.
 
 import assert from "node:assert/strict";
 import { after, before } from "node:test";
 import { chromium } from "playwright-core";
 
 export const BASE = process.env.CONSOLE_URL;
-// Long enough for anything that is to happen.
+// The bound of every wait.
 export const PATIENCE = 60000;
 let browser = null;
 
@@ -40,7 +40,7 @@ export async function opened(use, options = {}) {
   }
 }
 
-// Waits until the text of `selector` has `wanted` in it.
+// Waits until the text of `selector` contains `wanted`.
 export async function says(page, selector, wanted) {
   const matches = ([at, text, flags]) => [...document.querySelectorAll(at)].some((node) => new RegExp(text, flags).test(node.textContent));
   const pattern = wanted instanceof RegExp ? wanted : new RegExp(wanted.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
@@ -49,7 +49,7 @@ export async function says(page, selector, wanted) {
   });
 }
 
-// Answers the question that is open: who and why, then yes.
+// Fills in the open confirmation dialog and confirms.
 export async function agree(page, who, reason) {
   await page.locator("#confirm[open]").waitFor();
   await page.fill("#confirm-who", who);

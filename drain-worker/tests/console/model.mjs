@@ -1,4 +1,4 @@
-// A pool as the API tells it, for states that a real one takes long to come to. It lives by the clock of the machine.
+// A model of the pool behind the API, for states that a real pool reaches slowly. It runs by the machine's clock.
 
 const ISO = (ms) => new Date(ms).toISOString();
 
@@ -54,7 +54,7 @@ export class Model {
     return { rate: Math.round(manual.from + (manual.to - manual.from) * part), ramp: part < 1 ? manual : null };
   }
 
-  // What the pool commits now, by how many of its workers can.
+  // The commit rate, by the number of healthy workers.
   committed() {
     const able = this.workers.filter((worker) => worker.state === "draining").length;
     const rate = this.workers.length ? (this.cap().orders_per_second * able) / this.workers.length : 0;
@@ -111,7 +111,7 @@ export class Model {
 
   chosen(body) {
     const of = (letter) => (body.ids ? body.ids.includes(letter.id) : body.dead_letter_reason ? letter.reason === body.dead_letter_reason : body.all === true);
-    // One a page, so that whoever asks must go on.
+    // One letter a page, so that the client must page.
     const found = this.letters.filter((letter) => letter.id > (body.after || 0) && !letter.discarded_at && of(letter));
     return { page: found.slice(0, 1), next: found.length > 1 ? found[0].id : null };
   }
@@ -159,7 +159,7 @@ export class Model {
     }
   }
 
-  // Answers what the page asks of `/v1/`, without a server.
+  // Responds to the page's requests to `/v1/`, without a server.
   async serve(page) {
     await page.route("**/v1/**", async (route) => {
       const request = route.request();

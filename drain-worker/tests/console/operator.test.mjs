@@ -1,10 +1,10 @@
-// An operator at a real pool: workers, a broker and a database. It starts at 500/s with a long queue.
+// The page at a real pool: workers, a broker and a database. The pool starts at 500/s with a long queue.
 
 import assert from "node:assert/strict";
 import test from "node:test";
 import { PATIENCE, agree, number, opened, says } from "./browser.mjs";
 
-// For the README's picture, which shows more after a while: CONSOLE_PICTURE=$PWD/docs/console.png,
+// To take the README's picture: CONSOLE_PICTURE=$PWD/docs/console.png,
 // CONSOLE_SCENE_MS=50000, CONSOLE_ORDERS=110000.
 const PICTURE = process.env.CONSOLE_PICTURE;
 const SCENE_MS = Number(process.env.CONSOLE_SCENE_MS || 0);
@@ -13,7 +13,7 @@ const FORGOTTEN = Number(process.env.CONSOLE_FORGOTTEN);
 const COUNT = process.env.CONSOLE_WORKERS;
 
 const figure = async (page, tile) => number(await page.locator(`#tile-${tile} b`).textContent());
-// Waits for a tile's figure to be right.
+// Waits until a tile's figure is as expected.
 async function comes(page, tile, right, what) {
   const end = Date.now() + PATIENCE;
   for (;;) {
@@ -49,20 +49,20 @@ test("sees the lag, changes the rate, sees the drain follow, pauses", async () =
 
     await page.click("#pause");
     await agree(page, "ann", "the catalogue lacks a SKU");
-    await says(page, "#headline", /Paused until somebody resumes/);
+    await says(page, "#headline", /Paused until resumed/);
     await comes(page, "committed", (value) => value === 0, "nothing is committed");
     const waiting = await figure(page, "lag");
     assert.ok(waiting > 0, "it still waits");
-    // Paused beats everything: not even a redrive writes.
+    // While paused, a redrive does not write either.
     await page.click("#redrive-all");
     await agree(page, "ann", "");
     await says(page, "#outcomes-summary", /Stopped: .*paused/);
     await page.reload();
-    await says(page, "#headline", /Paused until somebody resumes/);
+    await says(page, "#headline", /Paused until resumed/);
   });
 });
 
-test("resumes, and redrives what the catalogue forgot", async () => {
+test("resumes, and redrives orders of a SKU that the catalogue lacked", async () => {
   await opened(async (page) => {
     await says(page, "#state", "Paused");
     await page.click("#resume");
@@ -71,7 +71,7 @@ test("resumes, and redrives what the catalogue forgot", async () => {
     await says(page, "#letters-reason", `unknown sku (${FORGOTTEN})`);
     await page.selectOption("#letters-reason", "unknown_sku");
     await page.locator("[data-letter]").nth(FORGOTTEN - 1).waitFor();
-    // One that is chosen, then the rest.
+    // One selected letter, then the rest.
     const one = page.locator("[data-letter]").first();
     const id = await one.getAttribute("data-letter");
     await one.locator("input").check();

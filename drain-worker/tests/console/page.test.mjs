@@ -1,4 +1,4 @@
-// The page against a pool that can be put into any state.
+// The page against a model of the pool that can be put into any state.
 
 import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
@@ -55,7 +55,7 @@ test("an operator sees lag, changes the rate, sees the drain follow, pauses and 
   }, { model });
 });
 
-test("dead letters are found by reason, looked at, redriven and discarded with an outcome for each", async () => {
+test("dead letters are listed by reason, shown, redriven and discarded, with an outcome for each", async () => {
   const model = new Model();
   await opened(async (page) => {
     await says(page, "#letters-reason", "unknown sku (2)");
@@ -85,7 +85,7 @@ test("dead letters are found by reason, looked at, redriven and discarded with a
   }, { model });
 });
 
-test("each state is told in one line, with its reason", async () => {
+test("each state has one line with its reason", async () => {
   const model = new Model();
   const [one, two] = model.workers;
   const put = (worker, state, reason) => Object.assign(worker, { state, reason });
@@ -105,13 +105,13 @@ test("each state is told in one line, with its reason", async () => {
     model.perMessage = null;
     await says(page, "#headline", /Draining.*7\d\d messages wait/s);
     model.lagError = "name the broker's metrics with --lag-metrics-url";
-    await says(page, "#headline", /Draining.*What waits is not known: name the broker's metrics/s);
+    await says(page, "#headline", /Draining.*The lag is not known: name the broker's metrics/s);
     model.warnings = ["dead letters are 2 days old: the broker drops them after 3"];
     await says(page, "#warnings", "2 days old");
   }, { model });
 });
 
-test("a lost worker is told, and its figures turn grey until it is back", async () => {
+test("a lost worker is reported and its figures turn grey until it responds", async () => {
   const model = new Model();
   await opened(async (page) => {
     await says(page, "#state", "Draining");
@@ -125,14 +125,14 @@ test("a lost worker is told, and its figures turn grey until it is back", async 
   }, { model, mayFail: true });
 });
 
-test("the token is asked for, sent with every call, and kept in this tab alone", async () => {
+test("the token is requested, sent with every call, and stored in this tab only", async () => {
   const model = new Model();
   model.token = "s3cret";
   await opened(async (page) => {
     await page.locator("#token[open]").waitFor();
     await page.fill("#token-value", "wrong");
     await page.keyboard.press("Enter");
-    await says(page, "#trouble", "wants a token, or another one");
+    await says(page, "#trouble", "requires a valid token");
     await page.click("#token-open");
     await page.fill("#token-value", "s3cret");
     await page.keyboard.press("Enter");
@@ -140,17 +140,17 @@ test("the token is asked for, sent with every call, and kept in this tab alone",
     assert.ok(!(await page.evaluate(() => JSON.stringify({ ...localStorage }) + document.cookie)).includes("s3cret"));
     await page.click("#token-open");
     await page.click("#token-forget");
-    await says(page, "#trouble", "wants a token");
+    await says(page, "#trouble", "requires a valid token");
     const asked = () => model.calls.length;
     const before = asked();
     await page.click("#token-open");
     await page.keyboard.press("Escape");
     await page.locator("#token[open]").waitFor({ state: "detached" });
-    assert.equal(asked(), before, "without a token nothing is told");
+    assert.equal(asked(), before, "without a token nothing is returned");
   }, { model, mayFail: true });
 });
 
-test("what the API refuses is told in the dialog, which stays", async () => {
+test("the dialog stays open and shows the API's error", async () => {
   const model = new Model();
   model.refuse = "rate: must be 1 to 1000000";
   await opened(async (page) => {
@@ -163,7 +163,7 @@ test("what the API refuses is told in the dialog, which stays", async () => {
   }, { model, mayFail: true });
 });
 
-test("what others wrote stays text", async () => {
+test("text from other users is never markup", async () => {
   const hostile = "</script><img src=x onerror=\"document.body.dataset.hacked=1\">";
   const model = new Model();
   Object.assign(model.workers[0], { name: hostile, state: "backing_off", reason: hostile });
@@ -181,7 +181,7 @@ test("what others wrote stays text", async () => {
 test("a schedule is edited as a whole, from the keyboard", async () => {
   const model = new Model();
   await opened(async (page) => {
-    await says(page, "#schedule", "None: the default of 2,000/s holds all day.");
+    await says(page, "#schedule", "None: the default of 2,000/s applies all day.");
     await page.focus("#schedule-edit");
     await page.keyboard.press("Enter");
     await page.fill("#schedule-zone", "Asia/Shanghai");
@@ -200,7 +200,7 @@ test("a schedule is edited as a whole, from the keyboard", async () => {
   }, { model });
 });
 
-test("days of a schedule are shown, kept by an edit of something else, and edited", async () => {
+test("days of a schedule are shown, edited, and kept by other edits", async () => {
   const model = new Model();
   model.settings.schedule = {
     time_zone: "Asia/Shanghai",
@@ -221,7 +221,7 @@ test("days of a schedule are shown, kept by an edit of something else, and edite
   }, { model });
 });
 
-test("everything is reached by the keyboard, in the order it stands, and says what it is", async () => {
+test("every control is reachable by keyboard, in order, and has a name", async () => {
   const model = new Model();
   await opened(async (page) => {
     await says(page, "#state", "Draining");
@@ -252,7 +252,7 @@ test("everything is reached by the keyboard, in the order it stands, and says wh
   }, { model });
 });
 
-test("dark and light, as the system has it or as chosen, and it fits a phone", async () => {
+test("dark and light follow the system or the choice, and the page fits a phone", async () => {
   const model = new Model();
   const ground = (page) => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
   await opened(async (page) => {

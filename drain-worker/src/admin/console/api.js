@@ -2,7 +2,7 @@
 
 const KEY = "spillway-token";
 const WAIT_MS = 5000;
-// A page of redriven letters spends the cap like everything else, and may take as long.
+// A redrive needs credits of the cap, so a page may take long.
 const WORK_WAIT_MS = 120000;
 
 export const token = {
@@ -43,11 +43,11 @@ async function call(method, path, body, waitMs = WAIT_MS) {
   return value;
 }
 
-// RFC 9457: a title, and what exactly was wrong.
+// RFC 9457: a title and its details.
 function problem(status, value) {
   const errors = Array.isArray(value?.errors) ? value.errors.map((error) => error.detail || error.message || "") : [];
-  const told = [value?.detail || value?.title || `The worker answered ${status}.`, ...errors];
-  return told.filter(Boolean).join(" ");
+  const messages = [value?.detail || value?.title || `The worker answered ${status}.`, ...errors];
+  return messages.filter(Boolean).join(" ");
 }
 
 const query = (values) => new URLSearchParams(Object.entries(values).filter(([, value]) => value !== "" && value !== null));

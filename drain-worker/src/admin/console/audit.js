@@ -16,6 +16,6 @@ export function audit() {
     if (id === newest) return;
     newest = id;
     const rows = entries.map((entry) => ({ cells: [moment(entry.at), entry.who || NONE, words(entry.action), entry.detail || "", entry.reason || NONE] }));
-    fillTable(byId("audit"), "Changes, newest first", COLUMNS, rows, "Nobody changed anything yet.");
+    fillTable(byId("audit"), "Changes, newest first", COLUMNS, rows, "No changes yet.");
   };
 }

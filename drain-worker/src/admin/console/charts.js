@@ -1,4 +1,4 @@
-// The five plots. They share one cursor.
+// The five plots, with a common cursor.
 
 import { byId, el } from "./chart.js";
 import { count, ms, rate, seconds } from "./format.js";

@@ -1,4 +1,4 @@
-// Rate, ramp, pause and resume. Nothing is sent before it was confirmed.
+// Rate, ramp, pause and resume. Each change is confirmed before it is sent.
 
 import { api } from "./api.js";
 import { confirm } from "./dialogs.js";
@@ -7,9 +7,9 @@ import { say, show } from "./dom.js";
 import { moment, rate, seconds } from "./format.js";
 import { source } from "./state.js";
 
-// `now()` gives the newest status, or null; `changed(text)` is told what was done.
+// `now()` gives the newest status, or null; `changed(text)` reports what was done.
 export function controls(now, changed) {
-  const current = () => (now() ? `Now ${rate(now().cap.orders_per_second)}, ${source(now())}.` : "What is in force is not known.");
+  const current = () => (now() ? `Now ${rate(now().cap.orders_per_second)}, ${source(now())}.` : "The cap in force is not known.");
 
   byId("rate-form").addEventListener("submit", async (event) => {
     event.preventDefault();
@@ -17,7 +17,7 @@ export function controls(now, changed) {
     const ramp = Number(byId("ramp").value) || 0;
     const how = ramp ? `, by a ramp of ${seconds(ramp)}` : ", at once";
     const lines = [current(), `New: ${rate(wanted)} for the whole pool${how}.`];
-    if (now()?.cap.source === "paused") lines.push("The pool is paused and stays so: this takes effect when it is resumed.");
+    if (now()?.cap.source === "paused") lines.push("The pool stays paused. The rate takes effect when it is resumed.");
     const done = await confirm({
       title: "Set the rate?", lines, yes: `Set ${rate(wanted)}`,
       act: (who) => api.setRate({ rate: wanted, ...(ramp && { ramp_s: ramp }), ...who }),
@@ -29,9 +29,9 @@ export function controls(now, changed) {
 
   byId("rate-reset").addEventListener("click", async () => {
     const settings = now()?.settings;
-    const back = settings?.schedule ? "The schedule decides again." : `The default of ${rate(settings?.default)} holds again.`;
-    const done = await confirm({ title: "Give the manual rate up?", lines: [current(), back], yes: "Give it up", act: api.resetRate });
-    if (done) changed("The manual rate is given up.");
+    const back = settings?.schedule ? "The schedule sets the cap again." : `The default of ${rate(settings?.default)} applies again.`;
+    const done = await confirm({ title: "Clear the manual rate?", lines: [current(), back], yes: "Clear it", act: api.resetRate });
+    if (done) changed("Manual rate cleared.");
   });
 
   const kind = byId("pause-kind");
@@ -49,12 +49,12 @@ export function controls(now, changed) {
     const minutes = Number(byId("pause-minutes").value);
     const until = byId("pause-until").value;
     const [body, length] = {
-      open: [{}, "until somebody resumes it"],
+      open: [{}, "until resumed"],
       for: [{ for_s: minutes * 60 }, `for ${minutes} min`],
       until: [until && { until: new Date(until).toISOString() }, `until ${moment(until)}, your time`],
     }[kind.value];
     const done = await confirm({
-      title: "Pause the pool?", lines: [current(), `No worker commits an order ${length}. Orders go on being accepted and wait.`],
+      title: "Pause the pool?", lines: [current(), `No worker commits an order ${length}. Orders are still accepted, and wait.`],
       yes: "Pause", danger: true, act: (who) => api.pause({ ...body, ...who }),
     });
     if (done) changed(`Paused ${length}.`);

@@ -1,4 +1,4 @@
-// Dialogs: a question with who and why, and the token. The browser keeps the focus inside and lets Escape close them.
+// Dialogs: confirmation with name and reason, and the token. The browser traps the focus and closes them on Escape.
 
 import { token } from "./api.js";
 import { byId, el } from "./chart.js";
@@ -6,7 +6,7 @@ import { say, show } from "./dom.js";
 
 const WHO = "spillway-who";
 
-// Asks; runs `act({ who, reason })` on yes and stays open with the reason if that fails. Gives what `act` gave, or null.
+// Confirms, then runs `act({ who, reason })`; on failure the dialog stays open with the error. Returns the result of `act`, or null.
 export function confirm({ title, lines, body, yes, danger, act }) {
   const dialog = byId("confirm");
   const error = byId("confirm-error");
@@ -48,12 +48,12 @@ export function confirm({ title, lines, body, yes, danger, act }) {
       resolve(result);
     }, { once: true });
     dialog.showModal();
-    // Not on the field that a finger is on by habit, nor on the button that acts.
+    // Focus on neither a field nor the button that acts, so that a stray key does nothing.
     byId(byId("confirm-who").value ? "confirm-reason" : "confirm-who").focus();
   });
 }
 
-// Asks for the token. `done` is called when there is another one.
+// Asks for the token. Calls `done` when it has changed.
 export function tokenDialog(done) {
   const dialog = byId("token");
   const field = byId("token-value");

@@ -2,7 +2,7 @@
 
 import { el } from "./chart.js";
 
-// Writes only what differs, so that a reader's place, a selection or a screen reader is not disturbed each second.
+// Writes changed text only: scroll position, selection and screen readers are not disturbed each second.
 export function say(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
@@ -11,8 +11,8 @@ export function show(node, visible) {
   if (node.hidden === visible) node.hidden = !visible;
 }
 
-// A table's whole content; `columns` are { title, numeric }, rows are { attributes, cells } of text or nodes. A `steady`
-// one, whose cells only tell, changes cell by cell: a selection in it stays.
+// Replaces a table's content. `columns` are { title, numeric }; rows are { attributes, cells } of text or nodes. A `steady`
+// table holds text only and changes cell by cell, so that a selection in it stays.
 export function fillTable(table, caption, columns, rows, none, steady = false) {
   const head = el("thead", {}, el("tr", {}, columns.map((column) => el("th", { scope: "col", class: column.numeric ? "num" : null }, column.title))));
   const line = (row) => el("tr", row.attributes || {}, row.cells.map((cell, index) => el("td", { class: columns[index].numeric ? "num" : null }, cell)));

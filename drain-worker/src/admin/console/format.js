@@ -1,4 +1,4 @@
-// Numbers, times and lengths of time, as people read them.
+// Formats numbers, times and durations.
 
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const clockFormat = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
@@ -32,7 +32,7 @@ export function bytes(value) {
 
 export const clock = (when) => (when ? clockFormat.format(new Date(when)) : NONE);
 
-// The time, with its day unless that is today.
+// The time, with the date unless it is today.
 export function moment(when) {
   if (!when) return NONE;
   const at = new Date(when);

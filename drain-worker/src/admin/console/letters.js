@@ -1,4 +1,4 @@
-// Dead letters: found, looked at, redriven, discarded.
+// Dead letters: list, details, redrive, discard.
 
 import { api } from "./api.js";
 import { confirm } from "./dialogs.js";
@@ -68,7 +68,7 @@ export function letters(trouble, changed) {
           moment(letter.first_failed_at), moment(letter.last_failed_at), bytes(letter.payload_bytes), look],
       };
     });
-    fillTable(byId("letters"), "Dead letters", columns, rows, reason.value ? "None of this reason." : "None. Every order that was taken off the broker was decided.");
+    fillTable(byId("letters"), "Dead letters", columns, rows, reason.value ? "None of this reason." : "None. Every received order was decided.");
     say(byId("letters-sum"), count(total));
     buttons();
   }
@@ -89,19 +89,19 @@ export function letters(trouble, changed) {
     }
   }
 
-  // One of them, at a time, for the letters of `selection`.
+  // Redrives or discards the dead letters of `selection`.
   async function act(verb, selection, whom, danger) {
     const send = verb === "Redrive" ? api.redrive : api.discard;
     const lines = verb === "Redrive"
-      ? [`${whom}: each order is decided again, through the same cap as everything else. Doing it twice changes nothing.`]
-      : [`${whom}: they are kept on record as discarded and are never decided.`];
+      ? [`${whom}: each order is decided again, under the cap. Redriving twice has no effect.`]
+      : [`${whom}: they stay on record as discarded and are never decided.`];
     const yes = await confirm({ title: `${verb} dead letters?`, lines, yes: verb, danger, act: async (who) => who });
     if (!yes) return;
-    const told = await run(verb, selection, (body) => send({ ...body, ...yes.value }));
+    const summary = await run(verb, selection, (body) => send({ ...body, ...yes.value }));
     selected.clear();
     after = 0;
     await load();
-    changed(told);
+    changed(summary);
   }
 
   const ids = () => ({ ids: [...selected] });
@@ -128,9 +128,9 @@ export function letters(trouble, changed) {
     const names = [...new Set([...Object.keys(by), ...(chosen ? [chosen] : [])])].sort();
     reason.replaceChildren(el("option", { value: "" }, `all (${count(now)})`), ...names.map((name) => el("option", { value: name }, `${words(name)} (${count(by[name] || 0)})`)));
     reason.value = chosen;
-    // Whoever is choosing is not to have the rows change under the finger.
+    // While an operator selects rows, the table does not change.
     const busy = selected.size > 0 || byId("letters").contains(document.activeElement);
-    if (busy) say(byId("letters-reload"), "Reload: there is news");
+    if (busy) say(byId("letters-reload"), "Reload: new letters");
     else load();
   };
 }

@@ -1,4 +1,4 @@
-// Asks the worker once a second and hands round what it says.
+// Polls the worker once a second and updates the page.
 
 import { api, token } from "./api.js";
 import { audit } from "./audit.js";
@@ -14,19 +14,19 @@ import { schedule } from "./schedule.js";
 import { theme } from "./theme.js";
 
 const EVERY_MS = 1000;
-// Nobody looks: the worker need not be asked as often.
+// The poll interval of a hidden page.
 const HIDDEN_EVERY_MS = 10000;
 const STALE_MS = 3500;
 const HISTORY_EVERY = 2;
 const AUDIT_EVERY = 5;
-// How long it stands there what was done.
+// The time for which a result stays on the page.
 const DONE_MS = 10000;
 
 let status = null;
 let heard = 0;
 let asked = 0;
 let waiting = null;
-// Of the newest round of questions: one that was overtaken asks no more.
+// The newest round of polls; an older round stops.
 let round = 0;
 let invited = false;
 let forget = null;
@@ -38,7 +38,7 @@ const openToken = tokenDialog(() => {
 });
 const trouble = (error) => {
   const away = error.status === 401 || error.status === 403;
-  say(byId("trouble"), away ? "The worker wants a token, or another one." : error.message);
+  say(byId("trouble"), away ? "The worker requires a valid token." : error.message);
   show(byId("trouble"), true);
   if (away && !token.get() && !invited) openToken();
   invited ||= away;
@@ -77,19 +77,19 @@ async function tick() {
   if (mine === round) waiting = setTimeout(tick, document.hidden ? HIDDEN_EVERY_MS : EVERY_MS);
 }
 
-// At once, with everything.
+// Polls at once, all parts.
 function again() {
   clearTimeout(waiting);
   asked = 0;
   tick();
 }
 
-// Old figures are grey, and say how old they are.
+// Marks old figures and states their age.
 function age() {
   const stale = heard === 0 || Date.now() - heard > (document.hidden ? HIDDEN_EVERY_MS * 2 : STALE_MS);
   document.body.classList.toggle("stale", stale);
-  const told = heard === 0 ? "no figures yet" : stale ? `figures are ${seconds((Date.now() - heard) / 1000)} old` : `live, ${clock(heard)}`;
-  say(byId("connection"), told);
+  const text = heard === 0 ? "no figures yet" : stale ? `figures are ${seconds((Date.now() - heard) / 1000)} old` : `live, ${clock(heard)}`;
+  say(byId("connection"), text);
 }
 
 setInterval(age, 500);

@@ -85,7 +85,7 @@ mod tests {
 
     /// Every file that is named is served, and every served file is named.
     #[test]
-    fn the_files_name_each_other_and_nobody_else() {
+    fn files_link_only_to_each_other() {
         let mut named = BTreeSet::from(["/".to_owned()]);
         for (path, _, text) in FILES {
             for host in ["http://", "https://", "//cdn"] {

@@ -1,4 +1,4 @@
-// What became of each letter of a redrive or a discard, page by page, until there is no next one.
+// The result of each letter of a redrive or discard, page by page, until the last page.
 
 import { byId, el } from "./chart.js";
 import { fillTable, say, show } from "./dom.js";
@@ -7,7 +7,7 @@ import { count, words } from "./format.js";
 const PAGE = 100;
 const ROWS_MAX = 500;
 
-// `send(body)` handles one page. Gives a summary when it is through, stopped, failed or was told to stop.
+// Calls `send(body)` for each page, and returns a summary when it has ended, failed or was stopped.
 export async function run(what, selection, send) {
   const tally = new Map();
   const rows = [];
@@ -40,12 +40,12 @@ export async function run(what, selection, send) {
       }
       if (page.stopped) end = `Stopped: ${page.stopped}.`;
       else if (page.next === null || page.next === undefined) end = "Done.";
-      else if (asked) end = "Stopped as asked.";
+      else if (asked) end = "Stopped by the operator.";
       else after = page.next;
       draw(end);
     }
   } catch (error) {
-    end = `Broken off: ${error.message} Doing it again changes nothing that is done.`;
+    end = `Failed: ${error.message} Retrying is safe: completed letters do not change.`;
     draw(end);
   }
   stop.disabled = true;

@@ -15,12 +15,12 @@ export function overview(status) {
   say(byId("state-reason"), pool.reason);
   say(byId("whose"), `group ${status.group}`);
   document.title = `${pool.title} – Spillway ${status.group}`;
-  // The figures change every second; what is told aloud is what an operator would want to be called for.
+  // The figures change every second; a screen reader announces changes of state and cap only.
   const news = `${pool.title}. Cap ${rate(status.cap.orders_per_second)}, ${source(status)}.`;
   if (news !== announced) say(byId("announce"), news);
   announced = news;
   say(byId("cap-source"), `cap ${rate(status.cap.orders_per_second)}, ${source(status)}`);
-  say(byId("foot"), `Told by worker ${status.worker} at ${clock(status.now)}, your time. Settings’ revision ${status.settings.revision}.`);
+  say(byId("foot"), `From worker ${status.worker} at ${clock(status.now)}, your time. Settings revision ${status.settings.revision}.`);
   tiles(status);
   warnings(status.warnings);
   workers(status.workers);
@@ -33,7 +33,7 @@ function tiles(status) {
     ["committed", "Committed", rate(status.committed_per_second), `cap ${rate(cap.orders_per_second)}, ${source(status)}`],
     ["lag", "Orders waiting", unknown ? NONE : count(lag.orders), unknown || `${count(lag.messages)} messages`],
     ["oldest", "Oldest waits", lag.oldest_age_s ? seconds(lag.oldest_age_s) : NONE, unknown || "since it was stored"],
-    ["eta", "Drained in", eta ? seconds(eta.seconds) : NONE, eta ? `at ${clock(eta.drained_at)}` : "cannot be told now"],
+    ["eta", "Drained in", eta ? seconds(eta.seconds) : NONE, eta ? `at ${clock(eta.drained_at)}` : "not known now"],
     ["commit", "Commit p50", ms(commit?.p50), `p99 ${ms(commit?.p99)}`],
     ["dead", "Dead letters", count(letters.total), letters.total ? `oldest ${seconds(letters.oldest_age_s)}` : "none"],
   ];
@@ -58,11 +58,11 @@ function warnings(list) {
 const COLUMNS = [
   { title: "Worker" }, { title: "State" }, { title: "Share", numeric: true }, { title: "Wants", numeric: true },
   { title: "Committed", numeric: true }, { title: "Commit p50", numeric: true }, { title: "p99", numeric: true },
-  { title: "Holds, orders", numeric: true }, { title: "Since" }, { title: "Lease ends in", numeric: true },
+  { title: "In flight, orders", numeric: true }, { title: "Since" }, { title: "Lease ends in", numeric: true },
 ];
 
 function workers(list) {
-  const live = list.filter((worker) => worker.state !== "lapsed");
+  const live = list.filter((worker) => worker.state !== "lease_expired");
   const sum = live.reduce((total, worker) => total + worker.share, 0);
   say(byId("workers-sum"), `${live.length} live, shares ${rate(sum)} in all`);
   const rows = list.map((worker) => ({

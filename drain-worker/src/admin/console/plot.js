@@ -99,7 +99,7 @@ function picture(spec, samples, frame) {
     parts.push(svg("path", { class: `line ${series.color}`, "data-series": series.key, d: shape, "stroke-dasharray": series.dash }));
   }
   const nothing = samples.some((sample) => spec.series.some((series) => Number.isFinite(sample[series.key]))) ? null
-    : svg("text", { class: "nothing", x: frame.width / 2, y: HEIGHT / 2, "text-anchor": "middle" }, "Nothing is known yet.");
+    : svg("text", { class: "nothing", x: frame.width / 2, y: HEIGHT / 2, "text-anchor": "middle" }, "No data yet.");
   const cursor = svg("line", { class: "cursor", y1: MARGIN.top, y2: HEIGHT - MARGIN.bottom, hidden: true });
   return svg("svg", { width: frame.width, height: HEIGHT, viewBox: `0 0 ${frame.width} ${HEIGHT}`, "aria-hidden": "true" }, parts, nothing, cursor);
 }

@@ -1,4 +1,4 @@
-// Caps by the time of day: shown, and edited as a whole.
+// The schedule of caps: shown, and edited as a whole.
 
 import { api } from "./api.js";
 import { confirm } from "./dialogs.js";
@@ -15,14 +15,14 @@ export function schedule(now, changed) {
       title: "Edit the schedule", body: form.node, yes: "Use this schedule",
       act: (who) => api.setSchedule({ ...form.value(), ...who }),
     });
-    if (done) changed("The schedule is changed.");
+    if (done) changed("Schedule changed.");
   });
   byId("schedule-clear").addEventListener("click", async () => {
     const done = await confirm({
       title: "Clear the schedule?", lines: [`The default of ${rate(now()?.settings.default)} holds, unless a rate is set by hand.`],
       yes: "Clear", danger: true, act: api.clearSchedule,
     });
-    if (done) changed("The schedule is cleared.");
+    if (done) changed("Schedule cleared.");
   });
   let shown = null;
   return (status) => {
@@ -35,11 +35,11 @@ export function schedule(now, changed) {
 }
 
 function view(settings) {
-  if (!settings.schedule) return el("p", {}, `None: the default of ${rate(settings.default)} holds all day.`);
+  if (!settings.schedule) return el("p", {}, `None: the default of ${rate(settings.default)} applies all day.`);
   const { entries, time_zone: zone } = settings.schedule;
   return el("div", {},
     el("ul", { class: "entries" }, entries.map((entry) => el("li", {}, el("b", {}, entry.from), ` ${rate(entry.rate)}${entry.days?.length ? `, ${entry.days.join(" ")} only` : ""}`))),
-    el("p", { class: "fine" }, `Time zone ${zone}. Each holds until the next.`));
+    el("p", { class: "fine" }, `Time zone ${zone}. Each applies until the next.`));
 }
 
 function editor(current) {

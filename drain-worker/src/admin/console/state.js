@@ -1,19 +1,19 @@
-// The pool's state in one line: what it does, how fast, and why not faster.
+// The pool's state in one line: its activity, its rate and what limits it.
 
 import { clock, count, moment, rate, seconds, words } from "./format.js";
 
-const IN_TROUBLE = ["database_down", "backing_off", "lapsed"];
-const NAMES = { database_down: "Database down", backing_off: "Backing off", lapsed: "Lease lapsed", stopping: "Stopping" };
+const IN_TROUBLE = ["database_down", "backing_off", "lease_expired"];
+const NAMES = { database_down: "Database down", backing_off: "Backing off", lease_expired: "Lease expired", stopping: "Stopping" };
 
-// What the pool as a whole is doing: { state, title, figure, reason }.
+// Returns the state of the whole pool: { state, title, figure, reason }.
 export function poolState(status) {
   const { cap, settings, workers } = status;
-  const live = workers.filter((worker) => worker.state !== "lapsed");
+  const live = workers.filter((worker) => worker.state !== "lease_expired");
   const committed = status.committed_per_second;
   const wait = waiting(status);
   if (cap.source === "paused") {
     const until = cap.paused_until || settings.paused_until;
-    return { state: "paused", title: "Paused", figure: until ? `until ${moment(until)}` : "until somebody resumes", reason: wait };
+    return { state: "paused", title: "Paused", figure: until ? `until ${moment(until)}` : "until resumed", reason: wait };
   }
   if (!live.length) return { state: "bad", title: "No worker", figure: "nothing is drained", reason: wait };
   for (const trouble of IN_TROUBLE) {
@@ -36,8 +36,8 @@ export function poolState(status) {
 
 function waiting(status) {
   const { lag, eta } = status;
-  if (lag.error) return `What waits is not known: ${lag.error}. `;
-  // Without a guess at how many orders a message holds, the messages are told.
+  if (lag.error) return `The lag is not known: ${lag.error}. `;
+  // Without an estimate of orders per message, the lag is in messages.
   const what = lag.orders === null || lag.orders === undefined ? `${count(lag.messages)} messages` : `${count(lag.orders)} orders`;
   const about = `${what} wait${lag.oldest_age_s ? `, the oldest for ${seconds(lag.oldest_age_s)}` : ""}`;
   return eta ? `${about}; drained in ${seconds(eta.seconds)}, at ${clock(eta.drained_at)}. ` : `${about}. `;

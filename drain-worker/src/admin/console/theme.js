@@ -1,4 +1,4 @@
-// Dark and light: as the system has it, until somebody chooses.
+// Dark or light: as the system is set, until the operator chooses.
 
 import { byId } from "./chart.js";
 

@@ -122,7 +122,7 @@ pub(super) trait DriverConnection: Send {
 
     fn close(self: Box<Self>) -> BoxFuture<'static, ()>;
 
-    /// Removes the connection from the pool and closes its socket without telling the server: needs no runtime and cannot
+    /// Removes the connection from the pool and closes its socket without a message to the server: needs no runtime and cannot
     /// hang.
     fn discard(self: Box<Self>);
 }

@@ -89,8 +89,8 @@ pub struct AuditEntry {
     pub reason: String,
 }
 
-/// What a pool member calls. [`crate::store::Store`] implements it; the simulation in `tests/pool_sim` has another
-/// one. Retrying after [`StoreError::Transient`] is always safe.
+/// The store as a pool member uses it. [`crate::store::Store`] implements it; so does the simulation in `tests/pool_sim`.
+/// Retrying after [`StoreError::Transient`] is always safe.
 pub trait PoolStore: Send + Sync + 'static {
     /// Adds a lease with a share of 0, and the group if it is new.
     ///

@@ -1,6 +1,6 @@
-//! The rate gate keeps the cap in every window of a second, and uses it.
+//! The rate gate never exceeds the cap in any window of a second, and uses it.
 
-#![allow(clippy::expect_used, reason = "a test says what it expects")]
+#![allow(clippy::expect_used, reason = "tests use expect with the expectation")]
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
@@ -14,14 +14,14 @@ use rand::{RngExt, SeedableRng};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, advance, sleep};
 
-/// The window that the cap is about.
+/// The window of the cap.
 const SECOND: Duration = Duration::from_secs(1);
 
 fn some(orders: u32) -> NonZeroU32 {
     NonZeroU32::new(orders).expect("not zero")
 }
 
-/// A gate all of whose credits came back just now, and may go out at once.
+/// Returns a gate all of whose credits are free and may be granted at once.
 async fn warm(credits: u32) -> RateGate {
     let gate = RateGate::standalone(some(credits));
     let mut left = credits;
@@ -30,7 +30,7 @@ async fn warm(credits: u32) -> RateGate {
         left -= grant.orders().get();
         grant.complete();
     }
-    // Little by little they come back, and all go out once more together.
+    // The credits return in portions, and are granted together once more.
     for _ in 0..3 {
         sleep(WINDOW).await;
         let mut grants = Vec::new();
@@ -46,7 +46,7 @@ async fn warm(credits: u32) -> RateGate {
     gate
 }
 
-/// The most orders committed in any window of a second (half open).
+/// Returns the maximum of orders committed in any window of a second (half open).
 fn busiest_window(commits: &[(Instant, u64)]) -> u64 {
     let mut commits = commits.to_vec();
     commits.sort_unstable_by_key(|&(at, _)| at);
@@ -66,7 +66,7 @@ fn busiest_window(commits: &[(Instant, u64)]) -> u64 {
     most
 }
 
-/// Writers with commits of random size and length; the commit itself lies anywhere between grant and answer.
+/// Runs writers with commits of random size and duration; the commit is at any time between grant and response.
 async fn run_writers(
     seed: u64,
     cap: u32,
@@ -122,7 +122,7 @@ async fn the_cap_is_used_when_commits_are_quick() {
     }
 }
 
-/// The most orders of any tenth of a second.
+/// Returns the maximum of orders in any tenth of a second.
 fn busiest_tenth(commits: &[(Instant, u64)], from: Instant, to: Instant) -> u64 {
     let tenth = |at: Instant| (at - from).as_millis() / 100;
     let mut tenths = std::collections::BTreeMap::new();
@@ -133,7 +133,7 @@ fn busiest_tenth(commits: &[(Instant, u64)], from: Instant, to: Instant) -> u64 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_start_is_spread_over_the_second_and_stays_so() {
+async fn a_start_is_spread_evenly_over_each_second() {
     let start = Instant::now();
     let commits = run_writers(3, 2_000, 200, 5, Duration::from_secs(10)).await;
     for second in 0..10 {
@@ -145,7 +145,7 @@ async fn a_start_is_spread_over_the_second_and_stays_so() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_burst_after_quiet_is_spread_too() {
+async fn a_burst_after_idling_is_spread_too() {
     let gate = RateGate::standalone(some(1_000));
     sleep(SECOND * 60).await;
     let start = Instant::now();
@@ -160,7 +160,7 @@ async fn a_burst_after_quiet_is_spread_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lone_order_never_waits() {
+async fn a_single_order_never_waits() {
     for credits in [1, 2_000] {
         let gate = RateGate::standalone(some(credits));
         for _ in 0..5 {
@@ -173,11 +173,11 @@ async fn a_lone_order_never_waits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_credit_comes_back_one_second_after_the_answer() {
+async fn a_credit_is_released_one_second_after_the_response() {
     let gate = warm(10).await;
     let grant = gate.acquire(some(10)).await;
     sleep(Duration::from_secs(5)).await;
-    assert_eq!(gate.outstanding(), 10, "a commit under way keeps its credits");
+    assert_eq!(gate.outstanding(), 10, "a commit in flight keeps its credits");
     grant.complete();
     advance(Duration::from_millis(1_000)).await;
     assert_eq!(gate.outstanding(), 10);
@@ -186,7 +186,7 @@ async fn a_credit_comes_back_one_second_after_the_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_raised_cap_frees_who_waits() {
+async fn a_raised_cap_wakes_waiting_callers() {
     let gate = RateGate::standalone(some(1));
     let first = gate.acquire(some(1)).await;
     let waiting = tokio::spawn({
@@ -201,24 +201,24 @@ async fn a_raised_cap_frees_who_waits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_grant_is_what_is_free_but_no_crumb() {
+async fn a_grant_has_the_free_credits_but_a_minimum_size() {
     let gate = warm(100).await;
     let first = gate.acquire(some(99)).await;
     assert_eq!(first.orders().get(), 99);
-    // A single credit is free: less than a fiftieth of all, and less than is asked for.
+    // A single credit is free: less than a fiftieth of all, and less than requested.
     let more = tokio::time::timeout(Duration::from_secs(60), gate.acquire(some(40))).await;
     assert!(more.is_err());
     let one = gate.acquire(some(1)).await;
-    assert_eq!(one.orders().get(), 1, "all that is asked for is never a crumb");
+    assert_eq!(one.orders().get(), 1, "a complete grant is never below the minimum");
     one.complete();
     first.complete();
     sleep(WINDOW).await;
     let all = gate.acquire(some(500)).await;
-    assert_eq!(all.orders().get(), 100, "the single one has come back too");
+    assert_eq!(all.orders().get(), 100, "the single credit was released too");
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_lease_starts_with_nothing_out() {
+async fn a_new_lease_starts_without_outstanding_credits() {
     let (first, second) = (Fence::Lease(LeaseId::from_u128(1)), Fence::Lease(LeaseId::from_u128(2)));
     let gate = RateGate::closed();
     gate.bind(first);
@@ -232,15 +232,11 @@ async fn another_lease_starts_with_nothing_out() {
     let new = gate.acquire(some(10)).await;
     assert_eq!(new.fence(), second);
     old.complete();
-    assert_eq!(
-        gate.outstanding(),
-        new.orders().get(),
-        "what was granted under the first lease gives nothing back"
-    );
+    assert_eq!(gate.outstanding(), new.orders().get(), "grants of the first lease release no credits");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_revoked_fence_grants_nothing_and_is_told() {
+async fn a_revoked_fence_grants_nothing_and_fails_waiting_callers() {
     let fence = Fence::Lease(LeaseId::from_u128(1));
     let gate = RateGate::closed();
     gate.bind(fence);
@@ -253,7 +249,7 @@ async fn a_revoked_fence_grants_nothing_and_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn giving_up_waiting_takes_nothing() {
+async fn a_cancelled_acquire_takes_no_credits() {
     let gate = RateGate::standalone(some(1));
     let first = gate.acquire(some(1)).await;
     let second = tokio::time::timeout(Duration::from_millis(500), gate.acquire(some(1))).await;
@@ -264,11 +260,11 @@ async fn giving_up_waiting_takes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_grant_that_is_dropped_keeps_its_credits() {
+async fn a_dropped_grant_keeps_its_credits() {
     let gate = warm(10).await;
     drop(gate.acquire(some(4)).await);
     sleep(WINDOW * 100).await;
-    assert_eq!(gate.outstanding(), 4, "nobody knows whether it is still being committed");
+    assert_eq!(gate.outstanding(), 4, "it may still be committed");
     gate.bind(Fence::Open);
     assert_eq!(gate.outstanding(), 0);
 }

@@ -1,4 +1,4 @@
-//! A real pool of the operator's own: a broker, a database, workers as processes, and orders that wait.
+//! A pool for the operator's tests: a broker, a database, workers as processes, and a queue of orders.
 
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -19,15 +19,15 @@ use tokio::time::{sleep, timeout};
 
 use crate::orders::{SkuTerms, catalogue, order};
 
-/// Long enough for anything that is to happen.
+/// Bound of every wait.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Orders that wait when the workers start; a picture of a long run needs more (`CONSOLE_ORDERS`).
+/// Orders in the queue when the workers start; a picture of a long run needs more (`CONSOLE_ORDERS`).
 pub(crate) fn orders() -> u64 {
     std::env::var("CONSOLE_ORDERS").ok().and_then(|text| text.parse().ok()).unwrap_or(30_000)
 }
 
-/// What the catalogue forgets at first, and how many orders name it.
+/// The SKU that the first catalogue lacks, and the number of orders for it.
 pub(crate) const FORGOTTEN: (&str, u64) = ("LATE", 3);
 
 const TERMS: [SkuTerms<'static>; 3] =
@@ -70,8 +70,8 @@ impl PoolFixture {
         }
     }
 
-    /// Takes over a catalogue that has what the first one forgot.
-    pub(crate) async fn mend_the_catalogue(&self) {
+    /// Applies a catalogue that has the missing SKU.
+    pub(crate) async fn apply_the_complete_catalogue(&self) {
         let store = Store::connect(&self.database, StoreConfig::default()).await.expect("it opens");
         let mut terms = TERMS.to_vec();
         terms.push((FORGOTTEN.0, 100, None));
@@ -80,7 +80,7 @@ impl PoolFixture {
     }
 }
 
-/// Every order once, 20 a message: mostly what there is plenty of, some that sell out, some beyond a buyer's limit.
+/// Publishes each order once, 20 in a message: most are in stock, some sell out, some exceed a buyer's limit.
 async fn publish(client: ClientConfig) {
     let config = ProducerConfig { topics: vec!["orders".to_owned()], ..ProducerConfig::default() };
     let producer = FutureProducer::new(client, config, DefaultContext).expect("a producer");
@@ -118,7 +118,7 @@ fn worker(number: usize, database: &str, broker: &str, admin: u16) -> Child {
         .expect("the worker starts")
 }
 
-/// A port that was free a moment ago.
+/// Returns a port that was free a moment ago.
 fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     listener.local_addr().expect("an address").port()

@@ -1,9 +1,9 @@
 //! The console in a headless browser. `SPILLWAY_TEST_CHROMIUM` names the browser and `SPILLWAY_TEST_PLAYWRIGHT` the
 //! folder where `npm ci` put this folder's packages; without both these tests are skipped.
 
-#![allow(clippy::expect_used, reason = "a test says what it expects")]
+#![allow(clippy::expect_used, reason = "tests use expect with the expectation")]
 
-// One file for both suites: what an order looks like is the same here.
+// Shared with the suite `operate`.
 mod fixture;
 #[allow(dead_code, reason = "the store's tests use the rest")]
 #[path = "../store/orders.rs"]
@@ -21,13 +21,13 @@ use tokio::time::timeout;
 
 use fixture::PoolFixture;
 
-/// Workers of the real pool.
+/// Workers of the pool.
 const WORKERS: usize = 3;
 
-/// Longest time for one suite.
+/// Bound of one suite.
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// Where browser and packages are; `None`, said aloud, where they are not.
+/// Returns the folder of the packages; prints a line and returns `None` if the browser or the packages are missing.
 fn packages() -> Option<PathBuf> {
     if std::env::var_os("SPILLWAY_TEST_CHROMIUM").is_none() {
         println!("skipped: SPILLWAY_TEST_CHROMIUM is not set");
@@ -42,7 +42,7 @@ fn packages() -> Option<PathBuf> {
 
 /// Runs the tests of a suite whose names match `only`, against the page at `url`.
 async fn suite(packages: &Path, name: &str, only: &str, url: &str) {
-    // A module finds its packages beside itself.
+    // A module finds its packages in its own folder.
     let room = TempDir::new().expect("a directory");
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/console");
     for file in ["browser.mjs", "model.mjs", name] {
@@ -55,24 +55,24 @@ async fn suite(packages: &Path, name: &str, only: &str, url: &str) {
         .args(["--test", "--test-reporter=spec", "--test-name-pattern", only, name])
         .current_dir(room.path())
         .env("CONSOLE_URL", url)
-        // Left there, for whoever wants to look.
+        // The pictures stay there.
         .env("CONSOLE_PICTURES", pictures)
         .env("CONSOLE_ORDERS", fixture::orders().to_string())
         .env("CONSOLE_FORGOTTEN", fixture::FORGOTTEN.1.to_string())
         .env("CONSOLE_WORKERS", WORKERS.to_string())
         .kill_on_drop(true)
         .output();
-    let output = timeout(PATIENCE, running).await.expect("it ends in time").expect("node runs");
+    let output = timeout(PATIENCE, running).await.expect("ends in time").expect("node runs");
     println!("{}", String::from_utf8_lossy(&output.stdout));
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_page_shows_every_state_and_does_what_it_is_told() {
+async fn the_page_shows_every_state_and_performs_every_action() {
     let Some(packages) = packages() else { return };
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
     let url = format!("http://{}/", listener.local_addr().expect("an address"));
-    // The API is played in the browser; the page and its policy are the worker's own.
+    // The API is a model in the browser; the page and its policy are the worker's.
     let page: Router = console::router();
     let serving = tokio::spawn(async move { axum::serve(listener, page).await });
     suite(&packages, "page.test.mjs", ".", &url).await;
@@ -84,6 +84,6 @@ async fn an_operator_runs_a_real_pool() {
     let Some(packages) = packages() else { return };
     let fixture = PoolFixture::new(WORKERS).await;
     suite(&packages, "operator.test.mjs", "sees the lag", &fixture.url).await;
-    fixture.mend_the_catalogue().await;
+    fixture.apply_the_complete_catalogue().await;
     suite(&packages, "operator.test.mjs", "redrives", &fixture.url).await;
 }

@@ -1,4 +1,4 @@
-//! Who may do what on the admin port.
+//! Authentication of the admin port.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ const GUARDED: [(Method, &str); 13] = [
     (Method::POST, "/v1/dead-letters/discard"),
 ];
 
-/// The admin port of a worker that has not joined.
+/// Returns the admin port of a worker that has not joined.
 fn port(fixture: &WorkerFixture, access: AdminAccess) -> Router {
     let (gate, signals) = (RateGate::closed(), WorkerSignals::default());
     let config = PoolConfig {
@@ -74,7 +74,7 @@ async fn answer(router: &Router, method: &Method, path: &str, headers: &[(&str, 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_call_of_the_api_asks_for_the_token_and_nothing_else_does() {
+async fn every_api_route_requires_the_token_and_no_other_route_does() {
     let fixture = WorkerFixture::new().await;
     let router = port(&fixture, AdminAccess::Token(Secret::new(TOKEN.to_owned())));
     let bearer = format!("Bearer {TOKEN}");
@@ -95,7 +95,7 @@ async fn every_call_of_the_api_asks_for_the_token_and_nothing_else_does() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_a_token_other_sites_and_names_are_refused() {
+async fn without_a_token_other_origins_and_hosts_are_rejected() {
     let fixture = WorkerFixture::new().await;
     let router = port(&fixture, AdminAccess::Loopback);
     let own = ("host", "localhost:9101");

@@ -1,4 +1,4 @@
-//! Dead letters, from the broker to the operator.
+//! Dead letters, from the broker's dead-letter queue to the operator's routes.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -35,7 +35,7 @@ fn writer() -> GatedWriter {
     GatedWriter::new(gate, WriterStats::default(), CircuitBreaker::default())
 }
 
-/// The operators' routes, with nothing in the way.
+/// Returns the operators' routes, without authentication.
 fn router(store: Arc<Store>) -> Router {
     let redriver = Redriver::new(store, writer(), Arc::new(|| None), "drain", RedriveConfig::default());
     dead_letters::router(redriver)
@@ -56,7 +56,7 @@ async fn post<T: DeserializeOwned>(router: &Router, path: &str, body: &Value) ->
     call(router, Request::post(path).body(Body::from(body.to_string())).expect("a request")).await
 }
 
-/// Takes over what the broker gave up, until stopped.
+/// A running consumer of the broker's dead-letter queue.
 pub(crate) struct TakingOver(CancellationToken, JoinHandle<()>);
 
 impl TakingOver {
@@ -74,42 +74,43 @@ impl TakingOver {
 
     pub(crate) async fn stop(self) {
         self.0.cancel();
-        tokio::time::timeout(PATIENCE, self.1).await.expect("it stops in time").expect("it does not panic");
+        tokio::time::timeout(PATIENCE, self.1).await.expect("stops in time").expect("does not panic");
     }
 }
 
-/// Levels and error codes of the lines about what cannot be taken over.
-fn told(capture: &Capture) -> Vec<Value> {
+/// Returns the levels and error codes of the consumer's log lines.
+fn errors_logged(capture: &Capture) -> Vec<Value> {
     let lines = capture.lines();
     let about = lines.iter().filter(|line| line["target"] == "drain_worker::dead_letters::broker_dlq");
     about.map(|line| json!([line["level"], line["errorCode"]])).collect()
 }
 
-/// Everything on this thread, so that its lines are captured.
+/// Runs on one thread, so that its log lines are captured.
 #[tokio::test]
-async fn what_cannot_be_taken_over_is_an_error_until_it_can_and_no_dead_letter_is_none() {
+async fn an_unreadable_dead_letter_queue_is_an_error_until_it_recovers_but_a_missing_one_is_not() {
     let capture = Capture::current_thread("drain_worker=debug").expect("a filter");
     let fixture = WorkerFixture::new().await;
     let none_yet = TakingOver::start(fixture.store.clone(), fixture.client.clone(), "drain");
-    fixture.until("told", async || !told(&capture).is_empty()).await;
+    fixture.until("an error is logged", async || !errors_logged(&capture).is_empty()).await;
     none_yet.stop().await;
-    assert!(told(&capture).iter().all(|line| *line == json!(["DEBUG", null])), "{}", capture.text());
+    assert!(errors_logged(&capture).iter().all(|line| *line == json!(["DEBUG", null])), "{}", capture.text());
 
-    let before = told(&capture).len();
+    let before = errors_logged(&capture).len();
     let mut config = BrokerDlqConfig::for_group("drain");
-    // A topic that is there, for a group that is not.
+    // The topic exists, the group does not.
     config.topic = "orders".to_owned();
-    config.group = "nobody-made-it".to_owned();
+    config.group = "unknown-group".to_owned();
     let refused = TakingOver::start_with(fixture.store.clone(), fixture.client.clone(), config);
     let is_error = |line: &Value| *line == json!(["ERROR", "dead_letters_unreachable"]);
-    fixture.until("an error", async || told(&capture)[before..].iter().any(is_error)).await;
+    fixture.until("an error", async || errors_logged(&capture)[before..].iter().any(is_error)).await;
     refused.stop().await;
-    let failed: Vec<_> = told(&capture)[before..].iter().filter(|line| line[0] != "INFO").cloned().collect();
-    assert_eq!(failed[0], json!(["WARN", null]), "the first may be a passing fault: {failed:?}");
+    let failed: Vec<_> =
+        errors_logged(&capture)[before..].iter().filter(|line| line[0] != "INFO").cloned().collect();
+    assert_eq!(failed[0], json!(["WARN", null]), "the first error may be transient: {failed:?}");
     assert!(failed[1..].iter().all(is_error), "{failed:?}");
 }
 
-/// Receives everything and settles nothing, as a worker that crashes each time.
+/// Receives all messages and settles none, as a worker that crashes each time.
 pub(crate) async fn receive_and_crash(
     client: &ClientConfig,
     group: &str,
@@ -131,23 +132,23 @@ pub(crate) async fn crash_once(consumer: &StreamConsumer) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_the_broker_gave_up_becomes_letters_of_undecided_orders() {
+async fn broker_dead_letters_are_stored_for_undecided_orders() {
     let fixture = WorkerFixture::with_attempts(1).await;
-    // It comes before there is anything to take over, as in production.
+    // The consumer starts before there is a dead-letter queue, as in production.
     let taking_over = TakingOver::start(fixture.store.clone(), fixture.client.clone(), "drain");
     fixture.publish(&orders(0..10, "PLENTY")).await;
     fixture.publish_raw(b"not an envelope".to_vec()).await;
-    // The acks of these were lost.
+    // The acks of these orders were lost.
     fixture.store.commit(Fence::Open, &orders(0..4, "PLENTY")).await.expect("commits");
     let crashing = receive_and_crash(&fixture.client, "drain", "orders", Duration::from_millis(500)).await;
     fixture
-        .until("taken over", async || {
+        .until("stored", async || {
             crash_once(&crashing).await;
             fixture.counts().await.dead_letters_total() == 7
         })
         .await;
     let settled = async || {
-        let stats = fixture.broker.stats().await.expect("told");
+        let stats = fixture.broker.stats().await.expect("stats");
         let group = stats.group(DEAD_TOPIC, "drain-dead-letters");
         group.is_some_and(|group| group.ready + group.in_flight == 0)
     };
@@ -164,7 +165,7 @@ async fn what_the_broker_gave_up_becomes_letters_of_undecided_orders() {
     let decided = fixture.store.find(order(3, "PLENTY").order_id).await.expect("reads").expect("is there");
     assert!(matches!(decided.status, StoredStatus::Decided(_)), "{decided:?}");
 
-    // Operators redrive; what cannot be read stays.
+    // Operators redrive; the unreadable letter stays.
     let (status, redriven): (_, RedriveView) =
         post(&router(fixture.store.clone()), "/v1/dead-letters/redrive", &json!({"all": true})).await;
     let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
@@ -175,27 +176,27 @@ async fn what_the_broker_gave_up_becomes_letters_of_undecided_orders() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_dead_message_that_comes_twice_changes_nothing() {
+async fn a_redelivered_broker_dead_letter_changes_nothing() {
     let fixture = WorkerFixture::with_attempts(2).await;
     fixture.publish(&orders(0..10, "PLENTY")).await;
     let crashing = receive_and_crash(&fixture.client, "drain", "orders", Duration::from_millis(500)).await;
     let dead = async || {
         crash_once(&crashing).await;
-        fixture.broker.stats().await.expect("told").topic(DEAD_TOPIC).is_some_and(|topic| topic.stored > 0)
+        fixture.broker.stats().await.expect("stats").topic(DEAD_TOPIC).is_some_and(|topic| topic.stored > 0)
     };
-    fixture.until("given up", dead).await;
-    // Somebody took it over and was killed before the ack.
+    fixture.until("the dead-letter queue has messages", dead).await;
+    // A worker stored it and was killed before the ack.
     let first =
         receive_and_crash(&fixture.client, "drain-dead-letters", DEAD_TOPIC, Duration::from_millis(500))
             .await;
     fixture.until("received", async || crash_once(&first).await > 0).await;
     fixture.store.commit(Fence::Open, &orders(0..2, "NOT-IN-THE-DATABASE")).await.expect("commits");
     let taking_over = TakingOver::start(fixture.store.clone(), fixture.client.clone(), "drain");
-    fixture.until("taken over", async || fixture.counts().await.dead_letters_total() == 10).await;
+    fixture.until("stored", async || fixture.counts().await.dead_letters_total() == 10).await;
     taking_over.stop().await;
     let totals = fixture.store.dead_letter_totals().await.expect("counts");
     assert_eq!(totals.by_reason["attempts_exhausted"].letters, 8);
-    assert_eq!(totals.by_reason["unknown_sku"].letters, 2, "the reason that tells more stays");
+    assert_eq!(totals.by_reason["unknown_sku"].letters, 2, "the more specific reason stays");
 }
 
 #[tokio::test]
@@ -207,7 +208,7 @@ async fn operators_list_show_redrive_and_discard() {
     let (_, page): (_, DeadLetterPage) =
         get(&router, "/v1/dead-letters?dead_letter_reason=unknown_sku&limit=2").await;
     assert_eq!((page.letters.len(), page.total), (2, 5));
-    let next = page.next.expect("there are more");
+    let next = page.next.expect("more pages");
     let (_, rest): (_, DeadLetterPage) = get(&router, &format!("/v1/dead-letters?after={next}")).await;
     assert_eq!((rest.letters.len(), rest.next), (3, None));
     let letter = &page.letters[0];
@@ -258,7 +259,7 @@ async fn operators_list_show_redrive_and_discard() {
 }
 
 #[tokio::test]
-async fn what_makes_no_sense_is_a_problem() {
+async fn invalid_requests_return_a_problem() {
     let fixture = WorkerFixture::new().await;
     let router = router(fixture.store.clone());
     for (path, status, code) in [

@@ -1,4 +1,4 @@
-//! The real broker's dead letters: what it gives up is found in the database.
+//! The dead-letter queue of the real broker.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use tokio::process::Command;
 use crate::dead_letters::{TakingOver, crash_once, receive_and_crash};
 use crate::harness::{PATIENCE, WorkerFixture, orders};
 
-/// Apache's broker gives a message up at the first receive after its last hiding, which takes at least 10 s, and lets
-/// the dead-letter topic be found some seconds later.
+/// Apache's broker moves a message to the dead-letter queue at the first receive after its last invisible duration,
+/// at least 10 s, and serves the new topic's route some seconds later.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn real_what_the_broker_gave_up_becomes_letters() {
+async fn real_broker_dead_letters_are_stored() {
     let variable = |name: &str| std::env::var(name).ok();
     let (Some(endpoint), Some(stack)) =
         (variable("SPILLWAY_TEST_ROCKETMQ_ENDPOINT"), variable("SPILLWAY_TEST_STACK"))
@@ -36,7 +36,7 @@ async fn real_what_the_broker_gave_up_becomes_letters() {
     call(&["topic", &topic, "--queues", "1", "--group", &taker]).await;
     call(&["group", &group, "--max-retries", "0"]).await;
 
-    // Only the database of it is used.
+    // Only the fixture's database is used.
     let fixture = WorkerFixture::new().await;
     let taking_over = TakingOver::start(fixture.store.clone(), client.clone(), &group);
     let crashing = receive_and_crash(&client, &group, &topic, Duration::from_secs(10)).await;
@@ -50,11 +50,7 @@ async fn real_what_the_broker_gave_up_becomes_letters() {
     }
     let deadline = tokio::time::Instant::now() + 4 * PATIENCE;
     while fixture.counts().await.dead_letters_total() < 6 {
-        assert!(
-            tokio::time::Instant::now() < deadline,
-            "not taken over in time: {:?}",
-            fixture.counts().await
-        );
+        assert!(tokio::time::Instant::now() < deadline, "not stored in time: {:?}", fixture.counts().await);
         crash_once(&crashing).await;
     }
     let letters = fixture.letters().await;

@@ -1,4 +1,4 @@
-//! The way of orders that nothing stands in.
+//! Orders without faults.
 
 use std::collections::BTreeMap;
 
@@ -8,13 +8,13 @@ use shared::order::{PayloadDigest, RejectReason};
 use crate::harness::{WorkerFixture, order, orders};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_published_before_the_first_run_is_drained() {
+async fn messages_published_before_the_first_run_are_drained() {
     let fixture = WorkerFixture::new().await;
     fixture.publish(&orders(0..500, "PLENTY")).await;
     let worker = fixture.worker().await;
     fixture.drained(500).await;
     assert_eq!(fixture.counts().await.confirmed, 500);
-    worker.stop().await.expect("stopped in order");
+    worker.stop().await.expect("stops gracefully");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -32,7 +32,7 @@ async fn every_order_ends_in_a_state() {
         BTreeMap::from([(RejectReason::SoldOut, 20), (RejectReason::LimitExceeded, 4)])
     );
     assert_eq!(counts.dead_letters, BTreeMap::from([(DeadLetterReason::UnknownSku.as_str().to_owned(), 1)]));
-    worker.stop().await.expect("stopped in order");
+    worker.stop().await.expect("stops gracefully");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -48,13 +48,13 @@ async fn a_redelivery_changes_nothing_and_another_payload_is_a_conflict() {
     fixture.drained(100).await;
     let counts = fixture.counts().await;
     assert_eq!((counts.confirmed, counts.conflicts), (100, 1));
-    let stock = fixture.store.stock().await.expect("told");
+    let stock = fixture.store.stock().await.expect("stock");
     assert_eq!(stock.iter().find(|stock| stock.sku == "PLENTY").map(|stock| stock.reserved), Some(100));
-    worker.stop().await.expect("stopped in order");
+    worker.stop().await.expect("stops gracefully");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn messages_that_cannot_be_read_are_kept_and_hold_nobody_up() {
+async fn unreadable_messages_are_stored_and_delay_no_others() {
     let fixture = WorkerFixture::new().await;
     let worker = fixture.worker().await;
     fixture.publish_raw(b"not an envelope".to_vec()).await;
@@ -68,25 +68,25 @@ async fn messages_that_cannot_be_read_are_kept_and_hold_nobody_up() {
     reasons.sort_unstable();
     assert_eq!(reasons, ["malformed_message", "unknown_version"]);
     assert!(letters.iter().any(|letter| letter.payload.as_ref() == b"not an envelope"), "kept whole");
-    worker.stop().await.expect("stopped in order");
+    worker.stop().await.expect("stops gracefully");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stop_finishes_what_is_held_and_the_next_run_the_rest() {
+async fn a_stop_commits_what_is_in_flight_and_the_next_run_the_rest() {
     let mut fixture = WorkerFixture::new().await;
     fixture.rate = 400;
     fixture.publish(&orders(0..1_000, "PLENTY")).await;
     let worker = fixture.worker().await;
     fixture.until("begun", async || fixture.counts().await.orders() > 0).await;
-    worker.stop().await.expect("stopped in order");
+    worker.stop().await.expect("stops gracefully");
     let done = fixture.counts().await.orders();
-    assert!((1..1_000).contains(&done), "stopped in the middle, at {done}");
-    let stats = fixture.broker.stats().await.expect("told");
+    assert!((1..1_000).contains(&done), "stopped midway, at {done}");
+    let stats = fixture.broker.stats().await.expect("stats");
     let in_flight = stats.group("orders", "drain").map(|group| group.in_flight);
-    assert_eq!(in_flight, Some(0), "nothing is left hidden from the next worker");
+    assert_eq!(in_flight, Some(0), "no message stays invisible to the next worker");
 
     fixture.rate = 100_000;
     let worker = fixture.worker().await;
     fixture.drained(1_000).await;
-    worker.stop().await.expect("stopped in order");
+    worker.stop().await.expect("stops gracefully");
 }

@@ -1,4 +1,4 @@
-//! A store whose commits and heartbeats fail, wait or take long, as told.
+//! A store whose commits and heartbeats fail, block or are delayed on demand.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -13,22 +13,21 @@ use shared::order::AcceptedOrder;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-/// A store that fails as told.
 pub(crate) struct FaultyStore {
     store: Arc<Store>,
     pub(crate) down: AtomicBool,
     pub(crate) fatal: AtomicBool,
-    /// Heartbeats get no answer.
+    /// Heartbeats fail, as if no response arrived.
     pub(crate) is_deaf: AtomicBool,
     /// Added to every commit.
     pub(crate) delay_ms: AtomicU64,
-    /// What is to be written waits while this is set.
+    /// Writes wait while this is set.
     pub(crate) hold: watch::Sender<bool>,
-    /// Calls that wait for it, or did.
+    /// Calls that have waited on `hold`.
     pub(crate) held: AtomicU64,
-    /// Calls that were refused for want of a lease.
+    /// Calls that the store rejected as fenced.
     pub(crate) fenced: AtomicU64,
-    /// Commits that succeed, and whose answer is lost.
+    /// Commits that succeed and whose response is lost.
     pub(crate) answers_to_lose: AtomicU64,
     pub(crate) failed: AtomicU64,
     /// Orders of the largest transaction.

@@ -1,4 +1,4 @@
-//! A broker, a database and a worker of a test's own.
+//! A broker, a database and a worker for each test.
 
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -49,7 +49,7 @@ pub(crate) const CATALOGUE: &str = r#"
     ]
 "#;
 
-/// Long enough for anything that is to happen.
+/// Bound of every wait.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct WorkerFixture {
@@ -62,7 +62,7 @@ pub(crate) struct WorkerFixture {
     _directory: TempDir,
 }
 
-/// A worker under way.
+/// A running worker.
 pub(crate) struct Worker {
     pub(crate) breaker: CircuitBreaker,
     shutdown: CancellationToken,
@@ -71,12 +71,12 @@ pub(crate) struct Worker {
 }
 
 impl WorkerFixture {
-    /// Broker and database prepared as `drain-worker init` does.
+    /// Prepares broker and database as `drain-worker init` does.
     pub(crate) async fn new() -> Self {
         Self::with_attempts(17).await
     }
 
-    /// The same, with a broker that gives a message up after so many deliveries.
+    /// The same, with a broker that moves a message to the dead-letter queue after `attempts_max` deliveries.
     pub(crate) async fn with_attempts(attempts_max: u16) -> Self {
         let directory = TempDir::new().expect("a directory");
         let mut config = BrokerConfig::at(directory.path().join("broker"));
@@ -99,7 +99,7 @@ impl WorkerFixture {
         Self { broker, client, url: url.to_string(), store, producer, rate: 100_000, _directory: directory }
     }
 
-    /// Flags for a worker of this fixture, and `more`.
+    /// Returns flags for a worker of this fixture, and `more`.
     pub(crate) fn flags(&self, more: &[&str]) -> Vec<String> {
         let endpoint = self.client.endpoint.to_string();
         let own =
@@ -107,7 +107,7 @@ impl WorkerFixture {
         own.iter().chain(more).map(|&text| text.to_owned()).collect()
     }
 
-    /// Starts a whole worker, as the program does, with `more` flags.
+    /// Starts a worker with its ports, as the program does, with `more` flags.
     pub(crate) async fn whole_worker(&self, more: &[&str]) -> WholeWorker {
         let program = std::iter::once("drain-worker".to_owned());
         let cli = Cli::try_parse_from(program.chain(self.flags(more))).expect("flags");
@@ -123,7 +123,7 @@ impl WorkerFixture {
         WholeWorker { query, admin, shutdown, running }
     }
 
-    /// Publishes `orders`, ten a message.
+    /// Publishes `orders`, ten in each message.
     pub(crate) async fn publish(&self, orders: &[AcceptedOrder]) {
         for chunk in orders.chunks(10) {
             let encoded: Vec<_> = chunk.iter().map(EncodedOrder::new).collect();
@@ -144,7 +144,7 @@ impl WorkerFixture {
         self.worker_with(store, gate, WorkerSignals::default()).await
     }
 
-    /// A worker that may commit what `gate` lets through.
+    /// Starts a worker that commits what `gate` grants.
     pub(crate) async fn worker_with<S: OrderStore>(
         &self,
         store: Arc<S>,
@@ -181,7 +181,7 @@ impl WorkerFixture {
         self.store.counts().await.expect("counted")
     }
 
-    /// Waits until the database holds `orders` and the broker nothing.
+    /// Waits until the database holds `orders` and the broker has no unsettled message.
     pub(crate) async fn drained(&self, orders: u64) {
         self.until("drained", async || {
             let counts = self.counts().await;
@@ -192,7 +192,6 @@ impl WorkerFixture {
         assert_eq!(counts.orders() + counts.dead_letters_total(), orders, "{counts:?}");
     }
 
-    /// All dead letters.
     pub(crate) async fn letters(&self) -> Vec<StoredDeadLetter> {
         let page = PageRequest { after: 0, letters_max: NonZeroU32::MAX };
         let heads = self
@@ -204,9 +203,9 @@ impl WorkerFixture {
         self.store.get_dead_letters(&ids).await.expect("read")
     }
 
-    /// Messages that the group has not settled.
+    /// Returns the number of messages that the group has not settled.
     pub(crate) async fn unsettled(&self) -> u64 {
-        let stats = self.broker.stats().await.expect("told");
+        let stats = self.broker.stats().await.expect("stats");
         stats.group("orders", "drain").map_or(0, |group| group.ready + group.in_flight)
     }
 
@@ -223,24 +222,22 @@ impl WorkerFixture {
 }
 
 impl Worker {
-    /// Asks it to stop and waits for its end.
+    /// Requests the stop and waits for the end.
     pub(crate) async fn stop(self) -> Result<(), PipelineError> {
         self.shutdown.cancel();
-        let result =
-            timeout(PATIENCE, self.running).await.expect("it stops in time").expect("it does not panic");
+        let result = timeout(PATIENCE, self.running).await.expect("stops in time").expect("does not panic");
         self.consumer.close(PATIENCE).await;
         result
     }
 
-    /// Waits for it to end by itself.
+    /// Waits until the worker ends by itself.
     pub(crate) async fn ended(self) -> Result<(), PipelineError> {
-        let result =
-            timeout(PATIENCE, self.running).await.expect("it ends in time").expect("it does not panic");
+        let result = timeout(PATIENCE, self.running).await.expect("ends in time").expect("does not panic");
         self.consumer.close(PATIENCE).await;
         result
     }
 
-    /// Ends it at once: nothing is settled, nothing is given back.
+    /// Aborts the worker: it acks and nacks nothing.
     pub(crate) async fn crash(self) {
         self.running.abort();
         let _cancelled = self.running.await;
@@ -298,10 +295,10 @@ pub(crate) struct WholeWorker {
 }
 
 impl WholeWorker {
-    /// Stops it in order.
+    /// Stops the worker gracefully.
     pub(crate) async fn stop(self) {
         self.shutdown.cancel();
-        let ended = timeout(PATIENCE, self.running).await.expect("it ends in time");
-        ended.expect("it does not panic").expect("stopped in order");
+        let ended = timeout(PATIENCE, self.running).await.expect("ends in time");
+        ended.expect("does not panic").expect("stops gracefully");
     }
 }

@@ -1,6 +1,6 @@
-//! The whole worker, against the embedded broker and SQLite.
+//! The whole worker against the embedded broker and SQLite.
 
-#![allow(clippy::expect_used, reason = "a test says what it expects")]
+#![allow(clippy::expect_used, reason = "tests use expect with the expectation")]
 
 mod admin;
 mod dead_letters;

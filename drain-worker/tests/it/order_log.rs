@@ -1,4 +1,4 @@
-//! One order can be followed by its trace.
+//! The log lines about an order, found by its trace.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -25,7 +25,8 @@ fn traced(number: u64, sku: &str) -> AcceptedOrder {
     order
 }
 
-/// Lines about one order, each as level, trace, outcome and reason. A slow machine may see a message again.
+/// Returns the lines about settled orders as level, trace, outcome and reason. On a slow machine the broker may
+/// redeliver.
 fn settled(capture: &Capture) -> BTreeSet<String> {
     let lines = capture.lines();
     let about_one = lines.iter().filter(|line| line["message"] == "order settled");
@@ -35,7 +36,7 @@ fn settled(capture: &Capture) -> BTreeSet<String> {
         .collect()
 }
 
-/// When orders that were decided then were answered for, microseconds since 1970.
+/// Returns `answered_us` of the orders decided then, microseconds since 1970.
 fn answered_us(capture: &Capture) -> Vec<u64> {
     let lines = capture.lines();
     let decided = lines.iter().filter(|line| line["message"] == "order settled" && line["level"] == "DEBUG");
@@ -50,15 +51,15 @@ fn wall_clock_us() -> u64 {
     u64::try_from(since_1970.as_micros()).expect("a time of this age")
 }
 
-/// What an alert has to look at where nobody collects metrics.
+/// Alerts read this line where no metrics are collected.
 #[tokio::test]
-async fn a_worker_tells_of_the_pool_in_its_log() {
+async fn a_worker_logs_the_pool_status() {
     let capture = Capture::current_thread("drain_worker=info").expect("a filter");
     let fixture = WorkerFixture::new().await;
     let worker = fixture.whole_worker(&[]).await;
     let line = loop {
-        let told = capture.lines().into_iter().find(|line| line["message"] == "pool status");
-        if let Some(line) = told {
+        let status = capture.lines().into_iter().find(|line| line["message"] == "pool status");
+        if let Some(line) = status {
             break line;
         }
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
@@ -67,12 +68,12 @@ async fn a_worker_tells_of_the_pool_in_its_log() {
     assert_eq!((&line["level"], &line["workers"]), (&json!("INFO"), &json!(1)), "{line}");
     assert!(line["cap"].as_u64().is_some_and(|cap| cap > 0), "{line}");
     assert!(line["committed_per_second"].is_number(), "{line}");
-    assert!(line["adaptive_limit"].is_null(), "it does not back off: {line}");
+    assert!(line["adaptive_limit"].is_null(), "no adaptive limit: {line}");
 }
 
-/// Everything of a worker on this thread, so that its lines are captured.
+/// Runs the worker on one thread, so that its log lines are captured.
 #[tokio::test]
-async fn what_becomes_of_an_order_is_logged_with_its_trace() {
+async fn the_outcome_of_an_order_is_logged_with_its_trace() {
     let capture = Capture::current_thread("drain_worker=debug").expect("a filter");
     let began_us = wall_clock_us();
     let fixture = WorkerFixture::new().await;
@@ -83,7 +84,7 @@ async fn what_becomes_of_an_order_is_logged_with_its_trace() {
     changed.digest = PayloadDigest::from_bytes([9; 32]);
     fixture.publish(&[changed, traced(4, "NOT-IN-THE-DATABASE"), order(5, "PLENTY")]).await;
     fixture.drained(5).await;
-    worker.stop().await.expect("stopped in order");
+    worker.stop().await.expect("stops gracefully");
 
     let trace = |number| json!(traceparent(number));
     let expected = [
@@ -101,7 +102,7 @@ async fn what_becomes_of_an_order_is_logged_with_its_trace() {
         "{}",
         capture.text()
     );
-    assert_eq!(answered_us(&capture).len(), 4, "every order that was decided then says when");
+    assert_eq!(answered_us(&capture).len(), 4, "each order decided then has its time");
 
     let path = format!("/v1/orders/{}", order(1, "PLENTY").order_id);
     let request = Request::get(path).body(axum::body::Body::empty()).expect("a request");
@@ -111,19 +112,19 @@ async fn what_becomes_of_an_order_is_logged_with_its_trace() {
         .expect("infallible");
     let body = response.into_body().collect().await.expect("a body").to_bytes();
     let view: OrderView = serde_json::from_slice(&body).expect("JSON");
-    assert_eq!(view.traceparent, Some(traceparent(1)), "the look-up tells it as well");
+    assert_eq!(view.traceparent, Some(traceparent(1)), "the lookup returns it as well");
     for personal in ["Li Lei", "Nanjing", "Shanghai"] {
         assert!(!capture.text().contains(personal), "{personal}");
     }
 }
 
 #[tokio::test]
-async fn orders_that_end_as_they_should_are_not_logged_one_by_one() {
+async fn confirmed_orders_are_not_logged_one_by_one() {
     let capture = Capture::current_thread("info").expect("a filter");
     let fixture = WorkerFixture::new().await;
     let worker = fixture.worker().await;
     fixture.publish(&[traced(1, "PLENTY"), traced(2, "ONE-EACH"), traced(3, "ONE-EACH")]).await;
     fixture.drained(3).await;
-    worker.stop().await.expect("stopped in order");
+    worker.stop().await.expect("stops gracefully");
     assert_eq!(settled(&capture), BTreeSet::new());
 }

@@ -1,4 +1,4 @@
-//! A worker in its pool: the whole pipeline under a lease, and under its own back-off.
+//! A worker in its pool: the pipeline under a lease and under the adaptive limit.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -18,7 +18,7 @@ use crate::harness::{PATIENCE, Worker, WorkerFixture, orders};
 
 const GROUP: &str = "drain";
 
-/// A membership under way.
+/// A running pool member.
 struct Membership {
     snapshot: watch::Receiver<Option<Arc<PoolSnapshot>>>,
     leave: CancellationToken,
@@ -48,7 +48,7 @@ impl Membership {
         Self { snapshot, leave, running }
     }
 
-    /// What the worker has told the pool last, and the limit it has set itself.
+    /// Returns the last report to the pool, with the adaptive limit.
     fn report(&self) -> Option<WorkerReport> {
         let snapshot = self.snapshot.borrow().clone()?;
         let own = snapshot.group.leases.iter().find(|lease| lease.id == snapshot.lease)?;
@@ -57,12 +57,12 @@ impl Membership {
 
     async fn end(self) {
         self.leave.cancel();
-        let ended = tokio::time::timeout(PATIENCE, self.running).await.expect("it leaves in time");
-        ended.expect("it does not panic").expect("it leaves in order");
+        let ended = tokio::time::timeout(PATIENCE, self.running).await.expect("leaves in time");
+        ended.expect("does not panic").expect("leaves gracefully");
     }
 }
 
-/// A worker as it runs: what it may commit is its share.
+/// Starts a worker that may commit its share.
 async fn worker(
     fixture: &WorkerFixture,
     store: &Arc<FaultyStore>,
@@ -75,12 +75,12 @@ async fn worker(
 }
 
 async fn group(fixture: &WorkerFixture) -> GroupSnapshot {
-    fixture.store.read_group(GROUP).await.expect("told").expect("the group is there")
+    fixture.store.read_group(GROUP).await.expect("succeeds").expect("the group exists")
 }
 
-/// It goes on committing as if nothing had happened: it hears nothing, and its commit hangs in the network.
+/// The worker has no connection to the pool and keeps committing; its commit is delayed in the network.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_worker_that_lost_its_lease_still_sends_is_refused_and_comes_again() {
+async fn commits_of_a_worker_without_lease_are_rejected_and_redelivered() {
     let fixture = WorkerFixture::new().await;
     let failing = FaultyStore::new(fixture.store.clone());
     failing.hold.send_replace(true);
@@ -103,26 +103,26 @@ async fn what_a_worker_that_lost_its_lease_still_sends_is_refused_and_comes_agai
         let leases = group(&fixture).await.leases;
         leases.iter().all(|lease| lease.id != lost || lease.fenced_us.is_some())
     };
-    fixture.until("fenced by the other", fenced).await;
+    fixture.until("fenced by the other worker", fenced).await;
     failing.hold.send_replace(false);
     fixture.until("refused", async || failing.fenced.load(Ordering::SeqCst) >= 2).await;
     let counts = fixture.counts().await;
     let written = (counts.orders(), counts.dead_letters_total());
-    assert_eq!(written, (0, 0), "under the lost lease nothing was written, neither orders nor letters");
+    assert_eq!(written, (0, 0), "no order or letter was written under the lost lease");
 
     failing.is_deaf.store(false, Ordering::SeqCst);
     fixture.drained(501).await;
     assert_eq!(fixture.counts().await.dead_letters_total(), 1);
-    assert_ne!(first.snapshot.borrow().as_ref().expect("joined").lease, lost, "under a lease of its own");
-    let stock = fixture.store.stock().await.expect("told");
+    assert_ne!(first.snapshot.borrow().as_ref().expect("joined").lease, lost, "under its own lease");
+    let stock = fixture.store.stock().await.expect("stock");
     assert_eq!(stock.iter().find(|stock| stock.sku == "PLENTY").map(|stock| stock.reserved), Some(500));
-    worker.stop().await.expect("stopped in order");
+    worker.stop().await.expect("stops gracefully");
     first.end().await;
     second.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_worker_backs_off_from_a_slow_database_says_why_and_returns() {
+async fn a_worker_lowers_its_limit_while_the_database_is_slow_reports_why_and_recovers() {
     const CAP: u32 = 400;
     let fixture = WorkerFixture::new().await;
     let failing = FaultyStore::new(fixture.store.clone());
@@ -130,23 +130,23 @@ async fn a_worker_backs_off_from_a_slow_database_says_why_and_returns() {
     fixture.publish(&orders(0..6_000, "PLENTY")).await;
     let settled = async || fixture.counts().await.orders();
     fixture.until("draining", async || settled().await > 0).await;
-    assert_eq!(membership.report().and_then(|report| report.limit), None, "nothing is slow yet");
+    assert_eq!(membership.report().and_then(|report| report.limit), None, "no slow commit yet");
 
     failing.delay_ms.store(300, Ordering::SeqCst);
     let backs_off =
         async || membership.report().is_some_and(|report| report.limit.is_some_and(|limit| limit < CAP));
     fixture.until("backing off", backs_off).await;
-    let report = membership.report().expect("told");
+    let report = membership.report().expect("succeeds");
     assert_eq!(report.state, WorkerState::BackingOff);
     let reason = report.reason.expect("a reason");
     assert!(reason.contains("ms"), "{reason}");
     let wanted = group(&fixture).await.leases.iter().map(|lease| lease.wanted).max().expect("a lease");
-    assert!(wanted < CAP, "it asks the pool for no more than its limit: {wanted}");
+    assert!(wanted < CAP, "the requested share is within the limit: {wanted}");
 
     failing.delay_ms.store(0, Ordering::SeqCst);
     let limit = |report: WorkerReport| report.limit.unwrap_or(RATE_MAX);
     fixture.until("back", async || membership.report().is_some_and(|report| limit(report) >= CAP)).await;
-    assert!(settled().await < 6_000, "while there was something to do");
-    worker.stop().await.expect("stopped in order");
+    assert!(settled().await < 6_000, "during constant demand");
+    worker.stop().await.expect("stops gracefully");
     membership.end().await;
 }

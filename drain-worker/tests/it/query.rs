@@ -1,4 +1,4 @@
-//! The look-up that buyers use.
+//! The buyers' lookup.
 
 use std::sync::Arc;
 
@@ -51,7 +51,7 @@ async fn an_order_is_found_with_state_reason_digest_and_times() {
         let view: OrderView = read(response).await;
         assert_eq!(view.order_id, order.order_id.to_string());
         assert_eq!((view.state.as_str(), view.reason.as_deref(), view.conflicts), (state, reason, conflicts));
-        assert_eq!(view.digest, Some(order.digest.to_string()), "the first payload's, not the last one's");
+        assert_eq!(view.digest, Some(order.digest.to_string()), "of the first payload, not the last");
         if state != "dead_lettered" {
             assert_eq!(view.accepted_at.as_deref(), Some("2026-11-11T00:00:00.000Z"));
         }
@@ -59,7 +59,7 @@ async fn an_order_is_found_with_state_reason_digest_and_times() {
 }
 
 #[tokio::test]
-async fn an_order_that_is_not_there_may_still_be_queued() {
+async fn an_unknown_order_may_still_be_queued() {
     let fixture = WorkerFixture::new().await;
     let router = open(&fixture);
     let order_id = order(1, "FEW").order_id;
@@ -74,7 +74,7 @@ async fn an_order_that_is_not_there_may_still_be_queued() {
 }
 
 #[tokio::test]
-async fn what_makes_no_sense_is_a_problem() {
+async fn invalid_requests_return_a_problem() {
     let fixture = WorkerFixture::new().await;
     let router = open(&fixture);
     for (path, status, code) in [

@@ -1,4 +1,4 @@
-//! Who is told what by the look-up.
+//! Authentication and authorization of lookups.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -24,14 +24,14 @@ const SECRET: &str = "the-gateway's-secret";
 
 const IDENTITY: &str = "X-Spillway-User";
 
-/// Requests must be the gateway's, and name the buyer if `identity` says so.
+/// Requires the gateway's signature, and a user if `identity` is set.
 fn guarded(fixture: &WorkerFixture, identity: bool) -> Router {
     let keys = format!("2026a={SECRET}").parse().expect("keys");
     let header = identity.then(|| HeaderName::try_from(IDENTITY).expect("a name"));
     query::router(fixture.store.clone(), Arc::new(LookupAccess::gateway(keys, header)))
 }
 
-/// As the gateway sends a look-up for `user`: see `ingest-fn/docs/gateway.md`.
+/// Signs a lookup for `user` as the gateway does: see `ingest-fn/docs/gateway.md`.
 fn signed(path: &str, user: Option<&str>) -> Request<Body> {
     let headers = user.map(|user| format!("x-spillway-user:{user}\n")).unwrap_or_default();
     let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).expect("any length");
@@ -63,7 +63,7 @@ fn path(number: u64) -> String {
 }
 
 #[tokio::test]
-async fn an_order_is_told_to_its_owner_alone() {
+async fn only_the_owner_finds_an_order() {
     let fixture = WorkerFixture::new().await;
     let decided = of_user("mei", 1, "FEW");
     let kept = of_user("mei", 2, "NOT-IN-THE-DATABASE");
@@ -80,7 +80,7 @@ async fn an_order_is_told_to_its_owner_alone() {
     for number in [1, 2, 3] {
         let (status, _) = answer(&router, signed(&path(number), Some("mei"))).await;
         assert_eq!(status, StatusCode::OK, "order {number}");
-        // As one that does not exist: not even that is told.
+        // The response equals that for an unknown order, so that it does not reveal the order.
         let others = answer(&router, signed(&path(number), Some("jun"))).await;
         assert_eq!(others, answer(&router, signed(&path(99), Some("jun"))).await);
         assert_eq!(others, (StatusCode::NOT_FOUND, "order_not_found".to_owned()), "order {number}");
@@ -88,7 +88,7 @@ async fn an_order_is_told_to_its_owner_alone() {
 }
 
 #[tokio::test]
-async fn without_a_named_buyer_the_gateway_s_word_is_enough() {
+async fn without_identity_the_gateway_signature_is_enough() {
     let fixture = WorkerFixture::new().await;
     fixture.store.commit(Fence::Open, &[of_user("mei", 1, "FEW")]).await.expect("committed");
     let router = guarded(&fixture, false);
@@ -98,7 +98,7 @@ async fn without_a_named_buyer_the_gateway_s_word_is_enough() {
 }
 
 #[tokio::test]
-async fn what_the_gateway_did_not_send_is_refused_before_the_database_is_asked() {
+async fn requests_without_the_gateway_signature_are_rejected_before_any_query() {
     let fixture = WorkerFixture::new().await;
     fixture.store.commit(Fence::Open, &[of_user("mei", 1, "FEW")]).await.expect("committed");
     let router = guarded(&fixture, true);
@@ -138,7 +138,7 @@ async fn what_the_gateway_did_not_send_is_refused_before_the_database_is_asked()
             with(&|request| drop(request.headers_mut().remove("X-Ca-Proxy-Signature"))),
             "signature_missing",
         ),
-        ("nobody", signed(&path(1), None), "identity_missing"),
+        ("no user", signed(&path(1), None), "identity_missing"),
         ("no user id", signed(&path(1), Some("not a user")), "identity_missing"),
         (
             "no such path, unsigned",

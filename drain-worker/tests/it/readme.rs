@@ -1,4 +1,4 @@
-//! The README is the reference: what it lists is what the code has.
+//! The README lists every metric of the code.
 
 const README: &str = include_str!("../../README.md");
 

@@ -1,4 +1,4 @@
-//! What the two ports take, and for how long they wait.
+//! Connections, timeouts and shutdown of the two ports.
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::harness::{PATIENCE, WorkerFixture};
 
-/// Short enough to wait for, and longer than anything takes that is not to be waited for.
+/// Bounds each wait of these tests, and is longer than any response that is not delayed on purpose.
 const SHORT: Duration = Duration::from_millis(500);
 
 const ASK: &[u8] = b"GET / HTTP/1.1\r\nhost: test\r\n\r\n";
@@ -51,11 +51,11 @@ impl Served {
         Client::connect(self.address).await
     }
 
-    /// Asks it to stop; how long that takes.
+    /// Requests the stop and returns its duration.
     async fn stop(self) -> Duration {
         let began = Instant::now();
         self.stop.cancel();
-        timeout(PATIENCE, self.running).await.expect("it ends in time").expect("it does not panic");
+        timeout(PATIENCE, self.running).await.expect("ends in time").expect("does not panic");
         began.elapsed()
     }
 }
@@ -71,7 +71,7 @@ impl Client {
         self.0.write_all(bytes).await.expect("written");
     }
 
-    /// Sends a request and reads the answer up to `end`.
+    /// Sends a request and reads the response up to `end`.
     async fn ask(&mut self, request: &[u8], end: &str) -> String {
         self.say(request).await;
         let mut text = String::new();
@@ -84,7 +84,7 @@ impl Client {
         text
     }
 
-    /// What still comes until the other side closes. A connection that is cut with something unread is reset.
+    /// Reads until the peer closes. A connection that is closed with unread bytes is reset.
     async fn rest(&mut self) -> String {
         let mut bytes = Vec::new();
         let _reset = timeout(PATIENCE, self.0.read_to_end(&mut bytes)).await.expect("closed in time");
@@ -97,7 +97,7 @@ fn is_refusal(text: &str) -> bool {
 }
 
 #[tokio::test]
-async fn one_connection_too_many_is_told_so_and_closed() {
+async fn a_connection_above_the_bound_is_rejected_and_closed() {
     let metrics = shared::telemetry::metrics();
     let on_reject = || metrics::connection_rejected("bounded");
     let served = served(ServeConfig { on_reject, ..config("bounded", 2) }).await;
@@ -110,25 +110,25 @@ async fn one_connection_too_many_is_told_so_and_closed() {
     }
     let metrics = metrics.render();
     assert!(metrics.contains("drain_connections_rejected_total{port=\"bounded\"} 3\n"), "{metrics}");
-    // Those that are in stay in, and a place that is given up is given away.
+    // Open connections stay open, and a slot that is released is reused.
     first.ask(ASK, "here").await;
     drop(second);
     let deadline = Instant::now() + PATIENCE;
     loop {
         let mut next = served.connect().await;
-        // A refusal may meet the request, and is a reset then.
+        // A rejection may cross the request, and arrives as a reset then.
         let _may_be_refused =
             next.0.write_all(b"GET / HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").await;
         if next.rest().await.ends_with("here") {
             break;
         }
-        assert!(Instant::now() < deadline, "no place is given away");
+        assert!(Instant::now() < deadline, "no slot is free");
     }
     served.stop().await;
 }
 
 #[tokio::test]
-async fn a_head_is_not_waited_for_longer_because_more_of_it_comes() {
+async fn the_head_timeout_does_not_restart_with_more_bytes() {
     let timeouts = Timeouts { head: SHORT, ..Timeouts::default() };
     let served = served(ServeConfig { timeouts, ..config("heads", 8) }).await;
     let began = Instant::now();
@@ -141,7 +141,7 @@ async fn a_head_is_not_waited_for_longer_because_more_of_it_comes() {
     assert_eq!((silent.rest().await, half.rest().await), (String::new(), String::new()));
     assert!(began.elapsed() >= SHORT);
 
-    // Nor on a connection that has been of use.
+    // The same on a connection that has served a request.
     let began = Instant::now();
     kept.say(b"GET / HTTP/1.1\r\nhost: ").await;
     loop {
@@ -156,7 +156,7 @@ async fn a_head_is_not_waited_for_longer_because_more_of_it_comes() {
 }
 
 #[tokio::test]
-async fn a_kept_connection_serves_until_it_is_idle_for_too_long() {
+async fn a_kept_connection_serves_until_its_idle_timeout() {
     let timeouts = Timeouts { idle: SHORT, ..Timeouts::default() };
     let served = served(ServeConfig { timeouts, ..config("idle", 8) }).await;
     let mut client = served.connect().await;
@@ -171,7 +171,7 @@ async fn a_kept_connection_serves_until_it_is_idle_for_too_long() {
 }
 
 #[tokio::test]
-async fn neither_a_body_nor_an_answer_is_waited_for_without_end() {
+async fn bodies_and_responses_time_out() {
     let timeouts = Timeouts { answer: SHORT, ..Timeouts::default() };
     let served = served(ServeConfig { timeouts, ..config("answers", 8) }).await;
     let (mut body, mut never) = (served.connect().await, served.connect().await);
@@ -184,24 +184,24 @@ async fn neither_a_body_nor_an_answer_is_waited_for_without_end() {
 }
 
 #[tokio::test]
-async fn a_stop_waits_for_answers_but_not_for_idle_clients() {
+async fn a_stop_waits_for_responses_but_not_for_idle_clients() {
     let served = served(ServeConfig { grace: PATIENCE, ..config("stops", 8) }).await;
     let (mut kept, mut fresh, mut slow) =
         (served.connect().await, served.connect().await, served.connect().await);
     kept.ask(ASK, "here").await;
     slow.say(b"GET /slow HTTP/1.1\r\nhost: test\r\n\r\n").await;
-    // All three are taken: they were before this one.
+    // All three connections are accepted: they were opened before this one.
     served.connect().await.ask(ASK, "here").await;
     let address = served.address;
     assert!(served.stop().await < PATIENCE / 2);
     assert_eq!((kept.rest().await, fresh.rest().await), (String::new(), String::new()));
     let answer = slow.rest().await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
-    assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");
+    assert!(TcpStream::connect(address).await.is_err(), "the port is closed");
 }
 
 #[tokio::test]
-async fn a_stop_that_takes_too_long_cuts() {
+async fn a_stop_closes_connections_after_its_grace_period() {
     let served = served(ServeConfig { grace: SHORT, ..config("cut", 8) }).await;
     let mut never = served.connect().await;
     never.say(b"GET /never HTTP/1.1\r\nhost: test\r\n\r\n").await;
@@ -214,7 +214,7 @@ async fn a_stop_that_takes_too_long_cuts() {
 const HEALTH: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn operators_and_probes_get_in_while_buyers_do_not() {
+async fn the_admin_port_serves_while_the_query_port_is_full() {
     let fixture = WorkerFixture::new().await;
     let worker = fixture.whole_worker(&["--query-connections-max", "2", "--grace-ms", "10000"]).await;
     let (query, admin) = (worker.query, worker.admin);
@@ -237,10 +237,10 @@ async fn operators_and_probes_get_in_while_buyers_do_not() {
     assert_eq!(buyers[0].rest().await, "");
 }
 
-/// A worker that has no descriptors left goes on once it has, and does not fill its log until then.
+/// A worker without free descriptors resumes as soon as it has one, and does not flood its log until then.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn being_out_of_descriptors_is_survived() {
+async fn the_worker_survives_running_out_of_descriptors() {
     let fixture = WorkerFixture::new().await;
     let [query, admin] = [(); 2].map(|()| {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -258,14 +258,14 @@ async fn being_out_of_descriptors_is_survived() {
         .expect("the worker starts");
     let began = Instant::now();
     while TcpStream::connect(admin).await.is_err() {
-        assert!(began.elapsed() < PATIENCE, "it does not listen");
+        assert!(began.elapsed() < PATIENCE, "does not listen");
         sleep(Duration::from_millis(20)).await;
     }
     Client::connect(admin).await.ask(HEALTH, "ok\n").await;
 
     let (mut crowd, began) = (Vec::new(), Instant::now());
     for _ in 0..100 {
-        crowd.push(TcpStream::connect(query).await.expect("the backlog takes it"));
+        crowd.push(TcpStream::connect(query).await.expect("the backlog accepts it"));
     }
     sleep(Duration::from_secs(1)).await;
     drop(crowd);
@@ -273,10 +273,10 @@ async fn being_out_of_descriptors_is_survived() {
     let pid = worker.id().expect("it runs");
     let signalled = tokio::process::Command::new("kill").arg(pid.to_string()).status().await;
     assert!(signalled.expect("it runs").success());
-    let output = timeout(PATIENCE, worker.wait_with_output()).await.expect("it ends").expect("told");
+    let output = timeout(PATIENCE, worker.wait_with_output()).await.expect("it ends").expect("succeeds");
     let log = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{log}");
-    // One a second and port, however often it tries.
+    // One line a second and port, however often accepting fails.
     let lines_max = 2 * (began.elapsed().as_secs() + 2);
     let lines = log.matches("accept_failed").count() as u64;
     assert!((1..=lines_max).contains(&lines), "{log}");

@@ -1,4 +1,4 @@
-//! Sources that do not answer as they should.
+//! Lag sources that fail.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 
 const SAMPLE: &str = "rocketmq_consumer_ready_messages{consumer_group=\"drain\",topic=\"orders\"} 3\n";
 
-/// Answers every connection with `answer` and keeps it open if asked; counts them.
+/// Responds to every connection with `answer`, keeps it open if `hold` is set, and counts connections.
 async fn server(answer: String, hold: bool) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
     let address = listener.local_addr().expect("an address").to_string();
@@ -49,14 +49,14 @@ async fn asked(answer: String, hold: bool) -> Result<u64, LagError> {
 }
 
 #[tokio::test]
-async fn an_answer_is_taken_whether_or_not_the_connection_stays() {
+async fn a_response_is_read_with_and_without_keep_alive() {
     for hold in [false, true] {
         assert_eq!(asked(ok(SAMPLE), hold).await, Ok(3), "hold {hold}");
     }
 }
 
 #[tokio::test]
-async fn faulty_answers_are_told_apart() {
+async fn each_faulty_response_has_its_own_error() {
     let is_answer = |result: Result<u64, LagError>| matches!(result, Err(LagError::Response { .. }));
     assert!(is_answer(
         asked("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n".to_owned(), true).await
@@ -72,12 +72,12 @@ async fn faulty_answers_are_told_apart() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_source_is_given_up() {
+async fn a_silent_source_times_out() {
     assert!(matches!(asked(String::new(), true).await, Err(LagError::Timeout { .. })));
 }
 
 #[tokio::test]
-async fn one_broker_of_two_that_is_silent_is_not_taken_for_empty() {
+async fn one_silent_broker_of_two_is_an_error() {
     let (address, _) = server(ok(SAMPLE), true).await;
     let urls = [format!("http://{address}/metrics"), "http://127.0.0.1:1/metrics".to_owned()];
     let result = source(LagChoice::Metrics, "unused:1", &urls).lag().await;
@@ -85,7 +85,7 @@ async fn one_broker_of_two_that_is_silent_is_not_taken_for_empty() {
 }
 
 #[tokio::test]
-async fn a_port_that_speaks_something_else_is_left_alone() {
+async fn a_port_with_another_protocol_is_not_polled_again() {
     let (address, count) = server("\0\0\u{12}\u{4}".to_owned(), false).await;
     let source = source(LagChoice::Auto, &address, &[]);
     for _ in 0..5 {
@@ -95,7 +95,7 @@ async fn a_port_that_speaks_something_else_is_left_alone() {
 }
 
 #[tokio::test]
-async fn what_is_switched_off_asks_nobody() {
+async fn a_disabled_source_sends_no_request() {
     let (address, count) = server(ok(SAMPLE), true).await;
     let off = source(LagChoice::None, &address, &[format!("http://{address}/metrics")]);
     assert_eq!(off.lag().await, Err(LagError::Off));

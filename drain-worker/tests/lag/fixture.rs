@@ -1,4 +1,4 @@
-//! The two brokers, behind one face.
+//! The embedded and the real broker behind one interface.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub(crate) struct LagFixture {
     query: LagQuery,
     args: LagArgs,
     endpoint: String,
-    /// The shortest that this broker hides a message for.
+    /// The broker's minimum.
     invisible: Duration,
     _embedded: Option<(Broker, TempDir)>,
 }
@@ -40,7 +40,7 @@ pub(crate) async fn embedded() -> LagFixture {
     }
 }
 
-/// `None`, said aloud, where no real broker is named.
+/// Prints a line and returns `None` if no real broker is named.
 pub(crate) async fn real(case: &str) -> Option<LagFixture> {
     let variable = |name: &str| std::env::var(name).ok();
     let (Some(endpoint), Some(metrics), Some(stack)) = (

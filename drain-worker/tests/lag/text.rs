@@ -1,4 +1,4 @@
-//! What the text of Apache's broker comes to. The lines are those of a 5.5.0, shortened.
+//! Parsing the metrics of Apache's broker. The lines are those of a 5.5.0, shortened.
 
 use std::time::Duration;
 
@@ -21,70 +21,70 @@ fn row(name: &str, retry: bool, value: &str) -> String {
     )
 }
 
-fn came_back(value: &str) -> String {
+fn retried(value: &str) -> String {
     format!(
         "rocketmq_pop_revive_retry_messages_total{{consumer_group=\"drain\",put_status=\"PUT_OK\",topic=\"orders\"}} {value}\n"
     )
 }
 
 #[test]
-fn what_came_back_is_counted_however_the_broker_tells_it() {
+fn redelivered_messages_are_counted_once() {
     let ready = row("consumer_ready_messages", false, "70.0");
     for (about, text, expected) in [
-        ("nothing came back", ready.clone(), 70),
-        ("ten came back", ready.clone() + &came_back("10.0"), 80),
+        ("no redelivery", ready.clone(), 70),
+        ("ten redelivered", ready.clone() + &retried("10.0"), 80),
         (
-            "ten came back, four of them went out again",
-            ready.clone() + &came_back("10.0") + &row("messages_out_total", true, "4.0"),
+            "ten to redeliver, four of them delivered again",
+            ready.clone() + &retried("10.0") + &row("messages_out_total", true, "4.0"),
             76,
         ),
         (
-            "what came back before the broker's restart went out after it",
-            ready.clone() + &came_back("10.0") + &row("messages_out_total", true, "40.0"),
+            "to redeliver before the broker's restart, delivered after it",
+            ready.clone() + &retried("10.0") + &row("messages_out_total", true, "40.0"),
             70,
         ),
         (
-            "ten came back twice, and went out once in between",
+            "ten to redeliver twice, delivered once in between",
             ready.clone()
-                + &came_back("10.0")
+                + &retried("10.0")
                 + &row("messages_out_total", true, "10.0")
-                + &came_back("10.0").replace("\"orders\"", "\"%RETRY%drain_orders\""),
+                + &retried("10.0").replace("\"orders\"", "\"%RETRY%drain_orders\""),
             80,
         ),
         (
-            "what came back to another group is not ours",
-            ready.clone() + &came_back("10.0").replace("\"orders\"", "\"%RETRY%drain_2_orders\""),
+            "redeliveries of another group do not count",
+            ready.clone() + &retried("10.0").replace("\"orders\"", "\"%RETRY%drain_2_orders\""),
             70,
         ),
         (
-            "nobody is connected: the retry topic has a row of its own, which counts alone",
-            ready.clone() + &row("consumer_ready_messages", true, "6.0") + &came_back("10.0"),
+            "no consumer: the retry topic has its own row, which counts alone",
+            ready.clone() + &row("consumer_ready_messages", true, "6.0") + &retried("10.0"),
             76,
         ),
-        ("first deliveries do not count as second", ready + &row("messages_out_total", false, "99.0"), 70),
+        ("first deliveries are not redeliveries", ready + &row("messages_out_total", false, "99.0"), 70),
     ] {
         assert_eq!(read(&[&text]).map(|lag| lag.messages_ready), Ok(expected), "{about}");
     }
 }
 
 #[test]
-fn brokers_add_up_and_the_oldest_counts() {
+fn lag_is_the_sum_over_brokers_and_the_maximum_age() {
     let text = |ready, age| {
         row("consumer_ready_messages", false, ready)
             + &row("consumer_lag_latency_milliseconds", false, age)
             + &row("consumer_inflight_messages", false, "0.0")
     };
-    let lag = read(&[&text("70.0", "1500.0"), &text("5.0", "2500.0"), "other_metric 1\n"]).expect("told");
+    let lag = read(&[&text("70.0", "1500.0"), &text("5.0", "2500.0"), "other_metric 1\n"]).expect("succeeds");
     assert_eq!(lag.messages_ready, 75);
     assert_eq!(lag.oldest_age, Some(Duration::from_millis(2500)));
-    assert_eq!(lag.messages_in_flight, None, "Apache's broker says 0 whatever is in flight");
+    assert_eq!(lag.messages_in_flight, None, "Apache's broker always reports 0 in flight");
     assert_eq!(lag.kind, LagSourceKind::BrokerMetrics);
-    let none = read(&[&text("0.0", "0.0")]).expect("told");
+    let none = read(&[&text("0.0", "0.0")]).expect("succeeds");
     assert_eq!((none.messages_ready, none.oldest_age), (0, None));
 }
 
 #[test]
-fn a_namespace_goes_in_front_of_both_names() {
+fn a_namespace_prefixes_topic_and_group() {
     let text = row("consumer_ready_messages", false, "7")
         .replace("\"drain\"", "\"shop%drain\"")
         .replace("\"orders\"", "\"shop%orders\"");
@@ -93,7 +93,7 @@ fn a_namespace_goes_in_front_of_both_names() {
 }
 
 #[test]
-fn another_group_or_topic_is_not_ours() {
+fn other_groups_and_topics_are_ignored() {
     let ours = row("consumer_ready_messages", false, "7");
     for text in [
         ours.replace("\"drain\"", "\"drain2\""),

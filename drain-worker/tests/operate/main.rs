@@ -1,8 +1,8 @@
-//! A pool in the hands of an operator: the command line against workers as processes.
+//! An operator's commands against workers as processes.
 
-#![allow(clippy::expect_used, reason = "a test says what it expects")]
+#![allow(clippy::expect_used, reason = "tests use expect with the expectation")]
 
-// What an order looks like, and what a pool of one's own, is the same as in the other suites.
+// Shared with the suite `console`.
 #[allow(dead_code, reason = "the console's tests use the rest")]
 #[path = "../console/fixture.rs"]
 mod fixture;
@@ -19,10 +19,10 @@ use tokio::time::{Instant, sleep};
 
 use fixture::PoolFixture;
 
-/// Long enough for anything that is to happen.
+/// Bound of every wait.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Runs the command line as somebody called ann.
+/// Runs the command line as the user ann.
 async fn run(url: &str, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_drain-worker"))
         .args(arguments)
@@ -35,32 +35,32 @@ async fn run(url: &str, arguments: &[&str]) -> Output {
         .expect("it runs")
 }
 
-/// What a command that succeeds prints.
+/// Returns the output of a command that succeeds.
 async fn done(url: &str, arguments: &[&str]) -> String {
     let output = run(url, arguments).await;
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("text")
 }
 
-/// What a command that fails with `code` says.
+/// Returns the error of a command that fails with `code`.
 async fn failed(url: &str, arguments: &[&str], code: i32) -> String {
     let output = run(url, arguments).await;
     assert_eq!(output.status.code(), Some(code), "{arguments:?}");
     String::from_utf8(output.stderr).expect("text")
 }
 
-/// Waits until the status is as `holds` says.
+/// Waits until the status satisfies `holds`.
 async fn until(url: &str, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        // A worker that has only just started has no status yet.
+        // A worker that has just started has no status yet.
         let output = run(url, &["status", "--json"]).await;
         let status: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
         if output.status.success() && holds(&status) {
             return status;
         }
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert!(Instant::now() < deadline, "not {what} in time: {told}{status:#}");
+        let output = String::from_utf8_lossy(&output.stderr);
+        assert!(Instant::now() < deadline, "not {what} in time: {output}{status:#}");
         sleep(Duration::from_millis(100)).await;
     }
 }
@@ -74,7 +74,7 @@ async fn an_operator_runs_a_pool_from_the_command_line() {
     let fixture = PoolFixture::new(2).await;
     let url = fixture.url.as_str();
 
-    // Sees it drain, by both workers, and how long that will take.
+    // Both workers drain; the status estimates the end.
     let seen = until(url, "draining with a known lag", |status| {
         let workers = status["workers"].as_array().map_or(0, Vec::len);
         workers == 2 && number(&status["lag"]["orders"]) > 0.0 && number(&status["eta"]["seconds"]) > 0.0
@@ -93,7 +93,7 @@ async fn an_operator_runs_a_pool_from_the_command_line() {
     assert_eq!(done(url, &["rate", "set", "2000", "--reason", "a sale"]).await, "cap 2,000/s (manual)\n");
     until(url, "faster", |status| number(&status["committed_per_second"]) > 600.0).await;
 
-    // Pauses, and goes on.
+    // Pauses and resumes.
     assert_eq!(done(url, &["pause"]).await, "paused until resumed\n");
     until(url, "paused", |status| {
         let mut workers = status["workers"].as_array().into_iter().flatten();
@@ -107,11 +107,11 @@ async fn an_operator_runs_a_pool_from_the_command_line() {
     assert_eq!(done(url, &["resume"]).await, "cap 2,000/s (manual)\n");
     until(url, "draining again", |status| number(&status["committed_per_second"]) > 0.0).await;
 
-    // Ramps: it begins where it is.
+    // A ramp begins at the cap in force.
     let ramped = done(url, &["rate", "set", "4000", "--ramp", "10m"]).await;
     assert!(ramped.contains("(manual), ramp from 2,000/s to 4,000/s until 20"), "{ramped}");
 
-    // A schedule, and back to it.
+    // A schedule, and clearing the manual rate so that it applies.
     let room = tempfile::TempDir::new().expect("a directory");
     let file = room.path().join("schedule.json");
     let path = file.to_str().expect("text");
@@ -119,10 +119,10 @@ async fn an_operator_runs_a_pool_from_the_command_line() {
         .expect("written");
     assert!(
         done(url, &["schedule", "set", path]).await.contains("(manual)"),
-        "the hand rules over the schedule"
+        "a manual rate overrides the schedule"
     );
     assert_eq!(done(url, &["rate", "reset"]).await, "cap 1,500/s (schedule)\n");
-    // What is shown comes with the worker's next heartbeat.
+    // The status follows with the worker's next heartbeat.
     until(url, "scheduled", |status| status["settings"]["schedule"].is_object()).await;
     let shown: Value = serde_json::from_str(&done(url, &["schedule", "show"]).await).expect("JSON");
     assert_eq!(shown["entries"][0]["rate"], 1_500);
@@ -131,23 +131,23 @@ async fn an_operator_runs_a_pool_from_the_command_line() {
     assert_eq!(done(url, &["schedule", "clear"]).await, "cap 500/s (default)\n");
     done(url, &["rate", "set", "20000"]).await;
 
-    // Dead letters: sees why, mends, redrives, once.
+    // Dead letters: show the reason, apply the catalogue, redrive, once.
     until(url, "three dead letters", |status| number(&status["dead_letters"]["total"]) == 3.0).await;
     let list = done(url, &["dlq", "list", "--dead-letter-reason", "unknown_sku"]).await;
     assert_eq!(list.matches("unknown_sku").count(), 3, "{list}");
-    // A pause is one for redriving too. Only now: without letters there is nothing that it could hold up.
+    // A pause stops redrives too. Tested last: a redrive without letters would not wait.
     done(url, &["pause"]).await;
     until(url, "paused again", |status| status["cap"]["source"] == "paused").await;
     assert!(failed(url, &["dlq", "redrive", "--all", "--yes"], 1).await.contains("paused"));
     done(url, &["resume"]).await;
     until(url, "going on", |status| status["cap"]["source"] == "manual").await;
-    fixture.mend_the_catalogue().await;
+    fixture.apply_the_complete_catalogue().await;
     let redriven = done(url, &["dlq", "redrive", "--dead-letter-reason", "unknown_sku", "--yes"]).await;
     assert_eq!(redriven.matches("confirmed").count().min(3), 3, "{redriven}");
     let again = done(url, &["dlq", "redrive", "--dead-letter-reason", "unknown_sku", "--yes"]).await;
     assert!(!again.contains("confirmed"), "{again}");
 
-    // All of it is on record.
+    // The audit trail has every change.
     let audit: Value = serde_json::from_str(&done(url, &["audit", "--json"]).await).expect("JSON");
     let entries = audit["entries"].as_array().expect("entries");
     let first = entries.last().expect("some");
@@ -163,8 +163,8 @@ async fn an_operator_runs_a_pool_from_the_command_line() {
 }
 
 #[tokio::test]
-async fn mistakes_are_told_with_what_to_do() {
-    let nobody = "http://127.0.0.1:1";
+async fn errors_name_the_remedy() {
+    let unreachable = "http://127.0.0.1:1";
     for (arguments, code, says) in [
         (&["rate", "set", "0"][..], 2, "a rate is 1 to 1000000 orders a second"),
         (&["rate", "set", "100", "--ramp", "soon"], 2, "must be a time such as 60s, 10m or 1h30m"),
@@ -172,8 +172,8 @@ async fn mistakes_are_told_with_what_to_do() {
         (&["status"], 1, "is a worker running there? name another one with --admin-url"),
         (&["status", "--admin-url", "localhost:9101"], 1, "must look like http://host:port"),
     ] {
-        let told = failed(nobody, arguments, code).await;
-        assert!(told.contains(says), "{arguments:?}: {told}");
+        let output = failed(unreachable, arguments, code).await;
+        assert!(output.contains(says), "{arguments:?}: {output}");
     }
     let flags = [
         "run",
@@ -184,12 +184,12 @@ async fn mistakes_are_told_with_what_to_do() {
         "127.0.0.1:1",
     ];
     let open = [&flags[..], &["--admin-listen", "0.0.0.0:9101"]].concat();
-    let told = failed(nobody, &open, 64).await;
-    assert!(told.contains("--admin-token must be set"), "{told}");
+    let output = failed(unreachable, &open, 64).await;
+    assert!(output.contains("--admin-token must be set"), "{output}");
     let short = [&flags[..], &["--admin-token", "hunter2"]].concat();
-    let told = failed(nobody, &short, 64).await;
-    assert!(told.contains("at least 16 characters") && !told.contains("hunter2"), "{told}");
+    let output = failed(unreachable, &short, 64).await;
+    assert!(output.contains("at least 16 characters") && !output.contains("hunter2"), "{output}");
     let printed = [&flags[..], &["--admin-token", "hunter2hunter2hunter2", "--print-config"]].concat();
-    let printed = done(nobody, &printed).await;
+    let printed = done(unreachable, &printed).await;
     assert!(printed.contains(r#""admin_token": "***""#) && !printed.contains("hunter2"), "{printed}");
 }

@@ -1,4 +1,4 @@
-//! The database as the pool sees it, played: rows, locks on fences, a clock of its own, answers that get lost.
+//! A simulated database as the pool sees it: rows, locks on fences, its own clock, responses that get lost.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -15,17 +15,17 @@ use drain_worker::store::{
     DbErrorDetail, Fence, GroupSnapshot, Heartbeat, JoinRequest, Lease, LeaseId, PoolStore, StoreError,
 };
 
-/// A lease's fence: locked like its row; `false` once it is removed.
+/// The fence of a lease: locked like its row; `false` once it is removed.
 type FenceRow = Arc<RwLock<bool>>;
 
 pub(crate) struct Database {
     state: Mutex<State>,
-    /// Whoever holds it re-splits.
+    /// Serializes the changes of the group.
     group: tokio::sync::Mutex<()>,
     begin: Instant,
-    /// How fast its clock is, and what it shows at the beginning.
+    /// Speed of the clock, and its reading at the start.
     clock: (f64, i64),
-    /// Whether anything ever goes wrong with an answer.
+    /// If true, no response is lost.
     is_calm: bool,
 }
 
@@ -35,7 +35,7 @@ struct State {
     revision: i64,
     leases: BTreeMap<LeaseId, Lease>,
     fences: HashMap<LeaseId, FenceRow>,
-    /// Batches that are committed, and the lock that a batch's transactions hold one after the other.
+    /// Committed batches, and the lock that the transactions of a batch hold one after the other.
     committed: HashSet<u64>,
     batches: HashMap<u64, Arc<tokio::sync::Mutex<()>>>,
     down_until: Option<Instant>,
@@ -48,7 +48,7 @@ fn fault() -> DbErrorDetail {
 
 impl Database {
     pub(crate) fn new(seed: u64, cap: u32, random: &mut StdRng) -> Arc<Self> {
-        // What its clock shows makes no difference; how fast it is, no more than WINDOW allows for.
+        // The offset of the clock makes no difference; its speed may differ by no more than WINDOW allows for.
         Self::with_clock(
             seed,
             cap,
@@ -86,14 +86,14 @@ impl Database {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("nobody panicked")
+        self.state.lock().expect("not poisoned")
     }
 
     fn now_us(&self) -> i64 {
         self.clock.1 + (self.begin.elapsed().as_micros() as f64 * self.clock.0) as i64
     }
 
-    /// Notes the cap in force.
+    /// Records the cap in force.
     fn sample_cap(&self) {
         let now_us = self.now_us();
         let mut state = self.lock();
@@ -104,11 +104,11 @@ impl Database {
     }
 
     pub(crate) fn change(&self, change: &SettingsChange) {
-        // What held until now is noted first: a ramp may have been under way.
+        // The cap until now is recorded first: a ramp may be in progress.
         self.sample_cap();
         let now_us = self.now_us();
         let mut state = self.lock();
-        let (settings, _) = change.apply(&state.settings, now_us).expect("a change that can be made");
+        let (settings, _) = change.apply(&state.settings, now_us).expect("a valid change");
         state.settings = settings;
         drop(state);
         self.sample_cap();
@@ -118,7 +118,7 @@ impl Database {
         self.lock().down_until = Some(Instant::now() + time);
     }
 
-    /// What happened until now; the trace goes on with nothing.
+    /// Returns the trace so far; the next one starts empty.
     pub(crate) fn trace(&self) -> Trace {
         let mut trace = std::mem::take(&mut self.lock().trace);
         trace.ended = Some(Instant::now());
@@ -139,7 +139,7 @@ impl Database {
         self.lock().down_until.is_some_and(|until| Instant::now() < until)
     }
 
-    /// Whether the answer to what was just done gets lost.
+    /// Returns true if the response to the last call gets lost.
     fn loses_answer(&self) -> bool {
         self.is_down() || (!self.is_calm && self.lock().random.random_bool(0.01))
     }
@@ -191,7 +191,7 @@ impl Database {
     }
 }
 
-/// One worker's way to the database; it stands still while the worker does.
+/// The connection of one worker; it stops while the worker is frozen.
 #[derive(Clone)]
 pub(crate) struct Session {
     database: Arc<Database>,
@@ -209,7 +209,7 @@ impl Session {
         let _thawed = frozen.wait_for(|frozen| !frozen).await;
     }
 
-    /// Asks for a commit, which goes on whatever becomes of the asker. Sometimes the connection breaks before it is done.
+    /// Sends a commit, which continues if the caller is dropped. Sometimes the connection breaks before its end.
     pub(crate) async fn commit(&self, fence: Fence, batch: u64, orders: u64) -> Result<(), StoreError> {
         let Fence::Lease(lease) = fence else { panic!("members bind their gates to leases") };
         let committing = tokio::spawn(self.database.clone().commit(lease, batch, orders));
@@ -223,7 +223,7 @@ impl Session {
         if self.database.loses_answer() { Err(StoreError::Transient(fault())) } else { result }
     }
 
-    /// The way of a transaction of the pool's: there, done, and back.
+    /// Runs a transaction of the pool: request, execution, response.
     async fn transact<T>(
         &self,
         work: impl AsyncFnOnce(&Database) -> Result<T, StoreError>,
@@ -278,7 +278,7 @@ impl PoolStore for Session {
                 return Err(StoreError::Fenced(fault()));
             }
             let share = decide(&snapshot);
-            // Others see nothing of it before it is committed; they wait for the group.
+            // Others see nothing of it before the commit; they wait for the group.
             database.travel().await;
             let mut state = database.lock();
             if let Some(lease) = state.leases.get_mut(&heartbeat.lease) {

@@ -1,10 +1,9 @@
-//! The pool's promise under everything that can go wrong, in simulated time: real gates and members on a database that
-//! is played.
+//! The pool's invariant under faults, in simulated time: real gates and members on a simulated database.
 //!
-//! `SPILLWAY_SIMULATION_RUNS` says how many seeds are tried; a failure names its seed, and `SPILLWAY_SIMULATION_SEED`
-//! plays that one alone.
+//! `SPILLWAY_SIMULATION_RUNS` is the number of seeds; a failure names its seed, and `SPILLWAY_SIMULATION_SEED`
+//! replays that one.
 
-#![allow(clippy::expect_used, reason = "a test says what it expects")]
+#![allow(clippy::expect_used, reason = "tests use expect with the expectation")]
 
 mod database;
 mod trace;
@@ -21,10 +20,10 @@ use drain_worker::control::{Rate, SettingsChange};
 use trace::Trace;
 use worker::Worker;
 
-/// A worker may be silent for so long.
+/// The lease of each worker.
 const LEASE: Duration = Duration::from_secs(3);
 
-/// A heartbeat and a commit may take so long together.
+/// Bound of a heartbeat and a commit together.
 const SLOW: Duration = Duration::from_secs(5);
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -43,12 +42,12 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// Half a minute or so in which workers come, go, die, freeze, the database goes away, answers get lost, and operators
-/// change the cap.
+/// About half a minute in which workers start, stop, die and freeze, the database goes down, responses get lost, and
+/// operators change the cap.
 async fn chaos(seed: u64) -> Trace {
     let mut random = StdRng::seed_from_u64(seed);
     let cap = random.random_range(1..600);
-    // Where the cap stays as it is, there is nothing to be late for.
+    // With a constant cap there is no delay to allow for.
     let is_changed = random.random_bool(0.5);
     let database = Database::new(seed, cap, &mut random);
     let begin = Instant::now();
@@ -101,8 +100,8 @@ fn no_second_ever_exceeds_the_cap() {
     let runs = seeds.end - seeds.start;
     for seed in seeds {
         let trace = simulate(chaos(seed));
-        // A worker that hears nothing of a lower cap is silent itself, and lapses after a lease; what it began before
-        // may take its time.
+        // A worker that does not learn of a lower cap has no connection, and its lease expires; its commits in flight
+        // may take longer.
         if let Err(detail) = trace.check(LEASE + SLOW) {
             panic!("SPILLWAY_SIMULATION_SEED={seed}: {detail}");
         }
@@ -118,12 +117,12 @@ fn no_second_ever_exceeds_the_cap() {
     if runs >= 100 {
         assert!(
             fenced > runs / 4 && rejoined > runs / 20,
-            "the simulation breaks what it is to break: {fenced} {rejoined}"
+            "the simulation fences and rejoins workers: {fenced} {rejoined}"
         );
     }
 }
 
-/// Without faults, what operators change holds for the whole pool within two seconds.
+/// Without faults a changed cap applies to the whole pool within two seconds.
 #[test]
 fn a_changed_cap_holds_within_two_seconds() {
     for seed in 0..40 {
@@ -150,7 +149,7 @@ fn a_changed_cap_holds_within_two_seconds() {
     }
 }
 
-/// One worker, then eight, then two, while there is always more to do: the cap is used throughout.
+/// One worker, then eight, then two, under constant demand: the cap is used throughout.
 #[test]
 fn the_cap_is_used_while_workers_come_and_go() {
     let mut least = Vec::new();
@@ -177,7 +176,7 @@ fn the_cap_is_used_while_workers_come_and_go() {
     assert!(least[0].0 >= 0.96, "{:?}", least[0]);
 }
 
-/// An idle worker's share is used by the others, and comes back when it has something to do.
+/// The others use an idle worker's share, and return it when that worker has orders.
 #[test]
 fn idle_workers_leave_their_shares_to_the_others() {
     let trace = simulate(async {

@@ -1,4 +1,4 @@
-//! What happened, and whether it was allowed to.
+//! The commits of a run, checked against the caps in force.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -7,12 +7,11 @@ use tokio::time::Instant;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A run's commits and caps.
 #[derive(Debug, Default)]
 pub(crate) struct Trace {
-    /// When, and how many orders; ascending.
+    /// Time and orders of each commit; ascending.
     pub(crate) commits: Vec<(Instant, u64)>,
-    /// Caps in force from then on, sampled where they change; ascending.
+    /// Caps in force from this time on, sampled at each change; ascending.
     pub(crate) caps: Vec<(Instant, u64)>,
     pub(crate) refused: u64,
     pub(crate) fenced: u64,
@@ -36,14 +35,14 @@ impl Trace {
         self.fenced
     }
 
-    /// The highest cap in force at some time of `from..=to`.
+    /// Returns the highest cap in force at any time of `from..=to`.
     fn cap_max(&self, from: Instant, to: Instant) -> u64 {
         let before = self.caps.iter().rev().find(|(at, _)| *at <= from);
         let within = self.caps.iter().filter(|(at, _)| *at > from && *at <= to);
         before.into_iter().chain(within).map(|(_, cap)| *cap).max().unwrap_or(0)
     }
 
-    /// No second holds more orders than the highest cap that was in force in it, or so long before.
+    /// Checks that no second has more orders than the highest cap in force during it or during `late` before it.
     pub(crate) fn check(&self, late: Duration) -> Result<(), String> {
         let mut window: VecDeque<(Instant, u64)> = VecDeque::new();
         let mut sum = 0;
@@ -67,7 +66,8 @@ impl Trace {
         Ok(())
     }
 
-    /// From `after` a change of the cap on, five seconds hold no more than the new one allows and nearly as much.
+    /// Checks that from `after` a change of the cap on, five seconds hold no more orders than the new cap allows, and
+    /// nearly as many.
     pub(crate) fn check_reached(&self, after: Duration) -> Result<(), String> {
         for pair in self.caps.windows(2) {
             let (at, cap) = pair[1];
@@ -86,7 +86,7 @@ impl Trace {
         self.commits[first..].iter().take_while(|(at, _)| *at < to).map(|(_, orders)| orders).sum()
     }
 
-    /// Orders by the second.
+    /// Returns the orders of each second.
     pub(crate) fn by_second(&self) -> Vec<u64> {
         let begin = self.caps[0].0;
         let seconds = self.ended.map_or(0, |ended| (ended - begin).as_secs());
@@ -95,7 +95,7 @@ impl Trace {
             .collect()
     }
 
-    /// The least part of the cap that was used in any window of so long, from `warm_up` after the beginning on.
+    /// Returns the minimum share of the cap used in any window of this length, from `warm_up` after the start on.
     pub(crate) fn least_used(&self, window: Duration, warm_up: Duration) -> f64 {
         let (begin, cap) = self.caps[0];
         let ended = self.ended.unwrap_or(begin);

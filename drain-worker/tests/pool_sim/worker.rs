@@ -1,4 +1,4 @@
-//! A worker: a gate and a member as they are, and writers that commit made-up batches.
+//! A simulated worker: a real gate and member, and writers that commit generated batches.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -27,10 +27,10 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// With a clock and a mood of its own.
+    /// With a random clock and a random demand.
     pub(crate) fn start(database: &Arc<Database>, random: &mut StdRng) -> Self {
         let is_busy = random.random_bool(0.8);
-        // Two clocks that are kept right differ by up to 500 millionths while one is being corrected; WINDOW allows for
+        // Two synchronized clocks differ by up to 500 millionths while one is being corrected; WINDOW allows for
         // twice that.
         let drift = random.random_range(-0.000_9..0.000_9);
         Self::run(database, random, WINDOW.mul_f64(1.0 - drift), is_busy)
@@ -67,7 +67,7 @@ impl Worker {
         let finish = CancellationToken::new();
         let membership = tokio::spawn({
             let leave = leave.clone();
-            async move { member.run(leave).await.expect("nothing fatal happens") }
+            async move { member.run(leave).await.expect("no fatal error") }
         });
         let mut writers = JoinSet::new();
         let mut tasks = vec![membership.abort_handle()];
@@ -81,7 +81,7 @@ impl Worker {
             };
             tasks.push(writers.spawn(writer.run()));
         }
-        // The share is given back once nothing is being written any more.
+        // The worker releases the share after the last write.
         let last = tokio::spawn(async move {
             while writers.join_next().await.is_some() {}
             leave.cancel();
@@ -90,17 +90,17 @@ impl Worker {
         Self { frozen, is_busy, finish, tasks }
     }
 
-    /// Ends at once, like a process that is killed: what it asked of the database goes on.
+    /// Aborts the worker, like a SIGKILL: its requests to the database continue.
     pub(crate) fn kill(self) {
         self.tasks.iter().for_each(AbortHandle::abort);
     }
 
-    /// Ends in order.
+    /// Stops the worker gracefully.
     pub(crate) fn leave(self) {
         self.finish.cancel();
     }
 
-    /// Does nothing for a while, like a process that is stopped.
+    /// Freezes the worker for `time`, like a SIGSTOP.
     pub(crate) fn freeze(&self, time: Duration) {
         let frozen = self.frozen.clone();
         frozen.send_replace(true);
@@ -142,7 +142,7 @@ impl Writer {
         }
     }
 
-    /// As the pipeline's writers do.
+    /// Writes as the pipeline's writers do.
     async fn write(&mut self, orders: u32) {
         let mut left = orders;
         while let Some(asked) = NonZeroU32::new(left) {

@@ -1,6 +1,6 @@
-//! How many connections the database sees, watched there: while 32 workers start at once, restart, and lose it.
+//! The connections that the server counts while 32 workers start at once, restart, and lose the database.
 //!
-//! The workers are processes of this program, each with a store of its own; an observer asks the server all the time.
+//! The workers are processes of this program, each with its own store; an observer polls the server.
 
 use std::env;
 use std::process::Stdio;
@@ -18,13 +18,13 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use crate::harness::{address, on_mysql, on_proxy, variable};
 use crate::orders::{catalogue, order};
 
-/// Tells a worker its database and its number.
+/// Passes a worker its database and its number.
 const URL: &str = "SPILLWAY_TEST_WORKER_URL";
 const NUMBER: &str = "SPILLWAY_TEST_WORKER_NUMBER";
 
 const WORKERS: u32 = 32;
 
-/// Backend connections of the stack's proxy: its pool, and the one by which it has read the schema at its start.
+/// Backend connections of the stack's proxy: its pool, and one by which it has read the schema at its start.
 const PROXY_BACKENDS_MAX: i64 = 8 + 1;
 
 fn config() -> StoreConfig {
@@ -32,9 +32,9 @@ fn config() -> StoreConfig {
     StoreConfig { writers_max: two, readers_max: std::num::NonZeroU32::MIN, ..StoreConfig::default() }
 }
 
-/// Commits as fast as it can with all its connections, until its standard input ends.
+/// Commits with all its connections, without a pause, until its standard input ends.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "runs as a process of its own, started by the other tests"]
+#[ignore = "runs as a separate process, started by the other tests"]
 async fn worker() {
     let (Ok(url), Ok(number)) = (env::var(URL), env::var(NUMBER)) else { return };
     let number: u64 = number.parse().expect("a number");
@@ -48,7 +48,7 @@ async fn worker() {
             }
             let first = (number << 48) + (writer << 40) + batch * 5;
             let orders: Vec<_> = (first..first + 5).map(|id| order(id, "ann", &[("a", 1)])).collect();
-            // A database that is gone for a moment is what this is about.
+            // The test cuts the database off.
             match store.commit(Fence::Open, &orders).await {
                 Ok(_) if committed.fetch_add(1, Ordering::Relaxed) == 0 => println!("working"),
                 Ok(_) => {}
@@ -62,7 +62,7 @@ async fn worker() {
     let wait = async {
         let mut lines = BufReader::new(tokio::io::stdin()).lines();
         while let Ok(Some(_)) = lines.next_line().await {
-            // Each line asks for one more commit from now on.
+            // Each line requires one more commit from now on.
             let before = committed.load(Ordering::Relaxed);
             while committed.load(Ordering::Relaxed) == before {
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -113,7 +113,7 @@ impl Worker {
         self.says("alive").await;
     }
 
-    /// Stops it in order, and waits until it has closed its connections.
+    /// Stops the worker gracefully, and waits until its connections are closed.
     async fn stop(self) {
         let Self { mut process, commands, mut answers } = self;
         drop(commands);
@@ -132,7 +132,7 @@ async fn start(url: &str) -> Vec<Worker> {
     workers
 }
 
-/// StoreTotals connections to a database at the server, again and again, and keeps the most.
+/// Counts connections to a database at the server repeatedly, and keeps the maximum.
 struct Observer {
     most: Arc<AtomicI64>,
     samples: Arc<AtomicI64>,
@@ -162,7 +162,7 @@ impl Observer {
         Self { most, samples, watching }
     }
 
-    /// The most since the last call.
+    /// Returns the maximum since the last call.
     fn take(&self, what: &str) -> i64 {
         let (most, samples) = (self.most.swap(0, Ordering::Relaxed), self.samples.swap(0, Ordering::Relaxed));
         println!("{what}: at most {most} connections in {samples} samples");
@@ -176,7 +176,7 @@ impl Drop for Observer {
     }
 }
 
-/// Starts, restarts and cuts off the workers; returns the most connections of each.
+/// Starts, restarts and cuts off the workers; returns the maximum of connections in each phase.
 async fn play(server: &str, url: &str, observer: &Observer, database: &str) -> Vec<(&'static str, i64)> {
     let mut most = Vec::new();
     let mut workers = start(url).await;
@@ -185,42 +185,42 @@ async fn play(server: &str, url: &str, observer: &Observer, database: &str) -> V
 
     join_all(workers.into_iter().map(Worker::stop)).await;
     let mut workers = start(url).await;
-    most.push(("restart", observer.take("they stop in order and start again")));
+    most.push(("restart", observer.take("graceful restart")));
 
-    // Without a database: not one of those that are counted.
+    // Without a database, so that this connection is not counted.
     let mut connection = MySqlConnection::connect(server).await.expect("the server answers");
     for _ in 0..3 {
         kill_connections(&mut connection, database).await;
         join_all(workers.iter_mut().map(Worker::is_alive)).await;
     }
-    most.push(("loss", observer.take("the database ends all their sessions, three times")));
+    most.push(("loss", observer.take("the server kills all sessions, three times")));
     join_all(workers.into_iter().map(Worker::stop)).await;
     most
 }
 
-/// Ends the sessions of a database, as the end of the server does.
+/// Ends the sessions of a database, as a shutdown of the server does.
 async fn kill_connections(server: &mut MySqlConnection, database: &str) {
     let list = "SELECT CAST(id AS SIGNED) FROM information_schema.processlist WHERE db = ?";
     let sessions: Vec<i64> =
         sqlx::query_scalar(list).bind(database).fetch_all(&mut *server).await.expect("the server answers");
     for session in sessions {
-        // It may have ended by itself.
+        // The session may have ended already.
         let _gone = sqlx::raw_sql(AssertSqlSafe(format!("KILL {session}"))).execute(&mut *server).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_database_never_sees_more_than_the_configured_pools() {
+async fn connections_never_exceed_the_configured_pools() {
     on_mysql(async |harness| {
         harness.store.apply_catalogue(&catalogue(&[("a", 900_000_000, None)])).await.expect("applies");
-        // The store of the harness is no worker.
+        // The harness's store is not a worker.
         harness.store.close().await;
         let (server, database) = harness.url.expose().rsplit_once('/').expect("a database");
         let observer = Observer::watch(server, database).await;
         let most = play(server, harness.url.expose(), &observer, database).await;
-        // Nobody coordinates here, so that connection is not opened.
+        // No pool member runs here, so the coordination connection is not opened.
         let bound = i64::from(WORKERS * (config().connections_max() - 1));
-        assert_eq!(harness.connections(), 0, "the harness has not looked behind the stores' backs");
+        assert_eq!(harness.connections(), 0, "the harness has no connections of its own");
         for (what, most) in most {
             assert!(most <= bound, "{what}: {most} of {bound}");
             assert!(most >= i64::from(WORKERS), "{what}: the observer saw the workers");
@@ -230,7 +230,7 @@ async fn the_database_never_sees_more_than_the_configured_pools() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn behind_a_proxy_the_database_sees_the_proxy_s_connections_only() {
+async fn behind_a_proxy_the_database_has_only_connections_of_the_proxy() {
     let Some(direct) = variable("SPILLWAY_TEST_MYSQL_PROXY_DIRECT_URL") else { return };
     on_proxy(async |harness| {
         harness.store.apply_catalogue(&catalogue(&[("a", 900_000_000, None)])).await.expect("applies");
@@ -241,7 +241,7 @@ async fn behind_a_proxy_the_database_sees_the_proxy_s_connections_only() {
         join_all(workers.iter_mut().map(Worker::is_alive)).await;
         let most = observer.take("32 workers through the proxy");
         join_all(workers.into_iter().map(Worker::stop)).await;
-        // The harness looks behind the proxy's back, and holds the lock by which tests take turns.
+        // The harness connects to the server behind the proxy, and holds the lock that serializes the proxy's tests.
         let bound = PROXY_BACKENDS_MAX + harness.connections() + 1;
         assert!(most <= bound, "{most} of {bound}");
     })

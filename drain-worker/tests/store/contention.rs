@@ -1,4 +1,4 @@
-//! Other programs in the way: locks, deadlocks, keys that are taken in mid-transaction.
+//! Interference of other programs: locks, deadlocks, keys inserted during a transaction.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::harness::{AT_THE_STOCK, config, on_mysql, on_sqlite};
 use crate::orders::{CONFIRMED, SALE, batch, catalogue, id, is_transient, order, outcomes_of};
 
 #[tokio::test]
-async fn a_lock_that_is_never_given_up_is_transient() {
+async fn a_lock_that_is_never_released_is_transient() {
     on_mysql(async |harness| {
         harness
             .store
@@ -49,9 +49,9 @@ async fn a_lock_that_is_never_given_up_is_transient() {
     .await;
 }
 
-/// The store's own transactions never lock in a circle; somebody else's may.
+/// The store's own transactions lock in one order; those of another program may not.
 #[tokio::test]
-async fn the_victim_of_a_deadlock_runs_again() {
+async fn the_victim_of_a_deadlock_retries() {
     on_mysql(async |harness| {
         harness
             .store
@@ -64,7 +64,7 @@ async fn the_victim_of_a_deadlock_runs_again() {
         let update = |sku: &str| {
             format!("UPDATE sale_skus SET stock_total = 98 WHERE sale_id = '{SALE}' AND sku = '{sku}'")
         };
-        // The victim is who has written less.
+        // The server picks the transaction with fewer writes as victim.
         let rows: Vec<_> = (0..50).map(|number| format!("('other', 'user{number}', 'z', 1)")).collect();
         let write = format!("INSERT INTO user_purchases VALUES {}", rows.join(", "));
         let mut other = harness.begin(&format!("{write}; {}", update("b"))).await;
@@ -81,9 +81,9 @@ async fn the_victim_of_a_deadlock_runs_again() {
     .await;
 }
 
-/// Between looking for an order and inserting it, somebody else inserts it: the next run finds it.
+/// Another program inserts the order between the store's SELECT and INSERT; the next run finds it.
 #[tokio::test]
-async fn a_key_taken_in_mid_transaction_is_found_by_the_next_run() {
+async fn a_key_inserted_during_a_transaction_is_found_by_the_retry() {
     on_mysql(async |harness| {
         harness.store.apply_catalogue(&catalogue(&[("a", 99, None)])).await.expect("applies");
         let order_id = hex::encode(id(1).as_bytes());
@@ -110,7 +110,7 @@ async fn a_key_taken_in_mid_transaction_is_found_by_the_next_run() {
     .await;
 }
 
-/// Two processes may use one file: each waits for the other, and neither is refused.
+/// Two processes may share a file: each waits for the other, and neither fails.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_stores_share_a_file() {
     on_sqlite(async |harness| {
@@ -119,7 +119,7 @@ async fn two_stores_share_a_file() {
         let second = harness.open(config()).await;
         let all = async |store: &drain_worker::store::Store| {
             for number in 0..60 {
-                store.commit(Fence::Open, &batch(number * 10)).await.expect("waits its turn");
+                store.commit(Fence::Open, &batch(number * 10)).await.expect("waits for the lock");
             }
         };
         tokio::join!(all(&harness.store), all(&second));

@@ -1,4 +1,4 @@
-//! A fresh database for each test, and a way to look at it behind the store's back.
+//! A fresh database for each test, with connections that bypass the store.
 
 use std::num::NonZeroU32;
 use std::panic::{AssertUnwindSafe, resume_unwind};
@@ -18,7 +18,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
 use sqlx::{AssertSqlSafe, Connection, MySql, Sqlite};
 
-/// Sessions that are at the stock's lock, for [`Harness::until_at`].
+/// Matches sessions that wait for the stock's lock, for [`Harness::until_at`].
 pub(crate) const AT_THE_STOCK: &str = "%FROM sale_skus%FOR UPDATE";
 
 const MYSQL_URL: &str = "SPILLWAY_TEST_MYSQL_URL";
@@ -33,19 +33,19 @@ pub(crate) struct Harness {
     is_behind_proxy: bool,
 }
 
-/// The database without the store.
+/// Connections to the database that bypass the store.
 enum Behind {
     Sqlite(SqlitePool),
     MySql(MySqlPool),
 }
 
-/// What a test runs with: enough writers for eight committers.
+/// Enough writers for eight committers.
 pub(crate) fn config() -> StoreConfig {
     StoreConfig { writers_max: 8.try_into().expect("not 0"), ..StoreConfig::default() }
 }
 
 impl Harness {
-    /// Runs a text of the test's own.
+    /// Runs a statement outside the store.
     pub(crate) async fn run(&self, text: &str) {
         let text = sqlx::raw_sql(AssertSqlSafe(text));
         match &self.behind {
@@ -54,7 +54,7 @@ impl Harness {
         }
     }
 
-    /// The number that a query returns.
+    /// Returns the number that a query returns.
     pub(crate) async fn number(&self, query: &str) -> i64 {
         match &self.behind {
             Behind::Sqlite(pool) => {
@@ -66,8 +66,8 @@ impl Harness {
         }
     }
 
-    /// Waits until another session of this database is at a statement like this one: with a lock in its way, that is where
-    /// it waits. MySQL's alone.
+    /// Waits until another session of this database runs a statement like `statement`, which is where a lock blocks
+    /// it. MySQL only.
     pub(crate) async fn until_at(&self, statement: &str) {
         let query = format!(
             "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID() \
@@ -78,7 +78,7 @@ impl Harness {
         }
     }
 
-    /// The text that a query returns.
+    /// Returns the text that a query returns.
     pub(crate) async fn text(&self, query: &str) -> String {
         match &self.behind {
             Behind::Sqlite(pool) => {
@@ -90,7 +90,7 @@ impl Harness {
         }
     }
 
-    /// Runs a text that the database must refuse.
+    /// Runs a statement that the database must reject.
     pub(crate) async fn refuses(&self, text: &str) {
         let query = sqlx::raw_sql(AssertSqlSafe(text));
         let result = match &self.behind {
@@ -100,7 +100,7 @@ impl Harness {
         assert!(result.is_err(), "{text}");
     }
 
-    /// Begins a transaction with `text`, as another program might.
+    /// Begins a transaction with `text`, as another program would.
     pub(crate) async fn begin(&self, text: &str) -> Other {
         let mut other = match &self.behind {
             Behind::Sqlite(pool) => Other::Sqlite(pool.acquire().await.expect("a connection")),
@@ -110,7 +110,7 @@ impl Harness {
         other
     }
 
-    /// Connections of the test's own.
+    /// Returns the number of the harness's own connections.
     pub(crate) fn connections(&self) -> i64 {
         match &self.behind {
             Behind::Sqlite(pool) => pool.size().into(),
@@ -126,7 +126,6 @@ impl Harness {
         matches!(self.behind, Behind::Sqlite(_))
     }
 
-    /// All dead letters.
     pub(crate) async fn letters(&self) -> Vec<StoredDeadLetter> {
         let page = PageRequest { after: 0, letters_max: NonZeroU32::MAX };
         let heads = self
@@ -138,12 +137,12 @@ impl Harness {
         self.store.get_dead_letters(&ids).await.expect("reads")
     }
 
-    /// Another store on the same database.
+    /// Opens another store on the same database.
     pub(crate) async fn open(&self, config: StoreConfig) -> Store {
         Store::connect(&self.url, config).await.expect("a valid address")
     }
 
-    /// Runs the case, closes everything, and only then passes a panic on.
+    /// Runs the case, closes all connections, and then returns a panic of the case.
     async fn examine(self, case: impl AsyncFnOnce(&Self)) -> Result<(), Box<dyn std::any::Any + Send>> {
         let result = AssertUnwindSafe(case(&self)).catch_unwind().await;
         self.store.close().await;
@@ -155,7 +154,7 @@ impl Harness {
     }
 }
 
-/// A connection of another program's.
+/// A connection of another program.
 pub(crate) enum Other {
     Sqlite(PoolConnection<Sqlite>),
     MySql(PoolConnection<MySql>),
@@ -192,7 +191,7 @@ pub(crate) async fn on_sqlite(case: impl AsyncFnOnce(&Harness)) {
         .unwrap_or_else(|panic| resume_unwind(panic));
 }
 
-/// The address in this variable; says so where there is none.
+/// Returns the value of the environment variable, or prints that the test is skipped.
 pub(crate) fn variable(name: &str) -> Option<String> {
     let value = env::var(name).ok().filter(|value| !value.is_empty());
     if value.is_none() {
@@ -208,7 +207,7 @@ pub(crate) async fn on_mysql(case: impl AsyncFnOnce(&Harness)) {
     let name = format!("spillway_store_{}_{}", process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
     let mut connection = MySqlConnection::connect(server).await.expect("the server answers");
     let create = format!("CREATE DATABASE {name} CHARACTER SET latin1");
-    sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut connection).await.expect("may create a database");
+    sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut connection).await.expect("creates a database");
 
     let url = address(&format!("{server}/{name}"));
     let store = store(&url).await;
@@ -217,22 +216,23 @@ pub(crate) async fn on_mysql(case: impl AsyncFnOnce(&Harness)) {
     let result = Harness { store, url, behind, is_behind_proxy: false }.examine(case).await;
 
     let drop = format!("DROP DATABASE {name}");
-    sqlx::raw_sql(AssertSqlSafe(drop)).execute(&mut connection).await.expect("may drop its database");
+    sqlx::raw_sql(AssertSqlSafe(drop)).execute(&mut connection).await.expect("drops its database");
     result.unwrap_or_else(|panic| resume_unwind(panic));
 }
 
-/// The proxy has one schema, so its tests take turns: by a lock of the server's, which holds across processes too.
+/// The proxy has one schema, so its tests run one after the other: a lock on the server serializes them across
+/// processes.
 pub(crate) async fn on_proxy(case: impl AsyncFnOnce(&Harness)) {
     let (Some(proxy), Some(direct)) = (variable(PROXY_URL), variable(PROXY_DIRECT_URL)) else { return };
     let mut turn = MySqlConnection::connect(&direct).await.expect("the server answers");
     let lock = sqlx::query_scalar::<_, i64>("SELECT GET_LOCK('spillway_proxy', 600)");
-    assert_eq!(lock.fetch_one(&mut turn).await.expect("a lock"), 1, "another test keeps the proxy's schema");
+    assert_eq!(lock.fetch_one(&mut turn).await.expect("a lock"), 1, "the lock on the proxy's schema");
 
     let migrated = store(&address(&direct)).await;
     migrated.migrate().await.expect("migrates");
     migrated.close().await;
     let behind = MySqlPoolOptions::new().connect_lazy(&direct).expect("valid");
-    // A test that broke off in mid-statement may have left a transaction open in the proxy, which restarting it ends.
+    // A test that was aborted during a statement may have left a transaction open in the proxy; a restart ends it.
     sqlx::raw_sql(
         "SET lock_wait_timeout = 20; DROP TRIGGER IF EXISTS poison; TRUNCATE sale_skus; TRUNCATE user_purchases; TRUNCATE orders; \
          TRUNCATE order_items; TRUNCATE order_conflicts; TRUNCATE dead_letters; TRUNCATE drain_audit; \
@@ -246,5 +246,5 @@ pub(crate) async fn on_proxy(case: impl AsyncFnOnce(&Harness)) {
     let harness =
         Harness { store: store(&url).await, url, behind: Behind::MySql(behind), is_behind_proxy: true };
     harness.examine(case).await.unwrap_or_else(|panic| resume_unwind(panic));
-    turn.close().await.expect("gives the turn back");
+    turn.close().await.expect("releases the lock");
 }

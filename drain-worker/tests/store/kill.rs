@@ -1,4 +1,4 @@
-//! What is committed to a file survives the sudden end of the process that wrote it.
+//! A commit to a file survives a SIGKILL of its process.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -10,7 +10,7 @@ use shared::order::AcceptedOrder;
 use crate::harness::{address, config};
 use crate::orders::{catalogue, id, order};
 
-/// Names the file to the process that is going to be killed.
+/// Passes the file to the process that the test kills.
 const FILE: &str = "SPILLWAY_TEST_KILLED_FILE";
 const BATCH: u64 = 20;
 const BATCHES: u64 = 25;
@@ -24,9 +24,9 @@ fn batch(number: u64) -> Vec<AcceptedOrder> {
     orders.map(|number| order(number, &format!("user{number}"), &[("a", 1)])).collect()
 }
 
-/// Commits until it is killed, and says after each batch how many it has committed.
+/// Commits until it is killed, and prints the number of commits after each batch.
 #[tokio::test]
-#[ignore = "runs as a process of its own, started by the other test"]
+#[ignore = "runs as a separate process, started by the other test"]
 async fn victim() {
     let Ok(file) = env::var(FILE) else { return };
     let store = open(&file).await;
@@ -39,7 +39,7 @@ async fn victim() {
 }
 
 #[tokio::test]
-async fn what_is_committed_survives_a_kill() {
+async fn commits_survive_a_kill() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("orders.sqlite").display().to_string();
     let mut victim = Command::new(env::current_exe().expect("this program"))
@@ -64,10 +64,10 @@ async fn what_is_committed_survives_a_kill() {
     for number in 0..BATCHES * BATCH {
         assert!(store.find(id(number)).await.expect("reads").is_some(), "order {number} is lost");
     }
-    // Whatever more was committed is whole as well.
+    // Batches committed after the last line are complete as well.
     let counts = store.counts().await.expect("counts");
     let reserved: i64 = store.stock().await.expect("reads").iter().map(|stock| stock.reserved).sum();
     assert_eq!(counts.confirmed, u64::try_from(reserved).expect("not negative"));
-    assert_eq!(counts.confirmed % BATCH, 0, "a batch is there whole or not at all");
+    assert_eq!(counts.confirmed % BATCH, 0, "a batch is complete or absent");
     store.close().await;
 }

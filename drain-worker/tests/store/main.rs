@@ -1,7 +1,7 @@
-//! One suite for every database: on SQLite always; on MariaDB, directly and through a proxy, where the environment
-//! names them (`infra/local/stack up`, then `eval "$(infra/local/stack env)"`).
+//! One suite for every database: SQLite always; MariaDB, directly and through a proxy, where the environment names
+//! them (`infra/local/stack up`, then `eval "$(infra/local/stack env)"`).
 
-#![allow(clippy::expect_used, reason = "a test says what it expects")]
+#![allow(clippy::expect_used, reason = "tests use expect with the expectation")]
 
 mod cases;
 mod connections;
@@ -44,7 +44,7 @@ macro_rules! conformance {
 }
 
 conformance! {
-    outcomes::every_outcome_is_written_with_its_lines,
+    outcomes::every_outcome_is_written_with_its_items,
     outcomes::an_order_is_confirmed_whole_or_not_at_all,
     outcomes::the_last_unit_goes_to_the_first_order,
     outcomes::limits_hold_within_a_batch_and_across_batches,
@@ -58,27 +58,27 @@ conformance! {
     redelivery::another_payload_under_the_same_id_is_recorded_once,
     redelivery::a_race_for_one_id_has_one_winner,
     concurrency::concurrent_committers_neither_oversell_nor_lose,
-    poison::a_refused_row_is_singled_out,
+    poison::a_rejected_row_is_isolated,
     poison::an_unknown_sku_waits_for_the_catalogue,
-    poison::an_impossible_order_is_kept,
+    poison::an_impossible_order_becomes_a_letter,
     dead_letters::letters_are_updated_listed_and_removed,
     dead_letters::large_messages_are_kept,
     dead_letters::letters_are_selected_page_by_page,
-    dead_letters::a_letter_given_up_keeps_its_state_and_loses_its_payload,
-    dead_letters::a_redelivery_leaves_what_was_given_up,
-    dead_letters::a_letter_is_given_up_or_decided_never_both,
-    dead_letters::only_orders_without_an_end_are_kept,
-    redrive::what_was_mended_is_confirmed_once,
-    redrive::two_workers_at_once_change_nothing_twice,
+    dead_letters::a_discarded_letter_keeps_its_state_and_drops_its_payload,
+    dead_letters::a_redelivery_leaves_discarded_letters,
+    dead_letters::a_letter_is_discarded_or_decided_never_both,
+    dead_letters::only_undecided_orders_are_stored,
+    redrive::a_redriven_order_is_confirmed_once,
+    redrive::concurrent_redrives_change_each_letter_once,
     redrive::a_message_is_redriven_whole,
-    redrive::what_is_unreadable_or_given_up_stays,
+    redrive::unreadable_and_discarded_letters_stay,
     redrive::pages_follow_one_another,
-    redrive::the_cap_is_spent_and_a_stop_is_told,
+    redrive::redrives_acquire_credits_and_report_a_stop,
     lookups::an_order_is_found_in_every_state,
-    lookups::totals_and_stock_are_told,
-    catalogues::a_catalogue_is_taken_over_and_over,
-    catalogues::stock_never_falls_under_what_is_reserved,
-    catalogues::a_limit_in_mid_sale_counts_what_was_bought,
+    lookups::totals_and_stock_are_returned,
+    catalogues::a_catalogue_is_applied_repeatedly,
+    catalogues::stock_never_falls_below_the_reserved_quantity,
+    catalogues::a_limit_set_during_a_sale_counts_earlier_orders,
     pool::a_lease_is_joined_renewed_and_left,
     pool::without_its_lease_a_worker_commits_nothing,
     pool::fencing_leaves_transactions_under_way_alone_and_does_not_wait,

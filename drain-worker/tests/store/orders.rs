@@ -32,7 +32,7 @@ pub(crate) fn id(number: u64) -> OrderId {
     OrderId::from_bytes(bytes)
 }
 
-/// An order in [`SALE`]; its lines stay as given, whatever their order.
+/// An order in [`SALE`], with its lines in the given order.
 pub(crate) fn order(number: u64, user: &str, lines: &[(&str, u32)]) -> AcceptedOrder {
     order_in(SALE, number, user, lines)
 }

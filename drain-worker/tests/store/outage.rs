@@ -1,4 +1,4 @@
-//! Databases that are down, cut off or silent, and what the store says of them.
+//! The store's errors for databases that are down, cut off or silent.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::orders::{CONFIRMED, batch, catalogue, id, is_transient, outcomes_of};
 use crate::relay::{Rule, behind_relay};
 
 #[tokio::test]
-async fn a_commit_whose_answer_is_lost_is_found_by_the_retry() {
+async fn the_retry_finds_a_commit_whose_response_was_lost() {
     on_mysql(async |harness| {
         harness
             .store
@@ -23,7 +23,7 @@ async fn a_commit_whose_answer_is_lost_is_found_by_the_retry() {
         relay.set(Rule::CutAfterCommit);
         assert!(is_transient(store.commit(Fence::Open, &batch(0)).await));
         assert!(!relay.is_armed());
-        assert_eq!(harness.number("SELECT COUNT(*) FROM orders").await, 3, "it is committed all the same");
+        assert_eq!(harness.number("SELECT COUNT(*) FROM orders").await, 3, "committed nevertheless");
         let results = store.commit(Fence::Open, &batch(0)).await.expect("commits");
         assert!(
             results.iter().all(|result| matches!(result.outcome, CommitOutcome::Duplicate(_))),
@@ -37,7 +37,7 @@ async fn a_commit_whose_answer_is_lost_is_found_by_the_retry() {
 }
 
 #[tokio::test]
-async fn a_commit_that_never_arrived_is_done_by_the_retry() {
+async fn the_retry_repeats_a_commit_that_never_arrived() {
     on_mysql(async |harness| {
         harness
             .store
@@ -57,7 +57,7 @@ async fn a_commit_that_never_arrived_is_done_by_the_retry() {
     .await;
 }
 
-/// Wherever the connection breaks, trying again ends with each order written once.
+/// Wherever the connection breaks, a retry ends with each order written once.
 #[tokio::test]
 async fn a_connection_may_break_at_any_packet() {
     on_mysql(async |harness| {
@@ -81,7 +81,7 @@ async fn a_connection_may_break_at_any_packet() {
                 break;
             }
         }
-        assert!(failures >= 8, "there are more packets than {failures}");
+        assert!(failures >= 8, "more packets than {failures}");
         let total = i64::try_from(batches * 3).expect("few");
         assert_eq!(harness.number("SELECT COUNT(*) FROM orders").await, total);
         assert_eq!(harness.number("SELECT stock_reserved FROM sale_skus WHERE sku = 'a'").await, total);
@@ -94,7 +94,7 @@ async fn a_connection_may_break_at_any_packet() {
 }
 
 #[tokio::test]
-async fn connections_that_died_in_the_pool_are_replaced_unnoticed() {
+async fn broken_idle_connections_are_replaced_without_errors() {
     on_mysql(async |harness| {
         harness
             .store
@@ -123,7 +123,7 @@ async fn connections_that_died_in_the_pool_are_replaced_unnoticed() {
 }
 
 #[tokio::test]
-async fn a_database_that_is_down_is_transient_and_comes_back() {
+async fn a_database_that_is_down_is_transient_and_recovers() {
     on_mysql(async |harness| {
         harness
             .store
@@ -157,7 +157,7 @@ async fn a_database_that_is_down_is_transient_and_comes_back() {
 }
 
 #[tokio::test]
-async fn a_database_that_falls_silent_is_given_up_in_time() {
+async fn a_silent_database_times_out() {
     on_mysql(async |harness| {
         harness
             .store
@@ -189,7 +189,7 @@ async fn a_database_that_falls_silent_is_given_up_in_time() {
 }
 
 #[tokio::test]
-async fn what_waiting_cannot_mend_is_fatal() {
+async fn permanent_errors_are_fatal() {
     let memory = Store::connect(&address("sqlite::memory:"), config()).await;
     assert!(matches!(memory.err(), Some(StoreError::Fatal(_))));
     let port = Store::connect(&address("mysql://u:p@127.0.0.1:99999/x"), config()).await;
@@ -205,7 +205,7 @@ async fn what_waiting_cannot_mend_is_fatal() {
         {
             let store = Store::connect(&address(&url), config()).await.expect("valid");
             let Err(StoreError::Fatal(fault)) = store.commit(Fence::Open, &batch(0)).await else {
-                panic!("it is fatal")
+                panic!("a fatal error")
             };
             assert!(!fault.to_string().contains("wrong"), "{fault}");
         }

@@ -1,4 +1,4 @@
-//! A TCP relay before a database, which breaks connections at chosen moments.
+//! A TCP relay in front of a database, which breaks connections at chosen packets.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,26 +11,27 @@ use tokio::sync::watch;
 
 use crate::harness::{Harness, address};
 
-/// What the relay does with what clients send. All but `Pass`, `Stall` and `Refuse` hold once, then the relay passes.
+/// The relay's action on packets from clients. All but `Pass`, `Stall` and `Refuse` apply once, then the relay
+/// passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rule {
     Pass,
-    /// Takes everything, answers nothing.
+    /// Receives all packets, sends no response.
     Stall,
-    /// Closes connections as they come.
+    /// Closes connections on accept.
     Refuse,
-    /// Cuts the connection in place of the next COMMIT.
+    /// Closes the connection in place of the next COMMIT.
     CutBeforeCommit,
-    /// Passes the next COMMIT, waits for the answer, keeps it, and cuts the connection.
+    /// Passes the next COMMIT, receives the response, drops it, and closes the connection.
     CutAfterCommit,
-    /// Cuts the connection in place of what follows so many packets.
+    /// Closes the connection after this many packets.
     CutAfter(usize),
 }
 
 /// COM_STMT_CLOSE: a packet of five bytes, the first of its exchange, with the command's number.
-const STATEMENT_GIVEN_UP: &[u8] = &[5, 0, 0, 0, 0x19];
+const STATEMENT_CLOSE: &[u8] = &[5, 0, 0, 0, 0x19];
 
-/// A store that reaches its database through a relay.
+/// A store that connects to its database through a relay.
 pub(crate) async fn behind_relay(harness: &Harness, config: StoreConfig) -> (Relay, Store) {
     let text = harness.url.expose();
     let (account, place) = text.rsplit_once('@').expect("an account");
@@ -72,13 +73,13 @@ impl Relay {
         *self.shared.rule() = rule;
     }
 
-    /// Whether a rule that holds once has not been used yet.
+    /// Returns true while a rule that applies once has not applied yet.
     pub(crate) fn is_armed(&self) -> bool {
         *self.shared.rule() != Rule::Pass
     }
 
-    /// Prepared statements that clients have given up.
-    pub(crate) fn statements_given_up(&self) -> usize {
+    /// Returns the number of prepared statements that clients have closed.
+    pub(crate) fn statements_closed(&self) -> usize {
         self.shared.given_up.load(Ordering::SeqCst)
     }
 
@@ -93,7 +94,7 @@ impl Drop for Relay {
     }
 }
 
-/// What to do with one packet.
+/// The action for one packet.
 enum Step {
     Forward,
     Swallow,
@@ -107,10 +108,10 @@ impl Shared {
     }
 
     fn step(&self, packet: &[u8]) -> Step {
-        if packet.windows(STATEMENT_GIVEN_UP.len()).any(|window| window == STATEMENT_GIVEN_UP) {
+        if packet.windows(STATEMENT_CLOSE.len()).any(|window| window == STATEMENT_CLOSE) {
             self.given_up.fetch_add(1, Ordering::SeqCst);
         }
-        // The command byte of a query in text, then the text.
+        // The command byte of a text query, then the text.
         let is_commit = packet.windows(7).any(|window| window == b"\x03COMMIT");
         let mut rule = self.rule();
         let (step, next) = match *rule {

@@ -1,4 +1,4 @@
-//! The schema: applied, checked, enforced.
+//! The schema: migrations, version check, constraints.
 
 use drain_worker::store::{Fence, OrderStore, SchemaError, Store, StoreError};
 use futures_util::future::join_all;
@@ -15,7 +15,7 @@ async fn versions(harness: &Harness) {
         other => panic!("{other:?}"),
     };
     assert_eq!(store.check_schema().await.expect("is there"), VERSION);
-    store.migrate().await.expect("has nothing to do");
+    store.migrate().await.expect("no migration to apply");
     harness.run("UPDATE _sqlx_migrations SET success = 0 WHERE version = 2").await;
     assert_eq!(error().await, SchemaError::HalfWay { version: 2 });
     assert!(matches!(store.migrate().await, Err(StoreError::Schema(SchemaError::HalfWay { version: 2 }))));
@@ -61,7 +61,7 @@ async fn versions(harness: &Harness) {
     for store in stores {
         store.close().await;
     }
-    // A newer schema is no guard: it is there before the newer program is.
+    // A newer schema is accepted: the migration runs before the newer program is deployed.
     harness
         .run("INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (9, 'x', 1, 'x', 1)")
         .await;
@@ -78,9 +78,9 @@ async fn versions_are_checked_on_mysql() {
     on_mysql(versions).await;
 }
 
-/// Strict mode at work: a value that does not fit is refused, never cut.
+/// Strict mode: a value that does not fit is rejected, not truncated.
 #[tokio::test]
-async fn nothing_is_clipped() {
+async fn values_are_never_truncated() {
     on_mysql(async |harness| {
         let store = &harness.store;
         store.apply_catalogue(&catalogue(&[("a", 9, None)])).await.expect("applies");
@@ -97,7 +97,7 @@ async fn nothing_is_clipped() {
     .await;
 }
 
-/// The constraint behind the locks: were they ever lost, stock would still not be oversold.
+/// The constraint is the last defence: even without the locks, stock is not oversold.
 async fn the_table_itself_refuses_to_oversell(harness: &Harness) {
     harness.store.apply_catalogue(&catalogue(&[("a", 9, None)])).await.expect("applies");
     for text in ["UPDATE sale_skus SET stock_reserved = 10", "UPDATE sale_skus SET stock_reserved = -1"] {

@@ -1,4 +1,4 @@
-//! Prepared statements are kept, however the batches vary.
+//! The driver keeps prepared statements for all sizes of a batch.
 
 use std::num::NonZeroU32;
 
@@ -11,7 +11,7 @@ use crate::relay::behind_relay;
 
 const SKUS: [&str; 12] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
 
-/// Orders of as many SKUs as there are, two in every third.
+/// Orders over all the SKUs, every third with two.
 fn batch(first: u64, orders: u64) -> Vec<AcceptedOrder> {
     (first..first + orders)
         .map(|number| {
@@ -26,7 +26,7 @@ fn batch(first: u64, orders: u64) -> Vec<AcceptedOrder> {
         .collect()
 }
 
-/// Batches of all sizes up to fifty or so, and large ones; each twice, as redeliveries are.
+/// Batches of all sizes up to about fifty, and large ones; each twice, as redeliveries are.
 async fn commit_all_sizes(store: &Store, mut first: u64) {
     for orders in (1..=52).chain([64, 80, 111, 200, 250]) {
         let orders = batch(first, orders);
@@ -37,22 +37,22 @@ async fn commit_all_sizes(store: &Store, mut first: u64) {
     }
 }
 
-/// Giving one up costs the statement after it 40 ms under locks; see `StoreConfig::statements_max`.
+/// A closed statement delays the next one by 40 ms under locks; see `StoreConfig::statements_max`.
 #[tokio::test]
-async fn no_size_of_a_batch_makes_the_driver_give_a_statement_up() {
+async fn no_batch_size_makes_the_driver_close_a_statement() {
     on_mysql(async |harness| {
         let terms: Vec<_> = SKUS.iter().map(|sku| (*sku, 99_999, (*sku < "d").then_some(9))).collect();
         harness.store.apply_catalogue(&catalogue(&terms)).await.expect("applies");
         let one = StoreConfig { writers_max: NonZeroU32::MIN, ..config() };
         let (relay, store) = behind_relay(harness, one).await;
         commit_all_sizes(&store, 1).await;
-        assert_eq!(relay.statements_given_up(), 0);
+        assert_eq!(relay.statements_closed(), 0);
         store.close().await;
 
         let few = StoreConfig { statements_max: NonZeroU32::MIN.saturating_add(63), ..one };
         let (relay, store) = behind_relay(harness, few).await;
         commit_all_sizes(&store, 100_001).await;
-        assert!(relay.statements_given_up() > 0, "the relay would see it");
+        assert!(relay.statements_closed() > 0, "the relay would count it");
         store.close().await;
     })
     .await;

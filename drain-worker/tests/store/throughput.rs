@@ -1,4 +1,4 @@
-//! How fast batches commit, against the least that could be done: inserting the same rows without deciding anything.
+//! Throughput of commits, compared with inserting the same rows without decisions.
 //!
 //! `cargo test --release -p drain-worker --test store throughput -- --ignored --nocapture`
 
@@ -16,13 +16,13 @@ const COMMITTERS: u64 = 4;
 const BATCH: u64 = 200;
 const BATCHES: u64 = 100;
 
-/// Batches of single-line orders for each committer, over so many SKUs; numbers from `first` on.
+/// Batches of single-line orders for each committer, over these SKUs; numbers from `first` on.
 fn batches(first: u64, skus: &[String]) -> Vec<Vec<Vec<AcceptedOrder>>> {
     let batch = |committer: u64, batch: u64| {
         let base = first + (committer * BATCHES + batch) * BATCH;
         (base..base + BATCH)
             .map(|number| {
-                // Spread like real ids, which are hashes.
+                // Distributed like real ids, which are hashes.
                 let spread = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
                 order(spread, &format!("user{number}"), &[(&skus[number as usize % skus.len()], 1)])
             })
@@ -55,7 +55,7 @@ async fn measure(harness: &Harness) {
     let terms = |limit| names.iter().map(|name| (name.as_str(), 900_000_000, limit)).collect::<Vec<_>>();
     let store = harness.open(StoreConfig::default()).await;
     store.apply_catalogue(&catalogue(&terms(None))).await.expect("applies");
-    // Two statements are prepared for each shape; no run should pay for it.
+    // Each shape prepares two statements; the warm-up excludes that from the runs.
     commit("(warm-up)", &store, &batches(1 << 40, &names)).await;
 
     let spread = batches(0, &names);
@@ -70,7 +70,7 @@ async fn measure(harness: &Harness) {
     store.close().await;
 }
 
-/// The same rows in the same two tables, on connections of the same number.
+/// The same rows in the same two tables, on as many connections.
 async fn insert_only(harness: &Harness) {
     let pool =
         MySqlPoolOptions::new().max_connections(4).connect(harness.url.expose()).await.expect("connects");
@@ -135,14 +135,14 @@ fn insert_items(batch: &[AcceptedOrder]) -> QueryBuilder<MySql> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "measures; wants a release build and a quiet machine"]
+#[ignore = "a measurement: needs a release build and an idle machine"]
 async fn on_mariadb() {
     on_mysql(insert_only).await;
     on_mysql(measure).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "measures; wants a release build and a quiet machine"]
+#[ignore = "a measurement: needs a release build and an idle machine"]
 async fn on_an_sqlite_file() {
     on_sqlite(measure).await;
 }

@@ -1,4 +1,4 @@
-//! The whole ramp against MariaDB, shortened.
+//! A short `tune` ramp against MariaDB.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -38,10 +38,10 @@ async fn exists(server: &str, name: &str) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_ramp_recommends_a_cap_and_leaves_nothing_behind() {
+async fn a_ramp_recommends_a_cap_and_drops_its_database() {
     let Some(server) = variable(MYSQL_URL) else { return };
     let name = name("ramp");
-    // Rates that any machine takes, and latencies that none reaches: the ramp ends at its end.
+    // Rates that any machine sustains, and latencies that none reaches: the ramp runs to its last step.
     let more = ["--from=20", "--to=60", "--step-s=1", "--latency-factor=100", "--per-user-limit=2"];
     let lines = RefCell::new(Vec::new());
     let print = |line: &str| lines.borrow_mut().push(line.to_owned());
@@ -49,7 +49,7 @@ async fn a_ramp_recommends_a_cap_and_leaves_nothing_behind() {
     let tuned = tuned.expect("ramps");
     let offered: Vec<_> = tuned.steps.iter().map(|step| step.offered_per_s).collect();
     assert_eq!(offered, [20.0, 30.0, 45.0, 60.0]);
-    let knee = tuned.knee.expect("it keeps up");
+    let knee = tuned.knee.expect("sustains the rate");
     assert_eq!((knee.keeps_up_per_s, knee.too_much_per_s, knee.recommended_per_s), (60.0, None, 42));
     let text = lines.borrow().join("\n");
     assert!(
@@ -69,7 +69,7 @@ async fn a_stop_drops_the_scratch_database() {
         while !exists(&server, &name).await {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        // Into the first step, with transactions under way.
+        // During the first step, with transactions in flight.
         tokio::time::sleep(Duration::from_millis(2_500)).await;
         stop.cancel();
     };
@@ -80,14 +80,14 @@ async fn a_stop_drops_the_scratch_database() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_with_something_in_it_is_left_alone() {
+async fn a_database_with_tables_is_rejected() {
     let Some(server) = variable(MYSQL_URL) else { return };
     let name = name("taken");
     let url = address(&format!("{}/{name}", server.trim_end_matches('/')));
     let mine = Box::pin(Scratch::create(&url)).await.expect("makes one");
     let refused = Box::pin(Scratch::create(&url)).await;
     assert!(matches!(refused, Err(ScratchError::NotEmpty(of)) if of == name));
-    assert!(exists(&server, &name).await, "it is still there");
+    assert!(exists(&server, &name).await, "still exists");
     mine.drop().await.expect("drops its own");
     assert!(!exists(&server, &name).await);
 }

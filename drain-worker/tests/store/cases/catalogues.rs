@@ -1,4 +1,4 @@
-//! Taking stock and limits over.
+//! Applying a catalogue to stock and limits.
 
 use drain_worker::store::{CatalogueChanges, Fence, OrderStore, StoreError};
 use futures_util::future::join_all;
@@ -10,14 +10,14 @@ fn changes(added: u64, changed: u64, unchanged: u64) -> CatalogueChanges {
     CatalogueChanges { added, changed, unchanged }
 }
 
-pub(crate) async fn a_catalogue_is_taken_over_and_over(harness: &Harness) {
+pub(crate) async fn a_catalogue_is_applied_repeatedly(harness: &Harness) {
     let store = &harness.store;
     let first = catalogue(&[("a", 5, None), ("b", 5, Some(2))]);
     assert_eq!(store.apply_catalogue(&first).await.expect("applies"), changes(2, 0, 0));
     assert_eq!(store.apply_catalogue(&first).await.expect("applies"), changes(0, 0, 2));
     store.commit(Fence::Open, &[order(1, "ann", &[("a", 4)])]).await.expect("commits");
     assert_eq!(store.apply_catalogue(&first).await.expect("applies"), changes(0, 0, 2));
-    // More stock, another limit, one more SKU; what is not named stays.
+    // More stock, another limit, one more SKU; SKUs that are not named stay.
     let second = catalogue(&[("a", 7, None), ("b", 5, Some(1)), ("c", 1, None)]);
     assert_eq!(store.apply_catalogue(&second).await.expect("applies"), changes(1, 2, 0));
     assert_eq!(
@@ -40,7 +40,7 @@ pub(crate) async fn a_catalogue_is_taken_over_and_over(harness: &Harness) {
     );
 }
 
-pub(crate) async fn stock_never_falls_under_what_is_reserved(harness: &Harness) {
+pub(crate) async fn stock_never_falls_below_the_reserved_quantity(harness: &Harness) {
     let store = &harness.store;
     store
         .apply_catalogue(&catalogue(&[("a", 5, None), ("b", 5, None), ("c", 5, None)]))
@@ -48,19 +48,17 @@ pub(crate) async fn stock_never_falls_under_what_is_reserved(harness: &Harness) 
         .expect("applies");
     store.commit(Fence::Open, &[order(1, "ann", &[("a", 3), ("b", 2)])]).await.expect("commits");
     let low = catalogue(&[("a", 2, None), ("b", 1, None), ("c", 0, None), ("d", 1, None)]);
-    let Err(StoreError::Catalogue { faults }) = store.apply_catalogue(&low).await else {
-        panic!("it must be refused")
-    };
+    let Err(StoreError::Catalogue { faults }) = store.apply_catalogue(&low).await else { panic!("rejected") };
     assert_eq!(faults.len(), 2, "{faults:?}");
     assert!(faults[0].contains("sku a") && faults[1].contains("sku b"), "{faults:?}");
     let totals: Vec<_> = store.stock().await.expect("reads").iter().map(|sku| sku.total).collect();
-    assert_eq!(totals, [5, 5, 5], "nothing of it is applied");
-    // Down to what is reserved is fine: the sale ends there.
+    assert_eq!(totals, [5, 5, 5], "no part is applied");
+    // Stock may fall to the reserved quantity: the sale ends there.
     let exact = catalogue(&[("a", 3, None), ("b", 2, None), ("c", 0, None)]);
     assert_eq!(store.apply_catalogue(&exact).await.expect("applies"), changes(0, 3, 0));
 }
 
-pub(crate) async fn a_limit_in_mid_sale_counts_what_was_bought(harness: &Harness) {
+pub(crate) async fn a_limit_set_during_a_sale_counts_earlier_orders(harness: &Harness) {
     let store = &harness.store;
     let two =
         |limit| catalogue_of(&[("one", &[("a", 50, limit), ("b", 50, None)]), ("two", &[("a", 50, None)])]);
@@ -84,7 +82,7 @@ pub(crate) async fn a_limit_in_mid_sale_counts_what_was_bought(harness: &Harness
     let results = store.commit(Fence::Open, &batch).await.expect("commits");
     assert_eq!(outcomes_of(&results), [OVER_LIMIT, CONFIRMED, CONFIRMED, CONFIRMED]);
 
-    // Taken away, bought more, given back.
+    // Limit removed, more bought, limit restored.
     store.apply_catalogue(&two(None)).await.expect("applies");
     store.commit(Fence::Open, &[buy("one", 11, "bob", 4)]).await.expect("commits");
     store.apply_catalogue(&two(Some(8))).await.expect("applies");

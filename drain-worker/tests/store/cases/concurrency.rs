@@ -1,4 +1,4 @@
-//! Many committers at once.
+//! Concurrent committers.
 
 use std::collections::HashMap;
 
@@ -34,7 +34,7 @@ pub(crate) async fn concurrent_committers_neither_oversell_nor_lose(harness: &Ha
     harness.store.apply_catalogue(&catalogue(&STOCK)).await.expect("applies");
     let mut random = StdRng::seed_from_u64(20_261_111);
     let orders = orders(&mut random);
-    // Every order is delivered to two or three committers, each of which has its own order and its own cuts.
+    // Each order is delivered to two or three committers, each with its own sequence and batch sizes.
     let deliveries: Vec<Vec<AcceptedOrder>> = (0..COMMITTERS)
         .map(|committer| {
             let mut mine: Vec<_> = orders
@@ -51,7 +51,7 @@ pub(crate) async fn concurrent_committers_neither_oversell_nor_lose(harness: &Ha
     let results = join_all(deliveries.iter().map(async |mine| {
         let mut results = Vec::new();
         for batch in mine.chunks(17) {
-            results.extend(harness.store.commit(Fence::Open, batch).await.expect("no deadlock gets through"));
+            results.extend(harness.store.commit(Fence::Open, batch).await.expect("no deadlock is returned"));
         }
         results
     }))
@@ -68,9 +68,13 @@ pub(crate) async fn concurrent_committers_neither_oversell_nor_lose(harness: &Ha
             CommitOutcome::Duplicate(outcome) => outcome,
             other => panic!("{other:?}"),
         };
-        assert_eq!(*outcomes.entry(result.order_id).or_insert(outcome), outcome, "all are told the same");
+        assert_eq!(
+            *outcomes.entry(result.order_id).or_insert(outcome),
+            outcome,
+            "every committer gets the same result"
+        );
     }
-    assert_eq!((new, outcomes.len()), (orders.len(), orders.len()), "each is decided once");
+    assert_eq!((new, outcomes.len()), (orders.len(), orders.len()), "each order is decided once");
     examine(harness, &orders, &outcomes).await;
 }
 

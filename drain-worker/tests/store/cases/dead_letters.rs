@@ -1,4 +1,4 @@
-//! Dead letters: stored, listed, counted, given up, removed.
+//! Dead letters: stored, listed, counted, discarded, removed.
 
 use std::num::NonZeroU32;
 
@@ -72,7 +72,8 @@ pub(crate) async fn letters_are_updated_listed_and_removed(harness: &Harness) {
 
 pub(crate) async fn large_messages_are_kept(harness: &Harness) {
     let store = &harness.store;
-    // ShardingSphere-Proxy 5.1 takes packets from 8 MiB on for negative ones, and bytes travel as hexadecimal digits.
+    // ShardingSphere-Proxy 5.1 reads packet lengths from 8 MiB on as negative, and bytes travel as hexadecimal
+    // digits.
     let bytes = if harness.is_behind_proxy() { 3 * 1024 * 1024 } else { shared::envelope::BYTES_MAX };
     let body = Bytes::from(vec![0xa5; bytes]);
     let letters: Vec<_> = (0..5)
@@ -91,7 +92,7 @@ pub(crate) async fn large_messages_are_kept(harness: &Harness) {
     assert_eq!(store.get_dead_letters(&[heads[0].id]).await.expect("reads")[0].payload, body);
 }
 
-/// Ten unreadable messages and ten unknown SKUs, taking turns.
+/// Ten unreadable messages and ten unknown SKUs, alternating.
 async fn fill(harness: &Harness) -> Vec<i64> {
     for number in 0..10 {
         harness
@@ -109,7 +110,7 @@ pub(crate) async fn letters_are_selected_page_by_page(harness: &Harness) {
     let store = &harness.store;
     let ids = fill(harness).await;
     let unknown = || DeadLetterSelection::Reason("unknown_sku".to_owned());
-    let told = async |selection: DeadLetterSelection, page| {
+    let listed = async |selection: DeadLetterSelection, page| {
         let heads = store.list_dead_letters(&selection, DeadLetterStatus::Open, page).await.expect("reads");
         heads.iter().map(|head| head.id).collect::<Vec<_>>()
     };
@@ -125,7 +126,7 @@ pub(crate) async fn letters_are_selected_page_by_page(harness: &Harness) {
         (DeadLetterSelection::Ids([ids[4], ids[2], ids[9]].into()), page(ids[2], 1), of(&[4])),
         (DeadLetterSelection::Ids([].into()), page(0, 9), of(&[])),
     ] {
-        assert_eq!(told(selection.clone(), page).await, expected, "{selection:?} {page:?}");
+        assert_eq!(listed(selection.clone(), page).await, expected, "{selection:?} {page:?}");
     }
     for (selection, expected) in [
         (DeadLetterSelection::All, 20),
@@ -149,7 +150,7 @@ pub(crate) async fn letters_are_selected_page_by_page(harness: &Harness) {
     assert!(totals.oldest_age_ms() > Some(90 * 24 * 3_600_000), "{totals:?}");
 }
 
-pub(crate) async fn a_letter_given_up_keeps_its_state_and_loses_its_payload(harness: &Harness) {
+pub(crate) async fn a_discarded_letter_keeps_its_state_and_drops_its_payload(harness: &Harness) {
     let store = &harness.store;
     store.apply_catalogue(&catalogue(&[("a", 9, None)])).await.expect("applies");
     let orders = [order(1, "ann", &[("z", 1)]), order(2, "bob", &[("z", 1)])];
@@ -171,23 +172,23 @@ pub(crate) async fn a_letter_given_up_keeps_its_state_and_loses_its_payload(harn
         []
     );
     let letters = harness.letters().await;
-    assert_eq!(letters[0].payload.len() + letters[2].payload.len(), 0, "personal data is gone");
-    let discard = letters[0].head.discard.as_ref().expect("is told");
+    assert_eq!(letters[0].payload.len() + letters[2].payload.len(), 0, "no personal data");
+    let discard = letters[0].head.discard.as_ref().expect("a discard record");
     assert_eq!((discard.by.as_str(), discard.reason.as_str()), ("ann", "the sale is over"));
     assert_eq!(letters[1].head.discard, None);
     assert!(!letters[1].payload.is_empty());
 
-    // Once in the audit trail: doing it again did nothing.
+    // One entry in the audit trail: a second discard has no effect.
     let audit = store.list_audit("drain", 9).await.expect("reads");
     let seen: Vec<_> = audit.iter().map(|entry| (entry.action.as_str(), entry.detail.clone())).collect();
     assert_eq!(seen, [("letters_discarded", format!("2 letters: {} {}", ids[0], ids[2]))]);
     assert_eq!((audit[0].who.as_str(), audit[0].reason.as_str()), ("ann", "the sale is over"));
 
-    // Nobody has to act on it, and whoever asks is told.
+    // Discarded letters are not counted, but are still listed.
     assert_eq!(store.dead_letter_totals().await.expect("counts").total(), 1);
-    assert_eq!(store.counts().await.expect("counts").dead_letters_total(), 3, "none is forgotten");
+    assert_eq!(store.counts().await.expect("counts").dead_letters_total(), 3, "no order is missing");
     let found = store.find(id(1)).await.expect("reads").expect("is there");
-    // Its owner too is told, though the payload is gone.
+    // The buyer still sees the state, without the payload.
     assert_eq!(found.user_id.as_ref(), Some(&orders[0].user_id));
     let StoredStatus::DeadLettered { reason, discarded_at: Some(at) } = found.status else {
         panic!("{found:?}")
@@ -202,7 +203,7 @@ pub(crate) async fn a_letter_given_up_keeps_its_state_and_loses_its_payload(harn
     assert_eq!((list(DeadLetterStatus::Open).await, list(DeadLetterStatus::Discarded).await), (1, 2));
 }
 
-pub(crate) async fn a_redelivery_leaves_what_was_given_up(harness: &Harness) {
+pub(crate) async fn a_redelivery_leaves_discarded_letters(harness: &Harness) {
     let store = &harness.store;
     store.apply_catalogue(&catalogue(&[("a", 9, None)])).await.expect("applies");
     let orders = [order(1, "ann", &[("z", 1)]), order(2, "bob", &[("z", 1)])];
@@ -216,7 +217,7 @@ pub(crate) async fn a_redelivery_leaves_what_was_given_up(harness: &Harness) {
     assert_eq!(outcomes.len(), 2);
     let given_up = harness.letters().await;
 
-    // Delivered again, as it is and after the catalogue was mended; stored again by whoever could not read it.
+    // The same order is redelivered before and after the catalogue has its SKU, and once as an unreadable message.
     assert_eq!(outcomes_of(&store.commit(Fence::Open, &orders).await.expect("commits")), [UNKNOWN_SKU; 2]);
     store.apply_catalogue(&catalogue(&[("a", 9, None), ("z", 9, None)])).await.expect("applies");
     let results = store.commit(Fence::Open, &orders).await.expect("commits");
@@ -229,8 +230,8 @@ pub(crate) async fn a_redelivery_leaves_what_was_given_up(harness: &Harness) {
     assert_eq!(reserved, 1, "sale {SALE}");
 }
 
-/// Whichever comes first wins, and both sides tell the same.
-pub(crate) async fn a_letter_is_given_up_or_decided_never_both(harness: &Harness) {
+/// The first of the two wins, and both report the same result.
+pub(crate) async fn a_letter_is_discarded_or_decided_never_both(harness: &Harness) {
     let store = &harness.store;
     for round in 0..20 {
         let orders: Vec<_> = (0..8).map(|number| order(round * 8 + number, "ann", &[("z", 1)])).collect();
@@ -264,7 +265,7 @@ pub(crate) async fn a_letter_is_given_up_or_decided_never_both(harness: &Harness
     }
 }
 
-pub(crate) async fn only_orders_without_an_end_are_kept(harness: &Harness) {
+pub(crate) async fn only_undecided_orders_are_stored(harness: &Harness) {
     let store = &harness.store;
     store.apply_catalogue(&catalogue(&[("a", 9, None)])).await.expect("applies");
     let decided = order(1, "ann", &[("a", 1)]);
@@ -300,7 +301,7 @@ pub(crate) async fn only_orders_without_an_end_are_kept(harness: &Harness) {
     );
 
     let letters = harness.letters().await;
-    assert_eq!(letters[..3], before[..], "they are as they were");
+    assert_eq!(letters[..3], before[..], "unchanged");
     let seen: Vec<_> =
         letters[3..].iter().map(|letter| (letter.head.order_id, letter.head.attempts)).collect();
     assert_eq!(seen, [(Some(id(4)), 1), (None, 1)]);

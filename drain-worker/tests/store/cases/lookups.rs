@@ -39,7 +39,7 @@ pub(crate) async fn an_order_is_found_in_every_state(harness: &Harness) {
     assert_eq!(store.find(id(99)).await.expect("reads"), None);
 }
 
-pub(crate) async fn totals_and_stock_are_told(harness: &Harness) {
+pub(crate) async fn totals_and_stock_are_returned(harness: &Harness) {
     let store = &harness.store;
     assert_eq!(store.counts().await.expect("counts"), drain_worker::store::StoreTotals::default());
     assert_eq!(store.stock().await.expect("reads"), []);

@@ -1,4 +1,4 @@
-//! What every database must do alike.
+//! Cases that every database must pass.
 
 pub(crate) mod catalogues;
 pub(crate) mod concurrency;

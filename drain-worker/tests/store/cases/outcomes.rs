@@ -1,4 +1,4 @@
-//! Outcomes, and what is written for them.
+//! Outcomes and the rows written for them.
 
 use drain_worker::store::{Fence, OrderStore};
 use shared::order::{AddressLine, Sku};
@@ -8,7 +8,7 @@ use crate::orders::{
     CONFIRMED, OVER_LIMIT, SALE, SOLD_OUT, catalogue, catalogue_of, order, order_in, outcomes_of,
 };
 
-pub(crate) async fn every_outcome_is_written_with_its_lines(harness: &Harness) {
+pub(crate) async fn every_outcome_is_written_with_its_items(harness: &Harness) {
     let store = &harness.store;
     store.apply_catalogue(&catalogue(&[("a", 3, Some(2)), ("b", 9, None)])).await.expect("applies");
     let batch = [
@@ -195,7 +195,7 @@ pub(crate) async fn many_lines_of_many_skus_are_written(harness: &Harness) {
     assert_eq!(harness.number("SELECT COUNT(*) FROM sale_skus WHERE stock_reserved = 4").await, 600);
     assert_eq!(harness.number("SELECT COUNT(*) FROM user_purchases WHERE quantity = 4").await, 600);
 
-    // The longest names there are.
+    // The longest names allowed.
     let (sale, sku, user) = ("s".repeat(64), "k".repeat(64), "u".repeat(64));
     assert_ne!(sale, SALE);
     store.apply_catalogue(&catalogue_of(&[(&sale, &[(&sku, 1, Some(1))])])).await.expect("applies");

@@ -6,7 +6,7 @@ use shared::envelope::decode_batch;
 use crate::harness::Harness;
 use crate::orders::{AGAIN, CONFIRMED, REFUSED, UNKNOWN_SKU, catalogue, id, order, order_in, outcomes_of};
 
-/// Makes the database refuse the orders of one buyer, in words that must not get out.
+/// Makes the database reject the orders of one buyer, with a message that must not be exposed.
 async fn plant(harness: &Harness) {
     let text = if harness.is_sqlite() {
         "CREATE TRIGGER poison BEFORE INSERT ON orders WHEN NEW.user_id = 'mallory' \
@@ -18,7 +18,7 @@ async fn plant(harness: &Harness) {
     harness.run(text).await;
 }
 
-pub(crate) async fn a_refused_row_is_singled_out(harness: &Harness) {
+pub(crate) async fn a_rejected_row_is_isolated(harness: &Harness) {
     let store = &harness.store;
     store.apply_catalogue(&catalogue(&[("a", 1_000, Some(5))])).await.expect("applies");
     plant(harness).await;
@@ -47,13 +47,13 @@ pub(crate) async fn a_refused_row_is_singled_out(harness: &Harness) {
     }
     assert_eq!(decode_batch(&letters[0].payload).expect("an envelope"), [batch[37].clone()]);
 
-    // Delivered again: the good ones are there, the bad ones are tried and counted.
+    // Redelivered: the good orders are duplicates, the bad ones are retried and counted.
     let results = store.commit(Fence::Open, &batch[30..40]).await.expect("commits");
     assert_eq!(outcomes_of(&results).iter().filter(|kind| **kind == AGAIN).count(), 9);
     assert_eq!(outcomes_of(&results)[7], REFUSED);
     assert_eq!(harness.letters().await[0].head.attempts, 2);
 
-    // Mended: the letter goes with the decision.
+    // The fault is removed: the decision removes the letter.
     harness.run("DROP TRIGGER poison").await;
     assert_eq!(outcomes_of(&store.commit(Fence::Open, &batch[30..40]).await.expect("commits"))[7], CONFIRMED);
     let left = harness.letters().await;
@@ -87,20 +87,20 @@ pub(crate) async fn an_unknown_sku_waits_for_the_catalogue(harness: &Harness) {
     let letters = harness.letters().await;
     assert_eq!(letters.iter().map(|letter| letter.head.attempts).collect::<Vec<_>>(), [2, 2]);
 
-    // The operator mends the catalogue and sends the letter's payload again.
+    // The operator applies the catalogue and redrives the letter's payload.
     store.apply_catalogue(&catalogue(&[("a", 9, None), ("b", 9, None)])).await.expect("applies");
     let letter = letters.iter().find(|letter| letter.head.order_id == Some(id(2))).expect("is there");
     let again = decode_batch(&letter.payload).expect("an envelope");
     assert_eq!(outcomes_of(&store.commit(Fence::Open, &again).await.expect("commits")), [CONFIRMED]);
     assert_eq!(store.counts().await.expect("counts").dead_letters_total(), 1);
 
-    // Another body under that id is a conflict now, and needs no letter either.
+    // Another payload under that id is a conflict now, and needs no letter either.
     let other = order_in("another-sale", 2, "ann", &[("a", 1)]);
     let results = store.commit(Fence::Open, &[other]).await.expect("commits");
     assert!(matches!(results[0].outcome, CommitOutcome::Conflict { .. }), "{results:?}");
 }
 
-pub(crate) async fn an_impossible_order_is_kept(harness: &Harness) {
+pub(crate) async fn an_impossible_order_becomes_a_letter(harness: &Harness) {
     let store = &harness.store;
     store.apply_catalogue(&catalogue(&[("a", 9, None)])).await.expect("applies");
     let mut empty = order(1, "ann", &[("a", 1)]);

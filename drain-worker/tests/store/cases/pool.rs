@@ -26,7 +26,7 @@ async fn join(harness: &Harness, worker: &str, ttl: Duration) -> LeaseId {
     lease
 }
 
-/// A heartbeat that takes `share`.
+/// Sends a heartbeat that requests `share`.
 async fn beat(
     harness: &Harness,
     lease: LeaseId,
@@ -38,7 +38,7 @@ async fn beat(
 }
 
 async fn look(harness: &Harness) -> GroupSnapshot {
-    harness.store.read_group(GROUP).await.expect("looks").expect("the group is there")
+    harness.store.read_group(GROUP).await.expect("reads").expect("the group exists")
 }
 
 fn is_fenced<T: std::fmt::Debug>(result: &Result<T, StoreError>) -> bool {
@@ -46,7 +46,7 @@ fn is_fenced<T: std::fmt::Debug>(result: &Result<T, StoreError>) -> bool {
 }
 
 pub(crate) async fn a_lease_is_joined_renewed_and_left(harness: &Harness) {
-    assert!(harness.store.read_group(GROUP).await.expect("looks").is_none(), "nobody has been here");
+    assert!(harness.store.read_group(GROUP).await.expect("reads").is_none(), "no worker has joined");
     let lease = join(harness, "host:1", Duration::from_secs(5)).await;
     let joined = look(harness).await;
     assert_eq!((joined.revision, &joined.settings), (0, &seed()));
@@ -64,7 +64,7 @@ pub(crate) async fn a_lease_is_joined_renewed_and_left(harness: &Harness) {
     assert_eq!((own.share, own.wanted, own.report.as_str()), (300, 7, r#"{"state":"idle"}"#));
     assert!(own.expires_us - renewed.now_us > 50_000_000);
 
-    // Another worker's flags change nothing.
+    // The flags of a second worker have no effect.
     let other = LeaseId::random();
     let stranger = GroupSettings::new(Rate::new(1).expect("within bounds"));
     let joining = JoinRequest { group: GROUP, lease: other, worker: "host:2", seed: &stranger, ttl: LONG };
@@ -72,7 +72,7 @@ pub(crate) async fn a_lease_is_joined_renewed_and_left(harness: &Harness) {
     assert_eq!(look(harness).await.settings, seed());
 
     harness.store.leave(GROUP, lease).await.expect("leaves");
-    harness.store.leave(GROUP, lease).await.expect("leaving again changes nothing");
+    harness.store.leave(GROUP, lease).await.expect("leaving twice has no effect");
     let left = look(harness).await;
     assert_eq!(left.leases.iter().map(|lease| lease.id).collect::<Vec<_>>(), [other]);
     assert!(is_fenced(&beat(harness, lease, 1, LONG).await));
@@ -85,23 +85,23 @@ pub(crate) async fn without_its_lease_a_worker_commits_nothing(harness: &Harness
     };
     let lease = join(harness, "host:1", LONG).await;
     commit(1, lease).await.expect("a lease commits");
-    assert!(is_fenced(&commit(2, LeaseId::random()).await), "nobody's lease");
+    assert!(is_fenced(&commit(2, LeaseId::random()).await), "an unknown lease");
 
-    // It lapses by the database's clock, although nobody has taken it away yet.
-    beat(harness, lease, 1, Duration::ZERO).await.expect("renews for no time at all");
+    // It is expired by the database's clock, although no worker has removed it yet.
+    beat(harness, lease, 1, Duration::ZERO).await.expect("renews with a TTL of 0");
     assert!(is_fenced(&commit(3, lease).await), "lapsed");
-    assert!(is_fenced(&beat(harness, lease, 1, LONG).await), "what has lapsed is not renewed");
+    assert!(is_fenced(&beat(harness, lease, 1, LONG).await), "an expired lease is not renewed");
 
     let lease = join(harness, "host:2", LONG).await;
     commit(4, lease).await.expect("another lease commits");
-    assert!(!harness.store.fence(GROUP, lease).await.expect("asks"), "a lease that lives is not taken away");
+    assert!(!harness.store.fence(GROUP, lease).await.expect("asks"), "a valid lease is not fenced");
     commit(5, lease).await.expect("still commits");
 
-    beat(harness, lease, 1, Duration::ZERO).await.expect("renews for no time at all");
+    beat(harness, lease, 1, Duration::ZERO).await.expect("renews with a TTL of 0");
     assert!(harness.store.fence(GROUP, lease).await.expect("fences"));
-    assert!(harness.store.fence(GROUP, lease).await.expect("fencing again changes nothing"));
+    assert!(harness.store.fence(GROUP, lease).await.expect("fencing twice has no effect"));
     assert!(is_fenced(&commit(6, lease).await), "fenced");
-    assert!(is_fenced(&beat(harness, lease, 1, LONG).await), "and not to be renewed");
+    assert!(is_fenced(&beat(harness, lease, 1, LONG).await), "a fenced lease is not renewed");
     let letter =
         DeadLetter::of_message("m1", Bytes::from_static(b"x"), DeadLetterReason::MalformedMessage, "");
     let letters = [letter];
@@ -112,16 +112,15 @@ pub(crate) async fn without_its_lease_a_worker_commits_nothing(harness: &Harness
     assert!(is_fenced(&harness.store.store_undecided(Fence::Lease(lease), &letters).await));
     assert_eq!(harness.store.counts().await.expect("counts").dead_letters_total(), 0);
     let group = look(harness).await;
-    let fenced = group.leases.iter().find(|other| other.id == lease).expect("still told");
+    let fenced = group.leases.iter().find(|other| other.id == lease).expect("still listed");
     assert!(fenced.fenced_us.is_some_and(|at| at <= group.now_us), "{group:?}");
     assert_eq!(harness.store.counts().await.expect("counts").orders(), 3);
 }
 
-/// Nobody's share is taken away over its transactions under way, and whoever asks is not held up by them either: it has
-/// heartbeats to send.
+/// Fencing neither aborts transactions in flight nor waits for them: the worker that fences has heartbeats to send.
 pub(crate) async fn fencing_leaves_transactions_under_way_alone_and_does_not_wait(harness: &Harness) {
     if harness.is_sqlite() || harness.is_behind_proxy() {
-        // One writer at a time; the proxy tells the same as the server behind it.
+        // SQLite has one writer at a time; the proxy behaves as the server behind it.
         return;
     }
     harness.store.apply_catalogue(&catalogue(&[("a", 99, None)])).await.expect("applies");
@@ -132,17 +131,20 @@ pub(crate) async fn fencing_leaves_transactions_under_way_alone_and_does_not_wai
     let fencing = async {
         harness.until_at(AT_THE_STOCK).await;
         beat(harness, lease, 1, Duration::ZERO).await.expect("a heartbeat does not wait for a transaction");
-        // Less than the server would let it wait for the lock.
+        // Less than the server's lock timeout.
         let answer =
             tokio::time::timeout(Duration::from_millis(900), harness.store.fence(GROUP, lease)).await;
         holder.run("ROLLBACK").await;
         answer
     };
     let (committed, fenced) = tokio::join!(committing, fencing);
-    let fenced = fenced.expect("it does not wait");
-    assert!(matches!(fenced, Err(StoreError::Transient(_))), "not while it may commit: {fenced:?}");
-    committed.expect("what was under way commits");
-    assert!(harness.store.fence(GROUP, lease).await.expect("then it is fenced"));
+    let fenced = fenced.expect("does not wait");
+    assert!(
+        matches!(fenced, Err(StoreError::Transient(_))),
+        "not fenced while a transaction is in flight: {fenced:?}"
+    );
+    committed.expect("the transaction in flight commits");
+    assert!(harness.store.fence(GROUP, lease).await.expect("fenced afterwards"));
     assert_eq!(harness.store.counts().await.expect("counts").orders(), 1);
 }
 
@@ -169,14 +171,14 @@ pub(crate) async fn settings_change_and_are_put_on_record(harness: &Harness) {
     let group = look(harness).await;
     assert_eq!((group.revision, group.settings.cap_at(group.now_us).orders_per_second), (2, 0));
     let audit = harness.store.list_audit(GROUP, 10).await.expect("reads");
-    let told: Vec<_> = audit
+    let entries: Vec<_> = audit
         .iter()
         .map(|entry| {
             (entry.who.as_str(), entry.action.as_str(), entry.detail.as_str(), entry.reason.as_str())
         })
         .collect();
     assert_eq!(
-        told,
+        entries,
         [
             ("ann", "redrive", "reason unknown_sku: confirmed 3", "a sale"),
             ("", "pause", "for 60 s", ""),
@@ -187,7 +189,7 @@ pub(crate) async fn settings_change_and_are_put_on_record(harness: &Harness) {
     assert!(harness.store.list_audit("another", 10).await.expect("reads").is_empty());
 }
 
-/// However many beat at once, each sees what the one before noted: nobody takes more than is free.
+/// Concurrent heartbeats each see the previous one's share: no worker takes more than is free.
 pub(crate) async fn shares_are_taken_one_after_the_other(harness: &Harness) {
     const CAP: u32 = 100;
     let mut leases = Vec::new();
@@ -201,7 +203,7 @@ pub(crate) async fn shares_are_taken_one_after_the_other(harness: &Harness) {
                 let others = group.leases.iter().filter(|other| other.id != lease).map(|other| other.share);
                 CAP - others.sum::<u32>()
             };
-            // Calls that meet may end as transient ones; members try again as well.
+            // Concurrent calls may fail as transient; members retry as well.
             while let Err(error) = harness.store.heartbeat(&heartbeat, decide).await {
                 assert!(error.is_transient(), "{error}");
             }
@@ -211,5 +213,5 @@ pub(crate) async fn shares_are_taken_one_after_the_other(harness: &Harness) {
     });
     futures_util::future::join_all(taking).await;
     let sum: u32 = look(harness).await.leases.iter().map(|lease| lease.share).sum();
-    assert_eq!(sum, CAP, "all of it is taken");
+    assert_eq!(sum, CAP, "the whole cap is shared");
 }

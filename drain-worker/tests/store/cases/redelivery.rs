@@ -1,4 +1,4 @@
-//! The same order again, and another order under its id.
+//! The same order redelivered, and another payload under its id.
 
 use drain_worker::store::{CommitOutcome, Fence, OrderStore};
 use futures_util::future::join_all;
@@ -28,7 +28,7 @@ pub(crate) async fn a_redelivery_changes_nothing(harness: &Harness) {
             assert_eq!(again.outcome, CommitOutcome::Duplicate(outcome));
         }
     }
-    // In another order, and mixed with new ones.
+    // In another sequence, mixed with new orders.
     let mixed = [batch[2].clone(), order(5, "dan", &[("b", 1)]), batch[0].clone()];
     let results = store.commit(Fence::Open, &mixed).await.expect("commits");
     let CommitOutcome::New(sold_out) = SOLD_OUT else { unreachable!() };
@@ -89,7 +89,7 @@ pub(crate) async fn another_payload_under_the_same_id_is_recorded_once(harness: 
     assert_eq!(reserved, [1, 0]);
 }
 
-/// The two bodies name different SKUs, so no stock row keeps their transactions apart: the primary key must.
+/// The two payloads name different SKUs, so no stock row serializes their transactions: the primary key must.
 pub(crate) async fn a_race_for_one_id_has_one_winner(harness: &Harness) {
     let store = &harness.store;
     store.apply_catalogue(&catalogue(&[("a", 900, None), ("b", 900, None)])).await.expect("applies");
@@ -104,7 +104,7 @@ pub(crate) async fn a_race_for_one_id_has_one_winner(harness: &Harness) {
             let outcomes = results.iter().map(|results| results[place].outcome);
             assert_eq!(outcomes.clone().filter(|kind| *kind == CONFIRMED).count(), 1, "{results:?}");
             let conflicts = outcomes.filter(|kind| matches!(kind, CommitOutcome::Conflict { .. })).count();
-            assert_eq!(conflicts, 2, "both deliveries of the body that lost");
+            assert_eq!(conflicts, 2, "both deliveries of the losing payload");
         }
     }
     assert_eq!(harness.number("SELECT COUNT(*) FROM orders").await, 200);

@@ -1,4 +1,4 @@
-//! Dead letters sent through the store again.
+//! Redriving dead letters.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -51,7 +51,7 @@ async fn lettered(harness: &Harness, numbers: std::ops::Range<u64>) -> Vec<Accep
     orders
 }
 
-async fn mend(harness: &Harness, stock: u32) {
+async fn apply_catalogue_with_stock(harness: &Harness, stock: u32) {
     harness.store.apply_catalogue(&catalogue(&[("z", stock, None)])).await.expect("applies");
 }
 
@@ -61,18 +61,18 @@ fn message(name: &str, orders: &[AcceptedOrder]) -> DeadLetter {
     DeadLetter::of_message(name, encode_batch(encoded.iter()), reason, "version 9")
 }
 
-pub(crate) async fn what_was_mended_is_confirmed_once(harness: &Harness) {
+pub(crate) async fn a_redriven_order_is_confirmed_once(harness: &Harness) {
     let store = &harness.store;
     lettered(harness, 0..10).await;
     let redriver = redriver(store.clone());
     let unknown = || DeadLetterSelection::Reason("unknown_sku".to_owned());
-    // Nothing is mended yet: each stays, and the attempt is counted.
+    // The catalogue still lacks the SKU: each letter stays, and the attempt is counted.
     let still = redrive(&redriver, unknown(), ALL).await;
     assert_eq!(outcomes(&still), ["dead_lettered"; 10]);
     assert_eq!(still.outcomes[0].detail.as_deref(), Some("unknown_sku"));
     assert_eq!(harness.letters().await.iter().map(|letter| letter.head.attempts).sum::<i64>(), 20);
 
-    mend(harness, 8).await;
+    apply_catalogue_with_stock(harness, 8).await;
     let mended = redrive(&redriver, unknown(), ALL).await;
     assert_eq!(outcomes(&mended), [["confirmed"; 8].as_slice(), &["sold_out"; 2]].concat());
     assert_eq!((mended.next, mended.stopped), (None, None));
@@ -84,21 +84,21 @@ pub(crate) async fn what_was_mended_is_confirmed_once(harness: &Harness) {
 
     let counts = store.counts().await.expect("counts");
     assert_eq!((counts.confirmed, counts.orders(), counts.dead_letters_total()), (8, 10, 0));
-    // Twice there was something to do.
+    // Two redrives had an effect.
     let audit = store.list_audit("drain", 9).await.expect("reads");
     let seen: Vec<_> = audit.iter().map(|entry| (entry.who.as_str(), entry.action.as_str())).collect();
     assert_eq!(seen, [("ann", "letters_redriven"); 2]);
     assert!(audit[0].detail.starts_with("10 letters, ") && audit[0].detail.ends_with("by unknown_sku"));
 }
 
-pub(crate) async fn two_workers_at_once_change_nothing_twice(harness: &Harness) {
+pub(crate) async fn concurrent_redrives_change_each_letter_once(harness: &Harness) {
     let store = &harness.store;
     let orders = lettered(harness, 0..40).await;
     // Some of them once more, in messages that could not be read before.
     let messages: Vec<_> =
         orders.chunks(6).zip(0..).map(|(part, number)| message(&format!("m{number}"), part)).collect();
     store.upsert_dead_letters(Fence::Open, &messages).await.expect("keeps");
-    mend(harness, 1_000).await;
+    apply_catalogue_with_stock(harness, 1_000).await;
     let workers = join_all((0..3).map(async |_| redriver(Arc::new(harness.open(config()).await)))).await;
     let redriven =
         join_all(workers.iter().map(|worker| redrive(worker, DeadLetterSelection::All, ALL))).await;
@@ -119,7 +119,7 @@ pub(crate) async fn two_workers_at_once_change_nothing_twice(harness: &Harness) 
 
 pub(crate) async fn a_message_is_redriven_whole(harness: &Harness) {
     let store = &harness.store;
-    mend(harness, 5).await;
+    apply_catalogue_with_stock(harness, 5).await;
     let orders: Vec<_> = (0..20).map(|number| order(number, "ann", &[("z", 1)])).collect();
     let unknown = order(90, "ann", &[("x", 1)]);
     let mixed = [orders[0].clone(), unknown];
@@ -127,20 +127,20 @@ pub(crate) async fn a_message_is_redriven_whole(harness: &Harness) {
         .upsert_dead_letters(Fence::Open, &[message("m1", &orders), message("m2", &mixed)])
         .await
         .expect("keeps");
-    // A worker that crashed in the middle has committed a part of it, and the letter is still there.
+    // A worker that crashed has committed a part of it, and the letter remains.
     store.commit(Fence::Open, &orders[..3]).await.expect("commits");
     let redriven = redrive(&redriver(store.clone()), DeadLetterSelection::All, ALL).await;
     assert_eq!(outcomes(&redriven), ["sold_out", "dead_lettered"]);
     let detail = |place: usize| redriven.outcomes[place].detail.as_deref();
     assert_eq!(detail(0), Some("20 orders: 15 sold_out, 2 confirmed, 3 duplicate"));
     assert_eq!(detail(1), Some("2 orders: 1 dead_lettered, 1 duplicate"));
-    // What is left is the order that nobody can decide, by its id.
+    // The order that cannot be decided remains, by its id.
     let left: Vec<_> = harness.letters().await.iter().map(|letter| letter.head.order_id).collect();
     assert_eq!(left, [Some(id(90))]);
     assert_eq!(store.counts().await.expect("counts").orders(), 20);
 }
 
-pub(crate) async fn what_is_unreadable_or_given_up_stays(harness: &Harness) {
+pub(crate) async fn unreadable_and_discarded_letters_stay(harness: &Harness) {
     let store = &harness.store;
     let unreadable = DeadLetter::of_message(
         "m1",
@@ -153,7 +153,7 @@ pub(crate) async fn what_is_unreadable_or_given_up_stays(harness: &Harness) {
     let ids: Vec<_> = harness.letters().await.iter().map(|letter| letter.head.id).collect();
     let given_up = DeadLetterSelection::Ids([ids[1]].into());
     store.discard_dead_letters(&given_up, ALL, "drain", &AuditContext::default()).await.expect("discards");
-    mend(harness, 9).await;
+    apply_catalogue_with_stock(harness, 9).await;
 
     let redriver = redriver(store.clone());
     let named = DeadLetterSelection::Ids([ids[0], ids[1], ids[2], 999_999].into());
@@ -162,15 +162,15 @@ pub(crate) async fn what_is_unreadable_or_given_up_stays(harness: &Harness) {
     let RedriveResult { detail: Some(detail), order_id: None, .. } = &redriven.outcomes[0] else {
         panic!("{redriven:?}")
     };
-    assert!(!detail.is_empty() && !detail.contains("envelope"), "reason, without the content: {detail}");
+    assert!(!detail.is_empty() && !detail.contains("envelope"), "a reason without the content: {detail}");
     let all = redrive(&redriver, DeadLetterSelection::All, ALL).await;
-    assert_eq!(outcomes(&all), ["unreadable"], "what was given up is not asked for");
+    assert_eq!(outcomes(&all), ["unreadable"], "discarded letters are not selected");
     assert_eq!(harness.letters().await.len(), 2);
 }
 
 pub(crate) async fn pages_follow_one_another(harness: &Harness) {
     lettered(harness, 0..25).await;
-    mend(harness, 100).await;
+    apply_catalogue_with_stock(harness, 100).await;
     let redriver = redriver(harness.store.clone());
     let mut ids: Vec<_> = harness.letters().await.iter().map(|letter| letter.head.id).collect();
     let numbers = ids.split_off(15);
@@ -193,10 +193,10 @@ pub(crate) async fn pages_follow_one_another(harness: &Harness) {
     }
 }
 
-pub(crate) async fn the_cap_is_spent_and_a_stop_is_told(harness: &Harness) {
+pub(crate) async fn redrives_acquire_credits_and_report_a_stop(harness: &Harness) {
     lettered(harness, 0..12).await;
-    mend(harness, 100).await;
-    // Five credits, and none comes back within the test.
+    apply_catalogue_with_stock(harness, 100).await;
+    // Five credits, and none is released during the test.
     let gate = RateGate::with_window(Duration::from_secs(3_600));
     gate.set_credits(5);
     let short = redriver_at(harness.store.clone(), gate, Duration::from_secs(3));
@@ -206,7 +206,7 @@ pub(crate) async fn the_cap_is_spent_and_a_stop_is_told(harness: &Harness) {
     assert_eq!(redriven.stopped.as_deref(), Some("this worker got no share of the cap within 3 s"));
     assert_eq!(harness.store.counts().await.expect("counts").orders(), 5);
 
-    let after = redriven.next.expect("there are more");
+    let after = redriven.next.expect("more pages");
     let rest =
         redrive(&redriver(harness.store.clone()), DeadLetterSelection::All, PageRequest { after, ..ALL })
             .await;

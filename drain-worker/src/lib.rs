@@ -7,7 +7,6 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod dead_letters;
-pub mod gated_writer;
 pub mod init;
 pub mod lag;
 pub mod metrics;

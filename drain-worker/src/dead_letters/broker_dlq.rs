@@ -25,8 +25,8 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::write::{BoundedWriter, WriteGuard, WriteStopped};
-use crate::gated_writer::{GatedWriter, rows};
 use crate::metrics;
+use crate::pipeline::{GatedWriter, rows};
 use crate::store::{BrokerDlqCounts, DeadLetter, DeadLetterReason, Store};
 
 /// Maximum wait for a grant, and for the database's answer, before the next attempt.

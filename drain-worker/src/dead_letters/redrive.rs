@@ -14,8 +14,8 @@ use tokio::time::Instant;
 use super::outcome::{RedriveOutcome, RedriveResult, summary};
 use super::write::{BoundedWriter, WriteGuard, WriteStopped};
 use crate::control::AuditContext;
-use crate::gated_writer::{GatedWriter, rows};
 use crate::metrics;
+use crate::pipeline::{GatedWriter, rows};
 use crate::store::{
     CommitOutcome, DeadLetterSelection, DeadLetterStatus, DeadLetterSummary, OrderStore, PageRequest, Store,
     StoreError, StoredDeadLetter,

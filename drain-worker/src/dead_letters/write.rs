@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use crate::gated_writer::{GatedWriter, WriteEnd};
 use crate::pipeline::BreakerState;
+use crate::pipeline::{GatedWriter, WriteEnd};
 use crate::rate::Grant;
 use crate::store::{Fence, StoreError};
 

@@ -7,6 +7,7 @@
 
 mod batch;
 mod breaker;
+mod gated_writer;
 mod order_log;
 mod receive;
 mod receive_budget;
@@ -24,13 +25,13 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::gated_writer::GatedWriter;
 use crate::rate::RateGate;
 use crate::store::{OrderStore, StoreError};
 use receive_budget::ReceiveBudget;
 
-pub(crate) use breaker::ProbeTurn;
 pub use breaker::{BreakerState, CircuitBreaker};
+pub use gated_writer::GatedWriter;
+pub(crate) use gated_writer::{WriteEnd, rows};
 pub use receive_budget::InFlightOrders;
 pub use stats::{LatencyHistogram, OutcomeTotals, StatsDelta, WriterStats};
 

@@ -11,10 +11,10 @@ use shared::rocketmq::Message;
 use tokio::sync::{Mutex, mpsc};
 
 use super::batch::Batch;
+use super::gated_writer::{GatedWriter, WriteEnd, rows};
 use super::order_log;
 use super::receive_budget::ReceiveBudget;
 use super::{DecodedMessage, PipelineError};
-use crate::gated_writer::{GatedWriter, WriteEnd, rows};
 use crate::metrics;
 use crate::rate::Grant;
 use crate::store::{DeadLetter, DeadLetterReason, Fence, OrderStore, StoreError};

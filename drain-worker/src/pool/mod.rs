@@ -22,9 +22,7 @@ mod allocate;
 mod demand;
 mod member;
 mod report;
-mod split;
 
 pub use allocate::{ShareDecision, ShareRequest, allocate};
 pub use member::{Member, PoolConfig, PoolSnapshot};
 pub use report::{LagReport, LagSlot, WorkerReport, WorkerSignals, WorkerState};
-pub use split::split;

@@ -10,7 +10,7 @@ use axum::body::Body;
 use drain_worker::admin::dead_letters::{self, DeadLetterDetailView, DeadLetterPage, RedriveView};
 use drain_worker::dead_letters::broker_dlq::{BrokerDlqConfig, BrokerDlqConsumer};
 use drain_worker::dead_letters::{RedriveConfig, Redriver};
-use drain_worker::gated_writer::GatedWriter;
+use drain_worker::pipeline::GatedWriter;
 use drain_worker::pipeline::{CircuitBreaker, WriterStats};
 use drain_worker::rate::RateGate;
 use drain_worker::store::{Fence, OrderStore, Store, StoredStatus};

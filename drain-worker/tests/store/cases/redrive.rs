@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use drain_worker::control::AuditContext;
 use drain_worker::dead_letters::{RedriveConfig, RedriveOutcome, RedrivePage, RedriveResult, Redriver};
-use drain_worker::gated_writer::GatedWriter;
+use drain_worker::pipeline::GatedWriter;
 use drain_worker::pipeline::{CircuitBreaker, WriterStats};
 use drain_worker::rate::RateGate;
 use drain_worker::store::{

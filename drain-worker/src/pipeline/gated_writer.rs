@@ -12,7 +12,8 @@ use shared::retry::Backoff;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::pipeline::{CircuitBreaker, ProbeTurn, WriterStats};
+use super::breaker::{CircuitBreaker, ProbeTurn};
+use super::stats::WriterStats;
 use crate::rate::{Grant, RateGate};
 use crate::store::{Fence, StoreError};
 

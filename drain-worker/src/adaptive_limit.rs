@@ -200,7 +200,7 @@ mod tests {
 
     /// A heartbeat of a worker with a small share has so few commits that one slow commit is a tenth of them.
     #[tokio::test(start_paused = true)]
-    async fn a_hiccup_is_not_distress() {
+    async fn a_single_slow_commit_does_not_lower_the_limit() {
         let mut adaptive = adaptive();
         let start = Instant::now();
         for beat in 0_u32..80 {
@@ -213,7 +213,7 @@ mod tests {
 
     /// The slower the commits, the fewer windows contain any.
     #[tokio::test(start_paused = true)]
-    async fn a_database_that_answers_nothing_is_slow_and_one_that_is_asked_nothing_is_not() {
+    async fn a_silent_database_is_slow_and_an_idle_one_is_not() {
         for (used, falls) in [(200, true), (0, false)] {
             let mut adaptive = adaptive();
             let start = Instant::now();
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_falls_once_a_second_and_never_to_nothing() {
+    async fn limit_falls_once_a_second_and_never_to_zero() {
         let mut adaptive = adaptive();
         let start = Instant::now();
         for tenth in 0..10 {
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn quick_commits_and_switched_off_limits_never_fall() {
+    async fn limit_never_falls_with_quick_commits_or_when_disabled() {
         let now = Instant::now();
         let mut quick = adaptive();
         quick.observe(&delta(200, 0), LOAD, now);

@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_part_that_does_not_end_is_not_waited_for_without_end() {
+    async fn a_task_that_does_not_end_is_aborted_at_the_deadline() {
         let shutdown = CancellationToken::new();
         let hanging = spawn_critical(&shutdown, std::future::pending());
         let began = Instant::now();

@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_token_only_localhost_is_answered() {
+    fn without_a_token_only_localhost_is_allowed() {
         for (host, passes) in [
             ("localhost:9101", true),
             ("127.0.0.1:9101", true),
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_come_as_json_and_from_the_own_page() {
+    fn changes_require_json_and_the_same_origin() {
         let json = ("content-type", "application/json; charset=utf-8");
         let host = ("host", "localhost:9101");
         for (what, pairs, passes) in [

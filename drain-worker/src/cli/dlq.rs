@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn letters_are_selected_in_exactly_one_way() {
+    fn a_command_has_exactly_one_selection() {
         for (flags, expected) in [
             (&["7", "3", "7"][..], Some(vec![json!({ "ids": [3, 7] })])),
             (

@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_and_spans_read_easily() {
+    fn formats_numbers_and_durations() {
         for (value, expected) in
             [(0.0, "0"), (999.4, "999"), (1_000.0, "1,000"), (1_234_567.0, "1,234,567"), (-1_500.0, "-1,500")]
         {
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn tables_line_up() {
+    fn columns_are_aligned() {
         let rows = [vec!["a".to_owned(), "1,000".to_owned()], vec!["bcd".to_owned(), "7".to_owned()]];
         assert_eq!(table(&["NAME", "N"], &rows), "NAME      N\na     1,000\nbcd       7\n");
     }

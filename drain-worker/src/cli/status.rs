@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_status_says_what_an_operator_asks() {
+    fn formats_the_status() {
         let status = json!({
             "group": "drain", "cap": {"orders_per_second": 2000, "source": "manual", "ramp": null},
             "committed_per_second": 1987.4, "commit_ms": {"p50": 6.1, "p99": 18.0},

@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_follow_the_group_unless_they_are_given() {
+    fn names_derive_from_the_group_unless_given() {
         let args = |topic: Option<&str>, group: Option<&str>| DeadLetterArgs {
             dead_letter_topic: topic.map(str::to_owned),
             dead_letter_group: group.map(str::to_owned),

@@ -172,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_read() {
+    fn durations_and_times_parse() {
         for (text, seconds) in [
             ("60s", Some(60)),
             ("10m", Some(600)),

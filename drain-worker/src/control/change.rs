@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_meant_is_refused() {
+    fn invalid_changes_are_rejected() {
         let settings = GroupSettings::new(rate(500));
         for (change, error) in [
             (SettingsChange::PauseUntil { until_us: Some(NOW) }, SettingsChangeError::PauseInThePast),

@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn the_entry_that_began_last_rules() {
+    fn the_entry_that_began_last_applies() {
         let night = r#"[{"from": "02:00", "rate": 3000}, {"from": "08:30", "rate": 500}]"#;
         let week = r#"[{"from": "00:00", "rate": 1, "days": ["mon"]}, {"from": "12:00", "rate": 2, "days": ["wed", "sat"]}]"#;
         for (zone, entries, instant, expected) in [
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_say_where() {
+    fn errors_name_the_entry() {
         for (zone, entries, detail) in [
             ("Mars/Olympus", r#"[{"from": "02:00", "rate": 1}]"#, "time_zone: 'Mars/Olympus'"),
             ("UTC", "[]", "entries: must be 1 to 64"),

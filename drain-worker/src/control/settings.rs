@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_beats_the_hand_and_the_hand_beats_the_schedule() {
+    fn a_pause_overrides_the_manual_rate_which_overrides_the_schedule() {
         let manual = ManualRate { from: rate(7), to: rate(7), began_us: 0, ends_us: 0 };
         let at = 10 * SECOND;
         let mut settings = GroupSettings::new(rate(2_000));
@@ -215,7 +215,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_ramp_goes_straight_from_one_rate_to_the_other(
+        fn a_ramp_is_linear(
             from in 1..=RATE_MAX, to in 1..=RATE_MAX, length in 0_i64..100_000 * SECOND, part in 0.0..=1.2_f64,
         ) {
             let manual = ManualRate { from: rate(from), to: rate(to), began_us: 5, ends_us: 5 + length };
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn rates_have_bounds() {
+    fn rates_are_bounded() {
         for (text, valid) in
             [("1", true), ("1000000", true), ("0", false), ("1000001", false), ("2k", false), ("-1", false)]
         {
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_read_back() {
+    fn settings_round_trip() {
         let mut settings = GroupSettings::new(rate(2_000));
         assert_eq!(serde_json::to_string(&settings).expect("writes"), r#"{"default":2000}"#);
         settings.manual = Some(ManualRate { from: rate(1), to: rate(2), began_us: 3, ends_us: 4 });

@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn names_differ() {
+    fn reason_names_are_distinct() {
         let names: std::collections::BTreeSet<_> = RedriveOutcome::ALL.map(RedriveOutcome::as_str).into();
         assert_eq!(names.len(), RedriveOutcome::ALL.len());
     }

@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn warnings_come_at_half_and_at_four_fifths() {
+    fn warns_at_half_and_at_four_fifths_of_the_retention() {
         let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
         for (age, urgency, text) in [
             (Duration::ZERO, None, ""),

@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_passing_failure_is_tried_again_under_the_same_grant() {
+    async fn a_transient_failure_is_retried_under_the_same_grant() {
         let writer = writer(gate(), None);
         let grant = writer.acquire(5).await.expect("granted");
         let attempts = Arc::new(AtomicU32::new(0));
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_caller_that_stops_waiting_loses_no_credit() {
+    async fn a_cancelled_caller_loses_no_credit() {
         let writer = writer(gate(), None);
         let answers = Arc::new(Semaphore::new(0));
         let permit = Arc::new(());
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_lost_lease_and_a_refusal_end_the_attempt() {
+    async fn a_lost_lease_and_a_rejection_end_the_attempt() {
         let writer = writer(gate(), None);
         let grant = writer.acquire(1).await.expect("granted");
         let refused =

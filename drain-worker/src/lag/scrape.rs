@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_plain_addresses_are_taken() {
+    fn only_plain_http_urls_are_valid() {
         for (text, expected) in [
             ("http://broker:5557/metrics", Ok(("broker", 5557))),
             ("http://[::1]:5557/metrics?match[]=a", Ok(("::1", 5557))),

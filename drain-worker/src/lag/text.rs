@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn samples_are_read_as_prometheus_writes_them() {
+    fn samples_parse_as_prometheus_writes_them() {
         let text = "# HELP a what it is\n# TYPE a gauge\na{x=\"1\",y=\"q\\\"\\\\\\n,}=\"} 3.0 1700000000\n\
                     a 4\nb{x=\"1\"} 5\na{broken 6\na{x=\"1\"} none\na{} 1e3\n";
         let found: Vec<_> = samples(text, &["a"]).collect();
@@ -104,7 +104,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in any::<String>()) {
+        fn parsing_never_panics(text in any::<String>()) {
             let line = format!("m{text}");
             let _any = samples(&line, &["m"]).count();
         }

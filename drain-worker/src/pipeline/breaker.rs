@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn one_at_a_time_probes_and_success_frees_all() {
+    async fn one_probe_at_a_time_and_success_closes_the_breaker() {
         let breaker = CircuitBreaker::default();
         assert!(breaker.until_closed_or_probe().await.is_none(), "closed: no probe");
         breaker.record_failure("planted");

@@ -131,6 +131,6 @@ impl GatedWriter {
 
 /// The number of rows that `grant` allows.
 #[must_use]
-pub fn rows(grant: &Grant) -> usize {
+pub(crate) fn rows(grant: &Grant) -> usize {
     usize::try_from(grant.orders().get()).unwrap_or(usize::MAX)
 }

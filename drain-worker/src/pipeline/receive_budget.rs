@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_more_is_asked_for_than_the_cap_soon_takes() {
+    async fn receives_stay_within_the_prefetch_budget() {
         let budget = budget(1_000);
         let mut asked = 0;
         while let Some(permit) = budget.try_acquire() {
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn receives_under_way_count() {
+    async fn receives_in_flight_count() {
         let budget = budget(64);
         let first = budget.try_acquire().expect("room");
         let second = budget.try_acquire().expect("room");

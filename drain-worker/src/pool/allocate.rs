@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_worker_counts_until_its_last_second_is_over() {
+    fn a_fenced_worker_counts_for_one_more_second() {
         let dead =
             |expires_us: i64, fenced_us: Option<i64>| Lease { expires_us, fenced_us, ..lease(2, 800, MUCH) };
         for (other, expected) in [
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn shares_follow_need() {
+    fn shares_follow_demand() {
         const MUCH: u32 = u32::MAX;
         for (cap, wanted, expected) in [
             (2_000, &[MUCH][..], &[2_000][..]),

@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_runs_short_wants_more_and_forgets_it_after_a_while() {
+    async fn demand_rises_when_starved_and_falls_after_a_while() {
         let mut demand = DemandEstimator::default();
         let start = Instant::now();
         let later = start + SATURATION_HOLD / 2;
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn steps_are_never_below() {
+    fn steps_round_up() {
         for orders in 0..100_000 {
             let step = step_up(orders);
             assert!(step >= orders && step <= orders * 3 / 2 + 1, "{orders} {step}");

@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reasons_read_back_from_their_names() {
+    fn reasons_round_trip() {
         for reason in DeadLetterReason::ALL {
             assert_eq!(DeadLetterReason::from_name(reason.as_str()), Some(reason));
             assert!(reason.as_str().len() <= 32, "the column's width");
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_cut_by_characters() {
+    fn texts_are_truncated_by_characters() {
         let letter = DeadLetter::of_message(
             &"m".repeat(200),
             Bytes::from_static(b"x"),

@@ -314,7 +314,7 @@ mod tests {
         }
 
         #[test]
-        fn every_order_gets_one_verdict_and_is_decided_at_most_once(world in worlds(), batch in batches()) {
+        fn every_order_has_one_result_and_is_decided_at_most_once(world in worlds(), batch in batches()) {
             let snapshot = world.snapshot(&batch);
             let plan = decide(&batch, &snapshot);
             let ids = |orders: &[AcceptedOrder]| orders.iter().map(|order| order.order_id).collect::<Vec<_>>();
@@ -327,7 +327,7 @@ mod tests {
         }
 
         #[test]
-        fn where_a_batch_is_cut_makes_no_difference(world in worlds(), batch in batches(), cut in 1..30_usize) {
+        fn splitting_a_batch_changes_no_result(world in worlds(), batch in batches(), cut in 1..30_usize) {
             let mut whole = world.clone();
             let mut parts = world;
             let expected = whole.run(&batch);
@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_is_named_before_the_stock() {
+    fn the_limit_is_checked_before_the_stock() {
         let results = world(&[("a", 0, Some(1))]).run(&[order(1, 0, "u0", &[("a", 2)])]);
         assert_eq!(outcomes(&results), [OVER_LIMIT]);
     }
@@ -432,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_judged_is_a_dead_letter_until_it_can() {
+    fn undecidable_orders_are_dead_letters_until_they_can_be_decided() {
         let batch = [
             order(1, 0, "u0", &[("a", 1), ("missing", 1)]),
             order(2, 0, "u0", &[]),

@@ -182,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_identifiers_are_taken_from_messages() {
+    fn only_identifiers_are_copied_from_messages() {
         for (message, marker, expected) in [
             ("Data too long for column 'client_reference' at row 7", "for column ", Some("client_reference")),
             ("Duplicate entry 'alice-1' for key 'orders.PRIMARY'", "for key ", Some("orders.PRIMARY")),
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_reads_as_one_line() {
+    fn an_error_is_one_line() {
         let detail = DbErrorDetail {
             operation: "insert orders",
             code: Some(1406),

@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lease_reads_back_from_its_text() {
+    fn a_lease_id_round_trips() {
         for lease in [LeaseId::from_u128(0), LeaseId::from_u128(u128::MAX), LeaseId::random()] {
             assert_eq!(lease.to_string().len(), 32);
             assert_eq!(lease.to_string().parse(), Ok(lease));

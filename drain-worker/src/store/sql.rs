@@ -277,7 +277,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lengths_come_in_few_sizes() {
+    fn lengths_are_rounded_up_to_few_sizes() {
         assert!(SIZES.is_sorted_by(|left, right| left < right));
         for length in 1..=ROWS_MAX {
             assert!(SIZES.contains(&size_up(length)) && SIZES.contains(&size_down(length)), "{length}");
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn native_bytes_take_the_place_of_hexadecimal_ones() {
+    fn native_bytes_replace_hexadecimal_ones() {
         let bytes: &[&[u8]] = &[&[1], &[2]];
         let statement = Statement::new("x IN ").list_of_bytes(bytes.iter().copied());
         assert_eq!(statement.text, "x IN (UNHEX(?), UNHEX(?))");
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn instants_are_written_in_utc_and_read_back_to_the_microsecond() {
+    fn instants_round_trip_in_utc_to_the_microsecond() {
         assert_eq!(to_database(datetime!(2026-11-11 08:00:00.123999 +8)), "2026-11-11 00:00:00.123");
         for (text, expected) in [
             ("2026-11-11 00:00:00.123", datetime!(2026-11-11 00:00:00.123 UTC)),

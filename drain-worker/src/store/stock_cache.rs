@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_learned_is_remembered_by_sku() {
+    fn stock_is_cached_by_sku() {
         let (cache, orders) = (StockCache::default(), orders(3));
         let state = |reserved| Some(SkuState { total: 10, reserved, per_user_limit: Some(1) });
         let skus = SkuSet::of(&orders);
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_bounded() {
+    fn the_cache_is_bounded() {
         let (cache, orders) = (StockCache::default(), orders(6_000));
         let state = Some(SkuState { total: 1, reserved: 0, per_user_limit: None });
         for sale in 0..12 {
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn an_alarm_holds_for_so_many_batches() {
+    fn a_duplicate_hint_lasts_for_a_number_of_batches() {
         let hint = DuplicateHint::default();
         assert!(!hint.take());
         hint.set();

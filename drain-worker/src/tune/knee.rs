@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn the_knee_is_the_last_rate_before_the_first_that_is_too_much() {
+    fn the_knee_is_the_last_sustained_rate() {
         type Case<'a> = (&'a str, &'a [(f64, f64, f64)], Option<(f64, Option<f64>, Option<Reason>, u32)>);
         let cases: [Case<'_>; 7] = [
             ("nothing", &[], None),
@@ -206,7 +206,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_ramp_finds_what_a_database_takes(capacity in 800.0..200_000.0_f64, base_ms in 2.5..30.0_f64) {
+        fn a_ramp_finds_the_sustained_rate(capacity in 800.0..200_000.0_f64, base_ms in 2.5..30.0_f64) {
             let (from, to) = (200.0, 100_000.0);
             let mut steps = Vec::new();
             while let Some(rate) = next_rate(&steps, from, to, LIMITS) {

@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn the_conclusion_names_the_cap_and_why() {
+    fn the_conclusion_names_the_cap_and_the_reason() {
         let knee = Knee {
             keeps_up_per_s: 10_000.0,
             too_much_per_s: Some(12_000.0),

@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_taken_apart_and_put_together() {
+    fn a_url_round_trips_with_another_database() {
         for (text, database, scratch) in [
             ("mysql://u:p@h:3306/", "", "mysql://u:p@h:3306/x"),
             ("mysql://u:p@h:3306", "", "mysql://u:p@h:3306/x"),
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn only_names_made_for_it_are_taken() {
+    fn only_scratch_names_are_accepted() {
         for name in ["spillway_scratch", "spillway_scratch_7", "spillway_scratch_Ab_0"] {
             assert!(is_named_for_it(name), "{name}");
         }

@@ -7,20 +7,15 @@ use std::time::Duration;
 
 use drain_worker::init::init;
 use drain_worker::store::{Store, StoreConfig};
-use shared::config::DatabaseUrl;
 use shared::envelope::{EncodedOrder, encode_batch};
 use shared::order::AcceptedOrder;
 use shared::rocketmq::{ClientConfig, DefaultContext, FutureProducer, FutureRecord, ProducerConfig};
-use spillway_broker::{Broker, BrokerConfig};
-use tempfile::TempDir;
+use shared::testkit::{GROUP, PATIENCE, TOPIC, TestBroker, TestDatabase};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
 use crate::orders::{SkuTerms, catalogue, order};
-
-/// Bound of every wait.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Orders in the queue when the workers start; a picture of a long run needs more (`CONSOLE_ORDERS`).
 pub(crate) fn orders() -> u64 {
@@ -35,44 +30,32 @@ const TERMS: [SkuTerms<'static>; 3] =
 
 pub(crate) struct PoolFixture {
     pub(crate) url: String,
-    database: DatabaseUrl,
+    database: TestDatabase,
     _workers: Vec<Child>,
-    _broker: Broker,
-    _directory: TempDir,
+    _broker: TestBroker,
 }
 
 impl PoolFixture {
     pub(crate) async fn new(workers: usize) -> Self {
-        let directory = TempDir::new().expect("a directory");
-        let mut config = BrokerConfig::at(directory.path().join("broker"));
-        config.topics = vec![("orders".to_owned(), 8)];
-        config.groups = vec!["drain".to_owned()];
-        config.long_polling_min = Duration::from_millis(200);
-        let broker = Broker::open(config).await.expect("the broker opens");
-        let client = ClientConfig::new(broker.local_addr().into());
-        let file = format!("sqlite:{}", directory.path().join("orders.sqlite").display());
-        let database: DatabaseUrl = file.parse().expect("an address");
-        init(&database, &catalogue(&TERMS), client.clone(), "drain", "orders").await.expect("prepared");
+        let broker = TestBroker::start().await;
+        let client = broker.client();
+        let database = TestDatabase::sqlite();
+        init(&database.url, &catalogue(&TERMS), client.clone(), GROUP, TOPIC).await.expect("prepared");
         publish(client).await;
         let admin: Vec<u16> = (0..workers).map(|_| free_port()).collect();
-        let broker_at = broker.local_addr().to_string();
+        let broker_at = broker.broker.local_addr().to_string();
+        let file = database.url.expose();
         let running =
-            (1..).zip(&admin).map(|(number, port)| worker(number, &file, &broker_at, *port)).collect();
+            (1..).zip(&admin).map(|(number, port)| worker(number, file, &broker_at, *port)).collect();
         for port in &admin {
             timeout(PATIENCE, listening(*port)).await.expect("the worker listens in time");
         }
-        Self {
-            url: format!("http://127.0.0.1:{}/", admin[0]),
-            database,
-            _workers: running,
-            _broker: broker,
-            _directory: directory,
-        }
+        Self { url: format!("http://127.0.0.1:{}/", admin[0]), database, _workers: running, _broker: broker }
     }
 
     /// Applies a catalogue that has the missing SKU.
     pub(crate) async fn apply_the_complete_catalogue(&self) {
-        let store = Store::connect(&self.database, StoreConfig::default()).await.expect("it opens");
+        let store = Store::connect(&self.database.url, StoreConfig::default()).await.expect("it opens");
         let mut terms = TERMS.to_vec();
         terms.push((FORGOTTEN.0, 100, None));
         store.apply_catalogue(&catalogue(&terms)).await.expect("applied");
@@ -82,7 +65,7 @@ impl PoolFixture {
 
 /// Publishes each order once, 20 in a message: most are in stock, some sell out, some exceed a buyer's limit.
 async fn publish(client: ClientConfig) {
-    let config = ProducerConfig { topics: vec!["orders".to_owned()], ..ProducerConfig::default() };
+    let config = ProducerConfig { topics: vec![TOPIC.to_owned()], ..ProducerConfig::default() };
     let producer = FutureProducer::new(client, config, DefaultContext).expect("a producer");
     let orders: Vec<AcceptedOrder> = (0..orders())
         .map(|number| match number {
@@ -95,7 +78,7 @@ async fn publish(client: ClientConfig) {
     let sends = orders.chunks(20).map(|chunk| {
         let encoded: Vec<_> = chunk.iter().map(EncodedOrder::new).collect();
         let body = encode_batch(encoded.iter()).to_vec();
-        producer.send(FutureRecord::to("orders").payload(body), PATIENCE)
+        producer.send(FutureRecord::to(TOPIC).payload(body), PATIENCE)
     });
     for sent in futures_util::future::join_all(sends).await {
         sent.expect("published");

@@ -18,15 +18,15 @@ use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use shared::catalogue::Catalogue;
 use shared::problem::Problem;
 use shared::rocketmq::{ClientConfig, ConsumerConfig, DefaultContext, StreamConsumer};
 use shared::telemetry::Capture;
+use shared::testkit::{PATIENCE, catalogue, eventually};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use crate::harness::{CATALOGUE, PATIENCE, WorkerFixture, order, orders};
+use crate::harness::{WorkerFixture, order, orders};
 
 const DEAD_TOPIC: &str = "%DLQ%drain";
 
@@ -91,7 +91,7 @@ async fn an_unreadable_dead_letter_queue_is_an_error_until_it_recovers_but_a_mis
     let capture = Capture::current_thread("drain_worker=debug").expect("a filter");
     let fixture = WorkerFixture::new().await;
     let none_yet = TakingOver::start(fixture.store.clone(), fixture.client.clone(), "drain");
-    fixture.until("an error is logged", async || !errors_logged(&capture).is_empty()).await;
+    eventually("an error is logged", async || !errors_logged(&capture).is_empty()).await;
     none_yet.stop().await;
     assert!(errors_logged(&capture).iter().all(|line| *line == json!(["DEBUG", null])), "{}", capture.text());
 
@@ -102,7 +102,7 @@ async fn an_unreadable_dead_letter_queue_is_an_error_until_it_recovers_but_a_mis
     config.group = "unknown-group".to_owned();
     let refused = TakingOver::start_with(fixture.store.clone(), fixture.client.clone(), config);
     let is_error = |line: &Value| *line == json!(["ERROR", "dead_letters_unreachable"]);
-    fixture.until("an error", async || errors_logged(&capture)[before..].iter().any(is_error)).await;
+    eventually("an error", async || errors_logged(&capture)[before..].iter().any(is_error)).await;
     refused.stop().await;
     let failed: Vec<_> =
         errors_logged(&capture)[before..].iter().filter(|line| line[0] != "INFO").cloned().collect();
@@ -141,18 +141,17 @@ async fn broker_dead_letters_are_stored_for_undecided_orders() {
     // The acks of these orders were lost.
     fixture.store.commit(Fence::Open, &orders(0..4, "PLENTY")).await.expect("commits");
     let crashing = receive_and_crash(&fixture.client, "drain", "orders", Duration::from_millis(500)).await;
-    fixture
-        .until("stored", async || {
-            crash_once(&crashing).await;
-            fixture.counts().await.dead_letters_total() == 7
-        })
-        .await;
+    eventually("stored", async || {
+        crash_once(&crashing).await;
+        fixture.counts().await.dead_letters_total() == 7
+    })
+    .await;
     let settled = async || {
-        let stats = fixture.broker.stats().await.expect("stats");
+        let stats = fixture.broker.broker.stats().await.expect("stats");
         let group = stats.group(DEAD_TOPIC, "drain-dead-letters");
         group.is_some_and(|group| group.ready + group.in_flight == 0)
     };
-    fixture.until("acked", settled).await;
+    eventually("acked", settled).await;
 
     let letters = fixture.letters().await;
     assert!(letters.iter().all(|letter| letter.head.reason == "attempts_exhausted"), "{letters:?}");
@@ -182,17 +181,24 @@ async fn a_redelivered_broker_dead_letter_changes_nothing() {
     let crashing = receive_and_crash(&fixture.client, "drain", "orders", Duration::from_millis(500)).await;
     let dead = async || {
         crash_once(&crashing).await;
-        fixture.broker.stats().await.expect("stats").topic(DEAD_TOPIC).is_some_and(|topic| topic.stored > 0)
+        fixture
+            .broker
+            .broker
+            .stats()
+            .await
+            .expect("stats")
+            .topic(DEAD_TOPIC)
+            .is_some_and(|topic| topic.stored > 0)
     };
-    fixture.until("the dead-letter queue has messages", dead).await;
+    eventually("the dead-letter queue has messages", dead).await;
     // A worker stored it and was killed before the ack.
     let first =
         receive_and_crash(&fixture.client, "drain-dead-letters", DEAD_TOPIC, Duration::from_millis(500))
             .await;
-    fixture.until("received", async || crash_once(&first).await > 0).await;
+    eventually("received", async || crash_once(&first).await > 0).await;
     fixture.store.commit(Fence::Open, &orders(0..2, "NOT-IN-THE-DATABASE")).await.expect("commits");
     let taking_over = TakingOver::start(fixture.store.clone(), fixture.client.clone(), "drain");
-    fixture.until("stored", async || fixture.counts().await.dead_letters_total() == 10).await;
+    eventually("stored", async || fixture.counts().await.dead_letters_total() == 10).await;
     taking_over.stop().await;
     let totals = fixture.store.dead_letter_totals().await.expect("counts");
     assert_eq!(totals.by_reason["attempts_exhausted"].letters, 8);
@@ -221,10 +227,10 @@ async fn operators_list_show_redrive_and_discard() {
     let inside = &whole.orders.as_ref().expect("readable")[0];
     assert_eq!(
         (inside.sale_id.as_str(), inside.total_minor, inside.items[0].sku.as_str()),
-        ("sale", Some(100), "NEW-SKU")
+        ("sale", Some(1_999), "NEW-SKU")
     );
     let (_, text): (_, Value) = get(&router, &path).await;
-    for personal in ["Li Lei", "Nanjing", "user"] {
+    for personal in ["张伟", "Nanjing", "user"] {
         assert!(!text.to_string().contains(personal), "{text}");
     }
 
@@ -243,8 +249,7 @@ async fn operators_list_show_redrive_and_discard() {
     let (_, all): (_, DeadLetterPage) = get(&router, "/v1/dead-letters?state=all").await;
     assert_eq!((open.total, all.total), (4, 5));
 
-    let mended = CATALOGUE.replace("\"FEW\"", "\"NEW-SKU\"");
-    fixture.store.apply_catalogue(&Catalogue::from_toml(&mended).expect("valid")).await.expect("applies");
+    fixture.store.apply_catalogue(&catalogue(&[("NEW-SKU", 10, None)])).await.expect("applies");
     let body = json!({"ids": ids, "who": "ann"});
     let (_, some): (_, RedriveView) = post(&router, "/v1/dead-letters/redrive", &body).await;
     let outcomes: Vec<_> = some.outcomes.iter().map(|letter| letter.outcome.as_str()).collect();

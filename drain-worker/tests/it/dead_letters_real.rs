@@ -6,10 +6,11 @@ use drain_worker::dead_letters::broker_dlq::BrokerDlqConfig;
 use shared::envelope::{EncodedOrder, encode_batch};
 use shared::rocketmq::ClientConfig;
 use shared::rocketmq::{Credentials, DefaultContext, FutureProducer, FutureRecord, ProducerConfig};
+use shared::testkit::PATIENCE;
 use tokio::process::Command;
 
 use crate::dead_letters::{TakingOver, crash_once, receive_and_crash};
-use crate::harness::{PATIENCE, WorkerFixture, orders};
+use crate::harness::{WorkerFixture, orders};
 
 /// Apache's broker moves a message to the dead-letter queue at the first receive after its last invisible duration,
 /// at least 10 s, and serves the new topic's route some seconds later.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use drain_worker::store::DeadLetterReason;
 use shared::order::{PayloadDigest, RejectReason};
+use shared::testkit::eventually;
 
 use crate::harness::{WorkerFixture, order, orders};
 
@@ -77,11 +78,11 @@ async fn a_stop_commits_what_is_in_flight_and_the_next_run_the_rest() {
     fixture.rate = 400;
     fixture.publish(&orders(0..1_000, "PLENTY")).await;
     let worker = fixture.worker().await;
-    fixture.until("begun", async || fixture.counts().await.orders() > 0).await;
+    eventually("begun", async || fixture.counts().await.orders() > 0).await;
     worker.stop().await.expect("stops gracefully");
     let done = fixture.counts().await.orders();
     assert!((1..1_000).contains(&done), "stopped midway, at {done}");
-    let stats = fixture.broker.stats().await.expect("stats");
+    let stats = fixture.broker.broker.stats().await.expect("stats");
     let in_flight = stats.group("orders", "drain").map(|group| group.in_flight);
     assert_eq!(in_flight, Some(0), "no message stays invisible to the next worker");
 

@@ -7,6 +7,8 @@ use drain_worker::pipeline::{BreakerState, PipelineError};
 use drain_worker::store::StoreError;
 use tokio::time::{Instant, sleep};
 
+use shared::testkit::eventually;
+
 use crate::faulty_store::FaultyStore;
 use crate::harness::{WorkerFixture, orders};
 
@@ -18,21 +20,20 @@ async fn the_worker_waits_for_a_database_that_is_down_without_delivery_attempts(
     failing.down.store(true, Ordering::SeqCst);
     fixture.publish(&orders(0..1_000, "PLENTY")).await;
     let worker = fixture.worker_on(failing.clone()).await;
-    fixture.until("down", async || matches!(worker.breaker.state(), BreakerState::Open { .. })).await;
+    eventually("down", async || matches!(worker.breaker.state(), BreakerState::Open { .. })).await;
     // Receives in flight end; afterwards the worker receives nothing.
     let taken = async || {
-        let stats = fixture.broker.stats().await.expect("stats");
+        let stats = fixture.broker.broker.stats().await.expect("stats");
         stats.group("orders", "drain").map_or(0, |group| group.in_flight)
     };
     let mut before = taken().await;
-    fixture
-        .until("settled", async || {
-            // Longer than the invisible duration: the worker must extend it for its messages.
-            sleep(Duration::from_secs(3)).await;
-            let now = taken().await;
-            std::mem::replace(&mut before, now) == now
-        })
-        .await;
+    eventually("settled", async || {
+        // Longer than the invisible duration: the worker must extend it for its messages.
+        sleep(Duration::from_secs(3)).await;
+        let now = taken().await;
+        std::mem::replace(&mut before, now) == now
+    })
+    .await;
     assert!(before < 100, "{before} messages are held while the database takes nothing");
     assert!(failing.failed.load(Ordering::SeqCst) >= 3, "the worker retries");
     assert_eq!(fixture.counts().await.orders(), 0);
@@ -91,7 +92,7 @@ async fn orders_of_a_killed_worker_are_redelivered_to_the_next() {
     fixture.rate = 400;
     fixture.publish(&orders(0..800, "PLENTY")).await;
     let worker = fixture.worker().await;
-    fixture.until("begun", async || fixture.counts().await.orders() > 0).await;
+    eventually("begun", async || fixture.counts().await.orders() > 0).await;
     worker.crash().await;
     fixture.rate = 100_000;
     let worker = fixture.worker().await;
@@ -107,9 +108,9 @@ async fn the_worker_reconnects_after_the_broker_closes_every_connection() {
     let worker = fixture.worker().await;
     for _ in 0..3 {
         let before = fixture.counts().await.orders();
-        fixture.until("going on", async || fixture.counts().await.orders() > before).await;
-        fixture.broker.faults().drop_connections();
-        fixture.broker.faults().forget_settings();
+        eventually("going on", async || fixture.counts().await.orders() > before).await;
+        fixture.broker.broker.faults().drop_connections();
+        fixture.broker.broker.faults().forget_settings();
     }
     fixture.drained(800).await;
     worker.stop().await.expect("stops gracefully");
@@ -123,8 +124,8 @@ async fn messages_redelivered_while_in_flight_change_nothing() {
     let worker = fixture.worker().await;
     for _ in 0..3 {
         let before = fixture.counts().await.orders();
-        fixture.until("going on", async || fixture.counts().await.orders() > before).await;
-        fixture.broker.faults().redeliver().await.expect("redelivered");
+        eventually("going on", async || fixture.counts().await.orders() > before).await;
+        fixture.broker.broker.faults().redeliver().await.expect("redelivered");
     }
     fixture.drained(600).await;
     assert_eq!(fixture.counts().await.confirmed, 600);

@@ -16,50 +16,30 @@ use drain_worker::store::{
     StoredDeadLetter,
 };
 use drain_worker::{Listeners, RunError, run};
-use shared::catalogue::Catalogue;
-use shared::config::DatabaseUrl;
 use shared::envelope::{EncodedOrder, encode_batch};
-use shared::order::{
-    AcceptedOrder, AddressLine, Country, Currency, OrderId, PayloadDigest, PricedItem, Quantity, SaleId,
-    ShippingAddress, Sku, UserId,
-};
+use shared::order::AcceptedOrder;
 use shared::rocketmq::{
     ClientConfig, ConsumerConfig, DefaultContext, FutureProducer, FutureRecord, ProducerConfig,
     StreamConsumer,
 };
-use spillway_broker::{Broker, BrokerConfig};
-use tempfile::TempDir;
-use time::macros::datetime;
+use shared::testkit::{
+    GROUP, PATIENCE, TOPIC, TestBroker, TestDatabase, accepted_order, catalogue, eventually,
+};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) const CATALOGUE: &str = r#"
-    revision = "1"
-    [[sales]]
-    id = "sale"
-    opens_at = "2026-01-01T00:00:00Z"
-    closes_at = "2036-01-01T00:00:00Z"
-    currency = "CNY"
-    skus = [
-        { sku = "PLENTY", unit_price_minor = 100, stock = 1000000 },
-        { sku = "FEW", unit_price_minor = 100, stock = 10 },
-        { sku = "ONE-EACH", unit_price_minor = 100, stock = 1000000, per_user_limit = 1 },
-    ]
-"#;
-
-/// Bound of every wait.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const SKUS: [(&str, u32, Option<u32>); 3] =
+    [("PLENTY", 1_000_000, None), ("FEW", 10, None), ("ONE-EACH", 1_000_000, Some(1))];
 
 pub(crate) struct WorkerFixture {
-    pub(crate) broker: Broker,
+    pub(crate) broker: TestBroker,
     pub(crate) client: ClientConfig,
-    pub(crate) url: String,
+    pub(crate) database: TestDatabase,
     pub(crate) store: Arc<Store>,
     pub(crate) producer: FutureProducer,
     pub(crate) rate: u32,
-    _directory: TempDir,
 }
 
 /// A running worker.
@@ -78,32 +58,29 @@ impl WorkerFixture {
 
     /// The same, with a broker that moves a message to the dead-letter queue after `attempts_max` deliveries.
     pub(crate) async fn with_attempts(attempts_max: u16) -> Self {
-        let directory = TempDir::new().expect("a directory");
-        let mut config = BrokerConfig::at(directory.path().join("broker"));
-        config.topics = vec![("orders".to_owned(), 4)];
-        config.groups = vec!["drain".to_owned(), "drain-dead-letters".to_owned()];
-        config.attempts_max = attempts_max;
-        config.invisible_min = Duration::from_millis(500);
-        config.long_polling_min = Duration::from_millis(100);
-        let broker = Broker::open(config).await.expect("the broker opens");
-        let client = ClientConfig::new(broker.local_addr().into());
-        let url: DatabaseUrl = format!("sqlite:{}", directory.path().join("orders.sqlite").display())
-            .parse()
-            .expect("an address");
-        let catalogue = Catalogue::from_toml(CATALOGUE).expect("valid");
-        let prepared = init(&url, &catalogue, client.clone(), "drain", "orders").await.expect("prepared");
+        let broker = TestBroker::start_with(|config| {
+            config.attempts_max = attempts_max;
+            config.invisible_min = Duration::from_millis(500);
+        })
+        .await;
+        let client = broker.client();
+        let database = TestDatabase::sqlite();
+        let prepared =
+            init(&database.url, &catalogue(&SKUS), client.clone(), GROUP, TOPIC).await.expect("prepared");
         assert_eq!((prepared.queues, prepared.waiting), (4, 0));
-        let store = Arc::new(Store::connect(&url, StoreConfig::default()).await.expect("the database opens"));
+        let store = Arc::new(
+            Store::connect(&database.url, StoreConfig::default()).await.expect("the database opens"),
+        );
         let producer = FutureProducer::new(client.clone(), ProducerConfig::default(), DefaultContext)
             .expect("a producer");
-        Self { broker, client, url: url.to_string(), store, producer, rate: 100_000, _directory: directory }
+        Self { broker, client, database, store, producer, rate: 100_000 }
     }
 
     /// Returns flags for a worker of this fixture, and `more`.
     pub(crate) fn flags(&self, more: &[&str]) -> Vec<String> {
         let endpoint = self.client.endpoint.to_string();
-        let own =
-            ["run", "--migrate-on-start", "--database-url", &self.url, "--rocketmq-endpoint", &endpoint];
+        let url = self.database.url.expose();
+        let own = ["run", "--migrate-on-start", "--database-url", url, "--rocketmq-endpoint", &endpoint];
         own.iter().chain(more).map(|&text| text.to_owned()).collect()
     }
 
@@ -132,7 +109,7 @@ impl WorkerFixture {
     }
 
     pub(crate) async fn publish_raw(&self, body: Vec<u8>) {
-        self.producer.send(FutureRecord::to("orders").payload(body), PATIENCE).await.expect("published");
+        self.producer.send(FutureRecord::to(TOPIC).payload(body), PATIENCE).await.expect("published");
     }
 
     pub(crate) async fn worker(&self) -> Worker {
@@ -151,7 +128,7 @@ impl WorkerFixture {
         gate: RateGate,
         signals: WorkerSignals,
     ) -> Worker {
-        let mut config = ConsumerConfig::new("drain", ["orders"]);
+        let mut config = ConsumerConfig::new(GROUP, [TOPIC]);
         config.invisible_duration = Duration::from_secs(2);
         config.long_polling_timeout = Duration::from_millis(200);
         let consumer =
@@ -183,9 +160,9 @@ impl WorkerFixture {
 
     /// Waits until the database holds `orders` and the broker has no unsettled message.
     pub(crate) async fn drained(&self, orders: u64) {
-        self.until("drained", async || {
+        eventually("drained", async || {
             let counts = self.counts().await;
-            counts.orders() + counts.dead_letters_total() >= orders && self.unsettled().await == 0
+            counts.orders() + counts.dead_letters_total() >= orders && self.broker.unacked().await == 0
         })
         .await;
         let counts = self.counts().await;
@@ -201,23 +178,6 @@ impl WorkerFixture {
             .expect("listed");
         let ids: Vec<_> = heads.iter().map(|head| head.id).collect();
         self.store.get_dead_letters(&ids).await.expect("read")
-    }
-
-    /// Returns the number of messages that the group has not settled.
-    pub(crate) async fn unsettled(&self) -> u64 {
-        let stats = self.broker.stats().await.expect("stats");
-        stats.group("orders", "drain").map_or(0, |group| group.ready + group.in_flight)
-    }
-
-    pub(crate) async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
-        let deadline = Instant::now() + PATIENCE;
-        while !holds().await {
-            if Instant::now() >= deadline {
-                let stats = self.broker.stats().await;
-                panic!("not {what} in time: {:?}, {stats:?}", self.counts().await);
-            }
-            sleep(Duration::from_millis(20)).await;
-        }
     }
 }
 
@@ -245,41 +205,8 @@ impl Worker {
     }
 }
 
-fn line(text: &str) -> AddressLine {
-    AddressLine::parse(text).expect("valid")
-}
-
 pub(crate) fn order(number: u64, sku: &str) -> AcceptedOrder {
-    let mut id = [0; 16];
-    id[8..].copy_from_slice(&number.to_be_bytes());
-    let mut digest = [7; 32];
-    digest[24..].copy_from_slice(&number.to_be_bytes());
-    AcceptedOrder {
-        order_id: OrderId::from_bytes(id),
-        digest: PayloadDigest::from_bytes(digest),
-        sale_id: SaleId::parse("sale").expect("valid"),
-        user_id: UserId::parse("user").expect("valid"),
-        items: vec![PricedItem {
-            sku: Sku::parse(sku).expect("valid"),
-            quantity: Quantity::new(1).expect("valid"),
-            unit_price_minor: 100,
-        }],
-        currency: Currency::parse("CNY").expect("valid"),
-        shipping_address: ShippingAddress {
-            recipient: line("Li Lei"),
-            line1: line("1 Nanjing Road"),
-            line2: None,
-            city: line("Shanghai"),
-            region: None,
-            postal_code: None,
-            country: Country::parse("CN").expect("valid"),
-            phone: None,
-        },
-        client_reference: None,
-        accepted_at: datetime!(2026-11-11 00:00 UTC),
-        catalogue_revision: "1".to_owned(),
-        traceparent: None,
-    }
+    AcceptedOrder { traceparent: None, ..accepted_order(number).line(sku, 1).build() }
 }
 
 pub(crate) fn orders(numbers: std::ops::Range<u64>, sku: &str) -> Vec<AcceptedOrder> {

@@ -13,8 +13,10 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use shared::testkit::{PATIENCE, eventually};
+
 use crate::faulty_store::FaultyStore;
-use crate::harness::{PATIENCE, Worker, WorkerFixture, orders};
+use crate::harness::{Worker, WorkerFixture, orders};
 
 const GROUP: &str = "drain";
 
@@ -87,7 +89,7 @@ async fn commits_of_a_worker_without_lease_are_rejected_and_redelivered() {
     fixture.publish_raw(b"not an order".to_vec()).await;
     fixture.publish(&orders(0..500, "PLENTY")).await;
     let (worker, first) = worker(&fixture, &failing, 5_000, None).await;
-    fixture.until("sending", async || failing.held.load(Ordering::SeqCst) >= 2).await;
+    eventually("sending", async || failing.held.load(Ordering::SeqCst) >= 2).await;
     let lost = first.snapshot.borrow().as_ref().expect("joined").lease;
 
     failing.is_deaf.store(true, Ordering::SeqCst);
@@ -103,9 +105,9 @@ async fn commits_of_a_worker_without_lease_are_rejected_and_redelivered() {
         let leases = group(&fixture).await.leases;
         leases.iter().all(|lease| lease.id != lost || lease.fenced_us.is_some())
     };
-    fixture.until("fenced by the other worker", fenced).await;
+    eventually("fenced by the other worker", fenced).await;
     failing.hold.send_replace(false);
-    fixture.until("refused", async || failing.fenced.load(Ordering::SeqCst) >= 2).await;
+    eventually("refused", async || failing.fenced.load(Ordering::SeqCst) >= 2).await;
     let counts = fixture.counts().await;
     let written = (counts.orders(), counts.dead_letters_total());
     assert_eq!(written, (0, 0), "no order or letter was written under the lost lease");
@@ -129,13 +131,13 @@ async fn a_worker_lowers_its_limit_while_the_database_is_slow_reports_why_and_re
     let (worker, membership) = worker(&fixture, &failing, CAP, Some(Duration::from_millis(150))).await;
     fixture.publish(&orders(0..6_000, "PLENTY")).await;
     let settled = async || fixture.counts().await.orders();
-    fixture.until("draining", async || settled().await > 0).await;
+    eventually("draining", async || settled().await > 0).await;
     assert_eq!(membership.report().and_then(|report| report.limit), None, "no slow commit yet");
 
     failing.delay_ms.store(300, Ordering::SeqCst);
     let backs_off =
         async || membership.report().is_some_and(|report| report.limit.is_some_and(|limit| limit < CAP));
-    fixture.until("backing off", backs_off).await;
+    eventually("backing off", backs_off).await;
     let report = membership.report().expect("succeeds");
     assert_eq!(report.state, WorkerState::BackingOff);
     let reason = report.reason.expect("a reason");
@@ -145,7 +147,7 @@ async fn a_worker_lowers_its_limit_while_the_database_is_slow_reports_why_and_re
 
     failing.delay_ms.store(0, Ordering::SeqCst);
     let limit = |report: WorkerReport| report.limit.unwrap_or(RATE_MAX);
-    fixture.until("back", async || membership.report().is_some_and(|report| limit(report) >= CAP)).await;
+    eventually("back", async || membership.report().is_some_and(|report| limit(report) >= CAP)).await;
     assert!(settled().await < 6_000, "during constant demand");
     worker.stop().await.expect("stops gracefully");
     membership.end().await;

@@ -10,13 +10,14 @@ use axum::routing::{get, post};
 use drain_worker::metrics;
 use hyper_util::service::TowerToHyperService;
 use shared::http::{ServeConfig, Timeouts, serve};
+use shared::testkit::PATIENCE;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::harness::{PATIENCE, WorkerFixture};
+use crate::harness::WorkerFixture;
 
 /// Bounds each wait of these tests, and is longer than any response that is not delayed on purpose.
 const SHORT: Duration = Duration::from_millis(500);

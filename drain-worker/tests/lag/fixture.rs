@@ -7,10 +7,7 @@ use shared::rocketmq::{
     ClientConfig, ConsumerConfig, Credentials, DefaultContext, FutureProducer, FutureRecord, ProducerConfig,
     StreamConsumer,
 };
-use spillway_broker::{Broker, BrokerConfig};
-use tempfile::TempDir;
-
-use crate::PATIENCE;
+use shared::testkit::{GROUP, PATIENCE, TOPIC, TestBroker};
 
 pub(crate) struct LagFixture {
     client: ClientConfig,
@@ -19,24 +16,18 @@ pub(crate) struct LagFixture {
     endpoint: String,
     /// The broker's minimum.
     invisible: Duration,
-    _embedded: Option<(Broker, TempDir)>,
+    _embedded: Option<TestBroker>,
 }
 
 pub(crate) async fn embedded() -> LagFixture {
-    let directory = TempDir::new().expect("a directory");
-    let mut config = BrokerConfig::at(directory.path());
-    config.topics = vec![("orders".to_owned(), 4)];
-    config.groups = vec!["drain".to_owned()];
-    config.invisible_min = Duration::from_secs(1);
-    config.long_polling_min = Duration::from_millis(100);
-    let broker = Broker::open(config).await.expect("the broker opens");
+    let broker = TestBroker::start_with(|config| config.invisible_min = Duration::from_secs(1)).await;
     LagFixture {
-        client: ClientConfig::new(broker.local_addr().into()),
-        query: LagQuery { topic: "orders".to_owned(), group: "drain".to_owned() },
+        client: broker.client(),
+        query: LagQuery { topic: TOPIC.to_owned(), group: GROUP.to_owned() },
         args: LagArgs::default(),
-        endpoint: broker.local_addr().to_string(),
+        endpoint: broker.broker.local_addr().to_string(),
         invisible: Duration::from_secs(2),
-        _embedded: Some((broker, directory)),
+        _embedded: Some(broker),
     }
 }
 

@@ -15,8 +15,7 @@ use tokio::time::{sleep, timeout};
 
 use fixture::LagFixture;
 
-/// Bound of every wait.
-const PATIENCE: Duration = Duration::from_secs(60);
+use shared::testkit::PATIENCE;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_embedded_broker_reports_its_lag() {

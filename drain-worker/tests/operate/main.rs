@@ -19,8 +19,7 @@ use tokio::time::{Instant, sleep};
 
 use fixture::PoolFixture;
 
-/// Bound of every wait.
-const PATIENCE: Duration = Duration::from_secs(60);
+use shared::testkit::PATIENCE;
 
 /// Runs the command line as the user ann.
 async fn run(url: &str, arguments: &[&str]) -> Output {

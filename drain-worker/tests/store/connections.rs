@@ -15,7 +15,9 @@ use sqlx::{AssertSqlSafe, Connection};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
-use crate::harness::{address, on_mysql, on_proxy, variable};
+use shared::testkit::test_variable;
+
+use crate::harness::{address, on_mysql, on_proxy};
 use crate::orders::{catalogue, order};
 
 /// Passes a worker its database and its number.
@@ -231,7 +233,7 @@ async fn connections_never_exceed_the_configured_pools() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn behind_a_proxy_the_database_has_only_connections_of_the_proxy() {
-    let Some(direct) = variable("SPILLWAY_TEST_MYSQL_PROXY_DIRECT_URL") else { return };
+    let Some(direct) = test_variable("SPILLWAY_TEST_MYSQL_PROXY_DIRECT_URL") else { return };
     on_proxy(async |harness| {
         harness.store.apply_catalogue(&catalogue(&[("a", 900_000_000, None)])).await.expect("applies");
         harness.store.close().await;

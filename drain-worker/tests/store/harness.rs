@@ -4,15 +4,14 @@ use std::num::NonZeroU32;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::str::FromStr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
-use std::{env, process};
 
 use drain_worker::store::{
     DeadLetterSelection, DeadLetterStatus, PageRequest, Store, StoreConfig, StoredDeadLetter,
 };
 use futures_util::FutureExt;
 use shared::config::DatabaseUrl;
+use shared::testkit::{TestDatabase, test_variable};
 use sqlx::mysql::{MySqlConnection, MySqlPool, MySqlPoolOptions};
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
@@ -21,7 +20,6 @@ use sqlx::{AssertSqlSafe, Connection, MySql, Sqlite};
 /// Matches sessions that wait for the stock's lock, for [`Harness::until_at`].
 pub(crate) const AT_THE_STOCK: &str = "%FROM sale_skus%FOR UPDATE";
 
-const MYSQL_URL: &str = "SPILLWAY_TEST_MYSQL_URL";
 const PROXY_URL: &str = "SPILLWAY_TEST_MYSQL_PROXY_URL";
 const PROXY_DIRECT_URL: &str = "SPILLWAY_TEST_MYSQL_PROXY_DIRECT_URL";
 
@@ -179,51 +177,34 @@ pub(crate) fn address(text: &str) -> DatabaseUrl {
 }
 
 pub(crate) async fn on_sqlite(case: impl AsyncFnOnce(&Harness)) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let url = address(&format!("sqlite:{}", folder.path().join("orders.sqlite").display()));
-    let store = store(&url).await;
+    let database = TestDatabase::sqlite();
+    let store = store(&database.url).await;
     store.migrate().await.expect("migrates");
-    let options = SqliteConnectOptions::from_str(url.expose()).expect("valid");
+    let options = SqliteConnectOptions::from_str(database.url.expose()).expect("valid");
     let behind = Behind::Sqlite(SqlitePoolOptions::new().max_connections(1).connect_lazy_with(options));
-    Harness { store, url, behind, is_behind_proxy: false }
+    Harness { store, url: database.url.clone(), behind, is_behind_proxy: false }
         .examine(case)
         .await
         .unwrap_or_else(|panic| resume_unwind(panic));
 }
 
-/// Returns the value of the environment variable, or prints that the test is skipped.
-pub(crate) fn variable(name: &str) -> Option<String> {
-    let value = env::var(name).ok().filter(|value| !value.is_empty());
-    if value.is_none() {
-        println!("skipped: {name} is not set");
-    }
-    value
-}
-
 pub(crate) async fn on_mysql(case: impl AsyncFnOnce(&Harness)) {
-    let Some(server) = variable(MYSQL_URL) else { return };
-    let server = server.trim_end_matches('/');
-    static NUMBER: AtomicU32 = AtomicU32::new(0);
-    let name = format!("spillway_store_{}_{}", process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-    let mut connection = MySqlConnection::connect(server).await.expect("the server answers");
-    let create = format!("CREATE DATABASE {name} CHARACTER SET latin1");
-    sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut connection).await.expect("creates a database");
-
-    let url = address(&format!("{server}/{name}"));
-    let store = store(&url).await;
+    let Some(database) = TestDatabase::mysql().await else { return };
+    let store = store(&database.url).await;
     store.migrate().await.expect("migrates");
-    let behind = Behind::MySql(MySqlPoolOptions::new().connect_lazy(url.expose()).expect("valid"));
+    let behind = Behind::MySql(MySqlPoolOptions::new().connect_lazy(database.url.expose()).expect("valid"));
+    let url = database.url.clone();
     let result = Harness { store, url, behind, is_behind_proxy: false }.examine(case).await;
-
-    let drop = format!("DROP DATABASE {name}");
-    sqlx::raw_sql(AssertSqlSafe(drop)).execute(&mut connection).await.expect("drops its database");
+    database.remove().await;
     result.unwrap_or_else(|panic| resume_unwind(panic));
 }
 
 /// The proxy has one schema, so its tests run one after the other: a lock on the server serializes them across
 /// processes.
 pub(crate) async fn on_proxy(case: impl AsyncFnOnce(&Harness)) {
-    let (Some(proxy), Some(direct)) = (variable(PROXY_URL), variable(PROXY_DIRECT_URL)) else { return };
+    let (Some(proxy), Some(direct)) = (test_variable(PROXY_URL), test_variable(PROXY_DIRECT_URL)) else {
+        return;
+    };
     let mut turn = MySqlConnection::connect(&direct).await.expect("the server answers");
     let lock = sqlx::query_scalar::<_, i64>("SELECT GET_LOCK('spillway_proxy', 600)");
     assert_eq!(lock.fetch_one(&mut turn).await.expect("a lock"), 1, "the lock on the proxy's schema");

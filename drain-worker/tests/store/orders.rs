@@ -3,14 +3,11 @@
 use std::fmt::Write;
 
 use drain_worker::store::{CommitOutcome, CommitResult, DeadLetterReason, StoreError};
+use sha2::{Digest, Sha256};
 use shared::catalogue::Catalogue;
-use shared::order::{
-    AcceptedOrder, AddressLine, ClientReference, Country, Currency, Item, Items, Order, OrderId, Outcome,
-    PayloadDigest, PricedItem, Quantity, RejectReason, SaleId, ShippingAddress, Sku, TraceParent, UserId,
-};
-use time::macros::datetime;
-
-pub(crate) const SALE: &str = "double-eleven";
+use shared::order::{AcceptedOrder, OrderId, Outcome, RejectReason};
+use shared::testkit::accepted_order;
+pub(crate) use shared::testkit::{SALE, catalogue};
 
 pub(crate) const CONFIRMED: CommitOutcome = CommitOutcome::New(Outcome::Confirmed);
 pub(crate) const SOLD_OUT: CommitOutcome = CommitOutcome::New(Outcome::Rejected(RejectReason::SoldOut));
@@ -27,9 +24,7 @@ pub(crate) fn outcomes_of(results: &[CommitResult]) -> Vec<CommitOutcome> {
 }
 
 pub(crate) fn id(number: u64) -> OrderId {
-    let mut bytes = [0x80; 16];
-    bytes[8..].copy_from_slice(&number.to_be_bytes());
-    OrderId::from_bytes(bytes)
+    accepted_order(number).build().order_id
 }
 
 /// An order in [`SALE`], with its lines in the given order.
@@ -37,51 +32,11 @@ pub(crate) fn order(number: u64, user: &str, lines: &[(&str, u32)]) -> AcceptedO
     order_in(SALE, number, user, lines)
 }
 
+/// The digest depends on sale, user and lines.
 pub(crate) fn order_in(sale: &str, number: u64, user: &str, lines: &[(&str, u32)]) -> AcceptedOrder {
-    let line = |text: &str| AddressLine::parse(text).expect("valid");
-    let sku = |text: &str| Sku::parse(text).expect("valid");
-    let quantity = |number: u32| Quantity::new(number).expect("valid");
-    let asked = Order {
-        sale_id: SaleId::parse(sale).expect("valid"),
-        user_id: UserId::parse(user).expect("valid"),
-        items: Items::new(
-            lines.iter().map(|line| Item { sku: sku(line.0), quantity: quantity(line.1) }).collect(),
-        )
-        .expect("valid"),
-        currency: Currency::parse("CNY").expect("valid"),
-        shipping_address: ShippingAddress {
-            recipient: line("Zhāng Wěi 张伟"),
-            line1: line("1 Long Street"),
-            line2: None,
-            city: line("杭州"),
-            region: Some(line("浙江")),
-            postal_code: Some(line("310000")),
-            country: Country::parse("CN").expect("valid"),
-            phone: Some(line("+86 571 0000")),
-        },
-        client_reference: Some(ClientReference::parse("basket \"7\"").expect("valid")),
-    };
-    AcceptedOrder {
-        order_id: id(number),
-        digest: PayloadDigest::of(&asked),
-        sale_id: asked.sale_id,
-        user_id: asked.user_id,
-        items: lines
-            .iter()
-            .map(|line| PricedItem { sku: sku(line.0), quantity: quantity(line.1), unit_price_minor: 1_999 })
-            .collect(),
-        currency: asked.currency,
-        shipping_address: asked.shipping_address,
-        client_reference: asked.client_reference,
-        accepted_at: datetime!(2026-11-11 08:00:00.123 +8),
-        catalogue_revision: "r1".to_owned(),
-        traceparent: TraceParent::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
-    }
-}
-
-/// A catalogue of one sale: SKUs with stock and limit.
-pub(crate) fn catalogue(skus: &[(&str, u32, Option<u32>)]) -> Catalogue {
-    catalogue_of(&[(SALE, skus)])
+    let digest = Sha256::digest(format!("{sale} {user} {lines:?}"));
+    let order = accepted_order(number).sale(sale).user(user).digest(digest.into());
+    lines.iter().fold(order, |order, &(sku, quantity)| order.line(sku, quantity)).build()
 }
 
 /// A SKU with stock and limit.

@@ -9,7 +9,9 @@ use sqlx::Connection;
 use sqlx::mysql::MySqlConnection;
 use tokio_util::sync::CancellationToken;
 
-use crate::harness::{address, variable};
+use shared::testkit::test_variable;
+
+use crate::harness::address;
 
 const MYSQL_URL: &str = "SPILLWAY_TEST_MYSQL_URL";
 
@@ -39,7 +41,7 @@ async fn exists(server: &str, name: &str) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_ramp_recommends_a_cap_and_drops_its_database() {
-    let Some(server) = variable(MYSQL_URL) else { return };
+    let Some(server) = test_variable(MYSQL_URL) else { return };
     let name = name("ramp");
     // Rates that any machine sustains, and latencies that none reaches: the ramp runs to its last step.
     let more = ["--from=20", "--to=60", "--step-s=1", "--latency-factor=100", "--per-user-limit=2"];
@@ -61,7 +63,7 @@ async fn a_ramp_recommends_a_cap_and_drops_its_database() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_drops_the_scratch_database() {
-    let Some(server) = variable(MYSQL_URL) else { return };
+    let Some(server) = test_variable(MYSQL_URL) else { return };
     let name = name("stop");
     let stop = CancellationToken::new();
     let more = ["--from=50", "--step-s=60"];
@@ -81,7 +83,7 @@ async fn a_stop_drops_the_scratch_database() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_with_tables_is_rejected() {
-    let Some(server) = variable(MYSQL_URL) else { return };
+    let Some(server) = test_variable(MYSQL_URL) else { return };
     let name = name("taken");
     let url = address(&format!("{}/{name}", server.trim_end_matches('/')));
     let mine = Box::pin(Scratch::create(&url)).await.expect("makes one");

@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_puts_markup_together_from_text() {
+    fn no_script_builds_markup_from_text() {
         for (path, _, text) in FILES {
             for way in [
                 "innerHTML",

@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_body_selects_in_exactly_one_way() {
+    fn a_body_has_exactly_one_selection() {
         for (body, expected) in [
             (r#"{"ids":[3,1,3]}"#, Ok(DeadLetterSelection::Ids([1, 3].into()))),
             (

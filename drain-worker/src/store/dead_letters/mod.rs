@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn statements_are_cut_by_payload() {
+    fn statements_are_split_by_payload_size() {
         let letter = |bytes: usize| {
             DeadLetter::of_message("m", Bytes::from(vec![0; bytes]), DeadLetterReason::MalformedMessage, "")
         };

@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_sorted_by_what_they_call_for() {
+    fn error_numbers_map_to_error_classes() {
         for (number, state, class) in [
             (1213, "40001", ErrorClass::Contention),
             (1205, "HY000", ErrorClass::Contention),

@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_are_sorted_by_what_they_call_for() {
+    fn codes_map_to_error_classes() {
         for (code, class) in [
             (5, ErrorClass::Transient),
             (517, ErrorClass::Transient),

@@ -154,7 +154,7 @@ pub(crate) async fn addresses_keep_every_character(harness: &Harness) {
     let stored: serde_json::Value = serde_json::from_str(&stored).expect("JSON");
     assert_eq!(stored["line1"], text);
     assert_eq!(stored["line2"], "𠮷".repeat(200));
-    assert_eq!(stored["city"], "杭州");
+    assert_eq!(stored["city"], "上海");
     assert!(stored.get("phone").is_some());
 }
 

@@ -13,7 +13,6 @@ pub const ENTRIES_MAX: usize = 64;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "they say what they are")]
 pub enum Weekday {
     Mon,
     Tue,

@@ -25,7 +25,9 @@ const OWN_ORDERS_SHARE: f64 = 0.94;
 /// Everything runs as child processes of this one, on loopback: the embedded broker and SQLite, or with --real the
 /// broker and database that infra/local/stack has started.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "Exit codes: 0 the ledger adds up, 1 it does not or the demo failed, 2 wrong flags.")]
+#[command(
+    after_help = "Exit codes: 0 the ledger adds up, 1 it does not or the demo failed, 2 invalid flags."
+)]
 pub(crate) struct DemoArgs {
     /// Minimum orders, not counting replays, changed bodies and invalid requests
     #[arg(long, value_name = "COUNT", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]

@@ -130,7 +130,7 @@ impl FcLocalArgs {
         let facts = PlatformFacts::shipped()?;
         let Some(quota) = facts.quota(&self.quota) else {
             let names: Vec<_> = facts.quotas.iter().map(|quota| quota.name.as_str()).collect();
-            bail!("--quota is one of {}", names.join(", "));
+            bail!("--quota must be one of {}", names.join(", "));
         };
         let ms = |ms: u32| Duration::from_millis(ms.into());
         let mut rules =
@@ -206,7 +206,7 @@ pub(crate) async fn run(args: &FcLocalArgs) -> anyhow::Result<ExitCode> {
         requests => front_cpu_s * 1e6 / requests as f64,
     };
     let outcome = SummaryWithCost { summary, front_cpu_s, front_cpu_request_us };
-    println!("{}  {:<40} {front_cpu_request_us:>12.1}", outcome.summary, "front's CPU a request, us");
+    println!("{}  {:<40} {front_cpu_request_us:>12.1}", outcome.summary, "CPU of the front per request, us");
     if let Some(path) = &args.json {
         std::fs::write(path, serde_json::to_vec_pretty(&outcome)?)
             .with_context(|| path.display().to_string())?;

@@ -6,10 +6,7 @@
 //! [`simulate`] and `fc_local` answer questions about Function Compute; its rules are the crate `fc-model`. The
 //! benchmarks are the crate `loadtest-bench`, which uses the modules that are public for it.
 
-#![allow(
-    missing_docs,
-    reason = "a binary's library: its items are used by its own tests and benchmarks only"
-)]
+#![allow(missing_docs, reason = "a doc comment is written only where the name is not enough")]
 
 pub mod cli;
 mod demo;

@@ -3,7 +3,7 @@
 //! Clients hold their requests open, so that an instance's slots bind and not this machine's speed. Starts are
 //! simulated with the durations that fc-local measured.
 
-#![allow(clippy::expect_used, reason = "a test says what it expects")]
+#![allow(clippy::expect_used, reason = "expect() messages state the expectation")]
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -25,7 +25,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use front::FcLocalFixture;
 
 #[path = "common/front.rs"]
-#[allow(dead_code, reason = "this test uses a part of it")]
+#[allow(dead_code, reason = "only some tests use every item")]
 mod front;
 
 /// Maximum relative difference of fc-local from the simulator, in counts, latencies and instance time.
@@ -152,7 +152,7 @@ async fn fc_local_and_the_simulator_agree_on_a_small_sale() {
     // On-demand instances linger for a minute in both.
     assert!(front.end(Signal::INT).await.success());
     if played.slip_max > SLIP_MAX {
-        println!("skipped: this machine was too busy, a request was sent {:?} late", played.slip_max);
+        println!("skipped: the machine was too busy: a request was sent {:?} late", played.slip_max);
         return;
     }
     let summary: Value =

@@ -1,7 +1,7 @@
 //! The demo as a user runs it: processes, a sale, a ledger. Always embedded; also against the real stack where
 //! `infra/local/stack env` is set.
 
-#![allow(clippy::expect_used, reason = "a test says what it expects")]
+#![allow(clippy::expect_used, reason = "expect() messages state the expectation")]
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -63,7 +63,7 @@ fn a_broker_killed_in_the_middle_loses_no_accepted_order() {
 }
 
 #[test]
-fn real_twenty_thousand_orders_through_the_real_parts() {
+fn real_twenty_thousand_orders_through_the_real_stack() {
     if stack_is_up() {
         assert_adds_up(&["--real", "--orders=21000"], 20_000);
     }
@@ -80,14 +80,14 @@ fn real_a_worker_killed_in_the_middle_leaves_the_ledger_exact() {
 }
 
 #[test]
-fn real_the_database_proxy_in_between_changes_nothing() {
+fn real_the_ledger_is_exact_through_the_database_proxy() {
     if stack_is_up() {
         assert_adds_up(&["--real", "--proxy", "--orders=8000", "--burst=2000"], 7_500);
     }
 }
 
 #[test]
-fn faulty_flags_are_told_with_exit_code_2() {
+fn invalid_flags_exit_with_code_2() {
     for flags in
         [vec!["--orders=1"], vec!["--proxy"], vec!["--real", "--kill-broker"], vec!["--drain-rate=0"]]
     {

@@ -1,7 +1,7 @@
 //! ingest-fn's image, its file system unpacked: the binary starts from it alone, not as root, without write access, and
 //! accepts an order through a running broker. `infra/image/check` unpacks the image and runs this.
 
-#![allow(clippy::expect_used, reason = "a test says what it expects")]
+#![allow(clippy::expect_used, reason = "expect() messages state the expectation")]
 #![cfg(target_os = "linux")]
 
 use std::io::{Read, Write};
@@ -49,7 +49,7 @@ fn ask(address: SocketAddr, request: &str) -> std::io::Result<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_image_takes_an_order_without_root_and_without_writing() {
+async fn the_image_accepts_an_order_without_root_and_without_writing() {
     let Some(root) = std::env::var_os("SPILLWAY_TEST_IMAGE_ROOT") else {
         println!("skipped: SPILLWAY_TEST_IMAGE_ROOT is not set; infra/image/check sets it");
         return;

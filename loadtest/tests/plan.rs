@@ -1,6 +1,6 @@
 //! The plan against examples computed by hand, laws that hold for every plan, and the command as users run it.
 
-#![allow(clippy::expect_used, reason = "a test says what it expects")]
+#![allow(clippy::expect_used, reason = "expect() messages state the expectation")]
 
 use std::process::Command;
 
@@ -73,7 +73,7 @@ fn instances_by_cpu() {
 }
 
 #[test]
-fn a_minute_at_fifty_thousand_is_three_million_calls_for_less_than_half_a_dollar() {
+fn a_minute_at_fifty_thousand_costs_less_than_half_a_dollar() {
     let plan = plan(&["--peak-rps=50000", "--duration=60s"]);
     assert_eq!(value(&plan, "orders"), 3_000_000.0);
     assert_eq!(value(&plan, "cu_invocations"), 22_500.0);
@@ -114,7 +114,7 @@ fn below_the_cap_no_order_waits() {
 }
 
 #[test]
-fn every_tier_of_the_price_table_is_reached() {
+fn every_price_tier_is_used() {
     let prices = facts().prices;
     for (cu, currency, expected) in [
         (22_500.0, PriceCurrency::Usd, 0.45),
@@ -130,7 +130,7 @@ fn every_tier_of_the_price_table_is_reached() {
 }
 
 #[test]
-fn use_is_counted_as_documented() {
+fn usage_is_billed_as_documented() {
     let prices = facts().prices;
     // Two instance-seconds of 0.5 vCPU and 1 GB busy, one idle: 1 vCPU-s, 3 GB-s.
     let usage = BilledUsage::of_instances(0.5, 1024.0, 2.0, 1.0);
@@ -193,7 +193,7 @@ fn the_gateway_carries_the_peak_or_none_is_named() {
 }
 
 #[test]
-fn every_figure_says_how_sure_it_is_and_prices_that_are_not_known_are_not_invented() {
+fn every_figure_has_a_certainty_and_unknown_prices_are_omitted() {
     let plan = plan(&["--peak-rps=50000"]);
     for figure in plan.sections.iter().flat_map(|section| &section.figures) {
         assert!(!figure.sources.is_empty(), "{} says where it comes from", figure.name);
@@ -214,7 +214,7 @@ fn every_figure_says_how_sure_it_is_and_prices_that_are_not_known_are_not_invent
 }
 
 #[test]
-fn a_flag_replaces_a_measurement_and_is_no_longer_in_doubt() {
+fn a_flag_replaces_a_measurement_and_is_given() {
     let given = plan(&["--peak-rps=50000", "--ingest-us-per-order=500", "--vcpu=1"]);
     assert_eq!(value(&given, "instances_by_cpu"), 25.0);
     let doubt = given.figure("instances_by_cpu").expect("a figure").sources.join(" ");
@@ -225,7 +225,7 @@ fn a_flag_replaces_a_measurement_and_is_no_longer_in_doubt() {
 }
 
 #[test]
-fn the_sweet_spot_is_next_to_the_least_cost_and_keeps_the_goal() {
+fn the_sweet_spot_is_near_the_least_cost_and_meets_the_goal() {
     for us in ["5", "44.2", "500", "5000"] {
         let plan = plan(&["--peak-rps=50000", "--ingest-us-per-order", us]);
         let sweet = plan.sweet_spot.expect("a sweet spot");
@@ -250,9 +250,7 @@ fn the_curve_is_drawn_with_its_sweet_spot() {
     let plan = plan(&["--peak-rps=50000"]);
     for format in [PlanFormat::Text, PlanFormat::Markdown] {
         let text = render(&plan, &facts.prices, PriceCurrency::Usd, format);
-        for part in
-            ["vCPU", "# sweet spot", "price not known here", "Where it comes from", "loadtest simulate"]
-        {
+        for part in ["vCPU", "# sweet spot", "price not known here", "Sources", "loadtest simulate"] {
             assert!(text.contains(part), "{format:?}: {part}");
         }
         assert!(text.lines().any(|line| line.contains('│') && line.contains('#') && line.contains('*')));
@@ -289,7 +287,7 @@ proptest! {
     }
 
     #[test]
-    fn a_slower_broker_or_a_dearer_order_never_needs_fewer_instances(load in loads(), factor in 1.0..20.0_f64) {
+    fn a_slower_broker_or_a_costlier_order_never_needs_fewer_instances(load in loads(), factor in 1.0..20.0_f64) {
         let facts = facts();
         let at = |load: &SaleLoad| load.at(1.0, 1024.0, &facts.measured.coalescing, &facts.prices).instances;
         let slower = SaleLoad { publish_ms: load.publish_ms * factor, ..load };
@@ -314,7 +312,7 @@ proptest! {
     }
 
     #[test]
-    fn a_size_that_is_chosen_is_a_size_of_the_platform(steps in 1_u32..=320, needed_mb in 1.0..2_000.0_f64) {
+    fn a_chosen_size_exists_on_the_platform(steps in 1_u32..=320, needed_mb in 1.0..2_000.0_f64) {
         let limits = facts().specs.instance;
         let vcpu = f64::from(steps) * 0.05;
         if let Some(memory_mb) = sizing::memory_mb(&limits, vcpu, needed_mb) {
@@ -327,7 +325,7 @@ proptest! {
 }
 
 #[test]
-fn all_wrong_flags_are_named_at_once() {
+fn all_invalid_flags_are_listed_at_once() {
     let wrong = [
         "--peak-rps=-1",
         "--headroom=2",
@@ -346,16 +344,16 @@ fn all_wrong_flags_are_named_at_once() {
 }
 
 #[test]
-fn orders_that_do_not_fit_into_the_sale_are_refused() {
+fn orders_that_do_not_fit_into_the_sale_are_an_error() {
     let facts = facts();
     let fault = PlanTarget::new(&args(&["--peak-rps=100", "--orders=1000", "--duration=5s"]), &facts)
         .expect_err("too many");
-    assert!(fault.to_string().contains("do not fit"), "{fault}");
+    assert!(fault.to_string().contains("is too many"), "{fault}");
     assert!(PlanTarget::new(&args(&["--peak-rps=100", "--orders=500", "--duration=5s"]), &facts).is_ok());
 }
 
 #[test]
-fn the_json_file_holds_the_figures_and_the_curve() {
+fn the_json_file_contains_the_figures_and_the_curve() {
     let directory = tempfile::TempDir::new().expect("a directory");
     let json = directory.path().join("plan.json");
     let output = Command::new(env!("CARGO_BIN_EXE_loadtest"))
@@ -375,7 +373,7 @@ fn the_json_file_holds_the_figures_and_the_curve() {
 }
 
 #[test]
-fn a_price_table_of_ones_own_is_used_and_checked() {
+fn a_custom_price_table_is_used_and_validated() {
     let shipped = include_str!("../data/prices.toml");
     let dearer =
         PlanFacts::load(Some(&shipped.replace("per_cu = 0.000020", "per_cu = 0.00020"))).expect("a table");

@@ -1,6 +1,6 @@
 //! `loadtest run` as a user runs it: the shipped scenarios at a tenth of their size or less, and failures.
 
-#![allow(clippy::expect_used, reason = "a test says what it expects")]
+#![allow(clippy::expect_used, reason = "expect() messages state the expectation")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -143,7 +143,7 @@ fn retry_storm_makes_each_order_once() {
 }
 
 #[test]
-fn sold_out_tells_every_order_why() {
+fn sold_out_gives_every_order_a_reason() {
     let report =
         plays("sold-out --no-expect --phase constant:800:2s --set sale.hot_stock=50 --set buyers.users=500");
     assert!(count(&report, "/ledger/rejected/sold_out") > 50, "{}", report["ledger"]);
@@ -151,7 +151,7 @@ fn sold_out_tells_every_order_why() {
 }
 
 #[test]
-fn hostile_clients_are_refused_clearly() {
+fn hostile_clients_get_clear_errors() {
     let report = plays(
         "hostile --no-expect --phase constant:300:3s --set clients.slow_body_ms=300 --expect refused_share=0.1.. --expect conflicts=5..",
     );
@@ -215,7 +215,7 @@ fn accepting_server() -> SocketAddr {
 }
 
 #[test]
-fn a_system_that_is_there_already_is_played_without_a_ledger() {
+fn a_running_system_is_played_without_a_ledger() {
     let address = accepting_server();
     let (output, report) = run(&format!(
         "baseline --no-expect --set mix.invalid=0 --phase constant:100:1s --target http://{address}"
@@ -227,14 +227,14 @@ fn a_system_that_is_there_already_is_played_without_a_ledger() {
 }
 
 #[test]
-fn faults_of_a_scenario_are_told_at_once_with_exit_code_64() {
+fn errors_of_a_scenario_are_listed_at_once_with_exit_code_64() {
     let output = loadtest("run baseline --set buyers.users=0 --set mix.replays=2 --expect luck=1..")
         .output()
         .expect("runs");
     assert_eq!(output.status.code(), Some(64));
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    let printed = String::from_utf8_lossy(&output.stderr).into_owned();
     for fault in ["buyers.users", "mix.replays", "expect.luck"] {
-        assert!(told.contains(fault), "{fault}: {told}");
+        assert!(printed.contains(fault), "{fault}: {printed}");
     }
     let output = loadtest("run no-such-scenario").output().expect("runs");
     assert_eq!(output.status.code(), Some(64));
@@ -243,7 +243,7 @@ fn faults_of_a_scenario_are_told_at_once_with_exit_code_64() {
 }
 
 #[test]
-fn scenarios_print_what_flags_make_of_them() {
+fn print_scenario_applies_the_flags() {
     let output = loadtest("run flash-sale --drain-rate 77 --print-scenario").output().expect("runs");
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(printed.contains("rate = 77"), "{printed}");
@@ -254,10 +254,7 @@ fn scenarios_print_what_flags_make_of_them() {
     assert_eq!(String::from_utf8_lossy(&again.stdout), printed, "what is printed is a scenario file");
     // The services' own environment variables do not affect the child processes of a run.
     let with_variables = loadtest("run flash-sale --drain-rate 77 --print-scenario")
-        .envs([
-            ("SPILLWAY_ORDER_ID_KEYS", "demo=00"),
-            ("SPILLWAY_DATABASE_URL", "mysql://nobody@127.0.0.1/x"),
-        ])
+        .envs([("SPILLWAY_ORDER_ID_KEYS", "demo=00"), ("SPILLWAY_DATABASE_URL", "mysql://user@127.0.0.1/x")])
         .output()
         .expect("runs");
     assert_eq!(String::from_utf8_lossy(&with_variables.stdout), printed);

@@ -1,6 +1,6 @@
 //! The simulator against published facts, closed formulas, laws of every run, and the plan.
 
-#![allow(clippy::expect_used, reason = "a test says what it expects")]
+#![allow(clippy::expect_used, reason = "expect() messages state the expectation")]
 
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -63,7 +63,7 @@ fn instances_at(outcome: &SimulationOutcome, at_ms: u64) -> u32 {
 }
 
 #[test]
-fn ten_thousand_instances_in_three_seconds_as_in_the_article_and_three_hundred_by_the_quotas() {
+fn the_article_quota_starts_ten_thousand_instances_in_three_seconds_and_the_default_three_hundred() {
     // Twice as many requests in flight as instances are allowed, one per instance.
     let flood = SimulationSetup {
         rules: rules("article", 1),
@@ -98,7 +98,7 @@ fn three_hundred_at_once_then_three_hundred_a_minute() {
 }
 
 #[test]
-fn concurrency_cuts_cold_starts_by_more_than_eighty_per_cent_as_in_the_article() {
+fn concurrency_cuts_cold_starts_by_more_than_eighty_percent() {
     let started = |concurrency: u16| {
         let mut sale = setup(&["constant:100:2s", "linear:100:2000:1s", "constant:2000:5s"]);
         sale.rules = PlatformRules { concurrency, ..rules("article", concurrency) };
@@ -109,7 +109,7 @@ fn concurrency_cuts_cold_starts_by_more_than_eighty_per_cent_as_in_the_article()
 }
 
 #[test]
-fn requests_under_way_over_concurrency_are_the_instances_in_use() {
+fn requests_in_flight_over_concurrency_are_the_instances_in_use() {
     // The reference's examples: 50,000/s.
     for (latency_ms, concurrency, expected) in [(20.0, 100, 10), (100.0, 100, 50), (100.0, 200, 25)] {
         let mut sale = setup(&["constant:50000:1s"]);
@@ -124,7 +124,7 @@ fn requests_under_way_over_concurrency_are_the_instances_in_use() {
 }
 
 #[test]
-fn the_cpu_waits_as_the_closed_formulas_say() {
+fn the_wait_for_cpu_matches_the_closed_formulas() {
     // (vCPU, utilisation, tolerance): exact for one server, an approximation for more.
     for (vcpu, utilisation, tolerance) in
         [(1.0, 0.3, 0.02), (1.0, 0.6, 0.02), (0.5, 0.8, 0.03), (2.0, 0.7, 0.08), (4.0, 0.8, 0.08)]
@@ -154,7 +154,7 @@ fn the_cpu_waits_as_the_closed_formulas_say() {
 }
 
 #[test]
-fn latency_grows_when_an_instance_takes_more_at_once_than_its_cpu_keeps_up_with() {
+fn latency_grows_when_concurrency_exceeds_the_cpu() {
     let p99_ms = |concurrency: u16| {
         let mut sale = setup(&["constant:10000:3s"]);
         (sale.vcpu, sale.memory_mb, sale.us_per_order) = (0.1, 128.0, 50.0);
@@ -204,7 +204,7 @@ fn warming_too_late_is_as_bad_as_not_at_all() {
 }
 
 #[test]
-fn what_is_idle_is_frozen_thawed_and_stopped() {
+fn idle_instances_freeze_thaw_and_stop() {
     // A burst, two seconds of silence, a burst, silence beyond the linger.
     let mut sale = setup(&["constant:1000:1s", "constant:0:2s", "constant:1000:1s", "constant:0:70s"]);
     sale.thaw_ms = 50.0;
@@ -214,14 +214,14 @@ fn what_is_idle_is_frozen_thawed_and_stopped() {
     let counts = &outcome.counts;
     assert!(counts.thawed >= 1 && counts.frozen > counts.thawed, "{counts:?}");
     assert_eq!((counts.stopped, counts.started), (counts.started, counts.stopped));
-    assert_eq!(outcome.instance_counts.total(), 0, "all are gone in the end");
+    assert_eq!(outcome.instance_counts.total(), 0, "all are gone at the end");
     assert_eq!(instances_at(&outcome, 74_000), 0);
     // A second of 1,000 requests; those within 50 ms of the thaw waited for it.
     assert!(outcome.latency.max_us >= 70_000, "{}", outcome.latency.max_us);
 }
 
 #[test]
-fn the_bill_is_what_the_price_table_says() {
+fn the_bill_matches_the_price_table() {
     let mut sale = setup(&["constant:1000:10s"]);
     sale.prewarm = warm(10, 25.0);
     (sale.vcpu, sale.memory_mb) = (0.5, 1024.0);
@@ -249,7 +249,7 @@ fn the_same_seed_gives_the_same_outcome() {
 }
 
 #[test]
-fn a_broken_law_is_noticed() {
+fn a_violated_law_is_an_error() {
     let good = run(&setup(&["constant:100:1s"]));
     let broken: [fn(&mut SimulationOutcome); 5] = [
         |outcome| outcome.answered -= 1,
@@ -309,7 +309,7 @@ proptest! {
 }
 
 #[test]
-fn the_sweep_finds_the_least_prewarm_that_keeps_the_goal() {
+fn the_sweep_finds_the_smallest_prewarm_that_meets_the_goal() {
     let facts = facts();
     let mut sale = setup(&["constant:100:1s", "constant:20000:2s"]);
     sale.spacing = Spacing::Poisson;
@@ -319,7 +319,7 @@ fn the_sweep_finds_the_least_prewarm_that_keeps_the_goal() {
     let axes = [SweepAxis { dial: SweepParameter::Prewarm, values: vec![0.0, 2.0, 16.0] }];
     let one = sweep(&sale, &axes, goal, &facts, 1).expect("a sweep");
     assert_eq!(one, sweep(&sale, &axes, goal, &facts, 2).expect("a sweep"), "threads change nothing");
-    let best = &one.rows[one.best.expect("one keeps the goal")];
+    let best = &one.rows[one.best.expect("one meets the goal")];
     assert!(best.keeps_goal && best.refined && (3..16).contains(&best.prewarm), "{best:?}");
     // One instance fewer does not meet the goal under every seed; so many do.
     let keeps = |prewarm: u32| {
@@ -335,7 +335,7 @@ fn the_sweep_finds_the_least_prewarm_that_keeps_the_goal() {
 }
 
 #[test]
-fn every_dial_turns() {
+fn every_sweep_parameter_has_an_effect() {
     let facts = facts();
     let mut sale = setup(&["constant:1000:1s"]);
     sale.prewarm = warm(5, 60.0);
@@ -382,7 +382,7 @@ fn a_shipped_scenario_is_simulated_and_written() {
 }
 
 #[test]
-fn starts_that_fc_local_measured_are_used() {
+fn measured_starts_of_fc_local_are_used() {
     let directory = tempfile::TempDir::new().expect("a directory");
     let (starts, json) = (directory.path().join("starts.json"), directory.path().join("outcome.json"));
     let measured =
@@ -398,7 +398,7 @@ fn starts_that_fc_local_measured_are_used() {
 }
 
 #[test]
-fn all_wrong_flags_are_named_at_once_and_a_hopeless_sweep_fails() {
+fn all_invalid_flags_are_listed_at_once_and_a_sweep_without_a_solution_fails() {
     let output = command(&[
         "--vcpu=0.07",
         "--quota=mars",
@@ -413,5 +413,5 @@ fn all_wrong_flags_are_named_at_once_and_a_hopeless_sweep_fails() {
     }
     let output = command(&["--phase=constant:100:1s", "--sweep=prewarm=0,1", "--p99-ms=1"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stdout).contains("None of these"));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("No setting meets"));
 }

@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn events_come_by_time_then_kind_then_instance() {
+    fn events_are_ordered_by_time_then_kind_then_instance() {
         let mut events = EventQueue::default();
         let ordered = [
             (1, InstanceEvent::Gone(9)),

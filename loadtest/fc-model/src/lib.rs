@@ -16,7 +16,7 @@
 //! - A stopping instance counts against the quotas until its process has ended.
 //! - Provisioned instances use the same delivery quota. Released ones linger like on-demand instances.
 
-#![allow(missing_docs, reason = "a crate of the load test; names say what a doc comment would repeat")]
+#![allow(missing_docs, reason = "a doc comment is written only where the name is not enough")]
 
 mod event_queue;
 mod facts;

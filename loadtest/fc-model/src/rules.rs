@@ -75,7 +75,7 @@ impl PlatformRules {
             if (least..=most).contains(&value) {
                 Ok(())
             } else {
-                Err(RulesError(format!("{name} is {value}, not {least} to {most}")))
+                Err(RulesError(format!("{name} is {value}; it must be {least} to {most}")))
             }
         };
         within("concurrency", u32::from(self.concurrency), 1, u32::from(CONCURRENCY_MAX))?;
@@ -93,7 +93,7 @@ impl PlatformRules {
         for window in &self.provisioned {
             within("provisioned.target", window.target, 0, INSTANCES_MAX)?;
             if window.from > window.until {
-                return Err(RulesError("a provisioned window ends before it begins".to_owned()));
+                return Err(RulesError("a provisioned window ends before it starts".to_owned()));
             }
         }
         Ok(())

@@ -16,7 +16,7 @@ pub(super) struct RealStack {
     script: String,
 }
 
-/// What was created for one run.
+/// Topic, group and database of one run.
 pub(super) struct RunResources {
     pub(super) client: ClientConfig,
     pub(super) topic: String,
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_status_of_the_stack_names_the_processes() {
+    fn the_stack_status_names_the_processes() {
         let text = "namesrv  up  127.0.0.1:9876   pid 11 5.5.0\nbroker   up  127.0.0.1:8081   pid 22 5.5.0\n\
                     mariadb  up  127.0.0.1:13306  pid 33 10.11\nproxy    down  127.0.0.1:13307  pid -\n";
         let expected = [("broker".to_owned(), 22), ("database".to_owned(), 33)];

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
-use super::flight::{InFlight, NoResponseCause};
+use super::in_flight::{InFlight, NoResponseCause};
 use super::response::{self, HttpResponse, ResponseParse};
 
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use hdrhistogram::Histogram;
 
-use super::flight::RequestEnd;
+use super::in_flight::RequestEnd;
 
 /// Counts so far. Threads update them ten times a second, not with each request.
 #[derive(Debug)]
@@ -107,7 +107,7 @@ impl ThreadTally {
         }
     }
 
-    pub(super) fn tell(&mut self, live: &LiveCounts) {
+    pub(super) fn publish(&mut self, live: &LiveCounts) {
         let counts = [
             (&live.sent, &mut self.sent),
             (&live.accepted, &mut self.accepted),

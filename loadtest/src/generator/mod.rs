@@ -5,18 +5,18 @@
 //! `read` and a share of an `epoll_wait`. Latency counts from the planned time. The *send delay* (`slip`) is the
 //! generator's own lateness. Waiting for a connection counts as latency, because the server keeps connections busy.
 
-mod alarm;
-mod answer;
+mod accepted_body;
 mod clock;
 mod connection;
-mod flight;
+mod in_flight;
 mod live;
-mod played;
 mod pool;
 mod record;
 mod response;
+mod result;
 mod thread;
 mod timers;
+mod wake_timer;
 mod worker;
 
 use std::net::SocketAddr;
@@ -33,8 +33,8 @@ use record::ThreadRecord;
 use worker::SendLoop;
 
 pub(crate) use live::LiveCounts;
-pub(crate) use played::RunResult;
-pub(crate) use played::quantiles;
+pub(crate) use result::RunResult;
+pub(crate) use result::quantiles;
 pub(crate) use shared::http::raise_open_files;
 
 /// Maximum requests a second of one thread.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use mio::{Registry, Token};
 
 use super::connection::ClientConnection;
-use super::flight::InFlight;
+use super::in_flight::InFlight;
 use super::timers::ConnectionSlot;
 
 /// Connections by slot; the slot number is also the token.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hdrhistogram::Histogram;
 use shared::order::{OrderId, PayloadDigest};
 
-use super::flight::{InFlight, NoResponseCause, RequestEnd};
+use super::in_flight::{InFlight, NoResponseCause, RequestEnd};
 use crate::workload::RequestKind;
 
 /// Maximum latency of a histogram, microseconds; larger than any time-out with retries.

@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn responses_are_read_as_they_grow() {
+    fn responses_are_parsed_incrementally() {
         let whole =
             b"HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 8\r\n\r\n{\"a\":10}";
         for end in 0..whole.len() {
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn chunks_are_joined_as_they_grow() {
+    fn chunks_are_joined_incrementally() {
         let whole = b"HTTP/1.1 429 Too Many\r\ntransfer-encoding: chunked\r\nretry-after: 2\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n";
         for end in 0..whole.len() {
             assert_eq!(parse(&whole[..end]), ResponseParse::Partial, "{end}");
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_single_response_is_refused() {
+    fn input_that_is_not_one_response_is_invalid() {
         for input in [
             &b"SSH-2.0-OpenSSH\r\n\r\n"[..],
             b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nab",
@@ -168,14 +168,14 @@ mod tests {
     }
 
     #[test]
-    fn announcements_are_passed_over_and_closing_is_seen() {
+    fn interim_responses_are_skipped_and_connection_close_is_detected() {
         let answer = complete(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 413 Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
         assert_eq!((answer.status, answer.close), (413, true));
         assert!(complete(b"HTTP/1.0 204 No Content\r\n\r\n").close);
     }
 
     #[test]
-    fn the_problem_s_own_code_is_found() {
+    fn the_problem_code_is_found() {
         let body = br#"{"type":"urn:x","status":422,"code":"invalid_order","errors":[{"code":"too_long"}]}"#;
         assert_eq!(problem_code(body), Some("invalid_order"));
         assert_eq!(problem_code(b"<html>"), None);

@@ -109,7 +109,7 @@ fn every_planned_request_is_sent_once_over_few_connections() {
     let timeline = played.timeline();
     assert_eq!(timeline.iter().map(|interval| interval.planned).sum::<u64>(), 1_000);
     assert_eq!(timeline.iter().map(|interval| interval.accepted).sum::<u64>(), 1_000);
-    assert_eq!(played.latencies().accepted.count, 1_000, "nothing is sampled away");
+    assert_eq!(played.latencies().accepted.count, 1_000, "no request is missing");
     assert_eq!(played.health().slip.count, 1_000);
     // `{}` names no order: the ledger will report it.
     let account = played.account(true);
@@ -118,7 +118,7 @@ fn every_planned_request_is_sent_once_over_few_connections() {
 }
 
 #[test]
-fn a_server_that_stalls_is_seen_from_the_planned_times() {
+fn a_stall_shows_in_latencies_from_planned_times() {
     // The first request on each of four connections is held for 200 ms: all later requests wait.
     let server = serve(|_, number, stream| {
         if number < 4 {
@@ -132,11 +132,11 @@ fn a_server_that_stalls_is_seen_from_the_planned_times() {
     assert!(latency.p90_us > 100_000, "{latency:?}");
     assert!(latency.max_us >= 195_000, "{latency:?}");
     let timeline = played.timeline();
-    assert!(timeline[0].max_us >= 195_000, "the timeline holds long times too: {timeline:?}");
+    assert!(timeline[0].max_us >= 195_000, "the timeline has long times too: {timeline:?}");
 }
 
 #[test]
-fn endings_are_told_apart() {
+fn request_ends_are_distinguished() {
     let server = serve(|_, number, stream| match number % 5 {
         0 => answer(stream, "202 Accepted", "", "{}"),
         // Function Compute responds 200 for a failed start: that is not an acceptance.
@@ -170,7 +170,7 @@ fn endings_are_told_apart() {
 }
 
 #[test]
-fn what_is_shed_comes_again_with_the_same_key() {
+fn shed_requests_are_retried_with_the_same_key() {
     let server = serve(|_, number, stream| {
         if number < 30 {
             answer(stream, "503 Unavailable", "retry-after: 0\r\n", r#"{"code":"queue_full"}"#)
@@ -189,7 +189,7 @@ fn what_is_shed_comes_again_with_the_same_key() {
 }
 
 #[test]
-fn connections_are_renewed_when_the_scenario_wants_it() {
+fn connections_are_renewed_as_the_scenario_demands() {
     let server = serve(|_, _, stream| answer(stream, "202 Accepted", "", "{}"));
     let mut scenario = scenario(200.0, 0.5);
     scenario.clients = ClientBehaviour { requests_per_connection: 5, ..scenario.clients };
@@ -200,7 +200,7 @@ fn connections_are_renewed_when_the_scenario_wants_it() {
 }
 
 #[test]
-fn slow_bodies_arrive_whole_and_hang_ups_have_no_answer() {
+fn slow_bodies_arrive_complete_and_hang_ups_have_no_response() {
     let server = serve(|request, _, stream| {
         // Only a complete body ends so.
         assert!(request.ends_with("}}"), "{request}");
@@ -215,11 +215,11 @@ fn slow_bodies_arrive_whole_and_hang_ups_have_no_answer() {
     let totals = played.totals();
     assert_eq!(totals.accepted + totals.unknown, 40, "{totals:?}");
     assert_eq!(totals.unknown_by_cause.get("hang_up"), Some(&totals.unknown));
-    assert!(totals.accepted >= 8 && totals.unknown >= 8, "both kinds are there: {totals:?}");
+    assert!(totals.accepted >= 8 && totals.unknown >= 8, "both kinds occur: {totals:?}");
 }
 
 #[test]
-fn a_slow_body_takes_as_long_as_the_scenario_says() {
+fn a_slow_body_takes_the_time_of_the_scenario() {
     let server = serve(|_, _, stream| answer(stream, "202 Accepted", "", "{}"));
     let mut scenario = scenario(10.0, 0.1);
     scenario.mix = RequestMix { slow_bodies: 1.0, ..scenario.mix };
@@ -231,7 +231,7 @@ fn a_slow_body_takes_as_long_as_the_scenario_says() {
 }
 
 #[test]
-fn without_a_server_nothing_was_sent() {
+fn without_a_server_nothing_is_sent() {
     let address = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port");
     let played = play(&scenario(100.0, 0.2), address);
     let totals = played.totals();
@@ -240,7 +240,7 @@ fn without_a_server_nothing_was_sent() {
 }
 
 #[test]
-fn a_run_that_is_stopped_accounts_for_what_it_did() {
+fn a_stopped_run_accounts_for_every_request() {
     let server = serve(|_, _, stream| answer(stream, "202 Accepted", "", "{}"));
     let running = start(plan(&scenario(500.0, 600.0), server.address)).expect("starts");
     while server.requests.load(Ordering::SeqCst) < 50 {
@@ -255,7 +255,7 @@ fn a_run_that_is_stopped_accounts_for_what_it_did() {
 }
 
 #[test]
-fn a_late_generator_voids_its_latencies_and_says_so() {
+fn a_late_generator_voids_its_latencies() {
     let server = serve(|_, _, stream| answer(stream, "202 Accepted", "", "{}"));
     let mut scenario = scenario(100.0, 0.2);
     scenario.generator.slip_p999_us_max = u32::MAX;
@@ -269,7 +269,7 @@ fn a_late_generator_voids_its_latencies_and_says_so() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn only_processors_that_there_are_count_as_pinned_to() {
+fn only_existing_processors_count_as_pinned() {
     let server = serve(|_, _, stream| answer(stream, "202 Accepted", "", "{}"));
     let mut scenario = scenario(50.0, 0.2);
     scenario.generator.threads = 2;

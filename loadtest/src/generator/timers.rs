@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, VecDeque};
 
-use super::flight::InFlight;
+use super::in_flight::InFlight;
 
 #[derive(Debug)]
 pub(super) enum TimedTask {

@@ -10,23 +10,23 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use shared::order::{OrderId, PayloadDigest};
 
-use super::alarm::{self, BEAT_NS, WakeTimer};
 use super::clock::PlanClock;
 use super::connection::{ClientConnection, IoProgress};
-use super::flight::{InFlight, NoResponseCause, RequestEnd};
+use super::in_flight::{InFlight, NoResponseCause, RequestEnd};
 use super::live::{LiveCounts, ThreadTally};
 use super::pool::ConnectionPool;
 use super::record::ThreadRecord;
 use super::response::{HttpResponse, problem_code};
 use super::timers::{ConnectionSlot, TimedTask, TimerQueue};
-use super::{SendPlan, answer, thread};
+use super::wake_timer::{self, TICK_NS, WakeTimer};
+use super::{SendPlan, accepted_body, thread};
 use crate::workload::{RequestKind, RequestRenderer};
 
 /// Maximum events handled before the plan is checked again, so that a burst of responses does not delay due requests.
 const EVENTS_MAX: usize = 32;
 
 /// Interval of the live counts' updates, nanoseconds.
-const TELL_NS: u64 = 100_000_000;
+const PUBLISH_NS: u64 = 100_000_000;
 
 /// Due requests within a tick from which a thread waits for the tick: 20,000 a second.
 const BUSY_REQUESTS: u64 = 4;
@@ -37,14 +37,14 @@ const TRICKLES: usize = 5;
 /// Size of the read buffer. Responses are far smaller.
 const SCRATCH_BYTES: usize = 16 * 1024;
 
-const ALARM: Token = Token(usize::MAX);
+const WAKE_TIMER: Token = Token(usize::MAX);
 
 pub(super) struct SendLoop {
     plan: Arc<SendPlan>,
     live: Arc<LiveCounts>,
     clock: PlanClock,
     poll: Poll,
-    alarm: WakeTimer,
+    wake_timer: WakeTimer,
     pool: ConnectionPool,
     /// Due requests without a connection.
     waiting: VecDeque<InFlight>,
@@ -57,8 +57,8 @@ pub(super) struct SendLoop {
     scratch: Box<[u8]>,
     record: ThreadRecord,
     tally: ThreadTally,
-    told_at_ns: u64,
-    beats: bool,
+    published_at_ns: u64,
+    ticks: bool,
     jitter: SmallRng,
 }
 
@@ -81,7 +81,7 @@ impl SendLoop {
         threads: u64,
     ) -> std::io::Result<Self> {
         let poll = Poll::new()?;
-        let alarm = WakeTimer::new(&poll, ALARM)?;
+        let wake_timer = WakeTimer::new(&poll, WAKE_TIMER)?;
         let connections_max = (u64::from(plan.clients.connections_max) / threads).max(1);
         Ok(Self {
             pool: ConnectionPool::new(plan.target, connections_max as usize),
@@ -91,7 +91,7 @@ impl SendLoop {
             live,
             clock,
             poll,
-            alarm,
+            wake_timer,
             waiting: VecDeque::new(),
             timers: TimerQueue::default(),
             next_number: index,
@@ -100,8 +100,8 @@ impl SendLoop {
             renderer: RequestRenderer::default(),
             scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
             tally: ThreadTally::new(),
-            told_at_ns: 0,
-            beats: false,
+            published_at_ns: 0,
+            ticks: false,
         })
     }
 
@@ -114,7 +114,7 @@ impl SendLoop {
         loop {
             let mut now = self.clock.now_ns();
             while let Some(due_ns) = next_due.filter(|due_ns| *due_ns <= now) {
-                self.take_planned(due_ns, now);
+                self.start_planned(due_ns, now);
                 next_due = self.next_due();
                 now = self.clock.now_ns();
             }
@@ -122,33 +122,33 @@ impl SendLoop {
             if self.live.stop.load(Ordering::Relaxed) {
                 next_due = None;
                 self.next_number = u64::MAX;
-                self.give_up_waiting(now);
+                self.drop_waiting(now);
             }
-            if now >= self.told_at_ns + TELL_NS {
-                self.tally.tell(&self.live);
-                self.told_at_ns = now;
+            if now >= self.published_at_ns + PUBLISH_NS {
+                self.tally.publish(&self.live);
+                self.published_at_ns = now;
             }
             if next_due.is_none() && self.is_idle() {
                 break;
             }
             let wake = [next_due, self.timers.next_ns()].into_iter().flatten().min();
-            let wake = wake.unwrap_or(u64::MAX).min(now + TELL_NS);
+            let wake = wake.unwrap_or(u64::MAX).min(now + PUBLISH_NS);
             // A full set of events may not be all of them.
             let more = events.iter().count() == EVENTS_MAX;
             let waited = if more {
                 self.poll.poll(&mut events, Some(Duration::ZERO))
             } else if self.is_busy(now) {
-                self.beats = true;
-                alarm::beat(&mut self.poll, &mut events, now)
+                self.ticks = true;
+                wake_timer::sleep_until_tick(&mut self.poll, &mut events, now)
             } else {
-                self.alarm.wait(&mut self.poll, &mut events, now, wake)
+                self.wake_timer.wait(&mut self.poll, &mut events, now, wake)
             };
             match waited {
                 Err(error) if error.kind() != std::io::ErrorKind::Interrupted => return Err(error),
                 _ => {}
             }
             for event in &events {
-                if event.token() != ALARM {
+                if event.token() != WAKE_TIMER {
                     self.event(
                         event.token().0,
                         event.is_readable() || event.is_read_closed(),
@@ -157,8 +157,8 @@ impl SendLoop {
                 }
             }
         }
-        self.tally.tell(&self.live);
-        self.record.resolution_ns = if self.beats { BEAT_NS } else { 0 };
+        self.tally.publish(&self.live);
+        self.record.resolution_ns = if self.ticks { TICK_NS } else { 0 };
         self.record.cpu_ns = thread::cpu_ns() - cpu_before;
         (self.record.connections_opened, self.record.connections_most) = self.pool.opened();
         Ok(self.record)
@@ -171,7 +171,7 @@ impl SendLoop {
 
     fn is_busy(&self, now: u64) -> bool {
         let number = self.next_number.saturating_add(self.step * (BUSY_REQUESTS - 1));
-        number < self.plan.schedule.requests() && self.plan.schedule.due_ns(number) <= now + BEAT_NS
+        number < self.plan.schedule.requests() && self.plan.schedule.due_ns(number) <= now + TICK_NS
     }
 
     fn is_idle(&self) -> bool {
@@ -179,14 +179,14 @@ impl SendLoop {
     }
 
     /// Starts the next planned request, due at `due_ns`.
-    fn take_planned(&mut self, due_ns: u64, now: u64) {
+    fn start_planned(&mut self, due_ns: u64, now: u64) {
         let spec = self.plan.workload.request_spec(self.next_number);
         self.next_number += self.step;
-        self.take_up(InFlight { id: 0, spec, attempt: 0, due_ns, sent: false }, now);
+        self.start_request(InFlight { id: 0, spec, attempt: 0, due_ns, sent: false }, now);
     }
 
     /// Sends a due request on a free connection, or queues it.
-    fn take_up(&mut self, mut flight: InFlight, now: u64) {
+    fn start_request(&mut self, mut flight: InFlight, now: u64) {
         self.flights += 1;
         flight.id = self.flights;
         let slip_ns = now.saturating_sub(flight.due_ns);
@@ -287,21 +287,22 @@ impl SendLoop {
 
     fn readable(&mut self, slot: usize, now: u64) {
         let Some(connection) = self.pool.get(slot) else { return };
-        match connection.readable(&mut self.scratch, |answer| told(&answer)) {
+        match connection.readable(&mut self.scratch, |answer| parse_response(&answer)) {
             Ok(None) => {}
-            Ok(Some(told)) => self.answered(slot, &told, now),
+            Ok(Some(parsed)) => self.answered(slot, &parsed, now),
             Err(cause) => self.fail(slot, cause, now),
         }
     }
 
-    fn answered(&mut self, slot: usize, told: &ParsedResponse, now: u64) {
+    fn answered(&mut self, slot: usize, parsed: &ParsedResponse, now: u64) {
         let Some(connection) = self.pool.get(slot) else { return };
         let Some(flight) = connection.flight.take() else { return };
         connection.answered += 1;
         let used_up = self.plan.clients.requests_per_connection;
         // A response before the whole request was written leaves the connection unusable.
-        let spent = told.close || !connection.is_written() || (used_up > 0 && connection.answered >= used_up);
-        self.end(flight, told.end, now, Some(told));
+        let spent =
+            parsed.close || !connection.is_written() || (used_up > 0 && connection.answered >= used_up);
+        self.end(flight, parsed.end, now, Some(parsed));
         if spent {
             self.pool.close(slot, self.poll.registry());
             self.open_for_waiting(now);
@@ -322,10 +323,10 @@ impl SendLoop {
     }
 
     /// Records a request's end and schedules its retry.
-    fn end(&mut self, flight: InFlight, end: RequestEnd, now: u64, told: Option<&ParsedResponse>) {
+    fn end(&mut self, flight: InFlight, end: RequestEnd, now: u64, parsed: Option<&ParsedResponse>) {
         let latency_us = now.saturating_sub(flight.due_ns) / 1_000;
         self.tally.ended(end, flight.is_own(), latency_us);
-        let (code, names) = told.map_or((None, None), |told| (told.code.as_deref(), told.names));
+        let (code, names) = parsed.map_or((None, None), |parsed| (parsed.code.as_deref(), parsed.names));
         self.record.ended(&flight, end, now, code, names);
         let again = match end {
             RequestEnd::Accepted | RequestEnd::Refused => false,
@@ -336,7 +337,7 @@ impl SendLoop {
             }
         };
         if again {
-            let wait_ns = self.backoff_ns(flight.attempt, told.and_then(|told| told.retry_after_s));
+            let wait_ns = self.backoff_ns(flight.attempt, parsed.and_then(|parsed| parsed.retry_after_s));
             let due_ns = now + wait_ns;
             let retry = InFlight { attempt: flight.attempt + 1, due_ns, sent: false, ..flight };
             self.timers.set(due_ns, TimedTask::Retry(Box::new(retry)));
@@ -355,7 +356,7 @@ impl SendLoop {
     fn run_timers(&mut self, now: u64) {
         while let Some(task) = self.timers.due(now) {
             match task {
-                TimedTask::Retry(flight) => self.take_up(*flight, now),
+                TimedTask::Retry(flight) => self.start_request(*flight, now),
                 TimedTask::HangUp(place) => {
                     if self.pool.is_under_way(place) {
                         self.fail(place.slot, NoResponseCause::HangUp, now);
@@ -394,7 +395,7 @@ impl SendLoop {
         }
     }
 
-    fn give_up_waiting(&mut self, now: u64) {
+    fn drop_waiting(&mut self, now: u64) {
         self.timers.drop_retries();
         while let Some(flight) = self.waiting.pop_front() {
             self.end(flight, RequestEnd::Unsent, now, None);
@@ -402,7 +403,7 @@ impl SendLoop {
     }
 }
 
-fn told(response: &HttpResponse<'_>) -> ParsedResponse {
+fn parse_response(response: &HttpResponse<'_>) -> ParsedResponse {
     let end = match response.status {
         202 => RequestEnd::Accepted,
         429 | 503 => RequestEnd::Shed,
@@ -418,13 +419,13 @@ fn told(response: &HttpResponse<'_>) -> ParsedResponse {
         close: response.close,
         retry_after_s: response.retry_after_s,
         code,
-        names: accepted.then(|| answer::read(&response.body)).flatten(),
+        names: accepted.then(|| accepted_body::read(&response.body)).flatten(),
     }
 }
 
 impl std::fmt::Debug for SendLoop {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Worker").field("next_number", &self.next_number).finish_non_exhaustive()
+        formatter.debug_struct("SendLoop").field("next_number", &self.next_number).finish_non_exhaustive()
     }
 }
 

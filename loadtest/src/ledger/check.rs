@@ -44,7 +44,7 @@ pub fn check(attempts: &[Attempt], facts: &DatabaseSnapshot, cap: Option<u32>) -
                 verdict.accepted += 1;
                 by_id.accepted.insert(attempt.digest);
                 if attempt.answered != Some((attempt.order_id, attempt.digest)) {
-                    faults.add("answer_names_another_order", attempt.order_id.to_string());
+                    faults.add("response_names_another_order", attempt.order_id.to_string());
                 }
             }
             AttemptEnding::Refused => {
@@ -94,10 +94,10 @@ fn check_rows(
         match (row.confirmed, &row.reason) {
             (true, None) => verdict.confirmed += 1,
             (false, Some(reason)) => *verdict.rejected.entry(reason.clone()).or_default() += 1,
-            (true, Some(_)) | (false, None) => faults.add("state_without_sense", row.order_id.to_string()),
+            (true, Some(_)) | (false, None) => faults.add("inconsistent_state", row.order_id.to_string()),
         }
         let Some(asked) = asked.get(&row.order_id) else {
-            faults.add("row_without_a_request", row.order_id.to_string());
+            faults.add("row_without_request", row.order_id.to_string());
             continue;
         };
         if asked.accepted.is_empty() {
@@ -106,7 +106,7 @@ fn check_rows(
         // A rejection after the publish (503) does not prove that the broker has no message.
         let possible = [&asked.accepted, &asked.unknown, &asked.refused];
         if !possible.iter().any(|digests| digests.contains(&row.digest)) {
-            faults.add("row_with_a_payload_nobody_sent", row.order_id.to_string());
+            faults.add("row_with_unknown_payload", row.order_id.to_string());
         }
     }
     for (order_id, asked) in asked {
@@ -144,7 +144,7 @@ fn check_conflicts(
             [&asked.accepted, &asked.unknown, &asked.refused].iter().any(|digests| digests.contains(digest))
         });
         if !sent || decided.get(order_id) == Some(digest) {
-            faults.add("conflict_without_a_cause", order_id.to_string());
+            faults.add("conflict_without_cause", order_id.to_string());
         }
     }
 }
@@ -179,7 +179,7 @@ fn check_stock(facts: &DatabaseSnapshot, faults: &mut FaultCollector) {
                 faults.add("limit_exceeded", format!("{sku}: {quantity}"));
             }
             Some(_) => {}
-            None => faults.add("sold_what_is_not_on_sale", sku),
+            None => faults.add("sold_unlisted_sku", sku),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The ledger: all requests against the contents of the database.
 //!
-//! Each request ended as accepted (202 only), rejected (any other response) or unknown (no response). The ledger adds
+//! Each request ended as accepted (202 only), refused (any other response) or unknown (no response). The ledger adds
 //! up if every accepted order is in the database once, an unknown one at most once, nothing else is there, and the
 //! database's own promises (stock, limits, conflicts, the cap) hold.
 
@@ -88,7 +88,7 @@ pub struct LedgerVerdict {
     pub accepted: usize,
     /// Requests with any other response.
     pub refused: usize,
-    /// Rejected requests by problem code.
+    /// Refused requests by problem code.
     #[serde(default)]
     pub refused_by_code: BTreeMap<String, usize>,
     /// Requests without a response.
@@ -142,15 +142,15 @@ impl std::fmt::Display for LedgerVerdict {
         for (code, requests) in &self.refused_by_code {
             line(&format!("    {code}"), requests)?;
         }
-        line("  unknown (no answer)", &self.unknown)?;
-        line("different orders accepted", &self.accepted_orders)?;
+        line("  unknown (no response)", &self.unknown)?;
+        line("distinct orders accepted", &self.accepted_orders)?;
         line("orders in the database", &self.rows)?;
         line("  confirmed", &self.confirmed)?;
         for (reason, orders) in &self.rejected {
             line(&format!("  rejected: {reason}"), orders)?;
         }
         line("  from unknown requests", &self.rows_of_unknown)?;
-        line("other payloads under a used key", &self.conflicts)?;
+        line("conflicts (other payload, used key)", &self.conflicts)?;
         line("dead letters", &self.dead_letters)?;
         match self.cap {
             Some(cap) => line("busiest second (cap)", &format!("{} ({cap})", self.busiest_second))?,

@@ -87,7 +87,7 @@ impl LedgerReader {
         if url.scheme() == "mysql" {
             let connection = MySqlConnection::connect(url.expose())
                 .await
-                .context("ledger: the database does not answer")?;
+                .context("ledger: the database does not respond")?;
             Ok(Self::MySql(Box::new(connection)))
         } else {
             let options = SqliteConnectOptions::from_str(url.expose())?.read_only(true);

@@ -74,7 +74,7 @@ fn a_sound_ledger_adds_up() {
 }
 
 #[test]
-fn every_planted_fault_is_named() {
+fn every_planted_fault_is_reported() {
     type PlantFault = fn(&mut Vec<Attempt>, &mut DatabaseSnapshot);
     let cases: [(&str, PlantFault); 16] = [
         ("accepted_order_lost", |_, facts| {
@@ -85,17 +85,17 @@ fn every_planted_fault_is_named() {
             let double = facts.orders[1].clone();
             facts.orders.push(double);
         }),
-        ("row_without_a_request", |_, facts| {
+        ("row_without_request", |_, facts| {
             facts.orders.push(LedgerOrder { decided_at_us: 9_000_000, ..row(9, 9, Some("sold_out")) });
             facts.items.insert(id(9), vec![("A".to_owned(), 1)]);
         }),
-        ("row_with_a_payload_nobody_sent", |_, facts| facts.orders[2].digest = digest(99)),
-        ("answer_names_another_order", |attempts, _| attempts[0].answered = Some((id(7), digest(1)))),
+        ("row_with_unknown_payload", |_, facts| facts.orders[2].digest = digest(99)),
+        ("response_names_another_order", |attempts, _| attempts[0].answered = Some((id(7), digest(1)))),
         ("conflict_not_recorded", |_, facts| facts.conflicts.clear()),
-        ("conflict_without_a_cause", |_, facts| {
+        ("conflict_without_cause", |_, facts| {
             facts.conflicts.insert((id(1), digest(77)));
         }),
-        ("state_without_sense", |_, facts| facts.orders[1].reason = None),
+        ("inconsistent_state", |_, facts| facts.orders[1].reason = None),
         ("order_without_lines", |_, facts| {
             facts.items.remove(&id(2));
         }),
@@ -106,7 +106,7 @@ fn every_planted_fault_is_named() {
             facts.stock.get_mut("A").expect("there").total = 3;
         }),
         ("limit_exceeded", |_, facts| facts.orders[2].user_id = "user-1".to_owned()),
-        ("sold_what_is_not_on_sale", |_, facts| {
+        ("sold_unlisted_sku", |_, facts| {
             facts.items.insert(id(4), vec![("B".to_owned(), 2)]);
             facts.stock.get_mut("A").expect("there").reserved = 2;
         }),

@@ -10,7 +10,7 @@ use super::span::Seconds;
 /// certainty of each figure.
 #[derive(Clone, Debug, clap::Args)]
 #[command(
-    after_help = "Exit codes: 0 planned, 1 a file could not be read or written, 2 wrong flags (all named at once)."
+    after_help = "Exit codes: 0 planned, 1 a file could not be read or written, 2 invalid flags (all are listed)."
 )]
 pub struct PlanArgs {
     /// Orders a second at the peak

@@ -4,7 +4,6 @@ use serde::Serialize;
 
 use super::specs::{BrokerSpec, RocketMq};
 
-/// How RocketMQ treats a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum BrokerMessageType {

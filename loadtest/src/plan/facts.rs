@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn certainty_is_ordered_by_doubt() {
+    fn certainty_is_ordered_from_given_to_unknown() {
         assert!(Certainty::Given < Certainty::Certain && Certainty::Certain < Certainty::Unknown);
     }
 }

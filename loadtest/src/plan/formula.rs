@@ -260,7 +260,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_readable() {
+    fn numbers_are_formatted_with_separators() {
         for (value, expected) in [
             (0.0, "0"),
             (50_000.0, "50,000"),

@@ -9,6 +9,7 @@ pub mod cost;
 pub mod facts;
 pub mod formula;
 pub mod plot;
+mod price;
 pub mod queueing;
 mod render;
 mod report;

@@ -6,7 +6,7 @@ use super::formula::number;
 pub struct Plot {
     pub columns: usize,
     pub rows: usize,
-    /// Whether the horizontal axis is logarithmic; its values must then be above 0.
+    /// True for a logarithmic horizontal axis, whose values must be above 0.
     pub log_x: bool,
     pub log_y: bool,
 }
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn one_value_and_none_can_be_drawn() {
+    fn one_value_or_none_can_be_drawn() {
         assert!(PLOT.draw(&line(|_| 7.0)[..1], "s", "").contains('*'));
         assert_eq!(PLOT.draw(&[], "s", ""), "");
     }

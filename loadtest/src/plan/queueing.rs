@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cores_are_as_few_as_can_be() {
+    fn a_vcpu_share_has_as_few_servers_as_possible() {
         for (vcpu, servers, speed) in [
             (0.05, 1, 0.05),
             (0.5, 1, 0.5),
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn one_server_waits_as_pollaczek_and_khinchine_say() {
+    fn one_server_waits_as_pollaczek_khinchine() {
         for utilisation in [0.1, 0.5, 0.7, 0.9] {
             let expected = utilisation / (2.0 * (1.0 - utilisation));
             assert!((mean_wait(1, utilisation) - expected).abs() < 1e-12);

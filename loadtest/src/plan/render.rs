@@ -41,7 +41,7 @@ fn as_text(out: &mut String, plan: &SalePlan, prices: &Prices, currency: PriceCu
     writeln!(out, "The size of an instance")?;
     writeln!(out, "{}", curve(plan, prices, currency))?;
     table(out, plan, prices, currency, "  ", "")?;
-    writeln!(out, "\nWhere it comes from")?;
+    writeln!(out, "\nSources")?;
     for source in &plan.sources {
         wrapped(
             out,
@@ -50,7 +50,7 @@ fn as_text(out: &mut String, plan: &SalePlan, prices: &Prices, currency: PriceCu
         )?;
     }
     wrapped(out, "  measured: ", &plan.measured)?;
-    writeln!(out, "  A figure is as doubtful as the most doubtful of what it rests on.")?;
+    writeln!(out, "  A figure's certainty is that of its least certain source.")?;
     writeln!(out, "\nSimulate it\n  {}", plan.simulate_command)
 }
 
@@ -83,7 +83,7 @@ fn as_markdown(
     }
     writeln!(out, "## The size of an instance\n\n```text\n{}```\n", curve(plan, prices, currency))?;
     table(out, plan, prices, currency, "| ", " |")?;
-    writeln!(out, "\n## Where it comes from\n\n| | Certainty | Source |\n|---|---|---|")?;
+    writeln!(out, "\n## Sources\n\n| | Certainty | Source |\n|---|---|---|")?;
     for source in &plan.sources {
         writeln!(out, "| {} | {} | {} |", source.id, source.basis.certainty.word(), source.basis.source)?;
     }
@@ -121,7 +121,7 @@ fn curve(plan: &SalePlan, prices: &Prices, currency: PriceCurrency) -> String {
     marks.extend(plan.sweet_spot.iter().map(|point| mark(point, '#')));
     let plot = Plot { columns: 64, rows: 13, log_x: true, log_y: true };
     let label = format!(
-        "{} a million orders at the peak (* keeps p99, . does not, # the sweet spot)",
+        "{} per million orders at the peak (* meets the p99 goal, . does not, # the sweet spot)",
         currency.code()
     );
     plot.draw(&marks, "vCPU", &label)

@@ -3,14 +3,13 @@
 use fc_model::{Basis, Certainty, Fact};
 
 use super::broker::{BrokerMessageType, Tps};
-use super::cost::BilledUsage;
 use super::facts::PlanFacts;
 use super::formula::{ReportBuilder, Term, number};
 use super::queueing::Cores;
 use super::sizing::{BindingLimit, SWEET_SPOT_WITHIN, SizingPoint};
 use super::target::PlanTarget;
 
-/// What every section reads and writes.
+/// Input and output of all sections.
 pub(super) struct Sections<'a> {
     pub(super) builder: ReportBuilder,
     pub(super) target: &'a PlanTarget,
@@ -61,7 +60,7 @@ impl<'a> Sections<'a> {
     }
 
     /// The planned number of instances, the result of the search in `sizing`.
-    fn planned_instances(&self) -> Term {
+    pub(super) fn planned_instances(&self) -> Term {
         let target = self.target;
         let bases = [&target.peak_rps, &target.publish_ms, &target.concurrency, &target.headroom];
         let bases = bases.map(Fact::basis).into_iter().chain(self.cpu_bases());
@@ -94,12 +93,12 @@ impl<'a> Sections<'a> {
         let cpu = Term::scaled(&target.us_per_order, " µs", 1e-6);
         let busy = self.vcpu() * (publish + cpu.clone()) / cpu;
         let concurrency = busy.ceil().note(&format!(
-            " keep the CPU busy, more would wait; at most {}, at least room for 4 standard deviations above the mean",
+            " keep the CPU busy; at most {}; slots for 4 standard deviations above the mean",
             number(target.concurrency.value)
         ));
         let concurrency = concurrency.valued(chosen.concurrency);
         let concurrency = concurrency.resting_on([target.concurrency.basis()]);
-        self.builder.amount("concurrency", "requests at once to allow", "", &concurrency);
+        self.builder.amount("concurrency", "concurrency to configure", "", &concurrency);
         let cores = Cores::new(chosen.vcpu);
         let service_ms = cores.service_us(target.us_per_order.value) / 1000.0;
         let wait_ms = chosen.latency_mean_ms - target.publish_ms.value - service_ms;
@@ -111,9 +110,9 @@ impl<'a> Sections<'a> {
         );
         let mean = ms(target.publish_ms.value, "publish") + ms(service_ms, "CPU") + ms(wait_ms, &wait);
         let mean = mean.resting_on(self.latency().bases().iter().cloned());
-        self.builder.amount("latency_mean_ms", "time of a request in it", "ms", &mean);
+        self.builder.amount("latency_mean_ms", "time of a request in the instance", "ms", &mean);
         let text = format!(
-            "the wait by the exponential tail of M/D/{}, publishing constant; goal {} ms",
+            "exponential tail of M/D/{} for the wait, constant publish time; goal {} ms",
             cores.servers,
             number(target.p99_ms.value)
         );
@@ -133,19 +132,19 @@ impl<'a> Sections<'a> {
         let under_way = self.peak() * self.latency();
         self.builder.amount(
             "requests_under_way",
-            "requests under way",
+            "requests in flight",
             "",
             &under_way.clone().note(" (Little)"),
         );
         let by_slots = (under_way / Term::fact(&target.concurrency)).ceil().at_least(1.0);
         let by_slots = by_slots.resting_on([self.facts.specs.instance.by_concurrency.basis()]);
-        self.builder.amount("instances_by_concurrency", "by requests at once", "", &by_slots);
+        self.builder.amount("instances_by_concurrency", "by concurrency", "", &by_slots);
         let cpu = Term::scaled(&target.us_per_order, " µs", 1e-6);
         let by_cpu = (self.peak() * cpu / self.vcpu()).ceil().at_least(1.0);
         self.builder.amount("instances_by_cpu", "by CPU", "", &by_cpu);
         let limit = match chosen.bound {
             BindingLimit::Cpu => "CPU is the limit",
-            BindingLimit::Concurrency => "requests at once are the limit",
+            BindingLimit::Concurrency => "concurrency is the limit",
         };
         let text = format!("{limit}; {} % free", number(target.headroom.value * 100.0));
         let rule = self.facts.specs.instance.by_concurrency.basis();
@@ -162,12 +161,12 @@ impl<'a> Sections<'a> {
         let quota = &target.quota;
         let provisioned_max = &facts.specs.instance.provisioned_max;
         self.builder.section("Warming and quotas");
-        let text = "all that the peak needs: the sale begins before more can start".to_owned();
+        let text = "all that the peak needs: later starts would be too late".to_owned();
         let prewarm = chosen.instances.min(provisioned_max.value);
         let prewarm = Term::computed(prewarm, text, self.planned_instances().bases().to_vec());
         let prewarm = prewarm.resting_on([provisioned_max.basis()]);
         self.builder.amount("prewarm", "provisioned instances", "", &prewarm);
-        self.builder.duration("lead_s", "warmed before the sale by", &Term::fact(&target.lead_s));
+        self.builder.duration("lead_s", "lead time of the pre-warm", &Term::fact(&target.lead_s));
         let check = |fits: bool| {
             let verdict = if fits { "fits" } else { "DOES NOT FIT: request a higher quota" };
             format!("{}: {verdict}", quota.name)
@@ -193,12 +192,12 @@ impl<'a> Sections<'a> {
         let verdict = if most.value > burst.value {
             "the rest gets 429"
         } else {
-            "they start at once, and every request waits"
+            "they start together, and every request waits"
         };
         let most = most
             .note(&format!(" during the longest start; {} start at once: {verdict}", number(burst.value)))
             .resting_on([burst.basis()]);
-        self.builder.term("instances_cold_max", "instances, if none were warm", shown, &most);
+        self.builder.term("instances_cold_max", "instances without a pre-warm", shown, &most);
     }
 
     fn broker(&mut self) {
@@ -279,11 +278,11 @@ impl<'a> Sections<'a> {
         let needed =
             (result(&send) + result(&receive)).max(result(&send) / Term::fact(&rules.send_share_max));
         self.builder.amount(names[2], &format!("specification needed, {kind}"), "TPS", &needed);
-        let label = format!("smallest one known, {kind}");
+        let label = format!("smallest known, {kind}");
         match tps.spec(rules) {
             Some(spec) => {
                 let connections = spec.connections.map_or_else(
-                    || "its connections are not known here".to_owned(),
+                    || "connection limit unknown".to_owned(),
                     |most| format!("{} connections", number(most)),
                 );
                 let formula = format!(
@@ -295,7 +294,8 @@ impl<'a> Sections<'a> {
                 self.builder.figure(names[3], &label, shown, formula, std::slice::from_ref(&spec.basis));
             }
             None => {
-                let formula = "larger than any known here: coalesce, or use several instances".to_owned();
+                let formula =
+                    "larger than any known specification: coalesce, or use several instances".to_owned();
                 let bases: Vec<_> = rules.specs.last().map(|spec| spec.basis.clone()).into_iter().collect();
                 self.builder.figure(names[3], &label, (None, "none".to_owned()), formula, &bases);
             }
@@ -319,11 +319,8 @@ impl<'a> Sections<'a> {
         let Some(enough) = (1..=most).map(f64::from).find(|orders| needed(*orders) <= spec.tps) else {
             return;
         };
-        let burst = if spec.tps + spec.burst_tps >= now {
-            "; its burst would carry this peak for a while"
-        } else {
-            ""
-        };
+        let burst =
+            if spec.tps + spec.burst_tps >= now { "; its burst carries this peak for a while" } else { "" };
         let spec_tps = Term::computed(spec.tps, number(spec.tps), vec![spec.basis.clone()]);
         let term = self.peak() / (spec_tps * Term::fact(&rules.send_share_max));
         let term = term
@@ -347,11 +344,11 @@ impl<'a> Sections<'a> {
         );
         let class =
             classes.iter().find(|class| class.rps >= peak && class.outbound_connections >= outbound.value);
-        let (name, label) = ("gateway_class", "smallest one known");
+        let (name, label) = ("gateway_class", "smallest known");
         match class {
             Some(class) => {
                 let formula = format!(
-                    "{} requests/s, {} connections out, {} new ones a second",
+                    "{} requests/s, {} outbound connections, {} new ones a second",
                     number(class.rps),
                     number(class.outbound_connections),
                     number(class.new_connections_per_s)
@@ -360,13 +357,13 @@ impl<'a> Sections<'a> {
                 self.builder.figure(name, label, shown, formula, std::slice::from_ref(&class.basis));
             }
             None => {
-                let formula = "beyond the largest: use several".to_owned();
+                let formula = "larger than any known class: use several".to_owned();
                 let bases: Vec<_> = classes.last().map(|class| class.basis.clone()).into_iter().collect();
                 self.builder.figure(name, label, (None, "none".to_owned()), formula, &bases);
             }
         }
         if let Some(class) = class.filter(|class| class.rps < peak * 1.1) {
-            self.builder.note(format!("{} leaves less than 10 % above the peak.", class.name));
+            self.builder.note(format!("{} has less than 10 % reserve above the peak.", class.name));
         }
         self.builder.note(
             "A class may not be changeable in place [likely]: choose before the sale. Classes between the known ones exist. \
@@ -406,7 +403,7 @@ impl<'a> Sections<'a> {
         );
         self.builder.duration(
             "drained_s",
-            "drained, from the beginning",
+            "drained, from the start",
             &drained.clone().resting_on(rate.bases().to_vec()),
         );
         let after_end = (drained - sale).at_least(0.0).resting_on(rate.bases().to_vec());
@@ -429,83 +426,11 @@ impl<'a> Sections<'a> {
         }
         let unknown = Basis {
             certainty: Certainty::Unknown,
-            source: "how many rows a second a PolarDB class writes: measure, then set the drain's cap"
-                .to_owned(),
+            source: "unknown write rate of a PolarDB class: measure, then set the drain's cap".to_owned(),
         };
         let bases = vec![self.target.drain_rate.basis(), unknown];
-        let text = "the drain's cap, for any peak".to_owned();
+        let text = "the drain's cap, independent of the peak".to_owned();
         let rate = Term::computed(self.target.drain_rate.value, text, bases);
         self.builder.amount("database_rate", "orders a second to write", "/s", &rate);
-    }
-
-    /// Adds Function Compute's part of the bill; other prices are not known here.
-    fn price(&mut self) {
-        let (target, facts, chosen) = (self.target, self.facts, self.chosen);
-        let (prices, currency) = (&facts.prices, target.currency);
-        let cu = &prices.cu;
-        let tiers = prices.of(currency).basis.clone();
-        self.builder.section("Price (Function Compute)");
-        let money = |builder: &mut ReportBuilder, name, label: &str, used: &Term, note: &str| {
-            let price = prices.money(used.value, currency);
-            let bases = used.bases().iter().cloned().chain([tiers.clone()]).collect();
-            let term = Term::computed(price, note.to_owned(), bases);
-            builder.term(name, label, format!("{} {}", currency.code(), number(price)), &term);
-        };
-        let usage = |busy_s: f64, idle_s: f64| {
-            prices.cu(&BilledUsage::of_instances(chosen.vcpu, chosen.memory_mb, busy_s, idle_s))
-        };
-        let calls = Term::fact(&target.orders) / Term::constant(10_000.0) * Term::fact(&cu.invocations_10000);
-        self.builder.amount("cu_invocations", "calls", "CU", &calls);
-        money(&mut self.builder, "price_invocations", "calls alone", &calls, "");
-        let provisioned_s = prices.provisioned_s(target.lead_s.value + target.sale_s.value);
-        let provisioned = |idle_is_active: &Fact| {
-            let idle_s = provisioned_s - target.sale_s.value;
-            let active = idle_is_active.value;
-            let cu_each = usage(target.sale_s.value + idle_s * active, idle_s * (1.0 - active));
-            let text = format!(
-                "{} CU each for {} s (lead and sale, in steps of {} s)",
-                number(cu_each),
-                number(provisioned_s),
-                number(cu.provisioned_step_s.value)
-            );
-            let bases = [
-                idle_is_active,
-                &cu.vcpu_active_s,
-                &cu.memory_gb_s,
-                &cu.provisioned_step_s,
-                &target.lead_s,
-                &target.sale_s,
-            ];
-            self.planned_instances() * Term::computed(cu_each, text, bases.map(Fact::basis).to_vec())
-        };
-        let always = provisioned(&cu.provisioned_idle_is_active);
-        let without_cpu = calls.clone() + provisioned(&cu.provisioned_idle_without_cpu);
-        self.builder.amount("cu_provisioned", "warmed instances", "CU", &always);
-        let total = calls.clone() + always;
-        let sum =
-            Term::computed(total.value, "calls and warmed instances".to_owned(), total.bases().to_vec());
-        self.builder.amount("cu", "together", "CU", &sum);
-        money(&mut self.builder, "price", "the sale", &sum, "from the first tier on; list price");
-        let note = "always_allocate_cpu = false: the lead costs memory only; instances freeze until the sale";
-        money(&mut self.builder, "price_without_idle_cpu", "the same, no CPU while idle", &without_cpu, note);
-        let bases = [&cu.linger_s, &cu.vcpu_active_s, &cu.memory_gb_s].map(Fact::basis);
-        let cu_each = usage(target.sale_s.value, cu.linger_s.value);
-        let on_demand =
-            calls + self.planned_instances() * Term::computed(cu_each, number(cu_each), bases.to_vec());
-        let note = "the sale and a minute idle; the difference is the price of warming";
-        money(&mut self.builder, "price_on_demand", "the same, none warmed", &on_demand, note);
-        let bases = [&cu.vcpu_active_s, &cu.memory_gb_s].map(Fact::basis);
-        let bases = self.planned_instances().bases().iter().cloned().chain(bases).collect();
-        let per_million = Term::computed(chosen.cu_per_million, String::new(), bases);
-        let note = format!("{} CU: busy instances and calls", number(chosen.cu_per_million));
-        money(&mut self.builder, "price_per_million", "a million orders at the peak", &per_million, &note);
-        let hours = (provisioned_s / 3600.0).ceil();
-        let minimum = Term::computed(hours, format!("{} h", number(hours)), Vec::new())
-            * Term::fact(&cu.minimum_cny_per_function_hour);
-        self.builder.amount("minimum_cny", "minimum charge for the function", "CNY", &minimum);
-        self.builder.note(format!("Price table of {}, without discounts.", prices.as_of));
-        for unknown in prices.not_known.values() {
-            self.builder.note(format!("{unknown}."));
-        }
     }
 }

@@ -16,13 +16,13 @@ impl FromStr for Seconds {
             "" | "s" => 1.0,
             "m" | "min" => 60.0,
             "h" => 3600.0,
-            _ => return Err("a length of time is a number with ms, s, m or h".to_owned()),
+            _ => return Err("a duration is a number with ms, s, m or h".to_owned()),
         };
-        let number: f64 = digits.parse().map_err(|_| "a length of time begins with a number".to_owned())?;
+        let number: f64 = digits.parse().map_err(|_| "a duration starts with a number".to_owned())?;
         if number.is_finite() && number >= 0.0 {
             Ok(Self(number * factor))
         } else {
-            Err("a length of time is 0 or more".to_owned())
+            Err("a duration is 0 or more".to_owned())
         }
     }
 }
@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lengths_of_time() {
+    fn durations_are_parsed() {
         for (text, seconds) in [("60", 60.0), ("60s", 60.0), ("500ms", 0.5), ("10m", 600.0), ("1.5h", 5400.0)]
         {
             assert_eq!(text.parse(), Ok(Seconds(seconds)));

@@ -50,7 +50,7 @@ impl PlanTarget {
         if quota.is_none() {
             let names: Vec<_> = facts.platform.quotas.iter().map(|quota| quota.name.as_str()).collect();
             errors.push(format_args!(
-                "--region {} is not known; there are {}",
+                "--region {} is unknown; it must be one of {}",
                 args.region,
                 names.join(", ")
             ));
@@ -109,7 +109,7 @@ impl PlanTarget {
         errors.require(
             self.orders.value <= peak * sale * (1.0 + 1e-9),
             format_args!(
-                "--orders {} do not fit: {} in {sale} s at {peak} a second",
+                "--orders {} is too many: {sale} s at {peak} a second are {}",
                 self.orders.value,
                 super::formula::number(peak * sale)
             ),

@@ -38,8 +38,8 @@ enum ReportTopic {
 /// run whose generator was late are never compared.
 #[derive(Clone, Debug, clap::Args)]
 #[command(
-    after_help = "Exit codes: 0 nothing got worse beyond noise, 1 something did or B failed where A passed, 2 wrong \
-                  flags or no report, 3 nothing was found worse but not everything could be compared."
+    after_help = "Exit codes: 0 nothing is worse beyond noise, 1 something is or B failed where A passed, 2 invalid \
+                  flags or not a report, 3 nothing was found worse but not everything could be compared."
 )]
 pub struct CompareArgs {
     /// Report of the baseline
@@ -83,7 +83,7 @@ pub fn report(args: ReportArgs) -> anyhow::Result<ExitCode> {
         say(&schema_json()?)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let file = args.file.context("no report was named")?;
+    let file = args.file.context("no report given")?;
     let html = args.html.unwrap_or_else(|| file.with_extension("html"));
     write_html(&read(&file)?, &html)?;
     say(&format!("{}\n", html.display()))?;

@@ -37,7 +37,7 @@ pub fn html(report: &RunReport) -> anyhow::Result<String> {
     // One pass, so that a value that looks like a placeholder stays a value.
     let mut rest = PAGE;
     while let Some((before, after)) = rest.split_once("{{") {
-        let (mark, after) = after.split_once("}}").context("the page's marks are closed")?;
+        let (mark, after) = after.split_once("}}").context("the page's placeholders are closed")?;
         page.push_str(before);
         page.push_str(match mark {
             "title" => &title,
@@ -51,7 +51,7 @@ pub fn html(report: &RunReport) -> anyhow::Result<String> {
                     "false"
                 }
             }
-            other => anyhow::bail!("the page has an unknown mark: {other}"),
+            other => anyhow::bail!("the page has an unknown placeholder: {other}"),
         });
         rest = after;
     }

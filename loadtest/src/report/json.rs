@@ -16,7 +16,7 @@ use super::{FORMAT, RunReport};
 pub fn write_json(report: &RunReport, path: &Path) -> anyhow::Result<()> {
     let mut json = serde_json::to_vec_pretty(report)?;
     serde_json::from_slice::<RunReport>(&json)
-        .context("the report would not be readable: is a number not finite?")?;
+        .context("the report would not be readable: a number may not be finite")?;
     json.push(b'\n');
     fs::write(path, json).with_context(|| format!("writing {}", path.display()))
 }
@@ -34,13 +34,13 @@ pub fn read(path: &Path) -> anyhow::Result<RunReport> {
 fn parse(json: &[u8]) -> anyhow::Result<RunReport> {
     // The version is checked first: a newer report must be rejected as newer, not for some field that differs.
     let fields: Map<String, Value> =
-        serde_json::from_slice(json).context("not a report of loadtest: no JSON object")?;
+        serde_json::from_slice(json).context("not a report of loadtest: not a JSON object")?;
     match fields.get("format") {
         None => bail!("not a report of loadtest: it has no `format`"),
         Some(format) if *format == FORMAT => {}
         Some(format) => bail!("format version {format}; this loadtest reads version {FORMAT}"),
     }
-    serde_json::from_slice(json).context("not a report of loadtest, although its format version is right")
+    serde_json::from_slice(json).context("not a report of loadtest, although its format version matches")
 }
 
 /// The report's JSON Schema, published as `report.schema.json`.

@@ -117,7 +117,7 @@ pub struct RequestTotals {
     pub shed: u64,
     /// Requests with any other response.
     pub refused: u64,
-    /// Rejected requests, shed ones included, by problem code, or `status_NNN` without one.
+    /// Refused requests, shed ones included, by problem code, or `status_NNN` without one.
     pub refused_by_code: BTreeMap<String, u64>,
     /// Requests without a response: a time-out, a reset, a disconnect of the scenario's own. The order may or may not
     /// exist.
@@ -132,11 +132,11 @@ pub struct RequestTotals {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct LatencyReport {
-    /// Of requests with the response 202.
+    /// Requests with the response 202.
     pub accepted: Quantiles,
-    /// Of shed requests.
+    /// Shed requests.
     pub shed: Quantiles,
-    /// Of every planned request with a response.
+    /// Every planned request with a response.
     pub all: Quantiles,
 }
 

@@ -52,29 +52,29 @@ pub(super) fn measure(
 fn cap_use(timeline: &[Interval], rate: u32) -> f64 {
     let is_full = |pair: &[Interval]| pair.iter().all(|interval| interval.queued >= u64::from(rate));
     let (mut committed, mut seconds) = (0, 0);
-    for stretch in
+    for full_intervals in
         timeline.windows(2).collect::<Vec<_>>().chunk_by(|one, other| is_full(one) == is_full(other))
     {
-        if stretch.first().is_some_and(|pair| is_full(pair)) {
-            committed += stretch.iter().map(|pair| pair[1].committed).sum::<u64>();
-            seconds += stretch.iter().map(|pair| pair[1].length_ms).sum::<u64>().div_ceil(1_000);
+        if full_intervals.first().is_some_and(|pair| is_full(pair)) {
+            committed += full_intervals.iter().map(|pair| pair[1].committed).sum::<u64>();
+            seconds += full_intervals.iter().map(|pair| pair[1].length_ms).sum::<u64>().div_ceil(1_000);
         }
     }
     if seconds == 0 { 0.0 } else { committed as f64 / (seconds as f64 * f64::from(rate)) }
 }
 
 /// Compares ranges with values. Unmeasured metrics are skipped; latencies always hold while they are void.
-pub(super) fn judge(
+pub(super) fn compare(
     ranges: &BTreeMap<String, ExpectedRange>,
     measured: &BTreeMap<&'static str, f64>,
     latencies_valid: bool,
 ) -> Vec<Expectation> {
-    let mut judged = Vec::new();
+    let mut compared = Vec::new();
     for (name, _) in EXPECTABLE_METRICS {
         let (Some(range), Some(actual)) = (ranges.get(name), measured.get(name)) else { continue };
         let latency = matches!(name, "p50_ms" | "p99_ms" | "p999_ms");
         let within = range.min.is_none_or(|min| *actual >= min) && range.max.is_none_or(|max| *actual <= max);
-        judged.push(Expectation {
+        compared.push(Expectation {
             name: name.to_owned(),
             min: range.min,
             max: range.max,
@@ -82,7 +82,7 @@ pub(super) fn judge(
             holds: within || (latency && !latencies_valid),
         });
     }
-    judged
+    compared
 }
 
 #[cfg(test)]
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_hold_with_both_ends_and_void_latencies_are_not_judged() {
+    fn ranges_include_both_ends_and_void_latencies_hold() {
         let measured = BTreeMap::from([("p99_ms", 30.0), ("shed_share", 0.0), ("retries", 5.0)]);
         let cases = [
             ("shed_share", range(None, Some(0.0)), true, true),
@@ -104,16 +104,16 @@ mod tests {
             ("p99_ms", range(None, Some(29.0)), false, true),
         ];
         for (name, range, valid, holds) in cases {
-            let judged = judge(&BTreeMap::from([(name.to_owned(), range)]), &measured, valid);
-            assert_eq!(judged.len(), 1);
-            assert_eq!(judged[0].holds, holds, "{judged:?}");
+            let compared = compare(&BTreeMap::from([(name.to_owned(), range)]), &measured, valid);
+            assert_eq!(compared.len(), 1);
+            assert_eq!(compared[0].holds, holds, "{compared:?}");
         }
         let unmeasured = BTreeMap::from([("confirmed".to_owned(), range(Some(1.0), None))]);
-        assert!(judge(&unmeasured, &measured, true).is_empty(), "without a ledger nothing is said of it");
+        assert!(compare(&unmeasured, &measured, true).is_empty(), "without a ledger it has no value");
     }
 
     #[test]
-    fn every_measure_has_a_value() {
+    fn every_metric_has_a_value() {
         let verdict = LedgerVerdict::default();
         let (totals, latency) = (RequestTotals::default(), LatencyReport::default());
         let measured = measure(&totals, &latency, &GeneratorHealth::default(), &[], Some(&verdict), 2_000);
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cap_s_use_counts_only_while_there_is_a_queue() {
+    fn cap_use_counts_only_while_there_is_a_queue() {
         let interval =
             |queued, committed| Interval { queued, committed, length_ms: 500, ..Interval::default() };
         let timeline = [interval(5_000, 0), interval(4_000, 900), interval(3_000, 1_000), interval(10, 700)];

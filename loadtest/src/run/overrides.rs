@@ -10,7 +10,7 @@ use crate::scenario::{ExpectedRange, PHASE_SYNTAX, RatePhase, Scenario, Scenario
 #[command(next_help_heading = "Scenario (each flag overrides the file)")]
 pub struct Overrides {
     /// Phases, instead of the file's.
-    #[arg(long = "phase", value_name = "PHASE", help = format!("Phase of rate, instead of the file's; repeat for more: {PHASE_SYNTAX}"))]
+    #[arg(long = "phase", value_name = "PHASE", help = format!("Phase that replaces the file's; may be repeated: {PHASE_SYNTAX}"))]
     phases: Vec<RatePhase>,
     /// Multiply the rates of all phases
     #[arg(long, value_name = "FACTOR")]
@@ -107,7 +107,7 @@ impl Assignment {
         let mut fields = serde_json::to_value(scenario).map_err(|error| syntax(error.to_string()))?;
         let pointer = format!("/{}", self.path.replace('.', "/"));
         let parameter = fields.pointer_mut(&pointer);
-        *parameter.ok_or_else(|| syntax("there is no such parameter".to_owned()))? = self.value.clone();
+        *parameter.ok_or_else(|| syntax("no such parameter".to_owned()))? = self.value.clone();
         serde_json::from_value(fields).map_err(|error| syntax(error.to_string()))
     }
 }
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn an_unknown_parameter_and_a_value_of_the_wrong_type_are_errors() {
         for (flag, message) in [
-            ("sale.units=3", "there is no such parameter"),
+            ("sale.units=3", "no such parameter"),
             ("sale.skus=many", "invalid type"),
             ("sale.skus=-1", "invalid value"),
         ] {
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_that_cannot_be_read_is_refused() {
+    fn an_unreadable_range_is_an_error() {
         for text in ["p99_ms", "p99_ms=3", "p99_ms=a..b"] {
             assert!(text.parse::<NamedRange>().is_err(), "{text}");
         }

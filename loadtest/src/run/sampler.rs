@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_that_comes_back_goes_on_in_its_track() {
+    fn a_restarted_process_continues_its_track() {
         let mut sampler = ProcessSampler::default();
         sampler.note(0, "worker", 1, (5.0, 100));
         sampler.note(1_000, "worker", 1, (5.5, 300));
@@ -87,7 +87,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn this_process_is_seen_and_a_missing_one_is_not() {
+    fn this_process_is_sampled_and_a_missing_one_is_not() {
         let (_, rss_bytes) = usage(std::process::id()).expect("it runs");
         assert!(rss_bytes > 1_000_000);
         assert_eq!(usage(u32::MAX >> 1), None);

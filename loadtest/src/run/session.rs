@@ -40,7 +40,7 @@ pub async fn play(
     plan.host.clone_from(&system.host);
     plan.pin_to = pin_to.to_vec();
     println!(
-        "Playing {}: {} requests in {:.1} s, {:.0}/s at the peak; the drain may take {}/s\n",
+        "Playing {}: {} requests in {:.1} s, {:.0}/s at the peak; the drain's cap is {}/s\n",
         scenario.name,
         plan.schedule.requests(),
         plan.schedule.length().as_secs_f64(),
@@ -209,7 +209,7 @@ fn assemble(
     let (totals, latency, generator) = (played.totals(), played.latencies(), played.health());
     let measured =
         expect::measure(&totals, &latency, &generator, &intervals, ledger.as_ref(), scenario.drain.rate);
-    let expectations = expect::judge(&scenario.expect, &measured, generator.latencies_valid);
+    let expectations = expect::compare(&scenario.expect, &measured, generator.latencies_valid);
     RunReport {
         format: report::FORMAT,
         run,

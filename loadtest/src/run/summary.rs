@@ -15,7 +15,7 @@ impl fmt::Display for RunSummary<'_> {
         writeln!(formatter, "Requests")?;
         writeln!(
             formatter,
-            "  planned {}, sent {} (of these {} retries), unsent {}",
+            "  planned {}, sent {} (including {} retries), unsent {}",
             totals.planned, totals.sent, totals.retries, totals.unsent
         )?;
         writeln!(
@@ -27,19 +27,19 @@ impl fmt::Display for RunSummary<'_> {
             writeln!(formatter, "    {code:<32}{count:>9}")?;
         }
         for (cause, count) in &totals.unknown_by_cause {
-            writeln!(formatter, "    no answer: {cause:<21}{count:>9}")?;
+            writeln!(formatter, "    no response: {cause:<19}{count:>9}")?;
         }
         writeln!(formatter, "\nLatency from the planned send time")?;
         line(formatter, "accepted", &report.latency.accepted)?;
         line(formatter, "shed", &report.latency.shed)?;
         let generator = &report.generator;
-        line(formatter, "slip (the generator's own)", &generator.slip)?;
+        line(formatter, "send delay of the generator", &generator.slip)?;
         if let Some(because) = &generator.void_because {
-            writeln!(formatter, "  VOID: {because}. The ledger counts all the same.")?;
+            writeln!(formatter, "  VOID: {because}. The ledger is valid.")?;
         }
         writeln!(
             formatter,
-            "\nGenerator: {} thread(s), {:.1} µs of CPU a request, {} connections at most, {} opened",
+            "\nGenerator: {} thread(s), {:.1} µs of CPU per request, at most {} connections, {} opened",
             generator.threads,
             generator.cpu_us_per_request,
             generator.connections_max,
@@ -48,7 +48,7 @@ impl fmt::Display for RunSummary<'_> {
         for process in &report.processes {
             writeln!(
                 formatter,
-                "  {:<18}{:>8.1} s CPU  {:>6} MiB at most",
+                "  {:<18}{:>8.1} s CPU  {:>6} MiB maximum",
                 process.name,
                 process.cpu_s,
                 process.rss_max_bytes / (1 << 20)

@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_queue_is_what_was_accepted_and_not_yet_decided() {
+    fn the_queue_is_accepted_minus_decided() {
         let at = |at_ms| Interval { at_ms, length_ms: 500, ..Interval::default() };
         let mut timeline = vec![at(0), at(500)];
         let decided = [-5, 100_000, 600_000, 1_700_000, 1_700_001];

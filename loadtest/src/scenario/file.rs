@@ -30,7 +30,7 @@ const INTERVALS_MAX: f64 = 3_600.0;
 #[derive(Debug, thiserror::Error)]
 pub enum ScenarioError {
     /// Neither a shipped scenario nor a file.
-    #[error("there is no scenario `{name}`: give a file, or one of {shipped}")]
+    #[error("no scenario `{name}`: use a file, or one of {shipped}")]
     Unknown { name: String, shipped: String },
     #[error("{name}: {source}")]
     Read { name: String, source: std::io::Error },
@@ -191,10 +191,7 @@ pub(crate) fn check_phase(number: usize, phase: &RatePhase, errors: &mut ConfigE
 fn check_range(name: &str, range: &ExpectedRange, errors: &mut ConfigErrors) {
     if EXPECTABLE_METRICS.iter().all(|(known, _)| *known != name) {
         let known: Vec<_> = EXPECTABLE_METRICS.iter().map(|(known, _)| *known).collect();
-        errors.push(format_args!(
-            "expect.{name}: nothing by that name is measured; there are {}",
-            known.join(", ")
-        ));
+        errors.push(format_args!("expect.{name}: unknown metric; use one of {}", known.join(", ")));
     }
     let empty = matches!((range.min, range.max), (Some(min), Some(max)) if min > max);
     errors.require(!empty, format_args!("expect.{name}: min is above max"));
@@ -209,20 +206,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_shipped_scenario_is_sound_and_named_like_its_file() {
+    fn every_shipped_scenario_is_valid_and_named_like_its_file() {
         for (name, _) in SHIPPED {
             let scenario = load(name).expect("parses");
             assert_eq!(scenario.name, name);
-            assert!(!scenario.about.is_empty(), "{name} says what it is for");
-            assert!(!scenario.expect.is_empty(), "{name} says what it expects");
+            assert!(!scenario.about.is_empty(), "{name} has a description");
+            assert!(!scenario.expect.is_empty(), "{name} has expectations");
             scenario.check().unwrap_or_else(|errors| panic!("{name}: {errors}"));
             shared::catalogue::Catalogue::from_toml(&scenario.catalogue_toml())
-                .expect("its catalogue is sound");
+                .expect("its catalogue is valid");
         }
     }
 
     #[test]
-    fn all_faults_are_told_at_once() {
+    fn all_errors_are_listed_at_once() {
         let text = "name = 'a b'\n\
             phases = [{ shape = 'exponential', from_rps = 0, to_rps = 10, seconds = 0 }]\n\
             [sale]\nskus = 0\n[mix]\ninvalid = 0.9\nreplays = 0.9\n[buyers]\nlines_max = 21\n\
@@ -246,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_parameter_is_an_error_that_names_it() {
+    fn a_misspelt_parameter_is_named_in_the_error() {
         let error = parse("x", "name = 'x'\nphases = []\n[clients]\nretries = 3\n").expect_err("unknown");
         assert!(error.to_string().contains("retries"), "{error}");
         let error = load("flashsale").expect_err("no such scenario");

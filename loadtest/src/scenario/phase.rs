@@ -8,7 +8,7 @@ use super::RatePhase;
 pub const PHASE_SYNTAX: &str = "constant:RPS:LENGTH, linear:FROM:TO:LENGTH, exponential:FROM:TO:LENGTH or spike:BASE:PEAK:LENGTH, such as linear:100:50000:1s";
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a phase; write {PHASE_SYNTAX}")]
+#[error("not a phase; expected {PHASE_SYNTAX}")]
 pub struct PhaseSyntaxError;
 
 impl RatePhase {
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn flags_are_read_and_written_alike() {
+    fn phases_parse_and_print_alike() {
         for text in ["constant:100:3s", "linear:100:50000:1s", "exponential:1:10:0.5s", "spike:0:9:2s"] {
             assert_eq!(text.parse::<RatePhase>().expect("a phase").to_string(), text);
         }

@@ -136,7 +136,7 @@ mod tests {
         let mut last = 0;
         for number in 0..schedule.requests() {
             let due = schedule.due_ns(number);
-            assert!(due >= last, "request {number} is due before the one before it");
+            assert!(due >= last, "request {number} is due before its predecessor");
             last = due;
             // The last request of a phase is due exactly at its end.
             let slot = (due.saturating_sub(1) / 500_000_000) as usize;
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn phases_join_without_a_gap_or_a_double() {
+    fn phases_join_without_a_gap_or_a_duplicate() {
         let phases = [
             RatePhase::Constant { rps: 10.0, seconds: 0.55 },
             RatePhase::Constant { rps: 10.0, seconds: 0.45 },

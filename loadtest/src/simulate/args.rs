@@ -20,7 +20,7 @@ pub struct SimulateArgs {
     pub scenario: String,
 
     /// A phase that replaces the scenario's; may be repeated
-    #[arg(long, value_name = "PHASE", help = format!("A phase, instead of the scenario's; may be repeated: {PHASE_SYNTAX}"))]
+    #[arg(long, value_name = "PHASE", help = format!("Phase that replaces the scenario's; may be repeated: {PHASE_SYNTAX}"))]
     pub phase: Vec<RatePhase>,
 
     /// Seed that replaces the scenario's

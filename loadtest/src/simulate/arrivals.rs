@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn even_arrivals_are_the_generators_plan() {
+    fn even_arrivals_match_the_generator() {
         let phases = [RatePhase::Linear { from_rps: 10.0, to_rps: 1_000.0, seconds: 2.0 }];
         let schedule = SendSchedule::new(&phases);
         let expected: Vec<_> = (0..schedule.requests()).map(|number| schedule.due_ns(number) + 5).collect();

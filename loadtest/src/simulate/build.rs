@@ -51,7 +51,11 @@ impl SimulationSetup {
         let quota = facts.platform.quota(&args.quota);
         if quota.is_none() {
             let names: Vec<_> = facts.platform.quotas.iter().map(|quota| quota.name.as_str()).collect();
-            errors.push(format_args!("--quota {} is not known; there are {}", args.quota, names.join(", ")));
+            errors.push(format_args!(
+                "--quota {} is unknown; it must be one of {}",
+                args.quota,
+                names.join(", ")
+            ));
         }
         errors.require((0.0..=1.0).contains(&args.throttled_max), "--throttled-max is 0 to 1");
         let quota = quota.unwrap_or(&facts.platform.quotas[0]);
@@ -108,7 +112,7 @@ fn cold_starts(args: &SimulateArgs, facts: &PlanFacts) -> Result<ColdStarts, Bui
         let read = || -> anyhow::Result<ColdStarts> {
             let json = fs::read(path)?;
             let measured: MeasuredStarts = serde_json::from_slice(&json)?;
-            anyhow::ensure!(!measured.cold_starts.is_empty(), "it has no cold starts");
+            anyhow::ensure!(!measured.cold_starts.is_empty(), "the file has no cold starts");
             Ok(ColdStarts::Measured(measured.cold_starts.iter().map(|start| start.ready_ms).collect()))
         };
         return read().with_context(|| path.display().to_string()).map_err(BuildError::File);

@@ -106,7 +106,7 @@ impl SimulationOutcome {
         anyhow::ensure!(
             self.planned == counts.arrived
                 && counts.arrived == self.answered + self.throttled + self.under_way_at_end,
-            "{} requests planned and {} came, but {} answered + {} throttled + {} under way",
+            "{} requests planned, {} arrived, but {} responses + {} throttled + {} in flight",
             self.planned,
             counts.arrived,
             self.answered,
@@ -115,7 +115,7 @@ impl SimulationOutcome {
         );
         anyhow::ensure!(
             counts.throttled() == self.throttled && self.latency.count == self.answered,
-            "{} throttled, {} by the platform; {} latencies of {} answers",
+            "{} throttled, {} by the platform; {} latencies of {} responses",
             self.throttled,
             counts.throttled(),
             self.latency.count,

@@ -46,17 +46,17 @@ fn write_outcome(out: &mut String, outcome: &SimulationOutcome, currency: PriceC
     line("  throttled (429): delivery", whole(counts.throttled_delivery), String::new())?;
     line("  throttled (429): compute", whole(counts.throttled_compute), String::new())?;
     line("  to a ready instance", whole(counts.assigned), String::new())?;
-    line("  to one that had to be thawed", whole(counts.thawed), String::new())?;
-    line("  that waited for a start", whole(counts.waited), String::new())?;
+    line("  to a frozen instance", whole(counts.thawed), String::new())?;
+    line("  to a starting instance", whole(counts.waited), String::new())?;
     line("instances started by requests", whole(counts.started), "cold starts".to_owned())?;
-    line("instances started to be kept", whole(counts.started_provisioned), String::new())?;
+    line("instances started for provisioning", whole(counts.started_provisioned), String::new())?;
     line(
-        "most instances at once",
+        "maximum instances",
         whole(outcome.instances_max.into()),
         format!("{} with a request", whole(outcome.active_max.into())),
     )?;
     line(
-        "CPU in use of active instances",
+        "CPU utilisation of active instances",
         format!("{} %", number((outcome.cpu.utilisation * 100.0).round())),
         format!("{} of {} vCPU-seconds", number(outcome.cpu.used_s), number(outcome.cpu.given_s)),
     )?;
@@ -99,7 +99,7 @@ fn write_outcome(out: &mut String, outcome: &SimulationOutcome, currency: PriceC
         .map(|moment| PlotMark { x: at(moment), y: (moment.p99_us.max(1)) as f64 / 1_000.0, letter: '*' })
         .collect();
     writeln!(out)?;
-    out.push_str(&Plot { log_y: true, ..plot }.draw(&latency, "s", "p99 of requests by when they came, ms"));
+    out.push_str(&Plot { log_y: true, ..plot }.draw(&latency, "s", "p99 of requests by arrival, ms"));
     Ok(())
 }
 
@@ -153,7 +153,7 @@ fn write_sweep(out: &mut String, sweep: &Sweep, currency: PriceCurrency) -> fmt:
     match sweep.best.and_then(|place| sweep.rows.get(place)) {
         Some(SweepRow { prewarm, lead_s, concurrency, vcpu, memory_mb, usd, cny, .. }) => writeln!(
             out,
-            "\nCheapest with {goal}:\n{} instances pre-warmed {} s before the jump, {} requests at once, {} vCPU, {} MB: {}",
+            "\nCheapest setting with a {goal}:\n{} instances pre-warmed {} s before the jump, {} requests at once, {} vCPU, {} MB: {}",
             number((*prewarm).into()),
             number(*lead_s),
             concurrency,
@@ -161,13 +161,13 @@ fn write_sweep(out: &mut String, sweep: &Sweep, currency: PriceCurrency) -> fmt:
             number(*memory_mb),
             money(currency, *usd, *cny)
         ),
-        None => writeln!(out, "\nNone of these keeps a {goal}."),
+        None => writeln!(out, "\nNo setting meets a {goal}."),
     }?;
     if sweep.dials.contains(&SweepParameter::Lead) {
         writeln!(
             out,
-            "How soon the platform begins to start provisioned instances is not documented; here it is at once. 5 to 10 \
-             minutes are advised [likely]."
+            "The platform's delay before it starts provisioned instances is not documented; the simulation assumes none. \
+             Use a lead of 5 to 10 minutes [likely]."
         )?;
     }
     Ok(())

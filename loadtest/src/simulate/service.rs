@@ -36,7 +36,7 @@ pub enum ColdStarts {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PublishWait {
     median_ns: f64,
-    /// Of the logarithm; 0: constant.
+    /// Standard deviation of the logarithm; 0: constant.
     deviation: f64,
 }
 
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_publish_wait_has_the_median_and_the_tail_it_is_given() {
+    fn the_publish_wait_has_the_given_median_and_tail() {
         let wait = PublishWait::new(PublishLatency { p50_ms: 10.0, p99_ms: 40.0 });
         let mut random = SmallRng::seed_from_u64(1);
         let mut drawn: Vec<_> = (0..200_000).map(|_| wait.draw(&mut random)).collect();
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn cold_starts_stay_within_what_they_are_given() {
+    fn cold_starts_stay_within_the_given_range() {
         let mut random = SmallRng::seed_from_u64(1);
         let between = ColdStarts::Between { min_ms: 1_200.0, max_ms: 4_500.0 };
         let drawn: Vec<_> = (0..10_000).map(|_| between.draw(&mut random)).collect();
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn orders_take_their_turn_on_the_cpu() {
+    fn orders_take_turns_on_the_cpu() {
         // Two servers of three quarters: 75 µs take 100.
         let mut cpus = InstanceCpus::new(1.5, 75.0);
         let done: Vec<_> = [0, 0, 0, 0, 500_000].into_iter().map(|now| cpus.work(3, now)).collect();

@@ -112,7 +112,7 @@ impl SimulationSetup {
             let intervals = schedule.length().as_nanos() / self.interval.as_nanos();
             errors.require(
                 intervals <= u128::from(INTERVALS_MAX),
-                format_args!("interval: at most {INTERVALS_MAX} of them; these are {intervals}"),
+                format_args!("interval: at most {INTERVALS_MAX} intervals; this gives {intervals}"),
             );
         }
     }
@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_jump_is_where_the_rate_first_doubles() {
+    fn the_jump_is_the_first_doubling_of_the_rate() {
         let phases = |list: &[&str]| -> Vec<RatePhase> {
             list.iter().map(|text| text.parse().expect("a phase")).collect()
         };

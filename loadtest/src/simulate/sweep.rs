@@ -53,7 +53,7 @@ impl FromStr for SweepAxis {
             SweepParameter::Lead => text.parse().map(|Seconds(seconds)| seconds),
             _ => match text.parse::<f64>() {
                 Ok(value) if value.is_finite() && value >= 0.0 => Ok(value),
-                _ => Err(format!("{text} is no value of {name}")),
+                _ => Err(format!("{text} is not a value of {name}")),
             },
         };
         let values =
@@ -254,7 +254,7 @@ fn turned(
     let whole = || {
         anyhow::ensure!(
             value.fract() == 0.0 && value <= 100_000.0,
-            "{dial:?}: {value} is no whole number to 100,000"
+            "{dial:?}: {value} is not a whole number up to 100,000"
         );
         Ok(value as u32)
     };
@@ -329,7 +329,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn axes_are_read_with_values_and_without() {
+    fn axes_parse_with_and_without_values() {
         assert_eq!("prewarm".parse(), Ok(SweepAxis { dial: SweepParameter::Prewarm, values: Vec::new() }));
         assert_eq!(
             "lead=500ms,10m".parse(),

@@ -34,7 +34,7 @@ pub struct Workload {
     run_id: u64,
     sale_id: String,
     currency: String,
-    articles: Vec<SkuEntry>,
+    skus: Vec<SkuEntry>,
     key: OrderIdKey,
     buyers: Buyers,
     kinds: KindThresholds,
@@ -74,7 +74,7 @@ impl Workload {
     ///
     /// `run_id` separates this run's idempotency keys from another's; it changes nothing else.
     pub fn new(scenario: &Scenario, sale: &Sale, key: OrderIdKey, run_id: u64) -> anyhow::Result<Self> {
-        let mut articles: Vec<_> = sale
+        let mut skus: Vec<_> = sale
             .skus
             .iter()
             .map(|(sku, terms)| SkuEntry {
@@ -82,7 +82,7 @@ impl Workload {
                 limit: terms.per_user_limit.unwrap_or(u32::MAX),
             })
             .collect();
-        articles.sort_by_key(|article| !article.sku.starts_with("HOT"));
+        skus.sort_by_key(|sku_entry| !sku_entry.sku.starts_with("HOT"));
         let buyers = scenario.buyers;
         Ok(Self {
             seed: scenario.seed,
@@ -90,8 +90,8 @@ impl Workload {
             sale_id: sale.id.as_str().to_owned(),
             currency: sale.currency.as_str().to_owned(),
             user_law: Zipf::new(f64::from(buyers.users), buyers.user_zipf)?,
-            sku_law: Zipf::new(articles.len() as f64, buyers.sku_zipf)?,
-            articles,
+            sku_law: Zipf::new(skus.len() as f64, buyers.sku_zipf)?,
+            skus,
             key,
             buyers,
             kinds: KindThresholds::new(&scenario.mix),
@@ -100,7 +100,7 @@ impl Workload {
 
     pub fn request_spec(&self, number: u64) -> RequestSpec {
         let mut random = self.random(number);
-        match self.roll(&mut random) {
+        match self.draw_kind(&mut random) {
             DrawnKind::Own(kind) => self.order(number, number, kind, &mut random),
             DrawnKind::Invalid => {
                 let kind = RequestKind::Invalid(
@@ -127,7 +127,7 @@ impl Workload {
         SmallRng::seed_from_u64(self.seed.rotate_left(32) ^ number)
     }
 
-    fn roll(&self, random: &mut SmallRng) -> DrawnKind {
+    fn draw_kind(&self, random: &mut SmallRng) -> DrawnKind {
         let die: f64 = random.random();
         let kinds = self.kinds;
         if die < kinds.invalid {
@@ -151,17 +151,17 @@ impl Workload {
         let from = number.checked_sub(back)?;
         (from.saturating_sub(REPLAY_BACK_MAX)..=from)
             .rev()
-            .find(|candidate| matches!(self.roll(&mut self.random(*candidate)), DrawnKind::Own(_)))
+            .find(|candidate| matches!(self.draw_kind(&mut self.random(*candidate)), DrawnKind::Own(_)))
     }
 
     fn order(&self, number: u64, origin: u64, kind: RequestKind, random: &mut SmallRng) -> RequestSpec {
         let user = self.user_law.sample(random) as u32 - 1;
         let first_sku = self.sku_law.sample(random) as u32 - 1;
-        let lines_max = (self.buyers.lines_max as usize).min(self.articles.len()).min(LINES_MAX);
+        let lines_max = (self.buyers.lines_max as usize).min(self.skus.len()).min(LINES_MAX);
         let lines = random.random_range(1..=lines_max);
         let mut quantities = [0; LINES_MAX];
         for (line, quantity) in quantities.iter_mut().take(lines).enumerate() {
-            let limit = self.article(first_sku, line).limit.min(self.buyers.quantity_max);
+            let limit = self.sku_entry(first_sku, line).limit.min(self.buyers.quantity_max);
             *quantity = random.random_range(1..=limit) as u16;
         }
         RequestSpec {
@@ -179,8 +179,8 @@ impl Workload {
     }
 
     /// The SKU of an order's line: the first one and those that follow in rank, so that each occurs once.
-    fn article(&self, first_sku: u32, line: usize) -> &SkuEntry {
-        &self.articles[(first_sku as usize + line) % self.articles.len()]
+    fn sku_entry(&self, first_sku: u32, line: usize) -> &SkuEntry {
+        &self.skus[(first_sku as usize + line) % self.skus.len()]
     }
 
     pub fn idempotency_key(&self, spec: &RequestSpec) -> String {
@@ -204,7 +204,7 @@ impl Workload {
     pub fn request(&self, spec: &RequestSpec) -> OrderRequest {
         let items = (0..usize::from(spec.lines))
             .map(|line| ItemRequest {
-                sku: self.article(spec.first_sku, line).sku.clone(),
+                sku: self.sku_entry(spec.first_sku, line).sku.clone(),
                 quantity: u32::from(spec.quantities[line]),
             })
             .collect();

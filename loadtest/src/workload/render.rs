@@ -87,7 +87,7 @@ impl RequestRenderer {
             self.text(if line == 0 { b"{\"sku\":\"" } else { b",{\"sku\":\"" });
             self.text(match invalid {
                 Some(InvalidRequest::UnknownSku) if line == 0 => b"NOT-ON-SALE",
-                _ => workload.article(spec.first_sku, line).sku.as_bytes(),
+                _ => workload.sku_entry(spec.first_sku, line).sku.as_bytes(),
             });
             self.text(b"\",\"quantity\":");
             self.digits(match invalid {

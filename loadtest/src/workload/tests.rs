@@ -38,7 +38,7 @@ fn rendered(workload: &Workload, spec: &RequestSpec) -> (String, Vec<u8>) {
 }
 
 #[test]
-fn what_is_written_is_the_request() {
+fn rendered_bytes_match_the_request() {
     let workload = workload(&scenario(), 0xabc);
     for number in 0..2_000 {
         let spec = workload.request_spec(number);
@@ -57,7 +57,7 @@ fn what_is_written_is_the_request() {
 }
 
 #[test]
-fn a_seed_repeats_itself_and_another_does_not() {
+fn a_seed_is_repeatable_and_another_differs() {
     let specs = |seed| {
         let workload = workload(&Scenario { seed, ..scenario() }, 1);
         (0..500).map(|number| workload.request_spec(number)).collect::<Vec<_>>()
@@ -71,7 +71,7 @@ fn a_seed_repeats_itself_and_another_does_not() {
 }
 
 #[test]
-fn repetitions_name_an_order_that_was_planned_before_them() {
+fn repetitions_refer_to_an_earlier_order() {
     let workload = workload(&scenario(), 1);
     let mut kinds = HashSet::new();
     for number in 0..5_000 {
@@ -101,7 +101,7 @@ fn repetitions_name_an_order_that_was_planned_before_them() {
 }
 
 #[test]
-fn the_mix_is_what_was_asked_for() {
+fn the_mix_has_the_configured_shares() {
     let workload = workload(&scenario(), 1);
     let requests = 40_000;
     let replays = (0..requests)

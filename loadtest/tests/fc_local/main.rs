@@ -1,7 +1,7 @@
 //! fc-local as a user runs it: real processes, a real broker, real signals. No test waits for a fixed time.
 
 #![cfg(target_os = "linux")]
-#![allow(clippy::expect_used, reason = "a test says what it expects")]
+#![allow(clippy::expect_used, reason = "expect() messages state the expectation")]
 
 #[path = "../common/front.rs"]
 mod front;
@@ -94,39 +94,39 @@ async fn a_killed_instance_costs_its_requests_and_no_other() {
     kill(pid, Signal::KILL);
     assert_eq!(held.answer().refusal(), (502, "fc_process_exited".to_owned()));
     assert_eq!(stage.order("next").status, 202);
-    assert_ne!(stage.instances()[0].0, pid, "another process answered");
+    assert_ne!(stage.instances()[0].0, pid, "another process responded");
     assert_eq!((stage.count("failed"), stage.count("started")), (1, 2));
     let failure = stage.status()["summary"]["last_failure"].to_string();
     assert!(failure.contains("signal: 9"), "{failure}");
 }
 
 #[tokio::test]
-async fn a_client_that_hangs_up_frees_its_place() {
+async fn a_client_that_disconnects_frees_its_slot() {
     let stage = HeldFixture::open(&["--concurrency=1", "--instances-max=1", "--no-freeze"], PATIENT).await;
     assert_eq!(stage.order("warm").status, 202);
     let held = stage.hold("held");
-    until("it has its place", async || stage.requests_under_way() == 1).await;
+    until("it has its slot", async || stage.requests_under_way() == 1).await;
     assert_eq!(stage.order("refused").refusal(), (429, "fc_throttled".to_owned()));
     drop(held);
-    until("its place is free", async || stage.requests_under_way() == 0).await;
+    until("its slot is free", async || stage.requests_under_way() == 0).await;
     assert_eq!(stage.order("next").status, 202);
 }
 
 #[tokio::test]
-async fn provisioned_instances_are_there_before_the_first_request_stay_warm_and_are_replaced() {
+async fn provisioned_instances_start_before_the_first_request_stay_warm_and_are_replaced() {
     let stage =
         HeldFixture::open(&["--provisioned=2", "--freeze-after-ms=0", "--idle-linger-ms=100"], &[]).await;
     let idle = || stage.status()["summary"]["instance_counts"]["provisioned"]["idle"].as_u64();
     until("both are ready", async || idle() == Some(2)).await;
     assert_eq!(stage.order("first").status, 202);
-    assert_eq!((stage.count("assigned"), stage.count("waited")), (1, 0), "nobody waited for a start");
+    assert_eq!((stage.count("assigned"), stage.count("waited")), (1, 0), "no request waited for a start");
     kill(stage.instances()[0].0, Signal::KILL);
     until("it is replaced", async || stage.count("started_provisioned") == 3 && idle() == Some(2)).await;
     assert_eq!((stage.count("frozen"), stage.count("stopped")), (0, 0));
 }
 
 #[tokio::test]
-async fn a_start_is_padded_and_a_failed_initialisation_is_told_as_the_platform_does() {
+async fn a_start_is_padded_and_a_failed_initialisation_is_reported_as_on_the_platform() {
     let stage = HeldFixture::open(&["--pad-cold-start=interpreted"], &[]).await;
     assert_eq!(stage.order("padded").status, 202);
     let start = stage.status()["summary"]["cold_starts"][0].clone();
@@ -146,11 +146,11 @@ async fn a_start_is_padded_and_a_failed_initialisation_is_told_as_the_platform_d
 }
 
 #[tokio::test]
-async fn an_instance_that_cannot_start_is_told_and_not_tried_without_end() {
+async fn an_instance_that_cannot_start_is_reported_and_not_retried_immediately() {
     let stage = HeldFixture::open(&["--provisioned=1"], &["--requests-max=0"]).await;
     until("it has failed", async || stage.count("failed") >= 1).await;
     let failure = stage.status()["summary"]["last_failure"].to_string();
-    assert!(failure.contains("requests-max"), "its log is shown: {failure}");
+    assert!(failure.contains("requests-max"), "its log is included: {failure}");
     assert_eq!(stage.order("lost").refusal(), (502, "fc_not_started".to_owned()));
     let (status, summary) = stage.end(Signal::INT).await;
     assert!(status.success(), "{status}");
@@ -172,7 +172,7 @@ async fn a_killed_front_leaves_no_instance_behind_not_even_a_frozen_one() {
 }
 
 #[test]
-fn faulty_flags_are_told_with_exit_code_2() {
+fn invalid_flags_exit_with_code_2() {
     for flags in [
         ["--concurrency=0", "--vpc"],
         ["--instances-max=65", "--vpc"],

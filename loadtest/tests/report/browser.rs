@@ -48,7 +48,7 @@ fn assert_drawn(dom: &str, charts: usize) {
     let root = root(dom);
     assert!(root.contains("data-ready=\"true\"") && !root.contains("data-error"), "{root}");
     assert!(root.contains(&format!("data-charts=\"{charts}\"")), "{root}");
-    assert!(dom.contains("<div id=\"trouble\" role=\"alert\" hidden"), "no error box");
+    assert!(dom.contains("<div id=\"page-error\" role=\"alert\" hidden"), "no error box");
     for none in ["NaN", "null", "undefined", "Infinity", "[object"] {
         assert!(!dom.contains(none), "{none} on the page");
     }
@@ -73,7 +73,7 @@ fn series<'a>(dom: &'a str, chart: &str) -> Vec<(&'a str, usize)> {
 }
 
 #[test]
-fn a_good_run_is_drawn_whole() {
+fn a_passed_run_is_rendered_completely() {
     let report = runs::good();
     let Some(dom) = drawn_report("good", &report) else { return };
     assert_drawn(&dom, 8);
@@ -117,7 +117,7 @@ fn a_good_run_is_drawn_whole() {
                 .map(|(latency, name)| (name, latency.curve.len()))
                 .collect(),
         ),
-        ("chart-slip", vec![("slip", report.generator.slip.curve.len())]),
+        ("chart-slip", vec![("send delay", report.generator.slip.curve.len())]),
     ] {
         assert_eq!(series(&dom, chart), expected, "{chart}");
     }
@@ -131,15 +131,12 @@ fn a_good_run_is_drawn_whole() {
 }
 
 #[test]
-fn void_latencies_are_called_void_in_plain_words() {
+fn void_latencies_are_labelled_void() {
     let Some(dom) = drawn_report("void", &runs::void()) else { return };
     assert_drawn(&dom, 8);
     assert!(dom.contains("Latencies void: the generator itself was late."));
-    assert!(dom.contains("99.9 % of requests were taken up within 7.9 ms; the bound is 2 ms."));
-    assert!(
-        dom.contains("<dt>p99 of accepted</dt><dd><b>void</b>"),
-        "no figure where there is none to believe"
-    );
+    assert!(dom.contains("99.9 % of requests were sent within 7.9 ms; the bound is 2 ms."));
+    assert!(dom.contains("<dt>p99 of accepted</dt><dd><b>void</b>"), "no value for void latencies");
     assert_eq!(
         dom.matches("Void: the generator was late. Not the server’s latencies.").count(),
         2,
@@ -149,15 +146,15 @@ fn void_latencies_are_called_void_in_plain_words() {
 }
 
 #[test]
-fn a_failed_run_says_what_failed() {
+fn a_failed_run_names_its_failures() {
     let Some(dom) = drawn_report("failed", &runs::failed()) else { return };
     assert_drawn(&dom, 8);
     assert!(root(&dom).contains("data-passed=\"false\""));
     for text in [
-        "</svg>Failed, ended early</h1>",
+        "</svg>Failed, interrupted</h1>",
         "The ledger does not add up: 3 × accepted_order_lost, 1 × oversold.",
         "1 of 3 expectations missed: accepted_p99_us.",
-        "1 surprise: answers that no rule allows.",
+        "1 surprise: responses that no rule allows.",
         "018f6b1e7a41",
         "HOT-1: 2,004 of 2,000",
     ] {
@@ -166,7 +163,7 @@ fn a_failed_run_says_what_failed() {
 }
 
 #[test]
-fn what_a_report_quotes_stays_text() {
+fn quoted_text_is_never_markup() {
     let mut report = runs::failed();
     report.scenario.name = HOSTILE.to_owned();
     report.scenario.about = HOSTILE.to_owned();
@@ -189,18 +186,18 @@ fn what_a_report_quotes_stays_text() {
 }
 
 #[test]
-fn what_a_run_does_not_have_is_said_to_be_missing() {
+fn missing_data_is_labelled_missing() {
     let Some(dom) = drawn_report("external", &runs::external()) else { return };
     assert_drawn(&dom, 4);
     assert!(dom.contains("Passed, without a ledger"));
     assert!(dom.contains("nothing is proven about the orders"));
     assert_eq!(dom.matches("No data: the database was not read.").count(), 3, "queue, drain, ledger");
-    assert_eq!(dom.matches("No data: no process was watched.").count(), 2, "CPU, memory");
+    assert_eq!(dom.matches("No data: no process was sampled.").count(), 2, "CPU, memory");
     assert!(dom.contains("<section id=\"expectations\" aria-labelledby=\"expectations-title\" hidden"));
 }
 
 #[test]
-fn very_short_and_very_long_runs_are_drawn() {
+fn very_short_and_very_long_runs_are_rendered() {
     for (name, report, charts) in
         [("empty", runs::empty(), 0), ("single", runs::single(), 8), ("long", runs::long(), 8)]
     {
@@ -226,14 +223,16 @@ fn very_short_and_very_long_runs_are_drawn() {
 }
 
 #[test]
-fn a_page_that_cannot_be_drawn_says_so() {
+fn a_page_that_fails_to_render_shows_the_error() {
     let page = html(&runs::good()).expect("a page");
     let broken = page.replacen("\"timeline\":[", "\"timeline\":7,\"lost\":[", 1);
     assert_ne!(page, broken);
     let Some(dom) = drawn("broken", &broken) else { return };
     let root = root(&dom);
     assert!(root.contains("data-error=") && !root.contains("data-ready"), "{root}");
-    assert!(dom.contains("<div id=\"trouble\" role=\"alert\"><strong>This page could not be drawn whole."));
+    assert!(dom.contains(
+        "<div id=\"page-error\" role=\"alert\"><strong>This page could not be rendered completely."
+    ));
 }
 
 /// Pointer and keyboard, played by a script that is added to the page.
@@ -271,7 +270,7 @@ fn values_can_be_read_with_the_pointer_and_the_keyboard() {
     let [accepted, shed] = at(8);
     let body = between(&dom, "<body ", ">");
     for part in [
-        "data-before-the-edge=\"0 % came within: accepted ".to_owned(),
+        "data-before-the-edge=\"0 % within: accepted ".to_owned(),
         "data-first=\"0 to 1 s: accepted 100/s, shed 0/s, ".to_owned(),
         format!(
             "data-ninth=\"8 to 9 s: accepted {accepted}/s, shed {shed}/s, refused 250/s, unknown 2/s, planned 50,000/s\""

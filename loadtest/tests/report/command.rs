@@ -32,7 +32,7 @@ fn fine(p99: f64) -> RunReport {
 }
 
 #[test]
-fn the_page_is_drawn_anew_from_json() {
+fn the_page_is_rendered_again_from_json() {
     let report = runs::good();
     let directory = directory(&[("run.json", report.clone())]);
     let expected = loadtest::report::html(&report).expect("a page");
@@ -54,7 +54,7 @@ fn the_schema_is_printed() {
 }
 
 #[test]
-fn exit_codes_say_how_it_went() {
+fn exit_codes_report_the_result() {
     let mut other_scenario = runs::good();
     other_scenario.scenario.clients.connections_max = 64;
     let directory = directory(&[
@@ -67,7 +67,7 @@ fn exit_codes_say_how_it_went() {
     ]);
     std::fs::write(directory.path().join("none.json"), "{}").expect("written");
     for (arguments, code, told) in [
-        (&["compare", "a.json", "a.json"][..], 0, "Nothing got worse beyond noise."),
+        (&["compare", "a.json", "a.json"][..], 0, "Nothing is worse beyond noise."),
         (&["compare", "fast.json", "slow.json"], 1, "slower"),
         (&["compare", "slow.json", "fast.json"], 0, "faster"),
         (&["compare", "a.json", "failed.json"], 1, "B failed where A passed"),
@@ -96,8 +96,8 @@ fn the_comparison_is_written_as_json() {
     let json = std::fs::read(directory.path().join("diff.json")).expect("a file");
     let comparison: Value = serde_json::from_slice(&json).expect("JSON");
     assert_eq!(comparison["outcome"], "worse");
-    let judged = comparison["judged"].as_array().expect("figures");
-    let p99 = judged.iter().find(|figure| figure["name"] == "p99_us").expect("p99");
+    let tested = comparison["tested"].as_array().expect("figures");
+    let p99 = tested.iter().find(|figure| figure["name"] == "p99_us").expect("p99");
     assert_eq!(p99["finding"], "worse");
     let change = p99["change"].as_f64().expect("a number");
     assert!((0.25..0.35).contains(&change), "{change}");

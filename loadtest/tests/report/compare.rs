@@ -18,28 +18,28 @@ fn compared(a: &RunReport, b: &RunReport) -> Comparison {
 }
 
 #[track_caller]
-fn judged<'a>(comparison: &'a Comparison, name: &str) -> &'a TestedMetric {
-    comparison.judged.iter().find(|judged| judged.name == name).unwrap_or_else(|| panic!("no {name}"))
+fn tested<'a>(comparison: &'a Comparison, name: &str) -> &'a TestedMetric {
+    comparison.tested.iter().find(|tested| tested.name == name).unwrap_or_else(|| panic!("no {name}"))
 }
 
 /// Metrics that are reported as changed.
 fn claims(comparison: &Comparison) -> Vec<(&str, Finding)> {
     let changed =
-        comparison.judged.iter().filter(|judged| matches!(judged.finding, Finding::Better | Finding::Worse));
-    changed.map(|judged| (judged.name.as_str(), judged.finding)).collect()
+        comparison.tested.iter().filter(|tested| matches!(tested.finding, Finding::Better | Finding::Worse));
+    changed.map(|tested| (tested.name.as_str(), tested.finding)).collect()
 }
 
 #[test]
-fn a_run_is_like_itself() {
+fn a_run_equals_itself() {
     for report in [runs::good(), runs::failed(), runs::external()] {
         let comparison = compared(&report, &report);
-        assert!(comparison.judged.iter().all(|judged| judged.finding == Finding::NoChange), "{comparison}");
-        assert!(comparison.judged.iter().all(|judged| judged.p == Some(1.0) && judged.change == Some(0.0)));
+        assert!(comparison.tested.iter().all(|tested| tested.finding == Finding::NoChange), "{comparison}");
+        assert!(comparison.tested.iter().all(|tested| tested.p == Some(1.0) && tested.change == Some(0.0)));
         assert_eq!(comparison.outcome, ComparisonOutcome::NothingWorse);
         assert!(comparison.scenario_differences.is_empty());
     }
     let names: Vec<_> =
-        compared(&runs::good(), &runs::good()).judged.into_iter().map(|judged| judged.name).collect();
+        compared(&runs::good(), &runs::good()).tested.into_iter().map(|tested| tested.name).collect();
     assert_eq!(
         names,
         [
@@ -83,13 +83,13 @@ fn noise_is_no_change() {
 fn false_claims_keep_to_the_level_without_a_least_effect() {
     let settings = CompareSettings { effect_min: 0.0, share_effect_min: 0.0, ..CompareSettings::default() };
     let wrong = alike().filter(|(a, b)| !claims(&compare(a, b, settings)).is_empty()).count();
-    println!("{wrong} of 100 comparisons claim a change where there is noise alone");
+    println!("{wrong} of 100 comparisons report a change where there is only noise");
     assert!(wrong <= 12, "{wrong} of 100");
 }
 
 /// Counts the comparisons of `tried` that report `name` as `finding`, by about `change`; no comparison reports anything
 /// else.
-fn found(tried: u64, knobs: Knobs, name: &str, finding: Finding, words: &str, change: f64) -> usize {
+fn found(tried: u64, knobs: Knobs, name: &str, finding: Finding, summary: &str, change: f64) -> usize {
     let plain = Knobs { p99: 1.0, cpu: 1.0, ..knobs };
     let claimed = |seed: u64| {
         let a = run(Knobs { seed: 1_000 + seed, ..plain });
@@ -99,9 +99,9 @@ fn found(tried: u64, knobs: Knobs, name: &str, finding: Finding, words: &str, ch
             return false;
         }
         assert_eq!(claims(&comparison), [(name, finding)], "{comparison}");
-        let judged = judged(&comparison, name);
-        assert_eq!(judged.words, words);
-        assert!((judged.change.expect("a change") - change).abs() < 0.03, "{comparison}");
+        let tested = tested(&comparison, name);
+        assert_eq!(tested.summary, summary);
+        assert!((tested.change.expect("a change") - change).abs() < 0.03, "{comparison}");
         assert_eq!(comparison.outcome == ComparisonOutcome::Worse, finding == Finding::Worse);
         true
     };
@@ -110,17 +110,17 @@ fn found(tried: u64, knobs: Knobs, name: &str, finding: Finding, words: &str, ch
 
 /// From 20 intervals in at least nine of ten comparisons, from 40 in all.
 #[test]
-fn a_change_of_a_fifth_is_found_and_called_by_its_name() {
+fn a_change_of_20_percent_is_found_and_labelled() {
     let plain = Knobs::default();
     let cpu = "cpu_us_per_accepted.ingest-fn";
     for (interval_ms, tried, least) in [(1_000, 50, 45), (500, 20, 20)] {
-        for (knobs, name, finding, words, change) in [
+        for (knobs, name, finding, summary, change) in [
             (Knobs { p99: 1.2, ..plain }, "p99_us", Finding::Worse, "slower", 0.2),
             (Knobs { p99: 0.8, ..plain }, "p99_us", Finding::Better, "faster", -0.2),
             (Knobs { cpu: 1.2, ..plain }, cpu, Finding::Worse, "costs more", 0.2),
             (Knobs { cpu: 0.8, ..plain }, cpu, Finding::Better, "costs less", -0.2),
         ] {
-            let found = found(tried, Knobs { interval_ms, ..knobs }, name, finding, words, change);
+            let found = found(tried, Knobs { interval_ms, ..knobs }, name, finding, summary, change);
             println!("{interval_ms} ms, {name} {change:+}: found in {found} of {tried}");
             assert!(found >= least, "{interval_ms} ms, {name} {change:+}: found in {found} of {tried}");
         }
@@ -133,9 +133,9 @@ fn less_capacity_shows_as_fewer_accepted_and_more_shed() {
     let a = run(Knobs { seed: 1, ..long });
     let b = run(Knobs { seed: 2, capacity: 0.7, ..long });
     let comparison = compared(&a, &b);
-    assert_eq!(judged(&comparison, "shed_share").finding, Finding::Worse, "{comparison}");
-    assert_eq!(judged(&comparison, "shed_share").words, "sheds more");
-    assert_eq!(judged(&comparison, "accepted_per_s").finding, Finding::Worse, "{comparison}");
+    assert_eq!(tested(&comparison, "shed_share").finding, Finding::Worse, "{comparison}");
+    assert_eq!(tested(&comparison, "shed_share").summary, "sheds more");
+    assert_eq!(tested(&comparison, "accepted_per_s").finding, Finding::Worse, "{comparison}");
     assert!(
         comparison.notes.iter().any(|note| note.contains("share of shed requests changed")),
         "{comparison}"
@@ -143,14 +143,14 @@ fn less_capacity_shows_as_fewer_accepted_and_more_shed() {
 }
 
 #[test]
-fn a_server_that_accepts_nothing_any_more_is_slower() {
+fn a_server_that_stops_accepting_is_slower() {
     let a = run(Knobs::default());
     let mut b = run(Knobs { seed: 1, ..Knobs::default() });
     for interval in &mut b.timeline {
         interval.unknown += std::mem::take(&mut interval.accepted);
     }
-    assert_eq!(judged(&compared(&a, &b), "accepted_per_s").finding, Finding::Worse);
-    assert_eq!(judged(&compared(&b, &a), "accepted_per_s").finding, Finding::Better);
+    assert_eq!(tested(&compared(&a, &b), "accepted_per_s").finding, Finding::Worse);
+    assert_eq!(tested(&compared(&b, &a), "accepted_per_s").finding, Finding::Better);
 }
 
 #[test]
@@ -158,29 +158,29 @@ fn void_latencies_are_never_compared() {
     let mut slow = run(Knobs { p99: 3.0, ..Knobs::default() });
     slow.generator.latencies_valid = false;
     let good = run(Knobs { seed: 1, ..Knobs::default() });
-    for (a, b, words) in [
+    for (a, b, summary) in [
         (&good, &slow, "not compared: void in B"),
         (&slow, &good, "not compared: void in A"),
         (&slow, &slow, "not compared: void in both"),
     ] {
         let comparison = compared(a, b);
         for name in ["p50_us", "p90_us", "p99_us"] {
-            let judged = judged(&comparison, name);
-            assert_eq!((judged.finding, judged.words.as_str()), (Finding::NotCompared, words));
-            assert_eq!((judged.a, judged.b, judged.p, judged.change), (None, None, None, None), "nor shown");
+            let tested = tested(&comparison, name);
+            assert_eq!((tested.finding, tested.summary.as_str()), (Finding::NotCompared, summary));
+            assert_eq!((tested.a, tested.b, tested.p, tested.change), (None, None, None, None), "nor shown");
         }
-        let p99 = comparison.shown.iter().find(|shown| shown.name == "accepted_p99_us");
+        let p99 = comparison.informational.iter().find(|metric| metric.name == "accepted_p99_us");
         let valid = p99.map(|shown| (shown.a.is_some(), shown.b.is_some()));
         let expected = (a.generator.latencies_valid, b.generator.latencies_valid);
         assert_eq!(valid.unwrap_or_default(), expected);
         // Metrics that do not depend on the generator's punctuality are still compared.
-        assert_eq!(judged(&comparison, "cpu_us_per_accepted.ingest-fn").finding, Finding::NoChange);
+        assert_eq!(tested(&comparison, "cpu_us_per_accepted.ingest-fn").finding, Finding::NoChange);
         assert_eq!(comparison.outcome, ComparisonOutcome::Incomplete);
     }
 }
 
 #[test]
-fn other_scenarios_are_not_compared_and_the_difference_is_named() {
+fn different_scenarios_are_not_compared_and_the_difference_is_named() {
     let a = run(Knobs::default());
     let mut b = run(Knobs { seed: 1, p99: 2.0, ..Knobs::default() });
     b.scenario.drain.rate = 3_000;
@@ -200,13 +200,13 @@ fn other_scenarios_are_not_compared_and_the_difference_is_named() {
             ("phases.2.rps", true),
         ]
     );
-    assert!(comparison.judged.iter().all(|judged| judged.finding == Finding::NotCompared));
+    assert!(comparison.tested.iter().all(|tested| tested.finding == Finding::NotCompared));
     assert_eq!(comparison.outcome, ComparisonOutcome::Incomplete);
-    assert!(comparison.shown.iter().any(|shown| shown.name == "accepted"), "totals are shown");
+    assert!(comparison.informational.iter().any(|metric| metric.name == "accepted"), "totals are shown");
 }
 
 #[test]
-fn what_asks_for_the_same_load_may_differ() {
+fn parameters_without_effect_on_the_load_may_differ() {
     let a = run(Knobs::default());
     let mut b = run(Knobs { seed: 1, p99: 1.3, ..Knobs::default() });
     b.scenario.name = "flash-sale-again".to_owned();
@@ -219,14 +219,14 @@ fn what_asks_for_the_same_load_may_differ() {
 }
 
 #[test]
-fn from_few_intervals_nothing_is_claimed() {
+fn few_intervals_make_no_claim() {
     let coarse = Knobs { interval_ms: 5_000, ..Knobs::default() };
     let a = run(coarse);
     let b = run(Knobs { seed: 1, p99: 3.0, ..coarse });
     let comparison = compared(&a, &b);
-    let p99 = judged(&comparison, "p99_us");
+    let p99 = tested(&comparison, "p99_us");
     assert_eq!(
-        (p99.pairs, p99.finding, p99.words.as_str()),
+        (p99.pairs, p99.finding, p99.summary.as_str()),
         (4, Finding::TooFewIntervals, "too few intervals")
     );
     assert!(p99.a.is_some() && p99.b.is_some(), "the values are shown");
@@ -234,7 +234,7 @@ fn from_few_intervals_nothing_is_claimed() {
 }
 
 #[test]
-fn of_a_run_that_was_ended_early_its_last_interval_does_not_count() {
+fn the_last_interval_of_an_interrupted_run_does_not_count() {
     let a = run(Knobs::default());
     let mut b = run(Knobs { seed: 1, ..Knobs::default() });
     b.timeline.truncate(12);
@@ -242,15 +242,18 @@ fn of_a_run_that_was_ended_early_its_last_interval_does_not_count() {
     // The run ended within this interval.
     b.timeline[11].accepted /= 10;
     let comparison = compared(&a, &b);
-    assert_eq!(judged(&comparison, "accepted_per_s").pairs, 11);
+    assert_eq!(tested(&comparison, "accepted_per_s").pairs, 11);
     assert!(
-        comparison.notes.iter().any(|note| note == "B was ended early: only what both played is compared")
+        comparison
+            .notes
+            .iter()
+            .any(|note| note == "B was interrupted: only the intervals of both runs are compared")
     );
     assert_eq!(claims(&comparison), []);
 }
 
 #[test]
-fn a_failure_where_there_was_none_is_worse_whatever_the_figures() {
+fn a_new_failure_is_worse_regardless_of_the_metrics() {
     let comparison = compared(&runs::good(), &runs::failed());
     assert_eq!(comparison.outcome, ComparisonOutcome::Worse);
     assert!(comparison.to_string().contains("WORSE: B failed where A passed."));
@@ -258,12 +261,12 @@ fn a_failure_where_there_was_none_is_worse_whatever_the_figures() {
 }
 
 #[test]
-fn the_other_way_round_better_is_worse() {
+fn swapping_the_runs_swaps_better_and_worse() {
     let a = run(Knobs::default());
     let b = run(Knobs { seed: 3, p99: 1.3, cpu: 0.7, capacity: 0.8, interval_ms: 1_000, ..Knobs::default() });
     let (forth, back) = (compared(&a, &b), compared(&b, &a));
     assert!(claims(&forth).len() >= 2, "{forth}");
-    for (forth, back) in forth.judged.iter().zip(&back.judged) {
+    for (forth, back) in forth.tested.iter().zip(&back.tested) {
         let turned = match forth.finding {
             Finding::Better => Finding::Worse,
             Finding::Worse => Finding::Better,

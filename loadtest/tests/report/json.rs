@@ -7,7 +7,7 @@ use super::runs;
 const PUBLISHED: &str = include_str!("../../report.schema.json");
 
 #[test]
-fn the_published_schema_is_that_of_the_types() {
+fn the_published_schema_matches_the_types() {
     assert_eq!(
         PUBLISHED,
         schema_json().expect("a schema"),
@@ -21,7 +21,7 @@ fn validator() -> jsonschema::Validator {
 }
 
 #[test]
-fn reports_of_every_kind_are_valid_and_read_back_as_they_were() {
+fn reports_of_every_kind_are_valid_and_round_trip() {
     let validator = validator();
     let directory = TempDir::new().expect("a directory");
     let path = directory.path().join("report.json");
@@ -66,7 +66,7 @@ fn a_report_with_a_wrong_field_is_not_valid() {
         let mut report = good.clone();
         let fields = report.pointer_mut(object).and_then(Value::as_object_mut).expect(object);
         fields.insert("unheard_of".to_owned(), json!(1));
-        assert!(!validator.is_valid(&report), "a field too many in {object:?}");
+        assert!(!validator.is_valid(&report), "an additional field in {object:?}");
         let mut report = good.clone();
         let fields = report.pointer_mut(object).and_then(Value::as_object_mut).expect(object);
         fields.remove("unheard_of");
@@ -79,15 +79,15 @@ fn a_report_with_a_wrong_field_is_not_valid() {
 }
 
 #[test]
-fn what_is_no_report_is_told_apart() {
+fn files_that_are_not_reports_are_rejected() {
     let directory = TempDir::new().expect("a directory");
     let path = directory.path().join("report.json");
     let mut newer = serde_json::to_value(runs::good()).expect("JSON");
     newer["format"] = json!(2);
     newer["run"] = json!("all different");
     for (content, told) in [
-        ("no JSON".to_owned(), "no JSON object"),
-        ("[1]".to_owned(), "no JSON object"),
+        ("no JSON".to_owned(), "not a JSON object"),
+        ("[1]".to_owned(), "not a JSON object"),
         ("{\"requests\": 3}".to_owned(), "has no `format`"),
         ("{\"format\": 1}".to_owned(), "missing field"),
         ("{\"format\": \"one\"}".to_owned(), "reads version 1"),
@@ -102,11 +102,11 @@ fn what_is_no_report_is_told_apart() {
 }
 
 #[test]
-fn what_json_cannot_hold_is_not_written() {
+fn numbers_that_json_cannot_hold_are_not_written() {
     let directory = TempDir::new().expect("a directory");
     let path = directory.path().join("report.json");
     let mut report = runs::good();
     report.generator.cpu_us_per_request = f64::NAN;
     assert!(write_json(&report, &path).is_err());
-    assert!(!path.exists(), "no half a report");
+    assert!(!path.exists(), "no partial report");
 }

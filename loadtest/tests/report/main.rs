@@ -1,6 +1,6 @@
 //! The report: its JSON and schema, its page in a real browser, and `loadtest compare`.
 
-#![allow(clippy::expect_used, reason = "a test says what it expects")]
+#![allow(clippy::expect_used, reason = "expect() messages state the expectation")]
 
 mod browser;
 mod command;

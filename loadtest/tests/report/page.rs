@@ -18,7 +18,7 @@ fn the_page_holds_the_report() {
 }
 
 #[test]
-fn the_page_needs_nothing_but_itself() {
+fn the_page_is_self_contained() {
     let page = html(&runs::good()).expect("a page");
     let addresses: Vec<_> =
         page.match_indices("://").map(|(at, _)| &page[at.saturating_sub(5)..at + 25]).collect();
@@ -31,7 +31,7 @@ fn the_page_needs_nothing_but_itself() {
 }
 
 #[test]
-fn nothing_that_a_report_says_ends_the_script() {
+fn no_report_text_ends_the_script() {
     let plain = html(&runs::good()).expect("a page");
     let hostile = html(&runs::failed()).expect("a page");
     for mark in ["</script", "<script", "<!--", "<img"] {
@@ -41,7 +41,7 @@ fn nothing_that_a_report_says_ends_the_script() {
 
 /// The page is joined in one pass: a value that looks like a placeholder stays a value.
 #[test]
-fn a_value_that_looks_like_a_mark_is_left_alone() {
+fn a_value_that_looks_like_a_placeholder_is_kept() {
     let mut report = runs::good();
     report.scenario.name = "{{css}} {{json}}".to_owned();
     let page = html(&report).expect("a page");

@@ -18,7 +18,7 @@ pub(super) fn void() -> RunReport {
     report.generator.slip.p999_us = 7_900;
     report.generator.latencies_valid = false;
     report.generator.void_because =
-        Some("99.9 % of requests were taken up within 7.9 ms; the bound is 2 ms".to_owned());
+        Some("99.9 % of requests were sent within 7.9 ms; the bound is 2 ms".to_owned());
     report
 }
 

@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_measured_has_no_goal() {
+    fn an_unmeasured_subject_has_no_goal() {
         assert_eq!(results(&[(DrainSubject::Many, &[1.0])]).goals(), []);
         let mut results = results(&[]);
         results.single = SingleOrders::compute(&[Duration::from_millis(3), Duration::from_millis(51)]);

@@ -466,10 +466,10 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_measured_has_no_goal() {
+    fn an_unmeasured_subject_has_no_goal() {
         let mut results = results();
         assert_eq!(results.goals(), []);
         results.add(IngestSubject::NoBroker, WindowKind::Equal, |window| window.server_cpu_us = 1.0);
-        assert_eq!(results.goals(), [], "there is nothing to compare it with");
+        assert_eq!(results.goals(), [], "no subject to compare with");
     }
 }

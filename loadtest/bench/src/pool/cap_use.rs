@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn windows_with_slow_commits_are_excused() {
+    fn windows_with_slow_commits_are_excepted() {
         let mut commits = even(100, 60);
         commits.retain(|at| !(20 * SECOND_US..25 * SECOND_US).contains(at));
         let samples: Vec<_> = (0..=60)
@@ -159,7 +159,7 @@ mod tests {
         assert_eq!(
             (used.min_quick, used.quick_share),
             (None, Some(0.0)),
-            "without samples nothing is excused"
+            "without samples nothing is excepted"
         );
     }
 }

@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn the_platform_s_own_headers_do_not_reach_the_client() {
+    fn platform_headers_do_not_reach_the_client() {
         let mut given = headers(&[
             ("location", "/v1/orders/1"),
             ("content-type", "application/json"),
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_over_the_bound_are_told() {
+    fn headers_over_the_bound_are_detected() {
         let long = |length: usize| {
             let value = HeaderValue::from_bytes(&vec![b'x'; length]).expect("visible");
             HeaderMap::from_iter([(HeaderName::from_static("a"), value)])

@@ -107,27 +107,30 @@ impl std::fmt::Display for FrontSummary {
         let mut line = |name: &str, value: &dyn std::fmt::Display| writeln!(f, "  {name:<40} {value:>12}");
         line("requests", &counts.arrived)?;
         line("  to a ready instance", &counts.assigned)?;
-        line("  to one that had to be thawed", &counts.thawed)?;
-        line("  that waited for a start", &counts.waited)?;
+        line("  to a frozen instance", &counts.thawed)?;
+        line("  to a starting instance", &counts.waited)?;
         line("  throttled (429): instances", &counts.throttled_instances)?;
         line("  throttled (429): delivery", &counts.throttled_delivery)?;
         line("  throttled (429): compute", &counts.throttled_compute)?;
         line("instances started by requests", &counts.started)?;
-        line("instances started to be kept", &counts.started_provisioned)?;
+        line("instances started for provisioning", &counts.started_provisioned)?;
         line("  failed", &counts.failed)?;
         line("  stopped", &counts.stopped)?;
-        line("  pre-stop answered", &self.pre_stops.answered)?;
-        line("  pre-stop refused or unanswered", &(self.pre_stops.refused + self.pre_stops.unanswered))?;
+        line("  pre-stop accepted", &self.pre_stops.answered)?;
+        line(
+            "  pre-stop rejected or without response",
+            &(self.pre_stops.refused + self.pre_stops.unanswered),
+        )?;
         line("  killed after SIGTERM", &self.killed)?;
         line("freezes", &counts.frozen)?;
         let median = |of: fn(&ColdStartRecord) -> f64| {
             self.median_start_ms(of).map_or_else(|| "-".to_owned(), |ms| format!("{ms:.1}"))
         };
         line("start, median: listening, ms", &median(|start| start.listening_ms))?;
-        line("start, median: answering, ms", &median(|start| start.answering_ms))?;
+        line("start, median: responding, ms", &median(|start| start.answering_ms))?;
         line("start, median: with padding, ms", &median(|start| start.ready_ms))?;
-        line("thaw to answer, p50, us", &self.thaw_to_answer.p50_us)?;
-        line("thaw to answer, p99, us", &self.thaw_to_answer.p99_us)?;
+        line("thaw to response, p50, us", &self.thaw_to_answer.p50_us)?;
+        line("thaw to response, p99, us", &self.thaw_to_answer.p99_us)?;
         for (code, count) in &self.refused_by_code {
             line(&format!("answered {code}"), count)?;
         }
@@ -138,7 +141,7 @@ impl std::fmt::Display for FrontSummary {
         line("instance-seconds: idle", &both(|phases| phases.idle))?;
         line("instance-seconds: frozen", &both(|phases| phases.frozen))?;
         match &self.last_failure {
-            Some(failure) => writeln!(f, "The last instance that failed: {failure}"),
+            Some(failure) => writeln!(f, "Last failed instance: {failure}"),
             None => Ok(()),
         }
     }
@@ -149,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_of_any_length_are_told_as_they_are() {
+    fn times_of_any_length_are_recorded_exactly() {
         let mut histogram = ThawTimes::histogram().expect("within bounds");
         for micros in [800, 5_000, 70_000_000] {
             histogram.saturating_record(micros);

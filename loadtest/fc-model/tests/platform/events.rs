@@ -39,7 +39,7 @@ fn requests_wait_on_a_starting_instance_up_to_its_slots_and_then_start_another()
 }
 
 #[test]
-fn the_instance_used_last_is_used_next_so_that_the_others_fall_idle() {
+fn the_instance_used_last_is_used_next_so_that_others_become_idle() {
     let mut platform = Platform::new(&PlatformRules { concurrency: 1, ..small() }).expect("rules");
     let [first, second] = [0, 0].map(|now| started(&mut platform, now));
     for id in [first, second] {
@@ -83,7 +83,7 @@ fn an_idle_instance_is_frozen_then_thawed_by_a_request_or_stopped() {
 }
 
 #[test]
-fn an_instance_that_fails_takes_its_requests_along_and_leaves_its_place() {
+fn a_failed_instance_loses_its_requests_and_frees_its_slot() {
     let mut platform = Platform::new(&PlatformRules { instances_max: 1, ..small() }).expect("rules");
     let id = started(&mut platform, 0);
     platform.arrive(0);
@@ -91,14 +91,14 @@ fn an_instance_that_fails_takes_its_requests_along_and_leaves_its_place() {
     assert_eq!(platform.instance_failed(1, id), 0, "it fails only once");
     platform.request_done(1, id);
     let next = started(&mut platform, 2);
-    assert_eq!(next.index(), id.index(), "its place is taken again");
+    assert_eq!(next.index(), id.index(), "its slot is reused");
     assert_ne!(next, id, "its name is not");
     assert_eq!(platform.event_counts().lost, 2);
     assert_eq!(platform.event_counts().ended, 0);
 }
 
 #[test]
-fn a_client_that_leaves_while_it_waits_frees_its_slot() {
+fn a_client_that_disconnects_while_it_waits_frees_its_slot() {
     let mut platform =
         Platform::new(&PlatformRules { instances_max: 1, concurrency: 1, ..small() }).expect("rules");
     let id = started(&mut platform, 0);
@@ -137,7 +137,7 @@ fn provisioned_instances_come_first_stay_warm_and_are_replaced() {
 }
 
 #[test]
-fn provisioning_beyond_the_delivery_goes_on_as_it_allows() {
+fn provisioning_beyond_the_delivery_quota_continues_at_its_rate() {
     let provisioned =
         vec![ProvisionedWindow { target: 5, from: Duration::ZERO, until: Duration::from_secs(60) }];
     let mut platform =
@@ -153,7 +153,7 @@ fn provisioning_beyond_the_delivery_goes_on_as_it_allows() {
 }
 
 #[test]
-fn an_instance_let_go_of_does_not_hold_up_one_that_a_late_tick_freezes() {
+fn a_released_instance_does_not_delay_one_that_a_late_tick_freezes() {
     let provisioned =
         vec![ProvisionedWindow { target: 1, from: Duration::ZERO, until: Duration::from_secs(100) }];
     let rules = PlatformRules { provisioned, provisioned_always_cpu: false, concurrency: 1, ..small() };
@@ -175,7 +175,7 @@ fn an_instance_let_go_of_does_not_hold_up_one_that_a_late_tick_freezes() {
 }
 
 #[test]
-fn rules_that_break_a_bound_are_refused() {
+fn rules_out_of_bounds_are_rejected() {
     let facts = PlatformFacts::shipped().expect("the data file");
     assert_eq!(facts.limits.concurrency_max.value, u32::from(fc_model::CONCURRENCY_MAX));
     let compute = ComputeQuota {

@@ -1,6 +1,6 @@
 //! The rules against the published figures, and invariants under random events.
 
-#![allow(clippy::expect_used, reason = "a test says what it expects")]
+#![allow(clippy::expect_used, reason = "expect() messages state the expectation")]
 
 mod events;
 mod model;

@@ -112,7 +112,7 @@ impl RuleModel {
             PlacementDecision::Throttle(why) => {
                 assert!(free.is_empty() && starting.is_empty(), "nothing is throttled while there is room");
                 let full = self.instances.len() >= self.rules.instances_max as usize;
-                assert_eq!(why == ThrottleReason::Instances, full, "the reason is true");
+                assert_eq!(why == ThrottleReason::Instances, full, "the reason is correct");
                 self.throttled += 1;
             }
         }
@@ -131,7 +131,11 @@ impl RuleModel {
         let instance = self.instances.get_mut(&id).expect("known");
         instance.phase = ModelPhase::Ready;
         instance.idle_since = now;
-        assert_eq!(self.platform.instance_ready(now, id), instance.requests, "who waited is under way");
+        assert_eq!(
+            self.platform.instance_ready(now, id),
+            instance.requests,
+            "waiting requests are in flight"
+        );
     }
 
     pub(super) fn fail(&mut self, id: InstanceId) {
@@ -175,7 +179,7 @@ impl RuleModel {
                 }
             }
         }
-        assert!(self.platform.next_timer().is_none_or(|at| at > self.now), "what is due is done");
+        assert!(self.platform.next_timer().is_none_or(|at| at > self.now), "no timer is overdue");
         self.nothing_is_forgotten();
     }
 

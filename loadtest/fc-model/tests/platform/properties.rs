@@ -109,12 +109,12 @@ fn settle(model: &mut RuleModel) {
         model.now = model.now.max(at);
         model.tick();
     }
-    panic!("it comes to rest");
+    panic!("it reaches an idle state");
 }
 
 proptest! {
     #[test]
-    fn the_rules_hold_and_everything_comes_to_an_end(rules in rules(), events in vec(event(), 1..200)) {
+    fn the_rules_hold_and_every_run_ends(rules in rules(), events in vec(event(), 1..200)) {
         let mut model = RuleModel::new(rules);
         for event in events {
             apply(&mut model, event);

@@ -27,7 +27,7 @@ fn flood(platform: &mut Platform, now: u64, requests: u32) -> (u32, Option<Throt
 }
 
 #[test]
-fn the_articles_platform_has_ten_thousand_instances_in_less_than_three_seconds() {
+fn the_article_quota_delivers_ten_thousand_instances_within_three_seconds() {
     let mut platform = Platform::new(&rules("article", 1)).expect("rules");
     let mut started = 0;
     let mut complete_at = None;
@@ -43,7 +43,7 @@ fn the_articles_platform_has_ten_thousand_instances_in_less_than_three_seconds()
 }
 
 #[test]
-fn deliveries_are_a_burst_and_then_so_many_a_minute() {
+fn delivery_is_a_burst_and_then_a_rate_per_minute() {
     // Quota, instances at once, after one more second, and after a minute in total. The total limit is raised, so that
     // only the delivery bounds.
     for (quota, burst, second, minute) in [("large-region", 300, 5, 600), ("small-region", 100, 1, 200)] {
@@ -59,7 +59,7 @@ fn deliveries_are_a_burst_and_then_so_many_a_minute() {
 }
 
 #[test]
-fn default_quotas_end_at_their_totals() {
+fn default_quotas_stop_at_their_totals() {
     for (quota, total) in [("large-region", 300), ("small-region", 100), ("article", 10_000)] {
         let mut platform = Platform::new(&rules(quota, 1)).expect("rules");
         for second in 0..600 {
@@ -71,7 +71,7 @@ fn default_quotas_end_at_their_totals() {
 }
 
 #[test]
-fn processors_are_delivered_half_at_once_and_then_so_many_a_minute() {
+fn half_of_the_cpu_quota_is_delivered_at_once_and_the_rest_per_minute() {
     let facts = PlatformFacts::shipped().expect("the data file");
     let quota = facts.quota("large-region").expect("a quota");
     // vCPU in thousandths, MB; at once (of 300 vCPU), after ten seconds (6 vCPU each), in total (of 600 vCPU and 1,200
@@ -95,7 +95,7 @@ fn processors_are_delivered_half_at_once_and_then_so_many_a_minute() {
 }
 
 #[test]
-fn a_steady_load_needs_as_many_instances_as_the_formula_says() {
+fn a_steady_load_needs_the_instances_of_the_formula() {
     // Instances = requests a second × latency / concurrency, as documented.
     for (latency_ms, concurrency, instances) in [(20, 100, 10), (100, 100, 50), (100, 200, 25)] {
         let mut platform = Platform::new(&rules("large-region", concurrency)).expect("rules");
@@ -124,7 +124,7 @@ fn a_steady_load_needs_as_many_instances_as_the_formula_says() {
 }
 
 #[test]
-fn fifty_instances_are_there_five_minutes_before_the_sale_and_go_after_it() {
+fn fifty_instances_are_ready_five_minutes_before_the_sale_and_stop_after_it() {
     let minutes = |count: u64| Duration::from_secs(count * 60);
     // From 11:00: a sale at 12:00, pre-warmed from 11:55 to 12:30.
     let rules = PlatformRules {

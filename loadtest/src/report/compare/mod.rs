@@ -5,9 +5,9 @@
 //! for the number of metrics, and large enough to matter. Metrics that a run has only once (totals, the time to
 //! drained) are shown without a claim. `docs/report.md` describes the limits.
 
+mod informational;
 mod pairs;
 mod scenario;
-mod shown;
 pub mod signed_rank;
 mod table;
 
@@ -40,8 +40,8 @@ pub struct Comparison {
     pub scenario_differences: Vec<ScenarioDifference>,
     pub notes: Vec<String>,
     /// Metrics with a claim, or with the reason why there is none.
-    pub judged: Vec<TestedMetric>,
-    pub shown: Vec<InformationalMetric>,
+    pub tested: Vec<TestedMetric>,
+    pub informational: Vec<InformationalMetric>,
     pub outcome: ComparisonOutcome,
 }
 
@@ -77,7 +77,7 @@ pub struct TestedMetric {
     /// Probability of such differences without a change, after all corrections.
     pub p: Option<f64>,
     pub finding: Finding,
-    pub words: String,
+    pub summary: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -132,27 +132,27 @@ pub fn compare(a: &RunReport, b: &RunReport, settings: CompareSettings) -> Compa
     let same_load = !scenario_differences.iter().any(|difference| difference.decisive);
     let series = pairs::all(a, b);
     let obstacles: Vec<_> = series.iter().map(|series| obstacle(series, a, b, same_load)).collect();
-    let judged = judge(&series, &obstacles, settings);
+    let tested = test_series(&series, &obstacles, settings);
     let (run_a, run_b) = (run(a), run(b));
     let outcome =
-        if judged.iter().any(|judged| judged.finding == Finding::Worse) || (run_a.passed && !run_b.passed) {
+        if tested.iter().any(|tested| tested.finding == Finding::Worse) || (run_a.passed && !run_b.passed) {
             ComparisonOutcome::Worse
-        } else if judged
+        } else if tested
             .iter()
-            .any(|judged| matches!(judged.finding, Finding::NotCompared | Finding::TooFewIntervals))
+            .any(|tested| matches!(tested.finding, Finding::NotCompared | Finding::TooFewIntervals))
         {
             ComparisonOutcome::Incomplete
         } else {
             ComparisonOutcome::NothingWorse
         };
-    let notes = notes(a, b, &judged);
+    let notes = notes(a, b, &tested);
     Comparison {
         a: run_a,
         b: run_b,
         scenario_differences,
         notes,
-        judged,
-        shown: shown::figures(a, b),
+        tested,
+        informational: informational::metrics(a, b),
         outcome,
     }
 }
@@ -171,7 +171,7 @@ fn run(report: &RunReport) -> ComparedRun {
 fn obstacle(series: &PairedSeries, a: &RunReport, b: &RunReport, same_load: bool) -> Option<&'static str> {
     let void = [!a.generator.latencies_valid, !b.generator.latencies_valid];
     match void {
-        _ if !same_load => Some("not compared: other scenario"),
+        _ if !same_load => Some("not compared: different scenarios"),
         [true, true] if series.latency => Some("not compared: void in both"),
         [true, false] if series.latency => Some("not compared: void in A"),
         [false, true] if series.latency => Some("not compared: void in B"),
@@ -179,7 +179,7 @@ fn obstacle(series: &PairedSeries, a: &RunReport, b: &RunReport, same_load: bool
     }
 }
 
-fn judge(
+fn test_series(
     series: &[PairedSeries],
     obstacles: &[Option<&'static str>],
     settings: CompareSettings,
@@ -192,24 +192,24 @@ fn judge(
         .map(|(series, _)| probability(series))
         .collect();
     let mut corrected = signed_rank::holm(&probabilities).into_iter();
-    let judged = series.iter().zip(obstacles).map(|(series, obstacle)| match obstacle {
-        Some(reason) => unjudged(series, Finding::NotCompared, reason),
+    let tested = series.iter().zip(obstacles).map(|(series, obstacle)| match obstacle {
+        Some(reason) => untested(series, Finding::NotCompared, reason),
         None => {
             let p = corrected.next().unwrap_or(1.0);
             let could_not_tell = signed_rank::least_p(series.pairs.len()) * tested as f64 > settings.level;
             if could_not_tell {
-                unjudged(series, Finding::TooFewIntervals, "too few intervals")
+                untested(series, Finding::TooFewIntervals, "too few intervals")
             } else {
                 claim(series, p, settings)
             }
         }
     });
-    judged.collect()
+    tested.collect()
 }
 
 fn probability(series: &PairedSeries) -> f64 {
     let tested = signed_rank::signed_rank(&series.differences());
-    signed_rank::corrected_for_neighbours(tested.p, &series.stretches())
+    signed_rank::corrected_for_neighbours(tested.p, &series.segments())
 }
 
 fn claim(series: &PairedSeries, p: f64, settings: CompareSettings) -> TestedMetric {
@@ -225,16 +225,16 @@ fn claim(series: &PairedSeries, p: f64, settings: CompareSettings) -> TestedMetr
     } else {
         Finding::Worse
     };
-    let words = match finding {
-        Finding::Better => series.words.better,
-        Finding::Worse => series.words.worse,
+    let summary = match finding {
+        Finding::Better => series.labels.better,
+        Finding::Worse => series.labels.worse,
         _ => "no change beyond noise",
     };
-    TestedMetric { change: Some(change), p: Some(p), ..unjudged(series, finding, words) }
+    TestedMetric { change: Some(change), p: Some(p), ..untested(series, finding, summary) }
 }
 
 /// A metric with its values and without a claim.
-fn unjudged(series: &PairedSeries, finding: Finding, words: &str) -> TestedMetric {
+fn untested(series: &PairedSeries, finding: Finding, summary: &str) -> TestedMetric {
     let middle = |value: fn(&IntervalPair) -> f64| {
         let mut values: Vec<_> = series.pairs.iter().map(value).collect();
         // Values that are not comparable are not shown side by side either.
@@ -250,18 +250,18 @@ fn unjudged(series: &PairedSeries, finding: Finding, words: &str) -> TestedMetri
         change: None,
         p: None,
         finding,
-        words: words.to_owned(),
+        summary: summary.to_owned(),
     }
 }
 
-fn notes(a: &RunReport, b: &RunReport, judged: &[TestedMetric]) -> Vec<String> {
+fn notes(a: &RunReport, b: &RunReport, tested: &[TestedMetric]) -> Vec<String> {
     let mut notes = Vec::new();
     for (name, report) in [("A", a), ("B", b)] {
         if !report.passed() {
-            notes.push(format!("{name} failed: its figures are those of a run that went wrong"));
+            notes.push(format!("{name} failed: its metrics are those of a failed run"));
         }
         if report.run.interrupted {
-            notes.push(format!("{name} was ended early: only what both played is compared"));
+            notes.push(format!("{name} was interrupted: only the intervals of both runs are compared"));
         }
         if let Some(because) =
             report.generator.void_because.as_ref().filter(|_| !report.generator.latencies_valid)
@@ -270,15 +270,15 @@ fn notes(a: &RunReport, b: &RunReport, judged: &[TestedMetric]) -> Vec<String> {
         }
     }
     if a.run.stack != b.run.stack {
-        notes.push("different stacks stood behind the address".to_owned());
+        notes.push("the runs used different stacks".to_owned());
     }
     if a.run.machine != b.run.machine {
-        notes.push("the machines differ: so may every figure".to_owned());
+        notes.push("the machines differ, so any metric may differ".to_owned());
     }
     let changed = |finding: Finding| matches!(finding, Finding::Better | Finding::Worse);
-    if judged.iter().any(|judged| judged.name == pairs::SHED_SHARE && changed(judged.finding)) {
+    if tested.iter().any(|tested| tested.name == pairs::SHED_SHARE && changed(tested.finding)) {
         notes.push(
-            "the share of shed requests changed, and latencies are of every answer: read both together"
+            "the share of shed requests changed, and latencies include shed responses: read both together"
                 .to_owned(),
         );
     }

@@ -20,7 +20,7 @@ pub(super) struct PairedSeries {
     pub scale: ChangeScale,
     pub more_is_better: bool,
     pub latency: bool,
-    pub words: ChangeLabels,
+    pub labels: ChangeLabels,
     pub pairs: Vec<IntervalPair>,
 }
 
@@ -40,7 +40,7 @@ pub(super) struct ChangeLabels {
 
 pub(super) struct IntervalPair {
     /// The segment of the load that the interval lies in.
-    pub stretch: usize,
+    pub segment: usize,
     pub a: f64,
     pub b: f64,
 }
@@ -54,12 +54,12 @@ impl PairedSeries {
         self.pairs.iter().map(|pair| self.difference(pair)).collect()
     }
 
-    pub(super) fn stretches(&self) -> Vec<Vec<f64>> {
-        let mut stretches: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
+    pub(super) fn segments(&self) -> Vec<Vec<f64>> {
+        let mut segments: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
         for pair in &self.pairs {
-            stretches.entry(pair.stretch).or_default().push(self.difference(pair));
+            segments.entry(pair.segment).or_default().push(self.difference(pair));
         }
-        stretches.into_values().collect()
+        segments.into_values().collect()
     }
 
     fn difference(&self, pair: &IntervalPair) -> f64 {
@@ -78,8 +78,8 @@ struct PairedIntervals<'a> {
 impl PairedIntervals<'_> {
     fn pairs(&self, value: impl Fn(&Interval) -> Option<f64>) -> Vec<IntervalPair> {
         let both = self.both.iter();
-        both.filter_map(|(stretch, a, b)| {
-            Some(IntervalPair { stretch: *stretch, a: value(a)?, b: value(b)? })
+        both.filter_map(|(segment, a, b)| {
+            Some(IntervalPair { segment: *segment, a: value(a)?, b: value(b)? })
         })
         .collect()
     }
@@ -95,7 +95,7 @@ pub(super) fn all(a: &RunReport, b: &RunReport) -> Vec<PairedSeries> {
             scale: ChangeScale::Ratio,
             more_is_better: true,
             latency: false,
-            words: SPEED,
+            labels: SPEED,
             pairs: paired
                 .pairs(|interval| (interval.planned > 0).then(|| per_s(interval, interval.accepted))),
         },
@@ -106,7 +106,7 @@ pub(super) fn all(a: &RunReport, b: &RunReport) -> Vec<PairedSeries> {
             scale: ChangeScale::Share,
             more_is_better: false,
             latency: false,
-            words: SHEDDING,
+            labels: SHEDDING,
             pairs: paired.pairs(|interval| {
                 (interval.sent > 0 && interval.planned > 0)
                     .then(|| interval.shed as f64 / interval.sent as f64)
@@ -126,7 +126,7 @@ pub(super) fn all(a: &RunReport, b: &RunReport) -> Vec<PairedSeries> {
             scale: ChangeScale::Ratio,
             more_is_better: true,
             latency: false,
-            words: SPEED,
+            labels: SPEED,
             // Without orders to commit the drain was not slow.
             pairs: paired.pairs(|interval| {
                 (interval.committed > 0 || interval.queued > 0).then(|| per_s(interval, interval.committed))
@@ -145,7 +145,7 @@ fn latency(paired: &PairedIntervals<'_>, quantile: &str, value: fn(&Interval) ->
         scale: ChangeScale::Ratio,
         more_is_better: false,
         latency: true,
-        words: SPEED,
+        labels: SPEED,
         // An interval without a response has no latency.
         pairs: paired.pairs(|interval| (value(interval) > 0).then(|| value(interval) as f64)),
     }
@@ -170,9 +170,9 @@ fn costs(a: &RunReport, b: &RunReport, paired: &PairedIntervals<'_>) -> Vec<Pair
             let cpu_us = cpu_s(processes, &name, interval)? * 1e6;
             (orders(interval) > 0).then(|| cpu_us / orders(interval) as f64)
         };
-        let pairs = paired.both.iter().filter_map(|(stretch, in_a, in_b)| {
+        let pairs = paired.both.iter().filter_map(|(segment, in_a, in_b)| {
             Some(IntervalPair {
-                stretch: *stretch,
+                segment: *segment,
                 a: value(&a.processes, in_a)?,
                 b: value(&b.processes, in_b)?,
             })
@@ -184,7 +184,7 @@ fn costs(a: &RunReport, b: &RunReport, paired: &PairedIntervals<'_>) -> Vec<Pair
             scale: ChangeScale::Ratio,
             more_is_better: false,
             latency: false,
-            words: COST,
+            labels: COST,
             pairs: pairs.collect(),
         }
     });
@@ -219,7 +219,7 @@ fn paired<'a>(a: &'a RunReport, b: &'a RunReport) -> PairedIntervals<'a> {
     let of_b: BTreeMap<_, _> = whole(b).iter().map(|interval| (interval.at_ms, interval)).collect();
     let both = whole(a).iter().filter_map(|in_a| {
         let in_b = of_b.get(&in_a.at_ms).filter(|in_b| in_b.length_ms == in_a.length_ms)?;
-        Some((stretch(&a.scenario, in_a), in_a, *in_b))
+        Some((segment(&a.scenario, in_a), in_a, *in_b))
     });
     PairedIntervals { both: both.collect() }
 }
@@ -232,7 +232,7 @@ fn whole(report: &RunReport) -> &[Interval] {
 }
 
 /// The scenario's phase at the middle of `interval`; after the last phase: the drain.
-fn stretch(scenario: &Scenario, interval: &Interval) -> usize {
+fn segment(scenario: &Scenario, interval: &Interval) -> usize {
     let middle_s = (interval.at_ms as f64 + interval.length_ms as f64 / 2.0) / 1_000.0;
     let mut end_s = 0.0;
     let ended = scenario.phases.iter().take_while(|phase| {

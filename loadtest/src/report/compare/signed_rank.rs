@@ -98,30 +98,30 @@ fn normal_p(ranks: &[u64], least: u64) -> f64 {
 /// n·(1−r)/(1+r) independent ones (the variance of an AR(1) series' mean), so the test's standard deviations shrink by
 /// the root of that. A negative correlation does not strengthen a claim.
 ///
-/// `stretches` are the same differences, split where the load changes: a change that shows under load only is an
+/// `segments` are the same differences, split where the load changes: a change that shows under load only is an
 /// effect, not a correlation.
-pub fn corrected_for_neighbours(p: f64, stretches: &[Vec<f64>]) -> f64 {
-    let r = neighbour_correlation(stretches).clamp(0.0, CORRELATION_MAX);
+pub fn corrected_for_neighbours(p: f64, segments: &[Vec<f64>]) -> f64 {
+    let r = neighbour_correlation(segments).clamp(0.0, CORRELATION_MAX);
     if r == 0.0 { p } else { two_sided(z_of(p) * ((1.0 - r) / (1.0 + r)).sqrt()).max(p) }
 }
 
 /// Correlation of each difference's rank with its neighbour's, each segment around its own median; ranks, so that no
 /// extreme interval hides it. A short series underestimates it, so M. G. Kendall's correction (1954) is added.
-fn neighbour_correlation(stretches: &[Vec<f64>]) -> f64 {
+fn neighbour_correlation(segments: &[Vec<f64>]) -> f64 {
     // Two values around their own median carry no information.
-    let stretches: Vec<_> = stretches.iter().filter(|stretch| stretch.len() > 2).collect();
+    let segments: Vec<_> = segments.iter().filter(|segment| segment.len() > 2).collect();
     let (mut together, mut variance, mut count) = (0.0, 0.0, 0.0);
-    for stretch in &stretches {
-        let ranks = centred_ranks(stretch);
+    for segment in &segments {
+        let ranks = centred_ranks(segment);
         variance += ranks.iter().map(|rank| rank * rank).sum::<f64>();
         together += ranks.windows(2).map(|pair| pair[0] * pair[1]).sum::<f64>();
-        count += stretch.len() as f64;
+        count += segment.len() as f64;
     }
     if variance == 0.0 {
         return 0.0;
     }
     let r = together / variance;
-    r + (1.0 + 3.0 * r) * stretches.len() as f64 / count
+    r + (1.0 + 3.0 * r) * segments.len() as f64 / count
 }
 
 /// Ranks of `values`; the median rank is 0.

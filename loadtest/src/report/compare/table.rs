@@ -16,14 +16,15 @@ impl Display for Comparison {
         for note in &self.notes {
             writeln!(to, "   note: {note}")?;
         }
-        let labels = self.judged.iter().map(|row| &row.label).chain(self.shown.iter().map(|row| &row.label));
+        let labels =
+            self.tested.iter().map(|row| &row.label).chain(self.informational.iter().map(|row| &row.label));
         let width = labels.map(|label| label.chars().count()).max().unwrap_or(0);
         writeln!(
             to,
             "\n{:<width$}  {:>12}  {:>12}  {:>9}  {:>7}  {:>5}",
             "Over paired intervals", "A, median", "B, median", "change", "p", "pairs"
         )?;
-        for row in &self.judged {
+        for row in &self.tested {
             write!(
                 to,
                 "{:<width$}  {:>12}  {:>12}  {:>9}  {:>7}  {:>5}",
@@ -34,10 +35,10 @@ impl Display for Comparison {
                 probability(row.p),
                 row.pairs
             )?;
-            writeln!(to, "  {}{}", mark(row.finding), row.words)?;
+            writeln!(to, "  {}{}", mark(row.finding), row.summary)?;
         }
-        writeln!(to, "\n{:<width$}  {:>12}  {:>12}", "Once in a run: no claim", "A", "B")?;
-        for row in &self.shown {
+        writeln!(to, "\n{:<width$}  {:>12}  {:>12}", "Single values: no claim", "A", "B")?;
+        for row in &self.informational {
             writeln!(
                 to,
                 "{:<width$}  {:>12}  {:>12}",
@@ -46,7 +47,7 @@ impl Display for Comparison {
                 value(row.unit, row.b)
             )?;
         }
-        write!(to, "\n{}", self.outcome.words(self.a.passed && !self.b.passed))
+        write!(to, "\n{}", self.outcome.message(self.a.passed && !self.b.passed))
     }
 }
 
@@ -64,11 +65,11 @@ impl Display for ComparedRun {
 }
 
 impl ComparisonOutcome {
-    fn words(self, failed_newly: bool) -> &'static str {
+    fn message(self, failed_newly: bool) -> &'static str {
         match self {
-            Self::NothingWorse => "Nothing got worse beyond noise.",
+            Self::NothingWorse => "Nothing is worse beyond noise.",
             Self::Worse if failed_newly => "WORSE: B failed where A passed.",
-            Self::Worse => "WORSE: something got worse beyond noise.",
+            Self::Worse => "WORSE: something is worse beyond noise.",
             Self::Incomplete => "Nothing was found worse, but not everything could be compared.",
         }
     }

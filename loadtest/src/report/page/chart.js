@@ -1,21 +1,21 @@
-// One chart: axes, lines or stacked areas, a legend that hides and shows, and a read-out that follows the pointer
-// and the arrow keys. It is drawn for the width it has, and again when that changes.
+// One chart: axes, lines or stacked areas, a legend that toggles series, and a read-out that follows the pointer
+// and the arrow keys. It is redrawn when its width changes.
 //
 // chart(figure, {
-//   title, note,          what it shows, and a remark
+//   title, note,          heading and explanation
 //   unit,                 over the y axis
 //   x: "time" | "quantile", end,    seconds, or the number of values behind the quantiles
 //   y: "count" | "micros" | "cpus" | "bytes", log,
 //   format,               of a value in the read-out
 //   stops, stopName,      x of each value, ascending; the name of a stop by its index
 //   series: [{ label, color, dash, values, stack, soft, curve }],
-//                         values: null where there is none; stack: on top of the one before; soft: a pale area with
+//                         values: null where there is none; stack: on top of the previous one; soft: a pale area with
 //                         an edge; curve: [[x, y]] to draw instead of the values
 //   marks: [{ value, label, color }],         horizontal lines
 //   seams: [{ at, label }],                   moments
 //   half,                 half the width of a stop, for a bar where a stack has one value alone
 //   sale, narrowed,       seconds that a button can narrow the chart to, and whether it is at first
-//   isVoid,               whether its values may not be believed
+//   isVoid,               true if its values are void
 // })
 
 const MARGIN = { top: 34, right: 14, bottom: 26 };
@@ -60,23 +60,23 @@ function chart(figure, whole) {
     plot.replaceChildren(picture(spec, visible, geometry), readout);
     stop = Math.min(stop, spec.stops.length - 1);
     plot.setAttribute("aria-valuemax", spec.stops.length - 1);
-    tell(visible);
+    announce(visible);
     hide();
   }
 
-  // For those who do not see it.
-  function tell(visible) {
+  // For screen readers.
+  function announce(visible) {
     plot.setAttribute("aria-valuenow", stop);
-    plot.setAttribute("aria-valuetext", spoken(spec, visible, stop));
+    plot.setAttribute("aria-valuetext", announcement(spec, visible, stop));
   }
 
-  // Shows the values at stop `index`; those of charts that only follow stay without the box.
+  // Shows the values at stop `index`; charts that only follow show no box.
   function show(index, follows) {
     if (!geometry) return;
     stop = Math.max(0, Math.min(spec.stops.length - 1, index));
     const visible = spec.series.filter((_, at) => shown[at]);
     pointAt(spec, visible, geometry, plot, stop);
-    tell(visible);
+    announce(visible);
     readout.hidden = Boolean(follows);
     if (!follows) fillReadout(spec, visible, geometry, readout, stop);
   }
@@ -86,7 +86,7 @@ function chart(figure, whole) {
     plot.querySelector(".cursor")?.replaceChildren();
   }
 
-  // All charts over time point at the same moment.
+  // All time charts show the same moment.
   const others = () => (spec.x === "time" ? charts.filter((other) => other.plot !== plot && other.overTime) : []);
   function lead(index) {
     show(index);
@@ -110,7 +110,7 @@ function chart(figure, whole) {
   };
   plot.addEventListener("pointermove", aim);
   plot.addEventListener("pointerdown", aim);
-  // A finger leaves when it is lifted: what it pointed at stays until it points elsewhere.
+  // A lifted finger does not hide the values: they stay until the next touch.
   plot.addEventListener("pointerleave", (event) => event.pointerType !== "touch" && leave());
   plot.addEventListener("blur", leave);
   plot.addEventListener("focus", () => plot.matches(":focus-visible") && lead(stop));
@@ -138,7 +138,7 @@ function cut(spec) {
   };
 }
 
-// A button that is down or up; `act` is told, and may refuse by returning false.
+// A toggle button; `act` gets the new state and may return false to keep the old one.
 function toggle(attributes, content, down, act) {
   const button = el("button", { type: "button", "aria-pressed": String(down), ...attributes }, content);
   button.addEventListener("click", () => {
@@ -153,34 +153,34 @@ function legend(spec, shown, redraw) {
   if (spec.series.length < 2) return null;
   const keys = spec.series.map((series, index) =>
     toggle({ class: "key" }, [swatch(series), series.label], true, (down) => {
-      // One stays: an empty chart says nothing.
+      // At least one series stays visible.
       if (!down && shown.filter(Boolean).length === 1) return false;
       shown[index] = down;
       redraw();
       return true;
     }));
-  return el("div", { class: "legend", role: "group", "aria-label": `${spec.title}: what is shown` }, keys);
+  return el("div", { class: "legend", role: "group", "aria-label": `${spec.title}: visible series` }, keys);
 }
 
-// The same as a table, made when someone asks for it.
+// The values as a table, created when it is opened.
 function values(spec) {
   const details = el("details", { class: "values" }, el("summary", {}, "Values as a table"));
   details.addEventListener("toggle", () => {
     if (!details.open || details.children.length > 1) return;
     const columns = [{ title: spec.x === "time" ? "Time" : "Quantile" }, ...spec.series.map(({ label }) => ({ title: label, numeric: true }))];
-    const rows = spec.stops.map((_, stop) => [spec.stopName(stop), ...spec.series.map((series) => told(spec, series, stop))]);
+    const rows = spec.stops.map((_, stop) => [spec.stopName(stop), ...spec.series.map((series) => valueText(spec, series, stop))]);
     details.append(table(spec.title, columns, rows));
   });
   return details;
 }
 
-const told = (spec, series, stop) => (series.values[stop] === null ? "–" : spec.format(series.values[stop]));
+const valueText = (spec, series, stop) => (series.values[stop] === null ? "–" : spec.format(series.values[stop]));
 
-const spoken = (spec, visible, stop) =>
-  `${spec.stopName(stop)}: ${visible.map((series) => `${series.label} ${told(spec, series, stop)}`).join(", ")}`;
+const announcement = (spec, visible, stop) =>
+  `${spec.stopName(stop)}: ${visible.map((series) => `${series.label} ${valueText(spec, series, stop)}`).join(", ")}`;
 
 function fillReadout(spec, visible, geometry, readout, stop) {
-  const rows = visible.map((series) => el("div", {}, el("dt", {}, swatch(series), series.label), el("dd", {}, told(spec, series, stop))));
+  const rows = visible.map((series) => el("div", {}, el("dt", {}, swatch(series), series.label), el("dd", {}, valueText(spec, series, stop))));
   readout.replaceChildren(el("p", {}, spec.stopName(stop)), el("dl", {}, rows));
   // Beside the line, on the side that has room, and never beyond the chart.
   const x = geometry.pixels[stop];

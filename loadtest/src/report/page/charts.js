@@ -1,6 +1,6 @@
-// What the charts show.
+// The contents of the charts.
 
-// Intervals as the charts need them. Their charts end where the last request was planned; the drain's go on.
+// Intervals for the charts. Request charts end with the last planned request; the drain's charts continue.
 function timelineOf(report) {
   const all = report.timeline;
   const last = all.reduce((found, interval, index) => (interval.planned || interval.sent ? index : found), -1);
@@ -14,7 +14,7 @@ function timelineOf(report) {
   };
 }
 
-// The parts of a time chart that follow from its intervals.
+// The fields of a time chart that depend on its intervals.
 function overTime(intervals, end) {
   const from = (interval) => interval.at_ms / 1000;
   const to = (interval) => (interval.at_ms + interval.length_ms) / 1000;
@@ -35,8 +35,8 @@ function loadChart(report, { played, playedEnd }) {
   const { retries } = report.totals;
   chart(byId("chart-load"), {
     ...overTime(played, playedEnd),
-    title: "Requests a second: planned, and how they ended",
-    note: retries > 0 ? `Filed by when they were planned; ${plural(retries, "retry", "retries")} on top.` : "Filed by when they were planned.",
+    title: "Requests a second: planned, and by outcome",
+    note: retries > 0 ? `By planned time; ${plural(retries, "retry", "retries")} in addition.` : "By planned time.",
     unit: "requests a second",
     y: "count",
     format: perSecond,
@@ -52,13 +52,13 @@ function loadChart(report, { played, playedEnd }) {
 
 function latencyCharts(report, { played, playedEnd }) {
   const isVoid = !report.generator.latencies_valid;
-  // An interval without an answer has no latency; an answer within a microsecond took one.
+  // An interval without a response has no latency; a response within a microsecond counts as one.
   const answered = (interval) => interval.max_us > 0 && interval.accepted + interval.shed + interval.refused > 0;
   const series = (label, color, name, dash) => ({ label, color, dash, values: played.map((interval) => (answered(interval) ? Math.max(interval[name], 1) : null)) });
   chart(byId("chart-latency"), {
     ...overTime(played, playedEnd),
     title: "Latency over time",
-    note: "Every answer, accepted or not.",
+    note: "All responses, accepted or not.",
     unit: "log scale",
     y: "micros",
     log: true,
@@ -74,7 +74,7 @@ function latencyCharts(report, { played, playedEnd }) {
   const { accepted, shed, all } = report.latency;
   distribution("chart-distribution", {
     title: "Latency distribution",
-    note: "The share of answers that came within so long.",
+    note: "Share of responses within a time.",
     isVoid,
     series: [
       { label: "accepted", color: "c-accepted", of: accepted },
@@ -84,7 +84,7 @@ function latencyCharts(report, { played, playedEnd }) {
   });
 }
 
-// Quantiles to read at: ten to each nine.
+// Quantiles of the read-out: ten per nine.
 function readingPoints(values) {
   const points = [];
   for (let nine = 0; 10 ** -nine * values >= 1 || nine < 1; nine += 1) {
@@ -107,7 +107,7 @@ function distribution(id, { series, ...spec }) {
     x: "quantile",
     end: most,
     stops,
-    stopName: (stop) => `${quantileName(stops[stop])} came within`,
+    stopName: (stop) => `${quantileName(stops[stop])} within`,
     unit: "log scale",
     y: "micros",
     log: true,
@@ -118,13 +118,13 @@ function distribution(id, { series, ...spec }) {
       color,
       dash,
       values: stops.map((quantile) => (1 - quantile) * of.count < 0.5 ? null : valueAt(of.curve, quantile)),
-      // The last value stands where its share of all values does: 100 % is infinitely far.
+      // The last value is drawn at its share of all values: 100 % is infinitely far away.
       curve: of.curve.map(({ quantile, value_us }) => [Math.min(quantile, 1 - 1 / Math.max(of.count, 2)), Math.max(value_us, 1)]),
     })),
   });
 }
 
-// Commits of the second that ends with each interval: shorter intervals may bunch, the cap is about seconds.
+// Commits of the second that ends with each interval: commits may bunch in shorter intervals, the cap counts seconds.
 function committedPerSecond(intervals) {
   return intervals.map((interval, index) => {
     if (interval.length_ms >= 1000) return rate(interval, interval.committed);
@@ -138,7 +138,7 @@ function committedPerSecond(intervals) {
   });
 }
 
-// While it drains, nothing is asked for any more; a long drain leaves little room for the sale.
+// During the drain there are no requests; a long drain leaves little room for the sale.
 const drainApart = (end, playedEnd) => ({
   seams: end > playedEnd * 1.05 ? [{ at: playedEnd, label: "last request" }] : [],
   sale: end > playedEnd * 1.5 ? playedEnd : 0,
@@ -183,7 +183,7 @@ function queueCharts(report, { all, allEnd, playedEnd }) {
 
 const PROCESS_COLORS = { "ingest-fn": "c-p1", "drain-worker": "c-p2", broker: "c-p3", database: "c-p4", loadtest: "c-p5" };
 
-// The same process has the same colour in every report; a second one of a kind differs by its dashes.
+// A process has the same colour in every report; a second one of a kind has another dash pattern.
 function paintProcesses(processes) {
   const kinds = new Map();
   let other = 0;
@@ -198,7 +198,7 @@ function paintProcesses(processes) {
 function processCharts(report, { playedEnd }) {
   const painted = paintProcesses(report.processes);
   const times = [...new Set(report.processes.flatMap(({ samples }) => samples.map(({ at_ms }) => at_ms)))].sort((a, b) => a - b);
-  // A sample tells of the time since the one before: at a moment between, the next one holds.
+  // A sample covers the time since the previous one, so a moment in between uses the next one.
   const at = (samples, time, name) => {
     const found = samples.length && time >= samples[0].at_ms - 1000 ? samples.find(({ at_ms }) => at_ms >= time) : null;
     return found ? found[name] : null;
@@ -212,7 +212,7 @@ function processCharts(report, { playedEnd }) {
     stops: times.map((time) => time / 1000),
     stopName: (stop) => `at ${moment(times[stop] / 1000)}`,
     half: times.length > 1 ? (times[1] - times[0]) / 2000 : times[0] / 1000,
-    none: report.processes.length ? "No data: this system does not tell." : "No data: no process was watched.",
+    none: report.processes.length ? "No data: this system provides none." : "No data: no process was sampled.",
   };
   const series = (name, more) =>
     painted.map(({ process, color, dash }) => ({ label: process.name, color, dash, values: times.map((time) => at(process.samples, time, name)), ...more }));
@@ -230,7 +230,7 @@ function processCharts(report, { playedEnd }) {
   chart(byId("chart-memory"), {
     ...base,
     title: "Memory, by process",
-    note: "What it really holds (resident, RSS).",
+    note: "Resident memory (RSS).",
     unit: "bytes",
     y: "bytes",
     format: bytes,
@@ -241,9 +241,9 @@ function processCharts(report, { playedEnd }) {
 function slipChart(report) {
   const { slip, slip_p999_us_max: most } = report.generator;
   distribution("chart-slip", {
-    title: "Slip of the generator",
-    note: "The share of requests that it took up within so long.",
+    title: "Send delay of the generator",
+    note: "Share of requests sent within a time.",
     marks: most > 0 && slip.curve.length ? [{ value: most, label: `bound at 99.9 %: ${micros(most)}`, color: "c-cap" }] : [],
-    series: [{ label: "slip", color: "c-p5", of: slip }],
+    series: [{ label: "send delay", color: "c-p5", of: slip }],
   });
 }

@@ -1,4 +1,4 @@
-// Tables, lists of facts, and signs.
+// Tables, lists of facts, and status signs.
 
 // A table. Columns: { title, numeric }; cells are text or nodes.
 function table(caption, columns, rows, attributes = {}) {
@@ -11,7 +11,7 @@ function table(caption, columns, rows, attributes = {}) {
     return el("tr", {}, made);
   });
   const whole = el("table", {}, el("caption", {}, caption), el("thead", {}, el("tr", {}, head)), el("tbody", {}, body));
-  // Wide tables scroll by themselves, and not with the page.
+  // Wide tables scroll on their own.
   return el("div", { class: "table", ...attributes }, whole);
 }
 
@@ -26,6 +26,6 @@ const SIGNS = {
   none: "M5 12h14",
 };
 
-// A sign that does not rely on its colour; what it says is in the text beside it.
+// A sign whose shape, not only its colour, shows the status; the text beside it has the meaning.
 const sign = (kind) =>
   svg("svg", { class: `sign ${kind}`, viewBox: "0 0 24 24", "aria-hidden": "true" }, svg("path", { d: SIGNS[kind] }));

@@ -1,11 +1,11 @@
-// Numbers for people. Units always follow, on the same line.
+// Formatted numbers. The unit follows on the same line.
 
 const WHOLE = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 const PRECISE = new Intl.NumberFormat("en-US", { maximumFractionDigits: 6 });
 
 const count = (value) => WHOLE.format(value);
 
-// Three digits that matter, without noise behind them: 1.25, 12.5, 125.
+// Three significant digits: 1.25, 12.5, 125.
 function digits(value) {
   const size = Math.abs(value);
   return size >= 100 ? WHOLE.format(value) : String(parseFloat(value.toFixed(size >= 10 ? 1 : 2)));
@@ -28,7 +28,7 @@ function micros(us) {
   return `${digits(us)}\u00a0µs`;
 }
 
-// For axes: whole numbers stay whole.
+// For axes: integers have no decimals.
 function microsTick(us) {
   for (const [size, unit] of [[1e6, "s"], [1e3, "ms"]]) {
     if (us >= size) return `${parseFloat((us / size).toPrecision(3))}\u00a0${unit}`;
@@ -57,7 +57,7 @@ function bytes(value) {
   return `${count(value)}\u00a0B`;
 }
 
-// A share; what is more than nothing is never shown as 0.
+// A share; a positive one is never shown as 0.
 function percent(share) {
   if (share > 0 && share < 0.0001) return "<\u00a00.01\u00a0%";
   return `${parseFloat((share * 100).toFixed(share < 0.1 ? 2 : 1))}\u00a0%`;
@@ -68,7 +68,7 @@ const quantileName = (quantile) => `${parseFloat((quantile * 100).toFixed(5))}\u
 
 const shareOf = (part, whole) => (whole > 0 ? part / whole : 0);
 
-// What a number of things is called.
+// A number with its noun in singular or plural.
 const plural = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`;
 
 const cpus = (value) => (value < 10 ? value.toFixed(2) : value.toFixed(1));

@@ -1,19 +1,19 @@
-// Puts the report on the page.
+// Renders the report on the page.
 
 const root = document.documentElement;
 
-// Whatever goes wrong is told on the page: half a report must not look like a whole one.
-function trouble(error) {
+// Shows every error on the page: a partial report must not look complete.
+function showError(error) {
   const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   root.dataset.error = text;
   delete root.dataset.ready;
-  byId("trouble").replaceChildren(el("strong", {}, "This page could not be drawn whole. "), text);
-  byId("trouble").hidden = false;
+  byId("page-error").replaceChildren(el("strong", {}, "This page could not be rendered completely. "), text);
+  byId("page-error").hidden = false;
 }
 
-window.addEventListener("error", (event) => trouble(event.error || event.message));
+window.addEventListener("error", (event) => showError(event.error || event.message));
 
-// A number beyond what JavaScript can hold (a seed may be) keeps its digits, as text.
+// A number beyond JavaScript's range, such as a seed, keeps its digits as text.
 const exact = (key, value, context) =>
   typeof value === "number" && Number.isInteger(value) && !Number.isSafeInteger(value) && context ? context.source : value;
 
@@ -49,7 +49,7 @@ function offerSave(text, report) {
   });
 }
 
-// Light or dark as the system has it, until someone chooses.
+// Light or dark as the system's setting, until the user chooses.
 function offerTheme() {
   const button = byId("theme");
   const system = matchMedia("(prefers-color-scheme: dark)");
@@ -67,7 +67,7 @@ function offerTheme() {
   label();
 }
 
-// Charts are drawn for their width; on paper everything is open.
+// Redraws charts when their width changes; opens all details for printing.
 function watch() {
   const observer = new ResizeObserver(() => requestAnimationFrame(() => charts.forEach(({ draw }) => draw(false))));
   charts.forEach(({ plot }) => observer.observe(plot));
@@ -90,5 +90,5 @@ try {
   root.dataset.charts = drawn;
   root.dataset.ready = "true";
 } catch (error) {
-  trouble(error);
+  showError(error);
 }

@@ -1,4 +1,4 @@
-// How a chart's series become shapes.
+// Converts a chart's series to shapes.
 
 const AXES = {
   count: compact,
@@ -6,7 +6,7 @@ const AXES = {
   cpus: (value) => String(parseFloat(value.toPrecision(3))),
 };
 
-// Lower and upper edge of each series at each stop: stacked ones stand on the one before.
+// Lower and upper edge of each series at each stop; a stacked series starts at the edge of the previous one.
 function edges(spec, visible) {
   const floor = spec.stops.map(() => 0);
   return visible.map((series) => {
@@ -20,7 +20,7 @@ function edges(spec, visible) {
   });
 }
 
-// Scales and places for a chart of `width` pixels.
+// Scales and layout of a chart of `width` pixels.
 function lay(spec, visible, width, wide) {
   const height = width < 480 ? 220 : wide ? 320 : 260;
   const shapes = edges(spec, visible);
@@ -32,7 +32,7 @@ function lay(spec, visible, width, wide) {
   const y = spec.log
     ? logScale(Math.max(least, 1), most, bottom, top, AXES[spec.y])
     : spec.y === "bytes" ? byteScale(most, bottom, top) : linearScale(most, bottom, top, AXES[spec.y]);
-  // Room for the widest label, at about the width of a figure.
+  // Room for the widest label, at about the width of a digit.
   const left = 12 + 7.2 * Math.max(...y.ticks.map(({ label }) => label.length));
   const right = width - MARGIN.right;
   const x = spec.x === "time" ? timeScale(spec.end, left, right) : quantileScale(spec.end, left, right);
@@ -40,8 +40,8 @@ function lay(spec, visible, width, wide) {
   return { width, height, left, right, top, bottom, x, y, shapes, pixels };
 }
 
-// Stretches of stops that have a value.
-function stretches(values) {
+// Runs of stops with values.
+function runsOfValues(values) {
   const found = [];
   values.forEach((value, stop) => {
     if (value === null) return;
@@ -58,17 +58,17 @@ function lineShape(series, high, { x, y, pixels }) {
   if (series.curve) {
     return svg("path", { ...attributes, d: polyline(series.curve.map(([at, value]) => pointText(x.at(at), y.at(value)))) });
   }
-  const parts = stretches(high);
+  const parts = runsOfValues(high);
   const lines = parts.filter((stops) => stops.length > 1);
   const path = lines.map((stops) => polyline(stops.map((stop) => pointText(pixels[stop], y.at(high[stop])))));
-  // A value without neighbours is no line: it becomes a dot.
+  // A value without neighbours becomes a dot.
   const alone = parts.filter((stops) => stops.length === 1);
   const dots = alone.map(([stop]) => svg("circle", { class: `dot ${series.color}`, cx: pixels[stop], cy: y.at(high[stop]), r: 3 }));
   return [path.length ? svg("path", { ...attributes, d: path.join("") }) : null, dots];
 }
 
 function areaShape(series, low, high, spec, { x, y, pixels, left, right }) {
-  const path = stretches(high).map((stops) => {
+  const path = runsOfValues(high).map((stops) => {
     if (stops.length === 1) {
       const [stop] = stops;
       const reach = [-1, 1].map((side) => Math.max(left, Math.min(right, x.at(spec.stops[stop] + side * spec.half))));
@@ -81,7 +81,7 @@ function areaShape(series, low, high, spec, { x, y, pixels, left, right }) {
   return svg("path", { class: `area ${series.color}${series.soft ? " soft" : ""}`, d: path.join(""), "data-series": series.label });
 }
 
-// The whole picture; what moves is put into `.cursor` later.
+// The static picture; the crosshair is added to `.cursor` later.
 function picture(spec, visible, geometry) {
   const { width, height, left, right, top, bottom, x, y, shapes } = geometry;
   const grid = yGrid(y, left, right);

@@ -1,13 +1,13 @@
-// What the report says in words and tables.
+// The report as text and tables.
 
 const STACKS = {
   embedded: "embedded broker and SQLite",
   real: "RocketMQ and MariaDB",
   real_proxy: "RocketMQ and MariaDB behind the database proxy",
-  external: "what stood behind the address",
+  external: "an external system",
 };
 
-// How the parts of the verdict stand: { kind, text }.
+// Results that make up the verdict: { kind, text }.
 function findings(report) {
   const { ledger, expectations, surprises, generator } = report;
   const found = [];
@@ -25,27 +25,27 @@ function findings(report) {
     found.push({ kind: "fail", text: `${missed.length} of ${plural(expectations.length, "expectation")} missed: ${missed.map(({ name }) => name).join(", ")}.` });
   } else if (expectations.length) {
     const hold = expectations.length === 1 ? "The one expectation holds" : `All ${count(expectations.length)} expectations hold`;
-    found.push({ kind: "pass", text: generator.latencies_valid ? `${hold}.` : `${hold}; those of latencies are not judged.` });
+    found.push({ kind: "pass", text: generator.latencies_valid ? `${hold}.` : `${hold}; latency ranges were not checked.` });
   } else {
-    found.push({ kind: "none", text: "The scenario expects nothing." });
+    found.push({ kind: "none", text: "The scenario has no expectations." });
   }
-  if (surprises.length) found.push({ kind: "fail", text: `${plural(surprises.length, "surprise")}: answers that no rule allows.` });
+  if (surprises.length) found.push({ kind: "fail", text: `${plural(surprises.length, "surprise")}: responses that no rule allows.` });
   if (generator.latencies_valid && generator.slip.count > 0) {
-    found.push({ kind: "pass", text: `The generator kept to its plan (slip p99.9 ${micros(generator.slip.p999_us)}, bound ${micros(generator.slip_p999_us_max)}): latencies are the server’s.` });
+    found.push({ kind: "pass", text: `The generator kept to its plan (send delay p99.9 ${micros(generator.slip.p999_us)}, bound ${micros(generator.slip_p999_us_max)}): latencies are the server’s.` });
   }
   return found;
 }
 
 function verdict(report, passed, { played }) {
   const { run, scenario, generator } = report;
-  const headline = `${passed ? "Passed" : "Failed"}${report.ledger ? "" : ", without a ledger"}${run.interrupted ? ", ended early" : ""}`;
+  const headline = `${passed ? "Passed" : "Failed"}${report.ledger ? "" : ", without a ledger"}${run.interrupted ? ", interrupted" : ""}`;
   const list = findings(report).map(({ kind, text }) => el("li", {}, sign(kind), el("span", {}, text)));
-  if (run.interrupted) list.push(el("li", {}, sign("warn"), el("span", {}, "Someone ended the run early: what follows is about the part that was played.")));
+  if (run.interrupted) list.push(el("li", {}, sign("warn"), el("span", {}, "The run was interrupted: this report covers the part that was played.")));
   const isVoid = generator.latencies_valid
     ? null
     : el("div", { class: "void-banner", id: "void" }, sign("warn"), el("div", {},
         el("strong", {}, "Latencies void: the generator itself was late."),
-        el("p", {}, `${generator.void_because ? `${generator.void_because}. ` : ""}Times on this page say nothing about the server. What the ledger counts still holds.`)));
+        el("p", {}, `${generator.void_because ? `${generator.void_because}. ` : ""}Latencies on this page are not the server’s. The ledger is valid.`)));
   const where = run.stack === "external" ? "an external target" : STACKS[run.stack] || run.stack;
   byId("verdict").append(
     el("div", { class: `banner ${passed ? "pass" : "fail"}` },
@@ -69,7 +69,7 @@ function tiles(report, played) {
   const tile = (name, value, below, kind) => el("div", { class: kind }, el("dt", {}, name), el("dd", {}, el("b", {}, value), el("span", {}, below)));
   const { accepted } = latency;
   const time = accepted.count === 0
-    ? tile("p99 of accepted", "–", "nothing was accepted")
+    ? tile("p99 of accepted", "–", "no request was accepted")
     : generator.latencies_valid
       ? tile("p99 of accepted", micros(accepted.p99_us), `p50\u00a0${micros(accepted.p50_us)} · p99.9\u00a0${micros(accepted.p999_us)}`)
       : tile("p99 of accepted", "void", "the generator was late", "warn");
@@ -77,17 +77,17 @@ function tiles(report, played) {
   const first = [
     tile("Offered, at the peak", perSecond(peak), `${plural(totals.planned, "request")} planned`),
     tile("Accepted", count(totals.accepted), `${percent(shareOf(totals.accepted, totals.sent))} of those sent`),
-    tile("Shed", percent(shareOf(totals.shed, totals.sent)), `${plural(totals.shed, "request")}, told to retry`),
+    tile("Shed", percent(shareOf(totals.shed, totals.sent)), `${plural(totals.shed, "request")}, may be retried`),
     time,
   ];
   if (!ledger) {
     return [...first,
-      tile("Unknown", count(totals.unknown), "no answer"),
-      tile("Generator slip, p99.9", micros(generator.slip.p999_us), `bound ${micros(generator.slip_p999_us_max)}`)];
+      tile("Unknown", count(totals.unknown), "no response"),
+      tile("Send delay, p99.9", micros(generator.slip.p999_us), `bound ${micros(generator.slip_p999_us_max)}`)];
   }
   const cap = ledger.cap === null || ledger.cap === undefined ? "no cap was set" : `the cap is ${count(ledger.cap)}`;
   return [...first,
-    tile("Drained within", seconds(run.drained_ms / 1000), `after the last answer; ${count(queued)} queued at most`),
+    tile("Drained within", seconds(run.drained_ms / 1000), `after the last response; at most ${count(queued)} queued`),
     tile("Busiest second", count(ledger.busiest_second), `orders committed; ${cap}`)];
 }
 
@@ -103,11 +103,11 @@ function refusals({ totals, surprises }) {
   };
   const parts = [
     counted("Shed and refused, by code", "Code", totals.refused_by_code),
-    counted("Unknown (no answer), by cause", "Cause", totals.unknown_by_cause),
+    counted("Unknown (no response), by cause", "Cause", totals.unknown_by_cause),
   ];
-  if (totals.unsent > 0) parts.push(el("p", { class: "alarm" }, sign("warn"), `${plural(totals.unsent, "request")} never got a connection in time: the server never saw them.`));
+  if (totals.unsent > 0) parts.push(el("p", { class: "alarm" }, sign("warn"), `${plural(totals.unsent, "request")} got no connection in time: the server never saw them.`));
   if (surprises.length) {
-    parts.push(el("div", { class: "surprises" }, el("h3", {}, "Surprises: answers that no rule allows"), el("ul", {}, surprises.map((text) => el("li", {}, el("code", {}, text))))));
+    parts.push(el("div", { class: "surprises" }, el("h3", {}, "Surprises: responses that no rule allows"), el("ul", {}, surprises.map((text) => el("li", {}, el("code", {}, text))))));
   }
   byId("refusals").append(...parts.filter(Boolean));
 }
@@ -115,7 +115,7 @@ function refusals({ totals, surprises }) {
 function quantileTable({ latency, generator }) {
   const kinds = [["accepted", latency.accepted], ["shed", latency.shed], ["all", latency.all]].filter(([, of]) => of.count > 0);
   if (!kinds.length) return;
-  const columns = ["Answer", "Answers", "Mean", "p50", "p90", "p99", "p99.9", "Longest"].map((title, index) => ({ title, numeric: index > 0 }));
+  const columns = ["Response", "Responses", "Mean", "p50", "p90", "p99", "p99.9", "Maximum"].map((title, index) => ({ title, numeric: index > 0 }));
   const rows = kinds.map(([name, of]) => [name, count(of.count), ...[of.mean_us, of.p50_us, of.p90_us, of.p99_us, of.p999_us, of.max_us].map(micros)]);
   const caption = generator.latencies_valid ? "Latency of the whole run" : "Latency of the whole run (void)";
   byId("quantiles").append(table(caption, columns, rows, { class: generator.latencies_valid ? "table" : "table void" }));
@@ -130,11 +130,11 @@ function ledgerTable({ ledger }) {
   const columns = [{ title: "What" }, { title: "Number", numeric: true }];
   const below = (name) => el("span", { class: "below" }, name);
   const asked = [
-    ["Requests that could have made an order", ledger.requests],
+    ["Requests that could have created an order", ledger.requests],
     [below("accepted (202)"), ledger.accepted],
     [below("refused"), ledger.refused],
-    [below("unknown (no answer)"), ledger.unknown],
-    ["Different orders accepted", ledger.accepted_orders],
+    [below("unknown (no response)"), ledger.unknown],
+    ["Distinct orders accepted", ledger.accepted_orders],
   ];
   const held = [
     ["Orders in the database", ledger.rows],
@@ -150,7 +150,7 @@ function ledgerTable({ ledger }) {
     ledger.faults.length
       ? table("What does not add up", [{ title: "Fault" }, { title: "Number", numeric: true }, { title: "Such as" }], ledger.faults.map((fault) => [el("code", {}, fault.code), count(fault.count), fault.examples.map((example) => [el("code", {}, example), " "])]), { class: "table faults" })
       : el("p", { class: "fine" }, sign("pass"), "No fault: every accepted order is there exactly once, nothing is there that was not asked for, and stock, limits, conflicts and the cap hold."),
-    el("div", { class: "columns" }, table("What was asked for", columns, counted(asked)), table("What the database holds", columns, counted(held))));
+    el("div", { class: "columns" }, table("Requests", columns, counted(asked)), table("Database", columns, counted(held))));
 }
 
 function expectationTable({ expectations }) {
@@ -169,14 +169,14 @@ function expectationTable({ expectations }) {
     range(each),
     number(each.actual),
   ]);
-  byId("expectations-body").append(table("The scenario’s ranges against what came", [{ title: "Measured" }, { title: "Verdict" }, { title: "Expected", numeric: true }, { title: "Came", numeric: true }], rows));
+  byId("expectations-body").append(table("Expected ranges and actual values", [{ title: "Measured" }, { title: "Verdict" }, { title: "Expected", numeric: true }, { title: "Actual", numeric: true }], rows));
 }
 
 function processTable(report) {
   const { processes, totals } = report;
   if (!processes.length) return;
   const all = processes.reduce((sum, { cpu_s }) => sum + cpu_s, 0);
-  const columns = ["Process", "CPU while played", "Share", "At most", "CPU per accepted", "Most memory"].map((title, index) => ({ title, numeric: index > 0 }));
+  const columns = ["Process", "CPU while played", "Share", "Maximum", "CPU per accepted", "Maximum memory"].map((title, index) => ({ title, numeric: index > 0 }));
   const rows = [...processes].sort((a, b) => b.cpu_s - a.cpu_s).map(({ name, cpu_s, samples, rss_max_bytes }) => [
     name, seconds(cpu_s), percent(shareOf(cpu_s, all)),
     samples.length ? cpus(samples.reduce((most, sample) => Math.max(most, sample.cpus), 0)) : "–",
@@ -193,17 +193,17 @@ function generatorTable({ generator, totals }) {
     ["Pinned to processors", generator.pinned_to.length ? generator.pinned_to.join(", ") : "not pinned"],
     ["Requests sent", count(totals.sent)],
     ["Connections opened", count(generator.connections_opened)],
-    ["Most open at once", count(generator.connections_max)],
+    ["Maximum open at one time", count(generator.connections_max)],
     ["CPU per request", micros(generator.cpu_us_per_request)],
   ];
   if (slip.count > 0) {
-    rows.push(["Slip p50", micros(slip.p50_us)], ["Slip p99", micros(slip.p99_us)], ["Slip p99.9", micros(slip.p999_us)], ["Longest slip", micros(slip.max_us)]);
+    rows.push(["Send delay p50", micros(slip.p50_us)], ["Send delay p99", micros(slip.p99_us)], ["Send delay p99.9", micros(slip.p999_us)], ["Maximum send delay", micros(slip.max_us)]);
   }
   rows.push(["Bound on p99.9", micros(generator.slip_p999_us_max)], ["Latencies", generator.latencies_valid ? "valid" : "void"]);
   byId("generator-body").append(facts(rows));
 }
 
-// Parameters as they are named in the scenario's file.
+// Parameters under their names in the scenario file.
 function about(report) {
   const { scenario, run } = report;
   const phases = scenario.phases.map(({ shape, seconds: length, ...rates }) => [shape, Object.entries(rates).map(([name, value]) => `${name} = ${PRECISE.format(value)}`).join(", "), PRECISE.format(length)]);

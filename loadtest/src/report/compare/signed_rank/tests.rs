@@ -11,7 +11,7 @@ fn close(found: f64, expected: f64, within: f64) {
 /// and of R's `wilcox.test` (M. Hollander and D. Wolfe, depression before and after a therapy; R prints the one-sided
 /// 0.01953).
 #[test]
-fn published_examples_come_out_as_published() {
+fn published_examples_are_reproduced() {
     let maize = [6.0, 8.0, 14.0, 16.0, 23.0, 24.0, 28.0, 29.0, 41.0, -48.0, 49.0, 56.0, 60.0, -67.0, 75.0];
     let tested = signed_rank(&maize);
     assert_eq!((tested.negative, tested.positive), (24.0, 96.0));
@@ -27,7 +27,7 @@ fn published_examples_come_out_as_published() {
 }
 
 #[test]
-fn few_pairs_are_counted_out() {
+fn few_pairs_have_an_exact_probability() {
     for (differences, p) in [
         (&[][..], 1.0),
         (&[0.0, 0.0], 1.0),
@@ -49,7 +49,7 @@ fn few_pairs_are_counted_out() {
 }
 
 #[test]
-fn beyond_fifty_pairs_the_approximation_takes_over_without_a_step() {
+fn the_approximation_joins_the_exact_values_at_fifty_pairs() {
     for shift in [0.0, 0.05, 0.1, 0.2] {
         let mut random = StdRng::seed_from_u64(7);
         let differences: Vec<f64> = (0..EXACT_MAX).map(|_| random.random_range(-0.5..0.5) + shift).collect();
@@ -62,7 +62,7 @@ fn beyond_fifty_pairs_the_approximation_takes_over_without_a_step() {
 
 /// The 5 % points of the normal distribution's tables.
 #[test]
-fn the_normal_distribution_is_that_of_the_tables() {
+fn the_normal_distribution_matches_the_tables() {
     for (z, p) in [(1.959_964, 0.05), (2.575_829, 0.01), (3.290_527, 0.001), (4.417_173, 0.000_01)] {
         close(two_sided(z), p, p * 1e-3);
         close(z_of(p), z, 1e-3);
@@ -82,7 +82,7 @@ fn holm_multiplies_the_smallest_most_and_keeps_the_order() {
 }
 
 #[test]
-fn the_typical_difference_is_not_moved_by_a_wild_one() {
+fn one_extreme_value_does_not_move_the_typical_difference() {
     assert_eq!(typical(&[]), 0.0);
     assert_eq!(typical(&[3.0]), 3.0);
     assert_eq!(typical(&[1.0, 2.0, 3.0]), 2.0);
@@ -114,7 +114,7 @@ fn false_alarms(count: usize, memory: f64, corrected: bool) -> usize {
 
 /// 5 % of 400 are 20; 34 are three standard deviations more.
 #[test]
-fn false_alarms_keep_to_the_level_where_intervals_stand_for_themselves() {
+fn false_alarms_keep_to_the_level_with_independent_intervals() {
     for count in [12, 20, 60, 120] {
         let found = [false_alarms(count, 0.0, false), false_alarms(count, 0.0, true)];
         assert!(found[0] <= 34 && found[1] <= found[0], "{count} intervals: {found:?}");
@@ -123,7 +123,7 @@ fn false_alarms_keep_to_the_level_where_intervals_stand_for_themselves() {
 
 /// The correction is itself an estimate: from 20 intervals it removes half of the excess, from 60 nearly all of it.
 #[test]
-fn neighbours_that_move_together_are_not_counted_as_independent() {
+fn correlated_neighbours_are_not_counted_as_independent() {
     for (count, memory, most) in [(20, 0.5, 0.12), (60, 0.5, 0.08), (60, 0.7, 0.12), (120, 0.7, 0.08)] {
         let plain = false_alarms(count, memory, false) as f64 / 400.0;
         let corrected = false_alarms(count, memory, true) as f64 / 400.0;
@@ -135,11 +135,11 @@ fn neighbours_that_move_together_are_not_counted_as_independent() {
 }
 
 #[test]
-fn a_change_under_load_alone_is_no_correlation_of_neighbours() {
+fn a_change_under_load_only_is_not_a_correlation() {
     let quiet: Vec<f64> = series(1, 30, 0.0).iter().map(|noise| noise * 0.01).collect();
     let loaded: Vec<f64> = series(2, 30, 0.0).iter().map(|noise| 0.2 + noise * 0.01).collect();
     let all = [quiet.clone(), loaded.clone()].concat();
     let p = signed_rank(&all).p;
     assert!(corrected_for_neighbours(p, &[quiet, loaded]) < 0.001);
-    assert!(corrected_for_neighbours(p, &[all]) > 0.05, "as one stretch it would look like one");
+    assert!(corrected_for_neighbours(p, &[all]) > 0.05, "as one segment it would look correlated");
 }

@@ -6,12 +6,12 @@ use super::{InformationalMetric, MetricUnit};
 use crate::report::{Quantiles, RunReport};
 
 /// The metrics in reading order.
-pub(super) fn figures(a: &RunReport, b: &RunReport) -> Vec<InformationalMetric> {
-    let mut shown = Vec::new();
+pub(super) fn metrics(a: &RunReport, b: &RunReport) -> Vec<InformationalMetric> {
+    let mut metrics = Vec::new();
     let mut add = |name: &str, label: &str, unit: MetricUnit, value: &dyn Fn(&RunReport) -> Option<f64>| {
         let (a, b) = (value(a), value(b));
         if a.is_some() || b.is_some() {
-            shown.push(InformationalMetric { name: name.to_owned(), label: label.to_owned(), unit, a, b });
+            metrics.push(InformationalMetric { name: name.to_owned(), label: label.to_owned(), unit, a, b });
         }
     };
     add("planned", "requests planned", MetricUnit::Count, &|report| count(report.totals.planned));
@@ -26,13 +26,13 @@ pub(super) fn figures(a: &RunReport, b: &RunReport) -> Vec<InformationalMetric> 
             (report.generator.latencies_valid && latency.count > 0).then(|| value(latency) as f64)
         });
     }
-    add("queued_max", "most orders queued", MetricUnit::Count, &|report| {
+    add("queued_max", "maximum orders queued", MetricUnit::Count, &|report| {
         count(report.timeline.iter().map(|interval| interval.queued).max()?).filter(|most| *most > 0.0)
     });
-    add("drained_s", "last answer to drained", MetricUnit::Seconds, &|report| {
+    add("drained_s", "last response to drained", MetricUnit::Seconds, &|report| {
         report.ledger.as_ref().map(|_| report.run.drained_ms as f64 / 1_000.0)
     });
-    add("busiest_second", "most committed in a second", MetricUnit::Count, &|report| {
+    add("busiest_second", "maximum committed in a second", MetricUnit::Count, &|report| {
         report.ledger.as_ref().and_then(|ledger| count(ledger.busiest_second as u64))
     });
     add("slip_p999_us", "generator: slip p99.9", MetricUnit::Microseconds, &|report| {
@@ -46,7 +46,7 @@ pub(super) fn figures(a: &RunReport, b: &RunReport) -> Vec<InformationalMetric> 
     for name in names {
         add(
             &format!("rss_max_bytes.{name}"),
-            &format!("most memory, {name}"),
+            &format!("maximum memory, {name}"),
             MetricUnit::Bytes,
             &|report| {
                 let of_name = report.processes.iter().filter(|process| process.name == name);
@@ -54,7 +54,7 @@ pub(super) fn figures(a: &RunReport, b: &RunReport) -> Vec<InformationalMetric> 
             },
         );
     }
-    shown
+    metrics
 }
 
 /// A quantile's name, its label and its getter.
@@ -65,11 +65,11 @@ fn latencies() -> [NamedQuantile; 4] {
         ("accepted_p50_us", "accepted, whole run: p50", |latency| latency.p50_us),
         ("accepted_p99_us", "accepted, whole run: p99", |latency| latency.p99_us),
         ("accepted_p999_us", "accepted, whole run: p99.9", |latency| latency.p999_us),
-        ("accepted_max_us", "accepted, whole run: longest", |latency| latency.max_us),
+        ("accepted_max_us", "accepted, whole run: maximum", |latency| latency.max_us),
     ]
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "the shape that every figure's function has")]
+#[expect(clippy::unnecessary_wraps, reason = "the type of every metric's function")]
 fn count(value: u64) -> Option<f64> {
     Some(value as f64)
 }

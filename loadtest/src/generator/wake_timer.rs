@@ -12,14 +12,14 @@ const GRAIN_NS: u64 = 100_000;
 /// Tick of a busy thread, nanoseconds. It sends the due requests, reads the responses, and sleeps until the next tick.
 /// Waking up for each response would cost as much CPU as the requests, here and in the server. A response may be read a
 /// tick late.
-pub(super) const BEAT_NS: u64 = 200_000;
+pub(super) const TICK_NS: u64 = 200_000;
 
 /// Maximum sleep: a stop request is noticed within this time.
 const SLEEP_NS_MAX: u64 = 50_000_000;
 
 /// Sleeps until the next tick; returns the events of the meantime.
-pub(super) fn beat(poll: &mut Poll, events: &mut Events, now_ns: u64) -> std::io::Result<()> {
-    sleep(BEAT_NS - now_ns % BEAT_NS);
+pub(super) fn sleep_until_tick(poll: &mut Poll, events: &mut Events, now_ns: u64) -> std::io::Result<()> {
+    sleep(TICK_NS - now_ns % TICK_NS);
     poll.poll(events, Some(Duration::ZERO))
 }
 

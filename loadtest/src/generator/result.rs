@@ -7,7 +7,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use super::SendPlan;
-use super::flight::{NoResponseCause, RequestEnd};
+use super::in_flight::{NoResponseCause, RequestEnd};
 use super::record::{RequestOutcome, ThreadRecord};
 use crate::ledger::{Attempt, AttemptEnding};
 use crate::report::{CurvePoint, GeneratorHealth, Interval, LatencyReport, Quantiles, RequestTotals};
@@ -130,8 +130,8 @@ impl RunResult {
             latencies_valid: !late,
             void_because: late.then(|| {
                 format!(
-                    "One request in 1,000 was taken up more than {:.1} ms late by the generator itself; {} ms are \
-                     allowed. It had too little CPU: give it processors of its own, or plan a lower rate",
+                    "The generator sent one request in 1,000 more than {:.1} ms late; {} ms are allowed. It had too little \
+                     CPU: reserve processors for it, or plan a lower rate",
                     slip.p999_us as f64 / 1_000.0,
                     bound_us as f64 / 1_000.0
                 )
@@ -218,7 +218,7 @@ fn count(counts: &mut BTreeMap<String, u64>, name: &str) {
 fn surprise(kind: RequestKind, end: RequestEnd, code: Option<&str>) -> Option<String> {
     match (kind, end) {
         (RequestKind::Invalid(what), RequestEnd::Accepted) => {
-            Some(format!("an invalid request ({what:?}) was answered 202"))
+            Some(format!("an invalid request ({what:?}) was accepted (202)"))
         }
         (RequestKind::Invalid(what), RequestEnd::Refused) if code != Some(what.code()) => {
             Some(format!("an invalid request ({what:?}) was refused as {}", code.unwrap_or("?")))

@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_ways_read_the_same() {
+    fn the_fast_path_and_the_json_parser_agree() {
         let accepted = Accepted {
             order_id: "f3f6ca12-0061-8192-ba68-8a4617ca3ff2".to_owned(),
             status: "accepted".into(),

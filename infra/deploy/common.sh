@@ -1,15 +1,15 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034 # the settings are used by the files that source this one
-# Settings, messages and calls that the deploy scripts share.
+# Settings and functions of the deploy scripts.
 
 DEPLOY=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")")
 REPO=$(readlink -f "$DEPLOY/../..")
 
-# Longest that one call of the vendor's CLI may take, seconds, and how often a question is asked before it counts as
-# failed. What changes something is asked once: whether it took effect is then found out, not guessed.
+# Time-out of a call of the vendor's CLI, seconds, and maximum attempts of a read call. Changes have one attempt: the
+# scripts then read whether the change took effect.
 CALL_TIMEOUT_S=${SPILLWAY_DEPLOY_CALL_TIMEOUT_S:-60}
 ATTEMPTS=${SPILLWAY_DEPLOY_ATTEMPTS:-3}
-# Between two looks at something that takes its time, seconds.
+# Interval of polls, seconds.
 POLL_S=${SPILLWAY_DEPLOY_POLL_S:-5}
 DRY_RUN=${SPILLWAY_DEPLOY_DRY_RUN:-}
 
@@ -27,7 +27,7 @@ need() {
   done
 }
 
-# require NAME...: settings that must not be empty.
+# require NAME...: fails if a setting is empty.
 require() {
   local name missing=()
   for name in "$@"; do
@@ -36,7 +36,7 @@ require() {
   ((${#missing[@]} == 0)) || die "not set: ${missing[*]} (see infra/deploy/README.md)"
 }
 
-# An image by its digest, or by a tag where SPILLWAY_IMAGE_REF says so; never one that means another image tomorrow.
+# Accepts an image by digest, or by tag with SPILLWAY_IMAGE_REF=tag; never by a mutable name.
 require_image() {
   case $1 in
     *[!a-zA-Z0-9./:@_-]*) die "not an image: $1" ;;
@@ -48,11 +48,11 @@ require_image() {
 }
 
 cloud() {
-  # In the foreground, that is, in the caller's process group: whoever ends that ends the call.
+  # In the foreground, in the caller's process group: a signal to the group also stops the call.
   timeout --foreground --kill-after=5 "$CALL_TIMEOUT_S" aliyun "$@" --region "$SPILLWAY_REGION"
 }
 
-# ask ARGUMENT...: a call that changes nothing.
+# ask ARGUMENT...: a read call.
 ask() {
   local attempt=1
   until cloud "$@"; do
@@ -62,7 +62,7 @@ ask() {
   done
 }
 
-# change ARGUMENT...: a call that changes something.
+# change ARGUMENT...: a call that makes a change.
 change() {
   if [[ -n $DRY_RUN ]]; then
     say "would call: aliyun $*"
@@ -71,7 +71,7 @@ change() {
   cloud "$@"
 }
 
-# await SECONDS WHAT COMMAND...: until the command says 0. It says 1 for "not yet", anything else ends it.
+# await SECONDS WHAT COMMAND...: runs the command until it returns 0. 1 means "not yet"; any other code stops the wait.
 await() {
   local deadline=$((SECONDS + $1)) what=$2 code
   shift 2
@@ -91,21 +91,21 @@ await() {
   done
 }
 
-# remember KIND VALUE...: what is about to be changed and how it was before, so that rollback can undo it. Written before
-# the change: whether a call that failed took effect is not known.
+# remember KIND VALUE...: records the previous value for rollback. Call it before the change, because a failed call may
+# have taken effect.
 remember() {
   [[ -n ${SPILLWAY_DEPLOY_STATE-} && -z $DRY_RUN ]] || return 0
   local IFS=$'\t'
   printf '%s\n' "$*" >>"$SPILLWAY_DEPLOY_STATE"
 }
 
-# remembered KIND: what is remembered of this kind, if anything is.
+# remembered KIND: prints the recorded values of this kind; fails if there are none.
 remembered() {
   [[ -n ${SPILLWAY_DEPLOY_STATE-} && -f $SPILLWAY_DEPLOY_STATE ]] || return 1
   grep -P "^$1\t" "$SPILLWAY_DEPLOY_STATE"
 }
 
-# The first lines of the calling script, without the hash signs.
+# Prints the header comment of the calling script.
 usage() {
   sed -n '2,/^[^#]/{/^#/!d;s/^# \{0,1\}//p}' "$0"
 }

@@ -1,9 +1,9 @@
-# Of a Terraform plan as JSON: one line for each change that must not happen by the way. Arguments: $allowed, a list of
-# addresses that may be destroyed all the same.
+# Reads a Terraform plan as JSON and prints one line for each unsafe change. Arguments: $allowed, a list of
+# addresses that may be destroyed.
 
-# What holds orders or keys, what others know by its name, and what orders go through: gone or replaced, it is lost, or
-# orders are until it is there again.
-def kept: [
+# Resources with orders or keys, with a public name, or on the path of orders: destroying one loses orders, or stops them
+# until it exists again.
+def protected: [
   "alicloud_polardb_cluster", "alicloud_polardb_database", "alicloud_polardb_endpoint",
   "alicloud_db_instance", "alicloud_db_database",
   "alicloud_rocketmq_instance", "alicloud_rocketmq_topic", "alicloud_rocketmq_consumer_group",
@@ -17,8 +17,8 @@ def kept: [
   "alicloud_sae_namespace", "alicloud_sae_application", "alicloud_log_project"
 ];
 
-# What release changes, and Terraform must therefore leave alone (ignore_changes). Not the function's own image: that is the
-# version LATEST, which nobody is sent to.
+# Owned by the release and ignored by Terraform (ignore_changes). Not the function's own image: that is the
+# version LATEST, which gets no requests.
 def released: {
   "alicloud_fcv3_alias": ["version_id", "additional_version_weight"],
   "alicloud_sae_application": ["image_url"]
@@ -26,7 +26,7 @@ def released: {
 
 .resource_changes[]?
 | . as $it
-| if (.change.actions | index("delete")) and (.type as $type | kept | index($type)) and ($allowed | index($it.address) | not)
+| if (.change.actions | index("delete")) and (.type as $type | protected | index($type)) and ($allowed | index($it.address) | not)
   then "\(.address): would be \(if .change.actions | index("create") then "replaced" else "destroyed" end)"
   elif .change.actions == ["update"] and released[.type]
   then released[.type][] as $name

@@ -1,13 +1,13 @@
 # shellcheck shell=bash
-# Logging in to the registry, for as long as a script runs.
+# Login to the registry for the duration of a script.
 
-# registry_login HOST COMMAND...: hands the registry's token to `COMMAND… login` by standard input, which no process list
-# shows. For callers that have looked: without SPILLWAY_REGISTRY_INSTANCE somebody has logged in beforehand.
+# registry_login HOST COMMAND...: passes the registry's token to `COMMAND… login` through standard input, which no process
+# list shows. Callers check SPILLWAY_REGISTRY_INSTANCE first: without it, the login must exist already.
 registry_login() {
   local host=$1 answer
   shift
   answer=$(ask cr GetAuthorizationToken --InstanceId "$SPILLWAY_REGISTRY_INSTANCE") || {
-    say "the registry gives no token"
+    say "cannot get a token for the registry"
     return 1
   }
   jq -er .AuthorizationToken <<<"$answer" |

@@ -2,7 +2,7 @@
 # The drain workers' application on SAE.
 
 WORKER_DEADLINE_S=${SPILLWAY_WORKER_DEADLINE_S:-1800}
-# Half of the replicas, then the other half by itself: one of two keeps draining, and the pool's cap holds meanwhile.
+# Two batches without a manual step: half of the workers always drain, and the pool's cap holds.
 WORKER_UPDATE_STRATEGY=${SPILLWAY_WORKER_UPDATE_STRATEGY:-'{"type":"BatchUpdate","batchUpdate":{"batch":2,"releaseType":"auto","batchWaitTime":0}}'}
 
 worker_image() {
@@ -11,7 +11,7 @@ worker_image() {
   jq -er '.Data.ImageUrl' <<<"$answer"
 }
 
-# 0 is prepared, 1 runs, 2 is done; all others are ends without success.
+# Status 0: prepared, 1: running, 2: done, all others: failed.
 change_order_done() {
   local answer
   answer=$(ask sae GET /pop/v1/sam/changeorder/DescribeChangeOrder --ChangeOrderId "$1") || return 2
@@ -25,10 +25,10 @@ change_order_done() {
   esac
 }
 
-# deploy_workers IMAGE: and wait until every replica runs it.
+# deploy_workers IMAGE: deploys the image and waits until every replica runs it.
 deploy_workers() {
   local answer order registry=()
-  # SAE takes an image from ACR Enterprise by its instance.
+  # SAE needs the instance of an image in ACR Enterprise.
   if [[ -n ${SPILLWAY_REGISTRY_INSTANCE-} ]]; then registry=(--AcrInstanceId "$SPILLWAY_REGISTRY_INSTANCE"); fi
   answer=$(change sae POST /pop/v1/sam/app/deployApplication --AppId "$SPILLWAY_WORKER_APP_ID" --ImageUrl "$1" \
     --UpdateStrategy "$WORKER_UPDATE_STRATEGY" "${registry[@]}") || return 1
@@ -39,7 +39,7 @@ deploy_workers() {
   await "$WORKER_DEADLINE_S" "change order $order" change_order_done "$order" || return 1
 }
 
-# The newest change order of the application: of one whose number was never heard.
+# The newest change order of the application, for use if the release's own id was lost.
 newest_change_order() {
   local answer
   answer=$(ask sae GET /pop/v1/sam/changeorder/ListChangeOrders --AppId "$SPILLWAY_WORKER_APP_ID" \
@@ -47,17 +47,17 @@ newest_change_order() {
   jq -er '.Data.ChangeOrderList[0].ChangeOrderId // ""' <<<"$answer"
 }
 
-# Ends a change order that was left running: a new one is refused meanwhile.
+# Aborts a running change order, because SAE rejects a second one.
 end_change_order() {
   local file=${SPILLWAY_DEPLOY_STATE-}.change-order order code=0
   if [[ -s $file ]]; then order=$(<"$file"); else order=$(newest_change_order) || return 1; fi
   [[ -n $order ]] || return 0
   change_order_done "$order" || code=$?
   if ((code == 1)); then
-    say "ending change order $order"
+    say "aborting change order $order"
     change sae PUT /pop/v1/sam/changeorder/AbortChangeOrder --ChangeOrderId "$order" >/dev/null || return 1
     if [[ -n $DRY_RUN ]]; then return; fi
-    # However it ends, it ends.
+    # Waits for the end with any status.
     await "$WORKER_DEADLINE_S" "change order $order" change_order_ended "$order" || return 1
   fi
   rm -f "$file"
@@ -69,7 +69,7 @@ change_order_ended() {
   ((code != 1))
 }
 
-# Addresses in the VPC of the workers that run, one a line.
+# Prints addresses in the VPC of the running workers, one a line.
 worker_addresses() {
   local groups group answer
   answer=$(ask sae GET /pop/v1/sam/app/describeApplicationGroups --AppId "$SPILLWAY_WORKER_APP_ID") || return 1

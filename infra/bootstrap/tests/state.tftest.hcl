@@ -5,20 +5,20 @@ variables {
 }
 
 run "the_state_bucket_is_private_encrypted_and_versioned" {
-  # The bucket refuses to be destroyed, after a test as well.
+  # Plan only: Terraform could not destroy the bucket after the test.
   command = plan
 
   assert {
     condition     = alicloud_oss_bucket_acl.state.acl == "private" && alicloud_oss_bucket_public_access_block.state.block_public_access
-    error_message = "nobody else reads it"
+    error_message = "the bucket must be private"
   }
   assert {
     condition     = alicloud_oss_bucket_server_side_encryption.state.sse_algorithm == "KMS"
-    error_message = "encrypted: it has every secret in it"
+    error_message = "the bucket must be encrypted: the state contains every secret"
   }
   assert {
     condition     = alicloud_oss_bucket_versioning.state.status == "Enabled"
-    error_message = "earlier versions are kept"
+    error_message = "the bucket must be versioned"
   }
 }
 

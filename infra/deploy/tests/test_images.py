@@ -1,4 +1,4 @@
-"""What is pushed is what was checked, and only the pipeline's own scripts are run."""
+"""build-and-push pushes the checked images, install-cli checks the CLI, and every script has its documentation."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ class Push(unittest.TestCase):
         self.world = World()
         self.addCleanup(self.world.close)
         self.at = self.world.at
-        # A checkout of its own: what is not committed here must not stand in the way.
+        # A separate checkout, because this one may have uncommitted changes.
         self.checkout = self.at / "checkout"
         for folder in ["infra/deploy", "infra/image"]:
             shutil.copytree(REPO / folder, self.checkout / folder, ignore=shutil.ignore_patterns("tests", "__pycache__"))
@@ -46,7 +46,7 @@ class Push(unittest.TestCase):
         )
         return result.returncode, result.stdout, result.stderr
 
-    def test_by_digest_and_with_the_catalogue(self):
+    def test_images_are_pushed_with_the_catalogue_and_printed_by_digest(self):
         code, output, errors = self.push()
         self.assertEqual(code, 0, errors)
         lines = dict(line.split("=", 1) for line in output.splitlines())
@@ -69,18 +69,18 @@ class Push(unittest.TestCase):
     def copies(self):
         return [it for it in self.world.lines("pushes") if it["arguments"][0] == "copy"]
 
-    def test_what_was_pushed_is_taken_as_it_is(self):
-        # A tag cannot be moved: the same commit must be deployable twice, to a second environment or after a failure.
+    def test_existing_images_are_used_again(self):
+        # Tags are immutable, and a commit must be deployable twice: to a second environment or after a failure.
         first = self.push()
         self.assertEqual(first[0], 0, first)
         shutil.rmtree(self.at / "image")
         again = self.push()
         self.assertEqual((again[0], again[1]), (0, first[1]), again)
         self.assertEqual(len(self.copies()), 2)
-        # Not built either.
+        # No build either.
         self.assertFalse((self.at / "image").exists())
 
-    def test_what_failed_half_way_is_finished(self):
+    def test_a_partial_push_is_completed(self):
         (self.at / "push-fails").write_text("drain-worker")
         self.assertEqual(self.push()[0], 1)
         (self.at / "push-fails").unlink()
@@ -90,23 +90,23 @@ class Push(unittest.TestCase):
         registry = json.loads((self.at / "registry.json").read_text())
         self.assertEqual(len(registry), 2)
 
-    def test_another_catalogue_is_another_image(self):
+    def test_another_catalogue_makes_another_image(self):
         self.assertEqual(self.push()[0], 0)
         self.catalogue = self.at / "sales.toml"
         self.catalogue.write_text((DEPLOY / "catalogues/rehearsal.toml").read_text() + "# another\n")
         self.assertEqual(self.push()[0], 0)
         self.assertEqual(len(json.loads((self.at / "registry.json").read_text())), 4)
 
-    def test_without_a_login_nothing_is_pushed(self):
+    def test_a_push_without_a_login_fails(self):
         code, output, errors = self.push(SPILLWAY_REGISTRY_INSTANCE="")
         self.assertEqual((code, output), (1, ""))
         self.assertIn("unauthorized", errors)
 
-    def test_by_tag_where_it_must_be(self):
+    def test_images_can_be_printed_by_tag(self):
         _, output, _ = self.push(SPILLWAY_IMAGE_REF="tag")
         self.assertRegex(output, rf"ingest_image={re.escape(REGISTRY)}/ingest-fn:[0-9a-f]{{12}}-[0-9a-f]{{12}}\n")
 
-    def test_what_pulls_may_come_another_way(self):
+    def test_pulls_can_use_another_address(self):
         pull = "spillway-vpc.example.com/prod"
         _, plain, _ = self.push()
         code, output, errors = self.push(SPILLWAY_REGISTRY_PULL=pull)
@@ -115,12 +115,12 @@ class Push(unittest.TestCase):
         self.assertNotEqual(output, plain)
         _, output, _ = self.push(SPILLWAY_REGISTRY_PULL=pull, SPILLWAY_IMAGE_REF="tag")
         self.assertIn(f"worker_image={pull}/drain-worker:", output)
-        # Pushed, and looked for, is where it always was.
+        # Pushes and look-ups of tags use the push address.
         self.assertNotIn(pull, str(self.world.lines("pushes")))
-        # Set to nothing, as by a variable of the workflow that is not there.
+        # Empty, as from an undefined variable of the workflow.
         self.assertEqual(self.push(SPILLWAY_REGISTRY_PULL="")[1], plain)
 
-    def test_not_what_is_not_committed(self):
+    def test_uncommitted_changes_are_rejected(self):
         with open(self.checkout / "infra/image/Dockerfile", "a") as file:
             file.write("# changed\n")
         code, _, errors = self.push()
@@ -128,13 +128,13 @@ class Push(unittest.TestCase):
         self.assertIn("not committed", errors)
         self.assertEqual(self.world.lines("pushes"), [])
 
-    def test_nothing_is_pushed_unless_all_of_it_is_good(self):
+    def test_no_image_is_pushed_if_a_check_fails(self):
         with open(self.at / "binaries/drain-worker", "ab") as file:
             file.write(os.urandom(1 << 20) * 20)
         self.assertNotEqual(self.push()[0], 0)
         self.assertEqual(self.copies(), [])
 
-    def test_a_dry_run_pushes_nothing(self):
+    def test_a_dry_run_pushes_no_image(self):
         code, output, _ = self.push(SPILLWAY_DEPLOY_DRY_RUN="yes")
         self.assertEqual((code, output), (0, ""))
         self.assertEqual(self.copies(), [])
@@ -158,7 +158,7 @@ class InstallCli(unittest.TestCase):
         }
         return subprocess.run([DEPLOY / "install-cli", self.at / "bin"], env=environment, capture_output=True).returncode
 
-    def test_only_with_the_expected_sum(self):
+    def test_install_cli_requires_the_expected_checksum(self):
         good = hashlib.sha256(self.archive.read_bytes()).hexdigest()
         for digest, version in [("0" * 64, "3.4.11"), ("", "3.4.11"), (good, "latest"), (good, "3.4.12")]:
             self.assertNotEqual(self.install(digest, version), 0)
@@ -171,7 +171,7 @@ class Scripts(unittest.TestCase):
     def scripts(self):
         return [it for it in DEPLOY.iterdir() if it.is_file() and os.access(it, os.X_OK)]
 
-    def test_each_says_what_it_is_for(self):
+    def test_every_script_has_help(self):
         self.assertGreaterEqual(len(self.scripts()), 12)
         for script in self.scripts():
             with self.subTest(script.name):
@@ -180,7 +180,7 @@ class Scripts(unittest.TestCase):
                 self.assertIn(f"infra/deploy/{script.name}", result.stdout)
                 self.assertNotIn("set -euo", result.stdout)
 
-    def test_each_is_in_the_readme(self):
+    def test_every_script_is_in_the_readme(self):
         readme = (DEPLOY / "README.md").read_text()
         for script in self.scripts():
             self.assertIn(f"`{script.name}`", readme)

@@ -1,4 +1,4 @@
-"""What operators call by hand: warm instances, and where the workers are."""
+"""Scripts for operators: warm, admin-urls."""
 
 import unittest
 
@@ -20,7 +20,7 @@ class Warm(unittest.TestCase):
         self.world.write(cloud)
 
     def active(self, *names):
-        """These policies of the schedule are active now."""
+        """Makes these policies of the schedule active."""
         cloud = self.world.cloud()
         cloud["functions"]["ingest"]["active"] = names
         self.world.write(cloud)
@@ -28,7 +28,7 @@ class Warm(unittest.TestCase):
     def provisioned(self):
         return self.world.cloud()["functions"]["ingest"]["provision"]
 
-    def test_instances_are_waited_for_and_the_schedule_stays(self):
+    def test_warm_waits_for_instances_and_leaves_the_schedule_unchanged(self):
         self.provision()
         code, _, errors = self.world.run("warm", "15")
         self.assertEqual(code, 0, errors)
@@ -40,35 +40,35 @@ class Warm(unittest.TestCase):
         self.assertEqual(provisioned["scheduledActions"], SCHEDULE)
         self.assertIs(provisioned["alwaysAllocateCPU"], False)
 
-    def test_whoever_pays_for_cpu_at_rest_goes_on_doing_so(self):
+    def test_the_setting_for_idle_cpu_is_unchanged(self):
         self.provision(alwaysAllocateCPU=True, defaultTarget=3)
         self.assertEqual(self.world.run("warm", "5")[0], 0)
         self.assertIs(self.provisioned()["alwaysAllocateCPU"], True)
         self.assertEqual(self.provisioned()["defaultTarget"], 5)
 
-    def test_an_alias_that_was_never_warm(self):
+    def test_an_alias_without_a_configuration_gets_one(self):
         code, _, errors = self.world.run("warm", "2")
         self.assertEqual(code, 0, errors)
         self.assertEqual(self.provisioned()["defaultTarget"], 2)
 
-    def test_down_again(self):
+    def test_warm_0_stops_the_instances(self):
         self.provision(defaultTarget=15, current=15)
         code, _, errors = self.world.run("warm", "0")
         self.assertEqual(code, 0, errors)
-        self.assertIn("nothing holds instances", errors)
+        self.assertIn("no policy holds instances", errors)
         self.assertEqual(self.provisioned()["defaultTarget"], 0)
 
-    def test_fewer_than_the_schedule_asks_for_are_not_waited_for(self):
+    def test_a_number_below_the_schedules_target_does_not_wait(self):
         self.provision(current=15)
         self.active("double-eleven-warm")
         code, _, errors = self.world.run("warm", "5")
         self.assertEqual(code, 0, errors)
-        self.assertIn("the schedule asks for 15 now", errors)
+        self.assertIn("the schedule's target is 15 now", errors)
         self.assertEqual(self.provisioned()["defaultTarget"], 5)
         self.assertEqual(self.provisioned()["scheduledActions"], SCHEDULE)
 
-    def test_what_the_schedule_holds_it_lets_go_by_itself(self):
-        # Set by hand before, while nothing was active: what was read as the target is the schedule's, and not sent back.
+    def test_warm_0_during_a_schedule_leaves_its_instances(self):
+        # The default was set by hand earlier. The target that warm reads is the schedule's and must not be sent.
         self.provision(defaultTarget=20, current=15)
         self.active("double-eleven-warm")
         code, _, errors = self.world.run("warm", "0")
@@ -78,20 +78,20 @@ class Warm(unittest.TestCase):
         self.active()
         self.assertIn("15 of 0, wanted 0", self.world.run("warm", "0")[2])
 
-    def test_more_than_the_schedule_asks_for(self):
-        # By the vendor's pages the default does not count meanwhile: that is said, and no success.
+    def test_a_number_above_the_schedules_target_fails(self):
+        # By the vendor's pages the default does not apply meanwhile: warm reports that and fails.
         self.provision(current=15)
         self.active("double-eleven-warm")
         code, _, errors = self.world.run("warm", "30", SPILLWAY_FUNCTION_DEADLINE_S="4")
         self.assertEqual(code, 1, errors)
-        self.assertEqual(errors.count("still aims at 15"), 1, errors)
-        # Should it count all the same, it is one.
+        self.assertEqual(errors.count("target is still 15"), 1, errors)
+        # If the default does apply, warm succeeds.
         self.world.plan(warm="greatest")
         code, _, errors = self.world.run("warm", "30")
         self.assertEqual(code, 0, errors)
-        self.assertNotIn("still aims", errors)
+        self.assertNotIn("is still", errors)
 
-    def test_an_api_that_knows_no_default(self):
+    def test_an_api_without_a_default_works(self):
         self.provision()
         self.world.plan(warm="old")
         for number in ["15", "0"]:
@@ -99,7 +99,7 @@ class Warm(unittest.TestCase):
             self.assertEqual(code, 0, errors)
             self.assertEqual(self.provisioned()["defaultTarget"], int(number))
 
-    def test_instances_that_do_not_come_are_told(self):
+    def test_missing_instances_are_an_error(self):
         self.provision()
         cloud = self.world.cloud()
         cloud["functions"]["ingest"]["instances_max"] = 3
@@ -108,8 +108,8 @@ class Warm(unittest.TestCase):
         self.assertEqual(code, 1)
         self.assertIn("not done in time", errors)
 
-    def test_what_is_not_known_is_not_overwritten(self):
-        # A question that fails for another reason than that there is nothing.
+    def test_a_failed_read_changes_no_configuration(self):
+        # The read call fails with another error than NotFound.
         self.provision()
         self.world.plan(fail=[1])
         code, _, errors = self.world.run("warm", "15")
@@ -117,14 +117,14 @@ class Warm(unittest.TestCase):
         self.assertIn("this call fails", errors)
         self.assertEqual(self.world.changes(), [])
 
-    def test_a_dry_run_changes_nothing(self):
+    def test_a_dry_run_makes_no_change(self):
         self.provision()
         code, _, errors = self.world.run("warm", "15", SPILLWAY_DEPLOY_DRY_RUN="yes")
         self.assertEqual(code, 0, errors)
         self.assertIn("provision-config", errors)
         self.assertEqual(self.world.changes(), [])
 
-    def test_only_a_number(self):
+    def test_the_argument_must_be_a_number(self):
         for arguments in [[], ["-1"], ["many"], ["1", "2"], ["1.5"]]:
             with self.subTest(arguments):
                 self.assertEqual(self.world.run("warm", *arguments)[0], 1)
@@ -141,18 +141,18 @@ class AdminUrls(unittest.TestCase):
         cloud["instances"] = [{"InstanceContainerIp": address, "InstanceContainerStatus": status} for address, status in found]
         self.world.write(cloud)
 
-    def test_those_that_run(self):
+    def test_running_workers_are_printed(self):
         self.instances(("10.0.3.17", "Running"), ("10.0.3.18", "Pending"), ("10.0.4.5", "Running"), (None, "Running"))
         code, output, errors = self.world.run("admin-urls")
         self.assertEqual(code, 0, errors)
         self.assertEqual(output, "http://10.0.3.17:9101\nhttp://10.0.4.5:9101\n")
 
-    def test_another_port(self):
+    def test_the_port_can_be_set(self):
         self.instances(("10.0.3.17", "Running"))
         self.assertEqual(self.world.run("admin-urls", SPILLWAY_ADMIN_PORT="9999")[1], "http://10.0.3.17:9999\n")
 
-    def test_nobody_runs(self):
+    def test_no_running_worker_is_an_error(self):
         self.instances(("10.0.3.18", "Pending"))
         code, output, errors = self.world.run("admin-urls")
         self.assertEqual((code, output), (1, ""))
-        self.assertIn("no worker runs", errors)
+        self.assertIn("no worker is running", errors)

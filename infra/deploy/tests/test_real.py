@@ -1,5 +1,5 @@
-"""The smoke test against the real services: embedded broker, ingest-fn, drain-worker on SQLite, and between them and the
-test nothing but a gateway's routes. Runs where SPILLWAY_TEST_SERVICES names a built loadtest, which has them in it."""
+"""The smoke test with the real services: embedded broker, ingest-fn and drain-worker on SQLite, behind a gateway that
+only routes. Needs SPILLWAY_TEST_SERVICES, the path of a built loadtest, which contains the services."""
 
 import http.client
 import http.server
@@ -28,7 +28,7 @@ def free_ports(count):
     return ports
 
 
-@unittest.skipUnless(BINARY, "SPILLWAY_TEST_SERVICES names no loadtest")
+@unittest.skipUnless(BINARY, "SPILLWAY_TEST_SERVICES is not set")
 class Real(unittest.TestCase):
     def setUp(self):
         self.world = World()
@@ -57,9 +57,9 @@ class Real(unittest.TestCase):
             def forward(self, port):
                 body = self.rfile.read(int(self.headers.get("content-length") or 0))
                 connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-                kept = {name: self.headers[name] for name in ["content-type", "idempotency-key"] if self.headers[name]}
+                forwarded = {name: self.headers[name] for name in ["content-type", "idempotency-key"] if self.headers[name]}
                 try:
-                    connection.request(self.command, self.path, body or None, kept)
+                    connection.request(self.command, self.path, body or None, forwarded)
                     answer = connection.getresponse()
                     status, data = answer.status, answer.read()
                 except OSError:
@@ -124,11 +124,11 @@ class Real(unittest.TestCase):
             until=self.query,
         )
 
-    def test_orders_go_all_the_way(self):
+    def test_smoke_orders_pass_through_the_real_services(self):
         self.start("broker", "--dir", str(self.at / "broker"), "--listen", f"127.0.0.1:{self.broker}", until=self.broker)
         self.prepare()
         self.start("ingest-fn", f"--listen=127.0.0.1:{self.ingest}", "--insecure-dev", "--workers=1", until=self.ingest)
-        # Nobody drains yet.
+        # No worker runs yet.
         code, _, errors = self.smoke(SPILLWAY_SMOKE_DECIDE_S="1")
         self.assertEqual(code, 1, errors)
         self.assertIn("1 order(s) accepted", errors)
@@ -136,7 +136,7 @@ class Real(unittest.TestCase):
         code, _, errors = self.smoke("--canary", "0.5")
         self.assertEqual(code, 0, errors)
         self.assertEqual(errors.count(": confirmed"), 10, errors)
-        # What the catalogue does not have is refused, and said.
+        # An unknown SKU is rejected with its code.
         code, _, errors = self.smoke(SPILLWAY_SMOKE_SKU="OTHER")
         self.assertEqual(code, 1)
         self.assertIn("422 unknown_sku", errors)

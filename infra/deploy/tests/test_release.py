@@ -1,4 +1,4 @@
-"""A release goes readers before writers, and whatever fails in it is undone in the reverse order."""
+"""A release changes readers before writers, and undoes its changes in reverse order if a step fails."""
 
 import os
 import pathlib
@@ -52,27 +52,27 @@ class Forward(Case):
         container = self.world.cloud()["functions"]["ingest"]["container"]
         self.assertEqual(container, {"image": NEW_INGEST, "port": 9000, "healthCheckConfig": {"httpGetUrl": "/healthz"}})
 
-    def test_the_canary_is_met_before_it_gets_everything(self):
+    def test_orders_reach_the_canary_before_it_gets_all_requests(self):
         self.world.release()
         versions = [it["version"] for it in self.world.orders]
-        # One before anything changes, one to the new workers, one at the end; before that as many as a weight of a half takes.
+        # One before any change, one with the new workers, 10 for a canary of weight 0.5, and one at the end.
         self.assertEqual(len(versions), 2 + 10 + 1)
         self.assertEqual((*versions[:2], versions[-1]), ("1", "1", "2"))
         self.assertIn("2", versions[2:-1])
         self.assertEqual({it["body"]["sale_id"] for it in self.world.orders}, {"rehearsal"})
         self.assertEqual(len({it["key"] for it in self.world.orders}), len(versions))
 
-    def test_a_release_that_held_can_be_taken_back(self):
+    def test_a_successful_release_can_be_rolled_back(self):
         self.assertEqual(self.world.release()[0], 0)
         code, _, errors = self.world.run("rollback", self.world.state_file())
         self.assertEqual(code, 0, errors)
         self.assertEqual(self.world.changes()[len(FORWARD):], [BACK["alias"], BACK["function"], BACK["workers"]])
         self.assertEqual(self.world.as_before(), {})
-        # Again changes nothing.
+        # A second rollback makes no change.
         self.assertEqual(self.world.run("rollback", self.world.state_file())[0], 0)
         self.assertEqual(len(self.world.changes()), len(FORWARD) + 3)
 
-    def test_what_is_there_already_is_not_done_again(self):
+    def test_completed_steps_are_skipped(self):
         cloud = self.world.cloud()
         cloud["workers"]["app-1"] = NEW_WORKER
         self.world.write(cloud)
@@ -98,29 +98,29 @@ class Forward(Case):
         for container in self.world.lines("containers"):
             self.assertNotIn("geheimnis", str(container["arguments"]))
             self.assertNotIn("geheimnis", str(self.world.lines("logins")))
-            # They do arrive.
+            # The container gets them.
             self.assertEqual(container["environment"]["SPILLWAY_DATABASE_URL"], SECRETS["migrator-url"])
             self.assertEqual(container["environment"]["SPILLWAY_ROCKETMQ_SECRET_KEY"], SECRETS["worker-mq"])
 
-    def test_a_private_image_is_pulled_with_a_login_that_does_not_stay(self):
+    def test_a_private_image_is_pulled_with_a_temporary_login(self):
         code, _, errors = self.world.run("migrate", NEW_WORKER)
         self.assertEqual(code, 0, errors)
         (login,) = self.world.lines("logins")
         self.assertEqual(login["arguments"][-1], "spillway.example.com")
-        self.assertFalse(pathlib.Path(login["kept"]).exists())
-        # Somebody else's login is theirs.
-        self.assertFalse(login["kept"].startswith(os.environ["HOME"]))
+        self.assertFalse(pathlib.Path(login["stored"]).exists())
+        # The user's own logins are unchanged.
+        self.assertFalse(login["stored"].startswith(os.environ["HOME"]))
         code, _, errors = self.world.run("migrate", NEW_WORKER, SPILLWAY_REGISTRY_INSTANCE="")
         self.assertEqual(code, 1)
         self.assertIn("pull access denied", errors)
 
-    def test_the_login_is_at_the_host_that_the_image_is_pulled_from(self):
-        # Not where it was pushed to.
+    def test_the_login_uses_the_host_of_pulls(self):
+        # Not the host of pushes.
         code, _, errors = self.world.run("migrate", NEW_WORKER.replace("spillway.", "spillway-vpc."))
         self.assertEqual(code, 0, errors)
         self.assertEqual(self.world.lines("logins")[0]["arguments"][-1], "spillway-vpc.example.com")
 
-    def test_it_does_not_begin_beside_a_canary_that_was_left_behind(self):
+    def test_a_release_does_not_start_with_a_leftover_canary(self):
         cloud = self.world.cloud()
         function = cloud["functions"]["ingest"]
         function["versions"]["2"] = NEW_INGEST
@@ -136,18 +136,18 @@ class Forward(Case):
         self.assertEqual(self.world.changes(), [])
         self.assertEqual(self.world.orders, [])
         self.assertEqual(self.world.lines("containers"), [])
-        # As it says.
+        # The command of the message resolves it.
         self.assertEqual(self.world.run("shift-traffic", "1", "1")[0], 0)
         code, _, errors = self.world.release()
         self.assertEqual(code, 0, errors)
 
-    def test_a_weight_of_nothing_is_no_canary(self):
+    def test_a_weight_of_zero_is_not_a_canary(self):
         cloud = self.world.cloud()
         cloud["functions"]["ingest"]["aliases"]["live"] = {"versionId": "1", "additionalVersionWeight": {"1": 0}}
         self.world.write(cloud)
         self.assertEqual(self.world.run("release", "--dry-run", "--state", self.world.state_file(), NEW_INGEST, NEW_WORKER)[0], 0)
 
-    def test_it_does_not_begin_with_what_cannot_end_well(self):
+    def test_a_release_does_not_start_with_invalid_arguments(self):
         state = self.world.state_file()
         for arguments, environment in [
             (["--state", state, NEW_INGEST], {}),
@@ -170,7 +170,7 @@ class Forward(Case):
 
 class Failure(Case):
     def expected_back(self, done):
-        """In the reverse order, what of the forward way was done or may have been done."""
+        """Rollback steps, in reverse order, of changes that were made or may have been made."""
         kinds = {change[0] for change in done} - {"publish"}
         return [BACK[kind] for kind in ["alias", "function", "workers"] if kind in kinds]
 
@@ -185,7 +185,7 @@ class Failure(Case):
         finally:
             world.close()
 
-    def test_every_call_may_fail(self):
+    def test_a_failure_of_any_call_is_undone(self):
         for kind in ["fail", "lose"]:
             for number in range(1, self.count_of_calls() + 1):
                 with self.subTest(kind=kind, number=number):
@@ -201,7 +201,7 @@ class Failure(Case):
                         world.close()
 
     def assert_undone(self, world, number, kind):
-        """Exactly what took effect is undone, and in the reverse order."""
+        """Exactly the changes that took effect are undone, in reverse order."""
         calls, changes = world.calls(), world.changes()
         forward = self.forward(world, calls[:number])
         took_effect = forward if kind == "lose" else self.forward(world, calls[: number - 1])
@@ -216,32 +216,32 @@ class Failure(Case):
         finally:
             world.calls = before
 
-    def test_a_question_is_asked_again(self):
+    def test_read_calls_are_retried(self):
         self.world.plan(fail=[1, 3, 7])
         code, _, errors = self.world.release(SPILLWAY_DEPLOY_ATTEMPTS="3")
         self.assertEqual(code, 0, errors)
 
-    def test_migrations_that_fail_change_nothing_else(self):
+    def test_a_failed_migration_stops_the_release(self):
         for step in ["migrate", "init"]:
             with self.subTest(step):
                 (self.world.at / "container-fails").write_text(step)
                 self.assertEqual(self.world.release()[0], 1)
                 self.assertEqual(self.world.changes(), [])
 
-    def test_a_change_order_that_fails(self):
+    def test_a_failed_change_order_is_undone(self):
         self.world.plan(orders="fail")
         code, _, errors = self.world.release()
         self.assertEqual(code, 1, errors)
         self.assertEqual(self.world.changes(), [("workers", NEW_WORKER), ("workers", OLD_WORKER)])
 
-    def test_a_change_order_that_never_ends_is_ended(self):
+    def test_a_hanging_change_order_is_aborted(self):
         self.world.plan(orders="never")
         code, _, errors = self.world.release()
         self.assertEqual(code, 1, errors)
         self.assertIn("not done in time", errors)
         self.assertEqual(self.world.changes(), [("workers", NEW_WORKER), ("abort",), ("workers", OLD_WORKER)])
 
-    def test_an_update_of_the_function_that_fails_or_never_ends(self):
+    def test_a_failed_or_hanging_update_of_the_function(self):
         for fate, why in [("fail", "the update failed"), ("never", "not done in time")]:
             with self.subTest(fate):
                 world = World()
@@ -249,16 +249,16 @@ class Failure(Case):
                 world.plan(update=fate)
                 code, _, errors = world.release(SPILLWAY_FUNCTION_DEADLINE_S="1")
                 self.assertIn(why, errors)
-                # Back it does not go either: this is said, and the workers stay with what may still write.
+                # The rollback of the function fails too, so the workers are not rolled back.
                 self.assertEqual(code, 2, errors)
                 self.assertIn("NOT UNDONE: function-image", errors)
                 self.assertEqual(world.cloud()["workers"]["app-1"], NEW_WORKER)
-                # Once it does, the rest is undone.
+                # When the update works again, rollback undoes the rest.
                 world.plan()
                 self.assertEqual(world.run("rollback", world.state_file())[0], 0)
                 self.assertEqual(world.as_before(), {})
 
-    def test_a_canary_that_refuses_never_gets_everything(self):
+    def test_a_failing_canary_never_gets_all_requests(self):
         for status in [500, 503, 429, 200, 401]:
             with self.subTest(status):
                 world = World()
@@ -272,28 +272,28 @@ class Failure(Case):
                 )
                 self.assertEqual(world.as_before(), {})
 
-    def test_workers_that_do_not_drain_are_taken_back(self):
+    def test_workers_that_do_not_drain_are_rolled_back(self):
         self.world.undecided = True
         code, _, errors = self.world.release(SPILLWAY_SMOKE_DECIDE_S="1")
         self.assertEqual(code, 1, errors)
         self.assertIn("not decided within 1 s", errors)
         self.assertEqual(self.world.changes(), [("workers", NEW_WORKER), ("workers", OLD_WORKER)])
 
-    def test_a_call_that_never_answers_is_given_up(self):
+    def test_a_hanging_call_times_out(self):
         self.world.plan(hang=[6])
-        # The stand-in would sleep for ten minutes, and the test's own bound is shorter than that.
+        # The stand-in sleeps for ten minutes, longer than the test's own time-out.
         code, _, errors = self.world.release(SPILLWAY_DEPLOY_CALL_TIMEOUT_S="1")
         self.assertEqual(code, 1, errors)
         self.assertEqual(self.world.as_before(), {})
 
-    def test_it_ends_at_what_it_cannot_undo(self):
+    def test_rollback_stops_at_the_first_change_that_it_cannot_undo(self):
         self.world.broken = {NEW_INGEST: 500}
         calls = self.calls_until_the_alias_goes_back()
         self.world.plan(fail=[calls])
         code, _, errors = self.world.release()
         self.assertEqual(code, 2, errors)
         self.assertIn("NOT UNDONE: alias", errors)
-        # Readers stay: something may still write what only they can read.
+        # The workers are not rolled back: a function may write messages that only the new ones can read.
         self.assertEqual(self.world.cloud()["workers"]["app-1"], NEW_WORKER)
         self.world.broken = {}
         self.assertEqual(self.world.run("rollback", self.world.state_file())[0], 0)
@@ -311,9 +311,9 @@ class Failure(Case):
 
 
 class Repair(Case):
-    """A live version that refuses orders must be replaceable, and only by somebody who says so."""
+    """A broken live version can be replaced, but only with --repair."""
 
-    def test_nothing_is_released_where_nothing_works(self):
+    def test_a_broken_live_version_stops_the_release(self):
         for status in [503, 500, 429, 401]:
             with self.subTest(status):
                 world = World()
@@ -325,16 +325,16 @@ class Repair(Case):
                 self.assertEqual(len(world.calls()), 1)
                 self.assertEqual(world.changes(), [])
 
-    def test_what_is_broken_is_replaced_at_once(self):
+    def test_repair_replaces_a_broken_version_without_a_canary(self):
         self.world.broken = {OLD_INGEST: 503}
         code, _, errors = self.world.release("--repair")
         self.assertEqual(code, 0, errors)
-        # No canary: the version that it would share with takes nothing.
+        # No canary: the live version rejects orders.
         self.assertEqual(self.world.changes(), [*FORWARD[:3], ("alias", "2", {})])
         self.assertEqual([it["version"] for it in self.world.orders], ["1", "2"])
         self.assertIn("1 order(s) decided", errors)
 
-    def test_a_repair_that_repairs_nothing_is_taken_back(self):
+    def test_a_failed_repair_is_rolled_back(self):
         self.world.broken = {OLD_INGEST: 503, NEW_INGEST: 503}
         code, _, errors = self.world.release("--repair")
         self.assertEqual(code, 1, errors)
@@ -344,13 +344,13 @@ class Repair(Case):
         )
         self.assertEqual(self.world.as_before(), {})
 
-    def test_what_works_is_released_with_care_all_the_same(self):
+    def test_repair_has_no_effect_on_a_working_version(self):
         code, _, errors = self.world.release("--repair")
         self.assertEqual(code, 0, errors)
         self.assertEqual(self.world.changes(), FORWARD)
 
-    def test_workers_that_drain_nothing_can_be_replaced(self):
-        # What is live takes orders, and nobody decides them until the workers are rolled.
+    def test_broken_workers_can_be_replaced(self):
+        # The live function accepts orders, but no worker decides them until the workers are rolled.
         self.world.undecided = True
         process = self.world.start("release", "--state", self.world.state_file(), NEW_INGEST, NEW_WORKER)
         deadline = time.monotonic() + 30
@@ -363,8 +363,8 @@ class Repair(Case):
 
 
 class Stopped(Case):
-    def test_a_signal_undoes_too(self):
-        # While a call hangs, before and after something was changed.
+    def test_a_signal_starts_the_rollback(self):
+        # During a hanging call, before and after a change.
         for sign in [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]:
             for number in [1, 7, 15, 18]:
                 with self.subTest(sign=sign, number=number):
@@ -382,8 +382,8 @@ class Stopped(Case):
                     self.assertEqual(world.as_before(), {}, errors)
                     self.assertIn("NOT RELEASED: undoing", errors)
 
-    def test_once_it_undoes_it_is_not_stopped(self):
-        # It fails at the canary; then every call takes a while, and somebody is impatient.
+    def test_the_rollback_ignores_signals(self):
+        # The release fails at the canary; then calls are slow, and signals arrive.
         self.world.plan(fail=[15], slow=list(range(16, 32)))
         process = self.world.start("release", "--state", self.world.state_file(), NEW_INGEST, NEW_WORKER)
         for calls, sign in [(16, signal.SIGTERM), (17, signal.SIGINT), (18, signal.SIGTERM)]:
@@ -396,7 +396,7 @@ class Stopped(Case):
         self.assertEqual(process.returncode, 1, errors)
         self.assertEqual(self.world.as_before(), {}, errors)
 
-    def test_killed_it_leaves_what_a_rollback_needs(self):
+    def test_a_killed_release_leaves_its_state(self):
         self.world.plan(hang=[14])
         process = self.world.start("release", "--state", self.world.state_file(), NEW_INGEST, NEW_WORKER)
         deadline = time.monotonic() + 30
@@ -414,8 +414,8 @@ class Stopped(Case):
         self.assertEqual(OLD_ALIAS, self.world.cloud()["functions"]["ingest"]["aliases"]["live"])
 
 
-class Kept(Case):
-    """Where the pipeline keeps the state: the next release must notice one that was killed, on whatever checkout."""
+class StateFolder(Case):
+    """The folder of the state file: the next release must detect a killed one, in any checkout."""
 
     def state(self, *arguments):
         return self.world.run("release-state", *arguments, HOME=str(self.world.at))
@@ -425,36 +425,36 @@ class Kept(Case):
         self.assertEqual(code, 0, errors)
         return {name: pathlib.Path(value) for name, value in (line.split("=", 1) for line in output.splitlines())}
 
-    def test_a_killed_release_is_noticed_until_it_is_undone(self):
-        kept = self.begin()
-        self.assertEqual(kept["STATE"].parent, kept["STATE_FOLDER"])
-        # Outside of any checkout, and an environment's own.
-        self.assertEqual(kept["STATE_FOLDER"].parent, self.world.at / "spillway-release")
-        kept["STATE"].write_text(f"workers\t{OLD_WORKER}\n")
+    def test_a_killed_release_blocks_the_next_until_it_is_undone(self):
+        folder = self.begin()
+        self.assertEqual(folder["STATE"].parent, folder["STATE_FOLDER"])
+        # Outside the checkout, one folder for each environment.
+        self.assertEqual(folder["STATE_FOLDER"].parent, self.world.at / "spillway-release")
+        folder["STATE"].write_text(f"workers\t{OLD_WORKER}\n")
         for _ in range(2):
             code, output, errors = self.state("begin", "prod")
             self.assertEqual((code, output), (1, ""))
-            self.assertIn(f"infra/deploy/rollback {kept['STATE']}", errors)
+            self.assertIn(f"infra/deploy/rollback {folder['STATE']}", errors)
         self.assertEqual(self.begin("dev")["STATE"].parent.name, "dev")
-        self.assertEqual(self.world.run("rollback", kept["STATE"])[0], 0)
-        self.assertEqual(self.begin(), kept)
-        self.assertFalse(kept["STATE"].exists())
+        self.assertEqual(self.world.run("rollback", folder["STATE"])[0], 0)
+        self.assertEqual(self.begin(), folder)
+        self.assertFalse(folder["STATE"].exists())
 
-    def test_it_goes_once_it_is_not_needed(self):
+    def test_the_folder_is_deleted_when_it_is_not_needed(self):
         for left, outcome, stays in [("workers\tx\n", "held", False), ("", "failed", False), (None, "failed", False),
                                      ("workers\tx\n", "failed", True), ("workers\tx\n", "", True)]:
             with self.subTest(left=left, outcome=outcome):
-                kept = self.begin()
+                folder = self.begin()
                 if left is not None:
-                    kept["STATE"].write_text(left)
-                code, _, errors = self.state("end", kept["STATE_FOLDER"], outcome)
+                    folder["STATE"].write_text(left)
+                code, _, errors = self.state("end", folder["STATE_FOLDER"], outcome)
                 self.assertEqual(code, 0, errors)
-                self.assertEqual(kept["STATE_FOLDER"].exists(), stays)
+                self.assertEqual(folder["STATE_FOLDER"].exists(), stays)
                 self.assertEqual("NOT UNDONE" in errors, stays)
                 if stays:
-                    kept["STATE"].unlink()
+                    folder["STATE"].unlink()
 
-    def test_only_what_it_knows(self):
+    def test_invalid_arguments_are_rejected(self):
         for arguments in [[], ["begin"], ["begin", "../prod"], ["begin", ""], ["end"], ["end", "", "held"], ["forget", "prod"]]:
             with self.subTest(arguments):
                 self.assertEqual(self.state(*arguments)[0], 1)

@@ -1,4 +1,4 @@
-"""The rules that keep a release from breaking something: when, which migrations, which plans."""
+"""Safety checks of a release: time window, migrations, plans."""
 
 import datetime
 import json
@@ -66,7 +66,7 @@ class Window(InAFolder):
         subprocess.run(command, check=True, capture_output=True)
 
     def commit(self, *sales):
-        """One version of the catalogue; the first makes the repository. It is not the repository's only folder."""
+        """Commits a version of the catalogue; the first call makes the repository."""
         folder = self.at / "catalogues"
         if not folder.exists():
             folder.mkdir()
@@ -79,7 +79,7 @@ class Window(InAFolder):
     def check_committed(self, **environment):
         return run("check-window", self.at / "catalogues/sales.toml", **environment)
 
-    def test_a_sale_that_is_on_counts_though_the_file_has_it_no_more(self):
+    def test_a_sale_of_an_earlier_version_counts(self):
         for sale, code in [(("today", -10, 60), 1), (("today", 60, 120), 1), (("today", 121, 180), 0), (("today", -60, -1), 0)]:
             with self.subTest(sale):
                 for old in self.at.iterdir():
@@ -93,15 +93,15 @@ class Window(InAFolder):
                     self.assertIn("sale today is on from", output)
                     self.assertIn("MISSING", output)
                     self.assertIn("unknown_sale", output)
-                # One that is cancelled goes all the same.
+                # A cancelled sale can be overridden.
                 self.assertEqual(self.check_committed(SPILLWAY_RELEASE_DURING_SALE="yes")[0], 0)
 
-    def test_what_is_live_counts_before_it_is_committed_again(self):
+    def test_an_uncommitted_change_does_not_hide_a_sale(self):
         self.commit(self.REHEARSAL, ("today", -10, 60))
         self.write(self.REHEARSAL, ("next-week", 10000, 10060), at=self.at / "catalogues")
         self.assertEqual(self.check_committed()[0], 1)
 
-    def test_a_sale_that_was_put_off_is_on_by_what_is_live(self):
+    def test_a_postponed_sale_counts_with_its_old_times(self):
         self.commit(self.REHEARSAL, ("today", -10, 60))
         self.commit(self.REHEARSAL, ("today", 5000, 6000))
         code, output = self.check_committed()
@@ -109,14 +109,14 @@ class Window(InAFolder):
         self.assertIn("has other times for it", output)
         self.assertNotIn("MISSING", output)
 
-    def test_a_sale_that_is_still_there_is_said_once(self):
+    def test_a_sale_in_several_versions_is_reported_once(self):
         self.commit(self.REHEARSAL, ("today", -10, 60))
         self.commit(self.REHEARSAL, ("today", -10, 60), ("next-week", 10000, 10060))
         code, output = self.check_committed()
         self.assertEqual(code, 1)
         self.assertEqual(output.count("today"), 1, output)
 
-    def test_earlier_versions_that_cannot_be_read_are_left_out(self):
+    def test_invalid_earlier_versions_are_skipped(self):
         path = self.at / "catalogues/sales.toml"
         self.commit(self.REHEARSAL, ("today", -10, 60))
         for text in ["no TOML [", "sales = 7", "[[sales]]\nid = 'x'\n", "[[sales]]\nid = 'x'\nopens_at = 'soon'\ncloses_at = 3\n",
@@ -131,34 +131,34 @@ class Window(InAFolder):
         self.assertIn("today", output)
         self.assertNotIn("Traceback", output)
 
-    def test_what_is_not_known_of_the_past_is_said(self):
+    def test_a_missing_history_is_reported(self):
         code, output = self.check([self.REHEARSAL])
         self.assertEqual(code, 0)
-        self.assertIn("only what it says itself is known", output)
-        # Nor of a file that was never committed.
+        self.assertIn("only its current content counts", output)
+        # The same for a file that was never committed.
         (self.at / "sales.toml").unlink()
         self.commit()
         code, output = self.check([self.REHEARSAL])
         self.assertEqual(code, 0)
-        self.assertIn("only what it says itself is known", output)
-        # Nor of what a shallow clone has left out.
+        self.assertIn("only its current content counts", output)
+        # A shallow clone lacks earlier versions.
         self.commit(self.REHEARSAL, ("today", -10, 60))
         self.commit(self.REHEARSAL)
         self.git("clone", "-q", "--depth", "1", f"file://{self.at}", self.at / "shallow")
         code, output = run("check-window", self.at / "shallow/catalogues/sales.toml")
-        self.assertIn("the git history is cut off", output)
-        self.assertNotIn("cut off", self.check_committed()[1])
+        self.assertIn("the git history is truncated", output)
+        self.assertNotIn("truncated", self.check_committed()[1])
 
-    def test_a_python_that_reads_no_toml_is_told_of(self):
+    def test_a_python_without_tomllib_is_an_error(self):
         (self.at / "tomllib.py").write_text("raise ModuleNotFoundError('tomllib')\n")
         code, output = self.check([self.REHEARSAL], PYTHONPATH=str(self.at))
         self.assertEqual(code, 1)
         self.assertIn("needs python3 3.11 or later", output)
         self.assertNotIn("Traceback", output)
-        # What it is for, it says all the same.
+        # --help works anyway.
         self.assertEqual(run("check-window", "--help", PYTHONPATH=str(self.at))[0], 0)
 
-    def test_the_example_catalogue_is_good(self):
+    def test_the_example_catalogue_is_valid(self):
         code, output = run("check-window", DEPLOY / "catalogues/rehearsal.toml")
         self.assertEqual(code, 0, output)
 
@@ -171,12 +171,12 @@ class Migrations(InAFolder):
             (self.at / f"{number:04}_x.sql").write_text(text)
         return run("check-migrations", self.at)
 
-    def test_those_of_the_repository_are_additive(self):
+    def test_the_repositorys_migrations_are_additive(self):
         code, output = run("check-migrations")
         self.assertEqual(code, 0, output)
         self.assertGreaterEqual(len(list((REPO / "drain-worker/migrations").rglob("*.sql"))), 8)
 
-    def test_what_is_additive_passes(self):
+    def test_additive_statements_pass(self):
         for text in [
             "CREATE TABLE t (a INT NOT NULL, drop_at DATETIME NULL COMMENT 'DROP TABLE x; RENAME');",
             "-- DROP TABLE t;\nALTER TABLE t ADD COLUMN b INT NULL, ADD KEY t_b (b);",
@@ -189,7 +189,7 @@ class Migrations(InAFolder):
                 code, output = self.check(text)
                 self.assertEqual(code, 0, output)
 
-    def test_what_is_not_additive_is_refused(self):
+    def test_other_statements_are_rejected(self):
         for text, said in [
             ("DROP TABLE t;", "DROP TABLE"),
             ("alter table t drop column a;", "DROP COLUMN"),
@@ -215,7 +215,7 @@ class Migrations(InAFolder):
                 self.assertEqual(code, 1)
                 self.assertIn(said, output)
 
-    def test_an_exception_is_written_down_for_its_kind(self):
+    def test_an_exception_needs_its_kind_and_a_reason(self):
         reason = "-- not additive: DROP COLUMN: no release since 0.4 reads it\n"
         self.assertEqual(self.check(reason + "ALTER TABLE t DROP COLUMN a;")[0], 0)
         self.assertEqual(self.check(reason + "DROP TABLE t;")[0], 1)
@@ -226,7 +226,7 @@ class Migrations(InAFolder):
         (self.at / "0004_y.sql").write_text("SELECT 1;")
         self.assertEqual(run("check-migrations", self.at)[0], 1)
 
-    def test_an_empty_folder_is_no_success(self):
+    def test_an_empty_folder_is_an_error(self):
         self.assertEqual(run("check-migrations", self.at)[0], 1)
 
 
@@ -243,7 +243,7 @@ class Guard(InAFolder):
         )
         return result.stdout.splitlines()
 
-    def test_what_holds_orders_is_not_destroyed(self):
+    def test_resources_with_orders_are_not_destroyed(self):
         for kind in ["alicloud_polardb_cluster", "alicloud_db_instance", "alicloud_rocketmq_instance", "alicloud_kms_key"]:
             for actions, said in [(["delete"], "destroyed"), (["delete", "create"], "replaced"), (["create", "delete"], "replaced")]:
                 with self.subTest(kind, actions=actions):
@@ -252,15 +252,15 @@ class Guard(InAFolder):
             self.assertEqual(self.faults((kind, ["delete"], {}, {}), allowed=[f"module.x.{kind}.this"]), [])
             self.assertEqual(self.faults((kind, ["create"], None, {}), (kind, ["update"], {}, {}), (kind, ["no-op"], {}, {})), [])
 
-    def test_what_orders_go_through_is_not_destroyed(self):
+    def test_resources_on_the_path_of_orders_are_not_destroyed(self):
         for kind in ["alicloud_rocketmq_account", "alicloud_fcv3_trigger", "alicloud_alb_load_balancer", "alicloud_api_gateway_api",
                      "alicloud_polardb_endpoint", "alicloud_api_gateway_vpc_access", "alicloud_ram_role", "alicloud_nat_gateway"]:
             with self.subTest(kind):
                 self.assertEqual(len(self.faults((kind, ["delete"], {}, {}))), 1)
                 self.assertEqual(len(self.faults((kind, ["delete", "create"], {}, {}))), 1)
 
-    def test_the_old_account_goes_where_its_address_is_named(self):
-        # At the end of a rotation. As plan.sh reads the setting, and as the README writes the address.
+    def test_the_old_account_can_be_destroyed_by_its_address(self):
+        # At the end of a rotation, with plan.sh's setting and the README's address.
         address = 'module.spillway.module.rocketmq.alicloud_rocketmq_account.function["a"]'
         other = address.replace('"a"', '"b"')
         self.assertIn(f"`{address}`", (DEPLOY / "README.md").read_text())
@@ -281,7 +281,7 @@ class Guard(InAFolder):
             found = sorted(set(re.findall(r'function\["(\w)"\]: would be destroyed', result.stdout)))
             self.assertEqual((result.returncode, found), (int(bool(left)), list(left)), result)
 
-    def test_what_the_release_owns_is_left_alone(self):
+    def test_attributes_of_the_release_do_not_change(self):
         for kind, name in [
             ("alicloud_fcv3_alias", "version_id"),
             ("alicloud_fcv3_alias", "additional_version_weight"),
@@ -296,7 +296,7 @@ class Guard(InAFolder):
         self.assertEqual(self.faults(("alicloud_security_group_rule", ["delete", "create"], {}, {})), [])
 
 
-# With the provider that is built into Terraform: no account, no network.
+# Uses Terraform's built-in provider: no account, no network.
 @unittest.skipUnless(shutil.which("terraform") and shutil.which("jq"), "terraform or jq is missing")
 class Plan(InAFolder):
     ROOT = """
@@ -326,7 +326,7 @@ resource "terraform_data" "secret" { input = var.password }
         path = self.root / "terraform.tfstate"
         return json.loads(path.read_text())["resources"] if path.exists() else []
 
-    def test_what_was_approved_is_applied(self):
+    def test_the_approved_plan_is_applied(self):
         code, output = self.run_script("plan")
         self.assertEqual(code, 0, output)
         self.assertIn("terraform_data.it will be created", self.text.read_text())
@@ -347,7 +347,7 @@ resource "terraform_data" "secret" { input = var.password }
         self.assertEqual(code, 0, output)
         self.assertNotIn("geheimnis", output + self.text.read_text())
         self.assertRegex(self.text.read_text(), r"input += 7")
-        # Applied is the saved plan, which takes no variables.
+        # apply applies the saved plan, which contains its variables.
         code, output = run("with-variables", DEPLOY / "apply", "test", self.text, **environment)
         self.assertEqual(code, 0, output)
         for bad in ["", "[]", "no JSON geheimnis"]:
@@ -357,14 +357,14 @@ resource "terraform_data" "secret" { input = var.password }
         left = {path.name for path in self.at.iterdir()}
         self.assertEqual(left, {"root", "plan.txt"})
 
-    def test_what_was_not_approved_is_not_applied(self):
+    def test_another_plan_is_not_applied(self):
         self.run_script("plan", size=1)
         code, output = self.run_script("apply", size=2)
         self.assertEqual(code, 1)
-        self.assertIn("not the approved one", output)
+        self.assertIn("differs from the approved one", output)
         self.assertEqual(self.state(), [])
 
-    def test_nothing_is_applied_while_a_sale_is_on(self):
+    def test_no_plan_is_applied_during_a_sale(self):
         self.run_script("plan")
         now = datetime.datetime.now(datetime.timezone.utc)
         day = datetime.timedelta(days=1)
@@ -379,17 +379,17 @@ resource "terraform_data" "secret" { input = var.password }
         code, output = self.run_script("apply", SPILLWAY_CATALOGUE_FILE=str(sales), SPILLWAY_RELEASE_DURING_SALE="yes")
         self.assertEqual(code, 0, output)
 
-    def test_a_dry_run_applies_nothing(self):
+    def test_a_dry_run_applies_no_plan(self):
         self.run_script("plan")
         self.assertEqual(self.run_script("apply", SPILLWAY_DEPLOY_DRY_RUN="yes")[0], 0)
         self.assertEqual(self.state(), [])
 
-    def test_the_plan_itself_does_not_stay(self):
+    def test_the_saved_plan_is_deleted(self):
         self.run_script("plan")
         left = [path for path in self.at.rglob("*") if path.is_file() and b"geheimnis" in path.read_bytes()]
         self.assertEqual(left, [])
         self.assertEqual({path.name for path in self.at.iterdir()}, {"root", "plan.txt"})
 
-    def test_a_plan_that_fails_says_so(self):
+    def test_a_failed_plan_is_an_error(self):
         (self.root / "main.tf").write_text('resource "terraform_data" "it" { input = var.missing }')
         self.assertEqual(self.run_script("plan")[0], 1)

@@ -1,4 +1,4 @@
-"""The smoke test posts as shoppers do, and takes nothing for good that is not."""
+"""The smoke test uses the shoppers' path, and fails unless every order is accepted and decided."""
 
 import unittest
 
@@ -19,7 +19,7 @@ class Smoke(unittest.TestCase):
         self.assertNotIn("user_id", order["body"])
         self.assertNotIn(SECRETS["token"], output + errors)
 
-    def test_accepted_is_enough_where_that_is_asked(self):
+    def test_accepted_does_not_wait_for_the_decision(self):
         self.world.undecided = True
         code, _, errors = self.world.run("smoke", "--accepted")
         self.assertEqual(code, 0, errors)
@@ -37,8 +37,8 @@ class Smoke(unittest.TestCase):
         self.assertEqual((body["user_id"], body["sale_id"], body["currency"]), ("rehearser", "dress", "USD"))
         self.assertEqual(body["items"][0]["sku"], "X")
 
-    def test_a_canary_is_hit_with_certainty_enough(self):
-        # The fewest for which (1 - weight)^orders is at most 0.001.
+    def test_enough_orders_are_posted_to_reach_a_canary(self):
+        # The minimum number of orders with (1 - weight)^orders at most 0.001.
         for weight, orders in [("0.5", 10), ("0.9", 3), (".2", 31), ("0.05", 135)]:
             with self.subTest(weight):
                 self.assertLessEqual((1 - float(weight)) ** orders, 0.001)
@@ -46,11 +46,11 @@ class Smoke(unittest.TestCase):
                 _, _, errors = self.world.run("smoke", "--canary", weight, SPILLWAY_DEPLOY_DRY_RUN="yes")
                 self.assertIn(f"would post {orders} rehearsal", errors)
 
-    def test_how_it_may_end(self):
+    def test_outcomes_of_an_order(self):
         for outcome, code, said in [
             ({"state": "confirmed"}, 0, "confirmed"),
-            ({"state": "rejected", "reason": "sold_out"}, 0, "wants more stock"),
-            ({"state": "rejected", "reason": "limit_exceeded"}, 0, "wants more stock"),
+            ({"state": "rejected", "reason": "sold_out"}, 0, "needs more stock"),
+            ({"state": "rejected", "reason": "limit_exceeded"}, 0, "needs more stock"),
             ({"state": "rejected", "reason": "because"}, 1, "rejected because"),
             ({"state": "dead_lettered", "reason": "unknown_sku"}, 1, "dead_lettered unknown_sku"),
             ({}, 1, "null"),
@@ -61,23 +61,23 @@ class Smoke(unittest.TestCase):
                 self.assertEqual(result, code, errors)
                 self.assertIn(said, errors)
 
-    def test_a_refusal_is_not_tried_again(self):
+    def test_a_failed_order_is_not_retried(self):
         self.world.broken = {OLD_INGEST: 503, NEW_INGEST: 503}
         code, _, errors = self.world.run("smoke")
         self.assertEqual(code, 1)
         self.assertIn("503 publish_failed", errors)
         self.assertEqual(len(self.world.orders), 1)
 
-    def test_it_wants_a_token_that_is_known(self):
+    def test_an_unknown_token_fails(self):
         code, _, errors = self.world.run("smoke", SPILLWAY_SMOKE_TOKEN="another")
         self.assertEqual(code, 1)
         self.assertIn("401 signature_missing", errors)
         self.assertNotIn("another", errors)
 
-    def test_nobody_answers(self):
+    def test_an_unreachable_gateway_fails(self):
         self.assertEqual(self.world.run("smoke", SPILLWAY_SMOKE_URL="http://127.0.0.1:9")[0], 1)
 
-    def test_it_refuses_what_is_not_sensible(self):
+    def test_invalid_arguments_are_rejected(self):
         for arguments, environment in [
             (["--canary", "0"], {}),
             (["--canary", "1"], {}),

@@ -1,4 +1,4 @@
-"""What a linter does not ask of the workflows: pins, rights, order, and that what they call is there."""
+"""Checks of the workflows beyond a linter: pins, rights, order, and that the called scripts exist."""
 
 import os
 import re
@@ -8,12 +8,12 @@ from world import REPO
 
 FOLDER = REPO / ".github/workflows"
 
-# What follows the environment's name, by job.
+# Suffix of the environment's name, by job.
 ENVIRONMENTS = {"build": "-plan", "plan": "-plan", "apply": "-apply", "release": ""}
 
 
 def jobs(text: str) -> dict[str, str]:
-    """The text of each job, by name: blocks that are indented by two spaces below `jobs:`."""
+    """Text of each job by name: blocks indented by two spaces below `jobs:`."""
     body = text.split("\njobs:\n", 1)[1]
     parts = re.split(r"^  ([a-z_-]+):\n", body, flags=re.M)
     return dict(zip(parts[1::2], parts[2::2]))
@@ -31,11 +31,11 @@ class Workflows(unittest.TestCase):
             self.assertTrue(uses)
             for it in uses:
                 self.assertRegex(it, r"^[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$", name)
-        # One commit for one version.
+        # Each version has one commit.
         versions = {tuple(it.split(" # ")) for text in self.texts.values() for it in re.findall(r"uses: (.*)", text)}
         self.assertEqual(len({pin.split("@")[0] for pin, _ in versions}), len(versions))
 
-    def test_nothing_may_write_unless_it_is_said(self):
+    def test_write_rights_are_explicit(self):
         self.assertIn("\npermissions:\n  contents: read\n", self.texts["ci.yml"])
         self.assertIn("\npermissions: {}\n", self.deploy)
         for name, text in self.texts.items():
@@ -44,21 +44,21 @@ class Workflows(unittest.TestCase):
             self.assertNotIn("pull_request_target", text)
             self.assertEqual(text.count("uses: actions/checkout@"), text.count("persist-credentials: false"))
 
-    def test_only_jobs_that_sign_in_may_ask_for_a_token(self):
+    def test_only_jobs_with_a_login_may_request_a_token(self):
         for name, text in jobs(self.deploy).items():
             with self.subTest(name):
                 self.assertEqual("id-token: write" in text, "configure-aliyun-credentials-action@" in text)
-                # The role's trust is bound to the environment.
+                # The role's trust policy names the environment.
                 if "id-token: write" in text:
                     self.assertRegex(text, r"environment: \$\{\{ inputs\.environment \}\}")
 
-    def test_there_are_no_lasting_keys(self):
+    def test_there_are_no_permanent_keys(self):
         secrets = set(re.findall(r"secrets\.(\w+)", "".join(self.texts.values())))
         self.assertEqual(secrets, {"TERRAFORM_VARIABLES", "SPILLWAY_SMOKE_TOKEN"})
         for text in self.texts.values():
             self.assertNotRegex(text, r"(?i)access[-_]key[-_](id|secret):")
 
-    def test_what_changes_something_waits_for_approval(self):
+    def test_changes_need_an_approval(self):
         parts = jobs(self.deploy)
         self.assertEqual(set(parts), set(ENVIRONMENTS))
         for name, environment in ENVIRONMENTS.items():
@@ -66,43 +66,43 @@ class Workflows(unittest.TestCase):
         for name in ["build", "plan"]:
             self.assertNotRegex(parts[name], r"infra/deploy/(apply|release|rollback|migrate)")
 
-    def test_each_job_becomes_who_it_must_be_and_no_more(self):
-        # Whoever may change everything is trusted by an environment that no other job is in.
+    def test_every_job_has_its_own_role(self):
+        # The role that may change everything trusts an environment of one job only.
         roles = {"build": "ALIBABA_ROLE_ARN", "plan": "ALIBABA_PLAN_ROLE_ARN", "apply": "ALIBABA_APPLY_ROLE_ARN",
                  "release": "ALIBABA_ROLE_ARN"}
         for name, text in jobs(self.deploy).items():
             self.assertEqual(set(re.findall(r"role-to-assume: \$\{\{ vars\.(\w+) \}\}", text)), {roles[name]}, name)
         self.assertEqual(sorted(ENVIRONMENTS.values()).count("-apply"), 1)
 
-    def test_what_asks_for_the_window_has_the_history(self):
+    def test_jobs_with_check_window_have_the_git_history(self):
         parts = jobs(self.deploy)
         for name, script in [("apply", "infra/deploy/apply"), ("release", "infra/deploy/release")]:
             self.assertIn("check-window", (REPO / script).read_text())
             self.assertIn("          fetch-depth: 0\n", parts[name])
 
-    def test_the_state_outlives_the_workspace(self):
+    def test_the_state_is_outside_the_workspace(self):
         release = jobs(self.deploy)["release"]
         self.assertNotIn("github.workspace", release)
         self.assertNotIn("rm -rf", release)
         begin = release.index('infra/deploy/release-state begin "$ENVIRONMENT" >>"$GITHUB_ENV"')
-        # What a run before has left is not this one's to undo: without its own state it undoes nothing.
+        # A run undoes only its own changes: without its own state file it undoes none.
         self.assertLess(begin, release.index("infra/deploy/release --state"))
         guards = re.findall(r"^ +if: (.*(?:failure|always)\(\).*)$", release, flags=re.M)
         self.assertEqual(len(guards), 4)
         for guard in guards:
             self.assertTrue(guard.endswith(" && env.STATE != ''"), guard)
-        # It goes last, when the artifact has it.
-        kept = release.index("upload-artifact@")
-        self.assertIn("path: ${{ env.STATE_FOLDER }}", release[kept:])
+        # The folder is deleted last, after the upload of the artifact.
+        upload = release.index("upload-artifact@")
+        self.assertIn("path: ${{ env.STATE_FOLDER }}", release[upload:])
         end = release.index("infra/deploy/release-state end")
-        self.assertLess(kept, end)
-        for outcome in ["steps.release.outcome == 'success'", "steps.undo.outcome == 'skipped'", "steps.keep.outcome == 'success'"]:
-            self.assertIn(outcome, release[kept:end])
+        self.assertLess(upload, end)
+        for outcome in ["steps.release.outcome == 'success'", "steps.undo.outcome == 'skipped'", "steps.upload.outcome == 'success'"]:
+            self.assertIn(outcome, release[upload:end])
 
     def test_deploys_never_overlap(self):
         self.assertIn("group: deploy-${{ inputs.environment }}\n  cancel-in-progress: false", self.deploy)
 
-    def test_the_plan_goes_before_and_the_release_after(self):
+    def test_the_jobs_run_in_order(self):
         parts = jobs(self.deploy)
         self.assertIn("needs: build\n", parts["plan"])
         self.assertIn("needs: [build, plan]\n", parts["apply"])
@@ -111,14 +111,14 @@ class Workflows(unittest.TestCase):
         release, undo = (parts["release"].index(f"infra/deploy/{it} ") for it in ["release", "rollback"])
         self.assertLess(release, undo)
 
-    def test_what_they_run_is_there(self):
+    def test_called_scripts_exist(self):
         for text in self.texts.values():
             called = set(re.findall(r"(?<![\w/.])((?:infra|\.ci)/[\w/-]+)(?![\w.])", text)) - {"infra/check"}
             self.assertTrue(called)
             for path in called:
                 self.assertTrue(os.access(REPO / path, os.X_OK), path)
 
-    def test_what_was_given_from_outside_is_no_code(self):
+    def test_scripts_contain_no_expressions(self):
         for text in self.texts.values():
             for script in re.findall(r"run: \|\n((?: {10,}.*\n|\n)+)|run: (?!\|)(.*)", text):
                 self.assertNotIn("${{", "".join(script))
@@ -128,7 +128,7 @@ class Workflows(unittest.TestCase):
         for name in set(re.findall(r"(?:vars|secrets)\.(\w+)", self.deploy)):
             self.assertIn(f"`{name}`", readme)
 
-    def test_the_readme_says_which_environment_has_what(self):
+    def test_the_readme_has_the_environment_of_every_setting(self):
         readme = (REPO / "infra/deploy/README.md").read_text()
         rows = {}
         for names, where in re.findall(r"^\| ((?:`\w+`(?:, )?)+) \| ([^|]+) \|", readme, flags=re.M):
@@ -146,6 +146,6 @@ class Workflows(unittest.TestCase):
                 if where != "repository":
                     self.assertEqual(where, ", ".join(it for it in ["plan", "apply", "release"] if it in wanted))
 
-    def test_the_readme_says_what_the_runner_needs(self):
+    def test_the_readme_has_the_runners_requirements(self):
         readme = (REPO / "infra/deploy/README.md").read_text()
         self.assertIn("docker, jq, curl, git, python3 3.11 or later", readme)

@@ -1,5 +1,5 @@
-"""A made-up cloud for the deploy scripts: the stand-ins in bin/, and a gateway on loopback that behaves as the function
-and the workers that the cloud holds."""
+"""A simulated cloud for the deploy scripts: the stand-ins in bin/, and a gateway on loopback that behaves like the
+cloud's function and workers."""
 
 import http.server
 import json
@@ -25,7 +25,7 @@ OLD_INGEST, NEW_INGEST = image("ingest-fn", "a"), image("ingest-fn", "b")
 OLD_WORKER, NEW_WORKER = image("drain-worker", "c"), image("drain-worker", "d")
 OLD_ALIAS = {"versionId": "1", "additionalVersionWeight": {}}
 
-# Each is nowhere else in what the tests use: if one of them is printed, it was printed.
+# Unique texts: the tests search all output for them.
 SECRETS = {
     "migrator-url": "mysql://migrator:geheimnis-db@db:3306/spillway",
     "worker-mq": "geheimnis-mq",
@@ -35,7 +35,7 @@ SECRETS = {
 
 
 class World:
-    """One cloud, one gateway. `broken` names images whose function refuses; `undecided` says that nothing is drained."""
+    """One cloud and one gateway. `broken`: status of images whose function fails; `undecided`: no order is drained."""
 
     def __init__(self):
         self.folder = tempfile.TemporaryDirectory()
@@ -103,7 +103,7 @@ class World:
         (self.at / "plan.json").write_text(json.dumps(plan))
 
     def take(self, body, key):
-        """The version that the alias leads this request to: by its number, so that weights are kept exactly."""
+        """Answers an order. The order's number selects the version, so that the weights hold exactly."""
         function = self.cloud()["functions"]["ingest"]
         alias = function["aliases"]["live"]
         version = alias["versionId"]
@@ -120,7 +120,7 @@ class World:
 
     def look_up(self, _path):
         self.lookups += 1
-        # The first look is too early.
+        # The first lookup is too early.
         if self.undecided or self.lookups == 1:
             return 404, {"code": "order_not_found"}
         return 200, self.outcome
@@ -128,8 +128,8 @@ class World:
     def environment(self, **more):
         path = f"{HERE / 'bin'}:{os.environ['PATH']}"
         names = ["HOME", "CARGO_TARGET_DIR", "CARGO_HOME", "RUSTUP_HOME", "TMPDIR"]
-        kept = {name: os.environ[name] for name in names if name in os.environ}
-        return kept | {
+        inherited = {name: os.environ[name] for name in names if name in os.environ}
+        return inherited | {
             "PATH": path,
             "STUB": str(self.at),
             "SPILLWAY_REGION": "cn-hangzhou",
@@ -176,7 +176,7 @@ class World:
         return self.lines("calls")
 
     def changes(self):
-        """What was changed, in its order, in short."""
+        """The changes in order, in short form."""
         found = []
         for call in self.calls():
             body = json.loads(call[call.index("--body") + 1]) if "--body" in call else {}
@@ -202,7 +202,7 @@ class World:
         return self.run("release", "--state", self.state_file(), *options, NEW_INGEST, NEW_WORKER, **environment)
 
     def as_before(self):
-        """What differs from how everything was before a release, versions apart, which nobody is sent to."""
+        """Differences from the state before a release, without versions, which get no requests."""
         cloud = self.cloud()
         function = cloud["functions"]["ingest"]
         found = {

@@ -31,14 +31,14 @@ import org.apache.rocketmq.remoting.protocol.subscription.SubscriptionGroupConfi
 import org.apache.rocketmq.tools.admin.DefaultMQAdminExt;
 
 /**
- * Creates topics and consumer groups and waits until gRPC clients can see them, all in one JVM.
+ * Creates topics and consumer groups in one JVM and waits until gRPC clients can see them.
  *
- * <p>The stock mqadmin tool starts a JVM for every topic, returns before the proxy knows the route, and
- * reports failures with exit code 0; test suites need the opposite of all three.
+ * <p>RocketMQ's mqadmin starts a JVM for every topic, returns before the proxy has the route, and
+ * exits with 0 after failures, which tests cannot use.
  *
  * <p>Arguments: {@code ready}, {@code topic:NAME:QUEUES:TYPE}, {@code group:NAME:RETRIES:ORDER}; a dash
- * means "keep what is there, else the default". The connection comes from the environment so that the
- * secret does not show in the process list.
+ * means "unchanged, else the default". The connection is in the environment, so that the
+ * secret is not visible in the process list.
  */
 public final class StackAdmin {
     private static final int DEFAULT_QUEUES = 8;
@@ -59,7 +59,7 @@ public final class StackAdmin {
             accessKey.isEmpty() ? null : new AclClientRPCHook(new SessionCredentials(accessKey, secretKey));
         admin = new DefaultMQAdminExt(hook, 5000);
         admin.setNamesrvAddr(env("STACK_NAMESRV"));
-        // Two calls of the stack script may run at once; each needs an instance of its own.
+        // Two calls of the stack script may run in parallel; each needs its own instance name.
         admin.setInstanceName("stack-" + ProcessHandle.current().pid());
         admin.start();
         channel = NettyChannelBuilder.forAddress(grpcHost, grpcPort).usePlaintext().build();
@@ -73,7 +73,7 @@ public final class StackAdmin {
         } catch (Exception e) {
             System.err.println(e.getMessage() == null ? e.toString() : e.getMessage().split("\n")[0]);
         }
-        // The admin client keeps non-daemon threads for seconds after its shutdown; do not wait for them.
+        // The admin client's non-daemon threads run for seconds after its shutdown; do not wait for them.
         Runtime.getRuntime().halt(exit);
     }
 
@@ -100,7 +100,7 @@ public final class StackAdmin {
         }
     }
 
-    /** The broker is registered, signed calls are answered and, with authentication on, unsigned ones are not. */
+    /** Waits until the broker is registered and answers signed calls; with authentication on, unsigned calls must fail. */
     private void awaitReady() throws Exception {
         String last = "no answer";
         boolean nudged = false;
@@ -120,7 +120,7 @@ public final class StackAdmin {
             } catch (Exception e) {
                 last = e.getMessage();
             }
-            pause("broker not usable: " + last);
+            pause("broker not ready: " + last);
         }
         if (!accessKey.isEmpty()) {
             Code code = route("stack-ready-probe", false).getStatus().getCode();
@@ -131,9 +131,9 @@ public final class StackAdmin {
     }
 
     /**
-     * Makes the broker register now. Its registration at start is lost when its connection to the name
-     * server is not open yet, and the next one is due 10 s later; changing the permission, here to its
-     * default of read and write, registers at once.
+     * Makes the broker register immediately. Its registration at the start is lost if its connection to the name
+     * server is not open yet, and the next follows after 10 s. A change of the permission, here to its
+     * default of read and write, triggers a registration.
      */
     private void register() throws Exception {
         Properties permission = new Properties();
@@ -152,10 +152,10 @@ public final class StackAdmin {
         }
         int present = current == null ? 0 : current.getWriteQueueNums();
         int wanted = "-".equals(queues) ? (current == null ? DEFAULT_QUEUES : present) : Integer.parseInt(queues);
-        // Never shrink: messages in the queues cut off could no longer be received.
+        // Never shrink: consumers could not receive messages in removed queues.
         int count = Math.max(present, wanted);
-        String kept = current == null ? "NORMAL" : current.getAttributes().getOrDefault(TYPE_KEY, "NORMAL");
-        String messageType = "-".equals(type) ? kept : type;
+        String currentType = current == null ? "NORMAL" : current.getAttributes().getOrDefault(TYPE_KEY, "NORMAL");
+        String messageType = "-".equals(type) ? currentType : type;
 
         TopicConfig config = new TopicConfig(name, count, count);
         Map<String, String> attributes = new HashMap<>();
@@ -192,7 +192,7 @@ public final class StackAdmin {
             + (config.isConsumeMessageOrderly() ? "fifo" : "concurrent") + (created ? " (created)" : " (present)"));
     }
 
-    /** The proxy caches routes (unknown topics too), so a new or extended topic shows up with a delay. */
+    /** Waits for the topic's route. The proxy caches routes and unknown topics, so a new route is visible with a delay. */
     private void awaitRoute(String topic, int queues) throws Exception {
         while (true) {
             QueryRouteResponse response = route(topic, true);

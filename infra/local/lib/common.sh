@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034 # the settings are used by the files that source this one
-# Settings, messages, processes and ports shared by all parts of the stack.
+# Settings, messages, processes and ports for all parts of the stack.
 
 STACK_DIR=${SPILLWAY_STACK_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/spillway-stack}
 STACK_DIR=$(realpath -m "$STACK_DIR")
@@ -22,7 +22,7 @@ PORT_PROXY=${SPILLWAY_STACK_PORT_PROXY:-13307}
 
 AUTH=${SPILLWAY_STACK_AUTH:-on}
 
-# Fixed, well-known credentials: everything listens on the loopback address only and holds test data only.
+# Fixed, public credentials: all parts listen on the loopback address only and have test data only.
 ROCKETMQ_ACCESS_KEY=spillway
 ROCKETMQ_SECRET_KEY=spillway-local-secret
 DB_USER=spillway
@@ -52,7 +52,7 @@ check_settings() {
   [[ $STACK_DIR != *[[:space:]:\;]* ]] || die "SPILLWAY_STACK_DIR must not contain blanks, ':' or ';': $STACK_DIR"
 }
 
-# Commands that start or end processes run one at a time; a test suite may call them from several places.
+# Commands that start or stop processes run one at a time, because tests may call them in parallel.
 take_lock() {
   mkdir -p "$STACK_DIR" "$RUN_DIR" "$LOG_DIR" "$DATA_DIR" "$CONF_DIR"
   exec 9>"$STACK_DIR/lock"
@@ -61,7 +61,8 @@ take_lock() {
 
 # --- processes -------------------------------------------------------------------------------------
 
-# The start time tells a process from a later one that got the same pid. Fails for ended and zombie ones.
+# Prints the start time, which distinguishes a process from a later one with the same pid. Fails for exited processes and
+# zombies.
 process_start_time() {
   local stat fields
   { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
@@ -72,7 +73,7 @@ process_start_time() {
 
 record_pid() { echo "$2 $(process_start_time "$2" || echo ended)" >"$RUN_DIR/$1.pid"; }
 
-# part_pid PART: prints the pid if that very process still runs.
+# part_pid PART: prints the pid if the recorded process still runs.
 part_pid() {
   local pid start
   [[ -f $RUN_DIR/$1.pid ]] || return 1
@@ -83,13 +84,13 @@ part_pid() {
 
 part_alive() { part_pid "$1" >/dev/null; }
 
-# launch PART DIR COMMAND...: starts it detached, with its output in the log; the former log is kept once.
+# launch PART DIR COMMAND...: starts it detached with its output in the log; renames the previous log to .1.
 launch() {
   local part=$1 dir=$2 log=$LOG_DIR/$1.log
   shift 2
   if [[ -f $log ]]; then mv -f "$log" "$log.1"; fi
   mkdir -p "$dir"
-  # Without 9>&- the daemon would hold the lock for as long as it lives.
+  # Without 9>&- the daemon would hold the lock until it exits.
   setsid env -C "$dir" "$@" </dev/null >"$log" 2>&1 9>&- &
   record_pid "$part" $!
 }
@@ -103,8 +104,8 @@ await_exit() {
   done
 }
 
-# await_ports PART SECONDS: until nobody listens on the part's ports. A process shows as ended when its first thread
-# is; after a SIGKILL the others may hold its sockets for a moment longer.
+# await_ports PART SECONDS: waits until the part's ports are closed. A process counts as exited when its first thread
+# exits; after a SIGKILL other threads may hold its sockets a moment longer.
 await_ports() {
   local deadline=$(($(now_ms) + $2 * 1000)) port
   for port in $("${1}_ports"); do
@@ -115,7 +116,7 @@ await_ports() {
   done
 }
 
-# end_part PART SIGNAL: SIGNAL is TERM (then KILL after a while) or KILL.
+# end_part PART SIGNAL: SIGNAL is TERM (KILL after 30 s) or KILL.
 end_part() {
   local part=$1 signal=$2 pid start began
   if ! pid=$(part_pid "$part"); then
@@ -127,13 +128,13 @@ end_part() {
   start=$(process_start_time "$pid") || start=ended
   kill -s "$signal" "$pid" 2>/dev/null || true
   if ! await_exit "$pid" "$start" 30; then
-    say "$part: still there after 30 s, killing it"
+    say "$part: still running after 30 s, killing it"
     kill -s KILL "$pid" 2>/dev/null || true
     await_exit "$pid" "$start" 10 || die "$part: pid $pid survives SIGKILL"
   fi
-  await_ports "$part" 10 || say "$part: has ended, but its ports are still held"
+  await_ports "$part" 10 || say "$part: stopped, but its ports are still in use"
   rm -f "$RUN_DIR/$part.pid"
-  say "$part: ended by $signal in $(since "$began")"
+  say "$part: stopped by $signal in $(since "$began")"
 }
 
 # --- ports and readiness ---------------------------------------------------------------------------
@@ -151,7 +152,7 @@ require_free_ports() {
   for port in $("${part}_ports"); do
     if port_open "$port"; then
       holder=$(port_holder "$port")
-      die "$part: port $port is held by another process${holder:+ ($holder)}; end it or choose another port (stack help)"
+      die "$part: port $port is held by another process${holder:+ ($holder)}; stop it or choose another port (stack help)"
     fi
   done
 }
@@ -162,7 +163,7 @@ fail_part() {
   exit 1
 }
 
-# begin_part PART: launches it unless it runs; says so. Sets STARTED[PART] to the time of the launch.
+# begin_part PART: launches it unless it runs. Sets STARTED[PART] to the time of the launch.
 declare -A STARTED=()
 begin_part() {
   local part=$1 pid
@@ -175,7 +176,7 @@ begin_part() {
   "${part}_launch"
 }
 
-# finish_parts PART...: waits until every one of them that was begun here answers.
+# finish_parts PART...: waits until each part that begin_part launched answers.
 START_SECONDS=120
 finish_parts() {
   local pending=("$@") part began later
@@ -188,7 +189,7 @@ finish_parts() {
       elif "${part}_ready"; then
         say "$part: up in $(since "$began") (pid $(part_pid "$part"))"
       elif ! part_alive "$part"; then
-        fail_part "$part" "ended during its start"
+        fail_part "$part" "exited during its start"
       elif (($(now_ms) > began + START_SECONDS * 1000)); then
         fail_part "$part" "did not answer within $START_SECONDS s"
       else

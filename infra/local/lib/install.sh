@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Brings in what the stack runs: MariaDB from the distribution, jars from Maven, two small Java classes.
+# Installs the stack's programs: MariaDB from the distribution, jars from Maven, two small Java classes.
 
 PATH=$PATH:/usr/sbin:/sbin
 
@@ -10,7 +10,7 @@ find_java() {
   JAVA_BIN=$(dirname "$(readlink -f "$java")")
 }
 
-# timed LABEL COMMAND...: runs it with its output in log/install.log and reports how long it took.
+# timed LABEL COMMAND...: runs it with its output in log/install.log and prints its duration.
 timed() {
   local label=$1 began
   shift
@@ -35,8 +35,8 @@ as_root() {
 }
 
 apt_install_mariadb() {
-  # The -core packages hold the programs only. The full server package would also start a system
-  # service on its own port, which this stack neither needs nor wants to stop again.
+  # The -core packages contain the programs only. The full server package would also start a system
+  # service on its own port.
   as_root apt-get update -qq
   as_root env DEBIAN_FRONTEND=noninteractive \
     apt-get install -y -qq --no-install-recommends mariadb-server-core mariadb-client-core
@@ -60,7 +60,7 @@ copy_jars() {
   mv "$target.new" "$target"
 }
 
-# install_jars NAME: lib/NAME holds the dependencies of NAME/pom.xml; the stamp notices a changed pom.
+# install_jars NAME: installs the dependencies of NAME/pom.xml in lib/NAME; the stamp detects a changed pom.
 install_jars() {
   local name=$1 pom=$STACK_HOME/$1/pom.xml target=$LIB_DIR/$1 stamp
   stamp=$(sha256sum <"$pom")
@@ -77,7 +77,7 @@ compile_classes() {
   "$JAVA_BIN/javac" -nowarn --patch-module "java.base=$source" -d "$target.new/loopback" \
     "$source/sun/nio/ch/LoopbackSelectorProvider.java"
   "$JAVA_BIN/javac" -cp "$LIB_DIR/rocketmq/*" -d "$target.new/admin" "$source/StackAdmin.java"
-  # A class data archive accepts jars only, and it halves the start time of the admin tool.
+  # A class data archive halves the start time of the admin tool; it accepts jars only.
   "$JAVA_BIN/jar" --create --file "$target.new/admin.jar" -C "$target.new/admin" .
   rm -rf "$target"
   mv "$target.new" "$target"
@@ -86,7 +86,7 @@ compile_classes() {
 install_classes() {
   local target=$LIB_DIR/java version stamp
   version=$("$JAVA_BIN/java" -version 2>&1)
-  # Tied to the JDK as well: the loopback class extends one of its internal classes.
+  # The stamp includes the JDK's version, because the loopback class extends an internal class of the JDK.
   stamp=$(cat "$STACK_HOME"/java/*.java "$STACK_HOME"/java/sun/nio/ch/*.java "$LIB_DIR/rocketmq/.stamp" - <<<"$version" | sha256sum)
   if [[ -f $target/.stamp && $(<"$target/.stamp") == "$stamp" ]]; then return; fi
   if ! [[ $version =~ \"([0-9]+) ]] || ((BASH_REMATCH[1] < 11)); then
@@ -112,11 +112,11 @@ jar_version() {
   if [[ -f $1 ]]; then echo "${name%.jar}"; else echo "(not installed)"; fi
 }
 
-# JVM options that keep a server off every interface but the loopback one.
+# Prints JVM options that bind a server to the loopback interface only.
 loopback_options() {
   echo "--patch-module=java.base=$LIB_DIR/java/loopback"
   echo "-Djava.nio.channels.spi.SelectorProvider=sun.nio.ch.LoopbackSelectorProvider"
-  # Netty's native transports open their sockets without asking the provider.
+  # Netty's native transports open sockets without the provider.
   echo "-Dio.netty.transport.noNative=true"
   echo "-Dio.grpc.netty.shaded.io.netty.transport.noNative=true"
 }

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# MariaDB: the MySQL-dialect database, run from a data folder of its own with no system configuration.
+# MariaDB, the MySQL-compatible database, with its own data folder and no system configuration.
 
 mariadb_ports() { echo "$PORT_MARIADB"; }
 mariadb_version() { mariadbd --version | grep -oE '[0-9]+\.[0-9]+\.[0-9]+-MariaDB' || echo "MariaDB"; }
@@ -11,11 +11,11 @@ mariadb_create_data() {
   # --skip-test-db also leaves out the anonymous users, which would shadow '%' accounts at login.
   mariadb-install-db --no-defaults "${MARIADB_USER[@]}" --auth-root-socket-user="$(id -un)" \
     --skip-test-db --skip-name-resolve --datadir="$data" >"$LOG_DIR/mariadb.log" 2>&1 ||
-    fail_part mariadb "could not create its data folder"
+    fail_part mariadb "failed to create its data folder"
   touch "$data/.complete"
 }
 
-# Run at every start, so a changed setting reaches a data folder that exists already.
+# Written at every start, so that a changed setting applies to an existing data folder.
 mariadb_write_init() {
   cat >"$CONF_DIR/mariadb-init.sql" <<SQL
 CREATE USER IF NOT EXISTS '$DB_USER'@'127.0.0.1';
@@ -27,7 +27,7 @@ SQL
 
 mariadb_launch() {
   MARIADB_USER=()
-  # mariadbd refuses to run as root unless told so; the account switch would lose access to this folder.
+  # mariadbd needs --user=root to run as root; another account could not read this folder.
   if ((EUID == 0)); then MARIADB_USER=(--user=root); fi
   mariadb_create_data
   mariadb_write_init
@@ -45,7 +45,7 @@ mariadb_launch() {
     --innodb-buffer-pool-size=256M
     --innodb-log-file-size=128M
 
-    # As on MySQL 8.0, whose stand-in this is.
+    # As in MySQL 8.0, which MariaDB replaces here.
     --character-set-server=utf8mb4 --collation-server=utf8mb4_general_ci
     --default-time-zone=+00:00
     "--sql-mode=ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"

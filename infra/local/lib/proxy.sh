@@ -11,8 +11,8 @@ proxy_write_conf() {
   local conf=$CONF_DIR/proxy
   mkdir -p "$conf/conf"
 
-  # root/root: the proxy checks its own users, not those of the database. It listens on the loopback
-  # address only and reaches one test schema, so a known password gives nothing away.
+  # root/root: the proxy has its own users. It listens on the loopback
+  # address only and reaches one test schema, so the password need not be secret.
   cat >"$conf/conf/server.yaml" <<YAML
 rules:
   - !AUTHORITY
@@ -24,7 +24,7 @@ props:
   sql-show: false
 YAML
 
-  # maxPoolSize is small on purpose: tests must see what happens when connections run out.
+  # maxPoolSize is small, so that tests can exhaust the connections.
   cat >"$conf/conf/config-$PROXY_SCHEMA.yaml" <<YAML
 schemaName: $PROXY_SCHEMA
 dataSources:

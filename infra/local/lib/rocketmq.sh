@@ -6,7 +6,7 @@ CLUSTER=DefaultCluster
 ROCKETMQ_INNER_KEY=spillway-inner
 ROCKETMQ_INNER_SECRET=spillway-inner-secret
 
-# Beside its main port a broker listens on two derived ones: "VIP" (-2) and replication (set to +1 below).
+# A broker also listens on two derived ports: "VIP" (-2) and replication (set to +1 below).
 namesrv_ports() { echo "$PORT_NAMESRV"; }
 broker_ports() {
   printf '%s\n' "$PORT_GRPC" "$PORT_REMOTING" "$PORT_BROKER" $((PORT_BROKER - 2)) $((PORT_BROKER + 1)) "$PORT_METRICS"
@@ -16,19 +16,19 @@ rocketmq_version() { echo "RocketMQ $(jar_version "$LIB_DIR"/rocketmq/rocketmq-b
 namesrv_version() { rocketmq_version; }
 broker_version() { rocketmq_version; }
 
-# The authentication mode of the running broker, else the one asked for.
+# Prints the authentication mode of the running broker, else the configured mode.
 effective_auth() {
   if part_alive broker && [[ -f $RUN_DIR/auth ]]; then cat "$RUN_DIR/auth"; else echo "$AUTH"; fi
 }
 
-# rocketmq_launch PART LOGGING MAIN-CLASS ARGUMENTS...: HEAP holds the memory options.
+# rocketmq_launch PART LOGGING MAIN-CLASS ARGUMENTS...: HEAP has the memory options.
 rocketmq_launch() {
   local part=$1 logging=rmq.$2.logback.xml options
   shift 2
   mapfile -t options < <(loopback_options)
   mkdir -p "$CONF_DIR/rocketmq/conf"
-  # user.home: logs and some stores are placed below it; one for each part, as they use the same file
-  # names. The configuration of the logs must be named, else any of those on the class path is taken.
+  # user.home: folder of logs and some stores; one for each part, because they use the same file
+  # names. Without a log configuration, any one on the class path is used.
   # The add-... options are needed since Java 16.
   launch "$part" "$DATA_DIR/$part" env ROCKETMQ_HOME="$CONF_DIR/rocketmq" "$JAVA_BIN/java" \
     "${options[@]}" "${HEAP[@]}" \
@@ -67,27 +67,27 @@ namesrvAddr=127.0.0.1:$PORT_NAMESRV
 storePathRootDir=$store
 storePathCommitLog=$store/commitlog
 
-# As on a managed instance: topics and groups exist because somebody created them.
+# As on a managed instance, topics and groups are created explicitly.
 autoCreateTopicEnable=false
 autoCreateSubscriptionGroup=false
 
-# A message is acked after it is in the memory-mapped log, which outlives the process: a kill -9 loses
-# nothing. Only a crash of the machine needs SYNC_FLUSH, and it would put the disk into every test.
+# The broker acknowledges a message that is in the memory-mapped log, which survives a kill -9 of the process without
+# loss. Only a crash of the machine needs SYNC_FLUSH, which would make every test depend on the disk.
 flushDiskType=ASYNC_FLUSH
 transientStorePoolEnable=false
 
-# After a kill, messages received since the last save of the consumer offsets are delivered again.
+# After a kill the broker redelivers messages received since the last save of the consumer offsets.
 flushConsumerOffsetInterval=1000
 
-# Lag of the consumer groups, in Prometheus' text: the gRPC protocol has no call for it.
+# Lag of the consumer groups in Prometheus format: the gRPC protocol has no call for it.
 metricsExporterType=PROM
 metricsPromExporterHost=127.0.0.1
 metricsPromExporterPort=$PORT_METRICS
 
-# How fast a restarted name server learns the routes (10 s is the shortest period the broker accepts).
+# A restarted name server learns the routes within this period (10 s is the broker's minimum).
 registerNameServerPeriod=10000
 
-# Development disks are often fuller than the default limits, beyond which the broker refuses messages.
+# Development disks often exceed the default limits, above which the broker rejects messages.
 diskMaxUsedSpaceRatio=95
 diskSpaceCleanForciblyRatio=96
 diskSpaceWarningLevelRatio=98
@@ -111,8 +111,8 @@ JSON
   echo "$AUTH" >"$RUN_DIR/auth"
 }
 
-# Every call must be signed, so a client's request signing is checked by the real server. No access
-# rules ("authorization"): both accounts may do everything.
+# Every call must be signed, so that the real server checks a client's signatures. No access
+# rules ("authorization"): both accounts have all rights.
 broker_auth() {
   cat <<CONF
 
@@ -124,7 +124,7 @@ innerClientAuthenticationCredentials={"accessKey":"$ROCKETMQ_INNER_KEY","secretK
 CONF
 }
 
-# The proxy has an authentication setting of its own; its provider asks the broker for the accounts.
+# The proxy has its own authentication setting; its provider reads the accounts from the broker.
 broker_proxy_auth() {
   [[ $AUTH == on ]] || return 0
   cat <<JSON
@@ -170,13 +170,13 @@ stack_admin() {
   rm -f "$LOG_DIR/admin.$$.log"
 }
 
-# An open port is not enough after a start: the broker must be registered at the name server and answer
-# signed calls. Skipped while the other half is down, as in a fault test.
+# After a start an open port is not enough: the broker must be registered at the name server and answer
+# signed calls. Skipped while the other part is down, as in a fault test.
 confirm_broker() {
   [[ -n ${STARTED[namesrv]:-}${STARTED[broker]:-} ]] || return 0
   if ! part_alive namesrv || ! part_alive broker; then return 0; fi
   local began
   began=$(now_ms)
   stack_admin 60 ready
-  say "broker: registered and answering, authentication $(effective_auth), checked in $(since "$began")"
+  say "broker: registered and ready, authentication $(effective_auth), checked in $(since "$began")"
 }

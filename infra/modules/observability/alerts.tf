@@ -2,7 +2,7 @@
 # under its name.
 
 locals {
-  # A failure's line names no instance; so failures are one row, and each instance's requests another.
+  # A line of a failed request has no `instance`, so failures form one row, and each instance's requests another.
   failed_by_instance = <<-SQL
     select "instance",
       sum(case when "event" = 'metrics' then 0 else coalesce("requests", 1) end) as failed,
@@ -38,12 +38,12 @@ locals {
       above = var.thresholds.slow_percent
     }
     orders-shed = {
-      store = "function", severity = 6, title = "Requests are refused for want of room"
+      store = "function", severity = 6, title = "Instances shed requests at their limit"
       query = "event: requests_shed | select coalesce(sum(\"requests\"), 0) as value"
       above = var.thresholds.shed_requests
     }
     unauthenticated = {
-      store = "function", severity = 6, title = "Orders come unsigned or wrongly signed"
+      store = "function", severity = 6, title = "Orders are unsigned or wrongly signed"
       query = "event: requests_unauthenticated | select coalesce(sum(\"requests\"), 0) as value"
       above = var.thresholds.unauthenticated
     }
@@ -53,7 +53,7 @@ locals {
       above = 0
     }
     database-down = {
-      store = "worker", severity = 10, title = "The database takes no orders; the drain waits"
+      store = "worker", severity = 10, title = "The database is unavailable; the drain waits"
       query = "event: database_unavailable or event: database_recovered or event: worker_started | ${local.database_down}"
       above = 0
       start = "-24h"
@@ -65,7 +65,7 @@ locals {
     }
     # Each worker logs a line a minute in every state. No line: no worker runs.
     drain-silent = {
-      store = "worker", severity = 10, title = "No worker logs anything: the drain stands still"
+      store = "worker", severity = 10, title = "No worker logs: the drain has stopped"
       query = "event: pool_status | select if(count(*) > 0, 0, 1) as value"
       above = 0
     }
@@ -78,12 +78,12 @@ locals {
     }
     # The database is slow, and the workers have reduced their rate for minutes.
     backing-off = {
-      store = "worker", severity = 6, title = "The drain backs off from a slow database"
+      store = "worker", severity = 6, title = "The workers limit their rate: the database is slow"
       query = "event: pool_status | select count_if(\"adaptive_limit\" >= 0) as value"
       above = 2
     }
     oldest-message = {
-      store = "worker", severity = 8, title = "The oldest message nears the broker's retention"
+      store = "worker", severity = 8, title = "The oldest message approaches the broker's retention"
       query = "event: retention_near | select count(*) as value"
       above = 0
     }
@@ -93,7 +93,7 @@ locals {
       above = var.thresholds.lost_leases
     }
     worker-errors = {
-      store = "worker", severity = 6, title = "The drain has errors"
+      store = "worker", severity = 6, title = "drain-worker logs errors"
       query = "level: ERROR not event: database_unavailable | select count(*) as value"
       above = 0
     }

@@ -1,7 +1,7 @@
 # Saved queries. The provider has no resource for Log Service's saved searches, so they are the dashboard's charts.
 # Fields are in double quotes, values in single quotes or after a colon; `asked` finds fields by this and adds the prefix
 # that they have in the logstore. After a colon, the words of a text in double quotes must all be in the
-# value, in any order; a phrase (#"…") cannot be computed with (certain: vendor documentation of phrase search).
+# value, in any order; a phrase (#"…") cannot be used in SQL (certain: vendor documentation of phrase search).
 
 locals {
   # For each instance: requests, and requests within 250 ms. Counters are totals since the instance started, so the
@@ -68,7 +68,7 @@ locals {
       query = "outcome: dead_lettered | select \"reason\", sum(coalesce(\"orders\", 1)) as letters group by \"reason\" order by letters desc limit 100"
     }
     drain = {
-      store = "worker", title = "The drain: cap, committed orders a second, messages that wait", type = "line"
+      store = "worker", title = "The drain: cap, committed orders a second, waiting messages", type = "line"
       query = "event: pool_status | select date_trunc('minute', __time__) as t, max(\"cap\") as cap, max(\"committed_per_second\") as committed, max(\"messages_waiting\") as waiting group by t order by t limit 10000"
     }
     leases = {
@@ -80,7 +80,7 @@ locals {
       query = "event: lookups_unauthenticated | select date_trunc('minute', __time__) as t, sum(\"requests\") as refused group by t order by t limit 10000"
     }
     refused-flows = {
-      store = "flow", title = "Connections refused in the VPC", type = "table"
+      store = "flow", title = "Connections rejected in the VPC", type = "table"
       query = "action: REJECT | select \"srcaddr\", \"dstaddr\", \"dstport\", count(*) as times group by \"srcaddr\", \"dstaddr\", \"dstport\" order by times desc limit 100"
     }
   }

@@ -7,13 +7,13 @@ import java.net.SocketAddress;
 import java.nio.channels.ServerSocketChannel;
 
 /**
- * Binds server sockets to the loopback address where the caller asked for "any address".
+ * Binds server sockets to the loopback address if the caller requests any address.
  *
  * <p>The RocketMQ gRPC proxy, its remoting port, the broker's replication port and the ShardingSphere
- * proxy listen on every interface and offer no setting to change that. A development stack with known
- * passwords must not be reachable from the network, so the JVM is given this provider instead
+ * proxy listen on every interface and have no setting for that. A development stack with public
+ * passwords must not be reachable from the network, so the JVM uses this provider
  * ({@code -Djava.nio.channels.spi.SelectorProvider}). The channel class it extends is private to this
- * package, which is why this file lives here and is loaded with {@code --patch-module}.
+ * package, so this file is here and is loaded with {@code --patch-module}.
  */
 public final class LoopbackSelectorProvider extends EPollSelectorProvider {
 

@@ -11,11 +11,11 @@ const NAME_CHARS_MAX: usize = 127;
 #[derive(Clone, Debug, clap::Args, Serialize)]
 #[command(next_help_heading = "Dead letters")]
 pub struct DeadLetterArgs {
-    /// Topic to which the broker moves messages that were delivered too often [default: %DLQ%<consumer group>]
+    /// Topic to which the broker moves messages that were delivered too often [default: %DLQ%GROUP]
     #[arg(long, env = "SPILLWAY_DEAD_LETTER_TOPIC", value_name = "TOPIC")]
     pub dead_letter_topic: Option<String>,
 
-    /// Consumer group of that topic; it must exist [default: <consumer group>-dead-letters]
+    /// Consumer group of that topic; it must exist [default: GROUP-dead-letters]
     #[arg(long, env = "SPILLWAY_DEAD_LETTER_GROUP", value_name = "GROUP")]
     pub dead_letter_group: Option<String>,
 }

@@ -58,12 +58,16 @@ impl GatedWriter {
     }
 
     /// Waits for a grant to write some of `rows`, at least one: [`Grant::orders`] says how many. `None`: cancelled.
+    /// Cancel safe: a dropped future acquires nothing.
     pub async fn acquire(&self, rows: usize) -> Option<Grant> {
         let rows = u32::try_from(rows).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
         self.cancel.run_until_cancelled(self.gate.acquire(rows)).await
     }
 
     /// Runs `attempt` under `grant` until the database answers, with growing pauses between attempts.
+    ///
+    /// Not cancel safe: a dropped future leaves open whether its last attempt commits. The grant, dropped incomplete, then
+    /// keeps its credits until the lease ends.
     ///
     /// # Errors
     /// [`StoreError`] that waiting does not resolve.
@@ -87,7 +91,7 @@ impl GatedWriter {
                     return Ok(WriteEnd::Committed(done));
                 }
                 Err(StoreError::Fenced(detail)) => {
-                    tracing::warn!(event = "lease_lost", %detail, "this worker's lease is gone; writing again under the next one");
+                    tracing::warn!(event = "lease_lost", fault = %detail, "this worker's lease is gone; writing again under the next one");
                     // A lost lease is still an answer: the database is up.
                     self.record_answer();
                     self.gate.revoke(grant.fence());

@@ -169,7 +169,7 @@ impl<P: PoolStore> Member<P> {
                     }
                 }
                 Err(StoreError::Fenced(detail)) => {
-                    tracing::warn!(event = "lease_lost", %lease, %detail, "this worker's lease is gone; joining the pool again");
+                    tracing::warn!(event = "lease_lost", %lease, fault = %detail, "this worker's lease is gone; joining the pool again");
                     return Ok(false);
                 }
                 Err(error) if error.is_transient() => {

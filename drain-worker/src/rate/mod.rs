@@ -215,7 +215,7 @@ impl GateInner {
 
 /// Permission to commit a number of orders under a lease.
 ///
-/// Its credits return one second after [`Grant::complete`]. A dropped grant retains them until the lease ends: after
+/// The credits return one second after [`Grant::complete`]. A dropped grant retains them until the lease ends: after
 /// an error, a cancellation or a panic the commit may still happen.
 #[must_use = "a grant that is dropped never gives its credits back"]
 pub struct Grant {

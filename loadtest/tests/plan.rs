@@ -196,7 +196,7 @@ fn the_gateway_carries_the_peak_or_none_is_named() {
 fn every_figure_has_a_certainty_and_unknown_prices_are_omitted() {
     let plan = plan(&["--peak-rps=50000"]);
     for figure in plan.sections.iter().flat_map(|section| &section.figures) {
-        assert!(!figure.sources.is_empty(), "{} says where it comes from", figure.name);
+        assert!(!figure.sources.is_empty(), "{} has a source", figure.name);
         let weakest = figure.sources.iter().map(|id| {
             let source = plan.sources.iter().find(|source| source.id == *id);
             source.unwrap_or_else(|| panic!("{id} is listed")).basis.certainty

@@ -26,7 +26,7 @@ pub(crate) enum Tool {
     Loadtest,
     /// loadtest at the rate that wrk has just reached.
     LoadtestLikeWrk,
-    /// A closed loop, as fast as it goes.
+    /// A closed loop at maximum speed.
     Wrk,
     Oha,
     K6,

@@ -314,9 +314,9 @@ impl<'a> Sections<'a> {
         let Some(spec) = rules.specs.iter().rev().find(|spec| spec.tps < now) else { return };
         let coalescing = &self.facts.measured.coalescing;
         // Whole orders that fit into one message.
-        let most = (coalescing.batch_bytes_max.value / target.order_bytes.value).floor();
-        let most = most.min(coalescing.batch_orders_max.value) as u32;
-        let Some(enough) = (1..=most).map(f64::from).find(|orders| needed(*orders) <= spec.tps) else {
+        let fitting = (coalescing.batch_bytes_max.value / target.order_bytes.value).floor();
+        let fitting = fitting.min(coalescing.batch_orders_max.value) as u32;
+        let Some(enough) = (1..=fitting).map(f64::from).find(|orders| needed(*orders) <= spec.tps) else {
             return;
         };
         let burst =

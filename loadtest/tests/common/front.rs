@@ -4,14 +4,10 @@ use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
-use tokio::time::{Instant, sleep};
-
-/// Maximum wait before a test fails.
-pub(crate) const BOUND: Duration = Duration::from_secs(60);
+use shared::testkit::eventually;
 
 /// A process of `loadtest`; it is killed with the test.
 struct LoadtestProcess {
@@ -43,7 +39,7 @@ impl Drop for LoadtestProcess {
 
 /// A listening front and its broker.
 pub(crate) struct FcLocalFixture {
-    part: LoadtestProcess,
+    front: LoadtestProcess,
     pub(crate) address: SocketAddr,
     pub(crate) admin: SocketAddr,
     pub(crate) json: PathBuf,
@@ -61,7 +57,7 @@ impl FcLocalFixture {
             &["process", "broker", "--dir", &broker_directory, "--listen", &broker_address.to_string()]
                 .map(str::to_owned),
         );
-        until("the broker listens", async || TcpStream::connect(broker_address).is_ok()).await;
+        eventually("the broker listens", async || TcpStream::connect(broker_address).is_ok()).await;
         let json = directory.join("summary.json");
         let catalogue = concat!(env!("CARGO_MANIFEST_DIR"), "/catalogues/demo.toml");
         let mut arguments: Vec<String> = ["fc-local", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0"]
@@ -75,8 +71,8 @@ impl FcLocalFixture {
         arguments.push(format!("--catalogue={catalogue}"));
         arguments.push(format!("--rocketmq-endpoint={broker_address}"));
         arguments.extend(ingest_fn.iter().map(|flag| (*flag).to_owned()));
-        let mut part = LoadtestProcess::start(&arguments);
-        let mut lines = BufReader::new(part.process.stdout.take().expect("piped")).lines();
+        let mut front = LoadtestProcess::start(&arguments);
+        let mut lines = BufReader::new(front.process.stdout.take().expect("piped")).lines();
         let mut address = || -> SocketAddr {
             let line = lines.next().expect("a line").expect("text");
             let rest = line.split("http://").nth(1).expect("an address");
@@ -85,15 +81,15 @@ impl FcLocalFixture {
         let (address, admin) = (address(), address());
         // The process continues to print and must not block on a full pipe.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { part, address, admin, json, _broker: broker }
+        Self { front, address, admin, json, _broker: broker }
     }
 
     /// Sends a signal and waits for the end.
     pub(crate) async fn end(&mut self, signal: Signal) -> std::process::ExitStatus {
-        kill(i32::try_from(self.part.process.id()).expect("a process id"), signal);
+        kill(i32::try_from(self.front.process.id()).expect("a process id"), signal);
         let mut status = None;
-        until("the front ends", async || {
-            status = self.part.process.try_wait().expect("waited for");
+        eventually("the front ends", async || {
+            status = self.front.process.try_wait().expect("waited for");
             status.is_some()
         })
         .await;
@@ -103,14 +99,6 @@ impl FcLocalFixture {
 
 pub(crate) fn kill(pid: i32, signal: Signal) {
     kill_process(Pid::from_raw(pid).expect("a process id"), signal).expect("it is ours");
-}
-
-pub(crate) async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + BOUND;
-    while !so().await {
-        assert!(Instant::now() < deadline, "never: {what}");
-        sleep(Duration::from_millis(10)).await;
-    }
 }
 
 pub(crate) fn order(buyer: &str) -> String {

@@ -92,7 +92,7 @@ pub(crate) async fn run(args: DrainArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Measures until the rounds are over or an interrupt comes.
+/// Measures until the rounds are over or an interrupt arrives.
 async fn measure(
     args: &DrainArgs,
     scratch: &Scratch,

@@ -118,7 +118,7 @@ struct Player<'a> {
 }
 
 impl Player<'_> {
-    /// Plays until the rounds are over or an interrupt comes.
+    /// Plays until the rounds are over or an interrupt arrives.
     async fn all_rounds(
         &self,
         subjects: &[IngestSubject],

@@ -111,7 +111,7 @@ fn is_quick(samples: &[CommitLatencySample], to: i64) -> bool {
 mod tests {
     use super::*;
 
-    /// `rate` a second, evenly, for so many seconds.
+    /// Even commits of `rate` a second for `seconds`.
     fn even(rate: i64, seconds: i64) -> Vec<i64> {
         (0..rate * seconds).map(|number| number * SECOND_US / rate).collect()
     }

@@ -210,7 +210,7 @@ async fn publish(environment: &Environment, args: &PoolArgs, orders: u64) -> any
         let encoded: Vec<_> = batch.iter().map(EncodedOrder::new).collect();
         let payload = encode_batch(encoded.iter()).to_vec();
         if sends.len() >= SENDS_MAX {
-            sends.join_next().await.context("a send is under way")???;
+            sends.join_next().await.context("a send is in flight")???;
         }
         let (producer, topic) = (producer.clone(), environment.topic.clone());
         sends.spawn(async move {

@@ -192,7 +192,7 @@ impl RuleModel {
 
     fn idle_for(&self, id: InstanceId, phase: ModelPhase, least: Nanos) {
         let instance = self.instances[&id];
-        assert_eq!((instance.phase, instance.requests), (phase, 0), "without requests, as it is said to be");
+        assert_eq!((instance.phase, instance.requests), (phase, 0), "without requests, as recorded");
         assert!(self.now - instance.idle_since >= least, "not before its time");
     }
 

@@ -6,9 +6,10 @@ use std::process::ExitStatus;
 
 use rustix::process::Signal;
 use serde_json::Value;
+use shared::testkit::PATIENCE;
 use tempfile::TempDir;
 
-use crate::front::{BOUND, FcLocalFixture, order};
+use crate::front::{FcLocalFixture, order};
 
 /// A front with its broker, in its own folder.
 pub(crate) struct HeldFixture {
@@ -114,7 +115,7 @@ pub(crate) struct FrontResponse {
 impl HeldExchange {
     fn open(address: SocketAddr, head: &str) -> Self {
         let mut stream = TcpStream::connect(address).expect("it listens");
-        stream.set_read_timeout(Some(BOUND)).expect("a bound");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a bound");
         stream.write_all(head.as_bytes()).expect("sent");
         Self { stream, rest: String::new() }
     }

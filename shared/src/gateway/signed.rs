@@ -131,7 +131,7 @@ mod tests {
             let gateway = args.signed_gateway(&[], &mut errors);
             match expected {
                 Ok(is_signed) => {
-                    assert_eq!((gateway.is_some(), errors.is_empty()), (is_signed, true), "{errors}")
+                    assert_eq!((gateway.is_some(), errors.is_empty()), (is_signed, true), "{errors}");
                 }
                 Err(text) => {
                     assert!(errors.to_string().contains(text), "{errors}");

@@ -42,7 +42,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn report(logs_are_json: bool, error_code: &str, error: &dyn std::error::Error) {
     eprintln!("ingest-fn: {error}");
     if logs_are_json {
-        tracing::error!(event = "start_failed", error_code, %error, "not running");
+        tracing::error!(event = "start_failed", error_code, %error, "ingest-fn did not start");
     }
 }
 

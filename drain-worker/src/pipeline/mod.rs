@@ -136,7 +136,7 @@ impl<S: OrderStore> Pipeline<S> {
             Err(_elapsed) => {
                 tracing::warn!(
                     event = "force_shutdown",
-                    "half of the grace period is over; nacking unacked messages"
+                    "the stop takes too long; nacking uncommitted messages, which the broker redelivers"
                 );
                 force_shutdown.cancel();
                 let released = tokio::time::timeout(self.config.grace / 4, collect(&mut workers)).await;

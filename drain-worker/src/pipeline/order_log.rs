@@ -40,7 +40,7 @@ pub(super) fn log_settled(order: &AcceptedOrder, kind: CommitOutcome, answered_u
                     event = "orders_settled_suppressed",
                     orders = lines.suppressed,
                     outcome,
-                    "settled orders without a line each"
+                    "more than ten settled orders a second; lines suppressed"
                 );
             }
             if lines.emit {
@@ -54,7 +54,7 @@ pub(super) fn log_settled(order: &AcceptedOrder, kind: CommitOutcome, answered_u
                     event = "orders_settled_suppressed",
                     orders = lines.suppressed,
                     outcome,
-                    "settled orders without a line each"
+                    "more than ten settled orders a second; lines suppressed"
                 );
             }
             if lines.emit {

@@ -263,7 +263,7 @@ impl<P: PoolStore> Member<P> {
                 if self.hung.is_none_or(|(lease, logged_at)| {
                     lease != expired.id || now - logged_at >= HUNG_LOG_INTERVAL
                 }) {
-                    tracing::warn!(event = "lease_fence_blocked", worker = expired.worker, %error, "lease of a worker expired, but its transaction is still in flight; retrying");
+                    tracing::warn!(event = "lease_fence_blocked", worker = expired.worker, %error, "cannot fence an expired lease: a transaction of its worker may hold it; retrying");
                     self.hung = Some((expired.id, now));
                 }
             }

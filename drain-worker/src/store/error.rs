@@ -18,7 +18,7 @@ pub enum StoreError {
     #[error("the database cannot be used: {0}")]
     Fatal(DbErrorDetail),
     /// The worker's lease is gone or has expired: nothing was or will be written under it. Join the pool again.
-    #[error("the lease does not allow the write: {0}")]
+    #[error("the lease has expired: {0}")]
     Fenced(DbErrorDetail),
     /// The database has another schema than this program needs.
     #[error(transparent)]

@@ -63,7 +63,7 @@ locals {
       query = "outcome: dead_lettered or event: broker_dlq_message_stored | select count(*) as value"
       above = 0
     }
-    # Each worker logs a line a minute in every state. No line: no worker runs.
+    # Each member of the pool logs a line a minute. No line: no worker is in the pool.
     drain-silent = {
       store = "worker", severity = 10, title = "No worker logs: the drain has stopped"
       query = "event: pool_status | select if(count(*) > 0, 0, 1) as value"

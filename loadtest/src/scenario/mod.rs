@@ -5,7 +5,7 @@ mod file;
 mod list;
 mod measure;
 mod model;
-mod phase;
+mod phase_syntax;
 mod schedule;
 
 pub use catalogue::SALE_ID;
@@ -14,5 +14,5 @@ pub use file::{SHIPPED, ScenarioError, load};
 pub use list::ScenariosArgs;
 pub use measure::EXPECTABLE_METRICS;
 pub use model::*;
-pub use phase::{PHASE_SYNTAX, PhaseSyntaxError};
+pub use phase_syntax::{PHASE_SYNTAX, PhaseSyntaxError};
 pub use schedule::SendSchedule;

@@ -148,13 +148,7 @@ pub fn router(store: Arc<Store>, access: Arc<LookupAccess>) -> Router {
     let state = Lookups { store, permits: Arc::new(Semaphore::new(LOOKUPS_MAX)) };
     Router::new()
         .route("/v1/orders/{order_id}", get(find))
-        .method_not_allowed_fallback(|| async {
-            Problem::new(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "method_not_allowed",
-                "Method not allowed; see the Allow header.",
-            )
-        })
+        .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
         .fallback(|| async {
             Problem::new(
                 StatusCode::NOT_FOUND,

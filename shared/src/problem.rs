@@ -74,6 +74,13 @@ impl Problem {
         }
     }
 
+    /// The response to a method that a known path does not have.
+    #[must_use]
+    pub fn method_not_allowed() -> Self {
+        let detail = "Method not allowed; see the Allow header.";
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+    }
+
     /// Marks the problem as retryable after `seconds`; sets `Retry-After`.
     #[must_use]
     pub fn retry_after(mut self, seconds: u32) -> Self {

@@ -1,5 +1,7 @@
 //! Wall-clock time: one seam for tests, one text form of instants.
 
+use std::time::Duration;
+
 use time::OffsetDateTime;
 
 /// A source of wall-clock time. Durations and timers use tokio's clock instead, which tests can pause.
@@ -26,6 +28,12 @@ impl Clock for FixedClock {
     fn now(&self) -> OffsetDateTime {
         self.0
     }
+}
+
+/// `duration` in whole microseconds, as databases compute with them; saturates at `i64::MAX`.
+#[must_use]
+pub fn microseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// `instant` in RFC 3339, UTC, with three digits of the second: `2026-11-11T00:00:00.123Z`.

@@ -61,13 +61,7 @@ pub fn router(admin: Admin, access: AdminAccess) -> Router {
         .with_state(admin.breaker)
         .merge(guarded)
         .merge(console::router())
-        .method_not_allowed_fallback(|| async {
-            Problem::new(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "method_not_allowed",
-                "Method not allowed; see the Allow header.",
-            )
-        })
+        .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
         .fallback(|| async {
             Problem::new(StatusCode::NOT_FOUND, "not_found", "Unknown path. The console is at /.")
         })

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{GroupSettings, ManualRate, PauseSetting, Rate, Schedule};
+use shared::time::microseconds;
 
 /// Maximum length of the operator's name, characters.
 pub const NAME_CHARS_MAX: usize = 64;
@@ -142,10 +143,6 @@ impl SettingsChange {
         new.pause = Some(PauseSetting { until_us: Some(until_us) });
         Ok((new, format!("for {} s", (until_us - now_us + 500_000) / 1_000_000)))
     }
-}
-
-fn microseconds(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -161,10 +161,7 @@ mod tests {
     //! Properties of the decision, each checked on batches full of collisions.
 
     use proptest::prelude::*;
-    use shared::order::{
-        AddressLine, Country, Currency, PricedItem, Quantity, SaleId, ShippingAddress, Sku, UserId,
-    };
-    use time::macros::datetime;
+    use shared::testkit::accepted_order;
 
     use super::super::batch_snapshot::{SkuSet, SkuState};
     use super::*;
@@ -173,36 +170,8 @@ mod tests {
     const USERS: [&str; 3] = ["u0", "u1", "u2"];
 
     fn order(id: u8, digest: u8, user: &str, lines: &[(&str, u32)]) -> AcceptedOrder {
-        let line = |text: &str| AddressLine::parse(text).expect("valid");
-        AcceptedOrder {
-            order_id: OrderId::from_bytes([id; 16]),
-            digest: PayloadDigest::from_bytes([digest; 32]),
-            sale_id: SaleId::parse("sale").expect("valid"),
-            user_id: UserId::parse(user).expect("valid"),
-            items: lines
-                .iter()
-                .map(|(sku, quantity)| PricedItem {
-                    sku: Sku::parse(sku).expect("valid"),
-                    quantity: Quantity::new(*quantity).expect("valid"),
-                    unit_price_minor: 100,
-                })
-                .collect(),
-            currency: Currency::parse("CNY").expect("valid"),
-            shipping_address: ShippingAddress {
-                recipient: line("r"),
-                line1: line("l"),
-                line2: None,
-                city: line("c"),
-                region: None,
-                postal_code: None,
-                country: Country::parse("CN").expect("valid"),
-                phone: None,
-            },
-            client_reference: None,
-            accepted_at: datetime!(2026-11-11 00:00 UTC),
-            catalogue_revision: "1".to_owned(),
-            traceparent: None,
-        }
+        let order = accepted_order(id.into()).user(user).digest([digest; 32]);
+        lines.iter().fold(order, |order, (sku, quantity)| order.line(sku, *quantity)).build()
     }
 
     /// A miniature database: snapshots are read from it and plans applied to it.

@@ -1,7 +1,7 @@
 //! Accepts connections and rejects those beyond a bound.
 
 use std::io::{self, Write};
-use std::net::{SocketAddr, TcpStream as StdStream};
+use std::net::TcpStream as StdStream;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -29,14 +29,6 @@ impl Acceptor {
     #[must_use]
     pub const fn new(listener: TcpListener, port: &'static str) -> Self {
         Self { listener, port, errors: LogRateLimiter::new(1, Duration::from_secs(1)) }
-    }
-
-    /// The address of the listener.
-    ///
-    /// # Errors
-    /// The operating system's, if the socket is broken.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
     }
 
     /// Waits for the next connection. A client that resets its connection early is skipped; after any other error the

@@ -14,6 +14,7 @@ use crate::store::error::{DbError, StoreError};
 use crate::store::fence::{self, Fence, fenced};
 use crate::store::sql::{ColumnKind, SqlRow, Statement, unexpected};
 use crate::store::transaction::Transaction;
+use shared::time::microseconds;
 
 /// Time for which an expired lease is still listed, so that operators see it.
 const SHOWN_AFTER_FENCING: Duration = Duration::from_secs(15);
@@ -247,8 +248,4 @@ fn lease(row: &SqlRow) -> Result<Lease, DbError> {
         fenced_us: row.optional_int(6)?,
         report: row.text(7)?.to_owned(),
     })
-}
-
-pub(super) fn microseconds(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }

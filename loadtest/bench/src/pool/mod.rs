@@ -23,6 +23,7 @@ use serde::Serialize;
 use serde_json::Value;
 use shared::envelope::{EncodedOrder, encode_batch};
 use shared::rocketmq::{DefaultContext, FutureProducer, FutureRecord, ProducerConfig};
+use shared::time::microseconds;
 use tokio::process::Command;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -305,10 +306,6 @@ async fn status(worker: &PoolWorker) -> anyhow::Result<Value> {
 fn wall_clock_us() -> anyhow::Result<i64> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
     Ok(i64::try_from(now.as_micros())?)
-}
-
-fn microseconds(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
 impl PoolResults {

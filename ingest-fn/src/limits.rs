@@ -20,11 +20,6 @@ pub struct RequestLimits {
     pub drain_timeout: Duration,
 }
 
-/// Seconds that a rejected client is asked to wait: random, so that clients rejected together do not retry together.
-pub(crate) fn random_retry_after_s() -> u32 {
-    rand::random_range(1..=3)
-}
-
 /// Counts requests in flight and the bytes of their bodies against their bounds. Lock-free; there is no queue.
 #[derive(Debug)]
 pub struct RequestBudget {

@@ -25,8 +25,8 @@ use tower::Service;
 
 use crate::app::App;
 use crate::body::{RejectedRequest, read_body};
-use crate::error::ApiError;
-use crate::limits::{BODY_BYTES_MAX, random_retry_after_s};
+use crate::error::{ApiError, random_retry_after_s};
+use crate::limits::BODY_BYTES_MAX;
 use crate::publish::{OrderPublisher, PublishError};
 use crate::request::{parse_order, read_json};
 use crate::request_context::{IDEMPOTENCY_KEY, RequestContext, RequestStart};

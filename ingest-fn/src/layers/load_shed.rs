@@ -12,9 +12,8 @@ use pin_project_lite::pin_project;
 use tower::Service;
 
 use crate::body::announced_bytes;
-use crate::error::ApiError;
+use crate::error::{ApiError, random_retry_after_s};
 use crate::instance::Instance;
-use crate::limits::random_retry_after_s;
 use crate::log_limits;
 
 /// Calls `inner` only with a permit for the request and its body; otherwise answers 429, or 503 if the instance is

@@ -14,7 +14,7 @@ use serde::Serialize;
 use tokio::net::TcpStream;
 
 use crate::accounting::{cpu_s_now, run_to_end};
-use crate::harness::{Conditions, Spread, write_json};
+use crate::harness::{Conditions, Spread, selected, write_json};
 use crate::process::COUNT_PATH;
 use crate::tools::{LoadJob, Tool};
 
@@ -32,10 +32,22 @@ pub(crate) struct GeneratorArgs {
     /// Rounds to play
     #[arg(long, value_name = "COUNT", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=20))]
     rounds: u32,
+    /// Only these tools
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    only: Vec<Tool>,
+    /// Pin the stub server and the tools to these processors; by default the kernel places them
+    #[arg(long, value_name = "SERVER,TOOL", value_delimiter = ',', num_args = 2)]
+    pin: Vec<usize>,
     /// Write the results to this file as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
+
+/// Share of the planned rate below which a tool did not play the plan.
+const KEPT_RATE_MIN: f64 = 0.98;
+
+/// Goal for loadtest's send delay, p99.9.
+const SEND_DELAY_P999_US_MAX: u64 = 1_000;
 
 /// One tool in one round.
 #[derive(Clone, Debug, Serialize)]
@@ -48,6 +60,8 @@ struct GeneratorWindow {
     /// loadtest only: the other tools do not report it.
     slip_p999_us: Option<u64>,
     p99_us: Option<u64>,
+    /// True if the tool did not keep the planned rate: loadtest by its own measure, the others below 98 % of it.
+    void: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -57,6 +71,8 @@ struct GeneratorResults {
     rps: u32,
     seconds: u32,
     connections: u32,
+    /// Processors of the server and of the tools; empty: not pinned.
+    pinned_to: Vec<usize>,
     windows: Vec<GeneratorWindow>,
 }
 
@@ -66,16 +82,23 @@ pub(crate) async fn run(args: GeneratorArgs) -> anyhow::Result<ExitCode> {
     let address = free_address()?;
     let mut launch = own_process("stub-server", &directory)?;
     launch.arguments.push(format!("--listen={address}"));
+    if let Some(processor) = args.pin.first() {
+        let program = std::mem::replace(&mut launch.program, "taskset".into());
+        let wrapper = ["-c".to_owned(), processor.to_string(), program.display().to_string()];
+        launch.arguments.splice(0..0, wrapper);
+    }
     let mut server = launch.spawn()?;
     server.listening(address, Duration::from_secs(10)).await?;
     let pid = server.pid().context("the server has ended")?;
     let (rps, seconds, connections) = (args.rps, args.seconds, args.connections);
+    let pinned_to = args.pin.clone();
+    let conditions = Conditions::now();
     let mut results =
-        GeneratorResults { conditions: Conditions::now(), rps, seconds, connections, windows: Vec::new() };
+        GeneratorResults { conditions, rps, seconds, connections, pinned_to, windows: Vec::new() };
     for round in 1..=args.rounds {
         let mut wrk_rps = None;
         // In a fixed order: one tool runs at the rate that wrk has just reached.
-        for tool in Tool::ALL {
+        for tool in selected(&Tool::ALL, &args.only) {
             let rps = match (tool, wrk_rps) {
                 (Tool::LoadtestLikeWrk, Some(rps)) => rps,
                 (Tool::LoadtestLikeWrk, None) => continue,
@@ -91,6 +114,7 @@ pub(crate) async fn run(args: GeneratorArgs) -> anyhow::Result<ExitCode> {
                 seconds,
                 connections,
                 directory: directory.clone(),
+                processor: args.pin.get(1).copied(),
             };
             let (count_before, cpu_before) = (request_count(address).await?, cpu_s_now(pid)?);
             let bound = Duration::from_secs(u64::from(args.seconds) * 2 + 30);
@@ -104,10 +128,16 @@ pub(crate) async fn run(args: GeneratorArgs) -> anyhow::Result<ExitCode> {
                 }
                 _ => None,
             };
+            let requests_per_s = requests as f64 / f64::from(args.seconds);
+            let void = match &report {
+                Some(report) => !report.generator.latencies_valid,
+                None => tool != Tool::Wrk && requests_per_s < f64::from(args.rps) * KEPT_RATE_MIN,
+            };
             let window = GeneratorWindow {
                 tool: tool.name(),
                 requests,
-                requests_per_s: requests as f64 / f64::from(args.seconds),
+                requests_per_s,
+                void,
                 generator_cpu_us: us_per_request(cpu_s),
                 server_cpu_us: us_per_request(server_cpu_s),
                 slip_p999_us: report.as_ref().map(|report| report.generator.slip.p999_us),
@@ -123,7 +153,9 @@ pub(crate) async fn run(args: GeneratorArgs) -> anyhow::Result<ExitCode> {
     server.kill().await?;
     std::fs::remove_dir_all(&directory)?;
     print_medians(&results.windows);
-    println!("{}", results.conditions);
+    let pinned =
+        if args.pin.is_empty() { "not pinned".to_owned() } else { format!("pinned to {:?}", args.pin) };
+    println!("{}, server and tool {pinned}", results.conditions);
     write_json(args.json.as_deref(), &results)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -135,32 +167,53 @@ impl std::fmt::Display for GeneratorWindow {
             "{:<24}{:>9} requests  {:>7.0}/s  generator {:>6.1} µs CPU a request  server {:>6.1} µs",
             self.tool, self.requests, self.requests_per_s, self.generator_cpu_us, self.server_cpu_us
         )?;
-        match (self.slip_p999_us, self.p99_us) {
-            (Some(slip_us), Some(p99_us)) => {
-                write!(formatter, "  send delay p99.9 {slip_us} µs  p99 {p99_us} µs")
-            }
-            _ => Ok(()),
+        if let (Some(slip_us), Some(p99_us)) = (self.slip_p999_us, self.p99_us) {
+            write!(formatter, "  send delay p99.9 {slip_us} µs  p99 {p99_us} µs")?;
         }
+        if self.void { write!(formatter, "  VOID: it did not keep the rate") } else { Ok(()) }
     }
 }
 
+/// Void windows count in no median.
 fn print_medians(windows: &[GeneratorWindow]) {
+    let sound = |tool: Tool| windows.iter().filter(move |window| window.tool == tool.name() && !window.void);
     let median = |tool: Tool, value: fn(&GeneratorWindow) -> f64| {
-        let windows = windows.iter().filter(|window| window.tool == tool.name());
-        Some(Spread::compute(windows.map(value))?.median)
+        Some(Spread::compute(sound(tool).map(value))?.median)
     };
     println!("\nMedians");
     for tool in Tool::ALL {
-        let Some(cpu_us) = median(tool, |window| window.generator_cpu_us) else { continue };
+        let void = windows.iter().filter(|window| window.tool == tool.name() && window.void).count();
+        let name = tool.name();
+        let Some(cpu_us) = median(tool, |window| window.generator_cpu_us) else {
+            if void > 0 {
+                println!("  {name:<24}all {void} windows void");
+            }
+            continue;
+        };
         let rps = median(tool, |window| window.requests_per_s).unwrap_or_default();
-        print!("  {:<24}{cpu_us:>7.1} µs CPU a request at {rps:>7.0}/s", tool.name());
-        match median(Tool::Wrk, |window| window.generator_cpu_us) {
-            Some(wrk_us) => println!("  {:.2} × wrk", cpu_us / wrk_us),
-            None => println!(),
+        print!("  {name:<24}{cpu_us:>7.1} µs CPU a request at {rps:>7.0}/s");
+        for peer in [Tool::Wrk, Tool::Oha] {
+            if let Some(peer_us) = median(peer, |window| window.generator_cpu_us) {
+                print!("  {:.2} × {}", cpu_us / peer_us, peer.name());
+            }
         }
+        println!("{}", if void > 0 { format!("  ({void} windows void)") } else { String::new() });
     }
-    if let Some(slip_us) = median(Tool::Loadtest, |window| window.slip_p999_us.unwrap_or(0) as f64) {
-        println!("  send delay of loadtest, p99.9: {slip_us:.0} µs");
+    let delays: Vec<_> = windows
+        .iter()
+        .filter(|window| window.tool == Tool::Loadtest.name())
+        .filter_map(|window| window.slip_p999_us)
+        .collect();
+    if let Some(spread) = Spread::compute(delays.iter().map(|delay_us| *delay_us as f64)) {
+        let punctual = delays.iter().filter(|delay_us| **delay_us < SEND_DELAY_P999_US_MAX).count();
+        println!(
+            "  send delay of loadtest, p99.9: {:.0} µs ({:.0}–{:.0}); below {SEND_DELAY_P999_US_MAX} µs in {punctual} of {} \
+             windows, void ones included",
+            spread.median,
+            spread.min,
+            spread.max,
+            delays.len()
+        );
     }
 }
 

@@ -18,9 +18,11 @@ pub(crate) struct LoadJob {
     pub(crate) connections: u32,
     /// Folder of scripts and results.
     pub(crate) directory: PathBuf,
+    /// Processor that the tool is pinned to; `None`: all.
+    pub(crate) processor: Option<usize>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Tool {
     /// loadtest at the planned rate.
     Loadtest,
@@ -60,8 +62,15 @@ impl Tool {
 
     /// The command for `job`, with one sending thread where the tool has such a flag.
     pub(crate) fn command(self, program: &Path, job: &LoadJob) -> anyhow::Result<Command> {
-        let mut command = Command::new(program);
-        let LoadJob { url, rps, seconds, connections, directory } = job;
+        let LoadJob { url, rps, seconds, connections, directory, processor } = job;
+        let mut command = match processor {
+            Some(processor) => {
+                let mut pinned = Command::new("taskset");
+                pinned.args(["-c", &processor.to_string()]).arg(program);
+                pinned
+            }
+            None => Command::new(program),
+        };
         match self {
             Self::Loadtest | Self::LoadtestLikeWrk => {
                 command.args(["run", "baseline", "--no-expect"]);
@@ -95,7 +104,7 @@ impl Tool {
                 command.arg(script).arg(url);
             }
             Self::Oha => {
-                command.args(["--no-tui", "-m", "POST", "-T", "application/json"]);
+                command.args(["--no-tui", "--output-format", "json", "-m", "POST", "-T", "application/json"]);
                 command.args(["-H", "idempotency-key: bench-1"]);
                 command.args(["-d", ORDER, "-q", &rps.to_string(), "--latency-correction"]);
                 command.args(["-c", &connections.to_string(), "-z", &format!("{seconds}s"), url]);

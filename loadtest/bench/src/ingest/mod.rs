@@ -67,9 +67,9 @@ pub(crate) struct IngestArgs {
     /// More flags of ingest-fn, such as --workers=1; repeat for more
     #[arg(long = "flag", value_name = "FLAG", allow_hyphen_values = true)]
     flags: Vec<String>,
-    /// Also measure each peak with wrk, if it is installed
+    /// Also measure each peak with wrk and the latency at the equal rate with oha, where they are installed
     #[arg(long)]
-    wrk: bool,
+    peers: bool,
     /// Write the results to this file as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -80,7 +80,7 @@ pub(crate) struct IngestArgs {
 
 const EXAMPLES: &str = "Examples:
   cargo run --profile dist -p loadtest-bench -- ingest
-  eval \"$(infra/local/stack env)\"; target/dist/loadtest-bench ingest --wrk --markdown speed.md
+  eval \"$(infra/local/stack env)\"; target/dist/loadtest-bench ingest --peers --markdown speed.md
   loadtest-bench ingest --only axum-baseline,no-broker --rounds 5
 
 Nothing else should run meanwhile. The exit code is 0 even if a goal is missed.";
@@ -154,12 +154,8 @@ impl Player<'_> {
                 }
                 results.windows.push(window);
             }
-            if args.wrk
-                && let Some(program) = Tool::Wrk.program()
-            {
-                let rps = self.wrk_peak(&program, &server).await?;
-                println!("round {round}: {subject}, wrk: {rps:.0} accepted/s");
-                results.wrk.push((subject, rps));
+            if args.peers {
+                self.play_peers(&server, round, &mut results).await?;
             }
             let rss_high_bytes = server.rss_high_bytes()?;
             println!("round {round}: {subject}, peak memory {:.1} MiB", mib(rss_high_bytes));
@@ -211,7 +207,34 @@ impl Player<'_> {
             seconds,
             connections: self.args.connections,
             directory: self.directory.to_owned(),
+            processor: None,
         }
+    }
+
+    async fn play_peers(
+        &self,
+        server: &ServerUnderTest,
+        round: u32,
+        results: &mut IngestResults,
+    ) -> anyhow::Result<()> {
+        let subject = server.subject;
+        if let Some(program) = Tool::Wrk.program() {
+            let rps = self.wrk_peak(&program, server).await?;
+            println!("round {round}: {subject}, wrk: {rps:.0} accepted/s");
+            results.wrk.push((subject, rps));
+        }
+        if let Some(program) = Tool::Oha.program() {
+            let job = self.job(server, self.args.rps, self.args.seconds);
+            let bound = Duration::from_secs(u64::from(job.seconds) + 30);
+            let finished = run_to_end(&mut Tool::Oha.command(&program, &job)?, bound).await?;
+            let (p50_ms, p99_ms) = oha_latencies_ms(&finished.stdout).context("oha printed no results")?;
+            println!(
+                "round {round}: {subject}, oha at {}/s: p50 {p50_ms:.2} ms  p99 {p99_ms:.2} ms",
+                job.rps
+            );
+            results.oha.push((subject, p50_ms, p99_ms));
+        }
+        Ok(())
     }
 
     /// The peak in a closed loop that always posts the same order.
@@ -231,6 +254,13 @@ fn wrk_accepted_per_s(text: &str) -> Option<f64> {
     let others = text.lines().find_map(|line| line.trim().strip_prefix("Non-2xx or 3xx responses:"));
     let others: f64 = others.map_or(Some(0.0), |count| count.trim().parse().ok())?;
     Some(rps * (1.0 - others / requests.max(1.0)))
+}
+
+/// p50 and p99 of oha's JSON, whose latencies are in seconds.
+fn oha_latencies_ms(json: &str) -> Option<(f64, f64)> {
+    let output: serde_json::Value = serde_json::from_str(json).ok()?;
+    let ms = |name| Some(output["latencyPercentiles"][name].as_f64()? * 1e3);
+    Some((ms("p50")?, ms("p99")?))
 }
 
 #[cfg(test)]

@@ -81,6 +81,8 @@ pub(super) struct IngestWindow {
     p50_us: u64,
     p99_us: u64,
     slip_p999_us: u64,
+    /// False if the generator was late: the latencies are not the server's.
+    latencies_valid: bool,
 }
 
 impl IngestWindow {
@@ -122,7 +124,13 @@ impl IngestWindow {
             p50_us: report.latency.accepted.p50_us,
             p99_us: report.latency.accepted.p99_us,
             slip_p999_us: report.generator.slip.p999_us,
+            latencies_valid: report.generator.latencies_valid,
         })
+    }
+
+    /// Nothing of a disturbed window is published.
+    fn is_disturbed(&self) -> bool {
+        self.other_cpus >= OTHER_CPUS_MAX
     }
 
     fn not_accepted(&self) -> u64 {
@@ -150,8 +158,10 @@ impl fmt::Display for IngestWindow {
             "  generator {:>5.1} µs  p50 {} µs  p99 {} µs  send delay p99.9 {} µs",
             self.generator_cpu_us, self.p50_us, self.p99_us, self.slip_p999_us
         )?;
-        if self.other_cpus >= OTHER_CPUS_MAX {
-            write!(formatter, "  DISTURBED: other work used {:.2} processors", self.other_cpus)?;
+        if self.is_disturbed() {
+            write!(formatter, "  LEFT OUT: other work used {:.2} processors", self.other_cpus)?;
+        } else if !self.latencies_valid {
+            write!(formatter, "  LATENCIES LEFT OUT: the generator was late")?;
         }
         let others = [
             ("shed", self.shed),
@@ -179,6 +189,8 @@ pub(super) struct IngestResults {
     pub(super) rss_high_bytes: Vec<(IngestSubject, u64)>,
     /// Accepted a second by wrk.
     pub(super) wrk: Vec<(IngestSubject, f64)>,
+    /// p50 and p99 by oha at the equal rate, ms, latency correction on.
+    pub(super) oha: Vec<(IngestSubject, f64, f64)>,
 }
 
 impl IngestResults {
@@ -193,6 +205,7 @@ impl IngestResults {
             windows: Vec::new(),
             rss_high_bytes: Vec::new(),
             wrk: Vec::new(),
+            oha: Vec::new(),
         }
     }
 
@@ -203,7 +216,17 @@ impl IngestResults {
         value: impl Fn(&IngestWindow) -> Option<f64>,
     ) -> Option<Spread> {
         let windows = self.windows.iter().filter(|window| window.subject == subject && window.kind == kind);
-        Spread::compute(windows.filter_map(value))
+        Spread::compute(windows.filter(|window| !window.is_disturbed()).filter_map(value))
+    }
+
+    /// Milliseconds, of the windows in which the generator was punctual.
+    fn latency_ms(
+        &self,
+        subject: IngestSubject,
+        kind: WindowKind,
+        value: fn(&IngestWindow) -> u64,
+    ) -> Option<Spread> {
+        self.spread(subject, kind, |window| window.latencies_valid.then(|| value(window) as f64 / 1e3))
     }
 
     /// The median CPU per request, microseconds.
@@ -222,14 +245,22 @@ impl IngestResults {
 
     pub(super) fn conditions(&self) -> String {
         let Self { measured, rounds, seconds, connections, .. } = self;
-        let disturbed = self.windows.iter().filter(|window| window.other_cpus >= OTHER_CPUS_MAX).count();
-        let disturbed = match disturbed {
-            0 => String::new(),
-            count => format!("; other work disturbed {count} of {} windows", self.windows.len()),
-        };
+        let count = |left_out: fn(&IngestWindow) -> bool| self.windows.iter().filter(|w| left_out(w)).count();
+        let mut left_out = String::new();
+        for (count, what) in [
+            (count(IngestWindow::is_disturbed), "left out, because other work disturbed them"),
+            (
+                count(|w| !w.is_disturbed() && !w.latencies_valid),
+                "without latencies, because the generator was late",
+            ),
+        ] {
+            if count > 0 {
+                left_out.push_str(&format!("; {count} of {} windows {what}", self.windows.len()));
+            }
+        }
         format!(
             "{measured}, server, broker and generator on the same processors; medians of {rounds} rounds of {seconds} s \
-             windows, {connections} connections{disturbed}"
+             windows, {connections} connections{left_out}"
         )
     }
 
@@ -274,14 +305,16 @@ impl IngestResults {
             &spread(WindowKind::Saturated, 1, |window| Some(window.server_cpu_us)),
         );
         column("× (a) at the peak".to_owned(), &ratio(WindowKind::Saturated));
-        column(
-            format!("p50 {share}, ms"),
-            &spread(WindowKind::Share, 2, |window| Some(window.p50_us as f64 / 1e3)),
-        );
-        column(
-            format!("p99 {share}, ms"),
-            &spread(WindowKind::Share, 2, |window| Some(window.p99_us as f64 / 1e3)),
-        );
+        let latency = |kind, value: fn(&IngestWindow) -> u64| {
+            move |subject| match self.latency_ms(subject, kind, value) {
+                None => "void".to_owned(),
+                spread => Spread::cell(spread, 2),
+            }
+        };
+        column(format!("p50 {share}, ms"), &latency(WindowKind::Share, |window| window.p50_us));
+        column(format!("p99 {share}, ms"), &latency(WindowKind::Share, |window| window.p99_us));
+        column(format!("p50 {equal}, ms"), &latency(WindowKind::Equal, |window| window.p50_us));
+        column(format!("p99 {equal}, ms"), &latency(WindowKind::Equal, |window| window.p99_us));
         column("Memory, maximum, MiB".to_owned(), &|subject| {
             self.rss_max_mib(subject).map_or_else(String::new, |mib| format!("{mib:.1}"))
         });
@@ -289,6 +322,15 @@ impl IngestResults {
             "Generator CPU, µs a request".to_owned(),
             &spread(WindowKind::Equal, 1, |window| Some(window.generator_cpu_us)),
         );
+        if !self.oha.is_empty() {
+            for (name, value) in [("p50", 0), ("p99", 1)] {
+                column(format!("{name} {equal} by oha, ms"), &|subject| {
+                    let results = self.oha.iter().filter(|(measured, ..)| *measured == subject);
+                    let spread = Spread::compute(results.map(|(_, p50, p99)| [*p50, *p99][value]));
+                    Spread::cell(spread, 2)
+                });
+            }
+        }
         if !self.wrk.is_empty() {
             column("Peak by wrk, accepted/s".to_owned(), &|subject| {
                 let rates = self.wrk.iter().filter(|(measured, _)| *measured == subject);
@@ -314,8 +356,7 @@ impl IngestResults {
             Some(Goal::at_most(format!("CPU of {subject}, × the plain handler's"), ratio, ratio_max, "×", 2))
         };
         let p99 = || {
-            let p99 = self
-                .spread(IngestSubject::Real, WindowKind::Share, |window| Some(window.p99_us as f64 / 1e3))?;
+            let p99 = self.latency_ms(IngestSubject::Real, WindowKind::Share, |window| window.p99_us)?;
             let what = format!("p99 of {} at {} % of its peak", IngestSubject::Real, self.share_percent);
             Some(Goal::at_most(what, p99.median, REAL_P99_MS_MAX, "ms", 2))
         };
@@ -358,6 +399,7 @@ mod tests {
             windows: Vec::new(),
             rss_high_bytes: Vec::new(),
             wrk: Vec::new(),
+            oha: Vec::new(),
         }
     }
 
@@ -382,6 +424,7 @@ mod tests {
                 p50_us: 0,
                 p99_us: 0,
                 slip_p999_us: 0,
+                latencies_valid: true,
             };
             set(&mut window);
             self.windows.push(window);
@@ -409,19 +452,35 @@ mod tests {
         assert_eq!(rows.len(), 2, "{markdown}");
         assert_eq!(rows[0][1..4], [IngestSubject::AxumBaseline.name(), "11.0 (10.0–12.0)", "1.00"]);
         assert_eq!(rows[1][1..5], [IngestSubject::Real.name(), "16.5", "1.50", "7.0"]);
-        assert_eq!(rows[1][10], "5.0", "the maximum of all rounds");
+        assert_eq!(rows[1][12], "5.0", "the maximum of all rounds");
         let heads = markdown.lines().filter(|line| line.starts_with("| |") || line.starts_with("|---"));
         let columns: Vec<_> = heads.map(|line| line.matches('|').count()).collect();
         assert_eq!(columns, [rows[0].len() - 1; 2], "{markdown}");
     }
 
     #[test]
-    fn a_disturbed_measurement_is_marked() {
+    fn a_disturbed_window_is_left_out_and_a_late_generator_voids_the_latencies() {
         let mut results = results();
-        results.add(IngestSubject::AxumBaseline, WindowKind::Equal, |window| window.other_cpus = 0.01);
-        assert!(!results.conditions().contains("disturbed"));
-        results.add(IngestSubject::AxumBaseline, WindowKind::Equal, |window| window.other_cpus = 0.8);
-        assert!(results.conditions().contains("disturbed 1 of 2 windows"), "{}", results.conditions());
+        let cpu_us = |results: &IngestResults| results.cpu_us(IngestSubject::NoBroker, WindowKind::Equal);
+        let p99 = |results: &IngestResults| {
+            results.latency_ms(IngestSubject::NoBroker, WindowKind::Equal, |window| window.p99_us)
+        };
+        for (server_cpu_us, other_cpus, latencies_valid) in [(90.0, 0.8, true), (10.0, 0.01, false)] {
+            results.add(IngestSubject::NoBroker, WindowKind::Equal, |window| {
+                window.server_cpu_us = server_cpu_us;
+                (window.other_cpus, window.latencies_valid, window.p99_us) =
+                    (other_cpus, latencies_valid, 93_000);
+            });
+        }
+        assert_eq!(cpu_us(&results), Some(10.0), "the CPU of the disturbed window does not count");
+        assert_eq!(p99(&results), None);
+        let markdown = results.table().markdown();
+        assert!(markdown.contains("void") && !markdown.contains("93.00"), "{markdown}");
+        let conditions = results.conditions();
+        assert!(conditions.contains("1 of 2 windows left out"), "{conditions}");
+        assert!(conditions.contains("1 of 2 windows without latencies"), "{conditions}");
+        results.add(IngestSubject::NoBroker, WindowKind::Equal, |window| window.p99_us = 2_000);
+        assert_eq!(p99(&results).map(|spread| spread.max), Some(2.0));
     }
 
     #[test]

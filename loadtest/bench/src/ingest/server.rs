@@ -24,10 +24,10 @@ const STOP_BOUND: Duration = Duration::from_secs(30);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum IngestSubject {
-    /// A plain axum handler that parses the same JSON and responds 202
+    /// A plain axum handler that parses the same JSON and responds 202, on single-threaded runtimes as ingest-fn
     AxumBaseline,
-    /// The same handler on as many single-threaded runtimes as ingest-fn has
-    AxumWorkers,
+    /// The same handler on one multi-threaded runtime, as in axum's examples
+    AxumMultiThread,
     /// ingest-fn without a broker: everything but the sending
     NoBroker,
     /// ingest-fn publishing to the real RocketMQ
@@ -38,12 +38,12 @@ pub(crate) enum IngestSubject {
 
 impl IngestSubject {
     pub(super) const ALL: [Self; 5] =
-        [Self::AxumBaseline, Self::AxumWorkers, Self::NoBroker, Self::Real, Self::Embedded];
+        [Self::AxumBaseline, Self::AxumMultiThread, Self::NoBroker, Self::Real, Self::Embedded];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::AxumBaseline => "(a) plain axum handler",
-            Self::AxumWorkers => "(a1) the same, a runtime per thread",
+            Self::AxumMultiThread => "(a1) the same, one multi-threaded runtime",
             Self::NoBroker => "(b) ingest-fn without a broker",
             Self::Real => "(c) ingest-fn, Apache RocketMQ",
             Self::Embedded => "(d) ingest-fn, embedded broker",
@@ -89,7 +89,7 @@ impl Environments {
 
     fn get(&self, subject: IngestSubject) -> Option<&Environment> {
         match subject {
-            IngestSubject::AxumBaseline | IngestSubject::AxumWorkers => None,
+            IngestSubject::AxumBaseline | IngestSubject::AxumMultiThread => None,
             IngestSubject::NoBroker | IngestSubject::Embedded => self.embedded.as_ref(),
             IngestSubject::Real => self.real.as_ref(),
         }
@@ -97,7 +97,7 @@ impl Environments {
 
     /// True if `subject` can be measured.
     pub(super) fn has(&self, subject: IngestSubject) -> bool {
-        matches!(subject, IngestSubject::AxumBaseline | IngestSubject::AxumWorkers)
+        matches!(subject, IngestSubject::AxumBaseline | IngestSubject::AxumMultiThread)
             || self.get(subject).is_some()
     }
 
@@ -134,7 +134,7 @@ impl ServerUnderTest {
             None => {
                 let mut launch = own_process("axum-baseline", directory)?;
                 launch.arguments.push(format!("--listen={address}"));
-                if subject == IngestSubject::AxumWorkers {
+                if subject == IngestSubject::AxumBaseline {
                     launch.arguments.push(format!("--workers={}", available_parallelism()?));
                 }
                 launch

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use fc_model::real_time::{FcFront, FrontBounds, FrontConfig, FrontSummary, StartPadding};
-use fc_model::{PlatformFacts, PlatformRules, ProvisionedWindow};
+use fc_model::{PlatformRules, ProvisionedWindow};
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
 use crate::environment::own_process;
+use crate::quota_args::QuotaArgs;
 
 /// Emulate Function Compute on this machine: an HTTP front that starts ingest-fn processes as instances.
 ///
@@ -37,9 +38,8 @@ pub struct FcLocalArgs {
     #[arg(long, value_name = "COUNT", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub instances_max: u32,
 
-    /// Delivery quota: large-region (300, then 300 a minute), small-region (100, then 100) or article
-    #[arg(long, value_name = "NAME", default_value = "large-region")]
-    pub quota: String,
+    #[command(flatten)]
+    pub quota: QuotaArgs,
 
     /// Instances delivered at once, instead of the quota's
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -127,11 +127,8 @@ pub enum PadColdStart {
 
 impl FcLocalArgs {
     fn config(&self, directory: &Path) -> anyhow::Result<FrontConfig> {
-        let facts = PlatformFacts::shipped()?;
-        let Some(quota) = facts.quota(&self.quota) else {
-            let names: Vec<_> = facts.quotas.iter().map(|quota| quota.name.as_str()).collect();
-            bail!("--quota must be one of {}", names.join(", "));
-        };
+        let facts = self.quota.facts()?;
+        let quota = self.quota.select(&facts).map_err(anyhow::Error::msg)?;
         let ms = |ms: u32| Duration::from_millis(ms.into());
         let mut rules =
             PlatformRules { instances_max: self.instances_max, ..facts.rules(quota, self.concurrency) };

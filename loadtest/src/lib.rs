@@ -16,6 +16,7 @@ mod generator;
 pub mod ledger;
 pub mod plan;
 pub mod process;
+pub mod quota_args;
 pub mod report;
 pub mod run;
 pub mod scenario;

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use fc_model::PlatformFacts;
 use loadtest::plan::facts::PlanFacts;
 use loadtest::scenario::{RatePhase, SendSchedule};
 use loadtest::simulate::{
@@ -110,7 +111,8 @@ async fn play(address: SocketAddr) -> PlayedSale {
 }
 
 fn simulated(starts_ms: Vec<f64>, instances_max: u32) -> SimulationOutcome {
-    let facts = PlanFacts::load(None).expect("the shipped facts");
+    let facts = PlanFacts::load(None, PlatformFacts::shipped().expect("the shipped platform"))
+        .expect("the shipped facts");
     let quota = facts.platform.quota("large-region").expect("a quota");
     let mut rules = facts.platform.rules(quota, CONCURRENCY);
     rules.instances_max = instances_max;

@@ -5,7 +5,7 @@
 use std::process::Command;
 
 use clap::Parser;
-use fc_model::Certainty;
+use fc_model::{Certainty, PlatformFacts};
 use loadtest::plan::broker::{BrokerMessageType, Tps};
 use loadtest::plan::cost::{BilledUsage, PriceCurrency};
 use loadtest::plan::facts::PlanFacts;
@@ -15,7 +15,11 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 fn facts() -> PlanFacts {
-    PlanFacts::load(None).expect("the shipped facts")
+    PlanFacts::load(None, platform()).expect("the shipped facts")
+}
+
+fn platform() -> PlatformFacts {
+    PlatformFacts::shipped().expect("the shipped platform")
 }
 
 #[derive(Parser)]
@@ -330,7 +334,7 @@ fn all_invalid_flags_are_listed_at_once() {
         "--peak-rps=-1",
         "--headroom=2",
         "--concurrency=201",
-        "--region=mars",
+        "--quota=mars",
         "--vcpu=0.07",
         "--drain-rate=0",
     ];
@@ -338,7 +342,7 @@ fn all_invalid_flags_are_listed_at_once() {
         Command::new(env!("CARGO_BIN_EXE_loadtest")).arg("plan").args(wrong).output().expect("it runs");
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8_lossy(&output.stderr);
-    for flag in ["--peak-rps", "--headroom", "--concurrency", "--region", "--vcpu", "--drain-rate"] {
+    for flag in ["--peak-rps", "--headroom", "--concurrency", "--quota", "--vcpu", "--drain-rate"] {
         assert!(said.contains(flag), "{flag}: {said}");
     }
 }
@@ -375,9 +379,31 @@ fn the_json_file_contains_the_figures_and_the_curve() {
 #[test]
 fn a_custom_price_table_is_used_and_validated() {
     let shipped = include_str!("../data/prices.toml");
-    let dearer =
-        PlanFacts::load(Some(&shipped.replace("per_cu = 0.000020", "per_cu = 0.00020"))).expect("a table");
+    let dearer = PlanFacts::load(Some(&shipped.replace("per_cu = 0.000020", "per_cu = 0.00020")), platform())
+        .expect("a table");
     assert!((dearer.prices.money(22_500.0, PriceCurrency::Usd) - 4.5).abs() < 1e-9);
     let endless = shipped.replace("up_to_cu = 100e6, per_cu = 0.000020", "per_cu = 0.000020");
-    assert!(PlanFacts::load(Some(&endless)).is_err(), "a tier without an end in the middle");
+    assert!(PlanFacts::load(Some(&endless), platform()).is_err(), "a tier without an end in the middle");
+}
+
+#[test]
+fn quotas_of_the_users_own_file_bound_the_plan() {
+    let directory = tempfile::TempDir::new().expect("a directory");
+    let file = directory.path().join("platform.toml");
+    let shipped = include_str!("../fc-model/data/platform.toml");
+    let raised = shipped.replace("name = \"large-region\"", "name = \"raised\"");
+    std::fs::write(&file, raised).expect("written");
+    let output = |flags: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_loadtest"));
+        command.args(["plan", "--peak-rps=50000", "--orders=1000000"]).args(flags);
+        command.output().expect("it runs")
+    };
+    let own = format!("--platform={}", file.display());
+    let plan = output(&["--quota=raised", &own]);
+    assert!(plan.status.success(), "{}", String::from_utf8_lossy(&plan.stderr));
+    assert!(String::from_utf8_lossy(&plan.stdout).contains("raised: fits"));
+    let plan = output(&["--quota=large-region", &own]);
+    assert_eq!(plan.status.code(), Some(2));
+    let message = String::from_utf8_lossy(&plan.stderr).into_owned();
+    assert!(message.contains("raised, medium-region, small-region, article"), "{message}");
 }

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use clap::Parser;
-use fc_model::{DeliveryRate, PlatformRules};
+use fc_model::{DeliveryRate, PlatformFacts, PlatformRules};
 use loadtest::plan::facts::PlanFacts;
 use loadtest::plan::queueing::{Cores, mean_wait};
 use loadtest::plan::{PlanArgs, PlanTarget, SalePlan};
@@ -18,7 +18,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 fn facts() -> PlanFacts {
-    PlanFacts::load(None).expect("the shipped facts")
+    PlanFacts::load(None, PlatformFacts::shipped().expect("the shipped platform")).expect("the shipped facts")
 }
 
 fn rules(quota: &str, concurrency: u16) -> PlatformRules {

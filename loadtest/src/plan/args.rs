@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use super::broker::BrokerMessageType;
 use super::cost::PriceCurrency;
 use super::span::Seconds;
+use crate::quota_args::QuotaArgs;
 
 /// Size a sale: instances, broker, gateway, queue, price. Every figure names its source.
 ///
@@ -61,9 +62,8 @@ pub struct PlanArgs {
     #[arg(long, value_name = "TIME")]
     pub lead: Option<Seconds>,
 
-    /// Quotas: large-region (Hangzhou, Shanghai, Beijing, Zhangjiakou, Shenzhen), small-region, article
-    #[arg(long, value_name = "CLASS", default_value = "large-region")]
-    pub region: String,
+    #[command(flatten)]
+    pub quota: QuotaArgs,
 
     /// vCPUs of an instance [default: the recommended size]
     #[arg(long, value_name = "VCPU")]

@@ -40,7 +40,7 @@ pub fn run(args: &PlanArgs) -> anyhow::Result<ExitCode> {
         Some(path) => Some(fs::read_to_string(path).with_context(|| path.display().to_string())?),
         None => None,
     };
-    let facts = PlanFacts::load(prices.as_deref())?;
+    let facts = PlanFacts::load(prices.as_deref(), args.quota.facts()?)?;
     let target = match PlanTarget::new(args, &facts) {
         Ok(target) => target,
         Err(errors) => {

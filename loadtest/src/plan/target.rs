@@ -46,15 +46,7 @@ impl PlanTarget {
         let (measured, assumed) = (&facts.measured.ingest, &facts.measured.assumed);
         let (orders, sale_s) = extent(args);
         let mut errors = ConfigErrors::default();
-        let quota = facts.platform.quota(&args.region).cloned();
-        if quota.is_none() {
-            let names: Vec<_> = facts.platform.quotas.iter().map(|quota| quota.name.as_str()).collect();
-            errors.push(format_args!(
-                "--region {} is unknown; it must be one of {}",
-                args.region,
-                names.join(", ")
-            ));
-        }
+        let quota = args.quota.select(&facts.platform).map_err(|error| errors.push(error)).ok().cloned();
         let target = Self {
             peak_rps: Fact::given("--peak-rps", args.peak_rps),
             orders,

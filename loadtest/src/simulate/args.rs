@@ -5,6 +5,7 @@ use super::arrivals::Spacing;
 use super::sweep::SweepAxis;
 use crate::plan::cost::PriceCurrency;
 use crate::plan::span::Seconds;
+use crate::quota_args::QuotaArgs;
 use crate::scenario::{PHASE_SYNTAX, RatePhase};
 
 /// Simulate a sale on Function Compute: fc-local's rules on a virtual clock, up to 10,000 instances and 1,000,000
@@ -79,9 +80,8 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "MS", default_value_t = 100.0)]
     pub stop_ms: f64,
 
-    /// Quotas: large-region, small-region, article
-    #[arg(long, value_name = "NAME", default_value = "large-region")]
-    pub quota: String,
+    #[command(flatten)]
+    pub quota: QuotaArgs,
 
     /// Maximum instances, instead of the quota's
     #[arg(long, value_name = "COUNT")]

@@ -48,15 +48,7 @@ impl SimulationSetup {
         let memory_mb = sizing::size(&facts.specs.instance, args.vcpu, args.memory_mb, needed_mb);
         errors.require(memory_mb.is_some(), sizing::SIZES);
         let memory_mb = memory_mb.unwrap_or(128.0);
-        let quota = facts.platform.quota(&args.quota);
-        if quota.is_none() {
-            let names: Vec<_> = facts.platform.quotas.iter().map(|quota| quota.name.as_str()).collect();
-            errors.push(format_args!(
-                "--quota {} is unknown; it must be one of {}",
-                args.quota,
-                names.join(", ")
-            ));
-        }
+        let quota = args.quota.select(&facts.platform).map_err(|error| errors.push(error)).ok();
         errors.require((0.0..=1.0).contains(&args.throttled_max), "--throttled-max is 0 to 1");
         let quota = quota.unwrap_or(&facts.platform.quotas[0]);
         let publish_ms = args.publish_ms.unwrap_or(facts.measured.assumed.publish_ms.value);

@@ -44,7 +44,7 @@ use crate::plan::formula::number;
 ///
 /// If a file cannot be read or written. Invalid flags are not an error: exit code 2 and a message for each.
 pub fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
-    let facts = PlanFacts::load(None)?;
+    let facts = PlanFacts::load(None, args.quota.facts()?)?;
     let setup = match SimulationSetup::from_flags(args, &facts) {
         Ok(setup) => setup,
         Err(BuildError::Wrong(errors)) => {

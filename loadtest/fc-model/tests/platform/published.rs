@@ -46,7 +46,9 @@ fn the_article_quota_delivers_ten_thousand_instances_within_three_seconds() {
 fn delivery_is_a_burst_and_then_a_rate_per_minute() {
     // Quota, instances at once, after one more second, and after a minute in total. The total limit is raised, so that
     // only the delivery bounds.
-    for (quota, burst, second, minute) in [("large-region", 300, 5, 600), ("small-region", 100, 1, 200)] {
+    for (quota, burst, second, minute) in
+        [("large-region", 300, 5, 600), ("medium-region", 100, 1, 200), ("small-region", 100, 1, 200)]
+    {
         let raised = PlatformRules { instances_max: 10_000, ..rules(quota, 1) };
         let mut platform = Platform::new(&raised).expect("rules");
         assert_eq!(flood(&mut platform, 0, 5_000), (burst, Some(ThrottleReason::Delivery)), "{quota}");
@@ -60,7 +62,9 @@ fn delivery_is_a_burst_and_then_a_rate_per_minute() {
 
 #[test]
 fn default_quotas_stop_at_their_totals() {
-    for (quota, total) in [("large-region", 300), ("small-region", 100), ("article", 10_000)] {
+    for (quota, total) in
+        [("large-region", 300), ("medium-region", 100), ("small-region", 100), ("article", 10_000)]
+    {
         let mut platform = Platform::new(&rules(quota, 1)).expect("rules");
         for second in 0..600 {
             flood(&mut platform, second * SECOND, 4_000);

@@ -24,6 +24,8 @@ pub(super) struct ClientConnection {
     partial: Vec<u8>,
     pub(super) flight: Option<InFlight>,
     pub(super) answered: u32,
+    /// True once the peer has refused bytes after it had closed its side.
+    peer_gone: bool,
 }
 
 pub(super) enum IoProgress {
@@ -46,6 +48,7 @@ impl ClientConnection {
             partial: Vec::new(),
             flight: None,
             answered: 0,
+            peer_gone: false,
         })
     }
 
@@ -98,10 +101,23 @@ impl ClientConnection {
                 Ok(bytes) => self.written += bytes,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return IoProgress::Nothing,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => return IoProgress::Broken(NoResponseCause::Reset),
+                Err(error) => {
+                    self.peer_gone = error.kind() == ErrorKind::BrokenPipe;
+                    return IoProgress::Broken(NoResponseCause::Reset);
+                }
             }
         }
         IoProgress::Nothing
+    }
+
+    /// True if the peer of a broken connection had closed it before the request in flight arrived: the request was not
+    /// processed. A reset after the peer's end of stream is a broken pipe; a reset alone is not.
+    pub(super) fn closed_before_request(&mut self) -> bool {
+        let is_broken_pipe = |error: std::io::Error| error.kind() == ErrorKind::BrokenPipe;
+        self.answered > 0
+            && self.partial.is_empty()
+            && (self.peer_gone
+                || self.stream.take_error().is_ok_and(|error| error.is_some_and(is_broken_pipe)))
     }
 
     /// Reads the available bytes; calls `answered` with each complete response.

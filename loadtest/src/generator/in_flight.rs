@@ -10,10 +10,17 @@ pub(super) struct InFlight {
     /// 0 for the planned request; each retry adds 1.
     pub(super) attempt: u8,
     pub(super) due_ns: u64,
-    pub(super) sent: bool,
+    /// Due time of the planned request, of which this may be a retry.
+    pub(super) first_due_ns: u64,
+    pub(super) sent_ns: Option<u64>,
 }
 
 impl InFlight {
+    /// True if its body is sent slowly.
+    pub(super) fn is_slow(&self) -> bool {
+        self.spec.kind == RequestKind::SlowBody && self.attempt == 0
+    }
+
     /// True for a new order, false for a repetition.
     pub(super) const fn is_own(&self) -> bool {
         matches!(self.spec.kind, RequestKind::New | RequestKind::HangUp | RequestKind::SlowBody)

@@ -7,9 +7,11 @@
 
 mod accepted_body;
 mod clock;
+mod codes;
 mod connection;
 mod in_flight;
 mod live;
+mod outcomes;
 mod pool;
 mod record;
 mod response;
@@ -29,7 +31,8 @@ use anyhow::Context;
 use crate::scenario::{ClientBehaviour, Scenario, SendSchedule};
 use crate::workload::Workload;
 use clock::PlanClock;
-use record::ThreadRecord;
+use codes::CodeTable;
+use record::SendRecord;
 use worker::SendLoop;
 
 pub(crate) use live::LiveCounts;
@@ -51,6 +54,8 @@ pub(crate) struct SendPlan {
     pub target: SocketAddr,
     pub host: String,
     pub threads: usize,
+    /// True to keep the order ids of the responses, 16 bytes each.
+    pub keep_order_ids: bool,
     /// Processors to pin the threads to, in turn; empty: no pinning.
     pub pin_to: Vec<usize>,
     pub interval_ms: u32,
@@ -73,6 +78,7 @@ impl SendPlan {
             target,
             host: target.to_string(),
             threads,
+            keep_order_ids: false,
             pin_to: Vec::new(),
             interval_ms: scenario.generator.interval_ms,
             slip_p999_us_max: scenario.generator.slip_p999_us_max,
@@ -84,22 +90,27 @@ impl SendPlan {
 pub(crate) struct RunningGenerator {
     plan: Arc<SendPlan>,
     live: Arc<LiveCounts>,
-    threads: Vec<JoinHandle<std::io::Result<ThreadRecord>>>,
+    threads: Vec<JoinHandle<std::io::Result<SendRecord>>>,
     clock: PlanClock,
 }
 
 pub(crate) fn start(plan: SendPlan) -> anyhow::Result<RunningGenerator> {
     let (plan, live) = (Arc::new(plan), Arc::new(LiveCounts::default()));
-    let clock = PlanClock::starting_in(START_DELAY);
-    let count = plan.threads as u64;
-    let mut threads = Vec::with_capacity(plan.threads);
+    let (count, codes) = (plan.threads as u64, Arc::new(CodeTable::default()));
+    let mut workers = Vec::with_capacity(plan.threads);
     for index in 0..plan.threads {
-        let worker = SendLoop::new(plan.clone(), live.clone(), clock, index as u64, count)
+        let worker = SendLoop::new(plan.clone(), live.clone(), codes.clone(), index as u64, count)
             .context("the generator's selector")?;
+        workers.push(worker);
+    }
+    // The workers have allocated their memory, which takes time.
+    let clock = PlanClock::starting_in(START_DELAY);
+    let mut threads = Vec::with_capacity(plan.threads);
+    for (index, worker) in workers.into_iter().enumerate() {
         let cpu = (!plan.pin_to.is_empty()).then(|| plan.pin_to[index % plan.pin_to.len()]);
         let run = move || {
             let pinned_to = cpu.filter(|cpu| thread::pin_to(*cpu));
-            let mut record = worker.run()?;
+            let mut record = worker.run(clock)?;
             record.pinned_to.extend(pinned_to);
             Ok(record)
         };
@@ -124,7 +135,8 @@ impl RunningGenerator {
 
     /// Waits for the end; blocks the calling thread.
     pub(crate) fn finish(self) -> anyhow::Result<RunResult> {
-        let mut all = ThreadRecord::new(u64::from(self.plan.interval_ms) * 1_000_000);
+        let interval_ns = u64::from(self.plan.interval_ms) * 1_000_000;
+        let mut all = SendRecord::new(interval_ns, self.plan.schedule.length());
         for thread in self.threads {
             let record = thread.join().map_err(|_| anyhow::anyhow!("a sending thread panicked"))??;
             all.merge(record)?;

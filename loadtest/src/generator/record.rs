@@ -1,31 +1,19 @@
-//! The record of one thread: nothing is shared, nothing is sampled.
+//! The measurements of one thread, or of all: nothing is shared, nothing is sampled.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use shared::order::{OrderId, PayloadDigest};
 
+use super::SendPlan;
+use super::codes::{CODES_MAX, CodeCache, CodeTable};
 use super::in_flight::{InFlight, NoResponseCause, RequestEnd};
+use super::outcomes::{CHUNKS_IN_MEMORY, OutcomeLog, Outcomes, RequestOutcome};
 use crate::workload::RequestKind;
 
 /// Maximum latency of a histogram, microseconds; larger than any time-out with retries.
 const LATENCY_US_MAX: u64 = 3_600_000_000;
-
-/// Marks an outcome without a problem code in [`ThreadRecord::codes`].
-const NO_CODE: u16 = u16::MAX;
-
-/// Maximum distinct codes; the service has about twenty.
-const CODES_MAX: usize = 200;
-
-/// The end of one request. Small, because a run may have fifty million.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct RequestOutcome {
-    pub(super) number: u32,
-    pub(super) end: RequestEnd,
-    code: u16,
-    answer: u32,
-}
 
 #[derive(Debug)]
 pub(super) struct IntervalRecord {
@@ -35,23 +23,37 @@ pub(super) struct IntervalRecord {
     pub(super) shed: u64,
     pub(super) refused: u64,
     pub(super) unknown: u64,
-    pub(super) latency: Histogram<u32>,
+    pub(super) unsent: u64,
+    pub(super) latency: CensoredLatency<u32>,
+    /// Latency of the shed and refused requests.
+    pub(super) rejected: Histogram<u32>,
 }
 
+/// Latencies of which some are only lower bounds, because the request had no response.
 #[derive(Debug)]
-pub(super) struct ThreadRecord {
+pub(super) struct CensoredLatency<Count: hdrhistogram::Counter> {
+    pub(super) latency: Histogram<Count>,
+    pub(super) censored: u64,
+}
+
+/// The measurements of any number of threads.
+#[derive(Debug)]
+pub(super) struct SendRecord {
     interval_ns: u64,
     pub(super) slots: Vec<IntervalRecord>,
-    pub(super) outcomes: Vec<RequestOutcome>,
-    answers: Vec<(OrderId, PayloadDigest)>,
-    codes: Vec<Arc<str>>,
-    code_numbers: HashMap<String, u16>,
+    pub(super) outcomes: Outcomes,
+    /// Names of the problem codes, by number.
+    pub(super) codes: Vec<Arc<str>>,
+    /// Requests by problem code.
+    pub(super) by_code: [u64; CODES_MAX + 1],
     pub(super) accepted: Histogram<u64>,
     pub(super) shed: Histogram<u64>,
     pub(super) answered: Histogram<u64>,
+    pub(super) accepted_or_censored: CensoredLatency<u64>,
+    pub(super) to_acceptance: CensoredLatency<u64>,
     pub(super) slip: Histogram<u64>,
     pub(super) retries: u64,
-    pub(super) unknown_by_cause: HashMap<NoResponseCause, u64>,
+    pub(super) unknown_by_cause: [u64; NoResponseCause::ALL.len()],
     pub(super) connections_opened: u64,
     pub(super) connections_most: u64,
     pub(super) cpu_ns: u64,
@@ -61,33 +63,88 @@ pub(super) struct ThreadRecord {
     pub(super) resolution_ns: u64,
 }
 
+/// The record of one thread.
+#[derive(Debug)]
+pub(super) struct ThreadRecord {
+    pub(super) sums: SendRecord,
+    log: OutcomeLog,
+    codes: CodeCache,
+}
+
 fn histogram(digits: u8) -> Histogram<u64> {
     Histogram::new_with_max(LATENCY_US_MAX, digits).unwrap_or_else(|_| unreachable!("a valid range"))
 }
 
-impl IntervalRecord {
-    fn new() -> Self {
-        // The histogram grows as needed: most intervals see a narrow range.
-        let latency = Histogram::new(2).unwrap_or_else(|_| unreachable!("two digits are allowed"));
-        Self { sent: 0, accepted: 0, accepted_own: 0, shed: 0, refused: 0, unknown: 0, latency }
+fn growing_histogram() -> Histogram<u32> {
+    // Grows as needed: most intervals see a narrow range.
+    Histogram::new(2).unwrap_or_else(|_| unreachable!("two digits are allowed"))
+}
+
+impl<Count: hdrhistogram::Counter> CensoredLatency<Count> {
+    const fn new(latency: Histogram<Count>) -> Self {
+        Self { latency, censored: 0 }
+    }
+
+    fn record(&mut self, latency_us: u64, censored: bool) {
+        // The caller's bound is the histogram's, or it grows.
+        let _recorded = self.latency.record(latency_us.min(LATENCY_US_MAX));
+        self.censored += u64::from(censored);
+    }
+
+    fn merge(&mut self, other: &Self) -> anyhow::Result<()> {
+        self.latency.add(&other.latency)?;
+        self.censored += other.censored;
+        Ok(())
     }
 }
 
-impl ThreadRecord {
-    pub(super) fn new(interval_ns: u64) -> Self {
+impl IntervalRecord {
+    fn new() -> Self {
+        Self {
+            sent: 0,
+            accepted: 0,
+            accepted_own: 0,
+            shed: 0,
+            refused: 0,
+            unknown: 0,
+            unsent: 0,
+            latency: CensoredLatency::new(growing_histogram()),
+            rejected: growing_histogram(),
+        }
+    }
+
+    fn merge(&mut self, other: &Self) -> anyhow::Result<()> {
+        self.sent += other.sent;
+        self.accepted += other.accepted;
+        self.accepted_own += other.accepted_own;
+        self.shed += other.shed;
+        self.refused += other.refused;
+        self.unknown += other.unknown;
+        self.unsent += other.unsent;
+        self.latency.merge(&other.latency)?;
+        self.rejected.add(&other.rejected)?;
+        Ok(())
+    }
+}
+
+impl SendRecord {
+    /// With an interval for each of `length`.
+    pub(super) fn new(interval_ns: u64, length: Duration) -> Self {
+        let intervals = length.as_nanos() as u64 / interval_ns + 1;
         Self {
             interval_ns,
-            slots: Vec::new(),
-            outcomes: Vec::new(),
-            answers: Vec::new(),
+            slots: std::iter::repeat_with(IntervalRecord::new).take(intervals as usize).collect(),
+            outcomes: Outcomes::default(),
             codes: Vec::new(),
-            code_numbers: HashMap::new(),
+            by_code: [0; CODES_MAX + 1],
             accepted: histogram(3),
             shed: histogram(3),
             answered: histogram(3),
+            accepted_or_censored: CensoredLatency::new(histogram(3)),
+            to_acceptance: CensoredLatency::new(histogram(3)),
             slip: histogram(3),
             retries: 0,
-            unknown_by_cause: HashMap::new(),
+            unknown_by_cause: [0; NoResponseCause::ALL.len()],
             connections_opened: 0,
             connections_most: 0,
             cpu_ns: 0,
@@ -104,15 +161,75 @@ impl ThreadRecord {
         &mut self.slots[index]
     }
 
-    /// Records that a request was written to a connection, `slip_ns` after its time.
+    /// Intervals up to the last one with a request.
+    pub(super) fn played_slots(&self) -> &[IntervalRecord] {
+        let is_played = |slot: &IntervalRecord| slot.sent + slot.unsent + slot.unknown > 0;
+        let played = self.slots.iter().rposition(is_played).map_or(0, |last| last + 1);
+        &self.slots[..played]
+    }
+
+    pub(super) fn code(&self, outcome: &RequestOutcome) -> Option<&Arc<str>> {
+        self.codes.get(usize::from(outcome.code))
+    }
+
+    pub(super) fn merge(&mut self, other: Self) -> anyhow::Result<()> {
+        for (index, slot) in other.slots.iter().enumerate() {
+            self.slot(index as u64 * self.interval_ns).merge(slot)?;
+        }
+        self.outcomes.append(other.outcomes);
+        if other.codes.len() > self.codes.len() {
+            // Each thread has the names that the run had at the thread's end.
+            self.codes = other.codes;
+        }
+        for (count, more) in self.by_code.iter_mut().zip(other.by_code) {
+            *count += more;
+        }
+        self.accepted.add(&other.accepted)?;
+        self.shed.add(&other.shed)?;
+        self.answered.add(&other.answered)?;
+        self.accepted_or_censored.merge(&other.accepted_or_censored)?;
+        self.to_acceptance.merge(&other.to_acceptance)?;
+        self.slip.add(&other.slip)?;
+        self.retries += other.retries;
+        for (count, more) in self.unknown_by_cause.iter_mut().zip(other.unknown_by_cause) {
+            *count += more;
+        }
+        self.connections_opened += other.connections_opened;
+        self.connections_most += other.connections_most;
+        self.cpu_ns += other.cpu_ns;
+        self.pinned_to.extend(other.pinned_to);
+        self.resolution_ns = self.resolution_ns.max(other.resolution_ns);
+        Ok(())
+    }
+}
+
+impl ThreadRecord {
+    /// Of one of `threads`; allocates what the plan needs.
+    pub(super) fn new(plan: &SendPlan, codes: Arc<CodeTable>, threads: u64) -> Self {
+        let share = plan.schedule.requests().div_ceil(threads);
+        let chunks_in_memory = (CHUNKS_IN_MEMORY / threads as usize).max(1);
+        Self {
+            sums: SendRecord::new(u64::from(plan.interval_ms) * 1_000_000, plan.schedule.length()),
+            log: OutcomeLog::new(share, chunks_in_memory, plan.keep_order_ids),
+            codes: CodeCache::new(codes),
+        }
+    }
+
+    /// Records that a request was written to a connection.
     pub(super) fn sent(&mut self, flight: &InFlight) {
-        self.retries += u64::from(flight.attempt > 0);
-        self.slot(flight.due_ns).sent += 1;
+        self.sums.retries += u64::from(flight.attempt > 0);
+        self.sums.slot(flight.due_ns).sent += 1;
+    }
+
+    /// Takes [`ThreadRecord::sent`] back: the server had closed the connection before.
+    pub(super) fn unsent(&mut self, flight: &InFlight) {
+        self.sums.retries -= u64::from(flight.attempt > 0);
+        self.sums.slot(flight.due_ns).sent -= 1;
     }
 
     /// Records the generator's own lateness for a request.
     pub(super) fn slipped(&mut self, slip_ns: u64) {
-        self.slip.saturating_record(slip_ns / 1_000);
+        self.sums.slip.saturating_record(slip_ns / 1_000);
     }
 
     pub(super) fn ended(
@@ -123,8 +240,11 @@ impl ThreadRecord {
         code: Option<&str>,
         answer: Option<(OrderId, PayloadDigest)>,
     ) {
+        let sums = &mut self.sums;
         let latency_us = now_ns.saturating_sub(flight.due_ns) / 1_000;
-        let slot = self.slot(flight.due_ns);
+        // The time that a slow client takes to send its body is not the service's.
+        let timed = !flight.is_slow();
+        let slot = sums.slot(flight.due_ns);
         match end {
             RequestEnd::Accepted => {
                 slot.accepted += 1;
@@ -133,92 +253,61 @@ impl ThreadRecord {
             RequestEnd::Shed => slot.shed += 1,
             RequestEnd::Refused => slot.refused += 1,
             RequestEnd::Unknown(_) => slot.unknown += 1,
-            RequestEnd::Unsent => {}
+            RequestEnd::Unsent => slot.unsent += 1,
         }
-        // The time that a slow client takes to send its body is not the service's.
-        let timed = flight.spec.kind != RequestKind::SlowBody || flight.attempt > 0;
-        if timed && matches!(end, RequestEnd::Accepted | RequestEnd::Shed | RequestEnd::Refused) {
-            // The histogram grows; only a count beyond 32 bits could fail.
-            let _recorded = slot.latency.record(latency_us);
-            self.answered.saturating_record(latency_us);
+        if timed {
             match end {
-                RequestEnd::Accepted => self.accepted.saturating_record(latency_us),
-                RequestEnd::Shed => self.shed.saturating_record(latency_us),
-                _ => {}
+                RequestEnd::Accepted => {
+                    slot.latency.record(latency_us, false);
+                    sums.accepted.saturating_record(latency_us);
+                    sums.accepted_or_censored.record(latency_us, false);
+                }
+                RequestEnd::Shed | RequestEnd::Refused => {
+                    // The histogram grows; only a count beyond 32 bits could fail.
+                    let _recorded = slot.rejected.record(latency_us);
+                }
+                // The client left of its own accord.
+                RequestEnd::Unknown(NoResponseCause::HangUp) => {}
+                RequestEnd::Unknown(_) | RequestEnd::Unsent => {
+                    slot.latency.record(latency_us, true);
+                    sums.accepted_or_censored.record(latency_us, true);
+                }
+            }
+            if end == RequestEnd::Shed {
+                sums.shed.saturating_record(latency_us);
+            }
+            if matches!(end, RequestEnd::Accepted | RequestEnd::Shed | RequestEnd::Refused) {
+                sums.answered.saturating_record(latency_us);
             }
         }
         if let RequestEnd::Unknown(cause) = end {
-            *self.unknown_by_cause.entry(cause).or_default() += 1;
+            sums.unknown_by_cause[cause as usize] += 1;
         }
-        let code = code.map_or(NO_CODE, |code| self.code_number(code));
-        let answer = answer.map_or(u32::MAX, |answer| {
-            self.answers.push(answer);
-            self.answers.len() as u32 - 1
-        });
         // The plan has at most 50 million requests.
-        let number = flight.spec.number as u32;
-        self.outcomes.push(RequestOutcome { number, end, code, answer });
+        let mut outcome = RequestOutcome::new(flight.spec.number as u32, flight.attempt, end);
+        outcome.code = self.codes.number(code);
+        if let Some(count) = self.sums.by_code.get_mut(usize::from(outcome.code)) {
+            *count += 1;
+        }
+        outcome.sent_ms =
+            flight.sent_ns.map_or(RequestOutcome::NEVER, |sent_ns| (sent_ns / 1_000_000) as u32);
+        outcome.ended_ms = (now_ns / 1_000_000) as u32;
+        if let Some((order_id, digest)) = &answer {
+            outcome.set_answer(order_id, digest);
+        }
+        self.log.push(outcome, answer.as_ref().map(|(order_id, _)| order_id));
     }
 
-    fn code_number(&mut self, code: &str) -> u16 {
-        if let Some(number) = self.code_numbers.get(code) {
-            return *number;
+    /// Records the time from the planned send of an order to its acceptance or, if it is given up, until now.
+    pub(super) fn settled(&mut self, flight: &InFlight, accepted: bool, now_ns: u64) {
+        if matches!(flight.spec.kind, RequestKind::New | RequestKind::Replay | RequestKind::Changed) {
+            let latency_us = now_ns.saturating_sub(flight.first_due_ns) / 1_000;
+            self.sums.to_acceptance.record(latency_us, !accepted);
         }
-        let known = self.codes.len() < CODES_MAX;
-        let name = if known { code } else { "other" };
-        let number = self.codes.len() as u16;
-        self.codes.push(name.into());
-        if known {
-            self.code_numbers.insert(name.to_owned(), number);
-        }
-        number
     }
 
-    pub(super) fn code(&self, outcome: &RequestOutcome) -> Option<&Arc<str>> {
-        self.codes.get(usize::from(outcome.code))
-    }
-
-    pub(super) fn answer(&self, outcome: &RequestOutcome) -> Option<(OrderId, PayloadDigest)> {
-        self.answers.get(outcome.answer as usize).copied()
-    }
-
-    pub(super) fn merge(&mut self, other: Self) -> anyhow::Result<()> {
-        for (index, slot) in other.slots.into_iter().enumerate() {
-            let mine = self.slot(index as u64 * self.interval_ns);
-            mine.sent += slot.sent;
-            mine.accepted += slot.accepted;
-            mine.accepted_own += slot.accepted_own;
-            mine.shed += slot.shed;
-            mine.refused += slot.refused;
-            mine.unknown += slot.unknown;
-            mine.latency.add(&slot.latency)?;
-        }
-        let answers_before = self.answers.len() as u32;
-        self.answers.extend(other.answers);
-        let codes: Vec<_> = other.codes.iter().map(|code| self.code_number(code)).collect();
-        self.outcomes.reserve(other.outcomes.len());
-        for mut outcome in other.outcomes {
-            if let Some(code) = codes.get(usize::from(outcome.code)) {
-                outcome.code = *code;
-            }
-            if outcome.answer != u32::MAX {
-                outcome.answer += answers_before;
-            }
-            self.outcomes.push(outcome);
-        }
-        self.accepted.add(&other.accepted)?;
-        self.shed.add(&other.shed)?;
-        self.answered.add(&other.answered)?;
-        self.slip.add(&other.slip)?;
-        self.retries += other.retries;
-        for (cause, count) in other.unknown_by_cause {
-            *self.unknown_by_cause.entry(cause).or_default() += count;
-        }
-        self.connections_opened += other.connections_opened;
-        self.connections_most += other.connections_most;
-        self.cpu_ns += other.cpu_ns;
-        self.pinned_to.extend(other.pinned_to);
-        self.resolution_ns = self.resolution_ns.max(other.resolution_ns);
-        Ok(())
+    /// Waits until every outcome is stored.
+    pub(super) fn finish(self) -> SendRecord {
+        SendRecord { outcomes: self.log.finish(), codes: self.codes.names(), ..self.sums }
     }
 }

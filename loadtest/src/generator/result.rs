@@ -8,7 +8,8 @@ use hdrhistogram::Histogram;
 
 use super::SendPlan;
 use super::in_flight::{NoResponseCause, RequestEnd};
-use super::record::{RequestOutcome, ThreadRecord};
+use super::outcomes::RequestOutcome;
+use super::record::{CensoredLatency, SendRecord};
 use crate::ledger::{Attempt, AttemptEnding};
 use crate::report::{CurvePoint, GeneratorHealth, Interval, LatencyReport, Quantiles, RequestTotals};
 use crate::workload::RequestKind;
@@ -19,7 +20,7 @@ const EXAMPLES_MAX: usize = 3;
 #[derive(Debug)]
 pub(crate) struct RunResult {
     plan: Arc<SendPlan>,
-    record: ThreadRecord,
+    record: SendRecord,
     /// From the start of the plan to the last response.
     pub took: Duration,
 }
@@ -32,34 +33,29 @@ pub(crate) struct LedgerInput {
 }
 
 impl RunResult {
-    pub(super) const fn new(plan: Arc<SendPlan>, record: ThreadRecord, took: Duration) -> Self {
+    pub(super) const fn new(plan: Arc<SendPlan>, record: SendRecord, took: Duration) -> Self {
         Self { plan, record, took }
     }
 
     pub(crate) fn totals(&self) -> RequestTotals {
         let mut totals = RequestTotals {
             planned: self.plan.schedule.requests(),
-            sent: self.record.slots.iter().map(|slot| slot.sent).sum(),
             retries: self.record.retries,
             ..RequestTotals::default()
         };
-        for outcome in &self.record.outcomes {
-            match outcome.end {
-                RequestEnd::Accepted => totals.accepted += 1,
-                RequestEnd::Shed => totals.shed += 1,
-                RequestEnd::Refused => totals.refused += 1,
-                RequestEnd::Unknown(_) => totals.unknown += 1,
-                RequestEnd::Unsent => totals.unsent += 1,
-            }
-            if let Some(code) = self.record.code(outcome) {
-                count(&mut totals.refused_by_code, code);
-            }
+        for slot in &self.record.slots {
+            totals.sent += slot.sent;
+            totals.accepted += slot.accepted;
+            totals.shed += slot.shed;
+            totals.refused += slot.refused;
+            totals.unknown += slot.unknown;
+            totals.unsent += slot.unsent;
         }
-        for cause in NoResponseCause::ALL {
-            if let Some(unknown) = self.record.unknown_by_cause.get(&cause) {
-                totals.unknown_by_cause.insert(cause.name().to_owned(), *unknown);
-            }
-        }
+        let by_code = self.record.codes.iter().zip(self.record.by_code).filter(|(_, count)| *count > 0);
+        totals.refused_by_code = by_code.map(|(code, count)| (code.to_string(), count)).collect();
+        let by_cause = NoResponseCause::ALL.iter().zip(self.record.unknown_by_cause);
+        let by_cause = by_cause.filter(|(_, count)| *count > 0);
+        totals.unknown_by_cause = by_cause.map(|(cause, count)| (cause.name().to_owned(), count)).collect();
         totals
     }
 
@@ -68,40 +64,38 @@ impl RunResult {
             accepted: quantiles(&self.record.accepted),
             shed: quantiles(&self.record.shed),
             all: quantiles(&self.record.answered),
+            accepted_or_censored: censored_quantiles(&self.record.accepted_or_censored),
+            to_acceptance: censored_quantiles(&self.record.to_acceptance),
         }
     }
 
     /// The timeline without queue and drain, which `run::timeline` adds.
     pub(crate) fn timeline(&self) -> Vec<Interval> {
         let length_ms = u64::from(self.plan.interval_ms);
-        let mut planned = vec![0; self.record.slots.len()];
-        for number in 0..self.plan.schedule.requests() {
-            let index = (self.plan.schedule.due_ns(number) / (length_ms * 1_000_000)) as usize;
-            match planned.get_mut(index) {
-                Some(count) => *count += 1,
-                // The run was interrupted earlier.
-                None => break,
-            }
-        }
+        let schedule = &self.plan.schedule;
         (0_u64..)
-            .zip(&self.record.slots)
-            .zip(planned)
-            .map(|((index, slot), planned)| {
-                let quantile = |share| slot.latency.value_at_quantile(share);
-                let none = slot.latency.is_empty();
+            .zip(self.record.played_slots())
+            .map(|(index, slot)| {
+                let (from_ns, until_ns) =
+                    (index * length_ms * 1_000_000, (index + 1) * length_ms * 1_000_000);
+                let latency = |share| value_at(&slot.latency.latency, share);
                 Interval {
                     at_ms: index * length_ms,
                     length_ms,
-                    planned,
+                    planned: schedule.requests_before(until_ns) - schedule.requests_before(from_ns),
                     sent: slot.sent,
                     accepted: slot.accepted,
                     shed: slot.shed,
                     refused: slot.refused,
                     unknown: slot.unknown,
-                    p50_us: if none { 0 } else { quantile(0.5) },
-                    p90_us: if none { 0 } else { quantile(0.9) },
-                    p99_us: if none { 0 } else { quantile(0.99) },
-                    max_us: if none { 0 } else { slot.latency.max() },
+                    unsent: slot.unsent,
+                    censored: slot.latency.censored,
+                    p50_us: latency(0.5),
+                    p90_us: latency(0.9),
+                    p99_us: latency(0.99),
+                    max_us: latency(1.0),
+                    rejected_p50_us: value_at(&slot.rejected, 0.5),
+                    rejected_p99_us: value_at(&slot.rejected, 0.99),
                     queued: 0,
                     committed: 0,
                 }
@@ -111,7 +105,7 @@ impl RunResult {
 
     /// Accepted new orders by interval of the timeline: the rows to expect.
     pub(crate) fn rows_to_come(&self) -> impl Iterator<Item = u64> {
-        self.record.slots.iter().map(|slot| slot.accepted_own)
+        self.record.played_slots().iter().map(|slot| slot.accepted_own)
     }
 
     pub(crate) fn health(&self) -> GeneratorHealth {
@@ -142,35 +136,38 @@ impl RunResult {
 
     /// The ledger's input; without `attempts` only the surprises. Derives ids and digests on every processor: it takes
     /// some microseconds per request.
-    pub(crate) fn account(&self, attempts: bool) -> LedgerInput {
+    pub(crate) fn account(&self, attempts: bool) -> anyhow::Result<LedgerInput> {
         let outcomes = &self.record.outcomes;
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
-        let share = outcomes.len().div_ceil(threads).max(1);
         let mut whole = LedgerInput { attempts: Vec::new(), surprises: Vec::new() };
         let mut surprises = BTreeMap::new();
-        std::thread::scope(|scope| {
-            let parts: Vec<_> = outcomes
-                .chunks(share)
-                .map(|outcomes| scope.spawn(|| self.account_of(outcomes, attempts)))
-                .collect();
-            for part in parts {
-                // A panic in a thread must not pass as an empty result.
-                let (attempts, found) = match part.join() {
-                    Ok(part) => part,
-                    Err(panic) => std::panic::resume_unwind(panic),
+        for first in (0..outcomes.chunk_count()).step_by(threads) {
+            let together = first..(first + threads).min(outcomes.chunk_count());
+            std::thread::scope(|scope| -> anyhow::Result<()> {
+                let account = |chunk| {
+                    Ok::<_, std::io::Error>(self.account_of(outcomes.chunk(chunk)?.outcomes(), attempts))
                 };
-                whole.attempts.extend(attempts);
-                for (surprise, times) in found {
-                    *surprises.entry(surprise).or_insert(0) += times;
+                let parts: Vec<_> = together.map(|chunk| scope.spawn(move || account(chunk))).collect();
+                for part in parts {
+                    // A panic in a thread must not pass as an empty result.
+                    let (attempts, found) = match part.join() {
+                        Ok(part) => part?,
+                        Err(panic) => std::panic::resume_unwind(panic),
+                    };
+                    whole.attempts.extend(attempts);
+                    for (surprise, times) in found {
+                        *surprises.entry(surprise).or_insert(0) += times;
+                    }
                 }
-            }
-        });
+                Ok(())
+            })?;
+        }
         whole.surprises = surprises
             .into_iter()
             .map(|(surprise, times): (String, u64)| format!("{times} × {surprise}"))
             .collect();
         whole.surprises.truncate(EXAMPLES_MAX * 10);
-        whole
+        Ok(whole)
     }
 
     fn account_of(&self, outcomes: &[RequestOutcome], derive: bool) -> (Vec<Attempt>, BTreeMap<String, u64>) {
@@ -197,19 +194,10 @@ impl RunResult {
                 digest,
                 ending,
                 code: code.cloned(),
-                answered: self.record.answer(outcome),
+                answered_as_expected: outcome.answer_matches(&order_id, &digest),
             });
         }
         (attempts, surprises)
-    }
-}
-
-fn count(counts: &mut BTreeMap<String, u64>, name: &str) {
-    match counts.get_mut(name) {
-        Some(count) => *count += 1,
-        None => {
-            counts.insert(name.to_owned(), 1);
-        }
     }
 }
 
@@ -231,6 +219,14 @@ fn surprise(kind: RequestKind, end: RequestEnd, code: Option<&str>) -> Option<St
     }
 }
 
+fn value_at(histogram: &Histogram<u32>, share: f64) -> u64 {
+    if histogram.is_empty() { 0 } else { histogram.value_at_quantile(share) }
+}
+
+fn censored_quantiles(latency: &CensoredLatency<u64>) -> Quantiles {
+    Quantiles { censored: latency.censored, ..quantiles(&latency.latency) }
+}
+
 /// Quantiles and curve of a histogram of microseconds.
 pub(crate) fn quantiles(histogram: &Histogram<u64>) -> Quantiles {
     if histogram.is_empty() {
@@ -243,6 +239,7 @@ pub(crate) fn quantiles(histogram: &Histogram<u64>) -> Quantiles {
         .collect();
     Quantiles {
         count: histogram.len(),
+        censored: 0,
         mean_us: histogram.mean(),
         p50_us: value(0.5),
         p90_us: value(0.9),

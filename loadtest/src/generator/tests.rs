@@ -112,9 +112,9 @@ fn every_planned_request_is_sent_once_over_few_connections() {
     assert_eq!(played.latencies().accepted.count, 1_000, "no request is missing");
     assert_eq!(played.health().slip.count, 1_000);
     // `{}` names no order: the ledger will report it.
-    let account = played.account(true);
+    let account = played.account(true).expect("readable");
     assert_eq!(account.attempts.len(), 1_000);
-    assert!(account.attempts.iter().all(|attempt| attempt.answered.is_none()));
+    assert!(account.attempts.iter().all(|attempt| attempt.answered_as_expected.is_none()));
 }
 
 #[test]
@@ -133,6 +133,107 @@ fn a_stall_shows_in_latencies_from_planned_times() {
     assert!(latency.max_us >= 195_000, "{latency:?}");
     let timeline = played.timeline();
     assert!(timeline[0].max_us >= 195_000, "the timeline has long times too: {timeline:?}");
+}
+
+#[test]
+fn a_request_that_was_never_sent_or_answered_counts_as_a_lower_bound() {
+    // Nobody answers: for 400 ms all four connections are taken, then other requests wait their own 400 ms.
+    let server = serve(|_, _, _| {
+        std::thread::park_timeout(Duration::from_secs(2));
+        false
+    });
+    let played = play(&scenario(1_000.0, 0.5), server.address);
+    let (totals, latency) = (played.totals(), played.latencies());
+    assert!(totals.unsent > 400 && totals.unknown >= 4, "{totals:?}");
+    assert_eq!(latency.accepted.count, 0);
+    let bounds = &latency.accepted_or_censored;
+    assert_eq!((bounds.count, bounds.censored), (500, 500), "no request is missing");
+    // A connection's time-out counts from its send, and a wait ends after 400 ms.
+    assert!(bounds.p50_us >= 399_000, "{bounds:?}");
+    let timeline = played.timeline();
+    assert_eq!(timeline.iter().map(|interval| interval.censored).sum::<u64>(), 500);
+    assert_eq!(timeline.iter().map(|interval| interval.unsent).sum::<u64>(), totals.unsent);
+    assert!(timeline[0].p50_us >= 399_000, "{timeline:?}");
+}
+
+#[test]
+fn the_time_to_acceptance_counts_from_the_first_request_over_all_retries() {
+    let mut scenario = scenario(100.0, 0.2);
+    scenario.clients = ClientBehaviour { retries_max: 8, retry_backoff_ms: 200, ..scenario.clients };
+    let first_ten = |_: &str, number: usize, stream: &mut TcpStream| {
+        if number < 10 {
+            return answer(stream, "503 Unavailable", "", r#"{"code":"queue_full"}"#);
+        }
+        answer(stream, "202 Accepted", "", "{}")
+    };
+    let played = play(&scenario, serve(first_ten).address);
+    let latency = played.latencies();
+    assert_eq!((latency.accepted.count, latency.shed.count), (20, 10));
+    assert_eq!((latency.to_acceptance.count, latency.to_acceptance.censored), (20, 0));
+    // The first ten waited at least half of the backoff, which the latency of their last request does not show.
+    assert!(latency.to_acceptance.p90_us >= 100_000, "{latency:?}");
+    assert!(latency.accepted.p90_us < 100_000, "{latency:?}");
+    let timeline = played.timeline();
+    assert!(timeline[0].rejected_p50_us > 0 && timeline[0].censored == 0, "{timeline:?}");
+
+    scenario.clients.retries_max = 1;
+    let shed = serve(|_, _, stream| answer(stream, "503 Unavailable", "", r#"{"code":"queue_full"}"#));
+    let latency = play(&scenario, shed.address).latencies();
+    assert_eq!((latency.to_acceptance.count, latency.to_acceptance.censored), (20, 20));
+    assert!(latency.to_acceptance.p50_us >= 100_000, "{latency:?}");
+}
+
+#[test]
+fn a_connection_that_ends_with_its_response_is_not_used_again() {
+    // Without `connection: close`: the end of the stream is the only sign.
+    let server = serve(|_, _, stream| {
+        answer(stream, "202 Accepted", "", "{}");
+        false
+    });
+    let totals = play(&scenario(200.0, 1.0), server.address).totals();
+    assert_eq!((totals.accepted, totals.unknown, totals.unsent), (200, 0, 0), "{totals:?}");
+    assert_eq!((totals.sent, server.requests.load(Ordering::SeqCst)), (200, 200));
+}
+
+#[test]
+fn a_request_on_a_connection_that_the_server_had_closed_is_told_from_one_that_it_read() {
+    let clock = PlanClock::starting_in(Duration::ZERO);
+    let poll = mio::Poll::new().expect("a selector");
+    let spec = plan(&scenario(1.0, 1.0), ([127, 0, 0, 1], 1).into()).workload.request_spec(0);
+    for reads_before_the_end in [false, true] {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let mut client =
+            connection::ClientConnection::open(address, poll.registry(), mio::Token(0)).expect("opens");
+        let (mut server, _) = listener.accept().expect("connects");
+        client.answered = 1;
+        client.out.extend_from_slice(b"request");
+        client.flight = Some(in_flight::InFlight {
+            id: 1,
+            spec,
+            attempt: 0,
+            due_ns: 0,
+            first_due_ns: 0,
+            sent_ns: Some(clock.now_ns()),
+        });
+        let send = |client: &mut connection::ClientConnection| {
+            client.send(usize::MAX);
+            client.writable();
+        };
+        if reads_before_the_end {
+            send(&mut client);
+            server.read_exact(&mut [0; 7]).expect("the request");
+            drop(server);
+        } else {
+            drop(server);
+            std::thread::park_timeout(Duration::from_millis(50));
+            send(&mut client);
+        }
+        std::thread::park_timeout(Duration::from_millis(50));
+        let read = client.readable(&mut [0; 64], |_| ());
+        assert_eq!(read, Err(in_flight::NoResponseCause::Reset));
+        assert_eq!(client.closed_before_request(), !reads_before_the_end);
+    }
 }
 
 #[test]
@@ -163,7 +264,7 @@ fn request_ends_are_distinguished() {
     );
     assert_eq!(totals.refused_by_code, [("overloaded".to_owned(), 10), ("status_200".to_owned(), 10)].into());
     assert_eq!(totals.unknown_by_cause, [("reset".to_owned(), 10), ("timeout".to_owned(), 10)].into());
-    let account = played.account(true);
+    let account = played.account(true).expect("readable");
     let unknown = account.attempts.iter().filter(|attempt| attempt.ending == AttemptEnding::Unknown).count();
     assert_eq!((account.attempts.len(), unknown), (50, 20));
     assert_eq!(account.surprises, ["10 × a valid order was refused as status_200"]);
@@ -184,7 +285,7 @@ fn shed_requests_are_retried_with_the_same_key() {
     let totals = played.totals();
     assert_eq!((totals.accepted, totals.shed, totals.retries), (20, 30, 30), "{totals:?}");
     let ids: std::collections::HashSet<_> =
-        played.account(true).attempts.iter().map(|attempt| attempt.order_id).collect();
+        played.account(true).expect("readable").attempts.iter().map(|attempt| attempt.order_id).collect();
     assert_eq!(ids.len(), 20, "a retry is the same order");
 }
 
@@ -236,7 +337,7 @@ fn without_a_server_nothing_is_sent() {
     let played = play(&scenario(100.0, 0.2), address);
     let totals = played.totals();
     assert_eq!((totals.sent, totals.unsent), (0, 20), "{totals:?}");
-    assert!(played.account(true).attempts.is_empty());
+    assert!(played.account(true).expect("readable").attempts.is_empty());
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! System settings of a thread: pinning, priority, CPU accounting.
+//! System settings of a thread: pinning, CPU accounting.
 
 /// Pins the calling thread to one processor; returns true on success.
 #[cfg(target_os = "linux")]
@@ -15,18 +15,6 @@ pub(super) fn pin_to(cpu: usize) -> bool {
 pub(super) fn pin_to(_cpu: usize) -> bool {
     false
 }
-
-/// Raises the priority over the processes under test, so that a lack of CPU shows in their responses and not in the
-/// sending. Needs a privilege; without it nothing changes.
-#[cfg(target_os = "linux")]
-pub(super) fn prefer() {
-    // On Linux the priority applies to the calling thread only.
-    let _not_permitted = rustix::process::setpriority_process(None, -10);
-}
-
-/// Elsewhere the priority applies to the whole process, so it stays.
-#[cfg(not(target_os = "linux"))]
-pub(super) fn prefer() {}
 
 /// CPU time of the calling thread so far, nanoseconds.
 pub(super) fn cpu_ns() -> u64 {

@@ -96,9 +96,20 @@ impl TimerQueue {
         self.retries
     }
 
-    /// Drops all retries; the remaining tasks belong to requests in flight.
-    pub(super) fn drop_retries(&mut self) {
-        self.tasks.retain(|timer| !matches!(timer.task, TimedTask::Retry(_)));
+    /// Takes all retries out; the remaining tasks belong to requests in flight.
+    pub(super) fn drop_retries(&mut self) -> Vec<InFlight> {
+        if self.retries == 0 {
+            return Vec::new();
+        }
         self.retries = 0;
+        let (mut tasks, mut retries) = (BinaryHeap::new(), Vec::new());
+        for timer in self.tasks.drain() {
+            match timer.task {
+                TimedTask::Retry(flight) => retries.push(*flight),
+                _ => tasks.push(timer),
+            }
+        }
+        self.tasks = tasks;
+        retries
     }
 }

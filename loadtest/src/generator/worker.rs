@@ -5,17 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use mio::event::Event;
 use mio::{Events, Poll, Token};
-use rand::rngs::SmallRng;
-use rand::{RngExt, SeedableRng};
 use shared::order::{OrderId, PayloadDigest};
 
 use super::clock::PlanClock;
+use super::codes::CodeTable;
 use super::connection::{ClientConnection, IoProgress};
 use super::in_flight::{InFlight, NoResponseCause, RequestEnd};
 use super::live::{LiveCounts, ThreadTally};
 use super::pool::ConnectionPool;
-use super::record::ThreadRecord;
+use super::record::{SendRecord, ThreadRecord};
 use super::response::{HttpResponse, problem_code};
 use super::timers::{ConnectionSlot, TimedTask, TimerQueue};
 use super::wake_timer::{self, TICK_NS, WakeTimer};
@@ -59,7 +59,6 @@ pub(super) struct SendLoop {
     tally: ThreadTally,
     published_at_ns: u64,
     ticks: bool,
-    jitter: SmallRng,
 }
 
 /// The contents of a response, copied out of the buffer.
@@ -76,7 +75,7 @@ impl SendLoop {
     pub(super) fn new(
         plan: Arc<SendPlan>,
         live: Arc<LiveCounts>,
-        clock: PlanClock,
+        codes: Arc<CodeTable>,
         index: u64,
         threads: u64,
     ) -> std::io::Result<Self> {
@@ -85,11 +84,10 @@ impl SendLoop {
         let connections_max = (u64::from(plan.clients.connections_max) / threads).max(1);
         Ok(Self {
             pool: ConnectionPool::new(plan.target, connections_max as usize),
-            record: ThreadRecord::new(u64::from(plan.interval_ms) * 1_000_000),
-            jitter: SmallRng::seed_from_u64(index),
+            record: ThreadRecord::new(&plan, codes, threads),
             plan,
             live,
-            clock,
+            clock: PlanClock::starting_in(Duration::ZERO),
             poll,
             wake_timer,
             waiting: VecDeque::new(),
@@ -105,8 +103,8 @@ impl SendLoop {
         })
     }
 
-    pub(super) fn run(mut self) -> std::io::Result<ThreadRecord> {
-        thread::prefer();
+    pub(super) fn run(mut self, clock: PlanClock) -> std::io::Result<SendRecord> {
+        self.clock = clock;
         std::thread::park_timeout(self.clock.until_start());
         let cpu_before = thread::cpu_ns();
         let mut events = Events::with_capacity(EVENTS_MAX);
@@ -149,19 +147,16 @@ impl SendLoop {
             }
             for event in &events {
                 if event.token() != WAKE_TIMER {
-                    self.event(
-                        event.token().0,
-                        event.is_readable() || event.is_read_closed(),
-                        event.is_writable(),
-                    );
+                    self.event(event);
                 }
             }
         }
         self.tally.publish(&self.live);
-        self.record.resolution_ns = if self.ticks { TICK_NS } else { 0 };
-        self.record.cpu_ns = thread::cpu_ns() - cpu_before;
-        (self.record.connections_opened, self.record.connections_most) = self.pool.opened();
-        Ok(self.record)
+        let sums = &mut self.record.sums;
+        sums.resolution_ns = if self.ticks { TICK_NS } else { 0 };
+        sums.cpu_ns = thread::cpu_ns() - cpu_before;
+        (sums.connections_opened, sums.connections_most) = self.pool.opened();
+        Ok(self.record.finish())
     }
 
     fn next_due(&self) -> Option<u64> {
@@ -182,7 +177,10 @@ impl SendLoop {
     fn start_planned(&mut self, due_ns: u64, now: u64) {
         let spec = self.plan.workload.request_spec(self.next_number);
         self.next_number += self.step;
-        self.start_request(InFlight { id: 0, spec, attempt: 0, due_ns, sent: false }, now);
+        self.start_request(
+            InFlight { id: 0, spec, attempt: 0, due_ns, first_due_ns: due_ns, sent_ns: None },
+            now,
+        );
     }
 
     /// Sends a due request on a free connection, or queues it.
@@ -228,13 +226,13 @@ impl SendLoop {
         let head =
             self.renderer.render(&self.plan.workload, &flight.spec, &self.plan.host, &mut connection.out);
         let whole = connection.out.len();
-        let slow = flight.spec.kind == RequestKind::SlowBody && flight.attempt == 0;
+        let slow = flight.is_slow();
         let allowed = if slow { head + (whole - head) / 2 } else { whole };
-        flight.sent = connection.is_connected();
+        flight.sent_ns = connection.is_connected().then_some(now);
         connection.part = (whole - allowed).div_ceil(TRICKLES);
         connection.flight = Some(flight);
         let progress = connection.send(allowed);
-        if flight.sent {
+        if flight.sent_ns.is_some() {
             self.record.sent(&flight);
             self.tally.sent += 1;
         }
@@ -257,13 +255,13 @@ impl SendLoop {
         u64::from(self.plan.clients.slow_body_ms) * 1_000_000 / TRICKLES as u64
     }
 
-    fn event(&mut self, slot: usize, readable: bool, writable: bool) {
-        let now = self.clock.now_ns();
-        if writable {
+    fn event(&mut self, event: &Event) {
+        let (slot, now) = (event.token().0, self.clock.now_ns());
+        if event.is_writable() {
             self.writable(slot, now);
         }
-        if readable {
-            self.readable(slot, now);
+        if event.is_readable() || event.is_read_closed() {
+            self.readable(slot, event.is_read_closed(), now);
         }
     }
 
@@ -277,19 +275,23 @@ impl SendLoop {
             self.fail(slot, cause, now);
         } else if connection.is_connected()
             && let Some(flight) = &mut connection.flight
-            && !flight.sent
+            && flight.sent_ns.is_none()
         {
-            flight.sent = true;
+            flight.sent_ns = Some(now);
             self.record.sent(flight);
             self.tally.sent += 1;
         }
     }
 
-    fn readable(&mut self, slot: usize, now: u64) {
+    /// `closed`: the server has closed its side, perhaps together with its response.
+    fn readable(&mut self, slot: usize, closed: bool, now: u64) {
         let Some(connection) = self.pool.get(slot) else { return };
         match connection.readable(&mut self.scratch, |answer| parse_response(&answer)) {
             Ok(None) => {}
-            Ok(Some(parsed)) => self.answered(slot, &parsed, now),
+            Ok(Some(mut parsed)) => {
+                parsed.close |= closed;
+                self.answered(slot, &parsed, now);
+            }
             Err(cause) => self.fail(slot, cause, now),
         }
     }
@@ -313,11 +315,22 @@ impl SendLoop {
         }
     }
 
-    /// Closes a broken connection; its request ends without a response.
+    /// Closes a broken connection; its request ends without a response, or is sent again if the server had closed the
+    /// connection before.
     fn fail(&mut self, slot: usize, cause: NoResponseCause, now: u64) {
-        if let Some(flight) = self.pool.close(slot, self.poll.registry()) {
-            let end = if flight.sent { RequestEnd::Unknown(cause) } else { RequestEnd::Unsent };
-            self.end(flight, end, now, None);
+        let unprocessed = cause == NoResponseCause::Reset
+            && self.pool.get(slot).is_some_and(ClientConnection::closed_before_request);
+        if let Some(mut flight) = self.pool.close(slot, self.poll.registry()) {
+            if unprocessed && !flight.is_slow() {
+                if flight.sent_ns.take().is_some() {
+                    self.record.unsent(&flight);
+                }
+                self.waiting.push_front(flight);
+            } else {
+                let end =
+                    if flight.sent_ns.is_some() { RequestEnd::Unknown(cause) } else { RequestEnd::Unsent };
+                self.end(flight, end, now, None);
+            }
         }
         self.open_for_waiting(now);
     }
@@ -337,18 +350,21 @@ impl SendLoop {
             }
         };
         if again {
-            let wait_ns = self.backoff_ns(flight.attempt, parsed.and_then(|parsed| parsed.retry_after_s));
+            let wait_ns = self.backoff_ns(&flight, parsed.and_then(|parsed| parsed.retry_after_s));
             let due_ns = now + wait_ns;
-            let retry = InFlight { attempt: flight.attempt + 1, due_ns, sent: false, ..flight };
+            let retry = InFlight { attempt: flight.attempt + 1, due_ns, sent_ns: None, ..flight };
             self.timers.set(due_ns, TimedTask::Retry(Box::new(retry)));
+        } else {
+            self.record.settled(&flight, end == RequestEnd::Accepted, now);
         }
     }
 
     /// Doubles with each attempt, with jitter over half of it; `Retry-After` is the minimum.
-    fn backoff_ns(&mut self, attempt: u8, retry_after_s: Option<u32>) -> u64 {
+    fn backoff_ns(&self, flight: &InFlight, retry_after_s: Option<u32>) -> u64 {
         let base_ns = u64::from(self.plan.clients.retry_backoff_ms) * 1_000_000;
-        let backoff_ns = base_ns.saturating_mul(1 << attempt.min(20)).min(60_000_000_000);
-        let jittered_ns = (backoff_ns as f64 * self.jitter.random_range(0.5..1.0)) as u64;
+        let backoff_ns = base_ns.saturating_mul(1 << flight.attempt.min(20)).min(60_000_000_000);
+        let jitter = self.plan.workload.retry_jitter(flight.spec.number, flight.attempt);
+        let jittered_ns = (backoff_ns as f64 * (0.5 + jitter / 2.0)) as u64;
         let asked_ns = u64::from(retry_after_s.unwrap_or(0).min(60)) * 1_000_000_000;
         jittered_ns.max(asked_ns + jittered_ns / 4)
     }
@@ -396,7 +412,9 @@ impl SendLoop {
     }
 
     fn drop_waiting(&mut self, now: u64) {
-        self.timers.drop_retries();
+        for flight in self.timers.drop_retries() {
+            self.record.settled(&flight, false, now);
+        }
         while let Some(flight) = self.waiting.pop_front() {
             self.end(flight, RequestEnd::Unsent, now, None);
         }

@@ -43,7 +43,7 @@ pub fn check(attempts: &[Attempt], facts: &DatabaseSnapshot, cap: Option<u32>) -
             AttemptEnding::Accepted => {
                 verdict.accepted += 1;
                 by_id.accepted.insert(attempt.digest);
-                if attempt.answered != Some((attempt.order_id, attempt.digest)) {
+                if attempt.answered_as_expected != Some(true) {
                     faults.add("response_names_another_order", attempt.order_id.to_string());
                 }
             }

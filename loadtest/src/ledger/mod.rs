@@ -35,8 +35,8 @@ pub struct Attempt {
     pub ending: AttemptEnding,
     /// The problem code of a rejection, or `status_NNN`.
     pub code: Option<Arc<str>>,
-    /// The id and digest in the response, if any.
-    pub answered: Option<(OrderId, PayloadDigest)>,
+    /// True if the response has the expected id and digest; `None` if it has none.
+    pub answered_as_expected: Option<bool>,
 }
 
 /// The rows and conflicts that the accepted requests must have become once the queue is empty: each distinct accepted

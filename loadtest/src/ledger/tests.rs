@@ -19,9 +19,9 @@ fn digest(number: u8) -> PayloadDigest {
 
 fn attempt(number: u64, payload: u8, ending: AttemptEnding) -> Attempt {
     let (order_id, digest) = (id(number), digest(payload));
-    let answered = (ending == AttemptEnding::Accepted).then_some((order_id, digest));
+    let answered_as_expected = (ending == AttemptEnding::Accepted).then_some(true);
     let code = (ending == AttemptEnding::Refused).then(|| "queue_full".into());
-    Attempt { order_id, digest, ending, code, answered }
+    Attempt { order_id, digest, ending, code, answered_as_expected }
 }
 
 fn row(number: u64, payload: u8, reason: Option<&str>) -> LedgerOrder {
@@ -90,7 +90,7 @@ fn every_planted_fault_is_reported() {
             facts.items.insert(id(9), vec![("A".to_owned(), 1)]);
         }),
         ("row_with_unknown_payload", |_, facts| facts.orders[2].digest = digest(99)),
-        ("response_names_another_order", |attempts, _| attempts[0].answered = Some((id(7), digest(1)))),
+        ("response_names_another_order", |attempts, _| attempts[0].answered_as_expected = Some(false)),
         ("conflict_not_recorded", |_, facts| facts.conflicts.clear()),
         ("conflict_without_cause", |_, facts| {
             facts.conflicts.insert((id(1), digest(77)));

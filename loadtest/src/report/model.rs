@@ -138,6 +138,12 @@ pub struct LatencyReport {
     pub shed: Quantiles,
     /// Every planned request with a response.
     pub all: Quantiles,
+    /// Accepted requests, and as censored values those without a response or connection: each percentile is a lower
+    /// bound.
+    pub accepted_or_censored: Quantiles,
+    /// From the planned time of an order's first request to its acceptance, retries included; censored if it was never
+    /// accepted.
+    pub to_acceptance: Quantiles,
 }
 
 /// A distribution of times, complete and not sampled.
@@ -146,6 +152,8 @@ pub struct LatencyReport {
 pub struct Quantiles {
     /// Number of values.
     pub count: u64,
+    /// Values that are lower bounds: the time until the request ended without a response, or was given up.
+    pub censored: u64,
     /// Mean, microseconds.
     pub mean_us: f64,
     /// Median.
@@ -193,7 +201,11 @@ pub struct Interval {
     pub refused: u64,
     /// Requests without a response.
     pub unknown: u64,
-    /// Median latency of the requests with a response.
+    /// Requests that got no connection in time.
+    pub unsent: u64,
+    /// Latencies that are lower bounds, because the request had no response.
+    pub censored: u64,
+    /// Median latency of accepted and censored requests.
     pub p50_us: u64,
     /// 90th percentile.
     pub p90_us: u64,
@@ -201,6 +213,10 @@ pub struct Interval {
     pub p99_us: u64,
     /// Maximum.
     pub max_us: u64,
+    /// Median latency of shed and refused requests.
+    pub rejected_p50_us: u64,
+    /// 99th percentile of it.
+    pub rejected_p99_us: u64,
     /// Accepted orders not yet in the database at the end of the interval.
     pub queued: u64,
     /// Orders decided in this interval, by the database's clock.

@@ -67,11 +67,11 @@ pub async fn play(
     let played = spawn_blocking(move || running.finish()).await.context("the generator")??;
     let keeps_a_ledger = system.reader.is_some();
     let (played, account) = spawn_blocking(move || {
-        let account = played.account(keeps_a_ledger);
-        (played, account)
+        let account = played.account(keeps_a_ledger)?;
+        anyhow::Ok((played, account))
     })
     .await
-    .context("the account")?;
+    .context("the account")??;
     let drained =
         watch.drain(system, &live, ledger::settlements_expected(&account.attempts), interrupts).await?;
     let facts = match &mut system.reader {

@@ -91,6 +91,16 @@ impl SendSchedule {
         self.at_ns(number as f64 + 1.0)
     }
 
+    /// Number of requests that are due before `time_ns`.
+    pub fn requests_before(&self, time_ns: u64) -> u64 {
+        let (mut from, mut until) = (0, self.requests);
+        while from < until {
+            let middle = from + (until - from) / 2;
+            if self.due_ns(middle) < time_ns { from = middle + 1 } else { until = middle }
+        }
+        from
+    }
+
     /// The time at which the integral of the rate reaches `count`, nanoseconds since the start; after all requests, the
     /// end.
     pub fn at_ns(&self, count: f64) -> u64 {

@@ -127,6 +127,12 @@ impl Workload {
         SmallRng::seed_from_u64(self.seed.rotate_left(32) ^ number)
     }
 
+    /// Uniform from 0 to 1, for the wait before the retry of attempt `attempt`.
+    pub fn retry_jitter(&self, number: u64, attempt: u8) -> f64 {
+        // The request's own generator has no rotation by 16 bits.
+        SmallRng::seed_from_u64(self.seed.rotate_left(16) ^ (number << 8) ^ u64::from(attempt)).random()
+    }
+
     fn draw_kind(&self, random: &mut SmallRng) -> DrawnKind {
         let die: f64 = random.random();
         let kinds = self.kinds;

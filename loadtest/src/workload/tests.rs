@@ -124,3 +124,17 @@ fn a_zipf_law_makes_few_skus_popular() {
     // 1 / Σ k^-1.2 for k in 1..=10 is 0.405; five standard deviations are 245.
     assert!((3_800..4_300).contains(&skewed), "{skewed}");
 }
+
+#[test]
+fn the_jitter_of_a_retry_follows_from_seed_and_number() {
+    let with_seed = |seed| workload(&Scenario { seed, ..scenario() }, 1);
+    let (one, other) = (with_seed(7), with_seed(8));
+    let differing =
+        (0..1_000).filter(|number| one.retry_jitter(*number, 1) != other.retry_jitter(*number, 1));
+    assert_eq!(differing.count(), 1_000);
+    assert_eq!(one.retry_jitter(5, 1).to_bits(), with_seed(7).retry_jitter(5, 1).to_bits());
+    assert_ne!(one.retry_jitter(5, 1).to_bits(), one.retry_jitter(5, 2).to_bits());
+    // Uniform: the mean of 10,000 values has a standard deviation of 1/√120,000.
+    let mean = (0..10_000).map(|number| one.retry_jitter(number, 0)).sum::<f64>() / 10_000.0;
+    assert!((mean - 0.5).abs() < 4.0 / 120_000_f64.sqrt(), "{mean}");
+}

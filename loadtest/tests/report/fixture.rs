@@ -133,7 +133,8 @@ impl ReportFixture {
             median_us,
             0.35 + 0.2 * load.min(1.0),
         );
-        file(&mut random, &mut [&mut self.shed, &mut self.all, &mut here], shed + refused, 2_200.0, 0.4);
+        let mut rejected = Histogram::new(3).expect("a histogram");
+        file(&mut random, &mut [&mut self.shed, &mut self.all, &mut rejected], shed + refused, 2_200.0, 0.4);
         let value = |quantile: f64| here.value_at_quantile(quantile) as f64;
         let quantiles =
             [value(0.5), value(0.9), value(0.99) * self.knobs.p99, here.max() as f64 * self.knobs.p99];
@@ -147,10 +148,14 @@ impl ReportFixture {
             shed,
             refused,
             unknown,
+            unsent: 0,
+            censored: unknown,
             p50_us,
             p90_us,
             p99_us,
             max_us: max_us.max(p99_us),
+            rejected_p50_us: rejected.value_at_quantile(0.5),
+            rejected_p99_us: rejected.value_at_quantile(0.99),
             queued: 0,
             committed: 0,
         }
@@ -181,6 +186,7 @@ fn quantiles(histogram: &Histogram<u64>) -> Quantiles {
     }
     Quantiles {
         count: histogram.len(),
+        censored: 0,
         mean_us: histogram.mean(),
         p50_us: histogram.value_at_quantile(0.5),
         p90_us: histogram.value_at_quantile(0.9),
@@ -342,6 +348,8 @@ pub(super) fn flash_sale(knobs: Knobs) -> RunReport {
         accepted: quantiles(&builder.accepted),
         shed: quantiles(&builder.shed),
         all: quantiles(&builder.all),
+        accepted_or_censored: Quantiles { censored: totals.unknown, ..quantiles(&builder.accepted) },
+        to_acceptance: quantiles(&builder.accepted),
     };
     let actual = [latency.accepted.p99_us as f64, totals.accepted as f64 / totals.planned as f64, 1_987.0];
     let expectations = scenario

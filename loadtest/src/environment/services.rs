@@ -15,6 +15,9 @@ const START_BOUND: Duration = Duration::from_secs(40);
 
 const STOP_BOUND: Duration = Duration::from_secs(30);
 
+/// Time for which a worker hides a received message, the minimum: those of a killed worker are redelivered then.
+pub(super) const INVISIBLE: Duration = Duration::from_secs(10);
+
 /// Pause between the kill of a worker and its restart.
 const RESTART_PAUSE: Duration = Duration::from_millis(500);
 
@@ -52,8 +55,7 @@ impl Services {
             format!("--initial-rate={drain_rate}"),
             format!("--query-listen={query}"),
             format!("--admin-listen={admin}"),
-            // The minimum: messages of a killed worker are redelivered after this time.
-            "--invisible-s=10".to_owned(),
+            format!("--invisible-s={}", INVISIBLE.as_secs()),
         ]);
         worker.environment.push(("SPILLWAY_DATABASE_URL", environment.worker_url.expose().to_owned()));
         let fc_local_json = through_fc.map(|_| directory.join("fc-local.json"));

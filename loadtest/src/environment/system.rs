@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use fc_model::real_time::FrontSummary;
@@ -9,12 +10,15 @@ use shared::catalogue::Catalogue;
 use shared::config::DatabaseUrl;
 use shared::order::{OrderIdKey, OrderIdKeys, SaleId};
 
-use super::services::Services;
+use super::services::{INVISIBLE, Services};
 use super::stack::{Environment, Stack};
-use crate::ledger::LedgerReader;
+use crate::ledger::{LedgerReader, LedgerSystem, RunScope};
 use crate::report::TestedStack;
 use crate::scenario::Scenario;
 use crate::workload::Workload;
+
+/// drain-worker's default of `--invisible-s`.
+const DEFAULT_INVISIBLE: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Debug)]
 pub struct OfferedSale {
@@ -66,6 +70,8 @@ pub struct SystemUnderTest {
     pub reader: Option<LedgerReader>,
     pub workload: Workload,
     faults: FaultPlan,
+    /// Time for which the drain's workers hide a received message.
+    invisible: Duration,
 }
 
 impl SystemUnderTest {
@@ -99,6 +105,7 @@ impl SystemUnderTest {
             workload: Workload::new(scenario, sale, key, rand::random())?,
             launched: Some((environment, services)),
             faults,
+            invisible: INVISIBLE,
         })
     }
 
@@ -142,7 +149,19 @@ impl SystemUnderTest {
             reader,
             workload: Workload::new(scenario, sale, key, rand::random())?,
             faults: FaultPlan::default(),
+            invisible: DEFAULT_INVISIBLE,
         })
+    }
+
+    /// Remembers the database's state for the ledger; `None`: no ledger. Call it before the first request.
+    pub async fn begin_ledger(&mut self) -> anyhow::Result<Option<RunScope>> {
+        let Some(reader) = &mut self.reader else { return Ok(None) };
+        let system = LedgerSystem {
+            is_own: self.launched.is_some(),
+            group: self.launched.as_ref().map(|(environment, _)| environment.group.clone()),
+            invisible: self.invisible,
+        };
+        Ok(Some(reader.begin(&self.workload, system).await?))
     }
 
     /// Names and pids of the processes to sample.

@@ -8,11 +8,12 @@ use hdrhistogram::Histogram;
 
 use super::SendPlan;
 use super::in_flight::{NoResponseCause, RequestEnd};
-use super::outcomes::RequestOutcome;
+use super::outcomes::{CHUNK_LENGTH, RequestOutcome};
 use super::record::{CensoredLatency, SendRecord};
-use crate::ledger::{Attempt, AttemptEnding};
+use crate::ledger::{AnswerMatch, Attempt, AttemptEnding, Attempts, Payload, nothing_was_published};
 use crate::report::{CurvePoint, GeneratorHealth, Interval, LatencyReport, Quantiles, RequestTotals};
-use crate::workload::RequestKind;
+use crate::scenario::SendSchedule;
+use crate::workload::{RequestKind, RequestSpec, Workload};
 
 /// Maximum examples of each kind of surprise.
 const EXAMPLES_MAX: usize = 3;
@@ -27,8 +28,7 @@ pub(crate) struct RunResult {
 
 #[derive(Debug, Default)]
 pub(crate) struct LedgerInput {
-    /// Requests that could have created an order.
-    pub attempts: Vec<Attempt>,
+    pub attempts: Attempts,
     pub surprises: Vec<String>,
 }
 
@@ -134,12 +134,20 @@ impl RunResult {
         }
     }
 
+    pub(crate) fn schedule(&self) -> &SendSchedule {
+        &self.plan.schedule
+    }
+
+    pub(crate) fn workload(&self) -> &Workload {
+        &self.plan.workload
+    }
+
     /// The ledger's input; without `attempts` only the surprises. Derives ids and digests on every processor: it takes
     /// some microseconds per request.
     pub(crate) fn account(&self, attempts: bool) -> anyhow::Result<LedgerInput> {
         let outcomes = &self.record.outcomes;
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
-        let mut whole = LedgerInput { attempts: Vec::new(), surprises: Vec::new() };
+        let mut all = Vec::with_capacity(if attempts { outcomes.chunk_count() * CHUNK_LENGTH } else { 0 });
         let mut surprises = BTreeMap::new();
         for first in (0..outcomes.chunk_count()).step_by(threads) {
             let together = first..(first + threads).min(outcomes.chunk_count());
@@ -154,7 +162,7 @@ impl RunResult {
                         Ok(part) => part?,
                         Err(panic) => std::panic::resume_unwind(panic),
                     };
-                    whole.attempts.extend(attempts);
+                    all.extend(attempts);
                     for (surprise, times) in found {
                         *surprises.entry(surprise).or_insert(0) += times;
                     }
@@ -162,12 +170,12 @@ impl RunResult {
                 Ok(())
             })?;
         }
-        whole.surprises = surprises
+        let mut surprises: Vec<_> = surprises
             .into_iter()
             .map(|(surprise, times): (String, u64)| format!("{times} × {surprise}"))
             .collect();
-        whole.surprises.truncate(EXAMPLES_MAX * 10);
-        Ok(whole)
+        surprises.truncate(EXAMPLES_MAX * 10);
+        Ok(LedgerInput { attempts: Attempts::new(all, self.record.codes.clone()), surprises })
     }
 
     fn account_of(&self, outcomes: &[RequestOutcome], derive: bool) -> (Vec<Attempt>, BTreeMap<String, u64>) {
@@ -175,29 +183,43 @@ impl RunResult {
         let mut surprises = BTreeMap::new();
         for outcome in outcomes {
             let spec = self.plan.workload.request_spec(u64::from(outcome.number));
-            let code = self.record.code(outcome);
-            if let Some(surprise) = surprise(spec.kind, outcome.end, code.map(AsRef::as_ref)) {
+            let code = self.record.code(outcome).map(AsRef::as_ref);
+            if let Some(surprise) = surprise(spec.kind, outcome.end, code) {
                 *surprises.entry(surprise).or_insert(0) += 1;
             }
-            if !derive {
-                continue;
+            if derive && outcome.end != RequestEnd::Unsent {
+                attempts.extend(self.attempt(outcome, &spec, code));
             }
-            let ending = match outcome.end {
-                RequestEnd::Accepted => AttemptEnding::Accepted,
-                RequestEnd::Shed | RequestEnd::Refused => AttemptEnding::Refused,
-                RequestEnd::Unknown(_) => AttemptEnding::Unknown,
-                RequestEnd::Unsent => continue,
-            };
-            let Some((order_id, digest)) = self.plan.workload.expected(&spec) else { continue };
-            attempts.push(Attempt {
-                order_id,
-                digest,
-                ending,
-                code: code.cloned(),
-                answered_as_expected: outcome.answer_matches(&order_id, &digest),
-            });
         }
         (attempts, surprises)
+    }
+
+    /// `None`: the request names no order.
+    fn attempt(&self, outcome: &RequestOutcome, spec: &RequestSpec, code: Option<&str>) -> Option<Attempt> {
+        let workload = &self.plan.workload;
+        let expected = workload.expected(spec);
+        let ending = match outcome.end {
+            _ if expected.is_none() => AttemptEnding::Invalid,
+            RequestEnd::Accepted => AttemptEnding::Accepted,
+            RequestEnd::Shed | RequestEnd::Refused if code.is_some_and(nothing_was_published) => {
+                AttemptEnding::Refused
+            }
+            RequestEnd::Shed | RequestEnd::Refused => AttemptEnding::Failed,
+            RequestEnd::Unknown(_) => AttemptEnding::Unknown,
+            RequestEnd::Unsent => return None,
+        };
+        let (order_id, payload, answer) = match expected {
+            Some((order_id, digest)) => {
+                (order_id, Payload::from(digest), outcome.answer_matches(&order_id, &digest))
+            }
+            None => (workload.order_id(spec)?, Payload::default(), None),
+        };
+        let answer = match answer {
+            None => AnswerMatch::None,
+            Some(true) => AnswerMatch::Matches,
+            Some(false) => AnswerMatch::Differs,
+        };
+        Some(Attempt { order_id, payload, number: outcome.number, code: outcome.code, ending, answer })
     }
 }
 

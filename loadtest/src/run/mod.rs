@@ -3,6 +3,7 @@
 mod args;
 mod expect;
 mod interrupt;
+mod ledger_progress;
 mod machine;
 mod overrides;
 mod progress;

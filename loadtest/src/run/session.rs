@@ -9,12 +9,13 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
 use super::interrupt::Interrupts;
+use super::ledger_progress;
 use super::progress::ProgressLine;
 use super::sampler::ProcessSampler;
 use super::{expect, machine, timeline};
 use crate::environment::SystemUnderTest;
 use crate::generator::{self, LiveCounts, RunResult, SendPlan};
-use crate::ledger::{self, DatabaseSnapshot, DrainProgress, LedgerVerdict};
+use crate::ledger::{Attempts, DrainProgress, Judgement, RunFacts, RunScope};
 use crate::report::{self, RunInfo, RunReport};
 use crate::scenario::Scenario;
 
@@ -24,6 +25,9 @@ const STALL: Duration = Duration::from_secs(45);
 
 /// Wait after the last expected row, in which unexpected rows (of unknown requests) appear.
 const QUIET: Duration = Duration::from_secs(1);
+
+/// Maximum wait of a client before a retry, as the generator bounds it.
+const RETRY_WAIT_MAX_MS: i64 = 75_000;
 
 /// Plays `scenario` on `system` and reports. The first interrupt ends the sending, the second one the waiting.
 ///
@@ -47,6 +51,7 @@ pub async fn play(
         plan.schedule.peak_rps(),
         scenario.drain.rate
     );
+    let scope = system.begin_ledger().await?;
     let mut watch = RunMonitor::new(system, scenario).await?;
     let running = generator::start(plan)?;
     let started_at = OffsetDateTime::now_utc() + running.until_start();
@@ -72,14 +77,15 @@ pub async fn play(
     })
     .await
     .context("the account")??;
-    let drained =
-        watch.drain(system, &live, ledger::settlements_expected(&account.attempts), interrupts).await?;
-    let facts = match &mut system.reader {
-        Some(reader) => Some(reader.snapshot().await?),
+    let expected = account.attempts.settlements();
+    let drained = watch.drain(system, &live, expected, interrupts).await?;
+    let started_us = (started_at.unix_timestamp_nanos() / 1_000) as i64;
+    let judgement = match scope {
+        Some(scope) => Some(
+            keep_ledger(system, scenario, &played, &scope, &account.attempts, started_us, interrupts).await?,
+        ),
         None => None,
     };
-    let verdict =
-        facts.as_ref().map(|facts| ledger::check(&account.attempts, facts, Some(scenario.drain.rate)));
     let parts = match &mut system.reader {
         Some(reader) => [("database".to_owned(), reader.version().await?)].into(),
         None => Default::default(),
@@ -94,11 +100,43 @@ pub async fn play(
         parts,
         machine: machine::describe(),
     };
-    let started_us = (started_at.unix_timestamp_nanos() / 1_000) as i64;
-    let mut report = assemble(scenario, &played, run, facts.as_ref(), verdict, started_us);
+    let mut report = assemble(scenario, &played, run, judgement, started_us);
     report.processes = watch.sampler.finish();
     report.surprises = account.surprises;
     Ok(report)
+}
+
+/// Waits until what was accepted is settled or lost, and judges the run. The second interrupt ends the wait.
+async fn keep_ledger(
+    system: &mut SystemUnderTest,
+    scenario: &Scenario,
+    played: &RunResult,
+    scope: &RunScope,
+    attempts: &Attempts,
+    started_us: i64,
+    interrupts: &Interrupts,
+) -> anyhow::Result<Judgement> {
+    let reader = system.reader.as_mut().context("the ledger's database")?;
+    let mut interrupted = interrupts.clone();
+    let missing = tokio::select! {
+        missing = reader.settle(played.workload(), scope, attempts, ledger_progress::settling) => missing?,
+        () = interrupted.reach(2) => attempts.as_slice().len(),
+    };
+    let clients = scenario.clients;
+    // A request waits as long for a connection as for its response.
+    let tries = i64::from(clients.retries_max) + 1;
+    let accepted_within_ms = tries * (2 * i64::from(clients.timeout_ms) + i64::from(clients.slow_body_ms))
+        + i64::from(clients.retries_max) * RETRY_WAIT_MAX_MS
+        + 1_000;
+    let run = RunFacts {
+        workload: played.workload(),
+        schedule: played.schedule(),
+        attempts,
+        started_us,
+        accepted_within_us: accepted_within_ms * 1_000,
+        wait_was_cut: interrupts.count() >= 2 && missing > 0,
+    };
+    reader.judge(run, scope, 0, ledger_progress::reading).await
 }
 
 struct RunMonitor {
@@ -197,15 +235,15 @@ fn assemble(
     scenario: &Scenario,
     played: &RunResult,
     run: RunInfo,
-    facts: Option<&DatabaseSnapshot>,
-    ledger: Option<LedgerVerdict>,
+    judgement: Option<Judgement>,
     started_us: i64,
 ) -> RunReport {
     let mut intervals = played.timeline();
-    if let Some(facts) = facts {
-        let decided = facts.orders.iter().map(|row| row.decided_at_us - started_us);
+    if let Some(judgement) = &judgement {
+        let decided = judgement.decided_us.iter().map(|decided_us| decided_us - started_us);
         timeline::add_drain(&mut intervals, scenario.generator.interval_ms, decided, played.rows_to_come());
     }
+    let ledger = judgement.map(|judgement| judgement.verdict);
     let (totals, latency, generator) = (played.totals(), played.latencies(), played.health());
     let measured =
         expect::measure(&totals, &latency, &generator, &intervals, ledger.as_ref(), scenario.drain.rate);

@@ -18,6 +18,9 @@ pub enum InvalidRequest {
 }
 
 impl InvalidRequest {
+    /// The sale of [`Self::UnknownSale`].
+    pub(super) const UNKNOWN_SALE: &str = "no-such-sale";
+
     /// Each kind is equally likely.
     pub const ALL: [Self; 12] = [
         Self::UnknownSku,

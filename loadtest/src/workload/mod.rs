@@ -2,6 +2,7 @@
 //! repeated, and the ledger derives afterwards what each request must have become.
 
 mod invalid;
+mod ordered;
 mod render;
 mod spec;
 
@@ -10,11 +11,12 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use rand_distr::{Distribution, Zipf};
 use shared::catalogue::Sale;
-use shared::order::{IdempotencyKey, OrderId, OrderIdKey, PayloadDigest, UserId};
+use shared::order::{OrderId, OrderIdKey, PayloadDigest};
 
 use crate::scenario::{Buyers, RequestMix, Scenario};
 
 pub use invalid::InvalidRequest;
+pub use ordered::{OrderedLine, SaleSku};
 pub use render::RequestRenderer;
 pub use spec::{LINES_MAX, RequestKind, RequestSpec};
 
@@ -22,19 +24,14 @@ pub use spec::{LINES_MAX, RequestKind, RequestSpec};
 const REPLAY_BACK_MAX: u64 = 500;
 
 #[derive(Clone, Debug)]
-struct SkuEntry {
-    sku: String,
-    /// Maximum units in one line: the SKU's limit per buyer.
-    limit: u32,
-}
-
-#[derive(Clone, Debug)]
 pub struct Workload {
     seed: u64,
     run_id: u64,
     sale_id: String,
     currency: String,
-    skus: Vec<SkuEntry>,
+    /// Starts every buyer's id of this run.
+    user_prefix: String,
+    skus: Vec<SaleSku>,
     key: OrderIdKey,
     buyers: Buyers,
     kinds: KindThresholds,
@@ -72,23 +69,21 @@ enum DrawnKind {
 impl Workload {
     /// Generates requests for `sale`, whose SKUs `scenario`'s Zipf law ranks by name, hot ones (`HOT…`) first.
     ///
-    /// `run_id` separates this run's idempotency keys from another's; it changes nothing else.
+    /// `run_id` separates this run's idempotency keys and buyers from another's; it changes nothing else.
     pub fn new(scenario: &Scenario, sale: &Sale, key: OrderIdKey, run_id: u64) -> anyhow::Result<Self> {
         let mut skus: Vec<_> = sale
             .skus
             .iter()
-            .map(|(sku, terms)| SkuEntry {
-                sku: sku.as_str().to_owned(),
-                limit: terms.per_user_limit.unwrap_or(u32::MAX),
-            })
+            .map(|(sku, terms)| SaleSku { name: sku.as_str().to_owned(), terms: *terms })
             .collect();
-        skus.sort_by_key(|sku_entry| !sku_entry.sku.starts_with("HOT"));
+        skus.sort_by_key(|sku| !sku.name.starts_with("HOT"));
         let buyers = scenario.buyers;
         Ok(Self {
             seed: scenario.seed,
             run_id,
             sale_id: sale.id.as_str().to_owned(),
             currency: sale.currency.as_str().to_owned(),
+            user_prefix: format!("{:08x}-user-", (run_id >> 32) as u32),
             user_law: Zipf::new(f64::from(buyers.users), buyers.user_zipf)?,
             sku_law: Zipf::new(skus.len() as f64, buyers.sku_zipf)?,
             skus,
@@ -167,7 +162,8 @@ impl Workload {
         let lines = random.random_range(1..=lines_max);
         let mut quantities = [0; LINES_MAX];
         for (line, quantity) in quantities.iter_mut().take(lines).enumerate() {
-            let limit = self.sku_entry(first_sku, line).limit.min(self.buyers.quantity_max);
+            let limit = self.sale_sku(first_sku, line).terms.per_user_limit.unwrap_or(u32::MAX);
+            let limit = limit.min(self.buyers.quantity_max);
             *quantity = random.random_range(1..=limit) as u16;
         }
         RequestSpec {
@@ -185,8 +181,12 @@ impl Workload {
     }
 
     /// The SKU of an order's line: the first one and those that follow in rank, so that each occurs once.
-    fn sku_entry(&self, first_sku: u32, line: usize) -> &SkuEntry {
-        &self.skus[(first_sku as usize + line) % self.skus.len()]
+    fn sale_sku(&self, first_sku: u32, line: usize) -> &SaleSku {
+        &self.skus[self.sku_rank(first_sku, line)]
+    }
+
+    const fn sku_rank(&self, first_sku: u32, line: usize) -> usize {
+        (first_sku as usize + line) % self.skus.len()
     }
 
     pub fn idempotency_key(&self, spec: &RequestSpec) -> String {
@@ -200,23 +200,20 @@ impl Workload {
             return None;
         }
         let order = parse_order(&self.request(spec)).ok()?;
-        let user_id = UserId::parse(order.user_id.as_str()).ok()?;
-        let idempotency_key = IdempotencyKey::parse(&self.idempotency_key(spec)).ok()?;
-        let order_id = OrderId::derive(&self.key, &order.sale_id, &user_id, &idempotency_key);
-        Some((order_id, PayloadDigest::of(&order)))
+        Some((self.order_id(spec)?, PayloadDigest::of(&order)))
     }
 
     /// The body of `spec` as a value; for an invalid request, before the corruption.
     pub fn request(&self, spec: &RequestSpec) -> OrderRequest {
         let items = (0..usize::from(spec.lines))
             .map(|line| ItemRequest {
-                sku: self.sku_entry(spec.first_sku, line).sku.clone(),
+                sku: self.sale_sku(spec.first_sku, line).name.clone(),
                 quantity: u32::from(spec.quantities[line]),
             })
             .collect();
         OrderRequest {
             sale_id: self.sale_id.clone(),
-            user_id: format!("user-{}", spec.user),
+            user_id: format!("{}{}", self.user_prefix, spec.user),
             items,
             currency: self.currency.clone(),
             shipping_address: AddressRequest {

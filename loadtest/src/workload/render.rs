@@ -77,17 +77,18 @@ impl RequestRenderer {
     fn body(&mut self, workload: &Workload, spec: &RequestSpec, invalid: Option<InvalidRequest>) {
         self.text(b"{\"sale_id\":\"");
         self.text(match invalid {
-            Some(InvalidRequest::UnknownSale) => b"no-such-sale",
+            Some(InvalidRequest::UnknownSale) => InvalidRequest::UNKNOWN_SALE.as_bytes(),
             _ => workload.sale_id.as_bytes(),
         });
-        self.text(b"\",\"user_id\":\"user-");
+        self.text(b"\",\"user_id\":\"");
+        self.text(workload.user_prefix.as_bytes());
         self.digits(spec.user);
         self.text(b"\",\"items\":[");
         for line in 0..usize::from(spec.lines) {
             self.text(if line == 0 { b"{\"sku\":\"" } else { b",{\"sku\":\"" });
             self.text(match invalid {
                 Some(InvalidRequest::UnknownSku) if line == 0 => b"NOT-ON-SALE",
-                _ => workload.sku_entry(spec.first_sku, line).sku.as_bytes(),
+                _ => workload.sale_sku(spec.first_sku, line).name.as_bytes(),
             });
             self.text(b"\",\"quantity\":");
             self.digits(match invalid {

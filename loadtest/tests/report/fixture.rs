@@ -298,7 +298,7 @@ fn verdict(totals: &RequestTotals, timeline: &[Interval]) -> LedgerVerdict {
         dead_letters: 0,
         busiest_second: 1_987,
         cap: Some(2_000),
-        faults: Vec::new(),
+        ..LedgerVerdict::default()
     }
 }
 

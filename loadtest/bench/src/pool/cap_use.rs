@@ -50,7 +50,7 @@ impl CapUse {
         samples: &[CommitLatencySample],
     ) -> anyhow::Result<Self> {
         commits_us.sort_unstable();
-        let busiest_second = busiest_window(commits_us.iter().copied()) as u64;
+        let busiest_second = busiest_window(&commits_us) as u64;
         // In the first second the pool starts; then it must use the cap.
         let begin_us = commits_us.first().context("no order was committed")? + SECOND_US;
         let within = |from: i64, to: i64| {

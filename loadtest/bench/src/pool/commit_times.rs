@@ -10,7 +10,7 @@ use serde::Deserialize;
 use shared::order::OrderId;
 
 use super::SECOND_US;
-use loadtest::ledger::LedgerOrder;
+use loadtest::ledger::DecidedOrder;
 
 /// The environment that makes a worker log each settled order.
 pub(super) const LOG_ENVIRONMENT: [(&str, &str); 2] =
@@ -79,7 +79,7 @@ impl CommitResponses {
     /// killed at one of `kills_us` did not log the response, and sent no commit afterwards.
     pub(super) fn bounds(
         &self,
-        row: &LedgerOrder,
+        row: &DecidedOrder,
         clock_us: i64,
         kills_us: &[i64],
     ) -> anyhow::Result<CommitBounds> {
@@ -112,19 +112,10 @@ pub(super) fn busiest_second(commits: impl Iterator<Item = CommitBounds>) -> u64
 
 #[cfg(test)]
 mod tests {
-    use shared::order::PayloadDigest;
-
     use super::*;
 
-    fn row(number: u8, decided_at_us: i64) -> LedgerOrder {
-        LedgerOrder {
-            order_id: OrderId::from_bytes([number; 16]),
-            digest: PayloadDigest::from_bytes([0; 32]),
-            user_id: "buyer".to_owned(),
-            confirmed: true,
-            reason: None,
-            decided_at_us,
-        }
+    fn row(number: u8, decided_at_us: i64) -> DecidedOrder {
+        DecidedOrder { order_id: OrderId::from_bytes([number; 16]), decided_at_us }
     }
 
     fn line(number: u8, outcome: &str, answered_us: i64) -> String {

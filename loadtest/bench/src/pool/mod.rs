@@ -182,7 +182,7 @@ async fn play(args: &PoolArgs, environment: &Environment) -> anyhow::Result<Pool
     }
     let ended_us = wall_clock_us()?;
     stop(workers.drain(..)).await?;
-    let rows = LedgerReader::connect(&environment.read_url).await?.snapshot().await?.orders;
+    let rows = LedgerReader::connect(&environment.read_url).await?.decided_orders().await?;
     let responses = CommitResponses::read(&environment.directory().join("drain-worker.log"))?;
     // MariaDB's clock has microseconds, SQLite's milliseconds.
     let clock_us = if args.real { 1 } else { 1_000 };

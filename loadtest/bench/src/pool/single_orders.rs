@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::ensure;
 use drain_worker::tune::orders::Orders;
 use loadtest::environment::Environment;
-use loadtest::ledger::LedgerOrder;
+use loadtest::ledger::DecidedOrder;
 use shared::envelope::{EncodedOrder, encode_batch};
 use shared::order::OrderId;
 use shared::rocketmq::{DefaultContext, FutureProducer, FutureRecord, ProducerConfig};
@@ -48,13 +48,13 @@ pub(super) async fn publish(environment: &Environment) -> anyhow::Result<Publish
 }
 
 impl PublishedOrders {
-    pub(super) fn contains(&self, row: &LedgerOrder) -> bool {
+    pub(super) fn contains(&self, row: &DecidedOrder) -> bool {
         self.0.contains_key(&row.order_id)
     }
 
     /// # Errors
     /// If an order is missing in `rows`.
-    pub(super) fn latencies_ms(&self, rows: &[LedgerOrder]) -> anyhow::Result<Option<Spread>> {
+    pub(super) fn latencies_ms(&self, rows: &[DecidedOrder]) -> anyhow::Result<Option<Spread>> {
         let latencies: Vec<f64> = rows
             .iter()
             .filter_map(|row| Some((row.decided_at_us - self.0.get(&row.order_id)?) as f64 / 1_000.0))

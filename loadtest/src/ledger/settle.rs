@@ -1,0 +1,146 @@
+//! Waits, by id, until every accepted payload is settled or lost.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use shared::order::OrderId;
+use tokio::time::{Instant, sleep};
+
+use super::attempt::{Attempt, Attempts};
+use super::read::{IDS_MAX, LedgerReader};
+use super::scope::{RunScope, settled_in_reports};
+use crate::workload::Workload;
+
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// While other runs keep the drain busy, this many times the hidden time without an order of this run ends the wait.
+const BUSY_FACTOR: u32 = 10;
+
+/// The state of the wait.
+#[derive(Clone, Copy, Debug)]
+pub struct SettleProgress {
+    /// Accepted payloads that are not settled.
+    pub missing: usize,
+    /// Time since the drain last settled anything.
+    pub quiet: Duration,
+}
+
+impl LedgerReader {
+    /// Waits until each accepted payload is an order, a conflict or a dead letter. Ends early when nothing was settled
+    /// for as long as a published order can be hidden: what is missing then is lost. Returns the number of missing
+    /// payloads.
+    ///
+    /// A broken connection is opened again.
+    ///
+    /// # Errors
+    /// If the database stays away.
+    pub async fn settle(
+        &mut self,
+        workload: &Workload,
+        scope: &RunScope,
+        attempts: &Attempts,
+        progress: impl Fn(SettleProgress),
+    ) -> anyhow::Result<usize> {
+        let mut tries = 0;
+        let mut missing = loop {
+            match self.missing(workload, scope, attempts).await {
+                Ok(missing) => break missing,
+                Err(error) => self.recover(error, &mut tries).await?,
+            }
+        };
+        let hidden = Duration::from_micros(scope.hidden_us.unsigned_abs());
+        let (mut own_at, mut any_at, mut reported) = (Instant::now(), Instant::now(), None);
+        tries = 0;
+        while !missing.is_empty() {
+            let quiet = any_at.elapsed();
+            progress(SettleProgress { missing: missing.len(), quiet });
+            if own_at.elapsed() >= hidden && (quiet >= hidden || own_at.elapsed() >= hidden * BUSY_FACTOR) {
+                break;
+            }
+            sleep(PAUSE).await;
+            match self.look_for(&mut missing).await {
+                Ok((found, reports)) => {
+                    tries = 0;
+                    let settled = settled_in_reports(&reports);
+                    own_at = if found { Instant::now() } else { own_at };
+                    any_at = if found || reported != Some(settled) { Instant::now() } else { any_at };
+                    reported = Some(settled);
+                }
+                Err(error) => self.recover(error, &mut tries).await?,
+            }
+        }
+        Ok(missing.len())
+    }
+
+    /// One attempt of each accepted payload that is not settled.
+    async fn missing(
+        &mut self,
+        workload: &Workload,
+        scope: &RunScope,
+        attempts: &Attempts,
+    ) -> anyhow::Result<Vec<Attempt>> {
+        let mut rows = VecDeque::new();
+        let (mut last, mut ended) = (None, false);
+        let mut missing: Vec<Attempt> = Vec::new();
+        for order in attempts.by_order() {
+            let Some(order_id) = order.first().map(|attempt| attempt.order_id) else { continue };
+            let decided = loop {
+                match rows.front() {
+                    Some((row, _)) if *row < order_id => drop(rows.pop_front()),
+                    Some((row, payload)) => break (*row == order_id).then_some(*payload),
+                    None if ended => break None,
+                    None => {
+                        let page = self.decided_payloads(workload, scope, last).await?;
+                        last = page.last().map(|(row, _)| *row).or(last);
+                        ended = page.is_empty();
+                        rows.extend(page);
+                    }
+                }
+            };
+            let of_order = missing.len();
+            for attempt in order.iter().filter(|attempt| attempt.is_accepted()) {
+                let known = missing[of_order..].iter().any(|before| before.payload == attempt.payload);
+                if decided != Some(attempt.payload) && !known {
+                    missing.push(*attempt);
+                }
+            }
+        }
+        let mut elsewhere: Vec<_> = self
+            .conflicts(scope)
+            .await?
+            .into_iter()
+            .map(|conflict| (conflict.order_id, conflict.digest.into()))
+            .collect();
+        let letters = self.letters(workload, scope).await?;
+        elsewhere.extend(letters.iter().filter_map(|letter| Some((letter.order_id?, letter.digest?.into()))));
+        elsewhere.sort_unstable();
+        missing.retain(|attempt| elsewhere.binary_search(&(attempt.order_id, attempt.payload)).is_err());
+        Ok(missing)
+    }
+
+    /// Removes what is settled by now. Looks at part of a long list, and goes on only while it finds something.
+    async fn look_for(&mut self, missing: &mut Vec<Attempt>) -> anyhow::Result<(bool, Vec<String>)> {
+        let before = missing.len();
+        let mut looked_at = 0;
+        while looked_at < missing.len() {
+            let end = missing.len() - looked_at;
+            let part = &missing[end.saturating_sub(IDS_MAX)..end];
+            let ids: Vec<OrderId> = part.iter().map(|attempt| attempt.order_id).collect();
+            let settled = self.settled_payloads(&ids).await?;
+            let keep = |attempt: &Attempt| !settled.contains(&(attempt.order_id, attempt.payload));
+            let left = part.iter().filter(|attempt| keep(attempt)).count();
+            let found = part.len() - left;
+            missing.retain(keep);
+            looked_at += left;
+            if found == 0 {
+                break;
+            }
+        }
+        // The next look starts elsewhere.
+        let rest = missing.len();
+        if rest > IDS_MAX {
+            missing.rotate_right(IDS_MAX);
+        }
+        Ok((rest < before, self.reports().await?))
+    }
+}

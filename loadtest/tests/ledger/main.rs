@@ -1,0 +1,8 @@
+//! The ledger must be able to fail: each fault, planted in a database that the drain has written, is named, and no other
+//! one.
+
+#![allow(clippy::expect_used, clippy::panic, reason = "a fixture that fails fails the test")]
+
+mod fixture;
+mod planted;
+mod scope;

@@ -10,6 +10,7 @@ use anyhow::{Context, bail, ensure};
 use fc_model::process::{ProcessLaunch, free_address};
 use loadtest::environment::{Environment, Stack};
 use loadtest::scenario::{self, SALE_ID};
+use loadtest::target::RequestHead;
 use loadtest::workload::{RequestRenderer, Workload};
 use serde::Serialize;
 use shared::catalogue::Catalogue;
@@ -136,7 +137,7 @@ async fn measure(args: &ColdStartArgs, binary: &Path, stack: Stack) -> anyhow::R
         launch.arguments.extend(args.flags.iter().cloned());
         let mut order = Vec::new();
         let spec = workload.request_spec(u64::from(number));
-        RequestRenderer::default().render(&workload, &spec, "bench", &mut order);
+        RequestRenderer::default().render(&workload, &spec, &RequestHead::new("bench"), &mut order);
         start_once(&launch, address, args.initialize, &order)
     };
     // The first start has a cold page cache and a broker without producers: it does not count.

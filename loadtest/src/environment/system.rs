@@ -1,6 +1,5 @@
 //! The system under test: started here, or already running.
 
-use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use super::stack::{Environment, Stack};
 use crate::ledger::{LedgerReader, LedgerSystem, RunScope};
 use crate::report::TestedStack;
 use crate::scenario::Scenario;
+use crate::target::Target;
 use crate::workload::Workload;
 
 /// drain-worker's default of `--invisible-s`.
@@ -47,8 +47,7 @@ pub struct FaultPlan {
 /// A system that is already running.
 #[derive(Clone, Debug)]
 pub struct ExternalSystem {
-    /// `http://host:port`
-    pub target: String,
+    pub target: Target,
     /// For the ledger; `None`: no ledger.
     pub database_url: Option<DatabaseUrl>,
     /// The system's keys of order ids, `name=hex[,…]`; the ledger needs them.
@@ -62,9 +61,7 @@ pub struct ExternalSystem {
 pub struct SystemUnderTest {
     /// `None` if the system was already running.
     pub launched: Option<(Environment, Services)>,
-    pub target: SocketAddr,
-    /// Value of the `Host` header.
-    pub host: String,
+    pub target: Target,
     pub stack: TestedStack,
     /// `None`: no ledger.
     pub reader: Option<LedgerReader>,
@@ -98,8 +95,7 @@ impl SystemUnderTest {
         let key = keys.get(&sale.order_id_key).context("the sale's key")?.clone();
         let reader = LedgerReader::connect(&environment.read_url).await?;
         Ok(Self {
-            target: services.ingest,
-            host: "spillway".to_owned(),
+            target: Target::plain(services.ingest, "spillway"),
             stack: stack.into(),
             reader: Some(reader),
             workload: Workload::new(scenario, sale, key, rand::random())?,
@@ -111,12 +107,6 @@ impl SystemUnderTest {
 
     /// Uses a system that is already running.
     pub async fn attach(scenario: &Scenario, external: &ExternalSystem) -> anyhow::Result<Self> {
-        let authority = authority(&external.target)?;
-        let target = authority
-            .to_socket_addrs()
-            .with_context(|| format!("--target {}", external.target))?
-            .next()
-            .with_context(|| format!("--target {}: no address", external.target))?;
         let catalogue = match &external.catalogue {
             Some(path) => Catalogue::load(path)?,
             None => Catalogue::from_toml(&scenario.catalogue_toml())?,
@@ -143,8 +133,7 @@ impl SystemUnderTest {
         };
         Ok(Self {
             launched: None,
-            target,
-            host: authority.to_owned(),
+            target: external.target.clone(),
             stack: TestedStack::External,
             reader,
             workload: Workload::new(scenario, sale, key, rand::random())?,
@@ -223,13 +212,4 @@ async fn start_services(
     let ingest = if through_fc.is_some() { "fc-local" } else { "ingest-fn" };
     println!("Starting {ingest} and drain-worker ({} queues)", prepared.queues);
     Services::start(environment, catalogue_toml, drain_rate, through_fc).await
-}
-
-/// Returns `host:port` of `http://host:port`.
-fn authority(target: &str) -> anyhow::Result<&str> {
-    let authority = target.strip_prefix("http://").map(|rest| rest.trim_end_matches('/'));
-    match authority {
-        Some(authority) if authority.contains(':') && !authority.contains('/') => Ok(authority),
-        _ => bail!("--target {target}: use http://host:port; for TLS, run a local proxy"),
-    }
 }

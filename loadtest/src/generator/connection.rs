@@ -1,17 +1,18 @@
 //! One connection: bytes to write, bytes read, and the request in flight.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::SocketAddr;
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
 use super::in_flight::{InFlight, NoResponseCause};
 use super::response::{self, HttpResponse, ResponseParse};
+use crate::target::Target;
 
 #[derive(Debug)]
 pub(super) struct ClientConnection {
     stream: TcpStream,
+    tls: Option<Box<rustls::ClientConnection>>,
     connected: bool,
     pub(super) out: Vec<u8>,
     /// Bytes of `out` that were written.
@@ -34,12 +35,14 @@ pub(super) enum IoProgress {
 }
 
 impl ClientConnection {
-    pub(super) fn open(address: SocketAddr, registry: &Registry, token: Token) -> std::io::Result<Self> {
-        let mut stream = TcpStream::connect(address)?;
+    pub(super) fn open(target: &Target, registry: &Registry, token: Token) -> std::io::Result<Self> {
+        let mut stream = TcpStream::connect(target.address)?;
         stream.set_nodelay(true)?;
         registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+        let session = target.tls.as_ref().map(|tls| tls.session().map(Box::new));
         Ok(Self {
             stream,
+            tls: session.transpose().map_err(std::io::Error::other)?,
             connected: false,
             out: Vec::with_capacity(1_024),
             written: 0,
@@ -52,12 +55,13 @@ impl ClientConnection {
         })
     }
 
-    pub(super) const fn is_connected(&self) -> bool {
-        self.connected
+    /// True once requests can be sent: connected and, with TLS, after the handshake.
+    pub(super) fn is_open(&self) -> bool {
+        self.connected && self.tls.as_ref().is_none_or(|tls| !tls.is_handshaking())
     }
 
-    pub(super) const fn is_written(&self) -> bool {
-        self.written == self.out.len()
+    pub(super) fn is_written(&self) -> bool {
+        self.written == self.out.len() && self.tls.as_ref().is_none_or(|tls| !tls.wants_write())
     }
 
     /// Starts to send `out`, at first only `allowed` bytes.
@@ -96,18 +100,64 @@ impl ClientConnection {
 
     fn write(&mut self) -> IoProgress {
         while self.written < self.allowed {
-            match self.stream.write(&self.out[self.written..self.allowed]) {
+            let bytes = &self.out[self.written..self.allowed];
+            let written = match &mut self.tls {
+                // The session keeps everything, before the end of the handshake too.
+                Some(tls) => tls.writer().write(bytes),
+                None => self.stream.write(bytes),
+            };
+            match written {
                 Ok(0) => return IoProgress::Broken(NoResponseCause::Reset),
                 Ok(bytes) => self.written += bytes,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return IoProgress::Nothing,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => {
-                    self.peer_gone = error.kind() == ErrorKind::BrokenPipe;
-                    return IoProgress::Broken(NoResponseCause::Reset);
-                }
+                Err(error) => return self.write_failed(&error),
+            }
+        }
+        self.write_tls()
+    }
+
+    /// Writes what the TLS session has for the server.
+    fn write_tls(&mut self) -> IoProgress {
+        let Some(tls) = &mut self.tls else { return IoProgress::Nothing };
+        while tls.wants_write() {
+            match tls.write_tls(&mut self.stream) {
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return IoProgress::Nothing,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return self.write_failed(&error),
             }
         }
         IoProgress::Nothing
+    }
+
+    fn write_failed(&mut self, error: &std::io::Error) -> IoProgress {
+        self.peer_gone = error.kind() == ErrorKind::BrokenPipe;
+        IoProgress::Broken(NoResponseCause::Reset)
+    }
+
+    /// Reads from the stream or, with TLS, decrypts; 0 at the end of the stream.
+    fn read(&mut self, scratch: &mut [u8]) -> std::io::Result<usize> {
+        let Some(tls) = &mut self.tls else { return self.stream.read(scratch) };
+        loop {
+            match tls.reader().read(scratch) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                read => return read,
+            }
+            if tls.read_tls(&mut self.stream)? == 0 {
+                return Ok(0);
+            }
+            let processed = tls.process_new_packets();
+            // The handshake's next message, or an alert that says why it failed.
+            while tls.wants_write() {
+                match tls.write_tls(&mut self.stream) {
+                    // The socket becomes writable again.
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                    written => written?,
+                };
+            }
+            processed.map_err(std::io::Error::other)?;
+        }
     }
 
     /// True if the peer of a broken connection had closed it before the request in flight arrived: the request was not
@@ -120,6 +170,10 @@ impl ClientConnection {
                 || self.stream.take_error().is_ok_and(|error| error.is_some_and(is_broken_pipe)))
     }
 
+    fn end_cause(&self) -> NoResponseCause {
+        if self.is_open() { NoResponseCause::Reset } else { NoResponseCause::Connect }
+    }
+
     /// Reads the available bytes; calls `answered` with each complete response.
     pub(super) fn readable<R>(
         &mut self,
@@ -127,24 +181,12 @@ impl ClientConnection {
         answered: impl FnOnce(HttpResponse<'_>) -> R,
     ) -> Result<Option<R>, NoResponseCause> {
         loop {
-            let bytes = match self.stream.read(scratch) {
-                Ok(0) => {
-                    return Err(if self.connected {
-                        NoResponseCause::Reset
-                    } else {
-                        NoResponseCause::Connect
-                    });
-                }
+            let bytes = match self.read(scratch) {
+                Ok(0) => return Err(self.end_cause()),
                 Ok(bytes) => bytes,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(_) => {
-                    return Err(if self.connected {
-                        NoResponseCause::Reset
-                    } else {
-                        NoResponseCause::Connect
-                    });
-                }
+                Err(_) => return Err(self.end_cause()),
             };
             if self.flight.is_none() {
                 // No request is in flight.
@@ -169,7 +211,7 @@ impl ClientConnection {
                 ResponseParse::Invalid => return Err(NoResponseCause::Protocol),
             }
             // A read that does not fill the buffer has emptied the socket (epoll(7), edge-triggered streams).
-            if bytes < scratch.len() {
+            if bytes < scratch.len() && self.tls.is_none() {
                 return Ok(None);
             }
         }

@@ -21,14 +21,14 @@ mod timers;
 mod wake_timer;
 mod worker;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context;
 
-use crate::scenario::{ClientBehaviour, Scenario, SendSchedule};
+use crate::scenario::{ClientBehaviour, Scenario, SendSchedule, THREAD_RPS};
+use crate::target::Target;
 use crate::workload::Workload;
 use clock::PlanClock;
 use codes::CodeTable;
@@ -40,9 +40,6 @@ pub(crate) use result::RunResult;
 pub(crate) use result::quantiles;
 pub(crate) use shared::http::raise_open_files;
 
-/// Maximum requests a second of one thread.
-const THREAD_RPS: f64 = 60_000.0;
-
 /// Time from the start of the threads to the start of the plan.
 const START_DELAY: Duration = Duration::from_millis(100);
 
@@ -51,8 +48,7 @@ pub(crate) struct SendPlan {
     pub schedule: SendSchedule,
     pub workload: Workload,
     pub clients: ClientBehaviour,
-    pub target: SocketAddr,
-    pub host: String,
+    pub target: Target,
     pub threads: usize,
     /// True to keep the order ids of the responses, 16 bytes each.
     pub keep_order_ids: bool,
@@ -63,10 +59,10 @@ pub(crate) struct SendPlan {
 }
 
 impl SendPlan {
-    pub(crate) fn new(scenario: &Scenario, workload: Workload, target: SocketAddr) -> Self {
+    pub(crate) fn new(scenario: &Scenario, workload: Workload, target: Target) -> Self {
         let schedule = SendSchedule::new(&scenario.phases);
         let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
-        let wanted = (schedule.peak_rps() / THREAD_RPS).ceil() as usize;
+        let wanted = (schedule.peak_rps() / f64::from(THREAD_RPS)).ceil() as usize;
         let threads = match scenario.generator.threads {
             0 => wanted.clamp(1, cpus),
             threads => threads as usize,
@@ -76,7 +72,6 @@ impl SendPlan {
             workload,
             clients: scenario.clients,
             target,
-            host: target.to_string(),
             threads,
             keep_order_ids: false,
             pin_to: Vec::new(),

@@ -1,17 +1,16 @@
 //! The connections of a thread. Free ones are reused last in, first out, so that few stay warm.
 
-use std::net::SocketAddr;
-
 use mio::{Registry, Token};
 
 use super::connection::ClientConnection;
 use super::in_flight::InFlight;
 use super::timers::ConnectionSlot;
+use crate::target::Target;
 
 /// Connections by slot; the slot number is also the token.
 #[derive(Debug)]
 pub(super) struct ConnectionPool {
-    target: SocketAddr,
+    target: Target,
     slots: Vec<Option<ClientConnection>>,
     free_slots: Vec<usize>,
     idle: Vec<usize>,
@@ -22,7 +21,7 @@ pub(super) struct ConnectionPool {
 }
 
 impl ConnectionPool {
-    pub(super) const fn new(target: SocketAddr, connections_max: usize) -> Self {
+    pub(super) const fn new(target: Target, connections_max: usize) -> Self {
         Self {
             target,
             slots: Vec::new(),
@@ -58,7 +57,7 @@ impl ConnectionPool {
             self.slots.push(None);
             self.slots.len() - 1
         });
-        match ClientConnection::open(self.target, registry, Token(slot)) {
+        match ClientConnection::open(&self.target, registry, Token(slot)) {
             Ok(connection) => {
                 self.slots[slot] = Some(connection);
                 self.open += 1;

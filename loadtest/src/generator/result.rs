@@ -13,7 +13,7 @@ use super::record::{CensoredLatency, SendRecord};
 use crate::ledger::{AnswerMatch, Attempt, AttemptEnding, Attempts, Payload, nothing_was_published};
 use crate::report::{CurvePoint, GeneratorHealth, Interval, LatencyReport, Quantiles, RequestTotals};
 use crate::scenario::SendSchedule;
-use crate::workload::{RequestKind, RequestSpec, Workload};
+use crate::workload::{InvalidRequest, RequestKind, RequestSpec, Workload};
 
 /// Maximum examples of each kind of surprise.
 const EXAMPLES_MAX: usize = 3;
@@ -229,6 +229,12 @@ fn surprise(kind: RequestKind, end: RequestEnd, code: Option<&str>) -> Option<St
     match (kind, end) {
         (RequestKind::Invalid(what), RequestEnd::Accepted) => {
             Some(format!("an invalid request ({what:?}) was accepted (202)"))
+        }
+        // The gateway's signature, too, allows one key only.
+        (RequestKind::Invalid(InvalidRequest::TwoKeys), RequestEnd::Refused)
+            if code == Some("signature_invalid") =>
+        {
+            None
         }
         (RequestKind::Invalid(what), RequestEnd::Refused) if code != Some(what.code()) => {
             Some(format!("an invalid request ({what:?}) was refused as {}", code.unwrap_or("?")))

@@ -1,7 +1,7 @@
 //! The generator against small test servers: each counts its requests, and both counts must agree.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use shared::catalogue::Catalogue;
@@ -93,7 +93,7 @@ fn plan(scenario: &Scenario, target: SocketAddr) -> SendPlan {
     let sale = catalogue.sale(&SaleId::parse(SALE_ID).expect("valid")).expect("there");
     let key = OrderIdKey::new(&[3; 32]).expect("long enough");
     let workload = Workload::new(scenario, sale, key, 9).expect("laws in range");
-    SendPlan::new(scenario, workload, target)
+    SendPlan::new(scenario, workload, Target::plain(target, "test"))
 }
 
 #[test]
@@ -204,7 +204,8 @@ fn a_request_on_a_connection_that_the_server_had_closed_is_told_from_one_that_it
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("bound");
         let mut client =
-            connection::ClientConnection::open(address, poll.registry(), mio::Token(0)).expect("opens");
+            connection::ClientConnection::open(&Target::plain(address, ""), poll.registry(), mio::Token(0))
+                .expect("opens");
         let (mut server, _) = listener.accept().expect("connects");
         client.answered = 1;
         client.out.extend_from_slice(b"request");
@@ -357,6 +358,17 @@ fn a_stopped_run_accounts_for_every_request() {
     assert_eq!(totals.sent as usize, server.requests.load(Ordering::SeqCst));
     assert_eq!(totals.accepted, totals.sent);
     assert!(totals.sent < totals.planned);
+}
+
+#[test]
+fn a_thread_more_is_planned_for_each_60_000_requests_a_second_as_documented() {
+    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+    for (rps, threads) in [(100.0, 1), (60_000.0, 1), (60_001.0, 2), (180_001.0, 4)] {
+        let plan = plan(&scenario(rps, 0.1), ([127, 0, 0, 1], 1).into());
+        assert_eq!(plan.threads, threads.min(cpus), "{rps}");
+    }
+    let schema = serde_json::to_string(&schemars::schema_for!(Scenario)).expect("JSON");
+    assert!(schema.contains("one per 60,000 requests a second"));
 }
 
 #[test]

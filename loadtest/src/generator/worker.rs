@@ -83,7 +83,7 @@ impl SendLoop {
         let wake_timer = WakeTimer::new(&poll, WAKE_TIMER)?;
         let connections_max = (u64::from(plan.clients.connections_max) / threads).max(1);
         Ok(Self {
-            pool: ConnectionPool::new(plan.target, connections_max as usize),
+            pool: ConnectionPool::new(plan.target.clone(), connections_max as usize),
             record: ThreadRecord::new(&plan, codes, threads),
             plan,
             live,
@@ -223,12 +223,16 @@ impl SendLoop {
     fn send(&mut self, slot: usize, mut flight: InFlight, now: u64) {
         let Some(connection) = self.pool.get(slot) else { return };
         connection.out.clear();
-        let head =
-            self.renderer.render(&self.plan.workload, &flight.spec, &self.plan.host, &mut connection.out);
+        let head = self.renderer.render(
+            &self.plan.workload,
+            &flight.spec,
+            &self.plan.target.head,
+            &mut connection.out,
+        );
         let whole = connection.out.len();
         let slow = flight.is_slow();
         let allowed = if slow { head + (whole - head) / 2 } else { whole };
-        flight.sent_ns = connection.is_connected().then_some(now);
+        flight.sent_ns = connection.is_open().then_some(now);
         connection.part = (whole - allowed).div_ceil(TRICKLES);
         connection.flight = Some(flight);
         let progress = connection.send(allowed);
@@ -267,13 +271,19 @@ impl SendLoop {
 
     fn writable(&mut self, slot: usize, now: u64) {
         let Some(connection) = self.pool.get(slot) else { return };
-        if connection.is_connected() && connection.is_written() {
+        if connection.is_open() && connection.is_written() {
             return;
         }
-        let progress = connection.writable();
-        if let IoProgress::Broken(cause) = progress {
-            self.fail(slot, cause, now);
-        } else if connection.is_connected()
+        match connection.writable() {
+            IoProgress::Broken(cause) => self.fail(slot, cause, now),
+            IoProgress::Nothing => self.opened(slot, now),
+        }
+    }
+
+    /// Records the send of a request that has waited for its connection to open.
+    fn opened(&mut self, slot: usize, now: u64) {
+        if let Some(connection) = self.pool.get(slot)
+            && connection.is_open()
             && let Some(flight) = &mut connection.flight
             && flight.sent_ns.is_none()
         {
@@ -286,7 +296,10 @@ impl SendLoop {
     /// `closed`: the server has closed its side, perhaps together with its response.
     fn readable(&mut self, slot: usize, closed: bool, now: u64) {
         let Some(connection) = self.pool.get(slot) else { return };
-        match connection.readable(&mut self.scratch, |answer| parse_response(&answer)) {
+        let read = connection.readable(&mut self.scratch, |answer| parse_response(&answer));
+        // The last message of a handshake may have arrived.
+        self.opened(slot, now);
+        match read {
             Ok(None) => {}
             Ok(Some(mut parsed)) => {
                 parsed.close |= closed;

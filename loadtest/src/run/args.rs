@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use shared::config::{DatabaseUrl, Secret};
 
 use super::overrides::Overrides;
+use super::target_args::TargetArgs;
 use crate::environment::{ExternalSystem, Stack};
 
 /// Play a scenario and report: requests offered, accepted and shed, latency, and whether the ledger adds up.
@@ -32,9 +33,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "FLAGS", num_args = 0..=1, default_missing_value = "", allow_hyphen_values = true)]
     pub through_fc: Option<String>,
 
-    /// Send to a system that is already running: http://host:port
-    #[arg(long, value_name = "URL", conflicts_with_all = ["real", "through_fc", "kill_worker", "kill_broker"])]
-    pub target: Option<String>,
+    #[command(flatten)]
+    pub reach: TargetArgs,
 
     /// With --target: the system's database, for the ledger; prefer the environment variable
     #[arg(long, env = "SPILLWAY_DATABASE_URL", value_name = "URL", hide_env_values = true)]
@@ -89,6 +89,7 @@ const EXAMPLES: &str = "Examples:
   loadtest run flash-sale --real --drain-rate 3000 --phase constant:100:3s --phase linear:100:20000:1s --phase constant:20000:10s
   loadtest run flash-sale --through-fc '--concurrency 100 --instances-max 4 --pad-cold-start container'
   loadtest run baseline --target http://127.0.0.1:9000
+  loadtest run baseline --target https://staging.shop.test/sale --sign --header 'X-Spillway-User: {user}'
 
 Exit codes: 0 the ledger adds up and every expectation holds, 1 not so, or the run failed, 2 wrong flags,
 64 a faulty scenario, 130 ended by Ctrl-C (the report is written).";
@@ -103,13 +104,18 @@ impl RunArgs {
         Some(self.through_fc.as_ref()?.split_whitespace().map(str::to_owned).collect())
     }
 
-    pub(super) fn external(&self) -> Option<ExternalSystem> {
-        Some(ExternalSystem {
-            target: self.target.clone()?,
+    /// `None` without `--target`.
+    ///
+    /// # Errors
+    /// If the target cannot be reached.
+    pub(super) fn external(&self) -> anyhow::Result<Option<ExternalSystem>> {
+        let Some(target) = self.reach.target()? else { return Ok(None) };
+        Ok(Some(ExternalSystem {
+            target,
             database_url: self.database_url.clone(),
             order_id_keys: self.order_id_keys.as_ref().map(|keys| keys.expose().clone()),
             catalogue: self.catalogue.clone(),
             sale_id: self.sale.clone(),
-        })
+        }))
     }
 }

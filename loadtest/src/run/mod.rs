@@ -10,6 +10,7 @@ mod progress;
 mod sampler;
 mod session;
 mod summary;
+mod target_args;
 mod timeline;
 
 use std::path::Path;
@@ -51,7 +52,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         kill_broker: args.kill_broker,
         at_rows: args.kill_at_rows,
     };
-    let mut system = match args.external() {
+    let mut system = match args.external()? {
         Some(external) => SystemUnderTest::attach(&scenario, &external).await?,
         None => {
             let sale = OfferedSale { catalogue_toml: scenario.catalogue_toml(), sale_id: SALE_ID.to_owned() };

@@ -40,8 +40,7 @@ pub async fn play(
     pin_to: &[usize],
     interrupts: &Interrupts,
 ) -> anyhow::Result<RunReport> {
-    let mut plan = SendPlan::new(scenario, system.workload.clone(), system.target);
-    plan.host.clone_from(&system.host);
+    let mut plan = SendPlan::new(scenario, system.workload.clone(), system.target.clone());
     plan.pin_to = pin_to.to_vec();
     println!(
         "Playing {}: {} requests in {:.1} s, {:.0}/s at the peak; the drain's cap is {}/s\n",

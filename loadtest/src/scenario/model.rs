@@ -158,11 +158,14 @@ pub struct DrainSettings {
     pub rate: u32,
 }
 
+/// Maximum requests a second that are planned for one sending thread.
+pub const THREAD_RPS: u32 = 60_000;
+
 /// The generator's own bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct GeneratorSettings {
-    /// Sending threads; 0: one per 40,000 requests a second at the peak, at most the number of processors.
+    /// Sending threads; 0: one per 60,000 requests a second at the peak, at most the number of processors.
     pub threads: u32,
     /// Latencies are void if more than one in 1,000 requests was sent later than this, microseconds.
     pub slip_p999_us_max: u32,

@@ -189,6 +189,10 @@ impl Workload {
         (first_sku as usize + line) % self.skus.len()
     }
 
+    pub fn user_id(&self, spec: &RequestSpec) -> String {
+        format!("{}{}", self.user_prefix, spec.user)
+    }
+
     pub fn idempotency_key(&self, spec: &RequestSpec) -> String {
         format!("{:016x}-{}", self.run_id, spec.origin)
     }
@@ -213,7 +217,7 @@ impl Workload {
             .collect();
         OrderRequest {
             sale_id: self.sale_id.clone(),
-            user_id: format!("{}{}", self.user_prefix, spec.user),
+            user_id: self.user_id(spec),
             items,
             currency: self.currency.clone(),
             shipping_address: AddressRequest {

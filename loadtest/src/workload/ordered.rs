@@ -50,7 +50,7 @@ impl Workload {
             RequestKind::Invalid(InvalidRequest::UnknownSale) => InvalidRequest::UNKNOWN_SALE,
             _ => &self.sale_id,
         };
-        let user_id = UserId::parse(&format!("{}{}", self.user_prefix, spec.user)).ok()?;
+        let user_id = UserId::parse(&self.user_id(spec)).ok()?;
         let idempotency_key = IdempotencyKey::parse(&self.idempotency_key(spec)).ok()?;
         Some(OrderId::derive(&self.key, &SaleId::parse(sale_id).ok()?, &user_id, &idempotency_key))
     }

@@ -6,6 +6,7 @@ use shared::order::SaleId;
 
 use super::*;
 use crate::scenario::RatePhase;
+use crate::target::RequestHead;
 
 fn scenario() -> Scenario {
     Scenario {
@@ -33,7 +34,7 @@ fn workload(scenario: &Scenario, run_id: u64) -> Workload {
 /// Head and body of a rendered request.
 fn rendered(workload: &Workload, spec: &RequestSpec) -> (String, Vec<u8>) {
     let mut out = Vec::new();
-    let head = RequestRenderer::default().render(workload, spec, "test.local", &mut out);
+    let head = RequestRenderer::default().render(workload, spec, &RequestHead::new("test.local"), &mut out);
     (String::from_utf8(out[..head].to_vec()).expect("text"), out[head..].to_vec())
 }
 

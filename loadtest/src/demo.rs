@@ -122,6 +122,7 @@ fn scenario(args: &DemoArgs) -> Scenario {
             RatePhase::Constant { rps: burst, seconds: (rest / burst).max(0.1) },
             quiet,
         ],
+        arrivals: Default::default(),
         sale: ScenarioSale::default(),
         // A third of the orders request the first of the four SKUs, the hot one.
         buyers: Buyers {

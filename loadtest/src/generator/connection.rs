@@ -25,6 +25,8 @@ pub(super) struct ClientConnection {
     partial: Vec<u8>,
     pub(super) flight: Option<InFlight>,
     pub(super) answered: u32,
+    /// Distinguishes this idle time from any other; `None` while it is in use.
+    pub(super) idle_since: Option<u64>,
     /// True once the peer has refused bytes after it had closed its side.
     peer_gone: bool,
 }
@@ -51,6 +53,7 @@ impl ClientConnection {
             partial: Vec::new(),
             flight: None,
             answered: 0,
+            idle_since: None,
             peer_gone: false,
         })
     }

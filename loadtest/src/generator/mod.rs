@@ -60,7 +60,7 @@ pub(crate) struct SendPlan {
 
 impl SendPlan {
     pub(crate) fn new(scenario: &Scenario, workload: Workload, target: Target) -> Self {
-        let schedule = SendSchedule::new(&scenario.phases);
+        let schedule = SendSchedule::with_spacing(&scenario.phases, scenario.arrivals, scenario.seed);
         let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
         let wanted = (schedule.peak_rps() / f64::from(THREAD_RPS)).ceil() as usize;
         let threads = match scenario.generator.threads {

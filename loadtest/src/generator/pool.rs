@@ -1,5 +1,7 @@
 //! The connections of a thread. Free ones are reused last in, first out, so that few stay warm.
 
+use std::collections::{HashMap, VecDeque};
+
 use mio::{Registry, Token};
 
 use super::connection::ClientConnection;
@@ -7,13 +9,28 @@ use super::in_flight::InFlight;
 use super::timers::ConnectionSlot;
 use crate::target::Target;
 
+/// Ends of idle times that may remain in the queue beyond two for each open connection.
+const STALE_MAX: usize = 64;
+
+/// The place of a free connection, until it is taken or closed.
+#[derive(Clone, Copy, Debug)]
+struct IdlePlace {
+    slot: usize,
+    since: u64,
+}
+
 /// Connections by slot; the slot number is also the token.
 #[derive(Debug)]
 pub(super) struct ConnectionPool {
     target: Target,
     slots: Vec<Option<ClientConnection>>,
     free_slots: Vec<usize>,
-    idle: Vec<usize>,
+    /// Free connections, the last one at the back, and places that are free no more.
+    idle: VecDeque<IdlePlace>,
+    /// Free connections by buyer, if each has its own, and places that are free no more.
+    by_buyer: Option<HashMap<u32, IdlePlace>>,
+    idle_count: usize,
+    releases: u64,
     connections_max: usize,
     open: usize,
     opened: u64,
@@ -21,12 +38,16 @@ pub(super) struct ConnectionPool {
 }
 
 impl ConnectionPool {
-    pub(super) const fn new(target: Target, connections_max: usize) -> Self {
+    /// `per_buyer`: a connection carries the requests of one buyer only.
+    pub(super) fn new(target: Target, connections_max: usize, per_buyer: bool) -> Self {
         Self {
             target,
-            slots: Vec::new(),
-            free_slots: Vec::new(),
-            idle: Vec::new(),
+            slots: Vec::with_capacity(connections_max),
+            free_slots: Vec::with_capacity(connections_max),
+            idle: VecDeque::with_capacity(2 * connections_max + STALE_MAX),
+            by_buyer: per_buyer.then(HashMap::new),
+            idle_count: 0,
+            releases: 0,
             connections_max,
             open: 0,
             opened: 0,
@@ -38,20 +59,39 @@ impl ConnectionPool {
         self.slots.get_mut(slot)?.as_mut()
     }
 
-    pub(super) fn idle(&mut self) -> Option<usize> {
-        while let Some(slot) = self.idle.pop() {
+    /// Takes a free connection for a request of `buyer`.
+    pub(super) fn take_idle(&mut self, buyer: u32) -> Option<usize> {
+        if let Some(by_buyer) = &mut self.by_buyer {
+            let place = by_buyer.remove(&buyer)?;
+            return self.take(place);
+        }
+        while let Some(place) = self.idle.pop_back() {
             // The peer may have closed it meanwhile.
-            if self.slots[slot].as_ref().is_some_and(|connection| connection.flight.is_none()) {
+            if let Some(slot) = self.take(place) {
                 return Some(slot);
             }
         }
         None
     }
 
-    /// Opens another connection; `None` at the maximum.
+    fn take(&mut self, place: IdlePlace) -> Option<usize> {
+        let connection = self.slots.get_mut(place.slot)?.as_mut()?;
+        connection.idle_since.take_if(|since| *since == place.since)?;
+        self.idle_count -= 1;
+        Some(place.slot)
+    }
+
+    /// Opens another connection, at the maximum in the place of the one that another buyer has left free for longest;
+    /// `None` if there is none.
     pub(super) fn open(&mut self, registry: &Registry) -> Option<std::io::Result<usize>> {
         if self.open >= self.connections_max {
-            return None;
+            let oldest = loop {
+                let place = self.idle.pop_front()?;
+                if let Some(slot) = self.take(place) {
+                    break slot;
+                }
+            };
+            self.close(oldest, registry);
         }
         let slot = self.free_slots.pop().unwrap_or_else(|| {
             self.slots.push(None);
@@ -76,19 +116,38 @@ impl ConnectionPool {
     pub(super) fn close(&mut self, slot: usize, registry: &Registry) -> Option<InFlight> {
         let mut connection = self.slots.get_mut(slot)?.take()?;
         connection.deregister(registry);
-        self.idle.retain(|idle| *idle != slot);
+        self.idle_count -= usize::from(connection.idle_since.is_some());
         self.free_slots.push(slot);
         self.open -= 1;
         connection.flight.take()
     }
 
-    /// Frees a connection whose request has ended.
-    pub(super) fn release(&mut self, slot: usize) {
-        self.idle.push(slot);
+    /// Frees a connection whose request, of `buyer`, has ended.
+    pub(super) fn release(&mut self, slot: usize, buyer: u32) {
+        let Some(connection) = self.slots.get_mut(slot).and_then(Option::as_mut) else { return };
+        self.releases += 1;
+        let place = IdlePlace { slot, since: self.releases };
+        connection.idle_since = Some(place.since);
+        self.idle_count += 1;
+        if self.idle.len() >= 2 * self.open + STALE_MAX {
+            let slots = &self.slots;
+            self.idle.retain(|idle| {
+                slots[idle.slot].as_ref().is_some_and(|connection| connection.idle_since == Some(idle.since))
+            });
+        }
+        self.idle.push_back(place);
+        if let Some(by_buyer) = &mut self.by_buyer {
+            by_buyer.insert(buyer, place);
+        }
     }
 
-    pub(super) fn under_way(&self) -> usize {
-        self.open - self.idle.len()
+    /// True if a connection of one buyer must not carry another's request.
+    pub(super) const fn is_per_buyer(&self) -> bool {
+        self.by_buyer.is_some()
+    }
+
+    pub(super) const fn under_way(&self) -> usize {
+        self.open - self.idle_count
     }
 
     pub(super) fn is_under_way(&self, place: ConnectionSlot) -> bool {

@@ -1,5 +1,6 @@
 //! The generator against small test servers: each counts its requests, and both counts must agree.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -74,6 +75,7 @@ fn scenario(rps: f64, seconds: f64) -> Scenario {
         about: String::new(),
         seed: 1,
         phases: vec![RatePhase::Constant { rps, seconds }],
+        arrivals: Default::default(),
         sale: Default::default(),
         buyers: Default::default(),
         mix: RequestMix { replays: 0.0, changed: 0.0, invalid: 0.0, hang_ups: 0.0, slow_bodies: 0.0 },
@@ -303,6 +305,31 @@ fn connections_are_renewed_as_the_scenario_demands() {
     assert_eq!(played.totals().accepted, 100);
     assert!(server.connections.load(Ordering::SeqCst) >= 20);
     assert_eq!(played.health().connections_opened as usize, server.connections.load(Ordering::SeqCst));
+}
+
+#[test]
+fn a_connection_carries_the_requests_of_one_buyer_only() {
+    static BUYERS: std::sync::Mutex<BTreeMap<u16, BTreeSet<String>>> = std::sync::Mutex::new(BTreeMap::new());
+    let server = serve(|request, _, stream| {
+        let user =
+            request.split("\"user_id\":\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a buyer");
+        let port = stream.peer_addr().expect("connected").port();
+        BUYERS.lock().expect("sound").entry(port).or_default().insert(user.to_owned());
+        answer(stream, "202 Accepted", "", "{}")
+    });
+    let mut scenario = scenario(400.0, 0.5);
+    // Ten buyers, who come back, on at most four connections.
+    scenario.buyers.users = 10;
+    scenario.clients.connection_per_buyer = true;
+    let played = play(&scenario, server.address);
+    assert_eq!(played.totals().accepted, 200);
+    assert!(played.health().connections_max <= 4);
+    let buyers = BUYERS.lock().expect("sound").clone();
+    assert!(buyers.values().all(|buyers| buyers.len() == 1), "{buyers:?}");
+    let distinct: BTreeSet<_> = buyers.values().flatten().collect();
+    assert_eq!(distinct.len(), 10);
+    // Some returned before their connection was another's.
+    assert!(buyers.len() < 200, "{}", buyers.len());
 }
 
 #[test]

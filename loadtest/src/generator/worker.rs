@@ -83,7 +83,11 @@ impl SendLoop {
         let wake_timer = WakeTimer::new(&poll, WAKE_TIMER)?;
         let connections_max = (u64::from(plan.clients.connections_max) / threads).max(1);
         Ok(Self {
-            pool: ConnectionPool::new(plan.target.clone(), connections_max as usize),
+            pool: ConnectionPool::new(
+                plan.target.clone(),
+                connections_max as usize,
+                plan.clients.connection_per_buyer,
+            ),
             record: ThreadRecord::new(&plan, codes, threads),
             plan,
             live,
@@ -190,12 +194,21 @@ impl SendLoop {
         let slip_ns = now.saturating_sub(flight.due_ns);
         self.record.slipped(slip_ns);
         self.tally.slip_us_max = self.tally.slip_us_max.max(slip_ns / 1_000);
-        if let Some(slot) = self.pool.idle() {
+        if let Some(slot) = self.pool.take_idle(flight.spec.user) {
             self.send(slot, flight, now);
         } else {
             self.waiting.push_back(flight);
             self.open_for_waiting(now);
         }
+    }
+
+    /// The request that waits for longest and may use a connection of `buyer`.
+    fn next_waiting(&mut self, buyer: u32) -> Option<InFlight> {
+        let is_other = |flight: &InFlight| self.pool.is_per_buyer() && flight.spec.user != buyer;
+        if self.waiting.front().is_none_or(is_other) {
+            return None;
+        }
+        self.waiting.pop_front()
     }
 
     /// Opens a connection if requests wait and the maximum allows one more.
@@ -318,13 +331,15 @@ impl SendLoop {
         let spent =
             parsed.close || !connection.is_written() || (used_up > 0 && connection.answered >= used_up);
         self.end(flight, parsed.end, now, Some(parsed));
+        let buyer = flight.spec.user;
         if spent {
             self.pool.close(slot, self.poll.registry());
             self.open_for_waiting(now);
-        } else if let Some(next) = self.waiting.pop_front() {
+        } else if let Some(next) = self.next_waiting(buyer) {
             self.send(slot, next, now);
         } else {
-            self.pool.release(slot);
+            self.pool.release(slot, buyer);
+            self.open_for_waiting(now);
         }
     }
 

@@ -138,12 +138,12 @@ mod tests {
             let fields = before[section].as_object().expect("an object").keys();
             fields.map(move |field| format!("{section}.{field}"))
         });
-        let mut flags = vec!["--set".to_owned(), "seed=9".to_owned()];
+        let mut flags = ["--set", "seed=9", "--set", "arrivals=poisson"].map(str::to_owned).to_vec();
         for name in names {
-            let value = if before.pointer(&format!("/{}", name.replace('.', "/"))).expect("there").is_f64() {
-                "0.09"
-            } else {
-                "9"
+            let value = match before.pointer(&format!("/{}", name.replace('.', "/"))).expect("there") {
+                Value::Bool(_) => "true",
+                value if value.is_f64() => "0.09",
+                _ => "9",
             };
             flags.extend(["--set".to_owned(), format!("{name}={value}")]);
         }

@@ -19,6 +19,9 @@ pub struct Scenario {
     pub seed: u64,
     /// Phases of the request rate, one after the other.
     pub phases: Vec<RatePhase>,
+    /// Spacing of the requests under that rate.
+    #[serde(default)]
+    pub arrivals: Spacing,
     /// SKUs on sale.
     #[serde(default)]
     pub sale: ScenarioSale,
@@ -40,6 +43,17 @@ pub struct Scenario {
     /// Expected ranges by metric name.
     #[serde(default)]
     pub expect: BTreeMap<String, ExpectedRange>,
+}
+
+/// Spacing of arrivals.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Spacing {
+    /// As even as the rate allows.
+    #[default]
+    Even,
+    /// Random (Poisson), as of many independent buyers.
+    Poisson,
 }
 
 /// A phase of the request rate.
@@ -138,6 +152,8 @@ pub struct ClientBehaviour {
     pub connections_max: u32,
     /// Requests after which a connection is closed and another one opened; 0: never.
     pub requests_per_connection: u32,
+    /// A connection carries the requests of one buyer only.
+    pub connection_per_buyer: bool,
     /// Time-out for a response, milliseconds.
     pub timeout_ms: u32,
     /// Maximum retries with the same key after a shed or unknown request.
@@ -208,6 +224,7 @@ impl Default for ClientBehaviour {
         Self {
             connections_max: 512,
             requests_per_connection: 0,
+            connection_per_buyer: false,
             timeout_ms: 10_000,
             retries_max: 0,
             retry_backoff_ms: 100,

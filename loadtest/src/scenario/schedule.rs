@@ -1,17 +1,68 @@
 //! The planned send time of each request, fixed in advance and independent of the server (an open model).
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::RatePhase;
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+use rand_distr::{Distribution, Exp1};
 
-/// Planned send times. Request number n is due when the integral of the rate reaches n + 1.
+use super::{RatePhase, Spacing};
+
+/// Requests whose random steps are computed together.
+const STEPS: u64 = 32;
+
+/// Planned send times. Evenly spaced, request number n is due when the integral of the rate reaches n + 1; in a Poisson
+/// process the integral grows by a random step with the mean 1 from request to request.
 ///
-/// Times are computed, not stored: a plan of a hundred million requests needs no memory.
+/// Times are computed, not stored: a plan of a hundred million requests needs no memory, or 8 bytes for each 32 random
+/// steps.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SendSchedule {
     segments: Vec<RateSegment>,
+    random: Option<RandomSteps>,
     requests: u64,
     length_s: f64,
+}
+
+/// The steps of a Poisson process, a function of seed and number.
+#[derive(Clone, Debug, PartialEq)]
+struct RandomSteps {
+    seed: u64,
+    /// The sum of all steps before each [`STEPS`] requests.
+    sums: Arc<[f64]>,
+}
+
+impl RandomSteps {
+    /// Steps up to the sum `end`; returns their number too.
+    fn until(end: f64, seed: u64) -> (Self, u64) {
+        let (mut sums, mut sum) = (Vec::with_capacity((end / STEPS as f64 * 1.1) as usize), 0.0);
+        loop {
+            sums.push(sum);
+            let mut block = Self::block(seed, sums.len() as u64 - 1);
+            for within in 0..STEPS {
+                sum += Distribution::<f64>::sample(&Exp1, &mut block);
+                if sum > end {
+                    let count = (sums.len() as u64 - 1) * STEPS + within;
+                    return (Self { seed, sums: sums.into() }, count);
+                }
+            }
+        }
+    }
+
+    fn block(seed: u64, block: u64) -> SmallRng {
+        // Requests and their retries rotate the seed by other amounts.
+        SmallRng::seed_from_u64(seed.rotate_left(48) ^ block)
+    }
+
+    /// The sum of all steps to request `number`.
+    fn sum(&self, number: u64) -> f64 {
+        let block = number / STEPS;
+        let mut random = Self::block(self.seed, block);
+        let before = self.sums.get(block as usize).copied().unwrap_or(f64::INFINITY);
+        let steps = Exp1.sample_iter(&mut random).take((number % STEPS) as usize + 1);
+        steps.fold(before, |sum, step: f64| sum + step)
+    }
 }
 
 /// A period whose rate is one formula.
@@ -74,7 +125,19 @@ impl SendSchedule {
             before += curve.integral(length_s);
         }
         // An integer that rounding has put slightly below itself is that integer.
-        Self { segments, requests: (before + 1e-6).floor() as u64, length_s: start_s }
+        Self { segments, random: None, requests: (before + 1e-6).floor() as u64, length_s: start_s }
+    }
+
+    /// The same seed gives the same times.
+    pub fn with_spacing(phases: &[RatePhase], spacing: Spacing, seed: u64) -> Self {
+        let even = Self::new(phases);
+        match spacing {
+            Spacing::Even => even,
+            Spacing::Poisson => {
+                let (random, requests) = RandomSteps::until(even.requests as f64, seed);
+                Self { random: Some(random), requests, ..even }
+            }
+        }
     }
 
     pub const fn requests(&self) -> u64 {
@@ -88,7 +151,10 @@ impl SendSchedule {
 
     /// The due time of request `number` (from 0), nanoseconds since the start; ascending in `number`.
     pub fn due_ns(&self, number: u64) -> u64 {
-        self.at_ns(number as f64 + 1.0)
+        self.at_ns(match &self.random {
+            Some(steps) => steps.sum(number),
+            None => number as f64 + 1.0,
+        })
     }
 
     /// Number of requests that are due before `time_ns`.
@@ -180,6 +246,45 @@ mod tests {
         for (name, phase, expected) in cases {
             assert_eq!(counts_by_half_second(&[phase]), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn poisson_arrivals_have_the_dispersion_and_the_gaps_of_the_theory() {
+        let phases = [RatePhase::Constant { rps: 1_000.0, seconds: 100.0 }];
+        let schedule = SendSchedule::with_spacing(&phases, Spacing::Poisson, 5);
+        // The count of the whole has the variance of its mean.
+        let total = schedule.requests() as f64;
+        assert!((total - 100_000.0).abs() < 4.0 * 100_000_f64.sqrt(), "{total}");
+        let times: Vec<_> = (0..schedule.requests()).map(|number| schedule.due_ns(number)).collect();
+        assert!(times.is_sorted());
+        let mut counts = vec![0.0; 1_000];
+        for time in &times {
+            counts[(*time / 100_000_000) as usize] += 1.0;
+        }
+        let mean = total / 1_000.0;
+        let variance = counts.iter().map(|count: &f64| (count - mean).powi(2)).sum::<f64>() / 999.0;
+        // The index of dispersion is 1, with the standard error √(2 / 999); of even arrivals it is 0.
+        assert!((variance / mean - 1.0).abs() < 4.0 * (2.0_f64 / 999.0).sqrt(), "{}", variance / mean);
+        // A share of 1/e of the gaps is longer than their mean.
+        let long = times.windows(2).filter(|pair| pair[1] - pair[0] > 1_000_000).count() as f64 / total;
+        let share = (-1.0_f64).exp();
+        assert!((long - share).abs() < 4.0 * (share * (1.0 - share) / total).sqrt(), "{long}");
+    }
+
+    #[test]
+    fn poisson_arrivals_follow_the_rate_and_from_seed_and_number_alone() {
+        let phases = [RatePhase::Linear { from_rps: 0.0, to_rps: 20_000.0, seconds: 2.0 }];
+        let schedule = |seed| SendSchedule::with_spacing(&phases, Spacing::Poisson, seed);
+        let one = schedule(5);
+        // The integral of the first second is a quarter of the whole.
+        let first = one.requests_before(1_000_000_000) as f64;
+        assert!((first - 5_000.0).abs() < 4.0 * 5_000_f64.sqrt(), "{first}");
+        let backwards: Vec<_> =
+            (0..one.requests()).rev().map(|number| schedule(5).due_ns(number)).take(200).collect();
+        let forwards: Vec<_> =
+            (one.requests() - 200..one.requests()).map(|number| one.due_ns(number)).collect();
+        assert!(backwards.iter().rev().eq(&forwards));
+        assert_ne!(one.due_ns(100), schedule(6).due_ns(100));
     }
 
     #[test]

@@ -1,11 +1,11 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::arrivals::Spacing;
 use super::sweep::SweepAxis;
 use crate::plan::cost::PriceCurrency;
 use crate::plan::span::Seconds;
 use crate::quota_args::QuotaArgs;
+use crate::scenario::Spacing;
 use crate::scenario::{PHASE_SYNTAX, RatePhase};
 
 /// Simulate a sale on Function Compute: fc-local's rules on a virtual clock, up to 10,000 instances and 1,000,000

@@ -3,19 +3,9 @@
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use rand_distr::{Distribution, Exp1};
-use serde::{Deserialize, Serialize};
 
-use crate::scenario::SendSchedule;
+use crate::scenario::{SendSchedule, Spacing};
 use fc_model::Nanos;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "snake_case")]
-pub enum Spacing {
-    /// As even as the rate allows, as the generator sends
-    Even,
-    /// Random (Poisson), as many independent buyers
-    Poisson,
-}
 
 /// Arrival times, ascending.
 #[derive(Clone, Debug)]

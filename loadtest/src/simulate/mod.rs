@@ -24,8 +24,9 @@ use anyhow::Context;
 use serde::Serialize;
 use tokio::time::Instant;
 
+pub use crate::scenario::Spacing;
 pub use args::{ColdStartFlag, SimulateArgs};
-pub use arrivals::{Arrivals, Spacing};
+pub use arrivals::Arrivals;
 pub use build::BuildError;
 pub use model::simulate;
 pub use outcome::{

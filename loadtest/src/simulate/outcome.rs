@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::arrivals::Spacing;
 use super::setup::Prewarm;
 use crate::report::Quantiles;
+use crate::scenario::Spacing;
 use fc_model::{EventCounts, InstanceCounts, PerPhase};
 
 pub const FORMAT: u32 = 1;

@@ -3,8 +3,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use shared::config::ConfigErrors;
 
-use super::arrivals::Spacing;
 use super::service::{ColdStarts, PublishLatency};
+use crate::scenario::Spacing;
 use crate::scenario::{RatePhase, SendSchedule, check_phase};
 use fc_model::{PlatformRules, ProvisionedWindow};
 

@@ -14,6 +14,7 @@ fn scenario() -> Scenario {
         about: String::new(),
         seed: 7,
         phases: vec![RatePhase::Constant { rps: 1.0, seconds: 1.0 }],
+        arrivals: Default::default(),
         sale: crate::scenario::ScenarioSale { skus: 10, hot_limit: 2, ..Default::default() },
         buyers: Buyers { users: 1_000, lines_max: 3, quantity_max: 5, ..Buyers::default() },
         mix: RequestMix { replays: 0.1, changed: 0.1, invalid: 0.1, hang_ups: 0.1, slow_bodies: 0.1 },

@@ -68,6 +68,7 @@ fn scenario(seed: u64) -> Scenario {
         seed,
         // Ten seconds between two requests.
         phases: vec![RatePhase::Constant { rps: 0.1, seconds: REQUESTS as f64 * 10.0 }],
+        arrivals: Default::default(),
         sale: Default::default(),
         buyers: Buyers { users: 12, user_zipf: 0.0, sku_zipf: 0.0, lines_max: 2, quantity_max: 2 },
         mix: RequestMix { replays: 0.1, changed: 0.1, invalid: 0.05, hang_ups: 0.0, slow_bodies: 0.0 },

@@ -49,6 +49,7 @@ pub(super) fn scenario(interval_ms: u32) -> Scenario {
                 database may take: what is accepted waits in the queue, what is too much is shed."
             .to_owned(),
         seed: 42,
+        arrivals: Default::default(),
         phases: vec![
             RatePhase::Constant { rps: 100.0, seconds: 3.0 },
             RatePhase::Exponential { from_rps: 100.0, to_rps: 50_000.0, seconds: 1.0 },

@@ -11,11 +11,17 @@ use shared::order::{OrderIdKey, OrderIdKeys, SaleId};
 
 use super::services::{INVISIBLE, Services};
 use super::stack::{Environment, Stack};
-use crate::ledger::{LedgerReader, LedgerSystem, RunScope};
+use crate::ledger::{LedgerReader, LedgerSystem, LookUpClient, RunScope};
 use crate::report::TestedStack;
 use crate::scenario::Scenario;
 use crate::target::Target;
 use crate::workload::Workload;
+
+/// Look-ups that are compared with the database's rows.
+const LOOK_UPS: usize = 200;
+
+/// Look-ups without a database: all orders of a small run, a sample of a large one.
+const LOOK_UPS_ALONE: usize = 10_000;
 
 /// drain-worker's default of `--invisible-s`.
 const DEFAULT_INVISIBLE: Duration = Duration::from_secs(60);
@@ -55,6 +61,10 @@ pub struct ExternalSystem {
     /// The system's catalogue; `None`: the scenario's own sale.
     pub catalogue: Option<PathBuf>,
     pub sale_id: Option<String>,
+    /// `http://host:port` of the look-up, for the ledger.
+    pub lookup_url: Option<String>,
+    /// Maximum orders to look up; `None`: [`LOOK_UPS`], or [`LOOK_UPS_ALONE`] without a database.
+    pub look_ups_max: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -63,12 +73,18 @@ pub struct SystemUnderTest {
     pub launched: Option<(Environment, Services)>,
     pub target: Target,
     pub stack: TestedStack,
-    /// `None`: no ledger.
+    /// `None`: no ledger by the database.
     pub reader: Option<LedgerReader>,
+    /// `None`: no look-ups.
+    pub look_up: Option<LookUpClient>,
+    /// Maximum orders to look up.
+    pub look_ups_max: usize,
+    /// False if the order ids in the responses are the only known ones.
+    pub knows_order_ids: bool,
     pub workload: Workload,
     faults: FaultPlan,
     /// Time for which the drain's workers hide a received message.
-    invisible: Duration,
+    pub invisible: Duration,
 }
 
 impl SystemUnderTest {
@@ -94,6 +110,7 @@ impl SystemUnderTest {
         let keys: OrderIdKeys = environment.order_id_keys.parse()?;
         let key = keys.get(&sale.order_id_key).context("the sale's key")?.clone();
         let reader = LedgerReader::connect(&environment.read_url).await?;
+        let look_up = Some(LookUpClient::at(services.query));
         Ok(Self {
             target: Target::plain(services.ingest, "spillway"),
             stack: stack.into(),
@@ -102,6 +119,9 @@ impl SystemUnderTest {
             launched: Some((environment, services)),
             faults,
             invisible: INVISIBLE,
+            look_up,
+            look_ups_max: LOOK_UPS,
+            knows_order_ids: true,
         })
     }
 
@@ -123,10 +143,12 @@ impl SystemUnderTest {
                     .with_context(|| format!("SPILLWAY_ORDER_ID_KEYS: no key `{}`", sale.order_id_key))?
                     .clone()
             }
-            // Without a ledger, ids are not compared.
+            // Without a database the ids of the responses count, and derived ones only group the requests of an order.
             None if external.database_url.is_none() => OrderIdKey::new(&[0; 32])?,
             None => bail!("the ledger needs the system's keys of order ids: set SPILLWAY_ORDER_ID_KEYS"),
         };
+        let look_up = external.lookup_url.as_deref().map(LookUpClient::new).transpose()?;
+        let look_ups_max = if external.database_url.is_some() { LOOK_UPS } else { LOOK_UPS_ALONE };
         let reader = match &external.database_url {
             Some(url) => Some(LedgerReader::connect(url).await?),
             None => None,
@@ -139,6 +161,9 @@ impl SystemUnderTest {
             workload: Workload::new(scenario, sale, key, rand::random())?,
             faults: FaultPlan::default(),
             invisible: DEFAULT_INVISIBLE,
+            look_up,
+            look_ups_max: external.look_ups_max.unwrap_or(look_ups_max),
+            knows_order_ids: external.order_id_keys.is_some(),
         })
     }
 
@@ -151,6 +176,10 @@ impl SystemUnderTest {
             invisible: self.invisible,
         };
         Ok(Some(reader.begin(&self.workload, system).await?))
+    }
+
+    pub const fn keeps_a_ledger(&self) -> bool {
+        self.reader.is_some() || self.look_up.is_some()
     }
 
     /// Names and pids of the processes to sample.

@@ -36,6 +36,7 @@ use record::SendRecord;
 use worker::SendLoop;
 
 pub(crate) use live::LiveCounts;
+pub(crate) use response::{RESPONSE_BYTES_MAX, ResponseParse, parse as parse_response};
 pub(crate) use result::RunResult;
 pub(crate) use result::quantiles;
 pub(crate) use shared::http::raise_open_files;

@@ -147,7 +147,6 @@ impl OutcomeChunk {
     }
 
     /// The order id in the response of outcome `index`; `None` if it has none, or the plan keeps none.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for a ledger by look-ups"))]
     pub(super) fn order_id(&self, index: usize) -> Option<OrderId> {
         let bytes = self.order_ids.get(index).filter(|bytes| **bytes != [0; ID_BYTES])?;
         Some(OrderId::from_bytes(*bytes))

@@ -5,20 +5,20 @@ use std::borrow::Cow;
 use memchr::memmem;
 
 /// Maximum size of a response, bytes; the service's are far smaller.
-pub(super) const RESPONSE_BYTES_MAX: usize = 256 * 1024;
+pub(crate) const RESPONSE_BYTES_MAX: usize = 256 * 1024;
 
 const HEADERS_MAX: usize = 64;
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct HttpResponse<'a> {
-    pub(super) status: u16,
-    pub(super) close: bool,
-    pub(super) retry_after_s: Option<u32>,
-    pub(super) body: Cow<'a, [u8]>,
+pub(crate) struct HttpResponse<'a> {
+    pub(crate) status: u16,
+    pub(crate) close: bool,
+    pub(crate) retry_after_s: Option<u32>,
+    pub(crate) body: Cow<'a, [u8]>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum ResponseParse<'a> {
+pub(crate) enum ResponseParse<'a> {
     Partial,
     Complete(HttpResponse<'a>),
     Invalid,
@@ -26,7 +26,7 @@ pub(super) enum ResponseParse<'a> {
 
 /// Parses the response at the start of `input`. A connection has one request in flight, so bytes after the response
 /// make it invalid. Bodies need a length or chunks.
-pub(super) fn parse(input: &[u8]) -> ResponseParse<'_> {
+pub(crate) fn parse(input: &[u8]) -> ResponseParse<'_> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut response = httparse::Response::new(&mut headers);
     let head_bytes = match response.parse(input) {
@@ -112,7 +112,7 @@ fn dechunk(mut input: &[u8]) -> Dechunked {
     }
 }
 
-pub(super) fn problem_code(body: &[u8]) -> Option<&str> {
+pub(crate) fn problem_code(body: &[u8]) -> Option<&str> {
     // The first code is the problem's own; those of its details follow later.
     let begin = memmem::find(body, b"\"code\":\"")? + 8;
     let length = memchr::memchr(b'"', &body[begin..])?;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use shared::order::OrderId;
 
 use super::SendPlan;
 use super::in_flight::{NoResponseCause, RequestEnd};
-use super::outcomes::{CHUNK_LENGTH, RequestOutcome};
+use super::outcomes::{CHUNK_LENGTH, OutcomeChunk, RequestOutcome};
 use super::record::{CensoredLatency, SendRecord};
 use crate::ledger::{AnswerMatch, Attempt, AttemptEnding, Attempts, Payload, nothing_was_published};
 use crate::report::{CurvePoint, GeneratorHealth, Interval, LatencyReport, Quantiles, RequestTotals};
@@ -30,6 +31,14 @@ pub(crate) struct RunResult {
 pub(crate) struct LedgerInput {
     pub attempts: Attempts,
     pub surprises: Vec<String>,
+}
+
+/// The account of one chunk.
+#[derive(Debug, Default)]
+struct AccountPart {
+    attempts: Vec<Attempt>,
+    answered: Vec<(u32, OrderId)>,
+    surprises: BTreeMap<String, u64>,
 }
 
 impl RunResult {
@@ -148,22 +157,24 @@ impl RunResult {
         let outcomes = &self.record.outcomes;
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
         let mut all = Vec::with_capacity(if attempts { outcomes.chunk_count() * CHUNK_LENGTH } else { 0 });
-        let mut surprises = BTreeMap::new();
+        let (mut answered, mut surprises) = (Vec::new(), BTreeMap::new());
         for first in (0..outcomes.chunk_count()).step_by(threads) {
             let together = first..(first + threads).min(outcomes.chunk_count());
             std::thread::scope(|scope| -> anyhow::Result<()> {
                 let account = |chunk| {
-                    Ok::<_, std::io::Error>(self.account_of(outcomes.chunk(chunk)?.outcomes(), attempts))
+                    let chunk = outcomes.chunk(chunk)?;
+                    Ok::<_, std::io::Error>(self.account_of(&chunk, attempts))
                 };
                 let parts: Vec<_> = together.map(|chunk| scope.spawn(move || account(chunk))).collect();
                 for part in parts {
                     // A panic in a thread must not pass as an empty result.
-                    let (attempts, found) = match part.join() {
+                    let part = match part.join() {
                         Ok(part) => part?,
                         Err(panic) => std::panic::resume_unwind(panic),
                     };
-                    all.extend(attempts);
-                    for (surprise, times) in found {
+                    all.extend(part.attempts);
+                    answered.extend(part.answered);
+                    for (surprise, times) in part.surprises {
                         *surprises.entry(surprise).or_insert(0) += times;
                     }
                 }
@@ -175,27 +186,35 @@ impl RunResult {
             .map(|(surprise, times): (String, u64)| format!("{times} × {surprise}"))
             .collect();
         surprises.truncate(EXAMPLES_MAX * 10);
-        Ok(LedgerInput { attempts: Attempts::new(all, self.record.codes.clone()), surprises })
+        let attempts = Attempts::new(all, self.record.codes.clone()).with_answered_ids(answered);
+        Ok(LedgerInput { attempts, surprises })
     }
 
-    fn account_of(&self, outcomes: &[RequestOutcome], derive: bool) -> (Vec<Attempt>, BTreeMap<String, u64>) {
-        let mut attempts = Vec::with_capacity(if derive { outcomes.len() } else { 0 });
-        let mut surprises = BTreeMap::new();
-        for outcome in outcomes {
+    fn account_of(&self, chunk: &OutcomeChunk, derive: bool) -> AccountPart {
+        let mut part = AccountPart::default();
+        for (index, outcome) in chunk.outcomes().iter().enumerate() {
             let spec = self.plan.workload.request_spec(u64::from(outcome.number));
             let code = self.record.code(outcome).map(AsRef::as_ref);
             if let Some(surprise) = surprise(spec.kind, outcome.end, code) {
-                *surprises.entry(surprise).or_insert(0) += 1;
+                *part.surprises.entry(surprise).or_insert(0) += 1;
             }
             if derive && outcome.end != RequestEnd::Unsent {
-                attempts.extend(self.attempt(outcome, &spec, code));
+                let answered = chunk.order_id(index).filter(|_| outcome.end == RequestEnd::Accepted);
+                part.attempts.extend(self.attempt(outcome, &spec, code, answered));
+                part.answered.extend(answered.map(|order_id| (outcome.number, order_id)));
             }
         }
-        (attempts, surprises)
+        part
     }
 
-    /// `None`: the request names no order.
-    fn attempt(&self, outcome: &RequestOutcome, spec: &RequestSpec, code: Option<&str>) -> Option<Attempt> {
+    /// `answered`: the order id in the response, if it replaces the derived one. `None`: the request names no order.
+    fn attempt(
+        &self,
+        outcome: &RequestOutcome,
+        spec: &RequestSpec,
+        code: Option<&str>,
+        answered: Option<OrderId>,
+    ) -> Option<Attempt> {
         let workload = &self.plan.workload;
         let expected = workload.expected(spec);
         let ending = match outcome.end {
@@ -210,7 +229,8 @@ impl RunResult {
         };
         let (order_id, payload, answer) = match expected {
             Some((order_id, digest)) => {
-                (order_id, Payload::from(digest), outcome.answer_matches(&order_id, &digest))
+                let matches = outcome.answer_matches(&answered.unwrap_or(order_id), &digest);
+                (order_id, Payload::from(digest), matches)
             }
             None => (workload.order_id(spec)?, Payload::default(), None),
         };

@@ -67,13 +67,29 @@ impl Attempt {
 pub struct Attempts {
     sorted: Vec<Attempt>,
     codes: Vec<Arc<str>>,
+    /// The order ids in the accepting responses, by number; empty if the ids are derived.
+    answered: Vec<(u32, OrderId)>,
 }
 
 impl Attempts {
     /// `codes`: the problem codes, or `status_NNN`, that the attempts refer to.
     pub fn new(mut attempts: Vec<Attempt>, codes: Vec<Arc<str>>) -> Self {
         attempts.sort_unstable_by_key(|attempt| (attempt.order_id, attempt.number));
-        Self { sorted: attempts, codes }
+        Self { sorted: attempts, codes, answered: Vec::new() }
+    }
+
+    /// Takes the order ids of the accepting responses, by number: without the system's keys, derived ids only group the
+    /// attempts.
+    pub fn with_answered_ids(mut self, mut answered: Vec<(u32, OrderId)>) -> Self {
+        answered.sort_unstable();
+        self.answered = answered;
+        self
+    }
+
+    /// The id under which the system knows the order of an accepted attempt.
+    pub fn answered_id(&self, attempt: &Attempt) -> OrderId {
+        let place = self.answered.binary_search_by_key(&attempt.number, |(number, _)| *number);
+        place.map_or(attempt.order_id, |place| self.answered[place].1)
     }
 
     pub fn as_slice(&self) -> &[Attempt] {

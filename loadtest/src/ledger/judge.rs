@@ -5,6 +5,7 @@ use shared::order::{OrderId, PayloadDigest};
 use super::attempt::{AnswerMatch, Attempt, AttemptEnding, Attempts, Payload};
 use super::contents;
 use super::fault::FaultCollector;
+use super::lookup::LookUpClient;
 use super::rows::{ConflictRow, LetterRow, OrderRow, PurchaseRow, SkuRow};
 use super::scope::RunScope;
 use super::stock::StockTally;
@@ -94,6 +95,16 @@ pub struct Judgement {
     pub decided_us: Vec<i64>,
     /// Up to as many decided orders as asked for, for look-ups.
     pub sample: Vec<SampledRow>,
+}
+
+impl Judgement {
+    /// Compares the sampled rows with their look-ups.
+    pub async fn look_up(&mut self, client: &LookUpClient) -> anyhow::Result<()> {
+        let mut faults = FaultCollector::default();
+        self.verdict.looked_up = client.check_rows(&self.sample, &mut faults).await?;
+        self.verdict.faults.extend(faults.into_faults());
+        Ok(())
+    }
 }
 
 /// Removes and returns the items at the front of `rest` whose key is `key`.
@@ -224,7 +235,7 @@ impl<'a> Judge<'a> {
         let attempts = take(&mut self.attempts, &order_id, |attempt| attempt.order_id);
         let conflicts = take(&mut self.conflicts, &order_id, |conflict| conflict.order_id);
         let letters = take(&mut self.letters, &Some(order_id), |letter| letter.order_id);
-        self.count(attempts);
+        count_attempts(attempts, self.run.attempts, &mut self.verdict, &mut self.faults);
         match row {
             Some(row) if attempts.is_empty() => self.judge_foreign(row),
             Some(row) => self.judge_row(row, attempts, conflicts),
@@ -239,32 +250,6 @@ impl<'a> Judge<'a> {
                 self.faults.add("accepted_order_lost", order_id);
             }
         }
-    }
-
-    fn count(&mut self, attempts: &[Attempt]) {
-        let verdict = &mut self.verdict;
-        for attempt in attempts {
-            match attempt.ending {
-                AttemptEnding::Invalid => continue,
-                AttemptEnding::Accepted => {
-                    verdict.accepted += 1;
-                    if attempt.answer != AnswerMatch::Matches {
-                        self.faults.add("response_names_another_order", attempt.order_id);
-                    }
-                }
-                AttemptEnding::Refused | AttemptEnding::Failed => {
-                    verdict.refused += 1;
-                    let code = self.run.attempts.code(attempt);
-                    match verdict.refused_by_code.get_mut(code) {
-                        Some(requests) => *requests += 1,
-                        None => drop(verdict.refused_by_code.insert(code.to_owned(), 1)),
-                    }
-                }
-                AttemptEnding::Unknown => verdict.unknown += 1,
-            }
-            verdict.requests += 1;
-        }
-        verdict.accepted_orders += usize::from(attempts.iter().any(Attempt::is_accepted));
     }
 
     /// A row that no attempt explains.
@@ -436,6 +421,37 @@ impl std::fmt::Debug for Judge<'_> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Judge").field("verdict", &self.verdict).finish_non_exhaustive()
     }
+}
+
+/// Counts the attempts of one order.
+pub(super) fn count_attempts(
+    order: &[Attempt],
+    attempts: &Attempts,
+    verdict: &mut LedgerVerdict,
+    faults: &mut FaultCollector,
+) {
+    for attempt in order {
+        match attempt.ending {
+            AttemptEnding::Invalid => continue,
+            AttemptEnding::Accepted => {
+                verdict.accepted += 1;
+                if attempt.answer != AnswerMatch::Matches {
+                    faults.add("response_names_another_order", attempt.order_id);
+                }
+            }
+            AttemptEnding::Refused | AttemptEnding::Failed => {
+                verdict.refused += 1;
+                let code = attempts.code(attempt);
+                match verdict.refused_by_code.get_mut(code) {
+                    Some(requests) => *requests += 1,
+                    None => drop(verdict.refused_by_code.insert(code.to_owned(), 1)),
+                }
+            }
+            AttemptEnding::Unknown => verdict.unknown += 1,
+        }
+        verdict.requests += 1;
+    }
+    verdict.accepted_orders += usize::from(order.iter().any(Attempt::is_accepted));
 }
 
 /// Returns the maximum number of `instants` (microseconds, ascending) within any half-open window of a second.

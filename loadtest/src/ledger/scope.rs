@@ -41,7 +41,7 @@ pub(super) struct DrainGroup {
 
 /// The time after which a published order that nothing has settled is lost: workers hide a received message for
 /// `invisible`.
-pub(super) fn hidden_at_most(invisible: Duration) -> Duration {
+pub fn hidden_at_most(invisible: Duration) -> Duration {
     invisible + REDELIVERY
 }
 

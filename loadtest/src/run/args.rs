@@ -52,6 +52,14 @@ pub struct RunArgs {
     #[arg(long, value_name = "ID", requires = "catalogue")]
     pub sale: Option<String>,
 
+    /// With --target: address of the look-up, http://host:port, for a ledger without the database, or beside it
+    #[arg(long, value_name = "URL", requires = "target")]
+    pub lookup_url: Option<String>,
+
+    /// With --lookup-url: maximum orders to look up [default: 200 beside the database, else 10000]
+    #[arg(long, value_name = "ORDERS", requires = "lookup_url")]
+    pub lookup_sample: Option<usize>,
+
     /// Kill the drain worker (SIGKILL) in the middle and restart it
     #[arg(long)]
     pub kill_worker: bool,
@@ -116,6 +124,8 @@ impl RunArgs {
             order_id_keys: self.order_id_keys.as_ref().map(|keys| keys.expose().clone()),
             catalogue: self.catalogue.clone(),
             sale_id: self.sale.clone(),
+            lookup_url: self.lookup_url.clone(),
+            look_ups_max: self.lookup_sample,
         }))
     }
 }

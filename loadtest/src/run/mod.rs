@@ -3,7 +3,7 @@
 mod args;
 mod expect;
 mod interrupt;
-mod ledger_progress;
+mod ledger;
 mod machine;
 mod overrides;
 mod progress;

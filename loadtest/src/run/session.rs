@@ -9,13 +9,13 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
 use super::interrupt::Interrupts;
-use super::ledger_progress;
+use super::ledger::{PlayedRun, keep_ledger};
 use super::progress::ProgressLine;
 use super::sampler::ProcessSampler;
 use super::{expect, machine, timeline};
 use crate::environment::SystemUnderTest;
 use crate::generator::{self, LiveCounts, RunResult, SendPlan};
-use crate::ledger::{Attempts, DrainProgress, Judgement, RunFacts, RunScope};
+use crate::ledger::{DrainProgress, Judgement};
 use crate::report::{self, RunInfo, RunReport};
 use crate::scenario::Scenario;
 
@@ -25,9 +25,6 @@ const STALL: Duration = Duration::from_secs(45);
 
 /// Wait after the last expected row, in which unexpected rows (of unknown requests) appear.
 const QUIET: Duration = Duration::from_secs(1);
-
-/// Maximum wait of a client before a retry, as the generator bounds it.
-const RETRY_WAIT_MAX_MS: i64 = 75_000;
 
 /// Plays `scenario` on `system` and reports. The first interrupt ends the sending, the second one the waiting.
 ///
@@ -42,6 +39,7 @@ pub async fn play(
 ) -> anyhow::Result<RunReport> {
     let mut plan = SendPlan::new(scenario, system.workload.clone(), system.target.clone());
     plan.pin_to = pin_to.to_vec();
+    plan.keep_order_ids = !system.knows_order_ids;
     println!(
         "Playing {}: {} requests in {:.1} s, {:.0}/s at the peak; the drain's cap is {}/s\n",
         scenario.name,
@@ -69,7 +67,7 @@ pub async fn play(
         watch.look(system, &live, true).await?;
     }
     let played = spawn_blocking(move || running.finish()).await.context("the generator")??;
-    let keeps_a_ledger = system.reader.is_some();
+    let keeps_a_ledger = system.keeps_a_ledger();
     let (played, account) = spawn_blocking(move || {
         let account = played.account(keeps_a_ledger)?;
         anyhow::Ok((played, account))
@@ -79,12 +77,9 @@ pub async fn play(
     let expected = account.attempts.settlements();
     let drained = watch.drain(system, &live, expected, interrupts).await?;
     let started_us = (started_at.unix_timestamp_nanos() / 1_000) as i64;
-    let judgement = match scope {
-        Some(scope) => Some(
-            keep_ledger(system, scenario, &played, &scope, &account.attempts, started_us, interrupts).await?,
-        ),
-        None => None,
-    };
+    let run =
+        PlayedRun { played: &played, attempts: &account.attempts, clients: scenario.clients, started_us };
+    let judgement = keep_ledger(system, scope, run, interrupts).await?;
     let parts = match &mut system.reader {
         Some(reader) => [("database".to_owned(), reader.version().await?)].into(),
         None => Default::default(),
@@ -103,39 +98,6 @@ pub async fn play(
     report.processes = watch.sampler.finish();
     report.surprises = account.surprises;
     Ok(report)
-}
-
-/// Waits until what was accepted is settled or lost, and judges the run. The second interrupt ends the wait.
-async fn keep_ledger(
-    system: &mut SystemUnderTest,
-    scenario: &Scenario,
-    played: &RunResult,
-    scope: &RunScope,
-    attempts: &Attempts,
-    started_us: i64,
-    interrupts: &Interrupts,
-) -> anyhow::Result<Judgement> {
-    let reader = system.reader.as_mut().context("the ledger's database")?;
-    let mut interrupted = interrupts.clone();
-    let missing = tokio::select! {
-        missing = reader.settle(played.workload(), scope, attempts, ledger_progress::settling) => missing?,
-        () = interrupted.reach(2) => attempts.as_slice().len(),
-    };
-    let clients = scenario.clients;
-    // A request waits as long for a connection as for its response.
-    let tries = i64::from(clients.retries_max) + 1;
-    let accepted_within_ms = tries * (2 * i64::from(clients.timeout_ms) + i64::from(clients.slow_body_ms))
-        + i64::from(clients.retries_max) * RETRY_WAIT_MAX_MS
-        + 1_000;
-    let run = RunFacts {
-        workload: played.workload(),
-        schedule: played.schedule(),
-        attempts,
-        started_us,
-        accepted_within_us: accepted_within_ms * 1_000,
-        wait_was_cut: interrupts.count() >= 2 && missing > 0,
-    };
-    reader.judge(run, scope, 0, ledger_progress::reading).await
 }
 
 struct RunMonitor {

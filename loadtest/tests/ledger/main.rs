@@ -3,6 +3,8 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a fixture that fails fails the test")]
 
+mod attached;
 mod fixture;
+mod lookup;
 mod planted;
 mod scope;

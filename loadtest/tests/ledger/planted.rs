@@ -258,7 +258,7 @@ async fn every_planted_fault_is_named_and_no_other() {
     sql.close().await;
     note(code, names(&sound.run.judge(&url, &sound.scope, &sound.run.attempts).await.verdict));
     assert!(wrong.is_empty(), "{wrong:#?}");
-    // The look-up's faults have tests of their own.
+    // The faults of look-ups have tests of their own.
     let others = FAULT_CODES.iter().filter(|(code, _)| !named.contains(code));
     let others: Vec<_> = others.map(|(code, _)| *code).filter(|code| !code.starts_with("lookup_")).collect();
     assert_eq!(others, ["replay_names_another_order"]);

@@ -1,0 +1,90 @@
+//! The ledger of one run: the wait for what is hidden, the judgement, the look-ups.
+
+use std::io::{IsTerminal, Write};
+
+use super::interrupt::Interrupts;
+use crate::environment::SystemUnderTest;
+use crate::generator::RunResult;
+use crate::ledger::{Attempts, Judgement, RunFacts, RunScope, SettleProgress, hidden_at_most};
+use crate::scenario::ClientBehaviour;
+
+/// Maximum wait of a client before a retry, as the generator bounds it.
+const RETRY_WAIT_MAX_MS: i64 = 75_000;
+
+/// Rows between two lines.
+const ROWS: u64 = 200_000;
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PlayedRun<'a> {
+    pub(super) played: &'a RunResult,
+    pub(super) attempts: &'a Attempts,
+    pub(super) clients: ClientBehaviour,
+    /// Start of the schedule, microseconds since 1970.
+    pub(super) started_us: i64,
+}
+
+/// Waits until what was accepted is settled or lost, and judges the run by the database, else by the look-up; `None`:
+/// neither is known. The second interrupt ends the wait.
+pub(super) async fn keep_ledger(
+    system: &mut SystemUnderTest,
+    scope: Option<RunScope>,
+    run: PlayedRun<'_>,
+    interrupts: &Interrupts,
+) -> anyhow::Result<Option<Judgement>> {
+    let attempts = run.attempts;
+    let is_cut = || interrupts.count() >= 2;
+    let (Some(reader), Some(scope)) = (&mut system.reader, scope) else {
+        let Some(client) = &system.look_up else { return Ok(None) };
+        let hidden = hidden_at_most(system.invisible);
+        return Ok(Some(client.judge(attempts, system.look_ups_max, hidden, is_cut, settling).await?));
+    };
+    let mut interrupted = interrupts.clone();
+    let missing = tokio::select! {
+        missing = reader.settle(run.played.workload(), &scope, attempts, settling) => missing?,
+        () = interrupted.reach(2) => attempts.as_slice().len(),
+    };
+    let facts = RunFacts {
+        workload: run.played.workload(),
+        schedule: run.played.schedule(),
+        attempts,
+        started_us: run.started_us,
+        accepted_within_us: accepted_within_ms(run.clients) * 1_000,
+        wait_was_cut: is_cut() && missing > 0,
+    };
+    let look_ups = if system.look_up.is_some() { system.look_ups_max } else { 0 };
+    let mut judgement = reader.judge(facts, &scope, look_ups, reading).await?;
+    if let Some(client) = &system.look_up {
+        judgement.look_up(client).await?;
+    }
+    Ok(Some(judgement))
+}
+
+/// Maximum time from a request's due time to its acceptance, milliseconds. A request waits as long for a connection as
+/// for its response.
+fn accepted_within_ms(clients: ClientBehaviour) -> i64 {
+    let retries = i64::from(clients.retries_max);
+    let attempt_ms = 2 * i64::from(clients.timeout_ms) + i64::from(clients.slow_body_ms);
+    (retries + 1) * attempt_ms + retries * RETRY_WAIT_MAX_MS + 1_000
+}
+
+fn settling(progress: SettleProgress) {
+    show(&format!(
+        "Waiting for {} accepted orders that the broker may hide; nothing was settled for {} s",
+        progress.missing,
+        progress.quiet.as_secs()
+    ));
+}
+
+/// `rows`: rows of the database so far.
+fn reading(rows: u64) {
+    if rows.is_multiple_of(ROWS) {
+        show(&format!("Reading the ledger: {rows} orders"));
+    }
+}
+
+fn show(line: &str) {
+    let mut output = std::io::stdout();
+    let line = if output.is_terminal() { format!("\r{line:<130}") } else { format!("{line}\n") };
+    // A closed pipe does not stop the run.
+    let _closed = output.write_all(line.as_bytes()).and_then(|()| output.flush());
+}

@@ -16,6 +16,7 @@ mod pool;
 mod record;
 mod response;
 mod result;
+mod surprise;
 mod thread;
 mod timers;
 mod wake_timer;

@@ -10,6 +10,7 @@ use super::SendPlan;
 use super::codes::{CODES_MAX, CodeCache, CodeTable};
 use super::in_flight::{InFlight, NoResponseCause, RequestEnd};
 use super::outcomes::{CHUNKS_IN_MEMORY, OutcomeLog, Outcomes, RequestOutcome};
+use super::surprise::SurpriseCounts;
 use crate::workload::RequestKind;
 
 /// Maximum latency of a histogram, microseconds; larger than any time-out with retries.
@@ -44,6 +45,7 @@ pub(super) struct SendRecord {
     pub(super) outcomes: Outcomes,
     /// Names of the problem codes, by number.
     pub(super) codes: Vec<Arc<str>>,
+    pub(super) surprises: SurpriseCounts,
     /// Requests by problem code.
     pub(super) by_code: [u64; CODES_MAX + 1],
     pub(super) accepted: Histogram<u64>,
@@ -136,6 +138,7 @@ impl SendRecord {
             slots: std::iter::repeat_with(IntervalRecord::new).take(intervals as usize).collect(),
             outcomes: Outcomes::default(),
             codes: Vec::new(),
+            surprises: SurpriseCounts::default(),
             by_code: [0; CODES_MAX + 1],
             accepted: histogram(3),
             shed: histogram(3),
@@ -181,6 +184,7 @@ impl SendRecord {
             // Each thread has the names that the run had at the thread's end.
             self.codes = other.codes;
         }
+        self.surprises.merge(other.surprises);
         for (count, more) in self.by_code.iter_mut().zip(other.by_code) {
             *count += more;
         }
@@ -286,6 +290,7 @@ impl ThreadRecord {
         // The plan has at most 50 million requests.
         let mut outcome = RequestOutcome::new(flight.spec.number as u32, flight.attempt, end);
         outcome.code = self.codes.number(code);
+        self.sums.surprises.count(flight.spec.kind, end, code, outcome.code);
         if let Some(count) = self.sums.by_code.get_mut(usize::from(outcome.code)) {
             *count += 1;
         }

@@ -1,6 +1,5 @@
 //! The results of a run, for the report and for the ledger.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,10 +13,7 @@ use super::record::{CensoredLatency, SendRecord};
 use crate::ledger::{AnswerMatch, Attempt, AttemptEnding, Attempts, Payload, nothing_was_published};
 use crate::report::{CurvePoint, GeneratorHealth, Interval, LatencyReport, Quantiles, RequestTotals};
 use crate::scenario::SendSchedule;
-use crate::workload::{InvalidRequest, RequestKind, RequestSpec, Workload};
-
-/// Maximum examples of each kind of surprise.
-const EXAMPLES_MAX: usize = 3;
+use crate::workload::{RequestSpec, Workload};
 
 #[derive(Debug)]
 pub(crate) struct RunResult {
@@ -38,7 +34,6 @@ pub(crate) struct LedgerInput {
 struct AccountPart {
     attempts: Vec<Attempt>,
     answered: Vec<(u32, OrderId)>,
-    surprises: BTreeMap<String, u64>,
 }
 
 impl RunResult {
@@ -156,49 +151,39 @@ impl RunResult {
     pub(crate) fn account(&self, attempts: bool) -> anyhow::Result<LedgerInput> {
         let outcomes = &self.record.outcomes;
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
-        let mut all = Vec::with_capacity(if attempts { outcomes.chunk_count() * CHUNK_LENGTH } else { 0 });
-        let (mut answered, mut surprises) = (Vec::new(), BTreeMap::new());
+        let surprises = self.record.surprises.lines(&self.record.codes);
+        if !attempts {
+            return Ok(LedgerInput { attempts: Attempts::default(), surprises });
+        }
+        let mut all = Vec::with_capacity(outcomes.chunk_count() * CHUNK_LENGTH);
+        let mut answered = Vec::new();
         for first in (0..outcomes.chunk_count()).step_by(threads) {
             let together = first..(first + threads).min(outcomes.chunk_count());
             std::thread::scope(|scope| -> anyhow::Result<()> {
                 let account = |chunk| {
                     let chunk = outcomes.chunk(chunk)?;
-                    Ok::<_, std::io::Error>(self.account_of(&chunk, attempts))
+                    Ok::<_, std::io::Error>(self.account_of(&chunk))
                 };
                 let parts: Vec<_> = together.map(|chunk| scope.spawn(move || account(chunk))).collect();
                 for part in parts {
                     // A panic in a thread must not pass as an empty result.
-                    let part = match part.join() {
-                        Ok(part) => part?,
-                        Err(panic) => std::panic::resume_unwind(panic),
-                    };
+                    let part = part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
                     all.extend(part.attempts);
                     answered.extend(part.answered);
-                    for (surprise, times) in part.surprises {
-                        *surprises.entry(surprise).or_insert(0) += times;
-                    }
                 }
                 Ok(())
             })?;
         }
-        let mut surprises: Vec<_> = surprises
-            .into_iter()
-            .map(|(surprise, times): (String, u64)| format!("{times} × {surprise}"))
-            .collect();
-        surprises.truncate(EXAMPLES_MAX * 10);
         let attempts = Attempts::new(all, self.record.codes.clone()).with_answered_ids(answered);
         Ok(LedgerInput { attempts, surprises })
     }
 
-    fn account_of(&self, chunk: &OutcomeChunk, derive: bool) -> AccountPart {
+    fn account_of(&self, chunk: &OutcomeChunk) -> AccountPart {
         let mut part = AccountPart::default();
         for (index, outcome) in chunk.outcomes().iter().enumerate() {
-            let spec = self.plan.workload.request_spec(u64::from(outcome.number));
-            let code = self.record.code(outcome).map(AsRef::as_ref);
-            if let Some(surprise) = surprise(spec.kind, outcome.end, code) {
-                *part.surprises.entry(surprise).or_insert(0) += 1;
-            }
-            if derive && outcome.end != RequestEnd::Unsent {
+            if outcome.end != RequestEnd::Unsent {
+                let spec = self.plan.workload.request_spec(u64::from(outcome.number));
+                let code = self.record.code(outcome).map(AsRef::as_ref);
                 let answered = chunk.order_id(index).filter(|_| outcome.end == RequestEnd::Accepted);
                 part.attempts.extend(self.attempt(outcome, &spec, code, answered));
                 part.answered.extend(answered.map(|order_id| (outcome.number, order_id)));
@@ -240,30 +225,6 @@ impl RunResult {
             Some(false) => AnswerMatch::Differs,
         };
         Some(Attempt { order_id, payload, number: outcome.number, code: outcome.code, ending, answer })
-    }
-}
-
-/// A response that no rule allows: an invalid request accepted or rejected for another reason, a valid one rejected
-/// permanently.
-fn surprise(kind: RequestKind, end: RequestEnd, code: Option<&str>) -> Option<String> {
-    match (kind, end) {
-        (RequestKind::Invalid(what), RequestEnd::Accepted) => {
-            Some(format!("an invalid request ({what:?}) was accepted (202)"))
-        }
-        // The gateway's signature, too, allows one key only.
-        (RequestKind::Invalid(InvalidRequest::TwoKeys), RequestEnd::Refused)
-            if code == Some("signature_invalid") =>
-        {
-            None
-        }
-        (RequestKind::Invalid(what), RequestEnd::Refused) if code != Some(what.code()) => {
-            Some(format!("an invalid request ({what:?}) was refused as {}", code.unwrap_or("?")))
-        }
-        (RequestKind::Invalid(_), _) => None,
-        // The body may be too slow for the server.
-        (RequestKind::SlowBody, RequestEnd::Refused) if code == Some("body_timeout") => None,
-        (_, RequestEnd::Refused) => Some(format!("a valid order was refused as {}", code.unwrap_or("?"))),
-        _ => None,
     }
 }
 

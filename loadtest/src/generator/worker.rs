@@ -37,6 +37,9 @@ const TRICKLES: usize = 5;
 /// Size of the read buffer. Responses are far smaller.
 const SCRATCH_BYTES: usize = 16 * 1024;
 
+/// Maximum reserved places of requests that wait for a connection.
+const WAITING_RESERVED: f64 = 1_000_000.0;
+
 const WAKE_TIMER: Token = Token(usize::MAX);
 
 pub(super) struct SendLoop {
@@ -81,6 +84,10 @@ impl SendLoop {
     ) -> std::io::Result<Self> {
         let poll = Poll::new()?;
         let wake_timer = WakeTimer::new(&poll, WAKE_TIMER)?;
+        // As many as can wait until their time-out: the queue never moves. Memory that is not used is not touched.
+        let waiting_max =
+            plan.schedule.peak_rps() / threads as f64 * f64::from(plan.clients.timeout_ms) / 1_000.0;
+        let waiting_max = waiting_max.min(plan.schedule.requests() as f64).min(WAITING_RESERVED);
         let connections_max = (u64::from(plan.clients.connections_max) / threads).max(1);
         Ok(Self {
             pool: ConnectionPool::new(
@@ -94,7 +101,7 @@ impl SendLoop {
             clock: PlanClock::starting_in(Duration::ZERO),
             poll,
             wake_timer,
-            waiting: VecDeque::new(),
+            waiting: VecDeque::with_capacity(waiting_max as usize),
             timers: TimerQueue::default(),
             next_number: index,
             step: threads,

@@ -5,6 +5,7 @@
 
 mod attached;
 mod fixture;
+mod kills;
 mod lookup;
 mod planted;
 mod scope;

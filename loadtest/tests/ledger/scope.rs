@@ -62,7 +62,7 @@ async fn runs_share_a_database_on_sqlite() {
 }
 
 #[tokio::test]
-async fn runs_share_a_database_on_mysql() {
+async fn real_runs_share_a_database() {
     let Some(database) = TestDatabase::mysql().await else { return };
     two_runs(&database).await;
     database.remove().await;

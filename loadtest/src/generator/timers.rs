@@ -48,7 +48,7 @@ impl Ord for TimerEntry {
 }
 
 /// Timers, and the deadlines of requests in flight.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct TimerQueue {
     tasks: BinaryHeap<TimerEntry>,
     /// All requests have the same time-out, so the deadlines are in order.
@@ -57,6 +57,12 @@ pub(super) struct TimerQueue {
 }
 
 impl TimerQueue {
+    /// Reserves places for `deadlines_max` deadlines, so that the queue never moves.
+    pub(super) fn new(deadlines_max: usize) -> Self {
+        let deadlines = VecDeque::with_capacity(deadlines_max);
+        Self { tasks: BinaryHeap::new(), deadlines, retries: 0 }
+    }
+
     pub(super) fn set(&mut self, at_ns: u64, task: TimedTask) {
         self.retries += usize::from(matches!(task, TimedTask::Retry(_)));
         self.tasks.push(TimerEntry { at_ns, task });
@@ -75,14 +81,24 @@ impl TimerQueue {
         Some(timer.task)
     }
 
-    /// The next request whose deadline has passed and that is still in flight.
-    pub(super) fn expired(&mut self, now_ns: u64) -> Option<ConnectionSlot> {
-        let (at_ns, place) = *self.deadlines.front()?;
-        if at_ns > now_ns {
-            return None;
+    /// The next request in flight whose deadline has passed. Drops the deadlines before it of requests that have ended,
+    /// so that few remain.
+    pub(super) fn expired(
+        &mut self,
+        now_ns: u64,
+        is_under_way: impl Fn(ConnectionSlot) -> bool,
+    ) -> Option<ConnectionSlot> {
+        while let Some((at_ns, place)) = self.deadlines.front().copied() {
+            let waits = is_under_way(place);
+            if waits && at_ns > now_ns {
+                return None;
+            }
+            self.deadlines.pop_front();
+            if waits {
+                return Some(place);
+            }
         }
-        self.deadlines.pop_front();
-        Some(place)
+        None
     }
 
     pub(super) fn next_ns(&self) -> Option<u64> {
@@ -111,5 +127,24 @@ impl TimerQueue {
         }
         self.tasks = tasks;
         retries
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deadlines_of_ended_requests_leave_early_and_only_those_in_flight_expire() {
+        let mut timers = TimerQueue::new(8);
+        let place = |flight_id| ConnectionSlot { slot: 0, flight_id };
+        for flight_id in 0..100 {
+            timers.set_deadline(1_000 + flight_id, place(flight_id));
+        }
+        assert_eq!(timers.expired(0, |place| place.flight_id >= 90), None);
+        assert_eq!((timers.deadlines.len(), timers.next_ns()), (10, Some(1_090)));
+        assert_eq!(timers.expired(1_091, |place| place.flight_id != 90), Some(place(91)));
+        assert_eq!(timers.expired(1_091, |_| true), None);
+        assert_eq!(timers.next_ns(), Some(1_092));
     }
 }

@@ -102,7 +102,7 @@ impl SendLoop {
             poll,
             wake_timer,
             waiting: VecDeque::with_capacity(waiting_max as usize),
-            timers: TimerQueue::default(),
+            timers: TimerQueue::new(waiting_max as usize),
             next_number: index,
             step: threads,
             flights: 0,
@@ -416,10 +416,8 @@ impl SendLoop {
                 TimedTask::Trickle(place) => self.trickle(place, now),
             }
         }
-        while let Some(place) = self.timers.expired(now) {
-            if self.pool.is_under_way(place) {
-                self.fail(place.slot, NoResponseCause::Timeout, now);
-            }
+        while let Some(place) = self.timers.expired(now, |place| self.pool.is_under_way(place)) {
+            self.fail(place.slot, NoResponseCause::Timeout, now);
         }
         let patience_ns = u64::from(self.plan.clients.timeout_ms) * 1_000_000;
         while self.waiting.front().is_some_and(|flight| flight.due_ns + patience_ns <= now) {

@@ -79,9 +79,9 @@ fn a_passed_run_is_rendered_completely() {
     assert_drawn(&dom, 8);
     assert!(root(&dom).contains("data-passed=\"true\""));
     assert!(dom.contains("</svg>Passed</h1>"), "the verdict comes first");
-    assert!(
-        dom.contains("all 243,912 accepted orders are in the database exactly once, and nothing else is.")
-    );
+    assert!(dom.contains(
+        "all 243,912 accepted orders are in the database exactly once and as ordered, and nothing else is."
+    ));
     assert!(!dom.contains("Latencies void"));
     // A point per interval, twice for areas: they have a lower edge.
     let (sale, whole) = (20, report.timeline.len());

@@ -7,6 +7,15 @@ const STACKS = {
   external: "an external system",
 };
 
+// The statement that a ledger without faults supports.
+function conclusion(ledger) {
+  const orders = ledger.accepted_orders === 1 ? "the one accepted order is" : `all ${count(ledger.accepted_orders)} accepted orders are`;
+  if (ledger.source === "look_up") {
+    return `${count(ledger.looked_up)} of ${plural(ledger.accepted_orders, "accepted order")} looked up, each known with a payload that was sent`;
+  }
+  return `${orders} in the database exactly once and as ordered, and nothing else${ledger.other_orders ? " of this run" : ""} is`;
+}
+
 // Results that make up the verdict: { kind, text }.
 function findings(report) {
   const { ledger, expectations, surprises, generator } = report;
@@ -17,8 +26,7 @@ function findings(report) {
     const faults = ledger.faults.map((fault) => `${count(fault.count)} × ${fault.code}`).join(", ");
     found.push({ kind: "fail", text: `The ledger does not add up: ${faults}.` });
   } else {
-    const orders = ledger.accepted_orders === 1 ? "the one accepted order is" : `all ${count(ledger.accepted_orders)} accepted orders are`;
-    found.push({ kind: "pass", text: `The ledger adds up: ${orders} in the database exactly once, and nothing else is.` });
+    found.push({ kind: "pass", text: `The ledger adds up: ${conclusion(ledger)}.` });
   }
   const missed = expectations.filter(({ holds }) => !holds);
   if (missed.length) {
@@ -143,14 +151,17 @@ function ledgerTable({ ledger }) {
     [below("from unknown requests alone"), ledger.rows_of_unknown],
     ["Other payloads under a used key, on record", ledger.conflicts],
     ["Dead letters", ledger.dead_letters],
+    ["Orders of others, not judged", ledger.other_orders],
+    ["Orders looked up", ledger.looked_up],
     [ledger.cap ? `Most orders within a second (cap ${count(ledger.cap)})` : "Most orders within a second", ledger.busiest_second],
   ];
   const counted = (rows) => rows.map(([name, number]) => [name, count(number)]);
   body.append(
     ledger.faults.length
       ? table("What does not add up", [{ title: "Fault" }, { title: "Number", numeric: true }, { title: "Such as" }], ledger.faults.map((fault) => [el("code", {}, fault.code), count(fault.count), fault.examples.map((example) => [el("code", {}, example), " "])]), { class: "table faults" })
-      : el("p", { class: "fine" }, sign("pass"), "No fault: every accepted order is there exactly once, nothing is there that was not asked for, and stock, limits, conflicts and the cap hold."),
-    el("div", { class: "columns" }, table("Requests", columns, counted(asked)), table("Database", columns, counted(held))));
+      : el("p", { class: "fine" }, sign("pass"), `No fault: ${conclusion(ledger)}.`),
+    ...ledger.not_judged.map((check) => el("p", {}, `Not judged: ${check}.`)),
+    el("div", { class: "columns" }, table("Requests", columns, counted(asked)), table(ledger.source === "look_up" ? "Look-up" : "Database", columns, counted(held))));
 }
 
 function expectationTable({ expectations }) {

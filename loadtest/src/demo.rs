@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::environment::{FaultPlan, LaunchConfig, OfferedSale, Stack, SystemUnderTest};
-use crate::run::{Interrupts, RunSummary, play};
+use crate::run::{self, Interrupts, RunSummary, play};
 use crate::scenario::{
     Buyers, ClientBehaviour, DrainSettings, GeneratorSettings, RatePhase, RequestMix, Scenario, ScenarioSale,
 };
@@ -74,7 +74,7 @@ pub(crate) struct DemoArgs {
     pub json: Option<PathBuf>,
 }
 
-/// Returns exit code 1, not an error, if the ledger does not add up.
+/// A run that fails or is not judged is an exit code, not an error.
 pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let mut interrupts = Interrupts::listen()?;
     let scenario = scenario(&args);
@@ -103,7 +103,7 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
         interrupts.reach(1).await;
     }
     system.stop(args.keep).await?;
-    Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(run::exit_code(report.verdict))
 }
 
 /// Quiet, a ramp, the burst, quiet.

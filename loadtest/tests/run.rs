@@ -166,7 +166,7 @@ fn hostile_clients_get_clear_errors() {
 fn an_expectation_that_fails_fails_the_run() {
     let (output, report) = run("baseline --no-expect --phase constant:50:1s --expect shed_share=0.5..");
     assert_eq!(output.status.code(), Some(1));
-    assert_eq!(report.pointer("/expectations/0/holds"), Some(&Value::Bool(false)));
+    assert_eq!(report.pointer("/expectations/0/result").and_then(Value::as_str), Some("fails"));
 }
 
 #[test]
@@ -196,9 +196,12 @@ fn ctrl_c_ends_the_sending_and_still_reports() {
     );
 }
 
-/// Starts a server that responds 202 to every request, a thread per connection, until the test process ends.
-fn accepting_server() -> SocketAddr {
-    const RESPONSE: &[u8] = b"HTTP/1.1 202 Accepted\r\ncontent-length: 2\r\n\r\n{}";
+const ACCEPTED: &str = "HTTP/1.1 202 Accepted\r\ncontent-length: 2\r\n\r\n{}";
+
+const UNAVAILABLE: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n";
+
+/// Starts a server that sends `response` to every request, a thread per connection, until the test process ends.
+fn server(response: &'static str) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("bound");
     std::thread::spawn(move || {
@@ -207,7 +210,9 @@ fn accepting_server() -> SocketAddr {
             std::thread::spawn(move || {
                 let mut buffer = [0; 16 * 1024];
                 // The generator sends each small request in one write and waits for the response.
-                while matches!(stream.read(&mut buffer), Ok(1..)) && stream.write_all(RESPONSE).is_ok() {}
+                while matches!(stream.read(&mut buffer), Ok(1..))
+                    && stream.write_all(response.as_bytes()).is_ok()
+                {}
             });
         }
     });
@@ -216,14 +221,62 @@ fn accepting_server() -> SocketAddr {
 
 #[test]
 fn a_running_system_is_played_without_a_ledger() {
-    let address = accepting_server();
+    let address = server(ACCEPTED);
     let (output, report) = run(&format!(
-        "baseline --no-expect --set mix.invalid=0 --phase constant:100:1s --target http://{address}"
+        "baseline --no-expect --expect accepted_share=1.. --set mix.invalid=0 --phase constant:100:1s --target http://{address}"
     ));
     assert!(output.status.success(), "{}", output.status);
     assert_eq!(count(&report, "/totals/accepted"), 100);
     assert_eq!(report["ledger"], Value::Null);
+    assert_eq!(report["verdict"], "passed");
     assert_eq!(report.pointer("/run/stack").and_then(Value::as_str), Some("external"));
+}
+
+#[test]
+fn a_run_that_proves_nothing_does_not_pass() {
+    let (accepting, rejecting) = (server(ACCEPTED), server(UNAVAILABLE));
+    for (address, flags, code, verdict, reason) in [
+        (accepting, "", 3, "not_judged", "there is neither a ledger nor an expectation"),
+        (accepting, "--expect confirmed=1..", 3, "not_judged", "confirmed: it was not measured"),
+        // No generator sends within a microsecond of the plan.
+        (
+            accepting,
+            "--expect p99_ms=..60000 --set generator.slip_p999_us_max=1",
+            3,
+            "not_judged",
+            "p99_ms: latencies are void",
+        ),
+        (rejecting, "--expect shed_share=..1", 3, "not_judged", "nothing was accepted"),
+        (rejecting, "--expect p99_ms=..60000", 3, "not_judged", "p99_ms: it was not measured"),
+        (rejecting, "--expect accepted_share=0.5..", 1, "failed", "nothing was accepted"),
+    ] {
+        let (output, report) = run(&format!(
+            "baseline --no-expect --set mix.invalid=0 --set clients.retries_max=0 --phase constant:50:1s \
+             --target http://{address} {flags}"
+        ));
+        assert_eq!(output.status.code(), Some(code), "{flags}");
+        assert_eq!(report["verdict"], verdict, "{flags}");
+        let reasons = report["not_judged"].as_array().expect("an array");
+        assert!(reasons.iter().any(|found| found == reason), "{flags}: {reasons:?}");
+    }
+}
+
+#[test]
+fn an_unreachable_target_is_an_error_before_anything_is_planned() {
+    let place = place();
+    // The port of a listener that is closed again.
+    let address =
+        TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
+    let output = loadtest(&format!("run flash-sale --target http://{address}"))
+        .arg("--report")
+        .arg(&place.report)
+        .output()
+        .expect("runs");
+    assert_eq!(output.status.code(), Some(1));
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(message.contains(&address.to_string()), "{message}");
+    assert!(!String::from_utf8_lossy(&output.stdout).contains("Playing"));
+    assert!(!place.report.with_added_extension("json").exists(), "there is nothing to report");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use super::RunReport;
+use super::{RunReport, RunVerdict};
 
 const PAGE: &str = include_str!("page/page.html");
 const CSS: &str = include_str!("page/page.css");
@@ -31,7 +31,11 @@ pub fn html(report: &RunReport) -> anyhow::Result<String> {
     let title = text_safe(&format!(
         "{}: {}",
         report.scenario.name,
-        if report.passed() { "passed" } else { "failed" }
+        match report.verdict {
+            RunVerdict::Passed => "passed",
+            RunVerdict::Failed => "failed",
+            RunVerdict::NotJudged => "not judged",
+        }
     ));
     let mut page = String::with_capacity(PAGE.len() + CSS.len() + script.len() + json.len());
     // One pass, so that a value that looks like a placeholder stays a value.
@@ -44,13 +48,6 @@ pub fn html(report: &RunReport) -> anyhow::Result<String> {
             "css" => CSS,
             "json" => &json,
             "js" => &script,
-            "passed" => {
-                if report.passed() {
-                    "true"
-                } else {
-                    "false"
-                }
-            }
             other => anyhow::bail!("the page has an unknown placeholder: {other}"),
         });
         rest = after;

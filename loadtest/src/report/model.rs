@@ -40,14 +40,62 @@ pub struct RunReport {
     pub expectations: Vec<Expectation>,
     /// Responses that no rule allows, the first few of each kind.
     pub surprises: Vec<String>,
+    /// The verdict on the whole run.
+    pub verdict: RunVerdict,
+    /// Everything that could not be judged, and why.
+    pub not_judged: Vec<String>,
+}
+
+/// The verdict on a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RunVerdict {
+    /// Everything was judged, and all of it holds.
+    Passed,
+    /// The ledger does not add up, an expectation fails, or a response is surprising.
+    Failed,
+    /// Nothing failed, but something could not be judged.
+    #[default]
+    NotJudged,
 }
 
 impl RunReport {
-    /// True if the ledger adds up, every expectation holds, and nothing is surprising.
+    /// Derives verdict and reasons from the rest of the report.
+    pub fn conclude(&mut self) {
+        self.not_judged = self.unjudged();
+        let failed = self.ledger.as_ref().is_some_and(|ledger| !ledger.adds_up())
+            || self.expectations.iter().any(|each| each.result == ExpectationResult::Fails)
+            || !self.surprises.is_empty();
+        self.verdict = match (failed, self.not_judged.is_empty()) {
+            (true, _) => RunVerdict::Failed,
+            (false, true) => RunVerdict::Passed,
+            (false, false) => RunVerdict::NotJudged,
+        };
+    }
+
+    fn unjudged(&self) -> Vec<String> {
+        let mut reasons = Vec::new();
+        if self.totals.sent == 0 {
+            reasons.push("nothing was sent".to_owned());
+        } else if self.totals.accepted == 0 {
+            reasons.push("nothing was accepted".to_owned());
+        }
+        match &self.ledger {
+            Some(ledger) => reasons.extend(ledger.not_judged.iter().map(|check| format!("ledger: {check}"))),
+            None if self.expectations.is_empty() => {
+                reasons.push("there is neither a ledger nor an expectation".to_owned());
+            }
+            None => {}
+        }
+        for each in self.expectations.iter().filter(|each| each.result == ExpectationResult::NotJudged) {
+            let reason = if each.actual.is_some() { "latencies are void" } else { "it was not measured" };
+            reasons.push(format!("{}: {reason}", each.name));
+        }
+        reasons
+    }
+
     pub fn passed(&self) -> bool {
-        self.ledger.as_ref().is_none_or(LedgerVerdict::adds_up)
-            && self.expectations.iter().all(|expectation| expectation.holds)
-            && self.surprises.is_empty()
+        self.verdict == RunVerdict::Passed
     }
 }
 
@@ -287,8 +335,20 @@ pub struct Expectation {
     pub min: Option<f64>,
     /// Maximum; absent: no bound.
     pub max: Option<f64>,
-    /// Actual value.
-    pub actual: f64,
-    /// True if the value is within the range. Ranges of latencies always hold while the latencies are void.
-    pub holds: bool,
+    /// Actual value; absent: not measured.
+    pub actual: Option<f64>,
+    /// The value against the range.
+    pub result: ExpectationResult,
+}
+
+/// A value against its expected range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ExpectationResult {
+    /// The value is within the range, ends included.
+    Holds,
+    /// The value is outside.
+    Fails,
+    /// There is no value, or it is a latency while latencies are void.
+    NotJudged,
 }

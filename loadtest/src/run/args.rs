@@ -99,8 +99,9 @@ const EXAMPLES: &str = "Examples:
   loadtest run baseline --target http://127.0.0.1:9000
   loadtest run baseline --target https://staging.shop.test/sale --sign --header 'X-Spillway-User: {user}'
 
-Exit codes: 0 the ledger adds up and every expectation holds, 1 not so, or the run failed, 2 wrong flags,
-64 a faulty scenario, 130 ended by Ctrl-C (the report is written).";
+Exit codes: 0 passed: the ledger adds up and every expectation holds; 1 failed: not so, or the run broke off; 2 wrong
+flags; 3 not judged: nothing was sent or accepted, or something could not be judged; 64 a faulty scenario; 130 ended by
+Ctrl-C (the report is written).";
 
 impl RunArgs {
     pub(super) const fn stack(&self) -> Stack {

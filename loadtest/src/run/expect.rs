@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 
 use crate::ledger::LedgerVerdict;
-use crate::report::{Expectation, GeneratorHealth, Interval, LatencyReport, RequestTotals};
+use crate::report::{
+    Expectation, ExpectationResult, GeneratorHealth, Interval, LatencyReport, RequestTotals,
+};
 use crate::scenario::{EXPECTABLE_METRICS, ExpectedRange};
 
-/// All metrics of a run, by the names in [`EXPECTABLE_METRICS`]. The ledger's metrics are absent without a ledger.
+/// The measured metrics of a run, by the names in [`EXPECTABLE_METRICS`]: shares only if something was sent, latencies
+/// only if something was accepted, the ledger's only with a ledger.
 pub(super) fn measure(
     totals: &RequestTotals,
     latency: &LatencyReport,
@@ -15,21 +18,31 @@ pub(super) fn measure(
     ledger: Option<&LedgerVerdict>,
     rate: u32,
 ) -> BTreeMap<&'static str, f64> {
-    let share = |count: u64| count as f64 / totals.sent.max(1) as f64;
     let ms = |us: u64| us as f64 / 1_000.0;
     let planned_sent = totals.sent.saturating_sub(totals.retries) as f64;
     let mut measured = BTreeMap::from([
         ("sent_share", planned_sent / totals.planned.max(1) as f64),
-        ("accepted_share", share(totals.accepted)),
-        ("shed_share", share(totals.shed)),
-        ("refused_share", share(totals.refused)),
-        ("unknown_share", share(totals.unknown)),
         ("retries", totals.retries as f64),
-        ("p50_ms", ms(latency.accepted.p50_us)),
-        ("p99_ms", ms(latency.accepted.p99_us)),
-        ("p999_ms", ms(latency.accepted.p999_us)),
-        ("slip_p999_ms", ms(health.slip.p999_us)),
     ]);
+    if totals.sent > 0 {
+        let share = |count: u64| count as f64 / totals.sent as f64;
+        measured.extend([
+            ("accepted_share", share(totals.accepted)),
+            ("shed_share", share(totals.shed)),
+            ("refused_share", share(totals.refused)),
+            ("unknown_share", share(totals.unknown)),
+            ("slip_p999_ms", ms(health.slip.p999_us)),
+        ]);
+    }
+    // A request without a response counts with the time that it waited, so that a stall cannot hide in time-outs.
+    if totals.accepted > 0 {
+        let latency = &latency.accepted_or_censored;
+        measured.extend([
+            ("p50_ms", ms(latency.p50_us)),
+            ("p99_ms", ms(latency.p99_us)),
+            ("p999_ms", ms(latency.p999_us)),
+        ]);
+    }
     if let Some(verdict) = ledger {
         let rejected = |reason| verdict.rejected.get(reason).copied().unwrap_or_default() as f64;
         measured.extend([
@@ -63,7 +76,7 @@ fn cap_use(timeline: &[Interval], rate: u32) -> f64 {
     if seconds == 0 { 0.0 } else { committed as f64 / (seconds as f64 * f64::from(rate)) }
 }
 
-/// Compares ranges with values. Unmeasured metrics are skipped; latencies always hold while they are void.
+/// Compares ranges with values. Metrics without a value are not judged, nor are latencies while they are void.
 pub(super) fn compare(
     ranges: &BTreeMap<String, ExpectedRange>,
     measured: &BTreeMap<&'static str, f64>,
@@ -71,16 +84,18 @@ pub(super) fn compare(
 ) -> Vec<Expectation> {
     let mut compared = Vec::new();
     for (name, _) in EXPECTABLE_METRICS {
-        let (Some(range), Some(actual)) = (ranges.get(name), measured.get(name)) else { continue };
-        let latency = matches!(name, "p50_ms" | "p99_ms" | "p999_ms");
-        let within = range.min.is_none_or(|min| *actual >= min) && range.max.is_none_or(|max| *actual <= max);
-        compared.push(Expectation {
-            name: name.to_owned(),
-            min: range.min,
-            max: range.max,
-            actual: *actual,
-            holds: within || (latency && !latencies_valid),
-        });
+        let Some(range) = ranges.get(name) else { continue };
+        let actual = measured.get(name).copied();
+        let is_void = !latencies_valid && matches!(name, "p50_ms" | "p99_ms" | "p999_ms");
+        let result = match actual {
+            Some(actual) if !is_void => {
+                let within =
+                    range.min.is_none_or(|min| actual >= min) && range.max.is_none_or(|max| actual <= max);
+                if within { ExpectationResult::Holds } else { ExpectationResult::Fails }
+            }
+            _ => ExpectationResult::NotJudged,
+        };
+        compared.push(Expectation { name: name.to_owned(), min: range.min, max: range.max, actual, result });
     }
     compared
 }
@@ -94,33 +109,36 @@ mod tests {
     }
 
     #[test]
-    fn ranges_include_both_ends_and_void_latencies_hold() {
+    fn ranges_include_both_ends_and_what_has_no_value_is_not_judged() {
+        use ExpectationResult::{Fails, Holds, NotJudged};
         let measured = BTreeMap::from([("p99_ms", 30.0), ("shed_share", 0.0), ("retries", 5.0)]);
-        let cases = [
-            ("shed_share", range(None, Some(0.0)), true, true),
-            ("retries", range(Some(5.0), Some(5.0)), true, true),
-            ("retries", range(Some(5.1), None), true, false),
-            ("p99_ms", range(None, Some(29.0)), true, false),
-            ("p99_ms", range(None, Some(29.0)), false, true),
-        ];
-        for (name, range, valid, holds) in cases {
+        for (name, range, valid, result) in [
+            ("shed_share", range(None, Some(0.0)), true, Holds),
+            ("retries", range(Some(5.0), Some(5.0)), true, Holds),
+            ("retries", range(Some(5.1), None), true, Fails),
+            ("p99_ms", range(None, Some(29.0)), true, Fails),
+            ("p99_ms", range(None, Some(29.0)), false, NotJudged),
+            ("p99_ms", range(None, Some(31.0)), false, NotJudged),
+            ("confirmed", range(Some(1.0), None), true, NotJudged),
+        ] {
             let compared = compare(&BTreeMap::from([(name.to_owned(), range)]), &measured, valid);
             assert_eq!(compared.len(), 1);
-            assert_eq!(compared[0].holds, holds, "{compared:?}");
+            assert_eq!(compared[0].result, result, "{compared:?}");
         }
-        let unmeasured = BTreeMap::from([("confirmed".to_owned(), range(Some(1.0), None))]);
-        assert!(compare(&unmeasured, &measured, true).is_empty(), "without a ledger it has no value");
     }
 
     #[test]
-    fn every_metric_has_a_value() {
+    fn every_metric_has_a_value_once_something_was_accepted() {
         let verdict = LedgerVerdict::default();
-        let (totals, latency) = (RequestTotals::default(), LatencyReport::default());
-        let measured = measure(&totals, &latency, &GeneratorHealth::default(), &[], Some(&verdict), 2_000);
-        let names: Vec<_> = measured.keys().copied().collect();
+        let measured = |totals: &RequestTotals, ledger| {
+            let (latency, health) = (LatencyReport::default(), GeneratorHealth::default());
+            measure(totals, &latency, &health, &[], ledger, 2_000).into_keys().collect::<Vec<_>>()
+        };
+        let totals = RequestTotals { planned: 1, sent: 1, accepted: 1, ..RequestTotals::default() };
         let mut known = EXPECTABLE_METRICS.map(|(name, _)| name);
         known.sort_unstable();
-        assert_eq!(names, known);
+        assert_eq!(measured(&totals, Some(&verdict)), known);
+        assert_eq!(measured(&RequestTotals::default(), None), ["retries", "sent_share"]);
     }
 
     #[test]

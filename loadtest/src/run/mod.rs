@@ -20,7 +20,7 @@ use shared::config::EXIT_CONFIG;
 
 use crate::environment::{FaultPlan, LaunchConfig, OfferedSale, SystemUnderTest};
 use crate::generator;
-use crate::report::{self, RunReport};
+use crate::report::{self, RunReport, RunVerdict};
 use crate::scenario::{self, SALE_ID, Scenario};
 
 pub use args::RunArgs;
@@ -29,10 +29,13 @@ pub use machine::describe as describe_machine;
 pub use session::play;
 pub use summary::RunSummary;
 
+/// Exit code of a run that proves nothing: nothing failed, but something could not be judged.
+pub const EXIT_NOT_JUDGED: u8 = 3;
+
 /// Exit code of a run that Ctrl-C ended, as in shells.
 const EXIT_INTERRUPTED: u8 = 130;
 
-/// Returns exit code 1, not an error, if the ledger does not add up.
+/// A run that fails or is not judged is an exit code, not an error.
 pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let scenario = match effective(&args) {
         Ok(scenario) => scenario,
@@ -77,13 +80,15 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     if let Some(summary) = system.stop(!report.passed()).await? {
         println!("\nFunction Compute on this machine\n{summary}");
     }
-    Ok(if report.run.interrupted {
-        ExitCode::from(EXIT_INTERRUPTED)
-    } else if report.passed() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if report.run.interrupted { ExitCode::from(EXIT_INTERRUPTED) } else { exit_code(report.verdict) })
+}
+
+pub(crate) fn exit_code(verdict: RunVerdict) -> ExitCode {
+    match verdict {
+        RunVerdict::Passed => ExitCode::SUCCESS,
+        RunVerdict::Failed => ExitCode::FAILURE,
+        RunVerdict::NotJudged => ExitCode::from(EXIT_NOT_JUDGED),
+    }
 }
 
 /// Loads the scenario, applies the flags and checks the result.

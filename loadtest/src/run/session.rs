@@ -16,7 +16,7 @@ use super::{expect, machine, timeline};
 use crate::environment::SystemUnderTest;
 use crate::generator::{self, LiveCounts, RunResult, SendPlan};
 use crate::ledger::{DrainProgress, Judgement};
-use crate::report::{self, RunInfo, RunReport};
+use crate::report::{self, RunInfo, RunReport, RunVerdict};
 use crate::scenario::Scenario;
 
 /// Time without progress after which the wait for the drain ends; longer than a killed worker's messages stay
@@ -97,6 +97,7 @@ pub async fn play(
     let mut report = assemble(scenario, &played, run, judgement, started_us);
     report.processes = watch.sampler.finish();
     report.surprises = account.surprises;
+    report.conclude();
     Ok(report)
 }
 
@@ -221,5 +222,7 @@ fn assemble(
         ledger,
         expectations,
         surprises: Vec::new(),
+        verdict: RunVerdict::default(),
+        not_judged: Vec::new(),
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::progress::duration;
-use crate::report::{Quantiles, RunReport};
+use crate::report::{ExpectationResult, Quantiles, RunReport, RunVerdict};
 
 #[derive(Debug)]
 pub struct RunSummary<'a>(pub &'a RunReport);
@@ -61,10 +61,14 @@ impl fmt::Display for RunSummary<'_> {
             let end = |end: Option<f64>| end.map_or_else(String::new, |end| end.to_string());
             writeln!(
                 formatter,
-                "  {}  {:<16} {:>12.4}  of {}..{}",
-                if expectation.holds { "holds" } else { "FAILS" },
+                "  {}  {:<16} {:>12}  of {}..{}",
+                match expectation.result {
+                    ExpectationResult::Holds => "holds     ",
+                    ExpectationResult::Fails => "FAILS     ",
+                    ExpectationResult::NotJudged => "not judged",
+                },
                 expectation.name,
-                expectation.actual,
+                expectation.actual.map_or_else(|| "-".to_owned(), |actual| format!("{actual:.4}")),
                 end(expectation.min),
                 end(expectation.max)
             )?;
@@ -73,8 +77,21 @@ impl fmt::Display for RunSummary<'_> {
             writeln!(formatter, "\nSURPRISE: {surprise}")?;
         }
         match &report.ledger {
-            Some(verdict) => write!(formatter, "\nLedger\n{verdict}"),
-            None => write!(formatter, "\nNo ledger: the database was not read."),
+            Some(verdict) => writeln!(formatter, "\nLedger\n{verdict}")?,
+            None => writeln!(formatter, "\nNo ledger: neither the database nor the look-up was read.")?,
+        }
+        let expectations = report.expectations.len();
+        let judged = match (&report.ledger, expectations) {
+            (Some(_), 0) => "the ledger".to_owned(),
+            (Some(_), _) => format!("the ledger and {expectations} expectations"),
+            (None, _) => format!("{expectations} expectations, without a ledger"),
+        };
+        match report.verdict {
+            RunVerdict::Passed => write!(formatter, "\nPASSED: {judged}"),
+            RunVerdict::Failed => write!(formatter, "\nFAILED: see above"),
+            RunVerdict::NotJudged => {
+                write!(formatter, "\nNOT JUDGED: nothing failed, but {}", report.not_judged.join("; "))
+            }
         }
     }
 }

@@ -77,7 +77,7 @@ fn a_passed_run_is_rendered_completely() {
     let report = runs::good();
     let Some(dom) = drawn_report("good", &report) else { return };
     assert_drawn(&dom, 8);
-    assert!(root(&dom).contains("data-passed=\"true\""));
+    assert!(root(&dom).contains("data-verdict=\"passed\""));
     assert!(dom.contains("</svg>Passed</h1>"), "the verdict comes first");
     assert!(dom.contains(
         "all 243,912 accepted orders are in the database exactly once and as ordered, and nothing else is."
@@ -149,7 +149,7 @@ fn void_latencies_are_labelled_void() {
 fn a_failed_run_names_its_failures() {
     let Some(dom) = drawn_report("failed", &runs::failed()) else { return };
     assert_drawn(&dom, 8);
-    assert!(root(&dom).contains("data-passed=\"false\""));
+    assert!(root(&dom).contains("data-verdict=\"failed\""));
     for text in [
         "</svg>Failed, interrupted</h1>",
         "The ledger does not add up: 3 × accepted_order_lost, 1 × oversold.",
@@ -189,7 +189,7 @@ fn quoted_text_is_never_markup() {
 fn missing_data_is_labelled_missing() {
     let Some(dom) = drawn_report("external", &runs::external()) else { return };
     assert_drawn(&dom, 4);
-    assert!(dom.contains("Passed, without a ledger"));
+    assert!(dom.contains("Not judged, without a ledger"));
     assert!(dom.contains("nothing is proven about the orders"));
     assert_eq!(dom.matches("No data: the database was not read.").count(), 3, "queue, drain, ledger");
     assert_eq!(dom.matches("No data: no process was sampled.").count(), 2, "CPU, memory");

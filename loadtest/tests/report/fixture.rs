@@ -7,8 +7,8 @@ use std::sync::LazyLock;
 use hdrhistogram::Histogram;
 use loadtest::ledger::LedgerVerdict;
 use loadtest::report::{
-    CurvePoint, Expectation, FORMAT, GeneratorHealth, Interval, LatencyReport, Machine, ProcessSample,
-    ProcessUse, Quantiles, RequestTotals, RunInfo, RunReport, TestedStack,
+    CurvePoint, Expectation, ExpectationResult, FORMAT, GeneratorHealth, Interval, LatencyReport, Machine,
+    ProcessSample, ProcessUse, Quantiles, RequestTotals, RunInfo, RunReport, RunVerdict, TestedStack,
 };
 use loadtest::scenario::{DrainSettings, ExpectedRange, GeneratorSettings, RatePhase, Scenario};
 use rand::SeedableRng;
@@ -361,11 +361,16 @@ pub(super) fn flash_sale(knobs: Knobs) -> RunReport {
             name: name.clone(),
             min: range.min,
             max: range.max,
-            actual,
-            holds: range.min.is_none_or(|min| actual >= min) && range.max.is_none_or(|max| actual <= max),
+            actual: Some(actual),
+            result: if range.min.is_none_or(|min| actual >= min) && range.max.is_none_or(|max| actual <= max)
+            {
+                ExpectationResult::Holds
+            } else {
+                ExpectationResult::Fails
+            },
         })
         .collect();
-    RunReport {
+    let mut report = RunReport {
         format: FORMAT,
         run: run(played_ms, drained_ms),
         scenario,
@@ -377,7 +382,11 @@ pub(super) fn flash_sale(knobs: Knobs) -> RunReport {
         generator: GENERATOR.clone(),
         expectations,
         surprises: Vec::new(),
-    }
+        verdict: RunVerdict::default(),
+        not_judged: Vec::new(),
+    };
+    report.conclude();
+    report
 }
 
 fn run(played_ms: u64, drained_ms: u64) -> RunInfo {

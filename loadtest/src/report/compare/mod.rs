@@ -13,7 +13,7 @@ mod table;
 
 use serde::Serialize;
 
-use super::{RunReport, TestedStack};
+use super::{RunReport, RunVerdict, TestedStack};
 use pairs::{ChangeScale, IntervalPair, PairedSeries};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -258,7 +258,8 @@ fn notes(a: &RunReport, b: &RunReport, tested: &[TestedMetric]) -> Vec<String> {
     let mut notes = Vec::new();
     for (name, report) in [("A", a), ("B", b)] {
         if !report.passed() {
-            notes.push(format!("{name} failed: its metrics are those of a failed run"));
+            let verdict = if report.verdict == RunVerdict::Failed { "failed" } else { "was not judged" };
+            notes.push(format!("{name} {verdict}: its metrics are those of such a run"));
         }
         if report.run.interrupted {
             notes.push(format!("{name} was interrupted: only the intervals of both runs are compared"));

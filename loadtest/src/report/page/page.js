@@ -21,7 +21,7 @@ function drawAll() {
   const text = byId("report").textContent;
   const report = JSON.parse(text, exact);
   const timeline = timelineOf(report);
-  verdict(report, root.dataset.passed === "true", timeline);
+  verdict(report, timeline);
   loadChart(report, timeline);
   refusals(report);
   latencyCharts(report, timeline);

@@ -28,15 +28,16 @@ function findings(report) {
   } else {
     found.push({ kind: "pass", text: `The ledger adds up: ${conclusion(ledger)}.` });
   }
-  const missed = expectations.filter(({ holds }) => !holds);
+  const missed = expectations.filter(({ result }) => result === "fails");
   if (missed.length) {
     found.push({ kind: "fail", text: `${missed.length} of ${plural(expectations.length, "expectation")} missed: ${missed.map(({ name }) => name).join(", ")}.` });
   } else if (expectations.length) {
-    const hold = expectations.length === 1 ? "The one expectation holds" : `All ${count(expectations.length)} expectations hold`;
-    found.push({ kind: "pass", text: generator.latencies_valid ? `${hold}.` : `${hold}; latency ranges were not checked.` });
+    const held = expectations.filter(({ result }) => result === "holds").length;
+    if (held) found.push({ kind: "pass", text: `${count(held)} of ${plural(expectations.length, "expectation")} ${held === 1 ? "holds" : "hold"}.` });
   } else {
     found.push({ kind: "none", text: "The scenario has no expectations." });
   }
+  if (report.not_judged.length) found.push({ kind: "warn", text: `Not judged: ${report.not_judged.join("; ")}.` });
   if (surprises.length) found.push({ kind: "fail", text: `${plural(surprises.length, "surprise")}: responses that no rule allows.` });
   if (generator.latencies_valid && generator.slip.count > 0) {
     found.push({ kind: "pass", text: `The generator kept to its plan (send delay p99.9 ${micros(generator.slip.p999_us)}, bound ${micros(generator.slip_p999_us_max)}): latencies are the server’s.` });
@@ -44,9 +45,14 @@ function findings(report) {
   return found;
 }
 
-function verdict(report, passed, { played }) {
+const HEADLINES = { passed: "Passed", failed: "Failed", not_judged: "Not judged" };
+const KINDS = { passed: "pass", failed: "fail", not_judged: "warn" };
+
+function verdict(report, { played }) {
   const { run, scenario, generator } = report;
-  const headline = `${passed ? "Passed" : "Failed"}${report.ledger ? "" : ", without a ledger"}${run.interrupted ? ", interrupted" : ""}`;
+  const kind = KINDS[report.verdict];
+  document.documentElement.dataset.verdict = report.verdict;
+  const headline = `${HEADLINES[report.verdict]}${report.ledger ? "" : ", without a ledger"}${run.interrupted ? ", interrupted" : ""}`;
   const list = findings(report).map(({ kind, text }) => el("li", {}, sign(kind), el("span", {}, text)));
   if (run.interrupted) list.push(el("li", {}, sign("warn"), el("span", {}, "The run was interrupted: this report covers the part that was played.")));
   const isVoid = generator.latencies_valid
@@ -56,9 +62,9 @@ function verdict(report, passed, { played }) {
         el("p", {}, `${generator.void_because ? `${generator.void_because}. ` : ""}Latencies on this page are not the server’s. The ledger is valid.`)));
   const where = run.stack === "external" ? "an external target" : STACKS[run.stack] || run.stack;
   byId("verdict").append(
-    el("div", { class: `banner ${passed ? "pass" : "fail"}` },
+    el("div", { class: `banner ${kind}` },
       el("div", { class: "ruling" },
-        el("h1", {}, sign(passed ? "pass" : "fail"), headline),
+        el("h1", {}, sign(kind), headline),
         el("ul", { class: "findings" }, list)),
       el("div", { class: "what" },
         el("p", { class: "scenario" }, scenario.name),
@@ -176,7 +182,7 @@ function expectationTable({ expectations }) {
   };
   const rows = expectations.map((each) => [
     el("code", {}, each.name),
-    el("span", { class: each.holds ? "holds" : "misses" }, sign(each.holds ? "pass" : "fail"), each.holds ? "holds" : "missed"),
+    el("span", { class: each.result === "fails" ? "misses" : "holds" }, sign({ holds: "pass", fails: "fail", not_judged: "warn" }[each.result]), { holds: "holds", fails: "missed", not_judged: "not judged" }[each.result]),
     range(each),
     number(each.actual),
   ]);

@@ -11,4 +11,4 @@ mod system;
 
 pub use launch::own_process;
 pub use stack::{Environment, Stack};
-pub use system::{ExternalSystem, FaultPlan, LaunchConfig, OfferedSale, SystemUnderTest};
+pub use system::{ExternalSystem, FaultPlan, LaunchConfig, LedgerAccess, OfferedSale, SystemUnderTest};

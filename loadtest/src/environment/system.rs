@@ -73,16 +73,22 @@ pub struct SystemUnderTest {
     pub launched: Option<(Environment, Services)>,
     pub target: Target,
     pub stack: TestedStack,
+    pub ledger: LedgerAccess,
+    /// False if the order ids in the responses are the only known ones.
+    pub knows_order_ids: bool,
+    pub workload: Workload,
+    faults: FaultPlan,
+}
+
+/// What the ledger compares the requests with.
+#[derive(Debug, Default)]
+pub struct LedgerAccess {
     /// `None`: no ledger by the database.
     pub reader: Option<LedgerReader>,
     /// `None`: no look-ups.
     pub look_up: Option<LookUpClient>,
     /// Maximum orders to look up.
     pub look_ups_max: usize,
-    /// False if the order ids in the responses are the only known ones.
-    pub knows_order_ids: bool,
-    pub workload: Workload,
-    faults: FaultPlan,
     /// Time for which the drain's workers hide a received message.
     pub invisible: Duration,
 }
@@ -114,13 +120,15 @@ impl SystemUnderTest {
         Ok(Self {
             target: Target::plain(services.ingest, "spillway"),
             stack: stack.into(),
-            reader: Some(reader),
             workload: Workload::new(scenario, sale, key, rand::random())?,
             launched: Some((environment, services)),
             faults,
-            invisible: INVISIBLE,
-            look_up,
-            look_ups_max: LOOK_UPS,
+            ledger: LedgerAccess {
+                reader: Some(reader),
+                look_up,
+                look_ups_max: LOOK_UPS,
+                invisible: INVISIBLE,
+            },
             knows_order_ids: true,
         })
     }
@@ -157,29 +165,31 @@ impl SystemUnderTest {
             launched: None,
             target: external.target.clone(),
             stack: TestedStack::External,
-            reader,
             workload: Workload::new(scenario, sale, key, rand::random())?,
             faults: FaultPlan::default(),
-            invisible: DEFAULT_INVISIBLE,
-            look_up,
-            look_ups_max: external.look_ups_max.unwrap_or(look_ups_max),
+            ledger: LedgerAccess {
+                reader,
+                look_up,
+                look_ups_max: external.look_ups_max.unwrap_or(look_ups_max),
+                invisible: DEFAULT_INVISIBLE,
+            },
             knows_order_ids: external.order_id_keys.is_some(),
         })
     }
 
     /// Remembers the database's state for the ledger; `None`: no ledger. Call it before the first request.
     pub async fn begin_ledger(&mut self) -> anyhow::Result<Option<RunScope>> {
-        let Some(reader) = &mut self.reader else { return Ok(None) };
+        let Some(reader) = &mut self.ledger.reader else { return Ok(None) };
         let system = LedgerSystem {
             is_own: self.launched.is_some(),
             group: self.launched.as_ref().map(|(environment, _)| environment.group.clone()),
-            invisible: self.invisible,
+            invisible: self.ledger.invisible,
         };
         Ok(Some(reader.begin(&self.workload, system).await?))
     }
 
     pub const fn keeps_a_ledger(&self) -> bool {
-        self.reader.is_some() || self.look_up.is_some()
+        self.ledger.reader.is_some() || self.ledger.look_up.is_some()
     }
 
     /// Names and pids of the processes to sample.
@@ -193,7 +203,7 @@ impl SystemUnderTest {
         processes
     }
 
-    /// Carries out the fault plan once `rows` are in the database, and checks that every process runs.
+    /// Carries out the fault plan once the workers have settled `rows`, and checks that every process runs.
     pub async fn inject_faults(&mut self, rows: u64) -> anyhow::Result<()> {
         let Some((environment, services)) = &mut self.launched else { return Ok(()) };
         if rows >= self.faults.at_rows && std::mem::take(&mut self.faults.kill_worker) {
@@ -210,7 +220,7 @@ impl SystemUnderTest {
 
     /// Stops what was launched; `keep` leaves data and logs. Returns fc-local's summary, if it was used.
     pub async fn stop(self, keep: bool) -> anyhow::Result<Option<FrontSummary>> {
-        drop(self.reader);
+        drop(self.ledger);
         let Some((environment, services)) = self.launched else { return Ok(None) };
         let summary = services.stop().await?;
         environment.stop(keep).await?;

@@ -24,7 +24,7 @@ pub use attempt::{AnswerMatch, Attempt, AttemptEnding, Attempts, Payload, nothin
 pub use fault::{FAULT_CODES, LedgerFault};
 pub use judge::{Judgement, RunFacts, SampledRow, busiest_window};
 pub use lookup::LookUpClient;
-pub use read::{DecidedOrder, DrainProgress, LedgerReader, LedgerSystem};
+pub use read::{DecidedOrder, LedgerReader, LedgerSystem};
 pub use scope::{RunScope, hidden_at_most};
 pub use settle::SettleProgress;
 pub use verdict::{LedgerSource, LedgerVerdict};

@@ -16,7 +16,7 @@ use tokio::time::sleep;
 use super::attempt::Payload;
 use super::judge::{Judge, Judgement, RunFacts, SideTables};
 use super::rows::{ConflictRow, LetterRow, LineRow, OrderRow, PurchaseRow, SkuRow};
-use super::scope::{DrainGroup, RunScope, hidden_at_most};
+use super::scope::{DrainGroup, RunScope, hidden_at_most, settled_in_reports};
 use crate::workload::Workload;
 
 /// Maximum orders of one query.
@@ -31,10 +31,9 @@ const RETRY: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_s
 
 const STOCK: &str =
     "SELECT sku, stock_total, stock_reserved, per_user_limit FROM sale_skus WHERE sale_id = ?";
-const SETTLED: &str = "SELECT (SELECT COUNT(*) FROM orders) + (SELECT COUNT(*) FROM dead_letters), \
-     (SELECT COUNT(*) FROM order_conflicts)";
 const GROUPS: &str = "SELECT group_id, revision, settings FROM drain_groups";
 const REPORTS: &str = "SELECT report FROM drain_leases";
+const LEASES: &str = "SELECT lease_id, report FROM drain_leases";
 const PURCHASES: &str = "SELECT user_id, sku, quantity FROM user_purchases WHERE sale_id = ? AND user_id LIKE ? \
      AND (user_id > ? OR (user_id = ? AND sku > ?)) ORDER BY user_id, sku LIMIT 2000";
 
@@ -55,12 +54,6 @@ enum DatabaseConnection {
 pub struct DecidedOrder {
     pub order_id: OrderId,
     pub decided_at_us: i64,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DrainProgress {
-    pub rows: u64,
-    pub conflicts: u64,
 }
 
 /// The system that a run has begun on.
@@ -118,12 +111,16 @@ impl LedgerReader {
         Ok(format!("{name}{}", versions.concat()))
     }
 
-    pub async fn settled(&mut self) -> anyhow::Result<DrainProgress> {
-        let counts = rows!(self, SETTLED, [], row => DrainProgress {
-            rows: row.try_get::<i64, _>(0)?.unsigned_abs(),
-            conflicts: row.try_get::<i64, _>(1)?.unsigned_abs(),
-        });
-        counts.first().copied().context("counts")
+    /// A further connection to the same database.
+    pub async fn another(&self) -> anyhow::Result<Self> {
+        Self::connect(&self.url).await
+    }
+
+    /// Orders that each worker reports as settled since its start, by lease, from its last heartbeat.
+    pub async fn worker_totals(&mut self) -> anyhow::Result<Vec<(String, u64)>> {
+        Ok(rows!(self, LEASES, [], row => {
+            (row.try_get::<String, _>(0)?, settled_in_reports(&[row.try_get::<String, _>(1)?]))
+        }))
     }
 
     /// All orders of the database.

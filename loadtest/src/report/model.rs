@@ -36,6 +36,8 @@ pub struct RunReport {
     pub generator: GeneratorHealth,
     /// The ledger's verdict; absent if the database was not read.
     pub ledger: Option<LedgerVerdict>,
+    /// The reason why a ledger that was asked for is absent.
+    pub ledger_error: Option<String>,
     /// The scenario's expected ranges and the actual values.
     pub expectations: Vec<Expectation>,
     /// Responses that no rule allows, the first few of each kind.
@@ -82,6 +84,9 @@ impl RunReport {
         }
         match &self.ledger {
             Some(ledger) => reasons.extend(ledger.not_judged.iter().map(|check| format!("ledger: {check}"))),
+            None if self.ledger_error.is_some() => {
+                reasons.extend(self.ledger_error.iter().map(|error| format!("ledger: {error}")));
+            }
             None if self.expectations.is_empty() => {
                 reasons.push("there is neither a ledger nor an expectation".to_owned());
             }

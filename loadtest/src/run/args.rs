@@ -68,7 +68,7 @@ pub struct RunArgs {
     #[arg(long, conflicts_with = "real")]
     pub kill_broker: bool,
 
-    /// Rows in the database at which the kills start
+    /// Settled orders at which the kills start
     #[arg(long, value_name = "ROWS", default_value_t = 1_000)]
     pub kill_at_rows: u64,
 

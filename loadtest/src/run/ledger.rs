@@ -1,15 +1,19 @@
 //! The ledger of one run: the wait for what is hidden, the judgement, the look-ups.
 
 use std::io::{IsTerminal, Write};
+use std::time::Duration;
 
 use super::interrupt::Interrupts;
-use crate::environment::SystemUnderTest;
+use crate::environment::LedgerAccess;
 use crate::generator::RunResult;
 use crate::ledger::{Attempts, Judgement, RunFacts, RunScope, SettleProgress, hidden_at_most};
 use crate::scenario::ClientBehaviour;
 
 /// Maximum wait of a client before a retry, as the generator bounds it.
 const RETRY_WAIT_MAX_MS: i64 = 75_000;
+
+/// Time without a settled order from which the wait is explained.
+const QUIET: Duration = Duration::from_secs(5);
 
 /// Rows between two lines.
 const ROWS: u64 = 200_000;
@@ -26,17 +30,17 @@ pub(super) struct PlayedRun<'a> {
 /// Waits until what was accepted is settled or lost, and judges the run by the database, else by the look-up; `None`:
 /// neither is known. The second interrupt ends the wait.
 pub(super) async fn keep_ledger(
-    system: &mut SystemUnderTest,
+    source: &mut LedgerAccess,
     scope: Option<RunScope>,
     run: PlayedRun<'_>,
     interrupts: &Interrupts,
 ) -> anyhow::Result<Option<Judgement>> {
     let attempts = run.attempts;
     let is_cut = || interrupts.count() >= 2;
-    let (Some(reader), Some(scope)) = (&mut system.reader, scope) else {
-        let Some(client) = &system.look_up else { return Ok(None) };
-        let hidden = hidden_at_most(system.invisible);
-        return Ok(Some(client.judge(attempts, system.look_ups_max, hidden, is_cut, settling).await?));
+    let (Some(reader), Some(scope)) = (&mut source.reader, scope) else {
+        let Some(client) = &source.look_up else { return Ok(None) };
+        let hidden = hidden_at_most(source.invisible);
+        return Ok(Some(client.judge(attempts, source.look_ups_max, hidden, is_cut, settling).await?));
     };
     let mut interrupted = interrupts.clone();
     let missing = tokio::select! {
@@ -51,9 +55,9 @@ pub(super) async fn keep_ledger(
         accepted_within_us: accepted_within_ms(run.clients) * 1_000,
         wait_was_cut: is_cut() && missing > 0,
     };
-    let look_ups = if system.look_up.is_some() { system.look_ups_max } else { 0 };
+    let look_ups = if source.look_up.is_some() { source.look_ups_max } else { 0 };
     let mut judgement = reader.judge(facts, &scope, look_ups, reading).await?;
-    if let Some(client) = &system.look_up {
+    if let Some(client) = &source.look_up {
         judgement.look_up(client).await?;
     }
     Ok(Some(judgement))
@@ -68,6 +72,10 @@ fn accepted_within_ms(clients: ClientBehaviour) -> i64 {
 }
 
 fn settling(progress: SettleProgress) {
+    // Until then the progress line says enough.
+    if progress.quiet < QUIET {
+        return;
+    }
     show(&format!(
         "Waiting for {} accepted orders that the broker may hide; nothing was settled for {} s",
         progress.missing,

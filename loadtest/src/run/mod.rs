@@ -1,6 +1,7 @@
 //! `loadtest run`: plays a scenario, checks the ledger, writes the report.
 
 mod args;
+mod drain_counter;
 mod expect;
 mod interrupt;
 mod ledger;

@@ -7,7 +7,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::generator::LiveCounts;
-use crate::ledger::DrainProgress;
 
 #[derive(Debug)]
 pub(super) struct ProgressLine {
@@ -36,7 +35,7 @@ impl ProgressLine {
         if self.terminal { Duration::from_millis(500) } else { Duration::from_secs(1) }
     }
 
-    pub(super) fn show(&mut self, live: &LiveCounts, settled: Option<DrainProgress>, sending: bool) {
+    pub(super) fn show(&mut self, live: &LiveCounts, settled: Option<u64>, sending: bool) {
         let line = self.line(live, settled, sending);
         if self.terminal {
             print!("\r{line:<130}");
@@ -47,7 +46,7 @@ impl ProgressLine {
         let _closed = std::io::stdout().flush();
     }
 
-    fn line(&mut self, live: &LiveCounts, settled: Option<DrainProgress>, sending: bool) -> String {
+    fn line(&mut self, live: &LiveCounts, settled: Option<u64>, sending: bool) -> String {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let now = Instant::now();
         let counts = ShownCounts {
@@ -79,13 +78,13 @@ impl ProgressLine {
             ));
         }
         if let (Some(rate), Some(settled)) = (self.rate, settled) {
-            let queued = load(&live.accepted_own).saturating_sub(settled.rows);
+            let queued = load(&live.accepted_own).saturating_sub(settled);
             let eta = if queued == 0 && !sending {
                 "drained".to_owned()
             } else {
                 format!("ETA {:.0} s", (queued as f64 / f64::from(rate)).ceil())
             };
-            line.push_str(&format!("  queued {queued:6}  drained {:6}  {eta}", settled.rows));
+            line.push_str(&format!("  queued {queued:6}  drained {settled:6}  {eta}"));
         }
         line
     }

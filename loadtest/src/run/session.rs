@@ -1,5 +1,6 @@
 //! One run: send, watch, wait for the drain, report.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -8,6 +9,7 @@ use time::format_description::well_known::Rfc3339;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
+use super::drain_counter::DrainCounter;
 use super::interrupt::Interrupts;
 use super::ledger::{PlayedRun, keep_ledger};
 use super::progress::ProgressLine;
@@ -15,16 +17,9 @@ use super::sampler::ProcessSampler;
 use super::{expect, machine, timeline};
 use crate::environment::SystemUnderTest;
 use crate::generator::{self, LiveCounts, RunResult, SendPlan};
-use crate::ledger::{DrainProgress, Judgement};
+use crate::ledger::Judgement;
 use crate::report::{self, RunInfo, RunReport, RunVerdict};
 use crate::scenario::Scenario;
-
-/// Time without progress after which the wait for the drain ends; longer than a killed worker's messages stay
-/// invisible.
-const STALL: Duration = Duration::from_secs(45);
-
-/// Wait after the last expected row, in which unexpected rows (of unknown requests) appear.
-const QUIET: Duration = Duration::from_secs(1);
 
 /// Plays `scenario` on `system` and reports. The first interrupt ends the sending, the second one the waiting.
 ///
@@ -64,7 +59,9 @@ pub async fn play(
         if interrupts.count() > 0 {
             sleep(Duration::from_millis(50)).await;
         }
-        watch.look(system, &live, true).await?;
+        if watch.look(system, &live, true).await {
+            live.stop();
+        }
     }
     let played = spawn_blocking(move || running.finish()).await.context("the generator")??;
     let keeps_a_ledger = system.keeps_a_ledger();
@@ -74,20 +71,39 @@ pub async fn play(
     })
     .await
     .context("the account")??;
-    let expected = account.attempts.settlements();
-    let drained = watch.drain(system, &live, expected, interrupts).await?;
     let started_us = (started_at.unix_timestamp_nanos() / 1_000) as i64;
     let run =
         PlayedRun { played: &played, attempts: &account.attempts, clients: scenario.clients, started_us };
-    let judgement = keep_ledger(system, scope, run, interrupts).await?;
-    let parts = match &mut system.reader {
-        Some(reader) => [("database".to_owned(), reader.version().await?)].into(),
+    // The services stay watched, and are killed as planned, while the ledger waits for the drain.
+    let mut access = std::mem::take(&mut system.ledger);
+    let judgement = {
+        let mut ledger = pin!(keep_ledger(&mut access, scope, run, interrupts));
+        loop {
+            tokio::select! {
+                judgement = &mut ledger => break judgement,
+                () = sleep(watch.pause()) => _ = watch.look(system, &live, false).await,
+            }
+        }
+    };
+    watch.progress.end();
+    let parts = match &mut access.reader {
+        Some(reader) => {
+            reader.version().await.map(|version| ("database".to_owned(), version)).into_iter().collect()
+        }
         None => Default::default(),
     };
+    system.ledger = access;
+    // What was played is reported, whatever became of the ledger.
+    let (judgement, ledger_error) = match judgement {
+        Ok(judgement) => (judgement, None),
+        Err(error) => (None, Some(format!("{error:#}"))),
+    };
+    let ended_us = started_us + played.took.as_micros() as i64;
+    let drained_us = judgement.as_ref().and_then(|judgement| judgement.decided_us.iter().max()).copied();
     let run = RunInfo {
         started_at: started_at.format(&Rfc3339)?,
         played_ms: played.took.as_millis() as u64,
-        drained_ms: drained.as_millis() as u64,
+        drained_ms: drained_us.map_or(0, |last_us| (last_us - ended_us).max(0).unsigned_abs() / 1_000),
         stack: system.stack,
         interrupted: interrupts.count() > 0,
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -97,6 +113,8 @@ pub async fn play(
     let mut report = assemble(scenario, &played, run, judgement, started_us);
     report.processes = watch.sampler.finish();
     report.surprises = account.surprises;
+    report.surprises.extend(watch.broken.map(|error| format!("the run broke off: {error}")));
+    report.ledger_error = ledger_error;
     report.conclude();
     Ok(report)
 }
@@ -108,18 +126,27 @@ struct RunMonitor {
     started: Instant,
     interval: Duration,
     shown_at: Instant,
+    drain: Option<DrainCounter>,
+    /// The failure that ended the sending.
+    broken: Option<String>,
 }
 
 impl RunMonitor {
     async fn new(system: &SystemUnderTest, scenario: &Scenario) -> anyhow::Result<Self> {
         let now = Instant::now();
+        let drain = match &system.ledger.reader {
+            Some(reader) => Some(DrainCounter::start(reader.another().await?).await?),
+            None => None,
+        };
         Ok(Self {
             sampler: ProcessSampler::default(),
-            progress: ProgressLine::new(system.reader.is_some().then_some(scenario.drain.rate)),
+            progress: ProgressLine::new(drain.is_some().then_some(scenario.drain.rate)),
             processes: system.processes().await,
             started: now,
             interval: Duration::from_millis(u64::from(scenario.generator.interval_ms)),
             shown_at: now,
+            drain,
+            broken: None,
         })
     }
 
@@ -127,13 +154,8 @@ impl RunMonitor {
         self.interval.min(self.progress.interval())
     }
 
-    /// Samples processes and database, and shows the state when due.
-    async fn look(
-        &mut self,
-        system: &mut SystemUnderTest,
-        live: &LiveCounts,
-        sending: bool,
-    ) -> anyhow::Result<Option<DrainProgress>> {
+    /// Samples processes and drain, and shows the state when due. Returns true once a process of the run has failed.
+    async fn look(&mut self, system: &mut SystemUnderTest, live: &LiveCounts, sending: bool) -> bool {
         // A restarted process has another pid.
         if let Some((_, services)) = &system.launched {
             for (name, pid) in services.processes() {
@@ -145,51 +167,20 @@ impl RunMonitor {
         }
         let at_ms = self.started.elapsed().as_millis() as u64;
         self.sampler.look(at_ms, &self.processes);
-        if self.shown_at.elapsed() < self.progress.interval() {
-            return Ok(None);
+        if self.shown_at.elapsed() < self.progress.interval() || self.broken.is_some() {
+            return self.broken.is_some();
         }
         self.shown_at = Instant::now();
-        let settled = match &mut system.reader {
-            Some(reader) => Some(reader.settled().await?),
+        let settled = match &mut self.drain {
+            Some(drain) => Some(drain.settled().await),
             None => None,
         };
         self.progress.show(live, settled, sending);
-        system.inject_faults(settled.map_or(0, |settled| settled.rows)).await?;
-        Ok(settled)
-    }
-
-    /// Waits until every accepted order is settled, or nothing changes any more. Returns the duration.
-    async fn drain(
-        &mut self,
-        system: &mut SystemUnderTest,
-        live: &LiveCounts,
-        expected: u64,
-        interrupts: &Interrupts,
-    ) -> anyhow::Result<Duration> {
-        let began = Instant::now();
-        if system.reader.is_none() {
-            return Ok(Duration::ZERO);
+        if let Err(error) = system.inject_faults(settled.unwrap_or(0)).await {
+            eprintln!("\nloadtest: {error:#}");
+            self.broken = Some(format!("{error:#}"));
         }
-        let mut last = None;
-        let mut moved_at = began;
-        loop {
-            let mut interrupted = interrupts.clone();
-            tokio::select! {
-                () = sleep(self.pause()) => {}
-                () = interrupted.reach(2) => break,
-            }
-            let Some(settled) = self.look(system, live, false).await? else { continue };
-            if last != Some(settled) {
-                last = Some(settled);
-                moved_at = Instant::now();
-            }
-            let complete = settled.rows + settled.conflicts >= expected;
-            if (complete && moved_at.elapsed() >= QUIET) || moved_at.elapsed() >= STALL {
-                break;
-            }
-        }
-        self.progress.end();
-        Ok(moved_at - began)
+        self.broken.is_some()
     }
 }
 
@@ -220,6 +211,7 @@ fn assemble(
         processes: Vec::new(),
         generator,
         ledger,
+        ledger_error: None,
         expectations,
         surprises: Vec::new(),
         verdict: RunVerdict::default(),

@@ -13,11 +13,11 @@ use shared::order::{OrderId, PayloadDigest};
 
 use super::in_flight::{NoResponseCause, RequestEnd};
 
-/// Outcomes of a chunk: a little less than 4 MiB, because the allocator rounds up to that.
-pub(super) const CHUNK_LENGTH: usize = 172_000;
+/// Outcomes of a chunk.
+pub(super) const CHUNK_LENGTH: usize = 1 << 16;
 
-/// Maximum chunks in memory, over all threads: 4.1 million requests, 100 MB.
-pub(super) const CHUNKS_IN_MEMORY: usize = 24;
+/// Maximum chunks in memory, over all threads: 2.1 million requests, 50 MB.
+pub(super) const CHUNKS_IN_MEMORY: usize = 32;
 
 /// Chunks allocated beyond the plan's share, for retries.
 const CHUNKS_SPARE: usize = 1;

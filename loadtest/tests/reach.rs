@@ -123,7 +123,7 @@ fn a_signed_request_is_accepted_and_no_secret_is_printed() {
     assert_eq!(accepted(&unsigned), 0);
     assert!(unsigned["totals"]["refused_by_code"]["signature_missing"].as_u64() > Some(80));
 
-    let other_buyer = ["--target", &target, "--header", "X-Spillway-User: somebody", "--sign"];
+    let other_buyer = ["--target", &target, "--header", "X-Spillway-User: another", "--sign"];
     let (_, mismatched) = play(production.directory.path(), &other_buyer);
     assert_eq!(accepted(&mismatched), 0);
     assert!(mismatched["totals"]["refused_by_code"]["user_mismatch"].as_u64() > Some(80));

@@ -306,7 +306,7 @@ impl SpillThread {
                 outcomes.chunks.push(StoredChunk::File(0, at));
                 offset += length;
                 chunk.clear();
-                // After the end of the loop nobody needs it.
+                // After the end of the loop it is not needed.
                 let _ended = send_empty.send(chunk);
             }
             outcomes

@@ -208,7 +208,7 @@ impl SendRecord {
 }
 
 impl ThreadRecord {
-    /// Of one of `threads`; allocates what the plan needs.
+    /// The record of one of `threads`; allocates what the plan needs.
     pub(super) fn new(plan: &SendPlan, codes: Arc<CodeTable>, threads: u64) -> Self {
         let share = plan.schedule.requests().div_ceil(threads);
         let chunks_in_memory = (CHUNKS_IN_MEMORY / threads as usize).max(1);
@@ -303,7 +303,7 @@ impl ThreadRecord {
         self.log.push(outcome, answer.as_ref().map(|(order_id, _)| order_id));
     }
 
-    /// Records the time from the planned send of an order to its acceptance or, if it is given up, until now.
+    /// Records the time from the planned send of an order to its acceptance or, without an acceptance, until now.
     pub(super) fn settled(&mut self, flight: &InFlight, accepted: bool, now_ns: u64) {
         if matches!(flight.spec.kind, RequestKind::New | RequestKind::Replay | RequestKind::Changed) {
             let latency_us = now_ns.saturating_sub(flight.first_due_ns) / 1_000;

@@ -139,7 +139,7 @@ fn a_stall_shows_in_latencies_from_planned_times() {
 
 #[test]
 fn a_request_that_was_never_sent_or_answered_counts_as_a_lower_bound() {
-    // Nobody answers: for 400 ms all four connections are taken, then other requests wait their own 400 ms.
+    // The server does not answer: for 400 ms all four connections are taken, then other requests wait their own 400 ms.
     let server = serve(|_, _, _| {
         std::thread::park_timeout(Duration::from_secs(2));
         false
@@ -199,7 +199,7 @@ fn a_connection_that_ends_with_its_response_is_not_used_again() {
 }
 
 #[test]
-fn a_request_on_a_connection_that_the_server_had_closed_is_told_from_one_that_it_read() {
+fn a_request_on_a_connection_that_the_server_had_closed_differs_from_one_that_it_read() {
     let clock = PlanClock::starting_in(Duration::ZERO);
     let poll = mio::Poll::new().expect("a selector");
     let spec = plan(&scenario(1.0, 1.0), ([127, 0, 0, 1], 1).into()).workload.request_spec(0);
@@ -319,7 +319,7 @@ fn a_connection_carries_the_requests_of_one_buyer_only() {
         answer(stream, "202 Accepted", "", "{}")
     });
     let mut scenario = scenario(400.0, 0.5);
-    // Ten buyers, who come back, on at most four connections.
+    // Ten buyers, each of whom sends again, on at most four connections.
     scenario.buyers.users = 10;
     scenario.clients.connection_per_buyer = true;
     let played = play(&scenario, server.address);

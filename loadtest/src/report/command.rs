@@ -38,7 +38,7 @@ enum ReportTopic {
 /// run whose generator was late are never compared.
 #[derive(Clone, Debug, clap::Args)]
 #[command(
-    after_help = "Exit codes: 0 nothing is worse beyond noise, 1 something is or B failed where A passed, 2 invalid \
+    after_help = "Exit codes: 0 nothing is worse beyond noise, 1 something is or B failed where A did not, 2 invalid \
                   flags or not a report, 3 nothing was found worse but not everything could be compared."
 )]
 pub struct CompareArgs {

@@ -205,7 +205,7 @@ pub struct LatencyReport {
 pub struct Quantiles {
     /// Number of values.
     pub count: u64,
-    /// Values that are lower bounds: the time until the request ended without a response, or was given up.
+    /// Values that are lower bounds: the time until the request ended without a response.
     pub censored: u64,
     /// Mean, microseconds.
     pub mean_us: f64,

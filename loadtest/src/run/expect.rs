@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::ledger::LedgerVerdict;
+use crate::ledger::{LedgerSource, LedgerVerdict};
 use crate::report::{
     Expectation, ExpectationResult, GeneratorHealth, Interval, LatencyReport, RequestTotals,
 };
@@ -43,7 +43,8 @@ pub(super) fn measure(
             ("p999_ms", ms(latency.p999_us)),
         ]);
     }
-    if let Some(verdict) = ledger {
+    // Look-ups show neither conflicts nor dead letters, and only a sample of the orders.
+    if let Some(verdict) = ledger.filter(|verdict| verdict.source == LedgerSource::Database) {
         let rejected = |reason| verdict.rejected.get(reason).copied().unwrap_or_default() as f64;
         measured.extend([
             ("confirmed", verdict.confirmed as f64),
@@ -139,6 +140,8 @@ mod tests {
         known.sort_unstable();
         assert_eq!(measured(&totals, Some(&verdict)), known);
         assert_eq!(measured(&RequestTotals::default(), None), ["retries", "sent_share"]);
+        let by_look_ups = LedgerVerdict { source: LedgerSource::LookUp, ..LedgerVerdict::default() };
+        assert!(!measured(&totals, Some(&by_look_ups)).contains(&"dead_letters"));
     }
 
     #[test]

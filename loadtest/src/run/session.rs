@@ -1,6 +1,5 @@
 //! One run: send, watch, wait for the drain, report.
 
-use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -77,11 +76,11 @@ pub async fn play(
     // The services stay watched, and are killed as planned, while the ledger waits for the drain.
     let mut access = std::mem::take(&mut system.ledger);
     let judgement = {
-        let mut ledger = pin!(keep_ledger(&mut access, scope, run, interrupts));
+        let mut ledger = Box::pin(keep_ledger(&mut access, scope, run, interrupts));
         loop {
             tokio::select! {
                 judgement = &mut ledger => break judgement,
-                () = sleep(watch.pause()) => _ = watch.look(system, &live, false).await,
+                () = sleep(watch.pause()) => { watch.look(system, &live, false).await; }
             }
         }
     };

@@ -70,7 +70,7 @@ fn exit_codes_report_the_result() {
         (&["compare", "a.json", "a.json"][..], 0, "Nothing is worse beyond noise."),
         (&["compare", "fast.json", "slow.json"], 1, "slower"),
         (&["compare", "slow.json", "fast.json"], 0, "faster"),
-        (&["compare", "a.json", "failed.json"], 1, "B failed where A passed"),
+        (&["compare", "a.json", "failed.json"], 1, "B failed where A did not"),
         (&["compare", "a.json", "void.json"], 3, "not compared: void in B"),
         (&["compare", "a.json", "other.json"], 3, "clients.connections_max  A 512  B 64"),
         (&["compare", "a.json", "none.json"], 2, "no `format`"),

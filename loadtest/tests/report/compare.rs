@@ -1,9 +1,9 @@
 //! The claims of `compare`, and the cases without one.
 
-use loadtest::report::RunReport;
 use loadtest::report::compare::{
     CompareSettings, Comparison, ComparisonOutcome, Finding, TestedMetric, compare,
 };
+use loadtest::report::{ExpectationResult, RunReport};
 use loadtest::scenario::RatePhase;
 
 use super::fixture::{Knobs, flash_sale};
@@ -256,7 +256,7 @@ fn the_last_interval_of_an_interrupted_run_does_not_count() {
 fn a_new_failure_is_worse_regardless_of_the_metrics() {
     let comparison = compared(&runs::good(), &runs::failed());
     assert_eq!(comparison.outcome, ComparisonOutcome::Worse);
-    assert!(comparison.to_string().contains("WORSE: B failed where A passed."));
+    assert!(comparison.to_string().contains("WORSE: B failed where A did not."));
     assert_eq!(compared(&runs::failed(), &runs::good()).outcome, ComparisonOutcome::NothingWorse);
 }
 
@@ -275,4 +275,15 @@ fn swapping_the_runs_swaps_better_and_worse() {
         assert_eq!(back.finding, turned, "{}", forth.name);
         assert_eq!(back.p, forth.p, "{}", forth.name);
     }
+}
+
+#[test]
+fn a_run_that_was_not_judged_has_not_failed() {
+    let a = runs::good();
+    let mut b = a.clone();
+    b.expectations[0].result = ExpectationResult::NotJudged;
+    b.conclude();
+    let comparison = compared(&a, &b);
+    assert_ne!(comparison.outcome, ComparisonOutcome::Worse);
+    assert!(comparison.to_string().contains(": not judged"), "{comparison}");
 }

@@ -52,7 +52,7 @@ pub struct ComparedRun {
     pub started_at: String,
     pub stack: TestedStack,
     pub version: String,
-    pub passed: bool,
+    pub verdict: RunVerdict,
 }
 
 /// A parameter that differs, as JSON; `null` where it is absent.
@@ -121,7 +121,7 @@ pub enum MetricUnit {
 pub enum ComparisonOutcome {
     /// Everything was compared, and nothing is worse.
     NothingWorse,
-    /// Something is worse beyond noise, or B failed where A passed.
+    /// Something is worse beyond noise, or B failed where A did not.
     Worse,
     /// Nothing was found worse, but not everything could be compared.
     Incomplete,
@@ -135,7 +135,7 @@ pub fn compare(a: &RunReport, b: &RunReport, settings: CompareSettings) -> Compa
     let tested = test_series(&series, &obstacles, settings);
     let (run_a, run_b) = (run(a), run(b));
     let outcome =
-        if tested.iter().any(|tested| tested.finding == Finding::Worse) || (run_a.passed && !run_b.passed) {
+        if tested.iter().any(|tested| tested.finding == Finding::Worse) || run_b.failed_newly(&run_a) {
             ComparisonOutcome::Worse
         } else if tested
             .iter()
@@ -157,13 +157,20 @@ pub fn compare(a: &RunReport, b: &RunReport, settings: CompareSettings) -> Compa
     }
 }
 
+impl ComparedRun {
+    /// A run that was not judged did not fail.
+    fn failed_newly(&self, before: &Self) -> bool {
+        self.verdict == RunVerdict::Failed && before.verdict != RunVerdict::Failed
+    }
+}
+
 fn run(report: &RunReport) -> ComparedRun {
     ComparedRun {
         scenario: report.scenario.name.clone(),
         started_at: report.run.started_at.clone(),
         stack: report.run.stack,
         version: report.run.version.clone(),
-        passed: report.passed(),
+        verdict: report.verdict,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 
 use super::{ComparedRun, Comparison, ComparisonOutcome, Finding, MetricUnit, TestedMetric};
+use crate::report::RunVerdict;
 use crate::report::TestedStack;
 
 impl Display for Comparison {
@@ -47,7 +48,7 @@ impl Display for Comparison {
                 value(row.unit, row.b)
             )?;
         }
-        write!(to, "\n{}", self.outcome.message(self.a.passed && !self.b.passed))
+        write!(to, "\n{}", self.outcome.message(self.b.failed_newly(&self.a)))
     }
 }
 
@@ -59,8 +60,12 @@ impl Display for ComparedRun {
             TestedStack::RealProxy => "RocketMQ, MariaDB behind a proxy",
             TestedStack::External => "external",
         };
-        let passed = if self.passed { "passed" } else { "FAILED" };
-        write!(to, "{}, {}, {stack}, Spillway {}: {passed}", self.scenario, self.started_at, self.version)
+        let verdict = match self.verdict {
+            RunVerdict::Passed => "passed",
+            RunVerdict::Failed => "FAILED",
+            RunVerdict::NotJudged => "not judged",
+        };
+        write!(to, "{}, {}, {stack}, Spillway {}: {verdict}", self.scenario, self.started_at, self.version)
     }
 }
 
@@ -68,7 +73,7 @@ impl ComparisonOutcome {
     fn message(self, failed_newly: bool) -> &'static str {
         match self {
             Self::NothingWorse => "Nothing is worse beyond noise.",
-            Self::Worse if failed_newly => "WORSE: B failed where A passed.",
+            Self::Worse if failed_newly => "WORSE: B failed where A did not.",
             Self::Worse => "WORSE: something is worse beyond noise.",
             Self::Incomplete => "Nothing was found worse, but not everything could be compared.",
         }

@@ -80,7 +80,7 @@ pub struct SystemUnderTest {
     faults: FaultPlan,
 }
 
-/// What the ledger compares the requests with.
+/// The sources that the ledger compares the requests with.
 #[derive(Debug, Default)]
 pub struct LedgerAccess {
     /// `None`: no ledger by the database.

@@ -92,7 +92,7 @@ pub async fn play(
         None => Default::default(),
     };
     system.ledger = access;
-    // What was played is reported, whatever became of the ledger.
+    // A failure of the ledger does not suppress the report.
     let (judgement, ledger_error) = match judgement {
         Ok(judgement) => (judgement, None),
         Err(error) => (None, Some(format!("{error:#}"))),

@@ -2,15 +2,43 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
 
 use super::compare::{CompareSettings, ComparisonOutcome, compare as compare_reports};
-use super::{read, schema_json, write_html};
+use super::{RunReport, read, schema_json, write_csv, write_html, write_junit};
 
-/// Render a report's page again from its JSON, or print the JSON's schema.
+/// Formats beside the report's page and its JSON.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct ReportExports {
+    /// Write the verdict to this file as JUnit XML: a test case per expectation, for the ledger and for surprises
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+
+    /// Write the timeline to this file as CSV, one row per interval
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
+}
+
+impl ReportExports {
+    /// Returns the files.
+    ///
+    /// # Errors
+    /// If one cannot be written.
+    pub fn write(&self, report: &RunReport) -> anyhow::Result<Vec<&Path>> {
+        if let Some(path) = &self.junit {
+            write_junit(report, path)?;
+        }
+        if let Some(path) = &self.csv {
+            write_csv(report, path)?;
+        }
+        Ok(self.junit.iter().chain(&self.csv).map(PathBuf::as_path).collect())
+    }
+}
+
+/// Render a report again from its JSON: as a page, JUnit XML or CSV; or print the JSON's schema.
 #[derive(Clone, Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct ReportArgs {
@@ -21,9 +49,12 @@ pub struct ReportArgs {
     #[arg(required = true)]
     file: Option<PathBuf>,
 
-    /// Page to write [default: beside the report, with the extension .html]
+    /// Page to write [default: beside the report, with the extension .html; none with --junit or --csv]
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+
+    #[command(flatten)]
+    exports: ReportExports,
 }
 
 #[derive(Clone, Copy, Debug, clap::Subcommand)]
@@ -84,9 +115,15 @@ pub fn report(args: ReportArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let file = args.file.context("no report given")?;
-    let html = args.html.unwrap_or_else(|| file.with_extension("html"));
-    write_html(&read(&file)?, &html)?;
-    say(&format!("{}\n", html.display()))?;
+    let report = read(&file)?;
+    let exported = args.exports.write(&report)?;
+    for path in &exported {
+        say(&format!("{}\n", path.display()))?;
+    }
+    if let Some(html) = args.html.or_else(|| exported.is_empty().then(|| file.with_extension("html"))) {
+        write_html(&report, &html)?;
+        say(&format!("{}\n", html.display()))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -5,6 +5,7 @@ use shared::config::{DatabaseUrl, Secret};
 use super::overrides::Overrides;
 use super::target_args::TargetArgs;
 use crate::environment::{ExternalSystem, Stack};
+use crate::report::ReportExports;
 
 /// Play a scenario and report: requests offered, accepted and shed, latency, and whether the ledger adds up.
 ///
@@ -79,6 +80,9 @@ pub struct RunArgs {
     /// Report to write: NAME.json and NAME.html
     #[arg(long, value_name = "NAME", default_value = "loadtest-report")]
     pub report: PathBuf,
+
+    #[command(flatten)]
+    pub exports: ReportExports,
 
     /// Do not write a report
     #[arg(long, conflicts_with = "report")]

@@ -77,6 +77,9 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     if !args.no_report {
         write(&report, &args.report)?;
     }
+    for path in args.exports.write(&report)? {
+        println!("Report: {}", path.display());
+    }
     // Logs and data of a failed run are kept: they explain the failure.
     if let Some(summary) = system.stop(!report.passed()).await? {
         println!("\nFunction Compute on this machine\n{summary}");

@@ -47,6 +47,19 @@ fn the_page_is_rendered_again_from_json() {
 }
 
 #[test]
+fn junit_and_csv_are_written_from_json_without_the_page() {
+    let report = runs::failed();
+    let directory = directory(&[("run.json", report.clone())]);
+    let output =
+        loadtest(directory.path(), &["report", "run.json", "--junit", "run.xml", "--csv", "timeline.csv"]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "run.xml\ntimeline.csv\n");
+    let written = |name: &str| std::fs::read_to_string(directory.path().join(name)).expect("a file");
+    assert_eq!(written("run.xml"), loadtest::report::junit(&report));
+    assert_eq!(written("timeline.csv"), loadtest::report::csv(&report));
+    assert!(!directory.path().join("run.html").exists());
+}
+
+#[test]
 fn the_schema_is_printed() {
     let output = loadtest(Path::new("."), &["report", "schema"]);
     assert!(output.status.success());

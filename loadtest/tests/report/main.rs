@@ -5,6 +5,7 @@
 mod browser;
 mod command;
 mod compare;
+mod exports;
 mod fixture;
 mod json;
 mod page;

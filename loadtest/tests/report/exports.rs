@@ -134,7 +134,7 @@ fn a_run_that_passed_has_a_passed_test_case_for_each_judgement() {
 }
 
 #[test]
-fn failures_carry_their_reasons_whatever_characters_they_have() {
+fn failures_carry_their_reasons_with_any_characters() {
     let mut report = runs::failed();
     report.surprises.push("a\u{1b}[31mb\u{0}\tc ]]> \u{ffff} \"&amp;'".to_owned());
     let suite = suite(&report);

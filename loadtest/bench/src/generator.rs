@@ -36,7 +36,7 @@ pub(crate) struct GeneratorArgs {
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     only: Vec<Tool>,
     /// Pin the stub server and the tools to these processors; by default the kernel places them
-    #[arg(long, value_name = "SERVER,TOOL", value_delimiter = ',', num_args = 2)]
+    #[arg(long, num_args = 2, value_names = ["SERVER", "TOOL"])]
     pin: Vec<usize>,
     /// Write the results to this file as JSON
     #[arg(long, value_name = "FILE")]

@@ -58,7 +58,7 @@ function latencyCharts(report, { played, playedEnd }) {
   chart(byId("chart-latency"), {
     ...overTime(played, playedEnd),
     title: "Latency over time",
-    note: "All responses, accepted or not.",
+    note: "Accepted requests, and those without a response with the time that they waited.",
     unit: "log scale",
     y: "micros",
     log: true,

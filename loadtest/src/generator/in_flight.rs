@@ -12,7 +12,7 @@ pub(super) struct InFlight {
     pub(super) due_ns: u64,
     /// Due time of the planned request, of which this may be a retry.
     pub(super) first_due_ns: u64,
-    pub(super) sent_ns: Option<u64>,
+    pub(super) sent: bool,
 }
 
 impl InFlight {

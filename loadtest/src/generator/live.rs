@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use hdrhistogram::Histogram;
 
-use super::in_flight::RequestEnd;
+use super::end_counts::EndCounts;
+use super::in_flight::{InFlight, RequestEnd};
 
 /// Counts so far. Threads update them ten times a second, not with each request.
 #[derive(Debug)]
@@ -32,12 +33,7 @@ struct RecentLatency {
 #[derive(Debug)]
 pub(super) struct ThreadTally {
     pub(super) sent: u64,
-    accepted: u64,
-    accepted_own: u64,
-    shed: u64,
-    refused: u64,
-    unknown: u64,
-    unsent: u64,
+    ends: EndCounts,
     latency: Histogram<u64>,
     pub(super) slip_us_max: u64,
 }
@@ -79,43 +75,26 @@ impl LiveCounts {
 
 impl ThreadTally {
     pub(super) fn new() -> Self {
-        Self {
-            sent: 0,
-            accepted: 0,
-            accepted_own: 0,
-            shed: 0,
-            refused: 0,
-            unknown: 0,
-            unsent: 0,
-            latency: histogram(),
-            slip_us_max: 0,
-        }
+        Self { sent: 0, ends: EndCounts::default(), latency: histogram(), slip_us_max: 0 }
     }
 
-    pub(super) fn ended(&mut self, end: RequestEnd, own: bool, latency_us: u64) {
-        match end {
-            RequestEnd::Accepted => {
-                self.accepted += 1;
-                self.accepted_own += u64::from(own);
-                // The histogram grows as needed.
-                let _recorded = self.latency.record(latency_us);
-            }
-            RequestEnd::Shed => self.shed += 1,
-            RequestEnd::Refused => self.refused += 1,
-            RequestEnd::Unknown(_) => self.unknown += 1,
-            RequestEnd::Unsent => self.unsent += 1,
+    pub(super) fn ended(&mut self, flight: &InFlight, end: RequestEnd, latency_us: u64) {
+        self.ends.count(flight, end);
+        if end == RequestEnd::Accepted {
+            // The histogram grows as needed.
+            let _recorded = self.latency.record(latency_us);
         }
     }
 
     pub(super) fn publish(&mut self, live: &LiveCounts) {
         let counts = [
             (&live.sent, &mut self.sent),
-            (&live.accepted, &mut self.accepted),
-            (&live.accepted_own, &mut self.accepted_own),
-            (&live.shed, &mut self.shed),
-            (&live.refused, &mut self.refused),
-            (&live.unknown, &mut self.unknown),
-            (&live.unsent, &mut self.unsent),
+            (&live.accepted, &mut self.ends.accepted),
+            (&live.accepted_own, &mut self.ends.accepted_own),
+            (&live.shed, &mut self.ends.shed),
+            (&live.refused, &mut self.ends.refused),
+            (&live.unknown, &mut self.ends.unknown),
+            (&live.unsent, &mut self.ends.unsent),
         ];
         for (shared, own) in counts {
             shared.fetch_add(std::mem::take(own), Ordering::Relaxed);

@@ -9,6 +9,7 @@ mod accepted_body;
 mod clock;
 mod codes;
 mod connection;
+mod end_counts;
 mod in_flight;
 mod live;
 mod outcomes;

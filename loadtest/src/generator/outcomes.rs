@@ -16,7 +16,7 @@ use super::in_flight::{NoResponseCause, RequestEnd};
 /// Outcomes of a chunk.
 pub(super) const CHUNK_LENGTH: usize = 1 << 16;
 
-/// Maximum chunks in memory, over all threads: 2.1 million requests, 50 MB.
+/// Maximum chunks in memory, over all threads: 2.1 million requests, 34 MB.
 pub(super) const CHUNKS_IN_MEMORY: usize = 32;
 
 /// Chunks allocated beyond the plan's share, for retries.
@@ -25,7 +25,7 @@ const CHUNKS_SPARE: usize = 1;
 /// Marks an outcome without a problem code.
 pub(super) const NO_CODE: u16 = u16::MAX;
 
-const OUTCOME_BYTES: usize = 24;
+const OUTCOME_BYTES: usize = 16;
 
 const ID_BYTES: usize = 16;
 
@@ -35,31 +35,15 @@ pub(super) struct RequestOutcome {
     /// Fingerprint of the answered order id and digest; 0: the response names no order.
     answer: u64,
     pub(super) number: u32,
-    /// Time of the send, milliseconds since the start of the plan; [`RequestOutcome::NEVER`] if it was not sent.
-    pub(super) sent_ms: u32,
-    /// Time of the end, milliseconds since the start of the plan.
-    pub(super) ended_ms: u32,
     pub(super) code: u16,
     pub(super) end: RequestEnd,
-    /// 0 for the planned request; each retry adds 1.
-    pub(super) attempt: u8,
 }
 
 impl RequestOutcome {
-    pub(super) const NEVER: u32 = u32::MAX;
+    const EMPTY: Self = Self { answer: 0, number: 0, code: NO_CODE, end: RequestEnd::Unsent };
 
-    const EMPTY: Self = Self {
-        answer: 0,
-        number: 0,
-        sent_ms: Self::NEVER,
-        ended_ms: 0,
-        code: NO_CODE,
-        end: RequestEnd::Unsent,
-        attempt: 0,
-    };
-
-    pub(super) fn new(number: u32, attempt: u8, end: RequestEnd) -> Self {
-        Self { number, attempt, end, ..Self::EMPTY }
+    pub(super) fn new(number: u32, end: RequestEnd) -> Self {
+        Self { number, end, ..Self::EMPTY }
     }
 
     pub(super) fn set_answer(&mut self, order_id: &OrderId, digest: &PayloadDigest) {
@@ -82,29 +66,23 @@ impl RequestOutcome {
         let mut bytes = [0; OUTCOME_BYTES];
         bytes[..8].copy_from_slice(&self.answer.to_le_bytes());
         bytes[8..12].copy_from_slice(&self.number.to_le_bytes());
-        bytes[12..16].copy_from_slice(&self.sent_ms.to_le_bytes());
-        bytes[16..20].copy_from_slice(&self.ended_ms.to_le_bytes());
-        bytes[20..22].copy_from_slice(&self.code.to_le_bytes());
-        bytes[22..].copy_from_slice(&[end, self.attempt]);
+        bytes[12..14].copy_from_slice(&self.code.to_le_bytes());
+        bytes[14] = end;
         bytes
     }
 
     fn from_bytes(bytes: &[u8; OUTCOME_BYTES]) -> Option<Self> {
-        let u32_at = |at: usize| Some(u32::from_le_bytes(bytes[at..at + 4].try_into().ok()?));
         Some(Self {
             answer: u64::from_le_bytes(bytes[..8].try_into().ok()?),
-            number: u32_at(8)?,
-            sent_ms: u32_at(12)?,
-            ended_ms: u32_at(16)?,
-            code: u16::from_le_bytes(bytes[20..22].try_into().ok()?),
-            end: match bytes[22] {
+            number: u32::from_le_bytes(bytes[8..12].try_into().ok()?),
+            code: u16::from_le_bytes(bytes[12..14].try_into().ok()?),
+            end: match bytes[14] {
                 0 => RequestEnd::Accepted,
                 1 => RequestEnd::Shed,
                 2 => RequestEnd::Refused,
                 3 => RequestEnd::Unsent,
                 cause => RequestEnd::Unknown(*NoResponseCause::ALL.get(usize::from(cause) - 4)?),
             },
-            attempt: bytes[23],
         })
     }
 }
@@ -346,7 +324,7 @@ mod tests {
     #[test]
     fn an_answer_matches_only_its_own_id_and_digest() {
         assert_eq!(size_of::<RequestOutcome>(), OUTCOME_BYTES);
-        let mut outcome = RequestOutcome::new(1, 0, RequestEnd::Accepted);
+        let mut outcome = RequestOutcome::new(1, RequestEnd::Accepted);
         let (order_id, digest) = order(1);
         assert_eq!(outcome.answer_matches(&order_id, &digest), None);
         outcome.set_answer(&order_id, &digest);
@@ -376,8 +354,8 @@ mod tests {
             RequestEnd::Unknown(NoResponseCause::Protocol),
         ];
         let outcome = |number: u32| {
-            let mut outcome = RequestOutcome::new(number, number as u8, ends[number as usize % ends.len()]);
-            (outcome.sent_ms, outcome.ended_ms, outcome.code) = (number / 2, number / 3, number as u16);
+            let mut outcome = RequestOutcome::new(number, ends[number as usize % ends.len()]);
+            outcome.code = number as u16;
             let (order_id, digest) = order(u64::from(number));
             if number.is_multiple_of(3) {
                 outcome.set_answer(&order_id, &digest);

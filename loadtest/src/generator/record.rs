@@ -8,6 +8,7 @@ use shared::order::{OrderId, PayloadDigest};
 
 use super::SendPlan;
 use super::codes::{CODES_MAX, CodeCache, CodeTable};
+use super::end_counts::EndCounts;
 use super::in_flight::{InFlight, NoResponseCause, RequestEnd};
 use super::outcomes::{CHUNKS_IN_MEMORY, OutcomeLog, Outcomes, RequestOutcome};
 use super::surprise::SurpriseCounts;
@@ -19,12 +20,7 @@ const LATENCY_US_MAX: u64 = 3_600_000_000;
 #[derive(Debug)]
 pub(super) struct IntervalRecord {
     pub(super) sent: u64,
-    pub(super) accepted: u64,
-    pub(super) accepted_own: u64,
-    pub(super) shed: u64,
-    pub(super) refused: u64,
-    pub(super) unknown: u64,
-    pub(super) unsent: u64,
+    pub(super) ends: EndCounts,
     pub(super) latency: CensoredLatency<u32>,
     /// Latency of the shed and refused requests.
     pub(super) rejected: Histogram<u32>,
@@ -104,12 +100,7 @@ impl IntervalRecord {
     fn new() -> Self {
         Self {
             sent: 0,
-            accepted: 0,
-            accepted_own: 0,
-            shed: 0,
-            refused: 0,
-            unknown: 0,
-            unsent: 0,
+            ends: EndCounts::default(),
             latency: CensoredLatency::new(growing_histogram()),
             rejected: growing_histogram(),
         }
@@ -117,12 +108,7 @@ impl IntervalRecord {
 
     fn merge(&mut self, other: &Self) -> anyhow::Result<()> {
         self.sent += other.sent;
-        self.accepted += other.accepted;
-        self.accepted_own += other.accepted_own;
-        self.shed += other.shed;
-        self.refused += other.refused;
-        self.unknown += other.unknown;
-        self.unsent += other.unsent;
+        self.ends.add(&other.ends);
         self.latency.merge(&other.latency)?;
         self.rejected.add(&other.rejected)?;
         Ok(())
@@ -166,7 +152,7 @@ impl SendRecord {
 
     /// Intervals up to the last one with a request.
     pub(super) fn played_slots(&self) -> &[IntervalRecord] {
-        let is_played = |slot: &IntervalRecord| slot.sent + slot.unsent + slot.unknown > 0;
+        let is_played = |slot: &IntervalRecord| slot.sent + slot.ends.unsent + slot.ends.unknown > 0;
         let played = self.slots.iter().rposition(is_played).map_or(0, |last| last + 1);
         &self.slots[..played]
     }
@@ -249,16 +235,7 @@ impl ThreadRecord {
         // The time that a slow client takes to send its body is not the service's.
         let timed = !flight.is_slow();
         let slot = sums.slot(flight.due_ns);
-        match end {
-            RequestEnd::Accepted => {
-                slot.accepted += 1;
-                slot.accepted_own += u64::from(flight.is_own());
-            }
-            RequestEnd::Shed => slot.shed += 1,
-            RequestEnd::Refused => slot.refused += 1,
-            RequestEnd::Unknown(_) => slot.unknown += 1,
-            RequestEnd::Unsent => slot.unsent += 1,
-        }
+        slot.ends.count(flight, end);
         if timed {
             match end {
                 RequestEnd::Accepted => {
@@ -288,15 +265,12 @@ impl ThreadRecord {
             sums.unknown_by_cause[cause as usize] += 1;
         }
         // The plan has at most 50 million requests.
-        let mut outcome = RequestOutcome::new(flight.spec.number as u32, flight.attempt, end);
+        let mut outcome = RequestOutcome::new(flight.spec.number as u32, end);
         outcome.code = self.codes.number(code);
         self.sums.surprises.count(flight.spec.kind, end, code, outcome.code);
         if let Some(count) = self.sums.by_code.get_mut(usize::from(outcome.code)) {
             *count += 1;
         }
-        outcome.sent_ms =
-            flight.sent_ns.map_or(RequestOutcome::NEVER, |sent_ns| (sent_ns / 1_000_000) as u32);
-        outcome.ended_ms = (now_ns / 1_000_000) as u32;
         if let Some((order_id, digest)) = &answer {
             outcome.set_answer(order_id, digest);
         }

@@ -7,6 +7,7 @@ use hdrhistogram::Histogram;
 use shared::order::OrderId;
 
 use super::SendPlan;
+use super::end_counts::EndCounts;
 use super::in_flight::{NoResponseCause, RequestEnd};
 use super::outcomes::{CHUNK_LENGTH, OutcomeChunk, RequestOutcome};
 use super::record::{CensoredLatency, SendRecord};
@@ -47,14 +48,16 @@ impl RunResult {
             retries: self.record.retries,
             ..RequestTotals::default()
         };
+        let mut ends = EndCounts::default();
         for slot in &self.record.slots {
             totals.sent += slot.sent;
-            totals.accepted += slot.accepted;
-            totals.shed += slot.shed;
-            totals.refused += slot.refused;
-            totals.unknown += slot.unknown;
-            totals.unsent += slot.unsent;
+            ends.add(&slot.ends);
         }
+        totals.accepted = ends.accepted;
+        totals.shed = ends.shed;
+        totals.refused = ends.refused;
+        totals.unknown = ends.unknown;
+        totals.unsent = ends.unsent;
         let by_code = self.record.codes.iter().zip(self.record.by_code).filter(|(_, count)| *count > 0);
         totals.refused_by_code = by_code.map(|(code, count)| (code.to_string(), count)).collect();
         let by_cause = NoResponseCause::ALL.iter().zip(self.record.unknown_by_cause);
@@ -88,11 +91,11 @@ impl RunResult {
                     length_ms,
                     planned: schedule.requests_before(until_ns) - schedule.requests_before(from_ns),
                     sent: slot.sent,
-                    accepted: slot.accepted,
-                    shed: slot.shed,
-                    refused: slot.refused,
-                    unknown: slot.unknown,
-                    unsent: slot.unsent,
+                    accepted: slot.ends.accepted,
+                    shed: slot.ends.shed,
+                    refused: slot.ends.refused,
+                    unknown: slot.ends.unknown,
+                    unsent: slot.ends.unsent,
                     censored: slot.latency.censored,
                     p50_us: latency(0.5),
                     p90_us: latency(0.9),
@@ -109,7 +112,7 @@ impl RunResult {
 
     /// Accepted new orders by interval of the timeline: the rows to expect.
     pub(crate) fn rows_to_come(&self) -> impl Iterator<Item = u64> {
-        self.record.played_slots().iter().map(|slot| slot.accepted_own)
+        self.record.played_slots().iter().map(|slot| slot.ends.accepted_own)
     }
 
     pub(crate) fn health(&self) -> GeneratorHealth {

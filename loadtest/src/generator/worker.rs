@@ -189,7 +189,7 @@ impl SendLoop {
         let spec = self.plan.workload.request_spec(self.next_number);
         self.next_number += self.step;
         self.start_request(
-            InFlight { id: 0, spec, attempt: 0, due_ns, first_due_ns: due_ns, sent_ns: None },
+            InFlight { id: 0, spec, attempt: 0, due_ns, first_due_ns: due_ns, sent: false },
             now,
         );
     }
@@ -252,11 +252,11 @@ impl SendLoop {
         let whole = connection.out.len();
         let slow = flight.is_slow();
         let allowed = if slow { head + (whole - head) / 2 } else { whole };
-        flight.sent_ns = connection.is_open().then_some(now);
+        flight.sent = connection.is_open();
         connection.part = (whole - allowed).div_ceil(TRICKLES);
         connection.flight = Some(flight);
         let progress = connection.send(allowed);
-        if flight.sent_ns.is_some() {
+        if flight.sent {
             self.record.sent(&flight);
             self.tally.sent += 1;
         }
@@ -296,18 +296,18 @@ impl SendLoop {
         }
         match connection.writable() {
             IoProgress::Broken(cause) => self.fail(slot, cause, now),
-            IoProgress::Nothing => self.opened(slot, now),
+            IoProgress::Nothing => self.opened(slot),
         }
     }
 
     /// Records the send of a request that has waited for its connection to open.
-    fn opened(&mut self, slot: usize, now: u64) {
+    fn opened(&mut self, slot: usize) {
         if let Some(connection) = self.pool.get(slot)
             && connection.is_open()
             && let Some(flight) = &mut connection.flight
-            && flight.sent_ns.is_none()
+            && !flight.sent
         {
-            flight.sent_ns = Some(now);
+            flight.sent = true;
             self.record.sent(flight);
             self.tally.sent += 1;
         }
@@ -318,7 +318,7 @@ impl SendLoop {
         let Some(connection) = self.pool.get(slot) else { return };
         let read = connection.readable(&mut self.scratch, |answer| parse_response(&answer));
         // The last message of a handshake may have arrived.
-        self.opened(slot, now);
+        self.opened(slot);
         match read {
             Ok(None) => {}
             Ok(Some(mut parsed)) => {
@@ -357,13 +357,12 @@ impl SendLoop {
             && self.pool.get(slot).is_some_and(ClientConnection::closed_before_request);
         if let Some(mut flight) = self.pool.close(slot, self.poll.registry()) {
             if unprocessed && !flight.is_slow() {
-                if flight.sent_ns.take().is_some() {
+                if std::mem::take(&mut flight.sent) {
                     self.record.unsent(&flight);
                 }
                 self.waiting.push_front(flight);
             } else {
-                let end =
-                    if flight.sent_ns.is_some() { RequestEnd::Unknown(cause) } else { RequestEnd::Unsent };
+                let end = if flight.sent { RequestEnd::Unknown(cause) } else { RequestEnd::Unsent };
                 self.end(flight, end, now, None);
             }
         }
@@ -373,7 +372,7 @@ impl SendLoop {
     /// Records a request's end and schedules its retry.
     fn end(&mut self, flight: InFlight, end: RequestEnd, now: u64, parsed: Option<&ParsedResponse>) {
         let latency_us = now.saturating_sub(flight.due_ns) / 1_000;
-        self.tally.ended(end, flight.is_own(), latency_us);
+        self.tally.ended(&flight, end, latency_us);
         let (code, names) = parsed.map_or((None, None), |parsed| (parsed.code.as_deref(), parsed.names));
         self.record.ended(&flight, end, now, code, names);
         let again = match end {
@@ -387,7 +386,7 @@ impl SendLoop {
         if again {
             let wait_ns = self.backoff_ns(&flight, parsed.and_then(|parsed| parsed.retry_after_s));
             let due_ns = now + wait_ns;
-            let retry = InFlight { attempt: flight.attempt + 1, due_ns, sent_ns: None, ..flight };
+            let retry = InFlight { attempt: flight.attempt + 1, due_ns, sent: false, ..flight };
             self.timers.set(due_ns, TimedTask::Retry(Box::new(retry)));
         } else {
             self.record.settled(&flight, end == RequestEnd::Accepted, now);

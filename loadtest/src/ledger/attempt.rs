@@ -100,20 +100,6 @@ impl Attempts {
         self.codes.get(usize::from(attempt.code)).map_or("?", AsRef::as_ref)
     }
 
-    /// The rows and conflicts that the accepted requests must have become once the queue is empty: each distinct accepted
-    /// payload is either the decided one or recorded as a conflict.
-    pub fn settlements(&self) -> u64 {
-        let payloads = |order: &[Attempt]| {
-            let accepted = order.iter().enumerate().filter(|(_, attempt)| attempt.is_accepted());
-            let is_first = |(index, attempt): &(usize, &Attempt)| {
-                let mut before = order[..*index].iter();
-                !before.any(|before| before.is_accepted() && before.payload == attempt.payload)
-            };
-            accepted.filter(is_first).count() as u64
-        };
-        self.by_order().map(payloads).sum()
-    }
-
     /// The attempts of each order.
     pub fn by_order(&self) -> impl Iterator<Item = &[Attempt]> {
         self.sorted.chunk_by(|one, other| one.order_id == other.order_id)

@@ -1,15 +1,14 @@
 //! Merges attempts, rows, conflicts and dead letters by order id, and names what does not agree.
 
-use shared::order::{OrderId, PayloadDigest};
+use shared::order::OrderId;
 
 use super::attempt::{AnswerMatch, Attempt, AttemptEnding, Attempts, Payload};
 use super::contents;
 use super::fault::FaultCollector;
-use super::lookup::LookUpClient;
-use super::rows::{ConflictRow, LetterRow, OrderRow, PurchaseRow, SkuRow};
+use super::rows::{ConflictRow, LetterRow, OrderRow, PurchaseRow, SampledRow, SkuRow};
 use super::scope::RunScope;
 use super::stock::StockTally;
-use super::verdict::LedgerVerdict;
+use super::verdict::{LOSSES_NOT_JUDGED, LedgerVerdict};
 use crate::scenario::SendSchedule;
 use crate::workload::Workload;
 
@@ -42,18 +41,6 @@ pub(super) struct SideTables {
     pub skus: Vec<SkuRow>,
     pub conflicts: Vec<ConflictRow>,
     pub letters: Vec<LetterRow>,
-}
-
-/// A decided order as the look-up should show it.
-#[derive(Clone, Debug)]
-pub struct SampledRow {
-    pub order_id: OrderId,
-    pub digest: PayloadDigest,
-    pub state: String,
-    pub reason: Option<String>,
-    pub conflicts: u64,
-    /// By the database's clock.
-    pub decided_us: i64,
 }
 
 /// A payload that was decided although another one was accepted before it was sent.
@@ -95,16 +82,6 @@ pub struct Judgement {
     pub decided_us: Vec<i64>,
     /// Up to as many decided orders as asked for, for look-ups.
     pub sample: Vec<SampledRow>,
-}
-
-impl Judgement {
-    /// Compares the sampled rows with their look-ups.
-    pub async fn look_up(&mut self, client: &LookUpClient) -> anyhow::Result<()> {
-        let mut faults = FaultCollector::default();
-        self.verdict.looked_up = client.check_rows(&self.sample, &mut faults).await?;
-        self.verdict.faults.extend(faults.into_faults());
-        Ok(())
-    }
 }
 
 /// Removes and returns the items at the front of `rest` whose key is `key`.
@@ -188,7 +165,7 @@ impl<'a> Judge<'a> {
         }
         self.judge_seconds(cap);
         if self.run.wait_was_cut {
-            self.verdict.not_judged.push("losses: the wait for the drain was interrupted".to_owned());
+            self.verdict.not_judged.push(LOSSES_NOT_JUDGED.to_owned());
         }
         Judgement {
             verdict: LedgerVerdict { faults: self.faults.into_faults(), ..self.verdict },

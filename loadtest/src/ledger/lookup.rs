@@ -15,8 +15,10 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::fault::FaultCollector;
-use super::judge::SampledRow;
+use super::judge::Judgement;
+use super::rows::SampledRow;
 use crate::generator::{RESPONSE_BYTES_MAX, ResponseParse, parse_response};
+use crate::target::TargetUrl;
 
 /// Look-ups in flight.
 const CONNECTIONS: usize = 8;
@@ -27,13 +29,10 @@ const RETRY: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_s
 
 const RESPONSE_WAIT: Duration = Duration::from_secs(10);
 
-/// The look-up's address.
 #[derive(Clone, Debug)]
 pub struct LookUpClient {
-    /// `host:port`
-    authority: String,
-    /// Precedes `/v1/orders`.
-    prefix: String,
+    /// `http`; its prefix precedes `/v1/orders`.
+    url: TargetUrl,
 }
 
 /// An order as the look-up shows it.
@@ -87,20 +86,14 @@ impl OrderAnswer {
 impl LookUpClient {
     /// `url`: `http://host:port`, and a path that precedes `/v1/orders`.
     pub fn new(url: &str) -> anyhow::Result<Self> {
-        let Some(rest) = url.strip_prefix("http://") else {
-            bail!("--lookup-url {url}: use http://host:port; for TLS, run a local proxy");
-        };
-        let (authority, prefix) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
-        if authority.is_empty() {
-            bail!("--lookup-url {url}: no host");
+        match url.parse::<TargetUrl>() {
+            Ok(url) if !url.is_tls => Ok(Self { url }),
+            _ => bail!("--lookup-url {url}: use http://host:port; for TLS, run a local proxy"),
         }
-        let authority =
-            if authority.contains(':') { authority.to_owned() } else { format!("{authority}:80") };
-        Ok(Self { authority, prefix: prefix.trim_end_matches('/').to_owned() })
     }
 
     pub fn at(address: SocketAddr) -> Self {
-        Self { authority: address.to_string(), prefix: String::new() }
+        Self { url: TargetUrl::plain(address) }
     }
 
     /// Looks all of `ids` up; the answers are in their order.
@@ -157,10 +150,10 @@ impl LookUpClient {
     ) -> anyhow::Result<(u16, Vec<u8>)> {
         let stream = match connection {
             Some(stream) => stream,
-            None => connection.insert(TcpStream::connect(&self.authority).await?),
+            None => connection.insert(TcpStream::connect((self.url.host.as_str(), self.url.port)).await?),
         };
-        let request =
-            format!("GET {}/v1/orders/{order_id} HTTP/1.1\r\nhost: {}\r\n\r\n", self.prefix, self.authority);
+        let TargetUrl { authority, prefix, .. } = &self.url;
+        let request = format!("GET {prefix}/v1/orders/{order_id} HTTP/1.1\r\nhost: {authority}\r\n\r\n");
         stream.write_all(request.as_bytes()).await?;
         let mut input = Vec::new();
         loop {
@@ -181,14 +174,14 @@ impl LookUpClient {
         }
     }
 
-    /// Compares the look-up of each row of `sample` with the row. Returns the number of look-ups.
-    pub(super) async fn check_rows(
-        &self,
-        sample: &[SampledRow],
-        faults: &mut FaultCollector,
-    ) -> anyhow::Result<usize> {
-        let ids: Vec<_> = sample.iter().map(|row| row.order_id).collect();
-        for (row, answer) in sample.iter().zip(self.look_up(&ids).await?) {
+    /// Compares the look-up of each row that `judgement` sampled with the row.
+    ///
+    /// # Errors
+    /// If a task of the look-ups ends early.
+    pub async fn check(&self, judgement: &mut Judgement) -> anyhow::Result<()> {
+        let mut faults = FaultCollector::default();
+        let ids: Vec<_> = judgement.sample.iter().map(|row| row.order_id).collect();
+        for (row, answer) in judgement.sample.iter().zip(self.look_up(&ids).await?) {
             match answer {
                 LookUp::Failed(reason) => faults.add("lookup_failed", format!("{}: {reason}", row.order_id)),
                 LookUp::Unknown => faults.add("lookup_unknown", row.order_id),
@@ -202,6 +195,8 @@ impl LookUpClient {
                 }
             }
         }
-        Ok(ids.len())
+        judgement.verdict.looked_up = ids.len();
+        judgement.verdict.faults.extend(faults.into_faults());
+        Ok(())
     }
 }

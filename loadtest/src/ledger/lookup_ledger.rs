@@ -11,7 +11,7 @@ use super::fault::FaultCollector;
 use super::judge::{Judgement, count_attempts};
 use super::lookup::{LookUp, LookUpClient, OrderAnswer};
 use super::settle::SettleProgress;
-use super::verdict::{LedgerSource, LedgerVerdict};
+use super::verdict::{LOSSES_NOT_JUDGED, LedgerSource, LedgerVerdict};
 
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -100,7 +100,7 @@ impl LookUpClient {
                 .to_owned(),
         );
         if was_cut {
-            verdict.not_judged.push("losses: the wait for the drain was interrupted".to_owned());
+            verdict.not_judged.push(LOSSES_NOT_JUDGED.to_owned());
         }
         verdict.faults = faults.into_faults();
         Ok(Judgement { verdict, decided_us: Vec::new(), sample: Vec::new() })

@@ -22,9 +22,10 @@ mod verdict;
 
 pub use attempt::{AnswerMatch, Attempt, AttemptEnding, Attempts, Payload, nothing_was_published};
 pub use fault::{FAULT_CODES, LedgerFault};
-pub use judge::{Judgement, RunFacts, SampledRow, busiest_window};
+pub use judge::{Judgement, RunFacts, busiest_window};
 pub use lookup::LookUpClient;
 pub use read::{DecidedOrder, LedgerReader, LedgerSystem};
+pub use rows::SampledRow;
 pub use scope::{RunScope, hidden_at_most};
 pub use settle::SettleProgress;
 pub use verdict::{LedgerSource, LedgerVerdict};

@@ -16,7 +16,7 @@ use tokio::time::sleep;
 use super::attempt::Payload;
 use super::judge::{Judge, Judgement, RunFacts, SideTables};
 use super::rows::{ConflictRow, LetterRow, LineRow, OrderRow, PurchaseRow, SkuRow};
-use super::scope::{DrainGroup, RunScope, hidden_at_most, settled_in_reports};
+use super::scope::{DrainGroup, RunScope, hidden_at_most, settled_in_report};
 use crate::workload::Workload;
 
 /// Maximum orders of one query.
@@ -32,7 +32,6 @@ const RETRY: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_s
 const STOCK: &str =
     "SELECT sku, stock_total, stock_reserved, per_user_limit FROM sale_skus WHERE sale_id = ?";
 const GROUPS: &str = "SELECT group_id, revision, settings FROM drain_groups";
-const REPORTS: &str = "SELECT report FROM drain_leases";
 const LEASES: &str = "SELECT lease_id, report FROM drain_leases";
 const PURCHASES: &str = "SELECT user_id, sku, quantity FROM user_purchases WHERE sale_id = ? AND user_id LIKE ? \
      AND (user_id > ? OR (user_id = ? AND sku > ?)) ORDER BY user_id, sku LIMIT 2000";
@@ -119,7 +118,7 @@ impl LedgerReader {
     /// Orders that each worker reports as settled since its start, by lease, from its last heartbeat.
     pub async fn worker_totals(&mut self) -> anyhow::Result<Vec<(String, u64)>> {
         Ok(rows!(self, LEASES, [], row => {
-            (row.try_get::<String, _>(0)?, settled_in_reports(&[row.try_get::<String, _>(1)?]))
+            (row.try_get::<String, _>(0)?, settled_in_report(row.try_get(1)?))
         }))
     }
 
@@ -270,11 +269,6 @@ impl LedgerReader {
             settled.extend(found);
         }
         Ok(settled)
-    }
-
-    /// The workers' own reports.
-    pub(super) async fn reports(&mut self) -> anyhow::Result<Vec<String>> {
-        Ok(rows!(self, REPORTS, [], row => row.try_get(0)?))
     }
 
     /// The database's time, and how far it is ahead of this machine's; microseconds.

@@ -61,3 +61,15 @@ pub(super) struct PurchaseRow {
     pub sku: String,
     pub units: i64,
 }
+
+/// A decided order as the look-up should show it.
+#[derive(Clone, Debug)]
+pub struct SampledRow {
+    pub order_id: OrderId,
+    pub digest: PayloadDigest,
+    pub state: String,
+    pub reason: Option<String>,
+    pub conflicts: u64,
+    /// By the database's clock.
+    pub decided_us: i64,
+}

@@ -88,16 +88,14 @@ fn cap_at_most(settings: &str) -> Option<u32> {
     scheduled.map(|entry| entry.rate.get()).chain([settings.default.get()]).max()
 }
 
-/// Sums what every worker has settled since its start, from the reports in the leases; it changes while the drain works.
-pub(super) fn settled_in_reports(reports: &[String]) -> u64 {
+/// Orders that a worker has settled since its start, by the report in its lease.
+pub(super) fn settled_in_report(report: &str) -> u64 {
     #[derive(serde::Deserialize)]
     struct Report {
         #[serde(default)]
         totals: BTreeMap<String, u64>,
     }
-    let totals =
-        |text: &String| serde_json::from_str::<Report>(text).map_or(0, |it| it.totals.values().sum());
-    reports.iter().map(totals).sum()
+    serde_json::from_str::<Report>(report).map_or(0, |report| report.totals.values().sum())
 }
 
 #[cfg(test)]

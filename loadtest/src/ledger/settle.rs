@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use super::attempt::{Attempt, Attempts};
 use super::read::{IDS_MAX, LedgerReader};
-use super::scope::{RunScope, settled_in_reports};
+use super::scope::RunScope;
 use crate::workload::Workload;
 
 const PAUSE: Duration = Duration::from_secs(1);
@@ -16,7 +16,6 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// While other runs keep the drain busy, this many times the hidden time without an order of this run ends the wait.
 const BUSY_FACTOR: u32 = 10;
 
-/// The state of the wait.
 #[derive(Clone, Copy, Debug)]
 pub struct SettleProgress {
     /// Accepted payloads that are not settled.
@@ -59,9 +58,8 @@ impl LedgerReader {
             }
             sleep(PAUSE).await;
             match self.look_for(&mut missing).await {
-                Ok((found, reports)) => {
+                Ok((found, settled)) => {
                     tries = 0;
-                    let settled = settled_in_reports(&reports);
                     own_at = if found { Instant::now() } else { own_at };
                     any_at = if found || reported != Some(settled) { Instant::now() } else { any_at };
                     reported = Some(settled);
@@ -118,8 +116,9 @@ impl LedgerReader {
         Ok(missing)
     }
 
-    /// Removes what is settled by now. Looks at part of a long list, and goes on only while it finds something.
-    async fn look_for(&mut self, missing: &mut Vec<Attempt>) -> anyhow::Result<(bool, Vec<String>)> {
+    /// Removes what is settled by now; returns true if it found something, and the sum of the workers' totals, which
+    /// changes while the drain works. Looks at part of a long list, and goes on only while it finds something.
+    async fn look_for(&mut self, missing: &mut Vec<Attempt>) -> anyhow::Result<(bool, u64)> {
         let before = missing.len();
         let mut looked_at = 0;
         while looked_at < missing.len() {
@@ -141,6 +140,7 @@ impl LedgerReader {
         if rest > IDS_MAX {
             missing.rotate_right(IDS_MAX);
         }
-        Ok((rest < before, self.reports().await?))
+        let settled = self.worker_totals().await?.iter().map(|(_, total)| total).sum();
+        Ok((rest < before, settled))
     }
 }

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::fault::LedgerFault;
 
+/// In [`LedgerVerdict::not_judged`] if the second interrupt ended the wait for the drain.
+pub(super) const LOSSES_NOT_JUDGED: &str = "losses: the wait for the drain was interrupted";
+
 /// The source that the ledger compares the requests with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

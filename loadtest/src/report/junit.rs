@@ -54,20 +54,19 @@ pub fn write_junit(report: &RunReport, path: &Path) -> anyhow::Result<()> {
 }
 
 fn requests(report: &RunReport) -> TestCase {
-    let totals = &report.totals;
-    let result = if totals.sent == 0 {
-        CaseResult::Skipped("nothing was sent".to_owned())
-    } else if totals.accepted == 0 {
-        CaseResult::Skipped("nothing was accepted".to_owned())
-    } else {
-        CaseResult::Passed
-    };
+    let unjudged = report.totals.unjudged();
+    let result = unjudged.map_or(CaseResult::Passed, |reason| CaseResult::Skipped(reason.to_owned()));
     TestCase { class: "loadtest", name: "requests".to_owned(), time_ms: report.run.played_ms, result }
 }
 
 fn ledger(report: &RunReport) -> TestCase {
     let result = match &report.ledger {
-        None => CaseResult::Skipped("no ledger: nothing was read from the system".to_owned()),
+        None => CaseResult::Skipped(
+            report
+                .ledger_error
+                .clone()
+                .unwrap_or_else(|| "no ledger: nothing was read from the system".to_owned()),
+        ),
         Some(verdict) if !verdict.adds_up() => {
             let codes: Vec<_> = verdict.faults.iter().map(|fault| fault.code.as_ref()).collect();
             let details = verdict.faults.iter().map(|fault| {
@@ -99,17 +98,13 @@ fn surprises(report: &RunReport) -> TestCase {
 fn expectation(expectation: &Expectation) -> TestCase {
     let end = |end: Option<f64>| end.map_or_else(String::new, |end| end.to_string());
     let range = format!("{}..{}", end(expectation.min), end(expectation.max));
-    let result = match (expectation.result, expectation.actual) {
-        (ExpectationResult::Holds, _) => CaseResult::Passed,
-        (ExpectationResult::Fails, actual) => CaseResult::Failed {
-            message: format!(
-                "{} is not within {range}",
-                actual.map_or_else(String::new, |it| it.to_string())
-            ),
+    let result = match expectation.unjudged() {
+        Some(reason) => CaseResult::Skipped(reason.to_owned()),
+        None if expectation.result == ExpectationResult::Holds => CaseResult::Passed,
+        None => CaseResult::Failed {
+            message: format!("{} is not within {range}", end(expectation.actual)),
             details: Vec::new(),
         },
-        (ExpectationResult::NotJudged, Some(_)) => CaseResult::Skipped("latencies are void".to_owned()),
-        (ExpectationResult::NotJudged, None) => CaseResult::Skipped("it was not measured".to_owned()),
     };
     let name = format!("{}={range}", expectation.name);
     TestCase { class: "loadtest.expect", name, time_ms: 0, result }

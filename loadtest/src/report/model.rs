@@ -77,11 +77,7 @@ impl RunReport {
 
     fn unjudged(&self) -> Vec<String> {
         let mut reasons = Vec::new();
-        if self.totals.sent == 0 {
-            reasons.push("nothing was sent".to_owned());
-        } else if self.totals.accepted == 0 {
-            reasons.push("nothing was accepted".to_owned());
-        }
+        reasons.extend(self.totals.unjudged().map(str::to_owned));
         match &self.ledger {
             Some(ledger) => reasons.extend(ledger.not_judged.iter().map(|check| format!("ledger: {check}"))),
             None if self.ledger_error.is_some() => {
@@ -92,9 +88,8 @@ impl RunReport {
             }
             None => {}
         }
-        for each in self.expectations.iter().filter(|each| each.result == ExpectationResult::NotJudged) {
-            let reason = if each.actual.is_some() { "latencies are void" } else { "it was not measured" };
-            reasons.push(format!("{}: {reason}", each.name));
+        for each in &self.expectations {
+            reasons.extend(each.unjudged().map(|reason| format!("{}: {reason}", each.name)));
         }
         reasons
     }
@@ -179,6 +174,17 @@ pub struct RequestTotals {
     pub unknown_by_cause: BTreeMap<String, u64>,
     /// Requests that got no connection in time; the server never saw them.
     pub unsent: u64,
+}
+
+impl RequestTotals {
+    /// The reason why the requests prove nothing.
+    pub fn unjudged(&self) -> Option<&'static str> {
+        match (self.sent, self.accepted) {
+            (0, _) => Some("nothing was sent"),
+            (_, 0) => Some("nothing was accepted"),
+            _ => None,
+        }
+    }
 }
 
 /// Time to the response, from the planned send time.
@@ -344,6 +350,14 @@ pub struct Expectation {
     pub actual: Option<f64>,
     /// The value against the range.
     pub result: ExpectationResult,
+}
+
+impl Expectation {
+    /// The reason why it was not judged.
+    pub fn unjudged(&self) -> Option<&'static str> {
+        let reason = if self.actual.is_some() { "latencies are void" } else { "it was not measured" };
+        (self.result == ExpectationResult::NotJudged).then_some(reason)
+    }
 }
 
 /// A value against its expected range.

@@ -1,9 +1,9 @@
 //! The ledger of one run: the wait for what is hidden, the judgement, the look-ups.
 
-use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use super::interrupt::Interrupts;
+use super::progress::show_line;
 use crate::environment::LedgerAccess;
 use crate::generator::RunResult;
 use crate::ledger::{Attempts, Judgement, RunFacts, RunScope, SettleProgress, hidden_at_most};
@@ -58,7 +58,7 @@ pub(super) async fn keep_ledger(
     let look_ups = if source.look_up.is_some() { source.look_ups_max } else { 0 };
     let mut judgement = reader.judge(facts, &scope, look_ups, reading).await?;
     if let Some(client) = &source.look_up {
-        judgement.look_up(client).await?;
+        client.check(&mut judgement).await?;
     }
     Ok(Some(judgement))
 }
@@ -76,7 +76,7 @@ fn settling(progress: SettleProgress) {
     if progress.quiet < QUIET {
         return;
     }
-    show(&format!(
+    show_line(&format!(
         "Waiting for {} accepted orders that the broker may hide; nothing was settled for {} s",
         progress.missing,
         progress.quiet.as_secs()
@@ -86,13 +86,6 @@ fn settling(progress: SettleProgress) {
 /// `rows`: rows of the database so far.
 fn reading(rows: u64) {
     if rows.is_multiple_of(ROWS) {
-        show(&format!("Reading the ledger: {rows} orders"));
+        show_line(&format!("Reading the ledger: {rows} orders"));
     }
-}
-
-fn show(line: &str) {
-    let mut output = std::io::stdout();
-    let line = if output.is_terminal() { format!("\r{line:<130}") } else { format!("{line}\n") };
-    // A closed pipe does not stop the run.
-    let _closed = output.write_all(line.as_bytes()).and_then(|()| output.flush());
 }

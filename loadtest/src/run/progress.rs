@@ -36,14 +36,7 @@ impl ProgressLine {
     }
 
     pub(super) fn show(&mut self, live: &LiveCounts, settled: Option<u64>, sending: bool) {
-        let line = self.line(live, settled, sending);
-        if self.terminal {
-            print!("\r{line:<130}");
-        } else {
-            println!("{line}");
-        }
-        // A closed pipe does not stop the run.
-        let _closed = std::io::stdout().flush();
+        show_line(&self.line(live, settled, sending));
     }
 
     fn line(&mut self, live: &LiveCounts, settled: Option<u64>, sending: bool) -> String {
@@ -94,6 +87,14 @@ impl ProgressLine {
             println!();
         }
     }
+}
+
+/// Replaces the previous line on a terminal, and follows it elsewhere.
+pub(super) fn show_line(line: &str) {
+    let mut output = std::io::stdout();
+    let line = if output.is_terminal() { format!("\r{line:<130}") } else { format!("{line}\n") };
+    // A closed pipe does not stop the run.
+    let _closed = output.write_all(line.as_bytes()).and_then(|()| output.flush());
 }
 
 /// Formats with three digits and a unit.

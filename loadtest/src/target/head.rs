@@ -112,6 +112,13 @@ fn uuid_text(bits: u128) -> String {
     [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }
 
+/// Appends a header after an end of line.
+pub(super) fn write_header(name: &str, value: &str, out: &mut Vec<u8>) {
+    for text in ["\r\n", name, ": ", value] {
+        out.extend_from_slice(text.as_bytes());
+    }
+}
+
 impl RequestHead {
     pub fn new(host: &str) -> Self {
         let host = host.to_owned();
@@ -125,20 +132,14 @@ impl RequestHead {
 
     /// Appends the further headers, each after an end of line.
     pub(crate) fn write_headers(&self, request: &RequestFields<'_>, out: &mut Vec<u8>) {
-        let mut write = |name: &str, value: &str| {
-            out.extend_from_slice(b"\r\n");
-            out.extend_from_slice(name.as_bytes());
-            out.extend_from_slice(b": ");
-            out.extend_from_slice(value.as_bytes());
-        };
         let headers: Vec<_> =
             self.headers.iter().map(|header| (header.name.as_str(), header.value(request))).collect();
         for (name, value) in &headers {
-            write(name, value);
+            write_header(name, value, out);
         }
         if !self.bearers.is_empty() {
             let token = self.bearers[request.buyer as usize % self.bearers.len()].expose();
-            write("authorization", &format!("Bearer {token}"));
+            write_header("authorization", &format!("Bearer {token}"), out);
         }
         if let Some(signer) = &self.signer {
             let signed = headers.iter().map(|(name, value)| (*name, value.as_str()));

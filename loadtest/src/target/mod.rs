@@ -83,7 +83,7 @@ mod tests {
             Target::look(addresses.iter().copied(), None, RequestHead::new("localhost"))
         };
         assert_eq!(look(&[closed, open]).expect("the second one").address, open);
-        let error = look(&[closed]).expect_err("nobody listens").to_string();
+        let error = look(&[closed]).expect_err("the port is closed").to_string();
         assert!(error.contains(&closed.to_string()), "{error}");
     }
 }

@@ -207,7 +207,7 @@ async fn look_ups_are_compared_with_rows() {
         let (client, _) = serve(answers).await;
         let mut judgement =
             Judgement { verdict: Default::default(), decided_us: Vec::new(), sample: sample.clone() };
-        judgement.look_up(&client).await.expect("looks up");
+        client.check(&mut judgement).await.expect("looks up");
         assert_eq!(judgement.verdict.looked_up, sample.len());
         names(&judgement).join(" ")
     };

@@ -155,6 +155,11 @@ fn failures_carry_their_reasons_with_any_characters() {
 fn what_was_not_judged_is_skipped() {
     let external = suite(&runs::external());
     assert!(case(&external, "ledger").child("skipped").is_some());
+    let mut unread = runs::external();
+    unread.ledger_error = Some("the database cannot be read".to_owned());
+    let skipped = suite(&unread);
+    let skipped = case(&skipped, "ledger").child("skipped").expect("skipped").attributes["message"].clone();
+    assert_eq!(skipped, "the database cannot be read");
     let nothing = suite(&runs::empty());
     let skipped = case(&nothing, "requests").child("skipped").expect("skipped");
     assert_eq!(skipped.attributes["message"], "nothing was sent");

@@ -10,7 +10,7 @@ use sha2::Sha256;
 pub const SECRET_LENGTH_MIN: usize = 8;
 
 /// Secrets by name. More than one, so that a secret can be replaced while requests signed with the old one are in
-/// flight.
+/// flight. Never empty.
 #[derive(Clone)]
 pub struct SigningKeys(Vec<(Box<str>, Hmac<Sha256>)>);
 
@@ -38,6 +38,15 @@ impl SigningKeys {
         let mut mac = key.clone();
         mac.update(signed);
         Some(mac.verify_slice(signature).is_ok())
+    }
+
+    /// Signs `signed` with the first key, as the gateway would. Returns the key's name and the signature's bytes.
+    #[must_use]
+    pub fn sign(&self, signed: &[u8]) -> (&str, [u8; 32]) {
+        let (name, key) = &self.0[0];
+        let mut mac = key.clone();
+        mac.update(signed);
+        (name, mac.finalize().into_bytes().into())
     }
 
     /// Names of the keys.

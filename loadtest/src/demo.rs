@@ -114,7 +114,7 @@ fn scenario(args: &DemoArgs) -> Scenario {
     let quiet = RatePhase::Constant { rps: QUIET_RPS, seconds: 2.0 };
     Scenario {
         name: "demo".to_owned(),
-        about: "A small flash sale from the first request to the last row.".to_owned(),
+        description: "A small flash sale from the first request to the last row.".to_owned(),
         seed: args.seed,
         phases: vec![
             quiet,
@@ -135,7 +135,7 @@ fn scenario(args: &DemoArgs) -> Scenario {
         clients: ClientBehaviour { connections_max: args.connections, ..ClientBehaviour::default() },
         drain: DrainSettings { rate: args.drain_rate.get() },
         // All processes share this machine: the demo proves that no order is lost, not how fast the services are.
-        generator: GeneratorSettings { slip_p999_us_max: 20_000, ..GeneratorSettings::default() },
+        generator: GeneratorSettings { send_delay_p999_us_max: 20_000, ..GeneratorSettings::default() },
         expect: Default::default(),
     }
 }

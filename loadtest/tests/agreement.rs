@@ -33,7 +33,7 @@ mod front;
 const TOLERANCE: f64 = 0.05;
 
 /// Maximum send delay of a request; beyond it the machine was too busy for a comparison.
-const SLIP_MAX: Duration = Duration::from_millis(50);
+const SEND_DELAY_MAX: Duration = Duration::from_millis(50);
 
 const HOLD: Duration = Duration::from_millis(400);
 
@@ -58,13 +58,13 @@ async fn open(directory: &Path) -> FcLocalFixture {
 struct PlayedOrder {
     status: u16,
     latency: Duration,
-    slip: Duration,
+    send_delay: Duration,
 }
 
 /// One request, held open for [`HOLD`].
 async fn order(address: SocketAddr, number: usize, due: Instant) -> PlayedOrder {
     sleep_until(due).await;
-    let slip = due.elapsed();
+    let send_delay = due.elapsed();
     let body = front::order(&format!("buyer-{number}"));
     let head = format!(
         "POST /v1/orders HTTP/1.1\r\nhost: shop\r\nconnection: close\r\ncontent-type: application/json\r\n\
@@ -81,14 +81,14 @@ async fn order(address: SocketAddr, number: usize, due: Instant) -> PlayedOrder 
         from.read_to_string(&mut answer).await.expect("an answer");
     }
     let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-    PlayedOrder { status, latency: due.elapsed(), slip }
+    PlayedOrder { status, latency: due.elapsed(), send_delay }
 }
 
 #[derive(Default)]
 struct PlayedSale {
     accepted_ms: Vec<f64>,
     throttled: usize,
-    slip_max: Duration,
+    send_delay_max: Duration,
 }
 
 async fn play(address: SocketAddr) -> PlayedSale {
@@ -99,13 +99,13 @@ async fn play(address: SocketAddr) -> PlayedSale {
     }
     let mut played = PlayedSale::default();
     while let Some(ended) = orders.join_next().await {
-        let PlayedOrder { status, latency, slip } = ended.expect("an order");
+        let PlayedOrder { status, latency, send_delay } = ended.expect("an order");
         match status {
             202 => played.accepted_ms.push(latency.as_secs_f64() * 1_000.0),
             429 => played.throttled += 1,
             other => panic!("a {other}"),
         }
-        played.slip_max = played.slip_max.max(slip);
+        played.send_delay_max = played.send_delay_max.max(send_delay);
     }
     played
 }
@@ -153,8 +153,8 @@ async fn fc_local_and_the_simulator_agree_on_a_small_sale() {
     let played = play(front.address).await;
     // On-demand instances linger for a minute in both.
     assert!(front.end(Signal::INT).await.success());
-    if played.slip_max > SLIP_MAX {
-        println!("skipped: the machine was too busy: a request was sent {:?} late", played.slip_max);
+    if played.send_delay_max > SEND_DELAY_MAX {
+        println!("skipped: the machine was too busy: a request was sent {:?} late", played.send_delay_max);
         return;
     }
     let summary: Value =

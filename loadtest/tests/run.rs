@@ -241,7 +241,7 @@ fn a_run_that_proves_nothing_does_not_pass() {
         // No generator sends within a microsecond of the plan.
         (
             accepting,
-            "--expect p99_ms=..60000 --set generator.slip_p999_us_max=1",
+            "--expect p99_ms=..60000 --set generator.send_delay_p999_us_max=1",
             3,
             "not_judged",
             "p99_ms: latencies are void",

@@ -58,7 +58,7 @@ struct GeneratorWindow {
     generator_cpu_us: f64,
     server_cpu_us: f64,
     /// loadtest only: the other tools do not report it.
-    slip_p999_us: Option<u64>,
+    send_delay_p999_us: Option<u64>,
     p99_us: Option<u64>,
     /// True if the tool did not keep the planned rate: loadtest by its own measure, the others below 98 % of it.
     void: bool,
@@ -140,7 +140,7 @@ pub(crate) async fn run(args: GeneratorArgs) -> anyhow::Result<ExitCode> {
                 void,
                 generator_cpu_us: us_per_request(cpu_s),
                 server_cpu_us: us_per_request(server_cpu_s),
-                slip_p999_us: report.as_ref().map(|report| report.generator.slip.p999_us),
+                send_delay_p999_us: report.as_ref().map(|report| report.generator.send_delay.p999_us),
                 p99_us: report.as_ref().map(|report| report.latency.all.p99_us),
             };
             println!("round {round}: {window}");
@@ -167,8 +167,8 @@ impl std::fmt::Display for GeneratorWindow {
             "{:<24}{:>9} requests  {:>7.0}/s  generator {:>6.1} µs CPU a request  server {:>6.1} µs",
             self.tool, self.requests, self.requests_per_s, self.generator_cpu_us, self.server_cpu_us
         )?;
-        if let (Some(slip_us), Some(p99_us)) = (self.slip_p999_us, self.p99_us) {
-            write!(formatter, "  send delay p99.9 {slip_us} µs  p99 {p99_us} µs")?;
+        if let (Some(send_delay_us), Some(p99_us)) = (self.send_delay_p999_us, self.p99_us) {
+            write!(formatter, "  send delay p99.9 {send_delay_us} µs  p99 {p99_us} µs")?;
         }
         if self.void { write!(formatter, "  VOID: it did not keep the rate") } else { Ok(()) }
     }
@@ -202,7 +202,7 @@ fn print_medians(windows: &[GeneratorWindow]) {
     let delays: Vec<_> = windows
         .iter()
         .filter(|window| window.tool == Tool::Loadtest.name())
-        .filter_map(|window| window.slip_p999_us)
+        .filter_map(|window| window.send_delay_p999_us)
         .collect();
     if let Some(spread) = Spread::compute(delays.iter().map(|delay_us| *delay_us as f64)) {
         let punctual = delays.iter().filter(|delay_us| **delay_us < SEND_DELAY_P999_US_MAX).count();

@@ -155,7 +155,7 @@ pub struct ColdStartFacts {
 pub struct QuotaFacts {
     /// Value of `--quota`.
     pub name: String,
-    pub about: String,
+    pub description: String,
     pub instances_max: Fact<u32>,
     pub burst: Fact<u32>,
     pub per_min: Fact<u32>,

@@ -26,7 +26,7 @@ pub(crate) struct LiveCounts {
 #[derive(Debug)]
 struct RecentLatency {
     latency: Histogram<u64>,
-    slip_us_max: u64,
+    send_delay_us_max: u64,
 }
 
 /// Counts of one thread since its last update.
@@ -35,7 +35,7 @@ pub(super) struct ThreadTally {
     pub(super) sent: u64,
     ends: EndCounts,
     latency: Histogram<u64>,
-    pub(super) slip_us_max: u64,
+    pub(super) send_delay_us_max: u64,
 }
 
 fn histogram() -> Histogram<u64> {
@@ -52,7 +52,7 @@ impl Default for LiveCounts {
             refused: AtomicU64::new(0),
             unknown: AtomicU64::new(0),
             unsent: AtomicU64::new(0),
-            recent: Mutex::new(RecentLatency { latency: histogram(), slip_us_max: 0 }),
+            recent: Mutex::new(RecentLatency { latency: histogram(), send_delay_us_max: 0 }),
             stop: AtomicBool::new(false),
         }
     }
@@ -64,7 +64,7 @@ impl LiveCounts {
         let Ok(mut recent) = self.recent.lock() else { return (0, 0) };
         let p99_us = if recent.latency.is_empty() { 0 } else { recent.latency.value_at_quantile(0.99) };
         recent.latency.reset();
-        (p99_us, std::mem::take(&mut recent.slip_us_max))
+        (p99_us, std::mem::take(&mut recent.send_delay_us_max))
     }
 
     /// Plans no more requests; requests in flight are awaited.
@@ -75,7 +75,7 @@ impl LiveCounts {
 
 impl ThreadTally {
     pub(super) fn new() -> Self {
-        Self { sent: 0, ends: EndCounts::default(), latency: histogram(), slip_us_max: 0 }
+        Self { sent: 0, ends: EndCounts::default(), latency: histogram(), send_delay_us_max: 0 }
     }
 
     pub(super) fn ended(&mut self, flight: &InFlight, end: RequestEnd, latency_us: u64) {
@@ -102,9 +102,9 @@ impl ThreadTally {
         if let Ok(mut recent) = live.recent.lock() {
             // Both histograms grow as needed.
             let _added = recent.latency.add(&self.latency);
-            recent.slip_us_max = recent.slip_us_max.max(self.slip_us_max);
+            recent.send_delay_us_max = recent.send_delay_us_max.max(self.send_delay_us_max);
         }
         self.latency.reset();
-        self.slip_us_max = 0;
+        self.send_delay_us_max = 0;
     }
 }

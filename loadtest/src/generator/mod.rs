@@ -2,7 +2,7 @@
 //! punctuality.
 //!
 //! Each thread runs an event loop on non-blocking sockets, without an async runtime: a request costs a `write`, a
-//! `read` and a share of an `epoll_wait`. Latency counts from the planned time. The *send delay* (`slip`) is the
+//! `read` and a share of an `epoll_wait`. Latency counts from the planned time. The *send delay* is the
 //! generator's own lateness. Waiting for a connection counts as latency, because the server keeps connections busy.
 
 mod accepted_body;
@@ -58,7 +58,7 @@ pub(crate) struct SendPlan {
     /// Processors to pin the threads to, in turn; empty: no pinning.
     pub pin_to: Vec<usize>,
     pub interval_ms: u32,
-    pub slip_p999_us_max: u32,
+    pub send_delay_p999_us_max: u32,
 }
 
 impl SendPlan {
@@ -79,7 +79,7 @@ impl SendPlan {
             keep_order_ids: false,
             pin_to: Vec::new(),
             interval_ms: scenario.generator.interval_ms,
-            slip_p999_us_max: scenario.generator.slip_p999_us_max,
+            send_delay_p999_us_max: scenario.generator.send_delay_p999_us_max,
         }
     }
 }

@@ -49,7 +49,7 @@ pub(super) struct SendRecord {
     pub(super) answered: Histogram<u64>,
     pub(super) accepted_or_censored: CensoredLatency<u64>,
     pub(super) to_acceptance: CensoredLatency<u64>,
-    pub(super) slip: Histogram<u64>,
+    pub(super) send_delay: Histogram<u64>,
     pub(super) retries: u64,
     pub(super) unknown_by_cause: [u64; NoResponseCause::ALL.len()],
     pub(super) connections_opened: u64,
@@ -131,7 +131,7 @@ impl SendRecord {
             answered: histogram(3),
             accepted_or_censored: CensoredLatency::new(histogram(3)),
             to_acceptance: CensoredLatency::new(histogram(3)),
-            slip: histogram(3),
+            send_delay: histogram(3),
             retries: 0,
             unknown_by_cause: [0; NoResponseCause::ALL.len()],
             connections_opened: 0,
@@ -179,7 +179,7 @@ impl SendRecord {
         self.answered.add(&other.answered)?;
         self.accepted_or_censored.merge(&other.accepted_or_censored)?;
         self.to_acceptance.merge(&other.to_acceptance)?;
-        self.slip.add(&other.slip)?;
+        self.send_delay.add(&other.send_delay)?;
         self.retries += other.retries;
         for (count, more) in self.unknown_by_cause.iter_mut().zip(other.unknown_by_cause) {
             *count += more;
@@ -218,8 +218,8 @@ impl ThreadRecord {
     }
 
     /// Records the generator's own lateness for a request.
-    pub(super) fn slipped(&mut self, slip_ns: u64) {
-        self.sums.slip.saturating_record(slip_ns / 1_000);
+    pub(super) fn delayed(&mut self, send_delay_ns: u64) {
+        self.sums.send_delay.saturating_record(send_delay_ns / 1_000);
     }
 
     pub(super) fn ended(

@@ -116,9 +116,9 @@ impl RunResult {
     }
 
     pub(crate) fn health(&self) -> GeneratorHealth {
-        let slip = quantiles(&self.record.slip);
-        let bound_us = u64::from(self.plan.slip_p999_us_max);
-        let late = slip.p999_us > bound_us;
+        let send_delay = quantiles(&self.record.send_delay);
+        let bound_us = u64::from(self.plan.send_delay_p999_us_max);
+        let late = send_delay.p999_us > bound_us;
         let sent: u64 = self.record.slots.iter().map(|slot| slot.sent).sum();
         GeneratorHealth {
             threads: self.plan.threads,
@@ -127,17 +127,17 @@ impl RunResult {
             connections_max: self.record.connections_most,
             cpu_us_per_request: self.record.cpu_ns as f64 / 1_000.0 / sent.max(1) as f64,
             resolution_us: self.record.resolution_ns / 1_000,
-            slip_p999_us_max: bound_us,
+            send_delay_p999_us_max: bound_us,
             latencies_valid: !late,
             void_because: late.then(|| {
                 format!(
                     "The generator sent one request in 1,000 more than {:.1} ms late; {} ms are allowed. It had too little \
                      CPU: reserve processors for it, or plan a lower rate",
-                    slip.p999_us as f64 / 1_000.0,
+                    send_delay.p999_us as f64 / 1_000.0,
                     bound_us as f64 / 1_000.0
                 )
             }),
-            slip,
+            send_delay,
         }
     }
 

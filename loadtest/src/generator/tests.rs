@@ -72,7 +72,7 @@ fn answer(stream: &mut TcpStream, status: &str, headers: &str, body: &str) -> bo
 fn scenario(rps: f64, seconds: f64) -> Scenario {
     Scenario {
         name: "test".to_owned(),
-        about: String::new(),
+        description: String::new(),
         seed: 1,
         phases: vec![RatePhase::Constant { rps, seconds }],
         arrivals: Default::default(),
@@ -112,7 +112,7 @@ fn every_planned_request_is_sent_once_over_few_connections() {
     assert_eq!(timeline.iter().map(|interval| interval.planned).sum::<u64>(), 1_000);
     assert_eq!(timeline.iter().map(|interval| interval.accepted).sum::<u64>(), 1_000);
     assert_eq!(played.latencies().accepted.count, 1_000, "no request is missing");
-    assert_eq!(played.health().slip.count, 1_000);
+    assert_eq!(played.health().send_delay.count, 1_000);
     // `{}` names no order: the ledger will report it.
     let account = played.account(true).expect("readable");
     assert_eq!(account.attempts.as_slice().len(), 1_000);
@@ -396,10 +396,10 @@ fn a_thread_more_is_planned_for_each_60_000_requests_a_second_as_documented() {
 fn a_late_generator_voids_its_latencies() {
     let server = serve(|_, _, stream| answer(stream, "202 Accepted", "", "{}"));
     let mut scenario = scenario(100.0, 0.2);
-    scenario.generator.slip_p999_us_max = u32::MAX;
+    scenario.generator.send_delay_p999_us_max = u32::MAX;
     assert!(play(&scenario, server.address).health().latencies_valid);
     // A bound that no machine keeps: some request is always a microsecond late.
-    scenario.generator.slip_p999_us_max = 1;
+    scenario.generator.send_delay_p999_us_max = 1;
     let health = play(&scenario, server.address).health();
     assert!(!health.latencies_valid);
     assert!(health.void_because.expect("says why").contains("late"));

@@ -198,9 +198,9 @@ impl SendLoop {
     fn start_request(&mut self, mut flight: InFlight, now: u64) {
         self.flights += 1;
         flight.id = self.flights;
-        let slip_ns = now.saturating_sub(flight.due_ns);
-        self.record.slipped(slip_ns);
-        self.tally.slip_us_max = self.tally.slip_us_max.max(slip_ns / 1_000);
+        let send_delay_ns = now.saturating_sub(flight.due_ns);
+        self.record.delayed(send_delay_ns);
+        self.tally.send_delay_us_max = self.tally.send_delay_us_max.max(send_delay_ns / 1_000);
         if let Some(slot) = self.pool.take_idle(flight.spec.user) {
             self.send(slot, flight, now);
         } else {

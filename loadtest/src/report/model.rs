@@ -323,13 +323,13 @@ pub struct GeneratorHealth {
     /// CPU time of the sending threads per request, microseconds.
     pub cpu_us_per_request: f64,
     /// Send delay: the generator's own lateness, never the server's.
-    pub slip: Quantiles,
+    pub send_delay: Quantiles,
     /// Maximum delay of reading a response, microseconds: a thread with 20,000 requests a second or more reads once per
     /// tick. 0: immediately.
     #[serde(default)]
     pub resolution_us: u64,
     /// Bound on the 99.9th percentile of the send delay, microseconds.
-    pub slip_p999_us_max: u64,
+    pub send_delay_p999_us_max: u64,
     /// True if the latencies are the server's. The ledger is valid in any case.
     pub latencies_valid: bool,
     /// The reason if not.

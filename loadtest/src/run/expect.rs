@@ -31,7 +31,7 @@ pub(super) fn measure(
             ("shed_share", share(totals.shed)),
             ("refused_share", share(totals.refused)),
             ("unknown_share", share(totals.unknown)),
-            ("slip_p999_ms", ms(health.slip.p999_us)),
+            ("send_delay_p999_ms", ms(health.send_delay.p999_us)),
         ]);
     }
     // A request without a response counts with the time that it waited, so that a stall cannot hide in time-outs.

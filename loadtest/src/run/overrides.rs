@@ -156,7 +156,7 @@ mod tests {
         let scenario = apply(&flags).expect("valid flags");
         let after = serde_json::to_value(&scenario).expect("serialises");
         for (section, value) in after.as_object().expect("an object") {
-            if ["name", "about"].contains(&section.as_str()) {
+            if ["name", "description"].contains(&section.as_str()) {
                 continue;
             }
             let Some(fields) = value.as_object() else {

@@ -54,15 +54,15 @@ impl ProgressLine {
         let per_second = |now: u64, before: u64| ((now - before) as f64 / seconds).round();
         let mut line = format!("{:6.1} s", self.started.elapsed().as_secs_f64());
         if sending {
-            let (p99_us, slip_us) = live.take_recent();
+            let (p99_us, send_delay_us) = live.take_recent();
             line.push_str(&format!(
-                "  sent {:6}/s  accepted {:6}/s  shed {:6}/s  other {:5}  p99 {:>8}  slip {:>8}",
+                "  sent {:6}/s  accepted {:6}/s  shed {:6}/s  other {:5}  p99 {:>8}  delay {:>8}",
                 per_second(counts.sent, before.sent),
                 per_second(counts.accepted, before.accepted),
                 per_second(counts.shed, before.shed),
                 counts.failed,
                 duration(p99_us),
-                duration(slip_us),
+                duration(send_delay_us),
             ));
         } else {
             line.push_str(&format!(

@@ -33,7 +33,7 @@ impl fmt::Display for RunSummary<'_> {
         line(formatter, "accepted", &report.latency.accepted)?;
         line(formatter, "shed", &report.latency.shed)?;
         let generator = &report.generator;
-        line(formatter, "send delay of the generator", &generator.slip)?;
+        line(formatter, "send delay of the generator", &generator.send_delay)?;
         if let Some(because) = &generator.void_because {
             writeln!(formatter, "  VOID: {because}. The ledger is valid.")?;
         }

@@ -158,7 +158,7 @@ impl Scenario {
         errors.require(self.drain.rate >= 1, "drain.rate: at least 1");
         errors.require(bounds.threads <= 64, "generator.threads: at most 64");
         errors.require((50..=60_000).contains(&bounds.interval_ms), "generator.interval_ms: 50 to 60000");
-        errors.require(bounds.slip_p999_us_max >= 1, "generator.slip_p999_us_max: at least 1");
+        errors.require(bounds.send_delay_p999_us_max >= 1, "generator.send_delay_p999_us_max: at least 1");
     }
 }
 
@@ -210,7 +210,7 @@ mod tests {
         for (name, _) in SHIPPED {
             let scenario = load(name).expect("parses");
             assert_eq!(scenario.name, name);
-            assert!(!scenario.about.is_empty(), "{name} has a description");
+            assert!(!scenario.description.is_empty(), "{name} has a description");
             assert!(!scenario.expect.is_empty(), "{name} has expectations");
             scenario.check().unwrap_or_else(|errors| panic!("{name}: {errors}"));
             shared::catalogue::Catalogue::from_toml(&scenario.catalogue_toml())

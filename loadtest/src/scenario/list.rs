@@ -25,7 +25,7 @@ impl ScenariosArgs {
             match &self.name {
                 Some(wanted) if wanted == name => print!("{text}"),
                 Some(_) => {}
-                None => println!("{name:<14} {}", load(name)?.about),
+                None => println!("{name:<14} {}", load(name)?.description),
             }
         }
         Ok(ExitCode::SUCCESS)

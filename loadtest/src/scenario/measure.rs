@@ -11,7 +11,7 @@ pub const EXPECTABLE_METRICS: [(&str, &str); 16] = [
     ("p50_ms", "median latency of accepted orders, from the planned time"),
     ("p99_ms", "99th percentile of it"),
     ("p999_ms", "99.9th percentile of it"),
-    ("slip_p999_ms", "send delay of the generator, 99.9th percentile"),
+    ("send_delay_p999_ms", "send delay of the generator, 99.9th percentile"),
     ("confirmed", "orders confirmed in the database"),
     ("sold_out", "orders rejected as sold out"),
     ("limit_exceeded", "orders rejected by a buyer's limit"),

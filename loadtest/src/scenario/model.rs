@@ -13,7 +13,7 @@ pub struct Scenario {
     pub name: String,
     /// Purpose of the scenario, in one or two sentences.
     #[serde(default)]
-    pub about: String,
+    pub description: String,
     /// Seed of all random choices: the same seed sends the same requests.
     #[serde(default)]
     pub seed: u64,
@@ -184,7 +184,7 @@ pub struct GeneratorSettings {
     /// Sending threads; 0: one per 60,000 requests a second at the peak, at most the number of processors.
     pub threads: u32,
     /// Latencies are void if more than one in 1,000 requests was sent later than this, microseconds.
-    pub slip_p999_us_max: u32,
+    pub send_delay_p999_us_max: u32,
     /// Length of the timeline's intervals, milliseconds.
     pub interval_ms: u32,
 }
@@ -242,6 +242,6 @@ impl Default for DrainSettings {
 
 impl Default for GeneratorSettings {
     fn default() -> Self {
-        Self { threads: 0, slip_p999_us_max: 2_000, interval_ms: 1_000 }
+        Self { threads: 0, send_delay_p999_us_max: 2_000, interval_ms: 1_000 }
     }
 }

@@ -11,7 +11,7 @@ use crate::target::RequestHead;
 fn scenario() -> Scenario {
     Scenario {
         name: "test".to_owned(),
-        about: String::new(),
+        description: String::new(),
         seed: 7,
         phases: vec![RatePhase::Constant { rps: 1.0, seconds: 1.0 }],
         arrivals: Default::default(),

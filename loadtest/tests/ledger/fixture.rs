@@ -64,7 +64,7 @@ fn catalogue() -> Catalogue {
 fn scenario(seed: u64) -> Scenario {
     Scenario {
         name: "test".to_owned(),
-        about: String::new(),
+        description: String::new(),
         seed,
         // Ten seconds between two requests.
         phases: vec![RatePhase::Constant { rps: 0.1, seconds: REQUESTS as f64 * 10.0 }],

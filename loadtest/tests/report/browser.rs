@@ -117,7 +117,7 @@ fn a_passed_run_is_rendered_completely() {
                 .map(|(latency, name)| (name, latency.curve.len()))
                 .collect(),
         ),
-        ("chart-slip", vec![("send delay", report.generator.slip.curve.len())]),
+        ("chart-send-delay", vec![("send delay", report.generator.send_delay.curve.len())]),
     ] {
         assert_eq!(series(&dom, chart), expected, "{chart}");
     }
@@ -166,7 +166,7 @@ fn a_failed_run_names_its_failures() {
 fn quoted_text_is_never_markup() {
     let mut report = runs::failed();
     report.scenario.name = HOSTILE.to_owned();
-    report.scenario.about = HOSTILE.to_owned();
+    report.scenario.description = HOSTILE.to_owned();
     report.processes[0].name = HOSTILE.to_owned();
     report.expectations[0].name = HOSTILE.to_owned();
     report.totals.refused_by_code.insert(HOSTILE.to_owned(), 3);

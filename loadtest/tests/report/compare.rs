@@ -210,7 +210,7 @@ fn parameters_without_effect_on_the_load_may_differ() {
     let a = run(Knobs::default());
     let mut b = run(Knobs { seed: 1, p99: 1.3, ..Knobs::default() });
     b.scenario.name = "flash-sale-again".to_owned();
-    b.scenario.about.clear();
+    b.scenario.description.clear();
     b.scenario.seed = 7;
     b.scenario.generator.threads = 1;
     let comparison = compared(&a, &b);

@@ -45,7 +45,7 @@ pub(super) fn scenario(interval_ms: u32) -> Scenario {
     ]);
     Scenario {
         name: "flash-sale".to_owned(),
-        about: "From 100 to 50,000 orders a second within a second, held, and back. Far more than the \
+        description: "From 100 to 50,000 orders a second within a second, held, and back. Far more than the \
                 database may take: what is accepted waits in the queue, what is too much is shed."
             .to_owned(),
         seed: 42,
@@ -304,9 +304,9 @@ fn verdict(totals: &RequestTotals, timeline: &[Interval]) -> LedgerVerdict {
 }
 
 static GENERATOR: LazyLock<GeneratorHealth> = LazyLock::new(|| {
-    let mut slip = Histogram::new(3).expect("a histogram");
+    let mut send_delay = Histogram::new(3).expect("a histogram");
     for batch in 0..40 {
-        file(&mut StdRng::seed_from_u64(batch), &mut [&mut slip], 12_000, 32.0, 0.85);
+        file(&mut StdRng::seed_from_u64(batch), &mut [&mut send_delay], 12_000, 32.0, 0.85);
     }
     GeneratorHealth {
         threads: 2,
@@ -314,9 +314,9 @@ static GENERATOR: LazyLock<GeneratorHealth> = LazyLock::new(|| {
         connections_opened: 512,
         connections_max: 512,
         cpu_us_per_request: 12.1,
-        slip: quantiles(&slip),
+        send_delay: quantiles(&send_delay),
         resolution_us: 200,
-        slip_p999_us_max: 2_000,
+        send_delay_p999_us_max: 2_000,
         latencies_valid: true,
         void_because: None,
     }

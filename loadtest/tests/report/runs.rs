@@ -15,7 +15,7 @@ pub(super) fn good() -> RunReport {
 
 pub(super) fn void() -> RunReport {
     let mut report = good();
-    report.generator.slip.p999_us = 7_900;
+    report.generator.send_delay.p999_us = 7_900;
     report.generator.latencies_valid = false;
     report.generator.void_because =
         Some("99.9 % of requests were sent within 7.9 ms; the bound is 2 ms".to_owned());
@@ -89,7 +89,7 @@ pub(super) fn empty() -> RunReport {
     report.timeline.clear();
     report.totals = Default::default();
     report.latency = Default::default();
-    report.generator.slip = Default::default();
+    report.generator.send_delay = Default::default();
     report
 }
 

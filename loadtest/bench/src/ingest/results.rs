@@ -80,7 +80,7 @@ pub(super) struct IngestWindow {
     /// From the planned send time to the 202.
     p50_us: u64,
     p99_us: u64,
-    slip_p999_us: u64,
+    send_delay_p999_us: u64,
     /// False if the generator was late: the latencies are not the server's.
     latencies_valid: bool,
 }
@@ -123,7 +123,7 @@ impl IngestWindow {
             other_cpus: ((machine_s - ours_s) / elapsed.as_secs_f64()).max(0.0),
             p50_us: report.latency.accepted.p50_us,
             p99_us: report.latency.accepted.p99_us,
-            slip_p999_us: report.generator.slip.p999_us,
+            send_delay_p999_us: report.generator.send_delay.p999_us,
             latencies_valid: report.generator.latencies_valid,
         })
     }
@@ -156,7 +156,7 @@ impl fmt::Display for IngestWindow {
         write!(
             formatter,
             "  generator {:>5.1} µs  p50 {} µs  p99 {} µs  send delay p99.9 {} µs",
-            self.generator_cpu_us, self.p50_us, self.p99_us, self.slip_p999_us
+            self.generator_cpu_us, self.p50_us, self.p99_us, self.send_delay_p999_us
         )?;
         if self.is_disturbed() {
             write!(formatter, "  LEFT OUT: other work used {:.2} processors", self.other_cpus)?;

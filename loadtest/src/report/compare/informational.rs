@@ -35,8 +35,8 @@ pub(super) fn metrics(a: &RunReport, b: &RunReport) -> Vec<InformationalMetric> 
     add("busiest_second", "maximum committed in a second", MetricUnit::Count, &|report| {
         report.ledger.as_ref().and_then(|ledger| count(ledger.busiest_second as u64))
     });
-    add("slip_p999_us", "generator: slip p99.9", MetricUnit::Microseconds, &|report| {
-        (report.generator.slip.count > 0).then_some(report.generator.slip.p999_us as f64)
+    add("send_delay_p999_us", "generator: send delay p99.9", MetricUnit::Microseconds, &|report| {
+        (report.generator.send_delay.count > 0).then_some(report.generator.send_delay.p999_us as f64)
     });
     add("generator_cpu_us_per_request", "generator: CPU per request", MetricUnit::Microseconds, &|report| {
         Some(report.generator.cpu_us_per_request)

@@ -238,12 +238,12 @@ function processCharts(report, { playedEnd }) {
   });
 }
 
-function slipChart(report) {
-  const { slip, slip_p999_us_max: most } = report.generator;
-  distribution("chart-slip", {
+function sendDelayChart(report) {
+  const { send_delay: delay, send_delay_p999_us_max: most } = report.generator;
+  distribution("chart-send-delay", {
     title: "Send delay of the generator",
     note: "Share of requests sent within a time.",
-    marks: most > 0 && slip.curve.length ? [{ value: most, label: `bound at 99.9 %: ${micros(most)}`, color: "c-cap" }] : [],
-    series: [{ label: "send delay", color: "c-p5", of: slip }],
+    marks: most > 0 && delay.curve.length ? [{ value: most, label: `bound at 99.9 %: ${micros(most)}`, color: "c-cap" }] : [],
+    series: [{ label: "send delay", color: "c-p5", of: delay }],
   });
 }

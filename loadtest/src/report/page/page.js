@@ -31,7 +31,7 @@ function drawAll() {
   expectationTable(report);
   processCharts(report, timeline);
   processTable(report);
-  slipChart(report);
+  sendDelayChart(report);
   generatorTable(report);
   about(report);
   byId("provenance").textContent = `Spillway ${report.run.version} · ${report.scenario.name} · ${when(report.run.started_at)}`;

@@ -39,8 +39,8 @@ function findings(report) {
   }
   if (report.not_judged.length) found.push({ kind: "warn", text: `Not judged: ${report.not_judged.join("; ")}.` });
   if (surprises.length) found.push({ kind: "fail", text: `${plural(surprises.length, "surprise")}: responses that no rule allows.` });
-  if (generator.latencies_valid && generator.slip.count > 0) {
-    found.push({ kind: "pass", text: `The generator kept to its plan (send delay p99.9 ${micros(generator.slip.p999_us)}, bound ${micros(generator.slip_p999_us_max)}): latencies are the server’s.` });
+  if (generator.latencies_valid && generator.send_delay.count > 0) {
+    found.push({ kind: "pass", text: `The generator kept to its plan (send delay p99.9 ${micros(generator.send_delay.p999_us)}, bound ${micros(generator.send_delay_p999_us_max)}): latencies are the server’s.` });
   }
   return found;
 }
@@ -68,7 +68,7 @@ function verdict(report, { played }) {
         el("ul", { class: "findings" }, list)),
       el("div", { class: "what" },
         el("p", { class: "scenario" }, scenario.name),
-        scenario.about ? el("p", {}, scenario.about) : null,
+        scenario.description ? el("p", {}, scenario.description) : null,
         el("p", { class: "when" }, el("time", { datetime: run.started_at }, when(run.started_at)), ` · ${where}`))),
     isVoid || [],
     el("dl", { class: "tiles" }, tiles(report, played)),
@@ -97,7 +97,7 @@ function tiles(report, played) {
   if (!ledger) {
     return [...first,
       tile("Unknown", count(totals.unknown), "no response"),
-      tile("Send delay, p99.9", micros(generator.slip.p999_us), `bound ${micros(generator.slip_p999_us_max)}`)];
+      tile("Send delay, p99.9", micros(generator.send_delay.p999_us), `bound ${micros(generator.send_delay_p999_us_max)}`)];
   }
   const cap = ledger.cap === null || ledger.cap === undefined ? "no cap was set" : `the cap is ${count(ledger.cap)}`;
   return [...first,
@@ -204,7 +204,7 @@ function processTable(report) {
 }
 
 function generatorTable({ generator, totals }) {
-  const { slip } = generator;
+  const { send_delay: delay } = generator;
   const rows = [
     ["Sending threads", count(generator.threads)],
     ["Pinned to processors", generator.pinned_to.length ? generator.pinned_to.join(", ") : "not pinned"],
@@ -213,10 +213,10 @@ function generatorTable({ generator, totals }) {
     ["Maximum open at one time", count(generator.connections_max)],
     ["CPU per request", micros(generator.cpu_us_per_request)],
   ];
-  if (slip.count > 0) {
-    rows.push(["Send delay p50", micros(slip.p50_us)], ["Send delay p99", micros(slip.p99_us)], ["Send delay p99.9", micros(slip.p999_us)], ["Maximum send delay", micros(slip.max_us)]);
+  if (delay.count > 0) {
+    rows.push(["Send delay p50", micros(delay.p50_us)], ["Send delay p99", micros(delay.p99_us)], ["Send delay p99.9", micros(delay.p999_us)], ["Maximum send delay", micros(delay.max_us)]);
   }
-  rows.push(["Bound on p99.9", micros(generator.slip_p999_us_max)], ["Latencies", generator.latencies_valid ? "valid" : "void"]);
+  rows.push(["Bound on p99.9", micros(generator.send_delay_p999_us_max)], ["Latencies", generator.latencies_valid ? "valid" : "void"]);
   byId("generator-body").append(facts(rows));
 }
 

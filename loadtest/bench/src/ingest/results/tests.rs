@@ -37,7 +37,7 @@ impl IngestResults {
             other_cpus: 0.0,
             p50_us: 0,
             p99_us: 0,
-            slip_p999_us: 0,
+            send_delay_p999_us: 0,
             latencies_valid: true,
         };
         set(&mut window);

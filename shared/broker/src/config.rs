@@ -133,7 +133,7 @@ impl BrokerConfig {
 }
 
 /// Returns the fault of a topic's or group's name, by the real server's rule.
-pub(crate) fn name_fault(what: &str, name: &str) -> Option<String> {
+fn name_fault(what: &str, name: &str) -> Option<String> {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '%' | '|');
     if name.is_empty() || name.len() > NAME_CHARS_MAX {
         Some(format!("{what} {name:?} has not 1 to {NAME_CHARS_MAX} characters"))
@@ -142,6 +142,11 @@ pub(crate) fn name_fault(what: &str, name: &str) -> Option<String> {
     } else {
         None
     }
+}
+
+/// Checks the name of a topic or a group.
+pub(crate) fn legal(what: &str, name: &str) -> Result<(), BrokerError> {
+    name_fault(what, name).map_or(Ok(()), |fault| Err(BrokerError::Config(fault)))
 }
 
 #[cfg(test)]

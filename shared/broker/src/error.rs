@@ -88,6 +88,10 @@ impl Refusal {
         Self { code: Code::INTERNAL_SERVER_ERROR, reason: Cow::Borrowed("the store has stopped") }
     }
 
+    pub(crate) fn is_stopped(&self) -> bool {
+        *self == Self::stopped()
+    }
+
     pub(crate) fn no_topic(name: &str) -> Self {
         Self::new(Code::TOPIC_NOT_FOUND, format!("no route info of this topic: {name}"))
     }

@@ -1,6 +1,6 @@
 //! Scripted faults for tests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +12,28 @@ use super::clients::Clients;
 use super::error::{BrokerError, Refusal};
 use super::store::Store;
 use spillway_rocketmq::protocol::Code;
+
+/// A kind of call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Call {
+    /// QueryRoute.
+    QueryRoute,
+    /// Heartbeat.
+    Heartbeat,
+    /// SendMessage.
+    Send,
+    /// ReceiveMessage.
+    Receive,
+    /// AckMessage.
+    Ack,
+    /// ChangeInvisibleDuration.
+    ChangeInvisibleDuration,
+    /// A command of a Telemetry stream.
+    Telemetry,
+    /// NotifyClientTermination.
+    NotifyClientTermination,
+}
 
 /// The point at which a scripted call fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,13 +56,13 @@ pub struct Faults {
 #[derive(Debug)]
 struct Inner {
     script: Mutex<Script>,
-    stall: watch::Sender<Stall>,
+    stall: watch::Sender<Stalled>,
     /// Cancelled to reset the connections accepted so far.
     connections: Mutex<CancellationToken>,
     /// Cancelled when the broker stops.
     kill: CancellationToken,
     clients: Arc<Clients>,
-    store: Store,
+    stores: Vec<Store>,
 }
 
 #[derive(Debug, Default)]
@@ -48,19 +70,21 @@ struct Script {
     throttle_next: u64,
     throttle_all: bool,
     refuse_connections: bool,
+    connections_accepted: u64,
     latency: Duration,
-    sends: Calls,
-    acks: Calls,
+    rejected: BTreeMap<Call, Code>,
+    ack_entries: VecDeque<Code>,
+    calls: BTreeMap<Call, NumberedCalls>,
 }
 
 /// Counts the calls of one kind, and holds the numbers of those that fail.
 #[derive(Debug, Default)]
-struct Calls {
+struct NumberedCalls {
     count: u64,
     failing: BTreeMap<u64, FailAt>,
 }
 
-impl Calls {
+impl NumberedCalls {
     fn fail(&mut self, nth: u64, at: FailAt) {
         self.failing.insert(self.count.saturating_add(nth.max(1)), at);
     }
@@ -78,11 +102,20 @@ enum Stall {
     Until(Instant),
 }
 
+/// The calls whose responses are held.
+#[derive(Clone, Debug, PartialEq)]
+struct Stalled {
+    all: Stall,
+    calls: BTreeSet<Call>,
+}
+
 impl Faults {
-    pub(crate) fn new(clients: Arc<Clients>, store: Store, kill: CancellationToken) -> Self {
+    pub(crate) fn new(clients: Arc<Clients>, stores: Vec<Store>, kill: CancellationToken) -> Self {
         let connections = Mutex::new(kill.child_token());
-        let stall = watch::Sender::new(Stall::Off);
-        Self { inner: Arc::new(Inner { script: Mutex::default(), stall, connections, kill, clients, store }) }
+        let stall = watch::Sender::new(Stalled { all: Stall::Off, calls: BTreeSet::new() });
+        Self {
+            inner: Arc::new(Inner { script: Mutex::default(), stall, connections, kill, clients, stores }),
+        }
     }
 
     fn script(&self) -> MutexGuard<'_, Script> {
@@ -101,27 +134,63 @@ impl Faults {
 
     /// Fails the `nth` send from now, 1 being the next. Several numbers may be set.
     pub fn fail_send(&self, nth: u64, at: FailAt) {
-        self.script().sends.fail(nth, at);
+        self.fail(Call::Send, nth, at);
     }
 
     /// Fails the `nth` AckMessage call from now, 1 being the next. Several numbers may be set.
     pub fn fail_ack(&self, nth: u64, at: FailAt) {
-        self.script().acks.fail(nth, at);
+        self.fail(Call::Ack, nth, at);
+    }
+
+    fn fail(&self, call: Call, nth: u64, at: FailAt) {
+        self.script().calls.entry(call).or_default().fail(nth, at);
+    }
+
+    /// Rejects every call of one kind with `code`; `None` ends it.
+    pub fn reject(&self, call: Call, code: Option<Code>) {
+        let mut script = self.script();
+        match code {
+            Some(code) => script.rejected.insert(call, code),
+            None => script.rejected.remove(&call),
+        };
+    }
+
+    /// Gives the next entries of AckMessage calls these statuses, in order. An entry with `OK` is settled as usual; any
+    /// other is not settled.
+    pub fn answer_ack_entries(&self, codes: impl IntoIterator<Item = Code>) {
+        self.script().ack_entries.extend(codes);
+    }
+
+    /// Number of calls of one kind so far, failed ones included.
+    #[must_use]
+    pub fn calls(&self, call: Call) -> u64 {
+        self.script().calls.get(&call).map_or(0, |calls| calls.count)
+    }
+
+    /// Number of connections accepted so far.
+    #[must_use]
+    pub fn connections(&self) -> u64 {
+        self.script().connections_accepted
     }
 
     /// Holds every response until [`Faults::resume`]. Requests are still executed.
     pub fn stall(&self) {
-        self.inner.stall.send_replace(Stall::UntilResumed);
+        self.inner.stall.send_modify(|stalled| stalled.all = Stall::UntilResumed);
     }
 
     /// Holds every response for `duration` from now. Requests are still executed.
     pub fn stall_for(&self, duration: Duration) {
-        self.inner.stall.send_replace(Stall::Until(Instant::now() + duration));
+        self.inner.stall.send_modify(|stalled| stalled.all = Stall::Until(Instant::now() + duration));
+    }
+
+    /// Holds every response to one kind of call until [`Faults::resume`]. Requests are still executed.
+    pub fn stall_call(&self, call: Call) {
+        self.inner.stall.send_modify(|stalled| _ = stalled.calls.insert(call));
     }
 
     /// Sends the held responses.
     pub fn resume(&self) {
-        self.inner.stall.send_replace(Stall::Off);
+        self.inner.stall.send_replace(Stalled { all: Stall::Off, calls: BTreeSet::new() });
     }
 
     /// Adds `latency` to every response.
@@ -145,7 +214,11 @@ impl Faults {
     /// # Errors
     /// [`BrokerError::Refused`] if the broker has stopped.
     pub async fn redeliver(&self) -> Result<usize, BrokerError> {
-        Ok(self.inner.store.redeliver().await?)
+        let mut count = 0;
+        for store in &self.inner.stores {
+            count += store.redeliver().await?;
+        }
+        Ok(count)
     }
 
     /// Removes the settings that clients sent through Telemetry; their streams stay open. A receive fails with
@@ -156,61 +229,69 @@ impl Faults {
 
     // For the server.
 
-    pub(crate) fn next_send(&self) -> Result<Option<FailAt>, Refusal> {
+    /// Counts a call. Returns its scripted failure.
+    pub(crate) fn begin(&self, call: Call) -> Result<Option<FailAt>, Refusal> {
         let mut script = self.script();
-        let fail = script.sends.next();
-        if script.throttle_all || script.throttle_next > 0 {
+        let fail = script.calls.entry(call).or_default().next();
+        if call == Call::Send && (script.throttle_all || script.throttle_next > 0) {
             script.throttle_next = script.throttle_next.saturating_sub(1);
             return Err(Refusal::new(Code::TOO_MANY_REQUESTS, "ordered fault: throttled"));
         }
-        failing(fail)
+        if let Some(code) = script.rejected.get(&call) {
+            return Err(Refusal::new(*code, "ordered fault: rejected"));
+        }
+        match fail {
+            Some(FailAt::Before) => Err(Refusal::new(Code::INTERNAL_SERVER_ERROR, "ordered fault: failed")),
+            other => Ok(other),
+        }
     }
 
-    pub(crate) fn next_ack(&self) -> Result<Option<FailAt>, Refusal> {
-        failing(self.script().acks.next())
+    /// Returns the scripted status of the next entry of an ack; `None`: it is settled.
+    pub(crate) fn next_ack_entry(&self) -> Option<Code> {
+        self.script().ack_entries.pop_front().filter(|code| *code != Code::OK)
     }
 
     pub(crate) fn refuses_connections(&self) -> bool {
         self.script().refuse_connections
     }
 
-    /// Returns a token that resets the connections accepted from now on.
+    /// Counts a connection. Returns the token that resets it.
     pub(crate) fn connection(&self) -> CancellationToken {
+        self.script().connections_accepted += 1;
         self.inner.connections.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Waits while responses are held, or until `stopping`.
-    pub(crate) async fn hold(&self, stopping: &CancellationToken) {
+    /// Waits while responses to `call` are held, or until `stopping`.
+    pub(crate) async fn hold(&self, call: Call, stopping: &CancellationToken) {
         let latency = self.script().latency;
-        if latency.is_zero() && *self.inner.stall.borrow() == Stall::Off {
-            return;
+        let is_held = {
+            let stalled = self.inner.stall.borrow();
+            stalled.all != Stall::Off || stalled.calls.contains(&call)
+        };
+        if !latency.is_zero() || is_held {
+            let _stopped = stopping.run_until_cancelled(self.held(call, latency)).await;
         }
-        let _stopped = stopping.run_until_cancelled(self.held(latency)).await;
     }
 
-    async fn held(&self, latency: Duration) {
+    async fn held(&self, call: Call, latency: Duration) {
         sleep(latency).await;
         let mut stall = self.inner.stall.subscribe();
         loop {
-            let now = *stall.borrow_and_update();
-            let until = match now {
-                Stall::Off => return,
-                Stall::Until(until) if until <= Instant::now() => return,
-                Stall::Until(until) => Some(until),
-                Stall::UntilResumed => None,
+            let until = {
+                let stalled = stall.borrow_and_update();
+                match stalled.all {
+                    _ if stalled.calls.contains(&call) => None,
+                    Stall::Off => return,
+                    Stall::Until(until) if until <= Instant::now() => return,
+                    Stall::Until(until) => Some(until),
+                    Stall::UntilResumed => None,
+                }
             };
             tokio::select! {
                 changed = stall.changed() => if changed.is_err() { return },
                 () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => return,
             }
         }
-    }
-}
-
-fn failing(fail: Option<FailAt>) -> Result<Option<FailAt>, Refusal> {
-    match fail {
-        Some(FailAt::Before) => Err(Refusal::new(Code::INTERNAL_SERVER_ERROR, "ordered fault: failed")),
-        other => Ok(other),
     }
 }
 
@@ -228,7 +309,7 @@ mod tests {
 
     #[test]
     fn scripted_calls_fail() {
-        let mut calls = Calls::default();
+        let mut calls = NumberedCalls::default();
         assert_eq!(calls.next(), None);
         calls.fail(2, FailAt::After);
         calls.fail(1, FailAt::Before);

@@ -8,15 +8,15 @@ use std::time::SystemTime;
 use http::{HeaderValue, Response, StatusCode, header};
 use tonic::body::Body;
 
+use super::node::Nodes;
 use super::stats::{BrokerStats, GroupStats};
-use super::store::Store;
 
 /// Path of the metrics.
 pub(crate) const PATH: &str = "/metrics";
 
-/// Responds to a scrape.
-pub(crate) async fn metrics(store: &Store) -> Response<Body> {
-    let (status, text) = match store.stats().await {
+/// Responds to a scrape with the figures of the server's first running broker.
+pub(crate) async fn metrics(nodes: &Nodes) -> Response<Body> {
+    let (status, text) = match nodes.ask(|store| async move { store.stats().await }).await {
         Ok(stats) => (StatusCode::OK, render(&stats, SystemTime::now())),
         Err(refusal) => (StatusCode::SERVICE_UNAVAILABLE, format!("{refusal}\n")),
     };

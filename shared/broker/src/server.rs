@@ -1,85 +1,130 @@
-//! Routes a request's path to its call.
+//! A running server: one endpoint, and the brokers behind it.
 
-use std::convert::Infallible;
-use std::future::Future;
-use std::pin::Pin;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::time::Duration;
 
-use prost::Message as ProstMessage;
 use tokio::net::TcpListener;
-use tonic::body::Body;
-use tonic::server::{Grpc, NamedService};
-use tonic_prost::ProstCodec;
-use tower::{Service, service_fn};
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::clients::Clients;
+use super::config::BrokerConfig;
+use super::error::BrokerError;
+use super::faults::Faults;
 use super::net;
-use super::prometheus;
-use super::service::{self, Shared};
-use spillway_rocketmq::protocol::{SERVICE, path};
+use super::node::{Node, Nodes};
+use super::router::Messaging;
+use super::service::Shared;
+use super::store::Store;
+use super::topology::Topology;
 
-/// Maximum bytes of the largest send: bodies of 4 MiB, their properties, and the framing.
-const DECODE_BYTES_MAX: usize = 16 << 20;
+/// Maximum wait of a shutdown for calls in flight.
+const GRACE: Duration = Duration::from_secs(3);
 /// Maximum calls in flight on one connection; further ones wait at the client.
 const STREAMS_MAX: u32 = 1024;
 
-/// The gRPC service. Clones are cheap.
-#[derive(Clone, Debug)]
-pub(crate) struct Messaging {
-    shared: Arc<Shared>,
+/// A broker that a server is to serve.
+pub(crate) struct Hosted {
+    pub(crate) number: u32,
+    pub(crate) name: String,
+    pub(crate) is_slave: bool,
+    pub(crate) store: Store,
 }
 
-impl NamedService for Messaging {
-    const NAME: &'static str = SERVICE;
+/// A running server. Dropping it resets its connections.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) local: SocketAddr,
+    pub(crate) faults: Faults,
+    pub(crate) nodes: Arc<Nodes>,
+    clients: Arc<Clients>,
+    kill: CancellationToken,
+    stopping: CancellationToken,
+    task: JoinHandle<()>,
+    _guard: DropGuard,
 }
 
-impl Service<http::Request<Body>> for Messaging {
-    type Response = http::Response<Body>;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+/// Listens on `addr`.
+pub(crate) async fn bind(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), BrokerError> {
+    let failed = |source| BrokerError::Listen { addr, source };
+    let listener = TcpListener::bind(addr).await.map_err(failed)?;
+    let local = listener.local_addr().map_err(failed)?;
+    Ok((listener, local))
+}
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
+impl Server {
+    /// Serves `hosted`, which must not be empty.
+    pub(crate) fn start(
+        config: BrokerConfig,
+        (listener, local): (TcpListener, SocketAddr),
+        topology: Arc<Topology>,
+        hosted: Vec<Hosted>,
+    ) -> Self {
+        let kill = CancellationToken::new();
+        let stopping = kill.child_token();
+        let clients = Arc::new(Clients::default());
+        let stores = hosted.iter().map(|hosted| hosted.store.clone()).collect();
+        let faults = Faults::new(clients.clone(), stores, kill.clone());
+        let is_alone = hosted.len() == 1;
+        let nodes = hosted.into_iter().map(|Hosted { number, name, is_slave, store }| Node {
+            number,
+            name: name.into(),
+            is_slave,
+            faults: if is_alone {
+                faults.clone()
+            } else {
+                Faults::new(clients.clone(), vec![store.clone()], kill.clone())
+            },
+            store,
+        });
+        let nodes = Arc::new(Nodes::new(nodes.collect()));
+        let pending_bytes = Arc::new(Semaphore::new(config.pending_bytes_max));
+        let shared = Shared {
+            config,
+            local,
+            topology,
+            nodes: nodes.clone(),
+            clients: clients.clone(),
+            faults: faults.clone(),
+            pending_bytes,
+            stopping: stopping.clone(),
+        };
+        let task = tokio::spawn(serve(listener, Arc::new(shared)));
+        tracing::info!(%local, "broker open");
+        let guard = kill.clone().drop_guard();
+        Self { local, faults, nodes, clients, kill, stopping, task, _guard: guard }
     }
 
-    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        let shared = self.shared.clone();
-        // One boxed future per call, no larger than that call needs.
-        macro_rules! call {
-            ($kind:ident, $function:path) => {
-                Box::pin(async move {
-                    let call = service_fn(move |request| $function(shared.clone(), request));
-                    Ok(grpc().$kind(call, request).await)
-                })
-            };
+    /// Serves `store` as the broker with this number, which was restarted, with faults of its own. Returns them.
+    pub(crate) fn replace(&self, hosted: Hosted) -> Faults {
+        let Hosted { number, name, is_slave, store } = hosted;
+        let faults = Faults::new(self.clients.clone(), vec![store.clone()], self.kill.clone());
+        self.nodes.replace(Node { number, name: name.into(), is_slave, store, faults: faults.clone() });
+        faults
+    }
+
+    /// Accepts no connections, ends long polls, waits at most three seconds for calls in flight.
+    pub(crate) async fn shutdown(self) {
+        self.stopping.cancel();
+        if timeout(GRACE, self.task).await.is_err() {
+            tracing::warn!("grace period over; calls in flight are cut");
         }
-        match request.uri().path() {
-            path::SEND_MESSAGE => call!(unary, service::send),
-            path::RECEIVE_MESSAGE => call!(server_streaming, service::receive),
-            path::ACK_MESSAGE => call!(unary, service::ack),
-            path::CHANGE_INVISIBLE_DURATION => call!(unary, service::change),
-            path::QUERY_ROUTE => call!(unary, service::route),
-            path::HEARTBEAT => call!(unary, service::heartbeat),
-            path::TELEMETRY => call!(streaming, service::telemetry),
-            path::NOTIFY_CLIENT_TERMINATION => call!(unary, service::terminate),
-            prometheus::PATH if request.method() == http::Method::GET => {
-                Box::pin(async move { Ok(prometheus::metrics(&shared.store).await) })
-            }
-            _ => Box::pin(async { Ok(tonic::Status::unimplemented("").into_http()) }),
-        }
+        self.kill.cancel();
+    }
+
+    /// Stops immediately, without a further response. The port is free when this returns.
+    pub(crate) async fn abort(self) {
+        self.kill.cancel();
+        self.task.abort();
+        let _aborted = self.task.await;
     }
 }
 
-fn grpc<Req, Res>() -> Grpc<ProstCodec<Res, Req>>
-where
-    Req: ProstMessage + Default + Send + 'static,
-    Res: ProstMessage + Send + 'static,
-{
-    Grpc::new(ProstCodec::default()).max_decoding_message_size(DECODE_BYTES_MAX)
-}
-
-/// Serves until the broker stops: it first closes the listener, then the connections.
-pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+/// Serves until the server stops: it first closes the listener, then the connections.
+async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     let stopping = shared.stopping.clone();
     let incoming = net::incoming(listener, shared.faults.clone(), shared.config.connections_max);
     let server = tonic::transport::Server::builder()
@@ -89,7 +134,7 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
         // Many concurrent sends of a few KiB would stall at the default windows of 64 KiB.
         .initial_stream_window_size(1 << 20)
         .initial_connection_window_size(8 << 20)
-        .serve_with_incoming_shutdown(Messaging { shared }, incoming, stopping.cancelled());
+        .serve_with_incoming_shutdown(Messaging::new(shared), incoming, stopping.cancelled());
     if let Err(error) = server.await {
         tracing::error!(%error, "server failed");
     }

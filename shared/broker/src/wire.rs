@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use prost::Message as ProstMessage;
 use prost_types::Timestamp;
 
+use super::node::Handle;
 use super::store::DeliveredMessage;
 use spillway_rocketmq::protocol::{Message, Resource, Status, SystemProperties, duration, timestamp};
 
@@ -58,12 +59,12 @@ pub(crate) struct ReceiveResponse {
     pub(crate) delivery_timestamp: Option<Timestamp>,
 }
 
-/// Returns the stored message with the fields of this delivery.
-pub(crate) fn delivered(taken: &DeliveredMessage) -> Bytes {
+/// Returns the stored message with the fields of this delivery by broker number `node`.
+pub(crate) fn delivered(node: u32, taken: &DeliveredMessage) -> Bytes {
     let added = Message {
         system_properties: Some(SystemProperties {
             store_timestamp: Some(timestamp(taken.stored_at)),
-            receipt_handle: Some(taken.receipt.to_string()),
+            receipt_handle: Some(Handle { node, receipt: taken.receipt }.to_string()),
             queue_id: i32::try_from(taken.receipt.queue).unwrap_or(i32::MAX),
             queue_offset: Some(i64::try_from(taken.receipt.offset).unwrap_or(i64::MAX)),
             invisible_duration: Some(duration(taken.invisible)),
@@ -110,7 +111,7 @@ mod tests {
             stored_at: UNIX_EPOCH + Duration::from_secs(7),
             invisible: Duration::from_secs(30),
         };
-        let response = ReceiveResponse { message: Some(delivered(&taken)), ..ReceiveResponse::default() };
+        let response = ReceiveResponse { message: Some(delivered(2, &taken)), ..ReceiveResponse::default() };
         let read = ReceiveMessageResponse::decode(response.encode_to_vec().as_slice())
             .expect("the same wire format");
         let Some(ReceiveContent::Message(read)) = read.content else { panic!("not a message: {read:?}") };
@@ -118,6 +119,6 @@ mod tests {
         assert_eq!((read.body, read.user_properties), (sent.body, sent.user_properties));
         assert_eq!((system.message_id.as_str(), system.tag(), system.keys.len()), ("id", "t", 1));
         assert_eq!((system.queue_id, system.queue_offset(), system.delivery_attempt()), (3, 8, 2));
-        assert_eq!(system.receipt_handle(), receipt.to_string());
+        assert_eq!(system.receipt_handle(), format!("2.{receipt}"));
     }
 }

@@ -24,8 +24,9 @@ use super::auth;
 use super::clients::Clients;
 use super::config::BrokerConfig;
 use super::error::Refusal;
-use super::faults::Faults;
-use super::store::Store;
+use super::faults::{Call, Faults};
+use super::node::Nodes;
+use super::topology::Topology;
 use spillway_rocketmq::protocol::{Code, Resource, Status, header};
 
 /// State that all calls share.
@@ -33,8 +34,10 @@ use spillway_rocketmq::protocol::{Code, Resource, Status, header};
 pub(crate) struct Shared {
     pub(crate) config: BrokerConfig,
     pub(crate) local: SocketAddr,
-    pub(crate) store: Store,
+    pub(crate) topology: Arc<Topology>,
+    pub(crate) nodes: Arc<Nodes>,
     pub(crate) clients: Arc<Clients>,
+    /// Faults of connections, and of calls that concern no single broker.
     pub(crate) faults: Faults,
     /// One permit per byte of sends in flight.
     pub(crate) pending_bytes: Arc<Semaphore>,
@@ -52,6 +55,13 @@ pub(crate) struct Caller {
 }
 
 impl Shared {
+    /// Admits a call that concerns no single broker.
+    pub(crate) fn begin(&self, call: Call, metadata: &MetadataMap) -> Result<Caller, Refusal> {
+        let caller = self.admit(metadata)?;
+        self.faults.begin(call)?;
+        Ok(caller)
+    }
+
     /// Checks the metadata that every call must carry.
     pub(crate) fn admit(&self, metadata: &MetadataMap) -> Result<Caller, Refusal> {
         if let Some(credentials) = &self.config.credentials {
@@ -70,8 +80,8 @@ impl Shared {
     }
 
     /// Waits while faults hold responses.
-    pub(crate) async fn hold(&self) {
-        self.faults.hold(&self.stopping).await;
+    pub(crate) async fn hold(&self, call: Call) {
+        self.faults.hold(call, &self.stopping).await;
     }
 }
 

@@ -11,6 +11,8 @@ use tonic::{Request, Response, Status};
 use super::{Caller, Shared, full_name, ok};
 use crate::config::INVISIBLE_MAX;
 use crate::error::Refusal;
+use crate::faults::Call;
+use crate::node::Node;
 use crate::store::DeliveredMessage;
 use crate::wire::{ReceiveResponse, delivered};
 use spillway_rocketmq::protocol::{
@@ -38,12 +40,16 @@ pub(crate) async fn receive(
     shared: Arc<Shared>,
     request: Request<ReceiveMessageRequest>,
 ) -> Result<Response<ReceiveStream>, Status> {
-    let admitted = shared.admit(request.metadata());
-    let result = match admitted.and_then(|caller| check(&shared, &caller, request.get_ref())) {
-        Ok(checked) => poll(&shared, checked).await,
-        Err(refusal) => Err(refusal),
+    let broker = request.get_ref().message_queue.as_ref().and_then(|queue| queue.broker.as_ref());
+    let name = broker.map_or("", |broker| broker.name.as_str());
+    let (result, number) = match shared.nodes.by_name(name) {
+        Ok(node) => {
+            let result = take(&shared, &node, &request).await;
+            node.faults.hold(Call::Receive, &shared.stopping).await;
+            (result, node.number)
+        }
+        Err(refusal) => (Err(refusal), 0),
     };
-    shared.hold().await;
     let (status, taken) = match result {
         Ok(taken) if taken.is_empty() => (Code::MESSAGE_NOT_FOUND.status("no new message"), taken),
         Ok(taken) => (ok(), taken),
@@ -52,16 +58,23 @@ pub(crate) async fn receive(
     let began = timestamp(SystemTime::now());
     let first = ReceiveResponse { status: Some(status), ..ReceiveResponse::default() };
     let last = ReceiveResponse { delivery_timestamp: Some(began), ..ReceiveResponse::default() };
-    let messages = taken
-        .into_iter()
-        .map(|taken| ReceiveResponse { message: Some(delivered(&taken)), ..ReceiveResponse::default() });
+    let messages = taken.into_iter().map(move |taken| ReceiveResponse {
+        message: Some(delivered(number, &taken)),
+        ..ReceiveResponse::default()
+    });
     let items = std::iter::once(first).chain(messages).chain([last]).map(Ok);
     Ok(Response::new(Box::pin(futures_util::stream::iter(items))))
 }
 
-async fn poll(shared: &Shared, checked: Checked) -> Result<Vec<DeliveredMessage>, Refusal> {
-    let Checked { topic, group, max, invisible, deadline } = checked;
-    let polling = shared.store.receive(topic, group, max, invisible, deadline);
+async fn take(
+    shared: &Shared,
+    node: &Node,
+    request: &Request<ReceiveMessageRequest>,
+) -> Result<Vec<DeliveredMessage>, Refusal> {
+    let caller = shared.admit(request.metadata())?;
+    node.faults.begin(Call::Receive)?;
+    let Checked { topic, group, max, invisible, deadline } = check(shared, &caller, request.get_ref())?;
+    let polling = node.store.receive(topic, group, max, invisible, deadline);
     // A stopping broker responds to waiting receives without messages.
     shared.stopping.run_until_cancelled(polling).await.unwrap_or(Ok(Vec::new()))
 }

@@ -7,24 +7,23 @@ use tonic::{Request, Response, Status};
 
 use super::{Shared, full_name, ok};
 use crate::error::Refusal;
+use crate::faults::Call;
+use crate::topology::Member;
 use spillway_rocketmq::protocol::{
     Address, AddressScheme, Broker, Endpoints, MessageQueue, MessageType, Permission, QueryRouteRequest,
     QueryRouteResponse,
 };
 
-/// Name of the only broker.
-const BROKER_NAME: &str = "embedded";
-
-/// Returns a topic's queues, all on this broker.
+/// Returns a topic's queues on every listed broker of the cluster. Each has the same queues.
 pub(crate) async fn route(
     shared: Arc<Shared>,
     request: Request<QueryRouteRequest>,
 ) -> Result<Response<QueryRouteResponse>, Status> {
-    let result = match shared.admit(request.metadata()) {
+    let result = match shared.begin(Call::QueryRoute, request.metadata()) {
         Ok(_) => queues(&shared, request.get_ref()).await,
         Err(refusal) => Err(refusal),
     };
-    shared.hold().await;
+    shared.hold(Call::QueryRoute).await;
     Ok(Response::new(match result {
         Ok(message_queues) => QueryRouteResponse { status: Some(ok()), message_queues },
         Err(refusal) => QueryRouteResponse { status: Some(refusal.status()), message_queues: Vec::new() },
@@ -32,25 +31,35 @@ pub(crate) async fn route(
 }
 
 async fn queues(shared: &Shared, request: &QueryRouteRequest) -> Result<Vec<MessageQueue>, Refusal> {
-    let count = shared.store.queues(full_name(request.topic.as_ref())).await?;
-    let broker = Broker {
-        name: BROKER_NAME.to_owned(),
-        id: 0,
-        endpoints: Some(endpoints(shared, request.endpoints.as_ref())),
-    };
-    let queue = |id| MessageQueue {
-        topic: request.topic.clone(),
-        id: i32::try_from(id).unwrap_or(i32::MAX),
-        permission: Permission::ReadWrite.into(),
-        broker: Some(broker.clone()),
-        accept_message_types: vec![MessageType::Normal.into()],
-    };
-    Ok((0..count).map(queue).collect())
+    let topic = full_name(request.topic.as_ref());
+    let count = shared
+        .nodes
+        .ask(|store| {
+            let topic = topic.clone();
+            async move { store.queues(topic).await }
+        })
+        .await?;
+    let mut queues = Vec::new();
+    for member in shared.topology.listed() {
+        let broker = Broker {
+            name: member.name.clone(),
+            id: member.id,
+            endpoints: Some(endpoints(shared, member, request.endpoints.as_ref())),
+        };
+        queues.extend((0..count).map(|id| MessageQueue {
+            topic: request.topic.clone(),
+            id: i32::try_from(id).unwrap_or(i32::MAX),
+            permission: Permission::ReadWrite.into(),
+            broker: Some(broker.clone()),
+            accept_message_types: vec![MessageType::Normal.into()],
+        }));
+    }
+    Ok(queues)
 }
 
 /// Endpoint for clients. The one they used is right even behind an address translation.
-fn endpoints(shared: &Shared, came_by: Option<&Endpoints>) -> Endpoints {
-    match (&shared.config.advertised, came_by) {
+fn endpoints(shared: &Shared, member: &Member, came_by: Option<&Endpoints>) -> Endpoints {
+    match (&member.endpoint, came_by) {
         (Some((host, port)), _) => single(host, *port),
         (None, Some(came_by)) if !came_by.addresses.is_empty() => came_by.clone(),
         (None, _) => single(&shared.local.ip().to_string(), shared.local.port()),

@@ -8,7 +8,8 @@ use tonic::{Request, Response, Status};
 
 use super::{Shared, full_name, ok};
 use crate::error::Refusal;
-use crate::faults::drop_response;
+use crate::faults::{Call, drop_response};
+use crate::node::Node;
 use crate::wire::{MessageHead, SendRequest};
 use spillway_rocketmq::protocol::{Code, MessageType, SendMessageResponse, SendResultEntry};
 
@@ -38,11 +39,15 @@ pub(crate) async fn send(
     shared: Arc<Shared>,
     request: Request<SendRequest>,
 ) -> Result<Response<SendMessageResponse>, Status> {
-    let (response, fail) = match shared.admit(request.metadata()).and_then(|_| shared.faults.next_send()) {
-        Ok(fail) => (answer(store(&shared, &request.into_inner()).await), fail),
+    let node = match shared.admit(request.metadata()).and_then(|_| shared.nodes.next_for_send()) {
+        Ok(node) => node,
+        Err(refusal) => return Ok(Response::new(answer(Err(refusal)))),
+    };
+    let (response, fail) = match node.faults.begin(Call::Send) {
+        Ok(fail) => (answer(store(&shared, &node, &request.into_inner()).await), fail),
         Err(refusal) => (answer(Err(refusal)), None),
     };
-    shared.hold().await;
+    node.faults.hold(Call::Send, &shared.stopping).await;
     drop_response(Response::new(response), fail)
 }
 
@@ -61,7 +66,13 @@ fn answer(result: Result<(String, u64), Refusal>) -> SendMessageResponse {
     }
 }
 
-async fn store(shared: &Shared, request: &SendRequest) -> Result<(String, u64), Refusal> {
+async fn store(shared: &Shared, node: &Node, request: &SendRequest) -> Result<(String, u64), Refusal> {
+    if node.is_slave {
+        return Err(Refusal::new(
+            Code::INTERNAL_SERVER_ERROR,
+            "service not available: the broker is a slave",
+        ));
+    }
     let Checked { topic, messages, bytes, message_ids } = check(request)?;
     let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
     let _under_way = shared
@@ -70,7 +81,7 @@ async fn store(shared: &Shared, request: &SendRequest) -> Result<(String, u64), 
         .map_err(|_| Refusal::new(Code::TOO_MANY_REQUESTS, "too many bytes wait to be stored"))?;
     // Copied, so that no message keeps its whole request in memory.
     let messages = messages.iter().map(|raw| Bytes::copy_from_slice(raw)).collect();
-    let offset = shared.store.send(topic, messages).await?;
+    let offset = node.store.send(topic, messages).await?;
     Ok((message_ids, offset))
 }
 

@@ -10,6 +10,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::send::BODY_BYTES_MAX;
 use super::{Caller, Shared, full_name, ok, status_of};
 use crate::error::Refusal;
+use crate::faults::Call;
 use spillway_rocketmq::protocol::{
     ClientType, Code, HeartbeatRequest, HeartbeatResponse, NotifyClientTerminationRequest,
     NotifyClientTerminationResponse, PubSub, RetryPolicy, Settings, TelemetryCommand, duration,
@@ -45,8 +46,11 @@ pub(crate) async fn telemetry(
                 let Some(Ok(Some(command))) = next else { return None };
                 // Other commands are responses to requests that this broker never sends.
                 let Some(settings) = command.settings else { continue };
-                let answer = settings_command(&shared, &caller, settings);
-                shared.hold().await;
+                let answer = match shared.faults.begin(Call::Telemetry) {
+                    Ok(_) => settings_command(&shared, &caller, settings),
+                    Err(refusal) => TelemetryCommand { status: Some(refusal.status()), settings: None },
+                };
+                shared.hold(Call::Telemetry).await;
                 return Some((Ok(answer), (shared, caller, commands)));
             }
         });
@@ -84,11 +88,11 @@ pub(crate) async fn heartbeat(
     shared: Arc<Shared>,
     request: Request<HeartbeatRequest>,
 ) -> Result<Response<HeartbeatResponse>, Status> {
-    let result = match shared.admit(request.metadata()) {
+    let result = match shared.begin(Call::Heartbeat, request.metadata()) {
         Ok(caller) => beat(&shared, &caller, request.get_ref()).await,
         Err(refusal) => Err(refusal),
     };
-    shared.hold().await;
+    shared.hold(Call::Heartbeat).await;
     Ok(Response::new(HeartbeatResponse { status: Some(status_of(result)) }))
 }
 
@@ -97,7 +101,14 @@ async fn beat(shared: &Shared, caller: &Caller, request: &HeartbeatRequest) -> R
     if client.client_type == ClientType::Producer {
         return Ok(());
     }
-    shared.store.group_exists(full_name(request.group.as_ref())).await
+    let group = full_name(request.group.as_ref());
+    shared
+        .nodes
+        .ask(|store| {
+            let group = group.clone();
+            async move { store.group_exists(group).await }
+        })
+        .await
 }
 
 /// Removes a client.
@@ -106,9 +117,9 @@ pub(crate) async fn terminate(
     request: Request<NotifyClientTerminationRequest>,
 ) -> Result<Response<NotifyClientTerminationResponse>, Status> {
     let result = shared
-        .admit(request.metadata())
+        .begin(Call::NotifyClientTermination, request.metadata())
         .and_then(|caller| shared.clients.forget(&caller.client_id).map(drop).ok_or_else(unknown_client));
-    shared.hold().await;
+    shared.hold(Call::NotifyClientTermination).await;
     Ok(Response::new(NotifyClientTerminationResponse { status: Some(status_of(result)) }))
 }
 

@@ -29,7 +29,7 @@ use tokio::time::{Instant, timeout};
 
 pub(crate) use self::ops::{Acked, DeliveredMessage};
 use self::ops::{Answer, Op, Waiter};
-pub(crate) use self::receipt::Receipt;
+pub(crate) use self::receipt::{NotAReceipt, Receipt};
 pub(crate) use self::state::Limits;
 pub(crate) use self::topic::DEAD_LETTER_PREFIX;
 pub(crate) use self::worker::StopSignals;

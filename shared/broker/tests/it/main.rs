@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "helpers outside of #[test] functions fail the test as well")]
 
+mod cluster;
 mod faults;
 mod restart;
 mod support;

@@ -88,7 +88,11 @@ pub(crate) struct Received {
 
 impl Client {
     pub(crate) fn new(broker: &Broker) -> Self {
-        let endpoint = Endpoint::from_shared(format!("http://{}", broker.local_addr())).expect("a URI");
+        Self::at(broker.local_addr())
+    }
+
+    pub(crate) fn at(address: std::net::SocketAddr) -> Self {
+        let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("a URI");
         let channel = endpoint.initial_connection_window_size(8 << 20).connect_lazy();
         Self { channel, id: Some("client"), keys: None, deadline: Some(Duration::from_secs(30)) }
     }

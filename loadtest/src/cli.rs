@@ -7,7 +7,7 @@ use crate::fc_local::{self, FcLocalArgs};
 use crate::plan::{self, PlanArgs};
 use crate::process::{Process, exit_code};
 use crate::report::{self, CompareArgs, ReportArgs};
-use crate::run::{self, RunArgs};
+use crate::run::{self, MergeArgs, PrepareArgs, RunArgs};
 use crate::scenario::ScenariosArgs;
 use crate::simulate::{self, SimulateArgs};
 
@@ -23,8 +23,9 @@ struct Cli {
 enum Command {
     /// Play a small flash sale through the whole path and check the ledger
     Demo(DemoArgs),
-    /// Play a scenario and report
     Run(Box<RunArgs>),
+    Prepare(Box<PrepareArgs>),
+    Merge(Box<MergeArgs>),
     /// List the scenarios that ship, or print one
     Scenarios(ScenariosArgs),
     /// Render a report's page again from its JSON, or print the JSON's schema
@@ -61,6 +62,8 @@ pub fn main() -> ExitCode {
         }
         Command::Demo(args) => exit_code("loadtest", on_runtime(demo::run(args))),
         Command::Run(args) => exit_code("loadtest", on_runtime(run::run(*args))),
+        Command::Prepare(args) => exit_code("loadtest", on_runtime(run::prepare(*args))),
+        Command::Merge(args) => exit_code("loadtest", on_runtime(run::merge(*args))),
         Command::FcLocal(args) => exit_code("loadtest", fc_local::run(&args)),
     }
 }

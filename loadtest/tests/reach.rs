@@ -3,12 +3,14 @@
 
 #![allow(clippy::expect_used, reason = "expect() messages state the expectation")]
 
+#[path = "common/services.rs"]
+mod services;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -16,38 +18,9 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use services::{Service, front, loadtest};
+
 const SECRETS: &str = "2026b=another-long-secret,2026a=a-long-secret";
-
-/// Ends with the test, because it holds the child's standard input.
-struct Service(Child);
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        let _ended = self.0.kill();
-        let _status = self.0.wait();
-    }
-}
-
-fn loadtest() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_loadtest"))
-}
-
-fn start(arguments: &[String], environment: &[(&str, &str)], listens: SocketAddr) -> Service {
-    let mut command = loadtest();
-    command.arg("process").args(arguments).envs(environment.iter().copied());
-    let service = Service(command.stdin(Stdio::piped()).spawn().expect("starts"));
-    for _ in 0..1_000 {
-        if TcpStream::connect(listens).is_ok() {
-            return service;
-        }
-        std::thread::park_timeout(Duration::from_millis(20));
-    }
-    panic!("{arguments:?} does not listen");
-}
-
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port")
-}
 
 struct Production {
     directory: TempDir,
@@ -57,33 +30,11 @@ struct Production {
 
 fn production() -> Production {
     let directory = TempDir::new().expect("a directory");
-    let catalogue = directory.path().join("catalogue.toml");
-    let scenario = loadtest::scenario::load("hostile").expect("ships");
-    std::fs::write(&catalogue, scenario.catalogue_toml()).expect("written");
-    let (broker, ingest) = (free_address(), free_address());
-    let broker_flags = [
-        "broker".to_owned(),
-        format!("--dir={}", directory.path().join("broker").display()),
-        format!("--listen={broker}"),
-    ];
-    let broker_service = start(&broker_flags, &[], broker);
-    let ingest_flags = [
-        "ingest-fn".to_owned(),
-        format!("--listen={ingest}"),
-        format!("--catalogue={}", catalogue.display()),
-        format!("--rocketmq-endpoint={broker}"),
-        "--orders-topic=orders".to_owned(),
-    ];
-    let environment = [
-        ("SPILLWAY_GATEWAY_SECRETS", SECRETS),
-        ("SPILLWAY_IDENTITY_HEADER", "X-Spillway-User"),
-        (
-            "SPILLWAY_ORDER_ID_KEYS",
-            "loadtest=00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
-        ),
-    ];
-    let ingest_service = start(&ingest_flags, &environment, ingest);
-    Production { directory, ingest, _services: [broker_service, ingest_service] }
+    let catalogue = loadtest::scenario::load("hostile").expect("ships").catalogue_toml();
+    let environment =
+        [("SPILLWAY_GATEWAY_SECRETS", SECRETS), ("SPILLWAY_IDENTITY_HEADER", "X-Spillway-User")];
+    let (_, ingest, services) = front(directory.path(), &catalogue, &environment);
+    Production { directory, ingest, _services: services }
 }
 
 /// Plays 200 requests of every kind; returns output and report.

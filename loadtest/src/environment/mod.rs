@@ -6,9 +6,11 @@
 mod launch;
 mod real;
 mod services;
+mod sources;
 mod stack;
 mod system;
 
 pub use launch::own_process;
+pub use sources::{LedgerAccess, LedgerSources, OfferedSale};
 pub use stack::{Environment, Stack};
-pub use system::{ExternalSystem, FaultPlan, LaunchConfig, LedgerAccess, OfferedSale, SystemUnderTest};
+pub use system::{ExternalSystem, FaultPlan, LaunchConfig, SystemUnderTest};

@@ -1,36 +1,18 @@
 //! The system under test: started here, or already running.
 
-use std::path::PathBuf;
-use std::time::Duration;
-
 use anyhow::{Context, bail};
 use fc_model::real_time::FrontSummary;
 use shared::catalogue::Catalogue;
-use shared::config::DatabaseUrl;
-use shared::order::{OrderIdKey, OrderIdKeys, SaleId};
+use shared::order::{OrderIdKeys, SaleId};
 
 use super::services::{INVISIBLE, Services};
+use super::sources::{LOOK_UPS, LedgerAccess, LedgerSources, OfferedSale};
 use super::stack::{Environment, Stack};
 use crate::ledger::{LedgerReader, LedgerSystem, LookUpClient, RunScope};
 use crate::report::TestedStack;
 use crate::scenario::Scenario;
 use crate::target::Target;
-use crate::workload::Workload;
-
-/// Look-ups that are compared with the database's rows.
-const LOOK_UPS: usize = 200;
-
-/// Look-ups without a database: all orders of a small run, a sample of a large one.
-const LOOK_UPS_ALONE: usize = 10_000;
-
-/// drain-worker's default of `--invisible-s`.
-const DEFAULT_INVISIBLE: Duration = Duration::from_secs(60);
-
-#[derive(Clone, Debug)]
-pub struct OfferedSale {
-    pub catalogue_toml: String,
-    pub sale_id: String,
-}
+use crate::workload::{RunId, Workload};
 
 #[derive(Clone, Debug)]
 pub struct LaunchConfig {
@@ -54,17 +36,8 @@ pub struct FaultPlan {
 #[derive(Clone, Debug)]
 pub struct ExternalSystem {
     pub target: Target,
-    /// For the ledger; `None`: no ledger.
-    pub database_url: Option<DatabaseUrl>,
-    /// The system's keys of order ids, `name=hex[,…]`; the ledger needs them.
-    pub order_id_keys: Option<String>,
-    /// The system's catalogue; `None`: the scenario's own sale.
-    pub catalogue: Option<PathBuf>,
-    pub sale_id: Option<String>,
-    /// `http://host:port` of the look-up, for the ledger.
-    pub lookup_url: Option<String>,
-    /// Maximum orders to look up; `None`: [`LOOK_UPS`], or [`LOOK_UPS_ALONE`] without a database.
-    pub look_ups_max: Option<usize>,
+    pub sale: OfferedSale,
+    pub sources: LedgerSources,
 }
 
 #[derive(Debug)]
@@ -78,19 +51,6 @@ pub struct SystemUnderTest {
     pub knows_order_ids: bool,
     pub workload: Workload,
     faults: FaultPlan,
-}
-
-/// The sources that the ledger compares the requests with.
-#[derive(Debug, Default)]
-pub struct LedgerAccess {
-    /// `None`: no ledger by the database.
-    pub reader: Option<LedgerReader>,
-    /// `None`: no look-ups.
-    pub look_up: Option<LookUpClient>,
-    /// Maximum orders to look up.
-    pub look_ups_max: usize,
-    /// Time for which the drain's workers hide a received message.
-    pub invisible: Duration,
 }
 
 impl SystemUnderTest {
@@ -120,7 +80,7 @@ impl SystemUnderTest {
         Ok(Self {
             target: Target::plain(services.ingest, "spillway"),
             stack: stack.into(),
-            workload: Workload::new(scenario, sale, key, rand::random())?,
+            workload: Workload::new(scenario, sale, key, RunId::random().number())?,
             launched: Some((environment, services)),
             faults,
             ledger: LedgerAccess {
@@ -134,46 +94,20 @@ impl SystemUnderTest {
     }
 
     /// Uses a system that is already running.
-    pub async fn attach(scenario: &Scenario, external: &ExternalSystem) -> anyhow::Result<Self> {
-        let catalogue = match &external.catalogue {
-            Some(path) => Catalogue::load(path)?,
-            None => Catalogue::from_toml(&scenario.catalogue_toml())?,
-        };
-        let sale = match &external.sale_id {
-            Some(name) => catalogue.sale(&SaleId::parse(name)?),
-            None => catalogue.sales().next(),
-        };
-        let sale = sale.context("the sale is not in the catalogue; set --sale")?;
-        let key = match &external.order_id_keys {
-            Some(keys) => {
-                let keys: OrderIdKeys = keys.parse().context("SPILLWAY_ORDER_ID_KEYS")?;
-                keys.get(&sale.order_id_key)
-                    .with_context(|| format!("SPILLWAY_ORDER_ID_KEYS: no key `{}`", sale.order_id_key))?
-                    .clone()
-            }
-            // Without a database the ids of the responses count, and derived ones only group the requests of an order.
-            None if external.database_url.is_none() => OrderIdKey::new(&[0; 32])?,
-            None => bail!("the ledger needs the system's keys of order ids: set SPILLWAY_ORDER_ID_KEYS"),
-        };
-        let look_up = external.lookup_url.as_deref().map(LookUpClient::new).transpose()?;
-        let look_ups_max = if external.database_url.is_some() { LOOK_UPS } else { LOOK_UPS_ALONE };
-        let reader = match &external.database_url {
-            Some(url) => Some(LedgerReader::connect(url).await?),
-            None => None,
-        };
+    pub async fn attach(
+        scenario: &Scenario,
+        external: ExternalSystem,
+        run_id: RunId,
+    ) -> anyhow::Result<Self> {
+        let ExternalSystem { target, sale, sources } = external;
         Ok(Self {
             launched: None,
-            target: external.target.clone(),
+            target,
             stack: TestedStack::External,
-            workload: Workload::new(scenario, sale, key, rand::random())?,
+            workload: sources.workload(scenario, &sale, run_id)?,
             faults: FaultPlan::default(),
-            ledger: LedgerAccess {
-                reader,
-                look_up,
-                look_ups_max: external.look_ups_max.unwrap_or(look_ups_max),
-                invisible: DEFAULT_INVISIBLE,
-            },
-            knows_order_ids: external.order_id_keys.is_some(),
+            ledger: sources.open().await?,
+            knows_order_ids: sources.knows_order_ids(),
         })
     }
 
@@ -186,10 +120,6 @@ impl SystemUnderTest {
             invisible: self.ledger.invisible,
         };
         Ok(Some(reader.begin(&self.workload, system).await?))
-    }
-
-    pub const fn keeps_a_ledger(&self) -> bool {
-        self.ledger.reader.is_some() || self.ledger.look_up.is_some()
     }
 
     /// Names and pids of the processes to sample.

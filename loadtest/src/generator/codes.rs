@@ -21,7 +21,7 @@ impl Default for CodeTable {
 }
 
 impl CodeTable {
-    fn number(&self, code: &str) -> u16 {
+    pub(super) fn number(&self, code: &str) -> u16 {
         let mut codes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = codes.iter().position(|known| **known == *code);
         let number = known.or_else(|| {

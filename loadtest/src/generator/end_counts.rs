@@ -1,7 +1,9 @@
+use serde::{Deserialize, Serialize};
+
 use super::in_flight::{InFlight, RequestEnd};
 
 /// Requests by the way in which they ended.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) struct EndCounts {
     pub(super) accepted: u64,
     /// Accepted new orders: each becomes one row.

@@ -4,19 +4,24 @@
 //! Each thread runs an event loop on non-blocking sockets, without an async runtime: a request costs a `write`, a
 //! `read` and a share of an `epoll_wait`. Latency counts from the planned time. The *send delay* is the
 //! generator's own lateness. Waiting for a connection counts as latency, because the server keeps connections busy.
+//!
+//! Several processes can play the shards of one scenario; each writes a part, and the parts are merged into one result.
 
 mod accepted_body;
 mod clock;
 mod codes;
 mod connection;
 mod end_counts;
+mod histogram_text;
 mod in_flight;
 mod live;
 mod outcomes;
+mod part;
 mod pool;
 mod record;
 mod response;
 mod result;
+mod shard;
 mod surprise;
 mod thread;
 mod timers;
@@ -27,7 +32,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
+use time::OffsetDateTime;
 
 use crate::scenario::{ClientBehaviour, Scenario, SendSchedule, THREAD_RPS};
 use crate::target::Target;
@@ -38,9 +44,11 @@ use record::SendRecord;
 use worker::SendLoop;
 
 pub(crate) use live::LiveCounts;
+pub(crate) use part::{PartFacts, PartFile, PlayedPart, merge as merge_parts};
 pub(crate) use response::{RESPONSE_BYTES_MAX, ResponseParse, parse as parse_response};
-pub(crate) use result::RunResult;
 pub(crate) use result::quantiles;
+pub(crate) use result::{PlayedPlan, RunResult};
+pub(crate) use shard::Shard;
 pub(crate) use shared::http::raise_open_files;
 
 /// Time from the start of the threads to the start of the plan.
@@ -53,6 +61,8 @@ pub(crate) struct SendPlan {
     pub clients: ClientBehaviour,
     pub target: Target,
     pub threads: usize,
+    /// The share of the requests, connections and rate that this process plays.
+    pub shard: Shard,
     /// True to keep the order ids of the responses, 16 bytes each.
     pub keep_order_ids: bool,
     /// Processors to pin the threads to, in turn; empty: no pinning.
@@ -62,10 +72,11 @@ pub(crate) struct SendPlan {
 }
 
 impl SendPlan {
-    pub(crate) fn new(scenario: &Scenario, workload: Workload, target: Target) -> Self {
+    pub(crate) fn new(scenario: &Scenario, workload: Workload, target: Target, shard: Shard) -> Self {
         let schedule = SendSchedule::with_spacing(&scenario.phases, scenario.arrivals, scenario.seed);
         let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
-        let wanted = (schedule.peak_rps() / f64::from(THREAD_RPS)).ceil() as usize;
+        let peak_rps = schedule.peak_rps() / f64::from(shard.count());
+        let wanted = (peak_rps / f64::from(THREAD_RPS)).ceil() as usize;
         let threads = match scenario.generator.threads {
             0 => wanted.clamp(1, cpus),
             threads => threads as usize,
@@ -76,6 +87,7 @@ impl SendPlan {
             clients: scenario.clients,
             target,
             threads,
+            shard,
             keep_order_ids: false,
             pin_to: Vec::new(),
             interval_ms: scenario.generator.interval_ms,
@@ -92,17 +104,29 @@ pub(crate) struct RunningGenerator {
     clock: PlanClock,
 }
 
-pub(crate) fn start(plan: SendPlan) -> anyhow::Result<RunningGenerator> {
+/// Starts the threads. The plan starts at `start_at` by this machine's clock, or as soon as the threads are ready.
+///
+/// # Errors
+/// If a thread cannot start, or `start_at` has passed. Nothing is sent then.
+pub(crate) fn start(plan: SendPlan, start_at: Option<OffsetDateTime>) -> anyhow::Result<RunningGenerator> {
     let (plan, live) = (Arc::new(plan), Arc::new(LiveCounts::default()));
-    let (count, codes) = (plan.threads as u64, Arc::new(CodeTable::default()));
+    let codes = Arc::new(CodeTable::default());
     let mut workers = Vec::with_capacity(plan.threads);
     for index in 0..plan.threads {
-        let worker = SendLoop::new(plan.clone(), live.clone(), codes.clone(), index as u64, count)
+        let worker = SendLoop::new(plan.clone(), live.clone(), codes.clone(), index as u64)
             .context("the generator's selector")?;
         workers.push(worker);
     }
     // The workers have allocated their memory, which takes time.
-    let clock = PlanClock::starting_in(START_DELAY);
+    let delay = match start_at.map(|start_at| start_at - OffsetDateTime::now_utc()) {
+        None => START_DELAY,
+        Some(left) if left.is_positive() => left.unsigned_abs(),
+        Some(late) => bail!(
+            "the start passed {late:.0} ago, while this process was preparing; nothing was sent",
+            late = late.abs()
+        ),
+    };
+    let clock = PlanClock::starting_in(delay);
     let mut threads = Vec::with_capacity(plan.threads);
     for (index, worker) in workers.into_iter().enumerate() {
         let cpu = (!plan.pin_to.is_empty()).then(|| plan.pin_to[index % plan.pin_to.len()]);
@@ -139,7 +163,7 @@ impl RunningGenerator {
             let record = thread.join().map_err(|_| anyhow::anyhow!("a sending thread panicked"))??;
             all.merge(record)?;
         }
-        Ok(RunResult::new(self.plan, all, Duration::from_nanos(self.clock.now_ns())))
+        Ok(RunResult::new(PlayedPlan::of(&self.plan), all, Duration::from_nanos(self.clock.now_ns())))
     }
 }
 

@@ -136,14 +136,22 @@ impl OutcomeChunk {
         bytes.extend(self.order_ids.iter().flatten());
     }
 
-    fn read(file: &File, at: &SpilledChunk) -> std::io::Result<Self> {
+    fn read(file: &OutcomeFile, at: &SpilledChunk) -> std::io::Result<Self> {
         let mut bytes = vec![0; at.outcomes * OUTCOME_BYTES + at.order_ids * ID_BYTES];
-        file.read_exact_at(&mut bytes, at.offset)?;
+        file.file.read_exact_at(&mut bytes, at.offset)?;
         let (outcomes, order_ids) = bytes.split_at(at.outcomes * OUTCOME_BYTES);
         let outcomes: Option<_> = outcomes.as_chunks().0.iter().map(RequestOutcome::from_bytes).collect();
-        let outcomes = outcomes.ok_or(std::io::ErrorKind::InvalidData)?;
+        let mut outcomes: Vec<RequestOutcome> = outcomes.ok_or(std::io::ErrorKind::InvalidData)?;
+        for outcome in &mut outcomes {
+            outcome.code = file.codes.get(usize::from(outcome.code)).copied().unwrap_or(outcome.code);
+        }
         Ok(Self { outcomes, order_ids: order_ids.as_chunks().0.to_vec() })
     }
+}
+
+/// Bytes of a chunk in a file.
+pub(super) const fn chunk_bytes((outcomes, order_ids): ChunkLengths) -> u64 {
+    outcomes.saturating_mul(OUTCOME_BYTES).saturating_add(order_ids.saturating_mul(ID_BYTES)) as u64
 }
 
 #[derive(Debug)]
@@ -163,10 +171,58 @@ enum StoredChunk {
 #[derive(Debug, Default)]
 pub(super) struct Outcomes {
     chunks: Vec<StoredChunk>,
-    files: Vec<File>,
+    files: Vec<OutcomeFile>,
 }
 
+#[derive(Debug)]
+struct OutcomeFile {
+    file: File,
+    /// The number of each problem code in the file; empty: that in the file.
+    codes: Vec<u16>,
+}
+
+/// Outcomes and order ids of a chunk.
+pub(super) type ChunkLengths = (usize, usize);
+
 impl Outcomes {
+    /// The chunks of `lengths` that [`Self::write`] has written to `file` from `offset` on. They stay in the file.
+    pub(super) fn in_file(file: File, mut offset: u64, lengths: &[ChunkLengths]) -> Self {
+        let chunks = lengths.iter().map(|&lengths| {
+            let at = SpilledChunk { offset, outcomes: lengths.0, order_ids: lengths.1 };
+            offset += chunk_bytes(lengths);
+            StoredChunk::File(0, at)
+        });
+        Self { chunks: chunks.collect(), files: vec![OutcomeFile { file, codes: Vec::new() }] }
+    }
+
+    /// Replaces each problem code, of chunks in files, by its number in `codes`.
+    pub(super) fn renumber(&mut self, codes: &[u16]) {
+        for file in &mut self.files {
+            file.codes = codes.to_vec();
+        }
+    }
+
+    pub(super) fn lengths(&self) -> Vec<ChunkLengths> {
+        let lengths = self.chunks.iter().map(|chunk| match chunk {
+            StoredChunk::Memory(chunk) => (chunk.outcomes.len(), chunk.order_ids.len()),
+            StoredChunk::File(_, at) => (at.outcomes, at.order_ids),
+        });
+        lengths.collect()
+    }
+
+    /// Writes every chunk.
+    ///
+    /// # Errors
+    /// If the temporary file cannot be read, or `out` cannot be written.
+    pub(super) fn write(&self, out: &mut impl std::io::Write) -> std::io::Result<()> {
+        let mut bytes = Vec::new();
+        for index in 0..self.chunk_count() {
+            self.chunk(index)?.write(&mut bytes);
+            out.write_all(&bytes)?;
+        }
+        Ok(())
+    }
+
     pub(super) const fn chunk_count(&self) -> usize {
         self.chunks.len()
     }
@@ -269,11 +325,12 @@ impl SpillThread {
         let (send_empty, empty) = channel();
         let write = move || {
             let mut outcomes = Outcomes::default();
-            outcomes.files.extend(tempfile::tempfile());
+            let file = tempfile::tempfile().map(|file| OutcomeFile { file, codes: Vec::new() });
+            outcomes.files.extend(file);
             let (mut offset, mut bytes) = (0, Vec::new());
             for mut chunk in receive_full {
                 chunk.write(&mut bytes);
-                let written = outcomes.files.first().map(|file| file.write_all_at(&bytes, offset));
+                let written = outcomes.files.first().map(|file| file.file.write_all_at(&bytes, offset));
                 if !matches!(written, Some(Ok(()))) {
                     // Without room on the disk the chunk stays in memory.
                     outcomes.chunks.push(StoredChunk::Memory(chunk));

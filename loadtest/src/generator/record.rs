@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
 use shared::order::{OrderId, PayloadDigest};
 
 use super::SendPlan;
 use super::codes::{CODES_MAX, CodeCache, CodeTable};
 use super::end_counts::EndCounts;
+use super::histogram_text;
 use super::in_flight::{InFlight, NoResponseCause, RequestEnd};
 use super::outcomes::{CHUNKS_IN_MEMORY, OutcomeLog, Outcomes, RequestOutcome};
 use super::surprise::SurpriseCounts;
@@ -17,38 +19,47 @@ use crate::workload::RequestKind;
 /// Maximum latency of a histogram, microseconds; larger than any time-out with retries.
 const LATENCY_US_MAX: u64 = 3_600_000_000;
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct IntervalRecord {
     pub(super) sent: u64,
     pub(super) ends: EndCounts,
     pub(super) latency: CensoredLatency<u32>,
     /// Latency of the shed and refused requests.
+    #[serde(with = "histogram_text")]
     pub(super) rejected: Histogram<u32>,
 }
 
 /// Latencies of which some are only lower bounds, because the request had no response.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(bound = "")]
 pub(super) struct CensoredLatency<Count: hdrhistogram::Counter> {
+    #[serde(with = "histogram_text")]
     pub(super) latency: Histogram<Count>,
     pub(super) censored: u64,
 }
 
 /// The measurements of any number of threads.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct SendRecord {
     interval_ns: u64,
     pub(super) slots: Vec<IntervalRecord>,
+    #[serde(skip)]
     pub(super) outcomes: Outcomes,
     /// Names of the problem codes, by number.
+    #[serde(skip)]
     pub(super) codes: Vec<Arc<str>>,
     pub(super) surprises: SurpriseCounts,
     /// Requests by problem code.
-    pub(super) by_code: [u64; CODES_MAX + 1],
+    pub(super) by_code: Vec<u64>,
+    #[serde(with = "histogram_text")]
     pub(super) accepted: Histogram<u64>,
+    #[serde(with = "histogram_text")]
     pub(super) shed: Histogram<u64>,
+    #[serde(with = "histogram_text")]
     pub(super) answered: Histogram<u64>,
     pub(super) accepted_or_censored: CensoredLatency<u64>,
     pub(super) to_acceptance: CensoredLatency<u64>,
+    #[serde(with = "histogram_text")]
     pub(super) send_delay: Histogram<u64>,
     pub(super) retries: u64,
     pub(super) unknown_by_cause: [u64; NoResponseCause::ALL.len()],
@@ -125,7 +136,7 @@ impl SendRecord {
             outcomes: Outcomes::default(),
             codes: Vec::new(),
             surprises: SurpriseCounts::default(),
-            by_code: [0; CODES_MAX + 1],
+            by_code: vec![0; CODES_MAX + 1],
             accepted: histogram(3),
             shed: histogram(3),
             answered: histogram(3),
@@ -140,6 +151,10 @@ impl SendRecord {
             pinned_to: Vec::new(),
             resolution_ns: 0,
         }
+    }
+
+    pub(super) const fn has_intervals(&self, interval_ns: u64) -> bool {
+        self.interval_ns == interval_ns
     }
 
     fn slot(&mut self, due_ns: u64) -> &mut IntervalRecord {
@@ -159,6 +174,17 @@ impl SendRecord {
 
     pub(super) fn code(&self, outcome: &RequestOutcome) -> Option<&Arc<str>> {
         self.codes.get(usize::from(outcome.code))
+    }
+
+    /// Takes this record as one of another process, whose problem codes are `codes` and have other numbers in `table`.
+    pub(super) fn renumber(&mut self, codes: &[String], table: &CodeTable) {
+        let numbers: Vec<_> = codes.iter().map(|code| table.number(code)).collect();
+        let counts = std::mem::replace(&mut self.by_code, vec![0; CODES_MAX + 1]);
+        for (number, count) in numbers.iter().zip(counts) {
+            self.by_code[usize::from(*number)] += count;
+        }
+        self.surprises.renumber(&numbers);
+        self.outcomes.renumber(&numbers);
     }
 
     pub(super) fn merge(&mut self, other: Self) -> anyhow::Result<()> {
@@ -194,10 +220,10 @@ impl SendRecord {
 }
 
 impl ThreadRecord {
-    /// The record of one of `threads`; allocates what the plan needs.
-    pub(super) fn new(plan: &SendPlan, codes: Arc<CodeTable>, threads: u64) -> Self {
-        let share = plan.schedule.requests().div_ceil(threads);
-        let chunks_in_memory = (CHUNKS_IN_MEMORY / threads as usize).max(1);
+    /// The record of one of the plan's threads; allocates what the plan needs.
+    pub(super) fn new(plan: &SendPlan, codes: Arc<CodeTable>) -> Self {
+        let share = plan.shard.requests(plan.schedule.requests()).div_ceil(plan.threads as u64);
+        let chunks_in_memory = (CHUNKS_IN_MEMORY / plan.threads).max(1);
         Self {
             sums: SendRecord::new(u64::from(plan.interval_ms) * 1_000_000, plan.schedule.length()),
             log: OutcomeLog::new(share, chunks_in_memory, plan.keep_order_ids),

@@ -1,6 +1,5 @@
 //! The results of a run, for the report and for the ledger.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -11,15 +10,41 @@ use super::end_counts::EndCounts;
 use super::in_flight::{NoResponseCause, RequestEnd};
 use super::outcomes::{CHUNK_LENGTH, OutcomeChunk, RequestOutcome};
 use super::record::{CensoredLatency, SendRecord};
+use super::shard::Shard;
 use crate::ledger::{AnswerMatch, Attempt, AttemptEnding, Attempts, Payload, nothing_was_published};
 use crate::report::{CurvePoint, GeneratorHealth, Interval, LatencyReport, Quantiles, RequestTotals};
 use crate::scenario::SendSchedule;
 use crate::workload::{RequestSpec, Workload};
 
+/// The plan of a run, or of a shard, that was played.
+#[derive(Clone, Debug)]
+pub(crate) struct PlayedPlan {
+    pub schedule: SendSchedule,
+    pub workload: Workload,
+    pub shard: Shard,
+    /// Of all processes.
+    pub threads: usize,
+    pub interval_ms: u32,
+    pub send_delay_p999_us_max: u32,
+}
+
+impl PlayedPlan {
+    pub(super) fn of(plan: &SendPlan) -> Self {
+        Self {
+            schedule: plan.schedule.clone(),
+            workload: plan.workload.clone(),
+            shard: plan.shard,
+            threads: plan.threads,
+            interval_ms: plan.interval_ms,
+            send_delay_p999_us_max: plan.send_delay_p999_us_max,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct RunResult {
-    plan: Arc<SendPlan>,
-    record: SendRecord,
+    plan: PlayedPlan,
+    pub(super) record: SendRecord,
     /// From the start of the plan to the last response.
     pub took: Duration,
 }
@@ -38,13 +63,13 @@ struct AccountPart {
 }
 
 impl RunResult {
-    pub(super) const fn new(plan: Arc<SendPlan>, record: SendRecord, took: Duration) -> Self {
+    pub(super) const fn new(plan: PlayedPlan, record: SendRecord, took: Duration) -> Self {
         Self { plan, record, took }
     }
 
     pub(crate) fn totals(&self) -> RequestTotals {
         let mut totals = RequestTotals {
-            planned: self.plan.schedule.requests(),
+            planned: self.plan.shard.requests(self.plan.schedule.requests()),
             retries: self.record.retries,
             ..RequestTotals::default()
         };
@@ -58,8 +83,8 @@ impl RunResult {
         totals.refused = ends.refused;
         totals.unknown = ends.unknown;
         totals.unsent = ends.unsent;
-        let by_code = self.record.codes.iter().zip(self.record.by_code).filter(|(_, count)| *count > 0);
-        totals.refused_by_code = by_code.map(|(code, count)| (code.to_string(), count)).collect();
+        let by_code = self.record.codes.iter().zip(&self.record.by_code).filter(|(_, count)| **count > 0);
+        totals.refused_by_code = by_code.map(|(code, count)| (code.to_string(), *count)).collect();
         let by_cause = NoResponseCause::ALL.iter().zip(self.record.unknown_by_cause);
         let by_cause = by_cause.filter(|(_, count)| *count > 0);
         totals.unknown_by_cause = by_cause.map(|(cause, count)| (cause.name().to_owned(), count)).collect();
@@ -149,9 +174,9 @@ impl RunResult {
         &self.plan.workload
     }
 
-    /// The ledger's input; without `attempts` only the surprises. Derives ids and digests on every processor: it takes
-    /// some microseconds per request.
-    pub(crate) fn account(&self, attempts: bool) -> anyhow::Result<LedgerInput> {
+    /// The ledger's input; without `attempts` only the surprises. Unless `knows_order_ids`, the order ids of the responses
+    /// replace the derived ones. Derives ids and digests on every processor: it takes some microseconds per request.
+    pub(crate) fn account(&self, attempts: bool, knows_order_ids: bool) -> anyhow::Result<LedgerInput> {
         let outcomes = &self.record.outcomes;
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
         let surprises = self.record.surprises.lines(&self.record.codes);
@@ -159,13 +184,14 @@ impl RunResult {
             return Ok(LedgerInput { attempts: Attempts::default(), surprises });
         }
         let mut all = Vec::with_capacity(outcomes.chunk_count() * CHUNK_LENGTH);
-        let mut answered = Vec::new();
+        let accepted = if knows_order_ids { 0 } else { self.totals().accepted };
+        let mut answered = Vec::with_capacity(accepted as usize);
         for first in (0..outcomes.chunk_count()).step_by(threads) {
             let together = first..(first + threads).min(outcomes.chunk_count());
             std::thread::scope(|scope| -> anyhow::Result<()> {
                 let account = |chunk| {
                     let chunk = outcomes.chunk(chunk)?;
-                    Ok::<_, std::io::Error>(self.account_of(&chunk))
+                    Ok::<_, std::io::Error>(self.account_of(&chunk, knows_order_ids))
                 };
                 let parts: Vec<_> = together.map(|chunk| scope.spawn(move || account(chunk))).collect();
                 for part in parts {
@@ -181,13 +207,14 @@ impl RunResult {
         Ok(LedgerInput { attempts, surprises })
     }
 
-    fn account_of(&self, chunk: &OutcomeChunk) -> AccountPart {
+    fn account_of(&self, chunk: &OutcomeChunk, knows_order_ids: bool) -> AccountPart {
         let mut part = AccountPart::default();
         for (index, outcome) in chunk.outcomes().iter().enumerate() {
             if outcome.end != RequestEnd::Unsent {
                 let spec = self.plan.workload.request_spec(u64::from(outcome.number));
                 let code = self.record.code(outcome).map(AsRef::as_ref);
-                let answered = chunk.order_id(index).filter(|_| outcome.end == RequestEnd::Accepted);
+                let is_answered = !knows_order_ids && outcome.end == RequestEnd::Accepted;
+                let answered = chunk.order_id(index).filter(|_| is_answered);
                 part.attempts.extend(self.attempt(outcome, &spec, code, answered));
                 part.answered.extend(answered.map(|order_id| (outcome.number, order_id)));
             }

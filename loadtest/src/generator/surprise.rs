@@ -3,13 +3,15 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::in_flight::RequestEnd;
 use crate::workload::{InvalidRequest, RequestKind};
 
 /// Maximum kinds of surprises in the report.
 const KINDS_MAX: usize = 30;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Surprise {
     /// `None`: a valid order.
     invalid: Option<InvalidRequest>,
@@ -53,7 +55,7 @@ impl Surprise {
 }
 
 /// Surprises by kind. A few kinds at most, so a scan finds one.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct SurpriseCounts(Vec<(Surprise, u64)>);
 
 impl SurpriseCounts {
@@ -68,6 +70,13 @@ impl SurpriseCounts {
         match self.0.iter_mut().find(|(known, _)| *known == surprise) {
             Some((_, count)) => *count += times,
             None => self.0.push((surprise, times)),
+        }
+    }
+
+    /// Replaces each problem code by its number in `numbers`.
+    pub(super) fn renumber(&mut self, numbers: &[u16]) {
+        for (surprise, _) in &mut self.0 {
+            surprise.code = numbers.get(usize::from(surprise.code)).copied().unwrap_or(surprise.code);
         }
     }
 

@@ -13,16 +13,16 @@ use crate::ledger::{AnswerMatch, AttemptEnding};
 use crate::scenario::{RatePhase, RequestMix, SALE_ID};
 
 /// Handles request number `n` on connection `c`.
-type StubBehaviour = fn(request: &str, n: usize, stream: &mut TcpStream) -> bool;
+pub(super) type StubBehaviour = fn(request: &str, n: usize, stream: &mut TcpStream) -> bool;
 
-struct StubServer {
-    address: SocketAddr,
+pub(super) struct StubServer {
+    pub(super) address: SocketAddr,
     requests: Arc<AtomicUsize>,
     connections: Arc<AtomicUsize>,
 }
 
 /// Serves each connection on a thread; `behave` responds and returns whether to continue.
-fn serve(behave: StubBehaviour) -> StubServer {
+pub(super) fn serve(behave: StubBehaviour) -> StubServer {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("bound");
     let server = StubServer { address, requests: Arc::default(), connections: Arc::default() };
@@ -64,12 +64,12 @@ fn read_request(stream: &mut TcpStream, read: &mut Vec<u8>) -> Option<String> {
     }
 }
 
-fn answer(stream: &mut TcpStream, status: &str, headers: &str, body: &str) -> bool {
+pub(super) fn answer(stream: &mut TcpStream, status: &str, headers: &str, body: &str) -> bool {
     let text = format!("HTTP/1.1 {status}\r\n{headers}content-length: {}\r\n\r\n{body}", body.len());
     stream.write_all(text.as_bytes()).is_ok()
 }
 
-fn scenario(rps: f64, seconds: f64) -> Scenario {
+pub(super) fn scenario(rps: f64, seconds: f64) -> Scenario {
     Scenario {
         name: "test".to_owned(),
         description: String::new(),
@@ -87,15 +87,15 @@ fn scenario(rps: f64, seconds: f64) -> Scenario {
 }
 
 fn play(scenario: &Scenario, target: SocketAddr) -> RunResult {
-    start(plan(scenario, target)).expect("starts").finish().expect("plays")
+    start(plan(scenario, target), None).expect("starts").finish().expect("plays")
 }
 
-fn plan(scenario: &Scenario, target: SocketAddr) -> SendPlan {
+pub(super) fn plan(scenario: &Scenario, target: SocketAddr) -> SendPlan {
     let catalogue = Catalogue::from_toml(&scenario.catalogue_toml()).expect("valid");
     let sale = catalogue.sale(&SaleId::parse(SALE_ID).expect("valid")).expect("there");
     let key = OrderIdKey::new(&[3; 32]).expect("long enough");
     let workload = Workload::new(scenario, sale, key, 9).expect("laws in range");
-    SendPlan::new(scenario, workload, Target::plain(target, "test"))
+    SendPlan::new(scenario, workload, Target::plain(target, "test"), Shard::WHOLE)
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn every_planned_request_is_sent_once_over_few_connections() {
     assert_eq!(played.latencies().accepted.count, 1_000, "no request is missing");
     assert_eq!(played.health().send_delay.count, 1_000);
     // `{}` names no order: the ledger will report it.
-    let account = played.account(true).expect("readable");
+    let account = played.account(true, true).expect("readable");
     assert_eq!(account.attempts.as_slice().len(), 1_000);
     assert!(account.attempts.as_slice().iter().all(|attempt| attempt.answer == AnswerMatch::None));
 }
@@ -261,7 +261,7 @@ fn request_ends_are_distinguished() {
     );
     assert_eq!(totals.refused_by_code, [("overloaded".to_owned(), 10), ("status_200".to_owned(), 10)].into());
     assert_eq!(totals.unknown_by_cause, [("reset".to_owned(), 10), ("timeout".to_owned(), 10)].into());
-    let account = played.account(true).expect("readable");
+    let account = played.account(true, true).expect("readable");
     let count =
         |ending| account.attempts.as_slice().iter().filter(|attempt| attempt.ending == ending).count();
     // `overloaded` states that nothing was published, a status without a code does not.
@@ -285,8 +285,13 @@ fn shed_requests_are_retried_with_the_same_key() {
     let played = play(&scenario, server.address);
     let totals = played.totals();
     assert_eq!((totals.accepted, totals.shed, totals.retries), (20, 30, 30), "{totals:?}");
-    let ids: std::collections::HashSet<_> =
-        played.account(true).expect("readable").attempts.by_order().map(|order| order[0].order_id).collect();
+    let ids: std::collections::HashSet<_> = played
+        .account(true, true)
+        .expect("readable")
+        .attempts
+        .by_order()
+        .map(|order| order[0].order_id)
+        .collect();
     assert_eq!(ids.len(), 20, "a retry is the same order");
 }
 
@@ -363,13 +368,13 @@ fn without_a_server_nothing_is_sent() {
     let played = play(&scenario(100.0, 0.2), address);
     let totals = played.totals();
     assert_eq!((totals.sent, totals.unsent), (0, 20), "{totals:?}");
-    assert!(played.account(true).expect("readable").attempts.as_slice().is_empty());
+    assert!(played.account(true, true).expect("readable").attempts.as_slice().is_empty());
 }
 
 #[test]
 fn a_stopped_run_accounts_for_every_request() {
     let server = serve(|_, _, stream| answer(stream, "202 Accepted", "", "{}"));
-    let running = start(plan(&scenario(500.0, 600.0), server.address)).expect("starts");
+    let running = start(plan(&scenario(500.0, 600.0), server.address), None).expect("starts");
     while server.requests.load(Ordering::SeqCst) < 50 {
         std::thread::park_timeout(Duration::from_millis(5));
     }
@@ -412,7 +417,23 @@ fn only_existing_processors_count_as_pinned() {
     let mut scenario = scenario(50.0, 0.2);
     scenario.generator.threads = 2;
     let plan = SendPlan { pin_to: vec![0, 1_000_000], ..plan(&scenario, server.address) };
-    let played = start(plan).expect("starts").finish().expect("plays");
+    let played = start(plan, None).expect("starts").finish().expect("plays");
     assert_eq!(played.health().pinned_to, [0]);
     assert_eq!(played.totals().accepted, 10);
+}
+
+#[test]
+fn a_plan_starts_at_a_common_time_or_not_at_all() {
+    let server = serve(|_, _, stream| answer(stream, "202 Accepted", "", "{}"));
+    let plan = || plan(&scenario(100.0, 0.1), server.address);
+    let now = OffsetDateTime::now_utc();
+    let error = start(plan(), Some(now - Duration::from_secs(1))).expect_err("it has passed").to_string();
+    assert!(error.contains("nothing was sent"), "{error}");
+    let running = start(plan(), Some(now + Duration::from_secs(60))).expect("in time");
+    let until_start = running.until_start();
+    assert!(
+        until_start <= Duration::from_secs(60) && until_start > Duration::from_secs(50),
+        "{until_start:?}"
+    );
+    assert_eq!(server.requests.load(Ordering::SeqCst), 0);
 }

@@ -74,28 +74,28 @@ struct ParsedResponse {
 }
 
 impl SendLoop {
-    /// Creates thread `index` of `threads`, which sends every `threads`-th request.
+    /// Creates thread `index` of the plan's threads, which share the requests of the plan's shard evenly.
     pub(super) fn new(
         plan: Arc<SendPlan>,
         live: Arc<LiveCounts>,
         codes: Arc<CodeTable>,
         index: u64,
-        threads: u64,
     ) -> std::io::Result<Self> {
         let poll = Poll::new()?;
         let wake_timer = WakeTimer::new(&poll, WAKE_TIMER)?;
+        let (next_number, step) = plan.shard.numbers(index, plan.threads as u64);
         // As many as can wait until their time-out: the queue never moves. Memory that is not used is not touched.
         let waiting_max =
-            plan.schedule.peak_rps() / threads as f64 * f64::from(plan.clients.timeout_ms) / 1_000.0;
+            plan.schedule.peak_rps() / step as f64 * f64::from(plan.clients.timeout_ms) / 1_000.0;
         let waiting_max = waiting_max.min(plan.schedule.requests() as f64).min(WAITING_RESERVED);
-        let connections_max = (u64::from(plan.clients.connections_max) / threads).max(1);
+        let connections_max = (u64::from(plan.clients.connections_max) / step).max(1);
         Ok(Self {
             pool: ConnectionPool::new(
                 plan.target.clone(),
                 connections_max as usize,
                 plan.clients.connection_per_buyer,
             ),
-            record: ThreadRecord::new(&plan, codes, threads),
+            record: ThreadRecord::new(&plan, codes),
             plan,
             live,
             clock: PlanClock::starting_in(Duration::ZERO),
@@ -103,8 +103,8 @@ impl SendLoop {
             wake_timer,
             waiting: VecDeque::with_capacity(waiting_max as usize),
             timers: TimerQueue::new(waiting_max as usize),
-            next_number: index,
-            step: threads,
+            next_number,
+            step,
             flights: 0,
             renderer: RequestRenderer::default(),
             scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),

@@ -110,7 +110,8 @@ impl<'a> Judge<'a> {
             over_limit: Vec::new(),
             overtaken: Vec::new(),
             slowest_us: 0,
-            decided_us: Vec::new(),
+            // Grown, it would be in memory twice.
+            decided_us: Vec::with_capacity(run.attempts.as_slice().len()),
             other_decided_us: Vec::new(),
             sample: Vec::new(),
             sample_max,

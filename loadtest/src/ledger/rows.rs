@@ -1,5 +1,6 @@
 //! The database's rows, as the ledger reads them.
 
+use serde::{Deserialize, Serialize};
 use shared::order::{OrderId, PayloadDigest};
 
 #[derive(Clone, Debug)]
@@ -46,7 +47,7 @@ pub(super) struct LetterRow {
     pub is_open: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct SkuRow {
     pub sku: String,
     pub total: i64,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use drain_worker::control::GroupSettings;
+use serde::{Deserialize, Serialize};
 
 use super::rows::SkuRow;
 
@@ -15,7 +16,7 @@ const TRANSACTION_US: i64 = 60_000_000;
 const REDELIVERY: Duration = Duration::from_secs(30);
 
 /// The system as it was before the first request.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RunScope {
     /// True if the system was started for this run, with an empty database: every row is the run's.
     pub is_own: bool,
@@ -32,7 +33,7 @@ pub struct RunScope {
 }
 
 /// The settings of a consumer group.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct DrainGroup {
     pub group_id: String,
     pub revision: i64,

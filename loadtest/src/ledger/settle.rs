@@ -6,7 +6,7 @@ use std::time::Duration;
 use shared::order::OrderId;
 use tokio::time::{Instant, sleep};
 
-use super::attempt::{Attempt, Attempts};
+use super::attempt::{Attempt, Attempts, Payload};
 use super::read::{IDS_MAX, LedgerReader};
 use super::scope::RunScope;
 use crate::workload::Workload;
@@ -57,7 +57,7 @@ impl LedgerReader {
                 break;
             }
             sleep(PAUSE).await;
-            match self.look_for(&mut missing).await {
+            match self.look_for(attempts.as_slice(), &mut missing).await {
                 Ok((found, settled)) => {
                     tries = 0;
                     own_at = if found { Instant::now() } else { own_at };
@@ -70,17 +70,21 @@ impl LedgerReader {
         Ok(missing.len())
     }
 
-    /// One attempt of each accepted payload that is not settled.
+    /// The place in `attempts` of one attempt of each accepted payload that is not settled. Right after a run that may be
+    /// nearly all of them, so they are not copied.
     async fn missing(
         &mut self,
         workload: &Workload,
         scope: &RunScope,
         attempts: &Attempts,
-    ) -> anyhow::Result<Vec<Attempt>> {
+    ) -> anyhow::Result<Vec<u32>> {
         let mut rows = VecDeque::new();
         let (mut last, mut ended) = (None, false);
-        let mut missing: Vec<Attempt> = Vec::new();
+        let all = attempts.as_slice();
+        let (mut missing, mut first): (Vec<u32>, u32) = (Vec::new(), 0);
         for order in attempts.by_order() {
+            let places = first..;
+            first += order.len() as u32;
             let Some(order_id) = order.first().map(|attempt| attempt.order_id) else { continue };
             let decided = loop {
                 match rows.front() {
@@ -96,10 +100,10 @@ impl LedgerReader {
                 }
             };
             let of_order = missing.len();
-            for attempt in order.iter().filter(|attempt| attempt.is_accepted()) {
-                let known = missing[of_order..].iter().any(|before| before.payload == attempt.payload);
-                if decided != Some(attempt.payload) && !known {
-                    missing.push(*attempt);
+            for (place, attempt) in places.zip(order).filter(|(_, attempt)| attempt.is_accepted()) {
+                let is_same = |before: &u32| all[*before as usize].payload == attempt.payload;
+                if decided != Some(attempt.payload) && !missing[of_order..].iter().any(is_same) {
+                    missing.push(place);
                 }
             }
         }
@@ -112,25 +116,30 @@ impl LedgerReader {
         let letters = self.letters(workload, scope).await?;
         elsewhere.extend(letters.iter().filter_map(|letter| Some((letter.order_id?, letter.digest?.into()))));
         elsewhere.sort_unstable();
-        missing.retain(|attempt| elsewhere.binary_search(&(attempt.order_id, attempt.payload)).is_err());
+        missing.retain(|place| elsewhere.binary_search(&payload_of(all, *place)).is_err());
         Ok(missing)
     }
 
     /// Removes what is settled by now; returns true if it found something, and the sum of the workers' totals, which
     /// changes while the drain works. Looks at part of a long list, and goes on only while it finds something.
-    async fn look_for(&mut self, missing: &mut Vec<Attempt>) -> anyhow::Result<(bool, u64)> {
+    async fn look_for(
+        &mut self,
+        attempts: &[Attempt],
+        missing: &mut Vec<u32>,
+    ) -> anyhow::Result<(bool, u64)> {
         let before = missing.len();
         let mut looked_at = 0;
         while looked_at < missing.len() {
             let end = missing.len() - looked_at;
-            let part = &missing[end.saturating_sub(IDS_MAX)..end];
-            let ids: Vec<OrderId> = part.iter().map(|attempt| attempt.order_id).collect();
+            let part = end.saturating_sub(IDS_MAX)..end;
+            let ids: Vec<OrderId> =
+                missing[part.clone()].iter().map(|place| payload_of(attempts, *place).0).collect();
             let settled = self.settled_payloads(&ids).await?;
-            let keep = |attempt: &Attempt| !settled.contains(&(attempt.order_id, attempt.payload));
-            let left = part.iter().filter(|attempt| keep(attempt)).count();
-            let found = part.len() - left;
-            missing.retain(keep);
-            looked_at += left;
+            let is_missing = |place: &u32| !settled.contains(&payload_of(attempts, *place));
+            let left: Vec<u32> = missing[part.clone()].iter().copied().filter(is_missing).collect();
+            let found = ids.len() - left.len();
+            looked_at += left.len();
+            missing.splice(part, left);
             if found == 0 {
                 break;
             }
@@ -143,4 +152,9 @@ impl LedgerReader {
         let settled = self.worker_totals().await?.iter().map(|(_, total)| total).sum();
         Ok((rest < before, settled))
     }
+}
+
+fn payload_of(attempts: &[Attempt], place: u32) -> (OrderId, Payload) {
+    let attempt = attempts[place as usize];
+    (attempt.order_id, attempt.payload)
 }

@@ -34,6 +34,9 @@ pub struct RunReport {
     pub processes: Vec<ProcessUse>,
     /// The generator's own punctuality.
     pub generator: GeneratorHealth,
+    /// The machines that played the run together; empty if one process did.
+    #[serde(default)]
+    pub shards: Vec<ShardReport>,
     /// The ledger's verdict; absent if the database was not read.
     pub ledger: Option<LedgerVerdict>,
     /// The reason why a ledger that was asked for is absent.
@@ -334,6 +337,24 @@ pub struct GeneratorHealth {
     pub latencies_valid: bool,
     /// The reason if not.
     pub void_because: Option<String>,
+}
+
+/// One of the machines that played a run together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct ShardReport {
+    /// Share of the scenario, such as `2/3`.
+    pub shard: String,
+    /// Name of the machine in its network.
+    pub host: String,
+    /// The machine.
+    pub machine: Machine,
+    /// Requests written to a connection, retries included.
+    pub sent: u64,
+    /// True if its sending was interrupted.
+    pub interrupted: bool,
+    /// Punctuality of its generator.
+    pub generator: GeneratorHealth,
 }
 
 /// An expected range and the actual value.

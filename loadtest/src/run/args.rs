@@ -3,15 +3,17 @@ use std::path::PathBuf;
 use shared::config::{DatabaseUrl, Secret};
 
 use super::overrides::Overrides;
+use super::shard::ShardArgs;
 use super::target_args::TargetArgs;
-use crate::environment::{ExternalSystem, Stack};
+use crate::environment::{ExternalSystem, LedgerSources, OfferedSale, Stack};
 use crate::report::ReportExports;
+use crate::scenario::Scenario;
 
 /// Play a scenario and report: requests offered, accepted and shed, latency, and whether the ledger adds up.
 ///
 /// By default everything runs as child processes of this one, on loopback: the embedded broker, SQLite, ingest-fn and
 /// the drain worker. With --real the broker and database that infra/local/stack has started replace the embedded ones.
-/// With --target the orders go to a system that is already running.
+/// With --target the orders go to a system that is already running. With --shard, several machines play one scenario.
 ///
 /// Ctrl-C ends the sending and still reports; a second Ctrl-C also ends the wait for the drain.
 #[derive(Clone, Debug, clap::Args)]
@@ -93,6 +95,9 @@ pub struct RunArgs {
     pub print_scenario: bool,
 
     #[command(flatten)]
+    pub sharding: ShardArgs,
+
+    #[command(flatten)]
     pub overrides: Overrides,
 }
 
@@ -102,10 +107,11 @@ const EXAMPLES: &str = "Examples:
   loadtest run flash-sale --through-fc '--concurrency 100 --instances-max 4 --pad-cold-start container'
   loadtest run baseline --target http://127.0.0.1:9000
   loadtest run baseline --target https://staging.shop.test/sale --sign --header 'X-Spillway-User: {user}'
+  loadtest run flash-sale --target URL --shard 2/3 --run-id ID --start-at 2026-11-29T12:00:00Z --part 2.part
 
 Exit codes: 0 passed: the ledger adds up and every expectation holds; 1 failed: not so, or the run broke off; 2 wrong
 flags; 3 not judged: nothing was sent or accepted, or something could not be judged; 64 a faulty scenario; 130 ended by
-Ctrl-C (the report is written).";
+Ctrl-C (the report is written). With --shard, 0 says only that the share was played: see `loadtest merge --help`.";
 
 impl RunArgs {
     pub(super) const fn stack(&self) -> Stack {
@@ -121,16 +127,19 @@ impl RunArgs {
     ///
     /// # Errors
     /// If the target cannot be reached.
-    pub(super) fn external(&self) -> anyhow::Result<Option<ExternalSystem>> {
+    pub(super) fn external(&self, scenario: &Scenario) -> anyhow::Result<Option<ExternalSystem>> {
         let Some(target) = self.reach.target()? else { return Ok(None) };
-        Ok(Some(ExternalSystem {
-            target,
-            database_url: self.database_url.clone(),
-            order_id_keys: self.order_id_keys.as_ref().map(|keys| keys.expose().clone()),
-            catalogue: self.catalogue.clone(),
-            sale_id: self.sale.clone(),
-            lookup_url: self.lookup_url.clone(),
-            look_ups_max: self.lookup_sample,
-        }))
+        let sale = OfferedSale::find(scenario, self.catalogue.as_deref(), self.sale.as_deref())?;
+        // A shard keeps no ledger, even where the environment names a database.
+        let sources = match self.sharding.shard {
+            Some(_) => LedgerSources::default(),
+            None => LedgerSources {
+                database_url: self.database_url.clone(),
+                order_id_keys: self.order_id_keys.clone(),
+                lookup_url: self.lookup_url.clone(),
+                look_ups_max: self.lookup_sample,
+            },
+        };
+        Ok(Some(ExternalSystem { target, sale, sources }))
     }
 }

@@ -1,5 +1,6 @@
 //! The ledger of one run: the wait for what is hidden, the judgement, the look-ups.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::interrupt::Interrupts;
@@ -28,15 +29,16 @@ pub(super) struct PlayedRun<'a> {
 }
 
 /// Waits until what was accepted is settled or lost, and judges the run by the database, else by the look-up; `None`:
-/// neither is known. The second interrupt ends the wait.
+/// neither is known. The interrupt number `interrupts_cut` ends the wait.
 pub(super) async fn keep_ledger(
     source: &mut LedgerAccess,
     scope: Option<RunScope>,
     run: PlayedRun<'_>,
     interrupts: &Interrupts,
+    interrupts_cut: u32,
 ) -> anyhow::Result<Option<Judgement>> {
     let attempts = run.attempts;
-    let is_cut = || interrupts.count() >= 2;
+    let is_cut = || interrupts.count() >= interrupts_cut;
     let (Some(reader), Some(scope)) = (&mut source.reader, scope) else {
         let Some(client) = &source.look_up else { return Ok(None) };
         let hidden = hidden_at_most(source.invisible);
@@ -45,7 +47,7 @@ pub(super) async fn keep_ledger(
     let mut interrupted = interrupts.clone();
     let missing = tokio::select! {
         missing = reader.settle(run.played.workload(), &scope, attempts, settling) => missing?,
-        () = interrupted.reach(2) => attempts.as_slice().len(),
+        () = interrupted.reach(interrupts_cut) => attempts.as_slice().len(),
     };
     let facts = RunFacts {
         workload: run.played.workload(),
@@ -61,6 +63,12 @@ pub(super) async fn keep_ledger(
         client.check(&mut judgement).await?;
     }
     Ok(Some(judgement))
+}
+
+/// The database's version by its component's name; empty if it is not known.
+pub(super) async fn database_version(source: &mut LedgerAccess) -> BTreeMap<String, String> {
+    let Some(reader) = &mut source.reader else { return BTreeMap::new() };
+    reader.version().await.map(|version| ("database".to_owned(), version)).into_iter().collect()
 }
 
 /// Maximum time from a request's due time to its acceptance, milliseconds. A request waits as long for a connection as

@@ -13,6 +13,11 @@ pub fn describe() -> Machine {
     }
 }
 
+/// Name of this machine in its network.
+pub(super) fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
 #[cfg(target_os = "linux")]
 fn cpu_model() -> String {
     use procfs::Current;

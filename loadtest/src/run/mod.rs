@@ -1,15 +1,20 @@
-//! `loadtest run`: plays a scenario, checks the ledger, writes the report.
+//! `loadtest run`: plays a scenario, checks the ledger, writes the report. `loadtest prepare` and `merge`: the same on
+//! several machines.
 
 mod args;
+mod before;
+mod conclusion;
 mod drain_counter;
 mod expect;
 mod interrupt;
 mod ledger;
 mod machine;
+mod merge;
 mod overrides;
 mod progress;
 mod sampler;
 mod session;
+mod shard;
 mod summary;
 mod target_args;
 mod timeline;
@@ -19,14 +24,18 @@ use std::process::ExitCode;
 
 use shared::config::EXIT_CONFIG;
 
+use self::overrides::Overrides;
 use crate::environment::{FaultPlan, LaunchConfig, OfferedSale, SystemUnderTest};
 use crate::generator;
-use crate::report::{self, RunReport, RunVerdict};
+use crate::report::{self, ReportExports, RunReport, RunVerdict};
 use crate::scenario::{self, SALE_ID, Scenario};
+use crate::workload::RunId;
 
 pub use args::RunArgs;
+pub use before::{PrepareArgs, prepare};
 pub use interrupt::Interrupts;
 pub use machine::describe as describe_machine;
+pub use merge::{MergeArgs, merge};
 pub use session::play;
 pub use summary::RunSummary;
 
@@ -38,7 +47,7 @@ const EXIT_INTERRUPTED: u8 = 130;
 
 /// A run that fails or is not judged is an exit code, not an error.
 pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
-    let scenario = match effective(&args) {
+    let scenario = match effective(&args.scenario, &args.overrides) {
         Ok(scenario) => scenario,
         Err(error) => {
             eprintln!("loadtest: {error}");
@@ -56,8 +65,12 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         kill_broker: args.kill_broker,
         at_rows: args.kill_at_rows,
     };
-    let mut system = match args.external()? {
-        Some(external) => SystemUnderTest::attach(&scenario, &external).await?,
+    let external = args.external(&scenario)?;
+    if let (Some(shard), Some(external)) = (args.sharding.shard_run(), external.clone()) {
+        return shard.play(&scenario, external, &args.pin, interrupts).await;
+    }
+    let mut system = match external {
+        Some(external) => SystemUnderTest::attach(&scenario, external, RunId::random()).await?,
         None => {
             let sale = OfferedSale { catalogue_toml: scenario.catalogue_toml(), sale_id: SALE_ID.to_owned() };
             let config = LaunchConfig { sale, stack: args.stack(), through_fc: args.through_fc(), faults };
@@ -73,18 +86,16 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
             return Err(error);
         }
     };
-    println!("\n{}", RunSummary(&report));
-    if !args.no_report {
-        write(&report, &args.report)?;
-    }
-    for path in args.exports.write(&report)? {
-        println!("Report: {}", path.display());
-    }
+    publish(&report, (!args.no_report).then_some(args.report.as_path()), &args.exports)?;
     // Logs and data of a failed run are kept: they explain the failure.
     if let Some(summary) = system.stop(!report.passed()).await? {
         println!("\nFunction Compute on this machine\n{summary}");
     }
-    Ok(if report.run.interrupted { ExitCode::from(EXIT_INTERRUPTED) } else { exit_code(report.verdict) })
+    Ok(report_code(&report))
+}
+
+fn report_code(report: &RunReport) -> ExitCode {
+    if report.run.interrupted { ExitCode::from(EXIT_INTERRUPTED) } else { exit_code(report.verdict) }
 }
 
 pub(crate) fn exit_code(verdict: RunVerdict) -> ExitCode {
@@ -96,10 +107,22 @@ pub(crate) fn exit_code(verdict: RunVerdict) -> ExitCode {
 }
 
 /// Loads the scenario, applies the flags and checks the result.
-fn effective(args: &RunArgs) -> Result<Scenario, scenario::ScenarioError> {
-    let scenario = args.overrides.apply(scenario::load(&args.scenario)?)?;
+fn effective(name: &str, overrides: &Overrides) -> Result<Scenario, scenario::ScenarioError> {
+    let scenario = overrides.apply(scenario::load(name)?)?;
     scenario.check()?;
     Ok(scenario)
+}
+
+/// Prints the summary, and writes the report to `name` and the other formats.
+fn publish(report: &RunReport, name: Option<&Path>, exports: &ReportExports) -> anyhow::Result<()> {
+    println!("\n{}", RunSummary(report));
+    if let Some(name) = name {
+        write(report, name)?;
+    }
+    for path in exports.write(report)? {
+        println!("Report: {}", path.display());
+    }
+    Ok(())
 }
 
 fn write(report: &RunReport, name: &Path) -> anyhow::Result<()> {

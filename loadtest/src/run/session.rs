@@ -1,26 +1,29 @@
 //! One run: send, watch, wait for the drain, report.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
+use super::conclusion::RunEnd;
 use super::drain_counter::DrainCounter;
 use super::interrupt::Interrupts;
-use super::ledger::{PlayedRun, keep_ledger};
+use super::ledger::{PlayedRun, database_version, keep_ledger};
+use super::machine;
 use super::progress::ProgressLine;
 use super::sampler::ProcessSampler;
-use super::{expect, machine, timeline};
 use crate::environment::SystemUnderTest;
-use crate::generator::{self, LiveCounts, RunResult, SendPlan};
-use crate::ledger::Judgement;
-use crate::report::{self, RunInfo, RunReport, RunVerdict};
+use crate::generator::{self, LiveCounts, RunResult, SendPlan, Shard};
+use crate::report::{ProcessUse, RunReport};
 use crate::scenario::Scenario;
 
-/// Plays `scenario` on `system` and reports. The first interrupt ends the sending, the second one the waiting.
+/// The first interrupt ends the sending, this one the wait for the drain.
+const INTERRUPTS_CUT: u32 = 2;
+
+/// Plays `scenario` on `system` and reports.
 ///
 /// # Errors
 ///
@@ -31,9 +34,10 @@ pub async fn play(
     pin_to: &[usize],
     interrupts: &Interrupts,
 ) -> anyhow::Result<RunReport> {
-    let mut plan = SendPlan::new(scenario, system.workload.clone(), system.target.clone());
+    let mut plan = SendPlan::new(scenario, system.workload.clone(), system.target.clone(), Shard::WHOLE);
     plan.pin_to = pin_to.to_vec();
-    plan.keep_order_ids = !system.knows_order_ids;
+    let knows_order_ids = system.knows_order_ids;
+    plan.keep_order_ids = !knows_order_ids;
     println!(
         "Playing {}: {} requests in {:.1} s, {:.0}/s at the peak; the drain's cap is {}/s\n",
         scenario.name,
@@ -43,29 +47,10 @@ pub async fn play(
         scenario.drain.rate
     );
     let scope = system.begin_ledger().await?;
-    let mut watch = RunMonitor::new(system, scenario).await?;
-    let running = generator::start(plan)?;
-    let started_at = OffsetDateTime::now_utc() + running.until_start();
-    let live = running.live();
-    watch.started = Instant::now() + running.until_start();
-    while !running.is_finished() {
-        let mut interrupted = interrupts.clone();
-        tokio::select! {
-            () = sleep(watch.pause()) => {}
-            () = interrupted.reach(1) => live.stop(),
-        }
-        // After an interrupt the wait returns immediately.
-        if interrupts.count() > 0 {
-            sleep(Duration::from_millis(50)).await;
-        }
-        if watch.look(system, &live, true).await {
-            live.stop();
-        }
-    }
-    let played = spawn_blocking(move || running.finish()).await.context("the generator")??;
-    let keeps_a_ledger = system.keeps_a_ledger();
+    let SentRun { played, started_at, mut monitor } = send(scenario, system, plan, None, interrupts).await?;
+    let keeps_a_ledger = system.ledger.keeps_a_ledger();
     let (played, account) = spawn_blocking(move || {
-        let account = played.account(keeps_a_ledger)?;
+        let account = played.account(keeps_a_ledger, knows_order_ids)?;
         anyhow::Ok((played, account))
     })
     .await
@@ -76,49 +61,80 @@ pub async fn play(
     // The services stay watched, and are killed as planned, while the ledger waits for the drain.
     let mut access = std::mem::take(&mut system.ledger);
     let judgement = {
-        let mut ledger = Box::pin(keep_ledger(&mut access, scope, run, interrupts));
+        let mut ledger = Box::pin(keep_ledger(&mut access, scope, run, interrupts, INTERRUPTS_CUT));
         loop {
             tokio::select! {
                 judgement = &mut ledger => break judgement,
-                () = sleep(watch.pause()) => { watch.look(system, &live, false).await; }
+                () = sleep(monitor.pause()) => { monitor.look(system, false).await; }
             }
         }
     };
-    watch.progress.end();
-    let parts = match &mut access.reader {
-        Some(reader) => {
-            reader.version().await.map(|version| ("database".to_owned(), version)).into_iter().collect()
-        }
-        None => Default::default(),
-    };
+    monitor.progress.end();
+    let parts = database_version(&mut access).await;
     system.ledger = access;
-    // A failure of the ledger does not suppress the report.
-    let (judgement, ledger_error) = match judgement {
-        Ok(judgement) => (judgement, None),
-        Err(error) => (None, Some(format!("{error:#}"))),
-    };
-    let ended_us = started_us + played.took.as_micros() as i64;
-    let drained_us = judgement.as_ref().and_then(|judgement| judgement.decided_us.iter().max()).copied();
-    let run = RunInfo {
-        started_at: started_at.format(&Rfc3339)?,
-        played_ms: played.took.as_millis() as u64,
-        drained_ms: drained_us.map_or(0, |last_us| (last_us - ended_us).max(0).unsigned_abs() / 1_000),
+    let mut surprises = account.surprises;
+    surprises.extend(monitor.broken.take().map(|error| format!("the run broke off: {error}")));
+    let end = RunEnd {
+        scenario,
+        played: &played,
+        generator: played.health(),
+        surprises,
+        judgement,
+        started_at,
         stack: system.stack,
         interrupted: interrupts.count() > 0,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
         parts,
         machine: machine::describe(),
+        processes: monitor.finish(),
+        shards: Vec::new(),
     };
-    let mut report = assemble(scenario, &played, run, judgement, started_us);
-    report.processes = watch.sampler.finish();
-    report.surprises = account.surprises;
-    report.surprises.extend(watch.broken.map(|error| format!("the run broke off: {error}")));
-    report.ledger_error = ledger_error;
-    report.conclude();
-    Ok(report)
+    end.report()
 }
 
-struct RunMonitor {
+/// A run, or a shard of one, whose requests have ended.
+pub(super) struct SentRun {
+    pub(super) played: RunResult,
+    pub(super) started_at: OffsetDateTime,
+    pub(super) monitor: RunMonitor,
+}
+
+/// Sends the requests of `plan`, from `start_at` or as soon as possible. The first interrupt ends the sending.
+///
+/// # Errors
+/// If `start_at` has passed, or a thread fails.
+pub(super) async fn send(
+    scenario: &Scenario,
+    system: &mut SystemUnderTest,
+    plan: SendPlan,
+    start_at: Option<OffsetDateTime>,
+    interrupts: &Interrupts,
+) -> anyhow::Result<SentRun> {
+    let mut monitor = RunMonitor::new(system, scenario).await?;
+    let running = generator::start(plan, start_at)?;
+    let started_at = start_at.unwrap_or_else(|| OffsetDateTime::now_utc() + running.until_start());
+    monitor.live = running.live();
+    monitor.started = Instant::now() + running.until_start();
+    while !running.is_finished() {
+        let mut interrupted = interrupts.clone();
+        tokio::select! {
+            () = sleep(monitor.pause()) => {}
+            () = interrupted.reach(1) => monitor.live.stop(),
+        }
+        // After an interrupt the wait returns immediately.
+        if interrupts.count() > 0 {
+            sleep(Duration::from_millis(50)).await;
+        }
+        if monitor.look(system, true).await {
+            monitor.live.stop();
+        }
+    }
+    let played = spawn_blocking(move || running.finish()).await.context("the generator")??;
+    Ok(SentRun { played, started_at, monitor })
+}
+
+/// Samples processes and drain, and shows the state.
+pub(super) struct RunMonitor {
+    live: Arc<LiveCounts>,
     sampler: ProcessSampler,
     progress: ProgressLine,
     processes: Vec<(String, u32)>,
@@ -138,6 +154,7 @@ impl RunMonitor {
             None => None,
         };
         Ok(Self {
+            live: Arc::default(),
             sampler: ProcessSampler::default(),
             progress: ProgressLine::new(drain.is_some().then_some(scenario.drain.rate)),
             processes: system.processes().await,
@@ -149,12 +166,16 @@ impl RunMonitor {
         })
     }
 
+    pub(super) fn finish(self) -> Vec<ProcessUse> {
+        self.sampler.finish()
+    }
+
     fn pause(&self) -> Duration {
         self.interval.min(self.progress.interval())
     }
 
     /// Samples processes and drain, and shows the state when due. Returns true once a process of the run has failed.
-    async fn look(&mut self, system: &mut SystemUnderTest, live: &LiveCounts, sending: bool) -> bool {
+    async fn look(&mut self, system: &mut SystemUnderTest, sending: bool) -> bool {
         // A restarted process has another pid.
         if let Some((_, services)) = &system.launched {
             for (name, pid) in services.processes() {
@@ -174,46 +195,11 @@ impl RunMonitor {
             Some(drain) => Some(drain.settled().await),
             None => None,
         };
-        self.progress.show(live, settled, sending);
+        self.progress.show(&self.live, settled, sending);
         if let Err(error) = system.inject_faults(settled.unwrap_or(0)).await {
             eprintln!("\nloadtest: {error:#}");
             self.broken = Some(format!("{error:#}"));
         }
         self.broken.is_some()
-    }
-}
-
-fn assemble(
-    scenario: &Scenario,
-    played: &RunResult,
-    run: RunInfo,
-    judgement: Option<Judgement>,
-    started_us: i64,
-) -> RunReport {
-    let mut intervals = played.timeline();
-    if let Some(judgement) = &judgement {
-        let decided = judgement.decided_us.iter().map(|decided_us| decided_us - started_us);
-        timeline::add_drain(&mut intervals, scenario.generator.interval_ms, decided, played.rows_to_come());
-    }
-    let ledger = judgement.map(|judgement| judgement.verdict);
-    let (totals, latency, generator) = (played.totals(), played.latencies(), played.health());
-    let measured =
-        expect::measure(&totals, &latency, &generator, &intervals, ledger.as_ref(), scenario.drain.rate);
-    let expectations = expect::compare(&scenario.expect, &measured, generator.latencies_valid);
-    RunReport {
-        format: report::FORMAT,
-        run,
-        scenario: scenario.clone(),
-        totals,
-        latency,
-        timeline: intervals,
-        processes: Vec::new(),
-        generator,
-        ledger,
-        ledger_error: None,
-        expectations,
-        surprises: Vec::new(),
-        verdict: RunVerdict::default(),
-        not_judged: Vec::new(),
     }
 }

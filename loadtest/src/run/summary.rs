@@ -45,6 +45,17 @@ impl fmt::Display for RunSummary<'_> {
             generator.connections_max,
             generator.connections_opened
         )?;
+        for shard in &report.shards {
+            let interrupted = if shard.interrupted { ", interrupted" } else { "" };
+            writeln!(
+                formatter,
+                "  shard {:<12}{:>9} sent, send delay p99.9 {:>8}  {}{interrupted}",
+                shard.shard,
+                shard.sent,
+                duration(shard.generator.send_delay.p999_us),
+                shard.host
+            )?;
+        }
         for process in &report.processes {
             writeln!(
                 formatter,

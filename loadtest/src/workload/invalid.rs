@@ -1,6 +1,8 @@
 //! Requests that must be rejected, and how.
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum InvalidRequest {
     /// A SKU that is not part of the sale.
     UnknownSku,

@@ -4,6 +4,7 @@
 mod invalid;
 mod ordered;
 mod render;
+mod run_id;
 mod spec;
 
 use ingest_fn::request::{AddressRequest, ItemRequest, OrderRequest, parse_order};
@@ -18,6 +19,7 @@ use crate::scenario::{Buyers, RequestMix, Scenario};
 pub use invalid::InvalidRequest;
 pub use ordered::{OrderedLine, SaleSku};
 pub use render::RequestRenderer;
+pub use run_id::RunId;
 pub use spec::{LINES_MAX, RequestKind, RequestSpec};
 
 /// Maximum distance of a replay to the order that it repeats: impatient buyers repeat a recent one.

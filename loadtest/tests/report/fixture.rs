@@ -380,6 +380,7 @@ pub(super) fn flash_sale(knobs: Knobs) -> RunReport {
         timeline,
         processes,
         generator: GENERATOR.clone(),
+        shards: Vec::new(),
         ledger_error: None,
         expectations,
         surprises: Vec::new(),

@@ -203,7 +203,7 @@ function processTable(report) {
   byId("processes-body").append(table("CPU and memory of each process", columns, rows));
 }
 
-function generatorTable({ generator, totals }) {
+function generatorTable({ generator, shards, totals }) {
   const { send_delay: delay } = generator;
   const rows = [
     ["Sending threads", count(generator.threads)],
@@ -217,6 +217,9 @@ function generatorTable({ generator, totals }) {
     rows.push(["Send delay p50", micros(delay.p50_us)], ["Send delay p99", micros(delay.p99_us)], ["Send delay p99.9", micros(delay.p999_us)], ["Maximum send delay", micros(delay.max_us)]);
   }
   rows.push(["Bound on p99.9", micros(generator.send_delay_p999_us_max)], ["Latencies", generator.latencies_valid ? "valid" : "void"]);
+  for (const { shard, host, sent, interrupted, generator: { send_delay } } of shards || []) {
+    rows.push([`Shard ${shard}, ${host}`, `${count(sent)} sent, p99.9 ${micros(send_delay.p999_us)}${interrupted ? ", interrupted" : ""}`]);
+  }
   byId("generator-body").append(facts(rows));
 }
 

@@ -44,3 +44,40 @@ impl DrainCounter {
         self.totals.values().map(|(before, now)| now - before).sum()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use drain_worker::store::{Store, StoreConfig};
+    use shared::testkit::TestDatabase;
+    use sqlx::sqlite::SqliteConnection;
+    use sqlx::{AssertSqlSafe, Connection};
+
+    use super::*;
+
+    const LEASE: &str = r#"INSERT INTO drain_leases
+        (group_id, lease_id, worker, share, wanted, joined_us, expires_us, report)
+        VALUES ('drain', 'lease-1', 'worker', 0, 0, 0, 0, '{"totals":{"confirmed":10}}')"#;
+
+    #[tokio::test]
+    async fn the_count_stays_while_the_database_fails_and_goes_on_afterwards() {
+        let database = TestDatabase::sqlite();
+        let store = Store::connect(&database.url, StoreConfig::default()).await.expect("connects");
+        store.migrate().await.expect("migrates");
+        store.close().await;
+        let mut writer = SqliteConnection::connect(database.url.expose()).await.expect("connects");
+        let mut run = async |text: &'static str| {
+            sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut writer).await.expect(text);
+        };
+        run(LEASE).await;
+        let reader = LedgerReader::connect(&database.url).await.expect("connects");
+        let mut counter = DrainCounter::start(reader).await.expect("reads");
+        assert_eq!(counter.settled().await, 0, "what was settled before the run does not count");
+        run(r#"UPDATE drain_leases SET report = '{"totals":{"confirmed":25,"sold_out":5}}'"#).await;
+        assert_eq!(counter.settled().await, 20);
+        run("ALTER TABLE drain_leases RENAME TO away").await;
+        assert_eq!(counter.settled().await, 20);
+        run("ALTER TABLE away RENAME TO drain_leases").await;
+        run(r#"UPDATE drain_leases SET report = '{"totals":{"confirmed":40,"sold_out":5}}'"#).await;
+        assert_eq!(counter.settled().await, 35);
+    }
+}

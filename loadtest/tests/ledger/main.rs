@@ -7,5 +7,6 @@ mod attached;
 mod fixture;
 mod kills;
 mod lookup;
+mod outage;
 mod planted;
 mod scope;

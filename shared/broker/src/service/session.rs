@@ -12,14 +12,17 @@ use super::{Caller, Shared, full_name, ok, status_of};
 use crate::error::Refusal;
 use crate::faults::Call;
 use spillway_rocketmq::protocol::{
-    ClientType, Code, HeartbeatRequest, HeartbeatResponse, NotifyClientTerminationRequest,
-    NotifyClientTerminationResponse, PubSub, RetryPolicy, Settings, TelemetryCommand, duration,
-    from_duration,
+    ClientType, Code, CustomizedBackoff, ExponentialBackoff, HeartbeatRequest, HeartbeatResponse, Metric,
+    NotifyClientTerminationRequest, NotifyClientTerminationResponse, PubSub, RetryPolicy, RetryStrategy,
+    Settings, TelemetryCommand, duration, from_duration,
 };
 
 const UNRECOGNIZED_CLIENT_TYPE: Code = Code(40_015);
 /// Attempts in a producer's retry policy: the first and two more.
 const PRODUCER_ATTEMPTS: i32 = 3;
+/// Delays before the deliveries of a message, from the second on.
+const CONSUMER_DELAYS_S: [u64; 18] =
+    [1, 5, 10, 30, 60, 120, 180, 240, 300, 360, 420, 480, 540, 600, 1_200, 1_800, 3_600, 7_200];
 const RECEIVE_BATCH_SIZE: i32 = 32;
 const REQUEST_TIMEOUT_DEFAULT: Duration = Duration::from_secs(3);
 
@@ -59,7 +62,7 @@ pub(crate) async fn telemetry(
 
 fn settings_command(shared: &Shared, caller: &Caller, mut settings: Settings) -> TelemetryCommand {
     let client_type = settings.client_type();
-    let attempts = match (&mut settings.pub_sub, client_type) {
+    let policy = match (&mut settings.pub_sub, client_type) {
         (None, _) | (_, ClientType::Unspecified) => {
             let status =
                 UNRECOGNIZED_CLIENT_TYPE.status("there is no publishing or subscription data in settings");
@@ -68,19 +71,38 @@ fn settings_command(shared: &Shared, caller: &Caller, mut settings: Settings) ->
         (Some(PubSub::Publishing(publishing)), _) => {
             publishing.max_body_size = i32::try_from(BODY_BYTES_MAX).unwrap_or(i32::MAX);
             publishing.validate_message_type = true;
-            PRODUCER_ATTEMPTS
+            producer_policy()
         }
         (Some(PubSub::Subscription(subscription)), _) => {
             subscription.fifo = Some(false);
             subscription.receive_batch_size = Some(RECEIVE_BATCH_SIZE);
             subscription.long_polling_timeout = Some(duration(shared.config.long_polling_max));
-            shared.config.attempts_max.into()
+            consumer_policy(shared.config.attempts_max)
         }
     };
-    settings.backoff_policy = Some(RetryPolicy { max_attempts: attempts });
+    settings.backoff_policy = Some(policy);
+    settings.metric = Some(Metric { on: false });
     let request_timeout = settings.request_timeout.as_ref().map_or(REQUEST_TIMEOUT_DEFAULT, from_duration);
     shared.clients.store_settings(&caller.client_id, client_type, request_timeout);
     TelemetryCommand { status: Some(ok()), settings: Some(settings) }
+}
+
+/// The policy that Apache's proxy returns by default (`grpcClientProducerBackoff…` of its configuration). The official
+/// Java producer does not start with any other strategy.
+fn producer_policy() -> RetryPolicy {
+    let backoff = ExponentialBackoff {
+        initial: Some(duration(Duration::from_millis(10))),
+        max: Some(duration(Duration::from_secs(1))),
+        multiplier: 2.0,
+    };
+    RetryPolicy { max_attempts: PRODUCER_ATTEMPTS, strategy: Some(RetryStrategy::Exponential(backoff)) }
+}
+
+/// The policy of a consumer group on Apache's broker by default.
+fn consumer_policy(attempts_max: u16) -> RetryPolicy {
+    let next = CONSUMER_DELAYS_S.map(|delay_s| duration(Duration::from_secs(delay_s))).to_vec();
+    let strategy = Some(RetryStrategy::Customized(CustomizedBackoff { next }));
+    RetryPolicy { max_attempts: attempts_max.into(), strategy }
 }
 
 /// Responds to a heartbeat with the registration's status.

@@ -69,6 +69,12 @@ impl Directory {
         std::fs::read(&path).map_err(BrokerError::io("reading", path))
     }
 
+    /// Flushes a segment to the device.
+    pub(crate) fn sync(&self, id: u64) -> Result<(), BrokerError> {
+        let path = self.segment_path(id);
+        File::open(&path).and_then(|file| file.sync_data()).map_err(BrokerError::io("flushing", path))
+    }
+
     /// Truncates a segment's torn end.
     pub(crate) fn truncate(&self, id: u64, length: u64) -> Result<(), BrokerError> {
         let path = self.segment_path(id);
@@ -107,9 +113,12 @@ impl Log {
 
     /// Executes `job`. When it returns, the bytes survive the process; with [`Flush::Sync`] the machine.
     ///
+    /// Under any policy a sealed segment is on the device, and a segment is deleted only once everything that was copied
+    /// from it is.
+    ///
     /// After an error nothing may be written: part of a record may be at the end of the segment.
     pub(crate) fn write(&mut self, job: &LogWrite) -> Result<(), BrokerError> {
-        let sync = job.sync || self.flush == Flush::Sync;
+        let sync = job.sync || self.flush == Flush::Sync || !job.delete.is_empty();
         if let Some(id) = job.begin {
             self.begin(id, sync)?;
         }
@@ -127,6 +136,9 @@ impl Log {
     }
 
     fn begin(&mut self, id: u64, sync: bool) -> Result<(), BrokerError> {
+        if let Some(sealed) = &self.newest {
+            sealed.sync_data().map_err(BrokerError::io("flushing", &self.directory.path))?;
+        }
         let path = self.directory.segment_path(id);
         let file = OpenOptions::new()
             .create_new(true)

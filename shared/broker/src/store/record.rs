@@ -11,6 +11,9 @@ pub(crate) const MAGIC: &[u8; 8] = b"SPILLOG1";
 /// Maximum bytes of a payload. The largest are checkpoints: about 20 bytes per message in flight.
 pub(crate) const PAYLOAD_BYTES_MAX: usize = 1 << 28;
 
+/// Maximum bytes of a payload that a search after damage considers: more than a message has.
+const RESUME_BYTES_MAX: usize = 8 << 20;
+
 const FRAME_BYTES: usize = 8;
 const KIND_MESSAGE: u8 = 1;
 const KIND_CHANGE: u8 = 2;
@@ -237,6 +240,10 @@ pub(crate) enum Found<'a> {
 
 /// Reads the record at `at`.
 pub(crate) fn read(segment: &[u8], at: usize) -> Found<'_> {
+    read_up_to(segment, at, PAYLOAD_BYTES_MAX)
+}
+
+fn read_up_to(segment: &[u8], at: usize, payload_bytes_max: usize) -> Found<'_> {
     let rest = segment.get(at..).unwrap_or_default();
     if rest.is_empty() {
         return Found::End;
@@ -246,10 +253,14 @@ pub(crate) fn read(segment: &[u8], at: usize) -> Found<'_> {
     let length = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
     let checksum = u32::from_le_bytes([c0, c1, c2, c3]);
     // Otherwise a run of zeros would be an empty record with a valid checksum.
-    if length == 0 || length > PAYLOAD_BYTES_MAX {
+    if length == 0 || length > payload_bytes_max {
         return Found::Torn;
     }
     let Some(payload) = rest.get(..length) else { return Found::Torn };
+    // Before the checksum, which a search after damage would compute for every position.
+    if !matches!(payload.first(), Some(&(KIND_MESSAGE | KIND_CHANGE))) {
+        return Found::Torn;
+    }
     if crc32fast::hash(payload) != checksum {
         return Found::Torn;
     }
@@ -257,6 +268,17 @@ pub(crate) fn read(segment: &[u8], at: usize) -> Found<'_> {
         Some(record) => Found::Record { record, end: at + FRAME_BYTES + length },
         None => Found::Torn,
     }
+}
+
+/// Returns the position of the first whole record after the damaged one at `at`, if there is one.
+///
+/// Tries the end that the damaged record's length names, then every position. A checksum of 32 bits and a plausible length
+/// make a false record unlikely; it would have to be damage that looks like one.
+pub(crate) fn resume_after(segment: &[u8], at: usize) -> Option<usize> {
+    let is_record = |at: &usize| matches!(read_up_to(segment, *at, RESUME_BYTES_MAX), Found::Record { .. });
+    let length = segment.get(at..)?.first_chunk::<4>().map(|length| u32::from_le_bytes(*length) as usize);
+    let named = length.and_then(|length| at.checked_add(FRAME_BYTES + length));
+    named.filter(is_record).or_else(|| (at + 1..segment.len()).find(is_record))
 }
 
 fn decode(payload: &[u8]) -> Option<Record<'_>> {

@@ -6,24 +6,35 @@
 use tokio::time::Instant;
 
 use super::log::Directory;
-use super::record::{Found, MAGIC, Record, read};
+use super::record::{Found, MAGIC, Record, read, resume_after};
 use super::state::{Limits, State};
 use crate::error::BrokerError;
 
-/// Returns the state at the last whole record.
+/// Returns the state by all whole records.
 pub(crate) fn recover(directory: &Directory, limits: Limits) -> Result<State, BrokerError> {
     let mut state = State::new(limits);
     let segments = directory.segments()?;
-    for (index, id) in segments.iter().enumerate() {
+    for id in &segments {
         let bytes = directory.read(*id)?;
-        let end = scan(directory, *id, &bytes, |record| match record {
+        let scanned = scan(directory, *id, &bytes, |record| match record {
             Record::Message(message) => state.seen(&message),
             Record::Change(change) => state.replay(change),
         })?;
-        if end < bytes.len() {
-            truncate_torn_end(directory, *id, &bytes, end, index + 1 == segments.len())?;
+        let torn_bytes = bytes.len() - scanned.end;
+        if scanned.damaged_bytes > 0 || (torn_bytes > 0 && segments.last() != Some(id)) {
+            let lost_bytes = scanned.damaged_bytes + torn_bytes;
+            tracing::error!(segment = id, lost_bytes, "log damaged; messages may be lost or redelivered");
+        } else if torn_bytes > 0 {
+            tracing::info!(segment = id, lost_bytes = torn_bytes, "truncated the torn end of the log");
         }
-        state.segments.found(*id, end as u64);
+        if torn_bytes > 0 {
+            directory.truncate(*id, scanned.end as u64)?;
+        }
+        state.segments.found(*id, scanned.end as u64);
+    }
+    // The end of the process may have left it to the operating system; all others were flushed when they were sealed.
+    if let Some(last) = segments.last() {
+        directory.sync(*last)?;
     }
     for id in &segments {
         let bytes = directory.read(*id)?;
@@ -37,45 +48,43 @@ pub(crate) fn recover(directory: &Directory, limits: Limits) -> Result<State, Br
     Ok(state)
 }
 
-/// Reads a segment's records up to its end or the first incomplete one; returns that position.
+#[derive(Clone, Copy, Debug, Default)]
+struct ScannedSegment {
+    /// End of the last whole record. What follows was being written when the process ended, or is damaged.
+    end: usize,
+    /// Bytes between whole records: damage, by a crash of the machine under [`crate::Flush::OsCache`] or by the disk.
+    damaged_bytes: usize,
+}
+
+/// Reads all whole records of a segment.
 fn scan(
     directory: &Directory,
     id: u64,
     bytes: &[u8],
     mut visit: impl FnMut(Record<'_>),
-) -> Result<usize, BrokerError> {
+) -> Result<ScannedSegment, BrokerError> {
     if bytes.len() < MAGIC.len() && MAGIC.starts_with(bytes) {
         // The process ended between creating the file and writing to it.
-        return Ok(0);
+        return Ok(ScannedSegment::default());
     }
     if !bytes.starts_with(MAGIC) {
         return Err(BrokerError::Foreign { path: directory.segment_path(id) });
     }
-    let mut at = MAGIC.len();
-    while let Found::Record { record, end } = read(bytes, at) {
-        visit(record);
-        at = end;
+    let mut scanned = ScannedSegment { end: MAGIC.len(), damaged_bytes: 0 };
+    loop {
+        match read(bytes, scanned.end) {
+            Found::Record { record, end } => {
+                visit(record);
+                scanned.end = end;
+            }
+            Found::End => return Ok(scanned),
+            Found::Torn => {
+                let Some(next) = resume_after(bytes, scanned.end) else { return Ok(scanned) };
+                scanned.damaged_bytes += next - scanned.end;
+                scanned.end = next;
+            }
+        }
     }
-    Ok(at)
-}
-
-/// Truncates the record that was being written when the process ended. An incomplete record elsewhere is damage, by a
-/// crash of the machine under [`crate::Flush::OsCache`] or by the disk: the rest of its segment is lost; later
-/// segments begin with checkpoints and are whole.
-fn truncate_torn_end(
-    directory: &Directory,
-    id: u64,
-    bytes: &[u8],
-    end: usize,
-    last: bool,
-) -> Result<(), BrokerError> {
-    let lost_bytes = bytes.len() - end;
-    if last {
-        tracing::info!(segment = id, lost_bytes, "truncated the torn end of the log");
-    } else {
-        tracing::error!(segment = id, lost_bytes, "segment damaged; messages may be lost");
-    }
-    directory.truncate(id, end as u64)
 }
 
 #[cfg(test)]

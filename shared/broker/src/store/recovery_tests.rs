@@ -214,6 +214,27 @@ proptest! {
         prop_assert_eq!(outline(&again), outline(&state));
         prop_assert_eq!(messages(&again), messages(&state));
     }
+
+    #[test]
+    fn a_flipped_bit_costs_the_records_that_it_hits_and_no_others(
+        count in 3..30_usize,
+        hit in any::<prop::sample::Index>(),
+    ) {
+        let mut history = History::new();
+        history.step(Step::Take { group: 0, max: 1 });
+        let from = history.segments[0].len();
+        history.step(Step::Send(count));
+        let whole = messages(&history.state);
+        // Frame, fields and body alike.
+        let segment = &mut history.segments[0];
+        let at = (from * 8) + hit.index((segment.len() - from) * 8);
+        segment[at / 8] ^= 1 << (at % 8);
+        let last = history.segments[0].len();
+        let dir = history.put(1, last);
+        let left = messages(&recovered(&dir));
+        prop_assert!(left.len() + 1 == whole.len(), "{} of {} messages", left.len(), whole.len());
+        prop_assert!(left.iter().all(|message| whole.contains(message)));
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ pub mod control;
 pub mod dead_letters;
 pub mod init;
 pub mod lag;
+mod message;
 pub mod metrics;
 pub mod monitor;
 pub mod pipeline;

@@ -18,13 +18,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::envelope::decode_batch;
 use shared::rocketmq::Code;
 use shared::rocketmq::{ClientConfig, ClientError, ConsumerConfig, DefaultContext, Message, StreamConsumer};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::write::{BoundedWriter, WriteGuard, WriteStopped};
+use crate::message;
 use crate::metrics;
 use crate::pipeline::{GatedWriter, rows};
 use crate::store::{BrokerDlqCounts, DeadLetter, DeadLetterReason, Store};
@@ -227,7 +227,7 @@ impl BrokerDlqConsumer {
 
 fn dead_letters(message: &Message) -> Vec<DeadLetter> {
     let reason = DeadLetterReason::AttemptsExhausted;
-    match decode_batch(message.payload()) {
+    match message::decode(message) {
         Ok(orders) => orders
             .iter()
             .map(|order| {

@@ -18,13 +18,13 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::envelope::EnvelopeError;
 use shared::order::AcceptedOrder;
 use shared::rocketmq::{Message, StreamConsumer};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::message::MessageFault;
 use crate::rate::RateGate;
 use crate::store::{OrderStore, StoreError};
 use receive_budget::ReceiveBudget;
@@ -61,7 +61,7 @@ pub enum PipelineError {
 #[derive(Debug)]
 struct DecodedMessage {
     message: Message,
-    content: Result<Vec<AcceptedOrder>, EnvelopeError>,
+    content: Result<Vec<AcceptedOrder>, MessageFault>,
 }
 
 impl DecodedMessage {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::envelope::decode_batch;
 use shared::retry::Backoff;
 use shared::rocketmq::StreamConsumer;
 use tokio::sync::mpsc;
@@ -12,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::receive_budget::ReceiveBudget;
 use super::{CircuitBreaker, DecodedMessage};
+use crate::message;
 use crate::metrics;
 
 const RETRY: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
@@ -52,7 +52,7 @@ pub(super) async fn receive_loop(
         let work: Vec<_> = messages
             .into_iter()
             .map(|message| {
-                let content = decode_batch(message.payload());
+                let content = message::decode(&message);
                 DecodedMessage { message, content }
             })
             .collect();

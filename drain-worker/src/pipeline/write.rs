@@ -5,7 +5,6 @@ use std::future::Future;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use shared::envelope::EnvelopeError;
 use shared::order::AcceptedOrder;
 use shared::rocketmq::Message;
 use tokio::sync::{Mutex, mpsc};
@@ -15,9 +14,10 @@ use super::gated_writer::{GatedWriter, WriteEnd, rows};
 use super::order_log;
 use super::receive_budget::ReceiveBudget;
 use super::{DecodedMessage, PipelineError};
+use crate::message::MessageFault;
 use crate::metrics;
 use crate::rate::Grant;
-use crate::store::{DeadLetter, DeadLetterReason, Fence, OrderStore, StoreError};
+use crate::store::{DeadLetter, Fence, OrderStore, StoreError};
 
 pub(super) struct Writer<S> {
     pub(super) store: Arc<S>,
@@ -53,6 +53,15 @@ impl<S: OrderStore> Writer<S> {
                 Ok(content) => {
                     pending.push_back(PendingMessage { message, orders_left: content.len() });
                     orders.extend(content);
+                }
+                Err(fault) if fault.may_be_transient() => {
+                    tracing::warn!(
+                        event = "message_damaged",
+                        message_id = message.message_id(),
+                        attempt = message.delivery_attempt(),
+                        error = %fault,
+                        "received a damaged message; the broker redelivers it"
+                    );
                 }
                 Err(error) => {
                     letters.push(dead_letter(&message, &error));
@@ -137,14 +146,13 @@ fn complete(pending: &mut VecDeque<PendingMessage>, mut orders: usize) -> Vec<Me
 }
 
 /// The dead letter of a message that is not a batch of orders: the whole body, and the reason.
-fn dead_letter(message: &Message, error: &EnvelopeError) -> DeadLetter {
-    let reason = match error {
-        EnvelopeError::UnknownVersion { .. } => DeadLetterReason::UnknownVersion,
-        EnvelopeError::TooLarge { .. }
-        | EnvelopeError::Malformed { .. }
-        | EnvelopeError::InvalidField { .. } => DeadLetterReason::MalformedMessage,
-    };
-    DeadLetter::of_message(message.message_id(), message.payload().clone(), reason, &error.to_string())
+fn dead_letter(message: &Message, fault: &MessageFault) -> DeadLetter {
+    DeadLetter::of_message(
+        message.message_id(),
+        message.payload().clone(),
+        fault.reason(),
+        &fault.to_string(),
+    )
 }
 
 /// Acks messages. A failed ack costs one redelivery, which changes nothing.

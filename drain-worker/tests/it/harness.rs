@@ -71,8 +71,9 @@ impl WorkerFixture {
         let store = Arc::new(
             Store::connect(&database.url, StoreConfig::default()).await.expect("the database opens"),
         );
-        let producer = FutureProducer::new(client.clone(), ProducerConfig::default(), DefaultContext)
-            .expect("a producer");
+        // Ten orders are compressed, as by other clients; one is not.
+        let compressing = ProducerConfig { compress_above_bytes: Some(1_024), ..ProducerConfig::default() };
+        let producer = FutureProducer::new(client.clone(), compressing, DefaultContext).expect("a producer");
         Self { broker, client, database, store, producer, rate: 100_000 }
     }
 

@@ -103,6 +103,7 @@ install_all() {
   install_mariadb
   install_jars rocketmq
   install_jars proxy
+  install_jars java-client
   install_classes
 }
 

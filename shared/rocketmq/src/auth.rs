@@ -44,6 +44,14 @@ impl Signer {
         if !config.namespace.is_empty() {
             insert(header::NAMESPACE, &config.namespace)?;
         }
+        // A key that no header can carry would leave every call unsigned.
+        if let Some(credentials) = &config.credentials
+            && authorization(credentials, "").parse::<MetadataValue<Ascii>>().is_err()
+        {
+            return Err(ClientError::Config(
+                "the access key holds characters that a header cannot carry".to_owned(),
+            ));
+        }
         if let Some(token) =
             config.credentials.as_ref().and_then(|credentials| credentials.session_token.as_ref())
         {
@@ -72,7 +80,7 @@ impl Signer {
         }
         values.push((header::DATE_TIME, date_time));
         for (name, value) in values {
-            // All three are ASCII that this client generates, except for the access key in `authorization`.
+            // All three are ASCII that this client generates; `new` has checked the access key.
             if let Ok(value) = value.parse::<MetadataValue<Ascii>>() {
                 metadata.insert(name, value);
             }

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::error::ClientError;
 use crate::protocol::{Address, AddressScheme, Endpoints};
 
 /// Host and port of a server.
@@ -140,6 +141,80 @@ impl ClientConfig {
     }
 }
 
+/// Longest configurable duration: sums of a few of them stay within the range of every clock.
+const DURATION_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// Collects the faults of a configuration, so that one error names all of them.
+#[derive(Debug, Default)]
+struct Faults(Vec<String>);
+
+impl Faults {
+    /// Records a fault unless `value` is within `min` and a year.
+    fn bound(&mut self, name: &str, value: Duration, min: Duration) {
+        if value < min {
+            self.0.push(format!("{name} is {value:?}, at least {min:?} is needed"));
+        } else if value > DURATION_MAX {
+            self.0.push(format!("{name} is more than 365 days"));
+        }
+    }
+
+    fn into_result(self) -> Result<(), ClientError> {
+        if self.0.is_empty() { Ok(()) } else { Err(ClientError::Config(self.0.join("; "))) }
+    }
+}
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+impl ClientConfig {
+    fn find_faults(&self, faults: &mut Faults) {
+        faults.bound("connect_timeout", self.connect_timeout, MILLISECOND);
+        faults.bound("request_timeout", self.request_timeout, MILLISECOND);
+        faults.bound("route_ttl", self.route_ttl, Duration::ZERO);
+        if let Some(interval) = self.stats_interval {
+            faults.bound("stats_interval", interval, MILLISECOND);
+        }
+    }
+}
+
+impl ProducerConfig {
+    /// # Errors
+    /// [`ClientError::Config`] with every fault of both configurations.
+    pub(crate) fn check(&self, client: &ClientConfig) -> Result<(), ClientError> {
+        let mut faults = Faults::default();
+        client.find_faults(&mut faults);
+        faults.bound("delivery_timeout", self.delivery_timeout, MILLISECOND);
+        faults.bound("retry.backoff_initial", self.retry.backoff_initial, Duration::ZERO);
+        faults.bound("retry.backoff_max", self.retry.backoff_max, Duration::ZERO);
+        faults.into_result()
+    }
+}
+
+impl ConsumerConfig {
+    /// # Errors
+    /// [`ClientError::Config`] with every fault of both configurations.
+    pub(crate) fn check(&self, client: &ClientConfig) -> Result<(), ClientError> {
+        let mut faults = Faults::default();
+        client.find_faults(&mut faults);
+        if self.topics.is_empty() {
+            faults.0.push("a consumer needs at least one topic".to_owned());
+        }
+        if self.group.is_empty() {
+            faults.0.push("a consumer needs a group".to_owned());
+        }
+        if !(1..=32).contains(&self.batch_size_max) {
+            faults.0.push("batch_size_max is not within 1 and 32, the broker's limits".to_owned());
+        }
+        faults.bound("invisible_duration", self.invisible_duration, MILLISECOND);
+        faults.bound("long_polling_timeout", self.long_polling_timeout, Duration::ZERO);
+        faults.bound("release_delay", self.release_delay, Duration::ZERO);
+        faults.bound("heartbeat_interval", self.heartbeat_interval, MILLISECOND);
+        if let Some(extend_max) = self.extend_max {
+            faults.bound("extend_max", extend_max, Duration::ZERO);
+        }
+        faults.into_result()
+    }
+}
+
 /// Retries of a failed call: exponential backoff with full jitter, under one deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryConfig {
@@ -176,8 +251,10 @@ pub struct ProducerConfig {
     pub delivery_timeout: Duration,
     /// Retries of failed sends.
     pub retry: RetryConfig,
-    /// Maximum bytes of one payload.
+    /// Maximum bytes of one payload, before compression.
     pub body_bytes_max: usize,
+    /// Payloads above this many bytes are compressed (zlib) where that makes them smaller; `None`: never.
+    pub compress_above_bytes: Option<usize>,
 }
 
 const QUEUE_MESSAGES: NonZeroUsize = NonZeroUsize::new(4_096).unwrap();
@@ -194,6 +271,7 @@ impl Default for ProducerConfig {
             delivery_timeout: Duration::from_secs(5),
             retry: RetryConfig::default(),
             body_bytes_max: 4 * 1024 * 1024,
+            compress_above_bytes: None,
         }
     }
 }
@@ -220,6 +298,8 @@ pub struct ConsumerConfig {
     pub prefetch_messages_max: NonZeroUsize,
     /// Interval of heartbeats.
     pub heartbeat_interval: Duration,
+    /// Maximum bytes of a decompressed body; a larger one is a [`crate::BodyFault`].
+    pub body_bytes_max: usize,
 }
 
 const PREFETCH: NonZeroUsize = NonZeroUsize::new(64).unwrap();
@@ -238,6 +318,7 @@ impl ConsumerConfig {
             release_delay: Duration::from_secs(1),
             prefetch_messages_max: PREFETCH,
             heartbeat_interval: Duration::from_secs(10),
+            body_bytes_max: 4 * 1024 * 1024,
         }
     }
 }
@@ -259,6 +340,27 @@ mod tests {
         }
         for text in ["", "host", "host:", "host:0", "host:65536", "http://host:80", ":80"] {
             assert_eq!(text.parse::<Endpoint>(), Err(EndpointSyntax), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn all_faults_of_a_configuration_are_named_at_once() {
+        let mut client = ClientConfig::new("127.0.0.1:8081".parse().expect("valid"));
+        let mut consumer = ConsumerConfig::new("drain", ["orders"]);
+        assert_eq!(ProducerConfig::default().check(&client), Ok(()));
+        assert_eq!(consumer.check(&client), Ok(()));
+        client.stats_interval = Some(Duration::ZERO);
+        client.request_timeout = Duration::MAX;
+        consumer.topics.clear();
+        consumer.heartbeat_interval = Duration::ZERO;
+        let message = consumer.check(&client).expect_err("faulty").to_string();
+        for part in ["stats_interval", "request_timeout", "at least one topic", "heartbeat_interval"] {
+            assert!(message.contains(part), "{part}: {message}");
+        }
+        let producer = ProducerConfig { delivery_timeout: Duration::MAX, ..ProducerConfig::default() };
+        let message = producer.check(&client).expect_err("faulty").to_string();
+        for part in ["stats_interval", "request_timeout", "delivery_timeout"] {
+            assert!(message.contains(part), "{part}: {message}");
         }
     }
 

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod auth;
+mod body;
 mod config;
 mod consumer;
 mod context;
@@ -29,6 +30,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+pub use body::BodyFault;
 pub use config::{
     ClientConfig, ConsumerConfig, Credentials, Endpoint, EndpointSyntax, ProducerConfig, RetryConfig, Tls,
 };
@@ -56,6 +58,7 @@ fn settings(
             platform: std::env::consts::OS.to_owned(),
             hostname: String::new(),
         }),
+        metric: None,
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::Inner;
 use super::receipt::{Receipt, SettleError};
 use super::settle::Settler;
+use crate::body::{self, BodyFault};
 use crate::protocol::{self, from_timestamp};
 use crate::transport::Transport;
 
@@ -22,6 +23,7 @@ pub struct Message {
     topic: String,
     broker: String,
     payload: Bytes,
+    body_fault: Option<BodyFault>,
     keys: Vec<String>,
     tag: Option<String>,
     properties: HashMap<String, String>,
@@ -29,7 +31,11 @@ pub struct Message {
     queue_id: i32,
     queue_offset: i64,
     born_at: Option<SystemTime>,
+    born_host: String,
     stored_at: Option<SystemTime>,
+    deliver_at: Option<SystemTime>,
+    group: Option<String>,
+    trace_context: Option<String>,
     receipt: Arc<Receipt>,
     // Not the consumer, which buffers messages: the cycle would leak both.
     settler: Arc<Settler>,
@@ -46,6 +52,16 @@ pub(super) struct MessageOrigin {
 impl Message {
     pub(super) fn new(message: protocol::Message, origin: MessageOrigin, consumer: &Arc<Inner>) -> Self {
         let system = message.system_properties.unwrap_or_default();
+        let decoded = body::decode(
+            &message.body,
+            system.body_encoding,
+            system.body_digest.as_ref(),
+            consumer.config.body_bytes_max,
+        );
+        let (payload, body_fault) = match decoded {
+            Ok(payload) => (payload, None),
+            Err(fault) => (message.body, Some(fault)),
+        };
         let receipt = Arc::new(Receipt::new(
             origin.topic.clone(),
             system.message_id,
@@ -57,7 +73,8 @@ impl Message {
         Self {
             topic: origin.topic,
             broker: origin.broker,
-            payload: message.body,
+            payload,
+            body_fault,
             keys: system.keys,
             tag: system.tag,
             properties: message.user_properties,
@@ -67,18 +84,30 @@ impl Message {
                 .unwrap_or(1),
             queue_id: system.queue_id,
             queue_offset: system.queue_offset.unwrap_or(-1),
-            born_at: system.born_timestamp.as_ref().map(from_timestamp),
-            stored_at: system.store_timestamp.as_ref().map(from_timestamp),
+            born_at: system.born_timestamp.as_ref().and_then(from_timestamp),
+            born_host: system.born_host,
+            stored_at: system.store_timestamp.as_ref().and_then(from_timestamp),
+            deliver_at: system.delivery_timestamp.as_ref().and_then(from_timestamp),
+            group: system.message_group,
+            trace_context: system.trace_context,
             receipt,
             settler: consumer.settler.clone(),
             release_delay: consumer.config.release_delay,
         }
     }
 
-    /// Content of the message.
+    /// Content of the message, decompressed. If [`Message::body_fault`] returns a fault, the bytes as they came.
     #[must_use]
     pub const fn payload(&self) -> &Bytes {
         &self.payload
+    }
+
+    /// The reason why the payload is not what the producer sent; `None` for a sound message.
+    ///
+    /// A redelivery helps against [`BodyFault::DigestMismatch`] only if the body was changed on its way.
+    #[must_use]
+    pub const fn body_fault(&self) -> Option<BodyFault> {
+        self.body_fault
     }
 
     /// Topic of the message.
@@ -111,6 +140,24 @@ impl Message {
         self.properties.get(name).map(String::as_str)
     }
 
+    /// All user properties.
+    #[must_use]
+    pub const fn properties(&self) -> &HashMap<String, String> {
+        &self.properties
+    }
+
+    /// Message group, within which a FIFO topic keeps the order.
+    #[must_use]
+    pub fn group(&self) -> Option<&str> {
+        self.group.as_deref()
+    }
+
+    /// Trace context of the producer, such as a W3C `traceparent`.
+    #[must_use]
+    pub fn trace_context(&self) -> Option<&str> {
+        self.trace_context.as_deref()
+    }
+
     /// Number of this delivery, from 1.
     #[must_use]
     pub const fn delivery_attempt(&self) -> u32 {
@@ -127,6 +174,18 @@ impl Message {
     #[must_use]
     pub const fn born_at(&self) -> Option<SystemTime> {
         self.born_at
+    }
+
+    /// Host of the producer, as the producer or the broker says; empty if neither does.
+    #[must_use]
+    pub fn born_host(&self) -> &str {
+        &self.born_host
+    }
+
+    /// Instant from which the broker delivers a delayed message, by the broker's clock.
+    #[must_use]
+    pub const fn deliver_at(&self) -> Option<SystemTime> {
+        self.deliver_at
     }
 
     /// Instant at which the broker stored the message, by the broker's clock.

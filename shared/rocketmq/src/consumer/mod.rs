@@ -79,7 +79,7 @@ impl StreamConsumer {
         config: ConsumerConfig,
         context: impl ClientContext,
     ) -> Result<Self, ClientError> {
-        validate(&config)?;
+        config.check(&client)?;
         let client = Arc::new(client);
         let counters = Arc::new(Counters::default());
         let context: Arc<dyn ClientContext> = Arc::new(context);
@@ -217,23 +217,6 @@ impl std::fmt::Debug for StreamConsumer {
             .field("group", &self.inner.config.group)
             .finish_non_exhaustive()
     }
-}
-
-fn validate(config: &ConsumerConfig) -> Result<(), ClientError> {
-    let invalid = |what: &str| Err(ClientError::Config(what.to_owned()));
-    if config.topics.is_empty() {
-        return invalid("a consumer needs at least one topic");
-    }
-    if config.group.is_empty() {
-        return invalid("a consumer needs a group");
-    }
-    if !(1..=32).contains(&config.batch_size_max) {
-        return invalid("batch_size_max must be 1 to 32, the broker's limit");
-    }
-    if config.invisible_duration.is_zero() || config.heartbeat_interval.is_zero() {
-        return invalid("invisible_duration and heartbeat_interval must not be zero");
-    }
-    Ok(())
 }
 
 impl Inner {

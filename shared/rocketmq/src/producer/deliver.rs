@@ -5,10 +5,10 @@ use std::time::{Duration, SystemTime};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{Delivery, FutureRecord, Inner, Undelivered};
+use crate::body;
 use crate::error::{ClientError, SendError, check};
 use crate::protocol::{
-    Encoding, Message, MessageType, SendMessageRequest, SendMessageResponse, SystemProperties, path,
-    timestamp,
+    Encoding, Message, SendMessageRequest, SendMessageResponse, SystemProperties, path, timestamp,
 };
 
 /// Minimum time for an attempt: with less, it would only add load.
@@ -86,6 +86,12 @@ impl Inner {
     }
 
     fn message(&self, record: &FutureRecord, message_id: String) -> Message {
+        let compressed = self
+            .config
+            .compress_above_bytes
+            .filter(|above| record.payload.len() > *above)
+            .and_then(|_above| body::compress(&record.payload));
+        let encoding = if compressed.is_some() { Encoding::Gzip } else { Encoding::Identity };
         Message {
             topic: Some(self.routes.resource(&record.topic)),
             user_properties: record.properties.clone(),
@@ -93,12 +99,15 @@ impl Inner {
                 tag: record.tag.clone(),
                 keys: record.keys.clone(),
                 message_id,
-                body_encoding: Encoding::Identity.into(),
-                message_type: MessageType::Normal.into(),
+                body_encoding: encoding.into(),
+                message_type: record.message_type().into(),
                 born_timestamp: Some(timestamp(SystemTime::now())),
+                delivery_timestamp: record.deliver_at.map(timestamp),
+                message_group: record.group.clone(),
+                trace_context: record.trace_context.clone(),
                 ..SystemProperties::default()
             }),
-            body: record.payload.clone(),
+            body: compressed.unwrap_or_else(|| record.payload.clone()),
         }
     }
 }

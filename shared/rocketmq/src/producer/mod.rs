@@ -52,6 +52,13 @@ struct Inner {
     closed: CancellationToken,
 }
 
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Ends the task that reports statistics.
+        self.closed.cancel();
+    }
+}
+
 /// The broker's acknowledgement of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
@@ -79,6 +86,7 @@ impl FutureProducer {
         config: ProducerConfig,
         context: impl ClientContext,
     ) -> Result<Self, ClientError> {
+        config.check(&client)?;
         let client = Arc::new(client);
         let counters = Arc::new(Counters::default());
         let transports = Arc::new(Transports::new(client.clone(), &ids::client_id("producer"))?);
@@ -104,7 +112,9 @@ impl FutureProducer {
             deliveries: TaskTracker::new(),
             closed: CancellationToken::new(),
         });
-        inner.clone().report_statistics();
+        if let Some(interval) = inner.client.stats_interval {
+            crate::report_statistics(interval, &inner.closed, &inner.counters, &inner.context);
+        }
         Ok(Self { inner })
     }
 
@@ -256,12 +266,6 @@ impl Inner {
             }
         }
     }
-
-    fn report_statistics(self: Arc<Self>) {
-        if let Some(interval) = self.client.stats_interval {
-            crate::report_statistics(interval, &self.closed, &self.counters, &self.context);
-        }
-    }
 }
 
 /// Resolves when the broker acknowledged the message, or its delivery failed. Dropping it does not cancel the delivery.
@@ -279,5 +283,28 @@ impl Future for DeliveryFuture {
             // The runtime was dropped, and with it the delivery and its record.
             Err((SendError::Closed, Box::new(FutureRecord::to(""))))
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct HeldContext(#[allow(dead_code, reason = "counts the context's owners")] Arc<()>);
+
+    impl ClientContext for HeldContext {}
+
+    #[tokio::test(start_paused = true)]
+    async fn a_dropped_producer_ends_its_statistics() {
+        let mut client = ClientConfig::new("127.0.0.1:1".parse().expect("valid"));
+        client.stats_interval = Some(Duration::from_secs(1));
+        let held = Arc::new(());
+        let producer =
+            FutureProducer::new(client, ProducerConfig::default(), HeldContext(held.clone())).expect("valid");
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!(Arc::strong_count(&held), 2);
+        drop(producer);
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!(Arc::strong_count(&held), 1);
     }
 }

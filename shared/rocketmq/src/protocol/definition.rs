@@ -67,6 +67,15 @@ pub enum Encoding {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Enumeration)]
 #[repr(i32)]
+pub enum DigestType {
+    Unspecified = 0,
+    Crc32 = 1,
+    Md5 = 2,
+    Sha1 = 3,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Enumeration)]
+#[repr(i32)]
 pub enum Language {
     Unspecified = 0,
     Rust = 5,
@@ -148,6 +157,16 @@ pub struct SubscriptionEntry {
     pub expression: Option<FilterExpression>,
 }
 
+/// Digest of a body as it is transferred: compressed, if it is.
+#[derive(Clone, PartialEq, Eq, ProstMessage)]
+pub struct Digest {
+    #[prost(enumeration = "DigestType", tag = "1")]
+    pub r#type: i32,
+    /// Hex digits, upper case.
+    #[prost(string, tag = "2")]
+    pub checksum: String,
+}
+
 /// A message's attributes besides body and user properties.
 #[derive(Clone, PartialEq, ProstMessage)]
 pub struct SystemProperties {
@@ -159,6 +178,8 @@ pub struct SystemProperties {
     /// Chosen by the client, unique, required.
     #[prost(string, tag = "3")]
     pub message_id: String,
+    #[prost(message, optional, tag = "4")]
+    pub body_digest: Option<Digest>,
     #[prost(enumeration = "Encoding", tag = "5")]
     pub body_encoding: i32,
     #[prost(enumeration = "MessageType", tag = "6")]

@@ -185,12 +185,46 @@ pub struct NotifyClientTerminationResponse {
     pub status: Option<Status>,
 }
 
-/// Maximum deliveries of a message.
+/// Attempts of a send, or deliveries of a message.
 #[derive(Clone, PartialEq, ProstMessage)]
 pub struct RetryPolicy {
-    /// The first delivery included.
+    /// The first attempt included.
     #[prost(int32, tag = "1")]
     pub max_attempts: i32,
+    #[prost(oneof = "RetryStrategy", tags = "2, 3")]
+    pub strategy: Option<RetryStrategy>,
+}
+
+#[derive(Clone, PartialEq, Oneof)]
+pub enum RetryStrategy {
+    #[prost(message, tag = "2")]
+    Exponential(ExponentialBackoff),
+    #[prost(message, tag = "3")]
+    Customized(CustomizedBackoff),
+}
+
+#[derive(Clone, PartialEq, ProstMessage)]
+pub struct ExponentialBackoff {
+    #[prost(message, optional, tag = "1")]
+    pub initial: Option<Duration>,
+    #[prost(message, optional, tag = "2")]
+    pub max: Option<Duration>,
+    #[prost(float, tag = "3")]
+    pub multiplier: f32,
+}
+
+#[derive(Clone, PartialEq, ProstMessage)]
+pub struct CustomizedBackoff {
+    /// Delay after each attempt; the last one holds for all further attempts.
+    #[prost(message, repeated, tag = "1")]
+    pub next: Vec<Duration>,
+}
+
+/// The server's wish for the client's own metrics.
+#[derive(Clone, Copy, PartialEq, Eq, ProstMessage)]
+pub struct Metric {
+    #[prost(bool, tag = "1")]
+    pub on: bool,
 }
 
 #[derive(Clone, PartialEq, ProstMessage)]
@@ -248,6 +282,8 @@ pub struct Settings {
     pub pub_sub: Option<PubSub>,
     #[prost(message, optional, tag = "7")]
     pub user_agent: Option<UserAgent>,
+    #[prost(message, optional, tag = "8")]
+    pub metric: Option<Metric>,
 }
 
 #[derive(Clone, PartialEq, Oneof)]

@@ -56,6 +56,11 @@ pub(crate) async fn embedded() -> BrokerFixture {
 
 /// Returns `None`, and prints why, if no real broker is configured.
 pub(crate) async fn real(case: &str) -> Option<BrokerFixture> {
+    real_of_type(case, "NORMAL").await
+}
+
+/// The same with a topic of another type, FIFO or DELAY.
+pub(crate) async fn real_of_type(case: &str, topic_type: &str) -> Option<BrokerFixture> {
     let variable = |name: &str| std::env::var(name).ok();
     let (Some(endpoint), Some(stack)) =
         (variable("SPILLWAY_TEST_ROCKETMQ_ENDPOINT"), variable("SPILLWAY_TEST_STACK"))
@@ -72,7 +77,12 @@ pub(crate) async fn real(case: &str) -> Option<BrokerFixture> {
     let case: String = case.chars().take(40).collect();
     let topic = format!("c_{case}_{run:08x}");
     let group = format!("{topic}_g");
-    stack_call(&stack, &["topic", &topic, "--queues", &QUEUES.to_string(), "--group", &group]).await;
+    let queues = QUEUES.to_string();
+    let arguments = ["topic", &topic, "--queues", &queues, "--type", topic_type, "--group", &group];
+    stack_call(&stack, &arguments).await;
+    if topic_type == "FIFO" {
+        stack_call(&stack, &["group", &group, "--fifo"]).await;
+    }
     Some(BrokerFixture {
         client,
         topic,

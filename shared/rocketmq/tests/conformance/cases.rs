@@ -11,28 +11,7 @@ use spillway_rocketmq::{
 };
 use tokio::time::{Instant, timeout};
 
-use crate::brokers::{self, BrokerFixture, QUEUES};
-
-/// A test for each case on each broker.
-macro_rules! on_both {
-    ($($case:ident),* $(,)?) => {
-        mod embedded {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $case() {
-                super::$case(super::brokers::embedded().await).await;
-            })*
-        }
-
-        mod real {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $case() {
-                if let Some(fixture) = super::brokers::real(stringify!($case)).await {
-                    super::$case(fixture).await;
-                }
-            })*
-        }
-    };
-}
+use crate::brokers::{BrokerFixture, QUEUES};
 
 on_both!(
     a_message_arrives_as_it_was_sent,

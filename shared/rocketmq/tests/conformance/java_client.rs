@@ -1,0 +1,114 @@
+//! The official Java client as a child process; see `OfficialClient.java` for its line protocol.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use spillway_rocketmq::ClientConfig;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::time::timeout;
+
+const ANSWER_MAX: Duration = Duration::from_secs(90);
+
+/// A message as the Java client shows it, or is to send it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PlainMessage {
+    pub(crate) tag: Option<String>,
+    /// Joined by commas.
+    pub(crate) keys: Option<String>,
+    /// `a=b,c=d`, sorted.
+    pub(crate) properties: Option<String>,
+    pub(crate) group: Option<String>,
+    pub(crate) body: Vec<u8>,
+}
+
+pub(crate) struct JavaClient {
+    commands: ChildStdin,
+    answers: Lines<BufReader<ChildStdout>>,
+    _process: Child,
+}
+
+impl JavaClient {
+    /// Returns `None`, and prints why, without the client's jars.
+    pub(crate) fn start(client: &ClientConfig) -> Option<Self> {
+        let Ok(jars) = std::env::var("SPILLWAY_TEST_JAVA_CLIENT") else {
+            println!("skipped: SPILLWAY_TEST_JAVA_CLIENT is not set");
+            return None;
+        };
+        let mut command = Command::new("java");
+        command
+            .args(["-XX:TieredStopAtLevel=1", "-Drocketmq.log.level=OFF", "-cp", &format!("{jars}/*")])
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformance/OfficialClient.java"))
+            .arg(client.endpoint.to_string());
+        if let Some(credentials) = &client.credentials {
+            command.args([&credentials.access_key, &credentials.secret_key]);
+        }
+        let mut process = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("java starts");
+        let commands = process.stdin.take().expect("piped");
+        let answers = BufReader::new(process.stdout.take().expect("piped")).lines();
+        Some(Self { commands, answers, _process: process })
+    }
+
+    /// Sends `message` to `topic`, delivered `delay` later.
+    pub(crate) async fn send(&mut self, topic: &str, message: &PlainMessage, delay: Option<Duration>) {
+        let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
+        let command = [
+            "send".to_owned(),
+            topic.to_owned(),
+            text(&message.tag),
+            text(&message.keys),
+            text(&message.properties),
+            text(&message.group),
+            delay.map_or_else(|| "-".to_owned(), |delay| delay.as_millis().to_string()),
+            hex::encode(&message.body),
+        ];
+        self.execute(&command.join("\t")).await;
+    }
+
+    pub(crate) async fn subscribe(&mut self, group: &str, topic: &str, tags: &str) {
+        self.execute(&format!("subscribe\t{group}\t{topic}\ttag\t{tags}")).await;
+    }
+
+    /// Receives and acks `count` messages.
+    pub(crate) async fn receive(&mut self, group: &str, count: usize) -> Vec<PlainMessage> {
+        let lines = self.execute(&format!("receive\t{group}\t{count}")).await;
+        lines.iter().map(|line| read(line)).collect()
+    }
+
+    /// Returns the lines before `ok`.
+    async fn execute(&mut self, command: &str) -> Vec<String> {
+        self.commands.write_all(format!("{command}\n").as_bytes()).await.expect("the client reads");
+        let mut lines = Vec::new();
+        loop {
+            let line = timeout(ANSWER_MAX, self.answers.next_line()).await.expect("the client responds");
+            let line = line.expect("readable").expect("the client runs");
+            match line.split('\t').next() {
+                Some("ok") => return lines,
+                Some("message") => lines.push(line),
+                Some("error") => panic!("{command}: {line}"),
+                // The client's own log.
+                _ => println!("java: {line}"),
+            }
+        }
+    }
+}
+
+fn read(line: &str) -> PlainMessage {
+    let [_kind, _id, tag, keys, properties, group, _attempt, body] = line.split('\t').collect::<Vec<_>>()[..]
+    else {
+        panic!("not a message: {line}");
+    };
+    let text = |word: &str| (word != "-").then(|| word.to_owned());
+    PlainMessage {
+        tag: text(tag),
+        keys: text(keys),
+        properties: text(properties),
+        group: text(group),
+        body: hex::decode(body).expect("hex"),
+    }
+}

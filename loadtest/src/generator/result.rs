@@ -22,7 +22,7 @@ pub(crate) struct PlayedPlan {
     pub schedule: SendSchedule,
     pub workload: Workload,
     pub shard: Shard,
-    /// Of all processes.
+    /// The sum over all processes.
     pub threads: usize,
     pub interval_ms: u32,
     pub send_delay_p999_us_max: u32,

@@ -1,4 +1,4 @@
-//! A lone broker.
+//! A single broker.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::storage::Storage;
 use super::store::DEAD_LETTER_PREFIX;
 use super::topology::{MASTER_ID, Member, Topology};
 
-/// Name of a lone broker.
+/// Name of a single broker in routes.
 const NAME: &str = "embedded";
 
 /// A running broker. Dropping it stops it immediately, like a kill: see [`Broker::abort`].

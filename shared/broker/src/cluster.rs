@@ -52,7 +52,7 @@ impl ClusterConfig {
 pub struct Cluster {
     config: ClusterConfig,
     topology: Arc<Topology>,
-    /// Of the masters; `None` while one is stopped.
+    /// The masters' stores; `None` while a master is stopped.
     storages: Vec<Option<Storage>>,
     /// One for each broker, or one for all; `None` while its broker is stopped.
     servers: Vec<Option<Server>>,

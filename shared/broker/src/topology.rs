@@ -16,7 +16,7 @@ pub(crate) struct Member {
     pub(crate) endpoint: Option<(String, u16)>,
 }
 
-/// Every broker of a cluster, by number. A lone broker is a cluster of one.
+/// Every broker of a cluster, by number. A single broker is a cluster of one.
 #[derive(Debug)]
 pub(crate) struct Topology {
     members: Vec<Member>,

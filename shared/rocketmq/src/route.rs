@@ -10,9 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::config::{ClientConfig, Endpoint};
 use crate::error::{ClientError, check};
 use crate::freeze_aware_instant::FreezeAwareInstant;
-use crate::protocol::{
-    Broker, MessageQueue, Permission, QueryRouteRequest, QueryRouteResponse, Resource, path,
-};
+use crate::protocol::{MessageQueue, Permission, QueryRouteRequest, QueryRouteResponse, Resource, path};
 use crate::transport::Transports;
 
 /// The brokers of a topic.
@@ -28,10 +26,17 @@ pub(crate) struct Route {
     next_read: AtomicUsize,
 }
 
+/// A broker as a route names it. Several brokers share an endpoint behind a proxy in cluster mode.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct BrokerKey {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) name: String,
+}
+
 /// The broker and queue of a call.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
-    pub(crate) endpoint: Endpoint,
+    pub(crate) broker: Arc<BrokerKey>,
     pub(crate) queue: MessageQueue,
 }
 
@@ -50,15 +55,14 @@ impl Route {
             let endpoint = broker.endpoints.as_ref().and_then(Endpoint::from_protocol);
             let endpoint = endpoint.unwrap_or_else(|| config.endpoint.clone());
             let permission = queue.permission();
-            let target = Target { endpoint, queue };
+            let key = Arc::new(BrokerKey { endpoint, name: broker.name });
+            let target = Target { broker: key.clone(), queue };
             if matches!(permission, Permission::Write | Permission::ReadWrite) {
                 route.writable.push(target.clone());
             }
             if matches!(permission, Permission::Read | Permission::ReadWrite) {
-                route.queues.push((broker.name.clone(), target.queue.id));
-                let name =
-                    |target: &Target| target.queue.broker.as_ref().map(|Broker { name, .. }| name.clone());
-                if !route.readable.iter().any(|known| name(known) == name(&target)) {
+                route.queues.push((key.name.clone(), target.queue.id));
+                if !route.readable.iter().any(|known| known.broker.name == key.name) {
                     route.readable.push(target);
                 }
             }
@@ -74,7 +78,7 @@ impl Route {
 
     /// Endpoints of the writable queues, each once.
     pub(crate) fn write_endpoints(&self) -> BTreeSet<&Endpoint> {
-        self.writable.iter().map(|target| &target.endpoint).collect()
+        self.writable.iter().map(|target| &target.broker.endpoint).collect()
     }
 
     /// Returns the next broker to receive from, round robin.

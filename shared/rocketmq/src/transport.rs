@@ -102,10 +102,6 @@ impl Transport {
         Ok(Self { endpoint, connector, signer, current: Mutex::new(Connection { generation: 0, channel }) })
     }
 
-    pub(crate) const fn endpoint(&self) -> &Endpoint {
-        &self.endpoint
-    }
-
     fn current(&self) -> Connection {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -1,17 +1,20 @@
 //! Extends the invisible duration of messages that the client holds.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::receipt::{Receipt, SettleError};
-use super::settle::SettleClient;
+use super::settle::SettleCalls;
 use crate::config::ConsumerConfig;
+use crate::route::BrokerKey;
 
-/// Maximum extensions in flight.
+/// Maximum extensions in flight to one broker.
 const EXTENSIONS_MAX: usize = 16;
 
 /// The held messages, and the task that extends them.
@@ -25,7 +28,7 @@ pub(super) struct InvisibilityExtender {
 impl InvisibilityExtender {
     pub(super) fn start(
         config: &ConsumerConfig,
-        client: Arc<SettleClient>,
+        calls: Arc<SettleCalls>,
         closed: &CancellationToken,
     ) -> Arc<Self> {
         let extender = Arc::new(Self { held: Mutex::default(), enabled: config.extend_max.is_some() });
@@ -36,8 +39,15 @@ impl InvisibilityExtender {
                 // Six rounds in each duration, and an extension below half of it: several rounds may fail.
                 let mut rounds = tokio::time::interval(invisible / 6);
                 rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+                let mut running: HashMap<Arc<BrokerKey>, JoinHandle<()>> = HashMap::new();
                 while closed.run_until_cancelled(rounds.tick()).await.is_some() {
-                    extender.round(&client, invisible, extend_max).await;
+                    running.retain(|_, round| !round.is_finished());
+                    for (broker, due) in extender.due(invisible, extend_max) {
+                        // A broker that does not answer delays its own messages only.
+                        running
+                            .entry(broker)
+                            .or_insert_with(|| tokio::spawn(extend(calls.clone(), due, invisible)));
+                    }
                 }
             });
         }
@@ -50,31 +60,38 @@ impl InvisibilityExtender {
         }
     }
 
-    async fn round(&self, client: &SettleClient, invisible: Duration, extend_max: Duration) {
+    /// Returns the receipts to extend now, by broker.
+    fn due(&self, invisible: Duration, extend_max: Duration) -> HashMap<Arc<BrokerKey>, Vec<Arc<Receipt>>> {
         let now = Instant::now();
-        let mut due = Vec::new();
+        let mut due: HashMap<_, Vec<_>> = HashMap::new();
         self.held.lock().unwrap_or_else(PoisonError::into_inner).retain(|held| {
             let Some(receipt) = held.upgrade().filter(|receipt| !receipt.is_settled()) else { return false };
             if receipt.hidden_until() < now + invisible / 2 && receipt.received_at + extend_max > now {
-                due.push(receipt);
+                due.entry(receipt.broker.clone()).or_default().push(receipt);
             }
             true
         });
-        stream::iter(due)
-            .for_each_concurrent(EXTENSIONS_MAX, |receipt| async move {
-                if receipt.is_settled() {
-                    return;
-                }
-                match client.extend(&receipt, invisible).await {
-                    Ok(()) => client.counters.extended.add(1),
-                    Err(error) => {
-                        client.counters.extend_failures.add(1);
-                        if let SettleError::Client(error) = error {
-                            client.context.error(&error, "extending a message");
-                        }
+        due
+    }
+}
+
+/// Extends the receipts of one broker.
+async fn extend(calls: Arc<SettleCalls>, due: Vec<Arc<Receipt>>, invisible: Duration) {
+    let calls = &calls;
+    stream::iter(due)
+        .for_each_concurrent(EXTENSIONS_MAX, |receipt| async move {
+            if receipt.is_settled() {
+                return;
+            }
+            match calls.extend(&receipt, invisible).await {
+                Ok(()) => calls.counters.extended.add(1),
+                Err(error) => {
+                    calls.counters.extend_failures.add(1);
+                    if let SettleError::Client(error) = error {
+                        calls.context.error(&error, "extending a message");
                     }
                 }
-            })
-            .await;
-    }
+            }
+        })
+        .await;
 }

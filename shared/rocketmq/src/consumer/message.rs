@@ -12,6 +12,7 @@ use super::receipt::{Receipt, SettleError};
 use super::settle::Settler;
 use crate::body::{self, BodyFault};
 use crate::protocol::{self, from_timestamp};
+use crate::route::BrokerKey;
 use crate::transport::Transport;
 
 /// A message of a consumer group, hidden from the group's other members while this client holds it.
@@ -21,7 +22,6 @@ use crate::transport::Transport;
 #[must_use = "dropping a message nacks it"]
 pub struct Message {
     topic: String,
-    broker: String,
     payload: Bytes,
     body_fault: Option<BodyFault>,
     keys: Vec<String>,
@@ -45,7 +45,7 @@ pub struct Message {
 pub(super) struct MessageOrigin {
     pub(super) topic: String,
     pub(super) transport: Arc<Transport>,
-    pub(super) broker: String,
+    pub(super) broker: Arc<BrokerKey>,
     pub(super) hidden_until: Instant,
 }
 
@@ -66,13 +66,13 @@ impl Message {
             origin.topic.clone(),
             system.message_id,
             system.receipt_handle.unwrap_or_default(),
+            origin.broker,
             origin.transport,
             origin.hidden_until,
         ));
         consumer.extender.watch(&receipt);
         Self {
             topic: origin.topic,
-            broker: origin.broker,
             payload,
             body_fault,
             keys: system.keys,
@@ -167,7 +167,7 @@ impl Message {
     /// Broker name, queue number and queue offset; -1 if the server did not send it.
     #[must_use]
     pub fn position(&self) -> (&str, i32, i64) {
-        (&self.broker, self.queue_id, self.queue_offset)
+        (&self.receipt.broker.name, self.queue_id, self.queue_offset)
     }
 
     /// Instant at which the producer created the message, by the producer's clock.
@@ -217,7 +217,7 @@ impl Message {
     /// [`SettleError`]: the broker redelivers it when its invisible duration expires.
     pub async fn nack(self, delay: Duration) -> Result<(), SettleError> {
         self.receipt.settle();
-        self.settler.nack(self.receipt.clone(), delay).await
+        self.settler.nack(&self.receipt, delay).await
     }
 
     /// Extends the invisible duration to `duration` from now.
@@ -225,7 +225,7 @@ impl Message {
     /// # Errors
     /// [`SettleError`]: the previous invisible duration still applies.
     pub async fn extend(&mut self, duration: Duration) -> Result<(), SettleError> {
-        self.settler.client().extend(&self.receipt, duration).await
+        self.settler.calls().extend(&self.receipt, duration).await
     }
 }
 

@@ -99,15 +99,14 @@ impl StreamConsumer {
             crate::settings(&client, ClientType::SimpleConsumer, PubSub::Subscription(subscription));
         let closed = CancellationToken::new();
         let tasks = TaskTracker::new();
-        let settle_client = Arc::new(settle::SettleClient {
-            transports: transports.clone(),
+        let calls = Arc::new(settle::SettleCalls {
             group: group.clone(),
             request_timeout: client.request_timeout,
             counters: counters.clone(),
             context: context.clone(),
         });
-        let settler = Arc::new(Settler::start(settle_client.clone(), &tasks));
-        let extender = InvisibilityExtender::start(&config, settle_client, &closed);
+        let settler = Arc::new(Settler::start(calls.clone(), &tasks));
+        let extender = InvisibilityExtender::start(&config, calls, &closed);
         let inner = Arc::new(Inner {
             client,
             config,
@@ -131,7 +130,7 @@ impl StreamConsumer {
                 return Err(ClientError::Config(format!("topic {topic} has no readable queue")));
             }
             for target in route.read_targets() {
-                inner.session(&target.endpoint)?.ensure(bound).await?;
+                inner.session(&target.broker.endpoint)?.ensure(bound).await?;
             }
         }
         inner.heartbeat().await?;

@@ -38,8 +38,7 @@ impl StreamConsumer {
             let route = self.inner.routes.get(topic, self.inner.client.request_timeout).await?;
             found.queues += route.queues().len();
             for target in route.read_targets() {
-                let broker =
-                    target.queue.broker.as_ref().map(|broker| broker.name.as_str()).unwrap_or_default();
+                let broker = &target.broker.name;
                 let queues =
                     route.queues().iter().filter(|(name, _)| name == broker).map(|(_, id)| *id).collect();
                 found.waiting += self.inner.probe(topic, target, queues).await?;

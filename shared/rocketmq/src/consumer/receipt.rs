@@ -7,6 +7,8 @@ use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use crate::error::ClientError;
+use crate::protocol::Code;
+use crate::route::BrokerKey;
 use crate::transport::Transport;
 
 /// A message could not be settled. The broker redelivers it when its invisible duration expires.
@@ -20,10 +22,21 @@ pub enum SettleError {
     Client(#[from] ClientError),
 }
 
+impl SettleError {
+    /// Distinguishes an expired receipt from other errors.
+    pub(super) fn from_call(error: ClientError) -> Self {
+        match error {
+            ClientError::Status { code: Code::INVALID_RECEIPT_HANDLE, message } => Self::Expired(message),
+            other => Self::Client(other),
+        }
+    }
+}
+
 /// The broker's handle of one delivery, which every extension replaces.
 pub(super) struct Receipt {
     pub(super) topic: String,
     pub(super) message_id: String,
+    pub(super) broker: Arc<BrokerKey>,
     pub(super) transport: Arc<Transport>,
     pub(super) received_at: Instant,
     /// Locked during a call that replaces the handle.
@@ -37,12 +50,14 @@ impl Receipt {
         topic: String,
         message_id: String,
         handle: String,
+        broker: Arc<BrokerKey>,
         transport: Arc<Transport>,
         hidden_until: Instant,
     ) -> Self {
         Self {
             topic,
             message_id,
+            broker,
             transport,
             received_at: Instant::now(),
             handle: Mutex::new(handle),

@@ -41,7 +41,7 @@ impl Inner {
         max: usize,
         invisible: Duration,
     ) -> Result<Vec<Message>, ClientError> {
-        let session = self.session(&target.endpoint)?;
+        let session = self.session(&target.broker.endpoint)?;
         session.ensure(self.client.request_timeout).await?;
         let max = max.clamp(1, usize::from(self.config.batch_size_max));
         let request = ReceiveMessageRequest {
@@ -75,7 +75,7 @@ impl Inner {
         request: ReceiveMessageRequest,
         invisible: Duration,
     ) -> Result<Vec<Message>, ClientError> {
-        let transport = self.transports.get(&target.endpoint)?;
+        let transport = self.transports.get(&target.broker.endpoint)?;
         let bound = self.config.long_polling_timeout.max(POLL_MIN) + POLL_MARGIN;
         let mut responses = transport
             .server_stream::<_, ReceiveMessageResponse>(path::RECEIVE_MESSAGE, request, bound)
@@ -97,12 +97,7 @@ impl Inner {
                     let origin = MessageOrigin {
                         topic: topic.to_owned(),
                         transport: transport.clone(),
-                        broker: target
-                            .queue
-                            .broker
-                            .as_ref()
-                            .map(|broker| broker.name.clone())
-                            .unwrap_or_default(),
+                        broker: target.broker.clone(),
                         hidden_until: Instant::now() + invisible,
                     };
                     messages.push(Message::new(*message, origin, self));

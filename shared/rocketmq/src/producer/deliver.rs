@@ -67,7 +67,7 @@ impl Inner {
         let target = route
             .write_target()
             .ok_or_else(|| ClientError::Config(format!("topic {topic} has no writable queue")))?;
-        let transport = self.transports.get(&target.endpoint)?;
+        let transport = self.transports.get(&target.broker.endpoint)?;
         let bound = deadline.saturating_duration_since(Instant::now());
         if bound < TRY_MIN {
             // A call that times out immediately would replace a sound connection.

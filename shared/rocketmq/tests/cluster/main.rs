@@ -1,0 +1,6 @@
+//! The client on clusters of embedded brokers, of which some are slow, half dead or dead.
+
+#![allow(clippy::expect_used, reason = "a test says what it expects")]
+
+mod acks;
+mod fixture;

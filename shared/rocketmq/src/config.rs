@@ -247,7 +247,8 @@ pub struct ProducerConfig {
     pub queue_bytes_max: NonZeroUsize,
     /// Maximum sends in flight.
     pub in_flight_max: NonZeroUsize,
-    /// Deadline of a delivery, from enqueueing to the broker's response, queueing and retries included.
+    /// Deadline of a delivery, from enqueueing to the broker's response, queueing and retries included. A queued message
+    /// that could no longer be acknowledged in time is not sent.
     pub delivery_timeout: Duration,
     /// Retries of failed sends.
     pub retry: RetryConfig,

@@ -98,7 +98,7 @@ pub enum SendError {
     /// the message.
     #[error("not delivered after {attempts} attempts: {error}")]
     Delivery {
-        /// Attempts made.
+        /// Attempts made; 0: nothing was sent.
         attempts: u32,
         /// Error of the last attempt.
         #[source]

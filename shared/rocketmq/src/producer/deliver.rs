@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep};
 
 use super::{Delivery, FutureRecord, Inner, Undelivered};
 use crate::body;
@@ -18,7 +18,8 @@ impl Inner {
     pub(super) async fn deliver(&self, record: FutureRecord) -> Result<Delivery, Undelivered> {
         let deadline = Instant::now() + self.config.delivery_timeout;
         let late = ClientError::Timeout { call: "SendMessage", after: self.config.delivery_timeout };
-        let Ok(_permit) = timeout_at(deadline, self.in_flight.acquire()).await else {
+        // Without a place in time nothing is sent: it would only cost the broker's time.
+        let Some(_place) = self.in_flight.place(deadline).await else {
             self.counters.send_failures.add(1);
             return Err((SendError::Delivery { attempts: 0, error: late }, Box::new(record)));
         };
@@ -29,11 +30,12 @@ impl Inner {
         let mut last = late;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            if left < TRY_MIN || attempts >= self.config.retry.attempts_max {
+            let out_of_time = left < TRY_MIN || (attempts > 0 && !self.in_flight.may_retry(deadline));
+            if out_of_time || attempts >= self.config.retry.attempts_max {
                 break;
             }
             attempts += 1;
-            match self.attempt(&record.topic, &message, left.min(self.client.request_timeout)).await {
+            match self.attempt(&record.topic, &message, deadline).await {
                 Ok(queue_offset) => {
                     self.counters.sent.add(1);
                     return Ok(Delivery { message_id, queue_offset, attempts });
@@ -61,20 +63,33 @@ impl Inner {
         Err((SendError::Delivery { attempts, error: last }, Box::new(record)))
     }
 
-    async fn attempt(&self, topic: &str, message: &Message, bound: Duration) -> Result<i64, ClientError> {
-        let deadline = Instant::now() + bound;
-        let route = self.routes.get(topic, bound).await?;
+    async fn attempt(&self, topic: &str, message: &Message, deadline: Instant) -> Result<i64, ClientError> {
+        let bound = || deadline.saturating_duration_since(Instant::now()).min(self.client.request_timeout);
+        let route = self.routes.get(topic, bound()).await?;
         let target = route
             .write_target()
             .ok_or_else(|| ClientError::Config(format!("topic {topic} has no writable queue")))?;
         let transport = self.transports.get(&target.broker.endpoint)?;
-        let bound = deadline.saturating_duration_since(Instant::now());
+        let bound = bound();
         if bound < TRY_MIN {
-            // A call that times out immediately would replace a sound connection.
             return Err(ClientError::Timeout { call: "QueryRoute", after: bound });
         }
         let request = SendMessageRequest { messages: vec![message.clone()] };
-        let response: SendMessageResponse = transport.unary(path::SEND_MESSAGE, request, bound).await?;
+        let began = Instant::now();
+        let result = transport.unary(path::SEND_MESSAGE, request, bound).await;
+        match &result {
+            Ok(_) => self.in_flight.record(began.elapsed()),
+            // Cut off by the deadline: it takes longer than that. A whole time-out only shows a dead broker.
+            Err(ClientError::Timeout { after, .. }) if *after < self.client.request_timeout => {
+                self.in_flight.record(*after * 2);
+            }
+            Err(_) => {}
+        }
+        let response: SendMessageResponse = result?;
+        if Instant::now() > deadline {
+            // After a freeze both may be there: the answer, and the end of the time for it.
+            return Err(ClientError::Timeout { call: "SendMessage", after: bound });
+        }
         check("SendMessage", response.status)?;
         let entry = response
             .entries

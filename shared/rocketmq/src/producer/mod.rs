@@ -1,6 +1,7 @@
 //! The producer.
 
 mod deliver;
+mod in_flight;
 mod record;
 
 use std::future::Future;
@@ -25,6 +26,7 @@ use crate::route::Routes;
 use crate::session::Session;
 use crate::transport::Transports;
 
+use in_flight::InFlightGate;
 pub use record::FutureRecord;
 
 /// Publishes messages. Clones are cheap and share one queue.
@@ -45,7 +47,7 @@ struct Inner {
     message_ids: MessageIds,
     queue_messages: Arc<Semaphore>,
     queue_bytes: Arc<Semaphore>,
-    in_flight: Semaphore,
+    in_flight: InFlightGate,
     counters: Arc<Counters>,
     context: Arc<dyn ClientContext>,
     deliveries: TaskTracker,
@@ -101,7 +103,7 @@ impl FutureProducer {
             session: Session::new(transports.access_point()?, settings, counters.clone()),
             queue_messages: Arc::new(Semaphore::new(config.queue_messages_max.get())),
             queue_bytes: Arc::new(Semaphore::new(config.queue_bytes_max.get().min(Semaphore::MAX_PERMITS))),
-            in_flight: Semaphore::new(config.in_flight_max.get()),
+            in_flight: InFlightGate::new(config.in_flight_max, config.delivery_timeout),
             message_ids: MessageIds::new(),
             client,
             config,

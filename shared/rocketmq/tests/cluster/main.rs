@@ -4,3 +4,4 @@
 
 mod acks;
 mod fixture;
+mod overload;

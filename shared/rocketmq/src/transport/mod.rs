@@ -1,13 +1,15 @@
-//! Connections: one per server, opened on demand, replaced after a failure.
+//! Calls to a server, over one connection that is opened on demand and replaced when it is dead.
 
-use std::collections::HashMap;
+mod connection;
+mod pool;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_core::Stream;
 use http::uri::PathAndQuery;
 use prost::Message;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tonic::client::Grpc;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint as TonicEndpoint};
 use tonic::{Code as GrpcCode, Streaming};
@@ -17,6 +19,9 @@ use crate::auth::Signer;
 use crate::config::{ClientConfig, Endpoint, Tls};
 use crate::error::ClientError;
 
+use connection::Connection;
+pub(crate) use pool::Transports;
+
 /// Maximum bytes of a stream's item: a message of 4 MiB with its properties fits.
 const DECODE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
@@ -25,56 +30,14 @@ fn call_name(path: &'static str) -> &'static str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-/// All connections of one client, by server; at most one for each server in the routes.
-#[derive(Debug)]
-pub(crate) struct Transports {
-    config: Arc<ClientConfig>,
-    signer: Arc<Signer>,
-    by_endpoint: Mutex<HashMap<Endpoint, Arc<Transport>>>,
-}
-
-impl Transports {
-    pub(crate) fn new(config: Arc<ClientConfig>, client_id: &str) -> Result<Self, ClientError> {
-        let signer = Arc::new(Signer::new(&config, client_id)?);
-        let transports = Self { config, signer, by_endpoint: Mutex::default() };
-        // Reports an invalid endpoint or certificate now, not at the first call.
-        transports.access_point()?;
-        Ok(transports)
-    }
-
-    /// The connection to the configured endpoint.
-    pub(crate) fn access_point(&self) -> Result<Arc<Transport>, ClientError> {
-        self.get(&self.config.endpoint)
-    }
-
-    pub(crate) fn get(&self, endpoint: &Endpoint) -> Result<Arc<Transport>, ClientError> {
-        let mut by_endpoint = self.by_endpoint.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(transport) = by_endpoint.get(endpoint) {
-            return Ok(transport.clone());
-        }
-        let transport = Arc::new(Transport::new(&self.config, self.signer.clone(), endpoint.clone())?);
-        by_endpoint.insert(endpoint.clone(), transport.clone());
-        Ok(transport)
-    }
-
-    pub(crate) fn all(&self) -> Vec<Arc<Transport>> {
-        self.by_endpoint.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
-    }
-}
-
 /// The connection to one server.
 #[derive(Debug)]
 pub(crate) struct Transport {
     endpoint: Endpoint,
     connector: TonicEndpoint,
     signer: Arc<Signer>,
+    request_timeout: Duration,
     current: Mutex<Connection>,
-}
-
-#[derive(Clone, Debug)]
-struct Connection {
-    generation: u64,
-    channel: Channel,
 }
 
 impl Transport {
@@ -99,7 +62,13 @@ impl Transport {
                 .map_err(invalid)?,
         };
         let channel = connector.connect_lazy();
-        Ok(Self { endpoint, connector, signer, current: Mutex::new(Connection { generation: 0, channel }) })
+        Ok(Self {
+            endpoint,
+            connector,
+            signer,
+            request_timeout: config.request_timeout,
+            current: Mutex::new(Connection::new(0, channel)),
+        })
     }
 
     fn current(&self) -> Connection {
@@ -110,9 +79,24 @@ impl Transport {
     fn replace(&self, generation: u64) {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if current.generation == generation {
-            *current = Connection { generation: generation + 1, channel: self.connector.connect_lazy() };
+            *current = Connection::new(generation + 1, self.connector.connect_lazy());
             tracing::debug!(endpoint = %self.endpoint, generation, "connection replaced");
         }
+    }
+
+    /// Returns the error of a call that began at `began` and got no answer within `bound`. Replaces a dead connection:
+    /// after a thaw or a silent network failure it looks open, and only silence shows it.
+    fn timed_out(
+        &self,
+        connection: &Connection,
+        path: &'static str,
+        began: Instant,
+        bound: Duration,
+    ) -> ClientError {
+        if connection.is_dead(began, self.request_timeout) {
+            self.replace(connection.generation);
+        }
+        ClientError::Timeout { call: call_name(path), after: bound }
     }
 
     /// One request and one response, within `bound`.
@@ -128,8 +112,8 @@ impl Transport {
     {
         let mut request = self.signer.request(request);
         request.set_timeout(bound);
-        let (answer, _generation) = self
-            .begin(path, bound, async |grpc| {
+        let (answer, _connection) = self
+            .begin(path, bound, true, async |grpc| {
                 let codec: ProstCodec<Req, Res> = ProstCodec::default();
                 grpc.unary(request, PathAndQuery::from_static(path), codec).await
             })
@@ -151,13 +135,13 @@ impl Transport {
     {
         let mut request = self.signer.request(request);
         request.set_timeout(bound);
-        let (stream, generation) = self
-            .begin(path, bound, async |grpc| {
+        let (stream, connection) = self
+            .begin(path, bound, false, async |grpc| {
                 let codec: ProstCodec<Req, Res> = ProstCodec::default();
                 grpc.server_streaming(request, PathAndQuery::from_static(path), codec).await
             })
             .await?;
-        Ok(ResponseStream { transport: self, generation, path, bound, stream })
+        Ok(ResponseStream { transport: self, connection, path, bound, stream })
     }
 
     /// A stream in each direction. `bound` applies to the start only.
@@ -172,60 +156,67 @@ impl Transport {
         Res: Message + Default + 'static,
     {
         let request = self.signer.request(requests);
-        let (stream, generation) = self
-            .begin(path, bound, async |grpc| {
+        let (stream, connection) = self
+            .begin(path, bound, false, async |grpc| {
                 let codec: ProstCodec<Req, Res> = ProstCodec::default();
                 grpc.streaming(request, PathAndQuery::from_static(path), codec).await
             })
             .await?;
-        Ok(ResponseStream { transport: self, generation, path, bound, stream })
+        Ok(ResponseStream { transport: self, connection, path, bound, stream })
     }
 
     /// Makes a call on the current connection and waits at most `bound` for its response or stream. Returns the
-    /// connection's generation as well.
-    ///
-    /// A time-out replaces the connection: after a thaw or a silent network failure a connection may look open and be
-    /// dead, and only a time-out shows it.
+    /// connection as well. `is_prompt`: the server answers within the time-out of a request.
     async fn begin<T>(
         &self,
         path: &'static str,
         bound: Duration,
+        is_prompt: bool,
         call: impl AsyncFnOnce(&mut Grpc<Channel>) -> Result<tonic::Response<T>, tonic::Status>,
-    ) -> Result<(T, u64), ClientError> {
-        let Connection { generation, channel } = self.current();
-        let mut grpc = Grpc::new(channel).max_decoding_message_size(DECODE_BYTES_MAX);
+    ) -> Result<(T, Connection), ClientError> {
+        let connection = self.current();
+        let began = Instant::now();
+        if is_prompt {
+            connection.asked();
+        }
+        let mut grpc = Grpc::new(connection.channel.clone()).max_decoding_message_size(DECODE_BYTES_MAX);
         let calling = async {
-            grpc.ready().await.map_err(|error| self.transport_error(generation, &error))?;
-            call(&mut grpc).await.map_err(|status| self.call_error(generation, path, bound, &status))
+            grpc.ready().await.map_err(|error| {
+                // The channel itself ended; a broken connection it would reopen.
+                self.replace(connection.generation);
+                ClientError::Transport { endpoint: self.endpoint.to_string(), reason: with_causes(&error) }
+            })?;
+            match call(&mut grpc).await {
+                Ok(answer) => {
+                    connection.answered();
+                    Ok(answer.into_inner())
+                }
+                Err(status) => Err(self.call_error(&connection, path, began, bound, &status)),
+            }
         };
         match timeout(bound, calling).await {
-            Ok(answer) => Ok((answer?.into_inner(), generation)),
-            Err(_elapsed) => {
-                self.replace(generation);
-                Err(ClientError::Timeout { call: call_name(path), after: bound })
-            }
+            Ok(answer) => Ok((answer?, connection)),
+            Err(_elapsed) => Err(self.timed_out(&connection, path, began, bound)),
         }
-    }
-
-    fn transport_error(&self, generation: u64, error: &tonic::transport::Error) -> ClientError {
-        self.replace(generation);
-        ClientError::Transport { endpoint: self.endpoint.to_string(), reason: with_causes(error) }
     }
 
     /// Maps a gRPC status. The protocol has its own codes in bodies; a gRPC status means that transport or server failed.
     fn call_error(
         &self,
-        generation: u64,
+        connection: &Connection,
         path: &'static str,
+        began: Instant,
         bound: Duration,
         status: &tonic::Status,
     ) -> ClientError {
+        let is_timeout = matches!(status.code(), GrpcCode::DeadlineExceeded | GrpcCode::Cancelled);
+        if !is_timeout {
+            // An answer, or a broken connection, which the channel reopens.
+            connection.answered();
+        }
         match status.code() {
             // tonic enforces the deadline too, and returns Cancelled.
-            GrpcCode::DeadlineExceeded | GrpcCode::Cancelled => {
-                self.replace(generation);
-                ClientError::Timeout { call: call_name(path), after: bound }
-            }
+            _ if is_timeout => self.timed_out(connection, path, began, bound),
             GrpcCode::ResourceExhausted => {
                 ClientError::Throttled { message: format!("gRPC: {}", status.message()) }
             }
@@ -246,13 +237,10 @@ impl Transport {
                 code: crate::protocol::Code::NOT_IMPLEMENTED,
                 message: format!("gRPC: {}", status.message()),
             },
-            _ => {
-                self.replace(generation);
-                ClientError::Transport {
-                    endpoint: self.endpoint.to_string(),
-                    reason: format!("{}: {}", status.code(), with_causes(status)),
-                }
-            }
+            _ => ClientError::Transport {
+                endpoint: self.endpoint.to_string(),
+                reason: format!("{}: {}", status.code(), with_causes(status)),
+            },
         }
     }
 }
@@ -276,7 +264,7 @@ fn with_causes(error: &dyn std::error::Error) -> String {
 #[derive(Debug)]
 pub(crate) struct ResponseStream<'a, Res> {
     transport: &'a Transport,
-    generation: u64,
+    connection: Connection,
     path: &'static str,
     bound: Duration,
     stream: Streaming<Res>,
@@ -290,13 +278,16 @@ impl<Res> ResponseStream<'_, Res> {
 
     /// Returns the next response; `None` at the end.
     pub(crate) async fn next(&mut self) -> Result<Option<Res>, ClientError> {
+        let began = Instant::now();
         match timeout(self.bound, self.stream.message()).await {
-            Ok(result) => result
-                .map_err(|status| self.transport.call_error(self.generation, self.path, self.bound, &status)),
-            Err(_elapsed) => {
-                self.transport.replace(self.generation);
-                Err(ClientError::Timeout { call: call_name(self.path), after: self.bound })
+            Ok(Ok(response)) => {
+                self.connection.answered();
+                Ok(response)
             }
+            Ok(Err(status)) => {
+                Err(self.transport.call_error(&self.connection, self.path, began, self.bound, &status))
+            }
+            Err(_elapsed) => Err(self.transport.timed_out(&self.connection, self.path, began, self.bound)),
         }
     }
 }

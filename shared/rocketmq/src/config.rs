@@ -118,7 +118,7 @@ pub struct ClientConfig {
     pub connect_timeout: Duration,
     /// Time-out of one call that is not a receive; each retry has its own.
     pub request_timeout: Duration,
-    /// Maximum age of a cached route.
+    /// Age from which a cached route is refreshed in the background; it serves until a query answers.
     pub route_ttl: Duration,
     /// Interval of [`crate::ClientContext::stats`]; `None`: never called.
     pub stats_interval: Option<Duration>,

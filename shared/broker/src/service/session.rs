@@ -17,7 +17,6 @@ use spillway_rocketmq::protocol::{
     Settings, TelemetryCommand, duration, from_duration,
 };
 
-const UNRECOGNIZED_CLIENT_TYPE: Code = Code(40_015);
 /// Attempts in a producer's retry policy: the first and two more.
 const PRODUCER_ATTEMPTS: i32 = 3;
 /// Delays before the deliveries of a message, from the second on.
@@ -64,8 +63,8 @@ fn settings_command(shared: &Shared, caller: &Caller, mut settings: Settings) ->
     let client_type = settings.client_type();
     let policy = match (&mut settings.pub_sub, client_type) {
         (None, _) | (_, ClientType::Unspecified) => {
-            let status =
-                UNRECOGNIZED_CLIENT_TYPE.status("there is no publishing or subscription data in settings");
+            let status = Code::UNRECOGNIZED_CLIENT_TYPE
+                .status("there is no publishing or subscription data in settings");
             return TelemetryCommand { status: Some(status), settings: None };
         }
         (Some(PubSub::Publishing(publishing)), _) => {
@@ -146,5 +145,5 @@ pub(crate) async fn terminate(
 }
 
 fn unknown_client() -> Refusal {
-    Refusal::new(UNRECOGNIZED_CLIENT_TYPE, "cannot find client settings for this client")
+    Refusal::new(Code::UNRECOGNIZED_CLIENT_TYPE, "cannot find client settings for this client")
 }

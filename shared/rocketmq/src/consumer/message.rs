@@ -7,7 +7,6 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::Inner;
 use super::receipt::{Receipt, SettleError};
 use super::settle::Settler;
 use crate::body::{self, BodyFault};
@@ -47,16 +46,23 @@ pub(super) struct MessageOrigin {
     pub(super) transport: Arc<Transport>,
     pub(super) broker: Arc<BrokerKey>,
     pub(super) hidden_until: Instant,
+    /// Maximum bytes of a decompressed body.
+    pub(super) body_bytes_max: usize,
 }
 
 impl Message {
-    pub(super) fn new(message: protocol::Message, origin: MessageOrigin, consumer: &Arc<Inner>) -> Self {
+    pub(super) fn new(
+        message: protocol::Message,
+        origin: MessageOrigin,
+        settler: Arc<Settler>,
+        release_delay: Duration,
+    ) -> Self {
         let system = message.system_properties.unwrap_or_default();
         let decoded = body::decode(
             &message.body,
             system.body_encoding,
             system.body_digest.as_ref(),
-            consumer.config.body_bytes_max,
+            origin.body_bytes_max,
         );
         let (payload, body_fault) = match decoded {
             Ok(payload) => (payload, None),
@@ -70,7 +76,6 @@ impl Message {
             origin.transport,
             origin.hidden_until,
         ));
-        consumer.extender.watch(&receipt);
         Self {
             topic: origin.topic,
             payload,
@@ -91,9 +96,13 @@ impl Message {
             group: system.message_group,
             trace_context: system.trace_context,
             receipt,
-            settler: consumer.settler.clone(),
-            release_delay: consumer.config.release_delay,
+            settler,
+            release_delay,
         }
+    }
+
+    pub(super) const fn receipt(&self) -> &Arc<Receipt> {
+        &self.receipt
     }
 
     /// Content of the message, decompressed. If [`Message::body_fault`] returns a fault, the bytes as they came.

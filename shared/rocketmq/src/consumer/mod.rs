@@ -1,36 +1,31 @@
 //! The consumer, on the SimpleConsumer protocol: each message is settled by its own receipt.
 
 mod extender;
+mod heartbeat;
 mod message;
 mod offsets;
 mod prefetch;
 mod receipt;
 mod receive;
+mod registration;
 mod settle;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use tokio::sync::OnceCell;
-use tokio::time::{Instant, MissedTickBehavior, timeout};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::{ClientConfig, ConsumerConfig, Endpoint};
-use crate::context::{ClientContext, Counters, Statistics};
-use crate::error::{ClientError, check};
-use crate::ids;
-use crate::protocol::{
-    ClientType, FilterExpression, FilterType, HeartbeatRequest, HeartbeatResponse,
-    NotifyClientTerminationRequest, NotifyClientTerminationResponse, PubSub, Resource, Settings,
-    Subscription, SubscriptionEntry, path,
-};
-use crate::route::Routes;
-use crate::session::Session;
-use crate::transport::Transports;
+use crate::client::ClientCore;
+use crate::config::{ClientConfig, ConsumerConfig};
+use crate::context::{ClientContext, Statistics};
+use crate::error::ClientError;
+use crate::protocol::{ClientType, PubSub, Resource, Settings, Subscription, SubscriptionEntry};
 
 pub use message::Message;
 pub use offsets::OffsetsInitialized;
@@ -38,7 +33,15 @@ pub use receipt::SettleError;
 
 use extender::InvisibilityExtender;
 use prefetch::Prefetch;
-use settle::Settler;
+use receive::{Receiver, match_all};
+use registration::Registrations;
+use settle::{SettleCalls, Settler};
+
+/// Maximum part of a close's bound that is kept for acks, after the receives.
+const SETTLE_SHARE_MAX: Duration = Duration::from_secs(2);
+
+/// Maximum time for notifying the servers of the termination.
+const TERMINATE_MAX: Duration = Duration::from_millis(500);
 
 /// Receives messages of a consumer group. Clones are cheap and share one session.
 #[derive(Clone)]
@@ -46,30 +49,19 @@ pub struct StreamConsumer {
     inner: Arc<Inner>,
 }
 
-pub(crate) struct Inner {
-    client: Arc<ClientConfig>,
-    config: ConsumerConfig,
-    group: Resource,
-    settings: Settings,
-    transports: Arc<Transports>,
-    routes: Routes,
-    sessions: Mutex<HashMap<Endpoint, Arc<Session>>>,
-    settler: Arc<Settler>,
-    extender: Arc<InvisibilityExtender>,
+struct Inner {
+    receiver: Arc<Receiver>,
     prefetch: OnceCell<Prefetch>,
-    counters: Arc<Counters>,
-    context: Arc<dyn ClientContext>,
-    /// Receives in flight and queued settlements; a close waits for them.
-    tasks: TaskTracker,
+    /// Receives in flight.
+    receives: TaskTracker,
+    /// Queued settlements.
+    settlements: TaskTracker,
     closed: CancellationToken,
 }
 
-fn match_all() -> FilterExpression {
-    FilterExpression { r#type: FilterType::Tag.into(), expression: "*".to_owned() }
-}
-
 impl StreamConsumer {
-    /// Connects, exchanges settings, fetches the topics' routes and registers with the group.
+    /// Connects, fetches the topics' routes, exchanges settings and registers with the group. Goes on with the brokers that
+    /// answer, if one does, and reports the others to the context.
     ///
     /// # Errors
     /// [`ClientError::Config`] if the configuration is invalid; otherwise the error that a receive would return: no
@@ -80,69 +72,25 @@ impl StreamConsumer {
         context: impl ClientContext,
     ) -> Result<Self, ClientError> {
         config.check(&client)?;
-        let client = Arc::new(client);
-        let counters = Arc::new(Counters::default());
-        let context: Arc<dyn ClientContext> = Arc::new(context);
-        let transports = Arc::new(Transports::new(client.clone(), &ids::client_id("consumer"))?);
-        let routes = Routes::new(client.clone(), transports.clone());
-        let group = routes.resource(&config.group);
-        let subscriptions = config.topics.iter().map(|topic| SubscriptionEntry {
-            topic: Some(routes.resource(topic)),
-            expression: Some(match_all()),
-        });
-        let subscription = Subscription {
-            group: Some(group.clone()),
-            subscriptions: subscriptions.collect(),
-            ..Subscription::default()
-        };
-        let settings =
-            crate::settings(&client, ClientType::SimpleConsumer, PubSub::Subscription(subscription));
-        let closed = CancellationToken::new();
-        let tasks = TaskTracker::new();
-        let calls = Arc::new(settle::SettleCalls {
-            group: group.clone(),
-            request_timeout: client.request_timeout,
-            counters: counters.clone(),
-            context: context.clone(),
-        });
-        let settler = Arc::new(Settler::start(calls.clone(), &tasks));
-        let extender = InvisibilityExtender::start(&config, calls, &closed);
-        let inner = Arc::new(Inner {
-            client,
-            config,
-            group,
-            settings,
-            transports,
-            routes,
-            sessions: Mutex::default(),
-            settler,
-            extender,
-            prefetch: OnceCell::new(),
-            counters,
-            context,
-            tasks,
-            closed,
-        });
-        let bound = inner.client.request_timeout;
-        for topic in &inner.config.topics {
-            let route = inner.routes.get(topic, bound).await?;
-            if route.read_target().is_none() {
+        let client = ClientCore::new(client, "consumer", context)?;
+        let inner = Inner::new(client, config);
+        let receiver = &inner.receiver;
+        let mut endpoints = HashSet::new();
+        for topic in &receiver.config.topics {
+            let route = receiver.client.routes.get(topic, receiver.client.config.request_timeout).await?;
+            if route.read_targets().is_empty() {
                 return Err(ClientError::Config(format!("topic {topic} has no readable queue")));
             }
-            for target in route.read_targets() {
-                inner.session(&target.broker.endpoint)?.ensure(bound).await?;
-            }
+            endpoints.extend(route.read_targets().iter().map(|target| target.broker.endpoint.clone()));
         }
-        inner.heartbeat().await?;
-        inner.clone().heartbeat_loop();
-        if let Some(interval) = inner.client.stats_interval {
-            crate::report_statistics(interval, &inner.closed, &inner.counters, &inner.context);
-        }
-        Ok(Self { inner })
+        receiver.registrations.register_all(&endpoints).await?;
+        heartbeat::start(receiver, receiver.config.heartbeat_interval, &inner.closed);
+        receiver.client.report_statistics(&inner.closed);
+        Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Receives up to `max` messages, at most [`ConsumerConfig::batch_size_max`], from one broker, round robin. Waits up to
-    /// the long-polling time if there are none, then returns an empty list.
+    /// Receives up to `max` messages, at most [`ConsumerConfig::batch_size_max`], from one broker, round robin over
+    /// those that do not fail. Waits up to the long-polling time if there are none, then returns an empty list.
     ///
     /// Cancel safe: if the future is dropped, messages that still arrive are nacked.
     ///
@@ -155,8 +103,22 @@ impl StreamConsumer {
             return Err(ClientError::Closed);
         }
         // In a task of its own: a cancelled caller must not leave messages hidden that no client holds.
-        let receiving = self.inner.tasks.spawn(async move { inner.receive(max).await });
+        let receiving =
+            self.inner.receives.spawn(async move { inner.receiver.receive_until(&inner.closed, max).await });
         receiving.await.unwrap_or(Err(ClientError::Closed))
+    }
+
+    /// Receives once from every queue of the topics, so that the group has an offset on each.
+    ///
+    /// A group that never received from a queue starts at the queue's newest message, and earlier messages are never
+    /// delivered. Call this before the first publish, and again after queues were added. A receive visits a broker's
+    /// queues until it has enough messages, so a receive without messages visited them all. Messages that it finds are
+    /// nacked, which uses one of their delivery attempts.
+    ///
+    /// # Errors
+    /// [`ClientError`] of a receive; [`ClientError::Config`] if a backlog hides a queue: drain the topic first.
+    pub async fn initialize_offsets(&self) -> Result<OffsetsInitialized, ClientError> {
+        offsets::initialize(&self.inner.receiver).await
     }
 
     /// Returns the next message from a buffer of at most [`ConsumerConfig::prefetch_messages_max`]; waits while it is empty.
@@ -168,7 +130,9 @@ impl StreamConsumer {
     /// # Errors
     /// [`ClientError::Closed`] once the consumer is closed.
     pub async fn recv(&self) -> Result<Message, ClientError> {
-        let prefetch = self.inner.prefetch.get_or_init(|| async { Prefetch::start(&self.inner) }).await;
+        let inner = &self.inner;
+        let start = || async { Prefetch::start(&inner.receiver, &inner.receives, &inner.closed) };
+        let prefetch = inner.prefetch.get_or_init(start).await;
         prefetch.next().await.ok_or(ClientError::Closed)
     }
 
@@ -181,31 +145,37 @@ impl StreamConsumer {
         messages.boxed()
     }
 
-    /// Stops receiving, nacks buffered messages and finishes queued settlements, within `bound`. Settle held messages
-    /// before. Returns true if everything finished in time.
+    /// Waits for receives in flight and nacks their messages and the buffered ones, then finishes queued settlements and
+    /// notifies the servers, all within `bound`. Settle held messages before. Returns true if everything finished in time.
+    ///
+    /// A receive that outlasts the bound goes on in the background, and nacks what it brings.
     pub async fn close(&self, bound: Duration) -> bool {
         let inner = &self.inner;
         inner.closed.cancel();
         let deadline = Instant::now() + bound;
-        let finished = timeout(bound, async {
+        // Receives end first, so that the settler is still open for their messages.
+        let received = timeout_at(deadline - (bound / 4).min(SETTLE_SHARE_MAX), async {
             if let Some(prefetch) = inner.prefetch.get() {
                 prefetch.drain().await;
             }
-            inner.settler.close();
-            inner.tasks.close();
-            inner.tasks.wait().await;
-        })
-        .await
-        .is_ok();
-        let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(200));
-        inner.notify_termination(left.min(Duration::from_millis(500))).await;
-        finished
+            inner.receives.close();
+            inner.receives.wait().await;
+        });
+        let received = received.await.is_ok();
+        inner.receiver.settler.close();
+        inner.settlements.close();
+        let left = deadline.saturating_duration_since(Instant::now());
+        let (settled, ()) = tokio::join!(
+            timeout_at(deadline, inner.settlements.wait()),
+            inner.receiver.registrations.terminate(left.min(TERMINATE_MAX)),
+        );
+        received && settled.is_ok()
     }
 
     /// Returns the counts so far.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
-        self.inner.counters.snapshot()
+        self.inner.receiver.client.counters.snapshot()
     }
 }
 
@@ -213,68 +183,52 @@ impl std::fmt::Debug for StreamConsumer {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
             .debug_struct("StreamConsumer")
-            .field("group", &self.inner.config.group)
+            .field("group", &self.inner.receiver.config.group)
             .finish_non_exhaustive()
     }
 }
 
 impl Inner {
-    /// Returns the session with the server at `endpoint`.
-    fn session(&self, endpoint: &Endpoint) -> Result<Arc<Session>, ClientError> {
-        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(session) = sessions.get(endpoint) {
-            return Ok(session.clone());
-        }
-        let transport = self.transports.get(endpoint)?;
-        let session = Arc::new(Session::new(transport, self.settings.clone(), self.counters.clone()));
-        sessions.insert(endpoint.clone(), session.clone());
-        Ok(session)
-    }
-
-    async fn heartbeat(&self) -> Result<(), ClientError> {
-        for transport in self.transports.all() {
-            let request = HeartbeatRequest {
-                group: Some(self.group.clone()),
-                client_type: ClientType::SimpleConsumer.into(),
-            };
-            let response: HeartbeatResponse =
-                transport.unary(path::HEARTBEAT, request, self.client.request_timeout).await?;
-            check("Heartbeat", response.status)?;
-        }
-        Ok(())
-    }
-
-    /// Sends heartbeats until the consumer is closed: the proxy drops the settings of a client that sends none.
-    fn heartbeat_loop(self: Arc<Self>) {
-        let closed = self.closed.clone();
-        let inner = Arc::downgrade(&self);
-        let interval = self.config.heartbeat_interval;
-        tokio::spawn(async move {
-            let mut ticks = tokio::time::interval(interval);
-            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            ticks.tick().await;
-            while closed.run_until_cancelled(ticks.tick()).await.is_some() {
-                let Some(inner) = inner.upgrade() else { break };
-                if let Err(error) = inner.heartbeat().await {
-                    inner.context.error(&error, "heartbeat");
-                }
-            }
+    fn new(client: ClientCore, config: ConsumerConfig) -> Self {
+        let closed = CancellationToken::new();
+        let settlements = TaskTracker::new();
+        let group = client.routes.resource(&config.group);
+        let calls = Arc::new(SettleCalls {
+            group: group.clone(),
+            request_timeout: client.config.request_timeout,
+            counters: client.counters.clone(),
+            context: client.context.clone(),
         });
-    }
-
-    async fn notify_termination(&self, bound: Duration) {
-        for transport in self.transports.all() {
-            let request = NotifyClientTerminationRequest { group: Some(self.group.clone()) };
-            let notification = transport.unary::<_, NotifyClientTerminationResponse>(
-                path::NOTIFY_CLIENT_TERMINATION,
-                request,
-                bound,
-            );
-            if let Err(error) = notification.await {
-                self.context.error(&error, "notifying the broker of the termination");
-            }
+        let settings = settings(&client, &config, &group);
+        let receiver = Receiver {
+            registrations: Registrations::new(client.clone(), group.clone(), settings),
+            settler: Arc::new(Settler::start(calls.clone(), &settlements)),
+            extender: InvisibilityExtender::start(&config, calls, &closed),
+            client,
+            config,
+            group,
+        };
+        Self {
+            receiver: Arc::new(receiver),
+            prefetch: OnceCell::new(),
+            receives: TaskTracker::new(),
+            settlements,
+            closed,
         }
     }
+}
+
+fn settings(client: &ClientCore, config: &ConsumerConfig, group: &Resource) -> Settings {
+    let subscriptions = config.topics.iter().map(|topic| SubscriptionEntry {
+        topic: Some(client.routes.resource(topic)),
+        expression: Some(match_all()),
+    });
+    let subscription = Subscription {
+        group: Some(group.clone()),
+        subscriptions: subscriptions.collect(),
+        ..Subscription::default()
+    };
+    client.settings(ClientType::SimpleConsumer, PubSub::Subscription(subscription))
 }
 
 impl Drop for Inner {

@@ -5,9 +5,13 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-use super::{Inner, Message};
+use super::message::Message;
+use super::receive::Receiver;
 use crate::config::RetryConfig;
+use crate::error::ClientError;
 
 const RETRY: RetryConfig = RetryConfig {
     attempts_max: u32::MAX,
@@ -21,10 +25,13 @@ pub(super) struct Prefetch {
 }
 
 impl Prefetch {
-    pub(super) fn start(consumer: &Arc<Inner>) -> Self {
-        let (filler, buffer) = mpsc::channel(consumer.config.prefetch_messages_max.get());
-        // Weak: a buffered message holds its consumer, and the consumer its buffer.
-        consumer.tasks.spawn(fill(Arc::downgrade(consumer), filler, consumer.closed.clone()));
+    pub(super) fn start(
+        receiver: &Arc<Receiver>,
+        receives: &TaskTracker,
+        closed: &CancellationToken,
+    ) -> Self {
+        let (filler, buffer) = mpsc::channel(receiver.config.prefetch_messages_max.get());
+        receives.spawn(fill(receiver.clone(), filler, closed.clone()));
         Self { buffer: Mutex::new(buffer) }
     }
 
@@ -42,11 +49,7 @@ impl Prefetch {
     }
 }
 
-async fn fill(
-    consumer: std::sync::Weak<Inner>,
-    filler: mpsc::Sender<Message>,
-    closed: tokio_util::sync::CancellationToken,
-) {
+async fn fill(receiver: Arc<Receiver>, filler: mpsc::Sender<Message>, closed: CancellationToken) {
     let mut failures = 0;
     // Waits for room before the receive, so that every received message fits.
     while let Ok(room) = filler.reserve().await {
@@ -54,8 +57,7 @@ async fn fill(
         if closed.is_cancelled() {
             return;
         }
-        let Some(consumer) = consumer.upgrade() else { return };
-        match consumer.receive(filler.capacity()).await {
+        match receiver.receive_until(&closed, filler.capacity()).await {
             Ok(messages) => {
                 failures = 0;
                 for message in messages {
@@ -64,10 +66,10 @@ async fn fill(
                     }
                 }
             }
+            Err(ClientError::Closed) => return,
             Err(error) => {
                 failures += 1;
-                consumer.context.error(&error, "receiving");
-                drop(consumer);
+                receiver.client.context.error(&error, "receiving");
                 if closed.run_until_cancelled(sleep(RETRY.backoff(failures))).await.is_none() {
                     return;
                 }

@@ -3,12 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
+use super::extender::InvisibilityExtender;
 use super::message::{Message, MessageOrigin};
-use super::{Inner, match_all};
+use super::registration::Registrations;
+use super::settle::Settler;
+use crate::client::ClientCore;
+use crate::config::ConsumerConfig;
 use crate::error::{ClientError, check};
-use crate::protocol::{Code, ReceiveContent, ReceiveMessageRequest, ReceiveMessageResponse, duration, path};
+use crate::protocol::{
+    Code, FilterExpression, FilterType, ReceiveContent, ReceiveMessageRequest, ReceiveMessageResponse,
+    Resource, duration, path,
+};
 use crate::route::Target;
 
 /// Time beyond the long poll for the network.
@@ -17,14 +26,47 @@ const POLL_MARGIN: Duration = Duration::from_secs(3);
 /// Minimum long poll of Apache's proxy, which rejects a deadline that leaves less.
 const POLL_MIN: Duration = Duration::from_secs(5);
 
-impl Inner {
-    pub(super) async fn receive(self: &Arc<Self>, max: usize) -> Result<Vec<Message>, ClientError> {
+/// The filter that every message passes.
+pub(super) fn match_all() -> FilterExpression {
+    FilterExpression { r#type: FilterType::Tag.into(), expression: "*".to_owned() }
+}
+
+pub(super) struct Receiver {
+    pub(super) client: ClientCore,
+    pub(super) config: ConsumerConfig,
+    pub(super) group: Resource,
+    pub(super) registrations: Registrations,
+    pub(super) settler: Arc<Settler>,
+    pub(super) extender: Arc<InvisibilityExtender>,
+}
+
+impl Receiver {
+    /// Receives from one broker of one topic.
+    pub(super) async fn receive(&self, max: usize) -> Result<Vec<Message>, ClientError> {
         let topic = self.next_topic();
-        let route = self.routes.get(topic, self.client.request_timeout).await?;
+        let route = self.client.routes.get(topic, self.client.config.request_timeout).await?;
         let target = route
-            .read_target()
+            .read_target(&self.client.rests)
             .ok_or_else(|| ClientError::Config(format!("topic {topic} has no readable queue")))?;
-        self.receive_from(topic, target, max, self.config.invisible_duration).await
+        self.receive_from(topic, target, max).await
+    }
+
+    /// [`Self::receive`], except that messages which arrive once `closed` is cancelled are nacked at once: they would
+    /// stay hidden until their invisible duration expires.
+    pub(super) async fn receive_until(
+        &self,
+        closed: &CancellationToken,
+        max: usize,
+    ) -> Result<Vec<Message>, ClientError> {
+        let received = self.receive(max).await;
+        if !closed.is_cancelled() {
+            return received;
+        }
+        let nacks =
+            received.unwrap_or_default().into_iter().map(|message| message.nack(self.config.release_delay));
+        // A message whose nack fails reappears when its invisible duration expires.
+        let _results = join_all(nacks).await;
+        Err(ClientError::Closed)
     }
 
     fn next_topic(&self) -> &str {
@@ -35,47 +77,55 @@ impl Inner {
     }
 
     pub(super) async fn receive_from(
-        self: &Arc<Self>,
+        &self,
         topic: &str,
         target: &Target,
         max: usize,
-        invisible: Duration,
     ) -> Result<Vec<Message>, ClientError> {
-        let session = self.session(&target.broker.endpoint)?;
-        session.ensure(self.client.request_timeout).await?;
+        let result = self.poll(topic, target, max).await;
+        self.client.rests.record(&target.broker, &result);
+        match &result {
+            Ok(messages) if messages.is_empty() => self.client.counters.receives_empty.add(1),
+            Ok(messages) => self.client.counters.received.add(messages.len() as u64),
+            Err(_) => self.client.routes.mark_stale(topic),
+        }
+        result
+    }
+
+    /// Makes the call in an open session.
+    async fn poll(&self, topic: &str, target: &Target, max: usize) -> Result<Vec<Message>, ClientError> {
+        let session = self.registrations.session(&target.broker.endpoint)?;
+        session.ensure(self.client.config.request_timeout).await?;
         let max = max.clamp(1, usize::from(self.config.batch_size_max));
         let request = ReceiveMessageRequest {
             group: Some(self.group.clone()),
             message_queue: Some(target.queue.clone()),
             filter_expression: Some(match_all()),
             batch_size: i32::try_from(max).unwrap_or(32),
-            invisible_duration: Some(duration(invisible)),
+            invisible_duration: Some(duration(self.config.invisible_duration)),
             auto_renew: false,
             long_polling_timeout: Some(duration(self.config.long_polling_timeout)),
         };
-        let result = self.call(topic, target, request, invisible).await;
-        match &result {
-            Ok(messages) if messages.is_empty() => self.counters.receives_empty.add(1),
-            Ok(messages) => self.counters.received.add(messages.len() as u64),
-            // For a client without settings the proxy returns 50001 (a null pointer).
-            Err(ClientError::Status { code: Code::INTERNAL_SERVER_ERROR, .. })
-            | Err(ClientError::Transport { .. } | ClientError::Timeout { .. }) => session.invalidate().await,
-            Err(_) => {}
-        }
-        if result.is_err() {
-            self.routes.mark_stale(topic);
+        let result = self.call(topic, target, request).await;
+        // For a client without settings the proxy returns 50001 (a null pointer).
+        if let Err(
+            ClientError::Status { code: Code::INTERNAL_SERVER_ERROR, .. }
+            | ClientError::Transport { .. }
+            | ClientError::Timeout { .. },
+        ) = &result
+        {
+            session.invalidate().await;
         }
         result
     }
 
     async fn call(
-        self: &Arc<Self>,
+        &self,
         topic: &str,
         target: &Target,
         request: ReceiveMessageRequest,
-        invisible: Duration,
     ) -> Result<Vec<Message>, ClientError> {
-        let transport = self.transports.get(&target.broker.endpoint)?;
+        let transport = self.client.transports.get(&target.broker.endpoint)?;
         let bound = self.config.long_polling_timeout.max(POLL_MIN) + POLL_MARGIN;
         let mut responses = transport
             .server_stream::<_, ReceiveMessageResponse>(path::RECEIVE_MESSAGE, request, bound)
@@ -87,20 +137,27 @@ impl Inner {
                 Ok(None) => return Ok(messages),
                 // The messages before the break are held, so they are returned; the next receive shows the error.
                 Err(error) if !messages.is_empty() => {
-                    self.context.error(&error, "receiving");
+                    self.client.context.error(&error, "receiving");
                     return Ok(messages);
                 }
                 Err(error) => return Err(error),
             };
             match response.content {
                 Some(ReceiveContent::Message(message)) => {
-                    let origin = MessageOrigin {
-                        topic: topic.to_owned(),
-                        transport: transport.clone(),
-                        broker: target.broker.clone(),
-                        hidden_until: Instant::now() + invisible,
-                    };
-                    messages.push(Message::new(*message, origin, self));
+                    let message = Message::new(
+                        *message,
+                        MessageOrigin {
+                            topic: topic.to_owned(),
+                            broker: target.broker.clone(),
+                            transport: transport.clone(),
+                            hidden_until: Instant::now() + self.config.invisible_duration,
+                            body_bytes_max: self.config.body_bytes_max,
+                        },
+                        self.settler.clone(),
+                        self.config.release_delay,
+                    );
+                    self.extender.watch(message.receipt());
+                    messages.push(message);
                 }
                 Some(ReceiveContent::Status(status)) => match Code(status.code) {
                     Code::MESSAGE_NOT_FOUND => {}

@@ -15,16 +15,15 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::client::ClientCore;
 use crate::config::{ClientConfig, ProducerConfig};
-use crate::context::{ClientContext, Counters, Statistics};
+use crate::context::{ClientContext, Statistics};
 use crate::error::{ClientError, SendError};
-use crate::ids::{self, MessageIds};
+use crate::ids::MessageIds;
 use crate::protocol::{
     ClientType, NotifyClientTerminationRequest, NotifyClientTerminationResponse, PubSub, Publishing, path,
 };
-use crate::route::Routes;
 use crate::session::Session;
-use crate::transport::Transports;
 
 use in_flight::InFlightGate;
 pub use record::FutureRecord;
@@ -39,17 +38,13 @@ pub struct FutureProducer {
 }
 
 struct Inner {
-    client: Arc<ClientConfig>,
+    client: ClientCore,
     config: ProducerConfig,
-    transports: Arc<Transports>,
-    routes: Routes,
     session: Session,
     message_ids: MessageIds,
     queue_messages: Arc<Semaphore>,
     queue_bytes: Arc<Semaphore>,
     in_flight: InFlightGate,
-    counters: Arc<Counters>,
-    context: Arc<dyn ClientContext>,
     deliveries: TaskTracker,
     closed: CancellationToken,
 }
@@ -89,51 +84,44 @@ impl FutureProducer {
         context: impl ClientContext,
     ) -> Result<Self, ClientError> {
         config.check(&client)?;
-        let client = Arc::new(client);
-        let counters = Arc::new(Counters::default());
-        let transports = Arc::new(Transports::new(client.clone(), &ids::client_id("producer"))?);
-        let routes = Routes::new(client.clone(), transports.clone());
+        let client = ClientCore::new(client, "producer", context)?;
         let publishing = Publishing {
-            topics: config.topics.iter().map(|topic| routes.resource(topic)).collect(),
+            topics: config.topics.iter().map(|topic| client.routes.resource(topic)).collect(),
             max_body_size: i32::try_from(config.body_bytes_max).unwrap_or(i32::MAX),
             validate_message_type: true,
         };
-        let settings = crate::settings(&client, ClientType::Producer, PubSub::Publishing(publishing));
-        let inner = Arc::new(Inner {
-            session: Session::new(transports.access_point()?, settings, counters.clone()),
+        let settings = client.settings(ClientType::Producer, PubSub::Publishing(publishing));
+        let closed = CancellationToken::new();
+        client.report_statistics(&closed);
+        let inner = Inner {
+            session: Session::new(client.transports.access_point()?, settings, client.counters.clone()),
             queue_messages: Arc::new(Semaphore::new(config.queue_messages_max.get())),
             queue_bytes: Arc::new(Semaphore::new(config.queue_bytes_max.get().min(Semaphore::MAX_PERMITS))),
             in_flight: InFlightGate::new(config.in_flight_max, config.delivery_timeout),
             message_ids: MessageIds::new(),
             client,
             config,
-            transports,
-            routes,
-            counters,
-            context: Arc::new(context),
             deliveries: TaskTracker::new(),
-            closed: CancellationToken::new(),
-        });
-        if let Some(interval) = inner.client.stats_interval {
-            crate::report_statistics(interval, &inner.closed, &inner.counters, &inner.context);
-        }
-        Ok(Self { inner })
+            closed,
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Connects, exchanges settings and fetches the routes of the configured topics, so that the first send is as fast as
-    /// the others.
+    /// the others. Goes on with the brokers that answer, if one does.
     ///
     /// # Errors
     /// The error that a send would return: no connection, an invalid signature, an unknown topic.
     pub async fn warm_up(&self) -> Result<(), ClientError> {
-        let bound = self.inner.client.request_timeout;
+        let client = &self.inner.client;
+        let bound = client.config.request_timeout;
         self.inner.session.ensure(bound).await?;
         for topic in &self.inner.config.topics {
-            let route = self.inner.routes.get(topic, bound).await?;
-            if route.write_target().is_none() {
+            let route = client.routes.get(topic, bound).await?;
+            if !route.has_writable() {
                 return Err(ClientError::Config(format!("topic {topic} has no writable queue")));
             }
-            self.inner.routes.preconnect(topic, &route, bound).await?;
+            client.routes.preconnect(topic, &route, bound).await?;
         }
         Ok(())
     }
@@ -201,7 +189,7 @@ impl FutureProducer {
     /// Returns the counts so far.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
-        self.inner.counters.snapshot()
+        self.inner.client.counters.snapshot()
     }
 
     /// Number of messages enqueued and not yet settled.
@@ -257,14 +245,14 @@ impl Inner {
 
     async fn notify_termination(&self) {
         let request = NotifyClientTerminationRequest { group: None };
-        if let Ok(transport) = self.transports.access_point() {
+        if let Ok(transport) = self.client.transports.access_point() {
             let notification = transport.unary::<_, NotifyClientTerminationResponse>(
                 path::NOTIFY_CLIENT_TERMINATION,
                 request,
                 Duration::from_millis(500),
             );
             if let Err(error) = notification.await {
-                self.context.error(&error, "notifying the broker of the termination");
+                self.client.context.error(&error, "notifying the broker of the termination");
             }
         }
     }

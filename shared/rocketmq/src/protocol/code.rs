@@ -16,6 +16,8 @@ impl Code {
     pub const BAD_REQUEST: Self = Self(40_000);
     /// The receipt handle is not, or no longer, valid.
     pub const INVALID_RECEIPT_HANDLE: Self = Self(40_013);
+    /// The server does not know the client, or not its type.
+    pub const UNRECOGNIZED_CLIENT_TYPE: Self = Self(40_015);
     /// `x-mq-client-id` is missing.
     pub const CLIENT_ID_REQUIRED: Self = Self(40_017);
     /// The deadline leaves no time to poll.

@@ -1,6 +1,6 @@
 //! The connections of one client, by server.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Transport;
@@ -40,7 +40,9 @@ impl Transports {
         Ok(transport)
     }
 
-    pub(crate) fn all(&self) -> Vec<Arc<Transport>> {
-        self.by_endpoint.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    /// Forgets the connections to other servers than `endpoints` and the configured one. Calls in flight run to their end.
+    pub(crate) fn retain(&self, endpoints: &HashSet<Endpoint>) {
+        let mut by_endpoint = self.by_endpoint.lock().unwrap_or_else(PoisonError::into_inner);
+        by_endpoint.retain(|endpoint, _| *endpoint == self.config.endpoint || endpoints.contains(endpoint));
     }
 }

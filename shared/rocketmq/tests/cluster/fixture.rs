@@ -1,5 +1,6 @@
 //! A cluster, and clients of it.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use spillway_broker::{BrokerConfig, Cluster, ClusterAccess, ClusterConfig};
@@ -127,4 +128,22 @@ pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
         }
     };
     assert!(timeout(PATIENCE, polling).await.is_ok(), "{what}: not within {PATIENCE:?}");
+}
+
+/// Records the errors that no call returns.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ErrorRecorder {
+    errors: Arc<Mutex<Vec<ClientError>>>,
+}
+
+impl ErrorRecorder {
+    pub(crate) fn count(&self) -> usize {
+        self.errors.lock().expect("not poisoned").len()
+    }
+}
+
+impl ClientContext for ErrorRecorder {
+    fn error(&self, error: &ClientError, _doing: &'static str) {
+        self.errors.lock().expect("not poisoned").push(error.clone());
+    }
 }

@@ -4,4 +4,8 @@
 
 mod acks;
 mod fixture;
+mod half_dead;
+mod lifecycle;
 mod overload;
+mod routes;
+mod sends;

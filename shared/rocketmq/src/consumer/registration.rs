@@ -1,0 +1,117 @@
+//! The consumer's registration with its servers: settings in a session, and heartbeats.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use crate::client::ClientCore;
+use crate::config::Endpoint;
+use crate::error::{ClientError, check};
+use crate::protocol::{
+    ClientType, Code, HeartbeatRequest, HeartbeatResponse, NotifyClientTerminationRequest,
+    NotifyClientTerminationResponse, Resource, Settings, path,
+};
+use crate::session::Session;
+
+pub(super) struct Registrations {
+    client: ClientCore,
+    group: Resource,
+    settings: Settings,
+    sessions: Mutex<HashMap<Endpoint, Arc<Session>>>,
+}
+
+impl Registrations {
+    pub(super) fn new(client: ClientCore, group: Resource, settings: Settings) -> Self {
+        Self { client, group, settings, sessions: Mutex::default() }
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, HashMap<Endpoint, Arc<Session>>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the session with the server at `endpoint`.
+    pub(super) fn session(&self, endpoint: &Endpoint) -> Result<Arc<Session>, ClientError> {
+        let mut sessions = self.sessions();
+        if let Some(session) = sessions.get(endpoint) {
+            return Ok(session.clone());
+        }
+        let transport = self.client.transports.get(endpoint)?;
+        let session = Session::new(transport, self.settings.clone(), self.client.counters.clone());
+        let session = Arc::new(session);
+        sessions.insert(endpoint.clone(), session.clone());
+        Ok(session)
+    }
+
+    /// Opens the session if it is not open, and sends a heartbeat. If the server does not know this client, opens the
+    /// session again.
+    pub(super) async fn register(&self, endpoint: &Endpoint) -> Result<(), ClientError> {
+        let session = self.session(endpoint)?;
+        let bound = self.client.config.request_timeout;
+        session.ensure(bound).await?;
+        match self.heartbeat(endpoint, bound).await {
+            Err(ClientError::Status { code: Code::UNRECOGNIZED_CLIENT_TYPE, .. }) => {
+                session.invalidate().await;
+                session.ensure(bound).await?;
+                self.heartbeat(endpoint, bound).await
+            }
+            result => result,
+        }
+    }
+
+    async fn heartbeat(&self, endpoint: &Endpoint, bound: Duration) -> Result<(), ClientError> {
+        let request = HeartbeatRequest {
+            group: Some(self.group.clone()),
+            client_type: ClientType::SimpleConsumer.into(),
+        };
+        let transport = self.client.transports.get(endpoint)?;
+        let response: HeartbeatResponse = transport.unary(path::HEARTBEAT, request, bound).await?;
+        check("Heartbeat", response.status)
+    }
+
+    /// Registers with every endpoint side by side. Reports the failures, and goes on if one succeeded.
+    ///
+    /// # Errors
+    /// An error that is not retryable, else the first error if all failed.
+    pub(super) async fn register_all(&self, endpoints: &HashSet<Endpoint>) -> Result<(), ClientError> {
+        let results = join_all(endpoints.iter().map(|endpoint| self.register(endpoint))).await;
+        let any_registered = results.iter().any(Result::is_ok);
+        for error in results.into_iter().filter_map(Result::err) {
+            if !any_registered || !error.is_retryable() {
+                return Err(error);
+            }
+            self.client.context.error(&error, "registering");
+        }
+        Ok(())
+    }
+
+    /// Forgets every other endpoint than `endpoints`.
+    pub(super) fn retain(&self, endpoints: &HashSet<Endpoint>) {
+        self.sessions().retain(|endpoint, _| endpoints.contains(endpoint));
+        self.client.transports.retain(endpoints);
+    }
+
+    /// Notifies every server within `bound` that this client goes away.
+    pub(super) async fn terminate(&self, bound: Duration) {
+        let endpoints: Vec<_> = self.sessions().keys().cloned().collect();
+        join_all(endpoints.into_iter().map(|endpoint| async move {
+            let request = NotifyClientTerminationRequest { group: Some(self.group.clone()) };
+            let notified = match self.client.transports.get(&endpoint) {
+                Ok(transport) => transport
+                    .unary::<_, NotifyClientTerminationResponse>(
+                        path::NOTIFY_CLIENT_TERMINATION,
+                        request,
+                        bound,
+                    )
+                    .await
+                    .map(drop),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = notified {
+                self.client.context.error(&error, "notifying the broker of the termination");
+            }
+        }))
+        .await;
+    }
+}

@@ -1,0 +1,139 @@
+//! Routes of topics: their queues and brokers.
+
+mod cache;
+mod rest;
+mod selector;
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+pub(crate) use self::cache::RouteCache;
+pub(crate) use self::rest::BrokerRests;
+use crate::config::Endpoint;
+use crate::protocol::{MessageQueue, Permission};
+
+/// Broker id of a master; every other id is a slave's.
+const MASTER_ID: i32 = 0;
+
+/// A broker as a route names it. Several brokers share an endpoint behind a proxy in cluster mode.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct BrokerKey {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) name: String,
+}
+
+/// The broker and queue of a call.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub(crate) broker: Arc<BrokerKey>,
+    pub(crate) queue: MessageQueue,
+}
+
+/// The brokers of a topic.
+#[derive(Debug)]
+pub(crate) struct Route {
+    /// One entry per writable queue of a master, so that a round robin loads queues evenly.
+    writable: Vec<Target>,
+    /// One entry per broker with readable queues: a receive reads all queues of a broker. A slave stands in for a master
+    /// that the route does not name.
+    readable: Vec<Target>,
+    /// Readable queues: broker name and number.
+    queues: Vec<(String, i32)>,
+    next_write: AtomicUsize,
+    next_read: AtomicUsize,
+}
+
+impl Route {
+    /// `access_point` is the endpoint of brokers that the server names without one.
+    fn new(access_point: &Endpoint, queues: Vec<MessageQueue>) -> Self {
+        let brokers = queues.iter().filter_map(|queue| queue.broker.as_ref());
+        let masters: HashSet<String> =
+            brokers.filter(|broker| broker.id == MASTER_ID).map(|broker| broker.name.clone()).collect();
+        let mut route = Self {
+            writable: Vec::new(),
+            readable: Vec::new(),
+            queues: Vec::new(),
+            // A random start spreads clients over brokers.
+            next_write: AtomicUsize::new(rand::random::<u16>().into()),
+            next_read: AtomicUsize::new(rand::random::<u16>().into()),
+        };
+        for queue in queues {
+            let Some(broker) = queue.broker.clone() else { continue };
+            let is_master = broker.id == MASTER_ID;
+            if !is_master && masters.contains(&broker.name) {
+                continue;
+            }
+            let endpoint = broker.endpoints.as_ref().and_then(Endpoint::from_protocol);
+            let endpoint = endpoint.unwrap_or_else(|| access_point.clone());
+            let permission = queue.permission();
+            let target = Target { broker: Arc::new(BrokerKey { endpoint, name: broker.name }), queue };
+            if is_master && matches!(permission, Permission::Write | Permission::ReadWrite) {
+                route.writable.push(target.clone());
+            }
+            if matches!(permission, Permission::Read | Permission::ReadWrite) {
+                route.add_readable(target);
+            }
+        }
+        route
+    }
+
+    fn add_readable(&mut self, target: Target) {
+        match self.readable.iter().find(|known| known.broker.name == target.broker.name) {
+            // Of several slaves the first is read.
+            Some(known) if known.broker != target.broker => return,
+            Some(_) => {}
+            None => self.readable.push(target.clone()),
+        }
+        self.queues.push((target.broker.name.clone(), target.queue.id));
+    }
+
+    pub(crate) const fn has_writable(&self) -> bool {
+        !self.writable.is_empty()
+    }
+
+    /// Endpoints of the writable queues, each once.
+    pub(crate) fn write_endpoints(&self) -> BTreeSet<&Endpoint> {
+        self.writable.iter().map(|target| &target.broker.endpoint).collect()
+    }
+
+    /// One target for each readable broker.
+    pub(crate) fn read_targets(&self) -> &[Target] {
+        &self.readable
+    }
+
+    pub(crate) fn queues(&self) -> &[(String, i32)] {
+        &self.queues
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::Broker;
+
+    fn queue(name: &str, id: i32, port: u16, permission: Permission) -> MessageQueue {
+        let endpoint = Endpoint { host: "127.0.0.1".to_owned(), port };
+        let broker = Broker { name: name.to_owned(), id, endpoints: Some(endpoint.to_protocol()) };
+        MessageQueue { broker: Some(broker), permission: permission.into(), ..MessageQueue::default() }
+    }
+
+    #[test]
+    fn slaves_are_never_written_to_and_read_only_without_their_master() {
+        let access_point = "127.0.0.1:1".parse().expect("valid");
+        let both = Permission::ReadWrite;
+        let queues = vec![
+            queue("a", 1, 11, both),
+            queue("a", 0, 10, both),
+            queue("b", 2, 22, both),
+            queue("b", 1, 21, both),
+            queue("c", 0, 30, Permission::Read),
+            queue("d", 0, 40, Permission::Write),
+        ];
+        let route = Route::new(&access_point, queues);
+        let ports = |targets: &[Target]| targets.iter().map(|t| t.broker.endpoint.port).collect::<Vec<_>>();
+        assert_eq!(ports(&route.writable), [10, 40]);
+        assert_eq!(ports(&route.readable), [10, 22, 30]);
+        assert_eq!(route.queues.len(), 3);
+    }
+}

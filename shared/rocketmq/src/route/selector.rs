@@ -1,0 +1,85 @@
+//! The choice of a queue or broker for a call.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::{BrokerKey, BrokerRests, Route, Target};
+
+impl Route {
+    /// Returns the next queue to write to, round robin: of a broker that was not `tried` and does not rest, if there is
+    /// one.
+    pub(crate) fn write_target(&self, tried: &[Arc<BrokerKey>], rests: &BrokerRests) -> Option<&Target> {
+        choose(&self.writable, self.next_write.fetch_add(1, Ordering::Relaxed), tried, rests)
+    }
+
+    /// Returns the next broker to receive from, round robin: one that does not rest, if there is one.
+    pub(crate) fn read_target(&self, rests: &BrokerRests) -> Option<&Target> {
+        choose(&self.readable, self.next_read.fetch_add(1, Ordering::Relaxed), &[], rests)
+    }
+}
+
+fn choose<'a>(
+    targets: &'a [Target],
+    turn: usize,
+    tried: &[Arc<BrokerKey>],
+    rests: &BrokerRests,
+) -> Option<&'a Target> {
+    let first = turn.checked_rem(targets.len())?;
+    let (before, after) = targets.split_at(first);
+    let mut in_turn = after.iter().chain(before);
+    if tried.is_empty() && rests.is_empty() {
+        return in_turn.next();
+    }
+    let untried = |target: &&Target| !tried.contains(&target.broker);
+    in_turn
+        .clone()
+        .find(|target| untried(target) && rests.try_use(&target.broker))
+        .or_else(|| in_turn.clone().find(|target| rests.try_use(&target.broker)))
+        .or_else(|| in_turn.clone().find(untried))
+        .or_else(|| in_turn.next())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::error::ClientError;
+    use crate::protocol::MessageQueue;
+
+    const PROBE: Duration = Duration::from_secs(3);
+
+    fn target(name: &str) -> Target {
+        let endpoint = "127.0.0.1:1".parse().expect("valid");
+        Target {
+            broker: Arc::new(BrokerKey { endpoint, name: name.to_owned() }),
+            queue: MessageQueue::default(),
+        }
+    }
+
+    fn failure() -> Result<(), ClientError> {
+        Err(ClientError::Transport { endpoint: String::new(), reason: String::new() })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_broker_that_does_not_rest_comes_first() {
+        let targets = [target("a"), target("a"), target("b"), target("c")];
+        let [a, _, b, _] = targets.clone().map(|target| target.broker);
+        let rests = BrokerRests::new(PROBE);
+        let chosen = |turn, tried: &[Arc<BrokerKey>]| {
+            choose(&targets, turn, tried, &rests).map_or("", |target| &target.broker.name).to_owned()
+        };
+        assert_eq!([0, 1, 2, 3, 4].map(|turn| chosen(turn, &[])), ["a", "a", "b", "c", "a"]);
+        assert_eq!(chosen(0, std::slice::from_ref(&a)), "b");
+        rests.record(&b, &failure());
+        assert_eq!(chosen(0, std::slice::from_ref(&a)), "c");
+        assert_eq!(chosen(2, &[]), "c");
+        // Every broker was tried: one that does not rest.
+        let all = [a.clone(), b.clone(), targets[3].broker.clone()];
+        assert_eq!(chosen(2, &all), "c");
+        rests.record(&targets[3].broker, &failure());
+        rests.record(&a, &failure());
+        assert_eq!(chosen(2, &[]), "b", "all rest: in turn");
+        assert!(choose(&[], 0, &[], &rests).is_none());
+    }
+}

@@ -1,0 +1,95 @@
+//! Routes: their refresh, and the brokers that they name.
+
+use std::time::Duration;
+
+use spillway_broker::{Call, ClusterConfig};
+use spillway_rocketmq::FutureRecord;
+use tokio::time::{Instant, sleep};
+
+use crate::fixture::{ClusterFixture, PATIENCE, TOPIC, receive, until};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hung_route_query_delays_no_send_and_costs_no_connection() {
+    let mut fixture = ClusterFixture::start_with(|config: &mut ClusterConfig| config.masters = 1).await;
+    fixture.client.route_ttl = Duration::from_millis(50);
+    fixture.client.request_timeout = Duration::from_secs(1);
+    let producer = fixture.producer();
+    producer.warm_up().await.expect("warm");
+    let faults = fixture.cluster.faults(0);
+    faults.stall_call(Call::QueryRoute);
+    let queries = faults.calls(Call::QueryRoute);
+    sleep(fixture.client.route_ttl).await;
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_millis(2_500) {
+        let sent_at = Instant::now();
+        let delivery =
+            producer.send(FutureRecord::to(TOPIC).payload("x"), PATIENCE).await.expect("delivered");
+        assert_eq!(delivery.attempts, 1);
+        assert!(sent_at.elapsed() < Duration::from_millis(250), "{:?}", sent_at.elapsed());
+        sleep(Duration::from_millis(5)).await;
+    }
+    // One at a time, each ends after a second: three at most, the backoff between them left aside.
+    let queries = faults.calls(Call::QueryRoute) - queries;
+    assert!((1..=3).contains(&queries), "{queries} queries");
+    assert_eq!(faults.connections(), 1);
+    // The refresh goes on by itself.
+    faults.resume();
+    fixture.cluster.create_topic(TOPIC, 6).await.expect("extended");
+    let queries = faults.calls(Call::QueryRoute);
+    let sending = async {
+        loop {
+            producer.send(FutureRecord::to(TOPIC).payload("x"), PATIENCE).await.expect("delivered");
+        }
+    };
+    tokio::select! {
+        () = until("a further query", || faults.calls(Call::QueryRoute) > queries) => {}
+        () = sending => {}
+    }
+}
+
+#[tokio::test]
+async fn a_slave_is_neither_written_to_nor_read_from_while_a_master_is_listed() {
+    let mut fixture = ClusterFixture::start_with(|config| {
+        config.masters = 1;
+        config.slaves = vec![0];
+    })
+    .await;
+    let consumer = fixture.consumer().await;
+    fixture.send(32).await;
+    for message in receive(&consumer, 32).await {
+        message.ack().await.expect("acked");
+    }
+    let slave = fixture.cluster.faults(1);
+    assert_eq!((slave.calls(Call::Send), slave.calls(Call::Receive)), (0, 0));
+
+    // The master left the route: the slave delivers what is left.
+    fixture.send(8).await;
+    fixture.cluster.list(0, false);
+    fixture.client.endpoint = fixture.cluster.local_addr(1).into();
+    let consumer = fixture.consumer_with(|_| ()).await;
+    assert_eq!(receive(&consumer, 8).await.len(), 8);
+    assert!(slave.calls(Call::Receive) > 0);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_no_route_names_is_forgotten() {
+    let mut fixture = ClusterFixture::start().await;
+    fixture.client.route_ttl = Duration::from_millis(50);
+    let consumer =
+        fixture.consumer_with(|config| config.heartbeat_interval = Duration::from_millis(50)).await;
+    let (listed, delisted) = (fixture.cluster.faults(0), fixture.cluster.faults(1));
+    until("heartbeats to both", || delisted.calls(Call::Heartbeat) > 1 && listed.calls(Call::Heartbeat) > 1)
+        .await;
+    fixture.cluster.list(1, false);
+    // A few rounds for the refresh of the route; then five without the other broker.
+    let began = Instant::now();
+    loop {
+        let (before, silent) = (listed.calls(Call::Heartbeat), delisted.calls(Call::Heartbeat));
+        until("heartbeats", || listed.calls(Call::Heartbeat) >= before + 5).await;
+        if delisted.calls(Call::Heartbeat) == silent {
+            break;
+        }
+        assert!(began.elapsed() < PATIENCE, "the delisted endpoint still gets heartbeats");
+    }
+    drop(consumer);
+}

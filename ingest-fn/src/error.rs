@@ -87,6 +87,7 @@ impl ApiError {
                 PublishError::Throttled => ErrorCode::BrokerThrottled,
                 PublishError::TimedOut => ErrorCode::PublishTimeout,
                 PublishError::Failed => ErrorCode::PublishFailed,
+                PublishError::Rejected => ErrorCode::PublishRejected,
                 PublishError::Stopping => ErrorCode::Stopping,
             },
             Self::Stopping => ErrorCode::Stopping,
@@ -142,6 +143,9 @@ impl ApiError {
             }
             Self::Overloaded { retry_after_s } => {
                 problem(format!("Too many orders in flight. {RETRY_SAME_KEY}")).retry_after(retry_after_s)
+            }
+            Self::Publish { order_id, digest, error: error @ PublishError::Rejected, .. } => {
+                problem(format!("{error}. {EARLIER_ATTEMPT}")).about(order_id, Some(digest))
             }
             Self::Publish { order_id, digest, error, retry_after_s } => {
                 problem(format!("{error}. {RETRY_SAME_KEY}"))
@@ -282,7 +286,9 @@ codes! {
     BrokerThrottled, "broker_throttled", SERVICE_UNAVAILABLE, retryable true;
     /// The broker did not acknowledge in time.
     PublishTimeout, "publish_timeout", SERVICE_UNAVAILABLE, retryable true;
-    /// The broker rejected the message, or cannot be reached.
+    /// The broker rejects orders, which only its operators can change.
+    PublishRejected, "publish_rejected", INTERNAL_SERVER_ERROR, retryable false;
+    /// The broker failed, or cannot be reached.
     PublishFailed, "publish_failed", SERVICE_UNAVAILABLE, retryable true;
     /// The instance is stopping.
     Stopping, "stopping", SERVICE_UNAVAILABLE, retryable true;

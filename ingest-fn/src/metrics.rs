@@ -112,6 +112,7 @@ pub(crate) fn publish_failed(error: PublishError) {
         PublishError::Throttled => "throttled",
         PublishError::TimedOut => "timeout",
         PublishError::Failed => "failed",
+        PublishError::Rejected => "rejected",
         PublishError::Stopping => "stopping",
     };
     describe();

@@ -60,9 +60,12 @@ pub enum PublishError {
     Throttled,
     #[error("The broker did not acknowledge the order in time")]
     TimedOut,
-    /// The broker rejected the message, or cannot be reached.
+    /// The broker failed, or cannot be reached.
     #[error("The broker did not accept the order")]
     Failed,
+    /// The broker rejects such messages: a topic of another type, a rejected account. A retry does not help.
+    #[error("The broker rejects orders")]
+    Rejected,
     #[error("This instance is stopping")]
     Stopping,
 }

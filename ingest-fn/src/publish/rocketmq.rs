@@ -67,7 +67,8 @@ fn classify(error: &SendError) -> PublishError {
         SendError::Closed => PublishError::Stopping,
         SendError::Delivery { error: ClientError::Throttled { .. }, .. } => PublishError::Throttled,
         SendError::Delivery { error: ClientError::Timeout { .. }, .. } => PublishError::TimedOut,
-        SendError::Invalid(_) | SendError::Delivery { .. } => PublishError::Failed,
+        SendError::Delivery { error, .. } if error.is_retryable() => PublishError::Failed,
+        SendError::Invalid(_) | SendError::Delivery { .. } => PublishError::Rejected,
     };
     crate::metrics::publish_failed(result);
     crate::log_limits::publish_failed(error);

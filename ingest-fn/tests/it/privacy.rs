@@ -132,6 +132,7 @@ async fn no_rejection_and_no_log_line_contains_personal_data() {
         PublishError::Throttled,
         PublishError::TimedOut,
         PublishError::Failed,
+        PublishError::Rejected,
         PublishError::Stopping,
     ] {
         let failing = router(&app(StubPublisher::failing(error), LIMITS));
@@ -143,7 +144,7 @@ async fn no_rejection_and_no_log_line_contains_personal_data() {
         assert_nothing_planted("a failure", &format!("{answer:?}"));
         rejections += 1;
     }
-    assert_eq!(rejections, 41);
+    assert_eq!(rejections, 42);
     for path in ["/initialize", "/pre-stop", "/healthz", "/readyz", "/metrics", "/openapi.json", "/nowhere"] {
         // There is no broker here, so the instance would never become ready: its start is set to failed.
         let service = router(&failed_instance());

@@ -156,6 +156,7 @@ async fn overload() -> Family {
         ("broker throttles", PublishError::Throttled),
         ("publish timeout", PublishError::TimedOut),
         ("publish failed", PublishError::Failed),
+        ("publish rejected", PublishError::Rejected),
         ("publisher stopping", PublishError::Stopping),
     ] {
         let service = router(&app(StubPublisher::failing(error), LIMITS));

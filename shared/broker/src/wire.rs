@@ -67,7 +67,7 @@ struct MessageBody {
     body: Bytes,
 }
 
-/// What the broker appends to a stored message.
+/// The fields that the broker appends to a stored message.
 #[derive(Clone, PartialEq, ProstMessage)]
 struct AddedToMessage {
     #[prost(message, optional, tag = "3")]

@@ -144,7 +144,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn compressed_bodies_come_back_and_others_do_not_panic(body: Vec<u8>, repeated in 1_usize..200) {
+        fn compressed_bodies_are_restored_and_arbitrary_ones_do_not_panic(body: Vec<u8>, repeated in 1_usize..200) {
             let body = body.repeat(repeated);
             if let Some(compressed) = compress(&body) {
                 prop_assert!(compressed.len() < body.len());

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::error::ClientError;
-use crate::protocol::{Address, AddressScheme, Endpoints};
+use crate::protocol::{Address, AddressScheme, Endpoints, MessageType};
 
 /// Host and port of a server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -236,11 +236,53 @@ impl Default for RetryConfig {
     }
 }
 
+/// The type of a topic: the kind of messages that it takes, and no others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TopicType {
+    /// Messages without an order.
+    #[default]
+    Normal,
+    /// Messages with a group, within which they keep their order.
+    Fifo,
+    /// Messages with a delivery time.
+    Delay,
+}
+
+impl TopicType {
+    pub(crate) const fn to_protocol(self) -> MessageType {
+        match self {
+            Self::Normal => MessageType::Normal,
+            Self::Fifo => MessageType::Fifo,
+            Self::Delay => MessageType::Delay,
+        }
+    }
+}
+
+impl fmt::Display for TopicType {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(type_name(self.to_protocol()))
+    }
+}
+
+/// The name of a message type, as RocketMQ's tools write it.
+pub(crate) const fn type_name(message_type: MessageType) -> &'static str {
+    match message_type {
+        MessageType::Unspecified => "UNSPECIFIED",
+        MessageType::Normal => "NORMAL",
+        MessageType::Fifo => "FIFO",
+        MessageType::Delay => "DELAY",
+        MessageType::Transaction => "TRANSACTION",
+    }
+}
+
 /// Settings of a producer.
 #[derive(Clone, Debug)]
 pub struct ProducerConfig {
     /// Topics whose routes [`crate::FutureProducer::warm_up`] fetches.
     pub topics: Vec<String>,
+    /// Type that these topics must have: [`crate::FutureProducer::warm_up`] fails for another.
+    pub topic_type: TopicType,
     /// Maximum messages enqueued and not yet settled.
     pub queue_messages_max: NonZeroUsize,
     /// Maximum payload bytes enqueued and not yet settled.
@@ -266,6 +308,7 @@ impl Default for ProducerConfig {
     fn default() -> Self {
         Self {
             topics: Vec::new(),
+            topic_type: TopicType::Normal,
             queue_messages_max: QUEUE_MESSAGES,
             queue_bytes_max: QUEUE_BYTES,
             in_flight_max: IN_FLIGHT,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::config::TopicType;
 use crate::protocol::{Code, Status};
 
 /// A call to the broker failed.
@@ -37,6 +38,16 @@ pub enum ClientError {
         /// The server's message.
         message: String,
     },
+    /// The topic takes messages of another type. Not retryable: send to another topic, or change the topic's type.
+    #[error("topic {topic} takes messages of type {accepted}, not {needed}")]
+    TopicType {
+        /// Name of the topic.
+        topic: String,
+        /// The types that the topic takes, joined by commas.
+        accepted: String,
+        /// The type of the message.
+        needed: TopicType,
+    },
     /// The response violates the protocol.
     #[error("the broker's response to {call} violates the protocol: {what}")]
     Protocol {
@@ -60,7 +71,7 @@ impl ClientError {
         match self {
             Self::Transport { .. } | Self::Timeout { .. } | Self::Throttled { .. } => true,
             Self::Status { code, .. } => code.is_transient(),
-            Self::Protocol { .. } | Self::Config(_) | Self::Closed => false,
+            Self::TopicType { .. } | Self::Protocol { .. } | Self::Config(_) | Self::Closed => false,
         }
     }
 

@@ -29,6 +29,7 @@ mod transport;
 pub use body::BodyFault;
 pub use config::{
     ClientConfig, ConsumerConfig, Credentials, Endpoint, EndpointSyntax, ProducerConfig, RetryConfig, Tls,
+    TopicType,
 };
 pub use consumer::{Message, OffsetsInitialized, SettleError, StreamConsumer};
 pub use context::{ClientContext, DefaultContext, Statistics};

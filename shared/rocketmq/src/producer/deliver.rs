@@ -37,7 +37,7 @@ impl Inner {
                 break;
             }
             attempts += 1;
-            match self.attempt(&record.topic, &message, &mut tried, deadline).await {
+            match self.attempt(&record, &message, &mut tried, deadline).await {
                 Ok(queue_offset) => {
                     self.client.counters.sent.add(1);
                     return Ok(Delivery { message_id, queue_offset, attempts });
@@ -68,14 +68,16 @@ impl Inner {
     /// Sends to a broker that is not among the `tried`, if there is one, and adds it to them.
     async fn attempt(
         &self,
-        topic: &str,
+        record: &FutureRecord,
         message: &Message,
         tried: &mut Vec<Arc<BrokerKey>>,
         deadline: Instant,
     ) -> Result<i64, ClientError> {
         let request_timeout = self.client.config.request_timeout;
         let bound = || deadline.saturating_duration_since(Instant::now()).min(request_timeout);
+        let topic = &record.topic;
         let route = self.client.routes.get(topic, bound()).await?;
+        route.check_type(topic, record.topic_type())?;
         let bound = bound();
         if bound < TRY_MIN {
             return Err(ClientError::Timeout { call: "QueryRoute", after: bound });
@@ -131,7 +133,7 @@ impl Inner {
                 keys: record.keys.clone(),
                 message_id,
                 body_encoding: encoding.into(),
-                message_type: record.message_type().into(),
+                message_type: record.topic_type().to_protocol().into(),
                 born_timestamp: Some(timestamp(SystemTime::now())),
                 delivery_timestamp: record.deliver_at.map(timestamp),
                 message_group: record.group.clone(),

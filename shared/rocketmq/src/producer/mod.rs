@@ -111,7 +111,7 @@ impl FutureProducer {
     /// the others. Goes on with the brokers that answer, if one does.
     ///
     /// # Errors
-    /// The error that a send would return: no connection, an invalid signature, an unknown topic.
+    /// The error that a send would return: no connection, an invalid signature, an unknown topic, or one of another type.
     pub async fn warm_up(&self) -> Result<(), ClientError> {
         let client = &self.inner.client;
         let bound = client.config.request_timeout;
@@ -121,6 +121,7 @@ impl FutureProducer {
             if !route.has_writable() {
                 return Err(ClientError::Config(format!("topic {topic} has no writable queue")));
             }
+            route.check_type(topic, self.inner.config.topic_type)?;
             client.routes.preconnect(topic, &route, bound).await?;
         }
         Ok(())

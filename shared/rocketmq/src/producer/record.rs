@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 
-use crate::protocol::MessageType;
+use crate::config::TopicType;
 
 /// A message to publish, built as in rdkafka: `FutureRecord::to(topic).payload(bytes).key(id)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,11 +106,11 @@ impl FutureRecord {
     }
 
     /// The type of topic that takes this message.
-    pub(crate) const fn message_type(&self) -> MessageType {
+    pub(crate) const fn topic_type(&self) -> TopicType {
         match (&self.group, &self.deliver_at) {
-            (Some(_), _) => MessageType::Fifo,
-            (None, Some(_)) => MessageType::Delay,
-            (None, None) => MessageType::Normal,
+            (Some(_), _) => TopicType::Fifo,
+            (None, Some(_)) => TopicType::Delay,
+            (None, None) => TopicType::Normal,
         }
     }
 

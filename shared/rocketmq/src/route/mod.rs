@@ -10,7 +10,8 @@ use std::sync::atomic::AtomicUsize;
 
 pub(crate) use self::cache::RouteCache;
 pub(crate) use self::rest::BrokerRests;
-use crate::config::Endpoint;
+use crate::config::{Endpoint, TopicType, type_name};
+use crate::error::ClientError;
 use crate::protocol::{MessageQueue, Permission};
 
 /// Broker id of a master; every other id is a slave's.
@@ -88,6 +89,19 @@ impl Route {
         self.queues.push((target.broker.name.clone(), target.queue.id));
     }
 
+    /// # Errors
+    /// [`ClientError::TopicType`] if the topic's queues take other messages than those of `needed`. A server that names no
+    /// types takes all.
+    pub(crate) fn check_type(&self, topic: &str, needed: TopicType) -> Result<(), ClientError> {
+        let Some(Target { queue, .. }) = self.writable.first() else { return Ok(()) };
+        let needed_type = i32::from(needed.to_protocol());
+        if queue.accept_message_types.is_empty() || queue.accept_message_types.contains(&needed_type) {
+            return Ok(());
+        }
+        let accepted: Vec<_> = queue.accept_message_types().map(type_name).collect();
+        Err(ClientError::TopicType { topic: topic.to_owned(), accepted: accepted.join(", "), needed })
+    }
+
     pub(crate) const fn has_writable(&self) -> bool {
         !self.writable.is_empty()
     }
@@ -110,12 +124,31 @@ impl Route {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::Broker;
+    use crate::protocol::{Broker, MessageType};
 
     fn queue(name: &str, id: i32, port: u16, permission: Permission) -> MessageQueue {
         let endpoint = Endpoint { host: "127.0.0.1".to_owned(), port };
         let broker = Broker { name: name.to_owned(), id, endpoints: Some(endpoint.to_protocol()) };
         MessageQueue { broker: Some(broker), permission: permission.into(), ..MessageQueue::default() }
+    }
+
+    #[test]
+    fn a_topic_takes_messages_of_its_types_only() {
+        let endpoint = "127.0.0.1:1".parse().expect("valid");
+        let route = |types: &[MessageType]| {
+            let accept_message_types = types.iter().map(|it| i32::from(*it)).collect();
+            let queue = MessageQueue { accept_message_types, ..queue("a", 0, 10, Permission::ReadWrite) };
+            Route::new(&endpoint, vec![queue])
+        };
+        let fifo = route(&[MessageType::Fifo]);
+        assert_eq!(fifo.check_type("orders", TopicType::Fifo), Ok(()));
+        let error = fifo.check_type("orders", TopicType::Normal).expect_err("of another type");
+        assert!(!error.is_retryable());
+        assert_eq!(error.to_string(), "topic orders takes messages of type FIFO, not NORMAL");
+        let several = route(&[MessageType::Normal, MessageType::Delay]);
+        assert_eq!(several.check_type("orders", TopicType::Delay), Ok(()));
+        assert!(several.check_type("orders", TopicType::Fifo).is_err());
+        assert_eq!(route(&[]).check_type("orders", TopicType::Normal), Ok(()), "an old server");
     }
 
     #[test]

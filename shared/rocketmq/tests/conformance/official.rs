@@ -141,6 +141,17 @@ async fn real_a_delayed_message_comes_at_its_time_in_both_directions() {
     let Some(mut java) = JavaClient::start(&fixture.client) else { return };
     java.subscribe(&fixture.group, &fixture.topic, "*").await;
     let producer = fixture.producer();
+    let wrong = FutureRecord::to(&fixture.topic).payload("now");
+    let (error, _record) = producer.send(wrong, Duration::ZERO).await.expect_err("of another type");
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "not delivered after 1 attempts: topic {} takes messages of type DELAY, not NORMAL",
+            fixture.topic
+        )
+    );
+    let error = producer.warm_up().await.expect_err("of another type");
+    assert!(!error.is_retryable() && error.to_string().contains("DELAY, not NORMAL"), "{error}");
     let due = SystemTime::now() + DELAY;
     let record = FutureRecord::to(&fixture.topic).payload("later").deliver_at(due);
     producer.send(record, Duration::ZERO).await.expect("sent");

@@ -23,7 +23,7 @@ impl InFlightGate {
     }
 
     /// Waits for a place, first come first served. Returns `None` when a send could no longer end before `deadline`. A
-    /// place that is free is given whatever the estimate, so that a wrong estimate corrects itself.
+    /// free place is given at any estimate, so that a wrong estimate corrects itself.
     pub(super) async fn place(&self, deadline: Instant) -> Option<SemaphorePermit<'_>> {
         if let Ok(place) = self.places.try_acquire() {
             return Some(place);

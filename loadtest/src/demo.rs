@@ -112,16 +112,17 @@ fn scenario(args: &DemoArgs) -> Scenario {
     let requests = f64::from(args.orders) / OWN_ORDERS_SHARE;
     let rest = requests - QUIET_RPS * 4.0 - f64::midpoint(QUIET_RPS, burst);
     let quiet = RatePhase::Constant { rps: QUIET_RPS, seconds: 2.0 };
-    Scenario {
-        name: "demo".to_owned(),
-        description: "A small flash sale from the first request to the last row.".to_owned(),
-        seed: args.seed,
-        phases: vec![
+    let phases = [
             quiet,
             RatePhase::Linear { from_rps: QUIET_RPS, to_rps: burst, seconds: 1.0 },
             RatePhase::Constant { rps: burst, seconds: (rest / burst).max(0.1) },
             quiet,
-        ],
+        ];
+    Scenario {
+        name: "demo".to_owned(),
+        description: "A small flash sale from the first request to the last row.".to_owned(),
+        seed: args.seed,
+        phases: phases.map(Into::into).to_vec(),
         arrivals: Default::default(),
         sale: ScenarioSale::default(),
         // A third of the orders request the first of the four SKUs, the hot one.

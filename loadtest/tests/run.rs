@@ -6,6 +6,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -170,6 +172,32 @@ fn an_expectation_that_fails_fails_the_run() {
 }
 
 #[test]
+fn a_phase_has_thresholds_of_its_own() {
+    let address = failing_server(100);
+    let (output, report) = run(&format!(
+        "baseline --no-expect --set mix.invalid=0 --target http://{address} --phase before=constant:100:1s \
+         --phase after=constant:100:1s --expect shed_share=..0.6 --expect shed_share@before=..0.05 \
+         --expect shed_share@after=..0.6 --expect p99_ms@after=..60000"
+    ));
+    assert_eq!(output.status.code(), Some(1));
+    let results: Vec<_> = report["expectations"]
+        .as_array()
+        .expect("an array")
+        .iter()
+        .map(|each| (each["name"].as_str().expect("a name"), each["result"].as_str().expect("a result")))
+        .collect();
+    let expected = [
+        ("shed_share", "holds"),
+        ("shed_share@before", "holds"),
+        ("shed_share@after", "fails"),
+        ("p99_ms@after", "not_judged"),
+    ];
+    assert_eq!(results, expected);
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(printed.contains("FAILS       shed_share@after"), "{printed}");
+}
+
+#[test]
 fn ctrl_c_ends_the_sending_and_still_reports() {
     let place = place();
     let mut run = loadtest("run baseline --phase constant:200:300s")
@@ -200,23 +228,36 @@ const ACCEPTED: &str = "HTTP/1.1 202 Accepted\r\ncontent-length: 2\r\n\r\n{}";
 
 const UNAVAILABLE: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n";
 
-/// Starts a server that sends `response` to every request, a thread per connection, until the test process ends.
-fn server(response: &'static str) -> SocketAddr {
+/// Starts a server that sends `respond(n)` to request number n, a thread per connection, until the test process ends.
+fn serve(respond: impl Fn(usize) -> &'static str + Send + Sync + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("bound");
+    let shared = Arc::new((respond, AtomicUsize::new(0)));
     std::thread::spawn(move || {
         for stream in listener.incoming() {
-            let mut stream = stream.expect("a connection");
+            let (mut stream, shared) = (stream.expect("a connection"), shared.clone());
             std::thread::spawn(move || {
                 let mut buffer = [0; 16 * 1024];
                 // The generator sends each small request in one write and waits for the response.
-                while matches!(stream.read(&mut buffer), Ok(1..))
-                    && stream.write_all(response.as_bytes()).is_ok()
-                {}
+                while matches!(stream.read(&mut buffer), Ok(1..)) {
+                    let response = (shared.0)(shared.1.fetch_add(1, Ordering::Relaxed));
+                    if stream.write_all(response.as_bytes()).is_err() {
+                        return;
+                    }
+                }
             });
         }
     });
     address
+}
+
+fn server(response: &'static str) -> SocketAddr {
+    serve(move |_| response)
+}
+
+/// Accepts that many requests, and sheds all further ones.
+fn failing_server(accepted: usize) -> SocketAddr {
+    serve(move |number| if number < accepted { ACCEPTED } else { UNAVAILABLE })
 }
 
 #[test]

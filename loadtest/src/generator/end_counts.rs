@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::in_flight::{InFlight, RequestEnd};
+use crate::report::RequestTotals;
 
 /// Requests by the way in which they ended.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -26,6 +27,14 @@ impl EndCounts {
             RequestEnd::Unknown(_) => self.unknown += 1,
             RequestEnd::Unsent => self.unsent += 1,
         }
+    }
+
+    pub(super) const fn count_into(&self, totals: &mut RequestTotals) {
+        totals.accepted = self.accepted;
+        totals.shed = self.shed;
+        totals.refused = self.refused;
+        totals.unknown = self.unknown;
+        totals.unsent = self.unsent;
     }
 
     pub(super) const fn add(&mut self, other: &Self) {

@@ -36,6 +36,29 @@ pub(super) enum RequestEnd {
     Unsent,
 }
 
+/// The histograms that a request's latency belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LatencyKind {
+    Accepted,
+    /// Shed or refused.
+    Rejected,
+    /// A lower bound: the request had no response.
+    Censored,
+}
+
+impl RequestEnd {
+    /// `None`: the client was slow, or hung up on purpose, which is not the service's time.
+    pub(super) fn latency_kind(self, flight: &InFlight) -> Option<LatencyKind> {
+        match self {
+            _ if flight.is_slow() => None,
+            Self::Accepted => Some(LatencyKind::Accepted),
+            Self::Shed | Self::Refused => Some(LatencyKind::Rejected),
+            Self::Unknown(NoResponseCause::HangUp) => None,
+            Self::Unknown(_) | Self::Unsent => Some(LatencyKind::Censored),
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum NoResponseCause {
     /// The connection failed to open: the server got nothing.

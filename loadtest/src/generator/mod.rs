@@ -17,6 +17,7 @@ mod in_flight;
 mod live;
 mod outcomes;
 mod part;
+mod phases;
 mod pool;
 mod record;
 mod response;
@@ -40,6 +41,7 @@ use crate::target::Target;
 use crate::workload::Workload;
 use clock::PlanClock;
 use codes::CodeTable;
+use phases::PhasePlan;
 use record::SendRecord;
 use worker::SendLoop;
 
@@ -57,6 +59,7 @@ const START_DELAY: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug)]
 pub(crate) struct SendPlan {
     pub schedule: SendSchedule,
+    pub phases: PhasePlan,
     pub workload: Workload,
     pub clients: ClientBehaviour,
     pub target: Target,
@@ -73,7 +76,7 @@ pub(crate) struct SendPlan {
 
 impl SendPlan {
     pub(crate) fn new(scenario: &Scenario, workload: Workload, target: Target, shard: Shard) -> Self {
-        let schedule = SendSchedule::with_spacing(&scenario.phases, scenario.arrivals, scenario.seed);
+        let schedule = SendSchedule::with_spacing(&scenario.rates(), scenario.arrivals, scenario.seed);
         let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
         let peak_rps = schedule.peak_rps() / f64::from(shard.count());
         let wanted = (peak_rps / f64::from(THREAD_RPS)).ceil() as usize;
@@ -82,6 +85,7 @@ impl SendPlan {
             threads => threads as usize,
         };
         Self {
+            phases: PhasePlan::new(scenario, &schedule),
             schedule,
             workload,
             clients: scenario.clients,

@@ -11,8 +11,9 @@ use super::SendPlan;
 use super::codes::{CODES_MAX, CodeCache, CodeTable};
 use super::end_counts::EndCounts;
 use super::histogram_text;
-use super::in_flight::{InFlight, NoResponseCause, RequestEnd};
+use super::in_flight::{InFlight, LatencyKind, NoResponseCause, RequestEnd};
 use super::outcomes::{CHUNKS_IN_MEMORY, OutcomeLog, Outcomes, RequestOutcome};
+use super::phases::{PhasePlan, PhaseRecords};
 use super::surprise::SurpriseCounts;
 use crate::workload::RequestKind;
 
@@ -43,6 +44,7 @@ pub(super) struct CensoredLatency<Count: hdrhistogram::Counter> {
 pub(super) struct SendRecord {
     interval_ns: u64,
     pub(super) slots: Vec<IntervalRecord>,
+    pub(super) phases: PhaseRecords,
     #[serde(skip)]
     pub(super) outcomes: Outcomes,
     /// Names of the problem codes, by number.
@@ -76,11 +78,12 @@ pub(super) struct SendRecord {
 #[derive(Debug)]
 pub(super) struct ThreadRecord {
     pub(super) sums: SendRecord,
+    phases: PhasePlan,
     log: OutcomeLog,
     codes: CodeCache,
 }
 
-fn histogram(digits: u8) -> Histogram<u64> {
+pub(super) fn histogram(digits: u8) -> Histogram<u64> {
     Histogram::new_with_max(LATENCY_US_MAX, digits).unwrap_or_else(|_| unreachable!("a valid range"))
 }
 
@@ -90,17 +93,17 @@ fn growing_histogram() -> Histogram<u32> {
 }
 
 impl<Count: hdrhistogram::Counter> CensoredLatency<Count> {
-    const fn new(latency: Histogram<Count>) -> Self {
+    pub(super) const fn new(latency: Histogram<Count>) -> Self {
         Self { latency, censored: 0 }
     }
 
-    fn record(&mut self, latency_us: u64, censored: bool) {
+    pub(super) fn record(&mut self, latency_us: u64, censored: bool) {
         // The caller's bound is the histogram's, or it grows.
         let _recorded = self.latency.record(latency_us.min(LATENCY_US_MAX));
         self.censored += u64::from(censored);
     }
 
-    fn merge(&mut self, other: &Self) -> anyhow::Result<()> {
+    pub(super) fn merge(&mut self, other: &Self) -> anyhow::Result<()> {
         self.latency.add(&other.latency)?;
         self.censored += other.censored;
         Ok(())
@@ -133,6 +136,7 @@ impl SendRecord {
         Self {
             interval_ns,
             slots: std::iter::repeat_with(IntervalRecord::new).take(intervals as usize).collect(),
+            phases: PhaseRecords::default(),
             outcomes: Outcomes::default(),
             codes: Vec::new(),
             surprises: SurpriseCounts::default(),
@@ -191,6 +195,7 @@ impl SendRecord {
         for (index, slot) in other.slots.iter().enumerate() {
             self.slot(index as u64 * self.interval_ns).merge(slot)?;
         }
+        self.phases.merge(other.phases)?;
         self.outcomes.append(other.outcomes);
         if other.codes.len() > self.codes.len() {
             // Each thread has the names that the run had at the thread's end.
@@ -224,8 +229,10 @@ impl ThreadRecord {
     pub(super) fn new(plan: &SendPlan, codes: Arc<CodeTable>) -> Self {
         let share = plan.shard.requests(plan.schedule.requests()).div_ceil(plan.threads as u64);
         let chunks_in_memory = (CHUNKS_IN_MEMORY / plan.threads).max(1);
+        let sums = SendRecord::new(u64::from(plan.interval_ms) * 1_000_000, plan.schedule.length());
         Self {
-            sums: SendRecord::new(u64::from(plan.interval_ms) * 1_000_000, plan.schedule.length()),
+            sums: SendRecord { phases: plan.phases.records(), ..sums },
+            phases: plan.phases.clone(),
             log: OutcomeLog::new(share, chunks_in_memory, plan.keep_order_ids),
             codes: CodeCache::new(codes),
         }
@@ -235,12 +242,18 @@ impl ThreadRecord {
     pub(super) fn sent(&mut self, flight: &InFlight) {
         self.sums.retries += u64::from(flight.attempt > 0);
         self.sums.slot(flight.due_ns).sent += 1;
+        if let Some(phase) = self.phases.record(&mut self.sums.phases, flight) {
+            phase.sent += 1;
+        }
     }
 
     /// Takes [`ThreadRecord::sent`] back: the server had closed the connection before.
     pub(super) fn unsent(&mut self, flight: &InFlight) {
         self.sums.retries -= u64::from(flight.attempt > 0);
         self.sums.slot(flight.due_ns).sent -= 1;
+        if let Some(phase) = self.phases.record(&mut self.sums.phases, flight) {
+            phase.sent -= 1;
+        }
     }
 
     /// Records the generator's own lateness for a request.
@@ -258,34 +271,31 @@ impl ThreadRecord {
     ) {
         let sums = &mut self.sums;
         let latency_us = now_ns.saturating_sub(flight.due_ns) / 1_000;
-        // The time that a slow client takes to send its body is not the service's.
-        let timed = !flight.is_slow();
+        if let Some(phase) = self.phases.record(&mut sums.phases, flight) {
+            phase.ended(flight, end, latency_us);
+        }
         let slot = sums.slot(flight.due_ns);
         slot.ends.count(flight, end);
-        if timed {
-            match end {
-                RequestEnd::Accepted => {
-                    slot.latency.record(latency_us, false);
-                    sums.accepted.saturating_record(latency_us);
-                    sums.accepted_or_censored.record(latency_us, false);
-                }
-                RequestEnd::Shed | RequestEnd::Refused => {
-                    // The histogram grows; only a count beyond 32 bits could fail.
-                    let _recorded = slot.rejected.record(latency_us);
-                }
-                // The client left of its own accord.
-                RequestEnd::Unknown(NoResponseCause::HangUp) => {}
-                RequestEnd::Unknown(_) | RequestEnd::Unsent => {
-                    slot.latency.record(latency_us, true);
-                    sums.accepted_or_censored.record(latency_us, true);
-                }
-            }
-            if end == RequestEnd::Shed {
-                sums.shed.saturating_record(latency_us);
-            }
-            if matches!(end, RequestEnd::Accepted | RequestEnd::Shed | RequestEnd::Refused) {
+        match end.latency_kind(flight) {
+            Some(LatencyKind::Accepted) => {
+                slot.latency.record(latency_us, false);
+                sums.accepted.saturating_record(latency_us);
+                sums.accepted_or_censored.record(latency_us, false);
                 sums.answered.saturating_record(latency_us);
             }
+            Some(LatencyKind::Rejected) => {
+                // The histogram grows; only a count beyond 32 bits could fail.
+                let _recorded = slot.rejected.record(latency_us);
+                sums.answered.saturating_record(latency_us);
+                if end == RequestEnd::Shed {
+                    sums.shed.saturating_record(latency_us);
+                }
+            }
+            Some(LatencyKind::Censored) => {
+                slot.latency.record(latency_us, true);
+                sums.accepted_or_censored.record(latency_us, true);
+            }
+            None => {}
         }
         if let RequestEnd::Unknown(cause) = end {
             sums.unknown_by_cause[cause as usize] += 1;

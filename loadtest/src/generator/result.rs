@@ -78,17 +78,24 @@ impl RunResult {
             totals.sent += slot.sent;
             ends.add(&slot.ends);
         }
-        totals.accepted = ends.accepted;
-        totals.shed = ends.shed;
-        totals.refused = ends.refused;
-        totals.unknown = ends.unknown;
-        totals.unsent = ends.unsent;
+        ends.count_into(&mut totals);
         let by_code = self.record.codes.iter().zip(&self.record.by_code).filter(|(_, count)| **count > 0);
         totals.refused_by_code = by_code.map(|(code, count)| (code.to_string(), *count)).collect();
         let by_cause = NoResponseCause::ALL.iter().zip(self.record.unknown_by_cause);
         let by_cause = by_cause.filter(|(_, count)| *count > 0);
         totals.unknown_by_cause = by_cause.map(|(cause, count)| (cause.name().to_owned(), count)).collect();
         totals
+    }
+
+    /// Sent requests by their end, and the latencies of accepted and censored ones, of each phase; `None` unless it is
+    /// judged.
+    pub(crate) fn phases(&self) -> impl Iterator<Item = Option<(RequestTotals, Quantiles)>> {
+        self.record.phases.0.iter().map(|record| {
+            let record = record.as_ref()?;
+            let mut totals = RequestTotals { sent: record.sent, ..RequestTotals::default() };
+            record.ends.count_into(&mut totals);
+            Some((totals, censored_quantiles(&record.latency)))
+        })
     }
 
     pub(crate) fn latencies(&self) -> LatencyReport {

@@ -10,7 +10,7 @@ use shared::order::{OrderIdKey, SaleId};
 
 use super::*;
 use crate::ledger::{AnswerMatch, AttemptEnding};
-use crate::scenario::{RatePhase, RequestMix, SALE_ID};
+use crate::scenario::{ExpectedRange, RatePhase, RequestMix, SALE_ID, ScenarioPhase};
 
 /// Handles request number `n` on connection `c`.
 pub(super) type StubBehaviour = fn(request: &str, n: usize, stream: &mut TcpStream) -> bool;
@@ -74,7 +74,7 @@ pub(super) fn scenario(rps: f64, seconds: f64) -> Scenario {
         name: "test".to_owned(),
         description: String::new(),
         seed: 1,
-        phases: vec![RatePhase::Constant { rps, seconds }],
+        phases: vec![RatePhase::Constant { rps, seconds }.into()],
         arrivals: Default::default(),
         sale: Default::default(),
         buyers: Default::default(),
@@ -183,6 +183,42 @@ fn the_time_to_acceptance_counts_from_the_first_request_over_all_retries() {
     let latency = play(&scenario, shed.address).latencies();
     assert_eq!((latency.to_acceptance.count, latency.to_acceptance.censored), (20, 20));
     assert!(latency.to_acceptance.p50_us >= 100_000, "{latency:?}");
+}
+
+/// The number of the planned request, from its key; a retry has the same key.
+fn planned_number(request: &str) -> Option<u64> {
+    let key = request.split("idempotency-key: ").nth(1)?.lines().next()?;
+    key.split_once('-')?.1.parse().ok()
+}
+
+#[test]
+fn a_request_and_its_retries_count_in_the_phase_of_the_planned_request() {
+    let server = serve(|request, _, stream| match planned_number(request) {
+        Some(0..20) => {
+            std::thread::sleep(Duration::from_millis(60));
+            answer(stream, "202 Accepted", "", "{}")
+        }
+        Some(20..40) => answer(stream, "503 Unavailable", "", r#"{"code":"queue_full"}"#),
+        _ => answer(stream, "202 Accepted", "", "{}"),
+    });
+    let mut scenario = scenario(100.0, 0.2);
+    let [slow, shed, rest] = ["slow", "shed", "rest"].map(|name| ScenarioPhase {
+        name: Some(name.to_owned()),
+        expect: BTreeMap::from([("p99_ms".to_owned(), ExpectedRange::default())]),
+        ..scenario.phases[0].clone()
+    });
+    scenario.phases = vec![slow, shed, ScenarioPhase { expect: BTreeMap::new(), ..rest }];
+    // The retries of the second phase are due in the third one.
+    let clients = ClientBehaviour { connections_max: 64, retries_max: 1, ..scenario.clients };
+    scenario.clients = ClientBehaviour { retry_backoff_ms: 300, ..clients };
+    scenario.generator.threads = 2;
+    let phases: Vec<_> = play(&scenario, server.address).phases().collect();
+    let [Some((slow, slow_latency)), Some((shed, shed_latency)), None] = &phases[..] else {
+        panic!("{phases:?}")
+    };
+    assert_eq!((slow.sent, slow.accepted, slow_latency.count), (20, 20, 20));
+    assert!(slow_latency.p50_us >= 60_000, "{slow_latency:?}");
+    assert_eq!((shed.sent, shed.shed, shed_latency.count), (40, 40, 0));
 }
 
 #[test]

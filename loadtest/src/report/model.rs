@@ -361,7 +361,7 @@ pub struct ShardReport {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Expectation {
-    /// Name of the metric in the scenario's `[expect]`.
+    /// Name of the metric in the scenario's `expect`; `METRIC@PHASE` if the range is a phase's.
     pub name: String,
     /// Minimum; absent: no bound.
     pub min: Option<f64>,

@@ -66,7 +66,8 @@ impl RunEnd<'_> {
         let (totals, latency, generator) = (played.totals(), played.latencies(), self.generator);
         let measured =
             expect::measure(&totals, &latency, &generator, &intervals, ledger.as_ref(), scenario.drain.rate);
-        let expectations = expect::compare(&scenario.expect, &measured, generator.latencies_valid);
+        let expectations =
+            expect::compare_all(scenario, &measured, played.phases(), generator.latencies_valid);
         let mut report = RunReport {
             format: report::FORMAT,
             run,

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::ledger::{LedgerSource, LedgerVerdict};
 use crate::report::{
-    Expectation, ExpectationResult, GeneratorHealth, Interval, LatencyReport, RequestTotals,
+    Expectation, ExpectationResult, GeneratorHealth, Interval, LatencyReport, Quantiles, RequestTotals,
 };
-use crate::scenario::{EXPECTABLE_METRICS, ExpectedRange};
+use crate::scenario::{EXPECTABLE_METRICS, ExpectedRange, Scenario};
 
 /// The measured metrics of a run, by the names in [`EXPECTABLE_METRICS`]: shares only if something was sent, latencies
 /// only if something was accepted, the ledger's only with a ledger.
@@ -18,30 +18,14 @@ pub(super) fn measure(
     ledger: Option<&LedgerVerdict>,
     rate: u32,
 ) -> BTreeMap<&'static str, f64> {
-    let ms = |us: u64| us as f64 / 1_000.0;
+    let mut measured = measure_requests(totals, &latency.accepted_or_censored);
     let planned_sent = totals.sent.saturating_sub(totals.retries) as f64;
-    let mut measured = BTreeMap::from([
+    measured.extend([
         ("sent_share", planned_sent / totals.planned.max(1) as f64),
         ("retries", totals.retries as f64),
     ]);
     if totals.sent > 0 {
-        let share = |count: u64| count as f64 / totals.sent as f64;
-        measured.extend([
-            ("accepted_share", share(totals.accepted)),
-            ("shed_share", share(totals.shed)),
-            ("refused_share", share(totals.refused)),
-            ("unknown_share", share(totals.unknown)),
-            ("send_delay_p999_ms", ms(health.send_delay.p999_us)),
-        ]);
-    }
-    // A request without a response counts with the time that it waited, so that a stall cannot hide in time-outs.
-    if totals.accepted > 0 {
-        let latency = &latency.accepted_or_censored;
-        measured.extend([
-            ("p50_ms", ms(latency.p50_us)),
-            ("p99_ms", ms(latency.p99_us)),
-            ("p999_ms", ms(latency.p999_us)),
-        ]);
+        measured.insert("send_delay_p999_ms", ms(health.send_delay.p999_us));
     }
     // Look-ups show neither conflicts nor dead letters, and only a sample of the orders.
     if let Some(verdict) = ledger.filter(|verdict| verdict.source == LedgerSource::Database) {
@@ -56,6 +40,35 @@ pub(super) fn measure(
         ]);
     }
     measured
+}
+
+/// The metrics that the run and each phase have, by the names in [`crate::scenario::PHASE_METRICS`].
+///
+/// `latency`: of accepted requests, and of those without a response with the time that they waited, so that a stall
+/// cannot hide in time-outs.
+fn measure_requests(totals: &RequestTotals, latency: &Quantiles) -> BTreeMap<&'static str, f64> {
+    let mut measured = BTreeMap::new();
+    if totals.sent > 0 {
+        let share = |count: u64| count as f64 / totals.sent as f64;
+        measured.extend([
+            ("accepted_share", share(totals.accepted)),
+            ("shed_share", share(totals.shed)),
+            ("refused_share", share(totals.refused)),
+            ("unknown_share", share(totals.unknown)),
+        ]);
+    }
+    if totals.accepted > 0 {
+        measured.extend([
+            ("p50_ms", ms(latency.p50_us)),
+            ("p99_ms", ms(latency.p99_us)),
+            ("p999_ms", ms(latency.p999_us)),
+        ]);
+    }
+    measured
+}
+
+fn ms(us: u64) -> f64 {
+    us as f64 / 1_000.0
 }
 
 /// Orders decided while the queue held more than a second's orders, as a share of what the cap allowed meanwhile; 0 if
@@ -77,8 +90,27 @@ fn cap_use(timeline: &[Interval], rate: u32) -> f64 {
     if seconds == 0 { 0.0 } else { committed as f64 / (seconds as f64 * f64::from(rate)) }
 }
 
+/// Compares the scenario's ranges with the values of the run and of its phases, a phase's under `METRIC@PHASE`.
+/// `phases`: the requests of each phase, in order.
+pub(super) fn compare_all(
+    scenario: &Scenario,
+    measured: &BTreeMap<&'static str, f64>,
+    phases: impl Iterator<Item = Option<(RequestTotals, Quantiles)>>,
+    latencies_valid: bool,
+) -> Vec<Expectation> {
+    let mut compared = compare(&scenario.expect, measured, latencies_valid);
+    for (phase, requests) in scenario.phases.iter().zip(phases) {
+        let measured = requests.map(|(totals, latency)| measure_requests(&totals, &latency));
+        for mut expectation in compare(&phase.expect, &measured.unwrap_or_default(), latencies_valid) {
+            expectation.name = format!("{}@{}", expectation.name, phase.name.as_deref().unwrap_or_default());
+            compared.push(expectation);
+        }
+    }
+    compared
+}
+
 /// Compares ranges with values. Metrics without a value are not judged, nor are latencies while they are void.
-pub(super) fn compare(
+fn compare(
     ranges: &BTreeMap<String, ExpectedRange>,
     measured: &BTreeMap<&'static str, f64>,
     latencies_valid: bool,
@@ -142,6 +174,44 @@ mod tests {
         assert_eq!(measured(&RequestTotals::default(), None), ["retries", "sent_share"]);
         let by_look_ups = LedgerVerdict { source: LedgerSource::LookUp, ..LedgerVerdict::default() };
         assert!(!measured(&totals, Some(&by_look_ups)).contains(&"dead_letters"));
+    }
+
+    #[test]
+    fn a_phase_is_judged_by_its_own_requests() {
+        use ExpectationResult::{Fails, Holds, NotJudged};
+        let mut scenario = crate::scenario::load("flash-sale").expect("ships");
+        scenario.expect = BTreeMap::from([("shed_share".to_owned(), range(None, Some(0.5)))]);
+        let ranges = [("p99_ms", range(None, Some(20.0))), ("shed_share", range(None, Some(0.5)))];
+        for phase in &mut scenario.phases {
+            phase.expect = ranges.map(|(name, range)| (name.to_owned(), range)).into();
+        }
+        let measured = BTreeMap::from([("shed_share", 0.4), ("p99_ms", 500.0)]);
+        let requests = |sent, accepted, p99_us| {
+            let totals = RequestTotals { sent, accepted, shed: sent - accepted, ..RequestTotals::default() };
+            Some((totals, Quantiles { p99_us, ..Quantiles::default() }))
+        };
+        let phases = [requests(10, 10, 9_000), requests(10, 1, 21_000), requests(4, 0, 0), requests(0, 0, 0)];
+        let judged = |valid| -> Vec<(String, ExpectationResult)> {
+            let compared = compare_all(&scenario, &measured, phases.clone().into_iter(), valid);
+            compared.into_iter().map(|each| (each.name, each.result)).collect()
+        };
+        let expected = [
+            ("shed_share", Holds, Holds),
+            ("shed_share@quiet", Holds, Holds),
+            ("p99_ms@quiet", Holds, NotJudged),
+            ("shed_share@opening", Fails, Fails),
+            ("p99_ms@opening", Fails, NotJudged),
+            ("shed_share@peak", Fails, Fails),
+            ("p99_ms@peak", NotJudged, NotJudged),
+            ("shed_share@closing", NotJudged, NotJudged),
+            ("p99_ms@closing", NotJudged, NotJudged),
+        ];
+        assert_eq!(judged(true), expected.map(|(name, valid, _)| (name.to_owned(), valid)));
+        assert_eq!(judged(false), expected.map(|(name, _, void)| (name.to_owned(), void)));
+        let (totals, latency) = requests(1, 1, 1).expect("requests");
+        let mut known = crate::scenario::PHASE_METRICS;
+        known.sort_unstable();
+        assert_eq!(measure_requests(&totals, &latency).into_keys().collect::<Vec<_>>(), known);
     }
 
     #[test]

@@ -106,7 +106,7 @@ pub async fn merge(args: MergeArgs) -> anyhow::Result<ExitCode> {
     let shards: Vec<_> = parts.iter().map(shard_report).collect();
     let processes = parts.iter().flat_map(|part| part.facts.processes.clone()).collect();
     let plan = PlayedPlan {
-        schedule: SendSchedule::with_spacing(&scenario.phases, scenario.arrivals, scenario.seed),
+        schedule: SendSchedule::with_spacing(&scenario.rates(), scenario.arrivals, scenario.seed),
         workload,
         shard: Shard::WHOLE,
         threads: shards.iter().map(|shard| shard.generator.threads).sum(),

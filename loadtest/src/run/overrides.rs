@@ -4,14 +4,14 @@ use std::str::FromStr;
 
 use serde_json::Value;
 
-use crate::scenario::{ExpectedRange, PHASE_SYNTAX, RatePhase, Scenario, ScenarioError};
+use crate::scenario::{ExpectedRange, PHASE_SYNTAX, Scenario, ScenarioError, ScenarioPhase};
 
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Scenario (each flag overrides the file)")]
 pub struct Overrides {
     /// Phases, instead of the file's.
-    #[arg(long = "phase", value_name = "PHASE", help = format!("Phase that replaces the file's; may be repeated: {PHASE_SYNTAX}"))]
-    phases: Vec<RatePhase>,
+    #[arg(long = "phase", value_name = "[NAME=]PHASE", help = format!("Phase that replaces the file's and their expected ranges; may be repeated: {PHASE_SYNTAX}"))]
+    phases: Vec<ScenarioPhase>,
     /// Multiply the rates of all phases
     #[arg(long, value_name = "FACTOR")]
     rps_scale: Option<f64>,
@@ -22,11 +22,11 @@ pub struct Overrides {
     /// lists the names
     #[arg(long, value_name = "NAME=VALUE")]
     set: Vec<Assignment>,
-    /// Add or replace an expected range: NAME=MIN..MAX, either end may be empty; `loadtest scenarios --measures` lists
-    /// the names
-    #[arg(long = "expect", value_name = "NAME=MIN..MAX")]
+    /// Add or replace an expected range, of the run or of the requests planned in one phase; either end may be empty;
+    /// `loadtest scenarios --measures` lists the names
+    #[arg(long = "expect", value_name = "NAME[@PHASE]=MIN..MAX")]
     expect: Vec<NamedRange>,
-    /// Ignore the file's expected ranges
+    /// Ignore the file's expected ranges, those of its phases too
     #[arg(long)]
     no_expect: bool,
 }
@@ -86,14 +86,27 @@ impl Overrides {
         }
         if let Some(factor) = self.rps_scale {
             for phase in &mut scenario.phases {
-                phase.scale(factor);
+                phase.rate.scale(factor);
             }
         }
         if self.no_expect {
             scenario.expect.clear();
+            scenario.phases.iter_mut().for_each(|phase| phase.expect.clear());
         }
         for NamedRange { name, range } in &self.expect {
-            scenario.expect.insert(name.clone(), *range);
+            let ranges = match name.split_once('@') {
+                None => Some((name.as_str(), &mut scenario.expect)),
+                Some((metric, phase)) => {
+                    let mut phases = scenario.phases.iter_mut();
+                    let phase = phases.find(|known| known.name.as_deref() == Some(phase));
+                    phase.map(|phase| (metric, &mut phase.expect))
+                }
+            };
+            let (metric, ranges) = ranges.ok_or_else(|| ScenarioError::Syntax {
+                name: format!("--expect {name}"),
+                message: "no phase has this name".to_owned(),
+            })?;
+            ranges.insert(metric.to_owned(), *range);
         }
         Ok(scenario)
     }
@@ -117,7 +130,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::scenario;
+    use crate::scenario::{self, RatePhase};
 
     #[derive(clap::Parser)]
     struct OverrideFlags {
@@ -148,8 +161,8 @@ mod tests {
             flags.extend(["--set".to_owned(), format!("{name}={value}")]);
         }
         flags.extend(
-            "--phase constant:7:1s --phase spike:1:2:2s --rps-scale 2 --no-expect --expect p99_ms=1..2 \
-             --expect retries=..5"
+            "--phase constant:7:1s --phase top=spike:1:2:2s --rps-scale 2 --no-expect --expect p99_ms=1..2 \
+             --expect retries=..5 --expect p50_ms@top=..9"
                 .split_whitespace()
                 .map(str::to_owned),
         );
@@ -167,7 +180,8 @@ mod tests {
                 assert_ne!(before[section].get(field), Some(value), "{section}.{field} was not set");
             }
         }
-        assert_eq!(scenario.phases[0], RatePhase::Constant { rps: 14.0, seconds: 1.0 });
+        assert_eq!(scenario.phases[0], RatePhase::Constant { rps: 14.0, seconds: 1.0 }.into());
+        assert_eq!(scenario.phases[1].expect["p50_ms"], ExpectedRange { min: None, max: Some(9.0) });
         assert_eq!(scenario.expect["retries"], ExpectedRange { min: None, max: Some(5.0) });
         assert_eq!(scenario.expect.len(), 2);
         assert_eq!(apply(&["--drain-rate=77".to_owned()]).expect("a flag").drain.rate, 77);
@@ -183,6 +197,8 @@ mod tests {
             let error = apply(&["--set".to_owned(), flag.to_owned()]).expect_err(flag).to_string();
             assert!(error.contains("--set sale.") && error.contains(message), "{error}");
         }
+        let error = apply(&["--expect=p99_ms@peak=..1".to_owned()]).expect_err("no such phase").to_string();
+        assert!(error.contains("--expect p99_ms@peak: no phase"), "{error}");
     }
 
     #[test]

@@ -72,7 +72,7 @@ impl fmt::Display for RunSummary<'_> {
             let end = |end: Option<f64>| end.map_or_else(String::new, |end| end.to_string());
             writeln!(
                 formatter,
-                "  {}  {:<16} {:>12}  of {}..{}",
+                "  {}  {:<24} {:>12}  of {}..{}",
                 match expectation.result {
                     ExpectationResult::Holds => "holds     ",
                     ExpectationResult::Fails => "FAILS     ",

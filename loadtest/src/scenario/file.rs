@@ -4,7 +4,7 @@ use std::path::Path;
 
 use shared::config::ConfigErrors;
 
-use super::{EXPECTABLE_METRICS, ExpectedRange, RatePhase, Scenario, SendSchedule};
+use super::{EXPECTABLE_METRICS, ExpectedRange, PHASE_METRICS, RatePhase, Scenario, SendSchedule};
 
 /// The shipped scenarios: name and TOML text.
 pub const SHIPPED: [(&str, &str); 5] = [
@@ -69,10 +69,33 @@ impl Scenario {
         self.check_sale(&mut errors);
         self.check_mix(&mut errors);
         self.check_clients(&mut errors);
-        for (name, range) in &self.expect {
-            check_range(name, range, &mut errors);
-        }
+        self.check_expected(&mut errors);
         errors.into_result()
+    }
+
+    fn check_expected(&self, errors: &mut ConfigErrors) {
+        let known = EXPECTABLE_METRICS.map(|(name, _)| name);
+        for (name, range) in &self.expect {
+            check_range(&format!("expect.{name}"), name, range, &known, errors);
+        }
+        for (number, phase) in (1..).zip(&self.phases) {
+            let name = phase.name.as_deref().unwrap_or_default();
+            let fits = (1..=32).contains(&name.len())
+                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+            errors.require(
+                fits || phase.name.is_none(),
+                format_args!("phase {number}: a name has 1 to 32 letters, digits and '-'"),
+            );
+            let same = self.phases.iter().filter(|other| other.name.is_some() && other.name == phase.name);
+            errors.require(same.count() <= 1, format_args!("phase {number}: another phase is called `{name}`"));
+            errors.require(
+                phase.name.is_some() || phase.expect.is_empty(),
+                format_args!("phase {number}: expected ranges of a phase need its name"),
+            );
+            for (metric, range) in &phase.expect {
+                check_range(&format!("expect {metric}@{name}"), metric, range, &PHASE_METRICS, errors);
+            }
+        }
     }
 
     fn check_phases(&self, errors: &mut ConfigErrors) {
@@ -82,12 +105,12 @@ impl Scenario {
         );
         let faults_before = errors.len();
         for (number, phase) in (1..).zip(&self.phases) {
-            check_phase(number, phase, errors);
+            check_phase(number, &phase.rate, errors);
         }
         if errors.len() > faults_before {
             return;
         }
-        let schedule = SendSchedule::new(&self.phases);
+        let schedule = SendSchedule::new(&self.rates());
         let length_s = schedule.length().as_secs_f64();
         errors.require(length_s <= LENGTH_S_MAX, format_args!("phases: at most {LENGTH_S_MAX} s in all"));
         errors.require(
@@ -188,17 +211,22 @@ pub(crate) fn check_phase(number: usize, phase: &RatePhase, errors: &mut ConfigE
     );
 }
 
-fn check_range(name: &str, range: &ExpectedRange, errors: &mut ConfigErrors) {
-    if EXPECTABLE_METRICS.iter().all(|(known, _)| *known != name) {
-        let known: Vec<_> = EXPECTABLE_METRICS.iter().map(|(known, _)| *known).collect();
-        errors.push(format_args!("expect.{name}: unknown metric; use one of {}", known.join(", ")));
-    }
-    let empty = matches!((range.min, range.max), (Some(min), Some(max)) if min > max);
-    errors.require(!empty, format_args!("expect.{name}: min is above max"));
+/// `place`: the range's own name in an error; `known`: the metrics that it may have.
+fn check_range(
+    place: &str,
+    metric: &str,
+    range: &ExpectedRange,
+    known: &[&str],
+    errors: &mut ConfigErrors,
+) {
     errors.require(
-        range.min.is_some() || range.max.is_some(),
-        format_args!("expect.{name}: give min, max or both"),
+        known.contains(&metric),
+        format_args!("{place}: unknown metric; use one of {}", known.join(", ")),
     );
+    let empty = matches!((range.min, range.max), (Some(min), Some(max)) if min > max);
+    errors.require(!empty, format_args!("{place}: min is above max"));
+    errors
+        .require(range.min.is_some() || range.max.is_some(), format_args!("{place}: give min, max or both"));
 }
 
 #[cfg(test)]
@@ -221,7 +249,10 @@ mod tests {
     #[test]
     fn all_errors_are_listed_at_once() {
         let text = "name = 'a b'\n\
-            phases = [{ shape = 'exponential', from_rps = 0, to_rps = 10, seconds = 0 }]\n\
+            phases = [{ name = 'x', shape = 'exponential', from_rps = 0, to_rps = 10, seconds = 0 },\n\
+            { name = 'x', shape = 'constant', rps = 1, seconds = 1, expect.conflicts.max = 0 },\n\
+            { name = 'a b', shape = 'constant', rps = 1, seconds = 1, expect.p50_ms = {} },\n\
+            { shape = 'constant', rps = 1, seconds = 1, expect.p50_ms.max = 5 }]\n\
             [sale]\nskus = 0\n[mix]\ninvalid = 0.9\nreplays = 0.9\n[buyers]\nlines_max = 21\n\
             [clients]\ntimeout_ms = 10\n[expect]\nluck = { min = 1 }\np99_ms = { min = 2, max = 1 }\n";
         let errors = parse("x", text).expect("parses").check().expect_err("faulty").to_string();
@@ -237,6 +268,11 @@ mod tests {
             "clients.slow_body_ms",
             "expect.luck",
             "expect.p99_ms",
+            "phase 2: another phase is called `x`",
+            "expect conflicts@x: unknown metric; use one of accepted_share",
+            "phase 3: a name has",
+            "expect p50_ms@a b: give min",
+            "phase 4: expected ranges",
         ] {
             assert!(errors.contains(fault), "{fault} is missing in {errors}");
         }
@@ -246,6 +282,9 @@ mod tests {
     fn a_misspelt_parameter_is_named_in_the_error() {
         let error = parse("x", "name = 'x'\nphases = []\n[clients]\nretries = 3\n").expect_err("unknown");
         assert!(error.to_string().contains("retries"), "{error}");
+        let error = parse("x", "name = 'x'\nphases = [{ shape = 'constant', rps = 1, seconds = 1, step = 2 }]")
+            .expect_err("unknown");
+        assert!(error.to_string().contains("step"), "{error}");
         let error = load("flashsale").expect_err("no such scenario");
         assert!(error.to_string().contains("flash-sale"), "{error}");
     }

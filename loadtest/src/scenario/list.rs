@@ -1,6 +1,6 @@
 use std::process::ExitCode;
 
-use super::{EXPECTABLE_METRICS, SHIPPED, load};
+use super::{EXPECTABLE_METRICS, PHASE_METRICS, SHIPPED, load};
 
 /// List the shipped scenarios, print one as a template, or list the metrics that a scenario can expect.
 #[derive(Clone, Debug, clap::Args)]
@@ -8,7 +8,7 @@ pub struct ScenariosArgs {
     /// Print the TOML of this scenario
     #[arg(value_name = "NAME", value_parser = SHIPPED.map(|(name, _)| name))]
     pub name: Option<String>,
-    /// List the names that `[expect]` and --expect accept
+    /// List the names that `expect` and --expect accept; those with [@PHASE] may name a phase
     #[arg(long, conflicts_with = "name")]
     pub measures: bool,
 }
@@ -17,7 +17,8 @@ impl ScenariosArgs {
     pub fn run(&self) -> anyhow::Result<ExitCode> {
         if self.measures {
             for (name, meaning) in EXPECTABLE_METRICS {
-                println!("{name:<16} {meaning}");
+                let phase = if PHASE_METRICS.contains(&name) { "[@PHASE]" } else { "" };
+                println!("{:<24} {meaning}", format!("{name}{phase}"));
             }
             return Ok(ExitCode::SUCCESS);
         }

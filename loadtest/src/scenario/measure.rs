@@ -1,4 +1,8 @@
-//! The metrics that a scenario's `[expect]` can name.
+//! The metrics that a scenario's expected ranges can name.
+
+/// Metrics that a phase has too.
+pub const PHASE_METRICS: [&str; 7] =
+    ["accepted_share", "shed_share", "refused_share", "unknown_share", "p50_ms", "p99_ms", "p999_ms"];
 
 /// Name and meaning of every metric.
 pub const EXPECTABLE_METRICS: [(&str, &str); 16] = [

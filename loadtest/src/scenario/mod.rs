@@ -12,7 +12,7 @@ pub use catalogue::SALE_ID;
 pub(crate) use file::check_phase;
 pub use file::{SHIPPED, ScenarioError, load};
 pub use list::ScenariosArgs;
-pub use measure::EXPECTABLE_METRICS;
+pub use measure::{EXPECTABLE_METRICS, PHASE_METRICS};
 pub use model::*;
 pub use phase_syntax::{PHASE_SYNTAX, PhaseSyntaxError};
 pub use schedule::SendSchedule;

@@ -18,7 +18,7 @@ pub struct Scenario {
     #[serde(default)]
     pub seed: u64,
     /// Phases of the request rate, one after the other.
-    pub phases: Vec<RatePhase>,
+    pub phases: Vec<ScenarioPhase>,
     /// Spacing of the requests under that rate.
     #[serde(default)]
     pub arrivals: Spacing,
@@ -54,6 +54,21 @@ pub enum Spacing {
     Even,
     /// Random (Poisson), as of many independent buyers.
     Poisson,
+}
+
+/// A phase of the scenario.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("unevaluatedProperties" = false))]
+pub struct ScenarioPhase {
+    /// Name, unique in the scenario; required if the phase has expected ranges.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The rate.
+    #[serde(flatten)]
+    pub rate: RatePhase,
+    /// Expected ranges by metric name, of the requests that were planned in this phase.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub expect: BTreeMap<String, ExpectedRange>,
 }
 
 /// A phase of the request rate.
@@ -199,6 +214,29 @@ pub struct ExpectedRange {
     /// Maximum.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<f64>,
+}
+
+impl Scenario {
+    pub fn rates(&self) -> Vec<RatePhase> {
+        self.phases.iter().map(|phase| phase.rate).collect()
+    }
+}
+
+impl From<RatePhase> for ScenarioPhase {
+    fn from(rate: RatePhase) -> Self {
+        Self { name: None, rate, expect: BTreeMap::new() }
+    }
+}
+
+impl RatePhase {
+    pub const fn seconds(&self) -> f64 {
+        match self {
+            Self::Constant { seconds, .. }
+            | Self::Linear { seconds, .. }
+            | Self::Exponential { seconds, .. }
+            | Self::Spike { seconds, .. } => *seconds,
+        }
+    }
 }
 
 impl Default for ScenarioSale {

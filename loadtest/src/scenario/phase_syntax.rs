@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::RatePhase;
+use super::{RatePhase, ScenarioPhase};
 
 pub const PHASE_SYNTAX: &str = "constant:RPS:LENGTH, linear:FROM:TO:LENGTH, exponential:FROM:TO:LENGTH or spike:BASE:PEAK:LENGTH, such as linear:100:50000:1s";
 
@@ -57,6 +57,16 @@ impl FromStr for RatePhase {
     }
 }
 
+/// `NAME=constant:100:3s`, or without a name.
+impl FromStr for ScenarioPhase {
+    type Err = PhaseSyntaxError;
+
+    fn from_str(text: &str) -> Result<Self, PhaseSyntaxError> {
+        let (name, rate) = text.split_once('=').map_or((None, text), |(name, rate)| (Some(name), rate));
+        Ok(Self { name: name.map(str::to_owned), ..rate.parse::<RatePhase>()?.into() })
+    }
+}
+
 impl fmt::Display for RatePhase {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -84,6 +94,9 @@ mod tests {
             assert_eq!(text.parse::<RatePhase>().expect("a phase").to_string(), text);
         }
         assert_eq!("constant:5:250ms".parse(), Ok(RatePhase::Constant { rps: 5.0, seconds: 0.25 }));
+        let named: ScenarioPhase = "peak=constant:5:1s".parse().expect("a phase");
+        assert_eq!(named.name.as_deref(), Some("peak"));
+        assert_eq!("constant:5:1s".parse(), Ok(ScenarioPhase { name: None, ..named }));
         for text in [
             "",
             "constant:1",

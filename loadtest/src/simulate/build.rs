@@ -43,7 +43,7 @@ impl SimulationSetup {
     pub fn from_flags(args: &SimulateArgs, facts: &PlanFacts) -> Result<Self, BuildError> {
         let mut errors = ConfigErrors::default();
         let scenario = scenario::load(&args.scenario).map_err(|error| BuildError::File(error.into()))?;
-        let phases = if args.phase.is_empty() { scenario.phases } else { args.phase.clone() };
+        let phases = if args.phase.is_empty() { scenario.rates() } else { args.phase.clone() };
         let needed_mb = facts.measured.ingest.rss_mb.value;
         let memory_mb = sizing::size(&facts.specs.instance, args.vcpu, args.memory_mb, needed_mb);
         errors.require(memory_mb.is_some(), sizing::SIZES);

@@ -13,7 +13,7 @@ fn scenario() -> Scenario {
         name: "test".to_owned(),
         description: String::new(),
         seed: 7,
-        phases: vec![RatePhase::Constant { rps: 1.0, seconds: 1.0 }],
+        phases: vec![RatePhase::Constant { rps: 1.0, seconds: 1.0 }.into()],
         arrivals: Default::default(),
         sale: crate::scenario::ScenarioSale { skus: 10, hot_limit: 2, ..Default::default() },
         buyers: Buyers { users: 1_000, lines_max: 3, quantity_max: 5, ..Buyers::default() },

@@ -67,7 +67,7 @@ fn scenario(seed: u64) -> Scenario {
         description: String::new(),
         seed,
         // Ten seconds between two requests.
-        phases: vec![RatePhase::Constant { rps: 0.1, seconds: REQUESTS as f64 * 10.0 }],
+        phases: vec![RatePhase::Constant { rps: 0.1, seconds: REQUESTS as f64 * 10.0 }.into()],
         arrivals: Default::default(),
         sale: Default::default(),
         buyers: Buyers { users: 12, user_zipf: 0.0, sku_zipf: 0.0, lines_max: 2, quantity_max: 2 },
@@ -152,7 +152,7 @@ impl PlayedRun {
         Self {
             unknown: workload.order_id(&specs[unknown as usize]).expect("valid"),
             changed: (changed.origin, changed.number),
-            schedule: SendSchedule::new(&scenario.phases),
+            schedule: SendSchedule::new(&scenario.rates()),
             started_us,
             attempts,
             orders,

@@ -43,20 +43,22 @@ pub(super) fn scenario(interval_ms: u32) -> Scenario {
         ("accepted_p99_us".to_owned(), ExpectedRange { min: None, max: Some(250_000.0) }),
         ("committed_per_s_max".to_owned(), ExpectedRange { min: Some(1_800.0), max: Some(2_000.0) }),
     ]);
-    Scenario {
+    let mut scenario = Scenario {
         name: "flash-sale".to_owned(),
         description: "From 100 to 50,000 orders a second within a second, held, and back. Far more than the \
                 database may take: what is accepted waits in the queue, what is too much is shed."
             .to_owned(),
         seed: 42,
         arrivals: Default::default(),
-        phases: vec![
+        phases: [
             RatePhase::Constant { rps: 100.0, seconds: 3.0 },
             RatePhase::Exponential { from_rps: 100.0, to_rps: 50_000.0, seconds: 1.0 },
             RatePhase::Constant { rps: 50_000.0, seconds: 9.0 },
             RatePhase::Linear { from_rps: 50_000.0, to_rps: 100.0, seconds: 1.0 },
             RatePhase::Constant { rps: 100.0, seconds: 6.0 },
-        ],
+        ]
+        .map(Into::into)
+        .to_vec(),
         sale: Default::default(),
         buyers: Default::default(),
         mix: Default::default(),
@@ -64,7 +66,11 @@ pub(super) fn scenario(interval_ms: u32) -> Scenario {
         drain: DrainSettings { rate: 2_000 },
         generator: GeneratorSettings { threads: 2, interval_ms, ..GeneratorSettings::default() },
         expect,
-    }
+    };
+    let peak = &mut scenario.phases[2];
+    peak.name = Some("peak".to_owned());
+    peak.expect.insert("shed_share".to_owned(), ExpectedRange { min: None, max: Some(0.6) });
+    scenario
 }
 
 fn rate(phase: &RatePhase, at_s: f64) -> f64 {
@@ -80,21 +86,12 @@ fn rate(phase: &RatePhase, at_s: f64) -> f64 {
     }
 }
 
-fn seconds(phase: &RatePhase) -> f64 {
-    match *phase {
-        RatePhase::Constant { seconds, .. }
-        | RatePhase::Linear { seconds, .. }
-        | RatePhase::Exponential { seconds, .. }
-        | RatePhase::Spike { seconds, .. } => seconds,
-    }
-}
-
 /// Requests a second at each millisecond of the plan.
 fn plan(scenario: &Scenario) -> Vec<f64> {
-    let phases = scenario.phases.iter();
+    let phases = scenario.rates().into_iter();
     phases
         .flat_map(|phase| {
-            (0..(seconds(phase) * 1e3) as u32).map(|ms| rate(phase, (f64::from(ms) + 0.5) / 1e3))
+            (0..(phase.seconds() * 1e3) as u32).map(move |ms| rate(&phase, (f64::from(ms) + 0.5) / 1e3))
         })
         .collect()
 }

@@ -60,9 +60,16 @@ fn a_report_with_a_wrong_field_is_not_valid() {
         *report.pointer_mut(pointer).expect(pointer) = wrong;
         assert!(!validator.is_valid(&report), "{pointer}");
     }
-    for object in
-        ["", "/run", "/totals", "/timeline/0", "/generator", "/processes/0/samples/0", "/scenario/clients"]
-    {
+    for object in [
+        "",
+        "/run",
+        "/totals",
+        "/timeline/0",
+        "/generator",
+        "/processes/0/samples/0",
+        "/scenario/clients",
+        "/scenario/phases/0",
+    ] {
         let mut report = good.clone();
         let fields = report.pointer_mut(object).and_then(Value::as_object_mut).expect(object);
         fields.insert("unheard_of".to_owned(), json!(1));

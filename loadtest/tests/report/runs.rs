@@ -73,7 +73,7 @@ pub(super) fn external() -> RunReport {
 
 pub(super) fn single() -> RunReport {
     let mut report = good();
-    report.scenario.phases = vec![RatePhase::Constant { rps: 100.0, seconds: 1.0 }];
+    report.scenario.phases = vec![RatePhase::Constant { rps: 100.0, seconds: 1.0 }.into()];
     report.timeline.truncate(1);
     for process in &mut report.processes {
         process.samples.truncate(1);
@@ -96,7 +96,7 @@ pub(super) fn empty() -> RunReport {
 /// Ten minutes in 600 intervals, some without responses and some with immediate ones.
 pub(super) fn long() -> RunReport {
     let mut report = good();
-    report.scenario.phases = vec![RatePhase::Constant { rps: 100.0, seconds: 600.0 }];
+    report.scenario.phases = vec![RatePhase::Constant { rps: 100.0, seconds: 600.0 }.into()];
     let pattern = report.timeline[..20].to_vec();
     report.timeline = (0..600_u64)
         .map(|index| {

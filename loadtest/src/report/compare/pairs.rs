@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::MetricUnit;
 use crate::report::{Interval, ProcessUse, RunReport};
-use crate::scenario::{RatePhase, Scenario};
+use crate::scenario::Scenario;
 
 /// Name of the metric that changes the meaning of latencies.
 pub(super) const SHED_SHARE: &str = "shed_share";
@@ -236,12 +236,7 @@ fn segment(scenario: &Scenario, interval: &Interval) -> usize {
     let middle_s = (interval.at_ms as f64 + interval.length_ms as f64 / 2.0) / 1_000.0;
     let mut end_s = 0.0;
     let ended = scenario.phases.iter().take_while(|phase| {
-        end_s += match phase {
-            RatePhase::Constant { seconds, .. }
-            | RatePhase::Linear { seconds, .. }
-            | RatePhase::Exponential { seconds, .. }
-            | RatePhase::Spike { seconds, .. } => *seconds,
-        };
+        end_s += phase.rate.seconds();
         end_s <= middle_s
     });
     ended.count()

@@ -24,11 +24,17 @@ pub(super) fn differences(a: &Scenario, b: &Scenario) -> Vec<ScenarioDifference>
         parameter: parameter.clone(),
         a: value(&a, parameter),
         b: value(&b, parameter),
-        decisive: !HARMLESS.iter().any(|harmless| {
-            parameter.strip_prefix(harmless).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        }),
+        decisive: !is_harmless(parameter),
     });
     all.filter(|difference| difference.a != difference.b).collect()
+}
+
+/// `parameter` of a phase is judged as if it were the scenario's: `phases.2.name` as `name`.
+fn is_harmless(parameter: &str) -> bool {
+    let of_phase = parameter.strip_prefix("phases.").and_then(|rest| rest.split_once('.'));
+    let parameter = of_phase.map_or(parameter, |(_number, parameter)| parameter);
+    let is_within = |rest: &str| rest.is_empty() || rest.starts_with('.');
+    HARMLESS.iter().any(|harmless| parameter.strip_prefix(harmless).is_some_and(is_within))
 }
 
 fn flat(scenario: &Scenario) -> BTreeMap<String, Value> {

@@ -226,10 +226,11 @@ function generatorTable({ generator, shards, totals }) {
 // Parameters under their names in the scenario file.
 function about(report) {
   const { scenario, run } = report;
-  const phases = scenario.phases.map(({ shape, seconds: length, ...rates }) => [shape, Object.entries(rates).map(([name, value]) => `${name} = ${PRECISE.format(value)}`).join(", "), PRECISE.format(length)]);
+  const phases = scenario.phases.map(({ name: phase, expect: _, shape, seconds: length, ...rates }) => [phase || "", shape, Object.entries(rates).map(([name, value]) => `${name} = ${PRECISE.format(value)}`).join(", "), PRECISE.format(length)]);
   const groups = Object.entries(scenario).filter(([name, group]) => name !== "expect" && group && typeof group === "object" && !Array.isArray(group));
   const groupFacts = groups.map(([name, group]) => el("div", { class: "group" }, el("h3", {}, el("code", {}, `[${name}]`)), facts(Object.entries(group).map(([parameter, value]) => [el("code", {}, parameter), typeof value === "number" ? PRECISE.format(value) : String(value)]))));
-  const ranges = Object.entries(scenario.expect || {}).map(([name, range]) => [el("code", {}, name), Object.entries(range).map(([end, value]) => `${end} ${PRECISE.format(value)}`).join(", ") || "any"]);
+  const ofPhases = scenario.phases.flatMap(({ name: phase, expect }) => Object.entries(expect || {}).map(([name, range]) => [`${name}@${phase}`, range]));
+  const ranges = [...Object.entries(scenario.expect || {}), ...ofPhases].map(([name, range]) => [el("code", {}, name), Object.entries(range).map(([end, value]) => `${end} ${PRECISE.format(value)}`).join(", ") || "any"]);
   if (ranges.length) groupFacts.push(el("div", { class: "group" }, el("h3", {}, el("code", {}, "[expect]")), facts(ranges)));
   const { machine } = run;
   const versions = [
@@ -241,7 +242,7 @@ function about(report) {
   ];
   byId("about").append(
     el("details", { class: "more" }, el("summary", {}, el("h2", {}, "Scenario"), el("span", {}, `${scenario.name}, seed ${scenario.seed}`)),
-      table("Phases", [{ title: "Shape" }, { title: "Requests a second" }, { title: "Seconds", numeric: true }], phases),
+      table("Phases", [{ title: "Phase" }, { title: "Shape" }, { title: "Requests a second" }, { title: "Seconds", numeric: true }], phases),
       el("div", { class: "groups" }, groupFacts)),
     el("details", { class: "more" }, el("summary", {}, el("h2", {}, "Versions and machine"), el("span", {}, `Spillway ${run.version} on ${plural(machine.cpus, "processor")}`)), facts(versions)));
 }

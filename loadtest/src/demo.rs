@@ -87,7 +87,7 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     };
     let config = LaunchConfig { sale, stack, through_fc: None, faults };
     let mut system = SystemUnderTest::launch(&scenario, config).await?;
-    let report = match play(&scenario, &mut system, &[], &interrupts).await {
+    let report = match play(&scenario, &mut system, &[], None, &interrupts).await {
         Ok(report) => report,
         Err(error) => {
             eprintln!("Logs: {}", system.log_directory().unwrap_or_default());
@@ -113,11 +113,11 @@ fn scenario(args: &DemoArgs) -> Scenario {
     let rest = requests - QUIET_RPS * 4.0 - f64::midpoint(QUIET_RPS, burst);
     let quiet = RatePhase::Constant { rps: QUIET_RPS, seconds: 2.0 };
     let phases = [
-            quiet,
-            RatePhase::Linear { from_rps: QUIET_RPS, to_rps: burst, seconds: 1.0 },
-            RatePhase::Constant { rps: burst, seconds: (rest / burst).max(0.1) },
-            quiet,
-        ];
+        quiet,
+        RatePhase::Linear { from_rps: QUIET_RPS, to_rps: burst, seconds: 1.0 },
+        RatePhase::Constant { rps: burst, seconds: (rest / burst).max(0.1) },
+        quiet,
+    ];
     Scenario {
         name: "demo".to_owned(),
         description: "A small flash sale from the first request to the last row.".to_owned(),
@@ -138,6 +138,7 @@ fn scenario(args: &DemoArgs) -> Scenario {
         // All processes share this machine: the demo proves that no order is lost, not how fast the services are.
         generator: GeneratorSettings { send_delay_p999_us_max: 20_000, ..GeneratorSettings::default() },
         expect: Default::default(),
+        abort: Default::default(),
     }
 }
 

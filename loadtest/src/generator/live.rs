@@ -1,4 +1,4 @@
-//! Live counts for the progress line.
+//! Live counts: for the progress line, the abort rules and scrapes.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use hdrhistogram::Histogram;
 
 use super::end_counts::EndCounts;
-use super::in_flight::{InFlight, RequestEnd};
+use super::in_flight::{InFlight, LatencyKind, RequestEnd};
 
 /// Counts so far. Threads update them ten times a second, not with each request.
 #[derive(Debug)]
@@ -23,10 +23,22 @@ pub(crate) struct LiveCounts {
     pub(super) stop: AtomicBool,
 }
 
+/// The counts at one time, or within a period.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LiveSnapshot {
+    pub sent: u64,
+    pub accepted: u64,
+    pub accepted_own: u64,
+    pub shed: u64,
+    pub refused: u64,
+    pub unknown: u64,
+    pub unsent: u64,
+}
+
 #[derive(Debug)]
 struct RecentLatency {
     latency: Histogram<u64>,
-    send_delay_us_max: u64,
+    send_delay: Histogram<u64>,
 }
 
 /// Counts of one thread since its last update.
@@ -35,7 +47,7 @@ pub(super) struct ThreadTally {
     pub(super) sent: u64,
     ends: EndCounts,
     latency: Histogram<u64>,
-    pub(super) send_delay_us_max: u64,
+    send_delay: Histogram<u64>,
 }
 
 fn histogram() -> Histogram<u64> {
@@ -52,19 +64,35 @@ impl Default for LiveCounts {
             refused: AtomicU64::new(0),
             unknown: AtomicU64::new(0),
             unsent: AtomicU64::new(0),
-            recent: Mutex::new(RecentLatency { latency: histogram(), send_delay_us_max: 0 }),
+            recent: Mutex::new(RecentLatency { latency: histogram(), send_delay: histogram() }),
             stop: AtomicBool::new(false),
         }
     }
 }
 
 impl LiveCounts {
-    /// The p99 latency since the last call, and the maximum send delay since then, both microseconds.
-    pub(crate) fn take_recent(&self) -> (u64, u64) {
-        let Ok(mut recent) = self.recent.lock() else { return (0, 0) };
-        let p99_us = if recent.latency.is_empty() { 0 } else { recent.latency.value_at_quantile(0.99) };
-        recent.latency.reset();
-        (p99_us, std::mem::take(&mut recent.send_delay_us_max))
+    pub(crate) fn snapshot(&self) -> LiveSnapshot {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        LiveSnapshot {
+            sent: load(&self.sent),
+            accepted: load(&self.accepted),
+            accepted_own: load(&self.accepted_own),
+            shed: load(&self.shed),
+            refused: load(&self.refused),
+            unknown: load(&self.unknown),
+            unsent: load(&self.unsent),
+        }
+    }
+
+    /// Latencies of accepted requests and of those without a response, and send delays, since the last call;
+    /// microseconds.
+    pub(crate) fn take_recent(&self) -> (Histogram<u64>, Histogram<u64>) {
+        let mut taken = (histogram(), histogram());
+        if let Ok(mut recent) = self.recent.lock() {
+            std::mem::swap(&mut taken.0, &mut recent.latency);
+            std::mem::swap(&mut taken.1, &mut recent.send_delay);
+        }
+        taken
     }
 
     /// Plans no more requests; requests in flight are awaited.
@@ -73,17 +101,35 @@ impl LiveCounts {
     }
 }
 
+impl LiveSnapshot {
+    pub(crate) const fn since(&self, before: &Self) -> Self {
+        Self {
+            sent: self.sent.saturating_sub(before.sent),
+            accepted: self.accepted - before.accepted,
+            accepted_own: self.accepted_own - before.accepted_own,
+            shed: self.shed - before.shed,
+            refused: self.refused - before.refused,
+            unknown: self.unknown - before.unknown,
+            unsent: self.unsent - before.unsent,
+        }
+    }
+}
+
 impl ThreadTally {
     pub(super) fn new() -> Self {
-        Self { sent: 0, ends: EndCounts::default(), latency: histogram(), send_delay_us_max: 0 }
+        Self { sent: 0, ends: EndCounts::default(), latency: histogram(), send_delay: histogram() }
     }
 
     pub(super) fn ended(&mut self, flight: &InFlight, end: RequestEnd, latency_us: u64) {
         self.ends.count(flight, end);
-        if end == RequestEnd::Accepted {
-            // The histogram grows as needed.
+        if let Some(LatencyKind::Accepted | LatencyKind::Censored) = end.latency_kind(flight) {
+            // Both histograms grow as needed.
             let _recorded = self.latency.record(latency_us);
         }
+    }
+
+    pub(super) fn delayed(&mut self, send_delay_us: u64) {
+        let _recorded = self.send_delay.record(send_delay_us);
     }
 
     pub(super) fn publish(&mut self, live: &LiveCounts) {
@@ -102,9 +148,9 @@ impl ThreadTally {
         if let Ok(mut recent) = live.recent.lock() {
             // Both histograms grow as needed.
             let _added = recent.latency.add(&self.latency);
-            recent.send_delay_us_max = recent.send_delay_us_max.max(self.send_delay_us_max);
+            let _added = recent.send_delay.add(&self.send_delay);
         }
         self.latency.reset();
-        self.send_delay_us_max = 0;
+        self.send_delay.reset();
     }
 }

@@ -45,7 +45,7 @@ use phases::PhasePlan;
 use record::SendRecord;
 use worker::SendLoop;
 
-pub(crate) use live::LiveCounts;
+pub(crate) use live::{LiveCounts, LiveSnapshot};
 pub(crate) use part::{PartFacts, PartFile, PlayedPart, merge as merge_parts};
 pub(crate) use response::{RESPONSE_BYTES_MAX, ResponseParse, parse as parse_response};
 pub(crate) use result::quantiles;

@@ -19,7 +19,7 @@ use super::record::SendRecord;
 use super::result::{PlayedPlan, RunResult};
 use super::shard::Shard;
 use crate::environment::OfferedSale;
-use crate::report::{GeneratorHealth, Machine, ProcessUse, RequestTotals};
+use crate::report::{AbortedRun, GeneratorHealth, Machine, ProcessUse, RequestTotals};
 use crate::workload::RunId;
 
 /// Raised when a reader of the old format would misread the new one.
@@ -44,6 +44,7 @@ pub(crate) struct PartFacts {
     pub host: String,
     pub machine: Machine,
     pub interrupted: bool,
+    pub aborted: Option<AbortedRun>,
     pub totals: RequestTotals,
     pub generator: GeneratorHealth,
     pub processes: Vec<ProcessUse>,

@@ -32,11 +32,8 @@ pub(super) struct PhaseRecords(pub(super) Vec<Option<PhaseRecord>>);
 
 impl PhasePlan {
     pub(crate) fn new(scenario: &Scenario, schedule: &SendSchedule) -> Self {
-        let ends_s = scenario.phases.iter().scan(0.0, |end_s, phase| {
-            *end_s += phase.rate.seconds();
-            Some(*end_s)
-        });
-        let ends = ends_s.map(|end_s: f64| schedule.requests_before((end_s * 1e9) as u64 + ROUNDING_NS));
+        let ends =
+            scenario.phase_ends_s().map(|end_s| schedule.requests_before((end_s * 1e9) as u64 + ROUNDING_NS));
         Self {
             ends: ends.collect(),
             is_judged: scenario.phases.iter().map(|phase| !phase.expect.is_empty()).collect(),

@@ -83,6 +83,7 @@ pub(super) fn scenario(rps: f64, seconds: f64) -> Scenario {
         drain: Default::default(),
         generator: Default::default(),
         expect: Default::default(),
+        abort: Default::default(),
     }
 }
 
@@ -195,7 +196,7 @@ fn planned_number(request: &str) -> Option<u64> {
 fn a_request_and_its_retries_count_in_the_phase_of_the_planned_request() {
     let server = serve(|request, _, stream| match planned_number(request) {
         Some(0..20) => {
-            std::thread::sleep(Duration::from_millis(60));
+            std::thread::park_timeout(Duration::from_millis(60));
             answer(stream, "202 Accepted", "", "{}")
         }
         Some(20..40) => answer(stream, "503 Unavailable", "", r#"{"code":"queue_full"}"#),

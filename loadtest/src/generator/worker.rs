@@ -200,7 +200,7 @@ impl SendLoop {
         flight.id = self.flights;
         let send_delay_ns = now.saturating_sub(flight.due_ns);
         self.record.delayed(send_delay_ns);
-        self.tally.send_delay_us_max = self.tally.send_delay_us_max.max(send_delay_ns / 1_000);
+        self.tally.delayed(send_delay_ns / 1_000);
         if let Some(slot) = self.pool.take_idle(flight.spec.user) {
             self.send(slot, flight, now);
         } else {
@@ -359,6 +359,8 @@ impl SendLoop {
             if unprocessed && !flight.is_slow() {
                 if std::mem::take(&mut flight.sent) {
                     self.record.unsent(&flight);
+                    // Wraps if it was published already, as does the sum.
+                    self.tally.sent = self.tally.sent.wrapping_sub(1);
                 }
                 self.waiting.push_front(flight);
             } else {

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use super::{Expectation, ExpectationResult, RunReport};
+use super::{AbortedRun, Expectation, ExpectationResult, RunReport};
+use crate::scenario::ExpectedRange;
 
 struct TestCase {
     class: &'static str,
@@ -21,10 +22,11 @@ enum CaseResult {
     Failed { message: String, details: Vec<String> },
 }
 
-/// One test suite: a test case each for the requests, the ledger, the surprises and every expectation. What was not
-/// judged is skipped. The times add up to the suite's.
+/// One test suite: a test case each for the requests, the ledger, the surprises, the abort rules if there are any, and
+/// every expectation. What was not judged is skipped. The times add up to the suite's.
 pub fn junit(report: &RunReport) -> String {
     let mut cases = vec![requests(report), ledger(report), surprises(report)];
+    cases.extend((!report.scenario.abort.is_empty()).then(|| abort(report)));
     cases.extend(report.expectations.iter().map(expectation));
     let failures = cases.iter().filter(|case| matches!(case.result, CaseResult::Failed { .. })).count();
     let skipped = cases.iter().filter(|case| matches!(case.result, CaseResult::Skipped(_))).count();
@@ -95,14 +97,20 @@ fn surprises(report: &RunReport) -> TestCase {
     TestCase { class: "loadtest", name: "surprises".to_owned(), time_ms: 0, result }
 }
 
+fn abort(report: &RunReport) -> TestCase {
+    let failed =
+        |aborted: &AbortedRun| CaseResult::Failed { message: aborted.to_string(), details: Vec::new() };
+    let result = report.run.aborted.as_ref().map_or(CaseResult::Passed, failed);
+    TestCase { class: "loadtest", name: "abort".to_owned(), time_ms: 0, result }
+}
+
 fn expectation(expectation: &Expectation) -> TestCase {
-    let end = |end: Option<f64>| end.map_or_else(String::new, |end| end.to_string());
-    let range = format!("{}..{}", end(expectation.min), end(expectation.max));
+    let range = ExpectedRange { min: expectation.min, max: expectation.max };
     let result = match expectation.unjudged() {
         Some(reason) => CaseResult::Skipped(reason.to_owned()),
         None if expectation.result == ExpectationResult::Holds => CaseResult::Passed,
         None => CaseResult::Failed {
-            message: format!("{} is not within {range}", end(expectation.actual)),
+            message: format!("{} is not within {range}", expectation.actual.unwrap_or_default()),
             details: Vec::new(),
         },
     };

@@ -3,12 +3,13 @@
 //! Each name ends with its unit: `_us` microseconds, `_ms` milliseconds, `_s` seconds, `_bytes` bytes.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::LedgerVerdict;
-use crate::scenario::Scenario;
+use crate::scenario::{ExpectedRange, Scenario};
 
 /// Version of this format; raised when a reader of the old one would misread the new one.
 pub const FORMAT: u32 = 1;
@@ -57,7 +58,7 @@ pub struct RunReport {
 pub enum RunVerdict {
     /// Everything was judged, and all of it holds.
     Passed,
-    /// The ledger does not add up, an expectation fails, or a response is surprising.
+    /// The ledger does not add up, an expectation fails, a response is surprising, or the run was aborted.
     Failed,
     /// Nothing failed, but something could not be judged.
     #[default]
@@ -70,7 +71,8 @@ impl RunReport {
         self.not_judged = self.unjudged();
         let failed = self.ledger.as_ref().is_some_and(|ledger| !ledger.adds_up())
             || self.expectations.iter().any(|each| each.result == ExpectationResult::Fails)
-            || !self.surprises.is_empty();
+            || !self.surprises.is_empty()
+            || self.run.aborted.is_some();
         self.verdict = match (failed, self.not_judged.is_empty()) {
             (true, _) => RunVerdict::Failed,
             (false, true) => RunVerdict::Passed,
@@ -97,13 +99,18 @@ impl RunReport {
         reasons
     }
 
+    /// True if only a part of the scenario was played.
+    pub const fn is_cut(&self) -> bool {
+        self.run.interrupted || self.run.aborted.is_some()
+    }
+
     pub fn passed(&self) -> bool {
         self.verdict == RunVerdict::Passed
     }
 }
 
 /// Time, system and machine of a run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct RunInfo {
     /// RFC 3339, UTC.
@@ -116,12 +123,41 @@ pub struct RunInfo {
     pub stack: TestedStack,
     /// True if the run was interrupted: the report covers the part that was played.
     pub interrupted: bool,
+    /// The breach that ended the sending; absent: the scenario was not aborted.
+    pub aborted: Option<AbortedRun>,
     /// Version of Spillway.
     pub version: String,
     /// Versions of components, where known: `broker`, `database`.
     pub parts: BTreeMap<String, String>,
     /// The machine of the run.
     pub machine: Machine,
+}
+
+/// A live metric that was outside its range for too long, so that the run was aborted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct AbortedRun {
+    /// Name of the metric in the scenario's `[abort]`.
+    pub metric: String,
+    /// Minimum; absent: no bound.
+    pub min: Option<f64>,
+    /// Maximum; absent: no bound.
+    pub max: Option<f64>,
+    /// The value in the last window, of about a second.
+    pub value: f64,
+    /// Time outside the range, seconds.
+    pub breached_s: f64,
+    /// End of the last window, since the first planned request, milliseconds.
+    pub at_ms: u64,
+}
+
+impl fmt::Display for AbortedRun {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { metric, min, max, value, breached_s, at_ms } = self;
+        let range = ExpectedRange { min: *min, max: *max };
+        let at_s = *at_ms as f64 / 1_000.0;
+        write!(formatter, "{metric} was {value:.4} at {at_s:.1} s, outside {range} for {breached_s:.1} s")
+    }
 }
 
 /// The system behind the address that the orders went to.

@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use shared::config::{DatabaseUrl, Secret};
@@ -78,6 +79,10 @@ pub struct RunArgs {
     /// Processors to pin the sending threads to, in turn
     #[arg(long, value_name = "CPU,…", value_delimiter = ',')]
     pub pin: Vec<usize>,
+
+    /// Serve the run's metrics at http://ADDRESS/metrics in Prometheus' text format, until the report is written
+    #[arg(long, value_name = "ADDRESS")]
+    pub metrics_listen: Option<SocketAddr>,
 
     /// Report to write: NAME.json and NAME.html
     #[arg(long, value_name = "NAME", default_value = "loadtest-report")]

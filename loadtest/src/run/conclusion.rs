@@ -9,7 +9,7 @@ use super::{expect, timeline};
 use crate::generator::RunResult;
 use crate::ledger::Judgement;
 use crate::report::{
-    self, GeneratorHealth, Machine, ProcessUse, RunInfo, RunReport, RunVerdict, ShardReport, TestedStack,
+    self, AbortedRun, GeneratorHealth, Machine, ProcessUse, RunInfo, RunReport, RunVerdict, ShardReport, TestedStack,
 };
 use crate::scenario::Scenario;
 
@@ -25,6 +25,7 @@ pub(super) struct RunEnd<'a> {
     pub(super) started_at: OffsetDateTime,
     pub(super) stack: TestedStack,
     pub(super) interrupted: bool,
+    pub(super) aborted: Option<AbortedRun>,
     /// Versions of components.
     pub(super) parts: BTreeMap<String, String>,
     pub(super) machine: Machine,
@@ -48,6 +49,7 @@ impl RunEnd<'_> {
             drained_ms: drained_us.map_or(0, |last_us| (last_us - ended_us).max(0).unsigned_abs() / 1_000),
             stack: self.stack,
             interrupted: self.interrupted,
+            aborted: self.aborted,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             parts: self.parts,
             machine: self.machine,

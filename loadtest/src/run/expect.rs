@@ -10,7 +10,7 @@ use crate::scenario::{EXPECTABLE_METRICS, ExpectedRange, Scenario};
 
 /// The measured metrics of a run, by the names in [`EXPECTABLE_METRICS`]: shares only if something was sent, latencies
 /// only if something was accepted, the ledger's only with a ledger.
-pub(super) fn measure(
+pub(crate) fn measure(
     totals: &RequestTotals,
     latency: &LatencyReport,
     health: &GeneratorHealth,
@@ -122,9 +122,11 @@ fn compare(
         let is_void = !latencies_valid && matches!(name, "p50_ms" | "p99_ms" | "p999_ms");
         let result = match actual {
             Some(actual) if !is_void => {
-                let within =
-                    range.min.is_none_or(|min| actual >= min) && range.max.is_none_or(|max| actual <= max);
-                if within { ExpectationResult::Holds } else { ExpectationResult::Fails }
+                if range.contains(actual) {
+                    ExpectationResult::Holds
+                } else {
+                    ExpectationResult::Fails
+                }
             }
             _ => ExpectationResult::NotJudged,
         };

@@ -104,6 +104,7 @@ pub async fn merge(args: MergeArgs) -> anyhow::Result<ExitCode> {
     let interrupts = Interrupts::listen()?;
     let mut access = sources.open().await?;
     let shards: Vec<_> = parts.iter().map(shard_report).collect();
+    let aborted = parts.iter().find_map(|part| part.facts.aborted.clone());
     let processes = parts.iter().flat_map(|part| part.facts.processes.clone()).collect();
     let plan = PlayedPlan {
         schedule: SendSchedule::with_spacing(&scenario.rates(), scenario.arrivals, scenario.seed),
@@ -134,6 +135,7 @@ pub async fn merge(args: MergeArgs) -> anyhow::Result<ExitCode> {
         started_at,
         stack: TestedStack::External,
         interrupted: interrupts.count() > 0 || shards.iter().any(|shard| shard.interrupted),
+        aborted,
         parts: database_version(&mut access).await,
         machine: first.machine,
         processes,

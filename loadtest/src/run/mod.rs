@@ -1,6 +1,7 @@
 //! `loadtest run`: plays a scenario, checks the ledger, writes the report. `loadtest prepare` and `merge`: the same on
 //! several machines.
 
+mod abort;
 mod args;
 mod before;
 mod conclusion;
@@ -8,6 +9,7 @@ mod drain_counter;
 mod expect;
 mod interrupt;
 mod ledger;
+mod live_metrics;
 mod machine;
 mod merge;
 mod overrides;
@@ -18,6 +20,7 @@ mod shard;
 mod summary;
 mod target_args;
 mod timeline;
+mod window;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -33,6 +36,7 @@ use crate::workload::RunId;
 
 pub use args::RunArgs;
 pub use before::{PrepareArgs, prepare};
+pub(crate) use expect::measure;
 pub use interrupt::Interrupts;
 pub use machine::describe as describe_machine;
 pub use merge::{MergeArgs, merge};
@@ -67,7 +71,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     };
     let external = args.external(&scenario)?;
     if let (Some(shard), Some(external)) = (args.sharding.shard_run(), external.clone()) {
-        return shard.play(&scenario, external, &args.pin, interrupts).await;
+        return shard.play(&scenario, external, &args.pin, args.metrics_listen, interrupts).await;
     }
     let mut system = match external {
         Some(external) => SystemUnderTest::attach(&scenario, external, RunId::random()).await?,
@@ -77,7 +81,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
             SystemUnderTest::launch(&scenario, config).await?
         }
     };
-    let report = match play(&scenario, &mut system, &args.pin, &interrupts).await {
+    let report = match play(&scenario, &mut system, &args.pin, args.metrics_listen, &interrupts).await {
         Ok(report) => report,
         Err(error) => {
             if let Some(logs) = system.log_directory() {

@@ -4,7 +4,9 @@ use std::str::FromStr;
 
 use serde_json::Value;
 
-use crate::scenario::{ExpectedRange, PHASE_SYNTAX, Scenario, ScenarioError, ScenarioPhase};
+use crate::scenario::{
+    AbortRange, ExpectedRange, PHASE_SYNTAX, Scenario, ScenarioError, ScenarioPhase, parse_seconds,
+};
 
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Scenario (each flag overrides the file)")]
@@ -29,6 +31,10 @@ pub struct Overrides {
     /// Ignore the file's expected ranges, those of its phases too
     #[arg(long)]
     no_expect: bool,
+    /// End the run once a metric was outside a range for that long, such as shed_share=..0.5:10s; without a time, at
+    /// once. What was accepted is still drained and judged
+    #[arg(long = "abort-on", value_name = "NAME=MIN..MAX[:TIME]")]
+    abort_on: Vec<NamedAbort>,
 }
 
 /// `sale.hot_stock=50`
@@ -43,6 +49,13 @@ struct Assignment {
 struct NamedRange {
     name: String,
     range: ExpectedRange,
+}
+
+/// `shed_share=..0.5:10s`
+#[derive(Clone, Debug, PartialEq)]
+struct NamedAbort {
+    name: String,
+    abort: AbortRange,
 }
 
 impl FromStr for Assignment {
@@ -68,6 +81,17 @@ impl FromStr for NamedRange {
             text => text.parse().map(Some).map_err(|_| syntax),
         };
         Ok(Self { name: name.to_owned(), range: ExpectedRange { min: end(min)?, max: end(max)? } })
+    }
+}
+
+impl FromStr for NamedAbort {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        let (range, time) = text.rsplit_once(':').unwrap_or((text, "0"));
+        let NamedRange { name, range } = range.parse()?;
+        let for_s = parse_seconds(time).ok_or("expected a time such as 10s or 500ms after the colon")?;
+        Ok(Self { name, abort: AbortRange { min: range.min, max: range.max, for_s } })
     }
 }
 
@@ -108,6 +132,7 @@ impl Overrides {
             })?;
             ranges.insert(metric.to_owned(), *range);
         }
+        scenario.abort.extend(self.abort_on.iter().map(|NamedAbort { name, abort }| (name.clone(), *abort)));
         Ok(scenario)
     }
 }
@@ -162,7 +187,7 @@ mod tests {
         }
         flags.extend(
             "--phase constant:7:1s --phase top=spike:1:2:2s --rps-scale 2 --no-expect --expect p99_ms=1..2 \
-             --expect retries=..5 --expect p50_ms@top=..9"
+             --expect retries=..5 --expect p50_ms@top=..9 --abort-on shed_share=..0.5:1500ms --abort-on p99_ms=1.."
                 .split_whitespace()
                 .map(str::to_owned),
         );
@@ -184,6 +209,9 @@ mod tests {
         assert_eq!(scenario.phases[1].expect["p50_ms"], ExpectedRange { min: None, max: Some(9.0) });
         assert_eq!(scenario.expect["retries"], ExpectedRange { min: None, max: Some(5.0) });
         assert_eq!(scenario.expect.len(), 2);
+        let half = AbortRange { min: None, max: Some(0.5), for_s: 1.5 };
+        assert_eq!(scenario.abort["shed_share"], half);
+        assert_eq!(scenario.abort["p99_ms"].for_s, 0.0);
         assert_eq!(apply(&["--drain-rate=77".to_owned()]).expect("a flag").drain.rate, 77);
     }
 
@@ -205,6 +233,9 @@ mod tests {
     fn an_unreadable_range_is_an_error() {
         for text in ["p99_ms", "p99_ms=3", "p99_ms=a..b"] {
             assert!(text.parse::<NamedRange>().is_err(), "{text}");
+        }
+        for text in ["p99_ms=..3:", "p99_ms=..3:soon", "p99_ms:3s"] {
+            assert!(text.parse::<NamedAbort>().is_err(), "{text}");
         }
     }
 }

@@ -1,77 +1,53 @@
 //! The progress line: rewritten on a terminal, one line a second elsewhere.
 
 use std::io::{IsTerminal, Write};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::generator::LiveCounts;
+use super::window::LiveWindow;
+
+/// Time between two lines, and the length of a window.
+pub(super) const INTERVAL: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(super) struct ProgressLine {
     started: Instant,
-    terminal: bool,
     /// The drain's cap; `None` if the database is not watched.
     rate: Option<u32>,
-    last: Option<(Instant, ShownCounts)>,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct ShownCounts {
-    sent: u64,
-    accepted: u64,
-    shed: u64,
-    failed: u64,
 }
 
 impl ProgressLine {
     /// `rate` is the drain's cap, if the database is watched.
     pub(super) fn new(rate: Option<u32>) -> Self {
-        Self { started: Instant::now(), terminal: std::io::stdout().is_terminal(), rate, last: None }
+        Self { started: Instant::now(), rate }
     }
 
-    pub(super) const fn interval(&self) -> Duration {
-        if self.terminal { Duration::from_millis(500) } else { Duration::from_secs(1) }
+    pub(super) fn show(&self, window: &LiveWindow, settled: Option<u64>, sending: bool) {
+        show_line(&self.line(window, settled, sending));
     }
 
-    pub(super) fn show(&mut self, live: &LiveCounts, settled: Option<u64>, sending: bool) {
-        show_line(&self.line(live, settled, sending));
-    }
-
-    fn line(&mut self, live: &LiveCounts, settled: Option<u64>, sending: bool) -> String {
-        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let now = Instant::now();
-        let counts = ShownCounts {
-            sent: load(&live.sent),
-            accepted: load(&live.accepted),
-            shed: load(&live.shed),
-            failed: load(&live.refused) + load(&live.unknown) + load(&live.unsent),
-        };
-        let (then, before) =
-            self.last.replace((now, counts)).unwrap_or((self.started, ShownCounts::default()));
-        let seconds = (now - then).as_secs_f64().max(1e-3);
-        let per_second = |now: u64, before: u64| ((now - before) as f64 / seconds).round();
+    fn line(&self, window: &LiveWindow, settled: Option<u64>, sending: bool) -> String {
+        let LiveWindow { total, counts, .. } = window;
         let mut line = format!("{:6.1} s", self.started.elapsed().as_secs_f64());
         if sending {
-            let (p99_us, send_delay_us) = live.take_recent();
             line.push_str(&format!(
-                "  sent {:6}/s  accepted {:6}/s  shed {:6}/s  other {:5}  p99 {:>8}  delay {:>8}",
-                per_second(counts.sent, before.sent),
-                per_second(counts.accepted, before.accepted),
-                per_second(counts.shed, before.shed),
-                counts.failed,
-                duration(p99_us),
-                duration(send_delay_us),
+                "  sent {:6.0}/s  accepted {:6.0}/s  shed {:6.0}/s  other {:5}  p99 {:>8}  delay {:>8}",
+                window.per_second(counts.sent),
+                window.per_second(counts.accepted),
+                window.per_second(counts.shed),
+                total.refused + total.unknown + total.unsent,
+                duration(window.latency.value_at_quantile(0.99)),
+                duration(window.send_delay.max()),
             ));
         } else {
             line.push_str(&format!(
                 "  sent {}  accepted {}  shed {}",
-                counts.sent, counts.accepted, counts.shed
+                total.sent, total.accepted, total.shed
             ));
         }
         if let (Some(rate), Some(settled)) = (self.rate, settled) {
-            let queued = load(&live.accepted_own).saturating_sub(settled);
+            let queued = total.accepted_own.saturating_sub(settled);
             let eta = if queued == 0 && !sending {
                 "drained".to_owned()
             } else {
@@ -81,11 +57,12 @@ impl ProgressLine {
         }
         line
     }
+}
 
-    pub(super) fn end(&self) {
-        if self.terminal {
-            println!();
-        }
+/// Keeps the last line on a terminal.
+pub(super) fn end_line() {
+    if std::io::stdout().is_terminal() {
+        println!();
     }
 }
 

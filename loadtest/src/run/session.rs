@@ -1,5 +1,6 @@
 //! One run: send, watch, wait for the drain, report.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,22 +9,25 @@ use time::OffsetDateTime;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
+use super::abort::AbortWatch;
 use super::conclusion::RunEnd;
 use super::drain_counter::DrainCounter;
 use super::interrupt::Interrupts;
 use super::ledger::{PlayedRun, database_version, keep_ledger};
+use super::live_metrics::LiveMetrics;
 use super::machine;
-use super::progress::ProgressLine;
+use super::progress::{self, ProgressLine};
 use super::sampler::ProcessSampler;
+use super::window::LiveWatch;
 use crate::environment::SystemUnderTest;
 use crate::generator::{self, LiveCounts, RunResult, SendPlan, Shard};
-use crate::report::{ProcessUse, RunReport};
+use crate::report::{AbortedRun, ProcessUse, RunReport};
 use crate::scenario::Scenario;
 
 /// The first interrupt ends the sending, this one the wait for the drain.
 const INTERRUPTS_CUT: u32 = 2;
 
-/// Plays `scenario` on `system` and reports.
+/// Plays `scenario` on `system` and reports; meanwhile serves metrics at `metrics_listen`.
 ///
 /// # Errors
 ///
@@ -32,6 +36,7 @@ pub async fn play(
     scenario: &Scenario,
     system: &mut SystemUnderTest,
     pin_to: &[usize],
+    metrics_listen: Option<SocketAddr>,
     interrupts: &Interrupts,
 ) -> anyhow::Result<RunReport> {
     let mut plan = SendPlan::new(scenario, system.workload.clone(), system.target.clone(), Shard::WHOLE);
@@ -47,7 +52,8 @@ pub async fn play(
         scenario.drain.rate
     );
     let scope = system.begin_ledger().await?;
-    let SentRun { played, started_at, mut monitor } = send(scenario, system, plan, None, interrupts).await?;
+    let SentRun { played, started_at, mut monitor } =
+        send(scenario, system, plan, None, metrics_listen, interrupts).await?;
     let keeps_a_ledger = system.ledger.keeps_a_ledger();
     let (played, account) = spawn_blocking(move || {
         let account = played.account(keeps_a_ledger, knows_order_ids)?;
@@ -69,7 +75,7 @@ pub async fn play(
             }
         }
     };
-    monitor.progress.end();
+    progress::end_line();
     let parts = database_version(&mut access).await;
     system.ledger = access;
     let mut surprises = account.surprises;
@@ -83,6 +89,7 @@ pub async fn play(
         started_at,
         stack: system.stack,
         interrupted: interrupts.count() > 0,
+        aborted: monitor.aborted.take(),
         parts,
         machine: machine::describe(),
         processes: monitor.finish(),
@@ -101,19 +108,21 @@ pub(super) struct SentRun {
 /// Sends the requests of `plan`, from `start_at` or as soon as possible. The first interrupt ends the sending.
 ///
 /// # Errors
-/// If `start_at` has passed, or a thread fails.
+/// If `start_at` has passed, `metrics_listen` is in use, or a thread fails.
 pub(super) async fn send(
     scenario: &Scenario,
     system: &mut SystemUnderTest,
     plan: SendPlan,
     start_at: Option<OffsetDateTime>,
+    metrics_listen: Option<SocketAddr>,
     interrupts: &Interrupts,
 ) -> anyhow::Result<SentRun> {
     let mut monitor = RunMonitor::new(system, scenario).await?;
+    monitor.metrics = metrics_listen.map(|address| LiveMetrics::listen(address, scenario, &plan)).transpose()?;
     let running = generator::start(plan, start_at)?;
     let started_at = start_at.unwrap_or_else(|| OffsetDateTime::now_utc() + running.until_start());
     monitor.live = running.live();
-    monitor.started = Instant::now() + running.until_start();
+    monitor.start(Instant::now() + running.until_start());
     while !running.is_finished() {
         let mut interrupted = interrupts.clone();
         tokio::select! {
@@ -141,9 +150,14 @@ pub(super) struct RunMonitor {
     started: Instant,
     interval: Duration,
     shown_at: Instant,
+    windows: LiveWatch,
     drain: Option<DrainCounter>,
+    abort: AbortWatch,
+    metrics: Option<LiveMetrics>,
     /// The failure that ended the sending.
     broken: Option<String>,
+    /// The breach that ended the sending.
+    pub(super) aborted: Option<AbortedRun>,
 }
 
 impl RunMonitor {
@@ -161,9 +175,18 @@ impl RunMonitor {
             started: now,
             interval: Duration::from_millis(u64::from(scenario.generator.interval_ms)),
             shown_at: now,
+            windows: LiveWatch::new(now),
             drain,
+            abort: AbortWatch::new(scenario),
+            metrics: None,
             broken: None,
+            aborted: None,
         })
+    }
+
+    /// `started`: the first planned request.
+    fn start(&mut self, started: Instant) {
+        (self.started, self.shown_at, self.windows) = (started, started, LiveWatch::new(started));
     }
 
     pub(super) fn finish(self) -> Vec<ProcessUse> {
@@ -171,10 +194,11 @@ impl RunMonitor {
     }
 
     fn pause(&self) -> Duration {
-        self.interval.min(self.progress.interval())
+        self.interval.min(progress::INTERVAL)
     }
 
-    /// Samples processes and drain, and shows the state when due. Returns true once a process of the run has failed.
+    /// Samples processes and drain, shows the state and judges the abort rules when due. Returns true once a process of
+    /// the run has failed or the run is aborted.
     async fn look(&mut self, system: &mut SystemUnderTest, sending: bool) -> bool {
         // A restarted process has another pid.
         if let Some((_, services)) = &system.launched {
@@ -187,19 +211,30 @@ impl RunMonitor {
         }
         let at_ms = self.started.elapsed().as_millis() as u64;
         self.sampler.look(at_ms, &self.processes);
-        if self.shown_at.elapsed() < self.progress.interval() || self.broken.is_some() {
-            return self.broken.is_some();
+        if self.shown_at.elapsed() < progress::INTERVAL || self.broken.is_some() {
+            return self.is_over();
         }
         self.shown_at = Instant::now();
+        let window = self.windows.next(&self.live);
+        if sending && self.aborted.is_none() {
+            self.aborted = self.abort.judge(&window);
+        }
         let settled = match &mut self.drain {
             Some(drain) => Some(drain.settled().await),
             None => None,
         };
-        self.progress.show(&self.live, settled, sending);
+        if let Some(metrics) = &self.metrics {
+            metrics.update(&window, settled);
+        }
+        self.progress.show(&window, settled, sending);
         if let Err(error) = system.inject_faults(settled.unwrap_or(0)).await {
             eprintln!("\nloadtest: {error:#}");
             self.broken = Some(format!("{error:#}"));
         }
-        self.broken.is_some()
+        self.is_over()
+    }
+
+    const fn is_over(&self) -> bool {
+        self.broken.is_some() || self.aborted.is_some()
     }
 }

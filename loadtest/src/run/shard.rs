@@ -1,5 +1,6 @@
 //! `loadtest run --shard`: plays one share of a scenario and writes a part instead of a report.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -98,6 +99,7 @@ impl ShardRun {
         scenario: &Scenario,
         external: ExternalSystem,
         pin_to: &[usize],
+        metrics_listen: Option<SocketAddr>,
         mut interrupts: Interrupts,
     ) -> anyhow::Result<ExitCode> {
         let part = PartFile::create(&self.part)?;
@@ -119,10 +121,14 @@ impl ShardRun {
             println!("Interrupted before the start: nothing was sent");
             return Ok(ExitCode::from(EXIT_INTERRUPTED));
         }
-        let sent = send(scenario, &mut system, plan, Some(self.start_at), &interrupts).await?;
+        let sent = 
+            send(scenario, &mut system, plan, Some(self.start_at), metrics_listen, &interrupts).await?;
         let interrupted = interrupts.count() > 0;
         let (played, facts) = self.facts(scenario, sale, sent, interrupted)?;
         println!("\n{}", summary(&facts));
+        if let Some(aborted) = &facts.aborted {
+            println!("ABORTED: {aborted}");
+        }
         let path = part.write(facts, &played)?;
         println!("Part: {} (no verdict: `loadtest merge` judges all parts together)", path.display());
         Ok(if interrupted { ExitCode::from(EXIT_INTERRUPTED) } else { ExitCode::SUCCESS })
@@ -135,7 +141,8 @@ impl ShardRun {
         sent: SentRun,
         interrupted: bool,
     ) -> anyhow::Result<(crate::generator::RunResult, PartFacts)> {
-        let SentRun { played, monitor, .. } = sent;
+        let SentRun { played, mut monitor, .. } = sent;
+        let aborted = monitor.aborted.take();
         let mut processes = monitor.finish();
         for process in &mut processes {
             process.name = format!("{} {}", process.name, self.shard);
@@ -149,6 +156,7 @@ impl ShardRun {
             host: machine::host(),
             machine: machine::describe(),
             interrupted,
+            aborted,
             totals: played.totals(),
             generator: played.health(),
             processes,

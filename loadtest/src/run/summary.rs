@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::progress::duration;
 use crate::report::{ExpectationResult, Quantiles, RunReport, RunVerdict};
+use crate::scenario::ExpectedRange;
 
 #[derive(Debug)]
 pub struct RunSummary<'a>(pub &'a RunReport);
@@ -69,10 +70,9 @@ impl fmt::Display for RunSummary<'_> {
             writeln!(formatter, "\nExpected")?;
         }
         for expectation in &report.expectations {
-            let end = |end: Option<f64>| end.map_or_else(String::new, |end| end.to_string());
             writeln!(
                 formatter,
-                "  {}  {:<24} {:>12}  of {}..{}",
+                "  {}  {:<24} {:>12}  of {}",
                 match expectation.result {
                     ExpectationResult::Holds => "holds     ",
                     ExpectationResult::Fails => "FAILS     ",
@@ -80,9 +80,11 @@ impl fmt::Display for RunSummary<'_> {
                 },
                 expectation.name,
                 expectation.actual.map_or_else(|| "-".to_owned(), |actual| format!("{actual:.4}")),
-                end(expectation.min),
-                end(expectation.max)
+                ExpectedRange { min: expectation.min, max: expectation.max }
             )?;
+        }
+        if let Some(aborted) = &report.run.aborted {
+            writeln!(formatter, "\nABORTED: {aborted}")?;
         }
         for surprise in &report.surprises {
             writeln!(formatter, "\nSURPRISE: {surprise}")?;

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use shared::config::ConfigErrors;
 
-use super::{EXPECTABLE_METRICS, ExpectedRange, PHASE_METRICS, RatePhase, Scenario, SendSchedule};
+use super::{
+    ABORT_METRICS, EXPECTABLE_METRICS, ExpectedRange, PHASE_METRICS, RatePhase, Scenario, SendSchedule,
+};
 
 /// The shipped scenarios: name and TOML text.
 pub const SHIPPED: [(&str, &str); 5] = [
@@ -78,6 +80,13 @@ impl Scenario {
         for (name, range) in &self.expect {
             check_range(&format!("expect.{name}"), name, range, &known, errors);
         }
+        for (name, abort) in &self.abort {
+            check_range(&format!("abort.{name}"), name, &abort.range(), &ABORT_METRICS, errors);
+            errors.require(
+                (0.0..=LENGTH_S_MAX).contains(&abort.for_s),
+                format_args!("abort.{name}: for_s is 0 to {LENGTH_S_MAX}"),
+            );
+        }
         for (number, phase) in (1..).zip(&self.phases) {
             let name = phase.name.as_deref().unwrap_or_default();
             let fits = (1..=32).contains(&name.len())
@@ -87,7 +96,8 @@ impl Scenario {
                 format_args!("phase {number}: a name has 1 to 32 letters, digits and '-'"),
             );
             let same = self.phases.iter().filter(|other| other.name.is_some() && other.name == phase.name);
-            errors.require(same.count() <= 1, format_args!("phase {number}: another phase is called `{name}`"));
+            errors
+                .require(same.count() <= 1, format_args!("phase {number}: another phase is called `{name}`"));
             errors.require(
                 phase.name.is_some() || phase.expect.is_empty(),
                 format_args!("phase {number}: expected ranges of a phase need its name"),
@@ -212,13 +222,7 @@ pub(crate) fn check_phase(number: usize, phase: &RatePhase, errors: &mut ConfigE
 }
 
 /// `place`: the range's own name in an error; `known`: the metrics that it may have.
-fn check_range(
-    place: &str,
-    metric: &str,
-    range: &ExpectedRange,
-    known: &[&str],
-    errors: &mut ConfigErrors,
-) {
+fn check_range(place: &str, metric: &str, range: &ExpectedRange, known: &[&str], errors: &mut ConfigErrors) {
     errors.require(
         known.contains(&metric),
         format_args!("{place}: unknown metric; use one of {}", known.join(", ")),
@@ -254,7 +258,8 @@ mod tests {
             { name = 'a b', shape = 'constant', rps = 1, seconds = 1, expect.p50_ms = {} },\n\
             { shape = 'constant', rps = 1, seconds = 1, expect.p50_ms.max = 5 }]\n\
             [sale]\nskus = 0\n[mix]\ninvalid = 0.9\nreplays = 0.9\n[buyers]\nlines_max = 21\n\
-            [clients]\ntimeout_ms = 10\n[expect]\nluck = { min = 1 }\np99_ms = { min = 2, max = 1 }\n";
+            [clients]\ntimeout_ms = 10\n[expect]\nluck = { min = 1 }\np99_ms = { min = 2, max = 1 }\n\
+            [abort]\ncap_use = { max = 1, for_s = -1 }\n";
         let errors = parse("x", text).expect("parses").check().expect_err("faulty").to_string();
         for fault in [
             "name:",
@@ -273,6 +278,8 @@ mod tests {
             "phase 3: a name has",
             "expect p50_ms@a b: give min",
             "phase 4: expected ranges",
+            "abort.cap_use: unknown metric; use one of accepted_share",
+            "abort.cap_use: for_s is 0 to",
         ] {
             assert!(errors.contains(fault), "{fault} is missing in {errors}");
         }
@@ -282,8 +289,9 @@ mod tests {
     fn a_misspelt_parameter_is_named_in_the_error() {
         let error = parse("x", "name = 'x'\nphases = []\n[clients]\nretries = 3\n").expect_err("unknown");
         assert!(error.to_string().contains("retries"), "{error}");
-        let error = parse("x", "name = 'x'\nphases = [{ shape = 'constant', rps = 1, seconds = 1, step = 2 }]")
-            .expect_err("unknown");
+        let error =
+            parse("x", "name = 'x'\nphases = [{ shape = 'constant', rps = 1, seconds = 1, step = 2 }]")
+                .expect_err("unknown");
         assert!(error.to_string().contains("step"), "{error}");
         let error = load("flashsale").expect_err("no such scenario");
         assert!(error.to_string().contains("flash-sale"), "{error}");

@@ -1,6 +1,6 @@
 use std::process::ExitCode;
 
-use super::{EXPECTABLE_METRICS, PHASE_METRICS, SHIPPED, load};
+use super::{ABORT_METRICS, EXPECTABLE_METRICS, PHASE_METRICS, SHIPPED, load};
 
 /// List the shipped scenarios, print one as a template, or list the metrics that a scenario can expect.
 #[derive(Clone, Debug, clap::Args)]
@@ -8,7 +8,8 @@ pub struct ScenariosArgs {
     /// Print the TOML of this scenario
     #[arg(value_name = "NAME", value_parser = SHIPPED.map(|(name, _)| name))]
     pub name: Option<String>,
-    /// List the names that `expect` and --expect accept; those with [@PHASE] may name a phase
+    /// List the names that `expect` and --expect accept; those with [@PHASE] may name a phase; and those
+    /// that `[abort]` and --abort-on accept
     #[arg(long, conflicts_with = "name")]
     pub measures: bool,
 }
@@ -20,6 +21,7 @@ impl ScenariosArgs {
                 let phase = if PHASE_METRICS.contains(&name) { "[@PHASE]" } else { "" };
                 println!("{:<24} {meaning}", format!("{name}{phase}"));
             }
+            println!("\n[abort] and --abort-on: {}", ABORT_METRICS.join(", "));
             return Ok(ExitCode::SUCCESS);
         }
         for (name, text) in SHIPPED {

@@ -4,6 +4,10 @@
 pub const PHASE_METRICS: [&str; 7] =
     ["accepted_share", "shed_share", "refused_share", "unknown_share", "p50_ms", "p99_ms", "p999_ms"];
 
+/// Metrics that are known while the run is played, and that `[abort]` can name.
+pub const ABORT_METRICS: [&str; 6] =
+    ["accepted_share", "shed_share", "refused_share", "unknown_share", "p99_ms", "send_delay_p999_ms"];
+
 /// Name and meaning of every metric.
 pub const EXPECTABLE_METRICS: [(&str, &str); 16] = [
     ("sent_share", "requests that got a connection, share of the planned ones, without retries"),

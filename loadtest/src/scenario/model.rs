@@ -1,6 +1,7 @@
 //! The scenario's types, for its TOML file and for the report.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -43,6 +44,9 @@ pub struct Scenario {
     /// Expected ranges by metric name.
     #[serde(default)]
     pub expect: BTreeMap<String, ExpectedRange>,
+    /// Ranges by metric name that end the run when the metric leaves them.
+    #[serde(default)]
+    pub abort: BTreeMap<String, AbortRange>,
 }
 
 /// Spacing of arrivals.
@@ -220,6 +224,14 @@ impl Scenario {
     pub fn rates(&self) -> Vec<RatePhase> {
         self.phases.iter().map(|phase| phase.rate).collect()
     }
+
+    /// The end of each phase, seconds since the start.
+    pub(crate) fn phase_ends_s(&self) -> impl Iterator<Item = f64> {
+        self.phases.iter().scan(0.0, |end_s, phase| {
+            *end_s += phase.rate.seconds();
+            Some(*end_s)
+        })
+    }
 }
 
 impl From<RatePhase> for ScenarioPhase {
@@ -236,6 +248,41 @@ impl RatePhase {
             | Self::Exponential { seconds, .. }
             | Self::Spike { seconds, .. } => *seconds,
         }
+    }
+}
+
+/// A range that a live metric must not leave for long.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AbortRange {
+    /// Minimum.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min: Option<f64>,
+    /// Maximum.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<f64>,
+    /// Time outside the range after which the run is aborted, seconds; 0: at once.
+    #[serde(default)]
+    pub for_s: f64,
+}
+
+impl AbortRange {
+    pub const fn range(&self) -> ExpectedRange {
+        ExpectedRange { min: self.min, max: self.max }
+    }
+}
+
+impl ExpectedRange {
+    pub fn contains(&self, value: f64) -> bool {
+        self.min.is_none_or(|min| value >= min) && self.max.is_none_or(|max| value <= max)
+    }
+}
+
+/// `MIN..MAX`, an absent end empty.
+impl fmt::Display for ExpectedRange {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let end = |end: Option<f64>| end.map_or_else(String::new, |end| end.to_string());
+        write!(formatter, "{}..{}", end(self.min), end(self.max))
     }
 }
 

@@ -11,6 +11,18 @@ pub const PHASE_SYNTAX: &str = "constant:RPS:LENGTH, linear:FROM:TO:LENGTH, expo
 #[error("not a phase; expected {PHASE_SYNTAX}")]
 pub struct PhaseSyntaxError;
 
+fn number(text: &str) -> Option<f64> {
+    text.parse::<f64>().ok().filter(|number| number.is_finite())
+}
+
+/// Seconds of `3s`, `250ms` or `3`.
+pub(crate) fn parse_seconds(text: &str) -> Option<f64> {
+    match text.strip_suffix("ms") {
+        Some(milliseconds) => number(milliseconds).map(|milliseconds| milliseconds / 1_000.0),
+        None => number(text.strip_suffix('s').unwrap_or(text)),
+    }
+}
+
 impl RatePhase {
     pub fn scale(&mut self, factor: f64) {
         match self {
@@ -30,17 +42,13 @@ impl FromStr for RatePhase {
 
     fn from_str(text: &str) -> Result<Self, PhaseSyntaxError> {
         let parts: Vec<_> = text.split(':').collect();
-        let number = |text: &str| text.parse::<f64>().ok().filter(|number| number.is_finite());
-        let length = |text: &str| match text.strip_suffix("ms") {
-            Some(milliseconds) => number(milliseconds).map(|milliseconds| milliseconds / 1_000.0),
-            None => number(text.strip_suffix('s').unwrap_or(text)),
-        };
         let phase = match parts.as_slice() {
             ["constant", rps, seconds] => {
-                number(rps).zip(length(seconds)).map(|(rps, seconds)| Self::Constant { rps, seconds })
+                number(rps).zip(parse_seconds(seconds)).map(|(rps, seconds)| Self::Constant { rps, seconds })
             }
             [shape, from, to, seconds] => {
-                let (Some(from), Some(to), Some(seconds)) = (number(from), number(to), length(seconds))
+                let (Some(from), Some(to), Some(seconds)) =
+                    (number(from), number(to), parse_seconds(seconds))
                 else {
                     return Err(PhaseSyntaxError);
                 };

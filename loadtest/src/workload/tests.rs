@@ -22,6 +22,7 @@ fn scenario() -> Scenario {
         drain: Default::default(),
         generator: Default::default(),
         expect: Default::default(),
+        abort: Default::default(),
     }
 }
 

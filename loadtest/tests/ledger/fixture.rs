@@ -76,6 +76,7 @@ fn scenario(seed: u64) -> Scenario {
         drain: Default::default(),
         generator: Default::default(),
         expect: Default::default(),
+        abort: Default::default(),
     }
 }
 

@@ -163,6 +163,20 @@ fn a_failed_run_names_its_failures() {
 }
 
 #[test]
+fn an_aborted_run_names_the_breach_and_the_thresholds_of_phases() {
+    let Some(dom) = drawn_report("aborted", &runs::aborted()) else { return };
+    assert_drawn(&dom, 8);
+    for text in [
+        "</svg>Failed, aborted</h1>",
+        " after the start: shed_share was 0.93, outside at most 0.5, for 10",
+        "<code>[abort]</code>",
+        "<code>shed_share@peak</code>",
+    ] {
+        assert!(dom.contains(text), "{text}");
+    }
+}
+
+#[test]
 fn quoted_text_is_never_markup() {
     let mut report = runs::failed();
     report.scenario.name = HOSTILE.to_owned();

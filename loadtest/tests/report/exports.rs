@@ -152,6 +152,19 @@ fn failures_carry_their_reasons_with_any_characters() {
 }
 
 #[test]
+fn an_aborted_run_fails_a_test_case_of_its_own() {
+    let mut report = runs::aborted();
+    let message = |report: &RunReport| {
+        let suite = suite(report);
+        case(&suite, "abort").child("failure").map(|failure| failure.attributes["message"].clone())
+    };
+    let expected = "shed_share was 0.9300 at 14.1 s, outside ..0.5 for 10.1 s";
+    assert_eq!(message(&report).as_deref(), Some(expected));
+    report.run.aborted = None;
+    assert_eq!(message(&report), None, "passed");
+}
+
+#[test]
 fn what_was_not_judged_is_skipped() {
     let external = suite(&runs::external());
     assert!(case(&external, "ledger").child("skipped").is_some());

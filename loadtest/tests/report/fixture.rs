@@ -66,6 +66,7 @@ pub(super) fn scenario(interval_ms: u32) -> Scenario {
         drain: DrainSettings { rate: 2_000 },
         generator: GeneratorSettings { threads: 2, interval_ms, ..GeneratorSettings::default() },
         expect,
+        abort: Default::default(),
     };
     let peak = &mut scenario.phases[2];
     peak.name = Some("peak".to_owned());
@@ -359,12 +360,7 @@ pub(super) fn flash_sale(knobs: Knobs) -> RunReport {
             min: range.min,
             max: range.max,
             actual: Some(actual),
-            result: if range.min.is_none_or(|min| actual >= min) && range.max.is_none_or(|max| actual <= max)
-            {
-                ExpectationResult::Holds
-            } else {
-                ExpectationResult::Fails
-            },
+            result: if range.contains(actual) { ExpectationResult::Holds } else { ExpectationResult::Fails },
         })
         .collect();
     let mut report = RunReport {
@@ -395,6 +391,7 @@ fn run(played_ms: u64, drained_ms: u64) -> RunInfo {
         drained_ms,
         stack: TestedStack::Real,
         interrupted: false,
+        aborted: None,
         version: "0.1.0".to_owned(),
         parts: BTreeMap::from([
             ("broker".to_owned(), "Apache RocketMQ 5.5.0".to_owned()),

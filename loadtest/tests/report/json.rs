@@ -29,6 +29,7 @@ fn reports_of_every_kind_are_valid_and_round_trip() {
         runs::good(),
         runs::void(),
         runs::failed(),
+        runs::aborted(),
         runs::external(),
         runs::single(),
         runs::empty(),
@@ -77,7 +78,7 @@ fn a_report_with_a_wrong_field_is_not_valid() {
         let mut report = good.clone();
         let fields = report.pointer_mut(object).and_then(Value::as_object_mut).expect(object);
         fields.remove("unheard_of");
-        let first = fields.keys().next().cloned().expect("a field");
+        let first = fields.keys().find(|name| *name != "aborted").cloned().expect("a field");
         if object != "/scenario/clients" {
             fields.remove(&first);
             assert!(!validator.is_valid(&report), "{first} missing in {object:?}");

@@ -12,7 +12,7 @@ fn embedded(page: &str) -> RunReport {
 
 #[test]
 fn the_page_holds_the_report() {
-    for report in [runs::good(), runs::failed(), runs::empty()] {
+    for report in [runs::good(), runs::failed(), runs::aborted(), runs::empty()] {
         assert_eq!(embedded(&html(&report).expect("a page")), report);
     }
 }

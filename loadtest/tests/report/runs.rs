@@ -1,8 +1,8 @@
 //! Runs that differ from the fixture's.
 
 use loadtest::ledger::LedgerFault;
-use loadtest::report::{ExpectationResult, Interval, RunReport, TestedStack};
-use loadtest::scenario::RatePhase;
+use loadtest::report::{AbortedRun, ExpectationResult, Interval, RunReport, TestedStack};
+use loadtest::scenario::{AbortRange, RatePhase};
 
 use super::fixture::{Knobs, flash_sale};
 
@@ -49,6 +49,22 @@ pub(super) fn failed() -> RunReport {
     missed.result = ExpectationResult::Fails;
     report.surprises = vec![format!("200 OK {HOSTILE}")];
     report.run.interrupted = true;
+    report.conclude();
+    report
+}
+
+pub(super) fn aborted() -> RunReport {
+    let mut report = good();
+    let range = AbortRange { min: None, max: Some(0.5), for_s: 10.0 };
+    report.scenario.abort.insert("shed_share".to_owned(), range);
+    report.run.aborted = Some(AbortedRun {
+        metric: "shed_share".to_owned(),
+        min: None,
+        max: Some(0.5),
+        value: 0.93,
+        breached_s: 10.1,
+        at_ms: 14_050,
+    });
     report.conclude();
     report
 }

@@ -23,6 +23,7 @@ fn facts(shard: Shard, scenario: &Scenario, played: &RunResult) -> PartFacts {
         host: "machine".to_owned(),
         machine,
         interrupted: false,
+        aborted: None,
         totals: played.totals(),
         generator: played.health(),
         processes: Vec::new(),

@@ -224,20 +224,15 @@ fn paired<'a>(a: &'a RunReport, b: &'a RunReport) -> PairedIntervals<'a> {
     PairedIntervals { both: both.collect() }
 }
 
-/// Complete intervals: in a run that was interrupted, the last one with requests is not.
+/// Complete intervals: in a run that was cut, the last one with requests is not.
 fn whole(report: &RunReport) -> &[Interval] {
     let timeline = &report.timeline;
-    let cut = timeline.iter().rposition(|interval| interval.sent > 0).filter(|_| report.run.interrupted);
+    let cut = timeline.iter().rposition(|interval| interval.sent > 0).filter(|_| report.is_cut());
     &timeline[..cut.unwrap_or(timeline.len())]
 }
 
 /// The scenario's phase at the middle of `interval`; after the last phase: the drain.
 fn segment(scenario: &Scenario, interval: &Interval) -> usize {
     let middle_s = (interval.at_ms as f64 + interval.length_ms as f64 / 2.0) / 1_000.0;
-    let mut end_s = 0.0;
-    let ended = scenario.phases.iter().take_while(|phase| {
-        end_s += phase.rate.seconds();
-        end_s <= middle_s
-    });
-    ended.count()
+    scenario.phase_ends_s().take_while(|end_s| *end_s <= middle_s).count()
 }

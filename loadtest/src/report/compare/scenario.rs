@@ -9,8 +9,15 @@ use crate::scenario::Scenario;
 
 /// Parameters that do not change the load: names, expectations, the generator's own bounds. A seed changes the choices
 /// but not their kind.
-const HARMLESS: [&str; 6] =
-    ["name", "description", "seed", "expect", "generator.threads", "generator.send_delay_p999_us_max"];
+const HARMLESS: [&str; 7] = [
+    "name",
+    "description",
+    "seed",
+    "expect",
+    "abort",
+    "generator.threads",
+    "generator.send_delay_p999_us_max",
+];
 
 pub(super) fn differences(a: &Scenario, b: &Scenario) -> Vec<ScenarioDifference> {
     let (a, b) = (flat(a), flat(b));

@@ -16,6 +16,13 @@ function conclusion(ledger) {
   return `${orders} in the database exactly once and as ordered, and nothing else${ledger.other_orders ? " of this run" : ""} is`;
 }
 
+const precise = (value) => (value === null || value === undefined ? "" : PRECISE.format(value));
+
+function rangeOf({ min, max }) {
+  const [low, high] = [precise(min), precise(max)];
+  return low && high ? `${low} to ${high}` : low ? `at least ${low}` : high ? `at most ${high}` : "any";
+}
+
 // Results that make up the verdict: { kind, text }.
 function findings(report) {
   const { ledger, expectations, surprises, generator } = report;
@@ -28,6 +35,8 @@ function findings(report) {
   } else {
     found.push({ kind: "pass", text: `The ledger adds up: ${conclusion(ledger)}.` });
   }
+  const { aborted } = report.run;
+  if (aborted) found.push({ kind: "fail", text: `Aborted ${seconds(aborted.at_ms / 1000)} after the start: ${aborted.metric} was ${PRECISE.format(aborted.value)}, outside ${rangeOf(aborted)}, for ${seconds(aborted.breached_s)}. This report covers the part that was played.` });
   const missed = expectations.filter(({ result }) => result === "fails");
   if (missed.length) {
     found.push({ kind: "fail", text: `${missed.length} of ${plural(expectations.length, "expectation")} missed: ${missed.map(({ name }) => name).join(", ")}.` });
@@ -52,7 +61,7 @@ function verdict(report, { played }) {
   const { run, scenario, generator } = report;
   const kind = KINDS[report.verdict];
   document.documentElement.dataset.verdict = report.verdict;
-  const headline = `${HEADLINES[report.verdict]}${report.ledger ? "" : ", without a ledger"}${run.interrupted ? ", interrupted" : ""}`;
+  const headline = `${HEADLINES[report.verdict]}${report.ledger ? "" : ", without a ledger"}${run.aborted ? ", aborted" : run.interrupted ? ", interrupted" : ""}`;
   const list = findings(report).map(({ kind, text }) => el("li", {}, sign(kind), el("span", {}, text)));
   if (run.interrupted) list.push(el("li", {}, sign("warn"), el("span", {}, "The run was interrupted: this report covers the part that was played.")));
   const isVoid = generator.latencies_valid
@@ -175,16 +184,11 @@ function expectationTable({ expectations }) {
     byId("expectations").hidden = true;
     return;
   }
-  const number = (value) => (value === null || value === undefined ? "" : PRECISE.format(value));
-  const range = ({ min, max }) => {
-    const [low, high] = [number(min), number(max)];
-    return low && high ? `${low} to ${high}` : low ? `at least ${low}` : high ? `at most ${high}` : "any";
-  };
   const rows = expectations.map((each) => [
     el("code", {}, each.name),
     el("span", { class: each.result === "fails" ? "misses" : "holds" }, sign({ holds: "pass", fails: "fail", not_judged: "warn" }[each.result]), { holds: "holds", fails: "missed", not_judged: "not judged" }[each.result]),
-    range(each),
-    number(each.actual),
+    rangeOf(each),
+    precise(each.actual),
   ]);
   byId("expectations-body").append(table("Expected ranges and actual values", [{ title: "Measured" }, { title: "Verdict" }, { title: "Expected", numeric: true }, { title: "Actual", numeric: true }], rows));
 }
@@ -227,11 +231,13 @@ function generatorTable({ generator, shards, totals }) {
 function about(report) {
   const { scenario, run } = report;
   const phases = scenario.phases.map(({ name: phase, expect: _, shape, seconds: length, ...rates }) => [phase || "", shape, Object.entries(rates).map(([name, value]) => `${name} = ${PRECISE.format(value)}`).join(", "), PRECISE.format(length)]);
-  const groups = Object.entries(scenario).filter(([name, group]) => name !== "expect" && group && typeof group === "object" && !Array.isArray(group));
+  const groups = Object.entries(scenario).filter(([name, group]) => name !== "expect" && name !== "abort" && group && typeof group === "object" && !Array.isArray(group));
   const groupFacts = groups.map(([name, group]) => el("div", { class: "group" }, el("h3", {}, el("code", {}, `[${name}]`)), facts(Object.entries(group).map(([parameter, value]) => [el("code", {}, parameter), typeof value === "number" ? PRECISE.format(value) : String(value)]))));
   const ofPhases = scenario.phases.flatMap(({ name: phase, expect }) => Object.entries(expect || {}).map(([name, range]) => [`${name}@${phase}`, range]));
   const ranges = [...Object.entries(scenario.expect || {}), ...ofPhases].map(([name, range]) => [el("code", {}, name), Object.entries(range).map(([end, value]) => `${end} ${PRECISE.format(value)}`).join(", ") || "any"]);
   if (ranges.length) groupFacts.push(el("div", { class: "group" }, el("h3", {}, el("code", {}, "[expect]")), facts(ranges)));
+  const aborts = Object.entries(scenario.abort || {}).map(([name, abort]) => [el("code", {}, name), `${rangeOf(abort)}, for ${seconds(abort.for_s)}`]);
+  if (aborts.length) groupFacts.push(el("div", { class: "group" }, el("h3", {}, el("code", {}, "[abort]")), facts(aborts)));
   const { machine } = run;
   const versions = [
     ["Spillway", run.version], ...Object.entries(run.parts), ["Stack", STACKS[run.stack] || run.stack],

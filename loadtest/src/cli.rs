@@ -30,7 +30,7 @@ enum Command {
     Scenarios(ScenariosArgs),
     /// Render a report's page again from its JSON, or print the JSON's schema
     Report(ReportArgs),
-    /// Report what changed between two runs beyond noise
+    /// Report what changed between two runs, or two groups of runs, beyond noise
     Compare(CompareArgs),
     /// Size a sale: instances, broker, gateway, queue, price; every figure with its source
     Plan(Box<PlanArgs>),

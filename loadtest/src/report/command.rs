@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-use super::compare::{CompareSettings, ComparisonOutcome, compare as compare_reports};
+use super::compare::{CompareSettings, ComparisonOutcome, compare as compare_reports, compare_repeated};
 use super::{RunReport, read, schema_json, write_csv, write_html, write_junit};
 
 /// Formats beside the report's page and its JSON.
@@ -63,21 +63,38 @@ enum ReportTopic {
     Schema,
 }
 
-/// Report what changed between two runs beyond noise.
+/// Report what changed between two runs, or two groups of runs, beyond noise.
 ///
-/// Both runs must have played the same scenario. The intervals of their timelines are paired and tested; latencies of a
-/// run whose generator was late are never compared.
+/// All runs must have played the same scenario. Of two runs, the intervals of the timelines are paired and tested. Of two
+/// groups, each run is one observation (the exact rank-sum test), so that differences between runs of the same version
+/// count as noise; fewer than four runs on a side prove nothing at 5 %. Latencies of a run whose generator was late are
+/// never compared.
 #[derive(Clone, Debug, clap::Args)]
 #[command(
+    override_usage = "loadtest compare [OPTIONS] <A> <B>\n       loadtest compare [OPTIONS] --before <A>... --after <B>...",
     after_help = "Exit codes: 0 nothing is worse beyond noise, 1 something is or B failed where A did not, 2 invalid \
                   flags or not a report, 3 nothing was found worse but not everything could be compared."
 )]
 pub struct CompareArgs {
     /// Report of the baseline
-    a: PathBuf,
+    #[arg(requires = "b", required_unless_present = "before", conflicts_with = "before")]
+    a: Option<PathBuf>,
 
     /// Report to compare with it
-    b: PathBuf,
+    b: Option<PathBuf>,
+
+    /// Reports of repeated runs of the baseline
+    #[arg(long, value_name = "A", num_args = 1.., requires = "after")]
+    before: Vec<PathBuf>,
+
+    /// Reports of repeated runs to compare with them
+    #[arg(long, value_name = "B", num_args = 1.., requires = "before")]
+    after: Vec<PathBuf>,
+
+    /// With --before: compare only this metric, chosen before the runs; may be repeated. The fewer metrics, the fewer
+    /// runs suffice
+    #[arg(long, value_name = "NAME", requires = "before")]
+    metric: Vec<String>,
 
     /// Write the comparison to this file as JSON
     #[arg(long, value_name = "FILE")]
@@ -147,11 +164,27 @@ fn print_comparison(args: &CompareArgs) -> anyhow::Result<ComparisonOutcome> {
         effect_min: args.effect / 100.0,
         share_effect_min: args.share_effect / 100.0,
     };
-    let comparison = compare_reports(&read(&args.a)?, &read(&args.b)?, settings);
+    if let (Some(a), Some(b)) = (&args.a, &args.b) {
+        let comparison = compare_reports(&read(a)?, &read(b)?, settings);
+        write_comparison(args, &comparison)?;
+        return Ok(comparison.outcome);
+    }
+    let read_all =
+        |paths: &[PathBuf]| paths.iter().map(|path| read(path)).collect::<anyhow::Result<Vec<_>>>();
+    let (before, after) = (read_all(&args.before)?, read_all(&args.after)?);
+    let comparison = compare_repeated(&before, &after, &args.metric, settings)?;
+    write_comparison(args, &comparison)?;
+    Ok(comparison.outcome)
+}
+
+fn write_comparison<C: std::fmt::Display + serde::Serialize>(
+    args: &CompareArgs,
+    comparison: &C,
+) -> anyhow::Result<()> {
     say(&format!("{comparison}\n"))?;
     if let Some(path) = &args.json {
-        let json = serde_json::to_vec_pretty(&comparison)?;
+        let json = serde_json::to_vec_pretty(comparison)?;
         fs::write(path, json).with_context(|| format!("writing {}", path.display()))?;
     }
-    Ok(comparison.outcome)
+    Ok(())
 }

@@ -80,7 +80,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "CPU,…", value_delimiter = ',')]
     pub pin: Vec<usize>,
 
-    /// Serve the run's metrics at http://ADDRESS/metrics in Prometheus' text format, until the report is written
+    /// Serve the run's metrics at http://ADDRESS/metrics in Prometheus' text format, until the run is judged
     #[arg(long, value_name = "ADDRESS")]
     pub metrics_listen: Option<SocketAddr>,
 

@@ -9,7 +9,8 @@ use super::{expect, timeline};
 use crate::generator::RunResult;
 use crate::ledger::Judgement;
 use crate::report::{
-    self, AbortedRun, GeneratorHealth, Machine, ProcessUse, RunInfo, RunReport, RunVerdict, ShardReport, TestedStack,
+    self, AbortedRun, GeneratorHealth, Machine, ProcessUse, RunInfo, RunReport, RunVerdict, ShardReport,
+    TestedStack,
 };
 use crate::scenario::Scenario;
 

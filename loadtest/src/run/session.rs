@@ -118,7 +118,8 @@ pub(super) async fn send(
     interrupts: &Interrupts,
 ) -> anyhow::Result<SentRun> {
     let mut monitor = RunMonitor::new(system, scenario).await?;
-    monitor.metrics = metrics_listen.map(|address| LiveMetrics::listen(address, scenario, &plan)).transpose()?;
+    monitor.metrics =
+        metrics_listen.map(|address| LiveMetrics::listen(address, scenario, &plan)).transpose()?;
     let running = generator::start(plan, start_at)?;
     let started_at = start_at.unwrap_or_else(|| OffsetDateTime::now_utc() + running.until_start());
     monitor.live = running.live();

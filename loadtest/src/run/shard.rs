@@ -121,7 +121,7 @@ impl ShardRun {
             println!("Interrupted before the start: nothing was sent");
             return Ok(ExitCode::from(EXIT_INTERRUPTED));
         }
-        let sent = 
+        let sent =
             send(scenario, &mut system, plan, Some(self.start_at), metrics_listen, &interrupts).await?;
         let interrupted = interrupts.count() > 0;
         let (played, facts) = self.facts(scenario, sale, sent, interrupted)?;

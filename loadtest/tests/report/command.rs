@@ -77,6 +77,7 @@ fn exit_codes_report_the_result() {
         ("failed.json", runs::failed()),
         ("void.json", runs::void()),
         ("other.json", other_scenario),
+        ("noisy.json", flash_sale(Knobs { noise: 0.02, ..Knobs::default() })),
     ]);
     std::fs::write(directory.path().join("none.json"), "{}").expect("written");
     for (arguments, code, told) in [
@@ -89,6 +90,19 @@ fn exit_codes_report_the_result() {
         (&["compare", "a.json", "none.json"], 2, "no `format`"),
         (&["compare", "a.json", "nowhere.json"], 2, "nowhere.json"),
         (&["compare", "a.json"], 2, "<B>"),
+        (&["compare", "--before", "a.json", "--after", "noisy.json"], 3, "1 against 1 runs reach p = 1.000"),
+        (
+            &["compare", "--before", "a.json", "--after", "failed.json"],
+            1,
+            "a run after failed, and none before",
+        ),
+        (&["compare", "--before", "a.json", "--after", "a.json"], 2, "is given twice"),
+        (&["compare", "--before", "a.json"], 2, "--after"),
+        (
+            &["compare", "a.json", "a.json", "--before", "a.json", "--after", "a.json"],
+            2,
+            "cannot be used with",
+        ),
         (&["compare", "a.json", "a.json", "--effect=-1"], 2, "--effect"),
         (&["report", "none.json"], 1, "no `format`"),
         (&["report"], 2, "<FILE>"),

@@ -9,4 +9,5 @@ mod exports;
 mod fixture;
 mod json;
 mod page;
+mod repeated;
 mod runs;

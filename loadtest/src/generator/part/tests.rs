@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::super::tests::{StubBehaviour, answer, plan, scenario, serve};
 use super::super::{SendPlan, start};
 use super::*;
-use crate::scenario::Scenario;
+use crate::scenario::{ExpectedRange, Scenario};
 
 static KEYS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
@@ -68,6 +68,8 @@ fn shards_played_apart_merge_into_the_whole() {
     let (directory, mut scenario) = (TempDir::new().expect("a directory"), scenario(1_000.0, 0.5));
     // A stall of this machine ends no request.
     scenario.clients.timeout_ms = 60_000;
+    let of_all = BTreeMap::from([("p99_ms".to_owned(), ExpectedRange::default())]);
+    scenario.phases[0].expect = of_all;
     let mut parts = Vec::new();
     for (number, behave) in (1..).zip(behaviours) {
         let shard: Shard = format!("{number}/3").parse().expect("valid");
@@ -91,6 +93,8 @@ fn shards_played_apart_merge_into_the_whole() {
     assert_eq!(totals.refused_by_code, by_code);
     let (latency, health) = (merged.latencies(), merged.health());
     assert_eq!((latency.accepted.count, latency.all.count, health.send_delay.count), (398, 500, 500));
+    let phases: Vec<_> = merged.phases().flatten().map(|(totals, all)| (totals.sent, all.count)).collect();
+    assert_eq!(phases, [(500, 398)]);
     let timeline = merged.timeline();
     assert_eq!(timeline.iter().map(|interval| interval.planned).sum::<u64>(), 500);
     assert_eq!(timeline.iter().map(|interval| interval.accepted).sum::<u64>(), 398);

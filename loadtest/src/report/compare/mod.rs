@@ -1,12 +1,15 @@
-//! The comparison of two runs: what changed beyond noise.
+//! The comparison of two runs, or of two groups of runs: what changed beyond noise.
 //!
-//! Both runs play the same schedule. Their timelines are paired by interval and the differences are tested (see
+//! Two runs play the same schedule. Their timelines are paired by interval and the differences are tested (see
 //! [`signed_rank`]). A claim needs two conditions: improbable as noise, after corrections for correlated neighbours and
 //! for the number of metrics, and large enough to matter. Metrics that a run has only once (totals, the time to
-//! drained) are shown without a claim. `docs/report.md` describes the limits.
+//! drained) are shown without a claim. Of groups
+//! of runs, each run is one observation (see [`rank_sum`]). `docs/report.md` describes the limits.
 
 mod informational;
 mod pairs;
+pub mod rank_sum;
+mod repeated;
 mod scenario;
 pub mod signed_rank;
 mod table;
@@ -15,6 +18,8 @@ use serde::Serialize;
 
 use super::{RunReport, RunVerdict, TestedStack};
 use pairs::{ChangeScale, IntervalPair, PairedSeries};
+
+pub use repeated::{RepeatedComparison, RepeatedMetric, compare_repeated};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CompareSettings {
@@ -89,6 +94,8 @@ pub enum Finding {
     NoChange,
     /// Even the clearest change could not be distinguished from noise.
     TooFewIntervals,
+    /// Even groups without an overlap could not be distinguished from noise.
+    TooFewRuns,
     /// The two are not comparable; the summary says why.
     NotCompared,
 }
@@ -110,6 +117,7 @@ pub enum MetricUnit {
     Count,
     PerSecond,
     Microseconds,
+    Milliseconds,
     Seconds,
     Bytes,
     /// 0 to 1.
@@ -268,8 +276,9 @@ fn notes(a: &RunReport, b: &RunReport, tested: &[TestedMetric]) -> Vec<String> {
             let verdict = if report.verdict == RunVerdict::Failed { "failed" } else { "was not judged" };
             notes.push(format!("{name} {verdict}: its metrics are those of such a run"));
         }
-        if report.run.interrupted {
-            notes.push(format!("{name} was interrupted: only the intervals of both runs are compared"));
+        if report.is_cut() {
+            let how = if report.run.aborted.is_some() { "aborted" } else { "interrupted" };
+            notes.push(format!("{name} was {how}: only the intervals of both runs are compared"));
         }
         if let Some(because) =
             report.generator.void_because.as_ref().filter(|_| !report.generator.latencies_valid)

@@ -26,7 +26,8 @@ pub struct SignedRank {
 /// Tests `differences` (one per pair, none NaN). Equal pairs keep their ranks and count for no side (J. W. Pratt,
 /// 1959): dropping them would turn a change of a few intervals into one of all. Ties share their mean rank.
 pub fn signed_rank(differences: &[f64]) -> SignedRank {
-    let ranks = doubled_ranks(differences);
+    let sizes: Vec<f64> = differences.iter().map(|difference| difference.abs()).collect();
+    let ranks = doubled_ranks(&sizes);
     let sum = |sign: f64| -> u64 {
         let of_sign = differences.iter().zip(&ranks).filter(|(difference, _)| **difference * sign > 0.0);
         of_sign.map(|(_, rank)| *rank).sum()
@@ -48,12 +49,11 @@ pub fn signed_rank(differences: &[f64]) -> SignedRank {
     SignedRank { positive: positive as f64 / 2.0, negative: negative as f64 / 2.0, p }
 }
 
-/// Doubled ranks of the absolute differences, so that means of two ranks are integers.
-fn doubled_ranks(differences: &[f64]) -> Vec<u64> {
-    let sizes: Vec<f64> = differences.iter().map(|difference| difference.abs()).collect();
-    let mut ranks = vec![0; differences.len()];
+/// Doubled ranks of `values`, so that means of two ranks are integers.
+pub(super) fn doubled_ranks(values: &[f64]) -> Vec<u64> {
+    let mut ranks = vec![0; values.len()];
     let mut before = 0;
-    for tied in ascending(&sizes).chunk_by(|a, b| sizes[*a] == sizes[*b]) {
+    for tied in ascending(values).chunk_by(|a, b| values[*a] == values[*b]) {
         // Ranks count from 1: the tied ones share `before + 1` to `before + tied.len()`.
         for index in tied {
             ranks[*index] = 2 * before + tied.len() as u64 + 1;
@@ -127,15 +127,7 @@ fn neighbour_correlation(segments: &[Vec<f64>]) -> f64 {
 /// Ranks of `values`; the median rank is 0.
 fn centred_ranks(values: &[f64]) -> Vec<f64> {
     let middle = (values.len() + 1) as f64 / 2.0;
-    let mut ranks = vec![0.0; values.len()];
-    let mut before = 0;
-    for tied in ascending(values).chunk_by(|a, b| values[*a] == values[*b]) {
-        for index in tied {
-            ranks[*index] = before as f64 + (tied.len() + 1) as f64 / 2.0 - middle;
-        }
-        before += tied.len();
-    }
-    ranks
+    doubled_ranks(values).into_iter().map(|rank| rank as f64 / 2.0 - middle).collect()
 }
 
 /// The median of the means of all pairs of differences (Hodges and Lehmann, 1963): the effect size of this test. 0

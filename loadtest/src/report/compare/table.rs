@@ -2,7 +2,9 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::{ComparedRun, Comparison, ComparisonOutcome, Finding, MetricUnit, TestedMetric};
+use super::{
+    ComparedRun, Comparison, ComparisonOutcome, Finding, MetricUnit, ScenarioDifference, TestedMetric,
+};
 use crate::report::RunVerdict;
 use crate::report::TestedStack;
 
@@ -10,9 +12,7 @@ impl Display for Comparison {
     fn fmt(&self, to: &mut Formatter<'_>) -> fmt::Result {
         writeln!(to, "A  {}\nB  {}", self.a, self.b)?;
         for difference in &self.scenario_differences {
-            let harmless = if difference.decisive { "" } else { "  (the same load)" };
-            let (parameter, a, b) = (&difference.parameter, &difference.a, &difference.b);
-            writeln!(to, "   scenario: {parameter}  A {a}  B {b}{harmless}")?;
+            writeln!(to, "   {difference}")?;
         }
         for note in &self.notes {
             writeln!(to, "   note: {note}")?;
@@ -48,7 +48,19 @@ impl Display for Comparison {
                 value(row.unit, row.b)
             )?;
         }
-        write!(to, "\n{}", self.outcome.message(self.b.failed_newly(&self.a)))
+        write!(
+            to,
+            "\n{}",
+            self.outcome.message(self.b.failed_newly(&self.a).then_some("B failed where A did not"))
+        )
+    }
+}
+
+impl Display for ScenarioDifference {
+    fn fmt(&self, to: &mut Formatter<'_>) -> fmt::Result {
+        let Self { parameter, a, b, decisive } = self;
+        let harmless = if *decisive { "" } else { "  (the same load)" };
+        write!(to, "scenario: {parameter}  A {a}  B {b}{harmless}")
     }
 }
 
@@ -70,21 +82,23 @@ impl Display for ComparedRun {
 }
 
 impl ComparisonOutcome {
-    fn message(self, failed_newly: bool) -> &'static str {
-        match self {
-            Self::NothingWorse => "Nothing is worse beyond noise.",
-            Self::Worse if failed_newly => "WORSE: B failed where A did not.",
-            Self::Worse => "WORSE: something is worse beyond noise.",
-            Self::Incomplete => "Nothing was found worse, but not everything could be compared.",
-        }
+    /// `failure`: the new failure that makes it worse.
+    pub(super) fn message(self, failure: Option<&str>) -> String {
+        let message = match (self, failure) {
+            (Self::NothingWorse, _) => "Nothing is worse beyond noise.",
+            (Self::Worse, Some(failure)) => return format!("WORSE: {failure}."),
+            (Self::Worse, None) => "WORSE: something is worse beyond noise.",
+            (Self::Incomplete, _) => "Nothing was found worse, but not everything could be compared.",
+        };
+        message.to_owned()
     }
 }
 
-fn mark(finding: Finding) -> &'static str {
+pub(super) fn mark(finding: Finding) -> &'static str {
     match finding {
         Finding::Better => "+ ",
         Finding::Worse => "! ",
-        Finding::NoChange | Finding::TooFewIntervals | Finding::NotCompared => "  ",
+        Finding::NoChange | Finding::TooFewIntervals | Finding::TooFewRuns | Finding::NotCompared => "  ",
     }
 }
 
@@ -96,7 +110,7 @@ fn change(row: &TestedMetric) -> String {
     }
 }
 
-fn probability(p: Option<f64>) -> String {
+pub(super) fn probability(p: Option<f64>) -> String {
     match p {
         None => "-".to_owned(),
         Some(p) if p < 0.001 => "<0.001".to_owned(),
@@ -104,7 +118,7 @@ fn probability(p: Option<f64>) -> String {
     }
 }
 
-fn value(unit: MetricUnit, value: Option<f64>) -> String {
+pub(super) fn value(unit: MetricUnit, value: Option<f64>) -> String {
     let Some(value) = value else { return "-".to_owned() };
     match unit {
         MetricUnit::Count => grouped(value),
@@ -112,6 +126,7 @@ fn value(unit: MetricUnit, value: Option<f64>) -> String {
         MetricUnit::Seconds => format!("{value:.1} s"),
         MetricUnit::Share => format!("{:.1} %", value * 100.0),
         MetricUnit::Bytes => format!("{:.1} MiB", value / f64::from(1 << 20)),
+        MetricUnit::Milliseconds => self::value(MetricUnit::Microseconds, Some(value * 1e3)),
         MetricUnit::Microseconds if value < 1_000.0 => format!("{value:.1} µs"),
         MetricUnit::Microseconds if value < 1_000_000.0 => format!("{:.2} ms", value / 1e3),
         MetricUnit::Microseconds => format!("{:.2} s", value / 1e6),

@@ -53,7 +53,8 @@ fn the_approximation_joins_the_exact_values_at_fifty_pairs() {
     for shift in [0.0, 0.05, 0.1, 0.2] {
         let mut random = StdRng::seed_from_u64(7);
         let differences: Vec<f64> = (0..EXACT_MAX).map(|_| random.random_range(-0.5..0.5) + shift).collect();
-        let ranks = doubled_ranks(&differences);
+        let sizes: Vec<f64> = differences.iter().map(|difference| difference.abs()).collect();
+        let ranks = doubled_ranks(&sizes);
         let exact = signed_rank(&differences);
         let least = (exact.positive.min(exact.negative) * 2.0) as u64;
         close(normal_p(&ranks, least), exact.p, 0.005);

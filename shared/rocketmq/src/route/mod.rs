@@ -73,13 +73,13 @@ impl Route {
                 route.writable.push(target.clone());
             }
             if matches!(permission, Permission::Read | Permission::ReadWrite) {
-                route.add_readable(target);
+                route.add_readable(&target);
             }
         }
         route
     }
 
-    fn add_readable(&mut self, target: Target) {
+    fn add_readable(&mut self, target: &Target) {
         match self.readable.iter().find(|known| known.broker.name == target.broker.name) {
             // Of several slaves the first is read.
             Some(known) if known.broker != target.broker => return,

@@ -75,7 +75,7 @@ mod tests {
         assert_eq!(chosen(0, std::slice::from_ref(&a)), "c");
         assert_eq!(chosen(2, &[]), "c");
         // Every broker was tried: one that does not rest.
-        let all = [a.clone(), b.clone(), targets[3].broker.clone()];
+        let all = [a.clone(), b, targets[3].broker.clone()];
         assert_eq!(chosen(2, &all), "c");
         rests.record(&targets[3].broker, &failure());
         rests.record(&a, &failure());

@@ -14,6 +14,7 @@ mod connection;
 mod end_counts;
 mod histogram_text;
 mod in_flight;
+mod latency;
 mod live;
 mod outcomes;
 mod part;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::end_counts::EndCounts;
 use super::in_flight::{InFlight, LatencyKind, RequestEnd};
-use super::record::{CensoredLatency, histogram};
+use super::latency::{CensoredLatency, histogram};
 use crate::scenario::{Scenario, SendSchedule};
 
 /// Added to the end of a phase, nanoseconds: its last request is due at the very end, up to rounding.

@@ -12,13 +12,11 @@ use super::codes::{CODES_MAX, CodeCache, CodeTable};
 use super::end_counts::EndCounts;
 use super::histogram_text;
 use super::in_flight::{InFlight, LatencyKind, NoResponseCause, RequestEnd};
+use super::latency::{CensoredLatency, growing_histogram, histogram};
 use super::outcomes::{CHUNKS_IN_MEMORY, OutcomeLog, Outcomes, RequestOutcome};
 use super::phases::{PhasePlan, PhaseRecords};
 use super::surprise::SurpriseCounts;
 use crate::workload::RequestKind;
-
-/// Maximum latency of a histogram, microseconds; larger than any time-out with retries.
-const LATENCY_US_MAX: u64 = 3_600_000_000;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct IntervalRecord {
@@ -28,15 +26,6 @@ pub(super) struct IntervalRecord {
     /// Latency of the shed and refused requests.
     #[serde(with = "histogram_text")]
     pub(super) rejected: Histogram<u32>,
-}
-
-/// Latencies of which some are only lower bounds, because the request had no response.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(bound = "")]
-pub(super) struct CensoredLatency<Count: hdrhistogram::Counter> {
-    #[serde(with = "histogram_text")]
-    pub(super) latency: Histogram<Count>,
-    pub(super) censored: u64,
 }
 
 /// The measurements of any number of threads.
@@ -81,33 +70,6 @@ pub(super) struct ThreadRecord {
     phases: PhasePlan,
     log: OutcomeLog,
     codes: CodeCache,
-}
-
-pub(super) fn histogram(digits: u8) -> Histogram<u64> {
-    Histogram::new_with_max(LATENCY_US_MAX, digits).unwrap_or_else(|_| unreachable!("a valid range"))
-}
-
-fn growing_histogram() -> Histogram<u32> {
-    // Grows as needed: most intervals see a narrow range.
-    Histogram::new(2).unwrap_or_else(|_| unreachable!("two digits are allowed"))
-}
-
-impl<Count: hdrhistogram::Counter> CensoredLatency<Count> {
-    pub(super) const fn new(latency: Histogram<Count>) -> Self {
-        Self { latency, censored: 0 }
-    }
-
-    pub(super) fn record(&mut self, latency_us: u64, censored: bool) {
-        // The caller's bound is the histogram's, or it grows.
-        let _recorded = self.latency.record(latency_us.min(LATENCY_US_MAX));
-        self.censored += u64::from(censored);
-    }
-
-    pub(super) fn merge(&mut self, other: &Self) -> anyhow::Result<()> {
-        self.latency.add(&other.latency)?;
-        self.censored += other.censored;
-        Ok(())
-    }
 }
 
 impl IntervalRecord {

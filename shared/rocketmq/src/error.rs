@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::config::TopicType;
 use crate::protocol::{Code, Status};
+use crate::topic_type::TopicType;
 
 /// A call to the broker failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

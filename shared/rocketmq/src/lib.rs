@@ -24,15 +24,16 @@ mod protocol;
 mod retry;
 mod route;
 mod session;
+mod topic_type;
 mod transport;
 
 pub use body::BodyFault;
 pub use config::{
     ClientConfig, ConsumerConfig, Credentials, Endpoint, EndpointSyntax, ProducerConfig, RetryConfig, Tls,
-    TopicType,
 };
 pub use consumer::{Message, OffsetsInitialized, SettleError, StreamConsumer};
 pub use context::{ClientContext, DefaultContext, Statistics};
 pub use error::{ClientError, SendError};
 pub use producer::{Delivery, DeliveryFuture, FutureProducer, FutureRecord, Undelivered};
 pub use protocol::Code;
+pub use topic_type::TopicType;

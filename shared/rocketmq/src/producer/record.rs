@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 
-use crate::config::TopicType;
+use crate::topic_type::TopicType;
 
 /// A message to publish, built as in rdkafka: `FutureRecord::to(topic).payload(bytes).key(id)`.
 #[derive(Clone, Debug, PartialEq, Eq)]

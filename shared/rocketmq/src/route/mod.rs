@@ -10,9 +10,10 @@ use std::sync::atomic::AtomicUsize;
 
 pub(crate) use self::cache::RouteCache;
 pub(crate) use self::rest::BrokerRests;
-use crate::config::{Endpoint, TopicType, type_name};
+use crate::config::Endpoint;
 use crate::error::ClientError;
 use crate::protocol::{MessageQueue, Permission};
+use crate::topic_type::{TopicType, type_name};
 
 /// Broker id of a master; every other id is a slave's.
 const MASTER_ID: i32 = 0;

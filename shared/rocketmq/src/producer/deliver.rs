@@ -65,7 +65,8 @@ impl Inner {
         Err((SendError::Delivery { attempts, error: last }, Box::new(record)))
     }
 
-    /// Sends to a broker that is not among the `tried`, if there is one, and adds it to them.
+    /// Sends to a broker that is not among the `tried`, if there is one, and adds it to them; a message with a group always
+    /// to the queue of its group.
     async fn attempt(
         &self,
         record: &FutureRecord,
@@ -82,9 +83,12 @@ impl Inner {
         if bound < TRY_MIN {
             return Err(ClientError::Timeout { call: "QueryRoute", after: bound });
         }
-        let Target { broker, .. } = route
-            .write_target(tried, &self.client.rests)
-            .ok_or_else(|| ClientError::Config(format!("topic {topic} has no writable queue")))?;
+        let target = match &record.group {
+            Some(group) => route.group_target(group),
+            None => route.write_target(tried, &self.client.rests),
+        };
+        let Target { broker, .. } =
+            target.ok_or_else(|| ClientError::Config(format!("topic {topic} has no writable queue")))?;
         let began = Instant::now();
         let result = self.call(broker, message, bound).await;
         if result.is_ok() && Instant::now() > deadline {

@@ -12,6 +12,13 @@ impl Route {
         choose(&self.writable, self.next_write.fetch_add(1, Ordering::Relaxed), tried, rests)
     }
 
+    /// Returns the queue of a message group: the same for every producer that has the same route, even if its broker fails,
+    /// because another queue would break the order.
+    pub(crate) fn group_target(&self, group: &str) -> Option<&Target> {
+        let hash = usize::try_from(crc32fast::hash(group.as_bytes())).unwrap_or(usize::MAX);
+        self.writable.get(hash.checked_rem(self.writable.len())?)
+    }
+
     /// Returns the next broker to receive from, round robin: one that does not rest, if there is one.
     pub(crate) fn read_target(&self, rests: &BrokerRests) -> Option<&Target> {
         choose(&self.readable, self.next_read.fetch_add(1, Ordering::Relaxed), &[], rests)
@@ -41,11 +48,12 @@ fn choose<'a>(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
     use std::time::Duration;
 
     use super::*;
     use crate::error::ClientError;
-    use crate::protocol::MessageQueue;
+    use crate::protocol::{Broker, MessageQueue, Permission};
 
     const PROBE: Duration = Duration::from_secs(3);
 
@@ -59,6 +67,27 @@ mod tests {
 
     fn failure() -> Result<(), ClientError> {
         Err(ClientError::Transport { endpoint: String::new(), reason: String::new() })
+    }
+
+    #[test]
+    fn a_message_group_has_one_queue_and_the_groups_use_all() {
+        let names = ["a", "b", "c"];
+        let brokers = names.map(|name| Broker { name: name.to_owned(), id: 0, endpoints: None });
+        let queues = brokers.map(|broker| MessageQueue {
+            broker: Some(broker),
+            permission: Permission::ReadWrite.into(),
+            ..MessageQueue::default()
+        });
+        let endpoint = "127.0.0.1:1".parse().expect("valid");
+        let routes = [(); 2].map(|()| Route::new(&endpoint, queues.to_vec()));
+        let mut groups_by_broker = HashMap::new();
+        for number in 0..300 {
+            let group = format!("buyer-{number}");
+            let [one, other] = routes.each_ref().map(|route| route.group_target(&group).map(|it| &it.broker));
+            assert_eq!(one, other);
+            *groups_by_broker.entry(one.expect("a queue").name.clone()).or_insert(0) += 1;
+        }
+        assert!(names.iter().all(|name| groups_by_broker[*name] > 70), "{groups_by_broker:?}");
     }
 
     #[tokio::test(start_paused = true)]

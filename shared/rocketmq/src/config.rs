@@ -143,7 +143,7 @@ impl ClientConfig {
 }
 
 /// Longest configurable duration: sums of a few of them stay within the range of every clock.
-const DURATION_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+pub(crate) const DURATION_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Collects the faults of a configuration, so that one error names all of them.
 #[derive(Debug, Default)]

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::client::ClientCore;
-use crate::config::{ClientConfig, ConsumerConfig};
+use crate::config::{ClientConfig, ConsumerConfig, DURATION_MAX};
 use crate::context::{ClientContext, Statistics};
 use crate::error::ClientError;
 use crate::protocol::{ClientType, PubSub, Resource, Settings, Subscription, SubscriptionEntry};
@@ -152,6 +152,7 @@ impl StreamConsumer {
     pub async fn close(&self, bound: Duration) -> bool {
         let inner = &self.inner;
         inner.closed.cancel();
+        let bound = bound.min(DURATION_MAX);
         let deadline = Instant::now() + bound;
         // Receives end first, so that the settler is still open for their messages.
         let received = timeout_at(deadline - (bound / 4).min(SETTLE_SHARE_MAX), async {

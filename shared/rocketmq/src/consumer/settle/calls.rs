@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::config::DURATION_MAX;
 use crate::consumer::receipt::{Receipt, SettleError};
 use crate::context::{ClientContext, Counters};
 use crate::error::{ClientError, check};
@@ -75,7 +76,7 @@ impl SettleCalls {
             *handle = response.receipt_handle;
         }
         // From before the call, so that the client's deadline is never later than the broker's.
-        receipt.set_hidden_until(asked_at + hidden);
+        receipt.set_hidden_until(asked_at + hidden.min(DURATION_MAX));
         Ok(())
     }
 

@@ -236,7 +236,7 @@ class Failure(Case):
 
     def test_a_hanging_change_order_is_aborted(self):
         self.world.plan(orders="never")
-        code, _, errors = self.world.release()
+        code, _, errors = self.world.release(SPILLWAY_WORKER_DEADLINE_S="1")
         self.assertEqual(code, 1, errors)
         self.assertIn("not done in time", errors)
         self.assertEqual(self.world.changes(), [("workers", NEW_WORKER), ("abort",), ("workers", OLD_WORKER)])
@@ -358,7 +358,7 @@ class Repair(Case):
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.01)
         self.world.undecided = False
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=120)
         self.assertEqual(process.returncode, 0, errors)
 
 
@@ -377,7 +377,7 @@ class Stopped(Case):
                         self.assertLess(time.monotonic(), deadline)
                         time.sleep(0.01)
                     process.send_signal(sign)
-                    _, errors = process.communicate(timeout=60)
+                    _, errors = process.communicate(timeout=120)
                     self.assertEqual(process.returncode, 1, errors)
                     self.assertEqual(world.as_before(), {}, errors)
                     self.assertIn("NOT RELEASED: undoing", errors)
@@ -392,7 +392,7 @@ class Stopped(Case):
                 self.assertLess(time.monotonic(), deadline)
                 time.sleep(0.01)
             process.send_signal(sign)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=120)
         self.assertEqual(process.returncode, 1, errors)
         self.assertEqual(self.world.as_before(), {}, errors)
 

@@ -146,10 +146,11 @@ class World:
             "SPILLWAY_CANARY_WEIGHT": "0.5",
             "SPILLWAY_DEPLOY_POLL_S": "0.01",
             "SPILLWAY_DEPLOY_ATTEMPTS": "1",
-            "SPILLWAY_DEPLOY_CALL_TIMEOUT_S": "20",
-            "SPILLWAY_WORKER_DEADLINE_S": "2",
-            "SPILLWAY_FUNCTION_DEADLINE_S": "2",
-            "SPILLWAY_SMOKE_DECIDE_S": "2",
+            # Long enough for a busy machine; a test that lets one of them end sets it.
+            "SPILLWAY_DEPLOY_CALL_TIMEOUT_S": "60",
+            "SPILLWAY_WORKER_DEADLINE_S": "60",
+            "SPILLWAY_FUNCTION_DEADLINE_S": "60",
+            "SPILLWAY_SMOKE_DECIDE_S": "60",
         } | more
 
     def start(self, script, *arguments, **environment):

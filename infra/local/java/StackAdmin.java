@@ -45,13 +45,12 @@ public final class StackAdmin {
     private static final String TYPE_KEY = "message.type";
 
     private final long deadline;
-    private final String broker = env("STACK_BROKER");
-    private final String grpcHost = env("STACK_GRPC").split(":")[0];
-    private final int grpcPort = Integer.parseInt(env("STACK_GRPC").split(":")[1]);
+    private final String[] brokers = env("STACK_BROKERS").split(",");
     private final String accessKey = env("STACK_ACCESS_KEY");
     private final String secretKey = env("STACK_SECRET_KEY");
     private final DefaultMQAdminExt admin;
-    private final ManagedChannel channel;
+    /** The gRPC channel of each proxy, by its host and port. */
+    private final Map<String, ManagedChannel> proxies = new LinkedHashMap<>();
 
     private StackAdmin() throws Exception {
         deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(Long.parseLong(env("STACK_TIMEOUT")));
@@ -62,7 +61,9 @@ public final class StackAdmin {
         // Two calls of the stack script may run in parallel; each needs its own instance name.
         admin.setInstanceName("stack-" + ProcessHandle.current().pid());
         admin.start();
-        channel = NettyChannelBuilder.forAddress(grpcHost, grpcPort).usePlaintext().build();
+        for (String proxy : env("STACK_PROXIES").split(",")) {
+            proxies.put(proxy, NettyChannelBuilder.forTarget(proxy).usePlaintext().build());
+        }
     }
 
     public static void main(String[] args) {
@@ -83,47 +84,73 @@ public final class StackAdmin {
             String[] part = arg.split(":");
             switch (part[0]) {
                 case "ready":
-                    awaitReady();
+                    for (String broker : brokers) {
+                        awaitRegistration(broker);
+                    }
+                    for (String proxy : proxies.keySet()) {
+                        awaitReady(proxy);
+                    }
                     break;
                 case "topic":
-                    expected.put(part[1], applyTopic(part[1], part[2], part[3]));
+                    int queues = 0;
+                    for (String broker : brokers) {
+                        queues += applyTopic(broker, part[1], part[2], part[3]);
+                    }
+                    expected.put(part[1], queues);
                     break;
                 case "group":
-                    applyGroup(part[1], part[2], part[3]);
+                    for (String broker : brokers) {
+                        applyGroup(broker, part[1], part[2], part[3]);
+                    }
                     break;
                 default:
                     throw new IllegalArgumentException("unknown argument: " + arg);
             }
         }
         for (Map.Entry<String, Integer> topic : expected.entrySet()) {
-            awaitRoute(topic.getKey(), topic.getValue());
+            for (String proxy : proxies.keySet()) {
+                awaitRoute(proxy, topic.getKey(), topic.getValue());
+            }
         }
     }
 
-    /** Waits until the broker is registered and answers signed calls; with authentication on, unsigned calls must fail. */
-    private void awaitReady() throws Exception {
-        String last = "no answer";
+    private void awaitRegistration(String broker) throws Exception {
+        String last = "not registered";
         boolean nudged = false;
         while (true) {
             try {
-                boolean registered = admin.examineBrokerClusterInfo().getBrokerAddrTable().values().stream()
-                    .anyMatch(b -> b.getBrokerAddrs().containsValue(broker));
-                Code code = route("stack-ready-probe", true).getStatus().getCode();
-                last = "registered=" + registered + " gRPC=" + code;
-                if (registered && (code == Code.OK || code == Code.TOPIC_NOT_FOUND)) {
-                    break;
+                if (admin.examineBrokerClusterInfo().getBrokerAddrTable().values().stream()
+                    .anyMatch(b -> b.getBrokerAddrs().containsValue(broker))) {
+                    return;
                 }
-                if (!registered && !nudged) {
+                if (!nudged) {
                     nudged = true;
-                    register();
+                    register(broker);
                 }
             } catch (Exception e) {
                 last = e.getMessage();
             }
-            pause("broker not ready: " + last);
+            pause("broker " + broker + " not ready: " + last);
+        }
+    }
+
+    /** Waits until the proxy answers signed calls; with authentication on, unsigned calls must fail. */
+    private void awaitReady(String proxy) throws Exception {
+        String last = "no answer";
+        while (true) {
+            try {
+                Code code = route(proxy, "stack-ready-probe", true).getStatus().getCode();
+                last = code.toString();
+                if (code == Code.OK || code == Code.TOPIC_NOT_FOUND) {
+                    break;
+                }
+            } catch (Exception e) {
+                last = e.getMessage();
+            }
+            pause("proxy " + proxy + " not ready: " + last);
         }
         if (!accessKey.isEmpty()) {
-            Code code = route("stack-ready-probe", false).getStatus().getCode();
+            Code code = route(proxy, "stack-ready-probe", false).getStatus().getCode();
             if (code != Code.UNAUTHORIZED) {
                 throw new IllegalStateException("an unsigned call was answered with " + code + " instead of UNAUTHORIZED");
             }
@@ -135,13 +162,13 @@ public final class StackAdmin {
      * server is not open yet, and the next follows after 10 s. A change of the permission, here to its
      * default of read and write, triggers a registration.
      */
-    private void register() throws Exception {
+    private void register(String broker) throws Exception {
         Properties permission = new Properties();
         permission.setProperty("brokerPermission", "6");
         admin.updateBrokerConfig(broker, permission);
     }
 
-    private int applyTopic(String name, String queues, String type) throws Exception {
+    private int applyTopic(String broker, String name, String queues, String type) throws Exception {
         TopicConfig current = null;
         try {
             current = admin.examineTopicConfig(broker, name);
@@ -167,7 +194,7 @@ public final class StackAdmin {
         return count;
     }
 
-    private void applyGroup(String name, String retries, String order) throws Exception {
+    private void applyGroup(String broker, String name, String retries, String order) throws Exception {
         SubscriptionGroupConfig config = null;
         try {
             config = admin.examineSubscriptionGroupConfig(broker, name);
@@ -193,9 +220,9 @@ public final class StackAdmin {
     }
 
     /** Waits for the topic's route. The proxy caches routes and unknown topics, so a new route is visible with a delay. */
-    private void awaitRoute(String topic, int queues) throws Exception {
+    private void awaitRoute(String proxy, String topic, int queues) throws Exception {
         while (true) {
-            QueryRouteResponse response = route(topic, true);
+            QueryRouteResponse response = route(proxy, topic, true);
             if (response.getStatus().getCode() == Code.OK && response.getMessageQueuesCount() == queues) {
                 return;
             }
@@ -204,7 +231,7 @@ public final class StackAdmin {
         }
     }
 
-    private QueryRouteResponse route(String topic, boolean signed) throws Exception {
+    private QueryRouteResponse route(String proxy, String topic, boolean signed) throws Exception {
         Metadata headers = new Metadata();
         put(headers, "x-mq-client-id", "stack-admin");
         put(headers, "x-mq-language", "JAVA");
@@ -215,15 +242,16 @@ public final class StackAdmin {
             put(headers, "authorization", "MQv2-HMAC-SHA1 Credential=" + accessKey
                 + ", SignedHeaders=x-mq-date-time, Signature=" + sign(date));
         }
+        String[] address = proxy.split(":");
         Endpoints endpoints = Endpoints.newBuilder().setScheme(AddressScheme.IPv4)
-            .addAddresses(Address.newBuilder().setHost(grpcHost).setPort(grpcPort)).build();
+            .addAddresses(Address.newBuilder().setHost(address[0]).setPort(Integer.parseInt(address[1]))).build();
         QueryRouteRequest request = QueryRouteRequest.newBuilder()
             .setTopic(Resource.newBuilder().setName(topic)).setEndpoints(endpoints).build();
         try {
-            return MessagingServiceGrpc.newBlockingStub(channel).withDeadlineAfter(5, TimeUnit.SECONDS)
+            return MessagingServiceGrpc.newBlockingStub(proxies.get(proxy)).withDeadlineAfter(5, TimeUnit.SECONDS)
                 .withInterceptors(MetadataUtils.newAttachHeadersInterceptor(headers)).queryRoute(request);
         } catch (StatusRuntimeException e) {
-            throw new IllegalStateException("gRPC call to " + grpcHost + ":" + grpcPort + " failed: " + e.getStatus());
+            throw new IllegalStateException("gRPC call to " + proxy + " failed: " + e.getStatus());
         }
     }
 

@@ -11,10 +11,14 @@ CONF_DIR=$STACK_DIR/conf
 LIB_DIR=$STACK_DIR/lib
 
 PARTS=(namesrv broker mariadb proxy)
+# A second broker, and a proxy in cluster mode before both: started by name only.
+EXTRA_PARTS=(broker2 clusterproxy)
 
 PORT_NAMESRV=${SPILLWAY_STACK_PORT_NAMESRV:-9876}
 PORT_GRPC=${SPILLWAY_STACK_PORT_GRPC:-8081}
 PORT_REMOTING=${SPILLWAY_STACK_PORT_REMOTING:-8080}
+PORT_CLUSTER_GRPC=${SPILLWAY_STACK_PORT_CLUSTER_GRPC:-8181}
+PORT_CLUSTER_REMOTING=${SPILLWAY_STACK_PORT_CLUSTER_REMOTING:-8180}
 PORT_BROKER=${SPILLWAY_STACK_PORT_BROKER:-10911}
 PORT_METRICS=${SPILLWAY_STACK_PORT_METRICS:-5557}
 PORT_MARIADB=${SPILLWAY_STACK_PORT_MARIADB:-13306}
@@ -41,7 +45,8 @@ since() { local ms=$(($(now_ms) - $1)); printf '%d.%d s' $((ms / 1000)) $((ms % 
 
 check_settings() {
   local name value
-  for name in PORT_NAMESRV PORT_GRPC PORT_REMOTING PORT_BROKER PORT_METRICS PORT_MARIADB PORT_PROXY; do
+  for name in PORT_NAMESRV PORT_GRPC PORT_REMOTING PORT_CLUSTER_GRPC PORT_CLUSTER_REMOTING PORT_BROKER PORT_METRICS PORT_MARIADB \
+    PORT_PROXY; do
     value=${!name}
     if ! [[ $value =~ ^[1-9][0-9]{0,4}$ ]] || ((value < 3 || value > 65534)); then
       die "SPILLWAY_STACK_$name=$value is not a usable port"
@@ -127,6 +132,8 @@ end_part() {
   began=$(now_ms)
   start=$(process_start_time "$pid") || start=ended
   kill -s "$signal" "$pid" 2>/dev/null || true
+  # A paused process gets the signal when it continues.
+  kill -s CONT "$pid" 2>/dev/null || true
   if ! await_exit "$pid" "$start" 30; then
     say "$part: still running after 30 s, killing it"
     kill -s KILL "$pid" 2>/dev/null || true
@@ -139,11 +146,18 @@ end_part() {
 
 # --- ports and readiness ---------------------------------------------------------------------------
 
-port_open() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+# Ports of other addresses than 127.0.0.1 are written as ADDRESS:PORT.
+address_of() { if [[ $1 == *:* ]]; then echo "$1"; else echo "127.0.0.1:$1"; fi; }
+
+port_open() {
+  local address
+  address=$(address_of "$1")
+  (exec 3<>"/dev/tcp/${address%:*}/${address#*:}") 2>/dev/null
+}
 
 port_holder() {
   if command -v ss >/dev/null; then
-    ss -Hltnp "sport = :$1" 2>/dev/null | grep -o '"[^"]*",pid=[0-9]*' | head -n 1 || true
+    ss -Hltnp "src $(address_of "$1")" 2>/dev/null | grep -o '"[^"]*",pid=[0-9]*' | head -n 1 || true
   fi
 }
 

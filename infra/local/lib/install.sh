@@ -113,8 +113,9 @@ jar_version() {
   if [[ -f $1 ]]; then echo "${name%.jar}"; else echo "(not installed)"; fi
 }
 
-# Prints JVM options that bind a server to the loopback interface only.
+# loopback_options ADDRESS: prints JVM options that bind a server to this loopback address only.
 loopback_options() {
+  echo "-Dstack.address=$1"
   echo "--patch-module=java.base=$LIB_DIR/java/loopback"
   echo "-Djava.nio.channels.spi.SelectorProvider=sun.nio.ch.LoopbackSelectorProvider"
   # Netty's native transports open sockets without the provider.

@@ -54,7 +54,7 @@ XML
 
 proxy_launch() {
   local options
-  mapfile -t options < <(loopback_options)
+  mapfile -t options < <(loopback_options 127.0.0.1)
   proxy_write_conf
   # The configuration folder is looked up on the class path. The working folder receives a ./logs folder.
   launch proxy "$DATA_DIR/proxy" "$JAVA_BIN/java" "${options[@]}" \

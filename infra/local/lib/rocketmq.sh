@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# RocketMQ: the name server, and the broker with its gRPC proxy in one process ("local" proxy mode).
+# RocketMQ: the name server, brokers with their gRPC proxy in one process ("local" proxy mode), and a proxy of its own
+# ("cluster" mode).
 
 CLUSTER=DefaultCluster
 # The broker's own account for its internal calls; clients never use it.
@@ -8,24 +9,32 @@ ROCKETMQ_INNER_SECRET=spillway-inner-secret
 
 # A broker also listens on two derived ports: "VIP" (-2) and replication (set to +1 below).
 namesrv_ports() { echo "$PORT_NAMESRV"; }
-broker_ports() {
-  printf '%s\n' "$PORT_GRPC" "$PORT_REMOTING" "$PORT_BROKER" $((PORT_BROKER - 2)) $((PORT_BROKER + 1)) "$PORT_METRICS"
+local_proxy_ports() {
+  printf "$1:%s\n" "$PORT_GRPC" "$PORT_REMOTING" "$PORT_BROKER" $((PORT_BROKER - 2)) $((PORT_BROKER + 1)) "$PORT_METRICS"
 }
+# A proxy in local mode names every broker by the broker's address and its own port, so both brokers have the same ports.
+BROKER_ADDRESS=127.0.0.1
+BROKER2_ADDRESS=127.0.0.2
+broker_ports() { local_proxy_ports "$BROKER_ADDRESS"; }
+broker2_ports() { local_proxy_ports "$BROKER2_ADDRESS"; }
+clusterproxy_ports() { printf '%s\n' "$PORT_CLUSTER_GRPC" "$PORT_CLUSTER_REMOTING"; }
 
 rocketmq_version() { echo "RocketMQ $(jar_version "$LIB_DIR"/rocketmq/rocketmq-broker-*.jar)"; }
 namesrv_version() { rocketmq_version; }
 broker_version() { rocketmq_version; }
+broker2_version() { rocketmq_version; }
+clusterproxy_version() { rocketmq_version; }
 
 # Prints the authentication mode of the running broker, else the configured mode.
 effective_auth() {
   if part_alive broker && [[ -f $RUN_DIR/auth ]]; then cat "$RUN_DIR/auth"; else echo "$AUTH"; fi
 }
 
-# rocketmq_launch PART LOGGING MAIN-CLASS ARGUMENTS...: HEAP has the memory options.
+# rocketmq_launch PART ADDRESS LOGGING MAIN-CLASS ARGUMENTS...: HEAP has the memory options.
 rocketmq_launch() {
-  local part=$1 logging=rmq.$2.logback.xml options
-  shift 2
-  mapfile -t options < <(loopback_options)
+  local part=$1 logging=rmq.$3.logback.xml options
+  mapfile -t options < <(loopback_options "$2")
+  shift 3
   mkdir -p "$CONF_DIR/rocketmq/conf"
   # user.home: folder of logs and some stores; one for each part, because they use the same file
   # names. Without a log configuration, any one on the class path is used.
@@ -47,20 +56,21 @@ kvConfigPath=$DATA_DIR/namesrv/kvConfig.json
 configStorePath=$DATA_DIR/namesrv/namesrv.properties
 CONF
   HEAP=(-Xms32m -Xmx128m -XX:+UseSerialGC -XX:TieredStopAtLevel=1)
-  rocketmq_launch namesrv namesrv org.apache.rocketmq.namesrv.NamesrvStartup -c "$CONF_DIR/namesrv.conf"
+  rocketmq_launch namesrv 127.0.0.1 namesrv org.apache.rocketmq.namesrv.NamesrvStartup -c "$CONF_DIR/namesrv.conf"
 }
 
 namesrv_ready() { port_open "$PORT_NAMESRV"; }
 
+# broker_write_conf PART NAME ADDRESS
 broker_write_conf() {
-  local store=$DATA_DIR/broker/store
-  cat >"$CONF_DIR/broker.conf" <<CONF
+  local part=$1 name=$2 address=$3 store=$DATA_DIR/$1/store
+  cat >"$CONF_DIR/$part.conf" <<CONF
 brokerClusterName=$CLUSTER
-brokerName=broker-a
+brokerName=$name
 brokerId=0
-brokerIP1=127.0.0.1
-brokerIP2=127.0.0.1
-bindAddress=127.0.0.1
+brokerIP1=$address
+brokerIP2=$address
+bindAddress=$address
 listenPort=$PORT_BROKER
 haListenPort=$((PORT_BROKER + 1))
 namesrvAddr=127.0.0.1:$PORT_NAMESRV
@@ -81,7 +91,7 @@ flushConsumerOffsetInterval=1000
 
 # Lag of the consumer groups in Prometheus format: the gRPC protocol has no call for it.
 metricsExporterType=PROM
-metricsPromExporterHost=127.0.0.1
+metricsPromExporterHost=$address
 metricsPromExporterPort=$PORT_METRICS
 
 # A restarted name server learns the routes within this period (10 s is the broker's minimum).
@@ -95,20 +105,27 @@ fileReservedTime=24
 mappedFileSizeCommitLog=268435456
 CONF
 
-  cat >"$CONF_DIR/rmq-proxy.json" <<JSON
+  proxy_conf local "$PORT_GRPC" "$PORT_REMOTING" >"$CONF_DIR/$part-proxy.json"
+  if [[ $AUTH == on ]]; then broker_auth >>"$CONF_DIR/$part.conf"; fi
+  echo "$AUTH" >"$RUN_DIR/auth"
+}
+
+# proxy_conf MODE GRPC-PORT REMOTING-PORT
+proxy_conf() {
+  cat <<JSON
 {
   "rocketMQClusterName": "$CLUSTER",
-  "proxyMode": "local",
+  "proxyMode": "$1",
   "namesrvAddr": "127.0.0.1:$PORT_NAMESRV",
-  "grpcServerPort": $PORT_GRPC,
-  "remotingListenPort": $PORT_REMOTING,
+  "grpcServerPort": $2,
+  "remotingListenPort": $3,
   "enableTopicMessageTypeCheck": true,
   "topicRouteServiceCacheRefreshSeconds": 2,
+  "sendLatencyEnable": true,
+  "startDetectorEnable": true,
   "grpcShutdownTimeSeconds": 2$(broker_proxy_auth)
 }
 JSON
-  if [[ $AUTH == on ]]; then broker_auth >>"$CONF_DIR/broker.conf"; fi
-  echo "$AUTH" >"$RUN_DIR/auth"
 }
 
 # Every call must be signed, so that the real server checks a client's signatures. No access
@@ -130,34 +147,56 @@ broker_proxy_auth() {
   cat <<JSON
 ,
   "authenticationEnabled": true,
+  "enableAclRpcHookForClusterMode": true,
   "authenticationProvider": "org.apache.rocketmq.auth.authentication.provider.DefaultAuthenticationProvider",
   "authenticationMetadataProvider": "org.apache.rocketmq.proxy.auth.ProxyAuthenticationMetadataProvider",
   "innerClientAuthenticationCredentials": "{\"accessKey\":\"$ROCKETMQ_INNER_KEY\",\"secretKey\":\"$ROCKETMQ_INNER_SECRET\"}"
 JSON
 }
 
-broker_launch() {
-  broker_write_conf
+# broker_launch_at PART NAME ADDRESS
+broker_launch_at() {
+  broker_write_conf "$@"
   local heap=${SPILLWAY_STACK_BROKER_HEAP:-768m}
   HEAP=(-Xms"$heap" -Xmx"$heap" -XX:MaxDirectMemorySize="$heap")
-  rocketmq_launch broker proxy org.apache.rocketmq.proxy.ProxyStartup -pm local \
-    -bc "$CONF_DIR/broker.conf" -pc "$CONF_DIR/rmq-proxy.json" -n "127.0.0.1:$PORT_NAMESRV"
+  rocketmq_launch "$1" "$3" proxy org.apache.rocketmq.proxy.ProxyStartup -pm local \
+    -bc "$CONF_DIR/$1.conf" -pc "$CONF_DIR/$1-proxy.json" -n "127.0.0.1:$PORT_NAMESRV"
 }
 
-broker_ready() { port_open "$PORT_GRPC" && port_open "$PORT_BROKER" && port_open "$PORT_METRICS"; }
+broker_launch() { broker_launch_at broker broker-a "$BROKER_ADDRESS"; }
+broker2_launch() { broker_launch_at broker2 broker-b "$BROKER2_ADDRESS"; }
+
+broker_ready_at() { port_open "$1:$PORT_GRPC" && port_open "$1:$PORT_BROKER" && port_open "$1:$PORT_METRICS"; }
+broker_ready() { broker_ready_at "$BROKER_ADDRESS"; }
+broker2_ready() { broker_ready_at "$BROKER2_ADDRESS"; }
+
+clusterproxy_launch() {
+  proxy_conf cluster "$PORT_CLUSTER_GRPC" "$PORT_CLUSTER_REMOTING" >"$CONF_DIR/clusterproxy.json"
+  HEAP=(-Xms64m -Xmx512m -XX:MaxDirectMemorySize=512m)
+  rocketmq_launch clusterproxy 127.0.0.1 proxy org.apache.rocketmq.proxy.ProxyStartup -pm cluster \
+    -pc "$CONF_DIR/clusterproxy.json" -n "127.0.0.1:$PORT_NAMESRV"
+}
+
+clusterproxy_ready() { port_open "$PORT_CLUSTER_GRPC"; }
 
 # --- administration --------------------------------------------------------------------------------
 
-# stack_admin SECONDS ARGUMENTS...: see java/StackAdmin.java.
+# stack_admin SECONDS ARGUMENTS...: see java/StackAdmin.java. It works on the first broker, and with BOTH_BROKERS on both.
+BOTH_BROKERS=
 stack_admin() {
-  local seconds=$1 key='' secret='' archive=$LIB_DIR/java/admin.jsa cds
+  local brokers=$BROKER_ADDRESS:$PORT_BROKER proxies=$BROKER_ADDRESS:$PORT_GRPC seconds=$1 key='' secret='' archive=$LIB_DIR/java/admin.jsa cds
   shift
   if [[ $(effective_auth) == on ]]; then
     key=$ROCKETMQ_ACCESS_KEY
     secret=$ROCKETMQ_SECRET_KEY
   fi
+  if [[ -n $BOTH_BROKERS ]]; then
+    brokers+=,$BROKER2_ADDRESS:$PORT_BROKER
+    proxies+=,$BROKER2_ADDRESS:$PORT_GRPC
+    if part_alive clusterproxy; then proxies+=,127.0.0.1:$PORT_CLUSTER_GRPC; fi
+  fi
   if [[ -f $archive ]]; then cds="-XX:SharedArchiveFile=$archive"; else cds="-XX:ArchiveClassesAtExit=$archive"; fi
-  STACK_NAMESRV=127.0.0.1:$PORT_NAMESRV STACK_BROKER=127.0.0.1:$PORT_BROKER STACK_GRPC=127.0.0.1:$PORT_GRPC \
+  STACK_NAMESRV=127.0.0.1:$PORT_NAMESRV STACK_BROKERS=$brokers STACK_PROXIES=$proxies \
     STACK_ACCESS_KEY=$key STACK_SECRET_KEY=$secret STACK_TIMEOUT=$seconds \
     "$JAVA_BIN/java" -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto -Xlog:disable -Xmx128m "$cds" \
     -Duser.home="$LOG_DIR/admin" -Drmq.logback.configurationFile=rmq.tools.logback.xml \
@@ -171,12 +210,13 @@ stack_admin() {
 }
 
 # After a start an open port is not enough: the broker must be registered at the name server and answer
-# signed calls. Skipped while the other part is down, as in a fault test.
+# signed calls. Skipped while another part is down, as in a fault test.
 confirm_broker() {
-  [[ -n ${STARTED[namesrv]:-}${STARTED[broker]:-} ]] || return 0
+  [[ -n ${STARTED[namesrv]:-}${STARTED[broker]:-}${STARTED[broker2]:-}${STARTED[clusterproxy]:-} ]] || return 0
   if ! part_alive namesrv || ! part_alive broker; then return 0; fi
   local began
   began=$(now_ms)
+  if part_alive broker2; then BOTH_BROKERS=yes; fi
   stack_admin 60 ready
   say "broker: registered and ready, authentication $(effective_auth), checked in $(since "$began")"
 }

@@ -43,12 +43,13 @@ impl Nodes {
         choose(&nodes).cloned().ok_or_else(Refusal::stopped)
     }
 
-    /// Returns the broker that stores the next send, round robin over the masters. A server with a single broker returns
-    /// it, even a slave.
+    /// Returns the broker that stores the next send, round robin over the masters that run: the name server delists a broker
+    /// whose connection is closed. A server with a single broker returns it, even a slave.
     pub(crate) fn next_for_send(&self) -> Result<Node, Refusal> {
         let turn = self.next_send.fetch_add(1, Ordering::Relaxed);
         self.pick(|nodes| {
-            let masters: Vec<_> = nodes.iter().filter(|node| !node.is_slave).collect();
+            let masters: Vec<_> =
+                nodes.iter().filter(|node| !node.is_slave && !node.store.is_stopped()).collect();
             match turn.checked_rem(masters.len()) {
                 Some(index) => masters.get(index).copied(),
                 None => nodes.first(),

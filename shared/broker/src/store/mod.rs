@@ -75,6 +75,10 @@ pub(crate) async fn open(
 }
 
 impl Store {
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.ops.is_closed()
+    }
+
     /// Stores the messages of one call on one queue, all or none. Returns the offset of the first.
     ///
     /// Does not wait for room: a store with thousands of waiting requests throttles.

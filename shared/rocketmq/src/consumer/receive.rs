@@ -82,7 +82,9 @@ impl Receiver {
         target: &Target,
         max: usize,
     ) -> Result<Vec<Message>, ClientError> {
+        let call = target.begin_call();
         let result = self.poll(topic, target, max).await;
+        drop(call);
         self.client.rests.record(&target.broker, &result);
         match &result {
             Ok(messages) if messages.is_empty() => self.client.counters.receives_empty.add(1),

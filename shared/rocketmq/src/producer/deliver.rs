@@ -11,7 +11,7 @@ use crate::error::{ClientError, SendError, check};
 use crate::protocol::{
     Encoding, Message, SendMessageRequest, SendMessageResponse, SystemProperties, path, timestamp,
 };
-use crate::route::{BrokerKey, Target};
+use crate::route::BrokerKey;
 
 /// Minimum time for an attempt: with less, it would only add load.
 const TRY_MIN: Duration = Duration::from_millis(5);
@@ -87,8 +87,9 @@ impl Inner {
             Some(group) => route.group_target(group),
             None => route.write_target(tried, &self.client.rests),
         };
-        let Target { broker, .. } =
+        let target =
             target.ok_or_else(|| ClientError::Config(format!("topic {topic} has no writable queue")))?;
+        let (broker, _call) = (&target.broker, target.begin_call());
         let began = Instant::now();
         let result = self.call(broker, message, bound).await;
         if result.is_ok() && Instant::now() > deadline {

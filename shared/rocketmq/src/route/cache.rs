@@ -158,7 +158,8 @@ impl RouteCache {
         let response: QueryRouteResponse =
             transport.unary(path::QUERY_ROUTE, self.query_request(topic), bound).await?;
         check("QueryRoute", response.status)?;
-        Ok(Arc::new(Route::new(&self.config.endpoint, response.message_queues)))
+        let previous = self.topics().get(topic).and_then(|cached| cached.route.clone());
+        Ok(Arc::new(Route::new(&self.config.endpoint, response.message_queues, previous.as_deref())))
     }
 
     fn query_request(&self, topic: &str) -> QueryRouteRequest {

@@ -6,7 +6,7 @@ mod selector;
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub(crate) use self::cache::RouteCache;
 pub(crate) use self::rest::BrokerRests;
@@ -30,6 +30,39 @@ pub(crate) struct BrokerKey {
 pub(crate) struct Target {
     pub(crate) broker: Arc<BrokerKey>,
     pub(crate) queue: MessageQueue,
+    /// Calls of this kind, a send or a receive, at the broker now. All queues of the broker share it.
+    calls: Arc<AtomicUsize>,
+}
+
+/// Counts a call until it is dropped.
+#[derive(Debug)]
+pub(crate) struct CallGuard<'a>(&'a AtomicUsize);
+
+impl Target {
+    /// The target of a broker that is among the `known` shares its count of calls.
+    fn new<'a>(broker: BrokerKey, queue: MessageQueue, known: impl IntoIterator<Item = &'a Self>) -> Self {
+        let known = known.into_iter().find(|known| *known.broker == broker);
+        let (broker, calls) = known.map_or_else(
+            || (Arc::new(broker), Arc::default()),
+            |known| (known.broker.clone(), known.calls.clone()),
+        );
+        Self { broker, queue, calls }
+    }
+
+    pub(crate) fn begin_call(&self) -> CallGuard<'_> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        CallGuard(&self.calls)
+    }
+
+    fn calls(&self) -> usize {
+        self.calls.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for CallGuard<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// The brokers of a topic.
@@ -47,8 +80,9 @@ pub(crate) struct Route {
 }
 
 impl Route {
-    /// `access_point` is the endpoint of brokers that the server names without one.
-    fn new(access_point: &Endpoint, queues: Vec<MessageQueue>) -> Self {
+    /// `access_point` is the endpoint of brokers that the server names without one. Calls by the `previous` route still
+    /// count.
+    fn new(access_point: &Endpoint, queues: Vec<MessageQueue>, previous: Option<&Self>) -> Self {
         let brokers = queues.iter().filter_map(|queue| queue.broker.as_ref());
         let masters: HashSet<String> =
             brokers.filter(|broker| broker.id == MASTER_ID).map(|broker| broker.name.clone()).collect();
@@ -69,25 +103,29 @@ impl Route {
             let endpoint = broker.endpoints.as_ref().and_then(Endpoint::from_protocol);
             let endpoint = endpoint.unwrap_or_else(|| access_point.clone());
             let permission = queue.permission();
-            let target = Target { broker: Arc::new(BrokerKey { endpoint, name: broker.name }), queue };
+            let broker = BrokerKey { endpoint, name: broker.name };
+            let (writable, readable) =
+                previous.map_or((&[][..], &[][..]), |route| (&route.writable, &route.readable));
             if is_master && matches!(permission, Permission::Write | Permission::ReadWrite) {
-                route.writable.push(target.clone());
+                let known = route.writable.iter().chain(writable);
+                route.writable.push(Target::new(broker.clone(), queue.clone(), known));
             }
             if matches!(permission, Permission::Read | Permission::ReadWrite) {
-                route.add_readable(&target);
+                route.add_readable(Target::new(broker, queue, readable));
             }
         }
         route
     }
 
-    fn add_readable(&mut self, target: &Target) {
+    fn add_readable(&mut self, target: Target) {
+        let queue = (target.broker.name.clone(), target.queue.id);
         match self.readable.iter().find(|known| known.broker.name == target.broker.name) {
             // Of several slaves the first is read.
             Some(known) if known.broker != target.broker => return,
             Some(_) => {}
-            None => self.readable.push(target.clone()),
+            None => self.readable.push(target),
         }
-        self.queues.push((target.broker.name.clone(), target.queue.id));
+        self.queues.push(queue);
     }
 
     /// # Errors
@@ -139,7 +177,7 @@ mod tests {
         let route = |types: &[MessageType]| {
             let accept_message_types = types.iter().map(|it| i32::from(*it)).collect();
             let queue = MessageQueue { accept_message_types, ..queue("a", 0, 10, Permission::ReadWrite) };
-            Route::new(&endpoint, vec![queue])
+            Route::new(&endpoint, vec![queue], None)
         };
         let fifo = route(&[MessageType::Fifo]);
         assert_eq!(fifo.check_type("orders", TopicType::Fifo), Ok(()));
@@ -164,7 +202,7 @@ mod tests {
             queue("c", 0, 30, Permission::Read),
             queue("d", 0, 40, Permission::Write),
         ];
-        let route = Route::new(&access_point, queues);
+        let route = Route::new(&access_point, queues, None);
         let ports = |targets: &[Target]| targets.iter().map(|t| t.broker.endpoint.port).collect::<Vec<_>>();
         assert_eq!(ports(&route.writable), [10, 40]);
         assert_eq!(ports(&route.readable), [10, 22, 30]);

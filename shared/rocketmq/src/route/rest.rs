@@ -45,6 +45,11 @@ impl BrokerRests {
         self.count.load(Ordering::Acquire) == 0
     }
 
+    pub(super) fn is_resting(&self, broker: &BrokerKey) -> bool {
+        let resting = || self.resting.lock().unwrap_or_else(PoisonError::into_inner);
+        !self.is_empty() && resting().get(broker).is_some_and(|rest| rest.until > Instant::now())
+    }
+
     /// True if the broker does not rest. A caller for which a rest ends must make its call: the broker rests for the
     /// others until its result.
     pub(super) fn try_use(&self, broker: &BrokerKey) -> bool {

@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use super::{BrokerKey, BrokerRests, Route, Target};
 
 impl Route {
-    /// Returns the next queue to write to, round robin: of a broker that was not `tried` and does not rest, if there is
-    /// one.
+    /// Returns a queue to write to: of a broker that was not `tried` and does not rest, if there is one, and of those the
+    /// broker with the fewest sends in flight, so that one which hangs holds few of the places. Equals take turns.
     pub(crate) fn write_target(&self, tried: &[Arc<BrokerKey>], rests: &BrokerRests) -> Option<&Target> {
         choose(&self.writable, self.next_write.fetch_add(1, Ordering::Relaxed), tried, rests)
     }
@@ -19,7 +19,8 @@ impl Route {
         self.writable.get(hash.checked_rem(self.writable.len())?)
     }
 
-    /// Returns the next broker to receive from, round robin: one that does not rest, if there is one.
+    /// Returns a broker to receive from: one that does not rest, if there is one, and of those the one with the fewest
+    /// receives in flight. Equals take turns.
     pub(crate) fn read_target(&self, rests: &BrokerRests) -> Option<&Target> {
         choose(&self.readable, self.next_read.fetch_add(1, Ordering::Relaxed), &[], rests)
     }
@@ -34,16 +35,24 @@ fn choose<'a>(
     let first = turn.checked_rem(targets.len())?;
     let (before, after) = targets.split_at(first);
     let mut in_turn = after.iter().chain(before);
-    if tried.is_empty() && rests.is_empty() {
+    if tried.is_empty() && rests.is_empty() && targets[first].calls() == 0 {
         return in_turn.next();
     }
     let untried = |target: &&Target| !tried.contains(&target.broker);
-    in_turn
-        .clone()
-        .find(|target| untried(target) && rests.try_use(&target.broker))
-        .or_else(|| in_turn.clone().find(|target| rests.try_use(&target.broker)))
+    let rested = |target: &&Target| !rests.is_resting(&target.broker);
+    // Of equals, the first in turn.
+    let least =
+        |rested_untried: &mut dyn Iterator<Item = &'a Target>| rested_untried.min_by_key(|it| it.calls());
+    let usable = || {
+        least(&mut in_turn.clone().filter(|it| untried(it) && rested(it)))
+            .or_else(|| least(&mut in_turn.clone().filter(rested)))
+    };
+    // A rest that ends is for one caller; the others look once more.
+    [(); 2]
+        .into_iter()
+        .find_map(|()| usable().filter(|target| rests.try_use(&target.broker)))
         .or_else(|| in_turn.clone().find(untried))
-        .or_else(|| in_turn.next())
+        .or_else(|| in_turn.clone().next())
 }
 
 #[cfg(test)]
@@ -62,6 +71,7 @@ mod tests {
         Target {
             broker: Arc::new(BrokerKey { endpoint, name: name.to_owned() }),
             queue: MessageQueue::default(),
+            calls: Arc::default(),
         }
     }
 
@@ -79,7 +89,7 @@ mod tests {
             ..MessageQueue::default()
         });
         let endpoint = "127.0.0.1:1".parse().expect("valid");
-        let routes = [(); 2].map(|()| Route::new(&endpoint, queues.to_vec()));
+        let routes = [(); 2].map(|()| Route::new(&endpoint, queues.to_vec(), None));
         let mut groups_by_broker = HashMap::new();
         for number in 0..300 {
             let group = format!("buyer-{number}");
@@ -110,5 +120,24 @@ mod tests {
         rests.record(&a, &failure());
         assert_eq!(chosen(2, &[]), "b", "all rest: in turn");
         assert!(choose(&[], 0, &[], &rests).is_none());
+    }
+
+    /// One of three brokers hangs: only the calls that came before the others answered wait there.
+    #[test]
+    fn the_broker_with_the_fewest_calls_comes_first() {
+        let targets = ["hangs", "a", "a", "b"].map(target);
+        let rests = BrokerRests::new(PROBE);
+        let chosen = |turn| choose(&targets, turn, &[], &rests).expect("a target");
+        let mut hanging = Vec::new();
+        let mut counts = HashMap::new();
+        for turn in 0..100 {
+            let target = chosen(turn);
+            *counts.entry(target.broker.name.as_str()).or_insert(0) += 1;
+            let call = target.begin_call();
+            if target.broker.name == "hangs" {
+                hanging.push(call);
+            }
+        }
+        assert_eq!(counts, HashMap::from([("hangs", 1), ("a", 74), ("b", 25)]));
     }
 }

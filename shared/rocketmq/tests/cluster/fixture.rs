@@ -24,7 +24,7 @@ pub(crate) const EACH_ACCESS: [ClusterAccess; 2] = [ClusterAccess::EndpointEach,
 pub(crate) struct ClusterFixture {
     pub(crate) cluster: Cluster,
     pub(crate) client: ClientConfig,
-    _directory: TempDir,
+    pub(crate) directory: TempDir,
 }
 
 impl ClusterFixture {
@@ -43,7 +43,7 @@ impl ClusterFixture {
         change(&mut config);
         let cluster = Cluster::open(config).await.expect("the cluster opens");
         let client = ClientConfig::new(cluster.local_addr(0).into());
-        Self { cluster, client, _directory: directory }
+        Self { cluster, client, directory }
     }
 
     pub(crate) fn producer(&self) -> FutureProducer {

@@ -1,4 +1,5 @@
-//! The client on clusters of embedded brokers, of which some are slow, half dead or dead.
+//! The client on clusters of embedded brokers, of which some are slow, half dead or dead; the cases of [`outages`] run on two
+//! real brokers too.
 
 #![allow(clippy::expect_used, reason = "a test says what it expects")]
 
@@ -6,6 +7,8 @@ mod acks;
 mod fixture;
 mod half_dead;
 mod lifecycle;
+mod outages;
 mod overload;
+mod pair;
 mod routes;
 mod sends;

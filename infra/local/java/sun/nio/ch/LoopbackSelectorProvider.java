@@ -4,10 +4,11 @@ import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.SocketAddress;
+import java.net.UnknownHostException;
 import java.nio.channels.ServerSocketChannel;
 
 /**
- * Binds server sockets to the loopback address if the caller requests any address.
+ * Binds server sockets to a loopback address, {@code -Dstack.address}, if the caller requests any address.
  *
  * <p>The RocketMQ gRPC proxy, its remoting port, the broker's replication port and the ShardingSphere
  * proxy listen on every interface and have no setting for that. A development stack with public
@@ -27,11 +28,11 @@ public final class LoopbackSelectorProvider extends EPollSelectorProvider {
         };
     }
 
-    private static SocketAddress toLoopback(SocketAddress address) {
+    private static SocketAddress toLoopback(SocketAddress address) throws UnknownHostException {
         if (address instanceof InetSocketAddress) {
             InetSocketAddress inet = (InetSocketAddress) address;
             if (inet.getAddress() != null && inet.getAddress().isAnyLocalAddress()) {
-                return new InetSocketAddress(InetAddress.getLoopbackAddress(), inet.getPort());
+                return new InetSocketAddress(InetAddress.getByName(System.getProperty("stack.address")), inet.getPort());
             }
         }
         return address;

@@ -5,11 +5,13 @@
 //! and `accounting` for CPU and memory of processes.
 
 mod accounting;
+mod client;
 mod cold_start;
 mod drain;
 mod generator;
 mod harness;
 mod ingest;
+mod minimal_client;
 mod pool;
 mod process;
 mod receive;
@@ -49,6 +51,8 @@ enum Bench {
     ColdStart(cold_start::ColdStartArgs),
     /// Measure the drain's commits, beside a plain INSERT of the same rows
     Drain(drain::DrainArgs),
+    /// Measure the RocketMQ client's CPU for a message, beside the official Java client and bare calls
+    Client(client::ClientArgs),
     /// Measure the messages that the drain receives and acks, beside the broker's maximum
     Receive(receive::ReceiveArgs),
     /// Play a scenario: the generator as a process of its own
@@ -74,6 +78,7 @@ async fn run(bench: Bench) -> anyhow::Result<ExitCode> {
         Bench::Pool(args) => pool::run(args).await,
         Bench::ColdStart(args) => cold_start::run(args).await,
         Bench::Drain(args) => drain::run(args).await,
+        Bench::Client(args) => client::run(args).await,
         Bench::Receive(args) => receive::run(args).await,
         Bench::Run(args) => loadtest::run::run(*args).await,
         Bench::Process(process) => Ok(process.run()),

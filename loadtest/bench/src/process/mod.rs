@@ -1,6 +1,7 @@
 //! `loadtest-bench process …`: the services and the benchmarks' own servers as processes.
 
 mod axum_baseline;
+mod client_load;
 mod no_broker;
 mod stub_server;
 
@@ -11,6 +12,7 @@ use std::process::ExitCode;
 
 use loadtest::process::{Process, end_with_parent, exit_code};
 
+pub(crate) use client_load::{ClientLoadArgs, ClientWork};
 pub(crate) use stub_server::COUNT_PATH;
 
 #[derive(Debug, clap::Subcommand)]
@@ -30,6 +32,8 @@ pub(crate) enum BenchProcess {
         #[arg(long, value_name = "COUNT")]
         workers: Option<NonZeroUsize>,
     },
+    /// Send or receive without end
+    ClientLoad(ClientLoadArgs),
     /// ingest-fn without a broker
     NoBroker {
         /// Flags of ingest-fn
@@ -50,6 +54,8 @@ impl BenchProcess {
                 end_with_parent();
                 ("axum-baseline", axum_baseline::run(listen, workers))
             }
+            // It reads its standard input itself, and ends with it.
+            Self::ClientLoad(args) => ("client-load", client_load::run(args)),
             Self::NoBroker { flags } => {
                 end_with_parent();
                 ("no-broker", no_broker::run(std::iter::once(OsString::from("ingest-fn")).chain(flags)))

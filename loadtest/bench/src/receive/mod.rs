@@ -1,7 +1,5 @@
 //! `loadtest-bench receive`: messages that the drain's consumer receives and acks, beside the broker's maximum.
 
-mod minimal_consumer;
-
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -24,7 +22,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use crate::harness::{Conditions, Spread, Table, rounds, write_json};
-use minimal_consumer::MinimalConsumer;
+use crate::minimal_client::MinimalConsumer;
 
 /// Maximum time to receive a window's messages.
 const WINDOW_BOUND: Duration = Duration::from_secs(120);
@@ -152,7 +150,7 @@ async fn measure(
                 let minimal = minimal.clone();
                 receive_all(args.messages, receives, move || {
                     let minimal = minimal.clone();
-                    async move { minimal.receive_and_ack().await }
+                    async move { minimal.receive_and_ack(32).await }
                 })
                 .await?
             }

@@ -50,7 +50,7 @@ impl Load {
                     load.received.lock().expect("sound").insert(number);
                     let began = Instant::now();
                     let goes_on = message.position().0 != FAILING && message.position().0 != "broker-b";
-                    // A message whose ack fails comes again.
+                    // The broker redelivers a message whose ack fails.
                     if message.ack().await.is_ok() && goes_on {
                         load.acks.lock().expect("sound").push((began, began.elapsed()));
                     }

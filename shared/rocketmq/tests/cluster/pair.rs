@@ -32,7 +32,7 @@ pub(crate) struct BrokerPair {
 }
 
 enum Brokers {
-    Embedded { cluster: Cluster, _directory: TempDir },
+    Embedded { cluster: Box<Cluster>, _directory: TempDir },
     Real { stack: String },
 }
 
@@ -45,7 +45,7 @@ impl BrokerPair {
             topic: TOPIC.to_owned(),
             group: GROUP.to_owned(),
             invisible: Duration::from_secs(2),
-            brokers: Brokers::Embedded { cluster, _directory: directory },
+            brokers: Brokers::Embedded { cluster: Box::new(cluster), _directory: directory },
         }
     }
 

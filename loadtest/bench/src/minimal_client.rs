@@ -1,5 +1,5 @@
-//! The baseline: a client that only receives and acks. Without retries and without decoding, it shows the broker's
-//! maximum.
+//! The baseline: clients that make the bare calls. Without retries and without decoding, they show the broker's maximum and
+//! the least CPU that a call costs.
 
 use std::time::Duration;
 
@@ -11,9 +11,10 @@ use sha1::Sha1;
 use shared::rocketmq::ClientConfig;
 use spillway_rocketmq::protocol::{
     AckMessageEntry, AckMessageRequest, AckMessageResponse, ClientType, Code, FilterExpression, FilterType,
-    HeartbeatRequest, HeartbeatResponse, MessageQueue, PubSub, QueryRouteRequest, QueryRouteResponse,
-    ReceiveContent, ReceiveMessageRequest, ReceiveMessageResponse, Resource, Settings, Subscription,
-    SubscriptionEntry, TelemetryCommand, duration, header, path,
+    HeartbeatRequest, HeartbeatResponse, Message, MessageQueue, MessageType, PubSub, QueryRouteRequest,
+    QueryRouteResponse, ReceiveContent, ReceiveMessageRequest, ReceiveMessageResponse, Resource,
+    SendMessageRequest, SendMessageResponse, Settings, Subscription, SubscriptionEntry, SystemProperties,
+    TelemetryCommand, duration, header, path,
 };
 use tokio::sync::mpsc;
 use tonic::client::Grpc;
@@ -25,8 +26,60 @@ use tonic_prost::ProstCodec;
 const POLL: Duration = Duration::from_secs(5);
 const DEADLINE: Duration = Duration::from_secs(10);
 
+/// Opens a connection with windows as large as the client's.
+async fn connect(client: &ClientConfig) -> anyhow::Result<Channel> {
+    let endpoint = Endpoint::from_shared(format!("http://{}", client.endpoint))?
+        .tcp_nodelay(true)
+        .initial_stream_window_size(4 << 20)
+        .initial_connection_window_size(16 << 20);
+    Ok(endpoint.connect().await?)
+}
+
+fn client_id() -> String {
+    format!("bench@{}@{:x}", std::process::id(), rand::random::<u64>())
+}
+
+fn resource(client: &ClientConfig, name: &str) -> Resource {
+    Resource { resource_namespace: client.namespace.clone(), name: name.to_owned() }
+}
+
+/// Sends messages, and nothing else.
+pub(crate) struct MinimalProducer {
+    channel: Channel,
+    client: ClientConfig,
+    id: String,
+    topic: Resource,
+}
+
+impl MinimalProducer {
+    pub(crate) async fn connect(client: &ClientConfig, topic: &str) -> anyhow::Result<Self> {
+        let topic = resource(client, topic);
+        Ok(Self { channel: connect(client).await?, client: client.clone(), id: client_id(), topic })
+    }
+
+    pub(crate) async fn send(&self, body: bytes::Bytes) -> anyhow::Result<()> {
+        let properties = SystemProperties {
+            message_id: format!("{:032X}", rand::random::<u128>()),
+            message_type: MessageType::Normal.into(),
+            ..SystemProperties::default()
+        };
+        let message = Message {
+            topic: Some(self.topic.clone()),
+            system_properties: Some(properties),
+            body,
+            ..Message::default()
+        };
+        let call = RpcCall { channel: &self.channel, client: &self.client, id: &self.id };
+        let request = SendMessageRequest { messages: vec![message] };
+        let response: SendMessageResponse = call.unary(path::SEND_MESSAGE, request).await?;
+        let code = response.status.map(|status| Code(status.code));
+        ensure!(code == Some(Code::OK), "send: {code:?}");
+        Ok(())
+    }
+}
+
 /// A registered consumer.
-pub(super) struct MinimalConsumer {
+pub(crate) struct MinimalConsumer {
     channel: Channel,
     client: ClientConfig,
     id: String,
@@ -38,17 +91,10 @@ pub(super) struct MinimalConsumer {
 }
 
 impl MinimalConsumer {
-    pub(super) async fn connect(client: &ClientConfig, topic: &str, group: &str) -> anyhow::Result<Self> {
-        let channel = Endpoint::from_shared(format!("http://{}", client.endpoint))?
-            .tcp_nodelay(true)
-            .initial_stream_window_size(4 << 20)
-            .initial_connection_window_size(16 << 20)
-            .connect()
-            .await?;
-        let resource =
-            |name: &str| Resource { resource_namespace: client.namespace.clone(), name: name.to_owned() };
-        let (topic, group) = (resource(topic), resource(group));
-        let id = format!("bench@{}@{:x}", std::process::id(), rand::random::<u64>());
+    pub(crate) async fn connect(client: &ClientConfig, topic: &str, group: &str) -> anyhow::Result<Self> {
+        let channel = connect(client).await?;
+        let (topic, group) = (resource(client, topic), resource(client, group));
+        let id = client_id();
         let call = RpcCall { channel: &channel, client, id: &id };
         let route: QueryRouteResponse = call
             .unary(
@@ -66,7 +112,7 @@ impl MinimalConsumer {
 
     /// Apache's proxy drops the settings of a client without heartbeat for two minutes, and then responds to its
     /// receives with an internal error (seen on 5.5.0).
-    pub(super) async fn heartbeat(&self) -> anyhow::Result<()> {
+    pub(crate) async fn heartbeat(&self) -> anyhow::Result<()> {
         let request = HeartbeatRequest {
             group: Some(self.group.clone()),
             client_type: ClientType::SimpleConsumer.into(),
@@ -81,8 +127,8 @@ impl MinimalConsumer {
         RpcCall { channel: &self.channel, client: &self.client, id: self.id.as_str() }
     }
 
-    /// Receives up to 32 messages and acks them in one call; returns their number.
-    pub(super) async fn receive_and_ack(&self) -> anyhow::Result<usize> {
+    /// Receives up to `max` messages and acks them in one call; returns their number.
+    pub(crate) async fn receive_and_ack(&self, max: u8) -> anyhow::Result<usize> {
         let request = ReceiveMessageRequest {
             group: Some(self.group.clone()),
             message_queue: Some(self.queue.clone()),
@@ -90,14 +136,14 @@ impl MinimalConsumer {
                 r#type: FilterType::Tag.into(),
                 expression: "*".to_owned(),
             }),
-            batch_size: 32,
+            batch_size: max.into(),
             invisible_duration: Some(duration(Duration::from_secs(60))),
             auto_renew: false,
             long_polling_timeout: Some(duration(POLL)),
         };
         let mut responses: Streaming<ReceiveMessageResponse> =
             self.call().stream(path::RECEIVE_MESSAGE, request).await?;
-        let mut entries = Vec::with_capacity(32);
+        let mut entries = Vec::with_capacity(max.into());
         while let Some(response) = responses.message().await? {
             match response.content {
                 Some(ReceiveContent::Message(message)) => {

@@ -31,7 +31,9 @@ pub use body::BodyFault;
 pub use config::{
     ClientConfig, ConsumerConfig, Credentials, Endpoint, EndpointSyntax, ProducerConfig, RetryConfig, Tls,
 };
-pub use consumer::{Message, OffsetsInitialized, SettleError, StreamConsumer};
+pub use consumer::{
+    Message, MessageContent, MessageReceipt, OffsetsInitialized, SettleError, StreamConsumer,
+};
 pub use context::{ClientContext, DefaultContext, Statistics};
 pub use error::{ClientError, SendError};
 pub use producer::{Delivery, DeliveryFuture, FutureProducer, FutureRecord, Undelivered};

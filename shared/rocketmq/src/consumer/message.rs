@@ -1,12 +1,15 @@
 //! A received message.
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use super::held::HeldReceipts;
+use super::message_receipt::MessageReceipt;
 use super::receipt::{Receipt, SettleError};
 use super::settle::Settler;
 use crate::body::{self, BodyFault};
@@ -20,29 +23,48 @@ use crate::transport::Transport;
 /// it. Each redelivery uses one of the group's delivery attempts.
 #[must_use = "dropping a message nacks it"]
 pub struct Message {
-    topic: String,
-    payload: Bytes,
-    body_fault: Option<BodyFault>,
-    keys: Vec<String>,
-    tag: Option<String>,
-    properties: HashMap<String, String>,
-    delivery_attempt: u32,
-    queue_id: i32,
-    queue_offset: i64,
-    born_at: Option<SystemTime>,
-    born_host: String,
-    stored_at: Option<SystemTime>,
-    deliver_at: Option<SystemTime>,
-    group: Option<String>,
-    trace_context: Option<String>,
-    receipt: Arc<Receipt>,
-    // Not the consumer, which buffers messages: the cycle would leak both.
-    settler: Arc<Settler>,
-    release_delay: Duration,
+    content: MessageContent,
+    receipt: MessageReceipt,
 }
 
-pub(super) struct MessageOrigin {
-    pub(super) topic: String,
+/// The content of a message, from [`Message::into_parts`].
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MessageContent {
+    /// Topic of the message.
+    pub topic: String,
+    /// Content of the message, decompressed. With a [`MessageContent::body_fault`], the bytes as they came.
+    pub payload: Bytes,
+    /// The reason why the payload is not what the producer sent; `None` for a sound message.
+    pub body_fault: Option<BodyFault>,
+    /// Keys, by which the broker's tools find the message.
+    pub keys: Vec<String>,
+    /// Tag, by which consumers can filter.
+    pub tag: Option<String>,
+    /// User properties.
+    pub properties: HashMap<String, String>,
+    /// Number of this delivery, from 1.
+    pub delivery_attempt: u32,
+    /// Number of the queue.
+    pub queue_id: i32,
+    /// Offset in the queue; -1 if the server did not send it.
+    pub queue_offset: i64,
+    /// Instant at which the producer created the message, by the producer's clock.
+    pub born_at: Option<SystemTime>,
+    /// Host of the producer, as the producer or the broker says; empty if neither does.
+    pub born_host: String,
+    /// Instant at which the broker stored the message, by the broker's clock.
+    pub stored_at: Option<SystemTime>,
+    /// Instant from which the broker delivers a delayed message, by the broker's clock.
+    pub deliver_at: Option<SystemTime>,
+    /// Message group, within which a FIFO topic keeps the order.
+    pub group: Option<String>,
+    /// Trace context of the producer, such as a W3C `traceparent`.
+    pub trace_context: Option<String>,
+}
+
+pub(super) struct MessageOrigin<'a> {
+    pub(super) topic: &'a str,
     pub(super) transport: Arc<Transport>,
     pub(super) broker: Arc<BrokerKey>,
     pub(super) hidden_until: Instant,
@@ -53,7 +75,8 @@ pub(super) struct MessageOrigin {
 impl Message {
     pub(super) fn new(
         message: protocol::Message,
-        origin: MessageOrigin,
+        origin: MessageOrigin<'_>,
+        held: &Arc<HeldReceipts>,
         settler: Arc<Settler>,
         release_delay: Duration,
     ) -> Self {
@@ -69,15 +92,15 @@ impl Message {
             Err(fault) => (message.body, Some(fault)),
         };
         let receipt = Arc::new(Receipt::new(
-            origin.topic.clone(),
+            origin.topic.to_owned(),
             system.message_id,
             system.receipt_handle.unwrap_or_default(),
             origin.broker,
             origin.transport,
             origin.hidden_until,
         ));
-        Self {
-            topic: origin.topic,
+        let content = MessageContent {
+            topic: origin.topic.to_owned(),
             payload,
             body_fault,
             keys: system.keys,
@@ -95,20 +118,20 @@ impl Message {
             deliver_at: system.delivery_timestamp.as_ref().and_then(from_timestamp),
             group: system.message_group,
             trace_context: system.trace_context,
-            receipt,
-            settler,
-            release_delay,
-        }
+        };
+        let place = held.hold(receipt.clone());
+        Self { content, receipt: MessageReceipt::new(receipt, settler, release_delay, place) }
     }
 
-    pub(super) const fn receipt(&self) -> &Arc<Receipt> {
-        &self.receipt
+    /// Separates the content from the receipt, for example to move the payload elsewhere and settle later.
+    pub fn into_parts(self) -> (MessageContent, MessageReceipt) {
+        (self.content, self.receipt)
     }
 
     /// Content of the message, decompressed. If [`Message::body_fault`] returns a fault, the bytes as they came.
     #[must_use]
     pub const fn payload(&self) -> &Bytes {
-        &self.payload
+        &self.content.payload
     }
 
     /// The reason why the payload is not what the producer sent; `None` for a sound message.
@@ -116,91 +139,91 @@ impl Message {
     /// A redelivery helps against [`BodyFault::DigestMismatch`] only if the body was changed on its way.
     #[must_use]
     pub const fn body_fault(&self) -> Option<BodyFault> {
-        self.body_fault
+        self.content.body_fault
     }
 
     /// Topic of the message.
     #[must_use]
     pub fn topic(&self) -> &str {
-        &self.topic
+        &self.content.topic
     }
 
     /// Id that the producer chose; equal for duplicates of one send.
     #[must_use]
     pub fn message_id(&self) -> &str {
-        &self.receipt.message_id
+        self.receipt.message_id()
     }
 
     /// Keys, by which the broker's tools find the message.
     #[must_use]
     pub fn keys(&self) -> &[String] {
-        &self.keys
+        &self.content.keys
     }
 
     /// Tag, by which consumers can filter.
     #[must_use]
     pub fn tag(&self) -> Option<&str> {
-        self.tag.as_deref()
+        self.content.tag.as_deref()
     }
 
     /// Returns the user property `name`.
     #[must_use]
     pub fn property(&self, name: &str) -> Option<&str> {
-        self.properties.get(name).map(String::as_str)
+        self.content.properties.get(name).map(String::as_str)
     }
 
     /// All user properties.
     #[must_use]
     pub const fn properties(&self) -> &HashMap<String, String> {
-        &self.properties
+        &self.content.properties
     }
 
     /// Message group, within which a FIFO topic keeps the order.
     #[must_use]
     pub fn group(&self) -> Option<&str> {
-        self.group.as_deref()
+        self.content.group.as_deref()
     }
 
     /// Trace context of the producer, such as a W3C `traceparent`.
     #[must_use]
     pub fn trace_context(&self) -> Option<&str> {
-        self.trace_context.as_deref()
+        self.content.trace_context.as_deref()
     }
 
     /// Number of this delivery, from 1.
     #[must_use]
     pub const fn delivery_attempt(&self) -> u32 {
-        self.delivery_attempt
+        self.content.delivery_attempt
     }
 
     /// Broker name, queue number and queue offset; -1 if the server did not send it.
     #[must_use]
     pub fn position(&self) -> (&str, i32, i64) {
-        (&self.receipt.broker.name, self.queue_id, self.queue_offset)
+        (self.receipt.broker_name(), self.content.queue_id, self.content.queue_offset)
     }
 
     /// Instant at which the producer created the message, by the producer's clock.
     #[must_use]
     pub const fn born_at(&self) -> Option<SystemTime> {
-        self.born_at
+        self.content.born_at
     }
 
     /// Host of the producer, as the producer or the broker says; empty if neither does.
     #[must_use]
     pub fn born_host(&self) -> &str {
-        &self.born_host
+        &self.content.born_host
     }
 
     /// Instant from which the broker delivers a delayed message, by the broker's clock.
     #[must_use]
     pub const fn deliver_at(&self) -> Option<SystemTime> {
-        self.deliver_at
+        self.content.deliver_at
     }
 
     /// Instant at which the broker stored the message, by the broker's clock.
     #[must_use]
     pub const fn stored_at(&self) -> Option<SystemTime> {
-        self.stored_at
+        self.content.stored_at
     }
 
     /// Instant at which the invisible duration expires, by this client's clock.
@@ -211,22 +234,30 @@ impl Message {
 
     /// Acks the message. Concurrent acks share calls, at most 64 receipts each.
     ///
-    /// Dropping the future does not cancel an ack that is queued.
+    /// The call queues the ack, and the future waits for the broker's answer: dropping it does not cancel the ack. With
+    /// 4096 acks of one topic and broker unanswered, the future waits for a place before; dropping it then nacks the
+    /// message.
     ///
     /// # Errors
     /// [`SettleError`]: the broker redelivers the message.
-    pub async fn ack(self) -> Result<(), SettleError> {
-        self.receipt.settle();
-        self.settler.ack(self.receipt.clone()).await
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime.
+    pub fn ack(self) -> impl Future<Output = Result<(), SettleError>> + Send + 'static {
+        self.receipt.ack()
     }
 
     /// Nacks the message: the broker redelivers it after `delay`.
     ///
+    /// The call queues the nack, and dropping the future does not cancel it, as with [`Message::ack`].
+    ///
     /// # Errors
     /// [`SettleError`]: the broker redelivers it when its invisible duration expires.
-    pub async fn nack(self, delay: Duration) -> Result<(), SettleError> {
-        self.receipt.settle();
-        self.settler.nack(&self.receipt, delay).await
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime.
+    pub fn nack(self, delay: Duration) -> impl Future<Output = Result<(), SettleError>> + Send + 'static {
+        self.receipt.nack(delay)
     }
 
     /// Extends the invisible duration to `duration` from now.
@@ -234,25 +265,26 @@ impl Message {
     /// # Errors
     /// [`SettleError`]: the previous invisible duration still applies.
     pub async fn extend(&mut self, duration: Duration) -> Result<(), SettleError> {
-        self.settler.calls().extend(&self.receipt, duration).await
-    }
-}
-
-impl Drop for Message {
-    fn drop(&mut self) {
-        if self.receipt.settle() {
-            self.settler.release(self.receipt.clone(), self.release_delay);
-        }
+        self.receipt.extend(duration).await
     }
 }
 
 impl std::fmt::Debug for Message {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // No body, no properties: they may hold personal data.
         formatter
             .debug_struct("Message")
+            .field("message_id", &self.message_id())
+            .field("content", &self.content)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for MessageContent {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // No body, no properties: they may hold personal data.
+        formatter
+            .debug_struct("MessageContent")
             .field("topic", &self.topic)
-            .field("message_id", &self.receipt.message_id)
             .field("payload_bytes", &self.payload.len())
             .field("delivery_attempt", &self.delivery_attempt)
             .finish_non_exhaustive()

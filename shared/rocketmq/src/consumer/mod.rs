@@ -2,7 +2,9 @@
 
 mod extender;
 mod heartbeat;
+mod held;
 mod message;
+mod message_receipt;
 mod offsets;
 mod prefetch;
 mod receipt;
@@ -15,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use futures_util::future::join_all;
 use futures_util::stream::BoxStream;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout_at};
@@ -27,11 +30,12 @@ use crate::context::{ClientContext, Statistics};
 use crate::error::ClientError;
 use crate::protocol::{ClientType, PubSub, Resource, Settings, Subscription, SubscriptionEntry};
 
-pub use message::Message;
+pub use message::{Message, MessageContent};
+pub use message_receipt::MessageReceipt;
 pub use offsets::OffsetsInitialized;
 pub use receipt::SettleError;
 
-use extender::InvisibilityExtender;
+use held::HeldReceipts;
 use prefetch::Prefetch;
 use receive::{Receiver, match_all};
 use registration::Registrations;
@@ -173,6 +177,20 @@ impl StreamConsumer {
         received && settled.is_ok()
     }
 
+    /// Number of messages received and not yet settled, buffered ones included.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.inner.receiver.held.len()
+    }
+
+    /// Acks `messages`, in calls of at most 64 receipts. Returns their results in the same order.
+    ///
+    /// Dropping the future does not cancel the acks, as with [`Message::ack`].
+    pub async fn ack_all(&self, messages: impl IntoIterator<Item = Message>) -> Vec<Result<(), SettleError>> {
+        let acks: Vec<_> = messages.into_iter().map(Message::ack).collect();
+        join_all(acks).await
+    }
+
     /// Returns the counts so far.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
@@ -201,10 +219,12 @@ impl Inner {
             context: client.context.clone(),
         });
         let settings = settings(&client, &config, &group);
+        let held = Arc::new(HeldReceipts::default());
+        extender::start(&config, held.clone(), calls.clone(), &closed);
         let receiver = Receiver {
             registrations: Registrations::new(client.clone(), group.clone(), settings),
-            settler: Arc::new(Settler::start(calls.clone(), &settlements)),
-            extender: InvisibilityExtender::start(&config, calls, &closed),
+            settler: Arc::new(Settler::start(calls, &settlements)),
+            held,
             client,
             config,
             group,

@@ -78,6 +78,11 @@ impl Receipt {
         *self.hidden_until.lock().unwrap_or_else(PoisonError::into_inner) = instant;
     }
 
+    /// Returns the handle, unless a call in flight replaces it.
+    pub(super) fn try_handle(&self) -> Option<String> {
+        self.handle.try_lock().ok().map(|handle| handle.clone())
+    }
+
     pub(super) async fn handle(&self) -> MutexGuard<'_, String> {
         self.handle.lock().await
     }

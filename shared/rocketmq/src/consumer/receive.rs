@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::extender::InvisibilityExtender;
+use super::held::HeldReceipts;
 use super::message::{Message, MessageOrigin};
 use super::registration::Registrations;
 use super::settle::Settler;
@@ -37,7 +37,7 @@ pub(super) struct Receiver {
     pub(super) group: Resource,
     pub(super) registrations: Registrations,
     pub(super) settler: Arc<Settler>,
-    pub(super) extender: Arc<InvisibilityExtender>,
+    pub(super) held: Arc<HeldReceipts>,
 }
 
 impl Receiver {
@@ -149,16 +149,16 @@ impl Receiver {
                     let message = Message::new(
                         *message,
                         MessageOrigin {
-                            topic: topic.to_owned(),
+                            topic,
                             broker: target.broker.clone(),
                             transport: transport.clone(),
                             hidden_until: Instant::now() + self.config.invisible_duration,
                             body_bytes_max: self.config.body_bytes_max,
                         },
+                        &self.held,
                         self.settler.clone(),
                         self.config.release_delay,
                     );
-                    self.extender.watch(message.receipt());
                     messages.push(message);
                 }
                 Some(ReceiveContent::Status(status)) => match Code(status.code) {

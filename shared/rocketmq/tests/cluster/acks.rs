@@ -87,3 +87,45 @@ async fn the_extensions_of_a_broker_do_not_wait_for_another_that_hangs() {
     assert_eq!(expired, 0, "of {} on the healthy broker", healthy.len());
     drop(hanging);
 }
+
+#[tokio::test]
+async fn a_dropped_ack_future_does_not_lose_the_ack() {
+    let fixture = ClusterFixture::start_with(|config| config.masters = 1).await;
+    let consumer = fixture
+        .consumer_with(|config| {
+            config.invisible_duration = Duration::from_secs(3);
+            config.extend_max = Some(Duration::from_secs(60));
+        })
+        .await;
+    consumer.initialize_offsets().await.expect("initialized");
+    fixture.send(1).await;
+    let message = receive(&consumer, 1).await.remove(0);
+    // The extension in flight holds the receipt's handle, so the ack has to wait for it.
+    let faults = fixture.cluster.faults(0);
+    faults.stall_call(Call::ChangeInvisibleDuration);
+    until("an extension", || faults.calls(Call::ChangeInvisibleDuration) > 0).await;
+    let dropped = timeout(Duration::from_millis(50), message.ack()).await;
+    assert!(dropped.is_err(), "{dropped:?}");
+    faults.resume();
+    until("the ack", || consumer.statistics().acked == 1).await;
+}
+
+#[tokio::test]
+async fn a_consumer_forgets_a_message_when_it_is_settled() {
+    let fixture = ClusterFixture::start().await;
+    let consumer = fixture
+        .consumer_with(|config| {
+            // The first round of extensions would come after two hours.
+            config.invisible_duration = Duration::from_secs(12 * 60 * 60);
+            config.extend_max = Some(Duration::from_secs(24 * 60 * 60));
+        })
+        .await;
+    consumer.initialize_offsets().await.expect("initialized");
+    fixture.send(3).await;
+    let mut messages = receive(&consumer, 3).await;
+    assert_eq!(consumer.held(), 3);
+    messages.pop().expect("the third").ack().await.expect("acked");
+    messages.pop().expect("the second").nack(Duration::from_secs(60)).await.expect("nacked");
+    drop(messages);
+    assert_eq!(consumer.held(), 0);
+}

@@ -21,6 +21,9 @@ const CALLS_MAX: usize = 8;
 /// Maximum acks without a result. Beyond it `ack` waits.
 const ACKS_MAX: usize = 4_096;
 
+/// The result of an ack; an error if the queue's task ended before.
+pub(in crate::consumer) type AckAnswer = oneshot::Receiver<Result<(), SettleError>>;
+
 const RETRY: RetryConfig = RetryConfig {
     attempts_max: u32::MAX,
     backoff_initial: Duration::from_millis(50),
@@ -36,9 +39,16 @@ struct Ack {
 
 /// The sending end. The queue's task ends when every clone is dropped and the queue is empty.
 #[derive(Clone)]
-pub(super) struct AckQueue {
+pub(in crate::consumer) struct AckQueue {
     acks: mpsc::UnboundedSender<Ack>,
     room: Arc<Semaphore>,
+    tasks: TaskTracker,
+}
+
+/// A place in the queue.
+pub(in crate::consumer) struct AckPlace {
+    queue: AckQueue,
+    room: OwnedSemaphorePermit,
 }
 
 impl AckQueue {
@@ -46,21 +56,48 @@ impl AckQueue {
         // Bounded by `room`.
         let (acks, queue) = mpsc::unbounded_channel();
         tasks.spawn(send_acks(calls, topic, queue, tasks.clone()));
-        Self { acks, room: Arc::new(Semaphore::new(ACKS_MAX)) }
+        Self { acks, room: Arc::new(Semaphore::new(ACKS_MAX)), tasks: tasks.clone() }
     }
 
-    pub(super) async fn ack(self, receipt: Arc<Receipt>) -> Result<(), SettleError> {
-        let closed = |_| ClientError::Closed;
-        let room = self.room.clone().acquire_owned().await.map_err(closed)?;
-        // Waits for an extension in flight, which replaces the handle.
-        let handle = receipt.handle().await.clone();
+    /// Returns a place, or the queue if there is none.
+    pub(in crate::consumer) fn try_place(self) -> Result<AckPlace, Self> {
+        match self.room.clone().try_acquire_owned() {
+            Ok(room) => Ok(AckPlace { queue: self, room }),
+            Err(_full) => Err(self),
+        }
+    }
+
+    /// Waits for a place.
+    ///
+    /// # Errors
+    /// [`ClientError::Closed`].
+    pub(in crate::consumer) async fn place(self) -> Result<AckPlace, ClientError> {
+        let room = self.room.clone().acquire_owned().await.map_err(|_| ClientError::Closed)?;
+        Ok(AckPlace { queue: self, room })
+    }
+
+    fn push(&self, ack: Ack) {
+        // The queue's task ends when no end is left that could still send, so it takes this ack.
+        let _taken = self.acks.send(ack);
+    }
+}
+
+impl AckPlace {
+    /// Queues the ack of a settled receipt.
+    pub(in crate::consumer) fn ack(self, receipt: Arc<Receipt>) -> AckAnswer {
         let (answer, answered) = oneshot::channel();
-        self.acks
-            .send(Ack { receipt, handle, answer, _room: room })
-            .map_err(|_| SettleError::Client(ClientError::Closed))?;
-        // The queue's task ends when no end is left that could still send.
-        drop(self);
-        answered.await.unwrap_or(Err(SettleError::Client(ClientError::Closed)))
+        let Self { queue, room } = self;
+        if let Some(handle) = receipt.try_handle() {
+            queue.push(Ack { receipt, handle, answer, _room: room });
+        } else {
+            // An extension in flight replaces the handle, and the acks behind this one do not wait for it.
+            let tasks = queue.tasks.clone();
+            tasks.spawn(async move {
+                let handle = receipt.handle().await.clone();
+                queue.push(Ack { receipt, handle, answer, _room: room });
+            });
+        }
+        answered
     }
 }
 

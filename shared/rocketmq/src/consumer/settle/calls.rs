@@ -54,13 +54,13 @@ impl SettleCalls {
         }
     }
 
-    /// Hides the message for `hidden` from now and stores the new handle.
+    /// Hides the message for `hidden` from now and replaces the `handle` of its receipt, which the caller has locked.
     pub(in crate::consumer) async fn extend(
         &self,
         receipt: &Receipt,
+        handle: &mut String,
         hidden: Duration,
     ) -> Result<(), SettleError> {
-        let mut handle = receipt.handle().await;
         let request = ChangeInvisibleDurationRequest {
             group: Some(self.group.clone()),
             topic: Some(self.topic(&receipt.topic)),

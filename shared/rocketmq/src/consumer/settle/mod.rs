@@ -5,16 +5,14 @@ mod calls;
 mod releases;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
-use self::ack_queue::AckQueue;
+pub(super) use self::ack_queue::AckQueue;
 pub(super) use self::calls::SettleCalls;
-use self::releases::Release;
-use super::receipt::{Receipt, SettleError};
+pub(super) use self::releases::ReleaseQueue;
+use super::receipt::Receipt;
 use crate::error::ClientError;
 use crate::route::BrokerKey;
 
@@ -28,13 +26,17 @@ pub(super) struct Settler {
 struct Queues {
     /// By broker and topic, which an ack call has one of.
     acks: HashMap<(Arc<BrokerKey>, String), AckQueue>,
-    releases: mpsc::Sender<Release>,
+    releases: ReleaseQueue,
 }
 
 impl Settler {
     pub(super) fn start(calls: Arc<SettleCalls>, tasks: &TaskTracker) -> Self {
-        let queues = Queues { acks: HashMap::new(), releases: releases::start(calls.clone(), tasks) };
+        let queues = Queues { acks: HashMap::new(), releases: ReleaseQueue::start(calls.clone(), tasks) };
         Self { calls, queues: Mutex::new(Some(queues)), tasks: tasks.clone() }
+    }
+
+    fn queues(&self) -> MutexGuard<'_, Option<Queues>> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) const fn calls(&self) -> &Arc<SettleCalls> {
@@ -43,11 +45,15 @@ impl Settler {
 
     /// Accepts no further settlements; queued ones are still sent.
     pub(super) fn close(&self) {
-        self.queues.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.queues().take();
     }
 
-    fn ack_queue(&self, receipt: &Receipt) -> Result<AckQueue, ClientError> {
-        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Returns the queue for the ack of `receipt`.
+    ///
+    /// # Errors
+    /// [`ClientError::Closed`].
+    pub(super) fn ack_queue(&self, receipt: &Receipt) -> Result<AckQueue, ClientError> {
+        let mut queues = self.queues();
         let queues = queues.as_mut().ok_or(ClientError::Closed)?;
         let queue = queues.acks.entry((receipt.broker.clone(), receipt.topic.clone()));
         Ok(queue
@@ -55,21 +61,11 @@ impl Settler {
             .clone())
     }
 
-    pub(super) async fn ack(&self, receipt: Arc<Receipt>) -> Result<(), SettleError> {
-        self.ack_queue(&receipt)?.ack(receipt).await
-    }
-
-    pub(super) async fn nack(&self, receipt: &Receipt, delay: Duration) -> Result<(), SettleError> {
-        self.calls.extend(receipt, delay).await?;
-        self.calls.counters.nacked.add(1);
-        Ok(())
-    }
-
-    /// Nacks a dropped message without waiting. If the queue is full or the client is closed, the message reappears when
-    /// its invisible duration expires.
-    pub(super) fn release(&self, receipt: Arc<Receipt>, delay: Duration) {
-        if let Some(queues) = &*self.queues.lock().unwrap_or_else(PoisonError::into_inner) {
-            let _expires_by_itself = queues.releases.try_send(Release { receipt, delay });
-        }
+    /// Returns the queue for nacks.
+    ///
+    /// # Errors
+    /// [`ClientError::Closed`].
+    pub(super) fn release_queue(&self) -> Result<ReleaseQueue, ClientError> {
+        self.queues().as_ref().map(|queues| queues.releases.clone()).ok_or(ClientError::Closed)
     }
 }

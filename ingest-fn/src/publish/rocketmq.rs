@@ -68,7 +68,9 @@ fn classify(error: &SendError) -> PublishError {
         SendError::Delivery { error: ClientError::Throttled { .. }, .. } => PublishError::Throttled,
         SendError::Delivery { error: ClientError::Timeout { .. }, .. } => PublishError::TimedOut,
         SendError::Delivery { error, .. } if error.is_retryable() => PublishError::Failed,
-        SendError::Invalid(_) | SendError::Delivery { .. } => PublishError::Rejected,
+        SendError::Invalid(_) | SendError::TooLarge { .. } | SendError::Delivery { .. } => {
+            PublishError::Rejected
+        }
     };
     crate::metrics::publish_failed(result);
     crate::log_limits::publish_failed(error);

@@ -105,11 +105,19 @@ pub enum SendError {
     /// The message breaks a bound; nothing was sent. A retry does not help.
     #[error("invalid message: {0}")]
     Invalid(&'static str),
+    /// The payload exceeds the producer's maximum, the server's, or the whole queue; nothing was sent. A retry does not help.
+    #[error("the payload has {bytes} bytes, and at most {bytes_max} are accepted")]
+    TooLarge {
+        /// Bytes of the payload, before compression.
+        bytes: usize,
+        /// Maximum bytes.
+        bytes_max: usize,
+    },
     /// The last attempt failed. After [`ClientError::Timeout`] or [`ClientError::Transport`] the broker may have stored
     /// the message.
     #[error("not delivered after {attempts} attempts: {error}")]
     Delivery {
-        /// Attempts made; 0: nothing was sent.
+        /// Attempts made; 0: nothing was sent, because the message could not make its deadline.
         attempts: u32,
         /// Error of the last attempt.
         #[source]

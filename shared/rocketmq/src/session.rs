@@ -6,16 +6,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Mutex, mpsc};
+use tokio::time::timeout;
 
 use crate::context::Counters;
 use crate::error::{ClientError, check};
 use crate::protocol::{Settings, TelemetryCommand, path};
 use crate::transport::Transport;
 
-#[derive(Debug)]
+/// Takes the settings that a server sends.
+pub(crate) type SettingsObserver = Arc<dyn Fn(&Settings) + Send + Sync>;
+
 pub(crate) struct Session {
     transport: Arc<Transport>,
     settings: Settings,
+    observer: SettingsObserver,
     live: Mutex<Option<OpenSession>>,
     counters: Arc<Counters>,
 }
@@ -28,12 +32,27 @@ struct OpenSession {
 }
 
 impl Session {
-    pub(crate) fn new(transport: Arc<Transport>, settings: Settings, counters: Arc<Counters>) -> Self {
-        Self { transport, settings, live: Mutex::new(None), counters }
+    /// `settings` are this client's; `observer` gets the server's, now and later ones.
+    pub(crate) fn new(
+        transport: Arc<Transport>,
+        settings: Settings,
+        observer: SettingsObserver,
+        counters: Arc<Counters>,
+    ) -> Self {
+        Self { transport, settings, observer, live: Mutex::new(None), counters }
     }
 
     /// Opens the session if it is not open, so that the server has this client's settings.
+    ///
+    /// # Errors
+    /// [`ClientError::Timeout`] after `bound`, the wait for another caller's opening included.
     pub(crate) async fn ensure(&self, bound: Duration) -> Result<(), ClientError> {
+        timeout(bound, self.ensure_open(bound))
+            .await
+            .unwrap_or(Err(ClientError::Timeout { call: "Telemetry", after: bound }))
+    }
+
+    async fn ensure_open(&self, bound: Duration) -> Result<(), ClientError> {
         let mut live = self.live.lock().await;
         if live.as_ref().is_some_and(|live| live.open.load(Ordering::Acquire)) {
             return Ok(());
@@ -63,15 +82,20 @@ impl Session {
             call: "Telemetry",
             what: "the stream ended before the settings",
         })?;
-        if first.settings.is_none() {
-            check("Telemetry", first.status)?;
+        match &first.settings {
+            Some(settings) => (self.observer)(settings),
+            None => check("Telemetry", first.status)?,
         }
         let mut answers = answers.into_inner();
         let open = Arc::new(AtomicBool::new(true));
-        let reader_open = open.clone();
+        let (reader_open, observer) = (open.clone(), self.observer.clone());
         // The task ends with the stream, which ends when `outgoing` is dropped or the connection breaks.
         tokio::spawn(async move {
-            while let Ok(Some(_command)) = answers.message().await {}
+            while let Ok(Some(command)) = answers.message().await {
+                if let Some(settings) = &command.settings {
+                    observer(settings);
+                }
+            }
             reader_open.store(false, Ordering::Release);
         });
         Ok(OpenSession { _outgoing: outgoing, open })

@@ -38,8 +38,10 @@ impl Registrations {
             return Ok(session.clone());
         }
         let transport = self.client.transports.get(endpoint)?;
-        let session = Session::new(transport, self.settings.clone(), self.client.counters.clone());
-        let session = Arc::new(session);
+        // The settings of a server say nothing that a consumer of this kind follows.
+        let observer = Arc::new(|_: &Settings| ());
+        let counters = self.client.counters.clone();
+        let session = Arc::new(Session::new(transport, self.settings.clone(), observer, counters));
         sessions.insert(endpoint.clone(), session.clone());
         Ok(session)
     }

@@ -5,16 +5,30 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::{Instant, sleep};
 
+use super::brake::{BrakeKey, ThrottleBrakes};
 use super::{Delivery, FutureRecord, Inner, Undelivered};
 use crate::body;
 use crate::error::{ClientError, SendError, check};
 use crate::protocol::{
     Encoding, Message, SendMessageRequest, SendMessageResponse, SystemProperties, path, timestamp,
 };
-use crate::route::BrokerKey;
+use crate::route::{Avoid, BrokerKey};
 
 /// Minimum time for an attempt: with less, it would only add load.
 const TRY_MIN: Duration = Duration::from_millis(5);
+
+/// An attempt did not deliver.
+enum AttemptError {
+    /// The brake would hold the message beyond its deadline; nothing was sent.
+    HeldBack(ClientError),
+    Failed(ClientError),
+}
+
+impl From<ClientError> for AttemptError {
+    fn from(error: ClientError) -> Self {
+        Self::Failed(error)
+    }
+}
 
 impl Inner {
     pub(super) async fn deliver(&self, record: FutureRecord) -> Result<Delivery, Undelivered> {
@@ -36,25 +50,29 @@ impl Inner {
             if left < TRY_MIN || (attempts > 0 && !self.in_flight.may_retry(deadline)) {
                 break;
             }
-            attempts += 1;
             match self.attempt(&record, &message, &mut tried, deadline).await {
                 Ok(queue_offset) => {
                     self.client.counters.sent.add(1);
-                    return Ok(Delivery { message_id, queue_offset, attempts });
+                    return Ok(Delivery { message_id, queue_offset, attempts: attempts + 1 });
                 }
-                Err(error) => last = error,
+                Err(AttemptError::HeldBack(error)) => {
+                    last = error;
+                    break;
+                }
+                Err(AttemptError::Failed(error)) => last = error,
             }
-            if matches!(last, ClientError::Throttled { .. }) {
-                self.client.counters.throttled.add(1);
-            }
+            attempts += 1;
             if !last.is_retryable() {
                 break;
             }
-            // The queue may have moved: the route is queried again, unless the server only throttles.
-            if !matches!(last, ClientError::Throttled { .. }) {
+            let wait = if matches!(last, ClientError::Throttled { .. }) {
+                self.client.counters.throttled.add(1);
+                self.policy.throttle_delay(attempts.saturating_add(1))
+            } else {
+                // The queue may have moved.
                 self.client.routes.mark_stale(&record.topic);
-            }
-            let wait = self.config.retry.backoff(attempts);
+                self.config.retry.backoff(attempts)
+            };
             if Instant::now() + wait + TRY_MIN >= deadline {
                 break;
             }
@@ -73,28 +91,42 @@ impl Inner {
         message: &Message,
         tried: &mut Vec<Arc<BrokerKey>>,
         deadline: Instant,
-    ) -> Result<i64, ClientError> {
+    ) -> Result<i64, AttemptError> {
         let request_timeout = self.client.config.request_timeout;
         let bound = || deadline.saturating_duration_since(Instant::now()).min(request_timeout);
         let topic = &record.topic;
         let route = self.client.routes.get(topic, bound()).await?;
-        route.check_type(topic, record.topic_type())?;
-        let bound = bound();
-        if bound < TRY_MIN {
-            return Err(ClientError::Timeout { call: "QueryRoute", after: bound });
+        if self.policy.checks_type() {
+            route.check_type(topic, record.topic_type())?;
         }
+        let key = |broker: &Arc<BrokerKey>| BrakeKey { topic: topic.clone(), broker: broker.clone() };
+        let holds = |broker: &Arc<BrokerKey>| self.brakes.holds(&key(broker));
+        let avoid: Option<Avoid<'_>> = if self.brakes.are_off() { None } else { Some(&holds) };
         let target = match &record.group {
             Some(group) => route.group_target(group),
-            None => route.write_target(tried, &self.client.rests),
+            None => route.write_target(tried, &self.client.rests, avoid),
         };
         let target =
             target.ok_or_else(|| ClientError::Config(format!("topic {topic} has no writable queue")))?;
-        let (broker, _call) = (&target.broker, target.begin_call());
+        let broker = &target.broker;
+        let pass = if self.brakes.are_off() {
+            ThrottleBrakes::free()
+        } else {
+            let latest = self.in_flight.latest_start(deadline).min(deadline - TRY_MIN);
+            self.brakes.pass(&key(broker), latest).await.map_err(AttemptError::HeldBack)?
+        };
+        let bound = bound();
+        let _call = target.begin_call();
         let began = Instant::now();
-        let result = self.call(broker, message, bound).await;
+        let result = if bound < TRY_MIN {
+            Err(ClientError::Timeout { call: "QueryRoute", after: bound })
+        } else {
+            self.call(broker, message, bound).await
+        };
+        self.brakes.conclude(|| key(broker), pass, &result, |attempt| self.policy.throttle_delay(attempt));
         if result.is_ok() && Instant::now() > deadline {
             // After a freeze both may be there: the answer, and the end of the time for it.
-            return Err(ClientError::Timeout { call: "SendMessage", after: bound });
+            return Err(ClientError::Timeout { call: "SendMessage", after: bound }.into());
         }
         self.client.rests.record(broker, &result);
         match &result {
@@ -106,7 +138,7 @@ impl Inner {
             Err(_) => {}
         }
         tried.push(broker.clone());
-        result
+        Ok(result?)
     }
 
     async fn call(&self, broker: &BrokerKey, message: &Message, bound: Duration) -> Result<i64, ClientError> {

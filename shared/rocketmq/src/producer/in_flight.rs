@@ -28,9 +28,14 @@ impl InFlightGate {
         if let Ok(place) = self.places.try_acquire() {
             return Some(place);
         }
-        let place = timeout_at(deadline - self.latency(), self.places.acquire()).await.ok()?.ok()?;
+        let place = timeout_at(self.latest_start(deadline), self.places.acquire()).await.ok()?.ok()?;
         // The estimate may have grown meanwhile.
         self.fits(deadline).then_some(place)
+    }
+
+    /// The last instant at which a send can start and end before `deadline`.
+    pub(super) fn latest_start(&self, deadline: Instant) -> Instant {
+        deadline - self.latency()
     }
 
     /// True if a message that has a place may keep it for another attempt: the attempt can end before `deadline`, or no
@@ -40,7 +45,7 @@ impl InFlightGate {
     }
 
     fn fits(&self, deadline: Instant) -> bool {
-        Instant::now() + self.latency() <= deadline
+        Instant::now() <= self.latest_start(deadline)
     }
 
     /// Time within which nearly every send ends, as RFC 6298 estimates it; zero before the first.

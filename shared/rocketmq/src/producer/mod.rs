@@ -1,19 +1,22 @@
 //! The producer.
 
+mod brake;
 mod deliver;
+mod deliveries;
 mod in_flight;
+mod publish_policy;
 mod record;
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::client::ClientCore;
 use crate::config::{ClientConfig, ProducerConfig};
@@ -21,11 +24,15 @@ use crate::context::{ClientContext, Statistics};
 use crate::error::{ClientError, SendError};
 use crate::ids::MessageIds;
 use crate::protocol::{
-    ClientType, NotifyClientTerminationRequest, NotifyClientTerminationResponse, PubSub, Publishing, path,
+    ClientType, NotifyClientTerminationRequest, NotifyClientTerminationResponse, PubSub, Publishing,
+    Settings, path,
 };
 use crate::session::Session;
 
+use brake::ThrottleBrakes;
+use deliveries::Deliveries;
 use in_flight::InFlightGate;
+use publish_policy::PublishPolicy;
 pub use record::FutureRecord;
 
 /// Publishes messages. Clones are cheap and share one queue.
@@ -41,11 +48,15 @@ struct Inner {
     client: ClientCore,
     config: ProducerConfig,
     session: Session,
+    policy: Arc<PublishPolicy>,
+    /// True once the first send asked for the server's settings.
+    settings_asked: AtomicBool,
+    brakes: ThrottleBrakes,
     message_ids: MessageIds,
     queue_messages: Arc<Semaphore>,
     queue_bytes: Arc<Semaphore>,
     in_flight: InFlightGate,
-    deliveries: TaskTracker,
+    deliveries: Deliveries,
     closed: CancellationToken,
 }
 
@@ -93,15 +104,24 @@ impl FutureProducer {
         let settings = client.settings(ClientType::Producer, PubSub::Publishing(publishing));
         let closed = CancellationToken::new();
         client.report_statistics(&closed);
+        let policy = Arc::new(PublishPolicy::default());
+        let observer = {
+            let policy = policy.clone();
+            Arc::new(move |settings: &Settings| policy.apply(settings))
+        };
+        let access_point = client.transports.access_point()?;
         let inner = Inner {
-            session: Session::new(client.transports.access_point()?, settings, client.counters.clone()),
+            session: Session::new(access_point, settings, observer, client.counters.clone()),
+            policy,
+            settings_asked: AtomicBool::new(false),
+            brakes: ThrottleBrakes::default(),
             queue_messages: Arc::new(Semaphore::new(config.queue_messages_max.get())),
             queue_bytes: Arc::new(Semaphore::new(config.queue_bytes_max.get().min(Semaphore::MAX_PERMITS))),
             in_flight: InFlightGate::new(config.in_flight_max, config.delivery_timeout),
             message_ids: MessageIds::new(),
             client,
             config,
-            deliveries: TaskTracker::new(),
+            deliveries: Deliveries::default(),
             closed,
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -115,6 +135,7 @@ impl FutureProducer {
     pub async fn warm_up(&self) -> Result<(), ClientError> {
         let client = &self.inner.client;
         let bound = client.config.request_timeout;
+        self.inner.settings_asked.store(true, Ordering::Relaxed);
         self.inner.session.ensure(bound).await?;
         for topic in &self.inner.config.topics {
             let route = client.routes.get(topic, bound).await?;
@@ -157,6 +178,11 @@ impl FutureProducer {
     fn enqueue(&self, record: FutureRecord, permits: Permits) -> DeliveryFuture {
         let (settle, settled) = oneshot::channel();
         let inner = self.inner.clone();
+        if !inner.settings_asked.swap(true, Ordering::Relaxed) {
+            let inner = inner.clone();
+            // Beside the send, which would otherwise wait for two answers.
+            tokio::spawn(async move { inner.exchange_settings().await });
+        }
         // The task owns the delivery, so a caller that drops its future does not cancel it.
         self.inner.deliveries.spawn(async move {
             let result = inner.deliver(record).await;
@@ -167,10 +193,10 @@ impl FutureProducer {
         DeliveryFuture { settled }
     }
 
-    /// Waits at most `bound` until every enqueued message is settled; returns true if it is.
+    /// Waits at most `bound` until every message that is enqueued now is settled; returns true if they are. Other clones
+    /// enqueue further messages meanwhile.
     pub async fn flush(&self, bound: Duration) -> bool {
-        let all = u32::try_from(self.inner.config.queue_messages_max.get()).unwrap_or(u32::MAX);
-        timeout(bound, self.inner.queue_messages.acquire_many(all)).await.is_ok_and(|permits| permits.is_ok())
+        timeout(bound, self.inner.deliveries.settled()).await.is_ok()
     }
 
     /// Rejects further messages, waits at most `bound` for the enqueued ones, then notifies the server. Returns true if
@@ -178,8 +204,7 @@ impl FutureProducer {
     pub async fn close(&self, bound: Duration) -> bool {
         let closing = async {
             self.inner.queue_bytes.close();
-            self.inner.deliveries.close();
-            self.inner.deliveries.wait().await;
+            self.inner.deliveries.settled().await;
         };
         let settled = timeout(bound, closing).await.is_ok();
         self.inner.closed.cancel();
@@ -217,12 +242,20 @@ struct Permits {
 }
 
 impl Inner {
-    fn bytes_of(&self, record: &FutureRecord) -> Result<u32, SendError> {
-        record.validate(self.config.body_bytes_max).map_err(SendError::Invalid)?;
-        if record.payload.len() > self.config.queue_bytes_max.get() {
-            return Err(SendError::Invalid("the payload exceeds the whole queue"));
+    async fn exchange_settings(&self) {
+        let exchange = self.session.ensure(self.client.config.request_timeout);
+        if let Some(Err(error)) = self.closed.run_until_cancelled(exchange).await {
+            self.client.context.error(&error, "exchanging settings");
         }
-        u32::try_from(record.payload.len()).map_err(|_| SendError::Invalid("the payload is too large"))
+    }
+
+    fn bytes_of(&self, record: &FutureRecord) -> Result<u32, SendError> {
+        record.validate().map_err(SendError::Invalid)?;
+        let bytes = record.payload.len();
+        let servers_max = self.policy.body_bytes_max().unwrap_or(usize::MAX);
+        let bytes_max = servers_max.min(self.config.body_bytes_max).min(self.config.queue_bytes_max.get());
+        let too_large = SendError::TooLarge { bytes, bytes_max };
+        if bytes > bytes_max { Err(too_large) } else { u32::try_from(bytes).map_err(|_| too_large) }
     }
 
     fn try_room(&self, record: &FutureRecord) -> Result<Permits, SendError> {

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub(crate) use self::cache::RouteCache;
 pub(crate) use self::rest::BrokerRests;
+pub(crate) use self::selector::Avoid;
 use crate::config::Endpoint;
 use crate::error::ClientError;
 use crate::protocol::{MessageQueue, Permission};

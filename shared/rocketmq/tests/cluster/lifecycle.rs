@@ -58,6 +58,24 @@ async fn a_paused_consumer_registers_again() {
     until("settings, after a restart", || faults.calls(Call::Telemetry) > 0).await;
 }
 
+#[tokio::test]
+async fn every_wait_for_a_session_ends_within_the_time_out() {
+    let mut fixture = ClusterFixture::start_with(|config| config.masters = 1).await;
+    fixture.client.request_timeout = Duration::from_millis(500);
+    let consumer = fixture.consumer().await;
+    let faults = fixture.cluster.faults(0);
+    faults.stall_call(Call::Telemetry);
+    faults.drop_connections();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    // One after another they would take ten seconds.
+    let began = Instant::now();
+    let receives = (0..20).map(|_| consumer.receive(1));
+    let received =
+        timeout(PATIENCE, futures_util::future::join_all(receives)).await.expect("within patience");
+    assert!(received.iter().all(Result::is_err), "no session, no messages");
+    assert!(began.elapsed() < Duration::from_millis(2_500), "{:?}", began.elapsed());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_close_returns_the_messages_that_a_long_poll_still_brings() {
     let fixture = ClusterFixture::start_with(|config| config.masters = 1).await;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use spillway_rocketmq::{FutureProducer, FutureRecord, SendError};
+use spillway_broker::Call;
+use spillway_rocketmq::{ClientError, FutureProducer, FutureRecord, SendError};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
@@ -88,4 +89,40 @@ async fn goodput_holds_at_three_times_the_capacity() {
     // gate has the exact bound, in paused time.
     assert!(goodput >= 0.5 * capacity, "{goodput:.0} of {capacity:.0} messages/s");
     assert!(opened <= began.elapsed().as_secs(), "{opened} new connections");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_throttled_send_holds_the_others_back() {
+    const MESSAGES: usize = 500;
+    let fixture = ClusterFixture::start_with(|config| config.masters = 1).await;
+    let faults = fixture.cluster.faults(0);
+    let producer = fixture.producer_with(|config| config.delivery_timeout = DELIVERY_TIMEOUT);
+    producer.warm_up().await.expect("warm");
+    faults.throttle_all_sends(true);
+    let began = Instant::now();
+    let sends: Vec<_> = (0..MESSAGES).map(|_| producer.send_result(record()).expect("room")).collect();
+    for sent in sends {
+        let (error, _record) = sent.await.expect_err("throttled");
+        let SendError::Delivery { attempts, error } = error else { panic!("{error:?}") };
+        // Without a place in flight a message ends in a time-out.
+        assert!(attempts == 0 || matches!(error, ClientError::Throttled { .. }), "{attempts}: {error:?}");
+    }
+    assert!(began.elapsed() < DELIVERY_TIMEOUT + Duration::from_millis(500), "{:?}", began.elapsed());
+    // Each place in flight once, then one call for each of the delays: 20, 40, 80 … ms. Without a brake 2,500.
+    let calls = faults.calls(Call::Send);
+    assert!(calls <= 64 + 16, "{calls} calls");
+    // While the brake is on, a message that cannot make its deadline is answered at once.
+    let hasty = fixture.producer_with(|config| {
+        config.delivery_timeout = Duration::from_millis(300);
+        config.retry.attempts_max = 100;
+    });
+    let began = Instant::now();
+    let (error, _record) = hasty.send(record(), PATIENCE).await.expect_err("throttled");
+    assert!(error.is_throttled() && began.elapsed() < Duration::from_millis(290), "{error:?}");
+    faults.throttle_all_sends(false);
+    for sender in [&producer, &hasty] {
+        while sender.send(record(), PATIENCE).await.is_err() {
+            assert!(began.elapsed() < PATIENCE, "the brake stays on");
+        }
+    }
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use spillway_broker::Call;
-use spillway_rocketmq::FutureRecord;
 use spillway_rocketmq::protocol::Code;
+use spillway_rocketmq::{FutureRecord, SendError};
 use tokio::time::Instant;
 
 use crate::fixture::{ClusterFixture, PATIENCE, TOPIC};
@@ -40,6 +40,60 @@ async fn a_retry_goes_to_another_broker_and_the_failing_one_rests() {
         let calls = failing.calls(Call::Send) - calls;
         assert!(calls <= 2, "{calls} sends to the failing broker");
     }
+}
+
+#[tokio::test]
+async fn a_payload_above_the_servers_maximum_is_not_sent() {
+    let fixture = ClusterFixture::start_with(|config| config.masters = 1).await;
+    let producer = fixture.producer_with(|config| config.body_bytes_max = 16 << 20);
+    producer.warm_up().await.expect("warm");
+    // The maximum that the server's settings name, as Apache's broker has it.
+    let bytes_max = 4 << 20;
+    let bytes = bytes_max + 1;
+    let sent = producer.send(FutureRecord::to(TOPIC).payload(vec![7; bytes]), PATIENCE).await;
+    assert_eq!(sent.expect_err("too large").0, SendError::TooLarge { bytes, bytes_max });
+    assert_eq!(fixture.cluster.faults(0).calls(Call::Send), 0);
+    producer.send(FutureRecord::to(TOPIC).payload(vec![7; bytes_max]), PATIENCE).await.expect("delivered");
+}
+
+#[tokio::test]
+async fn after_throttling_the_servers_delays_apply() {
+    let fixture = ClusterFixture::start_with(|config| config.masters = 1).await;
+    let producer = fixture.producer_with(|config| {
+        config.delivery_timeout = PATIENCE;
+        config.retry.backoff_initial = PATIENCE;
+        config.retry.backoff_max = PATIENCE;
+    });
+    producer.warm_up().await.expect("warm");
+    fixture.cluster.faults(0).throttle_sends(2);
+    let began = Instant::now();
+    let delivery = producer.send(record(), PATIENCE).await.expect("delivered");
+    let took = began.elapsed();
+    assert_eq!(delivery.attempts, 3);
+    // The server says: 10 ms, doubled before the second attempt and before the third.
+    assert!((Duration::from_millis(60)..Duration::from_millis(600)).contains(&took), "{took:?}");
+}
+
+#[tokio::test]
+async fn a_flush_takes_no_room_and_waits_for_earlier_messages_only() {
+    let fixture = ClusterFixture::start_with(|config| config.masters = 1).await;
+    let faults = fixture.cluster.faults(0);
+    let producer = fixture.producer_with(|config| config.delivery_timeout = PATIENCE);
+    producer.warm_up().await.expect("warm");
+    faults.set_latency(Duration::from_millis(300));
+    let earlier = producer.send_result(record()).expect("room");
+    let flush = tokio::spawn({
+        let producer = producer.clone();
+        async move { producer.flush(PATIENCE).await }
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let later = producer.send_result(record()).expect("a flush takes no room");
+    faults.set_latency(PATIENCE * 2);
+    let last = producer.send_result(record()).expect("room");
+    assert!(flush.await.expect("no panic"), "the earlier message was settled");
+    earlier.await.expect("delivered");
+    assert!(producer.queued() > 0, "the last message is in flight");
+    drop((later, last));
 }
 
 #[tokio::test]

@@ -277,7 +277,7 @@ async fn a_full_queue_returns_the_record(fixture: BrokerFixture) {
     let (error, _record) = producer
         .send_result(FutureRecord::to(&fixture.topic).payload(vec![0; 5 << 20]))
         .expect_err("too large");
-    assert!(matches!(error, SendError::Invalid(_)), "{error:?}");
+    assert!(matches!(error, SendError::TooLarge { .. }), "{error:?}");
 }
 
 async fn a_flush_waits_for_every_delivery(fixture: BrokerFixture) {

@@ -119,7 +119,6 @@ async fn one_broker_fails(mut pair: BrokerPair, outage: Outage, access: ClusterA
     };
     let late = timeout(PATIENCE, receiving).await.is_err();
     receivers.shutdown().await;
-    pair.close().await;
     let lost = sent.difference(&load.received.lock().expect("sound")).count();
     assert!(!late, "{lost} of {} acknowledged messages did not come", sent.len());
 
@@ -175,7 +174,7 @@ macro_rules! outages {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $test() {
                 if let Some(pair) = BrokerPair::real(ClusterAccess::$access).await {
-                    let lasts = std::env::var("SPILLWAY_OUTAGE_S").map_or(8, |s| s.parse().expect("seconds"));
+                    let lasts = std::env::var("SPILLWAY_OUTAGE_S").map_or(5, |s| s.parse().expect("seconds"));
                     one_broker_fails(pair, Outage::$outage, ClusterAccess::$access, Duration::from_secs(lasts)).await;
                 }
             })*

@@ -135,14 +135,6 @@ impl BrokerPair {
             (Brokers::Real { stack }, Outage::Paused) => call(stack, &["resume", "broker2"]).await,
         }
     }
-
-    /// Stops the parts that only this test needs.
-    pub(crate) async fn close(self) {
-        if let Brokers::Real { stack } = self.brokers {
-            call(&stack, &["stop", "clusterproxy"]).await;
-            call(&stack, &["kill", "broker2"]).await;
-        }
-    }
 }
 
 async fn call(stack: &str, arguments: &[&str]) {

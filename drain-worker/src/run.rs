@@ -71,7 +71,7 @@ pub async fn run(
     tracing::info!(
         event = "worker_started",
         database = %settings.database_url,
-        broker = %settings.client.endpoint,
+        broker = %settings.client.endpoints,
         group = settings.pool.group,
         worker = settings.pool.worker,
         connections_max = settings.store.connections_max(),
@@ -110,7 +110,8 @@ pub async fn run(
         redriver,
     };
     let lag_query = LagQuery::new(&settings.client.namespace, &settings.orders_topic, &group);
-    let lag = MetricsLag::new(&settings.lag, &settings.client.endpoint.to_string(), lag_query);
+    let lag =
+        MetricsLag::new(&settings.lag, &settings.client.endpoints.addresses()[0].to_string(), lag_query);
 
     // The listeners stay open until the pipeline has ended: buyers continue to look orders up while a worker stops.
     let drained = CancellationToken::new();

@@ -157,7 +157,7 @@ fn print_addresses(system: &SystemUnderTest) {
         ingest = services.ingest,
         query = services.query,
         admin = services.admin,
-        broker = environment.client.endpoint,
+        broker = environment.client.endpoints,
         database = environment.read_url,
         directory = environment.directory().display(),
         body = EXAMPLE_ORDER,

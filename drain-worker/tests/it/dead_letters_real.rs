@@ -26,7 +26,7 @@ async fn real_broker_dead_letters_are_stored() {
     let mut client = ClientConfig::new(endpoint.parse().expect("an endpoint"));
     client.credentials = variable("SPILLWAY_TEST_ROCKETMQ_ACCESS_KEY")
         .zip(variable("SPILLWAY_TEST_ROCKETMQ_SECRET_KEY"))
-        .map(|(access_key, secret_key)| Credentials { access_key, secret_key, session_token: None });
+        .map(|(access_key, secret_key)| Credentials { access_key, secret_key, session_token: None }.into());
     let (topic, group) =
         (format!("dead_{:08x}", rand::random::<u32>()), format!("g_{:08x}", rand::random::<u32>()));
     let call = async |arguments: &[&str]| {

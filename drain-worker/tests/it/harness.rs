@@ -79,7 +79,7 @@ impl WorkerFixture {
 
     /// Returns flags for a worker of this fixture, and `more`.
     pub(crate) fn flags(&self, more: &[&str]) -> Vec<String> {
-        let endpoint = self.client.endpoint.to_string();
+        let endpoint = self.client.endpoints.to_string();
         let url = self.database.url.expose();
         let own = ["run", "--migrate-on-start", "--database-url", url, "--rocketmq-endpoint", &endpoint];
         own.iter().chain(more).map(|&text| text.to_owned()).collect()

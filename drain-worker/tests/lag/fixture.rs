@@ -45,7 +45,7 @@ pub(crate) async fn real(case: &str) -> Option<LagFixture> {
     let mut client = ClientConfig::new(endpoint.parse().expect("an endpoint"));
     client.credentials = variable("SPILLWAY_TEST_ROCKETMQ_ACCESS_KEY")
         .zip(variable("SPILLWAY_TEST_ROCKETMQ_SECRET_KEY"))
-        .map(|(access_key, secret_key)| Credentials { access_key, secret_key, session_token: None });
+        .map(|(access_key, secret_key)| Credentials { access_key, secret_key, session_token: None }.into());
     let run: u32 = rand::random();
     let topic = format!("l_{case}_{run:08x}");
     let group = format!("{topic}_g");

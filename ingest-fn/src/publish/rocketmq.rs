@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use shared::rocketmq::{
-    ClientConfig, ClientError, DefaultContext, Endpoint, FutureProducer, FutureRecord, ProducerConfig,
+    ClientConfig, ClientError, DefaultContext, Endpoints, FutureProducer, FutureRecord, ProducerConfig,
     SendError,
 };
 
@@ -14,7 +14,7 @@ use super::{BatchSink, PublishError, SealedBatch, WarmUpError};
 #[derive(Clone, Debug)]
 pub struct RocketmqSink {
     producer: FutureProducer,
-    endpoint: Endpoint,
+    endpoints: Endpoints,
     topic: String,
 }
 
@@ -27,8 +27,8 @@ impl RocketmqSink {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn new(client: ClientConfig, producer: ProducerConfig, topic: String) -> Result<Self, ClientError> {
-        let endpoint = client.endpoint.clone();
-        Ok(Self { producer: FutureProducer::new(client, producer, DefaultContext)?, endpoint, topic })
+        let endpoints = client.endpoints.clone();
+        Ok(Self { producer: FutureProducer::new(client, producer, DefaultContext)?, endpoints, topic })
     }
 }
 
@@ -51,7 +51,7 @@ impl BatchSink for RocketmqSink {
     async fn warm_up(&self) -> Result<(), WarmUpError> {
         self.producer.warm_up().await.map_err(|error| WarmUpError {
             retryable: error.is_retryable(),
-            reason: format!("RocketMQ at {}: {error}", self.endpoint),
+            reason: format!("RocketMQ at {}: {error}", self.endpoints),
         })
     }
 
@@ -68,9 +68,8 @@ fn classify(error: &SendError) -> PublishError {
         SendError::Delivery { error: ClientError::Throttled { .. }, .. } => PublishError::Throttled,
         SendError::Delivery { error: ClientError::Timeout { .. }, .. } => PublishError::TimedOut,
         SendError::Delivery { error, .. } if error.is_retryable() => PublishError::Failed,
-        SendError::Invalid(_) | SendError::TooLarge { .. } | SendError::Delivery { .. } => {
-            PublishError::Rejected
-        }
+        // A retry does not help against the others.
+        _ => PublishError::Rejected,
     };
     crate::metrics::publish_failed(result);
     crate::log_limits::publish_failed(error);

@@ -8,7 +8,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use http::uri::PathAndQuery;
 use prost::Message as ProstMessage;
 use sha1::Sha1;
-use shared::rocketmq::ClientConfig;
+use shared::rocketmq::{ClientConfig, CredentialsSource};
 use spillway_rocketmq::protocol::{
     AckMessageEntry, AckMessageRequest, AckMessageResponse, ClientType, Code, FilterExpression, FilterType,
     HeartbeatRequest, HeartbeatResponse, Message, MessageQueue, MessageType, PubSub, QueryRouteRequest,
@@ -28,7 +28,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Opens a connection with windows as large as the client's.
 async fn connect(client: &ClientConfig) -> anyhow::Result<Channel> {
-    let endpoint = Endpoint::from_shared(format!("http://{}", client.endpoint))?
+    let endpoint = Endpoint::from_shared(format!("http://{}", client.endpoints))?
         .tcp_nodelay(true)
         .initial_stream_window_size(4 << 20)
         .initial_connection_window_size(16 << 20);
@@ -189,7 +189,8 @@ impl RpcCall<'_> {
         metadata.insert(header::PROTOCOL, "v2".parse()?);
         let date_time = time::OffsetDateTime::now_utc()
             .format(time::macros::format_description!("[year][month][day]T[hour][minute][second]Z"))?;
-        if let Some(credentials) = &self.client.credentials {
+        let credentials = self.client.credentials.as_ref().and_then(CredentialsSource::current);
+        if let Some(credentials) = credentials {
             let mut mac = Hmac::<Sha1>::new_from_slice(credentials.secret_key.as_bytes())?;
             mac.update(date_time.as_bytes());
             let signature = hex::encode_upper(mac.finalize().into_bytes());

@@ -49,12 +49,13 @@ impl RunResources {
             std::env::var("SPILLWAY_TEST_ROCKETMQ_ACCESS_KEY"),
             std::env::var("SPILLWAY_TEST_ROCKETMQ_SECRET_KEY"),
         ) {
-            client.credentials = Some(Credentials { access_key, secret_key, session_token: None });
+            let credentials = Credentials { access_key, secret_key, session_token: None };
+            client.credentials = Some(credentials.into());
         }
         let script = variable("SPILLWAY_TEST_STACK")?;
         let topic = format!("run_{run}");
         let group = format!("run_{run}_drain");
-        println!("Creating topic {topic} and group {group} on {}", client.endpoint);
+        println!("Creating topic {topic} and group {group} on {}", client.endpoints);
         run_script(&script, &["topic", &topic, "--queues", "8", "--group", &group]).await?;
         let (server_url, database, migrate_url, worker_url) = if proxy {
             let direct = variable("SPILLWAY_TEST_MYSQL_PROXY_DIRECT_URL")?;

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fc_model::process::{ChildProcess, ProcessLaunch, free_address};
 use shared::config::DatabaseUrl;
-use shared::rocketmq::{ClientConfig, Credentials};
+use shared::rocketmq::{ClientConfig, Credentials, CredentialsSource};
 
 use super::launch::own_process;
 use super::real::{RealStack, RunResources};
@@ -126,12 +126,13 @@ impl Environment {
     /// process lists.
     pub fn add_broker(&self, launch: &mut ProcessLaunch) {
         launch.arguments.extend([
-            format!("--rocketmq-endpoint={}", self.client.endpoint),
+            format!("--rocketmq-endpoint={}", self.client.endpoints),
             format!("--orders-topic={}", self.topic),
         ]);
-        if let Some(Credentials { access_key, secret_key, .. }) = &self.client.credentials {
+        let credentials = self.client.credentials.as_ref().and_then(CredentialsSource::current);
+        if let Some(Credentials { access_key, secret_key, .. }) = credentials {
             launch.arguments.push(format!("--rocketmq-access-key={access_key}"));
-            launch.environment.push(("SPILLWAY_ROCKETMQ_SECRET_KEY", secret_key.clone()));
+            launch.environment.push(("SPILLWAY_ROCKETMQ_SECRET_KEY", secret_key));
         }
     }
 
@@ -140,7 +141,7 @@ impl Environment {
         if let Backend::Embedded { broker, launch } = &mut self.backend {
             broker.kill().await?;
             **broker = launch.spawn()?;
-            broker.listening(self.client.endpoint.to_string().parse()?, START_BOUND).await?;
+            broker.listening(self.client.endpoints.to_string().parse()?, START_BOUND).await?;
         }
         Ok(())
     }

@@ -9,7 +9,8 @@ use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 
-use crate::config::{ClientConfig, Credentials};
+use crate::config::ClientConfig;
+use crate::credentials::{Credentials, CredentialsSource};
 use crate::error::ClientError;
 use crate::protocol::header;
 
@@ -20,7 +21,7 @@ const DATE_TIME: &[BorrowedFormatItem<'_>] =
 #[derive(Debug)]
 pub(crate) struct Signer {
     constant: MetadataMap,
-    credentials: Option<Credentials>,
+    credentials: Option<CredentialsSource>,
     request_prefix: u64,
     requests: AtomicU64,
 }
@@ -28,34 +29,18 @@ pub(crate) struct Signer {
 impl Signer {
     pub(crate) fn new(config: &ClientConfig, client_id: &str) -> Result<Self, ClientError> {
         let mut constant = MetadataMap::new();
-        let mut insert = |name: &'static str, value: &str| -> Result<(), ClientError> {
-            let value: MetadataValue<Ascii> = value
-                .parse()
-                .map_err(|_| ClientError::Config(format!("{name} holds characters a header cannot carry")))?;
-            constant.insert(name, value);
-            Ok(())
-        };
-        insert(header::CLIENT_ID, client_id)?;
+        insert(&mut constant, header::CLIENT_ID, client_id)?;
         // The proxy knows `RUST`; it ignores names that it does not know.
-        insert(header::LANGUAGE, "RUST")?;
+        insert(&mut constant, header::LANGUAGE, "RUST")?;
         // From 5.0.3 on the proxy distinguishes an illegal polling time from a bad request.
-        insert(header::CLIENT_VERSION, "5.0.3")?;
-        insert(header::PROTOCOL, "v2")?;
+        insert(&mut constant, header::CLIENT_VERSION, "5.0.3")?;
+        insert(&mut constant, header::PROTOCOL, "v2")?;
         if !config.namespace.is_empty() {
-            insert(header::NAMESPACE, &config.namespace)?;
+            insert(&mut constant, header::NAMESPACE, &config.namespace)?;
         }
-        // A key that no header can carry would leave every call unsigned.
-        if let Some(credentials) = &config.credentials
-            && authorization(credentials, "").parse::<MetadataValue<Ascii>>().is_err()
-        {
-            return Err(ClientError::Config(
-                "the access key holds characters that a header cannot carry".to_owned(),
-            ));
-        }
-        if let Some(token) =
-            config.credentials.as_ref().and_then(|credentials| credentials.session_token.as_ref())
-        {
-            insert(header::SESSION_TOKEN, token)?;
+        // A fault of the first credentials is reported now, not at the first call.
+        if let Some(credentials) = config.credentials.as_ref().and_then(CredentialsSource::current) {
+            sign(&mut constant.clone(), &credentials, "")?;
         }
         Ok(Self {
             constant,
@@ -65,8 +50,12 @@ impl Signer {
         })
     }
 
-    /// Wraps `message` in a request that is signed now.
-    pub(crate) fn request<M>(&self, message: M) -> tonic::Request<M> {
+    /// Wraps `message` in a request that is signed now, with the current credentials.
+    ///
+    /// # Errors
+    /// [`ClientError::NoCredentials`]; [`ClientError::Config`] for credentials that no header can carry: the call would
+    /// be unsigned.
+    pub(crate) fn request<M>(&self, message: M) -> Result<tonic::Request<M>, ClientError> {
         let mut request = tonic::Request::new(message);
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         // A counter costs less than a random number and identifies a call as well.
@@ -74,19 +63,28 @@ impl Signer {
         let metadata = request.metadata_mut();
         *metadata = self.constant.clone();
         let date_time = OffsetDateTime::now_utc().format(DATE_TIME).unwrap_or_default();
-        let mut values = vec![(header::REQUEST_ID, request_id)];
-        if let Some(credentials) = &self.credentials {
-            values.push((header::AUTHORIZATION, authorization(credentials, &date_time)));
+        insert(metadata, header::REQUEST_ID, &request_id)?;
+        insert(metadata, header::DATE_TIME, &date_time)?;
+        if let Some(source) = &self.credentials {
+            let credentials = source.current().ok_or(ClientError::NoCredentials)?;
+            sign(metadata, &credentials, &date_time)?;
         }
-        values.push((header::DATE_TIME, date_time));
-        for (name, value) in values {
-            // All three are ASCII that this client generates; `new` has checked the access key.
-            if let Ok(value) = value.parse::<MetadataValue<Ascii>>() {
-                metadata.insert(name, value);
-            }
-        }
-        request
+        Ok(request)
     }
+}
+
+fn insert(metadata: &mut MetadataMap, name: &'static str, value: &str) -> Result<(), ClientError> {
+    let value: MetadataValue<Ascii> = value
+        .parse()
+        .map_err(|_| ClientError::Config(format!("{name} holds characters that a header cannot carry")))?;
+    metadata.insert(name, value);
+    Ok(())
+}
+
+/// Adds the headers of the official clients: `Signature` in apache/rocketmq-clients.
+fn sign(metadata: &mut MetadataMap, credentials: &Credentials, date_time: &str) -> Result<(), ClientError> {
+    insert(metadata, header::AUTHORIZATION, &authorization(credentials, date_time))?;
+    credentials.session_token.as_ref().map_or(Ok(()), |token| insert(metadata, header::SESSION_TOKEN, token))
 }
 
 /// `MQv2-HMAC-SHA1 Credential=…, SignedHeaders=x-mq-date-time, Signature=HEX(HMAC-SHA1(secret, date time))`.
@@ -108,6 +106,8 @@ fn signature(secret_key: &str, date_time: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use super::*;
 
     #[test]
@@ -119,17 +119,51 @@ mod tests {
         );
     }
 
+    fn credentials(access_key: &str) -> Credentials {
+        Credentials {
+            access_key: access_key.to_owned(),
+            secret_key: "hunter2".to_owned(),
+            session_token: Some(format!("token of {access_key}")),
+        }
+    }
+
+    #[test]
+    fn each_request_is_signed_with_the_credentials_of_that_time() {
+        let current = Arc::new(Mutex::new(Some(credentials("first"))));
+        let provider = {
+            let current = current.clone();
+            move || current.lock().expect("not poisoned").clone()
+        };
+        let mut config = ClientConfig::new("127.0.0.1:1".parse().expect("valid"));
+        config.credentials = Some(provider.into());
+        let signer = Signer::new(&config, "client").expect("valid");
+        let signed_by = || -> Result<_, ClientError> {
+            let request = signer.request(())?;
+            let text = |name| request.metadata().get(name).expect("set").to_str().expect("text").to_owned();
+            let authorization = text(header::AUTHORIZATION);
+            let (_, after) = authorization.split_once("Credential=").expect("a credential");
+            let (access_key, _) = after.split_once(',').expect("more");
+            Ok((access_key.to_owned(), text(header::SESSION_TOKEN)))
+        };
+        let set = |credentials| *current.lock().expect("not poisoned") = credentials;
+        assert_eq!(signed_by(), Ok(("first".to_owned(), "token of first".to_owned())));
+        set(Some(credentials("second")));
+        assert_eq!(signed_by(), Ok(("second".to_owned(), "token of second".to_owned())));
+        set(None);
+        let error = signed_by().expect_err("unsigned");
+        assert!(error == ClientError::NoCredentials && error.is_retryable());
+        set(Some(credentials("a\nb")));
+        assert!(matches!(signed_by(), Err(ClientError::Config(_))));
+        assert!(matches!(Signer::new(&config, "client"), Err(ClientError::Config(_))));
+    }
+
     #[test]
     fn a_signed_request_has_all_metadata_and_never_the_secret() {
         let mut config = ClientConfig::new("127.0.0.1:1".parse().expect("valid"));
         config.namespace = "ns".to_owned();
-        config.credentials = Some(Credentials {
-            access_key: "access".to_owned(),
-            secret_key: "hunter2".to_owned(),
-            session_token: Some("token".to_owned()),
-        });
+        config.credentials = Some(credentials("access").into());
         let signer = Signer::new(&config, "client").expect("valid");
-        let request = signer.request(());
+        let request = signer.request(()).expect("signed");
         for name in [
             header::CLIENT_ID,
             header::DATE_TIME,

@@ -46,7 +46,7 @@ impl ClientCore {
     pub(crate) fn settings(&self, kind: ClientType, pub_sub: PubSub) -> Settings {
         Settings {
             client_type: Some(kind.into()),
-            access_point: Some(self.config.endpoint.to_protocol()),
+            access_point: Some(self.config.endpoints.to_protocol()),
             backoff_policy: None,
             request_timeout: Some(protocol::duration(self.config.request_timeout)),
             pub_sub: Some(pub_sub),

@@ -1,121 +1,29 @@
-//! Configuration. Secrets never print.
+//! Configuration.
 
-use std::fmt;
 use std::num::NonZeroUsize;
-use std::str::FromStr;
 use std::time::Duration;
 
+use crate::credentials::CredentialsSource;
+use crate::endpoints::Endpoints;
 use crate::error::ClientError;
-use crate::protocol::{Address, AddressScheme, Endpoints};
+#[cfg(feature = "tls")]
+use crate::tls_config::TlsConfig;
 use crate::topic_type::TopicType;
-
-/// Host and port of a server.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Endpoint {
-    /// DNS name or IP address; IPv6 without brackets.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-}
-
-/// The text is not `host:port`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be host:port, such as 127.0.0.1:8081")]
-pub struct EndpointSyntax;
-
-impl FromStr for Endpoint {
-    type Err = EndpointSyntax;
-
-    fn from_str(text: &str) -> Result<Self, EndpointSyntax> {
-        let (host, port) = text.rsplit_once(':').ok_or(EndpointSyntax)?;
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        let port = port.parse().map_err(|_| EndpointSyntax)?;
-        if host.is_empty() || host.contains(['/', ' ', '@']) || port == 0 {
-            return Err(EndpointSyntax);
-        }
-        Ok(Self { host: host.to_owned(), port })
-    }
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(formatter, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(formatter, "{}:{}", self.host, self.port)
-        }
-    }
-}
-
-impl From<std::net::SocketAddr> for Endpoint {
-    fn from(address: std::net::SocketAddr) -> Self {
-        Self { host: address.ip().to_string(), port: address.port() }
-    }
-}
-
-impl Endpoint {
-    /// Returns the first address of `endpoints` if it is usable.
-    pub(crate) fn from_protocol(endpoints: &Endpoints) -> Option<Self> {
-        let address = endpoints.addresses.first()?;
-        let port = u16::try_from(address.port).ok().filter(|port| *port != 0)?;
-        (!address.host.is_empty()).then(|| Self { host: address.host.clone(), port })
-    }
-
-    pub(crate) fn to_protocol(&self) -> Endpoints {
-        let scheme = match self.host.parse() {
-            Ok(std::net::IpAddr::V4(_)) => AddressScheme::Ipv4,
-            Ok(std::net::IpAddr::V6(_)) => AddressScheme::Ipv6,
-            Err(_) => AddressScheme::DomainName,
-        };
-        Endpoints {
-            scheme: scheme.into(),
-            addresses: vec![Address { host: self.host.clone(), port: i32::from(self.port) }],
-        }
-    }
-}
-
-/// The access key that signs calls. On the managed service: user name and password of the instance or of an ACL user,
-/// not RAM keys.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Credentials {
-    /// Access key; sent with each call.
-    pub access_key: String,
-    /// Secret key; never sent.
-    pub secret_key: String,
-    /// Token of a temporary credential.
-    pub session_token: Option<String>,
-}
-
-impl fmt::Debug for Credentials {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Credentials(***)")
-    }
-}
-
-/// Encryption of the connection.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Tls {
-    /// None, for a broker in a private network.
-    #[default]
-    Off,
-    /// TLS; the server's certificate is checked against the public web roots.
-    PublicRoots,
-    /// TLS; the server's certificate is checked against these PEM certificates.
-    Roots(Vec<u8>),
-}
 
 /// Settings of every client.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ClientConfig {
-    /// Access point of the broker's gRPC proxy.
-    pub endpoint: Endpoint,
+    /// Access point of the broker's gRPC proxy; of several addresses any that answers is used.
+    pub endpoints: Endpoints,
     /// The instance's namespace; empty for none.
     pub namespace: String,
     /// Signs calls; `None`: calls are not signed.
-    pub credentials: Option<Credentials>,
-    /// Encryption of the connection.
-    pub tls: Tls,
-    /// Time-out of a TCP and TLS connect.
+    pub credentials: Option<CredentialsSource>,
+    /// Encryption of the connections; `None`: they are not encrypted, as for a broker in a private network.
+    #[cfg(feature = "tls")]
+    pub tls: Option<TlsConfig>,
+    /// Time-out of a TCP and TLS connect to one address.
     pub connect_timeout: Duration,
     /// Time-out of one call that is not a receive; each retry has its own.
     pub request_timeout: Duration,
@@ -128,12 +36,13 @@ pub struct ClientConfig {
 impl ClientConfig {
     /// Defaults: no namespace, no signature, no TLS, time-outs of 3 s.
     #[must_use]
-    pub fn new(endpoint: Endpoint) -> Self {
+    pub fn new(endpoints: Endpoints) -> Self {
         Self {
-            endpoint,
+            endpoints,
             namespace: String::new(),
             credentials: None,
-            tls: Tls::Off,
+            #[cfg(feature = "tls")]
+            tls: None,
             connect_timeout: Duration::from_secs(3),
             request_timeout: Duration::from_secs(3),
             route_ttl: Duration::from_secs(30),
@@ -283,6 +192,7 @@ impl Default for ProducerConfig {
 
 /// Settings of a consumer.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ConsumerConfig {
     /// The consumer group; it must exist.
     pub group: String,
@@ -333,22 +243,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn endpoints_are_parsed_and_formatted() {
-        for (text, host, port) in [
-            ("127.0.0.1:8081", "127.0.0.1", 8081),
-            ("rmq.internal:80", "rmq.internal", 80),
-            ("[::1]:9", "::1", 9),
-        ] {
-            let endpoint: Endpoint = text.parse().expect("valid");
-            assert_eq!((endpoint.host.as_str(), endpoint.port), (host, port));
-            assert_eq!(endpoint.to_string(), text);
-        }
-        for text in ["", "host", "host:", "host:0", "host:65536", "http://host:80", ":80"] {
-            assert_eq!(text.parse::<Endpoint>(), Err(EndpointSyntax), "{text:?}");
-        }
-    }
-
-    #[test]
     fn all_faults_of_a_configuration_are_named_at_once() {
         let mut client = ClientConfig::new("127.0.0.1:8081".parse().expect("valid"));
         let mut consumer = ConsumerConfig::new("drain", ["orders"]);
@@ -367,15 +261,5 @@ mod tests {
         for part in ["stats_interval", "request_timeout", "delivery_timeout"] {
             assert!(message.contains(part), "{part}: {message}");
         }
-    }
-
-    #[test]
-    fn credentials_never_print() {
-        let credentials = Credentials {
-            access_key: "key".to_owned(),
-            secret_key: "hunter2".to_owned(),
-            session_token: Some("token".to_owned()),
-        };
-        assert_eq!(format!("{credentials:?}"), "Credentials(***)");
     }
 }

@@ -7,6 +7,7 @@ use crate::topic_type::TopicType;
 
 /// A call to the broker failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ClientError {
     /// The connection failed: not established, or broken. Retryable; the server may have acted on the call.
     #[error("connection to {endpoint} failed: {reason}")]
@@ -56,6 +57,9 @@ pub enum ClientError {
         /// The violation.
         what: &'static str,
     },
+    /// The [`crate::CredentialsProvider`] has no credentials; the call was not made. Retryable.
+    #[error("the provider has no credentials")]
+    NoCredentials,
     /// The configuration is invalid.
     #[error("{0}")]
     Config(String),
@@ -69,7 +73,9 @@ impl ClientError {
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
         match self {
-            Self::Transport { .. } | Self::Timeout { .. } | Self::Throttled { .. } => true,
+            Self::Transport { .. } | Self::Timeout { .. } | Self::Throttled { .. } | Self::NoCredentials => {
+                true
+            }
             Self::Status { code, .. } => code.is_transient(),
             Self::TopicType { .. } | Self::Protocol { .. } | Self::Config(_) | Self::Closed => false,
         }
@@ -98,6 +104,7 @@ pub(crate) fn check(call: &'static str, status: Option<Status>) -> Result<(), Cl
 
 /// The broker did not acknowledge a message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum SendError {
     /// The producer's queue is full; nothing was sent. Retry when earlier messages are settled.
     #[error("the producer's queue is full")]

@@ -6,6 +6,8 @@ mod client;
 mod config;
 mod consumer;
 mod context;
+mod credentials;
+mod endpoints;
 mod error;
 mod freeze_aware_instant;
 mod ids;
@@ -24,18 +26,22 @@ mod protocol;
 mod retry;
 mod route;
 mod session;
+#[cfg(feature = "tls")]
+mod tls_config;
 mod topic_type;
 mod transport;
 
 pub use body::BodyFault;
-pub use config::{
-    ClientConfig, ConsumerConfig, Credentials, Endpoint, EndpointSyntax, ProducerConfig, RetryConfig, Tls,
-};
+pub use config::{ClientConfig, ConsumerConfig, ProducerConfig, RetryConfig};
 pub use consumer::{
     Message, MessageContent, MessageReceipt, OffsetsInitialized, SettleError, StreamConsumer,
 };
 pub use context::{ClientContext, DefaultContext, Statistics};
+pub use credentials::{Credentials, CredentialsProvider, CredentialsSource};
+pub use endpoints::{Endpoint, EndpointSyntax, Endpoints};
 pub use error::{ClientError, SendError};
 pub use producer::{Delivery, DeliveryFuture, FutureProducer, FutureRecord, Undelivered};
 pub use protocol::Code;
+#[cfg(feature = "tls")]
+pub use tls_config::TlsConfig;
 pub use topic_type::TopicType;

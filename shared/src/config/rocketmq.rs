@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
-use spillway_rocketmq::{ClientConfig, Credentials, Endpoint, Tls};
+use spillway_rocketmq::{ClientConfig, Credentials, Endpoints, TlsConfig};
 
 use super::{ConfigErrors, Secret};
 
@@ -54,18 +54,21 @@ pub struct RocketmqArgs {
 impl RocketmqArgs {
     /// Builds the client's configuration. Records every error in `errors` and then returns `None`.
     pub fn client_config(&self, errors: &mut ConfigErrors) -> Option<ClientConfig> {
-        let endpoint: Option<Endpoint> = self
+        let endpoints: Option<Endpoints> = self
             .rocketmq_endpoint
             .parse()
             .map_err(|error| errors.push(format_args!("--rocketmq-endpoint: {error}")))
             .ok();
         let credentials = match (&self.rocketmq_access_key, &self.rocketmq_secret_key) {
             (None, None) => None,
-            (Some(access_key), Some(secret_key)) => Some(Credentials {
-                access_key: access_key.clone(),
-                secret_key: secret_key.expose().clone(),
-                session_token: None,
-            }),
+            (Some(access_key), Some(secret_key)) => Some(
+                Credentials {
+                    access_key: access_key.clone(),
+                    secret_key: secret_key.expose().clone(),
+                    session_token: None,
+                }
+                .into(),
+            ),
             _ => {
                 errors.push("--rocketmq-access-key, --rocketmq-secret-key: set both or neither");
                 None
@@ -73,20 +76,20 @@ impl RocketmqArgs {
         };
         let tls = match &self.rocketmq_tls_roots {
             Some(path) => match std::fs::read(path) {
-                Ok(pem) => Tls::Roots(pem),
+                Ok(pem) => Some(TlsConfig::roots(pem)),
                 Err(error) => {
                     errors.push(format_args!("--rocketmq-tls-roots {}: {error}", path.display()));
                     return None;
                 }
             },
-            None if self.rocketmq_tls => Tls::PublicRoots,
-            None => Tls::Off,
+            None if self.rocketmq_tls => Some(TlsConfig::public_roots()),
+            None => None,
         };
         errors.require(
             is_topic_name(&self.orders_topic),
             "--orders-topic: must have 1 to 60 letters, digits, '-' and '_'",
         );
-        let mut config = ClientConfig::new(endpoint?);
+        let mut config = ClientConfig::new(endpoints?);
         config.namespace.clone_from(&self.rocketmq_namespace);
         config.credentials = credentials;
         config.tls = tls;

@@ -15,7 +15,8 @@ use loadtest::environment::{Environment, Stack};
 use loadtest::run::Interrupts;
 use serde::Serialize;
 use shared::rocketmq::{
-    ConsumerConfig, DefaultContext, FutureProducer, FutureRecord, ProducerConfig, StreamConsumer,
+    ConsumerConfig, CredentialsSource, DefaultContext, FutureProducer, FutureRecord, ProducerConfig,
+    StreamConsumer,
 };
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -249,7 +250,7 @@ impl LoadProcess {
         work: ClientWork,
     ) -> anyhow::Result<Self> {
         let Environment { client, topic, group, .. } = environment;
-        let (endpoint, concurrency) = (client.endpoint.to_string(), concurrency.to_string());
+        let (endpoint, concurrency) = (client.endpoints.to_string(), concurrency.to_string());
         let word = match work {
             ClientWork::Send => "send",
             ClientWork::Receive => "receive",
@@ -271,7 +272,7 @@ impl LoadProcess {
             command.args(["--concurrency", &concurrency]);
             command
         };
-        if let Some(credentials) = &client.credentials {
+        if let Some(credentials) = client.credentials.as_ref().and_then(CredentialsSource::current) {
             command.env("SPILLWAY_BENCH_ACCESS_KEY", &credentials.access_key);
             command.env("SPILLWAY_BENCH_SECRET_KEY", &credentials.secret_key);
         }

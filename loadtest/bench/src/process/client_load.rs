@@ -59,11 +59,9 @@ pub(crate) struct ClientLoadArgs {
 pub(super) async fn run(args: ClientLoadArgs) -> anyhow::Result<()> {
     let ClientLoadArgs { client, work, endpoint, topic, group, concurrency, access_key, secret_key } = args;
     let mut config = ClientConfig::new(endpoint.parse()?);
-    config.credentials = access_key.zip(secret_key).map(|(access_key, secret_key)| Credentials {
-        access_key,
-        secret_key,
-        session_token: None,
-    });
+    config.credentials = access_key
+        .zip(secret_key)
+        .map(|(access_key, secret_key)| Credentials { access_key, secret_key, session_token: None }.into());
     let count = Arc::new(AtomicU64::new(0));
     let mut loops = JoinSet::new();
     match (client, work) {

@@ -9,7 +9,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::receive::Receiver;
-use crate::config::Endpoint;
+use crate::endpoints::Endpoints;
 
 /// Sends heartbeats to the endpoints of the routes until the consumer is closed or dropped.
 pub(super) fn start(receiver: &Arc<Receiver>, interval: Duration, closed: &CancellationToken) {
@@ -21,7 +21,7 @@ async fn run(receiver: Weak<Receiver>, interval: Duration, closed: CancellationT
     let mut ticks = tokio::time::interval(interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks.tick().await;
-    let mut running: HashMap<Endpoint, JoinHandle<()>> = HashMap::new();
+    let mut running: HashMap<Endpoints, JoinHandle<()>> = HashMap::new();
     while closed.run_until_cancelled(ticks.tick()).await.is_some() {
         let Some(receiver) = receiver.upgrade() else { return };
         let Some(endpoints) = receiver.cached_endpoints() else { continue };
@@ -44,11 +44,11 @@ async fn run(receiver: Weak<Receiver>, interval: Duration, closed: CancellationT
 impl Receiver {
     /// Endpoints of the readable brokers by the cached routes, which are refreshed in the background; `None` while a
     /// topic has none.
-    fn cached_endpoints(&self) -> Option<HashSet<Endpoint>> {
+    fn cached_endpoints(&self) -> Option<HashSet<Endpoints>> {
         let mut endpoints = HashSet::new();
         for topic in &self.config.topics {
             let route = self.client.routes.cached(topic).ok()?;
-            endpoints.extend(route.read_targets().iter().map(|target| target.broker.endpoint.clone()));
+            endpoints.extend(route.read_targets().iter().map(|target| target.broker.endpoints.clone()));
         }
         Some(endpoints)
     }

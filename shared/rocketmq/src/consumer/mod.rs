@@ -85,7 +85,7 @@ impl StreamConsumer {
             if route.read_targets().is_empty() {
                 return Err(ClientError::Config(format!("topic {topic} has no readable queue")));
             }
-            endpoints.extend(route.read_targets().iter().map(|target| target.broker.endpoint.clone()));
+            endpoints.extend(route.read_targets().iter().map(|target| target.broker.endpoints.clone()));
         }
         receiver.registrations.register_all(&endpoints).await?;
         heartbeat::start(receiver, receiver.config.heartbeat_interval, &inner.closed);

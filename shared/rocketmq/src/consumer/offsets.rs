@@ -13,6 +13,7 @@ const RECEIVES_MAX: usize = 64;
 
 /// Result of [`crate::StreamConsumer::initialize_offsets`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct OffsetsInitialized {
     /// Queues of the topics.
     pub queues: usize,

@@ -13,6 +13,7 @@ use crate::transport::Transport;
 
 /// A message could not be settled. The broker redelivers it when its invisible duration expires.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum SettleError {
     /// The receipt is no longer valid: the invisible duration expired, and the broker redelivers the message.
     #[error("the receipt is no longer valid: {0}")]

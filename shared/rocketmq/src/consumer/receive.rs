@@ -96,7 +96,7 @@ impl Receiver {
 
     /// Makes the call in an open session.
     async fn poll(&self, topic: &str, target: &Target, max: usize) -> Result<Vec<Message>, ClientError> {
-        let session = self.registrations.session(&target.broker.endpoint)?;
+        let session = self.registrations.session(&target.broker.endpoints)?;
         session.ensure(self.client.config.request_timeout).await?;
         let max = max.clamp(1, usize::from(self.config.batch_size_max));
         let request = ReceiveMessageRequest {
@@ -127,7 +127,7 @@ impl Receiver {
         target: &Target,
         request: ReceiveMessageRequest,
     ) -> Result<Vec<Message>, ClientError> {
-        let transport = self.client.transports.get(&target.broker.endpoint)?;
+        let transport = self.client.transports.get(&target.broker.endpoints)?;
         let bound = self.config.long_polling_timeout.max(POLL_MIN) + POLL_MARGIN;
         let mut responses = transport
             .server_stream::<_, ReceiveMessageResponse>(path::RECEIVE_MESSAGE, request, bound)

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use crate::client::ClientCore;
-use crate::config::Endpoint;
+use crate::endpoints::Endpoints;
 use crate::error::{ClientError, check};
 use crate::protocol::{
     ClientType, Code, HeartbeatRequest, HeartbeatResponse, NotifyClientTerminationRequest,
@@ -19,7 +19,7 @@ pub(super) struct Registrations {
     client: ClientCore,
     group: Resource,
     settings: Settings,
-    sessions: Mutex<HashMap<Endpoint, Arc<Session>>>,
+    sessions: Mutex<HashMap<Endpoints, Arc<Session>>>,
 }
 
 impl Registrations {
@@ -27,12 +27,12 @@ impl Registrations {
         Self { client, group, settings, sessions: Mutex::default() }
     }
 
-    fn sessions(&self) -> MutexGuard<'_, HashMap<Endpoint, Arc<Session>>> {
+    fn sessions(&self) -> MutexGuard<'_, HashMap<Endpoints, Arc<Session>>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the session with the server at `endpoint`.
-    pub(super) fn session(&self, endpoint: &Endpoint) -> Result<Arc<Session>, ClientError> {
+    pub(super) fn session(&self, endpoint: &Endpoints) -> Result<Arc<Session>, ClientError> {
         let mut sessions = self.sessions();
         if let Some(session) = sessions.get(endpoint) {
             return Ok(session.clone());
@@ -48,7 +48,7 @@ impl Registrations {
 
     /// Opens the session if it is not open, and sends a heartbeat. If the server does not know this client, opens the
     /// session again.
-    pub(super) async fn register(&self, endpoint: &Endpoint) -> Result<(), ClientError> {
+    pub(super) async fn register(&self, endpoint: &Endpoints) -> Result<(), ClientError> {
         let session = self.session(endpoint)?;
         let bound = self.client.config.request_timeout;
         session.ensure(bound).await?;
@@ -62,7 +62,7 @@ impl Registrations {
         }
     }
 
-    async fn heartbeat(&self, endpoint: &Endpoint, bound: Duration) -> Result<(), ClientError> {
+    async fn heartbeat(&self, endpoint: &Endpoints, bound: Duration) -> Result<(), ClientError> {
         let request = HeartbeatRequest {
             group: Some(self.group.clone()),
             client_type: ClientType::SimpleConsumer.into(),
@@ -76,7 +76,7 @@ impl Registrations {
     ///
     /// # Errors
     /// An error that is not retryable, else the first error if all failed.
-    pub(super) async fn register_all(&self, endpoints: &HashSet<Endpoint>) -> Result<(), ClientError> {
+    pub(super) async fn register_all(&self, endpoints: &HashSet<Endpoints>) -> Result<(), ClientError> {
         let results = join_all(endpoints.iter().map(|endpoint| self.register(endpoint))).await;
         let any_registered = results.iter().any(Result::is_ok);
         for error in results.into_iter().filter_map(Result::err) {
@@ -89,7 +89,7 @@ impl Registrations {
     }
 
     /// Forgets every other endpoint than `endpoints`.
-    pub(super) fn retain(&self, endpoints: &HashSet<Endpoint>) {
+    pub(super) fn retain(&self, endpoints: &HashSet<Endpoints>) {
         self.sessions().retain(|endpoint, _| endpoints.contains(endpoint));
         self.client.transports.retain(endpoints);
     }

@@ -184,7 +184,7 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     fn key(topic: &str) -> BrakeKey {
-        let broker = BrokerKey { endpoint: "127.0.0.1:1".parse().expect("valid"), name: "a".to_owned() };
+        let broker = BrokerKey { endpoints: "127.0.0.1:1".parse().expect("valid"), name: "a".to_owned() };
         BrakeKey { topic: topic.to_owned(), broker: Arc::new(broker) }
     }
 

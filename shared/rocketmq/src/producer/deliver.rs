@@ -142,7 +142,7 @@ impl Inner {
     }
 
     async fn call(&self, broker: &BrokerKey, message: &Message, bound: Duration) -> Result<i64, ClientError> {
-        let transport = self.client.transports.get(&broker.endpoint)?;
+        let transport = self.client.transports.get(&broker.endpoints)?;
         let request = SendMessageRequest { messages: vec![message.clone()] };
         let response: SendMessageResponse = transport.unary(path::SEND_MESSAGE, request, bound).await?;
         check("SendMessage", response.status)?;

@@ -69,6 +69,7 @@ impl Drop for Inner {
 
 /// The broker's acknowledgement of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Delivery {
     /// Id of the message.
     pub message_id: String,

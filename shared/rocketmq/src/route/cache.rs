@@ -159,13 +159,13 @@ impl RouteCache {
             transport.unary(path::QUERY_ROUTE, self.query_request(topic), bound).await?;
         check("QueryRoute", response.status)?;
         let previous = self.topics().get(topic).and_then(|cached| cached.route.clone());
-        Ok(Arc::new(Route::new(&self.config.endpoint, response.message_queues, previous.as_deref())))
+        Ok(Arc::new(Route::new(&self.config.endpoints, response.message_queues, previous.as_deref())))
     }
 
     fn query_request(&self, topic: &str) -> QueryRouteRequest {
         QueryRouteRequest {
             topic: Some(self.resource(topic)),
-            endpoints: Some(self.config.endpoint.to_protocol()),
+            endpoints: Some(self.config.endpoints.to_protocol()),
         }
     }
 
@@ -180,7 +180,7 @@ impl RouteCache {
         bound: Duration,
     ) -> Result<(), ClientError> {
         let opening = route.write_endpoints().into_iter().map(|endpoint| async move {
-            if *endpoint == self.config.endpoint {
+            if *endpoint == self.config.endpoints {
                 return Ok(());
             }
             let transport = self.transports.get(endpoint)?;

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub(crate) use self::cache::RouteCache;
 pub(crate) use self::rest::BrokerRests;
 pub(crate) use self::selector::Avoid;
-use crate::config::Endpoint;
+use crate::endpoints::Endpoints;
 use crate::error::ClientError;
 use crate::protocol::{MessageQueue, Permission};
 use crate::topic_type::{TopicType, type_name};
@@ -22,7 +22,7 @@ const MASTER_ID: i32 = 0;
 /// A broker as a route names it. Several brokers share an endpoint behind a proxy in cluster mode.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct BrokerKey {
-    pub(crate) endpoint: Endpoint,
+    pub(crate) endpoints: Endpoints,
     pub(crate) name: String,
 }
 
@@ -81,9 +81,9 @@ pub(crate) struct Route {
 }
 
 impl Route {
-    /// `access_point` is the endpoint of brokers that the server names without one. Calls by the `previous` route still
+    /// `access_point` has the addresses of brokers that the server names without one. Calls by the `previous` route still
     /// count.
-    fn new(access_point: &Endpoint, queues: Vec<MessageQueue>, previous: Option<&Self>) -> Self {
+    fn new(access_point: &Endpoints, queues: Vec<MessageQueue>, previous: Option<&Self>) -> Self {
         let brokers = queues.iter().filter_map(|queue| queue.broker.as_ref());
         let masters: HashSet<String> =
             brokers.filter(|broker| broker.id == MASTER_ID).map(|broker| broker.name.clone()).collect();
@@ -101,10 +101,10 @@ impl Route {
             if !is_master && masters.contains(&broker.name) {
                 continue;
             }
-            let endpoint = broker.endpoints.as_ref().and_then(Endpoint::from_protocol);
-            let endpoint = endpoint.unwrap_or_else(|| access_point.clone());
+            let endpoints = broker.endpoints.as_ref().and_then(Endpoints::from_protocol);
+            let endpoints = endpoints.unwrap_or_else(|| access_point.clone());
             let permission = queue.permission();
-            let broker = BrokerKey { endpoint, name: broker.name };
+            let broker = BrokerKey { endpoints, name: broker.name };
             let (writable, readable) =
                 previous.map_or((&[][..], &[][..]), |route| (&route.writable, &route.readable));
             if is_master && matches!(permission, Permission::Write | Permission::ReadWrite) {
@@ -147,8 +147,8 @@ impl Route {
     }
 
     /// Endpoints of the writable queues, each once.
-    pub(crate) fn write_endpoints(&self) -> BTreeSet<&Endpoint> {
-        self.writable.iter().map(|target| &target.broker.endpoint).collect()
+    pub(crate) fn write_endpoints(&self) -> BTreeSet<&Endpoints> {
+        self.writable.iter().map(|target| &target.broker.endpoints).collect()
     }
 
     /// One target for each readable broker.
@@ -167,8 +167,8 @@ mod tests {
     use crate::protocol::{Broker, MessageType};
 
     fn queue(name: &str, id: i32, port: u16, permission: Permission) -> MessageQueue {
-        let endpoint = Endpoint { host: "127.0.0.1".to_owned(), port };
-        let broker = Broker { name: name.to_owned(), id, endpoints: Some(endpoint.to_protocol()) };
+        let endpoints: Endpoints = format!("127.0.0.1:{port}").parse().expect("valid");
+        let broker = Broker { name: name.to_owned(), id, endpoints: Some(endpoints.to_protocol()) };
         MessageQueue { broker: Some(broker), permission: permission.into(), ..MessageQueue::default() }
     }
 
@@ -204,7 +204,9 @@ mod tests {
             queue("d", 0, 40, Permission::Write),
         ];
         let route = Route::new(&access_point, queues, None);
-        let ports = |targets: &[Target]| targets.iter().map(|t| t.broker.endpoint.port).collect::<Vec<_>>();
+        let ports = |targets: &[Target]| {
+            targets.iter().map(|t| t.broker.endpoints.addresses()[0].port).collect::<Vec<_>>()
+        };
         assert_eq!(ports(&route.writable), [10, 40]);
         assert_eq!(ports(&route.readable), [10, 22, 30]);
         assert_eq!(route.queues.len(), 3);

@@ -107,8 +107,8 @@ mod tests {
     async fn a_failing_broker_rests_and_is_then_used_by_one_call() {
         let request_timeout = Duration::from_secs(3);
         let rests = BrokerRests::new(request_timeout);
-        let endpoint = "127.0.0.1:1".parse().expect("valid");
-        let broker = Arc::new(BrokerKey { endpoint, name: "a".to_owned() });
+        let endpoints = "127.0.0.1:1".parse().expect("valid");
+        let broker = Arc::new(BrokerKey { endpoints, name: "a".to_owned() });
         let timeout = |after| Err::<(), _>(ClientError::Timeout { call: "SendMessage", after });
         assert!(rests.try_use(&broker));
         rests.record(&broker, &timeout(request_timeout / 2));

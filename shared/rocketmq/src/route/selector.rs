@@ -79,9 +79,9 @@ mod tests {
     const PROBE: Duration = Duration::from_secs(3);
 
     fn target(name: &str) -> Target {
-        let endpoint = "127.0.0.1:1".parse().expect("valid");
+        let endpoints = "127.0.0.1:1".parse().expect("valid");
         Target {
-            broker: Arc::new(BrokerKey { endpoint, name: name.to_owned() }),
+            broker: Arc::new(BrokerKey { endpoints, name: name.to_owned() }),
             queue: MessageQueue::default(),
             calls: Arc::default(),
         }

@@ -1,25 +1,31 @@
 //! Calls to a server, over one connection that is opened on demand and replaced when it is dead.
 
 mod connection;
+mod connector;
 mod pool;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_core::Stream;
+use http::Uri;
 use http::uri::PathAndQuery;
 use prost::Message;
 use tokio::time::{Instant, timeout};
 use tonic::client::Grpc;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint as TonicEndpoint};
+use tonic::transport::{Channel, Endpoint as TonicEndpoint};
 use tonic::{Code as GrpcCode, Streaming};
 use tonic_prost::ProstCodec;
 
 use crate::auth::Signer;
-use crate::config::{ClientConfig, Endpoint, Tls};
+use crate::config::ClientConfig;
+use crate::endpoints::Endpoints;
 use crate::error::ClientError;
 
 use connection::Connection;
+use connector::Connector;
 pub(crate) use pool::Transports;
 
 /// Maximum bytes of a stream's item: a message of 4 MiB with its properties fits.
@@ -33,42 +39,34 @@ fn call_name(path: &'static str) -> &'static str {
 /// The connection to one server.
 #[derive(Debug)]
 pub(crate) struct Transport {
-    endpoint: Endpoint,
-    connector: TonicEndpoint,
+    endpoints: Endpoints,
+    channels: TonicEndpoint,
+    connector: Connector,
     signer: Arc<Signer>,
     request_timeout: Duration,
     current: Mutex<Connection>,
 }
 
 impl Transport {
-    fn new(config: &ClientConfig, signer: Arc<Signer>, endpoint: Endpoint) -> Result<Self, ClientError> {
-        let scheme = if config.tls == Tls::Off { "http" } else { "https" };
+    fn new(config: &ClientConfig, signer: Arc<Signer>, connector: Connector) -> Result<Self, ClientError> {
+        let endpoints = connector.endpoints.clone();
+        let Some(first) = endpoints.addresses().first() else {
+            return Err(ClientError::Config("an access point without an address".to_owned()));
+        };
         let invalid =
-            |error: tonic::transport::Error| ClientError::Config(format!("endpoint {endpoint}: {error}"));
-        let mut connector = TonicEndpoint::from_shared(format!("{scheme}://{endpoint}"))
-            .map_err(invalid)?
-            .connect_timeout(config.connect_timeout)
-            .tcp_nodelay(true)
+            |error: &dyn std::fmt::Display| ClientError::Config(format!("endpoint {first}: {error}"));
+        // The connector does TLS, so the channel must not; servers see the origin.
+        let origin = format!("{}://{first}", connector.scheme());
+        let origin = origin.parse::<Uri>().map_err(|error| invalid(&error))?;
+        let channels = TonicEndpoint::from_shared(format!("http://{first}"))
+            .map_err(|error| invalid(&error))?
+            .origin(origin)
             // Many concurrent bodies of a few KiB would stall at the default windows of 64 KiB.
             .initial_stream_window_size(1 << 20)
             .initial_connection_window_size(8 << 20);
-        connector = match &config.tls {
-            Tls::Off => connector,
-            Tls::PublicRoots => {
-                connector.tls_config(ClientTlsConfig::new().with_webpki_roots()).map_err(invalid)?
-            }
-            Tls::Roots(pem) => connector
-                .tls_config(ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)))
-                .map_err(invalid)?,
-        };
-        let channel = connector.connect_lazy();
-        Ok(Self {
-            endpoint,
-            connector,
-            signer,
-            request_timeout: config.request_timeout,
-            current: Mutex::new(Connection::new(0, channel)),
-        })
+        let current = Mutex::new(Connection::new(0, connect_lazily(&channels, &connector)));
+        let request_timeout = config.request_timeout;
+        Ok(Self { endpoints, channels, connector, signer, request_timeout, current })
     }
 
     fn current(&self) -> Connection {
@@ -79,8 +77,8 @@ impl Transport {
     fn replace(&self, generation: u64) {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if current.generation == generation {
-            *current = Connection::new(generation + 1, self.connector.connect_lazy());
-            tracing::debug!(endpoint = %self.endpoint, generation, "connection replaced");
+            *current = Connection::new(generation + 1, connect_lazily(&self.channels, &self.connector));
+            tracing::debug!(endpoint = %self.endpoints, generation, "connection replaced");
         }
     }
 
@@ -110,7 +108,7 @@ impl Transport {
         Req: Message + 'static,
         Res: Message + Default + 'static,
     {
-        let mut request = self.signer.request(request);
+        let mut request = self.signer.request(request)?;
         request.set_timeout(bound);
         let (answer, _connection) = self
             .begin(path, bound, true, async |grpc| {
@@ -133,7 +131,7 @@ impl Transport {
         Req: Message + 'static,
         Res: Message + Default + 'static,
     {
-        let mut request = self.signer.request(request);
+        let mut request = self.signer.request(request)?;
         request.set_timeout(bound);
         let (stream, connection) = self
             .begin(path, bound, false, async |grpc| {
@@ -155,7 +153,7 @@ impl Transport {
         Req: Message + 'static,
         Res: Message + Default + 'static,
     {
-        let request = self.signer.request(requests);
+        let request = self.signer.request(requests)?;
         let (stream, connection) = self
             .begin(path, bound, false, async |grpc| {
                 let codec: ProstCodec<Req, Res> = ProstCodec::default();
@@ -184,7 +182,7 @@ impl Transport {
             grpc.ready().await.map_err(|error| {
                 // The channel itself ended; a broken connection it would reopen.
                 self.replace(connection.generation);
-                ClientError::Transport { endpoint: self.endpoint.to_string(), reason: with_causes(&error) }
+                ClientError::Transport { endpoint: self.endpoints.to_string(), reason: with_causes(&error) }
             })?;
             match call(&mut grpc).await {
                 Ok(answer) => {
@@ -209,13 +207,17 @@ impl Transport {
         bound: Duration,
         status: &tonic::Status,
     ) -> ClientError {
-        let is_timeout = matches!(status.code(), GrpcCode::DeadlineExceeded | GrpcCode::Cancelled);
+        // tonic enforces the deadline too, and then returns Cancelled, as for a connection that breaks.
+        let is_timeout = match status.code() {
+            GrpcCode::DeadlineExceeded => true,
+            GrpcCode::Cancelled => began.elapsed() >= bound,
+            _ => false,
+        };
         if !is_timeout {
             // An answer, or a broken connection, which the channel reopens.
             connection.answered();
         }
         match status.code() {
-            // tonic enforces the deadline too, and returns Cancelled.
             _ if is_timeout => self.timed_out(connection, path, began, bound),
             GrpcCode::ResourceExhausted => {
                 ClientError::Throttled { message: format!("gRPC: {}", status.message()) }
@@ -238,11 +240,17 @@ impl Transport {
                 message: format!("gRPC: {}", status.message()),
             },
             _ => ClientError::Transport {
-                endpoint: self.endpoint.to_string(),
+                endpoint: self.endpoints.to_string(),
                 reason: format!("{}: {}", status.code(), with_causes(status)),
             },
         }
     }
+}
+
+/// Returns a channel that connects at its first call.
+fn connect_lazily(channels: &TonicEndpoint, connector: &Connector) -> Channel {
+    let connector = connector.clone();
+    channels.connect_with_connector_lazy(tower::service_fn(move |_: Uri| connector.clone().connect()))
 }
 
 /// Formats an error with its causes: tonic's own text is often only "transport error".

@@ -76,7 +76,9 @@ impl BrokerPair {
         let mut client = ClientConfig::new(endpoint.parse().expect("an endpoint"));
         client.credentials = variable("SPILLWAY_TEST_ROCKETMQ_ACCESS_KEY")
             .zip(variable("SPILLWAY_TEST_ROCKETMQ_SECRET_KEY"))
-            .map(|(access_key, secret_key)| Credentials { access_key, secret_key, session_token: None });
+            .map(|(access_key, secret_key)| {
+                Credentials { access_key, secret_key, session_token: None }.into()
+            });
         let topic = format!("pair_{:08x}", rand::random::<u32>());
         let group = format!("{topic}_g");
         call(&stack, &["topic", &topic, "--queues", "4", "--group", &group, "--both-brokers"]).await;

@@ -48,6 +48,30 @@ async fn a_hung_route_query_delays_no_send_and_costs_no_connection() {
 }
 
 #[tokio::test]
+async fn any_address_of_an_access_point_that_answers_is_used() {
+    let mut fixture = ClusterFixture::start_with(|config| config.masters = 1).await;
+    let live = fixture.cluster.local_addr(0);
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port");
+    for endpoints in
+        [format!("{live};{closed}"), format!("{closed};http://{live}"), format!("{closed};{closed};{live}")]
+    {
+        fixture.client.endpoints = endpoints.parse().expect("valid");
+        // Each starts at a random address.
+        for _ in 0..8 {
+            let began = Instant::now();
+            let producer = fixture.producer();
+            producer.warm_up().await.expect("warm");
+            producer.send(FutureRecord::to(TOPIC).payload("x"), PATIENCE).await.expect("delivered");
+            assert!(began.elapsed() < Duration::from_secs(2), "{endpoints}: {:?}", began.elapsed());
+        }
+        fixture.consumer().await.close(PATIENCE).await;
+    }
+    fixture.client.endpoints = format!("{closed};{closed}").parse().expect("valid");
+    let error = fixture.producer().warm_up().await.expect_err("no address answers").to_string();
+    assert!(error.contains(&closed.to_string()), "{error}");
+}
+
+#[tokio::test]
 async fn a_slave_is_neither_written_to_nor_read_from_while_a_master_is_listed() {
     let mut fixture = ClusterFixture::start_with(|config| {
         config.masters = 1;
@@ -65,7 +89,7 @@ async fn a_slave_is_neither_written_to_nor_read_from_while_a_master_is_listed() 
     // The master left the route: the slave delivers what is left.
     fixture.send(8).await;
     fixture.cluster.list(0, false);
-    fixture.client.endpoint = fixture.cluster.local_addr(1).into();
+    fixture.client.endpoints = fixture.cluster.local_addr(1).into();
     let consumer = fixture.consumer_with(|_| ()).await;
     assert_eq!(receive(&consumer, 8).await.len(), 8);
     assert!(slave.calls(Call::Receive) > 0);

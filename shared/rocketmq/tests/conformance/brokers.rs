@@ -44,7 +44,7 @@ pub(crate) async fn embedded() -> BrokerFixture {
     let directory = TempDir::new().expect("a directory");
     let broker = Broker::open(embedded_config(&directory)).await.expect("the broker opens");
     let mut client = ClientConfig::new(broker.local_addr().into());
-    client.credentials = Some(credentials());
+    client.credentials = Some(credentials().into());
     BrokerFixture {
         client,
         topic: "orders".to_owned(),
@@ -71,7 +71,7 @@ pub(crate) async fn real_of_type(case: &str, topic_type: &str) -> Option<BrokerF
     let mut client = ClientConfig::new(endpoint.parse().expect("an endpoint"));
     client.credentials = variable("SPILLWAY_TEST_ROCKETMQ_ACCESS_KEY")
         .zip(variable("SPILLWAY_TEST_ROCKETMQ_SECRET_KEY"))
-        .map(|(access_key, secret_key)| Credentials { access_key, secret_key, session_token: None });
+        .map(|(access_key, secret_key)| Credentials { access_key, secret_key, session_token: None }.into());
     let run: u32 = rand::random();
     // At most 60 characters; the number distinguishes runs, the rest is for people who look at the broker.
     let case: String = case.chars().take(40).collect();

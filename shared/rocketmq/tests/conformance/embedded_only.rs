@@ -120,7 +120,7 @@ async fn a_killed_and_restarted_broker_lost_nothing() {
     let broker = Broker::open(config.clone()).await.expect("opens");
     config.listen = broker.local_addr();
     let mut client = ClientConfig::new(config.listen.into());
-    client.credentials = Some(credentials());
+    client.credentials = Some(credentials().into());
     client.request_timeout = Duration::from_millis(500);
 
     let mut fixture = brokers::embedded().await;

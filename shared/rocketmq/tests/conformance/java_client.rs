@@ -3,7 +3,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use spillway_rocketmq::ClientConfig;
+use spillway_rocketmq::{ClientConfig, CredentialsSource};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
@@ -39,8 +39,8 @@ impl JavaClient {
         command
             .args(["-XX:TieredStopAtLevel=1", "-Drocketmq.log.level=OFF", "-cp", &format!("{jars}/*")])
             .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformance/OfficialClient.java"))
-            .arg(client.endpoint.to_string());
-        if let Some(credentials) = &client.credentials {
+            .arg(client.endpoints.to_string());
+        if let Some(credentials) = client.credentials.as_ref().and_then(CredentialsSource::current) {
             command.args([&credentials.access_key, &credentials.secret_key]);
         }
         let mut process = command

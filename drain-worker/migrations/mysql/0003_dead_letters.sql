@@ -2,7 +2,7 @@
 -- without its payload, so that its order still has a state and a redelivery finds it settled.
 CREATE TABLE dead_letters (
     id               BIGINT         NOT NULL AUTO_INCREMENT,
-    dedup_key        VARBINARY(160) NOT NULL COMMENT 'order id and digest, or message id: a redelivery finds its row',
+    dedup_key        VARBINARY(49)  NOT NULL COMMENT 'order id and digest, or digest of the message id: a redelivery finds its row',
     order_id         BINARY(16)     NULL COMMENT 'NULL: the message could not be read as orders',
     payload_digest   BINARY(32)     NULL,
     user_id          VARCHAR(64)    NULL COMMENT 'the buyer, who alone may look it up; NULL: not one order',

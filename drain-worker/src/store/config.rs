@@ -20,28 +20,29 @@ pub struct StoreConfig {
     pub transaction_timeout: Duration,
     /// Maximum duration of one transaction of the pool's coordination: well below a lease.
     pub coordination_timeout: Duration,
-    pub lookup_timeout: Duration,
     /// Maximum duration of one lookup.
-    pub stall_timeout: Duration,
+    pub lookup_timeout: Duration,
     /// Maximum time that the server waits for a session's next statement, in whole seconds. A worker that stalls
     /// between two statements (a stopped process, a frozen machine, a cable) holds the stock's locks that long; then
     /// the server ends its session and rolls back. The pool closes idle connections at a third of it, so that the
     /// server never ends a healthy one. It does not bound a transaction's duration, because its statements follow at
     /// once.
-    pub statements_max: NonZeroU32,
-}
-
-impl StoreConfig {
+    pub stall_timeout: Duration,
     /// Maximum prepared statements that each connection caches: more than there are texts, so that none is ever
     /// closed. The driver closes a statement by a separate packet without an answer, and leaves Nagle's algorithm on
     /// (sqlx 0.9.0, its issue 4335), so the next statement waits 40 ms for an acknowledgement while it holds its
     /// locks. They cost the server about 2 MB a connection (MariaDB, batches of all sizes up to 64).
+    pub statements_max: NonZeroU32,
+}
+
+impl StoreConfig {
+    /// Maximum idle time of a connection before the pool closes it.
     pub(super) const fn idle_timeout(&self) -> Duration {
         let Some(timeout) = self.stall_timeout.checked_div(IDLE_PARTS) else { return self.stall_timeout };
         timeout
     }
 
-    /// Maximum idle time of a connection before the pool closes it.
+    /// The writers, the readers, and the connection of the pool's coordination.
     #[must_use]
     pub const fn connections_max(&self) -> u32 {
         self.writers_max.get() + self.readers_max.get() + 1

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
+use sha2::{Digest, Sha256};
 use shared::envelope::{EncodedOrder, encode_batch};
 use shared::order::{AcceptedOrder, OrderId, PayloadDigest, UserId};
 
@@ -71,7 +72,8 @@ pub struct DeadLetter {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Subject {
     Order(OrderId, PayloadDigest),
-    Message,
+    /// The SHA-256 of the message's whole id: ids of other clients have any length and any characters.
+    Message([u8; 32]),
 }
 
 impl DeadLetter {
@@ -93,7 +95,7 @@ impl DeadLetter {
     #[must_use]
     pub fn of_message(message_id: &str, body: Bytes, reason: DeadLetterReason, detail: &str) -> Self {
         Self {
-            subject: Subject::Message,
+            subject: Subject::Message(Sha256::digest(message_id).into()),
             user_id: None,
             message_id: Some(cut(message_id, MESSAGE_ID_CHARS_MAX)),
             reason,
@@ -112,7 +114,7 @@ impl DeadLetter {
     pub(super) fn dedup_key(&self) -> Vec<u8> {
         match self.subject {
             Subject::Order(order_id, digest) => dedup_key(order_id, digest),
-            Subject::Message => [b"m", self.message_id.as_deref().unwrap_or_default().as_bytes()].concat(),
+            Subject::Message(digest) => [b"m", digest.as_slice()].concat(),
         }
     }
 }
@@ -153,7 +155,7 @@ mod tests {
             &"路".repeat(600),
         );
         assert_eq!(letter.detail.chars().count(), DETAIL_CHARS_MAX);
-        assert_eq!(letter.dedup_key().len(), 1 + MESSAGE_ID_CHARS_MAX);
+        assert_eq!(letter.dedup_key().len(), 33);
         assert_eq!(format!("{letter:?}"), "DeadLetter(malformed_message, 1 bytes)");
     }
 }

@@ -7,11 +7,13 @@
 
 use std::time::Duration;
 
+use tokio::time::timeout;
+
 use super::dialect::{Dialect, Driver, DriverConnection, PoolKind};
 use super::error::DbError;
 use super::sql::{ColumnKind, SqlRow, Statement};
 
-/// Maximum time for a rollback; after it the connection is closed.
+/// Maximum time for a rollback, and for the orderly end of its connection.
 const ABANDON_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// An open transaction. Dropping it closes its connection, and the server rolls back.
@@ -89,16 +91,15 @@ impl Transaction {
         Ok(())
     }
 
-    /// Rolls back and closes the connection, within [`ABANDON_TIMEOUT`]. Its locks are free before the next attempt needs
-    /// them, and proxies that mishandle a sudden end do not see one.
+    /// Rolls back and closes the connection, each within [`ABANDON_TIMEOUT`]. Its locks are free before the next attempt
+    /// needs them, and proxies that mishandle a sudden end do not see one.
     async fn abandon(mut self) {
         let Some(mut connection) = self.connection.take() else { return };
-        let rollback = async move {
-            // The result makes no difference: the connection is closed either way.
-            let _rolled_back = connection.plain("ROLLBACK").await;
-            connection.close().await;
-        };
-        let _in_time = tokio::time::timeout(ABANDON_TIMEOUT, rollback).await;
+        // The result makes no difference: the connection is closed either way. Dropped, it would return to the pool.
+        match timeout(ABANDON_TIMEOUT, connection.plain("ROLLBACK")).await {
+            Ok(_rolled_back) => _ = timeout(ABANDON_TIMEOUT, connection.close()).await,
+            Err(_elapsed) => connection.discard(),
+        }
     }
 
     fn connection(&mut self) -> Result<&mut dyn DriverConnection, DbError> {

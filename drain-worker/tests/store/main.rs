@@ -61,6 +61,7 @@ conformance! {
     poison::a_rejected_row_is_isolated,
     poison::an_unknown_sku_waits_for_the_catalogue,
     poison::an_impossible_order_becomes_a_letter,
+    dead_letters::any_message_id_has_a_letter_of_its_own,
     dead_letters::letters_are_updated_listed_and_removed,
     dead_letters::large_messages_are_kept,
     dead_letters::letters_are_selected_page_by_page,

@@ -1,9 +1,10 @@
 //! The store's errors for databases that are down, cut off or silent.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use drain_worker::store::{
-    CommitOutcome, DeadLetter, DeadLetterReason, Fence, OrderStore, Store, StoreConfig, StoreError,
+    CommitOutcome, DeadLetter, DeadLetterReason, Fence, LeaseId, OrderStore, Store, StoreConfig, StoreError,
 };
 use tokio::time::Instant;
 
@@ -31,6 +32,32 @@ async fn the_retry_finds_a_commit_whose_response_was_lost() {
         );
         assert_eq!(harness.number("SELECT stock_reserved FROM sale_skus WHERE sku = 'a'").await, 3);
         assert_eq!(harness.number("SELECT quantity FROM user_purchases").await, 3);
+        store.close().await;
+    })
+    .await;
+}
+
+/// The only connection: if it returned to the pool, the next transaction would wait for it.
+#[tokio::test]
+async fn a_connection_whose_rollback_hangs_is_not_used_again() {
+    on_mysql(async |harness| {
+        harness
+            .store
+            .apply_catalogue(&catalogue(&[("a", 99, None), ("b", 99, None)]))
+            .await
+            .expect("applies");
+        let (relay, store) =
+            behind_relay(harness, StoreConfig { writers_max: NonZeroU32::MIN, ..config() }).await;
+        relay.set(Rule::SwallowRollback);
+        let fenced = store.commit(Fence::Lease(LeaseId::random()), &batch(0)).await;
+        assert!(matches!(fenced, Err(StoreError::Fenced(_))), "{fenced:?}");
+        assert!(!relay.is_armed());
+        let began = Instant::now();
+        assert_eq!(
+            outcomes_of(&store.commit(Fence::Open, &batch(0)).await.expect("commits")),
+            [CONFIRMED; 3]
+        );
+        assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
         store.close().await;
     })
     .await;

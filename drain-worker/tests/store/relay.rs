@@ -24,6 +24,8 @@ pub(crate) enum Rule {
     CutBeforeCommit,
     /// Passes the next COMMIT, receives the response, drops it, and closes the connection.
     CutAfterCommit,
+    /// Swallows the next ROLLBACK.
+    SwallowRollback,
     /// Closes the connection after this many packets.
     CutAfter(usize),
 }
@@ -112,6 +114,7 @@ impl Shared {
             self.given_up.fetch_add(1, Ordering::SeqCst);
         }
         // The command byte of a text query, then the text.
+        let is_rollback = packet.windows(9).any(|window| window == b"\x03ROLLBACK");
         let is_commit = packet.windows(7).any(|window| window == b"\x03COMMIT");
         let mut rule = self.rule();
         let (step, next) = match *rule {
@@ -120,6 +123,7 @@ impl Shared {
             Rule::Refuse => (Step::Cut, Rule::Refuse),
             Rule::CutBeforeCommit if is_commit => (Step::Cut, Rule::Pass),
             Rule::CutAfterCommit if is_commit => (Step::ForwardThenCut, Rule::Pass),
+            Rule::SwallowRollback if is_rollback => (Step::Swallow, Rule::Pass),
             Rule::CutAfter(0) => (Step::Cut, Rule::Pass),
             Rule::CutAfter(packets) => (Step::Forward, Rule::CutAfter(packets - 1)),
             other => (Step::Forward, other),

@@ -79,7 +79,7 @@ async fn insert_chunk(transaction: &mut Transaction, letters: &[DeadLetter]) -> 
             Subject::Order(order_id, digest) => {
                 (Some(order_id.as_bytes().as_slice()), Some(digest.as_bytes().as_slice()))
             }
-            Subject::Message => (None, None),
+            Subject::Message(_) => (None, None),
         };
         statement = statement
             .bind(key.as_slice())

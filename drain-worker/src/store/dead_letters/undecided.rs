@@ -54,7 +54,7 @@ async fn keep(
             Subject::Order(order_id, digest) => {
                 decided.get(&order_id).map(|known| (order_id, digest, *known))
             }
-            Subject::Message => None,
+            Subject::Message(_) => None,
         };
         match known {
             Some((_, digest, known)) if known == digest => stored.decided += 1,
@@ -80,7 +80,7 @@ async fn read_decided(
 ) -> Result<HashMap<OrderId, PayloadDigest>, DbError> {
     let order_id = |letter: &DeadLetter| match letter.subject {
         Subject::Order(order_id, _) => Some(order_id),
-        Subject::Message => None,
+        Subject::Message(_) => None,
     };
     let ids: Vec<_> = letters.iter().filter_map(order_id).collect();
     let mut decided = HashMap::new();

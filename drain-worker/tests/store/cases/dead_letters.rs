@@ -27,6 +27,20 @@ fn message(name: &str, body: &'static [u8]) -> DeadLetter {
     DeadLetter::of_message(name, Bytes::from_static(body), DeadLetterReason::MalformedMessage, "not CBOR")
 }
 
+/// Ids of other clients: longer than the column, in characters of four bytes, equal in what the column holds of them.
+pub(crate) async fn any_message_id_has_a_letter_of_its_own(harness: &Harness) {
+    let ids = [format!("{}1", "🦀".repeat(128)), format!("{}2", "🦀".repeat(128)), String::new()];
+    for _ in 0..2 {
+        let letters: Vec<_> = ids.iter().map(|id| message(id, b"x")).collect();
+        harness.store.upsert_dead_letters(Fence::Open, &letters).await.expect("stores");
+    }
+    let letters = harness.letters().await;
+    let seen: Vec<_> =
+        letters.iter().map(|letter| (letter.head.message_id.clone(), letter.head.attempts)).collect();
+    let held = Some("🦀".repeat(128));
+    assert_eq!(seen, [(held.clone(), 2), (held, 2), (Some(String::new()), 2)]);
+}
+
 pub(crate) async fn letters_are_updated_listed_and_removed(harness: &Harness) {
     let store = &harness.store;
     let late = order(7, "ann", &[("a", 1)]);

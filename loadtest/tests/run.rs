@@ -6,14 +6,17 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 #[path = "common/exposition.rs"]
 mod exposition;
+#[path = "common/stub_server.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod stub_server;
+
+use stub_server::serve;
 
 struct RunPlace {
     _directory: TempDir,
@@ -301,36 +304,14 @@ const ACCEPTED: &str = "HTTP/1.1 202 Accepted\r\ncontent-length: 2\r\n\r\n{}";
 
 const UNAVAILABLE: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n";
 
-/// Starts a server that sends `respond(n)` to request number n, a thread per connection, until the test process ends.
-fn serve(respond: impl Fn(usize) -> &'static str + Send + Sync + 'static) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("bound");
-    let shared = Arc::new((respond, AtomicUsize::new(0)));
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let (mut stream, shared) = (stream.expect("a connection"), shared.clone());
-            std::thread::spawn(move || {
-                let mut buffer = [0; 16 * 1024];
-                // The generator sends each small request in one write and waits for the response.
-                while matches!(stream.read(&mut buffer), Ok(1..)) {
-                    let response = (shared.0)(shared.1.fetch_add(1, Ordering::Relaxed));
-                    if stream.write_all(response.as_bytes()).is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-    });
-    address
-}
-
 fn server(response: &'static str) -> SocketAddr {
-    serve(move |_| response)
+    serve(move |_, _, stream| stream.write_all(response.as_bytes()).is_ok()).address
 }
 
 /// Accepts that many requests, and sheds all further ones.
 fn failing_server(accepted: usize) -> SocketAddr {
-    serve(move |number| if number < accepted { ACCEPTED } else { UNAVAILABLE })
+    let response = move |number| if number < accepted { ACCEPTED } else { UNAVAILABLE };
+    serve(move |_, number, stream| stream.write_all(response(number).as_bytes()).is_ok()).address
 }
 
 #[test]

@@ -9,10 +9,12 @@ use super::SendPlan;
 use super::end_counts::EndCounts;
 use super::in_flight::{NoResponseCause, RequestEnd};
 use super::latency::CensoredLatency;
-use super::outcomes::{CHUNK_LENGTH, OutcomeChunk, RequestOutcome};
+use super::outcomes::{OutcomeChunk, RequestOutcome};
 use super::record::SendRecord;
 use super::shard::Shard;
-use crate::ledger::{AnswerMatch, Attempt, AttemptEnding, Attempts, Payload, nothing_was_published};
+use crate::ledger::{
+    AnswerMatch, Attempt, AttemptEnding, AttemptSorter, Attempts, Payload, nothing_was_published,
+};
 use crate::report::{CurvePoint, GeneratorHealth, Interval, LatencyReport, Quantiles, RequestTotals};
 use crate::scenario::SendSchedule;
 use crate::workload::{RequestSpec, Workload};
@@ -54,13 +56,6 @@ pub(crate) struct RunResult {
 pub(crate) struct LedgerInput {
     pub attempts: Attempts,
     pub surprises: Vec<String>,
-}
-
-/// The account of one chunk.
-#[derive(Debug, Default)]
-struct AccountPart {
-    attempts: Vec<Attempt>,
-    answered: Vec<(u32, OrderId)>,
 }
 
 impl RunResult {
@@ -191,9 +186,7 @@ impl RunResult {
         if !attempts {
             return Ok(LedgerInput { attempts: Attempts::default(), surprises });
         }
-        let mut all = Vec::with_capacity(outcomes.chunk_count() * CHUNK_LENGTH);
-        let accepted = if knows_order_ids { 0 } else { self.totals().accepted };
-        let mut answered = Vec::with_capacity(accepted as usize);
+        let mut sorter = AttemptSorter::new();
         for first in (0..outcomes.chunk_count()).step_by(threads) {
             let together = first..(first + threads).min(outcomes.chunk_count());
             std::thread::scope(|scope| -> anyhow::Result<()> {
@@ -204,30 +197,25 @@ impl RunResult {
                 let parts: Vec<_> = together.map(|chunk| scope.spawn(move || account(chunk))).collect();
                 for part in parts {
                     // A panic in a thread must not pass as an empty result.
-                    let part = part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-                    all.extend(part.attempts);
-                    answered.extend(part.answered);
+                    sorter.extend(part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
                 }
                 Ok(())
             })?;
         }
-        let attempts = Attempts::new(all, self.record.codes.clone()).with_answered_ids(answered);
-        Ok(LedgerInput { attempts, surprises })
+        Ok(LedgerInput { attempts: sorter.finish(self.record.codes.clone()), surprises })
     }
 
-    fn account_of(&self, chunk: &OutcomeChunk, knows_order_ids: bool) -> AccountPart {
-        let mut part = AccountPart::default();
-        for (index, outcome) in chunk.outcomes().iter().enumerate() {
-            if outcome.end != RequestEnd::Unsent {
-                let spec = self.plan.workload.request_spec(u64::from(outcome.number));
-                let code = self.record.code(outcome).map(AsRef::as_ref);
-                let is_answered = !knows_order_ids && outcome.end == RequestEnd::Accepted;
-                let answered = chunk.order_id(index).filter(|_| is_answered);
-                part.attempts.extend(self.attempt(outcome, &spec, code, answered));
-                part.answered.extend(answered.map(|order_id| (outcome.number, order_id)));
-            }
-        }
-        part
+    fn account_of(&self, chunk: &OutcomeChunk, knows_order_ids: bool) -> Vec<Attempt> {
+        let sent =
+            chunk.outcomes().iter().enumerate().filter(|(_, outcome)| outcome.end != RequestEnd::Unsent);
+        let attempts = sent.filter_map(|(index, outcome)| {
+            let spec = self.plan.workload.request_spec(u64::from(outcome.number));
+            let code = self.record.code(outcome).map(AsRef::as_ref);
+            let is_answered = !knows_order_ids && outcome.end == RequestEnd::Accepted;
+            let answered = chunk.order_id(index).filter(|_| is_answered);
+            self.attempt(outcome, &spec, code, answered)
+        });
+        attempts.collect()
     }
 
     /// `answered`: the order id in the response, if it replaces the derived one. `None`: the request names no order.
@@ -262,7 +250,15 @@ impl RunResult {
             Some(true) => AnswerMatch::Matches,
             Some(false) => AnswerMatch::Differs,
         };
-        Some(Attempt { order_id, payload, number: outcome.number, code: outcome.code, ending, answer })
+        Some(Attempt {
+            order_id,
+            answered_id: answered.unwrap_or(order_id),
+            payload,
+            number: outcome.number,
+            code: outcome.code,
+            ending,
+            answer,
+        })
     }
 }
 

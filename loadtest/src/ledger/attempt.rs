@@ -1,7 +1,5 @@
 //! The ends of all requests, as small as they can be: a run may have fifty million.
 
-use std::sync::Arc;
-
 use shared::order::{OrderId, PayloadDigest};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +15,11 @@ pub enum AttemptEnding {
     Invalid,
 }
 
+impl AttemptEnding {
+    /// By their numbers.
+    const ALL: [Self; 5] = [Self::Accepted, Self::Refused, Self::Failed, Self::Unknown, Self::Invalid];
+}
+
 /// The comparison of a response's order id and digest with the derived ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AnswerMatch {
@@ -24,6 +27,11 @@ pub enum AnswerMatch {
     None,
     Matches,
     Differs,
+}
+
+impl AnswerMatch {
+    /// By their numbers.
+    const ALL: [Self; 3] = [Self::None, Self::Matches, Self::Differs];
 }
 
 /// The first eight bytes of a digest: enough to distinguish the payloads of one order.
@@ -37,15 +45,21 @@ impl From<PayloadDigest> for Payload {
     }
 }
 
+/// Bytes of an attempt in a file.
+pub(super) const ATTEMPT_BYTES: usize = 48;
+
 /// The end of one request. Everything else follows from its number.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attempt {
     /// The expected id, derived here and not taken from the response.
     pub order_id: OrderId,
+    /// The id under which the system knows the order: the derived one or, without the system's keys, that in the
+    /// accepting response. Derived ids only group the attempts then.
+    pub answered_id: OrderId,
     /// The derived digest; of an invalid request: any.
     pub payload: Payload,
     pub number: u32,
-    /// Index of the problem code in [`Attempts`]; any other value: none.
+    /// Index of the problem code in [`super::Attempts`]; any other value: none.
     pub code: u16,
     pub ending: AttemptEnding,
     pub answer: AnswerMatch,
@@ -60,49 +74,34 @@ impl Attempt {
     pub fn is_accepted(&self) -> bool {
         self.ending == AttemptEnding::Accepted
     }
-}
 
-/// All requests of a run that name an order, ascending by order id.
-#[derive(Clone, Debug, Default)]
-pub struct Attempts {
-    sorted: Vec<Attempt>,
-    codes: Vec<Arc<str>>,
-    /// The order ids in the accepting responses, by number; empty if the ids are derived.
-    answered: Vec<(u32, OrderId)>,
-}
-
-impl Attempts {
-    /// `codes`: the problem codes, or `status_NNN`, that the attempts refer to.
-    pub fn new(mut attempts: Vec<Attempt>, codes: Vec<Arc<str>>) -> Self {
-        attempts.sort_unstable_by_key(|attempt| (attempt.order_id, attempt.number));
-        Self { sorted: attempts, codes, answered: Vec::new() }
+    pub(super) const fn sort_key(&self) -> (OrderId, u32) {
+        (self.order_id, self.number)
     }
 
-    /// Takes the order ids of the accepting responses, by number: without the system's keys, derived ids only group the
-    /// attempts.
-    pub fn with_answered_ids(mut self, mut answered: Vec<(u32, OrderId)>) -> Self {
-        answered.sort_unstable();
-        self.answered = answered;
-        self
+    pub(super) fn to_bytes(&self) -> [u8; ATTEMPT_BYTES] {
+        let mut bytes = [0; ATTEMPT_BYTES];
+        bytes[..16].copy_from_slice(self.order_id.as_bytes());
+        bytes[16..32].copy_from_slice(self.answered_id.as_bytes());
+        bytes[32..40].copy_from_slice(&self.payload.0.to_le_bytes());
+        bytes[40..44].copy_from_slice(&self.number.to_le_bytes());
+        bytes[44..46].copy_from_slice(&self.code.to_le_bytes());
+        bytes[46] = self.ending as u8;
+        bytes[47] = self.answer as u8;
+        bytes
     }
 
-    /// The id under which the system knows the order of an accepted attempt.
-    pub fn answered_id(&self, attempt: &Attempt) -> OrderId {
-        let place = self.answered.binary_search_by_key(&attempt.number, |(number, _)| *number);
-        place.map_or(attempt.order_id, |place| self.answered[place].1)
-    }
-
-    pub fn as_slice(&self) -> &[Attempt] {
-        &self.sorted
-    }
-
-    pub fn code(&self, attempt: &Attempt) -> &str {
-        self.codes.get(usize::from(attempt.code)).map_or("?", AsRef::as_ref)
-    }
-
-    /// The attempts of each order.
-    pub fn by_order(&self) -> impl Iterator<Item = &[Attempt]> {
-        self.sorted.chunk_by(|one, other| one.order_id == other.order_id)
+    /// `None`: not the bytes of an attempt.
+    pub(super) fn from_bytes(bytes: &[u8; ATTEMPT_BYTES]) -> Option<Self> {
+        Some(Self {
+            order_id: OrderId::from_bytes(bytes[..16].try_into().ok()?),
+            answered_id: OrderId::from_bytes(bytes[16..32].try_into().ok()?),
+            payload: Payload(u64::from_le_bytes(bytes[32..40].try_into().ok()?)),
+            number: u32::from_le_bytes(bytes[40..44].try_into().ok()?),
+            code: u16::from_le_bytes(bytes[44..46].try_into().ok()?),
+            ending: *AttemptEnding::ALL.get(usize::from(bytes[46]))?,
+            answer: *AnswerMatch::ALL.get(usize::from(bytes[47]))?,
+        })
     }
 }
 
@@ -135,14 +134,4 @@ pub fn nothing_was_published(code: &str) -> bool {
         "fc_throttled",
     ];
     CODES.contains(&code)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_attempt_has_32_bytes() {
-        assert_eq!(size_of::<Attempt>(), 32);
-    }
 }

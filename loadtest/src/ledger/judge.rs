@@ -1,18 +1,21 @@
 //! Merges attempts, rows, conflicts and dead letters by order id, and names what does not agree.
 
+use std::io;
+
 use shared::order::OrderId;
 
-use super::attempt::{AnswerMatch, Attempt, AttemptEnding, Attempts, Payload};
+use super::attempt::{AnswerMatch, Attempt, AttemptEnding, Payload};
+use super::attempts::{Attempts, OrderAttempts};
 use super::contents;
+use super::decision_times::DecisionTimes;
 use super::fault::FaultCollector;
 use super::rows::{ConflictRow, LetterRow, OrderRow, PurchaseRow, SampledRow, SkuRow};
+use super::sample::Reservoir;
 use super::scope::RunScope;
 use super::stock::StockTally;
 use super::verdict::{LOSSES_NOT_JUDGED, LedgerVerdict};
 use crate::scenario::SendSchedule;
 use crate::workload::Workload;
-
-const WINDOW_US: i64 = 1_000_000;
 
 /// Tolerance of comparisons between two clocks, and of a clock that is set back.
 const CLOCK_US: i64 = 1_000_000;
@@ -54,7 +57,7 @@ struct Overtaken {
 pub(super) struct Judge<'a> {
     run: RunFacts<'a>,
     scope: &'a RunScope,
-    attempts: &'a [Attempt],
+    attempts: OrderAttempts<'a>,
     conflicts: &'a [ConflictRow],
     letters: &'a [LetterRow],
     last_row: Option<OrderId>,
@@ -64,12 +67,10 @@ pub(super) struct Judge<'a> {
     overtaken: Vec<Overtaken>,
     /// The longest time from a request's due time to the decision.
     slowest_us: i64,
-    /// By this machine's clock.
-    decided_us: Vec<i64>,
-    other_decided_us: Vec<i64>,
-    sample: Vec<SampledRow>,
-    sample_max: usize,
-    rows_seen: u64,
+    decisions: DecisionTimes,
+    /// Of all orders of the sale.
+    sale_decisions: DecisionTimes,
+    sample: Reservoir<SampledRow>,
     faults: FaultCollector,
     verdict: LedgerVerdict,
 }
@@ -78,8 +79,8 @@ pub(super) struct Judge<'a> {
 #[derive(Debug)]
 pub struct Judgement {
     pub verdict: LedgerVerdict,
-    /// Decision times of the run's orders, microseconds since 1970 by this machine's clock, ascending.
-    pub decided_us: Vec<i64>,
+    /// Decision times of the run's orders.
+    pub decisions: DecisionTimes,
     /// Up to as many decided orders as asked for, for look-ups.
     pub sample: Vec<SampledRow>,
 }
@@ -94,14 +95,17 @@ fn take<'a, T, K: PartialEq>(rest: &mut &'a [T], key: &K, key_of: impl Fn(&T) ->
 
 impl<'a> Judge<'a> {
     /// `side`'s conflicts and letters ascend by order id, letters without one first.
+    ///
+    /// # Errors
+    /// As of every step of the judge: if the attempts cannot be read.
     pub(super) fn new(
         run: RunFacts<'a>,
         scope: &'a RunScope,
         side: &'a SideTables,
         sample_max: usize,
-    ) -> Self {
+    ) -> io::Result<Self> {
         let mut judge = Self {
-            attempts: run.attempts.as_slice(),
+            attempts: run.attempts.by_order()?,
             conflicts: &side.conflicts,
             letters: &side.letters,
             last_row: None,
@@ -110,12 +114,9 @@ impl<'a> Judge<'a> {
             over_limit: Vec::new(),
             overtaken: Vec::new(),
             slowest_us: 0,
-            // Grown, it would be in memory twice.
-            decided_us: Vec::with_capacity(run.attempts.as_slice().len()),
-            other_decided_us: Vec::new(),
-            sample: Vec::new(),
-            sample_max,
-            rows_seen: 0,
+            decisions: DecisionTimes::default(),
+            sale_decisions: DecisionTimes::default(),
+            sample: Reservoir::new(sample_max),
             faults: FaultCollector::default(),
             verdict: LedgerVerdict::default(),
             run,
@@ -127,18 +128,18 @@ impl<'a> Judge<'a> {
                 judge.faults.add("unreadable_message", &letter.reason);
             }
         }
-        judge
+        Ok(judge)
     }
 
     /// Takes the next row; rows ascend by order id.
-    pub(super) fn order(&mut self, row: &OrderRow) {
+    pub(super) fn order(&mut self, row: &OrderRow) -> io::Result<()> {
         if self.last_row == Some(row.order_id) {
             self.faults.add("order_doubled", row.order_id);
-            return;
+            return Ok(());
         }
         self.last_row = Some(row.order_id);
-        self.judge_before(Some(row.order_id));
-        self.judge_order(row.order_id, Some(row));
+        self.judge_before(Some(row.order_id))?;
+        self.judge_order(row.order_id, Some(row))
     }
 
     pub(super) fn purchase(&mut self, row: &PurchaseRow) {
@@ -146,8 +147,8 @@ impl<'a> Judge<'a> {
     }
 
     /// Ends the checks, after every order and purchase. `cap`: maximum orders of a second, or why it is not known.
-    pub(super) fn finish(mut self, cap: Result<u32, String>) -> Judgement {
-        self.judge_before(None);
+    pub(super) fn finish(mut self, cap: Result<u32, String>) -> io::Result<Judgement> {
+        self.judge_before(None)?;
         self.stock.check(&mut self.faults);
         for number in std::mem::take(&mut self.sold_out) {
             if self.stock.is_in_stock(u64::from(number)) {
@@ -168,22 +169,15 @@ impl<'a> Judge<'a> {
         if self.run.wait_was_cut {
             self.verdict.not_judged.push(LOSSES_NOT_JUDGED.to_owned());
         }
-        Judgement {
+        Ok(Judgement {
             verdict: LedgerVerdict { faults: self.faults.into_faults(), ..self.verdict },
-            decided_us: self.decided_us,
-            sample: self.sample,
-        }
+            decisions: self.decisions,
+            sample: self.sample.into_sample(),
+        })
     }
 
     fn judge_seconds(&mut self, cap: Result<u32, String>) {
-        self.decided_us.sort_unstable();
-        self.verdict.busiest_second = if self.other_decided_us.is_empty() {
-            busiest_window(&self.decided_us)
-        } else {
-            self.other_decided_us.extend_from_slice(&self.decided_us);
-            self.other_decided_us.sort_unstable();
-            busiest_window(&std::mem::take(&mut self.other_decided_us))
-        };
+        self.verdict.busiest_second = self.sale_decisions.busiest_second();
         match cap {
             Ok(cap) if self.verdict.busiest_second > cap as usize => {
                 self.faults.add("second_over_the_cap", format!("{} orders", self.verdict.busiest_second));
@@ -195,22 +189,22 @@ impl<'a> Judge<'a> {
     }
 
     /// Judges every order id before `end` that has no row.
-    fn judge_before(&mut self, end: Option<OrderId>) {
+    fn judge_before(&mut self, end: Option<OrderId>) -> io::Result<()> {
         loop {
             let next = [
-                self.attempts.first().map(|attempt| attempt.order_id),
+                self.attempts.next_id(),
                 self.conflicts.first().map(|conflict| conflict.order_id),
                 self.letters.first().and_then(|letter| letter.order_id),
             ];
             match next.into_iter().flatten().min() {
-                Some(order_id) if end.is_none_or(|end| order_id < end) => self.judge_order(order_id, None),
-                _ => return,
+                Some(order_id) if end.is_none_or(|end| order_id < end) => self.judge_order(order_id, None)?,
+                _ => return Ok(()),
             }
         }
     }
 
-    fn judge_order(&mut self, order_id: OrderId, row: Option<&OrderRow>) {
-        let attempts = take(&mut self.attempts, &order_id, |attempt| attempt.order_id);
+    fn judge_order(&mut self, order_id: OrderId, row: Option<&OrderRow>) -> io::Result<()> {
+        let attempts = &*self.attempts.take_order(order_id)?;
         let conflicts = take(&mut self.conflicts, &order_id, |conflict| conflict.order_id);
         let letters = take(&mut self.letters, &Some(order_id), |letter| letter.order_id);
         count_attempts(attempts, self.run.attempts, &mut self.verdict, &mut self.faults);
@@ -228,6 +222,7 @@ impl<'a> Judge<'a> {
                 self.faults.add("accepted_order_lost", order_id);
             }
         }
+        Ok(())
     }
 
     /// A row that no attempt explains.
@@ -239,7 +234,7 @@ impl<'a> Judge<'a> {
             self.verdict.other_orders += 1;
         }
         if row.sale_id == self.run.workload.sale_id() {
-            self.other_decided_us.push(row.decided_us - self.scope.clock_offset_us);
+            self.sale_decisions.add(row.decided_us - self.scope.clock_offset_us);
             if row.state == "confirmed" {
                 self.stock.add_foreign(row, !self.scope.is_own && self.scope.may_precede(row.decided_us));
             }
@@ -264,8 +259,9 @@ impl<'a> Judge<'a> {
             verdict.rows_of_unknown += 1;
         }
         let decided_us = row.decided_us - self.scope.clock_offset_us;
-        self.decided_us.push(decided_us);
-        self.sample_row(row, conflicts.len() as u64);
+        self.decisions.add(decided_us);
+        self.sale_decisions.add(decided_us);
+        self.sample.offer(|| SampledRow::of(row, conflicts.len() as u64));
         if attempts.iter().all(|attempt| attempt.ending == AttemptEnding::Invalid) {
             return self.faults.add("row_of_invalid_request", row.order_id);
         }
@@ -300,31 +296,6 @@ impl<'a> Judge<'a> {
     /// No attempt of the request was sent earlier, by this machine's clock.
     fn due_us(&self, attempt: &Attempt) -> i64 {
         self.run.started_us + (self.run.schedule.due_ns(u64::from(attempt.number)) / 1_000) as i64
-    }
-
-    /// Keeps a uniform sample (reservoir sampling).
-    fn sample_row(&mut self, row: &OrderRow, conflicts: u64) {
-        self.rows_seen += 1;
-        let place = if self.sample.len() < self.sample_max {
-            self.sample.len()
-        } else {
-            rand::random_range(0..self.rows_seen) as usize
-        };
-        if place >= self.sample_max {
-            return;
-        }
-        let sampled = SampledRow {
-            order_id: row.order_id,
-            digest: row.digest,
-            state: row.state.clone(),
-            reason: row.reason.clone(),
-            conflicts,
-            decided_us: row.decided_us,
-        };
-        match self.sample.get_mut(place) {
-            Some(other) => *other = sampled,
-            None => self.sample.push(sampled),
-        }
     }
 
     fn judge_letters(&mut self, attempts: &[Attempt], letters: &[LetterRow], row: Option<&OrderRow>) {
@@ -430,16 +401,4 @@ pub(super) fn count_attempts(
         verdict.requests += 1;
     }
     verdict.accepted_orders += usize::from(order.iter().any(Attempt::is_accepted));
-}
-
-/// Returns the maximum number of `instants` (microseconds, ascending) within any half-open window of a second.
-pub fn busiest_window(instants: &[i64]) -> usize {
-    let mut first = 0;
-    let sizes = instants.iter().enumerate().map(|(index, instant)| {
-        while instants[first] + WINDOW_US <= *instant {
-            first += 1;
-        }
-        index + 1 - first
-    });
-    sizes.max().unwrap_or(0)
 }

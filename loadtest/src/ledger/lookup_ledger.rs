@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use rand::seq::IteratorRandom;
 use shared::order::OrderId;
 use tokio::time::{Instant, sleep};
 
-use super::attempt::{Attempt, Attempts, Payload};
+use super::attempt::{Attempt, Payload};
+use super::attempts::Attempts;
+use super::decision_times::DecisionTimes;
 use super::fault::FaultCollector;
 use super::judge::{Judgement, count_attempts};
 use super::lookup::{LookUp, LookUpClient, OrderAnswer};
+use super::sample::Reservoir;
 use super::settle::SettleProgress;
 use super::verdict::{LOSSES_NOT_JUDGED, LedgerSource, LedgerVerdict};
 
@@ -19,13 +21,13 @@ const PAUSE: Duration = Duration::from_secs(1);
 const ROUND: usize = 1_000;
 
 /// An accepted order to look up.
-#[derive(Clone, Copy, Debug)]
-struct AcceptedId<'a> {
+#[derive(Clone, Debug)]
+struct AcceptedId {
     order_id: OrderId,
-    attempts: &'a [Attempt],
+    attempts: Vec<Attempt>,
 }
 
-impl AcceptedId<'_> {
+impl AcceptedId {
     /// Distinct payloads, beside the decided one, of the attempts that `counts`.
     fn other_payloads(&self, decided: Payload, counts: fn(&Attempt) -> bool) -> u64 {
         let mut others: Vec<_> = self
@@ -60,11 +62,17 @@ impl LookUpClient {
     ) -> anyhow::Result<Judgement> {
         let (mut verdict, mut faults) = (LedgerVerdict::default(), FaultCollector::default());
         verdict.source = LedgerSource::LookUp;
-        for order in attempts.by_order() {
-            count_attempts(order, attempts, &mut verdict, &mut faults);
-            check_replays(order, attempts, &mut faults);
+        let mut accepted = Reservoir::new(sample_max);
+        for order in attempts.by_order()? {
+            let order = order?;
+            count_attempts(&order, attempts, &mut verdict, &mut faults);
+            check_replays(&order, &mut faults);
+            if let Some(first) = order.iter().find(|attempt| attempt.is_accepted()) {
+                let order_id = first.answered_id;
+                accepted.offer(|| AcceptedId { order_id, attempts: order });
+            }
         }
-        let mut missing = sample(attempts, sample_max);
+        let mut missing = accepted.into_sample();
         verdict.looked_up = missing.len();
         let (mut settled_at, mut was_cut) = (Instant::now(), false);
         loop {
@@ -103,31 +111,21 @@ impl LookUpClient {
             verdict.not_judged.push(LOSSES_NOT_JUDGED.to_owned());
         }
         verdict.faults = faults.into_faults();
-        Ok(Judgement { verdict, decided_us: Vec::new(), sample: Vec::new() })
+        Ok(Judgement { verdict, decisions: DecisionTimes::default(), sample: Vec::new() })
     }
 }
 
-/// All accepted orders, or a uniform sample of them.
-fn sample(attempts: &Attempts, sample_max: usize) -> Vec<AcceptedId<'_>> {
-    let accepted = attempts.by_order().filter_map(|order| {
-        let accepted = order.iter().find(|attempt| attempt.is_accepted())?;
-        Some(AcceptedId { order_id: attempts.answered_id(accepted), attempts: order })
-    });
-    accepted.sample(&mut rand::rng(), sample_max)
-}
-
 /// Every 202 of one key names one order.
-fn check_replays(order: &[Attempt], attempts: &Attempts, faults: &mut FaultCollector) {
+fn check_replays(order: &[Attempt], faults: &mut FaultCollector) {
     let mut accepted = order.iter().filter(|attempt| attempt.is_accepted());
     let Some(first) = accepted.next() else { return };
-    let first = attempts.answered_id(first);
-    for _other in accepted.filter(|other| attempts.answered_id(other) != first) {
-        faults.add("replay_names_another_order", first);
+    for _other in accepted.filter(|other| other.answered_id != first.answered_id) {
+        faults.add("replay_names_another_order", first.answered_id);
     }
 }
 
 fn judge(
-    order: AcceptedId<'_>,
+    order: AcceptedId,
     answer: LookUp,
     was_cut: bool,
     verdict: &mut LedgerVerdict,

@@ -5,24 +5,30 @@
 //! each is as ordered, and the database's own promises (stock, limits, conflicts, the cap) hold.
 //!
 //! The contents of an order follow from the request's number, prices and stock from the catalogue: nothing is taken from the
-//! responses or from the database. Requests and rows are both sorted by order id and merged, so neither is held twice.
+//! responses or from the database. Requests and rows are both sorted by order id and merged; neither is held in memory.
 
 mod attempt;
+mod attempts;
 mod contents;
+mod decision_times;
 mod fault;
 mod judge;
 mod lookup;
 mod lookup_ledger;
 mod read;
 mod rows;
+mod sample;
 mod scope;
 mod settle;
 mod stock;
 mod verdict;
 
-pub use attempt::{AnswerMatch, Attempt, AttemptEnding, Attempts, Payload, nothing_was_published};
+pub use attempt::{AnswerMatch, Attempt, AttemptEnding, Payload, nothing_was_published};
+pub(crate) use attempts::AttemptSorter;
+pub use attempts::{Attempts, OrderAttempts};
+pub use decision_times::DecisionTimes;
 pub use fault::{FAULT_CODES, LedgerFault};
-pub use judge::{Judgement, RunFacts, busiest_window};
+pub use judge::{Judgement, RunFacts};
 pub use lookup::LookUpClient;
 pub use read::{DecidedOrder, LedgerReader, LedgerSystem};
 pub use rows::SampledRow;

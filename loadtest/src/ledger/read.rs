@@ -197,14 +197,14 @@ impl LedgerReader {
             letters: self.letters(run.workload, scope).await?,
         };
         let groups = self.groups().await?;
-        let mut judge = Judge::new(run, scope, &side, sample_max);
+        let mut judge = Judge::new(run, scope, &side, sample_max)?;
         let (mut last, mut count) = (None, 0);
         loop {
             let page = self.orders(run.workload, scope, last).await?;
             let Some(row) = page.last() else { break };
             last = Some(row.order_id);
             count += page.len() as u64;
-            page.iter().for_each(|row| judge.order(row));
+            page.iter().try_for_each(|row| judge.order(row))?;
             progress(count);
         }
         let mut last = (String::new(), String::new());
@@ -215,7 +215,7 @@ impl LedgerReader {
             page.iter().for_each(|row| judge.purchase(row));
         }
         self.execute("COMMIT").await?;
-        Ok(judge.finish(scope.cap(&groups)))
+        Ok(judge.finish(scope.cap(&groups))?)
     }
 
     async fn execute(&mut self, text: &'static str) -> anyhow::Result<()> {

@@ -74,3 +74,16 @@ pub struct SampledRow {
     /// By the database's clock.
     pub decided_us: i64,
 }
+
+impl SampledRow {
+    pub(super) fn of(row: &OrderRow, conflicts: u64) -> Self {
+        Self {
+            order_id: row.order_id,
+            digest: row.digest,
+            state: row.state.clone(),
+            reason: row.reason.clone(),
+            conflicts,
+            decided_us: row.decided_us,
+        }
+    }
+}

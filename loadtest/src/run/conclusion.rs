@@ -43,7 +43,7 @@ impl RunEnd<'_> {
             Err(error) => (None, Some(format!("{error:#}"))),
         };
         let ended_us = started_us + played.took.as_micros() as i64;
-        let drained_us = judgement.as_ref().and_then(|judgement| judgement.decided_us.last()).copied();
+        let drained_us = judgement.as_ref().and_then(|judgement| judgement.decisions.last_us());
         let run = RunInfo {
             started_at: self.started_at.format(&Rfc3339)?,
             played_ms: played.took.as_millis() as u64,
@@ -57,7 +57,8 @@ impl RunEnd<'_> {
         };
         let mut intervals = played.timeline();
         if let Some(judgement) = &judgement {
-            let decided = judgement.decided_us.iter().map(|decided_us| decided_us - started_us);
+            let decided = judgement.decisions.counts();
+            let decided = decided.map(|(decided_us, orders)| (decided_us - started_us, orders as u64));
             timeline::add_drain(
                 &mut intervals,
                 scenario.generator.interval_ms,

@@ -47,7 +47,7 @@ pub(super) async fn keep_ledger(
     let mut interrupted = interrupts.clone();
     let missing = tokio::select! {
         missing = reader.settle(run.played.workload(), &scope, attempts, settling) => missing?,
-        () = interrupted.reach(interrupts_cut) => attempts.as_slice().len(),
+        () = interrupted.reach(interrupts_cut) => attempts.count(),
     };
     let facts = RunFacts {
         workload: run.played.workload(),

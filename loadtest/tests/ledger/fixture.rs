@@ -134,6 +134,7 @@ impl PlayedRun {
             };
             attempts.push(Attempt {
                 order_id,
+                answered_id: order_id,
                 payload: expected.map(|(_, digest)| Payload::from(digest)).unwrap_or_default(),
                 number: spec.number as u32,
                 code: if ending == AttemptEnding::Accepted { u16::MAX } else { 0 },

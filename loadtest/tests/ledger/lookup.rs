@@ -7,11 +7,10 @@ use std::time::Duration;
 use loadtest::ledger::{Attempt, Attempts, Judgement, LedgerSource, LookUpClient, SampledRow};
 use serde_json::{Value, json};
 use shared::order::OrderId;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 use crate::fixture::PlayedRun;
+use crate::stub_server::{self, answer};
 
 /// Status and body by order id; the rest is unknown.
 type Answers = HashMap<String, (u16, String)>;
@@ -19,37 +18,23 @@ type Answers = HashMap<String, (u16, String)>;
 const HIDDEN: Duration = Duration::from_secs(2);
 
 /// A look-up that answers from `answers`.
-async fn serve(answers: Answers) -> (LookUpClient, Arc<Mutex<Answers>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("bound");
+fn serve(answers: Answers) -> (LookUpClient, Arc<Mutex<Answers>>) {
     let answers = Arc::new(Mutex::new(answers));
     let shared = answers.clone();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let answers = shared.clone();
-            tokio::spawn(async move {
-                let mut buffer = [0; 4096];
-                // Each small request comes in one piece.
-                while let Ok(read @ 1..) = stream.read(&mut buffer).await {
-                    let text = String::from_utf8_lossy(&buffer[..read]).into_owned();
-                    let path = text.split(' ').nth(1).expect("a path");
-                    let id = path.strip_prefix("/prefix/v1/orders/").expect("the prefix");
-                    let answer = answers.lock().expect("a lock").get(id).cloned();
-                    let (status, body) = answer.unwrap_or((404, String::new()));
-                    let response =
-                        format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n\r\n{body}", body.len());
-                    stream.write_all(response.as_bytes()).await.expect("written");
-                }
-            });
-        }
+    let server = stub_server::serve(move |request, _, stream| {
+        let path = request.split(' ').nth(1).expect("a path");
+        let id = path.strip_prefix("/prefix/v1/orders/").expect("the prefix");
+        let found = shared.lock().expect("a lock").get(id).cloned();
+        let (status, body) = found.unwrap_or((404, String::new()));
+        answer(stream, &format!("{status} X"), "", &body)
     });
-    (LookUpClient::new(&format!("http://{address}/prefix/")).expect("valid"), answers)
+    let url = format!("http://{}/prefix/", server.address);
+    (LookUpClient::new(&url).expect("valid"), answers)
 }
 
 /// Accepted orders under ids that only the responses named.
 struct Accepted {
     attempts: Vec<Attempt>,
-    answered: Vec<(u32, OrderId)>,
     answers: Answers,
     /// An order with one accepted payload.
     single: String,
@@ -65,13 +50,15 @@ fn answered_id(run: &PlayedRun, attempt: &Attempt) -> OrderId {
 }
 
 fn accepted() -> Accepted {
-    let run = PlayedRun::play(6);
+    let mut run = PlayedRun::play(6);
     let mut answers = Answers::new();
     let mut payloads: HashMap<OrderId, Vec<_>> = HashMap::new();
-    for attempt in run.attempts.iter().filter(|attempt| attempt.is_accepted()) {
+    let ids: Vec<_> = run.attempts.iter().map(|attempt| answered_id(&run, attempt)).collect();
+    for (attempt, order_id) in run.attempts.iter_mut().zip(ids).filter(|(attempt, _)| attempt.is_accepted()) {
+        attempt.answered_id = order_id;
         let spec = run.workload.request_spec(u64::from(attempt.number));
         let (_, digest) = run.workload.expected(&spec).expect("valid");
-        let known = payloads.entry(answered_id(&run, attempt)).or_default();
+        let known = payloads.entry(order_id).or_default();
         if !known.contains(&digest) {
             known.push(digest);
         }
@@ -87,14 +74,11 @@ fn accepted() -> Accepted {
         let mut found = payloads.iter().filter(|(_, digests)| digests.len() == count);
         found.next().expect("some").0.to_string()
     };
-    let answered = run.attempts.iter().filter(|attempt| attempt.is_accepted());
-    let answered = answered.map(|attempt| (attempt.number, answered_id(&run, attempt))).collect();
-    Accepted { answered, answers, single: with(1), changed: with(2), attempts: run.attempts }
+    Accepted { answers, single: with(1), changed: with(2), attempts: run.attempts }
 }
 
 async fn judge(accepted: &Accepted, client: &LookUpClient, sample_max: usize) -> Judgement {
     let attempts = Attempts::new(accepted.attempts.clone(), vec!["publish_timeout".into()]);
-    let attempts = attempts.with_answered_ids(accepted.answered.clone());
     client.judge(&attempts, sample_max, HIDDEN, || false, |_progress| {}).await.expect("judges")
 }
 
@@ -112,7 +96,7 @@ fn change(answers: &mut Answers, id: &str, member: &str, value: Value) {
 #[tokio::test]
 async fn look_ups_alone_keep_a_ledger() {
     let accepted = accepted();
-    let (client, _) = serve(accepted.answers.clone()).await;
+    let (client, _) = serve(accepted.answers.clone());
     let whole = judge(&accepted, &client, 10_000).await;
     assert!(whole.verdict.adds_up(), "{}", whole.verdict);
     assert_eq!(whole.verdict.source, LedgerSource::LookUp);
@@ -145,8 +129,8 @@ async fn each_wrong_look_up_is_named_and_nothing_else() {
         ("replay_names_another_order", |it| {
             // The second 202 of the changed order names another one, which the look-up does not have to know.
             let id = it.changed.parse().expect("an id");
-            let place = it.answered.iter().rposition(|(_, answered)| *answered == id).expect("there");
-            it.answered[place].1 = it.single.parse().expect("an id");
+            let second = it.attempts.iter_mut().rfind(|attempt| attempt.answered_id == id);
+            second.expect("there").answered_id = it.single.parse().expect("an id");
         }),
         ("response_names_another_order", |it| {
             let attempt = it.attempts.iter_mut().find(|attempt| attempt.is_accepted());
@@ -156,7 +140,7 @@ async fn each_wrong_look_up_is_named_and_nothing_else() {
     let runs = cases.map(|(code, plant)| async move {
         let mut planted = accepted();
         plant(&mut planted);
-        let (client, _) = serve(planted.answers.clone()).await;
+        let (client, _) = serve(planted.answers.clone());
         let judgement = judge(&planted, &client, 10_000).await;
         assert_eq!(names(&judgement), [code], "{}", judgement.verdict);
     });
@@ -176,7 +160,7 @@ async fn an_order_that_is_still_queued_is_looked_up_again() {
     let accepted = accepted();
     let mut early = accepted.answers.clone();
     early.remove(&accepted.single);
-    let (client, answers) = serve(early).await;
+    let (client, answers) = serve(early);
     let began = Instant::now();
     let (judgement, ()) = tokio::join!(judge(&accepted, &client, 10_000), async {
         tokio::time::sleep(Duration::from_millis(1_200)).await;
@@ -204,9 +188,9 @@ async fn look_ups_are_compared_with_rows() {
     };
     let sample: Vec<_> = accepted.answers.iter().map(|(id, (_, body))| row(id, body)).collect();
     let compare = async |answers: Answers| {
-        let (client, _) = serve(answers).await;
+        let (client, _) = serve(answers);
         let mut judgement =
-            Judgement { verdict: Default::default(), decided_us: Vec::new(), sample: sample.clone() };
+            Judgement { verdict: Default::default(), decisions: Default::default(), sample: sample.clone() };
         client.check(&mut judgement).await.expect("looks up");
         assert_eq!(judgement.verdict.looked_up, sample.len());
         names(&judgement).join(" ")

@@ -10,3 +10,6 @@ mod lookup;
 mod outage;
 mod planted;
 mod scope;
+#[path = "../common/stub_server.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod stub_server;

@@ -1,7 +1,6 @@
 //! The database fails during a run, or after it.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use loadtest::ledger::{Attempts, LedgerReader};
@@ -9,23 +8,7 @@ use serde_json::Value;
 use shared::testkit::TestDatabase;
 
 use crate::fixture::{PlayedRun, Sql, begin, commit, prepare};
-
-const ACCEPTED: &[u8] = b"HTTP/1.1 202 Accepted\r\ncontent-length: 2\r\n\r\n{}";
-
-/// Accepts every order, a thread per connection, until the test process ends.
-fn accepting_server() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("bound");
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().map_while(Result::ok) {
-            std::thread::spawn(move || {
-                let mut buffer = [0; 16 * 1024];
-                while matches!(stream.read(&mut buffer), Ok(1..)) && stream.write_all(ACCEPTED).is_ok() {}
-            });
-        }
-    });
-    format!("http://{address}")
-}
+use crate::stub_server::{answer, serve};
 
 #[tokio::test]
 async fn a_database_that_fails_in_the_middle_of_a_run_still_leaves_a_report() {
@@ -33,9 +16,10 @@ async fn a_database_that_fails_in_the_middle_of_a_run_still_leaves_a_report() {
     prepare(&database.url).await.close().await;
     let directory = tempfile::tempdir().expect("a directory");
     let report = directory.path().join("report");
+    let target = format!("http://{}", serve(|_, _, stream| answer(stream, "202 Accepted", "", "{}")).address);
     let mut run = Command::new(env!("CARGO_BIN_EXE_loadtest"))
         .args(["run", "baseline", "--expect", "accepted_share=1..", "--set", "mix.invalid=0"])
-        .args(["--phase", "constant:50:4s", "--target", &accepting_server(), "--report"])
+        .args(["--phase", "constant:50:4s", "--target", &target, "--report"])
         .arg(&report)
         .env("SPILLWAY_DATABASE_URL", database.url.expose())
         .env("SPILLWAY_ORDER_ID_KEYS", format!("loadtest={}", "07".repeat(32)))

@@ -220,7 +220,7 @@ async fn a_sound_run_adds_up() {
     assert_eq!(verdict.accepted_orders, ids(AttemptEnding::Accepted).len());
     assert_eq!(verdict.rows, verdict.accepted_orders + 2, "one unknown and one failed request made an order");
     assert_eq!(verdict.rows_of_unknown, 2);
-    assert_eq!(judgement.decided_us.len(), verdict.rows);
+    assert_eq!(judgement.decisions.orders(), verdict.rows);
     assert_eq!(verdict.confirmed + verdict.rejected.values().sum::<usize>(), verdict.rows);
     assert!(verdict.rejected.len() == 2 && verdict.conflicts > 0, "{verdict}");
     assert_eq!((verdict.busiest_second, verdict.cap), (1, Some(1)));

@@ -4,7 +4,7 @@ use anyhow::Context;
 use serde::Serialize;
 
 use super::SECOND_US;
-use loadtest::ledger::busiest_window;
+use loadtest::ledger::DecisionTimes;
 
 /// Length of a window in which the cap must be used.
 const WINDOW_US: i64 = 10 * SECOND_US;
@@ -50,7 +50,7 @@ impl CapUse {
         samples: &[CommitLatencySample],
     ) -> anyhow::Result<Self> {
         commits_us.sort_unstable();
-        let busiest_second = busiest_window(&commits_us) as u64;
+        let busiest_second = DecisionTimes::from_iter(commits_us.iter().copied()).busiest_second() as u64;
         // In the first second the pool starts; then it must use the cap.
         let begin_us = commits_us.first().context("no order was committed")? + SECOND_US;
         let within = |from: i64, to: i64| {

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use tempfile::TempDir;
 
-use super::super::tests::{StubBehaviour, answer, plan, scenario, serve};
+use super::super::tests::{StubBehaviour, answer, attempts, plan, scenario, serve};
 use super::super::{SendPlan, start};
 use super::*;
 use crate::scenario::{ExpectedRange, Scenario};
@@ -100,7 +100,7 @@ fn shards_played_apart_merge_into_the_whole() {
     assert_eq!(timeline.iter().map(|interval| interval.accepted).sum::<u64>(), 398);
     let account = merged.account(true, true).expect("readable");
     let mut names: BTreeMap<String, u64> = BTreeMap::new();
-    for attempt in account.attempts.as_slice().iter().filter(|attempt| !attempt.is_accepted()) {
+    for attempt in attempts(&account).iter().filter(|attempt| !attempt.is_accepted()) {
         *names.entry(account.attempts.code(attempt).to_owned()).or_default() += 1;
     }
     assert_eq!(names, by_code, "a code has one number in all parts");

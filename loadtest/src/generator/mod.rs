@@ -77,7 +77,7 @@ pub(crate) struct SendPlan {
 
 impl SendPlan {
     pub(crate) fn new(scenario: &Scenario, workload: Workload, target: Target, shard: Shard) -> Self {
-        let schedule = SendSchedule::with_spacing(&scenario.rates(), scenario.arrivals, scenario.seed);
+        let schedule = scenario.schedule();
         let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
         let peak_rps = schedule.peak_rps() / f64::from(shard.count());
         let wanted = (peak_rps / f64::from(THREAD_RPS)).ceil() as usize;

@@ -107,7 +107,7 @@ mod tests {
         let mut scenario = crate::scenario::load("baseline").expect("ships");
         scenario.phases = rates.map(Into::into).to_vec();
         for spacing in [Spacing::Even, Spacing::Poisson] {
-            let schedule = SendSchedule::with_spacing(&rates, spacing, 3);
+            let schedule = SendSchedule::with_spacing(rates.map(|rate| (rate, spacing)), 3);
             let plan = PhasePlan::new(&scenario, &schedule);
             assert_eq!(plan.ends.last(), Some(&schedule.requests()));
             let (ends_s, mut counts) = ([0.0, 3.0, 3.7, 4.8, 5.1], [0; 4]);

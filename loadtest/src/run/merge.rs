@@ -17,7 +17,7 @@ use super::publish;
 use crate::environment::LedgerSources;
 use crate::generator::{PlayedPart, PlayedPlan, Shard, merge_parts};
 use crate::report::{GeneratorHealth, ReportExports, ShardReport, TestedStack};
-use crate::scenario::{Scenario, SendSchedule};
+use crate::scenario::Scenario;
 
 /// Interrupts that end the wait for the drain: nothing is sent any more that a first one could end.
 const INTERRUPTS_CUT: u32 = 1;
@@ -107,7 +107,7 @@ pub async fn merge(args: MergeArgs) -> anyhow::Result<ExitCode> {
     let aborted = parts.iter().find_map(|part| part.facts.aborted.clone());
     let processes = parts.iter().flat_map(|part| part.facts.processes.clone()).collect();
     let plan = PlayedPlan {
-        schedule: SendSchedule::with_spacing(&scenario.rates(), scenario.arrivals, scenario.seed),
+        schedule: scenario.schedule(),
         workload,
         shard: Shard::WHOLE,
         threads: shards.iter().map(|shard| shard.generator.threads).sum(),

@@ -24,7 +24,7 @@ const PHASES_MAX: usize = 100;
 /// Maximum rate, requests a second: more than one machine can send.
 const RPS_MAX: f64 = 1_000_000.0;
 
-/// Maximum requests of a run: the ledger keeps about 100 bytes of each.
+/// Maximum requests of a run: the ledger writes 48 bytes of each to a temporary file.
 const REQUESTS_MAX: u64 = 50_000_000;
 
 const INTERVALS_MAX: f64 = 3_600.0;

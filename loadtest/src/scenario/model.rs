@@ -20,7 +20,7 @@ pub struct Scenario {
     pub seed: u64,
     /// Phases of the request rate, one after the other.
     pub phases: Vec<ScenarioPhase>,
-    /// Spacing of the requests under that rate.
+    /// Spacing of the requests under that rate, in phases without their own.
     #[serde(default)]
     pub arrivals: Spacing,
     /// SKUs on sale.
@@ -70,6 +70,9 @@ pub struct ScenarioPhase {
     /// The rate.
     #[serde(flatten)]
     pub rate: RatePhase,
+    /// Spacing of this phase's requests; absent: the scenario's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arrivals: Option<Spacing>,
     /// Expected ranges by metric name, of the requests that were planned in this phase.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub expect: BTreeMap<String, ExpectedRange>,
@@ -236,7 +239,7 @@ impl Scenario {
 
 impl From<RatePhase> for ScenarioPhase {
     fn from(rate: RatePhase) -> Self {
-        Self { name: None, rate, expect: BTreeMap::new() }
+        Self { name: None, rate, arrivals: None, expect: BTreeMap::new() }
     }
 }
 

@@ -7,7 +7,7 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use rand_distr::{Distribution, Exp1};
 
-use super::{RatePhase, Spacing};
+use super::{RatePhase, Scenario, Spacing};
 
 /// Requests whose random steps are computed together.
 const STEPS: u64 = 32;
@@ -20,45 +20,58 @@ const STEPS: u64 = 32;
 #[derive(Clone, Debug, PartialEq)]
 pub struct SendSchedule {
     segments: Vec<RateSegment>,
-    random: Option<RandomSteps>,
+    /// At least one, the first one at number 0.
+    spans: Vec<ArrivalSpan>,
     requests: u64,
     length_s: f64,
 }
 
-/// The steps of a Poisson process, a function of seed and number.
+/// Phases in succession whose requests have one spacing.
+#[derive(Clone, Debug, PartialEq)]
+struct ArrivalSpan {
+    /// Number of its first request.
+    first: u64,
+    /// The integral of the rate at its start.
+    before: f64,
+    /// `None`: even.
+    random: Option<RandomSteps>,
+}
+
+/// The steps of a Poisson process, a function of seed, stream and number.
 #[derive(Clone, Debug, PartialEq)]
 struct RandomSteps {
     seed: u64,
+    stream: u32,
     /// The sum of all steps before each [`STEPS`] requests.
     sums: Arc<[f64]>,
 }
 
 impl RandomSteps {
     /// Steps up to the sum `end`; returns their number too.
-    fn until(end: f64, seed: u64) -> (Self, u64) {
+    fn until(end: f64, seed: u64, stream: u32) -> (Self, u64) {
         let (mut sums, mut sum) = (Vec::with_capacity((end / STEPS as f64 * 1.1) as usize), 0.0);
         loop {
             sums.push(sum);
-            let mut block = Self::block(seed, sums.len() as u64 - 1);
+            let mut block = Self::block(seed, stream, sums.len() as u64 - 1);
             for within in 0..STEPS {
                 sum += Distribution::<f64>::sample(&Exp1, &mut block);
                 if sum > end {
                     let count = (sums.len() as u64 - 1) * STEPS + within;
-                    return (Self { seed, sums: sums.into() }, count);
+                    return (Self { seed, stream, sums: sums.into() }, count);
                 }
             }
         }
     }
 
-    fn block(seed: u64, block: u64) -> SmallRng {
+    fn block(seed: u64, stream: u32, block: u64) -> SmallRng {
         // Requests and their retries rotate the seed by other amounts.
-        SmallRng::seed_from_u64(seed.rotate_left(48) ^ block)
+        SmallRng::seed_from_u64(seed.rotate_left(48) ^ (u64::from(stream) << 32) ^ block)
     }
 
     /// The sum of all steps to request `number`.
     fn sum(&self, number: u64) -> f64 {
         let block = number / STEPS;
-        let mut random = Self::block(self.seed, block);
+        let mut random = Self::block(self.seed, self.stream, block);
         let before = self.sums.get(block as usize).copied().unwrap_or(f64::INFINITY);
         let steps = Exp1.sample_iter(&mut random).take((number % STEPS) as usize + 1);
         steps.fold(before, |sum, step: f64| sum + step)
@@ -114,30 +127,51 @@ impl RateCurve {
     }
 }
 
+impl Scenario {
+    /// The planned send times.
+    pub fn schedule(&self) -> SendSchedule {
+        let phases = self.phases.iter().map(|phase| (phase.rate, phase.arrivals.unwrap_or(self.arrivals)));
+        SendSchedule::with_spacing(phases, self.seed)
+    }
+}
+
 impl SendSchedule {
     /// Spreads requests evenly under the rate curve.
     pub fn new(phases: &[RatePhase]) -> Self {
-        let mut segments = Vec::with_capacity(phases.len());
-        let (mut start_s, mut before) = (0.0, 0.0);
-        for (curve, length_s) in phases.iter().flat_map(curves) {
-            segments.push(RateSegment { curve, start_s, length_s, before });
-            start_s += length_s;
-            before += curve.integral(length_s);
-        }
-        // An integer that rounding has put slightly below itself is that integer.
-        Self { segments, random: None, requests: (before + 1e-6).floor() as u64, length_s: start_s }
+        Self::with_spacing(phases.iter().map(|phase| (*phase, Spacing::Even)), 0)
     }
 
-    /// The same seed gives the same times.
-    pub fn with_spacing(phases: &[RatePhase], spacing: Spacing, seed: u64) -> Self {
-        let even = Self::new(phases);
-        match spacing {
-            Spacing::Even => even,
-            Spacing::Poisson => {
-                let (random, requests) = RandomSteps::until(even.requests as f64, seed);
-                Self { random: Some(random), requests, ..even }
+    /// Spreads the requests of each phase as its spacing demands. The same seed gives the same times.
+    pub fn with_spacing(phases: impl IntoIterator<Item = (RatePhase, Spacing)>, seed: u64) -> Self {
+        let mut segments = Vec::new();
+        let mut bounds: Vec<(Spacing, f64)> = Vec::new();
+        let (mut start_s, mut before) = (0.0, 0.0);
+        for (phase, spacing) in phases {
+            if bounds.last().is_none_or(|(last, _)| *last != spacing) {
+                bounds.push((spacing, before));
+            }
+            for (curve, length_s) in curves(&phase) {
+                segments.push(RateSegment { curve, start_s, length_s, before });
+                start_s += length_s;
+                before += curve.integral(length_s);
             }
         }
+        let ends = bounds.iter().skip(1).map(|(_, next)| *next).chain([before]);
+        let (mut spans, mut requests) = (Vec::with_capacity(bounds.len()), 0);
+        for (stream, ((spacing, before), end)) in (0..).zip(bounds.iter().zip(ends)) {
+            // An integer that rounding has put slightly below itself is that integer.
+            let even = (end - before + 1e-6).floor();
+            let (random, count) = match spacing {
+                Spacing::Even => (None, even as u64),
+                Spacing::Poisson => {
+                    let (steps, count) = RandomSteps::until(even, seed, stream);
+                    (Some(steps), count)
+                }
+            };
+            spans.push(ArrivalSpan { first: requests, before: *before, random });
+            requests += count;
+        }
+        Self { segments, spans, requests, length_s: start_s }
     }
 
     pub const fn requests(&self) -> u64 {
@@ -151,10 +185,10 @@ impl SendSchedule {
 
     /// The due time of request `number` (from 0), nanoseconds since the start; ascending in `number`.
     pub fn due_ns(&self, number: u64) -> u64 {
-        self.at_ns(match &self.random {
-            Some(steps) => steps.sum(number),
-            None => number as f64 + 1.0,
-        })
+        let next = self.spans.partition_point(|span| span.first <= number);
+        let Some(span) = self.spans.get(next.saturating_sub(1)) else { return 0 };
+        let within = number - span.first;
+        self.at_ns(span.before + span.random.as_ref().map_or(within as f64 + 1.0, |steps| steps.sum(within)))
     }
 
     /// Number of requests that are due before `time_ns`.
@@ -248,10 +282,44 @@ mod tests {
         }
     }
 
+    fn poisson(phases: &[RatePhase], seed: u64) -> SendSchedule {
+        SendSchedule::with_spacing(phases.iter().map(|phase| (*phase, Spacing::Poisson)), seed)
+    }
+
+    #[test]
+    fn each_phase_has_its_own_spacing() {
+        let phase = RatePhase::Constant { rps: 1_000.0, seconds: 10.0 };
+        let spacings = [Spacing::Even, Spacing::Poisson, Spacing::Even, Spacing::Poisson];
+        let schedule = SendSchedule::with_spacing(spacings.map(|spacing| (phase, spacing)), 5);
+        let times: Vec<_> = (0..schedule.requests()).map(|number| schedule.due_ns(number)).collect();
+        assert!(times.is_sorted());
+        let of_phase = |index: u64| -> Vec<u64> {
+            // The last request of an even phase is due at its very end.
+            let within = index * 10_000_000_000 + 1..=(index + 1) * 10_000_000_000;
+            times.iter().copied().filter(|time| within.contains(time)).collect()
+        };
+        // The share of gaps that are longer than their mean: 1/e, with the standard error √(share · (1 − share) / 10,000).
+        let (share, error) = ((-1.0_f64).exp(), 0.0049);
+        for (index, spacing) in (0..).zip(spacings) {
+            let times = of_phase(index);
+            let gaps = times.windows(2).map(|pair| pair[1] - pair[0]);
+            let long = gaps.filter(|gap| *gap > 1_010_000).count() as f64 / times.len() as f64;
+            let (count, deviation) = (times.len() as f64 - 10_000.0, 100.0);
+            match spacing {
+                Spacing::Even => assert!(long == 0.0 && count.abs() <= 1.0, "{index}: {long} {count}"),
+                Spacing::Poisson => {
+                    assert!((long - share).abs() < 5.0 * error, "{index}: {long}");
+                    assert!(count.abs() < 5.0 * deviation, "{index}: {count}");
+                }
+            }
+        }
+        assert_ne!(of_phase(1).len(), of_phase(3).len(), "phases do not repeat the steps of another one");
+    }
+
     #[test]
     fn poisson_arrivals_have_the_dispersion_and_the_gaps_of_the_theory() {
         let phases = [RatePhase::Constant { rps: 1_000.0, seconds: 100.0 }];
-        let schedule = SendSchedule::with_spacing(&phases, Spacing::Poisson, 5);
+        let schedule = poisson(&phases, 5);
         // The count of the whole has the variance of its mean.
         let total = schedule.requests() as f64;
         assert!((total - 100_000.0).abs() < 4.0 * 100_000_f64.sqrt(), "{total}");
@@ -274,7 +342,7 @@ mod tests {
     #[test]
     fn poisson_arrivals_follow_the_rate_and_from_seed_and_number_alone() {
         let phases = [RatePhase::Linear { from_rps: 0.0, to_rps: 20_000.0, seconds: 2.0 }];
-        let schedule = |seed| SendSchedule::with_spacing(&phases, Spacing::Poisson, seed);
+        let schedule = |seed| poisson(&phases, seed);
         let one = schedule(5);
         // The integral of the first second is a quarter of the whole.
         let first = one.requests_before(1_000_000_000) as f64;

@@ -18,12 +18,13 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use services::{Service, front, loadtest};
+use services::{Service, drain, front, loadtest};
 
 const SECRETS: &str = "2026b=another-long-secret,2026a=a-long-secret";
 
 struct Production {
     directory: TempDir,
+    broker: SocketAddr,
     ingest: SocketAddr,
     _services: [Service; 2],
 }
@@ -33,8 +34,8 @@ fn production() -> Production {
     let catalogue = loadtest::scenario::load("hostile").expect("ships").catalogue_toml();
     let environment =
         [("SPILLWAY_GATEWAY_SECRETS", SECRETS), ("SPILLWAY_IDENTITY_HEADER", "X-Spillway-User")];
-    let (_, ingest, services) = front(directory.path(), &catalogue, &environment);
-    Production { directory, ingest, _services: services }
+    let (broker, ingest, services) = front(directory.path(), &catalogue, &environment);
+    Production { directory, broker, ingest, _services: services }
 }
 
 /// Plays 200 requests of every kind; returns output and report.
@@ -99,6 +100,34 @@ fn orders_go_through_tls() {
     assert!(!untrusted.status.success() && error.contains("UnknownIssuer"), "{error}");
 }
 
+#[test]
+fn look_ups_through_tls_are_signed_and_another_buyers_are_not_answered() {
+    let production = production();
+    let directory = production.directory.path();
+    let (certificate, key) = certificate(directory);
+    let ca = certificate.display().to_string();
+    let target = format!("http://{}", production.ingest);
+    let judge = |look_up: SocketAddr| {
+        let front = terminate_tls(&certificate, &key, look_up);
+        let look_up = format!("https://localhost:{}", front.port());
+        let target = ["--target", &target, "--lookup-url", &look_up, "--ca", &ca];
+        let (_, report) =
+            play(directory, &[&target[..], &["--header", "X-Spillway-User: {user}", "--sign"]].concat());
+        assert!(report["ledger"]["looked_up"].as_u64() > Some(80), "{}", report["ledger"]);
+        let faults = report["ledger"]["faults"].as_array().expect("an array").iter();
+        faults.map(|fault| fault["code"].as_str().expect("a code").to_owned()).collect::<Vec<_>>()
+    };
+    let secrets = ("SPILLWAY_GATEWAY_SECRETS", SECRETS);
+    let identity = ("SPILLWAY_IDENTITY_HEADER", "X-Spillway-User");
+    {
+        let (look_up, _, _worker) = drain(directory, production.broker, &[secrets, identity]);
+        assert_eq!(judge(look_up), [""; 0]);
+    }
+    // Without the identity the worker answers every buyer that the gateway has let in.
+    let (look_up, _, _worker) = drain(directory, production.broker, &[secrets]);
+    assert_eq!(judge(look_up), ["lookup_answers_another_buyer"]);
+}
+
 fn certificate(directory: &Path) -> (PathBuf, PathBuf) {
     let (certificate, key) = (directory.join("certificate.pem"), directory.join("key.pem"));
     let made = Command::new("openssl")
@@ -144,13 +173,14 @@ fn terminate_tls(certificate: &Path, key: &Path, upstream: SocketAddr) -> Socket
     address
 }
 
-/// Copies one message with a `content-length`; `None` at the end of the stream.
+/// Copies one message, whose body has a `content-length`; `None` at the end of the stream.
 fn forward(from: &mut impl Read, to: &mut impl Write) -> Option<()> {
     let (mut message, mut buffer) = (Vec::new(), [0; 4_096]);
     loop {
         let text = String::from_utf8_lossy(&message).to_ascii_lowercase();
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head.split("content-length: ").nth(1)?.split("\r\n").next()?.parse().ok()?;
+            let length = head.split("content-length: ").nth(1).and_then(|rest| rest.split("\r\n").next());
+            let length = length.map_or(Some(0), |length| length.parse().ok())?;
             if body.len() >= length {
                 return to.write_all(&message).and_then(|()| to.flush()).ok();
             }

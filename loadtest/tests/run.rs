@@ -310,7 +310,8 @@ fn server(response: &'static str) -> SocketAddr {
 
 /// Accepts that many requests, and sheds all further ones.
 fn failing_server(accepted: usize) -> SocketAddr {
-    let response = move |number| if number < accepted { ACCEPTED } else { UNAVAILABLE };
+    // Number 0 is the look before the start.
+    let response = move |number| if number <= accepted { ACCEPTED } else { UNAVAILABLE };
     serve(move |_, number, stream| stream.write_all(response(number).as_bytes()).is_ok()).address
 }
 

@@ -4,17 +4,22 @@
 
 #[path = "common/services.rs"]
 mod services;
+#[path = "common/stub_server.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod stub_server;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::Ordering;
 
 use serde_json::Value;
 use tempfile::TempDir;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use services::{ORDER_ID_KEYS, Service, free_address, front, loadtest, start};
+use services::{ORDER_ID_KEYS, Service, drain, front, loadtest};
+use stub_server::{answer, serve};
 
 /// Requests: 900, of every kind.
 const SCENARIO: &str = "baseline --no-expect --expect sent_share=1.. --phase constant:300:3s --set seed=5 --set \
@@ -44,31 +49,8 @@ fn system() -> RunningSystem {
     let insecure = [("SPILLWAY_INSECURE_DEV", "true")];
     let (broker, ingest, services) = front(directory.path(), &scenario.catalogue_toml(), &insecure);
     let mut services = Vec::from(services);
-    let database_url = format!("sqlite:{}", directory.path().join("orders.sqlite").display());
-    let database = [("SPILLWAY_DATABASE_URL", database_url.as_str())];
-    let catalogue = directory.path().join("catalogue.toml");
-    let broker = format!("--rocketmq-endpoint={broker}");
-    let mut prepare = loadtest()
-        .args(["process", "drain-worker", "init", &broker, "--orders-topic=orders", "--catalogue"])
-        .arg(&catalogue)
-        .envs(database)
-        .stdin(Stdio::piped())
-        .spawn()
-        .expect("runs");
-    // It ends when its standard input is closed.
-    let _open = prepare.stdin.take();
-    assert!(prepare.wait().expect("ends").success());
-    let (query, admin) = (free_address(), free_address());
-    let worker = [
-        "drain-worker".to_owned(),
-        "run".to_owned(),
-        broker,
-        "--orders-topic=orders".to_owned(),
-        "--initial-rate=2000".to_owned(),
-        format!("--query-listen={query}"),
-        format!("--admin-listen={admin}"),
-    ];
-    services.push(start(&worker, &database, admin));
+    let (query, database_url, worker) = drain(directory.path(), broker, &[]);
+    services.push(worker);
     RunningSystem { directory, ingest, query, database_url, _services: services }
 }
 
@@ -252,9 +234,8 @@ fn parts_that_do_not_belong_together(system: &RunningSystem) {
 #[test]
 fn a_shard_without_a_common_start_sends_nothing() {
     let directory = TempDir::new().expect("a directory");
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.set_nonblocking(true).expect("a socket");
-    let target = format!("http://{}", listener.local_addr().expect("bound"));
+    let server = serve(|_, _, stream| answer(stream, "404 Not Found", "", ""));
+    let target = format!("http://{}", server.address);
     let play = |flags: &[&str], part: &Path| {
         let mut command = loadtest();
         command.args(["run", "baseline", "--target", &target, "--shard", "2/3", "--part"]).arg(part);
@@ -281,6 +262,6 @@ fn a_shard_without_a_common_start_sends_nothing() {
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("never overwritten"), "{}", text(&output.stderr));
     // Only the last command has looked at the target.
-    assert!(listener.accept().is_ok());
-    assert!(listener.accept().is_err());
+    let counts = [server.connections, server.requests].map(|count| count.load(Ordering::SeqCst));
+    assert_eq!(counts, [1, 1]);
 }

@@ -11,6 +11,7 @@ use shared::order::{OrderIdKey, OrderIdKeys, SaleId};
 
 use crate::ledger::{LedgerReader, LookUpClient};
 use crate::scenario::Scenario;
+use crate::target::Target;
 use crate::workload::{RunId, Workload};
 
 /// Look-ups that are compared with the database's rows.
@@ -64,8 +65,8 @@ pub struct LedgerSources {
     pub database_url: Option<DatabaseUrl>,
     /// The system's keys of order ids, `name=hex[,…]`; the ledger by the database needs them.
     pub order_id_keys: Option<Secret<String>>,
-    /// `http://host:port` of the look-up.
-    pub lookup_url: Option<String>,
+    /// The look-up.
+    pub look_up: Option<Target>,
     /// Maximum orders to look up; `None`: [`LOOK_UPS`], or [`LOOK_UPS_ALONE`] without a database.
     pub look_ups_max: Option<usize>,
 }
@@ -118,11 +119,11 @@ impl LedgerSources {
     }
 
     /// # Errors
-    /// If the database does not respond, or the look-up's URL is invalid.
+    /// If the database does not respond.
     pub async fn open(&self) -> anyhow::Result<LedgerAccess> {
         let look_ups_max = if self.database_url.is_some() { LOOK_UPS } else { LOOK_UPS_ALONE };
         Ok(LedgerAccess {
-            look_up: self.lookup_url.as_deref().map(LookUpClient::new).transpose()?,
+            look_up: self.look_up.clone().map(LookUpClient::new),
             reader: match &self.database_url {
                 Some(url) => Some(LedgerReader::connect(url).await?),
                 None => None,

@@ -76,7 +76,7 @@ impl SystemUnderTest {
         let keys: OrderIdKeys = environment.order_id_keys.parse()?;
         let key = keys.get(&sale.order_id_key).context("the sale's key")?.clone();
         let reader = LedgerReader::connect(&environment.read_url).await?;
-        let look_up = Some(LookUpClient::at(services.query));
+        let look_up = Some(LookUpClient::new(Target::plain(services.query, "spillway")));
         Ok(Self {
             target: Target::plain(services.ingest, "spillway"),
             stack: stack.into(),

@@ -6,8 +6,7 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
 use super::in_flight::{InFlight, NoResponseCause};
-use super::response::{self, HttpResponse, ResponseParse};
-use crate::target::Target;
+use crate::target::{HttpResponse, ResponseParse, Target, parse_response};
 
 #[derive(Debug)]
 pub(super) struct ClientConnection {
@@ -196,10 +195,10 @@ impl ClientConnection {
                 return Err(NoResponseCause::Protocol);
             }
             let parsed = if self.partial.is_empty() {
-                response::parse(&scratch[..bytes])
+                parse_response(&scratch[..bytes])
             } else {
                 self.partial.extend_from_slice(&scratch[..bytes]);
-                response::parse(&self.partial)
+                parse_response(&self.partial)
             };
             match parsed {
                 ResponseParse::Complete(answer) => {

@@ -21,7 +21,6 @@ mod part;
 mod phases;
 mod pool;
 mod record;
-mod response;
 mod result;
 mod shard;
 mod surprise;
@@ -48,7 +47,6 @@ use worker::SendLoop;
 
 pub(crate) use live::{LiveCounts, LiveSnapshot};
 pub(crate) use part::{PartFacts, PartFile, PlayedPart, merge as merge_parts};
-pub(crate) use response::{RESPONSE_BYTES_MAX, ResponseParse, parse as parse_response};
 pub(crate) use result::quantiles;
 pub(crate) use result::{PlayedPlan, RunResult};
 pub(crate) use shard::Shard;

@@ -16,10 +16,10 @@ use super::in_flight::{InFlight, NoResponseCause, RequestEnd};
 use super::live::{LiveCounts, ThreadTally};
 use super::pool::ConnectionPool;
 use super::record::{SendRecord, ThreadRecord};
-use super::response::{HttpResponse, problem_code};
 use super::timers::{ConnectionSlot, TimedTask, TimerQueue};
 use super::wake_timer::{self, TICK_NS, WakeTimer};
 use super::{SendPlan, accepted_body, thread};
+use crate::target::{HttpResponse, problem_code};
 use crate::workload::{RequestKind, RequestRenderer};
 
 /// Maximum events handled before the plan is checked again, so that a burst of responses does not delay due requests.

@@ -79,7 +79,7 @@ impl Attempt {
         (self.order_id, self.number)
     }
 
-    pub(super) fn to_bytes(&self) -> [u8; ATTEMPT_BYTES] {
+    pub(super) fn to_bytes(self) -> [u8; ATTEMPT_BYTES] {
         let mut bytes = [0; ATTEMPT_BYTES];
         bytes[..16].copy_from_slice(self.order_id.as_bytes());
         bytes[16..32].copy_from_slice(self.answered_id.as_bytes());

@@ -88,7 +88,7 @@ impl AttemptSorter {
         let (mut bytes, mut offset) = (Vec::with_capacity(BLOCK_LENGTH * ATTEMPT_BYTES), self.file_bytes);
         for block in self.unsorted.chunks(BLOCK_LENGTH) {
             bytes.clear();
-            bytes.extend(block.iter().flat_map(Attempt::to_bytes));
+            bytes.extend(block.iter().flat_map(|attempt| attempt.to_bytes()));
             file.write_all_at(&bytes, offset)?;
             offset += bytes.len() as u64;
         }

@@ -20,7 +20,7 @@ pub struct LedgerFault {
 }
 
 /// Every code with its meaning, as in the README.
-pub const FAULT_CODES: [(&str, &str); 45] = [
+pub const FAULT_CODES: [(&str, &str); 46] = [
     (
         "accepted_order_lost",
         "a 202 without a row, although every hidden message had the time to be redelivered",
@@ -77,6 +77,7 @@ pub const FAULT_CODES: [(&str, &str); 45] = [
     ("lookup_failed", "a look-up without a usable answer, after retries"),
     ("lookup_unknown", "a decided order that the look-up does not know"),
     ("lookup_names_another_order", "a look-up that answers with another order"),
+    ("lookup_answers_another_buyer", "a look-up that shows an order to another buyer"),
     ("lookup_differs", "a look-up whose state, reason, digest, conflicts or time is not the row's"),
 ];
 

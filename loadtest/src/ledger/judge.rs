@@ -261,7 +261,9 @@ impl<'a> Judge<'a> {
         let decided_us = row.decided_us - self.scope.clock_offset_us;
         self.decisions.add(decided_us);
         self.sale_decisions.add(decided_us);
-        self.sample.offer(|| SampledRow::of(row, conflicts.len() as u64));
+        if let Some(attempt) = attempts.first() {
+            self.sample.offer(|| SampledRow::of(row, attempt.number, conflicts.len() as u64));
+        }
         if attempts.iter().all(|attempt| attempt.ending == AttemptEnding::Invalid) {
             return self.faults.add("row_of_invalid_request", row.order_id);
         }

@@ -1,24 +1,21 @@
 //! The public look-up of single orders, `GET /v1/orders/{order_id}`.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
+use http::Method;
 use serde::Deserialize;
 use shared::order::{OrderId, PayloadDigest};
 use shared::retry::Backoff;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
 
 use super::fault::FaultCollector;
 use super::judge::Judgement;
 use super::rows::SampledRow;
-use crate::generator::{RESPONSE_BYTES_MAX, ResponseParse, parse_response};
-use crate::target::TargetUrl;
+use crate::target::{RequestFields, Target, TargetConnection};
+use crate::workload::{RequestSpec, Workload};
 
 /// Look-ups in flight.
 const CONNECTIONS: usize = 8;
@@ -29,11 +26,15 @@ const RETRY: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_s
 
 const RESPONSE_WAIT: Duration = Duration::from_secs(10);
 
+/// Looks orders up, with the headers, tokens and signature of the target's requests.
 #[derive(Clone, Debug)]
 pub struct LookUpClient {
-    /// `http`; its prefix precedes `/v1/orders`.
-    url: TargetUrl,
+    /// Its prefix precedes `/v1/orders`.
+    target: Target,
 }
+
+/// An order to look up, and a request for it: its buyer is the one that asks.
+pub(super) type LookUpOrder = (OrderId, RequestSpec);
 
 /// An order as the look-up shows it.
 #[derive(Clone, Debug, Deserialize)]
@@ -84,29 +85,25 @@ impl OrderAnswer {
 }
 
 impl LookUpClient {
-    /// `url`: `http://host:port`, and a path that precedes `/v1/orders`.
-    pub fn new(url: &str) -> anyhow::Result<Self> {
-        match url.parse::<TargetUrl>() {
-            Ok(url) if !url.is_tls => Ok(Self { url }),
-            _ => bail!("--lookup-url {url}: use http://host:port; for TLS, run a local proxy"),
-        }
+    pub const fn new(target: Target) -> Self {
+        Self { target }
     }
 
-    pub fn at(address: SocketAddr) -> Self {
-        Self { url: TargetUrl::plain(address) }
-    }
-
-    /// Looks all of `ids` up; the answers are in their order.
-    pub(super) async fn look_up(&self, ids: &[OrderId]) -> anyhow::Result<Vec<LookUp>> {
+    /// Looks all of `orders` up; the answers are in their order.
+    pub(super) async fn look_up(
+        &self,
+        workload: &Workload,
+        orders: &[LookUpOrder],
+    ) -> anyhow::Result<Vec<LookUp>> {
         let mut tasks = JoinSet::new();
-        let share = ids.len().div_ceil(CONNECTIONS).max(1);
-        for (part, ids) in ids.chunks(share).enumerate() {
-            let (client, ids) = (self.clone(), ids.to_vec());
-            tasks.spawn(async move {
-                let (mut connection, mut answers) = (None, Vec::with_capacity(ids.len()));
-                for order_id in ids {
-                    answers.push(client.persist(&mut connection, order_id).await);
-                }
+        let share = orders.len().div_ceil(CONNECTIONS).max(1);
+        for (part, orders) in orders.chunks(share).enumerate() {
+            let requests: Vec<_> = orders.iter().map(|order| self.request(workload, order)).collect();
+            let client = self.clone();
+            tasks.spawn_blocking(move || {
+                let mut connection = None;
+                let answers: Vec<_> =
+                    requests.iter().map(|request| client.persist(&mut connection, request)).collect();
                 (part, answers)
             });
         }
@@ -118,70 +115,82 @@ impl LookUpClient {
         Ok(parts.into_iter().flat_map(|(_, answers)| answers).collect())
     }
 
-    async fn persist(&self, connection: &mut Option<TcpStream>, order_id: OrderId) -> LookUp {
+    fn request(&self, workload: &Workload, (order_id, spec): &LookUpOrder) -> Vec<u8> {
+        self.target.head.get(&RequestFields {
+            method: Method::GET,
+            path: &format!("{}/v1/orders/{order_id}", self.target.head.prefix),
+            body: b"",
+            is_form: false,
+            has_key: false,
+            number: spec.number,
+            buyer: spec.user,
+            user_id: &workload.user_id(spec),
+            idempotency_key: &workload.idempotency_key(spec),
+            uuid: rand::random(),
+        })
+    }
+
+    fn persist(&self, connection: &mut Option<TargetConnection>, request: &[u8]) -> LookUp {
         let mut reason = String::new();
         for tries in 1..=TRIES {
-            match timeout(RESPONSE_WAIT, self.exchange(connection, order_id)).await {
-                Ok(Ok((200, body))) => match serde_json::from_slice(&body) {
-                    Ok(answer) => return LookUp::Found(Box::new(answer)),
-                    Err(error) => return LookUp::Failed(format!("status 200 without an order: {error}")),
-                },
-                Ok(Ok((404, _))) => return LookUp::Unknown,
-                Ok(Ok((status, _))) => reason = format!("status {status}"),
-                Ok(Err(error)) => {
-                    *connection = None;
-                    reason = format!("{error:#}");
+            let open = || TargetConnection::open(&self.target, RESPONSE_WAIT);
+            let exchanged =
+                connection.take().map_or_else(open, Ok).and_then(|connection| connection.exchange(request));
+            match exchanged {
+                Ok((status, body, open)) => {
+                    *connection = open;
+                    match status {
+                        200 => match serde_json::from_slice(&body) {
+                            Ok(answer) => return LookUp::Found(Box::new(answer)),
+                            Err(error) => {
+                                return LookUp::Failed(format!("status 200 without an order: {error}"));
+                            }
+                        },
+                        404 => return LookUp::Unknown,
+                        status => reason = format!("status {status}"),
+                    }
                 }
-                Err(_elapsed) => {
-                    *connection = None;
-                    reason = format!("no response within {} s", RESPONSE_WAIT.as_secs());
-                }
+                Err(error) => reason = format!("{error:#}"),
             }
-            sleep(RETRY.delay(tries)).await;
+            std::thread::park_timeout(RETRY.delay(tries));
         }
         LookUp::Failed(reason)
     }
 
-    /// Returns the status and the body.
-    async fn exchange(
+    /// Looks `orders` up as another buyer each, which must not see them. Without an identity in the requests' headers
+    /// there is nothing to check.
+    pub(super) async fn check_other_buyers(
         &self,
-        connection: &mut Option<TcpStream>,
-        order_id: OrderId,
-    ) -> anyhow::Result<(u16, Vec<u8>)> {
-        let stream = match connection {
-            Some(stream) => stream,
-            None => connection.insert(TcpStream::connect((self.url.host.as_str(), self.url.port)).await?),
+        workload: &Workload,
+        orders: &[LookUpOrder],
+        faults: &mut FaultCollector,
+    ) -> anyhow::Result<()> {
+        let as_another = |(order_id, spec): &LookUpOrder| {
+            let user = self.target.head.another_buyer(spec.user, workload.users())?;
+            Some((*order_id, RequestSpec { user, ..*spec }))
         };
-        let TargetUrl { authority, prefix, .. } = &self.url;
-        let request = format!("GET {prefix}/v1/orders/{order_id} HTTP/1.1\r\nhost: {authority}\r\n\r\n");
-        stream.write_all(request.as_bytes()).await?;
-        let mut input = Vec::new();
-        loop {
-            if stream.read_buf(&mut input).await? == 0 {
-                bail!("the connection ended before the response");
-            }
-            match parse_response(&input) {
-                ResponseParse::Complete(response) => {
-                    let answer = (response.status, response.body.into_owned());
-                    if response.close {
-                        *connection = None;
-                    }
-                    return Ok(answer);
+        let orders: Vec<_> = orders.iter().filter_map(as_another).collect();
+        for ((order_id, _), answer) in orders.iter().zip(self.look_up(workload, &orders).await?) {
+            match answer {
+                LookUp::Unknown => {}
+                LookUp::Found(_) => faults.add("lookup_answers_another_buyer", order_id),
+                LookUp::Failed(reason) => {
+                    faults.add("lookup_failed", format!("{order_id} by another buyer: {reason}"));
                 }
-                ResponseParse::Partial if input.len() <= RESPONSE_BYTES_MAX => {}
-                _ => bail!("the response is not HTTP/1.1"),
             }
         }
+        Ok(())
     }
 
-    /// Compares the look-up of each row that `judgement` sampled with the row.
+    /// Compares the look-up of each row that `judgement` sampled with the row, and checks that another buyer gets none.
     ///
     /// # Errors
     /// If a task of the look-ups ends early.
-    pub async fn check(&self, judgement: &mut Judgement) -> anyhow::Result<()> {
+    pub async fn check(&self, workload: &Workload, judgement: &mut Judgement) -> anyhow::Result<()> {
         let mut faults = FaultCollector::default();
-        let ids: Vec<_> = judgement.sample.iter().map(|row| row.order_id).collect();
-        for (row, answer) in judgement.sample.iter().zip(self.look_up(&ids).await?) {
+        let order = |row: &SampledRow| (row.order_id, workload.request_spec(u64::from(row.number)));
+        let orders: Vec<_> = judgement.sample.iter().map(order).collect();
+        for (row, answer) in judgement.sample.iter().zip(self.look_up(workload, &orders).await?) {
             match answer {
                 LookUp::Failed(reason) => faults.add("lookup_failed", format!("{}: {reason}", row.order_id)),
                 LookUp::Unknown => faults.add("lookup_unknown", row.order_id),
@@ -195,7 +204,8 @@ impl LookUpClient {
                 }
             }
         }
-        judgement.verdict.looked_up = ids.len();
+        self.check_other_buyers(workload, &orders, &mut faults).await?;
+        judgement.verdict.looked_up = orders.len();
         judgement.verdict.faults.extend(faults.into_faults());
         Ok(())
     }

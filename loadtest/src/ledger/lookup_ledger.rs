@@ -10,15 +10,19 @@ use super::attempts::Attempts;
 use super::decision_times::DecisionTimes;
 use super::fault::FaultCollector;
 use super::judge::{Judgement, count_attempts};
-use super::lookup::{LookUp, LookUpClient, OrderAnswer};
+use super::lookup::{LookUp, LookUpClient, LookUpOrder, OrderAnswer};
 use super::sample::Reservoir;
 use super::settle::SettleProgress;
 use super::verdict::{LOSSES_NOT_JUDGED, LedgerSource, LedgerVerdict};
+use crate::workload::Workload;
 
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Maximum look-ups between two pauses, so that the look-up serves buyers too.
 const ROUND: usize = 1_000;
+
+/// Maximum orders that are looked up as another buyer too.
+const OTHER_BUYERS_MAX: usize = 200;
 
 /// An accepted order to look up.
 #[derive(Clone, Debug)]
@@ -28,6 +32,11 @@ struct AcceptedId {
 }
 
 impl AcceptedId {
+    fn look_up_order(&self, workload: &Workload) -> LookUpOrder {
+        let number = self.attempts.first().map_or(0, |attempt| u64::from(attempt.number));
+        (self.order_id, workload.request_spec(number))
+    }
+
     /// Distinct payloads, beside the decided one, of the attempts that `counts`.
     fn other_payloads(&self, decided: Payload, counts: fn(&Attempt) -> bool) -> u64 {
         let mut others: Vec<_> = self
@@ -54,6 +63,7 @@ impl LookUpClient {
     /// a published order can be hidden. `wait_is_cut` ends the wait.
     pub async fn judge(
         &self,
+        workload: &Workload,
         attempts: &Attempts,
         sample_max: usize,
         hidden: Duration,
@@ -74,17 +84,20 @@ impl LookUpClient {
         }
         let mut missing = accepted.into_sample();
         verdict.looked_up = missing.len();
-        let (mut settled_at, mut was_cut) = (Instant::now(), false);
+        let (mut settled_at, mut was_cut, mut decided) = (Instant::now(), false, Vec::new());
         loop {
             let rest = missing.split_off(missing.len().saturating_sub(ROUND));
-            let ids: Vec<_> = rest.iter().map(|order| order.order_id).collect();
-            let answers = self.look_up(&ids).await?;
+            let orders: Vec<_> = rest.iter().map(|order| order.look_up_order(workload)).collect();
+            let answers = self.look_up(workload, &orders).await?;
             let is_last = was_cut || settled_at.elapsed() >= hidden;
             let mut found = 0;
             for (order, answer) in rest.into_iter().zip(answers) {
                 let settled = matches!(&answer, LookUp::Found(found) if order.is_settled(found));
+                if settled && decided.len() < OTHER_BUYERS_MAX {
+                    decided.push(order.look_up_order(workload));
+                }
                 if settled || is_last || matches!(answer, LookUp::Failed(_)) {
-                    judge(order, answer, was_cut, &mut verdict, &mut faults);
+                    judge(&order, answer, was_cut, &mut verdict, &mut faults);
                     found += usize::from(settled);
                 } else {
                     missing.insert(0, order);
@@ -103,6 +116,7 @@ impl LookUpClient {
                 sleep(PAUSE).await;
             }
         }
+        self.check_other_buyers(workload, &decided, &mut faults).await?;
         verdict.not_judged.push(
             "rows that no request explains, lines, totals, stock, limits and the cap: they need the database"
                 .to_owned(),
@@ -125,7 +139,7 @@ fn check_replays(order: &[Attempt], faults: &mut FaultCollector) {
 }
 
 fn judge(
-    order: AcceptedId,
+    order: &AcceptedId,
     answer: LookUp,
     was_cut: bool,
     verdict: &mut LedgerVerdict,

@@ -67,6 +67,8 @@ pub(super) struct PurchaseRow {
 #[derive(Clone, Debug)]
 pub struct SampledRow {
     pub order_id: OrderId,
+    /// Number of a request for it.
+    pub number: u32,
     pub digest: PayloadDigest,
     pub state: String,
     pub reason: Option<String>,
@@ -76,9 +78,10 @@ pub struct SampledRow {
 }
 
 impl SampledRow {
-    pub(super) fn of(row: &OrderRow, conflicts: u64) -> Self {
+    pub(super) fn of(row: &OrderRow, number: u32, conflicts: u64) -> Self {
         Self {
             order_id: row.order_id,
+            number,
             digest: row.digest,
             state: row.state.clone(),
             reason: row.reason.clone(),

@@ -9,6 +9,7 @@ use super::target_args::TargetArgs;
 use crate::environment::{ExternalSystem, LedgerSources, OfferedSale, Stack};
 use crate::report::ReportExports;
 use crate::scenario::Scenario;
+use crate::target::TargetUrl;
 
 /// Play a scenario and report: requests offered, accepted and shed, latency, and whether the ledger adds up.
 ///
@@ -56,9 +57,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "ID", requires = "catalogue")]
     pub sale: Option<String>,
 
-    /// With --target: address of the look-up, http://host:port, for a ledger without the database, or beside it
+    /// With --target: address of the look-up, http[s]://host[:port][/prefix], for a ledger without the database, or beside
+    /// it. Its requests carry the same headers, tokens and signature
     #[arg(long, value_name = "URL", requires = "target")]
-    pub lookup_url: Option<String>,
+    pub lookup_url: Option<TargetUrl>,
 
     /// With --lookup-url: maximum orders to look up [default: 200 beside the database, else 10000]
     #[arg(long, value_name = "ORDERS", requires = "lookup_url")]
@@ -141,7 +143,7 @@ impl RunArgs {
             None => LedgerSources {
                 database_url: self.database_url.clone(),
                 order_id_keys: self.order_id_keys.clone(),
-                lookup_url: self.lookup_url.clone(),
+                look_up: self.reach.access.look_up(self.lookup_url.as_ref())?,
                 look_ups_max: self.lookup_sample,
             },
         };

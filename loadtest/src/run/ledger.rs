@@ -42,7 +42,9 @@ pub(super) async fn keep_ledger(
     let (Some(reader), Some(scope)) = (&mut source.reader, scope) else {
         let Some(client) = &source.look_up else { return Ok(None) };
         let hidden = hidden_at_most(source.invisible);
-        return Ok(Some(client.judge(attempts, source.look_ups_max, hidden, is_cut, settling).await?));
+        let (workload, sample_max) = (run.played.workload(), source.look_ups_max);
+        let judgement = client.judge(workload, attempts, sample_max, hidden, is_cut, settling).await?;
+        return Ok(Some(judgement));
     };
     let mut interrupted = interrupts.clone();
     let missing = tokio::select! {
@@ -60,7 +62,7 @@ pub(super) async fn keep_ledger(
     let look_ups = if source.look_up.is_some() { source.look_ups_max } else { 0 };
     let mut judgement = reader.judge(facts, &scope, look_ups, reading).await?;
     if let Some(client) = &source.look_up {
-        client.check(&mut judgement).await?;
+        client.check(run.played.workload(), &mut judgement).await?;
     }
     Ok(Some(judgement))
 }

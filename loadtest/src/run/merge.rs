@@ -14,10 +14,12 @@ use super::conclusion::RunEnd;
 use super::interrupt::Interrupts;
 use super::ledger::{PlayedRun, database_version, keep_ledger};
 use super::publish;
+use super::target_args::AccessArgs;
 use crate::environment::LedgerSources;
 use crate::generator::{PlayedPart, PlayedPlan, Shard, merge_parts};
 use crate::report::{GeneratorHealth, ReportExports, ShardReport, TestedStack};
 use crate::scenario::Scenario;
+use crate::target::TargetUrl;
 
 /// Interrupts that end the wait for the drain: nothing is sent any more that a first one could end.
 const INTERRUPTS_CUT: u32 = 1;
@@ -46,9 +48,12 @@ pub struct MergeArgs {
     #[arg(long, env = "SPILLWAY_ORDER_ID_KEYS", value_name = "KEYS", hide_env_values = true)]
     order_id_keys: Option<Secret<String>>,
 
-    /// Address of the look-up, http://host:port, for a ledger without the database, or beside it
-    #[arg(long, value_name = "URL")]
-    lookup_url: Option<String>,
+    /// Address of the look-up, http[s]://host[:port][/prefix], for a ledger without the database, or beside it
+    #[arg(long, value_name = "URL", group = "reached")]
+    lookup_url: Option<TargetUrl>,
+
+    #[command(flatten)]
+    access: AccessArgs,
 
     /// With --lookup-url: maximum orders to look up [default: 200 beside the database, else 10000]
     #[arg(long, value_name = "ORDERS", requires = "lookup_url")]
@@ -84,7 +89,7 @@ pub async fn merge(args: MergeArgs) -> anyhow::Result<ExitCode> {
     let sources = LedgerSources {
         database_url: args.database_url,
         order_id_keys: args.order_id_keys,
-        lookup_url: args.lookup_url,
+        look_up: args.access.look_up(args.lookup_url.as_ref())?,
         look_ups_max: args.lookup_sample,
     };
     let scope = match (&args.before, &sources.database_url) {

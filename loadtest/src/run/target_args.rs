@@ -12,25 +12,39 @@ const SECRETS_VARIABLE: &str = "SPILLWAY_GATEWAY_SECRETS";
 #[command(next_help_heading = "A system that is already running")]
 pub struct TargetArgs {
     /// Send to a system that is already running: http[s]://host[:port][/prefix]
-    #[arg(long, value_name = "URL", conflicts_with_all = ["real", "through_fc", "kill_worker", "kill_broker"])]
+    #[arg(
+        long,
+        value_name = "URL",
+        group = "reached",
+        conflicts_with_all = ["real", "through_fc", "kill_worker", "kill_broker"]
+    )]
     target: Option<TargetUrl>,
 
+    #[command(flatten)]
+    pub(super) access: AccessArgs,
+}
+
+/// What every request to a running system carries, orders and look-ups alike. The group `reached` has the flag that names
+/// the system.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "A system that is already running")]
+pub(super) struct AccessArgs {
     /// With https: trust the certificates of this PEM file instead of the public authorities
-    #[arg(long, value_name = "FILE", requires = "target")]
+    #[arg(long, value_name = "FILE", requires = "reached")]
     ca: Option<PathBuf>,
 
     /// Add a header to every request; may be repeated. The value may contain {number} (of the request), {user} (the
     /// buyer's id), {key} (the idempotency key) and {uuid}; {{ is a brace
-    #[arg(long = "header", value_name = "NAME: VALUE", requires = "target")]
+    #[arg(long = "header", value_name = "NAME: VALUE", requires = "reached")]
     headers: Vec<HeaderTemplate>,
 
     /// Send `Authorization: Bearer TOKEN`: one token a line; with several, buyer n has token n, modulo their number
-    #[arg(long, value_name = "FILE", requires = "target")]
+    #[arg(long, value_name = "FILE", requires = "reached")]
     bearer_file: Option<PathBuf>,
 
     /// Sign every request as API Gateway does, with the first secret of SPILLWAY_GATEWAY_SECRETS; --header headers are
     /// signed too
-    #[arg(long, requires = "target")]
+    #[arg(long, requires = "reached")]
     sign: bool,
 }
 
@@ -40,7 +54,21 @@ impl TargetArgs {
     /// # Errors
     /// If it cannot be reached, or a file or secret is missing.
     pub(super) fn target(&self) -> anyhow::Result<Option<Target>> {
-        let Some(url) = &self.target else { return Ok(None) };
+        self.target.as_ref().map(|url| self.access.reach("--target", url)).transpose()
+    }
+}
+
+impl AccessArgs {
+    /// The look-up at `url`.
+    pub(super) fn look_up(&self, url: Option<&TargetUrl>) -> anyhow::Result<Option<Target>> {
+        url.map(|url| self.reach("--lookup-url", url)).transpose()
+    }
+
+    /// Looks at the system at `url`, which `flag` has named.
+    ///
+    /// # Errors
+    /// If it cannot be reached, or a file or secret is missing.
+    pub(super) fn reach(&self, flag: &str, url: &TargetUrl) -> anyhow::Result<Target> {
         let mut head = RequestHead::new(&url.authority);
         head.prefix.clone_from(&url.prefix);
         head.headers.clone_from(&self.headers);
@@ -52,13 +80,9 @@ impl TargetArgs {
                 std::env::var(SECRETS_VARIABLE).with_context(|| format!("--sign: {SECRETS_VARIABLE}"))?;
             head.signer = Some(secrets.parse().with_context(|| SECRETS_VARIABLE.to_owned())?);
         }
-        let tls = match (url.is_tls, &self.ca) {
-            (true, ca) => Some(TlsTarget::new(&url.host, ca.as_deref())?),
-            (false, Some(_)) => anyhow::bail!("--ca: the target has no TLS"),
-            (false, None) => None,
-        };
+        let tls = if url.is_tls { Some(TlsTarget::new(&url.host, self.ca.as_deref())?) } else { None };
         let target = Target::look(url.addresses()?, tls, head);
-        target.with_context(|| format!("--target {url}")).map(Some)
+        target.with_context(|| format!("{flag} {url}"))
     }
 }
 

@@ -130,6 +130,22 @@ impl RequestHead {
         !self.headers.is_empty() || !self.bearers.is_empty() || self.signer.is_some()
     }
 
+    /// A complete `GET` of `request`'s path, which includes the prefix.
+    pub(crate) fn get(&self, request: &RequestFields<'_>) -> Vec<u8> {
+        let mut out = format!("GET {} HTTP/1.1\r\nhost: {}", request.path, self.host).into_bytes();
+        self.write_headers(request, &mut out);
+        out.extend_from_slice(b"\r\n\r\n");
+        out
+    }
+
+    /// A buyer, of `users`, whose requests have another identity than `buyer`'s; `None`: requests do not name the buyer.
+    pub(crate) fn another_buyer(&self, buyer: u32, users: u32) -> Option<u32> {
+        let tokens = self.bearers.len() as u32;
+        let is_named = self.headers.iter().any(|header| header.parts.contains(&ValuePart::User));
+        let is_another = |other: &u32| if tokens > 1 { other % tokens != buyer % tokens } else { is_named };
+        (1..users).map(|step| (buyer + step) % users).find(is_another)
+    }
+
     /// Appends the further headers, each after an end of line.
     pub(crate) fn write_headers(&self, request: &RequestFields<'_>, out: &mut Vec<u8>) {
         let headers: Vec<_> =
@@ -184,6 +200,46 @@ mod tests {
         for text in ["x-user", "x user: 1", "Host: x", "x: {id}", "x: {user", "x: a\r\nb: c"] {
             assert!(text.parse::<HeaderTemplate>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn another_buyer_has_another_identity() {
+        let (mut by_header, mut by_token) = (RequestHead::new("h"), RequestHead::new("h"));
+        assert_eq!(by_header.another_buyer(0, 9), None, "requests do not name the buyer");
+        by_header.headers = vec!["X-User: {user}".parse().expect("a header")];
+        by_token.bearers = vec![Secret::new("t0".to_owned())];
+        assert_eq!(by_token.another_buyer(0, 9), None, "all buyers have one token");
+        by_token.bearers = ["t0", "t1", "t2"].map(|token| Secret::new(token.to_owned())).to_vec();
+        for (head, buyer, users, expected) in [
+            (&by_header, 0, 9, Some(1)),
+            (&by_header, 8, 9, Some(0)),
+            (&by_header, 0, 1, None),
+            (&by_token, 0, 9, Some(1)),
+            // Buyer 0 has token 0 as well.
+            (&by_token, 9, 10, Some(1)),
+            (&by_token, 0, 1, None),
+        ] {
+            assert_eq!(head.another_buyer(buyer, users), expected, "{buyer} of {users}");
+        }
+    }
+
+    #[test]
+    fn a_signed_request_without_a_body_is_verified() {
+        let mut head = RequestHead::new("h");
+        head.signer = Some("2026=a-long-secret".parse().expect("a secret"));
+        let path = "/stage/v1/orders/1";
+        let request =
+            head.get(&RequestFields { method: Method::GET, path, body: b"", has_key: false, ..VALUES });
+        let text = String::from_utf8(request).expect("text");
+        assert!(text.starts_with("GET /stage/v1/orders/1 HTTP/1.1\r\nhost: h\r\n"), "{text}");
+        let mut headers = HeaderMap::new();
+        for line in text.trim_end().split("\r\n").skip(1) {
+            let (name, value) = line.split_once(": ").expect("a header");
+            headers.insert(HeaderName::from_str(name).expect("a name"), value.parse().expect("a value"));
+        }
+        let verifier = Verifier::new("2026=a-long-secret".parse().expect("keys"), Vec::new());
+        let uri: Uri = path.parse().expect("a path");
+        assert_eq!(verifier.verify(&Method::GET, &uri, &headers, b"").map(|_| ()), Ok(()));
     }
 
     #[test]

@@ -38,7 +38,11 @@ impl GatewaySigner {
         let canonical = Canonical {
             method: &request.method,
             path: request.path,
-            body_md5: if request.is_form { "" } else { body_md5(request.body, &mut md5) },
+            body_md5: if request.is_form || request.body.is_empty() {
+                ""
+            } else {
+                body_md5(request.body, &mut md5)
+            },
             headers: &headers,
             // What cannot be decoded is not signed; the service rejects it.
             parameters: &parameters("", form).unwrap_or_default(),

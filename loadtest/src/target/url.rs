@@ -55,16 +55,6 @@ impl FromStr for TargetUrl {
 }
 
 impl TargetUrl {
-    pub fn plain(address: SocketAddr) -> Self {
-        Self {
-            is_tls: false,
-            authority: address.to_string(),
-            host: address.ip().to_string(),
-            port: address.port(),
-            prefix: String::new(),
-        }
-    }
-
     /// # Errors
     /// If the name has no address.
     pub fn addresses(&self) -> anyhow::Result<Vec<SocketAddr>> {

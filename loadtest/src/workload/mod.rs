@@ -191,6 +191,11 @@ impl Workload {
         (first_sku as usize + line) % self.skus.len()
     }
 
+    /// Number of buyers.
+    pub(crate) const fn users(&self) -> u32 {
+        self.buyers.users
+    }
+
     pub fn user_id(&self, spec: &RequestSpec) -> String {
         format!("{}{}", self.user_prefix, spec.user)
     }

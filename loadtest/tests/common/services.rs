@@ -66,3 +66,36 @@ pub(crate) fn front(
     let ingest_service = start(&ingest_flags, &environment, ingest);
     (broker, ingest, [broker_service, ingest_service])
 }
+
+/// A drain worker that has initialised `directory`'s database; returns the address of its look-up too.
+pub(crate) fn drain(
+    directory: &Path,
+    broker: SocketAddr,
+    environment: &[(&str, &str)],
+) -> (SocketAddr, String, Service) {
+    let database_url = format!("sqlite:{}", directory.join("orders.sqlite").display());
+    let database = [("SPILLWAY_DATABASE_URL", database_url.as_str())];
+    let broker = format!("--rocketmq-endpoint={broker}");
+    let mut prepare = loadtest()
+        .args(["process", "drain-worker", "init", &broker, "--orders-topic=orders", "--catalogue"])
+        .arg(directory.join("catalogue.toml"))
+        .envs(database)
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("runs");
+    // It ends when its standard input is closed.
+    let _open = prepare.stdin.take();
+    assert!(prepare.wait().expect("ends").success());
+    let (query, admin) = (free_address(), free_address());
+    let worker = [
+        "drain-worker".to_owned(),
+        "run".to_owned(),
+        broker,
+        "--orders-topic=orders".to_owned(),
+        "--initial-rate=2000".to_owned(),
+        format!("--query-listen={query}"),
+        format!("--admin-listen={admin}"),
+    ];
+    let service = start(&worker, &[&database, environment].concat(), admin);
+    (query, database_url, service)
+}

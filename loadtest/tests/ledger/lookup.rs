@@ -5,15 +5,17 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use loadtest::ledger::{Attempt, Attempts, Judgement, LedgerSource, LookUpClient, SampledRow};
+use loadtest::target::{RequestHead, Target};
+use loadtest::workload::Workload;
 use serde_json::{Value, json};
 use shared::order::OrderId;
 use tokio::time::Instant;
 
 use crate::fixture::PlayedRun;
-use crate::stub_server::{self, answer};
+use crate::stub_server::{self, answer, field};
 
-/// Status and body by order id; the rest is unknown.
-type Answers = HashMap<String, (u16, String)>;
+/// Status, body and the only buyer that gets them, by order id; the rest is unknown.
+type Answers = HashMap<String, (u16, String, Option<String>)>;
 
 const HIDDEN: Duration = Duration::from_secs(2);
 
@@ -25,15 +27,22 @@ fn serve(answers: Answers) -> (LookUpClient, Arc<Mutex<Answers>>) {
         let path = request.split(' ').nth(1).expect("a path");
         let id = path.strip_prefix("/prefix/v1/orders/").expect("the prefix");
         let found = shared.lock().expect("a lock").get(id).cloned();
-        let (status, body) = found.unwrap_or((404, String::new()));
+        let buyer = field(request, "x-user");
+        let found = found.filter(|(_, _, owner)| owner.is_none() || owner.as_deref() == buyer);
+        let (status, body, _) = found.unwrap_or((404, String::new(), None));
         answer(stream, &format!("{status} X"), "", &body)
     });
-    let url = format!("http://{}/prefix/", server.address);
-    (LookUpClient::new(&url).expect("valid"), answers)
+    let mut head = RequestHead::new("look-up");
+    head.prefix = "/prefix".to_owned();
+    head.headers = vec!["X-User: {user}".parse().expect("a header")];
+    (LookUpClient::new(Target { address: server.address, tls: None, head: Arc::new(head) }), answers)
 }
 
 /// Accepted orders under ids that only the responses named.
 struct Accepted {
+    workload: Workload,
+    /// Number of a request by order id.
+    numbers: HashMap<String, u32>,
     attempts: Vec<Attempt>,
     answers: Answers,
     /// An order with one accepted payload.
@@ -51,11 +60,12 @@ fn answered_id(run: &PlayedRun, attempt: &Attempt) -> OrderId {
 
 fn accepted() -> Accepted {
     let mut run = PlayedRun::play(6);
-    let mut answers = Answers::new();
+    let (mut answers, mut numbers) = (Answers::new(), HashMap::new());
     let mut payloads: HashMap<OrderId, Vec<_>> = HashMap::new();
     let ids: Vec<_> = run.attempts.iter().map(|attempt| answered_id(&run, attempt)).collect();
     for (attempt, order_id) in run.attempts.iter_mut().zip(ids).filter(|(attempt, _)| attempt.is_accepted()) {
         attempt.answered_id = order_id;
+        numbers.insert(order_id.to_string(), attempt.number);
         let spec = run.workload.request_spec(u64::from(attempt.number));
         let (_, digest) = run.workload.expected(&spec).expect("valid");
         let known = payloads.entry(order_id).or_default();
@@ -68,18 +78,30 @@ fn accepted() -> Accepted {
             "order_id": order_id.to_string(), "state": "confirmed", "digest": digests[0].to_string(),
             "conflicts": digests.len() - 1, "decided_at": "2026-01-01T00:00:00.000Z",
         });
-        answers.insert(order_id.to_string(), (200, body.to_string()));
+        let number = u64::from(numbers[&order_id.to_string()]);
+        let owner = run.workload.user_id(&run.workload.request_spec(number));
+        answers.insert(order_id.to_string(), (200, body.to_string(), Some(owner)));
     }
     let with = |count: usize| {
         let mut found = payloads.iter().filter(|(_, digests)| digests.len() == count);
         found.next().expect("some").0.to_string()
     };
-    Accepted { answers, single: with(1), changed: with(2), attempts: run.attempts }
+    Accepted {
+        workload: run.workload,
+        numbers,
+        answers,
+        single: with(1),
+        changed: with(2),
+        attempts: run.attempts,
+    }
 }
 
 async fn judge(accepted: &Accepted, client: &LookUpClient, sample_max: usize) -> Judgement {
     let attempts = Attempts::new(accepted.attempts.clone(), vec!["publish_timeout".into()]);
-    client.judge(&attempts, sample_max, HIDDEN, || false, |_progress| {}).await.expect("judges")
+    client
+        .judge(&accepted.workload, &attempts, sample_max, HIDDEN, || false, |_progress| {})
+        .await
+        .expect("judges")
 }
 
 fn names(judgement: &Judgement) -> Vec<&str> {
@@ -87,7 +109,7 @@ fn names(judgement: &Judgement) -> Vec<&str> {
 }
 
 fn change(answers: &mut Answers, id: &str, member: &str, value: Value) {
-    let (_, body) = answers.get_mut(id).expect("there");
+    let (_, body, _) = answers.get_mut(id).expect("there");
     let mut json: Value = serde_json::from_str(body).expect("JSON");
     json[member] = value;
     *body = json.to_string();
@@ -111,7 +133,7 @@ async fn look_ups_alone_keep_a_ledger() {
 #[tokio::test]
 async fn each_wrong_look_up_is_named_and_nothing_else() {
     type PlantAnswer = fn(&mut Accepted);
-    let cases: [(&str, PlantAnswer); 10] = [
+    let cases: [(&str, PlantAnswer); 11] = [
         ("accepted_order_lost", |it| drop(it.answers.remove(&it.single))),
         ("accepted_order_dead_lettered", |it| {
             change(&mut it.answers, &it.single, "state", json!("dead_lettered"));
@@ -122,7 +144,8 @@ async fn each_wrong_look_up_is_named_and_nothing_else() {
         ("inconsistent_state", |it| change(&mut it.answers, &it.single, "state", json!("rejected"))),
         ("conflict_not_recorded", |it| change(&mut it.answers, &it.changed, "conflicts", json!(0))),
         ("conflict_without_cause", |it| change(&mut it.answers, &it.single, "conflicts", json!(1))),
-        ("lookup_failed", |it| drop(it.answers.insert(it.single.clone(), (500, String::new())))),
+        ("lookup_failed", |it| drop(it.answers.insert(it.single.clone(), (500, String::new(), None)))),
+        ("lookup_answers_another_buyer", |it| it.answers.get_mut(&it.single).expect("there").2 = None),
         ("lookup_names_another_order", |it| {
             change(&mut it.answers, &it.single, "order_id", json!(it.changed));
         }),
@@ -178,6 +201,7 @@ async fn look_ups_are_compared_with_rows() {
         let answer: Value = serde_json::from_str(body).expect("JSON");
         SampledRow {
             order_id: id(text),
+            number: accepted.numbers[text],
             digest: answer["digest"].as_str().expect("a text").parse().expect("a digest"),
             state: "confirmed".to_owned(),
             reason: None,
@@ -186,12 +210,12 @@ async fn look_ups_are_compared_with_rows() {
             decided_us: 1_767_225_600_000_321,
         }
     };
-    let sample: Vec<_> = accepted.answers.iter().map(|(id, (_, body))| row(id, body)).collect();
+    let sample: Vec<_> = accepted.answers.iter().map(|(id, (_, body, _))| row(id, body)).collect();
     let compare = async |answers: Answers| {
         let (client, _) = serve(answers);
         let mut judgement =
             Judgement { verdict: Default::default(), decisions: Default::default(), sample: sample.clone() };
-        client.check(&mut judgement).await.expect("looks up");
+        client.check(&accepted.workload, &mut judgement).await.expect("looks up");
         assert_eq!(judgement.verdict.looked_up, sample.len());
         names(&judgement).join(" ")
     };
@@ -216,6 +240,8 @@ async fn look_ups_are_compared_with_rows() {
         compare(planted(|answers, id| change(answers, id, "order_id", json!("x")))).await,
         "lookup_names_another_order"
     );
-    let failing = planted(|answers, id| drop(answers.insert(id.to_owned(), (503, String::new()))));
+    let failing = planted(|answers, id| drop(answers.insert(id.to_owned(), (503, String::new(), None))));
     assert_eq!(compare(failing).await, "lookup_failed");
+    let shown = planted(|answers, id| answers.get_mut(id).expect("there").2 = None);
+    assert_eq!(compare(shown).await, "lookup_answers_another_buyer");
 }

@@ -81,7 +81,7 @@ impl AccessArgs {
             head.signer = Some(secrets.parse().with_context(|| SECRETS_VARIABLE.to_owned())?);
         }
         let tls = if url.is_tls { Some(TlsTarget::new(&url.host, self.ca.as_deref())?) } else { None };
-        let target = Target::look(url.addresses()?, tls, head);
+        let target = Target::look(url.addresses()?, tls.as_ref(), head);
         target.with_context(|| format!("{flag} {url}"))
     }
 }

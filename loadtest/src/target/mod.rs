@@ -47,10 +47,10 @@ impl Target {
     /// If none does; the error names the reason of each.
     pub fn look(
         addresses: impl IntoIterator<Item = SocketAddr>,
-        tls: Option<TlsTarget>,
+        tls: Option<&TlsTarget>,
         head: RequestHead,
     ) -> anyhow::Result<Self> {
-        Self::look_within(LOOK_BOUND, addresses, tls.as_ref(), head)
+        Self::look_within(LOOK_BOUND, addresses, tls, head)
     }
 
     fn look_within(

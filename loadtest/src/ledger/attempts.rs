@@ -35,7 +35,7 @@ enum SortedRun {
     File { offset: u64, count: usize },
 }
 
-/// Sorts attempts as they come.
+/// Sorts attempts in parts.
 #[derive(Debug)]
 pub(crate) struct AttemptSorter {
     unsorted: Vec<Attempt>,
@@ -265,7 +265,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_attempt_is_read_once_in_order_whatever_was_spilled(
+        fn every_attempt_is_read_once_in_order_from_memory_or_from_the_file(
             ids in prop::collection::vec(0_u8..40, 0..300),
             run_length in 1_usize..60,
         ) {

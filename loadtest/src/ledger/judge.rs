@@ -68,7 +68,7 @@ pub(super) struct Judge<'a> {
     /// The longest time from a request's due time to the decision.
     slowest_us: i64,
     decisions: DecisionTimes,
-    /// Of all orders of the sale.
+    /// All orders of the sale, other buyers included.
     sale_decisions: DecisionTimes,
     sample: Reservoir<SampledRow>,
     faults: FaultCollector,

@@ -29,7 +29,7 @@ const RESPONSE_WAIT: Duration = Duration::from_secs(10);
 /// Looks orders up, with the headers, tokens and signature of the target's requests.
 #[derive(Clone, Debug)]
 pub struct LookUpClient {
-    /// Its prefix precedes `/v1/orders`.
+    /// The prefix precedes `/v1/orders`.
     target: Target,
 }
 

@@ -24,7 +24,7 @@ pub struct TargetArgs {
     pub(super) access: AccessArgs,
 }
 
-/// What every request to a running system carries, orders and look-ups alike. The group `reached` has the flag that names
+/// Flags of every request to a running system, orders and look-ups alike. The group `reached` has the flag that names
 /// the system.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "A system that is already running")]

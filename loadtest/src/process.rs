@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use shared::config::LogArgs;
-use spillway_broker::{Broker, BrokerConfig};
+use spillway_broker::{Broker, BrokerConfig, TopicConfig};
 use tokio::time::Instant;
 
 use crate::fc_local::{self, FcLocalArgs};
@@ -100,7 +100,7 @@ async fn run_broker(args: BrokerArgs) -> anyhow::Result<()> {
     let shutdown = shared::shutdown::on_signal()?;
     let mut config = BrokerConfig::at(args.dir);
     config.listen = args.listen;
-    config.topics = vec![(args.topic, args.queues)];
+    config.topics = vec![TopicConfig::new(args.topic, args.queues)];
     // The worker's second group reads the broker's dead-letter topic.
     config.groups = vec![format!("{}-dead-letters", args.group), args.group];
     // The real server's minimum of five seconds would only slow a demo down.

@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, getuid, kill_process};
-use spillway_broker::{Broker, BrokerConfig};
+use spillway_broker::{Broker, BrokerConfig, TopicConfig};
 use tokio::time::{Instant, sleep};
 
 const BOUND: Duration = Duration::from_secs(20);
@@ -65,7 +65,7 @@ async fn the_image_accepts_an_order_without_root_and_without_writing() {
     let directory = tempfile::tempdir().expect("a directory");
     let mut config = BrokerConfig::at(directory.path().join("broker"));
     config.listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    config.topics = vec![("orders".to_owned(), 1)];
+    config.topics = vec![TopicConfig::new("orders", 1)];
     let broker = Broker::open(config).await.expect("it opens");
     let address =
         TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");

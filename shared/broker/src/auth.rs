@@ -1,8 +1,8 @@
 //! Checks the access-key signature of a call.
 
 use hmac::{Hmac, KeyInit, Mac};
+use http::HeaderMap;
 use sha1::Sha1;
-use tonic::metadata::MetadataMap;
 
 use super::error::Refusal;
 use spillway_rocketmq::Credentials;
@@ -10,10 +10,10 @@ use spillway_rocketmq::protocol::{Code, header};
 
 const SCHEME: &str = "MQv2-HMAC-SHA1 ";
 
-/// True if a call with `metadata` is signed with `credentials`. Like the open-source server it does not compare the
+/// Returns an error unless a call with these headers is signed with `credentials`. Like the open-source server it does not compare the
 /// signed instant with the clock.
-pub(crate) fn check(credentials: &Credentials, metadata: &MetadataMap) -> Result<(), Refusal> {
-    let text = |name| metadata.get(name).and_then(|value| value.to_str().ok());
+pub(crate) fn check(credentials: &Credentials, headers: &HeaderMap) -> Result<(), Refusal> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let signed = text(header::AUTHORIZATION).zip(text(header::DATE_TIME));
     match signed.and_then(|(authorization, date_time)| verify(credentials, authorization, date_time)) {
         Some(()) => Ok(()),
@@ -48,14 +48,14 @@ mod tests {
     const DATE_TIME: &str = "what do ya want for nothing?";
     const SIGNATURE: &str = "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79";
 
-    fn metadata(credential: &str, signature: &str) -> MetadataMap {
+    fn headers(credential: &str, signature: &str) -> HeaderMap {
         let authorization = format!(
             "MQv2-HMAC-SHA1 Credential={credential}, SignedHeaders=x-mq-date-time, Signature={signature}"
         );
-        let mut metadata = MetadataMap::new();
-        metadata.insert(header::AUTHORIZATION, authorization.parse().expect("ascii"));
-        metadata.insert(header::DATE_TIME, DATE_TIME.parse().expect("ascii"));
-        metadata
+        let mut headers = HeaderMap::new();
+        headers.insert(header::AUTHORIZATION, authorization.parse().expect("ascii"));
+        headers.insert(header::DATE_TIME, DATE_TIME.parse().expect("ascii"));
+        headers
     }
 
     #[test]
@@ -70,7 +70,7 @@ mod tests {
             [("access", SIGNATURE), ("access", &upper), ("access/cn/mq", SIGNATURE)]
         {
             assert_eq!(
-                check(&credentials, &metadata(credential, signature)),
+                check(&credentials, &headers(credential, signature)),
                 Ok(()),
                 "{credential} {signature}"
             );
@@ -83,9 +83,9 @@ mod tests {
             ("access", ""),
             ("", "zz"),
         ] {
-            let refused = check(&credentials, &metadata(credential, signature)).expect_err("wrong");
+            let refused = check(&credentials, &headers(credential, signature)).expect_err("wrong");
             assert_eq!(refused.code, Code::UNAUTHORIZED);
         }
-        assert!(check(&credentials, &MetadataMap::new()).is_err());
+        assert!(check(&credentials, &HeaderMap::new()).is_err());
     }
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::config::{BrokerConfig, legal};
+use super::config::{BrokerConfig, TopicConfig, legal};
 use super::error::BrokerError;
 use super::faults::Faults;
 use super::server::{self, Hosted, Server};
@@ -53,14 +53,14 @@ impl Broker {
         self.server.faults.clone()
     }
 
-    /// Creates a topic with 1 to 256 queues, or adds queues to an existing one; queues are never removed.
+    /// Creates a topic, or adds queues to an existing one; queues are never removed.
     ///
     /// # Errors
     /// [`BrokerError::Config`] for an illegal name, [`BrokerError::Refused`] for an illegal number of queues, for
-    /// more than 1024 topics, or if the broker has stopped.
-    pub async fn create_topic(&self, name: &str, queues: usize) -> Result<(), BrokerError> {
-        legal("topic", name)?;
-        Ok(self.storage.store.create_topic(name.to_owned(), queues).await?)
+    /// another type than the existing topic's, for more than 1024 topics, or if the broker has stopped.
+    pub async fn create_topic(&self, topic: TopicConfig) -> Result<(), BrokerError> {
+        topic.check()?;
+        Ok(self.storage.store.create_topic(topic).await?)
     }
 
     /// Creates a consumer group if it does not exist.
@@ -73,7 +73,7 @@ impl Broker {
         Ok(self.storage.store.create_group(name.to_owned()).await?)
     }
 
-    /// Returns statistics of topics, groups and the log. Costs a scan of the queues, not of the messages.
+    /// Returns statistics of topics, groups and the log. Costs a scan of the queues and of the waiting messages.
     ///
     /// # Errors
     /// [`BrokerError::Refused`] if the broker has stopped, for example because the disk failed.

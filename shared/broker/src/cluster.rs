@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::config::{BrokerConfig, legal};
+use super::config::{BrokerConfig, TopicConfig};
 use super::error::BrokerError;
 use super::faults::Faults;
 use super::server::{self, Hosted, Server};
@@ -148,10 +148,10 @@ impl Cluster {
     ///
     /// # Errors
     /// As [`crate::Broker::create_topic`].
-    pub async fn create_topic(&self, topic: &str, queues: usize) -> Result<(), BrokerError> {
-        legal("topic", topic)?;
+    pub async fn create_topic(&self, topic: TopicConfig) -> Result<(), BrokerError> {
+        topic.check()?;
         for storage in self.storages.iter().flatten() {
-            storage.store.create_topic(topic.to_owned(), queues).await?;
+            storage.store.create_topic(topic.clone()).await?;
         }
         Ok(())
     }

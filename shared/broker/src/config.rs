@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::error::BrokerError;
-use spillway_rocketmq::Credentials;
+use spillway_rocketmq::{Credentials, TopicType};
 
 /// Maximum queues of a topic.
 pub(crate) const QUEUES_MAX: usize = 256;
@@ -18,6 +18,8 @@ const PENDING_BYTES_MIN: usize = 16 << 20;
 const PENDING_BYTES_MAX: usize = 1 << 30;
 const SEGMENT_BYTES_MAX: u64 = 64 << 20;
 const NAME_CHARS_MAX: usize = 127;
+const KEEPALIVE_MIN: Duration = Duration::from_millis(1);
+const KEEPALIVE_MAX: Duration = Duration::from_secs(60 * 60);
 
 /// The durability that an acknowledgement promises.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,6 +30,37 @@ pub enum Flush {
     OsCache,
     /// The device has the data: one `fdatasync` per group of requests. RocketMQ's `SYNC_FLUSH`.
     Sync,
+}
+
+/// A topic to create.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicConfig {
+    /// Name of the topic.
+    pub name: String,
+    /// Number of queues, 1 to 256. An existing topic gains queues, never loses any.
+    pub queues: usize,
+    /// Type of the messages that the topic takes; it cannot change.
+    pub topic_type: TopicType,
+}
+
+impl TopicConfig {
+    /// A topic of type NORMAL.
+    #[must_use]
+    pub fn new(name: impl Into<String>, queues: usize) -> Self {
+        Self { name: name.into(), queues, topic_type: TopicType::Normal }
+    }
+
+    /// The same topic of another type.
+    #[must_use]
+    pub fn of_type(mut self, topic_type: TopicType) -> Self {
+        self.topic_type = topic_type;
+        self
+    }
+
+    /// Checks the name.
+    pub(crate) fn check(&self) -> Result<(), BrokerError> {
+        legal("topic", &self.name)
+    }
 }
 
 /// Configuration of a broker. Start from [`BrokerConfig::at`] or the defaults.
@@ -45,15 +78,20 @@ pub struct BrokerConfig {
     /// messages that some group has not settled, plus about 200 bytes each. Default: 1 GiB. The records of receives
     /// and acks, a few bytes per message, are written even beyond it.
     pub bytes_max: u64,
-    /// Maximum bytes of sends in flight, at least 16 MiB (more than one call can carry); beyond it sends fail with
-    /// `TOO_MANY_REQUESTS`. Default: 64 MiB.
+    /// Maximum bytes of sends in flight, from the first byte that arrives, at least 16 MiB (more than one call can carry);
+    /// beyond it sends fail with `TOO_MANY_REQUESTS` at once. All other calls together have 16 MiB. Default: 64 MiB.
     pub pending_bytes_max: usize,
     /// Maximum connections; further ones are closed immediately. Default: 1024.
     pub connections_max: usize,
+    /// Interval of HTTP/2 pings on every connection, at least 1 ms. Default: 30 s.
+    pub keepalive_interval: Duration,
+    /// Maximum wait for the answer to a ping, at least 1 ms; then the connection is closed. A connection on which nothing
+    /// at all arrives is closed after both together. Default: 10 s.
+    pub keepalive_timeout: Duration,
     /// If set, every call must be signed with this access key. The session token is ignored.
     pub credentials: Option<Credentials>,
-    /// Topics to create, with their number of queues, 1 to 256. An existing topic gains queues, never loses any.
-    pub topics: Vec<(String, usize)>,
+    /// Topics to create.
+    pub topics: Vec<TopicConfig>,
     /// Consumer groups to create.
     pub groups: Vec<String>,
     /// Maximum deliveries of one message to one group, at least 1; then the message moves to `%DLQ%<group>`.
@@ -77,6 +115,8 @@ impl Default for BrokerConfig {
             bytes_max: 1 << 30,
             pending_bytes_max: 64 << 20,
             connections_max: 1024,
+            keepalive_interval: Duration::from_secs(30),
+            keepalive_timeout: Duration::from_secs(10),
             credentials: None,
             topics: Vec::new(),
             groups: Vec::new(),
@@ -112,6 +152,10 @@ impl BrokerConfig {
         if self.connections_max == 0 || self.connections_max > 65_536 {
             faults.push("connections_max is not within 1 and 65536".to_owned());
         }
+        let keepalive = KEEPALIVE_MIN..=KEEPALIVE_MAX;
+        if !keepalive.contains(&self.keepalive_interval) || !keepalive.contains(&self.keepalive_timeout) {
+            faults.push("keepalive_interval or keepalive_timeout is not within 1 ms and 1 hour".to_owned());
+        }
         if self.attempts_max == 0 {
             faults.push("attempts_max is 0".to_owned());
         }
@@ -121,10 +165,10 @@ impl BrokerConfig {
         if self.long_polling_min > self.long_polling_max {
             faults.push("long_polling_min is beyond long_polling_max".to_owned());
         }
-        for (topic, queues) in &self.topics {
-            faults.extend(name_fault("topic", topic));
+        for TopicConfig { name, queues, .. } in &self.topics {
+            faults.extend(name_fault("topic", name));
             if *queues == 0 || *queues > QUEUES_MAX {
-                faults.push(format!("topic {topic} has not 1 to {QUEUES_MAX} queues"));
+                faults.push(format!("topic {name} has not 1 to {QUEUES_MAX} queues"));
             }
         }
         faults.extend(self.groups.iter().filter_map(|group| name_fault("group", group)));
@@ -159,7 +203,7 @@ mod tests {
         assert!(config.validate().is_ok());
         config.bytes_max = 1;
         config.attempts_max = 0;
-        config.topics = vec![("a topic".to_owned(), 0)];
+        config.topics = vec![TopicConfig::new("a topic", 0)];
         config.groups = vec![String::new()];
         let message = config.validate().expect_err("faulty").to_string();
         for part in ["bytes_max", "attempts_max", "characters other", "256 queues", "group"] {

@@ -7,6 +7,7 @@ mod cluster;
 mod config;
 mod error;
 mod faults;
+mod intake;
 mod net;
 mod node;
 mod prometheus;
@@ -21,7 +22,7 @@ mod wire;
 
 pub use self::broker::Broker;
 pub use self::cluster::{Cluster, ClusterAccess, ClusterConfig};
-pub use self::config::{BrokerConfig, Flush};
+pub use self::config::{BrokerConfig, Flush, TopicConfig};
 pub use self::error::BrokerError;
 pub use self::faults::{Call, FailAt, Faults};
 pub use self::stats::{BrokerStats, GroupStats, TopicStats};

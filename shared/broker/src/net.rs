@@ -9,6 +9,7 @@ use futures_core::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, Sleep, sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
@@ -17,20 +18,30 @@ use super::faults::Faults;
 /// Pause after an accept error such as EMFILE.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Accepted connections, at most `connections_max` at a time.
+/// Bounds of the connections.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ConnectionLimits {
+    /// Maximum connections at a time.
+    pub(crate) connections_max: usize,
+    /// Maximum time without a byte from the peer, which answers pings, before a connection is closed. It bounds even a
+    /// peer that never finishes the handshake.
+    pub(crate) silence_max: Duration,
+}
+
+/// Accepted connections.
 pub(crate) fn incoming(
     listener: TcpListener,
     faults: Faults,
-    connections_max: usize,
+    limits: ConnectionLimits,
 ) -> impl Stream<Item = io::Result<Connection>> {
-    let places = std::sync::Arc::new(tokio::sync::Semaphore::new(connections_max));
-    futures_util::stream::unfold((listener, faults, places), |(listener, faults, places)| async move {
+    let places = std::sync::Arc::new(tokio::sync::Semaphore::new(limits.connections_max));
+    futures_util::stream::unfold((listener, faults, places), move |(listener, faults, places)| async move {
         loop {
             let stream = match listener.accept().await {
                 Ok((stream, _)) => stream,
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection; retrying");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    sleep(ACCEPT_PAUSE).await;
                     continue;
                 }
             };
@@ -46,8 +57,15 @@ pub(crate) fn incoming(
             // Without it a small response can wait for an acknowledgement; if this fails, the connection is only slower.
             let _slow_at_worst = stream.set_nodelay(true);
             let broken = faults.connection();
-            let connection =
-                Connection { stream, dead: false, broken: Box::pin(broken.cancelled_owned()), _place: place };
+            let connection = Connection {
+                stream,
+                dead: false,
+                broken: Box::pin(broken.cancelled_owned()),
+                silence_max: limits.silence_max,
+                heard: Instant::now(),
+                silent: Box::pin(sleep(limits.silence_max)),
+                _place: place,
+            };
             return Some((Ok(connection), (listener, faults, places)));
         }
     })
@@ -58,6 +76,11 @@ pub(crate) struct Connection {
     stream: TcpStream,
     broken: Pin<Box<WaitForCancellationFutureOwned>>,
     dead: bool,
+    silence_max: Duration,
+    /// Instant of the last bytes from the peer.
+    heard: Instant,
+    /// Checks `heard` when it ends, so that a read does not have to move it.
+    silent: Pin<Box<Sleep>>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -67,6 +90,11 @@ impl Connection {
             self.dead = true;
             // The peer must see a reset, not an orderly close.
             let _ends_anyway = self.stream.set_zero_linger();
+        }
+        while !self.dead && self.silent.as_mut().poll(context).is_ready() {
+            let until = self.heard + self.silence_max;
+            self.dead = until <= Instant::now();
+            self.silent.as_mut().reset(until);
         }
         if self.dead { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
     }
@@ -79,7 +107,12 @@ impl AsyncRead for Connection {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.check(context)?;
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let filled = buffer.filled().len();
+        let result = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if buffer.filled().len() > filled {
+            self.heard = Instant::now();
+        }
+        result
     }
 }
 

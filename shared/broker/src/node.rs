@@ -43,10 +43,15 @@ impl Nodes {
         choose(&nodes).cloned().ok_or_else(Refusal::stopped)
     }
 
-    /// Returns the broker that stores the next send, round robin over the masters that run: the name server delists a broker
-    /// whose connection is closed. A server with a single broker returns it, even a slave.
-    pub(crate) fn next_for_send(&self) -> Result<Node, Refusal> {
-        let turn = self.next_send.fetch_add(1, Ordering::Relaxed);
+    /// Returns the broker that stores the next send, round robin over the masters that run, or the one of a message group,
+    /// by the group's hash: the name server delists a broker whose connection is closed. A server with a single broker
+    /// returns it, even a slave.
+    pub(crate) fn next_for_send(&self, group_hash: Option<u32>) -> Result<Node, Refusal> {
+        let turn = match group_hash {
+            // Other bits than those that choose the queue.
+            Some(hash) => hash.rotate_left(16) as usize,
+            None => self.next_send.fetch_add(1, Ordering::Relaxed),
+        };
         self.pick(|nodes| {
             let masters: Vec<_> =
                 nodes.iter().filter(|node| !node.is_slave && !node.store.is_stopped()).collect();

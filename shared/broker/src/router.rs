@@ -12,12 +12,10 @@ use tonic::server::{Grpc, NamedService};
 use tonic_prost::ProstCodec;
 use tower::{Service, service_fn};
 
+use super::intake::{BodyLimit, CALL_BYTES_MAX, SEND_BYTES_MAX};
 use super::prometheus;
 use super::service::{self, Shared};
 use spillway_rocketmq::protocol::{SERVICE, path};
-
-/// Maximum bytes of the largest send: bodies of 4 MiB, their properties, and the framing.
-const DECODE_BYTES_MAX: usize = 16 << 20;
 
 /// The gRPC service. Clones are cheap.
 #[derive(Clone, Debug)]
@@ -48,22 +46,27 @@ impl Service<http::Request<Body>> for Messaging {
         let shared = self.shared.clone();
         // One boxed future per call, no larger than that call needs.
         macro_rules! call {
-            ($kind:ident, $function:path) => {
+            ($kind:ident, $limit:ident, $function:path) => {
                 Box::pin(async move {
+                    let (request, _permits) = shared.intake.admit(request, BodyLimit::$limit).await;
                     let call = service_fn(move |request| $function(shared.clone(), request));
                     Ok(grpc().$kind(call, request).await)
                 })
             };
         }
         match request.uri().path() {
-            path::SEND_MESSAGE => call!(unary, service::send),
-            path::RECEIVE_MESSAGE => call!(server_streaming, service::receive),
-            path::ACK_MESSAGE => call!(unary, service::ack),
-            path::CHANGE_INVISIBLE_DURATION => call!(unary, service::change),
-            path::QUERY_ROUTE => call!(unary, service::route),
-            path::HEARTBEAT => call!(unary, service::heartbeat),
-            path::TELEMETRY => call!(streaming, service::telemetry),
-            path::NOTIFY_CLIENT_TERMINATION => call!(unary, service::terminate),
+            path::SEND_MESSAGE => call!(unary, Send, service::send),
+            path::RECEIVE_MESSAGE => call!(server_streaming, Call, service::receive),
+            path::ACK_MESSAGE => call!(unary, Call, service::ack),
+            path::CHANGE_INVISIBLE_DURATION => call!(unary, Call, service::change),
+            path::QUERY_ROUTE => call!(unary, Call, service::route),
+            path::HEARTBEAT => call!(unary, Call, service::heartbeat),
+            path::TELEMETRY => Box::pin(async move {
+                let request = shared.intake.admit_stream(request);
+                let call = service_fn(move |request| service::telemetry(shared.clone(), request));
+                Ok(grpc().max_decoding_message_size(CALL_BYTES_MAX).streaming(call, request).await)
+            }),
+            path::NOTIFY_CLIENT_TERMINATION => call!(unary, Call, service::terminate),
             prometheus::PATH if request.method() == http::Method::GET => {
                 Box::pin(async move { Ok(prometheus::metrics(&shared.nodes).await) })
             }
@@ -77,5 +80,5 @@ where
     Req: ProstMessage + Default + Send + 'static,
     Res: ProstMessage + Send + 'static,
 {
-    Grpc::new(ProstCodec::default()).max_decoding_message_size(DECODE_BYTES_MAX)
+    Grpc::new(ProstCodec::default()).max_decoding_message_size(SEND_BYTES_MAX)
 }

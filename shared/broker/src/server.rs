@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -14,7 +13,8 @@ use super::clients::Clients;
 use super::config::BrokerConfig;
 use super::error::BrokerError;
 use super::faults::Faults;
-use super::net;
+use super::intake::Intake;
+use super::net::{self, ConnectionLimits};
 use super::node::{Node, Nodes};
 use super::router::Messaging;
 use super::service::Shared;
@@ -81,7 +81,7 @@ impl Server {
             store,
         });
         let nodes = Arc::new(Nodes::new(nodes.collect()));
-        let pending_bytes = Arc::new(Semaphore::new(config.pending_bytes_max));
+        let intake = Intake::new(&config);
         let shared = Shared {
             config,
             local,
@@ -89,7 +89,7 @@ impl Server {
             nodes: nodes.clone(),
             clients: clients.clone(),
             faults: faults.clone(),
-            pending_bytes,
+            intake,
             stopping: stopping.clone(),
         };
         let task = tokio::spawn(serve(listener, Arc::new(shared)));
@@ -126,11 +126,16 @@ impl Server {
 /// Serves until the server stops: it first closes the listener, then the connections.
 async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     let stopping = shared.stopping.clone();
-    let incoming = net::incoming(listener, shared.faults.clone(), shared.config.connections_max);
+    let (interval, timeout) = (shared.config.keepalive_interval, shared.config.keepalive_timeout);
+    let limits =
+        ConnectionLimits { connections_max: shared.config.connections_max, silence_max: interval + timeout };
+    let incoming = net::incoming(listener, shared.faults.clone(), limits);
     let server = tonic::transport::Server::builder()
         // HTTP/1.1 for the metrics only: gRPC needs HTTP/2.
         .accept_http1(true)
         .max_concurrent_streams(STREAMS_MAX)
+        .http2_keepalive_interval(Some(interval))
+        .http2_keepalive_timeout(Some(timeout))
         // Many concurrent sends of a few KiB would stall at the default windows of 64 KiB.
         .initial_stream_window_size(1 << 20)
         .initial_connection_window_size(8 << 20)

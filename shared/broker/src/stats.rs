@@ -26,6 +26,8 @@ pub struct TopicStats {
     pub sent: u64,
     /// Messages that some group has not settled.
     pub stored: u64,
+    /// Messages that wait for their delivery time.
+    pub waiting: u64,
     /// Groups that have received from the topic, by name.
     pub groups: Vec<GroupStats>,
 }

@@ -29,8 +29,8 @@ impl Storage {
         let guard = kill.clone().drop_guard();
         let stop_signals = StopSignals { drain: CancellationToken::new(), kill };
         let (store, worker) = store::open(config, stop_signals.clone()).await?;
-        for (topic, queues) in &config.topics {
-            store.create_topic(topic.clone(), *queues).await?;
+        for topic in &config.topics {
+            store.create_topic(topic.clone()).await?;
         }
         for group in &config.groups {
             store.create_group(group.clone()).await?;

@@ -17,29 +17,18 @@ pub enum TopicType {
     Delay,
 }
 
-impl TopicType {
-    pub(crate) const fn to_protocol(self) -> MessageType {
-        match self {
-            Self::Normal => MessageType::Normal,
-            Self::Fifo => MessageType::Fifo,
-            Self::Delay => MessageType::Delay,
+impl From<TopicType> for MessageType {
+    fn from(topic_type: TopicType) -> Self {
+        match topic_type {
+            TopicType::Normal => Self::Normal,
+            TopicType::Fifo => Self::Fifo,
+            TopicType::Delay => Self::Delay,
         }
     }
 }
 
 impl fmt::Display for TopicType {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(type_name(self.to_protocol()))
-    }
-}
-
-/// The name of a message type, as RocketMQ's tools write it.
-pub(crate) const fn type_name(message_type: MessageType) -> &'static str {
-    match message_type {
-        MessageType::Unspecified => "UNSPECIFIED",
-        MessageType::Normal => "NORMAL",
-        MessageType::Fifo => "FIFO",
-        MessageType::Delay => "DELAY",
-        MessageType::Transaction => "TRANSACTION",
+        formatter.write_str(MessageType::from(*self).name())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use spillway_broker::{Broker, BrokerConfig};
+use spillway_broker::{Broker, BrokerConfig, TopicConfig};
 use spillway_rocketmq::{ClientConfig, ConsumerConfig, DefaultContext, StreamConsumer};
 use tempfile::TempDir;
 
@@ -55,7 +55,7 @@ impl TestBroker {
 
     fn config(directory: &TempDir) -> BrokerConfig {
         let mut config = BrokerConfig::at(directory.path().join("broker"));
-        config.topics = vec![(TOPIC.to_owned(), 4)];
+        config.topics = vec![TopicConfig::new(TOPIC, 4)];
         config.groups = vec![GROUP.to_owned(), format!("{GROUP}-dead-letters")];
         config.long_polling_min = Duration::from_millis(100);
         config

@@ -8,12 +8,13 @@ use futures_core::Stream;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
-use super::{Caller, Shared, full_name, ok};
+use super::{Shared, full_name, ok};
 use crate::config::INVISIBLE_MAX;
 use crate::error::Refusal;
 use crate::faults::Call;
+use crate::intake::{Caller, caller};
 use crate::node::Node;
-use crate::store::DeliveredMessage;
+use crate::store::{DeliveredMessage, TagFilter};
 use crate::wire::{ReceiveResponse, delivered};
 use spillway_rocketmq::protocol::{
     Code, FilterExpression, FilterType, ReceiveMessageRequest, from_duration, timestamp,
@@ -30,6 +31,7 @@ pub(crate) type ReceiveStream = Pin<Box<dyn Stream<Item = Result<ReceiveResponse
 struct Checked {
     topic: String,
     group: String,
+    filter: TagFilter,
     max: usize,
     invisible: Duration,
     deadline: Instant,
@@ -71,10 +73,11 @@ async fn take(
     node: &Node,
     request: &Request<ReceiveMessageRequest>,
 ) -> Result<Vec<DeliveredMessage>, Refusal> {
-    let caller = shared.admit(request.metadata())?;
+    let caller = caller(request)?;
     node.faults.begin(Call::Receive)?;
-    let Checked { topic, group, max, invisible, deadline } = check(shared, &caller, request.get_ref())?;
-    let polling = node.store.receive(topic, group, max, invisible, deadline);
+    let Checked { topic, group, filter, max, invisible, deadline } =
+        check(shared, &caller, request.get_ref())?;
+    let polling = node.store.receive(topic, group, filter, max, invisible, deadline);
     // A stopping broker responds to waiting receives without messages.
     shared.stopping.run_until_cancelled(polling).await.unwrap_or(Ok(Vec::new()))
 }
@@ -114,21 +117,22 @@ fn check(shared: &Shared, caller: &Caller, request: &ReceiveMessageRequest) -> R
     if !(1..=BATCH_SIZE_MAX).contains(&request.batch_size) {
         return Err(Refusal::new(Code::BAD_REQUEST, "the batch size is not within 1 and 32"));
     }
-    if !takes_all(request.filter_expression.as_ref()) {
-        return Err(Refusal::new(ILLEGAL_FILTER_EXPRESSION, "this broker does not filter"));
-    }
     let topic = request.message_queue.as_ref().and_then(|queue| queue.topic.as_ref());
     Ok(Checked {
         topic: full_name(topic),
         group: full_name(request.group.as_ref()),
+        filter: filter(request.filter_expression.as_ref())?,
         max: usize::try_from(request.batch_size).unwrap_or(1),
         invisible,
         deadline: now + polling,
     })
 }
 
-fn takes_all(filter: Option<&FilterExpression>) -> bool {
-    filter.is_none_or(|filter| {
-        filter.r#type != i32::from(FilterType::Sql) && matches!(filter.expression.as_str(), "" | "*")
-    })
+fn filter(expression: Option<&FilterExpression>) -> Result<TagFilter, Refusal> {
+    let Some(expression) = expression else { return Ok(TagFilter::All) };
+    match expression.r#type() {
+        FilterType::Sql => Err(Refusal::new(Code::NOT_IMPLEMENTED, "this broker does not filter by SQL92")),
+        FilterType::Tag | FilterType::Unspecified => TagFilter::parse(&expression.expression)
+            .ok_or_else(|| Refusal::new(ILLEGAL_FILTER_EXPRESSION, "the expression names no tag")),
+    }
 }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use prost::Message as ProstMessage;
 use tonic::{Request, Response, Status};
 
 use super::{Shared, full_name, ok};
@@ -10,16 +11,21 @@ use crate::error::Refusal;
 use crate::faults::Call;
 use crate::topology::Member;
 use spillway_rocketmq::protocol::{
-    Address, AddressScheme, Broker, Endpoints, MessageQueue, MessageType, Permission, QueryRouteRequest,
+    Address, AddressScheme, Broker, Code, Endpoints, MessageQueue, Permission, QueryRouteRequest,
     QueryRouteResponse,
 };
+
+const ILLEGAL_ACCESS_POINT: Code = Code(40_001);
+/// Maximum encoded bytes of the endpoint that a client came by. The answer repeats it for every queue, up to 256 times per
+/// broker.
+const ENDPOINT_BYTES_MAX: usize = 1024;
 
 /// Returns a topic's queues on every listed broker of the cluster. Each has the same queues.
 pub(crate) async fn route(
     shared: Arc<Shared>,
     request: Request<QueryRouteRequest>,
 ) -> Result<Response<QueryRouteResponse>, Status> {
-    let result = match shared.begin(Call::QueryRoute, request.metadata()) {
+    let result = match shared.begin(Call::QueryRoute, &request) {
         Ok(_) => queues(&shared, request.get_ref()).await,
         Err(refusal) => Err(refusal),
     };
@@ -31,12 +37,17 @@ pub(crate) async fn route(
 }
 
 async fn queues(shared: &Shared, request: &QueryRouteRequest) -> Result<Vec<MessageQueue>, Refusal> {
+    let came_by = request.endpoints.as_ref();
+    if came_by.is_some_and(|endpoints| endpoints.encoded_len() > ENDPOINT_BYTES_MAX) {
+        let reason = format!("the endpoint exceeds {ENDPOINT_BYTES_MAX} bytes");
+        return Err(Refusal::new(ILLEGAL_ACCESS_POINT, reason));
+    }
     let topic = full_name(request.topic.as_ref());
-    let count = shared
+    let info = shared
         .nodes
         .ask(|store| {
             let topic = topic.clone();
-            async move { store.queues(topic).await }
+            async move { store.topic(topic).await }
         })
         .await?;
     let mut queues = Vec::new();
@@ -44,14 +55,14 @@ async fn queues(shared: &Shared, request: &QueryRouteRequest) -> Result<Vec<Mess
         let broker = Broker {
             name: member.name.clone(),
             id: member.id,
-            endpoints: Some(endpoints(shared, member, request.endpoints.as_ref())),
+            endpoints: Some(endpoints(shared, member, came_by)),
         };
-        queues.extend((0..count).map(|id| MessageQueue {
+        queues.extend((0..info.queues).map(|id| MessageQueue {
             topic: request.topic.clone(),
             id: i32::try_from(id).unwrap_or(i32::MAX),
             permission: Permission::ReadWrite.into(),
             broker: Some(broker.clone()),
-            accept_message_types: vec![MessageType::Normal.into()],
+            accept_message_types: vec![info.message_type.into()],
         }));
     }
     Ok(queues)

@@ -1,6 +1,7 @@
 //! SendMessage.
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use prost::Message as ProstMessage;
@@ -9,17 +10,25 @@ use tonic::{Request, Response, Status};
 use super::{Shared, full_name, ok};
 use crate::error::Refusal;
 use crate::faults::{Call, drop_response};
+use crate::intake::caller;
 use crate::node::Node;
-use crate::wire::{MessageHead, SendRequest};
-use spillway_rocketmq::protocol::{Code, MessageType, SendMessageResponse, SendResultEntry};
+use crate::store::{NewMessages, Placement};
+use crate::wire::{MessageHead, SendRequest, SystemHead};
+use spillway_rocketmq::protocol::{Code, MessageType, SendMessageResponse, SendResultEntry, from_timestamp};
 
 /// Maximum bytes of one body, and of all bodies of a call.
 pub(crate) const BODY_BYTES_MAX: usize = 4 << 20;
 const USER_PROPERTIES_MAX: usize = 128;
 const PROPERTY_BYTES_MAX: usize = 16 << 10;
+/// First number of bytes that a message group must not have: `maxMessageGroupSize` of Apache's proxy.
+const GROUP_BYTES_END: usize = 64;
+/// Maximum time until a delivery: `maxDelayTimeMills` of Apache's proxy.
+const DELAY_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 const ILLEGAL_MESSAGE_TAG: Code = Code(40_004);
+const ILLEGAL_MESSAGE_GROUP: Code = Code(40_006);
 const ILLEGAL_MESSAGE_ID: Code = Code(40_009);
+const ILLEGAL_DELIVERY_TIME: Code = Code(40_012);
 const MESSAGE_PROPERTY_CONFLICT_WITH_TYPE: Code = Code(40_014);
 const MESSAGE_CORRUPTED: Code = Code(40_016);
 const MESSAGE_BODY_EMPTY: Code = Code(41_302);
@@ -27,9 +36,7 @@ const MESSAGE_PROPERTIES_TOO_LARGE: Code = Code(43_101);
 
 /// Checked messages.
 struct Checked {
-    topic: String,
-    messages: Vec<Bytes>,
-    bytes: usize,
+    messages: NewMessages,
     /// Joined by commas.
     message_ids: String,
 }
@@ -39,12 +46,17 @@ pub(crate) async fn send(
     shared: Arc<Shared>,
     request: Request<SendRequest>,
 ) -> Result<Response<SendMessageResponse>, Status> {
-    let node = match shared.admit(request.metadata()).and_then(|_| shared.nodes.next_for_send()) {
+    let checked = caller(&request).and_then(|_| check(request.get_ref(), SystemTime::now()));
+    let group_hash = match checked.as_ref().map(|checked| &checked.messages.placement) {
+        Ok(Placement::Group(hash)) => Some(*hash),
+        Ok(Placement::Anywhere | Placement::At(_)) | Err(_) => None,
+    };
+    let node = match caller(&request).and_then(|_| shared.nodes.next_for_send(group_hash)) {
         Ok(node) => node,
         Err(refusal) => return Ok(Response::new(answer(Err(refusal)))),
     };
     let (response, fail) = match node.faults.begin(Call::Send) {
-        Ok(fail) => (answer(store(&shared, &node, &request.into_inner()).await), fail),
+        Ok(fail) => (answer(store(&node, checked).await), fail),
         Err(refusal) => (answer(Err(refusal)), None),
     };
     node.faults.hold(Call::Send, &shared.stopping).await;
@@ -66,30 +78,23 @@ fn answer(result: Result<(String, u64), Refusal>) -> SendMessageResponse {
     }
 }
 
-async fn store(shared: &Shared, node: &Node, request: &SendRequest) -> Result<(String, u64), Refusal> {
+async fn store(node: &Node, checked: Result<Checked, Refusal>) -> Result<(String, u64), Refusal> {
     if node.is_slave {
         return Err(Refusal::new(
             Code::INTERNAL_SERVER_ERROR,
             "service not available: the broker is a slave",
         ));
     }
-    let Checked { topic, messages, bytes, message_ids } = check(request)?;
-    let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
-    let _under_way = shared
-        .pending_bytes
-        .try_acquire_many(permits)
-        .map_err(|_| Refusal::new(Code::TOO_MANY_REQUESTS, "too many bytes wait to be stored"))?;
-    // Copied, so that no message keeps its whole request in memory.
-    let messages = messages.iter().map(|raw| Bytes::copy_from_slice(raw)).collect();
-    let offset = node.store.send(topic, messages).await?;
+    let Checked { messages, message_ids } = checked?;
+    let offset = node.store.send(messages).await?;
     Ok((message_ids, offset))
 }
 
-fn check(request: &SendRequest) -> Result<Checked, Refusal> {
+fn check(request: &SendRequest, now: SystemTime) -> Result<Checked, Refusal> {
     let mut topic: Option<String> = None;
-    let mut bytes = 0;
     let mut body_bytes = 0;
     let mut message_ids = String::new();
+    let mut placement: Option<Placement> = None;
     for raw in &request.messages {
         let head = MessageHead::decode(raw.clone())
             .map_err(|_| Refusal::new(MESSAGE_CORRUPTED, "the message cannot be read"))?;
@@ -99,36 +104,75 @@ fn check(request: &SendRequest) -> Result<Checked, Refusal> {
         }
         topic = Some(name);
         body_bytes += head.body.len();
-        bytes += raw.len();
-        let message_id = check_head(head)?;
+        let system = check_head(head)?;
         if !message_ids.is_empty() {
             message_ids.push(',');
         }
-        message_ids.push_str(&message_id);
+        message_ids.push_str(&system.message_id);
+        placement = Some(join(placement, place(&system, now)?)?);
     }
     if body_bytes > BODY_BYTES_MAX {
         return Err(Refusal::new(Code::MESSAGE_BODY_TOO_LARGE, "the bodies exceed the max: 4194304"));
     }
-    match topic {
-        Some(topic) => Ok(Checked { topic, messages: request.messages.clone(), bytes, message_ids }),
-        None => Err(Refusal::new(MESSAGE_CORRUPTED, "no message to send")),
+    let Some((topic, placement)) = topic.zip(placement) else {
+        return Err(Refusal::new(MESSAGE_CORRUPTED, "no message to send"));
+    };
+    // Copied, so that no message keeps its whole request in memory.
+    let messages = request.messages.iter().map(|raw| Bytes::copy_from_slice(raw)).collect();
+    Ok(Checked { messages: NewMessages { topic, messages, placement }, message_ids })
+}
+
+/// Returns the place of a message. Its properties decide, as on Apache's proxy: a delivery time makes it DELAY, else a
+/// message group FIFO.
+fn place(system: &SystemHead, now: SystemTime) -> Result<Placement, Refusal> {
+    if system.message_type == i32::from(MessageType::Transaction) {
+        return Err(Refusal::new(Code::NOT_IMPLEMENTED, "this broker takes no transactional messages"));
+    }
+    if system.message_group.len() >= GROUP_BYTES_END {
+        return Err(Refusal::new(ILLEGAL_MESSAGE_GROUP, "message group exceed the max size 64"));
+    }
+    match &system.delivery_timestamp {
+        Some(deliver_at) => {
+            let too_late = || {
+                let reason = "the max delay time of message is too large, max is 86400000";
+                Refusal::new(ILLEGAL_DELIVERY_TIME, reason)
+            };
+            let deliver_at = from_timestamp(deliver_at).ok_or_else(too_late)?;
+            if deliver_at.duration_since(now).is_ok_and(|delay| delay > DELAY_MAX) {
+                return Err(too_late());
+            }
+            let since = deliver_at.duration_since(UNIX_EPOCH).unwrap_or_default();
+            Ok(Placement::At(vec![u64::try_from(since.as_millis()).unwrap_or(u64::MAX)]))
+        }
+        None if system.message_group.is_empty() => Ok(Placement::Anywhere),
+        None => Ok(Placement::Group(crc32fast::hash(system.message_group.as_bytes()))),
     }
 }
 
-/// Checks one message and returns its id.
-fn check_head(head: MessageHead) -> Result<String, Refusal> {
+/// Joins the places of a call's messages, which must be of one type, and of one group.
+fn join(first: Option<Placement>, next: Placement) -> Result<Placement, Refusal> {
+    match (first, next) {
+        (None, next) => Ok(next),
+        (Some(Placement::At(mut times)), Placement::At(more)) => {
+            times.extend(more);
+            Ok(Placement::At(times))
+        }
+        (Some(first), next) if first == next => Ok(first),
+        (Some(_), _) => {
+            let reason = "the messages of a call are of one type and of one message group";
+            Err(Refusal::new(MESSAGE_PROPERTY_CONFLICT_WITH_TYPE, reason))
+        }
+    }
+}
+
+/// Checks one message and returns its system properties.
+fn check_head(head: MessageHead) -> Result<SystemHead, Refusal> {
     let system = head.system_properties.unwrap_or_default();
     if system.message_id.is_empty() {
         return Err(Refusal::new(ILLEGAL_MESSAGE_ID, "message id is empty"));
     }
     if head.body.is_empty() {
         return Err(Refusal::new(MESSAGE_BODY_EMPTY, "message body is empty"));
-    }
-    let ordinary = system.message_type == i32::from(MessageType::Normal)
-        || system.message_type == i32::from(MessageType::Unspecified);
-    if !ordinary || !system.message_group.is_empty() || system.delivery_timestamp.is_some() {
-        let reason = "topics of this broker take normal messages only";
-        return Err(Refusal::new(MESSAGE_PROPERTY_CONFLICT_WITH_TYPE, reason));
     }
     if system.tag.contains('|') {
         return Err(Refusal::new(ILLEGAL_MESSAGE_TAG, "tag cannot contain |"));
@@ -140,5 +184,5 @@ fn check_head(head: MessageHead) -> Result<String, Refusal> {
         let reason = "at most 128 user properties, 16 KiB together with keys and tag";
         return Err(Refusal::new(MESSAGE_PROPERTIES_TOO_LARGE, reason));
     }
-    Ok(system.message_id)
+    Ok(system)
 }

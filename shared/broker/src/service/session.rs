@@ -8,13 +8,14 @@ use futures_core::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::send::BODY_BYTES_MAX;
-use super::{Caller, Shared, full_name, ok, status_of};
+use super::{Shared, full_name, ok, status_of};
 use crate::error::Refusal;
 use crate::faults::Call;
+use crate::intake::{Caller, caller};
 use spillway_rocketmq::protocol::{
     ClientType, Code, CustomizedBackoff, ExponentialBackoff, HeartbeatRequest, HeartbeatResponse, Metric,
     NotifyClientTerminationRequest, NotifyClientTerminationResponse, PubSub, RetryPolicy, RetryStrategy,
-    Settings, TelemetryCommand, duration, from_duration,
+    Settings, Subscription, TelemetryCommand, duration, from_duration,
 };
 
 /// Attempts in a producer's retry policy: the first and two more.
@@ -32,7 +33,7 @@ pub(crate) async fn telemetry(
     shared: Arc<Shared>,
     request: Request<Streaming<TelemetryCommand>>,
 ) -> Result<Response<TelemetryStream>, Status> {
-    let caller = match shared.admit(request.metadata()) {
+    let caller = match caller(&request) {
         Ok(caller) => caller,
         Err(refusal) => {
             let refused = TelemetryCommand { status: Some(refusal.status()), settings: None };
@@ -49,7 +50,7 @@ pub(crate) async fn telemetry(
                 // Other commands are responses to requests that this broker never sends.
                 let Some(settings) = command.settings else { continue };
                 let answer = match shared.faults.begin(Call::Telemetry) {
-                    Ok(_) => settings_command(&shared, &caller, settings),
+                    Ok(_) => settings_command(&shared, &caller, settings).await,
                     Err(refusal) => TelemetryCommand { status: Some(refusal.status()), settings: None },
                 };
                 shared.hold(Call::Telemetry).await;
@@ -59,8 +60,12 @@ pub(crate) async fn telemetry(
     Ok(Response::new(Box::pin(answers)))
 }
 
-fn settings_command(shared: &Shared, caller: &Caller, mut settings: Settings) -> TelemetryCommand {
+async fn settings_command(shared: &Shared, caller: &Caller, mut settings: Settings) -> TelemetryCommand {
     let client_type = settings.client_type();
+    let is_fifo = match &settings.pub_sub {
+        Some(PubSub::Subscription(subscription)) => is_any_fifo(shared, subscription).await,
+        Some(PubSub::Publishing(_)) | None => false,
+    };
     let policy = match (&mut settings.pub_sub, client_type) {
         (None, _) | (_, ClientType::Unspecified) => {
             let status = Code::UNRECOGNIZED_CLIENT_TYPE
@@ -73,7 +78,7 @@ fn settings_command(shared: &Shared, caller: &Caller, mut settings: Settings) ->
             producer_policy()
         }
         (Some(PubSub::Subscription(subscription)), _) => {
-            subscription.fifo = Some(false);
+            subscription.fifo = Some(is_fifo);
             subscription.receive_batch_size = Some(RECEIVE_BATCH_SIZE);
             subscription.long_polling_timeout = Some(duration(shared.config.long_polling_max));
             consumer_policy(shared.config.attempts_max)
@@ -84,6 +89,18 @@ fn settings_command(shared: &Shared, caller: &Caller, mut settings: Settings) ->
     let request_timeout = settings.request_timeout.as_ref().map_or(REQUEST_TIMEOUT_DEFAULT, from_duration);
     shared.clients.store_settings(&caller.client_id, client_type, request_timeout);
     TelemetryCommand { status: Some(ok()), settings: Some(settings) }
+}
+
+/// Returns true if a subscribed topic is of type FIFO. On Apache's broker the group's configuration says so.
+async fn is_any_fifo(shared: &Shared, subscription: &Subscription) -> bool {
+    let topics = subscription.subscriptions.iter().map(|entry| full_name(entry.topic.as_ref()));
+    let topics: Vec<_> = topics.collect();
+    let asked = shared.nodes.ask(|store| {
+        let topics = topics.clone();
+        async move { store.is_any_fifo(topics).await }
+    });
+    // Without a store nothing is delivered either.
+    asked.await.unwrap_or(false)
 }
 
 /// The policy that Apache's proxy returns by default (`grpcClientProducerBackoff…` of its configuration). The official
@@ -109,7 +126,7 @@ pub(crate) async fn heartbeat(
     shared: Arc<Shared>,
     request: Request<HeartbeatRequest>,
 ) -> Result<Response<HeartbeatResponse>, Status> {
-    let result = match shared.begin(Call::Heartbeat, request.metadata()) {
+    let result = match shared.begin(Call::Heartbeat, &request) {
         Ok(caller) => beat(&shared, &caller, request.get_ref()).await,
         Err(refusal) => Err(refusal),
     };
@@ -138,7 +155,7 @@ pub(crate) async fn terminate(
     request: Request<NotifyClientTerminationRequest>,
 ) -> Result<Response<NotifyClientTerminationResponse>, Status> {
     let result = shared
-        .begin(Call::NotifyClientTermination, request.metadata())
+        .begin(Call::NotifyClientTermination, &request)
         .and_then(|caller| shared.clients.forget(&caller.client_id).map(drop).ok_or_else(unknown_client));
     shared.hold(Call::NotifyClientTermination).await;
     Ok(Response::new(NotifyClientTerminationResponse { status: Some(status_of(result)) }))

@@ -9,6 +9,7 @@ use super::{Shared, full_name, ok};
 use crate::config::INVISIBLE_MAX;
 use crate::error::Refusal;
 use crate::faults::{Call, FailAt, drop_response};
+use crate::intake::caller;
 use crate::node::{Handle, Node};
 use crate::store::{Acked, Receipt};
 use spillway_rocketmq::protocol::{
@@ -23,7 +24,7 @@ pub(crate) async fn ack(
 ) -> Result<Response<AckMessageResponse>, Status> {
     let refused =
         |refusal: Refusal| AckMessageResponse { status: Some(refusal.status()), entries: Vec::new() };
-    if let Err(refusal) = shared.admit(request.metadata()) {
+    if let Err(refusal) = caller(&request) {
         return Ok(Response::new(refused(refusal)));
     }
     let request = request.into_inner();
@@ -122,7 +123,7 @@ pub(crate) async fn change(
     shared: Arc<Shared>,
     request: Request<ChangeInvisibleDurationRequest>,
 ) -> Result<Response<ChangeInvisibleDurationResponse>, Status> {
-    let result = match shared.admit(request.metadata()).and_then(|_| find(&shared, request.get_ref())) {
+    let result = match caller(&request).and_then(|_| find(&shared, request.get_ref())) {
         Ok((node, receipt)) => {
             let result = hide(&node, receipt, request.get_ref()).await;
             node.faults.hold(Call::ChangeInvisibleDuration, &shared.stopping).await;

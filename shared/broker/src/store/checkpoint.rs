@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use super::record::{
     ChangeKind, Checkpoint, CursorState, Delivered, GroupMade, MessageRecord, Settled, TopicMade, TopicState,
-    put_message,
+    WAITING_QUEUE, put_message,
 };
 use super::state::State;
 use super::subscription::{Cursor, Out};
@@ -18,6 +18,7 @@ impl State {
             .map(|(id, topic)| TopicState {
                 id,
                 name: topic.name.clone(),
+                message_type: topic.message_type.into(),
                 next_offsets: topic.queues.iter().map(|queue| queue.next_offset).collect(),
             })
             .collect();
@@ -31,7 +32,14 @@ impl State {
                 }
             }
         }
-        ChangeKind::Checkpoint(Checkpoint { topics, groups, cursors, lease_next: self.lease_next })
+        ChangeKind::Checkpoint(Checkpoint {
+            topics,
+            groups,
+            cursors,
+            lease_next: self.lease_next,
+            waiting: self.waiting.numbers.iter().copied().collect(),
+            waiting_next: self.waiting.next_number,
+        })
     }
 
     fn cursor_state(&self, (topic, group): (u32, u32), queue: u32, cursor: &Cursor) -> CursorState {
@@ -64,6 +72,7 @@ impl State {
             ChangeKind::Delivered(delivered) => self.replay_delivered(&delivered),
             ChangeKind::Settled(settled) => self.replay_settled(&settled),
             ChangeKind::Checkpoint(checkpoint) => self.restore(checkpoint),
+            ChangeKind::Due(due) => self.waiting.left(&due.numbers),
         }
     }
 
@@ -80,7 +89,7 @@ impl State {
     fn replay_settled(&mut self, settled: &Settled) {
         let subscription = self.subscriptions.entry((settled.topic, settled.group)).or_default();
         for (queue, offset) in settled.queues.iter().zip(&settled.offsets) {
-            subscription.settle(*queue, *offset);
+            subscription.replay_settled(*queue, *offset);
         }
     }
 
@@ -88,9 +97,13 @@ impl State {
         // Cursors are part of their subscriptions; topics and groups are never removed.
         self.subscriptions.clear();
         self.lease_next = self.lease_next.max(checkpoint.lease_next);
+        self.waiting.numbers = checkpoint.waiting.into_iter().collect();
+        self.waiting.next_number = self.waiting.next_number.max(checkpoint.waiting_next);
         for topic in checkpoint.topics {
             let queues = u32::try_from(topic.next_offsets.len()).unwrap_or(u32::MAX);
-            self.topic_made(&TopicMade { id: topic.id, name: topic.name, queues });
+            let TopicState { id, name, message_type, .. } = &topic;
+            let made = TopicMade { id: *id, name: name.clone(), queues, message_type: *message_type };
+            self.topic_made(&made);
             if let Some(known) = self.topics.get_mut(topic.id as usize) {
                 for (queue, next) in known.queues.iter_mut().zip(topic.next_offsets) {
                     queue.next_offset = queue.next_offset.max(next);
@@ -120,6 +133,9 @@ impl State {
 
     /// Accounts for a message in the log, needed or not.
     pub(crate) fn seen(&mut self, record: &MessageRecord<'_>) {
+        if record.queue == WAITING_QUEUE {
+            return self.waiting.seen(record.offset);
+        }
         let queue = self
             .topics
             .get_mut(record.topic as usize)
@@ -131,6 +147,9 @@ impl State {
 
     /// Loads a message into memory if some group has not settled it.
     pub(crate) fn load(&mut self, record: &MessageRecord<'_>, segment: u64) {
+        if record.queue == WAITING_QUEUE {
+            return self.load_waiting(record, segment);
+        }
         let mut pending = 0;
         let mut groups = 0;
         for (_, subscription) in self.subscriptions.range_mut((record.topic, 0)..=(record.topic, u32::MAX)) {
@@ -182,6 +201,10 @@ impl State {
         };
         let Some(from) = self.segments.sparse(quarters) else { return };
         let to = self.segments.newest();
+        for moved_bytes in self.waiting.copy(from, to, log) {
+            self.segments.dead(from, moved_bytes);
+            self.segments.live(to, moved_bytes);
+        }
         for (topic_id, topic) in (0_u32..).zip(&mut self.topics) {
             for (queue_id, queue) in (0_u32..).zip(&mut topic.queues) {
                 for (offset, stored) in queue.messages.iter_mut().filter(|(_, stored)| stored.segment == from)

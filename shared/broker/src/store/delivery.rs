@@ -5,17 +5,22 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::clock::system_time;
+use super::filter::TagFilter;
 use super::ops::{Acked, Batch, DeliveredMessage};
 use super::receipt::Receipt;
 use super::record::{ChangeKind, Delivered, Settled, Started, put_change, record_bytes};
 use super::state::State;
-use super::subscription::ReceiptState;
+use super::subscription::{Out, ReceiptState};
 use super::topic::DEAD_LETTER_PREFIX;
+use crate::config::TopicConfig;
 use crate::error::Refusal;
 use spillway_rocketmq::protocol::Code;
 
 /// Maximum unsettled messages of a group on a topic; beyond it the group gets no new ones. Bounds the checkpoints.
 const OUT_MAX: usize = 1_000_000;
+
+/// Maximum messages of one receive that do not pass its filter; the rest follows in the next round.
+const FILTERED_MAX: usize = 10_000;
 
 /// A message chosen for delivery.
 #[derive(Clone, Copy, Debug)]
@@ -26,21 +31,54 @@ struct Pick {
     attempts: u16,
 }
 
+/// The messages that a receive visited.
+#[derive(Debug, Default)]
+struct Picked {
+    /// To deliver, in order.
+    picks: Vec<Pick>,
+    /// Delivered as often as allowed.
+    exhausted: Vec<Pick>,
+    /// Not passing the filter.
+    filtered: Vec<Pick>,
+}
+
+impl Picked {
+    fn has_room(&self, max: usize) -> bool {
+        self.picks.len() < max && self.filtered.len() < FILTERED_MAX
+    }
+}
+
 impl State {
     /// Delivers up to `max` messages to a group and hides them. Visits the queues round robin until it has enough; the
     /// first visit to a queue starts the group there.
     pub(crate) fn take(
         &mut self,
         key: (u32, u32),
+        filter: &TagFilter,
         max: usize,
         invisible: Duration,
         now: Instant,
         batch: &mut Batch,
     ) -> Vec<DeliveredMessage> {
-        let (picks, exhausted) = self.pick(key, max, now, batch);
+        let Picked { picks, exhausted, filtered } = self.pick(key, filter, max, now, batch);
         for pick in exhausted {
             self.move_to_dlq(key, pick, batch);
         }
+        let taken = self.hide(key, picks, invisible, now, batch);
+        // After the deliveries: in a log that ends between the two, everything below the group's cursor is accounted for.
+        self.skip(key, &filtered, batch);
+        taken
+    }
+
+    /// Delivers chosen messages and hides them.
+    fn hide(
+        &mut self,
+        key: (u32, u32),
+        picks: Vec<Pick>,
+        invisible: Duration,
+        now: Instant,
+        batch: &mut Batch,
+    ) -> Vec<DeliveredMessage> {
         if picks.is_empty() {
             return Vec::new();
         }
@@ -90,19 +128,20 @@ impl State {
         taken
     }
 
-    /// Chooses messages; the second list has those that reached the maximum of deliveries.
+    /// Chooses messages. A group gets the messages of a queue of type FIFO in order: none while one is hidden.
     fn pick(
         &mut self,
         key: (u32, u32),
+        filter: &TagFilter,
         max: usize,
         now: Instant,
         batch: &mut Batch,
-    ) -> (Vec<Pick>, Vec<Pick>) {
+    ) -> Picked {
         let (topic_id, group_id) = key;
-        let mut picks = Vec::new();
-        let mut exhausted = Vec::new();
+        let mut picked = Picked::default();
         let topic = &mut self.topics[topic_id as usize];
         let from_oldest = topic.is_dead_letters();
+        let is_ordered = topic.is_ordered();
         let subscription = self.subscriptions.entry(key).or_default();
         subscription.lapse(now);
         let mut new_max = OUT_MAX.saturating_sub(subscription.out());
@@ -119,27 +158,61 @@ impl State {
                 put_change(&mut batch.bytes, ChangeKind::Started(started));
             }
             let Some(cursor) = subscription.cursor(index) else { continue };
-            while picks.len() < max
+            if is_ordered && cursor.has_hidden() {
+                continue;
+            }
+            while picked.has_room(max)
                 && let Some(offset) = cursor.again.pop_first()
             {
                 let attempts = cursor.out.get(&offset).map_or(0, |out| out.attempts);
                 let pick = Pick { queue: index, offset, attempts };
-                if attempts >= self.limits.attempts_max { exhausted.push(pick) } else { picks.push(pick) }
-            }
-            while picks.len() < max && new_max > 0 && cursor.next < queue.next_offset {
-                let offset = cursor.next;
-                cursor.next += 1;
-                new_max -= 1;
-                // Only a damaged log can lack it.
-                if queue.messages.contains_key(&offset) {
-                    picks.push(Pick { queue: index, offset, attempts: 0 });
+                let passes = queue.messages.get(&offset).is_none_or(|stored| filter.passes(&stored.raw));
+                match passes {
+                    false => picked.filtered.push(pick),
+                    true if attempts >= self.limits.attempts_max => picked.exhausted.push(pick),
+                    true => picked.picks.push(pick),
                 }
             }
-            if picks.len() >= max {
+            while picked.has_room(max) && new_max > 0 && cursor.next < queue.next_offset {
+                let offset = cursor.next;
+                // Only a damaged log can lack it.
+                let Some(stored) = queue.messages.get(&offset) else {
+                    cursor.next += 1;
+                    continue;
+                };
+                let pick = Pick { queue: index, offset, attempts: 0 };
+                cursor.next += 1;
+                if filter.passes(&stored.raw) {
+                    new_max -= 1;
+                    picked.picks.push(pick);
+                } else {
+                    // As if delivered, to be settled.
+                    cursor.out.insert(offset, Out { attempts: 0, lease: 0, until: None });
+                    picked.filtered.push(pick);
+                }
+            }
+            if !picked.has_room(max) {
                 break;
             }
         }
-        (picks, exhausted)
+        // There may be more behind the messages that did not pass.
+        subscription.stirred |= picked.picks.len() < max && picked.filtered.len() >= FILTERED_MAX;
+        picked
+    }
+
+    /// Settles messages that do not pass the group's filter, as Apache's broker does: another filter does not bring them back.
+    fn skip(&mut self, key: (u32, u32), filtered: &[Pick], batch: &mut Batch) {
+        if filtered.is_empty() {
+            return;
+        }
+        let mut settled = Settled { topic: key.0, group: key.1, ..Settled::default() };
+        for pick in filtered {
+            let queue = u32::try_from(pick.queue).unwrap_or(u32::MAX);
+            self.settle(key, queue, pick.offset);
+            settled.queues.push(queue);
+            settled.offsets.push(pick.offset);
+        }
+        put_change(&mut batch.bytes, ChangeKind::Settled(settled));
     }
 
     /// Moves a message that reached the maximum of deliveries to the group's dead-letter topic.
@@ -157,7 +230,9 @@ impl State {
                 "message moved to the dead-letter topic"
             );
             // The limit on topics leaves room for one per group.
-            let Ok(dead_letters) = self.create_topic(&name, 1, &mut batch.bytes) else { return };
+            let Ok(dead_letters) = self.create_topic(&TopicConfig::new(name, 1), &mut batch.bytes) else {
+                return;
+            };
             // Copy before settling: a crash between the two duplicates the message instead of losing it.
             self.store(dead_letters, 0, raw, &mut batch.bytes);
         }
@@ -199,6 +274,10 @@ impl State {
         }
         if !settled.offsets.is_empty() {
             put_change(&mut batch.bytes, ChangeKind::Settled(settled));
+            // The next message in order may be due.
+            if let Some(subscription) = self.subscriptions.get_mut(&key) {
+                subscription.stirred |= self.topics[key.0 as usize].is_ordered();
+            }
         }
         Ok(outcomes)
     }
@@ -266,6 +345,9 @@ impl State {
     }
 }
 
+#[cfg(test)]
+#[path = "ordered_tests.rs"]
+mod ordered_tests;
 #[cfg(test)]
 #[path = "delivery_tests.rs"]
 mod tests;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::store::ops::{Op, Reply, Waiter};
+use crate::store::ops::{NewMessages, Op, Placement, Reply, Waiter};
 use crate::store::state::Limits;
 
 const HIDDEN: Duration = Duration::from_secs(30);
@@ -19,7 +19,7 @@ impl Bench {
         let state = State::new(Limits { bytes_max: 1 << 20, attempts_max });
         let mut bench = Self { state, batch: Batch::default() };
         bench.state.segments.begin(1, 0);
-        bench.state.create_topic("orders", queues, &mut bench.batch.bytes).expect("legal");
+        bench.state.create_topic(&TopicConfig::new("orders", queues), &mut bench.batch.bytes).expect("legal");
         bench.state.create_group("drain", &mut bench.batch.bytes).expect("legal");
         bench
     }
@@ -27,9 +27,12 @@ impl Bench {
     fn send(&mut self, count: usize) {
         for number in 0..count {
             let (answer, _) = oneshot::channel();
-            let messages = vec![Bytes::from(number.to_string())];
-            let op = Op::Send { topic: "orders".to_owned(), messages, answer };
-            self.state.apply(op, Instant::now(), &mut self.batch);
+            let messages = NewMessages {
+                topic: "orders".to_owned(),
+                messages: vec![Bytes::from(number.to_string())],
+                placement: Placement::Anywhere,
+            };
+            self.state.apply(Op::Send { messages, answer }, Instant::now(), &mut self.batch);
         }
     }
 
@@ -39,7 +42,7 @@ impl Bench {
 
     fn take_from(&mut self, topic: &str, group: &str, max: usize) -> Vec<DeliveredMessage> {
         let key = (self.state.topic_id(topic).expect("known"), self.state.group_id(group).expect("known"));
-        self.state.take(key, max, HIDDEN, Instant::now(), &mut self.batch)
+        self.state.take(key, &TagFilter::All, max, HIDDEN, Instant::now(), &mut self.batch)
     }
 
     fn ack(&mut self, receipt: Receipt) -> Acked {
@@ -53,8 +56,14 @@ impl Bench {
 
     fn waiter(&mut self, max: usize) -> oneshot::Receiver<Result<Vec<DeliveredMessage>, Refusal>> {
         let (answer, answered) = oneshot::channel();
-        let waiter =
-            Waiter { topic: "orders".to_owned(), group: "drain".to_owned(), max, invisible: HIDDEN, answer };
+        let waiter = Waiter {
+            topic: "orders".to_owned(),
+            group: "drain".to_owned(),
+            filter: TagFilter::All,
+            max,
+            invisible: HIDDEN,
+            answer,
+        };
         self.state.apply(Op::Receive(waiter), Instant::now(), &mut self.batch);
         answered
     }
@@ -84,7 +93,7 @@ async fn a_receive_touches_queues_until_its_batch_is_full() {
     let mut bench = Bench::new(2, 17);
     // Three rounds over two queues: the next starts at queue 1.
     (0..3).for_each(|_| assert!(bench.take(1).is_empty()));
-    bench.state.create_topic("orders", 3, &mut bench.batch.bytes).expect("legal");
+    bench.state.create_topic(&TopicConfig::new("orders", 3), &mut bench.batch.bytes).expect("legal");
     bench.send(3);
     assert_eq!(bench.take(1).remove(0).receipt.queue, 1);
     assert!(bench.state.subscriptions[&(0, 0)].cursors[2].is_none(), "the batch was full before queue 2");

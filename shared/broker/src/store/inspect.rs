@@ -1,4 +1,4 @@
-//! Collects [`BrokerStats`]. Costs a scan of topics, groups and queues, not of messages.
+//! Collects [`BrokerStats`]. Costs a scan of topics, groups, queues and waiting messages, not of messages in queues.
 
 use tokio::time::Instant;
 
@@ -10,6 +10,7 @@ use crate::stats::{BrokerStats, GroupStats, TopicStats};
 
 impl State {
     pub(crate) fn stats(&mut self, now: Instant) -> BrokerStats {
+        let waiting = self.waiting.counts();
         let mut topics: Vec<TopicStats> = Vec::with_capacity(self.topics.len());
         for (id, topic) in (0_u32..).zip(&self.topics) {
             let mut groups: Vec<GroupStats> = Vec::new();
@@ -23,6 +24,7 @@ impl State {
                 queues: topic.queues.len(),
                 sent: topic.sent,
                 stored: topic.queues.iter().map(|queue| queue.messages.len() as u64).sum(),
+                waiting: waiting.get(&id).copied().unwrap_or(0),
                 groups,
             });
         }

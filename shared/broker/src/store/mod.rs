@@ -6,6 +6,7 @@
 mod checkpoint;
 mod clock;
 mod delivery;
+mod filter;
 mod inspect;
 mod log;
 mod ops;
@@ -18,23 +19,24 @@ mod subscription;
 #[cfg(test)]
 mod throughput;
 mod topic;
+mod waiting;
 mod worker;
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
-pub(crate) use self::ops::{Acked, DeliveredMessage};
+pub(crate) use self::filter::TagFilter;
+pub(crate) use self::ops::{Acked, DeliveredMessage, NewMessages, Placement, TopicInfo};
 use self::ops::{Answer, Op, Waiter};
 pub(crate) use self::receipt::{NotAReceipt, Receipt};
 pub(crate) use self::state::Limits;
 pub(crate) use self::topic::DEAD_LETTER_PREFIX;
 pub(crate) use self::worker::StopSignals;
 use self::worker::Worker;
-use super::config::BrokerConfig;
+use super::config::{BrokerConfig, TopicConfig};
 use super::error::{BrokerError, Refusal};
 use super::stats::BrokerStats;
 use spillway_rocketmq::protocol::Code;
@@ -79,12 +81,13 @@ impl Store {
         self.ops.is_closed()
     }
 
-    /// Stores the messages of one call on one queue, all or none. Returns the offset of the first.
+    /// Stores the messages of one call, all or none: on one queue, or until their delivery times. Returns the offset of the
+    /// first, or its number among the waiting ones.
     ///
     /// Does not wait for room: a store with thousands of waiting requests throttles.
-    pub(crate) async fn send(&self, topic: String, messages: Vec<Bytes>) -> Result<u64, Refusal> {
+    pub(crate) async fn send(&self, messages: NewMessages) -> Result<u64, Refusal> {
         let (answer, answered) = oneshot::channel();
-        self.ops.try_send(Op::Send { topic, messages, answer }).map_err(|error| match error {
+        self.ops.try_send(Op::Send { messages, answer }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => {
                 Refusal::new(Code::TOO_MANY_REQUESTS, "too many requests wait for the store")
             }
@@ -98,12 +101,13 @@ impl Store {
         &self,
         topic: String,
         group: String,
+        filter: TagFilter,
         max: usize,
         invisible: Duration,
         deadline: Instant,
     ) -> Result<Vec<DeliveredMessage>, Refusal> {
         let (answer, mut answered) = oneshot::channel();
-        self.push(Op::Receive(Waiter { topic, group, max, invisible, answer })).await?;
+        self.push(Op::Receive(Waiter { topic, group, filter, max, invisible, answer })).await?;
         match tokio::time::timeout_at(deadline, &mut answered).await {
             Ok(Ok(result)) => result,
             Ok(Err(_gone)) => Err(Refusal::stopped()),
@@ -134,17 +138,21 @@ impl Store {
         self.ask(|answer| Op::Change { topic, group, receipt, invisible, answer }).await
     }
 
-    /// Number of queues of a topic.
-    pub(crate) async fn queues(&self, topic: String) -> Result<usize, Refusal> {
-        self.ask(|answer| Op::Queues { topic, answer }).await
+    pub(crate) async fn topic(&self, topic: String) -> Result<TopicInfo, Refusal> {
+        self.ask(|answer| Op::Topic { topic, answer }).await
+    }
+
+    /// Returns true if one of the topics is of type FIFO.
+    pub(crate) async fn is_any_fifo(&self, topics: Vec<String>) -> Result<bool, Refusal> {
+        self.ask(|answer| Op::AnyFifo { topics, answer }).await
     }
 
     pub(crate) async fn group_exists(&self, group: String) -> Result<(), Refusal> {
         self.ask(|answer| Op::GroupExists { group, answer }).await
     }
 
-    pub(crate) async fn create_topic(&self, topic: String, queues: usize) -> Result<(), Refusal> {
-        self.ask(|answer| Op::CreateTopic { topic, queues, answer }).await
+    pub(crate) async fn create_topic(&self, topic: TopicConfig) -> Result<(), Refusal> {
+        self.ask(|answer| Op::CreateTopic { topic, answer }).await
     }
 
     pub(crate) async fn create_group(&self, group: String) -> Result<(), Refusal> {

@@ -5,9 +5,12 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
+use super::filter::TagFilter;
 use super::receipt::Receipt;
+use crate::config::TopicConfig;
 use crate::error::Refusal;
 use crate::stats::BrokerStats;
+use spillway_rocketmq::protocol::MessageType;
 
 /// Receiver of a response, sent when everything it depends on is written.
 pub(crate) type Answer<T> = oneshot::Sender<Result<T, Refusal>>;
@@ -15,16 +18,88 @@ pub(crate) type Answer<T> = oneshot::Sender<Result<T, Refusal>>;
 /// A request to the store.
 #[derive(Debug)]
 pub(crate) enum Op {
-    Send { topic: String, messages: Vec<Bytes>, answer: Answer<u64> },
+    Send {
+        messages: NewMessages,
+        answer: Answer<u64>,
+    },
     Receive(Waiter),
-    Ack { topic: String, group: String, receipts: Vec<Option<Receipt>>, answer: Answer<Vec<Acked>> },
-    Change { topic: String, group: String, receipt: Receipt, invisible: Duration, answer: Answer<Receipt> },
-    Queues { topic: String, answer: Answer<usize> },
-    GroupExists { group: String, answer: Answer<()> },
-    CreateTopic { topic: String, queues: usize, answer: Answer<()> },
-    CreateGroup { group: String, answer: Answer<()> },
-    Redeliver { answer: Answer<usize> },
-    Stats { answer: Answer<BrokerStats> },
+    Ack {
+        topic: String,
+        group: String,
+        receipts: Vec<Option<Receipt>>,
+        answer: Answer<Vec<Acked>>,
+    },
+    Change {
+        topic: String,
+        group: String,
+        receipt: Receipt,
+        invisible: Duration,
+        answer: Answer<Receipt>,
+    },
+    Topic {
+        topic: String,
+        answer: Answer<TopicInfo>,
+    },
+    /// Answers true if one of the topics is of type FIFO.
+    AnyFifo {
+        topics: Vec<String>,
+        answer: Answer<bool>,
+    },
+    GroupExists {
+        group: String,
+        answer: Answer<()>,
+    },
+    CreateTopic {
+        topic: TopicConfig,
+        answer: Answer<()>,
+    },
+    CreateGroup {
+        group: String,
+        answer: Answer<()>,
+    },
+    Redeliver {
+        answer: Answer<usize>,
+    },
+    Stats {
+        answer: Answer<BrokerStats>,
+    },
+}
+
+/// The messages of one call, all of one type.
+#[derive(Debug)]
+pub(crate) struct NewMessages {
+    pub(crate) topic: String,
+    /// Protobuf as sent.
+    pub(crate) messages: Vec<Bytes>,
+    pub(crate) placement: Placement,
+}
+
+/// The place of new messages, by their type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Placement {
+    /// Any queue, now: type NORMAL.
+    Anywhere,
+    /// The queue of a message group, by the group's hash: type FIFO.
+    Group(u32),
+    /// Any queue at these times, one per message, milliseconds since 1970: type DELAY.
+    At(Vec<u64>),
+}
+
+impl Placement {
+    pub(crate) const fn message_type(&self) -> MessageType {
+        match self {
+            Self::Anywhere => MessageType::Normal,
+            Self::Group(_) => MessageType::Fifo,
+            Self::At(_) => MessageType::Delay,
+        }
+    }
+}
+
+/// The part of a topic that its route tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TopicInfo {
+    pub(crate) queues: usize,
+    pub(crate) message_type: MessageType,
 }
 
 /// A receive. Without messages it waits until there are some, or its caller is gone.
@@ -32,6 +107,7 @@ pub(crate) enum Op {
 pub(crate) struct Waiter {
     pub(crate) topic: String,
     pub(crate) group: String,
+    pub(crate) filter: TagFilter,
     /// Maximum messages to deliver.
     pub(crate) max: usize,
     pub(crate) invisible: Duration,
@@ -65,6 +141,8 @@ pub(crate) enum Reply {
     Acked(Answer<Vec<Acked>>, Result<Vec<Acked>, Refusal>),
     Changed(Answer<Receipt>, Result<Receipt, Refusal>),
     Count(Answer<usize>, Result<usize, Refusal>),
+    Topic(Answer<TopicInfo>, Result<TopicInfo, Refusal>),
+    AnyFifo(Answer<bool>, bool),
     Done(Answer<()>, Result<(), Refusal>),
     Stats(Answer<BrokerStats>, BrokerStats),
 }
@@ -83,6 +161,8 @@ impl Reply {
             Self::Acked(answer, result) => drop(answer.send(result)),
             Self::Changed(answer, result) => drop(answer.send(result)),
             Self::Count(answer, result) => drop(answer.send(result)),
+            Self::Topic(answer, result) => drop(answer.send(result)),
+            Self::AnyFifo(answer, is_any) => drop(answer.send(Ok(is_any))),
             Self::Done(answer, result) => drop(answer.send(result)),
             Self::Stats(answer, stats) => drop(answer.send(Ok(stats))),
         }

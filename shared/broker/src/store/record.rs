@@ -5,14 +5,18 @@
 //! fields can be added.
 
 use prost::{Message as ProstMessage, Oneof};
+use spillway_rocketmq::protocol::MessageType;
 
 /// First bytes of every segment; the last byte is the version of the layout.
-pub(crate) const MAGIC: &[u8; 8] = b"SPILLOG1";
+pub(crate) const MAGIC: &[u8; 8] = b"SPILLOG2";
 /// Maximum bytes of a payload. The largest are checkpoints: about 20 bytes per message in flight.
 pub(crate) const PAYLOAD_BYTES_MAX: usize = 1 << 28;
 
 /// Maximum bytes of a payload that a search after damage considers: more than a message has.
 const RESUME_BYTES_MAX: usize = 8 << 20;
+
+/// Queue of a message that waits for its delivery time: `offset` is then its number, `stored_ms` the time.
+pub(crate) const WAITING_QUEUE: u32 = u32::MAX;
 
 const FRAME_BYTES: usize = 8;
 const KIND_MESSAGE: u8 = 1;
@@ -46,7 +50,7 @@ pub(crate) const fn record_bytes(raw_bytes: usize) -> usize {
 /// A record that is not a message.
 #[derive(Clone, PartialEq, ProstMessage)]
 pub(crate) struct Change {
-    #[prost(oneof = "ChangeKind", tags = "1, 2, 3, 4, 5, 6")]
+    #[prost(oneof = "ChangeKind", tags = "1, 2, 3, 4, 5, 6, 7")]
     pub(crate) kind: Option<ChangeKind>,
 }
 
@@ -70,6 +74,9 @@ pub(crate) enum ChangeKind {
     /// The state without the messages; replaces everything read before.
     #[prost(message, tag = "6")]
     Checkpoint(Checkpoint),
+    /// Messages whose delivery time came are in queues now.
+    #[prost(message, tag = "7")]
+    Due(Due),
 }
 
 #[derive(Clone, PartialEq, ProstMessage)]
@@ -80,6 +87,8 @@ pub(crate) struct TopicMade {
     pub(crate) name: String,
     #[prost(uint32, tag = "3")]
     pub(crate) queues: u32,
+    #[prost(enumeration = "MessageType", tag = "4")]
+    pub(crate) message_type: i32,
 }
 
 #[derive(Clone, PartialEq, ProstMessage)]
@@ -148,6 +157,18 @@ pub(crate) struct Checkpoint {
     /// Next unused lease.
     #[prost(uint64, tag = "4")]
     pub(crate) lease_next: u64,
+    /// Numbers of the messages that wait for their delivery time.
+    #[prost(uint64, repeated, tag = "5")]
+    pub(crate) waiting: Vec<u64>,
+    /// Next unused number.
+    #[prost(uint64, tag = "6")]
+    pub(crate) waiting_next: u64,
+}
+
+#[derive(Clone, PartialEq, ProstMessage)]
+pub(crate) struct Due {
+    #[prost(uint64, repeated, tag = "1")]
+    pub(crate) numbers: Vec<u64>,
 }
 
 #[derive(Clone, PartialEq, ProstMessage)]
@@ -159,6 +180,8 @@ pub(crate) struct TopicState {
     /// Next offset of each queue.
     #[prost(uint64, repeated, tag = "3")]
     pub(crate) next_offsets: Vec<u64>,
+    #[prost(enumeration = "MessageType", tag = "4")]
+    pub(crate) message_type: i32,
 }
 
 /// A group's cursor on one queue. The repeated fields are parallel: one entry for each delivered, unsettled

@@ -6,9 +6,14 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
+use crate::config::TopicConfig;
+use crate::store::TagFilter;
 use crate::store::ops::{Batch, DeliveredMessage};
 use crate::store::record::put_change;
+use spillway_rocketmq::protocol::{Message, SystemProperties};
 
+const HIDDEN: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
 const LIMITS: Limits = Limits { bytes_max: 1 << 20, attempts_max: 3 };
 
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +25,14 @@ enum Step {
     },
     Ack(prop::sample::Index),
     Extend(prop::sample::Index),
+    /// Receives messages with odd numbers only.
+    Filter {
+        max: usize,
+    },
+    /// Sends a message that is due in so many hours.
+    Delay(u32),
+    /// Delivers what is due within so many hours.
+    Due(u32),
     /// Everything hidden becomes visible.
     Lapse,
     /// A new segment begins.
@@ -32,6 +45,9 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (0..2_usize, 1..5_usize).prop_map(|(group, max)| Step::Take { group, max }),
         3 => any::<prop::sample::Index>().prop_map(Step::Ack),
         1 => any::<prop::sample::Index>().prop_map(Step::Extend),
+        1 => (1..5_usize).prop_map(|max| Step::Filter { max }),
+        1 => (0..4_u32).prop_map(Step::Delay),
+        1 => (0..4_u32).prop_map(Step::Due),
         2 => Just(Step::Lapse),
         1 => Just(Step::Seal),
     ]
@@ -65,6 +81,23 @@ fn messages(state: &State) -> Vec<(usize, usize, u64, u32, Bytes)> {
     messages
 }
 
+/// The waiting messages: numbers, the next number, and the number of each topic.
+fn waiting(state: &State) -> (Vec<u64>, u64, Vec<(u32, u64)>) {
+    let waiting = &state.waiting;
+    (waiting.numbers.iter().copied().collect(), waiting.next_number, waiting.counts().into_iter().collect())
+}
+
+/// A message with a number as body, and its parity as tag.
+fn numbered(number: u32) -> Bytes {
+    let system = SystemProperties {
+        tag: Some(if number.is_multiple_of(2) { "even" } else { "odd" }.to_owned()),
+        ..SystemProperties::default()
+    };
+    let message =
+        Message { system_properties: Some(system), body: number.to_string().into(), ..Message::default() };
+    prost::Message::encode_to_vec(&message).into()
+}
+
 /// A store with its log in memory: one buffer per segment.
 struct History {
     state: State,
@@ -78,7 +111,7 @@ impl History {
         let mut history = Self { state: State::new(LIMITS), segments: Vec::new(), held: Vec::new(), sent: 0 };
         history.seal();
         let mut log = Vec::new();
-        history.state.create_topic("orders", 2, &mut log).expect("legal");
+        history.state.create_topic(&TopicConfig::new("orders", 2), &mut log).expect("legal");
         for group in ["drain", "audit"] {
             history.state.create_group(group, &mut log).expect("legal");
         }
@@ -107,14 +140,25 @@ impl History {
                 for _ in 0..count {
                     let queue = self.state.topics[0].next_queue();
                     self.sent += 1;
-                    self.state.store(0, queue, Bytes::from(self.sent.to_string()), &mut batch.bytes);
+                    self.state.store(0, queue, numbered(self.sent), &mut batch.bytes);
                 }
             }
             Step::Take { group, max } => {
                 let group = u32::try_from(group).expect("small");
-                let taken = self.state.take((0, group), max, Duration::from_secs(60), now, &mut batch);
+                let taken = self.state.take((0, group), &TagFilter::All, max, HIDDEN, now, &mut batch);
                 self.held.extend(taken);
             }
+            Step::Filter { max } => {
+                let odd = TagFilter::parse("odd").expect("legal");
+                let taken = self.state.take((0, 0), &odd, max, HIDDEN, now, &mut batch);
+                self.held.extend(taken);
+            }
+            Step::Delay(hours) => {
+                self.sent += 1;
+                let at = self.state.clock.to_ms(now + HOUR * hours);
+                self.state.delay(0, at, numbered(self.sent), &mut batch.bytes);
+            }
+            Step::Due(hours) => self.state.release_due(now + HOUR * hours, &mut batch),
             Step::Ack(index) | Step::Extend(index) if !self.held.is_empty() => {
                 let held = self.held.swap_remove(index.index(self.held.len()));
                 let group = if held.receipt.group == 0 { "drain" } else { "audit" };
@@ -170,6 +214,7 @@ proptest! {
         let state = recovered(&dir);
         prop_assert_eq!(outline(&state), outline(&history.state));
         prop_assert_eq!(messages(&state), messages(&history.state));
+        prop_assert_eq!(waiting(&state), waiting(&history.state));
         prop_assert_eq!(state.lease_next, history.state.lease_next);
         prop_assert_eq!(state.segments.bytes_total(), history.state.segments.bytes_total());
     }
@@ -186,7 +231,7 @@ proptest! {
             history.step(step);
             let segment = history.segments.len();
             let length = history.segments[segment - 1].len();
-            marks.push((segment, length, outline(&history.state), messages(&history.state)));
+            marks.push((segment, length, outline(&history.state), messages(&history.state), waiting(&history.state)));
         }
         let segment = history.segments.len();
         let cut = cut.index(history.segments[segment - 1].len() + 1);
@@ -195,12 +240,13 @@ proptest! {
 
         // A cut exactly after a step restores that step; any other cut loses only the incomplete step.
         let before = marks.iter().rev().find(|(in_segment, length, ..)| *in_segment < segment || *length <= cut);
-        if let Some((in_segment, length, outline_then, messages_then)) = before
+        if let Some((in_segment, length, outline_then, messages_then, waiting_then)) = before
             && *in_segment == segment
         {
             if *length == cut {
                 prop_assert_eq!(&outline(&state), outline_then);
                 prop_assert_eq!(&messages(&state), messages_then);
+                prop_assert_eq!(&waiting(&state), waiting_then);
             }
             for (_, _, queue, next, settled, _) in outline_then {
                 let now = outline(&state);
@@ -213,6 +259,7 @@ proptest! {
         let again = recovered(&dir);
         prop_assert_eq!(outline(&again), outline(&state));
         prop_assert_eq!(messages(&again), messages(&state));
+        prop_assert_eq!(waiting(&again), waiting(&state));
     }
 
     #[test]

@@ -8,14 +8,15 @@ use std::collections::{BTreeMap, HashMap};
 use tokio::time::Instant;
 
 use super::clock::{Clock, wall_ms};
-use super::ops::{Batch, Op, Reply, Waiter};
+use super::ops::{Batch, NewMessages, Op, Placement, Reply, TopicInfo, Waiter};
 use super::record::{ChangeKind, GroupMade, MessageRecord, TopicMade, put_change, put_message};
 use super::segments::Segments;
 use super::subscription::Subscription;
 use super::topic::{DEAD_LETTER_PREFIX, Stored, Topic};
-use crate::config::QUEUES_MAX;
+use super::waiting::Waiting;
+use crate::config::{QUEUES_MAX, TopicConfig};
 use crate::error::Refusal;
-use spillway_rocketmq::protocol::Code;
+use spillway_rocketmq::protocol::{Code, MessageType};
 
 /// Maximum topics, not counting dead-letter topics. A topic costs a few hundred bytes.
 pub(crate) const TOPICS_MAX: usize = 1024;
@@ -43,6 +44,8 @@ pub(crate) struct State {
     pub(crate) group_ids: HashMap<String, u32>,
     /// By topic and group.
     pub(crate) subscriptions: BTreeMap<(u32, u32), Subscription>,
+    /// Messages that wait for their delivery time.
+    pub(crate) waiting: Waiting,
     pub(crate) segments: Segments,
     /// Next unused lease; a lease is never reused.
     pub(crate) lease_next: u64,
@@ -58,6 +61,7 @@ impl State {
             groups: Vec::new(),
             group_ids: HashMap::new(),
             subscriptions: BTreeMap::new(),
+            waiting: Waiting::default(),
             segments: Segments::default(),
             lease_next: 1,
             clock: Clock::start(),
@@ -74,8 +78,8 @@ impl State {
     /// Executes `op`; its response waits in `batch`.
     pub(crate) fn apply(&mut self, op: Op, now: Instant, batch: &mut Batch) {
         let reply = match op {
-            Op::Send { topic, messages, answer } => {
-                let result = self.send(&topic, &messages, batch);
+            Op::Send { messages, answer } => {
+                let result = self.send(messages, now, batch);
                 Reply::Sent(answer, result)
             }
             Op::Receive(waiter) => return self.receive(waiter, now, batch),
@@ -87,13 +91,16 @@ impl State {
                 let result = self.change(&topic, &group, receipt, invisible, now, batch);
                 Reply::Changed(answer, result)
             }
-            Op::Queues { topic, answer } => {
-                let result = self.topic_id(&topic).map(|id| self.topics[id as usize].queues.len());
-                Reply::Count(answer, result)
+            Op::Topic { topic, answer } => Reply::Topic(answer, self.topic_info(&topic)),
+            Op::AnyFifo { topics, answer } => {
+                let is_fifo = |topic: &String| {
+                    self.topic_info(topic).is_ok_and(|info| info.message_type == MessageType::Fifo)
+                };
+                Reply::AnyFifo(answer, topics.iter().any(is_fifo))
             }
             Op::GroupExists { group, answer } => Reply::Done(answer, self.group_id(&group).map(drop)),
-            Op::CreateTopic { topic, queues, answer } => {
-                let result = self.create_topic(&topic, queues, &mut batch.bytes).map(drop);
+            Op::CreateTopic { topic, answer } => {
+                let result = self.create_topic(&topic, &mut batch.bytes).map(drop);
                 Reply::Done(answer, result)
             }
             Op::CreateGroup { group, answer } => {
@@ -113,24 +120,31 @@ impl State {
         self.topic_ids.get(name).copied().ok_or_else(|| Refusal::no_topic(name))
     }
 
+    fn topic_info(&self, name: &str) -> Result<TopicInfo, Refusal> {
+        let topic = &self.topics[self.topic_id(name)? as usize];
+        Ok(TopicInfo { queues: topic.queues.len(), message_type: topic.message_type })
+    }
+
     pub(crate) fn group_id(&self, name: &str) -> Result<u32, Refusal> {
         self.group_ids.get(name).copied().ok_or_else(|| Refusal::no_group(name))
     }
 
     /// Creates the topic, or adds queues to it.
-    pub(crate) fn create_topic(
-        &mut self,
-        name: &str,
-        queues: usize,
-        log: &mut Vec<u8>,
-    ) -> Result<u32, Refusal> {
+    pub(crate) fn create_topic(&mut self, topic: &TopicConfig, log: &mut Vec<u8>) -> Result<u32, Refusal> {
+        let TopicConfig { name, queues, topic_type } = topic;
+        let (queues, message_type) = (*queues, MessageType::from(*topic_type));
         if queues == 0 || queues > QUEUES_MAX {
             return Err(Refusal::new(Code::BAD_REQUEST, format!("a topic has 1 to {QUEUES_MAX} queues")));
         }
         let known = self.topic_ids.get(name).copied();
         let id = known.unwrap_or_else(|| u32::try_from(self.topics.len()).unwrap_or(u32::MAX));
-        if known.is_some_and(|id| self.topics[id as usize].queues.len() >= queues) {
-            return Ok(id);
+        if let Some(known) = known.and_then(|id| self.topics.get(id as usize)) {
+            if known.message_type != message_type {
+                return Err(Refusal::new(Code::BAD_REQUEST, "the topic exists and has another type"));
+            }
+            if known.queues.len() >= queues {
+                return Ok(id);
+            }
         }
         // At most one dead-letter topic per group, so they always find room.
         let topics_max =
@@ -138,7 +152,12 @@ impl State {
         if known.is_none() && self.topics.len() >= topics_max {
             return Err(Refusal::new(Code::BAD_REQUEST, "too many topics"));
         }
-        let made = TopicMade { id, name: name.to_owned(), queues: u32::try_from(queues).unwrap_or(u32::MAX) };
+        let made = TopicMade {
+            id,
+            name: name.clone(),
+            queues: u32::try_from(queues).unwrap_or(u32::MAX),
+            message_type: message_type.into(),
+        };
         self.topic_made(&made);
         put_change(log, ChangeKind::Topic(made));
         // Waiting receives have not visited the new queues.
@@ -166,7 +185,7 @@ impl State {
         let queues = made.queues as usize;
         match self.topics.get_mut(made.id as usize) {
             Some(topic) => topic.extend_to(queues),
-            None => self.topics.push(Topic::new(made.name.clone(), queues)),
+            None => self.topics.push(Topic::new(made.name.clone(), made.message_type(), queues)),
         }
         self.topic_ids.insert(made.name.clone(), made.id);
     }
@@ -178,20 +197,35 @@ impl State {
         self.group_ids.insert(made.name.clone(), made.id);
     }
 
-    /// Stores the messages of one call, all on one queue. Returns the offset of the first.
-    fn send(&mut self, topic: &str, messages: &[bytes::Bytes], batch: &mut Batch) -> Result<u64, Refusal> {
-        let id = self.topic_id(topic)?;
+    /// Stores the messages of one call: on one queue, or until their delivery times. Returns the offset of the first, or
+    /// its number among the waiting ones.
+    fn send(&mut self, sent: NewMessages, now: Instant, batch: &mut Batch) -> Result<u64, Refusal> {
+        let NewMessages { topic, messages, placement } = sent;
+        let id = self.topic_id(&topic)?;
+        self.topics[id as usize].check_type(placement.message_type())?;
         let more: usize = messages.iter().map(|raw| super::record::record_bytes(raw.len())).sum();
         let bytes_total = self.segments.bytes_total() + (batch.bytes.len() + more) as u64;
         if bytes_total > self.limits.bytes_max {
             return Err(Refusal::new(Code::TOO_MANY_REQUESTS, "the broker's store is full"));
         }
-        let queue = self.topics[id as usize].next_queue();
-        let first = self.topics[id as usize].queues[queue].next_offset;
-        for raw in messages {
-            self.store(id, queue, raw.clone(), &mut batch.bytes);
-        }
         self.topics[id as usize].sent += messages.len() as u64;
+        let queue = match &placement {
+            Placement::Group(hash) => self.topics[id as usize].queue_of(*hash),
+            Placement::Anywhere | Placement::At(_) => self.topics[id as usize].next_queue(),
+        };
+        let first = self.topics[id as usize].queues[queue].next_offset;
+        let Placement::At(times) = placement else {
+            for raw in messages {
+                self.store(id, queue, raw, &mut batch.bytes);
+            }
+            return Ok(first);
+        };
+        let first = self.waiting.next_number;
+        for (raw, deliver_ms) in messages.into_iter().zip(times) {
+            self.delay(id, deliver_ms, raw, &mut batch.bytes);
+        }
+        // The time of some may be past.
+        self.release_due(now, batch);
         Ok(first)
     }
 
@@ -234,7 +268,7 @@ impl State {
             .collect();
         for key in keys {
             while let Some(waiter) = self.next_waiter(key) {
-                let taken = self.take(key, waiter.max, waiter.invisible, now, batch);
+                let taken = self.take(key, &waiter.filter, waiter.max, waiter.invisible, now, batch);
                 if taken.is_empty() {
                     if let Some(subscription) = self.subscriptions.get_mut(&key) {
                         subscription.waiters.push_front(waiter);
@@ -259,7 +293,7 @@ impl State {
                 Ok(key) => key,
                 Err(refusal) => return batch.replies.push(Reply::Received(waiter.answer, Err(refusal))),
             };
-        let taken = self.take(key, waiter.max, waiter.invisible, now, batch);
+        let taken = self.take(key, &waiter.filter, waiter.max, waiter.invisible, now, batch);
         if !taken.is_empty() {
             return batch.replies.push(Reply::Received(waiter.answer, Ok(taken)));
         }
@@ -273,7 +307,7 @@ impl State {
         waiters.push_back(waiter);
     }
 
-    /// Returns the next instant at which a waiting receive must be checked.
+    /// Returns the next instant at which a waiting receive must be checked, or a message enters a queue.
     pub(crate) fn next_wake(&self, now: Instant) -> Option<Instant> {
         self.subscriptions
             .values()
@@ -281,6 +315,7 @@ impl State {
             .filter_map(
                 |subscription| if subscription.stirred { Some(now) } else { subscription.next_lapse() },
             )
+            .chain(self.next_due())
             .min()
     }
 }

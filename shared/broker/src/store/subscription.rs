@@ -40,6 +40,11 @@ impl Cursor {
         offset >= self.next || self.out.contains_key(&offset)
     }
 
+    /// True if a delivered message is hidden.
+    pub(crate) fn has_hidden(&self) -> bool {
+        self.out.len() > self.again.len()
+    }
+
     /// First unsettled offset.
     pub(crate) fn oldest(&self) -> u64 {
         self.out.first_key_value().map_or(self.next, |(offset, _)| *offset)
@@ -125,6 +130,16 @@ impl Subscription {
             self.expiry.remove(&(until, queue, offset));
         }
         true
+    }
+
+    /// Settles a message that the log names: one that was not delivered did not pass the group's filter.
+    pub(crate) fn replay_settled(&mut self, queue: u32, offset: u64) {
+        if !self.settle(queue, offset)
+            && let Some(cursor) = self.cursor(queue as usize)
+        {
+            cursor.next = cursor.next.max(offset + 1);
+            cursor.settled += 1;
+        }
     }
 
     /// Makes every message visible whose invisible duration ended by `now`.

@@ -8,8 +8,8 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::StopSignals;
-use crate::BrokerConfig;
+use super::{NewMessages, Placement, StopSignals, TagFilter};
+use crate::{BrokerConfig, TopicConfig};
 
 const TIME: Duration = Duration::from_secs(3);
 
@@ -22,11 +22,12 @@ async fn store_throughput() {
         config.bytes_max = 8 << 30;
         let stop_signals = StopSignals { drain: CancellationToken::new(), kill: CancellationToken::new() };
         let (store, worker) = super::open(&config, stop_signals.clone()).await.expect("the store opens");
-        store.create_topic("orders".to_owned(), 8).await.expect("legal");
+        store.create_topic(TopicConfig::new("orders", 8)).await.expect("legal");
         store.create_group("drain".to_owned()).await.expect("legal");
         let hidden = Duration::from_secs(30);
-        let nothing =
-            store.receive("orders".to_owned(), "drain".to_owned(), 32, hidden, Instant::now()).await;
+        let nothing = store
+            .receive("orders".to_owned(), "drain".to_owned(), TagFilter::All, 32, hidden, Instant::now())
+            .await;
         assert!(nothing.expect("known").is_empty());
         let began = Instant::now();
         let mut tasks = JoinSet::new();
@@ -36,7 +37,12 @@ async fn store_throughput() {
                 let mut sent = 0_u32;
                 while began.elapsed() < TIME {
                     let raw = Bytes::from(vec![b'x'; body_bytes]);
-                    store.send("orders".to_owned(), vec![raw]).await.expect("stored");
+                    let messages = NewMessages {
+                        topic: "orders".to_owned(),
+                        messages: vec![raw],
+                        placement: Placement::Anywhere,
+                    };
+                    store.send(messages).await.expect("stored");
                     sent += 1;
                 }
                 sent

@@ -4,12 +4,19 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use crate::error::Refusal;
+use spillway_rocketmq::protocol::{Code, MessageType};
+
 /// Prefix of a dead-letter topic's name, before the group's.
 pub(crate) const DEAD_LETTER_PREFIX: &str = "%DLQ%";
+
+const MESSAGE_PROPERTY_CONFLICT_WITH_TYPE: Code = Code(40_014);
 
 #[derive(Debug)]
 pub(crate) struct Topic {
     pub(crate) name: String,
+    /// Type of the messages that the topic takes. A group receives those of type FIFO in order.
+    pub(crate) message_type: MessageType,
     pub(crate) queues: Vec<Queue>,
     /// Queue of the next send.
     pub(crate) turn: usize,
@@ -18,8 +25,8 @@ pub(crate) struct Topic {
 }
 
 impl Topic {
-    pub(crate) fn new(name: String, queues: usize) -> Self {
-        let mut topic = Self { name, queues: Vec::new(), turn: 0, sent: 0 };
+    pub(crate) fn new(name: String, message_type: MessageType, queues: usize) -> Self {
+        let mut topic = Self { name, message_type, queues: Vec::new(), turn: 0, sent: 0 };
         topic.extend_to(queues);
         topic
     }
@@ -33,6 +40,28 @@ impl Topic {
     /// True for a dead-letter topic, which retains its messages: a group starts at its oldest one.
     pub(crate) fn is_dead_letters(&self) -> bool {
         self.name.starts_with(DEAD_LETTER_PREFIX)
+    }
+
+    /// True if a group receives the messages of each queue in order.
+    pub(crate) fn is_ordered(&self) -> bool {
+        self.message_type == MessageType::Fifo
+    }
+
+    /// Returns an error for messages of another type. Dead letters may be of any.
+    pub(crate) fn check_type(&self, message_type: MessageType) -> Result<(), Refusal> {
+        if self.message_type == message_type || self.is_dead_letters() {
+            return Ok(());
+        }
+        let (expected, actual) = (self.message_type.name(), message_type.name());
+        let reason = format!(
+            "TopicMessageType validate failed, the expected type is {expected}, but actual type is {actual}"
+        );
+        Err(Refusal::new(MESSAGE_PROPERTY_CONFLICT_WITH_TYPE, reason))
+    }
+
+    /// Returns the queue of a message group, by the group's hash.
+    pub(crate) fn queue_of(&self, hash: u32) -> usize {
+        hash as usize % self.queues.len().max(1)
     }
 
     /// Returns the queues, round robin.

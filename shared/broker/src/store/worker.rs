@@ -99,6 +99,7 @@ impl Worker {
         let begin = (first || self.state.segments.newest_filled() >= self.segment_bytes)
             .then(|| self.begin_segment(&mut batch));
         self.state.compact(&mut batch.bytes);
+        self.state.release_due(now, &mut batch);
         for op in ops.drain(..) {
             self.state.apply(op, now, &mut batch);
         }

@@ -2,19 +2,21 @@
 
 #![expect(clippy::expect_used, reason = "helpers outside of #[test] functions fail the test as well")]
 
+mod bounds;
 mod cluster;
 mod faults;
 mod restart;
 mod support;
 mod throughput;
+mod typed;
 
 use std::time::Duration;
 
-use spillway_broker::Broker;
+use spillway_broker::{Broker, TopicConfig};
 use spillway_rocketmq::Credentials;
 use spillway_rocketmq::protocol::{
-    ClientType, Code, MessageType, NotifyClientTerminationRequest, NotifyClientTerminationResponse, PubSub,
-    Publishing, QueryRouteRequest, QueryRouteResponse, Settings, TelemetryCommand, duration, path,
+    ClientType, Code, NotifyClientTerminationRequest, NotifyClientTerminationResponse, PubSub, Publishing,
+    QueryRouteRequest, QueryRouteResponse, Settings, TelemetryCommand, duration, path,
 };
 use support::*;
 use tempfile::tempdir;
@@ -72,8 +74,8 @@ async fn a_route_names_every_queue() {
     assert_eq!(queues.iter().map(|queue| queue.id).collect::<Vec<_>>(), [0, 1, 2, 3]);
     let endpoints = queues[0].broker.clone().and_then(|broker| broker.endpoints).expect("said");
     assert_eq!((endpoints.addresses[0].host.as_str(), endpoints.addresses[0].port), ("broker.local", 8081));
-    broker.create_topic(TOPIC, 6).await.expect("extended");
-    broker.create_topic(TOPIC, 2).await.expect("not shrunk");
+    broker.create_topic(TopicConfig::new(TOPIC, 6)).await.expect("extended");
+    broker.create_topic(TopicConfig::new(TOPIC, 2)).await.expect("not shrunk");
     assert_eq!(route(TOPIC).await.message_queues.len(), 6);
     assert_eq!(code(route("nope").await.status), Code::TOPIC_NOT_FOUND);
 }
@@ -164,7 +166,7 @@ async fn a_send_is_checked() {
     let mut elsewhere = message("1", "body");
     elsewhere.topic = resource("nope");
     let mut ordered = message("1", "body");
-    ordered.system_properties.get_or_insert_default().message_type = MessageType::Fifo.into();
+    ordered.system_properties.get_or_insert_default().message_group = Some("buyer-7".to_owned());
     let mut many = message("1", "body");
     many.user_properties = (0..129).map(|number: u32| (number.to_string(), String::new())).collect();
     let huge = vec![b'x'; (4 << 20) + 1];

@@ -3,17 +3,18 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::{StreamExt, stream};
 use hmac::{Hmac, KeyInit, Mac};
 use http::uri::PathAndQuery;
 use prost::Message as ProstMessage;
 use sha1::Sha1;
-use spillway_broker::{Broker, BrokerConfig};
+use spillway_broker::{Broker, BrokerConfig, TopicConfig};
 use spillway_rocketmq::protocol::{
     AckMessageEntry, AckMessageRequest, AckMessageResponse, ChangeInvisibleDurationRequest,
     ChangeInvisibleDurationResponse, ClientType, Code, HeartbeatRequest, HeartbeatResponse, Message,
     MessageQueue, PubSub, ReceiveContent, ReceiveMessageRequest, ReceiveMessageResponse, Resource,
-    SendMessageRequest, SendMessageResponse, Settings, Status, Subscription, SystemProperties,
-    TelemetryCommand, duration, header, path,
+    SendMessageRequest, SendMessageResponse, Settings, Status, Subscription, SubscriptionEntry,
+    SystemProperties, TelemetryCommand, duration, header, path,
 };
 use tokio::sync::mpsc;
 use tonic::client::Grpc;
@@ -30,7 +31,7 @@ pub(crate) const LONG: Duration = Duration::from_secs(30);
 /// One topic of four queues, one group, short limits.
 pub(crate) fn config(dir: &tempfile::TempDir) -> BrokerConfig {
     let mut config = BrokerConfig::at(dir.path());
-    config.topics = vec![(TOPIC.to_owned(), 4)];
+    config.topics = vec![TopicConfig::new(TOPIC, 4)];
     config.groups = vec![GROUP.to_owned()];
     config.invisible_min = SHORT;
     config.long_polling_min = SHORT;
@@ -140,6 +141,25 @@ impl Client {
         Ok(response.into_inner())
     }
 
+    /// Sends a message of a body that never ends.
+    pub(crate) async fn unfinished<Req, Res>(
+        &self,
+        path: &'static str,
+        message: Req,
+    ) -> Result<Res, tonic::Status>
+    where
+        Req: ProstMessage + 'static,
+        Res: ProstMessage + Default + 'static,
+    {
+        let messages = stream::iter([message]).chain(stream::pending());
+        let mut grpc = Grpc::new(self.channel.clone());
+        grpc.ready().await.map_err(|error| tonic::Status::unavailable(error.to_string()))?;
+        let codec: ProstCodec<Req, Res> = ProstCodec::default();
+        let request = self.request(()).map(|()| messages);
+        let response = grpc.client_streaming(request, PathAndQuery::from_static(path), codec).await?;
+        Ok(response.into_inner())
+    }
+
     pub(crate) async fn try_send(
         &self,
         messages: Vec<Message>,
@@ -160,7 +180,7 @@ impl Client {
 
     pub(crate) async fn telemetry(&self) -> (mpsc::Sender<TelemetryCommand>, Streaming<TelemetryCommand>) {
         let (commands, queue) = mpsc::channel(4);
-        let outgoing = futures_util::stream::unfold(queue, |mut queue: mpsc::Receiver<_>| async {
+        let outgoing = stream::unfold(queue, |mut queue: mpsc::Receiver<_>| async {
             queue.recv().await.map(|command| (command, queue))
         });
         let mut grpc = Grpc::new(self.channel.clone());
@@ -181,6 +201,7 @@ impl Client {
             client_type: Some(ClientType::SimpleConsumer.into()),
             pub_sub: Some(PubSub::Subscription(Subscription {
                 group: resource(GROUP),
+                subscriptions: vec![SubscriptionEntry { topic: resource(TOPIC), expression: None }],
                 ..Subscription::default()
             })),
             ..Settings::default()
@@ -248,6 +269,9 @@ impl Client {
     }
 
     pub(crate) async fn ack_all(&self, messages: &[Message]) {
+        if messages.is_empty() {
+            return;
+        }
         let receipts: Vec<_> = messages.iter().map(receipt).collect();
         assert_eq!(code(self.ack(&receipts).await.status), Code::OK);
     }

@@ -10,7 +10,8 @@ use super::{Delivery, FutureRecord, Inner, Undelivered};
 use crate::body;
 use crate::error::{ClientError, SendError, check};
 use crate::protocol::{
-    Encoding, Message, SendMessageRequest, SendMessageResponse, SystemProperties, path, timestamp,
+    Encoding, Message, MessageType, SendMessageRequest, SendMessageResponse, SystemProperties, path,
+    timestamp,
 };
 use crate::route::{Avoid, BrokerKey};
 
@@ -170,7 +171,7 @@ impl Inner {
                 keys: record.keys.clone(),
                 message_id,
                 body_encoding: encoding.into(),
-                message_type: record.topic_type().to_protocol().into(),
+                message_type: MessageType::from(record.topic_type()).into(),
                 born_timestamp: Some(timestamp(SystemTime::now())),
                 delivery_timestamp: record.deliver_at.map(timestamp),
                 message_group: record.group.clone(),

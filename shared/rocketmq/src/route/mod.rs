@@ -13,8 +13,8 @@ pub(crate) use self::rest::BrokerRests;
 pub(crate) use self::selector::Avoid;
 use crate::endpoints::Endpoints;
 use crate::error::ClientError;
-use crate::protocol::{MessageQueue, Permission};
-use crate::topic_type::{TopicType, type_name};
+use crate::protocol::{MessageQueue, MessageType, Permission};
+use crate::topic_type::TopicType;
 
 /// Broker id of a master; every other id is a slave's.
 const MASTER_ID: i32 = 0;
@@ -134,11 +134,11 @@ impl Route {
     /// types takes all.
     pub(crate) fn check_type(&self, topic: &str, needed: TopicType) -> Result<(), ClientError> {
         let Some(Target { queue, .. }) = self.writable.first() else { return Ok(()) };
-        let needed_type = i32::from(needed.to_protocol());
+        let needed_type = i32::from(MessageType::from(needed));
         if queue.accept_message_types.is_empty() || queue.accept_message_types.contains(&needed_type) {
             return Ok(());
         }
-        let accepted: Vec<_> = queue.accept_message_types().map(type_name).collect();
+        let accepted: Vec<_> = queue.accept_message_types().map(MessageType::name).collect();
         Err(ClientError::TopicType { topic: topic.to_owned(), accepted: accepted.join(", "), needed })
     }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use spillway_broker::{BrokerConfig, Cluster, ClusterAccess, ClusterConfig};
+use spillway_broker::{BrokerConfig, Cluster, ClusterAccess, ClusterConfig, TopicConfig};
 use spillway_rocketmq::{
     ClientConfig, ClientContext, ClientError, ConsumerConfig, DefaultContext, FutureProducer, FutureRecord,
     Message, ProducerConfig, StreamConsumer,
@@ -35,7 +35,7 @@ impl ClusterFixture {
     pub(crate) async fn start_with(change: impl FnOnce(&mut ClusterConfig)) -> Self {
         let directory = TempDir::new().expect("a directory");
         let mut broker = BrokerConfig::at(directory.path());
-        broker.topics = vec![(TOPIC.to_owned(), 4)];
+        broker.topics = vec![TopicConfig::new(TOPIC, 4)];
         broker.groups = vec![GROUP.to_owned()];
         broker.invisible_min = Duration::from_secs(1);
         broker.long_polling_min = Duration::from_millis(100);

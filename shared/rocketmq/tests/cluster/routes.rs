@@ -34,7 +34,7 @@ async fn a_hung_route_query_delays_no_send_and_costs_no_connection() {
     assert_eq!(faults.connections(), 1);
     // The refresh goes on by itself.
     faults.resume();
-    fixture.cluster.create_topic(TOPIC, 6).await.expect("extended");
+    fixture.cluster.create_topic(spillway_broker::TopicConfig::new(TOPIC, 6)).await.expect("extended");
     let queries = faults.calls(Call::QueryRoute);
     let sending = async {
         loop {

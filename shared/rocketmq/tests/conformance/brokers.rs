@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use spillway_broker::{Broker, BrokerConfig};
+use spillway_broker::{Broker, BrokerConfig, TopicConfig};
 use spillway_rocketmq::{
     ClientConfig, ConsumerConfig, Credentials, DefaultContext, FutureProducer, ProducerConfig, StreamConsumer,
 };
@@ -32,7 +32,7 @@ pub(crate) fn credentials() -> Credentials {
 /// Configuration of the embedded broker, with short waits.
 pub(crate) fn embedded_config(directory: &TempDir) -> BrokerConfig {
     let mut config = BrokerConfig::at(directory.path());
-    config.topics = vec![("orders".to_owned(), QUEUES)];
+    config.topics = vec![TopicConfig::new("orders", QUEUES)];
     config.groups = vec!["drain".to_owned()];
     config.credentials = Some(credentials());
     config.invisible_min = Duration::from_secs(1);
@@ -128,7 +128,7 @@ impl BrokerFixture {
     pub(crate) async fn extend_topic(&self, queues: usize) {
         match &self.kind {
             Kind::Embedded { broker, .. } => {
-                broker.create_topic(&self.topic, queues).await.expect("extended");
+                broker.create_topic(TopicConfig::new(&self.topic, queues)).await.expect("extended");
             }
             Kind::Real { stack } => {
                 stack_call(stack, &["topic", &self.topic, "--queues", &queues.to_string()]).await;

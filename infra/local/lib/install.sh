@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Installs the stack's programs: MariaDB from the distribution, jars from Maven, two small Java classes.
+# Installs the stack's programs: MariaDB from the distribution, jars from Maven, the Python client, two small Java classes.
 
 PATH=$PATH:/usr/sbin:/sbin
 
@@ -70,6 +70,24 @@ install_jars() {
   echo "$stamp" >"$target/.stamp"
 }
 
+create_python_client() {
+  local requirements=$1 target=$2
+  rm -rf "$target"
+  # A virtual environment cannot be moved after it was made.
+  python3 -m venv "$target"
+  "$target/bin/pip" install --quiet --no-input --disable-pip-version-check --only-binary :all: --require-hashes -r "$requirements"
+}
+
+# install_python_client: the stamp detects changed requirements and another Python.
+install_python_client() {
+  local requirements=$STACK_HOME/python-client/requirements.txt target=$LIB_DIR/python-client stamp
+  command -v python3 >/dev/null || die "python3 is missing: install Python 3.10 or later with venv (Debian: apt-get install python3-venv)"
+  stamp=$(cat "$requirements" - <<<"$(python3 --version)" | sha256sum)
+  if [[ -f $target/.stamp && $(<"$target/.stamp") == "$stamp" ]]; then return; fi
+  timed "python-client (pip)" create_python_client "$requirements" "$target"
+  echo "$stamp" >"$target/.stamp"
+}
+
 compile_classes() {
   local source=$STACK_HOME/java target=$LIB_DIR/java
   rm -rf "$target.new"
@@ -104,6 +122,7 @@ install_all() {
   install_jars rocketmq
   install_jars proxy
   install_jars java-client
+  install_python_client
   install_classes
 }
 

@@ -8,7 +8,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use spillway_broker::{Broker, BrokerConfig};
+use spillway_broker::{Broker, BrokerConfig, TopicConfig};
 use spillway_rocketmq::{
     ClientConfig, ConsumerConfig, DefaultContext, FutureProducer, FutureRecord, ProducerConfig,
     StreamConsumer,
@@ -30,7 +30,7 @@ const MANY: usize = 1_000_000;
 async fn serve_a_broker() {
     let Ok(directory) = std::env::var(DIRECTORY) else { return };
     let mut config = BrokerConfig::at(directory);
-    config.topics = vec![(TOPIC.to_owned(), 4)];
+    config.topics = vec![TopicConfig::new(TOPIC, 4)];
     config.groups = vec![GROUP.to_owned()];
     config.long_polling_min = Duration::from_millis(100);
     let broker = Broker::open(config).await.expect("the broker opens");

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use spillway_broker::{Broker, BrokerConfig};
+use spillway_broker::{Broker, BrokerConfig, TopicConfig};
 use spillway_rocketmq::{
     ClientConfig, ClientError, DefaultContext, FutureProducer, FutureRecord, ProducerConfig, TlsConfig,
 };
@@ -98,7 +98,7 @@ async fn send(endpoint: SocketAddr, tls: Option<TlsConfig>) -> Result<(), Client
 async fn a_connection_needs_the_certificates_that_are_configured() {
     let directory = tempfile::tempdir().expect("a directory");
     let mut config = BrokerConfig::at(directory.path());
-    config.topics = vec![(TOPIC.to_owned(), 4)];
+    config.topics = vec![TopicConfig::new(TOPIC, 4)];
     let broker = Broker::open(config).await.expect("the broker opens");
     let certificates = Certificates::generate();
     let other = Certificates::generate();

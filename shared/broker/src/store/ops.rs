@@ -95,7 +95,7 @@ impl Placement {
     }
 }
 
-/// The part of a topic that its route tells.
+/// The part of a topic that its route contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TopicInfo {
     pub(crate) queues: usize,

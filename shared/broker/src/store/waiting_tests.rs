@@ -75,7 +75,7 @@ impl Bench {
 }
 
 #[tokio::test(start_paused = true)]
-async fn messages_come_at_their_times_whatever_their_order() {
+async fn messages_come_at_their_times_in_any_order_of_sending() {
     let mut bench = Bench::new();
     bench.send("late", 20 * HOUR);
     bench.send("soon", HOUR);

@@ -18,7 +18,7 @@ use client::AdminClientError;
 
 use crate::config::{Cli, Command, InitArgs, MigrateArgs, RunArgs, TotalsArgs};
 use crate::init::{InitError, init};
-use crate::store::{Store, StoreConfig, StoreError};
+use crate::store::{DatabaseUrlFault, Store, StoreConfig, StoreError, check_url};
 use crate::tune::{self, TuneArgs, TuneError};
 use crate::{Listeners, RunError, run};
 
@@ -111,6 +111,9 @@ async fn drain(args: RunArgs) -> Result<(), CommandError> {
 
 async fn migrate(args: MigrateArgs) -> Result<(), CommandError> {
     args.logs.init()?;
+    let mut errors = ConfigErrors::default();
+    args.database.check(&mut errors);
+    errors.into_result()?;
     let store = Store::connect(&args.database.database_url, StoreConfig::default()).await?;
     store.migrate().await?;
     tracing::info!(event = "schema_migrated", database = %args.database.database_url, "the schema is up to date");
@@ -121,6 +124,7 @@ async fn prepare(args: InitArgs) -> Result<(), CommandError> {
     args.logs.init()?;
     let mut errors = ConfigErrors::default();
     let client = args.rocketmq.client_config(&mut errors);
+    args.database.check(&mut errors);
     let catalogue = Catalogue::load(&args.catalogue)
         .map_err(|error| errors.push(format_args!("--catalogue: {error}")))
         .ok();
@@ -139,6 +143,9 @@ async fn prepare(args: InitArgs) -> Result<(), CommandError> {
 }
 
 async fn totals(args: TotalsArgs) -> Result<(), CommandError> {
+    let mut errors = ConfigErrors::default();
+    args.database.check(&mut errors);
+    errors.into_result()?;
     let store = Store::connect(&args.database.database_url, args.database.store_config()).await?;
     let counts = store.counts().await?;
     let rejected: serde_json::Map<_, _> =
@@ -155,6 +162,14 @@ async fn totals(args: TotalsArgs) -> Result<(), CommandError> {
 }
 
 async fn tune(args: &TuneArgs) -> Result<(), CommandError> {
+    let mut errors = ConfigErrors::default();
+    // The server's URL: tune makes a database of its own.
+    if let Err(fault) = check_url(&args.database_url)
+        && fault != DatabaseUrlFault::NoDatabase
+    {
+        errors.push(format_args!("--database-url: {fault}"));
+    }
+    errors.into_result()?;
     let stop = shared::shutdown::on_signal()?;
     let tuned = tune::tune(args, &stop, |line| println!("{line}")).await?;
     if tuned.knee.is_none() { Err(TuneError::NoCap.into()) } else { Ok(()) }

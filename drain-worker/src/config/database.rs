@@ -4,9 +4,9 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use serde::Serialize;
-use shared::config::DatabaseUrl;
+use shared::config::{ConfigErrors, DatabaseUrl};
 
-use crate::store::StoreConfig;
+use crate::store::{StoreConfig, check_url};
 
 #[derive(Clone, Debug, clap::Args, Serialize)]
 #[command(next_help_heading = "Database")]
@@ -30,6 +30,10 @@ pub struct DatabaseArgs {
 }
 
 impl DatabaseArgs {
+    pub(crate) fn check(&self, errors: &mut ConfigErrors) {
+        check(&self.database_url, errors);
+    }
+
     #[must_use]
     pub fn store_config(&self) -> StoreConfig {
         StoreConfig {
@@ -47,4 +51,16 @@ pub struct MigratorArgs {
     /// URL, with an account that may change the schema; not through a pooling proxy; prefer the environment variable
     #[arg(long, env = "SPILLWAY_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: DatabaseUrl,
+}
+
+impl MigratorArgs {
+    pub(crate) fn check(&self, errors: &mut ConfigErrors) {
+        check(&self.database_url, errors);
+    }
+}
+
+fn check(url: &DatabaseUrl, errors: &mut ConfigErrors) {
+    if let Err(fault) = check_url(url) {
+        errors.push(format_args!("--database-url: {fault}"));
+    }
 }

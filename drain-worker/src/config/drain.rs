@@ -138,6 +138,7 @@ impl RunArgs {
         let mut errors = ConfigErrors::default();
         let drain = &self.drain;
         let client = self.rocketmq.client_config(&mut errors);
+        self.database.check(&mut errors);
         errors.require(
             is_topic_name(&drain.consumer_group),
             "--consumer-group: 1 to 60 letters, digits, '-' and '_'",

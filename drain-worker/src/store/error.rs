@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use super::address::DatabaseUrlFault;
+
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// The database is down, overloaded, failing over or busy: retry the same call. Nothing is lost. If the
@@ -20,6 +22,8 @@ pub enum StoreError {
     /// The worker's lease is gone or has expired: nothing was or will be written under it. Join the pool again.
     #[error("the lease has expired: {0}")]
     Fenced(DbErrorDetail),
+    #[error("the database's URL {0}")]
+    Url(#[from] DatabaseUrlFault),
     /// The database has another schema than this program needs.
     #[error(transparent)]
     Schema(#[from] SchemaError),

@@ -14,6 +14,7 @@
 //! * Outcomes come from rows read under locks and from rows written, never from counts of affected rows: the driver
 //!   asks the server to count rows found, not rows changed.
 
+mod address;
 mod batch_snapshot;
 mod catalogue;
 mod commit;
@@ -39,6 +40,7 @@ use shared::config::DatabaseUrl;
 use shared::order::AcceptedOrder;
 use tokio::sync::OnceCell;
 
+pub use address::{DatabaseUrlFault, check_url};
 pub use catalogue::CatalogueChanges;
 pub use commit_result::{CommitOutcome, CommitResult, SkuStock, StoreTotals, StoredOrder, StoredStatus};
 pub use config::StoreConfig;
@@ -102,8 +104,9 @@ impl Store {
     /// [`StoreError::Transient`].
     ///
     /// # Errors
-    /// [`StoreError::Fatal`] if the URL cannot be used.
+    /// [`StoreError::Url`] if the URL cannot be used.
     pub async fn connect(url: &DatabaseUrl, config: StoreConfig) -> Result<Self, StoreError> {
+        check_url(url)?;
         let driver = dialect::open(url, &config)?;
         Ok(Self { driver, config, cache: StockCache::default(), bytes: OnceCell::new() })
     }

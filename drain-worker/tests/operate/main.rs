@@ -192,3 +192,29 @@ async fn errors_name_the_remedy() {
     let printed = done(unreachable, &printed).await;
     assert!(printed.contains(r#""admin_token": "***""#) && !printed.contains("hunter2"), "{printed}");
 }
+
+/// For every command that takes the URL; none of them opens a connection. By flag, because an environment variable is shown as a
+/// flag is.
+#[tokio::test]
+async fn a_bad_database_url_is_a_config_error_without_the_password() {
+    let broker = ["--rocketmq-endpoint", "127.0.0.1:1"];
+    for command in [
+        [&["run"][..], &broker].concat(),
+        vec!["migrate"],
+        [&["init", "--catalogue", "none.json"][..], &broker].concat(),
+        vec!["totals"],
+        vec!["tune"],
+    ] {
+        for (url, says) in [
+            ("mysqlx://u:hunter2@h/db", "must be mysql://USER:PASSWORD@HOST:PORT/DATABASE"),
+            ("mysql://u:hunter2@h:99999/db", "invalid port number"),
+            ("mysql://u:hun/ter2@h/db", "%2F"),
+            ("mysql://u:hunter2@h/db?ssl_mode=required", "unknown parameter ssl_mode; known are ssl-mode"),
+        ] {
+            let arguments = [&command[..], &["--database-url", url]].concat();
+            let output = failed("http://127.0.0.1:1", &arguments, 64).await;
+            assert!(output.contains("--database-url: ") && output.contains(says), "{arguments:?}: {output}");
+            assert!(!output.contains("hun") && !output.contains("ter2"), "{arguments:?}: {output}");
+        }
+    }
+}

@@ -12,7 +12,7 @@ use sqlx::sqlite::{
 };
 
 use super::super::config::StoreConfig;
-use super::super::error::{Classified, DbError, DbErrorDetail, ErrorClass, classify, identifier_after};
+use super::super::error::{Classified, DbError, ErrorClass, classify, identifier_after};
 use super::{Dialect, Driver, DriverConnection, PoolKind, Pools};
 
 static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -48,11 +48,6 @@ static DIALECT: Dialect = Dialect {
 struct SqliteDriver(Pools<sqlx::Sqlite>);
 
 pub(super) fn open(url: &DatabaseUrl, config: &StoreConfig) -> Result<Box<dyn Driver>, DbError> {
-    if url.expose().contains(":memory:") || url.expose().contains("mode=memory") {
-        // Each connection would have its own database, and discarding a connection would discard its orders.
-        let detail = DbErrorDetail::new("read the database's URL", "SQLite needs a file");
-        return Err(DbError::fatal(detail));
-    }
     let options = SqliteConnectOptions::from_str(url.expose())
         .map_err(|error| classify_sqlite("read the database's URL", &error))?
         .statement_cache_capacity(config.statements_max.get() as usize)

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::call_statistics::{CallRecorder, CallStatistics};
+use crate::endpoints::Endpoints;
 use crate::error::ClientError;
 
 /// Observes a client. Every method has an empty default. Methods must not block: they run on the client's tasks.
@@ -11,7 +13,33 @@ pub trait ClientContext: Send + Sync + 'static {
 
     /// Called for errors that no call returns: a broken session, a failed heartbeat, a failed extension. The client is
     /// already recovering.
-    fn error(&self, _error: &ClientError, _doing: &'static str) {}
+    fn error(&self, _error: &ClientError, _origin: &ErrorOrigin<'_>) {}
+}
+
+/// The work in which an error came up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ErrorOrigin<'a> {
+    /// The work, such as "extending a message".
+    pub doing: &'static str,
+    /// The topic, if the work concerns one.
+    pub topic: Option<&'a str>,
+    /// The addresses of the server, if the work concerns one.
+    pub endpoints: Option<&'a Endpoints>,
+}
+
+impl<'a> ErrorOrigin<'a> {
+    pub(crate) const fn new(doing: &'static str) -> Self {
+        Self { doing, topic: None, endpoints: None }
+    }
+
+    pub(crate) const fn topic(self, topic: &'a str) -> Self {
+        Self { topic: Some(topic), ..self }
+    }
+
+    pub(crate) const fn at(self, endpoints: &'a Endpoints) -> Self {
+        Self { endpoints: Some(endpoints), ..self }
+    }
 }
 
 /// A context that ignores everything.
@@ -21,7 +49,7 @@ pub struct DefaultContext;
 impl ClientContext for DefaultContext {}
 
 /// Counts since the client was created. The snapshot is not atomic over its members.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Statistics {
     /// Messages that the broker acknowledged.
@@ -48,6 +76,8 @@ pub struct Statistics {
     pub extend_failures: u64,
     /// Sessions opened, the first included.
     pub sessions: u64,
+    /// Calls by kind, topic and server, with their latencies.
+    pub calls: Vec<CallStatistics>,
 }
 
 macro_rules! counters {
@@ -56,11 +86,15 @@ macro_rules! counters {
         #[derive(Debug, Default)]
         pub(crate) struct Counters {
             $(pub(crate) $field: Counter,)*
+            pub(crate) calls: CallRecorder,
         }
 
         impl Counters {
             pub(crate) fn snapshot(&self) -> Statistics {
-                Statistics { $($field: self.$field.0.load(Ordering::Relaxed),)* }
+                Statistics {
+                    $($field: self.$field.0.load(Ordering::Relaxed),)*
+                    calls: self.calls.snapshot(),
+                }
             }
         }
     };

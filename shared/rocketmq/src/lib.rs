@@ -2,6 +2,7 @@
 
 mod auth;
 mod body;
+mod call_statistics;
 mod client;
 mod config;
 mod consumer;
@@ -32,11 +33,12 @@ mod topic_type;
 mod transport;
 
 pub use body::BodyFault;
+pub use call_statistics::{CallKind, CallStatistics, LatencyHistogram};
 pub use config::{ClientConfig, ConsumerConfig, ProducerConfig, RetryConfig};
 pub use consumer::{
     Message, MessageContent, MessageReceipt, OffsetsInitialized, SettleError, StreamConsumer,
 };
-pub use context::{ClientContext, DefaultContext, Statistics};
+pub use context::{ClientContext, DefaultContext, ErrorOrigin, Statistics};
 pub use credentials::{Credentials, CredentialsProvider, CredentialsSource};
 pub use endpoints::{Endpoint, EndpointSyntax, Endpoints};
 pub use error::{ClientError, SendError};

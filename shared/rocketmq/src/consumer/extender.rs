@@ -73,7 +73,7 @@ async fn extend(calls: Arc<SettleCalls>, due: Vec<Arc<Receipt>>, invisible: Dura
                 Err(error) => {
                     calls.counters.extend_failures.add(1);
                     if let SettleError::Client(error) = error {
-                        calls.context.error(&error, "extending a message");
+                        calls.context.error(&error, &receipt.origin("extending a message"));
                     }
                 }
             }

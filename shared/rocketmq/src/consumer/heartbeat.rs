@@ -9,6 +9,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::receive::Receiver;
+use crate::context::ErrorOrigin;
 use crate::endpoints::Endpoints;
 
 /// Sends heartbeats to the endpoints of the routes until the consumer is closed or dropped.
@@ -33,7 +34,8 @@ async fn run(receiver: Weak<Receiver>, interval: Duration, closed: CancellationT
                 let receiver = receiver.clone();
                 tokio::spawn(async move {
                     if let Err(error) = receiver.registrations.register(&endpoint).await {
-                        receiver.client.context.error(&error, "heartbeat");
+                        let origin = ErrorOrigin::new("heartbeat").at(&endpoint);
+                        receiver.client.context.error(&error, &origin);
                     }
                 })
             });

@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 use super::message::Message;
 use super::receive::Receiver;
 use crate::config::RetryConfig;
+use crate::context::ErrorOrigin;
 use crate::error::ClientError;
 
 const RETRY: RetryConfig = RetryConfig {
@@ -69,7 +70,7 @@ async fn fill(receiver: Arc<Receiver>, filler: mpsc::Sender<Message>, closed: Ca
             Err(ClientError::Closed) => return,
             Err(error) => {
                 failures += 1;
-                receiver.client.context.error(&error, "receiving");
+                receiver.client.context.error(&error, &ErrorOrigin::new("receiving"));
                 if closed.run_until_cancelled(sleep(RETRY.backoff(failures))).await.is_none() {
                     return;
                 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
+use crate::context::ErrorOrigin;
 use crate::error::ClientError;
 use crate::protocol::Code;
 use crate::route::BrokerKey;
@@ -86,6 +87,11 @@ impl Receipt {
 
     pub(super) async fn handle(&self) -> MutexGuard<'_, String> {
         self.handle.lock().await
+    }
+
+    /// The origin of an error about this delivery.
+    pub(super) fn origin(&self, doing: &'static str) -> ErrorOrigin<'_> {
+        ErrorOrigin::new(doing).topic(&self.topic).at(&self.broker.endpoints)
     }
 
     /// Marks the receipt as settled; returns true if it was not.

@@ -11,8 +11,10 @@ use super::held::HeldReceipts;
 use super::message::{Message, MessageOrigin};
 use super::registration::Registrations;
 use super::settle::Settler;
+use crate::call_statistics::CallKind;
 use crate::client::ClientCore;
 use crate::config::ConsumerConfig;
+use crate::context::ErrorOrigin;
 use crate::error::{ClientError, check};
 use crate::protocol::{
     Code, FilterExpression, FilterType, ReceiveContent, ReceiveMessageRequest, ReceiveMessageResponse,
@@ -83,8 +85,11 @@ impl Receiver {
         max: usize,
     ) -> Result<Vec<Message>, ClientError> {
         let call = target.begin_call();
+        let began = Instant::now();
         let result = self.poll(topic, target, max).await;
         drop(call);
+        let endpoints = &target.broker.endpoints;
+        self.client.counters.calls.record(CallKind::Receive, topic, endpoints, began.elapsed(), &result);
         self.client.rests.record(&target.broker, &result);
         match &result {
             Ok(messages) if messages.is_empty() => self.client.counters.receives_empty.add(1),
@@ -139,7 +144,8 @@ impl Receiver {
                 Ok(None) => return Ok(messages),
                 // The messages before the break are held, so they are returned; the next receive shows the error.
                 Err(error) if !messages.is_empty() => {
-                    self.client.context.error(&error, "receiving");
+                    let origin = ErrorOrigin::new("receiving").topic(topic).at(&target.broker.endpoints);
+                    self.client.context.error(&error, &origin);
                     return Ok(messages);
                 }
                 Err(error) => return Err(error),

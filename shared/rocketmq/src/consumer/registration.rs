@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use crate::client::ClientCore;
+use crate::context::ErrorOrigin;
 use crate::endpoints::Endpoints;
 use crate::error::{ClientError, check};
 use crate::protocol::{
@@ -79,11 +80,12 @@ impl Registrations {
     pub(super) async fn register_all(&self, endpoints: &HashSet<Endpoints>) -> Result<(), ClientError> {
         let results = join_all(endpoints.iter().map(|endpoint| self.register(endpoint))).await;
         let any_registered = results.iter().any(Result::is_ok);
-        for error in results.into_iter().filter_map(Result::err) {
+        for (endpoints, result) in endpoints.iter().zip(results) {
+            let Err(error) = result else { continue };
             if !any_registered || !error.is_retryable() {
                 return Err(error);
             }
-            self.client.context.error(&error, "registering");
+            self.client.context.error(&error, &ErrorOrigin::new("registering").at(endpoints));
         }
         Ok(())
     }
@@ -111,7 +113,8 @@ impl Registrations {
                 Err(error) => Err(error),
             };
             if let Err(error) = notified {
-                self.client.context.error(&error, "notifying the broker of the termination");
+                let origin = ErrorOrigin::new("notifying the broker of the termination").at(&endpoint);
+                self.client.context.error(&error, &origin);
             }
         }))
         .await;

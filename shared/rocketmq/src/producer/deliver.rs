@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep};
 use super::brake::{BrakeKey, ThrottleBrakes};
 use super::{Delivery, FutureRecord, Inner, Undelivered};
 use crate::body;
+use crate::call_statistics::CallKind;
 use crate::error::{ClientError, SendError, check};
 use crate::protocol::{
     Encoding, Message, MessageType, SendMessageRequest, SendMessageResponse, SystemProperties, path,
@@ -122,7 +123,10 @@ impl Inner {
         let result = if bound < TRY_MIN {
             Err(ClientError::Timeout { call: "QueryRoute", after: bound })
         } else {
-            self.call(broker, message, bound).await
+            let result = self.call(broker, message, bound).await;
+            let calls = &self.client.counters.calls;
+            calls.record(CallKind::Send, topic, &broker.endpoints, began.elapsed(), &result);
+            result
         };
         self.brakes.conclude(|| key(broker), pass, &result, |attempt| self.policy.throttle_delay(attempt));
         if result.is_ok() && Instant::now() > deadline {

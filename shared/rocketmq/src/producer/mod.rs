@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client::ClientCore;
 use crate::config::{ClientConfig, ProducerConfig};
-use crate::context::{ClientContext, Statistics};
+use crate::context::{ClientContext, ErrorOrigin, Statistics};
 use crate::error::{ClientError, SendError};
 use crate::ids::MessageIds;
 use crate::protocol::{
@@ -246,7 +246,8 @@ impl Inner {
     async fn exchange_settings(&self) {
         let exchange = self.session.ensure(self.client.config.request_timeout);
         if let Some(Err(error)) = self.closed.run_until_cancelled(exchange).await {
-            self.client.context.error(&error, "exchanging settings");
+            let origin = ErrorOrigin::new("exchanging settings").at(&self.client.config.endpoints);
+            self.client.context.error(&error, &origin);
         }
     }
 
@@ -287,7 +288,8 @@ impl Inner {
                 Duration::from_millis(500),
             );
             if let Err(error) = notification.await {
-                self.client.context.error(&error, "notifying the broker of the termination");
+                let origin = ErrorOrigin::new("notifying the broker of the termination");
+                self.client.context.error(&error, &origin.at(&self.client.config.endpoints));
             }
         }
     }

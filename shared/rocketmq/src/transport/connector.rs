@@ -87,6 +87,6 @@ impl Connector {
         let connected = timeout(self.connect_timeout, connecting).await;
         connected
             .unwrap_or_else(|_elapsed| Err(io::ErrorKind::TimedOut.into()))
-            .map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))
+            .map_err(|error: io::Error| io::Error::new(error.kind(), format!("{address}: {error}")))
     }
 }

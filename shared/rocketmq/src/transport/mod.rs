@@ -69,6 +69,10 @@ impl Transport {
         Ok(Self { endpoints, channels, connector, signer, request_timeout, current })
     }
 
+    pub(crate) const fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
+    }
+
     fn current(&self) -> Connection {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

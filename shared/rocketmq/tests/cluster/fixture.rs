@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use spillway_broker::{BrokerConfig, Cluster, ClusterAccess, ClusterConfig, TopicConfig};
 use spillway_rocketmq::{
-    ClientConfig, ClientContext, ClientError, ConsumerConfig, DefaultContext, FutureProducer, FutureRecord,
-    Message, ProducerConfig, StreamConsumer,
+    ClientConfig, ClientContext, ClientError, ConsumerConfig, DefaultContext, ErrorOrigin, FutureProducer,
+    FutureRecord, Message, ProducerConfig, StreamConsumer,
 };
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
@@ -133,17 +133,23 @@ pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
 /// Records the errors that no call returns.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ErrorRecorder {
-    errors: Arc<Mutex<Vec<ClientError>>>,
+    errors: Arc<Mutex<Vec<(ClientError, String)>>>,
 }
 
 impl ErrorRecorder {
     pub(crate) fn count(&self) -> usize {
         self.errors.lock().expect("not poisoned").len()
     }
+
+    /// The servers that the errors concern.
+    pub(crate) fn endpoints(&self) -> Vec<String> {
+        self.errors.lock().expect("not poisoned").iter().map(|(_, endpoints)| endpoints.clone()).collect()
+    }
 }
 
 impl ClientContext for ErrorRecorder {
-    fn error(&self, error: &ClientError, _doing: &'static str) {
-        self.errors.lock().expect("not poisoned").push(error.clone());
+    fn error(&self, error: &ClientError, origin: &ErrorOrigin<'_>) {
+        let endpoints = origin.endpoints.map(ToString::to_string).unwrap_or_default();
+        self.errors.lock().expect("not poisoned").push((error.clone(), endpoints));
     }
 }

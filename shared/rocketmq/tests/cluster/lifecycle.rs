@@ -13,10 +13,12 @@ const HEARTBEAT: Duration = Duration::from_millis(100);
 async fn clients_start_while_a_broker_is_dead() {
     let mut fixture = ClusterFixture::start().await;
     fixture.consumer().await.close(PATIENCE).await;
+    let dead = fixture.cluster.local_addr(1).to_string();
     fixture.cluster.abort(1).await.expect("stopped");
     let errors = ErrorRecorder::default();
     let consumer = fixture.connect(|_| (), errors.clone()).await.expect("connects to the other one");
-    assert!(errors.count() > 0, "the dead broker is reported");
+    let reported = errors.endpoints();
+    assert!(!reported.is_empty() && reported.iter().all(|it| *it == dead), "{reported:?}, not {dead}");
     fixture.producer().warm_up().await.expect("warm");
     fixture.send(4).await;
     assert_eq!(receive(&consumer, 4).await.len(), 4);

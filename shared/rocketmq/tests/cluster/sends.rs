@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use spillway_broker::Call;
 use spillway_rocketmq::protocol::Code;
-use spillway_rocketmq::{FutureRecord, SendError};
+use spillway_rocketmq::{CallKind, CallStatistics, FutureRecord, SendError};
 use tokio::time::Instant;
 
 use crate::fixture::{ClusterFixture, PATIENCE, TOPIC};
@@ -72,6 +72,35 @@ async fn after_throttling_the_servers_delays_apply() {
     assert_eq!(delivery.attempts, 3);
     // The server says: 10 ms, doubled before the second attempt and before the third.
     assert!((Duration::from_millis(60)..Duration::from_millis(600)).contains(&took), "{took:?}");
+}
+
+#[tokio::test]
+async fn statistics_name_topic_and_server_of_each_call() {
+    let fixture = ClusterFixture::start().await;
+    let producer = fixture.producer();
+    producer.warm_up().await.expect("warm");
+    let slow = fixture.cluster.faults(1);
+    slow.set_latency(Duration::from_millis(60));
+    for _ in 0..16 {
+        producer.send(record(), PATIENCE).await.expect("delivered");
+    }
+    slow.throttle_sends(1);
+    while slow.calls(Call::Send) < 10 {
+        producer.send(record(), PATIENCE).await.expect("delivered");
+    }
+    let statistics = producer.statistics();
+    for broker in [0, 1] {
+        let address = fixture.cluster.local_addr(broker).to_string();
+        let is_it = |calls: &&CallStatistics| calls.endpoints.to_string() == address;
+        let calls = statistics.calls.iter().find(is_it).expect("sends to this broker");
+        assert_eq!((calls.kind, calls.topic.as_str()), (CallKind::Send, TOPIC));
+        let throttled = broker as u64;
+        assert_eq!((calls.failures, calls.throttled), (throttled, throttled));
+        let faults = fixture.cluster.faults(broker);
+        assert_eq!(calls.latency.count() + throttled, faults.calls(Call::Send));
+        let is_slow = calls.latency.quantile(0.0).expect("calls") > Duration::from_millis(50);
+        assert!(is_slow || broker == 0, "{calls:?}");
+    }
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::call_statistics::CallKind;
 use crate::config::DURATION_MAX;
 use crate::consumer::receipt::{Receipt, SettleError};
 use crate::context::{ClientContext, Counters};
@@ -48,7 +49,18 @@ impl SettleCalls {
                 })
                 .collect(),
         };
-        match transport.unary(path::ACK_MESSAGE, request, self.request_timeout).await {
+        let began = Instant::now();
+        let response: Result<AckMessageResponse, _> =
+            transport.unary(path::ACK_MESSAGE, request, self.request_timeout).await;
+        // Entries have results of their own.
+        let result = match &response {
+            Ok(response) if response.entries.is_empty() => check("AckMessage", response.status.clone()),
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.clone()),
+        };
+        let (calls, latency) = (&self.counters.calls, began.elapsed());
+        calls.record(CallKind::Ack, topic, transport.endpoints(), latency, &result);
+        match response {
             Ok(response) => results(response, entries.iter().map(|entry| entry.handle)),
             Err(error) => entries.iter().map(|_| Err(error.clone())).collect(),
         }
@@ -69,9 +81,15 @@ impl SettleCalls {
             message_id: receipt.message_id.clone(),
         };
         let asked_at = Instant::now();
-        let response: ChangeInvisibleDurationResponse =
-            receipt.transport.unary(path::CHANGE_INVISIBLE_DURATION, request, self.request_timeout).await?;
-        check("ChangeInvisibleDuration", response.status).map_err(SettleError::from_call)?;
+        let transport = &receipt.transport;
+        let response: Result<ChangeInvisibleDurationResponse, _> =
+            transport.unary(path::CHANGE_INVISIBLE_DURATION, request, self.request_timeout).await;
+        let response = response.and_then(|mut response| {
+            check("ChangeInvisibleDuration", response.status.take()).map(|()| response)
+        });
+        let (kind, latency) = (CallKind::ChangeInvisibleDuration, asked_at.elapsed());
+        self.counters.calls.record(kind, &receipt.topic, transport.endpoints(), latency, &response);
+        let response = response.map_err(SettleError::from_call)?;
         if !response.receipt_handle.is_empty() {
             *handle = response.receipt_handle;
         }

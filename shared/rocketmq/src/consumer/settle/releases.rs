@@ -95,7 +95,7 @@ async fn send_releases(calls: Arc<SettleCalls>, mut queue: mpsc::Receiver<Releas
             match (answer, result) {
                 (Some(answer), result) => _ = answer.send(result),
                 (None, Err(SettleError::Client(error))) => {
-                    calls.context.error(&error, "nacking a dropped message");
+                    calls.context.error(&error, &receipt.origin("nacking a dropped message"));
                 }
                 (None, Ok(()) | Err(SettleError::Expired(_))) => {}
             }

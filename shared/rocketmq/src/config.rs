@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::credentials::CredentialsSource;
 use crate::endpoints::Endpoints;
 use crate::error::ClientError;
+use crate::message_filter::MessageFilter;
 #[cfg(feature = "tls")]
 use crate::tls_config::TlsConfig;
 use crate::topic_type::TopicType;
@@ -196,8 +197,10 @@ impl Default for ProducerConfig {
 pub struct ConsumerConfig {
     /// The consumer group; it must exist.
     pub group: String,
-    /// Topics to receive from, without a filter.
+    /// Topics to receive from at first; see [`crate::StreamConsumer::subscribe`].
     pub topics: Vec<String>,
+    /// Filter of these topics.
+    pub filter: MessageFilter,
     /// Maximum messages of one receive, 1 to 32 (the broker's limit).
     pub batch_size_max: u8,
     /// Invisible duration of a received message; 10 s to 12 h on Apache's broker.
@@ -226,6 +229,7 @@ impl ConsumerConfig {
         Self {
             group: group.into(),
             topics: topics.into_iter().map(Into::into).collect(),
+            filter: MessageFilter::all(),
             batch_size_max: 32,
             invisible_duration: Duration::from_secs(60),
             long_polling_timeout: Duration::from_secs(5),

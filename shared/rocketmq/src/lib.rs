@@ -12,6 +12,7 @@ mod endpoints;
 mod error;
 mod freeze_aware_instant;
 mod ids;
+mod message_filter;
 mod producer;
 #[cfg(feature = "protocol")]
 #[doc(hidden)]
@@ -42,6 +43,7 @@ pub use context::{ClientContext, DefaultContext, ErrorOrigin, Statistics};
 pub use credentials::{Credentials, CredentialsProvider, CredentialsSource};
 pub use endpoints::{Endpoint, EndpointSyntax, Endpoints};
 pub use error::{ClientError, SendError};
+pub use message_filter::MessageFilter;
 pub use producer::{Delivery, DeliveryFuture, FutureProducer, FutureRecord, Undelivered};
 pub use protocol::Code;
 #[cfg(feature = "tls")]

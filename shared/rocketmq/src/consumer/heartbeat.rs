@@ -48,7 +48,7 @@ impl Receiver {
     /// topic has none.
     fn cached_endpoints(&self) -> Option<HashSet<Endpoints>> {
         let mut endpoints = HashSet::new();
-        for topic in &self.config.topics {
+        for topic in self.subscriptions.all().keys() {
             let route = self.client.routes.cached(topic).ok()?;
             endpoints.extend(route.read_targets().iter().map(|target| target.broker.endpoints.clone()));
         }

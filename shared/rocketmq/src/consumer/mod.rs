@@ -11,6 +11,7 @@ mod receipt;
 mod receive;
 mod registration;
 mod settle;
+mod subscriptions;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use crate::client::ClientCore;
 use crate::config::{ClientConfig, ConsumerConfig, DURATION_MAX};
 use crate::context::{ClientContext, Statistics};
 use crate::error::ClientError;
+use crate::message_filter::MessageFilter;
 use crate::protocol::{ClientType, PubSub, Resource, Settings, Subscription, SubscriptionEntry};
 
 pub use message::{Message, MessageContent};
@@ -37,9 +39,10 @@ pub use receipt::SettleError;
 
 use held::HeldReceipts;
 use prefetch::Prefetch;
-use receive::{Receiver, match_all};
+use receive::Receiver;
 use registration::Registrations;
 use settle::{SettleCalls, Settler};
+use subscriptions::Subscriptions;
 
 /// Maximum part of a close's bound that is kept for acks, after the receives.
 const SETTLE_SHARE_MAX: Duration = Duration::from_secs(2);
@@ -80,7 +83,7 @@ impl StreamConsumer {
         let inner = Inner::new(client, config);
         let receiver = &inner.receiver;
         let mut endpoints = HashSet::new();
-        for topic in &receiver.config.topics {
+        for topic in receiver.subscriptions.all().keys() {
             let route = receiver.client.routes.get(topic, receiver.client.config.request_timeout).await?;
             if route.read_targets().is_empty() {
                 return Err(ClientError::Config(format!("topic {topic} has no readable queue")));
@@ -91,6 +94,32 @@ impl StreamConsumer {
         heartbeat::start(receiver, receiver.config.heartbeat_interval, &inner.closed);
         receiver.client.report_statistics(&inner.closed);
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Subscribes to a topic, or changes the filter of a subscribed one. Receives that began before still use the former
+    /// filter, and buffered messages stay.
+    ///
+    /// # Errors
+    /// [`ClientError`] if the topic's route cannot be found, or has no readable queue; nothing changes then.
+    pub async fn subscribe(&self, topic: &str, filter: MessageFilter) -> Result<(), ClientError> {
+        let receiver = &self.inner.receiver;
+        let route = receiver.client.routes.get(topic, receiver.client.config.request_timeout).await?;
+        if route.read_targets().is_empty() {
+            return Err(ClientError::Config(format!("topic {topic} has no readable queue")));
+        }
+        receiver.subscriptions.insert(topic.to_owned(), filter);
+        receiver.announce();
+        Ok(())
+    }
+
+    /// Unsubscribes from a topic; returns true if it was subscribed. Its messages that were received can be settled as
+    /// before. Without any subscription, receives fail with [`ClientError::Config`].
+    #[expect(clippy::must_use_candidate, reason = "the effect matters, not whether there was one")]
+    pub fn unsubscribe(&self, topic: &str) -> bool {
+        let receiver = &self.inner.receiver;
+        let was_subscribed = receiver.subscriptions.remove(topic);
+        receiver.announce();
+        was_subscribed
     }
 
     /// Receives up to `max` messages, at most [`ConsumerConfig::batch_size_max`], from one broker, round robin over
@@ -218,7 +247,8 @@ impl Inner {
             counters: client.counters.clone(),
             context: client.context.clone(),
         });
-        let settings = settings(&client, &config, &group);
+        let subscriptions = Subscriptions::new(&config.topics, &config.filter);
+        let settings = settings(&client, &subscriptions, &group);
         let held = Arc::new(HeldReceipts::default());
         extender::start(&config, held.clone(), calls.clone(), &closed);
         let receiver = Receiver {
@@ -228,6 +258,7 @@ impl Inner {
             client,
             config,
             group,
+            subscriptions,
         };
         Self {
             receiver: Arc::new(receiver),
@@ -239,10 +270,17 @@ impl Inner {
     }
 }
 
-fn settings(client: &ClientCore, config: &ConsumerConfig, group: &Resource) -> Settings {
-    let subscriptions = config.topics.iter().map(|topic| SubscriptionEntry {
-        topic: Some(client.routes.resource(topic)),
-        expression: Some(match_all()),
+impl Receiver {
+    /// Makes the next use of each session send the subscriptions.
+    fn announce(&self) {
+        self.registrations.replace_settings(settings(&self.client, &self.subscriptions, &self.group));
+    }
+}
+
+fn settings(client: &ClientCore, subscriptions: &Subscriptions, group: &Resource) -> Settings {
+    let subscriptions = subscriptions.all().into_iter().map(|(topic, filter)| SubscriptionEntry {
+        topic: Some(client.routes.resource(&topic)),
+        expression: Some(filter.to_protocol()),
     });
     let subscription = Subscription {
         group: Some(group.clone()),

@@ -24,7 +24,7 @@ pub struct OffsetsInitialized {
 /// Receives from every broker until every queue has been visited.
 pub(super) async fn initialize(receiver: &Receiver) -> Result<OffsetsInitialized, ClientError> {
     let mut found = OffsetsInitialized::default();
-    for topic in &receiver.config.topics {
+    for topic in receiver.subscriptions.all().keys() {
         // The cached route may lack a queue that was just added.
         let route = receiver.client.routes.fetch(topic, receiver.client.config.request_timeout).await?;
         found.queues += route.queues().len();

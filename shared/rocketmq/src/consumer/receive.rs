@@ -11,14 +11,14 @@ use super::held::HeldReceipts;
 use super::message::{Message, MessageOrigin};
 use super::registration::Registrations;
 use super::settle::Settler;
+use super::subscriptions::Subscriptions;
 use crate::call_statistics::CallKind;
 use crate::client::ClientCore;
 use crate::config::ConsumerConfig;
 use crate::context::ErrorOrigin;
 use crate::error::{ClientError, check};
 use crate::protocol::{
-    Code, FilterExpression, FilterType, ReceiveContent, ReceiveMessageRequest, ReceiveMessageResponse,
-    Resource, duration, path,
+    Code, ReceiveContent, ReceiveMessageRequest, ReceiveMessageResponse, Resource, duration, path,
 };
 use crate::route::Target;
 
@@ -28,15 +28,11 @@ const POLL_MARGIN: Duration = Duration::from_secs(3);
 /// Minimum long poll of Apache's proxy, which rejects a deadline that leaves less.
 const POLL_MIN: Duration = Duration::from_secs(5);
 
-/// The filter that every message passes.
-pub(super) fn match_all() -> FilterExpression {
-    FilterExpression { r#type: FilterType::Tag.into(), expression: "*".to_owned() }
-}
-
 pub(super) struct Receiver {
     pub(super) client: ClientCore,
     pub(super) config: ConsumerConfig,
     pub(super) group: Resource,
+    pub(super) subscriptions: Subscriptions,
     pub(super) registrations: Registrations,
     pub(super) settler: Arc<Settler>,
     pub(super) held: Arc<HeldReceipts>,
@@ -45,7 +41,7 @@ pub(super) struct Receiver {
 impl Receiver {
     /// Receives from one broker of one topic.
     pub(super) async fn receive(&self, max: usize) -> Result<Vec<Message>, ClientError> {
-        let topic = self.next_topic();
+        let topic = &self.subscriptions.next_topic()?;
         let route = self.client.routes.get(topic, self.client.config.request_timeout).await?;
         let target = route
             .read_target(&self.client.rests)
@@ -71,13 +67,6 @@ impl Receiver {
         Err(ClientError::Closed)
     }
 
-    fn next_topic(&self) -> &str {
-        // Nearly always one topic. With several, a random choice needs no shared counter.
-        let turn =
-            if self.config.topics.len() == 1 { 0 } else { rand::random_range(0..self.config.topics.len()) };
-        &self.config.topics[turn]
-    }
-
     pub(super) async fn receive_from(
         &self,
         topic: &str,
@@ -101,13 +90,14 @@ impl Receiver {
 
     /// Makes the call in an open session.
     async fn poll(&self, topic: &str, target: &Target, max: usize) -> Result<Vec<Message>, ClientError> {
+        let filter = self.subscriptions.filter(topic)?;
         let session = self.registrations.session(&target.broker.endpoints)?;
         session.ensure(self.client.config.request_timeout).await?;
         let max = max.clamp(1, usize::from(self.config.batch_size_max));
         let request = ReceiveMessageRequest {
             group: Some(self.group.clone()),
             message_queue: Some(target.queue.clone()),
-            filter_expression: Some(match_all()),
+            filter_expression: Some(filter.to_protocol()),
             batch_size: i32::try_from(max).unwrap_or(32),
             invisible_duration: Some(duration(self.config.invisible_duration)),
             auto_renew: false,

@@ -19,17 +19,37 @@ use crate::session::Session;
 pub(super) struct Registrations {
     client: ClientCore,
     group: Resource,
-    settings: Settings,
+    settings: Mutex<Settings>,
     sessions: Mutex<HashMap<Endpoints, Arc<Session>>>,
 }
 
 impl Registrations {
     pub(super) fn new(client: ClientCore, group: Resource, settings: Settings) -> Self {
-        Self { client, group, settings, sessions: Mutex::default() }
+        Self { client, group, settings: Mutex::new(settings), sessions: Mutex::default() }
     }
 
     fn sessions(&self) -> MutexGuard<'_, HashMap<Endpoints, Arc<Session>>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Replaces the settings, and closes the sessions: the next use of each opens it with the new ones.
+    pub(super) fn replace_settings(&self, settings: Settings) {
+        *self.settings.lock().unwrap_or_else(PoisonError::into_inner) = settings;
+        self.sessions().retain(|endpoint, session| match self.new_session(endpoint) {
+            Ok(renewed) => {
+                *session = renewed;
+                true
+            }
+            Err(_) => false,
+        });
+    }
+
+    fn new_session(&self, endpoint: &Endpoints) -> Result<Arc<Session>, ClientError> {
+        let transport = self.client.transports.get(endpoint)?;
+        let settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // The settings of a server say nothing that a consumer of this kind follows.
+        let observer = Arc::new(|_: &Settings| ());
+        Ok(Arc::new(Session::new(transport, settings, observer, self.client.counters.clone())))
     }
 
     /// Returns the session with the server at `endpoint`.
@@ -38,11 +58,7 @@ impl Registrations {
         if let Some(session) = sessions.get(endpoint) {
             return Ok(session.clone());
         }
-        let transport = self.client.transports.get(endpoint)?;
-        // The settings of a server say nothing that a consumer of this kind follows.
-        let observer = Arc::new(|_: &Settings| ());
-        let counters = self.client.counters.clone();
-        let session = Arc::new(Session::new(transport, self.settings.clone(), observer, counters));
+        let session = self.new_session(endpoint)?;
         sessions.insert(endpoint.clone(), session.clone());
         Ok(session)
     }

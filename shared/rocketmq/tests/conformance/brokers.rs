@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use spillway_broker::{Broker, BrokerConfig, TopicConfig};
 use spillway_rocketmq::{
-    ClientConfig, ConsumerConfig, Credentials, DefaultContext, FutureProducer, ProducerConfig, StreamConsumer,
+    ClientConfig, ConsumerConfig, Credentials, DefaultContext, FutureProducer, ProducerConfig,
+    StreamConsumer, TopicType,
 };
 use tempfile::TempDir;
 
@@ -41,8 +42,15 @@ pub(crate) fn embedded_config(directory: &TempDir) -> BrokerConfig {
 }
 
 pub(crate) async fn embedded() -> BrokerFixture {
+    embedded_of_type(TopicType::Normal).await
+}
+
+/// The same with a topic of another type.
+pub(crate) async fn embedded_of_type(topic_type: TopicType) -> BrokerFixture {
     let directory = TempDir::new().expect("a directory");
-    let broker = Broker::open(embedded_config(&directory)).await.expect("the broker opens");
+    let mut config = embedded_config(&directory);
+    config.topics.iter_mut().for_each(|topic| topic.topic_type = topic_type);
+    let broker = Broker::open(config).await.expect("the broker opens");
     let mut client = ClientConfig::new(broker.local_addr().into());
     client.credentials = Some(credentials().into());
     BrokerFixture {
@@ -56,11 +64,11 @@ pub(crate) async fn embedded() -> BrokerFixture {
 
 /// Returns `None`, and prints why, if no real broker is configured.
 pub(crate) async fn real(case: &str) -> Option<BrokerFixture> {
-    real_of_type(case, "NORMAL").await
+    real_of_type(case, TopicType::Normal).await
 }
 
-/// The same with a topic of another type, FIFO or DELAY.
-pub(crate) async fn real_of_type(case: &str, topic_type: &str) -> Option<BrokerFixture> {
+/// The same with a topic of another type.
+pub(crate) async fn real_of_type(case: &str, topic_type: TopicType) -> Option<BrokerFixture> {
     let variable = |name: &str| std::env::var(name).ok();
     let (Some(endpoint), Some(stack)) =
         (variable("SPILLWAY_TEST_ROCKETMQ_ENDPOINT"), variable("SPILLWAY_TEST_STACK"))
@@ -78,9 +86,10 @@ pub(crate) async fn real_of_type(case: &str, topic_type: &str) -> Option<BrokerF
     let topic = format!("c_{case}_{run:08x}");
     let group = format!("{topic}_g");
     let queues = QUEUES.to_string();
-    let arguments = ["topic", &topic, "--queues", &queues, "--type", topic_type, "--group", &group];
+    let arguments =
+        ["topic", &topic, "--queues", &queues, "--type", &topic_type.to_string(), "--group", &group];
     stack_call(&stack, &arguments).await;
-    if topic_type == "FIFO" {
+    if topic_type == TopicType::Fifo {
         stack_call(&stack, &["group", &group, "--fifo"]).await;
     }
     Some(BrokerFixture {

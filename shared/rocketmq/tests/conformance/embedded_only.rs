@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use spillway_broker::{Broker, FailAt};
-use spillway_rocketmq::{ClientConfig, ClientError, FutureRecord, SendError};
+use spillway_rocketmq::protocol::Code;
+use spillway_rocketmq::{ClientConfig, ClientError, FutureRecord, MessageFilter, SendError};
 use tempfile::TempDir;
 use tokio::time::{Instant, timeout};
 
@@ -99,6 +100,15 @@ async fn a_lost_session_is_reopened() {
     .expect("received again");
     assert_eq!(messages.len(), 1);
     assert!(consumer.statistics().sessions >= 2);
+}
+
+#[tokio::test]
+async fn a_filter_by_sql_is_refused_at_once() {
+    let fixture = brokers::embedded().await;
+    let consumer = fixture.new_consumer(|config| config.filter = MessageFilter::sql("size > 3")).await;
+    let refused = consumer.receive(1).await.map(drop).expect_err("not supported");
+    assert_eq!(refused.code(), Some(Code::NOT_IMPLEMENTED), "{refused}");
+    assert!(!refused.is_retryable(), "{refused}");
 }
 
 #[tokio::test]

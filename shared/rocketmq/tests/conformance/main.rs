@@ -1,23 +1,27 @@
 //! The client's contract, tested on the embedded broker always, and on Apache's if
 //! `SPILLWAY_TEST_ROCKETMQ_ENDPOINT` and `SPILLWAY_TEST_STACK` are set (`infra/local/stack env`). The cases with the
-//! official Java client need `SPILLWAY_TEST_JAVA_CLIENT`, a folder with its jars, from the same command.
+//! official Java and Python clients need `SPILLWAY_TEST_JAVA_CLIENT` and `SPILLWAY_TEST_PYTHON_CLIENT`, the folders where
+//! they are installed, from the same command.
 
 #![allow(clippy::expect_used, reason = "a test says what it expects")]
 
-/// A test for each case on each broker.
+/// A test for each case on each broker, with a topic of a type, else NORMAL.
 macro_rules! on_both {
     ($($case:ident),* $(,)?) => {
+        on_both!(spillway_rocketmq::TopicType::Normal; $($case),*);
+    };
+    ($topic_type:expr; $($case:ident),* $(,)?) => {
         mod embedded {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
-                super::$case(crate::brokers::embedded().await).await;
+                super::$case(crate::brokers::embedded_of_type($topic_type).await).await;
             })*
         }
 
         mod real {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
-                if let Some(fixture) = crate::brokers::real(stringify!($case)).await {
+                if let Some(fixture) = crate::brokers::real_of_type(stringify!($case), $topic_type).await {
                     super::$case(fixture).await;
                 }
             })*
@@ -27,7 +31,10 @@ macro_rules! on_both {
 
 mod brokers;
 mod cases;
+mod delayed;
 mod embedded_only;
-mod java_client;
+mod filters;
 mod official;
+mod official_client;
+mod ordered;
 mod real_only;

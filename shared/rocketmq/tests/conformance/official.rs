@@ -1,14 +1,14 @@
-//! Messages exchanged with the official Java client, both ways.
+//! Messages exchanged with the official clients, both ways.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use spillway_rocketmq::{FutureRecord, Message, StreamConsumer};
-use tokio::time::{Instant, timeout};
+use spillway_rocketmq::{FutureRecord, Message};
+use tokio::time::timeout;
 
-use crate::brokers::{BrokerFixture, real_of_type};
-use crate::java_client::{JavaClient, PlainMessage};
+use crate::brokers::BrokerFixture;
+use crate::official_client::{OfficialClient, PlainMessage};
 
-on_both!(java_reads_what_this_client_sends, this_client_reads_what_java_sends);
+on_both!(official_clients_read_what_this_client_sends, this_client_reads_what_official_clients_send,);
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -50,9 +50,12 @@ fn plain(message: &Message) -> PlainMessage {
     properties.sort();
     assert_eq!(message.body_fault(), None);
     let text = |text: String| (!text.is_empty()).then_some(text);
+    // The Python client sends the keys of a set.
+    let mut keys = message.keys().to_vec();
+    keys.sort();
     PlainMessage {
         tag: message.tag().map(str::to_owned),
-        keys: text(message.keys().join(",")),
+        keys: text(keys.join(",")),
         properties: text(properties.join(",")),
         group: message.group().map(str::to_owned),
         body: message.payload().to_vec(),
@@ -64,108 +67,32 @@ fn sorted(mut messages: Vec<PlainMessage>) -> Vec<PlainMessage> {
     messages
 }
 
-async fn java_reads_what_this_client_sends(fixture: BrokerFixture) {
+async fn official_clients_read_what_this_client_sends(fixture: BrokerFixture) {
     let consumer = fixture.consumer().await;
-    let Some(mut java) = JavaClient::start(&fixture.client) else { return };
-    java.subscribe(&fixture.group, &fixture.topic, "*").await;
-    let producer = fixture.producer_with(|config| config.compress_above_bytes = Some(1_024));
-    for message in messages() {
-        producer.send(record(&fixture.topic, &message), Duration::ZERO).await.expect("sent");
+    for mut official in OfficialClient::each(&fixture.client) {
+        official.subscribe(&fixture.group, &fixture.topic, "*").await;
+        let producer = fixture.producer_with(|config| config.compress_above_bytes = Some(1_024));
+        for message in messages() {
+            producer.send(record(&fixture.topic, &message), Duration::ZERO).await.expect("sent");
+        }
+        let read = official.receive(&fixture.group, 3).await;
+        assert_eq!(sorted(read), sorted(messages().to_vec()), "{:?}", official.language());
     }
-    assert_eq!(sorted(java.receive(&fixture.group, 3).await), sorted(messages().to_vec()));
     consumer.close(Duration::from_secs(5)).await;
 }
 
-async fn this_client_reads_what_java_sends(fixture: BrokerFixture) {
+async fn this_client_reads_what_official_clients_send(fixture: BrokerFixture) {
     let consumer = fixture.consumer().await;
-    let Some(mut java) = JavaClient::start(&fixture.client) else { return };
-    for message in messages() {
-        java.send(&fixture.topic, &message, None).await;
+    for mut official in OfficialClient::each(&fixture.client) {
+        for message in messages() {
+            official.send(&fixture.topic, &message, None).await;
+        }
+        let mut received = Vec::new();
+        while received.len() < 3 {
+            let message = timeout(SOON, consumer.recv()).await.expect("in time").expect("a message");
+            received.push(plain(&message));
+            message.ack().await.expect("acked");
+        }
+        assert_eq!(sorted(received), sorted(messages().to_vec()), "{:?}", official.language());
     }
-    let mut received = Vec::new();
-    while received.len() < 3 {
-        let message = timeout(SOON, consumer.recv()).await.expect("in time").expect("a message");
-        received.push(plain(&message));
-        message.ack().await.expect("acked");
-    }
-    assert_eq!(sorted(received), sorted(messages().to_vec()));
-}
-
-/// The bodies of `count` messages, acked, in the order in which they came.
-async fn bodies(consumer: &StreamConsumer, count: usize) -> Vec<String> {
-    let mut bodies = Vec::new();
-    while bodies.len() < count {
-        let message = timeout(SOON, consumer.recv()).await.expect("in time").expect("a message");
-        bodies.push(String::from_utf8(message.payload().to_vec()).expect("text"));
-        message.ack().await.expect("acked");
-    }
-    bodies
-}
-
-fn numbered() -> Vec<String> {
-    (0..12).map(|number| format!("message {number:02}")).collect()
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn real_a_message_group_keeps_its_order_in_both_directions() {
-    let Some(fixture) = real_of_type("fifo", "FIFO").await else { return };
-    let consumer = fixture.consumer().await;
-    let Some(mut java) = JavaClient::start(&fixture.client) else { return };
-    let producer = fixture.producer();
-    for body in numbered() {
-        let record = FutureRecord::to(&fixture.topic).payload(body).group("buyer-7");
-        producer.send(record, Duration::ZERO).await.expect("sent");
-    }
-    java.subscribe(&fixture.group, &fixture.topic, "*").await;
-    let read: Vec<_> = java.receive(&fixture.group, 12).await;
-    assert!(read.iter().all(|message| message.group.as_deref() == Some("buyer-7")));
-    let read: Vec<_> =
-        read.into_iter().map(|message| String::from_utf8(message.body).expect("text")).collect();
-    assert_eq!(read, numbered());
-    for body in numbered() {
-        let message = PlainMessage {
-            group: Some("buyer-8".to_owned()),
-            body: body.into_bytes(),
-            ..PlainMessage::default()
-        };
-        java.send(&fixture.topic, &message, None).await;
-    }
-    assert_eq!(bodies(&consumer, 12).await, numbered());
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn real_a_delayed_message_comes_at_its_time_in_both_directions() {
-    const DELAY: Duration = Duration::from_secs(4);
-    let Some(fixture) = real_of_type("delay", "DELAY").await else { return };
-    let consumer = fixture.consumer().await;
-    let Some(mut java) = JavaClient::start(&fixture.client) else { return };
-    java.subscribe(&fixture.group, &fixture.topic, "*").await;
-    let producer = fixture.producer();
-    let wrong = FutureRecord::to(&fixture.topic).payload("now");
-    let (error, _record) = producer.send(wrong, Duration::ZERO).await.expect_err("of another type");
-    assert_eq!(
-        error.to_string(),
-        format!(
-            "not delivered after 1 attempts: topic {} takes messages of type DELAY, not NORMAL",
-            fixture.topic
-        )
-    );
-    let error = producer.warm_up().await.expect_err("of another type");
-    assert!(!error.is_retryable() && error.to_string().contains("DELAY, not NORMAL"), "{error}");
-    let due = SystemTime::now() + DELAY;
-    let record = FutureRecord::to(&fixture.topic).payload("later").deliver_at(due);
-    producer.send(record, Duration::ZERO).await.expect("sent");
-    assert_eq!(java.receive(&fixture.group, 1).await[0].body, b"later");
-    // The broker's clock for delays has steps of a second.
-    let early = due.duration_since(SystemTime::now()).unwrap_or_default();
-    assert!(early <= Duration::from_secs(1), "{early:?} early");
-
-    let sent = Instant::now();
-    let message = PlainMessage { body: b"later too".to_vec(), ..PlainMessage::default() };
-    java.send(&fixture.topic, &message, Some(DELAY)).await;
-    let message = timeout(SOON, consumer.recv()).await.expect("in time").expect("a message");
-    assert!(sent.elapsed() >= DELAY - Duration::from_secs(1), "{:?}", sent.elapsed());
-    assert!(message.deliver_at().is_some());
-    assert_eq!(message.payload().as_ref(), b"later too");
-    message.ack().await.expect("acked");
 }

@@ -4,12 +4,31 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use spillway_rocketmq::FutureRecord;
+use spillway_rocketmq::{FutureRecord, MessageFilter};
 use tokio::time::timeout;
 
 use crate::brokers::{self, stack_call};
+use crate::cases::{receive, text};
 
 const PATIENCE: Duration = Duration::from_secs(90);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn real_a_consumer_filters_by_sql() {
+    let Some(fixture) = brokers::real("sql").await else { return };
+    fixture.consumer().await.close(PATIENCE).await;
+    let filter = MessageFilter::sql("colour = 'blue' AND size > 3");
+    let consumer = fixture.new_consumer(|config| config.filter = filter).await;
+    let producer = fixture.producer();
+    for (body, colour, size) in [("red 5", "red", "5"), ("blue 2", "blue", "2"), ("blue 4", "blue", "4")] {
+        let record = FutureRecord::to(&fixture.topic).payload(body);
+        let record = record.property("colour", colour).property("size", size);
+        producer.send(record, PATIENCE).await.expect("delivered");
+    }
+    let message = receive(&consumer, 1).await.remove(0);
+    assert_eq!(text(&message), "blue 4");
+    message.ack().await.expect("acked");
+    assert!(consumer.receive(32).await.expect("received").is_empty());
+}
 
 /// Runs only with `SPILLWAY_TEST_DISRUPTIVE`: it disturbs every other test of the stack.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

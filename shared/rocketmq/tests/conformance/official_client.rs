@@ -1,16 +1,56 @@
-//! The official Java client as a child process; see `OfficialClient.java` for its line protocol.
+//! An official client as a child process; see `OfficialClient.java` for the line protocol.
 
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
 use spillway_rocketmq::{ClientConfig, CredentialsSource};
+use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
 const ANSWER_MAX: Duration = Duration::from_secs(90);
+const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformance");
 
-/// A message as the Java client shows it, or is to send it.
+/// The language of an official client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Language {
+    Java,
+    Python,
+}
+
+impl Language {
+    pub(crate) const ALL: [Self; 2] = [Self::Java, Self::Python];
+
+    /// Variable with the folder of the installed client.
+    const fn variable(self) -> &'static str {
+        match self {
+            Self::Java => "SPILLWAY_TEST_JAVA_CLIENT",
+            Self::Python => "SPILLWAY_TEST_PYTHON_CLIENT",
+        }
+    }
+
+    fn command(self, installed: &str) -> Command {
+        match self {
+            Self::Java => {
+                let mut command = Command::new("java");
+                command
+                    .args(["-XX:TieredStopAtLevel=1", "-Drocketmq.log.level=OFF"])
+                    .args(["-cp", &format!("{installed}/*")])
+                    .arg(format!("{SOURCES}/OfficialClient.java"));
+                command
+            }
+            Self::Python => {
+                let mut command = Command::new(Path::new(installed).join("bin/python"));
+                command.arg(format!("{SOURCES}/official_client.py"));
+                command
+            }
+        }
+    }
+}
+
+/// A message as an official client shows it, or is to send it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PlainMessage {
     pub(crate) tag: Option<String>,
@@ -22,24 +62,29 @@ pub(crate) struct PlainMessage {
     pub(crate) body: Vec<u8>,
 }
 
-pub(crate) struct JavaClient {
+pub(crate) struct OfficialClient {
+    language: Language,
     commands: ChildStdin,
     answers: Lines<BufReader<ChildStdout>>,
     _process: Child,
+    /// The Python client writes its log there.
+    _home: TempDir,
 }
 
-impl JavaClient {
-    /// Returns `None`, and prints why, without the client's jars.
-    pub(crate) fn start(client: &ClientConfig) -> Option<Self> {
-        let Ok(jars) = std::env::var("SPILLWAY_TEST_JAVA_CLIENT") else {
-            println!("skipped: SPILLWAY_TEST_JAVA_CLIENT is not set");
+impl OfficialClient {
+    /// Starts every installed client in turn. Prints which one is not.
+    pub(crate) fn each(client: &ClientConfig) -> impl Iterator<Item = Self> {
+        Language::ALL.into_iter().filter_map(|language| Self::start(language, client))
+    }
+
+    fn start(language: Language, client: &ClientConfig) -> Option<Self> {
+        let Ok(installed) = std::env::var(language.variable()) else {
+            println!("skipped: {} is not set", language.variable());
             return None;
         };
-        let mut command = Command::new("java");
-        command
-            .args(["-XX:TieredStopAtLevel=1", "-Drocketmq.log.level=OFF", "-cp", &format!("{jars}/*")])
-            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformance/OfficialClient.java"))
-            .arg(client.endpoints.to_string());
+        let home = TempDir::new().expect("a directory");
+        let mut command = language.command(&installed);
+        command.arg(client.endpoints.to_string()).env("HOME", home.path());
         if let Some(credentials) = client.credentials.as_ref().and_then(CredentialsSource::current) {
             command.args([&credentials.access_key, &credentials.secret_key]);
         }
@@ -48,10 +93,14 @@ impl JavaClient {
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .expect("java starts");
+            .expect("the client starts");
         let commands = process.stdin.take().expect("piped");
         let answers = BufReader::new(process.stdout.take().expect("piped")).lines();
-        Some(Self { commands, answers, _process: process })
+        Some(Self { language, commands, answers, _process: process, _home: home })
+    }
+
+    pub(crate) const fn language(&self) -> Language {
+        self.language
     }
 
     /// Sends `message` to `topic`, delivered `delay` later.
@@ -70,6 +119,7 @@ impl JavaClient {
         self.execute(&command.join("\t")).await;
     }
 
+    /// Subscribes to `tags`, `*` or alternatives between `||`.
     pub(crate) async fn subscribe(&mut self, group: &str, topic: &str, tags: &str) {
         self.execute(&format!("subscribe\t{group}\t{topic}\ttag\t{tags}")).await;
     }
@@ -90,9 +140,9 @@ impl JavaClient {
             match line.split('\t').next() {
                 Some("ok") => return lines,
                 Some("message") => lines.push(line),
-                Some("error") => panic!("{command}: {line}"),
+                Some("error") => panic!("{:?}: {command}: {line}", self.language),
                 // The client's own log.
-                _ => println!("java: {line}"),
+                _ => println!("{:?}: {line}", self.language),
             }
         }
     }

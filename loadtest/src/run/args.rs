@@ -38,34 +38,6 @@ pub struct RunArgs {
     #[arg(long, value_name = "FLAGS", num_args = 0..=1, default_missing_value = "", allow_hyphen_values = true)]
     pub through_fc: Option<String>,
 
-    #[command(flatten)]
-    pub reach: TargetArgs,
-
-    /// With --target: the system's database, for the ledger; prefer the environment variable
-    #[arg(long, env = "SPILLWAY_DATABASE_URL", value_name = "URL", hide_env_values = true)]
-    pub database_url: Option<DatabaseUrl>,
-
-    /// With --target: the system's keys of order ids, so that the ledger can check ids; prefer the environment variable
-    #[arg(long, env = "SPILLWAY_ORDER_ID_KEYS", value_name = "KEYS", hide_env_values = true)]
-    pub order_id_keys: Option<Secret<String>>,
-
-    /// With --target: the system's catalogue [default: the scenario's own sale]
-    #[arg(long, value_name = "FILE", requires = "target")]
-    pub catalogue: Option<PathBuf>,
-
-    /// With --catalogue: id of the sale
-    #[arg(long, value_name = "ID", requires = "catalogue")]
-    pub sale: Option<String>,
-
-    /// With --target: address of the look-up, http[s]://host[:port][/prefix], for a ledger without the database, or beside
-    /// it. Its requests carry the same headers, tokens and signature
-    #[arg(long, value_name = "URL", requires = "target")]
-    pub lookup_url: Option<TargetUrl>,
-
-    /// With --lookup-url: maximum orders to look up [default: 200 beside the database, else 10000]
-    #[arg(long, value_name = "ORDERS", requires = "lookup_url")]
-    pub lookup_sample: Option<usize>,
-
     /// Kill the drain worker (SIGKILL) in the middle and restart it
     #[arg(long)]
     pub kill_worker: bool,
@@ -100,6 +72,34 @@ pub struct RunArgs {
     /// Print the scenario with all flags applied, as TOML, and exit
     #[arg(long)]
     pub print_scenario: bool,
+
+    #[command(flatten)]
+    pub reach: TargetArgs,
+
+    /// With --target: the system's database, for the ledger; prefer the environment variable
+    #[arg(long, env = "SPILLWAY_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub database_url: Option<DatabaseUrl>,
+
+    /// With --target: the system's keys of order ids, so that the ledger can check ids; prefer the environment variable
+    #[arg(long, env = "SPILLWAY_ORDER_ID_KEYS", value_name = "KEYS", hide_env_values = true)]
+    pub order_id_keys: Option<Secret<String>>,
+
+    /// With --target: the system's catalogue [default: the scenario's own sale]
+    #[arg(long, value_name = "FILE", requires = "target")]
+    pub catalogue: Option<PathBuf>,
+
+    /// With --catalogue: id of the sale
+    #[arg(long, value_name = "ID", requires = "catalogue")]
+    pub sale: Option<String>,
+
+    /// With --target: address of the look-up, http[s]://host[:port][/prefix], for a ledger without the database, or beside
+    /// it. Its requests carry the same headers, tokens and signature
+    #[arg(long, value_name = "URL", requires = "target")]
+    pub lookup_url: Option<TargetUrl>,
+
+    /// With --lookup-url: maximum orders to look up [default: 200 beside the database, else 10000]
+    #[arg(long, value_name = "ORDERS", requires = "lookup_url")]
+    pub lookup_sample: Option<usize>,
 
     #[command(flatten)]
     pub sharding: ShardArgs,

@@ -1,6 +1,6 @@
 //! `loadtest-bench cold-start`: time from ingest-fn's exec to its first 202, through a running broker.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -10,7 +10,7 @@ use anyhow::{Context, bail, ensure};
 use fc_model::process::{ProcessLaunch, free_address};
 use loadtest::environment::{Environment, Stack};
 use loadtest::scenario::{self, SALE_ID};
-use loadtest::target::RequestHead;
+use loadtest::target::{RequestHead, TargetConnection};
 use loadtest::workload::{RequestRenderer, Workload};
 use serde::Serialize;
 use shared::catalogue::Catalogue;
@@ -171,16 +171,16 @@ fn start_once(
     let started = Instant::now();
     let process = command.spawn().with_context(|| launch.program.display().to_string())?;
     let mut process = MeasuredProcess(process);
-    let mut stream = connect(address, started, &mut process).with_context(log)?;
+    let stream = connect(address, started, &mut process).with_context(log)?;
     let listening = started.elapsed();
-    stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(START_BOUND))?;
+    let mut connection = TargetConnection::plain(stream, START_BOUND)?;
     if initialize {
         let request = b"POST /initialize HTTP/1.1\r\nhost: bench\r\ncontent-length: 0\r\n\r\n";
-        let status = exchange(&mut stream, request)?;
+        let (status, _, open) = connection.exchange(request)?;
         ensure!((200..300).contains(&status), "POST /initialize: {status}\n{}", log());
+        connection = open.context("ingest-fn closed the connection")?;
     }
-    let status = exchange(&mut stream, order)?;
+    let (status, _, _) = connection.exchange(order)?;
     let accepted = started.elapsed();
     ensure!(status == 202, "the response to the first order was {status}\n{}", log());
     let ms = |time: Duration| time.as_secs_f64() * 1_000.0;
@@ -204,34 +204,6 @@ fn connect(
         }
         std::thread::park_timeout(CONNECT_POLL);
     }
-}
-
-/// Sends a request and reads the whole response; returns its status.
-fn exchange(stream: &mut TcpStream, request: &[u8]) -> anyhow::Result<u16> {
-    stream.write_all(request)?;
-    let mut response = Vec::new();
-    let mut part = [0; 4096];
-    loop {
-        let read = stream.read(&mut part)?;
-        ensure!(read > 0, "the connection closed before the response");
-        response.extend_from_slice(&part[..read]);
-        if let Some(status) = complete_status(&response)? {
-            return Ok(status);
-        }
-    }
-}
-
-/// The status of a response, once it is complete.
-fn complete_status(response: &[u8]) -> anyhow::Result<Option<u16>> {
-    let mut headers = [httparse::EMPTY_HEADER; 64];
-    let mut parsed = httparse::Response::new(&mut headers);
-    let httparse::Status::Complete(head_bytes) = parsed.parse(response)? else { return Ok(None) };
-    let length = parsed.headers.iter().find(|header| header.name.eq_ignore_ascii_case("content-length"));
-    let body_bytes: usize = match length {
-        Some(header) => std::str::from_utf8(header.value)?.parse()?,
-        None => 0,
-    };
-    Ok(parsed.code.filter(|_| response.len() >= head_bytes + body_bytes))
 }
 
 fn version_ms(binary: &Path) -> anyhow::Result<f64> {
@@ -263,25 +235,4 @@ fn print_line(name: &str, values: &[f64]) {
         spread.max,
         values.len()
     );
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_response_counts_once_it_is_complete() {
-        let cases: [(&[u8], Option<u16>); 5] = [
-            (b"", None),
-            (b"HTTP/1.1 202 Accepted\r\ncontent-length: 2\r\n", None),
-            (b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\n{", None),
-            (b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\n{}", Some(202)),
-            (b"HTTP/1.1 503 Service Unavailable\r\n\r\n", Some(503)),
-        ];
-        for (response, status) in cases {
-            let found = complete_status(response).expect("HTTP");
-            assert_eq!(found, status, "{}", String::from_utf8_lossy(response));
-        }
-        assert!(complete_status(b"SSH-2.0-x\r\n\r\n").is_err());
-    }
 }

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use anyhow::Context;
 use fc_model::process::free_address;
-use http_body_util::BodyExt;
 use loadtest::environment::own_process;
 use loadtest::report::{self, RunReport};
+use loadtest::target::{Target, TargetConnection};
 use serde::Serialize;
-use tokio::net::TcpStream;
+use tokio::task::block_in_place;
 
 use crate::accounting::{cpu_s_now, run_to_end};
 use crate::harness::{Conditions, Spread, selected, write_json};
@@ -45,6 +45,9 @@ pub(crate) struct GeneratorArgs {
 
 /// Share of the planned rate below which a tool did not play the plan.
 const KEPT_RATE_MIN: f64 = 0.98;
+
+/// Maximum time in which the stub server returns its count.
+const COUNT_BOUND: Duration = Duration::from_secs(10);
 
 /// Goal for loadtest's send delay, p99.9.
 const SEND_DELAY_P999_US_MAX: u64 = 1_000;
@@ -116,10 +119,10 @@ pub(crate) async fn run(args: GeneratorArgs) -> anyhow::Result<ExitCode> {
                 directory: directory.clone(),
                 processor: args.pin.get(1).copied(),
             };
-            let (count_before, cpu_before) = (request_count(address).await?, cpu_s_now(pid)?);
+            let (count_before, cpu_before) = (request_count(address)?, cpu_s_now(pid)?);
             let bound = Duration::from_secs(u64::from(args.seconds) * 2 + 30);
             let cpu_s = run_to_end(&mut tool.command(&program, &job)?, bound).await?.cpu_s;
-            let requests = request_count(address).await? - count_before;
+            let requests = request_count(address)? - count_before;
             let server_cpu_s = cpu_s_now(pid)? - cpu_before;
             let us_per_request = |cpu_s: f64| cpu_s * 1e6 / requests.max(1) as f64;
             let report: Option<RunReport> = match tool {
@@ -218,14 +221,9 @@ fn print_medians(windows: &[GeneratorWindow]) {
 }
 
 /// Requests that the stub server has counted.
-async fn request_count(address: SocketAddr) -> anyhow::Result<u64> {
-    let stream = TcpStream::connect(address).await?;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(stream)).await?;
-    tokio::spawn(connection);
-    let request = http::Request::get(COUNT_PATH)
-        .header("host", "bench")
-        .body(http_body_util::Empty::<bytes::Bytes>::new())?;
-    let body = sender.send_request(request).await?.into_body().collect().await?.to_bytes();
+fn request_count(address: SocketAddr) -> anyhow::Result<u64> {
+    let request = format!("GET {COUNT_PATH} HTTP/1.1\r\nhost: bench\r\n\r\n");
+    let connection = TargetConnection::open(&Target::plain(address, "bench"), COUNT_BOUND)?;
+    let (_, body, _) = block_in_place(|| connection.exchange(request.as_bytes()))?;
     Ok(std::str::from_utf8(&body)?.parse()?)
 }

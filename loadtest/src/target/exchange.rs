@@ -17,7 +17,7 @@ const VERSION: &[u8] = b"HTTP/1.";
 
 /// A connection to a target, for one request at a time.
 #[derive(Debug)]
-pub(crate) struct TargetConnection {
+pub struct TargetConnection {
     stream: TargetStream,
     /// Bound on the connection, and on each response.
     wait_max: Duration,
@@ -34,11 +34,9 @@ impl TargetConnection {
     ///
     /// # Errors
     /// If the target does not accept the connection within `wait_max`.
-    pub(crate) fn open(target: &Target, wait_max: Duration) -> anyhow::Result<Self> {
+    pub fn open(target: &Target, wait_max: Duration) -> anyhow::Result<Self> {
         let mut stream = TcpStream::connect_timeout(&target.address, wait_max)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(wait_max))?;
-        stream.set_write_timeout(Some(wait_max))?;
+        bound_io(&stream, wait_max)?;
         let Some(tls) = &target.tls else {
             return Ok(Self { stream: TargetStream::Plain(stream), wait_max });
         };
@@ -47,6 +45,15 @@ impl TargetConnection {
             session.complete_io(&mut stream).context("the TLS handshake")?;
         }
         Ok(Self { stream: TargetStream::Tls(Box::new(StreamOwned::new(session, stream))), wait_max })
+    }
+
+    /// Uses a connection without TLS that is open.
+    ///
+    /// # Errors
+    /// If `wait_max` is zero, or the socket is closed.
+    pub fn plain(stream: TcpStream, wait_max: Duration) -> anyhow::Result<Self> {
+        bound_io(&stream, wait_max)?;
+        Ok(Self { stream: TargetStream::Plain(stream), wait_max })
     }
 
     /// Sends `request` and waits for an HTTP response, of which only the first bytes are read.
@@ -62,7 +69,10 @@ impl TargetConnection {
     }
 
     /// Sends `request` and reads the response. Returns status and body, and the connection if it stays open.
-    pub(crate) fn exchange(mut self, request: &[u8]) -> anyhow::Result<(u16, Vec<u8>, Option<Self>)> {
+    ///
+    /// # Errors
+    /// If no complete response comes within the bound, or it is not HTTP/1.1 with a length or chunks.
+    pub fn exchange(mut self, request: &[u8]) -> anyhow::Result<(u16, Vec<u8>, Option<Self>)> {
         let mut received = Vec::new();
         self.send(request)?;
         let began = Instant::now();
@@ -111,4 +121,10 @@ impl TargetConnection {
         }
         Ok(())
     }
+}
+
+fn bound_io(stream: &TcpStream, wait_max: Duration) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(wait_max))?;
+    stream.set_write_timeout(Some(wait_max))
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 
-pub(crate) use exchange::TargetConnection;
+pub use exchange::TargetConnection;
 pub use head::{HeaderTemplate, RequestFields, RequestHead};
 pub(crate) use response::{HttpResponse, ResponseParse, parse as parse_response, problem_code};
 pub use signature::GatewaySigner;

@@ -1,8 +1,10 @@
 //! Several brokers in one process.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use spillway_broker::{Call, Cluster, ClusterAccess, ClusterConfig};
+use spillway_broker::{Call, Cluster, ClusterAccess, ClusterConfig, TopicConfig};
+use spillway_rocketmq::TopicType;
 use spillway_rocketmq::protocol::{self, Code, QueryRouteRequest, QueryRouteResponse, path};
 use tempfile::{TempDir, tempdir};
 use tokio::time::timeout;
@@ -179,4 +181,36 @@ async fn a_broker_is_killed_and_restarted_while_the_other_goes_on() {
         assert_eq!(receive_from(&first, "broker-0").await.len(), 2);
         cluster.shutdown().await.expect("stopped");
     }
+}
+
+#[tokio::test]
+async fn a_message_group_has_one_queue_of_one_broker() {
+    let dir = tempdir().expect("a directory");
+    let cluster = open_with(&dir, |config| {
+        config.access = ClusterAccess::OneEndpoint;
+        config.broker.topics = vec![TopicConfig::new(TOPIC, 4).of_type(TopicType::Fifo)];
+    })
+    .await;
+    let client = consumer(&cluster, 0).await;
+    for broker in ["broker-0", "broker-1"] {
+        assert!(receive_from(&client, broker).await.is_empty(), "the group starts");
+    }
+    for group in ["buyer-1", "buyer-2", "buyer-3", "buyer-4", "buyer-5", "buyer-6"] {
+        for number in 0..3 {
+            let mut sent = message(&format!("{group} {number}"), format!("{group} {number}"));
+            sent.system_properties.get_or_insert_default().message_group = Some(group.to_owned());
+            assert_eq!(code(client.send(vec![sent]).await.status), Code::OK);
+        }
+    }
+    let mut places: BTreeMap<String, BTreeSet<(&str, i32)>> = BTreeMap::new();
+    for broker in ["broker-0", "broker-1"] {
+        for received in receive_from(&client, broker).await {
+            let system = received.system_properties.expect("always there");
+            let group = system.message_group.clone().expect("sent");
+            places.entry(group).or_default().insert((broker, system.queue_id));
+        }
+    }
+    assert!(places.len() == 6 && places.values().all(|places| places.len() == 1), "{places:?}");
+    let brokers: BTreeSet<_> = places.values().flatten().map(|(broker, _)| *broker).collect();
+    assert_eq!(brokers.len(), 2, "both brokers have groups: {places:?}");
 }

@@ -267,7 +267,9 @@ async fn a_full_queue_returns_the_record(fixture: BrokerFixture) {
         config.queue_messages_max = 1.try_into().expect("not zero");
     });
     producer.warm_up().await.expect("warm");
-    let first = producer.send_result(FutureRecord::to(&fixture.topic).payload("first")).expect("room");
+    // Large, so that it is still on its way when the second comes, on a busy machine too.
+    let large = FutureRecord::to(&fixture.topic).payload(vec![b'x'; 3 << 20]);
+    let first = producer.send_result(large).expect("room");
     let (error, record) =
         producer.send_result(FutureRecord::to(&fixture.topic).payload("second")).expect_err("no room");
     assert_eq!(error, SendError::QueueFull);

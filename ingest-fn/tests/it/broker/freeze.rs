@@ -109,8 +109,9 @@ async fn the_first_order_after_a_freeze_succeeds_even_if_the_connection_is_dead(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_acknowledgement_after_the_timeout_is_an_error_and_a_retry_is_the_same_order() {
-    const PUBLISH: Duration = Duration::from_millis(400);
-    const BODY: Duration = Duration::from_millis(100);
+    // Enough for a busy machine to send the order and to read its body.
+    const PUBLISH: Duration = Duration::from_millis(1_500);
+    const BODY: Duration = Duration::from_millis(500);
     let directory = tempfile::tempdir().expect("a directory");
     let kit = TestBroker::start().await;
     let broker = &kit.broker;

@@ -5,6 +5,7 @@
 
 mod checkpoint;
 mod clock;
+mod delay;
 mod delivery;
 mod filter;
 mod inspect;

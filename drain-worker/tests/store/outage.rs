@@ -218,9 +218,9 @@ async fn a_silent_database_times_out() {
 #[tokio::test]
 async fn permanent_errors_are_fatal() {
     let memory = Store::connect(&address("sqlite::memory:"), config()).await;
-    assert!(matches!(memory.err(), Some(StoreError::Fatal(_))));
+    assert!(matches!(memory.err(), Some(StoreError::Url(_))));
     let port = Store::connect(&address("mysql://u:p@127.0.0.1:99999/x"), config()).await;
-    assert!(matches!(port.err(), Some(StoreError::Fatal(_))));
+    assert!(matches!(port.err(), Some(StoreError::Url(_))));
     let missing =
         Store::connect(&address("sqlite:/no/such/folder/orders.sqlite"), config()).await.expect("valid");
     assert!(matches!(missing.commit(Fence::Open, &batch(0)).await, Err(StoreError::Fatal(_))));

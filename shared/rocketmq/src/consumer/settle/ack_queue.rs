@@ -45,7 +45,7 @@ pub(in crate::consumer) struct AckQueue {
     tasks: TaskTracker,
 }
 
-/// A place in the queue.
+/// Room for one ack, which the ack holds until it has a result.
 pub(in crate::consumer) struct AckPlace {
     queue: AckQueue,
     room: OwnedSemaphorePermit,
@@ -67,7 +67,7 @@ impl AckQueue {
         }
     }
 
-    /// Waits for a place.
+    /// Waits while [`ACKS_MAX`] acks have no result.
     ///
     /// # Errors
     /// [`ClientError::Closed`].

@@ -36,7 +36,7 @@ pub(in crate::consumer) struct ReleaseQueue {
     releases: mpsc::Sender<Release>,
 }
 
-/// A place in the queue.
+/// Room for one release, which the release holds until the queue starts it.
 pub(in crate::consumer) struct ReleasePlace(OwnedPermit<Release>);
 
 impl ReleaseQueue {
@@ -54,7 +54,7 @@ impl ReleaseQueue {
             .map_err(|full| Self { releases: full.into_inner() })
     }
 
-    /// Waits for a place.
+    /// Waits while [`QUEUE_MAX`] releases are queued.
     ///
     /// # Errors
     /// [`ClientError::Closed`].

@@ -107,7 +107,10 @@ async fn commit(
     let mut transaction = connection.begin().await?;
     let mut reserved: BTreeMap<&str, i64> = BTreeMap::new();
     for specs in batch.chunks(ROWS_OF_STATEMENT) {
-        let mut orders = QueryBuilder::<Sqlite>::new("INSERT INTO orders ");
+        let mut orders = QueryBuilder::<Sqlite>::new(
+            "INSERT INTO orders (order_id, sale_id, user_id, payload_digest, state, reason, currency, total_minor, \
+             items, shipping_address, client_reference, catalogue_revision, traceparent, accepted_at, decided_at) ",
+        );
         orders.push_values(specs, |mut row, spec| {
             let (order_id, digest) = workload.expected(spec).expect("valid");
             let request = workload.request(spec);
@@ -116,33 +119,35 @@ async fn commit(
                 .map(|line| line.sku.terms.unit_price_minor * i64::from(line.quantity))
                 .sum();
             let address = request.shipping_address;
-            let address = serde_json::json!({
-                "recipient": address.recipient, "line1": address.line1, "city": address.city,
-                "postal_code": address.postal_code, "country": address.country, "phone": address.phone,
-            });
+            let absent = String::new;
+            let address = [
+                address.recipient,
+                address.line1,
+                address.line2.unwrap_or_else(absent),
+                address.city,
+                address.region.unwrap_or_else(absent),
+                address.postal_code.unwrap_or_else(absent),
+                address.country,
+                address.phone.unwrap_or_else(absent),
+            ];
+            let items: BTreeMap<_, _> = workload
+                .lines(spec)
+                .map(|line| (&line.sku.name, (line.quantity, line.sku.terms.unit_price_minor)))
+                .collect();
             row.push_bind(order_id.as_bytes().to_vec())
                 .push_bind(request.sale_id)
                 .push_bind(request.user_id)
                 .push_bind(digest.as_bytes().to_vec())
-                .push("'confirmed', NULL")
+                .push("1, NULL")
                 .push_bind(request.currency)
                 .push_bind(total)
-                .push_bind(address.to_string())
+                .push_bind(serde_json::to_string(&items).expect("plain values"))
+                .push_bind(address.join("\n"))
                 .push("NULL, 'r', NULL")
                 .push_bind(&now)
                 .push_bind(&now);
         });
         orders.build().execute(&mut *transaction).await?;
-        let mut items = QueryBuilder::<Sqlite>::new("INSERT INTO order_items ");
-        let lines = specs.iter().flat_map(|spec| workload.lines(spec).map(move |line| (spec, line)));
-        items.push_values(lines, |mut row, (spec, line)| {
-            let order_id = workload.order_id(spec).expect("valid");
-            row.push_bind(order_id.as_bytes().to_vec())
-                .push_bind(&line.sku.name)
-                .push_bind(line.quantity)
-                .push_bind(line.sku.terms.unit_price_minor);
-        });
-        items.build().execute(&mut *transaction).await?;
         for line in specs.iter().flat_map(|spec| workload.lines(spec)) {
             *reserved.entry(&line.sku.name).or_default() += i64::from(line.quantity);
         }

@@ -16,10 +16,10 @@ CREATE TABLE sale_skus (
 
 -- Units that a buyer has of a SKU with a limit. SKUs without a limit have no rows here.
 CREATE TABLE user_purchases (
-    sale_id  VARCHAR(64) NOT NULL,
-    user_id  VARCHAR(64) NOT NULL,
-    sku      VARCHAR(64) NOT NULL,
-    quantity INT         NOT NULL,
+    sale_id  VARCHAR(64)  NOT NULL,
+    user_id  VARCHAR(255) NOT NULL,
+    sku      VARCHAR(64)  NOT NULL,
+    quantity INT          NOT NULL,
     PRIMARY KEY (sale_id, user_id, sku),
     CONSTRAINT user_purchases_quantity CHECK (quantity > 0)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;

@@ -1,35 +1,32 @@
--- One row per decided order. The primary key makes a redelivery change nothing.
+-- One row per decided order, in the order of arrival: a batch fills the last page and touches no other page of rows.
+-- The unique key makes a redelivery change nothing; it and the buyers' key are the only random writes.
 --
--- There are no foreign keys and no secondary indexes: an order and its lines are written in one transaction by one
--- program, and each index costs every order of a burst.
+-- There are no foreign keys: one program writes an order and everything that depends on it, in one transaction. An
+-- order's lines are in its row, because nothing writes or reads them apart.
 CREATE TABLE orders (
+    sequence           BIGINT       NOT NULL AUTO_INCREMENT COMMENT 'order of arrival, with gaps',
     order_id           BINARY(16)   NOT NULL,
     sale_id            VARCHAR(64)  NOT NULL,
-    user_id            VARCHAR(64)  NOT NULL,
+    user_id            VARCHAR(255) NOT NULL COMMENT 'visible ASCII',
     payload_digest     BINARY(32)   NOT NULL COMMENT 'SHA-256 of the canonical payload',
-    state              VARCHAR(16)  NOT NULL COMMENT 'confirmed or rejected',
-    reason             VARCHAR(32)  NULL COMMENT 'of a rejection: sold_out or limit_exceeded',
-    currency           CHAR(3)      NOT NULL,
+    state              TINYINT      NOT NULL COMMENT '1 confirmed, 2 rejected',
+    reason             TINYINT      NULL COMMENT 'of a rejection: 1 sold out, 2 limit exceeded',
+    currency           CHAR(3)      CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     total_minor        BIGINT       NOT NULL COMMENT 'minor units of the currency',
-    shipping_address   TEXT         NOT NULL COMMENT 'JSON; personal data',
+    items              TEXT         NOT NULL COMMENT 'JSON: {"SKU": [quantity, unit price in minor units], ...}',
+    shipping_address   TEXT         NULL COMMENT 'lines: recipient, line 1, line 2, city, region, postal code, country, phone; an absent one is empty; personal data; NULL: rejected or purged',
     client_reference   VARCHAR(128) NULL,
     catalogue_revision VARCHAR(64)  NOT NULL,
-    traceparent        VARCHAR(55)  NULL COMMENT 'W3C trace context of the request',
+    traceparent        BINARY(25)   NULL COMMENT 'W3C trace context of the request: trace id, parent id, flags',
     accepted_at        DATETIME(3)  NOT NULL COMMENT 'UTC, the clock of the ingest function',
     decided_at         DATETIME(6)  NOT NULL COMMENT 'UTC, the clock of this database',
-    PRIMARY KEY (order_id),
-    CONSTRAINT orders_state CHECK (state IN ('confirmed', 'rejected')),
-    CONSTRAINT orders_reason CHECK ((state = 'rejected') = (reason IS NOT NULL))
-) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
-
--- The lines of every decided order, rejected ones included: requested quantities and prices.
-CREATE TABLE order_items (
-    order_id         BINARY(16)  NOT NULL,
-    sku              VARCHAR(64) NOT NULL,
-    quantity         INT         NOT NULL,
-    unit_price_minor BIGINT      NOT NULL,
-    PRIMARY KEY (order_id, sku),
-    CONSTRAINT order_items_quantity CHECK (quantity > 0)
+    PRIMARY KEY (sequence),
+    UNIQUE KEY orders_order_id (order_id),
+    KEY orders_buyer (user_id, sequence),
+    CONSTRAINT orders_state CHECK (state IN (1, 2)),
+    CONSTRAINT orders_reason CHECK ((state = 2) = (reason IS NOT NULL)),
+    CONSTRAINT orders_reason_known CHECK (reason IN (1, 2)),
+    CONSTRAINT orders_address CHECK (state = 1 OR shipping_address IS NULL)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- Other payloads that arrived under the id of a decided order: a client used an idempotency key for two payloads.

@@ -5,7 +5,7 @@ CREATE TABLE dead_letters (
     dedup_key        VARBINARY(49)  NOT NULL COMMENT 'order id and digest, or digest of the message id: a redelivery finds its row',
     order_id         BINARY(16)     NULL COMMENT 'NULL: the message could not be read as orders',
     payload_digest   BINARY(32)     NULL,
-    user_id          VARCHAR(64)    NULL COMMENT 'the buyer, who alone may look it up; NULL: not one order',
+    user_id          VARCHAR(255)   NULL COMMENT 'the buyer, who alone may look it up; NULL: not one order',
     message_id       VARCHAR(128)   NULL,
     reason           VARCHAR(32)    NOT NULL,
     detail           VARCHAR(500)   NOT NULL COMMENT 'for operators; without personal data',

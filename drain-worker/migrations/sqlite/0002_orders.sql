@@ -1,31 +1,28 @@
 -- As migrations/mysql/0002_orders.sql, which has the comments. Times are text, UTC: 2026-11-11 00:00:00.123.
 CREATE TABLE orders (
-    order_id           BLOB    NOT NULL PRIMARY KEY,
+    sequence           INTEGER PRIMARY KEY AUTOINCREMENT,
+    order_id           BLOB    NOT NULL UNIQUE,
     sale_id            TEXT    NOT NULL,
     user_id            TEXT    NOT NULL,
     payload_digest     BLOB    NOT NULL,
-    state              TEXT    NOT NULL,
-    reason             TEXT    NULL,
+    state              INTEGER NOT NULL,
+    reason             INTEGER NULL,
     currency           TEXT    NOT NULL,
     total_minor        INTEGER NOT NULL,
-    shipping_address   TEXT    NOT NULL,
+    items              TEXT    NOT NULL,
+    shipping_address   TEXT    NULL,
     client_reference   TEXT    NULL,
     catalogue_revision TEXT    NOT NULL,
-    traceparent        TEXT    NULL,
+    traceparent        BLOB    NULL,
     accepted_at        TEXT    NOT NULL,
     decided_at         TEXT    NOT NULL,
-    CONSTRAINT orders_state CHECK (state IN ('confirmed', 'rejected')),
-    CONSTRAINT orders_reason CHECK ((state = 'rejected') = (reason IS NOT NULL))
+    CONSTRAINT orders_state CHECK (state IN (1, 2)),
+    CONSTRAINT orders_reason CHECK ((state = 2) = (reason IS NOT NULL)),
+    CONSTRAINT orders_reason_known CHECK (reason IN (1, 2)),
+    CONSTRAINT orders_address CHECK (state = 1 OR shipping_address IS NULL)
 ) STRICT;
 
-CREATE TABLE order_items (
-    order_id         BLOB    NOT NULL,
-    sku              TEXT    NOT NULL,
-    quantity         INTEGER NOT NULL,
-    unit_price_minor INTEGER NOT NULL,
-    PRIMARY KEY (order_id, sku),
-    CONSTRAINT order_items_quantity CHECK (quantity > 0)
-) STRICT, WITHOUT ROWID;
+CREATE INDEX orders_buyer ON orders (user_id, sequence);
 
 CREATE TABLE order_conflicts (
     order_id       BLOB NOT NULL,

@@ -10,7 +10,8 @@ use super::Store;
 use super::batch_snapshot::SkuState;
 use super::dialect::PoolKind;
 use super::error::{DbError, StoreError};
-use super::sql::{ColumnKind, ROWS_MAX, Statement, chunks};
+use super::order_columns::quantities;
+use super::sql::{ColumnKind, ROWS_MAX, SqlRow, Statement, chunks};
 use super::transaction::Transaction;
 
 /// Maximum duration of one attempt: a limit in mid-sale reads all orders.
@@ -160,14 +161,54 @@ async fn count_purchases(transaction: &mut Transaction, skus: &[(&SaleId, &Sku)]
         .bind(sale_id)
         .list(names());
     transaction.execute("forget purchases", delete).await?;
-    let count = Statement::new(
-        "INSERT INTO user_purchases (sale_id, user_id, sku, quantity) \
-         SELECT orders.sale_id, orders.user_id, order_items.sku, SUM(order_items.quantity) \
-         FROM orders JOIN order_items ON order_items.order_id = orders.order_id \
-         WHERE orders.sale_id = ? AND orders.state = 'confirmed' AND order_items.sku IN ",
+    let mut after = 0;
+    loop {
+        let mut bought = BTreeMap::new();
+        let rows = confirmed_page(transaction, sale_id, after).await?;
+        let Some(last) = rows.last() else { return Ok(()) };
+        after = last.int(0)?;
+        for row in &rows {
+            for (sku, quantity) in quantities(row, 2)? {
+                if names().any(|name| name == sku) {
+                    *bought.entry((row.text(1)?, sku)).or_default() += quantity;
+                }
+            }
+        }
+        add_purchases(transaction, sale_id, &bought).await?;
+    }
+}
+
+/// Reads sequence, buyer and lines of a sale's confirmed orders after a sequence number.
+async fn confirmed_page(
+    transaction: &mut Transaction,
+    sale_id: &str,
+    after: i64,
+) -> Result<Vec<SqlRow>, DbError> {
+    let statement = Statement::new(
+        "SELECT sequence, user_id, items FROM orders WHERE sequence > ? AND sale_id = ? AND state = 1 \
+         ORDER BY sequence LIMIT 5000",
     )
-    .bind(sale_id)
-    .list(names())
-    .text(" GROUP BY orders.sale_id, orders.user_id, order_items.sku");
-    transaction.execute("count purchases", count).await
+    .bind(after)
+    .bind(sale_id);
+    let kinds = &[ColumnKind::Int, ColumnKind::Text, ColumnKind::Text];
+    transaction.fetch("read confirmed orders", statement, kinds).await
+}
+
+async fn add_purchases(
+    transaction: &mut Transaction,
+    sale_id: &str,
+    bought: &BTreeMap<(&str, String), i64>,
+) -> Result<(), DbError> {
+    let rows: Vec<_> = bought.iter().collect();
+    for chunk in chunks(&rows) {
+        let mut statement =
+            Statement::new("INSERT INTO user_purchases (sale_id, user_id, sku, quantity) VALUES ")
+                .rows(chunk.len(), &["(?, ?, ?, ?)"])
+                .text(transaction.dialect.add_to_purchases);
+        for ((user_id, sku), quantity) in chunk {
+            statement = statement.bind(sale_id).bind(*user_id).bind(sku.as_str()).bind(**quantity);
+        }
+        transaction.execute("count purchases", statement).await?;
+    }
+    Ok(())
 }

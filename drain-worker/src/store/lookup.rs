@@ -1,11 +1,11 @@
 //! Reads single orders, totals and stock, on the readers' connections.
 
-use shared::order::{OrderId, PayloadDigest, RejectReason, TraceParent, UserId};
+use shared::order::{OrderId, Outcome, PayloadDigest, UserId};
 
 use super::Store;
-use super::commit::outcome;
 use super::commit_result::{SkuStock, StoreTotals, StoredOrder, StoredStatus};
 use super::error::{DbError, StoreError};
+use super::order_columns::{outcome, trace};
 use super::sql::{ColumnKind, SqlRow, Statement, from_database, optional_from_database, unexpected};
 
 impl Store {
@@ -25,12 +25,12 @@ impl Store {
     async fn find_decided(&self, order_id: OrderId) -> Result<Option<StoredOrder>, DbError> {
         const KINDS: &[ColumnKind] = &[
             ColumnKind::Bytes,
-            ColumnKind::Text,
-            ColumnKind::Text,
+            ColumnKind::Int,
+            ColumnKind::Int,
             ColumnKind::Text,
             ColumnKind::Text,
             ColumnKind::Int,
-            ColumnKind::Text,
+            ColumnKind::Bytes,
             ColumnKind::Text,
         ];
         let statement = Statement::new(
@@ -49,7 +49,7 @@ impl Store {
             status: StoredStatus::Decided(outcome(row, 1)?),
             accepted_at: Some(from_database(row, 3)?),
             updated_at: from_database(row, 4)?,
-            traceparent: row.optional_text(6)?.and_then(TraceParent::parse),
+            traceparent: trace(row, 6)?,
             conflicts: count(row, 5)?,
         }))
     }
@@ -88,16 +88,12 @@ impl Store {
         let mut counts = StoreTotals::default();
         let by_outcome = Statement::new("SELECT state, reason, COUNT(*) FROM orders GROUP BY state, reason");
         for row in self
-            .look_up("count orders", by_outcome, &[ColumnKind::Text, ColumnKind::Text, ColumnKind::Int])
+            .look_up("count orders", by_outcome, &[ColumnKind::Int, ColumnKind::Int, ColumnKind::Int])
             .await?
         {
-            match (row.text(0)?, row.optional_text(1)?) {
-                ("confirmed", None) => counts.confirmed = count(&row, 2)?,
-                (_, Some(reason)) => {
-                    let reason = RejectReason::from_name(reason).ok_or_else(|| unexpected(1))?;
-                    counts.rejected.insert(reason, count(&row, 2)?);
-                }
-                _ => return Err(unexpected(0).into()),
+            match outcome(&row, 0)? {
+                Outcome::Confirmed => counts.confirmed = count(&row, 2)?,
+                Outcome::Rejected(reason) => drop(counts.rejected.insert(reason, count(&row, 2)?)),
             }
         }
         let conflicts = Statement::new("SELECT COUNT(*) FROM order_conflicts");

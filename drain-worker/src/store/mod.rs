@@ -28,6 +28,7 @@ mod error;
 mod execute;
 mod fence;
 mod lookup;
+mod order_columns;
 mod pool;
 mod schema;
 mod sql;

@@ -20,11 +20,11 @@ const SIZES: [usize; 26] = [
 
 /// Maximum rows of one INSERT and values of one list.
 ///
-/// The widest row binds 13 values, 6,500 in all: MySQL allows 65,535 and SQLite 32,766. MariaDB would turn a list of
+/// The widest row binds 14 values, 7,000 in all: MySQL allows 65,535 and SQLite 32,766. MariaDB would turn a list of
 /// 1,000 or more into a temporary table.
 pub(super) const ROWS_MAX: usize = 500;
 
-pub(super) const ROW_VALUES_MAX: usize = 13;
+pub(super) const ROW_VALUES_MAX: usize = 14;
 
 const _: () = assert!(ROWS_MAX * ROW_VALUES_MAX <= 32_766, "SQLite's bound on the values of a statement");
 

@@ -133,7 +133,7 @@ impl Scratch {
     /// The driver's.
     pub async fn empty(&self) -> Result<(), sqlx::Error> {
         let mut connection = self.connect().await?;
-        for table in ["orders", "order_items", "user_purchases", "order_conflicts", "dead_letters"] {
+        for table in ["orders", "user_purchases", "order_conflicts", "dead_letters"] {
             execute(&mut connection, format!("TRUNCATE {table}")).await?;
         }
         connection.close().await

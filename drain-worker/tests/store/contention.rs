@@ -89,8 +89,8 @@ async fn a_key_inserted_during_a_transaction_is_found_by_the_retry() {
         let order_id = hex::encode(id(1).as_bytes());
         let insert = format!(
             "INSERT INTO orders (order_id, sale_id, user_id, payload_digest, state, currency, total_minor, \
-             shipping_address, catalogue_revision, accepted_at, decided_at) VALUES (X'{order_id}', '{SALE}', 'eve', \
-             REPEAT('d', 32), 'confirmed', 'CNY', 1, '{{}}', 'r', UTC_TIMESTAMP(), UTC_TIMESTAMP())"
+             items, catalogue_revision, accepted_at, decided_at) VALUES (X'{order_id}', '{SALE}', 'eve', \
+             REPEAT('d', 32), 1, 'CNY', 1, '{{}}', 'r', UTC_TIMESTAMP(), UTC_TIMESTAMP())"
         );
         let mut other = harness.begin(&insert).await;
         let orders = [order(1, "ann", &[("a", 1)])];

@@ -216,7 +216,7 @@ pub(crate) async fn on_proxy(case: impl AsyncFnOnce(&Harness)) {
     // A test that was aborted during a statement may have left a transaction open in the proxy; a restart ends it.
     sqlx::raw_sql(
         "SET lock_wait_timeout = 20; DROP TRIGGER IF EXISTS poison; TRUNCATE sale_skus; TRUNCATE user_purchases; TRUNCATE orders; \
-         TRUNCATE order_items; TRUNCATE order_conflicts; TRUNCATE dead_letters; TRUNCATE drain_audit; \
+         TRUNCATE order_conflicts; TRUNCATE dead_letters; TRUNCATE drain_audit; \
          TRUNCATE drain_groups; TRUNCATE drain_leases; TRUNCATE drain_fences",
     )
     .execute(&behind)

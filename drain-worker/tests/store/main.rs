@@ -14,7 +14,6 @@ mod relay;
 mod schema;
 mod stall;
 mod statements;
-mod throughput;
 mod tune;
 
 /// Declares each case once for each database.

@@ -31,7 +31,6 @@ async fn versions(harness: &Harness) {
         "sale_skus",
         "user_purchases",
         "orders",
-        "order_items",
         "order_conflicts",
         "dead_letters",
         "drain_groups",

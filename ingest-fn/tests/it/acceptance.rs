@@ -128,7 +128,7 @@ async fn values_at_their_bounds_are_accepted() {
     let line = "界".repeat(200);
     let largest = json!({
         "sale_id": "open",
-        "user_id": "~".repeat(64),
+        "user_id": "~".repeat(255),
         "items": [{ "sku": "CABLE", "quantity": 10_000 }],
         "currency": "CNY",
         "shipping_address": { "recipient": line, "line1": line, "line2": line, "city": line, "region": line,

@@ -149,6 +149,8 @@ fn the_schema_has_the_bounds_of_the_handlers() {
     let cases: Vec<(&str, bool, Change)> = vec![
         ("64 characters", true, set("/sale_id", json!("a".repeat(64)))),
         ("65 characters", false, set("/sale_id", json!("a".repeat(65)))),
+        ("255 characters", true, set("/user_id", json!("a".repeat(255)))),
+        ("256 characters", false, set("/user_id", json!("a".repeat(256)))),
         ("200 characters", true, set("/shipping_address/city", line(200))),
         ("201 characters", false, set("/shipping_address/city", line(201))),
         ("128 characters", true, set("/client_reference", line(128))),

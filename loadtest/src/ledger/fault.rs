@@ -20,7 +20,7 @@ pub struct LedgerFault {
 }
 
 /// Every code with its meaning, as in the README.
-pub const FAULT_CODES: [(&str, &str); 46] = [
+pub const FAULT_CODES: [(&str, &str); 47] = [
     (
         "accepted_order_lost",
         "a 202 without a row, although every hidden message had the time to be redelivered",
@@ -56,7 +56,8 @@ pub const FAULT_CODES: [(&str, &str); 46] = [
     ("wrong_price", "a unit price that is not the catalogue's"),
     ("wrong_total", "a total that is not the sum at the catalogue's prices"),
     ("wrong_currency", "another currency than ordered"),
-    ("wrong_address", "a shipping address that differs"),
+    ("wrong_address", "a shipping address that differs or is lost"),
+    ("address_kept", "a rejected order that keeps its shipping address"),
     ("wrong_reference", "a client reference that differs or is lost"),
     ("rejected_in_stock", "sold out, although at the end enough is left of every line"),
     ("rejected_within_limit", "over the limit, although at the end the buyer could have had every line"),

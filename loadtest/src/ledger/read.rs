@@ -348,51 +348,26 @@ impl LedgerReader {
         let decided = self.microseconds("decided_at");
         let text = format!(
             "SELECT order_id, payload_digest, sale_id, user_id, state, reason, currency, total_minor, \
-             CASE WHEN user_id LIKE ? THEN shipping_address END, client_reference, {decided} FROM orders \
+             CASE WHEN user_id LIKE ? THEN shipping_address END, client_reference, {decided}, items FROM orders \
              WHERE order_id > ? AND ({decided} >= ? OR user_id LIKE ?) ORDER BY order_id LIMIT {PAGE_ORDERS}"
         );
         let ours = format!("{}%", workload.user_prefix());
         let readable = if scope.is_own { "%" } else { ours.as_str() };
         let bound = (bytes(last), scope.since_us());
-        let mut page = rows!(self, text, [readable, bound.0.clone(), bound.1, ours.as_str()], row => OrderRow {
+        Ok(rows!(self, text, [readable, bound.0.clone(), bound.1, ours.as_str()], row => OrderRow {
             order_id: order_id(row.try_get(0)?)?,
             digest: digest(row.try_get(1)?)?,
             sale_id: row.try_get(2)?,
             user_id: row.try_get(3)?,
-            state: row.try_get(4)?,
-            reason: row.try_get(5)?,
+            state: state_name(row.try_get(4)?),
+            reason: row.try_get::<Option<i64>, _>(5)?.map(reason_name),
             currency: row.try_get(6)?,
             total_minor: row.try_get(7)?,
             address: row.try_get(8)?,
             client_reference: row.try_get(9)?,
             decided_us: row.try_get(10)?,
-            lines: Vec::new(),
-        });
-        let (Some(first), Some(end)) = (page.first(), page.last()) else { return Ok(page) };
-        let (first, end) = (bytes(Some(first.order_id)), bytes(Some(end.order_id)));
-        let text = format!(
-            "SELECT order_id, sku, quantity, unit_price_minor FROM order_items WHERE order_id BETWEEN ? AND ? \
-             AND order_id IN (SELECT order_id FROM orders WHERE order_id BETWEEN ? AND ? \
-             AND ({decided} >= ? OR user_id LIKE ?))"
-        );
-        let bound = [first.clone(), end.clone(), first, end];
-        let [a, b, c, d] = bound;
-        let lines = rows!(self, text, [a, b, c, d, scope.since_us(), ours.as_str()], row => {
-            let line = LineRow {
-                sku: row.try_get(1)?,
-                quantity: row.try_get(2)?,
-                unit_price_minor: row.try_get(3)?,
-            };
-            (order_id(row.try_get(0)?)?, line)
-        });
-        let mut by_order: BTreeMap<OrderId, Vec<LineRow>> = BTreeMap::new();
-        for (order_id, line) in lines {
-            by_order.entry(order_id).or_default().push(line);
-        }
-        for row in &mut page {
-            row.lines = by_order.remove(&row.order_id).unwrap_or_default();
-        }
-        Ok(page)
+            lines: lines(row.try_get(11)?)?,
+        }))
     }
 
     async fn purchases(
@@ -459,4 +434,29 @@ fn order_id(bytes: &[u8]) -> anyhow::Result<OrderId> {
 
 fn digest(bytes: &[u8]) -> anyhow::Result<PayloadDigest> {
     Ok(PayloadDigest::from_bytes(bytes.try_into().context("a digest has 32 bytes")?))
+}
+
+/// The name that the look-up shows for a number in the column `state`.
+fn state_name(state: i64) -> String {
+    match state {
+        1 => "confirmed".to_owned(),
+        2 => "rejected".to_owned(),
+        other => format!("state {other}"),
+    }
+}
+
+/// As [`state_name`], for the column `reason`.
+fn reason_name(reason: i64) -> String {
+    match reason {
+        1 => "sold_out".to_owned(),
+        2 => "limit_exceeded".to_owned(),
+        other => format!("reason {other}"),
+    }
+}
+
+fn lines(items: &str) -> anyhow::Result<Vec<LineRow>> {
+    let items: BTreeMap<String, (i64, i64)> =
+        serde_json::from_str(items).context("an order's lines are JSON")?;
+    let line = |(sku, (quantity, unit_price_minor))| LineRow { sku, quantity, unit_price_minor };
+    Ok(items.into_iter().map(line).collect())
 }

@@ -13,7 +13,7 @@ pub(super) struct OrderRow {
     pub reason: Option<String>,
     pub currency: String,
     pub total_minor: i64,
-    /// JSON. Not read of another run's buyers: it is personal data.
+    /// Eight lines; `None`: the order has none. Not read of another run's buyers: it is personal data.
     pub address: Option<String>,
     pub client_reference: Option<String>,
     /// Decision time, microseconds since 1970 by the database's clock.

@@ -18,6 +18,20 @@ struct Targets {
     unknown: String,
     /// Has one conflict.
     changed: String,
+    /// The addresses that the requests of `sold_out` and `limited` ordered.
+    addresses: [String; 2],
+}
+
+/// The address of an order, as the drain stores it.
+fn address(sound: &SoundRun, order: &str) -> String {
+    let run = &sound.run;
+    let attempt = run.attempts.iter().find(|attempt| literal(attempt.order_id) == order).expect("sent");
+    let spec = run.workload.request_spec(u64::from(attempt.number));
+    let address = run.workload.request(&spec).shipping_address;
+    let part = |part: Option<String>| part.unwrap_or_default();
+    let street = [address.recipient, address.line1, part(address.line2)];
+    let place = [address.city, part(address.region), part(address.postal_code), address.country];
+    [street.as_slice(), &place, &[part(address.phone)]].concat().join("\n")
 }
 
 impl Targets {
@@ -31,47 +45,56 @@ impl Targets {
             );
             format!("x'{}'", hex(&sql.bytes(&text).await))
         };
-        let without = |skus: &str| {
-            format!(
-                "NOT EXISTS (SELECT 1 FROM order_items i WHERE i.order_id = orders.order_id AND i.sku IN ({skus}))"
-            )
-        };
-        let only_hot_b = without("'HOT-A'");
+        let without = |sku: &str| format!("json_extract(items, '$.\"{sku}\"') IS NULL");
+        let only_hot_b = without("HOT-A");
+        let sold_out = find(&format!("reason = 1 AND {only_hot_b}")).await;
+        let limited = find(&format!("reason = 2 AND {}", without("HOT-B"))).await;
         Self {
-            sold_out: find(&format!("reason = 'sold_out' AND {only_hot_b}")).await,
-            limited: find(&format!("reason = 'limit_exceeded' AND {}", without("'HOT-B'"))).await,
-            confirmed: find(&format!("state = 'confirmed' AND {}", without("'HOT-A', 'HOT-B'"))).await,
+            addresses: [address(sound, &sold_out), address(sound, &limited)],
+            sold_out,
+            limited,
+            confirmed: find(&format!("state = 1 AND {} AND {only_hot_b}", without("HOT-B"))).await,
             changed: literal(sound.run.order_id(sound.run.changed.0)),
             unknown,
         }
     }
 
     fn fill(&self, text: &str) -> String {
+        let [sold_out, limited] = &self.addresses;
+        let text = text.replace("{address of sold_out}", sold_out).replace("{address of limited}", limited);
         let text = text.replace("{sold_out}", &self.sold_out).replace("{limited}", &self.limited);
         let text = text.replace("{confirmed}", &self.confirmed).replace("{unknown}", &self.unknown);
         text.replace("{changed}", &self.changed)
     }
 }
 
+/// The quantity of a SKU of `sale_skus` in an order.
+fn quantity(order: &str) -> String {
+    format!(
+        "COALESCE((SELECT json_extract(items, '$.\"' || sale_skus.sku || '\"[0]') FROM orders \
+         WHERE order_id = {{{order}}}), 0)"
+    )
+}
+
 /// Statements that confirm a rejected order as the drain would.
 fn confirm(order: &str) -> String {
     format!(
-        "UPDATE orders SET state = 'confirmed', reason = NULL WHERE order_id = {order};
-         UPDATE sale_skus SET stock_reserved = stock_reserved + COALESCE((SELECT quantity FROM order_items i \
-             WHERE i.order_id = {order} AND i.sku = sale_skus.sku), 0);
+        "UPDATE orders SET state = 1, reason = NULL, shipping_address = '{{address of {order}}}' WHERE order_id = {{{order}}};
+         UPDATE sale_skus SET stock_reserved = stock_reserved + {quantity};
          INSERT INTO user_purchases (sale_id, user_id, sku, quantity) \
-             SELECT o.sale_id, o.user_id, i.sku, i.quantity FROM orders o JOIN order_items i ON i.order_id = o.order_id \
-             WHERE o.order_id = {order} AND i.sku = 'HOT-A' \
-             ON CONFLICT (sale_id, user_id, sku) DO UPDATE SET quantity = quantity + excluded.quantity;"
+             SELECT sale_id, user_id, 'HOT-A', json_extract(items, '$.\"HOT-A\"[0]') FROM orders \
+             WHERE order_id = {{{order}}} AND json_extract(items, '$.\"HOT-A\"') IS NOT NULL \
+             ON CONFLICT (sale_id, user_id, sku) DO UPDATE SET quantity = quantity + excluded.quantity;",
+        quantity = quantity(order)
     )
 }
 
 /// Statements that reject a confirmed order without limited SKUs.
-fn reject(order: &str, reason: &str) -> String {
+fn reject(order: &str, reason: u8) -> String {
     format!(
-        "UPDATE orders SET state = 'rejected', reason = '{reason}' WHERE order_id = {order};
-         UPDATE sale_skus SET stock_reserved = stock_reserved - COALESCE((SELECT quantity FROM order_items i \
-             WHERE i.order_id = {order} AND i.sku = sale_skus.sku), 0);"
+        "UPDATE orders SET state = 2, reason = {reason}, shipping_address = NULL WHERE order_id = {{{order}}};
+         UPDATE sale_skus SET stock_reserved = stock_reserved - {quantity};",
+        quantity = quantity(order)
     )
 }
 
@@ -92,14 +115,14 @@ fn double(table: &str, condition: &str) -> String {
     )
 }
 
-const REMOVE: &str =
-    "DELETE FROM order_items WHERE order_id = {sold_out}; DELETE FROM orders WHERE order_id = {sold_out};";
+const REMOVE: &str = "DELETE FROM orders WHERE order_id = {sold_out};";
 
 const OF_SOLD_OUT: &str = "order_id, payload_digest, user_id";
 
 fn sql_cases() -> Vec<(&'static str, String)> {
     let set = |column: &str| format!("UPDATE orders SET {column} WHERE order_id = {{sold_out}}");
-    let items = |change: &str| format!("UPDATE order_items SET {change} WHERE order_id = {{sold_out}}");
+    // Each line is [quantity,price].
+    let items = |change: &str| format!("UPDATE orders SET items = {change} WHERE order_id = {{sold_out}}");
     vec![
         ("accepted_order_lost", REMOVE.to_owned()),
         (
@@ -110,7 +133,7 @@ fn sql_cases() -> Vec<(&'static str, String)> {
         (
             "row_without_request",
             "CREATE TEMP TABLE copy AS SELECT * FROM orders WHERE order_id = {sold_out}; \
-             UPDATE copy SET order_id = x'00000000000000000000000000000001', decided_at = '2035-01-01 00:00:00.000'; INSERT INTO orders SELECT * FROM copy;"
+             UPDATE copy SET sequence = NULL, order_id = x'00000000000000000000000000000001', decided_at = '2035-01-01 00:00:00.000'; INSERT INTO orders SELECT * FROM copy;"
                 .to_owned(),
         ),
         (
@@ -130,19 +153,21 @@ fn sql_cases() -> Vec<(&'static str, String)> {
             "conflict_before_decision",
             "UPDATE order_conflicts SET first_seen_at = '2020-01-01 00:00:00.000' WHERE order_id = {changed}".to_owned(),
         ),
-        ("order_without_lines", "DELETE FROM order_items WHERE order_id = {sold_out}".to_owned()),
+        ("order_without_lines", items("'{}'")),
         ("wrong_sale", set("sale_id = 'another'")),
         ("wrong_buyer", set("user_id = 'another'")),
-        ("wrong_lines", items("quantity = quantity + 1")),
-        ("wrong_price", items("unit_price_minor = unit_price_minor + 1")),
+        ("wrong_lines", items("replace(items, '[', '[1')")),
+        ("wrong_price", items("replace(items, ']', '1]')")),
         ("wrong_total", set("total_minor = total_minor + 1")),
         ("wrong_currency", set("currency = 'EUR'")),
-        ("wrong_address", set("shipping_address = replace(shipping_address, 'Nanjing', 'Peking')")),
+        ("wrong_address", "UPDATE orders SET shipping_address = replace(shipping_address, 'Nanjing', 'Peking') WHERE order_id = {confirmed}"
+                .to_owned()),
+        ("address_kept", set("shipping_address = 'kept'")),
         ("wrong_reference", set("client_reference = 'mine'")),
-        ("rejected_in_stock", reject("{confirmed}", "sold_out")),
-        ("rejected_within_limit", reject("{confirmed}", "limit_exceeded")),
-        ("oversold", confirm("{sold_out}")),
-        ("limit_exceeded", confirm("{limited}")),
+        ("rejected_in_stock", reject("confirmed", 1)),
+        ("rejected_within_limit", reject("confirmed", 2)),
+        ("oversold", confirm("sold_out")),
+        ("limit_exceeded", confirm("limited")),
         (
             "stock_counter_wrong",
             "UPDATE sale_skus SET stock_reserved = stock_reserved + 1 WHERE sku = 'SKU-C'".to_owned(),

@@ -139,8 +139,9 @@ text_field!(
 loggable!(Sku);
 
 text_field!(
-    /// Identifies a buyer. Masked in `Debug`: it may be a telephone number or an e-mail address.
-    UserId, max 64, "visible ASCII characters", is_visible_ascii, r"^[!-~]+$"
+    /// Identifies a buyer. As long as the `sub` of OpenID Connect (Core 1.0, section 2). Masked in `Debug`: it may be a
+    /// telephone number or an e-mail address.
+    UserId, max 255, "visible ASCII characters", is_visible_ascii, r"^[!-~]+$"
 );
 masked!(UserId);
 
@@ -300,6 +301,8 @@ mod tests {
         }
         assert!(SaleId::parse(&"x".repeat(64)).is_ok());
         assert_eq!(SaleId::parse(&"x".repeat(65)), Err(FieldError::TooLong { max: 64 }));
+        assert!(UserId::parse(&"~".repeat(255)).is_ok());
+        assert_eq!(UserId::parse(&"~".repeat(256)), Err(FieldError::TooLong { max: 255 }));
     }
 
     #[test]

@@ -29,7 +29,6 @@ mod read;
 mod reconcile;
 mod write;
 
-pub(super) use read::outcome;
 pub(super) use write::insert_conflicts;
 
 use std::sync::atomic::{AtomicBool, Ordering};

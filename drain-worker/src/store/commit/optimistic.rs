@@ -39,7 +39,6 @@ pub(super) async fn orders<'a>(
         }
         result => result?,
     }
-    write::insert_items(transaction, &plan.decided).await?;
     Ok(plan)
 }
 

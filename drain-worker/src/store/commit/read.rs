@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use shared::order::{AcceptedOrder, OrderId, Outcome, PayloadDigest, RejectReason};
+use shared::order::{AcceptedOrder, OrderId, PayloadDigest};
 
 use crate::store::batch_snapshot::{BatchSnapshot, DecidedOrder, SkuKey, SkuSet, SkuState};
 use crate::store::dead_letter::DeadLetterReason;
 use crate::store::error::DbError;
-use crate::store::sql::{ColumnKind, ROWS_MAX, SqlRow, Statement, unexpected};
+use crate::store::order_columns::outcome;
+use crate::store::sql::{ColumnKind, ROWS_MAX, Statement};
 use crate::store::stock_cache::StockCache;
 use crate::store::transaction::Transaction;
 
@@ -82,7 +83,7 @@ pub(super) async fn read_known(
     orders: &[AcceptedOrder],
     snapshot: &mut BatchSnapshot<'_>,
 ) -> Result<(), DbError> {
-    const KINDS: &[ColumnKind] = &[ColumnKind::Bytes, ColumnKind::Bytes, ColumnKind::Text, ColumnKind::Text];
+    const KINDS: &[ColumnKind] = &[ColumnKind::Bytes, ColumnKind::Bytes, ColumnKind::Int, ColumnKind::Int];
     for chunk in orders.chunks(ROWS_MAX) {
         let statement =
             Statement::new("SELECT order_id, payload_digest, state, reason FROM orders WHERE order_id IN ")
@@ -176,15 +177,4 @@ pub(super) async fn read_purchases(
         }
     }
     Ok(())
-}
-
-/// The outcome in the columns `state` and `reason`; `state` is at `index`.
-pub(in crate::store) fn outcome(row: &SqlRow, index: usize) -> Result<Outcome, DbError> {
-    match (row.text(index)?, row.optional_text(index + 1)?) {
-        ("confirmed", None) => Ok(Outcome::Confirmed),
-        ("rejected", Some(reason)) => {
-            RejectReason::from_name(reason).map(Outcome::Rejected).ok_or_else(|| unexpected(index + 1))
-        }
-        _ => Err(unexpected(index)),
-    }
 }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use shared::order::{AcceptedOrder, OrderId, Outcome};
+use shared::order::AcceptedOrder;
 
-use super::write::{columns, insert_purchases};
+use super::write::insert_purchases;
 use crate::store::batch_snapshot::BatchSnapshot;
 use crate::store::decide::WritePlan;
 use crate::store::error::DbError;
-use crate::store::sql::{ROWS_MAX, Statement};
+use crate::store::order_columns::{address_text, outcome_columns};
+use crate::store::sql::{BYTES, ROWS_MAX, Statement};
 use crate::store::transaction::Transaction;
 
 /// True if the same orders were inserted, and every buyer's row in `plan` is locked. Other differences cannot be
@@ -30,42 +31,48 @@ pub(super) async fn outcomes(
     guessed: &WritePlan<'_>,
     plan: &WritePlan<'_>,
 ) -> Result<(), DbError> {
-    for (outcome, ids) in changed(&guessed.decided, &plan.decided) {
-        set_outcome(transaction, outcome, &ids).await?;
-    }
-    Ok(())
-}
-
-/// The orders with a different outcome, by that outcome, ids ascending.
-fn changed(
-    guessed: &[(&AcceptedOrder, Outcome)],
-    decided: &[(&AcceptedOrder, Outcome)],
-) -> Vec<(Outcome, Vec<OrderId>)> {
-    let mut changed: BTreeMap<_, (Outcome, Vec<OrderId>)> = BTreeMap::new();
-    for ((_, before), (order, now)) in guessed.iter().zip(decided) {
+    let mut changed: BTreeMap<_, Vec<&AcceptedOrder>> = BTreeMap::new();
+    for ((_, before), (order, now)) in guessed.decided.iter().zip(&plan.decided) {
         if before != now {
-            changed.entry(columns(*now)).or_insert_with(|| (*now, Vec::new())).1.push(order.order_id);
+            changed.entry(outcome_columns(*now)).or_default().push(order);
         }
     }
-    let mut changed: Vec<_> = changed.into_values().collect();
-    changed.iter_mut().for_each(|(_, ids)| ids.sort_unstable());
-    changed
-}
-
-async fn set_outcome(
-    transaction: &mut Transaction,
-    outcome: Outcome,
-    ids: &[OrderId],
-) -> Result<(), DbError> {
-    let (state, reason) = columns(outcome);
-    for chunk in ids.chunks(ROWS_MAX) {
-        let statement = Statement::new("UPDATE orders SET state = ?, reason = ? WHERE order_id IN ")
-            .bind(state)
-            .bind(reason)
-            .list_of_bytes(chunk.iter().map(|id| id.as_bytes().as_slice()));
-        transaction.execute("correct outcomes", statement).await?;
+    for (columns, mut orders) in changed {
+        orders.sort_unstable_by_key(|order| order.order_id);
+        for chunk in orders.chunks(ROWS_MAX) {
+            set_outcome(transaction, columns, chunk).await?;
+        }
     }
     Ok(())
+}
+
+/// A rejected order loses its address, a confirmed one gets it.
+async fn set_outcome(
+    transaction: &mut Transaction,
+    (state, reason): (i64, Option<i64>),
+    orders: &[&AcceptedOrder],
+) -> Result<(), DbError> {
+    let addresses: Vec<_> = orders.iter().map(|order| address_text(&order.shipping_address)).collect();
+    let mut statement =
+        Statement::new("UPDATE orders SET state = ?, reason = ?, shipping_address = CASE order_id")
+            .bind(state)
+            .bind(reason);
+    if reason.is_none() {
+        for (order, address) in orders.iter().zip(&addresses) {
+            statement = statement
+                .text(" WHEN ")
+                .text(BYTES)
+                .text(" THEN ?")
+                .bind(order.order_id.as_bytes().as_slice())
+                .bind(address.as_str());
+        }
+    } else {
+        // A CASE needs a branch.
+        statement = statement.text(" WHEN NULL THEN NULL");
+    }
+    let ids = orders.iter().map(|order| order.order_id.as_bytes().as_slice());
+    let statement = statement.text(" END WHERE order_id IN ").list_of_bytes(ids);
+    transaction.execute("correct outcomes", statement).await
 }
 
 /// Changes the `added` purchases to those of `plan`. Their rows are locked since the insert, so setting absolute

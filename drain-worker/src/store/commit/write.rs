@@ -2,16 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
-use shared::order::{
-    AcceptedOrder, AddressLine, OrderId, Outcome, PayloadDigest, PricedItem, ShippingAddress,
-};
+use shared::order::{AcceptedOrder, OrderId, Outcome, PayloadDigest};
 
 use crate::store::batch_snapshot::BatchSnapshot;
 use crate::store::dead_letter::{DeadLetter, dedup_key};
 use crate::store::dead_letters::insert_dead_letters;
 use crate::store::decide::WritePlan;
 use crate::store::error::DbError;
+use crate::store::order_columns::{address_text, items_text, outcome_columns, trace_bytes};
 use crate::store::sql::{BYTES, ROWS_MAX, Statement, chunks, to_database};
 use crate::store::transaction::Transaction;
 
@@ -43,11 +41,31 @@ fn order_detail(order: &AcceptedOrder) -> String {
 /// Values of an order's row that the order does not contain in this form.
 struct OrderRow<'a> {
     order: &'a AcceptedOrder,
-    state: &'static str,
-    reason: Option<&'static str>,
+    state: i64,
+    reason: Option<i64>,
     total_minor: i64,
-    address: String,
+    items: String,
+    /// `None`: rejected, so nothing is shipped.
+    address: Option<String>,
+    trace: Option<Vec<u8>>,
     accepted_at: String,
+}
+
+impl<'a> OrderRow<'a> {
+    fn new(order: &'a AcceptedOrder, outcome: Outcome) -> Self {
+        let (state, reason) = outcome_columns(outcome);
+        Self {
+            order,
+            state,
+            reason,
+            // An order without a total is a dead letter and is never inserted.
+            total_minor: order.total_minor().unwrap_or_default(),
+            items: items_text(&order.items),
+            address: (outcome == Outcome::Confirmed).then(|| address_text(&order.shipping_address)),
+            trace: order.traceparent.as_ref().map(trace_bytes),
+            accepted_at: to_database(order.accepted_at),
+        }
+    }
 }
 
 /// Inserts orders. `written` counts the rows of the completed statements, also after an error.
@@ -56,15 +74,15 @@ pub(super) async fn insert_orders(
     decided: &[(&AcceptedOrder, Outcome)],
     written: &mut usize,
 ) -> Result<(), DbError> {
-    let mut rows: Vec<_> = decided.iter().map(|&(order, outcome)| order_row(order, outcome)).collect();
-    // In the order of the primary key, so that two transactions with the same orders meet at the first of them.
+    let mut rows: Vec<_> = decided.iter().map(|&(order, outcome)| OrderRow::new(order, outcome)).collect();
+    // In the order of the unique key, so that two transactions with the same orders meet at the first of them.
     rows.sort_unstable_by_key(|row| row.order.order_id);
     for chunk in chunks(&rows) {
         let mut statement = Statement::new(
-            "INSERT INTO orders (order_id, sale_id, user_id, payload_digest, state, reason, currency, total_minor, \
+            "INSERT INTO orders (order_id, sale_id, user_id, payload_digest, state, reason, currency, total_minor, items, \
              shipping_address, client_reference, catalogue_revision, traceparent, accepted_at, decided_at) VALUES ",
         )
-        .rows(chunk.len(), &["(", BYTES, ", ?, ?, ", BYTES, ", ?, ?, ?, ?, ?, ?, ?, ?, ?, ", transaction.dialect.now, ")"]);
+        .rows(chunk.len(), &["(", BYTES, ", ?, ?, ", BYTES, ", ?, ?, ?, ?, ?, ?, ?, ?, ", BYTES, ", ?, ", transaction.dialect.now, ")"]);
         for row in chunk {
             statement = statement
                 .bind(row.order.order_id.as_bytes().as_slice())
@@ -75,58 +93,15 @@ pub(super) async fn insert_orders(
                 .bind(row.reason)
                 .bind(row.order.currency.as_str())
                 .bind(row.total_minor)
-                .bind(row.address.as_str())
+                .bind(row.items.as_str())
+                .bind(row.address.as_deref())
                 .bind(row.order.client_reference.as_ref().map(AsRef::<str>::as_ref))
                 .bind(row.order.catalogue_revision.as_str())
-                .bind(row.order.traceparent.as_ref().map(shared::order::TraceParent::as_str))
+                .bind(row.trace.as_deref())
                 .bind(row.accepted_at.as_str());
         }
         transaction.execute("insert orders", statement).await?;
         *written += chunk.len();
-    }
-    Ok(())
-}
-
-fn order_row(order: &AcceptedOrder, outcome: Outcome) -> OrderRow<'_> {
-    let (state, reason) = columns(outcome);
-    OrderRow {
-        order,
-        state,
-        reason,
-        // An order without a total is a dead letter and is never inserted.
-        total_minor: order.total_minor().unwrap_or_default(),
-        address: address_json(&order.shipping_address),
-        accepted_at: to_database(order.accepted_at),
-    }
-}
-
-/// An outcome as the columns `state` and `reason`.
-pub(super) const fn columns(outcome: Outcome) -> (&'static str, Option<&'static str>) {
-    match outcome {
-        Outcome::Confirmed => ("confirmed", None),
-        Outcome::Rejected(reason) => ("rejected", Some(reason.as_str())),
-    }
-}
-
-pub(super) async fn insert_items(
-    transaction: &mut Transaction,
-    decided: &[(&AcceptedOrder, Outcome)],
-) -> Result<(), DbError> {
-    let mut rows: Vec<(OrderId, &PricedItem)> =
-        decided.iter().flat_map(|(order, _)| order.items.iter().map(|item| (order.order_id, item))).collect();
-    rows.sort_unstable_by_key(|(order_id, item)| (*order_id, item.sku.as_str()));
-    for chunk in chunks(&rows) {
-        let mut statement =
-            Statement::new("INSERT INTO order_items (order_id, sku, quantity, unit_price_minor) VALUES ")
-                .rows(chunk.len(), &["(", BYTES, ", ?, ?, ?)"]);
-        for (order_id, item) in chunk {
-            statement = statement
-                .bind(order_id.as_bytes().as_slice())
-                .bind(item.sku.as_str())
-                .bind(item.quantity.get())
-                .bind(item.unit_price_minor);
-        }
-        transaction.execute("insert order items", statement).await?;
     }
     Ok(())
 }
@@ -211,35 +186,4 @@ async fn delete_settled(transaction: &mut Transaction, plan: &WritePlan<'_>) -> 
         transaction.execute("delete settled letters", statement).await?;
     }
     Ok(())
-}
-
-#[derive(Serialize)]
-struct AddressJson<'a> {
-    recipient: &'a str,
-    line1: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    line2: Option<&'a str>,
-    city: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    region: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    postal_code: Option<&'a str>,
-    country: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    phone: Option<&'a str>,
-}
-
-fn address_json(address: &ShippingAddress) -> String {
-    let json = AddressJson {
-        recipient: address.recipient.as_str(),
-        line1: address.line1.as_str(),
-        line2: address.line2.as_ref().map(AddressLine::as_str),
-        city: address.city.as_str(),
-        region: address.region.as_ref().map(AddressLine::as_str),
-        postal_code: address.postal_code.as_ref().map(AddressLine::as_str),
-        country: address.country.as_str(),
-        phone: address.phone.as_ref().map(AddressLine::as_str),
-    };
-    #[expect(clippy::expect_used, reason = "a struct of plain strings always serialises")]
-    serde_json::to_string(&json).expect("strings serialise")
 }

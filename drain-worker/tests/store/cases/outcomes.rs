@@ -26,16 +26,22 @@ pub(crate) async fn every_outcome_is_written_with_its_items(harness: &Harness) {
 
     for (query, expected) in [
         ("SELECT COUNT(*) FROM orders", 4),
-        ("SELECT COUNT(*) FROM orders WHERE state = 'confirmed' AND reason IS NULL", 2),
-        ("SELECT COUNT(*) FROM orders WHERE state = 'rejected' AND reason = 'limit_exceeded'", 1),
-        ("SELECT COUNT(*) FROM orders WHERE state = 'rejected' AND reason = 'sold_out'", 1),
-        ("SELECT COUNT(*) FROM order_items", 5),
+        ("SELECT COUNT(*) FROM orders WHERE state = 1 AND reason IS NULL", 2),
+        ("SELECT COUNT(*) FROM orders WHERE state = 2 AND reason = 2", 1),
+        ("SELECT COUNT(*) FROM orders WHERE state = 2 AND reason = 1", 1),
+        ("SELECT COUNT(*) FROM orders WHERE (state = 1) = (shipping_address IS NOT NULL)", 4),
+        (r#"SELECT COUNT(*) FROM orders WHERE items = '{"a":[2,1999],"b":[1,1999]}'"#, 1),
+        (r#"SELECT COUNT(*) FROM orders WHERE items = '{"a":[2,1999]}'"#, 1),
         ("SELECT MAX(total_minor) FROM orders", 3 * 1_999),
-        ("SELECT MIN(unit_price_minor) FROM order_items", 1_999),
         ("SELECT quantity FROM user_purchases WHERE user_id = 'ann'", 2),
         ("SELECT quantity FROM user_purchases WHERE user_id = 'bob'", 1),
         ("SELECT COUNT(*) FROM user_purchases", 2),
-        ("SELECT COUNT(*) FROM orders WHERE traceparent LIKE '00-%-01' AND catalogue_revision = 'r1'", 4),
+        (
+            "SELECT COUNT(*) FROM orders WHERE HEX(traceparent) = '4BF92F3577B34DA6A3CE929D0E0E473600F067AA0BA902B701'",
+            4,
+        ),
+        ("SELECT COUNT(*) FROM orders WHERE catalogue_revision = 'r1'", 4),
+        ("SELECT COUNT(DISTINCT sequence) FROM orders", 4),
         ("SELECT COUNT(*) FROM orders WHERE client_reference = 'basket \"7\"' AND currency = 'CNY'", 4),
     ] {
         assert_eq!(harness.number(query).await, expected, "{query}");
@@ -151,11 +157,9 @@ pub(crate) async fn addresses_keep_every_character(harness: &Harness) {
     odd.shipping_address.line2 = Some(AddressLine::parse(&"𠮷".repeat(200)).expect("valid"));
     assert_eq!(outcomes_of(&store.commit(Fence::Open, &[odd]).await.expect("commits")), [CONFIRMED]);
     let stored = harness.text("SELECT shipping_address FROM orders").await;
-    let stored: serde_json::Value = serde_json::from_str(&stored).expect("JSON");
-    assert_eq!(stored["line1"], text);
-    assert_eq!(stored["line2"], "𠮷".repeat(200));
-    assert_eq!(stored["city"], "上海");
-    assert!(stored.get("phone").is_some());
+    let lines: Vec<_> = stored.split('\n').collect();
+    assert_eq!(lines.len(), 8);
+    assert_eq!((lines[1], lines[2], lines[3]), (text, "𠮷".repeat(200).as_str(), "上海"));
 }
 
 pub(crate) async fn a_batch_of_a_thousand_orders_is_decided_whole(harness: &Harness) {
@@ -168,7 +172,7 @@ pub(crate) async fn a_batch_of_a_thousand_orders_is_decided_whole(harness: &Harn
     let counts = store.counts().await.expect("counts");
     assert_eq!(results.len(), 1_000);
     assert_eq!((counts.confirmed, counts.orders()), (700, 1_000));
-    assert_eq!(harness.number("SELECT COUNT(*) FROM order_items").await, 1_000);
+    assert_eq!(harness.number("SELECT COUNT(*) FROM orders WHERE items LIKE '{\"a\":%'").await, 1_000);
     assert_eq!(harness.number("SELECT COUNT(*) FROM user_purchases").await, 700);
     assert_eq!(harness.number("SELECT stock_reserved FROM sale_skus").await, 700);
     let again = store.commit(Fence::Open, &batch).await.expect("commits");
@@ -191,12 +195,15 @@ pub(crate) async fn many_lines_of_many_skus_are_written(harness: &Harness) {
         .collect();
     let results = store.commit(Fence::Open, &batch).await.expect("commits");
     assert_eq!(outcomes_of(&results), [CONFIRMED; 60]);
-    assert_eq!(harness.number("SELECT COUNT(*) FROM order_items").await, 1_200);
+    // Each line has its price once.
+    let lines =
+        "SELECT CAST(SUM(LENGTH(items) - LENGTH(REPLACE(items, ',1999]', '1999]'))) AS SIGNED) FROM orders";
+    assert_eq!(harness.number(lines).await, 1_200);
     assert_eq!(harness.number("SELECT COUNT(*) FROM sale_skus WHERE stock_reserved = 4").await, 600);
     assert_eq!(harness.number("SELECT COUNT(*) FROM user_purchases WHERE quantity = 4").await, 600);
 
     // The longest names allowed.
-    let (sale, sku, user) = ("s".repeat(64), "k".repeat(64), "u".repeat(64));
+    let (sale, sku, user) = ("s".repeat(64), "k".repeat(64), "u".repeat(255));
     assert_ne!(sale, SALE);
     store.apply_catalogue(&catalogue_of(&[(&sale, &[(&sku, 1, Some(1))])])).await.expect("applies");
     let mut long = order_in(&sale, 1_000, &user, &[(&sku, 1)]);

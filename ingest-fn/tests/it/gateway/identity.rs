@@ -85,7 +85,7 @@ fn only_a_signed_identity_counts() {
         (
             "an identity that is too long",
             &with,
-            user(&"u".repeat(65)).request(),
+            user(&"u".repeat(256)).request(),
             rejected(401, "identity_missing"),
         ),
         (

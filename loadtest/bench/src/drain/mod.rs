@@ -61,6 +61,9 @@ pub(crate) struct DrainArgs {
     /// Skip the sweep
     #[arg(long)]
     no_sweep: bool,
+    /// Also measure with tables of four times the server's buffer pool, which takes minutes to fill
+    #[arg(long)]
+    full: bool,
     /// Write the results to this file as JSON
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -100,6 +103,7 @@ async fn measure(
 ) -> anyhow::Result<DrainResults> {
     let mut connection = scratch.connect().await?;
     let server: String = sqlx::query_scalar("SELECT VERSION()").fetch_one(&mut connection).await?;
+    sqlx::raw_sql(plain_insert::YARDSTICK).execute(&mut connection).await?;
     let fixture = Fixture { scratch, fence: scratch.lease().await?, skus: args.skus };
     let mut results = DrainResults::new(server, args);
     let load =
@@ -110,6 +114,11 @@ async fn measure(
         }
         let window = fixture.measure(subject, round, load).await?;
         println!("round {round}: {window}");
+        results.windows.push(window);
+    }
+    if args.full {
+        let window = fixture.measure(DrainSubject::ManyFull, 1, load).await?;
+        println!("{window}");
         results.windows.push(window);
     }
     results.single = SingleOrders::compute(&fixture.single_orders(SINGLE_ORDERS).await?);

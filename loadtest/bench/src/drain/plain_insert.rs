@@ -1,7 +1,9 @@
-//! The baseline: the same rows into the same two tables, without decisions.
+//! The baseline: the same orders without decisions.
 //!
-//! Two variants: the binary protocol (prepared once, values bound) and the text protocol (values in the statement).
-//! Which is faster depends on server and driver; the drain is compared with the faster one.
+//! The yardstick is two tables whose clustered keys begin with the random order id, an order's lines in the second. They
+//! were the drain's own first layout, and stay here so that figures of different versions compare. Two variants: the
+//! binary protocol (prepared once, values bound) and the text protocol (values in the statement); the drain is compared
+//! with the faster one. A third variant inserts into the drain's own table.
 
 use std::fmt::Write;
 
@@ -10,15 +12,59 @@ use shared::order::AcceptedOrder;
 use sqlx::mysql::{MySqlArguments, MySqlConnection};
 use sqlx::{Arguments, AssertSqlSafe, MySql};
 
-const INTO_ORDERS: &str = "INSERT INTO orders (order_id, sale_id, user_id, payload_digest, state, reason, currency, \
-     total_minor, shipping_address, client_reference, catalogue_revision, traceparent, accepted_at, decided_at) VALUES ";
-const INTO_ITEMS: &str = "INSERT INTO order_items (order_id, sku, quantity, unit_price_minor) VALUES ";
+/// Creates the yardstick's tables.
+pub(super) const YARDSTICK: &str = "CREATE TABLE yardstick_orders (order_id BINARY(16) NOT NULL, sale_id VARCHAR(64) NOT NULL, \
+     user_id VARCHAR(64) NOT NULL, payload_digest BINARY(32) NOT NULL, state VARCHAR(16) NOT NULL, reason VARCHAR(32) NULL, \
+     currency CHAR(3) NOT NULL, total_minor BIGINT NOT NULL, shipping_address TEXT NOT NULL, client_reference VARCHAR(128) NULL, \
+     catalogue_revision VARCHAR(64) NOT NULL, traceparent VARCHAR(55) NULL, accepted_at DATETIME(3) NOT NULL, \
+     decided_at DATETIME(6) NOT NULL, PRIMARY KEY (order_id), \
+     CONSTRAINT yardstick_state CHECK (state IN ('confirmed', 'rejected')), \
+     CONSTRAINT yardstick_reason CHECK ((state = 'rejected') = (reason IS NOT NULL))) \
+     ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin; \
+     CREATE TABLE yardstick_items (order_id BINARY(16) NOT NULL, sku VARCHAR(64) NOT NULL, quantity INT NOT NULL, \
+     unit_price_minor BIGINT NOT NULL, PRIMARY KEY (order_id, sku), CONSTRAINT yardstick_quantity CHECK (quantity > 0)) \
+     ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin";
 
-/// Has about the length of the address that the drain writes.
+const INTO_ORDERS: &str = "INSERT INTO yardstick_orders (order_id, sale_id, user_id, payload_digest, state, reason, currency, \
+     total_minor, shipping_address, client_reference, catalogue_revision, traceparent, accepted_at, decided_at) VALUES ";
+const INTO_ITEMS: &str = "INSERT INTO yardstick_items (order_id, sku, quantity, unit_price_minor) VALUES ";
+
+const INTO_OWN: &str = "INSERT INTO orders (order_id, sale_id, user_id, payload_digest, state, reason, currency, \
+     total_minor, items, shipping_address, client_reference, catalogue_revision, traceparent, accepted_at, decided_at) VALUES ";
+
 const ADDRESS: &str = r#"{"recipient":"Buyer 4711","line1":"1021 Nanjing Road, Building 7, Room 1204","city":"Shanghai","postal_code":"200001","country":"CN","phone":"+86 130 12345678"}"#;
 const ACCEPTED_AT: &str = "2026-11-11 00:00:00.123";
 
-/// Inserts a batch in one transaction.
+/// The same address as the drain stores it.
+const LINES: &str =
+    "Buyer 4711\n1021 Nanjing Road, Building 7, Room 1204\n\nShanghai\n\n200001\nCN\n+86 130 12345678";
+
+/// Inserts a batch into the drain's own table, in one transaction.
+pub(super) async fn own(connection: &mut MySqlConnection, batch: &[AcceptedOrder]) -> anyhow::Result<()> {
+    let orders =
+        repeated(INTO_OWN, "(?, ?, ?, ?, 1, NULL, ?, ?, ?, ?, ?, ?, ?, ?, UTC_TIMESTAMP(6))", batch.len());
+    let mut of_orders = MySqlArguments::default();
+    for order in batch {
+        let item = order.items.first().context("an order has a line")?;
+        bind(&mut of_orders, order.order_id.as_bytes().as_slice())?;
+        bind(&mut of_orders, order.sale_id.as_str())?;
+        bind(&mut of_orders, order.user_id.as_str())?;
+        bind(&mut of_orders, order.digest.as_bytes().as_slice())?;
+        bind(&mut of_orders, order.currency.as_str())?;
+        bind(&mut of_orders, order.total_minor())?;
+        bind(&mut of_orders, format!("{{\"{}\":[1,{}]}}", item.sku, item.unit_price_minor))?;
+        bind(&mut of_orders, LINES)?;
+        bind(&mut of_orders, order.client_reference.as_ref().map(AsRef::<str>::as_ref))?;
+        bind(&mut of_orders, order.catalogue_revision.as_str())?;
+        bind(&mut of_orders, [7_u8; 25].as_slice())?;
+        bind(&mut of_orders, ACCEPTED_AT)?;
+    }
+    plain(connection, "BEGIN".to_owned()).await?;
+    sqlx::query_with(AssertSqlSafe(orders), of_orders).execute(&mut *connection).await?;
+    plain(connection, "COMMIT".to_owned()).await
+}
+
+/// Inserts a batch into the yardstick in one transaction.
 pub(super) async fn binary(connection: &mut MySqlConnection, batch: &[AcceptedOrder]) -> anyhow::Result<()> {
     let orders =
         repeated(INTO_ORDERS, "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, UTC_TIMESTAMP(6))", batch.len());

@@ -20,12 +20,16 @@ use super::plain_insert;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum DrainSubject {
-    /// Multi-row INSERTs by the text protocol, without decisions
+    /// Multi-row INSERTs into two tables by the text protocol, without decisions
     InsertText,
     /// The same by the binary protocol
     InsertBinary,
+    /// Multi-row INSERTs into the drain's own table, without decisions
+    InsertOwn,
     /// The drain, many SKUs without a limit
     Many,
+    /// The same with tables of four times the server's buffer pool
+    ManyFull,
     /// The drain, many SKUs with a limit per buyer
     ManyLimited,
     /// The drain, one SKU without a limit
@@ -46,9 +50,11 @@ pub(super) struct OrderMix {
 }
 
 impl DrainSubject {
-    pub(super) const ALL: [Self; 8] = [
+    /// Those of every round.
+    pub(super) const ALL: [Self; 9] = [
         Self::InsertText,
         Self::InsertBinary,
+        Self::InsertOwn,
         Self::Many,
         Self::Hot,
         Self::ManyLimited,
@@ -61,6 +67,8 @@ impl DrainSubject {
         match self {
             Self::InsertText => "(a) INSERT, text protocol",
             Self::InsertBinary => "(a) INSERT, binary protocol",
+            Self::InsertOwn => "(a1) INSERT into the drain's table",
+            Self::ManyFull => "(b2) drain, tables 4 × the pool",
             Self::Many => "(b) drain, many SKUs",
             Self::Hot => "(c) drain, one SKU",
             Self::ManyLimited => "(b1) drain, many SKUs, limited",
@@ -71,7 +79,7 @@ impl DrainSubject {
     }
 
     pub(super) const fn is_plain_insert(self) -> bool {
-        matches!(self, Self::InsertText | Self::InsertBinary)
+        matches!(self, Self::InsertText | Self::InsertBinary | Self::InsertOwn)
     }
 
     pub(super) const fn order_mix(self) -> OrderMix {
@@ -113,6 +121,8 @@ pub(super) struct DrainWindow {
     pub(super) orders_per_s: f64,
     pub(super) p50_us: u64,
     pub(super) p99_us: u64,
+    /// Bytes of all of the drain's tables and indexes, divided by the orders in them; 0: the yardstick.
+    pub(super) bytes_per_order: f64,
 }
 
 impl std::fmt::Display for DrainWindow {
@@ -149,7 +159,7 @@ impl Fixture<'_> {
         round: u32,
         load: WindowLoad,
     ) -> anyhow::Result<DrainWindow> {
-        self.scratch.empty().await?;
+        self.empty().await?;
         let mix = subject.order_mix();
         let orders = Orders::over(if mix.hot { 1 } else { self.skus })?;
         let each = load.batches_each();
@@ -166,6 +176,9 @@ impl Fixture<'_> {
         // Prepares statements, opens connections and extends files before the measurement.
         let warm_up = batches(1 << 40, (each / 5).clamp(2, 20))?;
         let work = batches(0, each)?;
+        if subject == DrainSubject::ManyFull {
+            self.fill(&orders, load).await?;
+        }
         let (began, elapsed) = if subject.is_plain_insert() {
             self.plain_insert(subject, warm_up).await?;
             self.plain_insert(subject, work).await?
@@ -186,7 +199,56 @@ impl Fixture<'_> {
             orders_per_s: orders as f64 / began.as_secs_f64(),
             p50_us: histogram.value_at_quantile(0.5),
             p99_us: histogram.value_at_quantile(0.99),
+            bytes_per_order: self.bytes_per_order().await?,
         })
+    }
+
+    async fn empty(&self) -> anyhow::Result<()> {
+        self.scratch.empty().await?;
+        let mut connection = self.scratch.connect().await?;
+        let text = "TRUNCATE yardstick_orders; TRUNCATE yardstick_items";
+        sqlx::raw_sql(text).execute(&mut connection).await?;
+        Ok(())
+    }
+
+    async fn bytes_per_order(&self) -> anyhow::Result<f64> {
+        let (bytes, orders) = self.size().await?;
+        Ok(if orders == 0 { 0.0 } else { bytes as f64 / orders as f64 })
+    }
+
+    /// Bytes of the drain's tables of orders and buyers, and the orders in them.
+    async fn size(&self) -> anyhow::Result<(u64, u64)> {
+        let mut connection = self.scratch.connect().await?;
+        sqlx::raw_sql("ANALYZE TABLE orders, user_purchases").execute(&mut connection).await?;
+        let bytes: i64 = sqlx::query_scalar(
+            "SELECT CAST(SUM(data_length + index_length) AS SIGNED) FROM information_schema.tables \
+             WHERE table_schema = DATABASE() AND table_name IN ('orders', 'user_purchases')",
+        )
+        .fetch_one(&mut connection)
+        .await?;
+        let orders: i64 =
+            sqlx::query_scalar("SELECT COUNT(*) FROM orders").fetch_one(&mut connection).await?;
+        Ok((bytes.try_into()?, orders.try_into()?))
+    }
+
+    /// Inserts orders until the tables have four times the size of the server's buffer pool.
+    async fn fill(&self, orders: &Orders, load: WindowLoad) -> anyhow::Result<()> {
+        let mut connection = self.scratch.connect().await?;
+        let pool: i64 = sqlx::query_scalar("SELECT CAST(@@innodb_buffer_pool_size AS SIGNED)")
+            .fetch_one(&mut connection)
+            .await?;
+        let (goal, step) = (u64::try_from(pool)? * 4, 100 * u64::from(load.batch_orders));
+        let mut next = 1 << 50;
+        while self.size().await?.0 < goal {
+            let of = |first: u64| -> anyhow::Result<Vec<Vec<AcceptedOrder>>> {
+                let batch = u64::from(load.batch_orders);
+                (0..100).map(|at| Ok(orders.batch(first + at * batch..first + (at + 1) * batch)?)).collect()
+            };
+            let work: Vec<_> = (0..4).map(|part| of(next + part * step)).collect::<Result<_, _>>()?;
+            next += 4 * step;
+            self.plain_insert(DrainSubject::InsertOwn, work).await?;
+        }
+        Ok(())
     }
 
     async fn plain_insert(
@@ -251,7 +313,7 @@ impl Fixture<'_> {
 
     /// Commits orders one at a time; returns the latency of each.
     pub(super) async fn single_orders(&self, count: u32) -> anyhow::Result<Vec<Duration>> {
-        self.scratch.empty().await?;
+        self.empty().await?;
         let store = Store::connect(self.scratch.url(), StoreConfig::default()).await?;
         self.stock(&store, DrainSubject::ManyLimited.order_mix()).await?;
         let orders = Orders::over(self.skus)?;
@@ -299,6 +361,7 @@ async fn insert_all(
         let began = Instant::now();
         match subject {
             DrainSubject::InsertText => plain_insert::text(connection, batch).await?,
+            DrainSubject::InsertOwn => plain_insert::own(connection, batch).await?,
             _ => plain_insert::binary(connection, batch).await?,
         }
         latencies.push(began.elapsed());

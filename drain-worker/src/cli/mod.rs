@@ -43,6 +43,24 @@ pub enum CommandError {
     Io(#[from] std::io::Error),
 }
 
+impl CommandError {
+    fn exit_code(&self) -> ExitCode {
+        let is_configuration = match self {
+            Self::Config(_) => true,
+            Self::Store(error) | Self::Run(RunError::Store(error)) | Self::Init(InitError::Store(error)) => {
+                error.is_configuration()
+            }
+            Self::Run(_)
+            | Self::Init(_)
+            | Self::AdminClient(_)
+            | Self::Unsettled(_)
+            | Self::Tune(_)
+            | Self::Io(_) => false,
+        };
+        if is_configuration { ExitCode::from(EXIT_CONFIG) } else { ExitCode::FAILURE }
+    }
+}
+
 /// Runs `drain-worker` with `arguments`, the program's name first, until the command ends.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let command = match Cli::try_parse_from(arguments) {
@@ -53,16 +71,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("drain-worker: {error}");
-            match error {
-                CommandError::Config(_) => ExitCode::from(EXIT_CONFIG),
-                CommandError::Run(_)
-                | CommandError::Init(_)
-                | CommandError::Store(_)
-                | CommandError::AdminClient(_)
-                | CommandError::Unsettled(_)
-                | CommandError::Tune(_)
-                | CommandError::Io(_) => ExitCode::FAILURE,
-            }
+            error.exit_code()
         }
     }
 }

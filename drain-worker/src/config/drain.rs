@@ -26,6 +26,9 @@ const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(250);
 /// Time between heartbeats while shares change.
 const HEARTBEAT_INTERVAL_FAST: Duration = Duration::from_millis(30);
 
+/// Time from the end of a vanished worker's lease until the server ends its sessions.
+const STALL_AFTER_LEASE: Duration = Duration::from_secs(5);
+
 #[derive(Clone, Debug, clap::Args, Serialize)]
 #[command(next_help_heading = "Drain")]
 pub struct DrainArgs {
@@ -184,19 +187,21 @@ impl RunArgs {
         let (Some(client), true) = (client, errors.is_empty()) else {
             return Err(errors);
         };
+        let lease = Duration::from_millis(drain.lease_ms);
         let mut consumer = ConsumerConfig::new(&drain.consumer_group, [&self.rocketmq.orders_topic]);
         consumer.invisible_duration = Duration::from_secs(drain.invisible_s);
         let writers = NonZeroUsize::try_from(self.database.database_writers_max).unwrap_or(NonZeroUsize::MIN);
         Ok(DrainSettings {
             database_url: self.database.database_url.clone(),
-            store: self.database.store_config(),
+            // A worker that vanishes inside a transaction holds its locks until the server ends its session.
+            store: StoreConfig { stall_timeout: lease + STALL_AFTER_LEASE, ..self.database.store_config() },
             client,
             consumer,
             pool: PoolConfig {
                 group: drain.consumer_group.clone(),
                 worker: drain.worker_name.clone().unwrap_or_else(own_name),
                 seed: GroupSettings::new(drain.initial_rate),
-                lease: Duration::from_millis(drain.lease_ms),
+                lease,
                 heartbeat_interval: HEARTBEAT_INTERVAL,
                 heartbeat_interval_fast: HEARTBEAT_INTERVAL_FAST,
             },

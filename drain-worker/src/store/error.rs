@@ -38,6 +38,16 @@ impl StoreError {
     pub const fn is_transient(&self) -> bool {
         matches!(self, Self::Transient(_))
     }
+
+    /// True if the call fails in the same way until an operator changes the configuration, the account or the schema.
+    #[must_use]
+    pub const fn is_configuration(&self) -> bool {
+        match self {
+            Self::Fatal(_) | Self::Url(_) => true,
+            Self::Schema(fault) => !matches!(fault, SchemaError::Migrating | SchemaError::TableInUse { .. }),
+            _ => false,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -54,6 +64,13 @@ pub enum SchemaError {
          in _sqlx_migrations and run `drain-worker migrate`"
     )]
     HalfWay { version: i64 },
+    #[error("another process is migrating the database; wait until it ends, then try again")]
+    Migrating,
+    #[error(
+        "an open transaction has used a table of migration {version} for five minutes, and nothing was changed; end it \
+         (SHOW FULL PROCESSLIST; a dump, as a rule), then run `drain-worker migrate` again"
+    )]
+    TableInUse { version: i64 },
     /// The applied migration differs from this program's migration of that number.
     #[error("migration {version} was applied with different content")]
     Changed { version: i64 },
@@ -151,7 +168,7 @@ pub(super) fn classify(
         // These texts name sockets, certificates and options, never values.
         sqlx::Error::Io(error) => failure(ErrorClass::Transient, format!("connection: {error}")),
         sqlx::Error::Tls(error) => failure(ErrorClass::Transient, format!("TLS: {error}")),
-        sqlx::Error::Configuration(error) => failure(ErrorClass::Fatal, format!("address: {error}")),
+        sqlx::Error::Configuration(error) => failure(ErrorClass::Fatal, format!("configuration: {error}")),
         sqlx::Error::PoolTimedOut => {
             failure(ErrorClass::Transient, "timed out waiting for a connection".to_owned())
         }

@@ -7,7 +7,7 @@ use shared::retry::Backoff;
 use tokio::time::Instant;
 
 use super::Store;
-use super::dialect::{Dialect, DriverConnection, PoolKind};
+use super::dialect::{Dialect, PoolKind};
 use super::error::{DbError, ErrorClass};
 use super::sql::{ColumnKind, SqlRow, Statement};
 use super::transaction::Transaction;
@@ -30,10 +30,6 @@ impl Store {
         Transaction::begin(&*self.driver, pool).await
     }
 
-    async fn acquire(&self, pool: PoolKind) -> Result<Box<dyn DriverConnection>, DbError> {
-        self.driver.acquire(pool).await.map_err(|error| self.dialect().classify("connect", &error))
-    }
-
     /// True if bytes may be bound unchanged: asks the database once what arrived of all 256 byte values. A proxy may
     /// corrupt or reject them; then they are sent as text.
     pub(super) async fn binds_bytes(&self) -> Result<bool, DbError> {
@@ -44,7 +40,7 @@ impl Store {
         const PROBE: &str = "probe the connection";
         let all: Vec<u8> = (0..=u8::MAX).collect();
         let probe = Statement::new("SELECT HEX(?)").bind(all.as_slice()).native();
-        let mut connection = self.acquire(PoolKind::Writers).await?;
+        let mut connection = self.driver.acquire(PoolKind::Writers).await?;
         match connection.fetch(probe, &[ColumnKind::Text]).await {
             Ok(rows) => Ok(rows
                 .first()
@@ -125,7 +121,7 @@ impl Store {
         let run = async {
             let mut dead_connections_left = self.config.readers_max.get();
             loop {
-                let mut connection = self.acquire(PoolKind::Readers).await?;
+                let mut connection = self.driver.acquire(PoolKind::Readers).await?;
                 match connection.fetch(statement.clone(), columns).await {
                     Ok(rows) => return Ok(rows),
                     Err(error) => {

@@ -1,9 +1,8 @@
 //! Applies and checks the schema.
 
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::migrate::Migrator;
 
 use super::Store;
-use super::dialect::Dialect;
 use super::error::{DbError, DbErrorDetail, SchemaError, StoreError};
 use super::sql::{ColumnKind, Statement};
 
@@ -14,13 +13,24 @@ struct Applied {
 }
 
 impl Store {
-    /// Applies the missing migrations. On MySQL it waits for other processes that migrate, by a lock that does not work
-    /// through a pooling proxy, and it needs the driver's own transactions: connect directly.
+    /// Applies the missing migrations, while others commit: on MySQL a statement waits for a table for a second at most,
+    /// sixty times with pauses of four seconds. It waits a minute for other processes that migrate, by a lock that does not
+    /// work through a proxy that pools by transaction: connect directly.
     ///
     /// # Errors
-    /// [`StoreError::Schema`] if the database's history is not this program's.
+    /// [`StoreError::Schema`] if the database's history is not this program's, another process migrates, or a transaction
+    /// keeps a table.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        self.driver.migrate().await.map_err(|error| migration_error(self.dialect(), error))
+        self.migrate_with((self.dialect().migrator)()).await
+    }
+
+    /// As [`Self::migrate`], with migrations of the caller: for the rehearsal of a migration. On MySQL each statement ends
+    /// with a semicolon at the end of a line.
+    ///
+    /// # Errors
+    /// As [`Self::migrate`].
+    pub async fn migrate_with(&self, migrations: &Migrator) -> Result<(), StoreError> {
+        self.driver.migrate(migrations).await
     }
 
     /// Checks that the database has the schema this program needs and does not clip values. Returns the schema's version;
@@ -36,7 +46,12 @@ impl Store {
             result => result?,
         };
         if let Some(half) = applied.iter().find(|applied| !applied.is_complete) {
-            return Err(SchemaError::HalfWay { version: half.version }.into());
+            let fault = if self.is_migrating().await? {
+                SchemaError::Migrating
+            } else {
+                SchemaError::HalfWay { version: half.version }
+            };
+            return Err(fault.into());
         }
         let found = applied.iter().map(|applied| applied.version).max().ok_or(SchemaError::Missing)?;
         for needed in (self.dialect().migrator)().iter() {
@@ -71,6 +86,12 @@ impl Store {
             .collect()
     }
 
+    async fn is_migrating(&self) -> Result<bool, DbError> {
+        let Some(query) = self.dialect().migrator_query else { return Ok(false) };
+        let rows = self.look_up("look for a migrator", Statement::new(query), &[ColumnKind::Int]).await?;
+        rows.first().map_or(Ok(false), |row| Ok(row.optional_int(0)?.is_some()))
+    }
+
     async fn verify_strictness(&self) -> Result<(), DbError> {
         let Some(query) = self.dialect().strict_mode_query else { return Ok(()) };
         let operation = "read the session's mode";
@@ -87,20 +108,4 @@ impl Store {
 
 fn newest(migrator: &Migrator) -> i64 {
     migrator.iter().map(|migration| migration.version).max().unwrap_or_default()
-}
-
-fn migration_error(dialect: &Dialect, error: MigrateError) -> StoreError {
-    let operation = "migrate";
-    match error {
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
-            dialect.classify(operation, &error).into()
-        }
-        MigrateError::VersionMismatch(version) => SchemaError::Changed { version }.into(),
-        MigrateError::Dirty(version) => SchemaError::HalfWay { version }.into(),
-        MigrateError::VersionMissing(version) => StoreError::Fatal(DbErrorDetail::new(
-            operation,
-            format!("the database has migration {version} of a newer version"),
-        )),
-        other => StoreError::Fatal(DbErrorDetail::new(operation, other.to_string())),
-    }
 }

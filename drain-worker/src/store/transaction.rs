@@ -31,8 +31,7 @@ impl Transaction {
         let dialect = driver.dialect();
         let mut dead_connections_left = driver.connections_max(pool);
         loop {
-            let connection =
-                driver.acquire(pool).await.map_err(|error| dialect.classify("connect", &error))?;
+            let connection = driver.acquire(pool).await?;
             let mut transaction = Self { dialect, connection: Some(connection), binds_bytes: false };
             match transaction.connection()?.plain(dialect.begin).await {
                 Ok(()) => return Ok(transaction),

@@ -20,6 +20,7 @@ use sqlx::{AssertSqlSafe, Connection, MySql, Sqlite};
 /// Matches sessions that wait for the stock's lock, for [`Harness::until_at`].
 pub(crate) const AT_THE_STOCK: &str = "%FROM sale_skus%FOR UPDATE";
 
+const PASSTHROUGH_URL: &str = "SPILLWAY_TEST_MYSQL_PASSTHROUGH_URL";
 const PROXY_URL: &str = "SPILLWAY_TEST_MYSQL_PROXY_URL";
 const PROXY_DIRECT_URL: &str = "SPILLWAY_TEST_MYSQL_PROXY_DIRECT_URL";
 
@@ -189,11 +190,29 @@ pub(crate) async fn on_sqlite(case: impl AsyncFnOnce(&Harness)) {
 }
 
 pub(crate) async fn on_mysql(case: impl AsyncFnOnce(&Harness)) {
+    on_server(None, case).await;
+}
+
+/// Through a proxy that passes each session through to the server.
+pub(crate) async fn on_passthrough(case: impl AsyncFnOnce(&Harness)) {
+    let Some(proxy) = test_variable(PASSTHROUGH_URL) else { return };
+    on_server(Some(proxy), case).await;
+}
+
+/// On MariaDB, which the store reaches through the proxy with the URL `proxy`, if there is one.
+pub(crate) async fn on_server(proxy: Option<String>, case: impl AsyncFnOnce(&Harness)) {
     let Some(database) = TestDatabase::mysql().await else { return };
-    let store = store(&database.url).await;
+    let direct = database.url.expose();
+    let url = match proxy {
+        Some(proxy) => {
+            let (_, name) = direct.rsplit_once('/').expect("a database");
+            address(&format!("{}/{name}", proxy.trim_end_matches('/')))
+        }
+        None => database.url.clone(),
+    };
+    let store = store(&url).await;
     store.migrate().await.expect("migrates");
-    let behind = Behind::MySql(MySqlPoolOptions::new().connect_lazy(database.url.expose()).expect("valid"));
-    let url = database.url.clone();
+    let behind = Behind::MySql(MySqlPoolOptions::new().connect_lazy(direct).expect("valid"));
     let result = Harness { store, url, behind, is_behind_proxy: false }.examine(case).await;
     database.remove().await;
     result.unwrap_or_else(|panic| resume_unwind(panic));

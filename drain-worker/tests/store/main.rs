@@ -1,4 +1,5 @@
-//! One suite for every database: SQLite always; MariaDB, directly and through a proxy, where the environment names
+//! One suite for every database: SQLite always; MariaDB, directly, through a proxy that passes sessions through and through
+//! one that pools by transaction, where the environment names
 //! them (`infra/local/stack up`, then `eval "$(infra/local/stack env)"`).
 
 #![allow(clippy::expect_used, reason = "tests use expect with the expectation")]
@@ -6,10 +7,13 @@
 mod cases;
 mod connections;
 mod contention;
+mod grammar;
 mod harness;
 mod kill;
+mod migrations;
 mod orders;
 mod outage;
+mod refused;
 mod relay;
 mod schema;
 mod stall;
@@ -30,6 +34,18 @@ macro_rules! conformance {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
                 crate::harness::on_mysql(crate::cases::$module::$case).await;
+            })*
+        }
+
+        /// Runs every case on MariaDB, one after the other, through `recorder`.
+        async fn record_every_case(recorder: &crate::grammar::Recorder) {
+            $(crate::harness::on_server(Some(recorder.url()), crate::cases::$module::$case).await;)*
+        }
+
+        mod passthrough {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                crate::harness::on_passthrough(crate::cases::$module::$case).await;
             })*
         }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use drain_worker::store::{CommitOutcome, Fence, OrderStore, StoreConfig};
 use shared::order::Outcome;
 
-use crate::harness::{AT_THE_STOCK, address, config, on_mysql};
+use crate::harness::{AT_THE_STOCK, Harness, address, config, on_mysql, on_passthrough};
 use crate::orders::{CONFIRMED, SALE, catalogue, id, is_transient, order, outcomes_of};
 use crate::relay::{Relay, Rule};
 
@@ -14,50 +14,57 @@ const NEVER: Duration = Duration::from_secs(600);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_server_releases_the_locks_of_a_stalled_worker() {
-    on_mysql(async |harness| {
-        harness.store.apply_catalogue(&catalogue(&[("a", 99, None)])).await.expect("applies");
-        let (server, database) = harness.url.expose().rsplit_once('/').expect("a database");
-        let (credentials, place) = server.rsplit_once('@').expect("an account");
-        let relay = Relay::before(place.to_owned()).await;
-        let url = address(&format!("{credentials}@{}/{database}", relay.address));
-        let config = StoreConfig {
-            stall_timeout: Duration::from_secs(2),
-            transaction_timeout: NEVER,
-            writers_max: std::num::NonZeroU32::MIN,
-            ..config()
-        };
-        let stalled = drain_worker::store::Store::connect(&url, config).await.expect("a valid address");
-        // It waits for the stock's lock …
-        let mut holder = harness
-            .begin(&format!("UPDATE sale_skus SET stock_total = 98 WHERE sale_id = '{SALE}' AND sku = 'a'"))
-            .await;
-        let orders = [order(1, "ann", &[("a", 1)])];
-        let stalling = async {
-            harness.until_at(AT_THE_STOCK).await;
-            // … acquires it, and sends nothing from then on, as a stopped process.
-            relay.set(Rule::Stall);
-            holder.run("COMMIT").await;
-            // Another worker commits the same SKU and the same order, whose message was redelivered meanwhile.
-            let mine = [order(2, "bob", &[("a", 1)]), order(1, "ann", &[("a", 1)])];
-            harness.store.commit(Fence::Open, &mine).await.expect("the server releases the locks")
-        };
-        let (cut_off, results) = tokio::join!(stalled.commit(Fence::Open, &orders), stalling);
-        assert!(is_transient(cut_off), "the server has ended the session");
-        assert_eq!(outcomes_of(&results), [CONFIRMED; 2], "the stalled transaction is rolled back");
-        assert_eq!(harness.number("SELECT stock_reserved FROM sale_skus").await, 2);
+    on_mysql(async |harness| locks_end_with_a_stalled_session(harness).await).await;
+}
 
-        // When it resumes, its session is gone, and it reads the other worker's result.
-        relay.set(Rule::Pass);
-        relay.cut_all();
-        let results = stalled.commit(Fence::Open, &orders).await;
-        assert_eq!(
-            outcomes_of(&results.expect("on another connection")),
-            [CommitOutcome::Duplicate(Outcome::Confirmed)]
-        );
-        assert!(harness.store.find(id(1)).await.expect("reads").is_some());
-        stalled.close().await;
-    })
-    .await;
+/// The proxy's own time-outs are longer than the test: the bound is the session's, which reaches the server.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_server_releases_the_locks_of_a_worker_that_stalls_behind_a_proxy() {
+    on_passthrough(async |harness| locks_end_with_a_stalled_session(harness).await).await;
+}
+
+async fn locks_end_with_a_stalled_session(harness: &Harness) {
+    harness.store.apply_catalogue(&catalogue(&[("a", 99, None)])).await.expect("applies");
+    let (server, database) = harness.url.expose().rsplit_once('/').expect("a database");
+    let (credentials, place) = server.rsplit_once('@').expect("an account");
+    let relay = Relay::before(place.to_owned()).await;
+    let url = address(&format!("{credentials}@{}/{database}", relay.address));
+    let config = StoreConfig {
+        stall_timeout: Duration::from_secs(2),
+        transaction_timeout: NEVER,
+        writers_max: std::num::NonZeroU32::MIN,
+        ..config()
+    };
+    let stalled = drain_worker::store::Store::connect(&url, config).await.expect("a valid address");
+    // It waits for the stock's lock …
+    let mut holder = harness
+        .begin(&format!("UPDATE sale_skus SET stock_total = 98 WHERE sale_id = '{SALE}' AND sku = 'a'"))
+        .await;
+    let orders = [order(1, "ann", &[("a", 1)])];
+    let stalling = async {
+        harness.until_at(AT_THE_STOCK).await;
+        // … acquires it, and sends nothing from then on, as a stopped process.
+        relay.set(Rule::Stall);
+        holder.run("COMMIT").await;
+        // Another worker commits the same SKU and the same order, whose message was redelivered meanwhile.
+        let mine = [order(2, "bob", &[("a", 1)]), order(1, "ann", &[("a", 1)])];
+        harness.store.commit(Fence::Open, &mine).await.expect("the server releases the locks")
+    };
+    let (cut_off, results) = tokio::join!(stalled.commit(Fence::Open, &orders), stalling);
+    assert!(is_transient(cut_off), "the server has ended the session");
+    assert_eq!(outcomes_of(&results), [CONFIRMED; 2], "the stalled transaction is rolled back");
+    assert_eq!(harness.number("SELECT stock_reserved FROM sale_skus").await, 2);
+
+    // When it resumes, its session is gone, and it reads the other worker's result.
+    relay.set(Rule::Pass);
+    relay.cut_all();
+    let results = stalled.commit(Fence::Open, &orders).await;
+    assert_eq!(
+        outcomes_of(&results.expect("on another connection")),
+        [CommitOutcome::Duplicate(Outcome::Confirmed)]
+    );
+    assert!(harness.store.find(id(1)).await.expect("reads").is_some());
+    stalled.close().await;
 }
 
 /// The pool closes idle connections before the server would.

@@ -10,7 +10,7 @@ DATA_DIR=$STACK_DIR/data
 CONF_DIR=$STACK_DIR/conf
 LIB_DIR=$STACK_DIR/lib
 
-PARTS=(namesrv broker mariadb proxy)
+PARTS=(namesrv broker mariadb haproxy proxy)
 # A second broker, and a proxy in cluster mode before both: started by name only.
 EXTRA_PARTS=(broker2 clusterproxy)
 
@@ -23,6 +23,7 @@ PORT_BROKER=${SPILLWAY_STACK_PORT_BROKER:-10911}
 PORT_METRICS=${SPILLWAY_STACK_PORT_METRICS:-5557}
 PORT_MARIADB=${SPILLWAY_STACK_PORT_MARIADB:-13306}
 PORT_PROXY=${SPILLWAY_STACK_PORT_PROXY:-13307}
+PORT_HAPROXY=${SPILLWAY_STACK_PORT_HAPROXY:-13308}
 
 AUTH=${SPILLWAY_STACK_AUTH:-on}
 
@@ -46,7 +47,7 @@ since() { local ms=$(($(now_ms) - $1)); printf '%d.%d s' $((ms / 1000)) $((ms % 
 check_settings() {
   local name value
   for name in PORT_NAMESRV PORT_GRPC PORT_REMOTING PORT_CLUSTER_GRPC PORT_CLUSTER_REMOTING PORT_BROKER PORT_METRICS PORT_MARIADB \
-    PORT_PROXY; do
+    PORT_PROXY PORT_HAPROXY; do
     value=${!name}
     if ! [[ $value =~ ^[1-9][0-9]{0,4}$ ]] || ((value < 3 || value > 65534)); then
       die "SPILLWAY_STACK_$name=$value is not a usable port"

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Installs the stack's programs: MariaDB from the distribution, jars from Maven, the Python client, two small Java classes.
+# Installs the stack's programs: MariaDB and HAProxy from the distribution, jars from Maven, the Python client, the SQL parser, two small Java classes.
 
 PATH=$PATH:/usr/sbin:/sbin
 
@@ -52,6 +52,18 @@ install_mariadb() {
   timed "MariaDB (apt-get)" apt_install_mariadb
 }
 
+apt_install_haproxy() {
+  as_root apt-get update -qq
+  # At run level 1 the package starts no service of its own.
+  as_root env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends haproxy
+}
+
+install_haproxy() {
+  ! command -v haproxy >/dev/null || return 0
+  command -v apt-get >/dev/null || die "haproxy is missing and there is no apt-get: install HAProxy by hand"
+  timed "HAProxy (apt-get)" apt_install_haproxy
+}
+
 copy_jars() {
   local pom=$1 target=$2
   rm -rf "$target.new"
@@ -88,6 +100,23 @@ install_python_client() {
   echo "$stamp" >"$target/.stamp"
 }
 
+create_mysql_parser() {
+  local source=$1 target=$2
+  rm -rf "$target"
+  mkdir -p "$target"
+  cp "$source"/package.json "$source"/package-lock.json "$target/"
+  npm ci --prefix "$target" --ignore-scripts --no-audit --no-fund
+}
+
+install_mysql_parser() {
+  local source=$STACK_HOME/mysql-parser target=$LIB_DIR/mysql-parser stamp
+  command -v npm >/dev/null || die "npm is missing: install Node.js 18 or later with npm"
+  stamp=$(sha256sum <"$source/package-lock.json")
+  if [[ -f $target/.stamp && $(<"$target/.stamp") == "$stamp" ]]; then return; fi
+  timed "mysql-parser (npm)" create_mysql_parser "$source" "$target"
+  echo "$stamp" >"$target/.stamp"
+}
+
 compile_classes() {
   local source=$STACK_HOME/java target=$LIB_DIR/java
   rm -rf "$target.new"
@@ -119,10 +148,12 @@ install_all() {
   find_java
   mkdir -p "$LIB_DIR"
   install_mariadb
+  install_haproxy
   install_jars rocketmq
   install_jars proxy
   install_jars java-client
   install_python_client
+  install_mysql_parser
   install_classes
 }
 

@@ -32,11 +32,11 @@ resource "alicloud_polardb_cluster" "this" {
   # All times in rows are UTC, and the pool uses the database's clock.
   default_time_zone = "+0:00"
 
-  # A session that stalls inside a transaction holds locks on stock until the server closes it. The worker sets the same
-  # value for its sessions, but a proxy may not forward it.
+  # A session that stalls inside a transaction holds locks on stock until the server closes it. The worker sets a shorter
+  # value for its sessions, its lease and five seconds, which the endpoint passes on; this one bounds all others.
   parameters {
     name  = "wait_timeout"
-    value = "600"
+    value = "60"
   }
   parameters {
     name  = "innodb_lock_wait_timeout"

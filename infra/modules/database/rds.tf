@@ -30,7 +30,7 @@ resource "alicloud_db_instance" "this" {
 
   parameters {
     name  = "wait_timeout"
-    value = "600"
+    value = "60"
   }
   parameters {
     name  = "innodb_lock_wait_timeout"

@@ -4,6 +4,7 @@
 
 mod mysql;
 mod mysql_codes;
+mod mysql_migrations;
 mod sqlite;
 
 use futures_util::future::BoxFuture;
@@ -12,8 +13,11 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{Database, Pool};
 
 use super::config::StoreConfig;
-use super::error::DbError;
+use super::error::{DbError, DbErrorDetail, SchemaError, StoreError};
 use super::sql::{ColumnKind, SqlRow, Statement};
+
+/// The operation that errors of a new connection name.
+const CONNECT: &str = "connect";
 
 /// Opens the driver of the database that `url` names; opens no connection yet.
 pub(super) fn open(url: &DatabaseUrl, config: &StoreConfig) -> Result<Box<dyn Driver>, DbError> {
@@ -77,6 +81,8 @@ pub(super) struct Dialect {
     pub(super) update_terms: &'static str,
     /// Returns the session's mode as one text, where a mode could clip values silently.
     pub(super) strict_mode_query: Option<&'static str>,
+    /// Returns the connection of the process that migrates the database, or NULL, where migrations are no transactions.
+    pub(super) migrator_query: Option<&'static str>,
     pub(super) migrator: fn() -> &'static Migrator,
     classify: fn(&'static str, &sqlx::Error) -> DbError,
     is_missing_table: fn(&DbError) -> bool,
@@ -88,6 +94,22 @@ impl Dialect {
         (self.classify)(operation, error)
     }
 
+    fn classify_migration(&self, error: MigrateError) -> StoreError {
+        const OPERATION: &str = "migrate";
+        match error {
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
+                self.classify(OPERATION, &error).into()
+            }
+            MigrateError::VersionMismatch(version) => SchemaError::Changed { version }.into(),
+            MigrateError::Dirty(version) => SchemaError::HalfWay { version }.into(),
+            MigrateError::VersionMissing(version) => StoreError::Fatal(DbErrorDetail::new(
+                OPERATION,
+                format!("the database has migration {version} of a newer version"),
+            )),
+            other => StoreError::Fatal(DbErrorDetail::new(OPERATION, other.to_string())),
+        }
+    }
+
     pub(super) fn is_missing_table(&self, error: &DbError) -> bool {
         (self.is_missing_table)(error)
     }
@@ -96,12 +118,13 @@ impl Dialect {
 pub(super) trait Driver: Send + Sync {
     fn dialect(&self) -> &'static Dialect;
 
-    fn acquire(&self, pool: PoolKind) -> BoxFuture<'_, Result<Box<dyn DriverConnection>, sqlx::Error>>;
+    /// Fails at once with [`super::error::ErrorClass::Fatal`] if the server refuses what a new connection sets.
+    fn acquire(&self, pool: PoolKind) -> BoxFuture<'_, Result<Box<dyn DriverConnection>, DbError>>;
 
     fn connections_max(&self, pool: PoolKind) -> u32;
 
-    /// Applies the missing migrations; several processes may do so at once.
-    fn migrate(&self) -> BoxFuture<'_, Result<(), MigrateError>>;
+    /// Applies the missing ones of `migrations`; several processes may do so at once.
+    fn migrate<'a>(&'a self, migrations: &'a Migrator) -> BoxFuture<'a, Result<(), StoreError>>;
 
     fn close(&self) -> BoxFuture<'_, ()>;
 }

@@ -1,28 +1,20 @@
 //! MySQL's dialect: PolarDB in production, MariaDB for tests. Every statement runs on both.
 
 use std::str::FromStr;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use shared::config::DatabaseUrl;
-use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlPool, MySqlPoolOptions};
+use sqlx::migrate::Migrator;
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlDatabaseError, MySqlPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions};
+use tokio::sync::watch;
 
 use super::super::config::StoreConfig;
-use super::super::error::{DbError, classify, identifier_after};
-use super::{Dialect, Driver, DriverConnection, PoolKind, Pools, mysql_codes};
+use super::super::error::{DbError, DbErrorDetail, ErrorClass, StoreError, classify, identifier_after};
+use super::{CONNECT, Dialect, Driver, DriverConnection, PoolKind, Pools, mysql_codes, mysql_migrations};
 
-static MIGRATOR: LazyLock<Migrator> = LazyLock::new(|| {
-    let mut migrator = sqlx::migrate!("migrations/mysql");
-    // The driver waits for its lock without end, by a negative time that MariaDB interprets as none: it locks
-    // nothing.
-    migrator.set_locking(false);
-    migrator
-});
-
-/// Waits up to a minute for other processes that migrate the same database. The lock belongs to the connection.
-const LOCK_MIGRATION: &str = "SELECT GET_LOCK(CONCAT('spillway-migrate-', MD5(DATABASE())), 60)";
+static MIGRATOR: Migrator = sqlx::migrate!("migrations/mysql");
 
 const ISOLATION: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
 
@@ -49,7 +41,7 @@ const LOCK_WAIT_S: u32 = 10;
 /// the wait before the client does and no connection keeps waiting.
 const COORDINATION_LOCK_WAIT_S: u32 = 1;
 
-static DIALECT: Dialect = Dialect {
+pub(super) static DIALECT: Dialect = Dialect {
     begin: "BEGIN",
     for_update: " FOR UPDATE",
     // MySQL 8.0.1, MariaDB 10.3.
@@ -73,12 +65,18 @@ static DIALECT: Dialect = Dialect {
          last_failed_at = IF(discarded_at IS NULL, VALUES(last_failed_at), last_failed_at)",
     update_terms: " ON DUPLICATE KEY UPDATE stock_total = VALUES(stock_total), per_user_limit = VALUES(per_user_limit)",
     strict_mode_query: Some("SELECT @@sql_mode"),
+    migrator_query: Some(mysql_migrations::LOCK_HOLDER),
     migrator: || &MIGRATOR,
     classify: classify_mysql,
     is_missing_table: |error| error.detail.code == Some(1146),
 };
 
-struct MySqlDriver(Pools<sqlx::MySql>);
+struct MySqlDriver {
+    pools: Pools<sqlx::MySql>,
+    /// The newest refusal of what a new connection sets. The driver's pool would try again until its time is over, and then
+    /// say only that there was no connection.
+    refusals: watch::Sender<Option<DbError>>,
+}
 
 pub(super) fn open(url: &DatabaseUrl, config: &StoreConfig) -> Result<Box<dyn Driver>, DbError> {
     let options = MySqlConnectOptions::from_str(url.expose())
@@ -87,8 +85,10 @@ pub(super) fn open(url: &DatabaseUrl, config: &StoreConfig) -> Result<Box<dyn Dr
         .no_engine_substitution(false)
         .statement_cache_capacity(config.statements_max.get() as usize)
         .disable_statement_logging();
+    let refusals = watch::Sender::default();
     let pool = |connections_max: u32, lock_wait_s: u32| {
         let session: Arc<str> = session(config, lock_wait_s).into();
+        let refusals = refusals.clone();
         MySqlPoolOptions::new()
             .max_connections(connections_max)
             .acquire_timeout(config.acquire_timeout)
@@ -96,20 +96,38 @@ pub(super) fn open(url: &DatabaseUrl, config: &StoreConfig) -> Result<Box<dyn Dr
             .test_before_acquire(false)
             .idle_timeout(config.idle_timeout())
             .after_connect(move |connection, _| {
-                let session = session.clone();
+                let (session, refusals) = (session.clone(), refusals.clone());
                 Box::pin(async move {
-                    // A text of this file and a number.
-                    sqlx::raw_sql(AssertSqlSafe(session.as_ref())).execute(&mut *connection).await?;
-                    sqlx::raw_sql(ISOLATION).execute(connection).await.map(drop)
+                    let result = set_up(connection, &session).await;
+                    if let Err(error) = &result
+                        && let Some(refusal) = refusal(error)
+                    {
+                        refusals.send_replace(Some(refusal));
+                    }
+                    result
                 })
             })
             .connect_lazy_with(options.clone())
     };
-    Ok(Box::new(MySqlDriver(Pools {
+    let pools = Pools {
         writers: pool(config.writers_max.get(), LOCK_WAIT_S),
         coordinator: pool(1, COORDINATION_LOCK_WAIT_S),
         readers: pool(config.readers_max.get(), LOCK_WAIT_S),
-    })))
+    };
+    Ok(Box::new(MySqlDriver { pools, refusals }))
+}
+
+async fn set_up(connection: &mut MySqlConnection, session: &str) -> Result<(), sqlx::Error> {
+    // A text of this file and a number.
+    sqlx::raw_sql(AssertSqlSafe(session)).execute(&mut *connection).await?;
+    sqlx::raw_sql(ISOLATION).execute(connection).await.map(drop)
+}
+
+/// The refusal of a setting, in the server's words: they quote no value of a row.
+fn refusal(error: &sqlx::Error) -> Option<DbError> {
+    let mut refusal = classify_mysql("set up a connection", error);
+    refusal.detail.what = error.as_database_error()?.message().to_owned();
+    (refusal.class == ErrorClass::Fatal).then_some(refusal)
 }
 
 impl Driver for MySqlDriver {
@@ -117,41 +135,48 @@ impl Driver for MySqlDriver {
         &DIALECT
     }
 
-    fn acquire(&self, pool: PoolKind) -> BoxFuture<'_, Result<Box<dyn DriverConnection>, sqlx::Error>> {
-        Box::pin(async move { Ok(Box::new(self.0.get(pool).acquire().await?) as Box<dyn DriverConnection>) })
+    fn acquire(&self, pool: PoolKind) -> BoxFuture<'_, Result<Box<dyn DriverConnection>, DbError>> {
+        Box::pin(async move {
+            let mut refusals = self.refusals.subscribe();
+            tokio::select! {
+                biased;
+                connection = self.pools.get(pool).acquire() => match connection {
+                    Ok(connection) => Ok(Box::new(connection) as Box<dyn DriverConnection>),
+                    Err(error) => Err(classify_mysql(CONNECT, &error)),
+                },
+                Ok(()) = refusals.changed() => {
+                    let refusal = refusals.borrow_and_update().clone();
+                    Err(refusal.unwrap_or_else(|| DbError::timeout(CONNECT)))
+                }
+            }
+        })
     }
 
     fn connections_max(&self, pool: PoolKind) -> u32 {
-        self.0.get(pool).options().get_max_connections()
+        self.pools.get(pool).options().get_max_connections()
     }
 
-    fn migrate(&self) -> BoxFuture<'_, Result<(), MigrateError>> {
-        Box::pin(migrate(&self.0.writers))
+    fn migrate<'a>(&'a self, migrations: &'a Migrator) -> BoxFuture<'a, Result<(), StoreError>> {
+        let (options, timeout) =
+            (self.pools.writers.connect_options(), self.pools.writers.options().get_acquire_timeout());
+        Box::pin(async move { mysql_migrations::apply(&options, timeout, migrations).await })
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
-        Box::pin(self.0.close())
+        Box::pin(self.pools.close())
     }
 }
 
-async fn migrate(pool: &MySqlPool) -> Result<(), MigrateError> {
-    // Separate connections, closed at the end: closing them releases the lock for certain.
-    let options = (*pool.connect_options()).clone();
-    let separate = pool.options().clone().max_connections(2).connect_lazy_with(options);
-    let result = async {
-        let mut holder = separate.acquire().await?;
-        let locked: Option<i64> = sqlx::query_scalar(LOCK_MIGRATION).fetch_one(&mut *holder).await?;
-        if locked != Some(1) {
-            return Err(sqlx::Error::PoolTimedOut.into());
-        }
-        MIGRATOR.run(&separate).await
-    };
-    let result = result.await;
-    separate.close().await;
-    result
-}
-
-fn classify_mysql(operation: &'static str, error: &sqlx::Error) -> DbError {
+pub(super) fn classify_mysql(operation: &'static str, error: &sqlx::Error) -> DbError {
+    // The driver is built without RSA, which it offers for passwords over connections without TLS: the crate's decryption
+    // leaks by its timing (RUSTSEC-2023-0071), and TLS protects the orders too.
+    if let sqlx::Error::Configuration(error) = error
+        && error.to_string().starts_with("RSA auth")
+    {
+        let what = "the account (caching_sha2_password, MySQL 8's default) sends its password over TLS only: add \
+                    ?ssl-mode=required to the URL, or use an account with mysql_native_password";
+        return DbError::fatal(DbErrorDetail::new(operation, what));
+    }
     classify(operation, error, |error| {
         let Some(error) = error.try_downcast_ref::<MySqlDatabaseError>() else {
             return (0, mysql_codes::classify(0, None), None);

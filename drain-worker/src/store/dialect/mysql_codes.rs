@@ -42,6 +42,8 @@ pub(super) fn classify(number: u16, state: Option<&str>) -> Classified {
         1049 => (ErrorClass::Fatal, "the database does not exist"),
         1054 => (ErrorClass::Fatal, "a column does not exist"),
         1146 => (ErrorClass::Fatal, "a table does not exist"),
+        1193 | 1229 | 1231 | 1238 => (ErrorClass::Fatal, "the server does not accept a setting"),
+        1845 | 1846 => (ErrorClass::Fatal, "the server cannot change the table in this way"),
         1665 => (ErrorClass::Fatal, "READ COMMITTED needs binlog_format ROW or MIXED"),
 
         _ => by_state(state.unwrap_or_default()),
@@ -81,6 +83,7 @@ mod tests {
             (1644, "45000", ErrorClass::Row),
             (1045, "28000", ErrorClass::Fatal),
             (1146, "42S02", ErrorClass::Fatal),
+            (1229, "HY000", ErrorClass::Fatal),
             // Not listed: by their state.
             (60_001, "22999", ErrorClass::Row),
             (60_001, "08001", ErrorClass::Transient),

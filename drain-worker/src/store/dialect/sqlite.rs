@@ -12,8 +12,8 @@ use sqlx::sqlite::{
 };
 
 use super::super::config::StoreConfig;
-use super::super::error::{Classified, DbError, ErrorClass, classify, identifier_after};
-use super::{Dialect, Driver, DriverConnection, PoolKind, Pools};
+use super::super::error::{Classified, DbError, ErrorClass, StoreError, classify, identifier_after};
+use super::{CONNECT, Dialect, Driver, DriverConnection, PoolKind, Pools};
 
 static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite");
 
@@ -39,6 +39,7 @@ static DIALECT: Dialect = Dialect {
     update_terms: " ON CONFLICT (sale_id, sku) DO UPDATE SET stock_total = excluded.stock_total, \
          per_user_limit = excluded.per_user_limit",
     strict_mode_query: None,
+    migrator_query: None,
     migrator: || &MIGRATOR,
     classify: classify_sqlite,
     // SQLITE_ERROR alone says little; the subject is set only for "no such table: …".
@@ -82,16 +83,22 @@ impl Driver for SqliteDriver {
         &DIALECT
     }
 
-    fn acquire(&self, pool: PoolKind) -> BoxFuture<'_, Result<Box<dyn DriverConnection>, sqlx::Error>> {
-        Box::pin(async move { Ok(Box::new(self.0.get(pool).acquire().await?) as Box<dyn DriverConnection>) })
+    fn acquire(&self, pool: PoolKind) -> BoxFuture<'_, Result<Box<dyn DriverConnection>, DbError>> {
+        Box::pin(async move {
+            let connection = self.0.get(pool).acquire().await;
+            let connection = connection.map_err(|error| classify_sqlite(CONNECT, &error))?;
+            Ok(Box::new(connection) as Box<dyn DriverConnection>)
+        })
     }
 
     fn connections_max(&self, pool: PoolKind) -> u32 {
         self.0.get(pool).options().get_max_connections()
     }
 
-    fn migrate(&self) -> BoxFuture<'_, Result<(), MigrateError>> {
-        Box::pin(migrate(&self.0.writers))
+    fn migrate<'a>(&'a self, migrations: &'a Migrator) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            migrate(&self.0.writers, migrations).await.map_err(|error| DIALECT.classify_migration(error))
+        })
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
@@ -99,11 +106,11 @@ impl Driver for SqliteDriver {
     }
 }
 
-async fn migrate(pool: &SqlitePool) -> Result<(), MigrateError> {
+async fn migrate(pool: &SqlitePool, migrations: &Migrator) -> Result<(), MigrateError> {
     let mut runs = 0;
     loop {
         runs += 1;
-        match MIGRATOR.run(pool).await {
+        match migrations.run(pool).await {
             // Probably another process was faster: the next attempt finds its tables. A migration is one transaction
             // here, so none is half-way.
             Err(MigrateError::Execute(_) | MigrateError::ExecuteMigration(..))

@@ -1,10 +1,16 @@
 //! The orders of a received message.
 
+use std::time::Duration;
+
 use shared::envelope::{EnvelopeError, decode_batch};
 use shared::order::AcceptedOrder;
 use shared::rocketmq::{BodyFault, Message};
 
 use crate::store::DeadLetterReason;
+
+/// Time for which a worker extends the invisible duration of a message that it holds: longer than any broker stores one.
+/// So an outage or a pause of any length spends no delivery attempt.
+pub(crate) const EXTEND_MAX: Duration = Duration::from_secs(365 * 24 * 3_600);
 
 /// The reason why a message has no orders.
 #[derive(Debug, thiserror::Error)]

@@ -14,6 +14,7 @@ const RECEIVE_FAILURES: &str = "drain_receive_failures_total";
 const ORDERS: &str = "drain_orders_total";
 const COMMIT_DURATION: &str = "drain_commit_duration_seconds";
 const COMMIT_FAILURES: &str = "drain_commit_failures_total";
+const STUCK_ORDERS: &str = "drain_stuck_orders";
 const ACK_FAILURES: &str = "drain_ack_failures_total";
 const UNREADABLE_MESSAGES: &str = "drain_unreadable_messages_total";
 const DEAD_LETTERS: &str = "drain_dead_letters";
@@ -47,6 +48,10 @@ pub fn describe() {
         "Time from the first statement of a batch to the answer of its commit, retries after contention included."
     );
     describe_counter!(COMMIT_FAILURES, "Transactions that failed transiently.");
+    describe_gauge!(
+        STUCK_ORDERS,
+        "Orders that wait in this worker because another transaction has locked their stock."
+    );
     describe_counter!(ACK_FAILURES, "Acks that failed; the messages are redelivered, which changes nothing.");
     describe_counter!(
         UNREADABLE_MESSAGES,
@@ -98,6 +103,10 @@ pub fn commit_duration(took: Duration) {
 
 pub fn commit_failed() {
     counter!(COMMIT_FAILURES).increment(1);
+}
+
+pub fn stuck_orders(orders: usize) {
+    gauge!(STUCK_ORDERS).set(orders as f64);
 }
 
 pub fn ack_failed(acks: usize) {

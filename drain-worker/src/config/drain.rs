@@ -15,6 +15,7 @@ use crate::control::{GroupSettings, Rate};
 use crate::dead_letters::broker_dlq::BrokerDlqConfig;
 use crate::dead_letters::retention::RETENTION_H_DEFAULT;
 use crate::lag::LagArgs;
+use crate::message::EXTEND_MAX;
 use crate::pipeline::PipelineConfig;
 use crate::pool::PoolConfig;
 use crate::query::LookupAccess;
@@ -190,6 +191,7 @@ impl RunArgs {
         let lease = Duration::from_millis(drain.lease_ms);
         let mut consumer = ConsumerConfig::new(&drain.consumer_group, [&self.rocketmq.orders_topic]);
         consumer.invisible_duration = Duration::from_secs(drain.invisible_s);
+        consumer.extend_max = Some(EXTEND_MAX);
         let writers = NonZeroUsize::try_from(self.database.database_writers_max).unwrap_or(NonZeroUsize::MIN);
         Ok(DrainSettings {
             database_url: self.database.database_url.clone(),
@@ -232,4 +234,22 @@ fn own_name() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host = if host.trim().is_empty() { "worker" } else { host.trim() };
     format!("{host}:{}", std::process::id())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::config::{Cli, Command};
+
+    /// Renewal for an hour only would spend an attempt for each hour of an outage.
+    #[test]
+    fn messages_are_extended_for_as_long_as_the_broker_stores_them() {
+        let flags = ["drain-worker", "run", "--database-url", "sqlite:x", "--broker-retention-h", "8760"];
+        let Command::Run(args) = Cli::parse_from(flags).command else { panic!("another command") };
+        let settings = args.settings().expect("valid");
+        let extend_max = settings.consumer.extend_max.expect("extended");
+        assert!(extend_max >= Duration::from_secs(u64::from(settings.retention_h.get()) * 3_600));
+    }
 }

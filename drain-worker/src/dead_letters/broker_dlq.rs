@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::write::{BoundedWriter, WriteGuard, WriteStopped};
 use crate::message;
+use crate::message::EXTEND_MAX;
 use crate::metrics;
 use crate::pipeline::{GatedWriter, rows};
 use crate::store::{BrokerDlqCounts, DeadLetter, DeadLetterReason, Store};
@@ -138,6 +139,7 @@ impl BrokerDlqConsumer {
     async fn connect(&self) -> Result<StreamConsumer, ClientError> {
         let mut config = ConsumerConfig::new(&self.config.group, [&self.config.topic]);
         config.invisible_duration = self.config.invisible;
+        config.extend_max = Some(EXTEND_MAX);
         StreamConsumer::connect(self.client.clone(), config, DefaultContext).await
     }
 

@@ -64,12 +64,14 @@ impl GatedWriter {
         self.cancel.run_until_cancelled(self.gate.acquire(rows)).await
     }
 
-    /// Runs `attempt` under `grant` until the database answers, with growing pauses between attempts.
+    /// Runs `attempt` under `grant` until the database answers, with growing pauses between attempts. Only a database
+    /// that does not answer opens the breaker: a lock is an answer about these rows, and an error to the caller.
     ///
     /// Not cancel safe: a dropped future leaves open whether its last attempt commits. The grant, dropped incomplete, then
     /// keeps its credits until the lease ends.
     ///
     /// # Errors
+    /// [`StoreError::Locked`] if the rows are locked: nothing was written, and the caller releases the grant. Otherwise a
     /// [`StoreError`] that waiting does not resolve.
     pub async fn write<T, F>(
         &self,
@@ -80,9 +82,12 @@ impl GatedWriter {
         F: Future<Output = Result<T, StoreError>>,
     {
         let mut failures = 0_u32;
-        // Held while this writer is the one that probes an open breaker.
-        let mut probe = None;
         loop {
+            // Given back after each attempt: the next writer may have a batch that can be committed.
+            let _probe = match self.turn(failures).await {
+                Some(turn) => turn,
+                None => return Ok(WriteEnd::Cancelled),
+            };
             let began = Instant::now();
             match attempt(grant.fence()).await {
                 Ok(done) => {
@@ -97,18 +102,18 @@ impl GatedWriter {
                     self.gate.revoke(grant.fence());
                     return Ok(WriteEnd::LeaseLost);
                 }
-                Err(error) if error.is_transient() => {
+                Err(error @ StoreError::Transient(_)) => {
                     failures += 1;
                     self.stats.record_failure();
                     if self.drives_breaker {
                         self.breaker.record_failure(&error.to_string());
                     }
-                    let pause = self.pause(failures, &mut probe);
-                    if self.cancel.run_until_cancelled(pause).await.is_none() {
-                        return Ok(WriteEnd::Cancelled);
-                    }
                 }
-                Err(error) => return Err(error),
+                Err(error) => {
+                    // The database has answered, so it is up.
+                    self.record_answer();
+                    return Err(error);
+                }
             }
         }
     }
@@ -119,17 +124,20 @@ impl GatedWriter {
         }
     }
 
-    /// The pause before the next attempt: the backoff, or the breaker's closing if another writer probes.
-    async fn pause<'a>(&'a self, failures: u32, probe: &mut Option<ProbeTurn<'a>>) {
-        if self.drives_breaker {
-            if probe.is_none() {
-                *probe = self.breaker.until_closed_or_probe().await;
-            }
-            if probe.is_none() {
-                return;
-            }
+    /// Waits until the next attempt may begin: after failures for the backoff, or until the breaker closes because another
+    /// writer's attempt succeeded. Returns the turn at probing an open breaker; `None`: cancelled.
+    async fn turn(&self, failures: u32) -> Option<Option<ProbeTurn<'_>>> {
+        if failures == 0 {
+            return Some(None);
         }
-        sleep(RETRY.delay(failures)).await;
+        let waiting = async {
+            let probe = if self.drives_breaker { self.breaker.until_closed_or_probe().await } else { None };
+            // After another writer's success a short pause suffices; without any, a batch that fails alone would spin.
+            let is_up = self.drives_breaker && probe.is_none();
+            sleep(RETRY.delay(if is_up { 1 } else { failures })).await;
+            probe
+        };
+        self.cancel.run_until_cancelled(waiting).await
     }
 }
 
@@ -137,4 +145,70 @@ impl GatedWriter {
 #[must_use]
 pub(crate) fn rows(grant: &Grant) -> usize {
     usize::try_from(grant.orders().get()).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+    use crate::pipeline::BreakerState;
+    use crate::store::DbErrorDetail;
+
+    fn fault() -> DbErrorDetail {
+        DbErrorDetail { operation: "commit", code: None, what: "planted".to_owned(), subject: None }
+    }
+
+    fn writer() -> GatedWriter {
+        let gate = RateGate::standalone(NonZeroU32::new(1_000).expect("not 0"));
+        GatedWriter::for_pipeline(
+            gate,
+            WriterStats::default(),
+            CircuitBreaker::default(),
+            CancellationToken::new(),
+        )
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_batch_that_keeps_failing_gives_the_probe_back() {
+        let writer = writer();
+        let (first, second) =
+            (writer.acquire(1).await.expect("granted"), writer.acquire(1).await.expect("granted"));
+        let failing = writer.write(&first, |_| async { Err::<(), _>(StoreError::Transient(fault())) });
+        let attempts = AtomicU32::new(0);
+        let healthy = writer.write(&second, |_| async {
+            if attempts.fetch_add(1, Ordering::SeqCst) == 0 {
+                Err(StoreError::Transient(fault()))
+            } else {
+                Ok(())
+            }
+        });
+        let began = Instant::now();
+        tokio::select! {
+            biased;
+            _ = failing => panic!("it never succeeds"),
+            done = healthy => assert_eq!(done, Ok(WriteEnd::Committed(()))),
+        }
+        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+        assert_eq!(writer.breaker.state(), BreakerState::Closed);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lock_neither_opens_the_breaker_nor_spends_credits() {
+        let writer = writer();
+        let grant = writer.acquire(5).await.expect("granted");
+        let orders = grant.orders().get();
+        let locked = StoreError::Locked { detail: fault(), skus: Vec::new() };
+        let end = writer.write(&grant, |_| async { Err::<(), _>(locked.clone()) }).await;
+        assert_eq!(end, Err(locked.clone()));
+        assert_eq!(writer.breaker.state(), BreakerState::Closed);
+        assert_eq!(writer.stats.take_delta().failures, 0, "the worker does not back off");
+        assert_eq!(writer.gate.outstanding(), orders);
+        grant.release();
+        assert_eq!(writer.gate.outstanding(), 0);
+        // They are granted again at once, not opened one by one.
+        let again = writer.acquire(5).await.expect("granted");
+        assert_eq!(again.orders().get(), orders);
+        again.complete();
+    }
 }

@@ -3,7 +3,8 @@
 //! Data flows one way. Receivers request no more than the share will soon commit. The batcher puts whole messages
 //! into batches. Writers wait for a grant of the rate gate, commit the granted orders in one transaction, and ack a
 //! message once all its orders are committed. While messages wait, the client extends their invisible duration:
-//! pacing never nacks a message, because each delivery spends one of the broker's attempts.
+//! pacing never nacks a message, because each delivery spends one of the broker's attempts. Orders whose stock another
+//! transaction has locked wait apart (`stuck`), and the others of their batch and message are committed.
 
 mod batch;
 mod breaker;
@@ -12,6 +13,7 @@ mod order_log;
 mod receive;
 mod receive_budget;
 mod stats;
+mod stuck;
 mod write;
 
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -28,6 +30,7 @@ use crate::message::MessageFault;
 use crate::rate::RateGate;
 use crate::store::{OrderStore, StoreError};
 use receive_budget::ReceiveBudget;
+use stuck::StuckOrders;
 
 pub use breaker::{BreakerState, CircuitBreaker};
 pub use gated_writer::GatedWriter;
@@ -98,7 +101,15 @@ impl<S: OrderStore> Pipeline<S> {
         // Cancelled when received messages are no longer to be committed.
         let force_shutdown = CancellationToken::new();
 
+        let stuck = Arc::new(StuckOrders::default());
         let mut receivers = JoinSet::new();
+        receivers.spawn(stuck::retry_loop(
+            stuck.clone(),
+            self.store.clone(),
+            self.breaker.clone(),
+            received.clone(),
+            shutdown.clone(),
+        ));
         for _ in 0..self.config.receives_max.get() {
             receivers.spawn(receive::receive_loop(
                 self.consumer.clone(),
@@ -115,6 +126,7 @@ impl<S: OrderStore> Pipeline<S> {
             let writer = write::Writer {
                 store: self.store.clone(),
                 budget: budget.clone(),
+                stuck: stuck.clone(),
                 writer: GatedWriter::for_pipeline(
                     self.gate.clone(),
                     self.stats.clone(),

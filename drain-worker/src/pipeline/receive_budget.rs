@@ -96,6 +96,11 @@ impl ReceiveBudget {
         u64::try_from(by_cap).unwrap_or(u64::MAX).max(least.min(credits))
     }
 
+    /// Maximum orders that may wait for locked stock: half of what the worker may hold.
+    pub(super) fn stuck_max(&self) -> usize {
+        usize::try_from(self.target() / 2).unwrap_or(usize::MAX)
+    }
+
     fn try_acquire(&self) -> Option<ReceivePermit> {
         let target = self.target();
         let mut state = self.lock();

@@ -215,7 +215,7 @@ impl GateInner {
 
 /// Permission to commit a number of orders under a lease.
 ///
-/// The credits return one second after [`Grant::complete`]. A dropped grant retains them until the lease ends: after
+/// The credits return one second after [`Grant::complete`], or at once with [`Grant::release`]. A dropped grant retains them until the lease ends: after
 /// an error, a cancellation or a panic the commit may still happen.
 #[must_use = "a grant that is dropped never gives its credits back"]
 pub struct Grant {
@@ -243,6 +243,12 @@ impl Grant {
     /// Starts the last second of the credits: the database has answered, or no commit was sent.
     pub fn complete(self) {
         self.inner.complete(self.details.orders.get(), self.details.epoch);
+    }
+
+    /// Returns the credits at once: no COMMIT was sent under this grant, so nothing counts against the cap.
+    pub fn release(self) {
+        self.inner.lock().release(self.details.orders.get(), self.details.epoch, Instant::now());
+        self.inner.changed.notify_waiters();
     }
 }
 

@@ -209,6 +209,17 @@ impl GateState {
         self.is_starved = false;
     }
 
+    /// Returns the credits of orders that will not be committed under this grant.
+    pub(super) fn release(&mut self, orders: u32, epoch: u64, now: Instant) {
+        if epoch == self.epoch {
+            // First those that returned earlier: the warm ones are sorted by time.
+            let _outstanding = self.outstanding(now);
+            self.granted -= orders;
+            self.warm.push_back((now, orders));
+            self.warm_sum += orders;
+        }
+    }
+
     pub(super) fn complete(&mut self, orders: u32, epoch: u64, free_at: Instant) {
         if epoch == self.epoch {
             self.granted -= orders;

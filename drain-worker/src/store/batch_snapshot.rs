@@ -19,7 +19,10 @@ pub(super) struct SkuSet<'a>(Vec<SkuKey<'a>>);
 
 impl<'a> SkuSet<'a> {
     pub(super) fn of(orders: &'a [AcceptedOrder]) -> Self {
-        let mut keys: Vec<_> = orders.iter().flat_map(keys_of).collect();
+        Self::from_keys(orders.iter().flat_map(keys_of).collect())
+    }
+
+    pub(super) fn from_keys(mut keys: Vec<SkuKey<'a>>) -> Self {
         keys.sort_unstable();
         keys.dedup();
         Self(keys)

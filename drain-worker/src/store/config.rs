@@ -12,16 +12,21 @@ const IDLE_PARTS: u32 = 3;
 pub struct StoreConfig {
     /// Maximum connections that write, and so of batches in a transaction. SQLite always has one.
     pub writers_max: NonZeroU32,
-    /// Maximum connections for lookups, besides the writers.
+    /// Maximum connections for lookups, besides the writers. Operators' queries leave one to buyers, if there are several.
     pub readers_max: NonZeroU32,
     /// Maximum wait for a connection, including the time to open one. SQLite waits as long for its write lock.
     pub acquire_timeout: Duration,
     /// Maximum duration of one attempt at a transaction, from acquiring a connection to the answer to COMMIT.
     pub transaction_timeout: Duration,
+    /// Maximum wait for a lock of another transaction, in whole seconds; the batch is then committed without the SKUs
+    /// whose stock is locked. Longer than the queue at a hot SKU, shorter than an operator's patience.
+    pub lock_timeout: Duration,
     /// Maximum duration of one transaction of the pool's coordination: well below a lease.
     pub coordination_timeout: Duration,
     /// Maximum duration of one lookup.
     pub lookup_timeout: Duration,
+    /// Maximum duration of each scan of the totals. The server itself ends a longer one.
+    pub totals_timeout: Duration,
     /// Maximum time that the server waits for a session's next statement, in whole seconds. A worker that stalls
     /// between two statements (a stopped process, a frozen machine, a cable) holds the stock's locks that long; then
     /// the server ends its session and rolls back. The pool closes idle connections at a third of it, so that the
@@ -42,6 +47,13 @@ impl StoreConfig {
         timeout
     }
 
+    /// Maximum readers' connections that operators' queries use at once: all but one, which is left to buyers.
+    pub(super) fn operator_readers_max(&self) -> usize {
+        usize::try_from(self.readers_max.get() - 1)
+            .unwrap_or(usize::MAX)
+            .clamp(1, tokio::sync::Semaphore::MAX_PERMITS)
+    }
+
     /// The writers, the readers, and the connection of the pool's coordination.
     #[must_use]
     pub const fn connections_max(&self) -> u32 {
@@ -56,8 +68,10 @@ impl Default for StoreConfig {
             readers_max: NonZeroU32::MIN.saturating_add(1),
             acquire_timeout: Duration::from_secs(5),
             transaction_timeout: Duration::from_secs(30),
+            lock_timeout: Duration::from_secs(2),
             coordination_timeout: Duration::from_millis(1_500),
             lookup_timeout: Duration::from_secs(5),
+            totals_timeout: Duration::from_secs(600),
             stall_timeout: Duration::from_secs(30),
             statements_max: NonZeroU32::MIN.saturating_add(511),
         }

@@ -6,6 +6,7 @@
 use std::fmt;
 
 use super::address::DatabaseUrlFault;
+use super::locked::SaleSku;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
@@ -13,6 +14,13 @@ pub enum StoreError {
     /// connection broke during COMMIT, the transaction may be committed; the next call finds out.
     #[error("the database is temporarily unavailable: {0}")]
     Transient(DbErrorDetail),
+    /// Another transaction holds a lock that the write needs; the database works, and nothing was written.
+    #[error("another transaction holds a lock: {detail}")]
+    Locked {
+        detail: DbErrorDetail,
+        /// The SKUs of the write whose stock is locked. Empty: another row is.
+        skus: Vec<SaleSku>,
+    },
     /// The database rejects the write, and would reject it again.
     #[error("the database rejects the write: {0}")]
     Permanent(DbErrorDetail),
@@ -36,7 +44,7 @@ impl StoreError {
     /// True if the same call may succeed later without an operator's action.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Transient(_))
+        matches!(self, Self::Transient(_) | Self::Locked { .. })
     }
 
     /// True if the call fails in the same way until an operator changes the configuration, the account or the schema.
@@ -106,15 +114,19 @@ impl fmt::Display for DbErrorDetail {
     }
 }
 
-/// The consequence of an error. Finer than [`StoreError`]: the store handles the first two itself.
+/// The consequence of an error. Finer than [`StoreError`]: the store retries and halves by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ErrorClass {
     /// Another transaction interfered: retry the whole transaction now.
     Contention,
+    /// Another transaction has a lock and keeps it for longer than the session waits.
+    Locked,
     /// A row of that key exists, most likely inserted since the read: retry the transaction. If that does not help,
     /// the row is at fault.
     DuplicateKey,
     Transient,
+    /// A code of unknown meaning: an outage, or a fault of one row. The other rows show which.
+    Unknown,
     Row,
     Fenced,
     Fatal,
@@ -131,6 +143,16 @@ impl DbError {
         Self { class: ErrorClass::Fatal, detail }
     }
 
+    /// True if the server answered every statement up to this failure, so that its connection is in a known state.
+    pub(super) const fn is_answered(&self) -> bool {
+        match self.class {
+            ErrorClass::Contention | ErrorClass::DuplicateKey | ErrorClass::Row | ErrorClass::Fenced => true,
+            // Otherwise the wait for the lock was not answered.
+            ErrorClass::Locked => self.detail.code.is_some(),
+            ErrorClass::Transient | ErrorClass::Unknown | ErrorClass::Fatal => false,
+        }
+    }
+
     pub(super) fn timeout(operation: &'static str) -> Self {
         Self { class: ErrorClass::Transient, detail: DbErrorDetail::new(operation, "took too long") }
     }
@@ -139,7 +161,8 @@ impl DbError {
 impl From<DbError> for StoreError {
     fn from(DbError { class, detail }: DbError) -> Self {
         match class {
-            ErrorClass::Contention | ErrorClass::Transient => Self::Transient(detail),
+            ErrorClass::Contention | ErrorClass::Locked => Self::Locked { detail, skus: Vec::new() },
+            ErrorClass::Transient | ErrorClass::Unknown => Self::Transient(detail),
             ErrorClass::DuplicateKey | ErrorClass::Row => Self::Permanent(detail),
             ErrorClass::Fenced => Self::Fenced(detail),
             ErrorClass::Fatal => Self::Fatal(detail),

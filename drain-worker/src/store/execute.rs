@@ -19,7 +19,15 @@ const CONTENTION_RUNS_MAX: u32 = 8;
 /// Maximum attempts of a transaction that hits existing keys. One retry resolves a race; the rest is a reserve.
 const DUPLICATE_KEY_RUNS_MAX: u32 = 3;
 
+/// Maximum attempts of a transaction that fails with an unknown code.
+const UNKNOWN_RUNS_MAX: u32 = 3;
+
+/// Maximum time for which the answer to a scan that the server ended is on its way.
+const SCAN_ANSWER_MAX: Duration = Duration::from_secs(5);
+
 const RETRY: Backoff = Backoff::new(Duration::from_millis(8), Duration::from_millis(200));
+
+const UNKNOWN_RETRY: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_millis(400));
 
 impl Store {
     pub(super) fn dialect(&self) -> &'static Dialect {
@@ -64,6 +72,20 @@ impl Store {
         &self,
         operation: &'static str,
         timeout: Duration,
+        run: impl FnMut() -> F,
+    ) -> Result<T, DbError>
+    where
+        F: Future<Output = Result<T, DbError>>,
+    {
+        self.retrying_locked(operation, timeout, CONTENTION_RUNS_MAX, run).await
+    }
+
+    /// As [`Self::retrying`], with at most `locked_runs_max` attempts at a lock that another transaction keeps.
+    pub(super) async fn retrying_locked<T, F>(
+        &self,
+        operation: &'static str,
+        timeout: Duration,
+        locked_runs_max: u32,
         mut run: impl FnMut() -> F,
     ) -> Result<T, DbError>
     where
@@ -77,16 +99,20 @@ impl Store {
                 Ok(done) => return Ok(done),
                 Err(failure) => failure,
             };
-            let runs_max = match failure.class {
-                ErrorClass::Contention => CONTENTION_RUNS_MAX,
-                ErrorClass::DuplicateKey => DUPLICATE_KEY_RUNS_MAX,
-                ErrorClass::Transient | ErrorClass::Row | ErrorClass::Fenced | ErrorClass::Fatal => 1,
+            let (runs_max, pause) = match failure.class {
+                ErrorClass::Contention => (CONTENTION_RUNS_MAX, RETRY),
+                ErrorClass::Locked => (locked_runs_max, RETRY),
+                ErrorClass::DuplicateKey => (DUPLICATE_KEY_RUNS_MAX, RETRY),
+                ErrorClass::Unknown => (UNKNOWN_RUNS_MAX, UNKNOWN_RETRY),
+                ErrorClass::Transient | ErrorClass::Row | ErrorClass::Fenced | ErrorClass::Fatal => {
+                    (1, RETRY)
+                }
             };
             if runs >= runs_max || began.elapsed() >= timeout {
                 return Err(failure);
             }
             tracing::debug!(event = "transaction_retried", runs, detail = %failure.detail, "transaction retried");
-            tokio::time::sleep(RETRY.delay(runs)).await;
+            tokio::time::sleep(pause.delay(runs)).await;
         }
     }
 
@@ -111,14 +137,62 @@ impl Store {
         within(operation, self.config.coordination_timeout, run).await
     }
 
-    /// Runs a lookup on the readers' connections, within the configured time.
+    /// Runs a buyer's lookup on the readers' connections, within the configured time.
+    pub(super) async fn look_up_for_buyer(
+        &self,
+        operation: &'static str,
+        statement: Statement<'_>,
+        columns: &'static [ColumnKind],
+    ) -> Result<Vec<SqlRow>, DbError> {
+        self.read(operation, self.config.lookup_timeout, statement, columns).await
+    }
+
+    /// Runs an operator's query on the readers' connections, within the configured time. One connection is left to
+    /// buyers, if there are several.
     pub(super) async fn look_up(
         &self,
         operation: &'static str,
         statement: Statement<'_>,
         columns: &'static [ColumnKind],
     ) -> Result<Vec<SqlRow>, DbError> {
-        let run = async {
+        self.read_for_operator(operation, self.config.lookup_timeout, statement, columns).await
+    }
+
+    /// Runs an operator's query that scans tables. The server ends it within `totals_timeout`.
+    pub(super) async fn scan(
+        &self,
+        operation: &'static str,
+        select: &'static str,
+        columns: &'static [ColumnKind],
+    ) -> Result<Vec<SqlRow>, DbError> {
+        let bound = self.config.totals_timeout;
+        let statement = (self.dialect().select_within)(bound).text(select);
+        self.read_for_operator(operation, bound + SCAN_ANSWER_MAX, statement, columns).await
+    }
+
+    async fn read_for_operator(
+        &self,
+        operation: &'static str,
+        timeout: Duration,
+        statement: Statement<'_>,
+        columns: &'static [ColumnKind],
+    ) -> Result<Vec<SqlRow>, DbError> {
+        within(operation, timeout, async {
+            // Never closed.
+            let _permit = self.operators.acquire().await;
+            self.read(operation, timeout, statement, columns).await
+        })
+        .await
+    }
+
+    async fn read(
+        &self,
+        operation: &'static str,
+        timeout: Duration,
+        statement: Statement<'_>,
+        columns: &'static [ColumnKind],
+    ) -> Result<Vec<SqlRow>, DbError> {
+        within(operation, timeout, async {
             let mut dead_connections_left = self.config.readers_max.get();
             loop {
                 let mut connection = self.driver.acquire(PoolKind::Readers).await?;
@@ -134,10 +208,8 @@ impl Store {
                     }
                 }
             }
-        };
-        tokio::time::timeout(self.config.lookup_timeout, run)
-            .await
-            .unwrap_or_else(|_| Err(DbError::timeout(operation)))
+        })
+        .await
     }
 }
 

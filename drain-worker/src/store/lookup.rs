@@ -40,7 +40,7 @@ impl Store {
              FROM orders WHERE order_id = UNHEX(?)",
         )
         .bind(order_id.as_bytes().as_slice());
-        let rows = self.look_up("find an order", statement, KINDS).await?;
+        let rows = self.look_up_for_buyer("find an order", statement, KINDS).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         Ok(Some(StoredOrder {
             order_id,
@@ -65,7 +65,7 @@ impl Store {
              ORDER BY CASE WHEN discarded_at IS NULL THEN 0 ELSE 1 END, id LIMIT 1",
         )
         .bind(order_id.as_bytes().as_slice());
-        let rows = self.look_up("find a dead letter", statement, KINDS).await?;
+        let rows = self.look_up_for_buyer("find a dead letter", statement, KINDS).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         let discarded_at = optional_from_database(row, 3)?;
         Ok(Some(StoredOrder {
@@ -80,15 +80,16 @@ impl Store {
         }))
     }
 
-    /// Totals over the whole database. Scans `orders`; the parts are not one snapshot.
+    /// Totals over the whole database. Scans `orders`, within [`StoreConfig::totals_timeout`](super::StoreConfig); the
+    /// parts are not one snapshot.
     ///
     /// # Errors
     /// [`StoreError::Transient`] or [`StoreError::Fatal`].
     pub async fn counts(&self) -> Result<StoreTotals, StoreError> {
         let mut counts = StoreTotals::default();
-        let by_outcome = Statement::new("SELECT state, reason, COUNT(*) FROM orders GROUP BY state, reason");
+        let by_outcome = "state, reason, COUNT(*) FROM orders GROUP BY state, reason";
         for row in self
-            .look_up("count orders", by_outcome, &[ColumnKind::Int, ColumnKind::Int, ColumnKind::Int])
+            .scan("count orders", by_outcome, &[ColumnKind::Int, ColumnKind::Int, ColumnKind::Int])
             .await?
         {
             match outcome(&row, 0)? {
@@ -96,12 +97,12 @@ impl Store {
                 Outcome::Rejected(reason) => drop(counts.rejected.insert(reason, count(&row, 2)?)),
             }
         }
-        let conflicts = Statement::new("SELECT COUNT(*) FROM order_conflicts");
-        for row in self.look_up("count conflicts", conflicts, &[ColumnKind::Int]).await? {
+        let conflicts = "COUNT(*) FROM order_conflicts";
+        for row in self.scan("count conflicts", conflicts, &[ColumnKind::Int]).await? {
             counts.conflicts = count(&row, 0)?;
         }
-        let letters = Statement::new("SELECT reason, COUNT(*) FROM dead_letters GROUP BY reason");
-        for row in self.look_up("count dead letters", letters, &[ColumnKind::Text, ColumnKind::Int]).await? {
+        let letters = "reason, COUNT(*) FROM dead_letters GROUP BY reason";
+        for row in self.scan("count dead letters", letters, &[ColumnKind::Text, ColumnKind::Int]).await? {
             counts.dead_letters.insert(row.text(0)?.to_owned(), count(&row, 1)?);
         }
         Ok(counts)

@@ -27,6 +27,7 @@ mod dialect;
 mod error;
 mod execute;
 mod fence;
+mod locked;
 mod lookup;
 mod order_columns;
 mod pool;
@@ -39,7 +40,7 @@ use std::future::Future;
 
 use shared::config::DatabaseUrl;
 use shared::order::AcceptedOrder;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 
 pub use address::{DatabaseUrlFault, check_url};
 pub use catalogue::CatalogueChanges;
@@ -52,6 +53,7 @@ pub use dead_letters::{
 };
 pub use error::{DbErrorDetail, SchemaError, StoreError};
 pub use fence::{Fence, LeaseId};
+pub use locked::SaleSku;
 pub use pool::{AuditEntry, GroupSnapshot, Heartbeat, JoinRequest, Lease, PoolStore, SettingsError};
 
 use dialect::Driver;
@@ -59,18 +61,21 @@ use stock_cache::StockCache;
 
 /// The store as the pipeline uses it. [`Store`] implements it; tests put a faulty store in its place.
 ///
-/// Every method may return [`StoreError::Transient`]: wait, then call it again with the same arguments. Calling again
-/// is always safe. A call whose future is dropped may still commit; call again to find out.
+/// Every method may return [`StoreError::Transient`] or [`StoreError::Locked`]: wait, then call it again with the same
+/// arguments. Calling again is always safe. A call whose future is dropped may still commit; call again to find out.
 pub trait OrderStore: Send + Sync + 'static {
     /// Decides `orders` and writes them; returns one result for each, in their order.
     ///
     /// Normally one transaction. If the database rejects a row, the batch is halved until the row stands alone: that
-    /// order becomes a dead letter and the others are committed.
+    /// order becomes a dead letter and the others are committed. The same happens after three attempts that failed with an
+    /// unknown code, at each size; if the dead letter fails as well, the database is down. An error after the first half
+    /// ends the call with the results of the orders that were written, so there may be fewer than `orders`.
     ///
     /// # Errors
-    /// [`StoreError::Transient`] or [`StoreError::Fatal`]; [`StoreError::Fenced`] if the lease of `fence` is gone or has
-    /// expired; [`StoreError::Permanent`] only if even the dead letter is rejected. On an error, orders of earlier halves
-    /// may be committed: pass all of them again, and the committed ones return [`CommitOutcome::Duplicate`].
+    /// [`StoreError::Transient`] or [`StoreError::Fatal`]; [`StoreError::Locked`] with the SKUs to leave out;
+    /// [`StoreError::Fenced`] if the lease of `fence` is gone or has expired; [`StoreError::Permanent`] only if even the
+    /// dead letter is rejected. Nothing was written then, except that a transaction whose COMMIT was not answered, which
+    /// is [`StoreError::Transient`], may be committed.
     fn commit(
         &self,
         fence: Fence,
@@ -87,6 +92,15 @@ pub trait OrderStore: Send + Sync + 'static {
         fence: Fence,
         letters: &[DeadLetter],
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Returns those of `skus` whose stock another transaction has locked at this moment.
+    ///
+    /// # Errors
+    /// [`StoreError::Transient`] or [`StoreError::Fatal`].
+    fn locked_skus(
+        &self,
+        skus: Vec<SaleSku>,
+    ) -> impl Future<Output = Result<Vec<SaleSku>, StoreError>> + Send;
 }
 
 /// The MySQL, PolarDB or SQLite database that the URL names. Share it in an `Arc`.
@@ -98,6 +112,8 @@ pub struct Store {
     cache: StockCache,
     /// See [`Store::binds_bytes`].
     bytes: OnceCell<bool>,
+    /// The readers' connections that operators' queries may use at once.
+    operators: Semaphore,
 }
 
 impl Store {
@@ -109,7 +125,8 @@ impl Store {
     pub async fn connect(url: &DatabaseUrl, config: StoreConfig) -> Result<Self, StoreError> {
         check_url(url)?;
         let driver = dialect::open(url, &config)?;
-        Ok(Self { driver, config, cache: StockCache::default(), bytes: OnceCell::new() })
+        let operators = Semaphore::new(config.operator_readers_max());
+        Ok(Self { driver, config, cache: StockCache::default(), bytes: OnceCell::new(), operators })
     }
 
     /// Closes all connections, waiting for those in use. Later calls return [`StoreError::Transient`].

@@ -121,6 +121,12 @@ impl<'a> Statement<'a> {
         self
     }
 
+    /// Adds a number to the text, where the grammar allows no `?`.
+    pub(super) fn number(mut self, number: u64) -> Self {
+        self.text.push_str(&number.to_string());
+        self
+    }
+
     /// Binds the value of a `?` in the text.
     pub(super) fn bind(mut self, value: impl Into<SqlValue<'a>>) -> Self {
         self.values.push(value.into());

@@ -2,8 +2,9 @@
 //!
 //! Not the driver's own transaction: that one reads the server's status flags to see if a transaction is open, which
 //! pooling proxies do not always report, and then refuses to begin. Here BEGIN and COMMIT are plain texts. A connection
-//! whose transaction did not end with a confirmed COMMIT is closed and never returned to the pool; that is correct
-//! in any state that the server or a proxy assumes for the connection.
+//! returns to the pool only after a confirmed COMMIT, or after a confirmed ROLLBACK of a transaction in which every
+//! statement was answered. Every other one is closed: that is correct in any state that the server or a proxy assumes
+//! for the connection.
 
 use std::time::Duration;
 
@@ -75,7 +76,7 @@ impl Transaction {
         match result {
             Ok(done) => self.commit().await.map(|()| done),
             Err(failure) => {
-                self.abandon().await;
+                self.abandon(failure.is_answered()).await;
                 Err(failure)
             }
         }
@@ -90,13 +91,16 @@ impl Transaction {
         Ok(())
     }
 
-    /// Rolls back and closes the connection, each within [`ABANDON_TIMEOUT`]. Its locks are free before the next attempt
-    /// needs them, and proxies that mishandle a sudden end do not see one.
-    async fn abandon(mut self) {
+    /// Rolls back within [`ABANDON_TIMEOUT`]: the locks are free before the next attempt needs them. Closes the
+    /// connection, unless all its statements were answered (`is_answered`) and the server confirms the rollback: a new
+    /// one would have to prepare all statements again.
+    async fn abandon(mut self, is_answered: bool) {
         let Some(mut connection) = self.connection.take() else { return };
-        // The result makes no difference: the connection is closed either way. Dropped, it would return to the pool.
         match timeout(ABANDON_TIMEOUT, connection.plain("ROLLBACK")).await {
-            Ok(_rolled_back) => _ = timeout(ABANDON_TIMEOUT, connection.close()).await,
+            // Dropped, it returns to the pool.
+            Ok(Ok(())) if is_answered => {}
+            // Proxies that mishandle a sudden end do not see one.
+            Ok(_) => _ = timeout(ABANDON_TIMEOUT, connection.close()).await,
             Err(_elapsed) => connection.discard(),
         }
     }

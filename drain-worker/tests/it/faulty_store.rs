@@ -1,13 +1,14 @@
 //! A store whose commits and heartbeats fail, block or are delayed on demand.
 
+use std::collections::BTreeSet;
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use drain_worker::store::{
     CommitResult, DbErrorDetail, DeadLetter, Fence, GroupSnapshot, Heartbeat, JoinRequest, LeaseId,
-    OrderStore, PoolStore, Store, StoreError,
+    OrderStore, PoolStore, SaleSku, Store, StoreError,
 };
 use shared::order::AcceptedOrder;
 use tokio::sync::watch;
@@ -30,6 +31,8 @@ pub(crate) struct FaultyStore {
     /// Commits that succeed and whose response is lost.
     pub(crate) answers_to_lose: AtomicU64,
     pub(crate) failed: AtomicU64,
+    /// SKUs whose stock another transaction has locked.
+    pub(crate) locked: Mutex<BTreeSet<String>>,
     /// Orders of the largest transaction.
     pub(crate) largest: AtomicUsize,
 }
@@ -47,6 +50,7 @@ impl FaultyStore {
             fenced: AtomicU64::new(0),
             answers_to_lose: AtomicU64::new(0),
             failed: AtomicU64::new(0),
+            locked: Mutex::default(),
             largest: AtomicUsize::new(0),
         })
     }
@@ -57,6 +61,11 @@ impl FaultyStore {
             let mut hold = self.hold.subscribe();
             while *hold.borrow_and_update() && hold.changed().await.is_ok() {}
         }
+    }
+
+    fn locked_of(&self, skus: impl Iterator<Item = SaleSku>) -> Vec<SaleSku> {
+        let locked = self.locked.lock().expect("no panic");
+        skus.filter(|sku| locked.contains(sku.sku.as_str())).collect()
     }
 
     fn counted<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
@@ -81,6 +90,10 @@ impl OrderStore for FaultyStore {
             self.failed.fetch_add(1, Ordering::SeqCst);
             return Err(StoreError::Transient(fault()));
         }
+        let skus = self.locked_of(orders.iter().flat_map(SaleSku::of));
+        if !skus.is_empty() {
+            return Err(StoreError::Locked { detail: fault(), skus });
+        }
         self.held_up().await;
         sleep(Duration::from_millis(self.delay_ms.load(Ordering::SeqCst))).await;
         let results = self.counted(self.store.commit(fence, orders).await)?;
@@ -94,6 +107,10 @@ impl OrderStore for FaultyStore {
     async fn upsert_dead_letters(&self, fence: Fence, letters: &[DeadLetter]) -> Result<(), StoreError> {
         self.held_up().await;
         self.counted(self.store.upsert_dead_letters(fence, letters).await)
+    }
+
+    async fn locked_skus(&self, skus: Vec<SaleSku>) -> Result<Vec<SaleSku>, StoreError> {
+        Ok(self.locked_of(skus.into_iter()))
     }
 }
 

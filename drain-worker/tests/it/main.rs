@@ -15,3 +15,4 @@ mod query;
 mod query_access;
 mod readme;
 mod serve;
+mod stuck;

@@ -6,7 +6,7 @@ use drain_worker::store::{CommitOutcome, Fence, OrderStore, StoreConfig};
 use shared::order::Outcome;
 
 use crate::harness::{AT_THE_STOCK, config, on_mysql, on_sqlite};
-use crate::orders::{CONFIRMED, SALE, batch, catalogue, id, is_transient, order, outcomes_of};
+use crate::orders::{CONFIRMED, SALE, SOLD_OUT, batch, catalogue, id, is_transient, order, outcomes_of};
 
 #[tokio::test]
 async fn a_lock_that_is_never_released_is_transient() {
@@ -45,6 +45,32 @@ async fn a_lock_that_is_never_released_is_transient() {
             [CONFIRMED; 3]
         );
         store.close().await;
+    })
+    .await;
+}
+
+/// After stock was added, an order is guessed to be sold out and fits: its attempt is rolled back and repeated.
+#[tokio::test]
+async fn wrong_guesses_keep_the_connection() {
+    on_mysql(async |harness| {
+        harness.store.apply_catalogue(&catalogue(&[("a", 0, Some(1_000))])).await.expect("applies");
+        let commit = async |number: u64| {
+            let buyer = format!("buyer-{number}");
+            let results = harness.store.commit(Fence::Open, &[order(number, &buyer, &[("a", 1)])]).await;
+            outcomes_of(&results.expect("commits"))
+        };
+        assert_eq!(commit(0).await, [SOLD_OUT]);
+        // Each new session has a greater id.
+        let newest =
+            "SELECT CAST(MAX(id) AS SIGNED) FROM information_schema.processlist WHERE db = DATABASE()";
+        let before = harness.number(newest).await;
+        for number in 1..=100 {
+            harness.run("UPDATE sale_skus SET stock_total = stock_total + 1").await;
+            assert_eq!(commit(number).await, [CONFIRMED], "{number}");
+        }
+        // The harness's own pool may open one more.
+        let opened = harness.number(newest).await - before;
+        assert!(opened <= 2, "{opened} new connections");
     })
     .await;
 }

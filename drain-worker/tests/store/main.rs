@@ -13,12 +13,14 @@ mod kill;
 mod migrations;
 mod orders;
 mod outage;
+mod readers;
 mod refused;
 mod relay;
 mod schema;
 mod stall;
 mod statements;
 mod tune;
+mod unknown_code;
 
 /// Declares each case once for each database.
 macro_rules! conformance {
@@ -90,6 +92,7 @@ conformance! {
     redrive::unreadable_and_discarded_letters_stay,
     redrive::pages_follow_one_another,
     redrive::redrives_acquire_credits_and_report_a_stop,
+    locks::a_locked_sku_is_named_and_the_others_are_committed,
     lookups::an_order_is_found_in_every_state,
     lookups::totals_and_stock_are_returned,
     catalogues::a_catalogue_is_applied_repeatedly,

@@ -29,11 +29,14 @@ mod read;
 mod reconcile;
 mod write;
 
+pub(super) use read::locked;
 pub(super) use write::insert_conflicts;
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use shared::order::AcceptedOrder;
+use tokio::time::timeout;
 
 use super::batch_snapshot::{BatchSnapshot, SkuSet, SkuState};
 use super::commit_result::{CommitOutcome, CommitResult};
@@ -42,9 +45,13 @@ use super::decide::{WritePlan, decide};
 use super::dialect::PoolKind;
 use super::error::{DbError, DbErrorDetail, ErrorClass, StoreError};
 use super::fence::{Fence, lock_for_commit};
+use super::locked::SaleSku;
 use super::stock_cache::StockCache;
 use super::transaction::Transaction;
 use super::{OrderStore, Store};
+
+/// Maximum time for which the server's answer to a lock wait that ended is on its way.
+const LOCK_ANSWER_MAX: Duration = Duration::from_secs(2);
 
 impl OrderStore for Store {
     async fn commit(&self, fence: Fence, orders: &[AcceptedOrder]) -> Result<Vec<CommitResult>, StoreError> {
@@ -53,24 +60,31 @@ impl OrderStore for Store {
         let mut parts = vec![orders];
         while let Some(part) = parts.pop() {
             let lock_all_buyers = AtomicBool::new(false);
-            match self
-                .retrying("commit orders", self.config.transaction_timeout, || {
-                    self.transact(fence, part, &lock_all_buyers)
-                })
-                .await
-            {
-                Ok(more) => results.extend(more),
-                Err(failure) if !matches!(failure.class, ErrorClass::Row | ErrorClass::DuplicateKey) => {
-                    return Err(failure.into());
+            let attempts = self.retrying_locked("commit orders", self.config.transaction_timeout, 1, || {
+                self.transact(fence, part, &lock_all_buyers)
+            });
+            let failure = match attempts.await {
+                Ok(more) => {
+                    results.extend(more);
+                    continue;
                 }
-                Err(failure) => match part {
-                    [] => return Err(failure.into()),
-                    [order] => results.push(self.refuse(fence, order, &failure).await?),
-                    _ => {
-                        let (first, second) = part.split_at(part.len() / 2);
-                        parts.extend([second, first]);
-                    }
-                },
+                Err(failure) => failure,
+            };
+            let is_of_rows =
+                matches!(failure.class, ErrorClass::Row | ErrorClass::DuplicateKey | ErrorClass::Unknown);
+            let refused = match part {
+                [order] if is_of_rows => self.refuse(fence, order, &failure).await,
+                [_, _, ..] if is_of_rows => {
+                    let (first, second) = part.split_at(part.len() / 2);
+                    parts.extend([second, first]);
+                    continue;
+                }
+                _ => Err(self.name_locked_skus(failure, part).await),
+            };
+            match refused {
+                Ok(result) => results.push(result),
+                Err(_again_next_time) if !results.is_empty() => break,
+                Err(error) => return Err(error),
             }
         }
         Ok(results)
@@ -78,6 +92,10 @@ impl OrderStore for Store {
 
     async fn upsert_dead_letters(&self, fence: Fence, letters: &[DeadLetter]) -> Result<(), StoreError> {
         self.insert_dead_letters(fence, letters).await.map_err(StoreError::from)
+    }
+
+    async fn locked_skus(&self, skus: Vec<SaleSku>) -> Result<Vec<SaleSku>, StoreError> {
+        self.find_locked(skus).await.map_err(StoreError::from)
     }
 }
 
@@ -95,7 +113,10 @@ impl Store {
         let binds_bytes = self.binds_bytes().await?;
         let mut transaction = self.begin(PoolKind::Writers).await?;
         transaction.bind_bytes(binds_bytes);
-        let result = decide_and_write(&mut transaction, &self.cache, fence, orders, lock_all_buyers).await;
+        let lock_timeout = self.config.lock_timeout;
+        let result =
+            decide_and_write(&mut transaction, &self.cache, fence, orders, lock_timeout, lock_all_buyers)
+                .await;
         transaction.end(result).await
     }
 
@@ -118,6 +139,7 @@ async fn decide_and_write(
     cache: &StockCache,
     fence: Fence,
     orders: &[AcceptedOrder],
+    lock_timeout: Duration,
     lock_all_buyers: &AtomicBool,
 ) -> Result<Vec<CommitResult>, DbError> {
     let has_letters = lock_for_commit(transaction, fence).await?;
@@ -141,7 +163,9 @@ async fn decide_and_write(
     };
     optimistic::purchases(transaction, cache, orders, &guessed, &added, &mut snapshot).await?;
 
-    read::lock_stock(transaction, &mut snapshot).await?;
+    let locking = read::lock_stock(transaction, &mut snapshot);
+    // The session's own bound is shorter, unless a proxy has discarded it.
+    timeout(lock_timeout + LOCK_ANSWER_MAX, locking).await.unwrap_or_else(|_| Err(kept_locked()))?;
     let plan = decide(orders, &snapshot);
     cache.update(&snapshot.skus, &after(&plan, &snapshot));
     if !reconcile::covers(&guessed, &added, &plan) {
@@ -153,6 +177,13 @@ async fn decide_and_write(
     reconcile::purchases(transaction, &added, &plan, &snapshot).await?;
     write::write_remaining(transaction, &plan, &snapshot).await?;
     Ok(plan.results)
+}
+
+fn kept_locked() -> DbError {
+    DbError {
+        class: ErrorClass::Locked,
+        detail: DbErrorDetail::new("read stock", "waited too long for a lock"),
+    }
 }
 
 /// The stock after `plan`.

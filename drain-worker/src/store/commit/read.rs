@@ -35,6 +35,22 @@ pub(super) async fn lock_stock(
     read_stock(transaction, snapshot, lock).await
 }
 
+/// Those of `skus` whose stock rows exist and are locked by another transaction; `lock` leaves such rows out.
+pub(in crate::store) async fn locked<'a>(
+    transaction: &mut Transaction,
+    skus: SkuSet<'a>,
+    lock: &'static str,
+) -> Result<Vec<SkuKey<'a>>, DbError> {
+    let mut snapshot = BatchSnapshot::new(skus);
+    read_stock(transaction, &mut snapshot, "").await?;
+    let mut free = BatchSnapshot::new(snapshot.skus.clone());
+    read_stock(transaction, &mut free, lock).await?;
+    let places = snapshot.states.iter().zip(&free.states);
+    let locked =
+        snapshot.skus.keys().iter().zip(places).filter(|(_, (all, free))| all.is_some() && free.is_none());
+    Ok(locked.map(|(key, _)| *key).collect())
+}
+
 async fn read_stock(
     transaction: &mut Transaction,
     snapshot: &mut BatchSnapshot<'_>,

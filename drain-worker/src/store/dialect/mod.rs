@@ -7,6 +7,8 @@ mod mysql_codes;
 mod mysql_migrations;
 mod sqlite;
 
+use std::time::Duration;
+
 use futures_util::future::BoxFuture;
 use shared::config::DatabaseUrl;
 use sqlx::migrate::{MigrateError, Migrator};
@@ -61,8 +63,12 @@ pub(super) struct Dialect {
     pub(super) for_update: &'static str,
     /// As `for_update`, but fails at once if another transaction has locked one of the rows.
     pub(super) for_update_now: &'static str,
+    /// As `for_update`, but leaves out rows that another transaction has locked. `None`: rows have no locks of their own.
+    pub(super) for_update_free: Option<&'static str>,
     /// Ends a SELECT that prevents changes of the rows it returns until the end of the transaction.
     pub(super) for_share: &'static str,
+    /// Begins a SELECT that the server ends after a time.
+    pub(super) select_within: fn(Duration) -> Statement<'static>,
     /// The database's clock, UTC.
     pub(super) now: &'static str,
     /// The database's clock in microseconds since 1970.

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use super::super::config::StoreConfig;
 use super::super::error::{DbError, DbErrorDetail, ErrorClass, StoreError, classify, identifier_after};
+use super::super::sql::Statement;
 use super::{CONNECT, Dialect, Driver, DriverConnection, PoolKind, Pools, mysql_codes, mysql_migrations};
 
 static MIGRATOR: Migrator = sqlx::migrate!("migrations/mysql");
@@ -26,7 +27,7 @@ const ISOLATION: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
 ///
 /// `wait_timeout` is the only bound on an idle transaction that both MySQL 8 and MariaDB have (MySQL lacks MariaDB's
 /// `idle_transaction_timeout`): it applies within a transaction as well as outside.
-fn session(config: &StoreConfig, lock_wait_s: u32) -> String {
+fn session(config: &StoreConfig, lock_wait_s: u64) -> String {
     format!(
         "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,\
          NO_ENGINE_SUBSTITUTION', innodb_lock_wait_timeout = {lock_wait_s}, wait_timeout = {}",
@@ -34,20 +35,27 @@ fn session(config: &StoreConfig, lock_wait_s: u32) -> String {
     )
 }
 
-/// Maximum wait for a row's lock, seconds.
-const LOCK_WAIT_S: u32 = 10;
-
-/// As [`LOCK_WAIT_S`], for the pool's coordination: shorter than its transactions may take, so that the server ends
+/// Maximum wait for a row's lock in the pool's coordination, seconds: shorter than its transactions may take, so that the server ends
 /// the wait before the client does and no connection keeps waiting.
-const COORDINATION_LOCK_WAIT_S: u32 = 1;
+const COORDINATION_LOCK_WAIT_S: u64 = 1;
 
 pub(super) static DIALECT: Dialect = Dialect {
     begin: "BEGIN",
     for_update: " FOR UPDATE",
     // MySQL 8.0.1, MariaDB 10.3.
     for_update_now: " FOR UPDATE NOWAIT",
+    // MySQL 8.0.1, MariaDB 10.6.
+    for_update_free: Some(" FOR UPDATE SKIP LOCKED"),
     // MariaDB lacks MySQL 8's FOR SHARE; both accept this.
     for_share: " LOCK IN SHARE MODE",
+    // MariaDB executes the comment and ignores the hint; MySQL the other way round.
+    select_within: |bound| {
+        Statement::new("/*M!100101 SET STATEMENT max_statement_time=")
+            .number(bound.as_secs().max(1))
+            .text(" FOR */ SELECT /*+ MAX_EXECUTION_TIME(")
+            .number(bound.as_secs().max(1) * 1_000)
+            .text(") */ ")
+    },
     now: "UTC_TIMESTAMP(6)",
     // Not UNIX_TIMESTAMP, which depends on the session's time zone.
     now_us: "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))",
@@ -86,7 +94,8 @@ pub(super) fn open(url: &DatabaseUrl, config: &StoreConfig) -> Result<Box<dyn Dr
         .statement_cache_capacity(config.statements_max.get() as usize)
         .disable_statement_logging();
     let refusals = watch::Sender::default();
-    let pool = |connections_max: u32, lock_wait_s: u32| {
+    let lock_wait_s = config.lock_timeout.as_secs().max(1);
+    let pool = |connections_max: u32, lock_wait_s: u64| {
         let session: Arc<str> = session(config, lock_wait_s).into();
         let refusals = refusals.clone();
         MySqlPoolOptions::new()
@@ -110,9 +119,9 @@ pub(super) fn open(url: &DatabaseUrl, config: &StoreConfig) -> Result<Box<dyn Dr
             .connect_lazy_with(options.clone())
     };
     let pools = Pools {
-        writers: pool(config.writers_max.get(), LOCK_WAIT_S),
+        writers: pool(config.writers_max.get(), lock_wait_s),
         coordinator: pool(1, COORDINATION_LOCK_WAIT_S),
-        readers: pool(config.readers_max.get(), LOCK_WAIT_S),
+        readers: pool(config.readers_max.get(), lock_wait_s),
     };
     Ok(Box::new(MySqlDriver { pools, refusals }))
 }

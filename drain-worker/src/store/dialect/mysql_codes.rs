@@ -5,14 +5,14 @@ use super::super::error::{Classified, ErrorClass};
 /// Classifies an error number.
 ///
 /// An unlisted number is classified by its SQLSTATE class. One that says nothing (HY000, and inventions of proxies)
-/// is transient: waiting loses nothing, whereas treating an unknown outage as a fault of the rows would produce
-/// masses of dead letters.
+/// is [`ErrorClass::Unknown`]: an order becomes a dead letter for it only if it fails alone and repeatedly while its dead
+/// letter can be written, because treating an unknown outage as a fault of the rows would produce masses of them.
 pub(super) fn classify(number: u16, state: Option<&str>) -> Classified {
     match number {
         1213 => (ErrorClass::Contention, "deadlock"),
-        1205 => (ErrorClass::Contention, "waited too long for a lock"),
+        1205 => (ErrorClass::Locked, "waited too long for a lock"),
         // MySQL's answer to NOWAIT; MariaDB's is 1205.
-        3572 => (ErrorClass::Contention, "another transaction has the lock"),
+        3572 => (ErrorClass::Locked, "another transaction has the lock"),
         1020 => (ErrorClass::Contention, "a row changed since it was read"),
         1412 | 1615 => (ErrorClass::Contention, "the table's definition changed"),
         1062 | 1586 => (ErrorClass::DuplicateKey, "a row of this key exists"),
@@ -57,7 +57,7 @@ fn by_state(state: &str) -> Classified {
         "21" | "22" | "23" | "44" | "45" => (ErrorClass::Row, "the row is not acceptable"),
         "28" => (ErrorClass::Fatal, "access is denied"),
         "42" => (ErrorClass::Fatal, "the server does not accept the statement"),
-        _ => (ErrorClass::Transient, "an unknown error"),
+        _ => (ErrorClass::Unknown, "an unknown error"),
     }
 }
 
@@ -69,8 +69,8 @@ mod tests {
     fn error_numbers_map_to_error_classes() {
         for (number, state, class) in [
             (1213, "40001", ErrorClass::Contention),
-            (1205, "HY000", ErrorClass::Contention),
-            (3572, "HY000", ErrorClass::Contention),
+            (1205, "HY000", ErrorClass::Locked),
+            (3572, "HY000", ErrorClass::Locked),
             (1062, "23000", ErrorClass::DuplicateKey),
             (1040, "08004", ErrorClass::Transient),
             (1053, "08S01", ErrorClass::Transient),
@@ -89,11 +89,11 @@ mod tests {
             (60_001, "08001", ErrorClass::Transient),
             (60_001, "40002", ErrorClass::Contention),
             (60_001, "42000", ErrorClass::Fatal),
-            (60_001, "HY000", ErrorClass::Transient),
-            (1997, "C1997", ErrorClass::Transient),
+            (60_001, "HY000", ErrorClass::Unknown),
+            (1997, "C1997", ErrorClass::Unknown),
         ] {
             assert_eq!(classify(number, Some(state)).0, class, "{number} {state}");
         }
-        assert_eq!(classify(60_001, None).0, ErrorClass::Transient);
+        assert_eq!(classify(60_001, None).0, ErrorClass::Unknown);
     }
 }

@@ -13,6 +13,7 @@ use sqlx::sqlite::{
 
 use super::super::config::StoreConfig;
 use super::super::error::{Classified, DbError, ErrorClass, StoreError, classify, identifier_after};
+use super::super::sql::Statement;
 use super::{CONNECT, Dialect, Driver, DriverConnection, PoolKind, Pools};
 
 static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -25,7 +26,9 @@ static DIALECT: Dialect = Dialect {
     begin: "BEGIN IMMEDIATE",
     for_update: "",
     for_update_now: "",
+    for_update_free: None,
     for_share: "",
+    select_within: |_| Statement::new("SELECT "),
     now: "strftime('%Y-%m-%d %H:%M:%f', 'now')",
     now_us: "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)",
     add_to_purchases: " ON CONFLICT (sale_id, user_id, sku) DO UPDATE SET quantity = quantity + excluded.quantity",

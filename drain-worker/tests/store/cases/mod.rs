@@ -3,6 +3,7 @@
 pub(crate) mod catalogues;
 pub(crate) mod concurrency;
 pub(crate) mod dead_letters;
+pub(crate) mod locks;
 pub(crate) mod lookups;
 pub(crate) mod outcomes;
 pub(crate) mod poison;

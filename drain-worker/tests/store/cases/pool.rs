@@ -140,7 +140,7 @@ pub(crate) async fn fencing_leaves_transactions_under_way_alone_and_does_not_wai
     let (committed, fenced) = tokio::join!(committing, fencing);
     let fenced = fenced.expect("does not wait");
     assert!(
-        matches!(fenced, Err(StoreError::Transient(_))),
+        matches!(fenced, Err(StoreError::Locked { .. })),
         "not fenced while a transaction is in flight: {fenced:?}"
     );
     committed.expect("the transaction in flight commits");

@@ -14,6 +14,7 @@ pub mod metrics;
 pub mod monitor;
 pub mod pipeline;
 pub mod pool;
+pub mod purge;
 pub mod query;
 pub mod rate;
 mod run;

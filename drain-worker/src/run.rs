@@ -22,6 +22,7 @@ use crate::monitor::Monitor;
 use crate::pipeline::GatedWriter;
 use crate::pipeline::{Pipeline, PipelineError};
 use crate::pool::{Member, WorkerSignals};
+use crate::purge::Purger;
 use crate::rate::RateGate;
 use crate::store::{Store, StoreError};
 use crate::{metrics, query};
@@ -95,6 +96,13 @@ pub async fn run(
         &group,
         RedriveConfig::default(),
     );
+    let purger = Purger::new(
+        store.clone(),
+        operator_writer.clone(),
+        pause_check(&monitor),
+        &group,
+        settings.retention_h.get(),
+    );
     let broker_dlq = BrokerDlqConsumer::new(
         store.clone(),
         settings.client.clone(),
@@ -108,6 +116,7 @@ pub async fn run(
         monitor: monitor.clone(),
         breaker: signals.breaker.clone(),
         redriver,
+        purger,
     };
     let lag_query = LagQuery::new(&settings.client.namespace, &settings.orders_topic, &group);
     let lag =

@@ -9,6 +9,7 @@ CREATE TABLE sale_skus (
     stock_total    INT         NOT NULL,
     stock_reserved INT         NOT NULL DEFAULT 0,
     per_user_limit INT         NULL COMMENT 'maximum units of one buyer over the whole sale; NULL: no limit',
+    closes_at      DATETIME(3) NULL COMMENT 'UTC, end of the sale in the catalogue; its purchases are purged some time later',
     PRIMARY KEY (sale_id, sku),
     CONSTRAINT sale_skus_never_oversold CHECK (stock_reserved >= 0 AND stock_reserved <= stock_total),
     CONSTRAINT sale_skus_limit CHECK (per_user_limit > 0)

@@ -5,6 +5,7 @@ CREATE TABLE sale_skus (
     stock_total    INTEGER NOT NULL,
     stock_reserved INTEGER NOT NULL DEFAULT 0,
     per_user_limit INTEGER NULL,
+    closes_at      TEXT    NULL,
     PRIMARY KEY (sale_id, sku),
     CONSTRAINT sale_skus_never_oversold CHECK (stock_reserved >= 0 AND stock_reserved <= stock_total),
     CONSTRAINT sale_skus_limit CHECK (per_user_limit > 0)

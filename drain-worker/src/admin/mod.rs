@@ -5,6 +5,7 @@ mod auth;
 pub mod console;
 mod control;
 pub mod dead_letters;
+mod purge;
 mod response;
 mod status;
 
@@ -19,10 +20,12 @@ use shared::problem::Problem;
 
 pub use auth::{AdminAccess, TOKEN_CHARS_MIN};
 pub use control::{PauseBody, RateBody, ScheduleBody};
+pub use purge::{PurgeBody, PurgeView};
 
 use crate::dead_letters::Redriver;
 use crate::monitor::Monitor;
 use crate::pipeline::CircuitBreaker;
+use crate::purge::Purger;
 use crate::store::Store;
 
 /// Maximum body of a settings change.
@@ -35,6 +38,7 @@ pub struct Admin {
     pub monitor: Monitor,
     pub breaker: CircuitBreaker,
     pub redriver: Redriver,
+    pub purger: Purger,
 }
 
 /// The routes of the admin port. Those below `/v1/` are authenticated as `access` says.
@@ -50,6 +54,7 @@ pub fn router(admin: Admin, access: AdminAccess) -> Router {
         .route("/v1/resume", post(control::resume))
         .route("/v1/schedule", put(control::set_schedule))
         .route("/v1/schedule/clear", post(control::clear_schedule))
+        .route("/v1/purge", post(purge::purge))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(admin.clone())
         .merge(letters)

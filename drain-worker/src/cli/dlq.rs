@@ -136,7 +136,7 @@ async fn describe_selection(args: &DlqBulkArgs, client: &AdminClient) -> Result<
     Ok(format!("all {} open dead letters {reason}", number(&page["total"])).trim_end().to_owned())
 }
 
-fn confirmed(verb: &str, what: &str) -> Result<bool, CommandError> {
+pub(super) fn confirmed(verb: &str, what: &str) -> Result<bool, CommandError> {
     let stdin = std::io::stdin();
     if !stdin.is_terminal() {
         return Err(CommandError::Unsettled(format!("{verb} {what}? stdin is not a terminal: pass --yes")));

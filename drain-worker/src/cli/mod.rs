@@ -3,6 +3,7 @@
 mod client;
 mod dlq;
 mod operate;
+mod purge;
 mod render;
 mod status;
 
@@ -39,6 +40,8 @@ pub enum CommandError {
     Unsettled(String),
     #[error(transparent)]
     Tune(#[from] TuneError),
+    #[error("the worker's response cannot be read: {0}")]
+    Json(#[from] serde_json::Error),
     #[error(transparent)]
     Io(#[from] std::io::Error),
 }
@@ -55,6 +58,7 @@ impl CommandError {
             | Self::AdminClient(_)
             | Self::Unsettled(_)
             | Self::Tune(_)
+            | Self::Json(_)
             | Self::Io(_) => false,
         };
         if is_configuration { ExitCode::from(EXIT_CONFIG) } else { ExitCode::FAILURE }
@@ -89,6 +93,7 @@ async fn execute(command: Command) -> Result<(), CommandError> {
         Command::Schedule(command) => operate::schedule(command).await,
         Command::Dlq(command) => dlq::dlq(command).await,
         Command::Audit(args) => operate::audit(args).await,
+        Command::Purge(args) => purge::purge(args).await,
         Command::Totals(args) => totals(args).await,
         Command::Tune(args) => tune(&args).await,
         Command::Completions { shell } => {

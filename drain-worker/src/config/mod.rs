@@ -5,6 +5,7 @@ mod dead_letters;
 mod dlq;
 mod drain;
 mod operate;
+mod purge;
 
 use std::path::PathBuf;
 
@@ -20,6 +21,8 @@ pub use drain::{DrainArgs, DrainSettings};
 pub use operate::{
     AdminArgs, AuditArgs, AuditContextArgs, PauseArgs, RateCommand, ResumeArgs, ScheduleCommand, StatusArgs,
 };
+
+pub use purge::PurgeArgs;
 
 use crate::tune::TuneArgs;
 
@@ -68,6 +71,8 @@ pub enum Command {
     Dlq(DlqCommand),
     /// Show the audit trail: who changed what, and the reason
     Audit(AuditArgs),
+    /// Remove old personal data and, on request, old rows, at the pool's cap
+    Purge(PurgeArgs),
     /// Print totals of the database as JSON
     Totals(TotalsArgs),
     /// Measure the rate that the database sustains, and recommend a cap

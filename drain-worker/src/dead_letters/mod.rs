@@ -8,7 +8,7 @@ pub mod broker_dlq;
 mod outcome;
 mod redrive;
 pub mod retention;
-mod write;
+pub(crate) mod write;
 
 pub use outcome::{RedriveOutcome, RedriveResult};
 pub use redrive::{RedriveConfig, RedrivePage, Redriver};

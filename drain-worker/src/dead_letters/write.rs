@@ -19,20 +19,20 @@ pub type WriteGuard = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 
 /// A [`GatedWriter`] that waits for a bounded time.
 #[derive(Clone)]
-pub(super) struct BoundedWriter {
-    pub(super) writer: GatedWriter,
-    pub(super) guard: WriteGuard,
+pub(crate) struct BoundedWriter {
+    pub(crate) writer: GatedWriter,
+    pub(crate) guard: WriteGuard,
     /// Maximum wait for a grant, and maximum wait for the database's answer.
-    pub(super) wait_max: Duration,
+    pub(crate) wait_max: Duration,
 }
 
 /// The reason why nothing more was written. Without personal data.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct WriteStopped(pub(super) String);
+pub(crate) struct WriteStopped(pub(crate) String);
 
 impl BoundedWriter {
     /// Waits for a grant to write some of `rows`: [`Grant::orders`] says how many.
-    pub(super) async fn acquire(&self, rows: usize) -> Result<Grant, WriteStopped> {
+    pub(crate) async fn acquire(&self, rows: usize) -> Result<Grant, WriteStopped> {
         self.check_guard()?;
         match timeout(self.wait_max, self.writer.acquire(rows)).await {
             Ok(Some(grant)) => Ok(grant),
@@ -61,7 +61,7 @@ impl BoundedWriter {
 
     /// Runs `attempt` under `grant` until the database has answered. `Ok(None)`: the lease is gone and nothing was
     /// written; acquire another grant. `permit` is dropped when the attempt ends.
-    pub(super) async fn write<T, F>(
+    pub(crate) async fn write<T, F>(
         &self,
         grant: Grant,
         permit: impl Send + 'static,

@@ -11,7 +11,7 @@ use super::batch_snapshot::SkuState;
 use super::dialect::PoolKind;
 use super::error::{DbError, StoreError};
 use super::order_columns::quantities;
-use super::sql::{ColumnKind, ROWS_MAX, SqlRow, Statement, chunks};
+use super::sql::{ColumnKind, ROWS_MAX, SqlRow, Statement, chunks, to_database};
 use super::transaction::Transaction;
 
 /// Maximum duration of one attempt: a limit in mid-sale reads all orders.
@@ -68,6 +68,13 @@ async fn apply_sales(
         return Ok(Err(difference.faults));
     }
     write_terms(transaction, &difference.terms).await?;
+    for sale in sales {
+        let closes_at = to_database(sale.closes_at);
+        let update = Statement::new("UPDATE sale_skus SET closes_at = ? WHERE sale_id = ?")
+            .bind(closes_at.as_str())
+            .bind(sale.id.as_str());
+        transaction.execute("write the end of a sale", update).await?;
+    }
     for sale in difference.limits.chunk_by(|left, right| left.0 == right.0) {
         for skus in sale.chunks(ROWS_MAX) {
             count_purchases(transaction, skus).await?;

@@ -31,6 +31,7 @@ mod locked;
 mod lookup;
 mod order_columns;
 mod pool;
+mod purge;
 mod schema;
 mod sql;
 mod stock_cache;
@@ -55,6 +56,8 @@ pub use error::{DbErrorDetail, SchemaError, StoreError};
 pub use fence::{Fence, LeaseId};
 pub use locked::SaleSku;
 pub use pool::{AuditEntry, GroupSnapshot, Heartbeat, JoinRequest, Lease, PoolStore, SettingsError};
+
+pub use purge::{PurgeBounds, PurgePage, PurgeRows, PurgeStep};
 
 use dialect::Driver;
 use stock_cache::StockCache;

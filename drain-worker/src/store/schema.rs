@@ -3,7 +3,8 @@
 use sqlx::migrate::Migrator;
 
 use super::Store;
-use super::error::{DbError, DbErrorDetail, SchemaError, StoreError};
+use super::dialect::PoolKind;
+use super::error::{DbError, DbErrorDetail, ErrorClass, SchemaError, StoreError};
 use super::sql::{ColumnKind, Statement};
 
 struct Applied {
@@ -68,6 +69,7 @@ impl Store {
             }
         }
         self.verify_strictness().await?;
+        self.verify_constraints().await?;
         Ok(found)
     }
 
@@ -103,6 +105,24 @@ impl Store {
             }
         }
         Ok(())
+    }
+
+    /// Checks that the server enforces CHECK constraints, the last guard against overselling: MySQL before 8.0.16, and
+    /// PolarDB 8.0.1 with it, parse and ignore them. The row that must be rejected is rolled back in any case.
+    async fn verify_constraints(&self) -> Result<(), DbError> {
+        const OPERATION: &str = "probe the constraints";
+        const OVERSOLD: &str =
+            "INSERT INTO sale_skus (sale_id, sku, stock_total, stock_reserved) VALUES ('', 'oversold', 0, 1)";
+        let mut transaction = self.begin(PoolKind::Writers).await?;
+        let inserted = transaction.execute(OPERATION, Statement::new(OVERSOLD)).await;
+        let what = "the server ignores CHECK constraints; PolarDB needs version 8.0.2, MySQL 8.0.16";
+        let verdict = match inserted {
+            Err(failure) if failure.class == ErrorClass::Row => Ok(()),
+            Err(failure) => Err(failure),
+            Ok(()) => Err(DbError::fatal(DbErrorDetail::new(OPERATION, what))),
+        };
+        transaction.abandon(true).await;
+        verdict
     }
 }
 

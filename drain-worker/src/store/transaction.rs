@@ -94,7 +94,7 @@ impl Transaction {
     /// Rolls back within [`ABANDON_TIMEOUT`]: the locks are free before the next attempt needs them. Closes the
     /// connection, unless all its statements were answered (`is_answered`) and the server confirms the rollback: a new
     /// one would have to prepare all statements again.
-    async fn abandon(mut self, is_answered: bool) {
+    pub(super) async fn abandon(mut self, is_answered: bool) {
         let Some(mut connection) = self.connection.take() else { return };
         match timeout(ABANDON_TIMEOUT, connection.plain("ROLLBACK")).await {
             // Dropped, it returns to the pool.

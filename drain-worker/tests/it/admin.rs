@@ -13,6 +13,7 @@ use drain_worker::dead_letters::{RedriveConfig, Redriver};
 use drain_worker::monitor::Monitor;
 use drain_worker::pipeline::GatedWriter;
 use drain_worker::pool::{Member, PoolConfig, WorkerSignals};
+use drain_worker::purge::Purger;
 use drain_worker::rate::RateGate;
 use http::{Method, Request, StatusCode};
 use shared::config::Secret;
@@ -22,7 +23,7 @@ use crate::harness::WorkerFixture;
 
 const TOKEN: &str = "correct-horse-battery";
 
-const GUARDED: [(Method, &str); 13] = [
+const GUARDED: [(Method, &str); 14] = [
     (Method::GET, "/v1/status"),
     (Method::GET, "/v1/history"),
     (Method::GET, "/v1/audit"),
@@ -36,6 +37,7 @@ const GUARDED: [(Method, &str); 13] = [
     (Method::GET, "/v1/dead-letters/1"),
     (Method::POST, "/v1/dead-letters/redrive"),
     (Method::POST, "/v1/dead-letters/discard"),
+    (Method::POST, "/v1/purge"),
 ];
 
 /// Returns the admin port of a worker that has not joined.
@@ -52,14 +54,21 @@ fn port(fixture: &WorkerFixture, access: AdminAccess) -> Router {
     let member =
         Member::new(fixture.store.clone(), config, gate.clone(), signals.clone(), AdaptiveLimit::new(None));
     let writer = GatedWriter::new(gate, signals.stats, signals.breaker.clone());
-    let redriver =
-        Redriver::new(fixture.store.clone(), writer, Arc::new(|| None), "drain", RedriveConfig::default());
+    let redriver = Redriver::new(
+        fixture.store.clone(),
+        writer.clone(),
+        Arc::new(|| None),
+        "drain",
+        RedriveConfig::default(),
+    );
+    let purger = Purger::new(fixture.store.clone(), writer, Arc::new(|| None), "drain", 72);
     let admin = Admin {
         store: fixture.store.clone(),
         group: "drain".into(),
         monitor: Monitor::new(member.snapshot(), signals.breaker.clone(), NonZeroU32::MIN),
         breaker: signals.breaker,
         redriver,
+        purger,
     };
     router(admin, access)
 }

@@ -146,6 +146,13 @@ async fn an_operator_runs_a_pool_from_the_command_line() {
     let again = done(url, &["dlq", "redrive", "--dead-letter-reason", "unknown_sku", "--yes"]).await;
     assert!(!again.contains("confirmed"), "{again}");
 
+    // Nothing is old enough to be purged, which is on the audit trail; what is recent cannot be named.
+    let purged = done(url, &["purge", "--before", "2026-01-01", "--yes"]).await;
+    assert_eq!(purged, "nothing to purge\n");
+    let recent = failed(url, &["purge", "--before", "2099-01-01", "--yes"], 1).await;
+    assert!(recent.contains("before: must be at least 72 hours ago"), "{recent}");
+    assert!(failed(url, &["purge", "--before", "2026-01-01"], 1).await.contains("pass --yes"));
+
     // The audit trail has every change.
     let audit: Value = serde_json::from_str(&done(url, &["audit", "--json"]).await).expect("JSON");
     let entries = audit["entries"].as_array().expect("entries");
@@ -154,7 +161,7 @@ async fn an_operator_runs_a_pool_from_the_command_line() {
         (&first["who"], &first["action"], &first["reason"]),
         (&"ann".into(), &"rate_set".into(), &"a sale".into())
     );
-    for action in ["rate_set", "pause", "resume", "schedule_set", "rate_reset", "schedule_clear"] {
+    for action in ["rate_set", "pause", "resume", "schedule_set", "rate_reset", "schedule_clear", "purged"] {
         assert!(entries.iter().any(|entry| entry["action"] == action), "{action}: {audit:#}");
     }
     let drained = until(url, "drained", |status| number(&status["lag"]["orders"]) == 0.0).await;

@@ -67,6 +67,21 @@ async fn versions(harness: &Harness) {
     assert_eq!(store.check_schema().await.expect("is there"), 9);
 }
 
+/// Some servers parse constraints and ignore them.
+#[tokio::test]
+async fn a_server_without_check_constraints_is_refused() {
+    on_mysql(async |harness| {
+        harness.run("ALTER TABLE sale_skus DROP CONSTRAINT sale_skus_never_oversold").await;
+        let result = harness.store.check_schema().await;
+        assert!(
+            matches!(&result, Err(StoreError::Fatal(detail)) if detail.what.contains("CHECK")),
+            "{result:?}"
+        );
+        assert_eq!(harness.number("SELECT COUNT(*) FROM sale_skus").await, 0, "the probe leaves nothing");
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn versions_are_checked_on_sqlite() {
     on_sqlite(versions).await;

@@ -8,5 +8,6 @@ pub(crate) mod lookups;
 pub(crate) mod outcomes;
 pub(crate) mod poison;
 pub(crate) mod pool;
+pub(crate) mod purge;
 pub(crate) mod redelivery;
 pub(crate) mod redrive;

@@ -1,0 +1,68 @@
+//! The command `purge`.
+
+use std::collections::BTreeMap;
+
+use time::format_description::well_known::Rfc3339;
+
+use super::CommandError;
+use super::client::AdminClient;
+use super::dlq::confirmed;
+use super::render::grouped;
+use crate::admin::{PurgeBody, PurgeView};
+use crate::config::PurgeArgs;
+
+/// Purges page after page until nothing is left, or until the worker stops.
+pub(super) async fn purge(args: PurgeArgs) -> Result<(), CommandError> {
+    let client = AdminClient::new(&args.admin)?;
+    if !args.yes && !confirmed("purge", &describe(&args))? {
+        return Err(CommandError::Unsettled("nothing was done".to_owned()));
+    }
+    let mut rows = BTreeMap::new();
+    let mut body = PurgeBody {
+        before: args.before.format(&Rfc3339).unwrap_or_default(),
+        rows_before: args.rows_before.and_then(|at| at.format(&Rfc3339).ok()),
+        cursor: None,
+        who: args.context.who,
+        reason: args.context.reason,
+    };
+    loop {
+        let page = client.post("/v1/purge", &serde_json::to_value(&body)?).await?;
+        let page: PurgeView = serde_json::from_value(page)?;
+        if args.json {
+            println!("{}", serde_json::to_string(&page)?);
+        }
+        for (step, count) in &page.rows {
+            *rows.entry(step.as_str()).or_default() += count;
+        }
+        if let Some(reason) = page.stopped {
+            let done = summary(&rows);
+            return Err(CommandError::Unsettled(format!(
+                "stopped: {reason}; {done}; run the command again to continue"
+            )));
+        }
+        if !args.json && page.next.is_some() {
+            eprintln!("{}", summary(&rows));
+        }
+        body.cursor = page.next;
+        if body.cursor.is_none() {
+            break;
+        }
+    }
+    if !args.json {
+        println!("{}", summary(&rows));
+    }
+    Ok(())
+}
+
+fn describe(args: &PurgeArgs) -> String {
+    let rows = args.rows_before.map_or_else(String::new, |at| format!(", and all rows before {at}"));
+    format!("personal data before {}{rows}", args.before)
+}
+
+/// `order_data 12,000, orders 4,000`.
+fn summary(rows: &BTreeMap<&str, u64>) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "for display")]
+    let parts: Vec<_> =
+        rows.iter().map(|(step, count)| format!("{step} {}", grouped(*count as f64))).collect();
+    if parts.is_empty() { "nothing to purge".to_owned() } else { parts.join(", ") }
+}

@@ -10,6 +10,7 @@ use crate::store::{CommitOutcome, DeadLetterTotals};
 
 const MESSAGES_RECEIVED: &str = "drain_messages_received_total";
 const ORDERS_RECEIVED: &str = "drain_orders_received_total";
+const RECEIVES: &str = "drain_receives_total";
 const RECEIVE_FAILURES: &str = "drain_receive_failures_total";
 const ORDERS: &str = "drain_orders_total";
 const COMMIT_DURATION: &str = "drain_commit_duration_seconds";
@@ -37,6 +38,7 @@ const CONNECTIONS_REJECTED: &str = "drain_connections_rejected_total";
 pub fn describe() {
     describe_counter!(MESSAGES_RECEIVED, "Messages received.");
     describe_counter!(ORDERS_RECEIVED, "Orders in the received messages.");
+    describe_counter!(RECEIVES, "Receives that returned messages.");
     describe_counter!(RECEIVE_FAILURES, "Receives that failed.");
     describe_counter!(
         ORDERS,
@@ -89,6 +91,7 @@ pub fn describe() {
 }
 
 pub fn received(messages: usize, orders: usize) {
+    counter!(RECEIVES).increment(u64::from(messages > 0));
     counter!(MESSAGES_RECEIVED).increment(messages as u64);
     counter!(ORDERS_RECEIVED).increment(orders as u64);
 }

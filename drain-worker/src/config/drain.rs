@@ -65,7 +65,12 @@ pub struct DrainArgs {
           value_parser = clap::value_parser!(u64).range(0..=1_000))]
     pub batch_linger_ms: u64,
 
-    /// Maximum receives in flight
+    /// Time between receives in which messages gather, milliseconds, while the broker has no backlog; 0: none
+    #[arg(long, env = "SPILLWAY_RECEIVE_PAUSE_MS", value_name = "MS", default_value_t = 20,
+          value_parser = clap::value_parser!(u64).range(0..=1_000))]
+    pub receive_pause_ms: u64,
+
+    /// Maximum receives in flight; one for each broker at least
     #[arg(long, env = "SPILLWAY_RECEIVES_MAX", value_name = "COUNT", default_value = "4")]
     pub receives_max: NonZeroUsize,
 
@@ -217,6 +222,7 @@ impl RunArgs {
             slow_commit: (drain.slow_commit_ms > 0).then(|| Duration::from_millis(drain.slow_commit_ms)),
             pipeline: PipelineConfig {
                 receives_max: drain.receives_max,
+                receive_pause: Duration::from_millis(drain.receive_pause_ms),
                 batch_orders_max: drain.transaction_orders_max,
                 batch_linger: Duration::from_millis(drain.batch_linger_ms),
                 writers,

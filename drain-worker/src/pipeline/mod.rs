@@ -12,6 +12,7 @@ mod gated_writer;
 mod order_log;
 mod receive;
 mod receive_budget;
+mod receive_pacer;
 mod stats;
 mod stuck;
 mod write;
@@ -30,6 +31,7 @@ use crate::message::MessageFault;
 use crate::rate::RateGate;
 use crate::store::{OrderStore, StoreError};
 use receive_budget::ReceiveBudget;
+use receive_pacer::ReceivePacer;
 use stuck::StuckOrders;
 
 pub use breaker::{BreakerState, CircuitBreaker};
@@ -41,6 +43,8 @@ pub use stats::{LatencyHistogram, OutcomeTotals, StatsDelta, WriterStats};
 #[derive(Clone, Copy, Debug)]
 pub struct PipelineConfig {
     pub receives_max: NonZeroUsize,
+    /// Time between receives in which messages gather, while there is no backlog.
+    pub receive_pause: Duration,
     /// Maximum orders of one transaction; a larger message is committed alone.
     pub batch_orders_max: NonZeroU32,
     /// Maximum time that an order waits for its batch to fill.
@@ -110,10 +114,14 @@ impl<S: OrderStore> Pipeline<S> {
             received.clone(),
             shutdown.clone(),
         ));
-        for _ in 0..self.config.receives_max.get() {
+        // A broker without a receive in flight would keep its messages until another one's long poll ends.
+        let receives_max = self.config.receives_max.get().max(self.consumer.brokers());
+        let pacer = Arc::new(ReceivePacer::new(receives_max, self.config.receive_pause));
+        for _ in 0..receives_max {
             receivers.spawn(receive::receive_loop(
                 self.consumer.clone(),
                 budget.clone(),
+                pacer.clone(),
                 self.breaker.clone(),
                 received.clone(),
                 shutdown.clone(),

@@ -10,6 +10,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::receive_budget::ReceiveBudget;
+use super::receive_pacer::ReceivePacer;
 use super::{CircuitBreaker, DecodedMessage};
 use crate::message;
 use crate::metrics;
@@ -21,6 +22,7 @@ const RETRY: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_s
 pub(super) async fn receive_loop(
     consumer: StreamConsumer,
     budget: Arc<ReceiveBudget>,
+    pacer: Arc<ReceivePacer>,
     breaker: CircuitBreaker,
     received: mpsc::Sender<DecodedMessage>,
     shutdown: CancellationToken,
@@ -29,15 +31,18 @@ pub(super) async fn receive_loop(
     let next = async || {
         // Nothing is received while the database is down, so no delivery attempt is spent.
         breaker.until_closed().await;
+        pacer.begin(consumer.brokers()).await;
         budget.acquire().await
     };
     while let Some(permit) = shutdown.run_until_cancelled(next()).await {
         let messages = match consumer.receive(permit.messages).await {
             Ok(messages) => {
                 failures = 0;
+                pacer.end(messages.len() >= permit.messages);
                 messages
             }
             Err(error) => {
+                pacer.end(false);
                 budget.record_received(permit, &[]);
                 failures += 1;
                 metrics::receive_failed();

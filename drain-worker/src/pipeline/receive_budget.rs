@@ -167,6 +167,7 @@ mod tests {
     fn budget(cap: u32) -> ReceiveBudget {
         let config = PipelineConfig {
             receives_max: NonZeroUsize::MIN,
+            receive_pause: Duration::ZERO,
             batch_orders_max: NonZeroU32::new(100).expect("not zero"),
             batch_linger: Duration::ZERO,
             writers: NonZeroUsize::MIN,

@@ -139,6 +139,7 @@ impl WorkerFixture {
             store,
             gate,
             config: PipelineConfig {
+                receive_pause: Duration::from_millis(20),
                 receives_max: NonZeroUsize::new(2).expect("not zero"),
                 batch_orders_max: NonZeroU32::new(50).expect("not zero"),
                 batch_linger: Duration::from_millis(5),

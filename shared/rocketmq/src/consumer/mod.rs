@@ -220,6 +220,16 @@ impl StreamConsumer {
         join_all(acks).await
     }
 
+    /// Returns the number of brokers that receives visit, by the topics' last known routes; at least 1. Each receive visits
+    /// one, so messages of a broker wait while no receive visits it.
+    #[must_use]
+    pub fn brokers(&self) -> usize {
+        let receiver = &self.inner.receiver;
+        let targets =
+            |topic| receiver.client.routes.cached(topic).map_or(0, |route| route.read_targets().len());
+        receiver.subscriptions.all().keys().map(|topic| targets(topic)).sum::<usize>().max(1)
+    }
+
     /// Returns the counts so far.
     #[must_use]
     pub fn statistics(&self) -> Statistics {

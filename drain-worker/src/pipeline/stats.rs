@@ -34,6 +34,12 @@ impl LatencyHistogram {
         }
     }
 
+    /// Number of recorded latencies.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        self.0.iter().fold(0, |sum, &count| sum.saturating_add(count))
+    }
+
     /// Upper bound of the bucket that contains the `quantile` (0 to 1), milliseconds. `None`: empty.
     #[must_use]
     pub fn quantile_ms(&self, quantile: f64) -> Option<f64> {

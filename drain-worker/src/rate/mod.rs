@@ -115,6 +115,11 @@ impl RateGate {
         self.inner.changed.notify_waiters();
     }
 
+    /// Grants from now on rely on the share that the lease had after this number of changes.
+    pub fn rely_on(&self, changes: i64) {
+        self.inner.lock().rely_on(changes);
+    }
+
     /// Changes the number of credits; 0 grants nothing. Outstanding orders retain theirs.
     pub fn set_credits(&self, credits: u32) {
         self.raise_credits(credits, credits);
@@ -177,11 +182,16 @@ impl RateGate {
         loop {
             // Subscribe before the check, so that no change between the two is missed.
             let changed = self.inner.changed.notified();
-            let wait_until = match self.inner.lock().try_grant(orders.get(), Instant::now()) {
-                Ok(details) => return Grant::new(self.inner.clone(), details),
-                Err(wait_until) => wait_until,
+            let (wait_until, is_starved) = {
+                let mut state = self.inner.lock();
+                match state.try_grant(orders.get(), Instant::now()) {
+                    Ok(details) => return Grant::new(self.inner.clone(), details),
+                    Err(wait_until) => (wait_until, state.is_starved()),
+                }
             };
-            self.inner.starved.notify_one();
+            if is_starved {
+                self.inner.starved.notify_one();
+            }
             match wait_until {
                 Some(instant) => tokio::select! {
                     () = sleep_until(instant) => {}
@@ -207,8 +217,8 @@ impl GateInner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn complete(&self, orders: u32, epoch: u64) {
-        self.lock().complete(orders, epoch, Instant::now() + self.window);
+    fn complete(&self, grant: GrantDetails) {
+        self.lock().complete(grant, Instant::now(), self.window);
         self.changed.notify_waiters();
     }
 }
@@ -242,7 +252,7 @@ impl Grant {
 
     /// Starts the last second of the credits: the database has answered, or no commit was sent.
     pub fn complete(self) {
-        self.inner.complete(self.details.orders.get(), self.details.epoch);
+        self.inner.complete(self.details);
     }
 
     /// Returns the credits at once: no COMMIT was sent under this grant, so nothing counts against the cap.

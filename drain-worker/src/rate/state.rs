@@ -16,8 +16,12 @@ const SLICES: u32 = 50;
 /// Where a slice is smaller than this, the minimum may be the credits of 40 ms.
 const MIN_BATCH: u32 = 8;
 
-/// Time for which a returned credit may be granted again at once. After it the credit is opened like a new one.
+/// Time for which a returned credit may be granted again at once, beyond what the last commit took: the writers are away
+/// that long. After it the credit is opened like a new one.
 const WARM_WINDOW: Duration = Duration::from_millis(100);
+
+/// Maximum of a commit's time that counts for that.
+const AWAY_MAX: Duration = Duration::from_secs(5);
 
 /// Credits that are open at a start, as the time in which the rate opens them.
 const OPEN_AT_ONCE: Duration = Duration::from_millis(50);
@@ -29,6 +33,7 @@ pub(super) struct GrantDetails {
     pub(super) orders: NonZeroU32,
     pub(super) fence: Fence,
     pub(super) epoch: u64,
+    pub(super) granted_at: Instant,
 }
 
 #[derive(Debug)]
@@ -45,6 +50,8 @@ pub(super) struct GateState {
     /// Credits that returned recently, and when.
     warm: VecDeque<(Instant, u32)>,
     warm_sum: u32,
+    /// What the last commit took.
+    away: Duration,
     opening: OpeningBucket,
     peak: u32,
     was_starved: bool,
@@ -92,6 +99,7 @@ impl Default for GateState {
             answered_sum: 0,
             warm: VecDeque::new(),
             warm_sum: 0,
+            away: Duration::ZERO,
             opening: OpeningBucket::default(),
             peak: 0,
             was_starved: false,
@@ -109,9 +117,15 @@ impl GateState {
         self.credits
     }
 
+    pub(super) fn rely_on(&mut self, changes: i64) {
+        if let Fence::Lease { id, .. } = self.fence {
+            self.fence = Fence::Lease { id, changes };
+        }
+    }
+
     /// True if `fence` was in force with credits.
     pub(super) fn revoke(&mut self, fence: Fence) -> bool {
-        let is_in_force = self.fence == fence && self.credits > 0;
+        let is_in_force = self.fence.is_same_lease(fence) && self.credits > 0;
         if is_in_force {
             self.credits = 0;
         }
@@ -142,7 +156,7 @@ impl GateState {
 
     fn warm(&mut self, now: Instant) -> u32 {
         while let Some(&(at, orders)) = self.warm.front() {
-            if now - at <= WARM_WINDOW {
+            if now - at <= WARM_WINDOW + self.away {
                 break;
             }
             self.warm.pop_front();
@@ -202,7 +216,12 @@ impl GateState {
         self.opening.nanos -= u128::from(may - from_warm) * NANOS;
         self.granted += may;
         self.peak = self.peak.max(self.granted + self.answered_sum);
-        Ok(GrantDetails { orders, fence: self.fence, epoch: self.epoch })
+        Ok(GrantDetails { orders, fence: self.fence, epoch: self.epoch, granted_at: now })
+    }
+
+    /// True if the last caller was refused for want of credits, not of time to open them.
+    pub(super) const fn is_starved(&self) -> bool {
+        self.is_starved
     }
 
     pub(super) const fn stop_waiting(&mut self) {
@@ -220,11 +239,14 @@ impl GateState {
         }
     }
 
-    pub(super) fn complete(&mut self, orders: u32, epoch: u64, free_at: Instant) {
-        if epoch == self.epoch {
+    /// The credits return `window` from now.
+    pub(super) fn complete(&mut self, grant: GrantDetails, now: Instant, window: Duration) {
+        if grant.epoch == self.epoch {
+            let orders = grant.orders.get();
             self.granted -= orders;
             self.answered_sum += orders;
-            self.answered.push_back((free_at, orders));
+            self.answered.push_back((now + window, orders));
+            self.away = (now - grant.granted_at).min(AWAY_MAX);
         }
     }
 }

@@ -219,7 +219,7 @@ async fn a_grant_has_the_free_credits_but_a_minimum_size() {
 
 #[tokio::test(start_paused = true)]
 async fn a_new_lease_starts_without_outstanding_credits() {
-    let (first, second) = (Fence::Lease(LeaseId::from_u128(1)), Fence::Lease(LeaseId::from_u128(2)));
+    let (first, second) = (Fence::of(LeaseId::from_u128(1)), Fence::of(LeaseId::from_u128(2)));
     let gate = RateGate::closed();
     gate.bind(first);
     assert!(tokio::time::timeout(WINDOW * 9, gate.acquire(some(1))).await.is_err(), "no credits, no grants");
@@ -237,11 +237,11 @@ async fn a_new_lease_starts_without_outstanding_credits() {
 
 #[tokio::test(start_paused = true)]
 async fn a_revoked_fence_grants_nothing_and_fails_waiting_callers() {
-    let fence = Fence::Lease(LeaseId::from_u128(1));
+    let fence = Fence::of(LeaseId::from_u128(1));
     let gate = RateGate::closed();
     gate.bind(fence);
     gate.set_credits(10);
-    gate.revoke(Fence::Lease(LeaseId::from_u128(2)));
+    gate.revoke(Fence::of(LeaseId::from_u128(2)));
     assert_eq!(gate.credits(), 10, "another's fence");
     gate.revoke(fence);
     gate.revoked().await;

@@ -166,7 +166,7 @@ async fn prepare(url: &DatabaseUrl, catalogue: &Catalogue) {
     store.close().await;
     let mut connection =
         SqliteConnectOptions::from_str(url.expose()).expect("valid").connect().await.expect("connects");
-    let group = "INSERT INTO drain_groups VALUES ('drain', 0, '{\"default\":1000000}')";
+    let group = "INSERT INTO drain_groups VALUES ('drain', 0, '{\"default\":1000000}', 0)";
     sqlx::query(group).execute(&mut connection).await.expect("runs");
     connection.close().await.expect("closes");
 }

@@ -2,7 +2,8 @@
 CREATE TABLE drain_groups (
     group_id TEXT    NOT NULL PRIMARY KEY,
     revision INTEGER NOT NULL,
-    settings TEXT    NOT NULL
+    settings TEXT    NOT NULL,
+    version  INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE drain_leases (
@@ -11,6 +12,7 @@ CREATE TABLE drain_leases (
     worker     TEXT    NOT NULL,
     share      INTEGER NOT NULL CHECK (share >= 0),
     wanted     INTEGER NOT NULL CHECK (wanted >= 0),
+    changes    INTEGER NOT NULL,
     joined_us  INTEGER NOT NULL,
     expires_us INTEGER NOT NULL,
     fenced_us  INTEGER NULL,

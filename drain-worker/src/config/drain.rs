@@ -22,9 +22,9 @@ use crate::query::LookupAccess;
 use crate::store::StoreConfig;
 
 /// Time between heartbeats: the maximum delay until operators' changes apply.
-const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(250);
+const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Time between heartbeats while shares change.
+/// Time between heartbeats while this worker's share changes, in a pool of up to eight workers.
 const HEARTBEAT_INTERVAL_FAST: Duration = Duration::from_millis(30);
 
 /// Time from the end of a vanished worker's lease until the server ends its sessions.

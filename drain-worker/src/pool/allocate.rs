@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::rate::WINDOW;
 use crate::store::{GroupSnapshot, Lease, LeaseId};
 
 /// Time for which an order that cannot be split stays with one worker.
@@ -12,29 +11,25 @@ const TURN_US: i64 = 5_000_000;
 pub struct ShareDecision {
     pub cap: u32,
     pub workers: u32,
-    /// The share that the worker will have in the end.
+    /// The share that the worker would have if all were split anew.
     pub target: u32,
-    /// The share from now on, as the database stores it: never less than the credits that the worker holds.
+    /// The share that the worker is on the way to: its target, or what it has if moving would help nobody.
+    pub goal: u32,
+    /// The share to store now: never less than the credits that the worker holds.
     pub share: u32,
-    /// True if every worker has nearly its target.
+    /// True if nothing is left that this worker could do soon.
     pub is_settled: bool,
 }
 
 impl ShareDecision {
-    /// Credits to open in a second: the even part of the cap, or the target if that is more.
+    /// Credits to open in a second: the even part of the cap, or the goal if that is more.
     #[must_use]
     pub fn pace(&self) -> u32 {
-        self.target.max(self.cap / self.workers.max(1))
-    }
-
-    /// The gate's credits once the share is stored.
-    #[must_use]
-    pub fn credits(&self) -> u32 {
-        self.target.min(self.share)
+        self.goal.max(self.cap / self.workers.max(1))
     }
 }
 
-/// A worker's input to a heartbeat.
+/// A worker's input to a decision.
 #[derive(Clone, Copy, Debug)]
 pub struct ShareRequest {
     pub lease: LeaseId,
@@ -44,82 +39,106 @@ pub struct ShareRequest {
     pub wanted: u32,
     /// Orders a second, by the worker's [`crate::adaptive_limit`].
     pub limit: u32,
+    /// Time since the previous decision.
     pub passed: Duration,
 }
 
-/// Computes one worker's share.
+/// Decides about one worker's share. The share of a fenced lease counts as long as it is not 0.
 ///
-/// A share grows no faster than the worker can open credits ([`crate::rate`]): credits that one worker acquires early
+/// Shares move only where that helps somebody: a worker keeps what it has while no worker is short of what it needs, none
+/// has less than half of its target, and the cap is not exceeded. So demand that changes below the cap moves nothing.
+///
+/// A share grows about as fast as the worker can open credits ([`crate::rate`]): credits that one worker acquires early
 /// are unusable for the others meanwhile.
-///
-/// The caller holds the group's lock, and stores the share before it releases the lock.
 #[must_use]
 pub fn allocate(group: &GroupSnapshot, request: ShareRequest) -> ShareDecision {
     let ShareRequest { lease: me, holds, wanted, limit, passed } = request;
     let cap = group.settings.cap_at(group.now_us).orders_per_second;
+    let is_in = |lease: &Lease| lease.id == me || is_live(lease, group.now_us);
     let wants: Vec<u32> = group
         .leases
         .iter()
-        .map(|lease| {
-            if lease.id == me {
-                wanted
-            } else if is_live(lease, group.now_us) {
-                lease.wanted
-            } else {
-                0
-            }
+        .map(|lease| match lease.id == me {
+            true => wanted,
+            false if is_in(lease) => lease.wanted,
+            false => 0,
         })
         .collect();
     let turn = u64::try_from(group.now_us / TURN_US).unwrap_or(0);
     let targets = split(cap, &wants, turn);
+    let workers = u32::try_from(group.leases.iter().filter(|lease| is_in(lease)).count()).unwrap_or(u32::MAX);
+    let fair = cap / workers.max(1);
     let mine = group.leases.iter().position(|lease| lease.id == me);
     let target = mine.map_or(0, |place| targets[place]).min(limit);
-    let workers = group.leases.iter().filter(|lease| lease.id == me || is_live(lease, group.now_us)).count();
-    let workers = u32::try_from(workers).unwrap_or(u32::MAX);
-    let fair = cap / workers.max(1);
-    let others = group.leases.iter().filter(|lease| lease.id != me);
-    let taken: u64 = others.map(|lease| u64::from(counted(lease, group.now_us))).sum();
-    let free = u64::from(cap).saturating_sub(taken + u64::from(holds));
-    let step = (f64::from(target.max(fair)) * 1.25 * passed.as_secs_f64()).ceil() as u64;
-    let raise = u64::from(target.saturating_sub(holds)).min(free).min(step.max(1));
-    let share = holds.saturating_add(u32::try_from(raise).unwrap_or(0));
-    let tolerance = (cap / 50).max(1);
-    let is_settled =
-        group.leases.iter().zip(targets.iter().zip(&wants)).all(|(lease, (&target, &wanted))| {
-            if lease.id != me && lease.fenced_us.is_none() && !is_live(lease, group.now_us) {
-                // The lease expired; faster heartbeats do not shorten the wait for its transactions.
-                return true;
-            }
-            let share = if lease.id == me { share } else { counted(lease, group.now_us) };
-            // A share beyond the demand is for a burst: it may arrive later, or never at a worker that backs off.
-            let need = target.min(wanted);
-            share <= target + tolerance && share + tolerance >= need && share.saturating_mul(2) >= need
-        });
-    ShareDecision { cap, workers, target, share, is_settled }
+    let stored = mine.map_or(0, |place| group.leases[place].share);
+
+    let others = || group.leases.iter().zip(targets.iter().zip(&wants)).filter(|(lease, _)| lease.id != me);
+    let taken: u64 = others().map(|(lease, _)| u64::from(lease.share)).sum();
+    let is_exceeded = taken + u64::from(stored) > u64::from(cap);
+    let someone_lacks =
+        others().any(|(lease, (&target, &wanted))| is_in(lease) && lacks(lease.share, target, wanted));
+    let someone_gives = others()
+        .any(|(lease, (&target, _))| lease.share > target && (is_in(lease) || lease.fenced_us.is_some()));
+
+    let goal = if stored > target {
+        if is_exceeded || someone_lacks || stored > limit { target } else { stored }
+    } else if wanted > stored || stored < target - target / 4 {
+        // Sooner than the others give something for it, so that it does not stay at the edge.
+        target
+    } else {
+        stored
+    };
+    let (share, is_settled) = if goal > stored {
+        let free = u64::from(cap).saturating_sub(taken + u64::from(stored));
+        let step = (f64::from(target.max(fair)) * 1.25 * passed.as_secs_f64()).ceil() as u32;
+        let missing = goal - stored;
+        let raise = missing.min(u32::try_from(free).unwrap_or(u32::MAX)).min(step.max(target / 8).max(1));
+        // Each raise costs the others' raises a second attempt, so no worker collects crumbs.
+        let raise = if raise == missing || raise >= target / 64 { raise } else { 0 };
+        let waits = someone_gives && lacks(stored, target, wanted);
+        (stored + raise, raise == missing || (raise == 0 && !waits))
+    } else {
+        let share = goal.max(holds).min(stored);
+        let is_crumb = share > goal && stored - share < stored / 32;
+        (if is_crumb { stored } else { share }, share == goal)
+    };
+    ShareDecision { cap, workers, target, goal, share, is_settled }
+}
+
+/// True if a worker with this share is short of what it needs, or has little of what a burst may need.
+const fn lacks(share: u32, target: u32, wanted: u32) -> bool {
+    let need = if target < wanted { target } else { wanted };
+    share < need - need / 16 || share < target / 2
 }
 
 pub(super) const fn is_live(lease: &Lease, now_us: i64) -> bool {
     lease.fenced_us.is_none() && lease.expires_us > now_us
 }
 
-/// The part of the cap that a lease occupies: its share, until one second after fencing.
-fn counted(lease: &Lease, now_us: i64) -> u32 {
-    let window_us = i64::try_from(WINDOW.as_micros()).unwrap_or(i64::MAX);
-    match lease.fenced_us {
-        Some(fenced_us) if now_us - fenced_us > window_us => 0,
-        _ => lease.share,
-    }
-}
-
 /// Splits `cap` among workers by their demands; a demand of 0 gets 0.
 ///
 /// No worker gets more than its demand while another has less: the demands are filled evenly. What remains after that
-/// is divided equally, so that a burst finds room on any worker. Orders that cannot be divided evenly rotate with
-/// `turn`, so that a cap smaller than the pool serves every worker in the end.
+/// is divided equally, so that a burst finds room on any worker. A cap smaller than the number of workers goes to those
+/// with orders first, and rotates among them with `turn`: each has its turn once within (workers / cap) turns.
 fn split(cap: u32, wanted: &[u32], turn: u64) -> Vec<u32> {
     let takes_part = |want: u32| want > 0;
+    let count = wanted.iter().filter(|&&want| takes_part(want)).count();
     let mut shares = vec![0; wanted.len()];
-    let mut left = fill(cap, wanted, &mut shares, turn);
+    let mut left = cap;
+    if usize::try_from(cap).is_ok_and(|cap| cap < count) {
+        // An idle worker asks for one order a second, to have room for a first one. It waits for its turn at the end.
+        let busy: Vec<u32> = wanted.iter().map(|&want| if want > 1 { want } else { 0 }).collect();
+        left = fill(left, &busy, &mut shares, turn);
+        if busy.iter().any(|&want| want > 0) && left > 0 {
+            let idle: Vec<u32> = wanted.iter().map(|&want| u32::from(want == 1)).collect();
+            let mut more = vec![0; wanted.len()];
+            left = fill(left, &idle, &mut more, turn);
+            shares.iter_mut().zip(more).for_each(|(share, more)| *share += more);
+        }
+    }
+    if shares.iter().all(|&share| share == 0) {
+        left = fill(left, wanted, &mut shares, turn);
+    }
     if left > 0 {
         let equal: Vec<u32> = wanted.iter().map(|&want| if takes_part(want) { left } else { 0 }).collect();
         let mut more = vec![0; wanted.len()];
@@ -155,7 +174,8 @@ fn fill(amount: u32, wanted: &[u32], shares: &mut [u32], turn: u64) -> u32 {
     let count = short.len();
     let even = left / u32::try_from(count).unwrap_or(u32::MAX);
     let odd = usize::try_from(left).unwrap_or(usize::MAX) % count;
-    let first = usize::try_from(turn % count as u64).unwrap_or(0);
+    // Each turn serves the next `odd` workers. Where everybody has something, it is not worth moving.
+    let first = if even > 0 { 0 } else { (turn % count as u64) as usize * odd % count };
     for (index, place) in short.into_iter().enumerate() {
         let is_extra = (index + count - first) % count < odd;
         shares[place] = even + u32::from(is_extra);
@@ -179,6 +199,7 @@ mod tests {
             worker: String::new(),
             share,
             wanted,
+            changes: 0,
             joined_us: 0,
             expires_us: NOW + 1,
             fenced_us: None,
@@ -188,7 +209,7 @@ mod tests {
 
     fn group(leases: Vec<Lease>) -> GroupSnapshot {
         let settings = GroupSettings::new(Rate::new(2_000).expect("within bounds"));
-        GroupSnapshot { now_us: NOW, revision: 0, settings, leases }
+        GroupSnapshot { now_us: NOW, revision: 0, version: 0, settings, leases }
     }
 
     fn decided(leases: Vec<Lease>, holds: u32, wanted: u32) -> (u32, u32) {
@@ -227,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_share_grows_as_fast_as_credits_are_opened() {
-        for (passed_ms, expected) in [(0, 1), (50, 125), (400, 1_000), (799, 1_998), (900, 2_000)] {
+        for (passed_ms, expected) in [(0, 250), (50, 250), (400, 1_000), (799, 1_998), (900, 2_000)] {
             let request = ShareRequest {
                 lease: LeaseId::from_u128(1),
                 holds: 0,
@@ -239,43 +260,58 @@ mod tests {
         }
     }
 
+    fn decide(leases: Vec<Lease>, holds: u32, wanted: u32, limit: u32) -> ShareDecision {
+        let passed = Duration::from_secs(1);
+        allocate(&group(leases), ShareRequest { lease: LeaseId::from_u128(1), holds, wanted, limit, passed })
+    }
+
     #[test]
-    fn a_fenced_worker_counts_for_one_more_second() {
-        let dead =
-            |expires_us: i64, fenced_us: Option<i64>| Lease { expires_us, fenced_us, ..lease(2, 800, MUCH) };
-        for (other, expected) in [
-            (dead(NOW, None), (2_000, 1_200)),
-            (dead(NOW - 9_000_000, None), (2_000, 1_200)),
-            (dead(NOW - 9_000_000, Some(NOW - 1_001_000)), (2_000, 1_200)),
-            (dead(NOW - 9_000_000, Some(NOW - 1_001_001)), (2_000, 2_000)),
+    fn a_silent_worker_counts_and_wants_nothing() {
+        let expired = Lease { expires_us: NOW, ..lease(2, 800, MUCH) };
+        let fenced = Lease { fenced_us: Some(NOW), ..lease(2, 800, MUCH) };
+        for other in [expired, fenced] {
+            assert_eq!(decided(vec![lease(1, 0, MUCH), other.clone()], 0, MUCH), (2_000, 1_200), "{other:?}");
+        }
+    }
+
+    /// Demand below the cap moves nothing, however it changes.
+    #[test]
+    fn shares_stay_while_nobody_lacks() {
+        for (others, stored, wanted, limit, goal) in [
+            (vec![lease(2, 1_000, 10)], 1_000, 10, MUCH, 1_000),
+            (vec![lease(2, 600, 10)], 1_400, 10, MUCH, 1_400),
+            (vec![lease(2, 600, 600)], 1_400, 1_390, MUCH, 1_400),
+            // The other worker needs more, or has less than half of its even part.
+            (vec![lease(2, 600, 700)], 1_400, 10, MUCH, 655),
+            (vec![lease(2, 400, 10)], 1_600, 10, MUCH, 1_000),
+            // Two halves to within the tolerance.
+            (vec![lease(2, 960, MUCH)], 1_040, MUCH, MUCH, 1_040),
+            (vec![lease(2, 1_040, MUCH)], 960, 960, MUCH, 960),
+            // Above the cap, and above its own limit.
+            (vec![lease(2, 1_100, 10)], 1_400, 10, MUCH, 1_000),
+            (vec![lease(2, 600, 10)], 1_400, 300, 300, 300),
         ] {
-            assert_eq!(decided(vec![lease(1, 0, MUCH), other.clone()], 0, MUCH), expected, "{other:?}");
+            let leases = [vec![lease(1, stored, wanted)], others.clone()].concat();
+            assert_eq!(decide(leases, 0, wanted, limit).goal, goal, "{others:?} {stored} {wanted}");
         }
     }
 
     #[test]
-    fn settled_when_every_lease_has_its_share() {
-        let settled = |other: Lease, holds| {
-            let request = ShareRequest {
-                lease: LeaseId::from_u128(1),
-                holds,
-                wanted: MUCH,
-                limit: MUCH,
-                passed: Duration::ZERO,
-            };
-            allocate(&group(vec![lease(1, 0, MUCH), other]), request).is_settled
+    fn settled_when_nothing_is_left_to_do() {
+        let settled = |others: Vec<Lease>, stored, holds| {
+            decide([vec![lease(1, stored, MUCH)], others].concat(), holds, MUCH, MUCH).is_settled
         };
-        assert!(settled(lease(2, 1_000, MUCH), 1_000));
-        assert!(settled(lease(2, 1_030, MUCH), 970));
-        assert!(!settled(lease(2, 1_500, MUCH), 500));
-        assert!(!settled(lease(2, 0, MUCH), 1_500));
-        // Little, but twice what it has.
-        assert!(settled(lease(2, 4, 8), 1_992));
-        // A worker that backs off leaves most of its possible share.
-        assert!(settled(lease(2, 300, 300), 1_700));
-        let lapsed = Lease { expires_us: NOW, ..lease(2, 900, MUCH) };
-        assert!(settled(lapsed, 2_000));
-        assert!(!settled(lease(2, 3, 8), 1_992));
+        assert!(settled(vec![lease(2, 1_000, MUCH)], 1_000, 1_000));
+        assert!(!settled(vec![lease(2, 0, MUCH)], 1_500, 1_500), "credits are out");
+        assert!(settled(vec![lease(2, 0, MUCH)], 1_500, 1_000), "lowered");
+        assert!(!settled(vec![lease(2, 1_500, MUCH)], 500, 500), "the other worker gives");
+        let third = lease(3, 2_000, 0);
+        assert!(!settled(vec![third], 0, 0), "a leaving worker gives");
+        let lapsed = Lease { expires_us: NOW, ..lease(2, 2_000, MUCH) };
+        assert!(
+            settled(vec![lapsed], 0, 0),
+            "faster heartbeats do not shorten the wait for its transactions"
+        );
     }
 
     #[test]
@@ -293,6 +329,9 @@ mod tests {
             (2_000, &[0, 0], &[0, 0]),
             (7, &[MUCH, MUCH, MUCH], &[3, 2, 2]),
             (1, &[MUCH, 1, 1], &[1, 0, 0]),
+            (2, &[1, 1, MUCH, 1], &[0, 0, 2, 0]),
+            (3, &[1, 1, 2, 1], &[1, 0, 2, 0]),
+            (2, &[1, 1, 1], &[1, 1, 0]),
         ] {
             assert_eq!(split(cap, wanted, 0), expected, "{cap} {wanted:?}");
         }
@@ -311,7 +350,8 @@ mod tests {
                     prop_assert_eq!(shares[left], 0);
                 } else if shares[left] < wanted[left] {
                     // A worker below its demand has no less than any other, except for one order.
-                    prop_assert!(wanted[right] == 0 || shares[right] <= shares[left] + 1, "{shares:?} {wanted:?}");
+                    let is_idle = wanted[left] == 1 && (cap as usize) < wanted.len();
+                    prop_assert!(wanted[right] == 0 || is_idle || shares[right] <= shares[left] + 1, "{shares:?} {wanted:?}");
                 }
             }
         }
@@ -320,7 +360,7 @@ mod tests {
         fn a_cap_below_the_worker_count_rotates(cap in 1_u32..8, count in 1_usize..20) {
             let wanted = vec![u32::MAX; count];
             let mut served = vec![false; count];
-            for turn in 0..count as u64 {
+            for turn in 0..count.div_ceil(cap as usize) as u64 {
                 for (place, share) in split(cap, &wanted, turn).into_iter().enumerate() {
                     served[place] |= share > 0;
                 }

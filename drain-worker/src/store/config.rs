@@ -21,7 +21,7 @@ pub struct StoreConfig {
     /// Maximum wait for a lock of another transaction, in whole seconds; the batch is then committed without the SKUs
     /// whose stock is locked. Longer than the queue at a hot SKU, shorter than an operator's patience.
     pub lock_timeout: Duration,
-    /// Maximum duration of one transaction of the pool's coordination: well below a lease.
+    /// Maximum duration of one statement of the pool's coordination, or of one of its transactions: well below a lease.
     pub coordination_timeout: Duration,
     /// Maximum duration of one lookup.
     pub lookup_timeout: Duration,
@@ -69,7 +69,7 @@ impl Default for StoreConfig {
             acquire_timeout: Duration::from_secs(5),
             transaction_timeout: Duration::from_secs(30),
             lock_timeout: Duration::from_secs(2),
-            coordination_timeout: Duration::from_millis(1_500),
+            coordination_timeout: Duration::from_millis(2_000),
             lookup_timeout: Duration::from_secs(5),
             totals_timeout: Duration::from_secs(600),
             stall_timeout: Duration::from_secs(30),

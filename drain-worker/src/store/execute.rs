@@ -215,7 +215,7 @@ impl Store {
 
 /// Runs an attempt within `timeout`. Boxed, because the futures of whole transactions are large and callers store
 /// them in theirs.
-fn within<T>(
+pub(super) fn within<T>(
     operation: &'static str,
     timeout: Duration,
     run: impl Future<Output = Result<T, DbError>>,

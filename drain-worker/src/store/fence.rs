@@ -11,6 +11,24 @@ use super::transaction::Transaction;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LeaseId(u128);
 
+impl Fence {
+    /// The fence of a lease whose share never changes.
+    #[must_use]
+    pub const fn of(id: LeaseId) -> Self {
+        Self::Lease { id, changes: 0 }
+    }
+
+    /// True if both are of one lease.
+    #[must_use]
+    pub fn is_same_lease(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Lease { id, .. }, Self::Lease { id: other, .. }) => id == other,
+            (Self::Open, Self::Open) => true,
+            _ => false,
+        }
+    }
+}
+
 impl LeaseId {
     #[must_use]
     pub fn random() -> Self {
@@ -48,23 +66,15 @@ impl FromStr for LeaseId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fence {
     /// A worker's lease: the transaction fails with [`super::StoreError::Fenced`] once the lease is gone or has
-    /// expired.
-    Lease(LeaseId),
+    /// expired, or if a failover has lost its last changes, and with them perhaps the share that the orders are
+    /// committed under.
+    Lease {
+        id: LeaseId,
+        /// [`super::Lease::changes`] when the worker last read its share.
+        changes: i64,
+    },
     /// None: for exclusive users of the database, such as tests and measurements.
     Open,
-}
-
-/// Acquires the shared lock on the lease's fence until the end of the transaction.
-///
-/// It comes first in a transaction and fixes no snapshot: a locking read returns the newest rows.
-pub(super) async fn lock_shared(transaction: &mut Transaction, fence: Fence) -> Result<(), DbError> {
-    let Fence::Lease(lease) = fence else { return Ok(()) };
-    let lease = lease.to_string();
-    let statement = Statement::new("SELECT 1 FROM drain_fences WHERE lease_id = ?")
-        .bind(lease.as_str())
-        .text(transaction.dialect.for_share);
-    let rows = transaction.fetch("check the fence", statement, &[ColumnKind::Int]).await?;
-    if rows.is_empty() { Err(fenced("the lease is gone")) } else { Ok(()) }
 }
 
 /// Acquires the shared lock on the fence, checks the lease, and returns whether there are any dead letters; normally
@@ -79,11 +89,12 @@ pub(super) async fn lock_for_commit(transaction: &mut Transaction, fence: Fence)
         Fence::Open => {
             transaction.fetch("look for letters", Statement::new(NEWEST_LETTER).text("1"), KINDS).await?
         }
-        Fence::Lease(lease) => {
-            let lease = lease.to_string();
+        Fence::Lease { id, changes } => {
+            let lease = id.to_string();
             let statement = Statement::new(NEWEST_LETTER)
-                .text("(SELECT COUNT(*) FROM drain_leases WHERE lease_id = ? AND expires_us > ")
+                .text("(SELECT COUNT(*) FROM drain_leases WHERE lease_id = ? AND changes >= ? AND expires_us > ")
                 .bind(lease.as_str())
+                .bind(changes)
                 .text(transaction.dialect.now_us)
                 .text(") FROM drain_fences WHERE lease_id = ?")
                 .bind(lease.as_str())
@@ -93,7 +104,7 @@ pub(super) async fn lock_for_commit(transaction: &mut Transaction, fence: Fence)
     };
     let row = rows.first().ok_or_else(|| fenced("the lease is gone"))?;
     if row.int(1)? == 0 {
-        return Err(fenced("the lease has expired"));
+        return Err(fenced("the lease has expired, or its last changes are lost"));
     }
     Ok(row.optional_int(0)?.is_some())
 }

@@ -55,7 +55,10 @@ pub use dead_letters::{
 pub use error::{DbErrorDetail, SchemaError, StoreError};
 pub use fence::{Fence, LeaseId};
 pub use locked::SaleSku;
-pub use pool::{AuditEntry, GroupSnapshot, Heartbeat, JoinRequest, Lease, PoolStore, SettingsError};
+pub use pool::{
+    AuditEntry, GroupSnapshot, JoinRequest, Lease, PoolStore, Renewal, SettingsError, ShareChange,
+    WORKERS_MAX,
+};
 
 pub use purge::{PurgeBounds, PurgePage, PurgeRows, PurgeStep};
 

@@ -112,8 +112,8 @@ impl Scratch {
         let lease = LeaseId::random();
         let mut connection = self.connect().await?;
         sqlx::query(
-            "INSERT INTO drain_leases (group_id, lease_id, worker, share, wanted, joined_us, expires_us, report) \
-             VALUES ('scratch', ?, 'scratch', 0, 0, 0, \
+            "INSERT INTO drain_leases (group_id, lease_id, worker, share, wanted, changes, joined_us, expires_us, report) \
+             VALUES ('scratch', ?, 'scratch', 0, 0, 0, 0, \
              TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + 86400000000, '{}')",
         )
         .bind(lease.to_string())
@@ -124,7 +124,7 @@ impl Scratch {
             .execute(&mut connection)
             .await?;
         connection.close().await?;
-        Ok(Fence::Lease(lease))
+        Ok(Fence::of(lease))
     }
 
     /// Empties the order tables, so that each measurement finds tables of the same size.

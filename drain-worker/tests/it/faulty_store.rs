@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use drain_worker::store::{
-    CommitResult, DbErrorDetail, DeadLetter, Fence, GroupSnapshot, Heartbeat, JoinRequest, LeaseId,
-    OrderStore, PoolStore, SaleSku, Store, StoreError,
+    CommitResult, DbErrorDetail, DeadLetter, Fence, GroupSnapshot, JoinRequest, LeaseId, OrderStore,
+    PoolStore, Renewal, SaleSku, ShareChange, Store, StoreError,
 };
 use shared::order::AcceptedOrder;
 use tokio::sync::watch;
@@ -114,27 +114,45 @@ impl OrderStore for FaultyStore {
     }
 }
 
+impl FaultyStore {
+    fn heard(&self) -> Result<(), StoreError> {
+        if self.is_deaf.load(Ordering::SeqCst) { Err(StoreError::Transient(fault())) } else { Ok(()) }
+    }
+}
+
 impl PoolStore for FaultyStore {
     fn join(&self, joining: &JoinRequest<'_>) -> impl Future<Output = Result<(), StoreError>> + Send {
         self.store.join(joining)
     }
 
-    async fn heartbeat(
+    async fn renew(&self, renewal: &Renewal<'_>) -> Result<(), StoreError> {
+        self.heard()?;
+        self.store.renew(renewal).await
+    }
+
+    async fn read(&self, group: &str, lease: LeaseId, reports: bool) -> Result<GroupSnapshot, StoreError> {
+        self.heard()?;
+        self.store.read(group, lease, reports).await
+    }
+
+    async fn set_share(&self, change: &ShareChange<'_>) -> Result<(), StoreError> {
+        self.heard()?;
+        self.store.set_share(change).await
+    }
+
+    fn fence(
         &self,
-        heartbeat: &Heartbeat<'_>,
-        decide: impl Fn(&GroupSnapshot) -> u32 + Send + Sync,
-    ) -> Result<(GroupSnapshot, u32), StoreError> {
-        if self.is_deaf.load(Ordering::SeqCst) {
-            return Err(StoreError::Transient(fault()));
-        }
-        self.store.heartbeat(heartbeat, decide).await
+        lease: LeaseId,
+        silent_since: Option<i64>,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send {
+        self.store.fence(lease, silent_since)
     }
 
-    fn fence(&self, group: &str, lease: LeaseId) -> impl Future<Output = Result<bool, StoreError>> + Send {
-        self.store.fence(group, lease)
+    fn forget(&self, lease: LeaseId) -> impl Future<Output = Result<(), StoreError>> + Send {
+        self.store.forget(lease)
     }
 
-    fn leave(&self, group: &str, lease: LeaseId) -> impl Future<Output = Result<(), StoreError>> + Send {
-        self.store.leave(group, lease)
+    fn leave(&self, lease: LeaseId) -> impl Future<Output = Result<(), StoreError>> + Send {
+        self.store.leave(lease)
     }
 }

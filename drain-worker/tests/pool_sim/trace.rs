@@ -15,10 +15,17 @@ pub(crate) struct Trace {
     pub(crate) caps: Vec<(Instant, u64)>,
     pub(crate) refused: u64,
     pub(crate) fenced: u64,
+    pub(crate) lost: usize,
     pub(crate) ended: Option<Instant>,
 }
 
 impl Trace {
+    /// Removes the last `commits`: a failover has lost them.
+    pub(crate) fn lose(&mut self, commits: usize) {
+        self.commits.truncate(self.commits.len() - commits);
+        self.lost += commits;
+    }
+
     pub(crate) fn commits(&self) -> usize {
         self.commits.len()
     }
@@ -84,6 +91,12 @@ impl Trace {
     fn within(&self, from: Instant, to: Instant) -> u64 {
         let first = self.commits.partition_point(|(at, _)| *at < from);
         self.commits[first..].iter().take_while(|(at, _)| *at < to).map(|(_, orders)| orders).sum()
+    }
+
+    /// Returns the orders between two seconds since the start.
+    pub(crate) fn within_seconds(&self, from: u32, to: u32) -> u64 {
+        let begin = self.caps[0].0;
+        self.within(begin + SECOND * from, begin + SECOND * to)
     }
 
     /// Returns the orders of each second.

@@ -1,14 +1,14 @@
 //! A simulated worker: a real gate and member, and writers that commit generated batches.
 
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::LEASE;
@@ -19,34 +19,74 @@ use drain_worker::pool::{Member, PoolConfig, WorkerSignals};
 use drain_worker::rate::{RateGate, WINDOW};
 use drain_worker::store::StoreError;
 
+/// How much a worker has to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Demand {
+    /// An order or two now and then.
+    Idle,
+    /// None.
+    Quiet,
+    /// About 40 orders a second, unevenly.
+    Steady,
+    /// More than any share.
+    Hungry,
+}
+
+impl Demand {
+    /// Maximum orders of one write, and maximum pause before it, ms.
+    const fn bounds(self) -> (u32, u64) {
+        match self {
+            Self::Idle => (2, 40_000),
+            Self::Quiet => (1, 1 << 40),
+            Self::Steady => (20, 2_000),
+            Self::Hungry => (200, 0),
+        }
+    }
+}
+
 pub(crate) struct Worker {
     frozen: watch::Sender<bool>,
-    is_busy: watch::Sender<bool>,
+    demand: watch::Sender<Demand>,
     finish: CancellationToken,
     tasks: Vec<AbortHandle>,
+    progress: Arc<Mutex<Progress>>,
+}
+
+/// When a worker last committed, and its longest wait for that.
+struct Progress {
+    last_at: Instant,
+    longest: Duration,
 }
 
 impl Worker {
     /// With a random clock and a random demand.
     pub(crate) fn start(database: &Arc<Database>, random: &mut StdRng) -> Self {
-        let is_busy = random.random_bool(0.8);
+        let demand = if random.random_bool(0.8) { Demand::Hungry } else { Demand::Idle };
         // Two synchronized clocks differ by up to 500 millionths while one is being corrected; WINDOW allows for
         // twice that.
         let drift = random.random_range(-0.000_9..0.000_9);
-        Self::run(database, random, WINDOW.mul_f64(1.0 - drift), is_busy)
+        Self::run(database, random, WINDOW.mul_f64(1.0 - drift), demand)
     }
 
     pub(crate) fn hungry(database: &Arc<Database>, random: &mut StdRng) -> Self {
-        Self::run(database, random, WINDOW, true)
+        Self::run(database, random, WINDOW, Demand::Hungry)
     }
 
     pub(crate) fn idle(database: &Arc<Database>, random: &mut StdRng) -> Self {
-        Self::run(database, random, WINDOW, false)
+        Self::run(database, random, WINDOW, Demand::Idle)
     }
 
-    fn run(database: &Arc<Database>, random: &mut StdRng, window: Duration, busy: bool) -> Self {
+    pub(crate) fn quiet(database: &Arc<Database>, random: &mut StdRng) -> Self {
+        Self::run(database, random, WINDOW, Demand::Quiet)
+    }
+
+    pub(crate) fn steady(database: &Arc<Database>, random: &mut StdRng) -> Self {
+        Self::run(database, random, WINDOW, Demand::Steady)
+    }
+
+    fn run(database: &Arc<Database>, random: &mut StdRng, window: Duration, demand: Demand) -> Self {
         let gate = RateGate::with_window(window);
-        let (frozen, is_busy) = (watch::Sender::new(false), watch::Sender::new(busy));
+        let (frozen, demand) = (watch::Sender::new(false), watch::Sender::new(demand));
         let leave = CancellationToken::new();
         let session = Session::new(database.clone(), frozen.subscribe());
         let config = PoolConfig {
@@ -54,7 +94,7 @@ impl Worker {
             worker: "simulated".to_owned(),
             seed: GroupSettings::new(Rate::new(1).expect("within bounds")),
             lease: LEASE,
-            heartbeat_interval: Duration::from_millis(250),
+            heartbeat_interval: Duration::from_millis(500),
             heartbeat_interval_fast: Duration::from_millis(30),
         };
         let member = Member::new(
@@ -64,6 +104,7 @@ impl Worker {
             WorkerSignals::default(),
             AdaptiveLimit::new(None),
         );
+        let progress = Arc::new(Mutex::new(Progress { last_at: Instant::now(), longest: Duration::ZERO }));
         let finish = CancellationToken::new();
         let membership = tokio::spawn({
             let leave = leave.clone();
@@ -75,8 +116,9 @@ impl Worker {
             let writer = Writer {
                 session: session.clone(),
                 gate: gate.clone(),
-                is_busy: is_busy.subscribe(),
+                demand: demand.subscribe(),
                 finish: finish.clone(),
+                progress: progress.clone(),
                 random: StdRng::seed_from_u64(random.random()),
             };
             tasks.push(writers.spawn(writer.run()));
@@ -87,7 +129,7 @@ impl Worker {
             leave.cancel();
         });
         tasks.push(last.abort_handle());
-        Self { frozen, is_busy, finish, tasks }
+        Self { frozen, demand, finish, tasks, progress }
     }
 
     /// Aborts the worker, like a SIGKILL: its requests to the database continue.
@@ -110,16 +152,25 @@ impl Worker {
         });
     }
 
+    /// Returns the longest time without a commit.
+    pub(crate) fn longest_wait(&self) -> Duration {
+        let progress = self.progress.lock().expect("not poisoned");
+        progress.longest.max(progress.last_at.elapsed())
+    }
+
     pub(crate) fn change_mood(&self) {
-        self.is_busy.send_modify(|busy| *busy = !*busy);
+        self.demand.send_modify(|demand| {
+            *demand = if *demand == Demand::Hungry { Demand::Idle } else { Demand::Hungry };
+        });
     }
 }
 
 struct Writer {
     session: Session,
     gate: RateGate,
-    is_busy: watch::Receiver<bool>,
+    demand: watch::Receiver<Demand>,
     finish: CancellationToken,
+    progress: Arc<Mutex<Progress>>,
     random: StdRng,
 }
 
@@ -127,17 +178,18 @@ impl Writer {
     async fn run(mut self) {
         let finish = self.finish.clone();
         while !finish.is_cancelled() {
-            let is_busy = *self.is_busy.borrow();
-            let mut is_busy_now = self.is_busy.clone();
-            if !is_busy {
-                let pause = Duration::from_millis(self.random.random_range(1..40_000));
-                let busy = async { is_busy_now.wait_for(|busy| *busy).await.map(drop) };
+            let demand = *self.demand.borrow();
+            let (orders_max, pause_max_ms) = demand.bounds();
+            if pause_max_ms > 0 {
+                let pause = Duration::from_millis(self.random.random_range(1..pause_max_ms));
+                let mut changes = self.demand.clone();
+                let changed = async { changes.wait_for(|now| *now != demand).await.map(drop) };
                 let waiting = async {
-                    tokio::select! { () = sleep(pause) => {}, _busy = busy => {} }
+                    tokio::select! { () = sleep(pause) => {}, _changed = changed => {} }
                 };
                 finish.run_until_cancelled(waiting).await;
             }
-            let orders = self.random.random_range(1..=if is_busy { 200 } else { 2 });
+            let orders = self.random.random_range(1..=orders_max);
             self.write(orders).await;
         }
     }
@@ -153,6 +205,9 @@ impl Writer {
                 match self.session.commit(grant.fence(), batch, u64::from(grant.orders().get())).await {
                     Ok(()) => {
                         left -= grant.orders().get();
+                        let mut progress = self.progress.lock().expect("not poisoned");
+                        progress.longest = progress.longest.max(progress.last_at.elapsed());
+                        progress.last_at = Instant::now();
                         grant.complete();
                         break;
                     }

@@ -106,4 +106,5 @@ conformance! {
     pool::fencing_leaves_transactions_under_way_alone_and_does_not_wait,
     pool::settings_change_and_are_put_on_record,
     pool::shares_are_taken_one_after_the_other,
+    pool::a_full_pool_takes_no_worker,
 }

@@ -49,7 +49,7 @@ async fn a_connection_whose_rollback_hangs_is_not_used_again() {
         let (relay, store) =
             behind_relay(harness, StoreConfig { writers_max: NonZeroU32::MIN, ..config() }).await;
         relay.set(Rule::SwallowRollback);
-        let fenced = store.commit(Fence::Lease(LeaseId::random()), &batch(0)).await;
+        let fenced = store.commit(Fence::of(LeaseId::random()), &batch(0)).await;
         assert!(matches!(fenced, Err(StoreError::Fenced(_))), "{fenced:?}");
         assert!(!relay.is_armed());
         let began = Instant::now();

@@ -55,8 +55,8 @@ mod tests {
     use super::*;
 
     const LEASE: &str = r#"INSERT INTO drain_leases
-        (group_id, lease_id, worker, share, wanted, joined_us, expires_us, report)
-        VALUES ('drain', 'lease-1', 'worker', 0, 0, 0, 0, '{"totals":{"confirmed":10}}')"#;
+        (group_id, lease_id, worker, share, wanted, changes, joined_us, expires_us, report)
+        VALUES ('drain', 'lease-1', 'worker', 0, 0, 0, 0, 0, '{"totals":{"confirmed":10}}')"#;
 
     #[tokio::test]
     async fn the_count_stays_while_the_database_fails_and_goes_on_afterwards() {

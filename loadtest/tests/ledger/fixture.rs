@@ -226,7 +226,7 @@ pub(crate) async fn commit(run: &PlayedRun, store: &Store, sql: &mut Sql) {
         }
     }
     text.push_str(
-        r#"INSERT INTO drain_groups (group_id, revision, settings) VALUES ('drain', 0, '{"default":1}');"#,
+        r#"INSERT INTO drain_groups (group_id, revision, settings, version) VALUES ('drain', 0, '{"default":1}', 0);"#,
     );
     sql.run(&text).await;
 }

@@ -73,6 +73,8 @@ pub(super) struct Dialect {
     pub(super) now: &'static str,
     /// The database's clock in microseconds since 1970.
     pub(super) now_us: &'static str,
+    /// True if one UPDATE can change rows of two tables.
+    pub(super) updates_two_tables: bool,
     /// Ends an INSERT into `user_purchases`: adds to an existing quantity.
     pub(super) add_to_purchases: &'static str,
     /// Ends an INSERT into `user_purchases`: replaces an existing quantity.

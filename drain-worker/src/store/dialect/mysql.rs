@@ -59,6 +59,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     now: "UTC_TIMESTAMP(6)",
     // Not UNIX_TIMESTAMP, which depends on the session's time zone.
     now_us: "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))",
+    updates_two_tables: true,
     add_to_purchases: " ON DUPLICATE KEY UPDATE quantity = quantity + VALUES(quantity)",
     set_purchases: " ON DUPLICATE KEY UPDATE quantity = VALUES(quantity)",
     // Not INSERT IGNORE, which would also clip values and hide every other error.

@@ -31,6 +31,7 @@ static DIALECT: Dialect = Dialect {
     select_within: |_| Statement::new("SELECT "),
     now: "strftime('%Y-%m-%d %H:%M:%f', 'now')",
     now_us: "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)",
+    updates_two_tables: false,
     add_to_purchases: " ON CONFLICT (sale_id, user_id, sku) DO UPDATE SET quantity = quantity + excluded.quantity",
     set_purchases: " ON CONFLICT (sale_id, user_id, sku) DO UPDATE SET quantity = excluded.quantity",
     ignore_conflict: " ON CONFLICT (order_id, payload_digest) DO NOTHING",

@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use drain_worker::control::{AuditContext, GroupSettings, Rate, SettingsChange};
 use drain_worker::store::{
-    DeadLetter, DeadLetterReason, Fence, GroupSnapshot, Heartbeat, JoinRequest, LeaseId, OrderStore,
-    PoolStore, StoreError,
+    DeadLetter, DeadLetterReason, Fence, GroupSnapshot, JoinRequest, Lease, LeaseId, OrderStore, PoolStore,
+    Renewal, ShareChange, StoreError, WORKERS_MAX,
 };
 
 use crate::harness::{AT_THE_STOCK, Harness};
@@ -26,15 +26,27 @@ async fn join(harness: &Harness, worker: &str, ttl: Duration) -> LeaseId {
     lease
 }
 
-/// Sends a heartbeat that requests `share`.
+/// Renews the lease, and stores `share`.
 async fn beat(
     harness: &Harness,
     lease: LeaseId,
     share: u32,
     ttl: Duration,
-) -> Result<(GroupSnapshot, u32), StoreError> {
-    let heartbeat = Heartbeat { group: GROUP, lease, wanted: 7, ttl, report: r#"{"state":"idle"}"# };
-    harness.store.heartbeat(&heartbeat, |_| share).await
+) -> Result<GroupSnapshot, StoreError> {
+    harness.store.renew(&Renewal { lease, ttl, report: r#"{"state":"idle"}"# }).await?;
+    let group = harness.store.read(GROUP, lease, false).await?;
+    harness.store.set_share(&change(&group, lease, share)).await?;
+    Ok(group)
+}
+
+/// A raise that was decided on `group`.
+fn change(group: &GroupSnapshot, lease: LeaseId, share: u32) -> ShareChange<'static> {
+    let changes = own(group, lease).changes;
+    ShareChange { group: GROUP, lease, share, wanted: 7, changes, raised_on: Some(group.version) }
+}
+
+fn own(group: &GroupSnapshot, lease: LeaseId) -> &Lease {
+    group.leases.iter().find(|other| other.id == lease).expect("its own lease")
 }
 
 async fn look(harness: &Harness) -> GroupSnapshot {
@@ -57,8 +69,13 @@ pub(crate) async fn a_lease_is_joined_renewed_and_left(harness: &Harness) {
     );
     assert!((0..=5_000_000).contains(&(own.expires_us - joined.now_us)), "{own:?} at {}", joined.now_us);
 
-    let (before, share) = beat(harness, lease, 300, LONG).await.expect("renews");
-    assert_eq!((before.leases[0].share, share), (0, 300));
+    let before = beat(harness, lease, 300, LONG).await.expect("renews");
+    assert_eq!(
+        (before.leases[0].share, &before.settings, before.leases[0].report.as_str()),
+        (0, &seed(), "")
+    );
+    let reported = harness.store.read(GROUP, lease, true).await.expect("reads");
+    assert_eq!(reported.leases[0].report, r#"{"state":"idle"}"#);
     let renewed = look(harness).await;
     let [own] = renewed.leases.as_slice() else { panic!("{renewed:?}") };
     assert_eq!((own.share, own.wanted, own.report.as_str()), (300, 7, r#"{"state":"idle"}"#));
@@ -71,8 +88,8 @@ pub(crate) async fn a_lease_is_joined_renewed_and_left(harness: &Harness) {
     harness.store.join(&joining).await.expect("joins");
     assert_eq!(look(harness).await.settings, seed());
 
-    harness.store.leave(GROUP, lease).await.expect("leaves");
-    harness.store.leave(GROUP, lease).await.expect("leaving twice has no effect");
+    harness.store.leave(lease).await.expect("leaves");
+    harness.store.leave(lease).await.expect("leaving twice has no effect");
     let left = look(harness).await;
     assert_eq!(left.leases.iter().map(|lease| lease.id).collect::<Vec<_>>(), [other]);
     assert!(is_fenced(&beat(harness, lease, 1, LONG).await));
@@ -81,40 +98,49 @@ pub(crate) async fn a_lease_is_joined_renewed_and_left(harness: &Harness) {
 pub(crate) async fn without_its_lease_a_worker_commits_nothing(harness: &Harness) {
     harness.store.apply_catalogue(&catalogue(&[("a", 99, None)])).await.expect("applies");
     let commit = async |number: u64, lease: LeaseId| {
-        harness.store.commit(Fence::Lease(lease), &[order(number, "ann", &[("a", 1)])]).await
+        harness.store.commit(Fence::of(lease), &[order(number, "ann", &[("a", 1)])]).await
     };
     let lease = join(harness, "host:1", LONG).await;
     commit(1, lease).await.expect("a lease commits");
     assert!(is_fenced(&commit(2, LeaseId::random()).await), "an unknown lease");
 
-    // It is expired by the database's clock, although no worker has removed it yet.
+    // It is expired by the database's clock, and no worker has fenced it yet.
     beat(harness, lease, 1, Duration::ZERO).await.expect("renews with a TTL of 0");
     assert!(is_fenced(&commit(3, lease).await), "lapsed");
-    assert!(is_fenced(&beat(harness, lease, 1, LONG).await), "an expired lease is not renewed");
+    let renewed = beat(harness, lease, 1, LONG).await.expect("renews before it is fenced");
+    commit(3, lease).await.expect("commits again");
+    let ahead = Fence::Lease { id: lease, changes: own(&renewed, lease).changes + 2 };
+    let lost = harness.store.commit(ahead, &[order(4, "ann", &[("a", 1)])]).await;
+    assert!(is_fenced(&lost), "the database has lost the change of the share that it relies on");
 
     let lease = join(harness, "host:2", LONG).await;
     commit(4, lease).await.expect("another lease commits");
-    assert!(!harness.store.fence(GROUP, lease).await.expect("asks"), "a valid lease is not fenced");
+    let fence = async |silent_since| harness.store.fence(lease, silent_since).await.expect("asks");
+    assert!(!fence(None).await, "a valid lease is not fenced");
+    assert!(!fence(Some(1)).await, "nor is one that was renewed since");
     commit(5, lease).await.expect("still commits");
+    harness.store.forget(lease).await.expect("without effect");
 
-    beat(harness, lease, 1, Duration::ZERO).await.expect("renews with a TTL of 0");
-    assert!(harness.store.fence(GROUP, lease).await.expect("fences"));
-    assert!(harness.store.fence(GROUP, lease).await.expect("fencing twice has no effect"));
+    // By the database's clock it is valid; its expiry has not changed for too long.
+    assert!(fence(Some(own(&look(harness).await, lease).expires_us)).await);
+    assert!(fence(None).await, "fencing twice has no effect");
     assert!(is_fenced(&commit(6, lease).await), "fenced");
     assert!(is_fenced(&beat(harness, lease, 1, LONG).await), "a fenced lease is not renewed");
     let letter =
         DeadLetter::of_message("m1", Bytes::from_static(b"x"), DeadLetterReason::MalformedMessage, "");
     let letters = [letter];
     assert!(
-        is_fenced(&harness.store.upsert_dead_letters(Fence::Lease(lease), &letters).await),
+        is_fenced(&harness.store.upsert_dead_letters(Fence::of(lease), &letters).await),
         "letters neither"
     );
-    assert!(is_fenced(&harness.store.store_undecided(Fence::Lease(lease), &letters).await));
+    assert!(is_fenced(&harness.store.store_undecided(Fence::of(lease), &letters).await));
     assert_eq!(harness.store.counts().await.expect("counts").dead_letters_total(), 0);
     let group = look(harness).await;
     let fenced = group.leases.iter().find(|other| other.id == lease).expect("still listed");
     assert!(fenced.fenced_us.is_some_and(|at| at <= group.now_us), "{group:?}");
-    assert_eq!(harness.store.counts().await.expect("counts").orders(), 3);
+    assert_eq!(harness.store.counts().await.expect("counts").orders(), 4);
+    harness.store.forget(lease).await.expect("forgets");
+    assert!(look(harness).await.leases.iter().all(|other| other.id != lease));
 }
 
 /// Fencing neither aborts transactions in flight nor waits for them: the worker that fences has heartbeats to send.
@@ -127,13 +153,12 @@ pub(crate) async fn fencing_leaves_transactions_under_way_alone_and_does_not_wai
     let lease = join(harness, "host:1", LONG).await;
     let mut holder = harness.begin("UPDATE sale_skus SET stock_total = 98").await;
     let orders = [order(1, "ann", &[("a", 1)])];
-    let committing = async { harness.store.commit(Fence::Lease(lease), &orders).await };
+    let committing = async { harness.store.commit(Fence::of(lease), &orders).await };
     let fencing = async {
         harness.until_at(AT_THE_STOCK).await;
         beat(harness, lease, 1, Duration::ZERO).await.expect("a heartbeat does not wait for a transaction");
         // Less than the server's lock timeout.
-        let answer =
-            tokio::time::timeout(Duration::from_millis(900), harness.store.fence(GROUP, lease)).await;
+        let answer = tokio::time::timeout(Duration::from_millis(900), harness.store.fence(lease, None)).await;
         holder.run("ROLLBACK").await;
         answer
     };
@@ -144,7 +169,7 @@ pub(crate) async fn fencing_leaves_transactions_under_way_alone_and_does_not_wai
         "not fenced while a transaction is in flight: {fenced:?}"
     );
     committed.expect("the transaction in flight commits");
-    assert!(harness.store.fence(GROUP, lease).await.expect("fenced afterwards"));
+    assert!(harness.store.fence(lease, None).await.expect("fenced afterwards"));
     assert_eq!(harness.store.counts().await.expect("counts").orders(), 1);
 }
 
@@ -189,29 +214,68 @@ pub(crate) async fn settings_change_and_are_put_on_record(harness: &Harness) {
     assert!(harness.store.list_audit("another", 10).await.expect("reads").is_empty());
 }
 
-/// Concurrent heartbeats each see the previous one's share: no worker takes more than is free.
+/// Of concurrent raises that were decided on the same group one has an effect: the sum never exceeds the cap.
 pub(crate) async fn shares_are_taken_one_after_the_other(harness: &Harness) {
     const CAP: u32 = 100;
     let mut leases = Vec::new();
     for number in 0..6 {
         leases.push(join(harness, &format!("host:{number}"), LONG).await);
     }
+    let sum = |group: &GroupSnapshot| group.leases.iter().map(|lease| lease.share).sum::<u32>();
     let taking = leases.iter().map(async |&lease| {
         for _ in 0..5 {
-            let heartbeat = Heartbeat { group: GROUP, lease, wanted: 1, ttl: LONG, report: "{}" };
-            let decide = |group: &GroupSnapshot| {
-                let others = group.leases.iter().filter(|other| other.id != lease).map(|other| other.share);
-                CAP - others.sum::<u32>()
-            };
-            // Concurrent calls may fail as transient; members retry as well.
-            while let Err(error) = harness.store.heartbeat(&heartbeat, decide).await {
-                assert!(error.is_transient(), "{error}");
-            }
-            let sum: u32 = look(harness).await.leases.iter().map(|lease| lease.share).sum();
-            assert!(sum <= CAP, "{sum}");
+            let group = retried(async || harness.store.read(GROUP, lease, false).await).await;
+            let share = own(&group, lease).share + (CAP - sum(&group)).div_ceil(3);
+            retried(async || harness.store.set_share(&change(&group, lease, share)).await).await;
+            let seen = sum(&look(harness).await);
+            assert!(seen <= CAP, "{seen}");
         }
     });
     futures_util::future::join_all(taking).await;
-    let sum: u32 = look(harness).await.leases.iter().map(|lease| lease.share).sum();
-    assert_eq!(sum, CAP, "the whole cap is shared");
+    let group = look(harness).await;
+    assert!(sum(&group) > 0, "{group:?}");
+
+    // A change counts once, and only on the newest group.
+    let lease = leases[0];
+    let before = own(&group, lease).clone();
+    harness.store.set_share(&change(&group, lease, before.share + 1)).await.expect("raises");
+    harness.store.set_share(&change(&group, lease, before.share + 2)).await.expect("without effect");
+    let raised = look(harness).await;
+    assert_eq!(
+        (own(&raised, lease).share, own(&raised, lease).changes),
+        (before.share + 1, before.changes + 1)
+    );
+    harness.store.set_share(&change(&raised, leases[1], 0)).await.expect("changes the version");
+    harness.store.set_share(&change(&raised, lease, before.share + 3)).await.expect("without effect");
+    let lowered = ShareChange { raised_on: None, ..change(&raised, lease, before.share) };
+    harness.store.set_share(&lowered).await.expect("needs no version");
+    assert_eq!(own(&look(harness).await, lease).share, before.share);
+}
+
+/// Concurrent calls may fail as transient; members retry as well.
+async fn retried<T>(call: impl AsyncFn() -> Result<T, StoreError>) -> T {
+    loop {
+        match call().await {
+            Ok(done) => return done,
+            Err(error) => assert!(error.is_transient(), "{error}"),
+        }
+    }
+}
+
+pub(crate) async fn a_full_pool_takes_no_worker(harness: &Harness) {
+    join(harness, "host:1", LONG).await;
+    for number in 1..WORKERS_MAX {
+        harness
+            .run(&format!(
+                "INSERT INTO drain_leases (group_id, lease_id, worker, share, wanted, changes, report, joined_us, \
+                 expires_us) VALUES ('{GROUP}', '{number:032x}', 'host', 0, 0, 0, '', 0, 0)"
+            ))
+            .await;
+    }
+    let joining =
+        JoinRequest { group: GROUP, lease: LeaseId::random(), worker: "host:2", seed: &seed(), ttl: LONG };
+    let refused = harness.store.join(&joining).await.expect_err("full");
+    assert!(refused.is_transient() && refused.to_string().contains("256 workers"), "{refused}");
+    harness.run(&format!("DELETE FROM drain_leases WHERE lease_id = '{:032x}'", 1)).await;
+    harness.store.join(&joining).await.expect("one has left");
 }

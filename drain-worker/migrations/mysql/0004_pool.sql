@@ -1,5 +1,5 @@
--- The pool: operators' settings, live workers and their shares. `_us` is microseconds since 1970 by this database's clock,
--- the only clock that leases use.
+-- The pool: operators' settings, live workers and their shares. `_us` is microseconds since 1970 by this database's
+-- clock.
 
 -- One row per consumer group.
 CREATE TABLE drain_groups (

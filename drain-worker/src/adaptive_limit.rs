@@ -117,7 +117,7 @@ struct CommitWindow {
     slow: u32,
 }
 
-/// What a window measured, ms.
+/// The measurement of a window, ms.
 #[derive(Clone, Copy, Debug)]
 struct Measured {
     /// `None`: commits are in flight and none was answered.

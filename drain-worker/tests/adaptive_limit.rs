@@ -17,7 +17,7 @@ const WRITERS: u32 = 4;
 const BATCH: u32 = 200;
 const SLOW: Duration = Duration::from_millis(250);
 
-/// What a commit of some orders takes: the path's time, and the time in the server's one queue.
+/// A commit takes the path's time, and the time in the server's one queue.
 struct Model {
     begin: Instant,
     /// The path's time from each second on.
@@ -104,7 +104,7 @@ async fn drain(path: Vec<(u64, Duration)>, capacity: u32, seconds: u64) -> Arc<M
     model
 }
 
-/// What fixed full batches reach, or what the cap allows if each credit is out for a commit and a second.
+/// The rate of fixed full batches, or the cap's if each credit is out for a commit and a second.
 fn reachable(commit: Duration) -> f64 {
     let fixed = f64::from(WORKERS * WRITERS * BATCH) / commit.as_secs_f64();
     fixed.min(f64::from(CAP) / (1.0 + commit.as_secs_f64()))

@@ -13,7 +13,7 @@ pub struct ShareDecision {
     pub workers: u32,
     /// The share that the worker would have if all were split anew.
     pub target: u32,
-    /// The share that the worker is on the way to: its target, or what it has if moving would help nobody.
+    /// The share that the worker approaches: its target, or its present share if moving would help no worker.
     pub goal: u32,
     /// The share to store now: never less than the credits that the worker holds.
     pub share: u32,
@@ -45,7 +45,7 @@ pub struct ShareRequest {
 
 /// Decides about one worker's share. The share of a fenced lease counts as long as it is not 0.
 ///
-/// Shares move only where that helps somebody: a worker keeps what it has while no worker is short of what it needs, none
+/// Shares move only where that helps a worker: one keeps what it has while no worker is short of what it needs, none
 /// has less than half of its target, and the cap is not exceeded. So demand that changes below the cap moves nothing.
 ///
 /// A share grows about as fast as the worker can open credits ([`crate::rate`]): credits that one worker acquires early
@@ -75,13 +75,13 @@ pub fn allocate(group: &GroupSnapshot, request: ShareRequest) -> ShareDecision {
     let others = || group.leases.iter().zip(targets.iter().zip(&wants)).filter(|(lease, _)| lease.id != me);
     let taken: u64 = others().map(|(lease, _)| u64::from(lease.share)).sum();
     let is_exceeded = taken + u64::from(stored) > u64::from(cap);
-    let someone_lacks =
+    let another_lacks =
         others().any(|(lease, (&target, &wanted))| is_in(lease) && lacks(lease.share, target, wanted));
-    let someone_gives = others()
+    let another_gives = others()
         .any(|(lease, (&target, _))| lease.share > target && (is_in(lease) || lease.fenced_us.is_some()));
 
     let goal = if stored > target {
-        if is_exceeded || someone_lacks || stored > limit { target } else { stored }
+        if is_exceeded || another_lacks || stored > limit { target } else { stored }
     } else if wanted > stored || stored < target - target / 4 {
         // Sooner than the others give something for it, so that it does not stay at the edge.
         target
@@ -95,7 +95,7 @@ pub fn allocate(group: &GroupSnapshot, request: ShareRequest) -> ShareDecision {
         let raise = missing.min(u32::try_from(free).unwrap_or(u32::MAX)).min(step.max(target / 8).max(1));
         // Each raise costs the others' raises a second attempt, so no worker collects crumbs.
         let raise = if raise == missing || raise >= target / 64 { raise } else { 0 };
-        let waits = someone_gives && lacks(stored, target, wanted);
+        let waits = another_gives && lacks(stored, target, wanted);
         (stored + raise, raise == missing || (raise == 0 && !waits))
     } else {
         let share = goal.max(holds).min(stored);
@@ -276,7 +276,7 @@ mod tests {
 
     /// Demand below the cap moves nothing, however it changes.
     #[test]
-    fn shares_stay_while_nobody_lacks() {
+    fn shares_stay_while_no_worker_lacks() {
         for (others, stored, wanted, limit, goal) in [
             (vec![lease(2, 1_000, 10)], 1_000, 10, MUCH, 1_000),
             (vec![lease(2, 600, 10)], 1_400, 10, MUCH, 1_400),

@@ -18,7 +18,7 @@
 //!
 //! # What it costs
 //! A worker reads the group twice a second and renews its lease with its report once: three statements. It writes a share
-//! only where that helps somebody (`allocate.rs`), and reads more often only while its own share is on the way. An order,
+//! only where that helps a worker (`allocate.rs`), and reads more often only while its own share is on the way. An order,
 //! message or batch costs nothing more than the shared lock on the worker's own fence.
 
 mod allocate;

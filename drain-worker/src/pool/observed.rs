@@ -1,4 +1,4 @@
-//! What a worker has observed of the leases by its own clock.
+//! A worker's observations of the leases, by its own clock.
 //!
 //! The database's clock may be set forward or back. Forward, it ends leases early, which is safe: a fence goes only
 //! between two transactions. Back, it would keep a dead worker's lease for as long. So a worker also counts a lease as

@@ -50,7 +50,7 @@ pub(super) struct GateState {
     /// Credits that returned recently, and when.
     warm: VecDeque<(Instant, u32)>,
     warm_sum: u32,
-    /// What the last commit took.
+    /// Duration of the last commit.
     away: Duration,
     opening: OpeningBucket,
     peak: u32,

@@ -20,7 +20,7 @@ use drain_worker::store::{
 /// The fence of a lease: locked like its row; `false` once it is removed.
 type FenceRow = Arc<RwLock<bool>>;
 
-/// Time by which the replica that takes over may be behind.
+/// Maximum time by which a replica is behind.
 const REPLICA_LAG_MAX: Duration = Duration::from_millis(800);
 
 pub(crate) struct Database {
@@ -30,11 +30,11 @@ pub(crate) struct Database {
     clock: (f64, i64),
     /// If true, no response is lost.
     is_calm: bool,
-    /// If true, the server keeps what a replica may be missing.
+    /// If true, a failover is possible.
     fails_over: bool,
 }
 
-/// What a replica has at some time.
+/// The rows of a replica at some time.
 #[derive(Clone)]
 struct Rows {
     settings: GroupSettings,
@@ -58,7 +58,7 @@ struct State {
     committed_in_order: Vec<u64>,
     batches: HashMap<u64, Arc<tokio::sync::Mutex<()>>>,
     down_until: Option<Instant>,
-    /// What the clock was set forward, µs.
+    /// Sum of the clock's steps, µs.
     stepped_us: i64,
     /// Another server with each failover: transactions in flight end with the old one.
     server: u64,
@@ -184,7 +184,7 @@ impl Database {
         self.sample_cap();
     }
 
-    /// A replica takes over, after `time`, without the transactions of the last `lag`.
+    /// Continues after `time` as a replica, without the transactions of the last `lag`.
     pub(crate) fn fail_over(&self, lag: Duration, time: Duration) {
         self.sample_cap();
         let mut state = self.lock();
@@ -348,7 +348,7 @@ impl Session {
         if self.database.loses_answer() { Err(StoreError::Transient(fault())) } else { result }
     }
 
-    /// Runs statements of the pool: request, execution, response. They continue if the caller is dropped, or has given up.
+    /// Runs statements of the pool: request, execution, response. They continue if the caller is dropped or stops waiting.
     async fn transact<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Database, i64) -> Result<T, StoreError> + Send + 'static,

@@ -19,7 +19,7 @@ use drain_worker::pool::{Member, PoolConfig, WorkerSignals};
 use drain_worker::rate::{RateGate, WINDOW};
 use drain_worker::store::StoreError;
 
-/// How much a worker has to write.
+/// The orders that a worker has to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Demand {
     /// An order or two now and then.

@@ -3,7 +3,7 @@
 //! No lock outlives a statement here, except while a lease is fenced or the settings change. A worker writes its own
 //! lease. Lowering a share touches that row alone; raising one replaces the group's `version` as well, and only if it is
 //! still the one that was read, so of two raises that were decided on the same group one has no effect. A version is a
-//! random number: a database that loses its last transactions in a failover never comes back to one that somebody read.
+//! random number: a database that loses its last transactions in a failover never returns to one that a worker has read.
 //!
 //! `_us` is microseconds since 1970 by the database's clock.
 
@@ -123,7 +123,7 @@ pub trait PoolStore: Send + Sync + 'static {
     fn join(&self, request: &JoinRequest<'_>) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Renews a lease and stores its worker's report: one statement. A lease that is fenced or gone stays so, which the
-    /// next [`PoolStore::read`] tells.
+    /// next [`PoolStore::read`] reports.
     ///
     /// # Errors
     /// [`StoreError::Transient`] or [`StoreError::Fatal`].
@@ -142,7 +142,7 @@ pub trait PoolStore: Send + Sync + 'static {
     ) -> impl Future<Output = Result<GroupSnapshot, StoreError>> + Send;
 
     /// Changes a worker's own share: one statement. It has no effect if the lease is fenced, if another change came
-    /// first, or if another worker raised its share meanwhile; [`Lease::changes`] tells.
+    /// first, or if another worker raised its share meanwhile; [`Lease::changes`] shows which.
     ///
     /// # Errors
     /// [`StoreError::Transient`] or [`StoreError::Fatal`]; the change may take effect later, or never.

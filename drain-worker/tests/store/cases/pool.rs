@@ -214,7 +214,7 @@ pub(crate) async fn settings_change_and_are_put_on_record(harness: &Harness) {
     assert!(harness.store.list_audit("another", 10).await.expect("reads").is_empty());
 }
 
-/// Of concurrent raises that were decided on the same group one has an effect: the sum never exceeds the cap.
+/// One of several concurrent raises that were decided on the same group has an effect: the sum never exceeds the cap.
 pub(crate) async fn shares_are_taken_one_after_the_other(harness: &Harness) {
     const CAP: u32 = 100;
     let mut leases = Vec::new();

@@ -24,6 +24,7 @@ const DEAD_LETTERS_REDRIVEN: &str = "drain_dead_letters_redriven_total";
 const DEAD_LETTERS_DISCARDED: &str = "drain_dead_letters_discarded_total";
 const BROKER_DLQ_MESSAGES: &str = "drain_broker_dlq_messages_total";
 const BROKER_DLQ_CONSUMER_UP: &str = "drain_broker_dlq_consumer_up";
+const READY: &str = "drain_ready";
 const CAP: &str = "drain_cap_orders_per_second";
 const SHARE: &str = "drain_share_orders_per_second";
 const ADAPTIVE_LIMIT: &str = "drain_adaptive_limit_orders_per_second";
@@ -33,6 +34,9 @@ const LAG_ORDERS: &str = "drain_lag_orders";
 const OLDEST_ORDER_AGE: &str = "drain_oldest_order_age_seconds";
 const ETA: &str = "drain_eta_seconds";
 const CONNECTIONS_REJECTED: &str = "drain_connections_rejected_total";
+
+/// The value of a gauge that is left out.
+const UNKNOWN: f64 = f64::NAN;
 
 /// Describes each metric; called once at start.
 pub fn describe() {
@@ -72,6 +76,7 @@ pub fn describe() {
         BROKER_DLQ_CONSUMER_UP,
         "1 if the broker's dead-letter topic is readable or does not exist yet, else 0; the broker drops its messages in the end."
     );
+    describe_gauge!(READY, "1 if this worker has joined the pool and can drain, else 0.");
     describe_gauge!(CAP, "Maximum orders that the pool commits in any second; 0: paused.");
     describe_gauge!(SHARE, "This worker's share of the cap.");
     describe_gauge!(ADAPTIVE_LIMIT, "This worker's adaptive limit; +Inf: not limited.");
@@ -124,17 +129,18 @@ pub fn broker_dlq_consumer_up(is_up: bool) {
     gauge!(BROKER_DLQ_CONSUMER_UP).set(if is_up { 1.0 } else { 0.0 });
 }
 
-/// Values of the pool's gauges. An unknown value is NaN: the last known one could trigger alerts.
+/// Values of the pool's gauges. An unknown value is left out of the metrics: the last known one could prevent or trigger
+/// alerts.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PoolGauges {
     /// Orders a second; 0: paused.
-    pub cap: u32,
+    pub cap: Option<u32>,
     /// Including recently expired ones.
-    pub workers: usize,
+    pub workers: Option<usize>,
     /// Orders a second.
-    pub share: u32,
-    /// The adaptive limit, orders a second.
-    pub limit: Option<u32>,
+    pub share: Option<u32>,
+    /// The adaptive limit, orders a second; infinite: not limited.
+    pub limit: Option<f64>,
     pub lag_messages: Option<u64>,
     pub lag_orders: Option<u64>,
     /// Seconds.
@@ -144,32 +150,38 @@ pub struct PoolGauges {
 }
 
 pub fn pool(gauges: &PoolGauges) {
-    gauge!(CAP).set(f64::from(gauges.cap));
-    gauge!(WORKERS).set(gauges.workers as f64);
-    gauge!(SHARE).set(f64::from(gauges.share));
-    gauge!(ADAPTIVE_LIMIT).set(gauges.limit.map_or(f64::INFINITY, f64::from));
     let is_drained = gauges.lag_orders == Some(0);
     for (name, value) in [
+        (CAP, gauges.cap.map(f64::from)),
+        (WORKERS, gauges.workers.map(|workers| workers as f64)),
+        (SHARE, gauges.share.map(f64::from)),
+        (ADAPTIVE_LIMIT, gauges.limit),
         (LAG_MESSAGES, gauges.lag_messages.map(|messages| messages as f64)),
         (LAG_ORDERS, gauges.lag_orders.map(|orders| orders as f64)),
         (OLDEST_ORDER_AGE, if is_drained { Some(0.0) } else { gauges.oldest_s }),
         (ETA, if is_drained { Some(0.0) } else { gauges.eta_s }),
     ] {
-        gauge!(name).set(value.unwrap_or(f64::NAN));
+        gauge!(name).set(value.unwrap_or(UNKNOWN));
     }
+}
+
+pub fn ready(is_ready: bool) {
+    gauge!(READY).set(if is_ready { 1.0 } else { 0.0 });
 }
 
 pub fn order_outcome(kind: CommitOutcome) {
     counter!(ORDERS, "outcome" => kind.as_str()).increment(1);
 }
 
-/// Sets the gauges of open dead letters; `reasons` without any are set to 0.
-pub fn dead_letters(totals: &DeadLetterTotals, reasons: &BTreeSet<String>) {
+/// Sets the gauges of open dead letters; `reasons` without any are set to 0. `None`: not known.
+pub fn dead_letters(totals: Option<&DeadLetterTotals>, reasons: &BTreeSet<String>) {
     for reason in reasons {
-        let total = totals.by_reason.get(reason);
-        let (letters, age_ms) = total.map_or((0, 0), |total| (total.letters, total.oldest_age_ms));
-        gauge!(DEAD_LETTERS, "reason" => reason.clone()).set(letters as f64);
-        gauge!(OLDEST_DEAD_LETTER_AGE, "reason" => reason.clone()).set(age_ms as f64 / 1_000.0);
+        let (letters, age_s) = totals.map_or((UNKNOWN, UNKNOWN), |totals| {
+            let total = totals.by_reason.get(reason);
+            total.map_or((0.0, 0.0), |total| (total.letters as f64, total.oldest_age_ms as f64 / 1_000.0))
+        });
+        gauge!(DEAD_LETTERS, "reason" => reason.clone()).set(letters);
+        gauge!(OLDEST_DEAD_LETTER_AGE, "reason" => reason.clone()).set(age_s);
     }
 }
 

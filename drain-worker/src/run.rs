@@ -87,7 +87,7 @@ pub async fn run(
     let group = settings.pool.group.clone();
     let adaptive_limit = AdaptiveLimit::new(settings.slow_commit);
     let member = Member::new(store.clone(), settings.pool, gate.clone(), signals.clone(), adaptive_limit);
-    let monitor = Monitor::new(member.snapshot(), signals.breaker.clone(), settings.retention_h);
+    let monitor = Monitor::new(member.snapshot(), signals.clone(), shutdown.clone(), settings.retention_h);
     let operator_writer = GatedWriter::new(gate.clone(), signals.stats.clone(), signals.breaker.clone());
     let redriver = Redriver::new(
         store.clone(),
@@ -114,7 +114,6 @@ pub async fn run(
         store: store.clone(),
         group: group.as_str().into(),
         monitor: monitor.clone(),
-        breaker: signals.breaker.clone(),
         redriver,
         purger,
     };
@@ -154,6 +153,7 @@ pub async fn run(
         gate,
         config: settings.pipeline,
         breaker: signals.breaker,
+        broker: signals.broker,
         stats: signals.stats,
         in_flight: signals.in_flight,
     };

@@ -24,7 +24,6 @@ pub use purge::{PurgeBody, PurgeView};
 
 use crate::dead_letters::Redriver;
 use crate::monitor::Monitor;
-use crate::pipeline::CircuitBreaker;
 use crate::purge::Purger;
 use crate::store::Store;
 
@@ -36,7 +35,6 @@ pub struct Admin {
     pub store: Arc<Store>,
     pub group: Arc<str>,
     pub monitor: Monitor,
-    pub breaker: CircuitBreaker,
     pub redriver: Redriver,
     pub purger: Purger,
 }
@@ -62,8 +60,9 @@ pub fn router(admin: Admin, access: AdminAccess) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(status::ready))
+        .route("/readyz/lookups", get(status::ready_for_lookups))
         .route("/metrics", get(status::metrics))
-        .with_state(admin.breaker)
+        .with_state(admin.monitor)
         .merge(guarded)
         .merge(console::router())
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })

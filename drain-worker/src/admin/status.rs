@@ -12,8 +12,8 @@ use shared::time::rfc3339_millis;
 
 use super::Admin;
 use super::response::{invalid, json_response, unavailable};
-use crate::monitor::HistorySample;
-use crate::pipeline::{BreakerState, CircuitBreaker};
+use crate::monitor::{Health, HistorySample, Monitor};
+use crate::pool::WorkerState;
 
 /// Maximum entries of one response.
 const AUDIT_MAX: u32 = 500;
@@ -89,17 +89,26 @@ pub(super) async fn audit(
     Ok(json_response(&AuditResponse { entries }))
 }
 
-/// 200 while the circuit breaker is closed, else 503 with the reason.
-pub(super) async fn ready(State(breaker): State<CircuitBreaker>) -> Response {
-    let (status, body) = match breaker.state() {
-        BreakerState::Closed => (StatusCode::OK, json!({ "database": "up" })),
-        BreakerState::Open { reason } => {
-            (StatusCode::SERVICE_UNAVAILABLE, json!({ "database": "down", "reason": reason }))
-        }
-    };
+/// 200 while this worker has joined the pool and can drain, else 503; both with the state and its reason.
+pub(super) async fn ready(State(monitor): State<Monitor>) -> Response {
+    let health = monitor.health();
+    readiness(health.is_ready(), &health)
+}
+
+/// As [`ready`], for a load balancer before the query port: a lookup needs the database, but not the broker.
+pub(super) async fn ready_for_lookups(State(monitor): State<Monitor>) -> Response {
+    let health = monitor.health();
+    readiness(health.is_ready() || health.state == WorkerState::BrokerDown, &health)
+}
+
+fn readiness(is_ready: bool, health: &Health) -> Response {
+    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let body = json!({ "state": health.state, "reason": health.reason });
     (status, [(CONTENT_TYPE, "application/json")], body.to_string()).into_response()
 }
 
-pub(super) async fn metrics() -> Response {
+pub(super) async fn metrics(State(monitor): State<Monitor>) -> Response {
+    // Now, because the values of an earlier moment may be those before an outage.
+    monitor.publish();
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], shared::telemetry::metrics().render()).into_response()
 }

@@ -92,8 +92,10 @@ fn lag_line(lag: &Value, eta: &Value) -> String {
 }
 
 fn letters_line(letters: &Value) -> String {
-    if letters["total"].as_f64() == Some(0.0) {
-        return "dead letters none".to_owned();
+    match letters["total"].as_f64() {
+        None => return "dead letters unknown".to_owned(),
+        Some(0.0) => return "dead letters none".to_owned(),
+        Some(_) => {}
     }
     let by_reason: Vec<_> = letters["by_reason"]
         .as_object()
@@ -151,5 +153,6 @@ mod tests {
         let unknown = json!({"error": "switched off", "oldest_age_s": 3.0});
         assert_eq!(lag_line(&unknown, &Value::Null), "lag unknown (switched off), oldest 3 s");
         assert_eq!(letters_line(&json!({"total": 0})), "dead letters none");
+        assert_eq!(letters_line(&Value::Null), "dead letters unknown");
     }
 }

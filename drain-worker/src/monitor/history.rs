@@ -19,7 +19,7 @@ pub struct HistorySample {
     pub at: String,
     pub cap: u32,
     /// Orders settled a second, including duplicates and conflicts, over about the last two seconds.
-    pub committed: f64,
+    pub committed: Option<f64>,
     pub lag_orders: Option<u64>,
     /// Seconds.
     pub oldest_age_s: Option<f64>,

@@ -3,6 +3,7 @@
 //! Every worker knows the whole pool, because its heartbeats return the other workers' reports. Only the lag comes
 //! from elsewhere: one worker of the pool scrapes it and puts it into its report.
 
+mod health;
 mod history;
 mod view;
 
@@ -15,14 +16,14 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
+pub use health::Health;
 pub use history::{History, HistorySample, SAMPLES_MAX};
 pub use view::{CapView, DeadLetterTotalsView, LagView, SettingsView, StatusView, WorkerView};
 
 use crate::dead_letters::retention;
 use crate::lag::LagSource;
-use crate::metrics;
-use crate::pipeline::CircuitBreaker;
-use crate::pool::{LagReport, LagSlot, PoolSnapshot};
+use crate::metrics::{self, PoolGauges};
+use crate::pool::{LagReport, LagSlot, PoolSnapshot, WorkerSignals};
 use crate::store::{DeadLetterTotals, Store};
 
 const STEP: Duration = Duration::from_secs(1);
@@ -37,12 +38,13 @@ const WARN_EVERY: u64 = 60;
 /// missing, no worker is running.
 const LINE_EVERY: u64 = 60;
 
-/// Maximum duration of a lag query.
-const LAG_TIMEOUT: Duration = Duration::from_secs(3);
+/// Maximum duration of a lag query, and of a count of dead letters.
+const ASK_TIMEOUT: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Default)]
 struct MonitorState {
     history: History,
+    /// `None`: the last count failed.
     letters: Option<DeadLetterTotals>,
 }
 
@@ -51,20 +53,36 @@ struct MonitorState {
 pub struct Monitor {
     state: Arc<Mutex<MonitorState>>,
     snapshot: watch::Receiver<Option<Arc<PoolSnapshot>>>,
-    breaker: CircuitBreaker,
+    signals: WorkerSignals,
+    stopping: CancellationToken,
     retention_h: NonZeroU32,
 }
 
 impl Monitor {
-    /// Observes the pool through a member's `snapshot` and this worker's own `breaker`: without the database there is
-    /// no snapshot. The broker stores messages for `retention_h` hours.
+    /// Observes the pool through a member's `snapshot` and this worker's own `signals`: without the database there is no
+    /// new snapshot. `stopping` is cancelled when the worker is asked to stop. The broker stores messages for
+    /// `retention_h` hours.
     #[must_use]
     pub fn new(
         snapshot: watch::Receiver<Option<Arc<PoolSnapshot>>>,
-        breaker: CircuitBreaker,
+        signals: WorkerSignals,
+        stopping: CancellationToken,
         retention_h: NonZeroU32,
     ) -> Self {
-        Self { state: Arc::default(), snapshot, breaker, retention_h }
+        Self { state: Arc::default(), snapshot, signals, stopping, retention_h }
+    }
+
+    /// This worker's state at this moment.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        let snapshot = self.snapshot.borrow().clone();
+        Health::of(snapshot.as_deref(), &self.signals, self.stopping.is_cancelled())
+    }
+
+    /// Sets the gauges of worker and pool to the values of this moment. Unknown ones are left out.
+    pub fn publish(&self) {
+        metrics::ready(self.health().is_ready());
+        metrics::pool(&self.status().map_or_else(PoolGauges::default, |status| status.gauges()));
     }
 
     fn lock(&self) -> MutexGuard<'_, MonitorState> {
@@ -76,7 +94,7 @@ impl Monitor {
     pub fn status(&self) -> Option<StatusView> {
         let snapshot = self.snapshot.borrow().clone()?;
         let letters = self.lock().letters.clone();
-        Some(StatusView::new(&snapshot, letters.as_ref(), &self.breaker.state(), self.retention_h))
+        Some(StatusView::new(&snapshot, letters.as_ref(), &self.health(), self.retention_h))
     }
 
     /// The last quarter of an hour by second, oldest first.
@@ -107,21 +125,8 @@ impl Monitor {
             let Some(snapshot) = self.snapshot.borrow().clone() else { continue };
             // One worker scrapes for the whole pool.
             slot.set(if leads(&snapshot) { Some(ask(&lag).await) } else { None });
-            if step.is_multiple_of(LETTERS_EVERY) {
-                match store.dead_letter_totals().await {
-                    Ok(totals) => {
-                        reasons.extend(totals.by_reason.keys().cloned());
-                        metrics::dead_letters(&totals, &reasons);
-                        self.lock().letters = Some(totals);
-                    }
-                    Err(error) => {
-                        tracing::debug!(event = "dead_letter_count_failed", %error, "cannot count dead letters; retrying");
-                    }
-                }
-            }
             let Some(status) = self.status() else { continue };
             let gauges = status.gauges();
-            metrics::pool(&gauges);
             if step.is_multiple_of(LINE_EVERY) {
                 tracing::info!(
                     event = "pool_status",
@@ -141,10 +146,35 @@ impl Monitor {
             {
                 warning.log();
             }
-            self.lock().history.push(&snapshot, &status, Instant::now());
+            // A plot shows a gap where nothing is known.
+            if !status.is_stale() {
+                self.lock().history.push(&snapshot, &status, Instant::now());
+            }
+            if step.is_multiple_of(LETTERS_EVERY) {
+                let totals = count_letters(&store).await;
+                reasons.extend(totals.iter().flat_map(|totals| totals.by_reason.keys().cloned()));
+                metrics::dead_letters(totals.as_ref(), &reasons);
+                self.lock().letters = totals;
+            }
             step += 1;
         }
     }
+}
+
+async fn count_letters(store: &Store) -> Option<DeadLetterTotals> {
+    match timeout(ASK_TIMEOUT, store.dead_letter_totals()).await {
+        Ok(Ok(totals)) => return Some(totals),
+        Ok(Err(error)) => {
+            tracing::debug!(event = "dead_letter_count_failed", %error, "cannot count dead letters; retrying");
+        }
+        Err(_elapsed) => {
+            tracing::debug!(
+                event = "dead_letter_count_failed",
+                "counting dead letters takes too long; retrying"
+            );
+        }
+    }
+    None
 }
 
 /// True if this worker has the first of the live leases.
@@ -162,7 +192,7 @@ fn leads(snapshot: &PoolSnapshot) -> bool {
 }
 
 async fn ask(lag: &impl LagSource) -> LagReport {
-    match timeout(LAG_TIMEOUT, lag.lag()).await {
+    match timeout(ASK_TIMEOUT, lag.lag()).await {
         Ok(Ok(lag)) => LagReport {
             messages_ready: Some(lag.messages_ready),
             messages_in_flight: lag.messages_in_flight,

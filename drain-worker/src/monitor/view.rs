@@ -8,10 +8,11 @@ use serde::Serialize;
 use shared::time::rfc3339_millis;
 use time::OffsetDateTime;
 
+use super::health::{Health, STALE};
 use crate::control::{Cap, CapSource, ManualRate, ScheduleEntry};
 use crate::dead_letters::retention;
 use crate::metrics::PoolGauges;
-use crate::pipeline::{BreakerState, LatencyHistogram};
+use crate::pipeline::LatencyHistogram;
 use crate::pool::{LagReport, PoolSnapshot, WorkerReport, WorkerState};
 use crate::store::{DeadLetterTotals, GroupSnapshot, Lease};
 
@@ -163,13 +164,14 @@ pub struct WorkerView {
     pub share: u32,
     /// Orders a second.
     pub wanted: u32,
-    /// Orders a second.
-    pub committed_per_second: f64,
+    /// Orders a second; `None`: not known.
+    pub committed_per_second: Option<f64>,
     pub commit_ms: LatencyView,
     pub state: WorkerState,
     pub reason: Option<String>,
     pub limit: Option<u32>,
-    pub held_orders: u64,
+    /// `None`: not known.
+    pub held_orders: Option<u64>,
     pub joined_at: String,
     /// Time until the lease expires; negative: since then.
     pub expires_in_ms: i64,
@@ -192,20 +194,17 @@ impl WorkerView {
             name: lease.worker.clone(),
             share: if lease.fenced_us.is_some() { 0 } else { lease.share },
             wanted: lease.wanted,
-            committed_per_second: if lives { report.settled_per_second } else { 0.0 },
+            committed_per_second: Some(if lives { report.settled_per_second } else { 0.0 }),
             commit_ms: LatencyView::new(&report.latencies),
             state,
             reason,
             limit: report.limit,
-            held_orders: report.held_orders,
+            held_orders: Some(report.held_orders),
             joined_at: instant_us(lease.joined_us),
             expires_in_ms: (lease.expires_us - now_us) / 1_000,
         }
     }
 }
-
-/// From this age on, a snapshot does not describe the current state.
-const STALE: Duration = Duration::from_secs(3);
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct StatusView {
@@ -215,17 +214,20 @@ pub struct StatusView {
     #[serde(skip)]
     lease: String,
     pub now: String,
+    /// Time since this worker reached the database, seconds. After three seconds the figures are not known.
+    pub age_s: f64,
     pub cap: CapView,
     pub settings: SettingsView,
-    /// Orders a second of all workers, over about the last two seconds.
-    pub committed_per_second: f64,
+    /// Orders a second of all workers, over about the last two seconds; `None`: not known.
+    pub committed_per_second: Option<f64>,
     /// Over all workers and about the last ten seconds.
     pub commit_ms: LatencyView,
     /// By outcome, since the live workers started.
     pub totals: BTreeMap<&'static str, u64>,
     pub lag: LagView,
     pub eta: Option<EtaView>,
-    pub dead_letters: DeadLetterTotalsView,
+    /// `None`: not known.
+    pub dead_letters: Option<DeadLetterTotalsView>,
     pub workers: Vec<WorkerView>,
     pub warnings: Vec<String>,
 }
@@ -234,7 +236,7 @@ impl StatusView {
     pub(super) fn new(
         snapshot: &PoolSnapshot,
         letters: Option<&DeadLetterTotals>,
-        breaker: &BreakerState,
+        health: &Health,
         retention_h: NonZeroU32,
     ) -> Self {
         let now_us = snapshot.group.now_us;
@@ -254,7 +256,7 @@ impl StatusView {
         let total = |outcome: &str| {
             reports.iter().map(|report| report.totals.get(outcome).copied().unwrap_or(0)).sum()
         };
-        let committed_per_second = workers.iter().map(|worker| worker.committed_per_second).sum();
+        let committed_per_second: f64 = workers.iter().filter_map(|worker| worker.committed_per_second).sum();
         let lag = lag(live().map(|(report, _)| report));
         let eta = lag.orders.filter(|_| committed_per_second > 0.0).map(|orders| {
             let seconds = orders as f64 / committed_per_second;
@@ -265,30 +267,39 @@ impl StatusView {
             worker: snapshot.name.clone(),
             lease: snapshot.lease.to_string(),
             now: instant_us(now_us),
+            age_s: snapshot.at.elapsed().as_secs_f64(),
             cap: CapView::new(&snapshot.group.settings.cap_at(now_us)),
             settings: SettingsView::new(&snapshot.group),
-            committed_per_second,
+            committed_per_second: Some(committed_per_second),
             commit_ms: LatencyView::new(&latencies),
             totals: OUTCOMES.iter().map(|&outcome| (outcome, total(outcome))).collect(),
             lag,
             eta,
-            dead_letters: letters.map(DeadLetterTotalsView::new).unwrap_or_default(),
+            dead_letters: letters.map(DeadLetterTotalsView::new),
             workers,
             warnings: Vec::new(),
         };
         status.group.clone_from(&snapshot.group_id);
-        status.correct(snapshot, breaker);
-        status.warnings = status.warn(snapshot, retention_h);
+        status.correct(health);
+        status.warnings = status.warn(retention_h);
         status
     }
 
+    /// True if the figures are not known, because this worker does not reach the database.
+    pub(super) fn is_stale(&self) -> bool {
+        self.age_s > STALE.as_secs_f64()
+    }
+
     pub(super) fn gauges(&self) -> PoolGauges {
+        if self.is_stale() {
+            return PoolGauges::default();
+        }
         let own = self.workers.iter().find(|worker| worker.lease == self.lease);
         PoolGauges {
-            cap: self.cap.orders_per_second,
-            workers: self.workers.len(),
-            share: own.map_or(0, |worker| worker.share),
-            limit: own.and_then(|worker| worker.limit),
+            cap: Some(self.cap.orders_per_second),
+            workers: Some(self.workers.len()),
+            share: own.map(|worker| worker.share),
+            limit: own.map(|worker| worker.limit.map_or(f64::INFINITY, f64::from)),
             lag_messages: self.lag.messages,
             lag_orders: self.lag.orders,
             oldest_s: self.lag.oldest_age_s,
@@ -297,16 +308,25 @@ impl StatusView {
     }
 
     /// Corrects what the last heartbeat could not know, because heartbeats need the database themselves.
-    fn correct(&mut self, snapshot: &PoolSnapshot, breaker: &BreakerState) {
-        let own = self.workers.iter_mut().find(|worker| worker.lease == self.lease);
-        if let (BreakerState::Open { reason }, Some(own)) = (breaker, own) {
-            (own.state, own.reason) = (WorkerState::DatabaseDown, Some(reason.clone()));
+    fn correct(&mut self, health: &Health) {
+        let is_stale = self.is_stale();
+        for worker in &mut self.workers {
+            if worker.lease == self.lease {
+                (worker.state, worker.reason) = (health.state, health.reason.clone());
+            } else if is_stale {
+                (worker.state, worker.reason) = (WorkerState::Stale, None);
+                worker.held_orders = None;
+            }
+            if is_stale {
+                worker.committed_per_second = None;
+                worker.commit_ms = LatencyView::default();
+            }
         }
-        if snapshot.at.elapsed() > STALE {
-            self.committed_per_second = 0.0;
-            self.eta = None;
+        if is_stale {
+            let error = format!("this worker has not reached the database for {} s", self.age_s as u64);
+            self.lag = LagView { error: Some(error), ..LagView::default() };
+            (self.committed_per_second, self.eta, self.dead_letters) = (None, None, None);
             self.commit_ms = LatencyView::default();
-            self.workers.iter_mut().for_each(|worker| worker.committed_per_second = 0.0);
         }
     }
 
@@ -316,23 +336,23 @@ impl StatusView {
         self.lag.oldest_age_s
     }
 
-    fn warn(&self, snapshot: &PoolSnapshot, retention_h: NonZeroU32) -> Vec<String> {
+    fn warn(&self, retention_h: NonZeroU32) -> Vec<String> {
         let mut warnings = Vec::new();
         let age =
             self.oldest_age_s().filter(|age| age.is_finite() && *age >= 0.0).map(Duration::from_secs_f64);
         warnings.extend(
             age.and_then(|age| retention::warning(age, retention_h)).map(|warning| warning.to_string()),
         );
-        let silent = snapshot.at.elapsed();
-        if silent > STALE {
+        if self.is_stale() {
             warnings.push(format!(
-                "this worker has not reached the database for {} s; the values are that old",
-                silent.as_secs()
+                "this worker has not reached the database for {} s; cap and shares are that old",
+                self.age_s as u64
             ));
         }
         let of = |state| self.workers.iter().filter(move |worker| worker.state == state).count();
         for (state, text) in [
             (WorkerState::DatabaseDown, "database unavailable for"),
+            (WorkerState::BrokerDown, "broker unavailable for"),
             (WorkerState::BackingOff, "database slow; backing off:"),
             (WorkerState::LeaseExpired, "lease expired of"),
         ] {

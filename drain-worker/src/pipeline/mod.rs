@@ -8,6 +8,7 @@
 
 mod batch;
 mod breaker;
+mod broker_health;
 mod gated_writer;
 mod order_log;
 mod receive;
@@ -35,6 +36,7 @@ use receive_pacer::ReceivePacer;
 use stuck::StuckOrders;
 
 pub use breaker::{BreakerState, CircuitBreaker};
+pub use broker_health::BrokerHealth;
 pub use gated_writer::GatedWriter;
 pub(crate) use gated_writer::{WriteEnd, rows};
 pub use receive_budget::InFlightOrders;
@@ -85,6 +87,7 @@ pub struct Pipeline<S> {
     pub gate: RateGate,
     pub config: PipelineConfig,
     pub breaker: CircuitBreaker,
+    pub broker: BrokerHealth,
     pub stats: WriterStats,
     pub in_flight: InFlightOrders,
 }
@@ -123,6 +126,7 @@ impl<S: OrderStore> Pipeline<S> {
                 budget.clone(),
                 pacer.clone(),
                 self.breaker.clone(),
+                self.broker.clone(),
                 received.clone(),
                 shutdown.clone(),
             ));

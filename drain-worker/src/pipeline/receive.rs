@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::receive_budget::ReceiveBudget;
 use super::receive_pacer::ReceivePacer;
-use super::{CircuitBreaker, DecodedMessage};
+use super::{BrokerHealth, CircuitBreaker, DecodedMessage};
 use crate::message;
 use crate::metrics;
 
@@ -24,6 +24,7 @@ pub(super) async fn receive_loop(
     budget: Arc<ReceiveBudget>,
     pacer: Arc<ReceivePacer>,
     breaker: CircuitBreaker,
+    broker: BrokerHealth,
     received: mpsc::Sender<DecodedMessage>,
     shutdown: CancellationToken,
 ) {
@@ -39,12 +40,14 @@ pub(super) async fn receive_loop(
             Ok(messages) => {
                 failures = 0;
                 pacer.end(messages.len() >= permit.messages);
+                broker.record_success();
                 messages
             }
             Err(error) => {
                 pacer.end(false);
                 budget.record_received(permit, &[]);
                 failures += 1;
+                broker.record_failure(error.to_string());
                 metrics::receive_failed();
                 // The first failure may be a short interruption that the next receive survives.
                 if failures > 1 {

@@ -9,7 +9,8 @@ use tokio::time::Instant;
 
 use crate::adaptive_limit::AdaptiveLimit;
 use crate::pipeline::{
-    BreakerState, CircuitBreaker, InFlightOrders, LatencyHistogram, OutcomeTotals, StatsDelta, WriterStats,
+    BreakerState, BrokerHealth, CircuitBreaker, InFlightOrders, LatencyHistogram, OutcomeTotals, StatsDelta,
+    WriterStats,
 };
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,9 +26,13 @@ pub enum WorkerState {
     BackingOff,
     /// The circuit breaker is open; one of the writers retries.
     DatabaseDown,
+    /// Receives fail; the orders that the worker holds are committed.
+    BrokerDown,
     Stopping,
     /// The lease expired without a heartbeat; the worker may not commit. Set by the other workers.
     LeaseExpired,
+    /// Not known, because the worker that is asked has not reached the database for some time. Set by that worker.
+    Stale,
 }
 
 /// The report that each heartbeat stores.
@@ -100,6 +105,7 @@ pub struct WorkerSignals {
     pub stats: WriterStats,
     pub in_flight: InFlightOrders,
     pub breaker: CircuitBreaker,
+    pub broker: BrokerHealth,
     /// The lag, if this worker scrapes for all.
     pub lag: LagSlot,
 }
@@ -152,9 +158,11 @@ impl Reporter {
             _ => 0.0,
         };
         let held_orders = self.signals.in_flight.orders();
+        let broker_outage = self.signals.broker.outage();
         let (state, reason) = match self.signals.breaker.state() {
             _ if is_stopping => (WorkerState::Stopping, None),
             BreakerState::Open { reason } => (WorkerState::DatabaseDown, Some(reason)),
+            BreakerState::Closed if broker_outage.is_some() => (WorkerState::BrokerDown, broker_outage),
             BreakerState::Closed if is_paused => (WorkerState::Paused, None),
             BreakerState::Closed if adaptive_limit.reason().is_some() => {
                 (WorkerState::BackingOff, adaptive_limit.reason().map(str::to_owned))

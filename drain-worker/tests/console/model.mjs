@@ -14,6 +14,7 @@ export class Model {
     this.workers = [this.worker(1), this.worker(2)];
     this.warnings = [];
     this.lagError = null;
+    this.age = 0.1;
     this.perMessage = 64;
     this.letters = Array.from({ length: 3 }, (_, index) => this.letter(index + 1, index < 2 ? "unknown_sku" : "malformed_message"));
     this.entries = [];
@@ -84,7 +85,7 @@ export class Model {
     const committed = this.committed();
     const live = this.workers.length || 1;
     return {
-      group: "drain", worker: "drain-1:4117", now: ISO(Date.now()), cap: this.cap(), settings: { revision: this.revision, ...this.settings },
+      group: "drain", worker: "drain-1:4117", now: ISO(Date.now()), age_s: this.age, cap: this.cap(), settings: { revision: this.revision, ...this.settings },
       committed_per_second: committed, commit_ms: { p50: 6.1, p99: 18.4 },
       totals: { confirmed: 1, sold_out: 2, limit_exceeded: 3, duplicate: 0, conflict: 0, dead_lettered: 3 },
       lag: this.lagError ? { error: this.lagError }

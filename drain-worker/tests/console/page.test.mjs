@@ -100,6 +100,16 @@ test("each state has one line with its reason", async () => {
     model.workers = [put(one, "idle", null)];
     model.waiting = 0;
     await says(page, "#state", "Drained");
+    model.lagError = "refused";
+    await says(page, "#headline", /Idle .*The lag is not known: refused/s);
+    put(one, "broker_down", "connection refused");
+    await says(page, "#headline", /Broker down .*connection refused/s);
+    model.age = 60;
+    put(one, "database_down", "no heartbeat was answered for 60 s");
+    await says(page, "#connection", "figures are 60 s old");
+    await says(page, "#headline", /Database down .*no heartbeat/s);
+    model.age = 0.1;
+    model.lagError = null;
     put(one, "draining", null);
     model.waiting = 50000;
     model.perMessage = null;

@@ -17,6 +17,7 @@ use drain_worker::purge::Purger;
 use drain_worker::rate::RateGate;
 use http::{Method, Request, StatusCode};
 use shared::config::Secret;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::harness::WorkerFixture;
@@ -53,7 +54,7 @@ fn port(fixture: &WorkerFixture, access: AdminAccess) -> Router {
     };
     let member =
         Member::new(fixture.store.clone(), config, gate.clone(), signals.clone(), AdaptiveLimit::new(None));
-    let writer = GatedWriter::new(gate, signals.stats, signals.breaker.clone());
+    let writer = GatedWriter::new(gate, signals.stats.clone(), signals.breaker.clone());
     let redriver = Redriver::new(
         fixture.store.clone(),
         writer.clone(),
@@ -65,8 +66,7 @@ fn port(fixture: &WorkerFixture, access: AdminAccess) -> Router {
     let admin = Admin {
         store: fixture.store.clone(),
         group: "drain".into(),
-        monitor: Monitor::new(member.snapshot(), signals.breaker.clone(), NonZeroU32::MIN),
-        breaker: signals.breaker,
+        monitor: Monitor::new(member.snapshot(), signals, CancellationToken::new(), NonZeroU32::MIN),
         redriver,
         purger,
     };
@@ -96,9 +96,11 @@ async fn every_api_route_requires_the_token_and_no_other_route_does() {
         let status = answer(&router, method, path, &[("authorization", &bearer)]).await;
         assert_ne!(status, StatusCode::UNAUTHORIZED, "{method} {path}");
     }
-    for path in ["/", "/console/main.js", "/healthz", "/readyz", "/metrics"] {
+    for path in ["/", "/console/main.js", "/healthz", "/metrics"] {
         assert_eq!(answer(&router, &Method::GET, path, &[]).await, StatusCode::OK, "{path}");
     }
+    let ready = answer(&router, &Method::GET, "/readyz", &[]).await;
+    assert_eq!(ready, StatusCode::SERVICE_UNAVAILABLE, "it has not joined");
     assert_eq!(answer(&router, &Method::GET, "/v2", &[]).await, StatusCode::NOT_FOUND);
     assert_eq!(answer(&router, &Method::DELETE, "/healthz", &[]).await, StatusCode::METHOD_NOT_ALLOWED);
 }

@@ -87,18 +87,7 @@ impl WorkerFixture {
 
     /// Starts a worker with its ports, as the program does, with `more` flags.
     pub(crate) async fn whole_worker(&self, more: &[&str]) -> WholeWorker {
-        let program = std::iter::once("drain-worker".to_owned());
-        let cli = Cli::try_parse_from(program.chain(self.flags(more))).expect("flags");
-        let Command::Run(args) = cli.command else { panic!("another command") };
-        let listeners = Listeners {
-            query: TcpListener::bind("127.0.0.1:0").await.expect("a port"),
-            admin: TcpListener::bind("127.0.0.1:0").await.expect("a port"),
-        };
-        let [query, admin] =
-            [&listeners.query, &listeners.admin].map(|listener| listener.local_addr().expect("bound"));
-        let shutdown = CancellationToken::new();
-        let running = tokio::spawn(run(args.settings().expect("valid"), listeners, shutdown.clone()));
-        WholeWorker { query, admin, shutdown, running }
+        WholeWorker::start(self.flags(more)).await
     }
 
     /// Publishes `orders`, ten in each message.
@@ -148,6 +137,7 @@ impl WorkerFixture {
                 grace: Duration::from_secs(20),
             },
             breaker: signals.breaker.clone(),
+            broker: signals.broker,
             stats: signals.stats,
             in_flight: signals.in_flight,
         };
@@ -224,6 +214,27 @@ pub(crate) struct WholeWorker {
 }
 
 impl WholeWorker {
+    /// Starts a worker with these flags.
+    pub(crate) async fn start(flags: Vec<String>) -> Self {
+        let program = std::iter::once("drain-worker".to_owned());
+        let cli = Cli::try_parse_from(program.chain(flags)).expect("flags");
+        let Command::Run(args) = cli.command else { panic!("another command") };
+        let listeners = Listeners {
+            query: TcpListener::bind("127.0.0.1:0").await.expect("a port"),
+            admin: TcpListener::bind("127.0.0.1:0").await.expect("a port"),
+        };
+        let [query, admin] =
+            [&listeners.query, &listeners.admin].map(|listener| listener.local_addr().expect("bound"));
+        let shutdown = CancellationToken::new();
+        let running = tokio::spawn(run(args.settings().expect("valid"), listeners, shutdown.clone()));
+        Self { query, admin, shutdown, running }
+    }
+
+    /// Requests the stop, and does not wait for it.
+    pub(crate) fn request_stop(&self) {
+        self.shutdown.cancel();
+    }
+
     /// Stops the worker gracefully.
     pub(crate) async fn stop(self) {
         self.shutdown.cancel();

@@ -9,6 +9,7 @@ mod drain;
 mod faults;
 mod faulty_store;
 mod harness;
+mod health;
 mod order_log;
 mod pool;
 mod query;

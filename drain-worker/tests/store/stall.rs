@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use drain_worker::store::{CommitOutcome, Fence, OrderStore, StoreConfig};
+use drain_worker::store::{CommitOutcome, Fence, OrderStore, StoreConfig, StoreError};
 use shared::order::Outcome;
 
 use crate::harness::{AT_THE_STOCK, Harness, address, config, on_mysql, on_passthrough};
@@ -48,7 +48,13 @@ async fn locks_end_with_a_stalled_session(harness: &Harness) {
         holder.run("COMMIT").await;
         // Another worker commits the same SKU and the same order, whose message was redelivered meanwhile.
         let mine = [order(2, "bob", &[("a", 1)]), order(1, "ann", &[("a", 1)])];
-        harness.store.commit(Fence::Open, &mine).await.expect("the server releases the locks")
+        // An attempt waits for a lock for two seconds.
+        loop {
+            match harness.store.commit(Fence::Open, &mine).await {
+                Err(StoreError::Locked { .. }) => {}
+                result => return result.expect("the server releases the locks"),
+            }
+        }
     };
     let (cut_off, results) = tokio::join!(stalled.commit(Fence::Open, &orders), stalling);
     assert!(is_transient(cut_off), "the server has ended the session");

@@ -54,14 +54,14 @@ resource "alicloud_sae_application" "this" {
     }],
   ))
 
-  # A worker is ready while the database accepts orders. Otherwise the load balancer sends it no lookups.
+  # A worker is ready for lookups while it reaches the database. Otherwise the load balancer sends it none.
   readiness_v2 {
     initial_delay_seconds = 5
     period_seconds        = 5
     timeout_seconds       = 2
 
     http_get {
-      path   = "/readyz"
+      path   = "/readyz/lookups"
       port   = var.admin_port
       scheme = "HTTP"
     }

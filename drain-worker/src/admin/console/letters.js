@@ -120,6 +120,8 @@ export function letters(trouble, changed) {
   reason.addEventListener("change", () => { selected.clear(); go(0); });
 
   return (status) => {
+    // Not counted now.
+    if (!status.dead_letters) return;
     const { by_reason: by, total: now } = status.dead_letters;
     const text = JSON.stringify([now, by]);
     if (text === known) return;

@@ -62,7 +62,8 @@ async function tick() {
   const mine = (round += 1);
   try {
     status = await api.status();
-    heard = Date.now();
+    // The worker may itself have heard nothing for a while.
+    heard = Date.now() - status.age_s * 1000;
     overview(status);
     drawControls(status);
     drawSchedule(status);

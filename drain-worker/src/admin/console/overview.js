@@ -35,7 +35,7 @@ function tiles(status) {
     ["oldest", "Oldest waits", lag.oldest_age_s ? seconds(lag.oldest_age_s) : NONE, unknown || "since it was stored"],
     ["eta", "Drained in", eta ? seconds(eta.seconds) : NONE, eta ? `at ${clock(eta.drained_at)}` : "not known now"],
     ["commit", "Commit p50", ms(commit?.p50), `p99 ${ms(commit?.p99)}`],
-    ["dead", "Dead letters", count(letters.total), letters.total ? `oldest ${seconds(letters.oldest_age_s)}` : "none"],
+    ["dead", "Dead letters", count(letters?.total), !letters ? "not known" : letters.total ? `oldest ${seconds(letters.oldest_age_s)}` : "none"],
   ];
   const box = byId("tiles");
   if (box.children.length !== values.length) {
@@ -45,7 +45,7 @@ function tiles(status) {
     say(byId(`tile-${id}`).querySelector("b"), figure);
     say(byId(`tile-${id}`).querySelector("span"), note);
   }
-  byId("tile-dead").classList.toggle("warn", letters.total > 0);
+  byId("tile-dead").classList.toggle("warn", letters?.total > 0);
 }
 
 function warnings(list) {

@@ -2,12 +2,13 @@
 
 import { clock, count, moment, rate, seconds, words } from "./format.js";
 
-const IN_TROUBLE = ["database_down", "backing_off", "lease_expired"];
-const NAMES = { database_down: "Database down", backing_off: "Backing off", lease_expired: "Lease expired", stopping: "Stopping" };
+const IN_TROUBLE = ["database_down", "broker_down", "backing_off", "lease_expired"];
+const BAD = ["database_down", "broker_down"];
+const NAMES = { database_down: "Database down", broker_down: "Broker down", backing_off: "Backing off", lease_expired: "Lease expired", stopping: "Stopping" };
 
 // Returns the state of the whole pool: { state, title, figure, reason }.
 export function poolState(status) {
-  const { cap, settings, workers } = status;
+  const { cap, lag, settings, workers } = status;
   const live = workers.filter((worker) => worker.state !== "lease_expired");
   const committed = status.committed_per_second;
   const wait = waiting(status);
@@ -22,15 +23,16 @@ export function poolState(status) {
     const reason = hit[0].reason ? `: ${hit[0].reason}` : "";
     const whom = live.length > 1 ? `${hit.length} of ${live.length} workers${reason}. ` : reason && `${reason.slice(2)}. `;
     return {
-      state: trouble === "database_down" ? "bad" : "slow", title: NAMES[trouble],
+      state: BAD.includes(trouble) ? "bad" : "slow", title: NAMES[trouble],
       figure: `${rate(committed)} of ${rate(cap.orders_per_second)}`, reason: whom + wait,
     };
   }
   const idle = live.every((worker) => worker.state === "idle");
-  const left = status.lag.orders ?? status.lag.messages;
-  if (idle || left === 0) {
+  // Drained only where the lag is known: an idle pool may as well receive nothing.
+  if (!lag.error && (lag.orders ?? lag.messages) === 0) {
     return { state: "idle", title: "Drained", figure: committed ? rate(committed) : "nothing to do", reason: `Cap ${rate(cap.orders_per_second)} (${source(status)}).` };
   }
+  if (idle) return { state: "idle", title: "Idle", figure: "nothing is received", reason: wait + ramp(cap) };
   return { state: "good", title: "Draining", figure: `${rate(committed)} of ${rate(cap.orders_per_second)}`, reason: wait + ramp(cap) };
 }
 

@@ -44,10 +44,10 @@ run "probes_use_readyz_and_healthz" {
 
   assert {
     condition = (
-      alicloud_sae_application.this.readiness_v2[0].http_get[0].path == "/readyz" &&
+      alicloud_sae_application.this.readiness_v2[0].http_get[0].path == "/readyz/lookups" &&
       alicloud_sae_application.this.readiness_v2[0].http_get[0].port == 9101
     )
-    error_message = "the readiness probe must use /readyz on the admin port"
+    error_message = "the readiness probe must use /readyz/lookups on the admin port"
   }
   assert {
     condition = (

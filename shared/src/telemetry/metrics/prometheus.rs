@@ -22,8 +22,13 @@ fn write_all(text: &mut String, series: &Series) -> fmt::Result {
         writeln!(text, "{} {}", Name(key, "", None), value.load(Ordering::Relaxed))?;
     }
     for (key, value) in &series.gauges {
+        let value = f64::from_bits(value.load(Ordering::Relaxed));
+        // An unknown value: alerts see a series that is missing.
+        if value.is_nan() {
+            continue;
+        }
         family.begin(text, key, "gauge")?;
-        writeln!(text, "{} {}", Name(key, "", None), f64::from_bits(value.load(Ordering::Relaxed)))?;
+        writeln!(text, "{} {value}", Name(key, "", None))?;
     }
     for (key, value) in &series.histograms {
         family.begin(text, key, "histogram")?;

@@ -13,7 +13,7 @@ use tokio::time::{Duration, sleep};
 use crate::harness::{SKUS, WholeWorker, WorkerFixture, orders};
 
 /// Returns the status and the body of a response of the admin port.
-async fn get(admin: SocketAddr, path: &str) -> (u16, String) {
+pub(crate) async fn get(admin: SocketAddr, path: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(admin).await.expect("it listens");
     let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.expect("written");
@@ -28,7 +28,7 @@ async fn json(admin: SocketAddr, path: &str) -> Value {
     serde_json::from_str(&get(admin, path).await.1).expect("JSON")
 }
 
-async fn until_ready(admin: SocketAddr) {
+pub(crate) async fn until_ready(admin: SocketAddr) {
     eventually("ready", async || get(admin, "/readyz").await.0 == 200).await;
 }
 

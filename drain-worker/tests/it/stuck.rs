@@ -2,13 +2,18 @@
 
 use std::time::Duration;
 
+use drain_worker::init::init;
 use drain_worker::pipeline::BreakerState;
+use drain_worker::store::{Store, StoreConfig};
 use shared::order::AcceptedOrder;
-use shared::testkit::{accepted_order, eventually};
-use tokio::time::sleep;
+use shared::testkit::{GROUP, SALE, TOPIC, TestDatabase, accepted_order, catalogue, eventually};
+use sqlx::mysql::MySqlConnection;
+use sqlx::{AssertSqlSafe, Connection as _};
+use tokio::time::{Instant, sleep};
 
 use crate::faulty_store::FaultyStore;
-use crate::harness::{WorkerFixture, order, orders};
+use crate::harness::{SKUS, WholeWorker, WorkerFixture, order, orders};
+use crate::health::{get, until_ready};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_locked_sku_delays_its_own_orders_alone() {
@@ -66,4 +71,43 @@ async fn orders_beyond_half_of_what_a_worker_holds_go_back_to_the_broker() {
     assert_eq!(fixture.counts().await.dead_letters_total(), 0, "no order is dead for a lock");
     worker.stop().await.expect("stops gracefully");
     second.stop().await.expect("stops gracefully");
+}
+
+/// Another program keeps the row of one SKU locked; a whole worker commits the orders of the others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_is_locked_in_the_real_database_stops_no_other_sku() {
+    let Some(database) = TestDatabase::mysql().await else { return };
+    let fixture = WorkerFixture::new().await;
+    init(&database.url, &catalogue(&SKUS), fixture.client.clone(), GROUP, TOPIC).await.expect("prepared");
+    let store = Store::connect(&database.url, StoreConfig::default()).await.expect("a valid address");
+    let endpoint = fixture.client.endpoints.to_string();
+    let flags = ["run", "--database-url", database.url.expose(), "--rocketmq-endpoint", &endpoint];
+    let worker = WholeWorker::start(flags.map(str::to_owned).to_vec()).await;
+    until_ready(worker.admin).await;
+
+    let mut other = MySqlConnection::connect(database.url.expose()).await.expect("connects");
+    // By the whole key: a scan would lock every row.
+    let lock = format!("BEGIN; SELECT * FROM sale_skus WHERE sale_id = '{SALE}' AND sku = 'FEW' FOR UPDATE");
+    sqlx::raw_sql(AssertSqlSafe(lock)).execute(&mut other).await.expect("locks the row");
+    fixture.publish(&[order(1, "FEW")]).await;
+    sleep(Duration::from_secs(1)).await;
+    let began = Instant::now();
+    fixture.publish(&orders(100..200, "PLENTY")).await;
+    let count = async || store.counts().await.expect("counts").orders();
+    eventually("the others are committed", async || count().await == 100).await;
+    let took = began.elapsed();
+    println!("100 orders beside a locked row: {took:?}");
+    // A lock wait of two seconds, and slack for a busy machine.
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    let (status, body) = get(worker.admin, "/readyz").await;
+    assert_eq!(status, 200, "{body}");
+
+    sqlx::raw_sql("ROLLBACK").execute(&mut other).await.expect("releases it");
+    eventually("all are committed", async || count().await == 101).await;
+    let letters = store.counts().await.expect("counts").dead_letters_total();
+    assert_eq!(letters, 0);
+    worker.stop().await;
+    store.close().await;
+    other.close().await.expect("closes");
+    database.remove().await;
 }

@@ -1,12 +1,14 @@
 resource "alicloud_polardb_cluster" "this" {
   count = local.polardb ? 1 : 0
 
-  description   = var.name
-  db_type       = "MySQL"
-  db_version    = "8.0"
-  db_node_class = var.node_class
-  db_node_count = var.node_count
-  pay_type      = "PostPaid"
+  description = var.name
+  db_type     = "MySQL"
+  db_version  = "8.0"
+  # 8.0.1 is compatible with MySQL 8.0.13, which parses CHECK constraints and ignores them; 8.0.2 with 8.0.18.
+  db_minor_version = "8.0.2"
+  db_node_class    = var.node_class
+  db_node_count    = var.node_count
+  pay_type         = "PostPaid"
 
   vpc_id     = var.vpc_id
   vswitch_id = var.vswitch_ids[var.zones[0]]

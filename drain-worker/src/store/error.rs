@@ -6,7 +6,7 @@
 use std::fmt;
 
 use super::address::DatabaseUrlFault;
-use super::locked::SaleSku;
+use super::sale_sku::SaleSku;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {

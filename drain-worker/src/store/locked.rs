@@ -1,38 +1,18 @@
 //! Finds the SKUs whose stock another transaction keeps locked, so that their orders wait and no others do.
 
-use std::fmt;
 use std::time::Duration;
 
-use shared::order::{AcceptedOrder, SaleId, Sku};
+use shared::order::AcceptedOrder;
 
 use super::Store;
 use super::batch_snapshot::{SkuKey, SkuSet};
 use super::commit::locked;
 use super::dialect::PoolKind;
 use super::error::{DbError, ErrorClass, StoreError};
+use super::sale_sku::SaleSku;
 
 /// Maximum duration of the search; it waits for no lock.
 const FIND_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// One row of stock: a SKU of a sale.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SaleSku {
-    pub sale_id: SaleId,
-    pub sku: Sku,
-}
-
-impl SaleSku {
-    /// The SKUs of `order`.
-    pub fn of(order: &AcceptedOrder) -> impl Iterator<Item = Self> + '_ {
-        order.items.iter().map(|item| Self { sale_id: order.sale_id.clone(), sku: item.sku.clone() })
-    }
-}
-
-impl fmt::Display for SaleSku {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} of sale {}", self.sku, self.sale_id)
-    }
-}
 
 impl Store {
     pub(super) async fn find_locked(&self, skus: Vec<SaleSku>) -> Result<Vec<SaleSku>, DbError> {

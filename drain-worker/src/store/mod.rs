@@ -32,6 +32,7 @@ mod lookup;
 mod order_columns;
 mod pool;
 mod purge;
+mod sale_sku;
 mod schema;
 mod sql;
 mod stock_cache;
@@ -54,13 +55,13 @@ pub use dead_letters::{
 };
 pub use error::{DbErrorDetail, SchemaError, StoreError};
 pub use fence::{Fence, LeaseId};
-pub use locked::SaleSku;
 pub use pool::{
     AuditEntry, GroupSnapshot, JoinRequest, Lease, PoolStore, Renewal, SettingsError, ShareChange,
     WORKERS_MAX,
 };
 
 pub use purge::{PurgeBounds, PurgePage, PurgeRows, PurgeStep};
+pub use sale_sku::SaleSku;
 
 use dialect::Driver;
 use stock_cache::StockCache;

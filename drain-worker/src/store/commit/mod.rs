@@ -45,7 +45,7 @@ use super::decide::{WritePlan, decide};
 use super::dialect::PoolKind;
 use super::error::{DbError, DbErrorDetail, ErrorClass, StoreError};
 use super::fence::{Fence, lock_for_commit};
-use super::locked::SaleSku;
+use super::sale_sku::SaleSku;
 use super::stock_cache::StockCache;
 use super::transaction::Transaction;
 use super::{OrderStore, Store};

@@ -39,7 +39,7 @@ fn session(config: &StoreConfig, lock_wait_s: u64) -> String {
 /// the wait before the client does and no connection keeps waiting.
 const COORDINATION_LOCK_WAIT_S: u64 = 1;
 
-pub(super) static DIALECT: Dialect = Dialect {
+static DIALECT: Dialect = Dialect {
     begin: "BEGIN",
     for_update: " FOR UPDATE",
     // MySQL 8.0.1, MariaDB 10.3.
@@ -169,7 +169,7 @@ impl Driver for MySqlDriver {
     fn migrate<'a>(&'a self, migrations: &'a Migrator) -> BoxFuture<'a, Result<(), StoreError>> {
         let (options, timeout) =
             (self.pools.writers.connect_options(), self.pools.writers.options().get_acquire_timeout());
-        Box::pin(async move { mysql_migrations::apply(&options, timeout, migrations).await })
+        Box::pin(async move { mysql_migrations::apply(&options, timeout, migrations, &DIALECT).await })
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
@@ -177,7 +177,7 @@ impl Driver for MySqlDriver {
     }
 }
 
-pub(super) fn classify_mysql(operation: &'static str, error: &sqlx::Error) -> DbError {
+fn classify_mysql(operation: &'static str, error: &sqlx::Error) -> DbError {
     // The driver is built without RSA, which it offers for passwords over connections without TLS: the crate's decryption
     // leaks by its timing (RUSTSEC-2023-0071), and TLS protects the orders too.
     if let sqlx::Error::Configuration(error) = error

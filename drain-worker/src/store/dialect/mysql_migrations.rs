@@ -14,7 +14,7 @@ use sqlx::{AssertSqlSafe, Connection};
 use tokio::time::Instant;
 
 use super::super::error::{DbError, SchemaError, StoreError};
-use super::mysql::{DIALECT, classify_mysql};
+use super::{CONNECT, Dialect};
 
 /// Waits up to a minute for other processes that migrate the same database. The lock belongs to the connection.
 const LOCK: &str = "SELECT GET_LOCK(CONCAT('spillway-migrate-', MD5(DATABASE())), 60)";
@@ -44,24 +44,53 @@ pub(super) async fn apply(
     options: &MySqlConnectOptions,
     connect_timeout: Duration,
     migrations: &Migrator,
+    dialect: &Dialect,
 ) -> Result<(), StoreError> {
     let opening = tokio::time::timeout(connect_timeout, MySqlConnection::connect_with(options));
-    let mut connection =
-        opening.await.map_err(|_| StoreError::from(DbError::timeout("connect")))?.map_err(failed)?;
+    let opened = opening.await.map_err(|_| StoreError::from(DbError::timeout(CONNECT)))?;
+    let mut connection = opened.map_err(|error| StoreError::from(dialect.classify(CONNECT, &error)))?;
     let applied = apply_locked(&mut connection, migrations).await;
     // The end of its connection releases the lock for certain.
     let _closed = connection.close().await;
-    applied
+    applied.map_err(|failure| match failure {
+        MigrationFailure::Schema(fault) => fault.into(),
+        MigrationFailure::Driver(error) => dialect.classify_migration(error),
+    })
 }
 
-async fn apply_locked(connection: &mut MySqlConnection, migrations: &Migrator) -> Result<(), StoreError> {
-    sqlx::raw_sql(SESSION).execute(&mut *connection).await.map_err(failed)?;
-    let locked: Option<i64> = sqlx::query_scalar(LOCK).fetch_one(&mut *connection).await.map_err(failed)?;
+enum MigrationFailure {
+    Schema(SchemaError),
+    Driver(MigrateError),
+}
+
+impl From<SchemaError> for MigrationFailure {
+    fn from(fault: SchemaError) -> Self {
+        Self::Schema(fault)
+    }
+}
+
+impl From<MigrateError> for MigrationFailure {
+    fn from(error: MigrateError) -> Self {
+        Self::Driver(error)
+    }
+}
+
+impl From<sqlx::Error> for MigrationFailure {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Driver(MigrateError::Execute(error))
+    }
+}
+
+async fn apply_locked(
+    connection: &mut MySqlConnection,
+    migrations: &Migrator,
+) -> Result<(), MigrationFailure> {
+    sqlx::raw_sql(SESSION).execute(&mut *connection).await?;
+    let locked: Option<i64> = sqlx::query_scalar(LOCK).fetch_one(&mut *connection).await?;
     if locked != Some(1) {
         return Err(SchemaError::Migrating.into());
     }
-    let missing = missing(connection, migrations).await.map_err(|error| DIALECT.classify_migration(error))?;
-    for migration in missing {
+    for migration in missing(connection, migrations).await? {
         apply_one(connection, migration).await?;
     }
     Ok(())
@@ -94,7 +123,7 @@ async fn missing<'a>(
 }
 
 /// Applies one migration. DDL commits by itself, so the migration's row says whether it is complete.
-async fn apply_one(connection: &mut MySqlConnection, migration: &Migration) -> Result<(), StoreError> {
+async fn apply_one(connection: &mut MySqlConnection, migration: &Migration) -> Result<(), MigrationFailure> {
     let began = Instant::now();
     sqlx::query(
         "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (?, ?, FALSE, ?, -1)",
@@ -103,8 +132,7 @@ async fn apply_one(connection: &mut MySqlConnection, migration: &Migration) -> R
     .bind(&*migration.description)
     .bind(&*migration.checksum)
     .execute(&mut *connection)
-    .await
-    .map_err(failed)?;
+    .await?;
     for (index, statement) in statements(migration.sql.as_str()).iter().enumerate() {
         let Err(failure) = execute(connection, migration.version, statement).await else { continue };
         // A DDL statement that the server rejects has changed nothing.
@@ -112,23 +140,21 @@ async fn apply_one(connection: &mut MySqlConnection, migration: &Migration) -> R
             sqlx::query("DELETE FROM _sqlx_migrations WHERE version = ?")
                 .bind(migration.version)
                 .execute(&mut *connection)
-                .await
-                .map_err(failed)?;
+                .await?;
         }
         return Err(match number(&failure) {
             Some(LOCK_WAIT_TIMEOUT) if index == 0 => {
                 SchemaError::TableInUse { version: migration.version }.into()
             }
-            _ => failed(failure),
+            _ => failure.into(),
         });
     }
     sqlx::query("UPDATE _sqlx_migrations SET success = TRUE, execution_time = ? WHERE version = ?")
         .bind(i64::try_from(began.elapsed().as_nanos()).unwrap_or(i64::MAX))
         .bind(migration.version)
         .execute(&mut *connection)
-        .await
-        .map(drop)
-        .map_err(failed)
+        .await?;
+    Ok(())
 }
 
 async fn execute(connection: &mut MySqlConnection, version: i64, statement: &str) -> Result<(), sqlx::Error> {
@@ -169,11 +195,6 @@ fn number(error: &sqlx::Error) -> Option<u16> {
         .as_database_error()
         .and_then(|error| error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>())
         .map(sqlx::mysql::MySqlDatabaseError::number)
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-fn failed(error: sqlx::Error) -> StoreError {
-    classify_mysql("migrate", &error).into()
 }
 
 #[cfg(test)]

@@ -225,6 +225,7 @@ async fn open(settings: &DrainSettings) -> Result<Store, StoreError> {
                 store.migrate().await?;
             }
             store.check_schema().await?;
+            store.check_statement_limit().await?;
             Ok(store)
         };
         match opening.await {

@@ -22,3 +22,13 @@ CREATE TABLE dead_letters (
     -- Pages and counts by reason, without reading payloads. InnoDB appends the primary key.
     KEY dead_letters_open (discarded_at, reason)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+-- One row: a number that every transaction that stores letters raises. Each commit reads it; dead_letters is read only by a
+-- worker that finds the number changed, and by batches with such an order.
+CREATE TABLE dead_letter_changes (
+    id      TINYINT NOT NULL,
+    changes BIGINT  NOT NULL,
+    PRIMARY KEY (id)
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+INSERT INTO dead_letter_changes (id, changes) VALUES (1, 0);

@@ -19,3 +19,10 @@ CREATE TABLE dead_letters (
 
 CREATE INDEX dead_letters_order_id ON dead_letters (order_id);
 CREATE INDEX dead_letters_open ON dead_letters (discarded_at, reason);
+
+CREATE TABLE dead_letter_changes (
+    id      INTEGER NOT NULL PRIMARY KEY,
+    changes INTEGER NOT NULL
+) STRICT;
+
+INSERT INTO dead_letter_changes (id, changes) VALUES (1, 0);

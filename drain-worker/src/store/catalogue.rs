@@ -130,7 +130,8 @@ async fn lock_sale(
         "SELECT sku, stock_total, stock_reserved, per_user_limit FROM sale_skus WHERE sale_id = ? ORDER BY sku",
     )
     .text(transaction.dialect.for_update)
-    .bind(sale.id.as_str());
+    .bind(sale.id.as_str())
+    .rare();
     let mut present = BTreeMap::new();
     for row in transaction.fetch("lock a sale", statement, KINDS).await? {
         let state =
@@ -145,7 +146,8 @@ async fn write_terms(transaction: &mut Transaction, rows: &[NewTerms<'_>]) -> Re
         let mut statement =
             Statement::new("INSERT INTO sale_skus (sale_id, sku, stock_total, per_user_limit) VALUES ")
                 .rows(chunk.len(), &["(?, ?, ?, ?)"])
-                .text(transaction.dialect.update_terms);
+                .text(transaction.dialect.update_terms)
+                .rare();
         for (sale_id, sku, terms) in chunk {
             statement = statement
                 .bind(sale_id.as_str())
@@ -166,7 +168,8 @@ async fn count_purchases(transaction: &mut Transaction, skus: &[(&SaleId, &Sku)]
     // Left over from limits that were removed.
     let delete = Statement::new("DELETE FROM user_purchases WHERE sale_id = ? AND sku IN ")
         .bind(sale_id)
-        .list(names());
+        .list(names())
+        .rare();
     transaction.execute("forget purchases", delete).await?;
     let mut after = 0;
     loop {
@@ -196,7 +199,8 @@ async fn confirmed_page(
          ORDER BY sequence LIMIT 5000",
     )
     .bind(after)
-    .bind(sale_id);
+    .bind(sale_id)
+    .rare();
     let kinds = &[ColumnKind::Int, ColumnKind::Text, ColumnKind::Text];
     transaction.fetch("read confirmed orders", statement, kinds).await
 }
@@ -211,7 +215,8 @@ async fn add_purchases(
         let mut statement =
             Statement::new("INSERT INTO user_purchases (sale_id, user_id, sku, quantity) VALUES ")
                 .rows(chunk.len(), &["(?, ?, ?, ?)"])
-                .text(transaction.dialect.add_to_purchases);
+                .text(transaction.dialect.add_to_purchases)
+                .rare();
         for ((user_id, sku), quantity) in chunk {
             statement = statement.bind(sale_id).bind(*user_id).bind(sku.as_str()).bind(**quantity);
         }

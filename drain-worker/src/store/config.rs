@@ -33,10 +33,9 @@ pub struct StoreConfig {
     /// server never ends a healthy one. It does not bound a transaction's duration, because its statements follow at
     /// once.
     pub stall_timeout: Duration,
-    /// Maximum prepared statements that each connection caches: more than there are texts, so that none is ever
-    /// closed. The driver closes a statement by a separate packet without an answer, and leaves Nagle's algorithm on
-    /// (sqlx 0.9.0, its issue 4335), so the next statement waits 40 ms for an acknowledgement while it holds its
-    /// locks. They cost the server about 2 MB a connection (MariaDB, batches of all sizes up to 64).
+    /// Maximum prepared statements that each connection caches: more than there are texts, so that none is ever closed.
+    /// The driver closes a statement by a separate packet without an answer, and leaves Nagle's algorithm on (sqlx 0.9.0,
+    /// its issue 4335), so the next statement waits 40 ms for an acknowledgement while it holds its locks.
     pub statements_max: NonZeroU32,
 }
 
@@ -73,7 +72,7 @@ impl Default for StoreConfig {
             lookup_timeout: Duration::from_secs(5),
             totals_timeout: Duration::from_secs(600),
             stall_timeout: Duration::from_secs(30),
-            statements_max: NonZeroU32::MIN.saturating_add(511),
+            statements_max: NonZeroU32::MIN.saturating_add(63),
         }
     }
 }

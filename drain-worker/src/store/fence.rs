@@ -77,21 +77,25 @@ pub enum Fence {
     Open,
 }
 
-/// Acquires the shared lock on the fence, checks the lease, and returns whether there are any dead letters; normally
-/// there are none, and then the batch's need not be searched.
+/// Acquires the shared lock on the fence, checks the lease, and returns the number that changes with dead letters (see
+/// [`super::lettered_orders`]).
 ///
 /// One statement for three answers, because each statement is a round trip. It locks the fence's row alone: a locking
-/// read does not lock the rows of its subqueries.
-pub(super) async fn lock_for_commit(transaction: &mut Transaction, fence: Fence) -> Result<bool, DbError> {
+/// read does not lock the rows of its subqueries. It does not touch `dead_letters`: every commit would queue behind a
+/// change of that table's definition, which itself waits for each open reader.
+pub(super) async fn lock_for_commit(
+    transaction: &mut Transaction,
+    fence: Fence,
+) -> Result<Option<i64>, DbError> {
     const KINDS: &[ColumnKind] = &[ColumnKind::Int, ColumnKind::Int];
-    const NEWEST_LETTER: &str = "SELECT (SELECT MAX(id) FROM dead_letters), ";
+    const CHANGES: &str = "SELECT (SELECT changes FROM dead_letter_changes), ";
     let rows = match fence {
         Fence::Open => {
-            transaction.fetch("look for letters", Statement::new(NEWEST_LETTER).text("1"), KINDS).await?
+            transaction.fetch("look for letters", Statement::new(CHANGES).text("1"), KINDS).await?
         }
         Fence::Lease { id, changes } => {
             let lease = id.to_string();
-            let statement = Statement::new(NEWEST_LETTER)
+            let statement = Statement::new(CHANGES)
                 .text("(SELECT COUNT(*) FROM drain_leases WHERE lease_id = ? AND changes >= ? AND expires_us > ")
                 .bind(lease.as_str())
                 .bind(changes)
@@ -106,7 +110,7 @@ pub(super) async fn lock_for_commit(transaction: &mut Transaction, fence: Fence)
     if row.int(1)? == 0 {
         return Err(fenced("the lease has expired, or its last changes are lost"));
     }
-    Ok(row.optional_int(0)?.is_some())
+    row.optional_int(0)
 }
 
 /// The error of a transaction whose lease does not allow the commit.

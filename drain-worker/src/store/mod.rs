@@ -11,8 +11,8 @@
 //! * Committing the same order again changes nothing, however often and however concurrently.
 //! * The same id with another payload changes nothing either; the conflict is recorded once.
 //! * Every order gets a result or stays with the caller.
-//! * Outcomes come from rows read under locks and from rows written, never from counts of affected rows: the driver
-//!   asks the server to count rows found, not rows changed.
+//! * Outcomes come from rows read under locks and from rows written. One count of rows matters, that of a conditional
+//!   reservation: it changes each row that it finds, so it does not matter which of the two a driver or proxy counts.
 
 mod address;
 mod batch_snapshot;
@@ -27,6 +27,7 @@ mod dialect;
 mod error;
 mod execute;
 mod fence;
+mod lettered_orders;
 mod locked;
 mod lookup;
 mod order_columns;
@@ -34,6 +35,7 @@ mod pool;
 mod purge;
 mod sale_sku;
 mod schema;
+mod server_limits;
 mod sql;
 mod stock_cache;
 mod transaction;
@@ -59,11 +61,12 @@ pub use pool::{
     AuditEntry, GroupSnapshot, JoinRequest, Lease, PoolStore, Renewal, SettingsError, ShareChange,
     WORKERS_MAX,
 };
-
 pub use purge::{PurgeBounds, PurgePage, PurgeRows, PurgeStep};
 pub use sale_sku::SaleSku;
 
+use commit::RefutedGuesses;
 use dialect::Driver;
+use lettered_orders::LetteredOrders;
 use stock_cache::StockCache;
 
 /// The store as the pipeline uses it. [`Store`] implements it; tests put a faulty store in its place.
@@ -117,6 +120,8 @@ pub struct Store {
     driver: Box<dyn Driver>,
     config: StoreConfig,
     cache: StockCache,
+    refuted: RefutedGuesses,
+    lettered: LetteredOrders,
     /// See [`Store::binds_bytes`].
     bytes: OnceCell<bool>,
     /// The readers' connections that operators' queries may use at once.
@@ -133,7 +138,15 @@ impl Store {
         check_url(url)?;
         let driver = dialect::open(url, &config)?;
         let operators = Semaphore::new(config.operator_readers_max());
-        Ok(Self { driver, config, cache: StockCache::default(), bytes: OnceCell::new(), operators })
+        Ok(Self {
+            driver,
+            config,
+            cache: StockCache::default(),
+            refuted: RefutedGuesses::default(),
+            lettered: LetteredOrders::default(),
+            bytes: OnceCell::new(),
+            operators,
+        })
     }
 
     /// Closes all connections, waiting for those in use. Later calls return [`StoreError::Transient`].

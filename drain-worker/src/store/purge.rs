@@ -242,7 +242,8 @@ async fn purge(transaction: &mut Transaction, fence: Fence, rows: &PurgeRows) ->
                 let mut statement =
                     Statement::new("DELETE FROM user_purchases WHERE (sale_id, user_id, sku) IN (")
                         .rows(chunk.len(), &["(?, ?, ?)"])
-                        .text(")");
+                        .text(")")
+                        .rare();
                 for part in chunk.iter().flatten() {
                     statement = statement.bind(part.as_str());
                 }
@@ -252,7 +253,7 @@ async fn purge(transaction: &mut Transaction, fence: Fence, rows: &PurgeRows) ->
         PurgeRows::Numbered(step, numbers) => {
             for chunk in numbers.chunks(ROWS_MAX) {
                 for &(head, tail) in statements(*step) {
-                    let statement = Statement::new(head).list(chunk.iter().copied()).text(tail);
+                    let statement = Statement::new(head).list(chunk.iter().copied()).text(tail).rare();
                     transaction.execute(OPERATION, statement).await?;
                 }
             }

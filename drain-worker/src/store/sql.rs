@@ -1,10 +1,12 @@
 //! Statements and rows without a dialect: text made of fixed parts, bound values, results as plain cells.
 //!
 //! # Few texts
-//! Each connection caches prepared statements by their text, and each costs the server memory: about 7 KB for every
-//! row of an INSERT into `orders`. So lists and rows have only the lengths of [`SIZES`]. A list is padded to the next
-//! size by repeating its last value; rows are cut into chunks of exact sizes by [`chunks`]. Batches of a usual size
-//! (100, 200, 250, 500) are one chunk, and always the same text.
+//! Each connection caches prepared statements by their text, and each costs the server memory. So only usual texts are
+//! prepared: lists and rows of a few lengths. A list is padded to the next of [`LIST_SIZES`] by repeating its last value.
+//! Rows of another number than [`ROW_SIZES`] become a statement with its values in the text, as do rare statements
+//! ([`Statement::rare`]): one round trip as well, and nothing for the server to keep.
+
+use std::fmt::Write as _;
 
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
@@ -12,11 +14,14 @@ use time::{OffsetDateTime, PrimitiveDateTime, UtcOffset};
 
 use super::error::{DbError, DbErrorDetail};
 
-/// Lengths of lists and of multi-row INSERTs: about ten per decade, including round ones.
-const SIZES: [usize; 26] = [
-    1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 20, 25, 32, 40, 50, 64, 80, 100, 125, 160, 200, 250, 320, 400,
-    ROWS_MAX,
-];
+/// Numbers of rows of a prepared INSERT.
+const ROW_SIZES: [usize; 5] = [1, 64, 128, 200, ROWS_MAX];
+
+/// Lengths of lists.
+const LIST_SIZES: [usize; 5] = [1, 8, 64, 200, ROWS_MAX];
+
+/// From this number on, rows are worth a prepared statement and a second one for the rest.
+const ROWS_CUT_MIN: usize = 64;
 
 /// Maximum rows of one INSERT and values of one list.
 ///
@@ -28,24 +33,26 @@ pub(super) const ROW_VALUES_MAX: usize = 14;
 
 const _: () = assert!(ROWS_MAX * ROW_VALUES_MAX <= 32_766, "SQLite's bound on the values of a statement");
 
-/// The largest size up to `length`, which is at least 1.
-fn size_down(length: usize) -> usize {
-    SIZES[SIZES.partition_point(|size| *size <= length).saturating_sub(1)]
+/// The length to which a list of `length` values, at most [`ROWS_MAX`], is padded.
+pub(super) fn padded(length: usize) -> usize {
+    LIST_SIZES[LIST_SIZES.partition_point(|size| *size < length).min(LIST_SIZES.len() - 1)]
 }
 
-/// The smallest size from `length` on, which is at most [`ROWS_MAX`].
-fn size_up(length: usize) -> usize {
-    SIZES[SIZES.partition_point(|size| *size < length).min(SIZES.len() - 1)]
-}
-
-/// Cuts `rows` into chunks of at most [`ROWS_MAX`], each of one of the sizes, largest first.
+/// Cuts `rows` into chunks of at most [`ROWS_MAX`]; up to that number there are at most two: the largest prepared size,
+/// and the rest.
 pub(super) fn chunks<T>(rows: &[T]) -> impl Iterator<Item = &[T]> {
-    let mut rest = rows;
+    let (mut rest, mut is_cut) = (rows, false);
     std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let (chunk, tail) = rest.split_at(size_down(rest.len()));
+        let length = match rest.len() {
+            0 => return None,
+            ROWS_MAX.. => ROWS_MAX,
+            few if few < ROWS_CUT_MIN || is_cut => few,
+            many => {
+                is_cut = true;
+                ROW_SIZES[ROW_SIZES.partition_point(|size| *size <= many) - 1]
+            }
+        };
+        let (chunk, tail) = rest.split_at(length);
         rest = tail;
         Some(chunk)
     })
@@ -62,6 +69,23 @@ pub(super) enum SqlValue<'a> {
     Text(&'a str),
     /// Uses the placeholder [`BYTES`].
     Bytes(&'a [u8]),
+}
+
+impl SqlValue<'_> {
+    /// Appends the value as a literal that MySQL and SQLite read alike. A text is quoted only if it has no character
+    /// that any mode of a server could take for the quote's end or an escape; every other one is hexadecimal.
+    fn write_literal(&self, text: &mut String) {
+        let is_plain = |character: char| {
+            character == '\n' || !(character.is_control() || matches!(character, '\'' | '\\'))
+        };
+        let _to_memory = match self {
+            Self::Null => write!(text, "NULL"),
+            Self::Int(value) => write!(text, "{value}"),
+            Self::Text(value) if value.chars().all(is_plain) => write!(text, "'{value}'"),
+            Self::Text(value) => write!(text, "CAST(UNHEX('{}') AS CHAR)", hex::encode(value)),
+            Self::Bytes(value) => write!(text, "'{}'", hex::encode(value)),
+        };
+    }
 }
 
 impl From<i64> for SqlValue<'_> {
@@ -101,11 +125,31 @@ pub(super) struct Statement<'a> {
     pub(super) values: Vec<SqlValue<'a>>,
     /// True if bytes are bound unchanged.
     pub(super) is_native: bool,
+    /// True if the values are sent within the text.
+    pub(super) is_inlined: bool,
 }
 
 impl<'a> Statement<'a> {
     pub(super) fn new(text: &'static str) -> Self {
-        Self { text: text.to_owned(), values: Vec::new(), is_native: false }
+        Self { text: text.to_owned(), values: Vec::new(), is_native: false, is_inlined: false }
+    }
+
+    /// Sends the values within the text: a statement that is seldom sent stays unprepared.
+    pub(super) const fn rare(mut self) -> Self {
+        self.is_inlined = true;
+        self
+    }
+
+    /// Returns the text with the values in place of the placeholders. The texts' fixed parts have no other `?`.
+    pub(super) fn inlined(&self) -> String {
+        let mut parts = self.text.split('?');
+        let mut text = String::with_capacity(self.text.len() + self.values.len() * 16);
+        text.push_str(parts.next().unwrap_or_default());
+        for (part, value) in parts.zip(&self.values) {
+            value.write_literal(&mut text);
+            text.push_str(part);
+        }
+        text
     }
 
     /// Binds bytes unchanged, where the connection transports them correctly. This saves the server a function call
@@ -133,7 +177,7 @@ impl<'a> Statement<'a> {
         self
     }
 
-    /// Adds `(?, ?, …)` with `values`, 1 to [`ROWS_MAX`], padded to one of the sizes.
+    /// Adds `(?, ?, …)` with `values`, 1 to [`ROWS_MAX`], padded to one of [`LIST_SIZES`].
     pub(super) fn list<V: Into<SqlValue<'a>>>(self, values: impl IntoIterator<Item = V>) -> Self {
         self.list_at("?", values)
     }
@@ -153,16 +197,17 @@ impl<'a> Statement<'a> {
         let count = self.values.len() - before;
         debug_assert!((1..=ROWS_MAX).contains(&count), "a list has 1 to {ROWS_MAX} values");
         if let Some(&last) = self.values.last() {
-            self.values.resize(before + size_up(count), last);
+            self.values.resize(before + padded(count), last);
         }
         self.text.push('(');
-        self.repeat(size_up(count), &[place], ", ");
+        self.repeat(padded(count), &[place], ", ");
         self.text.push(')');
         self
     }
 
     /// Adds the parts of a row `count` times, separated by commas; call [`Statement::bind`] for each `?`.
     pub(super) fn rows(mut self, count: usize, row: &[&'static str]) -> Self {
+        self.is_inlined |= !ROW_SIZES.contains(&count);
         self.values.reserve(count * ROW_VALUES_MAX);
         self.repeat(count, row, ", ");
         self
@@ -283,47 +328,54 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lengths_are_rounded_up_to_few_sizes() {
-        assert!(SIZES.is_sorted_by(|left, right| left < right));
-        for length in 1..=ROWS_MAX {
-            assert!(SIZES.contains(&size_up(length)) && SIZES.contains(&size_down(length)), "{length}");
-            assert!(size_down(length) <= length && length <= size_up(length), "{length}");
-            assert!(size_up(length) * 10 <= length * 13, "{length} is padded by more than three tenths");
-        }
-        assert_eq!(size_down(ROWS_MAX + 100), ROWS_MAX);
-    }
-
-    #[test]
-    fn chunks_keep_every_row_in_order_and_are_few() {
+    fn chunks_keep_every_row_in_order_and_are_at_most_two() {
         for length in 0..=2_000 {
             let rows: Vec<_> = (0..length).collect();
             let cut: Vec<_> = chunks(&rows).collect();
             assert_eq!(cut.concat(), rows);
-            assert!(cut.len() <= length / ROWS_MAX + 4, "{length} in {} chunks", cut.len());
-            assert!(cut.iter().all(|chunk| SIZES.contains(&chunk.len())));
+            assert!(cut.len() <= length / ROWS_MAX + 2, "{length} in {} chunks", cut.len());
+            let is_cut = (64..=ROWS_MAX).contains(&length);
+            assert!(!is_cut || ROW_SIZES.contains(&cut[0].len()), "{length}");
         }
-        for usual in [50, 100, 200, 250, 500] {
-            assert_eq!(chunks(&vec![(); usual]).count(), 1, "{usual}");
+        for one in [1, 2, 63, 64, 128, 200, 500] {
+            assert_eq!(chunks(&vec![(); one]).count(), 1, "{one}");
         }
+    }
+
+    /// MySQL's and SQLite's rules: a quoted text ends at a quote; MySQL's may have escapes after a backslash.
+    #[test]
+    fn rare_statements_have_their_values_in_the_text() {
+        let bytes: &[&[u8]] = &[&[0xab, 1], &[2]];
+        let statement =
+            Statement::new("x = ? AND y IN ").bind(7_i64).list_of_bytes(bytes.iter().copied().take(1));
+        let statement = statement.text(" AND z IN ").list(["it's", "a\\b", "家 ?\n"]).rare();
+        assert_eq!(
+            statement.inlined(),
+            "x = 7 AND y IN (UNHEX('ab01')) AND z IN (CAST(UNHEX('69742773') AS CHAR), CAST(UNHEX('615c62') AS CHAR), \
+             '家 ?\n', '家 ?\n', '家 ?\n', '家 ?\n', '家 ?\n', '家 ?\n')"
+        );
+        assert_eq!(
+            Statement::new("VALUES ").rows(2, &["(?)"]).bind(None::<i64>).bind(1_i64).inlined(),
+            "VALUES (NULL), (1)"
+        );
     }
 
     #[test]
     fn native_bytes_replace_hexadecimal_ones() {
-        let bytes: &[&[u8]] = &[&[1], &[2]];
-        let statement = Statement::new("x IN ").list_of_bytes(bytes.iter().copied());
-        assert_eq!(statement.text, "x IN (UNHEX(?), UNHEX(?))");
+        let statement = Statement::new("x IN ").list_of_bytes([[1_u8].as_slice()]);
+        assert_eq!(statement.text, "x IN (UNHEX(?))");
         let native = statement.native();
-        assert_eq!(native.text, "x IN (?, ?)");
-        assert!(native.is_native && native.values.len() == 2);
+        assert_eq!(native.text, "x IN (?)");
+        assert!(native.is_native && native.values.len() == 1);
     }
 
     #[test]
     fn lists_are_padded_with_their_last_value() {
         let statement =
-            Statement::new("x IN ").list((1..=9_i64).map(SqlValue::Int)).text(" AND y = ?").bind("z");
-        assert_eq!(statement.text, "x IN (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) AND y = ?");
-        assert_eq!(statement.values.len(), 11);
-        assert!(matches!(statement.values[9], SqlValue::Int(9)));
+            Statement::new("x IN ").list((1..=5_i64).map(SqlValue::Int)).text(" AND y = ?").bind("z");
+        assert_eq!(statement.text, "x IN (?, ?, ?, ?, ?, ?, ?, ?) AND y = ?");
+        assert_eq!(statement.values.len(), 9);
+        assert!(matches!(statement.values[7], SqlValue::Int(5)));
     }
 
     #[test]

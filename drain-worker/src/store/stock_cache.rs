@@ -1,11 +1,9 @@
 //! The stock as earlier batches saw it, on which a batch is decided before it holds the stock's locks.
 //!
-//! Nothing here determines an outcome. The cached stock only determines what is written ahead of the locks. Under the
-//! locks the batch is decided again, on what is read there; what differs is reconciled or retried. A good guess saves
-//! time, a bad one costs some.
+//! Nothing here determines an outcome: the database confirms each guess or refutes it. A good guess saves time, a bad one
+//! costs some.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
 use super::batch_snapshot::{SkuSet, SkuState};
@@ -13,15 +11,9 @@ use super::batch_snapshot::{SkuSet, SkuState};
 /// Maximum of cached SKUs: those of five of the largest sales. Beyond it the cache is cleared.
 const SKUS_MAX: usize = 50_000;
 
-/// Batches that read before they write, after one has hit an existing key: a worker that died leaves many committed
-/// messages, which are redelivered one after the other.
-const HINT_BATCHES: u32 = 64;
-
 #[derive(Debug, Default)]
 pub(super) struct StockCache {
     stock: Mutex<Stock>,
-    pub(super) orders: DuplicateHint,
-    pub(super) buyers: DuplicateHint,
 }
 
 #[derive(Debug, Default)]
@@ -41,6 +33,17 @@ impl StockCache {
                 keys.iter().map(move |key| state(sale, key.sku))
             })
             .collect()
+    }
+
+    /// Adds reserved units, by index, to the cached states.
+    pub(super) fn reserve(&self, skus: &SkuSet<'_>, reserved: &BTreeMap<usize, i64>) {
+        let mut stock = self.stock.lock().unwrap_or_else(PoisonError::into_inner);
+        for (&place, quantity) in reserved {
+            let key = skus.keys()[place];
+            if let Some(state) = stock.sales.get_mut(key.sale_id).and_then(|sale| sale.get_mut(key.sku)) {
+                state.reserved += quantity;
+            }
+        }
     }
 
     /// Stores the current states. SKUs that the database lacks are read again the next time.
@@ -71,20 +74,6 @@ impl StockCache {
     }
 }
 
-#[derive(Debug, Default)]
-pub(super) struct DuplicateHint(AtomicU32);
-
-impl DuplicateHint {
-    pub(super) fn set(&self) {
-        self.0.store(HINT_BATCHES, Ordering::Relaxed);
-    }
-
-    /// True if this batch reads first; each batch calls it once.
-    pub(super) fn take(&self) -> bool {
-        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use shared::order::AcceptedOrder;
@@ -110,6 +99,16 @@ mod tests {
     }
 
     #[test]
+    fn reservations_are_added_to_what_is_cached() {
+        let (cache, orders) = (StockCache::default(), orders(2));
+        let state = |reserved| Some(SkuState { total: 10, reserved, per_user_limit: None });
+        let skus = SkuSet::of(&orders);
+        cache.update(&skus, &[state(1), None]);
+        cache.reserve(&skus, &BTreeMap::from([(0, 4), (1, 2)]));
+        assert_eq!(cache.states(&skus), [state(5), None]);
+    }
+
+    #[test]
     fn the_cache_is_bounded() {
         let (cache, orders) = (StockCache::default(), orders(6_000));
         let state = Some(SkuState { total: 1, reserved: 0, per_user_limit: None });
@@ -121,13 +120,5 @@ mod tests {
             cache.update(&SkuSet::of(&orders), &vec![state; orders.len()]);
             assert!(cache.stock.lock().expect("whole").count <= SKUS_MAX + orders.len());
         }
-    }
-
-    #[test]
-    fn a_duplicate_hint_lasts_for_a_number_of_batches() {
-        let hint = DuplicateHint::default();
-        assert!(!hint.take());
-        hint.set();
-        assert_eq!((0..1_000).filter(|_| hint.take()).count(), HINT_BATCHES as usize);
     }
 }

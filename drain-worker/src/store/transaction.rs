@@ -52,9 +52,23 @@ impl Transaction {
         operation: &'static str,
         statement: Statement<'_>,
     ) -> Result<(), DbError> {
-        let statement = if self.binds_bytes { statement.native() } else { statement };
+        self.update(operation, statement).await.map(drop)
+    }
+
+    /// As [`Self::execute`]; returns the number of rows found. It is reliable for an UPDATE that changes each of them:
+    /// a server, driver or proxy that counts changes then counts the same.
+    pub(super) async fn update(
+        &mut self,
+        operation: &'static str,
+        statement: Statement<'_>,
+    ) -> Result<u64, DbError> {
+        let statement = self.adapted(statement);
         let dialect = self.dialect;
         self.connection()?.execute(statement).await.map_err(|error| dialect.classify(operation, &error))
+    }
+
+    fn adapted<'a>(&self, statement: Statement<'a>) -> Statement<'a> {
+        if self.binds_bytes && !statement.is_inlined { statement.native() } else { statement }
     }
 
     pub(super) async fn fetch(
@@ -63,7 +77,7 @@ impl Transaction {
         statement: Statement<'_>,
         columns: &'static [ColumnKind],
     ) -> Result<Vec<SqlRow>, DbError> {
-        let statement = if self.binds_bytes { statement.native() } else { statement };
+        let statement = self.adapted(statement);
         let dialect = self.dialect;
         self.connection()?
             .fetch(statement, columns)

@@ -103,9 +103,34 @@ fn record(statements: &Statements, text: &str) {
     }
 }
 
+/// Replaces literals by placeholders. No literal has a quote.
+fn masked(text: &str) -> String {
+    let mut masked = String::new();
+    for (index, part) in text.split('\'').enumerate() {
+        if index % 2 == 1 {
+            masked.push('?');
+            continue;
+        }
+        for character in part.chars() {
+            let is_digit = character.is_ascii_digit();
+            let is_name = masked.ends_with(|before: char| before.is_alphanumeric() || before == '_');
+            if !is_digit || is_name {
+                masked.push(character);
+            } else if !masked.ends_with('?') {
+                masked.push('?');
+            }
+        }
+    }
+    masked.replace("CAST(UNHEX(?) AS CHAR)", "?").replace("NULL", "?")
+}
+
 /// Folds repeated list items and rows, and `WHEN ? THEN ?`.
 fn shape(text: &str) -> String {
-    let mut items: Vec<&str> = text.split(", ").collect();
+    let masked = masked(text);
+    let mut rows: Vec<&str> = masked.split("), (").collect();
+    rows.dedup();
+    let rows = rows.join("), (");
+    let mut items: Vec<&str> = rows.split(", ").collect();
     items.dedup();
     let mut shape = items.join(", ");
     for repeated in [" WHEN ? THEN ?", "?, "] {

@@ -18,7 +18,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
 use sqlx::{AssertSqlSafe, Connection, MySql, Sqlite};
 
 /// Matches sessions that wait for the stock's lock, for [`Harness::until_at`].
-pub(crate) const AT_THE_STOCK: &str = "%FROM sale_skus%FOR UPDATE";
+pub(crate) const AT_THE_STOCK: &str = "UPDATE sale_skus%";
 
 const PASSTHROUGH_URL: &str = "SPILLWAY_TEST_MYSQL_PASSTHROUGH_URL";
 const PROXY_URL: &str = "SPILLWAY_TEST_MYSQL_PROXY_URL";

@@ -7,6 +7,8 @@
 mod cases;
 mod connections;
 mod contention;
+mod deadlocks;
+mod fence;
 mod grammar;
 mod harness;
 mod kill;

@@ -61,10 +61,9 @@ async fn commits_go_on_while_a_migration_waits_for_a_dump() {
         // Each attempt keeps commits waiting for a second; the rest is for a busy machine.
         assert!(longest < Duration::from_secs(5), "a commit took {longest:?}");
         assert!(commits > 50, "{commits}");
-        assert_eq!(
-            harness.number("SELECT COUNT(*) FROM orders WHERE note IS NULL").await,
-            commits.cast_signed()
-        );
+        // The last commit was abandoned when the migration ended, and may have been done.
+        let orders = harness.number("SELECT COUNT(*) FROM orders WHERE note IS NULL").await.cast_unsigned();
+        assert!((commits..=commits + 1).contains(&orders), "{orders} of {commits}");
         migrator.close().await;
     })
     .await;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use drain_worker::store::{Store, StoreConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::harness::{Harness, address};
 
@@ -33,6 +33,9 @@ pub(crate) enum Rule {
 /// COM_STMT_CLOSE: a packet of five bytes, the first of its exchange, with the command's number.
 const STATEMENT_CLOSE: &[u8] = &[5, 0, 0, 0, 0x19];
 
+/// ER_LOCK_DEADLOCK, 1213, in an ERR packet after its header of four bytes.
+const DEADLOCK: &[u8] = &[0xff, 0xbd, 0x04];
+
 /// A store that connects to its database through a relay.
 pub(crate) async fn behind_relay(harness: &Harness, config: StoreConfig) -> (Relay, Store) {
     let text = harness.url.expose();
@@ -51,9 +54,14 @@ pub(crate) struct Relay {
     accepting: tokio::task::JoinHandle<()>,
 }
 
+/// A variable of a session's status, and where its value goes.
+type StatusQuestion = (String, oneshot::Sender<u64>);
+
 struct Shared {
     rule: Mutex<Rule>,
     given_up: AtomicUsize,
+    deadlocks: AtomicUsize,
+    sessions: Mutex<Vec<mpsc::UnboundedSender<StatusQuestion>>>,
     /// Raised to cut every connection.
     cut: watch::Sender<u64>,
 }
@@ -65,6 +73,8 @@ impl Relay {
         let shared = Arc::new(Shared {
             rule: Mutex::new(Rule::Pass),
             given_up: AtomicUsize::new(0),
+            deadlocks: AtomicUsize::new(0),
+            sessions: Mutex::default(),
             cut: watch::Sender::new(0),
         });
         let accepting = tokio::spawn(accept(listener, database, shared.clone()));
@@ -83,6 +93,23 @@ impl Relay {
     /// Returns the number of prepared statements that clients have closed.
     pub(crate) fn statements_closed(&self) -> usize {
         self.shared.given_up.load(Ordering::SeqCst)
+    }
+
+    /// Returns the number of deadlocks that the server has reported.
+    pub(crate) fn deadlocks(&self) -> usize {
+        self.shared.deadlocks.load(Ordering::SeqCst)
+    }
+
+    /// Returns the server's own value of a session's status variable, for each open session. Ask while all are idle.
+    pub(crate) async fn session_status(&self, variable: &str) -> Vec<u64> {
+        let sessions = self.shared.sessions.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut values = Vec::new();
+        for session in sessions {
+            let (sender, receiver) = oneshot::channel();
+            let _closed = session.send((variable.to_owned(), sender));
+            values.extend(receiver.await);
+        }
+        values
     }
 
     pub(crate) fn cut_all(&self) {
@@ -145,12 +172,20 @@ async fn relay(mut client: TcpStream, database: String, shared: Arc<Shared>) {
     let mut cut = shared.cut.subscribe();
     let Ok(mut server) = TcpStream::connect(database).await else { return };
     let (mut from_client, mut from_server) = (vec![0; 1 << 16], vec![0; 1 << 16]);
+    let mut is_asked = false;
+    let (asking, mut questions) = mpsc::unbounded_channel();
+    shared.sessions.lock().unwrap_or_else(PoisonError::into_inner).push(asking);
     loop {
         // Leaving the loop closes both ends.
         tokio::select! {
             _ = cut.changed() => return,
+            // The driver still pings a connection that it returns to its pool.
+            Some((variable, answer)) = questions.recv(), if !is_asked => {
+                let _gone = answer.send(status(&mut server, &variable).await);
+            }
             read = client.read(&mut from_client) => {
                 let Ok(length @ 1..) = read else { return };
+                is_asked = true;
                 let step = shared.step(&from_client[..length]);
                 if matches!(step, Step::Cut) {
                     return;
@@ -165,10 +200,43 @@ async fn relay(mut client: TcpStream, database: String, shared: Arc<Shared>) {
             }
             read = server.read(&mut from_server) => {
                 let Ok(length @ 1..) = read else { return };
+                is_asked = false;
+                if from_server[..length].get(4..7) == Some(DEADLOCK) {
+                    shared.deadlocks.fetch_add(1, Ordering::SeqCst);
+                }
                 if client.write_all(&from_server[..length]).await.is_err() {
                     return;
                 }
             }
         }
+    }
+}
+
+/// Asks the server for a session's status variable, between two statements of the client.
+async fn status(server: &mut TcpStream, variable: &str) -> u64 {
+    let text = format!("\x03SHOW SESSION STATUS LIKE '{variable}'");
+    let mut packet = vec![u8::try_from(text.len()).expect("short"), 0, 0, 0];
+    packet.extend(text.as_bytes());
+    server.write_all(&packet).await.expect("sends");
+    let (mut response, mut chunk, mut value) = (Vec::new(), vec![0; 4_096], None);
+    loop {
+        // Each packet has three bytes of length and a number before its payload.
+        while let Some(payload) = response.get(..3).and_then(|head: &[u8]| {
+            let length = usize::from(head[0]) + usize::from(head[1]) * 256;
+            response.get(4..4 + length)
+        }) {
+            let end = 4 + payload.len();
+            // The row has name and value, each after its length; the packet that follows ends the rows.
+            let row = payload.strip_prefix(&[u8::try_from(variable.len()).expect("short")]);
+            let digits = row.and_then(|row| row.strip_prefix(variable.as_bytes())).map(|row| &row[1..]);
+            match (digits, value) {
+                (Some(digits), _) => value = std::str::from_utf8(digits).expect("digits").parse().ok(),
+                (None, Some(value)) => return value,
+                (None, None) => {}
+            }
+            response.drain(..end);
+        }
+        let length = server.read(&mut chunk).await.expect("responds");
+        response.extend(&chunk[..length]);
     }
 }

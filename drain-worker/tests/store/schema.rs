@@ -33,6 +33,7 @@ async fn versions(harness: &Harness) {
         "orders",
         "order_conflicts",
         "dead_letters",
+        "dead_letter_changes",
         "drain_groups",
         "drain_leases",
         "drain_fences",

@@ -2,40 +2,42 @@
 //!
 //! # The transaction
 //! One transaction at a time locks a hot SKU's row, so the work under that lock bounds what all workers together can
-//! commit of the SKU. Therefore nearly everything is written *before*: the batch is decided on the cached stock, its
-//! rows are inserted with the resulting outcomes, and only then the stock is locked and the batch decided again on
-//! the locked rows. Normally both decisions agree, and only the reservation of the stock remains.
+//! commit of the SKU. Therefore nearly everything is written *before*: the batch is decided on the cached stock, and its
+//! rows are inserted with the resulting outcomes. [`guesses`] names what may be wrong about that.
 //!
 //! 0. Check the fence: a shared lock on the row of the worker's lease, held to the end. A worker that releases
 //!    another's share removes that row, which requires that no transaction under the lease is in flight; none begins
 //!    after.
-//! 1. Decide on the cached stock and insert orders and lines. An order that was decided earlier shows by its primary
-//!    key: only then the batch's ids are read, and for some time in every batch.
+//! 1. Decide on the cached stock and insert the orders. An order that was decided earlier shows by its key
+//!    ([`Guess::NewOrders`]).
 //! 2. Insert the purchases of SKUs with a limit. An inserted or updated row is locked, so from here on no other
-//!    transaction changes this buyer's purchases of this SKU. A free key shows a buyer without purchases; otherwise
-//!    the rows are read back.
-//! 3. Lock the stock rows of every SKU in the batch, in one sorted order, and read them.
-//! 4. Decide, in memory, on a locked snapshot: stock, and the buyers' purchases before step 2.
-//! 5. Reconcile what differs; reserve the stock; write conflicts and dead letters. Commit.
+//!    transaction changes this buyer's purchases of this SKU. A free key shows a buyer without purchases
+//!    ([`Guess::NewBuyers`]); otherwise the rows are read back.
+//! 3. If all orders are confirmed and the cached stock is ample, reserve it with one UPDATE that finds a SKU only where
+//!    the stock suffices and the limit is the cached one ([`Guess::AmpleStock`]). Commit.
+//! 4. Otherwise lock the stock rows of every SKU in the batch, in one sorted order, and read them; decide again, in
+//!    memory, on that snapshot and the buyers' purchases before step 2; correct what differs; reserve the stock. Commit.
 //!
-//! Every transaction acquires its locks in this order, and within each table by the key, so there are no deadlocks:
-//! order ids, then buyers, then stock. Unlocked reads (the cached stock; ids and buyers after a duplicate key) are
-//! either locked by the insert that found them, or only guide the first decision. So their snapshot does not matter:
-//! READ COMMITTED and REPEATABLE READ are both correct. Two transactions may contain the same order id (a redelivered
-//! message, a client that used its key with another body). The second waits at the key for the first, then reads it.
+//! Every transaction acquires its locks in this order, and within each table by the key, so there are no deadlocks: open
+//! dead letters, order ids, then buyers, then stock, then the number of letters' changes. Unlocked reads (the cached stock; ids and
+//! buyers) are either locked by the insert that found them, or only guide the first decision. So their snapshot does not
+//! matter: READ COMMITTED and REPEATABLE READ are both correct. Two transactions may contain the same order id (a
+//! redelivered message, a client that used its key with another body). The second waits at the key for the first, then
+//! reads it.
 
-mod optimistic;
+mod correct;
+mod guesses;
+mod purchases;
 mod read;
-mod reconcile;
 mod write;
 
+pub(super) use guesses::RefutedGuesses;
 pub(super) use read::locked;
 pub(super) use write::insert_conflicts;
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use shared::order::AcceptedOrder;
+use shared::order::{AcceptedOrder, Outcome};
 use tokio::time::timeout;
 
 use super::batch_snapshot::{BatchSnapshot, SkuSet, SkuState};
@@ -46,9 +48,13 @@ use super::dialect::PoolKind;
 use super::error::{DbError, DbErrorDetail, ErrorClass, StoreError};
 use super::fence::{Fence, lock_for_commit};
 use super::sale_sku::SaleSku;
-use super::stock_cache::StockCache;
 use super::transaction::Transaction;
 use super::{OrderStore, Store};
+use guesses::{AttemptError, Guess, Guesses};
+
+/// Stock is ample while so many times the batch's units are left. Other workers reserve what the cache does not show, so
+/// a SKU that is about to sell out is read before it is reserved.
+const AMPLE_BATCHES: i64 = 8;
 
 /// Maximum time for which the server's answer to a lock wait that ended is on its way.
 const LOCK_ANSWER_MAX: Duration = Duration::from_secs(2);
@@ -59,9 +65,8 @@ impl OrderStore for Store {
         // The first half is on top: orders are decided in the order of the batch.
         let mut parts = vec![orders];
         while let Some(part) = parts.pop() {
-            let lock_all_buyers = AtomicBool::new(false);
             let attempts = self.retrying_locked("commit orders", self.config.transaction_timeout, 1, || {
-                self.transact(fence, part, &lock_all_buyers)
+                self.transact(fence, part)
             });
             let failure = match attempts.await {
                 Ok(more) => {
@@ -100,24 +105,104 @@ impl OrderStore for Store {
 }
 
 impl Store {
-    /// Sets `lock_all_buyers` if the cached stock was too far off.
-    async fn transact(
-        &self,
-        fence: Fence,
-        orders: &[AcceptedOrder],
-        lock_all_buyers: &AtomicBool,
-    ) -> Result<Vec<CommitResult>, DbError> {
+    /// Makes attempts until no guess of the last one is refuted.
+    async fn transact(&self, fence: Fence, orders: &[AcceptedOrder]) -> Result<Vec<CommitResult>, DbError> {
         if orders.is_empty() {
             return Ok(Vec::new());
         }
         let binds_bytes = self.binds_bytes().await?;
-        let mut transaction = self.begin(PoolKind::Writers).await?;
-        transaction.bind_bytes(binds_bytes);
-        let lock_timeout = self.config.lock_timeout;
-        let result =
-            decide_and_write(&mut transaction, &self.cache, fence, orders, lock_timeout, lock_all_buyers)
-                .await;
-        transaction.end(result).await
+        let mut guesses = Guesses::new(&self.refuted);
+        loop {
+            let mut transaction = self.begin(PoolKind::Writers).await?;
+            transaction.bind_bytes(binds_bytes);
+            match self.attempt(&mut transaction, fence, orders, &guesses).await {
+                Ok(results) => return transaction.end(Ok(results)).await,
+                Err(AttemptError::Failed(failure)) => return transaction.end(Err(failure)).await,
+                Err(AttemptError::Refuted(guess)) => {
+                    tracing::debug!(event = "guess_refuted", ?guess, "attempt rolled back");
+                    transaction.abandon(true).await;
+                    guesses.refute(guess);
+                }
+            }
+        }
+    }
+
+    async fn attempt(
+        &self,
+        transaction: &mut Transaction,
+        fence: Fence,
+        orders: &[AcceptedOrder],
+        guesses: &Guesses<'_>,
+    ) -> Result<Vec<CommitResult>, AttemptError> {
+        let letter_changes = lock_for_commit(transaction, fence).await?;
+        let mut snapshot = BatchSnapshot::new(SkuSet::of(orders));
+        read::guess_stock(transaction, &self.cache, &mut snapshot).await?;
+        if self.lettered.may_concern(transaction, letter_changes, orders).await? {
+            read::lock_dead_letters(transaction, orders, &mut snapshot).await?;
+        }
+        if !guesses.makes(Guess::NewOrders) {
+            read::read_known(transaction, orders, &mut snapshot).await?;
+            if !snapshot.known.is_empty() {
+                guesses.avoid(Guess::NewOrders);
+            }
+        }
+        let guessed = decide(orders, &snapshot);
+        let inserted = write::insert_orders(transaction, &guessed.decided).await;
+        inserted.map_err(|failure| guesses.of_insert(Guess::NewOrders, failure))?;
+        if guessed.decided.is_empty() {
+            // All orders were decided earlier or cannot be: nothing is sold, so no stock needs a lock.
+            write::write_remaining(transaction, &guessed).await?;
+            return Ok(guessed.results);
+        }
+        let added = if guesses.makes(Guess::FinalRejections) {
+            guessed.purchases.clone()
+        } else {
+            purchases::of_all(&guessed, &snapshot)
+        };
+        let has_read = purchases::add(transaction, guesses, orders, &guessed, &added, &mut snapshot).await?;
+
+        let stands = || !has_read || decide(orders, &snapshot) == guessed;
+        if guesses.makes(Guess::AmpleStock) && is_ample(&guessed, &snapshot) && stands() {
+            let reserving = write::reserve_stock(transaction, &guessed, &snapshot);
+            if !self.within_lock_wait("reserve stock", reserving).await? {
+                return Err(AttemptError::Refuted(Guess::AmpleStock));
+            }
+            self.cache.reserve(&snapshot.skus, &guessed.reserve);
+            write::write_remaining(transaction, &guessed).await?;
+            return Ok(guessed.results);
+        }
+
+        let locking = read::lock_stock(transaction, &mut snapshot);
+        self.within_lock_wait("read stock", locking).await?;
+        let plan = decide(orders, &snapshot);
+        self.cache.update(&snapshot.skus, &after(&plan, &snapshot));
+        if !correct::covers(&guessed, &added, &plan) {
+            return Err(if guesses.makes(Guess::FinalRejections) {
+                AttemptError::Refuted(Guess::FinalRejections)
+            } else {
+                contention("the cached stock was too far off").into()
+            });
+        }
+        correct::outcomes(transaction, &guessed, &plan).await?;
+        correct::purchases(transaction, &added, &plan, &snapshot).await?;
+        if !write::reserve_stock(transaction, &plan, &snapshot).await? {
+            return Err(contention("the stock changed under its locks").into());
+        }
+        write::write_remaining(transaction, &plan).await?;
+        Ok(plan.results)
+    }
+
+    /// Bounds a wait for the stock's locks. The session's own bound is shorter, unless a proxy has discarded it.
+    async fn within_lock_wait<T>(
+        &self,
+        operation: &'static str,
+        waiting: impl Future<Output = Result<T, DbError>>,
+    ) -> Result<T, DbError> {
+        let kept_locked = |_elapsed| DbError {
+            class: ErrorClass::Locked,
+            detail: DbErrorDetail::new(operation, "waited too long for a lock"),
+        };
+        timeout(self.config.lock_timeout + LOCK_ANSWER_MAX, waiting).await.map_err(kept_locked)?
     }
 
     /// Stores an order that the database rejects on its own as a dead letter.
@@ -134,56 +219,17 @@ impl Store {
     }
 }
 
-async fn decide_and_write(
-    transaction: &mut Transaction,
-    cache: &StockCache,
-    fence: Fence,
-    orders: &[AcceptedOrder],
-    lock_timeout: Duration,
-    lock_all_buyers: &AtomicBool,
-) -> Result<Vec<CommitResult>, DbError> {
-    let has_letters = lock_for_commit(transaction, fence).await?;
-    let mut snapshot = BatchSnapshot::new(SkuSet::of(orders));
-    read::guess_stock(transaction, cache, &mut snapshot).await?;
-    if has_letters {
-        read::lock_dead_letters(transaction, orders, &mut snapshot).await?;
-    }
-    let guessed = optimistic::orders(transaction, cache, orders, &mut snapshot).await?;
-    if guessed.decided.is_empty() {
-        // All orders were decided earlier or cannot be: nothing is sold, so no stock needs a lock.
-        write::write_remaining(transaction, &guessed, &snapshot).await?;
-        return Ok(guessed.results);
-    }
-    // Rejected orders add nothing. But an order that fits after all, in place of another, needs its buyers' locks:
-    // after such a failure the retry locks all buyers, and removes what was not bought.
-    let added = if lock_all_buyers.load(Ordering::Relaxed) {
-        optimistic::all_purchases(&guessed, &snapshot)
-    } else {
-        guessed.purchases.clone()
-    };
-    optimistic::purchases(transaction, cache, orders, &guessed, &added, &mut snapshot).await?;
-
-    let locking = read::lock_stock(transaction, &mut snapshot);
-    // The session's own bound is shorter, unless a proxy has discarded it.
-    timeout(lock_timeout + LOCK_ANSWER_MAX, locking).await.unwrap_or_else(|_| Err(kept_locked()))?;
-    let plan = decide(orders, &snapshot);
-    cache.update(&snapshot.skus, &after(&plan, &snapshot));
-    if !reconcile::covers(&guessed, &added, &plan) {
-        lock_all_buyers.store(true, Ordering::Relaxed);
-        let detail = DbErrorDetail::new("decide orders", "the cached stock was too far off");
-        return Err(DbError { class: ErrorClass::Contention, detail });
-    }
-    reconcile::outcomes(transaction, &guessed, &plan).await?;
-    reconcile::purchases(transaction, &added, &plan, &snapshot).await?;
-    write::write_remaining(transaction, &plan, &snapshot).await?;
-    Ok(plan.results)
+fn contention(what: &str) -> DbError {
+    DbError { class: ErrorClass::Contention, detail: DbErrorDetail::new("decide orders", what) }
 }
 
-fn kept_locked() -> DbError {
-    DbError {
-        class: ErrorClass::Locked,
-        detail: DbErrorDetail::new("read stock", "waited too long for a lock"),
-    }
+/// True if nothing is rejected and the stock is far from its end. A rejection always rests on stock that was read under
+/// its lock.
+fn is_ample(plan: &WritePlan<'_>, snapshot: &BatchSnapshot<'_>) -> bool {
+    let is_left = |(&place, &quantity): (&usize, &i64)| {
+        snapshot.states[place].is_some_and(|state| state.total - state.reserved >= AMPLE_BATCHES * quantity)
+    };
+    plan.decided.iter().all(|(_, outcome)| *outcome == Outcome::Confirmed) && plan.reserve.iter().all(is_left)
 }
 
 /// The stock after `plan`.

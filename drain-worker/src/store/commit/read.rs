@@ -20,7 +20,8 @@ pub(super) async fn guess_stock(
 ) -> Result<(), DbError> {
     snapshot.states = cache.states(&snapshot.skus);
     if snapshot.states.contains(&None) {
-        read_stock(transaction, snapshot, "").await?;
+        read_stock(transaction, snapshot, None).await?;
+        cache.update(&snapshot.skus, &snapshot.states);
     }
     Ok(())
 }
@@ -32,7 +33,7 @@ pub(super) async fn lock_stock(
 ) -> Result<(), DbError> {
     snapshot.states.fill(None);
     let lock = transaction.dialect.for_update;
-    read_stock(transaction, snapshot, lock).await
+    read_stock(transaction, snapshot, Some(lock)).await
 }
 
 /// Those of `skus` whose stock rows exist and are locked by another transaction; `lock` leaves such rows out.
@@ -42,9 +43,9 @@ pub(in crate::store) async fn locked<'a>(
     lock: &'static str,
 ) -> Result<Vec<SkuKey<'a>>, DbError> {
     let mut snapshot = BatchSnapshot::new(skus);
-    read_stock(transaction, &mut snapshot, "").await?;
+    read_stock(transaction, &mut snapshot, None).await?;
     let mut free = BatchSnapshot::new(snapshot.skus.clone());
-    read_stock(transaction, &mut free, lock).await?;
+    read_stock(transaction, &mut free, Some(lock)).await?;
     let places = snapshot.states.iter().zip(&free.states);
     let locked =
         snapshot.skus.keys().iter().zip(places).filter(|(_, (all, free))| all.is_some() && free.is_none());
@@ -54,7 +55,7 @@ pub(in crate::store) async fn locked<'a>(
 async fn read_stock(
     transaction: &mut Transaction,
     snapshot: &mut BatchSnapshot<'_>,
-    lock: &'static str,
+    lock: Option<&'static str>,
 ) -> Result<(), DbError> {
     let skus = snapshot.skus.clone();
     for sale in skus.by_sale() {
@@ -69,7 +70,7 @@ async fn read_stock(
 async fn read_stock_chunk(
     transaction: &mut Transaction,
     keys: &[SkuKey<'_>],
-    lock: &'static str,
+    lock: Option<&'static str>,
     skus: &SkuSet<'_>,
     states: &mut [Option<SkuState>],
 ) -> Result<(), DbError> {
@@ -81,8 +82,12 @@ async fn read_stock_chunk(
     )
     .bind(sale_id)
     .list(keys.iter().map(|key| key.sku))
-    .text(" ORDER BY sku")
-    .text(lock);
+    .text(" ORDER BY sku");
+    let statement = match lock {
+        Some(lock) if lock == transaction.dialect.for_update => statement.text(lock),
+        // SKUs that are not cached are few after a worker's start; others look for locks seldom.
+        _ => statement.text(lock.unwrap_or_default()).rare(),
+    };
     for row in transaction.fetch("read stock", statement, KINDS).await? {
         let state =
             SkuState { total: row.int(1)?, reserved: row.int(2)?, per_user_limit: row.optional_int(3)? };
@@ -132,7 +137,8 @@ async fn lock_dead_letters_chunk(
     snapshot: &mut BatchSnapshot<'_>,
 ) -> Result<(), DbError> {
     const KINDS: &[ColumnKind] = &[ColumnKind::Bytes, ColumnKind::Bytes, ColumnKind::Text, ColumnKind::Int];
-    let look = Statement::new("SELECT id FROM dead_letters WHERE order_id IN ").list_of_bytes(ids(orders));
+    let look =
+        Statement::new("SELECT id FROM dead_letters WHERE order_id IN ").list_of_bytes(ids(orders)).rare();
     let found = transaction.fetch("look for dead letters", look, &[ColumnKind::Int]).await?;
     let found = found.iter().map(|row| row.int(0)).collect::<Result<Vec<_>, _>>()?;
     for chunk in found.chunks(ROWS_MAX) {
@@ -142,7 +148,8 @@ async fn lock_dead_letters_chunk(
         )
         .list(chunk.iter().copied())
         .text(" ORDER BY id")
-        .text(transaction.dialect.for_update);
+        .text(transaction.dialect.for_update)
+        .rare();
         for row in transaction.fetch("read dead letters", lock, KINDS).await? {
             let subject = (OrderId::from_bytes(row.array(0)?), PayloadDigest::from_bytes(row.array(1)?));
             if row.int(3)? == 0 {

@@ -4,32 +4,27 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use shared::order::{AcceptedOrder, OrderId, Outcome, PayloadDigest};
 
-use crate::store::batch_snapshot::BatchSnapshot;
-use crate::store::dead_letter::{DeadLetter, dedup_key};
+use crate::store::batch_snapshot::{BatchSnapshot, SkuKey};
+use crate::store::dead_letter::{DeadLetter, DeadLetterReason, dedup_key};
 use crate::store::dead_letters::insert_dead_letters;
 use crate::store::decide::WritePlan;
 use crate::store::error::DbError;
 use crate::store::order_columns::{address_text, items_text, outcome_columns, trace_bytes};
-use crate::store::sql::{BYTES, ROWS_MAX, Statement, chunks, to_database};
+use crate::store::sql::{BYTES, ROWS_MAX, Statement, chunks, padded, to_database};
 use crate::store::transaction::Transaction;
 
-/// Writes the rows that need the stock's locks, and those that no other transaction contends for.
+/// Writes the rows that no other transaction contends for, and letters, whose number is the last lock.
 pub(super) async fn write_remaining(
     transaction: &mut Transaction,
     plan: &WritePlan<'_>,
-    snapshot: &BatchSnapshot<'_>,
 ) -> Result<(), DbError> {
-    reserve_stock(transaction, plan, snapshot).await?;
     insert_conflicts(transaction, &plan.conflicts).await?;
-    if !plan.letters.is_empty() {
-        let letters: Vec<_> = plan
-            .letters
-            .iter()
-            .map(|(order, reason)| DeadLetter::of_order(order, *reason, &order_detail(order)))
-            .collect();
-        insert_dead_letters(transaction, &letters).await?;
-    }
-    delete_settled(transaction, plan).await
+    delete_settled(transaction, plan).await?;
+    let letter = |(order, reason): &(&AcceptedOrder, DeadLetterReason)| {
+        DeadLetter::of_order(order, *reason, &order_detail(order))
+    };
+    let letters: Vec<_> = plan.letters.iter().map(letter).collect();
+    insert_dead_letters(transaction, &letters).await
 }
 
 /// Names of sales and SKUs are not personal data.
@@ -68,11 +63,9 @@ impl<'a> OrderRow<'a> {
     }
 }
 
-/// Inserts orders. `written` counts the rows of the completed statements, also after an error.
 pub(super) async fn insert_orders(
     transaction: &mut Transaction,
     decided: &[(&AcceptedOrder, Outcome)],
-    written: &mut usize,
 ) -> Result<(), DbError> {
     let mut rows: Vec<_> = decided.iter().map(|&(order, outcome)| OrderRow::new(order, outcome)).collect();
     // In the order of the unique key, so that two transactions with the same orders meet at the first of them.
@@ -101,19 +94,16 @@ pub(super) async fn insert_orders(
                 .bind(row.accepted_at.as_str());
         }
         transaction.execute("insert orders", statement).await?;
-        *written += chunk.len();
     }
     Ok(())
 }
 
-/// Inserts purchases of SKUs with a limit; `on_duplicate` defines what happens to an existing row. `written` counts
-/// as in [`insert_orders`].
+/// Inserts purchases of SKUs with a limit; `on_duplicate` defines what happens to an existing row.
 pub(super) async fn insert_purchases(
     transaction: &mut Transaction,
     purchases: &BTreeMap<(usize, &str), i64>,
     snapshot: &BatchSnapshot<'_>,
     on_duplicate: &'static str,
-    written: &mut usize,
 ) -> Result<(), DbError> {
     let keys = snapshot.skus.keys();
     let mut rows: Vec<_> =
@@ -129,34 +119,61 @@ pub(super) async fn insert_purchases(
             statement = statement.bind(key.sale_id).bind(*user_id).bind(key.sku).bind(*quantity);
         }
         transaction.execute("insert purchases", statement).await?;
-        *written += chunk.len();
     }
     Ok(())
 }
 
-/// Adds to the stored value instead of setting it: if a proxy ever lost the locks, the sum would still be correct and
-/// the table's constraint would still prevent overselling.
-async fn reserve_stock(
+/// Reserves stock where it suffices and the limit is the snapshot's; returns false if that is not so for each SKU.
+///
+/// It adds to the stored value instead of setting it: if a proxy ever lost the locks, the sum would still be correct.
+pub(super) async fn reserve_stock(
     transaction: &mut Transaction,
     plan: &WritePlan<'_>,
     snapshot: &BatchSnapshot<'_>,
-) -> Result<(), DbError> {
-    let keys = snapshot.skus.keys();
-    let rows: Vec<_> = plan.reserve.iter().map(|(&place, &quantity)| (keys[place], quantity)).collect();
-    for sale in rows.chunk_by(|left, right| left.0.sale_id == right.0.sale_id) {
-        for chunk in chunks(sale) {
-            let mut statement =
-                Statement::new("UPDATE sale_skus SET stock_reserved = stock_reserved + CASE sku")
-                    .repeated(chunk.len(), " WHEN ? THEN ?")
-                    .text(" ELSE 0 END WHERE sale_id = ? AND sku IN ");
-            for (key, quantity) in chunk {
-                statement = statement.bind(key.sku).bind(*quantity);
+) -> Result<bool, DbError> {
+    const UNITS: &str = " WHEN sku = ? AND COALESCE(per_user_limit, 0) = ? THEN ?";
+    let row = |(&place, &units): (&usize, &i64)| {
+        let limit = snapshot.limit(place).unwrap_or_default();
+        Reservation { key: snapshot.skus.keys()[place], limit, units }
+    };
+    let rows: Vec<_> = plan.reserve.iter().map(row).collect();
+    for sale in rows.chunk_by(|left, right| left.key.sale_id == right.key.sale_id) {
+        for chunk in sale.chunks(ROWS_MAX) {
+            // A CASE stops at the first match, so a repeated row has no effect.
+            let mut cases = chunk.to_vec();
+            cases.resize(padded(chunk.len()), chunk[0]);
+            let statement = Statement::new("UPDATE sale_skus SET stock_reserved = stock_reserved + CASE")
+                .repeated(cases.len(), UNITS)
+                .text(" END WHERE sale_id = ? AND sku IN ");
+            let statement = bind_cases(statement, &cases)
+                .bind(chunk[0].key.sale_id)
+                .list(chunk.iter().map(|row| row.key.sku))
+                .text(" AND stock_reserved + CASE")
+                .repeated(cases.len(), UNITS)
+                .text(" END <= stock_total");
+            let found = transaction.update("reserve stock", bind_cases(statement, &cases)).await?;
+            if found != chunk.len() as u64 {
+                return Ok(false);
             }
-            let statement = statement.bind(chunk[0].0.sale_id).list(chunk.iter().map(|(key, _)| key.sku));
-            transaction.execute("reserve stock", statement).await?;
         }
     }
-    Ok(())
+    Ok(true)
+}
+
+/// Units of a SKU to reserve.
+#[derive(Clone, Copy)]
+struct Reservation<'a> {
+    key: SkuKey<'a>,
+    /// 0: no limit.
+    limit: i64,
+    units: i64,
+}
+
+fn bind_cases<'a>(mut statement: Statement<'a>, cases: &[Reservation<'a>]) -> Statement<'a> {
+    for case in cases {
+        statement = statement.bind(case.key.sku).bind(case.limit).bind(case.units);
+    }
+    statement
 }
 
 /// Records payloads that arrived under the id of another one.
@@ -169,7 +186,8 @@ pub(in crate::store) async fn insert_conflicts(
         let mut statement =
             Statement::new("INSERT INTO order_conflicts (order_id, payload_digest, first_seen_at) VALUES ")
                 .rows(chunk.len(), &["(", BYTES, ", ", BYTES, ", ", transaction.dialect.now, ")"])
-                .text(transaction.dialect.ignore_conflict);
+                .text(transaction.dialect.ignore_conflict)
+                .rare();
         for (order_id, digest) in chunk {
             statement = statement.bind(order_id.as_bytes().as_slice()).bind(digest.as_bytes().as_slice());
         }
@@ -182,7 +200,8 @@ async fn delete_settled(transaction: &mut Transaction, plan: &WritePlan<'_>) -> 
     let keys: Vec<_> = plan.settled.iter().map(|&(order_id, digest)| dedup_key(order_id, digest)).collect();
     for chunk in keys.chunks(ROWS_MAX) {
         let statement = Statement::new("DELETE FROM dead_letters WHERE dedup_key IN ")
-            .list_of_bytes(chunk.iter().map(Vec::as_slice));
+            .list_of_bytes(chunk.iter().map(Vec::as_slice))
+            .rare();
         transaction.execute("delete settled letters", statement).await?;
     }
     Ok(())

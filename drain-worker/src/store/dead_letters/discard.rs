@@ -72,7 +72,7 @@ async fn discard(
     )
     .bind(page.after);
     let Some(statement) = selected(statement, selection, standing) else { return Ok(Vec::new()) };
-    let statement = limited(statement, page).text(transaction.dialect.for_update);
+    let statement = limited(statement, page).text(transaction.dialect.for_update).rare();
     let (mut found, mut open) = (Vec::new(), Vec::new());
     for row in transaction.fetch("lock dead letters", statement, KINDS).await? {
         found.push(row.int(0)?);
@@ -90,7 +90,8 @@ async fn discard(
             .bind(reason.as_str())
             .text(transaction.dialect.now)
             .text(" WHERE id IN ")
-            .list(open.iter().copied());
+            .list(open.iter().copied())
+            .rare();
         transaction.execute("give dead letters up", wipe).await?;
         insert_audit(transaction, group, "letters_discarded", &detail(&open), context).await?;
     }
@@ -117,7 +118,8 @@ fn detail(ids: &[i64]) -> String {
 async fn delete(transaction: &mut Transaction, ids: &[i64]) -> Result<(), DbError> {
     for chunk in ids.chunks(ROWS_MAX) {
         let statement = Statement::new("DELETE FROM dead_letters WHERE discarded_at IS NULL AND id IN ")
-            .list(chunk.iter().copied());
+            .list(chunk.iter().copied())
+            .rare();
         transaction.execute("remove dead letters", statement).await?;
     }
     Ok(())

@@ -53,7 +53,7 @@ impl Store {
         ) else {
             return Ok(Vec::new());
         };
-        let statement = limited(statement, page);
+        let statement = limited(statement, page).rare();
         let rows = self.look_up("list dead letters", statement, HEAD_KINDS).await?;
         Ok(rows.iter().map(head).collect::<Result<_, DbError>>()?)
     }
@@ -72,7 +72,7 @@ impl Store {
         let counted = Statement::new("SELECT COUNT(*) FROM dead_letters WHERE id > ?").bind(all.after);
         let (selection, _) = selection.on_page(all);
         let Some(statement) = selected(counted, &selection, standing) else { return Ok(0) };
-        let rows = self.look_up("count dead letters", statement, &[ColumnKind::Int]).await?;
+        let rows = self.look_up("count dead letters", statement.rare(), &[ColumnKind::Int]).await?;
         Ok(rows.first().map_or(Ok(0), |row| count(row, 0))?)
     }
 
@@ -98,7 +98,8 @@ impl Store {
         let statement = Statement::new(HEAD)
             .text(", payload FROM dead_letters WHERE id IN ")
             .list(ids.iter().copied())
-            .text(" ORDER BY id");
+            .text(" ORDER BY id")
+            .rare();
         let letter = |row: &SqlRow| {
             Ok(StoredDeadLetter { head: head(row)?, payload: Bytes::copy_from_slice(row.bytes(12)?) })
         };

@@ -17,11 +17,12 @@ use super::dead_letter::{DeadLetter, Subject};
 use super::dialect::PoolKind;
 use super::error::DbError;
 use super::fence::{Fence, lock_for_commit};
-use super::sql::{BYTES, Statement, chunks};
+use super::lettered_orders::note_change;
+use super::sql::{BYTES, ROWS_MAX, Statement};
 use super::transaction::Transaction;
 
-/// Maximum payload of one statement; a single larger dead letter gets its own. Servers accept 16 MiB and more by
-/// default, and a message has at most 4 MiB.
+/// Maximum payload of one statement; a single larger dead letter gets its own. The text has two characters for a byte;
+/// servers accept 16 MiB and more by default, and a message has at most 4 MiB.
 const STATEMENT_PAYLOAD_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 impl Store {
@@ -47,20 +48,23 @@ async fn keep(transaction: &mut Transaction, fence: Fence, letters: &[DeadLetter
     insert_dead_letters(transaction, letters).await
 }
 
-/// Inserts or updates `letters` within a transaction.
+/// Inserts or updates `letters` within a transaction, after all its other locks.
 pub(super) async fn insert_dead_letters(
     transaction: &mut Transaction,
     letters: &[DeadLetter],
 ) -> Result<(), DbError> {
+    if letters.is_empty() {
+        return Ok(());
+    }
     let mut rest = letters;
     while !rest.is_empty() {
         let (some, tail) = rest.split_at(count_within(rest, STATEMENT_PAYLOAD_BYTES_MAX));
         rest = tail;
-        for chunk in chunks(some) {
+        for chunk in some.chunks(ROWS_MAX) {
             insert_chunk(transaction, chunk).await?;
         }
     }
-    Ok(())
+    note_change(transaction).await
 }
 
 async fn insert_chunk(transaction: &mut Transaction, letters: &[DeadLetter]) -> Result<(), DbError> {
@@ -73,7 +77,8 @@ async fn insert_chunk(transaction: &mut Transaction, letters: &[DeadLetter]) -> 
         letters.len(),
         &["(", BYTES, ", ", BYTES, ", ", BYTES, ", ?, ?, ?, ?, ", BYTES, ", ", transaction.dialect.now, ", ", transaction.dialect.now, ")"],
     )
-    .text(transaction.dialect.update_dead_letter);
+    .text(transaction.dialect.update_dead_letter)
+    .rare();
     for (letter, key) in letters.iter().zip(&keys) {
         let (order_id, digest) = match &letter.subject {
             Subject::Order(order_id, digest) => {

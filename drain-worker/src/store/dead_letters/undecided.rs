@@ -86,7 +86,8 @@ async fn read_decided(
     let mut decided = HashMap::new();
     for chunk in ids.chunks(ROWS_MAX) {
         let statement = Statement::new("SELECT order_id, payload_digest FROM orders WHERE order_id IN ")
-            .list_of_bytes(chunk.iter().map(|id| id.as_bytes().as_slice()));
+            .list_of_bytes(chunk.iter().map(|id| id.as_bytes().as_slice()))
+            .rare();
         for row in transaction
             .fetch("look for decisions", statement, &[ColumnKind::Bytes, ColumnKind::Bytes])
             .await?
@@ -105,7 +106,8 @@ async fn read_present(
     let mut present = HashSet::new();
     for chunk in keys.chunks(ROWS_MAX) {
         let statement = Statement::new("SELECT dedup_key FROM dead_letters WHERE dedup_key IN ")
-            .list_of_bytes(chunk.iter().map(Vec::as_slice));
+            .list_of_bytes(chunk.iter().map(Vec::as_slice))
+            .rare();
         for row in transaction.fetch("look for dead letters", statement, &[ColumnKind::Bytes]).await? {
             present.insert(row.bytes(0)?.to_vec());
         }

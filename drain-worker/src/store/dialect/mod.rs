@@ -91,6 +91,8 @@ pub(super) struct Dialect {
     pub(super) strict_mode_query: Option<&'static str>,
     /// Returns the connection of the process that migrates the database, or NULL, where migrations are no transactions.
     pub(super) migrator_query: Option<&'static str>,
+    /// Returns the maximum of prepared statements of all clients together, where the server has one.
+    pub(super) statement_limit_query: Option<&'static str>,
     pub(super) migrator: fn() -> &'static Migrator,
     classify: fn(&'static str, &sqlx::Error) -> DbError,
     is_missing_table: fn(&DbError) -> bool,
@@ -142,7 +144,9 @@ pub(super) trait DriverConnection: Send {
     /// Sends a fixed text unprepared, as transactions need it behind a pooling proxy.
     fn plain<'a>(&'a mut self, text: &'static str) -> BoxFuture<'a, Result<(), sqlx::Error>>;
 
-    fn execute<'a>(&'a mut self, statement: Statement<'a>) -> BoxFuture<'a, Result<(), sqlx::Error>>;
+    /// Runs a statement; returns the number of rows that it found (MySQL) or changed (SQLite), which a proxy may do
+    /// differently.
+    fn execute<'a>(&'a mut self, statement: Statement<'a>) -> BoxFuture<'a, Result<u64, sqlx::Error>>;
 
     /// Runs a query and reads each column as the kind at its place in `columns`.
     fn fetch<'a>(
@@ -173,8 +177,15 @@ macro_rules! driver_connection {
             fn execute<'a>(
                 &'a mut self,
                 statement: $crate::store::sql::Statement<'a>,
-            ) -> futures_util::future::BoxFuture<'a, Result<(), sqlx::Error>> {
-                Box::pin(async move { bind(statement).execute(&mut **self).await.map(drop) })
+            ) -> futures_util::future::BoxFuture<'a, Result<u64, sqlx::Error>> {
+                Box::pin(async move {
+                    let done = if statement.is_inlined {
+                        sqlx::raw_sql(sqlx::AssertSqlSafe(statement.inlined())).execute(&mut **self).await?
+                    } else {
+                        bind(statement).execute(&mut **self).await?
+                    };
+                    Ok(done.rows_affected())
+                })
             }
 
             fn fetch<'a>(
@@ -184,7 +195,11 @@ macro_rules! driver_connection {
             ) -> futures_util::future::BoxFuture<'a, Result<Vec<$crate::store::sql::SqlRow>, sqlx::Error>>
             {
                 Box::pin(async move {
-                    let rows = bind(statement).fetch_all(&mut **self).await?;
+                    let rows = if statement.is_inlined {
+                        sqlx::raw_sql(sqlx::AssertSqlSafe(statement.inlined())).fetch_all(&mut **self).await?
+                    } else {
+                        bind(statement).fetch_all(&mut **self).await?
+                    };
                     rows.iter().map(|row| read(row, columns)).collect()
                 })
             }

@@ -75,6 +75,7 @@ static DIALECT: Dialect = Dialect {
     update_terms: " ON DUPLICATE KEY UPDATE stock_total = VALUES(stock_total), per_user_limit = VALUES(per_user_limit)",
     strict_mode_query: Some("SELECT @@sql_mode"),
     migrator_query: Some(mysql_migrations::LOCK_HOLDER),
+    statement_limit_query: Some("SELECT @@max_prepared_stmt_count"),
     migrator: || &MIGRATOR,
     classify: classify_mysql,
     is_missing_table: |error| error.detail.code == Some(1146),

@@ -44,6 +44,7 @@ static DIALECT: Dialect = Dialect {
          per_user_limit = excluded.per_user_limit",
     strict_mode_query: None,
     migrator_query: None,
+    statement_limit_query: None,
     migrator: || &MIGRATOR,
     classify: classify_sqlite,
     // SQLITE_ERROR alone says little; the subject is set only for "no such table: …".
@@ -65,7 +66,7 @@ pub(super) fn open(url: &DatabaseUrl, config: &StoreConfig) -> Result<Box<dyn Dr
         // NORMAL would preserve a committed order through a kill of the process, but not through a power failure. The
         // broker drops an order once it is committed here, so FULL: one sync per batch.
         .synchronous(SqliteSynchronous::Full)
-        // Order ids are spread evenly, so every batch touches pages all over the table: cache 64 MiB of them.
+        // Order ids are spread evenly, so every batch touches pages all over their index: cache 64 MiB of them.
         .pragma("cache_size", "-65536");
     // SQLite has one writer at a time; waiting for a connection is fairer than waiting for its lock.
     let writers = SqlitePoolOptions::new()

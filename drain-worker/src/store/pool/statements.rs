@@ -55,7 +55,7 @@ impl Store {
             let running = async {
                 Ok(match columns {
                     Some(columns) => connection.fetch(statement.clone(), columns).await,
-                    None => connection.execute(statement.clone()).await.map(|()| Vec::new()),
+                    None => connection.execute(statement.clone()).await.map(|_found| Vec::new()),
                 })
             };
             match within(operation, self.config.coordination_timeout, running).await {

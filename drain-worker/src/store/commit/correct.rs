@@ -71,7 +71,7 @@ async fn set_outcome(
         statement = statement.text(" WHEN NULL THEN NULL");
     }
     let ids = orders.iter().map(|order| order.order_id.as_bytes().as_slice());
-    let statement = statement.text(" END WHERE order_id IN ").list_of_bytes(ids);
+    let statement = statement.text(" END WHERE order_id IN ").list_of_bytes(ids).rare();
     transaction.execute("correct outcomes", statement).await
 }
 
@@ -97,7 +97,7 @@ pub(super) async fn purchases(
         }
     }
     let on_duplicate = transaction.dialect.set_purchases;
-    insert_purchases(transaction, &fewer, snapshot, on_duplicate, &mut 0).await?;
+    insert_purchases(transaction, &fewer, snapshot, on_duplicate).await?;
     for (place, buyers) in none {
         let key = snapshot.skus.keys()[place];
         for chunk in buyers.chunks(ROWS_MAX) {
@@ -105,7 +105,8 @@ pub(super) async fn purchases(
                 Statement::new("DELETE FROM user_purchases WHERE sale_id = ? AND sku = ? AND user_id IN ")
                     .bind(key.sale_id)
                     .bind(key.sku)
-                    .list(chunk.iter().copied());
+                    .list(chunk.iter().copied())
+                    .rare();
             transaction.execute("delete purchases", statement).await?;
         }
     }

@@ -162,7 +162,8 @@ impl AdaptiveLimit {
         if load.cap > 0 {
             self.fair = f64::from(load.cap) / f64::from(load.workers.max(1));
         }
-        let patience = ms(self.last_ms * TOLERANCE).clamp(WINDOW, ANSWER_WAIT_MAX);
+        // A batch waits up to a second for credits, and then takes a commit's time.
+        let patience = (WINDOW + ms(self.last_ms * TOLERANCE)).min(ANSWER_WAIT_MAX);
         if let Some(measured) = self.window.close(delta, load.used > 0, patience, now) {
             self.evaluate(measured, slow, f64::from(load.used), now);
         }
@@ -205,7 +206,12 @@ impl AdaptiveLimit {
         let trial =
             self.trial.get_or_insert(Trial { began_at: now, worst_ms: latency_ms, limit, decreases: 0 });
         trial.worst_ms = trial.worst_ms.max(latency_ms);
-        let helps = measured.is_failing || measured.p50.is_none() || latency_ms <= trial.worst_ms * HELPED;
+        let is_quicker = measured.p50.is_some() && latency_ms <= trial.worst_ms * HELPED;
+        if is_quicker && trial.decreases > 0 {
+            // It has helped; whether more of it does is another trial.
+            *trial = Trial { began_at: now, worst_ms: latency_ms, limit, decreases: 0 };
+        }
+        let helps = measured.is_failing || measured.p50.is_none();
         let wait = WINDOW * TRIAL_DECREASES + ms(trial.worst_ms).min(ANSWER_WAIT_MAX);
         if !helps && trial.decreases >= TRIAL_DECREASES && now - trial.began_at >= wait {
             tracing::info!(

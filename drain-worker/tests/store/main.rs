@@ -12,6 +12,7 @@ mod fence;
 mod grammar;
 mod harness;
 mod kill;
+mod long_path;
 mod migrations;
 mod orders;
 mod outage;

@@ -5,6 +5,7 @@
 
 mod cap_use;
 mod commit_times;
+mod members;
 mod single_orders;
 
 use std::net::SocketAddr;
@@ -78,6 +79,10 @@ pub(crate) struct PoolArgs {
     #[arg(long, requires = "real")]
     proxy: bool,
 
+    /// Measure this many idle members instead: what their coordination costs the database
+    #[arg(long, value_name = "COUNT", requires = "real", value_parser = clap::value_parser!(u16).range(1..=256))]
+    members: Option<u16>,
+
     /// Write the results to this file as JSON
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -122,6 +127,12 @@ struct PoolResults {
 pub(crate) async fn run(args: PoolArgs) -> anyhow::Result<ExitCode> {
     let stack = if args.real { Stack::Real { proxy: args.proxy } } else { Stack::Embedded };
     let environment = Environment::start(stack, "bench").await?;
+    if let Some(members) = args.members {
+        let time = Duration::from_secs(args.phase_s);
+        let measured = members::measure(&environment, usize::from(members), args.rate, time).await;
+        environment.stop(args.keep).await?;
+        return measured.map(|()| ExitCode::SUCCESS);
+    }
     let results = play(&args, &environment).await;
     environment.stop(args.keep).await?;
     let results = results?;

@@ -86,6 +86,10 @@ variable "replicas_max" {
     condition     = 2 * var.replicas_max * (var.database_writers_max + var.database_readers_max + 2) <= var.database_connections_max
     error_message = "replicas_max workers open more connections than database_connections_max: use fewer workers or writers, or a larger class."
   }
+  validation {
+    condition     = 40 * var.replicas_max * (var.database_writers_max + var.database_readers_max + 1) <= 16382
+    error_message = "replicas_max workers may prepare more than 16,382 statements, 40 on each connection: the server's default of max_prepared_stmt_count. Use fewer workers or writers."
+  }
 }
 
 variable "database_connections_max" {

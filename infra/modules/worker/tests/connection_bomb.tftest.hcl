@@ -57,6 +57,19 @@ run "a_pool_above_the_connection_limit_is_rejected" {
   expect_failures = [var.replicas_max]
 }
 
+# max_prepared_stmt_count is 16,382 by default (MySQL 8.0 manual, "Server System Variables"). 40 statements a connection:
+# drain-worker's `--test store statements` counts them at the server.
+run "a_pool_that_prepares_more_statements_than_the_server_allows_is_rejected" {
+  command = plan
+  variables {
+    # 50 x 9 connections x 40 = 18,000.
+    replicas_max             = 50
+    database_writers_max     = 6
+    database_connections_max = 1800
+  }
+  expect_failures = [var.replicas_max]
+}
+
 run "workers_have_their_connection_limits" {
   command = plan
   variables {

@@ -31,7 +31,14 @@ const PROXY_BACKENDS_MAX: i64 = 8 + 1;
 
 fn config() -> StoreConfig {
     let two = std::num::NonZeroU32::MIN.saturating_add(1);
-    StoreConfig { writers_max: two, readers_max: std::num::NonZeroU32::MIN, ..StoreConfig::default() }
+    StoreConfig {
+        writers_max: two,
+        readers_max: std::num::NonZeroU32::MIN,
+        // 64 writers take turns at one SKU. On a busy machine a turn takes longer than a worker waits for an answer, and the
+        // server counts the connection that the worker has closed beside its successor for a moment.
+        lock_timeout: Duration::from_secs(30),
+        ..StoreConfig::default()
+    }
 }
 
 /// Commits with all its connections, without a pause, until its standard input ends.

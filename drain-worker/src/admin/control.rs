@@ -12,9 +12,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::Admin;
 use super::response::{invalid, json_response, unavailable};
-use crate::control::{
-    AuditContext, NAME_CHARS_MAX, REASON_CHARS_MAX, Rate, Schedule, ScheduleEntry, SettingsChange,
-};
+use crate::control::{AuditContext, Rate, Schedule, ScheduleEntry, SettingsChange};
 use crate::monitor::{CapView, SettingsView};
 use crate::store::SettingsError;
 
@@ -125,12 +123,8 @@ async fn apply_change(
     reason: Option<String>,
 ) -> Result<Response, Problem> {
     let context = AuditContext { who: who.unwrap_or_default(), reason: reason.unwrap_or_default() };
-    for (name, text, chars_max) in
-        [("who", &context.who, NAME_CHARS_MAX), ("reason", &context.reason, REASON_CHARS_MAX)]
-    {
-        if text.chars().count() > chars_max {
-            return Err(invalid(format!("{name}: at most {chars_max} characters")));
-        }
+    if let Some((name, chars_max)) = context.too_long() {
+        return Err(invalid(format!("{name}: at most {chars_max} characters")));
     }
     let group = admin.store.change_settings(&admin.group, change, &context).await.map_err(problem)?;
     tracing::info!(

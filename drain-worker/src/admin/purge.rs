@@ -12,7 +12,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::Admin;
 use super::response::{invalid, json_response, unavailable};
-use crate::control::{AuditContext, NAME_CHARS_MAX, REASON_CHARS_MAX};
+use crate::control::AuditContext;
 use crate::purge::{PurgeCursor, PurgeError};
 use crate::store::{PurgeBounds, PurgeStep};
 
@@ -47,12 +47,9 @@ pub struct PurgeView {
 
 pub(super) async fn purge(State(admin): State<Admin>, body: Bytes) -> Result<Response, Problem> {
     let body: PurgeBody = serde_json::from_slice(&body).map_err(|error| invalid(error.to_string()))?;
-    for (name, text, chars_max) in
-        [("who", &body.who, NAME_CHARS_MAX), ("reason", &body.reason, REASON_CHARS_MAX)]
-    {
-        if text.chars().count() > chars_max {
-            return Err(invalid(format!("{name} has at most {chars_max} characters")));
-        }
+    let context = AuditContext { who: body.who, reason: body.reason };
+    if let Some((name, chars_max)) = context.too_long() {
+        return Err(invalid(format!("{name} has at most {chars_max} characters")));
     }
     let bounds = PurgeBounds {
         data_before: instant("before", &body.before).map_err(invalid)?,
@@ -62,7 +59,6 @@ pub(super) async fn purge(State(admin): State<Admin>, body: Bytes) -> Result<Res
             .transpose()
             .map_err(invalid)?,
     };
-    let context = AuditContext { who: body.who, reason: body.reason };
     match admin.purger.purge(bounds, body.cursor, &context).await {
         Ok(progress) => Ok(json_response(&PurgeView {
             rows: progress.rows,

@@ -24,6 +24,17 @@ pub struct AuditContext {
     pub reason: String,
 }
 
+impl AuditContext {
+    /// Returns the name of the first text that is too long for the audit trail, and its maximum, characters.
+    #[must_use]
+    pub fn too_long(&self) -> Option<(&'static str, usize)> {
+        [("who", &self.who, NAME_CHARS_MAX), ("reason", &self.reason, REASON_CHARS_MAX)]
+            .into_iter()
+            .find(|(_, text, chars_max)| text.chars().count() > *chars_max)
+            .map(|(name, _, chars_max)| (name, chars_max))
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SettingsChange {
     /// A manual rate, at once or by a ramp.

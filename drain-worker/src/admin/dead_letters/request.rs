@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::letters_max;
-use crate::control::{AuditContext, NAME_CHARS_MAX, REASON_CHARS_MAX};
+use crate::control::AuditContext;
 use crate::store::{DeadLetterSelection, DeadLetterStatus, PAGE_LETTERS_MAX, PageRequest};
 
 /// The query of `GET /v1/dead-letters`.
@@ -98,15 +98,12 @@ impl BulkRequest {
                     .to_owned());
             }
         };
-        for (name, text, chars_max) in
-            [("who", &body.who, NAME_CHARS_MAX), ("reason", &body.reason, REASON_CHARS_MAX)]
-        {
-            if text.chars().count() > chars_max {
-                return Err(format!("{name} has at most {chars_max} characters"));
-            }
+        let context = AuditContext { who: body.who, reason: body.reason };
+        if let Some((name, chars_max)) = context.too_long() {
+            return Err(format!("{name} has at most {chars_max} characters"));
         }
         let page = PageRequest { after: body.after, letters_max: letters_max(body.limit)? };
-        Ok(Self { selection, page, context: AuditContext { who: body.who, reason: body.reason } })
+        Ok(Self { selection, page, context })
     }
 }
 

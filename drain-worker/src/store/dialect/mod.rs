@@ -21,6 +21,10 @@ use super::sql::{ColumnKind, SqlRow, Statement};
 /// The operation that errors of a new connection name.
 const CONNECT: &str = "connect";
 
+/// MySQL's mode in every session: the server rejects a value that does not fit, also where its own mode would clip it.
+const SQL_MODE: &str =
+    "STRICT_ALL_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION";
+
 /// Opens the driver of the database that `url` names; opens no connection yet.
 pub(super) fn open(url: &DatabaseUrl, config: &StoreConfig) -> Result<Box<dyn Driver>, DbError> {
     if url.scheme() == "mysql" { mysql::open(url, config) } else { sqlite::open(url, config) }

@@ -13,7 +13,9 @@ use tokio::sync::watch;
 use super::super::config::StoreConfig;
 use super::super::error::{DbError, DbErrorDetail, ErrorClass, StoreError, classify, identifier_after};
 use super::super::sql::Statement;
-use super::{CONNECT, Dialect, Driver, DriverConnection, PoolKind, Pools, mysql_codes, mysql_migrations};
+use super::{
+    CONNECT, Dialect, Driver, DriverConnection, PoolKind, Pools, SQL_MODE, mysql_codes, mysql_migrations,
+};
 
 static MIGRATOR: Migrator = sqlx::migrate!("migrations/mysql");
 
@@ -29,8 +31,7 @@ const ISOLATION: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
 /// `idle_transaction_timeout`): it applies within a transaction as well as outside.
 fn session(config: &StoreConfig, lock_wait_s: u64) -> String {
     format!(
-        "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,\
-         NO_ENGINE_SUBSTITUTION', innodb_lock_wait_timeout = {lock_wait_s}, wait_timeout = {}",
+        "SET SESSION sql_mode = '{SQL_MODE}', innodb_lock_wait_timeout = {lock_wait_s}, wait_timeout = {}",
         config.stall_timeout.as_secs().max(1)
     )
 }

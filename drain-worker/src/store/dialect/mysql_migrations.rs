@@ -14,7 +14,7 @@ use sqlx::{AssertSqlSafe, Connection};
 use tokio::time::Instant;
 
 use super::super::error::{DbError, SchemaError, StoreError};
-use super::{CONNECT, Dialect};
+use super::{CONNECT, Dialect, SQL_MODE};
 
 /// Waits up to a minute for other processes that migrate the same database. The lock belongs to the connection.
 const LOCK: &str = "SELECT GET_LOCK(CONCAT('spillway-migrate-', MD5(DATABASE())), 60)";
@@ -25,8 +25,8 @@ pub(super) const LOCK_HOLDER: &str =
 
 /// `lock_wait_timeout` is the wait for a metadata lock, in whole seconds. `wait_timeout` outlasts [`PAUSE`] and ends the
 /// session of a migrator whose machine has gone.
-const SESSION: &str = "SET SESSION lock_wait_timeout = 1, innodb_lock_wait_timeout = 1, wait_timeout = 60, \
-     sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'";
+const SESSION: &str =
+    "SET SESSION lock_wait_timeout = 1, innodb_lock_wait_timeout = 1, wait_timeout = 60, sql_mode = ";
 
 /// Time between two attempts at a statement: commits have four fifths of the time.
 const PAUSE: Duration = Duration::from_secs(4);
@@ -85,7 +85,9 @@ async fn apply_locked(
     connection: &mut MySqlConnection,
     migrations: &Migrator,
 ) -> Result<(), MigrationFailure> {
-    sqlx::raw_sql(SESSION).execute(&mut *connection).await?;
+    // Texts of this crate.
+    let session = AssertSqlSafe(format!("{SESSION}'{SQL_MODE}'"));
+    sqlx::raw_sql(session).execute(&mut *connection).await?;
     let locked: Option<i64> = sqlx::query_scalar(LOCK).fetch_one(&mut *connection).await?;
     if locked != Some(1) {
         return Err(SchemaError::Migrating.into());

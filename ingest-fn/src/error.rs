@@ -41,6 +41,8 @@ pub enum ApiError {
     Publish { order_id: OrderId, digest: PayloadDigest, error: PublishError, retry_after_s: u32 },
     #[error("stopping")]
     Stopping,
+    #[error("too many connections")]
+    TooManyConnections,
     #[error("malformed event: {0}")]
     MalformedEvent(EventError),
     #[error("repeated query parameter")]
@@ -91,6 +93,7 @@ impl ApiError {
                 PublishError::Stopping => ErrorCode::Stopping,
             },
             Self::Stopping => ErrorCode::Stopping,
+            Self::TooManyConnections => ErrorCode::TooManyConnections,
             Self::MalformedEvent(_) => ErrorCode::MalformedEvent,
             Self::RepeatedParameter => ErrorCode::RepeatedParameter,
             Self::SignatureMissing => ErrorCode::SignatureMissing,
@@ -153,6 +156,9 @@ impl ApiError {
                     .about(order_id, Some(digest))
             }
             Self::Stopping => problem(format!("This instance is stopping. {RETRY_SAME_KEY}")).retry_after(1),
+            Self::TooManyConnections => {
+                problem(format!("Too many connections are open. {RETRY_SAME_KEY}")).retry_after(1)
+            }
             Self::MalformedEvent(error) => {
                 problem(format!("The body is not an event of API Gateway: {error}."))
             }
@@ -290,6 +296,8 @@ codes! {
     PublishRejected, "publish_rejected", INTERNAL_SERVER_ERROR, retryable false;
     /// The broker failed, or cannot be reached.
     PublishFailed, "publish_failed", SERVICE_UNAVAILABLE, retryable true;
+    /// This instance has its maximum of connections.
+    TooManyConnections, "too_many_connections", SERVICE_UNAVAILABLE, retryable true;
     /// The instance is stopping.
     Stopping, "stopping", SERVICE_UNAVAILABLE, retryable true;
 }

@@ -10,7 +10,7 @@ use shared::time::Clock;
 use tower::{ServiceExt, service_fn};
 
 use crate::app::App;
-use crate::body::{RejectedRequest, read_body};
+use crate::body::read_body;
 use crate::error::ApiError;
 use crate::event::{EVENT_BYTES_MAX, decode_event, encode_reply};
 use crate::layers::load_shed::LoadShed;
@@ -51,11 +51,11 @@ pub(crate) async fn invoke<P: OrderPublisher, C: Clock>(
 async fn accept_event<P: OrderPublisher, C: Clock>(
     app: &App<P, C>,
     request: Request<Body>,
-) -> Result<Accepted, RejectedRequest> {
+) -> Result<Accepted, ApiError> {
     let event = read_body(request, EVENT_BYTES_MAX, app.limits.body_timeout).await?;
     let request = order_request(event)?;
     let idempotency_key = check_head(request.headers())?;
-    Ok(accept(app, request, idempotency_key).await?)
+    accept(app, request, idempotency_key).await
 }
 
 /// Decodes the request in an event, which may only be `POST /v1/orders`. The result has the extensions of `event`

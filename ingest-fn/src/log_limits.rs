@@ -11,6 +11,7 @@ const SECOND: Duration = Duration::from_secs(1);
 static PUBLISH_FAILURES: LogRateLimiter = LogRateLimiter::new(1, SECOND);
 static REQUESTS_SHED: LogRateLimiter = LogRateLimiter::new(1, SECOND);
 static CONNECTIONS_SHED: LogRateLimiter = LogRateLimiter::new(1, SECOND);
+static HEADS_TIMED_OUT: LogRateLimiter = LogRateLimiter::new(1, SECOND);
 
 pub(crate) fn publish_failed(error: &SendError) {
     if let Some(messages) = PUBLISH_FAILURES.count_due() {
@@ -30,6 +31,12 @@ pub(crate) fn connection_shed() {
     }
 }
 
+pub(crate) fn head_timed_out() {
+    if let Some(connections) = HEADS_TIMED_OUT.count_due() {
+        log_heads_timed_out(connections);
+    }
+}
+
 /// Logs counts whose second ended before `now_ms`, milliseconds since 1970: without a further event of their kind they
 /// would stay unlogged.
 pub(crate) fn flush_expired(now_ms: u64) {
@@ -46,6 +53,7 @@ fn flush(take_count: impl Fn(&LogRateLimiter) -> u64) {
         (&PUBLISH_FAILURES, log_publish_failures as fn(u64)),
         (&REQUESTS_SHED, log_requests_shed),
         (&CONNECTIONS_SHED, log_connections_shed),
+        (&HEADS_TIMED_OUT, log_heads_timed_out),
     ] {
         let events = take_count(limiter);
         if events > 0 {
@@ -60,6 +68,14 @@ fn log_publish_failures(messages: u64) {
 
 fn log_requests_shed(requests: u64) {
     tracing::warn!(event = "requests_shed", requests, "requests shed: too many in flight");
+}
+
+fn log_heads_timed_out(connections: u64) {
+    tracing::warn!(
+        event = "heads_timed_out",
+        connections,
+        "connections closed: a request's head did not end"
+    );
 }
 
 fn log_connections_shed(connections: u64) {

@@ -24,7 +24,7 @@ use time::OffsetDateTime;
 use tower::Service;
 
 use crate::app::App;
-use crate::body::{RejectedRequest, read_body};
+use crate::body::read_body;
 use crate::error::{ApiError, random_retry_after_s};
 use crate::limits::BODY_BYTES_MAX;
 use crate::publish::{OrderPublisher, PublishError};
@@ -93,7 +93,7 @@ where
 /// Head, body, then [`accept`]: the head is checked before a byte of the body is read.
 ///
 /// If the future is dropped before [`publish`], nothing is sent; afterwards the order is sent regardless.
-async fn create_order<P, C, B>(app: &App<P, C>, request: Request<B>) -> Result<Accepted, RejectedRequest>
+async fn create_order<P, C, B>(app: &App<P, C>, request: Request<B>) -> Result<Accepted, ApiError>
 where
     P: OrderPublisher,
     C: Clock,
@@ -102,7 +102,7 @@ where
 {
     let idempotency_key = check_head(request.headers())?;
     let request = read_body(request, BODY_BYTES_MAX, app.limits.body_timeout).await?;
-    Ok(accept(app, request, idempotency_key).await?)
+    accept(app, request, idempotency_key).await
 }
 
 /// Validates a request whose body is read, publishes its order, and returns once the broker has acknowledged it.

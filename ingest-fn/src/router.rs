@@ -40,12 +40,25 @@ type OrdersService<P, C> = Observe<LoadShed<CreateOrder<P, C>>, C>;
 pub struct Dispatch<P, C> {
     orders: OrdersService<P, C>,
     other_routes: Router,
+    /// Of a connection beyond the bound.
+    probes: Router,
 }
 
 impl<P: OrderPublisher, C: Clock + Clone> Dispatch<P, C> {
     pub fn new(app: &Arc<App<P, C>>) -> Self {
         let orders = LoadShed::new(app.instance.clone(), BODY_BYTES_MAX, CreateOrder::new(app.clone()));
-        Self { orders: observed(app, orders), other_routes: other_routes(app) }
+        let full = observed(app, reject(ApiError::TooManyConnections));
+        let probes = probes(app).fallback(move |request: Request<Body>| full.oneshot(request));
+        Self { orders: observed(app, orders), other_routes: other_routes(app), probes }
+    }
+
+    /// Answers a probe, and rejects any other request.
+    pub fn dispatch_probe<B>(&self, request: Request<B>) -> RouteFuture<Infallible>
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        self.probes.clone().call(request)
     }
 
     pub(crate) fn dispatch<B>(&self, request: Request<B>) -> <Self as Service<Request<B>>>::Future
@@ -86,13 +99,26 @@ fn observed<P, C: Clock + Clone, S>(app: &App<P, C>, inner: S) -> Observe<S, C> 
     Observe::new(app.instance.clone(), app.clock.clone(), inner)
 }
 
-fn other_routes<P: OrderPublisher, C: Clock + Clone>(app: &Arc<App<P, C>>) -> Router {
-    let operators = Router::new()
+/// Answers every request with `error`.
+fn reject<B>(
+    error: ApiError,
+) -> impl Service<Request<B>, Response = Response, Error = Infallible, Future: Send> + Clone {
+    service_fn(move |_request| std::future::ready(Ok(error.clone().into_response())))
+}
+
+fn probes<P, C>(app: &App<P, C>) -> Router {
+    Router::new()
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
+        .with_state(app.instance.clone())
+}
+
+fn other_routes<P: OrderPublisher, C: Clock + Clone>(app: &Arc<App<P, C>>) -> Router {
+    let operators = Router::new()
         .route("/metrics", get(health::metrics))
         .route("/openapi.json", get(health::openapi))
-        .with_state(app.instance.clone());
+        .with_state(app.instance.clone())
+        .merge(probes(app));
     let events = {
         let app = app.clone();
         service_fn(move |request| invoke(app.clone(), request))
@@ -103,19 +129,16 @@ fn other_routes<P: OrderPublisher, C: Clock + Clone>(app: &Arc<App<P, C>>) -> Ro
         .route("/pre-stop", get(lifecycle::pre_stop::<P, C>))
         .with_state(app.clone());
     // A request without a route has an id and is counted like any other.
-    let reject = |error: ApiError| {
-        let reject = service_fn(move |_request: Request<Body>| {
-            std::future::ready(Ok::<_, Infallible>(error.clone().into_response()))
-        });
-        observed(app, reject)
-    };
     let fallback = |error| {
-        let service = reject(error);
+        let service = observed(app, reject(error));
         move |request: Request<Body>| service.oneshot(request)
     };
     Router::new()
         .merge(platform.merge(operators).route_layer(from_fn(reject_http_trigger)))
-        .route(ORDERS_PATH, any_service(reject(ApiError::MethodNotAllowed { allow: Some("POST") })))
+        .route(
+            ORDERS_PATH,
+            any_service(observed(app, reject(ApiError::MethodNotAllowed { allow: Some("POST") }))),
+        )
         // axum adds `Allow`.
         .method_not_allowed_fallback(fallback(ApiError::MethodNotAllowed { allow: None }))
         .fallback(fallback(ApiError::NotFound))

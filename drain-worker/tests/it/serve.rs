@@ -139,7 +139,9 @@ async fn the_head_timeout_does_not_restart_with_more_bytes() {
     kept.ask(ASK, "here").await;
     sleep(SHORT * 2).await;
     kept.ask(ASK, "here").await;
-    assert_eq!((silent.rest().await, half.rest().await), (String::new(), String::new()));
+    assert_eq!(silent.rest().await, "");
+    let answer = half.rest().await;
+    assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("\"code\":\"head_timeout\""), "{answer}");
     assert!(began.elapsed() >= SHORT);
 
     // The same on a connection that has served a request.
@@ -158,7 +160,7 @@ async fn the_head_timeout_does_not_restart_with_more_bytes() {
 
 #[tokio::test]
 async fn a_kept_connection_serves_until_its_idle_timeout() {
-    let timeouts = Timeouts { idle: SHORT, ..Timeouts::default() };
+    let timeouts = Timeouts { idle: Some(SHORT), ..Timeouts::default() };
     let served = served(ServeConfig { timeouts, ..config("idle", 8) }).await;
     let mut client = served.connect().await;
     for _ in 0..20 {
@@ -173,7 +175,7 @@ async fn a_kept_connection_serves_until_its_idle_timeout() {
 
 #[tokio::test]
 async fn bodies_and_responses_time_out() {
-    let timeouts = Timeouts { answer: SHORT, ..Timeouts::default() };
+    let timeouts = Timeouts { answer: Some(SHORT), ..Timeouts::default() };
     let served = served(ServeConfig { timeouts, ..config("answers", 8) }).await;
     let (mut body, mut never) = (served.connect().await, served.connect().await);
     let began = Instant::now();

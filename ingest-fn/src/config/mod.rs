@@ -63,6 +63,9 @@ pub struct Config {
     pub print_config: bool,
 }
 
+/// Far more than a client needs, and less than what a client may hold a connection for.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
 const EXAMPLES: &str = "Example:
   SPILLWAY_ORDER_ID_KEYS=default=$(openssl rand -hex 32) SPILLWAY_GATEWAY_SECRETS=2026a=$(openssl rand -hex 15) \\
     ingest-fn --catalogue sales.toml --rocketmq-endpoint 127.0.0.1:8081
@@ -148,6 +151,7 @@ impl Config {
                 limits: self.limits.request_limits(batch.linger),
                 workers: self.limits.workers(),
                 connections_max: self.limits.connections_max,
+                head_timeout: HEAD_TIMEOUT,
                 start_timeout: Duration::from_millis(self.limits.start_timeout_ms),
                 grace: self.limits.grace(),
                 request_log: self.observe.settings(),

@@ -11,6 +11,10 @@ use tokio_util::sync::CancellationToken;
 use super::worker::{CountedStream, WorkerHandle};
 use crate::log_limits;
 
+/// Connections beyond the bound that are read: a probe is answered, so that the platform does not take a full instance for
+/// a dead one; any other request gets 503.
+const PROBE_CONNECTIONS_MAX: usize = 64;
+
 /// Dispatches each new connection to the worker with the fewest.
 ///
 /// One listener, not `SO_REUSEPORT`: the kernel distributes by a hash, and of the few connections that a platform opens
@@ -47,11 +51,15 @@ impl ConnectionDispatcher {
         else {
             return;
         };
-        if open >= self.connections_max {
+        let is_for_probes = open >= self.connections_max;
+        if is_for_probes {
             log_limits::connection_shed();
+        }
+        if open >= self.connections_max + PROBE_CONNECTIONS_MAX {
             return reject(stream);
         }
-        match worker.connections.try_send(CountedStream::new(stream, worker.open.clone())) {
+        let connection = CountedStream::new(stream, is_for_probes, worker.open.clone());
+        match worker.connections.try_send(connection) {
             // A worker's receiver is gone only while the instance stops.
             Ok(()) | Err(TrySendError::Closed(_)) => {}
             Err(TrySendError::Full(connection)) => {

@@ -4,6 +4,7 @@
 //! wakes another thread.
 
 mod dispatcher;
+mod unread_body;
 mod worker;
 
 use std::num::NonZeroUsize;
@@ -36,8 +37,10 @@ pub struct ServerConfig {
     pub limits: RequestLimits,
     /// Runtimes, each on its own thread.
     pub workers: NonZeroUsize,
-    /// Open connections; further ones get 503 and are closed.
+    /// Open connections; further ones serve one probe, or get 503, and are closed.
     pub connections_max: NonZeroUsize,
+    /// Time from the first byte of a request's head to its end.
+    pub head_timeout: Duration,
     /// Time that a start retries to reach the broker.
     pub start_timeout: Duration,
     /// Time that a stop waits for requests and messages in flight.
@@ -84,6 +87,7 @@ pub async fn serve<P: OrderPublisher>(
             connections,
             stop: stop.clone(),
             start_timeout: config.start_timeout,
+            head_timeout: config.head_timeout,
             grace: config.grace,
         };
         let (open, instance) = (open.clone(), instance.clone());

@@ -1,13 +1,18 @@
 //! One worker: its connections, its publisher, its start and its stop.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::net::TcpStream as StdStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use axum::response::Response;
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, StatusCode};
+use hyper::body::Incoming;
 use hyper::service::service_fn;
-use shared::http::serve_connection;
+use shared::http::{ConnectionEnd, Timeouts, serve_connection};
 use shared::time::Clock;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
@@ -16,8 +21,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::RunError;
+use super::unread_body::{DRAIN_BYTES_MAX, DrainedBody};
 use crate::app::App;
+use crate::body::announced_bytes;
 use crate::instance::InstanceState;
+use crate::log_limits;
 use crate::publish::{OrderPublisher, WarmUpError};
 use crate::router::Dispatch;
 
@@ -39,10 +47,16 @@ pub(super) struct WorkerHandle {
     pub(super) open: Arc<AtomicUsize>,
 }
 
+/// A connection beyond the bound is there for one probe.
+const PROBE_TIMEOUTS: Timeouts =
+    Timeouts { head: Duration::from_secs(1), answer: None, idle: Some(Duration::ZERO) };
+
 /// A connection that is counted until it is dropped.
 #[derive(Debug)]
 pub(super) struct CountedStream {
     stream: StdStream,
+    /// Beyond the bound: it serves one probe, and rejects any other request.
+    is_for_probes: bool,
     count: ConnectionCount,
 }
 
@@ -50,9 +64,9 @@ pub(super) struct CountedStream {
 struct ConnectionCount(Arc<AtomicUsize>);
 
 impl CountedStream {
-    pub(super) fn new(stream: StdStream, open: Arc<AtomicUsize>) -> Self {
+    pub(super) fn new(stream: StdStream, is_for_probes: bool, open: Arc<AtomicUsize>) -> Self {
         open.fetch_add(1, Ordering::Relaxed);
-        Self { stream, count: ConnectionCount(open) }
+        Self { stream, is_for_probes, count: ConnectionCount(open) }
     }
 
     pub(super) fn into_stream(self) -> StdStream {
@@ -76,6 +90,7 @@ pub(super) struct HttpWorker {
     pub(super) connections: mpsc::Receiver<CountedStream>,
     pub(super) stop: CancellationToken,
     pub(super) start_timeout: Duration,
+    pub(super) head_timeout: Duration,
     pub(super) grace: Duration,
 }
 
@@ -92,7 +107,11 @@ impl HttpWorker {
         let serving = async {
             while let Some(Some(connection)) = self.stop.run_until_cancelled(self.connections.recv()).await {
                 let (dispatch, stop, force) = (dispatch.clone(), self.stop.clone(), force_shutdown.clone());
-                connections.spawn(async move { serve(connection, dispatch, &stop, &force).await });
+                // An idle connection is never closed: Function Compute reuses connections, and a connection closed
+                // under a `POST` costs that order a 502 (certain: vendor's troubleshooting of "process exited
+                // unexpectedly"; an idle time-out must be over 15 minutes or none).
+                let timeouts = Timeouts { head: self.head_timeout, answer: None, idle: None };
+                connections.spawn(async move { serve(connection, dispatch, timeouts, &stop, &force).await });
             }
         };
         let starting = async {
@@ -119,20 +138,47 @@ impl HttpWorker {
 
 /// Serves requests until the client closes the connection, or `stop` is cancelled and the request in flight is answered,
 /// or `force_shutdown` is cancelled.
-///
-/// An idle connection is never closed, and there is no header or keep-alive time-out: Function Compute reuses
-/// connections, and a connection closed under a `POST` costs that order a 502 (certain: vendor's troubleshooting of
-/// "process exited unexpectedly"; an idle time-out must be over 15 minutes or none).
 async fn serve<P: OrderPublisher, C: Clock + Clone>(
-    CountedStream { stream, count: _until_the_end }: CountedStream,
+    CountedStream { stream, is_for_probes, count: _until_the_end }: CountedStream,
     dispatch: Dispatch<P, C>,
+    timeouts: Timeouts,
     stop: &CancellationToken,
     force_shutdown: &CancellationToken,
 ) {
     // Fails only if the reactor cannot register the socket; the client then sees a closed connection.
     let Ok(stream) = TcpStream::from_std(stream) else { return };
-    let service = service_fn(|request| dispatch.dispatch(request));
-    force_shutdown.run_until_cancelled(serve_connection(stream, service, stop)).await;
+    let serving = async {
+        if is_for_probes {
+            let service = service_fn(|request: Request<Incoming>| async {
+                dispatch.dispatch_probe(request).await.map(closing)
+            });
+            serve_connection(stream, service, &PROBE_TIMEOUTS, stop).await
+        } else {
+            let service = service_fn(|request: Request<Incoming>| {
+                let is_oversized =
+                    announced_bytes(request.headers()).is_some_and(|bytes| bytes > DRAIN_BYTES_MAX);
+                let answer = dispatch.dispatch(request.map(DrainedBody::new));
+                async move {
+                    let response = answer.await?;
+                    // The rest of the body cannot be distinguished from the next request, so the connection ends
+                    // here. A client that pools connections must know before it sends the next order.
+                    let ends = is_oversized || response.status() == StatusCode::REQUEST_TIMEOUT;
+                    Ok::<_, Infallible>(if ends { closing(response) } else { response })
+                }
+            });
+            serve_connection(stream, service, &timeouts, stop).await
+        }
+    };
+    if let Some(ConnectionEnd::SlowHead) = force_shutdown.run_until_cancelled(serving).await
+        && !is_for_probes
+    {
+        log_limits::head_timed_out();
+    }
+}
+
+fn closing(mut response: Response) -> Response {
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 /// Reaches the broker, and retries within `bound` because the broker may still be starting. Returns `Ok` if `stop` is

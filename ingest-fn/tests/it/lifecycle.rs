@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use http::{HeaderValue, Method, StatusCode};
-use ingest_fn::publish::{BatchLimits, Coalescer};
+use ingest_fn::publish::{BatchLimits, Coalescer, PublishError};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
@@ -58,14 +58,16 @@ async fn pre_stop_waits_at_most_for_the_drain_timeout() {
 }
 
 #[tokio::test]
-async fn every_failure_and_no_success_is_reported_to_the_platform() {
+async fn failures_of_ours_alone_are_reported_to_the_platform() {
     let service = router(&app(StubPublisher::accepting(), LIMITS));
     let accepted = send(&service, post_order(&order())).await;
     assert_eq!((accepted.status, accepted.header("x-fc-status")), (StatusCode::ACCEPTED, None));
     for request in [post("{"), post_order(&json!({})), get("/nowhere"), get("/v1/orders")] {
         let rejected = send(&service, request).await;
-        assert_eq!(rejected.header("x-fc-status"), Some(rejected.status.as_str()), "{rejected:?}");
+        assert_eq!(rejected.header("x-fc-status"), None, "{rejected:?}");
     }
+    let failing = router(&app(StubPublisher::failing(PublishError::TimedOut), LIMITS));
+    assert_eq!(send(&failing, post_order(&order())).await.header("x-fc-status"), Some("503"));
 }
 
 #[tokio::test]

@@ -19,4 +19,5 @@ mod openapi;
 mod privacy;
 mod problems;
 mod readme;
+mod sockets;
 mod support;

@@ -4,13 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use axum::Router;
 use axum::body::Body;
 use http::header::{ALLOW, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, Request};
 use ingest_fn::error::ErrorCode;
 use ingest_fn::limits::RequestLimits;
 use ingest_fn::publish::PublishError;
+use ingest_fn::router::Dispatch;
 use serde_json::{Value, json};
+use tower::service_fn;
 
 use crate::gateway::orders::{as_request, behind_the_gateway, reply, signed};
 use crate::gateway::sign::Draft;
@@ -151,6 +154,10 @@ async fn overload() -> Family {
     let stopping = app(StubPublisher::accepting(), LIMITS);
     stopping.instance.stop();
     family.push(("stopping", send(&router(&stopping), post_order(&order())).await));
+    let beyond = Dispatch::new(&app(StubPublisher::accepting(), LIMITS));
+    let beyond = service_fn(move |request: Request<Body>| beyond.dispatch_probe(request));
+    let beyond = Router::new().fallback_service(beyond);
+    family.push(("connections full", send(&beyond, post_order(&order())).await));
     for (name, error) in [
         ("queue full", PublishError::QueueFull),
         ("broker throttles", PublishError::Throttled),

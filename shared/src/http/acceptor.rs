@@ -7,14 +7,11 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 
+use super::answers;
 use crate::telemetry::LogRateLimiter;
 
 /// Pause after an accept error that is not the client's, such as EMFILE, so that the loop does not spin.
 const ERROR_PAUSE: Duration = Duration::from_millis(50);
-
-/// The response to a connection beyond the bound.
-const TOO_MANY_CONNECTIONS: &[u8] =
-    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
 /// A listener that survives accept errors and logs them at most once a second.
 #[derive(Debug)]
@@ -55,7 +52,7 @@ impl Acceptor {
 
 /// Answers 503 with `Retry-After: 1` and closes the connection. Never waits: a new connection has room for the response.
 pub fn reject(mut stream: StdStream) {
-    let _best_effort = stream.write(TOO_MANY_CONNECTIONS);
+    let _best_effort = stream.write(&answers::too_many_connections());
 }
 
 fn is_of_one_connection(error: &io::Error) -> bool {

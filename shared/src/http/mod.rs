@@ -4,17 +4,18 @@
 //! the database and the broker need.
 //!
 //! - [`listen`] binds with a queue that a crowd fits in; [`Acceptor`] accepts from it.
-//! - [`serve_connection`] answers the requests of one connection; [`reject`] answers one too many.
-//! - [`serve`] does all of it for a service that also needs [`Timeouts`].
+//! - [`serve_connection`] answers the requests of one connection within [`Timeouts`]; [`reject`] answers one too many.
+//! - [`serve`] does all of it on one runtime.
 
 mod acceptor;
+mod answers;
 mod connection;
 mod listen;
 mod server;
 mod timeouts;
 
 pub use acceptor::{Acceptor, reject};
-pub use connection::serve_connection;
+pub use connection::{ConnectionEnd, serve_connection};
 pub use listen::{BACKLOG, listen, raise_open_files};
 pub use server::{ServeConfig, serve};
 pub use timeouts::Timeouts;

@@ -13,8 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::connection::serve_with_timeouts;
-use super::{Acceptor, Timeouts, reject};
+use super::{Acceptor, Timeouts, reject, serve_connection};
 use crate::telemetry::LogRateLimiter;
 
 /// The bounds of one listener.
@@ -58,7 +57,8 @@ where
         // Ended connections count until they are joined. A panic in one was logged where it happened.
         while open.try_join_next().is_some() {}
         if open.len() < config.connections_max.get() {
-            open.spawn(serve_with_timeouts(stream, service.clone(), config.timeouts, stop.clone()));
+            let (service, timeouts, stop) = (service.clone(), config.timeouts, stop.clone());
+            open.spawn(async move { serve_connection(stream, service, &timeouts, &stop).await });
         } else {
             reject_one(stream, &config, &rejections);
         }

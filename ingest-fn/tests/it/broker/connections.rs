@@ -1,7 +1,6 @@
-//! Connections: their lifetime, their end, and their maximum.
+//! Connections: their lifetime and their end.
 
 use std::convert::Infallible;
-use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -10,15 +9,11 @@ use http_body_util::Full;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use shared::http::serve_connection;
-use shared::testkit::PATIENCE;
-use tokio::io::{AsyncReadExt, duplex};
-use tokio::net::TcpStream;
+use shared::http::{Timeouts, serve_connection};
+use tokio::io::duplex;
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-
-use super::fixture::{Client, Fixture, order_of};
 
 /// A connection in memory to a service that answers after `takes`.
 async fn connection(takes: Duration, stop: &CancellationToken, cut: &CancellationToken) -> Connection {
@@ -29,7 +24,8 @@ async fn connection(takes: Duration, stop: &CancellationToken, cut: &Cancellatio
             sleep(takes).await;
             Ok::<_, Infallible>(Response::new(Body::from("done")))
         });
-        cut.run_until_cancelled(serve_connection(server, service, &stop)).await;
+        let timeouts = Timeouts { head: Duration::from_secs(10), answer: None, idle: None };
+        cut.run_until_cancelled(serve_connection(server, service, &timeouts, &stop)).await;
     });
     let (sender, driver) = handshake(TokioIo::new(client)).await.expect("HTTP");
     tokio::spawn(driver);
@@ -86,32 +82,4 @@ async fn a_forced_shutdown_closes_a_busy_connection() {
     let (status, serving) = asking.await.expect("no panic");
     assert_eq!(status, None);
     serving.await.expect("no panic");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_connection_beyond_the_limit_gets_503_and_the_others_still_work() {
-    let fixture = Fixture::open_with(|settings| {
-        settings.server.connections_max = NonZeroUsize::new(2).expect("positive");
-    })
-    .await;
-    let mut client = Client::connect(fixture.address).await;
-    let answer = client.post("one", &order_of(1)).await.expect("an answer");
-    assert_eq!(answer.status, StatusCode::ACCEPTED);
-    let rejected = async {
-        let mut held = Vec::new();
-        loop {
-            // The connection that opened the fixture may have closed, which makes room for one.
-            let mut stream = TcpStream::connect(fixture.address).await.expect("connected");
-            let mut text = String::new();
-            if timeout(Duration::from_millis(200), stream.read_to_string(&mut text)).await.is_ok() {
-                return text;
-            }
-            held.push(stream);
-        }
-    };
-    let text = timeout(PATIENCE, rejected).await.expect("in time");
-    assert!(text.starts_with("HTTP/1.1 503 ") && text.contains("retry-after: 1\r\n"), "{text}");
-    let answer = client.post("two", &order_of(2)).await.expect("an answer");
-    assert_eq!(answer.status, StatusCode::ACCEPTED);
-    fixture.shutdown.cancel();
 }

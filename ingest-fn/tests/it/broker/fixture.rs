@@ -62,6 +62,7 @@ pub(super) fn settings(broker: SocketAddr) -> Settings {
             },
             workers: NonZeroUsize::new(2).expect("positive"),
             connections_max: NonZeroUsize::new(1_024).expect("positive"),
+            head_timeout: PATIENCE,
             start_timeout: Duration::from_secs(20),
             grace: PATIENCE,
             request_log: RequestLogSettings::default(),

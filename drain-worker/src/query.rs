@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use shared::gateway::{IdentityMissing, SignatureError, SignedGateway, SigningKeys};
 use shared::order::{OrderId, Outcome, UserId};
 use shared::problem::Problem;
+use shared::telemetry::LogBudget;
 use shared::time::rfc3339_millis;
 use tokio::sync::Semaphore;
 
@@ -21,6 +22,14 @@ use crate::store::{Store, StoredOrder, StoredStatus};
 
 /// Maximum lookups in flight; further ones get 429.
 pub const LOOKUPS_MAX: usize = 256;
+
+static REJECTIONS: LogBudget = LogBudget::new(1, |requests| {
+    tracing::warn!(
+        event = "lookups_unauthenticated",
+        requests,
+        "lookups rejected: not signed by the gateway"
+    );
+});
 
 /// Authentication of the query port.
 #[derive(Debug)]
@@ -59,14 +68,14 @@ impl LookupAccess {
         match gateway.verify(request.method(), request.uri(), request.headers(), &[]) {
             Ok(verified) => Ok(Caller(gateway.buyer(request.headers(), verified)?)),
             Err(error) => {
-                if let Some(requests) = gateway.rejections_due() {
+                REJECTIONS.record(|| {
                     tracing::warn!(
                         event = "lookups_unauthenticated",
-                        requests,
+                        requests = 1,
                         %error,
                         "lookups rejected: not signed by the gateway"
                     );
-                }
+                });
                 Err(error.into())
             }
         }

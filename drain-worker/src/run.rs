@@ -176,6 +176,7 @@ pub async fn run(
         served = served.and(join_by(server, deadline).await);
     }
     let _closed = timeout_at(deadline + CLOSE_MIN, store.close()).await;
+    shared::telemetry::log_suppressed();
     tracing::info!(event = "worker_stopped", settled, "worker stopped");
     result?;
     left?;

@@ -9,6 +9,7 @@ use shared::gateway::{SignatureError, SignedGateway, SigningKeys, Verified};
 use shared::order::UserId;
 
 use crate::error::ApiError;
+use crate::log_budgets::REQUESTS_UNAUTHENTICATED;
 use crate::request_context::IDEMPOTENCY_KEY;
 
 /// Authentication of callers.
@@ -40,14 +41,14 @@ impl Gateway {
         let Self::Signed(signed) = self else { return Ok(None) };
         let verified = signed.verify(request.method(), request.uri(), request.headers(), request.body());
         verified.map(Some).map_err(|fault| {
-            if let Some(requests) = signed.rejections_due() {
+            REQUESTS_UNAUTHENTICATED.record(|| {
                 tracing::warn!(
                     event = "requests_unauthenticated",
-                    requests,
+                    requests = 1,
                     %fault,
                     "requests rejected: not signed by the gateway"
                 );
-            }
+            });
             match fault {
                 SignatureError::Missing => ApiError::SignatureMissing,
                 SignatureError::RepeatedParameter => ApiError::RepeatedParameter,

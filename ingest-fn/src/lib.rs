@@ -26,7 +26,7 @@ pub mod invoke;
 pub mod layers;
 mod lifecycle;
 pub mod limits;
-mod log_limits;
+mod log_budgets;
 mod metrics;
 pub mod openapi;
 pub mod orders;

@@ -20,27 +20,31 @@ pub(crate) async fn initialize<P: OrderPublisher, C: Clock>(
     State(app): State<Arc<App<P, C>>>,
     headers: HeaderMap,
 ) -> Response {
-    let id = RequestId::from_headers(&headers);
+    let (id, instance) = (RequestId::from_headers(&headers), &app.instance);
+    let request_id = id.as_str();
+    let lines = instance.logger.initializations.admit();
+    instance.logger.initializations.log_count(lines.suppressed);
     let work = async {
-        match app.instance.started().await {
-            Ok(()) => {
-                tracing::info!(event = "initialized", request_id = id.as_str(), "initialized");
-                "initialized\n".into_response()
-            }
-            Err(reason) => {
-                let (request_id, error_code) = (id.as_str(), "initialize_failed");
+        let (started, error_code) = (instance.started().await, "initialize_failed");
+        match &started {
+            Ok(()) if lines.emit => tracing::info!(event = "initialized", request_id, "initialized"),
+            Err(error) if lines.emit => {
                 tracing::error!(
                     event = "initialize_failed",
                     request_id,
                     error_code,
-                    error = reason,
+                    error,
                     "initialize failed"
                 );
-                failed(error_code, StatusCode::INTERNAL_SERVER_ERROR, reason)
             }
+            _ => {}
+        }
+        match started {
+            Ok(()) => "initialized\n".into_response(),
+            Err(reason) => failed(error_code, StatusCode::INTERNAL_SERVER_ERROR, reason),
         }
     };
-    app.instance.logger.framed(FcLogMarker::Initialize, &id, work).await
+    if lines.emit { instance.logger.framed(FcLogMarker::Initialize, &id, work).await } else { work.await }
 }
 
 /// Called before the platform stops the instance. Rejects further orders, and answers 200 once requests in flight have

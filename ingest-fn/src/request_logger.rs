@@ -1,5 +1,5 @@
-//! Log lines of requests: a line for a failure, at most ten a second; the metrics as a line at an interval; Function
-//! Compute's markers around them. A successful request costs one comparison.
+//! Log lines of requests: a line for a failure, at most ten a second; the metrics and the counts of suppressed lines at
+//! an interval; Function Compute's markers around them. A successful request costs one comparison.
 //!
 //! Lines are written when a request completes, never by a timer: an instance is frozen between requests.
 
@@ -7,14 +7,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde::Serialize;
-use shared::telemetry::{FcLogMarker, LogRateLimiter};
+use shared::telemetry::{FcLogMarker, LogBudget, log_suppressed};
 
 use crate::error::{ApiError, Rejection};
+use crate::metrics;
 use crate::request_context::RequestId;
-use crate::{log_limits, metrics};
 
 /// Lines a second for failed requests; further failures are counted.
 const FAILURE_LINES_MAX: u64 = 10;
+
+/// Interval of the counts of suppressed lines if no metrics are logged.
+const COUNTS_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Requests that get Function Compute's log markers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Serialize)]
@@ -32,7 +35,8 @@ pub enum FcLogFraming {
 #[derive(Clone, Copy, Debug)]
 pub struct RequestLogSettings {
     pub framing: FcLogFraming,
-    /// Minimum time between two lines with the metrics; zero: no lines.
+    /// Minimum time between two lines with the metrics; zero: no such lines, and [`COUNTS_INTERVAL`] for the counts of
+    /// suppressed lines.
     pub metrics_interval: Duration,
 }
 
@@ -55,10 +59,12 @@ pub(crate) struct CompletedRequest<'a> {
 #[derive(Debug)]
 pub struct RequestLogger {
     framing: FcLogFraming,
-    metrics_interval_ms: u64,
-    /// Time of the last metrics line, milliseconds since 1970; zero before the first request completes.
-    metrics_logged_ms: AtomicU64,
-    failures: LogRateLimiter,
+    metrics_interval: Duration,
+    /// Time of the last lines of an interval, milliseconds since 1970; zero before the first request completes.
+    logged_ms: AtomicU64,
+    failures: &'static LogBudget,
+    /// Of calls of `POST /initialize`.
+    pub(crate) initializations: &'static LogBudget,
     /// Random id that separates the counters of this process from those of others.
     instance: String,
 }
@@ -68,9 +74,22 @@ impl RequestLogger {
     pub fn new(settings: RequestLogSettings) -> Self {
         Self {
             framing: settings.framing,
-            metrics_interval_ms: settings.metrics_interval.as_millis() as u64,
-            metrics_logged_ms: AtomicU64::new(0),
-            failures: LogRateLimiter::new(FAILURE_LINES_MAX, Duration::from_secs(1)),
+            metrics_interval: settings.metrics_interval,
+            logged_ms: AtomicU64::new(0),
+            failures: LogBudget::leaked(FAILURE_LINES_MAX, |requests| {
+                tracing::warn!(
+                    event = "request_failures_suppressed",
+                    requests,
+                    "request failures suppressed: more than {FAILURE_LINES_MAX} a second"
+                );
+            }),
+            initializations: LogBudget::leaked(1, |times| {
+                tracing::warn!(
+                    event = "initializations_suppressed",
+                    times,
+                    "initialize called more than once a second"
+                );
+            }),
             instance: format!("{:016x}", rand::random::<u64>()),
         }
     }
@@ -88,10 +107,10 @@ impl RequestLogger {
         requests_in_flight: impl FnOnce() -> usize,
     ) {
         let failure = completed.rejection.filter(|rejection| rejection.code.status().is_server_error());
-        let lines = failure.map(|_| self.failures.check_at(completed.now_ms)).unwrap_or_default();
-        let metrics_are_due = self.metrics_are_due(completed.now_ms);
+        let lines = failure.map(|_| self.failures.admit()).unwrap_or_default();
+        let is_due = self.is_due(completed.now_ms);
         let id = completed.id.as_str();
-        let logs = lines.emit || lines.suppressed > 0 || metrics_are_due;
+        let logs = lines.emit || lines.suppressed > 0 || is_due;
         let frames_here = self.framing == FcLogFraming::Auto && completed.id.is_from_platform() && logs;
         if frames_here {
             FcLogMarker::Invoke.start(id);
@@ -99,10 +118,9 @@ impl RequestLogger {
         if let Some(failure) = failure.filter(|_| lines.emit) {
             log_failure(id, failure);
         }
-        log_suppressed(lines.suppressed);
-        if metrics_are_due {
-            log_limits::flush_expired(completed.now_ms);
-            self.log_metrics(Some(id), requests_in_flight());
+        self.failures.log_count(lines.suppressed);
+        if is_due {
+            self.log_interval(Some(id), requests_in_flight());
         }
         if frames_here || self.framing == FcLogFraming::All {
             FcLogMarker::Invoke.end(id);
@@ -133,26 +151,28 @@ impl RequestLogger {
 
     /// Logs suppressed counts and the metrics before the process ends.
     pub(crate) fn flush(&self, id: Option<&RequestId>, requests_in_flight: usize) {
-        log_suppressed(self.failures.take_suppressed());
-        log_limits::flush_all();
-        if self.metrics_interval_ms > 0 {
-            self.log_metrics(id.map(RequestId::as_str), requests_in_flight);
-        }
+        self.log_interval(id.map(RequestId::as_str), requests_in_flight);
     }
 
     /// True for one request per interval. The first request only starts the interval.
-    fn metrics_are_due(&self, now_ms: u64) -> bool {
-        let logged_ms = self.metrics_logged_ms.load(Ordering::Relaxed);
+    fn is_due(&self, now_ms: u64) -> bool {
+        let interval = Some(self.metrics_interval).filter(|interval| !interval.is_zero());
+        let interval_ms = interval.unwrap_or(COUNTS_INTERVAL).as_millis() as u64;
+        let logged_ms = self.logged_ms.load(Ordering::Relaxed);
         // The wall clock may be set in either direction.
-        if self.metrics_interval_ms == 0 || now_ms.abs_diff(logged_ms) < self.metrics_interval_ms {
+        if now_ms.abs_diff(logged_ms) < interval_ms {
             return false;
         }
         let order = Ordering::Relaxed;
-        let is_mine = self.metrics_logged_ms.compare_exchange(logged_ms, now_ms, order, order).is_ok();
+        let is_mine = self.logged_ms.compare_exchange(logged_ms, now_ms, order, order).is_ok();
         is_mine && logged_ms != 0
     }
 
-    fn log_metrics(&self, request_id: Option<&str>, requests_in_flight: usize) {
+    fn log_interval(&self, request_id: Option<&str>, requests_in_flight: usize) {
+        log_suppressed();
+        if self.metrics_interval.is_zero() {
+            return;
+        }
         metrics::requests_in_flight(requests_in_flight);
         let metrics_json = shared::telemetry::metrics().to_json().to_string();
         tracing::info!(
@@ -179,14 +199,4 @@ fn log_failure(request_id: &str, failure: &Rejection) {
         order_id,
         "request failed"
     );
-}
-
-fn log_suppressed(requests: u64) {
-    if requests > 0 {
-        tracing::warn!(
-            event = "request_failures_suppressed",
-            requests,
-            "request failures suppressed: more than {FAILURE_LINES_MAX} a second"
-        );
-    }
 }

@@ -139,6 +139,7 @@ impl Monitor {
                     oldest_age_s = gauges.oldest_s,
                     "pool status"
                 );
+                shared::telemetry::log_suppressed();
             }
             let age = status.oldest_age_s().map(Duration::from_secs_f64);
             if step.is_multiple_of(WARN_EVERY)

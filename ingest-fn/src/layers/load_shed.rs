@@ -14,7 +14,7 @@ use tower::Service;
 use crate::body::announced_bytes;
 use crate::error::{ApiError, random_retry_after_s};
 use crate::instance::Instance;
-use crate::log_limits;
+use crate::log_budgets::REQUESTS_SHED;
 
 /// Calls `inner` only with a permit for the request and its body; otherwise answers 429, or 503 if the instance is
 /// stopping. The permit is released when the answer is ready, or when the future is dropped because the client has
@@ -48,7 +48,7 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let bytes = bytes_needed(request.headers(), self.body_bytes_max);
         if !self.instance.budget.try_acquire(bytes) {
-            log_limits::request_shed();
+            REQUESTS_SHED.count();
             return LoadShedFuture::rejected(ApiError::Overloaded { retry_after_s: random_retry_after_s() });
         }
         let permit = Permit { instance: self.instance.clone(), bytes };

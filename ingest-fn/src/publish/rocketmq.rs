@@ -72,6 +72,6 @@ fn classify(error: &SendError) -> PublishError {
         _ => PublishError::Rejected,
     };
     crate::metrics::publish_failed(result);
-    crate::log_limits::publish_failed(error);
+    crate::log_budgets::publish_failed(error);
     result
 }

@@ -9,7 +9,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
 
 use super::worker::{CountedStream, WorkerHandle};
-use crate::log_limits;
+use crate::log_budgets::CONNECTIONS_SHED;
 
 /// Connections beyond the bound that are read: a probe is answered, so that the platform does not take a full instance for
 /// a dead one; any other request gets 503.
@@ -53,7 +53,7 @@ impl ConnectionDispatcher {
         };
         let is_for_probes = open >= self.connections_max;
         if is_for_probes {
-            log_limits::connection_shed();
+            CONNECTIONS_SHED.count();
         }
         if open >= self.connections_max + PROBE_CONNECTIONS_MAX {
             return reject(stream);
@@ -63,7 +63,7 @@ impl ConnectionDispatcher {
             // A worker's receiver is gone only while the instance stops.
             Ok(()) | Err(TrySendError::Closed(_)) => {}
             Err(TrySendError::Full(connection)) => {
-                log_limits::connection_shed();
+                CONNECTIONS_SHED.count();
                 reject(connection.into_stream());
             }
         }

@@ -25,7 +25,7 @@ use super::unread_body::{DRAIN_BYTES_MAX, DrainedBody};
 use crate::app::App;
 use crate::body::announced_bytes;
 use crate::instance::InstanceState;
-use crate::log_limits;
+use crate::log_budgets::HEADS_TIMED_OUT;
 use crate::publish::{OrderPublisher, WarmUpError};
 use crate::router::Dispatch;
 
@@ -172,7 +172,7 @@ async fn serve<P: OrderPublisher, C: Clock + Clone>(
     if let Some(ConnectionEnd::SlowHead) = force_shutdown.run_until_cancelled(serving).await
         && !is_for_probes
     {
-        log_limits::head_timed_out();
+        HEADS_TIMED_OUT.count();
     }
 }
 

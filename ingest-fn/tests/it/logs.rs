@@ -75,25 +75,6 @@ async fn the_log_service_query_for_errors_works_unchanged() {
 }
 
 #[tokio::test]
-async fn failures_have_ten_lines_a_second_and_the_others_are_counted() {
-    let logs = Logs::capture_at("info");
-    let clock = SteppedClock::default();
-    let service = observed(StubPublisher::failing(PublishError::Failed), &clock, quiet());
-    for _ in 0..25 {
-        send(&service, post_order(&order())).await;
-    }
-    clock.advance(Duration::from_secs(1));
-    send(&service, post_order(&order())).await;
-    let lines = logs.lines();
-    let failed = lines.iter().filter(|line| line["event"] == "request_failed").count();
-    assert_eq!(failed, 10 + 1);
-    let suppressed: Vec<_> = lines.iter().filter(|line| line["event"] != "request_failed").collect();
-    assert_eq!(suppressed.len(), 1, "{suppressed:?}");
-    assert_eq!(suppressed[0]["event"], "request_failures_suppressed");
-    assert_eq!((&suppressed[0]["level"], &suppressed[0]["requests"]), (&json!("WARN"), &json!(15)));
-}
-
-#[tokio::test]
 async fn an_accepted_request_or_a_client_error_has_no_line() {
     let logs = Logs::capture_at("info");
     let service = observed(StubPublisher::accepting(), &SteppedClock::default(), quiet());

@@ -1,14 +1,11 @@
 //! The gateway's signature as a service is configured with it.
 
-use std::time::Duration;
-
 use http::{HeaderMap, HeaderName, Method, Uri};
 use serde::Serialize;
 
 use super::{SignatureError, SigningKeys, Verified, Verifier, parse_buyer, parse_identity_header};
 use crate::config::{ConfigErrors, Secret};
 use crate::order::UserId;
-use crate::telemetry::LogRateLimiter;
 
 /// Flags of the gateway's signature, for a service to flatten into its own.
 #[derive(Clone, Debug, Default, clap::Args, Serialize)]
@@ -55,7 +52,6 @@ impl SignatureArgs {
 pub struct SignedGateway {
     verifier: Verifier,
     identity_header: Option<HeaderName>,
-    rejections: LogRateLimiter,
 }
 
 /// The gateway is configured to name the buyer, and the request has no valid name.
@@ -68,14 +64,13 @@ impl SignedGateway {
     #[must_use]
     pub fn new(keys: SigningKeys, identity_header: Option<HeaderName>, required: &[HeaderName]) -> Self {
         let required = required.iter().cloned().chain(identity_header.clone()).collect();
-        let rejections = LogRateLimiter::new(1, Duration::from_secs(1));
-        Self { verifier: Verifier::new(keys, required), identity_header, rejections }
+        Self { verifier: Verifier::new(keys, required), identity_header }
     }
 
     /// Verifies one request.
     ///
     /// # Errors
-    /// [`SignatureError`]: log it, at most as often as [`Self::rejections_due`] allows, and answer less.
+    /// [`SignatureError`]: log it within a budget, and answer less.
     pub fn verify(
         &self,
         method: &Method,
@@ -100,11 +95,6 @@ impl SignedGateway {
     pub fn buyer(&self, headers: &HeaderMap, _verified: Verified) -> Result<Option<UserId>, IdentityMissing> {
         let Some(name) = &self.identity_header else { return Ok(None) };
         headers.get(name).and_then(parse_buyer).map(Some).ok_or(IdentityMissing)
-    }
-
-    /// Records a rejected request; returns the count since the last log line if a line is due, at most one a second.
-    pub fn rejections_due(&self) -> Option<u64> {
-        self.rejections.count_due()
     }
 }
 

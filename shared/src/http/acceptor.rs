@@ -8,24 +8,27 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 
 use super::answers;
-use crate::telemetry::LogRateLimiter;
+use crate::telemetry::LogBudget;
 
 /// Pause after an accept error that is not the client's, such as EMFILE, so that the loop does not spin.
 const ERROR_PAUSE: Duration = Duration::from_millis(50);
 
-/// A listener that survives accept errors and logs them at most once a second.
+static FAILURES: LogBudget = LogBudget::new(1, |times| {
+    tracing::warn!(event = "accept_failed", times, "cannot accept connections; retrying");
+});
+
+/// A listener that survives accept errors, of which it logs one a second and the number of the others.
 #[derive(Debug)]
 pub struct Acceptor {
     listener: TcpListener,
     port: &'static str,
-    errors: LogRateLimiter,
 }
 
 impl Acceptor {
     /// Accepts on `listener`; `port` names it in log lines.
     #[must_use]
     pub const fn new(listener: TcpListener, port: &'static str) -> Self {
-        Self { listener, port, errors: LogRateLimiter::new(1, Duration::from_secs(1)) }
+        Self { listener, port }
     }
 
     /// Waits for the next connection. A client that resets its connection early is skipped; after any other error the
@@ -40,9 +43,9 @@ impl Acceptor {
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
-                    if let Some(times) = self.errors.count_due() {
-                        tracing::warn!(event = "accept_failed", port = self.port, times, %error, "cannot accept connections; retrying");
-                    }
+                    FAILURES.record(|| {
+                        tracing::warn!(event = "accept_failed", port = self.port, times = 1, %error, "cannot accept connections; retrying");
+                    });
                     sleep(ERROR_PAUSE).await;
                 }
             }

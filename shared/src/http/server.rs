@@ -14,7 +14,11 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{Acceptor, Timeouts, reject, serve_connection};
-use crate::telemetry::LogRateLimiter;
+use crate::telemetry::LogBudget;
+
+static REJECTIONS: LogBudget = LogBudget::new(1, |connections| {
+    tracing::warn!(event = "connections_shed", connections, "connections rejected: too many open");
+});
 
 /// The bounds of one listener.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +55,6 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let acceptor = Acceptor::new(listener, config.port);
-    let rejections = LogRateLimiter::new(1, Duration::from_secs(1));
     let mut open = JoinSet::new();
     while let Some(stream) = stop.run_until_cancelled(acceptor.accept()).await {
         // Ended connections count until they are joined. A panic in one was logged where it happened.
@@ -60,7 +63,7 @@ where
             let (service, timeouts, stop) = (service.clone(), config.timeouts, stop.clone());
             open.spawn(async move { serve_connection(stream, service, &timeouts, &stop).await });
         } else {
-            reject_one(stream, &config, &rejections);
+            reject_one(stream, &config);
         }
     }
     drop(acceptor);
@@ -77,18 +80,18 @@ where
     }
 }
 
-fn reject_one(stream: TcpStream, config: &ServeConfig, rejections: &LogRateLimiter) {
+fn reject_one(stream: TcpStream, config: &ServeConfig) {
     (config.on_reject)();
-    if let Some(connections) = rejections.count_due() {
-        let connections_max = config.connections_max;
+    REJECTIONS.record(|| {
+        let &ServeConfig { port, connections_max, .. } = config;
         tracing::warn!(
             event = "connections_shed",
-            port = config.port,
-            connections,
+            port,
+            connections = 1,
             connections_max,
             "connections rejected: too many open"
         );
-    }
+    });
     // Without the runtime, which would first wait for the socket to be writable; a new one always is.
     if let Ok(stream) = stream.into_std() {
         reject(stream);

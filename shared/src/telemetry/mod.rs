@@ -3,7 +3,7 @@
 mod capture;
 mod fc_log_markers;
 mod json_lines;
-mod log_rate_limiter;
+mod log_budget;
 mod metrics;
 mod truncate;
 
@@ -17,7 +17,7 @@ use tracing_subscriber::fmt::MakeWriter;
 pub use capture::Capture;
 pub use fc_log_markers::FcLogMarker;
 pub use json_lines::{JsonLines, LINE_BYTES_MAX};
-pub use log_rate_limiter::{LogDecision, LogRateLimiter};
+pub use log_budget::{LogBudget, LogDecision, log_suppressed};
 pub use metrics::{Metrics, metrics};
 
 /// Format of log lines.

@@ -7,9 +7,10 @@ use axum::body::{Bytes, HttpBody};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Request};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::error::ApiError;
+use crate::metrics;
 
 /// The body's size as the request announces it, bytes.
 pub(crate) fn announced_bytes(headers: &HeaderMap) -> Option<usize> {
@@ -33,7 +34,10 @@ where
     if announced_bytes(&head.headers).is_some_and(|bytes| bytes > bytes_max) {
         return Err(ApiError::BodyTooLarge { max: bytes_max });
     }
-    match timeout(body_timeout, Limited::new(body, bytes_max).collect()).await {
+    let began = Instant::now();
+    let body = timeout(body_timeout, Limited::new(body, bytes_max).collect()).await;
+    metrics::body_read(began.elapsed());
+    match body {
         Ok(Ok(body)) => Ok(Request::from_parts(head, body.to_bytes())),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(ApiError::BodyTooLarge { max: bytes_max }),
         Ok(Err(_broken_off)) => Err(ApiError::UnreadableBody),

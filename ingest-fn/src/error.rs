@@ -41,6 +41,8 @@ pub enum ApiError {
     Publish { order_id: OrderId, digest: PayloadDigest, error: PublishError, retry_after_s: u32 },
     #[error("stopping")]
     Stopping,
+    #[error("internal error")]
+    Internal,
     #[error("too many connections")]
     TooManyConnections,
     #[error("malformed event: {0}")]
@@ -93,6 +95,7 @@ impl ApiError {
                 PublishError::Stopping => ErrorCode::Stopping,
             },
             Self::Stopping => ErrorCode::Stopping,
+            Self::Internal => ErrorCode::InternalError,
             Self::TooManyConnections => ErrorCode::TooManyConnections,
             Self::MalformedEvent(_) => ErrorCode::MalformedEvent,
             Self::RepeatedParameter => ErrorCode::RepeatedParameter,
@@ -156,6 +159,9 @@ impl ApiError {
                     .about(order_id, Some(digest))
             }
             Self::Stopping => problem(format!("This instance is stopping. {RETRY_SAME_KEY}")).retry_after(1),
+            Self::Internal => {
+                problem(format!("An internal error. {RETRY_SAME_KEY}")).retry_after(random_retry_after_s())
+            }
             Self::TooManyConnections => {
                 problem(format!("Too many connections are open. {RETRY_SAME_KEY}")).retry_after(1)
             }
@@ -294,6 +300,8 @@ codes! {
     PublishTimeout, "publish_timeout", SERVICE_UNAVAILABLE, retryable true;
     /// The broker rejects orders, which only its operators can change.
     PublishRejected, "publish_rejected", INTERNAL_SERVER_ERROR, retryable false;
+    /// An internal error; the order may have been stored.
+    InternalError, "internal_error", INTERNAL_SERVER_ERROR, retryable true;
     /// The broker failed, or cannot be reached.
     PublishFailed, "publish_failed", SERVICE_UNAVAILABLE, retryable true;
     /// This instance has its maximum of connections.

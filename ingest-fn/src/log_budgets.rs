@@ -20,6 +20,10 @@ pub(crate) static HEADS_TIMED_OUT: LogBudget = LogBudget::new(1, |connections| {
     );
 });
 
+pub(crate) static REQUESTS_ABANDONED: LogBudget = LogBudget::new(1, |requests| {
+    tracing::info!(event = "requests_abandoned", requests, "clients hung up before the answer");
+});
+
 pub(crate) static REQUESTS_UNAUTHENTICATED: LogBudget = LogBudget::new(1, |requests| {
     tracing::warn!(
         event = "requests_unauthenticated",

@@ -21,7 +21,23 @@ const MESSAGE_ORDERS: &str = "ingest_message_orders";
 const MESSAGE_BYTES: &str = "ingest_message_bytes";
 const PUBLISH_FAILURES: &str = "ingest_publish_failures_total";
 const PUBLISH_DURATION: &str = "ingest_publish_duration_seconds";
+const PHASE: &str = "ingest_phase_duration_seconds";
+const ABANDONED: &str = "ingest_requests_abandoned_total";
+const HEADS_TIMED_OUT: &str = "ingest_heads_timed_out_total";
+const CONNECTIONS_SHED: &str = "ingest_connections_shed_total";
 const IN_FLIGHT: &str = "ingest_requests_in_flight";
+const CONNECTIONS: &str = "ingest_connections_open";
+const ORDERS_GATHERING: &str = "ingest_orders_gathering";
+const MESSAGES_IN_FLIGHT: &str = "ingest_messages_in_flight";
+const BROKER: &str = "ingest_broker_reachable";
+const BUILD: &str = "ingest_build_info";
+
+/// The commit that the binary was built from; `infra/image/build` sets it.
+const REVISION: Option<&str> = option_env!("SPILLWAY_REVISION");
+
+/// Durations of a phase: most take microseconds.
+const PHASE_BUCKETS: &[f64] =
+    &[0.000_01, 0.000_03, 0.000_1, 0.000_3, 0.001, 0.003, 0.01, 0.05, 0.25, 1.0, 5.0];
 
 /// Orders in a message, up to the maximum of a message.
 const ORDERS_BUCKETS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 12.0, 16.0, 32.0, 64.0, 128.0, 400.0];
@@ -38,7 +54,17 @@ struct Handles {
     message_orders: Histogram,
     message_bytes: Histogram,
     publish_duration: Histogram,
+    read: Histogram,
+    validate: Histogram,
+    gather: Histogram,
+    abandoned: Counter,
+    heads_timed_out: Counter,
+    connections_shed: Counter,
     in_flight: Gauge,
+    connections: Gauge,
+    orders_gathering: Gauge,
+    messages_in_flight: Gauge,
+    broker: Gauge,
 }
 
 static HANDLES: LazyLock<Handles> = LazyLock::new(|| {
@@ -46,7 +72,10 @@ static HANDLES: LazyLock<Handles> = LazyLock::new(|| {
     let recorder = shared::telemetry::metrics();
     recorder.set_buckets(MESSAGE_ORDERS, ORDERS_BUCKETS);
     recorder.set_buckets(MESSAGE_BYTES, BYTES_BUCKETS);
+    recorder.set_buckets(PHASE, PHASE_BUCKETS);
     describe_all();
+    gauge!(BUILD, "version" => env!("CARGO_PKG_VERSION"), "revision" => REVISION.unwrap_or("unknown"))
+        .set(1.0);
     Handles {
         accepted: counter!(ACCEPTED),
         rejected: ErrorCode::ALL.iter().map(|code| counter!(REJECTED, "code" => code.as_str())).collect(),
@@ -55,7 +84,17 @@ static HANDLES: LazyLock<Handles> = LazyLock::new(|| {
         message_orders: histogram!(MESSAGE_ORDERS),
         message_bytes: histogram!(MESSAGE_BYTES),
         publish_duration: histogram!(PUBLISH_DURATION),
+        read: histogram!(PHASE, "phase" => "read"),
+        validate: histogram!(PHASE, "phase" => "validate"),
+        gather: histogram!(PHASE, "phase" => "gather"),
+        abandoned: counter!(ABANDONED),
+        heads_timed_out: counter!(HEADS_TIMED_OUT),
+        connections_shed: counter!(CONNECTIONS_SHED),
         in_flight: gauge!(IN_FLIGHT),
+        connections: gauge!(CONNECTIONS),
+        orders_gathering: gauge!(ORDERS_GATHERING),
+        messages_in_flight: gauge!(MESSAGES_IN_FLIGHT),
+        broker: gauge!(BROKER),
     }
 });
 
@@ -76,7 +115,20 @@ fn describe_all() {
         metrics::Unit::Seconds,
         "Time from the start of a send, retries included, to its acknowledgement or failure."
     );
+    describe_histogram!(
+        PHASE,
+        metrics::Unit::Seconds,
+        "Time by `phase`: an order's body read; its validation; the longest wait of a message's orders before it is sent."
+    );
+    describe_counter!(ABANDONED, "Requests whose client hung up before the answer.");
+    describe_counter!(HEADS_TIMED_OUT, "Connections closed because a request's head did not end in time.");
+    describe_counter!(CONNECTIONS_SHED, "Connections beyond the maximum.");
     describe_gauge!(IN_FLIGHT, "Orders in flight.");
+    describe_gauge!(CONNECTIONS, "Open connections.");
+    describe_gauge!(ORDERS_GATHERING, "Orders in a message that is not sent yet.");
+    describe_gauge!(MESSAGES_IN_FLIGHT, "Messages sent and not acknowledged.");
+    describe_gauge!(BROKER, "1 if the broker has answered the last message or the start, 0 if it has not.");
+    describe_gauge!(BUILD, "1; `version` and `revision` of the binary.");
 }
 
 /// Registers every metric. Call it at start: the first request would otherwise wait for it.
@@ -101,6 +153,7 @@ pub(crate) fn request_completed(duration: Duration) {
 
 pub(crate) fn message_sent(orders: usize, bytes: usize) {
     HANDLES.messages.increment(1);
+    HANDLES.messages_in_flight.increment(1.0);
     // Both are far below the 2^53 that a double represents exactly.
     HANDLES.message_orders.record(orders as f64);
     HANDLES.message_bytes.record(bytes as f64);
@@ -119,8 +172,57 @@ pub(crate) fn publish_failed(error: PublishError) {
     counter!(PUBLISH_FAILURES, "reason" => reason).increment(1);
 }
 
-pub(crate) fn publish_completed(duration: Duration) {
+pub(crate) fn publish_completed(duration: Duration, result: Result<(), PublishError>) {
     HANDLES.publish_duration.record(duration.as_secs_f64());
+    HANDLES.messages_in_flight.decrement(1.0);
+    match result {
+        Err(PublishError::TimedOut | PublishError::Failed) => broker_reachable(false),
+        // Nothing was sent.
+        Err(PublishError::QueueFull | PublishError::Stopping) => {}
+        Ok(()) | Err(PublishError::Throttled | PublishError::Rejected) => broker_reachable(true),
+    }
+}
+
+pub(crate) fn broker_reachable(is_reachable: bool) {
+    HANDLES.broker.set(f64::from(u8::from(is_reachable)));
+}
+
+pub(crate) fn body_read(duration: Duration) {
+    HANDLES.read.record(duration.as_secs_f64());
+}
+
+pub(crate) fn order_validated(duration: Duration) {
+    HANDLES.validate.record(duration.as_secs_f64());
+}
+
+pub(crate) fn order_gathers() {
+    HANDLES.orders_gathering.increment(1.0);
+}
+
+/// `longest_wait` of `orders`, which leave the batch.
+pub(crate) fn batch_sealed(orders: usize, longest_wait: Duration) {
+    HANDLES.orders_gathering.decrement(orders as f64);
+    HANDLES.gather.record(longest_wait.as_secs_f64());
+}
+
+pub(crate) fn request_abandoned() {
+    HANDLES.abandoned.increment(1);
+}
+
+pub(crate) fn head_timed_out() {
+    HANDLES.heads_timed_out.increment(1);
+}
+
+pub(crate) fn connection_shed() {
+    HANDLES.connections_shed.increment(1);
+}
+
+pub(crate) fn connection_opened() {
+    HANDLES.connections.increment(1.0);
+}
+
+pub(crate) fn connection_closed() {
+    HANDLES.connections.decrement(1.0);
 }
 
 pub(crate) fn requests_in_flight(requests: usize) {

@@ -21,12 +21,14 @@ use shared::envelope::EncodedOrder;
 use shared::order::{IdempotencyKey, OrderId, PayloadDigest, TraceParent};
 use shared::time::{Clock, rfc3339_millis};
 use time::OffsetDateTime;
+use tokio::time::Instant;
 use tower::Service;
 
 use crate::app::App;
 use crate::body::read_body;
 use crate::error::{ApiError, random_retry_after_s};
 use crate::limits::BODY_BYTES_MAX;
+use crate::metrics;
 use crate::publish::{OrderPublisher, PublishError};
 use crate::request::{parse_order, read_json};
 use crate::request_context::{IDEMPOTENCY_KEY, RequestContext, RequestStart};
@@ -111,7 +113,9 @@ pub(crate) async fn accept<P: OrderPublisher, C: Clock>(
     request: Request<Bytes>,
     idempotency_key: IdempotencyKey,
 ) -> Result<Accepted, ApiError> {
+    let began = Instant::now();
     let (start, order) = prepare(app, request, idempotency_key)?;
+    metrics::order_validated(began.elapsed());
     // Thousands of requests may wait here: each holds only what its answer needs.
     publish(app, start, order).await
 }

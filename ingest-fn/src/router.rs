@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::error::Error;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -12,7 +13,7 @@ use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::future::RouteFuture;
 use axum::routing::{any_service, get, post, post_service};
-use futures_util::future::Either;
+use futures_util::future::{Either, FutureExt};
 use http::{HeaderName, Method, Request};
 use shared::time::Clock;
 use tower::{Service, ServiceExt, service_fn};
@@ -159,6 +160,9 @@ async fn reject_http_trigger(request: extract::Request, next: Next) -> Response 
     match (is_http_trigger, probes_hook) {
         (true, _) => ApiError::NotFound.into_response(),
         (false, true) => ApiError::MethodNotAllowed { allow: None }.into_response(),
-        (false, false) => next.run(request).await,
+        (false, false) => {
+            let answer = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+            answer.unwrap_or_else(|_logged| ApiError::Internal.into_response())
+        }
     }
 }

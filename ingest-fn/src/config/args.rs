@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use serde::Serialize;
+use shared::config::ConfigErrors;
 
 use crate::limits::RequestLimits;
 use crate::publish::BatchLimits;
@@ -62,6 +63,17 @@ pub struct BatchArgs {
     pub linger_ms: u64,
 }
 
+/// Maximum connections by default.
+const CONNECTIONS_MAX: NonZeroUsize = NonZeroUsize::new(8_192).unwrap();
+
+/// Open files besides connections: those of the runtimes, of the broker's connections, and those for probes.
+const OTHER_FILES: usize = 256;
+
+fn connections_permitted() -> Option<usize> {
+    let files_max = usize::try_from(shared::http::open_files_max()?).unwrap_or(usize::MAX);
+    Some(files_max.saturating_sub(OTHER_FILES))
+}
+
 impl BatchArgs {
     pub(super) const fn limits(&self) -> BatchLimits {
         BatchLimits {
@@ -83,9 +95,9 @@ pub struct LimitArgs {
     #[arg(long, env = "SPILLWAY_REQUESTS_BYTES_MAX", value_name = "BYTES", default_value = "8388608")]
     pub requests_bytes_max: NonZeroUsize,
 
-    /// Maximum open connections; further ones get 503 and are closed
-    #[arg(long, env = "SPILLWAY_CONNECTIONS_MAX", value_name = "COUNT", default_value = "8192")]
-    pub connections_max: NonZeroUsize,
+    /// Maximum open connections; further ones serve one probe, or get 503 [default: 8192, or what the limit of open files permits]
+    #[arg(long, env = "SPILLWAY_CONNECTIONS_MAX", value_name = "COUNT")]
+    pub connections_max: Option<NonZeroUsize>,
 
     /// Runtimes, each on its own thread with its own connection to the broker [default: one per processor]
     #[arg(long, env = "SPILLWAY_WORKERS", value_name = "COUNT")]
@@ -127,6 +139,34 @@ impl LimitArgs {
 
     pub(super) const fn grace(&self) -> Duration {
         Duration::from_millis(self.grace_ms)
+    }
+
+    /// By default at most what the limit of open files permits: a function's limit is unknown, and the default must start.
+    pub(super) fn connections_max(&self) -> NonZeroUsize {
+        let permitted = connections_permitted().and_then(NonZeroUsize::new);
+        let default = permitted.map_or(CONNECTIONS_MAX, |permitted| permitted.min(CONNECTIONS_MAX));
+        self.connections_max.unwrap_or(default)
+    }
+
+    /// Checks the bounds against each other and against the system's.
+    pub(super) fn check(&self, errors: &mut ConfigErrors) {
+        errors.require(
+            self.grace() >= self.publish_timeout(),
+            "--grace-ms: must be at least --publish-timeout-ms, or a stop cuts orders off",
+        );
+        let connections_max = self.connections_max.unwrap_or(CONNECTIONS_MAX);
+        errors.require(
+            connections_max >= self.requests_max,
+            format_args!("--connections-max: must be at least --requests-max ({})", self.requests_max),
+        );
+        if let (Some(connections_max), Some(permitted)) = (self.connections_max, connections_permitted()) {
+            errors.require(
+                connections_max.get() <= permitted,
+                format_args!(
+                    "--connections-max: at most {permitted} fit in the system's limit of open files"
+                ),
+            );
+        }
     }
 
     /// By default one per processor that the system grants this process; a container's quota counts.

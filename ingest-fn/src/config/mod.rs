@@ -70,7 +70,7 @@ const EXAMPLES: &str = "Example:
   SPILLWAY_ORDER_ID_KEYS=default=$(openssl rand -hex 32) SPILLWAY_GATEWAY_SECRETS=2026a=$(openssl rand -hex 15) \\
     ingest-fn --catalogue sales.toml --rocketmq-endpoint 127.0.0.1:8081
 
-Exit codes: 0 success; 1 runtime failure; 2 usage error; 64 invalid configuration.";
+Exit codes: 0 success; 1 runtime failure; 64 invalid configuration or command line.";
 
 /// The checked configuration.
 #[derive(Debug)]
@@ -91,6 +91,7 @@ impl Config {
         let mut effective = self.clone();
         effective.listen.fill_in_defaults();
         effective.limits.workers = Some(self.limits.workers());
+        effective.limits.connections_max = Some(self.limits.connections_max());
         effective
     }
 
@@ -116,6 +117,7 @@ impl Config {
                     .push(format_args!("--order-id-keys: sale {id} needs the key `{key}`, which is missing"));
             }
         }
+        self.limits.check(&mut errors);
         let gateway = self.gateway.gateway(&mut errors);
         let client = self.rocketmq.client_config(&mut errors);
         errors.require(
@@ -150,7 +152,7 @@ impl Config {
                 gateway: Arc::new(gateway),
                 limits: self.limits.request_limits(batch.linger),
                 workers: self.limits.workers(),
-                connections_max: self.limits.connections_max,
+                connections_max: self.limits.connections_max(),
                 head_timeout: HEAD_TIMEOUT,
                 start_timeout: Duration::from_millis(self.limits.start_timeout_ms),
                 grace: self.limits.grace(),

@@ -2,19 +2,21 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, Request, StatusCode};
 use pin_project_lite::pin_project;
 use shared::time::Clock;
 use time::OffsetDateTime;
 use tower::Service;
 
-use crate::error::Rejection;
+use crate::error::{ApiError, Rejection};
 use crate::instance::Instance;
+use crate::log_budgets::REQUESTS_ABANDONED;
 use crate::metrics;
 use crate::request_context::{REQUEST_ID, RequestContext, RequestId, RequestStart};
 use crate::request_logger::CompletedRequest;
@@ -64,7 +66,8 @@ where
         self.instance.logger.on_request(&id);
         request.extensions_mut().insert(RequestContext { id: id.clone(), start });
         let future = self.inner.call(request);
-        ObserveFuture { future, id, start, instance: self.instance.clone(), clock: self.clock.clone() }
+        let (instance, clock) = (self.instance.clone(), self.clock.clone());
+        ObserveFuture { future, id, start, instance, clock, open: OpenRequest { is_answered: false } }
     }
 }
 
@@ -77,6 +80,22 @@ pin_project! {
         start: RequestStart,
         instance: Arc<Instance>,
         clock: C,
+        open: OpenRequest,
+    }
+}
+
+/// A request that is dropped without an answer: its client has hung up, or its connection was cut.
+#[derive(Debug)]
+struct OpenRequest {
+    is_answered: bool,
+}
+
+impl Drop for OpenRequest {
+    fn drop(&mut self) {
+        if !self.is_answered {
+            metrics::request_abandoned();
+            REQUESTS_ABANDONED.count();
+        }
     }
 }
 
@@ -85,7 +104,15 @@ impl<F: Future<Output = Result<Response, Infallible>>, C: Clock> Future for Obse
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let Ok(mut response) = ready!(this.future.poll(context));
+        // A panic is this request's alone: the others of its connection go on.
+        let mut response = match catch_unwind(AssertUnwindSafe(|| this.future.poll(context))) {
+            Ok(polled) => {
+                let Ok(response) = ready!(polled);
+                response
+            }
+            Err(_logged) => ApiError::Internal.into_response(),
+        };
+        this.open.is_answered = true;
         let status = response.status();
         let now = this.clock.now();
         let rejection = response.extensions().get::<Rejection>();

@@ -95,6 +95,7 @@ struct PendingOrder {
     order: EncodedOrder,
     /// The request has timed out after this.
     deadline: Instant,
+    since: Instant,
     answer: oneshot::Sender<Result<(), PublishError>>,
 }
 
@@ -126,8 +127,9 @@ impl<S: BatchSink> OrderPublisher for Coalescer<S> {
         within: Duration,
     ) -> Result<(), PublishError> {
         let (answer, answered) = oneshot::channel();
-        let deadline = Instant::now() + within;
-        self.inner.clone().add(PendingOrder { order_id, order, deadline, answer });
+        let since = Instant::now();
+        crate::metrics::order_gathers();
+        self.inner.clone().add(PendingOrder { order_id, order, deadline: since + within, since, answer });
         // The sender is dropped only when the runtime shuts down.
         answered.await.unwrap_or(Err(PublishError::Stopping))
     }
@@ -164,6 +166,8 @@ impl<S: BatchSink> Inner<S> {
 
     fn send(self: Arc<Self>, mut batch: Batch) {
         let started = Instant::now();
+        let first = batch.first().map_or(started, |order| order.since);
+        crate::metrics::batch_sealed(batch.len(), started.duration_since(first));
         // After a freeze, the callers of these orders have already timed out; do not publish them.
         for late in batch.extract_if(.., |order| order.deadline <= started) {
             let _hung_up = late.answer.send(Err(PublishError::TimedOut));
@@ -181,7 +185,7 @@ impl<S: BatchSink> Inner<S> {
         tokio::spawn(async move {
             let result = delivery.await;
             self.lock().sends_in_flight -= 1;
-            crate::metrics::publish_completed(started.elapsed());
+            crate::metrics::publish_completed(started.elapsed(), result);
             for answer in answers {
                 // A client that hung up receives no answer; its order is published regardless.
                 let _hung_up = answer.send(result);

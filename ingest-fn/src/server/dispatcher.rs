@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::worker::{CountedStream, WorkerHandle};
 use crate::log_budgets::CONNECTIONS_SHED;
+use crate::metrics;
 
 /// Connections beyond the bound that are read: a probe is answered, so that the platform does not take a full instance for
 /// a dead one; any other request gets 503.
@@ -53,7 +54,7 @@ impl ConnectionDispatcher {
         };
         let is_for_probes = open >= self.connections_max;
         if is_for_probes {
-            CONNECTIONS_SHED.count();
+            connection_shed();
         }
         if open >= self.connections_max + PROBE_CONNECTIONS_MAX {
             return reject(stream);
@@ -63,9 +64,14 @@ impl ConnectionDispatcher {
             // A worker's receiver is gone only while the instance stops.
             Ok(()) | Err(TrySendError::Closed(_)) => {}
             Err(TrySendError::Full(connection)) => {
-                CONNECTIONS_SHED.count();
+                connection_shed();
                 reject(connection.into_stream());
             }
         }
     }
+}
+
+fn connection_shed() {
+    metrics::connection_shed();
+    CONNECTIONS_SHED.count();
 }

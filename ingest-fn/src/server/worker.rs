@@ -26,6 +26,7 @@ use crate::app::App;
 use crate::body::announced_bytes;
 use crate::instance::InstanceState;
 use crate::log_budgets::HEADS_TIMED_OUT;
+use crate::metrics;
 use crate::publish::{OrderPublisher, WarmUpError};
 use crate::router::Dispatch;
 
@@ -66,6 +67,7 @@ struct ConnectionCount(Arc<AtomicUsize>);
 impl CountedStream {
     pub(super) fn new(stream: StdStream, is_for_probes: bool, open: Arc<AtomicUsize>) -> Self {
         open.fetch_add(1, Ordering::Relaxed);
+        metrics::connection_opened();
         Self { stream, is_for_probes, count: ConnectionCount(open) }
     }
 
@@ -77,6 +79,7 @@ impl CountedStream {
 impl Drop for ConnectionCount {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
+        metrics::connection_closed();
     }
 }
 
@@ -172,6 +175,7 @@ async fn serve<P: OrderPublisher, C: Clock + Clone>(
     if let Some(ConnectionEnd::SlowHead) = force_shutdown.run_until_cancelled(serving).await
         && !is_for_probes
     {
+        metrics::head_timed_out();
         HEADS_TIMED_OUT.count();
     }
 }
@@ -193,10 +197,12 @@ async fn start<P: OrderPublisher, C: Clock>(
         loop {
             match app.publisher.warm_up().await {
                 Ok(()) => {
+                    metrics::broker_reachable(true);
                     app.instance.worker_started();
                     return Ok(());
                 }
                 Err(error) if error.retryable && Instant::now() < deadline => {
+                    metrics::broker_reachable(false);
                     tracing::warn!(event = "broker_unreachable", %error, "broker unreachable; retrying");
                     sleep(START_RETRY_PAUSE).await;
                 }

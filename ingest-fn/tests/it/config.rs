@@ -50,6 +50,8 @@ fn all_errors_are_reported_together() {
         "--batch-bytes-max=1",
         "--batch-orders-max=401",
         "--gateway-secrets=2026a=short",
+        "--grace-ms=2999",
+        "--connections-max=2047",
         "--log=[",
     ];
     let output = run(&faulty, &[]);
@@ -64,6 +66,8 @@ fn all_errors_are_reported_together() {
         "--batch-bytes-max:",
         "--batch-orders-max:",
         "--gateway-secrets:",
+        "--grace-ms:",
+        "--connections-max:",
         "--log:",
     ] {
         assert!(text.contains(flag), "{flag} in {text}");
@@ -80,11 +84,60 @@ fn all_errors_are_reported_together() {
     assert!(!text.contains("0707"), "{text}");
 }
 
+/// Flags, environment, and a part of the reason.
+type FaultyCommand<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
+
+/// The alert for instances that do not start reads these lines.
 #[test]
-fn invalid_and_missing_flags_exit_with_2() {
-    for arguments in [&["--no-such-flag"][..], &[], &["--linger-ms=21"], &["--requests-max=0"]] {
-        assert_eq!(run(arguments, &[]).status.code(), Some(2), "{arguments:?}");
+fn every_faulty_setting_is_a_line_of_the_log_and_exits_with_64() {
+    let (_directory, catalogue) = with_catalogue();
+    let catalogue = format!("--catalogue={}", catalogue.display());
+    let valid = [("SPILLWAY_ORDER_ID_KEYS", KEYS), ("SPILLWAY_INSECURE_DEV", "true")];
+    let cases: [FaultyCommand<'_>; 11] = [
+        (&[], &[], "--catalogue"),
+        (&[], &valid, "--catalogue"),
+        (&[&catalogue], &[("SPILLWAY_LINGER_MS", "21")], "21 is not in 0..=20"),
+        (&[&catalogue, "--requests-max=0"], &valid, "--requests-max"),
+        (&[&catalogue, "planted"], &valid, "an argument is unknown"),
+        (&[&catalogue, "--no-such-flag"], &valid, "an argument is unknown"),
+        (&[&catalogue], &[("SPILLWAY_ORDER_ID_KEYS", "")], "--order-id-keys"),
+        (&[&catalogue, "--rocketmq-access-key=", "--rocketmq-secret-key="], &valid, "--rocketmq-access-key"),
+        (&[&catalogue, "--rocketmq-access-key=a", "--rocketmq-secret-key="], &valid, "must not be empty"),
+        (&[&catalogue, "--grace-ms=4000", "--publish-timeout-ms=4001"], &valid, "--grace-ms"),
+        (&[&catalogue, "--connections-max=99000000"], &valid, "the system's limit of open files"),
+    ];
+    for (arguments, environment, reason) in cases {
+        for format in [&[][..], &["--log-format=json"]] {
+            let output = run(&[arguments, format].concat(), environment);
+            assert_eq!(output.status.code(), Some(64), "{arguments:?}");
+            let line: Value =
+                serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
+            let expected = ["start_failed", "ERROR", "wrong_configuration"].map(Value::from);
+            assert_eq!(["event", "level", "errorCode"].map(|name| line[name].clone()), expected, "{line}");
+            assert!(
+                line["errorMessage"].as_str().is_some_and(|text| text.contains(reason)),
+                "{reason}: {line}"
+            );
+            assert!(!line.to_string().contains("planted"), "{line}");
+        }
+        let as_text = run(&[arguments, &["--log-format=text"]].concat(), environment);
+        assert_eq!((as_text.status.code(), as_text.stdout.as_slice()), (Some(64), &b""[..]), "{arguments:?}");
+        assert_ne!(stderr(&as_text), "");
     }
+}
+
+#[test]
+fn connections_default_to_what_the_limit_of_open_files_permits() {
+    let connections_max = |files: &str| {
+        let output = Command::new("sh")
+            .args(["-c", &format!("ulimit -n {files}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_ingest-fn")])
+            .args(["--print-config", "--catalogue=c", "--order-id-keys=k"])
+            .env_clear()
+            .output()
+            .expect("it runs");
+        printed(&output)["limits"]["connections_max"].as_u64()
+    };
+    assert_eq!((connections_max("1024"), connections_max("10000")), (Some(768), Some(8_192)));
 }
 
 #[test]
@@ -225,6 +278,7 @@ fn one_attempt_leaves_time_for_another() {
             KEYS,
             "--publish-timeout-ms",
             publish_timeout_ms,
+            "--grace-ms=60000",
             "--insecure-dev",
         ];
         Config::parse_from(arguments).settings().expect("valid")

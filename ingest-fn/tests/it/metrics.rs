@@ -83,9 +83,15 @@ async fn the_log_line_and_the_metrics_page_have_the_same_series() {
     }
     assert!(series >= 20, "every code has its counter from the start: {series}");
     for name in line["metrics"]["histograms"].as_object().expect("series").keys() {
-        for row in
-            [format!("{name}_bucket{{le=\"+Inf\"}} "), format!("{name}_sum "), format!("{name}_count ")]
-        {
+        let (name, labels) = name.split_once('{').unwrap_or((name, "}"));
+        let labels = labels.trim_end_matches('}');
+        let (all, separator) =
+            if labels.is_empty() { (String::new(), "") } else { (format!("{{{labels}}}"), ",") };
+        for row in [
+            format!("{name}_bucket{{{labels}{separator}le=\"+Inf\"}} "),
+            format!("{name}_sum{all} "),
+            format!("{name}_count{all} "),
+        ] {
             assert!(page.contains(&row), "{row} in {page}");
         }
     }

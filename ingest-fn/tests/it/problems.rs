@@ -158,6 +158,8 @@ async fn overload() -> Family {
     let beyond = service_fn(move |request: Request<Body>| beyond.dispatch_probe(request));
     let beyond = Router::new().fallback_service(beyond);
     family.push(("connections full", send(&beyond, post_order(&order())).await));
+    let panicking = router(&app(StubPublisher::panicking(), LIMITS));
+    family.push(("panic", send(&panicking, post_order(&order())).await));
     for (name, error) in [
         ("queue full", PublishError::QueueFull),
         ("broker throttles", PublishError::Throttled),
@@ -225,8 +227,14 @@ fn contract(answer: &Answer) -> Value {
     let mut body = answer.json();
     let retry_after_s = body["retry_after_s"].as_u64();
     assert_eq!(answer.retry_after_s(), retry_after_s, "header and body agree");
-    let with_random_wait =
-        ["overloaded", "queue_full", "broker_throttled", "publish_timeout", "publish_failed"];
+    let with_random_wait = [
+        "overloaded",
+        "internal_error",
+        "queue_full",
+        "broker_throttled",
+        "publish_timeout",
+        "publish_failed",
+    ];
     let code = body["code"].as_str().expect("a code").to_owned();
     if with_random_wait.contains(&code.as_str()) || (code == "stopping" && body["order_id"].is_string()) {
         assert!((1..=3).contains(&retry_after_s.expect("a wait")), "{body}");

@@ -31,6 +31,10 @@ struct Served {
 }
 
 async fn served(change: impl FnOnce(&mut ServerConfig)) -> Served {
+    served_with(StubPublisher::accepting(), change).await
+}
+
+async fn served_with(publisher: StubPublisher, change: impl FnOnce(&mut ServerConfig)) -> Served {
     let mut config = ServerConfig {
         catalogue: Catalogue::from_toml(CATALOGUE).expect("a catalogue"),
         order_id_keys: KEYS.parse().expect("keys"),
@@ -47,7 +51,7 @@ async fn served(change: impl FnOnce(&mut ServerConfig)) -> Served {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("bound");
     let shutdown = CancellationToken::new();
-    let running = tokio::spawn(serve(config, listener, shutdown.clone(), || Ok(StubPublisher::accepting())));
+    let running = tokio::spawn(serve(config, listener, shutdown.clone(), move || Ok(publisher.clone())));
     Served { address, shutdown, running }
 }
 
@@ -261,5 +265,23 @@ async fn an_oversized_event_closes_the_connection_and_its_reply_does_not_say_so(
     let reply: Value = serde_json::from_str(&answer.body).expect("a reply");
     assert_eq!(reply["statusCode"], 413);
     assert_eq!(reply["headers"]["connection"], Value::Null, "{reply}");
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_panic_is_a_500_and_the_connection_lives() {
+    let served = served_with(StubPublisher::panicking(), |_| {}).await;
+    let mut client = served.connect().await;
+    for _ in 0..3 {
+        let answer = client.ask(whole()).await;
+        assert_eq!(answer.rejection(), ("500", "internal_error".to_owned()));
+        assert!(answer.head.contains("x-fc-status: 500"), "{answer:?}");
+    }
+    let metrics = client.ask("GET /metrics HTTP/1.1\r\nhost: test\r\n\r\n").await;
+    assert!(metrics.body.contains("ingest_requests_in_flight 0\n"), "{}", metrics.body);
+    let counted = metrics.body.lines().find_map(|line| {
+        line.strip_prefix("ingest_requests_rejected_total{code=\"internal_error\"} ")?.parse::<u64>().ok()
+    });
+    assert!(counted >= Some(3), "{}", metrics.body);
     served.stop().await;
 }

@@ -9,13 +9,13 @@ use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
-pub use logs::LogArgs;
+pub use logs::{LogArgs, UsageError};
 pub use rocketmq::{RocketmqArgs, is_topic_name};
 
 /// Printed in place of a secret.
 pub const MASK: &str = "***";
 
-/// Exit code for an invalid configuration, as linkerd's proxy has it: a restart does not help.
+/// Exit code for an invalid configuration or command line, as linkerd's proxy has it: a restart does not help.
 pub const EXIT_CONFIG: u8 = 64;
 
 /// A value that prints and serialises as [`MASK`].

@@ -61,6 +61,12 @@ impl RocketmqArgs {
             .ok();
         let credentials = match (&self.rocketmq_access_key, &self.rocketmq_secret_key) {
             (None, None) => None,
+            (Some(access_key), Some(secret_key))
+                if access_key.is_empty() || secret_key.expose().is_empty() =>
+            {
+                errors.push("--rocketmq-access-key, --rocketmq-secret-key: must not be empty");
+                None
+            }
             (Some(access_key), Some(secret_key)) => Some(
                 Credentials {
                     access_key: access_key.clone(),

@@ -23,6 +23,15 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
+/// Maximum open files of the process after [`raise_open_files`]; `None`: no limit, or none that is known.
+#[must_use]
+pub fn open_files_max() -> Option<u64> {
+    #[cfg(unix)]
+    return rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
+    #[cfg(not(unix))]
+    return None;
+}
+
 /// Raises the process's limit of open files to its hard limit: each connection uses one. Child processes inherit it.
 #[cfg(unix)]
 pub fn raise_open_files() {

@@ -16,6 +16,6 @@ mod timeouts;
 
 pub use acceptor::{Acceptor, reject};
 pub use connection::{ConnectionEnd, serve_connection};
-pub use listen::{BACKLOG, listen, raise_open_files};
+pub use listen::{BACKLOG, listen, open_files_max, raise_open_files};
 pub use server::{ServeConfig, serve};
 pub use timeouts::Timeouts;

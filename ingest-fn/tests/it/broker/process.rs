@@ -8,7 +8,8 @@ use std::time::Duration;
 use http::{Request, StatusCode};
 use http_body_util::Full;
 use serde_json::{Value, json};
-use shared::testkit::{PATIENCE, TestBroker, eventually};
+use shared::testkit::{HttpClient, PATIENCE, TestBroker, eventually};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -181,17 +182,15 @@ async fn the_lines_of_failed_orders_add_up_within_the_metrics_interval() {
     let directory = tempfile::tempdir().expect("a directory");
     let kit = TestBroker::start().await;
     let broker = kit.broker.local_addr();
-    let process = Process::start(broker, directory.path(), &["--metrics-log-interval-s=1"]).await;
-    kit.broker.faults().throttle_all_sends(true);
+    let flags = ["--metrics-log-interval-s=1", "--publish-timeout-ms=500"];
+    let process = Process::start(broker, directory.path(), &flags).await;
+    kit.broker.faults().stall();
     let mut clients = JoinSet::new();
-    for client in 0..20 {
+    for number in 0..FAILED {
         let address = process.address;
         clients.spawn(async move {
-            let mut connection = Client::connect(address).await;
-            for number in 0..FAILED / 20 {
-                let answer = connection.post(&format!("{client}-{number}"), &order_of(client)).await;
-                assert!(answer.expect("an answer").is_503_with_wait());
-            }
+            let answer = Client::connect(address).await.post("key", &order_of(number)).await;
+            assert!(answer.expect("an answer").is_503_with_wait());
         });
     }
     clients.join_all().await;
@@ -224,4 +223,44 @@ async fn the_counts_of_unsigned_requests_add_up_within_the_metrics_interval() {
     client.send(request).await.expect("an answer");
     let counted = || sum(&process.lines(), "requests_unauthenticated", "requests");
     eventually("the counts add up", async || counted() == UNSIGNED).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_that_hang_up_are_counted() {
+    const CLIENTS: u64 = 20;
+    let directory = tempfile::tempdir().expect("a directory");
+    let kit = TestBroker::start().await;
+    let broker = kit.broker.local_addr();
+    let flags = ["--metrics-log-interval-s=1", "--publish-timeout-ms=60000", "--grace-ms=60000"];
+    let process = Process::start(broker, directory.path(), &flags).await;
+    kit.broker.faults().stall();
+    let mut clients = Vec::new();
+    for number in 0..CLIENTS {
+        let body = order_of(number).to_string();
+        let request = format!(
+            "POST /v1/orders HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nidempotency-key: k\r\n\
+             content-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut client = TcpStream::connect(process.address).await.expect("connected");
+        client.write_all(request.as_bytes()).await.expect("written");
+        clients.push(client);
+    }
+    eventually("all wait for the broker", async || {
+        let metrics = HttpClient::get(process.address, "/metrics").await;
+        metrics.text.contains(&format!("ingest_requests_in_flight {CLIENTS}\n"))
+    })
+    .await;
+    drop(clients);
+    let mut client = Client::connect(process.address).await;
+    eventually("the counts add up", async || {
+        let request = Request::get("/nowhere").body(Full::default()).expect("a request");
+        client.send(request).await.expect("an answer");
+        let lines = process.lines();
+        let metrics = lines.iter().rfind(|line| line["event"] == "metrics");
+        let counted = metrics.map(|line| &line["metrics"]["counters"]["ingest_requests_abandoned_total"]);
+        assert_eq!(sum(&lines, "request_failed", "requests"), 0);
+        sum(&lines, "requests_abandoned", "requests") == CLIENTS && counted == Some(&CLIENTS.into())
+    })
+    .await;
 }

@@ -18,17 +18,22 @@ use super::NOW;
 /// Answers every order with the same result, immediately, and stores it.
 #[derive(Clone, Debug)]
 pub(crate) struct StubPublisher {
-    answer: Result<(), PublishError>,
+    /// `None`: it panics.
+    answer: Option<Result<(), PublishError>>,
     published: Arc<Mutex<Vec<AcceptedOrder>>>,
 }
 
 impl StubPublisher {
     pub(crate) fn accepting() -> Self {
-        Self { answer: Ok(()), published: Arc::default() }
+        Self { answer: Some(Ok(())), published: Arc::default() }
     }
 
     pub(crate) fn failing(error: PublishError) -> Self {
-        Self { answer: Err(error), published: Arc::default() }
+        Self { answer: Some(Err(error)), published: Arc::default() }
+    }
+
+    pub(crate) fn panicking() -> Self {
+        Self { answer: None, published: Arc::default() }
     }
 
     pub(crate) fn published(&self) -> Vec<AcceptedOrder> {
@@ -46,7 +51,7 @@ impl OrderPublisher for StubPublisher {
         let orders = decode_batch(&encode_batch([&order].into_iter())).expect("a batch of one");
         assert_eq!(orders[0].order_id, order_id);
         self.published.lock().unwrap_or_else(PoisonError::into_inner).extend(orders);
-        self.answer
+        self.answer.expect("this publisher panics")
     }
 }
 

@@ -63,7 +63,7 @@ pub struct RequestLogger {
     /// Time of the last lines of an interval, milliseconds since 1970; zero before the first request completes.
     logged_ms: AtomicU64,
     failures: &'static LogBudget,
-    /// Of calls of `POST /initialize`.
+    /// The budget of lines of `POST /initialize`.
     pub(crate) initializations: &'static LogBudget,
     /// Random id that separates the counters of this process from those of others.
     instance: String,

@@ -41,7 +41,7 @@ type OrdersService<P, C> = Observe<LoadShed<CreateOrder<P, C>>, C>;
 pub struct Dispatch<P, C> {
     orders: OrdersService<P, C>,
     other_routes: Router,
-    /// Of a connection beyond the bound.
+    /// The routes of a connection beyond the bound.
     probes: Router,
 }
 

@@ -113,7 +113,7 @@ impl HttpWorker {
                 // An idle connection is never closed: Function Compute reuses connections, and a connection closed
                 // under a `POST` costs that order a 502 (certain: vendor's troubleshooting of "process exited
                 // unexpectedly"; an idle time-out must be over 15 minutes or none).
-                let timeouts = Timeouts { head: self.head_timeout, answer: None, idle: None };
+                let timeouts = Timeouts::head_only(self.head_timeout);
                 connections.spawn(async move { serve(connection, dispatch, timeouts, &stop, &force).await });
             }
         };

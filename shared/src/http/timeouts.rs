@@ -21,6 +21,14 @@ pub struct Timeouts {
     pub idle: Option<Duration>,
 }
 
+impl Timeouts {
+    /// A bound on the head alone, for a peer that reuses connections and a service with bounds of its own.
+    #[must_use]
+    pub const fn head_only(head: Duration) -> Self {
+        Self { head, answer: None, idle: None }
+    }
+}
+
 impl Default for Timeouts {
     /// 10 s, 60 s, 75 s. The slowest request, a page of redriven dead letters, takes at most 20 s. A load balancer that
     /// reuses connections should close idle ones first, or a request may meet a connection that is being closed; they

@@ -24,7 +24,7 @@ async fn connection(takes: Duration, stop: &CancellationToken, cut: &Cancellatio
             sleep(takes).await;
             Ok::<_, Infallible>(Response::new(Body::from("done")))
         });
-        let timeouts = Timeouts { head: Duration::from_secs(10), answer: None, idle: None };
+        let timeouts = Timeouts::head_only(Duration::from_secs(10));
         cut.run_until_cancelled(serve_connection(server, service, &timeouts, &stop)).await;
     });
     let (sender, driver) = handshake(TokioIo::new(client)).await.expect("HTTP");

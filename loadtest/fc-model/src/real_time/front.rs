@@ -5,6 +5,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
@@ -14,7 +15,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use rustix::process::Signal;
-use shared::http::{Acceptor, serve_connection};
+use shared::http::{Acceptor, Timeouts, serve_connection};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -26,6 +27,9 @@ use super::state::FrontState;
 use super::status::{FrontStatus, FrontSummary};
 use super::{lifecycle, proxy};
 use crate::platform::InstancePhase;
+
+/// Time of a request's head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 const ADMIN_CONNECTIONS_MAX: usize = 16;
 
@@ -136,7 +140,7 @@ async fn accept<F, A>(
         let Some(Some((stream, permit))) = closing.run_until_cancelled(accepted).await else { return };
         let (closing, respond) = (closing.clone(), respond.clone());
         tokio::spawn(async move {
-            serve_connection(stream, service_fn(respond), &closing).await;
+            serve_connection(stream, service_fn(respond), &Timeouts::head_only(HEAD_TIMEOUT), &closing).await;
             drop(permit);
         });
     }

@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
+use crate::current_sales::CurrentSales;
 use crate::gateway::Gateway;
 use crate::instance::Instance;
 use crate::limits::RequestLimits;
-use crate::sales::Sales;
 
 #[derive(Debug)]
 pub struct App<P, C> {
     /// Shared by all workers.
     pub instance: Arc<Instance>,
     pub gateway: Arc<Gateway>,
-    pub sales: Arc<Sales>,
+    pub sales: Arc<CurrentSales>,
     pub publisher: P,
     pub clock: C,
     pub limits: RequestLimits,

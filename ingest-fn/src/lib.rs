@@ -17,6 +17,7 @@ pub mod app;
 mod body;
 pub mod cli;
 pub mod config;
+pub mod current_sales;
 pub mod error;
 pub mod event;
 pub mod gateway;

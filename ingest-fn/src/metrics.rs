@@ -30,6 +30,7 @@ const CONNECTIONS: &str = "ingest_connections_open";
 const ORDERS_GATHERING: &str = "ingest_orders_gathering";
 const MESSAGES_IN_FLIGHT: &str = "ingest_messages_in_flight";
 const BROKER: &str = "ingest_broker_reachable";
+const CATALOGUE: &str = "ingest_catalogue_info";
 const BUILD: &str = "ingest_build_info";
 
 /// The commit that the binary was built from; `infra/image/build` sets it.
@@ -128,6 +129,7 @@ fn describe_all() {
     describe_gauge!(ORDERS_GATHERING, "Orders in a message that is not sent yet.");
     describe_gauge!(MESSAGES_IN_FLIGHT, "Messages sent and not acknowledged.");
     describe_gauge!(BROKER, "1 if the broker has answered the last message or the start, 0 if it has not.");
+    describe_gauge!(CATALOGUE, "1 for the `revision` of the catalogue in force, 0 for earlier ones.");
     describe_gauge!(BUILD, "1; `version` and `revision` of the binary.");
 }
 
@@ -185,6 +187,14 @@ pub(crate) fn publish_completed(duration: Duration, result: Result<(), PublishEr
 
 pub(crate) fn broker_reachable(is_reachable: bool) {
     HANDLES.broker.set(f64::from(u8::from(is_reachable)));
+}
+
+pub(crate) fn catalogue_loaded(before: Option<&str>, revision: &str) {
+    describe();
+    if let Some(before) = before {
+        gauge!(CATALOGUE, "revision" => before.to_owned()).set(0.0);
+    }
+    gauge!(CATALOGUE, "revision" => revision.to_owned()).set(1.0);
 }
 
 pub(crate) fn body_read(duration: Duration) {

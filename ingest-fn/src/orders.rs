@@ -151,6 +151,8 @@ fn prepare<P, C: Clock>(
     request: Request<Bytes>,
     idempotency_key: IdempotencyKey,
 ) -> Result<(RequestStart, PreparedOrder), ApiError> {
+    let now = app.clock.now();
+    let sales = app.sales.at(now);
     let verified = app.gateway.check_signature(&request)?;
     let buyer = app.gateway.identify(request.headers(), verified)?;
     let mut body = read_json(request.body())?;
@@ -158,9 +160,9 @@ fn prepare<P, C: Clock>(
         buyer.apply_to(&mut body.user_id)?;
     }
     let order =
-        parse_order(&body).map_err(|problems| ApiError::Invalid(app.sales.all_problems(&body, problems)))?;
+        parse_order(&body).map_err(|problems| ApiError::Invalid(sales.all_problems(&body, problems)))?;
     let traceparent = traceparent(request.headers());
-    let order = app.sales.accept(app.clock.now(), &body, order, &idempotency_key, traceparent)?;
+    let order = sales.accept(now, &body, order, &idempotency_key, traceparent)?;
     let context = request.extensions().get::<RequestContext>();
     tracing::debug!(
         event = "order_validated",

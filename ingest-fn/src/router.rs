@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::future::RouteFuture;
 use axum::routing::{any_service, get, post, post_service};
 use futures_util::future::{Either, FutureExt};
-use http::{HeaderName, Method, Request};
+use http::{HeaderMap, HeaderName, Method, Request};
 use shared::time::Clock;
 use tower::{Service, ServiceExt, service_fn};
 
@@ -135,7 +135,7 @@ fn other_routes<P: OrderPublisher, C: Clock + Clone>(app: &Arc<App<P, C>>) -> Ro
         move |request: Request<Body>| service.oneshot(request)
     };
     Router::new()
-        .merge(platform.merge(operators).route_layer(from_fn(reject_http_trigger)))
+        .merge(platform.merge(operators).route_layer(from_fn(reject_outside)))
         .route(
             ORDERS_PATH,
             any_service(observed(app, reject(ApiError::MethodNotAllowed { allow: Some("POST") }))),
@@ -151,18 +151,34 @@ fn other_routes<P: OrderPublisher, C: Clock + Clone>(app: &Arc<App<P, C>>) -> Ro
 /// absence proves nothing.
 const CONTROL_PATH: HeaderName = HeaderName::from_static("x-fc-control-path");
 
-/// Rejects requests through the HTTP trigger to routes that are not public. Rejects `HEAD` for the pre-stop hook too:
-/// axum would run the `GET` handler.
-async fn reject_http_trigger(request: extract::Request, next: Next) -> Response {
-    let is_http_trigger =
-        request.headers().get(CONTROL_PATH).is_some_and(|value| value.as_bytes() == b"/http-invoke");
-    let probes_hook = request.method() == Method::HEAD && request.uri().path() == "/pre-stop";
-    match (is_http_trigger, probes_hook) {
-        (true, _) => ApiError::NotFound.into_response(),
-        (false, true) => ApiError::MethodNotAllowed { allow: None }.into_response(),
-        (false, false) => {
-            let answer = AssertUnwindSafe(next.run(request)).catch_unwind().await;
-            answer.unwrap_or_else(|_logged| ApiError::Internal.into_response())
-        }
+/// Headers of a request that came through a gateway or a proxy. The platform's own calls, its hooks and probes, have none.
+const FORWARDED: [HeaderName; 3] = [
+    HeaderName::from_static("x-forwarded-for"),
+    HeaderName::from_static("forwarded"),
+    HeaderName::from_static("via"),
+];
+
+/// API Gateway adds headers with this prefix to every request that it passes on (certain: vendor's documentation of
+/// backend signatures).
+const GATEWAY_PREFIX: &str = "x-ca-";
+
+/// True if the request is not one of the platform's own calls: a client's `GET /pre-stop` would end an instance.
+/// Without the platform's mark, the headers of a gateway or a proxy distinguish them.
+fn is_from_outside(headers: &HeaderMap) -> bool {
+    headers.get(CONTROL_PATH).is_some_and(|value| value.as_bytes() == b"/http-invoke")
+        || FORWARDED.iter().any(|name| headers.contains_key(name))
+        || headers.keys().any(|name| name.as_str().starts_with(GATEWAY_PREFIX))
+}
+
+/// Rejects requests from outside to routes that are not public. Rejects `HEAD` for the pre-stop hook too: axum would run
+/// the `GET` handler.
+async fn reject_outside(request: extract::Request, next: Next) -> Response {
+    if is_from_outside(request.headers()) {
+        return ApiError::NotFound.into_response();
     }
+    if request.method() == Method::HEAD && request.uri().path() == "/pre-stop" {
+        return ApiError::MethodNotAllowed { allow: Some("GET") }.into_response();
+    }
+    let answer = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    answer.unwrap_or_else(|_logged| ApiError::Internal.into_response())
 }

@@ -34,6 +34,10 @@ impl Sales {
         Self { catalogue, keys }
     }
 
+    pub(crate) const fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
     /// Adds to `problems` of an invalid request what the catalogue finds in its readable fields: a client that
     /// corrected one field per attempt would lose its place in a flash sale.
     pub(crate) fn all_problems(

@@ -21,6 +21,8 @@ resource "alicloud_fcv3_function" "this" {
 
   environment_variables = merge(var.environment, {
     SPILLWAY_INGEST_LISTEN = "0.0.0.0:${var.port}"
+    }, var.catalogue == null ? {} : {
+    SPILLWAY_CATALOGUE = "/catalogue/sales.toml"
   })
 
   custom_container_config {
@@ -57,6 +59,20 @@ resource "alicloud_fcv3_function" "this" {
       vpc_id            = vpc_config.value.vpc_id
       vswitch_ids       = vpc_config.value.vswitch_ids
       security_group_id = vpc_config.value.security_group_id
+    }
+  }
+
+  # ingest-fn looks at the file about once a second, so a changed catalogue needs no new image.
+  dynamic "oss_mount_config" {
+    for_each = var.catalogue == null ? [] : [var.catalogue]
+    content {
+      mount_points {
+        bucket_name = oss_mount_config.value.bucket
+        bucket_path = oss_mount_config.value.folder
+        endpoint    = oss_mount_config.value.endpoint
+        mount_dir   = "/catalogue"
+        read_only   = true
+      }
     }
   }
 

@@ -309,3 +309,22 @@ variable "always_allocate_cpu" {
   type        = bool
   default     = false
 }
+
+variable "catalogue" {
+  description = "Folder of a bucket with the catalogue `sales.toml`, mounted read-only: `bucket`; `folder`, an absolute path that exists as an object with a slash at its end; `endpoint`, the region's internal one. Null: the catalogue is in the image, and a change is a release."
+  type = object({
+    bucket   = string
+    folder   = string
+    endpoint = string
+  })
+  default = null
+
+  validation {
+    condition     = var.catalogue == null || try(can(regex("^/[a-zA-Z0-9/_-]*[a-zA-Z0-9_-]$", var.catalogue.folder)), false)
+    error_message = "catalogue.folder must be an absolute path to a folder of its own, such as /catalogue: the function could read the whole bucket otherwise."
+  }
+  validation {
+    condition     = var.catalogue == null || try(can(regex("^https?://oss-[a-z0-9-]+-internal\\.aliyuncs\\.com$", var.catalogue.endpoint)), false)
+    error_message = "catalogue.endpoint must be the region's internal one, such as http://oss-cn-hangzhou-internal.aliyuncs.com."
+  }
+}

@@ -47,6 +47,12 @@ locals {
       query = "event: requests_unauthenticated | select coalesce(sum(\"requests\"), 0) as value"
       above = var.thresholds.unauthenticated
     }
+    # The function goes on with the previous catalogue. A line a minute while the fault lasts.
+    catalogue-rejected = {
+      store = "function", severity = 8, title = "A changed catalogue does not count"
+      query = "event: catalogue_rejected | select count(*) as value"
+      above = 0
+    }
     function-not-running = {
       store = "function", severity = 10, title = "Instances of the function do not start"
       query = "event: start_failed or event: initialize_failed | select count(*) as value"

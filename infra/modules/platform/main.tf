@@ -69,6 +69,7 @@ module "ram" {
   registry_namespace    = module.registry.namespace
   deploy_secret_names   = [module.secrets.secret_names["migrator-url"], module.secrets.secret_names["broker-worker"]]
   secrets_key_id        = module.secrets.key_id
+  catalogue             = var.catalogue
   github                = var.github
 }
 
@@ -166,6 +167,7 @@ module "function" {
   role_arn             = module.ram.role_arns.function
   trigger_auth         = var.gateway.backend == "fc" ? "function" : "anonymous"
   environment          = local.function_environment
+  catalogue            = var.catalogue
   log                  = { project = module.observability.project, logstore = module.observability.logstores.function }
   vpc = var.function.in_vpc ? {
     vpc_id            = module.network.vpc_id

@@ -53,6 +53,16 @@ variable "catalogue_path" {
   default     = "/sales.toml"
 }
 
+variable "catalogue" {
+  description = "Folder of a bucket with the function's catalogue `sales.toml`: `bucket`, `folder`, `endpoint`, see `modules/function`. Null: the catalogue is in the image. The workers' catalogue is always in their image."
+  type = object({
+    bucket   = string
+    folder   = string
+    endpoint = string
+  })
+  default = null
+}
+
 variable "sale_windows" {
   description = "Sales in local time of `time_zone`: start, end, and number of warm instances (`loadtest plan`). Instances start `warm_lead_min` before a sale and stop after it."
   type = list(object({

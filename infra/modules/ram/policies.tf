@@ -11,6 +11,8 @@ locals {
     roles        = { for role in ["function", "worker"] : role => "acs:ram::${var.account_id}:role/${var.name}-${role}" }
   }
 
+  catalogue_bucket = var.catalogue == null ? "" : "acs:oss:oss-${local.scope}:${var.catalogue.bucket}"
+
   # Statements by role. A resource that ends in `/*` needs an entry in `exceptions`.
   statements = {
     function = concat(
@@ -20,6 +22,11 @@ locals {
         # (both pages certain). The right is limited to one image.
         { actions = ["cr:PullRepository", "cr:GetRepository", "cr:GetArtifactTag"], resources = [local.names.repositories[0]] },
         { actions = ["cr:GetAuthorizationToken", "cr:GetInstance", "cr:GetInstanceVpcEndpoint"], resources = [local.names.registry] },
+      ],
+      # A read-only mount (certain: vendor's page on OSS mounts): the folder's own object, and the catalogue.
+      var.catalogue == null ? [] : [
+        { actions = ["oss:ListObjects"], resources = [local.catalogue_bucket] },
+        { actions = ["oss:GetObject"], resources = ["${local.catalogue_bucket}${var.catalogue.folder}/", "${local.catalogue_bucket}${var.catalogue.folder}/sales.toml"] },
       ],
       var.function_platform_rights ? [
         {

@@ -59,6 +59,15 @@ variable "vpc_id" {
   default     = null
 }
 
+variable "catalogue" {
+  description = "Bucket and absolute folder of the function's catalogue; null: none, and no right to a bucket."
+  type = object({
+    bucket = string
+    folder = string
+  })
+  default = null
+}
+
 variable "function_platform_rights" {
   description = "Give the function's role the rights to join a VPC. Normally the platform's service role has them (AliyunServiceRoleForFC; likely): set it only if a deployment reports a missing right of the function's role."
   type        = bool

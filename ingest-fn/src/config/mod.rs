@@ -15,6 +15,7 @@ use shared::envelope;
 use shared::order::OrderIdKeys;
 use shared::rocketmq::{ClientConfig, ProducerConfig};
 
+use crate::current_sales::{CurrentSales, missing_keys};
 use crate::publish::BatchLimits;
 use crate::server::ServerConfig;
 
@@ -111,10 +112,8 @@ impl Config {
             .map_err(|error| errors.push(format_args!("--order-id-keys: {error}")))
             .ok();
         if let (Some(catalogue), Some(keys)) = (&catalogue, &order_id_keys) {
-            for sale in catalogue.sales().filter(|sale| keys.get(&sale.order_id_key).is_none()) {
-                let (id, key) = (&sale.id, &sale.order_id_key);
-                errors
-                    .push(format_args!("--order-id-keys: sale {id} needs the key `{key}`, which is missing"));
+            for missing in missing_keys(catalogue, keys) {
+                errors.push(format_args!("--order-id-keys: {missing}"));
             }
         }
         self.limits.check(&mut errors);
@@ -147,8 +146,7 @@ impl Config {
         Ok(Settings {
             listen: self.listen.address(),
             server: ServerConfig {
-                catalogue,
-                order_id_keys,
+                sales: Arc::new(CurrentSales::from_file(catalogue, order_id_keys, self.catalogue.clone())),
                 gateway: Arc::new(gateway),
                 limits: self.limits.request_limits(batch.linger),
                 workers: self.limits.workers(),

@@ -11,28 +11,25 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::catalogue::Catalogue;
-use shared::order::OrderIdKeys;
 use shared::time::SystemClock;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+use crate::current_sales::CurrentSales;
 use crate::gateway::Gateway;
 use crate::instance::Instance;
 use crate::limits::{RequestBudget, RequestLimits};
 use crate::publish::{OrderPublisher, WarmUpError};
 use crate::request_logger::{RequestLogSettings, RequestLogger};
-use crate::sales::Sales;
 use dispatcher::ConnectionDispatcher;
 use worker::HttpWorker;
 
 /// Settings of the server, the publisher's not included.
 #[derive(Debug)]
 pub struct ServerConfig {
-    pub catalogue: Catalogue,
-    pub order_id_keys: OrderIdKeys,
+    pub sales: Arc<CurrentSales>,
     pub gateway: Arc<Gateway>,
     pub limits: RequestLimits,
     /// Runtimes, each on its own thread.
@@ -72,10 +69,9 @@ pub async fn serve<P: OrderPublisher>(
     shutdown: CancellationToken,
     open: impl Fn() -> Result<P, WarmUpError> + Clone + Send + 'static,
 ) -> Result<(), RunError> {
-    let ServerConfig { catalogue, order_id_keys, gateway, limits, workers, .. } = config;
+    let ServerConfig { sales, gateway, limits, workers, .. } = config;
     let budget = RequestBudget::new(limits.requests_max, limits.bytes_max);
     let instance = Arc::new(Instance::new(budget, RequestLogger::new(config.request_log), workers));
-    let sales = Arc::new(Sales::new(catalogue, &order_id_keys));
     // Cancelled by the signal, or by a start that failed.
     let stop = shutdown.child_token();
     let mut running = JoinSet::new();

@@ -71,7 +71,7 @@ async fn failures_of_ours_alone_are_reported_to_the_platform() {
 }
 
 #[tokio::test]
-async fn requests_through_the_http_trigger_get_404_for_hooks() {
+async fn requests_from_outside_get_404_for_hooks() {
     let app = app(StubPublisher::accepting(), LIMITS);
     app.instance.worker_started();
     let service = router(&app);
@@ -79,10 +79,21 @@ async fn requests_through_the_http_trigger_get_404_for_hooks() {
         let mut request = get(path);
         request.headers_mut().insert("x-fc-control-path", HeaderValue::from_static("/http-invoke"));
         assert_eq!(send(&service, request).await.rejection(), (404, "not_found".to_owned()), "{path}");
+        // The platform's mark is only likely to be sent.
+        for sign in ["x-ca-proxy-signature", "x-ca-request-id", "x-forwarded-for", "forwarded", "via"] {
+            let mut request = get(path);
+            request.headers_mut().insert(sign, HeaderValue::from_static("anything"));
+            assert_eq!(
+                send(&service, request).await.rejection(),
+                (404, "not_found".to_owned()),
+                "{path}, {sign}"
+            );
+        }
     }
     let mut head = get("/pre-stop");
     *head.method_mut() = Method::HEAD;
-    assert_eq!(send(&service, head).await.status, StatusCode::METHOD_NOT_ALLOWED);
+    let answer = send(&service, head).await;
+    assert_eq!((answer.status, answer.header("allow")), (StatusCode::METHOD_NOT_ALLOWED, Some("GET")));
     assert_eq!(send(&service, get("/readyz")).await.text, "ready\n", "nothing was stopped");
     let mut order = post_order(&order());
     order.headers_mut().insert("x-fc-control-path", HeaderValue::from_static("/http-invoke"));

@@ -8,6 +8,7 @@ mod acknowledgement;
 mod admission;
 mod bodies;
 mod broker;
+mod catalogue;
 mod coalescer;
 mod coalescer_properties;
 mod config;

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ingest_fn::current_sales::CurrentSales;
 use ingest_fn::gateway::Gateway;
 use ingest_fn::request_logger::RequestLogSettings;
 use ingest_fn::server::{RunError, ServerConfig, serve};
@@ -36,8 +37,10 @@ async fn served(change: impl FnOnce(&mut ServerConfig)) -> Served {
 
 async fn served_with(publisher: StubPublisher, change: impl FnOnce(&mut ServerConfig)) -> Served {
     let mut config = ServerConfig {
-        catalogue: Catalogue::from_toml(CATALOGUE).expect("a catalogue"),
-        order_id_keys: KEYS.parse().expect("keys"),
+        sales: Arc::new(CurrentSales::fixed(
+            Catalogue::from_toml(CATALOGUE).expect("a catalogue"),
+            &KEYS.parse().expect("keys"),
+        )),
         gateway: Arc::new(Gateway::InsecureDev),
         limits: LIMITS,
         workers: NonZeroUsize::MIN,

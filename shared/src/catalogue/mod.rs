@@ -1,6 +1,6 @@
 //! The catalogue: sales with their windows, SKUs, prices, limits and stock. A client never sets a price.
 //!
-//! A TOML or JSON file, read once at start. ingest-fn checks the sale's window and prices orders with it.
+//! A TOML or JSON file. ingest-fn checks the sale's window and prices orders with it, and reads it again when it changes.
 //! `drain-worker init` writes stock and limits from the same file to the database, which decides on them.
 
 mod file;
@@ -28,14 +28,14 @@ pub const REVISION_BYTES_MAX: usize = 64;
 pub const SKUS_MAX: usize = 10_000;
 
 /// All sales, checked.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Catalogue {
     revision: String,
     sales: HashMap<SaleId, Sale>,
 }
 
 /// One flash sale.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sale {
     /// Name of the sale.
     pub id: SaleId,

@@ -146,7 +146,7 @@ run "every_alert_has_recipients_and_a_runbook_link" {
 run "the_list_of_alerts_is_complete" {
   assert {
     condition = toset(output.alert_names) == toset([
-      "backing-off", "broker-lag", "database-connections", "database-cpu", "database-down", "dead-letters", "drain-paused", "drain-silent", "eip-bandwidth", "front-door", "function-errors",
+      "backing-off", "broker-lag", "catalogue-rejected", "database-connections", "database-cpu", "database-down", "dead-letters", "drain-paused", "drain-silent", "eip-bandwidth", "front-door", "function-errors",
       "function-not-running", "function-throttled", "leases-lost", "nat-connections", "oldest-message", "orders-fail", "orders-shed",
       "orders-slow", "unauthenticated", "worker-errors",
     ])

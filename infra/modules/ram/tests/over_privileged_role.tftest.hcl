@@ -214,3 +214,16 @@ run "an_existing_oidc_provider_is_used" {
     error_message = "the trust policy must name the existing provider"
   }
 }
+
+run "a_mounted_catalogue_gives_the_function_these_rights_alone" {
+  variables {
+    catalogue = { bucket = "spillway-test", folder = "/catalogue" }
+  }
+  assert {
+    condition = slice(jsondecode(output.policies.function).Statement, 3, length(jsondecode(output.policies.function).Statement)) == [
+      { Effect = "Allow", Action = ["oss:ListObjects"], Resource = ["acs:oss:oss-cn-hangzhou:1234567890123456:spillway-test"] },
+      { Effect = "Allow", Action = ["oss:GetObject"], Resource = ["acs:oss:oss-cn-hangzhou:1234567890123456:spillway-test/catalogue/", "acs:oss:oss-cn-hangzhou:1234567890123456:spillway-test/catalogue/sales.toml"] },
+    ]
+    error_message = "the function must read the catalogue only: ${output.policies.function}"
+  }
+}

@@ -11,6 +11,7 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::Full;
 use ingest_fn::config::Settings;
+use ingest_fn::current_sales::CurrentSales;
 use ingest_fn::gateway::Gateway;
 use ingest_fn::limits::RequestLimits;
 use ingest_fn::publish::BatchLimits;
@@ -50,8 +51,10 @@ pub(super) fn settings(broker: SocketAddr) -> Settings {
     Settings {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         server: ServerConfig {
-            catalogue: Catalogue::from_toml(CATALOGUE).expect("a catalogue"),
-            order_id_keys: KEYS.parse().expect("keys"),
+            sales: Arc::new(CurrentSales::fixed(
+                Catalogue::from_toml(CATALOGUE).expect("a catalogue"),
+                &KEYS.parse().expect("keys"),
+            )),
             gateway: Arc::new(Gateway::InsecureDev),
             limits: RequestLimits {
                 requests_max: NonZeroUsize::new(2_048).expect("positive"),

@@ -14,6 +14,7 @@ use axum::body::{Body, to_bytes};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, Method, Request, StatusCode};
 use ingest_fn::app::App;
+use ingest_fn::current_sales::CurrentSales;
 use ingest_fn::gateway::Gateway;
 use ingest_fn::instance::Instance;
 use ingest_fn::limits::RequestBudget;
@@ -21,7 +22,6 @@ use ingest_fn::limits::RequestLimits;
 use ingest_fn::publish::OrderPublisher;
 use ingest_fn::request_logger::{RequestLogSettings, RequestLogger};
 use ingest_fn::router::Dispatch;
-use ingest_fn::sales::Sales;
 use serde_json::{Value, json};
 use shared::catalogue::Catalogue;
 use shared::order::OrderIdKeys;
@@ -150,7 +150,7 @@ fn app_with<P, C>(
     Arc::new(App {
         instance: Arc::new(Instance::new(budget, logger, NonZeroUsize::MIN)),
         gateway: Arc::new(gateway),
-        sales: Arc::new(Sales::new(catalogue, &keys)),
+        sales: Arc::new(CurrentSales::fixed(catalogue, &keys)),
         publisher,
         clock,
         limits,

@@ -102,18 +102,19 @@ impl CurrentSales {
     pub fn from_file(catalogue: Catalogue, keys: OrderIdKeys, path: PathBuf) -> Self {
         metrics::catalogue_loaded(None, catalogue.revision());
         let fixed = Self::fixed(catalogue, &keys);
-        let file = SalesFile { path, keys, looked_ms: AtomicU64::new(0), seen: Mutex::default() };
+        // A cold start's first order has no look beside it.
+        let looked_ms = AtomicU64::new(milliseconds(OffsetDateTime::now_utc()));
+        let file = SalesFile { path, keys, looked_ms, seen: Mutex::default() };
         Self { file: Some(Arc::new(file)), ..fixed }
     }
 
     /// The sales for a request at `now`. Call it once a request. Starts a look at the file if one is due.
     pub(crate) fn at(self: &Arc<Self>, now: OffsetDateTime) -> Arc<Sales> {
         if let Some(file) = &self.file
-            && let Ok(now_ms) = u64::try_from(now.unix_timestamp_nanos() / 1_000_000)
-            && file.takes_look(now_ms)
+            && file.takes_look(milliseconds(now))
             && let Ok(runtime) = Handle::try_current()
         {
-            runtime.spawn(self.clone().look(file.clone(), now, now_ms));
+            runtime.spawn(self.clone().look(file.clone(), now));
         }
         self.current()
     }
@@ -124,7 +125,7 @@ impl CurrentSales {
 
     /// Reads the file if it has changed or has a fault. A valid catalogue counts from then on; otherwise the present one
     /// stays.
-    async fn look(self: Arc<Self>, file: Arc<SalesFile>, now: OffsetDateTime, now_ms: u64) {
+    async fn look(self: Arc<Self>, file: Arc<SalesFile>, now: OffsetDateTime) {
         let Ok(mut seen) = file.seen.try_lock() else { return };
         let current = self.current();
         let changed = {
@@ -148,7 +149,7 @@ impl CurrentSales {
                     tracing::info!(event = "catalogue_loaded", revision, "the catalogue has changed");
                 }
             }
-            Err(fault) => seen.log_fault(&fault, now_ms),
+            Err(fault) => seen.log_fault(&fault, milliseconds(now)),
         }
         if !seen.warned_of_end && self.current().catalogue().sales().all(|sale| sale.closes_at <= now) {
             seen.warned_of_end = true;
@@ -197,6 +198,11 @@ impl SalesFile {
         }
         Ok(Some((state, catalogue)))
     }
+}
+
+/// Milliseconds since 1970; an earlier time is 0.
+fn milliseconds(now: OffsetDateTime) -> u64 {
+    u64::try_from(now.unix_timestamp_nanos() / 1_000_000).unwrap_or_default()
 }
 
 fn state_of(path: &Path) -> Result<FileState, CatalogueFault> {

@@ -50,7 +50,7 @@ pub(super) struct WorkerHandle {
 
 /// A connection beyond the bound is there for one probe.
 const PROBE_TIMEOUTS: Timeouts =
-    Timeouts { head: Duration::from_secs(1), answer: None, idle: Some(Duration::ZERO) };
+    Timeouts { head: Duration::from_secs(1), answer: None, idle: Some(Duration::from_secs(1)) };
 
 /// A connection that is counted until it is dropped.
 #[derive(Debug)]

@@ -10,8 +10,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, StatusCode};
-use serde::{Deserialize, Serialize};
-use shared::gateway::{IdentityMissing, SignatureError, SignedGateway, SigningKeys};
+use shared::gateway::{IdentityError, SignatureError, SignedGateway, SigningKeys};
+use shared::lookup::{LookupError, OrderView};
 use shared::order::{OrderId, Outcome, UserId};
 use shared::problem::Problem;
 use shared::telemetry::LogBudget;
@@ -62,11 +62,16 @@ impl LookupAccess {
         }
     }
 
-    fn authorize(&self, request: &Request) -> Result<Caller, AccessError> {
+    fn authorize(&self, request: &Request) -> Result<Caller, LookupError> {
         let Self::Gateway(gateway) = self else { return Ok(Caller(None)) };
         // A lookup has no body; a body would be neither signed nor read.
         match gateway.verify(request.method(), request.uri(), request.headers(), &[]) {
-            Ok(verified) => Ok(Caller(gateway.buyer(request.headers(), verified)?)),
+            Ok(verified) => {
+                gateway.buyer(request.headers(), verified).map(Caller).map_err(|error| match error {
+                    IdentityError::Missing => LookupError::IdentityMissing,
+                    IdentityError::Unusable => LookupError::IdentityUnusable,
+                })
+            }
             Err(error) => {
                 REJECTIONS.record(|| {
                     tracing::warn!(
@@ -76,7 +81,7 @@ impl LookupAccess {
                         "lookups rejected: not signed by the gateway"
                     );
                 });
-                Err(error.into())
+                Err(refused(error))
             }
         }
     }
@@ -93,51 +98,12 @@ impl Caller {
     }
 }
 
-/// The reason why a lookup is rejected; the codes are ingest-fn's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum AccessError {
-    SignatureMissing,
-    SignatureInvalid,
-    RepeatedParameter,
-    IdentityMissing,
-}
-
-impl From<SignatureError> for AccessError {
-    /// The client learns no more than this; details would help a forger.
-    fn from(error: SignatureError) -> Self {
-        match error {
-            SignatureError::Missing => Self::SignatureMissing,
-            SignatureError::RepeatedParameter => Self::RepeatedParameter,
-            _ => Self::SignatureInvalid,
-        }
-    }
-}
-
-impl From<IdentityMissing> for AccessError {
-    fn from(_: IdentityMissing) -> Self {
-        Self::IdentityMissing
-    }
-}
-
-impl IntoResponse for AccessError {
-    fn into_response(self) -> Response {
-        let (status, code, detail) = match self {
-            Self::SignatureMissing => {
-                (StatusCode::UNAUTHORIZED, "signature_missing", "Look orders up through the gateway.")
-            }
-            Self::SignatureInvalid => (
-                StatusCode::FORBIDDEN,
-                "signature_invalid",
-                "Look orders up through the gateway, with one of each header.",
-            ),
-            Self::RepeatedParameter => {
-                (StatusCode::BAD_REQUEST, "repeated_parameter", "Send each query parameter once.")
-            }
-            Self::IdentityMissing => {
-                (StatusCode::UNAUTHORIZED, "identity_missing", "Sign in: the gateway did not name the buyer.")
-            }
-        };
-        Problem::new(status, code, detail).into_response()
+/// The client learns no more than this; details would help a forger.
+const fn refused(error: SignatureError) -> LookupError {
+    match error {
+        SignatureError::Missing => LookupError::SignatureMissing,
+        SignatureError::RepeatedParameter => LookupError::RepeatedParameter,
+        _ => LookupError::SignatureInvalid,
     }
 }
 
@@ -148,7 +114,7 @@ async fn guard(State(access): State<Arc<LookupAccess>>, mut request: Request, ne
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
-        Err(error) => error.into_response(),
+        Err(error) => error.into_problem(0).into_response(),
     }
 }
 
@@ -167,32 +133,6 @@ pub fn router(store: Arc<Store>, access: Arc<LookupAccess>) -> Router {
         })
         .layer(from_fn_with_state(access, guard))
         .with_state(state)
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OrderView {
-    pub order_id: String,
-    /// `confirmed`, `rejected` or `dead_lettered`; the last one until an operator has repaired the cause.
-    pub state: String,
-    /// `sold_out`, `limit_exceeded`, or the reason of the dead letter; absent if confirmed.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub reason: Option<String>,
-    /// Digest of the decided payload. A different digest in a 202 means that another payload was decided first.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub digest: Option<String>,
-    /// Number of later payloads under the same id, which were not decided.
-    pub conflicts: u64,
-    /// W3C trace context of the decided request, if it had one.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub traceparent: Option<String>,
-    /// When an operator discarded the dead letter, RFC 3339; the order will not be decided any more.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub discarded_at: Option<String>,
-    /// RFC 3339, by the ingest function's clock.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub accepted_at: Option<String>,
-    /// When the order was decided, last failed or was discarded, RFC 3339, by the database's clock.
-    pub decided_at: String,
 }
 
 impl From<StoredOrder> for OrderView {
@@ -232,13 +172,10 @@ async fn find(
     Path(order_id): Path<String>,
 ) -> Response {
     let Ok(order_id) = order_id.parse::<OrderId>() else {
-        return Problem::new(StatusCode::BAD_REQUEST, "invalid_order_id", "An order id is a UUID.")
-            .into_response();
+        return LookupError::InvalidOrderId.into_problem(0).into_response();
     };
     let Ok(_permit) = lookups.permits.try_acquire() else {
-        return Problem::new(StatusCode::TOO_MANY_REQUESTS, "overloaded", "Too many lookups in flight.")
-            .retry_after(rand::random_range(1..=3))
-            .into_response();
+        return LookupError::Overloaded.into_problem(rand::random_range(1..=3)).into_response();
     };
     match lookups.store.find(order_id).await {
         Ok(Some(order)) if caller.may_see(order.user_id.as_ref()) => found(&OrderView::from(order)),
@@ -246,13 +183,7 @@ async fn find(
         Ok(_) => not_found(order_id),
         Err(error) => {
             tracing::error!(event = "lookup_failed", %error, error_code = "database_unavailable", "lookup failed: database unavailable");
-            Problem::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "database_unavailable",
-                "The order cannot be looked up now.",
-            )
-            .retry_after(rand::random_range(1..=5))
-            .into_response()
+            LookupError::DatabaseUnavailable.into_problem(rand::random_range(1..=5)).into_response()
         }
     }
 }
@@ -268,12 +199,5 @@ fn found(order: &OrderView) -> Response {
 
 /// An accepted order may still be queued; the queue cannot be searched for one order.
 fn not_found(order_id: OrderId) -> Response {
-    Problem::new(
-        StatusCode::NOT_FOUND,
-        "order_not_found",
-        "No such order yet. If it was answered 202 it is still queued: ask again.",
-    )
-    .retry_after(2)
-    .about(order_id, None)
-    .into_response()
+    LookupError::OrderNotFound.into_problem(2).about(order_id, None).into_response()
 }

@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::header::{ALLOW, WWW_AUTHENTICATE};
-use http::{HeaderValue, StatusCode};
-use shared::order::{IdempotencyKey, OrderId, PayloadDigest};
+use http::header::{ACCEPT, ACCEPT_ENCODING, ALLOW, WWW_AUTHENTICATE};
+use http::{HeaderName, HeaderValue, StatusCode};
+use shared::order::{Currency, IdempotencyKey, OrderId, PayloadDigest, UserId};
 use shared::problem::{FieldProblem, Problem};
 use shared::time::rfc3339_millis;
 use time::OffsetDateTime;
 
 use crate::event::EventError;
 use crate::publish::PublishError;
+use crate::request::MEDIA_TYPE;
+use crate::request_context::{REQUEST_ID, RequestId};
 
 /// Reason why a request is not answered 202. Contains nothing that a client sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,14 +29,20 @@ pub enum ApiError {
     IdempotencyKey,
     #[error("the body exceeds {max} bytes")]
     BodyTooLarge { max: usize },
-    #[error("the body is not application/json")]
+    #[error("the body is not application/json in UTF-8")]
     MediaType,
+    #[error("the body is encoded")]
+    ContentEncoding,
     #[error("{} fields are invalid", .0.len())]
     Invalid(Vec<FieldProblem>),
     #[error("the sale opens at {opens_at}")]
     SaleNotOpen { order_id: OrderId, digest: PayloadDigest, opens_at: OffsetDateTime, wait_s: u32 },
     #[error("the sale closed at {closed_at}")]
     SaleClosed { order_id: OrderId, digest: PayloadDigest, closed_at: OffsetDateTime },
+    #[error("the order costs {total_minor}, not what the client expects")]
+    PriceChanged { order_id: OrderId, digest: PayloadDigest, total_minor: i64, currency: Currency },
+    #[error("the key was accepted with another body")]
+    KeyReused { order_id: OrderId, digest: PayloadDigest },
     #[error("too many requests")]
     Overloaded { retry_after_s: u32 },
     /// The broker may have stored the order.
@@ -55,6 +64,8 @@ pub enum ApiError {
     SignatureInvalid,
     #[error("the gateway names no buyer")]
     IdentityMissing,
+    #[error("the gateway's name of the buyer is not a user id")]
+    IdentityUnusable,
     #[error("the body names another buyer than the gateway")]
     UserMismatch,
     #[error("no such route")]
@@ -82,9 +93,12 @@ impl ApiError {
             Self::IdempotencyKey => ErrorCode::InvalidIdempotencyKey,
             Self::BodyTooLarge { .. } => ErrorCode::BodyTooLarge,
             Self::MediaType => ErrorCode::UnsupportedMediaType,
+            Self::ContentEncoding => ErrorCode::UnsupportedContentEncoding,
             Self::Invalid(problems) => ErrorCode::from_problems(problems),
             Self::SaleNotOpen { .. } => ErrorCode::SaleNotOpen,
             Self::SaleClosed { .. } => ErrorCode::SaleClosed,
+            Self::PriceChanged { .. } => ErrorCode::PriceChanged,
+            Self::KeyReused { .. } => ErrorCode::KeyReused,
             Self::Overloaded { .. } => ErrorCode::Overloaded,
             Self::Publish { error, .. } => match error {
                 PublishError::QueueFull => ErrorCode::QueueFull,
@@ -102,17 +116,22 @@ impl ApiError {
             Self::SignatureMissing => ErrorCode::SignatureMissing,
             Self::SignatureInvalid => ErrorCode::SignatureInvalid,
             Self::IdentityMissing => ErrorCode::IdentityMissing,
+            Self::IdentityUnusable => ErrorCode::IdentityUnusable,
             Self::UserMismatch => ErrorCode::UserMismatch,
             Self::NotFound => ErrorCode::NotFound,
             Self::MethodNotAllowed { .. } => ErrorCode::MethodNotAllowed,
         }
     }
 
-    /// Value of `WWW-Authenticate`, which RFC 9110 requires with a 401.
-    const fn challenge(&self) -> Option<&'static str> {
+    /// The header that RFC 9110 wants with the status: the challenge of a 401, the methods of a 405, and what a 415
+    /// would have read.
+    const fn header(&self) -> Option<(HeaderName, &'static str)> {
         match self {
-            Self::SignatureMissing => Some("X-Ca-Proxy-Signature"),
-            Self::IdentityMissing => Some("Bearer"),
+            Self::SignatureMissing => Some((WWW_AUTHENTICATE, "X-Ca-Proxy-Signature")),
+            Self::IdentityMissing => Some((WWW_AUTHENTICATE, "Bearer")),
+            Self::MediaType => Some((ACCEPT, MEDIA_TYPE)),
+            Self::ContentEncoding => Some((ACCEPT_ENCODING, "identity")),
+            Self::MethodNotAllowed { allow: Some(methods) } => Some((ALLOW, methods)),
             _ => None,
         }
     }
@@ -123,18 +142,23 @@ impl ApiError {
         let problem = |detail: String| Problem::new(code.status(), code.as_str(), detail);
         match self {
             Self::MalformedJson(field) => {
-                problem("The body is not a well-formed order.".to_owned()).with_errors(vec![field])
+                problem("The body is not JSON.".to_owned()).with_errors(vec![field])
             }
             Self::UnreadableBody => problem("The body ended early; send it again.".to_owned()).retry_after(1),
             Self::BodyTimeout => {
                 problem("The body did not arrive in time; send it again.".to_owned()).retry_after(1)
             }
             Self::IdempotencyKey => problem(format!(
-                "Send exactly one Idempotency-Key header of 1 to {} visible ASCII characters.",
+                "Send exactly one Idempotency-Key header of 1 to {} visible ASCII characters, bare or in quotes.",
                 IdempotencyKey::LENGTH_MAX
             )),
             Self::BodyTooLarge { max } => problem(format!("The body may have at most {max} bytes.")),
-            Self::MediaType => problem("Send the order as Content-Type: application/json.".to_owned()),
+            Self::MediaType => {
+                problem("Send the order as Content-Type: application/json, in UTF-8.".to_owned())
+            }
+            Self::ContentEncoding => {
+                problem("Send the order without Content-Encoding: a compressed body is not read.".to_owned())
+            }
             Self::Invalid(fields) => {
                 problem("The order breaks the rules named in `errors`.".to_owned()).with_errors(fields)
             }
@@ -147,6 +171,18 @@ impl ApiError {
                 problem(format!("The sale closed at {}. {EARLIER_ATTEMPT}", rfc3339_millis(closed_at)))
                     .about(order_id, Some(digest))
             }
+            Self::PriceChanged { order_id, digest, total_minor, currency } => problem(format!(
+                "The order costs {total_minor} minor units of {currency}. Show the buyer the new total, and send it as \
+                 expected_total_minor. {EARLIER_ATTEMPT}"
+            ))
+            .about(order_id, Some(digest))
+            .with_total(total_minor, currency),
+            Self::KeyReused { order_id, digest } => problem(
+                "This Idempotency-Key was accepted with another body: look that order up by its order_id, and send a \
+                 new order with a new key."
+                    .to_owned(),
+            )
+            .about(order_id, Some(digest)),
             Self::Overloaded { retry_after_s } => {
                 problem(format!("Too many orders in flight. {RETRY_SAME_KEY}")).retry_after(retry_after_s)
             }
@@ -174,6 +210,11 @@ impl ApiError {
             }
             Self::SignatureInvalid => problem("The gateway's signature is not valid.".to_owned()),
             Self::IdentityMissing => problem("The gateway names no buyer: sign in.".to_owned()),
+            Self::IdentityUnusable => problem(format!(
+                "The gateway names you by something other than 1 to {} visible ASCII characters: signing in again \
+                 does not help, the shop has to.",
+                UserId::LENGTH_MAX
+            )),
             Self::UserMismatch => problem("Omit user_id, or send the one you are signed in with.".to_owned()),
             Self::NotFound => problem("No such route. Send orders to POST /v1/orders.".to_owned()),
             Self::MethodNotAllowed { .. } => problem("Method not allowed; see the Allow header.".to_owned()),
@@ -188,19 +229,32 @@ pub struct Rejection {
     pub error: Arc<ApiError>,
 }
 
+/// The problem of an answer that [`write_problem`] has not completed yet.
+#[derive(Clone, Debug)]
+struct UnwrittenProblem(Problem);
+
+/// The document is written by [`write_problem`], where the request's id is known.
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let challenge = self.challenge();
-        let allow = if let Self::MethodNotAllowed { allow } = self { allow } else { None };
-        let rejection = Rejection { code: self.code(), error: Arc::new(self.clone()) };
-        let mut response = self.into_problem().into_response();
-        response.extensions_mut().insert(rejection);
-        for (header, value) in [(WWW_AUTHENTICATE, challenge), (ALLOW, allow)] {
-            if let Some(value) = value {
-                response.headers_mut().insert(header, HeaderValue::from_static(value));
-            }
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = self.code().status();
+        if let Some((name, value)) = self.header() {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
         }
+        let rejection = Rejection { code: self.code(), error: Arc::new(self.clone()) };
+        response.extensions_mut().insert(rejection);
+        response.extensions_mut().insert(UnwrittenProblem(self.into_problem()));
         response
+    }
+}
+
+/// Completes the answer to request `id` if it is a rejection.
+pub(crate) fn write_problem(response: &mut Response, id: &RequestId) {
+    if let Some(UnwrittenProblem(problem)) = response.extensions_mut().remove() {
+        let (head, body) = problem.with_request_id(id.as_str()).into_response().into_parts();
+        response.headers_mut().extend(head.headers);
+        response.headers_mut().insert(REQUEST_ID, id.as_header().clone());
+        *response.body_mut() = body;
     }
 }
 
@@ -248,7 +302,7 @@ macro_rules! codes {
 }
 
 codes! {
-    /// The body is not JSON of the expected shape.
+    /// The body is not JSON.
     MalformedJson, "malformed_json", BAD_REQUEST, retryable false;
     /// The body ended early or broke off.
     UnreadableBody, "unreadable_body", BAD_REQUEST, retryable true;
@@ -264,6 +318,8 @@ codes! {
     IdentityMissing, "identity_missing", UNAUTHORIZED, retryable false;
     /// The signature is not the gateway's, or does not cover a required part.
     SignatureInvalid, "signature_invalid", FORBIDDEN, retryable false;
+    /// The gateway's name of the buyer is too long, or not visible ASCII.
+    IdentityUnusable, "identity_unusable", FORBIDDEN, retryable false;
     /// The body names another buyer than the gateway does.
     UserMismatch, "user_mismatch", FORBIDDEN, retryable false;
     /// No such route.
@@ -274,12 +330,18 @@ codes! {
     BodyTimeout, "body_timeout", REQUEST_TIMEOUT, retryable true;
     /// The sale has not opened.
     SaleNotOpen, "sale_not_open", CONFLICT, retryable true;
+    /// The order has another total than the client expects.
+    PriceChanged, "price_changed", CONFLICT, retryable false;
+    /// This instance has accepted another body under the same Idempotency-Key.
+    KeyReused, "key_reused", CONFLICT, retryable false;
     /// The sale has closed.
     SaleClosed, "sale_closed", GONE, retryable false;
     /// The body exceeds the maximum size.
     BodyTooLarge, "body_too_large", PAYLOAD_TOO_LARGE, retryable false;
-    /// The body is not `application/json`.
+    /// The body is not `application/json`, or not in UTF-8.
     UnsupportedMediaType, "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, retryable false;
+    /// The body is compressed or encoded otherwise.
+    UnsupportedContentEncoding, "unsupported_content_encoding", UNSUPPORTED_MEDIA_TYPE, retryable false;
     /// Fields break rules of several kinds, or of a kind without its own code.
     InvalidOrder, "invalid_order", UNPROCESSABLE_ENTITY, retryable false;
     /// There is no such sale.

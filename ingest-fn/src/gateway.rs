@@ -3,9 +3,11 @@
 //! [`shared::gateway`] implements the signature. `docs/gateway.md` describes the set-up and what is known of the
 //! gateway.
 
+use std::error::Error;
+
 use axum::body::Bytes;
 use http::{HeaderMap, HeaderName, Request};
-use shared::gateway::{SignatureError, SignedGateway, SigningKeys, Verified};
+use shared::gateway::{IdentityError, SignatureError, SignedGateway, SigningKeys, Verified};
 use shared::order::UserId;
 
 use crate::error::ApiError;
@@ -26,6 +28,17 @@ pub enum Gateway {
 /// Headers that must be signed: the order's id is derived from them.
 pub(crate) const SIGNED_HEADERS: [HeaderName; 1] = [IDEMPOTENCY_KEY];
 
+fn log_rejection(fault: &dyn Error) {
+    REQUESTS_UNAUTHENTICATED.record(|| {
+        tracing::warn!(
+            event = "requests_unauthenticated",
+            requests = 1,
+            %fault,
+            "requests rejected: no valid signature or buyer of the gateway"
+        );
+    });
+}
+
 impl Gateway {
     #[must_use]
     pub fn signed(keys: SigningKeys, identity_header: Option<HeaderName>) -> Self {
@@ -41,14 +54,7 @@ impl Gateway {
         let Self::Signed(signed) = self else { return Ok(None) };
         let verified = signed.verify(request.method(), request.uri(), request.headers(), request.body());
         verified.map(Some).map_err(|fault| {
-            REQUESTS_UNAUTHENTICATED.record(|| {
-                tracing::warn!(
-                    event = "requests_unauthenticated",
-                    requests = 1,
-                    %fault,
-                    "requests rejected: not signed by the gateway"
-                );
-            });
+            log_rejection(&fault);
             match fault {
                 SignatureError::Missing => ApiError::SignatureMissing,
                 SignatureError::RepeatedParameter => ApiError::RepeatedParameter,
@@ -61,19 +67,22 @@ impl Gateway {
     /// an identity counts only with `verified`.
     ///
     /// # Errors
-    /// [`ApiError::SignatureMissing`] without `verified`; [`ApiError::IdentityMissing`] if the header is absent or not
-    /// a user id.
+    /// [`ApiError::SignatureMissing`] without `verified`; [`ApiError::IdentityMissing`] if the header is absent or empty;
+    /// [`ApiError::IdentityUnusable`] if it is not a user id, which operators have to know: signing in again cannot help.
     pub fn identify(
         &self,
         headers: &HeaderMap,
         verified: Option<Verified>,
-    ) -> Result<Option<Buyer>, ApiError> {
+    ) -> Result<Option<UserId>, ApiError> {
         let Self::Signed(signed) = self else { return Ok(None) };
         match verified {
-            Some(verified) => {
-                let buyer = signed.buyer(headers, verified).map_err(|_missing| ApiError::IdentityMissing)?;
-                Ok(buyer.map(Buyer))
-            }
+            Some(verified) => signed.buyer(headers, verified).map_err(|fault| match fault {
+                IdentityError::Missing => ApiError::IdentityMissing,
+                IdentityError::Unusable => {
+                    log_rejection(&fault);
+                    ApiError::IdentityUnusable
+                }
+            }),
             None if signed.identity_header().is_some() => Err(ApiError::SignatureMissing),
             None => Ok(None),
         }
@@ -96,27 +105,5 @@ impl Gateway {
             ),
             Self::Signed(_) => {}
         }
-    }
-}
-
-/// The buyer as the gateway names it. Personal data: masked in `Debug`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Buyer(UserId);
-
-impl Buyer {
-    /// Fills in an empty `user_id` of a body. Call it before the order's id and digest are derived.
-    ///
-    /// # Errors
-    /// [`ApiError::UserMismatch`] if the body names another buyer.
-    pub(crate) fn apply_to(&self, user_id: &mut String) -> Result<(), ApiError> {
-        if user_id.is_empty() {
-            self.0.as_str().clone_into(user_id);
-        }
-        if *user_id == self.0.as_str() { Ok(()) } else { Err(ApiError::UserMismatch) }
-    }
-
-    #[must_use]
-    pub const fn user_id(&self) -> &UserId {
-        &self.0
     }
 }

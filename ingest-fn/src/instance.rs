@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
+use crate::accepted_orders::AcceptedOrders;
 use crate::limits::RequestBudget;
 use crate::request_logger::RequestLogger;
 
@@ -28,6 +29,7 @@ pub enum InstanceState {
 pub struct Instance {
     pub budget: RequestBudget,
     pub(crate) logger: RequestLogger,
+    pub(crate) accepted_orders: AcceptedOrders,
     state: watch::Sender<InstanceState>,
     /// Workers that have not reached the broker yet.
     starting: AtomicUsize,
@@ -41,6 +43,7 @@ impl Instance {
         Self {
             budget,
             logger,
+            accepted_orders: AcceptedOrders::default(),
             state: watch::Sender::new(InstanceState::Starting),
             starting: AtomicUsize::new(workers.get()),
             stopping: AtomicBool::new(false),

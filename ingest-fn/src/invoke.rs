@@ -11,13 +11,14 @@ use tower::{ServiceExt, service_fn};
 
 use crate::app::App;
 use crate::body::read_body;
-use crate::error::ApiError;
+use crate::error::{ApiError, write_problem};
 use crate::event::{EVENT_BYTES_MAX, decode_event, encode_reply};
 use crate::layers::load_shed::LoadShed;
 use crate::layers::observe::set_fc_status;
 use crate::limits::BODY_BYTES_MAX;
-use crate::orders::{Accepted, ORDERS_PATH, accept, check_head};
+use crate::orders::{Accepted, ORDERS_PATH, accept};
 use crate::publish::OrderPublisher;
+use crate::request::check_head;
 use crate::request_context::{REQUEST_ID, RequestContext};
 
 /// Answers the order in an event with a reply, a rejection by the load shed included: the sender of an event sees
@@ -39,6 +40,7 @@ pub(crate) async fn invoke<P: OrderPublisher, C: Clock>(
     });
     let mut response = LoadShed::new(instance, EVENT_BYTES_MAX, orders).oneshot(request).await?;
     if let Some(id) = id {
+        write_problem(&mut response, &id);
         response.headers_mut().insert(REQUEST_ID, id.as_header().clone());
     }
     let status = response.status();

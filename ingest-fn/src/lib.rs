@@ -13,6 +13,7 @@
 //! 9. [`orders::Accepted`] is the 202; every other end is an [`error::ApiError`] with its [`error::ErrorCode`].
 #![allow(missing_docs, reason = "a binary's crate: names state what they can, docs state the rest")]
 
+pub mod accepted_orders;
 pub mod app;
 mod body;
 pub mod cli;

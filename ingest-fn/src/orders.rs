@@ -18,7 +18,7 @@ use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shared::envelope::EncodedOrder;
-use shared::order::{IdempotencyKey, OrderId, PayloadDigest, TraceParent};
+use shared::order::{Currency, IdempotencyKey, OrderId, PayloadDigest, TraceParent};
 use shared::time::{Clock, rfc3339_millis};
 use time::OffsetDateTime;
 use tokio::time::Instant;
@@ -30,8 +30,8 @@ use crate::error::{ApiError, random_retry_after_s};
 use crate::limits::BODY_BYTES_MAX;
 use crate::metrics;
 use crate::publish::{OrderPublisher, PublishError};
-use crate::request::{parse_order, read_json};
-use crate::request_context::{IDEMPOTENCY_KEY, RequestContext, RequestStart};
+use crate::request::{ReadError, check_head, read_order};
+use crate::request_context::{RequestContext, RequestStart};
 
 pub(crate) const ORDERS_PATH: &str = "/v1/orders";
 
@@ -39,13 +39,24 @@ pub(crate) const ORDERS_PATH: &str = "/v1/orders";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Accepted {
     /// The order's id; a retry with the same Idempotency-Key has the same id.
+    #[schemars(extend("format" = "uuid"))]
     pub order_id: String,
     /// `accepted`: the broker has stored the order. `Location` returns its outcome.
+    #[schemars(extend("const" = "accepted"))]
     pub status: Cow<'static, str>,
     /// Digest of this attempt's payload. The look-up returns the digest of the attempt that won.
+    #[schemars(regex(pattern = "^sha256:[0-9a-f]{64}$"))]
     pub digest: String,
     /// Time of acceptance, RFC 3339.
+    #[schemars(extend("format" = "date-time"))]
     pub accepted_at: String,
+    /// Sum of the order at the prices of its acceptance, in the currency's minor unit.
+    pub total_minor: i64,
+    /// ISO 4217 code.
+    #[schemars(regex(pattern = Currency::PATTERN))]
+    pub currency: String,
+    /// Revision of the catalogue whose prices these are.
+    pub catalogue_revision: String,
 }
 
 /// The service inside the layers. One boxed future per order, however many steps it has.
@@ -120,31 +131,18 @@ pub(crate) async fn accept<P: OrderPublisher, C: Clock>(
     publish(app, start, order).await
 }
 
-/// Checks the head of a request for an order: JSON, and exactly one valid `Idempotency-Key`.
-///
-/// # Errors
-/// [`ApiError::MediaType`], then [`ApiError::IdempotencyKey`].
-pub(crate) fn check_head(headers: &HeaderMap) -> Result<IdempotencyKey, ApiError> {
-    let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let essence = media_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
-    if !essence.eq_ignore_ascii_case("application/json") {
-        return Err(ApiError::MediaType);
-    }
-    let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
-    // With two keys the order would be ambiguous.
-    let (Some(key), None) = (keys.next(), keys.next()) else { return Err(ApiError::IdempotencyKey) };
-    key.to_str().ok().and_then(|text| IdempotencyKey::parse(text).ok()).ok_or(ApiError::IdempotencyKey)
-}
-
 /// An order that passed every rule, encoded for the broker.
 struct PreparedOrder {
     order_id: OrderId,
     digest: PayloadDigest,
     accepted_at: OffsetDateTime,
+    total_minor: i64,
+    currency: Currency,
+    catalogue_revision: String,
     encoded: EncodedOrder,
 }
 
-/// Signature, identity, body, rules of the order, rules of the catalogue, in this order.
+/// Signature, identity, body, rules of the order, rules of the catalogue, then what the client expects, in this order.
 #[expect(clippy::needless_pass_by_value, reason = "the caller's future does not hold what it no longer owns")]
 fn prepare<P, C: Clock>(
     app: &App<P, C>,
@@ -155,14 +153,23 @@ fn prepare<P, C: Clock>(
     let sales = app.sales.at(now);
     let verified = app.gateway.check_signature(&request)?;
     let buyer = app.gateway.identify(request.headers(), verified)?;
-    let mut body = read_json(request.body())?;
-    if let Some(buyer) = buyer {
-        buyer.apply_to(&mut body.user_id)?;
-    }
-    let order =
-        parse_order(&body).map_err(|problems| ApiError::Invalid(sales.all_problems(&body, problems)))?;
+    let body = read_order(request.body(), buyer.as_ref()).map_err(|error| match error {
+        ReadError::NotJson(problem) => ApiError::MalformedJson(problem),
+        ReadError::OtherBuyer => ApiError::UserMismatch,
+        ReadError::Faulty(faulty) => ApiError::Invalid(sales.all_problems(faulty)),
+    })?;
     let traceparent = traceparent(request.headers());
-    let order = sales.accept(now, &body, order, &idempotency_key, traceparent)?;
+    let expected_total_minor = body.expected_total_minor;
+    let order = sales.accept(now, body, &idempotency_key, traceparent)?;
+    let (order_id, digest) = (order.order_id, order.digest);
+    if app.instance.accepted_orders.has_another_digest(order_id, digest) {
+        return Err(ApiError::KeyReused { order_id, digest });
+    }
+    // The catalogue's bounds keep every total far below the maximum.
+    let total_minor = order.total_minor().unwrap_or(i64::MAX);
+    if expected_total_minor.is_some_and(|expected| expected != total_minor) {
+        return Err(ApiError::PriceChanged { order_id, digest, total_minor, currency: order.currency });
+    }
     let context = request.extensions().get::<RequestContext>();
     tracing::debug!(
         event = "order_validated",
@@ -173,10 +180,13 @@ fn prepare<P, C: Clock>(
     );
     let start = context.map_or_else(|| RequestStart::now(&app.clock), |context| context.start);
     let prepared = PreparedOrder {
-        order_id: order.order_id,
-        digest: order.digest,
+        order_id,
+        digest,
         accepted_at: order.accepted_at,
+        total_minor,
+        currency: order.currency,
         encoded: EncodedOrder::new(&order),
+        catalogue_revision: order.catalogue_revision,
     };
     Ok((start, prepared))
 }
@@ -193,7 +203,8 @@ async fn publish<P: OrderPublisher, C: Clock>(
     start: RequestStart,
     order: PreparedOrder,
 ) -> Result<Accepted, ApiError> {
-    let PreparedOrder { order_id, digest, accepted_at, encoded } = order;
+    let PreparedOrder { order_id, digest, accepted_at, total_minor, currency, catalogue_revision, encoded } =
+        order;
     let failed = |error| ApiError::Publish { order_id, digest, error, retry_after_s: random_retry_after_s() };
     let time_left = || {
         let left = app.limits.request_timeout.checked_sub(start.elapsed(&app.clock));
@@ -201,17 +212,21 @@ async fn publish<P: OrderPublisher, C: Clock>(
     };
     app.publisher.publish(order_id, encoded, time_left()?).await.map_err(failed)?;
     time_left()?;
+    app.instance.accepted_orders.remember(order_id, digest);
     Ok(Accepted {
         order_id: order_id.to_string(),
         status: Cow::Borrowed("accepted"),
         digest: digest.to_string(),
         accepted_at: rfc3339_millis(accepted_at),
+        total_minor,
+        currency: currency.to_string(),
+        catalogue_revision,
     })
 }
 
 impl IntoResponse for Accepted {
     fn into_response(self) -> Response {
-        // Strings only: serialisation cannot fail.
+        // Strings and a number: serialisation cannot fail.
         let mut response = Response::new(Body::from(serde_json::to_vec(&self).unwrap_or_default()));
         *response.status_mut() = StatusCode::ACCEPTED;
         let headers = response.headers_mut();

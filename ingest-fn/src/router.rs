@@ -19,13 +19,14 @@ use shared::time::Clock;
 use tower::{Service, ServiceExt, service_fn};
 
 use crate::app::App;
-use crate::error::ApiError;
+use crate::error::{ApiError, write_problem};
 use crate::invoke::invoke;
 use crate::layers::load_shed::LoadShed;
 use crate::layers::observe::Observe;
 use crate::limits::BODY_BYTES_MAX;
 use crate::orders::{CreateOrder, ORDERS_PATH};
 use crate::publish::OrderPublisher;
+use crate::request_context::RequestId;
 use crate::{health, lifecycle};
 
 /// `POST /v1/orders` with its layers.
@@ -173,12 +174,15 @@ fn is_from_outside(headers: &HeaderMap) -> bool {
 /// Rejects requests from outside to routes that are not public. Rejects `HEAD` for the pre-stop hook too: axum would run
 /// the `GET` handler.
 async fn reject_outside(request: extract::Request, next: Next) -> Response {
-    if is_from_outside(request.headers()) {
-        return ApiError::NotFound.into_response();
-    }
-    if request.method() == Method::HEAD && request.uri().path() == "/pre-stop" {
-        return ApiError::MethodNotAllowed { allow: Some("GET") }.into_response();
-    }
-    let answer = AssertUnwindSafe(next.run(request)).catch_unwind().await;
-    answer.unwrap_or_else(|_logged| ApiError::Internal.into_response())
+    let id = RequestId::from_headers(request.headers());
+    let mut response = if is_from_outside(request.headers()) {
+        ApiError::NotFound.into_response()
+    } else if request.method() == Method::HEAD && request.uri().path() == "/pre-stop" {
+        ApiError::MethodNotAllowed { allow: Some("GET") }.into_response()
+    } else {
+        let answer = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+        answer.unwrap_or_else(|_logged| ApiError::Internal.into_response())
+    };
+    write_problem(&mut response, &id);
+    response
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use drain_worker::store::{Store, StoreConfig};
 use loadtest::scenario::{SALE_ID, Scenario};
-use loadtest::workload::{RequestSpec, Workload};
+use loadtest::workload::{RequestSpec, Workload, stored_address};
 use serde_json::Value;
 use shared::catalogue::Catalogue;
 use shared::config::DatabaseUrl;
@@ -113,36 +113,24 @@ async fn commit(
         );
         orders.push_values(specs, |mut row, spec| {
             let (order_id, digest) = workload.expected(spec).expect("valid");
-            let request = workload.request(spec);
+            let request = workload.request(spec).expect("valid");
             let total: i64 = workload
                 .lines(spec)
                 .map(|line| line.sku.terms.unit_price_minor * i64::from(line.quantity))
                 .sum();
-            let address = request.shipping_address;
-            let absent = String::new;
-            let address = [
-                address.recipient,
-                address.line1,
-                address.line2.unwrap_or_else(absent),
-                address.city,
-                address.region.unwrap_or_else(absent),
-                address.postal_code.unwrap_or_else(absent),
-                address.country,
-                address.phone.unwrap_or_else(absent),
-            ];
             let items: BTreeMap<_, _> = workload
                 .lines(spec)
                 .map(|line| (&line.sku.name, (line.quantity, line.sku.terms.unit_price_minor)))
                 .collect();
             row.push_bind(order_id.as_bytes().to_vec())
-                .push_bind(request.sale_id)
-                .push_bind(request.user_id)
+                .push_bind(request.sale_id.as_str().to_owned())
+                .push_bind(request.user_id.as_str().to_owned())
                 .push_bind(digest.as_bytes().to_vec())
                 .push("1, NULL")
-                .push_bind(request.currency)
+                .push_bind(request.currency.to_string())
                 .push_bind(total)
                 .push_bind(serde_json::to_string(&items).expect("plain values"))
-                .push_bind(address.join("\n"))
+                .push_bind(stored_address(&request.shipping_address))
                 .push("NULL, 'r', NULL")
                 .push_bind(&now)
                 .push_bind(&now);

@@ -161,10 +161,17 @@ fn sold_out_gives_every_order_a_reason() {
 #[test]
 fn hostile_clients_get_clear_errors() {
     let report = plays(
-        "hostile --no-expect --phase constant:300:3s --set clients.slow_body_ms=300 --expect refused_share=0.1.. --expect conflicts=5..",
+        "hostile --no-expect --phase constant:300:3s --set clients.slow_body_ms=300 --expect refused_share=0.1..",
     );
     let codes = report["totals"]["refused_by_code"].as_object().expect("an object");
-    for code in ["malformed_json", "invalid_idempotency_key", "unknown_sku", "body_too_large", "not_found"] {
+    for code in [
+        "malformed_json",
+        "invalid_idempotency_key",
+        "unknown_sku",
+        "key_reused",
+        "body_too_large",
+        "not_found",
+    ] {
         assert!(codes.contains_key(code), "{code}: {codes:?}");
     }
     assert!(count(&report, "/generator/connections_opened") > 50, "connections do not last");

@@ -5,6 +5,7 @@ pub mod config;
 pub mod envelope;
 pub mod gateway;
 pub mod http;
+pub mod lookup;
 pub mod order;
 pub mod problem;
 pub mod retry;

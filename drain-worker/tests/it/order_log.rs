@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use drain_worker::query::{self, LookupAccess, OrderView};
+use drain_worker::query::{self, LookupAccess};
 use http::Request;
 use http_body_util::BodyExt;
 use serde_json::json;
+use shared::lookup::OrderView;
 use shared::order::{AcceptedOrder, PayloadDigest, TraceParent};
 use shared::telemetry::Capture;
 use tower::ServiceExt;

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use drain_worker::query::{self, LookupAccess, OrderView};
+use drain_worker::query::{self, LookupAccess};
 use drain_worker::store::{Fence, OrderStore};
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
+use shared::lookup::OrderView;
 use shared::order::PayloadDigest;
 use shared::problem::Problem;
 use tower::ServiceExt;

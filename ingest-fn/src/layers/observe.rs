@@ -14,7 +14,7 @@ use shared::time::Clock;
 use time::OffsetDateTime;
 use tower::Service;
 
-use crate::error::{ApiError, Rejection};
+use crate::error::{ApiError, Rejection, write_problem};
 use crate::instance::Instance;
 use crate::log_budgets::REQUESTS_ABANDONED;
 use crate::metrics;
@@ -124,6 +124,7 @@ impl<F: Future<Output = Result<Response, Infallible>>, C: Clock> Future for Obse
         let completed = CompletedRequest { id: this.id, rejection, now_ms: unix_ms(now) };
         this.instance.logger.on_response(&completed, || this.instance.budget.requests_in_flight());
         set_fc_status(&mut response, status);
+        write_problem(&mut response, this.id);
         response.headers_mut().insert(REQUEST_ID, this.id.as_header().clone());
         Poll::Ready(Ok(response))
     }

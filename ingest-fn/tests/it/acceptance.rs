@@ -2,6 +2,7 @@
 
 use http::header::{CONTENT_TYPE, LOCATION};
 use http::{Request, StatusCode};
+use ingest_fn::publish::PublishError;
 use serde_json::json;
 use shared::order::{OrderId, PayloadDigest};
 
@@ -66,8 +67,7 @@ async fn a_retry_has_the_same_id_and_any_other_order_has_another() {
 
 #[tokio::test]
 async fn another_body_under_the_same_key_has_the_same_id_and_another_digest() {
-    let service = service();
-    let first = send(&service, post_order(&order())).await;
+    let first = send(&service(), post_order(&order())).await;
     type Change = fn(&mut serde_json::Value);
     let changes: [(&str, Change); 4] = [
         ("quantity", |order| order["items"][1]["quantity"] = json!(4)),
@@ -76,7 +76,8 @@ async fn another_body_under_the_same_key_has_the_same_id_and_another_digest() {
         ("no reference", |order| drop(order.as_object_mut().expect("an object").remove("client_reference"))),
     ];
     for (name, change) in changes {
-        let other = send(&service, post_order(&order_with(change))).await;
+        // Another instance does not know the first body.
+        let other = send(&service(), post_order(&order_with(change))).await;
         assert_eq!(other.status, StatusCode::ACCEPTED, "{name}");
         assert_eq!(other.member("order_id"), first.member("order_id"), "{name}");
         assert_ne!(other.member("digest"), first.member("digest"), "{name}");
@@ -105,6 +106,35 @@ async fn the_digest_does_not_depend_on_the_notation_of_the_body() {
 }
 
 #[tokio::test]
+async fn a_quoted_key_and_a_bare_one_are_one_order() {
+    let service = service();
+    let mut quoted = post_order(&order());
+    quoted.headers_mut().insert("idempotency-key", format!("\"{KEY}\"").parse().expect("a header"));
+    let quoted = send(&service, quoted).await;
+    assert_eq!(quoted.member("order_id"), send(&service, post_order(&order())).await.member("order_id"));
+}
+
+#[tokio::test]
+async fn an_address_is_published_trimmed_and_composed() {
+    let app = app(StubPublisher::accepting(), LIMITS);
+    let service = router(&app);
+    let given = order_with(|order| {
+        // "Zoe" with a combining diaeresis, as some keyboards type it.
+        order["shipping_address"]["recipient"] = json!("\u{3000}Zoe\u{308} ");
+        order["client_reference"] = json!(" cart-9 ");
+    });
+    let composed = order_with(|order| order["shipping_address"]["recipient"] = json!("Zo\u{eb}"));
+    let digests =
+        [given, composed].map(async |order| send(&service, post_order(&order)).await.member("digest"));
+    let [given, composed] = digests;
+    assert_eq!(given.await, composed.await);
+    for order in app.publisher.published() {
+        assert_eq!(order.shipping_address.recipient.as_str(), "Zo\u{eb}");
+        assert_eq!(order.client_reference.as_ref().map(AsRef::as_ref), Some("cart-9"));
+    }
+}
+
+#[tokio::test]
 async fn a_null_is_the_same_as_an_absent_member() {
     let service = service();
     let null = order_with(|order| order["client_reference"] = json!(null));
@@ -116,7 +146,7 @@ async fn a_null_is_the_same_as_an_absent_member() {
 
 #[tokio::test]
 async fn every_notation_of_the_json_media_type_is_accepted() {
-    for value in ["application/json", "application/json; charset=utf-8", "Application/JSON;v=1"] {
+    for value in ["application/json", "application/json; charset=\"UTF-8\"", "Application/JSON;v=1"] {
         let mut request = post_order(&order());
         request.headers_mut().insert(CONTENT_TYPE, value.parse().expect("a header"));
         assert_eq!(send(&service(), request).await.status, StatusCode::ACCEPTED, "{value}");
@@ -136,7 +166,7 @@ async fn values_at_their_bounds_are_accepted() {
         "client_reference": "界".repeat(128)
     });
     let mut request = post_order(&largest);
-    request.headers_mut().insert("idempotency-key", "k".repeat(64).parse().expect("a header"));
+    request.headers_mut().insert("idempotency-key", "k".repeat(255).parse().expect("a header"));
     let answer = send(&service(), request).await;
     assert_eq!(answer.status, StatusCode::ACCEPTED, "{answer:?}");
 }
@@ -159,4 +189,53 @@ async fn operators_see_liveness_readiness_and_metrics() {
     assert_eq!(send(&service, get("/healthz")).await.status, StatusCode::OK);
     let head = Request::head("/healthz").body(axum::body::Body::empty()).expect("a request");
     assert_eq!(send(&service, head).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn the_answer_has_the_total_and_an_expected_one_changes_neither_id_nor_digest() {
+    let service = service();
+    let plain = send(&service, post_order(&order())).await;
+    // 1 × 2,999.00 and 3 × 19.90.
+    let expecting = order_with(|order| order["expected_total_minor"] = json!(305_870));
+    let expecting = send(&service, post_order(&expecting)).await;
+    for answer in [&plain, &expecting] {
+        assert_eq!(answer.status, StatusCode::ACCEPTED, "{answer:?}");
+        let json = answer.json();
+        assert_eq!((&json["total_minor"], &json["currency"]), (&json!(305_870), &json!("CNY")));
+        assert_eq!(json["catalogue_revision"], "r1");
+    }
+    for member in ["order_id", "digest"] {
+        assert_eq!(plain.member(member), expecting.member(member));
+    }
+}
+
+#[tokio::test]
+async fn another_total_than_expected_is_not_published() {
+    let app = app(StubPublisher::accepting(), LIMITS);
+    let expecting = order_with(|order| order["expected_total_minor"] = json!(305_869));
+    let answer = send(&router(&app), post_order(&expecting)).await;
+    assert_eq!(answer.rejection(), (409, "price_changed".to_owned()));
+    assert_eq!(answer.json()["total_minor"], 305_870);
+    assert_eq!(answer.member("currency"), "CNY");
+    answer.member("order_id").parse::<OrderId>().expect("an id");
+    assert_eq!(app.publisher.published(), []);
+}
+
+#[tokio::test]
+async fn a_key_with_another_body_is_rejected_only_after_a_202() {
+    let failing = app(StubPublisher::failing(PublishError::TimedOut), LIMITS);
+    let other = order_with(|order| order["items"][1]["quantity"] = json!(4));
+    for body in [&order(), &other] {
+        let answer = send(&router(&failing), post_order(body)).await;
+        assert_eq!(answer.rejection(), (503, "publish_timeout".to_owned()), "no 202 was given");
+    }
+    let service = service();
+    let first = send(&service, post_order(&order())).await;
+    assert_eq!(first.status, StatusCode::ACCEPTED);
+    let reused = send(&service, post_order(&other)).await;
+    assert_eq!(reused.rejection(), (409, "key_reused".to_owned()));
+    assert_eq!(reused.member("order_id"), first.member("order_id"));
+    assert_ne!(reused.member("digest"), first.member("digest"));
+    let retry = send(&service, post_order(&order())).await;
+    assert_eq!(retry.status, StatusCode::ACCEPTED, "a true retry is always accepted");
 }

@@ -7,6 +7,7 @@ mod acceptance;
 mod acknowledgement;
 mod admission;
 mod bodies;
+mod body_cost;
 mod broker;
 mod catalogue;
 mod coalescer;

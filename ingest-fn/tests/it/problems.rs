@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use http::header::{ALLOW, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::header::{ACCEPT, ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, Request};
 use ingest_fn::error::ErrorCode;
 use ingest_fn::limits::RequestLimits;
@@ -53,12 +53,15 @@ async fn headers() -> Family {
         ("key missing", without_header("idempotency-key")),
         ("key empty", with_header("idempotency-key", b"")),
         ("key twice", twice),
-        ("key of 65 characters", with_header("idempotency-key", "k".repeat(65).as_bytes())),
+        ("key of 256 characters", with_header("idempotency-key", "k".repeat(256).as_bytes())),
+        ("key with one quote", with_header("idempotency-key", b"\"abc")),
         ("key with a space", with_header("idempotency-key", b"a b")),
         ("key not ASCII", with_header("idempotency-key", "schlüssel".as_bytes())),
         ("media type missing", without_header("content-type")),
         ("media type of a form", with_header("content-type", b"application/x-www-form-urlencoded")),
         ("media type not text", with_header("content-type", b"application/json\xff")),
+        ("charset of GBK", with_header("content-type", b"application/json; charset=gbk")),
+        ("compressed", with_header("content-encoding", b"gzip")),
     ])
     .await
 }
@@ -69,6 +72,22 @@ async fn malformed() -> Family {
         ("not JSON", post("{\"sale_id\": \"open\",\n oops}")),
         ("not UTF-8", post(b"{\"sale_id\": \"\xff\"}".to_vec())),
         ("more than an order", post(format!("{}{}", order(), order()))),
+        ("broken off", post(chunked(["{\"sale_id\":"], End::Broken))),
+        ("too large", post(" ".repeat(16 * 1024 + 1))),
+    ])
+    .await;
+    family.push(("too slow", send(&service(), post(chunked(["{\"sale_id\":"], End::Silence))).await));
+    family
+}
+
+/// JSON that no order has: each is judged by the rules, with all other faults.
+async fn shape() -> Family {
+    let quantity = |text: &str| {
+        let order = order_with(|order| order["shipping_address"]["city"] = json!(" "));
+        post(order.to_string().replace("\"quantity\":3", &format!("\"quantity\":{text}")))
+    };
+    let many = format!(r#"{{"items":[{}]}}"#, vec!["{}"; 5_400].join(","));
+    answers(vec![
         ("an array", post(json!([order()]).to_string())),
         (
             "members by position",
@@ -76,16 +95,18 @@ async fn malformed() -> Family {
         ),
         ("unknown member", post_order(&order_with(|order| order["items"][1]["price"] = json!(1)))),
         ("wrong type", post_order(&order_with(|order| order["user_id"] = json!(42)))),
-        ("fraction", post_order(&order_with(|order| order["items"][0]["quantity"] = json!(1.5)))),
-        ("negative", post_order(&order_with(|order| order["items"][0]["quantity"] = json!(-1)))),
+        ("fraction", quantity("1.5")),
+        ("negative", quantity("-1")),
+        ("beyond 32 bits", quantity("4294967296")),
+        ("beyond a double", quantity("1e400")),
+        ("quantity as text", quantity("\"3\"")),
+        ("quantity null", quantity("null")),
         ("null", post_order(&order_with(|order| order["shipping_address"]["country"] = json!(null)))),
         ("member twice", post(r#"{"sale_id":"open","sale_id":"early"}"#)),
-        ("broken off", post(chunked(["{\"sale_id\":"], End::Broken))),
-        ("too large", post(" ".repeat(16 * 1024 + 1))),
+        ("thousands of items", post(many)),
+        ("nested deep", post("[".repeat(1_000))),
     ])
-    .await;
-    family.push(("too slow", send(&service(), post(chunked(["{\"sale_id\":"], End::Silence))).await));
-    family
+    .await
 }
 
 async fn invalid() -> Family {
@@ -146,6 +167,17 @@ async fn sale_state() -> Family {
     answers(vec![("not open", of("early")), ("closed", of("over"))]).await
 }
 
+/// An order that is valid, and not what the client believes.
+async fn expectations() -> Family {
+    let cheaper = order_with(|order| order["expected_total_minor"] = json!(1));
+    let mut family = answers(vec![("another total", post_order(&cheaper))]).await;
+    let service = service();
+    assert!(send(&service, post_order(&order())).await.status.is_success());
+    let other = order_with(|order| order["items"][1]["quantity"] = json!(4));
+    family.push(("key of another order", send(&service, post_order(&other)).await));
+    family
+}
+
 async fn overload() -> Family {
     let mut family = Family::new();
     let limits = RequestLimits { bytes_max: NonZeroUsize::MIN, ..LIMITS };
@@ -185,6 +217,7 @@ async fn gateway() -> Family {
         ("not signed", post_order(&order())),
         ("forged", forged),
         ("parameter twice", repeated),
+        ("buyer of 256 characters", as_request(&signed(&"u".repeat(256), &order()))),
         ("no buyer", as_request(&Draft::order("k", order().to_string()))),
         ("another buyer", as_request(&signed("user-43", &order()))),
     ] {
@@ -204,17 +237,25 @@ async fn routes() -> Family {
         ("orders by GET", get("/v1/orders")),
         ("orders by PUT", with_method(Method::PUT, "/v1/orders")),
         ("health by POST", with_method(Method::POST, "/healthz")),
+        ("pre-stop by POST", with_method(Method::POST, "/pre-stop")),
+        ("metrics through the trigger", {
+            let mut request = get("/metrics");
+            request.headers_mut().insert("x-fc-control-path", HeaderValue::from_static("/http-invoke"));
+            request
+        }),
     ])
     .await
 }
 
 /// A rejection for every code, and for every way to it.
-pub(crate) async fn families() -> [(&'static str, Family); 7] {
+pub(crate) async fn families() -> [(&'static str, Family); 9] {
     [
         ("headers", headers().await),
         ("malformed", malformed().await),
+        ("shape", shape().await),
         ("invalid", invalid().await),
         ("sale_state", sale_state().await),
+        ("expectations", expectations().await),
         ("overload", overload().await),
         ("gateway", gateway().await),
         ("routes", routes().await),
@@ -225,6 +266,10 @@ pub(crate) async fn families() -> [(&'static str, Family); 7] {
 fn contract(answer: &Answer) -> Value {
     assert_eq!(answer.header(CONTENT_TYPE.as_str()), Some("application/problem+json"));
     let mut body = answer.json();
+    // RFC 9457, section 3.1.5: the occurrence, by the id that the logs have.
+    let id = answer.header("x-request-id").expect("an id");
+    assert_eq!(body["instance"], format!("urn:spillway:request:{id}"));
+    body["instance"] = json!("the request");
     let retry_after_s = body["retry_after_s"].as_u64();
     assert_eq!(answer.retry_after_s(), retry_after_s, "header and body agree");
     let with_random_wait = [
@@ -241,7 +286,7 @@ fn contract(answer: &Answer) -> Value {
         body["retry_after_s"] = json!("1 to 3");
     }
     let mut contract = json!({ "body": body });
-    for header in [ALLOW, WWW_AUTHENTICATE] {
+    for header in [ACCEPT, ACCEPT_ENCODING, ALLOW, WWW_AUTHENTICATE] {
         if let Some(value) = answer.header(header.as_str()) {
             contract[header.as_str()] = json!(value);
         }
@@ -313,4 +358,12 @@ async fn a_rejected_order_is_not_published() {
         .await
         .expect("an answer");
     assert_eq!(app.publisher.published().len(), 1);
+}
+
+/// RFC 9110, section 15.5.6: a 405 has `Allow`.
+#[tokio::test]
+async fn a_probe_of_the_pre_stop_hook_states_the_methods() {
+    let head = Request::head("/pre-stop").body(Body::empty()).expect("a request");
+    let answer = send(&service(), head).await;
+    assert_eq!((answer.status.as_u16(), answer.header("allow")), (405, Some("GET")));
 }

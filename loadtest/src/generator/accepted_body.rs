@@ -38,6 +38,9 @@ mod tests {
             status: "accepted".into(),
             digest: format!("sha256:{}", "5e".repeat(32)),
             accepted_at: "2026-11-23T23:06:26.162Z".to_owned(),
+            total_minor: 299_900,
+            currency: "CNY".to_owned(),
+            catalogue_revision: "r1".to_owned(),
         };
         let as_written = serde_json::to_vec(&accepted).expect("serialises");
         let names = read_fixed(&as_written).expect("as ingest-fn writes it");

@@ -108,7 +108,7 @@ impl Attempt {
 /// Answers by which ingest-fn or the platform states that it published nothing (see ingest-fn's README). Any other
 /// failure leaves the order's existence open.
 pub fn nothing_was_published(code: &str) -> bool {
-    const CODES: [&str; 23] = [
+    const CODES: [&str; 27] = [
         "malformed_json",
         "invalid_order",
         "unknown_sale",
@@ -130,6 +130,10 @@ pub fn nothing_was_published(code: &str) -> bool {
         "sale_closed",
         "body_too_large",
         "unsupported_media_type",
+        "unsupported_content_encoding",
+        "identity_unusable",
+        "price_changed",
+        "key_reused",
         "overloaded",
         "fc_throttled",
     ];

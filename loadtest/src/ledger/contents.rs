@@ -1,34 +1,26 @@
 //! One row against what its request ordered.
 
+use shared::order::ClientReference;
+
 use super::fault::FaultCollector;
 use super::rows::OrderRow;
-use crate::workload::{RequestSpec, Workload};
+use crate::workload::{RequestSpec, Workload, stored_address};
 
 /// Compares `row` with `spec`, which has the row's digest. The prices are the catalogue's.
 pub(super) fn compare(workload: &Workload, spec: &RequestSpec, row: &OrderRow, faults: &mut FaultCollector) {
-    let request = workload.request(spec);
+    // A row's digest is that of an order, so the request is one.
+    let Some(request) = workload.request(spec) else { return };
     let mut differs = |code, differs: bool| {
         if differs {
             faults.add(code, row.order_id);
         }
     };
-    differs("wrong_sale", row.sale_id != request.sale_id);
-    differs("wrong_buyer", row.user_id != request.user_id);
-    differs("wrong_currency", row.currency != request.currency);
-    differs("wrong_reference", row.client_reference != request.client_reference);
-    let address = request.shipping_address;
-    let part = |part: Option<String>| part.unwrap_or_default();
-    let ordered = [
-        address.recipient,
-        address.line1,
-        part(address.line2),
-        address.city,
-        part(address.region),
-        part(address.postal_code),
-        address.country,
-        part(address.phone),
-    ]
-    .join("\n");
+    differs("wrong_sale", row.sale_id != request.sale_id.as_str());
+    differs("wrong_buyer", row.user_id != request.user_id.as_str());
+    differs("wrong_currency", row.currency != request.currency.as_str());
+    let reference = request.client_reference.as_ref().map(ClientReference::as_str);
+    differs("wrong_reference", row.client_reference.as_deref() != reference);
+    let ordered = stored_address(&request.shipping_address);
     // Nothing is shipped for a rejected order, so its address must not stay.
     let is_rejected = row.state == "rejected";
     differs("address_kept", is_rejected && row.address.is_some());

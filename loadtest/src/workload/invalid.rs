@@ -44,9 +44,9 @@ impl InvalidRequest {
         match self {
             Self::UnknownSku => "unknown_sku",
             Self::UnknownSale => "unknown_sale",
-            Self::QuantityZero => "invalid_order",
+            Self::QuantityZero | Self::UnknownMember => "invalid_order",
             Self::WrongCurrency => "wrong_currency",
-            Self::BrokenJson | Self::UnknownMember => "malformed_json",
+            Self::BrokenJson => "malformed_json",
             Self::NoKey | Self::TwoKeys => "invalid_idempotency_key",
             Self::WrongMediaType => "unsupported_media_type",
             Self::TooLarge => "body_too_large",

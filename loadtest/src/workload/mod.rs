@@ -7,12 +7,14 @@ mod render;
 mod run_id;
 mod spec;
 
-use ingest_fn::request::{AddressRequest, ItemRequest, OrderRequest, parse_order};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use rand_distr::{Distribution, Zipf};
 use shared::catalogue::Sale;
-use shared::order::{OrderId, OrderIdKey, PayloadDigest};
+use shared::order::{
+    AddressLine, ClientReference, Country, Currency, Item, Items, Order, OrderId, OrderIdKey, PayloadDigest,
+    Quantity, SaleId, ShippingAddress, Sku, UserId,
+};
 
 use crate::scenario::{Buyers, RequestMix, Scenario};
 
@@ -210,36 +212,55 @@ impl Workload {
         if matches!(spec.kind, RequestKind::Invalid(_)) {
             return None;
         }
-        let order = parse_order(&self.request(spec)).ok()?;
-        Some((self.order_id(spec)?, PayloadDigest::of(&order)))
+        Some((self.order_id(spec)?, PayloadDigest::of(&self.request(spec)?)))
     }
 
-    /// The body of `spec` as a value; for an invalid request, before the corruption.
-    pub fn request(&self, spec: &RequestSpec) -> OrderRequest {
-        let items = (0..usize::from(spec.lines))
-            .map(|line| ItemRequest {
-                sku: self.sale_sku(spec.first_sku, line).name.clone(),
-                quantity: u32::from(spec.quantities[line]),
-            })
-            .collect();
-        OrderRequest {
-            sale_id: self.sale_id.clone(),
-            user_id: self.user_id(spec),
-            items,
-            currency: self.currency.clone(),
-            shipping_address: AddressRequest {
-                recipient: format!("Buyer {}", spec.user),
-                line1: format!("{} Nanjing Road", spec.house),
+    /// The order in the body of `spec`; for an invalid request, before the corruption. `None` if a name of the scenario
+    /// breaks the order's rules.
+    pub fn request(&self, spec: &RequestSpec) -> Option<Order> {
+        let line = |text: &str| AddressLine::parse(text).ok();
+        let items = (0..usize::from(spec.lines)).map(|line| {
+            let sku = Sku::parse(&self.sale_sku(spec.first_sku, line).name).ok()?;
+            Some(Item { sku, quantity: Quantity::new(u32::from(spec.quantities[line]))? })
+        });
+        let client_reference = match spec.note {
+            Some(note) => Some(ClientReference::parse(&format!("changed-{note}")).ok()?),
+            None => None,
+        };
+        Some(Order {
+            sale_id: SaleId::parse(&self.sale_id).ok()?,
+            user_id: UserId::parse(&self.user_id(spec)).ok()?,
+            items: Items::new(items.collect::<Option<_>>()?).ok()?,
+            currency: Currency::parse(&self.currency).ok()?,
+            shipping_address: ShippingAddress {
+                recipient: line(&format!("Buyer {}", spec.user))?,
+                line1: line(&format!("{} Nanjing Road", spec.house))?,
                 line2: None,
-                city: "Shanghai".to_owned(),
+                city: line("Shanghai")?,
                 region: None,
-                postal_code: Some("200001".to_owned()),
-                country: "CN".to_owned(),
-                phone: Some(format!("+86 130 {:08}", spec.phone)),
+                postal_code: Some(line("200001")?),
+                country: Country::parse("CN").ok()?,
+                phone: Some(line(&format!("+86 130 {:08}", spec.phone))?),
             },
-            client_reference: spec.note.map(|note| format!("changed-{note}")),
-        }
+            client_reference,
+        })
     }
+}
+
+/// `address` as the drain stores it: a line each, empty if it is absent.
+pub fn stored_address(address: &ShippingAddress) -> String {
+    let part = |part: &Option<AddressLine>| part.as_ref().map_or("", AddressLine::as_str).to_owned();
+    [
+        address.recipient.as_str(),
+        address.line1.as_str(),
+        &part(&address.line2),
+        address.city.as_str(),
+        &part(&address.region),
+        &part(&address.postal_code),
+        address.country.as_str(),
+        &part(&address.phone),
+    ]
+    .join("\n")
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use drain_worker::store::{Fence, OrderStore, Store, StoreConfig};
-use ingest_fn::request::parse_order;
 use loadtest::ledger::{
     AnswerMatch, Attempt, AttemptEnding, Attempts, Judgement, LedgerReader, LedgerSystem, Payload, RunFacts,
     RunScope,
@@ -82,7 +81,7 @@ fn scenario(seed: u64) -> Scenario {
 
 fn accepted(workload: &Workload, spec: &RequestSpec, started_us: i64) -> Option<AcceptedOrder> {
     let (order_id, digest) = workload.expected(spec)?;
-    let order = parse_order(&workload.request(spec)).ok()?;
+    let order = workload.request(spec)?;
     let now = OffsetDateTime::from_unix_timestamp_nanos(i128::from(started_us) * 1_000).expect("in range");
     let items = catalogue().price(&order, now).expect("on sale");
     Some(AcceptedOrder {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use loadtest::ledger::{AnswerMatch, Attempt, AttemptEnding, FAULT_CODES, LedgerVerdict};
+use loadtest::workload::stored_address;
 use shared::order::OrderId;
 
 use crate::fixture::{SoundRun, Sql, hex, literal};
@@ -27,11 +28,7 @@ fn address(sound: &SoundRun, order: &str) -> String {
     let run = &sound.run;
     let attempt = run.attempts.iter().find(|attempt| literal(attempt.order_id) == order).expect("sent");
     let spec = run.workload.request_spec(u64::from(attempt.number));
-    let address = run.workload.request(&spec).shipping_address;
-    let part = |part: Option<String>| part.unwrap_or_default();
-    let street = [address.recipient, address.line1, part(address.line2)];
-    let place = [address.city, part(address.region), part(address.postal_code), address.country];
-    [street.as_slice(), &place, &[part(address.phone)]].concat().join("\n")
+    stored_address(&run.workload.request(&spec).expect("valid").shipping_address)
 }
 
 impl Targets {
@@ -299,7 +296,8 @@ fn later_payload_wins(sound: &SoundRun) -> String {
         let (_, digest) = workload.expected(&spec(number)).expect("valid");
         format!("x'{}'", hex(digest.as_bytes()))
     };
-    let reference = workload.request(&spec(second)).client_reference.expect("changed");
+    let reference = workload.request(&spec(second)).expect("valid").client_reference.expect("changed");
+    let reference = reference.as_str();
     let order = literal(sound.run.order_id(first));
     format!(
         "UPDATE orders SET payload_digest = {second}, client_reference = '{reference}', \

@@ -18,5 +18,5 @@ pub use headers::{LISTED_MAX, SignedHeaders};
 pub use identity::{parse_buyer, parse_identity_header};
 pub use keys::{KeysError, SECRET_LENGTH_MIN, SigningKeys};
 pub use parameters::{PARAMETERS_MAX, Parameter, ParameterError, parameters};
-pub use signed::{IdentityMissing, SignatureArgs, SignedGateway};
+pub use signed::{IdentityError, SignatureArgs, SignedGateway};
 pub use verify::{SIGNATURE, SIGNATURE_HEADERS, SIGNATURE_KEY, SIGNATURE_METHOD, Verified, Verifier};

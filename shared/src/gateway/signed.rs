@@ -54,10 +54,16 @@ pub struct SignedGateway {
     identity_header: Option<HeaderName>,
 }
 
-/// The gateway is configured to name the buyer, and the request has no valid name.
+/// The gateway is configured to name the buyer, and does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the gateway named no buyer")]
-pub struct IdentityMissing;
+pub enum IdentityError {
+    /// The header is absent or empty: the buyer has not signed in.
+    #[error("the gateway named no buyer")]
+    Missing,
+    /// The header's value is not a user id: signing in again would not change it.
+    #[error("the buyer's name is not 1 to {} visible ASCII characters", UserId::LENGTH_MAX)]
+    Unusable,
+}
 
 impl SignedGateway {
     /// Verifies with `keys`. Headers in `required`, and the identity header, must be signed where they are present.
@@ -90,11 +96,11 @@ impl SignedGateway {
     /// Returns the buyer of a verified request; `None` if no identity header is configured.
     ///
     /// # Errors
-    /// [`IdentityMissing`] if the header is absent or not a user id. The signature covers it, so it is there at most
-    /// once.
-    pub fn buyer(&self, headers: &HeaderMap, _verified: Verified) -> Result<Option<UserId>, IdentityMissing> {
+    /// [`IdentityError`]. The signature covers the header, so it is there at most once.
+    pub fn buyer(&self, headers: &HeaderMap, _verified: Verified) -> Result<Option<UserId>, IdentityError> {
         let Some(name) = &self.identity_header else { return Ok(None) };
-        headers.get(name).and_then(parse_buyer).map(Some).ok_or(IdentityMissing)
+        let value = headers.get(name).filter(|value| !value.is_empty()).ok_or(IdentityError::Missing)?;
+        parse_buyer(value).map(Some).ok_or(IdentityError::Unusable)
     }
 }
 

@@ -9,8 +9,8 @@ use super::{AddressLine, Order};
 
 /// SHA-256 over the canonical payload of an order.
 ///
-/// Canonical means parsed: white space, the order of JSON members and the order of the items have no effect. Prices and
-/// times are the server's and are not part of it: a retry after a price change is still a retry.
+/// Canonical means parsed: white space, the order of JSON members, the order of the items and the notation of a text that
+/// people read (normalization form C, trimmed) have no effect. Prices and times are the server's and are not part of it: a retry after a price change is still a retry.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PayloadDigest([u8; 32]);
 

@@ -1,31 +1,18 @@
 //! The text fields of an order, each a type that holds valid values only.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-/// The bound that a field's text breaks. Never holds the text: it may be personal data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum FieldError {
-    /// The text is empty.
-    #[error("must not be empty")]
-    Empty,
-    /// The text is too long.
-    #[error("must be at most {max} characters long")]
-    TooLong {
-        /// Maximum length, characters.
-        max: usize,
-    },
-    /// The text has characters outside the allowed set.
-    #[error("may hold only {allowed}")]
-    Characters {
-        /// Description of the allowed set.
-        allowed: &'static str,
-    },
-}
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-/// Declares a text type with its bound, its alphabet and the conversions that all have.
+use super::displayed_text;
+use super::field_error::{FieldError, check_length};
+
+/// Declares a text type with its bound, its alphabet, its schema and the conversions that all have. `$parse` takes text and
+/// bound, and returns what the type holds.
 macro_rules! text_field {
-    ($(#[$meta:meta])* $name:ident, max $max:literal, $allowed:literal, $predicate:expr, $pattern:literal) => {
+    ($(#[$meta:meta])* $name:ident, max $max:literal, $parse:expr, $pattern:expr) => {
         $(#[$meta])*
         #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name(Box<str>);
@@ -42,8 +29,8 @@ macro_rules! text_field {
             /// # Errors
             /// The first bound that `text` breaks.
             pub fn parse(text: &str) -> Result<Self, FieldError> {
-                check(text, $max, $allowed, $predicate)?;
-                Ok(Self(text.into()))
+                let parse: fn(&str, usize) -> Result<Cow<'_, str>, FieldError> = $parse;
+                Ok(Self(parse(text, $max)?.into()))
             }
 
             /// Borrows the text.
@@ -66,8 +53,32 @@ macro_rules! text_field {
                 &self.0
             }
         }
+
+        inline_schema!($name, json_schema!({
+            "type": "string", "minLength": 1, "maxLength": $max, "pattern": $pattern
+        }));
     };
 }
+
+/// Describes a field where it is used: a schema of its own would only be looked up.
+macro_rules! inline_schema {
+    ($name:ident, $schema:expr) => {
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_generator: &mut SchemaGenerator) -> Schema {
+                $schema
+            }
+        }
+    };
+}
+pub(super) use inline_schema;
 
 /// Adds `Display` and a plain `Debug` to a field that may appear in logs.
 macro_rules! loggable {
@@ -97,69 +108,61 @@ macro_rules! masked {
     };
 }
 
-fn check(
-    text: &str,
-    max: usize,
-    allowed: &'static str,
-    predicate: impl Fn(char) -> bool,
-) -> Result<(), FieldError> {
-    if text.is_empty() {
-        return Err(FieldError::Empty);
+/// Letters, digits, `-`, `_` and `.`.
+fn name(text: &str, max: usize) -> Result<Cow<'_, str>, FieldError> {
+    check_length(text, max)?;
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if text.bytes().all(is_name) {
+        Ok(text.into())
+    } else {
+        Err(FieldError::Characters { allowed: "letters, digits, '-', '_' and '.'" })
     }
-    // A text never has more characters than bytes. Counting stops at the bound, so a hostile megabyte costs no more
-    // than a long name.
-    if text.len() > max && text.chars().nth(max).is_some() {
-        return Err(FieldError::TooLong { max });
+}
+
+fn visible_ascii(text: &str, max: usize) -> Result<Cow<'_, str>, FieldError> {
+    check_length(text, max)?;
+    if text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Ok(text.into())
+    } else {
+        Err(FieldError::Characters { allowed: "visible ASCII characters" })
     }
-    if text.chars().all(predicate) { Ok(()) } else { Err(FieldError::Characters { allowed }) }
-}
-
-const fn is_name(character: char) -> bool {
-    character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.')
-}
-
-const fn is_visible_ascii(character: char) -> bool {
-    matches!(character, '!'..='~')
-}
-
-fn is_printable(character: char) -> bool {
-    !character.is_control()
 }
 
 text_field!(
     /// Names a flash sale.
-    SaleId, max 64, "letters, digits, '-', '_' and '.'", is_name, r"^[A-Za-z0-9._-]+$"
+    SaleId, max 64, name, r"^[A-Za-z0-9._-]+$"
 );
 loggable!(SaleId);
 
 text_field!(
     /// Names a stock-keeping unit within a sale.
-    Sku, max 64, "letters, digits, '-', '_' and '.'", is_name, r"^[A-Za-z0-9._-]+$"
+    Sku, max 64, name, r"^[A-Za-z0-9._-]+$"
 );
 loggable!(Sku);
 
 text_field!(
     /// Identifies a buyer. As long as the `sub` of OpenID Connect (Core 1.0, section 2). Masked in `Debug`: it may be a
     /// telephone number or an e-mail address.
-    UserId, max 255, "visible ASCII characters", is_visible_ascii, r"^[!-~]+$"
+    UserId, max 255, visible_ascii, r"^[!-~]+$"
 );
 masked!(UserId);
 
 text_field!(
     /// Two requests of one buyer with the same key, in one sale, are the same order.
-    IdempotencyKey, max 64, "visible ASCII characters", is_visible_ascii, r"^[!-~]+$"
+    IdempotencyKey, max 255, visible_ascii, r"^[!-~]+$"
 );
 masked!(IdempotencyKey);
 
 text_field!(
-    /// The client's own reference of an order. Masked in `Debug`: it may hold personal data.
-    ClientReference, max 128, "printable characters", is_printable, r"^[^\x00-\x1f\x7f-\x9f]+$"
+    /// The client's own reference of an order, trimmed and normalized. Masked in `Debug`: it may hold personal data.
+    ClientReference, max 128, displayed_text::normalize, displayed_text::PATTERN
 );
 masked!(ClientReference);
 
 text_field!(
-    /// A line of an address. Personal data, masked in `Debug`.
-    AddressLine, max 200, "printable characters", is_printable, r"^[^\x00-\x1f\x7f-\x9f]+$"
+    /// A line of an address, trimmed and normalized: it has something to see, and nothing that moves it on a screen.
+    /// Personal data, masked in `Debug`.
+    AddressLine, max 200, displayed_text::normalize, displayed_text::PATTERN
 );
 masked!(AddressLine);
 
@@ -190,6 +193,8 @@ impl Currency {
     }
 }
 
+inline_schema!(Currency, json_schema!({ "type": "string", "pattern": Currency::PATTERN }));
+
 impl fmt::Display for Currency {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.as_str())
@@ -203,7 +208,8 @@ impl fmt::Debug for Currency {
 }
 
 /// A shipping address. Personal data: its `Debug` shows only the country.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct ShippingAddress {
     /// Name of the recipient.
     pub recipient: AddressLine,
@@ -254,6 +260,8 @@ impl Country {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
+
+inline_schema!(Country, json_schema!({ "type": "string", "pattern": Country::PATTERN }));
 
 /// A W3C `traceparent` header: `00-<32 hex>-<16 hex>-<2 hex>`, lower case, ids not all zero.
 #[derive(Clone, PartialEq, Eq, Hash)]

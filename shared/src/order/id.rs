@@ -27,7 +27,7 @@ impl OrderId {
     ) -> Self {
         let mut mac = key.mac.clone();
         for part in [sale_id.as_str(), user_id.as_str(), idempotency_key.as_str()] {
-            // Every part is at most 64 characters of ASCII, so the length fits.
+            // Every part is at most 255 characters of ASCII, so the length fits.
             mac.update(&(part.len() as u32).to_be_bytes());
             mac.update(part.as_bytes());
         }

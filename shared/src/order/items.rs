@@ -1,9 +1,13 @@
 //! The lines of an order.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::num::NonZeroU32;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
 use super::Sku;
+use super::fields::inline_schema;
 
 /// Maximum lines of one order.
 pub const ITEMS_MAX: usize = 20;
@@ -38,12 +42,15 @@ impl fmt::Debug for Quantity {
     }
 }
 
+inline_schema!(Quantity, json_schema!({ "type": "integer", "minimum": 1, "maximum": Quantity::MAX }));
+
 /// A line of an order.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Item {
     /// The SKU.
     pub sku: Sku,
-    /// Units.
+    /// Units; the sale may set a lower limit for one buyer.
     pub quantity: Quantity,
 }
 
@@ -74,6 +81,21 @@ pub enum ItemsError {
         /// Position of the second appearance in the input, from 0.
         index: usize,
     },
+}
+
+impl JsonSchema for Items {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Items".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let item = generator.subschema_for::<Item>();
+        json_schema!({ "type": "array", "minItems": 1, "maxItems": ITEMS_MAX, "items": item })
+    }
 }
 
 impl Items {

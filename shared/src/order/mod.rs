@@ -1,23 +1,28 @@
 //! The order. Its types hold valid values only: the services parse once, at the edge.
 
 mod digest;
+mod displayed_text;
+mod field_error;
 mod fields;
 mod id;
 mod items;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 pub use digest::PayloadDigest;
+pub use field_error::FieldError;
 pub use fields::{
-    AddressLine, ClientReference, Country, Currency, FieldError, IdempotencyKey, SaleId, ShippingAddress,
-    Sku, TraceParent, UserId,
+    AddressLine, ClientReference, Country, Currency, IdempotencyKey, SaleId, ShippingAddress, Sku,
+    TraceParent, UserId,
 };
 pub use id::{OrderId, OrderIdKey, OrderIdKeys, OrderKeyError};
 pub use items::{ITEMS_MAX, Item, Items, ItemsError, PricedItem, Quantity};
 
 /// A buyer's request: everything that the client decides, nothing that the server does.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Order {
     /// The flash sale.
     pub sale_id: SaleId,

@@ -4,6 +4,7 @@ use axum::body::Bytes;
 use http::Request;
 use ingest_fn::error::ErrorCode;
 use ingest_fn::gateway::Gateway;
+use shared::order::UserId;
 use shared::testkit::eventually;
 
 use super::sign::{Draft, keys};
@@ -28,7 +29,7 @@ fn rejected(status: u16, code: &str) -> Authentication {
 fn authenticate(gateway: &Gateway, request: &Request<Bytes>) -> Authentication {
     let verified = gateway.check_signature(request);
     match verified.and_then(|verified| gateway.identify(request.headers(), verified)) {
-        Ok(buyer) => passed(buyer.as_ref().map(|buyer| buyer.user_id().as_str())),
+        Ok(buyer) => passed(buyer.as_ref().map(UserId::as_str)),
         Err(error) => rejected(error.code().status().as_u16(), error.code().as_str()),
     }
 }
@@ -81,13 +82,20 @@ fn only_a_signed_identity_counts() {
             "an identity that is not a user id",
             &with,
             user("two words").request(),
-            rejected(401, "identity_missing"),
+            rejected(403, "identity_unusable"),
         ),
         (
             "an identity that is too long",
             &with,
             user(&"u".repeat(256)).request(),
-            rejected(401, "identity_missing"),
+            rejected(403, "identity_unusable"),
+        ),
+        (
+            // OpenID Connect Core 1.0, section 2: `sub` has at most 255 ASCII characters.
+            "the longest identity",
+            &with,
+            user(&"u".repeat(255)).request(),
+            passed(Some(&"u".repeat(255))),
         ),
         (
             "an identity that is not signed",
@@ -142,4 +150,17 @@ async fn operators_learn_the_fault_and_nothing_of_the_request() {
     for planted in ["planted", "2026b", "first-secret", "second-secret"] {
         assert!(!log.contains(planted), "{planted} in {log}");
     }
+}
+
+#[tokio::test]
+async fn operators_learn_that_an_identity_cannot_be_used() {
+    let logs = Logs::capture();
+    let draft = order().with_signed("X-User", &"planted".repeat(40));
+    let gateway = signed(Some("x-user"));
+    eventually("the fault is logged", async || {
+        assert_eq!(authenticate(&gateway, &draft.request()), rejected(403, "identity_unusable"));
+        logs.text().contains(r#""fault":"the buyer's name is not 1 to 255 visible ASCII characters""#)
+    })
+    .await;
+    assert!(!logs.text().contains("planted"), "{}", logs.text());
 }

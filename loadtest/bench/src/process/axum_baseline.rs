@@ -14,10 +14,43 @@ use axum::routing::{get, post};
 use axum::serve::ListenerExt;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
-use ingest_fn::request::OrderRequest;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use shared::http::BACKLOG;
 use tokio::net::{TcpListener, TcpSocket};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "the handler parses every member and reads two")]
+struct BaselineOrder {
+    sale_id: String,
+    user_id: String,
+    items: Vec<BaselineItem>,
+    currency: String,
+    shipping_address: BaselineAddress,
+    client_reference: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "parsed only")]
+struct BaselineItem {
+    sku: String,
+    quantity: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "parsed only")]
+struct BaselineAddress {
+    recipient: String,
+    line1: String,
+    line2: Option<String>,
+    city: String,
+    region: Option<String>,
+    postal_code: Option<String>,
+    country: String,
+    phone: Option<String>,
+}
 
 #[derive(Serialize)]
 struct BaselineResponse<'a> {
@@ -67,7 +100,7 @@ async fn serve(listener: TcpListener) -> anyhow::Result<()> {
 }
 
 async fn create(body: Bytes) -> Response {
-    let Ok(order) = serde_json::from_slice::<OrderRequest>(&body) else {
+    let Ok(order) = serde_json::from_slice::<BaselineOrder>(&body) else {
         return StatusCode::BAD_REQUEST.into_response();
     };
     let response = BaselineResponse { user_id: &order.user_id, items: order.items.len(), status: "accepted" };

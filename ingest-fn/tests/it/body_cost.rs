@@ -1,0 +1,123 @@
+//! The processor time of the costliest body that fits, against a good order's.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use ingest_fn::limits::BODY_BYTES_MAX;
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::support::{order, order_with, post, send, service};
+
+/// Fills a body of [`BODY_BYTES_MAX`] with as many `part` as fit between `start` and `end`.
+fn filled(start: &str, part: &str, end: &str) -> String {
+    let count = (BODY_BYTES_MAX - start.len() - end.len()) / part.len();
+    format!("{start}{}{end}", part.repeat(count))
+}
+
+/// The sample order with `value` as its city, as it is written.
+fn with_city(value: &str) -> String {
+    order().to_string().replace("\"Hangzhou\"", value)
+}
+
+/// An order whose address and reference have the characters of `text` up to their bounds.
+fn with_address_of(text: &str) -> String {
+    let line = |characters: usize| json!(text.chars().cycle().take(characters).collect::<String>());
+    order_with(|order| {
+        for member in ["recipient", "line1", "line2", "city", "region", "postal_code", "phone"] {
+            order["shipping_address"][member] = line(200);
+        }
+        order["client_reference"] = line(128);
+    })
+    .to_string()
+}
+
+fn escaped(json: &str) -> String {
+    let mut text = String::new();
+    for unit in json.encode_utf16() {
+        match u8::try_from(unit) {
+            Ok(ascii) => text.push(char::from(ascii)),
+            Err(_) => write!(text, "\\u{unit:04x}").expect("writing to a string"),
+        }
+    }
+    text
+}
+
+fn shapes() -> Vec<(&'static str, String)> {
+    let order = order().to_string();
+    let inside = order.trim_end_matches('}').to_owned();
+    let lines: Vec<_> =
+        (0..20).map(|number| json!({ "sku": format!("{number:064}"), "quantity": 10_000 })).collect();
+    let faulty_lines = vec![json!({ "sku": "a b", "quantity": -1, "x": 0 }); 20];
+    vec![
+        ("empty items", filled("{\"items\":[", "{},", "{}]}")),
+        ("nested arrays", filled("", "[", "")),
+        ("nested objects", filled("", "{\"a\":", "")),
+        ("a long array", filled(&format!("{inside},\"x\":["), "0,", "0]}")),
+        ("a long text", filled(&format!("{inside},\"x\":\""), "x", "\"}")),
+        ("a long text beyond ASCII", filled(&format!("{inside},\"x\":\""), "界", "\"}")),
+        ("a long city", with_city(&format!("\"{}\"", "x".repeat(15_000)))),
+        ("escapes", filled(&format!("{inside},\"x\":\""), "\\u0041", "\"}")),
+        ("short escapes", filled(&format!("{inside},\"x\":\""), "\\n", "\"}")),
+        ("a city of escapes", with_city(&format!("\"{}\"", "\\u754c".repeat(2_500)))),
+        ("repeated members", filled(&inside, ",\"sale_id\":\"open\"", "}")),
+        ("unknown members", filled(&inside, ",\"a\":0", "}")),
+        ("members with escaped names", filled(&inside, ",\"\\u0061\":0", "}")),
+        ("spaces", filled(&inside, " ", "}")),
+        ("lines", filled(&inside, "\n", "}")),
+        ("a long number", filled(&format!("{inside},\"x\":"), "1", "}")),
+        ("a long quantity", filled("{\"items\":[{\"quantity\":", "1", "}]}")),
+        ("twenty lines of unknown SKUs", order_with(|order| order["items"] = json!(lines)).to_string()),
+        ("twenty faulty lines", order_with(|order| order["items"] = json!(faulty_lines)).to_string()),
+        ("not JSON at its end", filled(&inside, " ", "x")),
+        ("a long address", with_address_of("x")),
+        ("an address beyond ASCII", with_address_of("界")),
+        ("an address to compose", with_address_of("e\u{323}\u{302}")),
+        ("an address of escapes", escaped(&with_address_of("界"))),
+        ("an address of marks", with_address_of("\u{301}\u{323}")),
+    ]
+}
+
+/// The least of many runs: anything above it is the machine's.
+async fn time_of(body: &str) -> (Duration, u16) {
+    const RUNS: usize = 2_000;
+    let service = service();
+    let mut least = Duration::MAX;
+    let mut status = 0;
+    for _ in 0..RUNS {
+        let request = post(body.to_owned());
+        let started = Instant::now();
+        let answer = send(&service, request).await;
+        least = least.min(started.elapsed());
+        status = answer.status.as_u16();
+    }
+    (least, status)
+}
+
+/// `cargo test --release -p ingest-fn --test it body_cost -- --ignored --nocapture`
+#[tokio::test]
+#[ignore = "prints a table: meaningful in a release build on an idle machine"]
+async fn the_costliest_body_against_a_good_order() {
+    let (good, status) = time_of(&order().to_string()).await;
+    println!(
+        "{:<32} {:>6} bytes  {status}  {:>6.1} µs",
+        "a good order",
+        order().to_string().len(),
+        good.as_secs_f64() * 1e6
+    );
+    let mut worst = (0.0, "");
+    for (name, body) in shapes() {
+        assert!(body.len() <= BODY_BYTES_MAX, "{name}: {}", body.len());
+        let (time, status) = time_of(&body).await;
+        let ratio = time.as_secs_f64() / good.as_secs_f64();
+        println!(
+            "{name:<32} {:>6} bytes  {status}  {:>6.1} µs  {ratio:>5.2} ×",
+            body.len(),
+            time.as_secs_f64() * 1e6
+        );
+        if ratio > worst.0 {
+            worst = (ratio, name);
+        }
+    }
+    println!("worst: {} with {:.2} ×", worst.1, worst.0);
+}

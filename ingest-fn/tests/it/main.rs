@@ -10,6 +10,7 @@ mod bodies;
 mod body_cost;
 mod broker;
 mod catalogue;
+mod client_examples;
 mod coalescer;
 mod coalescer_properties;
 mod config;

@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::future::RouteFuture;
 use axum::routing::{any_service, get, post, post_service};
 use futures_util::future::{Either, FutureExt};
-use http::{HeaderMap, HeaderName, Method, Request};
+use http::{HeaderName, Method, Request};
 use shared::time::Clock;
 use tower::{Service, ServiceExt, service_fn};
 
@@ -152,7 +152,7 @@ fn other_routes<P: OrderPublisher, C: Clock + Clone>(app: &Arc<App<P, C>>) -> Ro
 /// absence proves nothing.
 const CONTROL_PATH: HeaderName = HeaderName::from_static("x-fc-control-path");
 
-/// Headers of a request that came through a gateway or a proxy. The platform's own calls, its hooks and probes, have none.
+/// Headers of a request that came through a proxy.
 const FORWARDED: [HeaderName; 3] = [
     HeaderName::from_static("x-forwarded-for"),
     HeaderName::from_static("forwarded"),
@@ -163,19 +163,26 @@ const FORWARDED: [HeaderName; 3] = [
 /// backend signatures).
 const GATEWAY_PREFIX: &str = "x-ca-";
 
+/// Paths without which no instance starts or serves: that the platform's own calls have no header of a proxy is only
+/// likely. A client gains nothing by them.
+const NEEDED_TO_SERVE: [&str; 4] = ["/initialize", "/healthz", "/readyz", "/invoke"];
+
 /// True if the request is not one of the platform's own calls: a client's `GET /pre-stop` would end an instance.
-/// Without the platform's mark, the headers of a gateway or a proxy distinguish them.
-fn is_from_outside(headers: &HeaderMap) -> bool {
+/// Without the platform's mark, the headers of a gateway or a proxy distinguish them. If the platform's own call had one,
+/// the instance would stop by SIGTERM alone.
+fn is_from_outside<B>(request: &Request<B>) -> bool {
+    let headers = request.headers();
+    let is_forwarded = FORWARDED.iter().any(|name| headers.contains_key(name))
+        || headers.keys().any(|name| name.as_str().starts_with(GATEWAY_PREFIX));
     headers.get(CONTROL_PATH).is_some_and(|value| value.as_bytes() == b"/http-invoke")
-        || FORWARDED.iter().any(|name| headers.contains_key(name))
-        || headers.keys().any(|name| name.as_str().starts_with(GATEWAY_PREFIX))
+        || (is_forwarded && !NEEDED_TO_SERVE.contains(&request.uri().path()))
 }
 
 /// Rejects requests from outside to routes that are not public. Rejects `HEAD` for the pre-stop hook too: axum would run
 /// the `GET` handler.
 async fn reject_outside(request: extract::Request, next: Next) -> Response {
     let id = RequestId::from_headers(request.headers());
-    let mut response = if is_from_outside(request.headers()) {
+    let mut response = if is_from_outside(&request) {
         ApiError::NotFound.into_response()
     } else if request.method() == Method::HEAD && request.uri().path() == "/pre-stop" {
         ApiError::MethodNotAllowed { allow: Some("GET") }.into_response()

@@ -83,11 +83,11 @@ async fn requests_from_outside_get_404_for_hooks() {
         for sign in ["x-ca-proxy-signature", "x-ca-request-id", "x-forwarded-for", "forwarded", "via"] {
             let mut request = get(path);
             request.headers_mut().insert(sign, HeaderValue::from_static("anything"));
-            assert_eq!(
-                send(&service, request).await.rejection(),
-                (404, "not_found".to_owned()),
-                "{path}, {sign}"
-            );
+            let answer = send(&service, request).await;
+            // Without probes no instance would serve, and that the platform's own have no such header is only likely.
+            let is_probe = matches!(path, "/readyz" | "/healthz");
+            let expected = if is_probe { StatusCode::OK } else { StatusCode::NOT_FOUND };
+            assert_eq!(answer.status, expected, "{path}, {sign}");
         }
     }
     let mut head = get("/pre-stop");

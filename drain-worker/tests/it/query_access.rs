@@ -139,7 +139,7 @@ async fn requests_without_the_gateway_signature_are_rejected_before_any_query() 
             "signature_missing",
         ),
         ("no user", signed(&path(1), None), "identity_missing"),
-        ("no user id", signed(&path(1), Some("not a user")), "identity_missing"),
+        ("no user id", signed(&path(1), Some("not a user")), "identity_unusable"),
         (
             "no such path, unsigned",
             Request::get("/metrics").body(Body::empty()).expect("a request"),

@@ -39,6 +39,8 @@ impl Surprise {
             (RequestKind::Invalid(_), _) => None,
             // The body may be too slow for the server.
             (RequestKind::SlowBody, RequestEnd::Refused) if code == Some("body_timeout") => None,
+            // The key belongs to the payload that was accepted first: the order's own, or its changed repetition's.
+            (_, RequestEnd::Refused) if code == Some("key_reused") => None,
             (_, RequestEnd::Refused) => refused(None),
             _ => None,
         }

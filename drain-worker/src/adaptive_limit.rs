@@ -15,6 +15,10 @@
 //! that. A second that is clearly quicker ends it. While it excuses slow commits it is measured again every two minutes in
 //! the same way, as gradient controllers measure their minimum again.
 //!
+//! Waits for the locks of other batches do not count. A lower rate makes them shorter, but only as far as there are fewer
+//! orders to wait for: along a long path it costs as much throughput as it saves time. A database that is slow to give
+//! locks back because it has too much to do is slow to commit as well.
+//!
 //! A worker that uses less than a twentieth of its fair share does not begin to lower: nothing would change but its rate
 //! when orders arrive.
 //!
@@ -274,7 +278,7 @@ impl CommitWindow {
         patience: Duration,
         now: Instant,
     ) -> Option<Measured> {
-        self.latencies.add(&delta.latencies);
+        self.latencies.add(&delta.server_latencies);
         self.failures = self.failures.saturating_add(delta.failures);
         let began_at = *self.began_at.get_or_insert(now);
         let age = now - began_at;
@@ -303,11 +307,11 @@ mod tests {
     const LOAD: PoolLoad = PoolLoad { cap: 2_000, workers: 2, used: 1_000 };
 
     fn delta(ms: u64, failures: u32) -> StatsDelta {
-        let mut latencies = LatencyHistogram::default();
+        let mut server_latencies = LatencyHistogram::default();
         for _ in 0..10 {
-            latencies.record(Duration::from_millis(ms));
+            server_latencies.record(Duration::from_millis(ms));
         }
-        StatsDelta { latencies, failures, ..StatsDelta::default() }
+        StatsDelta { server_latencies, failures, ..StatsDelta::default() }
     }
 
     fn adaptive() -> AdaptiveLimit {
@@ -361,7 +365,7 @@ mod tests {
             for beat in 0_u32..40 {
                 let mut delta = delta(10, u32::from(beat == 8));
                 if commits == 0 {
-                    delta.latencies = LatencyHistogram::default();
+                    delta.server_latencies = LatencyHistogram::default();
                 }
                 adaptive.observe(
                     &delta,

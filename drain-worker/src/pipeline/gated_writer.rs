@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::breaker::{CircuitBreaker, ProbeTurn};
 use super::stats::WriterStats;
 use crate::rate::{Grant, RateGate};
-use crate::store::{Fence, StoreError};
+use crate::store::{Fence, StoreError, measure_lock_wait};
 
 const RETRY: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
 
@@ -89,9 +89,10 @@ impl GatedWriter {
                 None => return Ok(WriteEnd::Cancelled),
             };
             let began = Instant::now();
-            match attempt(grant.fence()).await {
+            let (answer, lock_wait) = measure_lock_wait(attempt(grant.fence())).await;
+            match answer {
                 Ok(done) => {
-                    self.stats.record_commit(began.elapsed());
+                    self.stats.record_commit(began.elapsed(), lock_wait);
                     self.record_answer();
                     return Ok(WriteEnd::Committed(done));
                 }

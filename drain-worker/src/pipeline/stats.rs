@@ -63,6 +63,7 @@ struct StatsState {
     by_outcome: BTreeMap<&'static str, u64>,
     settled: u64,
     latencies: LatencyHistogram,
+    server_latencies: LatencyHistogram,
     failures: u32,
 }
 
@@ -73,6 +74,8 @@ pub struct StatsDelta {
     pub settled: u64,
     pub by_outcome: OutcomeTotals,
     pub latencies: LatencyHistogram,
+    /// The same without the waits for locks of other batches.
+    pub server_latencies: LatencyHistogram,
     /// Transient failures of transactions since the previous call.
     pub failures: u32,
 }
@@ -87,9 +90,12 @@ impl WriterStats {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn record_commit(&self, took: Duration) {
+    /// Records a commit's duration, and how much of it was a wait for locks.
+    pub fn record_commit(&self, took: Duration, lock_wait: Duration) {
         metrics::commit_duration(took);
-        self.lock().latencies.record(took);
+        let mut state = self.lock();
+        state.latencies.record(took);
+        state.server_latencies.record(took.saturating_sub(lock_wait));
     }
 
     pub fn record_failure(&self) {
@@ -117,6 +123,7 @@ impl WriterStats {
                 .map(|(&outcome, &orders)| (outcome.to_owned(), orders))
                 .collect(),
             latencies: std::mem::take(&mut state.latencies),
+            server_latencies: std::mem::take(&mut state.server_latencies),
             failures: std::mem::take(&mut state.failures),
         }
     }

@@ -28,6 +28,7 @@ mod error;
 mod execute;
 mod fence;
 mod lettered_orders;
+mod lock_wait;
 mod locked;
 mod lookup;
 mod order_columns;
@@ -57,6 +58,7 @@ pub use dead_letters::{
 };
 pub use error::{DbErrorDetail, SchemaError, StoreError};
 pub use fence::{Fence, LeaseId};
+pub use lock_wait::measure_lock_wait;
 pub use pool::{
     AuditEntry, GroupSnapshot, JoinRequest, Lease, PoolStore, Renewal, SettingsError, ShareChange,
     WORKERS_MAX,

@@ -38,7 +38,7 @@ pub(super) use write::insert_conflicts;
 use std::time::Duration;
 
 use shared::order::{AcceptedOrder, Outcome};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::batch_snapshot::{BatchSnapshot, SkuSet, SkuState};
 use super::commit_result::{CommitOutcome, CommitResult};
@@ -49,7 +49,7 @@ use super::error::{DbError, DbErrorDetail, ErrorClass, StoreError};
 use super::fence::{Fence, lock_for_commit};
 use super::sale_sku::SaleSku;
 use super::transaction::Transaction;
-use super::{OrderStore, Store};
+use super::{OrderStore, Store, lock_wait};
 use guesses::{AttemptError, Guess, Guesses};
 
 /// Stock is ample while so many times the batch's units are left. Other workers reserve what the cache does not show, so
@@ -134,7 +134,9 @@ impl Store {
         orders: &[AcceptedOrder],
         guesses: &Guesses<'_>,
     ) -> Result<Vec<CommitResult>, AttemptError> {
+        let began = Instant::now();
         let letter_changes = lock_for_commit(transaction, fence).await?;
+        let round_trip = began.elapsed();
         let mut snapshot = BatchSnapshot::new(SkuSet::of(orders));
         read::guess_stock(transaction, &self.cache, &mut snapshot).await?;
         if self.lettered.may_concern(transaction, letter_changes, orders).await? {
@@ -164,7 +166,7 @@ impl Store {
         let stands = || !has_read || decide(orders, &snapshot) == guessed;
         if guesses.makes(Guess::AmpleStock) && is_ample(&guessed, &snapshot) && stands() {
             let reserving = write::reserve_stock(transaction, &guessed, &snapshot);
-            if !self.within_lock_wait("reserve stock", reserving).await? {
+            if !self.within_lock_wait("reserve stock", round_trip, reserving).await? {
                 return Err(AttemptError::Refuted(Guess::AmpleStock));
             }
             self.cache.reserve(&snapshot.skus, &guessed.reserve);
@@ -173,7 +175,7 @@ impl Store {
         }
 
         let locking = read::lock_stock(transaction, &mut snapshot);
-        self.within_lock_wait("read stock", locking).await?;
+        self.within_lock_wait("read stock", round_trip, locking).await?;
         let plan = decide(orders, &snapshot);
         self.cache.update(&snapshot.skus, &after(&plan, &snapshot));
         if !correct::covers(&guessed, &added, &plan) {
@@ -192,17 +194,22 @@ impl Store {
         Ok(plan.results)
     }
 
-    /// Bounds a wait for the stock's locks. The session's own bound is shorter, unless a proxy has discarded it.
+    /// Bounds a wait for the stock's locks. The session's own bound is shorter, unless a proxy has discarded it. What the
+    /// statement takes beyond `round_trip` counts as a wait.
     async fn within_lock_wait<T>(
         &self,
         operation: &'static str,
+        round_trip: Duration,
         waiting: impl Future<Output = Result<T, DbError>>,
     ) -> Result<T, DbError> {
         let kept_locked = |_elapsed| DbError {
             class: ErrorClass::Locked,
             detail: DbErrorDetail::new(operation, "waited too long for a lock"),
         };
-        timeout(self.config.lock_timeout + LOCK_ANSWER_MAX, waiting).await.map_err(kept_locked)?
+        let began = Instant::now();
+        let answer = timeout(self.config.lock_timeout + LOCK_ANSWER_MAX, waiting).await;
+        lock_wait::record(began.elapsed().saturating_sub(round_trip));
+        answer.map_err(kept_locked)?
     }
 
     /// Stores an order that the database rejects on its own as a dead letter.

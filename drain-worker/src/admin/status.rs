@@ -12,22 +12,31 @@ use shared::time::rfc3339_millis;
 
 use super::Admin;
 use super::response::{invalid, json_response, unavailable};
-use crate::monitor::{Health, HistorySample, Monitor};
+use crate::monitor::{CapView, Health, HistorySample, Monitor};
 use crate::pool::WorkerState;
 
 /// Maximum entries of one response.
 const AUDIT_MAX: u32 = 500;
 
-pub(super) async fn status(State(admin): State<Admin>) -> Result<Response, Problem> {
-    match admin.monitor.status() {
-        Some(status) => Ok(json_response(&status)),
-        None => Err(Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "not_joined",
-            "This worker has not joined the pool yet; if this persists, see its log.",
-        )
-        .retry_after(1)),
+/// The status of a worker that knows nothing of the pool yet.
+#[derive(Serialize)]
+struct UnjoinedView<'a> {
+    group: &'a str,
+    state: WorkerState,
+    reason: Option<String>,
+    /// Not known, as everything else.
+    cap: Option<CapView>,
+    workers: [(); 0],
+    warnings: [(); 0],
+}
+
+pub(super) async fn status(State(admin): State<Admin>) -> Response {
+    if let Some(status) = admin.monitor.status() {
+        return json_response(&status);
     }
+    let Health { state, reason } = admin.monitor.health();
+    let (cap, workers, warnings) = (None, [], []);
+    json_response(&UnjoinedView { group: &admin.group, state, reason, cap, workers, warnings })
 }
 
 #[derive(Serialize)]

@@ -46,6 +46,10 @@ fn shown(status: &Value, json: bool) -> String {
 }
 
 fn render(status: &Value) -> String {
+    if status["cap"].is_null() {
+        let [group, state, reason] = ["group", "state", "reason"].map(|name| text(&status[name]));
+        return format!("{group}: {state} ({reason})\n");
+    }
     let mut out = String::new();
     let mut line = |text: String| {
         out.push_str(&text);

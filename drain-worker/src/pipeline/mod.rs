@@ -131,6 +131,7 @@ impl<S: OrderStore> Pipeline<S> {
                 shutdown.clone(),
             ));
         }
+        receivers.spawn(self.broker.clone().check_loop(self.consumer.clone(), shutdown.clone()));
         drop(received);
         let mut workers = JoinSet::new();
         workers.spawn(batch::batch(work, batched, self.config, force_shutdown.clone()));

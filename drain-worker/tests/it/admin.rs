@@ -106,6 +106,19 @@ async fn every_api_route_requires_the_token_and_no_other_route_does() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_status_of_a_worker_that_has_not_joined_names_that_state() {
+    let fixture = WorkerFixture::new().await;
+    let router = port(&fixture, AdminAccess::Loopback);
+    let request = Request::builder().uri("/v1/status").header("host", "localhost:9101");
+    let response = router.oneshot(request.body(Body::empty()).expect("a request")).await.expect("infallible");
+    assert_eq!(response.status(), StatusCode::OK);
+    let body = axum::body::to_bytes(response.into_body(), 10_000).await.expect("a body");
+    let status: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+    assert_eq!((&status["group"], &status["state"]), (&"drain".into(), &"joining".into()), "{status:#}");
+    assert!(status["cap"].is_null() && status["reason"].is_string(), "{status:#}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_token_other_origins_and_hosts_are_rejected() {
     let fixture = WorkerFixture::new().await;
     let router = port(&fixture, AdminAccess::Loopback);

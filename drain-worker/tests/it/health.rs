@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use drain_worker::control::{AuditContext, SettingsChange};
 use drain_worker::init::init;
 use serde_json::Value;
 use shared::testkit::{GROUP, TOPIC, TestDatabase, catalogue, eventually};
@@ -64,6 +65,21 @@ async fn an_idle_worker_notices_that_the_broker_is_gone() {
     let metrics = get(worker.admin, "/metrics").await.1;
     assert!(!metrics.contains("\ndrain_lag_orders"), "an unknown lag is left out");
     assert!(!metrics.contains("NaN"), "{metrics}");
+}
+
+/// A paused worker receives nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_paused_worker_notices_that_the_broker_is_gone() {
+    let fixture = WorkerFixture::new().await;
+    let worker = fixture.whole_worker(&[]).await;
+    until_ready(worker.admin).await;
+    let change = SettingsChange::PauseUntil { until_us: None };
+    let context = AuditContext { who: "ann".to_owned(), reason: "test".to_owned() };
+    fixture.store.change_settings(GROUP, &change, &context).await.expect("paused");
+    eventually("paused", async || get(worker.admin, "/readyz").await.1.contains("\"paused\"")).await;
+    fixture.broker.broker.shutdown().await.expect("stops");
+    until_not_ready(worker.admin, "broker_down").await;
+    worker.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -9,7 +9,7 @@ import { byId } from "./chart.js";
 import { say, show } from "./dom.js";
 import { clock, seconds } from "./format.js";
 import { letters } from "./letters.js";
-import { overview } from "./overview.js";
+import { overview, unjoined } from "./overview.js";
 import { schedule } from "./schedule.js";
 import { theme } from "./theme.js";
 
@@ -61,7 +61,12 @@ const loadAudit = audit();
 async function tick() {
   const mine = (round += 1);
   try {
-    status = await api.status();
+    const answer = await api.status();
+    if (!answer.cap) {
+      unjoined(answer);
+      throw new Error("This worker knows nothing of the pool yet.");
+    }
+    status = answer;
     // The worker may itself have heard nothing for a while.
     heard = Date.now() - status.age_s * 1000;
     overview(status);

@@ -3,7 +3,7 @@
 import { byId, el } from "./chart.js";
 import { fillTable, say } from "./dom.js";
 import { NONE, clock, count, ms, rate, seconds, words } from "./format.js";
-import { poolState, source } from "./state.js";
+import { NAMES, poolState, source } from "./state.js";
 
 let announced = "";
 
@@ -24,6 +24,14 @@ export function overview(status) {
   tiles(status);
   warnings(status.warnings);
   workers(status.workers);
+}
+
+// The headline for a worker that has not joined the pool.
+export function unjoined(answer) {
+  byId("headline").dataset.state = "slow";
+  say(byId("state"), NAMES[answer.state] || "Joining");
+  say(byId("state-figure"), "");
+  say(byId("state-reason"), answer.reason || "");
 }
 
 function tiles(status) {

@@ -4,7 +4,7 @@ import { clock, count, moment, rate, seconds, words } from "./format.js";
 
 const IN_TROUBLE = ["database_down", "broker_down", "backing_off", "lease_expired"];
 const BAD = ["database_down", "broker_down"];
-const NAMES = { database_down: "Database down", broker_down: "Broker down", backing_off: "Backing off", lease_expired: "Lease expired", stopping: "Stopping" };
+export const NAMES = { database_down: "Database down", broker_down: "Broker down", backing_off: "Backing off", lease_expired: "Lease expired", stopping: "Stopping" };
 
 // Returns the state of the whole pool: { state, title, figure, reason }.
 export function poolState(status) {

@@ -46,7 +46,7 @@ async fn run(receiver: Weak<Receiver>, interval: Duration, closed: CancellationT
 impl Receiver {
     /// Endpoints of the readable brokers by the cached routes, which are refreshed in the background; `None` while a
     /// topic has none.
-    fn cached_endpoints(&self) -> Option<HashSet<Endpoints>> {
+    pub(super) fn cached_endpoints(&self) -> Option<HashSet<Endpoints>> {
         let mut endpoints = HashSet::new();
         for topic in self.subscriptions.all().keys() {
             let route = self.client.routes.cached(topic).ok()?;

@@ -154,6 +154,18 @@ impl StreamConsumer {
         offsets::initialize(&self.inner.receiver).await
     }
 
+    /// Sends a heartbeat to every broker that receives visit: finds out if they answer while nothing is received.
+    ///
+    /// # Errors
+    /// [`ClientError`] if no broker accepts it, or no route is known.
+    pub async fn check(&self) -> Result<(), ClientError> {
+        let receiver = &self.inner.receiver;
+        let Some(endpoints) = receiver.cached_endpoints() else {
+            return Err(ClientError::Config("no route to the topics is known".to_owned()));
+        };
+        receiver.registrations.register_all(&endpoints).await
+    }
+
     /// Returns the next message from a buffer of at most [`ConsumerConfig::prefetch_messages_max`]; waits while it is empty.
     /// Reports errors to the context and retries. Cancel safe: a message is either returned or still in the buffer.
     ///

@@ -32,6 +32,8 @@ pub(crate) struct Database {
     is_calm: bool,
     /// If true, a failover is possible.
     fails_over: bool,
+    /// If true, commits ignore the number of changes that their share relies on.
+    ignores_changes: bool,
 }
 
 /// The rows of a replica at some time.
@@ -115,10 +117,11 @@ impl Database {
         Self::with_clock(seed, cap, (1.0, 1 << 50), true)
     }
 
-    /// One that keeps what a failover loses.
-    pub(crate) fn replicated(seed: u64, cap: u32, random: &mut StdRng) -> Arc<Self> {
+    /// One that keeps what a failover loses. `fences_changes`: its fence refuses commits that rely on lost changes.
+    pub(crate) fn replicated(seed: u64, cap: u32, random: &mut StdRng, fences_changes: bool) -> Arc<Self> {
         let mut database = Self::new(seed, cap, random);
-        Arc::get_mut(&mut database).expect("not shared yet").fails_over = true;
+        let own = Arc::get_mut(&mut database).expect("not shared yet");
+        (own.fails_over, own.ignores_changes) = (true, !fences_changes);
         database
     }
 
@@ -143,7 +146,14 @@ impl Database {
             statements: 0,
             trace,
         };
-        Arc::new(Self { state: Mutex::new(state), begin, clock, is_calm, fails_over: false })
+        Arc::new(Self {
+            state: Mutex::new(state),
+            begin,
+            clock,
+            is_calm,
+            fails_over: false,
+            ignores_changes: false,
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -289,11 +299,9 @@ impl Database {
         let passed = fence.read().await;
         let now_us = self.now_us();
         let may = *passed
-            && self
-                .lock()
-                .leases
-                .get(&lease)
-                .is_some_and(|lease| lease.expires_us > now_us && lease.changes >= changes);
+            && self.lock().leases.get(&lease).is_some_and(|lease| {
+                lease.expires_us > now_us && (self.ignores_changes || lease.changes >= changes)
+            });
         if !may {
             self.lock().trace.refused += 1;
             return Err(StoreError::Fenced(fault()));

@@ -144,7 +144,7 @@ impl Store {
         statement: Statement<'_>,
         columns: &'static [ColumnKind],
     ) -> Result<Vec<SqlRow>, DbError> {
-        self.read(operation, self.config.lookup_timeout, statement, columns).await
+        within(operation, self.config.lookup_timeout, self.read(operation, statement, columns)).await
     }
 
     /// Runs an operator's query on the readers' connections, within the configured time. One connection is left to
@@ -180,7 +180,7 @@ impl Store {
         within(operation, timeout, async {
             // Never closed.
             let _permit = self.operators.acquire().await;
-            self.read(operation, timeout, statement, columns).await
+            self.read(operation, statement, columns).await
         })
         .await
     }
@@ -188,28 +188,24 @@ impl Store {
     async fn read(
         &self,
         operation: &'static str,
-        timeout: Duration,
         statement: Statement<'_>,
         columns: &'static [ColumnKind],
     ) -> Result<Vec<SqlRow>, DbError> {
-        within(operation, timeout, async {
-            let mut dead_connections_left = self.config.readers_max.get();
-            loop {
-                let mut connection = self.driver.acquire(PoolKind::Readers).await?;
-                match connection.fetch(statement.clone(), columns).await {
-                    Ok(rows) => return Ok(rows),
-                    Err(error) => {
-                        connection.discard();
-                        // A pooled connection may have died since its last use; reading again is harmless.
-                        if !matches!(error, sqlx::Error::Io(_)) || dead_connections_left == 0 {
-                            return Err(self.dialect().classify(operation, &error));
-                        }
-                        dead_connections_left -= 1;
+        let mut dead_connections_left = self.config.readers_max.get();
+        loop {
+            let mut connection = self.driver.acquire(PoolKind::Readers).await?;
+            match connection.fetch(statement.clone(), columns).await {
+                Ok(rows) => return Ok(rows),
+                Err(error) => {
+                    connection.discard();
+                    // A pooled connection may have died since its last use; reading again is harmless.
+                    if !matches!(error, sqlx::Error::Io(_)) || dead_connections_left == 0 {
+                        return Err(self.dialect().classify(operation, &error));
                     }
+                    dead_connections_left -= 1;
                 }
             }
-        })
-        .await
+        }
     }
 }
 

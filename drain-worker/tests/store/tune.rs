@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use clap::Parser;
-use drain_worker::tune::{NAME_PREFIX, Scratch, ScratchError, TuneArgs, TuneError, tune};
+use drain_worker::tune::{NAME_PREFIX, Scratch, ScratchError, TuneArgs, TuneError, Tuned, tune};
 use sqlx::Connection;
 use sqlx::mysql::MySqlConnection;
 use tokio_util::sync::CancellationToken;
@@ -28,7 +28,7 @@ fn flags(server: &str, name: &str, more: &[&str]) -> TuneArgs {
 }
 
 /// A name that no other test uses.
-fn name(what: &str) -> String {
+pub(crate) fn name(what: &str) -> String {
     format!("{NAME_PREFIX}_{what}_{}", std::process::id())
 }
 
@@ -39,21 +39,25 @@ async fn exists(server: &str, name: &str) -> bool {
     count > 0
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_ramp_recommends_a_cap_and_drops_its_database() {
-    let Some(server) = test_variable(MYSQL_URL) else { return };
-    let name = name("ramp");
+/// Runs a ramp in the database `name`, and returns its result and what it prints.
+pub(crate) async fn ramp(server: &str, name: &str) -> (Tuned, String) {
     // Rates that any machine sustains, and latencies that none reaches: the ramp runs to its last step.
     let more = ["--from=20", "--to=60", "--step-s=1", "--latency-factor=100", "--per-user-limit=2"];
     let lines = RefCell::new(Vec::new());
     let print = |line: &str| lines.borrow_mut().push(line.to_owned());
-    let tuned = Box::pin(tune(&flags(&server, &name, &more), &CancellationToken::new(), print)).await;
-    let tuned = tuned.expect("ramps");
+    let tuned = Box::pin(tune(&flags(server, name, &more), &CancellationToken::new(), print)).await;
+    (tuned.expect("ramps"), lines.borrow().join("\n"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ramp_recommends_a_cap_and_drops_its_database() {
+    let Some(server) = test_variable(MYSQL_URL) else { return };
+    let name = name("ramp");
+    let (tuned, text) = ramp(&server, &name).await;
     let offered: Vec<_> = tuned.steps.iter().map(|step| step.offered_per_s).collect();
     assert_eq!(offered, [20.0, 30.0, 45.0, 60.0]);
     let knee = tuned.knee.expect("sustains the rate");
     assert_eq!((knee.keeps_up_per_s, knee.too_much_per_s, knee.recommended_per_s), (60.0, None, 42));
-    let text = lines.borrow().join("\n");
     assert!(
         text.contains("rate set 42") && text.lines().filter(|line| line.contains('=')).count() >= 4,
         "{text}"

@@ -38,7 +38,7 @@ mariadb_launch() {
     --socket=mysql.sock --pid-file=mysql.pid # relative to the data folder: socket paths are limited to 107 bytes
     --init-file="$CONF_DIR/mariadb-init.sql"
     --skip-name-resolve
-    --max-connections=200
+    --max-connections=500
 
     # A committed order must survive a kill of the process and of the machine.
     --innodb-flush-log-at-trx-commit=1

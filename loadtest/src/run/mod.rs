@@ -12,6 +12,7 @@ mod ledger;
 mod live_metrics;
 mod machine;
 mod merge;
+mod order_cost;
 mod overrides;
 mod progress;
 mod sampler;

@@ -16,6 +16,7 @@ use super::interrupt::Interrupts;
 use super::ledger::{PlayedRun, database_version, keep_ledger};
 use super::live_metrics::LiveMetrics;
 use super::machine;
+use super::order_cost::IdleSystem;
 use super::progress::{self, ProgressLine};
 use super::sampler::ProcessSampler;
 use super::window::LiveWatch;
@@ -51,6 +52,7 @@ pub async fn play(
         plan.schedule.peak_rps(),
         scenario.drain.rate
     );
+    let idle = IdleSystem::measure(system).await?;
     let scope = system.begin_ledger().await?;
     let SentRun { played, started_at, mut monitor } =
         send(scenario, system, plan, None, metrics_listen, interrupts).await?;
@@ -95,7 +97,14 @@ pub async fn play(
         processes: monitor.finish(),
         shards: Vec::new(),
     };
-    end.report()
+    let report = end.report()?;
+    if let Some(idle) = idle {
+        match idle.cost(system, &report.processes, report.totals.accepted).await {
+            Ok(cost) => println!("{cost}"),
+            Err(error) => eprintln!("loadtest: the cost of an order is not known: {error:#}"),
+        }
+    }
+    Ok(report)
 }
 
 /// A run, or a shard of one, whose requests have ended.

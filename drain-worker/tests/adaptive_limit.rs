@@ -85,7 +85,7 @@ impl Model {
     }
 }
 
-/// What a model's database is like.
+/// The properties of a model's database.
 struct Server {
     path: Vec<(u64, Duration)>,
     capacity: u32,

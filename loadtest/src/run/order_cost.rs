@@ -1,4 +1,4 @@
-//! What an order costs on the real stack: CPU by part, and messages, receives and transactions by the worker's counters.
+//! The cost of an order on the real stack: CPU by part, and messages, receives and transactions by the worker's counters.
 
 use std::collections::BTreeMap;
 use std::fmt;

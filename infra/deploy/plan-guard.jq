@@ -8,7 +8,7 @@ def protected: [
   "alicloud_db_instance", "alicloud_db_database",
   "alicloud_rocketmq_instance", "alicloud_rocketmq_topic", "alicloud_rocketmq_consumer_group",
   "alicloud_rocketmq_account",
-  "alicloud_kms_key", "alicloud_kms_secret", "alicloud_ram_role",
+  "alicloud_oos_secret_parameter", "alicloud_ram_role",
   "alicloud_vpc", "alicloud_vswitch", "alicloud_eip_address", "alicloud_nat_gateway",
   "alicloud_cr_ee_instance", "alicloud_cr_ee_repo", "alicloud_alb_load_balancer",
   "alicloud_api_gateway_instance", "alicloud_api_gateway_group", "alicloud_api_gateway_api",

@@ -11,18 +11,50 @@ worker_image() {
   jq -er '.Data.ImageUrl' <<<"$answer"
 }
 
-# Status 0: prepared, 1: running, 2: done, all others: failed.
-change_order_done() {
+# Prints the state of a change order: running, waiting (for a person), stuck, succeeded, or failed. Codes: the vendor's SDK
+# sae-20190506 of 2026-07-10, DescribeChangeOrder. An order that waits between automatic batches (9) has not ended, and one
+# that went wrong (SubStatus 1) stays at its status.
+change_order_state() {
   local answer
-  answer=$(ask sae GET /pop/v1/sam/changeorder/DescribeChangeOrder --ChangeOrderId "$1") || return 2
-  case $(jq -r '.Data.Status' <<<"$answer") in
-    2) ;;
-    0 | 1) return 1 ;;
-    *)
+  answer=$(ask sae GET /pop/v1/sam/changeorder/DescribeChangeOrder --ChangeOrderId "$1") || return 1
+  case $(jq -r '"\(.Data.Status)/\(.Data.SubStatus // 0)"' <<<"$answer") in
+    2/*) echo succeeded ;;
+    3/* | 6/* | 10/*)
       say "change order $1: status $(jq -r '"\(.Data.Status) \(.Data.ErrorMessage // "")"' <<<"$answer")"
-      return 2
+      echo failed
+      ;;
+    */1) echo stuck ;;
+    0/* | 1/* | 9/* | 12/*) echo running ;;
+    8/* | 11/*) echo waiting ;;
+    *)
+      say "change order $1: unknown status $(jq -c '.Data | {Status, SubStatus}' <<<"$answer")"
+      return 1
       ;;
   esac
+}
+
+change_order_succeeded() {
+  local state
+  state=$(change_order_state "$1") || return 2
+  case $state in
+    succeeded) ;;
+    running) return 1 ;;
+    waiting)
+      say "change order $1 waits for a person: confirm it in the console"
+      return 1
+      ;;
+    stuck)
+      say "change order $1 is stuck: a batch went wrong"
+      return 2
+      ;;
+    *) return 2 ;;
+  esac
+}
+
+change_order_ended() {
+  local state
+  state=$(change_order_state "$1") || return 2
+  [[ $state == succeeded || $state == failed ]]
 }
 
 # deploy_workers IMAGE: deploys the image and waits until every replica runs it.
@@ -36,7 +68,7 @@ deploy_workers() {
   order=$(jq -er '.Data.ChangeOrderId' <<<"$answer") || return 1
   say "change order $order"
   if [[ -n ${SPILLWAY_DEPLOY_STATE-} ]]; then echo "$order" >"$SPILLWAY_DEPLOY_STATE.change-order"; fi
-  await "$WORKER_DEADLINE_S" "change order $order" change_order_done "$order" || return 1
+  await "$WORKER_DEADLINE_S" "change order $order" change_order_succeeded "$order" || return 1
 }
 
 # The newest change order of the application, for use if the release's own id was lost.
@@ -47,26 +79,20 @@ newest_change_order() {
   jq -er '.Data.ChangeOrderList[0].ChangeOrderId // ""' <<<"$answer"
 }
 
-# Aborts a running change order, because SAE rejects a second one.
+# Aborts a change order that has not ended, because SAE rejects a second one.
 end_change_order() {
   local file=${SPILLWAY_DEPLOY_STATE-}.change-order order code=0
   if [[ -s $file ]]; then order=$(<"$file"); else order=$(newest_change_order) || return 1; fi
   [[ -n $order ]] || return 0
-  change_order_done "$order" || code=$?
+  change_order_ended "$order" || code=$?
+  ((code != 2)) || return 1
   if ((code == 1)); then
     say "aborting change order $order"
     change sae PUT /pop/v1/sam/changeorder/AbortChangeOrder --ChangeOrderId "$order" >/dev/null || return 1
     if [[ -n $DRY_RUN ]]; then return; fi
-    # Waits for the end with any status.
-    await "$WORKER_DEADLINE_S" "change order $order" change_order_ended "$order" || return 1
+    await "$WORKER_DEADLINE_S" "the end of change order $order" change_order_ended "$order" || return 1
   fi
   rm -f "$file"
-}
-
-change_order_ended() {
-  local code=0
-  change_order_done "$1" || code=$?
-  ((code != 1))
 }
 
 # Prints addresses in the VPC of the running workers, one a line.

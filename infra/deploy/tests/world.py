@@ -25,6 +25,9 @@ OLD_INGEST, NEW_INGEST = image("ingest-fn", "a"), image("ingest-fn", "b")
 OLD_WORKER, NEW_WORKER = image("drain-worker", "c"), image("drain-worker", "d")
 OLD_ALIAS = {"versionId": "1", "additionalVersionWeight": {}}
 
+# What the vendor says of Serverless App Engine, with its source.
+SAE = json.loads((HERE / "facts/sae.json").read_text())
+
 # Unique texts: the tests search all output for them.
 SECRETS = {
     "migrator-url": "mysql://migrator:geheimnis-db@db:3306/spillway",

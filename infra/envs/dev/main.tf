@@ -40,7 +40,7 @@ module "spillway" {
 
   sale_windows = var.sale_windows
   function     = { cpu = 0.1, memory_mb = 128, reserved_concurrency = 5 }
-  worker       = { replicas_max = 2, cpu_millicores = 500, memory_mb = 1024, initial_rate = 200, receive_tps_max = var.drain_receive_tps_max }
+  worker       = { replicas = 2, cpu_millicores = 500, memory_mb = 1024, initial_rate = 200, receive_tps_max = var.drain_receive_tps_max }
   broker       = { spec = var.broker_spec, retention_h = 24 }
   # A standby node costs as much as the primary; two nodes are the minimum for a failover.
   database = { node_class = "polar.mysql.g2.medium", backup_days = 7 }

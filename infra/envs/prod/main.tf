@@ -38,15 +38,14 @@ module "spillway" {
     { zone = "${var.region}-${var.zones[1]}", function_cidr = "10.0.1.0/24", worker_cidr = "10.0.4.0/24", data_cidr = "10.0.2.128/25" },
   ]
 
-  sale_windows    = var.sale_windows
-  time_zone       = var.time_zone
-  kms_instance_id = var.kms_instance_id
+  sale_windows = var.sale_windows
+  time_zone    = var.time_zone
 
   # The plan's cheapest size and its 15 instances at the peak; reserved_concurrency allows twice as many.
   function = { cpu = 0.1, memory_mb = 128, reserved_concurrency = 30, warm_lead_min = 10 }
   # The sale leaves a backlog of 3,000,000 orders, about 390,000 messages; the longest wait is 25 minutes.
   alerts = { broker_messages = 500000, oldest_message_h = 1 }
-  worker = { replicas_min = 2, replicas_max = 8, initial_rate = 2000, receive_tps_max = var.drain_receive_tps_max }
+  worker = { replicas = 4, initial_rate = 2000, receive_tps_max = var.drain_receive_tps_max }
   # Half of the class is for sends: 50,000 a second, even with one order in each message.
   broker   = { series = "professional", sub_series = "cluster_ha", spec = "rmq.p2.100xlarge", retention_h = 72 }
   database = { node_class = "polar.mysql.x4.medium", backup_days = 14 }

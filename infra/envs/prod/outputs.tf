@@ -20,6 +20,6 @@ output "rocketmq" {
 }
 
 output "secret_names" {
-  description = "Names of the secrets in KMS."
+  description = "Names of the encrypted parameters."
   value       = module.spillway.secret_names
 }

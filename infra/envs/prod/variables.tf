@@ -84,7 +84,7 @@ variable "drain_receive_tps_max" {
 }
 
 variable "deletion_protection" {
-  description = "Protect database, keys, secrets, elastic addresses and load balancer against deletion. Set it to false and apply before `terraform destroy`."
+  description = "Protect database, elastic addresses and load balancer against deletion. Set it to false and apply before `terraform destroy`."
   type        = bool
   default     = true
 }
@@ -122,10 +122,4 @@ variable "domain" {
     name = string
     zone = optional(string)
   })
-}
-
-variable "kms_instance_id" {
-  description = "KMS instance of keys and secrets; null for the account's shared service."
-  type        = string
-  default     = null
 }

@@ -212,12 +212,6 @@ variable "encrypted" {
   default     = true
 }
 
-variable "encryption_key_id" {
-  description = "KMS key for stored data; null for the service's own key."
-  type        = string
-  default     = null
-}
-
 variable "host_domains" {
   description = "Domains of PolarDB's host names: `primary`, and `custom` for the worker's endpoint without TLS. They differ by region and are likely, not certain: compare them with the console after the first apply."
   type = object({

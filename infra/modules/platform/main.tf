@@ -60,17 +60,18 @@ module "ram" {
   region     = var.region
   account_id = var.account_id
   # Names instead of outputs: the function needs its role's rights when it is made, and the rights name the function.
-  function_name         = local.function_name
-  function_alias        = local.function_alias
-  worker_application_id = module.worker.application_id
-  log_project           = module.observability.project
-  logstores             = { function = module.observability.logstores.function, worker = module.observability.logstores.worker }
-  registry_instance_id  = module.registry.instance_id
-  registry_namespace    = module.registry.namespace
-  deploy_secret_names   = [module.secrets.secret_names["migrator-url"], module.secrets.secret_names["broker-worker"]]
-  secrets_key_id        = module.secrets.key_id
-  catalogue             = var.catalogue
-  github                = var.github
+  function_name           = local.function_name
+  function_alias          = local.function_alias
+  worker_namespace_id     = module.worker.namespace_id
+  worker_application_id   = module.worker.application_id
+  deploys_one_application = var.deploys_one_application
+  log_project             = module.observability.project
+  function_logstore       = module.observability.logstores.function
+  registry_instance_id    = module.registry.instance_id
+  registry_namespace      = module.registry.namespace
+  deploy_secret_names     = [module.secrets.secret_names["migrator-url"], module.secrets.secret_names["broker-worker"]]
+  catalogue               = var.catalogue
+  github                  = var.github
 }
 
 module "registry" {
@@ -95,10 +96,8 @@ module "registry" {
 module "secrets" {
   source = "../secrets"
 
-  name                = var.name
-  tags                = var.tags
-  kms_instance_id     = var.kms_instance_id
-  deletion_protection = var.deletion_protection
+  name = var.name
+  tags = var.tags
   secrets = merge(
     { for key, value in var.secrets : replace(key, "_", "-") => value },
     # For the deployment, which migrates the schema.
@@ -120,7 +119,7 @@ module "rocketmq" {
   sub_series            = var.broker.sub_series
   spec                  = var.broker.spec
   retention_h           = var.broker.retention_h
-  storage_key_id        = module.secrets.key_id
+  storage_key_id        = var.broker.storage_key_id
   drain_cap             = var.worker.initial_rate
   drain_receive_tps_max = coalesce(var.worker.receive_tps_max, 2 * var.worker.initial_rate)
   function_passwords    = local.broker_function
@@ -186,8 +185,7 @@ module "worker" {
   vpc_id                   = module.network.vpc_id
   vswitch_ids              = module.network.worker_vswitch_ids
   security_group_id        = module.network.security_group_ids.worker
-  replicas_min             = var.worker.replicas_min
-  replicas_max             = var.worker.replicas_max
+  replicas                 = var.worker.replicas
   cpu_millicores           = var.worker.cpu_millicores
   memory_mb                = var.worker.memory_mb
   initial_rate             = var.worker.initial_rate

@@ -99,13 +99,8 @@ output "oidc_provider_arn" {
 }
 
 output "secret_names" {
-  description = "Names of the secrets in KMS."
+  description = "Names of the encrypted parameters."
   value       = module.secrets.secret_names
-}
-
-output "secret_versions" {
-  description = "Version of each secret: a generated name that reveals nothing about the value."
-  value       = module.secrets.secret_versions
 }
 
 output "protected" {
@@ -113,7 +108,6 @@ output "protected" {
   value = {
     addresses     = module.nat.deletion_protected
     database      = module.database.deletion_protected
-    key           = module.secrets.deletion_protected
     load_balancer = module.worker.deletion_protected
   }
 }

@@ -99,10 +99,9 @@ variable "function" {
 }
 
 variable "worker" {
-  description = "The worker pool: minimum and maximum workers, thousandths of a core and MB of each; `initial_rate`, the cap in a new database, orders a second (a change rolls the workers and does not change an existing cap); `receive_tps_max`, the broker's limit in messages a second, by default twice `initial_rate`: raise it before operators raise the cap above it."
+  description = "The worker pool: number of workers, thousandths of a core and MB of each; `initial_rate`, the cap in a new database, orders a second (a change rolls the workers and does not change an existing cap); `receive_tps_max`, the broker's limit in messages a second, by default twice `initial_rate`: raise it before operators raise the cap above it."
   type = object({
-    replicas_min    = optional(number, 2)
-    replicas_max    = number
+    replicas        = optional(number, 4)
     cpu_millicores  = optional(number, 1000)
     memory_mb       = optional(number, 2048)
     initial_rate    = optional(number, 2000)
@@ -111,12 +110,13 @@ variable "worker" {
 }
 
 variable "broker" {
-  description = "RocketMQ: series, sub-series, class (`loadtest plan`), and retention of messages, hours (in the workers' environment, so a change rolls them)."
+  description = "RocketMQ: series, sub-series, class (`loadtest plan`), and retention of messages, hours (in the workers' environment, so a change rolls them); `storage_key_id`: KMS key of its storage, with the series `ultimate` alone."
   type = object({
-    series      = optional(string, "standard")
-    sub_series  = optional(string, "serverless")
-    spec        = string
-    retention_h = optional(number, 72)
+    series         = optional(string, "standard")
+    sub_series     = optional(string, "serverless")
+    spec           = string
+    retention_h    = optional(number, 72)
+    storage_key_id = optional(string)
   })
 }
 
@@ -200,15 +200,9 @@ variable "operator_peer_cidrs" {
 }
 
 variable "deletion_protection" {
-  description = "Protect database, KMS key, secrets, elastic addresses and the lookups' load balancer against deletion. Set it to false and apply before `terraform destroy`."
+  description = "Protect database, elastic addresses and the lookups' load balancer against deletion. Set it to false and apply before `terraform destroy`."
   type        = bool
   default     = true
-}
-
-variable "kms_instance_id" {
-  description = "KMS instance of keys and secrets; null for the account's shared service."
-  type        = string
-  default     = null
 }
 
 variable "github" {
@@ -219,6 +213,12 @@ variable "github" {
     oidc_provider_arn = optional(string)
   })
   default = null
+}
+
+variable "deploys_one_application" {
+  description = "Let the deployer deploy the workers' application alone; see the ram module. Set false if a release ends with NoPermission."
+  type        = bool
+  default     = true
 }
 
 variable "contacts" {

@@ -7,8 +7,8 @@ locals {
     alias        = "acs:fc:${local.scope}:functions/${var.function_name}/${var.function_alias}"
     registry     = "acs:cr:${local.scope}:instance/${var.registry_instance_id}"
     repositories = [for service in ["ingest-fn", "drain-worker"] : "acs:cr:${local.scope}:repository/${var.registry_instance_id}/${var.registry_namespace}/${service}"]
-    logstores    = { for who, logstore in var.logstores : who => "acs:log:${local.scope}:project/${var.log_project}/logstore/${logstore}" }
-    roles        = { for role in ["function", "worker"] : role => "acs:ram::${var.account_id}:role/${var.name}-${role}" }
+    logstore     = "acs:log:${local.scope}:project/${var.log_project}/logstore/${var.function_logstore}"
+    role         = "acs:ram::${var.account_id}:role/${var.name}-function"
   }
 
   catalogue_bucket = var.catalogue == null ? "" : "acs:oss:oss-${local.scope}:${var.catalogue.bucket}"
@@ -17,7 +17,7 @@ locals {
   statements = {
     function = concat(
       [
-        { actions = ["log:PostLogStoreLogs"], resources = [local.names.logstores.function] },
+        { actions = ["log:PostLogStoreLogs"], resources = [local.names.logstore] },
         # By the vendor's page on images the platform pulls with the function's role; by another page its service role suffices
         # (both pages certain). The right is limited to one image.
         { actions = ["cr:PullRepository", "cr:GetRepository", "cr:GetArtifactTag"], resources = [local.names.repositories[0]] },
@@ -39,7 +39,6 @@ locals {
         },
       ] : [],
     )
-    worker = [{ actions = ["log:PostLogStoreLogs"], resources = [local.names.logstores.worker] }]
     # The alias only: no other version, not LATEST, no other function.
     gateway = [{ actions = ["fc:InvokeFunction"], resources = [local.names.alias], source_vpc = var.vpc_id }]
     builder = [
@@ -49,27 +48,28 @@ locals {
   }
 
   # A separate local that only the deployer's statements use: otherwise every user of `names` would depend on the workers'
-  # application.
-  application = "acs:sae:${local.scope}:application/${var.worker_application_id}"
+  # application. The application's name has its namespace in it (certain: the API page of StopApplication).
+  application      = "acs:sae:${local.scope}:application/${var.worker_namespace_id}/${var.worker_application_id}"
+  all_applications = "acs:sae:${local.scope}:*"
+  kms_secrets      = "acs:kms:${local.scope}:secret/*"
   deployer_statements = concat(
     [
       { actions = ["fc:GetFunction", "fc:UpdateFunction", "fc:PublishFunctionVersion"], resources = [local.names.function] },
       { actions = ["fc:GetAlias", "fc:UpdateAlias"], resources = [local.names.function, "${local.names.function}/*"] },
-      { actions = ["sae:DescribeApplicationConfig", "sae:DeployApplication", "sae:DescribeChangeOrder", "sae:ListChangeOrders", "sae:AbortChangeOrder"], resources = [local.application] },
+      { actions = ["sae:DeployApplication"], resources = [var.deploys_one_application ? local.application : local.all_applications] },
+      { actions = ["sae:DescribeApplicationConfig", "sae:DescribeChangeOrder", "sae:ListChangeOrders", "sae:AbortChangeOrder"], resources = [local.all_applications] },
       { actions = ["cr:GetAuthorizationToken"], resources = [local.names.registry] },
       # The deployer migrates with the workers' image. It does not push: the builder does.
       { actions = ["cr:PullRepository"], resources = local.names.repositories },
       # An update of the function passes its role: only this role, and only to Function Compute.
-      { actions = ["ram:PassRole"], resources = [local.names.roles.function], service = "fc.aliyuncs.com" },
+      { actions = ["ram:PassRole"], resources = [local.names.role], service = "fc.aliyuncs.com" },
     ],
     length(var.deploy_secret_names) == 0 ? [] : [{
-      actions   = ["kms:GetSecretValue"]
-      resources = [for secret in var.deploy_secret_names : "acs:kms:${local.scope}:secret/${secret}"]
-    }],
-    var.secrets_key_id == null ? [] : [{
-      actions   = ["kms:Decrypt"]
-      resources = ["acs:kms:${local.scope}:key/${var.secrets_key_id}"]
-    }],
+      actions   = ["oos:GetSecretParameter"]
+      resources = [for secret in var.deploy_secret_names : "acs:oos:${local.scope}:secretparameter/${secret}"]
+      },
+      { actions = ["kms:GetSecretValue"], resources = [local.kms_secrets] },
+    ],
   )
 
   roles = setunion(keys(local.service_trust), keys(local.pipeline_trust))
@@ -100,6 +100,10 @@ locals {
   exceptions = merge(
     contains(local.roles, "deployer") ? {
       "deployer ${local.names.function}/*" = "versions and aliases of the function: an alias is named below its function, and which form the service compares is likely, not certain"
+      "deployer ${local.all_applications}" = "what reads, lists or changes change orders takes no resource (certain: \"Custom policy reference\" of SAE), and by its API page deploying does not either (see deploys_one_application)"
+    } : {},
+    length(var.deploy_secret_names) > 0 ? {
+      "deployer ${local.kms_secrets}" = "reading a parameter also takes kms:GetSecretValue (certain: the API's page of GetSecretParameter), on a name of the service's choosing; an account without a KMS instance has no other secrets there"
     } : {},
     var.function_platform_rights ? {
       "function *" = "network interfaces are made with names of the service's choosing; the vendor's own service role has no narrower resource (certain: AliyunServiceRolePolicyForFC)"

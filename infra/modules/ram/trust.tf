@@ -4,9 +4,7 @@ locals {
   # Services that may assume a role.
   trusted_services = {
     function = "fc.aliyuncs.com"
-    # The service name is unknown, and applications cannot have a role yet: see the README.
-    worker  = "sae.aliyuncs.com"
-    gateway = "apigateway.aliyuncs.com"
+    gateway  = "apigateway.aliyuncs.com"
   }
 
   service_trust = {

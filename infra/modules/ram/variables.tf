@@ -35,9 +35,20 @@ variable "function_alias" {
   default     = "live"
 }
 
+variable "worker_namespace_id" {
+  description = "Id of the namespace of the workers' application."
+  type        = string
+}
+
 variable "worker_application_id" {
   description = "Id of the workers' application, which the deployer rolls."
   type        = string
+}
+
+variable "deploys_one_application" {
+  description = "Let the deployer deploy the workers' application alone. The vendor's texts differ: the page on custom policies narrows `DeployApplication` to an application, the page of the call says that it takes no resource. Set false if a release ends with NoPermission."
+  type        = bool
+  default     = true
 }
 
 variable "log_project" {
@@ -45,12 +56,9 @@ variable "log_project" {
   type        = string
 }
 
-variable "logstores" {
-  description = "Logstores of function and worker; each may write only its own."
-  type = object({
-    function = string
-    worker   = string
-  })
+variable "function_logstore" {
+  description = "Logstore of the function."
+  type        = string
 }
 
 variable "vpc_id" {
@@ -85,15 +93,9 @@ variable "registry_namespace" {
 }
 
 variable "deploy_secret_names" {
-  description = "Secrets in KMS that a release reads: the migrator's database URL and the worker's password at the broker."
+  description = "Encrypted parameters that a release reads: the migrator's database URL and the worker's password at the broker."
   type        = list(string)
   default     = []
-}
-
-variable "secrets_key_id" {
-  description = "KMS key of these secrets: reading one also needs the right to decrypt with it (likely). Null: no such right."
-  type        = string
-  default     = null
 }
 
 variable "github" {
@@ -117,7 +119,12 @@ variable "github" {
 }
 
 variable "github_fingerprints" {
-  description = "Fingerprints of the certificate authority of GitHub's tokens; null for the service's own list (likely)."
+  description = "SHA-1 fingerprints of the certificate authorities of GitHub's tokens, at most 5. The default is what GitHub published (\"OIDC integration with AWS no longer requires pinning\", 2023-06-27); a change of the authority needs another."
   type        = set(string)
-  default     = null
+  default     = ["6938fd4d98bab03faadb97b34396831e3780aea1", "1c58a3a8518e8759bf075b76b750d4f2df264fcd"]
+
+  validation {
+    condition     = length(var.github_fingerprints) >= 1 && length(var.github_fingerprints) <= 5 && alltrue([for one in var.github_fingerprints : can(regex("^[0-9a-f]{40}$", one))])
+    error_message = "github_fingerprints must be 1 to 5 SHA-1 fingerprints of 40 lower-case hexadecimal digits."
+  }
 }

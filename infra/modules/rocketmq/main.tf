@@ -33,8 +33,8 @@ resource "alicloud_rocketmq_instance" "this" {
     send_receive_ratio     = var.send_share
     message_retention_time = var.retention_h
     auto_scaling           = var.burst
-    storage_encryption     = var.storage_encrypted
-    storage_secret_key     = var.storage_encrypted ? var.storage_key_id : null
+    storage_encryption     = var.storage_key_id != null
+    storage_secret_key     = var.storage_key_id
     # Off: a trace copies the message's key and is billed. `traceparent` in the message identifies its path.
     trace_on = false
   }

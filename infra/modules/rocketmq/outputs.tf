@@ -43,8 +43,3 @@ output "client_cidrs" {
   description = "Address ranges that may reach the endpoint, read from the instance."
   value       = alicloud_rocketmq_instance.this.ip_whitelists
 }
-
-output "storage_key_id" {
-  description = "KMS key that encrypts stored messages; null for the service's own key."
-  value       = alicloud_rocketmq_instance.this.product_info[0].storage_secret_key
-}

@@ -109,16 +109,16 @@ variable "retention_h" {
   }
 }
 
-variable "storage_encrypted" {
-  description = "Encrypt stored messages: orders have names and addresses. Cannot be changed later."
-  type        = bool
-  default     = true
-}
-
 variable "storage_key_id" {
-  description = "KMS key for stored messages; null for the service's own key."
+  description = "KMS key (Aliyun_AES_256, of a KMS instance) that encrypts stored messages, which have names and addresses: the series `ultimate` alone has this. Null: not encrypted. Cannot be changed later."
   type        = string
   default     = null
+
+  # "Message storage encryption" of RocketMQ 5.x.
+  validation {
+    condition     = var.storage_key_id == null || var.series == "ultimate"
+    error_message = "storage_key_id must be null: the broker encrypts its storage in the series ultimate alone."
+  }
 }
 
 variable "acl_types" {

@@ -41,7 +41,7 @@ resource "alicloud_sae_application" "this" {
   vswitch_id        = join(",", [for zone in local.zones : var.vswitch_ids[zone]])
   security_group_id = var.security_group_id
 
-  replicas = var.replicas_min
+  replicas = var.replicas
   cpu      = var.cpu_millicores
   memory   = var.memory_mb
   timezone = "UTC"
@@ -55,10 +55,13 @@ resource "alicloud_sae_application" "this" {
   ))
 
   # A worker is ready for lookups while it reaches the database. Otherwise the load balancer sends it none.
+  # The provider sends 0 for every number of a probe that is not set (certain: its source).
   readiness_v2 {
     initial_delay_seconds = 5
     period_seconds        = 5
     timeout_seconds       = 2
+    success_threshold     = 1
+    failure_threshold     = 3
 
     http_get {
       path   = "/readyz/lookups"
@@ -72,6 +75,7 @@ resource "alicloud_sae_application" "this" {
     initial_delay_seconds = 10
     period_seconds        = 10
     timeout_seconds       = 3
+    failure_threshold     = 3
 
     http_get {
       path   = "/healthz"
@@ -89,13 +93,12 @@ resource "alicloud_sae_application" "this" {
   update_strategy_v2 {
     type = "BatchUpdate"
     batch_update {
-      batch           = var.replicas_min
-      batch_wait_time = 10
+      batch = 2
+      # Minutes (certain: the vendor's SDK; the provider passes the number on and calls it seconds).
+      batch_wait_time = 1
       release_type    = "auto"
     }
   }
-
-  auto_enable_application_scaling_rule = var.lag_scaling != null
 
   sls_configs = jsonencode([{
     projectName  = var.log.project
@@ -107,41 +110,8 @@ resource "alicloud_sae_application" "this" {
 
   tags = var.tags
 
-  # The scaling rule owns the number of replicas, and the deployment owns the image: an apply would roll workers before
-  # the schema is migrated.
+  # The deployment owns the image: an apply would roll workers before the schema is migrated.
   lifecycle {
-    ignore_changes = [replicas, image_url]
-  }
-}
-
-# The platform has no metric for the broker's lag. CPU measures the part of the lag that more workers can reduce: a pool
-# at its cap is idle at any queue length, and a pool below its cap for lack of CPU is busy.
-resource "alicloud_sae_application_scaling_rule" "lag" {
-  count = var.lag_scaling == null ? 0 : 1
-
-  app_id              = alicloud_sae_application.this.id
-  scaling_rule_name   = "lag"
-  scaling_rule_type   = "metric"
-  scaling_rule_enable = true
-  min_ready_instances = 1
-
-  scaling_rule_metric {
-    min_replicas = var.replicas_min
-    max_replicas = var.replicas_max
-
-    metrics {
-      metric_type                       = "CPU"
-      metric_target_average_utilization = var.lag_scaling.cpu_percent
-    }
-    scale_up_rules {
-      step                         = var.lag_scaling.up_step
-      stabilization_window_seconds = var.lag_scaling.up_after_s
-      disabled                     = false
-    }
-    scale_down_rules {
-      step                         = var.lag_scaling.down_step
-      stabilization_window_seconds = var.lag_scaling.down_after_s
-      disabled                     = false
-    }
+    ignore_changes = [image_url]
   }
 }

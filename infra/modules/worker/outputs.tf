@@ -20,7 +20,7 @@ output "query_backend" {
 
 output "connections_max" {
   description = "Maximum database connections of all workers, including one for an operator's command each."
-  value       = var.replicas_max * local.connections_per_worker
+  value       = var.replicas * local.connections_per_worker
 }
 
 output "deletion_protected" {
@@ -28,7 +28,7 @@ output "deletion_protected" {
   value       = alicloud_alb_load_balancer.query.deletion_protection_config[0].enabled
 }
 
-output "replicas_max" {
-  description = "Maximum workers by the scaling rule; without a rule, the fixed number."
-  value       = length(alicloud_sae_application_scaling_rule.lag) > 0 ? one(alicloud_sae_application_scaling_rule.lag[0].scaling_rule_metric).max_replicas : alicloud_sae_application.this.replicas
+output "replicas" {
+  description = "Number of workers."
+  value       = alicloud_sae_application.this.replicas
 }

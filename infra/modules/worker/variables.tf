@@ -62,33 +62,22 @@ variable "security_group_id" {
   type        = string
 }
 
-variable "replicas_min" {
-  description = "Minimum workers, 2 to 50."
+variable "replicas" {
+  description = "Workers, 2 to 50. More of them do not raise the pool's cap. Twice their database connections must fit into `database_connections_max`: connections of killed workers count until the server detects the loss."
   type        = number
-  default     = 2
+  default     = 4
 
   validation {
-    condition     = var.replicas_min >= 2 && var.replicas_min <= 50 && floor(var.replicas_min) == var.replicas_min
-    error_message = "replicas_min must be 2 to 50: a single worker leaves none during its restart."
-  }
-}
-
-variable "replicas_max" {
-  description = "Maximum workers, up to 50. Twice their database connections must fit into `database_connections_max`: connections of killed workers count until the server detects the loss."
-  type        = number
-  default     = 8
-
-  validation {
-    condition     = var.replicas_max >= var.replicas_min && var.replicas_max <= 50 && floor(var.replicas_max) == var.replicas_max
-    error_message = "replicas_max must be replicas_min to 50."
+    condition     = var.replicas >= 2 && var.replicas <= 50 && floor(var.replicas) == var.replicas
+    error_message = "replicas must be 2 to 50: a single worker leaves none during its restart."
   }
   validation {
-    condition     = 2 * var.replicas_max * (var.database_writers_max + var.database_readers_max + 2) <= var.database_connections_max
-    error_message = "replicas_max workers open more connections than database_connections_max: use fewer workers or writers, or a larger class."
+    condition     = 2 * var.replicas * (var.database_writers_max + var.database_readers_max + 2) <= var.database_connections_max
+    error_message = "the workers open more connections than database_connections_max: use fewer workers or writers, or a larger class."
   }
   validation {
-    condition     = 40 * var.replicas_max * (var.database_writers_max + var.database_readers_max + 1) <= 16382
-    error_message = "replicas_max workers may prepare more than 16,382 statements, 40 on each connection: the server's default of max_prepared_stmt_count. Use fewer workers or writers."
+    condition     = 40 * var.replicas * (var.database_writers_max + var.database_readers_max + 1) <= 16382
+    error_message = "the workers may prepare more than 16,382 statements, 40 on each connection: the server's default of max_prepared_stmt_count. Use fewer workers or writers."
   }
 }
 
@@ -260,27 +249,6 @@ variable "grace_s" {
   validation {
     condition     = var.grace_s >= var.drain_grace_s + 5 && var.grace_s <= 60
     error_message = "grace_s must be at least drain_grace_s + 5 and at most 60: the share of a killed worker is idle until its lease expires."
-  }
-}
-
-variable "lag_scaling" {
-  description = "Scaling by CPU: `cpu_percent`, the target mean use; steps; and the time that the need must last, s. Null: always `replicas_min` workers."
-  type = object({
-    cpu_percent  = optional(number, 60)
-    up_step      = optional(number, 2)
-    up_after_s   = optional(number, 60)
-    down_step    = optional(number, 1)
-    down_after_s = optional(number, 600)
-  })
-  default = {}
-
-  validation {
-    condition     = var.lag_scaling == null || try(var.lag_scaling.cpu_percent >= 20 && var.lag_scaling.cpu_percent <= 90, false)
-    error_message = "lag_scaling.cpu_percent must be 20 to 90."
-  }
-  validation {
-    condition     = var.lag_scaling == null || try(var.lag_scaling.down_after_s >= var.lag_scaling.up_after_s, false)
-    error_message = "lag_scaling.down_after_s must be at least up_after_s: otherwise the pool would oscillate."
   }
 }
 

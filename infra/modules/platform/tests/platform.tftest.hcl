@@ -73,7 +73,7 @@ variables {
     { zone = "cn-hangzhou-k", function_cidr = "10.0.1.0/24", worker_cidr = "10.0.4.0/24", data_cidr = "10.0.2.128/25" },
   ]
   function = { cpu = 0.1, memory_mb = 128, reserved_concurrency = 30 }
-  worker   = { replicas_max = 8 }
+  worker   = { replicas = 8 }
   broker   = { spec = "rmq.p2.100xlarge", series = "professional", sub_series = "cluster_ha" }
   database = { node_class = "polar.mysql.x4.medium" }
   gateway = {
@@ -252,32 +252,6 @@ run "outputs_have_what_the_runbook_uses" {
   }
 }
 
-run "a_changed_secret_gets_a_new_version" {
-  variables {
-    secrets = {
-      broker_function   = "a=broker-function-password"
-      broker_worker     = "broker-worker-password"
-      database_worker   = "Worker-p@ss+word1"
-      database_migrator = "Another-password1"
-      database_tune     = "Tune-password-1"
-      gateway           = "sale2026a=first-secret-of-two,sale2026b=second-secret-of-two"
-      admin_token       = "admin-token-of-a-test"
-      order_id_keys     = "k2026a=00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
-    }
-  }
-
-  assert {
-    condition = alltrue([
-      for name in ["database-migrator", "migrator-url"] : output.secret_versions[name] != run.outputs_have_what_the_runbook_uses.secret_versions[name]
-    ])
-    error_message = "the password and the URL with it must have new versions"
-  }
-  assert {
-    condition     = output.secret_versions["admin-token"] == run.outputs_have_what_the_runbook_uses.secret_versions["admin-token"]
-    error_message = "other secrets must have their old versions"
-  }
-}
-
 run "deletion_protection_locks_four_resources" {
   assert {
     condition     = output.protected == { addresses = true, database = true, key = true, load_balancer = true }
@@ -328,12 +302,8 @@ run "variables_reach_their_modules" {
     error_message = "throttles must be as given: ${jsonencode(module.gateway.order_limits)}"
   }
   assert {
-    condition     = module.rocketmq.storage_key_id == module.secrets.key_id
-    error_message = "the broker's storage must use the platform's key"
-  }
-  assert {
-    condition     = module.worker.replicas_max == 8
-    error_message = "replicas_max must reach the worker module"
+    condition     = module.worker.replicas == 8
+    error_message = "replicas must reach the worker module"
   }
   assert {
     condition     = module.observability.limits == { messages = "123000", oldest_age_ms = "7200000" }
@@ -342,12 +312,6 @@ run "variables_reach_their_modules" {
   assert {
     condition     = contains(module.network.reach, "worker-egress-webhooks-203.0.113.0/24 tcp 443/443 203.0.113.0/24")
     error_message = "workers must reach webhook_cidrs"
-  }
-  assert {
-    condition = contains(flatten([
-      for statement in jsondecode(module.ram.policies.deployer).Statement : statement.Resource if contains(statement.Action, "kms:Decrypt")
-    ]), "acs:kms:cn-hangzhou:1234567890123456:key/${module.secrets.key_id}")
-    error_message = "the deployer must have the right to decrypt its secrets"
   }
   assert {
     condition = issensitive(var.secrets) && issensitive(local.migrator_url) && alltrue([
@@ -384,7 +348,7 @@ run "no_output_has_a_secret" {
       ]) :
       !strcontains(jsonencode([
         output.vpc_id, output.routes, output.gateway_sub_domain, output.domain_steps, output.function, output.provision_actions,
-        output.worker_application_id, output.registry, output.registry_clients, output.database, output.rocketmq, output.role_arns, output.oidc_provider_arn, output.secret_versions, output.operators, output.secret_names,
+        output.worker_application_id, output.registry, output.registry_clients, output.database, output.rocketmq, output.role_arns, output.oidc_provider_arn, output.operators, output.secret_names,
         output.alert_names, output.logs,
       ]), value)
     ])
@@ -402,10 +366,10 @@ run "the_public_routes_are_exactly_these" {
 run "the_pipeline_reads_two_secrets" {
   assert {
     condition = toset(flatten([
-      for statement in jsondecode(module.ram.policies.deployer).Statement : statement.Resource if contains(statement.Action, "kms:GetSecretValue")
+      for statement in jsondecode(module.ram.policies.deployer).Statement : statement.Resource if contains(statement.Action, "oos:GetSecretParameter")
       ])) == toset([
-      "acs:kms:cn-hangzhou:1234567890123456:secret/spillway-test-migrator-url",
-      "acs:kms:cn-hangzhou:1234567890123456:secret/spillway-test-broker-worker",
+      "acs:oos:cn-hangzhou:1234567890123456:secretparameter/spillway-test-migrator-url",
+      "acs:oos:cn-hangzhou:1234567890123456:secretparameter/spillway-test-broker-worker",
     ])
     error_message = "the deployer must read the migrator's URL and the worker's password only"
   }
@@ -413,7 +377,7 @@ run "the_pipeline_reads_two_secrets" {
 
 run "the_broker_receive_limit_is_above_the_cap" {
   variables {
-    worker = { replicas_max = 8, initial_rate = 3000 }
+    worker = { replicas = 8, initial_rate = 3000 }
   }
 
   assert {
@@ -424,7 +388,7 @@ run "the_broker_receive_limit_is_above_the_cap" {
 
 run "the_broker_receive_limit_can_be_raised_without_rolling_the_workers" {
   variables {
-    worker = { replicas_max = 8, initial_rate = 3000, receive_tps_max = 20000 }
+    worker = { replicas = 8, initial_rate = 3000, receive_tps_max = 20000 }
   }
 
   assert {

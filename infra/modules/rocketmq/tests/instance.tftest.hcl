@@ -34,9 +34,10 @@ run "serverless_by_default_and_closed_to_the_internet" {
     condition     = length(alicloud_rocketmq_instance.this.network_info[0].vpc_info[0].vswitches) == 2
     error_message = "the endpoint must be in two vSwitches"
   }
+  # "Message storage encryption" of RocketMQ 5.x: Platinum (ultimate) alone, with a key of a paid KMS instance.
   assert {
-    condition     = alicloud_rocketmq_instance.this.product_info[0].storage_encryption == true
-    error_message = "messages must be encrypted at rest: orders have names and addresses"
+    condition     = alicloud_rocketmq_instance.this.product_info[0].storage_encryption == false && alicloud_rocketmq_instance.this.product_info[0].storage_secret_key == null
+    error_message = "the other series refuse encrypted storage"
   }
   assert {
     condition     = alicloud_rocketmq_instance.this.product_info[0].send_receive_ratio == 0.5
@@ -182,4 +183,27 @@ run "outputs_have_what_the_services_need" {
     condition     = output.endpoint == null
     error_message = "without a reported endpoint the output must be null"
   }
+}
+
+run "a_key_encrypts_the_storage_of_the_ultimate_series" {
+  command = plan
+  variables {
+    series         = "ultimate"
+    sub_series     = "cluster_ha"
+    spec           = "rmq.u2.10xlarge"
+    storage_key_id = "key-1"
+  }
+
+  assert {
+    condition     = alicloud_rocketmq_instance.this.product_info[0].storage_encryption == true && alicloud_rocketmq_instance.this.product_info[0].storage_secret_key == "key-1"
+    error_message = "the key must encrypt the storage"
+  }
+}
+
+run "a_key_in_another_series_is_rejected" {
+  command = plan
+  variables {
+    storage_key_id = "key-1"
+  }
+  expect_failures = [var.storage_key_id]
 }

@@ -27,18 +27,18 @@ variables {
 run "connection_bomb" {
   command = plan
   variables {
-    replicas_max             = 50
+    replicas                 = 50
     database_writers_max     = 32
     database_connections_max = 1000
   }
-  expect_failures = [var.replicas_max]
+  expect_failures = [var.replicas]
 }
 
 run "the_largest_pool_within_the_connection_limit_is_accepted" {
   command = plan
   variables {
     # 50 workers with 4 + 2 + 1 connections and an operator's: 400, twice for killed workers.
-    replicas_max             = 50
+    replicas                 = 50
     database_connections_max = 800
   }
 
@@ -51,10 +51,10 @@ run "the_largest_pool_within_the_connection_limit_is_accepted" {
 run "a_pool_above_the_connection_limit_is_rejected" {
   command = plan
   variables {
-    replicas_max             = 50
+    replicas                 = 50
     database_connections_max = 799
   }
-  expect_failures = [var.replicas_max]
+  expect_failures = [var.replicas]
 }
 
 # max_prepared_stmt_count is 16,382 by default (MySQL 8.0 manual, "Server System Variables"). 40 statements a connection:
@@ -63,11 +63,11 @@ run "a_pool_that_prepares_more_statements_than_the_server_allows_is_rejected" {
   command = plan
   variables {
     # 50 x 9 connections x 40 = 18,000.
-    replicas_max             = 50
+    replicas                 = 50
     database_writers_max     = 6
     database_connections_max = 1800
   }
-  expect_failures = [var.replicas_max]
+  expect_failures = [var.replicas]
 }
 
 run "workers_have_their_connection_limits" {

@@ -56,6 +56,22 @@ run "probes_use_readyz_and_healthz" {
     )
     error_message = "the liveness probe must use /healthz: a database outage must not restart workers"
   }
+  # What is left out is sent as 0 (the provider's resource_alicloud_sae_application.go, v1.289.0). A success threshold of
+  # the liveness probe must be 1 and has no argument.
+  assert {
+    condition = alltrue([for number in [
+      alicloud_sae_application.this.readiness_v2[0].initial_delay_seconds,
+      alicloud_sae_application.this.readiness_v2[0].period_seconds,
+      alicloud_sae_application.this.readiness_v2[0].timeout_seconds,
+      alicloud_sae_application.this.readiness_v2[0].success_threshold,
+      alicloud_sae_application.this.readiness_v2[0].failure_threshold,
+      alicloud_sae_application.this.liveness_v2[0].initial_delay_seconds,
+      alicloud_sae_application.this.liveness_v2[0].period_seconds,
+      alicloud_sae_application.this.liveness_v2[0].timeout_seconds,
+      alicloud_sae_application.this.liveness_v2[0].failure_threshold,
+    ] : try(number > 0, false)])
+    error_message = "every number of both probes must be set"
+  }
 }
 
 run "the_platforms_grace_is_longer_than_the_drains" {
@@ -89,7 +105,9 @@ run "releases_roll_one_batch_at_a_time" {
     condition = (
       alicloud_sae_application.this.min_ready_instances >= 1 &&
       alicloud_sae_application.this.update_strategy_v2[0].type == "BatchUpdate" &&
-      alicloud_sae_application.this.update_strategy_v2[0].batch_update[0].batch >= 2 &&
+      alicloud_sae_application.this.update_strategy_v2[0].batch_update[0].batch == 2 &&
+      # Minutes: a rollout with longer waits is not over when the release's time ends.
+      alicloud_sae_application.this.update_strategy_v2[0].batch_update[0].batch_wait_time == 1 &&
       alicloud_sae_application.this.update_strategy_v2[0].batch_update[0].release_type == "auto"
     )
     error_message = "a rollout must leave at least one worker ready"
@@ -131,9 +149,9 @@ run "secrets_can_come_from_the_namespace" {
 run "one_worker_is_rejected" {
   command = plan
   variables {
-    replicas_min = 1
+    replicas = 1
   }
-  expect_failures = [var.replicas_min]
+  expect_failures = [var.replicas]
 }
 
 run "one_zone_is_rejected" {

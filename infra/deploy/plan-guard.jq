@@ -5,7 +5,6 @@
 # until it exists again.
 def protected: [
   "alicloud_polardb_cluster", "alicloud_polardb_database", "alicloud_polardb_endpoint",
-  "alicloud_db_instance", "alicloud_db_database",
   "alicloud_rocketmq_instance", "alicloud_rocketmq_topic", "alicloud_rocketmq_consumer_group",
   "alicloud_rocketmq_account",
   "alicloud_oos_secret_parameter", "alicloud_ram_role",

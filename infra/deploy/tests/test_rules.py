@@ -244,7 +244,7 @@ class Guard(InAFolder):
         return result.stdout.splitlines()
 
     def test_resources_with_orders_are_not_destroyed(self):
-        for kind in ["alicloud_polardb_cluster", "alicloud_db_instance", "alicloud_rocketmq_instance", "alicloud_oos_secret_parameter"]:
+        for kind in ["alicloud_polardb_cluster", "alicloud_rocketmq_instance", "alicloud_oos_secret_parameter"]:
             for actions, said in [(["delete"], "destroyed"), (["delete", "create"], "replaced"), (["create", "delete"], "replaced")]:
                 with self.subTest(kind, actions=actions):
                     (fault,) = self.faults((kind, actions, {}, {}))

@@ -1,18 +1,18 @@
 locals {
-  polardb = var.engine == "polardb"
-  port    = 3306
+  port = 3306
 
   database = "spillway"
   # `drain-worker tune` writes only to databases with this prefix.
   tune_database = "spillway_scratch"
 
+  # At most 16 characters (certain: the vendor's SDK).
   accounts = {
     worker   = "spillway_worker"
-    migrator = "spillway_migrator"
+    migrator = "spillway_migrate"
     tune     = "spillway_tune"
   }
 
-  # Privilege and database of each account. Both engines have these privileges.
+  # Privilege and database of each account.
   grants = {
     # SELECT, INSERT, UPDATE, DELETE and their locks: all that `run` needs.
     worker = { privilege = "DMLOnly", database = local.database }
@@ -34,10 +34,12 @@ locals {
   }
   connections_max = var.connections_max != null ? var.connections_max : lookup(local.class_connections, var.node_class, null)
 
-  worker_prefix = "${var.name}-worker"
-
-  host_primary = local.polardb ? "${one(alicloud_polardb_cluster.this[*].id)}.${var.host_domains.primary}" : one(alicloud_db_instance.this[*].connection_string)
-  host_custom = local.polardb ? (
-    var.tls ? one(alicloud_polardb_endpoint.worker[*].ssl_connection_string) : "${local.worker_prefix}.${var.host_domains.custom}"
-  ) : one(alicloud_rds_db_proxy.worker[*].db_proxy_connection_string)
+  # Host names by endpoint, as the service reports them.
+  hosts = {
+    for endpoint in data.alicloud_polardb_endpoints.this.endpoints : endpoint.db_endpoint_id => one([
+      for address in endpoint.address_items : address.connection_string if address.net_type == "Private"
+    ])
+  }
+  host_primary = local.hosts[alicloud_polardb_primary_endpoint.this.db_endpoint_id]
+  host_custom  = local.hosts[alicloud_polardb_endpoint.worker.db_endpoint_id]
 }

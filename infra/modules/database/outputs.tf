@@ -1,10 +1,10 @@
 output "cluster_id" {
-  description = "Id of the PolarDB cluster or RDS instance."
-  value       = local.polardb ? one(alicloud_polardb_cluster.this[*].id) : one(alicloud_db_instance.this[*].id)
+  description = "Id of the cluster."
+  value       = alicloud_polardb_cluster.this.id
 }
 
 output "host_primary" {
-  description = "Host of the primary, without the proxy: for `migrate`, `init` and `tune`, which need a dedicated connection. With PolarDB it is composed of the cluster's id and `host_domains.primary`: likely, not certain."
+  description = "Host of the primary, without the proxy: for `migrate`, `init` and `tune`, which need a dedicated connection."
   value       = local.host_primary
 }
 
@@ -39,11 +39,11 @@ output "connections_max" {
 }
 
 output "security_group_ids" {
-  description = "Security groups whose members may connect, read from the cluster or instance."
-  value       = local.polardb ? one(alicloud_polardb_cluster.this[*].security_group_ids) : one(alicloud_db_instance.this[*].security_group_ids)
+  description = "Security groups whose members may connect, read from the cluster."
+  value       = alicloud_polardb_cluster.this.security_group_ids
 }
 
 output "deletion_protected" {
   description = "True if the service rejects deletion of the database."
-  value       = local.polardb ? one(alicloud_polardb_cluster.this[*].deletion_lock) == 1 : one(alicloud_db_instance.this[*].deletion_protection)
+  value       = alicloud_polardb_cluster.this.deletion_lock == 1
 }

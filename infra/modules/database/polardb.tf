@@ -1,6 +1,4 @@
 resource "alicloud_polardb_cluster" "this" {
-  count = local.polardb ? 1 : 0
-
   description = var.name
   db_type     = "MySQL"
   db_version  = "8.0"
@@ -13,7 +11,8 @@ resource "alicloud_polardb_cluster" "this" {
   vpc_id     = var.vpc_id
   vswitch_id = var.vswitch_ids[var.zones[0]]
   zone_id    = var.zones[0]
-  # Storage and a node stand by in the second zone: the loss of a zone loses no commit.
+  # Storage and a node stand by in the second zone. They follow asynchronously: the loss of a zone may lose the last commits
+  # (see the README).
   hot_standby_cluster = "ON"
   standby_az          = var.zones[1]
 
@@ -27,9 +26,8 @@ resource "alicloud_polardb_cluster" "this" {
   deletion_lock                               = var.deletion_lock ? 1 : 0
   backup_retention_policy_on_cluster_deletion = "LATEST"
   maintain_time                               = var.maintain_time
-  tde_status                                  = var.encrypted ? "Enabled" : "Disabled"
-  encryption_key                              = var.encrypted ? var.encryption_key_id : null
-  encrypt_new_tables                          = var.encrypted ? "ON" : null
+  tde_status                                  = "Enabled"
+  encrypt_new_tables                          = "ON"
 
   # All times in rows are UTC, and the pool uses the database's clock.
   default_time_zone = "+0:00"
@@ -56,9 +54,7 @@ resource "alicloud_polardb_cluster" "this" {
 }
 
 resource "alicloud_polardb_backup_policy" "this" {
-  count = local.polardb ? 1 : 0
-
-  db_cluster_id                               = alicloud_polardb_cluster.this[0].id
+  db_cluster_id                               = alicloud_polardb_cluster.this.id
   preferred_backup_period                     = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
   preferred_backup_time                       = var.backup_time
   data_level1_backup_retention_period         = var.backup_days
@@ -66,17 +62,30 @@ resource "alicloud_polardb_backup_policy" "this" {
   backup_retention_policy_on_cluster_deletion = "LATEST"
 }
 
-resource "alicloud_polardb_endpoint" "worker" {
-  count = local.polardb ? 1 : 0
+# For `migrate`, `init` and `tune`, which need a connection of their own, without the proxy.
+resource "alicloud_polardb_primary_endpoint" "this" {
+  db_cluster_id   = alicloud_polardb_cluster.this.id
+  net_type        = "Private"
+  ssl_enabled     = "Enable"
+  ssl_auto_rotate = "Enable"
+}
 
-  db_cluster_id           = alicloud_polardb_cluster.this[0].id
+data "alicloud_polardb_endpoints" "this" {
+  db_cluster_id = alicloud_polardb_cluster.this.id
+
+  # It lists the endpoints that exist when it is read.
+  depends_on = [alicloud_polardb_primary_endpoint.this, alicloud_polardb_endpoint.worker]
+}
+
+resource "alicloud_polardb_endpoint" "worker" {
+  db_cluster_id           = alicloud_polardb_cluster.this.id
   db_endpoint_description = "drain-worker"
   endpoint_type           = "Custom"
-  connection_prefix       = local.worker_prefix
+  connection_prefix       = "${var.name}-worker"
   port                    = tostring(local.port)
   net_type                = "Private"
-  ssl_enabled             = var.tls ? "Enable" : "Disable"
-  ssl_auto_rotate         = var.tls ? "Enable" : null
+  ssl_enabled             = "Enable"
+  ssl_auto_rotate         = "Enable"
 
   # The default is ReadOnly, on which no batch could commit.
   read_write_mode    = "ReadWrite"
@@ -99,17 +108,17 @@ resource "alicloud_polardb_endpoint" "worker" {
 }
 
 resource "alicloud_polardb_database" "this" {
-  for_each = local.polardb ? toset([local.database, local.tune_database]) : toset([])
+  for_each = toset([local.database, local.tune_database])
 
-  db_cluster_id      = alicloud_polardb_cluster.this[0].id
+  db_cluster_id      = alicloud_polardb_cluster.this.id
   db_name            = each.key
   character_set_name = "utf8mb4"
 }
 
 resource "alicloud_polardb_account" "this" {
-  for_each = local.polardb ? local.accounts : {}
+  for_each = local.accounts
 
-  db_cluster_id       = alicloud_polardb_cluster.this[0].id
+  db_cluster_id       = alicloud_polardb_cluster.this.id
   account_name        = each.value
   account_password    = var.passwords[each.key]
   account_type        = "Normal"
@@ -117,9 +126,9 @@ resource "alicloud_polardb_account" "this" {
 }
 
 resource "alicloud_polardb_account_privilege" "this" {
-  for_each = local.polardb ? local.grants : {}
+  for_each = local.grants
 
-  db_cluster_id     = alicloud_polardb_cluster.this[0].id
+  db_cluster_id     = alicloud_polardb_cluster.this.id
   account_name      = alicloud_polardb_account.this[each.key].account_name
   account_privilege = each.value.privilege
   db_names          = [alicloud_polardb_database.this[each.value.database].db_name]

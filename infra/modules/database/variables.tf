@@ -14,17 +14,6 @@ variable "tags" {
   default     = {}
 }
 
-variable "engine" {
-  description = "`polardb` (PolarDB for MySQL) or `rds` (RDS for MySQL). A change makes a new, empty database: move the data first."
-  type        = string
-  default     = "polardb"
-
-  validation {
-    condition     = contains(["polardb", "rds"], var.engine)
-    error_message = "engine must be polardb or rds."
-  }
-}
-
 variable "vpc_id" {
   description = "VPC of the database."
   type        = string
@@ -61,34 +50,23 @@ variable "security_group_ids" {
 }
 
 variable "node_class" {
-  description = "Class of the nodes. PolarDB: such as `polar.mysql.x4.medium`; RDS: such as `mysql.x4.large.2c`. It determines the connection limit."
+  description = "Class of the nodes, such as `polar.mysql.x4.medium`. It determines the connection limit."
   type        = string
 
   validation {
-    condition     = can(regex(var.engine == "polardb" ? "^polar\\.mysql\\." : "^(mysql|rds\\.mysql)\\.", var.node_class))
-    error_message = "node_class must be of the engine: polar.mysql.… for polardb, mysql.… or rds.mysql.… for rds."
+    condition     = can(regex("^polar\\.mysql\\.", var.node_class))
+    error_message = "node_class must be polar.mysql.…."
   }
 }
 
 variable "node_count" {
-  description = "Nodes of a PolarDB cluster, 2 to 16: one primary, the others read-only."
+  description = "Nodes of the cluster, 2 to 16: one primary, the others read-only."
   type        = number
   default     = 2
 
   validation {
     condition     = var.node_count >= 2 && var.node_count <= 16
     error_message = "node_count must be 2 to 16: a single node has no failover."
-  }
-}
-
-variable "storage_gb" {
-  description = "Disk of an RDS instance, GB. PolarDB grows by itself."
-  type        = number
-  default     = 100
-
-  validation {
-    condition     = var.storage_gb >= 20
-    error_message = "storage_gb must be at least 20."
   }
 }
 
@@ -104,7 +82,7 @@ variable "connections_max" {
 }
 
 variable "worker_endpoint" {
-  description = "`custom`: the worker uses its own endpoint of the database proxy. `primary`: the worker connects to the primary (PolarDB) or the instance (RDS) directly."
+  description = "`custom`: the worker uses its own endpoint of the database proxy. `primary`: the worker connects to the primary directly."
   type        = string
   default     = "custom"
 
@@ -115,22 +93,17 @@ variable "worker_endpoint" {
 }
 
 variable "proxy" {
-  description = "The database proxy. `pooling`: `Off` or `Session`; transaction pooling is rejected, because every prepared statement pins a connection. `class` of PolarProxy and `type` (`EXCLUSIVE`, `GENERAL`): null for the cluster's default. `instances`: nodes of an RDS proxy, 2 to 60."
+  description = "The database proxy. `pooling`: `Off` or `Session`; transaction pooling is rejected, because every prepared statement pins a connection. `class` of PolarProxy and `type` (`EXCLUSIVE`, `GENERAL`): null for the cluster's default."
   type = object({
-    pooling   = optional(string, "Off")
-    class     = optional(string)
-    type      = optional(string)
-    instances = optional(number, 2)
+    pooling = optional(string, "Off")
+    class   = optional(string)
+    type    = optional(string)
   })
   default = {}
 
   validation {
     condition     = contains(["Off", "Session"], var.proxy.pooling)
     error_message = "proxy.pooling must be Off or Session: with Transaction the worker's prepared statements pin connections and nothing is shared."
-  }
-  validation {
-    condition     = var.proxy.instances >= 2 && var.proxy.instances <= 60
-    error_message = "proxy.instances must be 2 to 60: one node is a single point of failure."
   }
 }
 
@@ -198,25 +171,4 @@ variable "deletion_lock" {
   description = "Lock the database against deletion by any means. Set it to false and apply before `terraform destroy`."
   type        = bool
   default     = true
-}
-
-variable "tls" {
-  description = "Encrypt connections to the worker's endpoint. The vendor issues the certificate: `ssl-mode=REQUIRED` encrypts without verification, `ssl-ca` verifies it."
-  type        = bool
-  default     = true
-}
-
-variable "encrypted" {
-  description = "Encrypt stored data. Cannot be turned off later."
-  type        = bool
-  default     = true
-}
-
-variable "host_domains" {
-  description = "Domains of PolarDB's host names: `primary`, and `custom` for the worker's endpoint without TLS. They differ by region and are likely, not certain: compare them with the console after the first apply."
-  type = object({
-    primary = optional(string, "mysql.polardb.rds.aliyuncs.com")
-    custom  = optional(string, "rwlb.rds.aliyuncs.com")
-  })
-  default = {}
 }

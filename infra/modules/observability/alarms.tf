@@ -16,8 +16,7 @@ resource "alicloud_cms_alarm_contact_group" "this" {
 }
 
 locals {
-  database            = var.database_engine == "polardb" ? "polardb" : "rds"
-  database_dimensions = var.database_engine == "polardb" ? [{ clusterId = var.database_cluster_id }] : [{ instanceId = var.database_cluster_id }]
+  database_dimensions = [{ clusterId = var.database_cluster_id }]
 
   broker_dimensions = [{ instanceId = var.rocketmq_instance_id, groupId = var.consumer_group }]
   # A function of FC 3.0 has no service: its name must be empty (certain: vendor documentation of its monitoring data).
@@ -56,11 +55,11 @@ locals {
       dimensions = local.function_dimensions
     }
     database-connections = {
-      level      = "critical", above = { "${local.database}-connections" = var.thresholds.database_connection_percent }
+      level      = "critical", above = { "database-connections" = var.thresholds.database_connection_percent }
       dimensions = local.database_dimensions
     }
     database-cpu = {
-      level      = "warn", above = { "${local.database}-cpu" = var.thresholds.database_cpu_percent }
+      level      = "warn", above = { "database-cpu" = var.thresholds.database_cpu_percent }
       dimensions = local.database_dimensions
     }
   }

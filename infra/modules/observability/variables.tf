@@ -101,19 +101,8 @@ variable "consumer_group" {
 }
 
 variable "database_cluster_id" {
-  description = "Id of the PolarDB cluster or RDS instance."
+  description = "Id of the PolarDB cluster."
   type        = string
-}
-
-variable "database_engine" {
-  description = "`polardb` or `rds`."
-  type        = string
-  default     = "polardb"
-
-  validation {
-    condition     = contains(["polardb", "rds"], var.database_engine)
-    error_message = "database_engine must be polardb or rds."
-  }
 }
 
 variable "thresholds" {
@@ -162,9 +151,7 @@ variable "metrics" {
     function-quota         = { namespace = "acs_fc", metric = "FunctionResourceThrottles", statistic = "Value" }
     function-errors        = { namespace = "acs_fc", metric = "FunctionFunctionErrors", statistic = "Value" }
     function-server-errors = { namespace = "acs_fc", metric = "FunctionServerErrors", statistic = "Value" }
-    polardb-connections    = { namespace = "acs_polardb", metric = "cluster_connection_utilization", statistic = "Maximum" }
-    polardb-cpu            = { namespace = "acs_polardb", metric = "cluster_cpu_utilization", statistic = "Average" }
-    rds-connections        = { namespace = "acs_rds_dashboard", metric = "ConnectionUsage", statistic = "Maximum", period_s = 300 }
-    rds-cpu                = { namespace = "acs_rds_dashboard", metric = "CpuUsage", statistic = "Maximum", period_s = 300 }
+    database-connections   = { namespace = "acs_polardb", metric = "cluster_connection_utilization", statistic = "Maximum" }
+    database-cpu           = { namespace = "acs_polardb", metric = "cluster_cpu_utilization", statistic = "Average" }
   }
 }

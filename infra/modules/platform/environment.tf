@@ -35,7 +35,7 @@ locals {
     SPILLWAY_ORDER_ID_KEYS       = var.secrets.order_id_keys
   })
 
-  migrator_url = format("mysql://%s:%s@%s:%s/%s?ssl-mode=PREFERRED",
+  migrator_url = format("mysql://%s:%s@%s:%s/%s?ssl-mode=REQUIRED",
     module.database.account_names.migrator, urlencode(var.secrets.database_migrator),
     module.database.host_primary, module.database.port, module.database.database_name,
   )

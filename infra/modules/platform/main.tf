@@ -18,7 +18,6 @@ module "observability" {
   thresholds           = var.alerts
   rocketmq_instance_id = module.rocketmq.instance_id
   database_cluster_id  = module.database.cluster_id
-  database_engine      = var.database.engine
 }
 
 module "network" {
@@ -131,7 +130,6 @@ module "database" {
 
   name               = var.name
   tags               = var.tags
-  engine             = var.database.engine
   vpc_id             = module.network.vpc_id
   zones              = slice(var.subnets[*].zone, 0, 2)
   vswitch_ids        = module.network.data_vswitch_ids
@@ -139,7 +137,6 @@ module "database" {
   node_class         = var.database.node_class
   node_count         = var.database.node_count
   connections_max    = var.database.connections_max
-  storage_gb         = var.database.storage_gb
   backup_days        = var.database.backup_days
   deletion_lock      = var.deletion_protection
   passwords = {

@@ -121,13 +121,11 @@ variable "broker" {
 }
 
 variable "database" {
-  description = "The database: `engine` (`polardb` or `rds`), class and number of nodes, days of backup; `connections_max` of the class, required with `rds` and for a class that is not in the table of the database's module; `storage_gb`, the disk of an RDS instance."
+  description = "The database: class and number of nodes, days of backup; `connections_max` of the class, required for a class that is not in the table of the database's module."
   type = object({
-    engine          = optional(string, "polardb")
     node_class      = string
     node_count      = optional(number, 2)
     connections_max = optional(number)
-    storage_gb      = optional(number, 100)
     backup_days     = optional(number, 7)
   })
 }

@@ -10,7 +10,7 @@ variables {
   passwords          = { worker = "Worker-Pass-1", migrator = "Migrator-Pass-1", tune = "Tune-Pass-1" }
 }
 
-run "least_grants_on_polardb" {
+run "accounts_have_the_least_grants" {
   command = plan
 
   assert {
@@ -41,29 +41,13 @@ run "least_grants_on_polardb" {
   }
 }
 
-run "least_grants_on_rds" {
+# 2 to 16 characters, a lower-case letter first, a letter or digit last (polardb-20170801 of 2026-07-17, CreateAccount).
+run "names_of_accounts_are_short_enough" {
   command = plan
 
-  variables {
-    engine          = "rds"
-    node_class      = "mysql.x4.large.2c"
-    connections_max = 4000
-  }
-
   assert {
-    condition = (
-      alicloud_db_account_privilege.this["worker"].privilege == "DMLOnly" &&
-      alicloud_db_account_privilege.this["worker"].db_names == toset(["spillway"])
-    )
-    error_message = "the worker must read and write rows of spillway, and change no table"
-  }
-  assert {
-    condition     = alicloud_db_account_privilege.this["tune"].db_names == toset(["spillway_scratch"])
-    error_message = "tune must have access to its scratch database only"
-  }
-  assert {
-    condition     = alltrue([for account in alicloud_rds_account.this : account.account_type == "Normal"])
-    error_message = "no account may be privileged"
+    condition     = alltrue([for account in alicloud_polardb_account.this : can(regex("^[a-z][a-z0-9_]{0,14}[a-z0-9]$", account.account_name))])
+    error_message = "the service must accept the names"
   }
 }
 

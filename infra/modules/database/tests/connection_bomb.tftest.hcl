@@ -17,7 +17,7 @@ run "connection_bomb" {
   command = plan
 
   assert {
-    condition     = alicloud_polardb_cluster.this[0].security_group_ids == toset(["sg-worker"]) && alicloud_polardb_cluster.this[0].security_ips == toset(["127.0.0.1"])
+    condition     = alicloud_polardb_cluster.this.security_group_ids == toset(["sg-worker"]) && alicloud_polardb_cluster.this.security_ips == toset(["127.0.0.1"])
     error_message = "only members of the worker's group may reach the database"
   }
   assert {
@@ -34,17 +34,6 @@ run "an_unknown_connection_limit_is_rejected" {
   }
 
   expect_failures = [alicloud_polardb_cluster.this]
-}
-
-run "an_unknown_connection_limit_of_rds_is_rejected" {
-  command = plan
-
-  variables {
-    engine     = "rds"
-    node_class = "mysql.x4.large.2c"
-  }
-
-  expect_failures = [alicloud_db_instance.this]
 }
 
 run "an_empty_list_of_security_groups_is_rejected" {

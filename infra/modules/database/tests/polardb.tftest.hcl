@@ -6,7 +6,21 @@ mock_provider "alicloud" {
   }
   mock_resource "alicloud_polardb_endpoint" {
     defaults = {
-      ssl_connection_string = "spillway-test-worker.rwlb.example"
+      db_endpoint_id = "pe-worker"
+    }
+  }
+  mock_resource "alicloud_polardb_primary_endpoint" {
+    defaults = {
+      db_endpoint_id = "pe-primary"
+    }
+  }
+  mock_data "alicloud_polardb_endpoints" {
+    defaults = {
+      endpoints = [
+        { db_endpoint_id = "pe-cluster", endpoint_type = "Cluster", address_items = [{ net_type = "Private", connection_string = "cluster.example" }] },
+        { db_endpoint_id = "pe-primary", endpoint_type = "Primary", address_items = [{ net_type = "Private", connection_string = "primary.example" }] },
+        { db_endpoint_id = "pe-worker", endpoint_type = "Custom", address_items = [{ net_type = "Private", connection_string = "worker.example" }] },
+      ]
     }
   }
 }
@@ -26,20 +40,16 @@ run "nodes_are_in_two_zones" {
 
   assert {
     condition = (
-      alicloud_polardb_cluster.this[0].zone_id == "cn-hangzhou-j" &&
-      alicloud_polardb_cluster.this[0].standby_az == "cn-hangzhou-k" &&
-      alicloud_polardb_cluster.this[0].hot_standby_cluster == "ON" &&
-      alicloud_polardb_cluster.this[0].vswitch_id == "vsw-j"
+      alicloud_polardb_cluster.this.zone_id == "cn-hangzhou-j" &&
+      alicloud_polardb_cluster.this.standby_az == "cn-hangzhou-k" &&
+      alicloud_polardb_cluster.this.hot_standby_cluster == "ON" &&
+      alicloud_polardb_cluster.this.vswitch_id == "vsw-j"
     )
     error_message = "the second zone must have the hot standby"
   }
   assert {
-    condition     = alicloud_polardb_cluster.this[0].db_node_count >= 2
+    condition     = alicloud_polardb_cluster.this.db_node_count >= 2
     error_message = "the cluster must have at least two nodes"
-  }
-  assert {
-    condition     = length(alicloud_db_instance.this) == 0 && length(alicloud_rds_db_proxy.worker) == 0
-    error_message = "there must be no RDS resource"
   }
 }
 
@@ -47,11 +57,11 @@ run "connections_come_from_the_named_groups_only" {
   command = plan
 
   assert {
-    condition     = alicloud_polardb_cluster.this[0].security_group_ids == toset(["sg-worker"])
+    condition     = alicloud_polardb_cluster.this.security_group_ids == toset(["sg-worker"])
     error_message = "only members of the worker's security group may connect"
   }
   assert {
-    condition     = alicloud_polardb_cluster.this[0].security_ips == toset(["127.0.0.1"])
+    condition     = alicloud_polardb_cluster.this.security_ips == toset(["127.0.0.1"])
     error_message = "no address range may connect"
   }
 }
@@ -60,24 +70,35 @@ run "the_cluster_is_locked_encrypted_and_backed_up" {
   command = plan
 
   assert {
-    condition     = alicloud_polardb_cluster.this[0].deletion_lock == 1
+    condition     = alicloud_polardb_cluster.this.deletion_lock == 1
     error_message = "the cluster must be locked against deletion"
   }
   assert {
-    condition     = alicloud_polardb_cluster.this[0].tde_status == "Enabled" && alicloud_polardb_endpoint.worker[0].ssl_enabled == "Enable"
+    condition     = alicloud_polardb_cluster.this.tde_status == "Enabled" && alicloud_polardb_endpoint.worker.ssl_enabled == "Enable" && alicloud_polardb_primary_endpoint.this.ssl_enabled == "Enable"
     error_message = "data must be encrypted at rest and in transit"
   }
   assert {
     condition = (
-      alicloud_polardb_backup_policy.this[0].data_level1_backup_retention_period == 7 &&
-      alicloud_polardb_backup_policy.this[0].log_backup_retention_period == 7 &&
-      length(alicloud_polardb_backup_policy.this[0].preferred_backup_period) == 7
+      alicloud_polardb_backup_policy.this.data_level1_backup_retention_period == 7 &&
+      alicloud_polardb_backup_policy.this.log_backup_retention_period == 7 &&
+      length(alicloud_polardb_backup_policy.this.preferred_backup_period) == 7
     )
     error_message = "backups must be daily, with logs for point-in-time recovery"
   }
   assert {
-    condition     = alicloud_polardb_cluster.this[0].default_time_zone == "+0:00"
+    condition     = alicloud_polardb_cluster.this.default_time_zone == "+0:00"
     error_message = "the time zone must be UTC"
+  }
+}
+
+# 8.0.1 is compatible with MySQL 8.0.13, which parses CHECK constraints and ignores them (PolarDB, "Engine versions", and
+# MySQL 8.0.16's release notes); 8.0.2 with 8.0.18.
+run "the_version_enforces_check_constraints" {
+  command = plan
+
+  assert {
+    condition     = alicloud_polardb_cluster.this.db_minor_version == "8.0.2"
+    error_message = "the minor version must be 8.0.2"
   }
 }
 
@@ -86,25 +107,25 @@ run "the_worker_endpoint_does_not_split_transactions" {
 
   assert {
     condition = (
-      alicloud_polardb_endpoint.worker[0].endpoint_type == "Custom" &&
-      alicloud_polardb_endpoint.worker[0].read_write_mode == "ReadWrite" &&
-      alicloud_polardb_endpoint.worker[0].net_type == "Private"
+      alicloud_polardb_endpoint.worker.endpoint_type == "Custom" &&
+      alicloud_polardb_endpoint.worker.read_write_mode == "ReadWrite" &&
+      alicloud_polardb_endpoint.worker.net_type == "Private"
     )
     error_message = "the worker must have its own private read-write endpoint"
   }
   assert {
-    condition     = alicloud_polardb_endpoint.worker[0].endpoint_config["DistributedTransaction"] == "off"
+    condition     = alicloud_polardb_endpoint.worker.endpoint_config["DistributedTransaction"] == "off"
     error_message = "transaction splitting must be off"
   }
   assert {
-    condition     = alicloud_polardb_endpoint.worker[0].endpoint_config["ConnectionPersist"] == "off"
+    condition     = alicloud_polardb_endpoint.worker.endpoint_config["ConnectionPersist"] == "off"
     error_message = "connection pooling must be off"
   }
   assert {
     condition = (
-      alicloud_polardb_endpoint.worker[0].endpoint_config["ConsistLevel"] == "2" &&
-      alicloud_polardb_endpoint.worker[0].endpoint_config["ConsistTimeoutAction"] == "0" &&
-      alicloud_polardb_endpoint.worker[0].endpoint_config["MasterAcceptReads"] == "on"
+      alicloud_polardb_endpoint.worker.endpoint_config["ConsistLevel"] == "2" &&
+      alicloud_polardb_endpoint.worker.endpoint_config["ConsistTimeoutAction"] == "0" &&
+      alicloud_polardb_endpoint.worker.endpoint_config["MasterAcceptReads"] == "on"
     )
     error_message = "reads outside a transaction must see the commits of all workers"
   }
@@ -118,7 +139,7 @@ run "session_pooling_can_be_enabled" {
   }
 
   assert {
-    condition     = alicloud_polardb_endpoint.worker[0].endpoint_config["ConnectionPersist"] == "Session"
+    condition     = alicloud_polardb_endpoint.worker.endpoint_config["ConnectionPersist"] == "Session"
     error_message = "pooling must be Session"
   }
 }
@@ -137,7 +158,7 @@ run "outputs" {
   command = apply
 
   assert {
-    condition     = output.host_worker == "spillway-test-worker.rwlb.example" && output.host_primary == "pc-1.mysql.polardb.rds.aliyuncs.com"
+    condition     = output.host_worker == "worker.example" && output.host_primary == "primary.example"
     error_message = "host names must be these"
   }
   assert {
@@ -154,7 +175,7 @@ run "the_worker_can_use_the_primary" {
   }
 
   assert {
-    condition     = output.host_worker == "pc-1.mysql.polardb.rds.aliyuncs.com"
+    condition     = output.host_worker == "primary.example"
     error_message = "the worker must use the primary's host"
   }
 }
@@ -179,7 +200,7 @@ run "one_node_is_rejected" {
   expect_failures = [var.node_count]
 }
 
-run "a_class_of_the_other_engine_is_rejected" {
+run "a_class_of_another_engine_is_rejected" {
   command = plan
 
   variables {

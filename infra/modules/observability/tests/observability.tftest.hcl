@@ -244,17 +244,6 @@ run "alarms_use_existing_metrics_and_dimensions" {
   }
 }
 
-run "rds_has_its_own_metrics" {
-  variables {
-    database_engine = "rds"
-  }
-
-  assert {
-    condition     = alicloud_cms_alarm.this["database-cpu"].project == "acs_rds_dashboard" && jsondecode(alicloud_cms_alarm.this["database-cpu"].metric_dimensions) == [{ instanceId = "pc-1" }]
-    error_message = "RDS must use its own metrics"
-  }
-}
-
 run "the_trail_records_every_write_call" {
   assert {
     condition     = one(alicloud_actiontrail_trail.this).event_rw == "Write" && one(alicloud_actiontrail_trail.this).trail_region == "All"

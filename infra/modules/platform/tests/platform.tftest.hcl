@@ -18,28 +18,27 @@ mock_provider "alicloud" {
       ip_address = "203.0.113.9"
     }
   }
-  mock_resource "alicloud_db_instance" {
-    defaults = {
-      id                = "rm-1"
-      connection_string = "rm-1.mysql.rds.aliyuncs.com"
-    }
-  }
-  mock_resource "alicloud_rds_db_proxy" {
-    defaults = {
-      db_proxy_connection_string = "spillway-test-worker.rwlb.rds.aliyuncs.com"
-    }
-  }
   mock_resource "alicloud_polardb_cluster" {
     defaults = {
-      id                = "pc-1"
-      connection_string = "pc-1.rwlb.rds.aliyuncs.com"
-      port              = "3306"
+      id = "pc-1"
     }
   }
   mock_resource "alicloud_polardb_endpoint" {
     defaults = {
-      ssl_connection_string = "pc-1-worker.rwlb.rds.aliyuncs.com"
-      db_endpoint_id        = "pe-1"
+      db_endpoint_id = "pe-worker"
+    }
+  }
+  mock_resource "alicloud_polardb_primary_endpoint" {
+    defaults = {
+      db_endpoint_id = "pe-primary"
+    }
+  }
+  mock_data "alicloud_polardb_endpoints" {
+    defaults = {
+      endpoints = [
+        { db_endpoint_id = "pe-primary", endpoint_type = "Primary", address_items = [{ net_type = "Private", connection_string = "pc-1.mysql.polardb.rds.aliyuncs.com" }] },
+        { db_endpoint_id = "pe-worker", endpoint_type = "Custom", address_items = [{ net_type = "Private", connection_string = "spillway-test-worker.rwlb.rds.aliyuncs.com" }] },
+      ]
     }
   }
   mock_resource "alicloud_fcv3_trigger" {
@@ -254,7 +253,7 @@ run "outputs_have_what_the_runbook_uses" {
 
 run "deletion_protection_locks_four_resources" {
   assert {
-    condition     = output.protected == { addresses = true, database = true, key = true, load_balancer = true }
+    condition     = output.protected == { addresses = true, database = true, load_balancer = true }
     error_message = "all four resources must be locked: ${jsonencode(output.protected)}"
   }
 }
@@ -267,18 +266,6 @@ run "one_setting_removes_every_lock" {
   assert {
     condition     = !anytrue(values(output.protected))
     error_message = "no resource may be locked, or destroy stops halfway: ${jsonencode(output.protected)}"
-  }
-}
-
-run "rds_has_the_same_lock" {
-  variables {
-    deletion_protection = false
-    database            = { engine = "rds", node_class = "mysql.x4.large.2c", connections_max = 4000 }
-  }
-
-  assert {
-    condition     = !output.protected.database
-    error_message = "the RDS instance must not be locked"
   }
 }
 
@@ -398,21 +385,6 @@ run "the_broker_receive_limit_can_be_raised_without_rolling_the_workers" {
   assert {
     condition     = nonsensitive(!strcontains(jsonencode(values(local.worker_environment)), "20000"))
     error_message = "the workers' environment must not contain the limit"
-  }
-}
-
-run "the_engine_variable_selects_rds" {
-  variables {
-    database = { engine = "rds", node_class = "mysql.x4.large.2c", connections_max = 4000, storage_gb = 200 }
-  }
-
-  assert {
-    condition     = output.database.host == "rm-1.mysql.rds.aliyuncs.com" && nonsensitive(strcontains(local.worker_environment["SPILLWAY_DATABASE_URL"], "@spillway-test-worker.rwlb.rds.aliyuncs.com:3306/"))
-    error_message = "migrate must use the instance, workers its proxy"
-  }
-  assert {
-    condition     = module.database.connections_max == 4000 && 2 * module.worker.connections_max <= 4000
-    error_message = "the workers' connections must fit the limit of the class"
   }
 }
 

@@ -10,7 +10,7 @@ locals {
       backend     = "function"
       identity    = true
       per_second  = var.throttle.orders_per_second
-      required    = concat(["Idempotency-Key"], var.require_content_md5 ? ["Content-MD5"] : [])
+      required    = ["Idempotency-Key"]
       optional    = ["traceparent"]
     }
     payment_webhook = {

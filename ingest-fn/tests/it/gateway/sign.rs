@@ -32,6 +32,8 @@ pub(crate) struct Draft {
     /// Names as listed, in the order of the list.
     pub(crate) signed: Vec<String>,
     pub(crate) body: Vec<u8>,
+    /// Sign the client's `Content-MD5`, or an empty line, as the vendor's page has it; else the body's, as its demo has it.
+    pub(crate) signs_sent_md5: bool,
     pub(crate) key_name: String,
     pub(crate) secret: String,
 }
@@ -50,6 +52,7 @@ impl Draft {
             ],
             signed: vec!["Idempotency-Key".to_owned()],
             body: body.into(),
+            signs_sent_md5: false,
             key_name: KEY_NAME.to_owned(),
             secret: SECRET.to_owned(),
         }
@@ -64,7 +67,12 @@ impl Draft {
 
     pub(crate) fn string_to_sign(&self) -> String {
         let has_body = !self.body.is_empty() && matches!(self.method, Method::POST | Method::PUT);
-        let md5 = if has_body { STANDARD.encode(Md5::digest(&self.body)) } else { String::new() };
+        let sent = self.headers.iter().find(|(name, _)| name == "Content-MD5").map(|(_, value)| value.clone());
+        let md5 = match self.signs_sent_md5 {
+            true => sent.unwrap_or_default(),
+            false if has_body => STANDARD.encode(Md5::digest(&self.body)),
+            false => String::new(),
+        };
         let signed: BTreeMap<_, _> = self
             .signed
             .iter()

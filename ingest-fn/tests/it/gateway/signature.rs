@@ -51,6 +51,41 @@ fn each_of_several_keys_verifies_what_it_signed() {
     }
 }
 
+/// Both readings of the body's digest: the vendor's page "Backend signature plugin" (the client's header, or an empty line)
+/// and its demo (of the body). MD5 of `{}` by `md5sum`.
+#[test]
+fn the_gateway_may_sign_the_clients_digest_the_bodys_or_none() {
+    const RIGHT: &str = "mZFLkyvTelC5g8XnyQrpOw==";
+    const WRONG: &str = "1B2M2Y8AsgTpgAmY7PhCfg==";
+    let verifier = verifier(&["idempotency-key"]);
+    for (signs_sent_md5, sent, expected) in [
+        (false, None, Ok(true)),
+        (false, Some(RIGHT), Ok(true)),
+        (true, Some(RIGHT), Ok(true)),
+        (true, None, Ok(false)),
+        (true, Some(WRONG), Err(SignatureError::Mismatch)),
+        (false, Some(WRONG), Err(SignatureError::Mismatch)),
+    ] {
+        let mut draft = Draft::order("k", "{}");
+        draft.signs_sent_md5 = signs_sent_md5;
+        draft.headers.extend(sent.map(|md5| ("Content-MD5".to_owned(), md5.to_owned())));
+        let request = draft.request();
+        let verified =
+            verifier.verify(request.method(), request.uri(), request.headers(), request.body());
+        assert_eq!(verified.map(|it| it.covers_body()), expected, "{signs_sent_md5} {sent:?}");
+        let mut changed = request.clone();
+        *changed.body_mut() = Bytes::from_static(b"{ }");
+        let expected = if expected == Ok(false) { None } else { Some(SignatureError::Mismatch) };
+        assert_eq!(check(&verifier, &changed), expected, "{signs_sent_md5} {sent:?}");
+    }
+    // A digest that was added in transit.
+    let mut draft = Draft::order("k", "{}");
+    draft.signs_sent_md5 = true;
+    let mut request = draft.request();
+    request.headers_mut().insert("content-md5", HeaderValue::from_static(RIGHT));
+    assert_eq!(check(&verifier, &request), Some(SignatureError::Mismatch));
+}
+
 /// A signed order, changed in transit.
 fn changed(change: impl FnOnce(&mut Request<Bytes>)) -> Request<Bytes> {
     let mut request = Draft::order("k", "{}").with_signed("X-User", "u").request();

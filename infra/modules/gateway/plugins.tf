@@ -46,7 +46,7 @@ resource "alicloud_api_gateway_plugin" "jwt" {
 }
 
 resource "alicloud_api_gateway_plugin_attachment" "jwt" {
-  for_each = { for key, route in local.routes : key => route if route.identity && var.jwt != null }
+  for_each = var.jwt == null ? {} : local.routes
 
   group_id   = alicloud_api_gateway_group.this.id
   api_id     = alicloud_api_gateway_api.this[each.key].api_id

@@ -1,55 +1,27 @@
 # All public routes. A name in brackets matches one segment of the path. There is no wildcard, and the gateway answers
 # 404 for all other paths.
 locals {
-  routes_known = {
+  routes = {
     place_order = {
-      enabled     = true
       description = "Accepts an order"
       method      = "POST"
       path        = "/v1/orders"
       backend     = "function"
-      identity    = true
       per_second  = var.throttle.orders_per_second
       required    = ["Idempotency-Key"]
-      optional    = ["traceparent"]
-    }
-    payment_webhook = {
-      enabled     = var.payment_webhooks
-      description = "Accepts a payment provider's event"
-      method      = "POST"
-      path        = "/v1/payments/webhooks/[provider]"
-      backend     = "function"
-      # A provider has no buyer's token; the backend checks the provider's own signature.
-      identity   = false
-      per_second = var.throttle.webhooks_per_second
-      required   = []
-      optional   = concat(["traceparent"], var.webhook_headers)
+      # Content-MD5: where a client sends it, the gateway signs it (see the README).
+      optional = ["Content-MD5", "traceparent"]
     }
     look_up_order = {
-      enabled     = true
       description = "Returns the state of an order"
       method      = "GET"
       path        = "/v1/orders/[order_id]"
       backend     = "worker"
-      identity    = true
-      per_second  = var.throttle.lookups_per_second
-      required    = []
-      optional    = ["traceparent"]
-    }
-    look_up_sale = {
-      enabled     = var.sale_lookups
-      description = "Returns the state of a sale"
-      method      = "GET"
-      path        = "/v1/sales/[sale_id]"
-      backend     = "worker"
-      identity    = true
       per_second  = var.throttle.lookups_per_second
       required    = []
       optional    = ["traceparent"]
     }
   }
-
-  routes = { for key, route in local.routes_known : key => route if route.enabled }
 
   # Only these parameters reach a backend, because the mode is MAPPING.
   parameters = {
@@ -57,7 +29,7 @@ locals {
       [for name in regexall("\\[([a-z_]+)\\]", route.path) : { name = name[0], in = "PATH", required = "REQUIRED" }],
       [for name in route.required : { name = name, in = "HEAD", required = "REQUIRED" }],
       [for name in route.optional : { name = name, in = "HEAD", required = "OPTIONAL" }],
-      var.identity_parameter && route.identity && var.jwt != null ? [
+      var.identity_parameter && var.jwt != null ? [
         { name = var.jwt.identity_header, in = "HEAD", required = "OPTIONAL" },
       ] : [],
     )

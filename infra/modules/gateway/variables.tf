@@ -88,29 +88,6 @@ variable "worker_query" {
   }
 }
 
-variable "payment_webhooks" {
-  description = "Route `POST /v1/payments/webhooks/{provider}` to the function. ingest-fn does not serve it yet."
-  type        = bool
-  default     = false
-}
-
-variable "webhook_headers" {
-  description = "Headers of payment providers to forward, such as their signatures. The gateway drops all others."
-  type        = list(string)
-  default     = []
-
-  validation {
-    condition     = alltrue([for header in var.webhook_headers : can(regex("^[A-Za-z][A-Za-z0-9-]{0,63}$", header))])
-    error_message = "webhook_headers must be names of headers."
-  }
-}
-
-variable "sale_lookups" {
-  description = "Route `GET /v1/sales/{sale_id}` to the workers. drain-worker does not serve it yet."
-  type        = bool
-  default     = false
-}
-
 variable "backend_secret" {
   description = "Name and secret of the gateway's signature. The services need the same pair (`SPILLWAY_GATEWAY_SECRETS=key=secret`). Name: 6 to 20 letters, digits and `_`, beginning with a letter; secret: 8 to 30 characters, beginning with a letter, without a comma (bounds likely: those of the older signature keys). It is in the state."
   type = object({
@@ -168,29 +145,22 @@ variable "identity_parameter" {
   default     = false
 }
 
-variable "require_content_md5" {
-  description = "Require `Content-MD5` with each order. By the vendor's page on backend signatures, the gateway signs the body through the client's header only; see the README."
-  type        = bool
-  default     = false
-}
-
 variable "throttle" {
-  description = "Maximum requests a second of each route: `orders_per_second`, `lookups_per_second`, `webhooks_per_second`. `per_user_second`: of one caller, which for the gateway is the account that owns the calling app, not a buyer; null for no limit."
+  description = "Maximum requests a second of each route: `orders_per_second`, `lookups_per_second`. `per_user_second`: of one caller, which for the gateway is the account that owns the calling app, not a buyer; null for no limit."
   type = object({
-    orders_per_second   = number
-    lookups_per_second  = number
-    webhooks_per_second = optional(number, 200)
-    per_user_second     = optional(number)
+    orders_per_second  = number
+    lookups_per_second = number
+    per_user_second    = optional(number)
   })
 
   validation {
-    condition     = var.throttle.orders_per_second >= 1 && var.throttle.lookups_per_second >= 1 && var.throttle.webhooks_per_second >= 1
+    condition     = var.throttle.orders_per_second >= 1 && var.throttle.lookups_per_second >= 1
     error_message = "throttle must allow at least one request a second."
   }
   validation {
     condition = var.throttle.per_user_second == null ? true : (
       var.throttle.per_user_second >= 1 && var.throttle.per_user_second <= min(
-        var.throttle.orders_per_second, var.throttle.lookups_per_second, var.throttle.webhooks_per_second,
+        var.throttle.orders_per_second, var.throttle.lookups_per_second,
       )
     )
     error_message = "throttle.per_user_second must not exceed the limit of any route: the gateway rejects that."

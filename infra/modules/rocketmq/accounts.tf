@@ -1,22 +1,16 @@
 locals {
   # All rights. An account without an entry has none.
   permissions = merge(local.function_permissions, {
-    "worker takes orders"               = { user = "worker", type = "Topic", name = var.topics.orders, actions = ["Sub"] }
-    "worker takes payments"             = { user = "worker", type = "Topic", name = var.topics.payments, actions = ["Sub"] }
-    "worker publishes events"           = { user = "worker", type = "Topic", name = var.topics.events, actions = ["Pub"] }
-    "worker publishes and takes expiry" = { user = "worker", type = "Topic", name = var.topics.expiry, actions = ["Pub", "Sub"] }
-    "worker moves dead letters"         = { user = "worker", type = "Topic", name = var.topics.dead_letters, actions = ["Pub", "Sub"] }
+    "worker takes orders"       = { user = "worker", type = "Topic", name = var.topics.orders, actions = ["Sub"] }
+    "worker moves dead letters" = { user = "worker", type = "Topic", name = var.topics.dead_letters, actions = ["Pub", "Sub"] }
 
     "worker in the group of orders"       = { user = "worker", type = "Group", name = var.groups.drain, actions = ["Sub"] }
     "worker in the group of dead letters" = { user = "worker", type = "Group", name = var.groups.dead_letters, actions = ["Sub"] }
-    "worker in the group of payments"     = { user = "worker", type = "Group", name = var.groups.payments, actions = ["Sub"] }
-    "worker in the group of expiry"       = { user = "worker", type = "Group", name = var.groups.expiry, actions = ["Sub"] }
   })
 
   function_permissions = merge([
     for account in local.function_accounts : {
-      "function ${account} publishes orders"   = { user = "function-${account}", type = "Topic", name = var.topics.orders, actions = ["Pub"] }
-      "function ${account} publishes payments" = { user = "function-${account}", type = "Topic", name = var.topics.payments, actions = ["Pub"] }
+      "function ${account} publishes orders" = { user = "function-${account}", type = "Topic", name = var.topics.orders, actions = ["Pub"] }
     }
   ]...)
 
@@ -62,6 +56,5 @@ resource "alicloud_rocketmq_acl" "this" {
     alicloud_rocketmq_topic.this,
     alicloud_rocketmq_consumer_group.drain,
     alicloud_rocketmq_consumer_group.dead_letters,
-    alicloud_rocketmq_consumer_group.events,
   ]
 }

@@ -5,12 +5,8 @@ locals {
     single_node = "ons_rmqpost_public_cn"
   }
 
-  # A DELAY topic accepts delayed messages only; other topics reject them.
   message_types = {
     orders       = "NORMAL"
-    payments     = "NORMAL"
-    events       = "NORMAL"
-    expiry       = "DELAY"
     dead_letters = "NORMAL"
   }
 
@@ -103,20 +99,5 @@ resource "alicloud_rocketmq_consumer_group" "dead_letters" {
   consume_retry_policy {
     retry_policy    = "DefaultRetryPolicy"
     max_retry_times = var.dead_letter_retry_times
-  }
-}
-
-resource "alicloud_rocketmq_consumer_group" "events" {
-  for_each = toset(["payments", "expiry"])
-
-  instance_id         = alicloud_rocketmq_instance.this.id
-  consumer_group_id   = var.groups[each.key]
-  delivery_order_type = "Concurrently"
-  remark              = "consumes ${each.key}"
-
-  consume_retry_policy {
-    retry_policy             = "DefaultRetryPolicy"
-    max_retry_times          = var.max_retry_times
-    dead_letter_target_topic = alicloud_rocketmq_topic.this["dead_letters"].topic_name
   }
 }

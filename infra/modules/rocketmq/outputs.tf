@@ -9,19 +9,16 @@ output "endpoint" {
 }
 
 output "topic_names" {
-  description = "Topics by their use: orders, payments, events, expiry, dead_letters."
+  description = "Topics by their use: orders, dead_letters."
   value       = { for use, topic in alicloud_rocketmq_topic.this : use => topic.topic_name }
 }
 
 output "group_names" {
-  description = "Consumer groups by their use: drain, dead_letters, payments, expiry."
-  value = merge(
-    { for use, group in alicloud_rocketmq_consumer_group.events : use => group.consumer_group_id },
-    {
-      drain        = alicloud_rocketmq_consumer_group.drain.consumer_group_id
-      dead_letters = alicloud_rocketmq_consumer_group.dead_letters.consumer_group_id
-    },
-  )
+  description = "Consumer groups by their use: drain, dead_letters."
+  value = {
+    drain        = alicloud_rocketmq_consumer_group.drain.consumer_group_id
+    dead_letters = alicloud_rocketmq_consumer_group.dead_letters.consumer_group_id
+  }
 }
 
 output "account_names" {

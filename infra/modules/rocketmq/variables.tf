@@ -136,9 +136,6 @@ variable "topics" {
   description = "Names of the topics, 1 to 60 letters, digits, `-` and `_` each, all different."
   type = object({
     orders       = optional(string, "orders")
-    payments     = optional(string, "payment-events")
-    events       = optional(string, "order-events")
-    expiry       = optional(string, "order-expiry")
     dead_letters = optional(string, "drain-dead-letters")
   })
   default = {}
@@ -154,12 +151,10 @@ variable "topics" {
 }
 
 variable "groups" {
-  description = "Names of the consumer groups, one for each topic: `drain` consumes orders, `dead_letters` the dead letter topic, `payments` and `expiry` the topics of these names."
+  description = "Names of the consumer groups, one for each topic: `drain` consumes orders, `dead_letters` the dead letter topic."
   type = object({
     drain        = optional(string, "drain")
     dead_letters = optional(string, "drain-dead-letters")
-    payments     = optional(string, "payment-events")
-    expiry       = optional(string, "order-expiry")
   })
   default = {}
 

@@ -19,10 +19,6 @@ variables {
 
 run "every_route_has_a_throttle" {
   command = plan
-  variables {
-    payment_webhooks = true
-    sale_lookups     = true
-  }
 
   assert {
     condition     = toset(keys(alicloud_api_gateway_plugin_attachment.throttle)) == toset(keys(alicloud_api_gateway_api.this))
@@ -30,7 +26,7 @@ run "every_route_has_a_throttle" {
   }
   assert {
     condition = { for key, plugin in alicloud_api_gateway_plugin.throttle : key => jsondecode(plugin.plugin_data).apiDefault } == {
-      place_order = 50000, payment_webhook = 200, look_up_order = 5000, look_up_sale = 5000
+      place_order = 50000, look_up_order = 5000
     }
     error_message = "every route must have its own limit"
   }
@@ -75,12 +71,9 @@ run "a_throttle_by_buyer_replaces_the_one_by_caller" {
 
 run "bodies_above_16_kib_are_rejected" {
   command = plan
-  variables {
-    payment_webhooks = true
-  }
 
   assert {
-    condition     = toset(keys(alicloud_api_gateway_plugin_attachment.body)) == toset(["place_order", "payment_webhook"])
+    condition     = toset(keys(alicloud_api_gateway_plugin_attachment.body)) == toset(["place_order"])
     error_message = "the plug-in must be on every POST route"
   }
   assert {

@@ -10,15 +10,15 @@ variables {
   worker_password    = "worker-password"
 }
 
-run "function_publishes_to_its_topics_and_nothing_else" {
+run "function_publishes_orders_and_nothing_else" {
   command = plan
 
   assert {
     condition = toset([
       for acl in alicloud_rocketmq_acl.this : "${join("+", acl.actions)} ${acl.resource_type} ${acl.resource_name}"
       if acl.username == "spillway-test-function-a"
-    ]) == toset(["Pub Topic orders", "Pub Topic payment-events"])
-    error_message = "the function must have the rights to publish orders and payment events, and no other"
+    ]) == toset(["Pub Topic orders"])
+    error_message = "the function must have the right to publish orders, and no other"
   }
 }
 
@@ -34,7 +34,7 @@ run "two_accounts_of_the_function_have_the_same_rights" {
     condition = alltrue([
       for account in ["spillway-test-function-a", "spillway-test-function-b"] : toset([
         for acl in alicloud_rocketmq_acl.this : "${join("+", acl.actions)} ${acl.resource_type} ${acl.resource_name}" if acl.username == account
-      ]) == toset(["Pub Topic orders", "Pub Topic payment-events"])
+      ]) == toset(["Pub Topic orders"])
     ])
     error_message = "each account must have exactly the rights to publish"
   }
@@ -54,28 +54,28 @@ run "three_accounts_of_the_function_are_rejected" {
   expect_failures = [var.function_passwords]
 }
 
-run "worker_consumes_its_groups_and_publishes_to_its_topics" {
+run "worker_consumes_its_groups_and_publishes_dead_letters" {
   command = plan
 
   assert {
     condition = toset([
       for acl in alicloud_rocketmq_acl.this : acl.resource_name
       if acl.username == "spillway-test-worker" && acl.resource_type == "Topic" && contains(acl.actions, "Pub")
-    ]) == toset(["order-events", "order-expiry", "drain-dead-letters"])
-    error_message = "the worker must publish to events, expiry and dead letters only, never to orders"
+    ]) == toset(["drain-dead-letters"])
+    error_message = "the worker must publish dead letters only, never orders"
   }
   assert {
     condition = toset([
       for acl in alicloud_rocketmq_acl.this : acl.resource_name
       if acl.username == "spillway-test-worker" && acl.resource_type == "Group"
-    ]) == toset(["drain", "drain-dead-letters", "payment-events", "order-expiry"])
+    ]) == toset(["drain", "drain-dead-letters"])
     error_message = "the worker must consume in its own groups"
   }
   assert {
     condition = toset([
       for acl in alicloud_rocketmq_acl.this : acl.resource_name
       if acl.username == "spillway-test-worker" && acl.resource_type == "Topic" && contains(acl.actions, "Sub")
-    ]) == toset(["orders", "payment-events", "order-expiry", "drain-dead-letters"])
+    ]) == toset(["orders", "drain-dead-letters"])
     error_message = "the worker must consume the topics of its groups only"
   }
 }

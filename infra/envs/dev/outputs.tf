@@ -5,7 +5,7 @@ output "spillway" {
 
 # Separate outputs: a partial apply (`-target`), as in the first deployment, prints only complete outputs.
 output "registry" {
-  description = "The registry: instance, addresses for push and pull, and the command that enables its public endpoint."
+  description = "The registry: instance and addresses for push and pull."
   value       = module.spillway.registry
 }
 

@@ -56,12 +56,11 @@ output "rocketmq" {
 }
 
 output "registry" {
-  description = "The registry: instance, host and namespace to push to (`SPILLWAY_REGISTRY`) and to pull from within the VPC (`SPILLWAY_REGISTRY_PULL`), and the command that enables its public endpoint."
+  description = "The registry: instance, host and namespace to push to (`SPILLWAY_REGISTRY`) and to pull from within the VPC (`SPILLWAY_REGISTRY_PULL`)."
   value = {
     instance_id  = module.registry.instance_id
     address      = module.registry.address
     pull_address = module.registry.pull_address
-    push_steps   = module.registry.push_steps
   }
 }
 

@@ -52,16 +52,19 @@ resource "alicloud_cr_artifact_lifecycle_rule" "this" {
   schedule_time       = "WEEK"
 }
 
-# The public endpoint allows these ranges only, and needs a token, valid for an hour. The provider has no resource that
-# turns the endpoint on: see `push_steps`.
-resource "alicloud_cr_endpoint_acl_policy" "this" {
-  for_each = var.push_cidrs
+# The public endpoint: on, for these ranges only, and with a token, valid for an hour. This resource alone manages the
+# entries: it adds them when the endpoint runs, and entries made while it is CREATING are dropped (certain: the provider's
+# source, 1.289.0).
+resource "alicloud_cr_internet_endpoint" "this" {
+  instance_id = alicloud_cr_ee_instance.this.id
 
-  instance_id   = alicloud_cr_ee_instance.this.id
-  endpoint_type = "internet"
-  module_name   = "Registry"
-  entry         = each.value
-  description   = each.key
+  dynamic "entries" {
+    for_each = var.push_cidrs
+    content {
+      entry   = entries.value
+      comment = entries.key
+    }
+  }
 }
 
 resource "alicloud_cr_vpc_endpoint_linked_vpc" "this" {

@@ -20,12 +20,5 @@ output "pull_address" {
 
 output "push_cidrs" {
   description = "Ranges that reach the public endpoint, by name, read from the entries."
-  value       = { for entry in alicloud_cr_endpoint_acl_policy.this : entry.description => entry.entry }
-}
-
-output "push_steps" {
-  description = "Command that turns the public endpoint on; run it once. The provider has no resource for it."
-  value = [
-    "aliyun cr UpdateInstanceEndpointStatus --region ${var.region} --InstanceId ${alicloud_cr_ee_instance.this.id} --EndpointType internet --ModuleName Registry --Enable true",
-  ]
+  value       = { for entry in alicloud_cr_internet_endpoint.this.entries : entry.comment => entry.entry }
 }

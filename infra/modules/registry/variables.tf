@@ -86,8 +86,11 @@ variable "vpc" {
 variable "push_cidrs" {
   description = "Ranges that reach the public endpoint, to push and to pull, by a name of your choice, such as `ci = \"198.51.100.7/32\"`. Builds on the pipeline vendor's machines need `0.0.0.0/0`, because their addresses change: then the token is the only check."
   type        = map(string)
-  default     = {}
 
+  validation {
+    condition     = length(var.push_cidrs) > 0
+    error_message = "push_cidrs must not be empty: the list would hold the platform's own entry alone, and no image could be pushed."
+  }
   validation {
     condition     = alltrue([for cidr in values(var.push_cidrs) : can(cidrhost(cidr, 0))])
     error_message = "push_cidrs must be ranges, such as 198.51.100.7/32."

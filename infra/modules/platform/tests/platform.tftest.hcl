@@ -239,7 +239,7 @@ run "the_runner_reaches_database_broker_registry_and_workers" {
 run "outputs_have_what_the_runbook_uses" {
   assert {
     condition = (
-      output.registry.instance_id == "cri-1" && length(output.registry.push_steps) == 1 &&
+      output.registry.instance_id == "cri-1" &&
       output.registry.pull_address == "spillway-test-registry-vpc.cn-hangzhou.cr.aliyuncs.com/spillway-test" &&
       output.registry.address == "spillway-test-registry.cn-hangzhou.cr.aliyuncs.com/spillway-test" &&
       output.rocketmq.worker_account == "spillway-test-worker" && output.rocketmq.endpoint == "rmq-cn-1-vpc.cn-hangzhou.rmq.aliyuncs.com:8080" &&

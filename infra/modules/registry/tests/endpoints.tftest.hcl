@@ -11,8 +11,9 @@ mock_provider "alicloud" {
 }
 
 variables {
-  name   = "spillway-test"
-  region = "cn-hangzhou"
+  name       = "spillway-test"
+  region     = "cn-hangzhou"
+  push_cidrs = { ci = "198.51.100.7/32" }
 }
 
 run "addresses_are_chosen_by_endpoint_type" {

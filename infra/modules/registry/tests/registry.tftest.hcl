@@ -8,8 +8,9 @@ mock_provider "alicloud" {
 }
 
 variables {
-  name   = "spillway-test"
-  region = "cn-hangzhou"
+  name       = "spillway-test"
+  region     = "cn-hangzhou"
+  push_cidrs = { ci = "198.51.100.7/32" }
 }
 
 run "images_are_private_scanned_and_cannot_be_overwritten" {
@@ -91,15 +92,19 @@ run "only_listed_ranges_reach_the_public_endpoint" {
     error_message = "the allow list must have both entries"
   }
   assert {
-    condition = alltrue([
-      for entry in alicloud_cr_endpoint_acl_policy.this : entry.endpoint_type == "internet" && entry.module_name == "Registry" && entry.instance_id == alicloud_cr_ee_instance.this.id
-    ])
-    error_message = "the entries must be at the public registry endpoint"
+    condition     = alicloud_cr_internet_endpoint.this.instance_id == alicloud_cr_ee_instance.this.id
+    error_message = "the endpoint must be the instance's"
   }
-  assert {
-    condition     = strcontains(output.push_steps[0], "--InstanceId cri-1 ") && strcontains(output.push_steps[0], "--Enable true")
-    error_message = "the output must have the command that turns the endpoint on"
+}
+
+run "an_empty_list_is_rejected" {
+  command = plan
+
+  variables {
+    push_cidrs = {}
   }
+
+  expect_failures = [var.push_cidrs]
 }
 
 run "an_invalid_range_is_rejected" {

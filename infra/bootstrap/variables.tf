@@ -13,3 +13,9 @@ variable "bucket" {
     error_message = "bucket must be 3 to 63 lower-case letters, digits and dashes, not beginning or ending with a dash."
   }
 }
+
+variable "lock_instance" {
+  description = "Name of the Tablestore instance that holds the locks: 3 to 16 letters, digits and dashes, beginning with a letter."
+  type        = string
+  default     = "spillway-locks"
+}

@@ -22,6 +22,20 @@ run "the_state_bucket_is_private_encrypted_and_versioned" {
   }
 }
 
+# Terraform's page of the OSS backend: the table needs a primary key `LockID` of type String.
+run "the_state_is_locked" {
+  command = plan
+
+  assert {
+    condition     = [for key in alicloud_ots_table.lock.primary_key : "${key.name} ${key.type}"] == ["LockID String"]
+    error_message = "the table must have the backend's key"
+  }
+  assert {
+    condition     = strcontains(output.backend, "-backend-config=tablestore_table=terraform_lock") && strcontains(output.backend, "-backend-config=tablestore_endpoint=https://spillway-locks.cn-hangzhou.ots.aliyuncs.com")
+    error_message = "the backend's arguments must name the table: ${output.backend}"
+  }
+}
+
 run "invalid_bucket_names_are_rejected" {
   command = plan
 

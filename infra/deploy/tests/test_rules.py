@@ -261,7 +261,7 @@ class Guard(InAFolder):
 
     def test_the_old_account_can_be_destroyed_by_its_address(self):
         # At the end of a rotation, with plan.sh's setting and the README's address.
-        address = 'module.spillway.module.rocketmq.alicloud_rocketmq_account.function["a"]'
+        address = 'module.rocketmq.alicloud_rocketmq_account.function["a"]'
         other = address.replace('"a"', '"b"')
         self.assertIn(f"`{address}`", (DEPLOY / "README.md").read_text())
         plan = self.at / "plan.json"

@@ -159,7 +159,8 @@ resource "alicloud_sls_alert" "this" {
       value = "$${value}, more than ${each.value.above}. Runbook: infra/README.md, \"${each.key}\""
     }
 
-    # To the console's list of alerts, to CloudMonitor, whose contacts are notified, and by the policy if there is one.
+    # To the console's list of alerts, to CloudMonitor, and by the action policy to the contacts. `sls.builtin.dynamic` is an
+    # alert policy (certain: the provider's page of sls_alert), which merges what fires together.
     sink_alerthub {
       enabled = true
     }

@@ -63,9 +63,8 @@ variable "contacts" {
 }
 
 variable "action_policy_id" {
-  description = "Action policy of Log Service that sends its alerts. Make it once in the console with the same recipients as `contacts`: the provider has no resource for it. `sls.builtin.dynamic` uses the console's default recipients (likely)."
+  description = "Action policy of Log Service that notifies the recipients of alerts; see the alert-recipients module."
   type        = string
-  default     = "sls.builtin.dynamic"
 }
 
 variable "trail" {

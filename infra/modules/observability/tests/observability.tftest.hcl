@@ -10,6 +10,7 @@ variables {
   eip_ids              = { "1" = "eip-1", "2" = "eip-2" }
   rocketmq_instance_id = "rmq-cn-1"
   database_cluster_id  = "pc-1"
+  action_policy_id     = "spillway-test"
 }
 
 # A field is in double quotes in the SQL, or before a colon in the search. A quoted text with a space is a value.
@@ -241,6 +242,16 @@ run "alarms_use_existing_metrics_and_dimensions" {
       for name in keys(alicloud_cms_alarm.this) : anytrue([for alert in output.alert_names : name == alert || startswith(name, "${alert}-")])
     ])
     error_message = "a threshold of 0 must fire at the first value, and every alarm must be in the runbook"
+  }
+}
+
+# `sls.builtin.dynamic` is an alert policy, not an action policy (the provider's page of sls_alert): it notifies nobody of ours.
+run "every_alert_names_the_action_policy" {
+  assert {
+    condition = toset(flatten([
+      for alert in alicloud_sls_alert.this : [for policy in alert.configuration[0].policy_configuration : "${policy.alert_policy_id} ${policy.action_policy_id}"]
+    ])) == toset(["sls.builtin.dynamic spillway-test"])
+    error_message = "every alert must name the given action policy"
   }
 }
 

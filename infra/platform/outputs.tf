@@ -36,6 +36,7 @@ output "worker_application_id" {
 output "database" {
   description = "Database for `migrate`, `init` and `tune`: host, port, databases, account names. No passwords."
   value = {
+    cluster_id    = module.database.cluster_id
     host          = module.database.host_primary
     port          = module.database.port
     database      = module.database.database_name

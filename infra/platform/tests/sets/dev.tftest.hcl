@@ -6,9 +6,14 @@ mock_provider "alicloud" {
   }
 }
 
+mock_provider "alicloud" {
+  alias = "records"
+}
+
 variables {
   ingest_image = "registry.example.com/spillway/ingest-fn@sha256:0000000000000000000000000000000000000000000000000000000000000000"
   worker_image = "registry.example.com/spillway/drain-worker@sha256:0000000000000000000000000000000000000000000000000000000000000000"
+  jwk          = { kty = "RSA", n = "AQAB", e = "AQAB" }
   contacts     = [{ name = "oncall", email = "oncall@example.com" }]
   secrets = {
     broker_function   = "a=broker-function-password"
@@ -20,14 +25,13 @@ variables {
     admin_token       = "admin-token-of-a-test"
     order_id_keys     = "k2026a=00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
   }
-  broker_spec = "rmq.s2.2xlarge"
 }
 
 run "it_plans" {
   command = plan
 
   assert {
-    condition     = length(module.spillway.provision_actions) == 0
+    condition     = length(output.provision_actions) == 0
     error_message = "without a sale there must be no warm instances"
   }
 }
@@ -40,7 +44,7 @@ run "a_rehearsal_starts_and_stops_its_warm_instances" {
   }
 
   assert {
-    condition     = [for action in module.spillway.provision_actions : action.target] == [2, 0]
+    condition     = [for action in output.provision_actions : action.target] == [2, 0]
     error_message = "instances must start, and stop again"
   }
 }

@@ -13,14 +13,10 @@ variable "region" {
   type        = string
 }
 
-variable "account_id" {
-  description = "Id of the account, for the names of resources in policies."
+variable "records_region" {
+  description = "Region of the account's users, groups and action policies of Log Service; see the alert-recipients module."
   type        = string
-
-  validation {
-    condition     = can(regex("^[0-9]{5,20}$", var.account_id))
-    error_message = "account_id must be digits."
-  }
+  default     = "cn-heyuan"
 }
 
 variable "tags" {
@@ -39,12 +35,14 @@ variable "subnets" {
   }))
 }
 
-variable "images" {
-  description = "Both images by digest, `…@sha256:…`, or by the tag of `build-and-push`. Terraform uses them at the first apply; afterwards the deployment sets them, and Terraform ignores them."
-  type = object({
-    ingest_fn    = string
-    drain_worker = string
-  })
+variable "ingest_image" {
+  description = "ingest-fn's image by digest, `…@sha256:…`, or by the tag of `build-and-push`. Terraform uses it at the first apply; afterwards the deployment sets it, and Terraform ignores it."
+  type        = string
+}
+
+variable "worker_image" {
+  description = "drain-worker's image, like `ingest_image`."
+  type        = string
 }
 
 variable "catalogue_path" {
@@ -131,17 +129,30 @@ variable "database" {
 }
 
 variable "gateway" {
-  description = "The gateway: a dedicated instance or null; `backend` (`fc` or `http`); the key of tokens; requests a second of orders and lookups; domain; `log`: log calls. A region of an account has one destination for this log: of two environments in a region, only one can have it."
+  description = "The gateway: a dedicated instance or null; `backend` (`fc` or `http`); `anonymous`: allow `jwk` to be null; requests a second of orders and lookups; `log`: log calls. A region of an account has one destination for this log: of two environments in a region, only one can have it."
   type = object({
     instance           = optional(object({ spec = string, zone_id = string }))
     backend            = optional(string, "fc")
-    jwk                = optional(map(string))
     anonymous          = optional(bool, false)
     orders_per_second  = number
     lookups_per_second = number
-    domain             = optional(object({ name = string, zone = optional(string) }))
     log                = optional(bool, true)
   })
+}
+
+variable "jwk" {
+  description = "Public RSA key of tokens: `kty`, `n`, `e`. Null only with `gateway.anonymous`."
+  type        = map(string)
+  default     = null
+}
+
+variable "domain" {
+  description = "Domain of the API, and its zone if Alibaba Cloud DNS manages it. Null: the gateway's own, which accepts 1,000 calls a day."
+  type = object({
+    name = string
+    zone = optional(string)
+  })
+  default = null
 }
 
 variable "nat" {
@@ -154,14 +165,19 @@ variable "nat" {
 }
 
 variable "registry" {
-  description = "Class and payment of the registry, number of tags that it retains, and ranges that reach its public endpoint, by name (`push_cidrs`): machines that build images. The deployment's runner always has access."
+  description = "Class and payment of the registry, and number of tags that it retains."
   type = object({
     instance_type = optional(string, "Basic")
     payment       = optional(string, "PayAsYouGo")
     tags_kept     = optional(number, 30)
-    push_cidrs    = optional(map(string), {})
   })
   default = {}
+}
+
+variable "push_cidrs" {
+  description = "Ranges that reach the registry's public endpoint, by name, such as `{ ci = \"198.51.100.7/32\" }`: the machine of the first deployment, and the pipeline's build machines. `0.0.0.0/0` for GitHub's machines, whose addresses change: then the token is the only check. The deployment's runner always has access."
+  type        = map(string)
+  default     = {}
 }
 
 variable "operator_cidr" {

@@ -1,13 +1,23 @@
 # Modules in order of dependency. The roots set sizes; settings that must be the same in every environment are here.
 # The README has a diagram.
 
+# Whom Log Service's alerts notify: records of the account, in a region of their own.
+module "alert_recipients" {
+  source    = "../modules/alert-recipients"
+  providers = { alicloud = alicloud.records }
+
+  name     = var.name
+  contacts = var.contacts
+}
+
 module "observability" {
-  source = "../observability"
+  source = "../modules/observability"
 
   name                 = var.name
   tags                 = var.tags
   region               = var.region
-  account_id           = var.account_id
+  account_id           = data.alicloud_account.current.id
+  action_policy_id     = module.alert_recipients.action_policy_id
   log_retention_days   = var.log_retention_days
   contacts             = var.contacts
   trail                = var.audit_trail
@@ -21,7 +31,7 @@ module "observability" {
 }
 
 module "network" {
-  source = "../network"
+  source = "../modules/network"
 
   name                = var.name
   tags                = var.tags
@@ -35,7 +45,7 @@ module "network" {
 
 # Functions, workers and operators share the same public addresses. The data range has and needs no egress.
 module "nat" {
-  source = "../nat"
+  source = "../modules/nat"
 
   name                = var.name
   tags                = var.tags
@@ -52,12 +62,12 @@ module "nat" {
 }
 
 module "ram" {
-  source = "../ram"
+  source = "../modules/ram"
 
   name       = var.name
   tags       = var.tags
   region     = var.region
-  account_id = var.account_id
+  account_id = data.alicloud_account.current.id
   # Names instead of outputs: the function needs its role's rights when it is made, and the rights name the function.
   function_name           = local.function_name
   function_alias          = local.function_alias
@@ -74,7 +84,7 @@ module "ram" {
 }
 
 module "registry" {
-  source = "../registry"
+  source = "../modules/registry"
 
   name          = var.name
   tags          = var.tags
@@ -83,7 +93,7 @@ module "registry" {
   payment       = var.registry.payment
   tags_kept     = var.registry.tags_kept
   # The deployment's runner pulls its image through the NAT gateway's addresses.
-  push_cidrs = merge(var.registry.push_cidrs, {
+  push_cidrs = merge(var.push_cidrs, {
     for number in range(var.nat.eip_count) : "nat-${number + 1}" => "${module.nat.eip_addresses[number]}/32"
   })
   vpc = {
@@ -93,7 +103,7 @@ module "registry" {
 }
 
 module "secrets" {
-  source = "../secrets"
+  source = "../modules/secrets"
 
   name = var.name
   tags = var.tags
@@ -105,7 +115,7 @@ module "secrets" {
 }
 
 module "rocketmq" {
-  source = "../rocketmq"
+  source = "../modules/rocketmq"
 
   name              = var.name
   tags              = var.tags
@@ -126,7 +136,7 @@ module "rocketmq" {
 }
 
 module "database" {
-  source = "../database"
+  source = "../modules/database"
 
   name               = var.name
   tags               = var.tags
@@ -147,11 +157,11 @@ module "database" {
 }
 
 module "function" {
-  source = "../function"
+  source = "../modules/function"
 
   name                 = var.name
   tags                 = var.tags
-  image                = var.images.ingest_fn
+  image                = var.ingest_image
   cpu                  = var.function.cpu
   memory_mb            = var.function.memory_mb
   concurrency          = var.function.concurrency
@@ -173,11 +183,11 @@ module "function" {
 }
 
 module "worker" {
-  source = "../worker"
+  source = "../modules/worker"
 
   name                     = var.name
   tags                     = var.tags
-  image                    = var.images.drain_worker
+  image                    = var.worker_image
   registry_instance_id     = module.registry.instance_id
   vpc_id                   = module.network.vpc_id
   vswitch_ids              = module.network.worker_vswitch_ids
@@ -193,7 +203,7 @@ module "worker" {
 }
 
 module "gateway" {
-  source = "../gateway"
+  source = "../modules/gateway"
 
   name           = var.name
   tags           = var.tags
@@ -203,12 +213,12 @@ module "gateway" {
   function       = { url = module.function.http_url, role_arn = module.ram.role_arns.gateway }
   worker_query   = module.worker.query_backend
   backend_secret = local.backend_secret
-  jwt            = var.gateway.jwk == null ? null : { jwk = var.gateway.jwk }
+  jwt            = var.jwk == null ? null : { jwk = var.jwk }
   anonymous      = var.gateway.anonymous
   throttle = {
     orders_per_second  = var.gateway.orders_per_second
     lookups_per_second = var.gateway.lookups_per_second
   }
-  domain = var.gateway.domain
+  domain = var.domain
   log    = var.gateway.log ? { project = module.observability.project, logstore = module.observability.logstores.gateway } : null
 }

@@ -6,6 +6,10 @@ mock_provider "alicloud" {
   }
 }
 
+mock_provider "alicloud" {
+  alias = "records"
+}
+
 variables {
   ingest_image = "registry.example.com/spillway/ingest-fn@sha256:0000000000000000000000000000000000000000000000000000000000000000"
   worker_image = "registry.example.com/spillway/drain-worker@sha256:0000000000000000000000000000000000000000000000000000000000000000"
@@ -20,18 +24,17 @@ variables {
     admin_token       = "admin-token-of-a-test"
     order_id_keys     = "k2026a=00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
   }
-  jwk             = { kty = "RSA", n = "AQAB", e = "AQAB" }
-  gateway_zone_id = "cn-hangzhou-MAZ6"
-  domain          = { name = "api.example.com", zone = "example.com" }
-  github          = { repository = "example/spillway", environments = ["prod"] }
-  sale_windows    = [{ name = "double-eleven", opens_at = "2026-11-11T00:00:00", closes_at = "2026-11-11T01:00:00", instances = 15 }]
+  jwk          = { kty = "RSA", n = "AQAB", e = "AQAB" }
+  domain       = { name = "api.example.com", zone = "example.com" }
+  github       = { repository = "example/spillway", environments = ["prod"] }
+  sale_windows = [{ name = "double-eleven", opens_at = "2026-11-11T00:00:00", closes_at = "2026-11-11T01:00:00", instances = 15 }]
 }
 
 run "it_plans" {
   command = plan
 
   assert {
-    condition = toset([for route in module.spillway.routes : split(" →", route)[0]]) == toset([
+    condition = toset([for route in output.routes : split(" →", route)[0]]) == toset([
       "POST /v1/orders", "GET /v1/orders/{order_id}",
     ])
     error_message = "the public routes must be these"
@@ -42,11 +45,11 @@ run "the_sale_starts_warm_instances_before_midnight_and_stops_them_after" {
   command = plan
 
   assert {
-    condition     = [for action in module.spillway.provision_actions : action.target] == [15, 0] && alltrue([for action in module.spillway.provision_actions : action.time_zone == "Asia/Shanghai"])
+    condition     = [for action in output.provision_actions : action.target] == [15, 0] && alltrue([for action in output.provision_actions : action.time_zone == "Asia/Shanghai"])
     error_message = "the plan's 15 instances must start, and stop again, in local time"
   }
   assert {
-    condition     = strcontains(module.spillway.provision_actions[0].schedule_expression, "50 23 10 11")
-    error_message = "warming must fall on the previous day: ${module.spillway.provision_actions[0].schedule_expression}"
+    condition     = strcontains(output.provision_actions[0].schedule_expression, "50 23 10 11")
+    error_message = "warming must fall on the previous day: ${output.provision_actions[0].schedule_expression}"
   }
 }

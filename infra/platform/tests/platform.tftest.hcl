@@ -1,4 +1,9 @@
 mock_provider "alicloud" {
+  mock_data "alicloud_account" {
+    defaults = {
+      id = "1234567890123456"
+    }
+  }
   mock_resource "alicloud_nat_gateway" {
     defaults = {
       id             = "ngw-1"
@@ -59,14 +64,15 @@ mock_provider "alicloud" {
   }
 }
 
+mock_provider "alicloud" {
+  alias = "records"
+}
+
 variables {
-  name       = "spillway-test"
-  region     = "cn-hangzhou"
-  account_id = "1234567890123456"
-  images = {
-    ingest_fn    = "registry.example.com/spillway/ingest-fn@sha256:0000000000000000000000000000000000000000000000000000000000000000"
-    drain_worker = "registry.example.com/spillway/drain-worker@sha256:0000000000000000000000000000000000000000000000000000000000000000"
-  }
+  name         = "spillway-test"
+  region       = "cn-hangzhou"
+  ingest_image = "registry.example.com/spillway/ingest-fn@sha256:0000000000000000000000000000000000000000000000000000000000000000"
+  worker_image = "registry.example.com/spillway/drain-worker@sha256:0000000000000000000000000000000000000000000000000000000000000000"
   subnets = [
     { zone = "cn-hangzhou-j", function_cidr = "10.0.0.0/24", worker_cidr = "10.0.3.0/24", data_cidr = "10.0.2.0/25" },
     { zone = "cn-hangzhou-k", function_cidr = "10.0.1.0/24", worker_cidr = "10.0.4.0/24", data_cidr = "10.0.2.128/25" },
@@ -76,10 +82,10 @@ variables {
   broker   = { spec = "rmq.p2.100xlarge", series = "professional", sub_series = "cluster_ha" }
   database = { node_class = "polar.mysql.x4.medium" }
   gateway = {
-    jwk                = { kty = "RSA", n = "AQAB", e = "AQAB" }
     orders_per_second  = 1000
     lookups_per_second = 500
   }
+  jwk      = { kty = "RSA", n = "AQAB", e = "AQAB" }
   github   = { repository = "example/spillway", environments = ["prod"] }
   contacts = [{ name = "oncall", email = "oncall@example.com" }]
   secrets = {
@@ -208,7 +214,7 @@ run "the_broker_password_can_be_rotated_during_operation" {
 run "the_runner_reaches_database_broker_registry_and_workers" {
   variables {
     operator_peer_cidrs = ["192.168.7.0/24"]
-    registry            = { push_cidrs = { ci = "198.51.100.7/32" } }
+    push_cidrs          = { ci = "198.51.100.7/32" }
     nat                 = { eip_count = 2 }
   }
 

@@ -18,7 +18,7 @@ locals {
   # The services trust the identity header only with the gateway's signature.
   gateway_environment = merge(
     { SPILLWAY_GATEWAY_SECRETS = var.secrets.gateway },
-    var.gateway.jwk == null ? {} : { SPILLWAY_IDENTITY_HEADER = module.gateway.identity_header },
+    var.jwk == null ? {} : { SPILLWAY_IDENTITY_HEADER = module.gateway.identity_header },
   )
 
   broker_environment = {

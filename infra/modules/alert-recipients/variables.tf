@@ -1,0 +1,22 @@
+variable "name" {
+  description = "Prefix of every name, such as `spillway-prod`: 3 to 24 lower-case letters, digits and dashes, beginning with a letter."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{2,23}$", var.name))
+    error_message = "name must be 3 to 24 lower-case letters, digits and dashes, beginning with a letter."
+  }
+}
+
+variable "contacts" {
+  description = "Recipients of alerts."
+  type = list(object({
+    name  = string
+    email = string
+  }))
+
+  validation {
+    condition     = alltrue([for contact in var.contacts : can(regex("^[a-z][a-z0-9_-]{0,31}$", contact.name))])
+    error_message = "contacts must have names of 1 to 32 lower-case letters, digits, _ and -: they are part of ids."
+  }
+}

@@ -314,6 +314,7 @@ resource "terraform_data" "secret" { input = var.password }
         self.root = self.at / "root"
         self.root.mkdir()
         (self.root / "main.tf").write_text(self.ROOT)
+        (self.root / "test.tfvars").write_text("")
         self.text = self.at / "plan.txt"
 
     def run_script(self, script, size=1, **more):

@@ -9,7 +9,7 @@ from world import REPO
 FOLDER = REPO / ".github/workflows"
 
 # Suffix of the environment's name, by job.
-ENVIRONMENTS = {"build": "-plan", "plan": "-plan", "apply": "-apply", "release": ""}
+ENVIRONMENTS = {"build": "-build", "plan": "-plan", "apply": "-apply", "release": ""}
 
 
 def jobs(text: str) -> dict[str, str]:
@@ -60,10 +60,10 @@ class Workflows(unittest.TestCase):
 
     def test_changes_need_an_approval(self):
         parts = jobs(self.deploy)
-        self.assertEqual(set(parts), set(ENVIRONMENTS))
+        self.assertEqual(set(parts), {"compile", *ENVIRONMENTS})
         for name, environment in ENVIRONMENTS.items():
             self.assertIn(f"    environment: ${{{{ inputs.environment }}}}{environment}\n", parts[name])
-        for name in ["build", "plan"]:
+        for name in ["compile", "build", "plan"]:
             self.assertNotRegex(parts[name], r"infra/deploy/(apply|release|rollback|migrate)")
 
     def test_every_job_has_its_own_role(self):
@@ -71,8 +71,26 @@ class Workflows(unittest.TestCase):
         roles = {"build": "ALIBABA_ROLE_ARN", "plan": "ALIBABA_PLAN_ROLE_ARN", "apply": "ALIBABA_APPLY_ROLE_ARN",
                  "release": "ALIBABA_ROLE_ARN"}
         for name, text in jobs(self.deploy).items():
+            if name == "compile":
+                continue
             self.assertEqual(set(re.findall(r"role-to-assume: \$\{\{ vars\.(\w+) \}\}", text)), {roles[name]}, name)
-        self.assertEqual(sorted(ENVIRONMENTS.values()).count("-apply"), 1)
+        self.assertEqual(len(set(ENVIRONMENTS.values())), len(ENVIRONMENTS))
+
+    def test_code_of_others_runs_without_a_token(self):
+        # Every step of a job with `id-token: write` may ask for a token (GitHub's documentation of OIDC), build scripts
+        # and macros of dependencies included, and an environment is in the token's subject.
+        for name, text in jobs(self.deploy).items():
+            with self.subTest(name):
+                if re.search(r"cargo|rustup|infra/image/(build|sbom)", text):
+                    self.assertNotIn("id-token", text)
+                    self.assertNotRegex(text, r"^    environment:", name)
+        self.assertIn("infra/image/build", jobs(self.deploy)["compile"])
+
+    def test_ci_has_passed_on_main(self):
+        # A run for a pull request has the same commit and may be of other workflow text.
+        for text in re.findall(r"gh run list(?:.*\\\n)*.*", self.deploy):
+            for flag in ["--branch main", "--event push", "--status success"]:
+                self.assertIn(flag, text)
 
     def test_jobs_with_check_window_have_the_git_history(self):
         parts = jobs(self.deploy)
@@ -104,6 +122,7 @@ class Workflows(unittest.TestCase):
 
     def test_the_jobs_run_in_order(self):
         parts = jobs(self.deploy)
+        self.assertIn("needs: compile\n", parts["build"])
         self.assertIn("needs: build\n", parts["plan"])
         self.assertIn("needs: [build, plan]\n", parts["apply"])
         self.assertIn("needs: [build, apply]\n", parts["release"])
@@ -135,17 +154,19 @@ class Workflows(unittest.TestCase):
         for names, where in re.findall(r"^\| ((?:`\w+`(?:, )?)+) \| ([^|]+) \|", readme, flags=re.M):
             for name in re.findall(r"`(\w+)`", names):
                 rows[name] = where
-        places = {"-plan": "plan", "-apply": "apply", "": "release"}
+        places = {"-build": "build", "-plan": "plan", "-apply": "apply", "": "release"}
         everywhere = re.findall(r"vars\.(\w+)", self.deploy.split("\njobs:\n")[0])
         found = {}
         for job, text in jobs(self.deploy).items():
+            if job not in ENVIRONMENTS:
+                continue
             for name in [*everywhere, *re.findall(r"(?:vars|secrets)\.(\w+)", text)]:
                 found.setdefault(name, set()).add(places[ENVIRONMENTS[job]])
         for name, wanted in found.items():
             with self.subTest(name):
                 where = rows[name].removeprefix("secret: ")
                 if where != "repository":
-                    self.assertEqual(where, ", ".join(it for it in ["plan", "apply", "release"] if it in wanted))
+                    self.assertEqual(where, ", ".join(it for it in ["build", "plan", "apply", "release"] if it in wanted))
 
     def test_the_readme_has_the_runners_requirements(self):
         readme = (REPO / "infra/deploy/README.md").read_text()

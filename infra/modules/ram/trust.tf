@@ -20,7 +20,7 @@ locals {
 
   # GitHub issues a token with an environment's name only after its reviewers approved.
   subjects = var.github == null ? {} : {
-    builder  = [for environment in var.github.environments : "repo:${var.github.repository}:environment:${environment}-plan"]
+    builder  = [for environment in var.github.environments : "repo:${var.github.repository}:environment:${environment}-build"]
     deployer = [for environment in var.github.environments : "repo:${var.github.repository}:environment:${environment}"]
   }
 

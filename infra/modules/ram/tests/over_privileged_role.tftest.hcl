@@ -147,7 +147,7 @@ run "only_approved_workflows_of_one_repository_may_deploy" {
   }
   assert {
     condition = (
-      jsondecode(output.trust.builder).Statement[0].Condition.StringEquals["oidc:sub"] == ["repo:example/spillway:environment:prod-plan"] &&
+      jsondecode(output.trust.builder).Statement[0].Condition.StringEquals["oidc:sub"] == ["repo:example/spillway:environment:prod-build"] &&
       !strcontains(join("", values(output.trust)), "*") && !strcontains(join("", values(output.trust)), "StringLike")
     )
     error_message = "no trust policy may have a pattern"

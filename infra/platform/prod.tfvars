@@ -9,8 +9,9 @@ subnets = [
   { zone = "cn-hangzhou-k", function_cidr = "10.0.1.0/24", worker_cidr = "10.0.4.0/24", data_cidr = "10.0.2.128/25" },
 ]
 
-# SIZING
-function = { cpu = 1, memory_mb = 1024, reserved_concurrency = 30, warm_lead_min = 10 }
+# More than the plan's cheapest size, which rests on a measurement on loopback (17 µs of CPU an order): being short costs the
+# sale, this about USD 0.33. 20 warm instances with 200 requests each hold 50,000 a second for 80 ms; the fence allows 100.
+function = { cpu = 1, memory_mb = 1024, concurrency = 200, reserved_concurrency = 100, warm_lead_min = 10 }
 worker   = { replicas = 4, initial_rate = 2000 }
 # The sale leaves a backlog of 3,000,000 orders, about 390,000 messages; the longest wait is 25 minutes.
 alerts = { broker_messages = 500000, oldest_message_h = 1 }

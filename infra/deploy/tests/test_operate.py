@@ -156,3 +156,23 @@ class AdminUrls(unittest.TestCase):
         code, output, errors = self.world.run("admin-urls")
         self.assertEqual((code, output), (1, ""))
         self.assertIn("no worker is running", errors)
+
+
+class Contacts(unittest.TestCase):
+    def setUp(self):
+        self.world = World()
+        self.addCleanup(self.world.close)
+
+    def test_a_contact_that_has_not_confirmed_is_named(self):
+        for contacts, code, expected in [
+            ({"oncall": True, "deputy": True}, 0, "2 contact(s) of spillway-prod are confirmed"),
+            ({"oncall": True, "deputy": False}, 1, "not confirmed: deputy."),
+            ({}, 1, "has no contact"),
+        ]:
+            with self.subTest(contacts):
+                cloud = self.world.cloud()
+                cloud["contacts"] = {"spillway-prod": contacts}
+                self.world.write(cloud)
+                found, _, errors = self.world.run("check-contacts", "spillway-prod")
+                self.assertEqual(found, code, errors)
+                self.assertIn(expected, errors)

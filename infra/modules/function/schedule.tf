@@ -79,8 +79,9 @@ resource "alicloud_fcv3_provision_config" "this" {
   depends_on = [alicloud_fcv3_concurrency_config.this]
 
   lifecycle {
-    # The schedule or `infra/deploy/warm` sets the target: an apply must not stop warm instances.
-    ignore_changes       = [target]
+    # The provider reads the configuration of LATEST, not the alias's (certain: its source, which reads without the qualifier),
+    # so what it reads says nothing, and changes come by the trigger. The schedule or `infra/deploy/warm` sets the target.
+    ignore_changes       = [target, scheduled_actions, always_allocate_cpu, qualifier]
     replace_triggered_by = [terraform_data.schedule]
   }
 }

@@ -27,8 +27,9 @@ locals {
   line_fields = { for store, keys in local.keys : store => try(var.line_fields[store], "") }
 }
 
+# Unique in all of the cloud (certain: the provider's page), so the account's id is in it.
 resource "alicloud_log_project" "this" {
-  project_name = var.name
+  project_name = "${var.name}-${var.account_id}"
   description  = "Spillway: logs, alerts, dashboard"
   tags         = var.tags
 }

@@ -20,8 +20,9 @@ locals {
 
 # A namespace isolates its applications: they share one VPC, secrets and the load balancer's rules.
 resource "alicloud_sae_namespace" "this" {
-  namespace_name            = var.name
-  namespace_short_id        = replace(var.name, "-", "")
+  namespace_name = var.name
+  # At most 20 lower-case letters and digits (certain: the API's page of CreateNamespace, 2026-01).
+  namespace_short_id        = substr(replace(var.name, "-", ""), 0, 20)
   namespace_description     = "Spillway's workers"
   enable_micro_registration = false
 }

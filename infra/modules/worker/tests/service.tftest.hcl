@@ -146,6 +146,19 @@ run "secrets_can_come_from_the_namespace" {
   }
 }
 
+# CreateNamespace of SAE (2026-01): at most 20 characters, lower-case letters and digits alone.
+run "the_namespace_has_a_short_id_that_the_service_accepts" {
+  command = plan
+  variables {
+    name = "spillway-production-west"
+  }
+
+  assert {
+    condition     = can(regex("^[a-z0-9]{1,20}$", alicloud_sae_namespace.this.namespace_short_id))
+    error_message = "the short id must be 1 to 20 lower-case letters and digits"
+  }
+}
+
 run "one_worker_is_rejected" {
   command = plan
   variables {

@@ -26,6 +26,8 @@ module "observability" {
   eip_ids              = module.nat.eip_ids
   consumer_group       = module.rocketmq.group_names.drain
   thresholds           = var.alerts
+  line_fields          = var.remedies.log_line_fields
+  metrics              = var.remedies.cloud_metrics
   rocketmq_instance_id = module.rocketmq.instance_id
   database_cluster_id  = module.database.cluster_id
 }
@@ -69,18 +71,20 @@ module "ram" {
   region     = var.region
   account_id = data.alicloud_account.current.id
   # Names instead of outputs: the function needs its role's rights when it is made, and the rights name the function.
-  function_name           = local.function_name
-  function_alias          = local.function_alias
-  worker_namespace_id     = module.worker.namespace_id
-  worker_application_id   = module.worker.application_id
-  deploys_one_application = var.deploys_one_application
-  log_project             = module.observability.project
-  function_logstore       = module.observability.logstores.function
-  registry_instance_id    = module.registry.instance_id
-  registry_namespace      = module.registry.namespace
-  deploy_secret_names     = [module.secrets.secret_names["migrator-url"], module.secrets.secret_names["broker-worker"]]
-  catalogue               = var.catalogue
-  github                  = var.github
+  function_name            = local.function_name
+  function_alias           = local.function_alias
+  worker_namespace_id      = module.worker.namespace_id
+  worker_application_id    = module.worker.application_id
+  deploys_one_application  = var.remedies.deploys_one_application
+  function_platform_rights = var.remedies.function_platform_rights
+  github_fingerprints      = var.remedies.github_fingerprints
+  log_project              = module.observability.project
+  function_logstore        = module.observability.logstores.function
+  registry_instance_id     = module.registry.instance_id
+  registry_namespace       = module.registry.namespace
+  deploy_secret_names      = [module.secrets.secret_names["migrator-url"], module.secrets.secret_names["broker-worker"]]
+  catalogue                = var.catalogue
+  github                   = var.github
 }
 
 module "registry" {
@@ -129,6 +133,7 @@ module "rocketmq" {
   spec                  = var.broker.spec
   retention_h           = var.broker.retention_h
   storage_key_id        = var.broker.storage_key_id
+  acl_types             = var.remedies.acl_types
   drain_cap             = var.worker.initial_rate
   drain_receive_tps_max = coalesce(var.worker.receive_tps_max, 2 * var.worker.initial_rate)
   function_passwords    = local.broker_function
@@ -148,6 +153,8 @@ module "database" {
   node_count         = var.database.node_count
   connections_max    = var.database.connections_max
   backup_days        = var.database.backup_days
+  worker_endpoint    = var.remedies.worker_endpoint
+  proxy              = var.remedies.proxy
   deletion_lock      = var.deletion_protection
   passwords = {
     worker   = var.secrets.database_worker
@@ -198,6 +205,7 @@ module "worker" {
   initial_rate             = var.worker.initial_rate
   database_connections_max = module.database.connections_max
   deletion_protection      = var.deletion_protection
+  load_balancer_edition    = var.remedies.load_balancer_edition
   environment              = local.worker_environment
   log                      = { project = module.observability.project, logstore = module.observability.logstores.worker }
 }
@@ -205,16 +213,19 @@ module "worker" {
 module "gateway" {
   source = "../modules/gateway"
 
-  name           = var.name
-  tags           = var.tags
-  region         = var.region
-  instance       = var.gateway.instance
-  backend        = var.gateway.backend
-  function       = { url = module.function.http_url, role_arn = module.ram.role_arns.gateway }
-  worker_query   = module.worker.query_backend
-  backend_secret = local.backend_secret
-  jwt            = var.jwk == null ? null : { jwk = var.jwk }
-  anonymous      = var.gateway.anonymous
+  name               = var.name
+  tags               = var.tags
+  region             = var.region
+  instance           = var.gateway.instance
+  backend            = var.gateway.backend
+  function           = { url = module.function.http_url, role_arn = module.ram.role_arns.gateway }
+  worker_query       = module.worker.query_backend
+  backend_secret     = local.backend_secret
+  jwt                = var.jwk == null ? null : { jwk = var.jwk }
+  anonymous          = var.gateway.anonymous
+  identity_parameter = var.remedies.identity_parameter
+  throttle_by_buyer  = var.remedies.throttle_by_buyer
+  body_bytes_max     = var.remedies.body_bytes_max
   throttle = {
     orders_per_second  = var.gateway.orders_per_second
     lookups_per_second = var.gateway.lookups_per_second

@@ -229,10 +229,24 @@ variable "github" {
   default = null
 }
 
-variable "deploys_one_application" {
-  description = "Let the deployer deploy the workers' application alone; see the ram module. Set false if a release ends with NoPermission."
-  type        = bool
-  default     = true
+variable "remedies" {
+  description = "What to change if an unknown of the platform turns out otherwise; each module's page says when. `log_line_fields`, `cloud_metrics`: where log lines are stored, and names of CloudMonitor's metrics (observability). `deploys_one_application`, `function_platform_rights`, `github_fingerprints`: rights and trust (ram). `acl_types`: users of the broker (rocketmq). `worker_endpoint`, `proxy`: the workers' way to the database (database). `load_balancer_edition` (worker). `identity_parameter`, `throttle_by_buyer`, `body_bytes_max` (gateway)."
+  type = object({
+    log_line_fields          = optional(object({ function = optional(string, "message"), worker = optional(string, "content") }))
+    cloud_metrics            = optional(map(object({ namespace = string, metric = string, statistic = string, period_s = optional(number, 60) })))
+    deploys_one_application  = optional(bool, true)
+    function_platform_rights = optional(bool)
+    github_fingerprints      = optional(set(string))
+    acl_types                = optional(list(string))
+    worker_endpoint          = optional(string)
+    proxy                    = optional(object({ pooling = optional(string, "Off"), class = optional(string), type = optional(string) }))
+    load_balancer_edition    = optional(string)
+    identity_parameter       = optional(bool)
+    throttle_by_buyer        = optional(string)
+    body_bytes_max           = optional(number, 16384)
+  })
+  default  = {}
+  nullable = false
 }
 
 variable "contacts" {

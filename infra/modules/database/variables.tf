@@ -84,6 +84,7 @@ variable "connections_max" {
 variable "worker_endpoint" {
   description = "`custom`: the worker uses its own endpoint of the database proxy. `primary`: the worker connects to the primary directly."
   type        = string
+  nullable    = false
   default     = "custom"
 
   validation {
@@ -99,7 +100,8 @@ variable "proxy" {
     class   = optional(string)
     type    = optional(string)
   })
-  default = {}
+  nullable = false
+  default  = {}
 
   validation {
     condition     = contains(["Off", "Session"], var.proxy.pooling)

@@ -142,6 +142,7 @@ variable "anonymous" {
 variable "identity_parameter" {
   description = "Define the identity header as a route parameter. If false, the gateway drops a client's header of that name before it writes the claim. Set it only if the backend reports the claim as unsigned, and only after a test that a client's header does not override the claim."
   type        = bool
+  nullable    = false
   default     = false
 }
 

@@ -41,7 +41,8 @@ variable "line_fields" {
     function = optional(string, "message")
     worker   = optional(string, "content")
   })
-  default = {}
+  nullable = false
+  default  = {}
 
   validation {
     condition     = alltrue([for field in values(var.line_fields) : can(regex("^[A-Za-z_]*$", field))])
@@ -139,6 +140,7 @@ variable "metrics" {
     statistic = string
     period_s  = optional(number, 60)
   }))
+  nullable = false
   default = {
     broker-lag             = { namespace = "acs_rocketmq", metric = "ConsumerLag", statistic = "Sum" }
     broker-age             = { namespace = "acs_rocketmq", metric = "ConsumerLagLatencyPerGid", statistic = "Maximum" }

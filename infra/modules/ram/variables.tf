@@ -79,6 +79,7 @@ variable "catalogue" {
 variable "function_platform_rights" {
   description = "Give the function's role the rights to join a VPC. Normally the platform's service role has them (AliyunServiceRoleForFC; likely): set it only if a deployment reports a missing right of the function's role."
   type        = bool
+  nullable    = false
   default     = false
 }
 
@@ -121,6 +122,7 @@ variable "github" {
 variable "github_fingerprints" {
   description = "SHA-1 fingerprints of the certificate authorities of GitHub's tokens, at most 5. The default is what GitHub published (\"OIDC integration with AWS no longer requires pinning\", 2023-06-27); a change of the authority needs another."
   type        = set(string)
+  nullable    = false
   default     = ["6938fd4d98bab03faadb97b34396831e3780aea1", "1c58a3a8518e8759bf075b76b750d4f2df264fcd"]
 
   validation {

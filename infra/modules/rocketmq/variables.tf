@@ -124,6 +124,7 @@ variable "storage_key_id" {
 variable "acl_types" {
   description = "Sources of users: `apache_acl` has the accounts made here; `default` has the instance's own user, whose password this module does not use. That an instance accepts both is likely."
   type        = list(string)
+  nullable    = false
   default     = ["default", "apache_acl"]
 
   validation {

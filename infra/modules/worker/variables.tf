@@ -222,6 +222,7 @@ variable "query_host" {
 variable "load_balancer_edition" {
   description = "Edition of the load balancer, `Basic` or `Standard`. Both forward by host and path; that the platform's ingress accepts Basic is likely."
   type        = string
+  nullable    = false
   default     = "Standard"
 
   validation {

@@ -433,3 +433,27 @@ run "malformed_secrets_are_rejected" {
 
   expect_failures = [var.secrets]
 }
+
+# What a README names as the way out must be settable from the root.
+run "remedies_reach_their_modules" {
+  command = plan
+
+  variables {
+    remedies = {
+      log_line_fields          = { function = "", worker = "" }
+      function_platform_rights = true
+      deploys_one_application  = false
+      acl_types                = ["apache_acl"]
+      worker_endpoint          = "primary"
+      proxy                    = { pooling = "Session" }
+      load_balancer_edition    = "Basic"
+      identity_parameter       = true
+      body_bytes_max           = null
+    }
+  }
+
+  assert {
+    condition     = contains(keys(module.ram.exceptions), "function *")
+    error_message = "function_platform_rights must reach the ram module"
+  }
+}

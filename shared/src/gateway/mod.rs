@@ -19,4 +19,6 @@ pub use identity::{parse_buyer, parse_identity_header};
 pub use keys::{KeysError, SECRET_LENGTH_MIN, SigningKeys};
 pub use parameters::{PARAMETERS_MAX, Parameter, ParameterError, parameters};
 pub use signed::{IdentityError, SignatureArgs, SignedGateway};
-pub use verify::{CONTENT_MD5, SIGNATURE, SIGNATURE_HEADERS, SIGNATURE_KEY, SIGNATURE_METHOD, Verified, Verifier};
+pub use verify::{
+    CONTENT_MD5, SIGNATURE, SIGNATURE_HEADERS, SIGNATURE_KEY, SIGNATURE_METHOD, Verified, Verifier,
+};

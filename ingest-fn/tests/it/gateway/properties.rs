@@ -45,6 +45,7 @@ fn drafts() -> impl Strategy<Value = Draft> {
                 signed: headers.iter().map(|(name, _)| name.clone()).collect(),
                 headers,
                 body,
+                signs_sent_md5: false,
                 key_name: KEY_NAME.to_owned(),
                 secret: SECRET.to_owned(),
             }

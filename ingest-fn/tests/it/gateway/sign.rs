@@ -67,7 +67,8 @@ impl Draft {
 
     pub(crate) fn string_to_sign(&self) -> String {
         let has_body = !self.body.is_empty() && matches!(self.method, Method::POST | Method::PUT);
-        let sent = self.headers.iter().find(|(name, _)| name == "Content-MD5").map(|(_, value)| value.clone());
+        let sent =
+            self.headers.iter().find(|(name, _)| name == "Content-MD5").map(|(_, value)| value.clone());
         let md5 = match self.signs_sent_md5 {
             true => sent.unwrap_or_default(),
             false if has_body => STANDARD.encode(Md5::digest(&self.body)),

@@ -70,8 +70,7 @@ fn the_gateway_may_sign_the_clients_digest_the_bodys_or_none() {
         draft.signs_sent_md5 = signs_sent_md5;
         draft.headers.extend(sent.map(|md5| ("Content-MD5".to_owned(), md5.to_owned())));
         let request = draft.request();
-        let verified =
-            verifier.verify(request.method(), request.uri(), request.headers(), request.body());
+        let verified = verifier.verify(request.method(), request.uri(), request.headers(), request.body());
         assert_eq!(verified.map(|it| it.covers_body()), expected, "{signs_sent_md5} {sent:?}");
         let mut changed = request.clone();
         *changed.body_mut() = Bytes::from_static(b"{ }");

@@ -57,7 +57,7 @@ impl Verifier {
 
     /// Verifies one request.
     ///
-    /// Of a body that is not a form the gateway signs an MD5. The vendor's texts differ on which: the demo computes it
+    /// The gateway signs an MD5 of a body that is not a form. The vendor's texts differ on which: the demo computes it
     /// from the body; by the page "Backend signature plugin" (2023 to 2026) it is the client's `Content-MD5`, and empty
     /// if the client sends none. Both verify. A `Content-MD5` that is not the body's never does.
     ///

@@ -6,6 +6,7 @@ pub mod envelope;
 pub mod gateway;
 pub mod http;
 pub mod lookup;
+pub mod loopback;
 pub mod order;
 pub mod problem;
 pub mod retry;

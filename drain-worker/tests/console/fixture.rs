@@ -1,6 +1,6 @@
 //! A pool for the operator's tests: a broker, a database, workers as processes, and a queue of orders.
 
-use std::net::TcpListener;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use drain_worker::init::init;
 use drain_worker::store::{Store, StoreConfig};
 use shared::envelope::{EncodedOrder, encode_batch};
+use shared::loopback::free_loopback_address;
 use shared::order::AcceptedOrder;
 use shared::rocketmq::{ClientConfig, DefaultContext, FutureProducer, FutureRecord, ProducerConfig};
 use shared::testkit::{GROUP, PATIENCE, TOPIC, TestBroker, TestDatabase};
@@ -42,15 +43,15 @@ impl PoolFixture {
         let database = TestDatabase::sqlite();
         init(&database.url, &catalogue(&TERMS), client.clone(), GROUP, TOPIC).await.expect("prepared");
         publish(client).await;
-        let admin: Vec<u16> = (0..workers).map(|_| free_port()).collect();
+        let admin: Vec<_> = (0..workers).map(|_| free_loopback_address().expect("a free port")).collect();
         let broker_at = broker.broker.local_addr().to_string();
         let file = database.url.expose();
         let running =
-            (1..).zip(&admin).map(|(number, port)| worker(number, file, &broker_at, *port)).collect();
-        for port in &admin {
-            timeout(PATIENCE, listening(*port)).await.expect("the worker listens in time");
+            (1..).zip(&admin).map(|(number, admin)| worker(number, file, &broker_at, *admin)).collect();
+        for address in &admin {
+            timeout(PATIENCE, listening(*address)).await.expect("the worker listens in time");
         }
-        Self { url: format!("http://127.0.0.1:{}/", admin[0]), database, _workers: running, _broker: broker }
+        Self { url: format!("http://{}/", admin[0]), database, _workers: running, _broker: broker }
     }
 
     /// Applies a catalogue that has the missing SKU.
@@ -86,12 +87,12 @@ async fn publish(client: ClientConfig) {
     producer.close(PATIENCE).await;
 }
 
-fn worker(number: usize, database: &str, broker: &str, admin: u16) -> Child {
+fn worker(number: usize, database: &str, broker: &str, admin: SocketAddr) -> Child {
     Command::new(PathBuf::from(env!("CARGO_BIN_EXE_drain-worker")))
         .args(["run", "--migrate-on-start", "--database-url", database, "--rocketmq-endpoint", broker])
         .args(["--worker-name", &format!("drain-{number}")])
         .args(["--initial-rate", "500", "--query-listen", "127.0.0.1:0", "--admin-listen"])
-        .arg(format!("127.0.0.1:{admin}"))
+        .arg(admin.to_string())
         .env_remove("SPILLWAY_ADMIN_TOKEN")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -101,14 +102,8 @@ fn worker(number: usize, database: &str, broker: &str, admin: u16) -> Child {
         .expect("the worker starts")
 }
 
-/// Returns a port that was free a moment ago.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-    listener.local_addr().expect("an address").port()
-}
-
-async fn listening(port: u16) {
-    while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+async fn listening(address: SocketAddr) {
+    while TcpStream::connect(address).await.is_err() {
         sleep(Duration::from_millis(50)).await;
     }
 }

@@ -5,6 +5,7 @@ import http.client
 import http.server
 import os
 import pathlib
+import random
 import socket
 import subprocess
 import tempfile
@@ -19,13 +20,17 @@ CATALOGUE = DEPLOY / "catalogues/rehearsal.toml"
 
 
 def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for it in sockets:
-        it.bind(("127.0.0.1", 0))
-    ports = [it.getsockname()[1] for it in sockets]
-    for it in sockets:
-        it.close()
-    return ports
+    """Ports that no outgoing connection takes (Linux: from 32768) before the process binds them."""
+    free = []
+    while len(free) < count:
+        port = random.randrange(10_000, 32_768)
+        with socket.socket() as it:
+            try:
+                it.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        free.append(port)
+    return free
 
 
 @unittest.skipUnless(BINARY, "SPILLWAY_TEST_SERVICES is not set")

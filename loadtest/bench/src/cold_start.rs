@@ -7,13 +7,14 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use fc_model::process::{ProcessLaunch, free_address};
+use fc_model::process::ProcessLaunch;
 use loadtest::environment::{Environment, Stack};
 use loadtest::scenario::{self, SALE_ID};
 use loadtest::target::{RequestHead, TargetConnection};
 use loadtest::workload::{RequestRenderer, Workload};
 use serde::Serialize;
 use shared::catalogue::Catalogue;
+use shared::loopback::free_loopback_address;
 use shared::order::{OrderIdKey, SaleId};
 use tokio::task::block_in_place;
 use tokio::time::Instant;
@@ -125,7 +126,7 @@ async fn measure(args: &ColdStartArgs, binary: &Path, stack: Stack) -> anyhow::R
     // Ids are not compared here.
     let workload = Workload::new(&scenario, sale, OrderIdKey::new(&[0; 32])?, rand::random())?;
     let start = |number: u32| {
-        let address = free_address()?;
+        let address = free_loopback_address()?;
         let mut launch = ProcessLaunch {
             program: binary.to_owned(),
             name: "ingest-fn",

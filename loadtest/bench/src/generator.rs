@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use fc_model::process::free_address;
 use loadtest::environment::own_process;
 use loadtest::report::{self, RunReport};
 use loadtest::target::{Target, TargetConnection};
 use serde::Serialize;
+use shared::loopback::free_loopback_address;
 use tokio::task::block_in_place;
 
 use crate::accounting::{cpu_s_now, run_to_end};
@@ -82,7 +82,7 @@ struct GeneratorResults {
 pub(crate) async fn run(args: GeneratorArgs) -> anyhow::Result<ExitCode> {
     let directory = std::env::temp_dir().join(format!("spillway-bench-{}", std::process::id()));
     std::fs::create_dir_all(&directory)?;
-    let address = free_address()?;
+    let address = free_loopback_address()?;
     let mut launch = own_process("stub-server", &directory)?;
     launch.arguments.push(format!("--listen={address}"));
     if let Some(processor) = args.pin.first() {

@@ -1,7 +1,7 @@
 //! Child processes: the one place that starts, stops and kills them.
 
 use std::fs::File;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::process::Stdio;
@@ -40,11 +40,6 @@ pub struct ChildProcess {
     /// still attached, so it is held here.
     _stdin: Option<ChildStdin>,
     log: PathBuf,
-}
-
-/// Returns a loopback address that is free at the moment of the call.
-pub fn free_address() -> anyhow::Result<SocketAddr> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 
 impl ProcessLaunch {

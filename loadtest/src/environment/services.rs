@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use fc_model::process::{ChildProcess, ProcessLaunch, free_address};
+use fc_model::process::{ChildProcess, ProcessLaunch};
 use fc_model::real_time::FrontSummary;
+use shared::loopback::free_loopback_address;
 use tokio::time::sleep;
 
 use super::launch::own_process;
@@ -43,7 +44,8 @@ impl Services {
         drain_rate: u32,
         through_fc: Option<&[String]>,
     ) -> anyhow::Result<Self> {
-        let (ingest, query, admin) = (free_address()?, free_address()?, free_address()?);
+        let (ingest, query, admin) =
+            (free_loopback_address()?, free_loopback_address()?, free_loopback_address()?);
         let directory = environment.directory();
         let catalogue = directory.join("catalogue.toml");
         std::fs::write(&catalogue, catalogue_toml)?;

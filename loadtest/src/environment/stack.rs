@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use fc_model::process::{ChildProcess, ProcessLaunch, free_address};
+use fc_model::process::{ChildProcess, ProcessLaunch};
 use shared::config::DatabaseUrl;
+use shared::loopback::free_loopback_address;
 use shared::rocketmq::{ClientConfig, Credentials, CredentialsSource};
 
 use super::launch::own_process;
@@ -92,7 +93,7 @@ impl Environment {
 
     async fn embedded(directory: PathBuf, order_id_keys: String) -> anyhow::Result<Self> {
         let url: DatabaseUrl = format!("sqlite:{}", directory.join("orders.sqlite").display()).parse()?;
-        let address = free_address()?;
+        let address = free_loopback_address()?;
         let mut client = ClientConfig::new(address.into());
         client.request_timeout = Duration::from_secs(5);
         let mut launch = own_process("broker", &directory)?;

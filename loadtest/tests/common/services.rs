@@ -1,6 +1,6 @@
 //! Spillway's services as real processes. Tests that use them include this file.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -37,7 +37,7 @@ pub(crate) fn start(arguments: &[String], environment: &[(&str, &str)], listens:
 }
 
 pub(crate) fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port")
+    shared::loopback::free_loopback_address().expect("a free port")
 }
 
 /// An embedded broker and an ingest-fn for `catalogue_toml`; returns their addresses too.

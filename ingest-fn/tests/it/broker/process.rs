@@ -8,6 +8,7 @@ use std::time::Duration;
 use http::{Request, StatusCode};
 use http_body_util::Full;
 use serde_json::{Value, json};
+use shared::loopback::free_loopback_address;
 use shared::testkit::{HttpClient, PATIENCE, TestBroker, eventually};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -31,17 +32,13 @@ impl Drop for Process {
     }
 }
 
-fn free_address() -> SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port")
-}
-
 impl Process {
     /// Starts the binary for `broker`, its files in `directory`, and waits until it listens.
     pub(super) async fn start(broker: SocketAddr, directory: &Path, flags: &[&str]) -> Self {
         let catalogue = directory.join("sales.toml");
         std::fs::write(&catalogue, CATALOGUE).expect("written");
         let log = directory.join("log");
-        let address = free_address();
+        let address = free_loopback_address().expect("a free port");
         let child = Command::new(env!("CARGO_BIN_EXE_ingest-fn"))
             .args([format!("--listen={address}"), format!("--catalogue={}", catalogue.display())])
             .arg(format!("--rocketmq-endpoint={broker}"))

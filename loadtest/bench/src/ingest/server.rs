@@ -7,11 +7,12 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use anyhow::Context;
-use fc_model::process::{ChildProcess, ProcessLaunch, free_address};
+use fc_model::process::{ChildProcess, ProcessLaunch};
 use loadtest::environment::{Environment, Stack, own_process};
 use loadtest::scenario::SALE_ID;
 use serde::Serialize;
 use shared::catalogue::Catalogue;
+use shared::loopback::free_loopback_address;
 use shared::order::SaleId;
 
 use super::IngestArgs;
@@ -128,7 +129,7 @@ impl ServerUnderTest {
         catalogue: &Path,
         directory: &Path,
     ) -> anyhow::Result<Self> {
-        let address = free_address()?;
+        let address = free_loopback_address()?;
         let mut broker_pid = None;
         let launch = match environments.get(subject) {
             None => {

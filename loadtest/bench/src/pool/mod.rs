@@ -16,13 +16,14 @@ use std::time::Duration;
 use anyhow::Context;
 use drain_worker::init::init;
 use drain_worker::tune::orders::{Orders, catalogue};
-use fc_model::process::{ChildProcess, free_address};
+use fc_model::process::ChildProcess;
 use loadtest::environment::{Environment, Stack, own_process};
 use loadtest::ledger::LedgerReader;
 use rustix::process::Signal;
 use serde::Serialize;
 use serde_json::Value;
 use shared::envelope::{EncodedOrder, encode_batch};
+use shared::loopback::free_loopback_address;
 use shared::rocketmq::{DefaultContext, FutureProducer, FutureRecord, ProducerConfig};
 use shared::time::microseconds;
 use tokio::process::Command;
@@ -246,7 +247,7 @@ async fn start(
 ) -> anyhow::Result<()> {
     let mut started = Vec::new();
     for _ in 0..count {
-        let admin = free_address()?;
+        let admin = free_loopback_address()?;
         let mut launch = own_process("drain-worker", environment.directory())?;
         launch.arguments.push("run".to_owned());
         environment.add_broker(&mut launch);

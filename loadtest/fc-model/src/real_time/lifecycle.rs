@@ -10,12 +10,12 @@ use http::{Method, StatusCode};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rustix::process::Signal;
+use shared::loopback::free_loopback_address;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::instance::{InstanceEnd, InstanceState, LocalInstance};
 use super::state::FrontState;
 use super::status::ColdStartRecord;
-use crate::process::free_address;
 
 /// Poll interval while a process starts to listen: short, because it is part of the measured time.
 const START_POLL: Duration = Duration::from_millis(1);
@@ -95,7 +95,7 @@ async fn bring_up(front: &Arc<FrontState>, instance: &Arc<LocalInstance>) -> any
     if front.stopping.load(Ordering::Relaxed) {
         bail!("the front is stopping");
     }
-    let address = free_address().context("no free port")?;
+    let address = free_loopback_address().context("no free port")?;
     let mut launch = config.launch.clone();
     launch.arguments.push(format!("--listen={address}"));
     instance.set_process(launch.spawn()?, address);

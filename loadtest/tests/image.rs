@@ -5,7 +5,7 @@
 #![cfg(target_os = "linux")]
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -67,8 +67,7 @@ async fn the_image_accepts_an_order_without_root_and_without_writing() {
     config.listen = SocketAddr::from(([127, 0, 0, 1], 0));
     config.topics = vec![TopicConfig::new("orders", 1)];
     let broker = Broker::open(config).await.expect("it opens");
-    let address =
-        TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
+    let address = shared::loopback::free_loopback_address().expect("a port");
     let mut process = ConfinedProcess(
         confined(Path::new(&root), &user)
             .args([format!("--listen={address}"), "--catalogue=/sales.toml".to_owned()])

@@ -3,7 +3,7 @@
 #![allow(clippy::expect_used, reason = "expect() messages state the expectation")]
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
@@ -368,8 +368,7 @@ fn a_run_that_proves_nothing_does_not_pass() {
 fn an_unreachable_target_is_an_error_before_anything_is_planned() {
     let place = place();
     // The port of a listener that is closed again.
-    let address =
-        TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
+    let address = shared::loopback::free_loopback_address().expect("a port");
     let output = loadtest(&format!("run flash-sale --target http://{address}"))
         .arg("--report")
         .arg(&place.report)

@@ -351,7 +351,7 @@ fn a_slow_body_takes_the_time_of_the_scenario() {
 
 #[test]
 fn without_a_server_nothing_is_sent() {
-    let address = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port");
+    let address = shared::loopback::free_loopback_address().expect("a port");
     let played = play(&scenario(100.0, 0.2), address);
     let totals = played.totals();
     assert_eq!((totals.sent, totals.unsent), (0, 20), "{totals:?}");

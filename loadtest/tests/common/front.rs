@@ -1,7 +1,7 @@
 //! fc-local with its own broker, as real processes. Tests that use it include this file.
 
 use std::io::{BufRead, BufReader};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
@@ -50,7 +50,7 @@ pub(crate) struct FcLocalFixture {
 impl FcLocalFixture {
     /// Starts both in `directory`; `flags` are fc-local's, `ingest_fn` ingest-fn's.
     pub(crate) async fn open(directory: &Path, flags: &[&str], ingest_fn: &[&str]) -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+        let free = shared::loopback::free_loopback_address();
         let broker_address = free.expect("a port");
         let broker_directory = directory.join("broker").display().to_string();
         let broker = LoadtestProcess::start(

@@ -91,7 +91,7 @@ fn worker(number: usize, database: &str, broker: &str, admin: SocketAddr) -> Chi
     Command::new(PathBuf::from(env!("CARGO_BIN_EXE_drain-worker")))
         .args(["run", "--migrate-on-start", "--database-url", database, "--rocketmq-endpoint", broker])
         .args(["--worker-name", &format!("drain-{number}")])
-        .args(["--initial-rate", "500", "--query-listen", "127.0.0.1:0", "--admin-listen"])
+        .args(["--initial-rate", "100", "--query-listen", "127.0.0.1:0", "--admin-listen"])
         .arg(admin.to_string())
         .env_remove("SPILLWAY_ADMIN_TOKEN")
         .stdin(Stdio::null())

@@ -12,6 +12,7 @@ use shared::order::UserId;
 
 use crate::error::ApiError;
 use crate::log_budgets::REQUESTS_UNAUTHENTICATED;
+use crate::metrics;
 use crate::request_context::IDEMPOTENCY_KEY;
 
 /// Authentication of callers.
@@ -53,6 +54,9 @@ impl Gateway {
     pub fn check_signature(&self, request: &Request<Bytes>) -> Result<Option<Verified>, ApiError> {
         let Self::Signed(signed) = self else { return Ok(None) };
         let verified = signed.verify(request.method(), request.uri(), request.headers(), request.body());
+        if let Ok(verified) = verified {
+            metrics::signature_verified(verified.covers_body());
+        }
         verified.map(Some).map_err(|fault| {
             log_rejection(&fault);
             match fault {

@@ -22,6 +22,7 @@ const MESSAGE_BYTES: &str = "ingest_message_bytes";
 const PUBLISH_FAILURES: &str = "ingest_publish_failures_total";
 const PUBLISH_DURATION: &str = "ingest_publish_duration_seconds";
 const PHASE: &str = "ingest_phase_duration_seconds";
+const SIGNATURES: &str = "ingest_signatures_verified_total";
 const ABANDONED: &str = "ingest_requests_abandoned_total";
 const HEADS_TIMED_OUT: &str = "ingest_heads_timed_out_total";
 const CONNECTIONS_SHED: &str = "ingest_connections_shed_total";
@@ -58,6 +59,8 @@ struct Handles {
     read: Histogram,
     validate: Histogram,
     gather: Histogram,
+    signatures_of_body: Counter,
+    signatures_of_head: Counter,
     abandoned: Counter,
     heads_timed_out: Counter,
     connections_shed: Counter,
@@ -88,6 +91,8 @@ static HANDLES: LazyLock<Handles> = LazyLock::new(|| {
         read: histogram!(PHASE, "phase" => "read"),
         validate: histogram!(PHASE, "phase" => "validate"),
         gather: histogram!(PHASE, "phase" => "gather"),
+        signatures_of_body: counter!(SIGNATURES, "covers" => "body"),
+        signatures_of_head: counter!(SIGNATURES, "covers" => "head"),
         abandoned: counter!(ABANDONED),
         heads_timed_out: counter!(HEADS_TIMED_OUT),
         connections_shed: counter!(CONNECTIONS_SHED),
@@ -115,6 +120,10 @@ fn describe_all() {
         PUBLISH_DURATION,
         metrics::Unit::Seconds,
         "Time from the start of a send, retries included, to its acknowledgement or failure."
+    );
+    describe_counter!(
+        SIGNATURES,
+        "Signatures of the gateway, by what they cover: `body` or only the `head`."
     );
     describe_histogram!(
         PHASE,
@@ -213,6 +222,11 @@ pub(crate) fn order_gathers() {
 pub(crate) fn batch_sealed(orders: usize, longest_wait: Duration) {
     HANDLES.orders_gathering.decrement(orders as f64);
     HANDLES.gather.record(longest_wait.as_secs_f64());
+}
+
+pub(crate) fn signature_verified(covers_body: bool) {
+    let covered = if covers_body { &HANDLES.signatures_of_body } else { &HANDLES.signatures_of_head };
+    covered.increment(1);
 }
 
 pub(crate) fn request_abandoned() {

@@ -103,10 +103,13 @@ impl Monitor {
         self.lock().history.samples()
     }
 
-    /// True if the pool is paused, as far as this worker knows.
+    /// True if the pool is paused, by the settings that [`Self::status`] shows. The decision in the same snapshot may be of
+    /// settings before them.
     #[must_use]
     pub fn is_paused(&self) -> bool {
-        self.snapshot.borrow().as_ref().is_some_and(|snapshot| snapshot.decision.cap == 0)
+        let snapshot = self.snapshot.borrow();
+        let group = snapshot.as_ref().map(|snapshot| &snapshot.group);
+        group.is_some_and(|group| group.settings.cap_at(group.now_us).orders_per_second == 0)
     }
 
     /// Collects once a second until `shutdown`.

@@ -27,9 +27,9 @@ variables {
 run "connection_bomb" {
   command = plan
   variables {
+    # 400 connections, twice for killed workers. Their statements fit, so nothing else rejects the pool.
     replicas                 = 50
-    database_writers_max     = 32
-    database_connections_max = 1000
+    database_connections_max = 300
   }
   expect_failures = [var.replicas]
 }

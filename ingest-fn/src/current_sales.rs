@@ -18,6 +18,7 @@ use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 
 use crate::metrics;
+use crate::request_context::unix_ms;
 use crate::sales::Sales;
 
 /// Minimum time between two looks at the file.
@@ -103,7 +104,7 @@ impl CurrentSales {
         metrics::catalogue_loaded(None, catalogue.revision());
         let fixed = Self::fixed(catalogue, &keys);
         // A cold start's first order has no look beside it.
-        let looked_ms = AtomicU64::new(milliseconds(OffsetDateTime::now_utc()));
+        let looked_ms = AtomicU64::new(unix_ms(OffsetDateTime::now_utc()));
         let file = SalesFile { path, keys, looked_ms, seen: Mutex::default() };
         Self { file: Some(Arc::new(file)), ..fixed }
     }
@@ -111,7 +112,7 @@ impl CurrentSales {
     /// The sales for a request at `now`. Call it once a request. Starts a look at the file if one is due.
     pub(crate) fn at(self: &Arc<Self>, now: OffsetDateTime) -> Arc<Sales> {
         if let Some(file) = &self.file
-            && file.takes_look(milliseconds(now))
+            && file.takes_look(unix_ms(now))
             && let Ok(runtime) = Handle::try_current()
         {
             runtime.spawn(self.clone().look(file.clone(), now));
@@ -149,7 +150,7 @@ impl CurrentSales {
                     tracing::info!(event = "catalogue_loaded", revision, "the catalogue has changed");
                 }
             }
-            Err(fault) => seen.log_fault(&fault, milliseconds(now)),
+            Err(fault) => seen.log_fault(&fault, unix_ms(now)),
         }
         if !seen.warned_of_end && self.current().catalogue().sales().all(|sale| sale.closes_at <= now) {
             seen.warned_of_end = true;
@@ -198,11 +199,6 @@ impl SalesFile {
         }
         Ok(Some((state, catalogue)))
     }
-}
-
-/// Milliseconds since 1970; an earlier time is 0.
-fn milliseconds(now: OffsetDateTime) -> u64 {
-    u64::try_from(now.unix_timestamp_nanos() / 1_000_000).unwrap_or_default()
 }
 
 fn state_of(path: &Path) -> Result<FileState, CatalogueFault> {

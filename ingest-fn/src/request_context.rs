@@ -99,6 +99,12 @@ impl RequestStart {
     }
 }
 
+/// Milliseconds since 1970; an earlier time is 0.
+pub(crate) fn unix_ms(now: OffsetDateTime) -> u64 {
+    let seconds = u64::try_from(now.unix_timestamp()).unwrap_or_default();
+    seconds * 1_000 + u64::from(now.millisecond())
+}
+
 /// `Observe` inserts it into the extensions of every request.
 #[derive(Clone, Debug)]
 pub(crate) struct RequestContext {

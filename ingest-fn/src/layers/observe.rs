@@ -11,14 +11,13 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, Request, StatusCode};
 use pin_project_lite::pin_project;
 use shared::time::Clock;
-use time::OffsetDateTime;
 use tower::Service;
 
 use crate::error::{ApiError, Rejection, write_problem};
 use crate::instance::Instance;
 use crate::log_budgets::REQUESTS_ABANDONED;
 use crate::metrics;
-use crate::request_context::{REQUEST_ID, RequestContext, RequestId, RequestStart};
+use crate::request_context::{REQUEST_ID, RequestContext, RequestId, RequestStart, unix_ms};
 use crate::request_logger::CompletedRequest;
 
 /// Reports a failed invocation to Function Compute: without it every answer counts as a success, regardless of its
@@ -128,10 +127,4 @@ impl<F: Future<Output = Result<Response, Infallible>>, C: Clock> Future for Obse
         response.headers_mut().insert(REQUEST_ID, this.id.as_header().clone());
         Poll::Ready(Ok(response))
     }
-}
-
-/// Milliseconds since 1970; an earlier time is 0.
-fn unix_ms(now: OffsetDateTime) -> u64 {
-    let seconds = u64::try_from(now.unix_timestamp()).unwrap_or_default();
-    seconds * 1_000 + u64::from(now.millisecond())
 }

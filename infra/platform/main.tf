@@ -1,4 +1,4 @@
-# Modules in order of dependency. The roots set sizes; settings that must be the same in every environment are here.
+# Modules in order of dependency. A set of variables has sizes; settings that must be the same in every environment are here.
 # The README has a diagram.
 
 # Whom Log Service's alerts notify: records of the account, in a region of their own.

@@ -1,13 +1,9 @@
 # Alarms on CloudMonitor's metrics. Names of metrics are in `var.metrics`, because not all are certain.
 
-locals {
-  contacts = { for contact in var.contacts : contact.name => contact }
-}
-
 # A mail counts after its receiver has clicked the link in it. Until then reads return none, and without `ignore_changes`
 # every plan would show a difference (certain: the provider's page). `infra/deploy/check-contacts` names who has not clicked.
 resource "alicloud_cms_alarm_contact" "this" {
-  for_each = local.contacts
+  for_each = { for contact in var.contacts : contact.name => contact }
 
   alarm_contact_name = "${var.name}-${each.key}"
   describe           = "Spillway"

@@ -41,7 +41,7 @@ pub(crate) async fn initialize<P: OrderPublisher, C: Clock>(
         }
         match started {
             Ok(()) => "initialized\n".into_response(),
-            Err(reason) => failed(error_code, StatusCode::INTERNAL_SERVER_ERROR, reason),
+            Err(reason) => failed(&id, error_code, StatusCode::INTERNAL_SERVER_ERROR, reason),
         }
     };
     if lines.emit { instance.logger.framed(FcLogMarker::Initialize, &id, work).await } else { work.await }
@@ -73,15 +73,15 @@ pub(crate) async fn pre_stop<P: OrderPublisher, C: Clock>(
                 error = detail,
                 "pre-stop incomplete: grace period expired"
             );
-            failed(error_code, StatusCode::SERVICE_UNAVAILABLE, detail)
+            failed(&id, error_code, StatusCode::SERVICE_UNAVAILABLE, detail)
         }
     };
     instance.logger.framed(FcLogMarker::PreStop, &id, work).await
 }
 
 /// The platform counts an invocation as failed by its own header only.
-fn failed(code: &str, status: StatusCode, detail: String) -> Response {
-    let mut response = Problem::new(status, code, detail).into_response();
+fn failed(id: &RequestId, code: &str, status: StatusCode, detail: String) -> Response {
+    let mut response = Problem::new(status, code, detail).with_request_id(id.as_str()).into_response();
     set_fc_status(&mut response, status);
     response
 }

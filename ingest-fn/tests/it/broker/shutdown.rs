@@ -94,9 +94,13 @@ async fn a_missing_topic_fails_the_start() {
     let listener = TcpListener::bind(settings.listen).await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let running = tokio::spawn(ingest_fn::run(settings, listener, CancellationToken::new()));
-    let request = Request::post("/initialize").body(Full::default()).expect("a request");
+    let request = Request::post("/initialize")
+        .header("x-fc-request-id", "1-6744f3a5")
+        .body(Full::default())
+        .expect("a request");
     let answer = Client::connect(address).await.send(request).await.expect("an answer");
     assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(answer.body["instance"], "urn:spillway:request:1-6744f3a5");
     assert_eq!(answer.headers.get("x-fc-status").and_then(|status| status.to_str().ok()), Some("500"));
     assert_eq!(answer.body["code"], "initialize_failed");
     assert!(

@@ -33,12 +33,22 @@ pub(super) fn normalize(text: &str, max: usize) -> Result<Cow<'_, str>, FieldErr
     if text.chars().any(is_forbidden) || !text.chars().any(is_visible) {
         return Err(FieldError::Characters { allowed: ALLOWED });
     }
-    if is_nfc_quick(text.chars()) == IsNormalized::Yes {
+    if text.chars().all(is_composed) || is_nfc_quick(text.chars()) == IsNormalized::Yes {
         return Ok(text.into());
     }
     let composed: String = text.nfc().collect();
     check_length(&composed, max)?;
     Ok(composed.into())
+}
+
+/// True for characters that no other composes with or reorders, found without Unicode's tables: Latin, Chinese, Kana and
+/// Hangul syllables. Text of these alone is in normalization form C.
+const fn is_composed(character: char) -> bool {
+    matches!(
+        character,
+        '\0'..='\u{2ff}' | '\u{3000}'..='\u{3029}' | '\u{3041}'..='\u{3096}' | '\u{309f}'..='\u{30ff}'
+            | '\u{4e00}'..='\u{9fff}' | '\u{ac00}'..='\u{d7a3}'
+    )
 }
 
 /// Controls, line and paragraph separators, and `Bidi_Control` (UAX #9): they move text on a screen. Joiners stay:
@@ -71,6 +81,7 @@ fn is_visible(character: char) -> bool {
 mod tests {
     use proptest::prelude::*;
     use regex::Regex;
+    use unicode_normalization::char::canonical_combining_class;
 
     use super::*;
 
@@ -177,6 +188,10 @@ mod tests {
             let text = character.to_string();
             assert_eq!(is_visible(character), visible.is_match(&text), "{character:?}");
             assert_eq!(is_forbidden(character), forbidden.is_match(&text), "{character:?}");
+            if is_composed(character) {
+                assert_eq!(is_nfc_quick(text.chars()), IsNormalized::Yes, "{character:?}");
+                assert_eq!(canonical_combining_class(character), 0, "{character:?}");
+            }
         }
     }
 

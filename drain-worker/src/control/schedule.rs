@@ -3,8 +3,8 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use jiff::civil::{Date, Time};
-use jiff::tz::TimeZone;
+use jiff::civil::{Date, DateTime, Time};
+use jiff::tz::{AmbiguousOffset, TimeZone};
 use serde::{Deserialize, Serialize};
 
 use super::Rate;
@@ -151,15 +151,16 @@ impl Schedule {
 
     /// The rate of the entry that started last. `None` only for instants beyond the calendar.
     ///
-    /// A time that a change to summer time skips starts that much later; one that occurs twice starts at the first.
+    /// Entries start in the order of date and time on the wall clock. A time that the clock skips starts at the end of the
+    /// gap; one that occurs twice starts at the first. Of entries that start at one instant, the last one applies.
     #[must_use]
     pub fn rate_at(&self, now_us: i64) -> Option<Rate> {
         let now = Timestamp::from_microsecond(now_us).ok()?;
-        let mut date = self.zone.to_datetime(now).date();
-        // Within a week every entry has started; one more day for today's entries that are still ahead.
-        for _ in 0..=7 {
-            let newest = self.begun_on(date, now).max_by_key(|(began, _)| *began);
-            if let Some((_, rate)) = newest {
+        // A clock that is set back over midnight repeats the end of a day whose next day has begun.
+        let mut date = self.zone.to_datetime(now).date().tomorrow().ok()?;
+        // From tomorrow to this day of the last week, on which an entry of one weekday started at the latest.
+        for _ in 0..=8 {
+            if let Some(rate) = self.newest_of(date, now) {
                 return Some(rate);
             }
             date = date.yesterday().ok()?;
@@ -167,16 +168,27 @@ impl Schedule {
         None
     }
 
-    /// The entries of `date` that have started by `now`.
-    fn begun_on(&self, date: Date, now: Timestamp) -> impl Iterator<Item = (Timestamp, Rate)> {
-        self.entries.iter().filter_map(move |(time, entry)| {
-            let is_on = entry.days.is_empty() || entry.days.iter().any(|day| day.civil() == date.weekday());
-            if !is_on {
-                return None;
+    /// The rate of the last entry of `date` that has started by `now`.
+    fn newest_of(&self, date: Date, now: Timestamp) -> Option<Rate> {
+        let is_on = |entry: &ScheduleEntry| {
+            entry.days.is_empty() || entry.days.iter().any(|day| day.civil() == date.weekday())
+        };
+        let begun = self.entries.iter().filter(|(time, entry)| {
+            is_on(entry) && self.start(date.to_datetime(*time)).is_some_and(|start| start <= now)
+        });
+        begun.max_by_key(|(time, _)| *time).map(|(_, entry)| entry.rate)
+    }
+
+    /// The instant at which the wall clock first reaches or passes `local`.
+    fn start(&self, local: DateTime) -> Option<Timestamp> {
+        let local = self.zone.to_ambiguous_timestamp(local);
+        match local.offset() {
+            AmbiguousOffset::Unambiguous { .. } | AmbiguousOffset::Fold { .. } => local.earlier().ok(),
+            AmbiguousOffset::Gap { .. } => {
+                let before = local.earlier().ok()?;
+                self.zone.following(before).next().map(|transition| transition.timestamp())
             }
-            let began = self.zone.to_timestamp(date.to_datetime(*time)).ok()?;
-            (began <= now).then_some((began, entry.rate))
-        })
+        }
     }
 }
 
@@ -231,35 +243,91 @@ mod tests {
             ("UTC", week, "2026-11-09T00:00:00Z", 1),
             ("UTC", week, "2026-11-11T11:59:59Z", 1),
             ("UTC", week, "2026-11-11T12:00:00Z", 2),
-            // Berlin skips 02:00 to 03:00 on 2026-03-29, and repeats it on 2026-10-25.
-            (
-                "Europe/Berlin",
-                r#"[{"from": "02:30", "rate": 9}, {"from": "20:00", "rate": 5}]"#,
-                "2026-03-29T01:29:59Z",
-                5,
-            ),
-            (
-                "Europe/Berlin",
-                r#"[{"from": "02:30", "rate": 9}, {"from": "20:00", "rate": 5}]"#,
-                "2026-03-29T01:30:00Z",
-                9,
-            ),
-            (
-                "Europe/Berlin",
-                r#"[{"from": "02:30", "rate": 9}, {"from": "20:00", "rate": 5}]"#,
-                "2026-10-25T00:30:00Z",
-                9,
-            ),
-            (
-                "Europe/Berlin",
-                r#"[{"from": "02:30", "rate": 9}, {"from": "20:00", "rate": 5}]"#,
-                "2026-10-25T01:10:00Z",
-                9,
-            ),
         ] {
             let schedule = schedule(zone, entries).expect("valid");
             assert_eq!(schedule.rate_at(at(instant)).map(Rate::get), Some(expected), "{zone} {instant}");
         }
+    }
+
+    /// Zone, day, time on the wall clock, and the first instant at which that clock reads the time or a later one.
+    /// Source: Python 3.11's `zoneinfo` with tzdata 2025b, by bisection of `astimezone`.
+    const STARTS: &[(&str, &str, &str, &str)] = &[
+        ("Europe/Berlin", "sun", "01:59", "2026-03-29T00:59:00Z"),
+        ("Europe/Berlin", "sun", "02:00", "2026-03-29T01:00:00Z"),
+        ("Europe/Berlin", "sun", "02:30", "2026-03-29T01:00:00Z"),
+        ("Europe/Berlin", "sun", "03:00", "2026-03-29T01:00:00Z"),
+        ("America/New_York", "sun", "02:30", "2026-03-08T07:00:00Z"),
+        ("Africa/Casablanca", "sun", "02:30", "2026-03-22T02:00:00Z"),
+        ("Antarctica/Troll", "sun", "01:30", "2026-03-29T01:00:00Z"),
+        ("Asia/Shanghai", "sun", "02:30", "1991-04-13T18:00:00Z"),
+        ("Australia/Lord_Howe", "sun", "02:15", "2026-10-03T15:30:00Z"),
+        ("Pacific/Chatham", "sun", "03:00", "2026-09-26T14:00:00Z"),
+        // Gaps that begin or end at midnight, or lie over it.
+        ("Africa/Cairo", "fri", "00:30", "2026-04-23T22:00:00Z"),
+        ("America/Havana", "sun", "00:15", "2026-03-08T05:00:00Z"),
+        ("America/Nuuk", "sat", "23:30", "2026-03-29T01:00:00Z"),
+        ("America/Santiago", "sun", "00:30", "2026-09-06T04:00:00Z"),
+        ("America/Toronto", "sun", "23:45", "1919-03-31T04:30:00Z"),
+        ("America/Toronto", "mon", "00:15", "1919-03-31T04:30:00Z"),
+        ("Asia/Beirut", "sun", "00:15", "2026-03-28T22:00:00Z"),
+        ("Atlantic/Azores", "sun", "00:30", "2026-03-29T01:00:00Z"),
+        // A day that the calendar skips.
+        ("Pacific/Apia", "fri", "13:00", "2011-12-30T10:00:00Z"),
+        ("Pacific/Kwajalein", "sat", "13:00", "1993-08-21T12:00:00Z"),
+        // Times that occur twice; in St. John's the clock goes back over midnight.
+        ("America/New_York", "sun", "01:30", "2026-11-01T05:30:00Z"),
+        ("America/Santiago", "sat", "23:30", "2026-04-05T02:30:00Z"),
+        ("America/St_Johns", "sat", "23:30", "2010-11-07T02:00:00Z"),
+        ("America/St_Johns", "sun", "00:00", "2010-11-07T02:30:00Z"),
+        ("Australia/Lord_Howe", "sun", "01:45", "2026-04-04T14:45:00Z"),
+        ("Europe/Berlin", "sun", "02:30", "2026-10-25T00:30:00Z"),
+        ("Europe/Berlin", "sun", "03:00", "2026-10-25T02:00:00Z"),
+        // No change of the clock.
+        ("Asia/Kathmandu", "sun", "02:30", "2026-03-28T20:45:00Z"),
+        ("Asia/Shanghai", "wed", "02:00", "2026-11-10T18:00:00Z"),
+    ];
+
+    #[test]
+    fn an_entry_starts_when_the_wall_clock_reaches_or_passes_its_time() {
+        for (zone, day, from, start) in STARTS {
+            let entries = format!(
+                r#"[{{"from": "12:34", "rate": 5}}, {{"from": "{from}", "rate": 9, "days": ["{day}"]}}]"#
+            );
+            let schedule = schedule(zone, &entries).expect("valid");
+            let rate_at = |now| schedule.rate_at(now).map(Rate::get);
+            assert_eq!(
+                (rate_at(at(start) - 1), rate_at(at(start)), rate_at(at(start) + 60_000_000)),
+                (Some(5), Some(9), Some(9)),
+                "{zone} {day} {from}"
+            );
+        }
+    }
+
+    #[test]
+    fn entries_that_start_at_one_instant_apply_in_the_order_of_the_wall_clock() {
+        let gap_end = at("2026-03-29T01:00:00Z");
+        for (entries, expected) in [
+            ([("02:00", 500), ("03:00", 3_000)], 3_000),
+            ([("03:00", 3_000), ("02:00", 500)], 3_000),
+            ([("02:30", 100), ("03:00", 2_000)], 2_000),
+            ([("03:00", 2_000), ("02:30", 100)], 2_000),
+            ([("02:59", 7), ("02:01", 8)], 7),
+        ] {
+            let entries = entries.map(|(from, rate)| format!(r#"{{"from": "{from}", "rate": {rate}}}"#));
+            let schedule = schedule("Europe/Berlin", &format!("[{}]", entries.join(","))).expect("valid");
+            for minutes in [0, 10, 60, 600] {
+                let rate = schedule.rate_at(gap_end + minutes * 60_000_000).map(Rate::get);
+                assert_eq!(rate, Some(expected), "{entries:?}, {minutes} min after the gap");
+            }
+        }
+        // Over midnight the next day's entries come last.
+        let nuuk =
+            schedule("America/Nuuk", r#"[{"from": "00:00", "rate": 1}, {"from": "23:30", "rate": 2}]"#);
+        let rate = |instant| nuuk.as_ref().expect("valid").rate_at(at(instant)).map(Rate::get);
+        assert_eq!(
+            [rate("2026-03-29T00:59:59Z"), rate("2026-03-29T01:00:00Z"), rate("2026-03-30T00:29:59Z")],
+            [Some(1), Some(1), Some(1)]
+        );
     }
 
     #[test]

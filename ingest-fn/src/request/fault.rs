@@ -51,7 +51,7 @@ field_faults! {
     UnknownMember, "unknown_member";
     /// The member is given twice.
     DuplicateMember, "duplicate_member";
-    /// The body has far more values than an order, or nests them too deep.
+    /// The body has far more values or a far longer text than an order, or nests too deep.
     TooComplex, "too_complex";
     /// There is no such sale.
     UnknownSale, "unknown_sale";

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use memchr::{memchr_iter, memrchr};
 use shared::order::{
     AddressLine, ClientReference, Country, Currency, FieldError, ITEMS_MAX, ItemsError, Quantity, SaleId,
     ShippingAddress, Sku, UserId,
@@ -12,7 +13,7 @@ use shared::problem::FieldProblem;
 
 use super::draft::{FaultyOrder, LineDraft, OrderDraft};
 use super::number::{WHOLE_NUMBER_MAX, WholeNumber, parse_whole_number};
-use super::scanner::{DEPTH_MAX, QuotedText, ScanEnd, Scanner, VALUES_MAX, Value};
+use super::scanner::{DEPTH_MAX, QuotedText, ScanEnd, Scanner, TEXT_BYTES_MAX, VALUES_MAX, Value};
 use super::{FieldFault, OrderRequest};
 
 /// Maximum problems of one body, the catalogue's not counted: enough for every field of an order.
@@ -41,6 +42,11 @@ pub fn read_order<'a>(body: &'a [u8], buyer: Option<&UserId>) -> Result<OrderReq
             String::new(),
             format!("the body has more than {VALUES_MAX} values, or nests them more than {DEPTH_MAX} deep"),
         )),
+        // Of a name, or of an unknown member.
+        Err(ReadEnd::Scan(ScanEnd::LongText)) => reader.problems.push(
+            FieldFault::TooComplex
+                .at(String::new(), format!("the body has a text of more than {TEXT_BYTES_MAX} bytes")),
+        ),
         Err(ReadEnd::Scan(ScanEnd::NotJson(at))) => return Err(not_json(body, at)),
     }
     if let (Some(named), Some(buyer)) = (&draft.user_id, buyer)
@@ -53,8 +59,8 @@ pub fn read_order<'a>(body: &'a [u8], buyer: Option<&UserId>) -> Result<OrderReq
 
 fn not_json(body: &[u8], at: usize) -> ReadError {
     let before = &body[..at];
-    let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
-    let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+    let line_start = memrchr(b'\n', before).map_or(0, |newline| newline + 1);
+    let line = 1 + memchr_iter(b'\n', before).count();
     let column = 1 + at - line_start;
     let detail = format!("the body is not JSON at line {line}, byte {column}");
     ReadError::NotJson(FieldFault::NotJson.at(String::new(), detail))
@@ -186,7 +192,15 @@ impl<'a> Reader<'a> {
             match index {
                 Some(index) if seen & (1 << index) == 0 => {
                     seen |= 1 << index;
-                    read(self, index)?;
+                    match read(self, index) {
+                        Err(ReadEnd::Scan(ScanEnd::LongText)) => {
+                            let detail =
+                                format!("must be at most {TEXT_BYTES_MAX} bytes long as it is written");
+                            self.report(FieldFault::TooLong, place.member(known[index].0), detail)?;
+                            return Err(ReadEnd::Enough);
+                        }
+                        read => read?,
+                    }
                 }
                 Some(index) => {
                     self.skip_value(place)?;

@@ -1,5 +1,5 @@
-//! Reads JSON (RFC 8259) from front to back without building a tree. The number of values and their depth are bounded
-//! while reading, so a hostile body costs no more than its bytes.
+//! Reads JSON (RFC 8259) from front to back without building a tree. The number of values, their depth and the length of
+//! each text are bounded while reading, so a hostile body costs no more than its bytes.
 //!
 //! serde's deserialisers return the first fault and cannot resume; this one leaves the judgement of values to its
 //! caller, so that a caller can report all of their faults.
@@ -14,6 +14,10 @@ pub(super) const VALUES_MAX: usize = 256;
 /// Maximum nesting: an order has 3.
 pub(super) const DEPTH_MAX: usize = 8;
 
+/// Maximum bytes of a text as it is written, without its quotes. The longest text of an order has 255 characters, each
+/// of at most two escapes.
+pub(super) const TEXT_BYTES_MAX: usize = 255 * "\\ud83d\\ude00".len();
+
 /// Reason why the reading ends early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ScanEnd {
@@ -21,6 +25,8 @@ pub(super) enum ScanEnd {
     NotJson(usize),
     /// More than [`VALUES_MAX`] values, or deeper than [`DEPTH_MAX`].
     TooComplex,
+    /// A text of more than [`TEXT_BYTES_MAX`].
+    LongText,
 }
 
 /// A value. Arrays and objects are entered, not read.
@@ -220,12 +226,17 @@ impl<'a> Scanner<'a> {
     /// RFC 8259, section 7. The next byte is the first quote.
     fn text(&mut self) -> Result<QuotedText<'a>, ScanEnd> {
         let start = self.at;
+        // With the last quote.
+        let end = self.text.len().min(start + 1 + TEXT_BYTES_MAX + 1);
         let mut has_escapes = false;
         self.at += 1;
         loop {
-            let rest = &self.text.as_bytes()[self.at..];
+            let rest = self.text.as_bytes().get(self.at..end).unwrap_or_default();
             let Some(length) = memchr2(b'"', b'\\', rest) else {
-                self.at = self.text.len();
+                if end < self.text.len() {
+                    return Err(ScanEnd::LongText);
+                }
+                self.at = end;
                 return Err(self.not_json());
             };
             if let Some(control) = rest[..length].iter().position(|byte| *byte < b' ') {
@@ -338,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn values_and_depth_are_bounded_while_reading() {
+    fn values_depth_and_texts_are_bounded_while_reading() {
         let values = |count: usize| format!("[{}]", vec!["0"; count - 1].join(","));
         assert_eq!(scan(&values(VALUES_MAX)), Ok(()));
         assert_eq!(scan(&values(VALUES_MAX + 1)), Err(ScanEnd::TooComplex));
@@ -347,6 +358,12 @@ mod tests {
         assert_eq!(scan(&nested(DEPTH_MAX + 1)), Err(ScanEnd::TooComplex));
         // The rest is not read: it need not even be JSON.
         assert_eq!(scan(&"[".repeat(16_000)), Err(ScanEnd::TooComplex));
+        for part in ["x", "\\n", "\\u0041", "\\ud83d\\ude00"] {
+            let text = |bytes: usize| format!("\"{}\"", part.repeat(bytes / part.len()));
+            assert_eq!(scan(&text(TEXT_BYTES_MAX)), Ok(()), "{part}");
+            assert_eq!(scan(&text(TEXT_BYTES_MAX + part.len())), Err(ScanEnd::LongText), "{part}");
+            assert_eq!(scan(text(16_000).trim_end_matches('"')), Err(ScanEnd::LongText), "{part}");
+        }
     }
 
     #[test]

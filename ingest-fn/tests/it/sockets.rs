@@ -25,13 +25,13 @@ const SHORT: Duration = Duration::from_millis(500);
 
 const HEALTH: &str = "GET /healthz HTTP/1.1\r\nhost: test\r\n\r\n";
 
-struct Served {
-    address: SocketAddr,
+pub(crate) struct Served {
+    pub(crate) address: SocketAddr,
     shutdown: CancellationToken,
     running: JoinHandle<Result<(), RunError>>,
 }
 
-async fn served(change: impl FnOnce(&mut ServerConfig)) -> Served {
+pub(crate) async fn served(change: impl FnOnce(&mut ServerConfig)) -> Served {
     served_with(StubPublisher::accepting(), change).await
 }
 
@@ -59,27 +59,27 @@ async fn served_with(publisher: StubPublisher, change: impl FnOnce(&mut ServerCo
 }
 
 impl Served {
-    async fn connect(&self) -> Client {
+    pub(crate) async fn connect(&self) -> Client {
         Client(TcpStream::connect(self.address).await.expect("connected"))
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.shutdown.cancel();
         timeout(PATIENCE, self.running).await.expect("in time").expect("no panic").expect("stopped in order");
     }
 }
 
-struct Client(TcpStream);
+pub(crate) struct Client(TcpStream);
 
 /// An answer as it was on the wire.
 #[derive(Debug)]
-struct Answer {
+pub(crate) struct Answer {
     head: String,
     body: String,
 }
 
 impl Answer {
-    fn status(&self) -> &str {
+    pub(crate) fn status(&self) -> &str {
         self.head.split(' ').nth(1).expect("a status")
     }
 
@@ -91,12 +91,12 @@ impl Answer {
 }
 
 impl Client {
-    async fn say(&mut self, bytes: impl AsRef<[u8]>) {
+    pub(crate) async fn say(&mut self, bytes: impl AsRef<[u8]>) {
         self.0.write_all(bytes.as_ref()).await.expect("written");
     }
 
     /// Reads one answer by its Content-Length.
-    async fn answer(&mut self) -> Answer {
+    pub(crate) async fn answer(&mut self) -> Answer {
         let mut bytes = Vec::new();
         loop {
             let text = String::from_utf8_lossy(&bytes);
@@ -124,7 +124,7 @@ impl Client {
 }
 
 /// The head of an order whose body has `bytes`.
-fn head(bytes: usize) -> String {
+pub(crate) fn head(bytes: usize) -> String {
     format!(
         "POST /v1/orders HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\nidempotency-key: k\r\n\
          content-length: {bytes}\r\n\r\n"

@@ -225,6 +225,19 @@ fn a_fault_of_count_ends_the_reading_and_keeps_what_was_found() {
     assert_problems(&deep, &[("", "too_complex"), ("/sale_id", "required")]);
     let wide = format!(r#"{{"sale_id":"","x":[{} oops"#, "0,".repeat(1_000));
     assert_problems(&wide, &[("", "too_complex"), ("/sale_id", "required")]);
+    let long = "x".repeat(4_000);
+    for (member, pointer, code) in [
+        (format!(r#""currency":"{long}"#), "/currency", "too_long"),
+        (format!(r#""client_reference":"{long}"#), "/client_reference", "too_long"),
+        (format!(r#""items":[{{"sku":"{long}"#), "/items/0/sku", "too_long"),
+        (format!(r#""x":"{long}"#), "", "too_complex"),
+        (format!(r#""{long}"#), "", "too_complex"),
+    ] {
+        let text = format!(r#"{{"sale_id":"",{member}" oops"#);
+        assert_problems(&text, &[(pointer, code), ("/sale_id", "required")]);
+    }
+    let city = format!(r#"{{"sale_id":"","shipping_address":{{"city":"{long}" oops"#);
+    assert_problems(&city, &[("/sale_id", "required"), ("/shipping_address/city", "too_long")]);
 }
 
 #[test]

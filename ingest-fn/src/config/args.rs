@@ -57,7 +57,7 @@ pub struct BatchArgs {
     #[arg(long, env = "SPILLWAY_BATCH_ORDERS_MAX", value_name = "COUNT", default_value = "64")]
     pub batch_orders_max: NonZeroUsize,
 
-    /// Maximum time that an order waits for others while sends are in flight, milliseconds
+    /// Maximum time that an order waits for others, while sends are in flight or one began within this time, milliseconds
     #[arg(long, env = "SPILLWAY_LINGER_MS", value_name = "MS", default_value_t = 2,
           value_parser = clap::value_parser!(u64).range(0..=20))]
     pub linger_ms: u64,

@@ -1,9 +1,9 @@
 //! Puts concurrent orders into one message.
 //!
-//! The cost of broker and producer is per message, not per byte, so concurrent orders share a message. While no send is
-//! in flight an order is sent at once. Otherwise orders gather until the message is full or the linger has elapsed. The
-//! end of a send does not seal the batch: a fast broker would receive messages of few orders each, and each costs as
-//! much as a full one.
+//! The cost of broker and producer is per message, not per byte, so concurrent orders share a message. An order is sent at
+//! once if no send is in flight and none has begun for as long as the linger. Otherwise orders gather until the message
+//! is full or the linger has elapsed. The end of a send does not seal the batch: a fast broker would receive messages of
+//! few orders each, and each costs as much as a full one.
 
 use std::future::Future;
 use std::num::NonZeroUsize;
@@ -27,7 +27,7 @@ pub struct BatchLimits {
     pub orders_max: NonZeroUsize,
     /// Bytes of body and keys together; a larger order is sent alone.
     pub bytes_max: usize,
-    /// Time that an order waits for others while a send is in flight.
+    /// Time that an order waits for others while a send is in flight, and for as long after the begin of the last one.
     pub linger: Duration,
 }
 
@@ -86,6 +86,8 @@ struct State {
     open_bytes: usize,
     /// Number of the open batch, so that a late linger does not seal a later batch.
     number: u64,
+    /// Time at which the last batch was sealed.
+    sealed_at: Option<Instant>,
     sends_in_flight: usize,
 }
 
@@ -156,7 +158,7 @@ impl<S: BatchSink> Inner<S> {
         if let Some(number) = lingering {
             tokio::spawn(async move {
                 sleep(self.limits.linger).await;
-                let batch = self.lock().seal_if(|state| state.number == number);
+                let batch = self.lock().seal_if(Instant::now(), |state| state.number == number);
                 if let Some(batch) = batch {
                     self.send(batch);
                 }
@@ -198,20 +200,24 @@ impl State {
     fn push(&mut self, order: PendingOrder, limits: &BatchLimits) -> PushOutcome {
         let bytes = order.order.len() + KEY_BYTES;
         let has_room = PREFIX_BYTES_MAX + self.open_bytes + bytes <= limits.bytes_max;
-        let full = self.seal_if(|_| !has_room);
-        let is_alone = self.open.is_empty() && self.sends_in_flight == 0;
+        let now = order.since;
+        let full = self.seal_if(now, |_| !has_room);
+        let is_alone = self.open.is_empty()
+            && self.sends_in_flight == 0
+            && self.sealed_at.is_none_or(|at| now.saturating_duration_since(at) >= limits.linger);
         self.open.push(order);
         self.open_bytes += bytes;
         let orders_max = limits.orders_max.get().min(ORDERS_MAX);
-        let complete = self.seal_if(|state| is_alone || state.open.len() >= orders_max);
+        let complete = self.seal_if(now, |state| is_alone || state.open.len() >= orders_max);
         PushOutcome { full, complete, lingering: (self.open.len() == 1).then_some(self.number) }
     }
 
     /// Removes the open batch for sending, unless it is empty.
-    fn seal_if(&mut self, condition: impl FnOnce(&Self) -> bool) -> Option<Batch> {
+    fn seal_if(&mut self, now: Instant, condition: impl FnOnce(&Self) -> bool) -> Option<Batch> {
         if self.open.is_empty() || !condition(self) {
             return None;
         }
+        self.sealed_at = Some(now);
         self.number += 1;
         self.open_bytes = 0;
         self.sends_in_flight += 1;

@@ -80,14 +80,30 @@ async fn settle() {
 
 #[tokio::test(start_paused = true)]
 async fn a_single_order_is_sent_at_once() {
-    let started = Instant::now();
     let mut bench = Bench::new(LIMITS);
     for number in 0..3 {
+        let arrived = Instant::now();
         let publishing = bench.publish(number, 0).await;
         bench.expect_batch([number]).acknowledge();
         assert_eq!(publishing.await.expect("no panic"), Ok(()));
+        assert_eq!(arrived.elapsed(), Duration::ZERO);
+        tokio::time::sleep(LINGER).await;
     }
-    assert_eq!(started.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn orders_gather_for_a_linger_after_a_send() {
+    let mut bench = Bench::new(LIMITS);
+    let _waiting = bench.publish(0, 0).await;
+    bench.expect_batch([0]).acknowledge();
+    settle().await;
+    tokio::time::sleep(LINGER / 2).await;
+    let _waiting = bench.publish(1, 0).await;
+    bench.expect_nothing();
+    tokio::time::sleep(LINGER / 2).await;
+    let _waiting = bench.publish(2, 0).await;
+    let batch = bench.sent.recv().await.expect("a batch");
+    assert_eq!(batch.order_ids, order_ids([1, 2]));
 }
 
 #[tokio::test(start_paused = true)]
@@ -106,9 +122,10 @@ async fn orders_gather_while_a_send_is_in_flight_and_after_it_ends() {
     assert_eq!(batch.order_ids, order_ids([1, 2, 3, 4]));
     let waited = started.elapsed();
     assert!((LINGER..=LINGER + Duration::from_millis(1)).contains(&waited), "{waited:?}");
-    // Nothing is in flight or pending: the next order is sent alone.
+    // Nothing is in flight or pending, and nothing was sent lately: the next order is sent alone.
     batch.acknowledge();
     settle().await;
+    tokio::time::sleep(LINGER).await;
     let _waiting = bench.publish(5, 0).await;
     bench.expect_batch([5]);
 }
@@ -267,6 +284,7 @@ async fn an_order_past_its_deadline_is_not_sent() {
     settle().await;
     assert_eq!(late.await.expect("no panic"), Err(PublishError::TimedOut));
     bench.expect_nothing();
+    tokio::time::sleep(LINGER).await;
     let single = bench.publish(4, 0).await;
     bench.expect_batch([4]).acknowledge();
     assert_eq!(single.await.expect("no panic"), Ok(()), "nothing counts as in flight");

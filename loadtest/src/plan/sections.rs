@@ -209,7 +209,7 @@ impl<'a> Sections<'a> {
             None => {
                 let rate = target.peak_rps.value / chosen.instances;
                 let rate = Term::computed(rate, format!("{}/s of an instance", number(rate)), Vec::new());
-                let linger_ms = coalescing.linger_ms.value.min(target.publish_ms.value);
+                let linger_ms = coalescing.linger_ms.value;
                 let text = format!("{} ms", number(linger_ms));
                 let linger = Term::computed(linger_ms / 1000.0, text, vec![coalescing.linger_ms.basis()]);
                 Term::constant(1.0) + rate * linger

@@ -144,7 +144,7 @@ impl SaleLoad {
         self.concurrency_max.min(self.knee(vcpu).max(needed))
     }
 
-    /// Orders in one message of an instance that gets `rps`. Orders gather during a send for at most the linger, up to
+    /// Orders in one message of an instance that gets `rps`. Orders gather for the linger after the first, up to
     /// a full message. An order larger than a message is sent alone.
     fn orders_per_message(&self, coalescing: &Coalescing, rps: f64) -> f64 {
         let gathered = 1.0 + rps * coalescing.linger_ms.value / 1000.0;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 use crate::dead_letters::RedriveOutcome;
+use crate::pool::LimitedBy;
 use crate::store::{CommitOutcome, DeadLetterTotals};
 
 const MESSAGES_RECEIVED: &str = "drain_messages_received_total";
@@ -29,6 +30,8 @@ const CAP: &str = "drain_cap_orders_per_second";
 const SHARE: &str = "drain_share_orders_per_second";
 const ADAPTIVE_LIMIT: &str = "drain_adaptive_limit_orders_per_second";
 const WORKERS: &str = "drain_workers";
+const ARRIVING: &str = "drain_arriving_orders_per_second";
+const LIMITED_BY: &str = "drain_limited_by";
 const LAG_MESSAGES: &str = "drain_lag_messages";
 const LAG_ORDERS: &str = "drain_lag_orders";
 const OLDEST_ORDER_AGE: &str = "drain_oldest_order_age_seconds";
@@ -80,14 +83,19 @@ pub fn describe() {
     describe_gauge!(CAP, "Maximum orders that the pool commits in any second; 0: paused.");
     describe_gauge!(SHARE, "This worker's share of the cap.");
     describe_gauge!(ADAPTIVE_LIMIT, "This worker's adaptive limit; +Inf: not limited.");
-    describe_gauge!(WORKERS, "Workers of the pool, including recently expired ones.");
+    describe_gauge!(WORKERS, "Workers of the pool whose leases are live.");
+    describe_gauge!(ARRIVING, "Orders published a second, by the lag's slope and what is committed.");
+    describe_gauge!(
+        LIMITED_BY,
+        "1 for what limits the pool, else 0, by `limit`: cap, database_latency, connections, broker, nothing_waits."
+    );
     describe_gauge!(LAG_MESSAGES, "Messages waiting on the broker.");
     describe_gauge!(LAG_ORDERS, "Orders waiting on the broker and in the workers, estimated.");
     describe_gauge!(OLDEST_ORDER_AGE, metrics::Unit::Seconds, "Age of the oldest waiting order.");
     describe_gauge!(
         ETA,
         metrics::Unit::Seconds,
-        "Time until the lag is drained, if no further order arrives."
+        "Time until the lag is drained, with the arrivals of this moment and the settings to come; +Inf: it is not within a week."
     );
     describe_counter!(
         CONNECTIONS_REJECTED,
@@ -135,7 +143,7 @@ pub fn broker_dlq_consumer_up(is_up: bool) {
 pub struct PoolGauges {
     /// Orders a second; 0: paused.
     pub cap: Option<u32>,
-    /// Including recently expired ones.
+    /// Whose leases are live.
     pub workers: Option<usize>,
     /// Orders a second.
     pub share: Option<u32>,
@@ -145,8 +153,11 @@ pub struct PoolGauges {
     pub lag_orders: Option<u64>,
     /// Seconds.
     pub oldest_s: Option<f64>,
-    /// Seconds.
+    /// Seconds; infinite: not within a week.
     pub eta_s: Option<f64>,
+    /// Orders a second.
+    pub arriving: Option<f64>,
+    pub limited_by: Option<LimitedBy>,
 }
 
 pub fn pool(gauges: &PoolGauges) {
@@ -154,6 +165,7 @@ pub fn pool(gauges: &PoolGauges) {
     for (name, value) in [
         (CAP, gauges.cap.map(f64::from)),
         (WORKERS, gauges.workers.map(|workers| workers as f64)),
+        (ARRIVING, gauges.arriving),
         (SHARE, gauges.share.map(f64::from)),
         (ADAPTIVE_LIMIT, gauges.limit),
         (LAG_MESSAGES, gauges.lag_messages.map(|messages| messages as f64)),
@@ -162,6 +174,10 @@ pub fn pool(gauges: &PoolGauges) {
         (ETA, if is_drained { Some(0.0) } else { gauges.eta_s }),
     ] {
         gauge!(name).set(value.unwrap_or(UNKNOWN));
+    }
+    for word in LimitedBy::ALL {
+        let value = gauges.limited_by.map_or(UNKNOWN, |limit| if limit == word { 1.0 } else { 0.0 });
+        gauge!(LIMITED_BY, "limit" => word.as_str()).set(value);
     }
 }
 

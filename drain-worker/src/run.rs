@@ -17,7 +17,7 @@ use crate::admin::{self, Admin};
 use crate::config::DrainSettings;
 use crate::dead_letters::broker_dlq::BrokerDlqConsumer;
 use crate::dead_letters::{RedriveConfig, Redriver, WriteGuard};
-use crate::lag::{LagQuery, MetricsLag};
+use crate::lag::{ConfiguredLag, LagQuery};
 use crate::monitor::Monitor;
 use crate::pipeline::GatedWriter;
 use crate::pipeline::{Pipeline, PipelineError};
@@ -118,8 +118,8 @@ pub async fn run(
         purger,
     };
     let lag_query = LagQuery::new(&settings.client.namespace, &settings.orders_topic, &group);
-    let lag =
-        MetricsLag::new(&settings.lag, &settings.client.endpoints.addresses()[0].to_string(), lag_query);
+    let endpoint = settings.client.endpoints.addresses()[0].to_string();
+    let lag = ConfiguredLag::new(&settings.lag, &endpoint, lag_query);
 
     // The listeners stay open until the pipeline has ended: buyers continue to look orders up while a worker stops.
     let drained = CancellationToken::new();

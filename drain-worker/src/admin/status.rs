@@ -9,10 +9,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shared::problem::Problem;
 use shared::time::rfc3339_millis;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::Admin;
 use super::response::{invalid, json_response, unavailable};
-use crate::monitor::{CapView, Health, HistorySample, Monitor};
+use crate::monitor::{CapView, Health, HistorySample, HistoryStep, Monitor};
 use crate::pool::WorkerState;
 
 /// Maximum entries of one response.
@@ -45,8 +47,26 @@ struct HistoryResponse {
     samples: Vec<HistorySample>,
 }
 
-pub(super) async fn history(State(admin): State<Admin>) -> Response {
-    json_response(&HistoryResponse { step_s: 1, samples: admin.monitor.history() })
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HistoryQuery {
+    /// RFC 3339; exclusive.
+    since: Option<String>,
+    #[serde(default)]
+    step: HistoryStep,
+}
+
+pub(super) async fn history(
+    State(admin): State<Admin>,
+    query: Result<Query<HistoryQuery>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let Query(HistoryQuery { since, step }) = query.map_err(|rejection| invalid(rejection.body_text()))?;
+    let since_us = match since.map(|since| OffsetDateTime::parse(&since, &Rfc3339)).transpose() {
+        Ok(since) => since.and_then(|since| i64::try_from(since.unix_timestamp_nanos() / 1_000).ok()),
+        Err(_invalid) => return Err(invalid("since: must be an instant such as 2026-11-11T02:00:00.000Z")),
+    };
+    let samples = admin.monitor.history(step, since_us);
+    Ok(json_response(&HistoryResponse { step_s: step.seconds(), samples }))
 }
 
 #[derive(Deserialize)]

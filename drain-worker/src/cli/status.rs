@@ -55,10 +55,13 @@ fn render(status: &Value) -> String {
         out.push_str(&text);
         out.push('\n');
     };
-    line(format!("{}: {}", text(&status["group"]), cap_line(&status["cap"])));
+    let limit = status["limited_by"].as_str().filter(|_| status["cap"]["source"] != "paused");
+    let limited_by = limit.map_or_else(String::new, |word| format!(", limited by {word}"));
+    line(format!("{}: {}{limited_by}", text(&status["group"]), cap_line(&status["cap"])));
     let commit = &status["commit_ms"];
     line(format!(
-        "committed {}/s, commit p50 {} ms, p99 {} ms",
+        "arriving {}/s, committed {}/s, commit p50 {} ms, p99 {} ms",
+        number(&status["arriving_per_second"]),
         number(&status["committed_per_second"]),
         tenths(&commit["p50"]),
         tenths(&commit["p99"])
@@ -82,11 +85,11 @@ fn lag_line(lag: &Value, eta: &Value) -> String {
     if let Some(error) = lag["error"].as_str() {
         return format!("lag unknown ({error}){oldest}");
     }
-    let eta = match eta["seconds"].as_f64() {
-        Some(seconds) if lag["orders"].as_f64() > Some(0.0) => {
-            format!(", drained in {} ({})", span(seconds), text(&eta["drained_at"]))
-        }
-        _ => String::new(),
+    let eta = match (eta["trend"].as_str(), eta["seconds"].as_f64()) {
+        _ if lag["orders"].as_f64() == Some(0.0) => String::new(),
+        (_, Some(seconds)) => format!(", drained in {} ({})", span(seconds), text(&eta["drained_at"])),
+        (Some(trend), None) => format!(", {trend}"),
+        (None, None) => String::new(),
     };
     format!(
         "lag about {} orders ({} messages){oldest}{eta}",
@@ -135,9 +138,10 @@ mod tests {
     fn formats_the_status() {
         let status = json!({
             "group": "drain", "cap": {"orders_per_second": 2000, "source": "manual", "ramp": null},
+            "arriving_per_second": 12.3, "limited_by": "cap",
             "committed_per_second": 1987.4, "commit_ms": {"p50": 6.1, "p99": 18.0},
             "lag": {"messages": 1234, "orders": 78976, "oldest_age_s": 72.0},
-            "eta": {"seconds": 39.7, "drained_at": "2026-11-11T00:01:00Z"},
+            "eta": {"trend": "draining", "seconds": 39.7, "drained_at": "2026-11-11T00:01:00Z"},
             "dead_letters": {"total": 3, "by_reason": {"unknown_sku": 3}, "oldest_age_s": 81.0},
             "workers": [{"name": "host:1", "state": "draining", "share": 2000, "committed_per_second": 1987.4,
                          "held_orders": 250, "commit_ms": {"p50": 6.1, "p99": null}, "reason": null}],
@@ -145,8 +149,8 @@ mod tests {
         });
         assert_eq!(
             render(&status),
-            "drain: cap 2,000/s (manual)\n\
-             committed 1,987/s, commit p50 6.1 ms, p99 18.0 ms\n\
+            "drain: cap 2,000/s (manual), limited by cap\n\
+             arriving 12/s, committed 1,987/s, commit p50 6.1 ms, p99 18.0 ms\n\
              lag about 78,976 orders (1,234 messages), oldest 1 min 12 s, drained in 40 s (2026-11-11T00:01:00Z)\n\
              dead letters 3 (unknown_sku 3), oldest 1 min 21 s\n\
              \n\
@@ -154,6 +158,9 @@ mod tests {
              host:1  draining  2,000        1,987   250  6.1    -       -\n\
              ! look here\n"
         );
+        let lag = json!({"orders": 14_000, "messages": 220});
+        let growing = json!({"trend": "growing", "seconds": null, "drained_at": null});
+        assert_eq!(lag_line(&lag, &growing), "lag about 14,000 orders (220 messages), growing");
         let unknown = json!({"error": "switched off", "oldest_age_s": 3.0});
         assert_eq!(lag_line(&unknown, &Value::Null), "lag unknown (switched off), oldest 3 s");
         assert_eq!(letters_line(&json!({"total": 0})), "dead letters none");

@@ -1,6 +1,7 @@
 use serde::Serialize;
 
 use super::ScrapeUrl;
+use super::promql::{AGE_QUERY, MESSAGES_QUERY};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -10,6 +11,8 @@ pub enum LagChoice {
     Auto,
     /// The named metrics
     Metrics,
+    /// A server with Prometheus' HTTP API
+    Promql,
     /// No lag
     None,
 }
@@ -24,4 +27,16 @@ pub struct LagArgs {
     /// URLs of each broker's metrics in Prometheus' text format, separated by commas: http://broker:5557/metrics
     #[arg(long, env = "SPILLWAY_LAG_METRICS_URL", value_name = "URL", value_delimiter = ',')]
     pub lag_metrics_url: Vec<ScrapeUrl>,
+
+    /// URL of the server for `--lag-source promql`: http://prometheus:9090
+    #[arg(long, env = "SPILLWAY_LAG_PROMQL_URL", value_name = "URL", required_if_eq("lag_source", "promql"))]
+    pub lag_promql_url: Option<ScrapeUrl>,
+
+    /// Query for the messages that wait; $group and $topic stand for the names
+    #[arg(long, env = "SPILLWAY_LAG_PROMQL_MESSAGES", value_name = "QUERY", default_value = MESSAGES_QUERY)]
+    pub lag_promql_messages: String,
+
+    /// Query for the age of the oldest, seconds
+    #[arg(long, env = "SPILLWAY_LAG_PROMQL_AGE", value_name = "QUERY", default_value = AGE_QUERY)]
+    pub lag_promql_age: String,
 }

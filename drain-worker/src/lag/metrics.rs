@@ -3,10 +3,10 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
+use shared::telemetry::{MetricSample, metric_samples};
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-use super::text::{MetricSample, samples};
 use super::{Lag, LagArgs, LagChoice, LagError, LagSource, LagSourceKind, ScrapeUrl};
 
 const READY: &str = "rocketmq_consumer_ready_messages";
@@ -77,7 +77,7 @@ impl MetricsLag {
     pub fn new(args: &LagArgs, endpoint: &str, query: LagQuery) -> Self {
         let named = || MetricsEndpoint::Named(args.lag_metrics_url.clone());
         let endpoints = match args.lag_source {
-            LagChoice::None => MetricsEndpoint::Off,
+            LagChoice::None | LagChoice::Promql => MetricsEndpoint::Off,
             LagChoice::Metrics => named(),
             LagChoice::Auto if !args.lag_metrics_url.is_empty() => named(),
             LagChoice::Auto => {
@@ -173,7 +173,7 @@ impl BrokerMetrics {
     fn read(text: &str, query: &LagQuery) -> Option<Self> {
         let mut broker = None::<Self>;
         let mut counters = Self::default();
-        for sample in samples(text, WANTED) {
+        for sample in metric_samples(text, WANTED) {
             let topic = sample.label("topic").unwrap_or_default();
             let ours = topic == query.topic || sample.name == CAME_BACK && query.is_retry_topic(topic);
             if sample.label("consumer_group") != Some(&query.group) || !ours {

@@ -1,6 +1,6 @@
 //! The lag: how many messages wait on the broker, and for how long.
 //!
-//! RocketMQ's gRPC protocol has no call for it, so [`MetricsLag`] reads the broker's metrics in Prometheus' text
+//! RocketMQ's gRPC protocol has no call for it. [`PromqlLag`] asks a metrics server; by default [`MetricsLag`] reads the broker's metrics in Prometheus' text
 //! format: those of Apache's broker (`metricsExporterType=PROM`) and of the embedded one alike. The rest of the
 //! worker uses only [`LagSource`].
 //!
@@ -25,8 +25,8 @@
 
 mod args;
 mod metrics;
+mod promql;
 mod scrape;
-mod text;
 
 use std::future::Future;
 use std::time::Duration;
@@ -35,6 +35,7 @@ use time::OffsetDateTime;
 
 pub use args::{LagArgs, LagChoice};
 pub use metrics::{LagQuery, MetricsLag, lag_in};
+pub use promql::PromqlLag;
 pub use scrape::{ScrapeUrl, ScrapeUrlError};
 
 /// The messages of the orders topic that the group has not settled.
@@ -56,6 +57,8 @@ pub enum LagSourceKind {
     /// Apache's broker, or a collector of its metrics.
     BrokerMetrics,
     Embedded,
+    /// A server with Prometheus' HTTP API.
+    Promql,
 }
 
 impl LagSourceKind {
@@ -65,6 +68,7 @@ impl LagSourceKind {
         match self {
             Self::BrokerMetrics => "broker-metrics",
             Self::Embedded => "embedded",
+            Self::Promql => "promql",
         }
     }
 }
@@ -95,4 +99,33 @@ pub trait LagSource {
     /// # Errors
     /// [`LagError`], at most 2 seconds after the call for each URL.
     fn lag(&self) -> impl Future<Output = Result<Lag, LagError>> + Send;
+}
+
+/// The source that the flags name.
+#[derive(Debug)]
+pub enum ConfiguredLag {
+    Metrics(MetricsLag),
+    Promql(PromqlLag),
+}
+
+impl ConfiguredLag {
+    /// `endpoint` is the broker's host and port.
+    #[must_use]
+    pub fn new(args: &LagArgs, endpoint: &str, query: LagQuery) -> Self {
+        match args.lag_source {
+            LagChoice::Promql => Self::Promql(PromqlLag::new(args, query)),
+            LagChoice::Auto | LagChoice::Metrics | LagChoice::None => {
+                Self::Metrics(MetricsLag::new(args, endpoint, query))
+            }
+        }
+    }
+}
+
+impl LagSource for ConfiguredLag {
+    async fn lag(&self) -> Result<Lag, LagError> {
+        match self {
+            Self::Metrics(source) => source.lag().await,
+            Self::Promql(source) => source.lag().await,
+        }
+    }
 }

@@ -3,6 +3,8 @@
 //! Every worker knows the whole pool, because its heartbeats return the other workers' reports. Only the lag comes
 //! from elsewhere: one worker of the pool scrapes it and puts it into its report.
 
+mod flow;
+mod forecast;
 mod health;
 mod history;
 mod view;
@@ -16,14 +18,16 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
+pub use forecast::Trend;
 pub use health::Health;
-pub use history::{History, HistorySample, SAMPLES_MAX};
-pub use view::{CapView, DeadLetterTotalsView, LagView, SettingsView, StatusView, WorkerView};
+use history::History;
+pub use history::{HistorySample, HistoryStep, MINUTES_MAX, SECONDS_MAX};
+pub use view::{CapView, DeadLetterTotalsView, EtaView, LagView, SettingsView, StatusView, WorkerView};
 
 use crate::dead_letters::retention;
 use crate::lag::LagSource;
 use crate::metrics::{self, PoolGauges};
-use crate::pool::{LagReport, LagSlot, PoolSnapshot, WorkerSignals};
+use crate::pool::{LagReport, LagSlot, LimitedBy, PoolSnapshot, WorkerSignals};
 use crate::store::{DeadLetterTotals, Store};
 
 const STEP: Duration = Duration::from_secs(1);
@@ -43,6 +47,7 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Default)]
 struct MonitorState {
+    flow: flow::Flow,
     history: History,
     /// `None`: the last count failed.
     letters: Option<DeadLetterTotals>,
@@ -93,14 +98,27 @@ impl Monitor {
     #[must_use]
     pub fn status(&self) -> Option<StatusView> {
         let snapshot = self.snapshot.borrow().clone()?;
-        let letters = self.lock().letters.clone();
-        Some(StatusView::new(&snapshot, letters.as_ref(), &self.health(), self.retention_h))
+        let health = self.health();
+        let state = self.lock();
+        Some(StatusView::new(&snapshot, &state.flow, state.letters.as_ref(), &health, self.retention_h))
     }
 
-    /// The last quarter of an hour by second, oldest first.
+    /// Records the current snapshot, for [`Self::status`] and [`Self::history`]; once a second.
+    pub fn sample(&self) {
+        let Some(snapshot) = self.snapshot.borrow().clone() else { return };
+        self.lock().flow.observe(&snapshot);
+        let Some(status) = self.status() else { return };
+        // A plot shows a gap where nothing is known.
+        if !status.is_stale() {
+            self.lock().history.push(&snapshot, &status, Instant::now());
+        }
+    }
+
+    /// The last quarter of an hour by second, or the last day by minute: the samples after `since_us`, µs by the
+    /// database's clock, or all, oldest first.
     #[must_use]
-    pub fn history(&self) -> Vec<HistorySample> {
-        self.lock().history.samples()
+    pub fn history(&self, step: HistoryStep, since_us: Option<i64>) -> Vec<HistorySample> {
+        self.lock().history.samples(step, since_us)
     }
 
     /// True if the pool is paused, by the settings that [`Self::status`] shows. The decision in the same snapshot may be of
@@ -128,9 +146,11 @@ impl Monitor {
             let Some(snapshot) = self.snapshot.borrow().clone() else { continue };
             // One worker scrapes for the whole pool.
             slot.set(if leads(&snapshot) { Some(ask(&lag).await) } else { None });
+            self.sample();
             let Some(status) = self.status() else { continue };
             let gauges = status.gauges();
             if step.is_multiple_of(LINE_EVERY) {
+                let limited_by = status.limited_by.map(LimitedBy::as_str);
                 tracing::info!(
                     event = "pool_status",
                     cap = gauges.cap,
@@ -138,6 +158,8 @@ impl Monitor {
                     share = gauges.share,
                     adaptive_limit = gauges.limit,
                     committed_per_second = status.committed_per_second,
+                    arriving_per_second = status.arriving_per_second,
+                    limited_by,
                     messages_waiting = gauges.lag_messages,
                     oldest_age_s = gauges.oldest_s,
                     "pool status"
@@ -149,10 +171,6 @@ impl Monitor {
                 && let Some(warning) = age.and_then(|age| retention::warning(age, self.retention_h))
             {
                 warning.log();
-            }
-            // A plot shows a gap where nothing is known.
-            if !status.is_stale() {
-                self.lock().history.push(&snapshot, &status, Instant::now());
             }
             if step.is_multiple_of(LETTERS_EVERY) {
                 let totals = count_letters(&store).await;

@@ -8,12 +8,14 @@ use serde::Serialize;
 use shared::time::rfc3339_millis;
 use time::OffsetDateTime;
 
+use super::flow::Flow;
+use super::forecast::{self, Pace, Trend};
 use super::health::{Health, STALE};
 use crate::control::{Cap, CapSource, ManualRate, ScheduleEntry};
 use crate::dead_letters::retention;
 use crate::metrics::PoolGauges;
 use crate::pipeline::LatencyHistogram;
-use crate::pool::{LagReport, PoolSnapshot, WorkerReport, WorkerState};
+use crate::pool::{LagReport, LimitedBy, PoolSnapshot, WorkerReport, WorkerState};
 use crate::store::{DeadLetterTotals, GroupSnapshot, Lease};
 
 /// The names of outcomes, as in [`crate::store::CommitOutcome::as_str`].
@@ -118,8 +120,11 @@ impl LatencyView {
 pub struct LagView {
     /// Messages on the broker that are ready, plus those in flight where the broker reports them.
     pub messages: Option<u64>,
-    /// Orders on the broker and in the workers, estimated by the average orders per message.
+    /// Orders on the broker and in the workers, estimated by the orders per message. `None` also while messages wait
+    /// and no worker has received any.
     pub orders: Option<u64>,
+    /// The average of the messages that the pool received last.
+    pub orders_per_message: Option<f64>,
     /// Age of the oldest, seconds: by the broker, else of the orders in the workers.
     pub oldest_age_s: Option<f64>,
     pub source: Option<String>,
@@ -128,11 +133,22 @@ pub struct LagView {
     pub error: Option<String>,
 }
 
-/// When the lag is drained, if no further order arrives.
+/// When the lag is drained, with the arrivals of this moment and the cap of each moment to come.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct EtaView {
-    pub seconds: f64,
-    pub drained_at: String,
+    pub trend: Trend,
+    /// `None`: not within a week.
+    pub seconds: Option<f64>,
+    pub drained_at: Option<String>,
+}
+
+impl EtaView {
+    fn new(snapshot: &PoolSnapshot, orders: u64, pace: Pace) -> Self {
+        let (settings, now_us) = (&snapshot.group.settings, snapshot.group.now_us);
+        let (trend, seconds) = forecast::drained_in(settings, now_us, orders as f64, pace);
+        let at = |seconds: f64| instant_us(now_us.saturating_add((seconds * 1_000_000.0) as i64));
+        Self { trend, seconds, drained_at: seconds.map(at) }
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -180,6 +196,8 @@ pub struct WorkerView {
 impl WorkerView {
     fn new(lease: &Lease, report: &WorkerReport, now_us: i64) -> Self {
         let lives = lease.fenced_us.is_none() && lease.expires_us > now_us;
+        // The first heartbeat comes before the first report.
+        let is_known = lives && report.state != WorkerState::Joining;
         let (state, reason) = if lives {
             (report.state, report.reason.clone())
         } else {
@@ -194,12 +212,16 @@ impl WorkerView {
             name: lease.worker.clone(),
             share: if lease.fenced_us.is_some() { 0 } else { lease.share },
             wanted: lease.wanted,
-            committed_per_second: Some(if lives { report.settled_per_second } else { 0.0 }),
-            commit_ms: LatencyView::new(&report.latencies),
+            committed_per_second: if lives {
+                is_known.then_some(report.settled_per_second)
+            } else {
+                Some(0.0)
+            },
+            commit_ms: if is_known { LatencyView::new(&report.latencies) } else { LatencyView::default() },
             state,
             reason,
             limit: report.limit,
-            held_orders: Some(report.held_orders),
+            held_orders: is_known.then_some(report.held_orders),
             joined_at: instant_us(lease.joined_us),
             expires_in_ms: (lease.expires_us - now_us) / 1_000,
         }
@@ -220,10 +242,16 @@ pub struct StatusView {
     pub settings: SettingsView,
     /// Orders a second of all workers, over about the last two seconds; `None`: not known.
     pub committed_per_second: Option<f64>,
+    /// Orders that are published a second, over about the last quarter of a minute; `None`: not known.
+    pub arriving_per_second: Option<f64>,
+    /// Receives of all workers that failed a second; `None`: not known.
+    pub receive_failures_per_second: Option<f64>,
+    /// `None`: not known.
+    pub limited_by: Option<LimitedBy>,
     /// Over all workers and about the last ten seconds.
     pub commit_ms: LatencyView,
-    /// By outcome, since the live workers started.
-    pub totals: BTreeMap<&'static str, u64>,
+    /// By outcome, since the live workers started; `None`: not known.
+    pub totals: Option<BTreeMap<&'static str, u64>>,
     pub lag: LagView,
     pub eta: Option<EtaView>,
     /// `None`: not known.
@@ -235,6 +263,7 @@ pub struct StatusView {
 impl StatusView {
     pub(super) fn new(
         snapshot: &PoolSnapshot,
+        flow: &Flow,
         letters: Option<&DeadLetterTotals>,
         health: &Health,
         retention_h: NonZeroU32,
@@ -249,30 +278,44 @@ impl StatusView {
             .zip(&reports)
             .map(|(lease, report)| WorkerView::new(lease, report, now_us))
             .collect();
-        let live =
-            || reports.iter().zip(&workers).filter(|(_, worker)| worker.state != WorkerState::LeaseExpired);
+        let live = || {
+            let pairs = reports.iter().zip(&workers);
+            pairs.filter(|(_, worker)| worker.state != WorkerState::LeaseExpired)
+        };
         let mut latencies = LatencyHistogram::default();
         live().for_each(|(report, _)| latencies.add(&report.latencies));
         let total = |outcome: &str| {
             reports.iter().map(|report| report.totals.get(outcome).copied().unwrap_or(0)).sum()
         };
         let committed_per_second: f64 = workers.iter().filter_map(|worker| worker.committed_per_second).sum();
-        let lag = lag(live().map(|(report, _)| report));
-        let eta = lag.orders.filter(|_| committed_per_second > 0.0).map(|orders| {
-            let seconds = orders as f64 / committed_per_second;
-            EtaView { seconds, drained_at: instant_us(now_us.saturating_add((seconds * 1_000_000.0) as i64)) }
+        let lag = lag(live().map(|(report, _)| report), flow.orders_per_message());
+        let cap = snapshot.group.settings.cap_at(now_us);
+        let waiting = lag.messages.zip(lag.orders_per_message).map(|(messages, size)| messages as f64 * size);
+        let shares = live().map(|(report, worker)| (worker.share, report));
+        let limited_by = forecast::limited_by(&cap, committed_per_second, waiting, shares);
+        let arriving_per_second = flow.arriving_per_second();
+        let pace = limited_by.zip(arriving_per_second).map(|(limited_by, arriving)| Pace {
+            limited_by,
+            committed: committed_per_second,
+            arriving,
         });
+        let eta = pace.zip(lag.orders).map(|(pace, orders)| EtaView::new(snapshot, orders, pace));
         let mut status = Self {
             group: String::new(),
             worker: snapshot.name.clone(),
             lease: snapshot.lease.to_string(),
             now: instant_us(now_us),
             age_s: snapshot.at.elapsed().as_secs_f64(),
-            cap: CapView::new(&snapshot.group.settings.cap_at(now_us)),
+            cap: CapView::new(&cap),
             settings: SettingsView::new(&snapshot.group),
             committed_per_second: Some(committed_per_second),
+            arriving_per_second,
+            receive_failures_per_second: Some(
+                live().map(|(report, _)| report.receive_failures_per_second).sum(),
+            ),
+            limited_by,
             commit_ms: LatencyView::new(&latencies),
-            totals: OUTCOMES.iter().map(|&outcome| (outcome, total(outcome))).collect(),
+            totals: Some(OUTCOMES.iter().map(|&outcome| (outcome, total(outcome))).collect()),
             lag,
             eta,
             dead_letters: letters.map(DeadLetterTotalsView::new),
@@ -295,15 +338,18 @@ impl StatusView {
             return PoolGauges::default();
         }
         let own = self.workers.iter().find(|worker| worker.lease == self.lease);
+        let live = self.workers.iter().filter(|worker| worker.state != WorkerState::LeaseExpired).count();
         PoolGauges {
             cap: Some(self.cap.orders_per_second),
-            workers: Some(self.workers.len()),
+            workers: Some(live),
             share: own.map(|worker| worker.share),
             limit: own.map(|worker| worker.limit.map_or(f64::INFINITY, f64::from)),
             lag_messages: self.lag.messages,
             lag_orders: self.lag.orders,
             oldest_s: self.lag.oldest_age_s,
-            eta_s: self.eta.as_ref().map(|eta| eta.seconds),
+            eta_s: self.eta.as_ref().map(|eta| eta.seconds.unwrap_or(f64::INFINITY)),
+            arriving: self.arriving_per_second,
+            limited_by: self.limited_by,
         }
     }
 
@@ -326,6 +372,8 @@ impl StatusView {
             let error = format!("this worker has not reached the database for {} s", self.age_s as u64);
             self.lag = LagView { error: Some(error), ..LagView::default() };
             (self.committed_per_second, self.eta, self.dead_letters) = (None, None, None);
+            (self.arriving_per_second, self.receive_failures_per_second) = (None, None);
+            (self.limited_by, self.totals) = (None, None);
             self.commit_ms = LatencyView::default();
         }
     }
@@ -366,22 +414,26 @@ impl StatusView {
 }
 
 /// The lag: the broker's, as one worker scraped it, plus the orders in all workers.
-fn lag<'a>(reports: impl Iterator<Item = &'a WorkerReport> + Clone) -> LagView {
+fn lag<'a>(
+    reports: impl Iterator<Item = &'a WorkerReport> + Clone,
+    orders_per_message: Option<f64>,
+) -> LagView {
     let told: Option<&LagReport> = reports.clone().find_map(|report| report.lag.as_ref());
     let held: u64 = reports.clone().map(|report| report.held_orders).sum();
-    let held_age = reports.clone().filter_map(|report| report.oldest_held_s).reduce(f64::max);
-    // Averages of workers that have received messages.
-    let sizes: Vec<f64> = reports.filter_map(|report| report.orders_per_message).collect();
+    let held_age = reports.filter_map(|report| report.oldest_held_s).reduce(f64::max);
     let Some(told) = told else {
         let error = Some("no worker has asked the broker yet".to_owned());
         return LagView { error, oldest_age_s: held_age, ..LagView::default() };
     };
     let ready = told.messages_ready;
-    let orders_per_message =
-        if sizes.is_empty() { 1.0 } else { sizes.iter().sum::<f64>() / sizes.len() as f64 };
+    let waiting = match ready {
+        Some(0) => Some(0.0),
+        _ => ready.zip(orders_per_message).map(|(messages, orders)| messages as f64 * orders),
+    };
     LagView {
         messages: ready.map(|ready| ready + told.messages_in_flight.unwrap_or(0)),
-        orders: ready.map(|ready| (ready as f64 * orders_per_message).round() as u64 + held),
+        orders: waiting.map(|orders| orders.round() as u64 + held),
+        orders_per_message,
         oldest_age_s: told.oldest_age_s.or(held_age),
         source: ready.map(|_| told.source.clone()),
         as_of: ready.map(|_| told.as_of.clone()),

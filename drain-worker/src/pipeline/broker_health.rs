@@ -28,6 +28,8 @@ struct HealthState {
     checks: Option<Failing>,
     /// When the last receive ended.
     received_at: Option<Instant>,
+    /// Receives that failed since the worker started.
+    failures: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -50,12 +52,15 @@ impl BrokerHealth {
     }
 
     pub(super) fn record_success(&self) {
-        *self.lock() = HealthState { received_at: Some(Instant::now()), ..HealthState::default() };
+        let mut state = self.lock();
+        let failures = state.failures;
+        *state = HealthState { received_at: Some(Instant::now()), failures, ..HealthState::default() };
     }
 
     pub(super) fn record_failure(&self, reason: String) {
         let mut state = self.lock();
         state.receives = Some(Failing::again(state.receives.take(), reason));
+        state.failures += 1;
         state.received_at = Some(Instant::now());
     }
 
@@ -81,6 +86,12 @@ impl BrokerHealth {
             let Some(result) = shutdown.run_until_cancelled(consumer.check()).await else { return };
             self.record_check(result.map_err(|error| error.to_string()));
         }
+    }
+
+    /// Receives that failed since the worker started.
+    #[must_use]
+    pub fn receive_failures(&self) -> u64 {
+        self.lock().failures
     }
 
     /// The reason why nothing can be received; `None`: the last receive or check succeeded, or they have failed for a

@@ -100,6 +100,7 @@ impl<S: OrderStore> Pipeline<S> {
     /// [`PipelineError`]: a failure of the store that waiting does not resolve, or a panic. Unacked messages are
     /// redelivered.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), PipelineError> {
+        self.stats.set_writers(self.config.writers.get());
         let budget = Arc::new(ReceiveBudget::new(self.gate.clone(), self.config, self.in_flight.clone()));
         // More than the budget allows to be received, also as messages of one order each.
         let (received, work) = mpsc::channel(1_024);

@@ -21,7 +21,8 @@ pub struct InFlightOrders(Arc<InFlightCounts>);
 #[derive(Debug, Default)]
 struct InFlightCounts {
     orders: AtomicU64,
-    per_message_x16: AtomicU64,
+    messages_received: AtomicU64,
+    orders_received: AtomicU64,
     /// When the oldest order of the last receive was accepted, milliseconds since 1970; 0: none.
     oldest_ms: AtomicU64,
 }
@@ -44,11 +45,11 @@ impl InFlightOrders {
         Some(SystemTime::now().duration_since(accepted).unwrap_or_default())
     }
 
-    /// Orders per message, a moving average. `None`: nothing was received yet.
+    /// Messages received since the worker started, and the orders in them.
     #[must_use]
-    pub fn orders_per_message(&self) -> Option<f64> {
-        let sixteenths = self.0.per_message_x16.load(Ordering::Relaxed);
-        (sixteenths > 0).then(|| sixteenths as f64 / 16.0)
+    pub fn received(&self) -> (u64, u64) {
+        let counts = &self.0;
+        (counts.messages_received.load(Ordering::Relaxed), counts.orders_received.load(Ordering::Relaxed))
     }
 }
 
@@ -142,9 +143,9 @@ impl ReceiveBudget {
             state.per_message_x16 = ((state.per_message_x16 * 7 + orders * 16) / 8).max(16);
         }
         self.in_flight.0.orders.store(state.held, Ordering::Relaxed);
-        if !orders_by_message.is_empty() {
-            self.in_flight.0.per_message_x16.store(state.per_message_x16, Ordering::Relaxed);
-        }
+        let (messages, orders) = (orders_by_message.len() as u64, orders_by_message.iter().sum::<usize>());
+        self.in_flight.0.messages_received.fetch_add(messages, Ordering::Relaxed);
+        self.in_flight.0.orders_received.fetch_add(orders as u64, Ordering::Relaxed);
         drop(state);
         // The receive may have returned less than expected.
         self.released.notify_waiters();

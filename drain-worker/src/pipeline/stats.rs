@@ -65,6 +65,9 @@ struct StatsState {
     latencies: LatencyHistogram,
     server_latencies: LatencyHistogram,
     failures: u32,
+    writers: u32,
+    committing: Duration,
+    lock_wait: Duration,
 }
 
 /// The statistics since the previous call.
@@ -78,6 +81,12 @@ pub struct StatsDelta {
     pub server_latencies: LatencyHistogram,
     /// Transient failures of transactions since the previous call.
     pub failures: u32,
+    /// Connections that write; 0: not known.
+    pub writers: u32,
+    /// Time that all commits together have taken since the worker started.
+    pub committing: Duration,
+    /// The part of `committing` in which they waited for locks.
+    pub lock_wait: Duration,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -90,12 +99,19 @@ impl WriterStats {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Sets the number of connections that write.
+    pub fn set_writers(&self, writers: usize) {
+        self.lock().writers = u32::try_from(writers).unwrap_or(u32::MAX);
+    }
+
     /// Records a commit's duration, and how much of it was a wait for locks.
     pub fn record_commit(&self, took: Duration, lock_wait: Duration) {
         metrics::commit_duration(took);
         let mut state = self.lock();
         state.latencies.record(took);
         state.server_latencies.record(took.saturating_sub(lock_wait));
+        state.committing += took;
+        state.lock_wait += lock_wait;
     }
 
     pub fn record_failure(&self) {
@@ -125,6 +141,9 @@ impl WriterStats {
             latencies: std::mem::take(&mut state.latencies),
             server_latencies: std::mem::take(&mut state.server_latencies),
             failures: std::mem::take(&mut state.failures),
+            writers: state.writers,
+            committing: state.committing,
+            lock_wait: state.lock_wait,
         }
     }
 }

@@ -244,8 +244,10 @@ impl<P: PoolStore> Member<P> {
         let is_paused = seen.is_some_and(|seen| seen.cap == 0);
         let renews = self.renewed_at.is_none_or(|at| now - at >= RENEWAL_INTERVAL.min(self.config.lease / 3));
         if renews {
+            let is_starved = self.demand.is_saturated(now);
             let report =
-                self.reporter.report(&delta, &self.adaptive_limit, is_paused, stopping.is_some()).to_json();
+                self.reporter.report(&delta, &self.adaptive_limit, is_starved, is_paused, stopping.is_some());
+            let report = report.to_json();
             self.store.renew(&Renewal { lease, ttl: self.config.lease, report: &report }).await?;
             self.renewed_at = Some(now);
         }

@@ -23,11 +23,13 @@
 
 mod allocate;
 mod demand;
+mod limit;
 mod member;
 mod observed;
 mod own_share;
 mod report;
 
 pub use allocate::{ShareDecision, ShareRequest, allocate};
+pub use limit::LimitedBy;
 pub use member::{FAST_WORKERS, Member, PoolConfig, PoolSnapshot};
 pub use report::{LagReport, LagSlot, WorkerReport, WorkerSignals, WorkerState};

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use super::limit::{LimitSigns, LimitedBy};
 use crate::adaptive_limit::AdaptiveLimit;
 use crate::pipeline::{
     BreakerState, BrokerHealth, CircuitBreaker, InFlightOrders, LatencyHistogram, OutcomeTotals, StatsDelta,
@@ -51,8 +52,14 @@ pub struct WorkerReport {
     pub held_orders: u64,
     /// Age of the oldest received order since its acceptance, seconds.
     pub oldest_held_s: Option<f64>,
-    /// A moving average.
-    pub orders_per_message: Option<f64>,
+    /// Since the worker started.
+    pub messages_received: u64,
+    /// In those messages.
+    pub orders_received: u64,
+    /// Receives a second that failed, over about the last two seconds.
+    pub receive_failures_per_second: f64,
+    /// The worker's own view, without the lag.
+    pub limited_by: Option<LimitedBy>,
     /// The adaptive limit, orders a second.
     pub limit: Option<u32>,
     /// From the one worker that scrapes for all.
@@ -110,30 +117,46 @@ pub struct WorkerSignals {
     pub lag: LagSlot,
 }
 
-/// Time over which settled orders are averaged.
+/// Time over which settled orders, failed receives and busy writers are averaged.
 const RATE_OVER: Duration = Duration::from_secs(2);
 
 const LATENCIES_OVER: Duration = Duration::from_secs(10);
 
+/// Counters since the worker started, at one instant.
+#[derive(Clone, Copy, Debug)]
+struct Counted {
+    at: Instant,
+    settled: u64,
+    receive_failures: u64,
+    committing: Duration,
+    lock_wait: Duration,
+}
+
 #[derive(Debug)]
 pub(super) struct Reporter {
     signals: WorkerSignals,
-    settled: VecDeque<(Instant, u64)>,
+    counted: VecDeque<Counted>,
     latencies: VecDeque<(Instant, LatencyHistogram)>,
 }
 
 impl Reporter {
     pub(super) const fn new(signals: WorkerSignals) -> Self {
-        Self { signals, settled: VecDeque::new(), latencies: VecDeque::new() }
+        Self { signals, counted: VecDeque::new(), latencies: VecDeque::new() }
     }
 
     /// Reads the statistics; each delta must be reported.
     pub(super) fn read(&mut self) -> StatsDelta {
         let (delta, now) = (self.signals.stats.take_delta(), Instant::now());
-        self.settled.push_back((now, delta.settled));
+        self.counted.push_back(Counted {
+            at: now,
+            settled: delta.settled,
+            receive_failures: self.signals.broker.receive_failures(),
+            committing: delta.committing,
+            lock_wait: delta.lock_wait,
+        });
         // One entry older than the window stays, so that the average covers the whole window.
-        while self.settled.get(1).is_some_and(|(at, _)| now - *at >= RATE_OVER) {
-            self.settled.pop_front();
+        while self.counted.get(1).is_some_and(|counted| now - counted.at >= RATE_OVER) {
+            self.counted.pop_front();
         }
         self.latencies.push_back((now, delta.latencies.clone()));
         while self.latencies.front().is_some_and(|(at, _)| now - *at > LATENCIES_OVER) {
@@ -142,21 +165,28 @@ impl Reporter {
         delta
     }
 
+    /// The change of a counter a second, over about the last two seconds.
+    fn per_second(&self, counter: impl Fn(&Counted) -> f64) -> f64 {
+        match (self.counted.front(), self.counted.back()) {
+            (Some(first), Some(last)) if last.at > first.at => {
+                (counter(last) - counter(first)) / (last.at - first.at).as_secs_f64()
+            }
+            _ => 0.0,
+        }
+    }
+
+    /// `is_starved`: the worker was short of credits recently.
     pub(super) fn report(
         &self,
         delta: &StatsDelta,
         adaptive_limit: &AdaptiveLimit,
+        is_starved: bool,
         is_paused: bool,
         is_stopping: bool,
     ) -> WorkerReport {
         let mut latencies = LatencyHistogram::default();
         self.latencies.iter().for_each(|(_, some)| latencies.add(some));
-        let settled_per_second = match (self.settled.front(), self.settled.back()) {
-            (Some((from, before)), Some((to, after))) if to > from => {
-                (after - before) as f64 / (*to - *from).as_secs_f64()
-            }
-            _ => 0.0,
-        };
+        let settled_per_second = self.per_second(|counted| counted.settled as f64);
         let held_orders = self.signals.in_flight.orders();
         let broker_outage = self.signals.broker.outage();
         let (state, reason) = match self.signals.breaker.state() {
@@ -172,6 +202,17 @@ impl Reporter {
             }
             BreakerState::Closed => (WorkerState::Draining, None),
         };
+        let limited_by = LimitSigns {
+            is_slow: state == WorkerState::DatabaseDown || adaptive_limit.reason().is_some(),
+            is_broker_down: self.signals.broker.outage().is_some(),
+            is_starved: is_starved || is_paused,
+            writers: delta.writers,
+            // By Little's law the average number of transactions in flight.
+            committing: self.per_second(|counted| counted.committing.as_secs_f64()),
+            waiting_for_locks: self.per_second(|counted| counted.lock_wait.as_secs_f64()),
+        }
+        .limited_by();
+        let (messages_received, orders_received) = self.signals.in_flight.received();
         WorkerReport {
             state,
             reason,
@@ -180,7 +221,10 @@ impl Reporter {
             latencies,
             held_orders,
             oldest_held_s: self.signals.in_flight.oldest_age().map(|age| age.as_secs_f64()),
-            orders_per_message: self.signals.in_flight.orders_per_message(),
+            messages_received,
+            orders_received,
+            receive_failures_per_second: self.per_second(|counted| counted.receive_failures as f64),
+            limited_by: Some(limited_by),
             limit: adaptive_limit.reason().map(|_| adaptive_limit.limit()),
             lag: self.signals.lag.get(),
         }

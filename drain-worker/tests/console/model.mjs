@@ -16,6 +16,9 @@ export class Model {
     this.lagError = null;
     this.age = 0.1;
     this.perMessage = 64;
+    this.arriving = 120;
+    this.failures = 0;
+    this.limit = "cap";
     this.letters = Array.from({ length: 3 }, (_, index) => this.letter(index + 1, index < 2 ? "unknown_sku" : "malformed_message"));
     this.entries = [];
     this.samples = [];
@@ -86,15 +89,35 @@ export class Model {
     const live = this.workers.length || 1;
     return {
       group: "drain", worker: "drain-1:4117", now: ISO(Date.now()), age_s: this.age, cap: this.cap(), settings: { revision: this.revision, ...this.settings },
-      committed_per_second: committed, commit_ms: { p50: 6.1, p99: 18.4 },
+      committed_per_second: committed, arriving_per_second: this.lagError ? null : this.arriving,
+      receive_failures_per_second: this.failures, limited_by: this.limit, commit_ms: { p50: 6.1, p99: 18.4 },
       totals: { confirmed: 1, sold_out: 2, limit_exceeded: 3, duplicate: 0, conflict: 0, dead_lettered: 3 },
       lag: this.lagError ? { error: this.lagError }
-        : { messages: Math.ceil(this.waiting / 64), orders: this.perMessage ? Math.round(this.waiting) : null, oldest_age_s: this.waiting ? this.waiting / 2000 : null, source: "broker-metrics", as_of: ISO(Date.now()) },
-      eta: committed > 0 ? { seconds: this.waiting / committed, drained_at: ISO(Date.now() + (this.waiting / committed) * 1000) } : null,
+        : { messages: Math.ceil(this.waiting / 64), orders: this.perMessage ? Math.round(this.waiting) : null, orders_per_message: this.perMessage, oldest_age_s: this.waiting ? this.waiting / 2000 : null, source: "broker-metrics", as_of: ISO(Date.now()) },
+      eta: this.lagError ? null : this.eta(committed - this.arriving),
       dead_letters: this.counted(),
       workers: this.workers.map((worker) => ({ ...worker, committed_per_second: worker.state === "draining" ? committed / live : 0 })),
       warnings: this.warnings,
     };
+  }
+
+  history(parameters) {
+    const since = Date.parse(parameters.get("since")) || 0;
+    const isMinute = parameters.get("step") === "minute";
+    const samples = isMinute ? this.minutes() : this.samples;
+    return { step_s: isMinute ? 60 : 1, samples: samples.filter((sample) => Date.parse(sample.at) > since) };
+  }
+
+  // Three hours by minute, with an hour in which nothing was known.
+  minutes() {
+    const minutes = Array.from({ length: 180 }, (_, index) => ({ ...this.samples[0], at: ISO(this.began - (180 - index) * 60e3) }));
+    return minutes.filter((_, index) => index < 60 || index >= 120);
+  }
+
+  // The forecast, by how many orders fewer wait after each second.
+  eta(fewer) {
+    if (fewer <= 0) return { trend: "growing", seconds: null, drained_at: null };
+    return { trend: "draining", seconds: this.waiting / fewer, drained_at: ISO(Date.now() + (this.waiting / fewer) * 1000) };
   }
 
   counted() {
@@ -119,11 +142,11 @@ export class Model {
 
   answer(method, url, body) {
     this.advance();
-    this.calls.push({ method, path: url.pathname, body });
+    this.calls.push({ method, path: url.pathname, query: Object.fromEntries(url.searchParams), body });
     const { settings } = this;
     switch (`${method} ${url.pathname}`) {
       case "GET /v1/status": return this.status();
-      case "GET /v1/history": return { step_s: 1, samples: this.samples };
+      case "GET /v1/history": return this.history(url.searchParams);
       case "GET /v1/audit": return { entries: this.entries };
       case "PUT /v1/rate": {
         const from = this.cap().orders_per_second;

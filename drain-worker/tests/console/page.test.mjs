@@ -18,7 +18,17 @@ test("an operator sees lag, changes the rate, sees the drain follow, pauses and 
   await opened(async (page) => {
     await says(page, "#headline", /Draining 1,9\d\d\/s of 2,000\/s/);
     await says(page, "#tile-lag", /5\d,\d{3}.*messages/s);
-    await says(page, "#tile-eta", /\d+ s/);
+    await says(page, "#tile-arriving", "120/s");
+    await says(page, "#tile-limited", "cap");
+    await says(page, "#state-reason", /orders wait, the oldest for \d+ s; drained in \d+ s, at \d\d:\d\d/);
+    model.arriving = 50000;
+    model.limit = "database_latency";
+    model.failures = 2;
+    await says(page, "#state-reason", /orders wait, the oldest for \d+ s; growing/);
+    await says(page, "#tile-limited", "database latency");
+    await says(page, "#tile-arriving", /50,000\/s.*2\/s receives fail/s);
+    Object.assign(model, { arriving: 120, limit: "cap", failures: 0 });
+    await says(page, "#tile-limited", "cap");
     await says(page, "#workers", /drain-1:4117.*draining/s);
     assert.equal(await page.locator("#plots path[data-series]").count(), 10);
     await picture(page, "light");
@@ -52,6 +62,23 @@ test("an operator sees lag, changes the rate, sees the drain follow, pauses and 
     await page.click("#rate-reset");
     await agree(page, "ann", "");
     await says(page, "#cap-source", "cap 2,000/s, default");
+  }, { model });
+});
+
+test("the history is loaded once, and a day by minute has its gaps", async () => {
+  const model = new Model();
+  await opened(async (page) => {
+    await says(page, "#state", "Draining");
+    const asked = (step) => model.calls.filter(({ path, query }) => path === "/v1/history" && query.step === step);
+    while (asked("second").length < 3) await page.waitForTimeout(200);
+    const [first, second] = asked("second");
+    assert.equal(first.query.since, undefined, "all of it");
+    assert.ok(Date.parse(second.query.since) > model.began - 5000, "only what is new");
+    const strokes = () => page.evaluate(() => document.querySelector("#plot-lag path").getAttribute("d").match(/M/g).length);
+    assert.equal(await strokes(), 1, "one line");
+    await page.selectOption("#span", "21600");
+    while (await strokes() !== 2) await page.waitForTimeout(200);
+    assert.equal(asked("minute")[0].query.since, undefined);
   }, { model });
 });
 
@@ -118,6 +145,8 @@ test("each state has one line with its reason", async () => {
     await says(page, "#headline", /Draining.*The lag is not known: name the broker's metrics/s);
     model.warnings = ["dead letters are 2 days old: the broker drops them after 3"];
     await says(page, "#warnings", "2 days old");
+    // Right under the headline.
+    assert.equal(await page.evaluate(() => document.querySelector("#headline").nextElementSibling.id), "warnings");
   }, { model });
 });
 

@@ -38,6 +38,7 @@ fn source(choice: LagChoice, endpoint: &str, urls: &[String]) -> MetricsLag {
     let args = LagArgs {
         lag_source: choice,
         lag_metrics_url: urls.iter().map(|url| url.parse().expect("an address")).collect(),
+        ..LagArgs::default()
     };
     MetricsLag::new(&args, endpoint, LagQuery { topic: "orders".to_owned(), group: "drain".to_owned() })
 }

@@ -5,6 +5,7 @@
 
 mod faults;
 mod fixture;
+mod promql;
 mod text;
 
 use std::time::Duration;

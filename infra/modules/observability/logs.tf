@@ -12,7 +12,7 @@ locals {
     worker = merge(local.common, {
       outcome              = "text", reason = "text", orders = "long", worker = "text", lease = "text", failures = "long", failed = "long",
       oldest_age_s         = "double", retention_s = "double", cap = "long", workers = "long", share = "long", adaptive_limit = "long",
-      committed_per_second = "double", messages_waiting = "long",
+      committed_per_second = "double", arriving_per_second = "double", messages_waiting = "long", limited_by = "text",
     })
     # The vendor's own fields (likely).
     flow = { action = "text", srcaddr = "text", dstaddr = "text", dstport = "text", protocol = "text", bytes = "long", packets = "long" }

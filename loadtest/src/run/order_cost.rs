@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use anyhow::Context;
+use shared::telemetry::metric_samples;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
@@ -96,11 +97,7 @@ async fn counters(system: &SystemUnderTest) -> anyhow::Result<[f64; 3]> {
 
 /// The sum of a metric's series; 0 while there is none.
 fn value(text: &str, name: &str) -> f64 {
-    let series = |line: &str| {
-        let rest = line.strip_prefix(name)?;
-        rest.starts_with(['{', ' ']).then(|| rest.rsplit(' ').next()?.parse::<f64>().ok()).flatten()
-    };
-    text.lines().filter_map(series).sum()
+    metric_samples(text, &[name]).map(|sample| sample.value).sum()
 }
 
 impl fmt::Display for OrderCost {

@@ -18,7 +18,7 @@ pub use capture::Capture;
 pub use fc_log_markers::FcLogMarker;
 pub use json_lines::{JsonLines, LINE_BYTES_MAX};
 pub use log_budget::{LogBudget, LogDecision, log_suppressed};
-pub use metrics::{Metrics, metrics};
+pub use metrics::{MetricSample, Metrics, metric_samples, metrics};
 
 /// Format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Serialize)]

@@ -54,7 +54,7 @@ const query = (values) => new URLSearchParams(Object.entries(values).filter(([, 
 
 export const api = {
   status: () => call("GET", "/v1/status"),
-  history: () => call("GET", "/v1/history"),
+  history: (step, since) => call("GET", `/v1/history?${query({ step, since })}`),
   audit: (limit) => call("GET", `/v1/audit?${query({ limit })}`),
   letters: (reason, after, limit) => call("GET", `/v1/dead-letters?${query({ dead_letter_reason: reason, after, limit })}`),
   letter: (id) => call("GET", `/v1/dead-letters/${encodeURIComponent(id)}`),

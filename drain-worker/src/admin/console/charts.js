@@ -1,5 +1,6 @@
 // The five plots, with a common cursor.
 
+import { api } from "./api.js";
 import { byId, el } from "./chart.js";
 import { count, ms, rate, seconds } from "./format.js";
 import { plot } from "./plot.js";
@@ -29,20 +30,38 @@ const SPECS = [
   },
 ];
 
+// The longest span that is drawn by second; the worker keeps no more of them.
+const BY_SECOND_S = 900;
+const SPAN_MAX_S = { second: BY_SECOND_S, minute: 86400 };
+
+// Returns a function that loads the samples which are not loaded yet, and draws.
 export function charts() {
   const box = byId("plots");
   const span = byId("span");
-  let samples = [];
+  const loaded = { second: [], minute: [] };
+  const step = () => (Number(span.value) > BY_SECOND_S ? "minute" : "second");
   const point = (time) => plots.forEach((one) => one.at(time));
   const plots = SPECS.map((spec) => {
     const figure = el("figure", { id: `plot-${spec.id}`, class: spec.id === "committed" ? "card wide" : "card" });
     box.append(figure);
     return plot(figure, { ...spec, point });
   });
-  const draw = () => plots.forEach((one) => one.draw(samples, Number(span.value)));
-  span.addEventListener("change", draw);
-  return (history) => {
-    samples = history.samples.map((sample) => ({ ...sample, time: Date.parse(sample.at) }));
+  const draw = () => plots.forEach((one) => one.draw(loaded[step()], Number(span.value), step() === "minute" ? 60 : 1));
+  async function load() {
+    const mine = step();
+    const since = loaded[mine].at(-1)?.at ?? "";
+    const { samples } = await api.history(mine, since);
+    const last = loaded[mine].at(-1)?.time ?? 0;
+    // Another call may have loaded the same meanwhile.
+    loaded[mine].push(...samples.map((sample) => ({ ...sample, time: Date.parse(sample.at) })).filter(({ time }) => time > last));
+    const begin = (loaded[mine].at(-1)?.time ?? 0) - SPAN_MAX_S[mine] * 1000;
+    loaded[mine] = loaded[mine].filter(({ time }) => time >= begin);
     draw();
-  };
+  }
+  span.addEventListener("change", () => {
+    draw();
+    // Without an answer, the next poll loads.
+    load().catch(() => {});
+  });
+  return load;
 }

@@ -5,7 +5,7 @@ const clockFormat = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: 
 const dayFormat = new Intl.DateTimeFormat("en-GB", { day: "2-digit", month: "short" });
 
 export const NONE = "–";
-const known = (value) => value !== null && value !== undefined && Number.isFinite(value);
+export const known = (value) => value !== null && value !== undefined && Number.isFinite(value);
 
 export const count = (value) => (known(value) ? whole.format(value) : NONE);
 export const rate = (value) => (known(value) ? `${whole.format(value)}/s` : NONE);

@@ -52,7 +52,7 @@ const changed = (text) => {
 };
 
 theme();
-const drawHistory = charts();
+const loadHistory = charts();
 const drawControls = controls(now, changed);
 const drawSchedule = schedule(now, changed);
 const drawLetters = letters(trouble, changed);
@@ -73,7 +73,7 @@ async function tick() {
     drawControls(status);
     drawSchedule(status);
     drawLetters(status);
-    if (asked % HISTORY_EVERY === 0) drawHistory(await api.history());
+    if (asked % HISTORY_EVERY === 0) await loadHistory();
     if (asked % AUDIT_EVERY === 0) await loadAudit();
     asked += 1;
     show(byId("trouble"), false);

@@ -2,7 +2,7 @@
 
 import { byId, el } from "./chart.js";
 import { fillTable, say } from "./dom.js";
-import { NONE, clock, count, ms, rate, seconds, words } from "./format.js";
+import { NONE, clock, count, known, ms, rate, seconds, words } from "./format.js";
 import { NAMES, poolState, source } from "./state.js";
 
 let announced = "";
@@ -34,14 +34,20 @@ export function unjoined(answer) {
   say(byId("state-reason"), answer.reason || "");
 }
 
+// What more of would make the drain quicker.
+const LIMITS = {
+  cap: "a higher rate drains faster", database_latency: "commits are slow or fail", connections: "more writers drain faster",
+  broker: "messages are not delivered", nothing_waits: "all that arrives is committed",
+};
+
 function tiles(status) {
-  const { lag, eta, cap, commit_ms: commit, dead_letters: letters } = status;
+  const { lag, commit_ms: commit, dead_letters: letters, receive_failures_per_second: failures } = status;
   const unknown = lag.error ? "not known" : null;
   const values = [
-    ["committed", "Committed", rate(status.committed_per_second), `cap ${rate(cap.orders_per_second)}, ${source(status)}`],
+    ["arriving", "Arriving", rate(status.arriving_per_second), failures > 0 ? `${rate(failures)} receives fail` : "orders a second"],
+    ["limited", "Limited by", status.limited_by ? words(status.limited_by) : NONE, LIMITS[status.limited_by] || "not known now"],
     ["lag", "Orders waiting", unknown ? NONE : count(lag.orders), unknown || `${count(lag.messages)} messages`],
-    ["oldest", "Oldest waits", lag.oldest_age_s ? seconds(lag.oldest_age_s) : NONE, unknown || "since it was stored"],
-    ["eta", "Drained in", eta ? seconds(eta.seconds) : NONE, eta ? `at ${clock(eta.drained_at)}` : "not known now"],
+    ["oldest", "Oldest waits", seconds(lag.oldest_age_s), !unknown ? "since it was stored" : known(lag.oldest_age_s) ? "of those in the workers" : unknown],
     ["commit", "Commit p50", ms(commit?.p50), `p99 ${ms(commit?.p99)}`],
     ["dead", "Dead letters", count(letters?.total), !letters ? "not known" : letters.total ? `oldest ${seconds(letters.oldest_age_s)}` : "none"],
   ];

@@ -4,14 +4,15 @@
 //   title, format,                  caption; formats a value
 //   series: [{ key, label, color, dash, step }],   key of a sample's member; step: a value applies until the next, like a cap
 //   point: (time) => …,             called with the time under the pointer, or null
-// }) returns { draw(samples, span_s), at(time) }
+// }) returns { draw(samples, span_s, step_s), at(time) }
 
 import { el, keySteps, linearScale, nearest, pointText, svg, swatch, yGrid } from "./chart.js";
 import { clock } from "./format.js";
 
 const HEIGHT = 176;
 const MARGIN = { top: 10, right: 10, bottom: 22, left: 58 };
-const GAP_S = 3.5;
+// Samples further apart than this many steps have a gap between them.
+const GAP_STEPS = 3.5;
 
 export function plot(figure, spec) {
   const keys = spec.series.map((series) => ({ series, value: el("b", {}, "–") }));
@@ -21,16 +22,18 @@ export function plot(figure, spec) {
   figure.replaceChildren(el("figcaption", {}, spec.title, when), legend, box);
   let samples = [];
   let span = 300;
+  let step = 1;
   let cursor = null;
   let frame = null;
 
-  function draw(next = samples, seconds = span) {
+  function draw(next = samples, seconds = span, step_s = step) {
     span = seconds;
+    step = step_s;
     const end = next.length ? next[next.length - 1].time : 0;
     samples = next.filter((sample) => sample.time >= end - span * 1000);
     const width = Math.floor(box.clientWidth);
     if (!width) return;
-    frame = lay(spec, samples, width, end, span);
+    frame = lay(spec, samples, width, end, span, step);
     box.replaceChildren(picture(spec, samples, frame));
     at(cursor);
   }
@@ -73,13 +76,13 @@ export function plot(figure, spec) {
 }
 
 // Scales and places for a plot of `width` pixels.
-function lay(spec, samples, width, end, span) {
+function lay(spec, samples, width, end, span, step) {
   const values = samples.flatMap((sample) => spec.series.map((series) => sample[series.key])).filter((value) => Number.isFinite(value));
   const y = linearScale(Math.max(...values, 0) * 1.04, HEIGHT - MARGIN.bottom, MARGIN.top, spec.tick);
   const inner = Math.max(1, width - MARGIN.left - MARGIN.right);
   const begin = end - span * 1000;
   return {
-    width, y, begin, end,
+    width, y, begin, end, gap: GAP_STEPS * step * 1000,
     times: samples.map((sample) => sample.time),
     x: (time) => MARGIN.left + ((time - begin) / (end - begin || 1)) * inner,
     time: (pixel) => begin + ((pixel - MARGIN.left) / inner) * (end - begin),
@@ -114,7 +117,7 @@ function path(samples, series, frame) {
       continue;
     }
     const x = frame.x(sample.time);
-    const joins = last && sample.time - last.time <= GAP_S * 1000;
+    const joins = last && sample.time - last.time <= frame.gap;
     if (joins && series.step) shape += `H${x.toFixed(1)}`;
     shape += `${joins ? "L" : "M"}${pointText(x, frame.y.at(value))}`;
     last = sample;

@@ -1,6 +1,6 @@
 // The pool's state in one line: its activity, its rate and what limits it.
 
-import { clock, count, moment, rate, seconds, words } from "./format.js";
+import { count, known, moment, rate, seconds, words } from "./format.js";
 
 const IN_TROUBLE = ["database_down", "broker_down", "backing_off", "lease_expired"];
 const BAD = ["database_down", "broker_down"];
@@ -41,11 +41,12 @@ function waiting(status) {
   if (lag.error) return `The lag is not known: ${lag.error}. `;
   // Without an estimate of orders per message, the lag is in messages.
   const what = lag.orders === null || lag.orders === undefined ? `${count(lag.messages)} messages` : `${count(lag.orders)} orders`;
-  const about = `${what} wait${lag.oldest_age_s ? `, the oldest for ${seconds(lag.oldest_age_s)}` : ""}`;
-  return eta ? `${about}; drained in ${seconds(eta.seconds)}, at ${clock(eta.drained_at)}. ` : `${about}. `;
+  const about = `${what} wait${known(lag.oldest_age_s) ? `, the oldest for ${seconds(lag.oldest_age_s)}` : ""}`;
+  if (!eta) return `${about}. `;
+  return known(eta.seconds) ? `${about}; drained in ${seconds(eta.seconds)}, at ${moment(eta.drained_at)}. ` : `${about}; ${eta.trend}. `;
 }
 
-const ramp = (cap) => (cap.ramp ? `Ramp from ${rate(cap.ramp.from)} to ${rate(cap.ramp.to)} until ${clock(cap.ramp.ends_at)}.` : "");
+const ramp = (cap) => (cap.ramp ? `Ramp from ${rate(cap.ramp.from)} to ${rate(cap.ramp.to)} until ${moment(cap.ramp.ends_at)}.` : "");
 
 const SOURCES = { paused: "paused", manual: "set by hand", schedule: "by schedule", default: "default" };
 export const source = (status) => SOURCES[status.cap.source] || words(status.cap.source);

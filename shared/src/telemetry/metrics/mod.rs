@@ -7,6 +7,7 @@
 mod histogram;
 mod json;
 mod prometheus;
+mod read;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -17,6 +18,8 @@ use metrics::{
 };
 
 use histogram::Buckets;
+
+pub use read::{MetricSample, metric_samples};
 
 /// Default bucket bounds of durations, seconds: from Function Compute's billing unit to the longest deadline.
 const SECONDS: &[f64] =

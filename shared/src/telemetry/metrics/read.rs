@@ -1,23 +1,28 @@
-//! Samples of Prometheus' text format.
+//! Reads samples of Prometheus' text format, of a few metrics among thousands of lines: the crates for it store them all.
 
 type Labels<'a> = Vec<(&'a str, String)>;
 
+/// One sample of a text.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct MetricSample<'a> {
-    pub(super) name: &'a str,
+pub struct MetricSample<'a> {
+    /// Including a suffix such as `_bucket`.
+    pub name: &'a str,
     labels: Labels<'a>,
-    pub(super) value: f64,
+    /// May be NaN or infinite.
+    pub value: f64,
 }
 
 impl MetricSample<'_> {
-    pub(super) fn label(&self, name: &str) -> Option<&str> {
+    /// The value of a label; `None`: the sample does not have it.
+    #[must_use]
+    pub fn label(&self, name: &str) -> Option<&str> {
         self.labels.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str())
     }
 }
 
 /// The samples whose name is in `wanted`. Lines that are not samples are skipped: a scrape has thousands of lines,
 /// and only a few matter here.
-pub(super) fn samples<'a>(text: &'a str, wanted: &'a [&'a str]) -> impl Iterator<Item = MetricSample<'a>> {
+pub fn metric_samples<'a>(text: &'a str, wanted: &'a [&'a str]) -> impl Iterator<Item = MetricSample<'a>> {
     text.lines().filter_map(move |line| {
         let end = line.find(|c: char| c == '{' || c.is_ascii_whitespace())?;
         let (name, rest) = line.split_at(end);
@@ -76,7 +81,7 @@ mod tests {
     fn samples_parse_as_prometheus_writes_them() {
         let text = "# HELP a what it is\n# TYPE a gauge\na{x=\"1\",y=\"q\\\"\\\\\\n,}=\"} 3.0 1700000000\n\
                     a 4\nb{x=\"1\"} 5\na{broken 6\na{x=\"1\"} none\na{} 1e3\n";
-        let found: Vec<_> = samples(text, &["a"]).collect();
+        let found: Vec<_> = metric_samples(text, &["a"]).collect();
         let values: Vec<_> = found.iter().map(|sample| sample.value).collect();
         assert_eq!(values, [3.0, 4.0, 1000.0]);
         assert_eq!(found[0].label("y"), Some("q\"\\\n,}="));
@@ -95,7 +100,7 @@ mod tests {
                 })
                 .collect();
             let line = format!("m{{{}}} {value}", escaped.join(","));
-            let found: Vec<_> = samples(&line, &["m"]).collect();
+            let found: Vec<_> = metric_samples(&line, &["m"]).collect();
             prop_assert_eq!(found.len(), 1, "{}", line);
             for (key, value) in &labels {
                 prop_assert_eq!(found[0].label(key), Some(value.as_str()));
@@ -106,7 +111,7 @@ mod tests {
         #[test]
         fn parsing_never_panics(text in any::<String>()) {
             let line = format!("m{text}");
-            let _any = samples(&line, &["m"]).count();
+            let _any = metric_samples(&line, &["m"]).count();
         }
     }
 }

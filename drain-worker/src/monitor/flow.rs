@@ -1,30 +1,39 @@
 //! The flow of orders through the pool, from successive snapshots: orders per message, and arrivals a second.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::pool::{PoolSnapshot, WorkerReport};
 use crate::store::LeaseId;
 
-/// Time over which arrivals are averaged.
-const WINDOW: Duration = Duration::from_secs(15);
+/// Time over which arrivals are averaged, seconds.
+const WINDOW_S: f64 = 15.0;
 
 /// The same for a source that changes its count less often than once a second.
-const WINDOW_MAX: Duration = Duration::from_secs(60);
+const WINDOW_MAX_S: f64 = 60.0;
 
-/// Changes of the count within [`WINDOW`] that are enough for a slope.
+/// Changes of the count within [`WINDOW_S`] that are enough for a slope.
 const CHANGES_MIN: usize = 4;
 
-/// Minimum time between the first and the last point of a slope.
-const SPAN_MIN: Duration = Duration::from_secs(3);
+/// Minimum time between the first and the last point of a slope, seconds.
+const SPAN_MIN_S: f64 = 3.0;
 
+/// Counts of the lag, and reports of a worker, that are kept; more than one a second is rare.
 const POINTS_MAX: usize = 120;
+
+/// Age from which on the last count of the lag says nothing about arrivals, seconds.
+const LAG_AGE_MAX_S: f64 = 10.0;
 
 /// The messages received last whose average size counts. Waiting messages were published right after these: of more of
 /// them, too many would be of an earlier time; of fewer, the average would vary by chance.
 const SIZED_MESSAGES: u64 = 1_000;
+
+/// Fewer are enough if they are all of this many last snapshots: the messages of a sale that opens are larger.
+const SIZED_SNAPSHOTS: usize = 15;
+
+/// Messages that are enough in any case.
+const SIZED_MESSAGES_MIN: u64 = 100;
 
 /// Counters, over all leases.
 #[derive(Clone, Copy, Debug, Default)]
@@ -59,58 +68,116 @@ impl Totals {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Point {
-    at: Instant,
-    /// Since the first snapshot.
+/// Values by time, seconds since 1970 by the machines' clocks, ascending.
+#[derive(Debug, Default)]
+struct Series(VecDeque<(f64, f64)>);
+
+impl Series {
+    /// Adds a value, unless it is not later than the last one.
+    fn push(&mut self, at: f64, value: f64) {
+        if self.last_at().is_none_or(|last| at > last) {
+            if self.0.len() == POINTS_MAX {
+                self.0.pop_front();
+            }
+            self.0.push_back((at, value));
+        }
+    }
+
+    fn last_at(&self) -> Option<f64> {
+        self.0.back().map(|&(at, _)| at)
+    }
+
+    /// The value at a time, between two values by a straight line; before the first and after the last it is constant.
+    fn value_at(&self, at: f64) -> f64 {
+        let after = self.0.partition_point(|&(time, _)| time < at);
+        match (after.checked_sub(1).and_then(|before| self.0.get(before)), self.0.get(after)) {
+            (Some(&(from, before)), Some(&(to, value))) => {
+                before + (value - before) * (at - from) / (to - from)
+            }
+            (Some(&(_, value)), None) | (None, Some(&(_, value))) => value,
+            (None, None) => 0.0,
+        }
+    }
+}
+
+/// A worker's counters, as last reported, and the orders that it holds or has settled.
+#[derive(Debug, Default)]
+struct LeaseFlow {
     totals: Totals,
-    held_orders: u64,
-    /// Messages that the broker could deliver; `None`: not known.
-    messages_ready: Option<u64>,
+    orders: Series,
+    settled: f64,
+    is_gone: bool,
 }
 
 /// The counters of about the last two minutes.
 #[derive(Debug, Default)]
 pub(super) struct Flow {
-    /// Counters of each lease, as last reported.
-    leases: BTreeMap<LeaseId, Totals>,
-    totals: Totals,
-    points: VecDeque<Point>,
+    leases: BTreeMap<LeaseId, LeaseFlow>,
+    /// Since the first snapshot, after each of the last snapshots.
+    totals: VecDeque<Totals>,
+    seen_at: Option<Instant>,
     orders_per_message: Option<f64>,
+    /// Messages that the broker could deliver.
+    ready: Series,
+    /// The same in the last snapshot; `None`: not known.
+    ready_now: Option<u64>,
 }
 
 impl Flow {
     /// Records a snapshot; the same one again has no effect.
     pub(super) fn observe(&mut self, snapshot: &PoolSnapshot) {
-        if self.points.back().is_some_and(|last| last.at == snapshot.at) {
+        if self.seen_at.replace(snapshot.at) == Some(snapshot.at) {
             return;
         }
-        let (mut leases, mut all, mut held_orders, mut messages_ready) =
-            (BTreeMap::new(), Totals::default(), 0, None);
+        let mut sum = self.totals.back().copied().unwrap_or_default();
+        let mut all = Totals::default();
+        self.ready_now = None;
+        self.leases.values_mut().for_each(|lease| lease.is_gone = true);
         for lease in &snapshot.group.leases {
             let report = WorkerReport::parse(&lease.report);
             let totals = Totals::of(&report);
-            // A worker counts from its first snapshot on: one that joins again has counted before.
-            self.totals.add(totals.since(self.leases.get(&lease.id).copied().unwrap_or(totals)));
-            leases.insert(lease.id, totals);
             all.add(totals);
-            held_orders += report.held_orders;
-            messages_ready = messages_ready.or_else(|| report.lag?.messages_ready);
+            let known =
+                self.leases.entry(lease.id).or_insert_with(|| LeaseFlow { totals, ..LeaseFlow::default() });
+            // A worker counts from its first snapshot on: one that joins again has counted before.
+            sum.add(totals.since(known.totals));
+            (known.totals, known.settled, known.is_gone) = (totals, totals.settled as f64, false);
+            // Without a time before the first report.
+            if report.at_ms > 0 {
+                known.orders.push(seconds(report.at_ms), known.settled + report.held_orders as f64);
+            }
+            if let Some((lag, ready)) = report.lag.as_ref().and_then(|lag| Some((lag, lag.messages_ready?))) {
+                self.ready_now = Some(ready);
+                self.ready.push(seconds(lag.as_of_ms), ready as f64);
+            }
         }
-        self.leases = leases;
-        if self.points.len() == POINTS_MAX {
-            self.points.pop_front();
+        let now = self.newest_report();
+        self.leases.retain(|_, lease| {
+            // The broker redelivers what the worker held.
+            if lease.is_gone {
+                let settled = lease.settled;
+                lease.orders.0.back_mut().into_iter().for_each(|(_, orders)| *orders = settled);
+            }
+            !lease.is_gone || lease.orders.last_at().is_some_and(|last| now - last <= WINDOW_MAX_S)
+        });
+        if self.totals.len() == POINTS_MAX {
+            self.totals.pop_front();
         }
-        self.points.push_back(Point { at: snapshot.at, totals: self.totals, held_orders, messages_ready });
+        self.totals.push_back(sum);
         self.orders_per_message =
             self.size().or(self.orders_per_message).or_else(|| all.orders_per_message());
     }
 
     /// Average orders of the messages received last. `None`: none was received since the first snapshot.
     fn size(&self) -> Option<f64> {
-        let mut received = self.points.iter().rev().map(|point| self.totals.since(point.totals));
-        let enough = received.clone().find(|received| received.messages >= SIZED_MESSAGES);
-        enough.or_else(|| received.next_back())?.orders_per_message()
+        let now = *self.totals.back()?;
+        let mut received = self.totals.iter().rev().map(|before| now.since(*before)).enumerate();
+        let is_enough = |(snapshots, received): &(usize, Totals)| {
+            received.messages >= SIZED_MESSAGES
+                || *snapshots >= SIZED_SNAPSHOTS && received.messages >= SIZED_MESSAGES_MIN
+        };
+        let enough = received.clone().find(is_enough);
+        enough.or_else(|| received.next_back())?.1.orders_per_message()
     }
 
     /// Orders per message, of the whole pool: of the messages received last, else since the workers started. An average
@@ -120,30 +187,42 @@ impl Flow {
         self.orders_per_message
     }
 
-    /// Orders that are published a second: the slope of the orders that wait, are held or are settled. `None`: the lag is
-    /// not known, or not for long enough.
+    fn newest_report(&self) -> f64 {
+        self.leases.values().filter_map(|lease| lease.orders.last_at()).fold(0.0, f64::max)
+    }
+
+    /// Orders that are published a second: the slope of the orders that wait, are held or are settled, at the times of
+    /// the lag's counts. `None`: the lag is not known, or not for long enough.
     pub(super) fn arriving_per_second(&self) -> Option<f64> {
-        let last = self.points.back()?;
-        let within = |window| self.points.iter().filter(move |point| last.at - point.at <= window);
-        let changes = {
-            let counts: Vec<_> = within(WINDOW).map(|point| point.messages_ready).collect();
-            counts.windows(2).filter(|pair| pair[0] != pair[1]).count()
-        };
-        let window = if (1..CHANGES_MIN).contains(&changes) { WINDOW_MAX } else { WINDOW };
-        let size = match last.messages_ready? {
+        let size = match self.ready_now? {
             0 => self.orders_per_message.unwrap_or(0.0),
             _ => self.orders_per_message?,
         };
-        let points: Vec<(f64, f64)> = within(window)
-            .filter_map(|point| {
-                let waiting = point.messages_ready? as f64 * size;
-                let seconds = (last.at - point.at).as_secs_f64();
-                Some((-seconds, waiting + point.held_orders as f64 + point.totals.settled as f64))
-            })
-            .collect();
-        let (from, to) = (points.first()?.0, points.last()?.0);
-        (to - from >= SPAN_MIN.as_secs_f64()).then(|| slope(&points).max(0.0))
+        let newest = self.newest_report();
+        let last = self.ready.last_at().filter(|last| newest - last <= LAG_AGE_MAX_S)?;
+        // A count counts once each worker has reported what it held then, unless a worker reports no more.
+        let reported = self.leases.values().filter_map(|lease| lease.orders.last_at());
+        let until = reported.filter(|at| newest - at <= SPAN_MIN_S).fold(newest, f64::min);
+        let within = |window_s: f64| {
+            let counts = self.ready.0.iter().filter(move |(at, _)| last - at <= window_s && *at <= until);
+            counts.copied().collect::<Vec<_>>()
+        };
+        let mut counts = within(WINDOW_S);
+        let changes = counts.windows(2).filter(|pair| (pair[0].1 - pair[1].1).abs() > 0.5).count();
+        if (1..CHANGES_MIN).contains(&changes) {
+            counts = within(WINDOW_MAX_S);
+        }
+        let orders_at = |at: f64| self.leases.values().map(|lease| lease.orders.value_at(at)).sum::<f64>();
+        // Relative to the last count, because a slope of large numbers loses digits.
+        let points: Vec<_> =
+            counts.iter().map(|&(at, ready)| (at - last, ready * size + orders_at(at))).collect();
+        let span = points.last()?.0 - points.first()?.0;
+        (span >= SPAN_MIN_S).then(|| slope(&points).max(0.0))
     }
+}
+
+fn seconds(ms: i64) -> f64 {
+    ms as f64 / 1_000.0
 }
 
 /// The slope of the line with the least squares of distances. The points differ in their first coordinate.

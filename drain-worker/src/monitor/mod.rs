@@ -13,7 +13,6 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use shared::time::rfc3339_millis;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
@@ -220,7 +219,7 @@ async fn ask(lag: &impl LagSource) -> LagReport {
             messages_in_flight: lag.messages_in_flight,
             oldest_age_s: lag.oldest_age.map(|age| age.as_secs_f64()),
             source: lag.kind.name().to_owned(),
-            as_of: rfc3339_millis(lag.as_of),
+            as_of_ms: i64::try_from(lag.as_of.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX),
             error: None,
         },
         Ok(Err(error)) => LagReport { error: Some(error.to_string()), ..LagReport::default() },

@@ -436,7 +436,7 @@ fn lag<'a>(
         orders_per_message,
         oldest_age_s: told.oldest_age_s.or(held_age),
         source: ready.map(|_| told.source.clone()),
-        as_of: ready.map(|_| told.as_of.clone()),
+        as_of: ready.map(|_| instant_us(told.as_of_ms.saturating_mul(1_000))),
         error: told.error.clone(),
     }
 }

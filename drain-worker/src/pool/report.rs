@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use super::limit::{LimitSigns, LimitedBy};
@@ -40,6 +41,8 @@ pub enum WorkerState {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct WorkerReport {
+    /// The time of the report, milliseconds since 1970 by the worker's clock.
+    pub at_ms: i64,
     pub state: WorkerState,
     /// The reason of the state, if it has one; without personal data.
     pub reason: Option<String>,
@@ -75,8 +78,8 @@ pub struct LagReport {
     /// Seconds.
     pub oldest_age_s: Option<f64>,
     pub source: String,
-    /// RFC 3339.
-    pub as_of: String,
+    /// Milliseconds since 1970 by the worker's clock; 0: not known.
+    pub as_of_ms: i64,
     pub error: Option<String>,
 }
 
@@ -213,7 +216,9 @@ impl Reporter {
         }
         .limited_by();
         let (messages_received, orders_received) = self.signals.in_flight.received();
+        let now_ms = OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000;
         WorkerReport {
+            at_ms: i64::try_from(now_ms).unwrap_or(i64::MAX),
             state,
             reason,
             settled_per_second,

@@ -84,7 +84,7 @@ pub async fn run(
     settings.lookups.warn();
     let gate = RateGate::closed();
     let signals = WorkerSignals::default();
-    let group = settings.pool.group.clone();
+    let (group, worker) = (settings.pool.group.clone(), settings.pool.worker.clone());
     let adaptive_limit = AdaptiveLimit::new(settings.slow_commit);
     let member = Member::new(store.clone(), settings.pool, gate.clone(), signals.clone(), adaptive_limit);
     let monitor = Monitor::new(member.snapshot(), signals.clone(), shutdown.clone(), settings.retention_h);
@@ -113,6 +113,7 @@ pub async fn run(
     let admin_state = Admin {
         store: store.clone(),
         group: group.as_str().into(),
+        worker: worker.into(),
         monitor: monitor.clone(),
         redriver,
         purger,
@@ -154,6 +155,7 @@ pub async fn run(
         config: settings.pipeline,
         breaker: signals.breaker,
         broker: signals.broker,
+        cordon: signals.cordon,
         stats: signals.stats,
         in_flight: signals.in_flight,
     };

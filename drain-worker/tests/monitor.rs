@@ -341,7 +341,7 @@ async fn a_day_is_kept_by_minute() {
     assert_eq!(model.monitor.history(HistoryStep::Second, None).len(), 900);
 }
 
-/// Nothing arrives, whatever the pool commits: the lag's count is a second older than the workers' counters.
+/// Nothing arrives, at any rate of the pool: the lag's count is a second older than the workers' counters.
 #[tokio::test(start_paused = true)]
 async fn a_change_of_the_rate_is_not_an_arrival() {
     let mut model = Model::new(&[60, 40]);

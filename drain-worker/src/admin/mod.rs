@@ -8,6 +8,7 @@ pub mod dead_letters;
 mod purge;
 mod response;
 mod status;
+mod worker;
 
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ use shared::problem::Problem;
 pub use auth::{AdminAccess, TOKEN_CHARS_MIN};
 pub use control::{PauseBody, RateBody, ScheduleBody};
 pub use purge::{PurgeBody, PurgeView};
+pub use worker::{CordonBody, CordonView};
 
 use crate::dead_letters::Redriver;
 use crate::monitor::Monitor;
@@ -34,6 +36,8 @@ const BODY_BYTES_MAX: usize = 16 * 1024;
 pub struct Admin {
     pub store: Arc<Store>,
     pub group: Arc<str>,
+    /// This worker's name in the pool.
+    pub worker: Arc<str>,
     pub monitor: Monitor,
     pub redriver: Redriver,
     pub purger: Purger,
@@ -53,6 +57,8 @@ pub fn router(admin: Admin, access: AdminAccess) -> Router {
         .route("/v1/schedule", put(control::set_schedule))
         .route("/v1/schedule/clear", post(control::clear_schedule))
         .route("/v1/purge", post(purge::purge))
+        .route("/v1/worker/cordon", post(worker::cordon))
+        .route("/v1/worker/uncordon", post(worker::uncordon))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(admin.clone())
         .merge(letters)

@@ -90,6 +90,8 @@ async fn execute(command: Command) -> Result<(), CommandError> {
         Command::Rate(command) => operate::rate(command).await,
         Command::Pause(args) => operate::pause(args).await,
         Command::Resume(args) => operate::resume(args).await,
+        Command::Cordon(args) => operate::cordon(args, "cordon").await,
+        Command::Uncordon(args) => operate::cordon(args, "uncordon").await,
         Command::Schedule(command) => operate::schedule(command).await,
         Command::Dlq(command) => dlq::dlq(command).await,
         Command::Audit(args) => operate::audit(args).await,

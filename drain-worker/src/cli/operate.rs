@@ -5,7 +5,9 @@ use serde_json::{Map, Value, json};
 use super::CommandError;
 use super::client::AdminClient;
 use super::render::{number, table, text};
-use crate::config::{AuditArgs, AuditContextArgs, PauseArgs, RateCommand, ResumeArgs, ScheduleCommand};
+use crate::config::{
+    AuditArgs, AuditContextArgs, CordonArgs, PauseArgs, RateCommand, ResumeArgs, ScheduleCommand,
+};
 
 pub(super) async fn rate(command: RateCommand) -> Result<(), CommandError> {
     match command {
@@ -38,6 +40,14 @@ pub(super) async fn resume(args: ResumeArgs) -> Result<(), CommandError> {
     print_cap(
         &AdminClient::new(&args.admin)?.post("/v1/resume", &with_context(json!({}), &args.context)).await?,
     );
+    Ok(())
+}
+
+/// `change` is `cordon` or `uncordon`.
+pub(super) async fn cordon(args: CordonArgs, change: &str) -> Result<(), CommandError> {
+    let body = with_context(json!({}), &args.context);
+    let changed = AdminClient::new(&args.admin)?.post(&format!("/v1/worker/{change}"), &body).await?;
+    println!("{}: {change}ed", text(&changed["worker"]));
     Ok(())
 }
 

@@ -19,7 +19,8 @@ pub use dead_letters::DeadLetterArgs;
 pub use dlq::{DlqBulkArgs, DlqCommand, DlqListArgs, DlqShowArgs};
 pub use drain::{DrainArgs, DrainSettings};
 pub use operate::{
-    AdminArgs, AuditArgs, AuditContextArgs, PauseArgs, RateCommand, ResumeArgs, ScheduleCommand, StatusArgs,
+    AdminArgs, AuditArgs, AuditContextArgs, CordonArgs, PauseArgs, RateCommand, ResumeArgs, ScheduleCommand,
+    StatusArgs,
 };
 
 pub use purge::PurgeArgs;
@@ -63,6 +64,10 @@ pub enum Command {
     Pause(PauseArgs),
     /// End a pause
     Resume(ResumeArgs),
+    /// Let one worker finish and receive no more; the others get its share
+    Cordon(CordonArgs),
+    /// Let it receive again
+    Uncordon(CordonArgs),
     /// Caps by time of day
     #[command(subcommand)]
     Schedule(ScheduleCommand),

@@ -98,6 +98,16 @@ pub struct PauseArgs {
     pub admin: AdminArgs,
 }
 
+/// `--admin-url` names the worker.
+#[derive(Clone, Debug, Args)]
+pub struct CordonArgs {
+    #[command(flatten)]
+    pub context: AuditContextArgs,
+
+    #[command(flatten)]
+    pub admin: AdminArgs,
+}
+
 #[derive(Clone, Debug, Args)]
 pub struct ResumeArgs {
     #[command(flatten)]

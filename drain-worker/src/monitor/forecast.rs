@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::control::{Cap, CapSource, GroupSettings};
-use crate::pool::{LimitedBy, WorkerReport};
+use crate::pool::{LimitedBy, WorkerReport, WorkerState};
 
 /// Part of the cap that a pool commits which nothing else limits: credits return a second after their commit.
 const CAP_USED: f64 = 0.95;
@@ -78,7 +78,7 @@ pub(super) fn drained_in(
 }
 
 /// The limit of the pool: that of the workers with the largest part of the cap, by `live` workers' shares and reports.
-/// `None`: no worker is live. `waiting`: orders on the broker, if known.
+/// `None`: no worker is live, or all are cordoned. `waiting`: orders on the broker, if known.
 pub(super) fn limited_by<'a>(
     cap: &Cap,
     committed: f64,
@@ -87,7 +87,7 @@ pub(super) fn limited_by<'a>(
 ) -> Option<LimitedBy> {
     let mut words = BTreeMap::new();
     for (share, report) in live {
-        if let Some(word) = report.limited_by {
+        if let Some(word) = report.limited_by.filter(|_| report.state != WorkerState::Cordoned) {
             *words.entry(word).or_insert(0_u64) += u64::from(share) + 1;
         }
     }

@@ -32,6 +32,9 @@ impl Health {
             let reason = format!("no heartbeat was answered for {} s", silent.as_secs());
             return is(WorkerState::DatabaseDown, Some(reason));
         }
+        if signals.cordon.is_set() {
+            return is(WorkerState::Cordoned, None);
+        }
         if let Some(reason) = signals.broker.outage() {
             return is(WorkerState::BrokerDown, Some(reason));
         }
@@ -41,12 +44,16 @@ impl Health {
         is(report.state, report.reason)
     }
 
-    /// True if the worker has joined the pool and can drain. A paused or slow one can.
+    /// True if the worker has joined the pool and can drain. A paused, cordoned or slow one can.
     #[must_use]
     pub const fn is_ready(&self) -> bool {
         matches!(
             self.state,
-            WorkerState::Draining | WorkerState::Idle | WorkerState::Paused | WorkerState::BackingOff
+            WorkerState::Draining
+                | WorkerState::Idle
+                | WorkerState::Paused
+                | WorkerState::Cordoned
+                | WorkerState::BackingOff
         )
     }
 }

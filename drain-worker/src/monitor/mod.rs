@@ -26,6 +26,7 @@ pub use view::{CapView, DeadLetterTotalsView, EtaView, LagView, SettingsView, St
 use crate::dead_letters::retention;
 use crate::lag::LagSource;
 use crate::metrics::{self, PoolGauges};
+use crate::pipeline::Cordon;
 use crate::pool::{LagReport, LagSlot, LimitedBy, PoolSnapshot, WorkerSignals};
 use crate::store::{DeadLetterTotals, Store};
 
@@ -100,6 +101,12 @@ impl Monitor {
         let health = self.health();
         let state = self.lock();
         Some(StatusView::new(&snapshot, &state.flow, state.letters.as_ref(), &health, self.retention_h))
+    }
+
+    /// The cordon of this worker.
+    #[must_use]
+    pub const fn cordon(&self) -> &Cordon {
+        &self.signals.cordon
     }
 
     /// Records the current snapshot, for [`Self::status`] and [`Self::history`]; once a second.

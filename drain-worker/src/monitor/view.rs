@@ -403,6 +403,7 @@ impl StatusView {
             (WorkerState::BrokerDown, "broker unavailable for"),
             (WorkerState::BackingOff, "database slow; backing off:"),
             (WorkerState::LeaseExpired, "lease expired of"),
+            (WorkerState::Cordoned, "cordoned:"),
         ] {
             let workers = of(state);
             if workers > 0 {

@@ -9,6 +9,7 @@
 mod batch;
 mod breaker;
 mod broker_health;
+mod cordon;
 mod gated_writer;
 mod order_log;
 mod receive;
@@ -37,6 +38,7 @@ use stuck::StuckOrders;
 
 pub use breaker::{BreakerState, CircuitBreaker};
 pub use broker_health::BrokerHealth;
+pub use cordon::Cordon;
 pub use gated_writer::GatedWriter;
 pub(crate) use gated_writer::{WriteEnd, rows};
 pub use receive_budget::InFlightOrders;
@@ -88,6 +90,7 @@ pub struct Pipeline<S> {
     pub config: PipelineConfig,
     pub breaker: CircuitBreaker,
     pub broker: BrokerHealth,
+    pub cordon: Cordon,
     pub stats: WriterStats,
     pub in_flight: InFlightOrders,
 }
@@ -101,7 +104,12 @@ impl<S: OrderStore> Pipeline<S> {
     /// redelivered.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), PipelineError> {
         self.stats.set_writers(self.config.writers.get());
-        let budget = Arc::new(ReceiveBudget::new(self.gate.clone(), self.config, self.in_flight.clone()));
+        let budget = Arc::new(ReceiveBudget::new(
+            self.gate.clone(),
+            self.config,
+            self.in_flight.clone(),
+            self.cordon.clone(),
+        ));
         // More than the budget allows to be received, also as messages of one order each.
         let (received, work) = mpsc::channel(1_024);
         let (batched, batches) = mpsc::channel(1);

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use tokio::sync::Notify;
 
-use super::PipelineConfig;
+use super::{Cordon, PipelineConfig};
 use crate::rate::RateGate;
 
 /// Maximum messages of one receive; the broker rejects more.
@@ -60,6 +60,7 @@ pub(super) struct ReceiveBudget {
     config: PipelineConfig,
     state: Mutex<BudgetState>,
     in_flight: InFlightOrders,
+    cordon: Cordon,
     released: Notify,
 }
 
@@ -79,9 +80,14 @@ pub(super) struct ReceivePermit {
 }
 
 impl ReceiveBudget {
-    pub(super) fn new(gate: RateGate, config: PipelineConfig, in_flight: InFlightOrders) -> Self {
+    pub(super) fn new(
+        gate: RateGate,
+        config: PipelineConfig,
+        in_flight: InFlightOrders,
+        cordon: Cordon,
+    ) -> Self {
         let state = BudgetState { held: 0, expected: 0, per_message_x16: 16 };
-        Self { gate, config, state: Mutex::new(state), in_flight, released: Notify::new() }
+        Self { gate, config, state: Mutex::new(state), in_flight, cordon, released: Notify::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, BudgetState> {
@@ -114,6 +120,7 @@ impl ReceiveBudget {
 
     pub(super) async fn acquire(&self) -> ReceivePermit {
         loop {
+            self.cordon.until_lifted().await;
             let released = self.released.notified();
             let changed = self.gate.changed();
             if let Some(permit) = self.try_acquire() {
@@ -179,6 +186,7 @@ mod tests {
             RateGate::standalone(NonZeroU32::new(cap).expect("not zero")),
             config,
             InFlightOrders::default(),
+            Cordon::default(),
         )
     }
 

@@ -240,7 +240,9 @@ impl<P: PoolStore> Member<P> {
             self.adaptive_limit.observe(&delta, load, now);
         }
         let limit = self.adaptive_limit.limit();
-        let wanted = if stopping.is_some() { 0 } else { self.demand.wanted(&usage, limit, now) };
+        // An operator's redrive on a cordoned worker still gets its credits.
+        let is_out = self.reporter.is_out() && !usage.was_starved && usage.outstanding_peak == 0;
+        let wanted = if stopping.is_some() || is_out { 0 } else { self.demand.wanted(&usage, limit, now) };
         let is_paused = seen.is_some_and(|seen| seen.cap == 0);
         let renews = self.renewed_at.is_none_or(|at| now - at >= RENEWAL_INTERVAL.min(self.config.lease / 3));
         if renews {

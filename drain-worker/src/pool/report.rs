@@ -11,8 +11,8 @@ use tokio::time::Instant;
 use super::limit::{LimitSigns, LimitedBy};
 use crate::adaptive_limit::AdaptiveLimit;
 use crate::pipeline::{
-    BreakerState, BrokerHealth, CircuitBreaker, InFlightOrders, LatencyHistogram, OutcomeTotals, StatsDelta,
-    WriterStats,
+    BreakerState, BrokerHealth, CircuitBreaker, Cordon, InFlightOrders, LatencyHistogram, OutcomeTotals,
+    StatsDelta, WriterStats,
 };
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +24,8 @@ pub enum WorkerState {
     Idle,
     /// The pool is paused.
     Paused,
+    /// Receives nothing, because an operator cordoned it; the orders that it holds are committed.
+    Cordoned,
     /// Commits less than its share, because the database is slow.
     BackingOff,
     /// The circuit breaker is open; one of the writers retries.
@@ -116,6 +118,7 @@ pub struct WorkerSignals {
     pub in_flight: InFlightOrders,
     pub breaker: CircuitBreaker,
     pub broker: BrokerHealth,
+    pub cordon: Cordon,
     /// The lag, if this worker scrapes for all.
     pub lag: LagSlot,
 }
@@ -145,6 +148,11 @@ pub(super) struct Reporter {
 impl Reporter {
     pub(super) const fn new(signals: WorkerSignals) -> Self {
         Self { signals, counted: VecDeque::new(), latencies: VecDeque::new() }
+    }
+
+    /// True if the worker is cordoned and has finished.
+    pub(super) fn is_out(&self) -> bool {
+        self.signals.cordon.is_set() && self.signals.in_flight.orders() == 0
     }
 
     /// Reads the statistics; each delta must be reported.
@@ -195,6 +203,7 @@ impl Reporter {
         let (state, reason) = match self.signals.breaker.state() {
             _ if is_stopping => (WorkerState::Stopping, None),
             BreakerState::Open { reason } => (WorkerState::DatabaseDown, Some(reason)),
+            BreakerState::Closed if self.signals.cordon.is_set() => (WorkerState::Cordoned, None),
             BreakerState::Closed if broker_outage.is_some() => (WorkerState::BrokerDown, broker_outage),
             BreakerState::Closed if is_paused => (WorkerState::Paused, None),
             BreakerState::Closed if adaptive_limit.reason().is_some() => {

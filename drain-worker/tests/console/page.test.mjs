@@ -122,6 +122,9 @@ test("each state has one line with its reason", async () => {
     await picture(page, "backing-off");
     put(two, "database_down", "connection refused");
     await says(page, "#headline", /Database down .*1 of 2 workers: connection refused/s);
+    put(one, "cordoned", null);
+    put(two, "cordoned", null);
+    await says(page, "#headline", /Cordoned no worker receives/);
     model.workers = [];
     await says(page, "#headline", /No worker nothing is drained/);
     model.workers = [put(one, "idle", null)];

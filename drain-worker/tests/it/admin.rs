@@ -24,7 +24,7 @@ use crate::harness::WorkerFixture;
 
 const TOKEN: &str = "correct-horse-battery";
 
-const GUARDED: [(Method, &str); 14] = [
+const GUARDED: [(Method, &str); 16] = [
     (Method::GET, "/v1/status"),
     (Method::GET, "/v1/history"),
     (Method::GET, "/v1/audit"),
@@ -39,6 +39,8 @@ const GUARDED: [(Method, &str); 14] = [
     (Method::POST, "/v1/dead-letters/redrive"),
     (Method::POST, "/v1/dead-letters/discard"),
     (Method::POST, "/v1/purge"),
+    (Method::POST, "/v1/worker/cordon"),
+    (Method::POST, "/v1/worker/uncordon"),
 ];
 
 /// Returns the admin port of a worker that has not joined.
@@ -66,6 +68,7 @@ fn port(fixture: &WorkerFixture, access: AdminAccess) -> Router {
     let admin = Admin {
         store: fixture.store.clone(),
         group: "drain".into(),
+        worker: "host:1".into(),
         monitor: Monitor::new(member.snapshot(), signals, CancellationToken::new(), NonZeroU32::MIN),
         redriver,
         purger,

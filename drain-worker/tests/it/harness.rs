@@ -138,6 +138,7 @@ impl WorkerFixture {
             },
             breaker: signals.breaker.clone(),
             broker: signals.broker,
+            cordon: signals.cordon,
             stats: signals.stats,
             in_flight: signals.in_flight,
         };

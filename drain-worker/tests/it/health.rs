@@ -15,8 +15,16 @@ use crate::harness::{SKUS, WholeWorker, WorkerFixture, orders};
 
 /// Returns the status and the body of a response of the admin port.
 pub(crate) async fn get(admin: SocketAddr, path: &str) -> (u16, String) {
+    ask(admin, "GET", path).await
+}
+
+/// The same for any method, without a body.
+pub(crate) async fn ask(admin: SocketAddr, method: &str, path: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(admin).await.expect("it listens");
-    let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 0\r\n\
+         connection: close\r\n\r\n"
+    );
     stream.write_all(request.as_bytes()).await.expect("written");
     let mut response = String::new();
     stream.read_to_string(&mut response).await.expect("a response");
@@ -25,7 +33,7 @@ pub(crate) async fn get(admin: SocketAddr, path: &str) -> (u16, String) {
     (status, body.to_owned())
 }
 
-async fn json(admin: SocketAddr, path: &str) -> Value {
+pub(crate) async fn json(admin: SocketAddr, path: &str) -> Value {
     serde_json::from_str(&get(admin, path).await.1).expect("JSON")
 }
 

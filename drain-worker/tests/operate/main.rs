@@ -106,6 +106,15 @@ async fn an_operator_runs_a_pool_from_the_command_line() {
     assert_eq!(done(url, &["resume"]).await, "cap 2,000/s (manual)\n");
     until(url, "draining again", |status| number(&status["committed_per_second"]) > 0.0).await;
 
+    // One worker alone.
+    assert_eq!(done(url, &["cordon", "--reason", "a new kernel"]).await, "drain-1: cordoned\n");
+    until(url, "cordoned", |status| {
+        let mut workers = status["workers"].as_array().into_iter().flatten();
+        workers.any(|worker| worker["name"] == "drain-1" && worker["state"] == "cordoned")
+    })
+    .await;
+    assert_eq!(done(url, &["uncordon"]).await, "drain-1: uncordoned\n");
+
     // A ramp begins at the cap in force.
     let ramped = done(url, &["rate", "set", "4000", "--ramp", "10m"]).await;
     assert!(ramped.contains("(manual), ramp from 2,000/s to 4,000/s until 20"), "{ramped}");

@@ -17,6 +17,7 @@ export function poolState(status) {
     return { state: "paused", title: "Paused", figure: until ? `until ${moment(until)}` : "until resumed", reason: wait };
   }
   if (!live.length) return { state: "bad", title: "No worker", figure: "nothing is drained", reason: wait };
+  if (live.every((worker) => worker.state === "cordoned")) return { state: "paused", title: "Cordoned", figure: "no worker receives", reason: wait };
   for (const trouble of IN_TROUBLE) {
     const hit = live.filter((worker) => worker.state === trouble);
     if (!hit.length) continue;

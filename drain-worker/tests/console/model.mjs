@@ -161,6 +161,13 @@ export class Model {
       case "POST /v1/resume": Object.assign(settings, { paused: false, paused_until: null }); return this.note("resumed", "", body);
       case "PUT /v1/schedule": settings.schedule = { time_zone: body.time_zone, entries: body.entries }; return this.note("schedule_set", `${body.entries.length} times`, body);
       case "POST /v1/schedule/clear": settings.schedule = null; return this.note("schedule_cleared", "", body);
+      case "POST /v1/worker/cordon":
+      case "POST /v1/worker/uncordon": {
+        const isCordoned = url.pathname.endsWith("/cordon");
+        this.workers[0].state = isCordoned ? "cordoned" : "draining";
+        this.note(isCordoned ? "cordon" : "uncordon", this.workers[0].name, body);
+        return { worker: this.workers[0].name, is_cordoned: isCordoned };
+      }
       case "GET /v1/dead-letters": {
         const reason = url.searchParams.get("dead_letter_reason");
         const found = this.letters.filter((letter) => !reason || letter.reason === reason);

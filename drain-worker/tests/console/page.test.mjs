@@ -65,6 +65,24 @@ test("an operator sees lag, changes the rate, sees the drain follow, pauses and 
   }, { model });
 });
 
+test("the worker that serves the page is cordoned and uncordoned", async () => {
+  const model = new Model();
+  await opened(async (page) => {
+    await says(page, "#cordon", "Cordon drain-1:4117…");
+    await page.click("#cordon");
+    await says(page, "#confirm-title", "Cordon drain-1:4117?");
+    await agree(page, "ann", "new kernel");
+    await says(page, "#workers", /drain-1:4117.*cordoned/s);
+    await says(page, "#audit", /ann.*cordon.*new kernel/s);
+    assert.deepEqual(model.calls.findLast(({ method }) => method === "POST").body, { who: "ann", reason: "new kernel" });
+    await says(page, "#cordon", "Uncordon drain-1:4117…");
+    await page.click("#cordon");
+    await agree(page, "ann", "");
+    await says(page, "#cordon", /^Cordon/);
+    assert.equal(model.calls.findLast(({ method }) => method === "POST").path, "/v1/worker/uncordon");
+  }, { model });
+});
+
 test("the history is loaded once, and a day by minute has its gaps", async () => {
   const model = new Model();
   await opened(async (page) => {
@@ -74,7 +92,7 @@ test("the history is loaded once, and a day by minute has its gaps", async () =>
     const [first, second] = asked("second");
     assert.equal(first.query.since, undefined, "all of it");
     assert.ok(Date.parse(second.query.since) > model.began - 5000, "only what is new");
-    const strokes = () => page.evaluate(() => document.querySelector("#plot-lag path").getAttribute("d").match(/M/g).length);
+    const strokes = () => page.evaluate(() => document.querySelector("#plot-lag path.line").getAttribute("d").match(/M/g)?.length ?? 0);
     assert.equal(await strokes(), 1, "one line");
     await page.selectOption("#span", "21600");
     while (await strokes() !== 2) await page.waitForTimeout(200);

@@ -64,6 +64,8 @@ export const api = {
   resume: (body) => call("POST", "/v1/resume", body),
   setSchedule: (body) => call("PUT", "/v1/schedule", body),
   clearSchedule: (body) => call("POST", "/v1/schedule/clear", body),
+  cordon: (body) => call("POST", "/v1/worker/cordon", body),
+  uncordon: (body) => call("POST", "/v1/worker/uncordon", body),
   redrive: (body) => call("POST", "/v1/dead-letters/redrive", body, WORK_WAIT_MS),
   discard: (body) => call("POST", "/v1/dead-letters/discard", body, WORK_WAIT_MS),
 };

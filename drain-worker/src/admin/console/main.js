@@ -4,6 +4,7 @@ import { api, token } from "./api.js";
 import { audit } from "./audit.js";
 import { charts } from "./charts.js";
 import { controls } from "./controls.js";
+import { cordon } from "./cordon.js";
 import { tokenDialog } from "./dialogs.js";
 import { byId } from "./chart.js";
 import { say, show } from "./dom.js";
@@ -54,6 +55,7 @@ const changed = (text) => {
 theme();
 const loadHistory = charts();
 const drawControls = controls(now, changed);
+const drawCordon = cordon(now, changed);
 const drawSchedule = schedule(now, changed);
 const drawLetters = letters(trouble, changed);
 const loadAudit = audit();
@@ -71,6 +73,7 @@ async function tick() {
     heard = Date.now() - status.age_s * 1000;
     overview(status);
     drawControls(status);
+    drawCordon(status);
     drawSchedule(status);
     drawLetters(status);
     if (asked % HISTORY_EVERY === 0) await loadHistory();

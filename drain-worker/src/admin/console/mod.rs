@@ -26,6 +26,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("/console/chart.js", JS, shared::web::CHART_JS),
     ("/console/charts.js", JS, include_str!("charts.js")),
     ("/console/controls.js", JS, include_str!("controls.js")),
+    ("/console/cordon.js", JS, include_str!("cordon.js")),
     ("/console/dialogs.js", JS, include_str!("dialogs.js")),
     ("/console/dom.js", JS, include_str!("dom.js")),
     ("/console/format.js", JS, include_str!("format.js")),

@@ -1,13 +1,17 @@
 //! The processor time of the costliest body that fits, against a good order's.
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::thread;
 use std::time::Duration;
 
 use ingest_fn::limits::BODY_BYTES_MAX;
 use serde_json::json;
+use tokio::runtime;
+use tokio::sync::oneshot;
 
-use crate::sockets::{Served, head, served};
+use crate::sockets::{Client, head, served};
 use crate::support::{order, order_with};
 
 /// Fills a body of [`BODY_BYTES_MAX`] with as many `part` as fit between `start` and `end`.
@@ -80,14 +84,16 @@ fn shapes() -> Vec<(&'static str, String)> {
 }
 
 /// Processor time of a request, at the server's thread: sockets and HTTP included, the client's not.
-async fn cost_of(served: &Served, body: &str) -> (Duration, String) {
+async fn cost_of(address: SocketAddr, body: &str) -> (Duration, String) {
     const CONNECTIONS: usize = 8;
     const ROUNDS: u32 = 500;
     const SERIES: usize = 3;
-    let request = format!("{}{body}", head(body.len()));
+    // A key of its own: the instance remembers the body of an accepted key.
+    let key = format!("idempotency-key: {}", body.len());
+    let request = format!("{}{body}", head(body.len()).replace("idempotency-key: k", &key));
     let mut clients = Vec::new();
     for _ in 0..CONNECTIONS {
-        clients.push(served.connect().await);
+        clients.push(Client::connect(address).await);
     }
     let mut status = String::new();
     let mut least = Duration::MAX;
@@ -106,14 +112,17 @@ async fn cost_of(served: &Served, body: &str) -> (Duration, String) {
     (least, status)
 }
 
-/// Time on a processor of the server's only worker.
+/// The thread of the server.
+const SERVER: &str = "server";
+
+/// Time on a processor of the thread [`SERVER`].
 fn server_cpu() -> Duration {
     let threads = std::fs::read_dir("/proc/self/task").expect("Linux");
     let of_worker = threads.flatten().map(|thread| thread.path()).find(|thread| {
-        std::fs::read_to_string(thread.join("comm")).is_ok_and(|name| name.trim_end() == "ingest-0")
+        std::fs::read_to_string(thread.join("comm")).is_ok_and(|name| name.trim_end() == SERVER)
     });
     let statistics =
-        std::fs::read_to_string(of_worker.expect("a worker").join("schedstat")).expect("readable");
+        std::fs::read_to_string(of_worker.expect("the server").join("schedstat")).expect("readable");
     let nanoseconds = statistics.split(' ').next().and_then(|number| number.parse().ok());
     Duration::from_nanos(nanoseconds.expect("a number"))
 }
@@ -122,13 +131,23 @@ fn server_cpu() -> Duration {
 #[tokio::test]
 #[ignore = "prints a table: meaningful in an optimised build"]
 async fn the_costliest_body_against_a_good_order() {
-    let served = served(|config| {
-        config.connections_max = NonZeroUsize::new(512).expect("positive");
-        config.limits.bytes_max = NonZeroUsize::new(1 << 24).expect("positive");
-    })
-    .await;
+    let (started, address) = oneshot::channel();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let serve = async {
+        let served = served(|config| {
+            config.connections_max = NonZeroUsize::new(512).expect("positive");
+            config.limits.bytes_max = NonZeroUsize::new(1 << 24).expect("positive");
+        })
+        .await;
+        started.send(served.address).expect("the test waits");
+        let _dropped = stopped.await;
+        served.stop().await;
+    };
+    let runtime = runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let server = thread::Builder::new().name(SERVER.to_owned()).spawn(move || runtime.block_on(serve));
+    let address = address.await.expect("it starts");
     let good_body = order().to_string();
-    let (good, status) = cost_of(&served, &good_body).await;
+    let (good, status) = cost_of(address, &good_body).await;
     println!(
         "{:<32} {:>6} bytes  {status}  {:>6.1} µs",
         "a good order",
@@ -138,7 +157,7 @@ async fn the_costliest_body_against_a_good_order() {
     let mut worst = (0.0, "");
     for (name, body) in shapes() {
         assert!(body.len() <= BODY_BYTES_MAX, "{name}: {}", body.len());
-        let (cost, status) = cost_of(&served, &body).await;
+        let (cost, status) = cost_of(address, &body).await;
         let ratio = cost.as_secs_f64() / good.as_secs_f64();
         println!(
             "{name:<32} {:>6} bytes  {status}  {:>6.1} µs  {ratio:>5.2} ×",
@@ -150,5 +169,6 @@ async fn the_costliest_body_against_a_good_order() {
         }
     }
     println!("worst: {} with {:.2} ×", worst.1, worst.0);
-    served.stop().await;
+    drop(stop);
+    server.expect("a thread").join().expect("no panic");
 }

@@ -59,8 +59,8 @@ async fn served_with(publisher: StubPublisher, change: impl FnOnce(&mut ServerCo
 }
 
 impl Served {
-    pub(crate) async fn connect(&self) -> Client {
-        Client(TcpStream::connect(self.address).await.expect("connected"))
+    async fn connect(&self) -> Client {
+        Client::connect(self.address).await
     }
 
     pub(crate) async fn stop(self) {
@@ -91,6 +91,10 @@ impl Answer {
 }
 
 impl Client {
+    pub(crate) async fn connect(address: SocketAddr) -> Self {
+        Self(TcpStream::connect(address).await.expect("connected"))
+    }
+
     pub(crate) async fn say(&mut self, bytes: impl AsRef<[u8]>) {
         self.0.write_all(bytes.as_ref()).await.expect("written");
     }

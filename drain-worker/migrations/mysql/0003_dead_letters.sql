@@ -19,6 +19,7 @@ CREATE TABLE dead_letters (
     PRIMARY KEY (id),
     UNIQUE KEY dead_letters_dedup_key (dedup_key),
     KEY dead_letters_order_id (order_id),
+    KEY dead_letters_buyer (user_id),
     -- Pages and counts by reason, without reading payloads. InnoDB appends the primary key.
     KEY dead_letters_open (discarded_at, reason)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;

@@ -18,6 +18,7 @@ CREATE TABLE dead_letters (
 ) STRICT;
 
 CREATE INDEX dead_letters_order_id ON dead_letters (order_id);
+CREATE INDEX dead_letters_buyer ON dead_letters (user_id);
 CREATE INDEX dead_letters_open ON dead_letters (discarded_at, reason);
 
 CREATE TABLE dead_letter_changes (

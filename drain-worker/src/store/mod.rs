@@ -32,6 +32,7 @@ mod lock_wait;
 mod locked;
 mod lookup;
 mod order_columns;
+mod orders;
 mod pool;
 mod purge;
 mod sale_sku;
@@ -59,6 +60,7 @@ pub use dead_letters::{
 pub use error::{DbErrorDetail, SchemaError, StoreError};
 pub use fence::{Fence, LeaseId};
 pub use lock_wait::measure_lock_wait;
+pub use orders::{BuyerOrders, DecidedOrder, OrderConflict, PAGE_ORDERS_MAX};
 pub use pool::{
     AuditEntry, GroupSnapshot, JoinRequest, Lease, PoolStore, Renewal, SettingsError, ShareChange,
     WORKERS_MAX,

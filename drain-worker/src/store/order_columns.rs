@@ -49,11 +49,14 @@ pub(super) fn items_text(items: &[PricedItem]) -> String {
     text
 }
 
+/// Reads quantity and unit price of each SKU from the column `items` at `index`.
+pub(super) fn lines(row: &SqlRow, index: usize) -> Result<BTreeMap<String, (i64, i64)>, DbError> {
+    serde_json::from_str(row.text(index)?).map_err(|_| unexpected(index))
+}
+
 /// Reads the quantity of each SKU from the column `items` at `index`.
 pub(super) fn quantities(row: &SqlRow, index: usize) -> Result<BTreeMap<String, i64>, DbError> {
-    let items: BTreeMap<String, (i64, i64)> =
-        serde_json::from_str(row.text(index)?).map_err(|_| unexpected(index))?;
-    Ok(items.into_iter().map(|(sku, (quantity, _))| (sku, quantity)).collect())
+    Ok(lines(row, index)?.into_iter().map(|(sku, (quantity, _))| (sku, quantity)).collect())
 }
 
 /// Writes an address as its eight parts, a line each. No part has a line break; an absent one is an empty line.

@@ -101,6 +101,8 @@ conformance! {
     purge::recent_data_cannot_be_purged,
     lookups::an_order_is_found_in_every_state,
     lookups::totals_and_stock_are_returned,
+    lookups::an_operator_sees_all_of_an_order_but_its_address,
+    lookups::a_buyers_orders_are_listed_in_pages,
     catalogues::a_catalogue_is_applied_repeatedly,
     catalogues::stock_never_falls_below_the_reserved_quantity,
     catalogues::a_limit_set_during_a_sale_counts_earlier_orders,

@@ -1,7 +1,7 @@
 //! Lists and counts dead letters, on the readers' connections.
 
 use bytes::Bytes;
-use shared::order::OrderId;
+use shared::order::{OrderId, UserId};
 use time::OffsetDateTime;
 
 use super::records::{
@@ -105,6 +105,33 @@ impl Store {
         };
         let rows = self.look_up("read dead letters", statement, &KINDS).await?;
         Ok(rows.iter().map(letter).collect::<Result<_, DbError>>()?)
+    }
+
+    /// Lists the dead letters of one order, open and discarded, ascending by number; at most [`PAGE_LETTERS_MAX`].
+    ///
+    /// # Errors
+    /// [`StoreError::Transient`] or [`StoreError::Fatal`].
+    pub async fn order_dead_letters(&self, order_id: OrderId) -> Result<Vec<DeadLetterSummary>, StoreError> {
+        let of_order = Statement::new(HEAD)
+            .text("FROM dead_letters WHERE order_id = UNHEX(?)")
+            .bind(order_id.as_bytes().as_slice());
+        self.list_all(of_order).await
+    }
+
+    /// Lists the dead letters of one buyer's orders, open and discarded, ascending by number; at most
+    /// [`PAGE_LETTERS_MAX`].
+    ///
+    /// # Errors
+    /// [`StoreError::Transient`] or [`StoreError::Fatal`].
+    pub async fn buyer_dead_letters(&self, user: &UserId) -> Result<Vec<DeadLetterSummary>, StoreError> {
+        self.list_all(Statement::new(HEAD).text("FROM dead_letters WHERE user_id = ?").bind(user.as_str()))
+            .await
+    }
+
+    async fn list_all(&self, statement: Statement<'_>) -> Result<Vec<DeadLetterSummary>, StoreError> {
+        let statement = statement.text(" ORDER BY id LIMIT ?").bind(PAGE_LETTERS_MAX).rare();
+        let rows = self.look_up("list dead letters", statement, HEAD_KINDS).await?;
+        Ok(rows.iter().map(head).collect::<Result<_, DbError>>()?)
     }
 
     /// Counts open dead letters by reason. Reads an index only.

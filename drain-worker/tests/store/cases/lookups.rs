@@ -1,7 +1,9 @@
 //! Finding orders, totals and stock.
 
-use drain_worker::store::{Fence, OrderStore, StoredStatus};
-use shared::order::{Outcome, RejectReason};
+use std::num::NonZeroU32;
+
+use drain_worker::store::{BuyerOrders, Fence, OrderStore, StoredStatus};
+use shared::order::{ClientReference, Outcome, PayloadDigest, RejectReason, UserId};
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 
@@ -58,4 +60,92 @@ pub(crate) async fn totals_and_stock_are_returned(harness: &Harness) {
     assert_eq!(stock.iter().map(|stock| stock.sku.as_str()).collect::<Vec<_>>(), ["a", "b"]);
     assert_eq!((stock[0].sale_id.as_str(), stock[0].total, stock[0].reserved), (SALE, 2, 2));
     assert_eq!((stock[0].per_user_limit, stock[1].per_user_limit), (None, Some(1)));
+}
+
+fn of_buyer(user: &str) -> BuyerOrders {
+    BuyerOrders {
+        user_id: UserId::parse(user).expect("valid"),
+        reference: None,
+        from: None,
+        to: None,
+        after: 0,
+        orders_max: NonZeroU32::MAX,
+    }
+}
+
+pub(crate) async fn an_operator_sees_all_of_an_order_but_its_address(harness: &Harness) {
+    let store = &harness.store;
+    store.apply_catalogue(&catalogue(&[("a", 9, None), ("b", 9, None)])).await.expect("applies");
+    let placed = order(1, "ann", &[("a", 1), ("b", 2)]);
+    let mut other = placed.clone();
+    other.digest = PayloadDigest::from_bytes([9; 32]);
+    let unknown = order(2, "ann", &[("z", 1)]);
+    for batch in [&[placed.clone()][..], std::slice::from_ref(&other), std::slice::from_ref(&unknown)] {
+        store.commit(Fence::Open, batch).await.expect("commits");
+    }
+
+    let found = store.decided_order(placed.order_id).await.expect("reads").expect("is there");
+    assert_eq!((found.order_id, found.digest), (placed.order_id, placed.digest));
+    assert_eq!((found.sale_id.as_str(), found.user_id.as_ref()), (SALE, Some(&placed.user_id)));
+    assert_eq!((found.outcome, found.conflicts), (Outcome::Confirmed, 1));
+    assert_eq!((found.currency.as_str(), Some(found.total_minor)), ("CNY", placed.total_minor()));
+    let lines: Vec<_> =
+        found.lines.iter().map(|(sku, (quantity, _))| (sku.as_str(), *quantity)).collect();
+    assert_eq!(lines, [("a", 1), ("b", 2)]);
+    assert_eq!(found.client_reference, placed.client_reference);
+    assert_eq!(found.traceparent, placed.traceparent);
+    assert_eq!(found.accepted_at, placed.accepted_at);
+    assert_eq!(found.catalogue_revision, placed.catalogue_revision);
+
+    let conflicts = store.order_conflicts(placed.order_id).await.expect("reads");
+    assert_eq!(conflicts.iter().map(|conflict| conflict.digest).collect::<Vec<_>>(), [other.digest]);
+    assert!(store.order_dead_letters(placed.order_id).await.expect("reads").is_empty());
+
+    assert_eq!(store.decided_order(unknown.order_id).await.expect("reads"), None);
+    let letters = store.order_dead_letters(unknown.order_id).await.expect("reads");
+    assert_eq!(letters.iter().map(|letter| letter.reason.as_str()).collect::<Vec<_>>(), ["unknown_sku"]);
+    assert_eq!(store.buyer_dead_letters(&unknown.user_id).await.expect("reads"), letters);
+    let stranger = UserId::parse("bob").expect("valid");
+    assert_eq!(store.buyer_dead_letters(&stranger).await.expect("reads"), []);
+}
+
+pub(crate) async fn a_buyers_orders_are_listed_in_pages(harness: &Harness) {
+    let store = &harness.store;
+    store.apply_catalogue(&catalogue(&[("a", 99, None)])).await.expect("applies");
+    let start = datetime!(2026-11-11 00:00:00 UTC);
+    let batch: Vec<_> = (0..7_u64)
+        .map(|number| {
+            let mut order = order(number, if number == 3 { "ann';--" } else { "ann" }, &[("a", 1)]);
+            order.accepted_at = start + Duration::seconds(i64::try_from(number).expect("small"));
+            if number == 5 {
+                order.client_reference = Some(ClientReference::parse("basket '5' \\ 家").expect("valid"));
+            }
+            order
+        })
+        .collect();
+    store.commit(Fence::Open, &batch).await.expect("commits");
+    let ids = async |wanted: &BuyerOrders| {
+        let orders = store.buyer_orders(wanted).await.expect("reads");
+        orders.into_iter().map(|order| order.order_id).collect::<Vec<_>>()
+    };
+    let expect = |numbers: &[u64]| numbers.iter().copied().map(id).collect::<Vec<_>>();
+
+    assert_eq!(ids(&of_buyer("ann")).await, expect(&[0, 1, 2, 4, 5, 6]));
+    assert_eq!(ids(&of_buyer("ann';--")).await, expect(&[3]));
+    assert_eq!(ids(&of_buyer("Ann")).await, expect(&[]));
+    let reference = ClientReference::parse("basket '5' \\ 家").ok();
+    assert_eq!(ids(&BuyerOrders { reference, ..of_buyer("ann") }).await, expect(&[5]));
+    let (from, to) = (Some(start + Duration::seconds(1)), Some(start + Duration::seconds(5)));
+    assert_eq!(ids(&BuyerOrders { from, to, ..of_buyer("ann") }).await, expect(&[1, 2, 4]));
+
+    let (mut after, mut seen) = (0, Vec::new());
+    loop {
+        let page = BuyerOrders { after, orders_max: NonZeroU32::new(4).expect("not 0"), ..of_buyer("ann") };
+        let orders = store.buyer_orders(&page).await.expect("reads");
+        assert!(orders.len() <= 4);
+        let Some(last) = orders.last() else { break };
+        after = last.sequence;
+        seen.extend(orders.iter().map(|order| order.order_id));
+    }
+    assert_eq!(seen, expect(&[0, 1, 2, 4, 5, 6]));
 }

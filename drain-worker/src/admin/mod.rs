@@ -5,6 +5,7 @@ mod auth;
 pub mod console;
 mod control;
 pub mod dead_letters;
+mod orders;
 mod purge;
 mod response;
 mod status;
@@ -21,6 +22,7 @@ use shared::problem::Problem;
 
 pub use auth::{AdminAccess, TOKEN_CHARS_MIN};
 pub use control::{PauseBody, RateBody, ScheduleBody};
+pub use orders::{ConflictView, DecidedOrderView, OrderDetailView, OrderLineView, OrderPage};
 pub use purge::{PurgeBody, PurgeView};
 pub use worker::{CordonBody, CordonView};
 
@@ -50,6 +52,8 @@ pub fn router(admin: Admin, access: AdminAccess) -> Router {
         .route("/v1/status", get(status::status))
         .route("/v1/history", get(status::history))
         .route("/v1/audit", get(status::audit))
+        .route("/v1/orders", get(orders::find))
+        .route("/v1/orders/{order_id}", get(orders::show))
         .route("/v1/rate", put(control::set_rate))
         .route("/v1/rate/reset", post(control::reset_rate))
         .route("/v1/pause", put(control::pause))

@@ -1,28 +1,54 @@
-//! Client of a worker's admin port.
+//! Client of the admin ports of the pool's workers.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
-use http::{Method, Request, StatusCode, Uri};
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper_util::rt::TokioIo;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use rustls::crypto::ring;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
+use shared::config::{EXIT_CONFIG, Secret};
 use shared::problem::Problem;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::config::AdminArgs;
 
-/// Maximum wait for a response; redriving a page takes as long as the cap requires.
-const RESPONSE_WAIT: Duration = Duration::from_secs(60);
+/// Maximum wait for a connection, TLS included in the wait for the response.
+const CONNECT_WAIT: Duration = Duration::from_secs(2);
+
+/// Maximum wait for what an operator looks at.
+const READ_WAIT: Duration = Duration::from_secs(3);
+
+/// Maximum wait for a change, which takes locks in the database.
+const CHANGE_WAIT: Duration = Duration::from_secs(10);
+
+/// Maximum wait for a page of a redrive or a purge, which take as long as the cap requires.
+const BULK_WAIT: Duration = Duration::from_secs(60);
 
 const RESPONSE_BYTES_MAX: usize = 16 << 20;
 
 #[derive(Debug, thiserror::Error)]
 pub enum AdminClientError {
-    #[error("--admin-url: must look like http://host:port")]
+    /// The URL itself is not repeated: it may contain a password.
+    #[error("--admin-url: must look like http://host:port or https://host/path, without a user or a query")]
     Url,
+    #[error("--admin-url: must name one worker, the one to cordon")]
+    SeveralWorkers,
+    #[error("--admin-token: must be visible ASCII")]
+    Token,
+    #[error("--admin-tls-roots: {0}")]
+    Roots(String),
     #[error(
         "no worker answers at {url}: {reason}; is a worker running there? name another one with --admin-url"
     )]
@@ -33,109 +59,257 @@ pub enum AdminClientError {
     NotAWorker { url: String, status: u16 },
 }
 
+impl AdminClientError {
+    /// 64: a flag is wrong; 3: the worker refuses the request; 4: no worker answers, or it cannot serve now.
+    pub(super) const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Url | Self::SeveralWorkers | Self::Token | Self::Roots(_) => EXIT_CONFIG,
+            Self::Rejected { status: 500.., .. } | Self::Unreachable { .. } | Self::NotAWorker { .. } => 4,
+            Self::Rejected { .. } => 3,
+        }
+    }
+
+    fn unreachable(url: &str, reason: impl Into<String>) -> Self {
+        Self::Unreachable { url: url.to_owned(), reason: reason.into() }
+    }
+}
+
+/// An attempt that failed.
+struct Failure {
+    error: AdminClientError,
+    /// True if the request did not reach a worker.
+    is_unsent: bool,
+}
+
+/// Calls the first worker that answers, in the order of `--admin-url`.
+///
+/// Another worker is asked if one does not answer; about a change, only if no connection to the first one was made: it may
+/// have applied the change otherwise.
 pub(super) struct AdminClient {
-    url: String,
-    authority: String,
-    host: String,
-    port: u16,
-    token: Option<String>,
+    /// Without a slash at the end.
+    urls: Vec<String>,
+    authorization: Option<HeaderValue>,
+    http: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
 }
 
 impl AdminClient {
-    /// The worker that the flags name.
+    /// # Errors
+    /// [`AdminClientError::Url`], [`AdminClientError::Token`] or [`AdminClientError::Roots`].
+    pub(super) fn new(args: &AdminArgs) -> Result<Self, AdminClientError> {
+        let urls = args.admin_url.iter().map(|url| base_url(url)).collect::<Result<_, _>>()?;
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(CONNECT_WAIT));
+        let tls = HttpsConnectorBuilder::new().with_tls_config(tls(args)?);
+        let https = tls.https_or_http().enable_http1().wrap_connector(tcp);
+        let authorization = args.admin_token.as_ref().map(bearer).transpose()?;
+        Ok(Self { urls, authorization, http: Client::builder(TokioExecutor::new()).build(https) })
+    }
+
+    /// As [`AdminClient::new`], for a change of the worker itself.
     ///
     /// # Errors
-    /// [`AdminClientError::Url`].
-    pub(super) fn new(args: &AdminArgs) -> Result<Self, AdminClientError> {
-        let uri: Uri = args.admin_url.parse().map_err(|_| AdminClientError::Url)?;
-        let authority =
-            uri.authority().filter(|_| uri.scheme_str() == Some("http")).ok_or(AdminClientError::Url)?;
-        if authority.as_str().contains('@') {
-            return Err(AdminClientError::Url);
-        }
-        Ok(Self {
-            url: args.admin_url.trim_end_matches('/').to_owned(),
-            authority: authority.as_str().to_owned(),
-            host: authority.host().trim_matches(['[', ']']).to_owned(),
-            port: authority.port_u16().unwrap_or(80),
-            token: args.admin_token.as_ref().map(|token| token.expose().clone()),
-        })
+    /// As [`AdminClient::new`]; [`AdminClientError::SeveralWorkers`] for more than one URL.
+    pub(super) fn of_one_worker(args: &AdminArgs) -> Result<Self, AdminClientError> {
+        if args.admin_url.len() == 1 { Self::new(args) } else { Err(AdminClientError::SeveralWorkers) }
+    }
+
+    /// Reads `path` with the parameters that are not `None`.
+    ///
+    /// # Errors
+    /// [`AdminClientError`]; [`AdminClientError::NotAWorker`] also for a response that is not a `T`.
+    pub(super) async fn read<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        parameters: &[(&str, Option<&str>)],
+    ) -> Result<T, AdminClientError> {
+        self.call(Method::GET, &with_query(path, parameters), None, READ_WAIT).await
     }
 
     pub(super) async fn get(&self, path: &str) -> Result<Value, AdminClientError> {
-        self.call(Method::GET, path, None).await
+        self.read(path, &[]).await
     }
 
     pub(super) async fn put(&self, path: &str, body: &Value) -> Result<Value, AdminClientError> {
-        self.call(Method::PUT, path, Some(body)).await
+        self.call(Method::PUT, path, Some(body), CHANGE_WAIT).await
     }
 
     pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Value, AdminClientError> {
-        self.call(Method::POST, path, Some(body)).await
+        self.call(Method::POST, path, Some(body), CHANGE_WAIT).await
     }
 
-    async fn call(
+    /// Posts a page of many rows, which takes as long as the cap requires.
+    ///
+    /// # Errors
+    /// As [`AdminClient::read`].
+    pub(super) async fn post_bulk<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, AdminClientError> {
+        // A body of strings and numbers: serialisation cannot fail.
+        let body = serde_json::to_value(body).unwrap_or_default();
+        self.call(Method::POST, path, Some(&body), BULK_WAIT).await
+    }
+
+    async fn call<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,
         body: Option<&Value>,
-    ) -> Result<Value, AdminClientError> {
-        match timeout(RESPONSE_WAIT, self.exchange(method, path, body)).await {
-            Ok(result) => result,
-            Err(_elapsed) => {
-                Err(self.unreachable(format!("no response within {} s", RESPONSE_WAIT.as_secs())))
+        wait: Duration,
+    ) -> Result<T, AdminClientError> {
+        let mut last = AdminClientError::Url;
+        for url in &self.urls {
+            let exchange = self.exchange(&method, url, path, body);
+            let failure = match timeout(wait, exchange).await {
+                Ok(Ok(answer)) => return Ok(answer),
+                Ok(Err(failure)) => failure,
+                Err(_elapsed) => Failure {
+                    error: AdminClientError::unreachable(
+                        url,
+                        format!("no response within {} s", wait.as_secs()),
+                    ),
+                    is_unsent: false,
+                },
+            };
+            let asks_another = matches!(failure.error, AdminClientError::Unreachable { .. })
+                && (failure.is_unsent || method == Method::GET);
+            last = failure.error;
+            if !asks_another {
+                break;
             }
         }
+        Err(last)
     }
 
-    async fn exchange(
+    async fn exchange<T: DeserializeOwned>(
         &self,
-        method: Method,
+        method: &Method,
+        url: &str,
         path: &str,
         body: Option<&Value>,
-    ) -> Result<Value, AdminClientError> {
-        let stream = TcpStream::connect((self.host.as_str(), self.port))
-            .await
-            .map_err(|error| self.unreachable(error.to_string()))?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| self.unreachable(error.to_string()))?;
-        // The connection ends with its one exchange, which reports its errors.
-        let connection = tokio::spawn(async move { connection.await.is_ok() });
-        let mut request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(HOST, &self.authority)
-            .header("connection", "close");
-        if let Some(token) = &self.token {
-            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+    ) -> Result<T, Failure> {
+        let lost = |reason: String, is_unsent| Failure {
+            error: AdminClientError::unreachable(url, reason),
+            is_unsent,
+        };
+        let mut request = Request::builder().method(method).uri(format!("{url}{path}"));
+        if let Some(authorization) = &self.authorization {
+            request = request.header(AUTHORIZATION, authorization);
         }
         if body.is_some() {
             request = request.header(CONTENT_TYPE, "application/json");
         }
         let body = body.map(ToString::to_string).unwrap_or_default();
-        let request = request
-            .body(Full::new(Bytes::from(body)))
-            .map_err(|error| self.unreachable(error.to_string()))?;
+        let request =
+            request.body(Full::new(Bytes::from(body))).map_err(|error| lost(error.to_string(), true))?;
         let response =
-            sender.send_request(request).await.map_err(|error| self.unreachable(error.to_string()))?;
+            self.http.request(request).await.map_err(|error| lost(causes(&error), error.is_connect()))?;
         let status = response.status();
         let body = Limited::new(response.into_body(), RESPONSE_BYTES_MAX).collect().await;
-        let body = body.map_err(|error| self.unreachable(error.to_string()))?.to_bytes();
-        connection.abort();
-        self.read(status, &body)
+        let body = body.map_err(|error| lost(error.to_string(), false))?.to_bytes();
+        parse(url, status, &body).map_err(|error| Failure { error, is_unsent: false })
     }
+}
 
-    fn read(&self, status: StatusCode, body: &[u8]) -> Result<Value, AdminClientError> {
-        let foreign = || AdminClientError::NotAWorker { url: self.url.clone(), status: status.as_u16() };
-        if status.is_success() {
-            return serde_json::from_slice(body).map_err(|_| foreign());
+fn parse<T: DeserializeOwned>(url: &str, status: StatusCode, body: &[u8]) -> Result<T, AdminClientError> {
+    let foreign = || AdminClientError::NotAWorker { url: url.to_owned(), status: status.as_u16() };
+    if status.is_success() {
+        return serde_json::from_slice(body).map_err(|_| foreign());
+    }
+    let problem: Problem = serde_json::from_slice(body).map_err(|_| foreign())?;
+    Err(AdminClientError::Rejected { status: problem.status, code: problem.code, detail: problem.detail })
+}
+
+/// Checks a URL; returns it without a slash at the end.
+fn base_url(text: &str) -> Result<String, AdminClientError> {
+    let uri: Uri = text.parse().map_err(|_| AdminClientError::Url)?;
+    let is_web = matches!(uri.scheme_str(), Some("http" | "https"));
+    let is_plain = uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
+    if is_web && is_plain && uri.query().is_none() {
+        Ok(text.trim_end_matches('/').to_owned())
+    } else {
+        Err(AdminClientError::Url)
+    }
+}
+
+fn bearer(token: &Secret<String>) -> Result<HeaderValue, AdminClientError> {
+    let mut value =
+        HeaderValue::from_str(&format!("Bearer {}", token.expose())).map_err(|_| AdminClientError::Token)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn tls(args: &AdminArgs) -> Result<ClientConfig, AdminClientError> {
+    let fault = |error: &dyn std::fmt::Display| AdminClientError::Roots(error.to_string());
+    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    if let Some(path) = &args.admin_tls_roots {
+        let at = |error: &dyn std::fmt::Display| fault(&format_args!("{}: {error}", path.display()));
+        roots = RootCertStore::empty();
+        let certificates = CertificateDer::pem_file_iter(path).map_err(|error| at(&error))?;
+        for certificate in certificates {
+            roots.add(certificate.map_err(|error| at(&error))?).map_err(|error| at(&error))?;
         }
-        let problem: Problem = serde_json::from_slice(body).map_err(|_| foreign())?;
-        Err(AdminClientError::Rejected { status: problem.status, code: problem.code, detail: problem.detail })
+        if roots.is_empty() {
+            return Err(at(&"no certificate in it"));
+        }
+    }
+    let builder = ClientConfig::builder_with_provider(ring::default_provider().into())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| fault(&error))?;
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+fn with_query(path: &str, parameters: &[(&str, Option<&str>)]) -> String {
+    let given: Vec<_> = parameters
+        .iter()
+        .filter_map(|(name, value)| value.map(|value| (name, utf8_percent_encode(value, NON_ALPHANUMERIC))))
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    if given.is_empty() { path.to_owned() } else { format!("{path}?{}", given.join("&")) }
+}
+
+/// An error with its causes, the outermost first.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let part = error.to_string();
+        if !text.ends_with(&part) {
+            text = format!("{text}: {part}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_has_a_scheme_a_host_and_perhaps_a_path() {
+        for (text, expected) in [
+            ("http://localhost:9101", Some("http://localhost:9101")),
+            ("http://localhost:9101/", Some("http://localhost:9101")),
+            ("https://drain.example/workers/1/", Some("https://drain.example/workers/1")),
+            ("http://[::1]:9101", Some("http://[::1]:9101")),
+            ("localhost:9101", None),
+            ("ftp://localhost", None),
+            ("http://ann:secret@localhost", None),
+            ("http://localhost/?a=b", None),
+            ("", None),
+        ] {
+            assert_eq!(base_url(text).ok().as_deref(), expected, "{text}");
+        }
     }
 
-    fn unreachable(&self, reason: String) -> AdminClientError {
-        AdminClientError::Unreachable { url: self.url.clone(), reason }
+    #[test]
+    fn parameters_are_encoded_and_absent_ones_left_out() {
+        let parameters = [("user_id", Some("a&b=c d")), ("reference", None), ("after", Some("7"))];
+        assert_eq!(with_query("/v1/orders", &parameters), "/v1/orders?user_id=a%26b%3Dc%20d&after=7");
+        assert_eq!(with_query("/v1/orders", &[("from", None)]), "/v1/orders");
     }
 }

@@ -1,13 +1,16 @@
 //! Commands about dead letters.
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write as _};
 
 use serde_json::{Value, json};
 
 use super::CommandError;
 use super::client::AdminClient;
-use super::render::{number, table, text};
+use super::render::{grouped, or_dash};
+use super::terminal::{Page, ask, print, print_json_line};
+use crate::admin::dead_letters::{
+    DeadLetterDetailView, DeadLetterOrderView, DeadLetterPage, DeadLetterView, RedriveView,
+};
 use crate::config::{DlqBulkArgs, DlqCommand, DlqListArgs, DlqShowArgs};
 
 /// Dead letters of one call; even at a small cap a call is short.
@@ -29,43 +32,85 @@ pub(super) async fn dlq(command: DlqCommand) -> Result<(), CommandError> {
 }
 
 async fn list(args: &DlqListArgs) -> Result<(), CommandError> {
-    let reason = args.dead_letter_reason.as_deref().unwrap_or_default();
-    let path = format!(
-        "/v1/dead-letters?dead_letter_reason={reason}&state={}&after={}&limit={}",
-        args.state, args.after, args.limit
-    );
-    let page = AdminClient::new(&args.admin)?.get(&path).await?;
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&page).unwrap_or_default());
-        return Ok(());
-    }
-    let row = |letter: &Value| {
-        let subject = if letter["order_id"].is_null() { &letter["message_id"] } else { &letter["order_id"] };
-        let state = if letter["discarded_at"].is_null() { "open" } else { "discarded" };
+    let (after, limit) = (args.after.to_string(), args.limit.to_string());
+    let parameters = [
+        ("dead_letter_reason", args.dead_letter_reason.as_deref()),
+        ("state", Some(args.state.as_str())),
+        ("after", Some(after.as_str())),
+        ("limit", Some(limit.as_str())),
+    ];
+    let letters: DeadLetterPage =
+        AdminClient::new(&args.admin)?.read("/v1/dead-letters", &parameters).await?;
+    Ok(print(args.json, &letters, listed)?)
+}
+
+fn listed(letters: &DeadLetterPage) -> Page {
+    let mut page = Page::default();
+    letters_table(&mut page, &letters.letters);
+    let more = letters.next.map_or_else(String::new, |next| format!("; more with --after {next}"));
+    page.line(format!("{} of {}{more}", letters.letters.len(), grouped(letters.total as f64)));
+    page
+}
+
+pub(super) fn letters_table(page: &mut Page, letters: &[DeadLetterView]) {
+    let row = |letter: &DeadLetterView| {
+        let subject = letter.order_id.as_deref().or(letter.message_id.as_deref());
+        let state = if letter.discarded_at.is_none() { "open" } else { "discarded" };
         vec![
-            text(&letter["id"]),
-            text(&letter["reason"]),
+            letter.id.to_string(),
+            letter.reason.clone(),
             state.to_owned(),
-            text(subject),
-            text(&letter["attempts"]),
-            text(&letter["last_failed_at"]),
-            text(&letter["detail"]),
+            or_dash(subject).to_owned(),
+            letter.attempts.to_string(),
+            letter.last_failed_at.clone(),
+            or_dash(Some(&letter.detail)).to_owned(),
         ]
     };
-    let rows: Vec<_> = page["letters"].as_array().into_iter().flatten().map(row).collect();
     let head = ["ID", "REASON", "STATE", "ORDER OR MESSAGE", "ATTEMPTS", "LAST FAILED", "DETAIL"];
-    print!("{}", table(&head, &rows));
-    match page["next"].as_i64() {
-        Some(next) => println!("{} of {}; more with --after {next}", rows.len(), number(&page["total"])),
-        None => println!("{} of {}", rows.len(), number(&page["total"])),
-    }
-    Ok(())
+    page.table(&head, &letters.iter().map(row).collect::<Vec<_>>());
 }
 
 async fn show(args: &DlqShowArgs) -> Result<(), CommandError> {
-    let letter = AdminClient::new(&args.admin)?.get(&format!("/v1/dead-letters/{}", args.id)).await?;
-    println!("{}", serde_json::to_string_pretty(&letter).unwrap_or_default());
-    Ok(())
+    let letter: DeadLetterDetailView =
+        AdminClient::new(&args.admin)?.read(&format!("/v1/dead-letters/{}", args.id), &[]).await?;
+    Ok(print(args.json, &letter, shown)?)
+}
+
+fn shown(detail: &DeadLetterDetailView) -> Page {
+    let letter = &detail.letter;
+    let mut page = Page::of(format!("dead letter {}: {} ({})", letter.id, letter.reason, letter.detail));
+    page.line(format!("message {}", or_dash(letter.message_id.as_deref())));
+    page.line(format!(
+        "{} attempts, first failed {}, last failed {}",
+        letter.attempts, letter.first_failed_at, letter.last_failed_at
+    ));
+    if let Some(at) = &letter.discarded_at {
+        let (by, reason) =
+            (or_dash(letter.discarded_by.as_deref()), or_dash(letter.discarded_reason.as_deref()));
+        page.line(format!("discarded {at} by {by}: {reason}"));
+    }
+    if let Some(error) = &detail.payload_error {
+        page.line(format!("payload of {} bytes cannot be read: {error}", letter.payload_bytes));
+    }
+    let row = |order: &DeadLetterOrderView| {
+        let items: Vec<_> =
+            order.items.iter().map(|item| format!("{} x {}", item.quantity, item.sku)).collect();
+        vec![
+            order.order_id.clone(),
+            order.sale_id.clone(),
+            items.join(", "),
+            order.accepted_at.clone(),
+            order.digest.clone(),
+        ]
+    };
+    if let Some(orders) = &detail.orders {
+        page.line("");
+        page.table(
+            &["ORDER", "SALE", "ITEMS", "ACCEPTED", "DIGEST"],
+            &orders.iter().map(row).collect::<Vec<_>>(),
+        );
+    }
+    page
 }
 
 /// Processes page after page until the last one, or until the worker stops.
@@ -79,22 +124,23 @@ async fn run_bulk(args: &DlqBulkArgs, verb: &str, asks: bool) -> Result<(), Comm
         let mut after = args.after;
         loop {
             let body = body(&selection, after, args);
-            let page = client.post(&format!("/v1/dead-letters/{verb}"), &body).await?;
-            print_outcomes(&page, args.json);
+            // A page of a discard reads as one of a redrive without orders.
+            let page: RedriveView = client.post_bulk(&format!("/v1/dead-letters/{verb}"), &body).await?;
+            print_outcomes(&page, args.json)?;
             count(&page, &mut counts);
-            let next = page["next"].as_i64();
-            if let Some(reason) = page["stopped"].as_str() {
-                let reason = format!("stopped: {reason}; continue with --after {}", next.unwrap_or(after));
+            if let Some(reason) = page.stopped {
+                let next = page.next.unwrap_or(after);
+                let reason = format!("stopped: {reason}; continue with --after {next}");
                 return Err(CommandError::Unsettled(reason));
             }
-            match next {
+            match page.next {
                 Some(next) => after = next,
                 None => break,
             }
         }
     }
     if !args.json {
-        println!("{}", summary(&counts));
+        Page::of(summary(&counts)).print()?;
     }
     let unsettled: u64 = UNSETTLED.iter().filter_map(|outcome| counts.get(*outcome)).sum();
     if unsettled == 0 {
@@ -131,38 +177,35 @@ async fn describe_selection(args: &DlqBulkArgs, client: &AdminClient) -> Result<
     if !args.all && args.dead_letter_reason.is_none() {
         return Ok(format!("{} dead letters", args.ids.len()));
     }
-    let reason = args.dead_letter_reason.as_deref().unwrap_or_default();
-    let page = client.get(&format!("/v1/dead-letters?dead_letter_reason={reason}&limit=1")).await?;
-    Ok(format!("all {} open dead letters {reason}", number(&page["total"])).trim_end().to_owned())
+    let reason = args.dead_letter_reason.as_deref();
+    let parameters = [("dead_letter_reason", reason), ("limit", Some("1"))];
+    let page: DeadLetterPage = client.read("/v1/dead-letters", &parameters).await?;
+    let total = grouped(page.total as f64);
+    Ok(format!("all {total} open dead letters {}", reason.unwrap_or_default()).trim_end().to_owned())
 }
 
 pub(super) fn confirmed(verb: &str, what: &str) -> Result<bool, CommandError> {
-    let stdin = std::io::stdin();
-    if !stdin.is_terminal() {
-        return Err(CommandError::Unsettled(format!("{verb} {what}? stdin is not a terminal: pass --yes")));
-    }
-    eprint!("{verb} {what}? [y/N] ");
-    std::io::stderr().flush()?;
-    let mut answer = String::new();
-    stdin.read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    ask(&format!("{verb} {what}"))?
+        .ok_or_else(|| CommandError::Unsettled(format!("{verb} {what}? stdin is not a terminal: pass --yes")))
 }
 
-fn print_outcomes(page: &Value, json: bool) {
+fn print_outcomes(page: &RedriveView, json: bool) -> Result<(), CommandError> {
     if json {
-        println!("{page}");
-        return;
+        return Ok(print_json_line(page)?);
     }
-    for letter in page["outcomes"].as_array().into_iter().flatten() {
-        let parts = [&letter["id"], &letter["outcome"], &letter["order_id"], &letter["detail"]];
-        let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_null()).map(text).collect();
-        println!("{}", parts.join("  "));
+    let mut text = Page::default();
+    for letter in &page.outcomes {
+        let id = letter.id.to_string();
+        let parts =
+            [Some(id.as_str()), Some(&letter.outcome), letter.order_id.as_deref(), letter.detail.as_deref()];
+        text.line(parts.into_iter().flatten().collect::<Vec<_>>().join("  "));
     }
+    Ok(text.print()?)
 }
 
-fn count(page: &Value, counts: &mut BTreeMap<String, u64>) {
-    for letter in page["outcomes"].as_array().into_iter().flatten() {
-        *counts.entry(text(&letter["outcome"])).or_default() += 1;
+fn count(page: &RedriveView, counts: &mut BTreeMap<String, u64>) {
+    for letter in &page.outcomes {
+        *counts.entry(letter.outcome.clone()).or_default() += 1;
     }
 }
 
@@ -220,12 +263,13 @@ mod tests {
 
     #[test]
     fn pages_add_up() {
+        let page = |outcomes: &Value| -> RedriveView {
+            serde_json::from_value(json!({ "outcomes": outcomes, "next": null })).expect("a page")
+        };
         let mut counts = BTreeMap::new();
-        count(&json!({ "outcomes": [{ "id": 1, "outcome": "confirmed" }] }), &mut counts);
-        count(
-            &json!({ "outcomes": [{ "id": 2, "outcome": "confirmed" }, { "id": 3, "outcome": "unreadable" }] }),
-            &mut counts,
-        );
+        count(&page(&json!([{ "id": 1, "outcome": "confirmed" }])), &mut counts);
+        let second = json!([{ "id": 2, "outcome": "confirmed" }, { "id": 3, "outcome": "unreadable" }]);
+        count(&page(&second), &mut counts);
         assert_eq!(summary(&counts), "3 letters: 2 confirmed, 1 unreadable");
         assert_eq!(summary(&BTreeMap::new()), "no dead letters");
     }

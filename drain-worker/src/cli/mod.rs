@@ -3,11 +3,14 @@
 mod client;
 mod dlq;
 mod operate;
+mod orders;
 mod purge;
 mod render;
 mod status;
+mod terminal;
 
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -16,12 +19,16 @@ use shared::catalogue::Catalogue;
 use shared::config::{ConfigErrors, EXIT_CONFIG};
 
 use client::AdminClientError;
+use terminal::Page;
 
 use crate::config::{Cli, Command, InitArgs, MigrateArgs, RunArgs, TotalsArgs};
 use crate::init::{InitError, init};
 use crate::store::{DatabaseUrlFault, Store, StoreConfig, StoreError, check_url};
 use crate::tune::{self, TuneArgs, TuneError};
 use crate::{Listeners, RunError, run};
+
+/// The status that a shell shows for a program that SIGPIPE ended.
+const EXIT_PIPE: u8 = 141;
 
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
@@ -48,20 +55,22 @@ pub enum CommandError {
 
 impl CommandError {
     fn exit_code(&self) -> ExitCode {
-        let is_configuration = match self {
-            Self::Config(_) => true,
-            Self::Store(error) | Self::Run(RunError::Store(error)) | Self::Init(InitError::Store(error)) => {
-                error.is_configuration()
+        match self {
+            Self::Config(_) => ExitCode::from(EXIT_CONFIG),
+            Self::AdminClient(error) => ExitCode::from(error.exit_code()),
+            Self::Store(error) | Self::Run(RunError::Store(error)) | Self::Init(InitError::Store(error))
+                if error.is_configuration() =>
+            {
+                ExitCode::from(EXIT_CONFIG)
             }
-            Self::Run(_)
+            Self::Store(_)
+            | Self::Run(_)
             | Self::Init(_)
-            | Self::AdminClient(_)
             | Self::Unsettled(_)
             | Self::Tune(_)
             | Self::Json(_)
-            | Self::Io(_) => false,
-        };
-        if is_configuration { ExitCode::from(EXIT_CONFIG) } else { ExitCode::FAILURE }
+            | Self::Io(_) => ExitCode::FAILURE,
+        }
     }
 }
 
@@ -73,8 +82,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     match execute(command) {
         Ok(()) => ExitCode::SUCCESS,
+        // The reader of the output has seen enough, as with `dlq list | head`.
+        Err(CommandError::Io(error)) if error.kind() == ErrorKind::BrokenPipe => ExitCode::from(EXIT_PIPE),
         Err(error) => {
-            eprintln!("drain-worker: {error}");
+            terminal::complain(&format!("drain-worker: {error}"));
             error.exit_code()
         }
     }
@@ -93,22 +104,23 @@ async fn execute(command: Command) -> Result<(), CommandError> {
         Command::Cordon(args) => operate::cordon(args, "cordon").await,
         Command::Uncordon(args) => operate::cordon(args, "uncordon").await,
         Command::Schedule(command) => operate::schedule(command).await,
+        Command::Order(command) => orders::order(command).await,
         Command::Dlq(command) => dlq::dlq(command).await,
         Command::Audit(args) => operate::audit(args).await,
         Command::Purge(args) => purge::purge(args).await,
         Command::Totals(args) => totals(args).await,
         Command::Tune(args) => tune(&args).await,
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "drain-worker", &mut std::io::stdout());
-            Ok(())
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "drain-worker", &mut script);
+            Ok(terminal::write_out(&String::from_utf8_lossy(&script))?)
         }
     }
 }
 
 async fn drain(args: RunArgs) -> Result<(), CommandError> {
     if args.print_config {
-        println!("{}", serde_json::to_string_pretty(&args).unwrap_or_default());
-        return Ok(());
+        return Ok(terminal::print_json(&args)?);
     }
     args.logs.init()?;
     let settings = args.settings()?;
@@ -173,8 +185,7 @@ async fn totals(args: TotalsArgs) -> Result<(), CommandError> {
         "conflicts": counts.conflicts,
         "dead_letters": counts.dead_letters,
     });
-    println!("{}", serde_json::to_string_pretty(&totals).unwrap_or_default());
-    Ok(())
+    Ok(terminal::print_json(&totals)?)
 }
 
 async fn tune(args: &TuneArgs) -> Result<(), CommandError> {
@@ -187,6 +198,13 @@ async fn tune(args: &TuneArgs) -> Result<(), CommandError> {
     }
     errors.into_result()?;
     let stop = shared::shutdown::on_signal()?;
-    let tuned = tune::tune(args, &stop, |line| println!("{line}")).await?;
+    let tuned = tune::tune(args, &stop, print_all).await?;
     if tuned.knee.is_none() { Err(TuneError::NoCap.into()) } else { Ok(()) }
+}
+
+/// Prints a report's text; a measurement goes on without a reader.
+fn print_all(text: &str) {
+    let mut page = Page::default();
+    text.lines().for_each(|line| page.line(line));
+    let _is_read = page.print();
 }

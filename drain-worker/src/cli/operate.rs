@@ -1,24 +1,31 @@
 //! Commands that change the pool (rate, pause, resume, schedule), and the audit trail.
 
+use std::io::Read as _;
+use std::{fs, io};
+
 use serde_json::{Map, Value, json};
 
 use super::CommandError;
 use super::client::AdminClient;
-use super::render::{number, table, text};
+use super::render::{number, text};
+use super::terminal::{Page, print_json};
 use crate::config::{
     AuditArgs, AuditContextArgs, CordonArgs, PauseArgs, RateCommand, ResumeArgs, ScheduleCommand,
 };
+
+/// Maximum schedule from standard input; more than a worker accepts.
+const SCHEDULE_BYTES_MAX: u64 = 64 * 1024;
 
 pub(super) async fn rate(command: RateCommand) -> Result<(), CommandError> {
     match command {
         RateCommand::Set(args) => {
             let ramp_s = args.ramp.map_or(0, |ramp| ramp.as_secs());
             let body = with_context(json!({ "rate": args.rate.get(), "ramp_s": ramp_s }), &args.context);
-            print_cap(&AdminClient::new(&args.admin)?.put("/v1/rate", &body).await?);
+            print_cap(&AdminClient::new(&args.admin)?.put("/v1/rate", &body).await?)?;
         }
         RateCommand::Reset(args) => {
             let body = with_context(json!({}), &args.context);
-            print_cap(&AdminClient::new(&args.admin)?.post("/v1/rate/reset", &body).await?);
+            print_cap(&AdminClient::new(&args.admin)?.post("/v1/rate/reset", &body).await?)?;
         }
     }
     Ok(())
@@ -32,47 +39,49 @@ pub(super) async fn pause(args: PauseArgs) -> Result<(), CommandError> {
     if let Some(duration) = args.duration {
         body["for_s"] = json!(duration.as_secs());
     }
-    print_cap(&AdminClient::new(&args.admin)?.put("/v1/pause", &with_context(body, &args.context)).await?);
+    print_cap(&AdminClient::new(&args.admin)?.put("/v1/pause", &with_context(body, &args.context)).await?)?;
     Ok(())
 }
 
 pub(super) async fn resume(args: ResumeArgs) -> Result<(), CommandError> {
     print_cap(
         &AdminClient::new(&args.admin)?.post("/v1/resume", &with_context(json!({}), &args.context)).await?,
-    );
+    )?;
     Ok(())
 }
 
 /// `change` is `cordon` or `uncordon`.
 pub(super) async fn cordon(args: CordonArgs, change: &str) -> Result<(), CommandError> {
     let body = with_context(json!({}), &args.context);
-    let changed = AdminClient::new(&args.admin)?.post(&format!("/v1/worker/{change}"), &body).await?;
-    println!("{}: {change}ed", text(&changed["worker"]));
-    Ok(())
+    let client = AdminClient::of_one_worker(&args.admin)?;
+    let changed = client.post(&format!("/v1/worker/{change}"), &body).await?;
+    Ok(Page::of(format!("{}: {change}ed", text(&changed["worker"]))).print()?)
 }
 
 pub(super) async fn schedule(command: ScheduleCommand) -> Result<(), CommandError> {
     match command {
         ScheduleCommand::Show(args) => {
             let status = AdminClient::new(&args.admin)?.get("/v1/status").await?;
-            println!("{}", serde_json::to_string_pretty(&status["settings"]["schedule"]).unwrap_or_default());
+            print_json(&status["settings"]["schedule"])?;
         }
         ScheduleCommand::Set(args) => {
-            let file = std::fs::read_to_string(&args.file).map_err(|error| {
-                std::io::Error::new(error.kind(), format!("{}: {error}", args.file.display()))
-            })?;
+            let is_stdin = args.file.as_os_str() == "-";
+            let read = if is_stdin {
+                io::read_to_string(io::stdin().take(SCHEDULE_BYTES_MAX))
+            } else {
+                fs::read_to_string(&args.file)
+            };
+            let file = read
+                .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", args.file.display())))?;
             let schedule: Value = serde_json::from_str(&file).map_err(|error| {
-                std::io::Error::new(
-                    std::io::ErrorKind::InvalidData,
-                    format!("{}: {error}", args.file.display()),
-                )
+                io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", args.file.display()))
             })?;
             let client = AdminClient::new(&args.admin)?;
-            print_cap(&client.put("/v1/schedule", &with_context(schedule, &args.context)).await?);
+            print_cap(&client.put("/v1/schedule", &with_context(schedule, &args.context)).await?)?;
         }
         ScheduleCommand::Clear(args) => {
             let body = with_context(json!({}), &args.context);
-            print_cap(&AdminClient::new(&args.admin)?.post("/v1/schedule/clear", &body).await?);
+            print_cap(&AdminClient::new(&args.admin)?.post("/v1/schedule/clear", &body).await?)?;
         }
     }
     Ok(())
@@ -81,8 +90,7 @@ pub(super) async fn schedule(command: ScheduleCommand) -> Result<(), CommandErro
 pub(super) async fn audit(args: AuditArgs) -> Result<(), CommandError> {
     let audit = AdminClient::new(&args.admin)?.get(&format!("/v1/audit?limit={}", args.limit)).await?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&audit).unwrap_or_default());
-        return Ok(());
+        return Ok(print_json(&audit)?);
     }
     let rows: Vec<_> = audit["entries"]
         .as_array()
@@ -90,8 +98,9 @@ pub(super) async fn audit(args: AuditArgs) -> Result<(), CommandError> {
         .flatten()
         .map(|entry| ["at", "who", "action", "detail", "reason"].map(|name| text(&entry[name])).to_vec())
         .collect();
-    print!("{}", table(&["AT", "WHO", "ACTION", "DETAIL", "REASON"], &rows));
-    Ok(())
+    let mut page = Page::default();
+    page.table(&["AT", "WHO", "ACTION", "DETAIL", "REASON"], &rows);
+    Ok(page.print()?)
 }
 
 fn with_context(mut body: Value, context: &AuditContextArgs) -> Value {
@@ -102,8 +111,8 @@ fn with_context(mut body: Value, context: &AuditContextArgs) -> Value {
     Value::Object(members)
 }
 
-fn print_cap(changed: &Value) {
-    println!("{}", cap_line(&changed["cap"]));
+fn print_cap(changed: &Value) -> io::Result<()> {
+    Page::of(cap_line(&changed["cap"])).print()
 }
 
 pub(super) fn cap_line(cap: &Value) -> String {

@@ -8,6 +8,7 @@ use super::CommandError;
 use super::client::AdminClient;
 use super::dlq::confirmed;
 use super::render::grouped;
+use super::terminal::{Page, complain, print_json_line};
 use crate::admin::{PurgeBody, PurgeView};
 use crate::config::PurgeArgs;
 
@@ -26,10 +27,9 @@ pub(super) async fn purge(args: PurgeArgs) -> Result<(), CommandError> {
         reason: args.context.reason,
     };
     loop {
-        let page = client.post("/v1/purge", &serde_json::to_value(&body)?).await?;
-        let page: PurgeView = serde_json::from_value(page)?;
+        let page: PurgeView = client.post_bulk("/v1/purge", &body).await?;
         if args.json {
-            println!("{}", serde_json::to_string(&page)?);
+            print_json_line(&page)?;
         }
         for (step, count) in &page.rows {
             *rows.entry(step.as_str()).or_default() += count;
@@ -41,7 +41,7 @@ pub(super) async fn purge(args: PurgeArgs) -> Result<(), CommandError> {
             )));
         }
         if !args.json && page.next.is_some() {
-            eprintln!("{}", summary(&rows));
+            complain(&summary(&rows));
         }
         body.cursor = page.next;
         if body.cursor.is_none() {
@@ -49,7 +49,7 @@ pub(super) async fn purge(args: PurgeArgs) -> Result<(), CommandError> {
         }
     }
     if !args.json {
-        println!("{}", summary(&rows));
+        Page::of(summary(&rows)).print()?;
     }
     Ok(())
 }

@@ -1,7 +1,5 @@
 //! Text output.
 
-use std::fmt::Write as _;
-
 use serde_json::Value;
 
 /// A number with separators; `-`: unknown.
@@ -28,6 +26,11 @@ pub(super) fn tenths(value: &Value) -> String {
 }
 
 /// A text; `-`: none.
+pub(super) fn or_dash(text: Option<&str>) -> &str {
+    text.filter(|text| !text.is_empty()).unwrap_or("-")
+}
+
+/// A text; `-`: none.
 pub(super) fn text(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
@@ -46,43 +49,6 @@ pub(super) fn span(seconds: f64) -> String {
         3_600..86_400 => format!("{} h {} min", whole / 3_600, whole % 3_600 / 60),
         _ => format!("{} d {} h", whole / 86_400, whole % 86_400 / 3_600),
     }
-}
-
-/// Columns as wide as their widest cell; numbers are right-aligned.
-pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
-    let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
-        cells.chain([head[column].len()]).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..head.len()).map(width).collect();
-    let is_number = |cell: &str| {
-        cell == "-" || cell.starts_with(|first: char| first.is_ascii_digit()) && !cell.contains(['T', ':'])
-    };
-    let right: Vec<bool> = (0..head.len())
-        .map(|column| {
-            !rows.is_empty() && rows.iter().all(|row| row.get(column).is_some_and(|cell| is_number(cell)))
-        })
-        .collect();
-    let mut text = String::new();
-    let mut line = |cells: &mut dyn Iterator<Item = &str>| {
-        let mut line = String::new();
-        for (column, cell) in cells.enumerate() {
-            let width = widths[column];
-            // Writing to a String cannot fail.
-            let _written = if right[column] {
-                write!(line, "{cell:>width$}  ")
-            } else {
-                write!(line, "{cell:<width$}  ")
-            };
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    };
-    line(&mut head.iter().copied());
-    for row in rows {
-        line(&mut row.iter().map(String::as_str));
-    }
-    text
 }
 
 #[cfg(test)]
@@ -105,11 +71,5 @@ mod tests {
         ] {
             assert_eq!(span(seconds), expected);
         }
-    }
-
-    #[test]
-    fn columns_are_aligned() {
-        let rows = [vec!["a".to_owned(), "1,000".to_owned()], vec!["bcd".to_owned(), "7".to_owned()]];
-        assert_eq!(table(&["NAME", "N"], &rows), "NAME      N\na     1,000\nbcd       7\n");
     }
 }

@@ -48,6 +48,10 @@ pub struct DlqShowArgs {
     #[arg(value_name = "ID")]
     pub id: i64,
 
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+
     #[command(flatten)]
     pub admin: AdminArgs,
 }

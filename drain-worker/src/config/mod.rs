@@ -5,6 +5,7 @@ mod dead_letters;
 mod dlq;
 mod drain;
 mod operate;
+mod orders;
 mod purge;
 
 use std::path::PathBuf;
@@ -22,7 +23,7 @@ pub use operate::{
     AdminArgs, AuditArgs, AuditContextArgs, CordonArgs, PauseArgs, RateCommand, ResumeArgs, ScheduleCommand,
     StatusArgs,
 };
-
+pub use orders::{OrderCommand, OrderFindArgs, OrderShowArgs};
 pub use purge::PurgeArgs;
 
 use crate::tune::TuneArgs;
@@ -45,7 +46,8 @@ While it runs, from any host that reaches a worker's admin port:
   drain-worker pause --for 10m
   drain-worker resume
 
-Exit codes: 0 success; 1 runtime failure; 2 usage error; 64 invalid configuration.";
+Exit codes: 0 success; 1 runtime failure, or something remains to be done; 2 usage error; 3 the worker refuses the
+request; 4 no worker answers, or the one that does cannot serve now: retry; 64 invalid configuration, the URL included.";
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
@@ -71,6 +73,9 @@ pub enum Command {
     /// Caps by time of day
     #[command(subcommand)]
     Schedule(ScheduleCommand),
+    /// Show one order, or list a buyer's
+    #[command(subcommand)]
+    Order(OrderCommand),
     /// List, show, redrive or discard dead letters
     #[command(subcommand)]
     Dlq(DlqCommand),

@@ -12,9 +12,20 @@ use crate::control::Rate;
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Worker")]
 pub struct AdminArgs {
-    /// Admin port of any worker of the pool
-    #[arg(long, env = "SPILLWAY_ADMIN_URL", value_name = "URL", default_value = "http://127.0.0.1:9101")]
-    pub admin_url: String,
+    /// Admin port of any worker of the pool, also behind a TLS proxy and below a path; several, by commas or by repeating
+    /// the flag, are asked in their order until one answers
+    #[arg(
+        long,
+        env = "SPILLWAY_ADMIN_URL",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:9101",
+        value_delimiter = ','
+    )]
+    pub admin_url: Vec<String>,
+
+    /// PEM file of the root certificates to check https:// URLs against [default: the public roots]
+    #[arg(long, env = "SPILLWAY_ADMIN_TLS_ROOTS", value_name = "FILE")]
+    pub admin_tls_roots: Option<PathBuf>,
 
     /// Bearer token of the admin API; prefer the environment variable
     #[arg(long, env = "SPILLWAY_ADMIN_TOKEN", value_name = "TOKEN", hide_env_values = true)]
@@ -135,7 +146,7 @@ pub struct ScheduleShowArgs {
 
 #[derive(Clone, Debug, Args)]
 pub struct ScheduleSetArgs {
-    /// JSON file with the schedule
+    /// JSON file with the schedule; `-`: standard input
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
 

@@ -28,6 +28,8 @@ const GUARDED: [(Method, &str); 16] = [
     (Method::GET, "/v1/status"),
     (Method::GET, "/v1/history"),
     (Method::GET, "/v1/audit"),
+    (Method::GET, "/v1/orders"),
+    (Method::GET, "/v1/orders/f535af2d-435c-88f9-8683-8ebf4a2826ab"),
     (Method::PUT, "/v1/rate"),
     (Method::POST, "/v1/rate/reset"),
     (Method::PUT, "/v1/pause"),
@@ -44,7 +46,7 @@ const GUARDED: [(Method, &str); 16] = [
 ];
 
 /// Returns the admin port of a worker that has not joined.
-fn port(fixture: &WorkerFixture, access: AdminAccess) -> Router {
+pub(crate) fn port(fixture: &WorkerFixture, access: AdminAccess) -> Router {
     let (gate, signals) = (RateGate::closed(), WorkerSignals::default());
     let config = PoolConfig {
         group: "drain".to_owned(),

@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, reason = "tests use expect with the expectation")]
 
 mod admin;
+mod cli;
 mod cordon;
 mod dead_letters;
 mod dead_letters_real;

@@ -89,8 +89,7 @@ pub(crate) async fn an_operator_sees_all_of_an_order_but_its_address(harness: &H
     assert_eq!((found.sale_id.as_str(), found.user_id.as_ref()), (SALE, Some(&placed.user_id)));
     assert_eq!((found.outcome, found.conflicts), (Outcome::Confirmed, 1));
     assert_eq!((found.currency.as_str(), Some(found.total_minor)), ("CNY", placed.total_minor()));
-    let lines: Vec<_> =
-        found.lines.iter().map(|(sku, (quantity, _))| (sku.as_str(), *quantity)).collect();
+    let lines: Vec<_> = found.lines.iter().map(|(sku, (quantity, _))| (sku.as_str(), *quantity)).collect();
     assert_eq!(lines, [("a", 1), ("b", 2)]);
     assert_eq!(found.client_reference, placed.client_reference);
     assert_eq!(found.traceparent, placed.traceparent);

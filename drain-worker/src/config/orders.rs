@@ -1,0 +1,62 @@
+//! Flags of the commands about orders.
+
+use clap::{Args, Subcommand};
+use shared::order::OrderId;
+
+use super::operate::AdminArgs;
+
+#[derive(Debug, Subcommand)]
+pub enum OrderCommand {
+    /// Show one order: state, reason, times, trace, conflicts, dead letters
+    Show(OrderShowArgs),
+    /// List a buyer's orders, in the order of their decision
+    Find(OrderFindArgs),
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct OrderShowArgs {
+    /// The order's id, a UUID
+    #[arg(value_name = "ID")]
+    pub id: OrderId,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub admin: AdminArgs,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct OrderFindArgs {
+    /// The buyer, as the gateway names them
+    #[arg(long, value_name = "USER")]
+    pub user: String,
+
+    /// Only orders with this client reference
+    #[arg(long, value_name = "TEXT")]
+    pub reference: Option<String>,
+
+    /// Only orders accepted at this instant or later, RFC 3339
+    #[arg(long, value_name = "INSTANT")]
+    pub from: Option<String>,
+
+    /// Only orders accepted before, RFC 3339
+    #[arg(long, value_name = "INSTANT")]
+    pub to: Option<String>,
+
+    /// Only orders with a higher sequence; continues where an earlier call ended
+    #[arg(long, value_name = "SEQUENCE", default_value_t = 0)]
+    pub after: i64,
+
+    /// Maximum number of orders
+    #[arg(long, value_name = "COUNT", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub limit: u32,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub admin: AdminArgs,
+}

@@ -1,0 +1,246 @@
+//! The operator's command line against a worker's admin port.
+
+use std::net::SocketAddr;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use axum::Router;
+use drain_worker::admin::AdminAccess;
+use drain_worker::control::AuditContext;
+use drain_worker::store::{DeadLetterSelection, Fence, OrderStore, PageRequest};
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use serde_json::Value;
+use shared::config::Secret;
+use shared::order::{ClientReference, PayloadDigest, TraceParent};
+use tokio::net::TcpListener;
+use tokio::process::Command;
+use tokio::time::Instant;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
+
+use crate::admin::port;
+use crate::harness::{WorkerFixture, order, orders};
+
+const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+const TOKEN: &str = "correct-horse-battery";
+
+/// Serves `router` until the test ends, by TLS if there is an acceptor.
+async fn serve(router: Router, tls: Option<TlsAcceptor>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (router, tls) = (TowerToHyperService::new(router.clone()), tls.clone());
+            tokio::spawn(async move {
+                let http = hyper::server::conn::http1::Builder::new();
+                match tls {
+                    Some(tls) => {
+                        let Ok(stream) = tls.accept(stream).await else { return };
+                        let _ended = http.serve_connection(TokioIo::new(stream), router).await;
+                    }
+                    None => drop(http.serve_connection(TokioIo::new(stream), router).await),
+                }
+            });
+        }
+    });
+    address
+}
+
+fn command(url: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_drain-worker"));
+    command.args(arguments).env("SPILLWAY_ADMIN_URL", url).env("USER", "ann").kill_on_drop(true);
+    command.env_remove("SPILLWAY_ADMIN_TOKEN").env_remove("SPILLWAY_ADMIN_TLS_ROOTS");
+    command
+}
+
+async fn run(url: &str, arguments: &[&str]) -> Output {
+    command(url, arguments).output().await.expect("it runs")
+}
+
+/// Returns the output of a command that succeeds.
+async fn done(url: &str, arguments: &[&str]) -> String {
+    let output = run(url, arguments).await;
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_is_found_by_id_and_by_buyer_without_its_address() {
+    let fixture = WorkerFixture::new().await;
+    let mut placed = orders(0..12, "FEW");
+    placed[3].client_reference = Some(ClientReference::parse("basket & 3").expect("valid"));
+    placed[1].traceparent = TraceParent::parse(TRACE);
+    fixture.store.commit(Fence::Open, &placed).await.expect("committed");
+    let mut changed = placed[1].clone();
+    changed.digest = PayloadDigest::from_bytes([9; 32]);
+    let unknown = order(50, "NOT-IN-THE-DATABASE");
+    for batch in [changed.clone(), unknown.clone()] {
+        fixture.store.commit(Fence::Open, &[batch]).await.expect("committed");
+    }
+    let url = format!("http://{}", serve(port(&fixture, AdminAccess::Loopback), None).await);
+
+    let id = placed[1].order_id.to_string();
+    let json: Value =
+        serde_json::from_str(&done(&url, &["order", "show", &id, "--json"]).await).expect("JSON");
+    assert_eq!((&json["state"], &json["reason"]), (&"confirmed".into(), &Value::Null));
+    assert_eq!(json["decided"]["accepted_at"], "2026-11-11T00:00:00.123Z");
+    assert_eq!(json["decided"]["traceparent"], TRACE);
+    assert_eq!(json["conflicts"][0]["digest"], changed.digest.to_string());
+    let text = done(&url, &["order", "show", &id]).await;
+    assert!(text.starts_with(&format!("{id}: confirmed\n")), "{text}");
+    assert!(text.contains(&changed.digest.to_string()), "{text}");
+    let all = format!("{json}{text}");
+    for part in ["Nanjing Road", "张伟", "0000\""] {
+        assert!(!all.contains(part), "the address is not shown: {all}");
+    }
+
+    let id = unknown.order_id.to_string();
+    let text = done(&url, &["order", "show", &id]).await;
+    assert!(text.starts_with(&format!("{id}: dead_lettered (unknown_sku)\n")), "{text}");
+    let rejected = placed[11].order_id.to_string();
+    let text = done(&url, &["order", "show", &rejected]).await;
+    assert!(text.starts_with(&format!("{rejected}: rejected (sold_out)\n")), "{text}");
+
+    let user = placed[0].user_id.as_str();
+    let list = done(&url, &["order", "find", "--user", user]).await;
+    assert!(list.contains(&placed[11].order_id.to_string()) && list.contains("12 orders\n"), "{list}");
+    assert!(list.contains("unknown_sku"), "the buyer's dead letters: {list}");
+    let page = done(&url, &["order", "find", "--user", user, "--limit", "5", "--json"]).await;
+    let page: Value = serde_json::from_str(&page).expect("JSON");
+    let next = page["next"].to_string();
+    assert_eq!(page["orders"].as_array().map(Vec::len), Some(5));
+    let rest = done(&url, &["order", "find", "--user", user, "--after", &next, "--limit", "200"]).await;
+    assert!(rest.contains("7 orders\n"), "{rest}");
+    let found = done(&url, &["order", "find", "--user", user, "--reference", "basket & 3"]).await;
+    assert!(found.contains(&placed[3].order_id.to_string()) && found.contains("1 orders\n"), "{found}");
+    let span = ["order", "find", "--user", user, "--from", "2026-11-12T00:00:00Z"];
+    assert!(done(&url, &span).await.contains("0 orders\n"));
+
+    let missing = run(&url, &["order", "show", "00000000-0000-0000-0000-000000000000"]).await;
+    assert_eq!(missing.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&missing.stderr).contains("404 order_not_found"));
+}
+
+/// Returns a TLS server's acceptor and its root certificate as PEM.
+fn tls() -> (TlsAcceptor, String) {
+    let mut authority = CertificateParams::new(Vec::new()).expect("valid");
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority =
+        CertifiedIssuer::self_signed(authority, KeyPair::generate().expect("a key")).expect("a certificate");
+    let key = KeyPair::generate().expect("a key");
+    let server = CertificateParams::new(vec!["localhost".to_owned()]).expect("valid");
+    let server = server.signed_by(&key, &authority).expect("a certificate");
+    let config = ServerConfig::builder_with_provider(ring::default_provider().into())
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![server.der().clone()], PrivatePkcs8KeyDer::from(key.serialize_der()).into())
+        .expect("a certificate and its key");
+    (TlsAcceptor::from(std::sync::Arc::new(config)), authority.pem())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_behind_tls_and_a_path_answers_after_one_that_is_down() {
+    let fixture = WorkerFixture::new().await;
+    let worker = port(&fixture, AdminAccess::Token(Secret::new(TOKEN.to_owned())));
+    let (acceptor, roots) = tls();
+    let address = serve(Router::new().nest("/drain/1", worker), Some(acceptor)).await;
+    let room = tempfile::TempDir::new().expect("a directory");
+    let file = room.path().join("roots.pem");
+    std::fs::write(&file, roots).expect("written");
+    let url = format!("http://127.0.0.1:1,https://localhost:{}/drain/1/", address.port());
+    let flags = ["--admin-tls-roots", file.to_str().expect("text"), "--admin-token", TOKEN];
+
+    let output = run(&url, &[&["dlq", "list"][..], &flags].concat()).await;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("0 of 0\n"));
+
+    // The public roots do not vouch for it.
+    let output = run(&url, &["dlq", "list", "--admin-token", TOKEN]).await;
+    assert_eq!(output.status.code(), Some(4));
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains("UnknownIssuer"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn exit_codes_tell_a_wrong_url_a_refusal_and_silence_apart() {
+    let fixture = WorkerFixture::new().await;
+    let url = format!("http://{}", serve(port(&fixture, AdminAccess::Loopback), None).await);
+    let guarded = port(&fixture, AdminAccess::Token(Secret::new(TOKEN.to_owned())));
+    let guarded = format!("http://{}", serve(guarded, None).await);
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let silent = format!("http://{}", silent.local_addr().expect("an address"));
+    let list = &["dlq", "list"][..];
+    for (url, arguments, code, says) in [
+        (url.as_str(), list, 0, ""),
+        (&url, &["dlq", "list", "--limit", "0"], 2, "--limit"),
+        (&url, &["dlq", "show", "7"], 3, "404 dead_letter_not_found"),
+        (&guarded, list, 3, "401 unauthorized"),
+        ("http://127.0.0.1:1", list, 4, "is a worker running there?"),
+        (&silent, list, 4, "no response within 3 s"),
+        ("http://127.0.0.1:1,http://127.0.0.1:2", &["cordon"], 64, "must name one worker"),
+        ("localhost:9101", list, 64, "must look like http://host:port"),
+        ("http://ann:hunter2@localhost", list, 64, "must look like http://host:port"),
+    ] {
+        let began = Instant::now();
+        let output = run(url, arguments).await;
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{url} {arguments:?}: {error}");
+        assert!(error.contains(says) && !error.contains("hunter2"), "{url} {arguments:?}: {error}");
+        assert!(began.elapsed() < Duration::from_secs(8), "{url}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_closed_pipe_ends_a_command_quietly() {
+    let fixture = WorkerFixture::new().await;
+    let url = format!("http://{}", serve(port(&fixture, AdminAccess::Loopback), None).await);
+    for arguments in [&["dlq", "list"][..], &["dlq", "list", "--json"], &["completions", "bash"]] {
+        let mut command = command(&url, arguments);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+        drop(child.stdout.take());
+        let output = child.wait_with_output().await.expect("it ends");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{arguments:?}");
+        assert_eq!(output.status.code(), Some(141), "{arguments:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn control_characters_of_others_reach_no_terminal() {
+    let fixture = WorkerFixture::new().await;
+    let unknown = [order(1, "NONE")];
+    fixture.store.commit(Fence::Open, &unknown).await.expect("committed");
+    // As an older worker or a program beside the API may have left it.
+    let context = AuditContext {
+        who: "\u{1b}[2Jroot".to_owned(),
+        reason: "x\n2026-11-11T00:00:00Z  ann  resume\u{9b}31m".to_owned(),
+    };
+    let page = PageRequest { after: 0, letters_max: std::num::NonZeroU32::MAX };
+    fixture
+        .store
+        .discard_dead_letters(&DeadLetterSelection::All, page, "drain", &context)
+        .await
+        .expect("discarded");
+    let url = format!("http://{}", serve(port(&fixture, AdminAccess::Loopback), None).await);
+    for (arguments, lines) in [
+        (&["audit"][..], Some(2)),
+        (&["audit", "--json"], None),
+        (&["dlq", "list", "--state", "all", "--json"], None),
+        (&["dlq", "show", "1"], Some(4)),
+    ] {
+        let text = done(&url, arguments).await;
+        let raw = |character: char| character.is_control() && character != '\n';
+        assert!(!text.contains(raw), "{arguments:?}: {text:?}");
+        assert!(text.contains("\\u001b[2Jroot"), "{arguments:?}: {text}");
+        if let Some(lines) = lines {
+            assert_eq!(text.lines().count(), lines, "{arguments:?}: {text}");
+        } else {
+            let json: Value = serde_json::from_str(&text).expect("JSON");
+            assert!(json.to_string().contains("\\u001b[2Jroot"), "{json}");
+        }
+    }
+}

@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Extension, Path, Request, State};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -18,6 +19,7 @@ use shared::telemetry::LogBudget;
 use shared::time::rfc3339_millis;
 use tokio::sync::Semaphore;
 
+use crate::admin::response::as_problem;
 use crate::store::{Store, StoredOrder, StoredStatus};
 
 /// Maximum lookups in flight; further ones get 429.
@@ -30,6 +32,16 @@ static REJECTIONS: LogBudget = LogBudget::new(1, |requests| {
         "lookups rejected: not signed by the gateway"
     );
 });
+
+static UNUSABLE: LogBudget = LogBudget::new(1, warn_unusable);
+
+fn warn_unusable(requests: u64) {
+    tracing::warn!(
+        event = "identity_unusable",
+        requests,
+        "lookups rejected: the gateway's name of the buyer is no user id; check --identity-header and the gateway's mapping"
+    );
+}
 
 /// Authentication of the query port.
 #[derive(Debug)]
@@ -69,7 +81,10 @@ impl LookupAccess {
             Ok(verified) => {
                 gateway.buyer(request.headers(), verified).map(Caller).map_err(|error| match error {
                     IdentityError::Missing => LookupError::IdentityMissing,
-                    IdentityError::Unusable => LookupError::IdentityUnusable,
+                    IdentityError::Unusable => {
+                        UNUSABLE.record(|| warn_unusable(1));
+                        LookupError::IdentityUnusable
+                    }
                 })
             }
             Err(error) => {
@@ -132,6 +147,7 @@ pub fn router(store: Arc<Store>, access: Arc<LookupAccess>) -> Router {
             )
         })
         .layer(from_fn_with_state(access, guard))
+        .layer(map_response(as_problem))
         .with_state(state)
 }
 
@@ -169,9 +185,10 @@ struct Lookups {
 async fn find(
     State(lookups): State<Lookups>,
     Extension(caller): Extension<Caller>,
-    Path(order_id): Path<String>,
+    order_id: Result<Path<String>, PathRejection>,
 ) -> Response {
-    let Ok(order_id) = order_id.parse::<OrderId>() else {
+    let order_id = order_id.ok().and_then(|Path(text)| text.parse::<OrderId>().ok());
+    let Some(order_id) = order_id else {
         return LookupError::InvalidOrderId.into_problem(0).into_response();
     };
     let Ok(_permit) = lookups.permits.try_acquire() else {

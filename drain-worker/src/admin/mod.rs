@@ -7,7 +7,7 @@ mod control;
 pub mod dead_letters;
 mod orders;
 mod purge;
-mod response;
+pub(crate) mod response;
 mod status;
 mod worker;
 
@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::routing::{get, post, put};
 use http::StatusCode;
 use shared::problem::Problem;
@@ -79,4 +79,5 @@ pub fn router(admin: Admin, access: AdminAccess) -> Router {
         .fallback(|| async {
             Problem::new(StatusCode::NOT_FOUND, "not_found", "Unknown path. The console is at /.")
         })
+        .layer(map_response(response::as_problem))
 }

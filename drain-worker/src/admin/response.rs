@@ -1,8 +1,8 @@
 //! Responses that the handlers share.
 
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use shared::problem::Problem;
 
@@ -25,4 +25,23 @@ pub(super) fn unavailable(error: &StoreError) -> Problem {
     tracing::error!(event = "admin_request_failed", %error, error_code = "database_unavailable", "admin request failed: database unavailable");
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", error.to_string())
         .retry_after(rand::random_range(1..=5))
+}
+
+/// Turns the framework's own rejections, which are plain text, into problem documents: a path segment that is no UTF-8, a
+/// body with too many bytes. Everything else passes unchanged.
+pub(crate) async fn as_problem(response: Response) -> Response {
+    let kind = response.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    if !response.status().is_client_error() || !(kind.is_empty() || kind.starts_with(b"text/plain")) {
+        return response;
+    }
+    match response.status() {
+        status @ StatusCode::PAYLOAD_TOO_LARGE => {
+            Problem::new(status, "body_too_large", "The body has more bytes than this path accepts.")
+        }
+        status @ StatusCode::BAD_REQUEST => {
+            Problem::new(status, "invalid_request", "The path or the body cannot be read.")
+        }
+        status => Problem::new(status, "invalid_request", "The request cannot be read."),
+    }
+    .into_response()
 }

@@ -24,7 +24,7 @@ use crate::harness::WorkerFixture;
 
 const TOKEN: &str = "correct-horse-battery";
 
-const GUARDED: [(Method, &str); 16] = [
+pub(crate) const GUARDED: [(Method, &str); 16] = [
     (Method::GET, "/v1/status"),
     (Method::GET, "/v1/history"),
     (Method::GET, "/v1/audit"),

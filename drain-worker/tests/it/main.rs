@@ -14,6 +14,7 @@ mod harness;
 mod health;
 mod order_log;
 mod pool;
+mod problems;
 mod query;
 mod query_access;
 mod readme;

@@ -154,3 +154,18 @@ async fn requests_without_the_gateway_signature_are_rejected_before_any_query() 
 fn value(text: &str) -> http::HeaderValue {
     http::HeaderValue::try_from(text).expect("a value")
 }
+
+/// The budget is the process's, and other tests use it up: any line has the count.
+#[tokio::test]
+async fn an_unusable_name_of_the_buyer_is_logged_without_the_name() {
+    let capture = shared::telemetry::Capture::current_thread("drain_worker=info").expect("a filter");
+    let fixture = WorkerFixture::new().await;
+    let router = guarded(&fixture, true);
+    shared::testkit::eventually("a line", async || {
+        let (_, code) = answer(&router, signed(&path(1), Some("not a user"))).await;
+        assert_eq!(code, "identity_unusable");
+        capture.lines().iter().any(|line| line["event"] == "identity_unusable" && line["requests"].is_u64())
+    })
+    .await;
+    assert!(!capture.text().contains("not a user"), "{}", capture.text());
+}

@@ -1,4 +1,4 @@
-//! What the commands print. The only place of the command line that writes to standard output and standard error.
+//! Output of the commands: the only place of the command line that writes to standard output and standard error.
 //!
 //! Names, reasons and details come from other people. A control character in them could clear the reader's terminal or
 //! forge a line, so each is shown as `\u009b`. JSON stays valid: its strings have the same escapes.

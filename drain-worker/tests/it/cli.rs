@@ -167,7 +167,7 @@ async fn a_worker_behind_tls_and_a_path_answers_after_one_that_is_down() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn exit_codes_tell_a_wrong_url_a_refusal_and_silence_apart() {
+async fn a_wrong_url_a_refusal_and_silence_have_exit_codes_of_their_own() {
     let fixture = WorkerFixture::new().await;
     let url = format!("http://{}", serve(port(&fixture, AdminAccess::Loopback), None).await);
     let guarded = port(&fixture, AdminAccess::Token(Secret::new(TOKEN.to_owned())));

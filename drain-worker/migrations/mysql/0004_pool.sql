@@ -5,7 +5,7 @@
 CREATE TABLE drain_groups (
     group_id VARCHAR(64) NOT NULL COMMENT 'the consumer group',
     revision BIGINT      NOT NULL COMMENT 'number of settings changes',
-    settings TEXT        NOT NULL COMMENT 'JSON: default, manual, pause, schedule',
+    settings TEXT        NOT NULL COMMENT 'JSON: default, manual, holds, schedule',
     version  BIGINT      NOT NULL COMMENT 'a new random number with each raise of a share',
     PRIMARY KEY (group_id)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
@@ -36,7 +36,7 @@ CREATE TABLE drain_fences (
     PRIMARY KEY (lease_id)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
--- Operators' actions.
+-- Operators' actions, a row an act. A change of the settings has its revision.
 CREATE TABLE drain_audit (
     id       BIGINT       NOT NULL AUTO_INCREMENT,
     group_id VARCHAR(64)  NOT NULL,
@@ -45,6 +45,9 @@ CREATE TABLE drain_audit (
     action   VARCHAR(32)  NOT NULL,
     detail   VARCHAR(500) NOT NULL,
     reason   VARCHAR(200) NOT NULL COMMENT 'as the caller states',
+    revision BIGINT       NULL     COMMENT 'of the settings, which the act made',
+    value_before TEXT     NULL     COMMENT 'JSON: what the act replaced',
+    value_after  TEXT     NULL     COMMENT 'JSON: what it left',
     PRIMARY KEY (id),
     KEY drain_audit_group (group_id, id)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;

@@ -32,7 +32,10 @@ CREATE TABLE drain_audit (
     who      TEXT    NOT NULL,
     action   TEXT    NOT NULL,
     detail   TEXT    NOT NULL,
-    reason   TEXT    NOT NULL
+    reason   TEXT    NOT NULL,
+    revision INTEGER NULL,
+    value_before TEXT NULL,
+    value_after  TEXT NULL
 ) STRICT;
 
 CREATE INDEX drain_audit_group ON drain_audit (group_id, id);

@@ -21,7 +21,7 @@ use http::StatusCode;
 use shared::problem::Problem;
 
 pub use auth::{AdminAccess, TOKEN_CHARS_MIN};
-pub use control::{PauseBody, RateBody, ScheduleBody};
+pub use control::{PauseBody, RateBody, ResumeBody, ScheduleBody};
 pub use orders::{ConflictView, DecidedOrderView, OrderDetailView, OrderLineView, OrderPage};
 pub use purge::{PurgeBody, PurgeView};
 pub use worker::{CordonBody, CordonView};
@@ -54,6 +54,7 @@ pub fn router(admin: Admin, access: AdminAccess) -> Router {
         .route("/v1/audit", get(status::audit))
         .route("/v1/orders", get(orders::find))
         .route("/v1/orders/{order_id}", get(orders::show))
+        .route("/v1/settings", get(control::settings))
         .route("/v1/rate", put(control::set_rate))
         .route("/v1/rate/reset", post(control::reset_rate))
         .route("/v1/pause", put(control::pause))

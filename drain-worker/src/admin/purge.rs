@@ -47,10 +47,7 @@ pub struct PurgeView {
 
 pub(super) async fn purge(State(admin): State<Admin>, body: Bytes) -> Result<Response, Problem> {
     let body: PurgeBody = serde_json::from_slice(&body).map_err(|error| invalid(error.to_string()))?;
-    let context = AuditContext { who: body.who, reason: body.reason };
-    if let Some((name, chars_max)) = context.too_long() {
-        return Err(invalid(format!("{name} has at most {chars_max} characters")));
-    }
+    let context = AuditContext::new(body.who, body.reason).map_err(|error| invalid(error.to_string()))?;
     let bounds = PurgeBounds {
         data_before: instant("before", &body.before).map_err(invalid)?,
         rows_before: body

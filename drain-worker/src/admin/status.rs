@@ -1,21 +1,25 @@
 //! Read-only endpoints: status, history, audit trail, readiness, metrics.
 
+use std::fmt;
+
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use shared::problem::Problem;
 use shared::time::rfc3339_millis;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::Admin;
+use super::control::with_revision;
 use super::response::{invalid, json_response, unavailable};
 use crate::monitor::{CapView, Health, HistorySample, HistoryStep, Monitor};
 use crate::pool::WorkerState;
+use crate::store::AuditEntry;
 
 /// Maximum entries of one response.
 const AUDIT_MAX: u32 = 500;
@@ -34,7 +38,7 @@ struct UnjoinedView<'a> {
 
 pub(super) async fn status(State(admin): State<Admin>) -> Response {
     if let Some(status) = admin.monitor.status() {
-        return json_response(&status);
+        return with_revision(json_response(&status), status.settings.revision);
     }
     let Health { state, reason } = admin.monitor.health();
     let (cap, workers, warnings) = (None, [], []);
@@ -73,6 +77,8 @@ pub(super) async fn history(
 pub(super) struct AuditQuery {
     #[serde(default = "fifty")]
     limit: u32,
+    /// Only entries with lower numbers.
+    before: Option<i64>,
 }
 
 const fn fifty() -> u32 {
@@ -81,17 +87,62 @@ const fn fifty() -> u32 {
 
 #[derive(Serialize)]
 struct AuditResponse {
+    /// Newest first.
     entries: Vec<AuditEntryView>,
+    /// There may be more: continue with `before` as this number.
+    next: Option<i64>,
 }
 
+/// An act in the audit trail.
 #[derive(Serialize)]
-struct AuditEntryView {
+pub(super) struct AuditEntryView {
     id: i64,
     at: String,
     who: String,
     action: String,
     detail: String,
     reason: String,
+    /// The revision that a change of the settings made.
+    revision: Option<i64>,
+    /// The values that the act replaced, as JSON.
+    before: Option<Value>,
+    /// The values that it set, as JSON.
+    after: Option<Value>,
+}
+
+impl From<AuditEntry> for AuditEntryView {
+    fn from(entry: AuditEntry) -> Self {
+        Self {
+            id: entry.id,
+            at: rfc3339_millis(entry.at),
+            who: entry.who,
+            action: entry.action,
+            detail: entry.detail,
+            reason: entry.reason,
+            revision: entry.revision,
+            before: entry.before,
+            after: entry.after,
+        }
+    }
+}
+
+/// `Revision 8: rate_set, 500/s, by ann at 2026-11-11T00:00:00.000Z (emergency).`
+impl fmt::Display for AuditEntryView {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(revision) = self.revision {
+            write!(formatter, "Revision {revision}: ")?;
+        }
+        let who = if self.who.is_empty() { "an unnamed operator" } else { &self.who };
+        write!(formatter, "{}", self.action)?;
+        if !self.detail.is_empty() {
+            write!(formatter, ", {}", self.detail)?;
+        }
+        write!(formatter, ", by {who} at {}", self.at)?;
+        if !self.reason.is_empty() {
+            write!(formatter, " ({})", self.reason)?;
+        }
+        write!(formatter, ".")
+    }
 }
 
 pub(super) async fn audit(
@@ -102,20 +153,14 @@ pub(super) async fn audit(
     if !(1..=AUDIT_MAX).contains(&query.limit) {
         return Err(invalid(format!("limit: must be 1 to {AUDIT_MAX}")));
     }
-    let entries =
-        admin.store.list_audit(&admin.group, query.limit).await.map_err(|error| unavailable(&error))?;
-    let entries = entries
-        .into_iter()
-        .map(|entry| AuditEntryView {
-            id: entry.id,
-            at: rfc3339_millis(entry.at),
-            who: entry.who,
-            action: entry.action,
-            detail: entry.detail,
-            reason: entry.reason,
-        })
-        .collect();
-    Ok(json_response(&AuditResponse { entries }))
+    let entries = admin
+        .store
+        .list_audit(&admin.group, query.before, query.limit)
+        .await
+        .map_err(|error| unavailable(&error))?;
+    let next = if entries.len() < query.limit as usize { None } else { entries.last().map(|entry| entry.id) };
+    let entries = entries.into_iter().map(AuditEntryView::from).collect();
+    Ok(json_response(&AuditResponse { entries, next }))
 }
 
 /// 200 while this worker has joined the pool and can drain, else 503; both with the state and its reason.

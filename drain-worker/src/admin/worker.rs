@@ -37,10 +37,7 @@ async fn change(admin: &Admin, body: &[u8], is_cordoned: bool) -> Result<Respons
     let body = if body.trim_ascii().is_empty() { b"{}" } else { body };
     let CordonBody { who, reason } =
         serde_json::from_slice(body).map_err(|error| invalid(format!("body: {error}")))?;
-    let context = AuditContext { who, reason };
-    if let Some((name, chars_max)) = context.too_long() {
-        return Err(invalid(format!("{name}: at most {chars_max} characters")));
-    }
+    let context = AuditContext::new(who, reason).map_err(|error| invalid(error.to_string()))?;
     let worker = admin.worker.to_string();
     let action = if is_cordoned { "cordon" } else { "uncordon" };
     // First: a worker that an operator cordons because of its database may not reach the audit trail.

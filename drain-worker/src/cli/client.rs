@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, IF_MATCH};
 use http::{HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -15,8 +15,8 @@ use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shared::config::{EXIT_CONFIG, Secret};
 use shared::problem::Problem;
@@ -53,6 +53,9 @@ pub enum AdminClientError {
         "no worker answers at {url}: {reason}; is a worker running there? name another one with --admin-url"
     )]
     Unreachable { url: String, reason: String },
+    /// The settings are no longer those that the change was made on.
+    #[error("{detail}")]
+    Changed { detail: String, revision: i64 },
     #[error("{status} {code}: {detail}")]
     Rejected { status: u16, code: String, detail: String },
     #[error("{url} answered {status} with a response that is not a worker's")]
@@ -65,13 +68,21 @@ impl AdminClientError {
         match self {
             Self::Url | Self::SeveralWorkers | Self::Token | Self::Roots(_) => EXIT_CONFIG,
             Self::Rejected { status: 500.., .. } | Self::Unreachable { .. } | Self::NotAWorker { .. } => 4,
-            Self::Rejected { .. } => 3,
+            Self::Changed { .. } | Self::Rejected { .. } => 3,
         }
     }
 
     fn unreachable(url: &str, reason: impl Into<String>) -> Self {
         Self::Unreachable { url: url.to_owned(), reason: reason.into() }
     }
+}
+
+/// A problem document; `settings_changed` has the revision in force.
+#[derive(Deserialize)]
+struct ClientProblem {
+    #[serde(flatten)]
+    problem: Problem,
+    revision: Option<i64>,
 }
 
 /// An attempt that failed.
@@ -124,7 +135,7 @@ impl AdminClient {
         path: &str,
         parameters: &[(&str, Option<&str>)],
     ) -> Result<T, AdminClientError> {
-        self.call(Method::GET, &with_query(path, parameters), None, READ_WAIT).await
+        self.call(Method::GET, &with_query(path, parameters), None, None, READ_WAIT).await
     }
 
     pub(super) async fn get(&self, path: &str) -> Result<Value, AdminClientError> {
@@ -132,11 +143,25 @@ impl AdminClient {
     }
 
     pub(super) async fn put(&self, path: &str, body: &Value) -> Result<Value, AdminClientError> {
-        self.call(Method::PUT, path, Some(body), CHANGE_WAIT).await
+        self.call(Method::PUT, path, Some(body), None, CHANGE_WAIT).await
     }
 
     pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Value, AdminClientError> {
-        self.call(Method::POST, path, Some(body), CHANGE_WAIT).await
+        self.call(Method::POST, path, Some(body), None, CHANGE_WAIT).await
+    }
+
+    /// Changes the settings, if their revision is still `made_on`.
+    ///
+    /// # Errors
+    /// As [`AdminClient::read`]; [`AdminClientError::Changed`] if another change came first.
+    pub(super) async fn change(
+        &self,
+        method: Method,
+        path: &str,
+        body: &Value,
+        made_on: i64,
+    ) -> Result<Value, AdminClientError> {
+        self.call(method, path, Some(body), Some(made_on), CHANGE_WAIT).await
     }
 
     /// Posts a page of many rows, which takes as long as the cap requires.
@@ -150,7 +175,7 @@ impl AdminClient {
     ) -> Result<T, AdminClientError> {
         // A body of strings and numbers: serialisation cannot fail.
         let body = serde_json::to_value(body).unwrap_or_default();
-        self.call(Method::POST, path, Some(&body), BULK_WAIT).await
+        self.call(Method::POST, path, Some(&body), None, BULK_WAIT).await
     }
 
     async fn call<T: DeserializeOwned>(
@@ -158,11 +183,12 @@ impl AdminClient {
         method: Method,
         path: &str,
         body: Option<&Value>,
+        made_on: Option<i64>,
         wait: Duration,
     ) -> Result<T, AdminClientError> {
         let mut last = AdminClientError::Url;
         for url in &self.urls {
-            let exchange = self.exchange(&method, url, path, body);
+            let exchange = self.exchange(&method, url, path, body, made_on);
             let failure = match timeout(wait, exchange).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(failure)) => failure,
@@ -190,6 +216,7 @@ impl AdminClient {
         url: &str,
         path: &str,
         body: Option<&Value>,
+        made_on: Option<i64>,
     ) -> Result<T, Failure> {
         let lost = |reason: String, is_unsent| Failure {
             error: AdminClientError::unreachable(url, reason),
@@ -198,6 +225,9 @@ impl AdminClient {
         let mut request = Request::builder().method(method).uri(format!("{url}{path}"));
         if let Some(authorization) = &self.authorization {
             request = request.header(AUTHORIZATION, authorization);
+        }
+        if let Some(made_on) = made_on {
+            request = request.header(IF_MATCH, format!("\"{made_on}\""));
         }
         if body.is_some() {
             request = request.header(CONTENT_TYPE, "application/json");
@@ -219,7 +249,10 @@ fn parse<T: DeserializeOwned>(url: &str, status: StatusCode, body: &[u8]) -> Res
     if status.is_success() {
         return serde_json::from_slice(body).map_err(|_| foreign());
     }
-    let problem: Problem = serde_json::from_slice(body).map_err(|_| foreign())?;
+    let ClientProblem { problem, revision } = serde_json::from_slice(body).map_err(|_| foreign())?;
+    if let Some(revision) = revision {
+        return Err(AdminClientError::Changed { detail: problem.detail, revision });
+    }
     Err(AdminClientError::Rejected { status: problem.status, code: problem.code, detail: problem.detail })
 }
 

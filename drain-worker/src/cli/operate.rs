@@ -3,32 +3,34 @@
 use std::io::Read as _;
 use std::{fs, io};
 
+use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::CommandError;
-use super::client::AdminClient;
+use super::client::{AdminClient, AdminClientError};
+use super::dlq::confirmed;
 use super::render::{number, text};
-use super::terminal::{Page, print_json};
+use super::terminal::{Page, complain, print_json};
 use crate::config::{
-    AuditArgs, AuditContextArgs, CordonArgs, PauseArgs, RateCommand, ResumeArgs, ScheduleCommand,
+    AuditArgs, AuditContextArgs, ChangeArgs, CordonArgs, PauseArgs, RateCommand, ResumeArgs, ScheduleCommand,
 };
+
+/// Maximum number of times that a change meets another one and is made again.
+const ATTEMPTS_MAX: u32 = 5;
 
 /// Maximum schedule from standard input; more than a worker accepts.
 const SCHEDULE_BYTES_MAX: u64 = 64 * 1024;
 
 pub(super) async fn rate(command: RateCommand) -> Result<(), CommandError> {
-    match command {
+    let changed = match command {
         RateCommand::Set(args) => {
-            let ramp_s = args.ramp.map_or(0, |ramp| ramp.as_secs());
-            let body = with_context(json!({ "rate": args.rate.get(), "ramp_s": ramp_s }), &args.context);
-            print_cap(&AdminClient::new(&args.admin)?.put("/v1/rate", &body).await?)?;
+            let ramp_s = args.ramp.map_or(0.0, |ramp| ramp.as_secs_f64());
+            let body = json!({ "rate": args.rate.get(), "ramp_s": ramp_s });
+            change(&args.change, Method::PUT, "/v1/rate", body).await?
         }
-        RateCommand::Reset(args) => {
-            let body = with_context(json!({}), &args.context);
-            print_cap(&AdminClient::new(&args.admin)?.post("/v1/rate/reset", &body).await?)?;
-        }
-    }
-    Ok(())
+        RateCommand::Reset(args) => change(&args, Method::POST, "/v1/rate/reset", json!({})).await?,
+    };
+    Ok(print_settings(&changed)?)
 }
 
 pub(super) async fn pause(args: PauseArgs) -> Result<(), CommandError> {
@@ -37,17 +39,34 @@ pub(super) async fn pause(args: PauseArgs) -> Result<(), CommandError> {
         body["until"] = json!(until);
     }
     if let Some(duration) = args.duration {
-        body["for_s"] = json!(duration.as_secs());
+        body["for_s"] = json!(duration.as_secs_f64());
     }
-    print_cap(&AdminClient::new(&args.admin)?.put("/v1/pause", &with_context(body, &args.context)).await?)?;
-    Ok(())
+    let client = AdminClient::new(&args.admin)?;
+    Ok(print_settings(&client.put("/v1/pause", &with_context(body, &args.context)).await?)?)
 }
 
 pub(super) async fn resume(args: ResumeArgs) -> Result<(), CommandError> {
-    print_cap(
-        &AdminClient::new(&args.admin)?.post("/v1/resume", &with_context(json!({}), &args.context)).await?,
-    )?;
-    Ok(())
+    let client = AdminClient::new(&args.change.admin)?;
+    let body = match (args.hold, args.all) {
+        (Some(hold), _) => json!({ "hold": hold }),
+        (None, true) => json!({ "all": true }),
+        (None, false) => {
+            let present = client.get("/v1/settings").await?;
+            let holds = hold_lines(&present["settings"]);
+            let reason = if holds.is_empty() {
+                "the pool has no hold".to_owned()
+            } else {
+                format!("{}\npass --hold ID, or --all to end those of others too", holds.join("\n"))
+            };
+            return Err(CommandError::Unsettled(reason));
+        }
+    };
+    let changed = if args.all {
+        change(&args.change, Method::POST, "/v1/resume", body).await?
+    } else {
+        client.post("/v1/resume", &with_context(body, &args.change.context)).await?
+    };
+    Ok(print_settings(&changed)?)
 }
 
 /// `change` is `cordon` or `uncordon`.
@@ -61,8 +80,8 @@ pub(super) async fn cordon(args: CordonArgs, change: &str) -> Result<(), Command
 pub(super) async fn schedule(command: ScheduleCommand) -> Result<(), CommandError> {
     match command {
         ScheduleCommand::Show(args) => {
-            let status = AdminClient::new(&args.admin)?.get("/v1/status").await?;
-            print_json(&status["settings"]["schedule"])?;
+            let present = AdminClient::new(&args.admin)?.get("/v1/settings").await?;
+            print_json(&present["settings"]["schedule"])?;
         }
         ScheduleCommand::Set(args) => {
             let is_stdin = args.file.as_os_str() == "-";
@@ -76,19 +95,43 @@ pub(super) async fn schedule(command: ScheduleCommand) -> Result<(), CommandErro
             let schedule: Value = serde_json::from_str(&file).map_err(|error| {
                 io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", args.file.display()))
             })?;
-            let client = AdminClient::new(&args.admin)?;
-            print_cap(&client.put("/v1/schedule", &with_context(schedule, &args.context)).await?)?;
+            print_settings(&change(&args.change, Method::PUT, "/v1/schedule", schedule).await?)?;
         }
         ScheduleCommand::Clear(args) => {
-            let body = with_context(json!({}), &args.context);
-            print_cap(&AdminClient::new(&args.admin)?.post("/v1/schedule/clear", &body).await?)?;
+            print_settings(&change(&args, Method::POST, "/v1/schedule/clear", json!({})).await?)?;
         }
     }
     Ok(())
 }
 
+/// Makes a change on the settings that its author has seen. If another change came first, shows what differs and asks
+/// again.
+async fn change(args: &ChangeArgs, method: Method, path: &str, body: Value) -> Result<Value, CommandError> {
+    let client = AdminClient::new(&args.admin)?;
+    let body = with_context(body, &args.context);
+    let mut made_on = match args.revision {
+        Some(revision) => revision,
+        None => client.get("/v1/settings").await?["settings"]["revision"].as_i64().unwrap_or_default(),
+    };
+    for _ in 0..ATTEMPTS_MAX {
+        match client.change(method.clone(), path, &body, made_on).await {
+            Err(AdminClientError::Changed { detail, revision }) => {
+                complain(&detail);
+                if !args.yes && !confirmed("change", "them all the same")? {
+                    break;
+                }
+                made_on = revision;
+            }
+            answer => return Ok(answer?),
+        }
+    }
+    Err(CommandError::Unsettled("nothing was done".to_owned()))
+}
+
 pub(super) async fn audit(args: AuditArgs) -> Result<(), CommandError> {
-    let audit = AdminClient::new(&args.admin)?.get(&format!("/v1/audit?limit={}", args.limit)).await?;
+    let before = args.before.map_or_else(String::new, |before| format!("&before={before}"));
+    let path = format!("/v1/audit?limit={}{before}", args.limit);
+    let audit = AdminClient::new(&args.admin)?.get(&path).await?;
     if args.json {
         return Ok(print_json(&audit)?);
     }
@@ -100,6 +143,9 @@ pub(super) async fn audit(args: AuditArgs) -> Result<(), CommandError> {
         .collect();
     let mut page = Page::default();
     page.table(&["AT", "WHO", "ACTION", "DETAIL", "REASON"], &rows);
+    if let Some(next) = audit["next"].as_i64() {
+        page.line(format!("more with --before {next}"));
+    }
     Ok(page.print()?)
 }
 
@@ -111,8 +157,28 @@ fn with_context(mut body: Value, context: &AuditContextArgs) -> Value {
     Value::Object(members)
 }
 
-fn print_cap(changed: &Value) -> io::Result<()> {
-    Page::of(cap_line(&changed["cap"])).print()
+/// Prints the settings after a change.
+fn print_settings(changed: &Value) -> io::Result<()> {
+    let hold = changed["hold"].as_i64().map_or_else(String::new, |hold| format!(" (hold {hold})"));
+    let mut page = Page::of(format!("{}{hold}", cap_line(&changed["cap"])));
+    settings_lines(&changed["settings"]).iter().for_each(|line| page.line(line));
+    page.print()
+}
+
+/// The revision of the settings, and the holds in force.
+pub(super) fn settings_lines(settings: &Value) -> Vec<String> {
+    let revision = format!("settings revision {}", text(&settings["revision"]));
+    [revision].into_iter().chain(hold_lines(settings)).collect()
+}
+
+/// `hold 7 by ann since 2026-11-11T00:00:00Z, until resumed: maintenance`.
+fn hold_lines(settings: &Value) -> Vec<String> {
+    let line = |hold: &Value| {
+        let until = hold["until"].as_str().unwrap_or("resumed");
+        let [id, owner, since, reason] = ["id", "owner", "since", "reason"].map(|name| text(&hold[name]));
+        format!("hold {id} by {owner} since {since}, until {until}: {reason}")
+    };
+    settings["holds"].as_array().into_iter().flatten().map(line).collect()
 }
 
 pub(super) fn cap_line(cap: &Value) -> String {
@@ -137,6 +203,23 @@ pub(super) fn cap_line(cap: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn formats_the_holds() {
+        let since = "2026-11-11T00:00:00.000Z";
+        let settings = json!({"revision": 8, "holds": [
+            {"id": 7, "owner": "ann", "reason": "maintenance", "since": since, "until": null},
+            {"id": 8, "owner": "", "reason": "", "since": since, "until": "2026-11-11T02:00:00.000Z"},
+        ]});
+        assert_eq!(
+            settings_lines(&settings),
+            [
+                "settings revision 8",
+                "hold 7 by ann since 2026-11-11T00:00:00.000Z, until resumed: maintenance",
+                "hold 8 by - since 2026-11-11T00:00:00.000Z, until 2026-11-11T02:00:00.000Z: -",
+            ]
+        );
+    }
 
     #[test]
     fn formats_the_cap() {

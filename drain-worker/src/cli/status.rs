@@ -7,7 +7,7 @@ use tokio::time::sleep;
 
 use super::CommandError;
 use super::client::AdminClient;
-use super::operate::cap_line;
+use super::operate::{cap_line, settings_lines};
 use super::render::{number, span, tenths, text};
 use super::terminal::{Page, complain, print_json_line};
 use crate::config::StatusArgs;
@@ -49,6 +49,7 @@ fn render(status: &Value) -> Page {
     let lapsed = lapsed(&status["workers"]);
     page.line(format!("{}: {}{limited_by}{lapsed}", text(&status["group"]), cap_line(&status["cap"])));
     page.line(time_line(status));
+    settings_lines(&status["settings"]).iter().for_each(|line| page.line(line));
     let commit = &status["commit_ms"];
     page.line(format!(
         "arriving {}/s, committed {}/s, commit p50 {} ms, p99 {} ms",
@@ -149,6 +150,7 @@ mod tests {
         let status = json!({
             "group": "drain", "worker": "host:1", "now": "2026-11-11T00:00:20.500Z", "age_s": 0.42, "cap": {"orders_per_second": 2000, "source": "manual", "ramp": null},
             "arriving_per_second": 12.3, "limited_by": "cap",
+            "settings": {"revision": 3, "holds": []},
             "committed_per_second": 1987.4, "commit_ms": {"p50": 6.1, "p99": 18.0},
             "lag": {"messages": 1234, "orders": 78976, "oldest_age_s": 72.0},
             "eta": {"trend": "draining", "seconds": 39.7, "drained_at": "2026-11-11T00:01:00Z"},
@@ -161,6 +163,7 @@ mod tests {
             render(&status).as_str(),
             "drain: cap 2,000/s (manual), limited by cap\n\
              as of 2026-11-11T00:00:20.500Z by host:1, 0.4 s ago\n\
+             settings revision 3\n\
              arriving 12/s, committed 1,987/s, commit p50 6.1 ms, p99 18.0 ms\n\
              lag about 78,976 orders (1,234 messages), oldest 1 min 12 s, drained in 40 s (2026-11-11T00:01:00Z)\n\
              dead letters 3 (unknown_sku 3), oldest 1 min 21 s\n\
@@ -190,6 +193,7 @@ mod tests {
             render(&status).as_str(),
             "drain: cap 2,000/s (manual), 1 of 2 workers lapsed\n\
              as of 2026-11-11T00:00:20.500Z by host:1, 1 min 15 s ago: out of date\n\
+             settings revision -\n\
              arriving -/s, committed -/s, commit p50 - ms, p99 - ms\n\
              lag unknown\n\
              dead letters unknown\n\

@@ -20,8 +20,8 @@ pub use dead_letters::DeadLetterArgs;
 pub use dlq::{DlqBulkArgs, DlqCommand, DlqListArgs, DlqShowArgs};
 pub use drain::{DrainArgs, DrainSettings};
 pub use operate::{
-    AdminArgs, AuditArgs, AuditContextArgs, CordonArgs, PauseArgs, RateCommand, ResumeArgs, ScheduleCommand,
-    StatusArgs,
+    AdminArgs, AuditArgs, AuditContextArgs, ChangeArgs, CordonArgs, PauseArgs, RateCommand, ResumeArgs,
+    ScheduleCommand, StatusArgs,
 };
 pub use orders::{OrderCommand, OrderFindArgs, OrderShowArgs};
 pub use purge::PurgeArgs;
@@ -44,7 +44,7 @@ While it runs, from any host that reaches a worker's admin port:
   drain-worker status --watch
   drain-worker rate set 3000 --ramp 60s --reason 'sale opens'
   drain-worker pause --for 10m
-  drain-worker resume
+  drain-worker resume --all
 
 Exit codes: 0 success; 1 runtime failure, or something remains to be done; 2 usage error; 3 the worker refuses the
 request; 4 no worker answers, or the one that does cannot serve now: retry; 64 invalid configuration, the URL included.";
@@ -62,9 +62,9 @@ pub enum Command {
     /// Change the pool's cap
     #[command(subcommand)]
     Rate(RateCommand),
-    /// Stop commits of the whole pool for a while
+    /// Stop commits of the whole pool: add a hold
     Pause(PauseArgs),
-    /// End a pause
+    /// End a hold, or all; the pool runs when none is left
     Resume(ResumeArgs),
     /// Let one worker finish and receive no more; the others get its share
     Cordon(CordonArgs),

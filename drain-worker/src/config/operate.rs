@@ -1,5 +1,6 @@
 //! Flags of the commands that call a running worker.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use clap::{Args, Subcommand};
 use jiff::SignedDuration;
 use shared::config::Secret;
 
-use crate::control::Rate;
+use crate::control::{NAME_CHARS_MAX, Rate};
 
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Worker")]
@@ -35,13 +36,31 @@ pub struct AdminArgs {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Audit trail")]
 pub struct AuditContextArgs {
-    /// Your name, for the audit trail
-    #[arg(long, env = "USER", value_name = "NAME", default_value = "")]
+    /// Your name, for the audit trail [default: the number of your user account and this host]
+    #[arg(long, env = "USER", value_name = "NAME", default_value = "", hide_default_value = true, value_parser = author)]
     pub who: String,
 
     /// Reason of the change, for the audit trail
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub reason: String,
+}
+
+/// The flags of every change of the settings.
+#[derive(Clone, Debug, Args)]
+pub struct ChangeArgs {
+    /// Revision of the settings that the change is made on, as `status` shows it [default: the one in force]
+    #[arg(long, value_name = "NUMBER")]
+    pub revision: Option<i64>,
+
+    /// Change the settings without a question, also if another change came after that revision
+    #[arg(long)]
+    pub yes: bool,
+
+    #[command(flatten)]
+    pub context: AuditContextArgs,
+
+    #[command(flatten)]
+    pub admin: AdminArgs,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -63,7 +82,7 @@ pub enum RateCommand {
     /// Set the cap by hand, at once or by a ramp
     Set(RateSetArgs),
     /// Return to the schedule, or the default
-    Reset(RateResetArgs),
+    Reset(ChangeArgs),
 }
 
 #[derive(Clone, Debug, Args)]
@@ -77,19 +96,7 @@ pub struct RateSetArgs {
     pub ramp: Option<Duration>,
 
     #[command(flatten)]
-    pub context: AuditContextArgs,
-
-    #[command(flatten)]
-    pub admin: AdminArgs,
-}
-
-#[derive(Clone, Debug, Args)]
-pub struct RateResetArgs {
-    #[command(flatten)]
-    pub context: AuditContextArgs,
-
-    #[command(flatten)]
-    pub admin: AdminArgs,
+    pub change: ChangeArgs,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -121,11 +128,16 @@ pub struct CordonArgs {
 
 #[derive(Clone, Debug, Args)]
 pub struct ResumeArgs {
-    #[command(flatten)]
-    pub context: AuditContextArgs,
+    /// Id of the hold to end, as `pause` and `status` show it
+    #[arg(long, value_name = "ID", conflicts_with = "all")]
+    pub hold: Option<i64>,
+
+    /// End all holds, also those of others
+    #[arg(long)]
+    pub all: bool,
 
     #[command(flatten)]
-    pub admin: AdminArgs,
+    pub change: ChangeArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -135,7 +147,7 @@ pub enum ScheduleCommand {
     /// Set it from a JSON file: {"time_zone": "Asia/Shanghai", "entries": [{"from": "02:00", "rate": 3000}, …]}
     Set(ScheduleSetArgs),
     /// Remove the schedule
-    Clear(ScheduleClearArgs),
+    Clear(ChangeArgs),
 }
 
 #[derive(Clone, Debug, Args)]
@@ -151,19 +163,7 @@ pub struct ScheduleSetArgs {
     pub file: PathBuf,
 
     #[command(flatten)]
-    pub context: AuditContextArgs,
-
-    #[command(flatten)]
-    pub admin: AdminArgs,
-}
-
-#[derive(Clone, Debug, Args)]
-pub struct ScheduleClearArgs {
-    #[command(flatten)]
-    pub context: AuditContextArgs,
-
-    #[command(flatten)]
-    pub admin: AdminArgs,
+    pub change: ChangeArgs,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -172,12 +172,32 @@ pub struct AuditArgs {
     #[arg(long, value_name = "COUNT", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=500))]
     pub limit: u32,
 
-    /// Print JSON
+    /// Only entries with lower numbers: the next page
+    #[arg(long, value_name = "ID")]
+    pub before: Option<i64>,
+
+    /// Print JSON, with the values before and after
     #[arg(long)]
     pub json: bool,
 
     #[command(flatten)]
     pub admin: AdminArgs,
+}
+
+/// A name, or who runs this process.
+#[expect(clippy::unnecessary_wraps, reason = "the signature of a parser of clap")]
+fn author(text: &str) -> Result<String, std::convert::Infallible> {
+    if !text.trim().is_empty() {
+        return Ok(text.to_owned());
+    }
+    let account = std::fs::metadata("/proc/self").map(|process| process.uid());
+    let account = account.map_or_else(|_| "unknown".to_owned(), |uid| format!("uid {uid}"));
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    Ok(format!("{account} on {}", host.trim())
+        .trim_end_matches(" on ")
+        .chars()
+        .take(NAME_CHARS_MAX)
+        .collect())
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -193,12 +213,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_author_is_never_empty() {
+        assert_eq!(author("ann").as_deref(), Ok("ann"));
+        for text in ["", " "] {
+            let author = author(text).unwrap_or_default();
+            assert!(author.starts_with("uid "), "{author}");
+        }
+    }
+
+    #[test]
     fn durations_and_times_parse() {
         for (text, seconds) in [
             ("60s", Some(60)),
             ("10m", Some(600)),
             ("1h30m", Some(5_400)),
             ("0s", Some(0)),
+            ("900ms", Some(0)),
             ("60", None),
             ("-5s", None),
             ("soon", None),

@@ -2,38 +2,14 @@
 
 use std::time::Duration;
 
-use super::{GroupSettings, ManualRate, PauseSetting, Rate, Schedule};
+use serde_json::{Map, Value, json};
 use shared::time::microseconds;
 
-/// Maximum length of the operator's name, characters.
-pub const NAME_CHARS_MAX: usize = 64;
-
-/// Maximum length of the reason, characters.
-pub const REASON_CHARS_MAX: usize = 200;
+use super::{AuditContext, GroupSettings, HOLDS_MAX, Hold, ManualRate, Rate, Schedule};
 
 const RAMP_MAX: Duration = Duration::from_secs(24 * 3_600);
 
 const PAUSE_MAX: Duration = Duration::from_secs(7 * 24 * 3_600);
-
-/// The author and the reason of a change, as the caller states them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AuditContext {
-    /// Empty: not stated.
-    pub who: String,
-    /// Empty: not stated.
-    pub reason: String,
-}
-
-impl AuditContext {
-    /// Returns the name of the first text that is too long for the audit trail, and its maximum, characters.
-    #[must_use]
-    pub fn too_long(&self) -> Option<(&'static str, usize)> {
-        [("who", &self.who, NAME_CHARS_MAX), ("reason", &self.reason, REASON_CHARS_MAX)]
-            .into_iter()
-            .find(|(_, text, chars_max)| text.chars().count() > *chars_max)
-            .map(|(name, _, chars_max)| (name, chars_max))
-    }
-}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SettingsChange {
@@ -44,15 +20,19 @@ pub enum SettingsChange {
     },
     /// Returns to the schedule, or the default.
     ResetRate,
-    /// Pauses until an instant, or until resumed.
+    /// Adds a hold until an instant, or until it is removed.
     PauseUntil {
-        /// End of the pause, µs by the database's clock; `None`: until resumed.
+        /// End of the hold, µs by the database's clock; `None`: until it is removed.
         until_us: Option<i64>,
     },
+    /// Adds a hold with an end.
     PauseFor {
         duration: Duration,
     },
-    Resume,
+    /// Removes a hold by its id, or all.
+    Resume {
+        hold: Option<i64>,
+    },
     SetSchedule(Schedule),
     ClearSchedule,
 }
@@ -63,8 +43,26 @@ pub enum SettingsChangeError {
     RampTooLong,
     #[error("until: lies in the past; `resume` ends a pause")]
     PauseInThePast,
+    #[error("for_s: must be more than 0")]
+    PauseWithoutDuration,
     #[error("a pause with an end lasts at most 7 days; omit the end for a longer one")]
     PauseTooLong,
+    #[error("the pool has its maximum of {HOLDS_MAX} holds; end one of them first")]
+    TooManyHolds,
+    #[error("no hold {id} is in force: it has ended, or was ended")]
+    NoSuchHold { id: i64 },
+}
+
+/// The effect of a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppliedChange {
+    pub settings: GroupSettings,
+    /// One line for the audit trail.
+    pub detail: String,
+    /// JSON: the cap in force, and the members of the settings that the change replaces; `null`: not set.
+    pub before: Value,
+    /// JSON: the same members afterwards.
+    pub after: Value,
 }
 
 impl SettingsChange {
@@ -74,57 +72,61 @@ impl SettingsChange {
             Self::SetRate { .. } => "rate_set",
             Self::ResetRate => "rate_reset",
             Self::PauseUntil { .. } | Self::PauseFor { .. } => "pause",
-            Self::Resume => "resume",
+            Self::Resume { .. } => "resume",
             Self::SetSchedule(_) => "schedule_set",
             Self::ClearSchedule => "schedule_clear",
         }
     }
 
-    /// Returns the settings after the change, and a line for the audit trail.
+    /// True if the change is made on no particular settings: a hold takes nothing from others, and a hold is removed by
+    /// its id.
+    #[must_use]
+    pub const fn needs_no_revision(&self) -> bool {
+        matches!(self, Self::PauseUntil { .. } | Self::PauseFor { .. } | Self::Resume { hold: Some(_) })
+    }
+
+    /// Applies the change to `settings`, which get the number `revision` by it.
     ///
     /// # Errors
     /// [`SettingsChangeError`]; nothing changes then.
     pub fn apply(
         &self,
         settings: &GroupSettings,
+        revision: i64,
         now_us: i64,
-    ) -> Result<(GroupSettings, String), SettingsChangeError> {
+        context: &AuditContext,
+    ) -> Result<AppliedChange, SettingsChangeError> {
         let mut new = settings.clone();
+        new.holds.retain(|hold| hold.is_in_force(now_us));
         let detail = match self {
-            Self::SetRate { rate, ramp } => {
-                if *ramp > RAMP_MAX {
-                    return Err(SettingsChangeError::RampTooLong);
-                }
-                let from = if ramp.is_zero() { *rate } else { settings.ramp_start(now_us) };
-                new.manual = Some(ManualRate {
-                    from,
-                    to: *rate,
-                    began_us: now_us,
-                    ends_us: now_us + microseconds(*ramp),
-                });
-                if ramp.is_zero() {
-                    format!("{}/s", rate.get())
-                } else {
-                    format!("{}/s to {}/s over {} s", from.get(), rate.get(), ramp.as_secs())
-                }
-            }
+            Self::SetRate { rate, ramp } => set_rate(&mut new, *rate, *ramp, now_us)?,
             Self::ResetRate => {
                 new.manual = None;
                 "return to the schedule or the default".to_owned()
             }
-            Self::PauseUntil { until_us: None } => {
-                new.pause = Some(PauseSetting { until_us: None });
-                "until resumed".to_owned()
+            Self::PauseUntil { .. } | Self::PauseFor { .. } => {
+                if new.holds.len() >= HOLDS_MAX {
+                    return Err(SettingsChangeError::TooManyHolds);
+                }
+                let until_us = self.end_of_hold(now_us)?;
+                let AuditContext { who: owner, reason } = context.clone();
+                new.holds.push(Hold { id: revision, owner, reason, since_us: now_us, until_us });
+                match until_us {
+                    None => format!("hold {revision}, until resumed"),
+                    #[expect(clippy::cast_precision_loss, reason = "at most 7 days")]
+                    Some(until_us) => {
+                        format!("hold {revision}, for {} s", (until_us - now_us) as f64 / 1_000_000.0)
+                    }
+                }
             }
-            Self::PauseUntil { until_us: Some(until_us) } => {
-                return self.pause(new, *until_us, now_us);
+            Self::Resume { hold: Some(id) } => {
+                let place = new.holds.iter().position(|hold| hold.id == *id);
+                new.holds.remove(place.ok_or(SettingsChangeError::NoSuchHold { id: *id })?);
+                format!("hold {id}, {} left", new.holds.len())
             }
-            Self::PauseFor { duration } => {
-                return self.pause(new, now_us.saturating_add(microseconds(*duration)), now_us);
-            }
-            Self::Resume => {
-                new.pause = None;
-                String::new()
+            Self::Resume { hold: None } => {
+                let ids: Vec<_> = new.holds.drain(..).map(|hold| hold.id.to_string()).collect();
+                if ids.is_empty() { "no hold".to_owned() } else { format!("all holds: {}", ids.join(", ")) }
             }
             Self::SetSchedule(schedule) => {
                 let entries: Vec<_> = schedule.entries().map(ToString::to_string).collect();
@@ -136,24 +138,71 @@ impl SettingsChange {
                 String::new()
             }
         };
-        Ok((new, detail))
+        let (before, after) = difference(settings, &new, now_us);
+        Ok(AppliedChange { settings: new, detail, before, after })
     }
 
-    fn pause(
-        &self,
-        mut new: GroupSettings,
-        until_us: i64,
-        now_us: i64,
-    ) -> Result<(GroupSettings, String), SettingsChangeError> {
+    /// The end of the hold that the change adds, µs.
+    fn end_of_hold(&self, now_us: i64) -> Result<Option<i64>, SettingsChangeError> {
+        let until_us = match self {
+            Self::PauseUntil { until_us: Some(until_us) } => *until_us,
+            Self::PauseFor { duration } if duration.is_zero() => {
+                return Err(SettingsChangeError::PauseWithoutDuration);
+            }
+            Self::PauseFor { duration } => now_us.saturating_add(microseconds(*duration).max(1)),
+            _ => return Ok(None),
+        };
         if until_us <= now_us {
             return Err(SettingsChangeError::PauseInThePast);
         }
-        if until_us - now_us > microseconds(PAUSE_MAX) {
+        if until_us.saturating_sub(now_us) > microseconds(PAUSE_MAX) {
             return Err(SettingsChangeError::PauseTooLong);
         }
-        new.pause = Some(PauseSetting { until_us: Some(until_us) });
-        Ok((new, format!("for {} s", (until_us - now_us + 500_000) / 1_000_000)))
+        Ok(Some(until_us))
     }
+}
+
+fn set_rate(
+    settings: &mut GroupSettings,
+    rate: Rate,
+    ramp: Duration,
+    now_us: i64,
+) -> Result<String, SettingsChangeError> {
+    if ramp > RAMP_MAX {
+        return Err(SettingsChangeError::RampTooLong);
+    }
+    let from = if ramp.is_zero() { rate } else { settings.ramp_start(now_us) };
+    settings.manual =
+        Some(ManualRate { from, to: rate, began_us: now_us, ends_us: now_us + microseconds(ramp) });
+    Ok(if ramp.is_zero() {
+        format!("{}/s", rate.get())
+    } else {
+        format!("{}/s to {}/s over {} s", from.get(), rate.get(), ramp.as_secs_f64())
+    })
+}
+
+/// The cap and the members that differ, of both settings.
+fn difference(before: &GroupSettings, after: &GroupSettings, now_us: i64) -> (Value, Value) {
+    let members = |settings: &GroupSettings| match serde_json::to_value(settings) {
+        Ok(Value::Object(members)) => members,
+        // Settings are an object of numbers and strings.
+        _ => Map::new(),
+    };
+    let cap = |settings: &GroupSettings| json!(settings.cap_at(now_us).orders_per_second);
+    let (mut old, mut new) = (members(before), members(after));
+    let names: Vec<String> = old.keys().chain(new.keys()).cloned().collect();
+    for name in names {
+        if old.get(&name) == new.get(&name) {
+            old.remove(&name);
+            new.remove(&name);
+        } else {
+            old.entry(name.clone()).or_insert(Value::Null);
+            new.entry(name).or_insert(Value::Null);
+        }
+    }
+    old.insert("cap".to_owned(), cap(before));
+    new.insert("cap".to_owned(), cap(after));
+    (Value::Object(old), Value::Object(new))
 }
 
 #[cfg(test)]
@@ -168,22 +217,30 @@ mod tests {
         Rate::new(orders).expect("within bounds")
     }
 
+    fn ann() -> AuditContext {
+        AuditContext { who: "ann".to_owned(), reason: "maintenance".to_owned() }
+    }
+
+    fn applied(settings: &GroupSettings, change: &SettingsChange, now_us: i64) -> AppliedChange {
+        change.apply(settings, 7, now_us, &ann()).expect("applies")
+    }
+
     fn after(settings: &GroupSettings, change: &SettingsChange) -> GroupSettings {
-        change.apply(settings, NOW).expect("applies").0
+        applied(settings, change, NOW).settings
     }
 
     #[test]
     fn a_ramp_starts_at_the_cap_in_force() {
         let settings = GroupSettings::new(rate(500));
         let change = SettingsChange::SetRate { rate: rate(3_000), ramp: Duration::from_secs(60) };
-        let (ramped, detail) = change.apply(&settings, NOW).expect("applies");
+        let AppliedChange { settings: ramped, detail, .. } = applied(&settings, &change, NOW);
         assert_eq!(detail, "500/s to 3000/s over 60 s");
         assert_eq!(ramped.cap_at(NOW).orders_per_second, 500);
         assert_eq!(ramped.cap_at(NOW + 30 * SECOND).orders_per_second, 1_750);
         assert_eq!(ramped.cap_at(NOW + 60 * SECOND).orders_per_second, 3_000);
         // A second ramp starts at the current cap.
         let down = SettingsChange::SetRate { rate: rate(750), ramp: Duration::from_secs(10) };
-        let (down, _) = down.apply(&ramped, NOW + 30 * SECOND).expect("applies");
+        let down = applied(&ramped, &down, NOW + 30 * SECOND).settings;
         assert_eq!(down.cap_at(NOW + 30 * SECOND).orders_per_second, 1_750);
         assert_eq!(down.cap_at(NOW + 35 * SECOND).orders_per_second, 1_250);
     }
@@ -197,7 +254,8 @@ mod tests {
         assert_eq!(paused.cap_at(NOW + 10 * SECOND).orders_per_second, 9);
         let forever = after(&settings, &SettingsChange::PauseUntil { until_us: None });
         assert_eq!(forever.cap_at(i64::MAX).source, CapSource::Paused);
-        assert_eq!(after(&forever, &SettingsChange::Resume).cap_at(NOW).orders_per_second, 9);
+        let resumed = after(&forever, &SettingsChange::Resume { hold: None });
+        assert_eq!(resumed.cap_at(NOW).orders_per_second, 9);
         assert_eq!(after(&settings, &SettingsChange::ResetRate).cap_at(NOW).orders_per_second, 500);
     }
 
@@ -212,11 +270,77 @@ mod tests {
             ),
             (SettingsChange::PauseFor { duration: Duration::MAX }, SettingsChangeError::PauseTooLong),
             (
+                SettingsChange::PauseFor { duration: Duration::ZERO },
+                SettingsChangeError::PauseWithoutDuration,
+            ),
+            (SettingsChange::PauseUntil { until_us: Some(i64::MIN) }, SettingsChangeError::PauseInThePast),
+            (SettingsChange::Resume { hold: Some(3) }, SettingsChangeError::NoSuchHold { id: 3 }),
+            (
                 SettingsChange::SetRate { rate: rate(1), ramp: Duration::from_secs(86_401) },
                 SettingsChangeError::RampTooLong,
             ),
         ] {
-            assert_eq!(change.apply(&settings, NOW), Err(error), "{change:?}");
+            assert_eq!(change.apply(&settings, 7, NOW, &ann()), Err(error), "{change:?}");
         }
+    }
+
+    /// A paused for maintenance, B for ten minutes: the end of B's hold leaves A's.
+    #[test]
+    fn the_pool_runs_when_no_hold_is_left() {
+        let settings = GroupSettings::new(rate(500));
+        let open = SettingsChange::PauseUntil { until_us: None };
+        let one = open.apply(&settings, 1, NOW, &ann()).expect("applies").settings;
+        let ten_minutes = SettingsChange::PauseFor { duration: Duration::from_secs(600) };
+        let both = ten_minutes.apply(&one, 2, NOW, &AuditContext::default()).expect("applies").settings;
+        let ids = |settings: &GroupSettings| settings.holds.iter().map(|hold| hold.id).collect::<Vec<_>>();
+        assert_eq!(ids(&both), [1, 2]);
+        assert_eq!((both.holds[0].owner.as_str(), both.holds[0].reason.as_str()), ("ann", "maintenance"));
+        assert_eq!(both.cap_at(NOW + 601 * SECOND).source, CapSource::Paused, "the first has no end");
+        let left = after(&both, &SettingsChange::Resume { hold: Some(1) });
+        assert_eq!(ids(&left), [2]);
+        assert_eq!(left.cap_at(NOW).source, CapSource::Paused);
+        assert_eq!(left.cap_at(NOW + 600 * SECOND).orders_per_second, 500, "the second has ended");
+        assert_eq!(after(&both, &SettingsChange::Resume { hold: None }).cap_at(NOW).orders_per_second, 500);
+        // A hold that has ended is gone, also for the one who would remove it.
+        let late = SettingsChange::Resume { hold: Some(2) }.apply(&left, 3, NOW + 600 * SECOND, &ann());
+        assert_eq!(late, Err(SettingsChangeError::NoSuchHold { id: 2 }));
+    }
+
+    #[test]
+    fn holds_are_bounded_and_ended_ones_do_not_count() {
+        let mut settings = GroupSettings::new(rate(500));
+        let minute = SettingsChange::PauseFor { duration: Duration::from_secs(60) };
+        for _ in 0..HOLDS_MAX {
+            settings = after(&settings, &minute);
+        }
+        assert_eq!(minute.apply(&settings, 7, NOW, &ann()), Err(SettingsChangeError::TooManyHolds));
+        let later = applied(&settings, &minute, NOW + 60 * SECOND).settings;
+        assert_eq!(later.holds.len(), 1);
+    }
+
+    #[test]
+    fn the_audit_trail_has_the_values_before_and_after() {
+        let settings = GroupSettings::new(rate(500));
+        let set = SettingsChange::SetRate { rate: rate(3_000), ramp: Duration::ZERO };
+        let set = applied(&settings, &set, NOW);
+        assert_eq!(set.before, json!({"cap": 500, "manual": null}));
+        let manual = json!({"from": 3_000, "to": 3_000, "began_us": NOW, "ends_us": NOW});
+        assert_eq!(set.after, json!({"cap": 3_000, "manual": manual}));
+
+        let schedule: Schedule =
+            serde_json::from_str(r#"{"time_zone": "UTC", "entries": [{"from": "00:00", "rate": 9}]}"#)
+                .expect("valid");
+        let scheduled = after(&settings, &SettingsChange::SetSchedule(schedule));
+        let cleared = applied(&scheduled, &SettingsChange::ClearSchedule, NOW);
+        let entries = json!([{"from": "00:00", "rate": 9}]);
+        assert_eq!(cleared.before, json!({"cap": 9, "schedule": {"time_zone": "UTC", "entries": entries}}));
+        assert_eq!(cleared.after, json!({"cap": 500, "schedule": null}));
+
+        let short = SettingsChange::PauseFor { duration: Duration::from_millis(900) };
+        let paused = applied(&settings, &short, NOW);
+        assert_eq!(paused.detail, "hold 7, for 0.9 s");
+        assert_eq!((&paused.before["cap"], &paused.after["cap"]), (&json!(500), &json!(0)));
+        assert_eq!(paused.after["holds"][0]["until_us"], NOW + 900_000);
+        assert_eq!(paused.before["holds"], Value::Null);
     }
 }

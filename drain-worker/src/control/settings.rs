@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
-use super::Schedule;
+use super::{Hold, Schedule};
 
 /// Maximum rate, orders a second: above any database, so that typing errors are rejected.
 pub const RATE_MAX: u32 = 1_000_000;
@@ -84,20 +84,15 @@ impl ManualRate {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PauseSetting {
-    /// End of the pause, µs; `None`: until resumed.
-    pub until_us: Option<i64>,
-}
-
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupSettings {
     /// The cap when nothing else applies.
     pub default: Rate,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manual: Option<ManualRate>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pause: Option<PauseSetting>,
+    /// At most [`super::HOLDS_MAX`] that are in force.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<Hold>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<Schedule>,
 }
@@ -131,14 +126,14 @@ pub struct Cap {
     pub source: CapSource,
     /// The ramp in progress; `None` if another source is in force.
     pub ramp: Option<ManualRate>,
-    /// End of the pause, µs.
+    /// End of the last hold, µs; `None`: not paused, or until resumed.
     pub paused_until_us: Option<i64>,
 }
 
 impl GroupSettings {
     #[must_use]
     pub const fn new(default: Rate) -> Self {
-        Self { default, manual: None, pause: None, schedule: None }
+        Self { default, manual: None, holds: Vec::new(), schedule: None }
     }
 
     /// The cap in force at `now_us`.
@@ -146,15 +141,24 @@ impl GroupSettings {
     pub fn cap_at(&self, now_us: i64) -> Cap {
         let cap =
             |orders_per_second, source| Cap { orders_per_second, source, ramp: None, paused_until_us: None };
-        if let Some(pause) = self.pause.filter(|pause| pause.until_us.is_none_or(|until| now_us < until)) {
-            return Cap { paused_until_us: pause.until_us, ..cap(0, CapSource::Paused) };
+        let mut holds = self.holds_at(now_us).peekable();
+        if holds.peek().is_some() {
+            // `None`, without an end, is the latest.
+            let ends: Option<Vec<i64>> = holds.map(|hold| hold.until_us).collect();
+            let paused_until_us = ends.and_then(|ends| ends.into_iter().max());
+            return Cap { paused_until_us, ..cap(0, CapSource::Paused) };
         }
         let (orders_per_second, source) = self.unpaused_at(now_us);
         let ramp = self.manual.filter(|manual| manual.is_ramping(now_us));
         Cap { ramp, ..cap(orders_per_second, source) }
     }
 
-    /// The cap without the pause.
+    /// The holds in force at `now_us`.
+    pub fn holds_at(&self, now_us: i64) -> impl Iterator<Item = &Hold> {
+        self.holds.iter().filter(move |hold| hold.is_in_force(now_us))
+    }
+
+    /// The cap without the holds.
     fn unpaused_at(&self, now_us: i64) -> (u32, CapSource) {
         if let Some(manual) = &self.manual {
             return (manual.at(now_us), CapSource::Manual);
@@ -184,13 +188,17 @@ mod tests {
         Rate::new(orders).expect("within bounds")
     }
 
+    fn hold(id: i64, until_us: Option<i64>) -> Hold {
+        Hold { id, owner: "ann".to_owned(), reason: String::new(), since_us: 0, until_us }
+    }
+
     fn schedule() -> Schedule {
         serde_json::from_str(r#"{"time_zone": "UTC", "entries": [{"from": "00:00", "rate": 500}]}"#)
             .expect("valid")
     }
 
     #[test]
-    fn a_pause_overrides_the_manual_rate_which_overrides_the_schedule() {
+    fn a_hold_overrides_the_manual_rate_which_overrides_the_schedule() {
         let manual = ManualRate { from: rate(7), to: rate(7), began_us: 0, ends_us: 0 };
         let at = 10 * SECOND;
         let mut settings = GroupSettings::new(rate(2_000));
@@ -203,14 +211,28 @@ mod tests {
         expect(&settings, 500, CapSource::Schedule);
         settings.manual = Some(manual);
         expect(&settings, 7, CapSource::Manual);
-        settings.pause = Some(PauseSetting { until_us: None });
+        settings.holds = vec![hold(1, None)];
         expect(&settings, 0, CapSource::Paused);
-        settings.pause = Some(PauseSetting { until_us: Some(at + 1) });
+        settings.holds = vec![hold(1, Some(at)), hold(2, Some(at + 1))];
         expect(&settings, 0, CapSource::Paused);
-        settings.pause = Some(PauseSetting { until_us: Some(at) });
+        settings.holds = vec![hold(1, Some(at)), hold(2, Some(at - 1))];
         expect(&settings, 7, CapSource::Manual);
         settings.manual = None;
         expect(&settings, 500, CapSource::Schedule);
+    }
+
+    #[test]
+    fn a_pause_ends_with_its_last_hold() {
+        let mut settings = GroupSettings::new(rate(2_000));
+        for (holds, expected) in [
+            (vec![hold(1, Some(20)), hold(2, Some(30))], Some(30)),
+            (vec![hold(1, Some(20)), hold(2, None), hold(3, Some(30))], None),
+            (vec![hold(1, Some(5)), hold(2, Some(20))], Some(20)),
+        ] {
+            settings.holds = holds;
+            let cap = settings.cap_at(10);
+            assert_eq!((cap.source, cap.paused_until_us), (CapSource::Paused, expected), "{settings:?}");
+        }
     }
 
     proptest! {
@@ -244,7 +266,7 @@ mod tests {
         let mut settings = GroupSettings::new(rate(2_000));
         assert_eq!(serde_json::to_string(&settings).expect("writes"), r#"{"default":2000}"#);
         settings.manual = Some(ManualRate { from: rate(1), to: rate(2), began_us: 3, ends_us: 4 });
-        settings.pause = Some(PauseSetting { until_us: Some(9) });
+        settings.holds = vec![hold(1, Some(9)), hold(2, None)];
         settings.schedule = Some(schedule());
         let text = serde_json::to_string(&settings).expect("writes");
         assert_eq!(serde_json::from_str::<GroupSettings>(&text).expect("reads"), settings);

@@ -17,9 +17,12 @@ use crate::control::AuditContext;
 use crate::metrics;
 use crate::pipeline::{GatedWriter, rows};
 use crate::store::{
-    CommitOutcome, DeadLetterSelection, DeadLetterStatus, DeadLetterSummary, OrderStore, PageRequest, Store,
-    StoreError, StoredDeadLetter,
+    ActPage, CommitOutcome, DeadLetterSelection, DeadLetterStatus, DeadLetterSummary, OrderStore,
+    PageRequest, Store, StoreError, StoredDeadLetter,
 };
+
+/// The name of a redrive in the audit trail.
+const ACTION: &str = "letters_redriven";
 
 #[derive(Clone, Copy, Debug)]
 pub struct RedriveConfig {
@@ -109,10 +112,16 @@ impl Redriver {
             next = heads.last().map(|head| head.id);
         }
         let open: Vec<_> = heads.iter().filter(|head| head.discard.is_none()).collect();
-        if let (Some(first), Some(last)) = (open.first(), open.last()) {
-            let detail =
-                format!("{} letters, {} to {}, by {}", open.len(), first.id, last.id, name(&selection));
-            self.store.append_audit(&self.group, "letters_redriven", &detail, context).await?;
+        // Before the first write, so that no redrive is missing in the audit trail.
+        let act = open.first().zip(open.last()).map(|(first, last)| ActPage {
+            selection: selection.name().to_owned(),
+            first: first.id,
+            last: last.id,
+            ids: if named { open.iter().map(|head| head.id).collect() } else { Vec::new() },
+            outcomes: BTreeMap::new(),
+        });
+        if let Some(act) = &act {
+            self.store.record_act_page(&self.group, ACTION, act, page.after, context).await?;
         }
         let mut done = RedriveResults::of(&selection, &heads);
         let mut stopped = None;
@@ -131,6 +140,9 @@ impl Redriver {
             rest = later;
         }
         let outcomes = done.until(next.filter(|_| !rest.is_empty()));
+        if let Some(act) = act {
+            self.record_outcomes(act, &outcomes, context).await;
+        }
         metrics::redriven(outcomes.iter().map(|letter| letter.outcome));
         tracing::info!(
             event = "dead_letters_redriven",
@@ -141,6 +153,16 @@ impl Redriver {
             "dead letters redriven"
         );
         Ok(RedrivePage { outcomes, next, stopped })
+    }
+
+    /// Adds the outcomes of a page to its act in the audit trail.
+    async fn record_outcomes(&self, act: ActPage, outcomes: &[RedriveResult], context: &AuditContext) {
+        let act = ActPage { ids: Vec::new(), outcomes: counted(outcomes), ..act };
+        let recorded = self.store.record_act_page(&self.group, ACTION, &act, act.last, context).await;
+        if let Err(error) = recorded {
+            // The page is done, and the caller gets its outcomes.
+            tracing::warn!(event = "audit_incomplete", %error, "the outcomes of a redrive are not in the audit trail");
+        }
     }
 
     /// The number of `heads`, from the first, whose payloads fit into one read.
@@ -299,20 +321,18 @@ impl RedriveResults {
     }
 }
 
-fn name(selection: &DeadLetterSelection) -> &str {
-    match selection {
-        DeadLetterSelection::Ids(_) => "number",
-        DeadLetterSelection::Reason(reason) => reason,
-        DeadLetterSelection::All => "all",
+/// The number of dead letters by outcome.
+fn counted(outcomes: &[RedriveResult]) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for letter in outcomes {
+        *counts.entry(letter.outcome.as_str().to_owned()).or_default() += 1;
     }
+    counts
 }
 
 /// `2 confirmed, 1 unreadable`.
 fn counts(outcomes: &[RedriveResult]) -> String {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for letter in outcomes {
-        *counts.entry(letter.outcome.as_str()).or_default() += 1;
-    }
-    let parts: Vec<_> = counts.iter().map(|(outcome, letters)| format!("{letters} {outcome}")).collect();
+    let parts: Vec<_> =
+        counted(outcomes).iter().map(|(outcome, letters)| format!("{letters} {outcome}")).collect();
     parts.join(", ")
 }

@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use super::flow::Flow;
 use super::forecast::{self, Pace, Trend};
 use super::health::{Health, STALE};
-use crate::control::{Cap, CapSource, ManualRate, ScheduleEntry};
+use crate::control::{Cap, CapSource, Hold, ManualRate, ScheduleEntry};
 use crate::dead_letters::retention;
 use crate::metrics::PoolGauges;
 use crate::pipeline::LatencyHistogram;
@@ -33,6 +33,7 @@ pub struct CapView {
     pub orders_per_second: u32,
     pub source: CapSource,
     pub ramp: Option<ManualView>,
+    /// The end of the last hold; `None`: not paused, or until resumed.
     pub paused_until: Option<String>,
 }
 
@@ -74,9 +75,33 @@ pub struct SettingsView {
     /// Orders a second.
     pub default: u32,
     pub manual: Option<ManualView>,
-    pub paused: bool,
-    pub paused_until: Option<String>,
+    /// The holds in force, oldest first.
+    pub holds: Vec<HoldView>,
     pub schedule: Option<ScheduleView>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct HoldView {
+    pub id: i64,
+    /// Empty: not stated.
+    pub owner: String,
+    /// Empty: not stated.
+    pub reason: String,
+    pub since: String,
+    /// `None`: until it is removed.
+    pub until: Option<String>,
+}
+
+impl From<&Hold> for HoldView {
+    fn from(hold: &Hold) -> Self {
+        Self {
+            id: hold.id,
+            owner: hold.owner.clone(),
+            reason: hold.reason.clone(),
+            since: instant_us(hold.since_us),
+            until: hold.until_us.map(instant_us),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -88,13 +113,11 @@ pub struct ScheduleView {
 impl SettingsView {
     pub(crate) fn new(group: &GroupSnapshot) -> Self {
         let settings = &group.settings;
-        let cap = settings.cap_at(group.now_us);
         Self {
             revision: group.revision,
             default: settings.default.get(),
             manual: settings.manual.map(ManualView::from),
-            paused: cap.source == CapSource::Paused,
-            paused_until: cap.paused_until_us.map(instant_us),
+            holds: settings.holds_at(group.now_us).map(HoldView::from).collect(),
             schedule: settings.schedule.as_ref().map(|schedule| ScheduleView {
                 time_zone: schedule.time_zone().to_owned(),
                 entries: schedule.entries().cloned().collect(),

@@ -9,7 +9,7 @@ export class Model {
     this.down = false;
     this.calls = [];
     this.revision = 1;
-    this.settings = { default: 2000, manual: null, paused: false, paused_until: null, schedule: null };
+    this.settings = { default: 2000, manual: null, holds: [], schedule: null };
     this.waiting = 60000;
     this.workers = [this.worker(1), this.worker(2)];
     this.warnings = [];
@@ -43,11 +43,12 @@ export class Model {
 
   cap() {
     const { settings } = this;
-    if (settings.paused_until && Date.parse(settings.paused_until) <= Date.now()) Object.assign(settings, { paused: false, paused_until: null });
-    const paused = settings.paused;
+    settings.holds = settings.holds.filter(({ until }) => !until || Date.parse(until) > Date.now());
+    const paused = settings.holds.length > 0;
+    const ends = settings.holds.map(({ until }) => until);
     const { rate, ramp } = this.rate();
     const source = paused ? "paused" : settings.manual ? "manual" : settings.schedule ? "schedule" : "default";
-    return { orders_per_second: paused ? 0 : rate, source, ramp: paused ? null : ramp, paused_until: settings.paused_until };
+    return { orders_per_second: paused ? 0 : rate, source, ramp: paused ? null : ramp, paused_until: ends.includes(null) ? null : ends.sort().at(-1) ?? null };
   }
 
   rate() {
@@ -129,7 +130,7 @@ export class Model {
 
   note(action, detail, body) {
     this.revision += 1;
-    this.entries.unshift({ id: this.entries.length + 1, at: ISO(Date.now()), who: body.who || null, action, detail, reason: body.reason || null });
+    this.entries.unshift({ id: this.entries.length + 1, at: ISO(Date.now()), who: body.who || "", action, detail, reason: body.reason || "", revision: this.revision });
     return { settings: { revision: this.revision, ...this.settings }, cap: this.cap() };
   }
 
@@ -154,11 +155,12 @@ export class Model {
         return this.note("rate_set", `${body.rate}/s${body.ramp_s ? ` over ${body.ramp_s} s` : ""}`, body);
       }
       case "POST /v1/rate/reset": settings.manual = null; return this.note("rate_reset", "", body);
-      case "PUT /v1/pause":
-        settings.paused = true;
-        settings.paused_until = body.until || (body.for_s ? ISO(Date.now() + body.for_s * 1000) : null);
-        return this.note("paused", settings.paused_until ? `until ${settings.paused_until}` : "", body);
-      case "POST /v1/resume": Object.assign(settings, { paused: false, paused_until: null }); return this.note("resumed", "", body);
+      case "PUT /v1/pause": {
+        const until = body.until || (body.for_s ? ISO(Date.now() + body.for_s * 1000) : null);
+        settings.holds.push({ id: this.revision + 1, owner: body.who || "", reason: body.reason || "", since: ISO(Date.now()), until });
+        return this.note("pause", `hold ${this.revision + 1}`, body);
+      }
+      case "POST /v1/resume": settings.holds = settings.holds.filter(({ id }) => !body.all && id !== body.hold); return this.note("resume", "", body);
       case "PUT /v1/schedule": settings.schedule = { time_zone: body.time_zone, entries: body.entries }; return this.note("schedule_set", `${body.entries.length} times`, body);
       case "POST /v1/schedule/clear": settings.schedule = null; return this.note("schedule_cleared", "", body);
       case "POST /v1/worker/cordon":
@@ -190,6 +192,14 @@ export class Model {
     }
   }
 
+  // The answer to a change that was made on other settings; null: it may be made.
+  stale(method, path, body, tag) {
+    const free = method === "GET" || path === "/v1/pause" || body.hold || path.startsWith("/v1/dead-letters") || path.startsWith("/v1/worker");
+    if (free || tag === `"${this.revision}"`) return null;
+    const changes = this.entries.filter(({ revision }) => `"${revision}"` > tag);
+    return { status: 409, code: "settings_changed", title: "Settings changed", detail: "The settings have changed.", revision: this.revision, changes };
+  }
+
   // Responds to the page's requests to `/v1/`, without a server.
   async serve(page) {
     await page.route("**/v1/**", async (route) => {
@@ -197,6 +207,9 @@ export class Model {
       if (this.down) return route.abort("connectionrefused");
       const problem = (status, title, detail) => route.fulfill({ status, contentType: "application/problem+json", body: JSON.stringify({ type: "about:blank", title, status, detail }) });
       if (this.token && request.headers().authorization !== `Bearer ${this.token}`) return problem(401, "Unauthorized", "a token is needed");
+      const path = new URL(request.url()).pathname;
+      const stale = this.stale(request.method(), path, request.postDataJSON() || {}, request.headers()["if-match"]);
+      if (stale) return route.fulfill({ status: 409, contentType: "application/problem+json", body: JSON.stringify(stale) });
       const answer = this.answer(request.method(), new URL(request.url()), request.postDataJSON() || {});
       if (this.refuse && request.method() !== "GET") return problem(422, "Unprocessable", this.refuse);
       return answer ? route.fulfill({ contentType: "application/json", body: JSON.stringify(answer) }) : problem(404, "Not found", "no such thing");

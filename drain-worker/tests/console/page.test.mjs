@@ -100,6 +100,49 @@ test("the history is loaded once, and a day by minute has its gaps", async () =>
   }, { model });
 });
 
+test("a change on a page that is not up to date says what others changed, and is made when confirmed again", async () => {
+  const model = new Model();
+  await opened(async (page) => {
+    await says(page, "#state", "Draining");
+    await page.fill("#rate", "3000");
+    await page.click("#rate-form button[type=submit]");
+    await page.locator("#confirm[open]").waitFor();
+    // Meanwhile ann lowers the rate in an emergency.
+    model.answer("PUT", new URL("http://model/v1/rate"), { rate: 500, who: "ann", reason: "the database burns" });
+    await page.fill("#confirm-who", "bob");
+    await page.click("#confirm-yes");
+    await says(page, "#confirm-error", /ann, .*rate set 500\/s \(the database burns\).*Confirm again/);
+    await picture(page, "conflict");
+    assert.equal(model.settings.manual.to, 500, "nothing was done");
+    await page.click("#confirm-yes");
+    await says(page, "#done", "Rate set to 3,000/s, at once.");
+    assert.equal(model.settings.manual.to, 3000);
+  }, { model, mayFail: true });
+});
+
+test("holds are listed with owner and reason, and the pool runs when none is left", async () => {
+  const model = new Model();
+  await opened(async (page) => {
+    await says(page, "#state", "Draining");
+    await page.click("#pause");
+    await agree(page, "ann", "maintenance");
+    await says(page, "#holds", /Hold 2 by ann since .* until resumed: maintenance/);
+    await page.selectOption("#pause-kind", "for");
+    await page.fill("#pause-minutes", "10");
+    await page.click("#pause");
+    await agree(page, "bob", "");
+    await says(page, "#headline", "Paused until resumed");
+    await page.getByRole("button", { name: "End hold 2" }).click();
+    await agree(page, "ann", "it is done");
+    await says(page, "#headline", /Paused until \d\d:\d\d:\d\d/);
+    await page.click("#resume");
+    await says(page, "#confirm-body", /All holds end:.*Hold 3 by bob/);
+    await agree(page, "ann", "bob agrees");
+    await says(page, "#state", "Draining");
+    assert.equal(await page.locator("#holds li").count(), 0);
+  }, { model });
+});
+
 test("dead letters are listed by reason, shown, redriven and discarded, with an outcome for each", async () => {
   const model = new Model();
   await opened(async (page) => {

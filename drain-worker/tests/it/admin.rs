@@ -24,8 +24,9 @@ use crate::harness::WorkerFixture;
 
 const TOKEN: &str = "correct-horse-battery";
 
-pub(crate) const GUARDED: [(Method, &str); 16] = [
+pub(crate) const GUARDED: [(Method, &str); 19] = [
     (Method::GET, "/v1/status"),
+    (Method::GET, "/v1/settings"),
     (Method::GET, "/v1/history"),
     (Method::GET, "/v1/audit"),
     (Method::GET, "/v1/orders"),

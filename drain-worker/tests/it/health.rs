@@ -83,7 +83,7 @@ async fn a_paused_worker_notices_that_the_broker_is_gone() {
     until_ready(worker.admin).await;
     let change = SettingsChange::PauseUntil { until_us: None };
     let context = AuditContext { who: "ann".to_owned(), reason: "test".to_owned() };
-    fixture.store.change_settings(GROUP, &change, &context).await.expect("paused");
+    fixture.store.change_settings(GROUP, &change, None, &context).await.expect("paused");
     eventually("paused", async || get(worker.admin, "/readyz").await.1.contains("\"paused\"")).await;
     fixture.broker.broker.shutdown().await.expect("stops");
     until_not_ready(worker.admin, "broker_down").await;

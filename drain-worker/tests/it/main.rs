@@ -4,6 +4,7 @@
 
 mod admin;
 mod cli;
+mod control;
 mod cordon;
 mod dead_letters;
 mod dead_letters_real;

@@ -89,21 +89,36 @@ async fn an_operator_runs_a_pool_from_the_command_line() {
     assert!(seen["lag"]["oldest_age_s"].is_number(), "{seen:#}");
 
     // Changes the rate.
-    assert_eq!(done(url, &["rate", "set", "2000", "--reason", "a sale"]).await, "cap 2,000/s (manual)\n");
+    let set = done(url, &["rate", "set", "2000", "--reason", "a sale"]).await;
+    assert_eq!(set, "cap 2,000/s (manual)\nsettings revision 1\n");
     until(url, "faster", |status| number(&status["committed_per_second"]) > 150.0).await;
 
     // Pauses and resumes.
-    assert_eq!(done(url, &["pause"]).await, "paused until resumed\n");
+    let paused = done(url, &["pause", "--reason", "maintenance"]).await;
+    let held = "hold 2 by ann since 20";
+    assert!(
+        paused.starts_with(&format!("paused until resumed (hold 2)\nsettings revision 2\n{held}")),
+        "{paused}"
+    );
     until(url, "paused", |status| {
         let mut workers = status["workers"].as_array().into_iter().flatten();
         number(&status["committed_per_second"]) == 0.0 && workers.all(|worker| worker["state"] == "paused")
     })
     .await;
     let text = done(url, &["status"]).await;
-    assert!(text.starts_with("drain: paused until resumed\n"), "{text}");
-    assert!(done(url, &["pause", "--for", "1h"]).await.starts_with("paused until 20"));
+    assert!(text.starts_with("drain: paused until resumed"), "{text}");
+    assert!(text.contains(held) && text.contains("until resumed: maintenance\n"), "{text}");
+    // Another operator's pause neither shortens nor ends ann's.
+    let second = done(url, &["pause", "--for", "900ms", "--who", "bob"]).await;
+    assert!(second.starts_with("paused until resumed (hold 3)\n") && second.contains("by bob"), "{second}");
+    let listed = failed(url, &["resume"], 1).await;
+    assert!(listed.contains(held) && listed.contains("pass --hold ID, or --all"), "{listed}");
     assert!(failed(url, &["pause", "--until", "2020-01-01T00:00:00Z"], 3).await.contains("lies in the past"));
-    assert_eq!(done(url, &["resume"]).await, "cap 2,000/s (manual)\n");
+    let resumed = done(url, &["resume", "--hold", "2", "--who", "bob"]).await;
+    assert!(resumed.starts_with("paused until 20") || resumed.starts_with("cap 2,000/s"), "{resumed}");
+    assert!(failed(url, &["resume", "--hold", "2"], 3).await.contains("no hold 2 is in force"));
+    let resumed = done(url, &["resume", "--all"]).await;
+    assert_eq!(resumed, "cap 2,000/s (manual)\nsettings revision 5\n");
     until(url, "draining again", |status| number(&status["committed_per_second"]) > 0.0).await;
 
     // One worker alone.
@@ -114,6 +129,19 @@ async fn an_operator_runs_a_pool_from_the_command_line() {
     })
     .await;
     assert_eq!(done(url, &["uncordon"]).await, "drain-1: uncordoned\n");
+
+    // A change that was made on older settings: what differs is shown, and asked again.
+    let stale = ["rate", "set", "3000", "--revision", "1", "--who", "bob"];
+    let shown = failed(url, &stale, 1).await;
+    assert!(shown.contains("Revision 2: pause, hold 2, until resumed, by ann"), "{shown}");
+    assert!(
+        shown.contains("(maintenance)") && shown.contains("stdin is not a terminal: pass --yes"),
+        "{shown}"
+    );
+    assert_eq!(done(url, &["schedule", "show"]).await, "null\n", "nothing was done");
+    let anyway = done(url, &[&stale[..], &["--yes"]].concat()).await;
+    assert_eq!(anyway, "cap 3,000/s (manual)\nsettings revision 6\n");
+    done(url, &["rate", "set", "2000"]).await;
 
     // A ramp begins at the cap in force.
     let ramped = done(url, &["rate", "set", "4000", "--ramp", "10m"]).await;
@@ -129,14 +157,14 @@ async fn an_operator_runs_a_pool_from_the_command_line() {
         done(url, &["schedule", "set", path]).await.contains("(manual)"),
         "a manual rate overrides the schedule"
     );
-    assert_eq!(done(url, &["rate", "reset"]).await, "cap 1,500/s (schedule)\n");
+    assert!(done(url, &["rate", "reset"]).await.starts_with("cap 1,500/s (schedule)\n"));
     // The status follows with the worker's next heartbeat.
     until(url, "scheduled", |status| status["settings"]["schedule"].is_object()).await;
     let shown: Value = serde_json::from_str(&done(url, &["schedule", "show"]).await).expect("JSON");
     assert_eq!(shown["entries"][0]["rate"], 1_500);
     std::fs::write(&file, r#"{"time_zone": "Mars/Olympus", "entries": []}"#).expect("written");
     assert!(failed(url, &["schedule", "set", path], 3).await.contains("time_zone: 'Mars/Olympus'"));
-    assert_eq!(done(url, &["schedule", "clear"]).await, "cap 100/s (default)\n");
+    assert!(done(url, &["schedule", "clear"]).await.starts_with("cap 100/s (default)\n"));
     done(url, &["rate", "set", "20000"]).await;
 
     // Dead letters: show the reason, apply the catalogue, redrive, once.
@@ -148,7 +176,7 @@ async fn an_operator_runs_a_pool_from_the_command_line() {
     until(url, "paused again", |status| status["cap"]["source"] == "paused").await;
     let stopped = failed(url, &["dlq", "redrive", "--all", "--yes"], 1).await;
     assert!(stopped.contains("paused"), "{stopped}");
-    done(url, &["resume"]).await;
+    done(url, &["resume", "--all"]).await;
     until(url, "going on", |status| status["cap"]["source"] == "manual").await;
     fixture.apply_the_complete_catalogue().await;
     let redriven = done(url, &["dlq", "redrive", "--dead-letter-reason", "unknown_sku", "--yes"]).await;
@@ -171,6 +199,17 @@ async fn an_operator_runs_a_pool_from_the_command_line() {
         (&first["who"], &first["action"], &first["reason"]),
         (&"ann".into(), &"rate_set".into(), &"a sale".into())
     );
+    let act = |action: &str| entries.iter().find(|entry| entry["action"] == action).expect("an entry");
+    assert_eq!(act("schedule_clear")["before"]["schedule"]["entries"][0]["rate"], 1_500);
+    assert_eq!(
+        (&act("rate_reset")["before"]["cap"], &act("rate_reset")["after"]["manual"]),
+        (&2_000.into(), &Value::Null)
+    );
+    let newest = done(url, &["audit", "--limit", "1"]).await;
+    let more = newest.trim_end().rsplit_once("more with --before ").expect("a next page").1;
+    let second: Value =
+        serde_json::from_str(&done(url, &["audit", "--json", "--before", more]).await).expect("JSON");
+    assert_eq!(second["entries"][0], entries[1]);
     for action in ["rate_set", "pause", "resume", "schedule_set", "rate_reset", "schedule_clear", "purged"] {
         assert!(entries.iter().any(|entry| entry["action"] == action), "{action}: {audit:#}");
     }
@@ -183,6 +222,7 @@ async fn errors_name_the_remedy() {
     let unreachable = "http://127.0.0.1:1";
     for (arguments, code, says) in [
         (&["rate", "set", "0"][..], 2, "a rate is 1 to 1000000 orders a second"),
+        (&["resume", "--hold", "1", "--all"], 2, "cannot be used with"),
         (&["rate", "set", "100", "--ramp", "soon"], 2, "must be a time such as 60s, 10m or 1h30m"),
         (&["pause", "--for", "1m", "--until", "2030-01-01T00:00:00Z"], 2, "cannot be used with"),
         (&["status"], 4, "is a worker running there? name another one with --admin-url"),

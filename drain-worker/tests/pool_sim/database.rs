@@ -11,7 +11,7 @@ use tokio::sync::{RwLock, watch};
 use tokio::time::{Instant, sleep};
 
 use crate::trace::Trace;
-use drain_worker::control::{GroupSettings, Rate, SettingsChange};
+use drain_worker::control::{AuditContext, GroupSettings, Rate, SettingsChange};
 use drain_worker::store::{
     DbErrorDetail, Fence, GroupSnapshot, JoinRequest, Lease, LeaseId, PoolStore, Renewal, ShareChange,
     StoreError,
@@ -180,8 +180,10 @@ impl Database {
         self.sample_cap();
         let now_us = self.now_us();
         let mut state = self.lock();
-        let (settings, _) = change.apply(&state.settings, now_us).expect("a valid change");
-        state.settings = settings;
+        // One operator, whose newest pause replaces the one before.
+        state.settings.holds.clear();
+        let applied = change.apply(&state.settings, 1, now_us, &AuditContext::default());
+        state.settings = applied.expect("a valid change").settings;
         drop(state);
         self.replicate();
         self.sample_cap();

@@ -90,6 +90,7 @@ conformance! {
     dead_letters::a_letter_is_discarded_or_decided_never_both,
     dead_letters::only_undecided_orders_are_stored,
     redrive::a_redriven_order_is_confirmed_once,
+    redrive::a_redrive_of_many_pages_is_one_entry_of_the_audit_trail,
     redrive::concurrent_redrives_change_each_letter_once,
     redrive::a_message_is_redriven_whole,
     redrive::unreadable_and_discarded_letters_stay,
@@ -110,6 +111,8 @@ conformance! {
     pool::without_its_lease_a_worker_commits_nothing,
     pool::fencing_leaves_transactions_under_way_alone_and_does_not_wait,
     pool::settings_change_and_are_put_on_record,
+    pool::a_change_is_made_on_the_settings_that_its_author_has_seen,
+    pool::an_act_of_many_pages_is_one_row,
     pool::shares_are_taken_one_after_the_other,
     pool::a_full_pool_takes_no_worker,
 }

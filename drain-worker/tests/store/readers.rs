@@ -23,7 +23,7 @@ async fn slow_queries_of_operators_leave_buyers_a_connection() {
         let store = harness.open(StoreConfig { readers_max: TWO, ..config() }).await;
         let mut other = harness.begin("LOCK TABLES drain_audit WRITE").await;
         let operators = async {
-            let queries = (0..8).map(|_| store.list_audit("drain", 5));
+            let queries = (0..8).map(|_| store.list_audit("drain", None, 5));
             futures_util::future::join_all(queries).await
         };
         let buyer = async {

@@ -11,14 +11,21 @@ export const token = {
 };
 
 export class ApiError extends Error {
-  constructor(status, message) {
+  constructor(status, message, problem = null) {
     super(message);
     this.status = status;
+    // The problem document, if the worker sent one.
+    this.problem = problem;
   }
 }
 
-async function call(method, path, body, waitMs = WAIT_MS) {
+// The newest revision of the settings that an answer had: the status may be older than a change of this page.
+let newest = 0;
+export const revision = () => newest;
+
+async function call(method, path, body, { waitMs = WAIT_MS, madeOn } = {}) {
   const headers = { accept: "application/json" };
+  if (madeOn !== undefined) headers["if-match"] = `"${madeOn}"`;
   if (body !== undefined) headers["content-type"] = "application/json";
   if (token.get()) headers.authorization = `Bearer ${token.get()}`;
   let response;
@@ -39,7 +46,8 @@ async function call(method, path, body, waitMs = WAIT_MS) {
   } catch {
     throw new ApiError(response.status, `The worker's answer (${response.status}) is not JSON.`);
   }
-  if (!response.ok) throw new ApiError(response.status, problem(response.status, value));
+  if (!response.ok) throw new ApiError(response.status, problem(response.status, value), value);
+  newest = Math.max(newest, value?.settings?.revision ?? 0);
   return value;
 }
 
@@ -58,14 +66,15 @@ export const api = {
   audit: (limit) => call("GET", `/v1/audit?${query({ limit })}`),
   letters: (reason, after, limit) => call("GET", `/v1/dead-letters?${query({ dead_letter_reason: reason, after, limit })}`),
   letter: (id) => call("GET", `/v1/dead-letters/${encodeURIComponent(id)}`),
-  setRate: (body) => call("PUT", "/v1/rate", body),
-  resetRate: (body) => call("POST", "/v1/rate/reset", body),
+  setRate: (body, madeOn) => call("PUT", "/v1/rate", body, { madeOn }),
+  resetRate: (body, madeOn) => call("POST", "/v1/rate/reset", body, { madeOn }),
   pause: (body) => call("PUT", "/v1/pause", body),
-  resume: (body) => call("POST", "/v1/resume", body),
-  setSchedule: (body) => call("PUT", "/v1/schedule", body),
-  clearSchedule: (body) => call("POST", "/v1/schedule/clear", body),
+  endHold: (body) => call("POST", "/v1/resume", body),
+  resume: (body, madeOn) => call("POST", "/v1/resume", { all: true, ...body }, { madeOn }),
+  setSchedule: (body, madeOn) => call("PUT", "/v1/schedule", body, { madeOn }),
+  clearSchedule: (body, madeOn) => call("POST", "/v1/schedule/clear", body, { madeOn }),
   cordon: (body) => call("POST", "/v1/worker/cordon", body),
   uncordon: (body) => call("POST", "/v1/worker/uncordon", body),
-  redrive: (body) => call("POST", "/v1/dead-letters/redrive", body, WORK_WAIT_MS),
-  discard: (body) => call("POST", "/v1/dead-letters/discard", body, WORK_WAIT_MS),
+  redrive: (body) => call("POST", "/v1/dead-letters/redrive", body, { waitMs: WORK_WAIT_MS }),
+  discard: (body) => call("POST", "/v1/dead-letters/discard", body, { waitMs: WORK_WAIT_MS }),
 };

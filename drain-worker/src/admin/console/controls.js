@@ -1,11 +1,14 @@
-// Rate, ramp, pause and resume. Each change is confirmed before it is sent.
+// Rate, ramp and holds. Each change is confirmed before it is sent.
 
 import { api } from "./api.js";
 import { confirm } from "./dialogs.js";
-import { byId } from "./chart.js";
+import { byId, el } from "./chart.js";
 import { say, show } from "./dom.js";
 import { moment, rate, seconds } from "./format.js";
 import { source } from "./state.js";
+
+const described = ({ id, owner, since, until, reason }) =>
+  `Hold ${id} by ${owner || "unnamed"} since ${moment(since)}, until ${until ? moment(until) : "resumed"}${reason && `: ${reason}`}.`;
 
 // `now()` gives the newest status, or null; `changed(text)` reports what was done.
 export function controls(now, changed) {
@@ -20,7 +23,7 @@ export function controls(now, changed) {
     if (now()?.cap.source === "paused") lines.push("The pool stays paused. The rate takes effect when it is resumed.");
     const done = await confirm({
       title: "Set the rate?", lines, yes: `Set ${rate(wanted)}`,
-      act: (who) => api.setRate({ rate: wanted, ...(ramp && { ramp_s: ramp }), ...who }),
+      act: (who, madeOn) => api.setRate({ rate: wanted, ...(ramp && { ramp_s: ramp }), ...who }, madeOn),
     });
     if (!done) return;
     byId("rate-form").reset();
@@ -61,16 +64,32 @@ export function controls(now, changed) {
   });
 
   byId("resume").addEventListener("click", async () => {
-    const done = await confirm({ title: "Resume the pool?", lines: [current()], yes: "Resume", act: api.resume });
+    const holds = now()?.settings.holds.map(described) || [];
+    const done = await confirm({ title: "Resume the pool?", lines: [current(), "All holds end:", ...holds], yes: "Resume", act: api.resume });
     if (done) changed("Resumed.");
   });
 
+  const end = async (hold) => {
+    const lines = [described(hold), "The pool runs when no hold is left."];
+    const done = await confirm({ title: `End hold ${hold.id}?`, lines, yes: "End it", act: (who) => api.endHold({ hold: hold.id, ...who }) });
+    if (done) changed(`Hold ${hold.id} ended.`);
+  };
+  let shown = "";
+  const list = (holds) => {
+    const text = JSON.stringify(holds);
+    if (text === shown) return;
+    shown = text;
+    const button = (hold) => el("button", { type: "button", on: { click: () => end(hold) } }, `End hold ${hold.id}…`);
+    byId("holds").replaceChildren(...holds.map((hold) => el("li", {}, described(hold), " ", button(hold))));
+  };
+
   return (status) => {
     const paused = status.cap.source === "paused";
+    list(status.settings.holds);
     byId("resume").disabled = !paused;
     byId("rate-reset").disabled = !status.settings.manual;
     say(byId("rate-reset"), status.settings.schedule ? "Back to schedule…" : "Back to default…");
     byId("rate").placeholder = String(status.cap.orders_per_second);
-    say(byId("pause"), paused ? "Pause otherwise…" : "Pause…");
+    say(byId("pause"), paused ? "Add a hold…" : "Pause…");
   };
 }

@@ -1,12 +1,20 @@
 // Dialogs: confirmation with name and reason, and the token. The browser traps the focus and closes them on Escape.
 
-import { token } from "./api.js";
+import { revision, token } from "./api.js";
 import { byId, el } from "./chart.js";
 import { say, show } from "./dom.js";
+import { moment, words } from "./format.js";
 
 const WHO = "spillway-who";
 
-// Confirms, then runs `act({ who, reason })`; on failure the dialog stays open with the error. Returns the result of `act`, or null.
+// What others changed since the dialog opened, in the words of the audit trail.
+const conflict = ({ changes }) => {
+  const lines = changes.map(({ who, action, detail, at, reason }) => `${who || "Unnamed"}, ${moment(at)}: ${words(action)}${detail && ` ${detail}`}${reason && ` (${reason})`}.`);
+  return `The settings changed meanwhile; nothing was done. ${lines.join(" ")} Confirm again to change them all the same.`;
+};
+
+// Confirms, then runs `act({ who, reason }, madeOn)`, on the settings that the operator saw when the dialog opened; on failure
+// the dialog stays open with the error. Returns the result of `act`, or null.
 export function confirm({ title, lines, body, yes, danger, act }) {
   const dialog = byId("confirm");
   const error = byId("confirm-error");
@@ -21,6 +29,7 @@ export function confirm({ title, lines, body, yes, danger, act }) {
   byId("confirm-reason").value = "";
   return new Promise((resolve) => {
     let result = null;
+    let madeOn = revision();
     const submit = async (event) => {
       event.preventDefault();
       const who = byId("confirm-who").value.trim();
@@ -29,10 +38,12 @@ export function confirm({ title, lines, body, yes, danger, act }) {
       accept.disabled = true;
       show(error, false);
       try {
-        result = { value: await act({ ...(who && { who }), ...(reason && { reason }) }) };
+        result = { value: await act({ ...(who && { who }), ...(reason && { reason }) }, madeOn) };
         dialog.close();
       } catch (failure) {
-        say(error, failure.message);
+        const changed = failure.problem?.code === "settings_changed";
+        if (changed) madeOn = failure.problem.revision;
+        say(error, changed ? conflict(failure.problem) : failure.message);
         show(error, true);
       } finally {
         accept.disabled = false;

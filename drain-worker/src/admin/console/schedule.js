@@ -13,7 +13,7 @@ export function schedule(now, changed) {
     const form = editor(now()?.settings.schedule);
     const done = await confirm({
       title: "Edit the schedule", body: form.node, yes: "Use this schedule",
-      act: (who) => api.setSchedule({ ...form.value(), ...who }),
+      act: (who, madeOn) => api.setSchedule({ ...form.value(), ...who }, madeOn),
     });
     if (done) changed("Schedule changed.");
   });

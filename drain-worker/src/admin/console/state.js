@@ -8,12 +8,12 @@ export const NAMES = { database_down: "Database down", broker_down: "Broker down
 
 // Returns the state of the whole pool: { state, title, figure, reason }.
 export function poolState(status) {
-  const { cap, lag, settings, workers } = status;
+  const { cap, lag, workers } = status;
   const live = workers.filter((worker) => worker.state !== "lease_expired");
   const committed = status.committed_per_second;
   const wait = waiting(status);
   if (cap.source === "paused") {
-    const until = cap.paused_until || settings.paused_until;
+    const until = cap.paused_until;
     return { state: "paused", title: "Paused", figure: until ? `until ${moment(until)}` : "until resumed", reason: wait };
   }
   if (!live.length) return { state: "bad", title: "No worker", figure: "nothing is drained", reason: wait };

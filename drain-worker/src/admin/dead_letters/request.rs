@@ -98,10 +98,7 @@ impl BulkRequest {
                     .to_owned());
             }
         };
-        let context = AuditContext { who: body.who, reason: body.reason };
-        if let Some((name, chars_max)) = context.too_long() {
-            return Err(format!("{name} has at most {chars_max} characters"));
-        }
+        let context = AuditContext::new(body.who, body.reason).map_err(|error| error.to_string())?;
         let page = PageRequest { after: body.after, letters_max: letters_max(body.limit)? };
         Ok(Self { selection, page, context })
     }

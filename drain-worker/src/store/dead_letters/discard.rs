@@ -1,12 +1,14 @@
 //! Discards dead letters, and deletes settled ones.
 
+use std::collections::BTreeMap;
+
 use super::list::{limited, selected};
 use super::records::{DeadLetterSelection, DeadLetterStatus, DiscardOutcome, PageRequest};
 use crate::control::{AuditContext, NAME_CHARS_MAX, REASON_CHARS_MAX};
 use crate::store::Store;
 use crate::store::dialect::PoolKind;
 use crate::store::error::{DbError, StoreError};
-use crate::store::pool::insert_audit;
+use crate::store::pool::{ActPage, record_act_page};
 use crate::store::sql::{BYTES, ColumnKind, ROWS_MAX, Statement};
 use crate::store::transaction::Transaction;
 
@@ -93,7 +95,14 @@ async fn discard(
             .list(open.iter().copied())
             .rare();
         transaction.execute("give dead letters up", wipe).await?;
-        insert_audit(transaction, group, "letters_discarded", &detail(&open), context).await?;
+        let act = ActPage {
+            selection: selection.name().to_owned(),
+            first: open[0],
+            last: open[open.len() - 1],
+            ids: if matches!(selection, DeadLetterSelection::Ids(_)) { open.clone() } else { Vec::new() },
+            outcomes: BTreeMap::from([("discarded".to_owned(), open.len() as u64)]),
+        };
+        record_act_page(transaction, group, "letters_discarded", &act, page.after, context).await?;
     }
     Ok(match selection {
         DeadLetterSelection::Ids(ids) => {
@@ -107,12 +116,6 @@ async fn discard(
 
 const fn outcome(is_there: bool) -> DiscardOutcome {
     if is_there { DiscardOutcome::Discarded } else { DiscardOutcome::Gone }
-}
-
-/// For the audit trail; `ids` ascend.
-fn detail(ids: &[i64]) -> String {
-    let named: Vec<_> = ids.iter().map(i64::to_string).collect();
-    format!("{} letters: {}", ids.len(), named.join(" "))
 }
 
 async fn delete(transaction: &mut Transaction, ids: &[i64]) -> Result<(), DbError> {

@@ -19,6 +19,16 @@ pub enum DeadLetterSelection {
 }
 
 impl DeadLetterSelection {
+    /// For the audit trail.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Ids(_) => "number",
+            Self::Reason(reason) => reason,
+            Self::All => "all",
+        }
+    }
+
     /// The part of the selection that a page covers, and the number after which the next page continues, if known.
     #[must_use]
     pub fn on_page(&self, page: PageRequest) -> (Self, Option<i64>) {

@@ -7,21 +7,24 @@
 //!
 //! `_us` is microseconds since 1970 by the database's clock.
 
+mod audit;
 mod join;
 mod leases;
 mod settings;
 mod statements;
 
-pub(super) use settings::insert_audit;
+pub(super) use audit::record_act_page;
 
 use std::future::Future;
 use std::time::Duration;
 
+use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::{LeaseId, StoreError};
 use crate::control::{GroupSettings, SettingsChangeError};
 
+pub use audit::ActPage;
 pub use join::WORKERS_MAX;
 
 /// The group as one statement read it.
@@ -95,6 +98,9 @@ pub struct ShareChange<'a> {
 
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
+    /// Another change came first.
+    #[error("the settings have changed: revision {} is in force, not {made_on}", present.revision)]
+    Changed { made_on: i64, present: Box<GroupSnapshot> },
     #[error(transparent)]
     Rejected(#[from] SettingsChangeError),
     #[error(transparent)]
@@ -111,6 +117,12 @@ pub struct AuditEntry {
     pub action: String,
     pub detail: String,
     pub reason: String,
+    /// The revision that a change of the settings made.
+    pub revision: Option<i64>,
+    /// The values that the act replaced, as JSON.
+    pub before: Option<Value>,
+    /// The values that it set, as JSON.
+    pub after: Option<Value>,
 }
 
 /// The store as a pool member uses it. [`crate::store::Store`] implements it; so does the simulation in `tests/pool_sim`.

@@ -193,9 +193,12 @@ pub(crate) async fn a_discarded_letter_keeps_its_state_and_drops_its_payload(har
     assert!(!letters[1].payload.is_empty());
 
     // One entry in the audit trail: a second discard has no effect.
-    let audit = store.list_audit("drain", 9).await.expect("reads");
+    let audit = store.list_audit("drain", None, 9).await.expect("reads");
     let seen: Vec<_> = audit.iter().map(|entry| (entry.action.as_str(), entry.detail.clone())).collect();
-    assert_eq!(seen, [("letters_discarded", format!("2 letters: {} {}", ids[0], ids[2]))]);
+    assert_eq!(
+        seen,
+        [("letters_discarded", format!("letters {} {}, by number: 2 discarded", ids[0], ids[2]))]
+    );
     assert_eq!((audit[0].who.as_str(), audit[0].reason.as_str()), ("ann", "the sale is over"));
 
     // Discarded letters are not counted, but are still listed.

@@ -5,9 +5,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use drain_worker::control::{AuditContext, GroupSettings, Rate, SettingsChange};
 use drain_worker::store::{
-    DeadLetter, DeadLetterReason, Fence, GroupSnapshot, JoinRequest, Lease, LeaseId, OrderStore, PoolStore,
-    Renewal, ShareChange, StoreError, WORKERS_MAX,
+    ActPage, DeadLetter, DeadLetterReason, Fence, GroupSnapshot, JoinRequest, Lease, LeaseId, OrderStore,
+    PoolStore, Renewal, SettingsError, ShareChange, StoreError, WORKERS_MAX,
 };
+use serde_json::json;
 
 use crate::harness::{AT_THE_STOCK, Harness};
 use crate::orders::{catalogue, order};
@@ -177,16 +178,16 @@ pub(crate) async fn settings_change_and_are_put_on_record(harness: &Harness) {
     let context = AuditContext { who: "ann".to_owned(), reason: "a sale".to_owned() };
     let rate =
         SettingsChange::SetRate { rate: Rate::new(3_000).expect("within bounds"), ramp: Duration::ZERO };
-    let nobody = harness.store.change_settings(GROUP, &rate, &context).await;
+    let nobody = harness.store.change_settings(GROUP, &rate, None, &context).await;
     assert!(nobody.is_err_and(|error| error.to_string().contains("no worker of the group 'drain'")));
 
     join(harness, "host:1", LONG).await;
-    let changed = harness.store.change_settings(GROUP, &rate, &context).await.expect("changes");
+    let changed = harness.store.change_settings(GROUP, &rate, None, &context).await.expect("changes");
     assert_eq!((changed.revision, changed.settings.cap_at(changed.now_us).orders_per_second), (1, 3_000));
     let pause = SettingsChange::PauseFor { duration: LONG };
-    harness.store.change_settings(GROUP, &pause, &AuditContext::default()).await.expect("changes");
+    harness.store.change_settings(GROUP, &pause, None, &AuditContext::default()).await.expect("changes");
     let refused = SettingsChange::PauseUntil { until_us: Some(1) };
-    assert!(harness.store.change_settings(GROUP, &refused, &context).await.is_err());
+    assert!(harness.store.change_settings(GROUP, &refused, None, &context).await.is_err());
     harness
         .store
         .append_audit(GROUP, "redrive", "reason unknown_sku: confirmed 3", &context)
@@ -195,7 +196,7 @@ pub(crate) async fn settings_change_and_are_put_on_record(harness: &Harness) {
 
     let group = look(harness).await;
     assert_eq!((group.revision, group.settings.cap_at(group.now_us).orders_per_second), (2, 0));
-    let audit = harness.store.list_audit(GROUP, 10).await.expect("reads");
+    let audit = harness.store.list_audit(GROUP, None, 10).await.expect("reads");
     let entries: Vec<_> = audit
         .iter()
         .map(|entry| {
@@ -206,12 +207,88 @@ pub(crate) async fn settings_change_and_are_put_on_record(harness: &Harness) {
         entries,
         [
             ("ann", "redrive", "reason unknown_sku: confirmed 3", "a sale"),
-            ("", "pause", "for 60 s", ""),
+            ("", "pause", "hold 2, for 60 s", ""),
             ("ann", "rate_set", "3000/s", "a sale"),
         ]
     );
-    assert_eq!(harness.store.list_audit(GROUP, 1).await.expect("reads").len(), 1);
-    assert!(harness.store.list_audit("another", 10).await.expect("reads").is_empty());
+    let values =
+        |index: usize| (audit[index].revision, audit[index].before.clone(), audit[index].after.clone());
+    assert_eq!(values(0), (None, None, None));
+    let (revision, before, after) = values(2);
+    assert_eq!((revision, before), (Some(1), Some(json!({"cap": 2_000, "manual": null}))));
+    assert_eq!(after.expect("a value")["manual"]["to"], 3_000);
+    // Page by page, newest first.
+    let page = harness.store.list_audit(GROUP, None, 1).await.expect("reads");
+    assert_eq!(page, audit[..1]);
+    assert_eq!(harness.store.list_audit(GROUP, Some(page[0].id), 10).await.expect("reads"), audit[1..]);
+    assert!(harness.store.list_audit("another", None, 10).await.expect("reads").is_empty());
+}
+
+/// Two operators have seen the same settings: the change of the second is refused, with what the first changed.
+pub(crate) async fn a_change_is_made_on_the_settings_that_its_author_has_seen(harness: &Harness) {
+    let (ann, bob) = (named("ann"), named("bob"));
+    join(harness, "host:1", LONG).await;
+    let rate = |orders| SettingsChange::SetRate {
+        rate: Rate::new(orders).expect("within bounds"),
+        ramp: Duration::ZERO,
+    };
+    harness.store.change_settings(GROUP, &rate(500), Some(0), &ann).await.expect("the first change");
+    let stale = harness.store.change_settings(GROUP, &rate(3_000), Some(0), &bob).await;
+    let Err(SettingsError::Changed { made_on: 0, present }) = stale else { panic!("{stale:?}") };
+    assert_eq!((present.revision, present.settings.cap_at(present.now_us).orders_per_second), (1, 500));
+    let since = harness.store.list_changes_since(GROUP, 0, 10).await.expect("reads");
+    let since: Vec<_> = since.iter().map(|entry| (entry.who.as_str(), entry.detail.as_str())).collect();
+    assert_eq!(since, [("ann", "500/s")]);
+    assert_eq!(harness.store.list_audit(GROUP, None, 10).await.expect("reads").len(), 1, "nothing was done");
+    harness.store.change_settings(GROUP, &rate(3_000), Some(1), &bob).await.expect("he has seen it");
+    let none = harness.store.list_changes_since(GROUP, 2, 10).await.expect("reads");
+    assert!(none.is_empty(), "{none:?}");
+}
+
+/// A redrive or a discard of many pages is one row, with what became of all of them.
+pub(crate) async fn an_act_of_many_pages_is_one_row(harness: &Harness) {
+    let (ann, bob) = (named("ann"), named("bob"));
+    let page = |first, last, outcomes: &[(&str, u64)]| ActPage {
+        selection: "unknown_sku".to_owned(),
+        first,
+        last,
+        ids: Vec::new(),
+        outcomes: outcomes.iter().map(|(outcome, letters)| ((*outcome).to_owned(), *letters)).collect(),
+    };
+    let record = async |page: &ActPage, after, context: &AuditContext| {
+        harness
+            .store
+            .record_act_page(GROUP, "letters_redriven", page, after, context)
+            .await
+            .expect("records");
+    };
+    record(&page(3, 100, &[]), 0, &ann).await;
+    record(&page(3, 100, &[("confirmed", 90), ("sold_out", 8)]), 100, &ann).await;
+    // Another operator's act in between, and one at the same place.
+    record(&page(1, 2, &[("confirmed", 2)]), 0, &bob).await;
+    record(&page(101, 150, &[("confirmed", 50)]), 100, &bob).await;
+    record(&page(101, 150, &[("confirmed", 50)]), 100, &ann).await;
+    record(&page(3, 9, &[("duplicate", 7)]), 0, &ann).await;
+    let audit = harness.store.list_audit(GROUP, None, 10).await.expect("reads");
+    let rows: Vec<_> = audit.iter().map(|entry| (entry.who.as_str(), entry.detail.as_str())).collect();
+    assert_eq!(
+        rows,
+        [
+            ("ann", "letters 3 to 9, by unknown_sku: 7 duplicate"),
+            ("bob", "letters 101 to 150, by unknown_sku: 50 confirmed"),
+            ("bob", "letters 1 to 2, by unknown_sku: 2 confirmed"),
+            ("ann", "letters 3 to 150, by unknown_sku: 140 confirmed, 8 sold_out"),
+        ]
+    );
+    assert_eq!(
+        audit[3].after,
+        Some(json!({"selection": "unknown_sku", "first": 3, "last": 150,
+                    "outcomes": {"confirmed": 140, "sold_out": 8}}))
+    );
+}
+
+fn named(who: &str) -> AuditContext {
+    AuditContext { who: who.to_owned(), reason: String::new() }
 }
 
 /// One of several concurrent raises that were decided on the same group has an effect: the sum never exceeds the cap.

@@ -101,7 +101,7 @@ pub(crate) async fn personal_data_goes_first_and_rows_later(harness: &Harness) {
     assert_eq!(harness.number("SELECT COUNT(*) FROM orders").await, 1);
     assert_eq!(harness.number("SELECT COUNT(*) FROM order_conflicts").await, 0);
     assert_eq!(harness.number("SELECT COUNT(*) FROM dead_letters").await, 0);
-    let entries = store.list_audit("drain", 10).await.expect("reads");
+    let entries = store.list_audit("drain", None, 10).await.expect("reads");
     assert_eq!(entries.iter().map(|entry| entry.action.as_str()).collect::<Vec<_>>(), ["purged", "purged"]);
     assert_eq!((entries[0].who.as_str(), entries[0].reason.as_str()), ("ann", "yearly"));
     let fresh = store.commit(Fence::Open, &[order(3_001, "bob", &[("a", 1)])]).await.expect("commits");

@@ -85,10 +85,32 @@ pub(crate) async fn a_redriven_order_is_confirmed_once(harness: &Harness) {
     let counts = store.counts().await.expect("counts");
     assert_eq!((counts.confirmed, counts.orders(), counts.dead_letters_total()), (8, 10, 0));
     // Two redrives had an effect.
-    let audit = store.list_audit("drain", 9).await.expect("reads");
+    let audit = store.list_audit("drain", None, 9).await.expect("reads");
     let seen: Vec<_> = audit.iter().map(|entry| (entry.who.as_str(), entry.action.as_str())).collect();
     assert_eq!(seen, [("ann", "letters_redriven"); 2]);
-    assert!(audit[0].detail.starts_with("10 letters, ") && audit[0].detail.ends_with("by unknown_sku"));
+    let detail = &audit[0].detail;
+    assert!(detail.ends_with(", by unknown_sku: 8 confirmed, 2 sold_out"), "{detail}");
+}
+
+/// As the command line does it: page after page.
+pub(crate) async fn a_redrive_of_many_pages_is_one_entry_of_the_audit_trail(harness: &Harness) {
+    lettered(harness, 0..10).await;
+    apply_catalogue_with_stock(harness, 10).await;
+    let redriver = redriver(harness.store.clone());
+    let mut page = PageRequest { after: 0, letters_max: NonZeroU32::new(3).expect("not 0") };
+    let mut pages = 0;
+    loop {
+        pages += 1;
+        match redrive(&redriver, DeadLetterSelection::All, page).await.next {
+            Some(next) => page.after = next,
+            None => break,
+        }
+    }
+    assert_eq!(pages, 4);
+    let audit = harness.store.list_audit("drain", None, 9).await.expect("reads");
+    let details: Vec<_> = audit.iter().map(|entry| entry.detail.as_str()).collect();
+    assert_eq!(details.len(), 1, "{details:?}");
+    assert!(details[0].ends_with(", by all: 10 confirmed"), "{details:?}");
 }
 
 pub(crate) async fn concurrent_redrives_change_each_letter_once(harness: &Harness) {

@@ -7,6 +7,7 @@ use shared::catalogue::Catalogue;
 use shared::config::DatabaseUrl;
 use shared::rocketmq::{ClientConfig, ClientError, ConsumerConfig, DefaultContext, StreamConsumer};
 
+use crate::control::AuditContext;
 use crate::store::{Store, StoreConfig, StoreError};
 
 /// A failed preparation. Nothing needs undoing: run it again.
@@ -25,7 +26,7 @@ pub struct Prepared {
     pub waiting: usize,
 }
 
-/// Applies the migrations, writes the catalogue's stock and limits, and sets the group's offset on every queue, so
+/// Applies the migrations, writes the catalogue's stock and limits, which is on the audit trail, and sets the group's offset on every queue, so
 /// that no later message is missed. Repeating it changes nothing.
 ///
 /// # Errors
@@ -36,10 +37,11 @@ pub async fn init(
     client: ClientConfig,
     group: &str,
     topic: &str,
+    context: &AuditContext,
 ) -> Result<Prepared, InitError> {
     let store = Store::connect(database_url, StoreConfig::default()).await?;
     store.migrate().await?;
-    store.apply_catalogue(catalogue).await?;
+    store.apply_catalogue_audited(catalogue, group, context).await?;
     let mut config = ConsumerConfig::new(group, [topic]);
     config.extend_max = None;
     // No message is expected: the server's minimum is enough.

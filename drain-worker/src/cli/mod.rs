@@ -21,7 +21,8 @@ use shared::config::{ConfigErrors, EXIT_CONFIG};
 use client::AdminClientError;
 use terminal::Page;
 
-use crate::config::{Cli, Command, InitArgs, MigrateArgs, RunArgs, TotalsArgs};
+use crate::config::{AuditContextArgs, Cli, Command, InitArgs, MigrateArgs, RunArgs, TotalsArgs};
+use crate::control::AuditContext;
 use crate::init::{InitError, init};
 use crate::store::{DatabaseUrlFault, Store, StoreConfig, StoreError, check_url};
 use crate::tune::{self, TuneArgs, TuneError};
@@ -156,11 +157,15 @@ async fn prepare(args: InitArgs) -> Result<(), CommandError> {
     let catalogue = Catalogue::load(&args.catalogue)
         .map_err(|error| errors.push(format_args!("--catalogue: {error}")))
         .ok();
-    let (Some(client), Some(catalogue), true) = (client, catalogue, errors.is_empty()) else {
+    let AuditContextArgs { who, reason } = args.context;
+    let context = AuditContext::new(who, reason).map_err(|error| errors.push(format_args!("--{error}"))).ok();
+    let (Some(client), Some(catalogue), Some(context), true) =
+        (client, catalogue, context, errors.is_empty())
+    else {
         return Err(errors.into());
     };
     let (group, topic) = (&args.consumer_group, &args.rocketmq.orders_topic);
-    let prepared = init(&args.database.database_url, &catalogue, client, group, topic).await?;
+    let prepared = init(&args.database.database_url, &catalogue, client, group, topic, &context).await?;
     tracing::info!(
         event = "prepared",
         queues = prepared.queues,

@@ -137,6 +137,8 @@ pub struct InitArgs {
     #[arg(long, env = "SPILLWAY_CONSUMER_GROUP", value_name = "GROUP", default_value = "drain")]
     pub consumer_group: String,
     #[command(flatten)]
+    pub context: AuditContextArgs,
+    #[command(flatten)]
     pub logs: LogArgs,
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use jiff::SignedDuration;
+use serde::Serialize;
 use shared::config::Secret;
 
 use crate::control::{NAME_CHARS_MAX, Rate};
@@ -33,7 +34,7 @@ pub struct AdminArgs {
     pub admin_token: Option<Secret<String>>,
 }
 
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Args, Serialize)]
 #[command(next_help_heading = "Audit trail")]
 pub struct AuditContextArgs {
     /// Your name, for the audit trail [default: the number of your user account and this host]

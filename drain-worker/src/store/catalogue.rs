@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde_json::{Value, json};
 use shared::catalogue::{Catalogue, Sale, Terms};
 use shared::order::{SaleId, Sku};
 
@@ -11,8 +12,10 @@ use super::batch_snapshot::SkuState;
 use super::dialect::PoolKind;
 use super::error::{DbError, StoreError};
 use super::order_columns::quantities;
+use super::pool::{AuditRecord, insert_audit};
 use super::sql::{ColumnKind, ROWS_MAX, SqlRow, Statement, chunks, to_database};
 use super::transaction::Transaction;
+use crate::control::AuditContext;
 
 /// Maximum duration of one attempt: a limit in mid-sale reads all orders.
 const APPLY_TIMEOUT: Duration = Duration::from_secs(600);
@@ -38,18 +41,43 @@ impl Store {
     /// [`StoreError::Catalogue`] with every fault if stock would fall below the reserved units; nothing is written then.
     /// [`StoreError::Transient`] or [`StoreError::Fatal`].
     pub async fn apply_catalogue(&self, catalogue: &Catalogue) -> Result<CatalogueChanges, StoreError> {
+        self.apply(catalogue, None).await
+    }
+
+    /// As [`Store::apply_catalogue`], with an entry in `group`'s audit trail if anything changes.
+    ///
+    /// # Errors
+    /// As [`Store::apply_catalogue`].
+    pub async fn apply_catalogue_audited(
+        &self,
+        catalogue: &Catalogue,
+        group: &str,
+        context: &AuditContext,
+    ) -> Result<CatalogueChanges, StoreError> {
+        self.apply(catalogue, Some((group, context))).await
+    }
+
+    async fn apply(
+        &self,
+        catalogue: &Catalogue,
+        audit: Option<(&str, &AuditContext)>,
+    ) -> Result<CatalogueChanges, StoreError> {
         // Sales in their order, as everywhere, so that transactions that lock stock cannot deadlock.
         let sales: BTreeMap<_, _> = catalogue.sales().map(|sale| (&sale.id, sale)).collect();
         let sales: Vec<_> = sales.into_values().collect();
-        match self.retrying("apply the catalogue", APPLY_TIMEOUT, || self.apply_once(&sales)).await? {
+        match self.retrying("apply the catalogue", APPLY_TIMEOUT, || self.apply_once(&sales, audit)).await? {
             Ok(changes) => Ok(changes),
             Err(faults) => Err(StoreError::Catalogue { faults }),
         }
     }
 
-    async fn apply_once(&self, sales: &[&Sale]) -> Result<Result<CatalogueChanges, Vec<String>>, DbError> {
+    async fn apply_once(
+        &self,
+        sales: &[&Sale],
+        audit: Option<(&str, &AuditContext)>,
+    ) -> Result<Result<CatalogueChanges, Vec<String>>, DbError> {
         let mut transaction = self.begin(PoolKind::Writers).await?;
-        let result = apply_sales(&mut transaction, sales).await;
+        let result = apply_sales(&mut transaction, sales, audit).await;
         transaction.end(result).await
     }
 }
@@ -58,6 +86,7 @@ impl Store {
 async fn apply_sales(
     transaction: &mut Transaction,
     sales: &[&Sale],
+    audit: Option<(&str, &AuditContext)>,
 ) -> Result<Result<CatalogueChanges, Vec<String>>, DbError> {
     let mut difference = Difference::default();
     for sale in sales {
@@ -80,8 +109,24 @@ async fn apply_sales(
             count_purchases(transaction, skus).await?;
         }
     }
+    if let Some((group, context)) = audit.filter(|_| !difference.terms.is_empty()) {
+        let CatalogueChanges { added, changed, .. } = difference.changes;
+        let detail = format!("{added} SKUs added, {changed} changed");
+        let (before, after) = (json!(difference.before), json!(difference.after));
+        let record = AuditRecord {
+            action: "catalogue_applied",
+            detail: &detail,
+            revision: None,
+            before: Some(&before),
+            after: Some(&after),
+        };
+        insert_audit(transaction, group, record, context).await?;
+    }
     Ok(Ok(difference.changes))
 }
+
+/// Stock and limit of SKUs, by sale, for the audit trail; `null`: the SKU is new.
+type AuditedTerms<'a> = BTreeMap<&'a str, BTreeMap<&'a str, Value>>;
 
 /// The difference between the catalogue and the database.
 #[derive(Default)]
@@ -91,6 +136,8 @@ struct Difference<'a> {
     terms: Vec<NewTerms<'a>>,
     /// SKUs that had no limit and get one.
     limits: Vec<(&'a SaleId, &'a Sku)>,
+    before: AuditedTerms<'a>,
+    after: AuditedTerms<'a>,
 }
 
 impl<'a> Difference<'a> {
@@ -116,6 +163,12 @@ impl<'a> Difference<'a> {
                     }
                 }
             }
+            let before = present
+                .get(sku.as_str())
+                .map(|state| json!({"stock": state.total, "per_user_limit": state.per_user_limit}));
+            self.before.entry(sale.id.as_str()).or_default().insert(sku.as_str(), json!(before));
+            let after = json!({"stock": terms.stock, "per_user_limit": limit});
+            self.after.entry(sale.id.as_str()).or_default().insert(sku.as_str(), after);
             self.terms.push((&sale.id, sku, *terms));
         }
     }

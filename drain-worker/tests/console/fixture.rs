@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
+use drain_worker::control::AuditContext;
 use drain_worker::init::init;
 use drain_worker::store::{Store, StoreConfig};
 use shared::envelope::{EncodedOrder, encode_batch};
@@ -41,7 +42,9 @@ impl PoolFixture {
         let broker = TestBroker::start().await;
         let client = broker.client();
         let database = TestDatabase::sqlite();
-        init(&database.url, &catalogue(&TERMS), client.clone(), GROUP, TOPIC).await.expect("prepared");
+        init(&database.url, &catalogue(&TERMS), client.clone(), GROUP, TOPIC, &AuditContext::default())
+            .await
+            .expect("prepared");
         publish(client).await;
         let admin: Vec<_> = (0..workers).map(|_| free_loopback_address().expect("a free port")).collect();
         let broker_at = broker.broker.local_addr().to_string();

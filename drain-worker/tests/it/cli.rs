@@ -227,7 +227,7 @@ async fn control_characters_of_others_reach_no_terminal() {
         .expect("discarded");
     let url = format!("http://{}", serve(port(&fixture, AdminAccess::Loopback), None).await);
     for (arguments, lines) in [
-        (&["audit"][..], Some(2)),
+        (&["audit"][..], Some(3)),
         (&["audit", "--json"], None),
         (&["dlq", "list", "--state", "all", "--json"], None),
         (&["dlq", "show", "1"], Some(4)),

@@ -47,7 +47,7 @@ async fn a_cordoned_worker_finishes_stays_visible_and_gives_its_share_to_the_oth
     let audit = json(first.admin, "/v1/audit").await;
     let actions: Vec<_> =
         audit["entries"].as_array().into_iter().flatten().map(|entry| &entry["action"]).collect();
-    assert_eq!(actions, ["uncordon", "cordon"]);
+    assert_eq!(actions[..2], ["uncordon", "cordon"]);
     first.stop().await;
     second.stop().await;
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::Parser as _;
 use drain_worker::config::{Cli, Command};
+use drain_worker::control::AuditContext;
 use drain_worker::init::init;
 use drain_worker::pipeline::{CircuitBreaker, Pipeline, PipelineConfig, PipelineError};
 use drain_worker::pool::WorkerSignals;
@@ -66,7 +67,9 @@ impl WorkerFixture {
         let client = broker.client();
         let database = TestDatabase::sqlite();
         let prepared =
-            init(&database.url, &catalogue(&SKUS), client.clone(), GROUP, TOPIC).await.expect("prepared");
+            init(&database.url, &catalogue(&SKUS), client.clone(), GROUP, TOPIC, &AuditContext::default())
+                .await
+                .expect("prepared");
         assert_eq!((prepared.queues, prepared.waiting), (4, 0));
         let store = Arc::new(
             Store::connect(&database.url, StoreConfig::default()).await.expect("the database opens"),

@@ -138,7 +138,9 @@ impl Way {
 async fn an_idle_worker_notices_that_the_database_is_gone() {
     let Some(database) = TestDatabase::mysql().await else { return };
     let fixture = WorkerFixture::new().await;
-    init(&database.url, &catalogue(&SKUS), fixture.client.clone(), GROUP, TOPIC).await.expect("prepared");
+    init(&database.url, &catalogue(&SKUS), fixture.client.clone(), GROUP, TOPIC, &AuditContext::default())
+        .await
+        .expect("prepared");
     let (account, place) = database.url.expose().rsplit_once('@').expect("an account");
     let (server, name) = place.split_once('/').expect("a database");
     let way = Way::to(server.to_owned()).await;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use drain_worker::control::AuditContext;
 use drain_worker::init::init;
 use drain_worker::pipeline::BreakerState;
 use drain_worker::store::{Store, StoreConfig};
@@ -78,7 +79,9 @@ async fn orders_beyond_half_of_what_a_worker_holds_go_back_to_the_broker() {
 async fn a_row_that_is_locked_in_the_real_database_stops_no_other_sku() {
     let Some(database) = TestDatabase::mysql().await else { return };
     let fixture = WorkerFixture::new().await;
-    init(&database.url, &catalogue(&SKUS), fixture.client.clone(), GROUP, TOPIC).await.expect("prepared");
+    init(&database.url, &catalogue(&SKUS), fixture.client.clone(), GROUP, TOPIC, &AuditContext::default())
+        .await
+        .expect("prepared");
     let store = Store::connect(&database.url, StoreConfig::default()).await.expect("a valid address");
     let endpoint = fixture.client.endpoints.to_string();
     let flags = ["run", "--database-url", database.url.expose(), "--rocketmq-endpoint", &endpoint];

@@ -194,7 +194,8 @@ async fn an_operator_runs_a_pool_from_the_command_line() {
     // The audit trail has every change.
     let audit: Value = serde_json::from_str(&done(url, &["audit", "--json"]).await).expect("JSON");
     let entries = audit["entries"].as_array().expect("entries");
-    let first = entries.last().expect("some");
+    let [.., first, prepared] = entries.as_slice() else { panic!("{audit:#}") };
+    assert_eq!(prepared["action"], "catalogue_applied");
     assert_eq!(
         (&first["who"], &first["action"], &first["reason"]),
         (&"ann".into(), &"rate_set".into(), &"a sale".into())

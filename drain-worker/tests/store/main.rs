@@ -105,6 +105,7 @@ conformance! {
     lookups::an_operator_sees_all_of_an_order_but_its_address,
     lookups::a_buyers_orders_are_listed_in_pages,
     catalogues::a_catalogue_is_applied_repeatedly,
+    catalogues::changes_of_stock_are_on_the_audit_trail,
     catalogues::stock_never_falls_below_the_reserved_quantity,
     catalogues::a_limit_set_during_a_sale_counts_earlier_orders,
     pool::a_lease_is_joined_renewed_and_left,

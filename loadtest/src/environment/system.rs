@@ -1,6 +1,7 @@
 //! The system under test: started here, or already running.
 
 use anyhow::{Context, bail};
+use drain_worker::control::AuditContext;
 use fc_model::real_time::FrontSummary;
 use shared::catalogue::Catalogue;
 use shared::order::{OrderIdKeys, SaleId};
@@ -175,6 +176,7 @@ async fn start_services(
         environment.client.clone(),
         &environment.group,
         &environment.topic,
+        &AuditContext::default(),
     )
     .await?;
     environment.schema_changed().await?;

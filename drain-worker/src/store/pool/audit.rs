@@ -39,13 +39,13 @@ const KINDS: &[ColumnKind] = &[
 
 /// A row to append.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct AuditRecord<'a> {
-    pub(super) action: &'static str,
-    pub(super) detail: &'a str,
+pub(in crate::store) struct AuditRecord<'a> {
+    pub(in crate::store) action: &'static str,
+    pub(in crate::store) detail: &'a str,
     /// The revision of the settings that the act made.
-    pub(super) revision: Option<i64>,
-    pub(super) before: Option<&'a Value>,
-    pub(super) after: Option<&'a Value>,
+    pub(in crate::store) revision: Option<i64>,
+    pub(in crate::store) before: Option<&'a Value>,
+    pub(in crate::store) after: Option<&'a Value>,
 }
 
 /// A page of dead letters on which an operator acts, or acted.
@@ -223,7 +223,7 @@ pub(in crate::store) async fn record_act_page(
 }
 
 /// Appends to the audit trail, within a transaction.
-pub(super) async fn insert_audit(
+pub(in crate::store) async fn insert_audit(
     transaction: &mut Transaction,
     group: &str,
     record: AuditRecord<'_>,

@@ -13,7 +13,7 @@ mod leases;
 mod settings;
 mod statements;
 
-pub(super) use audit::record_act_page;
+pub(super) use audit::{AuditRecord, insert_audit, record_act_page};
 
 use std::future::Future;
 use std::time::Duration;

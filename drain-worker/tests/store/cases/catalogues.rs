@@ -1,7 +1,9 @@
 //! Applying a catalogue to stock and limits.
 
+use drain_worker::control::AuditContext;
 use drain_worker::store::{CatalogueChanges, Fence, OrderStore, StoreError};
 use futures_util::future::join_all;
+use serde_json::{Value, json};
 
 use crate::harness::Harness;
 use crate::orders::{CONFIRMED, OVER_LIMIT, catalogue, catalogue_of, order, order_in, outcomes_of};
@@ -38,6 +40,25 @@ pub(crate) async fn a_catalogue_is_applied_repeatedly(harness: &Harness) {
         harness.number("SELECT COUNT(*) FROM sale_skus WHERE sale_id = 'big' AND stock_total = 3").await,
         700
     );
+}
+
+pub(crate) async fn changes_of_stock_are_on_the_audit_trail(harness: &Harness) {
+    let store = &harness.store;
+    let ann = AuditContext { who: "ann".to_owned(), reason: "more stock".to_owned() };
+    for terms in [[("a", 5, None), ("b", 5, Some(2))], [("a", 7, None), ("b", 5, Some(2))]] {
+        store.apply_catalogue_audited(&catalogue(&terms), "drain", &ann).await.expect("applies");
+        // Applied again it changes nothing, and is no act.
+        store.apply_catalogue_audited(&catalogue(&terms), "drain", &ann).await.expect("applies");
+    }
+    let audit = store.list_audit("drain", None, 9).await.expect("reads");
+    let details: Vec<_> = audit.iter().map(|entry| entry.detail.as_str()).collect();
+    assert_eq!(details, ["0 SKUs added, 1 changed", "2 SKUs added, 0 changed"]);
+    assert_eq!((audit[0].action.as_str(), audit[0].who.as_str()), ("catalogue_applied", "ann"));
+    let sale = catalogue(&[("a", 1, None)]).sales().next().expect("a sale").id.to_string();
+    let of_a = |value: &Option<Value>| value.as_ref().expect("a value")[&sale]["a"].clone();
+    assert_eq!(of_a(&audit[0].before), json!({"stock": 5, "per_user_limit": null}));
+    assert_eq!(of_a(&audit[0].after), json!({"stock": 7, "per_user_limit": null}));
+    assert_eq!(of_a(&audit[1].before), Value::Null);
 }
 
 pub(crate) async fn stock_never_falls_below_the_reserved_quantity(harness: &Harness) {

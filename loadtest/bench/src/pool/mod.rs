@@ -14,6 +14,7 @@ use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
 use anyhow::Context;
+use drain_worker::control::AuditContext;
 use drain_worker::init::init;
 use drain_worker::tune::orders::{Orders, catalogue};
 use fc_model::process::ChildProcess;
@@ -147,7 +148,8 @@ async fn play(args: &PoolArgs, environment: &Environment) -> anyhow::Result<Pool
     let waiting = u64::from(args.rate) * (args.phase_s * 4 + 5);
     let catalogue = catalogue(args.skus, None)?;
     let client = environment.client.clone();
-    init(&environment.migrate_url, &catalogue, client, &environment.group, &environment.topic).await?;
+    let (group, topic) = (&environment.group, &environment.topic);
+    init(&environment.migrate_url, &catalogue, client, group, topic, &AuditContext::default()).await?;
     environment.schema_changed().await?;
     let mut workers = Vec::new();
     start(environment, args, 1, &mut workers).await?;

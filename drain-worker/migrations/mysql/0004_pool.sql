@@ -5,7 +5,7 @@
 CREATE TABLE drain_groups (
     group_id VARCHAR(64) NOT NULL COMMENT 'the consumer group',
     revision BIGINT      NOT NULL COMMENT 'number of settings changes',
-    settings TEXT        NOT NULL COMMENT 'JSON: default, manual, holds, schedule',
+    settings TEXT        NOT NULL COMMENT 'JSON: default, manual, holds, schedule, ceiling',
     version  BIGINT      NOT NULL COMMENT 'a new random number with each raise of a share',
     PRIMARY KEY (group_id)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;

@@ -34,6 +34,9 @@ pub struct RateBody {
     /// Duration of the ramp, seconds.
     #[serde(default)]
     pub ramp_s: f64,
+    /// True: also if the rate is more than twice the present cap.
+    #[serde(default)]
+    pub confirm: bool,
     #[serde(default)]
     pub who: Option<String>,
     #[serde(default)]
@@ -51,6 +54,18 @@ pub struct PauseBody {
     /// Seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub for_s: Option<f64>,
+    #[serde(default)]
+    pub who: Option<String>,
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// Body of `PUT /v1/ceiling`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CeilingBody {
+    /// Orders a second.
+    pub rate: Rate,
     #[serde(default)]
     pub who: Option<String>,
     #[serde(default)]
@@ -108,8 +123,9 @@ pub(super) async fn set_rate(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    let RateBody { rate, ramp_s, who, reason } = read(&body).map_err(invalid)?;
-    let change = SettingsChange::SetRate { rate, ramp: duration("ramp_s", ramp_s).map_err(invalid)? };
+    let RateBody { rate, ramp_s, confirm, who, reason } = read(&body).map_err(invalid)?;
+    let ramp = duration("ramp_s", ramp_s).map_err(invalid)?;
+    let change = SettingsChange::SetRate { rate, ramp, confirmed: confirm };
     apply_change(&admin, &change, &headers, who, reason).await
 }
 
@@ -119,6 +135,23 @@ pub(super) async fn reset_rate(
     body: Bytes,
 ) -> Result<Response, Problem> {
     plain(&admin, &SettingsChange::ResetRate, &headers, &body).await
+}
+
+pub(super) async fn set_ceiling(
+    State(admin): State<Admin>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let CeilingBody { rate, who, reason } = read(&body).map_err(invalid)?;
+    apply_change(&admin, &SettingsChange::SetCeiling(rate), &headers, who, reason).await
+}
+
+pub(super) async fn clear_ceiling(
+    State(admin): State<Admin>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    plain(&admin, &SettingsChange::ClearCeiling, &headers, &body).await
 }
 
 pub(super) async fn pause(
@@ -234,6 +267,12 @@ fn rejected(refused: SettingsChangeError) -> Problem {
     match refused {
         SettingsChangeError::NoSuchHold { .. } => {
             Problem::new(StatusCode::NOT_FOUND, "hold_not_found", refused.to_string())
+        }
+        SettingsChangeError::AboveCeiling { .. } => {
+            Problem::new(StatusCode::CONFLICT, "above_ceiling", refused.to_string())
+        }
+        SettingsChangeError::Unconfirmed { .. } => {
+            Problem::new(StatusCode::CONFLICT, "confirmation_required", refused.to_string())
         }
         _ => invalid(refused.to_string()),
     }

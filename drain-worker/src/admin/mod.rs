@@ -21,7 +21,7 @@ use http::StatusCode;
 use shared::problem::Problem;
 
 pub use auth::{AdminAccess, TOKEN_CHARS_MIN};
-pub use control::{PauseBody, RateBody, ResumeBody, ScheduleBody};
+pub use control::{CeilingBody, PauseBody, RateBody, ResumeBody, ScheduleBody};
 pub use orders::{ConflictView, DecidedOrderView, OrderDetailView, OrderLineView, OrderPage};
 pub use purge::{PurgeBody, PurgeView};
 pub use worker::{CordonBody, CordonView};
@@ -57,6 +57,8 @@ pub fn router(admin: Admin, access: AdminAccess) -> Router {
         .route("/v1/settings", get(control::settings))
         .route("/v1/rate", put(control::set_rate))
         .route("/v1/rate/reset", post(control::reset_rate))
+        .route("/v1/ceiling", put(control::set_ceiling))
+        .route("/v1/ceiling/clear", post(control::clear_ceiling))
         .route("/v1/pause", put(control::pause))
         .route("/v1/resume", post(control::resume))
         .route("/v1/schedule", put(control::set_schedule))

@@ -25,9 +25,15 @@ pub(super) async fn rate(command: RateCommand) -> Result<(), CommandError> {
     let changed = match command {
         RateCommand::Set(args) => {
             let ramp_s = args.ramp.map_or(0.0, |ramp| ramp.as_secs_f64());
-            let body = json!({ "rate": args.rate.get(), "ramp_s": ramp_s });
+            let body = json!({ "rate": args.rate.get(), "ramp_s": ramp_s, "confirm": args.change.yes });
             change(&args.change, Method::PUT, "/v1/rate", body).await?
         }
+        RateCommand::Ceiling(args) => match args.rate {
+            Some(rate) => {
+                change(&args.change, Method::PUT, "/v1/ceiling", json!({ "rate": rate.get() })).await?
+            }
+            None => change(&args.change, Method::POST, "/v1/ceiling/clear", json!({})).await?,
+        },
         RateCommand::Reset(args) => change(&args, Method::POST, "/v1/rate/reset", json!({})).await?,
     };
     Ok(print_settings(&changed)?)
@@ -108,7 +114,7 @@ pub(super) async fn schedule(command: ScheduleCommand) -> Result<(), CommandErro
 /// again.
 async fn change(args: &ChangeArgs, method: Method, path: &str, body: Value) -> Result<Value, CommandError> {
     let client = AdminClient::new(&args.admin)?;
-    let body = with_context(body, &args.context);
+    let mut body = with_context(body, &args.context);
     let mut made_on = match args.revision {
         Some(revision) => revision,
         None => client.get("/v1/settings").await?["settings"]["revision"].as_i64().unwrap_or_default(),
@@ -121,6 +127,13 @@ async fn change(args: &ChangeArgs, method: Method, path: &str, body: Value) -> R
                     break;
                 }
                 made_on = revision;
+            }
+            Err(AdminClientError::Rejected { code, detail, .. }) if code == "confirmation_required" => {
+                complain(&detail);
+                if !confirmed("set", "it all the same")? {
+                    break;
+                }
+                body["confirm"] = json!(true);
             }
             answer => return Ok(answer?),
         }
@@ -167,7 +180,10 @@ fn print_settings(changed: &Value) -> io::Result<()> {
 
 /// The revision of the settings, and the holds in force.
 pub(super) fn settings_lines(settings: &Value) -> Vec<String> {
-    let revision = format!("settings revision {}", text(&settings["revision"]));
+    let ceiling = settings["ceiling"]
+        .as_u64()
+        .map_or_else(String::new, |ceiling| format!(", ceiling {}/s", number(&json!(ceiling))));
+    let revision = format!("settings revision {}{ceiling}", text(&settings["revision"]));
     [revision].into_iter().chain(hold_lines(settings)).collect()
 }
 
@@ -207,14 +223,14 @@ mod tests {
     #[test]
     fn formats_the_holds() {
         let since = "2026-11-11T00:00:00.000Z";
-        let settings = json!({"revision": 8, "holds": [
+        let settings = json!({"revision": 8, "ceiling": 5000, "holds": [
             {"id": 7, "owner": "ann", "reason": "maintenance", "since": since, "until": null},
             {"id": 8, "owner": "", "reason": "", "since": since, "until": "2026-11-11T02:00:00.000Z"},
         ]});
         assert_eq!(
             settings_lines(&settings),
             [
-                "settings revision 8",
+                "settings revision 8, ceiling 5,000/s",
                 "hold 7 by ann since 2026-11-11T00:00:00.000Z, until resumed: maintenance",
                 "hold 8 by - since 2026-11-11T00:00:00.000Z, until 2026-11-11T02:00:00.000Z: -",
             ]

@@ -53,7 +53,8 @@ pub struct ChangeArgs {
     #[arg(long, value_name = "NUMBER")]
     pub revision: Option<i64>,
 
-    /// Change the settings without a question, also if another change came after that revision
+    /// Change the settings without a question, also if another change came after that revision, or if the rate is more
+    /// than twice the present cap
     #[arg(long)]
     pub yes: bool,
 
@@ -84,6 +85,8 @@ pub enum RateCommand {
     Set(RateSetArgs),
     /// Return to the schedule, or the default
     Reset(ChangeArgs),
+    /// Set the ceiling, above which no cap can be set: the rate that the database sustains, as `tune` measures it
+    Ceiling(RateCeilingArgs),
 }
 
 #[derive(Clone, Debug, Args)]
@@ -95,6 +98,20 @@ pub struct RateSetArgs {
     /// Duration of a linear ramp, such as 60s or 5m
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub ramp: Option<Duration>,
+
+    #[command(flatten)]
+    pub change: ChangeArgs,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct RateCeilingArgs {
+    /// Orders a second, for the whole pool
+    #[arg(value_name = "ORDERS", required_unless_present = "none", conflicts_with = "none")]
+    pub rate: Option<Rate>,
+
+    /// Remove the ceiling
+    #[arg(long)]
+    pub none: bool,
 
     #[command(flatten)]
     pub change: ChangeArgs,

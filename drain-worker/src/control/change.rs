@@ -7,6 +7,9 @@ use shared::time::microseconds;
 
 use super::{AuditContext, GroupSettings, HOLDS_MAX, Hold, ManualRate, Rate, Schedule};
 
+/// A rate above this multiple of the present cap needs a confirmation: a digit too many is a common mistake.
+pub const CONFIRM_ABOVE: u32 = 2;
+
 const RAMP_MAX: Duration = Duration::from_secs(24 * 3_600);
 
 const PAUSE_MAX: Duration = Duration::from_secs(7 * 24 * 3_600);
@@ -17,6 +20,8 @@ pub enum SettingsChange {
     SetRate {
         rate: Rate,
         ramp: Duration,
+        /// True if the author means it, although it is more than [`CONFIRM_ABOVE`] times the present cap.
+        confirmed: bool,
     },
     /// Returns to the schedule, or the default.
     ResetRate,
@@ -35,6 +40,8 @@ pub enum SettingsChange {
     },
     SetSchedule(Schedule),
     ClearSchedule,
+    SetCeiling(Rate),
+    ClearCeiling,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,6 +58,13 @@ pub enum SettingsChangeError {
     TooManyHolds,
     #[error("no hold {id} is in force: it has ended, or was ended")]
     NoSuchHold { id: i64 },
+    #[error(
+        "{rate}/s is above the ceiling of {ceiling}/s; if the database sustains it (drain-worker tune), first: drain-worker \
+         rate ceiling {rate}"
+    )]
+    AboveCeiling { rate: u32, ceiling: u32 },
+    #[error("{rate}/s is more than twice the present cap of {cap}/s: confirm it (--yes; \"confirm\": true)")]
+    Unconfirmed { rate: u32, cap: u32 },
 }
 
 /// The effect of a change.
@@ -75,6 +89,8 @@ impl SettingsChange {
             Self::Resume { .. } => "resume",
             Self::SetSchedule(_) => "schedule_set",
             Self::ClearSchedule => "schedule_clear",
+            Self::SetCeiling(_) => "ceiling_set",
+            Self::ClearCeiling => "ceiling_clear",
         }
     }
 
@@ -99,7 +115,14 @@ impl SettingsChange {
         let mut new = settings.clone();
         new.holds.retain(|hold| hold.is_in_force(now_us));
         let detail = match self {
-            Self::SetRate { rate, ramp } => set_rate(&mut new, *rate, *ramp, now_us)?,
+            Self::SetRate { rate, ramp, confirmed } => {
+                within_ceiling(&new, Some(*rate))?;
+                let cap = new.ramp_start(now_us).get();
+                if !confirmed && rate.get() > cap.saturating_mul(CONFIRM_ABOVE) {
+                    return Err(SettingsChangeError::Unconfirmed { rate: rate.get(), cap });
+                }
+                set_rate(&mut new, *rate, *ramp, now_us)?
+            }
             Self::ResetRate => {
                 new.manual = None;
                 "return to the schedule or the default".to_owned()
@@ -129,12 +152,21 @@ impl SettingsChange {
                 if ids.is_empty() { "no hold".to_owned() } else { format!("all holds: {}", ids.join(", ")) }
             }
             Self::SetSchedule(schedule) => {
+                within_ceiling(&new, schedule.rate_max())?;
                 let entries: Vec<_> = schedule.entries().map(ToString::to_string).collect();
                 new.schedule = Some(schedule.clone());
                 format!("{}: {}", schedule.time_zone(), entries.join(", "))
             }
             Self::ClearSchedule => {
                 new.schedule = None;
+                String::new()
+            }
+            Self::SetCeiling(ceiling) => {
+                new.ceiling = Some(*ceiling);
+                format!("{}/s", ceiling.get())
+            }
+            Self::ClearCeiling => {
+                new.ceiling = None;
                 String::new()
             }
         };
@@ -159,6 +191,15 @@ impl SettingsChange {
             return Err(SettingsChangeError::PauseTooLong);
         }
         Ok(Some(until_us))
+    }
+}
+
+fn within_ceiling(settings: &GroupSettings, rate: Option<Rate>) -> Result<(), SettingsChangeError> {
+    match (rate, settings.ceiling) {
+        (Some(rate), Some(ceiling)) if rate > ceiling => {
+            Err(SettingsChangeError::AboveCeiling { rate: rate.get(), ceiling: ceiling.get() })
+        }
+        _ => Ok(()),
     }
 }
 
@@ -232,14 +273,16 @@ mod tests {
     #[test]
     fn a_ramp_starts_at_the_cap_in_force() {
         let settings = GroupSettings::new(rate(500));
-        let change = SettingsChange::SetRate { rate: rate(3_000), ramp: Duration::from_secs(60) };
+        let change =
+            SettingsChange::SetRate { rate: rate(3_000), ramp: Duration::from_secs(60), confirmed: true };
         let AppliedChange { settings: ramped, detail, .. } = applied(&settings, &change, NOW);
         assert_eq!(detail, "500/s to 3000/s over 60 s");
         assert_eq!(ramped.cap_at(NOW).orders_per_second, 500);
         assert_eq!(ramped.cap_at(NOW + 30 * SECOND).orders_per_second, 1_750);
         assert_eq!(ramped.cap_at(NOW + 60 * SECOND).orders_per_second, 3_000);
         // A second ramp starts at the current cap.
-        let down = SettingsChange::SetRate { rate: rate(750), ramp: Duration::from_secs(10) };
+        let down =
+            SettingsChange::SetRate { rate: rate(750), ramp: Duration::from_secs(10), confirmed: true };
         let down = applied(&ramped, &down, NOW + 30 * SECOND).settings;
         assert_eq!(down.cap_at(NOW + 30 * SECOND).orders_per_second, 1_750);
         assert_eq!(down.cap_at(NOW + 35 * SECOND).orders_per_second, 1_250);
@@ -247,7 +290,7 @@ mod tests {
 
     #[test]
     fn a_pause_keeps_the_rate_for_later() {
-        let set = SettingsChange::SetRate { rate: rate(9), ramp: Duration::ZERO };
+        let set = SettingsChange::SetRate { rate: rate(9), ramp: Duration::ZERO, confirmed: true };
         let settings = after(&GroupSettings::new(rate(500)), &set);
         let paused = after(&settings, &SettingsChange::PauseFor { duration: Duration::from_secs(10) });
         assert_eq!(paused.cap_at(NOW).source, CapSource::Paused);
@@ -276,12 +319,49 @@ mod tests {
             (SettingsChange::PauseUntil { until_us: Some(i64::MIN) }, SettingsChangeError::PauseInThePast),
             (SettingsChange::Resume { hold: Some(3) }, SettingsChangeError::NoSuchHold { id: 3 }),
             (
-                SettingsChange::SetRate { rate: rate(1), ramp: Duration::from_secs(86_401) },
+                SettingsChange::SetRate { rate: rate(1), ramp: Duration::from_secs(86_401), confirmed: true },
                 SettingsChangeError::RampTooLong,
             ),
         ] {
             assert_eq!(change.apply(&settings, 7, NOW, &ann()), Err(error), "{change:?}");
         }
+    }
+
+    #[test]
+    fn a_rate_is_within_the_ceiling_and_confirmed_above_twice_the_cap() {
+        let settings = GroupSettings::new(rate(2_000));
+        let set = |orders, confirmed| SettingsChange::SetRate {
+            rate: rate(orders),
+            ramp: Duration::ZERO,
+            confirmed,
+        };
+        let apply = |settings: &GroupSettings, change: &SettingsChange| {
+            change
+                .apply(settings, 7, NOW, &ann())
+                .map(|applied| applied.settings.cap_at(NOW).orders_per_second)
+        };
+        let unconfirmed = SettingsChangeError::Unconfirmed { rate: 4_001, cap: 2_000 };
+        assert_eq!(apply(&settings, &set(4_000, false)), Ok(4_000));
+        assert_eq!(apply(&settings, &set(4_001, false)), Err(unconfirmed));
+        assert_eq!(apply(&settings, &set(20_000, true)), Ok(20_000));
+        // While paused, twice the cap that is in force afterwards.
+        let paused = after(&settings, &SettingsChange::PauseUntil { until_us: None });
+        assert_eq!(apply(&paused, &set(4_001, false)), Err(unconfirmed));
+
+        let capped = after(&settings, &SettingsChange::SetCeiling(rate(5_000)));
+        let above = SettingsChangeError::AboveCeiling { rate: 5_001, ceiling: 5_000 };
+        assert_eq!(apply(&capped, &set(5_000, true)), Ok(5_000));
+        assert_eq!(apply(&capped, &set(5_001, true)), Err(above));
+        assert!(above.to_string().contains("drain-worker rate ceiling 5001"), "{above}");
+        let entry = |from: &str, orders| super::super::ScheduleEntry {
+            from: from.to_owned(),
+            rate: rate(orders),
+            days: Vec::new(),
+        };
+        let night = Schedule::new("UTC", vec![entry("02:00", 5_001), entry("08:00", 500)]).expect("valid");
+        assert_eq!(apply(&capped, &SettingsChange::SetSchedule(night)), Err(above));
+        let lifted = after(&capped, &SettingsChange::ClearCeiling);
+        assert_eq!(apply(&lifted, &set(20_000, true)), Ok(20_000));
     }
 
     /// A paused for maintenance, B for ten minutes: the end of B's hold leaves A's.
@@ -321,7 +401,7 @@ mod tests {
     #[test]
     fn the_audit_trail_has_the_values_before_and_after() {
         let settings = GroupSettings::new(rate(500));
-        let set = SettingsChange::SetRate { rate: rate(3_000), ramp: Duration::ZERO };
+        let set = SettingsChange::SetRate { rate: rate(3_000), ramp: Duration::ZERO, confirmed: true };
         let set = applied(&settings, &set, NOW);
         assert_eq!(set.before, json!({"cap": 500, "manual": null}));
         let manual = json!({"from": 3_000, "to": 3_000, "began_us": NOW, "ends_us": NOW});

@@ -2,7 +2,7 @@
 //!
 //! # Precedence
 //! any hold (a pause) > manual rate (with its ramp) > schedule > default. The first worker's flags set the default when the group
-//! is new to the database, and never again. A worker's adaptive limit can only lower what it commits below this cap.
+//! is new to the database, and never again. No cap is above the ceiling, if one is set. A worker's adaptive limit can only lower what it commits below this cap.
 //!
 //! Everything here is pure. Instants are microseconds since 1970 by the database's clock, so that all workers compute
 //! the same cap independent of their own clocks.
@@ -13,7 +13,7 @@ mod hold;
 mod schedule;
 mod settings;
 
-pub use change::{AppliedChange, SettingsChange, SettingsChangeError};
+pub use change::{AppliedChange, CONFIRM_ABOVE, SettingsChange, SettingsChangeError};
 pub use context::{AuditContext, AuditContextError, NAME_CHARS_MAX, REASON_CHARS_MAX};
 pub use hold::{HOLDS_MAX, Hold};
 pub use schedule::{ENTRIES_MAX, Schedule, ScheduleEntry, ScheduleError, Weekday};

@@ -149,6 +149,12 @@ impl Schedule {
         self.entries.iter().map(|(_, entry)| entry)
     }
 
+    /// The highest rate of any entry.
+    #[must_use]
+    pub fn rate_max(&self) -> Option<Rate> {
+        self.entries.iter().map(|(_, entry)| entry.rate).max()
+    }
+
     /// The rate of the entry that started last. `None` only for instants beyond the calendar.
     ///
     /// Entries start in the order of date and time on the wall clock. A time that the clock skips starts at the end of the

@@ -95,6 +95,9 @@ pub struct GroupSettings {
     pub holds: Vec<Hold>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<Schedule>,
+    /// No cap is above it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ceiling: Option<Rate>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -133,7 +136,7 @@ pub struct Cap {
 impl GroupSettings {
     #[must_use]
     pub const fn new(default: Rate) -> Self {
-        Self { default, manual: None, holds: Vec::new(), schedule: None }
+        Self { default, manual: None, holds: Vec::new(), schedule: None, ceiling: None }
     }
 
     /// The cap in force at `now_us`.
@@ -160,13 +163,15 @@ impl GroupSettings {
 
     /// The cap without the holds.
     fn unpaused_at(&self, now_us: i64) -> (u32, CapSource) {
-        if let Some(manual) = &self.manual {
-            return (manual.at(now_us), CapSource::Manual);
-        }
-        match self.schedule.as_ref().and_then(|schedule| schedule.rate_at(now_us)) {
-            Some(rate) => (rate.get(), CapSource::Schedule),
-            None => (self.default.get(), CapSource::Default),
-        }
+        let scheduled = || self.schedule.as_ref().and_then(|schedule| schedule.rate_at(now_us));
+        let (orders, source) = match &self.manual {
+            Some(manual) => (manual.at(now_us), CapSource::Manual),
+            None => match scheduled() {
+                Some(rate) => (rate.get(), CapSource::Schedule),
+                None => (self.default.get(), CapSource::Default),
+            },
+        };
+        (self.ceiling.map_or(orders, |ceiling| orders.min(ceiling.get())), source)
     }
 
     /// The rate at which a ramp that starts at `now_us` starts.
@@ -219,6 +224,17 @@ mod tests {
         expect(&settings, 7, CapSource::Manual);
         settings.manual = None;
         expect(&settings, 500, CapSource::Schedule);
+    }
+
+    #[test]
+    fn no_cap_is_above_the_ceiling() {
+        let mut settings = GroupSettings { ceiling: Some(rate(1_000)), ..GroupSettings::new(rate(2_000)) };
+        let cap = |settings: &GroupSettings| settings.cap_at(0).orders_per_second;
+        assert_eq!((cap(&settings), settings.ramp_start(0)), (1_000, rate(1_000)));
+        settings.schedule = Some(schedule());
+        assert_eq!(cap(&settings), 500);
+        settings.manual = Some(ManualRate { from: rate(7_000), to: rate(7_000), began_us: 0, ends_us: 0 });
+        assert_eq!(cap(&settings), 1_000);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use super::flow::Flow;
 use super::forecast::{self, Pace, Trend};
 use super::health::{Health, STALE};
-use crate::control::{Cap, CapSource, Hold, ManualRate, ScheduleEntry};
+use crate::control::{Cap, CapSource, Hold, ManualRate, Rate, ScheduleEntry};
 use crate::dead_letters::retention;
 use crate::metrics::PoolGauges;
 use crate::pipeline::LatencyHistogram;
@@ -75,6 +75,8 @@ pub struct SettingsView {
     /// Orders a second.
     pub default: u32,
     pub manual: Option<ManualView>,
+    /// Orders a second; `None`: no ceiling.
+    pub ceiling: Option<u32>,
     /// The holds in force, oldest first.
     pub holds: Vec<HoldView>,
     pub schedule: Option<ScheduleView>,
@@ -117,6 +119,7 @@ impl SettingsView {
             revision: group.revision,
             default: settings.default.get(),
             manual: settings.manual.map(ManualView::from),
+            ceiling: settings.ceiling.map(Rate::get),
             holds: settings.holds_at(group.now_us).map(HoldView::from).collect(),
             schedule: settings.schedule.as_ref().map(|schedule| ScheduleView {
                 time_zone: schedule.time_zone().to_owned(),

@@ -61,8 +61,11 @@ pub fn conclusion(knee: Option<&Knee>, margin_percent: u32) -> String {
     };
     format!(
         "The database kept up with {:.0} orders/s; {why}.\nRecommended cap for all workers together, {margin_percent} % \
-         below that: {}\n  drain-worker rate set {}",
-        knee.keeps_up_per_s, knee.recommended_per_s, knee.recommended_per_s
+         below that: {cap}\n  drain-worker rate set {cap}\nA ceiling, so that no cap is above what the database kept up \
+         with:\n  drain-worker rate ceiling {ceiling}",
+        knee.keeps_up_per_s,
+        cap = knee.recommended_per_s,
+        ceiling = (knee.keeps_up_per_s.floor() as u32).max(knee.recommended_per_s),
     )
 }
 
@@ -96,7 +99,10 @@ mod tests {
         };
         let text = conclusion(Some(&knee), 30);
         assert!(
-            text.contains("rate set 7000") && text.contains("fell behind") && text.contains("30 %"),
+            text.contains("rate set 7000")
+                && text.contains("rate ceiling 10000")
+                && text.contains("fell behind")
+                && text.contains("30 %"),
             "{text}"
         );
         assert!(conclusion(None, 30).contains("--from"));

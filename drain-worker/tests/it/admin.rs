@@ -24,7 +24,7 @@ use crate::harness::WorkerFixture;
 
 const TOKEN: &str = "correct-horse-battery";
 
-pub(crate) const GUARDED: [(Method, &str); 19] = [
+pub(crate) const GUARDED: [(Method, &str); 21] = [
     (Method::GET, "/v1/status"),
     (Method::GET, "/v1/settings"),
     (Method::GET, "/v1/history"),
@@ -33,6 +33,8 @@ pub(crate) const GUARDED: [(Method, &str); 19] = [
     (Method::GET, "/v1/orders/f535af2d-435c-88f9-8683-8ebf4a2826ab"),
     (Method::PUT, "/v1/rate"),
     (Method::POST, "/v1/rate/reset"),
+    (Method::PUT, "/v1/ceiling"),
+    (Method::POST, "/v1/ceiling/clear"),
     (Method::PUT, "/v1/pause"),
     (Method::POST, "/v1/resume"),
     (Method::PUT, "/v1/schedule"),

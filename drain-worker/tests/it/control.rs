@@ -69,8 +69,10 @@ async fn a_change_on_settings_that_are_no_longer_in_force_is_a_conflict_that_say
 
     let night = json!({"time_zone": "UTC", "entries": [{"from": "02:00", "rate": 3000}]});
     for (method, path, body) in [
-        (Method::PUT, "/v1/rate", json!({"rate": 3000})),
+        (Method::PUT, "/v1/rate", json!({"rate": 3000, "confirm": true})),
         (Method::POST, "/v1/rate/reset", json!({})),
+        (Method::PUT, "/v1/ceiling", json!({"rate": 3000})),
+        (Method::POST, "/v1/ceiling/clear", json!({})),
         (Method::PUT, "/v1/schedule", night),
         (Method::POST, "/v1/schedule/clear", json!({})),
         (Method::POST, "/v1/resume", json!({"all": true})),
@@ -130,6 +132,34 @@ async fn a_hold_needs_no_revision_and_ends_by_its_id() {
         let (status, ..) = fixture.call(Method::POST, "/v1/resume", Some("*"), &body).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
     }
+}
+
+/// 20,000 for 2,000 is a digit too many.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rate_is_within_the_ceiling_and_confirmed_above_twice_the_cap() {
+    let fixture = ControlFixture::new().await;
+    let set = async |body: Value| {
+        let (status, _, answer) = fixture.call(Method::PUT, "/v1/rate", Some("*"), &body).await;
+        (status, answer)
+    };
+    let (status, problem) = set(json!({"rate": 20_000})).await;
+    assert_eq!((status, &problem["code"]), (StatusCode::CONFLICT, &json!("confirmation_required")));
+    let (status, ..) = fixture.call(Method::PUT, "/v1/ceiling", Some("*"), &json!({"rate": 9_000})).await;
+    assert_eq!(status, StatusCode::OK);
+    let (status, problem) = set(json!({"rate": 20_000, "confirm": true})).await;
+    assert_eq!((status, &problem["code"]), (StatusCode::CONFLICT, &json!("above_ceiling")));
+    let detail = problem["detail"].as_str().expect("text");
+    assert!(
+        detail.contains("above the ceiling of 9000/s") && detail.contains("rate ceiling 20000"),
+        "{detail}"
+    );
+    let (status, answer) = set(json!({"rate": 9_000, "confirm": true})).await;
+    assert_eq!((status, &answer["settings"]["ceiling"]), (StatusCode::OK, &json!(9_000)));
+    let (_, _, audit) = fixture.call(Method::GET, "/v1/audit", None, &json!({})).await;
+    assert_eq!(
+        (&audit["entries"][1]["action"], &audit["entries"][1]["after"]["ceiling"]),
+        (&json!("ceiling_set"), &json!(9_000))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -89,7 +89,10 @@ async fn an_operator_runs_a_pool_from_the_command_line() {
     assert!(seen["lag"]["oldest_age_s"].is_number(), "{seen:#}");
 
     // Changes the rate.
-    let set = done(url, &["rate", "set", "2000", "--reason", "a sale"]).await;
+    let steep = failed(url, &["rate", "set", "2000"], 1).await;
+    assert!(steep.contains("more than twice the present cap of 100/s"), "{steep}");
+    assert!(steep.contains("stdin is not a terminal: pass --yes"), "{steep}");
+    let set = done(url, &["rate", "set", "2000", "--reason", "a sale", "--yes"]).await;
     assert_eq!(set, "cap 2,000/s (manual)\nsettings revision 1\n");
     until(url, "faster", |status| number(&status["committed_per_second"]) > 150.0).await;
 
@@ -165,7 +168,14 @@ async fn an_operator_runs_a_pool_from_the_command_line() {
     std::fs::write(&file, r#"{"time_zone": "Mars/Olympus", "entries": []}"#).expect("written");
     assert!(failed(url, &["schedule", "set", path], 3).await.contains("time_zone: 'Mars/Olympus'"));
     assert!(done(url, &["schedule", "clear"]).await.starts_with("cap 100/s (default)\n"));
-    done(url, &["rate", "set", "20000"]).await;
+    let capped = done(url, &["rate", "ceiling", "20000", "--reason", "tune"]).await;
+    assert!(capped.contains(", ceiling 20,000/s\n"), "{capped}");
+    let above = failed(url, &["rate", "set", "20001", "--yes"], 3).await;
+    assert!(
+        above.contains("above the ceiling of 20000/s") && above.contains("rate ceiling 20001"),
+        "{above}"
+    );
+    done(url, &["rate", "set", "20000", "--yes"]).await;
 
     // Dead letters: show the reason, apply the catalogue, redrive, once.
     until(url, "three dead letters", |status| number(&status["dead_letters"]["total"]) == 3.0).await;
@@ -211,7 +221,16 @@ async fn an_operator_runs_a_pool_from_the_command_line() {
     let second: Value =
         serde_json::from_str(&done(url, &["audit", "--json", "--before", more]).await).expect("JSON");
     assert_eq!(second["entries"][0], entries[1]);
-    for action in ["rate_set", "pause", "resume", "schedule_set", "rate_reset", "schedule_clear", "purged"] {
+    for action in [
+        "rate_set",
+        "ceiling_set",
+        "pause",
+        "resume",
+        "schedule_set",
+        "rate_reset",
+        "schedule_clear",
+        "purged",
+    ] {
         assert!(entries.iter().any(|entry| entry["action"] == action), "{action}: {audit:#}");
     }
     let drained = until(url, "drained", |status| number(&status["lag"]["orders"]) == 0.0).await;

@@ -84,7 +84,7 @@ async fn chaos(seed: u64, fences_changes: Option<bool>) -> Trace {
             6 if is_changed => {
                 let rate = Rate::new(random.random_range(1..600)).expect("within bounds");
                 let ramp = Duration::from_secs(random.random_range(0..5));
-                database.change(&SettingsChange::SetRate { rate, ramp });
+                database.change(&SettingsChange::SetRate { rate, ramp, confirmed: true });
             }
             7 if is_changed => database.change(&SettingsChange::PauseFor {
                 duration: Duration::from_millis(random.random_range(500..5_000)),
@@ -159,7 +159,7 @@ fn a_changed_cap_holds_within_two_seconds() {
             for _ in 0..5 {
                 sleep(Duration::from_millis(random.random_range(7_500..10_000))).await;
                 let rate = Rate::new(random.random_range(20..600)).expect("within bounds");
-                database.change(&SettingsChange::SetRate { rate, ramp: Duration::ZERO });
+                database.change(&SettingsChange::SetRate { rate, ramp: Duration::ZERO, confirmed: true });
             }
             sleep(Duration::from_secs(8)).await;
             database.change(&SettingsChange::PauseUntil { until_us: None });

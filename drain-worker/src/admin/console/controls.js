@@ -20,10 +20,12 @@ export function controls(now, changed) {
     const ramp = Number(byId("ramp").value) || 0;
     const how = ramp ? `, by a ramp of ${seconds(ramp)}` : ", at once";
     const lines = [current(), `New: ${rate(wanted)} for the whole pool${how}.`];
+    const steep = now() && wanted > 2 * now().cap.orders_per_second;
+    if (steep) lines.push("This is more than twice the present cap.");
     if (now()?.cap.source === "paused") lines.push("The pool stays paused. The rate takes effect when it is resumed.");
     const done = await confirm({
       title: "Set the rate?", lines, yes: `Set ${rate(wanted)}`,
-      act: (who, madeOn) => api.setRate({ rate: wanted, ...(ramp && { ramp_s: ramp }), ...who }, madeOn),
+      act: (who, madeOn) => api.setRate({ rate: wanted, ...(ramp && { ramp_s: ramp }), ...(steep && { confirm: true }), ...who }, madeOn),
     });
     if (!done) return;
     byId("rate-form").reset();

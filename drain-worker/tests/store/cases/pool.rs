@@ -176,8 +176,11 @@ pub(crate) async fn fencing_leaves_transactions_under_way_alone_and_does_not_wai
 
 pub(crate) async fn settings_change_and_are_put_on_record(harness: &Harness) {
     let context = AuditContext { who: "ann".to_owned(), reason: "a sale".to_owned() };
-    let rate =
-        SettingsChange::SetRate { rate: Rate::new(3_000).expect("within bounds"), ramp: Duration::ZERO };
+    let rate = SettingsChange::SetRate {
+        rate: Rate::new(3_000).expect("within bounds"),
+        ramp: Duration::ZERO,
+        confirmed: false,
+    };
     let nobody = harness.store.change_settings(GROUP, &rate, None, &context).await;
     assert!(nobody.is_err_and(|error| error.to_string().contains("no worker of the group 'drain'")));
 
@@ -231,6 +234,7 @@ pub(crate) async fn a_change_is_made_on_the_settings_that_its_author_has_seen(ha
     let rate = |orders| SettingsChange::SetRate {
         rate: Rate::new(orders).expect("within bounds"),
         ramp: Duration::ZERO,
+        confirmed: true,
     };
     harness.store.change_settings(GROUP, &rate(500), Some(0), &ann).await.expect("the first change");
     let stale = harness.store.change_settings(GROUP, &rate(3_000), Some(0), &bob).await;

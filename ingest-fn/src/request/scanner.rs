@@ -239,8 +239,10 @@ impl<'a> Scanner<'a> {
                 self.at = end;
                 return Err(self.not_json());
             };
-            if let Some(control) = rest[..length].iter().position(|byte| *byte < b' ') {
-                self.at += control;
+            let plain = &rest[..length];
+            // Without a branch for each byte.
+            if plain.iter().fold(false, |found, byte| found | (*byte < b' ')) {
+                self.at += plain.iter().take_while(|byte| **byte >= b' ').count();
                 return Err(self.not_json());
             }
             self.at += length;

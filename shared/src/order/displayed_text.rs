@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 
-use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
+use icu_normalizer::ComposingNormalizerBorrowed;
 
 use super::field_error::{FieldError, check_length};
+
+const NFC: ComposingNormalizerBorrowed<'static> = ComposingNormalizerBorrowed::new_nfc();
 
 /// Regular expression (ECMA-262) of the rules, for schemas. It lists the blank characters of the basic plane only.
 pub(super) const PATTERN: &str = concat!(
@@ -33,31 +35,20 @@ pub(super) fn normalize(text: &str, max: usize) -> Result<Cow<'_, str>, FieldErr
     if text.chars().any(is_forbidden) || !text.chars().any(is_visible) {
         return Err(FieldError::Characters { allowed: ALLOWED });
     }
-    if text.chars().all(is_composed) || is_nfc_quick(text.chars()) == IsNormalized::Yes {
-        return Ok(text.into());
-    }
-    let composed: String = text.nfc().collect();
+    let composed = NFC.normalize(text);
     check_length(&composed, max)?;
-    Ok(composed.into())
-}
-
-/// True for characters that no other composes with or reorders, found without Unicode's tables: Latin, Chinese, Kana and
-/// Hangul syllables. Text of these alone is in normalization form C.
-const fn is_composed(character: char) -> bool {
-    matches!(
-        character,
-        '\0'..='\u{2ff}' | '\u{3000}'..='\u{3029}' | '\u{3041}'..='\u{3096}' | '\u{309f}'..='\u{30ff}'
-            | '\u{4e00}'..='\u{9fff}' | '\u{ac00}'..='\u{d7a3}'
-    )
+    Ok(composed)
 }
 
 /// Controls, line and paragraph separators, and `Bidi_Control` (UAX #9): they move text on a screen. Joiners stay:
 /// Persian and Indic names are spelt with them.
 fn is_forbidden(character: char) -> bool {
-    matches!(
-        character,
-        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
-    ) || character.is_control()
+    // The last of them, so that most scripts need one comparison.
+    character <= '\u{2069}'
+        && (matches!(
+            character,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        ) || character.is_control())
 }
 
 /// False for white space, for `Default_Ignorable_Code_Point` (Unicode 16, `DerivedCoreProperties.txt`), which has no
@@ -81,7 +72,6 @@ fn is_visible(character: char) -> bool {
 mod tests {
     use proptest::prelude::*;
     use regex::Regex;
-    use unicode_normalization::char::canonical_combining_class;
 
     use super::*;
 
@@ -188,10 +178,6 @@ mod tests {
             let text = character.to_string();
             assert_eq!(is_visible(character), visible.is_match(&text), "{character:?}");
             assert_eq!(is_forbidden(character), forbidden.is_match(&text), "{character:?}");
-            if is_composed(character) {
-                assert_eq!(is_nfc_quick(text.chars()), IsNormalized::Yes, "{character:?}");
-                assert_eq!(canonical_combining_class(character), 0, "{character:?}");
-            }
         }
     }
 

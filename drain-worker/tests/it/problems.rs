@@ -47,7 +47,7 @@ async fn answer(router: &Router, method: &Method, path: &str, body: Body) -> (St
 async fn every_error_of_the_admin_port_is_a_problem_document() {
     let fixture = WorkerFixture::new().await;
     let router = port(&fixture, AdminAccess::Loopback);
-    for (method, path) in &GUARDED {
+    for (method, path) in GUARDED {
         let wrong = answer(&router, &Method::PATCH, path, Body::from("{}")).await;
         assert_eq!(wrong, (StatusCode::METHOD_NOT_ALLOWED, Some("method_not_allowed".to_owned())), "{path}");
         for query in ["limit=x", "limit=-1", "%FF=%FF", "a=1&a=2"] {

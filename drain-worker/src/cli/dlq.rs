@@ -11,7 +11,7 @@ use super::terminal::{Page, ask, print, print_json_line};
 use crate::admin::dead_letters::{
     DeadLetterDetailView, DeadLetterOrderView, DeadLetterPage, DeadLetterView, RedriveView,
 };
-use crate::config::{DlqBulkArgs, DlqCommand, DlqListArgs, DlqShowArgs};
+use crate::config::{AuditContextArgs, DlqBulkArgs, DlqCommand, DlqDiscardArgs, DlqListArgs, DlqShowArgs};
 
 /// Dead letters of one call; even at a small cap a call is short.
 const PAGE: usize = 100;
@@ -25,9 +25,8 @@ pub(super) async fn dlq(command: DlqCommand) -> Result<(), CommandError> {
     match command {
         DlqCommand::List(args) => list(&args).await,
         DlqCommand::Show(args) => show(&args).await,
-        DlqCommand::Redrive(args) => run_bulk(&args, "redrive", args.all).await,
-        // A wiped payload cannot be restored.
-        DlqCommand::Discard(args) => run_bulk(&args, "discard", true).await,
+        DlqCommand::Redrive(args) => redrive(&args).await,
+        DlqCommand::Discard(args) => discard(&args).await,
     }
 }
 
@@ -113,19 +112,20 @@ fn shown(detail: &DeadLetterDetailView) -> Page {
     page
 }
 
-/// Processes page after page until the last one, or until the worker stops.
-async fn run_bulk(args: &DlqBulkArgs, verb: &str, asks: bool) -> Result<(), CommandError> {
+/// Redrives page after page until the last one, or until the worker stops.
+async fn redrive(args: &DlqBulkArgs) -> Result<(), CommandError> {
     let client = AdminClient::new(&args.admin)?;
-    if asks && !args.yes && !confirmed(verb, &describe_selection(args, &client).await?)? {
-        return Err(CommandError::Unsettled("nothing was done".to_owned()));
+    let reason = args.dead_letter_reason.as_deref();
+    if args.all && !args.yes {
+        let total = seen(&client, reason).await?.total;
+        confirm("redrive", &format!("all {} open dead letters", grouped(total as f64)))?;
     }
     let mut counts = BTreeMap::new();
-    for selection in selections(args) {
+    for selection in selections(&args.ids, reason) {
         let mut after = args.after;
         loop {
-            let body = body(&selection, after, args);
-            // A page of a discard reads as one of a redrive without orders.
-            let page: RedriveView = client.post_bulk(&format!("/v1/dead-letters/{verb}"), &body).await?;
+            let body = body(&selection, after, &args.context);
+            let page: RedriveView = client.post_bulk("/v1/dead-letters/redrive", &body).await?;
             print_outcomes(&page, args.json)?;
             count(&page, &mut counts);
             if let Some(reason) = page.stopped {
@@ -149,44 +149,88 @@ async fn run_bulk(args: &DlqBulkArgs, verb: &str, asks: bool) -> Result<(), Comm
     Err(CommandError::Unsettled(format!("{unsettled} dead letters remain open: dlq list, dlq show ID")))
 }
 
-/// The selections of the calls: at most [`IDS_MAX`] numbers each.
-fn selections(args: &DlqBulkArgs) -> Vec<Value> {
-    if args.all {
-        return vec![json!({ "all": true })];
+/// Discards what the operator confirmed, and nothing that arrived since.
+async fn discard(args: &DlqDiscardArgs) -> Result<(), CommandError> {
+    if args.context.reason.trim().is_empty() {
+        return Err(CommandError::Usage("dlq discard: --reason must be given: the payload is deleted"));
     }
-    if let Some(reason) = &args.dead_letter_reason {
+    let client = AdminClient::new(&args.admin)?;
+    let reason = args.dead_letter_reason.as_deref();
+    let seen = if args.ids.is_empty() { Some(seen(&client, reason).await?) } else { None };
+    let what = match &seen {
+        Some(seen) => {
+            let of = reason.map_or_else(String::new, |reason| format!(" of reason {reason}"));
+            format!(
+                "all {} open dead letters{of}, up to number {}",
+                grouped(seen.total as f64),
+                seen.newest_id
+            )
+        }
+        None => format!("{} dead letters", args.ids.len()),
+    };
+    if !args.yes {
+        confirm("discard", &format!("{what}: their payloads are deleted for good"))?;
+    }
+    let mut counts = BTreeMap::new();
+    let mut left = seen.as_ref().map_or(0, |seen| seen.total);
+    for selection in selections(&args.ids, reason) {
+        let mut after = 0;
+        loop {
+            let mut body = body(&selection, after, &args.context);
+            if let Some(seen) = &seen {
+                body["newest_id"] = json!(seen.newest_id);
+                body["count"] = json!(left);
+            }
+            // The page of a discard has ids and outcomes alone.
+            let page: RedriveView = client.post_bulk("/v1/dead-letters/discard", &body).await?;
+            print_outcomes(&page, args.json)?;
+            count(&page, &mut counts);
+            left = left.saturating_sub(page.outcomes.len() as u64);
+            match page.next {
+                Some(next) => after = next,
+                None => break,
+            }
+        }
+    }
+    if args.json { Ok(()) } else { Ok(Page::of(summary(&counts)).print()?) }
+}
+
+/// The selections of the calls: at most [`IDS_MAX`] numbers each; without numbers, those of `reason`, or all.
+fn selections(ids: &[i64], reason: Option<&str>) -> Vec<Value> {
+    if let Some(reason) = reason {
         return vec![json!({ "dead_letter_reason": reason })];
     }
-    let mut ids = args.ids.clone();
+    if ids.is_empty() {
+        return vec![json!({ "all": true })];
+    }
+    let mut ids = ids.to_vec();
     ids.sort_unstable();
     ids.dedup();
     ids.chunks(IDS_MAX).map(|ids| json!({ "ids": ids })).collect()
 }
 
-fn body(selection: &Value, after: i64, args: &DlqBulkArgs) -> Value {
+fn body(selection: &Value, after: i64, context: &AuditContextArgs) -> Value {
     let mut body = selection.clone();
     body["after"] = json!(after);
     body["limit"] = json!(PAGE);
-    body["who"] = json!(args.context.who);
-    body["reason"] = json!(args.context.reason);
+    body["who"] = json!(context.who);
+    body["reason"] = json!(context.reason);
     body
 }
 
-/// Describes the selection, for the confirmation.
-async fn describe_selection(args: &DlqBulkArgs, client: &AdminClient) -> Result<String, CommandError> {
-    if !args.all && args.dead_letter_reason.is_none() {
-        return Ok(format!("{} dead letters", args.ids.len()));
-    }
-    let reason = args.dead_letter_reason.as_deref();
-    let parameters = [("dead_letter_reason", reason), ("limit", Some("1"))];
-    let page: DeadLetterPage = client.read("/v1/dead-letters", &parameters).await?;
-    let total = grouped(page.total as f64);
-    Ok(format!("all {total} open dead letters {}", reason.unwrap_or_default()).trim_end().to_owned())
+/// Number and count of the open dead letters of a reason, or of all.
+async fn seen(client: &AdminClient, reason: Option<&str>) -> Result<DeadLetterPage, CommandError> {
+    Ok(client.read("/v1/dead-letters", &[("dead_letter_reason", reason), ("limit", Some("1"))]).await?)
 }
 
-pub(super) fn confirmed(verb: &str, what: &str) -> Result<bool, CommandError> {
-    ask(&format!("{verb} {what}"))?
-        .ok_or_else(|| CommandError::Unsettled(format!("{verb} {what}? stdin is not a terminal: pass --yes")))
+/// # Errors
+/// [`CommandError::Unsettled`] unless the operator agrees.
+pub(super) fn confirm(verb: &str, what: &str) -> Result<(), CommandError> {
+    match ask(&format!("{verb} {what}"))? {
+        Some(true) => Ok(()),
+        Some(false) => Err(CommandError::Unsettled("nothing was done".to_owned())),
+        None => Err(CommandError::Unsettled(format!("{verb} {what}? stdin is not a terminal: pass --yes"))),
+    }
 }
 
 fn print_outcomes(page: &RedriveView, json: bool) -> Result<(), CommandError> {
@@ -250,12 +294,13 @@ mod tests {
             (&["--dead-letter-reason", "a&b=c"], None),
             (&["seven"], None),
         ] {
-            let found = parsed(flags).ok().map(|args| selections(&args));
+            let found =
+                parsed(flags).ok().map(|args| selections(&args.ids, args.dead_letter_reason.as_deref()));
             assert_eq!(found, expected, "{flags:?}");
         }
         let many: Vec<_> = (0..1_200).map(|id| id.to_string()).collect();
         let many: Vec<_> = many.iter().map(String::as_str).collect();
-        let pieces = selections(&parsed(&many).expect("valid"));
+        let pieces = selections(&parsed(&many).expect("valid").ids, None);
         let lengths: Vec<_> =
             pieces.iter().map(|piece| piece["ids"].as_array().map_or(0, Vec::len)).collect();
         assert_eq!(lengths, [500, 500, 200]);

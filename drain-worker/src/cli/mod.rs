@@ -28,6 +28,9 @@ use crate::store::{DatabaseUrlFault, Store, StoreConfig, StoreError, check_url};
 use crate::tune::{self, TuneArgs, TuneError};
 use crate::{Listeners, RunError, run};
 
+/// As clap's.
+const EXIT_USAGE: u8 = 2;
+
 /// The status that a shell shows for a program that SIGPIPE ended.
 const EXIT_PIPE: u8 = 141;
 
@@ -43,7 +46,9 @@ pub enum CommandError {
     Store(#[from] StoreError),
     #[error(transparent)]
     AdminClient(#[from] AdminClientError),
-    /// `dlq`: some dead letters remain.
+    #[error("{0}")]
+    Usage(&'static str),
+    /// Something remains to be done.
     #[error("{0}")]
     Unsettled(String),
     #[error(transparent)]
@@ -58,6 +63,7 @@ impl CommandError {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::Config(_) => ExitCode::from(EXIT_CONFIG),
+            Self::Usage(_) => ExitCode::from(EXIT_USAGE),
             Self::AdminClient(error) => ExitCode::from(error.exit_code()),
             Self::Store(error) | Self::Run(RunError::Store(error)) | Self::Init(InitError::Store(error))
                 if error.is_configuration() =>

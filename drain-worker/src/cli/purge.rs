@@ -6,7 +6,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::CommandError;
 use super::client::AdminClient;
-use super::dlq::confirmed;
+use super::dlq::confirm;
 use super::render::grouped;
 use super::terminal::{Page, complain, print_json_line};
 use crate::admin::{PurgeBody, PurgeView};
@@ -15,8 +15,8 @@ use crate::config::PurgeArgs;
 /// Purges page after page until nothing is left, or until the worker stops.
 pub(super) async fn purge(args: PurgeArgs) -> Result<(), CommandError> {
     let client = AdminClient::new(&args.admin)?;
-    if !args.yes && !confirmed("purge", &describe(&args))? {
-        return Err(CommandError::Unsettled("nothing was done".to_owned()));
+    if !args.yes {
+        confirm("purge", &describe(&args))?;
     }
     let mut rows = BTreeMap::new();
     let mut body = PurgeBody {

@@ -12,8 +12,8 @@ pub enum DlqCommand {
     Show(DlqShowArgs),
     /// Commit the orders of dead letters again, at the pool's cap
     Redrive(DlqBulkArgs),
-    /// Discard dead letters: wipe the payload, keep the state
-    Discard(DlqBulkArgs),
+    /// Discard dead letters: delete the payload for good, keep the state
+    Discard(DlqDiscardArgs),
 }
 
 #[derive(Clone, Debug, Args)]
@@ -82,6 +82,36 @@ pub struct DlqBulkArgs {
     #[arg(long)]
     pub json: bool,
 
+    #[command(flatten)]
+    pub context: AuditContextArgs,
+
+    #[command(flatten)]
+    pub admin: AdminArgs,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct DlqDiscardArgs {
+    /// Numbers of dead letters
+    #[arg(value_name = "ID", required_unless_present_any = ["dead_letter_reason", "all"], conflicts_with_all = ["dead_letter_reason", "all"])]
+    pub ids: Vec<i64>,
+
+    /// All open dead letters with this reason at the moment of the confirmation
+    #[arg(long, value_name = "REASON", value_parser = reason_name, conflicts_with = "all")]
+    pub dead_letter_reason: Option<String>,
+
+    /// All open dead letters at the moment of the confirmation
+    #[arg(long)]
+    pub all: bool,
+
+    /// Do not ask for confirmation
+    #[arg(long, short)]
+    pub yes: bool,
+
+    /// Print JSON, one line per page
+    #[arg(long)]
+    pub json: bool,
+
+    /// `--reason` must be given
     #[command(flatten)]
     pub context: AuditContextArgs,
 

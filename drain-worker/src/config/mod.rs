@@ -17,7 +17,7 @@ use shared::gateway::SignatureArgs;
 use crate::lag::LagArgs;
 pub use database::{DatabaseArgs, MigratorArgs};
 pub use dead_letters::DeadLetterArgs;
-pub use dlq::{DlqBulkArgs, DlqCommand, DlqListArgs, DlqShowArgs};
+pub use dlq::{DlqBulkArgs, DlqCommand, DlqDiscardArgs, DlqListArgs, DlqShowArgs};
 pub use drain::{DrainArgs, DrainSettings};
 pub use operate::{
     AdminArgs, AuditArgs, AuditContextArgs, ChangeArgs, CordonArgs, PauseArgs, RateCommand, ResumeArgs,

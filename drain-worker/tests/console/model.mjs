@@ -173,7 +173,8 @@ export class Model {
       case "GET /v1/dead-letters": {
         const reason = url.searchParams.get("dead_letter_reason");
         const found = this.letters.filter((letter) => !reason || letter.reason === reason);
-        return { letters: found, next: null, total: found.length };
+        const open = found.filter((letter) => !letter.discarded_at);
+        return { letters: found, next: null, total: open.length, newest_id: Math.max(0, ...open.map((letter) => letter.id)) };
       }
       case "POST /v1/dead-letters/redrive": {
         const { page, next } = this.chosen(body);

@@ -166,7 +166,10 @@ test("dead letters are listed by reason, shown, redriven and discarded, with an 
     await says(page, "#outcomes-summary", "1 unreadable. Done.");
     await page.check("[data-letter='3'] input");
     await page.click("#discard-selected");
+    await says(page, "#confirm-body", "their payloads are deleted for good");
     await agree(page, "bob", "");
+    await says(page, "#confirm-error", "State a reason");
+    await agree(page, "bob", "a test order");
     await says(page, "#outcomes-summary", "1 discarded. Done.");
     await says(page, "#letters", /discarded \d\d:\d\d/);
     assert.ok(await page.locator("[data-letter='3'] input").isDisabled());

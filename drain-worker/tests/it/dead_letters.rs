@@ -264,6 +264,46 @@ async fn operators_list_show_redrive_and_discard() {
 }
 
 #[tokio::test]
+async fn a_discard_of_all_takes_only_what_was_seen() {
+    let fixture = WorkerFixture::new().await;
+    let router = router(fixture.store.clone());
+    fixture.store.commit(Fence::Open, &orders(0..5, "NEW-SKU")).await.expect("commits");
+    let (_, seen): (_, DeadLetterPage) = get(&router, "/v1/dead-letters?limit=1").await;
+    assert_eq!((seen.total, seen.letters.len()), (5, 1));
+    // One arrives after the operator looked.
+    fixture.store.commit(Fence::Open, &orders(5..6, "NEW-SKU")).await.expect("commits");
+
+    let discard = async |body: &Value| post::<Value>(&router, "/v1/dead-letters/discard", body).await;
+    let body = |after: i64, count: u64| {
+        json!({"all": true, "after": after, "limit": 2, "newest_id": seen.newest_id, "count": count,
+               "reason": "test orders"})
+    };
+    let (status, problem) = discard(&body(0, 6)).await;
+    assert_eq!((status, &problem["code"]), (StatusCode::CONFLICT, &"dead_letters_changed".into()));
+    let (status, problem) = discard(&json!({"all": true, "reason": "test orders"})).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{problem}");
+    let (status, problem) = discard(&json!({"ids": [seen.newest_id]})).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{problem}");
+    let (_, open): (_, DeadLetterPage) = get(&router, "/v1/dead-letters").await;
+    assert_eq!(open.total, 6, "nothing is discarded yet");
+
+    let (mut after, mut left) = (0, seen.total);
+    loop {
+        let (status, page) = discard(&body(after, left)).await;
+        assert_eq!(status, StatusCode::OK, "{page}");
+        left -= page["outcomes"].as_array().expect("outcomes").len() as u64;
+        match page["next"].as_i64() {
+            Some(next) => after = next,
+            None => break,
+        }
+    }
+    assert_eq!(left, 0);
+    let (_, open): (_, DeadLetterPage) = get(&router, "/v1/dead-letters").await;
+    let ids: Vec<_> = open.letters.iter().map(|letter| letter.order_id.clone()).collect();
+    assert_eq!(ids, [Some(order(5, "NEW-SKU").order_id.to_string())], "the later one stays");
+}
+
+#[tokio::test]
 async fn invalid_requests_return_a_problem() {
     let fixture = WorkerFixture::new().await;
     let router = router(fixture.store.clone());

@@ -194,6 +194,11 @@ async fn an_operator_runs_a_pool_from_the_command_line() {
     let again = done(url, &["dlq", "redrive", "--dead-letter-reason", "unknown_sku", "--yes"]).await;
     assert!(!again.contains("confirmed"), "{again}");
 
+    // A discard has a reason, and is bounded by what was confirmed.
+    assert!(failed(url, &["dlq", "discard", "--all", "--yes"], 2).await.contains("--reason must be given"));
+    let discarded = done(url, &["dlq", "discard", "--all", "--yes", "--reason", "test orders"]).await;
+    assert_eq!(discarded, "no dead letters\n");
+
     // Nothing is old enough to be purged, which is on the audit trail; what is recent cannot be named.
     let purged = done(url, &["purge", "--before", "2026-01-01", "--yes"]).await;
     assert_eq!(purged, "nothing to purge\n");

@@ -15,6 +15,7 @@ export function letters(trouble, changed) {
   let after = 0;
   let next = null;
   let total = 0;
+  let newest = 0;
   let known = null;
 
   const buttons = () => {
@@ -32,6 +33,7 @@ export function letters(trouble, changed) {
       const page = await api.letters(reason.value, after, PAGE);
       next = page.next ?? null;
       total = page.total;
+      newest = page.newest_id;
       const here = new Set(page.letters.map((letter) => letter.id));
       for (const id of selected) if (!here.has(id)) selected.delete(id);
       draw(page.letters);
@@ -94,10 +96,20 @@ export function letters(trouble, changed) {
     const send = verb === "Redrive" ? api.redrive : api.discard;
     const lines = verb === "Redrive"
       ? [`${whom}: each order is decided again, under the cap. Redriving twice has no effect.`]
-      : [`${whom}: they stay on record as discarded and are never decided.`];
-    const yes = await confirm({ title: `${verb} dead letters?`, lines, yes: verb, danger, act: async (who) => who });
+      : [`${whom}: their payloads are deleted for good. They stay on record as discarded and are never decided.`];
+    const act = async (who) => {
+      if (danger && !who.reason) throw new Error("State a reason: a discard cannot be undone.");
+      return who;
+    };
+    const yes = await confirm({ title: `${verb} dead letters?`, lines, yes: verb, danger, act });
     if (!yes) return;
-    const summary = await run(verb, selection, (body) => send({ ...body, ...yes.value }));
+    // A discard is bounded by what the operator saw; each page leaves fewer.
+    let left = selection.count;
+    const summary = await run(verb, selection, async (body) => {
+      const page = await send({ ...body, ...yes.value, ...(left !== undefined && { count: left }) });
+      if (left !== undefined) left -= page.outcomes.length;
+      return page;
+    });
     selected.clear();
     after = 0;
     await load();
@@ -105,13 +117,14 @@ export function letters(trouble, changed) {
   }
 
   const ids = () => ({ ids: [...selected] });
+  const seen = () => ({ newest_id: newest, count: total });
   const filtered = () => (reason.value ? { dead_letter_reason: reason.value } : { all: true });
   const one_or_more = () => `${count(selected.size)} selected`;
   const all = () => `All ${count(total)}${reason.value ? ` of reason ${words(reason.value)}` : ""}`;
   byId("redrive-selected").addEventListener("click", () => act("Redrive", ids(), one_or_more(), false));
   byId("discard-selected").addEventListener("click", () => act("Discard", ids(), one_or_more(), true));
   byId("redrive-all").addEventListener("click", () => act("Redrive", filtered(), all(), false));
-  byId("discard-all").addEventListener("click", () => act("Discard", filtered(), all(), true));
+  byId("discard-all").addEventListener("click", () => act("Discard", { ...filtered(), ...seen() }, all(), true));
   byId("letters-reload").addEventListener("click", load);
   byId("letter-close").addEventListener("click", () => byId("letter").close());
   const go = (place) => { after = place; load(); };

@@ -19,6 +19,7 @@ use tokio::sync::Semaphore;
 use super::response::{invalid, json_response, unavailable};
 use crate::dead_letters::Redriver;
 use crate::metrics;
+use crate::store::SeenDiscard;
 
 pub use request::{BulkRequest, ListQuery};
 pub use view::{
@@ -60,12 +61,13 @@ async fn list(
     let store = state.redriver.store();
     let letters =
         store.list_dead_letters(&selection, standing, page).await.map_err(|error| unavailable(&error))?;
-    let total = store.count_dead_letters(&selection, standing).await.map_err(|error| unavailable(&error))?;
+    let all = store.count_dead_letters(&selection, standing).await.map_err(|error| unavailable(&error))?;
     let next = (letters.len() >= page.letters_max()).then(|| letters.last().map(|head| head.id)).flatten();
     Ok(json_response(&DeadLetterPage {
         letters: letters.into_iter().map(DeadLetterView::from).collect(),
         next,
-        total,
+        total: all.count,
+        newest_id: all.newest_id,
     }))
 }
 
@@ -100,13 +102,25 @@ async fn redrive(State(state): State<DeadLetterState>, body: Bytes) -> Result<Re
 }
 
 async fn discard(State(state): State<DeadLetterState>, body: Bytes) -> Result<Response, Problem> {
-    let request = BulkRequest::read(&body).map_err(invalid)?;
-    let redriver = &state.redriver;
-    let outcomes = redriver
-        .store()
-        .discard_dead_letters(&request.selection, request.page, redriver.group(), &request.context)
-        .await
-        .map_err(|error| unavailable(&error))?;
+    let request = BulkRequest::read_discard(&body).map_err(invalid)?;
+    let BulkRequest { selection, page, context, seen } = &request;
+    let (store, group) = (state.redriver.store(), state.redriver.group());
+    let discarded = match *seen {
+        Some(seen) => store.discard_seen_dead_letters(selection, *page, seen, group, context).await,
+        None => {
+            store.discard_dead_letters(selection, *page, group, context).await.map(SeenDiscard::Discarded)
+        }
+    };
+    let outcomes = match discarded.map_err(|error| unavailable(&error))? {
+        SeenDiscard::Discarded(outcomes) => outcomes,
+        SeenDiscard::Changed { count } => {
+            return Err(Problem::new(
+                StatusCode::CONFLICT,
+                "dead_letters_changed",
+                format!("There are {count} now. Nothing more was discarded: look again, then confirm."),
+            ));
+        }
+    };
     let discarded = DiscardView::new(&outcomes, &request.selection, request.page);
     let letters = discarded.count();
     metrics::discarded(letters);

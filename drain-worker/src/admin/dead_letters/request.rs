@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::letters_max;
 use crate::control::AuditContext;
-use crate::store::{DeadLetterSelection, DeadLetterStatus, PAGE_LETTERS_MAX, PageRequest};
+use crate::store::{DeadLetterSelection, DeadLetterStatus, PAGE_LETTERS_MAX, PageRequest, SeenDeadLetters};
 
 /// The query of `GET /v1/dead-letters`.
 #[derive(Clone, Debug, Deserialize)]
@@ -59,6 +59,8 @@ pub struct BulkRequest {
     pub(super) selection: DeadLetterSelection,
     pub(super) page: PageRequest,
     pub(super) context: AuditContext,
+    /// What the caller saw before a discard.
+    pub(super) seen: Option<SeenDeadLetters>,
 }
 
 /// Exactly one of `ids`, `dead_letter_reason` and `all` must be present, so that an omitted field never selects
@@ -73,6 +75,8 @@ struct Body {
     after: i64,
     #[serde(default = "bulk_limit")]
     limit: u32,
+    newest_id: Option<i64>,
+    count: Option<u64>,
     #[serde(default)]
     who: String,
     #[serde(default)]
@@ -100,7 +104,34 @@ impl BulkRequest {
         };
         let context = AuditContext::new(body.who, body.reason).map_err(|error| error.to_string())?;
         let page = PageRequest { after: body.after, letters_max: letters_max(body.limit)? };
-        Ok(Self { selection, page, context })
+        let seen = match (body.newest_id, body.count) {
+            (Some(newest_id), Some(count)) => Some(SeenDeadLetters { newest_id, count }),
+            (None, None) => None,
+            _ => return Err("newest_id and count must be given together".to_owned()),
+        };
+        Ok(Self { selection, page, context, seen })
+    }
+
+    /// As [`BulkRequest::read`], for a discard, which cannot be undone: it has a reason, and dead letters that are not
+    /// named by number are bounded by what the caller saw.
+    ///
+    /// # Errors
+    /// A message for the caller.
+    pub fn read_discard(body: &[u8]) -> Result<Self, String> {
+        let request = Self::read(body)?;
+        if request.context.reason.trim().is_empty() {
+            return Err("reason must be given: a discard deletes the payload".to_owned());
+        }
+        match (&request.selection, request.seen) {
+            (DeadLetterSelection::Ids(_), Some(_)) => {
+                Err("newest_id and count do not go with \"ids\"".to_owned())
+            }
+            (DeadLetterSelection::Reason(_) | DeadLetterSelection::All, None) => Err(
+                "newest_id and count must be given: those of GET /v1/dead-letters, as they were confirmed"
+                    .to_owned(),
+            ),
+            _ => Ok(request),
+        }
     }
 }
 
@@ -128,6 +159,24 @@ mod tests {
         ] {
             match (BulkRequest::read(body.as_bytes()), expected) {
                 (Ok(request), Ok(selection)) => assert_eq!(request.selection, selection, "{body}"),
+                (Err(error), Err(part)) => assert!(error.contains(part), "{body}: {error}"),
+                (found, _) => panic!("{body}: {found:?}"),
+            }
+        }
+        for (body, expected) in [
+            (r#"{"ids":[1],"reason":"a test"}"#, Ok(None)),
+            (
+                r#"{"all":true,"newest_id":7,"count":3,"reason":"a test"}"#,
+                Ok(Some(SeenDeadLetters { newest_id: 7, count: 3 })),
+            ),
+            (r#"{"ids":[1]}"#, Err("reason must be given")),
+            (r#"{"ids":[1],"reason":"  "}"#, Err("reason must be given")),
+            (r#"{"ids":[1],"newest_id":7,"count":3,"reason":"a test"}"#, Err("do not go with")),
+            (r#"{"all":true,"reason":"a test"}"#, Err("newest_id and count must be given")),
+            (r#"{"dead_letter_reason":"x","count":3,"reason":"a test"}"#, Err("given together")),
+        ] {
+            match (BulkRequest::read_discard(body.as_bytes()), expected) {
+                (Ok(request), Ok(seen)) => assert_eq!(request.seen, seen, "{body}"),
                 (Err(error), Err(part)) => assert!(error.contains(part), "{body}: {error}"),
                 (found, _) => panic!("{body}: {found:?}"),
             }

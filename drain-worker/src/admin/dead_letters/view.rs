@@ -14,6 +14,8 @@ pub struct DeadLetterPage {
     /// There may be more after this number.
     pub next: Option<i64>,
     pub total: u64,
+    /// The highest number of the `total`; 0 without any. With `total`, what a discard confirms.
+    pub newest_id: i64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

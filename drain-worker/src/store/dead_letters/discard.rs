@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::list::{limited, selected};
-use super::records::{DeadLetterSelection, DeadLetterStatus, DiscardOutcome, PageRequest};
+use super::records::{
+    DeadLetterSelection, DeadLetterStatus, DiscardOutcome, PageRequest, SeenDeadLetters, SeenDiscard,
+};
 use crate::control::{AuditContext, NAME_CHARS_MAX, REASON_CHARS_MAX};
 use crate::store::Store;
 use crate::store::dialect::PoolKind;
 use crate::store::error::{DbError, StoreError};
+use crate::store::lookup::count;
 use crate::store::pool::{ActPage, record_act_page};
 use crate::store::sql::{BYTES, ColumnKind, ROWS_MAX, Statement};
 use crate::store::transaction::Transaction;
@@ -28,10 +31,40 @@ impl Store {
         group: &str,
         context: &AuditContext,
     ) -> Result<Vec<(i64, DiscardOutcome)>, StoreError> {
+        match self.discard_page(selection, page, None, group, context).await? {
+            SeenDiscard::Discarded(outcomes) => Ok(outcomes),
+            SeenDiscard::Changed { .. } => Ok(Vec::new()),
+        }
+    }
+
+    /// As [`Store::discard_dead_letters`], of the open dead letters up to `seen.newest_id`, and only if those after the
+    /// page's start are still `seen.count`: one that arrived or was decided since then was not what somebody confirmed.
+    ///
+    /// # Errors
+    /// As [`Store::discard_dead_letters`].
+    pub async fn discard_seen_dead_letters(
+        &self,
+        selection: &DeadLetterSelection,
+        page: PageRequest,
+        seen: SeenDeadLetters,
+        group: &str,
+        context: &AuditContext,
+    ) -> Result<SeenDiscard, StoreError> {
+        self.discard_page(selection, page, Some(seen), group, context).await
+    }
+
+    async fn discard_page(
+        &self,
+        selection: &DeadLetterSelection,
+        page: PageRequest,
+        seen: Option<SeenDeadLetters>,
+        group: &str,
+        context: &AuditContext,
+    ) -> Result<SeenDiscard, StoreError> {
         let (selection, _) = selection.on_page(page);
         let run = || async {
             let mut transaction = self.begin(PoolKind::Writers).await?;
-            let result = discard(&mut transaction, &selection, page, group, context).await;
+            let result = discard(&mut transaction, &selection, page, seen, group, context).await;
             transaction.end(result).await
         };
         Ok(self.retrying("discard dead letters", self.config.transaction_timeout, run).await?)
@@ -59,9 +92,10 @@ async fn discard(
     transaction: &mut Transaction,
     selection: &DeadLetterSelection,
     page: PageRequest,
+    seen: Option<SeenDeadLetters>,
     group: &str,
     context: &AuditContext,
-) -> Result<Vec<(i64, DiscardOutcome)>, DbError> {
+) -> Result<SeenDiscard, DbError> {
     const KINDS: &[ColumnKind] = &[ColumnKind::Int, ColumnKind::Int];
     // A dead letter that the caller names gets an outcome, also if it was discarded before.
     let standing = if matches!(selection, DeadLetterSelection::Ids(_)) {
@@ -70,16 +104,33 @@ async fn discard(
         DeadLetterStatus::Open
     };
     let statement = Statement::new(
-        "SELECT id, CASE WHEN discarded_at IS NULL THEN 1 ELSE 0 END FROM dead_letters WHERE id > ?",
+        "SELECT id, CASE WHEN discarded_at IS NULL THEN 1 ELSE 0 END FROM dead_letters WHERE id > ? AND id <= ?",
     )
-    .bind(page.after);
-    let Some(statement) = selected(statement, selection, standing) else { return Ok(Vec::new()) };
+    .bind(page.after)
+    .bind(seen.map_or(i64::MAX, |seen| seen.newest_id));
+    let Some(statement) = selected(statement, selection, standing) else {
+        return Ok(SeenDiscard::Discarded(Vec::new()));
+    };
     let statement = limited(statement, page).text(transaction.dialect.for_update).rare();
     let (mut found, mut open) = (Vec::new(), Vec::new());
     for row in transaction.fetch("lock dead letters", statement, KINDS).await? {
         found.push(row.int(0)?);
         if row.int(1)? == 1 {
             open.push(row.int(0)?);
+        }
+    }
+    if let Some(seen) = seen {
+        // After the locks, so that whatever the page has is counted.
+        let counted = Statement::new("SELECT COUNT(*) FROM dead_letters WHERE id > ? AND id <= ?")
+            .bind(page.after)
+            .bind(seen.newest_id);
+        let Some(counted) = selected(counted, selection, standing) else {
+            return Ok(SeenDiscard::Discarded(Vec::new()));
+        };
+        let rows = transaction.fetch("count dead letters", counted.rare(), &[ColumnKind::Int]).await?;
+        let count = rows.first().map_or(Ok(0), |row| count(row, 0))?;
+        if count != seen.count {
+            return Ok(SeenDiscard::Changed { count });
         }
     }
     if !open.is_empty() {
@@ -104,14 +155,14 @@ async fn discard(
         };
         record_act_page(transaction, group, "letters_discarded", &act, page.after, context).await?;
     }
-    Ok(match selection {
+    Ok(SeenDiscard::Discarded(match selection {
         DeadLetterSelection::Ids(ids) => {
             ids.iter().map(|id| (*id, outcome(found.binary_search(id).is_ok()))).collect()
         }
         DeadLetterSelection::Reason(_) | DeadLetterSelection::All => {
             found.into_iter().map(|id| (id, outcome(true))).collect()
         }
-    })
+    }))
 }
 
 const fn outcome(is_there: bool) -> DiscardOutcome {

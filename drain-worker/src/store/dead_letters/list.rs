@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use super::records::{
     DeadLetterSelection, DeadLetterStatus, DeadLetterSummary, DeadLetterTotals, DiscardRecord,
-    PAGE_LETTERS_MAX, PageRequest, ReasonTotal, StoredDeadLetter,
+    PAGE_LETTERS_MAX, PageRequest, ReasonTotal, SeenDeadLetters, StoredDeadLetter,
 };
 use crate::store::Store;
 use crate::store::error::{DbError, StoreError};
@@ -58,8 +58,8 @@ impl Store {
         Ok(rows.iter().map(head).collect::<Result<_, DbError>>()?)
     }
 
-    /// Counts the dead letters of a selection, over all pages; of [`DeadLetterSelection::Ids`] those among the first
-    /// [`PAGE_LETTERS_MAX`].
+    /// Counts the dead letters of a selection, over all pages, and returns the highest number, 0 without any; of
+    /// [`DeadLetterSelection::Ids`] those among the first [`PAGE_LETTERS_MAX`].
     ///
     /// # Errors
     /// [`StoreError::Transient`] or [`StoreError::Fatal`].
@@ -67,13 +67,22 @@ impl Store {
         &self,
         selection: &DeadLetterSelection,
         standing: DeadLetterStatus,
-    ) -> Result<u64, StoreError> {
+    ) -> Result<SeenDeadLetters, StoreError> {
+        const KINDS: &[ColumnKind] = &[ColumnKind::Int, ColumnKind::Int];
+        let none = SeenDeadLetters { newest_id: 0, count: 0 };
         let all = PageRequest { after: 0, letters_max: std::num::NonZeroU32::MAX };
-        let counted = Statement::new("SELECT COUNT(*) FROM dead_letters WHERE id > ?").bind(all.after);
+        let counted =
+            Statement::new("SELECT COUNT(*), MAX(id) FROM dead_letters WHERE id > ?").bind(all.after);
         let (selection, _) = selection.on_page(all);
-        let Some(statement) = selected(counted, &selection, standing) else { return Ok(0) };
-        let rows = self.look_up("count dead letters", statement.rare(), &[ColumnKind::Int]).await?;
-        Ok(rows.first().map_or(Ok(0), |row| count(row, 0))?)
+        let Some(statement) = selected(counted, &selection, standing) else { return Ok(none) };
+        let rows = self.look_up("count dead letters", statement.rare(), KINDS).await?;
+        let seen = |row: &SqlRow| {
+            Ok::<_, DbError>(SeenDeadLetters {
+                newest_id: row.optional_int(1)?.unwrap_or(0),
+                count: count(row, 0)?,
+            })
+        };
+        Ok(rows.first().map_or(Ok(none), seen)?)
     }
 
     /// Returns dead letters with their payloads, ascending by number; at most [`PAGE_LETTERS_MAX`]. Each may hold a message

@@ -7,7 +7,8 @@ mod undecided;
 
 pub use records::{
     BrokerDlqCounts, DeadLetterSelection, DeadLetterStatus, DeadLetterSummary, DeadLetterTotals,
-    DiscardOutcome, DiscardRecord, PAGE_LETTERS_MAX, PageRequest, ReasonTotal, StoredDeadLetter,
+    DiscardOutcome, DiscardRecord, PAGE_LETTERS_MAX, PageRequest, ReasonTotal, SeenDeadLetters, SeenDiscard,
+    StoredDeadLetter,
 };
 
 use shared::order::UserId;

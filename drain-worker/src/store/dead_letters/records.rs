@@ -137,6 +137,25 @@ impl DeadLetterTotals {
     }
 }
 
+/// The open dead letters of a selection, as somebody saw them. Later ones have higher numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeenDeadLetters {
+    /// The highest number.
+    pub newest_id: i64,
+    /// How many there are up to it.
+    pub count: u64,
+}
+
+/// A page of a discard of what somebody saw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SeenDiscard {
+    Discarded(Vec<(i64, DiscardOutcome)>),
+    /// Nothing was done: so many are open now.
+    Changed {
+        count: u64,
+    },
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DiscardOutcome {
     /// Discarded now or before.

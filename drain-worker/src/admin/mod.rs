@@ -8,6 +8,7 @@ pub mod dead_letters;
 mod orders;
 mod purge;
 pub(crate) mod response;
+mod sales;
 mod status;
 mod worker;
 
@@ -24,6 +25,7 @@ pub use auth::{AdminAccess, TOKEN_CHARS_MIN};
 pub use control::{CeilingBody, PauseBody, RateBody, ResumeBody, ScheduleBody};
 pub use orders::{ConflictView, DecidedOrderView, OrderDetailView, OrderLineView, OrderPage};
 pub use purge::{PurgeBody, PurgeView};
+pub use sales::{RecentOutcomesView, SaleSkuView, SaleSummaryView, SaleView, SalesView};
 pub use worker::{CordonBody, CordonView};
 
 use crate::dead_letters::Redriver;
@@ -55,6 +57,8 @@ pub fn router(admin: Admin, access: AdminAccess) -> Router {
         .route("/v1/orders", get(orders::find))
         .route("/v1/orders/{order_id}", get(orders::show))
         .route("/v1/settings", get(control::settings))
+        .route("/v1/sales", get(sales::list))
+        .route("/v1/sales/{sale_id}", get(sales::show))
         .route("/v1/rate", put(control::set_rate))
         .route("/v1/rate/reset", post(control::reset_rate))
         .route("/v1/ceiling", put(control::set_ceiling))

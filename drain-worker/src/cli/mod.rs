@@ -6,6 +6,7 @@ mod operate;
 mod orders;
 mod purge;
 mod render;
+mod sales;
 mod status;
 mod terminal;
 
@@ -112,6 +113,7 @@ async fn execute(command: Command) -> Result<(), CommandError> {
         Command::Uncordon(args) => operate::cordon(args, "uncordon").await,
         Command::Schedule(command) => operate::schedule(command).await,
         Command::Order(command) => orders::order(command).await,
+        Command::Sales(args) => sales::sales(args).await,
         Command::Dlq(command) => dlq::dlq(command).await,
         Command::Audit(args) => operate::audit(args).await,
         Command::Purge(args) => purge::purge(args).await,

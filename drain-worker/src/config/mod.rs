@@ -23,7 +23,7 @@ pub use operate::{
     AdminArgs, AuditArgs, AuditContextArgs, ChangeArgs, CordonArgs, PauseArgs, RateCommand, ResumeArgs,
     ScheduleCommand, StatusArgs,
 };
-pub use orders::{OrderCommand, OrderFindArgs, OrderShowArgs};
+pub use orders::{OrderCommand, OrderFindArgs, OrderShowArgs, SalesArgs};
 pub use purge::PurgeArgs;
 
 use crate::tune::TuneArgs;
@@ -76,6 +76,8 @@ pub enum Command {
     /// Show one order, or list a buyer's
     #[command(subcommand)]
     Order(OrderCommand),
+    /// Show stock and reserved units by SKU, and why orders are rejected
+    Sales(SalesArgs),
     /// List, show, redrive or discard dead letters
     #[command(subcommand)]
     Dlq(DlqCommand),

@@ -1,7 +1,7 @@
-//! Flags of the commands about orders.
+//! Flags of the commands about orders and sales.
 
 use clap::{Args, Subcommand};
-use shared::order::OrderId;
+use shared::order::{OrderId, SaleId};
 
 use super::operate::AdminArgs;
 
@@ -52,6 +52,20 @@ pub struct OrderFindArgs {
     /// Maximum number of orders
     #[arg(long, value_name = "COUNT", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
     pub limit: u32,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub admin: AdminArgs,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct SalesArgs {
+    /// Show this sale by SKU [default: list all sales]
+    #[arg(value_name = "SALE")]
+    pub sale: Option<SaleId>,
 
     /// Print JSON
     #[arg(long)]

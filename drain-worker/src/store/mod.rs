@@ -36,6 +36,7 @@ mod orders;
 mod pool;
 mod purge;
 mod sale_sku;
+mod sales;
 mod schema;
 mod server_limits;
 mod sql;
@@ -68,6 +69,7 @@ pub use pool::{
 };
 pub use purge::{PurgeBounds, PurgePage, PurgeRows, PurgeStep};
 pub use sale_sku::SaleSku;
+pub use sales::{RecentOutcomes, SaleSkuState, SaleState, SaleSummary};
 
 use commit::RefutedGuesses;
 use dialect::Driver;

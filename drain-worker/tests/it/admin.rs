@@ -30,6 +30,8 @@ pub(crate) const GUARDED: &[(Method, &str)] = &[
     (Method::GET, "/v1/history"),
     (Method::GET, "/v1/audit"),
     (Method::GET, "/v1/orders"),
+    (Method::GET, "/v1/sales"),
+    (Method::GET, "/v1/sales/sale"),
     (Method::GET, "/v1/orders/f535af2d-435c-88f9-8683-8ebf4a2826ab"),
     (Method::PUT, "/v1/rate"),
     (Method::POST, "/v1/rate/reset"),

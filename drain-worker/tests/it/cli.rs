@@ -125,6 +125,31 @@ async fn an_order_is_found_by_id_and_by_buyer_without_its_address() {
     assert!(String::from_utf8_lossy(&missing.stderr).contains("404 order_not_found"));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sale_shows_its_stock_and_why_orders_are_rejected() {
+    let fixture = WorkerFixture::new().await;
+    // FEW has ten units; ONE-EACH has a limit of one.
+    fixture.store.commit(Fence::Open, &orders(0..12, "FEW")).await.expect("committed");
+    fixture.store.commit(Fence::Open, &orders(20..23, "ONE-EACH")).await.expect("committed");
+    let url = format!("http://{}", serve(port(&fixture, AdminAccess::Loopback), None).await);
+
+    let text = done(&url, &["sales", "sale"]).await;
+    let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+    let row = |sku: &str| rows.iter().find(|row| row[..].first() == Some(&sku)).expect("a row").clone();
+    assert_eq!(row("FEW")[1..], ["10", "10", "0", "-", "10", "2", "0"], "{text}");
+    assert_eq!(row("PLENTY")[1..], ["1,000,000", "0", "1,000,000", "-", "0", "0", "0"], "{text}");
+    assert_eq!(row("ONE-EACH")[1..], ["1,000,000", "1", "999,999", "1", "1", "0", "2"], "{text}");
+    assert!(text.contains("of the last 15 orders 11 confirmed, 2 sold out, 2 over the limit\n"), "{text}");
+
+    let json: Value = serde_json::from_str(&done(&url, &["sales", "--json"]).await).expect("JSON");
+    let sale = &json["sales"][0];
+    assert_eq!(
+        (&sale["sale_id"], &sale["skus"], &sale["stock_reserved"]),
+        (&"sale".into(), &3.into(), &11.into())
+    );
+    assert_eq!(run(&url, &["sales", "none"]).await.status.code(), Some(3));
+}
+
 /// Returns a TLS server's acceptor and its root certificate as PEM.
 fn tls() -> (TlsAcceptor, String) {
     let mut authority = CertificateParams::new(Vec::new()).expect("valid");

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use drain_worker::store::{BuyerOrders, Fence, OrderStore, StoredStatus};
+use drain_worker::store::{BuyerOrders, Fence, OrderStore, RecentOutcomes, StoredStatus};
 use shared::order::{ClientReference, Outcome, PayloadDigest, RejectReason, UserId};
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
@@ -147,4 +147,30 @@ pub(crate) async fn a_buyers_orders_are_listed_in_pages(harness: &Harness) {
         seen.extend(orders.iter().map(|order| order.order_id));
     }
     assert_eq!(seen, expect(&[0, 1, 2, 4, 5, 6]));
+}
+
+pub(crate) async fn a_sale_is_shown_with_stock_and_recent_outcomes(harness: &Harness) {
+    let store = &harness.store;
+    assert_eq!(store.list_sales().await.expect("reads"), []);
+    store.apply_catalogue(&catalogue(&[("a", 2, None), ("b", 9, Some(1))])).await.expect("applies");
+    let empty = store.sale_state("none").await.expect("reads");
+    assert_eq!((empty.skus.len(), empty.recent), (0, RecentOutcomes::default()));
+    let mut batch: Vec<_> = (0..5).map(|number| order(number, "ann", &[("a", 1)])).collect();
+    batch.push(order(8, "ann", &[("b", 1)]));
+    batch.push(order(9, "ann", &[("a", 1), ("b", 1)]));
+    store.commit(Fence::Open, &batch).await.expect("commits");
+
+    let state = store.sale_state(SALE).await.expect("reads");
+    assert_eq!(state.recent.confirmed, 3);
+    assert_eq!(state.recent.sold_out + state.recent.limit_exceeded, 4);
+    let (a, b) = (&state.skus[0], &state.skus[1]);
+    assert_eq!((a.sku.as_str(), a.stock_total, a.stock_reserved, a.per_user_limit), ("a", 2, 2, None));
+    assert_eq!((b.sku.as_str(), b.stock_total, b.stock_reserved, b.per_user_limit), ("b", 9, 1, Some(1)));
+    assert_eq!(a.recent.confirmed, 2);
+    assert_eq!(a.recent.sold_out + a.recent.limit_exceeded, 4);
+    assert_eq!(b.recent.confirmed + b.recent.sold_out + b.recent.limit_exceeded, 2);
+    let sales = store.list_sales().await.expect("reads");
+    assert_eq!((sales.len(), sales[0].sale_id.as_str(), sales[0].skus), (1, SALE, 2));
+    assert_eq!((sales[0].stock_total, sales[0].stock_reserved), (11, 3));
+    assert!(sales[0].closes_at.is_some());
 }

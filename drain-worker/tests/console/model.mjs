@@ -2,6 +2,13 @@
 
 const ISO = (ms) => new Date(ms).toISOString();
 
+// As the API returns it.
+const ORDER = {
+  sequence: 7, order_id: "f535af2d-435c-88f9-8683-8ebf4a2826ab", state: "rejected", reason: "sold_out", sale_id: "sale", user_id: "alice", digest: "sha256:07",
+  items: { FEW: { quantity: 1, unit_price_minor: 1999 } }, currency: "CNY", total_minor: 1999, client_reference: "basket 7", catalogue_revision: "r1",
+  traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", accepted_at: "2026-11-11T00:00:00.123Z", decided_at: "2026-11-11T00:00:04.567Z", conflicts: 1,
+};
+
 export class Model {
   constructor() {
     this.began = Date.now();
@@ -185,6 +192,14 @@ export class Model {
         const { page, next } = this.chosen(body);
         for (const letter of page) letter.discarded_at = ISO(Date.now());
         return { outcomes: page.map((letter) => ({ id: letter.id, outcome: "discarded" })), next };
+      }
+      case "GET /v1/orders": return { orders: url.searchParams.get("user_id") === "alice" ? [ORDER] : [], next: null, dead_letters: [] };
+      case `GET /v1/orders/${ORDER.order_id}`:
+        return { order_id: ORDER.order_id, state: "rejected", reason: "sold_out", decided: ORDER, conflicts: [{ digest: "sha256:09", first_seen_at: ORDER.decided_at }], dead_letters: [] };
+      case "GET /v1/sales": return { sales: [{ sale_id: "sale", skus: 1, stock_total: 10, stock_reserved: 10, closes_at: null }] };
+      case "GET /v1/sales/sale": {
+        const recent = { confirmed: 10, sold_out: 2, limit_exceeded: 0 };
+        return { sale_id: "sale", recent, skus: [{ sku: "FEW", stock_total: 10, stock_reserved: 10, per_user_limit: null, recent }] };
       }
       default: {
         const letter = this.letters.find((one) => url.pathname === `/v1/dead-letters/${one.id}`);

@@ -176,6 +176,26 @@ test("dead letters are listed by reason, shown, redriven and discarded, with an 
   }, { model });
 });
 
+test("an order is found by its id and by its buyer, and a sale shows why orders are rejected", async () => {
+  await opened(async (page) => {
+    await page.fill("#order-wanted", "alice");
+    await page.press("#order-wanted", "Enter");
+    await says(page, "#orders", /rejected: sold out.*basket 7/s);
+    await page.click("#orders button");
+    await says(page, "#order-body", /Buyer.*alice.*Trace.*4bf92f3577b34da6a3ce929d0e0e4736/s);
+    await says(page, "#order-body", /sha256:09/);
+    await page.fill("#order-wanted", "f535af2d-435c-88f9-8683-8ebf4a2826ab");
+    await page.press("#order-wanted", "Enter");
+    await says(page, "#order-body", "Order f535af2d-435c-88f9-8683-8ebf4a2826ab");
+    await page.fill("#order-wanted", "bob");
+    await page.press("#order-wanted", "Enter");
+    await says(page, "#orders", "No decided order.");
+    await page.click("#sale-load");
+    await says(page, "#sale-sum", "of the last 12 orders 10 confirmed, 2 sold out, 0 over the limit");
+    await says(page, "#skus", /FEW.*10.*10.*0/s);
+  }, { model: new Model() });
+});
+
 test("each state has one line with its reason", async () => {
   const model = new Model();
   const [one, two] = model.workers;

@@ -10,6 +10,7 @@ import { byId } from "./chart.js";
 import { say, show } from "./dom.js";
 import { clock, seconds } from "./format.js";
 import { letters } from "./letters.js";
+import { orders } from "./orders.js";
 import { overview, unjoined } from "./overview.js";
 import { schedule } from "./schedule.js";
 import { theme } from "./theme.js";
@@ -59,6 +60,7 @@ const drawCordon = cordon(now, changed);
 const drawSchedule = schedule(now, changed);
 const drawLetters = letters(trouble, changed);
 const loadAudit = audit();
+orders(trouble);
 
 async function tick() {
   const mine = (round += 1);

@@ -31,6 +31,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("/console/dom.js", JS, include_str!("dom.js")),
     ("/console/format.js", JS, include_str!("format.js")),
     ("/console/letters.js", JS, include_str!("letters.js")),
+    ("/console/orders.js", JS, include_str!("orders.js")),
     ("/console/outcomes.js", JS, include_str!("outcomes.js")),
     ("/console/overview.js", JS, include_str!("overview.js")),
     ("/console/plot.js", JS, include_str!("plot.js")),

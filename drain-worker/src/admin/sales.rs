@@ -45,7 +45,7 @@ impl From<SaleSummary> for SaleSummaryView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SaleView {
     pub sale_id: String,
-    /// Of the last 10,000 decided orders of all sales, those of this sale; each once.
+    /// The orders of this sale among the last 10,000 decided ones of all sales; each is counted once.
     pub recent: RecentOutcomesView,
     pub skus: Vec<SaleSkuView>,
 }

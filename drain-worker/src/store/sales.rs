@@ -11,8 +11,8 @@ use super::lookup::count;
 use super::order_columns::{lines, outcome};
 use super::sql::{ColumnKind, SqlRow, Statement, optional_from_database};
 
-/// Outcomes are counted over the orders whose `sequence` is within so many of the newest: the end of the clustered key,
-/// whatever the table has.
+/// Outcomes are counted over the orders whose `sequence` is within so many of the newest: the end of the clustered key, at
+/// a cost that does not grow with the table.
 const RECENT_SEQUENCES: i64 = 10_000;
 
 /// Maximum sales of a list, and SKUs of a sale.

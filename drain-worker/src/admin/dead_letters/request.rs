@@ -59,7 +59,7 @@ pub struct BulkRequest {
     pub(super) selection: DeadLetterSelection,
     pub(super) page: PageRequest,
     pub(super) context: AuditContext,
-    /// What the caller saw before a discard.
+    /// The dead letters that the caller saw before a discard.
     pub(super) seen: Option<SeenDeadLetters>,
 }
 

@@ -38,7 +38,7 @@ impl Store {
     }
 
     /// As [`Store::discard_dead_letters`], of the open dead letters up to `seen.newest_id`, and only if those after the
-    /// page's start are still `seen.count`: one that arrived or was decided since then was not what somebody confirmed.
+    /// page's start are still `seen.count`: the operator confirmed neither one that arrived nor one that was decided since.
     ///
     /// # Errors
     /// As [`Store::discard_dead_letters`].
@@ -120,7 +120,7 @@ async fn discard(
         }
     }
     if let Some(seen) = seen {
-        // After the locks, so that whatever the page has is counted.
+        // After the locks, so that the count has every row of the page.
         let counted = Statement::new("SELECT COUNT(*) FROM dead_letters WHERE id > ? AND id <= ?")
             .bind(page.after)
             .bind(seen.newest_id);

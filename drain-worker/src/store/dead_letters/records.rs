@@ -137,16 +137,16 @@ impl DeadLetterTotals {
     }
 }
 
-/// The open dead letters of a selection, as somebody saw them. Later ones have higher numbers.
+/// The open dead letters of a selection, as an operator saw them. Later ones have higher numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SeenDeadLetters {
     /// The highest number.
     pub newest_id: i64,
-    /// How many there are up to it.
+    /// The number of dead letters up to it.
     pub count: u64,
 }
 
-/// A page of a discard of what somebody saw.
+/// A page of a discard of [`SeenDeadLetters`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SeenDiscard {
     Discarded(Vec<(i64, DiscardOutcome)>),

@@ -226,11 +226,14 @@ async fn seen(client: &AdminClient, reason: Option<&str>) -> Result<DeadLetterPa
 /// # Errors
 /// [`CommandError::Unsettled`] unless the operator agrees.
 pub(super) fn confirm(verb: &str, what: &str) -> Result<(), CommandError> {
-    match ask(&format!("{verb} {what}"))? {
-        Some(true) => Ok(()),
-        Some(false) => Err(CommandError::Unsettled("nothing was done".to_owned())),
-        None => Err(CommandError::Unsettled(format!("{verb} {what}? stdin is not a terminal: pass --yes"))),
-    }
+    if confirmed(verb, what)? { Ok(()) } else { Err(CommandError::Unsettled("nothing was done".to_owned())) }
+}
+
+/// # Errors
+/// [`CommandError::Unsettled`] if standard input is no terminal.
+pub(super) fn confirmed(verb: &str, what: &str) -> Result<bool, CommandError> {
+    ask(&format!("{verb} {what}"))?
+        .ok_or_else(|| CommandError::Unsettled(format!("{verb} {what}? stdin is not a terminal: pass --yes")))
 }
 
 fn print_outcomes(page: &RedriveView, json: bool) -> Result<(), CommandError> {

@@ -167,7 +167,7 @@ test("dead letters are listed by reason, shown, redriven and discarded, with an 
     await page.check("[data-letter='3'] input");
     await page.click("#discard-selected");
     await says(page, "#confirm-body", "their payloads are deleted for good");
-    await agree(page, "bob", "");
+    await page.click("#confirm-yes");
     await says(page, "#confirm-error", "State a reason");
     await agree(page, "bob", "a test order");
     await says(page, "#outcomes-summary", "1 discarded. Done.");

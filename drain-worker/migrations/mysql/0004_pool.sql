@@ -41,6 +41,7 @@ CREATE TABLE drain_audit (
     id       BIGINT       NOT NULL AUTO_INCREMENT,
     group_id VARCHAR(64)  NOT NULL,
     at       DATETIME(6)  NOT NULL COMMENT 'UTC, the clock of this database',
+    actor    VARCHAR(32)  NOT NULL COMMENT 'the name of the caller''s token',
     who      VARCHAR(64)  NOT NULL COMMENT 'as the caller states',
     action   VARCHAR(32)  NOT NULL,
     detail   VARCHAR(500) NOT NULL,

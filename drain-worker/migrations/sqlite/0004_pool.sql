@@ -29,6 +29,7 @@ CREATE TABLE drain_audit (
     id       INTEGER PRIMARY KEY AUTOINCREMENT,
     group_id TEXT    NOT NULL,
     at       TEXT    NOT NULL,
+    actor    TEXT    NOT NULL,
     who      TEXT    NOT NULL,
     action   TEXT    NOT NULL,
     detail   TEXT    NOT NULL,

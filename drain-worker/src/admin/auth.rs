@@ -15,19 +15,80 @@ use shared::problem::Problem;
 use subtle::ConstantTimeEq;
 
 /// Minimum length of the token, characters.
-pub const TOKEN_CHARS_MIN: usize = 16;
+const TOKEN_CHARS_MIN: usize = 16;
+
+/// Maximum length of a token's name, characters.
+const NAME_CHARS_MAX: usize = 32;
 
 #[derive(Clone, Debug)]
 pub enum AdminAccess {
-    Token(Secret<String>),
+    Tokens(Vec<AdminToken>),
     /// No token: the listener must be on a loopback address.
     Loopback,
 }
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdminRole {
+    /// Sees everything, changes nothing.
+    Read,
+    Operate,
+}
+
+#[derive(Clone, Debug)]
+pub struct AdminToken {
+    /// For the audit trail.
+    name: String,
+    token: Secret<String>,
+    role: AdminRole,
+}
+
+impl AdminToken {
+    /// Parses `TOKEN` or `NAME=TOKEN`. Base64 may end with `=`, so a name is followed by a whole token.
+    ///
+    /// # Errors
+    /// Says what a token must be.
+    pub fn parse(text: &str, role: AdminRole) -> Result<Self, String> {
+        let unnamed = match role {
+            AdminRole::Read => "reader",
+            AdminRole::Operate => "operator",
+        };
+        let (name, token) = Self::split(text).unwrap_or((unnamed, text));
+        if token.len() < TOKEN_CHARS_MIN {
+            return Err(format!("must have at least {TOKEN_CHARS_MIN} characters"));
+        }
+        if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err("only letters, digits and signs, no spaces".to_owned());
+        }
+        Ok(Self { name: name.to_owned(), token: Secret::new(token.to_owned()), role })
+    }
+
+    /// The token that a client presents whose flag has the same list as the worker's: the first, without its name.
+    #[must_use]
+    pub fn presented(list: &str) -> &str {
+        let first = list.split(',').next().unwrap_or_default();
+        Self::split(first).map_or(first, |(_, token)| token)
+    }
+
+    /// Splits `NAME=TOKEN`; `None`: the text has no name.
+    fn split(text: &str) -> Option<(&str, &str)> {
+        let is_name = |name: &str| {
+            let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+            (1..=NAME_CHARS_MAX).contains(&name.len()) && name.bytes().all(is_letter)
+        };
+        text.split_once('=').filter(|(name, token)| is_name(name) && token.len() >= TOKEN_CHARS_MIN)
+    }
+}
+
+/// The name of the token that a call presented; empty: none is needed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Actor(pub(super) String);
 
 /// The reason why a call is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum AuthError {
     Token,
+    /// The token may not change anything.
+    ReadOnly,
     /// The `Host` header names another host.
     ForeignHost,
     /// A change that is not JSON.
@@ -42,6 +103,11 @@ impl IntoResponse for AuthError {
                 StatusCode::UNAUTHORIZED,
                 "unauthorized",
                 "Send the admin token: Authorization: Bearer <token>.",
+            ),
+            Self::ReadOnly => (
+                StatusCode::FORBIDDEN,
+                "read_only",
+                "This token may not change anything; send one of --admin-token.",
             ),
             Self::ForeignHost => (
                 StatusCode::FORBIDDEN,
@@ -66,28 +132,48 @@ impl IntoResponse for AuthError {
     }
 }
 
-/// Passes an authenticated call on, or rejects it.
-pub(super) async fn guard(State(access): State<Arc<AdminAccess>>, request: Request, next: Next) -> Response {
+/// Passes an authenticated call on with its [`Actor`], or rejects it.
+pub(super) async fn guard(
+    State(access): State<Arc<AdminAccess>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let checked = match &*access {
-        AdminAccess::Token(token) => check_token(request.headers(), token),
-        AdminAccess::Loopback => check_loopback(request.headers()),
+        AdminAccess::Tokens(tokens) => check_token(request.method(), request.headers(), tokens),
+        AdminAccess::Loopback => check_loopback(request.headers()).map(|()| Actor::default()),
     };
-    match checked.and_then(|()| check_change(request.method(), request.headers())) {
-        Ok(()) => next.run(request).await,
+    let checked = checked.and_then(|actor| {
+        check_change(request.method(), request.headers())?;
+        Ok(actor)
+    });
+    match checked {
+        Ok(actor) => {
+            request.extensions_mut().insert(actor);
+            next.run(request).await
+        }
         Err(denied) => denied.into_response(),
     }
 }
 
-fn check_token(headers: &HeaderMap, token: &Secret<String>) -> Result<(), AuthError> {
+fn check_token(method: &Method, headers: &HeaderMap, tokens: &[AdminToken]) -> Result<Actor, AuthError> {
     let token_sent = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes).and_then(|value| {
         let (scheme, token) = value.split_at_checked(7)?;
         scheme.eq_ignore_ascii_case(b"Bearer ").then_some(token)
     });
-    // In constant time, so that the duration reveals nothing about the token.
-    match token_sent {
-        Some(token_sent) if bool::from(token_sent.ct_eq(token.expose().as_bytes())) => Ok(()),
-        _ => Err(AuthError::Token),
+    let token_sent = token_sent.ok_or(AuthError::Token)?;
+    // All of them, each in constant time, so that the duration reveals nothing about the tokens.
+    let found = tokens.iter().fold(None, |found, token| {
+        if bool::from(token_sent.ct_eq(token.token.expose().as_bytes())) { Some(token) } else { found }
+    });
+    let token = found.ok_or(AuthError::Token)?;
+    if token.role == AdminRole::Read && is_change(method) {
+        return Err(AuthError::ReadOnly);
     }
+    Ok(Actor(token.name.clone()))
+}
+
+fn is_change(method: &Method) -> bool {
+    !matches!(*method, Method::GET | Method::HEAD)
 }
 
 fn check_loopback(headers: &HeaderMap) -> Result<(), AuthError> {
@@ -103,7 +189,7 @@ fn check_loopback(headers: &HeaderMap) -> Result<(), AuthError> {
 
 /// A page of another origin can neither send this content type nor omit its `Origin`.
 fn check_change(method: &Method, headers: &HeaderMap) -> Result<(), AuthError> {
-    if matches!(*method, Method::GET | Method::HEAD) {
+    if !is_change(method) {
         return Ok(());
     }
     let kind = text(headers, &CONTENT_TYPE).unwrap_or_default();
@@ -139,7 +225,8 @@ mod tests {
 
     #[test]
     fn only_the_whole_token_passes() {
-        let token = Secret::new("correct-horse-battery".to_owned());
+        let tokens = [AdminToken::parse("correct-horse-battery", AdminRole::Operate).expect("valid")];
+        let check = |headers: &HeaderMap| check_token(&Method::PUT, headers, &tokens).is_ok();
         for (value, passes) in [
             ("Bearer correct-horse-battery", true),
             ("bearer correct-horse-battery", true),
@@ -150,9 +237,54 @@ mod tests {
             ("correct-horse-battery", false),
             ("", false),
         ] {
-            assert_eq!(check_token(&headers(&[("authorization", value)]), &token).is_ok(), passes, "{value}");
+            assert_eq!(check(&headers(&[("authorization", value)])), passes, "{value}");
         }
-        assert!(check_token(&HeaderMap::new(), &token).is_err());
+        assert!(!check(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn a_token_may_have_a_name() {
+        assert_eq!(
+            AdminToken::presented("ann=correct-horse-battery,staple-is-correct"),
+            "correct-horse-battery"
+        );
+        assert_eq!(AdminToken::presented("Y29ycmVjdGhvcnNlYmF0dA=="), "Y29ycmVjdGhvcnNlYmF0dA==");
+        for (text, expected) in [
+            ("correct-horse-battery", Ok(("operator", "correct-horse-battery"))),
+            ("ann=correct-horse-battery", Ok(("ann", "correct-horse-battery"))),
+            ("ann=correct=horse=battery", Ok(("ann", "correct=horse=battery"))),
+            // Base64, without a name.
+            ("Y29ycmVjdGhvcnNlYmF0dA==", Ok(("operator", "Y29ycmVjdGhvcnNlYmF0dA=="))),
+            ("ann=hunter2", Err("at least 16 characters")),
+            ("", Err("at least 16 characters")),
+            ("correct horse battery", Err("no spaces")),
+        ] {
+            match (AdminToken::parse(text, AdminRole::Operate), expected) {
+                (Ok(token), Ok(parts)) => {
+                    assert_eq!((token.name.as_str(), token.token.expose().as_str()), parts, "{text}");
+                }
+                (Err(error), Err(part)) => assert!(error.contains(part), "{text}: {error}"),
+                (found, _) => panic!("{text}: {found:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_token_of_a_reader_changes_nothing() {
+        let tokens = [
+            AdminToken::parse("ann=correct-horse-battery", AdminRole::Operate).expect("valid"),
+            AdminToken::parse("wall=staple-is-correct", AdminRole::Read).expect("valid"),
+        ];
+        let reader = headers(&[("authorization", "Bearer staple-is-correct")]);
+        let operator = headers(&[("authorization", "Bearer correct-horse-battery")]);
+        let check = |method: &Method, headers: &HeaderMap| {
+            check_token(method, headers, &tokens).map(|Actor(name)| name)
+        };
+        assert_eq!(check(&Method::GET, &reader), Ok("wall".to_owned()));
+        for method in [Method::PUT, Method::POST, Method::DELETE, Method::PATCH] {
+            assert_eq!(check(&method, &reader), Err(AuthError::ReadOnly));
+            assert_eq!(check(&method, &operator), Ok("ann".to_owned()));
+        }
     }
 
     #[test]

@@ -3,11 +3,14 @@
 //! A change names the revision of the settings that its author has seen, in `If-Match`; if another change came first,
 //! the response says what differs. A hold needs none: it takes nothing from others.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post, put};
+use axum::{Extension, Router};
 use http::header::{ETAG, IF_MATCH};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -15,12 +18,34 @@ use shared::problem::Problem;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::Admin;
+use super::auth::Actor;
 use super::response::{invalid, json_response, unavailable};
 use super::status::AuditEntryView;
 use crate::control::{AuditContext, Rate, Schedule, ScheduleEntry, SettingsChange, SettingsChangeError};
 use crate::monitor::{CapView, SettingsView};
-use crate::store::{GroupSnapshot, SettingsError};
+use crate::store::{GroupSnapshot, SettingsError, Store};
+
+/// The settings of a group in a database.
+#[derive(Clone)]
+pub(super) struct SettingsState {
+    pub(super) store: Arc<Store>,
+    pub(super) group: Arc<str>,
+}
+
+/// The routes that read and change the settings. Requests need an [`Actor`].
+pub(super) fn router(state: SettingsState) -> Router {
+    Router::new()
+        .route("/v1/settings", get(settings))
+        .route("/v1/rate", put(set_rate))
+        .route("/v1/rate/reset", post(reset_rate))
+        .route("/v1/ceiling", put(set_ceiling))
+        .route("/v1/ceiling/clear", post(clear_ceiling))
+        .route("/v1/pause", put(pause))
+        .route("/v1/resume", post(resume))
+        .route("/v1/schedule", put(set_schedule))
+        .route("/v1/schedule/clear", post(clear_schedule))
+        .with_state(state)
+}
 
 /// Maximum number of changes that a conflict lists.
 const CONFLICT_CHANGES_MAX: u32 = 20;
@@ -109,7 +134,7 @@ struct AuditBody {
 }
 
 /// The settings in force, from the database: `/v1/status` has those of the worker's last heartbeat.
-pub(super) async fn settings(State(admin): State<Admin>) -> Result<Response, Problem> {
+async fn settings(State(admin): State<SettingsState>) -> Result<Response, Problem> {
     let group = admin.store.read_group(&admin.group).await.map_err(|error| unavailable(&error))?;
     let group = group.ok_or_else(|| {
         let detail = format!("No worker of the group '{}' has ever run on this database.", admin.group);
@@ -118,44 +143,49 @@ pub(super) async fn settings(State(admin): State<Admin>) -> Result<Response, Pro
     Ok(present(&group, None))
 }
 
-pub(super) async fn set_rate(
-    State(admin): State<Admin>,
+async fn set_rate(
+    State(admin): State<SettingsState>,
+    Extension(actor): Extension<Actor>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
     let RateBody { rate, ramp_s, confirm, who, reason } = read(&body).map_err(invalid)?;
     let ramp = duration("ramp_s", ramp_s).map_err(invalid)?;
     let change = SettingsChange::SetRate { rate, ramp, confirmed: confirm };
-    apply_change(&admin, &change, &headers, who, reason).await
+    apply_change(&admin, &change, &headers, &actor, who, reason).await
 }
 
-pub(super) async fn reset_rate(
-    State(admin): State<Admin>,
+async fn reset_rate(
+    State(admin): State<SettingsState>,
+    Extension(actor): Extension<Actor>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    plain(&admin, &SettingsChange::ResetRate, &headers, &body).await
+    plain(&admin, &SettingsChange::ResetRate, &headers, &actor, &body).await
 }
 
-pub(super) async fn set_ceiling(
-    State(admin): State<Admin>,
+async fn set_ceiling(
+    State(admin): State<SettingsState>,
+    Extension(actor): Extension<Actor>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
     let CeilingBody { rate, who, reason } = read(&body).map_err(invalid)?;
-    apply_change(&admin, &SettingsChange::SetCeiling(rate), &headers, who, reason).await
+    apply_change(&admin, &SettingsChange::SetCeiling(rate), &headers, &actor, who, reason).await
 }
 
-pub(super) async fn clear_ceiling(
-    State(admin): State<Admin>,
+async fn clear_ceiling(
+    State(admin): State<SettingsState>,
+    Extension(actor): Extension<Actor>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    plain(&admin, &SettingsChange::ClearCeiling, &headers, &body).await
+    plain(&admin, &SettingsChange::ClearCeiling, &headers, &actor, &body).await
 }
 
-pub(super) async fn pause(
-    State(admin): State<Admin>,
+async fn pause(
+    State(admin): State<SettingsState>,
+    Extension(actor): Extension<Actor>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
@@ -170,11 +200,12 @@ pub(super) async fn pause(
         }
         (Some(_), Some(_)) => return Err(invalid("until, for_s: at most one of them")),
     };
-    apply_change(&admin, &change, &headers, who, reason).await
+    apply_change(&admin, &change, &headers, &actor, who, reason).await
 }
 
-pub(super) async fn resume(
-    State(admin): State<Admin>,
+async fn resume(
+    State(admin): State<SettingsState>,
+    Extension(actor): Extension<Actor>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
@@ -182,35 +213,38 @@ pub(super) async fn resume(
     if hold.is_some() == all {
         return Err(invalid("exactly one of \"hold\", an id, and \"all\": true must be given"));
     }
-    apply_change(&admin, &SettingsChange::Resume { hold }, &headers, who, reason).await
+    apply_change(&admin, &SettingsChange::Resume { hold }, &headers, &actor, who, reason).await
 }
 
-pub(super) async fn set_schedule(
-    State(admin): State<Admin>,
+async fn set_schedule(
+    State(admin): State<SettingsState>,
+    Extension(actor): Extension<Actor>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
     let ScheduleBody { time_zone, entries, who, reason } = read(&body).map_err(invalid)?;
     let schedule = Schedule::new(&time_zone, entries).map_err(|error| invalid(error.to_string()))?;
-    apply_change(&admin, &SettingsChange::SetSchedule(schedule), &headers, who, reason).await
+    apply_change(&admin, &SettingsChange::SetSchedule(schedule), &headers, &actor, who, reason).await
 }
 
-pub(super) async fn clear_schedule(
-    State(admin): State<Admin>,
+async fn clear_schedule(
+    State(admin): State<SettingsState>,
+    Extension(actor): Extension<Actor>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    plain(&admin, &SettingsChange::ClearSchedule, &headers, &body).await
+    plain(&admin, &SettingsChange::ClearSchedule, &headers, &actor, &body).await
 }
 
 async fn plain(
-    admin: &Admin,
+    admin: &SettingsState,
     change: &SettingsChange,
     headers: &HeaderMap,
+    actor: &Actor,
     body: &[u8],
 ) -> Result<Response, Problem> {
     let AuditBody { who, reason } = read(body).map_err(invalid)?;
-    apply_change(admin, change, headers, who, reason).await
+    apply_change(admin, change, headers, actor, who, reason).await
 }
 
 #[derive(Serialize)]
@@ -237,14 +271,16 @@ pub(super) fn with_revision(mut response: Response, revision: i64) -> Response {
 }
 
 async fn apply_change(
-    admin: &Admin,
+    admin: &SettingsState,
     change: &SettingsChange,
     headers: &HeaderMap,
+    actor: &Actor,
     who: Option<String>,
     reason: Option<String>,
 ) -> Result<Response, Problem> {
     let context = AuditContext::new(who.unwrap_or_default(), reason.unwrap_or_default())
-        .map_err(|error| invalid(error.to_string()))?;
+        .map_err(|error| invalid(error.to_string()))?
+        .by(&actor.0);
     let made_on = made_on(headers, change).map_err(|problem| *problem)?;
     let group = match admin.store.change_settings(&admin.group, change, made_on, &context).await {
         Ok(group) => group,
@@ -255,6 +291,7 @@ async fn apply_change(
     tracing::info!(
         event = "settings_changed",
         action = change.action(),
+        actor = context.actor,
         who = context.who,
         revision = group.revision,
         "an operator changed the settings"
@@ -312,7 +349,7 @@ struct ConflictProblem {
     cap: CapView,
 }
 
-async fn conflict(admin: &Admin, made_on: i64, group: &GroupSnapshot) -> Result<Response, Problem> {
+async fn conflict(admin: &SettingsState, made_on: i64, group: &GroupSnapshot) -> Result<Response, Problem> {
     let changes = admin
         .store
         .list_changes_since(&admin.group, made_on, CONFLICT_CHANGES_MAX)

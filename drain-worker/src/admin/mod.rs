@@ -14,14 +14,17 @@ mod worker;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn_with_state, map_response};
-use axum::routing::{get, post, put};
+use axum::routing::{get, post};
+use axum::{Extension, Router};
 use http::StatusCode;
 use shared::problem::Problem;
 
-pub use auth::{AdminAccess, TOKEN_CHARS_MIN};
+use auth::Actor;
+pub use auth::{AdminAccess, AdminRole, AdminToken};
+use control::SettingsState;
+
 pub use control::{CeilingBody, PauseBody, RateBody, ResumeBody, ScheduleBody};
 pub use orders::{ConflictView, DecidedOrderView, OrderDetailView, OrderLineView, OrderPage};
 pub use purge::{PurgeBody, PurgeView};
@@ -47,6 +50,13 @@ pub struct Admin {
     pub purger: Purger,
 }
 
+/// The routes that read and change the settings of `group`, without a worker: for a caller who has the database's password,
+/// which is the actor `database` in the audit trail.
+pub fn settings_router(store: Arc<Store>, group: &str) -> Router {
+    let actor = Actor("database".to_owned());
+    control::router(SettingsState { store, group: group.into() }).layer(Extension(actor))
+}
+
 /// The routes of the admin port. Those below `/v1/` are authenticated as `access` says.
 pub fn router(admin: Admin, access: AdminAccess) -> Router {
     let letters = dead_letters::router(admin.redriver.clone());
@@ -56,22 +66,14 @@ pub fn router(admin: Admin, access: AdminAccess) -> Router {
         .route("/v1/audit", get(status::audit))
         .route("/v1/orders", get(orders::find))
         .route("/v1/orders/{order_id}", get(orders::show))
-        .route("/v1/settings", get(control::settings))
         .route("/v1/sales", get(sales::list))
         .route("/v1/sales/{sale_id}", get(sales::show))
-        .route("/v1/rate", put(control::set_rate))
-        .route("/v1/rate/reset", post(control::reset_rate))
-        .route("/v1/ceiling", put(control::set_ceiling))
-        .route("/v1/ceiling/clear", post(control::clear_ceiling))
-        .route("/v1/pause", put(control::pause))
-        .route("/v1/resume", post(control::resume))
-        .route("/v1/schedule", put(control::set_schedule))
-        .route("/v1/schedule/clear", post(control::clear_schedule))
         .route("/v1/purge", post(purge::purge))
         .route("/v1/worker/cordon", post(worker::cordon))
         .route("/v1/worker/uncordon", post(worker::uncordon))
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(admin.clone())
+        .merge(control::router(SettingsState { store: admin.store.clone(), group: admin.group.clone() }))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .merge(letters)
         .layer(from_fn_with_state(Arc::new(access), auth::guard));
     Router::new()

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::Response;
@@ -11,6 +12,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::Admin;
+use super::auth::Actor;
 use super::response::{invalid, json_response, unavailable};
 use crate::control::AuditContext;
 use crate::purge::{PurgeCursor, PurgeError};
@@ -45,9 +47,14 @@ pub struct PurgeView {
     pub stopped: Option<String>,
 }
 
-pub(super) async fn purge(State(admin): State<Admin>, body: Bytes) -> Result<Response, Problem> {
+pub(super) async fn purge(
+    State(admin): State<Admin>,
+    Extension(actor): Extension<Actor>,
+    body: Bytes,
+) -> Result<Response, Problem> {
     let body: PurgeBody = serde_json::from_slice(&body).map_err(|error| invalid(error.to_string()))?;
     let context = AuditContext::new(body.who, body.reason).map_err(|error| invalid(error.to_string()))?;
+    let context = context.by(&actor.0);
     let bounds = PurgeBounds {
         data_before: instant("before", &body.before).map_err(invalid)?,
         rows_before: body

@@ -98,6 +98,8 @@ struct AuditResponse {
 pub(super) struct AuditEntryView {
     id: i64,
     at: String,
+    /// The name of the token; empty: none.
+    actor: String,
     who: String,
     action: String,
     detail: String,
@@ -115,6 +117,7 @@ impl From<AuditEntry> for AuditEntryView {
         Self {
             id: entry.id,
             at: rfc3339_millis(entry.at),
+            actor: entry.actor,
             who: entry.who,
             action: entry.action,
             detail: entry.detail,
@@ -132,7 +135,8 @@ impl fmt::Display for AuditEntryView {
         if let Some(revision) = self.revision {
             write!(formatter, "Revision {revision}: ")?;
         }
-        let who = if self.who.is_empty() { "an unnamed operator" } else { &self.who };
+        let who = [&self.actor, &self.who, "an unnamed operator"];
+        let who = who.into_iter().find(|name| !name.is_empty()).unwrap_or_default();
         write!(formatter, "{}", self.action)?;
         if !self.detail.is_empty() {
             write!(formatter, ", {}", self.detail)?;

@@ -1,5 +1,6 @@
 //! Actions on the worker that is asked, alone.
 
+use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::Response;
@@ -7,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use shared::problem::Problem;
 
 use super::Admin;
+use super::auth::Actor;
 use super::response::{invalid, json_response, unavailable};
 use crate::control::AuditContext;
 
@@ -25,19 +27,27 @@ pub struct CordonView {
     pub is_cordoned: bool,
 }
 
-pub(super) async fn cordon(State(admin): State<Admin>, body: Bytes) -> Result<Response, Problem> {
-    change(&admin, &body, true).await
+pub(super) async fn cordon(
+    State(admin): State<Admin>,
+    Extension(actor): Extension<Actor>,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    change(&admin, &actor, &body, true).await
 }
 
-pub(super) async fn uncordon(State(admin): State<Admin>, body: Bytes) -> Result<Response, Problem> {
-    change(&admin, &body, false).await
+pub(super) async fn uncordon(
+    State(admin): State<Admin>,
+    Extension(actor): Extension<Actor>,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    change(&admin, &actor, &body, false).await
 }
 
-async fn change(admin: &Admin, body: &[u8], is_cordoned: bool) -> Result<Response, Problem> {
+async fn change(admin: &Admin, actor: &Actor, body: &[u8], is_cordoned: bool) -> Result<Response, Problem> {
     let body = if body.trim_ascii().is_empty() { b"{}" } else { body };
     let CordonBody { who, reason } =
         serde_json::from_slice(body).map_err(|error| invalid(format!("body: {error}")))?;
-    let context = AuditContext::new(who, reason).map_err(|error| invalid(error.to_string()))?;
+    let context = AuditContext::new(who, reason).map_err(|error| invalid(error.to_string()))?.by(&actor.0);
     let worker = admin.worker.to_string();
     let action = if is_cordoned { "cordon" } else { "uncordon" };
     // First: a worker that an operator cordons because of its database may not reach the audit trail.

@@ -22,6 +22,7 @@ use shared::config::{EXIT_CONFIG, Secret};
 use shared::problem::Problem;
 use tokio::time::timeout;
 
+use crate::admin::AdminToken;
 use crate::config::AdminArgs;
 
 /// Maximum wait for a connection, TLS included in the wait for the response.
@@ -36,7 +37,7 @@ const CHANGE_WAIT: Duration = Duration::from_secs(10);
 /// Maximum wait for a page of a redrive or a purge, which take as long as the cap requires.
 const BULK_WAIT: Duration = Duration::from_secs(60);
 
-const RESPONSE_BYTES_MAX: usize = 16 << 20;
+pub(super) const RESPONSE_BYTES_MAX: usize = 16 << 20;
 
 #[derive(Debug, thiserror::Error)]
 pub enum AdminClientError {
@@ -142,15 +143,11 @@ impl AdminClient {
         self.read(path, &[]).await
     }
 
-    pub(super) async fn put(&self, path: &str, body: &Value) -> Result<Value, AdminClientError> {
-        self.call(Method::PUT, path, Some(body), None, CHANGE_WAIT).await
-    }
-
     pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Value, AdminClientError> {
         self.call(Method::POST, path, Some(body), None, CHANGE_WAIT).await
     }
 
-    /// Changes the settings, if their revision is still `made_on`.
+    /// Changes the settings, if their revision is still `made_on`; `None`: of any revision.
     ///
     /// # Errors
     /// As [`AdminClient::read`]; [`AdminClientError::Changed`] if another change came first.
@@ -159,9 +156,9 @@ impl AdminClient {
         method: Method,
         path: &str,
         body: &Value,
-        made_on: i64,
+        made_on: Option<i64>,
     ) -> Result<Value, AdminClientError> {
-        self.call(method, path, Some(body), Some(made_on), CHANGE_WAIT).await
+        self.call(method, path, Some(body), made_on, CHANGE_WAIT).await
     }
 
     /// Posts a page of many rows, which takes as long as the cap requires.
@@ -244,7 +241,12 @@ impl AdminClient {
     }
 }
 
-fn parse<T: DeserializeOwned>(url: &str, status: StatusCode, body: &[u8]) -> Result<T, AdminClientError> {
+/// Reads a response of the API.
+pub(super) fn parse<T: DeserializeOwned>(
+    url: &str,
+    status: StatusCode,
+    body: &[u8],
+) -> Result<T, AdminClientError> {
     let foreign = || AdminClientError::NotAWorker { url: url.to_owned(), status: status.as_u16() };
     if status.is_success() {
         return serde_json::from_slice(body).map_err(|_| foreign());
@@ -269,8 +271,8 @@ fn base_url(text: &str) -> Result<String, AdminClientError> {
 }
 
 fn bearer(token: &Secret<String>) -> Result<HeaderValue, AdminClientError> {
-    let mut value =
-        HeaderValue::from_str(&format!("Bearer {}", token.expose())).map_err(|_| AdminClientError::Token)?;
+    let mut value = HeaderValue::from_str(&format!("Bearer {}", AdminToken::presented(token.expose())))
+        .map_err(|_| AdminClientError::Token)?;
     value.set_sensitive(true);
     Ok(value)
 }

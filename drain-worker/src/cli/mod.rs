@@ -7,6 +7,7 @@ mod orders;
 mod purge;
 mod render;
 mod sales;
+mod settings_client;
 mod status;
 mod terminal;
 

@@ -10,6 +10,7 @@ use super::CommandError;
 use super::client::{AdminClient, AdminClientError};
 use super::dlq::confirmed;
 use super::render::{number, text};
+use super::settings_client::SettingsClient;
 use super::terminal::{Page, complain, print_json};
 use crate::config::{
     AuditArgs, AuditContextArgs, ChangeArgs, CordonArgs, PauseArgs, RateCommand, ResumeArgs, ScheduleCommand,
@@ -47,17 +48,19 @@ pub(super) async fn pause(args: PauseArgs) -> Result<(), CommandError> {
     if let Some(duration) = args.duration {
         body["for_s"] = json!(duration.as_secs_f64());
     }
-    let client = AdminClient::new(&args.admin)?;
-    Ok(print_settings(&client.put("/v1/pause", &with_context(body, &args.context)).await?)?)
+    let client = SettingsClient::new(&args.admin, &args.database).await?;
+    Ok(print_settings(
+        &client.change(Method::PUT, "/v1/pause", &with_context(body, &args.context), None).await?,
+    )?)
 }
 
 pub(super) async fn resume(args: ResumeArgs) -> Result<(), CommandError> {
-    let client = AdminClient::new(&args.change.admin)?;
+    let client = SettingsClient::new(&args.change.admin, &args.change.database).await?;
     let body = match (args.hold, args.all) {
         (Some(hold), _) => json!({ "hold": hold }),
         (None, true) => json!({ "all": true }),
         (None, false) => {
-            let present = client.get("/v1/settings").await?;
+            let present = client.settings().await?;
             let holds = hold_lines(&present["settings"]);
             let reason = if holds.is_empty() {
                 "the pool has no hold".to_owned()
@@ -70,7 +73,7 @@ pub(super) async fn resume(args: ResumeArgs) -> Result<(), CommandError> {
     let changed = if args.all {
         change(&args.change, Method::POST, "/v1/resume", body).await?
     } else {
-        client.post("/v1/resume", &with_context(body, &args.change.context)).await?
+        client.change(Method::POST, "/v1/resume", &with_context(body, &args.change.context), None).await?
     };
     Ok(print_settings(&changed)?)
 }
@@ -86,7 +89,7 @@ pub(super) async fn cordon(args: CordonArgs, change: &str) -> Result<(), Command
 pub(super) async fn schedule(command: ScheduleCommand) -> Result<(), CommandError> {
     match command {
         ScheduleCommand::Show(args) => {
-            let present = AdminClient::new(&args.admin)?.get("/v1/settings").await?;
+            let present = SettingsClient::new(&args.admin, &args.database).await?.settings().await?;
             print_json(&present["settings"]["schedule"])?;
         }
         ScheduleCommand::Set(args) => {
@@ -113,14 +116,14 @@ pub(super) async fn schedule(command: ScheduleCommand) -> Result<(), CommandErro
 /// Makes a change on the settings that its author has seen. If another change came first, shows what differs and asks
 /// again.
 async fn change(args: &ChangeArgs, method: Method, path: &str, body: Value) -> Result<Value, CommandError> {
-    let client = AdminClient::new(&args.admin)?;
+    let client = SettingsClient::new(&args.admin, &args.database).await?;
     let mut body = with_context(body, &args.context);
     let mut made_on = match args.revision {
         Some(revision) => revision,
-        None => client.get("/v1/settings").await?["settings"]["revision"].as_i64().unwrap_or_default(),
+        None => client.settings().await?["settings"]["revision"].as_i64().unwrap_or_default(),
     };
     for _ in 0..ATTEMPTS_MAX {
-        match client.change(method.clone(), path, &body, made_on).await {
+        match client.change(method.clone(), path, &body, Some(made_on)).await {
             Err(AdminClientError::Changed { detail, revision }) => {
                 complain(&detail);
                 if !args.yes && !confirmed("change", "them all the same")? {
@@ -152,10 +155,12 @@ pub(super) async fn audit(args: AuditArgs) -> Result<(), CommandError> {
         .as_array()
         .into_iter()
         .flatten()
-        .map(|entry| ["at", "who", "action", "detail", "reason"].map(|name| text(&entry[name])).to_vec())
+        .map(|entry| {
+            ["at", "actor", "who", "action", "detail", "reason"].map(|name| text(&entry[name])).to_vec()
+        })
         .collect();
     let mut page = Page::default();
-    page.table(&["AT", "WHO", "ACTION", "DETAIL", "REASON"], &rows);
+    page.table(&["AT", "TOKEN", "WHO", "ACTION", "DETAIL", "REASON"], &rows);
     if let Some(next) = audit["next"].as_i64() {
         page.line(format!("more with --before {next}"));
     }

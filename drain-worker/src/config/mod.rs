@@ -21,7 +21,7 @@ pub use dlq::{DlqBulkArgs, DlqCommand, DlqDiscardArgs, DlqListArgs, DlqShowArgs}
 pub use drain::{DrainArgs, DrainSettings};
 pub use operate::{
     AdminArgs, AuditArgs, AuditContextArgs, ChangeArgs, CordonArgs, PauseArgs, RateCommand, ResumeArgs,
-    ScheduleCommand, StatusArgs,
+    ScheduleCommand, SettingsDatabaseArgs, StatusArgs,
 };
 pub use orders::{OrderCommand, OrderFindArgs, OrderShowArgs, SalesArgs};
 pub use purge::PurgeArgs;

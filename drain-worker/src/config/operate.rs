@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use jiff::SignedDuration;
 use serde::Serialize;
-use shared::config::Secret;
+use shared::config::{DatabaseUrl, Secret};
 
 use crate::control::{NAME_CHARS_MAX, Rate};
 
@@ -63,6 +63,22 @@ pub struct ChangeArgs {
 
     #[command(flatten)]
     pub admin: AdminArgs,
+
+    #[command(flatten)]
+    pub database: SettingsDatabaseArgs,
+}
+
+/// The database in which settings are changed without a worker.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Without a worker")]
+pub struct SettingsDatabaseArgs {
+    /// Change the settings in this database, also while no worker runs; without a value, in that of SPILLWAY_DATABASE_URL
+    #[arg(long, value_name = "URL", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub database_url: Option<DatabaseUrl>,
+
+    /// Consumer group of the pool, with --database-url
+    #[arg(long, env = "SPILLWAY_CONSUMER_GROUP", value_name = "GROUP", default_value = "drain")]
+    pub consumer_group: String,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -132,6 +148,9 @@ pub struct PauseArgs {
 
     #[command(flatten)]
     pub admin: AdminArgs,
+
+    #[command(flatten)]
+    pub database: SettingsDatabaseArgs,
 }
 
 /// `--admin-url` names the worker.
@@ -172,6 +191,9 @@ pub enum ScheduleCommand {
 pub struct ScheduleShowArgs {
     #[command(flatten)]
     pub admin: AdminArgs,
+
+    #[command(flatten)]
+    pub database: SettingsDatabaseArgs,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -132,7 +132,7 @@ impl SettingsChange {
                     return Err(SettingsChangeError::TooManyHolds);
                 }
                 let until_us = self.end_of_hold(now_us)?;
-                let AuditContext { who: owner, reason } = context.clone();
+                let (owner, reason) = (context.author(), context.reason.clone());
                 new.holds.push(Hold { id: revision, owner, reason, since_us: now_us, until_us });
                 match until_us {
                     None => format!("hold {revision}, until resumed"),
@@ -259,7 +259,7 @@ mod tests {
     }
 
     fn ann() -> AuditContext {
-        AuditContext { who: "ann".to_owned(), reason: "maintenance".to_owned() }
+        AuditContext { who: "ann".to_owned(), reason: "maintenance".to_owned(), ..AuditContext::default() }
     }
 
     fn applied(settings: &GroupSettings, change: &SettingsChange, now_us: i64) -> AppliedChange {

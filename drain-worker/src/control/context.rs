@@ -6,9 +6,11 @@ pub const NAME_CHARS_MAX: usize = 64;
 /// Maximum length of the reason, characters.
 pub const REASON_CHARS_MAX: usize = 200;
 
-/// The author and the reason of an action, as the caller states them.
+/// The author and the reason of an action: the token is checked, the rest is what the caller states.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditContext {
+    /// The name of the token that the caller presented; empty: none.
+    pub actor: String,
     /// Empty: not stated.
     pub who: String,
     /// Empty: not stated.
@@ -39,7 +41,23 @@ impl AuditContext {
                 return Err(AuditContextError::ControlCharacter { name });
             }
         }
-        Ok(Self { who, reason })
+        Ok(Self { actor: String::new(), who, reason })
+    }
+
+    /// The same, by the token of the name `actor`.
+    #[must_use]
+    pub fn by(self, actor: &str) -> Self {
+        Self { actor: actor.to_owned(), ..self }
+    }
+
+    /// `ops (ann)`: the token, and the stated name as a note beside it.
+    #[must_use]
+    pub fn author(&self) -> String {
+        match (self.actor.as_str(), self.who.as_str()) {
+            ("", who) => who.to_owned(),
+            (actor, "") => actor.to_owned(),
+            (actor, who) => format!("{actor} ({who})"),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use drain_worker::adaptive_limit::AdaptiveLimit;
-use drain_worker::admin::{Admin, AdminAccess, router};
+use drain_worker::admin::{Admin, AdminAccess, AdminRole, AdminToken, router};
 use drain_worker::control::{GroupSettings, Rate};
 use drain_worker::dead_letters::{RedriveConfig, Redriver};
 use drain_worker::monitor::Monitor;
@@ -16,7 +16,6 @@ use drain_worker::pool::{Member, PoolConfig, WorkerSignals};
 use drain_worker::purge::Purger;
 use drain_worker::rate::RateGate;
 use http::{Method, Request, StatusCode};
-use shared::config::Secret;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -49,6 +48,11 @@ pub(crate) const GUARDED: &[(Method, &str)] = &[
     (Method::POST, "/v1/worker/cordon"),
     (Method::POST, "/v1/worker/uncordon"),
 ];
+
+/// An operator's token.
+pub(crate) fn one_token() -> AdminAccess {
+    AdminAccess::Tokens(vec![AdminToken::parse(TOKEN, AdminRole::Operate).expect("valid")])
+}
 
 /// Returns the admin port of a worker that has not joined.
 pub(crate) fn port(fixture: &WorkerFixture, access: AdminAccess) -> Router {
@@ -95,7 +99,10 @@ async fn answer(router: &Router, method: &Method, path: &str, headers: &[(&str, 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_api_route_requires_the_token_and_no_other_route_does() {
     let fixture = WorkerFixture::new().await;
-    let router = port(&fixture, AdminAccess::Token(Secret::new(TOKEN.to_owned())));
+    let router = port(
+        &fixture,
+        AdminAccess::Tokens(vec![AdminToken::parse(TOKEN, AdminRole::Operate).expect("valid")]),
+    );
     let bearer = format!("Bearer {TOKEN}");
     for (method, path) in GUARDED {
         for headers in [&[][..], &[("authorization", "Bearer wrong-horse-battery")], &[("host", "localhost")]]
@@ -113,6 +120,25 @@ async fn every_api_route_requires_the_token_and_no_other_route_does() {
     assert_eq!(ready, StatusCode::SERVICE_UNAVAILABLE, "it has not joined");
     assert_eq!(answer(&router, &Method::GET, "/v2", &[]).await, StatusCode::NOT_FOUND);
     assert_eq!(answer(&router, &Method::DELETE, "/healthz", &[]).await, StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_sees_everything_and_changes_nothing() {
+    let fixture = WorkerFixture::new().await;
+    let token = |text: &str, role| AdminToken::parse(text, role).expect("valid");
+    let operator = token("ops=correct-horse-battery", AdminRole::Operate);
+    let tokens = vec![operator, token("wall=staple-is-correct", AdminRole::Read)];
+    let router = port(&fixture, AdminAccess::Tokens(tokens));
+    let reader = ("authorization", "Bearer staple-is-correct");
+    for (method, path) in GUARDED {
+        let status = answer(&router, method, path, &[reader]).await;
+        assert_eq!(status == StatusCode::FORBIDDEN, method != Method::GET, "{method} {path}: {status}");
+    }
+    let operator = ("authorization", "Bearer correct-horse-battery");
+    let cordoned = answer(&router, &Method::POST, "/v1/worker/cordon", &[operator]).await;
+    assert_eq!(cordoned, StatusCode::OK);
+    let audit = fixture.store.list_audit("drain", None, 1).await.expect("reads");
+    assert_eq!((audit[0].action.as_str(), audit[0].actor.as_str()), ("cordon", "ops"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

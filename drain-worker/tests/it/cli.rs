@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use axum::Router;
 use drain_worker::admin::AdminAccess;
-use drain_worker::control::AuditContext;
-use drain_worker::store::{DeadLetterSelection, Fence, OrderStore, PageRequest};
+use drain_worker::control::{AuditContext, GroupSettings, Rate};
+use drain_worker::store::{
+    DeadLetterSelection, Fence, JoinRequest, LeaseId, OrderStore, PageRequest, PoolStore,
+};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::Value;
-use shared::config::Secret;
 use shared::order::{ClientReference, PayloadDigest, TraceParent};
+use shared::testkit::GROUP;
 use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::time::Instant;
@@ -22,7 +24,7 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
 
-use crate::admin::port;
+use crate::admin::{one_token, port};
 use crate::harness::{WorkerFixture, order, orders};
 
 const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -53,7 +55,10 @@ async fn serve(router: Router, tls: Option<TlsAcceptor>) -> SocketAddr {
 fn command(url: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_drain-worker"));
     command.args(arguments).env("SPILLWAY_ADMIN_URL", url).env("USER", "ann").kill_on_drop(true);
-    command.env_remove("SPILLWAY_ADMIN_TOKEN").env_remove("SPILLWAY_ADMIN_TLS_ROOTS");
+    command
+        .env_remove("SPILLWAY_DATABASE_URL")
+        .env_remove("SPILLWAY_ADMIN_TOKEN")
+        .env_remove("SPILLWAY_ADMIN_TLS_ROOTS");
     command
 }
 
@@ -171,7 +176,7 @@ fn tls() -> (TlsAcceptor, String) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_behind_tls_and_a_path_answers_after_one_that_is_down() {
     let fixture = WorkerFixture::new().await;
-    let worker = port(&fixture, AdminAccess::Token(Secret::new(TOKEN.to_owned())));
+    let worker = port(&fixture, one_token());
     let (acceptor, roots) = tls();
     let address = serve(Router::new().nest("/drain/1", worker), Some(acceptor)).await;
     let room = tempfile::TempDir::new().expect("a directory");
@@ -195,7 +200,7 @@ async fn a_worker_behind_tls_and_a_path_answers_after_one_that_is_down() {
 async fn a_wrong_url_a_refusal_and_silence_have_exit_codes_of_their_own() {
     let fixture = WorkerFixture::new().await;
     let url = format!("http://{}", serve(port(&fixture, AdminAccess::Loopback), None).await);
-    let guarded = port(&fixture, AdminAccess::Token(Secret::new(TOKEN.to_owned())));
+    let guarded = port(&fixture, one_token());
     let guarded = format!("http://{}", serve(guarded, None).await);
     let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let silent = format!("http://{}", silent.local_addr().expect("an address"));
@@ -243,6 +248,7 @@ async fn control_characters_of_others_reach_no_terminal() {
     let context = AuditContext {
         who: "\u{1b}[2Jroot".to_owned(),
         reason: "x\n2026-11-11T00:00:00Z  ann  resume\u{9b}31m".to_owned(),
+        ..AuditContext::default()
     };
     let page = PageRequest { after: 0, letters_max: std::num::NonZeroU32::MAX };
     fixture
@@ -268,4 +274,36 @@ async fn control_characters_of_others_reach_no_terminal() {
             assert!(json.to_string().contains("\\u001b[2Jroot"), "{json}");
         }
     }
+}
+
+/// With no worker alive, so that none starts at the full cap.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn settings_change_in_the_database_while_no_worker_runs() {
+    let fixture = WorkerFixture::new().await;
+    let database = format!("--database-url={}", fixture.database.url.expose());
+    let nowhere = "http://127.0.0.1:1";
+    let unknown = run(nowhere, &["pause", &database]).await;
+    assert_eq!(unknown.status.code(), Some(4));
+    let error = String::from_utf8_lossy(&unknown.stderr);
+    assert!(error.contains("no worker of the group 'drain' has ever run"), "{error}");
+
+    let seed = GroupSettings::new(Rate::new(2_000).expect("within bounds"));
+    let ttl = Duration::from_secs(1);
+    let request = JoinRequest { group: GROUP, lease: LeaseId::random(), worker: "host:1", seed: &seed, ttl };
+    fixture.store.join(&request).await.expect("joins");
+    let paused = done(nowhere, &["pause", &database, "--who", "ann"]).await;
+    assert!(paused.starts_with("paused until resumed (hold 1)\n"), "{paused}");
+    done(nowhere, &["rate", "set", "500", &database, "--who", "ann"]).await;
+    let steep = run(nowhere, &["rate", "set", "1001", &database]).await;
+    assert!(String::from_utf8_lossy(&steep.stderr).contains("more than twice the present cap of 500/s"));
+    let resumed = done(nowhere, &["resume", "--all", &database]).await;
+    assert!(resumed.starts_with("cap 500/s (manual)\nsettings revision 3"), "{resumed}");
+    let audit = fixture.store.list_audit("drain", None, 9).await.expect("reads");
+    let acts: Vec<_> = audit.iter().map(|entry| (entry.actor.as_str(), entry.action.as_str())).collect();
+    let all = ["resume", "rate_set", "pause"].map(|action| ("database", action));
+    assert_eq!(acts[..3], all);
+
+    // The URL of a database may contain its password: an environment variable names it as well.
+    let named = run(nowhere, &["schedule", "show", "--database-url"]).await;
+    assert_eq!(named.status.code(), Some(64), "SPILLWAY_DATABASE_URL is not set");
 }

@@ -82,7 +82,8 @@ async fn a_paused_worker_notices_that_the_broker_is_gone() {
     let worker = fixture.whole_worker(&[]).await;
     until_ready(worker.admin).await;
     let change = SettingsChange::PauseUntil { until_us: None };
-    let context = AuditContext { who: "ann".to_owned(), reason: "test".to_owned() };
+    let context =
+        AuditContext { who: "ann".to_owned(), reason: "test".to_owned(), ..AuditContext::default() };
     fixture.store.change_settings(GROUP, &change, None, &context).await.expect("paused");
     eventually("paused", async || get(worker.admin, "/readyz").await.1.contains("\"paused\"")).await;
     fixture.broker.broker.shutdown().await.expect("stops");

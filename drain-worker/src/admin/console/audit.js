@@ -15,7 +15,7 @@ export function audit() {
     const id = entries.length ? entries[0].id : 0;
     if (id === newest) return;
     newest = id;
-    const rows = entries.map((entry) => ({ cells: [moment(entry.at), entry.who || NONE, words(entry.action), entry.detail || "", entry.reason || NONE] }));
+    const rows = entries.map((entry) => ({ cells: [moment(entry.at), [entry.actor, entry.who && entry.actor ? `(${entry.who})` : entry.who].filter(Boolean).join(" ") || NONE, words(entry.action), entry.detail || "", entry.reason || NONE] }));
     fillTable(byId("audit"), "Changes, newest first", COLUMNS, rows, "No changes yet.");
   };
 }

@@ -9,7 +9,7 @@ const WHO = "spillway-who";
 
 // What others changed since the dialog opened, in the words of the audit trail.
 const conflict = ({ changes }) => {
-  const lines = changes.map(({ who, action, detail, at, reason }) => `${who || "Unnamed"}, ${moment(at)}: ${words(action)}${detail && ` ${detail}`}${reason && ` (${reason})`}.`);
+  const lines = changes.map(({ actor, who, action, detail, at, reason }) => `${actor || who || "Unnamed"}, ${moment(at)}: ${words(action)}${detail && ` ${detail}`}${reason && ` (${reason})`}.`);
   return `The settings changed meanwhile; nothing was done. ${lines.join(" ")} Confirm again to change them all the same.`;
 };
 

@@ -6,16 +6,17 @@ mod view;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::response::Response;
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use http::StatusCode;
 use shared::problem::Problem;
 use tokio::sync::Semaphore;
 
+use super::auth::Actor;
 use super::response::{invalid, json_response, unavailable};
 use crate::dead_letters::Redriver;
 use crate::metrics;
@@ -39,7 +40,7 @@ struct DeadLetterState {
     permits: Arc<Semaphore>,
 }
 
-/// The routes below `/v1/dead-letters`.
+/// The routes below `/v1/dead-letters`; without authentication the audit trail has no actor.
 pub fn router(redriver: Redriver) -> Router {
     Router::new()
         .route("/v1/dead-letters", get(list))
@@ -85,8 +86,13 @@ async fn show(State(state): State<DeadLetterState>, Path(id): Path<String>) -> R
     }
 }
 
-async fn redrive(State(state): State<DeadLetterState>, body: Bytes) -> Result<Response, Problem> {
-    let request = BulkRequest::read(&body).map_err(invalid)?;
+async fn redrive(
+    State(state): State<DeadLetterState>,
+    actor: Option<Extension<Actor>>,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let mut request = BulkRequest::read(&body).map_err(invalid)?;
+    request.context = request.context.by(&actor.unwrap_or_default().0.0);
     let Ok(permit) = state.permits.clone().try_acquire_owned() else {
         return Err(Problem::new(
             StatusCode::TOO_MANY_REQUESTS,
@@ -101,8 +107,13 @@ async fn redrive(State(state): State<DeadLetterState>, body: Bytes) -> Result<Re
     Ok(json_response(&RedriveView::from(redriven.map_err(|error| unavailable(&error))?)))
 }
 
-async fn discard(State(state): State<DeadLetterState>, body: Bytes) -> Result<Response, Problem> {
-    let request = BulkRequest::read_discard(&body).map_err(invalid)?;
+async fn discard(
+    State(state): State<DeadLetterState>,
+    actor: Option<Extension<Actor>>,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let mut request = BulkRequest::read_discard(&body).map_err(invalid)?;
+    request.context = request.context.by(&actor.unwrap_or_default().0.0);
     let BulkRequest { selection, page, context, seen } = &request;
     let (store, group) = (state.redriver.store(), state.redriver.group());
     let discarded = match *seen {

@@ -134,7 +134,7 @@ async fn discard(
         }
     }
     if !open.is_empty() {
-        let (who, reason) = (cut(&context.who, NAME_CHARS_MAX), cut(&context.reason, REASON_CHARS_MAX));
+        let (who, reason) = (cut(&context.author(), NAME_CHARS_MAX), cut(&context.reason, REASON_CHARS_MAX));
         let wipe = Statement::new("UPDATE dead_letters SET payload = ")
             .text(BYTES)
             .bind(b"".as_slice())

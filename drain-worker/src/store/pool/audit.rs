@@ -22,8 +22,8 @@ const VALUE_BYTES_MAX: usize = 60_000;
 /// Rows among which a page of an act finds the row of the page before.
 const ACT_ROWS: u32 = 20;
 
-const COLUMNS: &str = "SELECT id, CAST(at AS CHAR), who, action, detail, reason, revision, value_before, value_after \
-                       FROM drain_audit WHERE group_id = ? AND ";
+const COLUMNS: &str = "SELECT id, CAST(at AS CHAR), who, action, detail, reason, revision, value_before, value_after, \
+                       actor FROM drain_audit WHERE group_id = ? AND ";
 
 const KINDS: &[ColumnKind] = &[
     ColumnKind::Int,
@@ -33,6 +33,7 @@ const KINDS: &[ColumnKind] = &[
     ColumnKind::Text,
     ColumnKind::Text,
     ColumnKind::Int,
+    ColumnKind::Text,
     ColumnKind::Text,
     ColumnKind::Text,
 ];
@@ -178,6 +179,7 @@ fn entry(row: &SqlRow) -> Result<AuditEntry, DbError> {
     Ok(AuditEntry {
         id: row.int(0)?,
         at: from_database(row, 1)?,
+        actor: row.text(9)?.to_owned(),
         who: row.text(2)?.to_owned(),
         action: row.text(3)?.to_owned(),
         detail: row.text(4)?.to_owned(),
@@ -205,7 +207,8 @@ pub(in crate::store) async fn record_act_page(
     let rows = transaction.fetch("find the act", newest, KINDS).await?;
     for row in rows.iter().filter(|_| after > 0) {
         let entry = entry(row)?;
-        if entry.action != action || entry.who != context.who || entry.reason != context.reason {
+        let author = (&entry.actor, &entry.who, &entry.reason);
+        if entry.action != action || author != (&context.actor, &context.who, &context.reason) {
             continue;
         }
         let begun = entry.after.and_then(|value| serde_json::from_value::<ActPage>(value).ok());
@@ -234,10 +237,11 @@ pub(in crate::store) async fn insert_audit(
     let detail = cut(record.detail, DETAIL_CHARS_MAX);
     let (before, after) = (record.before.map(written), record.after.map(written));
     let statement = Statement::new(
-        "INSERT INTO drain_audit (group_id, who, action, detail, reason, revision, value_before, value_after, at) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ",
+        "INSERT INTO drain_audit (group_id, actor, who, action, detail, reason, revision, value_before, value_after, \
+         at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ",
     )
     .bind(group)
+    .bind(context.actor.as_str())
     .bind(who.as_str())
     .bind(record.action)
     .bind(detail.as_str())

@@ -113,6 +113,8 @@ pub struct AuditEntry {
     pub id: i64,
     /// UTC, by the database's clock.
     pub at: OffsetDateTime,
+    /// The name of the token; empty: none.
+    pub actor: String,
     pub who: String,
     pub action: String,
     pub detail: String,

@@ -44,7 +44,8 @@ pub(crate) async fn a_catalogue_is_applied_repeatedly(harness: &Harness) {
 
 pub(crate) async fn changes_of_stock_are_on_the_audit_trail(harness: &Harness) {
     let store = &harness.store;
-    let ann = AuditContext { who: "ann".to_owned(), reason: "more stock".to_owned() };
+    let ann =
+        AuditContext { who: "ann".to_owned(), reason: "more stock".to_owned(), ..AuditContext::default() };
     for terms in [[("a", 5, None), ("b", 5, Some(2))], [("a", 7, None), ("b", 5, Some(2))]] {
         store.apply_catalogue_audited(&catalogue(&terms), "drain", &ann).await.expect("applies");
         // Applied again it changes nothing, and is no act.

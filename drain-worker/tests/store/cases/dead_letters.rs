@@ -20,7 +20,7 @@ fn page(after: i64, letters_max: u32) -> PageRequest {
 const ALL: PageRequest = PageRequest { after: 0, letters_max: NonZeroU32::MAX };
 
 fn ann() -> AuditContext {
-    AuditContext { who: "ann".to_owned(), reason: "the sale is over".to_owned() }
+    AuditContext { who: "ann".to_owned(), reason: "the sale is over".to_owned(), ..AuditContext::default() }
 }
 
 fn message(name: &str, body: &'static [u8]) -> DeadLetter {

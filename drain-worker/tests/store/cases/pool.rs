@@ -175,7 +175,8 @@ pub(crate) async fn fencing_leaves_transactions_under_way_alone_and_does_not_wai
 }
 
 pub(crate) async fn settings_change_and_are_put_on_record(harness: &Harness) {
-    let context = AuditContext { who: "ann".to_owned(), reason: "a sale".to_owned() };
+    let context =
+        AuditContext { who: "ann".to_owned(), reason: "a sale".to_owned(), ..AuditContext::default() };
     let rate = SettingsChange::SetRate {
         rate: Rate::new(3_000).expect("within bounds"),
         ramp: Duration::ZERO,
@@ -292,7 +293,7 @@ pub(crate) async fn an_act_of_many_pages_is_one_row(harness: &Harness) {
 }
 
 fn named(who: &str) -> AuditContext {
-    AuditContext { who: who.to_owned(), reason: String::new() }
+    AuditContext { who: who.to_owned(), reason: String::new(), ..AuditContext::default() }
 }
 
 /// One of several concurrent raises that were decided on the same group has an effect: the sum never exceeds the cap.

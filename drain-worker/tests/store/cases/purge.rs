@@ -29,7 +29,8 @@ fn ago(days: u32) -> OffsetDateTime {
 }
 
 async fn purge(purger: &Purger, bounds: PurgeBounds) -> PurgeProgress {
-    let context = AuditContext { who: "ann".to_owned(), reason: "yearly".to_owned() };
+    let context =
+        AuditContext { who: "ann".to_owned(), reason: "yearly".to_owned(), ..AuditContext::default() };
     purger.purge(bounds, None, &context).await.expect("purges")
 }
 

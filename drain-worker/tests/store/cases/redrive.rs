@@ -35,7 +35,7 @@ fn redriver(store: Arc<Store>) -> Redriver {
 }
 
 async fn redrive(redriver: &Redriver, selection: DeadLetterSelection, page: PageRequest) -> RedrivePage {
-    let context = AuditContext { who: "ann".to_owned(), reason: String::new() };
+    let context = AuditContext { who: "ann".to_owned(), reason: String::new(), ..AuditContext::default() };
     redriver.redrive(&selection, page, &context, ()).await.expect("redrives")
 }
 

@@ -1,0 +1,100 @@
+//! Changes of the settings: through a worker, or in the database while no worker runs.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::to_bytes;
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, IF_MATCH};
+use http::{Method, Request};
+use http_body_util::Full;
+use serde_json::Value;
+use shared::config::ConfigErrors;
+use tower::ServiceExt as _;
+
+use super::CommandError;
+use super::client::{AdminClient, AdminClientError, RESPONSE_BYTES_MAX, parse};
+use crate::admin::settings_router;
+use crate::config::{AdminArgs, SettingsDatabaseArgs};
+use crate::store::{Store, StoreConfig, check_url};
+
+/// Names the database if `--database-url` has no value.
+const DATABASE_URL: &str = "SPILLWAY_DATABASE_URL";
+
+pub(super) enum SettingsClient {
+    Worker(Box<AdminClient>),
+    /// The API of a worker, in this process.
+    Database(Router),
+}
+
+impl SettingsClient {
+    /// # Errors
+    /// A flag is wrong.
+    pub(super) async fn new(
+        admin: &AdminArgs,
+        database: &SettingsDatabaseArgs,
+    ) -> Result<Self, CommandError> {
+        let Some(url) = &database.database_url else {
+            return Ok(Self::Worker(Box::new(AdminClient::new(admin)?)));
+        };
+        let url = match url.expose() {
+            "" => {
+                std::env::var(DATABASE_URL).unwrap_or_default().parse().unwrap_or_else(|never| match never {})
+            }
+            _ => url.clone(),
+        };
+        let mut errors = ConfigErrors::default();
+        if let Err(fault) = check_url(&url) {
+            errors.push(format_args!("--database-url: {fault}"));
+        }
+        errors.into_result()?;
+        let store = Store::connect(&url, StoreConfig::default()).await?;
+        Ok(Self::Database(settings_router(Arc::new(store), &database.consumer_group)))
+    }
+
+    pub(super) async fn settings(&self) -> Result<Value, AdminClientError> {
+        match self {
+            Self::Worker(client) => client.get("/v1/settings").await,
+            Self::Database(router) => call(router, Method::GET, "/v1/settings", &Value::Null, None).await,
+        }
+    }
+
+    /// Changes the settings, if their revision is still `made_on`; `None`: of any revision.
+    ///
+    /// # Errors
+    /// [`AdminClientError`]; [`AdminClientError::Changed`] if another change came first.
+    pub(super) async fn change(
+        &self,
+        method: Method,
+        path: &str,
+        body: &Value,
+        made_on: Option<i64>,
+    ) -> Result<Value, AdminClientError> {
+        match self {
+            Self::Worker(client) => client.change(method, path, body, made_on).await,
+            Self::Database(router) => call(router, method, path, body, made_on).await,
+        }
+    }
+}
+
+async fn call(
+    router: &Router,
+    method: Method,
+    path: &str,
+    body: &Value,
+    made_on: Option<i64>,
+) -> Result<Value, AdminClientError> {
+    const NAME: &str = "the database";
+    let lost = |reason: String| AdminClientError::Unreachable { url: NAME.to_owned(), reason };
+    let mut request = Request::builder().method(method).uri(path).header(CONTENT_TYPE, "application/json");
+    if let Some(made_on) = made_on {
+        request = request.header(IF_MATCH, format!("\"{made_on}\""));
+    }
+    let request =
+        request.body(Full::new(Bytes::from(body.to_string()))).map_err(|error| lost(error.to_string()))?;
+    let response = router.clone().oneshot(request).await.unwrap_or_else(|never| match never {});
+    let status = response.status();
+    let body =
+        to_bytes(response.into_body(), RESPONSE_BYTES_MAX).await.map_err(|error| lost(error.to_string()))?;
+    parse(NAME, status, &body)
+}

@@ -33,6 +33,8 @@ struct ModelWorker {
     is_dead: bool,
     /// True before the first report.
     is_new: bool,
+    /// The delay of its clock, ms.
+    clock_error_ms: i64,
 }
 
 /// A queue of messages, of which each member is a number of orders, and a monitor that sees reports alone.
@@ -134,7 +136,7 @@ impl Model {
         };
         let lease = |worker: &ModelWorker| {
             let report = WorkerReport {
-                at_ms: now_us / 1_000,
+                at_ms: now_us / 1_000 - worker.clock_error_ms,
                 state: WorkerState::Draining,
                 settled_per_second: worker.share as f64,
                 totals: BTreeMap::from([("confirmed".to_owned(), worker.settled)]),
@@ -207,6 +209,7 @@ async fn the_lag_in_orders_is_right_for_unequal_workers() {
 #[tokio::test(start_paused = true)]
 async fn arrivals_and_the_eta_follow_from_the_lag() {
     let mut model = Model::new(&[1_500, 500]);
+    model.workers[1].clock_error_ms = 60_000;
     model.pass(225_000, mixed).await;
     for second in 0..60 {
         let status = model.pass(500, mixed).await;
@@ -369,8 +372,10 @@ async fn a_worker_that_joins_again_is_not_a_burst() {
     for _ in 0..20 {
         model.pass(200, |_| 1).await;
     }
-    model.workers[1].id = 7;
+    (model.workers[1].id, model.workers[1].is_new) = (7, true);
     for _ in 0..20 {
+        model.pass(200, |_| 1).await;
+        model.workers[1].is_new = false;
         let status = model.pass(200, |_| 1).await;
         let arriving = status.arriving_per_second.expect("known");
         assert!((150.0..=250.0).contains(&arriving), "{arriving}");

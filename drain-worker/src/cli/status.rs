@@ -51,8 +51,12 @@ fn render(status: &Value) -> Page {
     page.line(time_line(status));
     settings_lines(&status["settings"]).iter().for_each(|line| page.line(line));
     let commit = &status["commit_ms"];
+    let failures = match status["receive_failures_per_second"].as_f64() {
+        Some(failures) if failures > 0.0 => format!(", {failures:.1} receives fail a second"),
+        _ => String::new(),
+    };
     page.line(format!(
-        "arriving {}/s, committed {}/s, commit p50 {} ms, p99 {} ms",
+        "arriving {}/s, committed {}/s, commit p50 {} ms, p99 {} ms{failures}",
         number(&status["arriving_per_second"]),
         number(&status["committed_per_second"]),
         tenths(&commit["p50"]),
@@ -149,7 +153,7 @@ mod tests {
     fn formats_the_status() {
         let status = json!({
             "group": "drain", "worker": "host:1", "now": "2026-11-11T00:00:20.500Z", "age_s": 0.42, "cap": {"orders_per_second": 2000, "source": "manual", "ramp": null},
-            "arriving_per_second": 12.3, "limited_by": "cap",
+            "arriving_per_second": 12.3, "receive_failures_per_second": 0.5, "limited_by": "cap",
             "settings": {"revision": 3, "holds": []},
             "committed_per_second": 1987.4, "commit_ms": {"p50": 6.1, "p99": 18.0},
             "lag": {"messages": 1234, "orders": 78976, "oldest_age_s": 72.0},
@@ -164,7 +168,7 @@ mod tests {
             "drain: cap 2,000/s (manual), limited by cap\n\
              as of 2026-11-11T00:00:20.500Z by host:1, 0.4 s ago\n\
              settings revision 3\n\
-             arriving 12/s, committed 1,987/s, commit p50 6.1 ms, p99 18.0 ms\n\
+             arriving 12/s, committed 1,987/s, commit p50 6.1 ms, p99 18.0 ms, 0.5 receives fail a second\n\
              lag about 78,976 orders (1,234 messages), oldest 1 min 12 s, drained in 40 s (2026-11-11T00:01:00Z)\n\
              dead letters 3 (unknown_sku 3), oldest 1 min 21 s\n\
              \n\

@@ -25,6 +25,10 @@ const POINTS_MAX: usize = 120;
 /// Age from which on the last count of the lag says nothing about arrivals, seconds.
 const LAG_AGE_MAX_S: f64 = 10.0;
 
+/// A report, or a count of the lag, that differs by more from the database's clock has the time of a wrong clock: the
+/// time of its snapshot counts instead, ms.
+const CLOCK_ERROR_MAX_MS: u64 = 5_000;
+
 /// The messages received last whose average size counts. Waiting messages were published right after these: of more of
 /// them, too many would be of an earlier time; of fewer, the average would vary by chance.
 const SIZED_MESSAGES: u64 = 1_000;
@@ -35,29 +39,25 @@ const SIZED_SNAPSHOTS: usize = 15;
 /// Messages that are enough in any case.
 const SIZED_MESSAGES_MIN: u64 = 100;
 
-/// Counters, over all leases.
+/// Counters of received messages, and of the orders in them.
 #[derive(Clone, Copy, Debug, Default)]
-struct Totals {
-    settled: u64,
+struct Received {
     messages: u64,
     orders: u64,
 }
 
-impl Totals {
-    fn of(report: &WorkerReport) -> Self {
-        let settled = report.totals.values().sum();
-        Self { settled, messages: report.messages_received, orders: report.orders_received }
+impl Received {
+    const fn of(report: &WorkerReport) -> Self {
+        Self { messages: report.messages_received, orders: report.orders_received }
     }
 
-    fn add(&mut self, other: Self) {
-        self.settled += other.settled;
+    const fn add(&mut self, other: Self) {
         self.messages += other.messages;
         self.orders += other.orders;
     }
 
     const fn since(self, before: Self) -> Self {
         Self {
-            settled: self.settled.saturating_sub(before.settled),
             messages: self.messages.saturating_sub(before.messages),
             orders: self.orders.saturating_sub(before.orders),
         }
@@ -68,7 +68,7 @@ impl Totals {
     }
 }
 
-/// Values by time, seconds since 1970 by the machines' clocks, ascending.
+/// Values by time, seconds since 1970, ascending.
 #[derive(Debug, Default)]
 struct Series(VecDeque<(f64, f64)>);
 
@@ -100,10 +100,11 @@ impl Series {
     }
 }
 
-/// A worker's counters, as last reported, and the orders that it holds or has settled.
+/// A worker, as it last reported.
 #[derive(Debug, Default)]
 struct LeaseFlow {
-    totals: Totals,
+    received: Received,
+    /// Orders that it holds or has settled.
     orders: Series,
     settled: f64,
     is_gone: bool,
@@ -114,7 +115,7 @@ struct LeaseFlow {
 pub(super) struct Flow {
     leases: BTreeMap<LeaseId, LeaseFlow>,
     /// Since the first snapshot, after each of the last snapshots.
-    totals: VecDeque<Totals>,
+    received: VecDeque<Received>,
     seen_at: Option<Instant>,
     orders_per_message: Option<f64>,
     /// Messages that the broker could deliver.
@@ -129,26 +130,30 @@ impl Flow {
         if self.seen_at.replace(snapshot.at) == Some(snapshot.at) {
             return;
         }
-        let mut sum = self.totals.back().copied().unwrap_or_default();
-        let mut all = Totals::default();
+        let mut sum = self.received.back().copied().unwrap_or_default();
+        let (mut all, now_us) = (Received::default(), snapshot.group.now_us);
         self.ready_now = None;
         self.leases.values_mut().for_each(|lease| lease.is_gone = true);
         for lease in &snapshot.group.leases {
             let report = WorkerReport::parse(&lease.report);
-            let totals = Totals::of(&report);
-            all.add(totals);
-            let known =
-                self.leases.entry(lease.id).or_insert_with(|| LeaseFlow { totals, ..LeaseFlow::default() });
-            // A worker counts from its first snapshot on: one that joins again has counted before.
-            sum.add(totals.since(known.totals));
-            (known.totals, known.settled, known.is_gone) = (totals, totals.settled as f64, false);
-            // Without a time before the first report.
-            if report.at_ms > 0 {
-                known.orders.push(seconds(report.at_ms), known.settled + report.held_orders as f64);
+            // Before its first report a worker's counters are not known.
+            if report.at_ms == 0 {
+                continue;
             }
-            if let Some((lag, ready)) = report.lag.as_ref().and_then(|lag| Some((lag, lag.messages_ready?))) {
+            let received = Received::of(&report);
+            all.add(received);
+            let known =
+                self.leases.entry(lease.id).or_insert_with(|| LeaseFlow { received, ..LeaseFlow::default() });
+            // A worker counts from its first snapshot on: one that joins again has counted before.
+            sum.add(received.since(known.received));
+            let settled = report.totals.values().sum::<u64>() as f64;
+            (known.received, known.settled, known.is_gone) = (received, settled, false);
+            known.orders.push(seconds(report.at_ms, now_us), known.settled + report.held_orders as f64);
+            let lives = lease.fenced_us.is_none() && lease.expires_us > now_us;
+            let lag = report.lag.as_ref().filter(|_| lives);
+            if let Some((lag, ready)) = lag.and_then(|lag| Some((lag, lag.messages_ready?))) {
                 self.ready_now = Some(ready);
-                self.ready.push(seconds(lag.as_of_ms), ready as f64);
+                self.ready.push(seconds(lag.as_of_ms, now_us), ready as f64);
             }
         }
         let now = self.newest_report();
@@ -160,19 +165,19 @@ impl Flow {
             }
             !lease.is_gone || lease.orders.last_at().is_some_and(|last| now - last <= WINDOW_MAX_S)
         });
-        if self.totals.len() == POINTS_MAX {
-            self.totals.pop_front();
+        if self.received.len() == POINTS_MAX {
+            self.received.pop_front();
         }
-        self.totals.push_back(sum);
+        self.received.push_back(sum);
         self.orders_per_message =
             self.size().or(self.orders_per_message).or_else(|| all.orders_per_message());
     }
 
     /// Average orders of the messages received last. `None`: none was received since the first snapshot.
     fn size(&self) -> Option<f64> {
-        let now = *self.totals.back()?;
-        let mut received = self.totals.iter().rev().map(|before| now.since(*before)).enumerate();
-        let is_enough = |(snapshots, received): &(usize, Totals)| {
+        let now = *self.received.back()?;
+        let mut received = self.received.iter().rev().map(|before| now.since(*before)).enumerate();
+        let is_enough = |(snapshots, received): &(usize, Received)| {
             received.messages >= SIZED_MESSAGES
                 || *snapshots >= SIZED_SNAPSHOTS && received.messages >= SIZED_MESSAGES_MIN
         };
@@ -221,8 +226,10 @@ impl Flow {
     }
 }
 
-fn seconds(ms: i64) -> f64 {
-    ms as f64 / 1_000.0
+fn seconds(at_ms: i64, now_us: i64) -> f64 {
+    let now_ms = now_us / 1_000;
+    let is_wrong = at_ms.abs_diff(now_ms) > CLOCK_ERROR_MAX_MS;
+    (if is_wrong { now_ms } else { at_ms }) as f64 / 1_000.0
 }
 
 /// The slope of the line with the least squares of distances. The points differ in their first coordinate.

@@ -129,7 +129,10 @@ impl History {
             .group
             .leases
             .iter()
-            .map(|lease| (lease.id, WorkerReport::parse(&lease.report).totals))
+            .map(|lease| (lease.id, WorkerReport::parse(&lease.report)))
+            // Before its first report a worker's counters are not known.
+            .filter(|(_, report)| report.at_ms > 0)
+            .map(|(lease, report)| (lease, report.totals))
             .collect();
         let before = self.sampled_at.replace((snapshot.at, now)).map(|(_, before)| now - before);
         let new = |outcome: &str| -> u64 {

@@ -9,6 +9,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde::Serialize;
+use shared::order::moves_text;
 
 /// Lines and tables, escaped.
 #[derive(Default)]
@@ -137,19 +138,13 @@ pub(super) fn write_out(text: &str) -> io::Result<()> {
     out.flush()
 }
 
-/// Control characters, and those that change the direction of the text or break a line.
-fn is_unsafe(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
 pub(super) fn escaped(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_unsafe) {
+    if !text.contains(moves_text) {
         return Cow::Borrowed(text);
     }
     let mut safe = String::with_capacity(text.len() + 8);
     for character in text.chars() {
-        if is_unsafe(character) {
+        if moves_text(character) {
             let _to_memory = write!(safe, "\\u{:04x}", u32::from(character));
         } else {
             safe.push(character);
@@ -192,7 +187,7 @@ mod tests {
             ("\u{1b}[2Jann", "\\u001b[2Jann"),
             ("ann\n2026 root pause", "ann\\u000a2026 root pause"),
             ("\u{9b}2J\u{7f}\r\t", "\\u009b2J\\u007f\\u000d\\u0009"),
-            ("a\u{202e}b\u{2066}\u{2028}", "a\\u202eb\\u2066\\u2028"),
+            ("a\u{202e}b\u{2066}\u{2028}\u{61c}", "a\\u202eb\\u2066\\u2028\\u061c"),
         ] {
             assert_eq!(escaped(text), expected);
             let mut page = Page::of(text);

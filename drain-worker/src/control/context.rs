@@ -1,5 +1,7 @@
 //! The author and the reason of an action, for the audit trail.
 
+use shared::order::moves_text;
+
 /// Maximum length of the operator's name, characters.
 pub const NAME_CHARS_MAX: usize = 64;
 
@@ -37,7 +39,7 @@ impl AuditContext {
             if text.chars().count() > chars_max {
                 return Err(AuditContextError::TooLong { name, chars_max });
             }
-            if text.chars().any(steers) {
+            if text.chars().any(moves_text) {
                 return Err(AuditContextError::ControlCharacter { name });
             }
         }
@@ -59,21 +61,6 @@ impl AuditContext {
             (actor, who) => format!("{actor} ({who})"),
         }
     }
-}
-
-/// True for control characters, line and paragraph separators, and Unicode's `Bidi_Control` characters.
-fn steers(character: char) -> bool {
-    character.is_control()
-        || matches!(
-            character,
-            '\u{61c}'
-                | '\u{200e}'
-                | '\u{200f}'
-                | '\u{2028}'
-                | '\u{2029}'
-                | '\u{202a}'..='\u{202e}'
-                | '\u{2066}'..='\u{2069}'
-        )
 }
 
 #[cfg(test)]

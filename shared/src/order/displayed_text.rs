@@ -32,7 +32,7 @@ pub(super) fn normalize(text: &str, max: usize) -> Result<Cow<'_, str>, FieldErr
         };
     }
     let text = text.trim();
-    if text.chars().any(is_forbidden) || !text.chars().any(is_visible) {
+    if text.chars().any(moves_text) || !text.chars().any(is_visible) {
         return Err(FieldError::Characters { allowed: ALLOWED });
     }
     let composed = NFC.normalize(text);
@@ -40,9 +40,10 @@ pub(super) fn normalize(text: &str, max: usize) -> Result<Cow<'_, str>, FieldErr
     Ok(composed)
 }
 
-/// Controls, line and paragraph separators, and `Bidi_Control` (UAX #9): they move text on a screen. Joiners stay:
-/// Persian and Indic names are spelt with them.
-fn is_forbidden(character: char) -> bool {
+/// True for controls, line and paragraph separators, and `Bidi_Control` (UAX #9): they move text on a screen. False for
+/// joiners, with which Persian and Indic names are spelt.
+#[must_use]
+pub fn moves_text(character: char) -> bool {
     // The last of them, so that most scripts need one comparison.
     character <= '\u{2069}'
         && (matches!(
@@ -177,7 +178,7 @@ mod tests {
         for character in '\0'..=char::MAX {
             let text = character.to_string();
             assert_eq!(is_visible(character), visible.is_match(&text), "{character:?}");
-            assert_eq!(is_forbidden(character), forbidden.is_match(&text), "{character:?}");
+            assert_eq!(moves_text(character), forbidden.is_match(&text), "{character:?}");
         }
     }
 

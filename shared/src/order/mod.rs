@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 pub use digest::PayloadDigest;
+pub use displayed_text::moves_text;
 pub use field_error::FieldError;
 pub use fields::{
     AddressLine, ClientReference, Country, Currency, IdempotencyKey, SaleId, ShippingAddress, Sku,

@@ -87,6 +87,9 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     };
     let config = LaunchConfig { sale, stack, through_fc: None, faults };
     let mut system = SystemUnderTest::launch(&scenario, config).await?;
+    if let Some((_, services)) = &system.launched {
+        println!("Console: http://{}/", services.admin);
+    }
     let report = match play(&scenario, &mut system, &[], None, &interrupts).await {
         Ok(report) => report,
         Err(error) => {
@@ -148,6 +151,9 @@ fn print_addresses(system: &SystemUnderTest) {
     let Some((environment, services)) = &system.launched else { return };
     println!(
         "\nRunning until Ctrl-C:
+  console     http://{admin}/
+              Pause the drain, send the order below, and resume. Find the order of the buyer \"me\". Lower the rate, and
+              see who did it in the audit trail.
   orders      curl -i http://{ingest}/v1/orders -H 'content-type: application/json' -H 'idempotency-key: mine-1' -d '{body}'
   look-up     curl -i http://{query}/v1/orders/<order_id>
   metrics     curl http://{ingest}/metrics   http://{admin}/metrics

@@ -3,8 +3,10 @@
 
 #![allow(clippy::expect_used, reason = "expect() messages state the expectation")]
 
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -46,6 +48,28 @@ fn stack_is_up() -> bool {
         println!("skipped: SPILLWAY_TEST_ROCKETMQ_ENDPOINT is not set");
     }
     there
+}
+
+/// The page is there while the sale plays.
+#[test]
+fn the_console_is_named_before_the_sale() {
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_loadtest"))
+        .args(["demo", "--orders=2000", "--burst=1000"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the demo runs");
+    let mut lines = BufReader::new(demo.stdout.take().expect("piped")).lines().map_while(Result::ok);
+    let address = lines.find_map(|line| {
+        Some(line.strip_prefix("Console: http://")?.strip_suffix('/').expect("a path").to_owned())
+    });
+    let mut console = TcpStream::connect(address.expect("an address")).expect("connected");
+    console.write_all(b"GET / HTTP/1.0\r\nhost: localhost\r\n\r\n").expect("written");
+    let mut page = String::new();
+    console.read_to_string(&mut page).expect("a page");
+    assert!(page.starts_with("HTTP/1.0 200") || page.starts_with("HTTP/1.1 200"), "{page}");
+    assert!(page.contains("<!doctype html>") || page.contains("<!DOCTYPE html>"), "{page}");
+    let rest: Vec<_> = lines.collect();
+    assert!(demo.wait().expect("it ends").success(), "{rest:#?}");
 }
 
 #[test]

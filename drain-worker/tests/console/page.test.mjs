@@ -178,6 +178,7 @@ test("dead letters are listed by reason, shown, redriven and discarded, with an 
 
 test("an order is found by its id and by its buyer, and a sale shows why orders are rejected", async () => {
   await opened(async (page) => {
+    assert.equal((await page.locator("#order-error").boundingBox()).height, 0, "no error, no box");
     await page.fill("#order-wanted", "alice");
     await page.press("#order-wanted", "Enter");
     await says(page, "#orders", /rejected: sold out.*basket 7/s);

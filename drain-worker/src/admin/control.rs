@@ -11,15 +11,15 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Extension, Router};
-use http::header::{ETAG, IF_MATCH};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::header::IF_MATCH;
+use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use shared::problem::Problem;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::auth::Actor;
-use super::response::{invalid, json_response, unavailable};
+use super::response::{invalid, json_response, unavailable, with_revision};
 use super::status::AuditEntryView;
 use crate::control::{AuditContext, Rate, Schedule, ScheduleEntry, SettingsChange, SettingsChangeError};
 use crate::monitor::{CapView, SettingsView};
@@ -259,15 +259,6 @@ struct SettingsResponse {
 fn present(group: &GroupSnapshot, hold: Option<i64>) -> Response {
     let (settings, cap) = (SettingsView::new(group), CapView::new(&group.settings.cap_at(group.now_us)));
     with_revision(json_response(&SettingsResponse { settings, cap, hold }), group.revision)
-}
-
-/// Adds the revision of the settings as `ETag`, for `If-Match`.
-pub(super) fn with_revision(mut response: Response, revision: i64) -> Response {
-    // Digits within quotes are a valid header.
-    if let Ok(tag) = HeaderValue::from_str(&format!("\"{revision}\"")) {
-        response.headers_mut().insert(ETAG, tag);
-    }
-    response
 }
 
 async fn apply_change(

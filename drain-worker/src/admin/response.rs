@@ -1,7 +1,7 @@
 //! Responses that the handlers share.
 
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use shared::problem::Problem;
@@ -13,6 +13,15 @@ pub(super) fn json_response(body: &impl Serialize) -> Response {
     // Strings and numbers only: serialisation cannot fail.
     let body = serde_json::to_vec(body).unwrap_or_default();
     ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")], body).into_response()
+}
+
+/// Adds the revision of the settings as `ETag`, for `If-Match`.
+pub(super) fn with_revision(mut response: Response, revision: i64) -> Response {
+    // Digits within quotes are a valid header.
+    if let Ok(tag) = HeaderValue::from_str(&format!("\"{revision}\"")) {
+        response.headers_mut().insert(ETAG, tag);
+    }
+    response
 }
 
 /// 400 with `detail`.

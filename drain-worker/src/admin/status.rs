@@ -15,8 +15,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::Admin;
-use super::control::with_revision;
-use super::response::{invalid, json_response, unavailable};
+use super::response::{invalid, json_response, unavailable, with_revision};
 use crate::monitor::{CapView, Health, HistorySample, HistoryStep, Monitor};
 use crate::pool::WorkerState;
 use crate::store::AuditEntry;

@@ -1,11 +1,6 @@
 variable "name" {
-  description = "Prefix of every name, such as `spillway-prod`: 3 to 24 lower-case letters, digits and dashes, beginning with a letter."
+  description = "Prefix of every name, such as `spillway-prod`; the root checks it."
   type        = string
-
-  validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{2,23}$", var.name))
-    error_message = "name must be 3 to 24 lower-case letters, digits and dashes, beginning with a letter."
-  }
 }
 
 variable "tags" {

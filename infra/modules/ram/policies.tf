@@ -1,19 +1,68 @@
-# Rights of the roles. Every action is listed and every resource named; `exceptions` has the wildcards with their reasons.
+# Rights of the roles. Names are composed, because the roles exist before what they name: so the platform's root makes no role,
+# and the role that applies it may change none.
 
 locals {
-  scope = "${var.region}:${var.account_id}"
+  scope         = "${var.region}:${var.account_id}"
+  function_name = "${var.name}-ingest"
   names = {
-    function     = "acs:fc:${local.scope}:functions/${var.function_name}"
-    alias        = "acs:fc:${local.scope}:functions/${var.function_name}/${var.function_alias}"
-    registry     = "acs:cr:${local.scope}:instance/${var.registry_instance_id}"
-    repositories = [for service in ["ingest-fn", "drain-worker"] : "acs:cr:${local.scope}:repository/${var.registry_instance_id}/${var.registry_namespace}/${service}"]
-    logstore     = "acs:log:${local.scope}:project/${var.log_project}/logstore/${var.function_logstore}"
-    role         = "acs:ram::${var.account_id}:role/${var.name}-function"
+    function     = "acs:fc:${local.scope}:functions/${local.function_name}"
+    alias        = "acs:fc:${local.scope}:functions/${local.function_name}/live"
+    registry     = "acs:cr:${local.scope}:instance/${var.registry.instance_id}"
+    repositories = [for service in ["ingest-fn", "drain-worker"] : "acs:cr:${local.scope}:repository/${var.registry.instance_id}/${var.registry.namespace}/${service}"]
+    log_project  = "acs:log:${local.scope}:project/${var.name}-${var.account_id}"
+    logstore     = "acs:log:${local.scope}:project/${var.name}-${var.account_id}/logstore/function"
+    state_bucket = "acs:oss:oss-${local.scope}:${var.state.bucket}"
+    state_files  = "acs:oss:oss-${local.scope}:${var.state.bucket}/${var.state.prefix}/*"
+    locks        = "acs:ots:${local.scope}:instance/${var.state.lock_instance}/table/${var.state.lock_table}"
+    keys         = "acs:kms:${local.scope}:key/*"
+    kms_secrets  = "acs:kms:${local.scope}:secret/*"
+    parameters   = "acs:oos:${local.scope}:secretparameter/${var.name}-*"
+    records      = "acs:log:${var.records_region}:${var.account_id}:resource/*"
+    # The application's name has its namespace in it (certain: the API page of StopApplication), and the namespace its region.
+    application      = "acs:sae:${local.scope}:application/${var.region}:${substr(replace(var.name, "-", ""), 0, 20)}/*"
+    all_applications = "acs:sae:${local.scope}:*"
   }
-
   catalogue_bucket = var.catalogue == null ? "" : "acs:oss:oss-${local.scope}:${var.catalogue.bucket}"
+  # Parameters that a first deployment or a release reads in the VPC.
+  release_parameters = [for secret in ["migrator-url", "broker-worker"] : "acs:oos:${local.scope}:secretparameter/${var.name}-${secret}"]
 
-  # Statements by role. A resource that ends in `/*` needs an entry in `exceptions`.
+  # What Terraform makes in the platform's root, by service: the resources that a policy can name, and why not fewer.
+  managed = {
+    fc         = { resources = [local.names.function, "${local.names.function}/*"], reason = "versions, aliases and triggers of the function have names below its own" }
+    log        = { resources = [local.names.log_project, "${local.names.log_project}/*", local.names.records], reason = "logstores, indexes, alerts and dashboards are below the project; recipients are records of the account (name likely)" }
+    oos        = { resources = [local.names.parameters], reason = "a parameter for each secret, all with the environment's prefix" }
+    kms        = { resources = [local.names.kms_secrets], reason = "the service keeps a parameter as a secret with a name of its choosing (certain: the API's page of GetSecretParameter), and the state's bucket uses a default key" }
+    sae        = { resources = [local.names.all_applications], reason = "ids of the service's choosing, and listing calls take no resource (certain: \"Custom policy reference\" of SAE)" }
+    rocketmq   = { resources = ["acs:rocketmq:${local.scope}:*"], reason = "the instance's id is of the service's choosing, and exists after the first apply" }
+    polardb    = { resources = ["acs:polardb:${local.scope}:*"], reason = "the cluster's id is of the service's choosing, and exists after the first apply" }
+    vpc        = { resources = ["acs:vpc:${local.scope}:*"], reason = "ids of VPC, vSwitches, NAT gateway and addresses are of the service's choosing" }
+    ecs        = { resources = ["acs:ecs:${local.scope}:*"], reason = "ids of security groups and of the runner's instance are of the service's choosing" }
+    alb        = { resources = ["acs:alb:${local.scope}:*"], reason = "the load balancer's id is of the service's choosing" }
+    apigateway = { resources = ["acs:apigateway:${local.scope}:*"], reason = "ids of group, APIs and plug-ins are of the service's choosing" }
+    cms        = { resources = ["acs:cms:*:${var.account_id}:*"], reason = "CloudMonitor's contacts and rules have no region, and calls take no narrower resource (likely)" }
+  }
+  zones = var.dns_zone == null ? [] : ["acs:alidns:*:${var.account_id}:domain/${var.dns_zone}"]
+
+  # Reading all of a service by its verbs: a provider's update reads more, and a list of calls would stop the plan.
+  verbs = ["Describe*", "Get*", "List*", "Query*"]
+
+  lock_state = [
+    { actions = ["oss:ListObjects", "oss:GetBucketInfo"], resources = [local.names.state_bucket] },
+    { actions = ["ots:GetRow", "ots:PutRow", "ots:UpdateRow", "ots:DeleteRow"], resources = [local.names.locks] },
+    { actions = ["kms:Decrypt", "kms:GenerateDataKey"], resources = [local.names.keys] },
+    { actions = ["resourcemanager:ListResourceGroups"], resources = ["acs:resourcemanager:*:${var.account_id}:*"] },
+    { actions = ["cr:ListInstance"], resources = ["acs:cr:${local.scope}:instance/*"] },
+  ]
+
+  read_release_parameters = [
+    { actions = ["oos:GetSecretParameter"], resources = local.release_parameters },
+    { actions = ["kms:GetSecretValue"], resources = [local.names.kms_secrets] },
+  ]
+  pull = [
+    { actions = ["cr:GetAuthorizationToken"], resources = [local.names.registry] },
+    { actions = ["cr:PullRepository"], resources = local.names.repositories },
+  ]
+
   statements = {
     function = concat(
       [
@@ -40,73 +89,61 @@ locals {
       ] : [],
     )
     # The alias only: no other version, not LATEST, no other function.
-    gateway = [{ actions = ["fc:InvokeFunction"], resources = [local.names.alias], source_vpc = var.vpc_id }]
-    builder = [
+    gateway = [{ actions = ["fc:InvokeFunction"], resources = [local.names.alias] }]
+    # What `infra/deploy/migrate` needs at the first deployment. A release has its own role, by its token.
+    runner = concat(local.pull, local.read_release_parameters)
+    build = [
       { actions = ["cr:GetAuthorizationToken"], resources = [local.names.registry] },
       { actions = ["cr:PushRepository", "cr:PullRepository"], resources = local.names.repositories },
     ]
+    deploy = concat(
+      [
+        { actions = ["fc:GetFunction", "fc:UpdateFunction", "fc:PublishFunctionVersion"], resources = [local.names.function] },
+        { actions = ["fc:GetAlias", "fc:UpdateAlias"], resources = [local.names.function, "${local.names.function}/*"] },
+        { actions = ["sae:DeployApplication"], resources = [var.deploys_one_application ? local.names.application : local.names.all_applications] },
+        { actions = ["sae:DescribeApplicationConfig", "sae:DescribeChangeOrder", "sae:ListChangeOrders", "sae:AbortChangeOrder"], resources = [local.names.all_applications] },
+        # An update of the function passes its role: only this role, and only to Function Compute.
+        { actions = ["ram:PassRole"], resources = ["acs:ram::${var.account_id}:role/${var.name}-function"], service = "fc.aliyuncs.com" },
+      ],
+      # It migrates with the workers' image. It does not push: the build does.
+      local.pull,
+      local.read_release_parameters,
+    )
+    plan = concat(
+      local.lock_state,
+      [{ actions = ["oss:GetObject"], resources = [local.names.state_files] }],
+      [for service, of in local.managed : { actions = [for verb in local.verbs : "${service}:${verb}"], resources = of.resources }],
+      [for zone in local.zones : { actions = ["alidns:Describe*"], resources = [zone] }],
+      [{ actions = ["cr:Get*"], resources = [local.names.registry] }],
+    )
+    apply = concat(
+      local.lock_state,
+      [{ actions = ["oss:GetObject", "oss:PutObject", "oss:DeleteObject"], resources = [local.names.state_files] }],
+      [for service, of in local.managed : { actions = ["${service}:*"], resources = of.resources }],
+      [for zone in local.zones : { actions = ["alidns:*DomainRecord*", "alidns:Describe*"], resources = [zone] }],
+      [{ actions = ["cr:Get*", "cr:CreateInstanceVpcEndpointLinkedVpc", "cr:DeleteInstanceVpcEndpointLinkedVpc"], resources = [local.names.registry] }],
+      # No right on RAM but to pass the three roles, each to its service.
+      [for role, service in local.services : { actions = ["ram:PassRole"], resources = ["acs:ram::${var.account_id}:role/${var.name}-${role}"], service = service }],
+    )
   }
 
-  # A separate local that only the deployer's statements use: otherwise every user of `names` would depend on the workers'
-  # application. The application's name has its namespace in it (certain: the API page of StopApplication).
-  application      = "acs:sae:${local.scope}:application/${var.worker_namespace_id}/${var.worker_application_id}"
-  all_applications = "acs:sae:${local.scope}:*"
-  kms_secrets      = "acs:kms:${local.scope}:secret/*"
-  deployer_statements = concat(
-    [
-      { actions = ["fc:GetFunction", "fc:UpdateFunction", "fc:PublishFunctionVersion"], resources = [local.names.function] },
-      { actions = ["fc:GetAlias", "fc:UpdateAlias"], resources = [local.names.function, "${local.names.function}/*"] },
-      { actions = ["sae:DeployApplication"], resources = [var.deploys_one_application ? local.application : local.all_applications] },
-      { actions = ["sae:DescribeApplicationConfig", "sae:DescribeChangeOrder", "sae:ListChangeOrders", "sae:AbortChangeOrder"], resources = [local.all_applications] },
-      { actions = ["cr:GetAuthorizationToken"], resources = [local.names.registry] },
-      # The deployer migrates with the workers' image. It does not push: the builder does.
-      { actions = ["cr:PullRepository"], resources = local.names.repositories },
-      # An update of the function passes its role: only this role, and only to Function Compute.
-      { actions = ["ram:PassRole"], resources = [local.names.role], service = "fc.aliyuncs.com" },
-    ],
-    length(var.deploy_secret_names) == 0 ? [] : [{
-      actions   = ["oos:GetSecretParameter"]
-      resources = [for secret in var.deploy_secret_names : "acs:oos:${local.scope}:secretparameter/${secret}"]
-      },
-      { actions = ["kms:GetSecretValue"], resources = [local.kms_secrets] },
-    ],
-  )
-
-  roles = setunion(keys(local.service_trust), keys(local.pipeline_trust))
-
-  documents = {
-    for role in setsubtract(local.roles, ["deployer"]) : role => {
-      Version = "1"
-      Statement = [
-        for statement in local.statements[role] : merge(
-          { Effect = "Allow", Action = statement.actions, Resource = statement.resources },
-          try(statement.source_vpc, null) == null ? {} : { Condition = { StringEquals = { "acs:SourceVpc" = [statement.source_vpc] } } },
-        )
-      ]
-    }
-  }
-  deployer_document = {
-    Version = "1"
-    Statement = [
-      for statement in local.deployer_statements : merge(
-        { Effect = "Allow", Action = statement.actions, Resource = statement.resources },
-        try(statement.service, null) == null ? {} : { Condition = { StringEquals = { "acs:Service" = [statement.service] } } },
-      )
-    ]
-  }
-
-  # Every resource with a wildcard, by role and resource, with its reason. A test fails on a wildcard without an entry, and
-  # on an unused entry.
-  exceptions = merge(
-    contains(local.roles, "deployer") ? {
-      "deployer ${local.names.function}/*" = "versions and aliases of the function: an alias is named below its function, and which form the service compares is likely, not certain"
-      "deployer ${local.all_applications}" = "what reads, lists or changes change orders takes no resource (certain: \"Custom policy reference\" of SAE), and by its API page deploying does not either (see deploys_one_application)"
-    } : {},
-    length(var.deploy_secret_names) > 0 ? {
-      "deployer ${local.kms_secrets}" = "reading a parameter also takes kms:GetSecretValue (certain: the API's page of GetSecretParameter), on a name of the service's choosing; an account without a KMS instance has no other secrets there"
-    } : {},
+  # Every wildcard, of a resource or an action, by role, with its reason. A test fails on a wildcard without an entry, and on an
+  # unused entry.
+  reasons = merge(
+    { for service, of in local.managed : "plan ${service}" => of.reason },
+    { for service, of in local.managed : "apply ${service}" => of.reason },
+    { for role in ["plan", "apply"] : "${role} oss" => "the backend keeps the state in a file below the environment's folder" },
+    { for role in ["plan", "apply"] : "${role} resourcemanager" => "the platform looks up its resource group by name, and a listing takes no resource" },
+    { for role in ["plan", "apply"] : "${role} cr" => "the platform looks up the registry by name, and reads its endpoints" },
+    { for role in length(local.zones) > 0 ? ["plan", "apply"] : [] : "${role} alidns" => "DNS has no region, and its records have ids of the service's choosing" },
+    { for role in ["deploy", "runner"] : "${role} kms" => local.managed.kms.reason },
+    {
+      "deploy fc"  = "versions and aliases of the function: an alias is named below its function, and which form the service compares is likely, not certain"
+      "deploy sae" = "the application's id is of the service's choosing, in a namespace of its own; what reads, lists or changes change orders takes no resource (certain: \"Custom policy reference\" of SAE)"
+    },
     var.function_platform_rights ? {
-      "function *" = "network interfaces are made with names of the service's choosing; the vendor's own service role has no narrower resource (certain: AliyunServiceRolePolicyForFC)"
+      for service in ["ecs", "vpc"] : "function ${service}" => "network interfaces are made with names of the service's choosing; the vendor's own service role has no narrower resource (certain: AliyunServiceRolePolicyForFC)"
     } : {},
   )
+  exceptions = { for key, reason in local.reasons : key => reason if contains(keys(local.trust), split(" ", key)[0]) }
 }

@@ -1,3 +1,7 @@
+locals {
+  repositories = toset(["ingest-fn", "drain-worker"])
+}
+
 resource "alicloud_cr_ee_instance" "this" {
   instance_name  = var.name
   instance_type  = var.instance_type
@@ -5,8 +9,10 @@ resource "alicloud_cr_ee_instance" "this" {
   period         = var.payment == "Subscription" ? 1 : null
   renewal_status = var.payment == "Subscription" ? "AutoRenewal" : null
   renew_period   = var.payment == "Subscription" ? 1 : null
-  image_scanner  = var.scanner
-  tags           = var.tags
+  # The registry's own scanner; Security Center's is billed separately.
+  image_scanner     = "ACR"
+  resource_group_id = var.resource_group_id
+  tags              = var.tags
 }
 
 resource "alicloud_cr_ee_namespace" "this" {
@@ -18,7 +24,7 @@ resource "alicloud_cr_ee_namespace" "this" {
 }
 
 resource "alicloud_cr_ee_repo" "this" {
-  for_each = var.repositories
+  for_each = local.repositories
 
   instance_id = alicloud_cr_ee_instance.this.id
   namespace   = alicloud_cr_ee_namespace.this.name
@@ -40,7 +46,7 @@ resource "alicloud_cr_scan_rule" "this" {
 }
 
 resource "alicloud_cr_artifact_lifecycle_rule" "this" {
-  for_each = var.repositories
+  for_each = local.repositories
 
   instance_id         = alicloud_cr_ee_instance.this.id
   namespace_name      = alicloud_cr_ee_namespace.this.name
@@ -65,16 +71,6 @@ resource "alicloud_cr_internet_endpoint" "this" {
       comment = entries.key
     }
   }
-}
-
-resource "alicloud_cr_vpc_endpoint_linked_vpc" "this" {
-  count = var.vpc != null ? 1 : 0
-
-  instance_id                      = alicloud_cr_ee_instance.this.id
-  vpc_id                           = var.vpc.vpc_id
-  vswitch_id                       = var.vpc.vswitch_id
-  module_name                      = "Registry"
-  enable_create_dns_record_in_pvzt = true
 }
 
 locals {

@@ -14,6 +14,11 @@ variables {
   name       = "spillway-test"
   region     = "cn-hangzhou"
   push_cidrs = { ci = "198.51.100.7/32" }
+
+  resource_group_id = "rg-1"
+  instance_type     = "Basic"
+  payment           = "PayAsYouGo"
+  tags_kept         = 30
 }
 
 run "addresses_are_chosen_by_endpoint_type" {

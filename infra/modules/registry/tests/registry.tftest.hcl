@@ -11,6 +11,11 @@ variables {
   name       = "spillway-test"
   region     = "cn-hangzhou"
   push_cidrs = { ci = "198.51.100.7/32" }
+
+  resource_group_id = "rg-1"
+  instance_type     = "Basic"
+  payment           = "PayAsYouGo"
+  tags_kept         = 30
 }
 
 run "images_are_private_scanned_and_cannot_be_overwritten" {
@@ -59,27 +64,6 @@ run "too_few_retained_tags_are_rejected" {
   }
 
   expect_failures = [var.tags_kept]
-}
-
-run "an_unknown_scanner_is_rejected" {
-  command = plan
-
-  variables {
-    scanner = "DISABLE"
-  }
-
-  expect_failures = [var.scanner]
-}
-
-run "images_can_be_pulled_within_the_vpc" {
-  variables {
-    vpc = { vpc_id = "vpc-1", vswitch_id = "vsw-1" }
-  }
-
-  assert {
-    condition     = one(alicloud_cr_vpc_endpoint_linked_vpc.this).vpc_id == "vpc-1"
-    error_message = "there must be an endpoint in the VPC"
-  }
 }
 
 run "only_listed_ranges_reach_the_public_endpoint" {

@@ -1,24 +1,9 @@
-# The bucket of the root's state, and the table of its locks. This folder's own state cannot be in the bucket, so it is a
-# local file without secrets.
-
-terraform {
-  required_version = ">= 1.9"
-
-  required_providers {
-    alicloud = {
-      source  = "aliyun/alicloud"
-      version = "= 1.289.0"
-    }
-  }
-}
-
-provider "alicloud" {
-  region = var.region
-}
+# The bucket of all states, and the table of their locks.
 
 resource "alicloud_oss_bucket" "state" {
-  bucket = var.bucket
-  tags   = { system = "spillway" }
+  bucket            = var.state_bucket
+  resource_group_id = alicloud_resource_manager_resource_group.this[var.name].id
+  tags              = var.tags
 
   # Without the state, secrets and the list of all resources are lost.
   lifecycle {
@@ -50,11 +35,13 @@ resource "alicloud_oss_bucket_server_side_encryption" "state" {
 
 # Two applies at the same time would overwrite each other's state.
 resource "alicloud_ots_instance" "lock" {
-  name          = var.lock_instance
-  description   = "locks of Terraform's state"
-  instance_type = "Capacity"
-  accessed_by   = "Any"
-  tags          = { system = "spillway" }
+  # 3 to 16 characters, the first a letter, and a host name of the region (likely): so the account's id is in it.
+  name              = "l${substr(data.alicloud_account.current.id, -15, 15)}"
+  description       = "locks of Terraform's state"
+  instance_type     = "Capacity"
+  accessed_by       = "Any"
+  resource_group_id = alicloud_resource_manager_resource_group.this[var.name].id
+  tags              = var.tags
 }
 
 # The key's name and type are the backend's (certain: Terraform's page of the OSS backend).

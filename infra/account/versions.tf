@@ -1,0 +1,16 @@
+terraform {
+  required_version = ">= 1.9"
+
+  required_providers {
+    alicloud = {
+      source  = "aliyun/alicloud"
+      version = "= 1.289.0"
+    }
+  }
+}
+
+provider "alicloud" {
+  region = var.region
+}
+
+data "alicloud_account" "current" {}

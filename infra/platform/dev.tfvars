@@ -16,10 +16,8 @@ broker = { spec = "rmq.s2.2xlarge", retention_h = 24 }
 # A standby node costs as much as the primary; two nodes are the minimum for a failover.
 database = { node_class = "polar.mysql.g2.medium", backup_days = 7 }
 # The gateway's shared instance. With `anonymous`, `jwk` may be null: then any client orders in any buyer's name.
-gateway  = { orders_per_second = 100, lookups_per_second = 100 }
-nat      = { bandwidth_mbps = 5 }
-registry = { instance_type = "Economy", tags_kept = 10 }
+gateway = { orders_per_second = 100, lookups_per_second = 100 }
+nat     = { bandwidth_mbps = 5 }
 
 log_retention_days  = 7
-audit_trail         = false
 deletion_protection = false

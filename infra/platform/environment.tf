@@ -1,8 +1,8 @@
 # Environments of the services. Their READMEs describe every setting.
 
 locals {
-  function_name  = "${var.name}-ingest"
-  function_alias = "live"
+  # Header in which the gateway writes the token's buyer.
+  identity_header = "X-Spillway-User"
 
   # The gateway signs with the first secret; the services accept all of them.
   signing = regex("^(?P<key>[^=]+)=(?P<secret>.*)$", split(",", var.secrets.gateway)[0])
@@ -18,7 +18,7 @@ locals {
   # The services trust the identity header only with the gateway's signature.
   gateway_environment = merge(
     { SPILLWAY_GATEWAY_SECRETS = var.secrets.gateway },
-    var.jwk == null ? {} : { SPILLWAY_IDENTITY_HEADER = module.gateway.identity_header },
+    var.jwk == null ? {} : { SPILLWAY_IDENTITY_HEADER = local.identity_header },
   )
 
   broker_environment = {
@@ -55,5 +55,5 @@ locals {
       module.database.account_names.worker, urlencode(var.secrets.database_worker), local.database_address,
     )
     SPILLWAY_ADMIN_TOKEN = var.secrets.admin_token
-  })
+  }, var.secrets.admin_read_token == null ? {} : { SPILLWAY_ADMIN_READ_TOKEN = var.secrets.admin_read_token })
 }

@@ -15,17 +15,17 @@ module "observability" {
 
   name                 = var.name
   tags                 = var.tags
+  resource_group_id    = local.resource_group_id
   region               = var.region
   account_id           = data.alicloud_account.current.id
   action_policy_id     = module.alert_recipients.action_policy_id
   log_retention_days   = var.log_retention_days
   contacts             = var.contacts
-  trail                = var.audit_trail
   function_name        = module.function.function_name
   nat_gateway_id       = module.nat.nat_gateway_id
   eip_ids              = module.nat.eip_ids
   consumer_group       = module.rocketmq.group_names.drain
-  thresholds           = var.alerts
+  backlog              = { messages = var.alerts.broker_messages, oldest_h = var.alerts.oldest_message_h }
   line_fields          = var.remedies.log_line_fields
   metrics              = var.remedies.cloud_metrics
   rocketmq_instance_id = module.rocketmq.instance_id
@@ -37,8 +37,8 @@ module "network" {
 
   name                = var.name
   tags                = var.tags
+  resource_group_id   = local.resource_group_id
   subnets             = var.subnets
-  function_in_vpc     = var.function.in_vpc
   webhook_cidrs       = var.webhook_cidrs
   operator_cidr       = var.operator_cidr
   operator_peer_cidrs = var.operator_peer_cidrs
@@ -51,6 +51,7 @@ module "nat" {
 
   name                = var.name
   tags                = var.tags
+  resource_group_id   = local.resource_group_id
   vpc_id              = module.network.vpc_id
   nat_vswitch_id      = module.network.worker_vswitch_ids[var.subnets[0].zone]
   eip_count           = var.nat.eip_count
@@ -59,60 +60,27 @@ module "nat" {
   snat_vswitches = merge(
     { for subnet in var.subnets : "worker-${subnet.zone}" => module.network.worker_vswitch_ids[subnet.zone] },
     { operator = module.network.operator_vswitch_id },
-    var.function.in_vpc ? { for subnet in var.subnets : "function-${subnet.zone}" => module.network.function_vswitch_ids[subnet.zone] } : {},
+    { for subnet in var.subnets : "function-${subnet.zone}" => module.network.function_vswitch_ids[subnet.zone] },
   )
 }
 
-module "ram" {
-  source = "../modules/ram"
-
-  name       = var.name
-  tags       = var.tags
-  region     = var.region
-  account_id = data.alicloud_account.current.id
-  # Names instead of outputs: the function needs its role's rights when it is made, and the rights name the function.
-  function_name            = local.function_name
-  function_alias           = local.function_alias
-  worker_namespace_id      = module.worker.namespace_id
-  worker_application_id    = module.worker.application_id
-  deploys_one_application  = var.remedies.deploys_one_application
-  function_platform_rights = var.remedies.function_platform_rights
-  github_fingerprints      = var.remedies.github_fingerprints
-  log_project              = module.observability.project
-  function_logstore        = module.observability.logstores.function
-  registry_instance_id     = module.registry.instance_id
-  registry_namespace       = module.registry.namespace
-  deploy_secret_names      = [module.secrets.secret_names["migrator-url"], module.secrets.secret_names["broker-worker"]]
-  catalogue                = var.catalogue
-  github                   = var.github
-}
-
-module "registry" {
-  source = "../modules/registry"
-
-  name          = var.name
-  tags          = var.tags
-  region        = var.region
-  instance_type = var.registry.instance_type
-  payment       = var.registry.payment
-  tags_kept     = var.registry.tags_kept
-  # The deployment's runner pulls its image through the NAT gateway's addresses.
-  push_cidrs = merge(var.push_cidrs, {
-    for number in range(var.nat.eip_count) : "nat-${number + 1}" => "${module.nat.eip_addresses[number]}/32"
-  })
-  vpc = {
-    vpc_id     = module.network.vpc_id
-    vswitch_id = module.network.worker_vswitch_ids[var.subnets[0].zone]
-  }
+# The account's registry is reached from this VPC by an endpoint of its own.
+resource "alicloud_cr_vpc_endpoint_linked_vpc" "this" {
+  instance_id                      = local.registry_instance_id
+  vpc_id                           = module.network.vpc_id
+  vswitch_id                       = module.network.worker_vswitch_ids[var.subnets[0].zone]
+  module_name                      = "Registry"
+  enable_create_dns_record_in_pvzt = true
 }
 
 module "secrets" {
   source = "../modules/secrets"
 
-  name = var.name
-  tags = var.tags
+  name              = var.name
+  tags              = var.tags
+  resource_group_id = local.resource_group_id
   secrets = merge(
-    { for key, value in var.secrets : replace(key, "_", "-") => value },
+    { for key, value in var.secrets : replace(key, "_", "-") => value if value != null },
     # For the deployment, which migrates the schema.
     { "migrator-url" = local.migrator_url },
   )
@@ -123,6 +91,7 @@ module "rocketmq" {
 
   name              = var.name
   tags              = var.tags
+  resource_group_id = local.resource_group_id
   vpc_id            = module.network.vpc_id
   vswitch_ids       = [for subnet in var.subnets : module.network.data_vswitch_ids[subnet.zone]]
   security_group_id = module.network.security_group_ids.data
@@ -145,6 +114,7 @@ module "database" {
 
   name               = var.name
   tags               = var.tags
+  resource_group_id  = local.resource_group_id
   vpc_id             = module.network.vpc_id
   zones              = slice(var.subnets[*].zone, 0, 2)
   vswitch_ids        = module.network.data_vswitch_ids
@@ -168,6 +138,7 @@ module "function" {
 
   name                 = var.name
   tags                 = var.tags
+  resource_group_id    = local.resource_group_id
   image                = var.ingest_image
   cpu                  = var.function.cpu
   memory_mb            = var.function.memory_mb
@@ -177,25 +148,28 @@ module "function" {
   sale_windows         = var.sale_windows
   time_zone            = var.time_zone
   warm_lead_min        = var.function.warm_lead_min
-  role_arn             = module.ram.role_arns.function
+  role_arn             = local.role_arns.function
   trigger_auth         = var.gateway.backend == "fc" ? "function" : "anonymous"
   environment          = local.function_environment
   catalogue            = var.catalogue
   log                  = { project = module.observability.project, logstore = module.observability.logstores.function }
-  vpc = var.function.in_vpc ? {
+  vpc = {
     vpc_id            = module.network.vpc_id
     vswitch_ids       = [for subnet in var.subnets : module.network.function_vswitch_ids[subnet.zone]]
     security_group_id = module.network.security_group_ids.function
-  } : null
+  }
 }
 
+# The schema first: without it a worker exits at once, and SAE reports a failed deployment.
 module "worker" {
   source = "../modules/worker"
+  count  = var.workers ? 1 : 0
 
   name                     = var.name
   tags                     = var.tags
+  resource_group_id        = local.resource_group_id
   image                    = var.worker_image
-  registry_instance_id     = module.registry.instance_id
+  registry_instance_id     = local.registry_instance_id
   vpc_id                   = module.network.vpc_id
   vswitch_ids              = module.network.worker_vswitch_ids
   security_group_id        = module.network.security_group_ids.worker
@@ -210,18 +184,20 @@ module "worker" {
   log                      = { project = module.observability.project, logstore = module.observability.logstores.worker }
 }
 
+# No front door without workers behind it, which answer lookups and write what it accepts.
 module "gateway" {
   source = "../modules/gateway"
+  count  = var.workers ? 1 : 0
 
   name               = var.name
   tags               = var.tags
   region             = var.region
   instance           = var.gateway.instance
   backend            = var.gateway.backend
-  function           = { url = module.function.http_url, role_arn = module.ram.role_arns.gateway }
-  worker_query       = module.worker.query_backend
+  function           = { url = module.function.http_url, role_arn = local.role_arns.gateway }
+  worker_query       = module.worker[0].query_backend
   backend_secret     = local.backend_secret
-  jwt                = var.jwk == null ? null : { jwk = var.jwk }
+  jwt                = var.jwk == null ? null : { jwk = var.jwk, identity_header = local.identity_header }
   anonymous          = var.gateway.anonymous
   identity_parameter = var.remedies.identity_parameter
   throttle_by_buyer  = var.remedies.throttle_by_buyer

@@ -4,18 +4,18 @@ output "vpc_id" {
 }
 
 output "routes" {
-  description = "All public routes: method, path and backend."
-  value       = module.gateway.routes
+  description = "All public routes: method, path and backend; null without `workers`."
+  value       = one(module.gateway[*].routes)
 }
 
 output "gateway_sub_domain" {
   description = "Default domain of the gateway: for tests, not for a sale."
-  value       = module.gateway.sub_domain
+  value       = one(module.gateway[*].sub_domain)
 }
 
 output "domain_steps" {
   description = "Commands that bind the domain and its certificate, for which the provider has no resource."
-  value       = module.gateway.domain_steps
+  value       = one(module.gateway[*].domain_steps)
 }
 
 output "function" {
@@ -29,8 +29,8 @@ output "provision_actions" {
 }
 
 output "worker_application_id" {
-  description = "Id of the workers' application, for the deployment."
-  value       = module.worker.application_id
+  description = "Id of the workers' application, for the deployment; null without `workers`."
+  value       = one(module.worker[*].application_id)
 }
 
 output "database" {
@@ -56,20 +56,6 @@ output "rocketmq" {
   }
 }
 
-output "registry" {
-  description = "The registry: instance, host and namespace to push to (`SPILLWAY_REGISTRY`) and to pull from within the VPC (`SPILLWAY_REGISTRY_PULL`)."
-  value = {
-    instance_id  = module.registry.instance_id
-    address      = module.registry.address
-    pull_address = module.registry.pull_address
-  }
-}
-
-output "registry_clients" {
-  description = "Ranges that reach the registry's public endpoint, by name."
-  value       = module.registry.push_cidrs
-}
-
 output "operators" {
   description = "vSwitch and security group for the deployment's runner and operators' machines."
   value = {
@@ -88,16 +74,6 @@ output "function_vswitch_ids" {
   value       = module.network.function_vswitch_ids
 }
 
-output "role_arns" {
-  description = "Roles of function, worker, gateway, and of the pipeline's jobs (`ALIBABA_ROLE_ARN`)."
-  value       = module.ram.role_arns
-}
-
-output "oidc_provider_arn" {
-  description = "OIDC provider of the pipeline's jobs (`ALIBABA_OIDC_PROVIDER_ARN`); null without `github`."
-  value       = module.ram.oidc_provider_arn
-}
-
 output "secret_names" {
   description = "Names of the encrypted parameters."
   value       = module.secrets.secret_names
@@ -108,7 +84,7 @@ output "protected" {
   value = {
     addresses     = module.nat.deletion_protected
     database      = module.database.deletion_protected
-    load_balancer = module.worker.deletion_protected
+    load_balancer = one(module.worker[*].deletion_protected)
   }
 }
 

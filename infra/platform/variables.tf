@@ -8,6 +8,18 @@ variable "name" {
   }
 }
 
+variable "account_name" {
+  description = "Name of the account's root (`name` of infra/account), whose registry this environment uses."
+  type        = string
+  default     = "spillway"
+}
+
+variable "workers" {
+  description = "Make the workers and the gateway. False for the first apply alone: they need the schema, which `infra/deploy/migrate` makes between the two applies."
+  type        = bool
+  default     = true
+}
+
 variable "region" {
   description = "Region, such as `cn-hangzhou`; its quotas must suffice for the sale, see infra/README.md."
   type        = string
@@ -79,7 +91,7 @@ variable "time_zone" {
 }
 
 variable "function" {
-  description = "Size of the function (`loadtest plan`): `cpu` in vCPU, `memory_mb`, `concurrency` in requests of an instance, `reserved_concurrency` in maximum instances, `warm_lead_min` in minutes; `in_vpc`: required while the broker has no public endpoint, adds 0.5 to 1.5 s to a cold start under a burst (by the article)."
+  description = "Size of the function (`loadtest plan`): `cpu` in vCPU, `memory_mb`, `concurrency` in requests of an instance, `reserved_concurrency` in maximum instances, `warm_lead_min` in minutes."
   type = object({
     cpu                  = number
     memory_mb            = number
@@ -87,13 +99,7 @@ variable "function" {
     reserved_concurrency = number
     warm_lead_min        = optional(number, 10)
     always_allocate_cpu  = optional(bool, false)
-    in_vpc               = optional(bool, true)
   })
-
-  validation {
-    condition     = var.function.in_vpc
-    error_message = "function.in_vpc must be true: the broker has an endpoint in the VPC only."
-  }
 }
 
 variable "worker" {
@@ -164,22 +170,6 @@ variable "nat" {
   default = {}
 }
 
-variable "registry" {
-  description = "Class and payment of the registry, and number of tags that it retains."
-  type = object({
-    instance_type = optional(string, "Basic")
-    payment       = optional(string, "PayAsYouGo")
-    tags_kept     = optional(number, 30)
-  })
-  default = {}
-}
-
-variable "push_cidrs" {
-  description = "Ranges that reach the registry's public endpoint, by name, such as `{ ci = \"198.51.100.7/32\" }`: the machine of the first deployment, and the pipeline's build machines. `0.0.0.0/0` for GitHub's machines, whose addresses change: then the token is the only check. The deployment's runner always has access."
-  type        = map(string)
-  default     = {}
-}
-
 variable "operator_cidr" {
   description = "Range of the vSwitch for the deployment's runner and operators' machines; see `operator_cidr` of the network module."
   type        = string
@@ -219,31 +209,18 @@ variable "deletion_protection" {
   default     = true
 }
 
-variable "github" {
-  description = "Workflows that may deploy: repository `owner/name`, its environments, and the account's existing OIDC provider for GitHub, if any (`oidc_provider_arn`). Null: no pipeline."
-  type = object({
-    repository        = string
-    environments      = list(string)
-    oidc_provider_arn = optional(string)
-  })
-  default = null
-}
-
 variable "remedies" {
-  description = "What to change if an unknown of the platform turns out otherwise; each module's page says when. `log_line_fields`, `cloud_metrics`: where log lines are stored, and names of CloudMonitor's metrics (observability). `deploys_one_application`, `function_platform_rights`, `github_fingerprints`: rights and trust (ram). `acl_types`: users of the broker (rocketmq). `worker_endpoint`, `proxy`: the workers' way to the database (database). `load_balancer_edition` (worker). `identity_parameter`, `throttle_by_buyer`, `body_bytes_max` (gateway)."
+  description = "What to change if an unknown of the platform turns out otherwise; each module's page says when. `log_line_fields`, `cloud_metrics`: where log lines are stored, and names of CloudMonitor's metrics (observability). `acl_types`: users of the broker (rocketmq). `worker_endpoint`, `proxy`: the workers' way to the database (database). `load_balancer_edition` (worker). `identity_parameter`, `throttle_by_buyer`, `body_bytes_max` (gateway)."
   type = object({
-    log_line_fields          = optional(object({ function = optional(string, "message"), worker = optional(string, "content") }))
-    cloud_metrics            = optional(map(object({ namespace = string, metric = string, statistic = string, period_s = optional(number, 60) })))
-    deploys_one_application  = optional(bool, true)
-    function_platform_rights = optional(bool)
-    github_fingerprints      = optional(set(string))
-    acl_types                = optional(list(string))
-    worker_endpoint          = optional(string)
-    proxy                    = optional(object({ pooling = optional(string, "Off"), class = optional(string), type = optional(string) }))
-    load_balancer_edition    = optional(string)
-    identity_parameter       = optional(bool)
-    throttle_by_buyer        = optional(string)
-    body_bytes_max           = optional(number, 16384)
+    log_line_fields       = optional(object({ function = optional(string, "message"), worker = optional(string, "content") }))
+    cloud_metrics         = optional(map(object({ namespace = string, metric = string, statistic = string, period_s = optional(number, 60) })))
+    acl_types             = optional(list(string))
+    worker_endpoint       = optional(string)
+    proxy                 = optional(object({ pooling = optional(string, "Off"), class = optional(string), type = optional(string) }))
+    load_balancer_edition = optional(string)
+    identity_parameter    = optional(bool)
+    throttle_by_buyer     = optional(string)
+    body_bytes_max        = optional(number, 16384)
   })
   default  = {}
   nullable = false
@@ -268,16 +245,10 @@ variable "log_retention_days" {
   default     = 30
 }
 
-variable "audit_trail" {
-  description = "Record write calls of the account (ActionTrail). One trail for each account is enough."
-  type        = bool
-  default     = true
-}
-
 variable "secrets" {
   description = <<-EOT
     All secrets, at least 8 characters each. Set them by the environment (`TF_VAR_secrets`), never in a file of the repository:
-    `broker_function`: name and password of the function's account at the broker (`name=password[,name=password]` during a rotation: the next release uses the first; names of 1 to 16 lower-case letters and digits); `broker_worker`: password of the workers' account; `database_worker`, `database_migrator`, `database_tune`: passwords of the database's accounts; `gateway`: name and secret of the backend signature (`name=secret[,name=secret…]` during a rotation: the gateway signs with the first); `admin_token`: bearer token of the drain's control API; `order_id_keys`: ingest-fn's `name=hex[,…]`.
+    `broker_function`: name and password of the function's account at the broker (`name=password[,name=password]` during a rotation: the next release uses the first; names of 1 to 16 lower-case letters and digits); `broker_worker`: password of the workers' account; `database_worker`, `database_migrator`, `database_tune`: passwords of the database's accounts; `gateway`: name and secret of the backend signature (`name=secret[,name=secret…]` during a rotation: the gateway signs with the first); `admin_token`: bearer token of the drain's control API; `admin_read_token`: the same for reading alone, or null; `order_id_keys`: ingest-fn's `name=hex[,…]`.
   EOT
   type = object({
     broker_function   = string
@@ -287,6 +258,7 @@ variable "secrets" {
     database_tune     = string
     gateway           = string
     admin_token       = string
+    admin_read_token  = optional(string)
     order_id_keys     = string
   })
   sensitive = true
@@ -308,7 +280,7 @@ variable "secrets" {
     error_message = "secrets.order_id_keys must be name=hex[,name=hex…], at least 64 hexadecimal digits each."
   }
   validation {
-    condition     = length(var.secrets.admin_token) >= 16
-    error_message = "secrets.admin_token must have at least 16 characters."
+    condition     = length(var.secrets.admin_token) >= 16 && (var.secrets.admin_read_token == null || try(length(var.secrets.admin_read_token) >= 16 && var.secrets.admin_read_token != var.secrets.admin_token, false))
+    error_message = "secrets.admin_token and admin_read_token must have at least 16 characters each, and differ."
   }
 }

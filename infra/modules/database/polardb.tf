@@ -25,9 +25,10 @@ resource "alicloud_polardb_cluster" "this" {
 
   deletion_lock                               = var.deletion_lock ? 1 : 0
   backup_retention_policy_on_cluster_deletion = "LATEST"
-  maintain_time                               = var.maintain_time
-  tde_status                                  = "Enabled"
-  encrypt_new_tables                          = "ON"
+  # When the vendor may restart nodes, UTC: 04:00 in China, after the backup. No sale then.
+  maintain_time      = "20:00Z-21:00Z"
+  tde_status         = "Enabled"
+  encrypt_new_tables = "ON"
 
   # All times in rows are UTC, and the pool uses the database's clock.
   default_time_zone = "+0:00"
@@ -43,7 +44,8 @@ resource "alicloud_polardb_cluster" "this" {
     value = "10"
   }
 
-  tags = var.tags
+  resource_group_id = var.resource_group_id
+  tags              = var.tags
 
   lifecycle {
     precondition {
@@ -56,7 +58,7 @@ resource "alicloud_polardb_cluster" "this" {
 resource "alicloud_polardb_backup_policy" "this" {
   db_cluster_id                               = alicloud_polardb_cluster.this.id
   preferred_backup_period                     = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
-  preferred_backup_time                       = var.backup_time
+  preferred_backup_time                       = "19:00Z-20:00Z"
   data_level1_backup_retention_period         = var.backup_days
   log_backup_retention_period                 = var.backup_days
   backup_retention_policy_on_cluster_deletion = "LATEST"

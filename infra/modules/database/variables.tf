@@ -9,6 +9,11 @@ variable "tags" {
   default     = {}
 }
 
+variable "resource_group_id" {
+  description = "Resource group of all resources that have one."
+  type        = string
+}
+
 variable "vpc_id" {
   description = "VPC of the database."
   type        = string
@@ -139,28 +144,6 @@ variable "backup_days" {
   validation {
     condition     = var.backup_days >= 7 && var.backup_days <= 30 && floor(var.backup_days) == var.backup_days
     error_message = "backup_days must be a whole number, 7 to 30."
-  }
-}
-
-variable "backup_time" {
-  description = "Hour in which the daily backup starts, UTC, such as `19:00Z-20:00Z`. Not during a sale."
-  type        = string
-  default     = "19:00Z-20:00Z"
-
-  validation {
-    condition     = can(regex("^([01][0-9]|2[0-3]):00Z-([01][0-9]|2[0-4]):00Z$", var.backup_time))
-    error_message = "backup_time must be an hour such as 19:00Z-20:00Z."
-  }
-}
-
-variable "maintain_time" {
-  description = "Hour in which the vendor may restart nodes, UTC. Not during a sale."
-  type        = string
-  default     = "20:00Z-21:00Z"
-
-  validation {
-    condition     = can(regex("^([01][0-9]|2[0-3]):00Z-([01][0-9]|2[0-4]):00Z$", var.maintain_time))
-    error_message = "maintain_time must be an hour such as 19:00Z-20:00Z."
   }
 }
 

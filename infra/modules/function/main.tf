@@ -1,5 +1,8 @@
 locals {
+  # Policies of the account's root name both.
   function_name = "${var.name}-ingest"
+  alias_name    = "live"
+  port          = 9000
 }
 
 resource "alicloud_fcv3_function" "this" {
@@ -12,22 +15,24 @@ resource "alicloud_fcv3_function" "this" {
 
   cpu                  = var.cpu
   memory_size          = var.memory_mb
-  disk_size            = var.disk_mb
+  disk_size            = 512
   instance_concurrency = var.concurrency
-  timeout              = var.timeout_s
+  # ingest-fn's own bounds add up to 8 s: 5 s for the body, 3 s for the broker's acknowledgement. A longer time could wait for a
+  # third party, which is billed.
+  timeout = 10
 
   # In the VPC, egress uses the NAT gateway with its addresses and log; the platform's own egress would bypass both.
-  internet_access = var.vpc == null
+  internet_access = false
 
   environment_variables = merge(var.environment, {
-    SPILLWAY_INGEST_LISTEN = "0.0.0.0:${var.port}"
+    SPILLWAY_INGEST_LISTEN = "0.0.0.0:${local.port}"
     }, var.catalogue == null ? {} : {
     SPILLWAY_CATALOGUE = "/catalogue/sales.toml"
   })
 
   custom_container_config {
     image = var.image
-    port  = var.port
+    port  = local.port
 
     # Checks the process, not the broker: otherwise a broker outage would make the platform kill every instance
     # repeatedly.
@@ -45,21 +50,20 @@ resource "alicloud_fcv3_function" "this" {
   instance_lifecycle_config {
     initializer {
       handler = "initialize"
-      timeout = var.initialize_timeout_s
+      # Longer than ingest-fn's own (`--start-timeout-ms`, 20 s).
+      timeout = 30
     }
     pre_stop {
       handler = "pre-stop"
-      timeout = var.pre_stop_timeout_s
+      # Longer than ingest-fn's own (`--grace-ms`, 10 s).
+      timeout = 15
     }
   }
 
-  dynamic "vpc_config" {
-    for_each = var.vpc == null ? [] : [var.vpc]
-    content {
-      vpc_id            = vpc_config.value.vpc_id
-      vswitch_ids       = vpc_config.value.vswitch_ids
-      security_group_id = vpc_config.value.security_group_id
-    }
+  vpc_config {
+    vpc_id            = var.vpc.vpc_id
+    vswitch_ids       = var.vpc.vswitch_ids
+    security_group_id = var.vpc.security_group_id
   }
 
   # ingest-fn looks at the file about once a second, so a changed catalogue needs no new image.
@@ -85,7 +89,8 @@ resource "alicloud_fcv3_function" "this" {
     enable_instance_metrics = true
   }
 
-  tags = var.tags
+  resource_group_id = var.resource_group_id
+  tags              = var.tags
 }
 
 resource "alicloud_fcv3_concurrency_config" "this" {
@@ -101,7 +106,7 @@ resource "alicloud_fcv3_function_version" "first" {
 
 resource "alicloud_fcv3_alias" "this" {
   function_name = alicloud_fcv3_function.this.function_name
-  alias_name    = var.alias_name
+  alias_name    = local.alias_name
   description   = "what the gateway calls"
   version_id    = alicloud_fcv3_function_version.first.version_id
 
@@ -118,8 +123,9 @@ resource "alicloud_fcv3_trigger" "http" {
   trigger_name  = "http"
   trigger_type  = "http"
   trigger_config = jsonencode({
-    authType           = var.trigger_auth
-    methods            = ["POST"]
-    disableURLInternet = !var.public_url
+    authType = var.trigger_auth
+    methods  = ["POST"]
+    # Whether the gateway reaches a function by its internal URL is unknown.
+    disableURLInternet = false
   })
 }

@@ -3,24 +3,14 @@ output "function_name" {
   value       = alicloud_fcv3_function.this.function_name
 }
 
-output "function_arn" {
-  description = "ARN of the function, for policies."
-  value       = alicloud_fcv3_function.this.function_arn
-}
-
 output "alias_name" {
   description = "Alias that the gateway calls."
   value       = alicloud_fcv3_alias.this.alias_name
 }
 
 output "http_url" {
-  description = "URL of the HTTP trigger: public, or internal to the region, by `public_url`. Null until the trigger exists."
-  value       = try(var.public_url ? alicloud_fcv3_trigger.http.http_trigger[0].url_internet : alicloud_fcv3_trigger.http.http_trigger[0].url_intranet, null)
-}
-
-output "version" {
-  description = "The first version, initial target of the alias. Later the deployment moves the alias."
-  value       = alicloud_fcv3_function_version.first.version_id
+  description = "URL of the HTTP trigger; null until the trigger exists."
+  value       = try(alicloud_fcv3_trigger.http.http_trigger[0].url_internet, null)
 }
 
 output "provision_actions" {

@@ -5,13 +5,16 @@
 locals {
   utc = var.time_zone == "UTC"
 
+  # Minutes after a sale at which its instances stop: late retries reach a warm instance.
+  cool_delay_min = 5
+
   # Local times, computed as if they were UTC: the platform applies the zone.
   windows = [
     for window in var.sale_windows : {
       name      = window.name
       instances = window.instances
       warm      = timeadd("${window.opens_at}Z", "-${var.warm_lead_min}m")
-      cool      = timeadd("${window.closes_at}Z", "${var.cool_delay_min}m")
+      cool      = timeadd("${window.closes_at}Z", "${local.cool_delay_min}m")
     }
   ]
 

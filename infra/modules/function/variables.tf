@@ -9,6 +9,11 @@ variable "tags" {
   default     = {}
 }
 
+variable "resource_group_id" {
+  description = "Resource group of all resources that have one."
+  type        = string
+}
+
 variable "image" {
   description = "ingest-fn's image with its catalogue, by digest: `…/ingest-fn@sha256:…`. A tag can change between plan and start. The tag of `build-and-push`, `<commit>-<catalogue>`, is immutable; use it if the platform accepts no digest."
   type        = string
@@ -16,17 +21,6 @@ variable "image" {
   validation {
     condition     = can(regex("^[a-z0-9][a-z0-9.:/_-]*(@sha256:[0-9a-f]{64}|:[0-9a-f]{12}-[0-9a-f]{12})$", var.image))
     error_message = "image must be given by digest, …@sha256: and 64 hexadecimal digits, or by the tag that infra/deploy/build-and-push gives, …:<commit>-<catalogue>."
-  }
-}
-
-variable "port" {
-  description = "Port of the container, on every address."
-  type        = number
-  default     = 9000
-
-  validation {
-    condition     = var.port >= 1024 && var.port <= 65535
-    error_message = "port must be 1024 to 65535: the image's user is not root."
   }
 }
 
@@ -51,17 +45,6 @@ variable "memory_mb" {
   validation {
     condition     = var.memory_mb / 1024 >= var.cpu && var.memory_mb / 1024 <= 4 * var.cpu
     error_message = "memory_mb must be 1 to 4 GB for each vCPU: the platform rejects other pairs."
-  }
-}
-
-variable "disk_mb" {
-  description = "Disk of an instance, MB: 512 (free) or 10240. ingest-fn writes nothing."
-  type        = number
-  default     = 512
-
-  validation {
-    condition     = contains([512, 10240], var.disk_mb)
-    error_message = "disk_mb must be 512 or 10240."
   }
 }
 
@@ -108,16 +91,15 @@ variable "role_arn" {
 }
 
 variable "vpc" {
-  description = "VPC of the function's network interface; null for none. Adds about 0.5 to 1.5 s to a cold start under a burst (by the article; not measured here); warm instances avoid that. Required while the broker has no public endpoint."
+  description = "VPC of the function's network interface: the broker has no public endpoint. It adds about 0.5 to 1.5 s to a cold start under a burst (by the article; not measured here); warm instances avoid that."
   type = object({
     vpc_id            = string
     vswitch_ids       = list(string)
     security_group_id = string
   })
-  default = null
 
   validation {
-    condition     = var.vpc == null || try(length(var.vpc.vswitch_ids) >= 2, false)
+    condition     = length(var.vpc.vswitch_ids) >= 2
     error_message = "vpc must have vSwitches in at least two zones."
   }
 }
@@ -130,39 +112,6 @@ variable "log" {
   })
 }
 
-variable "timeout_s" {
-  description = "Maximum duration of a request, s, 9 to 15. ingest-fn's own bounds add up to 8 s (5 s for the body, 3 s for the broker's acknowledgement)."
-  type        = number
-  default     = 10
-
-  validation {
-    condition     = var.timeout_s >= 9 && var.timeout_s <= 15
-    error_message = "timeout_s must be 9 to 15: below 9 the platform stops requests that ingest-fn would still answer; above 15 the function could wait for a third party, which is billed."
-  }
-}
-
-variable "initialize_timeout_s" {
-  description = "Maximum duration of a start, s, 21 to 300: longer than ingest-fn's own (`--start-timeout-ms`, 20 s)."
-  type        = number
-  default     = 30
-
-  validation {
-    condition     = var.initialize_timeout_s > 20 && var.initialize_timeout_s <= 300
-    error_message = "initialize_timeout_s must be more than 20 and at most 300."
-  }
-}
-
-variable "pre_stop_timeout_s" {
-  description = "Maximum duration of an instance's stop, s, 11 to 90: longer than ingest-fn's own (`--grace-ms`, 10 s)."
-  type        = number
-  default     = 15
-
-  validation {
-    condition     = var.pre_stop_timeout_s > 10 && var.pre_stop_timeout_s <= 90
-    error_message = "pre_stop_timeout_s must be more than 10 and at most 90."
-  }
-}
-
 variable "reserved_concurrency" {
   description = "Maximum instances, including provisioned instances: limits the cost and the load on the broker. The account's quota, 100 or 300 by region, applies first."
   type        = number
@@ -171,17 +120,6 @@ variable "reserved_concurrency" {
   validation {
     condition     = var.reserved_concurrency >= 1 && var.reserved_concurrency <= 10000
     error_message = "reserved_concurrency must be 1 to 10000."
-  }
-}
-
-variable "alias_name" {
-  description = "Alias of the trigger and the provisioned instances. The gateway calls it; the deployment selects its version."
-  type        = string
-  default     = "live"
-
-  validation {
-    condition     = can(regex("^[A-Za-z_][A-Za-z0-9_-]{0,127}$", var.alias_name)) && upper(var.alias_name) != "LATEST"
-    error_message = "alias_name must be letters, digits, - and _, and not LATEST, which can change during a sale."
   }
 }
 
@@ -198,12 +136,6 @@ variable "trigger_auth" {
     condition     = var.trigger_auth == "function" || contains(keys(var.environment), "SPILLWAY_GATEWAY_SECRETS")
     error_message = "trigger_auth may be anonymous only if ingest-fn checks the gateway's signature (SPILLWAY_GATEWAY_SECRETS)."
   }
-}
-
-variable "public_url" {
-  description = "Give the trigger a public URL. Whether the gateway reaches a function by its internal URL is unknown; if it does, turn this off."
-  type        = bool
-  default     = true
 }
 
 variable "sale_windows" {
@@ -252,8 +184,8 @@ variable "sale_windows" {
     condition = alltrue(flatten([
       for i, one in var.sale_windows : [
         for j, other in var.sale_windows : i >= j || try(
-          timecmp(timeadd("${one.closes_at}Z", "${var.cool_delay_min}m"), timeadd("${other.opens_at}Z", "-${var.warm_lead_min}m")) <= 0 ||
-          timecmp(timeadd("${other.closes_at}Z", "${var.cool_delay_min}m"), timeadd("${one.opens_at}Z", "-${var.warm_lead_min}m")) <= 0,
+          timecmp(timeadd("${one.closes_at}Z", "${local.cool_delay_min}m"), timeadd("${other.opens_at}Z", "-${var.warm_lead_min}m")) <= 0 ||
+          timecmp(timeadd("${other.closes_at}Z", "${local.cool_delay_min}m"), timeadd("${one.opens_at}Z", "-${var.warm_lead_min}m")) <= 0,
           true,
         )
       ]
@@ -285,17 +217,6 @@ variable "warm_lead_min" {
   validation {
     condition     = var.warm_lead_min >= 5 && var.warm_lead_min <= 120 && floor(var.warm_lead_min) == var.warm_lead_min
     error_message = "warm_lead_min must be a whole number of minutes, 5 to 120."
-  }
-}
-
-variable "cool_delay_min" {
-  description = "Minutes after a sale at which its instances stop, 0 to 60: late retries reach a warm instance."
-  type        = number
-  default     = 5
-
-  validation {
-    condition     = var.cool_delay_min >= 0 && var.cool_delay_min <= 60 && floor(var.cool_delay_min) == var.cool_delay_min
-    error_message = "cool_delay_min must be a whole number of minutes, 0 to 60."
   }
 }
 

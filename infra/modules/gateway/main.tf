@@ -11,7 +11,7 @@ resource "alicloud_api_gateway_instance" "this" {
   instance_spec = var.instance.spec
   instance_type = "normal"
   zone_id       = var.instance.zone_id
-  https_policy  = var.instance.https_policy
+  https_policy  = "HTTPS2_TLS1_2"
   payment_type  = "PayAsYouGo"
 
   # Operators change the class for a sale in the console, like the broker's: an apply must not revert it.

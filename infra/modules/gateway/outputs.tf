@@ -3,11 +3,6 @@ output "group_id" {
   value       = alicloud_api_gateway_group.this.id
 }
 
-output "instance_id" {
-  description = "Id of the dedicated instance; null on the shared one."
-  value       = one(alicloud_api_gateway_instance.this[*].id)
-}
-
 output "sub_domain" {
   description = "Default domain of the group: for tests, not for a sale (1,000 calls a day)."
   value       = alicloud_api_gateway_group.this.sub_domain
@@ -16,11 +11,6 @@ output "sub_domain" {
 output "routes" {
   description = "All public routes: method, path and backend."
   value       = [for key, route in local.routes : "${route.method} ${replace(replace(route.path, "[", "{"), "]", "}")} → ${route.backend}"]
-}
-
-output "identity_header" {
-  description = "Header with the buyer's id, for `SPILLWAY_IDENTITY_HEADER`; null without `jwt`."
-  value       = try(var.jwt.identity_header, null)
 }
 
 output "domain_steps" {

@@ -31,7 +31,7 @@ resource "alicloud_api_gateway_plugin" "jwt" {
     parameter         = "Authorization"
     parameterLocation = "header"
     claimParameters = [{
-      claimName     = var.jwt.claim
+      claimName     = "sub"
       parameterName = var.jwt.identity_header
       location      = "header"
     }]
@@ -60,16 +60,12 @@ resource "alicloud_api_gateway_plugin" "throttle" {
   plugin_name = "${local.plugin_prefix}_throttle_${each.key}"
   plugin_type = "trafficControl"
   description = "bounds ${each.value.method} ${each.value.path}"
-  plugin_data = var.throttle_by_buyer != null && each.key == "place_order" ? var.throttle_by_buyer : jsonencode(merge(
-    {
-      unit       = "SECOND"
-      apiDefault = each.value.per_second
-      # Answer 429 immediately. By default the gateway queues requests, and clients would retry orders that wait
-      # too long.
-      blockingMode = "QUICK_RETURN"
-    },
-    var.throttle.per_user_second == null ? {} : { userDefault = var.throttle.per_user_second },
-  ))
+  plugin_data = var.throttle_by_buyer != null && each.key == "place_order" ? var.throttle_by_buyer : jsonencode({
+    unit       = "SECOND"
+    apiDefault = each.value.per_second
+    # Answer 429 immediately. By default the gateway queues requests, and clients would retry orders that wait too long.
+    blockingMode = "QUICK_RETURN"
+  })
   tags = var.tags
 }
 

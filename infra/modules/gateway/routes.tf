@@ -1,6 +1,10 @@
 # All public routes. A name in brackets matches one segment of the path. There is no wildcard, and the gateway answers
 # 404 for all other paths.
 locals {
+  # Milliseconds. ingest-fn answers within 8 s; the function ends after 10 s.
+  function_timeout = 10000
+  worker_timeout   = 3000
+
   routes = {
     place_order = {
       description = "Accepts an order"
@@ -68,7 +72,7 @@ resource "alicloud_api_gateway_api" "this" {
       arn_role              = var.function.role_arn
       method                = each.value.method
       path                  = each.value.path
-      timeout               = var.function.timeout_ms
+      timeout               = local.function_timeout
       content_type_category = "CLIENT"
     }
   }
@@ -79,7 +83,7 @@ resource "alicloud_api_gateway_api" "this" {
       address               = local.function_url
       method                = each.value.method
       path                  = each.value.path
-      timeout               = var.function.timeout_ms
+      timeout               = local.function_timeout
       content_type_category = "CLIENT"
     }
   }
@@ -90,7 +94,7 @@ resource "alicloud_api_gateway_api" "this" {
       name       = alicloud_api_gateway_vpc_access.worker.name
       method     = each.value.method
       path       = each.value.path
-      timeout    = var.worker_query.timeout_ms
+      timeout    = local.worker_timeout
       vpc_scheme = "HTTP"
     }
   }

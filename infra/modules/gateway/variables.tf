@@ -12,19 +12,14 @@ variable "tags" {
 variable "instance" {
   description = "A dedicated instance, or null for the region's shared one. `spec`: `api.s1.small` (2,500 requests/s) to `api.s2.large.x5` (50,000) and `x6` (60,000); the prefix `api.` is likely for the large ones. `zone_id`: the vendor's name of a pair of zones, such as `cn-hangzhou-MAZ6`. Classes may not be changeable in place (likely): choose before the sale."
   type = object({
-    spec         = string
-    zone_id      = string
-    https_policy = optional(string, "HTTPS2_TLS1_2")
+    spec    = string
+    zone_id = string
   })
   default = null
 
   validation {
     condition     = var.instance == null || try(can(regex("^api\\.s[0-9]\\.[a-z]+(\\.x[0-9]+)?$", var.instance.spec)), false)
     error_message = "instance.spec must be like api.s1.small or api.s2.large.x5."
-  }
-  validation {
-    condition     = var.instance == null || try(endswith(var.instance.https_policy, "_TLS1_2") || endswith(var.instance.https_policy, "_TLS1_3"), false)
-    error_message = "instance.https_policy must require at least TLS 1.2."
   }
 }
 
@@ -50,37 +45,26 @@ variable "backend" {
 }
 
 variable "function" {
-  description = "The function: `url` of its HTTP trigger at the alias; `role_arn` that the gateway assumes; `timeout_ms`, 9000 to 15000."
+  description = "The function: `url` of its HTTP trigger at the alias; `role_arn` that the gateway assumes."
   type = object({
-    url        = string
-    role_arn   = string
-    timeout_ms = optional(number, 10000)
+    url      = string
+    role_arn = string
   })
 
   validation {
     condition     = var.function.url == null ? true : can(regex("^https://[^/]+/?$", var.function.url))
     error_message = "function.url must be https:// and a host, without a path: the route has the path."
   }
-  validation {
-    condition     = var.function.timeout_ms >= 9000 && var.function.timeout_ms <= 15000
-    error_message = "function.timeout_ms must be 9000 to 15000: ingest-fn answers within 8 s."
-  }
 }
 
 variable "worker_query" {
-  description = "Backend of lookups: VPC, load balancer, port and host name; `query_backend` of the worker's module. `timeout_ms`: 500 to 10000."
+  description = "Backend of lookups: VPC, load balancer, port and host name; `query_backend` of the worker's module."
   type = object({
     vpc_id      = string
     instance_id = string
     port        = number
-    host        = optional(string)
-    timeout_ms  = optional(number, 3000)
+    host        = string
   })
-
-  validation {
-    condition     = var.worker_query.timeout_ms >= 500 && var.worker_query.timeout_ms <= 10000
-    error_message = "worker_query.timeout_ms must be 500 to 10000."
-  }
 }
 
 variable "backend_secret" {
@@ -102,11 +86,10 @@ variable "backend_secret" {
 }
 
 variable "jwt" {
-  description = "Authentication of buyers: `jwk`, the public RSA key of tokens (`kty`, `n`, `e`, and the issuer's other members); `claim` with the buyer's id; `identity_header` for the backend. Null only with `anonymous`."
+  description = "Authentication of buyers: `jwk`, the public RSA key of tokens (`kty`, `n`, `e`, and the issuer's other members); `identity_header` with the buyer's id, for the backend. Null only with `anonymous`."
   type = object({
     jwk             = map(string)
-    claim           = optional(string, "sub")
-    identity_header = optional(string, "X-Spillway-User")
+    identity_header = string
   })
   default = null
 
@@ -142,24 +125,15 @@ variable "identity_parameter" {
 }
 
 variable "throttle" {
-  description = "Maximum requests a second of each route: `orders_per_second`, `lookups_per_second`. `per_user_second`: of one caller, which for the gateway is the account that owns the calling app, not a buyer; null for no limit."
+  description = "Maximum requests a second of each route: `orders_per_second`, `lookups_per_second`."
   type = object({
     orders_per_second  = number
     lookups_per_second = number
-    per_user_second    = optional(number)
   })
 
   validation {
     condition     = var.throttle.orders_per_second >= 1 && var.throttle.lookups_per_second >= 1
     error_message = "throttle must allow at least one request a second."
-  }
-  validation {
-    condition = var.throttle.per_user_second == null ? true : (
-      var.throttle.per_user_second >= 1 && var.throttle.per_user_second <= min(
-        var.throttle.orders_per_second, var.throttle.lookups_per_second,
-      )
-    )
-    error_message = "throttle.per_user_second must not exceed the limit of any route: the gateway rejects that."
   }
 }
 

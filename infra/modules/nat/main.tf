@@ -19,6 +19,7 @@ resource "alicloud_eip_address" "this" {
   payment_type         = "PayAsYouGo"
   # Merchants and payment services allow these addresses: new addresses would be rejected.
   deletion_protection = var.deletion_protection
+  resource_group_id   = var.resource_group_id
   tags                = var.tags
 }
 

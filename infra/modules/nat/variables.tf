@@ -9,6 +9,11 @@ variable "tags" {
   default     = {}
 }
 
+variable "resource_group_id" {
+  description = "Resource group of all resources that have one."
+  type        = string
+}
+
 variable "vpc_id" {
   description = "VPC of the NAT gateway."
   type        = string

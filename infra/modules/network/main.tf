@@ -1,17 +1,19 @@
 locals {
-  subnets          = { for subnet in var.subnets : subnet.zone => subnet }
-  function_subnets = var.function_in_vpc ? local.subnets : {}
-  operators        = var.operator_cidr != null
+  subnets  = { for subnet in var.subnets : subnet.zone => subnet }
+  vpc_cidr = "10.0.0.0/16"
+  # Broker and database, in the security groups' rules.
+  data_cidr = "10.0.2.0/24"
 }
 
 resource "alicloud_vpc" "this" {
-  vpc_name   = var.name
-  cidr_block = var.vpc_cidr
-  tags       = var.tags
+  vpc_name          = var.name
+  cidr_block        = local.vpc_cidr
+  resource_group_id = var.resource_group_id
+  tags              = var.tags
 }
 
 resource "alicloud_vswitch" "function" {
-  for_each = local.function_subnets
+  for_each = local.subnets
 
   vpc_id       = alicloud_vpc.this.id
   zone_id      = each.key
@@ -42,8 +44,6 @@ resource "alicloud_vswitch" "data" {
 
 # For the deployment's runner and operators' machines. One zone is enough: a sale does not depend on it.
 resource "alicloud_vswitch" "operator" {
-  count = local.operators ? 1 : 0
-
   vpc_id       = alicloud_vpc.this.id
   zone_id      = var.subnets[0].zone
   cidr_block   = var.operator_cidr
@@ -53,8 +53,6 @@ resource "alicloud_vswitch" "operator" {
 
 # Records all connections, including rejected ones, to diagnose unreachable services.
 resource "alicloud_vpc_flow_log" "this" {
-  count = var.flow_log == null ? 0 : 1
-
   flow_log_name        = var.name
   resource_type        = "VPC"
   resource_id          = alicloud_vpc.this.id
@@ -63,5 +61,6 @@ resource "alicloud_vpc_flow_log" "this" {
   log_store_name       = var.flow_log.logstore
   aggregation_interval = "10"
   status               = "Active"
+  resource_group_id    = var.resource_group_id
   tags                 = var.tags
 }

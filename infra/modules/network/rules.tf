@@ -2,25 +2,34 @@
 # basic group allows egress by default (likely).
 
 locals {
-  function_ranges = values(local.function_subnets)[*].function_cidr
+  # Of the database; of the broker's endpoint: that the managed service listens on 8080 is likely, 8081 is Apache's for gRPC; of the
+  # workers' lookups; of their console, control API and metrics.
+  database_port  = 3306
+  rocketmq_ports = [8080, 8081]
+  query_port     = 9100
+  admin_port     = 9101
+  # The platform's DNS, NTP, mirrors, logs and image layers in a VPC (likely: 100.100.2.136 and 100.100.2.138 are the name servers).
+  service_cidr = "100.64.0.0/10"
+
+  function_ranges = values(local.subnets)[*].function_cidr
   worker_ranges   = values(local.subnets)[*].worker_cidr
-  operator_ranges = local.operators ? [var.operator_cidr] : []
+  operator_ranges = [var.operator_cidr]
 
   # DNS and NTP of the platform.
   services = {
-    dns-udp = { protocol = "udp", port = 53, range = var.service_cidr }
-    dns-tcp = { protocol = "tcp", port = 53, range = var.service_cidr }
-    ntp     = { protocol = "udp", port = 123, range = var.service_cidr }
+    dns-udp = { protocol = "udp", port = 53, range = local.service_cidr }
+    dns-tcp = { protocol = "tcp", port = 53, range = local.service_cidr }
+    ntp     = { protocol = "udp", port = 123, range = local.service_cidr }
   }
-  broker   = { for port in var.rocketmq_ports : "broker-${port}" => { protocol = "tcp", port = port, range = var.data_cidr } }
-  database = { database = { protocol = "tcp", port = var.database_port, range = var.data_cidr } }
+  broker   = { for port in local.rocketmq_ports : "broker-${port}" => { protocol = "tcp", port = port, range = local.data_cidr } }
+  database = { database = { protocol = "tcp", port = local.database_port, range = local.data_cidr } }
 
   # Images are pulled through the application's own network (likely: the vendor's page on images of SAE requires access
   # from its VPC): from the registry's endpoint in the workers' ranges, and layers from the platform's storage. The
   # platform's mirrors and logs are in the same range.
   pulls = merge(
     { for range in local.worker_ranges : "registry-${range}" => { protocol = "tcp", port = 443, range = range } },
-    { for port in [80, 443] : "platform-${port}" => { protocol = "tcp", port = port, range = var.service_cidr } },
+    { for port in [80, 443] : "platform-${port}" => { protocol = "tcp", port = port, range = local.service_cidr } },
   )
 
   egress = {
@@ -32,7 +41,7 @@ locals {
     # `migrate` and `init` need broker and database; status and rate need the workers' admin port; repository, registry and
     # the platform's API need port 443 anywhere.
     operator = merge(local.services, local.broker, local.database, local.pulls,
-      { for range in local.worker_ranges : "admin-${range}" => { protocol = "tcp", port = var.worker_admin_port, range = range } },
+      { for range in local.worker_ranges : "admin-${range}" => { protocol = "tcp", port = local.admin_port, range = range } },
       { https = { protocol = "tcp", port = 443, range = "0.0.0.0/0" } },
     )
     data = {}
@@ -43,26 +52,25 @@ locals {
     function = {}
     worker = merge(
       # The load balancer of lookups is in the workers' ranges.
-      { for range in local.worker_ranges : "look-ups-${range}" => { protocol = "tcp", port = var.worker_query_port, range = range } },
+      { for range in local.worker_ranges : "look-ups-${range}" => { protocol = "tcp", port = local.query_port, range = range } },
       { for range in concat(local.operator_ranges, var.operator_peer_cidrs) :
-      "operators-${range}" => { protocol = "tcp", port = var.worker_admin_port, range = range } },
+      "operators-${range}" => { protocol = "tcp", port = local.admin_port, range = range } },
     )
     # From a network that is joined; otherwise by the platform's own ways (Session Manager), which need no rule.
-    operator = { for range in local.operators ? var.operator_peer_cidrs : [] : "shell-${range}" => { protocol = "tcp", port = 22, range = range } }
+    operator = { for range in var.operator_peer_cidrs : "shell-${range}" => { protocol = "tcp", port = 22, range = range } }
     data = merge(
       { for range in concat(local.worker_ranges, local.operator_ranges) :
-      "database-${range}" => { protocol = "tcp", port = var.database_port, range = range } },
-      { for pair in setproduct(var.rocketmq_ports, concat(local.function_ranges, local.worker_ranges, local.operator_ranges)) :
+      "database-${range}" => { protocol = "tcp", port = local.database_port, range = range } },
+      { for pair in setproduct(local.rocketmq_ports, concat(local.function_ranges, local.worker_ranges, local.operator_ranges)) :
       "broker-${pair[0]}-${pair[1]}" => { protocol = "tcp", port = pair[0], range = pair[1] } },
     )
   }
 
-  groups = setunion(["worker", "data"], var.function_in_vpc ? ["function"] : [], local.operators ? ["operator"] : [])
+  groups = toset(["worker", "data", "function", "operator"])
   rules = merge(
     [for direction, by_group in { egress = local.egress, ingress = local.ingress } : merge([
       for group, rules in by_group : {
         for name, rule in rules : "${group}-${direction}-${name}" => merge(rule, { group = group, direction = direction })
-        if contains(local.groups, group)
       }
     ]...)]...
   )
@@ -76,6 +84,7 @@ resource "alicloud_security_group" "this" {
   security_group_type = "normal"
   # Members reach each other only by a rule.
   inner_access_policy = "Drop"
+  resource_group_id   = var.resource_group_id
   tags                = var.tags
 }
 

@@ -9,26 +9,9 @@ variable "tags" {
   default     = {}
 }
 
-variable "vpc_cidr" {
-  description = "Range of the VPC."
+variable "resource_group_id" {
+  description = "Resource group of all resources that have one."
   type        = string
-  default     = "10.0.0.0/16"
-
-  validation {
-    condition     = can(cidrhost(var.vpc_cidr, 0))
-    error_message = "vpc_cidr must be a range such as 10.0.0.0/16."
-  }
-}
-
-variable "data_cidr" {
-  description = "Range of broker and database in the security groups' rules."
-  type        = string
-  default     = "10.0.2.0/24"
-
-  validation {
-    condition     = can(cidrhost(var.data_cidr, 0))
-    error_message = "data_cidr must be a range such as 10.0.2.0/24."
-  }
 }
 
 variable "subnets" {
@@ -55,71 +38,36 @@ variable "subnets" {
   validation {
     condition = alltrue([
       for subnet in var.subnets : try(
-        cidrhost("${cidrhost(subnet.data_cidr, 0)}/${split("/", var.data_cidr)[1]}", 0) == cidrhost(var.data_cidr, 0) &&
-        tonumber(split("/", subnet.data_cidr)[1]) >= tonumber(split("/", var.data_cidr)[1]),
+        cidrhost("${cidrhost(subnet.data_cidr, 0)}/${split("/", local.data_cidr)[1]}", 0) == cidrhost(local.data_cidr, 0) &&
+        tonumber(split("/", subnet.data_cidr)[1]) >= tonumber(split("/", local.data_cidr)[1]),
         false,
       )
     ])
-    error_message = "data ranges must be within data_cidr: the rules between worker and database use it."
+    error_message = "data ranges must be within 10.0.2.0/24: the rules between worker and database use it."
   }
   validation {
     condition = alltrue([
       for subnet in var.subnets : alltrue([
         for cidr in [subnet.function_cidr, subnet.worker_cidr] : try(
-          cidrhost("${cidrhost(cidr, 0)}/${split("/", var.data_cidr)[1]}", 0) != cidrhost(var.data_cidr, 0), true,
+          cidrhost("${cidrhost(cidr, 0)}/${split("/", local.data_cidr)[1]}", 0) != cidrhost(local.data_cidr, 0), true,
         )
       ])
     ])
-    error_message = "functions and workers must be outside data_cidr."
+    error_message = "functions and workers must be outside 10.0.2.0/24, the range of the data."
   }
-}
-
-variable "function_in_vpc" {
-  description = "Make vSwitches and a security group for the function. Required while the broker has no public endpoint. Adds about 0.5 to 1.5 s to a cold start under a burst (by the article; not measured here); warm instances avoid that."
-  type        = bool
-  default     = true
-}
-
-variable "database_port" {
-  description = "Port of the database."
-  type        = number
-  default     = 3306
-}
-
-variable "rocketmq_ports" {
-  description = "Ports of the broker's endpoint. That the managed service listens on 8080 is likely; 8081 is Apache's for gRPC."
-  type        = list(number)
-  default     = [8080, 8081]
-
-  validation {
-    condition     = length(var.rocketmq_ports) > 0 && alltrue([for port in var.rocketmq_ports : port >= 1 && port <= 65535])
-    error_message = "rocketmq_ports must have at least one port, each 1 to 65535."
-  }
-}
-
-variable "worker_query_port" {
-  description = "Query port of the workers, for the load balancer in their ranges."
-  type        = number
-  default     = 9100
-}
-
-variable "worker_admin_port" {
-  description = "Admin port of the workers (console and control API), for operators."
-  type        = number
-  default     = 9101
 }
 
 variable "operator_cidr" {
-  description = "Range of the vSwitch for the deployment's runner and operators' machines, outside all other ranges. Its security group `operator` allows database, broker, the workers' admin port, port 443 anywhere, and the platform's mirrors. Null: no such vSwitch, and no machine that can migrate."
+  description = "Range of the vSwitch for the deployment's runner and operators' machines, outside all other ranges. Its security group `operator` allows database, broker, the workers' admin port, port 443 anywhere, and the platform's mirrors."
   type        = string
   default     = "10.0.5.0/24"
 
   validation {
-    condition     = var.operator_cidr == null || can(cidrhost(var.operator_cidr, 0))
+    condition     = can(cidrhost(var.operator_cidr, 0))
     error_message = "operator_cidr must be a range such as 10.0.5.0/24."
   }
   validation {
-    condition     = alltrue([for subnet in var.subnets : !contains([subnet.function_cidr, subnet.worker_cidr, subnet.data_cidr], coalesce(var.operator_cidr, "none"))])
+    condition     = alltrue([for subnet in var.subnets : !contains([subnet.function_cidr, subnet.worker_cidr, subnet.data_cidr], var.operator_cidr)])
     error_message = "operator_cidr must differ from all ranges of subnets."
   }
 }
@@ -150,17 +98,10 @@ variable "webhook_cidrs" {
   }
 }
 
-variable "service_cidr" {
-  description = "Range of the platform's DNS, NTP, mirrors, logs and image layers within a VPC (likely: 100.100.2.136 and 100.100.2.138 are the name servers)."
-  type        = string
-  default     = "100.64.0.0/10"
-}
-
 variable "flow_log" {
-  description = "Log Service project and logstore for the VPC's flow log; null for none."
+  description = "Log Service project and logstore for the VPC's flow log."
   type = object({
     project  = string
     logstore = string
   })
-  default = null
 }

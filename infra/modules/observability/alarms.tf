@@ -31,12 +31,12 @@ locals {
   # Keys are names in the runbook. Some are names of alerts too: the alert reads the services' log, the alarm the platform.
   alarms = {
     broker-lag = {
-      level      = "critical", above = { "broker-lag" = var.thresholds.broker_messages }
+      level      = "critical", above = { "broker-lag" = var.backlog.messages }
       dimensions = local.broker_dimensions
     }
     # drain-worker knows the age of waiting messages only if the broker exposes it; CloudMonitor measures it in any case.
     oldest-message = {
-      level      = "critical", above = { "broker-age" = var.thresholds.oldest_message_h * 3600000 }
+      level      = "critical", above = { "broker-age" = var.backlog.oldest_h * 3600000 }
       dimensions = local.broker_dimensions
     }
     dead-letters = {
@@ -45,27 +45,27 @@ locals {
     }
     # A port allocation error is a failed connection, so its threshold is 0.
     nat-connections = {
-      level      = "warn", above = { "nat-sessions" = var.thresholds.nat_connections * length(var.eip_ids), "nat-ports" = 0 }
+      level      = "warn", above = { "nat-sessions" = 40000 * length(var.eip_ids), "nat-ports" = 0 }
       dimensions = [{ instanceId = var.nat_gateway_id }]
     }
     eip-bandwidth = {
-      level      = "warn", above = { "eip-bandwidth" = var.thresholds.eip_percent }
+      level      = "warn", above = { "eip-bandwidth" = 80 }
       dimensions = [for id in values(var.eip_ids) : { instanceId = id }]
     }
     function-throttled = {
-      level      = "critical", above = { "function-reserved" = var.thresholds.throttled_calls, "function-quota" = var.thresholds.throttled_calls }
+      level      = "critical", above = { "function-reserved" = 100, "function-quota" = 100 }
       dimensions = local.function_dimensions
     }
     function-errors = {
-      level      = "critical", above = { "function-errors" = var.thresholds.function_errors, "function-server-errors" = var.thresholds.function_errors }
+      level      = "critical", above = { "function-errors" = 100, "function-server-errors" = 100 }
       dimensions = local.function_dimensions
     }
     database-connections = {
-      level      = "critical", above = { "database-connections" = var.thresholds.database_connection_percent }
+      level      = "critical", above = { "database-connections" = 80 }
       dimensions = local.database_dimensions
     }
     database-cpu = {
-      level      = "warn", above = { "database-cpu" = var.thresholds.database_cpu_percent }
+      level      = "warn", above = { "database-cpu" = 85 }
       dimensions = local.database_dimensions
     }
   }

@@ -4,11 +4,11 @@
 locals {
   # A line of a failed request has no `instance`, so failures form one row, and each instance's requests another.
   failed_by_instance = <<-SQL
-    select "instance",
-      sum(case when "event" = 'metrics' then 0 else coalesce("requests", 1) end) as failed,
-      coalesce(max(cast(json_extract_scalar("metrics", '$.histograms.ingest_request_duration_seconds.count') as double)) -
-        min(cast(json_extract_scalar("metrics", '$.histograms.ingest_request_duration_seconds.count') as double)), 0) as total
-    from log group by "instance"
+    select "${local.f.instance}",
+      sum(case when "${local.f.event}" = 'metrics' then 0 else coalesce("${local.f.requests}", 1) end) as failed,
+      coalesce(max(cast(json_extract_scalar(${local.metrics}.histograms.ingest_request_duration_seconds.count') as double)) -
+        min(cast(json_extract_scalar(${local.metrics}.histograms.ingest_request_duration_seconds.count') as double)), 0) as total
+    from log group by "${local.f.instance}"
   SQL
 
   # A worker logs one line when the database stops taking orders, and one when it takes them again or when the worker
@@ -16,91 +16,91 @@ locals {
   database_down = <<-SQL
     select count_if(fell and at >= to_unixtime(now()) - 300) +
       if(coalesce(max(if(fell, at, 0)), 0) > coalesce(max(if(fell, 0, at)), 0), 1, 0) as value
-    from (select "event" = 'database_unavailable' as fell, __time__ as at from log)
+    from (select "${local.w.event}" = 'database_unavailable' as fell, __time__ as at from log)
   SQL
 
   alerts = {
     orders-fail = {
       store = "function", severity = 10, title = "Orders are answered with errors"
-      query = "event: request_failed or event: request_failures_suppressed or event: metrics | select coalesce(sum(failed), 0) as failed, coalesce(sum(failed) * 100.0 / nullif(greatest(sum(total), sum(failed)), 0), 0) as value from (${local.failed_by_instance})"
-      above = var.thresholds.failed_percent
-      also  = "failed > ${var.thresholds.failed_requests}"
+      query = "${local.f.event}: request_failed or ${local.f.event}: request_failures_suppressed or ${local.f.event}: metrics | select coalesce(sum(failed), 0) as failed, coalesce(sum(failed) * 100.0 / nullif(greatest(sum(total), sum(failed)), 0), 0) as value from (${local.failed_by_instance})"
+      above = 0.1
+      also  = "failed > 50"
     }
     # Errors that the function never sees: a missing right, a certificate, a full gateway, a missing trigger.
     front-door = {
       store = "gateway", severity = 10, title = "The gateway answers 500 and above"
       query = "* | select count_if(\"statusCode\" >= 500) as value"
-      above = var.thresholds.gateway_errors
+      above = 50
     }
     orders-slow = {
       store = "function", severity = 6, title = "Orders take longer than 250 ms"
-      query = "event: metrics | select coalesce(sum(total - quick) * 100.0 / sum(total), 0) as value from (${local.by_instance}) where total > 0"
-      above = var.thresholds.slow_percent
+      query = "${local.f.event}: metrics | select coalesce(sum(total - quick) * 100.0 / sum(total), 0) as value from (${local.by_instance}) where total > 0"
+      above = 1
     }
     orders-shed = {
       store = "function", severity = 6, title = "Instances shed requests at their limit"
-      query = "event: requests_shed | select coalesce(sum(\"requests\"), 0) as value"
-      above = var.thresholds.shed_requests
+      query = "${local.f.event}: requests_shed | select coalesce(sum(\"${local.f.requests}\"), 0) as value"
+      above = 1000
     }
     unauthenticated = {
       store = "function", severity = 6, title = "Orders are unsigned or wrongly signed"
-      query = "event: requests_unauthenticated | select coalesce(sum(\"requests\"), 0) as value"
-      above = var.thresholds.unauthenticated
+      query = "${local.f.event}: requests_unauthenticated | select coalesce(sum(\"${local.f.requests}\"), 0) as value"
+      above = 100
     }
     # The function goes on with the previous catalogue. A line a minute while the fault lasts.
     catalogue-rejected = {
       store = "function", severity = 8, title = "A changed catalogue does not count"
-      query = "event: catalogue_rejected | select count(*) as value"
+      query = "${local.f.event}: catalogue_rejected | select count(*) as value"
       above = 0
     }
     function-not-running = {
       store = "function", severity = 10, title = "Instances of the function do not start"
-      query = "event: start_failed or event: initialize_failed | select count(*) as value"
+      query = "${local.f.event}: start_failed or ${local.f.event}: initialize_failed | select count(*) as value"
       above = 0
     }
     database-down = {
       store = "worker", severity = 10, title = "The database is unavailable; the drain waits"
-      query = "event: database_unavailable or event: database_recovered or event: worker_started | ${local.database_down}"
+      query = "${local.w.event}: database_unavailable or ${local.w.event}: database_recovered or ${local.w.event}: worker_started | ${local.database_down}"
       above = 0
       start = "-24h"
     }
     dead-letters = {
       store = "worker", severity = 8, title = "Orders became dead letters"
-      query = "outcome: dead_lettered or event: broker_dlq_message_stored | select count(*) as value"
+      query = "${local.w.outcome}: dead_lettered or ${local.w.event}: broker_dlq_message_stored | select count(*) as value"
       above = 0
     }
     # Each member of the pool logs a line a minute. No line: no worker is in the pool.
     drain-silent = {
       store = "worker", severity = 10, title = "No worker logs: the drain has stopped"
-      query = "event: pool_status | select if(count(*) > 0, 0, 1) as value"
+      query = "${local.w.event}: pool_status | select if(count(*) > 0, 0, 1) as value"
       above = 0
     }
     # An operator paused it; orders wait.
     drain-paused = {
       store = "worker", severity = 6, title = "The drain is paused"
-      query = "event: pool_status | select min(if(\"cap\" = 0, 1, 0)) as value"
+      query = "${local.w.event}: pool_status | select min(if(\"${local.w.cap}\" = 0, 1, 0)) as value"
       above = 0
       start = "-15m"
     }
     # The database is slow, and the workers have reduced their rate for minutes.
     backing-off = {
       store = "worker", severity = 6, title = "The workers limit their rate: the database is slow"
-      query = "event: pool_status | select count_if(\"adaptive_limit\" >= 0) as value"
+      query = "${local.w.event}: pool_status | select count_if(\"${local.w.adaptive_limit}\" >= 0) as value"
       above = 2
     }
     oldest-message = {
       store = "worker", severity = 8, title = "The oldest message approaches the broker's retention"
-      query = "event: retention_near | select count(*) as value"
+      query = "${local.w.event}: retention_near | select count(*) as value"
       above = 0
     }
     leases-lost = {
       store = "worker", severity = 6, title = "Workers lose their leases"
-      query = "event: lease_lost or event: lease_expired | select count(*) as value"
-      above = var.thresholds.lost_leases
+      query = "${local.w.event}: lease_lost or ${local.w.event}: lease_expired | select count(*) as value"
+      above = 3
     }
     worker-errors = {
       store = "worker", severity = 6, title = "drain-worker logs errors"
-      query = "level: ERROR not event: database_unavailable | select count(*) as value"
+      query = "${local.w.level}: ERROR not ${local.w.event}: database_unavailable | select count(*) as value"
       above = 0
     }
   }
@@ -133,7 +133,7 @@ resource "alicloud_sls_alert" "this" {
       region         = var.region
       store          = alicloud_log_store.this[each.value.store].logstore_name
       store_type     = "log"
-      query          = local.asked.alerts[each.key]
+      query          = each.value.query
       time_span_type = "Relative"
       start          = try(each.value.start, "-5m")
       end            = "now"

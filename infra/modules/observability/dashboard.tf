@@ -7,7 +7,7 @@ locals {
       search = {
         logstore = local.queries[name].store
         topic    = ""
-        query    = local.asked.queries[name]
+        query    = local.queries[name].query
         start    = "-3600s"
         end      = "now"
       }

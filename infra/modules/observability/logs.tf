@@ -25,13 +25,23 @@ locals {
 
   # The field that holds a service's whole line: its members are addressed as `FIELD.member`. Empty: no such field.
   line_fields = { for store, keys in local.keys : store => try(var.line_fields[store], "") }
+  fields = {
+    for store, keys in local.keys : store =>
+    { for key in keys(keys) : key => local.line_fields[store] == "" ? key : "${local.line_fields[store]}.${key}" }
+  }
+  # Short, for queries: names of the fields of the function's and of the workers' lines, and the start of a path in `metrics`, an
+  # object, which cannot be indexed.
+  f       = local.fields.function
+  w       = local.fields.worker
+  metrics = local.line_fields.function == "" ? "\"metrics\", '$" : "\"${local.line_fields.function}\", '$.metrics"
 }
 
 # Unique in all of the cloud (certain: the provider's page), so the account's id is in it.
 resource "alicloud_log_project" "this" {
-  project_name = "${var.name}-${var.account_id}"
-  description  = "Spillway: logs, alerts, dashboard"
-  tags         = var.tags
+  project_name      = "${var.name}-${var.account_id}"
+  description       = "Spillway: logs, alerts, dashboard"
+  resource_group_id = var.resource_group_id
+  tags              = var.tags
 }
 
 resource "alicloud_log_store" "this" {

@@ -4,11 +4,8 @@ output "project" {
 }
 
 output "logstores" {
-  description = "Logstores by content: function, worker, flow, gateway, and audit, which the trail makes (null without a trail)."
-  value = merge(
-    { for what, store in alicloud_log_store.this : what => store.logstore_name },
-    { audit = var.trail ? "actiontrail_${var.name}" : null },
-  )
+  description = "Logstores by content: function, worker, flow, gateway."
+  value       = { for what, store in alicloud_log_store.this : what => store.logstore_name }
 }
 
 output "alert_names" {
@@ -18,7 +15,7 @@ output "alert_names" {
 
 output "queries" {
   description = "Saved queries by name: logstore and text."
-  value       = { for name, query in local.queries : name => { store = query.store, query = local.asked.queries[name] } }
+  value       = { for name, query in local.queries : name => { store = query.store, query = query.query } }
 }
 
 output "limits" {

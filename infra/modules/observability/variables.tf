@@ -9,6 +9,11 @@ variable "tags" {
   default     = {}
 }
 
+variable "resource_group_id" {
+  description = "Resource group of all resources that have one."
+  type        = string
+}
+
 variable "region" {
   description = "Region of the project."
   type        = string
@@ -63,12 +68,6 @@ variable "action_policy_id" {
   type        = string
 }
 
-variable "trail" {
-  description = "Record write calls of the account (ActionTrail). One trail for each account is enough."
-  type        = bool
-  default     = true
-}
-
 variable "function_name" {
   description = "Name of the function."
   type        = string
@@ -100,31 +99,12 @@ variable "database_cluster_id" {
   type        = string
 }
 
-variable "thresholds" {
-  description = "Thresholds of alerts. Within five minutes: `failed_percent` of requests answered with 500 or above, if more than `failed_requests` failed; `slow_percent` of requests over 250 ms; `shed_requests`; `unauthenticated` requests; `gateway_errors` (500 or above from the gateway); `lost_leases`. At any time: `broker_messages` waiting (set it above the backlog of the sale, `loadtest plan`); age of the oldest message, `oldest_message_h` hours (set it to twice the longest wait of the sale); `nat_connections` of each address; `eip_percent` of its bandwidth; `throttled_calls` and `function_errors` of the function a minute; `database_connection_percent`; `database_cpu_percent`."
+variable "backlog" {
+  description = "Thresholds of the broker's alarms: `messages` waiting (above the backlog of the sale, `loadtest plan`); age of the oldest message, `oldest_h` hours (twice the longest wait of the sale)."
   type = object({
-    failed_requests             = optional(number, 50)
-    failed_percent              = optional(number, 0.1)
-    slow_percent                = optional(number, 1)
-    shed_requests               = optional(number, 1000)
-    unauthenticated             = optional(number, 100)
-    gateway_errors              = optional(number, 50)
-    lost_leases                 = optional(number, 3)
-    broker_messages             = optional(number, 100000)
-    oldest_message_h            = optional(number, 1)
-    nat_connections             = optional(number, 40000)
-    eip_percent                 = optional(number, 80)
-    throttled_calls             = optional(number, 100)
-    function_errors             = optional(number, 100)
-    database_connection_percent = optional(number, 80)
-    database_cpu_percent        = optional(number, 85)
+    messages = number
+    oldest_h = number
   })
-  default = {}
-
-  validation {
-    condition     = alltrue([for name, threshold in var.thresholds : threshold > 0])
-    error_message = "thresholds must be above 0: at 0 the alert always fires and is ignored."
-  }
 }
 
 variable "metrics" {

@@ -1,16 +1,16 @@
 locals {
   # All rights. An account without an entry has none.
   permissions = merge(local.function_permissions, {
-    "worker takes orders"       = { user = "worker", type = "Topic", name = var.topics.orders, actions = ["Sub"] }
-    "worker moves dead letters" = { user = "worker", type = "Topic", name = var.topics.dead_letters, actions = ["Pub", "Sub"] }
+    "worker takes orders"       = { user = "worker", type = "Topic", name = local.topics.orders, actions = ["Sub"] }
+    "worker moves dead letters" = { user = "worker", type = "Topic", name = local.topics.dead_letters, actions = ["Pub", "Sub"] }
 
-    "worker in the group of orders"       = { user = "worker", type = "Group", name = var.groups.drain, actions = ["Sub"] }
-    "worker in the group of dead letters" = { user = "worker", type = "Group", name = var.groups.dead_letters, actions = ["Sub"] }
+    "worker in the group of orders"       = { user = "worker", type = "Group", name = local.groups.drain, actions = ["Sub"] }
+    "worker in the group of dead letters" = { user = "worker", type = "Group", name = local.groups.dead_letters, actions = ["Sub"] }
   })
 
   function_permissions = merge([
     for account in local.function_accounts : {
-      "function ${account} publishes orders" = { user = "function-${account}", type = "Topic", name = var.topics.orders, actions = ["Pub"] }
+      "function ${account} publishes orders" = { user = "function-${account}", type = "Topic", name = local.topics.orders, actions = ["Pub"] }
     }
   ]...)
 

@@ -1,36 +1,39 @@
 locals {
+  # Names, and what the consumer groups take: `drain` orders, `dead_letters` the dead letter topic. Two topics in one group would
+  # share its offsets.
+  topics = { orders = "orders", dead_letters = "drain-dead-letters" }
+  groups = { drain = "drain", dead_letters = "drain-dead-letters" }
+
   commodity_codes = {
     serverless  = "ons_rmqsrvlesspost_public_cn"
     cluster_ha  = "ons_rmqpost_public_cn"
     single_node = "ons_rmqpost_public_cn"
   }
 
-  message_types = {
-    orders       = "NORMAL"
-    dead_letters = "NORMAL"
-  }
-
   endpoints = try(alicloud_rocketmq_instance.this.network_info[0].endpoints, [])
 }
 
 resource "alicloud_rocketmq_instance" "this" {
-  instance_name   = var.name
-  service_code    = "rmq"
-  series_code     = var.series
-  sub_series_code = var.sub_series
-  commodity_code  = local.commodity_codes[var.sub_series]
-  payment_type    = "PayAsYouGo"
-  ip_whitelists   = length(var.client_cidrs) > 0 ? var.client_cidrs : null
-  remark          = "orders between gateway and database"
-  tags            = var.tags
+  instance_name     = var.name
+  service_code      = "rmq"
+  series_code       = var.series
+  sub_series_code   = var.sub_series
+  commodity_code    = local.commodity_codes[var.sub_series]
+  payment_type      = "PayAsYouGo"
+  ip_whitelists     = length(var.client_cidrs) > 0 ? var.client_cidrs : null
+  remark            = "orders between gateway and database"
+  resource_group_id = var.resource_group_id
+  tags              = var.tags
 
   product_info {
-    msg_process_spec       = var.spec
-    send_receive_ratio     = var.send_share
+    msg_process_spec = var.spec
+    # Sends: the maximum, because a sale is mostly sends.
+    send_receive_ratio     = 0.5
     message_retention_time = var.retention_h
-    auto_scaling           = var.burst
-    storage_encryption     = var.storage_key_id != null
-    storage_secret_key     = var.storage_key_id
+    # May exceed its class for a while, at extra cost. Serverless instances scale by themselves.
+    auto_scaling       = true
+    storage_encryption = var.storage_key_id != null
+    storage_secret_key = var.storage_key_id
     # Off: a trace copies the message's key and is billed. `traceparent` in the message identifies its path.
     trace_on = false
   }
@@ -68,36 +71,37 @@ resource "alicloud_rocketmq_instance" "this" {
 }
 
 resource "alicloud_rocketmq_topic" "this" {
-  for_each = local.message_types
+  for_each = local.topics
 
   instance_id  = alicloud_rocketmq_instance.this.id
-  topic_name   = var.topics[each.key]
-  message_type = each.value
-  max_send_tps = each.key == "orders" ? var.orders_send_tps_max : null
+  topic_name   = each.value
+  message_type = "NORMAL"
 }
 
 resource "alicloud_rocketmq_consumer_group" "drain" {
   instance_id         = alicloud_rocketmq_instance.this.id
-  consumer_group_id   = var.groups.drain
+  consumer_group_id   = local.groups.drain
   delivery_order_type = "Concurrently"
   max_receive_tps     = var.drain_receive_tps_max
   remark              = "consumes orders"
 
   consume_retry_policy {
-    retry_policy             = "DefaultRetryPolicy"
-    max_retry_times          = var.max_retry_times
+    retry_policy = "DefaultRetryPolicy"
+    # Then the message goes to the dead letter topic.
+    max_retry_times          = 16
     dead_letter_target_topic = alicloud_rocketmq_topic.this["dead_letters"].topic_name
   }
 }
 
 resource "alicloud_rocketmq_consumer_group" "dead_letters" {
   instance_id         = alicloud_rocketmq_instance.this.id
-  consumer_group_id   = var.groups.dead_letters
+  consumer_group_id   = local.groups.dead_letters
   delivery_order_type = "Concurrently"
   remark              = "stores the broker's dead letters in the database"
 
   consume_retry_policy {
-    retry_policy    = "DefaultRetryPolicy"
-    max_retry_times = var.dead_letter_retry_times
+    retry_policy = "DefaultRetryPolicy"
+    # The broker deletes a message after the last one. The provider's bound; the service's is unknown.
+    max_retry_times = 1000
   }
 }

@@ -9,6 +9,11 @@ variable "tags" {
   default     = {}
 }
 
+variable "resource_group_id" {
+  description = "Resource group of all resources that have one."
+  type        = string
+}
+
 variable "vpc_id" {
   description = "VPC of the instance's only endpoint."
   type        = string
@@ -76,23 +81,6 @@ variable "spec" {
   }
 }
 
-variable "send_share" {
-  description = "Share of the throughput for sends, 0.05 to 0.5. The default is the maximum, because a sale is mostly sends."
-  type        = number
-  default     = 0.5
-
-  validation {
-    condition     = var.send_share >= 0.05 && var.send_share <= 0.5
-    error_message = "send_share must be 0.05 to 0.5."
-  }
-}
-
-variable "burst" {
-  description = "Let the instance exceed its class temporarily, at extra cost. Serverless instances scale by themselves."
-  type        = bool
-  default     = true
-}
-
 variable "retention_h" {
   description = "Retention of messages, hours, 24 to 720. It must be far above the longest wait of an order (`loadtest plan`); set drain-worker's `SPILLWAY_BROKER_RETENTION_H` to the same value."
   type        = number
@@ -128,64 +116,6 @@ variable "acl_types" {
   }
 }
 
-variable "topics" {
-  description = "Names of the topics, 1 to 60 letters, digits, `-` and `_` each, all different."
-  type = object({
-    orders       = optional(string, "orders")
-    dead_letters = optional(string, "drain-dead-letters")
-  })
-  default = {}
-
-  validation {
-    condition     = alltrue([for name in values(var.topics) : can(regex("^[A-Za-z0-9_-]{1,60}$", name))])
-    error_message = "topics must be 1 to 60 letters, digits, - and _ each."
-  }
-  validation {
-    condition     = length(distinct(values(var.topics))) == length(values(var.topics))
-    error_message = "topics must all be different: a topic has one message type."
-  }
-}
-
-variable "groups" {
-  description = "Names of the consumer groups, one for each topic: `drain` consumes orders, `dead_letters` the dead letter topic."
-  type = object({
-    drain        = optional(string, "drain")
-    dead_letters = optional(string, "drain-dead-letters")
-  })
-  default = {}
-
-  validation {
-    condition     = alltrue([for name in values(var.groups) : can(regex("^[A-Za-z0-9_-]{1,60}$", name))])
-    error_message = "groups must be 1 to 60 letters, digits, - and _ each."
-  }
-  validation {
-    condition     = length(distinct(values(var.groups))) == length(values(var.groups))
-    error_message = "groups must all be different: two topics in one group would share its offsets."
-  }
-}
-
-variable "max_retry_times" {
-  description = "Maximum redeliveries of a message before the broker moves it to the dead letter topic, 1 to 1000."
-  type        = number
-  default     = 16
-
-  validation {
-    condition     = var.max_retry_times >= 1 && var.max_retry_times <= 1000
-    error_message = "max_retry_times must be 1 to 1000."
-  }
-}
-
-variable "dead_letter_retry_times" {
-  description = "Maximum redeliveries in the group `dead_letters`, 16 to 1000. The broker deletes a message after the last one. 1000 is the provider's bound; the service's bound is unknown."
-  type        = number
-  default     = 1000
-
-  validation {
-    condition     = var.dead_letter_retry_times >= 16 && var.dead_letter_retry_times <= 1000
-    error_message = "dead_letter_retry_times must be 16 to 1000."
-  }
-}
-
 variable "drain_cap" {
   description = "Cap of the worker pool, committed orders a second. Operators set it (`drain-worker rate set`); this module only checks the broker's limit against it."
   type        = number
@@ -209,17 +139,6 @@ variable "drain_receive_tps_max" {
   validation {
     condition     = var.drain_receive_tps_max <= 10 * var.drain_cap
     error_message = "drain_receive_tps_max must be at most ten times drain_cap: a higher limit protects nothing."
-  }
-}
-
-variable "orders_send_tps_max" {
-  description = "Maximum messages a second to the topic of orders; null for the limit of the instance's class."
-  type        = number
-  default     = null
-
-  validation {
-    condition     = var.orders_send_tps_max == null ? true : var.orders_send_tps_max >= 1
-    error_message = "orders_send_tps_max must be at least 1."
   }
 }
 

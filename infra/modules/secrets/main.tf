@@ -10,5 +10,6 @@ resource "alicloud_oos_secret_parameter" "this" {
   secret_parameter_name = "${var.name}-${each.key}"
   description           = "Spillway: ${each.key}"
   value                 = var.secrets[each.key]
+  resource_group_id     = var.resource_group_id
   tags                  = var.tags
 }

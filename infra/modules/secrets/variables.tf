@@ -9,6 +9,11 @@ variable "tags" {
   default     = {}
 }
 
+variable "resource_group_id" {
+  description = "Resource group of all resources that have one."
+  type        = string
+}
+
 variable "secrets" {
   description = "Secrets by name: lower-case letters, digits and dashes. Their values are in the state."
   type        = map(string)

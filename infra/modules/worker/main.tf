@@ -1,21 +1,28 @@
 locals {
   zones = sort(keys(var.vswitch_ids))
 
+  # Buyers reach the first, the platform's probes and operators the second.
+  query_port = 9100
+  admin_port = 9101
+  # Connections of a worker: for writes, of which more are not faster, and for lookups.
+  writers_max = 4
+  readers_max = 2
+
   # Environment of every worker. The pool's cap is in the database: nothing here
   # depends on the number of replicas.
   settings = {
     SPILLWAY_INITIAL_RATE         = tostring(var.initial_rate)
-    SPILLWAY_QUERY_LISTEN         = "0.0.0.0:${var.query_port}"
-    SPILLWAY_ADMIN_LISTEN         = "0.0.0.0:${var.admin_port}"
-    SPILLWAY_DRAIN_GRACE_MS       = tostring(var.drain_grace_s * 1000)
-    SPILLWAY_DATABASE_WRITERS_MAX = tostring(var.database_writers_max)
-    SPILLWAY_DATABASE_READERS_MAX = tostring(var.database_readers_max)
+    SPILLWAY_QUERY_LISTEN         = "0.0.0.0:${local.query_port}"
+    SPILLWAY_ADMIN_LISTEN         = "0.0.0.0:${local.admin_port}"
+    SPILLWAY_DRAIN_GRACE_MS       = "20000"
+    SPILLWAY_DATABASE_WRITERS_MAX = tostring(local.writers_max)
+    SPILLWAY_DATABASE_READERS_MAX = tostring(local.readers_max)
   }
 
   environment = merge(var.environment, local.settings)
 
   # Writers, readers, one for the pool's coordination, one for an operator's command.
-  connections_per_worker = var.database_writers_max + var.database_readers_max + 2
+  connections_per_worker = local.writers_max + local.readers_max + 2
 }
 
 # A namespace isolates its applications: they share one VPC, secrets and the load balancer's rules.
@@ -33,10 +40,9 @@ resource "alicloud_sae_application" "this" {
   namespace_id    = alicloud_sae_namespace.this.id
   package_type    = "Image"
   image_url       = var.image
-  command_args_v2 = var.command_args
+  command_args_v2 = ["run"]
 
-  acr_instance_id     = var.registry_instance_id
-  acr_assume_role_arn = var.registry_role_arn
+  acr_instance_id = var.registry_instance_id
 
   vpc_id            = var.vpc_id
   vswitch_id        = join(",", [for zone in local.zones : var.vswitch_ids[zone]])
@@ -47,13 +53,7 @@ resource "alicloud_sae_application" "this" {
   memory   = var.memory_mb
   timezone = "UTC"
 
-  envs = jsonencode(concat(
-    [for name in sort(nonsensitive(keys(local.environment))) : { name = name, value = local.environment[name] }],
-    [for name in sort(keys(var.secrets)) : {
-      name      = name
-      valueFrom = { secretRef = { secretId = var.secrets[name].secret_id, key = var.secrets[name].key } }
-    }],
-  ))
+  envs = jsonencode([for name in sort(nonsensitive(keys(local.environment))) : { name = name, value = local.environment[name] }])
 
   # A worker is ready for lookups while it reaches the database. Otherwise the load balancer sends it none.
   # The provider sends 0 for every number of a probe that is not set (certain: its source).
@@ -66,7 +66,7 @@ resource "alicloud_sae_application" "this" {
 
     http_get {
       path   = "/readyz/lookups"
-      port   = var.admin_port
+      port   = local.admin_port
       scheme = "HTTP"
     }
   }
@@ -80,13 +80,14 @@ resource "alicloud_sae_application" "this" {
 
     http_get {
       path   = "/healthz"
-      port   = var.admin_port
+      port   = local.admin_port
       scheme = "HTTP"
     }
   }
 
-  # SIGTERM, time for the worker to stop, then SIGKILL. No pre-stop command: the image contains only the worker.
-  termination_grace_period_seconds = var.grace_s
+  # SIGTERM, time for the worker to stop (SPILLWAY_DRAIN_GRACE_MS and a margin), then SIGKILL. The share of a killed worker is idle
+  # until its lease expires. No pre-stop command: the image contains only the worker.
+  termination_grace_period_seconds = 40
 
   # Batch by batch, so that at least one worker drains at any time.
   min_ready_instances      = 1

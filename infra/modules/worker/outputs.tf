@@ -3,18 +3,13 @@ output "application_id" {
   value       = alicloud_sae_application.this.id
 }
 
-output "namespace_id" {
-  description = "Id of the namespace that holds `secrets`."
-  value       = alicloud_sae_namespace.this.id
-}
-
 output "query_backend" {
   description = "Backend of lookups for the gateway: VPC, load balancer, port, host name."
   value = {
     vpc_id      = var.vpc_id
     instance_id = alicloud_alb_load_balancer.query.id
     port        = local.listener_port
-    host        = var.query_host
+    host        = local.query_host
   }
 }
 

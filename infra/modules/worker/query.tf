@@ -1,6 +1,8 @@
 # Path of lookups: gateway, internal load balancer, query port. No path leads to the admin port.
 locals {
   listener_port = 80
+  # Of lookups at the load balancer; in no DNS.
+  query_host = "query.spillway.internal"
 }
 
 resource "alicloud_alb_load_balancer" "query" {
@@ -27,7 +29,8 @@ resource "alicloud_alb_load_balancer" "query" {
     enabled = var.deletion_protection
   }
 
-  tags = var.tags
+  resource_group_id = var.resource_group_id
+  tags              = var.tags
 }
 
 # The platform updates the load balancer's servers with the replicas.
@@ -42,8 +45,8 @@ resource "alicloud_sae_ingress" "query" {
   rules {
     app_id           = alicloud_sae_application.this.id
     app_name         = alicloud_sae_application.this.app_name
-    container_port   = var.query_port
-    domain           = var.query_host
+    container_port   = local.query_port
+    domain           = local.query_host
     path             = "/"
     backend_protocol = "http"
   }
@@ -51,6 +54,6 @@ resource "alicloud_sae_ingress" "query" {
   # Required by the API. It leads to the same port, so that no host name reaches another port.
   default_rule {
     app_id         = alicloud_sae_application.this.id
-    container_port = var.query_port
+    container_port = local.query_port
   }
 }

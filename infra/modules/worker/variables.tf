@@ -9,6 +9,11 @@ variable "tags" {
   default     = {}
 }
 
+variable "resource_group_id" {
+  description = "Resource group of all resources that have one."
+  type        = string
+}
+
 variable "image" {
   description = "drain-worker's image by digest: `…/drain-worker@sha256:…`; or by the immutable tag of `build-and-push`, `<commit>-<catalogue>`."
   type        = string
@@ -20,21 +25,8 @@ variable "image" {
 }
 
 variable "registry_instance_id" {
-  description = "Container Registry enterprise instance of the image; null for the personal edition."
+  description = "Container Registry instance of the image."
   type        = string
-  default     = null
-}
-
-variable "registry_role_arn" {
-  description = "Role for pulling from another account's registry; null for this account's."
-  type        = string
-  default     = null
-}
-
-variable "command_args" {
-  description = "Arguments for the image's entry point."
-  type        = list(string)
-  default     = ["run"]
 }
 
 variable "vpc_id" {
@@ -67,11 +59,11 @@ variable "replicas" {
     error_message = "replicas must be 2 to 50: a single worker leaves none during its restart."
   }
   validation {
-    condition     = 2 * var.replicas * (var.database_writers_max + var.database_readers_max + 2) <= var.database_connections_max
+    condition     = 2 * var.replicas * (local.writers_max + local.readers_max + 2) <= var.database_connections_max
     error_message = "the workers open more connections than database_connections_max: use fewer workers or writers, or a larger class."
   }
   validation {
-    condition     = 40 * var.replicas * (var.database_writers_max + var.database_readers_max + 1) <= 16382
+    condition     = 40 * var.replicas * (local.writers_max + local.readers_max + 1) <= 16382
     error_message = "the workers may prepare more than 16,382 statements, 40 on each connection: the server's default of max_prepared_stmt_count. Use fewer workers or writers."
   }
 }
@@ -79,28 +71,6 @@ variable "replicas" {
 variable "database_connections_max" {
   description = "Connection limit of the database, `connections_max` of the database's module."
   type        = number
-}
-
-variable "database_writers_max" {
-  description = "Write connections of a worker, 1 to 32 (`--database-writers-max`). More connections are not faster."
-  type        = number
-  default     = 4
-
-  validation {
-    condition     = var.database_writers_max >= 1 && var.database_writers_max <= 32
-    error_message = "database_writers_max must be 1 to 32."
-  }
-}
-
-variable "database_readers_max" {
-  description = "Read connections of a worker for lookups, 1 to 32 (`--database-readers-max`)."
-  type        = number
-  default     = 2
-
-  validation {
-    condition     = var.database_readers_max >= 1 && var.database_readers_max <= 32
-    error_message = "database_readers_max must be 1 to 32."
-  }
 }
 
 variable "cpu_millicores" {
@@ -130,7 +100,7 @@ variable "memory_mb" {
 }
 
 variable "environment" {
-  description = "Environment of drain-worker: `SPILLWAY_…`. Secrets in it are in the state; use `secrets` to avoid that. The module sets addresses, limits and the initial rate."
+  description = "Environment of drain-worker: `SPILLWAY_…`. Secrets in it are in the state. The module sets addresses, limits and the initial rate."
   type        = map(string)
   sensitive   = true
 
@@ -144,34 +114,17 @@ variable "environment" {
   validation {
     condition = alltrue([
       for key in ["SPILLWAY_DATABASE_URL", "SPILLWAY_ADMIN_TOKEN"] :
-      contains(keys(var.environment), key) || contains(keys(var.secrets), key)
+      contains(keys(var.environment), key)
     ])
-    error_message = "environment or secrets must contain SPILLWAY_DATABASE_URL and SPILLWAY_ADMIN_TOKEN: probes need the admin port on an address, and without a token it has no authentication."
+    error_message = "environment must contain SPILLWAY_DATABASE_URL and SPILLWAY_ADMIN_TOKEN: probes need the admin port on an address, and without a token it has no authentication."
   }
   validation {
-    condition     = !contains(keys(var.environment), "SPILLWAY_ADMIN_TOKEN") || length(lookup(var.environment, "SPILLWAY_ADMIN_TOKEN", "")) >= 16
+    condition     = length(lookup(var.environment, "SPILLWAY_ADMIN_TOKEN", "")) >= 16
     error_message = "SPILLWAY_ADMIN_TOKEN must have at least 16 characters."
   }
   validation {
-    condition = (
-      !(contains(keys(var.environment), "SPILLWAY_IDENTITY_HEADER") || contains(keys(var.secrets), "SPILLWAY_IDENTITY_HEADER")) ||
-      contains(keys(var.environment), "SPILLWAY_GATEWAY_SECRETS") || contains(keys(var.secrets), "SPILLWAY_GATEWAY_SECRETS")
-    )
+    condition     = !contains(keys(var.environment), "SPILLWAY_IDENTITY_HEADER") || contains(keys(var.environment), "SPILLWAY_GATEWAY_SECRETS")
     error_message = "environment must contain SPILLWAY_GATEWAY_SECRETS with SPILLWAY_IDENTITY_HEADER: any client can forge an unsigned header."
-  }
-}
-
-variable "secrets" {
-  description = "Environment variables with values in a secret of the namespace, by variable name: id of the secret and key in it. Make such secrets in the console or by the API; the provider has no resource for them."
-  type = map(object({
-    secret_id = number
-    key       = string
-  }))
-  default = {}
-
-  validation {
-    condition     = alltrue([for name in keys(var.secrets) : can(regex("^SPILLWAY_[A-Z0-9_]+$", name))])
-    error_message = "secrets must have names of drain-worker's variables, SPILLWAY_…."
   }
 }
 
@@ -186,34 +139,6 @@ variable "initial_rate" {
   }
 }
 
-variable "query_port" {
-  description = "Port of lookups in the container."
-  type        = number
-  default     = 9100
-
-  validation {
-    condition     = var.query_port >= 1024 && var.query_port <= 65535
-    error_message = "query_port must be 1024 to 65535: the image's user is not root."
-  }
-}
-
-variable "admin_port" {
-  description = "Port of console, control API, metrics and probes in the container. Only the platform's probes and operators in the VPC reach it."
-  type        = number
-  default     = 9101
-
-  validation {
-    condition     = var.admin_port >= 1024 && var.admin_port <= 65535 && var.admin_port != var.query_port
-    error_message = "admin_port must be 1024 to 65535 and differ from query_port, which buyers reach."
-  }
-}
-
-variable "query_host" {
-  description = "Host name of lookups at the load balancer. It is in no DNS."
-  type        = string
-  default     = "query.spillway.internal"
-}
-
 variable "load_balancer_edition" {
   description = "Edition of the load balancer, `Basic` or `Standard`. Both forward by host and path; that the platform's ingress accepts Basic is likely."
   type        = string
@@ -223,28 +148,6 @@ variable "load_balancer_edition" {
   validation {
     condition     = contains(["Basic", "Standard"], var.load_balancer_edition)
     error_message = "load_balancer_edition must be Basic or Standard."
-  }
-}
-
-variable "drain_grace_s" {
-  description = "Time for a worker to stop, s, 5 to 50 (`--grace-ms`): it commits batches in flight and nacks all other messages."
-  type        = number
-  default     = 20
-
-  validation {
-    condition     = var.drain_grace_s >= 5 && var.drain_grace_s <= 50
-    error_message = "drain_grace_s must be 5 to 50."
-  }
-}
-
-variable "grace_s" {
-  description = "Time until the platform kills a worker, s, at least `drain_grace_s` + 5, at most 60."
-  type        = number
-  default     = 40
-
-  validation {
-    condition     = var.grace_s >= var.drain_grace_s + 5 && var.grace_s <= 60
-    error_message = "grace_s must be at least drain_grace_s + 5 and at most 60: the share of a killed worker is idle until its lease expires."
   }
 }
 

@@ -1,7 +1,8 @@
 mock_provider "alicloud" {}
 
 variables {
-  name = "spillway-test"
+  resource_group_id = "rg-1"
+  name              = "spillway-test"
   secrets = {
     "admin-token"     = "the admin port's token"
     "worker-password" = "the worker's password"
@@ -30,22 +31,13 @@ run "outputs_have_names_of_secrets_and_no_values" {
   }
 }
 
-run "a_short_secret_is_rejected" {
+run "bad_values_are_rejected" {
   command = plan
 
   variables {
+    # a short secret
     secrets = { "admin-token" = "short" }
   }
 
   expect_failures = [var.secrets]
-}
-
-run "a_reserved_name_is_rejected" {
-  command = plan
-
-  variables {
-    name = "acs-spillway"
-  }
-
-  expect_failures = [var.name]
 }

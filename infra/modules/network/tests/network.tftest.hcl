@@ -1,11 +1,33 @@
 mock_provider "alicloud" {}
 
 variables {
-  name = "spillway-test"
+  resource_group_id = "rg-1"
+  name              = "spillway-test"
   subnets = [
     { zone = "cn-hangzhou-j", function_cidr = "10.0.0.0/24", worker_cidr = "10.0.3.0/24", data_cidr = "10.0.2.0/25" },
     { zone = "cn-hangzhou-k", function_cidr = "10.0.1.0/24", worker_cidr = "10.0.4.0/24", data_cidr = "10.0.2.128/25" },
   ]
+  flow_log = { project = "spillway-test", logstore = "flow" }
+}
+
+run "function_workers_and_data_have_vswitches_in_two_zones" {
+  assert {
+    condition = alltrue([
+      for vswitches in [alicloud_vswitch.function, alicloud_vswitch.worker, alicloud_vswitch.data] :
+      toset(keys(vswitches)) == toset(["cn-hangzhou-j", "cn-hangzhou-k"]) && alltrue([for zone, vswitch in vswitches : vswitch.zone_id == zone])
+    ])
+    error_message = "function, workers and data must be in two zones"
+  }
+}
+
+run "the_flow_log_records_all_vpc_traffic" {
+  assert {
+    condition = (
+      alicloud_vpc_flow_log.this.resource_id == alicloud_vpc.this.id && alicloud_vpc_flow_log.this.traffic_type == "All" &&
+      alicloud_vpc_flow_log.this.status == "Active" && alicloud_vpc_flow_log.this.log_store_name == "flow"
+    )
+    error_message = "the flow log must record all traffic of the VPC"
+  }
 }
 
 # The article's first failure: thousands of instances, each with a connection to the database.
@@ -145,37 +167,6 @@ run "only_workers_reach_webhooks_on_443" {
   }
 }
 
-run "without_operators_there_is_no_group_vswitch_or_rule" {
-  variables {
-    operator_cidr = null
-  }
-
-  assert {
-    condition     = output.security_group_ids.operator == null && output.operator_vswitch_id == null && !strcontains(jsonencode(output.reach), "operator")
-    error_message = "there must be no group, vSwitch or rule of operators"
-  }
-}
-
-run "operators_from_everywhere_are_rejected" {
-  command = plan
-
-  variables {
-    operator_peer_cidrs = ["0.0.0.0/0"]
-  }
-
-  expect_failures = [var.operator_peer_cidrs]
-}
-
-run "operators_from_the_internet_are_rejected" {
-  command = plan
-
-  variables {
-    operator_peer_cidrs = ["203.0.113.0/24"]
-  }
-
-  expect_failures = [var.operator_peer_cidrs]
-}
-
 run "an_operator_range_equal_to_a_worker_range_is_rejected" {
   command = plan
 
@@ -184,4 +175,45 @@ run "an_operator_range_equal_to_a_worker_range_is_rejected" {
   }
 
   expect_failures = [var.operator_cidr]
+}
+
+run "bad_values_are_rejected" {
+  command = plan
+
+  variables {
+    # one zone
+    subnets = [{ zone = "cn-hangzhou-j", function_cidr = "10.0.0.0/24", worker_cidr = "10.0.3.0/24", data_cidr = "10.0.2.0/25" }]
+    # operators from the internet
+    operator_peer_cidrs = ["203.0.113.0/24"]
+  }
+
+  expect_failures = [var.subnets, var.operator_peer_cidrs]
+}
+
+run "bad_values_are_rejected_2" {
+  command = plan
+
+  variables {
+    # a data range outside data cidr
+    subnets = [
+      { zone = "cn-hangzhou-j", function_cidr = "10.0.0.0/24", worker_cidr = "10.0.3.0/24", data_cidr = "10.0.2.0/25" },
+      { zone = "cn-hangzhou-k", function_cidr = "10.0.1.0/24", worker_cidr = "10.0.4.0/24", data_cidr = "10.0.5.0/25" },
+    ]
+  }
+
+  expect_failures = [var.subnets]
+}
+
+run "bad_values_are_rejected_3" {
+  command = plan
+
+  variables {
+    # a worker range inside data cidr
+    subnets = [
+      { zone = "cn-hangzhou-j", function_cidr = "10.0.0.0/24", worker_cidr = "10.0.3.0/24", data_cidr = "10.0.2.0/25" },
+      { zone = "cn-hangzhou-k", function_cidr = "10.0.1.0/24", worker_cidr = "10.0.2.64/26", data_cidr = "10.0.2.128/25" },
+    ]
+  }
+
+  expect_failures = [var.subnets]
 }

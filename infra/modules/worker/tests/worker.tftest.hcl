@@ -7,6 +7,14 @@ mock_provider "alicloud" {
 }
 
 variables {
+  resource_group_id        = "rg-1"
+  registry_instance_id     = "cri-1"
+  replicas                 = 4
+  initial_rate             = 2000
+  cpu_millicores           = 1000
+  memory_mb                = 2048
+  load_balancer_edition    = "Standard"
+  deletion_protection      = true
   name                     = "spillway-test"
   image                    = "registry.example.com/spillway/drain-worker@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
   vpc_id                   = "vpc-1"
@@ -19,6 +27,61 @@ variables {
     SPILLWAY_ADMIN_TOKEN     = "not-a-token-at-all"
     SPILLWAY_GATEWAY_SECRETS = "Key2026a=not-a-secret"
     SPILLWAY_IDENTITY_HEADER = "X-Spillway-User"
+  }
+}
+
+run "fifty_workers_get_the_same_initial_rate" {
+  command = plan
+  variables {
+    replicas = 50
+  }
+
+  assert {
+    condition     = one([for env in jsondecode(nonsensitive(alicloud_sae_application.this.envs)) : env.value if env.name == "SPILLWAY_INITIAL_RATE"]) == "2000"
+    error_message = "more workers must not raise the pool's cap"
+  }
+}
+
+run "connection_bomb" {
+  command = plan
+  variables {
+    # 400 connections, twice for killed workers. Their statements fit, so nothing else rejects the pool.
+    replicas                 = 50
+    database_connections_max = 300
+  }
+  expect_failures = [var.replicas]
+}
+
+run "the_load_balancer_exposes_the_query_port_only" {
+  command = plan
+
+  assert {
+    condition = (
+      alltrue([for rule in alicloud_sae_ingress.query.rules : rule.container_port == 9100]) &&
+      alltrue([for rule in alicloud_sae_ingress.query.default_rule : rule.container_port == 9100])
+    )
+    error_message = "no rule may lead to the admin port"
+  }
+  assert {
+    condition     = alicloud_alb_load_balancer.query.address_type == "Intranet"
+    error_message = "the load balancer must be internal"
+  }
+  assert {
+    condition     = toset([for zone in alicloud_alb_load_balancer.query.zone_mappings : "${zone.zone_id} ${zone.vswitch_id}"]) == toset(["cn-hangzhou-j vsw-j", "cn-hangzhou-k vsw-k"])
+    error_message = "the load balancer must be in both zones"
+  }
+  assert {
+    condition     = alicloud_sae_ingress.query.load_balance_type == "alb"
+    error_message = "the load balancer must be an ALB, which the provider can make and the gateway can use"
+  }
+}
+
+run "outputs_have_the_lookup_address" {
+  command = apply
+
+  assert {
+    condition     = output.query_backend == { vpc_id = "vpc-1", instance_id = "alb-1", port = 80, host = "query.spillway.internal" }
+    error_message = "the output must have load balancer, port and host"
   }
 }
 
@@ -90,14 +153,6 @@ run "the_platforms_grace_is_longer_than_the_drains" {
   }
 }
 
-run "a_stop_timeout_that_is_too_short_is_rejected" {
-  command = plan
-  variables {
-    grace_s = 20
-  }
-  expect_failures = [var.grace_s]
-}
-
 run "releases_roll_one_batch_at_a_time" {
   command = plan
 
@@ -114,38 +169,6 @@ run "releases_roll_one_batch_at_a_time" {
   }
 }
 
-run "the_log_goes_to_its_logstore" {
-  command = plan
-
-  assert {
-    condition = (
-      jsondecode(alicloud_sae_application.this.sls_configs)[0].logType == "stdout" &&
-      jsondecode(alicloud_sae_application.this.sls_configs)[0].projectName == "spillway-test" &&
-      jsondecode(alicloud_sae_application.this.sls_configs)[0].logstoreName == "worker"
-    )
-    error_message = "standard output must go to the logstore"
-  }
-}
-
-run "secrets_can_come_from_the_namespace" {
-  command = plan
-  variables {
-    environment = { SPILLWAY_LOG = "info" }
-    secrets = {
-      SPILLWAY_DATABASE_URL = { secret_id = 7, key = "database-url" }
-      SPILLWAY_ADMIN_TOKEN  = { secret_id = 7, key = "admin-token" }
-    }
-  }
-
-  assert {
-    condition = contains(
-      [for env in jsondecode(nonsensitive(alicloud_sae_application.this.envs)) : jsonencode(env)],
-      jsonencode({ name = "SPILLWAY_DATABASE_URL", valueFrom = { secretRef = { key = "database-url", secretId = 7 } } }),
-    )
-    error_message = "the environment must have a reference, so that no value is in the state"
-  }
-}
-
 # CreateNamespace of SAE (2026-01): at most 20 characters, lower-case letters and digits alone.
 run "the_namespace_has_a_short_id_that_the_service_accepts" {
   command = plan
@@ -159,41 +182,54 @@ run "the_namespace_has_a_short_id_that_the_service_accepts" {
   }
 }
 
-run "one_worker_is_rejected" {
+run "bad_values_are_rejected" {
   command = plan
-  variables {
-    replicas = 1
-  }
-  expect_failures = [var.replicas]
-}
 
-run "one_zone_is_rejected" {
-  command = plan
   variables {
+    # a cap in the environment
+    environment = {
+      SPILLWAY_DATABASE_URL = "mysql://spillway_worker:x@db:3306/spillway"
+      SPILLWAY_ADMIN_TOKEN  = "not-a-token-at-all"
+      SPILLWAY_INITIAL_RATE = "100000"
+    }
+    # a pool above the connection limit
+    replicas                 = 50
+    database_connections_max = 799
+    # one zone
     vswitch_ids = { cn-hangzhou-j = "vsw-j" }
-  }
-  expect_failures = [var.vswitch_ids]
-}
-
-run "a_mutable_tag_is_rejected" {
-  command = plan
-  variables {
+    # a mutable tag
     image = "registry.example.com/spillway/drain-worker:0.1.0"
-  }
-  expect_failures = [var.image]
-}
-
-run "the_tag_of_a_release_is_accepted" {
-  command = plan
-  variables {
-    image = "registry.example.com/spillway/drain-worker:0123456789ab-cdef01234567"
-  }
-}
-
-run "too_little_memory_is_rejected" {
-  command = plan
-  variables {
+    # too little memory
     cpu_millicores = 4000
   }
-  expect_failures = [var.memory_mb]
+
+  expect_failures = [var.environment, var.replicas, var.vswitch_ids, var.image, var.memory_mb]
+}
+
+run "bad_values_are_rejected_2" {
+  command = plan
+
+  variables {
+    # an admin port without a token
+    environment = { SPILLWAY_DATABASE_URL = "mysql://spillway_worker:x@db:3306/spillway" }
+    # one worker
+    replicas = 1
+  }
+
+  expect_failures = [var.environment, var.replicas]
+}
+
+run "bad_values_are_rejected_3" {
+  command = plan
+
+  variables {
+    # an unsigned identity header
+    environment = {
+      SPILLWAY_DATABASE_URL    = "mysql://spillway_worker:x@db:3306/spillway"
+      SPILLWAY_ADMIN_TOKEN     = "not-a-token-at-all"
+      SPILLWAY_IDENTITY_HEADER = "X-Spillway-User"
+    }
+  }
+
+  expect_failures = [var.environment]
 }

@@ -14,9 +14,10 @@ mock_provider "alicloud" {
 }
 
 variables {
-  name           = "spillway-test"
-  vpc_id         = "vpc-1"
-  nat_vswitch_id = "vsw-worker-j"
+  resource_group_id = "rg-1"
+  name              = "spillway-test"
+  vpc_id            = "vpc-1"
+  nat_vswitch_id    = "vsw-worker-j"
   snat_vswitches = {
     function-j = "vsw-function-j"
     function-k = "vsw-function-k"
@@ -63,22 +64,15 @@ run "count_and_bandwidth_are_as_given" {
   }
 }
 
-run "an_empty_list_of_vswitches_is_rejected" {
+run "bad_values_are_rejected" {
   command = plan
 
   variables {
+    # an empty list of vswitches
     snat_vswitches = {}
-  }
-
-  expect_failures = [var.snat_vswitches]
-}
-
-run "an_address_count_of_zero_is_rejected" {
-  command = plan
-
-  variables {
+    # an address count of zero
     eip_count = 0
   }
 
-  expect_failures = [var.eip_count]
+  expect_failures = [var.snat_vswitches, var.eip_count]
 }

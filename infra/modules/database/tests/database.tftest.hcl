@@ -26,6 +26,7 @@ mock_provider "alicloud" {
 }
 
 variables {
+  resource_group_id  = "rg-1"
   name               = "spillway-test"
   vpc_id             = "vpc-1"
   zones              = ["cn-hangzhou-j", "cn-hangzhou-k"]
@@ -33,6 +34,70 @@ variables {
   security_group_ids = ["sg-worker"]
   node_class         = "polar.mysql.x4.medium"
   passwords          = { worker = "Worker-Pass-1", migrator = "Migrator-Pass-1", tune = "Tune-Pass-1" }
+}
+
+run "accounts_have_the_least_grants" {
+  command = plan
+
+  assert {
+    condition = (
+      alicloud_polardb_account_privilege.this["worker"].account_privilege == "DMLOnly" &&
+      alicloud_polardb_account_privilege.this["worker"].db_names == toset(["spillway"])
+    )
+    error_message = "the worker must read and write rows of spillway, and change no table"
+  }
+  assert {
+    condition     = alicloud_polardb_account_privilege.this["migrator"].db_names == toset(["spillway"])
+    error_message = "the migrator must change spillway only"
+  }
+  assert {
+    condition = (
+      alicloud_polardb_account_privilege.this["tune"].db_names == toset(["spillway_scratch"]) &&
+      !contains(alicloud_polardb_account_privilege.this["tune"].db_names, "spillway")
+    )
+    error_message = "tune must have access to its scratch database only"
+  }
+  assert {
+    condition     = alltrue([for account in alicloud_polardb_account.this : account.account_type == "Normal"])
+    error_message = "no account may be privileged"
+  }
+  assert {
+    condition     = length(alicloud_polardb_account.this) == 3 && length(alicloud_polardb_account_privilege.this) == 3
+    error_message = "there must be three accounts with one grant each"
+  }
+}
+
+# 2 to 16 characters, a lower-case letter first, a letter or digit last (polardb-20170801 of 2026-07-17, CreateAccount).
+run "names_of_accounts_are_short_enough" {
+  command = plan
+
+  assert {
+    condition     = alltrue([for account in alicloud_polardb_account.this : can(regex("^[a-z][a-z0-9_]{0,14}[a-z0-9]$", account.account_name))])
+    error_message = "the service must accept the names"
+  }
+}
+
+run "connection_bomb" {
+  command = plan
+
+  assert {
+    condition     = alicloud_polardb_cluster.this.security_group_ids == toset(["sg-worker"]) && alicloud_polardb_cluster.this.security_ips == toset(["127.0.0.1"])
+    error_message = "only members of the worker's group may reach the database"
+  }
+  assert {
+    condition     = output.connections_max == 6000
+    error_message = "the connection limit of the node class must be known"
+  }
+}
+
+run "an_unknown_connection_limit_is_rejected" {
+  command = plan
+
+  variables {
+    node_class = "polar.mysql.x9.huge"
+  }
+
+  expect_failures = [alicloud_polardb_cluster.this]
 }
 
 run "nodes_are_in_two_zones" {
@@ -50,19 +115,6 @@ run "nodes_are_in_two_zones" {
   assert {
     condition     = alicloud_polardb_cluster.this.db_node_count >= 2
     error_message = "the cluster must have at least two nodes"
-  }
-}
-
-run "connections_come_from_the_named_groups_only" {
-  command = plan
-
-  assert {
-    condition     = alicloud_polardb_cluster.this.security_group_ids == toset(["sg-worker"])
-    error_message = "only members of the worker's security group may connect"
-  }
-  assert {
-    condition     = alicloud_polardb_cluster.this.security_ips == toset(["127.0.0.1"])
-    error_message = "no address range may connect"
   }
 }
 
@@ -131,29 +183,6 @@ run "the_worker_endpoint_does_not_split_transactions" {
   }
 }
 
-run "session_pooling_can_be_enabled" {
-  command = plan
-
-  variables {
-    proxy = { pooling = "Session" }
-  }
-
-  assert {
-    condition     = alicloud_polardb_endpoint.worker.endpoint_config["ConnectionPersist"] == "Session"
-    error_message = "pooling must be Session"
-  }
-}
-
-run "transaction_pooling_is_rejected" {
-  command = plan
-
-  variables {
-    proxy = { pooling = "Transaction" }
-  }
-
-  expect_failures = [var.proxy]
-}
-
 run "outputs" {
   command = apply
 
@@ -180,32 +209,21 @@ run "the_worker_can_use_the_primary" {
   }
 }
 
-run "one_zone_is_rejected" {
+run "bad_values_are_rejected" {
   command = plan
 
   variables {
+    # a shared password
+    passwords = { worker = "Migrator-Pass-1", migrator = "Migrator-Pass-1", tune = "Tune-Pass-1" }
+    # transaction pooling
+    proxy = { pooling = "Transaction" }
+    # one zone
     zones = ["cn-hangzhou-j", "cn-hangzhou-j"]
-  }
-
-  expect_failures = [var.zones]
-}
-
-run "one_node_is_rejected" {
-  command = plan
-
-  variables {
+    # one node
     node_count = 1
-  }
-
-  expect_failures = [var.node_count]
-}
-
-run "a_class_of_another_engine_is_rejected" {
-  command = plan
-
-  variables {
+    # a class of another engine
     node_class = "mysql.x4.large.2c"
   }
 
-  expect_failures = [var.node_class]
+  expect_failures = [var.passwords, var.proxy, var.zones, var.node_count, var.node_class]
 }

@@ -6,6 +6,11 @@ variable "name" {
     condition     = can(regex("^[a-z][a-z0-9-]{1,22}[a-z0-9]$", var.name))
     error_message = "name must be 3 to 24 lower-case letters, digits and dashes, beginning with a letter and not ending with a dash."
   }
+  # The API's page of CreateSecretParameter.
+  validation {
+    condition     = !can(regex("^(aliyun|acs|alibaba|alicloud|oos)", var.name))
+    error_message = "name must not begin with aliyun, acs, alibaba, alicloud or oos: the platform reserves these."
+  }
 }
 
 variable "account_name" {

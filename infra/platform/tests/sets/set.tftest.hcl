@@ -1,7 +1,19 @@
+# infra/check runs this file with each set of variables.
+
 mock_provider "alicloud" {
   mock_data "alicloud_account" {
     defaults = {
       id = "1234567890123456"
+    }
+  }
+  mock_data "alicloud_cr_ee_instances" {
+    defaults = {
+      ids = ["cri-1"]
+    }
+  }
+  mock_data "alicloud_resource_manager_resource_groups" {
+    defaults = {
+      ids = ["rg-1"]
     }
   }
 }
@@ -26,27 +38,32 @@ variables {
   }
   jwk          = { kty = "RSA", n = "AQAB", e = "AQAB" }
   domain       = { name = "api.example.com", zone = "example.com" }
-  github       = { repository = "example/spillway", environments = ["prod"] }
-  sale_windows = [{ name = "double-eleven", opens_at = "2026-11-11T00:00:00", closes_at = "2026-11-11T01:00:00", instances = 15 }]
+  sale_windows = [{ name = "double-eleven", opens_at = "2026-11-11T00:00:00", closes_at = "2026-11-11T01:00:00", instances = 5 }]
 }
 
-run "it_plans" {
+run "the_first_apply_plans_without_workers" {
   command = plan
 
+  variables {
+    workers = false
+  }
+
   assert {
-    condition = toset([for route in output.routes : split(" →", route)[0]]) == toset([
-      "POST /v1/orders", "GET /v1/orders/{order_id}",
-    ])
-    error_message = "the public routes must be these"
+    condition     = output.routes == null && output.worker_application_id == null
+    error_message = "there must be no front door and no workers"
   }
 }
 
-run "the_sale_starts_warm_instances_before_midnight_and_stops_them_after" {
+run "the_second_apply_plans_with_workers" {
   command = plan
 
   assert {
-    condition     = [for action in output.provision_actions : action.target] == [15, 0] && alltrue([for action in output.provision_actions : action.time_zone == "Asia/Shanghai"])
-    error_message = "the plan's 15 instances must start, and stop again, in local time"
+    condition     = toset([for route in output.routes : split(" →", route)[0]]) == toset(["POST /v1/orders", "GET /v1/orders/{order_id}"])
+    error_message = "the public routes must be these"
+  }
+  assert {
+    condition     = [for action in output.provision_actions : action.target] == [5, 0] && alltrue([for action in output.provision_actions : action.time_zone == "Asia/Shanghai"])
+    error_message = "instances must start, and stop again, in local time"
   }
   assert {
     condition     = strcontains(output.provision_actions[0].schedule_expression, "50 23 10 11")

@@ -9,9 +9,10 @@ make_plan() {
   [[ -f $TERRAFORM_ROOT/$1.tfvars ]] || die "no such environment: $1"
   for setting in ${SPILLWAY_TERRAFORM_BACKEND-}; do backend+=("-backend-config=$setting"); done
   export TF_IN_AUTOMATION=1 TF_INPUT=0 TF_DATA_DIR=$folder/data
-  # With a lock file, only the locked provider is accepted.
-  [[ ! -f $TERRAFORM_ROOT/.terraform.lock.hcl ]] || backend+=(-lockfile=readonly)
-  terraform -chdir="$TERRAFORM_ROOT" init "${backend[@]}" >&2
+  # Without hashes of the provider, whoever answers for the registry would run code with the plan's role.
+  [[ -f $TERRAFORM_ROOT/.terraform.lock.hcl ]] ||
+    die "no .terraform.lock.hcl: run terraform -chdir=infra/platform providers lock -platform=linux_amd64 -platform=darwin_arm64, check and commit it"
+  terraform -chdir="$TERRAFORM_ROOT" init -lockfile=readonly "${backend[@]}" >&2
   # The later file wins: with-variables may have set one.
   TF_CLI_ARGS_plan="-var-file=$1.tfvars ${TF_CLI_ARGS_plan-}" \
     terraform -chdir="$TERRAFORM_ROOT" plan -lock-timeout=300s -out="$folder/plan" >/dev/null

@@ -158,10 +158,11 @@ variable "jwk" {
 }
 
 variable "domain" {
-  description = "Domain of the API, and its zone if Alibaba Cloud DNS manages it. Null: the gateway's own, which accepts 1,000 calls a day."
+  description = "Domain of the API, and its zone if Alibaba Cloud DNS manages it; `front`: host that its CNAME names instead of the gateway (infra/README.md, "Before the gateway"). Null: the gateway's own, which accepts 1,000 calls a day."
   type = object({
-    name = string
-    zone = optional(string)
+    name  = string
+    zone  = optional(string)
+    front = optional(string)
   })
   default = null
 }

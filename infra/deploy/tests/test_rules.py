@@ -315,6 +315,8 @@ resource "terraform_data" "secret" { input = var.password }
         self.root.mkdir()
         (self.root / "main.tf").write_text(self.ROOT)
         (self.root / "test.tfvars").write_text("")
+        # The built-in provider has no entry in it.
+        (self.root / ".terraform.lock.hcl").write_text("")
         self.text = self.at / "plan.txt"
 
     def run_script(self, script, size=1, **more):
@@ -337,6 +339,12 @@ resource "terraform_data" "secret" { input = var.password }
         self.assertEqual(code, 0, output)
         self.assertNotIn("geheimnis", output)
         self.assertEqual(len(self.state()), 2)
+
+    def test_a_provider_without_hashes_is_rejected(self):
+        (self.root / ".terraform.lock.hcl").unlink()
+        code, output = self.run_script("plan")
+        self.assertEqual(code, 1)
+        self.assertIn("terraform -chdir=infra/platform providers lock", output)
 
     def test_variables_come_from_one_secret(self):
         (self.root / "main.tf").write_text(self.ROOT)

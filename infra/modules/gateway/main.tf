@@ -62,6 +62,6 @@ resource "alicloud_alidns_record" "this" {
   domain_name = var.domain.zone
   rr          = trimsuffix(var.domain.name, ".${var.domain.zone}")
   type        = "CNAME"
-  value       = alicloud_api_gateway_group.this.sub_domain
+  value       = coalesce(var.domain.front, alicloud_api_gateway_group.this.sub_domain)
   ttl         = 600
 }

@@ -69,6 +69,17 @@ run "the_gateway_log_has_no_body_and_no_header" {
   }
 }
 
+run "a_firewall_can_stand_in_front" {
+  variables {
+    domain = { name = "api.example.com", zone = "example.com", front = "front.example.net" }
+  }
+
+  assert {
+    condition     = alicloud_alidns_record.this[0].value == "front.example.net"
+    error_message = "the CNAME must name what stands in front"
+  }
+}
+
 run "a_custom_domain_can_be_set" {
   command = apply
   variables {

@@ -49,13 +49,12 @@ module "network" {
 module "nat" {
   source = "../modules/nat"
 
+  size                = var.nat
   name                = var.name
   tags                = var.tags
   resource_group_id   = local.resource_group_id
   vpc_id              = module.network.vpc_id
   nat_vswitch_id      = module.network.worker_vswitch_ids[var.subnets[0].zone]
-  eip_count           = var.nat.eip_count
-  bandwidth_mbps      = var.nat.bandwidth_mbps
   deletion_protection = var.deletion_protection
   snat_vswitches = merge(
     { for subnet in var.subnets : "worker-${subnet.zone}" => module.network.worker_vswitch_ids[subnet.zone] },
@@ -89,6 +88,7 @@ module "secrets" {
 module "rocketmq" {
   source = "../modules/rocketmq"
 
+  size              = var.broker
   name              = var.name
   tags              = var.tags
   resource_group_id = local.resource_group_id
@@ -97,11 +97,6 @@ module "rocketmq" {
   security_group_id = module.network.security_group_ids.data
   # Operators run `init`, which sets the group's offsets, from their own range.
   client_cidrs          = concat(var.subnets[*].function_cidr, var.subnets[*].worker_cidr, [var.operator_cidr])
-  series                = var.broker.series
-  sub_series            = var.broker.sub_series
-  spec                  = var.broker.spec
-  retention_h           = var.broker.retention_h
-  storage_key_id        = var.broker.storage_key_id
   acl_types             = var.remedies.acl_types
   drain_cap             = var.worker.initial_rate
   drain_receive_tps_max = coalesce(var.worker.receive_tps_max, 2 * var.worker.initial_rate)
@@ -112,6 +107,7 @@ module "rocketmq" {
 module "database" {
   source = "../modules/database"
 
+  size               = var.database
   name               = var.name
   tags               = var.tags
   resource_group_id  = local.resource_group_id
@@ -119,10 +115,6 @@ module "database" {
   zones              = slice(var.subnets[*].zone, 0, 2)
   vswitch_ids        = module.network.data_vswitch_ids
   security_group_ids = [module.network.security_group_ids.worker, module.network.security_group_ids.operator]
-  node_class         = var.database.node_class
-  node_count         = var.database.node_count
-  connections_max    = var.database.connections_max
-  backup_days        = var.database.backup_days
   worker_endpoint    = var.remedies.worker_endpoint
   proxy              = var.remedies.proxy
   deletion_lock      = var.deletion_protection
@@ -136,23 +128,18 @@ module "database" {
 module "function" {
   source = "../modules/function"
 
-  name                 = var.name
-  tags                 = var.tags
-  resource_group_id    = local.resource_group_id
-  image                = var.ingest_image
-  cpu                  = var.function.cpu
-  memory_mb            = var.function.memory_mb
-  concurrency          = var.function.concurrency
-  reserved_concurrency = var.function.reserved_concurrency
-  always_allocate_cpu  = var.function.always_allocate_cpu
-  sale_windows         = var.sale_windows
-  time_zone            = var.time_zone
-  warm_lead_min        = var.function.warm_lead_min
-  role_arn             = local.role_arns.function
-  trigger_auth         = var.gateway.backend == "fc" ? "function" : "anonymous"
-  environment          = local.function_environment
-  catalogue            = var.catalogue
-  log                  = { project = module.observability.project, logstore = module.observability.logstores.function }
+  size              = var.function
+  name              = var.name
+  tags              = var.tags
+  resource_group_id = local.resource_group_id
+  image             = var.ingest_image
+  sale_windows      = var.sale_windows
+  time_zone         = var.time_zone
+  role_arn          = local.role_arns.function
+  trigger_auth      = var.gateway.backend == "fc" ? "function" : "anonymous"
+  environment       = local.function_environment
+  catalogue         = var.catalogue
+  log               = { project = module.observability.project, logstore = module.observability.logstores.function }
   vpc = {
     vpc_id            = module.network.vpc_id
     vswitch_ids       = [for subnet in var.subnets : module.network.function_vswitch_ids[subnet.zone]]
@@ -165,6 +152,7 @@ module "worker" {
   source = "../modules/worker"
   count  = var.workers ? 1 : 0
 
+  size                     = var.worker
   name                     = var.name
   tags                     = var.tags
   resource_group_id        = local.resource_group_id
@@ -173,10 +161,6 @@ module "worker" {
   vpc_id                   = module.network.vpc_id
   vswitch_ids              = module.network.worker_vswitch_ids
   security_group_id        = module.network.security_group_ids.worker
-  replicas                 = var.worker.replicas
-  cpu_millicores           = var.worker.cpu_millicores
-  memory_mb                = var.worker.memory_mb
-  initial_rate             = var.worker.initial_rate
   database_connections_max = module.database.connections_max
   deletion_protection      = var.deletion_protection
   load_balancer_edition    = var.remedies.load_balancer_edition

@@ -158,7 +158,7 @@ variable "jwk" {
 }
 
 variable "domain" {
-  description = "Domain of the API, and its zone if Alibaba Cloud DNS manages it; `front`: host that its CNAME names instead of the gateway (infra/README.md, "Before the gateway"). Null: the gateway's own, which accepts 1,000 calls a day."
+  description = "Domain of the API, and its zone if Alibaba Cloud DNS manages it; `front`: host that its CNAME names instead of the gateway (infra/README.md). Null: the gateway's own, which accepts 1,000 calls a day."
   type = object({
     name  = string
     zone  = optional(string)

@@ -32,7 +32,7 @@ locals {
     "polar.mysql.x8.xlarge"  = 16000
     "polar.mysql.x8.2xlarge" = 32000
   }
-  connections_max = var.connections_max != null ? var.connections_max : lookup(local.class_connections, var.node_class, null)
+  connections_max = var.size.connections_max != null ? var.size.connections_max : lookup(local.class_connections, var.size.node_class, null)
 
   # Host names by endpoint, as the service reports them.
   hosts = {

@@ -4,8 +4,8 @@ resource "alicloud_polardb_cluster" "this" {
   db_version  = "8.0"
   # 8.0.1 is compatible with MySQL 8.0.13, which parses CHECK constraints and ignores them; 8.0.2 with 8.0.18.
   db_minor_version = "8.0.2"
-  db_node_class    = var.node_class
-  db_node_count    = var.node_count
+  db_node_class    = var.size.node_class
+  db_node_count    = var.size.node_count
   pay_type         = "PostPaid"
 
   vpc_id     = var.vpc_id
@@ -59,8 +59,8 @@ resource "alicloud_polardb_backup_policy" "this" {
   db_cluster_id                               = alicloud_polardb_cluster.this.id
   preferred_backup_period                     = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
   preferred_backup_time                       = "19:00Z-20:00Z"
-  data_level1_backup_retention_period         = var.backup_days
-  log_backup_retention_period                 = var.backup_days
+  data_level1_backup_retention_period         = var.size.backup_days
+  log_backup_retention_period                 = var.size.backup_days
   backup_retention_policy_on_cluster_deletion = "LATEST"
 }
 

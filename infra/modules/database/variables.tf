@@ -22,62 +22,34 @@ variable "vpc_id" {
 variable "zones" {
   description = "Two zones: the first for the primary, the second for the standby."
   type        = list(string)
-
-  validation {
-    condition     = length(var.zones) == 2 && length(distinct(var.zones)) == 2
-    error_message = "zones must be two different zones."
-  }
 }
 
 variable "vswitch_ids" {
   description = "vSwitch of the data range in each zone, by the zone's name."
   type        = map(string)
-
-  validation {
-    condition     = alltrue([for zone in var.zones : contains(keys(var.vswitch_ids), zone)])
-    error_message = "vswitch_ids must have a vSwitch for each zone."
-  }
 }
 
 variable "security_group_ids" {
   description = "Security groups whose members may connect: the workers' and the operators'. Never the function's."
   type        = list(string)
-
-  validation {
-    condition     = length(var.security_group_ids) > 0
-    error_message = "security_group_ids must name at least the workers' group: without a group no client can connect."
-  }
 }
 
-variable "node_class" {
-  description = "Class of the nodes, such as `polar.mysql.x4.medium`. It determines the connection limit."
-  type        = string
+variable "size" {
+  description = "The cluster, as in the platform's `database`: `node_class`, such as `polar.mysql.x4.medium`, which determines the connection limit; `node_count`, 2 to 16, one primary and read-only nodes; `connections_max` of the class, null for the value in the module's table of vendor limits; `backup_days`, retention of backups and of logs for point-in-time recovery, 7 to 30."
+  type = object({
+    node_class      = string
+    node_count      = number
+    connections_max = number
+    backup_days     = number
+  })
 
   validation {
-    condition     = can(regex("^polar\\.mysql\\.", var.node_class))
-    error_message = "node_class must be polar.mysql.…."
+    condition     = var.size.node_count >= 2
+    error_message = "node_count must be at least 2: a single node has no failover."
   }
-}
-
-variable "node_count" {
-  description = "Nodes of the cluster, 2 to 16: one primary, the others read-only."
-  type        = number
-  default     = 2
-
   validation {
-    condition     = var.node_count >= 2 && var.node_count <= 16
-    error_message = "node_count must be 2 to 16: a single node has no failover."
-  }
-}
-
-variable "connections_max" {
-  description = "Connection limit of the node class; null for the value in the module's table of vendor limits. Required for a class that is not in the table."
-  type        = number
-  default     = null
-
-  validation {
-    condition     = var.connections_max == null || try(var.connections_max >= 100, false)
-    error_message = "connections_max must be at least 100."
+    condition     = var.size.backup_days >= 7
+    error_message = "backup_days must be at least 7."
   }
 }
 
@@ -133,17 +105,6 @@ variable "passwords" {
   validation {
     condition     = length(distinct(values(var.passwords))) == 3
     error_message = "passwords must all be different: with the migrator's password the worker could drop tables."
-  }
-}
-
-variable "backup_days" {
-  description = "Retention of backups and of logs for point-in-time recovery, days, 7 to 30."
-  type        = number
-  default     = 7
-
-  validation {
-    condition     = var.backup_days >= 7 && var.backup_days <= 30 && floor(var.backup_days) == var.backup_days
-    error_message = "backup_days must be a whole number, 7 to 30."
   }
 }
 

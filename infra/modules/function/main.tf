@@ -13,10 +13,10 @@ resource "alicloud_fcv3_function" "this" {
   handler = "index.handler"
   role    = var.role_arn
 
-  cpu                  = var.cpu
-  memory_size          = var.memory_mb
+  cpu                  = var.size.cpu
+  memory_size          = var.size.memory_mb
   disk_size            = 512
-  instance_concurrency = var.concurrency
+  instance_concurrency = var.size.concurrency
   # ingest-fn's own bounds add up to 8 s: 5 s for the body, 3 s for the broker's acknowledgement. A longer time could wait for a
   # third party, which is billed.
   timeout = 10
@@ -95,7 +95,7 @@ resource "alicloud_fcv3_function" "this" {
 
 resource "alicloud_fcv3_concurrency_config" "this" {
   function_name        = alicloud_fcv3_function.this.function_name
-  reserved_concurrency = var.reserved_concurrency
+  reserved_concurrency = var.size.reserved_concurrency
 }
 
 # The first version, required by the alias. The deployment publishes later versions.

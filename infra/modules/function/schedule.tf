@@ -13,7 +13,7 @@ locals {
     for window in var.sale_windows : {
       name      = window.name
       instances = window.instances
-      warm      = timeadd("${window.opens_at}Z", "-${var.warm_lead_min}m")
+      warm      = timeadd("${window.opens_at}Z", "-${var.size.warm_lead_min}m")
       cool      = timeadd("${window.closes_at}Z", "${local.cool_delay_min}m")
     }
   ]
@@ -55,7 +55,7 @@ locals {
 resource "terraform_data" "schedule" {
   count = length(var.sale_windows) > 0 ? 1 : 0
 
-  input = { actions = local.provision_actions, always_allocate_cpu = var.always_allocate_cpu }
+  input = { actions = local.provision_actions, always_allocate_cpu = var.size.always_allocate_cpu }
 }
 
 resource "alicloud_fcv3_provision_config" "this" {
@@ -64,7 +64,7 @@ resource "alicloud_fcv3_provision_config" "this" {
   function_name       = alicloud_fcv3_function.this.function_name
   qualifier           = alicloud_fcv3_alias.this.alias_name
   target              = 0
-  always_allocate_cpu = var.always_allocate_cpu
+  always_allocate_cpu = var.size.always_allocate_cpu
 
   dynamic "scheduled_actions" {
     for_each = local.provision_actions

@@ -24,38 +24,28 @@ variable "image" {
   }
 }
 
-variable "cpu" {
-  description = "vCPU of an instance, 0.05 to 16 in steps of 0.05. `loadtest plan` computes what a sale needs. ingest-fn runs one worker thread for each vCPU."
-  type        = number
+variable "size" {
+  description = "Size of the function, as in the platform's `function`: `cpu`, vCPU of an instance, in steps of 0.05 (ingest-fn runs one worker thread for each); `memory_mb` in steps of 64, 1 to 4 GB for each vCPU; `concurrency`, requests of an instance; `reserved_concurrency`, maximum instances, including provisioned ones (the account's quota, 100 or 300 by region, applies first); `warm_lead_min`, minutes before a sale at which its instances start, 5 to 120; `always_allocate_cpu`, give idle provisioned instances CPU, billed as active, which ingest-fn does not need."
+  type = object({
+    cpu                  = number
+    memory_mb            = number
+    concurrency          = number
+    reserved_concurrency = number
+    warm_lead_min        = number
+    always_allocate_cpu  = bool
+  })
 
   validation {
-    condition     = var.cpu >= 0.05 && var.cpu <= 16 && abs(var.cpu * 20 - floor(var.cpu * 20 + 0.5)) < 0.000001
-    error_message = "cpu must be 0.05 to 16 in steps of 0.05."
-  }
-}
-
-variable "memory_mb" {
-  description = "Memory of an instance, MB, 128 to 32768 in steps of 64; 1 to 4 GB for each vCPU."
-  type        = number
-
-  validation {
-    condition     = var.memory_mb >= 128 && var.memory_mb <= 32768 && var.memory_mb % 64 == 0
-    error_message = "memory_mb must be 128 to 32768 in steps of 64."
+    condition     = abs(var.size.cpu * 20 - floor(var.size.cpu * 20 + 0.5)) < 0.000001 && var.size.memory_mb % 64 == 0
+    error_message = "cpu must be in steps of 0.05, memory_mb in steps of 64."
   }
   validation {
-    condition     = var.memory_mb / 1024 >= var.cpu && var.memory_mb / 1024 <= 4 * var.cpu
+    condition     = var.size.memory_mb / 1024 >= var.size.cpu && var.size.memory_mb / 1024 <= 4 * var.size.cpu
     error_message = "memory_mb must be 1 to 4 GB for each vCPU: the platform rejects other pairs."
   }
-}
-
-variable "concurrency" {
-  description = "Maximum concurrent requests of an instance, 1 to 200."
-  type        = number
-  default     = 100
-
   validation {
-    condition     = var.concurrency >= 1 && var.concurrency <= 200 && floor(var.concurrency) == var.concurrency
-    error_message = "concurrency must be a whole number, 1 to 200."
+    condition     = var.size.warm_lead_min >= 5 && var.size.warm_lead_min <= 120 && floor(var.size.warm_lead_min) == var.size.warm_lead_min
+    error_message = "warm_lead_min must be a whole number of minutes, 5 to 120: the platform starts 100 to 300 instances a minute."
   }
 }
 
@@ -112,26 +102,10 @@ variable "log" {
   })
 }
 
-variable "reserved_concurrency" {
-  description = "Maximum instances, including provisioned instances: limits the cost and the load on the broker. The account's quota, 100 or 300 by region, applies first."
-  type        = number
-  default     = 100
-
-  validation {
-    condition     = var.reserved_concurrency >= 1 && var.reserved_concurrency <= 10000
-    error_message = "reserved_concurrency must be 1 to 10000."
-  }
-}
-
 variable "trigger_auth" {
   description = "Authentication of the HTTP trigger: `function` (callers with `fc:InvokeFunction`, which the gateway's role has) or `anonymous` (any caller; then ingest-fn's check of the gateway's signature is the only one). `anonymous` is for the gateway's HTTP backend, which does not sign as the platform requires."
   type        = string
   default     = "function"
-
-  validation {
-    condition     = contains(["function", "anonymous"], var.trigger_auth)
-    error_message = "trigger_auth must be function or anonymous."
-  }
   validation {
     condition     = var.trigger_auth == "function" || contains(keys(var.environment), "SPILLWAY_GATEWAY_SECRETS")
     error_message = "trigger_auth may be anonymous only if ingest-fn checks the gateway's signature (SPILLWAY_GATEWAY_SECRETS)."
@@ -147,11 +121,6 @@ variable "sale_windows" {
     instances = number
   }))
   default = []
-
-  validation {
-    condition     = alltrue([for window in var.sale_windows : can(regex("^[A-Za-z][A-Za-z0-9_-]{0,49}$", window.name))])
-    error_message = "the name of a sale must be 1 to 50 letters, digits, - and _, beginning with a letter."
-  }
   validation {
     condition     = length(distinct([for window in var.sale_windows : window.name])) == length(var.sale_windows)
     error_message = "sales must have different names."
@@ -176,7 +145,7 @@ variable "sale_windows" {
   validation {
     condition = alltrue([
       for window in var.sale_windows :
-      window.instances >= 1 && floor(window.instances) == window.instances && window.instances <= var.reserved_concurrency
+      window.instances >= 1 && floor(window.instances) == window.instances && window.instances <= var.size.reserved_concurrency
     ])
     error_message = "instances must be a whole number from 1 to reserved_concurrency: the platform starts no more."
   }
@@ -184,17 +153,13 @@ variable "sale_windows" {
     condition = alltrue(flatten([
       for i, one in var.sale_windows : [
         for j, other in var.sale_windows : i >= j || try(
-          timecmp(timeadd("${one.closes_at}Z", "${local.cool_delay_min}m"), timeadd("${other.opens_at}Z", "-${var.warm_lead_min}m")) <= 0 ||
-          timecmp(timeadd("${other.closes_at}Z", "${local.cool_delay_min}m"), timeadd("${one.opens_at}Z", "-${var.warm_lead_min}m")) <= 0,
+          timecmp(timeadd("${one.closes_at}Z", "${local.cool_delay_min}m"), timeadd("${other.opens_at}Z", "-${var.size.warm_lead_min}m")) <= 0 ||
+          timecmp(timeadd("${other.closes_at}Z", "${local.cool_delay_min}m"), timeadd("${one.opens_at}Z", "-${var.size.warm_lead_min}m")) <= 0,
           true,
         )
       ]
     ]))
     error_message = "sales must not overlap, including warming and cooling: the end of one would stop the instances of the other. Merge them."
-  }
-  validation {
-    condition     = length(var.sale_windows) <= 50
-    error_message = "sale_windows must have at most 50 entries: the platform accepts 100 scheduled actions, two for each sale."
   }
 }
 
@@ -207,23 +172,6 @@ variable "time_zone" {
     condition     = var.time_zone == "UTC" || can(regex("^[A-Z][A-Za-z_]+/[A-Z][A-Za-z_/-]+$", var.time_zone))
     error_message = "time_zone must be UTC or like Asia/Shanghai."
   }
-}
-
-variable "warm_lead_min" {
-  description = "Minutes before a sale at which its instances start, 5 to 120. The platform starts 100 to 300 instances a minute by region, and the VPC's interface adds time."
-  type        = number
-  default     = 10
-
-  validation {
-    condition     = var.warm_lead_min >= 5 && var.warm_lead_min <= 120 && floor(var.warm_lead_min) == var.warm_lead_min
-    error_message = "warm_lead_min must be a whole number of minutes, 5 to 120."
-  }
-}
-
-variable "always_allocate_cpu" {
-  description = "Give idle provisioned instances CPU, billed as active. ingest-fn does not need it: it uses no timer while idle."
-  type        = bool
-  default     = false
 }
 
 variable "catalogue" {

@@ -16,32 +16,17 @@ variable "instance" {
     zone_id = string
   })
   default = null
-
-  validation {
-    condition     = var.instance == null || try(can(regex("^api\\.s[0-9]\\.[a-z]+(\\.x[0-9]+)?$", var.instance.spec)), false)
-    error_message = "instance.spec must be like api.s1.small or api.s2.large.x5."
-  }
 }
 
 variable "region" {
   description = "Region of function and gateway, such as `cn-hangzhou`."
   type        = string
-
-  validation {
-    condition     = can(regex("^[a-z]{2}-[a-z0-9-]+$", var.region))
-    error_message = "region must be like cn-hangzhou."
-  }
 }
 
 variable "backend" {
   description = "How the gateway calls the function: `fc` (as a function, with `role_arn`, which the platform authorises) or `http` (by the URL of its trigger, which must then be `anonymous`, with the gateway's signature as the only check)."
   type        = string
   default     = "fc"
-
-  validation {
-    condition     = contains(["fc", "http"], var.backend)
-    error_message = "backend must be fc or http."
-  }
 }
 
 variable "function" {
@@ -130,11 +115,6 @@ variable "throttle" {
     orders_per_second  = number
     lookups_per_second = number
   })
-
-  validation {
-    condition     = var.throttle.orders_per_second >= 1 && var.throttle.lookups_per_second >= 1
-    error_message = "throttle must allow at least one request a second."
-  }
 }
 
 variable "throttle_by_buyer" {
@@ -152,11 +132,6 @@ variable "body_bytes_max" {
   description = "Maximum Content-Length of a POST, bytes, 1024 to 131072; null for no limit. The gateway answers 413 above it. ingest-fn rejects bodies above 16384 bytes in any case, including chunked bodies."
   type        = number
   default     = 16384
-
-  validation {
-    condition     = var.body_bytes_max == null || try(var.body_bytes_max >= 1024 && var.body_bytes_max <= 131072, false)
-    error_message = "body_bytes_max must be 1024 to 131072."
-  }
 }
 
 variable "domain" {
@@ -167,11 +142,6 @@ variable "domain" {
     front = optional(string)
   })
   default = null
-
-  validation {
-    condition     = var.domain == null || try(can(regex("^([a-z0-9-]+\\.)+[a-z]{2,}$", var.domain.name)), false)
-    error_message = "domain.name must be like api.example.com."
-  }
   validation {
     condition     = try(var.domain.zone, null) == null ? true : endswith(var.domain.name, ".${var.domain.zone}")
     error_message = "domain.name must be within domain.zone."

@@ -11,10 +11,10 @@ resource "alicloud_nat_gateway" "this" {
 }
 
 resource "alicloud_eip_address" "this" {
-  count = var.eip_count
+  count = var.size.eip_count
 
   address_name         = "${var.name}-${count.index + 1}"
-  bandwidth            = tostring(var.bandwidth_mbps)
+  bandwidth            = tostring(var.size.bandwidth_mbps)
   internet_charge_type = "PayByTraffic"
   payment_type         = "PayAsYouGo"
   # Merchants and payment services allow these addresses: new addresses would be rejected.
@@ -24,7 +24,7 @@ resource "alicloud_eip_address" "this" {
 }
 
 resource "alicloud_eip_association" "this" {
-  count = var.eip_count
+  count = var.size.eip_count
 
   allocation_id = alicloud_eip_address.this[count.index].id
   instance_id   = alicloud_nat_gateway.this.id

@@ -28,11 +28,6 @@ variable "log_retention_days" {
   description = "Retention of the logs, days, 3 to 3650."
   type        = number
   default     = 30
-
-  validation {
-    condition     = var.log_retention_days >= 3 && var.log_retention_days <= 3650 && floor(var.log_retention_days) == var.log_retention_days
-    error_message = "log_retention_days must be 3 to 3650."
-  }
 }
 
 variable "line_fields" {
@@ -43,11 +38,6 @@ variable "line_fields" {
   })
   nullable = false
   default  = {}
-
-  validation {
-    condition     = alltrue([for field in values(var.line_fields) : can(regex("^[A-Za-z_]*$", field))])
-    error_message = "line_fields must be names of fields, or empty."
-  }
 }
 
 variable "contacts" {
@@ -56,11 +46,6 @@ variable "contacts" {
     name  = string
     email = string
   }))
-
-  validation {
-    condition     = length(var.contacts) > 0 && alltrue([for contact in var.contacts : can(regex("^[^@\\s]+@[^@\\s]+$", contact.email))])
-    error_message = "contacts must have at least one entry with an e-mail address: without a recipient an alert has no effect."
-  }
 }
 
 variable "action_policy_id" {

@@ -16,9 +16,9 @@ locals {
 resource "alicloud_rocketmq_instance" "this" {
   instance_name     = var.name
   service_code      = "rmq"
-  series_code       = var.series
-  sub_series_code   = var.sub_series
-  commodity_code    = local.commodity_codes[var.sub_series]
+  series_code       = var.size.series
+  sub_series_code   = var.size.sub_series
+  commodity_code    = local.commodity_codes[var.size.sub_series]
   payment_type      = "PayAsYouGo"
   ip_whitelists     = length(var.client_cidrs) > 0 ? var.client_cidrs : null
   remark            = "orders between gateway and database"
@@ -26,14 +26,14 @@ resource "alicloud_rocketmq_instance" "this" {
   tags              = var.tags
 
   product_info {
-    msg_process_spec = var.spec
+    msg_process_spec = var.size.spec
     # Sends: the maximum, because a sale is mostly sends.
     send_receive_ratio     = 0.5
-    message_retention_time = var.retention_h
+    message_retention_time = var.size.retention_h
     # May exceed its class for a while, at extra cost. Serverless instances scale by themselves.
     auto_scaling       = true
-    storage_encryption = var.storage_key_id != null
-    storage_secret_key = var.storage_key_id
+    storage_encryption = var.size.storage_key_id != null
+    storage_secret_key = var.size.storage_key_id
     # Off: a trace copies the message's key and is billed. `traceparent` in the message identifies its path.
     trace_on = false
   }

@@ -33,7 +33,7 @@ output "drain_receive_tps_max" {
 
 output "retention_h" {
   description = "Retention of messages, hours, for `SPILLWAY_BROKER_RETENTION_H`."
-  value       = var.retention_h
+  value       = var.size.retention_h
 }
 
 output "client_cidrs" {

@@ -22,11 +22,6 @@ variable "vpc_id" {
 variable "vswitch_ids" {
   description = "vSwitches of the endpoint, at least two in different zones: a serverless instance needs two."
   type        = list(string)
-
-  validation {
-    condition     = length(var.vswitch_ids) >= 2 && length(distinct(var.vswitch_ids)) == length(var.vswitch_ids)
-    error_message = "vswitch_ids must name at least two different vSwitches."
-  }
 }
 
 variable "security_group_id" {
@@ -34,74 +29,35 @@ variable "security_group_id" {
   type        = string
 }
 
+variable "size" {
+  description = "The instance, as in the platform's `broker`: `series` (`standard`, `professional`, `ultimate`); `sub_series` (`serverless`, billed by use; `cluster_ha`, fixed; `single_node`, for tests alone); `spec`, the class (`loadtest plan`; counts for the first apply, later change it in the console; sends and receives together, in units of 4 KiB; the names of the serverless classes are unknown here); `retention_h`, hours, 24 to 720, far above the longest wait of an order; `storage_key_id`, KMS key (Aliyun_AES_256, of a KMS instance) that encrypts stored messages, which have names and addresses, or null: cannot be changed later."
+  type = object({
+    series         = string
+    sub_series     = string
+    spec           = string
+    retention_h    = number
+    storage_key_id = string
+  })
+
+  validation {
+    condition     = var.size.sub_series != "serverless" || var.size.series != "ultimate"
+    error_message = "the series ultimate exists as cluster_ha only."
+  }
+  validation {
+    condition     = var.size.retention_h >= 24 && var.size.retention_h <= 720 && floor(var.size.retention_h) == var.size.retention_h
+    error_message = "retention_h must be a whole number of hours, 24 to 720."
+  }
+  # "Message storage encryption" of RocketMQ 5.x.
+  validation {
+    condition     = var.size.storage_key_id == null || var.size.series == "ultimate"
+    error_message = "storage_key_id must be null: the broker encrypts its storage in the series ultimate alone."
+  }
+}
+
 variable "client_cidrs" {
   description = "Address ranges that may reach the endpoint, those of function and worker; empty leaves it to the security group."
   type        = list(string)
   default     = []
-
-  validation {
-    condition     = alltrue([for cidr in var.client_cidrs : can(cidrhost(cidr, 0)) && cidr != "0.0.0.0/0"])
-    error_message = "client_cidrs must be address ranges, and not 0.0.0.0/0."
-  }
-}
-
-variable "series" {
-  description = "Edition: `standard`, `professional` or `ultimate`."
-  type        = string
-  default     = "standard"
-
-  validation {
-    condition     = contains(["standard", "professional", "ultimate"], var.series)
-    error_message = "series must be standard, professional or ultimate."
-  }
-}
-
-variable "sub_series" {
-  description = "`serverless` (billed by use), `cluster_ha` (fixed, highly available) or `single_node` (for tests only: no replica of a message)."
-  type        = string
-  default     = "serverless"
-
-  validation {
-    condition     = contains(["serverless", "cluster_ha", "single_node"], var.sub_series)
-    error_message = "sub_series must be serverless, cluster_ha or single_node."
-  }
-  validation {
-    condition     = var.sub_series != "serverless" || var.series != "ultimate"
-    error_message = "the series ultimate exists as cluster_ha only."
-  }
-}
-
-variable "spec" {
-  description = "Throughput class, such as `rmq.p2.100xlarge`; `loadtest plan` computes what a sale needs. Used when the instance is made; change it later in the console, because a change here has no effect. Sends and receives count together, in units of 4 KiB. The names of the serverless classes are unknown here: look them up."
-  type        = string
-
-  validation {
-    condition     = can(regex("^rmq\\.[a-z0-9]+\\.[a-z0-9]+$", var.spec))
-    error_message = "spec must look like rmq.p2.100xlarge."
-  }
-}
-
-variable "retention_h" {
-  description = "Retention of messages, hours, 24 to 720. It must be far above the longest wait of an order (`loadtest plan`); set drain-worker's `SPILLWAY_BROKER_RETENTION_H` to the same value."
-  type        = number
-  default     = 72
-
-  validation {
-    condition     = var.retention_h >= 24 && var.retention_h <= 720 && floor(var.retention_h) == var.retention_h
-    error_message = "retention_h must be a whole number of hours, 24 to 720."
-  }
-}
-
-variable "storage_key_id" {
-  description = "KMS key (Aliyun_AES_256, of a KMS instance) that encrypts stored messages, which have names and addresses: the series `ultimate` alone has this. Null: not encrypted. Cannot be changed later."
-  type        = string
-  default     = null
-
-  # "Message storage encryption" of RocketMQ 5.x.
-  validation {
-    condition     = var.storage_key_id == null || var.series == "ultimate"
-    error_message = "storage_key_id must be null: the broker encrypts its storage in the series ultimate alone."
-  }
 }
 
 variable "acl_types" {
@@ -120,11 +76,6 @@ variable "drain_cap" {
   description = "Cap of the worker pool, committed orders a second. Operators set it (`drain-worker rate set`); this module only checks the broker's limit against it."
   type        = number
   default     = 2000
-
-  validation {
-    condition     = var.drain_cap >= 1
-    error_message = "drain_cap must be at least 1."
-  }
 }
 
 variable "drain_receive_tps_max" {
@@ -151,25 +102,12 @@ variable "function_passwords" {
     condition     = length(var.function_passwords) >= 1 && length(var.function_passwords) <= 2
     error_message = "function_passwords must have one or two entries: remove unused accounts."
   }
-  validation {
-    condition     = alltrue([for account in keys(var.function_passwords) : can(regex("^[a-z0-9]{1,16}$", account))])
-    error_message = "function_passwords must be named by 1 to 16 lower-case letters and digits."
-  }
-  validation {
-    condition     = alltrue([for password in values(var.function_passwords) : length(password) >= 8 && length(password) <= 128])
-    error_message = "function_passwords must be 8 to 128 characters each."
-  }
 }
 
 variable "worker_password" {
   description = "Password of drain-worker's account, 8 to 128 characters, different from the function's. It is in the state."
   type        = string
   sensitive   = true
-
-  validation {
-    condition     = length(var.worker_password) >= 8 && length(var.worker_password) <= 128
-    error_message = "worker_password must be 8 to 128 characters."
-  }
   validation {
     condition     = !contains(values(var.function_passwords), var.worker_password)
     error_message = "worker_password must differ from function_passwords: with a shared password the function would have the worker's rights."

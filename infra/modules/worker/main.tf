@@ -11,7 +11,7 @@ locals {
   # Environment of every worker. The pool's cap is in the database: nothing here
   # depends on the number of replicas.
   settings = {
-    SPILLWAY_INITIAL_RATE         = tostring(var.initial_rate)
+    SPILLWAY_INITIAL_RATE         = tostring(var.size.initial_rate)
     SPILLWAY_QUERY_LISTEN         = "0.0.0.0:${local.query_port}"
     SPILLWAY_ADMIN_LISTEN         = "0.0.0.0:${local.admin_port}"
     SPILLWAY_DRAIN_GRACE_MS       = "20000"
@@ -48,9 +48,9 @@ resource "alicloud_sae_application" "this" {
   vswitch_id        = join(",", [for zone in local.zones : var.vswitch_ids[zone]])
   security_group_id = var.security_group_id
 
-  replicas = var.replicas
-  cpu      = var.cpu_millicores
-  memory   = var.memory_mb
+  replicas = var.size.replicas
+  cpu      = var.size.cpu_millicores
+  memory   = var.size.memory_mb
   timezone = "UTC"
 
   envs = jsonencode([for name in sort(nonsensitive(keys(local.environment))) : { name = name, value = local.environment[name] }])

@@ -15,7 +15,7 @@ output "query_backend" {
 
 output "connections_max" {
   description = "Maximum database connections of all workers, including one for an operator's command each."
-  value       = var.replicas * local.connections_per_worker
+  value       = var.size.replicas * local.connections_per_worker
 }
 
 output "deletion_protected" {

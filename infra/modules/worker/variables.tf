@@ -37,11 +37,6 @@ variable "vpc_id" {
 variable "vswitch_ids" {
   description = "vSwitches of the workers by zone, at least two."
   type        = map(string)
-
-  validation {
-    condition     = length(var.vswitch_ids) >= 2 && length(distinct(values(var.vswitch_ids))) == length(var.vswitch_ids)
-    error_message = "vswitch_ids must be in at least two zones: with one zone, its loss stops the drain."
-  }
 }
 
 variable "security_group_id" {
@@ -49,52 +44,35 @@ variable "security_group_id" {
   type        = string
 }
 
-variable "replicas" {
-  description = "Workers, 2 to 50. More of them do not raise the pool's cap. Twice their database connections must fit into `database_connections_max`: connections of killed workers count until the server detects the loss."
-  type        = number
-  default     = 4
-
-  validation {
-    condition     = var.replicas >= 2 && var.replicas <= 50 && floor(var.replicas) == var.replicas
-    error_message = "replicas must be 2 to 50: a single worker leaves none during its restart."
-  }
-  validation {
-    condition     = 2 * var.replicas * (local.writers_max + local.readers_max + 2) <= var.database_connections_max
-    error_message = "the workers open more connections than database_connections_max: use fewer workers or writers, or a larger class."
-  }
-  validation {
-    condition     = 40 * var.replicas * (local.writers_max + local.readers_max + 1) <= 16382
-    error_message = "the workers may prepare more than 16,382 statements, 40 on each connection: the server's default of max_prepared_stmt_count. Use fewer workers or writers."
-  }
-}
-
 variable "database_connections_max" {
   description = "Connection limit of the database, `connections_max` of the database's module."
   type        = number
 }
 
-variable "cpu_millicores" {
-  description = "CPU of a worker, thousandths of a core: 500, 1000, 2000, 4000, 8000."
-  type        = number
-  default     = 1000
+variable "size" {
+  description = "Size of the pool, as in the platform's `worker`: `replicas`, 2 to 50 (more do not raise the cap; twice their database connections must fit into `database_connections_max`, because those of killed workers count until the server detects the loss); `cpu_millicores`, `memory_mb` of each, 1 to 4 GB for each core (likely: the platform pairs them); `initial_rate`, the cap in a new database, orders a second (`--initial-rate`; afterwards `drain-worker rate set`)."
+  type = object({
+    replicas       = number
+    cpu_millicores = number
+    memory_mb      = number
+    initial_rate   = number
+  })
 
   validation {
-    condition     = contains([500, 1000, 2000, 4000, 8000], var.cpu_millicores)
-    error_message = "cpu_millicores must be 500, 1000, 2000, 4000 or 8000."
-  }
-}
-
-variable "memory_mb" {
-  description = "Memory of a worker, MB: 1024, 2048, 4096, 8192, 16384; 1 to 4 GB for each core (likely: the platform pairs them)."
-  type        = number
-  default     = 2048
-
-  validation {
-    condition     = contains([1024, 2048, 4096, 8192, 16384], var.memory_mb)
-    error_message = "memory_mb must be 1024, 2048, 4096, 8192 or 16384."
+    condition     = var.size.replicas >= 2 && var.size.replicas <= 50
+    error_message = "replicas must be 2 to 50: a single worker leaves none during its restart."
   }
   validation {
-    condition     = var.memory_mb * 1000 >= var.cpu_millicores * 1024 && var.memory_mb * 1000 <= 4 * var.cpu_millicores * 1024
+    condition     = 2 * var.size.replicas * (local.writers_max + local.readers_max + 2) <= var.database_connections_max
+    error_message = "the workers open more connections than database_connections_max: use fewer workers, or a larger class."
+  }
+  # 40 on each connection; the server's default of max_prepared_stmt_count.
+  validation {
+    condition     = 40 * var.size.replicas * (local.writers_max + local.readers_max + 1) <= 16382
+    error_message = "the workers may prepare more than 16,382 statements. Use fewer workers."
+  }
+  validation {
+    condition     = var.size.memory_mb * 1000 >= var.size.cpu_millicores * 1024 && var.size.memory_mb * 1000 <= 4 * var.size.cpu_millicores * 1024
     error_message = "memory_mb must be 1 to 4 GB for each core."
   }
 }
@@ -128,27 +106,11 @@ variable "environment" {
   }
 }
 
-variable "initial_rate" {
-  description = "Cap in a new database, orders a second (`--initial-rate`). Afterwards operators set the cap (`drain-worker rate set`), and this value has no effect."
-  type        = number
-  default     = 2000
-
-  validation {
-    condition     = var.initial_rate >= 1
-    error_message = "initial_rate must be at least 1."
-  }
-}
-
 variable "load_balancer_edition" {
   description = "Edition of the load balancer, `Basic` or `Standard`. Both forward by host and path; that the platform's ingress accepts Basic is likely."
   type        = string
   nullable    = false
   default     = "Standard"
-
-  validation {
-    condition     = contains(["Basic", "Standard"], var.load_balancer_edition)
-    error_message = "load_balancer_edition must be Basic or Standard."
-  }
 }
 
 variable "log" {

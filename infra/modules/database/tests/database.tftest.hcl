@@ -32,7 +32,7 @@ variables {
   zones              = ["cn-hangzhou-j", "cn-hangzhou-k"]
   vswitch_ids        = { cn-hangzhou-j = "vsw-j", cn-hangzhou-k = "vsw-k" }
   security_group_ids = ["sg-worker"]
-  node_class         = "polar.mysql.x4.medium"
+  size               = { node_class = "polar.mysql.x4.medium", node_count = 2, connections_max = null, backup_days = 7 }
   passwords          = { worker = "Worker-Pass-1", migrator = "Migrator-Pass-1", tune = "Tune-Pass-1" }
 }
 
@@ -94,7 +94,7 @@ run "an_unknown_connection_limit_is_rejected" {
   command = plan
 
   variables {
-    node_class = "polar.mysql.x9.huge"
+    size = { node_class = "polar.mysql.x9.huge", node_count = 2, connections_max = null, backup_days = 7 }
   }
 
   expect_failures = [alicloud_polardb_cluster.this]
@@ -217,13 +217,9 @@ run "bad_values_are_rejected" {
     passwords = { worker = "Migrator-Pass-1", migrator = "Migrator-Pass-1", tune = "Tune-Pass-1" }
     # transaction pooling
     proxy = { pooling = "Transaction" }
-    # one zone
-    zones = ["cn-hangzhou-j", "cn-hangzhou-j"]
     # one node
-    node_count = 1
-    # a class of another engine
-    node_class = "mysql.x4.large.2c"
+    size = { node_class = "polar.mysql.x4.medium", node_count = 1, connections_max = null, backup_days = 7 }
   }
 
-  expect_failures = [var.passwords, var.proxy, var.zones, var.node_count, var.node_class]
+  expect_failures = [var.passwords, var.proxy, var.size]
 }

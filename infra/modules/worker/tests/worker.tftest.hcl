@@ -9,10 +9,7 @@ mock_provider "alicloud" {
 variables {
   resource_group_id        = "rg-1"
   registry_instance_id     = "cri-1"
-  replicas                 = 4
-  initial_rate             = 2000
-  cpu_millicores           = 1000
-  memory_mb                = 2048
+  size                     = { replicas = 4, cpu_millicores = 1000, memory_mb = 2048, initial_rate = 2000 }
   load_balancer_edition    = "Standard"
   deletion_protection      = true
   name                     = "spillway-test"
@@ -33,7 +30,7 @@ variables {
 run "fifty_workers_get_the_same_initial_rate" {
   command = plan
   variables {
-    replicas = 50
+    size = { replicas = 50, cpu_millicores = 1000, memory_mb = 2048, initial_rate = 2000 }
   }
 
   assert {
@@ -46,10 +43,10 @@ run "connection_bomb" {
   command = plan
   variables {
     # 400 connections, twice for killed workers. Their statements fit, so nothing else rejects the pool.
-    replicas                 = 50
+    size                     = { replicas = 50, cpu_millicores = 1000, memory_mb = 2048, initial_rate = 2000 }
     database_connections_max = 300
   }
-  expect_failures = [var.replicas]
+  expect_failures = [var.size]
 }
 
 run "the_load_balancer_exposes_the_query_port_only" {
@@ -193,17 +190,13 @@ run "bad_values_are_rejected" {
       SPILLWAY_INITIAL_RATE = "100000"
     }
     # a pool above the connection limit
-    replicas                 = 50
+    size                     = { replicas = 50, cpu_millicores = 1000, memory_mb = 2048, initial_rate = 2000 }
     database_connections_max = 799
-    # one zone
-    vswitch_ids = { cn-hangzhou-j = "vsw-j" }
     # a mutable tag
     image = "registry.example.com/spillway/drain-worker:0.1.0"
-    # too little memory
-    cpu_millicores = 4000
   }
 
-  expect_failures = [var.environment, var.replicas, var.vswitch_ids, var.image, var.memory_mb]
+  expect_failures = [var.environment, var.size, var.image]
 }
 
 run "bad_values_are_rejected_2" {
@@ -213,10 +206,10 @@ run "bad_values_are_rejected_2" {
     # an admin port without a token
     environment = { SPILLWAY_DATABASE_URL = "mysql://spillway_worker:x@db:3306/spillway" }
     # one worker
-    replicas = 1
+    size = { replicas = 1, cpu_millicores = 1000, memory_mb = 2048, initial_rate = 2000 }
   }
 
-  expect_failures = [var.environment, var.replicas]
+  expect_failures = [var.environment, var.size]
 }
 
 run "bad_values_are_rejected_3" {

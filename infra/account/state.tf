@@ -35,7 +35,7 @@ resource "alicloud_oss_bucket_server_side_encryption" "state" {
 
 # Two applies at the same time would overwrite each other's state.
 resource "alicloud_ots_instance" "lock" {
-  # 3 to 16 characters, the first a letter, and a host name of the region (likely): so the account's id is in it.
+  # 3 to 16 characters, the first a letter, unique in the region (certain: "Instance" of Tablestore): so the account's id is in it.
   name              = "l${substr(data.alicloud_account.current.id, -15, 15)}"
   description       = "locks of Terraform's state"
   instance_type     = "Capacity"

@@ -64,6 +64,11 @@ output "operators" {
   }
 }
 
+output "nat_addresses" {
+  description = "Public source addresses of functions, workers and operators, for third parties' allow lists."
+  value       = module.nat.eip_addresses
+}
+
 output "ways_out" {
   description = "vSwitches with an SNAT entry."
   value       = module.nat.snat_vswitch_ids

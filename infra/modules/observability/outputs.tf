@@ -13,11 +13,6 @@ output "alert_names" {
   value       = sort(distinct(concat(keys(local.alerts), keys(local.alarms))))
 }
 
-output "queries" {
-  description = "Saved queries by name: logstore and text."
-  value       = { for name, query in local.queries : name => { store = query.store, query = query.query } }
-}
-
 output "limits" {
   description = "Thresholds of the broker's alarms: waiting messages, and age of the oldest message in ms."
   value = {

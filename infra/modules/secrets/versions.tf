@@ -1,6 +1,4 @@
 terraform {
-  required_version = ">= 1.9"
-
   required_providers {
     alicloud = {
       source  = "aliyun/alicloud"

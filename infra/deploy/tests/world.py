@@ -156,11 +156,11 @@ class World:
             "SPILLWAY_SMOKE_DECIDE_S": "60",
         } | more
 
-    def start(self, script, *arguments, **environment):
+    def start(self, script, *arguments, stdin=subprocess.DEVNULL, **environment):
         return subprocess.Popen(
             [DEPLOY / script, *arguments],
             env=self.environment(**environment),
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -1,0 +1,40 @@
+# shellcheck shell=bash
+# Environments, variables and secrets of the repository on GitHub, by its CLI, which takes {owner} and {repo} from the checkout.
+
+# github ARGUMENT...: a call that makes a change.
+github() {
+  if [[ -n $DRY_RUN ]]; then
+    say "would call: gh $*"
+    return
+  fi
+  gh "$@" >/dev/null
+}
+
+# environment_exists NAME [REVIEWERS]: makes an environment that deploys from main alone. With a second argument it must have
+# reviewers; those that it has already stay as they are.
+environment_exists() {
+  local name=$1 at="repos/{owner}/{repo}/environments/$1" found reviewer id body ids=()
+  if found=$(gh api "$at" 2>/dev/null); then
+    if (($# == 1)) || jq -e 'any(.protection_rules[]?; .type == "required_reviewers")' <<<"$found" >/dev/null; then
+      say "$name: exists"
+      return
+    fi
+  fi
+  if (($# == 2)); then
+    [[ -n $2 ]] || die "$name has no reviewers: set SPILLWAY_REVIEWERS"
+    for reviewer in $2; do
+      id=$(gh api "users/$reviewer" --jq .id) || die "GitHub does not know the user $reviewer"
+      ids+=("$id")
+    done
+  fi
+  body=$(jq -n '{
+    deployment_branch_policy: {protected_branches: false, custom_branch_policies: true},
+    reviewers: ($ARGS.positional | map({type: "User", id: tonumber})),
+  }' --args "${ids[@]}")
+  say "$name: from main alone${2:+, approved by $2}"
+  github api --method PUT "$at" --input - <<<"$body"
+  # An existing policy is returned as an error (likely); the list is what counts.
+  github api --method POST "$at/deployment-branch-policies" -f name=main 2>/dev/null || true
+  [[ -n $DRY_RUN ]] || gh api "$at/deployment-branch-policies" --jq '.branch_policies[].name' | grep -qx main ||
+    die "$name does not allow main"
+}

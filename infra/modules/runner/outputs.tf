@@ -1,0 +1,14 @@
+output "instance_id" {
+  description = "The machine, for Session Manager."
+  value       = alicloud_instance.this.id
+}
+
+output "cloud_init" {
+  description = "The machine's set-up, for tests."
+  value       = local.cloud_init
+}
+
+output "rights" {
+  description = "The role's policy, for tests."
+  value       = jsondecode(alicloud_ram_policy.this.policy_document)
+}

@@ -1,0 +1,95 @@
+mock_provider "alicloud" {
+  mock_data "alicloud_images" {
+    defaults = { images = [{ id = "ubuntu_24_04_x64_20G_alibase_20260901.vhd" }] }
+  }
+  mock_resource "alicloud_ram_role" {
+    defaults = { role_name = "spillway-test-runner" }
+  }
+}
+
+variables {
+  name              = "spillway-test"
+  region            = "cn-hangzhou"
+  account_id        = "1234567890123456"
+  vswitch_id        = "vsw-operators"
+  security_group_id = "sg-operators"
+  github            = { repository = "acme/shop" }
+  github_token_name = "spillway-test-runner-github-token"
+  secret_names      = ["spillway-test-migrator-url", "spillway-test-admin-token"]
+  registry          = { instance_id = "cri-1", namespace = "spillway-test" }
+  runner            = { version = "2.330.0", sha256 = "0000000000000000000000000000000000000000000000000000000000000001" }
+  cli               = { version = "3.4.11", sha256 = "0000000000000000000000000000000000000000000000000000000000000002" }
+}
+
+run "the_machine_is_reached_from_nowhere_and_its_keys_need_a_token" {
+  assert {
+    condition     = alicloud_instance.this.internet_max_bandwidth_out == 0 && alicloud_instance.this.vswitch_id == "vsw-operators"
+    error_message = "the machine must have no public address, and be in the operators' network"
+  }
+  assert {
+    condition     = alicloud_instance.this.http_tokens == "required" && alicloud_instance.this.http_put_response_hop_limit == 1
+    error_message = "metadata must need a session token and stop at the machine"
+  }
+  assert {
+    condition     = alicloud_instance.this.system_disk_encrypted && alicloud_instance.this.password == null
+    error_message = "the disk must be encrypted, and no password leads in"
+  }
+}
+
+run "the_role_reads_named_secrets_and_one_image" {
+  assert {
+    condition = toset(flatten(output.rights.Statement[*].Action)) == toset([
+      "oos:GetSecretParameter", "kms:GetSecretValue", "cr:GetAuthorizationToken", "cr:PullRepository",
+    ])
+    error_message = "the machine changes nothing by its own role"
+  }
+  assert {
+    condition = output.rights.Statement[0].Resource == [
+      "acs:oos:cn-hangzhou:1234567890123456:secretparameter/spillway-test-runner-github-token",
+      "acs:oos:cn-hangzhou:1234567890123456:secretparameter/spillway-test-migrator-url",
+      "acs:oos:cn-hangzhou:1234567890123456:secretparameter/spillway-test-admin-token",
+    ]
+    error_message = "each parameter must be named"
+  }
+}
+
+# cloud-init's own form: a first line, and YAML whose files are base64.
+run "cloud_init_installs_by_checksum_and_starts_the_service" {
+  assert {
+    condition     = startswith(output.cloud_init, "#cloud-config\n") && can(yamldecode(output.cloud_init))
+    error_message = "not a cloud-config"
+  }
+  assert {
+    condition = (
+      base64decode(yamldecode(output.cloud_init).write_files[0].content) == file("serve") &&
+      yamldecode(output.cloud_init).write_files[0].permissions == "0755" &&
+      strcontains(yamldecode(output.cloud_init).write_files[2].content, "ExecStart=${yamldecode(output.cloud_init).write_files[0].path}\n")
+    )
+    error_message = "the service must start the script of this module"
+  }
+  assert {
+    condition = strcontains(base64decode(yamldecode(output.cloud_init).write_files[1].content), join("\n", [
+      "REPOSITORY=acme/shop", "RUNNER_NAME=spillway-test", "RUNNER_GROUP_ID=1", "LABELS=[\"self-hosted\",\"spillway-vpc\"]",
+      "REGION=cn-hangzhou", "TOKEN_PARAMETER=spillway-test-runner-github-token",
+    ]))
+    error_message = "the service's settings"
+  }
+  assert {
+    condition     = can(regex("sha256sum --check --quiet\\n(.*\\n)*.*tar -xzf cli(.*\\n)*.*tar -xzf runner", yamldecode(output.cloud_init).runcmd[0][2]))
+    error_message = "both archives must be checked before they are unpacked"
+  }
+  assert {
+    condition     = !strcontains(output.cloud_init, "AccessKey") && strcontains(output.cloud_init, "--mode EcsRamRole --ram-role-name spillway-test-runner")
+    error_message = "the CLI must use the machine's role"
+  }
+}
+
+run "archives_need_a_checksum" {
+  command = plan
+  variables {
+    runner = { version = "latest", sha256 = "none" }
+    cli    = { version = "3.4.11", sha256 = "" }
+    github = { repository = "https://github.com/acme/shop" }
+  }
+  expect_failures = [var.runner, var.cli, var.github]
+}

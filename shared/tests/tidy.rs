@@ -122,6 +122,7 @@ fn the_top_level_is_what_the_readme_shows() {
             "Cargo.toml",
             "Cargo.lock",
             "README.md",
+            "README.zh-CN.md",
             "LICENSE",
             "ingest-fn",
             "drain-worker",

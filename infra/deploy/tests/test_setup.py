@@ -133,13 +133,22 @@ class Github(unittest.TestCase):
         self.assertEqual(re.findall(r"^(.*) = ", errors, re.M), ["prod: SPILLWAY_WORKER_APP_ID"])
 
     def test_an_apply_that_is_not_complete_is_named(self):
-        for name in ["worker_application_id", "role_arns"]:
-            with self.subTest(name):
-                self.outputs({it: value for it, value in OUTPUTS.items() if it != name})
-                code, _, errors = self.run_it("prod", **SETTINGS)
-                self.assertEqual(code, 1)
-                self.assertIn({"worker_application_id": "SPILLWAY_WORKER_APP_ID (prod)", "role_arns": "ALIBABA_PLAN_ROLE_ARN (prod-plan)"}[name], errors)
-                self.assertEqual(self.hub()["environments"], {})
+        self.outputs({it: value for it, value in OUTPUTS.items() if it != "role_arns"})
+        code, _, errors = self.run_it("prod", **SETTINGS)
+        self.assertEqual(code, 1)
+        self.assertIn("ALIBABA_PLAN_ROLE_ARN (prod-plan)", errors)
+        self.assertEqual(self.hub()["environments"], {})
+
+    def test_before_the_workers_their_application_is_named_as_not_yet_known(self):
+        self.outputs(OUTPUTS | {"worker_application_id": None})
+        code, _, errors = self.run_it("prod", **SETTINGS)
+        self.assertEqual(code, 0, errors)
+        self.assertIn("not yet known: SPILLWAY_WORKER_APP_ID (prod).", errors)
+        self.outputs(OUTPUTS)
+        code, _, errors = self.run_it("prod", **SETTINGS)
+        self.assertEqual(code, 0, errors)
+        self.assertNotIn("not yet known", errors)
+        self.assertEqual(self.hub()["environments"]["prod"]["variables"]["SPILLWAY_WORKER_APP_ID"], "app-1")
 
     def test_without_reviewers_nothing_that_changes_the_account_is_made(self):
         for reviewers, expected in [("", "set SPILLWAY_REVIEWERS"), ("eve", "does not know the user eve")]:

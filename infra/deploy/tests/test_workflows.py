@@ -117,6 +117,17 @@ class Workflows(unittest.TestCase):
         for outcome in ["steps.release.outcome == 'success'", "steps.undo.outcome == 'skipped'", "steps.upload.outcome == 'success'"]:
             self.assertIn(outcome, release[upload:end])
 
+    def test_the_schema_can_be_migrated_before_there_are_workers(self):
+        steps = re.split(r"^      - ", jobs(self.deploy)["release"], flags=re.M)
+        schema, release = (next(it for it in steps if f"name: {name}\n" in it) for name in ["schema", "release"])
+        self.assertIn("if: inputs.schema_only\n", schema)
+        self.assertIn("if: ${{ !inputs.schema_only }}\n", release)
+        self.assertIn('run: infra/deploy/migrate "$WORKER_IMAGE"', schema)
+        # What the script requires, by its own text.
+        required = re.search(r"^require ((?:.*\\\n)*.*)$", (REPO / "infra/deploy/migrate").read_text(), re.M)[1]
+        for name in re.findall(r"SPILLWAY_\w+", required):
+            self.assertIn(name, schema + self.deploy.split("\njobs:\n")[0])
+
     def test_deploys_never_overlap(self):
         self.assertIn("group: deploy-${{ inputs.environment }}\n  cancel-in-progress: false", self.deploy)
 

@@ -60,7 +60,7 @@ variable "github_token_name" {
 }
 
 variable "secret_names" {
-  description = "Further encrypted parameters that the machine may read: what `migrate` and operators need."
+  description = "Further encrypted parameters that the machine may read: the admin tokens, for operators who work on it."
   type        = list(string)
 }
 

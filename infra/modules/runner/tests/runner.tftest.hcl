@@ -15,7 +15,7 @@ variables {
   security_group_id = "sg-operators"
   github            = { repository = "acme/shop" }
   github_token_name = "spillway-test-runner-github-token"
-  secret_names      = ["spillway-test-migrator-url", "spillway-test-admin-token"]
+  secret_names      = ["spillway-test-admin-token"]
   registry          = { instance_id = "cri-1", namespace = "spillway-test" }
   runner            = { version = "2.330.0", sha256 = "0000000000000000000000000000000000000000000000000000000000000001" }
   cli               = { version = "3.4.11", sha256 = "0000000000000000000000000000000000000000000000000000000000000002" }
@@ -46,7 +46,6 @@ run "the_role_reads_named_secrets_and_one_image" {
   assert {
     condition = output.rights.Statement[0].Resource == [
       "acs:oos:cn-hangzhou:1234567890123456:secretparameter/spillway-test-runner-github-token",
-      "acs:oos:cn-hangzhou:1234567890123456:secretparameter/spillway-test-migrator-url",
       "acs:oos:cn-hangzhou:1234567890123456:secretparameter/spillway-test-admin-token",
     ]
     error_message = "each parameter must be named"

@@ -150,19 +150,43 @@ fn the_top_level_is_what_the_readme_shows() {
     }
 }
 
+/// The names that GitHub gives to a document's headings: lower case, spaces as dashes, other punctuation left out.
+fn anchors(document: &str) -> BTreeSet<String> {
+    let mut is_code = false;
+    let headings = document.lines().filter(|line| {
+        is_code ^= line.trim_start().starts_with("```");
+        !is_code && line.starts_with('#')
+    });
+    let name = |heading: &str| {
+        let text = heading.trim_start_matches('#').trim().to_lowercase();
+        let kept = text.chars().filter(|letter| letter.is_alphanumeric() || [' ', '-', '_'].contains(letter));
+        kept.map(|letter| if letter == ' ' { '-' } else { letter }).collect()
+    };
+    headings.map(name).collect()
+}
+
 #[test]
 fn links_in_documents_lead_somewhere() {
     let mut found = Vec::new();
     files(&root(), &mut found);
     for path in found.into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "md")) {
         let text = fs::read_to_string(&path).expect("text");
-        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            let target = target.split('#').next().unwrap_or_default();
-            if target.is_empty() || target.contains("://") {
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.contains("://") {
                 continue;
             }
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
             let folder = path.parent().expect("a folder");
-            assert!(folder.join(target).exists(), "{}: {target}", path.display());
+            let target = if file.is_empty() { path.clone() } else { folder.join(file) };
+            assert!(target.exists(), "{}: {link}", path.display());
+            if !anchor.is_empty() && target.extension().is_some_and(|extension| extension == "md") {
+                let headings = anchors(&fs::read_to_string(&target).expect("text"));
+                assert!(
+                    headings.contains(anchor),
+                    "{}: {link}: the headings are {headings:?}",
+                    path.display()
+                );
+            }
         }
     }
 }

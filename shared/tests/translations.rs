@@ -92,7 +92,9 @@ fn a_translation_is_in_chinese() {
         let (_, prose) = parse(&fs::read_to_string(&path).expect("text"));
         for line in prose {
             let code: usize = line.split('`').skip(1).step_by(2).map(|code| code.chars().count()).sum();
-            let words = line.split_whitespace().filter(|word| word.starts_with(|letter: char| letter.is_ascii_alphabetic()));
+            let words = line
+                .split_whitespace()
+                .filter(|word| word.starts_with(|letter: char| letter.is_ascii_alphabetic()));
             // Names, and tables of code, have no Chinese.
             if words.count() >= 4 && code * 2 < line.chars().count() {
                 assert!(chinese_letters(&line) > 4, "{}: {line}", path.display());

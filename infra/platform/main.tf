@@ -147,6 +147,22 @@ module "function" {
   }
 }
 
+# With the first apply: a job on it migrates the schema.
+module "runner" {
+  source = "../modules/runner"
+  count  = var.runner == null ? 0 : 1
+
+  size              = var.runner
+  name              = var.name
+  tags              = var.tags
+  resource_group_id = local.resource_group_id
+  region            = var.region
+  role_name         = "${var.name}-runner"
+  vswitch_id        = module.network.operator_vswitch_id
+  security_group_id = module.network.security_group_ids.operator
+  github_token_name = module.secrets.secret_names["runner-github-token"]
+}
+
 # The schema first: without it a worker exits at once, and SAE reports a failed deployment.
 module "worker" {
   source = "../modules/worker"

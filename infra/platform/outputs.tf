@@ -13,9 +13,19 @@ output "gateway_sub_domain" {
   value       = one(module.gateway[*].sub_domain)
 }
 
-output "domain_steps" {
-  description = "Commands that bind the domain and its certificate, for which the provider has no resource."
-  value       = one(module.gateway[*].domain_steps)
+output "gateway_group" {
+  description = "Id of the API group, for `infra/deploy/domain` (`SPILLWAY_GATEWAY_GROUP`); null without `workers`."
+  value       = one(module.gateway[*].group_id)
+}
+
+output "domain" {
+  description = "Domain of the API; null without one."
+  value       = try(var.domain.name, null)
+}
+
+output "api_url" {
+  description = "Address of the API (`SPILLWAY_SMOKE_URL`); null before the gateway is there."
+  value       = var.domain != null ? "https://${var.domain.name}" : one([for host in module.gateway[*].sub_domain : "https://${host}"])
 }
 
 output "function" {
@@ -101,4 +111,9 @@ output "alert_names" {
 output "logs" {
   description = "Log Service project and logstores."
   value       = { project = module.observability.project, logstores = module.observability.logstores }
+}
+
+output "runner" {
+  description = "The deployment's runner; null without `runner`."
+  value       = one(module.runner[*].instance_id)
 }

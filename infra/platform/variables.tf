@@ -151,6 +151,22 @@ variable "gateway" {
   })
 }
 
+variable "runner" {
+  description = "The deployment's runner, a machine in the operators' vSwitch (`modules/runner`): the repository whose jobs it serves, versions and SHA-256 of GitHub's runner and the vendor's CLI. It needs `secrets.runner_github_token`. Null: none, and a machine of your own."
+  type = object({
+    github        = object({ repository = string, runner_group_id = optional(number, 1) })
+    runner        = object({ version = string, sha256 = string })
+    cli           = object({ version = string, sha256 = string })
+    instance_type = optional(string)
+  })
+  default = null
+
+  validation {
+    condition     = var.runner == null || var.secrets.runner_github_token != null
+    error_message = "runner needs secrets.runner_github_token, with which the machine registers for jobs."
+  }
+}
+
 variable "jwk" {
   description = "Public RSA key of tokens: `kty`, `n`, `e`. Null only with `gateway.anonymous`."
   type        = map(string)
@@ -254,18 +270,19 @@ variable "log_retention_days" {
 variable "secrets" {
   description = <<-EOT
     All secrets, at least 8 characters each. Set them by the environment (`TF_VAR_secrets`), never in a file of the repository:
-    `broker_function`: name and password of the function's account at the broker (`name=password[,name=password]` during a rotation: the next release uses the first; names of 1 to 16 lower-case letters and digits); `broker_worker`: password of the workers' account; `database_worker`, `database_migrator`, `database_tune`: passwords of the database's accounts; `gateway`: name and secret of the backend signature (`name=secret[,name=secret…]` during a rotation: the gateway signs with the first); `admin_token`: bearer token of the drain's control API; `admin_read_token`: the same for reading alone, or null; `order_id_keys`: ingest-fn's `name=hex[,…]`.
+    `broker_function`: name and password of the function's account at the broker (`name=password[,name=password]` during a rotation: the next release uses the first; names of 1 to 16 lower-case letters and digits); `broker_worker`: password of the workers' account; `database_worker`, `database_migrator`, `database_tune`: passwords of the database's accounts; `gateway`: name and secret of the backend signature (`name=secret[,name=secret…]` during a rotation: the gateway signs with the first); `admin_token`: bearer token of the drain's control API; `admin_read_token`: the same for reading alone, or null; `runner_github_token`: GitHub's token of the runner, or null; `order_id_keys`: ingest-fn's `name=hex[,…]`.
   EOT
   type = object({
-    broker_function   = string
-    broker_worker     = string
-    database_worker   = string
-    database_migrator = string
-    database_tune     = string
-    gateway           = string
-    admin_token       = string
-    admin_read_token  = optional(string)
-    order_id_keys     = string
+    broker_function     = string
+    broker_worker       = string
+    database_worker     = string
+    database_migrator   = string
+    database_tune       = string
+    gateway             = string
+    admin_token         = string
+    admin_read_token    = optional(string)
+    runner_github_token = optional(string)
+    order_id_keys       = string
   })
   sensitive = true
 

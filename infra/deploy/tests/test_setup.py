@@ -19,8 +19,8 @@ ROOTS = ["account", "platform"]
 # A value for each output that the pipeline needs; a test requires that one of the roots has each.
 OUTPUTS = {
     "oidc_provider_arn": "acs:ram::1:oidc-provider/github",
-    "role_arns": {"builder": "arn-builder", "deployer": "arn-deployer", "plan": "arn-plan", "apply": "arn-apply"},
-    "backend": "-backend-config=bucket=state -backend-config=prefix=spillway/NAME -backend-config=region=cn-hangzhou",
+    "role_arns": {it: {role: f"arn-{it}-{role}" for role in ["build", "deploy", "plan", "apply"]} for it in ["dev", "prod", "test"]},
+    "backend": {it: f"bucket=state prefix=spillway/{it} region=cn-hangzhou" for it in ["dev", "prod", "test"]},
     "registry": {"instance_id": "cri-1", "address": "registry.example.com/x", "pull_address": "registry-vpc.example.com/x"},
     "function": {"name": "spillway-prod-ingest", "alias": "live"},
     "worker_application_id": "app-1",
@@ -91,10 +91,10 @@ class Github(unittest.TestCase):
         self.assertEqual(self.run_it("prod", **SETTINGS)[0], 0)
         environments = self.hub()["environments"]
         for name, variable, expected in [
-            ("prod-build", "ALIBABA_ROLE_ARN", "arn-builder"),
-            ("prod", "ALIBABA_ROLE_ARN", "arn-deployer"),
+            ("prod-build", "ALIBABA_ROLE_ARN", "arn-prod-build"),
+            ("prod", "ALIBABA_ROLE_ARN", "arn-prod-deploy"),
             ("prod-plan", "SPILLWAY_TERRAFORM_BACKEND", "bucket=state prefix=spillway/prod region=cn-hangzhou"),
-            ("prod-apply", "ALIBABA_APPLY_ROLE_ARN", "arn-apply"),
+            ("prod-apply", "ALIBABA_APPLY_ROLE_ARN", "arn-prod-apply"),
             ("prod-build", "SPILLWAY_REGISTRY_PULL", "registry-vpc.example.com/x"),
             ("prod", "SPILLWAY_SMOKE_URL", "https://api.example.com"),
         ]:

@@ -13,14 +13,6 @@ output "routes" {
   value       = [for key, route in local.routes : "${route.method} ${replace(replace(route.path, "[", "{"), "]", "}")} → ${route.backend}"]
 }
 
-output "domain_steps" {
-  description = "Commands that bind the domain and its certificate, for which the provider has no resource: run them once, and again for each new certificate."
-  value = var.domain == null ? [] : [
-    "aliyun cloudapi SetDomain --GroupId ${alicloud_api_gateway_group.this.id} --DomainName ${var.domain.name}",
-    "aliyun cloudapi SetDomainCertificate --GroupId ${alicloud_api_gateway_group.this.id} --DomainName ${var.domain.name} --CertificateName ${local.plugin_prefix} --CertificateBody \"$(cat fullchain.pem)\" --CertificatePrivateKey \"$(cat privkey.pem)\"",
-  ]
-}
-
 output "order_limits" {
   description = "Requests a second of each route, by its name, read from the plug-ins."
   value       = { for key, plugin in alicloud_api_gateway_plugin.throttle : key => try(jsondecode(plugin.plugin_data).apiDefault, null) }

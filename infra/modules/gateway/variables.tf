@@ -135,7 +135,7 @@ variable "body_bytes_max" {
 }
 
 variable "domain" {
-  description = "Domain of your own, such as `api.example.com`; null for the gateway's, which accepts 1,000 calls a day (100 outside mainland China; certain). `zone`: its zone in Alibaba Cloud DNS, for a CNAME; null if another service manages DNS; `front`: host that the CNAME names instead of the gateway, such as a firewall or a waiting room in front of it. The provider cannot bind a domain or a certificate to a group: see the output `domain_steps`."
+  description = "Domain of your own, such as `api.example.com`; null for the gateway's, which accepts 1,000 calls a day (100 outside mainland China; certain). `zone`: its zone in Alibaba Cloud DNS, for a CNAME; null if another service manages DNS; `front`: host that the CNAME names instead of the gateway, such as a firewall or a waiting room in front of it. The provider cannot bind a domain or a certificate to a group: `infra/deploy/domain` does."
   type = object({
     name  = string
     zone  = optional(string)

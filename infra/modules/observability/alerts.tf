@@ -103,6 +103,12 @@ locals {
       query = "${local.w.level}: ERROR not ${local.w.event}: database_unavailable | select count(*) as value"
       above = 0
     }
+    # Off, until infra/deploy/check-alerts switches it on: it fires at its next look, whatever was logged.
+    test = {
+      store = "worker", severity = 6, title = "A test of the alerts"
+      query = "* | select if(count(*) >= 0, 1, 0) as value"
+      above = 0
+    }
   }
 }
 
@@ -113,7 +119,7 @@ resource "alicloud_sls_alert" "this" {
   alert_name   = "${var.name}-${each.key}"
   display_name = "${var.name}: ${each.value.title}"
   description  = "See \"${each.key}\" in the runbook"
-  status       = "ENABLED"
+  status       = each.key == "test" ? "DISABLED" : "ENABLED"
 
   schedule {
     type     = "FixedRate"

@@ -22,8 +22,9 @@ locals {
     application      = "acs:sae:${local.scope}:application/${var.region}:${substr(replace(var.name, "-", ""), 0, 20)}/*"
     all_applications = "acs:sae:${local.scope}:*"
   }
-  catalogue_bucket = var.catalogue == null ? "" : "acs:oss:oss-${local.scope}:${var.catalogue.bucket}"
-  # Parameters that a first deployment or a release reads in the VPC.
+  catalogue_bucket  = var.catalogue == null ? "" : "acs:oss:oss-${local.scope}:${var.catalogue.bucket}"
+  runner_parameters = [for secret in ["runner-github-token", "admin-token", "admin-read-token"] : "acs:oos:${local.scope}:secretparameter/${var.name}-${secret}"]
+  # Parameters that a release reads in the VPC.
   release_parameters = [for secret in ["migrator-url", "broker-worker"] : "acs:oos:${local.scope}:secretparameter/${var.name}-${secret}"]
 
   # What Terraform makes in the platform's root, by service: the resources that a policy can name, and why not fewer.
@@ -90,8 +91,13 @@ locals {
     )
     # The alias only: no other version, not LATEST, no other function.
     gateway = [{ actions = ["fc:InvokeFunction"], resources = [local.names.alias] }]
-    # What `infra/deploy/migrate` needs at the first deployment. A release has its own role, by its token.
-    runner = concat(local.pull, local.read_release_parameters)
+    # GitHub's token, and what operators need on this machine. A job has its own role, by its token.
+    runner = [
+      { actions = ["oos:GetSecretParameter"], resources = local.runner_parameters },
+      { actions = ["kms:GetSecretValue"], resources = [local.names.kms_secrets] },
+      { actions = ["cr:GetAuthorizationToken"], resources = [local.names.registry] },
+      { actions = ["cr:PullRepository"], resources = [local.names.repositories[1]] },
+    ]
     build = [
       { actions = ["cr:GetAuthorizationToken"], resources = [local.names.registry] },
       { actions = ["cr:PushRepository", "cr:PullRepository"], resources = local.names.repositories },

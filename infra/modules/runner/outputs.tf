@@ -7,8 +7,3 @@ output "cloud_init" {
   description = "The machine's set-up, for tests."
   value       = local.cloud_init
 }
-
-output "rights" {
-  description = "The role's policy, for tests."
-  value       = jsondecode(alicloud_ram_policy.this.policy_document)
-}

@@ -302,7 +302,7 @@ run "no_output_has_a_secret" {
         "first-secret-of-two", "second-secret-of-two", var.secrets.admin_token, split("=", var.secrets.order_id_keys)[1],
       ]) :
       !strcontains(jsonencode([
-        output.vpc_id, output.routes, output.gateway_sub_domain, output.domain_steps, output.function, output.provision_actions,
+        output.vpc_id, output.routes, output.gateway_sub_domain, output.gateway_group, output.api_url, output.runner, output.function, output.provision_actions,
         output.worker_application_id, output.database, output.rocketmq, output.operators, output.secret_names,
         output.alert_names, output.logs,
       ]), value)
@@ -355,6 +355,41 @@ run "readers_may_have_a_token_of_their_own" {
     condition     = nonsensitive(local.worker_environment["SPILLWAY_ADMIN_READ_TOKEN"]) == "read-token-of-a-test" && contains(keys(output.secret_names), "admin-read-token")
     error_message = "the workers must have the token, and operators its parameter"
   }
+}
+
+run "the_runner_is_there_before_the_workers" {
+  variables {
+    workers = false
+    secrets = merge(var.secrets, { runner_github_token = "github-token-of-a-test" })
+    runner = {
+      github = { repository = "acme/shop" }
+      runner = { version = "2.330.0", sha256 = "0000000000000000000000000000000000000000000000000000000000000001" }
+      cli    = { version = "3.4.11", sha256 = "0000000000000000000000000000000000000000000000000000000000000002" }
+    }
+  }
+
+  assert {
+    condition     = output.runner != null && strcontains(module.runner[0].cloud_init, "--ram-role-name spillway-test-runner ")
+    error_message = "the first apply must make the machine, with the role of the account's root"
+  }
+  assert {
+    condition     = strcontains(base64decode(yamldecode(module.runner[0].cloud_init).write_files[1].content), "TOKEN_PARAMETER=spillway-test-runner-github-token\n") && !strcontains(module.runner[0].cloud_init, "github-token-of-a-test")
+    error_message = "the machine must read the token by its name"
+  }
+}
+
+run "a_runner_needs_a_token" {
+  command = plan
+
+  variables {
+    runner = {
+      github = { repository = "acme/shop" }
+      runner = { version = "2.330.0", sha256 = "0000000000000000000000000000000000000000000000000000000000000001" }
+      cli    = { version = "3.4.11", sha256 = "0000000000000000000000000000000000000000000000000000000000000002" }
+    }
+  }
+
+  expect_failures = [var.runner]
 }
 
 run "deletion_protection_is_one_setting" {

@@ -109,7 +109,7 @@ run "no_role_changes_roles_the_trail_or_the_registry" {
 # resource: the page "Custom policy reference", which leaves Query*, List*, Describe* and *ChangeOrder* at "acs:sae:{region}:{uid}:*".
 run "build_release_and_services_have_exactly_these_rights" {
   assert {
-    condition = { for role in ["function", "gateway", "build"] : role => flatten([for statement in jsondecode(output.policies[role]).Statement : [for action in statement.Action : [for resource in statement.Resource : "${action} ${resource}"]]]) } == {
+    condition = { for role in ["function", "gateway", "build", "runner"] : role => flatten([for statement in jsondecode(output.policies[role]).Statement : [for action in statement.Action : [for resource in statement.Resource : "${action} ${resource}"]]]) } == {
       function = [
         "log:PostLogStoreLogs acs:log:cn-hangzhou:1234567890123456:project/spillway-test-1234567890123456/logstore/function",
         "cr:PullRepository acs:cr:cn-hangzhou:1234567890123456:repository/cri-1/spillway/ingest-fn",
@@ -127,8 +127,16 @@ run "build_release_and_services_have_exactly_these_rights" {
         "cr:PullRepository acs:cr:cn-hangzhou:1234567890123456:repository/cri-1/spillway/ingest-fn",
         "cr:PullRepository acs:cr:cn-hangzhou:1234567890123456:repository/cri-1/spillway/drain-worker",
       ]
+      runner = [
+        "oos:GetSecretParameter acs:oos:cn-hangzhou:1234567890123456:secretparameter/spillway-test-runner-github-token",
+        "oos:GetSecretParameter acs:oos:cn-hangzhou:1234567890123456:secretparameter/spillway-test-admin-token",
+        "oos:GetSecretParameter acs:oos:cn-hangzhou:1234567890123456:secretparameter/spillway-test-admin-read-token",
+        "kms:GetSecretValue acs:kms:cn-hangzhou:1234567890123456:secret/*",
+        "cr:GetAuthorizationToken acs:cr:cn-hangzhou:1234567890123456:instance/cri-1",
+        "cr:PullRepository acs:cr:cn-hangzhou:1234567890123456:repository/cri-1/spillway/drain-worker",
+      ]
     }
-    error_message = "function, gateway and build must have these rights only: ${jsonencode(output.policies)}"
+    error_message = "function, gateway, build and runner must have these rights only: ${jsonencode(output.policies)}"
   }
   assert {
     condition = {

@@ -2,23 +2,21 @@ mock_provider "alicloud" {
   mock_data "alicloud_images" {
     defaults = { images = [{ id = "ubuntu_24_04_x64_20G_alibase_20260901.vhd" }] }
   }
-  mock_resource "alicloud_ram_role" {
-    defaults = { role_name = "spillway-test-runner" }
-  }
 }
 
 variables {
   name              = "spillway-test"
+  resource_group_id = "rg-1"
   region            = "cn-hangzhou"
-  account_id        = "1234567890123456"
+  role_name         = "spillway-test-runner"
   vswitch_id        = "vsw-operators"
   security_group_id = "sg-operators"
-  github            = { repository = "acme/shop" }
   github_token_name = "spillway-test-runner-github-token"
-  secret_names      = ["spillway-test-admin-token"]
-  registry          = { instance_id = "cri-1", namespace = "spillway-test" }
-  runner            = { version = "2.330.0", sha256 = "0000000000000000000000000000000000000000000000000000000000000001" }
-  cli               = { version = "3.4.11", sha256 = "0000000000000000000000000000000000000000000000000000000000000002" }
+  size = {
+    github = { repository = "acme/shop" }
+    runner = { version = "2.330.0", sha256 = "0000000000000000000000000000000000000000000000000000000000000001" }
+    cli    = { version = "3.4.11", sha256 = "0000000000000000000000000000000000000000000000000000000000000002" }
+  }
 }
 
 run "the_machine_is_reached_from_nowhere_and_its_keys_need_a_token" {
@@ -33,22 +31,6 @@ run "the_machine_is_reached_from_nowhere_and_its_keys_need_a_token" {
   assert {
     condition     = alicloud_instance.this.system_disk_encrypted && alicloud_instance.this.password == null
     error_message = "the disk must be encrypted, and no password leads in"
-  }
-}
-
-run "the_role_reads_named_secrets_and_one_image" {
-  assert {
-    condition = toset(flatten(output.rights.Statement[*].Action)) == toset([
-      "oos:GetSecretParameter", "kms:GetSecretValue", "cr:GetAuthorizationToken", "cr:PullRepository",
-    ])
-    error_message = "the machine changes nothing by its own role"
-  }
-  assert {
-    condition = output.rights.Statement[0].Resource == [
-      "acs:oos:cn-hangzhou:1234567890123456:secretparameter/spillway-test-runner-github-token",
-      "acs:oos:cn-hangzhou:1234567890123456:secretparameter/spillway-test-admin-token",
-    ]
-    error_message = "each parameter must be named"
   }
 }
 
@@ -81,14 +63,20 @@ run "cloud_init_installs_by_checksum_and_starts_the_service" {
     condition     = !strcontains(output.cloud_init, "AccessKey") && strcontains(output.cloud_init, "--mode EcsRamRole --ram-role-name spillway-test-runner")
     error_message = "the CLI must use the machine's role"
   }
+  assert {
+    condition     = alicloud_ecs_ram_role_attachment.this.ram_role_name == "spillway-test-runner"
+    error_message = "the machine must have its role"
+  }
 }
 
-run "archives_need_a_checksum" {
+run "bad_values_are_rejected" {
   command = plan
   variables {
-    runner = { version = "latest", sha256 = "none" }
-    cli    = { version = "3.4.11", sha256 = "" }
-    github = { repository = "https://github.com/acme/shop" }
+    size = {
+      github = { repository = "https://github.com/acme/shop" }
+      runner = { version = "latest", sha256 = "none" }
+      cli    = { version = "3.4.11", sha256 = "" }
+    }
   }
-  expect_failures = [var.runner, var.cli, var.github]
+  expect_failures = [var.size]
 }

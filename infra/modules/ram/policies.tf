@@ -40,7 +40,8 @@ locals {
     ecs        = { resources = ["acs:ecs:${local.scope}:*"], reason = "ids of security groups and of the runner's instance are of the service's choosing" }
     alb        = { resources = ["acs:alb:${local.scope}:*"], reason = "the load balancer's id is of the service's choosing" }
     apigateway = { resources = ["acs:apigateway:${local.scope}:*"], reason = "ids of group, APIs and plug-ins are of the service's choosing" }
-    cms        = { resources = ["acs:cms:*:${var.account_id}:*"], reason = "CloudMonitor's contacts and rules have no region, and calls take no narrower resource (likely)" }
+    cloudapi   = { resources = ["acs:cloudapi:${local.scope}:*", "acs:apigateway:${local.scope}:*"], reason = "the same service has two codes (certain: API Gateway, \"RAM authorization\")" }
+    cms        = { resources = ["*"], reason = "most calls of CloudMonitor take no resource (certain: its page \"RAM authorization\")" }
   }
   zones = var.dns_zone == null ? [] : ["acs:alidns:*:${var.account_id}:domain/${var.dns_zone}"]
 
@@ -51,7 +52,7 @@ locals {
     { actions = ["oss:ListObjects", "oss:GetBucketInfo"], resources = [local.names.state_bucket] },
     { actions = ["ots:GetRow", "ots:PutRow", "ots:UpdateRow", "ots:DeleteRow"], resources = [local.names.locks] },
     { actions = ["kms:Decrypt", "kms:GenerateDataKey"], resources = [local.names.keys] },
-    { actions = ["resourcemanager:ListResourceGroups"], resources = ["acs:resourcemanager:*:${var.account_id}:*"] },
+    { actions = ["ram:ListResourceGroups"], resources = ["acs:ram:*:${var.account_id}:resourcegroup/*"] },
     { actions = ["cr:ListInstance"], resources = ["acs:cr:${local.scope}:instance/*"] },
   ]
 
@@ -139,7 +140,7 @@ locals {
     { for service, of in local.managed : "plan ${service}" => of.reason },
     { for service, of in local.managed : "apply ${service}" => of.reason },
     { for role in ["plan", "apply"] : "${role} oss" => "the backend keeps the state in a file below the environment's folder" },
-    { for role in ["plan", "apply"] : "${role} resourcemanager" => "the platform looks up its resource group by name, and a listing takes no resource" },
+    { for role in ["plan", "apply"] : "${role} ram" => "the platform looks up its resource group by name (certain: Resource Management, \"Resource group API operations that can be authorized\")" },
     { for role in ["plan", "apply"] : "${role} cr" => "the platform looks up the registry by name, and reads its endpoints" },
     { for role in length(local.zones) > 0 ? ["plan", "apply"] : [] : "${role} alidns" => "DNS has no region, and its records have ids of the service's choosing" },
     { for role in ["deploy", "runner"] : "${role} kms" => local.managed.kms.reason },

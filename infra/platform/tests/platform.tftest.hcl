@@ -56,6 +56,11 @@ mock_provider "alicloud" {
       function_arn = "acs:fc:cn-hangzhou:1234567890123456:functions/spillway-test-ingest"
     }
   }
+  mock_data "alicloud_images" {
+    defaults = {
+      images = [{ id = "ubuntu_24_04_x64_20G_alibase_20260901.vhd" }]
+    }
+  }
   mock_data "alicloud_cr_ee_instances" {
     defaults = {
       ids = ["cri-1"]

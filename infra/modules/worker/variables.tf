@@ -90,15 +90,8 @@ variable "environment" {
     error_message = "environment must not contain variables that the module sets (initial rate, ports, limits), nor SPILLWAY_WORKER_NAME, which replicas would share."
   }
   validation {
-    condition = alltrue([
-      for key in ["SPILLWAY_DATABASE_URL", "SPILLWAY_ADMIN_TOKEN"] :
-      contains(keys(var.environment), key)
-    ])
-    error_message = "environment must contain SPILLWAY_DATABASE_URL and SPILLWAY_ADMIN_TOKEN: probes need the admin port on an address, and without a token it has no authentication."
-  }
-  validation {
-    condition     = length(lookup(var.environment, "SPILLWAY_ADMIN_TOKEN", "")) >= 16
-    error_message = "SPILLWAY_ADMIN_TOKEN must have at least 16 characters."
+    condition     = contains(keys(var.environment), "SPILLWAY_DATABASE_URL") && length(lookup(var.environment, "SPILLWAY_ADMIN_TOKEN", "")) >= 16
+    error_message = "environment must contain SPILLWAY_DATABASE_URL, and SPILLWAY_ADMIN_TOKEN of at least 16 characters: probes need the admin port on an address, and without a token it has no authentication."
   }
   validation {
     condition     = !contains(keys(var.environment), "SPILLWAY_IDENTITY_HEADER") || contains(keys(var.environment), "SPILLWAY_GATEWAY_SECRETS")

@@ -134,7 +134,7 @@ impl Model {
             error: (!self.is_lag_known).then(|| "planted".to_owned()),
             ..LagReport::default()
         };
-        let lease = |worker: &ModelWorker| {
+        let report = |worker: &ModelWorker| {
             let report = WorkerReport {
                 at_ms: now_us / 1_000 - worker.clock_error_ms,
                 state: WorkerState::Draining,
@@ -148,17 +148,18 @@ impl Model {
                 lag: (worker.id == 1).then(|| lag.clone()),
                 ..WorkerReport::default()
             };
-            Lease {
-                id: LeaseId::from_u128(worker.id),
-                worker: format!("worker-{}", worker.id),
-                share: u32::try_from(worker.share).expect("small"),
-                wanted: 1,
-                changes: 0,
-                joined_us: START_US,
-                expires_us: now_us + if worker.is_dead { -1 } else { 3_000_000 },
-                fenced_us: None,
-                report: if worker.is_new { String::new() } else { report.to_json() },
-            }
+            (LeaseId::from_u128(worker.id), Arc::new(report))
+        };
+        let lease = |worker: &ModelWorker| Lease {
+            id: LeaseId::from_u128(worker.id),
+            worker: format!("worker-{}", worker.id),
+            share: u32::try_from(worker.share).expect("small"),
+            wanted: 1,
+            changes: 0,
+            joined_us: START_US,
+            expires_us: now_us + if worker.is_dead { -1 } else { 3_000_000 },
+            fenced_us: None,
+            report: String::new(),
         };
         let cap = self.workers.iter().map(|worker| worker.share).sum::<u64>();
         let cap = u32::try_from(cap.max(1)).expect("small");
@@ -174,6 +175,7 @@ impl Model {
             group_id: "drain".to_owned(),
             name: "worker-1".to_owned(),
             group,
+            reports: self.workers.iter().filter(|worker| !worker.is_new).map(report).collect(),
             lease: LeaseId::from_u128(1),
             decision,
             at: Instant::now(),

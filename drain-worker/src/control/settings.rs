@@ -100,7 +100,7 @@ pub struct GroupSettings {
     pub ceiling: Option<Rate>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CapSource {
     Paused,

@@ -135,12 +135,8 @@ impl Flow {
         self.ready_now = None;
         self.leases.values_mut().for_each(|lease| lease.is_gone = true);
         for lease in &snapshot.group.leases {
-            let report = WorkerReport::parse(&lease.report);
-            // Before its first report a worker's counters are not known.
-            if report.at_ms == 0 {
-                continue;
-            }
-            let received = Received::of(&report);
+            let Some(report) = snapshot.reports.get(&lease.id) else { continue };
+            let received = Received::of(report);
             all.add(received);
             let known =
                 self.leases.entry(lease.id).or_insert_with(|| LeaseFlow { received, ..LeaseFlow::default() });
@@ -149,8 +145,7 @@ impl Flow {
             let settled = report.totals.values().sum::<u64>() as f64;
             (known.received, known.settled, known.is_gone) = (received, settled, false);
             known.orders.push(seconds(report.at_ms, now_us), known.settled + report.held_orders as f64);
-            let lives = lease.fenced_us.is_none() && lease.expires_us > now_us;
-            let lag = report.lag.as_ref().filter(|_| lives);
+            let lag = report.lag.as_ref().filter(|_| lease.is_live(now_us));
             if let Some((lag, ready)) = lag.and_then(|lag| Some((lag, lag.messages_ready?))) {
                 self.ready_now = Some(ready);
                 self.ready.push(seconds(lag.as_of_ms, now_us), ready as f64);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::control::{Cap, CapSource, GroupSettings};
 use crate::pool::{LimitedBy, WorkerReport, WorkerState};
@@ -19,7 +19,7 @@ const HORIZON_S: f64 = 7.0 * 86_400.0;
 /// The length of a step in parts of the time since the forecast's begin: the error is at most half of it.
 const STEP_PART: f64 = 1.0 / 64.0;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Trend {
     /// The lag is drained at the time of the forecast.
@@ -28,6 +28,18 @@ pub enum Trend {
     Growing,
     /// The lag stays: nothing arrives and nothing is committed.
     Standing,
+}
+
+impl Trend {
+    /// The name used in the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Draining => "draining",
+            Self::Growing => "growing",
+            Self::Standing => "standing",
+        }
+    }
 }
 
 /// The pool, as far as the forecast needs it.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::pipeline::BreakerState;
-use crate::pool::{PoolSnapshot, WorkerReport, WorkerSignals, WorkerState};
+use crate::pool::{PoolSnapshot, WorkerSignals, WorkerState};
 
 /// Age from which on a snapshot does not describe the current state: several heartbeats failed, or take too long.
 pub(super) const STALE: Duration = Duration::from_secs(3);
@@ -38,10 +38,11 @@ impl Health {
         if let Some(reason) = signals.broker.outage() {
             return is(WorkerState::BrokerDown, Some(reason));
         }
-        let own = snapshot.group.leases.iter().find(|lease| lease.id == snapshot.lease);
         // The first snapshot is that of the first heartbeat, before its report.
-        let report = own.map(|lease| WorkerReport::parse(&lease.report)).unwrap_or_default();
-        is(report.state, report.reason)
+        snapshot
+            .reports
+            .get(&snapshot.lease)
+            .map_or_else(|| is(WorkerState::Joining, None), |report| is(report.state, report.reason.clone()))
     }
 
     /// True if the worker has joined the pool and can drain. A paused, cordoned or slow one can.

@@ -6,9 +6,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize, Serializer};
 use tokio::time::Instant;
 
-use super::view::{OUTCOMES, StatusView, instant_us};
+use super::status::OUTCOMES;
+use super::view::{StatusView, instant_us};
 use crate::pipeline::OutcomeTotals;
-use crate::pool::{PoolSnapshot, WorkerReport};
+use crate::pool::PoolSnapshot;
 use crate::store::LeaseId;
 
 /// Samples by second.
@@ -125,15 +126,8 @@ impl History {
         if self.sampled_at.is_some_and(|(read_at, _)| read_at == snapshot.at) {
             return;
         }
-        let totals: BTreeMap<LeaseId, OutcomeTotals> = snapshot
-            .group
-            .leases
-            .iter()
-            .map(|lease| (lease.id, WorkerReport::parse(&lease.report)))
-            // Before its first report a worker's counters are not known.
-            .filter(|(_, report)| report.at_ms > 0)
-            .map(|(lease, report)| (lease, report.totals))
-            .collect();
+        let totals: BTreeMap<LeaseId, OutcomeTotals> =
+            snapshot.reports.iter().map(|(lease, report)| (*lease, report.totals.clone())).collect();
         let before = self.sampled_at.replace((snapshot.at, now)).map(|(_, before)| now - before);
         let new = |outcome: &str| -> u64 {
             let of = |totals: &OutcomeTotals| totals.get(outcome).copied().unwrap_or(0);

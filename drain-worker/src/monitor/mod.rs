@@ -7,6 +7,7 @@ mod flow;
 mod forecast;
 mod health;
 mod history;
+mod status;
 mod view;
 
 use std::num::NonZeroU32;
@@ -21,9 +22,11 @@ pub use forecast::Trend;
 pub use health::Health;
 use history::History;
 pub use history::{HistorySample, HistoryStep, MINUTES_MAX, SECONDS_MAX};
-pub use view::{CapView, DeadLetterTotalsView, EtaView, LagView, SettingsView, StatusView, WorkerView};
+pub use view::{
+    CapView, DeadLetterTotalsView, EtaView, HoldView, LagView, LatencyView, SettingsView, StatusView,
+    WorkerView,
+};
 
-use crate::dead_letters::retention;
 use crate::lag::LagSource;
 use crate::metrics::{self, PoolGauges};
 use crate::pipeline::Cordon;
@@ -172,9 +175,8 @@ impl Monitor {
                 );
                 shared::telemetry::log_suppressed();
             }
-            let age = status.oldest_age_s().map(Duration::from_secs_f64);
             if step.is_multiple_of(WARN_EVERY)
-                && let Some(warning) = age.and_then(|age| retention::warning(age, self.retention_h))
+                && let Some(warning) = status.retention_warning(self.retention_h)
             {
                 warning.log();
             }
@@ -207,16 +209,8 @@ async fn count_letters(store: &Store) -> Option<DeadLetterTotals> {
 
 /// True if this worker has the first of the live leases.
 fn leads(snapshot: &PoolSnapshot) -> bool {
-    let live =
-        |lease: &&crate::store::Lease| lease.fenced_us.is_none() && lease.expires_us > snapshot.group.now_us;
-    snapshot
-        .group
-        .leases
-        .iter()
-        .filter(live)
-        .map(|lease| lease.id)
-        .min()
-        .is_none_or(|first| first == snapshot.lease)
+    let live = snapshot.group.leases.iter().filter(|lease| lease.is_live(snapshot.group.now_us));
+    live.map(|lease| lease.id).min().is_none_or(|first| first == snapshot.lease)
 }
 
 async fn ask(lag: &impl LagSource) -> LagReport {

@@ -54,7 +54,7 @@ pub struct ShareRequest {
 pub fn allocate(group: &GroupSnapshot, request: ShareRequest) -> ShareDecision {
     let ShareRequest { lease: me, holds, wanted, limit, passed } = request;
     let cap = group.settings.cap_at(group.now_us).orders_per_second;
-    let is_in = |lease: &Lease| lease.id == me || is_live(lease, group.now_us);
+    let is_in = |lease: &Lease| lease.id == me || lease.is_live(group.now_us);
     let wants: Vec<u32> = group
         .leases
         .iter()
@@ -110,10 +110,6 @@ pub fn allocate(group: &GroupSnapshot, request: ShareRequest) -> ShareDecision {
 const fn lacks(share: u32, target: u32, wanted: u32) -> bool {
     let need = if target < wanted { target } else { wanted };
     share < need - need / 128 || share < target / 2
-}
-
-pub(super) const fn is_live(lease: &Lease, now_us: i64) -> bool {
-    lease.fenced_us.is_none() && lease.expires_us > now_us
 }
 
 /// Splits `cap` among workers by their demands; a demand of 0 gets 0.

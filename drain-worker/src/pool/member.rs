@@ -1,5 +1,6 @@
 //! A worker's membership: joins, sends heartbeats, sets its gate's credits, fences expired workers, leaves.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,11 +9,10 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::allocate::is_live;
 use super::demand::DemandEstimator;
 use super::observed::ObservedLeases;
 use super::own_share::OwnShare;
-use super::report::{Reporter, WorkerSignals};
+use super::report::{Reporter, WorkerReport, WorkerSignals};
 use super::{ShareDecision, ShareRequest, allocate};
 use crate::adaptive_limit::{AdaptiveLimit, PoolLoad};
 use crate::control::GroupSettings;
@@ -59,12 +59,15 @@ pub struct PoolConfig {
 pub struct PoolSnapshot {
     pub group_id: String,
     pub name: String,
-    /// The reports of the other workers are up to a second older than the rest.
     pub group: GroupSnapshot,
+    /// The workers' reports, up to a second older than the rest; a worker that has not reported yet has none.
+    pub reports: WorkerReports,
     pub lease: LeaseId,
     pub decision: ShareDecision,
     pub at: Instant,
 }
+
+pub type WorkerReports = BTreeMap<LeaseId, Arc<WorkerReport>>;
 
 #[derive(Debug)]
 pub struct Member<P> {
@@ -80,6 +83,7 @@ pub struct Member<P> {
     renewed_at: Option<Instant>,
     own_share: OwnShare,
     observed: ObservedLeases,
+    reports: WorkerReports,
     /// The expired lease that could not be fenced, and when that was last logged.
     hung: Option<(LeaseId, Instant)>,
     snapshot: watch::Sender<Option<Arc<PoolSnapshot>>>,
@@ -107,6 +111,7 @@ impl<P: PoolStore> Member<P> {
             renewed_at: None,
             own_share: OwnShare::default(),
             observed: ObservedLeases::default(),
+            reports: WorkerReports::new(),
             hung: None,
             snapshot: watch::Sender::new(None),
         }
@@ -275,7 +280,8 @@ impl<P: PoolStore> Member<P> {
             self.gate.raise_credits(decision.goal.min(decision.share), decision.pace());
         }
         let (group_id, name) = (self.config.group.clone(), self.config.worker.clone());
-        let snapshot = Arc::new(PoolSnapshot { group_id, name, group, lease, decision, at: now });
+        let reports = self.reports.clone();
+        let snapshot = Arc::new(PoolSnapshot { group_id, name, group, reports, lease, decision, at: now });
         self.snapshot.send_replace(Some(snapshot.clone()));
         Ok(snapshot)
     }
@@ -287,12 +293,9 @@ impl<P: PoolStore> Member<P> {
         if let Some(own) = group.leases.iter_mut().find(|other| other.id == lease) {
             own.share = self.own_share.read(own.changes, own.share)?;
         }
-        if !reports && let Some(before) = self.snapshot.borrow().as_ref() {
-            for lease in &mut group.leases {
-                if let Some(before) = before.group.leases.iter().find(|before| before.id == lease.id) {
-                    lease.report.clone_from(&before.report);
-                }
-            }
+        if reports {
+            let parsed = |lease: &Lease| Some((lease.id, Arc::new(WorkerReport::parse(&lease.report)?)));
+            self.reports = group.leases.iter().filter_map(parsed).collect();
         }
         Ok(group)
     }
@@ -336,7 +339,7 @@ impl<P: PoolStore> Member<P> {
             return;
         }
         let second = usize::try_from(now_us / 1_000_000).unwrap_or(0);
-        let live = || leases.iter().filter(|lease| lease.id == snapshot.lease || is_live(lease, now_us));
+        let live = || leases.iter().filter(|lease| lease.id == snapshot.lease || lease.is_live(now_us));
         let place = live().position(|lease| lease.id == snapshot.lease);
         if place != Some(second % live().count().max(1)) {
             return;

@@ -31,5 +31,5 @@ mod report;
 
 pub use allocate::{ShareDecision, ShareRequest, allocate};
 pub use limit::LimitedBy;
-pub use member::{FAST_WORKERS, Member, PoolConfig, PoolSnapshot};
+pub use member::{FAST_WORKERS, Member, PoolConfig, PoolSnapshot, WorkerReports};
 pub use report::{LagReport, LagSlot, WorkerReport, WorkerSignals, WorkerState};

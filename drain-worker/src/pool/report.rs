@@ -39,6 +39,26 @@ pub enum WorkerState {
     Stale,
 }
 
+impl WorkerState {
+    /// The name used in the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Joining => "joining",
+            Self::Draining => "draining",
+            Self::Idle => "idle",
+            Self::Paused => "paused",
+            Self::Cordoned => "cordoned",
+            Self::BackingOff => "backing_off",
+            Self::DatabaseDown => "database_down",
+            Self::BrokerDown => "broker_down",
+            Self::Stopping => "stopping",
+            Self::LeaseExpired => "lease_expired",
+            Self::Stale => "stale",
+        }
+    }
+}
+
 /// The report that each heartbeat stores.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -100,10 +120,11 @@ impl LagSlot {
 }
 
 impl WorkerReport {
-    /// Parses a report, possibly another version's: unknown parts get their defaults.
+    /// Parses a report, possibly another version's: unknown parts get their defaults. `None`: there is none yet, or it
+    /// cannot be read.
     #[must_use]
-    pub fn parse(json: &str) -> Self {
-        serde_json::from_str(json).unwrap_or_default()
+    pub fn parse(json: &str) -> Option<Self> {
+        serde_json::from_str(json).ok().filter(|report: &Self| report.at_ms > 0)
     }
 
     #[must_use]
@@ -251,11 +272,17 @@ mod tests {
 
     #[test]
     fn a_report_round_trips_and_unknown_fields_are_ignored() {
-        let report =
-            WorkerReport { state: WorkerState::BackingOff, held_orders: 7, ..WorkerReport::default() };
-        assert_eq!(WorkerReport::parse(&report.to_json()), report);
-        for text in ["", "{}", "[]", r#"{"state": "levitating"}"#, r#"{"news": 1}"#] {
-            assert_eq!(WorkerReport::parse(text), WorkerReport::default(), "{text}");
+        let report = WorkerReport {
+            at_ms: 1,
+            state: WorkerState::BackingOff,
+            held_orders: 7,
+            ..WorkerReport::default()
+        };
+        assert_eq!(WorkerReport::parse(&report.to_json()), Some(report));
+        for text in ["", "{}", "[]", r#"{"at_ms": 1, "state": "levitating"}"#, r#"{"news": 1}"#] {
+            assert_eq!(WorkerReport::parse(text), None, "{text}");
         }
+        let newer = WorkerReport { at_ms: 1, ..WorkerReport::default() };
+        assert_eq!(WorkerReport::parse(r#"{"at_ms": 1, "news": 1}"#), Some(newer));
     }
 }

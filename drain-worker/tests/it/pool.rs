@@ -53,8 +53,7 @@ impl Membership {
     /// Returns the last report to the pool, with the adaptive limit.
     fn report(&self) -> Option<WorkerReport> {
         let snapshot = self.snapshot.borrow().clone()?;
-        let own = snapshot.group.leases.iter().find(|lease| lease.id == snapshot.lease)?;
-        Some(WorkerReport::parse(&own.report))
+        snapshot.reports.get(&snapshot.lease).map(|report| WorkerReport::clone(report))
     }
 
     async fn end(self) {

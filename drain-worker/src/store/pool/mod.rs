@@ -60,6 +60,14 @@ pub struct Lease {
     pub report: String,
 }
 
+impl Lease {
+    /// True if the worker may commit under the lease at `now_us`.
+    #[must_use]
+    pub const fn is_live(&self, now_us: i64) -> bool {
+        self.fenced_us.is_none() && self.expires_us > now_us
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct JoinRequest<'a> {
     pub group: &'a str,

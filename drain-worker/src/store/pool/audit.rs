@@ -142,13 +142,7 @@ impl Store {
         before: Option<i64>,
         count_max: u32,
     ) -> Result<Vec<AuditEntry>, StoreError> {
-        let statement = Statement::new(COLUMNS)
-            .bind(group)
-            .text("id < ? ORDER BY id DESC LIMIT ?")
-            .bind(before.unwrap_or(i64::MAX))
-            .bind(count_max);
-        let rows = self.look_up("read the audit trail", statement, KINDS).await?;
-        Ok(rows.iter().map(entry).collect::<Result<_, DbError>>()?)
+        self.audit_where("id < ?", before.unwrap_or(i64::MAX), group, count_max).await
     }
 
     /// At most `count_max` changes of the settings after `revision`, newest first.
@@ -161,12 +155,23 @@ impl Store {
         revision: i64,
         count_max: u32,
     ) -> Result<Vec<AuditEntry>, StoreError> {
+        self.audit_where("revision > ?", revision, group, count_max).await
+    }
+
+    async fn audit_where(
+        &self,
+        condition: &'static str,
+        bound: i64,
+        group: &str,
+        count_max: u32,
+    ) -> Result<Vec<AuditEntry>, StoreError> {
         let statement = Statement::new(COLUMNS)
             .bind(group)
-            .text("revision > ? ORDER BY id DESC LIMIT ?")
-            .bind(revision)
+            .text(condition)
+            .text(" ORDER BY id DESC LIMIT ?")
+            .bind(bound)
             .bind(count_max);
-        let rows = self.look_up("read the changes", statement, KINDS).await?;
+        let rows = self.look_up("read the audit trail", statement, KINDS).await?;
         Ok(rows.iter().map(entry).collect::<Result<_, DbError>>()?)
     }
 }

@@ -126,6 +126,7 @@ impl Purger {
             rows = progress.rows.values().sum::<u64>(),
             complete = progress.next.is_none(),
             stopped = progress.stopped,
+            actor = context.actor,
             who = context.who,
             "old data purged"
         );

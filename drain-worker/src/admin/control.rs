@@ -6,22 +6,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Bytes;
+use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
-use axum::{Extension, Router};
+use axum::routing::{MethodRouter, get, post, put};
 use http::header::IF_MATCH;
 use http::{HeaderMap, StatusCode};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use shared::problem::Problem;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::auth::Actor;
+use super::act::{Act, NoParameters};
 use super::response::{invalid, json_response, unavailable, with_revision};
 use super::status::AuditEntryView;
-use crate::control::{AuditContext, Rate, Schedule, ScheduleEntry, SettingsChange, SettingsChangeError};
+use crate::control::{AuditContext, Rate, Schedule, SettingsChange, SettingsChangeError};
 use crate::monitor::{CapView, SettingsView};
 use crate::store::{GroupSnapshot, SettingsError, Store};
 
@@ -32,105 +32,112 @@ pub(super) struct SettingsState {
     pub(super) group: Arc<str>,
 }
 
-/// The routes that read and change the settings. Requests need an [`Actor`].
+/// The routes that read and change the settings, and read the audit trail. Requests have an [`Actor`](super::auth::Actor).
 pub(super) fn router(state: SettingsState) -> Router {
     Router::new()
         .route("/v1/settings", get(settings))
-        .route("/v1/rate", put(set_rate))
-        .route("/v1/rate/reset", post(reset_rate))
-        .route("/v1/ceiling", put(set_ceiling))
-        .route("/v1/ceiling/clear", post(clear_ceiling))
-        .route("/v1/pause", put(pause))
-        .route("/v1/resume", post(resume))
-        .route("/v1/schedule", put(set_schedule))
-        .route("/v1/schedule/clear", post(clear_schedule))
+        .route("/v1/rate", put(change::<RateParameters>))
+        .route("/v1/rate/reset", plain(SettingsChange::ResetRate))
+        .route("/v1/ceiling", put(change::<CeilingParameters>))
+        .route("/v1/ceiling/clear", plain(SettingsChange::ClearCeiling))
+        .route("/v1/pause", put(change::<PauseParameters>))
+        .route("/v1/resume", post(change::<ResumeParameters>))
+        .route("/v1/schedule", put(change::<Schedule>))
+        .route("/v1/audit", get(super::status::audit))
+        .route("/v1/schedule/clear", plain(SettingsChange::ClearSchedule))
         .with_state(state)
 }
 
 /// Maximum number of changes that a conflict lists.
 const CONFLICT_CHANGES_MAX: u32 = 20;
 
-/// Body of `PUT /v1/rate`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// The parameters of a change.
+trait ChangeParameters: DeserializeOwned + Send {
+    /// # Errors
+    /// A message for the caller.
+    fn change(self) -> Result<SettingsChange, String>;
+}
+
+/// Parameters of `PUT /v1/rate`.
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RateBody {
+struct RateParameters {
     /// Orders a second.
-    pub rate: Rate,
+    rate: Rate,
     /// Duration of the ramp, seconds.
     #[serde(default)]
-    pub ramp_s: f64,
+    ramp_s: f64,
     /// True: also if the rate is more than twice the present cap.
     #[serde(default)]
-    pub confirm: bool,
-    #[serde(default)]
-    pub who: Option<String>,
-    #[serde(default)]
-    pub reason: Option<String>,
+    confirm: bool,
 }
 
-/// Body of `PUT /v1/pause`, which adds a hold: at most one of `until` and `for_s`; with neither the hold lasts until it
-/// is removed.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PauseBody {
-    /// RFC 3339.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub until: Option<String>,
-    /// Seconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub for_s: Option<f64>,
-    #[serde(default)]
-    pub who: Option<String>,
-    #[serde(default)]
-    pub reason: Option<String>,
+impl ChangeParameters for RateParameters {
+    fn change(self) -> Result<SettingsChange, String> {
+        let ramp = duration("ramp_s", self.ramp_s)?;
+        Ok(SettingsChange::SetRate { rate: self.rate, ramp, confirmed: self.confirm })
+    }
 }
 
-/// Body of `PUT /v1/ceiling`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Parameters of `PUT /v1/ceiling`.
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct CeilingBody {
+struct CeilingParameters {
     /// Orders a second.
-    pub rate: Rate,
-    #[serde(default)]
-    pub who: Option<String>,
-    #[serde(default)]
-    pub reason: Option<String>,
+    rate: Rate,
 }
 
-/// Body of `PUT /v1/schedule`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ScheduleBody {
-    pub time_zone: String,
-    pub entries: Vec<ScheduleEntry>,
-    #[serde(default)]
-    pub who: Option<String>,
-    #[serde(default)]
-    pub reason: Option<String>,
+impl ChangeParameters for CeilingParameters {
+    fn change(self) -> Result<SettingsChange, String> {
+        Ok(SettingsChange::SetCeiling(self.rate))
+    }
 }
 
-/// Body of `POST /v1/resume`: exactly one of `hold` and `all`, so that an omitted member never ends another's hold.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+/// Parameters of `PUT /v1/pause`, which adds a hold: at most one of `until` and `for_s`; with neither the hold lasts
+/// until it is removed.
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ResumeBody {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hold: Option<i64>,
-    #[serde(default)]
-    pub all: bool,
-    #[serde(default)]
-    pub who: Option<String>,
-    #[serde(default)]
-    pub reason: Option<String>,
+struct PauseParameters {
+    /// RFC 3339.
+    until: Option<String>,
+    /// Seconds.
+    for_s: Option<f64>,
 }
 
-/// Body of a change without parameters.
-#[derive(Clone, Debug, Default, Deserialize)]
+impl ChangeParameters for PauseParameters {
+    fn change(self) -> Result<SettingsChange, String> {
+        match (self.until, self.for_s) {
+            (None, None) => Ok(SettingsChange::PauseUntil { until_us: None }),
+            (None, Some(seconds)) => Ok(SettingsChange::PauseFor { duration: duration("for_s", seconds)? }),
+            (Some(until), None) => Ok(SettingsChange::PauseUntil { until_us: Some(instant_us(&until)?) }),
+            (Some(_), Some(_)) => Err("until, for_s: at most one of them".to_owned()),
+        }
+    }
+}
+
+/// Parameters of `POST /v1/resume`: exactly one of `hold` and `all`, so that an omitted member never ends another's
+/// hold.
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct AuditBody {
+struct ResumeParameters {
+    hold: Option<i64>,
     #[serde(default)]
-    who: Option<String>,
-    #[serde(default)]
-    reason: Option<String>,
+    all: bool,
+}
+
+impl ChangeParameters for ResumeParameters {
+    fn change(self) -> Result<SettingsChange, String> {
+        if self.hold.is_some() == self.all {
+            return Err("exactly one of \"hold\", an id, and \"all\": true must be given".to_owned());
+        }
+        Ok(SettingsChange::Resume { hold: self.hold })
+    }
+}
+
+impl ChangeParameters for Schedule {
+    fn change(self) -> Result<SettingsChange, String> {
+        Ok(SettingsChange::SetSchedule(self))
+    }
 }
 
 /// The settings in force, from the database: `/v1/status` has those of the worker's last heartbeat.
@@ -143,117 +150,31 @@ async fn settings(State(admin): State<SettingsState>) -> Result<Response, Proble
     Ok(present(&group, None))
 }
 
-async fn set_rate(
+/// Makes a change with the parameters `T`.
+async fn change<T: ChangeParameters>(
     State(admin): State<SettingsState>,
-    Extension(actor): Extension<Actor>,
     headers: HeaderMap,
-    body: Bytes,
+    act: Act<T>,
 ) -> Result<Response, Problem> {
-    let RateBody { rate, ramp_s, confirm, who, reason } = read(&body).map_err(invalid)?;
-    let ramp = duration("ramp_s", ramp_s).map_err(invalid)?;
-    let change = SettingsChange::SetRate { rate, ramp, confirmed: confirm };
-    apply_change(&admin, &change, &headers, &actor, who, reason).await
+    let change = act.parameters.change().map_err(invalid)?;
+    apply(&admin, &change, &headers, &act.context).await
 }
 
-async fn reset_rate(
-    State(admin): State<SettingsState>,
-    Extension(actor): Extension<Actor>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, Problem> {
-    plain(&admin, &SettingsChange::ResetRate, &headers, &actor, &body).await
+/// Makes a change that has no parameters.
+fn plain(change: SettingsChange) -> MethodRouter<SettingsState> {
+    post(async move |State(admin): State<SettingsState>, headers: HeaderMap, act: Act<NoParameters>| {
+        apply(&admin, &change, &headers, &act.context).await
+    })
 }
 
-async fn set_ceiling(
-    State(admin): State<SettingsState>,
-    Extension(actor): Extension<Actor>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, Problem> {
-    let CeilingBody { rate, who, reason } = read(&body).map_err(invalid)?;
-    apply_change(&admin, &SettingsChange::SetCeiling(rate), &headers, &actor, who, reason).await
-}
-
-async fn clear_ceiling(
-    State(admin): State<SettingsState>,
-    Extension(actor): Extension<Actor>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, Problem> {
-    plain(&admin, &SettingsChange::ClearCeiling, &headers, &actor, &body).await
-}
-
-async fn pause(
-    State(admin): State<SettingsState>,
-    Extension(actor): Extension<Actor>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, Problem> {
-    let PauseBody { until, for_s, who, reason } = read(&body).map_err(invalid)?;
-    let change = match (until, for_s) {
-        (None, None) => SettingsChange::PauseUntil { until_us: None },
-        (None, Some(seconds)) => {
-            SettingsChange::PauseFor { duration: duration("for_s", seconds).map_err(invalid)? }
-        }
-        (Some(until), None) => {
-            SettingsChange::PauseUntil { until_us: Some(instant_us(&until).map_err(invalid)?) }
-        }
-        (Some(_), Some(_)) => return Err(invalid("until, for_s: at most one of them")),
-    };
-    apply_change(&admin, &change, &headers, &actor, who, reason).await
-}
-
-async fn resume(
-    State(admin): State<SettingsState>,
-    Extension(actor): Extension<Actor>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, Problem> {
-    let ResumeBody { hold, all, who, reason } = read(&body).map_err(invalid)?;
-    if hold.is_some() == all {
-        return Err(invalid("exactly one of \"hold\", an id, and \"all\": true must be given"));
-    }
-    apply_change(&admin, &SettingsChange::Resume { hold }, &headers, &actor, who, reason).await
-}
-
-async fn set_schedule(
-    State(admin): State<SettingsState>,
-    Extension(actor): Extension<Actor>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, Problem> {
-    let ScheduleBody { time_zone, entries, who, reason } = read(&body).map_err(invalid)?;
-    let schedule = Schedule::new(&time_zone, entries).map_err(|error| invalid(error.to_string()))?;
-    apply_change(&admin, &SettingsChange::SetSchedule(schedule), &headers, &actor, who, reason).await
-}
-
-async fn clear_schedule(
-    State(admin): State<SettingsState>,
-    Extension(actor): Extension<Actor>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, Problem> {
-    plain(&admin, &SettingsChange::ClearSchedule, &headers, &actor, &body).await
-}
-
-async fn plain(
-    admin: &SettingsState,
-    change: &SettingsChange,
-    headers: &HeaderMap,
-    actor: &Actor,
-    body: &[u8],
-) -> Result<Response, Problem> {
-    let AuditBody { who, reason } = read(body).map_err(invalid)?;
-    apply_change(admin, change, headers, actor, who, reason).await
-}
-
-#[derive(Serialize)]
-struct SettingsResponse {
-    settings: SettingsView,
-    cap: CapView,
+/// Response of `GET /v1/settings` and of every change.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SettingsResponse {
+    pub settings: SettingsView,
+    pub cap: CapView,
     /// The hold that the change added.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hold: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<i64>,
 }
 
 fn present(group: &GroupSnapshot, hold: Option<i64>) -> Response {
@@ -261,19 +182,14 @@ fn present(group: &GroupSnapshot, hold: Option<i64>) -> Response {
     with_revision(json_response(&SettingsResponse { settings, cap, hold }), group.revision)
 }
 
-async fn apply_change(
+async fn apply(
     admin: &SettingsState,
     change: &SettingsChange,
     headers: &HeaderMap,
-    actor: &Actor,
-    who: Option<String>,
-    reason: Option<String>,
+    context: &AuditContext,
 ) -> Result<Response, Problem> {
-    let context = AuditContext::new(who.unwrap_or_default(), reason.unwrap_or_default())
-        .map_err(|error| invalid(error.to_string()))?
-        .by(&actor.0);
     let made_on = made_on(headers, change).map_err(|problem| *problem)?;
-    let group = match admin.store.change_settings(&admin.group, change, made_on, &context).await {
+    let group = match admin.store.change_settings(&admin.group, change, made_on, context).await {
         Ok(group) => group,
         Err(SettingsError::Changed { made_on, present }) => return conflict(admin, made_on, &present).await,
         Err(SettingsError::Rejected(refused)) => return Err(rejected(refused)),
@@ -365,18 +281,12 @@ async fn conflict(admin: &SettingsState, made_on: i64, group: &GroupSnapshot) ->
     Ok(with_revision(response, group.revision))
 }
 
-/// An empty body counts as an empty object.
-fn read<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, String> {
-    let body = if body.trim_ascii().is_empty() { b"{}" } else { body };
-    serde_json::from_slice(body).map_err(|error| format!("body: {error}"))
-}
-
 fn duration(name: &str, seconds: f64) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|_| format!("{name}: must be a number of seconds"))
 }
 
-fn instant_us(text: &str) -> Result<i64, &'static str> {
+fn instant_us(text: &str) -> Result<i64, String> {
     let instant = OffsetDateTime::parse(text, &Rfc3339)
-        .map_err(|_| "until: must be an instant such as 2026-11-11T02:00:00+08:00")?;
-    i64::try_from(instant.unix_timestamp_nanos() / 1_000).map_err(|_| "until: beyond the calendar")
+        .map_err(|_| "until: must be an instant such as 2026-11-11T02:00:00+08:00".to_owned())?;
+    i64::try_from(instant.unix_timestamp_nanos() / 1_000).map_err(|_| "until: beyond the calendar".to_owned())
 }

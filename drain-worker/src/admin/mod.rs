@@ -1,6 +1,7 @@
 //! The admin port, for operators and the platform: console, control API, metrics and health. Buyers must not reach
 //! it.
 
+mod act;
 mod auth;
 pub mod console;
 mod control;
@@ -25,11 +26,12 @@ use auth::Actor;
 pub use auth::{AdminAccess, AdminRole, AdminToken};
 use control::SettingsState;
 
-pub use control::{CeilingBody, PauseBody, RateBody, ResumeBody, ScheduleBody};
+pub use control::SettingsResponse;
 pub use orders::{ConflictView, DecidedOrderView, OrderDetailView, OrderLineView, OrderPage};
-pub use purge::{PurgeBody, PurgeView};
+pub use purge::{PurgeParameters, PurgeView};
 pub use sales::{RecentOutcomesView, SaleSkuView, SaleSummaryView, SaleView, SalesView};
-pub use worker::{CordonBody, CordonView};
+pub use status::{AuditEntryView, AuditPage, StatusResponse, UnjoinedView};
+pub use worker::CordonView;
 
 use crate::dead_letters::Redriver;
 use crate::monitor::Monitor;
@@ -63,7 +65,6 @@ pub fn router(admin: Admin, access: AdminAccess) -> Router {
     let guarded = Router::new()
         .route("/v1/status", get(status::status))
         .route("/v1/history", get(status::history))
-        .route("/v1/audit", get(status::audit))
         .route("/v1/orders", get(orders::find))
         .route("/v1/orders/{order_id}", get(orders::show))
         .route("/v1/sales", get(sales::list))

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use axum::Extension;
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
@@ -12,16 +10,15 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::Admin;
-use super::auth::Actor;
+use super::act::Act;
 use super::response::{invalid, json_response, unavailable};
-use crate::control::AuditContext;
 use crate::purge::{PurgeCursor, PurgeError};
 use crate::store::{PurgeBounds, PurgeStep};
 
-/// Body of `POST /v1/purge`.
+/// Parameters of `POST /v1/purge`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct PurgeBody {
+pub struct PurgeParameters {
     /// RFC 3339. Personal data of what was decided before is removed.
     pub before: String,
     /// RFC 3339. Rows of what was decided before are deleted.
@@ -30,10 +27,6 @@ pub struct PurgeBody {
     /// The `next` of the last response; absent in the first call.
     #[serde(default)]
     pub cursor: Option<PurgeCursor>,
-    #[serde(default)]
-    pub who: String,
-    #[serde(default)]
-    pub reason: String,
 }
 
 /// Response of `POST /v1/purge`.
@@ -49,21 +42,14 @@ pub struct PurgeView {
 
 pub(super) async fn purge(
     State(admin): State<Admin>,
-    Extension(actor): Extension<Actor>,
-    body: Bytes,
+    Act { parameters: PurgeParameters { before, rows_before, cursor }, context }: Act<PurgeParameters>,
 ) -> Result<Response, Problem> {
-    let body: PurgeBody = serde_json::from_slice(&body).map_err(|error| invalid(error.to_string()))?;
-    let context = AuditContext::new(body.who, body.reason).map_err(|error| invalid(error.to_string()))?;
-    let context = context.by(&actor.0);
+    let rows_before = rows_before.map(|text| instant("rows_before", &text)).transpose();
     let bounds = PurgeBounds {
-        data_before: instant("before", &body.before).map_err(invalid)?,
-        rows_before: body
-            .rows_before
-            .map(|text| instant("rows_before", &text))
-            .transpose()
-            .map_err(invalid)?,
+        data_before: instant("before", &before).map_err(invalid)?,
+        rows_before: rows_before.map_err(invalid)?,
     };
-    match admin.purger.purge(bounds, body.cursor, &context).await {
+    match admin.purger.purge(bounds, cursor, &context).await {
         Ok(progress) => Ok(json_response(&PurgeView {
             rows: progress.rows,
             next: progress.next,

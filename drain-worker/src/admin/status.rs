@@ -15,33 +15,44 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::Admin;
+use super::control::SettingsState;
 use super::response::{invalid, json_response, unavailable, with_revision};
-use crate::monitor::{CapView, Health, HistorySample, HistoryStep, Monitor};
+use crate::monitor::{Health, HistorySample, HistoryStep, Monitor, StatusView};
 use crate::pool::WorkerState;
 use crate::store::AuditEntry;
 
 /// Maximum entries of one response.
 const AUDIT_MAX: u32 = 500;
 
+/// Response of `GET /v1/status`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum StatusResponse {
+    Joined(Box<StatusView>),
+    Unjoined(UnjoinedView),
+}
+
 /// The status of a worker that knows nothing of the pool yet.
-#[derive(Serialize)]
-struct UnjoinedView<'a> {
-    group: &'a str,
-    state: WorkerState,
-    reason: Option<String>,
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UnjoinedView {
+    pub group: String,
+    pub state: WorkerState,
+    pub reason: Option<String>,
     /// Not known, as everything else.
-    cap: Option<CapView>,
-    workers: [(); 0],
-    warnings: [(); 0],
+    pub cap: (),
+    pub workers: [(); 0],
+    pub warnings: [(); 0],
 }
 
 pub(super) async fn status(State(admin): State<Admin>) -> Response {
     if let Some(status) = admin.monitor.status() {
-        return with_revision(json_response(&status), status.settings.revision);
+        let revision = status.settings.revision;
+        return with_revision(json_response(&StatusResponse::Joined(Box::new(status))), revision);
     }
     let Health { state, reason } = admin.monitor.health();
-    let (cap, workers, warnings) = (None, [], []);
-    json_response(&UnjoinedView { group: &admin.group, state, reason, cap, workers, warnings })
+    let (group, cap, workers, warnings) = (admin.group.to_string(), (), [], []);
+    let unjoined = UnjoinedView { group, state, reason, cap, workers, warnings };
+    json_response(&StatusResponse::Unjoined(unjoined))
 }
 
 #[derive(Serialize)]
@@ -84,31 +95,32 @@ const fn fifty() -> u32 {
     50
 }
 
-#[derive(Serialize)]
-struct AuditResponse {
+/// Response of `GET /v1/audit`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AuditPage {
     /// Newest first.
-    entries: Vec<AuditEntryView>,
+    pub entries: Vec<AuditEntryView>,
     /// There may be more: continue with `before` as this number.
-    next: Option<i64>,
+    pub next: Option<i64>,
 }
 
 /// An act in the audit trail.
-#[derive(Serialize)]
-pub(super) struct AuditEntryView {
-    id: i64,
-    at: String,
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AuditEntryView {
+    pub id: i64,
+    pub at: String,
     /// The name of the token; empty: none.
-    actor: String,
-    who: String,
-    action: String,
-    detail: String,
-    reason: String,
+    pub actor: String,
+    pub who: String,
+    pub action: String,
+    pub detail: String,
+    pub reason: String,
     /// The revision that a change of the settings made.
-    revision: Option<i64>,
+    pub revision: Option<i64>,
     /// The values that the act replaced, as JSON.
-    before: Option<Value>,
+    pub before: Option<Value>,
     /// The values that it set, as JSON.
-    after: Option<Value>,
+    pub after: Option<Value>,
 }
 
 impl From<AuditEntry> for AuditEntryView {
@@ -149,7 +161,7 @@ impl fmt::Display for AuditEntryView {
 }
 
 pub(super) async fn audit(
-    State(admin): State<Admin>,
+    State(admin): State<SettingsState>,
     query: Result<Query<AuditQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let Query(query) = query.map_err(|rejection| invalid(rejection.body_text()))?;
@@ -163,7 +175,7 @@ pub(super) async fn audit(
         .map_err(|error| unavailable(&error))?;
     let next = if entries.len() < query.limit as usize { None } else { entries.last().map(|entry| entry.id) };
     let entries = entries.into_iter().map(AuditEntryView::from).collect();
-    Ok(json_response(&AuditResponse { entries, next }))
+    Ok(json_response(&AuditPage { entries, next }))
 }
 
 /// 200 while this worker has joined the pool and can drain, else 503; both with the state and its reason.

@@ -15,8 +15,8 @@ use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shared::config::{EXIT_CONFIG, Secret};
 use shared::problem::Problem;
@@ -139,25 +139,17 @@ impl AdminClient {
         self.call(Method::GET, &with_query(path, parameters), None, None, READ_WAIT).await
     }
 
-    pub(super) async fn get(&self, path: &str) -> Result<Value, AdminClientError> {
-        self.read(path, &[]).await
-    }
-
-    pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Value, AdminClientError> {
-        self.call(Method::POST, path, Some(body), None, CHANGE_WAIT).await
-    }
-
-    /// Changes the settings, if their revision is still `made_on`; `None`: of any revision.
+    /// Changes the worker, or the settings if their revision is still `made_on`; `None`: of any revision.
     ///
     /// # Errors
     /// As [`AdminClient::read`]; [`AdminClientError::Changed`] if another change came first.
-    pub(super) async fn change(
+    pub(super) async fn change<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,
         body: &Value,
         made_on: Option<i64>,
-    ) -> Result<Value, AdminClientError> {
+    ) -> Result<T, AdminClientError> {
         self.call(method, path, Some(body), made_on, CHANGE_WAIT).await
     }
 
@@ -168,11 +160,9 @@ impl AdminClient {
     pub(super) async fn post_bulk<T: DeserializeOwned>(
         &self,
         path: &str,
-        body: &impl Serialize,
+        body: &Value,
     ) -> Result<T, AdminClientError> {
-        // A body of strings and numbers: serialisation cannot fail.
-        let body = serde_json::to_value(body).unwrap_or_default();
-        self.call(Method::POST, path, Some(&body), None, BULK_WAIT).await
+        self.call(Method::POST, path, Some(body), None, BULK_WAIT).await
     }
 
     async fn call<T: DeserializeOwned>(
@@ -297,7 +287,7 @@ fn tls(args: &AdminArgs) -> Result<ClientConfig, AdminClientError> {
     Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
-fn with_query(path: &str, parameters: &[(&str, Option<&str>)]) -> String {
+pub(super) fn with_query(path: &str, parameters: &[(&str, Option<&str>)]) -> String {
     let given: Vec<_> = parameters
         .iter()
         .filter_map(|(name, value)| value.map(|value| (name, utf8_percent_encode(value, NON_ALPHANUMERIC))))

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::CommandError;
 use super::client::AdminClient;
+use super::operate::with_context;
 use super::render::{grouped, or_dash};
 use super::terminal::{Page, ask, print, print_json_line};
 use crate::admin::dead_letters::{
@@ -39,8 +40,8 @@ async fn list(args: &DlqListArgs) -> Result<(), CommandError> {
         ("limit", Some(limit.as_str())),
     ];
     let letters: DeadLetterPage =
-        AdminClient::new(&args.admin)?.read("/v1/dead-letters", &parameters).await?;
-    Ok(print(args.json, &letters, listed)?)
+        AdminClient::new(&args.call.admin)?.read("/v1/dead-letters", &parameters).await?;
+    Ok(print(args.call.json, &letters, listed)?)
 }
 
 fn listed(letters: &DeadLetterPage) -> Page {
@@ -71,8 +72,8 @@ pub(super) fn letters_table(page: &mut Page, letters: &[DeadLetterView]) {
 
 async fn show(args: &DlqShowArgs) -> Result<(), CommandError> {
     let letter: DeadLetterDetailView =
-        AdminClient::new(&args.admin)?.read(&format!("/v1/dead-letters/{}", args.id), &[]).await?;
-    Ok(print(args.json, &letter, shown)?)
+        AdminClient::new(&args.call.admin)?.read(&format!("/v1/dead-letters/{}", args.id), &[]).await?;
+    Ok(print(args.call.json, &letter, shown)?)
 }
 
 fn shown(detail: &DeadLetterDetailView) -> Page {
@@ -114,9 +115,9 @@ fn shown(detail: &DeadLetterDetailView) -> Page {
 
 /// Redrives page after page until the last one, or until the worker stops.
 async fn redrive(args: &DlqBulkArgs) -> Result<(), CommandError> {
-    let client = AdminClient::new(&args.admin)?;
+    let client = AdminClient::new(&args.bulk.call.admin)?;
     let reason = args.dead_letter_reason.as_deref();
-    if args.all && !args.yes {
+    if args.all && !args.bulk.yes {
         let total = seen(&client, reason).await?.total;
         confirm("redrive", &format!("all {} open dead letters", grouped(total as f64)))?;
     }
@@ -124,9 +125,9 @@ async fn redrive(args: &DlqBulkArgs) -> Result<(), CommandError> {
     for selection in selections(&args.ids, reason) {
         let mut after = args.after;
         loop {
-            let body = body(&selection, after, &args.context);
+            let body = body(&selection, after, &args.bulk.context);
             let page: RedriveView = client.post_bulk("/v1/dead-letters/redrive", &body).await?;
-            print_outcomes(&page, args.json)?;
+            print_outcomes(&page, args.bulk.call.json)?;
             count(&page, &mut counts);
             if let Some(reason) = page.stopped {
                 let next = page.next.unwrap_or(after);
@@ -139,7 +140,7 @@ async fn redrive(args: &DlqBulkArgs) -> Result<(), CommandError> {
             }
         }
     }
-    if !args.json {
+    if !args.bulk.call.json {
         Page::of(summary(&counts)).print()?;
     }
     let unsettled: u64 = UNSETTLED.iter().filter_map(|outcome| counts.get(*outcome)).sum();
@@ -151,10 +152,10 @@ async fn redrive(args: &DlqBulkArgs) -> Result<(), CommandError> {
 
 /// Discards what the operator confirmed, and nothing that arrived since.
 async fn discard(args: &DlqDiscardArgs) -> Result<(), CommandError> {
-    if args.context.reason.trim().is_empty() {
+    if args.bulk.context.reason.trim().is_empty() {
         return Err(CommandError::Usage("dlq discard: --reason must be given: the payload is deleted"));
     }
-    let client = AdminClient::new(&args.admin)?;
+    let client = AdminClient::new(&args.bulk.call.admin)?;
     let reason = args.dead_letter_reason.as_deref();
     let seen = if args.ids.is_empty() { Some(seen(&client, reason).await?) } else { None };
     let what = match &seen {
@@ -168,7 +169,7 @@ async fn discard(args: &DlqDiscardArgs) -> Result<(), CommandError> {
         }
         None => format!("{} dead letters", args.ids.len()),
     };
-    if !args.yes {
+    if !args.bulk.yes {
         confirm("discard", &format!("{what}: their payloads are deleted for good"))?;
     }
     let mut counts = BTreeMap::new();
@@ -176,14 +177,14 @@ async fn discard(args: &DlqDiscardArgs) -> Result<(), CommandError> {
     for selection in selections(&args.ids, reason) {
         let mut after = 0;
         loop {
-            let mut body = body(&selection, after, &args.context);
+            let mut body = body(&selection, after, &args.bulk.context);
             if let Some(seen) = &seen {
                 body["newest_id"] = json!(seen.newest_id);
                 body["count"] = json!(left);
             }
             // The page of a discard has ids and outcomes alone.
             let page: RedriveView = client.post_bulk("/v1/dead-letters/discard", &body).await?;
-            print_outcomes(&page, args.json)?;
+            print_outcomes(&page, args.bulk.call.json)?;
             count(&page, &mut counts);
             left = left.saturating_sub(page.outcomes.len() as u64);
             match page.next {
@@ -192,7 +193,7 @@ async fn discard(args: &DlqDiscardArgs) -> Result<(), CommandError> {
             }
         }
     }
-    if args.json { Ok(()) } else { Ok(Page::of(summary(&counts)).print()?) }
+    if args.bulk.call.json { Ok(()) } else { Ok(Page::of(summary(&counts)).print()?) }
 }
 
 /// The selections of the calls: at most [`IDS_MAX`] numbers each; without numbers, those of `reason`, or all.
@@ -213,9 +214,7 @@ fn body(selection: &Value, after: i64, context: &AuditContextArgs) -> Value {
     let mut body = selection.clone();
     body["after"] = json!(after);
     body["limit"] = json!(PAGE);
-    body["who"] = json!(context.who);
-    body["reason"] = json!(context.reason);
-    body
+    with_context(body, context)
 }
 
 /// Number and count of the open dead letters of a reason, or of all.

@@ -1,6 +1,7 @@
 //! Commands that change the pool (rate, pause, resume, schedule), and the audit trail.
 
-use std::io::Read as _;
+use std::fmt::Display;
+use std::io::{ErrorKind, Read as _};
 use std::{fs, io};
 
 use http::Method;
@@ -9,12 +10,15 @@ use serde_json::{Map, Value, json};
 use super::CommandError;
 use super::client::{AdminClient, AdminClientError};
 use super::dlq::confirmed;
-use super::render::{number, text};
+use super::render::{grouped, or_dash};
 use super::settings_client::SettingsClient;
-use super::terminal::{Page, complain, print_json};
+use super::terminal::{Page, complain, print, print_json};
+use crate::admin::{AuditEntryView, AuditPage, CordonView, SettingsResponse};
 use crate::config::{
     AuditArgs, AuditContextArgs, ChangeArgs, CordonArgs, PauseArgs, RateCommand, ResumeArgs, ScheduleCommand,
 };
+use crate::control::CapSource;
+use crate::monitor::{CapView, HoldView, SettingsView};
 
 /// Maximum number of times that a change meets another one and is made again.
 const ATTEMPTS_MAX: u32 = 5;
@@ -23,21 +27,20 @@ const ATTEMPTS_MAX: u32 = 5;
 const SCHEDULE_BYTES_MAX: u64 = 64 * 1024;
 
 pub(super) async fn rate(command: RateCommand) -> Result<(), CommandError> {
-    let changed = match command {
+    match command {
         RateCommand::Set(args) => {
             let ramp_s = args.ramp.map_or(0.0, |ramp| ramp.as_secs_f64());
             let body = json!({ "rate": args.rate.get(), "ramp_s": ramp_s, "confirm": args.change.yes });
-            change(&args.change, Method::PUT, "/v1/rate", body).await?
+            change(&args.change, Method::PUT, "/v1/rate", body).await
         }
         RateCommand::Ceiling(args) => match args.rate {
             Some(rate) => {
-                change(&args.change, Method::PUT, "/v1/ceiling", json!({ "rate": rate.get() })).await?
+                change(&args.change, Method::PUT, "/v1/ceiling", json!({ "rate": rate.get() })).await
             }
-            None => change(&args.change, Method::POST, "/v1/ceiling/clear", json!({})).await?,
+            None => change(&args.change, Method::POST, "/v1/ceiling/clear", json!({})).await,
         },
-        RateCommand::Reset(args) => change(&args, Method::POST, "/v1/rate/reset", json!({})).await?,
-    };
-    Ok(print_settings(&changed)?)
+        RateCommand::Reset(args) => change(&args, Method::POST, "/v1/rate/reset", json!({})).await,
+    }
 }
 
 pub(super) async fn pause(args: PauseArgs) -> Result<(), CommandError> {
@@ -48,49 +51,45 @@ pub(super) async fn pause(args: PauseArgs) -> Result<(), CommandError> {
     if let Some(duration) = args.duration {
         body["for_s"] = json!(duration.as_secs_f64());
     }
-    let client = SettingsClient::new(&args.admin, &args.database).await?;
-    Ok(print_settings(
-        &client.change(Method::PUT, "/v1/pause", &with_context(body, &args.context), None).await?,
-    )?)
+    let client = SettingsClient::new(&args.settings).await?;
+    let body = with_context(body, &args.context);
+    let paused = client.change(Method::PUT, "/v1/pause", &body, None).await?;
+    Ok(print(args.settings.call.json, &paused, changed)?)
 }
 
 pub(super) async fn resume(args: ResumeArgs) -> Result<(), CommandError> {
-    let client = SettingsClient::new(&args.change.admin, &args.change.database).await?;
-    let body = match (args.hold, args.all) {
-        (Some(hold), _) => json!({ "hold": hold }),
-        (None, true) => json!({ "all": true }),
-        (None, false) => {
-            let present = client.settings().await?;
-            let holds = hold_lines(&present["settings"]);
-            let reason = if holds.is_empty() {
-                "the pool has no hold".to_owned()
-            } else {
-                format!("{}\npass --hold ID, or --all to end those of others too", holds.join("\n"))
-            };
-            return Err(CommandError::Unsettled(reason));
-        }
+    if args.all {
+        return change(&args.change, Method::POST, "/v1/resume", json!({ "all": true })).await;
+    }
+    let client = SettingsClient::new(&args.change.settings).await?;
+    let Some(hold) = args.hold else {
+        let holds = hold_lines(&client.settings().await?.settings);
+        let reason = if holds.is_empty() {
+            "the pool has no hold".to_owned()
+        } else {
+            format!("{}\npass --hold ID, or --all to end those of others too", holds.join("\n"))
+        };
+        return Err(CommandError::Unsettled(reason));
     };
-    let changed = if args.all {
-        change(&args.change, Method::POST, "/v1/resume", body).await?
-    } else {
-        client.change(Method::POST, "/v1/resume", &with_context(body, &args.change.context), None).await?
-    };
-    Ok(print_settings(&changed)?)
+    let body = with_context(json!({ "hold": hold }), &args.change.context);
+    let resumed = client.change(Method::POST, "/v1/resume", &body, None).await?;
+    Ok(print(args.change.settings.call.json, &resumed, changed)?)
 }
 
 /// `change` is `cordon` or `uncordon`.
 pub(super) async fn cordon(args: CordonArgs, change: &str) -> Result<(), CommandError> {
     let body = with_context(json!({}), &args.context);
-    let client = AdminClient::of_one_worker(&args.admin)?;
-    let changed = client.post(&format!("/v1/worker/{change}"), &body).await?;
-    Ok(Page::of(format!("{}: {change}ed", text(&changed["worker"]))).print()?)
+    let client = AdminClient::of_one_worker(&args.call.admin)?;
+    let path = format!("/v1/worker/{change}");
+    let view: CordonView = client.change(Method::POST, &path, &body, None).await?;
+    Ok(print(args.call.json, &view, |view| Page::of(format!("{}: {change}ed", view.worker)))?)
 }
 
 pub(super) async fn schedule(command: ScheduleCommand) -> Result<(), CommandError> {
     match command {
         ScheduleCommand::Show(args) => {
-            let present = SettingsClient::new(&args.admin, &args.database).await?.settings().await?;
-            print_json(&present["settings"]["schedule"])?;
+            let present = SettingsClient::new(&args).await?.settings().await?;
+            Ok(print_json(&present.settings.schedule)?)
         }
         ScheduleCommand::Set(args) => {
             let is_stdin = args.file.as_os_str() == "-";
@@ -99,28 +98,25 @@ pub(super) async fn schedule(command: ScheduleCommand) -> Result<(), CommandErro
             } else {
                 fs::read_to_string(&args.file)
             };
-            let file = read
-                .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", args.file.display())))?;
-            let schedule: Value = serde_json::from_str(&file).map_err(|error| {
-                io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", args.file.display()))
-            })?;
-            print_settings(&change(&args.change, Method::PUT, "/v1/schedule", schedule).await?)?;
+            let wrong =
+                |kind, error: &dyn Display| io::Error::new(kind, format!("{}: {error}", args.file.display()));
+            let file = read.map_err(|error| wrong(error.kind(), &error))?;
+            let schedule: Map<String, Value> =
+                serde_json::from_str(&file).map_err(|error| wrong(ErrorKind::InvalidData, &error))?;
+            change(&args.change, Method::PUT, "/v1/schedule", schedule.into()).await
         }
-        ScheduleCommand::Clear(args) => {
-            print_settings(&change(&args, Method::POST, "/v1/schedule/clear", json!({})).await?)?;
-        }
+        ScheduleCommand::Clear(args) => change(&args, Method::POST, "/v1/schedule/clear", json!({})).await,
     }
-    Ok(())
 }
 
-/// Makes a change on the settings that its author has seen. If another change came first, shows what differs and asks
-/// again.
-async fn change(args: &ChangeArgs, method: Method, path: &str, body: Value) -> Result<Value, CommandError> {
-    let client = SettingsClient::new(&args.admin, &args.database).await?;
+/// Makes a change on the settings that its author has seen, and prints those in force then. If another change came first,
+/// shows what differs and asks again.
+async fn change(args: &ChangeArgs, method: Method, path: &str, body: Value) -> Result<(), CommandError> {
+    let client = SettingsClient::new(&args.settings).await?;
     let mut body = with_context(body, &args.context);
     let mut made_on = match args.revision {
         Some(revision) => revision,
-        None => client.settings().await?["settings"]["revision"].as_i64().unwrap_or_default(),
+        None => client.settings().await?.settings.revision,
     };
     for _ in 0..ATTEMPTS_MAX {
         match client.change(method.clone(), path, &body, Some(made_on)).await {
@@ -138,86 +134,81 @@ async fn change(args: &ChangeArgs, method: Method, path: &str, body: Value) -> R
                 }
                 body["confirm"] = json!(true);
             }
-            answer => return Ok(answer?),
+            answer => return Ok(print(args.settings.call.json, &answer?, changed)?),
         }
     }
     Err(CommandError::Unsettled("nothing was done".to_owned()))
 }
 
 pub(super) async fn audit(args: AuditArgs) -> Result<(), CommandError> {
-    let before = args.before.map_or_else(String::new, |before| format!("&before={before}"));
-    let path = format!("/v1/audit?limit={}{before}", args.limit);
-    let audit = AdminClient::new(&args.admin)?.get(&path).await?;
-    if args.json {
-        return Ok(print_json(&audit)?);
-    }
-    let rows: Vec<_> = audit["entries"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|entry| {
-            ["at", "actor", "who", "action", "detail", "reason"].map(|name| text(&entry[name])).to_vec()
-        })
-        .collect();
+    let (limit, before) = (args.limit.to_string(), args.before.map(|before| before.to_string()));
+    let parameters = [("limit", Some(limit.as_str())), ("before", before.as_deref())];
+    let client = SettingsClient::new(&args.settings).await?;
+    let audit: AuditPage = client.read("/v1/audit", &parameters).await?;
+    Ok(print(args.settings.call.json, &audit, listed)?)
+}
+
+fn listed(audit: &AuditPage) -> Page {
+    let row = |entry: &AuditEntryView| {
+        [&entry.at, &entry.actor, &entry.who, &entry.action, &entry.detail, &entry.reason]
+            .map(|text| or_dash(Some(text)).to_owned())
+            .to_vec()
+    };
     let mut page = Page::default();
+    let rows: Vec<_> = audit.entries.iter().map(row).collect();
     page.table(&["AT", "TOKEN", "WHO", "ACTION", "DETAIL", "REASON"], &rows);
-    if let Some(next) = audit["next"].as_i64() {
+    if let Some(next) = audit.next {
         page.line(format!("more with --before {next}"));
     }
-    Ok(page.print()?)
+    page
 }
 
-fn with_context(mut body: Value, context: &AuditContextArgs) -> Value {
-    let members = body.as_object_mut().map_or_else(Map::new, std::mem::take);
-    let mut members = members;
-    members.insert("who".to_owned(), json!(context.who));
-    members.insert("reason".to_owned(), json!(context.reason));
-    Value::Object(members)
+/// Adds author and reason to the parameters of an act, an object.
+pub(super) fn with_context(mut parameters: Value, context: &AuditContextArgs) -> Value {
+    parameters["who"] = json!(context.who);
+    parameters["reason"] = json!(context.reason);
+    parameters
 }
 
-/// Prints the settings after a change.
-fn print_settings(changed: &Value) -> io::Result<()> {
-    let hold = changed["hold"].as_i64().map_or_else(String::new, |hold| format!(" (hold {hold})"));
-    let mut page = Page::of(format!("{}{hold}", cap_line(&changed["cap"])));
-    settings_lines(&changed["settings"]).iter().for_each(|line| page.line(line));
-    page.print()
+/// The settings after a change.
+fn changed(response: &SettingsResponse) -> Page {
+    let hold = response.hold.map_or_else(String::new, |hold| format!(" (hold {hold})"));
+    let mut page = Page::of(format!("{}{hold}", cap_line(&response.cap)));
+    settings_lines(&response.settings).iter().for_each(|line| page.line(line));
+    page
 }
 
 /// The revision of the settings, and the holds in force.
-pub(super) fn settings_lines(settings: &Value) -> Vec<String> {
-    let ceiling = settings["ceiling"]
-        .as_u64()
-        .map_or_else(String::new, |ceiling| format!(", ceiling {}/s", number(&json!(ceiling))));
-    let revision = format!("settings revision {}{ceiling}", text(&settings["revision"]));
+pub(super) fn settings_lines(settings: &SettingsView) -> Vec<String> {
+    let ceiling = settings
+        .ceiling
+        .map_or_else(String::new, |ceiling| format!(", ceiling {}/s", grouped(f64::from(ceiling))));
+    let revision = format!("settings revision {}{ceiling}", settings.revision);
     [revision].into_iter().chain(hold_lines(settings)).collect()
 }
 
 /// `hold 7 by ann since 2026-11-11T00:00:00Z, until resumed: maintenance`.
-fn hold_lines(settings: &Value) -> Vec<String> {
-    let line = |hold: &Value| {
-        let until = hold["until"].as_str().unwrap_or("resumed");
-        let [id, owner, since, reason] = ["id", "owner", "since", "reason"].map(|name| text(&hold[name]));
-        format!("hold {id} by {owner} since {since}, until {until}: {reason}")
+fn hold_lines(settings: &SettingsView) -> Vec<String> {
+    let line = |hold: &HoldView| {
+        let (owner, reason) = (or_dash(Some(&hold.owner)), or_dash(Some(&hold.reason)));
+        let until = hold.until.as_deref().unwrap_or("resumed");
+        format!("hold {} by {owner} since {}, until {until}: {reason}", hold.id, hold.since)
     };
-    settings["holds"].as_array().into_iter().flatten().map(line).collect()
+    settings.holds.iter().map(line).collect()
 }
 
-pub(super) fn cap_line(cap: &Value) -> String {
-    let (orders, source) = (number(&cap["orders_per_second"]), text(&cap["source"]));
-    if source == "paused" {
-        return match cap["paused_until"].as_str() {
-            Some(until) => format!("paused until {until}"),
-            None => "paused until resumed".to_owned(),
-        };
-    }
-    match cap["ramp"].as_object() {
-        Some(ramp) => format!(
+pub(super) fn cap_line(cap: &CapView) -> String {
+    let (orders, source) = (grouped(f64::from(cap.orders_per_second)), cap.source.as_str());
+    match (cap.source, &cap.paused_until, &cap.ramp) {
+        (CapSource::Paused, Some(until), _) => format!("paused until {until}"),
+        (CapSource::Paused, None, _) => "paused until resumed".to_owned(),
+        (_, _, Some(ramp)) => format!(
             "cap {orders}/s ({source}), ramp from {}/s to {}/s until {}",
-            number(&ramp["from"]),
-            number(&ramp["to"]),
-            text(&ramp["ends_at"])
+            grouped(f64::from(ramp.from)),
+            grouped(f64::from(ramp.to)),
+            ramp.ends_at
         ),
-        None => format!("cap {orders}/s ({source})"),
+        (_, _, None) => format!("cap {orders}/s ({source})"),
     }
 }
 
@@ -228,12 +219,12 @@ mod tests {
     #[test]
     fn formats_the_holds() {
         let since = "2026-11-11T00:00:00.000Z";
-        let settings = json!({"revision": 8, "ceiling": 5000, "holds": [
+        let settings = json!({"revision": 8, "default": 2000, "ceiling": 5000, "holds": [
             {"id": 7, "owner": "ann", "reason": "maintenance", "since": since, "until": null},
             {"id": 8, "owner": "", "reason": "", "since": since, "until": "2026-11-11T02:00:00.000Z"},
         ]});
         assert_eq!(
-            settings_lines(&settings),
+            settings_lines(&serde_json::from_value(settings).expect("settings")),
             [
                 "settings revision 8, ceiling 5,000/s",
                 "hold 7 by ann since 2026-11-11T00:00:00.000Z, until resumed: maintenance",
@@ -256,11 +247,11 @@ mod tests {
             ),
             (
                 json!({"orders_per_second": 750, "source": "manual",
-                       "ramp": {"from": 500, "to": 3000, "ends_at": "2026-11-11T02:00:00Z"}}),
+                       "ramp": {"from": 500, "to": 3000, "began_at": "", "ends_at": "2026-11-11T02:00:00Z"}}),
                 "cap 750/s (manual), ramp from 500/s to 3,000/s until 2026-11-11T02:00:00Z",
             ),
         ] {
-            assert_eq!(cap_line(&cap), line);
+            assert_eq!(cap_line(&serde_json::from_value(cap).expect("a cap")), line);
         }
     }
 }

@@ -17,8 +17,8 @@ pub(super) async fn order(command: OrderCommand) -> Result<(), CommandError> {
 
 async fn show(args: &OrderShowArgs) -> Result<(), CommandError> {
     let order: OrderDetailView =
-        AdminClient::new(&args.admin)?.read(&format!("/v1/orders/{}", args.id), &[]).await?;
-    Ok(print(args.json, &order, shown)?)
+        AdminClient::new(&args.call.admin)?.read(&format!("/v1/orders/{}", args.id), &[]).await?;
+    Ok(print(args.call.json, &order, shown)?)
 }
 
 async fn find(args: &OrderFindArgs) -> Result<(), CommandError> {
@@ -31,8 +31,8 @@ async fn find(args: &OrderFindArgs) -> Result<(), CommandError> {
         ("after", Some(after.as_str())),
         ("limit", Some(limit.as_str())),
     ];
-    let page: OrderPage = AdminClient::new(&args.admin)?.read("/v1/orders", &parameters).await?;
-    Ok(print(args.json, &page, found)?)
+    let page: OrderPage = AdminClient::new(&args.call.admin)?.read("/v1/orders", &parameters).await?;
+    Ok(print(args.call.json, &page, found)?)
 }
 
 fn shown(order: &OrderDetailView) -> Page {

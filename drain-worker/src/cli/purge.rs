@@ -7,28 +7,29 @@ use time::format_description::well_known::Rfc3339;
 use super::CommandError;
 use super::client::AdminClient;
 use super::dlq::confirm;
+use super::operate::with_context;
 use super::render::grouped;
 use super::terminal::{Page, complain, print_json_line};
-use crate::admin::{PurgeBody, PurgeView};
+use crate::admin::{PurgeParameters, PurgeView};
 use crate::config::PurgeArgs;
 
 /// Purges page after page until nothing is left, or until the worker stops.
 pub(super) async fn purge(args: PurgeArgs) -> Result<(), CommandError> {
-    let client = AdminClient::new(&args.admin)?;
-    if !args.yes {
+    let json = args.bulk.call.json;
+    let client = AdminClient::new(&args.bulk.call.admin)?;
+    if !args.bulk.yes {
         confirm("purge", &describe(&args))?;
     }
     let mut rows = BTreeMap::new();
-    let mut body = PurgeBody {
+    let mut parameters = PurgeParameters {
         before: args.before.format(&Rfc3339).unwrap_or_default(),
         rows_before: args.rows_before.and_then(|at| at.format(&Rfc3339).ok()),
         cursor: None,
-        who: args.context.who,
-        reason: args.context.reason,
     };
     loop {
+        let body = with_context(serde_json::to_value(&parameters)?, &args.bulk.context);
         let page: PurgeView = client.post_bulk("/v1/purge", &body).await?;
-        if args.json {
+        if json {
             print_json_line(&page)?;
         }
         for (step, count) in &page.rows {
@@ -40,15 +41,15 @@ pub(super) async fn purge(args: PurgeArgs) -> Result<(), CommandError> {
                 "stopped: {reason}; {done}; run the command again to continue"
             )));
         }
-        if !args.json && page.next.is_some() {
+        if !json && page.next.is_some() {
             complain(&summary(&rows));
         }
-        body.cursor = page.next;
-        if body.cursor.is_none() {
+        parameters.cursor = page.next;
+        if parameters.cursor.is_none() {
             break;
         }
     }
-    if !args.json {
+    if !json {
         Page::of(summary(&rows)).print()?;
     }
     Ok(())

@@ -1,10 +1,14 @@
 //! Text output.
 
-use serde_json::Value;
-
 /// A number with separators; `-`: unknown.
-pub(super) fn number(value: &Value) -> String {
-    value.as_f64().map_or_else(|| "-".to_owned(), grouped)
+pub(super) fn number(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".to_owned(), grouped)
+}
+
+/// A count with separators; `-`: unknown.
+#[expect(clippy::cast_precision_loss, reason = "for display")]
+pub(super) fn count(value: Option<u64>) -> String {
+    number(value.map(|value| value as f64))
 }
 
 /// As [`number`].
@@ -21,23 +25,13 @@ pub(super) fn grouped(value: f64) -> String {
 }
 
 /// One decimal; `-`: unknown.
-pub(super) fn tenths(value: &Value) -> String {
-    value.as_f64().map_or_else(|| "-".to_owned(), |value| format!("{value:.1}"))
+pub(super) fn tenths(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.1}"))
 }
 
 /// A text; `-`: none.
 pub(super) fn or_dash(text: Option<&str>) -> &str {
     text.filter(|text| !text.is_empty()).unwrap_or("-")
-}
-
-/// A text; `-`: none.
-pub(super) fn text(value: &Value) -> String {
-    match value {
-        Value::Null => "-".to_owned(),
-        Value::String(text) if text.is_empty() => "-".to_owned(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
 }
 
 /// A duration such as `2 h 5 min`, `12 s`.

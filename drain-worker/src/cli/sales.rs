@@ -8,15 +8,15 @@ use crate::admin::{SaleSkuView, SaleSummaryView, SaleView, SalesView};
 use crate::config::SalesArgs;
 
 pub(super) async fn sales(args: SalesArgs) -> Result<(), CommandError> {
-    let client = AdminClient::new(&args.admin)?;
+    let client = AdminClient::new(&args.call.admin)?;
     match &args.sale {
         Some(sale) => {
             let view: SaleView = client.read(&format!("/v1/sales/{}", sale.as_str()), &[]).await?;
-            Ok(print(args.json, &view, shown)?)
+            Ok(print(args.call.json, &view, shown)?)
         }
         None => {
             let view: SalesView = client.read("/v1/sales", &[]).await?;
-            Ok(print(args.json, &view, listed)?)
+            Ok(print(args.call.json, &view, listed)?)
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Changes of the settings: through a worker, or in the database while no worker runs.
+//! Settings and audit trail: through a worker, or in the database while no worker runs.
 
 use std::sync::Arc;
 
@@ -8,14 +8,15 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, IF_MATCH};
 use http::{Method, Request};
 use http_body_util::Full;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use shared::config::ConfigErrors;
 use tower::ServiceExt as _;
 
 use super::CommandError;
-use super::client::{AdminClient, AdminClientError, RESPONSE_BYTES_MAX, parse};
-use crate::admin::settings_router;
-use crate::config::{AdminArgs, SettingsDatabaseArgs};
+use super::client::{AdminClient, AdminClientError, RESPONSE_BYTES_MAX, parse, with_query};
+use crate::admin::{SettingsResponse, settings_router};
+use crate::config::SettingsArgs;
 use crate::store::{Store, StoreConfig, check_url};
 
 /// Names the database if `--database-url` has no value.
@@ -30,12 +31,9 @@ pub(super) enum SettingsClient {
 impl SettingsClient {
     /// # Errors
     /// A flag is wrong.
-    pub(super) async fn new(
-        admin: &AdminArgs,
-        database: &SettingsDatabaseArgs,
-    ) -> Result<Self, CommandError> {
-        let Some(url) = &database.database_url else {
-            return Ok(Self::Worker(Box::new(AdminClient::new(admin)?)));
+    pub(super) async fn new(args: &SettingsArgs) -> Result<Self, CommandError> {
+        let Some(url) = &args.database.database_url else {
+            return Ok(Self::Worker(Box::new(AdminClient::new(&args.call.admin)?)));
         };
         let url = match url.expose() {
             "" => {
@@ -49,14 +47,28 @@ impl SettingsClient {
         }
         errors.into_result()?;
         let store = Store::connect(&url, StoreConfig::default()).await?;
-        Ok(Self::Database(settings_router(Arc::new(store), &database.consumer_group)))
+        Ok(Self::Database(settings_router(Arc::new(store), &args.database.consumer_group)))
     }
 
-    pub(super) async fn settings(&self) -> Result<Value, AdminClientError> {
+    /// Reads `path` with the parameters that are not `None`.
+    ///
+    /// # Errors
+    /// [`AdminClientError`].
+    pub(super) async fn read<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        parameters: &[(&str, Option<&str>)],
+    ) -> Result<T, AdminClientError> {
         match self {
-            Self::Worker(client) => client.get("/v1/settings").await,
-            Self::Database(router) => call(router, Method::GET, "/v1/settings", &Value::Null, None).await,
+            Self::Worker(client) => client.read(path, parameters).await,
+            Self::Database(router) => {
+                call(router, Method::GET, &with_query(path, parameters), &Value::Null, None).await
+            }
         }
+    }
+
+    pub(super) async fn settings(&self) -> Result<SettingsResponse, AdminClientError> {
+        self.read("/v1/settings", &[]).await
     }
 
     /// Changes the settings, if their revision is still `made_on`; `None`: of any revision.
@@ -69,7 +81,7 @@ impl SettingsClient {
         path: &str,
         body: &Value,
         made_on: Option<i64>,
-    ) -> Result<Value, AdminClientError> {
+    ) -> Result<SettingsResponse, AdminClientError> {
         match self {
             Self::Worker(client) => client.change(method, path, body, made_on).await,
             Self::Database(router) => call(router, method, path, body, made_on).await,
@@ -77,13 +89,13 @@ impl SettingsClient {
     }
 }
 
-async fn call(
+async fn call<T: DeserializeOwned>(
     router: &Router,
     method: Method,
     path: &str,
     body: &Value,
     made_on: Option<i64>,
-) -> Result<Value, AdminClientError> {
+) -> Result<T, AdminClientError> {
     const NAME: &str = "the database";
     let lost = |reason: String| AdminClientError::Unreachable { url: NAME.to_owned(), reason };
     let mut request = Request::builder().method(method).uri(path).header(CONTENT_TYPE, "application/json");

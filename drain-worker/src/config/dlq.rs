@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::operate::{AdminArgs, AuditContextArgs};
+use super::operate::{BulkArgs, CallArgs};
 
 #[derive(Debug, Subcommand)]
 pub enum DlqCommand {
@@ -34,12 +34,8 @@ pub struct DlqListArgs {
     #[arg(long, value_name = "COUNT", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=500))]
     pub limit: u32,
 
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-
     #[command(flatten)]
-    pub admin: AdminArgs,
+    pub call: CallArgs,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -48,12 +44,8 @@ pub struct DlqShowArgs {
     #[arg(value_name = "ID")]
     pub id: i64,
 
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-
     #[command(flatten)]
-    pub admin: AdminArgs,
+    pub call: CallArgs,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -74,19 +66,8 @@ pub struct DlqBulkArgs {
     #[arg(long, value_name = "ID", default_value_t = 0)]
     pub after: i64,
 
-    /// Do not ask for confirmation
-    #[arg(long, short)]
-    pub yes: bool,
-
-    /// Print JSON, one line per page
-    #[arg(long)]
-    pub json: bool,
-
     #[command(flatten)]
-    pub context: AuditContextArgs,
-
-    #[command(flatten)]
-    pub admin: AdminArgs,
+    pub bulk: BulkArgs,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -103,20 +84,9 @@ pub struct DlqDiscardArgs {
     #[arg(long)]
     pub all: bool,
 
-    /// Do not ask for confirmation
-    #[arg(long, short)]
-    pub yes: bool,
-
-    /// Print JSON, one line per page
-    #[arg(long)]
-    pub json: bool,
-
     /// `--reason` must be given
     #[command(flatten)]
-    pub context: AuditContextArgs,
-
-    #[command(flatten)]
-    pub admin: AdminArgs,
+    pub bulk: BulkArgs,
 }
 
 /// A reason's name; it is also part of a URL.

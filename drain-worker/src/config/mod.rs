@@ -20,8 +20,8 @@ pub use dead_letters::DeadLetterArgs;
 pub use dlq::{DlqBulkArgs, DlqCommand, DlqDiscardArgs, DlqListArgs, DlqShowArgs};
 pub use drain::{DrainArgs, DrainSettings};
 pub use operate::{
-    AdminArgs, AuditArgs, AuditContextArgs, ChangeArgs, CordonArgs, PauseArgs, RateCommand, ResumeArgs,
-    ScheduleCommand, SettingsDatabaseArgs, StatusArgs,
+    AdminArgs, AuditArgs, AuditContextArgs, BulkArgs, CallArgs, ChangeArgs, CordonArgs, PauseArgs,
+    RateCommand, ResumeArgs, ScheduleCommand, SettingsArgs, StatusArgs,
 };
 pub use orders::{OrderCommand, OrderFindArgs, OrderShowArgs, SalesArgs};
 pub use purge::PurgeArgs;

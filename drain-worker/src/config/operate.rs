@@ -46,7 +46,42 @@ pub struct AuditContextArgs {
     pub reason: String,
 }
 
-/// The flags of every change of the settings.
+/// The flags of every command that calls a worker.
+#[derive(Clone, Debug, Args)]
+pub struct CallArgs {
+    /// Print JSON, as the API returns it; one line for each page or status
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub admin: AdminArgs,
+}
+
+/// The flags of an act on many rows.
+#[derive(Clone, Debug, Args)]
+pub struct BulkArgs {
+    /// Do not ask for confirmation
+    #[arg(long, short)]
+    pub yes: bool,
+
+    #[command(flatten)]
+    pub context: AuditContextArgs,
+
+    #[command(flatten)]
+    pub call: CallArgs,
+}
+
+/// The flags of every command about the settings and their audit trail, which works without a worker too.
+#[derive(Clone, Debug, Args)]
+pub struct SettingsArgs {
+    #[command(flatten)]
+    pub call: CallArgs,
+
+    #[command(flatten)]
+    pub database: SettingsDatabaseArgs,
+}
+
+/// The flags of every change that is made on a revision of the settings.
 #[derive(Clone, Debug, Args)]
 pub struct ChangeArgs {
     /// Revision of the settings that the change is made on, as `status` shows it [default: the one in force]
@@ -62,17 +97,14 @@ pub struct ChangeArgs {
     pub context: AuditContextArgs,
 
     #[command(flatten)]
-    pub admin: AdminArgs,
-
-    #[command(flatten)]
-    pub database: SettingsDatabaseArgs,
+    pub settings: SettingsArgs,
 }
 
-/// The database in which settings are changed without a worker.
+/// The database in which settings are read and changed without a worker.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Without a worker")]
 pub struct SettingsDatabaseArgs {
-    /// Change the settings in this database, also while no worker runs; without a value, in that of SPILLWAY_DATABASE_URL
+    /// Use the settings in this database, also while no worker runs; without a value, in that of SPILLWAY_DATABASE_URL
     #[arg(long, value_name = "URL", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     pub database_url: Option<DatabaseUrl>,
 
@@ -87,12 +119,8 @@ pub struct StatusArgs {
     #[arg(long)]
     pub watch: bool,
 
-    /// Print JSON, one line per status
-    #[arg(long)]
-    pub json: bool,
-
     #[command(flatten)]
-    pub admin: AdminArgs,
+    pub call: CallArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -147,10 +175,7 @@ pub struct PauseArgs {
     pub context: AuditContextArgs,
 
     #[command(flatten)]
-    pub admin: AdminArgs,
-
-    #[command(flatten)]
-    pub database: SettingsDatabaseArgs,
+    pub settings: SettingsArgs,
 }
 
 /// `--admin-url` names the worker.
@@ -160,7 +185,7 @@ pub struct CordonArgs {
     pub context: AuditContextArgs,
 
     #[command(flatten)]
-    pub admin: AdminArgs,
+    pub call: CallArgs,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -180,20 +205,11 @@ pub struct ResumeArgs {
 #[derive(Debug, Subcommand)]
 pub enum ScheduleCommand {
     /// Print the schedule as JSON
-    Show(ScheduleShowArgs),
+    Show(SettingsArgs),
     /// Set it from a JSON file: {"time_zone": "Asia/Shanghai", "entries": [{"from": "02:00", "rate": 3000}, …]}
     Set(ScheduleSetArgs),
     /// Remove the schedule
     Clear(ChangeArgs),
-}
-
-#[derive(Clone, Debug, Args)]
-pub struct ScheduleShowArgs {
-    #[command(flatten)]
-    pub admin: AdminArgs,
-
-    #[command(flatten)]
-    pub database: SettingsDatabaseArgs,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -216,12 +232,8 @@ pub struct AuditArgs {
     #[arg(long, value_name = "ID")]
     pub before: Option<i64>,
 
-    /// Print JSON, with the values before and after
-    #[arg(long)]
-    pub json: bool,
-
     #[command(flatten)]
-    pub admin: AdminArgs,
+    pub settings: SettingsArgs,
 }
 
 /// A name, or who runs this process.

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use shared::order::{OrderId, SaleId};
 
-use super::operate::AdminArgs;
+use super::operate::CallArgs;
 
 #[derive(Debug, Subcommand)]
 pub enum OrderCommand {
@@ -19,12 +19,8 @@ pub struct OrderShowArgs {
     #[arg(value_name = "ID")]
     pub id: OrderId,
 
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-
     #[command(flatten)]
-    pub admin: AdminArgs,
+    pub call: CallArgs,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -53,12 +49,8 @@ pub struct OrderFindArgs {
     #[arg(long, value_name = "COUNT", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
     pub limit: u32,
 
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-
     #[command(flatten)]
-    pub admin: AdminArgs,
+    pub call: CallArgs,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -67,10 +59,6 @@ pub struct SalesArgs {
     #[arg(value_name = "SALE")]
     pub sale: Option<SaleId>,
 
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-
     #[command(flatten)]
-    pub admin: AdminArgs,
+    pub call: CallArgs,
 }

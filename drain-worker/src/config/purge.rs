@@ -5,7 +5,7 @@ use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{Date, OffsetDateTime};
 
-use super::operate::{AdminArgs, AuditContextArgs};
+use super::operate::BulkArgs;
 
 #[derive(Clone, Debug, Args)]
 pub struct PurgeArgs {
@@ -19,19 +19,8 @@ pub struct PurgeArgs {
     #[arg(long, value_name = "DATE", value_parser = instant)]
     pub rows_before: Option<OffsetDateTime>,
 
-    /// Do not ask for confirmation
-    #[arg(long, short)]
-    pub yes: bool,
-
-    /// Print JSON, one line per page
-    #[arg(long)]
-    pub json: bool,
-
     #[command(flatten)]
-    pub context: AuditContextArgs,
-
-    #[command(flatten)]
-    pub admin: AdminArgs,
+    pub bulk: BulkArgs,
 }
 
 /// A day begins at midnight UTC.

@@ -148,6 +148,7 @@ impl Redriver {
             event = "dead_letters_redriven",
             letters = outcomes.len(),
             stopped,
+            actor = context.actor,
             who = context.who,
             counts = %counts(&outcomes),
             "dead letters redriven"

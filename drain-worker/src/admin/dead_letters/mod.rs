@@ -6,23 +6,24 @@ mod view;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use axum::body::Bytes;
+use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::response::Response;
 use axum::routing::{get, post};
-use axum::{Extension, Router};
+
 use http::StatusCode;
 use shared::problem::Problem;
 use tokio::sync::Semaphore;
 
-use super::auth::Actor;
+use super::act::Act;
 use super::response::{invalid, json_response, unavailable};
 use crate::dead_letters::Redriver;
 use crate::metrics;
 use crate::store::SeenDiscard;
 
-pub use request::{BulkRequest, ListQuery};
+pub use request::ListQuery;
+use request::{BulkParameters, BulkRequest};
 pub use view::{
     DeadLetterDetailView, DeadLetterItemView, DeadLetterOrderView, DeadLetterPage, DeadLetterView,
     DiscardOutcomeView, DiscardView, RedriveOutcomeView, RedriveView,
@@ -88,11 +89,9 @@ async fn show(State(state): State<DeadLetterState>, Path(id): Path<String>) -> R
 
 async fn redrive(
     State(state): State<DeadLetterState>,
-    actor: Option<Extension<Actor>>,
-    body: Bytes,
+    act: Act<BulkParameters>,
 ) -> Result<Response, Problem> {
-    let mut request = BulkRequest::read(&body).map_err(invalid)?;
-    request.context = request.context.by(&actor.unwrap_or_default().0.0);
+    let request = BulkRequest::new(act).map_err(invalid)?;
     let Ok(permit) = state.permits.clone().try_acquire_owned() else {
         return Err(Problem::new(
             StatusCode::TOO_MANY_REQUESTS,
@@ -109,11 +108,9 @@ async fn redrive(
 
 async fn discard(
     State(state): State<DeadLetterState>,
-    actor: Option<Extension<Actor>>,
-    body: Bytes,
+    act: Act<BulkParameters>,
 ) -> Result<Response, Problem> {
-    let mut request = BulkRequest::read_discard(&body).map_err(invalid)?;
-    request.context = request.context.by(&actor.unwrap_or_default().0.0);
+    let request = BulkRequest::discard(act).map_err(invalid)?;
     let BulkRequest { selection, page, context, seen } = &request;
     let (store, group) = (state.redriver.store(), state.redriver.group());
     let discarded = match *seen {
@@ -138,6 +135,7 @@ async fn discard(
     tracing::info!(
         event = "dead_letters_discarded",
         letters,
+        actor = request.context.actor,
         who = request.context.who,
         "dead letters discarded"
     );

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::letters_max;
+use crate::admin::act::Act;
 use crate::control::AuditContext;
 use crate::store::{DeadLetterSelection, DeadLetterStatus, PAGE_LETTERS_MAX, PageRequest, SeenDeadLetters};
 
@@ -53,21 +54,13 @@ impl ListQuery {
     }
 }
 
-/// A redrive or discard of a page of a selection.
-#[derive(Clone, Debug)]
-pub struct BulkRequest {
-    pub(super) selection: DeadLetterSelection,
-    pub(super) page: PageRequest,
-    pub(super) context: AuditContext,
-    /// The dead letters that the caller saw before a discard.
-    pub(super) seen: Option<SeenDeadLetters>,
-}
-
+/// Parameters of a redrive or a discard: a page of a selection.
+///
 /// Exactly one of `ids`, `dead_letter_reason` and `all` must be present, so that an omitted field never selects
 /// everything.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Body {
+pub(super) struct BulkParameters {
     ids: Option<Vec<i64>>,
     dead_letter_reason: Option<String>,
     all: Option<bool>,
@@ -77,20 +70,23 @@ struct Body {
     limit: u32,
     newest_id: Option<i64>,
     count: Option<u64>,
-    #[serde(default)]
-    who: String,
-    #[serde(default)]
-    reason: String,
+}
+
+/// A redrive or a discard, checked.
+#[derive(Clone, Debug)]
+pub(super) struct BulkRequest {
+    pub(super) selection: DeadLetterSelection,
+    pub(super) page: PageRequest,
+    pub(super) context: AuditContext,
+    /// The dead letters that the caller saw before a discard.
+    pub(super) seen: Option<SeenDeadLetters>,
 }
 
 impl BulkRequest {
-    /// Parses a body of `POST /v1/dead-letters/redrive` or `…/discard`.
-    ///
     /// # Errors
     /// A message for the caller.
-    pub fn read(body: &[u8]) -> Result<Self, String> {
-        let body: Body = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-        let selection = match (body.ids, body.dead_letter_reason, body.all) {
+    pub(super) fn new(Act { parameters, context }: Act<BulkParameters>) -> Result<Self, String> {
+        let selection = match (parameters.ids, parameters.dead_letter_reason, parameters.all) {
             (Some(ids), None, None) if (1..=PAGE_LETTERS_MAX as usize).contains(&ids.len()) => {
                 DeadLetterSelection::Ids(ids.into_iter().collect())
             }
@@ -102,9 +98,8 @@ impl BulkRequest {
                     .to_owned());
             }
         };
-        let context = AuditContext::new(body.who, body.reason).map_err(|error| error.to_string())?;
-        let page = PageRequest { after: body.after, letters_max: letters_max(body.limit)? };
-        let seen = match (body.newest_id, body.count) {
+        let page = PageRequest { after: parameters.after, letters_max: letters_max(parameters.limit)? };
+        let seen = match (parameters.newest_id, parameters.count) {
             (Some(newest_id), Some(count)) => Some(SeenDeadLetters { newest_id, count }),
             (None, None) => None,
             _ => return Err("newest_id and count must be given together".to_owned()),
@@ -112,13 +107,13 @@ impl BulkRequest {
         Ok(Self { selection, page, context, seen })
     }
 
-    /// As [`BulkRequest::read`], for a discard, which cannot be undone: it has a reason, and dead letters that are not
+    /// As [`BulkRequest::new`], for a discard, which cannot be undone: it has a reason, and dead letters that are not
     /// named by number are bounded by what the caller saw.
     ///
     /// # Errors
     /// A message for the caller.
-    pub fn read_discard(body: &[u8]) -> Result<Self, String> {
-        let request = Self::read(body)?;
+    pub(super) fn discard(act: Act<BulkParameters>) -> Result<Self, String> {
+        let request = Self::new(act)?;
         if request.context.reason.trim().is_empty() {
             return Err("reason must be given: a discard deletes the payload".to_owned());
         }
@@ -138,6 +133,15 @@ impl BulkRequest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::auth::Actor;
+
+    fn read(body: &str) -> Result<BulkRequest, String> {
+        Act::read(body.as_bytes(), &Actor::default()).and_then(BulkRequest::new)
+    }
+
+    fn read_discard(body: &str) -> Result<BulkRequest, String> {
+        Act::read(body.as_bytes(), &Actor::default()).and_then(BulkRequest::discard)
+    }
 
     #[test]
     fn a_body_has_exactly_one_selection() {
@@ -155,9 +159,10 @@ mod tests {
             (r#"{"all":true,"limit":0}"#, Err("limit must be 1 to 500")),
             (r#"{"all":true,"limit":501}"#, Err("limit must be 1 to 500")),
             (r#"{"all":true,"idz":[1]}"#, Err("unknown field")),
-            ("", Err("EOF")),
+            ("", Err("exactly one of")),
+            ("{", Err("EOF")),
         ] {
-            match (BulkRequest::read(body.as_bytes()), expected) {
+            match (read(body), expected) {
                 (Ok(request), Ok(selection)) => assert_eq!(request.selection, selection, "{body}"),
                 (Err(error), Err(part)) => assert!(error.contains(part), "{body}: {error}"),
                 (found, _) => panic!("{body}: {found:?}"),
@@ -175,16 +180,13 @@ mod tests {
             (r#"{"all":true,"reason":"a test"}"#, Err("newest_id and count must be given")),
             (r#"{"dead_letter_reason":"x","count":3,"reason":"a test"}"#, Err("given together")),
         ] {
-            match (BulkRequest::read_discard(body.as_bytes()), expected) {
+            match (read_discard(body), expected) {
                 (Ok(request), Ok(seen)) => assert_eq!(request.seen, seen, "{body}"),
                 (Err(error), Err(part)) => assert!(error.contains(part), "{body}: {error}"),
                 (found, _) => panic!("{body}: {found:?}"),
             }
         }
         let long = format!(r#"{{"all":true,"who":"{}"}}"#, "a".repeat(65));
-        assert_eq!(
-            BulkRequest::read(long.as_bytes()).map(|_| ()),
-            Err("who has at most 64 characters".to_owned())
-        );
+        assert_eq!(read(&long).map(|_| ()), Err("who has at most 64 characters".to_owned()));
     }
 }

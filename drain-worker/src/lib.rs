@@ -7,6 +7,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod dead_letters;
+mod exchange;
 pub mod init;
 pub mod lag;
 mod message;

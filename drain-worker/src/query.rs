@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Extension, Path, Request, State};
-use axum::middleware::{Next, from_fn_with_state, map_response};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -19,7 +19,7 @@ use shared::telemetry::LogBudget;
 use shared::time::rfc3339_millis;
 use tokio::sync::Semaphore;
 
-use crate::admin::response::as_problem;
+use crate::admin::response::{identified, request_id};
 use crate::store::{Store, StoredOrder, StoredStatus};
 
 /// Maximum lookups in flight; further ones get 429.
@@ -147,7 +147,7 @@ pub fn router(store: Arc<Store>, access: Arc<LookupAccess>) -> Router {
             )
         })
         .layer(from_fn_with_state(access, guard))
-        .layer(map_response(as_problem))
+        .layer(from_fn(identified))
         .with_state(state)
 }
 
@@ -199,7 +199,7 @@ async fn find(
         // Another buyer's order gets the same response as one that does not exist.
         Ok(_) => not_found(order_id),
         Err(error) => {
-            tracing::error!(event = "lookup_failed", %error, error_code = "database_unavailable", "lookup failed: database unavailable");
+            tracing::error!(event = "lookup_failed", request_id = request_id(), %error, error_code = "database_unavailable", "lookup failed: database unavailable");
             LookupError::DatabaseUnavailable.into_problem(rand::random_range(1..=5)).into_response()
         }
     }

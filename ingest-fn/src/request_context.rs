@@ -1,9 +1,10 @@
 //! A request's headers of its own, its id, and the time of its arrival.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+pub(crate) use shared::http::REQUEST_ID;
+use shared::http::new_request_id;
 use shared::time::Clock;
 use time::OffsetDateTime;
 use tokio::time::Instant;
@@ -13,9 +14,6 @@ pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempote
 
 /// Function Compute's request id.
 pub(crate) const FC_REQUEST_ID: HeaderName = HeaderName::from_static("x-fc-request-id");
-
-/// The request id in every answer.
-pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Maximum length of a platform id, bytes; real ones are UUIDs.
 const ID_BYTES_MAX: usize = 64;
@@ -37,18 +35,11 @@ impl RequestId {
         }
     }
 
-    /// A random prefix of the process, and a sequence number.
+    /// A new id.
     #[must_use]
     pub(crate) fn new() -> Self {
-        static PREFIX: std::sync::LazyLock<u64> = std::sync::LazyLock::new(rand::random);
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let mut text = [0_u8; 32];
-        // Both are 16 hex digits, which fit.
-        let _written = hex::encode_to_slice(PREFIX.to_be_bytes(), &mut text[..16]);
-        let _written = hex::encode_to_slice(number.to_be_bytes(), &mut text[16..]);
-        let value = HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static("unknown"));
-        Self { value, is_from_platform: false }
+        let value = HeaderValue::from_bytes(&new_request_id());
+        Self { value: value.unwrap_or(HeaderValue::from_static("unknown")), is_from_platform: false }
     }
 
     #[must_use]

@@ -19,11 +19,11 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::act::{Act, NoParameters};
-use super::response::{invalid, json_response, unavailable, with_revision};
+use super::response::{invalid, json_response, request_id, unavailable, with_revision};
 use super::status::AuditEntryView;
 use crate::control::{AuditContext, Rate, Schedule, SettingsChange, SettingsChangeError};
 use crate::monitor::{CapView, SettingsView};
-use crate::store::{GroupSnapshot, SettingsError, Store};
+use crate::store::{ChangedSettings, GroupSnapshot, SettingsError, Store, StoreError};
 
 /// The settings of a group in a database.
 #[derive(Clone)]
@@ -143,11 +143,8 @@ impl ChangeParameters for Schedule {
 /// The settings in force, from the database: `/v1/status` has those of the worker's last heartbeat.
 async fn settings(State(admin): State<SettingsState>) -> Result<Response, Problem> {
     let group = admin.store.read_group(&admin.group).await.map_err(|error| unavailable(&error))?;
-    let group = group.ok_or_else(|| {
-        let detail = format!("No worker of the group '{}' has ever run on this database.", admin.group);
-        Problem::new(StatusCode::NOT_FOUND, "group_not_found", detail)
-    })?;
-    Ok(present(&group, None))
+    let unknown = || SettingsError::UnknownGroup { group: admin.group.to_string() };
+    Ok(present(&group.ok_or_else(|| group_not_found(&unknown()))?, None))
 }
 
 /// Makes a change with the parameters `T`.
@@ -189,10 +186,13 @@ async fn apply(
     context: &AuditContext,
 ) -> Result<Response, Problem> {
     let made_on = made_on(headers, change).map_err(|problem| *problem)?;
-    let group = match admin.store.change_settings(&admin.group, change, made_on, context).await {
-        Ok(group) => group,
+    let changed = admin.store.change_settings(&admin.group, change, made_on, context).await;
+    let ChangedSettings { revision, group } = match changed {
+        Ok(changed) => changed,
         Err(SettingsError::Changed { made_on, present }) => return conflict(admin, made_on, &present).await,
         Err(SettingsError::Rejected(refused)) => return Err(rejected(refused)),
+        Err(unknown @ SettingsError::UnknownGroup { .. }) => return Err(group_not_found(&unknown)),
+        Err(SettingsError::Unconfirmed(error)) => return Err(unconfirmed(&error)),
         Err(SettingsError::Store(error)) => return Err(unavailable(&error)),
     };
     tracing::info!(
@@ -200,11 +200,21 @@ async fn apply(
         action = change.action(),
         actor = context.actor,
         who = context.who,
-        revision = group.revision,
+        revision,
         "an operator changed the settings"
     );
     let adds_hold = matches!(change, SettingsChange::PauseUntil { .. } | SettingsChange::PauseFor { .. });
-    Ok(present(&group, adds_hold.then_some(group.revision)))
+    Ok(present(&group, adds_hold.then_some(revision)))
+}
+
+fn group_not_found(unknown: &SettingsError) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "group_not_found", unknown.to_string())
+}
+
+fn unconfirmed(error: &StoreError) -> Problem {
+    tracing::error!(event = "admin_request_failed", request_id = request_id(), %error, error_code = "change_unconfirmed", "the database has not answered whether it committed a change");
+    let detail = format!("The change may be in force: look at the settings before you repeat it. {error}");
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "change_unconfirmed", detail)
 }
 
 fn rejected(refused: SettingsChangeError) -> Problem {

@@ -16,7 +16,7 @@ mod worker;
 use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::{from_fn_with_state, map_response};
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 use http::StatusCode;
@@ -89,5 +89,5 @@ pub fn router(admin: Admin, access: AdminAccess) -> Router {
         .fallback(|| async {
             Problem::new(StatusCode::NOT_FOUND, "not_found", "Unknown path. The console is at /.")
         })
-        .layer(map_response(response::as_problem))
+        .layer(from_fn(response::identified))
 }

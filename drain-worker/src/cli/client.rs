@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, IF_MATCH};
 use http::{HeaderValue, Method, Request, StatusCode, Uri};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::Full;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -24,6 +24,7 @@ use tokio::time::timeout;
 
 use crate::admin::AdminToken;
 use crate::config::AdminArgs;
+use crate::exchange::exchange;
 
 /// Maximum wait for a connection, TLS included in the wait for the response.
 const CONNECT_WAIT: Duration = Duration::from_secs(2);
@@ -54,6 +55,14 @@ pub enum AdminClientError {
         "no worker answers at {url}: {reason}; is a worker running there? name another one with --admin-url"
     )]
     Unreachable { url: String, reason: String },
+    #[error("no database answers: {reason}")]
+    NoDatabase { reason: String },
+    /// The request was sent.
+    #[error(
+        "{url} has not answered: {reason}; the change may have been made: look at the status or the audit trail before you \
+         repeat it"
+    )]
+    Unanswered { url: String, reason: String },
     /// The settings are no longer those that the change was made on.
     #[error("{detail}")]
     Changed { detail: String, revision: i64 },
@@ -68,7 +77,11 @@ impl AdminClientError {
     pub(super) const fn exit_code(&self) -> u8 {
         match self {
             Self::Url | Self::SeveralWorkers | Self::Token | Self::Roots(_) => EXIT_CONFIG,
-            Self::Rejected { status: 500.., .. } | Self::Unreachable { .. } | Self::NotAWorker { .. } => 4,
+            Self::Rejected { status: 500.., .. }
+            | Self::Unreachable { .. }
+            | Self::NoDatabase { .. }
+            | Self::Unanswered { .. }
+            | Self::NotAWorker { .. } => 4,
             Self::Changed { .. } | Self::Rejected { .. } => 3,
         }
     }
@@ -175,8 +188,8 @@ impl AdminClient {
     ) -> Result<T, AdminClientError> {
         let mut last = AdminClientError::Url;
         for url in &self.urls {
-            let exchange = self.exchange(&method, url, path, body, made_on);
-            let failure = match timeout(wait, exchange).await {
+            let answer = self.ask(&method, url, path, body, made_on);
+            let failure = match timeout(wait, answer).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(failure)) => failure,
                 Err(_elapsed) => Failure {
@@ -187,17 +200,20 @@ impl AdminClient {
                     is_unsent: false,
                 },
             };
-            let asks_another = matches!(failure.error, AdminClientError::Unreachable { .. })
-                && (failure.is_unsent || method == Method::GET);
-            last = failure.error;
-            if !asks_another {
-                break;
-            }
+            last = match failure.error {
+                AdminClientError::Unreachable { url, reason }
+                    if !failure.is_unsent && method != Method::GET =>
+                {
+                    return Err(AdminClientError::Unanswered { url, reason });
+                }
+                error @ AdminClientError::Unreachable { .. } => error,
+                error => return Err(error),
+            };
         }
         Err(last)
     }
 
-    async fn exchange<T: DeserializeOwned>(
+    async fn ask<T: DeserializeOwned>(
         &self,
         method: &Method,
         url: &str,
@@ -222,11 +238,9 @@ impl AdminClient {
         let body = body.map(ToString::to_string).unwrap_or_default();
         let request =
             request.body(Full::new(Bytes::from(body))).map_err(|error| lost(error.to_string(), true))?;
-        let response =
-            self.http.request(request).await.map_err(|error| lost(causes(&error), error.is_connect()))?;
-        let status = response.status();
-        let body = Limited::new(response.into_body(), RESPONSE_BYTES_MAX).collect().await;
-        let body = body.map_err(|error| lost(error.to_string(), false))?.to_bytes();
+        let (status, body) = exchange(&self.http, request, RESPONSE_BYTES_MAX)
+            .await
+            .map_err(|error| lost(error.reason, error.is_unsent))?;
         parse(url, status, &body).map_err(|error| Failure { error, is_unsent: false })
     }
 }
@@ -294,20 +308,6 @@ pub(super) fn with_query(path: &str, parameters: &[(&str, Option<&str>)]) -> Str
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
     if given.is_empty() { path.to_owned() } else { format!("{path}?{}", given.join("&")) }
-}
-
-/// An error with its causes, the outermost first.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let part = error.to_string();
-        if !text.ends_with(&part) {
-            text = format!("{text}: {part}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -122,8 +122,8 @@ async fn redrive(args: &DlqBulkArgs) -> Result<(), CommandError> {
         confirm("redrive", &format!("all {} open dead letters", grouped(total as f64)))?;
     }
     let mut counts = BTreeMap::new();
-    for selection in selections(&args.ids, reason) {
-        let mut after = args.after;
+    let mut after = args.after;
+    for (selection, last) in selections(&args.ids, reason) {
         loop {
             let body = body(&selection, after, &args.bulk.context);
             let page: RedriveView = client.post_bulk("/v1/dead-letters/redrive", &body).await?;
@@ -139,6 +139,7 @@ async fn redrive(args: &DlqBulkArgs) -> Result<(), CommandError> {
                 None => break,
             }
         }
+        after = last.unwrap_or(after);
     }
     if !args.bulk.call.json {
         Page::of(summary(&counts)).print()?;
@@ -174,8 +175,8 @@ async fn discard(args: &DlqDiscardArgs) -> Result<(), CommandError> {
     }
     let mut counts = BTreeMap::new();
     let mut left = seen.as_ref().map_or(0, |seen| seen.total);
-    for selection in selections(&args.ids, reason) {
-        let mut after = 0;
+    let mut after = 0;
+    for (selection, last) in selections(&args.ids, reason) {
         loop {
             let mut body = body(&selection, after, &args.bulk.context);
             if let Some(seen) = &seen {
@@ -192,22 +193,24 @@ async fn discard(args: &DlqDiscardArgs) -> Result<(), CommandError> {
                 None => break,
             }
         }
+        after = last.unwrap_or(after);
     }
     if args.bulk.call.json { Ok(()) } else { Ok(Page::of(summary(&counts)).print()?) }
 }
 
-/// The selections of the calls: at most [`IDS_MAX`] numbers each; without numbers, those of `reason`, or all.
-fn selections(ids: &[i64], reason: Option<&str>) -> Vec<Value> {
+/// The selections of the calls: at most [`IDS_MAX`] numbers each, with the last of them, after which the next selection
+/// continues the same act; without numbers, those of `reason`, or all.
+fn selections(ids: &[i64], reason: Option<&str>) -> Vec<(Value, Option<i64>)> {
     if let Some(reason) = reason {
-        return vec![json!({ "dead_letter_reason": reason })];
+        return vec![(json!({ "dead_letter_reason": reason }), None)];
     }
     if ids.is_empty() {
-        return vec![json!({ "all": true })];
+        return vec![(json!({ "all": true }), None)];
     }
     let mut ids = ids.to_vec();
     ids.sort_unstable();
     ids.dedup();
-    ids.chunks(IDS_MAX).map(|ids| json!({ "ids": ids })).collect()
+    ids.chunks(IDS_MAX).map(|ids| (json!({ "ids": ids }), ids.last().copied())).collect()
 }
 
 fn body(selection: &Value, after: i64, context: &AuditContextArgs) -> Value {
@@ -284,12 +287,12 @@ mod tests {
     #[test]
     fn a_command_has_exactly_one_selection() {
         for (flags, expected) in [
-            (&["7", "3", "7"][..], Some(vec![json!({ "ids": [3, 7] })])),
+            (&["7", "3", "7"][..], Some(vec![(json!({ "ids": [3, 7] }), Some(7))])),
             (
                 &["--dead-letter-reason", "unknown_sku"],
-                Some(vec![json!({ "dead_letter_reason": "unknown_sku" })]),
+                Some(vec![(json!({ "dead_letter_reason": "unknown_sku" }), None)]),
             ),
-            (&["--all"], Some(vec![json!({ "all": true })])),
+            (&["--all"], Some(vec![(json!({ "all": true }), None)])),
             (&[], None),
             (&["7", "--all"], None),
             (&["--all", "--dead-letter-reason", "unknown_sku"], None),
@@ -304,8 +307,8 @@ mod tests {
         let many: Vec<_> = many.iter().map(String::as_str).collect();
         let pieces = selections(&parsed(&many).expect("valid").ids, None);
         let lengths: Vec<_> =
-            pieces.iter().map(|piece| piece["ids"].as_array().map_or(0, Vec::len)).collect();
-        assert_eq!(lengths, [500, 500, 200]);
+            pieces.iter().map(|(piece, last)| (piece["ids"].as_array().map_or(0, Vec::len), *last)).collect();
+        assert_eq!(lengths, [(500, Some(499)), (500, Some(999)), (200, Some(1_199))]);
     }
 
     #[test]

@@ -212,7 +212,10 @@ async fn tune(args: &TuneArgs) -> Result<(), CommandError> {
     }
     errors.into_result()?;
     let stop = shared::shutdown::on_signal()?;
-    let tuned = tune::tune(args, &stop, print_all).await?;
+    let tuned = tune::tune(args, &stop, if args.json { terminal::complain } else { print_all }).await?;
+    if args.json {
+        terminal::print_json(&tuned)?;
+    }
     if tuned.knee.is_none() { Err(TuneError::NoCap.into()) } else { Ok(()) }
 }
 

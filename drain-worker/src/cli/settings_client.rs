@@ -22,6 +22,9 @@ use crate::store::{Store, StoreConfig, check_url};
 /// Names the database if `--database-url` has no value.
 const DATABASE_URL: &str = "SPILLWAY_DATABASE_URL";
 
+/// The database in the place of a worker's URL.
+const NAME: &str = "the database";
+
 pub(super) enum SettingsClient {
     Worker(Box<AdminClient>),
     /// The API of a worker, in this process.
@@ -47,6 +50,10 @@ impl SettingsClient {
         }
         errors.into_result()?;
         let store = Store::connect(&url, StoreConfig::default()).await?;
+        store.check_schema().await.map_err(|error| match error {
+            error if error.is_transient() => CommandError::AdminClient(lost(error.to_string())),
+            error => error.into(),
+        })?;
         Ok(Self::Database(settings_router(Arc::new(store), &args.database.consumer_group)))
     }
 
@@ -89,6 +96,10 @@ impl SettingsClient {
     }
 }
 
+fn lost(reason: String) -> AdminClientError {
+    AdminClientError::NoDatabase { reason }
+}
+
 async fn call<T: DeserializeOwned>(
     router: &Router,
     method: Method,
@@ -96,8 +107,6 @@ async fn call<T: DeserializeOwned>(
     body: &Value,
     made_on: Option<i64>,
 ) -> Result<T, AdminClientError> {
-    const NAME: &str = "the database";
-    let lost = |reason: String| AdminClientError::Unreachable { url: NAME.to_owned(), reason };
     let mut request = Request::builder().method(method).uri(path).header(CONTENT_TYPE, "application/json");
     if let Some(made_on) = made_on {
         request = request.header(IF_MATCH, format!("\"{made_on}\""));

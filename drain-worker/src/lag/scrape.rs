@@ -4,15 +4,15 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{HeaderValue, Request, StatusCode, Uri, header};
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper_util::rt::TokioIo;
+use http::{Request, StatusCode, Uri, header};
+use http_body_util::Full;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
 use serde::{Serialize, Serializer};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::LagError;
+use crate::exchange::{ExchangeError, exchange};
 
 const RESPONSE_WAIT: Duration = Duration::from_secs(2);
 /// Maximum response. A broker returns about 2 kB for each topic and group.
@@ -29,12 +29,9 @@ pub enum ScrapeUrlError {
     Credentials,
 }
 
+/// The operator configures it; no order contributes to it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct ScrapeUrl {
-    uri: Uri,
-    host: String,
-    port: u16,
-}
+pub struct ScrapeUrl(Uri);
 
 impl FromStr for ScrapeUrl {
     type Err = ScrapeUrlError;
@@ -50,21 +47,19 @@ impl FromStr for ScrapeUrl {
         if authority.as_str().contains('@') {
             return Err(ScrapeUrlError::Credentials);
         }
-        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
-        let port = authority.port_u16().unwrap_or(80);
-        if host.is_empty() { Err(ScrapeUrlError::Syntax) } else { Ok(Self { uri, host, port }) }
+        if authority.host().is_empty() { Err(ScrapeUrlError::Syntax) } else { Ok(Self(uri)) }
     }
 }
 
 impl fmt::Display for ScrapeUrl {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.uri.fmt(formatter)
+        self.0.fmt(formatter)
     }
 }
 
 impl fmt::Debug for ScrapeUrl {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.uri.fmt(formatter)
+        self.0.fmt(formatter)
     }
 }
 
@@ -82,49 +77,25 @@ impl ScrapeUrl {
     }
 
     async fn get(&self) -> Result<String, LagError> {
-        // The operator configures the host; no order contributes to it.
-        let stream = TcpStream::connect((self.host.as_str(), self.port))
-            .await
-            .map_err(|error| self.unreachable(&error))?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
+        // A connection for each exchange: it ends with this call at the latest.
+        let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build_http();
+        let request = Request::get(&self.0)
+            .header(header::ACCEPT, "text/plain")
+            .header(header::CONNECTION, "close")
+            .body(Full::default())
             .map_err(|error| self.wrong(error.to_string()))?;
-        let request = self.request()?;
-        let exchange = async {
-            let response =
-                sender.send_request(request).await.map_err(|error| self.wrong(error.to_string()))?;
-            if response.status() != StatusCode::OK {
-                return Err(self.wrong(format!("answered {}", response.status())));
+        let (status, body) = exchange(&client, request, RESPONSE_BYTES_MAX).await.map_err(|error| {
+            let ExchangeError { reason, is_unsent } = error;
+            if is_unsent {
+                LagError::Unreachable { url: self.to_string(), reason }
+            } else {
+                self.wrong(reason)
             }
-            let body = Limited::new(response.into_body(), RESPONSE_BYTES_MAX).collect().await;
-            let body = body.map_err(|error| self.wrong(error.to_string()))?.to_bytes();
-            String::from_utf8(body.into()).map_err(|_invalid| self.wrong("not text".to_owned()))
-        };
-        // The connection ends with its one exchange, at the latest with this call.
-        tokio::pin!(connection, exchange);
-        tokio::select! {
-            text = &mut exchange => text,
-            ended = &mut connection => match ended {
-                // All bytes have arrived and remain to be processed.
-                Ok(()) => exchange.await,
-                Err(error) => Err(self.wrong(error.to_string())),
-            },
+        })?;
+        if status != StatusCode::OK {
+            return Err(self.wrong(format!("answered {status}")));
         }
-    }
-
-    fn request(&self) -> Result<Request<Empty<Bytes>>, LagError> {
-        let target = self.uri.path_and_query().map_or("/", |target| target.as_str());
-        let host = self.uri.authority().map_or("", |authority| authority.as_str());
-        Request::get(target)
-            .header(header::HOST, host)
-            .header(header::ACCEPT, HeaderValue::from_static("text/plain"))
-            .header(header::CONNECTION, HeaderValue::from_static("close"))
-            .body(Empty::new())
-            .map_err(|error| self.wrong(error.to_string()))
-    }
-
-    fn unreachable(&self, error: &std::io::Error) -> LagError {
-        LagError::Unreachable { url: self.to_string(), reason: error.to_string() }
+        String::from_utf8(body.into()).map_err(|_invalid| self.wrong("not text".to_owned()))
     }
 
     fn wrong(&self, reason: String) -> LagError {
@@ -139,21 +110,18 @@ mod tests {
     #[test]
     fn only_plain_http_urls_are_valid() {
         for (text, expected) in [
-            ("http://broker:5557/metrics", Ok(("broker", 5557))),
-            ("http://[::1]:5557/metrics?match[]=a", Ok(("::1", 5557))),
-            ("http://broker", Ok(("broker", 80))),
+            ("http://broker:5557/metrics", Ok(())),
+            ("http://[::1]:5557/metrics?match[]=a", Ok(())),
+            ("http://broker/", Ok(())),
             ("https://broker/metrics", Err(ScrapeUrlError::Scheme)),
             ("http://user:secret@broker/metrics", Err(ScrapeUrlError::Credentials)),
+            ("http://:5557/metrics", Err(ScrapeUrlError::Syntax)),
             ("broker:5557", Err(ScrapeUrlError::Syntax)),
             ("/metrics", Err(ScrapeUrlError::Syntax)),
             ("", Err(ScrapeUrlError::Syntax)),
         ] {
-            let url = text.parse::<ScrapeUrl>();
-            assert_eq!(
-                url.as_ref().map(|url| (url.host.as_str(), url.port)).map_err(Clone::clone),
-                expected,
-                "{text}"
-            );
+            let url = text.parse::<ScrapeUrl>().map(|url| url.to_string());
+            assert_eq!(url, expected.map(|()| text.to_owned()), "{text}");
         }
     }
 }

@@ -273,6 +273,18 @@ impl<P: PoolStore> Member<P> {
             decision.is_settled &= share == decision.share;
             decision.share = share;
         }
+        if self.last_heartbeat_at.is_none()
+            && let Some(ceiling) =
+                group.settings.ceiling.filter(|ceiling| *ceiling < self.config.seed.default)
+        {
+            let (initial_rate, ceiling) = (self.config.seed.default.get(), ceiling.get());
+            tracing::warn!(
+                event = "initial_rate_above_ceiling",
+                initial_rate,
+                ceiling,
+                "the initial rate is above the group's ceiling, which holds"
+            );
+        }
         self.last_heartbeat_at = Some(now);
         if stopping.is_none() {
             // Only now: the database has stored everything that may be granted.

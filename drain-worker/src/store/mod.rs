@@ -64,8 +64,8 @@ pub use fence::{Fence, LeaseId};
 pub use lock_wait::measure_lock_wait;
 pub use orders::{BuyerOrders, DecidedOrder, OrderConflict, PAGE_ORDERS_MAX};
 pub use pool::{
-    ActPage, AuditEntry, GroupSnapshot, JoinRequest, Lease, PoolStore, Renewal, SettingsError, ShareChange,
-    WORKERS_MAX,
+    ActPage, AuditEntry, ChangedSettings, GroupSnapshot, JoinRequest, Lease, PoolStore, Renewal,
+    SettingsError, ShareChange, WORKERS_MAX,
 };
 pub use purge::{PurgeBounds, PurgePage, PurgeRows, PurgeStep};
 pub use sale_sku::SaleSku;

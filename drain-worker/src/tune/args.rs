@@ -44,6 +44,9 @@ pub struct TuneArgs {
     /// Write steps and recommendation to this file as JSON
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Print steps and recommendation as JSON at the end; the steps go to standard error meanwhile
+    #[arg(long)]
+    pub json: bool,
 }
 
 const HELP: &str = "What it does

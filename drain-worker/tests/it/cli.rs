@@ -13,9 +13,10 @@ use drain_worker::store::{
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use serde_json::Value;
+use serde_json::{Value, json};
 use shared::order::{ClientReference, PayloadDigest, TraceParent};
 use shared::testkit::GROUP;
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::time::Instant;
@@ -276,21 +277,144 @@ async fn control_characters_of_others_reach_no_terminal() {
     }
 }
 
+/// Joins the pool with a cap of 2,000, so that its settings exist.
+async fn join(fixture: &WorkerFixture) {
+    let seed = GroupSettings::new(Rate::new(2_000).expect("within bounds"));
+    let ttl = Duration::from_secs(60);
+    let request = JoinRequest { group: GROUP, lease: LeaseId::random(), worker: "host:1", seed: &seed, ttl };
+    fixture.store.join(&request).await.expect("joins");
+}
+
+/// Runs a command with `input`.
+async fn fed(url: &str, arguments: &[&str], input: &str) -> Output {
+    let mut command = command(url, arguments);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it starts");
+    let mut stdin = child.stdin.take().expect("piped");
+    stdin.write_all(input.as_bytes()).await.expect("written");
+    drop(stdin);
+    child.wait_with_output().await.expect("it ends")
+}
+
+const NIGHT: &str = r#"{"time_zone": "Asia/Shanghai", "entries": [{"from": "02:00", "rate": 3000}]}"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_command_prints_json_and_nothing_else() {
+    let fixture = WorkerFixture::new().await;
+    join(&fixture).await;
+    let placed = order(1, "PLENTY");
+    fixture.store.commit(Fence::Open, &[placed.clone(), order(2, "NONE")]).await.expect("committed");
+    let (id, user) = (placed.order_id.to_string(), placed.user_id.as_str());
+    let url = format!("http://{}", serve(port(&fixture, AdminAccess::Loopback), None).await);
+    let database = fixture.database.url.expose();
+    for (arguments, member) in [
+        (&["status"][..], "state"),
+        (&["rate", "set", "500"], "cap"),
+        (&["rate", "set", "900", "--ramp", "10s"], "settings"),
+        (&["rate", "reset"], "cap"),
+        (&["rate", "ceiling", "5000"], "settings"),
+        (&["rate", "ceiling", "--none"], "settings"),
+        (&["pause", "--for", "10m"], "hold"),
+        (&["resume", "--hold", "6"], "settings"),
+        (&["resume", "--all"], "settings"),
+        (&["schedule", "set", "-"], "settings"),
+        (&["schedule", "show"], "time_zone"),
+        (&["schedule", "clear"], "settings"),
+        (&["cordon"], "is_cordoned"),
+        (&["uncordon"], "is_cordoned"),
+        (&["order", "show", &id], "decided"),
+        (&["order", "find", "--user", user], "orders"),
+        (&["sales"], "sales"),
+        (&["sales", "sale"], "skus"),
+        (&["dlq", "list"], "letters"),
+        (&["dlq", "show", "1"], "orders"),
+        (&["dlq", "redrive", "--all", "--yes"], "stopped"),
+        (&["dlq", "discard", "1", "--yes", "--reason", "a test"], "outcomes"),
+        (&["audit"], "entries"),
+        (&["purge", "--before", "2026-01-01", "--yes"], "rows"),
+    ] {
+        let output = fed(&url, &[arguments, &["--json"]].concat(), NIGHT).await;
+        let error = String::from_utf8_lossy(&output.stderr);
+        // The gate of this worker is closed, so a redrive stops.
+        let is_redrive = arguments[..2.min(arguments.len())] == ["dlq", "redrive"];
+        assert!(is_redrive || output.status.success(), "{arguments:?}: {error}");
+        let json: Value = serde_json::from_slice(&output.stdout).expect("JSON and nothing else");
+        assert!(json.get(member).is_some(), "{arguments:?}: {json}");
+        assert!(is_redrive || error.is_empty(), "{arguments:?}: {error}");
+    }
+    let totals = done(&url, &["totals", "--database-url", database]).await;
+    let totals: Value = serde_json::from_str(&totals).expect("JSON");
+    assert_eq!((&totals["confirmed"], &totals["dead_letters"]["unknown_sku"]), (&1.into(), &1.into()));
+}
+
+/// A call takes 500 numbers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_act_on_many_named_letters_is_one_entry_of_the_audit_trail() {
+    let fixture = WorkerFixture::new().await;
+    for first in [0, 500, 1_000] {
+        fixture.store.commit(Fence::Open, &orders(first..first + 500, "NONE")).await.expect("committed");
+    }
+    let url = format!("http://{}", serve(port(&fixture, AdminAccess::Loopback), None).await);
+    let reason = ["--yes", "--reason", "a test"];
+    // The second call finds nothing that is open.
+    let middle: Vec<_> = (501..=1_000).map(|id: i64| id.to_string()).collect();
+    let middle: Vec<_> = middle.iter().map(String::as_str).collect();
+    done(&url, &[&["dlq", "discard"][..], &middle, &["--yes", "--reason", "before"]].concat()).await;
+    let all: Vec<_> = (1..=1_500).map(|id: i64| id.to_string()).collect();
+    let all: Vec<_> = all.iter().map(String::as_str).collect();
+    let discarded = done(&url, &[&["dlq", "discard"][..], &all, &reason].concat()).await;
+    assert!(discarded.ends_with("1500 letters: 1500 discarded\n"), "{discarded}");
+    let audit = fixture.store.list_audit(GROUP, None, 50).await.expect("reads");
+    let acts: Vec<_> = audit.iter().filter(|entry| entry.action == "letters_discarded").collect();
+    let outcomes: Vec<_> = acts.iter().map(|act| &act.after.as_ref().expect("a value")["outcomes"]).collect();
+    assert_eq!(outcomes, [&json!({"discarded": 1_000}), &json!({"discarded": 500})]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schedule_is_read_from_standard_input() {
+    let fixture = WorkerFixture::new().await;
+    join(&fixture).await;
+    let url = format!("http://{}", serve(port(&fixture, AdminAccess::Loopback), None).await);
+    for (input, code, says) in [
+        ("", 1, "-: EOF while parsing"),
+        ("[]", 1, "-: invalid type"),
+        (r#"{"time_zone": "Mars/Olympus", "entries": []}"#, 3, "time_zone: 'Mars/Olympus'"),
+        (r#"{"time_zone": "UTC"}"#, 3, "missing field `entries`"),
+        (NIGHT, 0, ""),
+    ] {
+        let output = fed(&url, &["schedule", "set", "-"], input).await;
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{input}: {error}");
+        assert!(error.contains(says), "{input}: {error}");
+    }
+    let shown: Value = serde_json::from_str(&done(&url, &["schedule", "show"]).await).expect("JSON");
+    assert_eq!(shown, serde_json::from_str::<Value>(NIGHT).expect("JSON"));
+}
+
 /// With no worker alive, so that none starts at the full cap.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn settings_change_in_the_database_while_no_worker_runs() {
     let fixture = WorkerFixture::new().await;
     let database = format!("--database-url={}", fixture.database.url.expose());
     let nowhere = "http://127.0.0.1:1";
-    let unknown = run(nowhere, &["pause", &database]).await;
-    assert_eq!(unknown.status.code(), Some(4));
-    let error = String::from_utf8_lossy(&unknown.stderr);
-    assert!(error.contains("no worker of the group 'drain' has ever run"), "{error}");
-
-    let seed = GroupSettings::new(Rate::new(2_000).expect("within bounds"));
-    let ttl = Duration::from_secs(1);
-    let request = JoinRequest { group: GROUP, lease: LeaseId::random(), worker: "host:1", seed: &seed, ttl };
-    fixture.store.join(&request).await.expect("joins");
+    let room = tempfile::TempDir::new().expect("a directory");
+    let empty = room.path().join("empty.sqlite");
+    std::fs::write(&empty, "").expect("written");
+    let empty = format!("--database-url=sqlite:{}", empty.display());
+    for (flag, code, says) in [
+        (&database, 3, "404 group_not_found: no worker of the group 'drain' has ever run"),
+        (&"--database-url=mysql://u:hunter2@127.0.0.1:1/db".to_owned(), 4, "no database answers"),
+        (&empty, 64, "the database has no schema yet"),
+        (&"--database-url=postgres://u:hunter2@h/db".to_owned(), 64, "--database-url: must be"),
+    ] {
+        for command in [&["pause"][..], &["rate", "set", "5"], &["schedule", "show"]] {
+            let output = run(nowhere, &[command, &[flag]].concat()).await;
+            let error = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(code), "{command:?} {flag}: {error}");
+            assert!(error.contains(says) && !error.contains("hunter2"), "{command:?}: {error}");
+        }
+    }
+    join(&fixture).await;
     let paused = done(nowhere, &["pause", &database, "--who", "ann"]).await;
     assert!(paused.starts_with("paused until resumed (hold 1)\n"), "{paused}");
     done(nowhere, &["rate", "set", "500", &database, "--who", "ann"]).await;
@@ -302,6 +426,11 @@ async fn settings_change_in_the_database_while_no_worker_runs() {
     let acts: Vec<_> = audit.iter().map(|entry| (entry.actor.as_str(), entry.action.as_str())).collect();
     let all = ["resume", "rate_set", "pause"].map(|action| ("database", action));
     assert_eq!(acts[..3], all);
+    let audit = done(nowhere, &["audit", &database, "--limit", "3", "--json"]).await;
+    let audit: Value = serde_json::from_str(&audit).expect("JSON");
+    let shown: Vec<_> =
+        audit["entries"].as_array().into_iter().flatten().map(|entry| &entry["action"]).collect();
+    assert_eq!(shown, ["resume", "rate_set", "pause"]);
 
     // The URL of a database may contain its password: an environment variable names it as well.
     let named = run(nowhere, &["schedule", "show", "--database-url"]).await;

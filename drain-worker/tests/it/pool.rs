@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use drain_worker::adaptive_limit::AdaptiveLimit;
-use drain_worker::control::{GroupSettings, RATE_MAX, Rate};
+use drain_worker::control::{AuditContext, GroupSettings, RATE_MAX, Rate, SettingsChange};
 use drain_worker::pool::{Member, PoolConfig, PoolSnapshot, WorkerReport, WorkerSignals, WorkerState};
 use drain_worker::rate::RateGate;
 use drain_worker::store::{GroupSnapshot, PoolStore, StoreError};
@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use shared::telemetry::Capture;
 use shared::testkit::{PATIENCE, eventually};
 
 use crate::faulty_store::FaultyStore;
@@ -77,6 +78,33 @@ async fn worker(
 
 async fn group(fixture: &WorkerFixture) -> GroupSnapshot {
     fixture.store.read_group(GROUP).await.expect("succeeds").expect("the group exists")
+}
+
+#[tokio::test]
+async fn a_worker_says_that_the_ceiling_is_below_its_initial_rate() {
+    let fixture = WorkerFixture::new().await;
+    let start = |name, rate| {
+        let (gate, signals) = (RateGate::closed(), WorkerSignals::default());
+        Membership::start(fixture.store.clone(), name, rate, gate, signals, None)
+    };
+    let joined = async |member: &Membership| {
+        eventually("joined", async || member.snapshot.borrow().is_some()).await;
+    };
+    let capture = Capture::current_thread("drain_worker=info").expect("a filter");
+    let first = start("first", 900);
+    joined(&first).await;
+    let ceiling = SettingsChange::SetCeiling(Rate::new(1_000).expect("a rate"));
+    fixture.store.change_settings(GROUP, &ceiling, None, &AuditContext::default()).await.expect("set");
+    let (within, above) = (start("within", 1_000), start("above", 1_001));
+    joined(&within).await;
+    joined(&above).await;
+    let lines = capture.lines();
+    let said: Vec<_> = lines.iter().filter(|line| line["event"] == "initial_rate_above_ceiling").collect();
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert_eq!((&said[0]["initial_rate"], &said[0]["ceiling"]), (&1_001.into(), &1_000.into()));
+    for member in [first, within, above] {
+        member.end().await;
+    }
 }
 
 /// The worker has no connection to the pool and keeps committing; its commit is delayed in the network.

@@ -9,6 +9,7 @@ use drain_worker::query::{self, LookupAccess};
 use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use shared::problem::Problem;
+use shared::telemetry::Capture;
 use tower::ServiceExt;
 
 use crate::admin::{GUARDED, port};
@@ -32,6 +33,8 @@ async fn answer(router: &Router, method: &Method, path: &str, body: Body) -> (St
         return (status, None);
     }
     let kind = response.headers().get("content-type").cloned();
+    let id = response.headers().get("x-request-id").cloned().expect("an id");
+    let id = id.to_str().expect("text");
     assert_eq!(
         kind.as_ref().map(|kind| kind.as_bytes()),
         Some(&b"application/problem+json"[..]),
@@ -40,6 +43,9 @@ async fn answer(router: &Router, method: &Method, path: &str, body: Body) -> (St
     let body = response.into_body().collect().await.expect("a body").to_bytes();
     let problem: Problem = serde_json::from_slice(&body).expect("a problem");
     assert_eq!(problem.status, status.as_u16(), "{method} {path}");
+    let instance = problem.instance.as_deref();
+    assert_eq!(instance, Some(&*format!("urn:spillway:request:{id}")), "{method} {path}");
+    assert!(id.len() == 32, "{id}");
     (status, Some(problem.code))
 }
 
@@ -83,6 +89,29 @@ async fn every_error_of_the_admin_port_is_a_problem_document() {
             StatusCode::NOT_FOUND,
             "{path}"
         );
+    }
+}
+
+/// An operator's complaint leads to its log line.
+#[tokio::test]
+async fn a_failure_is_logged_under_the_id_that_the_caller_got() {
+    let fixture = WorkerFixture::new().await;
+    let ports = [
+        port(&fixture, AdminAccess::Loopback),
+        query::router(fixture.store.clone(), Arc::new(LookupAccess::Open)),
+    ];
+    fixture.store.close().await;
+    for (router, path, event) in [
+        (&ports[0], "/v1/sales", "admin_request_failed"),
+        (&ports[1], "/v1/orders/f535af2d-435c-88f9-8683-8ebf4a2826ab", "lookup_failed"),
+    ] {
+        let capture = Capture::current_thread("drain_worker=info").expect("a filter");
+        let request = Request::get(path).header("host", "localhost").body(Body::empty()).expect("a request");
+        let response = router.clone().oneshot(request).await.expect("infallible");
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE, "{path}");
+        let id = response.headers()["x-request-id"].to_str().expect("text").to_owned();
+        let logged = capture.lines().into_iter().find(|line| line["event"] == event).expect("a line");
+        assert_eq!(logged["requestId"], id, "{path}");
     }
 }
 

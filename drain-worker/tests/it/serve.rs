@@ -93,8 +93,14 @@ impl Client {
     }
 }
 
+/// True if a problem document has the id of its header as `instance`.
+fn names_its_request(text: &str) -> bool {
+    let id = text.lines().find_map(|line| line.strip_prefix("x-request-id: "));
+    id.is_some_and(|id| text.contains(&format!("\"instance\":\"urn:spillway:request:{id}\"")))
+}
+
 fn is_refusal(text: &str) -> bool {
-    text.starts_with("HTTP/1.1 503 ") && text.contains("retry-after: 1\r\n")
+    text.starts_with("HTTP/1.1 503 ") && text.contains("retry-after: 1\r\n") && names_its_request(text)
 }
 
 #[tokio::test]
@@ -142,6 +148,7 @@ async fn the_head_timeout_does_not_restart_with_more_bytes() {
     assert_eq!(silent.rest().await, "");
     let answer = half.rest().await;
     assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("\"code\":\"head_timeout\""), "{answer}");
+    assert!(names_its_request(&answer), "{answer}");
     assert!(began.elapsed() >= SHORT);
 
     // The same on a connection that has served a request.

@@ -3,12 +3,15 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use drain_worker::control::{AuditContext, GroupSettings, Rate, SettingsChange};
 use drain_worker::store::{
-    CommitOutcome, DeadLetter, DeadLetterReason, Fence, LeaseId, OrderStore, Store, StoreConfig, StoreError,
+    CommitOutcome, DeadLetter, DeadLetterReason, Fence, JoinRequest, LeaseId, OrderStore, PoolStore,
+    SettingsError, Store, StoreConfig, StoreError,
 };
+use shared::testkit::GROUP;
 use tokio::time::Instant;
 
-use crate::harness::{address, config, on_mysql};
+use crate::harness::{Harness, address, config, on_mysql};
 use crate::orders::{CONFIRMED, batch, catalogue, id, is_transient, outcomes_of};
 use crate::relay::{Rule, behind_relay};
 
@@ -35,6 +38,53 @@ async fn the_retry_finds_a_commit_whose_response_was_lost() {
         store.close().await;
     })
     .await;
+}
+
+/// A repeated pause would be a second hold, which a `resume` of the first leaves in force.
+#[tokio::test]
+async fn a_change_of_the_settings_is_made_once_wherever_its_connection_breaks() {
+    on_mysql(async |harness| {
+        join(harness).await;
+        let (relay, store) = behind_relay(harness, config()).await;
+        let pause = SettingsChange::PauseUntil { until_us: None };
+        let ann = AuditContext { who: "ann".to_owned(), ..AuditContext::default() };
+        for (rule, made_on) in [
+            (Rule::CutAfterCommit, None),
+            (Rule::CutBeforeCommit, None),
+            (Rule::CutAfterCommit, Some(2)),
+            (Rule::CutBeforeCommit, Some(3)),
+        ] {
+            relay.set(rule);
+            let changed = store.change_settings(GROUP, &pause, made_on, &ann).await.expect("in force");
+            assert!(!relay.is_armed(), "{rule:?}");
+            let holds: Vec<_> = changed.group.settings.holds.iter().map(|hold| hold.id).collect();
+            assert_eq!(holds, (1..=changed.revision).collect::<Vec<_>>(), "{rule:?} {made_on:?}");
+        }
+        assert_eq!(harness.number("SELECT COUNT(*) FROM drain_audit").await, 4);
+
+        // The database stays away after the COMMIT.
+        relay.set(Rule::CutAfterCommit);
+        let change = store.change_settings(GROUP, &pause, None, &ann);
+        let gone = async {
+            while relay.is_armed() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            relay.set(Rule::Refuse);
+        };
+        let (changed, ()) = tokio::join!(change, gone);
+        assert!(matches!(changed, Err(SettingsError::Unconfirmed(_))), "{changed:?}");
+        assert_eq!(harness.number("SELECT revision FROM drain_groups").await, 5, "in force nevertheless");
+        relay.set(Rule::Pass);
+        store.close().await;
+    })
+    .await;
+}
+
+async fn join(harness: &Harness) {
+    let seed = GroupSettings::new(Rate::new(2_000).expect("within bounds"));
+    let (lease, ttl) = (LeaseId::random(), Duration::from_secs(60));
+    let request = JoinRequest { group: GROUP, lease, worker: "host:1", seed: &seed, ttl };
+    harness.store.join(&request).await.expect("joins");
 }
 
 /// The only connection: if it returned to the pool, the next transaction would wait for it.

@@ -65,6 +65,22 @@ async fn a_ramp_recommends_a_cap_and_drops_its_database() {
     assert!(!exists(&server, &name).await, "the scratch database is dropped");
 }
 
+#[tokio::test]
+async fn json_has_standard_output_to_itself() {
+    let Some(server) = test_variable(MYSQL_URL) else { return };
+    let url = format!("{}/{}", server.trim_end_matches('/'), name("json"));
+    let more = ["--from=20", "--to=20", "--step-s=1", "--latency-factor=100", "--json"];
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_drain-worker"));
+    let output = command.args(["tune", "--database-url", &url]).args(more).output().await.expect("it runs");
+    let tuned: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON and nothing else");
+    assert_eq!(
+        (&tuned["steps"][0]["offered_per_s"], &tuned["knee"]["recommended_per_s"]),
+        (&20.0.into(), &14.into())
+    );
+    let steps = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && steps.contains("rate set 14"), "{steps}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_drops_the_scratch_database() {
     let Some(server) = test_variable(MYSQL_URL) else { return };

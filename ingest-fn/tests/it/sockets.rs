@@ -86,6 +86,8 @@ impl Answer {
     fn rejection(&self) -> (&str, String) {
         let body: Value =
             serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"));
+        let id = self.head.lines().find_map(|line| line.strip_prefix("x-request-id: ")).expect("an id");
+        assert_eq!(body["instance"], format!("urn:spillway:request:{id}"));
         (self.status(), body["code"].as_str().expect("a code").to_owned())
     }
 }

@@ -11,11 +11,13 @@ mod acceptor;
 mod answers;
 mod connection;
 mod listen;
+mod request_id;
 mod server;
 mod timeouts;
 
 pub use acceptor::{Acceptor, reject};
 pub use connection::{ConnectionEnd, serve_connection};
 pub use listen::{BACKLOG, listen, open_files_max, raise_open_files};
+pub use request_id::{REQUEST_ID, new_request_id};
 pub use server::{ServeConfig, serve};
 pub use timeouts::Timeouts;

@@ -8,6 +8,8 @@ use bytes::Bytes;
 use shared::order::OrderId;
 use time::OffsetDateTime;
 
+use crate::store::pool::BY_NUMBER;
+
 pub const PAGE_LETTERS_MAX: u32 = 500;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +25,7 @@ impl DeadLetterSelection {
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
-            Self::Ids(_) => "number",
+            Self::Ids(_) => BY_NUMBER,
             Self::Reason(reason) => reason,
             Self::All => "all",
         }

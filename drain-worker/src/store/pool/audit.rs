@@ -38,6 +38,12 @@ const KINDS: &[ColumnKind] = &[
     ColumnKind::Text,
 ];
 
+/// The name of a selection by numbers.
+pub(in crate::store) const BY_NUMBER: &str = "number";
+
+/// Maximum of the numbers that an act lists: its value fits into the column. The outcomes count all.
+const ACT_IDS_MAX: usize = 2_000;
+
 /// A row to append.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::store) struct AuditRecord<'a> {
@@ -58,7 +64,7 @@ pub struct ActPage {
     pub first: i64,
     /// Number of the last one.
     pub last: i64,
-    /// The numbers, if the operator named them.
+    /// The numbers, if the operator named them; the first 2,000.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ids: Vec<i64>,
     /// Dead letters by outcome.
@@ -66,14 +72,17 @@ pub struct ActPage {
 }
 
 impl ActPage {
-    /// Adds `page` if it follows: it begins after a number that this act has reached.
+    /// Adds `page` if it follows: it begins after a number that this act has reached. Numbers that the operator named
+    /// may be far apart.
     fn extended(mut self, page: &Self, after: i64) -> Option<Self> {
-        let follows = after > 0 && (self.first - 1..=self.last).contains(&after);
+        let reached = if self.selection == BY_NUMBER { i64::MAX } else { self.last };
+        let follows = after > 0 && (self.first - 1..=reached).contains(&after);
         if !follows || self.selection != page.selection {
             return None;
         }
         self.last = self.last.max(page.last);
-        self.ids.extend(&page.ids);
+        let ids_left = ACT_IDS_MAX.saturating_sub(self.ids.len());
+        self.ids.extend(page.ids.iter().take(ids_left));
         for (outcome, letters) in &page.outcomes {
             *self.outcomes.entry(outcome.clone()).or_default() += letters;
         }
@@ -106,7 +115,7 @@ impl Store {
         let run = || async {
             let mut transaction = self.begin(PoolKind::Coordinator).await?;
             let result = insert_audit(&mut transaction, group, record, context).await;
-            transaction.end(result).await
+            transaction.end(result.map(drop)).await
         };
         Ok(self.coordinating("append to the audit trail", run).await?)
     }
@@ -227,16 +236,16 @@ pub(in crate::store) async fn record_act_page(
     }
     let (detail, value) = (page.detail(), serde_json::to_value(page).unwrap_or_default());
     let record = AuditRecord { action, detail: &detail, revision: None, before: None, after: Some(&value) };
-    insert_audit(transaction, group, record, context).await
+    insert_audit(transaction, group, record, context).await.map(drop)
 }
 
-/// Appends to the audit trail, within a transaction.
+/// Appends to the audit trail, within a transaction. Returns the detail as it was written.
 pub(in crate::store) async fn insert_audit(
     transaction: &mut Transaction,
     group: &str,
     record: AuditRecord<'_>,
     context: &AuditContext,
-) -> Result<(), DbError> {
+) -> Result<String, DbError> {
     let cut = |text: &str, chars_max: usize| text.chars().take(chars_max).collect::<String>();
     let (who, reason) = (cut(&context.who, NAME_CHARS_MAX), cut(&context.reason, REASON_CHARS_MAX));
     let detail = cut(record.detail, DETAIL_CHARS_MAX);
@@ -256,7 +265,23 @@ pub(in crate::store) async fn insert_audit(
     .bind(after.as_deref())
     .text(transaction.dialect.now)
     .text(")");
-    transaction.execute("write the audit trail", statement).await
+    transaction.execute("write the audit trail", statement).await?;
+    Ok(detail)
+}
+
+/// The entry of the change that made `revision`, within a transaction that locks the group.
+pub(super) async fn audit_of_change(
+    transaction: &mut Transaction,
+    group: &str,
+    revision: i64,
+) -> Result<Option<AuditEntry>, DbError> {
+    let statement = Statement::new(COLUMNS)
+        .bind(group)
+        .text("revision = ?")
+        .bind(revision)
+        .text(transaction.dialect.for_share);
+    let rows = transaction.fetch("find the change", statement, KINDS).await?;
+    rows.first().map(entry).transpose()
 }
 
 /// JSON; a value that is longer than the column is replaced by its length.
@@ -284,12 +309,20 @@ mod tests {
             ("outcomes of the same page", page(1, 100, 7), 0, None),
             ("the act from its begin", page(1, 100, 100), 0, None),
             ("a page elsewhere", page(301, 400, 100), 300, None),
+            ("a page elsewhere of another selection", page(301, 400, 100), 300, None),
             ("another selection", ActPage { selection: "all".to_owned(), ..page(101, 150, 50) }, 100, None),
         ] {
             assert_eq!(begun.clone().extended(&next, after), expected, "{what}");
         }
         assert_eq!(begun.detail(), "letters 1 to 100, by unknown_sku: 100 confirmed");
-        let named = ActPage { selection: "number".to_owned(), ids: vec![1, 3], ..page(1, 3, 2) };
+        let numbered = |ids: &[i64]| ActPage {
+            selection: BY_NUMBER.to_owned(),
+            ids: ids.to_vec(),
+            ..page(ids[0], ids[ids.len() - 1], ids.len() as u64)
+        };
+        let named = numbered(&[1, 3]);
+        assert_eq!(named.clone().extended(&numbered(&[9_000]), 700), Some(numbered(&[1, 3, 9_000])));
+        assert_eq!(named.clone().extended(&numbered(&[9_000]), 0), None, "an act of its own");
         assert_eq!(named.detail(), "letters 1 3, by number: 2 confirmed");
     }
 }

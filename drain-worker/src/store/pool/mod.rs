@@ -13,7 +13,7 @@ mod leases;
 mod settings;
 mod statements;
 
-pub(super) use audit::{AuditRecord, insert_audit, record_act_page};
+pub(super) use audit::{AuditRecord, BY_NUMBER, insert_audit, record_act_page};
 
 use std::future::Future;
 use std::time::Duration;
@@ -26,6 +26,7 @@ use crate::control::{GroupSettings, SettingsChangeError};
 
 pub use audit::ActPage;
 pub use join::WORKERS_MAX;
+pub use settings::ChangedSettings;
 
 /// The group as one statement read it.
 #[derive(Clone, Debug)]
@@ -111,6 +112,11 @@ pub enum SettingsError {
     Changed { made_on: i64, present: Box<GroupSnapshot> },
     #[error(transparent)]
     Rejected(#[from] SettingsChangeError),
+    #[error("no worker of the group '{group}' has ever run on this database")]
+    UnknownGroup { group: String },
+    /// The COMMIT was sent, and the database has not answered since.
+    #[error("the change may be in force: {0}")]
+    Unconfirmed(StoreError),
     #[error(transparent)]
     Store(#[from] StoreError),
 }

@@ -187,7 +187,9 @@ pub(crate) async fn settings_change_and_are_put_on_record(harness: &Harness) {
 
     join(harness, "host:1", LONG).await;
     let changed = harness.store.change_settings(GROUP, &rate, None, &context).await.expect("changes");
-    assert_eq!((changed.revision, changed.settings.cap_at(changed.now_us).orders_per_second), (1, 3_000));
+    let group = changed.group;
+    assert_eq!((changed.revision, group.revision), (1, 1));
+    assert_eq!(group.settings.cap_at(group.now_us).orders_per_second, 3_000);
     let pause = SettingsChange::PauseFor { duration: LONG };
     harness.store.change_settings(GROUP, &pause, None, &AuditContext::default()).await.expect("changes");
     let refused = SettingsChange::PauseUntil { until_us: Some(1) };

@@ -7,12 +7,13 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drain_worker::control::{GroupSettings, Rate};
+use drain_worker::control::{GroupSettings, Hold, Rate};
 use drain_worker::monitor::{HistorySample, HistoryStep, Monitor, StatusView, Trend};
 use drain_worker::pool::{
     LagReport, LimitedBy, PoolSnapshot, ShareDecision, WorkerReport, WorkerSignals, WorkerState,
 };
 use drain_worker::store::{GroupSnapshot, Lease, LeaseId};
+use time::format_description::well_known::Rfc3339;
 use tokio::sync::watch;
 use tokio::time::{Instant, advance};
 use tokio_util::sync::CancellationToken;
@@ -46,6 +47,10 @@ struct Model {
     queue: VecDeque<u64>,
     workers: Vec<ModelWorker>,
     is_lag_known: bool,
+    /// The rate of the settings; `None`: what the shares add up to.
+    cap: Option<u32>,
+    /// The ends of the holds, seconds after the start; `None`: until removed.
+    holds: Vec<Option<u32>>,
     /// The count of the second before: a count is older than the report that carries it.
     counted: Option<(i64, u64)>,
     snapshots: watch::Sender<Option<Arc<PoolSnapshot>>>,
@@ -73,6 +78,8 @@ impl Model {
             queue,
             workers,
             is_lag_known: true,
+            cap: None,
+            holds: Vec::new(),
             counted: None,
             snapshots,
             monitor,
@@ -162,11 +169,21 @@ impl Model {
             report: String::new(),
         };
         let cap = self.workers.iter().map(|worker| worker.share).sum::<u64>();
-        let cap = u32::try_from(cap.max(1)).expect("small");
+        let cap = self.cap.unwrap_or(u32::try_from(cap.max(1)).expect("small"));
+        let after_start = |seconds: u32| START_US + i64::from(seconds) * 1_000_000;
+        let hold = |(id, until): (i64, &Option<u32>)| Hold {
+            id,
+            owner: "ann".to_owned(),
+            reason: String::new(),
+            since_us: now_us,
+            until_us: until.map(after_start),
+        };
+        let holds = (1..).zip(&self.holds).map(hold).collect();
+        let settings = GroupSettings { holds, ..GroupSettings::new(Rate::new(cap).expect("within bounds")) };
         let group = GroupSnapshot {
             now_us,
             revision: 1,
-            settings: GroupSettings::new(Rate::new(cap).expect("within bounds")),
+            settings,
             version: 0,
             leases: self.workers.iter().map(lease).collect(),
         };
@@ -364,6 +381,48 @@ async fn a_change_of_the_rate_is_not_an_arrival() {
         let arriving = status.arriving_per_second;
         assert!(second < 18 || arriving.is_some_and(|arriving| arriving < 1.0), "{second} s: {arriving:?}");
         assert!(status.eta.is_none_or(|eta| second < 18 || eta.trend != Trend::Growing), "{second} s");
+    }
+}
+
+/// The forecast is that of the end of the backlog, not of the end of the hold.
+#[tokio::test(start_paused = true)]
+async fn the_eta_counts_a_hold_until_its_end() {
+    const END: u32 = 630;
+    let mut model = Model::new(&[2_000]);
+    model.cap = Some(2_000);
+    model.pass(120_000, |_| 20).await;
+    for _ in 0..30 {
+        model.pass(100, |_| 20).await;
+    }
+    model.workers[0].share = 0;
+    // The later end counts.
+    model.holds = vec![Some(END), Some(90)];
+    for step in 0..100 {
+        let status = model.pass(100, |_| 20).await;
+        assert_eq!(status.limited_by, Some(LimitedBy::Cap));
+        // The slope of the last quarter of a minute still has the time before the hold.
+        if step < 20 {
+            continue;
+        }
+        let eta = status.eta.expect("known");
+        // 100/s come until the end, and then 2,000/s go as well.
+        let left_s = f64::from(END - model.second);
+        let expected = left_s + (model.waiting() as f64 + 100.0 * left_s) / 1_900.0;
+        let found = eta.seconds.expect("drains");
+        assert!(is_within(found, expected, 0.05), "{step} s: {found}, not {expected}");
+        let at = time::OffsetDateTime::parse(&eta.drained_at.expect("drains"), &Rfc3339).expect("an instant");
+        let from_now = at.unix_timestamp() as f64 - (START_US / 1_000_000) as f64 - f64::from(model.second);
+        assert!((from_now - found).abs() <= 1.0, "{from_now}, not {found}");
+    }
+
+    // Until removed: nothing is drained, and what arrives adds up.
+    model.holds = vec![None, Some(END)];
+    for (arriving, trend, seconds) in [(100, Trend::Growing, 1), (0, Trend::Standing, 30)] {
+        let mut last = None;
+        for _ in 0..seconds {
+            last = model.pass(arriving, |_| 20).await.eta;
+        }
+        assert_eq!(last.map(|eta| (eta.trend, eta.seconds)), Some((trend, None)));
     }
 }
 

@@ -1,4 +1,4 @@
-//! What operators' acts have in common: the body of the request names its author and reason beside the parameters.
+//! Acts of operators: the body of each names its author and reason beside its parameters.
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};

@@ -3,7 +3,6 @@
 //! A change names the revision of the settings that its author has seen, in `If-Match`; if another change came first,
 //! the response says what differs. A hold needs none: it takes nothing from others.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -19,21 +18,14 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::act::{Act, NoParameters};
+use super::audit::{AuditEntryView, GroupState, audit};
 use super::response::{invalid, json_response, request_id, unavailable, with_revision};
-use super::status::AuditEntryView;
 use crate::control::{AuditContext, Rate, Schedule, SettingsChange, SettingsChangeError};
 use crate::monitor::{CapView, SettingsView};
-use crate::store::{ChangedSettings, GroupSnapshot, SettingsError, Store, StoreError};
-
-/// The settings of a group in a database.
-#[derive(Clone)]
-pub(super) struct SettingsState {
-    pub(super) store: Arc<Store>,
-    pub(super) group: Arc<str>,
-}
+use crate::store::{ChangedSettings, GroupSnapshot, SettingsError, StoreError};
 
 /// The routes that read and change the settings, and read the audit trail. Requests have an [`Actor`](super::auth::Actor).
-pub(super) fn router(state: SettingsState) -> Router {
+pub(super) fn router(state: GroupState) -> Router {
     Router::new()
         .route("/v1/settings", get(settings))
         .route("/v1/rate", put(change::<RateParameters>))
@@ -43,7 +35,7 @@ pub(super) fn router(state: SettingsState) -> Router {
         .route("/v1/pause", put(change::<PauseParameters>))
         .route("/v1/resume", post(change::<ResumeParameters>))
         .route("/v1/schedule", put(change::<Schedule>))
-        .route("/v1/audit", get(super::status::audit))
+        .route("/v1/audit", get(audit))
         .route("/v1/schedule/clear", plain(SettingsChange::ClearSchedule))
         .with_state(state)
 }
@@ -141,7 +133,7 @@ impl ChangeParameters for Schedule {
 }
 
 /// The settings in force, from the database: `/v1/status` has those of the worker's last heartbeat.
-async fn settings(State(admin): State<SettingsState>) -> Result<Response, Problem> {
+async fn settings(State(admin): State<GroupState>) -> Result<Response, Problem> {
     let group = admin.store.read_group(&admin.group).await.map_err(|error| unavailable(&error))?;
     let unknown = || SettingsError::UnknownGroup { group: admin.group.to_string() };
     Ok(present(&group.ok_or_else(|| group_not_found(&unknown()))?, None))
@@ -149,7 +141,7 @@ async fn settings(State(admin): State<SettingsState>) -> Result<Response, Proble
 
 /// Makes a change with the parameters `T`.
 async fn change<T: ChangeParameters>(
-    State(admin): State<SettingsState>,
+    State(admin): State<GroupState>,
     headers: HeaderMap,
     act: Act<T>,
 ) -> Result<Response, Problem> {
@@ -158,8 +150,8 @@ async fn change<T: ChangeParameters>(
 }
 
 /// Makes a change that has no parameters.
-fn plain(change: SettingsChange) -> MethodRouter<SettingsState> {
-    post(async move |State(admin): State<SettingsState>, headers: HeaderMap, act: Act<NoParameters>| {
+fn plain(change: SettingsChange) -> MethodRouter<GroupState> {
+    post(async move |State(admin): State<GroupState>, headers: HeaderMap, act: Act<NoParameters>| {
         apply(&admin, &change, &headers, &act.context).await
     })
 }
@@ -180,7 +172,7 @@ fn present(group: &GroupSnapshot, hold: Option<i64>) -> Response {
 }
 
 async fn apply(
-    admin: &SettingsState,
+    admin: &GroupState,
     change: &SettingsChange,
     headers: &HeaderMap,
     context: &AuditContext,
@@ -266,7 +258,7 @@ struct ConflictProblem {
     cap: CapView,
 }
 
-async fn conflict(admin: &SettingsState, made_on: i64, group: &GroupSnapshot) -> Result<Response, Problem> {
+async fn conflict(admin: &GroupState, made_on: i64, group: &GroupSnapshot) -> Result<Response, Problem> {
     let changes = admin
         .store
         .list_changes_since(&admin.group, made_on, CONFLICT_CHANGES_MAX)

@@ -2,6 +2,7 @@
 //! it.
 
 mod act;
+mod audit;
 mod auth;
 pub mod console;
 mod control;
@@ -22,15 +23,16 @@ use axum::{Extension, Router};
 use http::StatusCode;
 use shared::problem::Problem;
 
+use audit::GroupState;
+pub use audit::{AuditEntryView, AuditPage};
 use auth::Actor;
 pub use auth::{AdminAccess, AdminRole, AdminToken};
-use control::SettingsState;
 
 pub use control::SettingsResponse;
 pub use orders::{ConflictView, DecidedOrderView, OrderDetailView, OrderLineView, OrderPage};
 pub use purge::{PurgeParameters, PurgeView};
 pub use sales::{RecentOutcomesView, SaleSkuView, SaleSummaryView, SaleView, SalesView};
-pub use status::{AuditEntryView, AuditPage, StatusResponse, UnjoinedView};
+pub use status::{StatusResponse, UnjoinedView};
 pub use worker::CordonView;
 
 use crate::dead_letters::Redriver;
@@ -56,7 +58,7 @@ pub struct Admin {
 /// which is the actor `database` in the audit trail.
 pub fn settings_router(store: Arc<Store>, group: &str) -> Router {
     let actor = Actor("database".to_owned());
-    control::router(SettingsState { store, group: group.into() }).layer(Extension(actor))
+    control::router(GroupState { store, group: group.into() }).layer(Extension(actor))
 }
 
 /// The routes of the admin port. Those below `/v1/` are authenticated as `access` says.
@@ -73,7 +75,7 @@ pub fn router(admin: Admin, access: AdminAccess) -> Router {
         .route("/v1/worker/cordon", post(worker::cordon))
         .route("/v1/worker/uncordon", post(worker::uncordon))
         .with_state(admin.clone())
-        .merge(control::router(SettingsState { store: admin.store.clone(), group: admin.group.clone() }))
+        .merge(control::router(GroupState { store: admin.store.clone(), group: admin.group.clone() }))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .merge(letters)
         .layer(from_fn_with_state(Arc::new(access), auth::guard));

@@ -1,6 +1,4 @@
-//! Read-only endpoints: status, history, audit trail, readiness, metrics.
-
-use std::fmt;
+//! Read-only endpoints: status, history, readiness, metrics.
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
@@ -8,21 +6,15 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use shared::problem::Problem;
-use shared::time::rfc3339_millis;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::Admin;
-use super::control::SettingsState;
-use super::response::{invalid, json_response, unavailable, with_revision};
+use super::response::{invalid, json_response, with_revision};
 use crate::monitor::{Health, HistorySample, HistoryStep, Monitor, StatusView};
 use crate::pool::WorkerState;
-use crate::store::AuditEntry;
-
-/// Maximum entries of one response.
-const AUDIT_MAX: u32 = 500;
 
 /// Response of `GET /v1/status`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -81,101 +73,6 @@ pub(super) async fn history(
     };
     let samples = admin.monitor.history(step, since_us);
     Ok(json_response(&HistoryResponse { step_s: step.seconds(), samples }))
-}
-
-#[derive(Deserialize)]
-pub(super) struct AuditQuery {
-    #[serde(default = "fifty")]
-    limit: u32,
-    /// Only entries with lower numbers.
-    before: Option<i64>,
-}
-
-const fn fifty() -> u32 {
-    50
-}
-
-/// Response of `GET /v1/audit`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct AuditPage {
-    /// Newest first.
-    pub entries: Vec<AuditEntryView>,
-    /// There may be more: continue with `before` as this number.
-    pub next: Option<i64>,
-}
-
-/// An act in the audit trail.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct AuditEntryView {
-    pub id: i64,
-    pub at: String,
-    /// The name of the token; empty: none.
-    pub actor: String,
-    pub who: String,
-    pub action: String,
-    pub detail: String,
-    pub reason: String,
-    /// The revision that a change of the settings made.
-    pub revision: Option<i64>,
-    /// The values that the act replaced, as JSON.
-    pub before: Option<Value>,
-    /// The values that it set, as JSON.
-    pub after: Option<Value>,
-}
-
-impl From<AuditEntry> for AuditEntryView {
-    fn from(entry: AuditEntry) -> Self {
-        Self {
-            id: entry.id,
-            at: rfc3339_millis(entry.at),
-            actor: entry.actor,
-            who: entry.who,
-            action: entry.action,
-            detail: entry.detail,
-            reason: entry.reason,
-            revision: entry.revision,
-            before: entry.before,
-            after: entry.after,
-        }
-    }
-}
-
-/// `Revision 8: rate_set, 500/s, by ann at 2026-11-11T00:00:00.000Z (emergency).`
-impl fmt::Display for AuditEntryView {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(revision) = self.revision {
-            write!(formatter, "Revision {revision}: ")?;
-        }
-        let who = [&self.actor, &self.who, "an unnamed operator"];
-        let who = who.into_iter().find(|name| !name.is_empty()).unwrap_or_default();
-        write!(formatter, "{}", self.action)?;
-        if !self.detail.is_empty() {
-            write!(formatter, ", {}", self.detail)?;
-        }
-        write!(formatter, ", by {who} at {}", self.at)?;
-        if !self.reason.is_empty() {
-            write!(formatter, " ({})", self.reason)?;
-        }
-        write!(formatter, ".")
-    }
-}
-
-pub(super) async fn audit(
-    State(admin): State<SettingsState>,
-    query: Result<Query<AuditQuery>, QueryRejection>,
-) -> Result<Response, Problem> {
-    let Query(query) = query.map_err(|rejection| invalid(rejection.body_text()))?;
-    if !(1..=AUDIT_MAX).contains(&query.limit) {
-        return Err(invalid(format!("limit: must be 1 to {AUDIT_MAX}")));
-    }
-    let entries = admin
-        .store
-        .list_audit(&admin.group, query.before, query.limit)
-        .await
-        .map_err(|error| unavailable(&error))?;
-    let next = if entries.len() < query.limit as usize { None } else { entries.last().map(|entry| entry.id) };
-    let entries = entries.into_iter().map(AuditEntryView::from).collect();
-    Ok(json_response(&AuditPage { entries, next }))
 }
 
 /// 200 while this worker has joined the pool and can drain, else 503; both with the state and its reason.

@@ -17,13 +17,13 @@ use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 use shared::config::{EXIT_CONFIG, Secret};
 use shared::problem::Problem;
 use tokio::time::timeout;
 
 use crate::admin::AdminToken;
-use crate::config::AdminArgs;
+use crate::config::{AdminArgs, AuditContextArgs};
 use crate::exchange::exchange;
 
 /// Maximum wait for a connection, TLS included in the wait for the response.
@@ -243,6 +243,13 @@ impl AdminClient {
             .map_err(|error| lost(error.reason, error.is_unsent))?;
         parse(url, status, &body).map_err(|error| Failure { error, is_unsent: false })
     }
+}
+
+/// Adds author and reason to the parameters of an act, an object.
+pub(super) fn with_context(mut parameters: Value, context: &AuditContextArgs) -> Value {
+    parameters["who"] = json!(context.who);
+    parameters["reason"] = json!(context.reason);
+    parameters
 }
 
 /// Reads a response of the API.

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::CommandError;
-use super::client::AdminClient;
-use super::operate::with_context;
+use super::client::{AdminClient, with_context};
 use super::render::{grouped, or_dash};
 use super::terminal::{Page, ask, print, print_json_line};
 use crate::admin::dead_letters::{

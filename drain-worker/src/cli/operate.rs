@@ -8,15 +8,13 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::CommandError;
-use super::client::{AdminClient, AdminClientError};
+use super::client::{AdminClient, AdminClientError, with_context};
 use super::dlq::confirmed;
 use super::render::{grouped, or_dash};
 use super::settings_client::SettingsClient;
 use super::terminal::{Page, complain, print, print_json};
 use crate::admin::{AuditEntryView, AuditPage, CordonView, SettingsResponse};
-use crate::config::{
-    AuditArgs, AuditContextArgs, ChangeArgs, CordonArgs, PauseArgs, RateCommand, ResumeArgs, ScheduleCommand,
-};
+use crate::config::{AuditArgs, ChangeArgs, CordonArgs, PauseArgs, RateCommand, ResumeArgs, ScheduleCommand};
 use crate::control::CapSource;
 use crate::monitor::{CapView, HoldView, SettingsView};
 
@@ -161,13 +159,6 @@ fn listed(audit: &AuditPage) -> Page {
         page.line(format!("more with --before {next}"));
     }
     page
-}
-
-/// Adds author and reason to the parameters of an act, an object.
-pub(super) fn with_context(mut parameters: Value, context: &AuditContextArgs) -> Value {
-    parameters["who"] = json!(context.who);
-    parameters["reason"] = json!(context.reason);
-    parameters
 }
 
 /// The settings after a change.

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use time::format_description::well_known::Rfc3339;
 
 use super::CommandError;
-use super::client::AdminClient;
+use super::client::{AdminClient, with_context};
 use super::dlq::confirm;
-use super::operate::with_context;
 use super::render::grouped;
 use super::terminal::{Page, complain, print_json_line};
 use crate::admin::{PurgeParameters, PurgeView};

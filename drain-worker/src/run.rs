@@ -16,7 +16,7 @@ use crate::adaptive_limit::AdaptiveLimit;
 use crate::admin::{self, Admin};
 use crate::config::DrainSettings;
 use crate::dead_letters::broker_dlq::BrokerDlqConsumer;
-use crate::dead_letters::{RedriveConfig, Redriver, WriteGuard};
+use crate::dead_letters::{RedriveConfig, Redriver, WriteGuard, deletion};
 use crate::lag::{ConfiguredLag, LagQuery};
 use crate::monitor::Monitor;
 use crate::pipeline::GatedWriter;
@@ -146,6 +146,7 @@ pub async fn run(
     let watching =
         spawn_critical(&shutdown, monitor.run(store.clone(), lag, signals.lag.clone(), drained.clone()));
     let taking_over = spawn_critical(&shutdown, broker_dlq.run(shutdown.clone()));
+    let deleting = spawn_critical(&shutdown, deletion::run(store.clone(), shutdown.clone()));
     let leave = CancellationToken::new();
     let membership = spawn_critical(&shutdown, member.run(leave.clone()));
     let pipeline = Pipeline {
@@ -164,7 +165,7 @@ pub async fn run(
     let deadline = Instant::now() + settings.grace.saturating_sub(settings.pipeline.grace);
     // Without delay: the other workers wait for this worker's share.
     leave.cancel();
-    let taken_over = join_by(taking_over, deadline).await;
+    let taken_over = join_by(taking_over, deadline).await.and(join_by(deleting, deadline).await);
     // Leaving has its own bound of a few seconds. Beyond it, the lease expires by itself.
     let left = match timeout_at(deadline, membership).await {
         Ok(left) => left.map_err(|error| panicked(&error))?,

@@ -11,6 +11,7 @@ CREATE TABLE orders (
     payload_digest     BINARY(32)   NOT NULL COMMENT 'SHA-256 of the canonical payload',
     state              TINYINT      NOT NULL COMMENT '1 confirmed, 2 rejected',
     reason             TINYINT      NULL COMMENT 'of a rejection: 1 sold out, 2 limit exceeded',
+    rejected_line      TINYINT      NULL COMMENT 'of a rejection: the first line that did not fit, by its place among the SKUs of items in ascending order, from 0',
     currency           CHAR(3)      CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     total_minor        BIGINT       NOT NULL COMMENT 'minor units of the currency',
     items              TEXT         NOT NULL COMMENT 'JSON: {"SKU": [quantity, unit price in minor units], ...}',
@@ -26,6 +27,7 @@ CREATE TABLE orders (
     CONSTRAINT orders_state CHECK (state IN (1, 2)),
     CONSTRAINT orders_reason CHECK ((state = 2) = (reason IS NOT NULL)),
     CONSTRAINT orders_reason_known CHECK (reason IN (1, 2)),
+    CONSTRAINT orders_rejected_line CHECK (state = 2 OR rejected_line IS NULL),
     CONSTRAINT orders_address CHECK (state = 1 OR shipping_address IS NULL)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 

@@ -7,6 +7,7 @@ CREATE TABLE orders (
     payload_digest     BLOB    NOT NULL,
     state              INTEGER NOT NULL,
     reason             INTEGER NULL,
+    rejected_line      INTEGER NULL,
     currency           TEXT    NOT NULL,
     total_minor        INTEGER NOT NULL,
     items              TEXT    NOT NULL,
@@ -19,6 +20,7 @@ CREATE TABLE orders (
     CONSTRAINT orders_state CHECK (state IN (1, 2)),
     CONSTRAINT orders_reason CHECK ((state = 2) = (reason IS NOT NULL)),
     CONSTRAINT orders_reason_known CHECK (reason IN (1, 2)),
+    CONSTRAINT orders_rejected_line CHECK (state = 2 OR rejected_line IS NULL),
     CONSTRAINT orders_address CHECK (state = 1 OR shipping_address IS NULL)
 ) STRICT;
 

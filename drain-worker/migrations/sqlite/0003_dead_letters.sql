@@ -14,12 +14,14 @@ CREATE TABLE dead_letters (
     last_failed_at   TEXT    NOT NULL,
     discarded_at     TEXT    NULL,
     discarded_by     TEXT    NULL,
-    discarded_reason TEXT    NULL
+    discarded_reason TEXT    NULL,
+    restorable_until_us INTEGER NULL
 ) STRICT;
 
 CREATE INDEX dead_letters_order_id ON dead_letters (order_id);
 CREATE INDEX dead_letters_buyer ON dead_letters (user_id);
 CREATE INDEX dead_letters_open ON dead_letters (discarded_at, reason);
+CREATE INDEX dead_letters_restorable ON dead_letters (restorable_until_us);
 
 CREATE TABLE dead_letter_changes (
     id      INTEGER NOT NULL PRIMARY KEY,

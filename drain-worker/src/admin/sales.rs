@@ -59,8 +59,7 @@ pub struct SaleSkuView {
     pub stock_reserved: i64,
     /// Maximum units of one buyer; `null`: no limit.
     pub per_user_limit: Option<i64>,
-    /// Those orders that have the SKU. An order is counted at each of its lines: which of them did not fit is not
-    /// recorded.
+    /// The confirmed orders that have the SKU, and the rejected ones of which this SKU is the first that did not fit.
     pub recent: RecentOutcomesView,
 }
 

@@ -27,6 +27,7 @@ pub(super) async fn dlq(command: DlqCommand) -> Result<(), CommandError> {
         DlqCommand::Show(args) => show(&args).await,
         DlqCommand::Redrive(args) => redrive(&args).await,
         DlqCommand::Discard(args) => discard(&args).await,
+        DlqCommand::Restore(args) => restore(&args).await,
     }
 }
 
@@ -87,6 +88,10 @@ fn shown(detail: &DeadLetterDetailView) -> Page {
         let (by, reason) =
             (or_dash(letter.discarded_by.as_deref()), or_dash(letter.discarded_reason.as_deref()));
         page.line(format!("discarded {at} by {by}: {reason}"));
+        page.line(match &letter.restorable_until {
+            Some(until) => format!("dlq restore can undo it until {until}"),
+            None => "the payload is deleted".to_owned(),
+        });
     }
     if let Some(error) = &detail.payload_error {
         page.line(format!("payload of {} bytes cannot be read: {error}", letter.payload_bytes));
@@ -112,20 +117,47 @@ fn shown(detail: &DeadLetterDetailView) -> Page {
     page
 }
 
-/// Redrives page after page until the last one, or until the worker stops.
 async fn redrive(args: &DlqBulkArgs) -> Result<(), CommandError> {
     let client = AdminClient::new(&args.bulk.call.admin)?;
-    let reason = args.dead_letter_reason.as_deref();
     if args.all && !args.bulk.yes {
-        let total = seen(&client, reason).await?.total;
+        let total = seen(&client, None).await?.total;
         confirm("redrive", &format!("all {} open dead letters", grouped(total as f64)))?;
     }
+    let counts = page_by_page(&client, "/v1/dead-letters/redrive", args).await?;
+    let unsettled: u64 = UNSETTLED.iter().filter_map(|outcome| counts.get(*outcome)).sum();
+    if unsettled == 0 {
+        return Ok(());
+    }
+    Err(CommandError::Unsettled(format!("{unsettled} dead letters remain open: dlq list, dlq show ID")))
+}
+
+async fn restore(args: &DlqBulkArgs) -> Result<(), CommandError> {
+    let client = AdminClient::new(&args.bulk.call.admin)?;
+    if args.all && !args.bulk.yes {
+        confirm("restore", "all discarded dead letters whose payloads are still stored")?;
+    }
+    let counts = page_by_page(&client, "/v1/dead-letters/restore", args).await?;
+    match counts.get("deleted") {
+        None => Ok(()),
+        Some(letters) => {
+            Err(CommandError::Unsettled(format!("the payloads of {letters} dead letters are deleted")))
+        }
+    }
+}
+
+/// Makes an act on page after page until the last one, or until the worker stops, and counts the outcomes.
+async fn page_by_page(
+    client: &AdminClient,
+    path: &str,
+    args: &DlqBulkArgs,
+) -> Result<BTreeMap<String, u64>, CommandError> {
     let mut counts = BTreeMap::new();
     let mut after = args.after;
-    for (selection, last) in selections(&args.ids, reason) {
+    for (selection, last) in selections(&args.ids, args.dead_letter_reason.as_deref()) {
         loop {
             let body = body(&selection, after, &args.bulk.context);
-            let page: RedriveView = client.post_bulk("/v1/dead-letters/redrive", &body).await?;
+            // The page of a restore has ids and outcomes alone.
+            let page: RedriveView = client.post_bulk(path, &body).await?;
             print_outcomes(&page, args.bulk.call.json)?;
             count(&page, &mut counts);
             if let Some(reason) = page.stopped {
@@ -143,17 +175,15 @@ async fn redrive(args: &DlqBulkArgs) -> Result<(), CommandError> {
     if !args.bulk.call.json {
         Page::of(summary(&counts)).print()?;
     }
-    let unsettled: u64 = UNSETTLED.iter().filter_map(|outcome| counts.get(*outcome)).sum();
-    if unsettled == 0 {
-        return Ok(());
-    }
-    Err(CommandError::Unsettled(format!("{unsettled} dead letters remain open: dlq list, dlq show ID")))
+    Ok(counts)
 }
 
 /// Discards what the operator confirmed, and nothing that arrived since.
 async fn discard(args: &DlqDiscardArgs) -> Result<(), CommandError> {
     if args.bulk.context.reason.trim().is_empty() {
-        return Err(CommandError::Usage("dlq discard: --reason must be given: the payload is deleted"));
+        return Err(CommandError::Usage(
+            "dlq discard: --reason must be given: the payload is deleted after a while",
+        ));
     }
     let client = AdminClient::new(&args.bulk.call.admin)?;
     let reason = args.dead_letter_reason.as_deref();
@@ -170,7 +200,12 @@ async fn discard(args: &DlqDiscardArgs) -> Result<(), CommandError> {
         None => format!("{} dead letters", args.ids.len()),
     };
     if !args.bulk.yes {
-        confirm("discard", &format!("{what}: their payloads are deleted for good"))?;
+        confirm(
+            "discard",
+            &format!(
+                "{what}: dlq restore can undo it until the payloads are deleted, a day later by default"
+            ),
+        )?;
     }
     let mut counts = BTreeMap::new();
     let mut left = seen.as_ref().map_or(0, |seen| seen.total);

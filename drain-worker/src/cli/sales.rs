@@ -59,7 +59,9 @@ fn shown(view: &SaleView) -> Page {
         orders(recent.sold_out),
         orders(recent.limit_exceeded)
     ));
-    page.line("an order is counted at each of its SKUs");
+    page.line(
+        "a confirmed order is counted at each of its SKUs, a rejected one at the first that did not fit",
+    );
     page.line("");
     let row = |sku: &SaleSkuView| {
         vec![

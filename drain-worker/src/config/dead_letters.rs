@@ -18,6 +18,11 @@ pub struct DeadLetterArgs {
     /// Consumer group of that topic; it must exist [default: GROUP-dead-letters]
     #[arg(long, env = "SPILLWAY_DEAD_LETTER_GROUP", value_name = "GROUP")]
     pub dead_letter_group: Option<String>,
+
+    /// Hours for which a discard can be undone (`dlq restore`); then the payload is deleted
+    #[arg(long, env = "SPILLWAY_DISCARD_UNDO_H", value_name = "HOURS", default_value_t = 24,
+          value_parser = clap::value_parser!(u64).range(0..=72))]
+    pub discard_undo_h: u64,
 }
 
 impl DeadLetterArgs {
@@ -52,6 +57,7 @@ mod tests {
         let args = |topic: Option<&str>, group: Option<&str>| DeadLetterArgs {
             dead_letter_topic: topic.map(str::to_owned),
             dead_letter_group: group.map(str::to_owned),
+            discard_undo_h: 24,
         };
         for (topic, group, expected) in [
             (None, None, Some(("%DLQ%drain", "drain-dead-letters"))),

@@ -12,8 +12,10 @@ pub enum DlqCommand {
     Show(DlqShowArgs),
     /// Commit the orders of dead letters again, at the pool's cap
     Redrive(DlqBulkArgs),
-    /// Discard dead letters: delete the payload for good, keep the state
+    /// Discard dead letters: delete the payload after a day, keep the state
     Discard(DlqDiscardArgs),
+    /// Undo a discard while the payload is still stored
+    Restore(DlqBulkArgs),
 }
 
 #[derive(Clone, Debug, Args)]

@@ -211,7 +211,11 @@ impl RunArgs {
         Ok(DrainSettings {
             database_url: self.database.database_url.clone(),
             // A worker that vanishes inside a transaction holds its locks until the server ends its session.
-            store: StoreConfig { stall_timeout: lease + STALL_AFTER_LEASE, ..self.database.store_config() },
+            store: StoreConfig {
+                stall_timeout: lease + STALL_AFTER_LEASE,
+                discard_undo: Duration::from_hours(self.dead_letters.discard_undo_h),
+                ..self.database.store_config()
+            },
             client,
             consumer,
             pool: PoolConfig {

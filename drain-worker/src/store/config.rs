@@ -37,6 +37,8 @@ pub struct StoreConfig {
     /// The driver closes a statement by a separate packet without an answer, and leaves Nagle's algorithm on (sqlx 0.9.0,
     /// its issue 4335), so the next statement waits 40 ms for an acknowledgement while it holds its locks.
     pub statements_max: NonZeroU32,
+    /// Time for which a discard can be undone; then the payload is deleted. Zero: at once.
+    pub discard_undo: Duration,
 }
 
 impl StoreConfig {
@@ -73,6 +75,7 @@ impl Default for StoreConfig {
             totals_timeout: Duration::from_secs(600),
             stall_timeout: Duration::from_secs(30),
             statements_max: NonZeroU32::MIN.saturating_add(63),
+            discard_undo: Duration::from_hours(24),
         }
     }
 }

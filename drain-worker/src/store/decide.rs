@@ -17,7 +17,7 @@ use super::dead_letter::DeadLetterReason;
 pub(super) struct WritePlan<'a> {
     /// One for each order, in the order of the batch.
     pub(super) results: Vec<CommitResult>,
-    pub(super) decided: Vec<(&'a AcceptedOrder, Outcome)>,
+    pub(super) decided: Vec<Decision<'a>>,
     /// Units to reserve, by index in the snapshot's SKU set; never 0.
     pub(super) reserve: BTreeMap<usize, i64>,
     /// Units to count against limits, by index in the SKU set and user id; never 0.
@@ -26,6 +26,14 @@ pub(super) struct WritePlan<'a> {
     pub(super) letters: Vec<(&'a AcceptedOrder, DeadLetterReason)>,
     /// Dead letters to delete: their orders have an outcome now.
     pub(super) settled: BTreeSet<(OrderId, PayloadDigest)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Decision<'a> {
+    pub(super) order: &'a AcceptedOrder,
+    pub(super) outcome: Outcome,
+    /// The first line that did not fit, by its place among the order's SKUs in ascending order; `None`: confirmed.
+    pub(super) rejected_line: Option<usize>,
 }
 
 /// Decides `orders` on `snapshot`, which was read for exactly these orders.
@@ -71,12 +79,13 @@ impl<'a, 'f> DecisionState<'a, 'f> {
         }
         match self.lines(order) {
             Ok(lines) => {
-                let outcome = self.outcome(order, &lines);
+                let decision = self.decision(order, &lines);
+                let outcome = decision.outcome;
                 if outcome == Outcome::Confirmed {
                     self.take(order, &lines);
                 }
                 self.known.insert(order.order_id, DecidedOrder { digest: order.digest, outcome });
-                self.plan.decided.push((order, outcome));
+                self.plan.decided.push(decision);
                 CommitOutcome::New(outcome)
             }
             Err(reason) => {
@@ -104,18 +113,23 @@ impl<'a, 'f> DecisionState<'a, 'f> {
 
     /// All or nothing: one line that does not fit rejects the order. The limit comes first, because it rejects the
     /// order for any stock.
-    fn outcome(&self, order: &AcceptedOrder, lines: &[Line]) -> Outcome {
+    fn decision(&self, order: &'a AcceptedOrder, lines: &[Line]) -> Decision<'a> {
         let over_limit = |&(place, quantity): &Line| {
             self.limit(place)
                 .is_some_and(|limit| self.bought(place, order.user_id.as_str()) + quantity > limit)
         };
         let over_stock = |&(place, quantity): &Line| quantity > self.left(place);
-        if lines.iter().any(over_limit) {
-            Outcome::Rejected(RejectReason::LimitExceeded)
-        } else if lines.iter().any(over_stock) {
-            Outcome::Rejected(RejectReason::SoldOut)
+        let rejected = |index: usize, reason| {
+            let sku = &order.items[index].sku;
+            let place = order.items.iter().filter(|item| item.sku < *sku).count();
+            Decision { order, outcome: Outcome::Rejected(reason), rejected_line: Some(place) }
+        };
+        if let Some(index) = lines.iter().position(over_limit) {
+            rejected(index, RejectReason::LimitExceeded)
+        } else if let Some(index) = lines.iter().position(over_stock) {
+            rejected(index, RejectReason::SoldOut)
         } else {
-            Outcome::Confirmed
+            Decision { order, outcome: Outcome::Confirmed, rejected_line: None }
         }
     }
 
@@ -207,7 +221,7 @@ mod tests {
                 let key = ((*user).to_owned(), snapshot.skus.keys()[*place].sku.to_owned());
                 *self.purchases.entry(key).or_default() += quantity;
             }
-            for (order, outcome) in &plan.decided {
+            for Decision { order, outcome, .. } in &plan.decided {
                 let before = self
                     .known
                     .insert(order.order_id, DecidedOrder { digest: order.digest, outcome: *outcome });
@@ -262,7 +276,8 @@ mod tests {
 
             let mut reserved: HashMap<&str, i64> = HashMap::new();
             let mut bought: HashMap<(String, String), i64> = HashMap::new();
-            for (order, outcome) in &plan.decided {
+            for Decision { order, outcome, rejected_line } in &plan.decided {
+                prop_assert_eq!(rejected_line.is_some(), *outcome != Outcome::Confirmed);
                 for item in order.items.iter().filter(|_| *outcome == Outcome::Confirmed) {
                     *reserved.entry(item.sku.as_str()).or_default() += i64::from(item.quantity.get());
                     let key = (order.user_id.as_str().to_owned(), item.sku.as_str().to_owned());
@@ -288,7 +303,7 @@ mod tests {
             let plan = decide(&batch, &snapshot);
             let ids = |orders: &[AcceptedOrder]| orders.iter().map(|order| order.order_id).collect::<Vec<_>>();
             prop_assert_eq!(plan.results.iter().map(|result| result.order_id).collect::<Vec<_>>(), ids(&batch));
-            let decided: HashSet<_> = plan.decided.iter().map(|(order, _)| order.order_id).collect();
+            let decided: HashSet<_> = plan.decided.iter().map(|decision| decision.order.order_id).collect();
             prop_assert_eq!(decided.len(), plan.decided.len());
             let new = plan.results.iter().filter(|result| matches!(result.outcome, CommitOutcome::New(_))).count();
             prop_assert_eq!(new, decided.len());

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use shared::order::{AddressLine, Outcome, PricedItem, RejectReason, ShippingAddress, TraceParent};
 
+use super::decide::Decision;
 use super::error::DbError;
 use super::sql::{SqlRow, unexpected};
 
@@ -17,8 +18,25 @@ const LIMIT_EXCEEDED: i64 = 2;
 /// The digits of a `traceparent` start here, after the version, which is always 00.
 const VERSION_CHARS: usize = 3;
 
+/// The columns of a decision, which are numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct OutcomeColumns {
+    pub(super) state: i64,
+    pub(super) reason: Option<i64>,
+    pub(super) rejected_line: Option<i64>,
+}
+
+impl OutcomeColumns {
+    pub(super) fn of(decision: &Decision<'_>) -> Self {
+        let (state, reason) = outcome_columns(decision.outcome);
+        // An order has at most 20 lines.
+        let rejected_line = decision.rejected_line.and_then(|line| i64::try_from(line).ok());
+        Self { state, reason, rejected_line }
+    }
+}
+
 /// Returns the columns `state` and `reason` of an outcome.
-pub(super) const fn outcome_columns(outcome: Outcome) -> (i64, Option<i64>) {
+const fn outcome_columns(outcome: Outcome) -> (i64, Option<i64>) {
     match outcome {
         Outcome::Confirmed => (CONFIRMED, None),
         Outcome::Rejected(RejectReason::SoldOut) => (REJECTED, Some(SOLD_OUT)),

@@ -21,7 +21,7 @@ use super::transaction::Transaction;
 pub enum PurgeStep {
     /// Buyer, address, reference and trace of decided orders.
     OrderData,
-    /// The buyer of discarded dead letters.
+    /// The buyer, and what is left of the payload, of discarded dead letters.
     LetterData,
     /// Buyers' counts of sales that are over.
     Purchases,
@@ -270,7 +270,10 @@ const fn statements(step: PurgeStep) -> &'static [(&'static str, &'static str)] 
              WHERE sequence IN ",
             "",
         )],
-        PurgeStep::LetterData => &[("UPDATE dead_letters SET user_id = NULL WHERE id IN ", "")],
+        PurgeStep::LetterData => &[(
+            "UPDATE dead_letters SET user_id = NULL, payload = UNHEX(''), restorable_until_us = NULL WHERE id IN ",
+            "",
+        )],
         PurgeStep::Orders => &[
             (
                 "DELETE FROM order_conflicts WHERE order_id IN (SELECT order_id FROM orders WHERE sequence IN ",

@@ -9,7 +9,7 @@ use super::Store;
 use super::error::{DbError, StoreError};
 use super::lookup::count;
 use super::order_columns::{lines, outcome};
-use super::sql::{ColumnKind, SqlRow, Statement, optional_from_database};
+use super::sql::{ColumnKind, SqlRow, Statement, optional_from_database, unexpected};
 
 /// Outcomes are counted over the orders whose `sequence` is within so many of the newest: the end of the clustered key, at
 /// a cost that does not grow with the table.
@@ -31,7 +31,8 @@ pub struct SaleSummary {
     pub closes_at: Option<OffsetDateTime>,
 }
 
-/// A SKU of a sale, with the orders decided last that have it.
+/// A SKU of a sale, with the orders decided last: the confirmed ones that have it, and the rejected ones of which this SKU
+/// is the first that did not fit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SaleSkuState {
     pub sku: String,
@@ -66,8 +67,7 @@ impl RecentOutcomes {
 pub struct SaleState {
     /// Sorted by SKU.
     pub skus: Vec<SaleSkuState>,
-    /// Each order once. The SKUs count an order at each of its lines, because the database does not record which line
-    /// did not fit.
+    /// Each order once.
     pub recent: RecentOutcomes,
 }
 
@@ -117,9 +117,14 @@ impl Store {
         let mut by_sku: BTreeMap<String, RecentOutcomes> = BTreeMap::new();
         if !stock.is_empty() {
             for row in self.recent_orders(sale).await? {
-                let (outcome, orders) = (outcome(&row, 0)?, count(&row, 3)?);
+                let (outcome, orders) = (outcome(&row, 0)?, count(&row, 4)?);
                 recent.add(outcome, orders);
-                for sku in lines(&row, 2)?.into_keys() {
+                let skus = lines(&row, 3)?.into_keys();
+                let (skipped, counted) = match row.optional_int(2)? {
+                    Some(line) => (usize::try_from(line).map_err(|_| unexpected(2))?, 1),
+                    None => (0, usize::MAX),
+                };
+                for sku in skus.skip(skipped).take(counted) {
                     by_sku.entry(sku).or_default().add(outcome, orders);
                 }
             }
@@ -139,13 +144,14 @@ impl Store {
 
     /// Two statements, so that the second one is a range of the clustered key in every server's plan.
     async fn recent_orders(&self, sale: &str) -> Result<Vec<SqlRow>, DbError> {
-        const KINDS: &[ColumnKind] = &[ColumnKind::Int, ColumnKind::Int, ColumnKind::Text, ColumnKind::Int];
+        const KINDS: &[ColumnKind] =
+            &[ColumnKind::Int, ColumnKind::Int, ColumnKind::Int, ColumnKind::Text, ColumnKind::Int];
         let newest = Statement::new("SELECT MAX(sequence) FROM orders");
         let rows = self.look_up("find the newest order", newest.rare(), &[ColumnKind::Int]).await?;
         let newest = rows.first().map_or(Ok(None), |row| row.optional_int(0))?.unwrap_or(0);
         let statement = Statement::new(
-            "SELECT state, reason, items, COUNT(*) FROM orders WHERE sequence > ? AND sale_id = ? \
-             GROUP BY state, reason, items",
+            "SELECT state, reason, rejected_line, items, COUNT(*) FROM orders WHERE sequence > ? AND sale_id = ? \
+             GROUP BY state, reason, rejected_line, items",
         )
         .bind(newest - RECENT_SEQUENCES)
         .bind(sale)

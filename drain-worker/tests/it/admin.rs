@@ -44,6 +44,7 @@ pub(crate) const GUARDED: &[(Method, &str)] = &[
     (Method::GET, "/v1/dead-letters/1"),
     (Method::POST, "/v1/dead-letters/redrive"),
     (Method::POST, "/v1/dead-letters/discard"),
+    (Method::POST, "/v1/dead-letters/restore"),
     (Method::POST, "/v1/purge"),
     (Method::POST, "/v1/worker/cordon"),
     (Method::POST, "/v1/worker/uncordon"),

@@ -262,7 +262,7 @@ async fn control_characters_of_others_reach_no_terminal() {
         (&["audit"][..], Some(3)),
         (&["audit", "--json"], None),
         (&["dlq", "list", "--state", "all", "--json"], None),
-        (&["dlq", "show", "1"], Some(4)),
+        (&["dlq", "show", "1"], Some(5)),
     ] {
         let text = done(&url, arguments).await;
         let raw = |character: char| character.is_control() && character != '\n';
@@ -330,6 +330,7 @@ async fn every_command_prints_json_and_nothing_else() {
         (&["dlq", "show", "1"], "orders"),
         (&["dlq", "redrive", "--all", "--yes"], "stopped"),
         (&["dlq", "discard", "1", "--yes", "--reason", "a test"], "outcomes"),
+        (&["dlq", "restore", "1"], "outcomes"),
         (&["audit"], "entries"),
         (&["purge", "--before", "2026-01-01", "--yes"], "rows"),
     ] {

@@ -64,7 +64,7 @@ impl TakingOver {
         Self::start_with(store, client, BrokerDlqConfig::for_group(group))
     }
 
-    fn start_with(store: Arc<Store>, client: ClientConfig, mut config: BrokerDlqConfig) -> Self {
+    pub(crate) fn start_with(store: Arc<Store>, client: ClientConfig, mut config: BrokerDlqConfig) -> Self {
         config.pause = Duration::from_millis(50);
         config.absent_pause = Duration::from_millis(500);
         let broker_dlq = BrokerDlqConsumer::new(store, client, config, writer(), Arc::new(|| None));
@@ -240,11 +240,18 @@ async fn operators_list_show_redrive_and_discard() {
     let expected = json!({"outcomes": [{"id": last, "outcome": "discarded"}, {"id": 999_999, "outcome": "gone"}], "next": null});
     assert_eq!(discarded, expected);
     let (_, gone): (_, DeadLetterDetailView) = get(&router, &format!("/v1/dead-letters/{last}")).await;
-    assert_eq!((gone.orders, gone.payload_error, gone.letter.payload_bytes), (None, None, 0));
+    assert_eq!((gone.orders, gone.payload_error), (None, None));
+    assert!(gone.letter.restorable_until.is_some() && gone.letter.payload_bytes > 0, "until it is deleted");
     assert_eq!(
         (gone.letter.discarded_by.as_deref(), gone.letter.discarded_reason.as_deref()),
         (Some("ann"), Some("a test order"))
     );
+    let (_, undone): (_, Value) = post(&router, "/v1/dead-letters/restore", &json!({"ids": [last]})).await;
+    assert_eq!(undone, json!({"outcomes": [{"id": last, "outcome": "restored"}], "next": null}));
+    let (_, again): (_, DeadLetterDetailView) = get(&router, &format!("/v1/dead-letters/{last}")).await;
+    assert_eq!((again.letter, again.orders.is_some()), (rest.letters[2].clone(), true));
+    let (_, discarded): (_, Value) = post(&router, "/v1/dead-letters/discard", &body).await;
+    assert_eq!(discarded, expected);
     let (_, open): (_, DeadLetterPage) = get(&router, "/v1/dead-letters").await;
     let (_, all): (_, DeadLetterPage) = get(&router, "/v1/dead-letters?state=all").await;
     assert_eq!((open.total, all.total), (4, 5));

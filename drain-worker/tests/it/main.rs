@@ -13,6 +13,7 @@ mod faults;
 mod faulty_store;
 mod harness;
 mod health;
+mod log_samples;
 mod order_log;
 mod pool;
 mod problems;

@@ -22,14 +22,14 @@ use crate::harness::{Worker, WorkerFixture, orders};
 const GROUP: &str = "drain";
 
 /// A running pool member.
-struct Membership {
-    snapshot: watch::Receiver<Option<Arc<PoolSnapshot>>>,
+pub(crate) struct Membership {
+    pub(crate) snapshot: watch::Receiver<Option<Arc<PoolSnapshot>>>,
     leave: CancellationToken,
     running: JoinHandle<Result<(), StoreError>>,
 }
 
 impl Membership {
-    fn start<P: PoolStore>(
+    pub(crate) fn start<P: PoolStore>(
         store: Arc<P>,
         worker: &str,
         rate: u32,
@@ -57,7 +57,7 @@ impl Membership {
         snapshot.reports.get(&snapshot.lease).map(|report| WorkerReport::clone(report))
     }
 
-    async fn end(self) {
+    pub(crate) async fn end(self) {
         self.leave.cancel();
         let ended = tokio::time::timeout(PATIENCE, self.running).await.expect("leaves in time");
         ended.expect("does not panic").expect("leaves gracefully");

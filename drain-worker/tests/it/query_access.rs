@@ -25,7 +25,7 @@ const SECRET: &str = "the-gateway's-secret";
 const IDENTITY: &str = "X-Spillway-User";
 
 /// Requires the gateway's signature, and a user if `identity` is set.
-fn guarded(fixture: &WorkerFixture, identity: bool) -> Router {
+pub(crate) fn guarded(fixture: &WorkerFixture, identity: bool) -> Router {
     let keys = format!("2026a={SECRET}").parse().expect("keys");
     let header = identity.then(|| HeaderName::try_from(IDENTITY).expect("a name"));
     query::router(fixture.store.clone(), Arc::new(LookupAccess::gateway(keys, header)))

@@ -85,6 +85,7 @@ conformance! {
     dead_letters::letters_are_updated_listed_and_removed,
     dead_letters::large_messages_are_kept,
     dead_letters::letters_are_selected_page_by_page,
+    dead_letters::a_discard_is_undone_until_its_payload_is_deleted,
     dead_letters::a_discarded_letter_keeps_its_state_and_drops_its_payload,
     dead_letters::a_redelivery_leaves_discarded_letters,
     dead_letters::a_letter_is_discarded_or_decided_never_both,

@@ -1,4 +1,4 @@
-//! Dead letters over HTTP: list, show, redrive, discard. The admin router puts them behind its authentication.
+//! Dead letters over HTTP: list, show, redrive, discard, restore. The admin router puts them behind its authentication.
 
 mod request;
 mod view;
@@ -48,6 +48,7 @@ pub fn router(redriver: Redriver) -> Router {
         .route("/v1/dead-letters/{id}", get(show))
         .route("/v1/dead-letters/redrive", post(redrive))
         .route("/v1/dead-letters/discard", post(discard))
+        .route("/v1/dead-letters/restore", post(restore))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(DeadLetterState { redriver, permits: Arc::new(Semaphore::new(REDRIVES_MAX)) })
 }
@@ -129,8 +130,9 @@ async fn discard(
             ));
         }
     };
+    let outcomes: Vec<_> = outcomes.iter().map(|&(id, outcome)| (id, outcome.as_str())).collect();
     let discarded = DiscardView::new(&outcomes, &request.selection, request.page);
-    let letters = discarded.count();
+    let letters = discarded.count("discarded");
     metrics::discarded(letters);
     tracing::info!(
         event = "dead_letters_discarded",
@@ -140,6 +142,29 @@ async fn discard(
         "dead letters discarded"
     );
     Ok(json_response(&discarded))
+}
+
+async fn restore(
+    State(state): State<DeadLetterState>,
+    act: Act<BulkParameters>,
+) -> Result<Response, Problem> {
+    let BulkRequest { selection, page, context, seen: _ } = BulkRequest::new(act).map_err(invalid)?;
+    let (store, group) = (state.redriver.store(), state.redriver.group());
+    let outcomes = store.restore_dead_letters(&selection, page, group, &context).await;
+    let outcomes: Vec<_> = outcomes
+        .map_err(|error| unavailable(&error))?
+        .iter()
+        .map(|&(id, outcome)| (id, outcome.as_str()))
+        .collect();
+    let restored = DiscardView::new(&outcomes, &selection, page);
+    tracing::info!(
+        event = "dead_letters_restored",
+        letters = restored.count("restored"),
+        actor = context.actor,
+        who = context.who,
+        "dead letters restored"
+    );
+    Ok(json_response(&restored))
 }
 
 /// Checks `limit`.

@@ -107,7 +107,7 @@ impl BulkRequest {
         Ok(Self { selection, page, context, seen })
     }
 
-    /// As [`BulkRequest::new`], for a discard, which cannot be undone: it has a reason, and dead letters that are not
+    /// As [`BulkRequest::new`], for a discard, which can be undone only for a while: it has a reason, and dead letters that are not
     /// named by number are bounded by what the caller saw.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use shared::order::AcceptedOrder;
 use shared::time::rfc3339_millis;
 
 use crate::dead_letters;
-use crate::store::{DeadLetterSelection, DeadLetterSummary, DiscardOutcome, PageRequest, StoredDeadLetter};
+use crate::store::{DeadLetterSelection, DeadLetterSummary, PageRequest, StoredDeadLetter};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeadLetterPage {
@@ -31,20 +31,27 @@ pub struct DeadLetterView {
     pub first_failed_at: String,
     /// RFC 3339, by the database's clock.
     pub last_failed_at: String,
-    /// 0 once discarded.
+    /// 0 some time after the discard.
     pub payload_bytes: u64,
     /// RFC 3339, by the database's clock.
     pub discarded_at: Option<String>,
     /// As the caller stated.
     pub discarded_by: Option<String>,
     pub discarded_reason: Option<String>,
+    /// The discard can be undone until then, RFC 3339; `None`: open, or the payload is deleted.
+    pub restorable_until: Option<String>,
 }
 
 impl From<DeadLetterSummary> for DeadLetterView {
     fn from(head: DeadLetterSummary) -> Self {
-        let (at, by, reason) = match head.discard {
-            Some(discard) => (Some(rfc3339_millis(discard.at)), Some(discard.by), Some(discard.reason)),
-            None => (None, None, None),
+        let (at, by, reason, until) = match head.discard {
+            Some(discard) => (
+                Some(rfc3339_millis(discard.at)),
+                Some(discard.by),
+                Some(discard.reason),
+                discard.restorable_until.map(rfc3339_millis),
+            ),
+            None => (None, None, None, None),
         };
         Self {
             id: head.id,
@@ -59,6 +66,7 @@ impl From<DeadLetterSummary> for DeadLetterView {
             discarded_at: at,
             discarded_by: by,
             discarded_reason: reason,
+            restorable_until: until,
         }
     }
 }
@@ -68,7 +76,7 @@ impl From<DeadLetterSummary> for DeadLetterView {
 pub struct DeadLetterDetailView {
     #[serde(flatten)]
     pub letter: DeadLetterView,
-    /// `None`: the payload cannot be read, or is wiped.
+    /// `None`: discarded, or the payload cannot be read.
     pub orders: Option<Vec<DeadLetterOrderView>>,
     pub payload_error: Option<String>,
 }
@@ -159,6 +167,7 @@ impl From<dead_letters::RedrivePage> for RedriveView {
     }
 }
 
+/// Response of a discard, and of its undoing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DiscardView {
     pub outcomes: Vec<DiscardOutcomeView>,
@@ -169,13 +178,13 @@ pub struct DiscardView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DiscardOutcomeView {
     pub id: i64,
-    /// `discarded` or `gone`.
+    /// `discarded` or `gone`; the name of a [`crate::store::RestoreOutcome`].
     pub outcome: String,
 }
 
 impl DiscardView {
     pub(super) fn new(
-        outcomes: &[(i64, DiscardOutcome)],
+        outcomes: &[(i64, &'static str)],
         selection: &DeadLetterSelection,
         page: PageRequest,
     ) -> Self {
@@ -185,18 +194,14 @@ impl DiscardView {
                 outcomes.last().filter(|_| outcomes.len() >= page.letters_max()).map(|(id, _)| *id)
             }
         };
-        let name = |outcome: DiscardOutcome| match outcome {
-            DiscardOutcome::Discarded => "discarded",
-            DiscardOutcome::Gone => "gone",
-        };
         let outcomes = outcomes
             .iter()
-            .map(|&(id, outcome)| DiscardOutcomeView { id, outcome: name(outcome).to_owned() })
+            .map(|&(id, outcome)| DiscardOutcomeView { id, outcome: outcome.to_owned() })
             .collect();
         Self { outcomes, next }
     }
 
-    pub(super) fn count(&self) -> usize {
-        self.outcomes.iter().filter(|letter| letter.outcome == "discarded").count()
+    pub(super) fn count(&self, outcome: &str) -> usize {
+        self.outcomes.iter().filter(|letter| letter.outcome == outcome).count()
     }
 }

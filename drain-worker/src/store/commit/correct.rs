@@ -8,7 +8,7 @@ use super::write::insert_purchases;
 use crate::store::batch_snapshot::BatchSnapshot;
 use crate::store::decide::WritePlan;
 use crate::store::error::DbError;
-use crate::store::order_columns::{address_text, outcome_columns};
+use crate::store::order_columns::{OutcomeColumns, address_text};
 use crate::store::sql::{BYTES, ROWS_MAX, Statement};
 use crate::store::transaction::Transaction;
 
@@ -20,7 +20,7 @@ pub(super) fn covers(
     plan: &WritePlan<'_>,
 ) -> bool {
     let ids = |plan: &WritePlan<'_>| {
-        plan.decided.iter().map(|(order, _)| (order.order_id, order.digest)).collect::<Vec<_>>()
+        plan.decided.iter().map(|decided| (decided.order.order_id, decided.order.digest)).collect::<Vec<_>>()
     };
     ids(guessed) == ids(plan) && plan.purchases.keys().all(|key| added.contains_key(key))
 }
@@ -32,9 +32,9 @@ pub(super) async fn outcomes(
     plan: &WritePlan<'_>,
 ) -> Result<(), DbError> {
     let mut changed: BTreeMap<_, Vec<&AcceptedOrder>> = BTreeMap::new();
-    for ((_, before), (order, now)) in guessed.decided.iter().zip(&plan.decided) {
+    for (before, now) in guessed.decided.iter().zip(&plan.decided) {
         if before != now {
-            changed.entry(outcome_columns(*now)).or_default().push(order);
+            changed.entry(OutcomeColumns::of(now)).or_default().push(now.order);
         }
     }
     for (columns, mut orders) in changed {
@@ -49,14 +49,16 @@ pub(super) async fn outcomes(
 /// A rejected order loses its address, a confirmed one gets it.
 async fn set_outcome(
     transaction: &mut Transaction,
-    (state, reason): (i64, Option<i64>),
+    OutcomeColumns { state, reason, rejected_line }: OutcomeColumns,
     orders: &[&AcceptedOrder],
 ) -> Result<(), DbError> {
     let addresses: Vec<_> = orders.iter().map(|order| address_text(&order.shipping_address)).collect();
-    let mut statement =
-        Statement::new("UPDATE orders SET state = ?, reason = ?, shipping_address = CASE order_id")
-            .bind(state)
-            .bind(reason);
+    let mut statement = Statement::new(
+        "UPDATE orders SET state = ?, reason = ?, rejected_line = ?, shipping_address = CASE order_id",
+    )
+    .bind(state)
+    .bind(reason)
+    .bind(rejected_line);
     if reason.is_none() {
         for (order, address) in orders.iter().zip(&addresses) {
             statement = statement

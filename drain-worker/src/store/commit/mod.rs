@@ -236,7 +236,8 @@ fn is_ample(plan: &WritePlan<'_>, snapshot: &BatchSnapshot<'_>) -> bool {
     let is_left = |(&place, &quantity): (&usize, &i64)| {
         snapshot.states[place].is_some_and(|state| state.total - state.reserved >= AMPLE_BATCHES * quantity)
     };
-    plan.decided.iter().all(|(_, outcome)| *outcome == Outcome::Confirmed) && plan.reserve.iter().all(is_left)
+    plan.decided.iter().all(|decision| decision.outcome == Outcome::Confirmed)
+        && plan.reserve.iter().all(is_left)
 }
 
 /// The stock after `plan`.

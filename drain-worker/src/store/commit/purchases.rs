@@ -7,7 +7,7 @@ use shared::order::{AcceptedOrder, Outcome};
 use super::guesses::{AttemptError, Guess, Guesses};
 use super::{read, write};
 use crate::store::batch_snapshot::BatchSnapshot;
-use crate::store::decide::WritePlan;
+use crate::store::decide::{Decision, WritePlan};
 use crate::store::transaction::Transaction;
 
 /// The purchases of all orders in `plan` for SKUs with a limit, including rejected orders.
@@ -16,7 +16,7 @@ pub(super) fn of_all<'a>(
     snapshot: &BatchSnapshot<'_>,
 ) -> BTreeMap<(usize, &'a str), i64> {
     let mut purchases = BTreeMap::new();
-    for (order, _) in &plan.decided {
+    for Decision { order, .. } in &plan.decided {
         for item in &order.items {
             let place = snapshot.skus.position(order.sale_id.as_str(), item.sku.as_str());
             if let Some(place) = place.filter(|place| snapshot.limit(*place).is_some()) {
@@ -44,8 +44,8 @@ pub(super) async fn add(
     inserted.map_err(|failure| guesses.of_insert(Guess::NewBuyers, failure))?;
     // An order that the cached stock rejects adds nothing. Its reason must still be right: the buyer's earlier
     // purchases may exceed the limit.
-    let is_refused = |(order, outcome): &(&AcceptedOrder, Outcome)| {
-        *outcome != Outcome::Confirmed && snapshot.is_limited(order)
+    let is_refused = |decision: &Decision<'_>| {
+        decision.outcome != Outcome::Confirmed && snapshot.is_limited(decision.order)
     };
     let reads = (!are_new && !added.is_empty()) || plan.decided.iter().any(is_refused);
     if reads {

@@ -7,9 +7,9 @@ use shared::order::{AcceptedOrder, OrderId, Outcome, PayloadDigest};
 use crate::store::batch_snapshot::{BatchSnapshot, SkuKey};
 use crate::store::dead_letter::{DeadLetter, DeadLetterReason, dedup_key};
 use crate::store::dead_letters::insert_dead_letters;
-use crate::store::decide::WritePlan;
+use crate::store::decide::{Decision, WritePlan};
 use crate::store::error::DbError;
-use crate::store::order_columns::{address_text, items_text, outcome_columns, trace_bytes};
+use crate::store::order_columns::{OutcomeColumns, address_text, items_text, trace_bytes};
 use crate::store::sql::{BYTES, ROWS_MAX, Statement, chunks, padded, to_database};
 use crate::store::transaction::Transaction;
 
@@ -36,8 +36,7 @@ fn order_detail(order: &AcceptedOrder) -> String {
 /// Values of an order's row that the order does not contain in this form.
 struct OrderRow<'a> {
     order: &'a AcceptedOrder,
-    state: i64,
-    reason: Option<i64>,
+    columns: OutcomeColumns,
     total_minor: i64,
     items: String,
     /// `None`: rejected, so nothing is shipped.
@@ -47,12 +46,11 @@ struct OrderRow<'a> {
 }
 
 impl<'a> OrderRow<'a> {
-    fn new(order: &'a AcceptedOrder, outcome: Outcome) -> Self {
-        let (state, reason) = outcome_columns(outcome);
+    fn new(decision: &Decision<'a>) -> Self {
+        let Decision { order, outcome, .. } = *decision;
         Self {
             order,
-            state,
-            reason,
+            columns: OutcomeColumns::of(decision),
             // An order without a total is a dead letter and is never inserted.
             total_minor: order.total_minor().unwrap_or_default(),
             items: items_text(&order.items),
@@ -65,25 +63,26 @@ impl<'a> OrderRow<'a> {
 
 pub(super) async fn insert_orders(
     transaction: &mut Transaction,
-    decided: &[(&AcceptedOrder, Outcome)],
+    decided: &[Decision<'_>],
 ) -> Result<(), DbError> {
-    let mut rows: Vec<_> = decided.iter().map(|&(order, outcome)| OrderRow::new(order, outcome)).collect();
+    let mut rows: Vec<_> = decided.iter().map(OrderRow::new).collect();
     // In the order of the unique key, so that two transactions with the same orders meet at the first of them.
     rows.sort_unstable_by_key(|row| row.order.order_id);
     for chunk in chunks(&rows) {
         let mut statement = Statement::new(
-            "INSERT INTO orders (order_id, sale_id, user_id, payload_digest, state, reason, currency, total_minor, items, \
+            "INSERT INTO orders (order_id, sale_id, user_id, payload_digest, state, reason, rejected_line, currency, total_minor, items, \
              shipping_address, client_reference, catalogue_revision, traceparent, accepted_at, decided_at) VALUES ",
         )
-        .rows(chunk.len(), &["(", BYTES, ", ?, ?, ", BYTES, ", ?, ?, ?, ?, ?, ?, ?, ?, ", BYTES, ", ?, ", transaction.dialect.now, ")"]);
+        .rows(chunk.len(), &["(", BYTES, ", ?, ?, ", BYTES, ", ?, ?, ?, ?, ?, ?, ?, ?, ?, ", BYTES, ", ?, ", transaction.dialect.now, ")"]);
         for row in chunk {
             statement = statement
                 .bind(row.order.order_id.as_bytes().as_slice())
                 .bind(row.order.sale_id.as_str())
                 .bind(row.order.user_id.as_str())
                 .bind(row.order.digest.as_bytes().as_slice())
-                .bind(row.state)
-                .bind(row.reason)
+                .bind(row.columns.state)
+                .bind(row.columns.reason)
+                .bind(row.columns.rejected_line)
                 .bind(row.order.currency.as_str())
                 .bind(row.total_minor)
                 .bind(row.items.as_str())

@@ -1,6 +1,9 @@
 //! Discards dead letters, and deletes settled ones.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+use shared::time::microseconds;
 
 use super::list::{limited, selected};
 use super::records::{
@@ -16,8 +19,9 @@ use crate::store::sql::{BYTES, ColumnKind, ROWS_MAX, Statement};
 use crate::store::transaction::Transaction;
 
 impl Store {
-    /// Discards a page of dead letters, all or none, with an entry in `group`'s audit trail: the payload is wiped, the row
-    /// stays with who and why. Dead letters discarded before do not change.
+    /// Discards a page of dead letters, all or none, with an entry in `group`'s audit trail: the row stays with who and why,
+    /// the payload for [`StoreConfig::discard_undo`](crate::store::StoreConfig::discard_undo). Dead letters discarded before
+    /// do not change.
     ///
     /// The outcomes are those of the page's dead letters, and of each number in [`DeadLetterSelection::Ids`] that the page
     /// covers.
@@ -64,7 +68,8 @@ impl Store {
         let (selection, _) = selection.on_page(page);
         let run = || async {
             let mut transaction = self.begin(PoolKind::Writers).await?;
-            let result = discard(&mut transaction, &selection, page, seen, group, context).await;
+            let undo = self.config.discard_undo;
+            let result = discard(&mut transaction, &selection, page, seen, undo, group, context).await;
             transaction.end(result).await
         };
         Ok(self.retrying("discard dead letters", self.config.transaction_timeout, run).await?)
@@ -93,6 +98,7 @@ async fn discard(
     selection: &DeadLetterSelection,
     page: PageRequest,
     seen: Option<SeenDeadLetters>,
+    undo: Duration,
     group: &str,
     context: &AuditContext,
 ) -> Result<SeenDiscard, DbError> {
@@ -135,9 +141,14 @@ async fn discard(
     }
     if !open.is_empty() {
         let (who, reason) = (cut(&context.author(), NAME_CHARS_MAX), cut(&context.reason, REASON_CHARS_MAX));
-        let wipe = Statement::new("UPDATE dead_letters SET payload = ")
-            .text(BYTES)
-            .bind(b"".as_slice())
+        let discard = Statement::new("UPDATE dead_letters SET ");
+        let discard = if undo.is_zero() {
+            discard.text("payload = ").text(BYTES).bind(b"".as_slice())
+        } else {
+            let now_us = transaction.dialect.now_us;
+            discard.text("restorable_until_us = ").text(now_us).text(" + ?").bind(microseconds(undo))
+        };
+        let discard = discard
             .text(", discarded_by = ?, discarded_reason = ?, discarded_at = ")
             .bind(who.as_str())
             .bind(reason.as_str())
@@ -145,7 +156,7 @@ async fn discard(
             .text(" WHERE id IN ")
             .list(open.iter().copied())
             .rare();
-        transaction.execute("give dead letters up", wipe).await?;
+        transaction.execute("discard dead letters", discard).await?;
         let act = ActPage {
             selection: selection.name().to_owned(),
             first: open[0],

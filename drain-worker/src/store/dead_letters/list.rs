@@ -17,7 +17,7 @@ const _: () = assert!(PAGE_LETTERS_MAX as usize <= ROWS_MAX, "a page's numbers a
 
 /// The columns of [`head`].
 const HEAD: &str = "SELECT id, order_id, message_id, reason, detail, attempts, CAST(first_failed_at AS CHAR), \
-     CAST(last_failed_at AS CHAR), CAST(LENGTH(payload) AS SIGNED), CAST(discarded_at AS CHAR), discarded_by, discarded_reason ";
+     CAST(last_failed_at AS CHAR), CAST(LENGTH(payload) AS SIGNED), CAST(discarded_at AS CHAR), discarded_by, discarded_reason, restorable_until_us ";
 const HEAD_KINDS: &[ColumnKind] = &[
     ColumnKind::Int,
     ColumnKind::Bytes,
@@ -31,6 +31,7 @@ const HEAD_KINDS: &[ColumnKind] = &[
     ColumnKind::Text,
     ColumnKind::Text,
     ColumnKind::Text,
+    ColumnKind::Int,
 ];
 
 impl Store {
@@ -91,8 +92,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::Transient`] or [`StoreError::Fatal`].
     pub async fn get_dead_letters(&self, ids: &[i64]) -> Result<Vec<StoredDeadLetter>, StoreError> {
-        const KINDS: [ColumnKind; 13] = {
-            let mut kinds = [ColumnKind::Bytes; 13];
+        const KINDS: [ColumnKind; 14] = {
+            let mut kinds = [ColumnKind::Bytes; 14];
             let mut index = 0;
             while index < HEAD_KINDS.len() {
                 kinds[index] = HEAD_KINDS[index];
@@ -110,7 +111,7 @@ impl Store {
             .text(" ORDER BY id")
             .rare();
         let letter = |row: &SqlRow| {
-            Ok(StoredDeadLetter { head: head(row)?, payload: Bytes::copy_from_slice(row.bytes(12)?) })
+            Ok(StoredDeadLetter { head: head(row)?, payload: Bytes::copy_from_slice(row.bytes(13)?) })
         };
         let rows = self.look_up("read dead letters", statement, &KINDS).await?;
         Ok(rows.iter().map(letter).collect::<Result<_, DbError>>()?)
@@ -196,7 +197,10 @@ pub(super) fn limited(statement: Statement<'_>, page: PageRequest) -> Statement<
 fn head(row: &SqlRow) -> Result<DeadLetterSummary, DbError> {
     let discard = |at| {
         let text = |index| Ok::<_, DbError>(row.optional_text(index)?.unwrap_or_default().to_owned());
-        Ok::<_, DbError>(DiscardRecord { at, by: text(10)?, reason: text(11)? })
+        let until = row
+            .optional_int(12)?
+            .and_then(|us| OffsetDateTime::from_unix_timestamp_nanos(i128::from(us) * 1_000).ok());
+        Ok::<_, DbError>(DiscardRecord { at, by: text(10)?, reason: text(11)?, restorable_until: until })
     };
     Ok(DeadLetterSummary {
         id: row.int(0)?,

@@ -3,12 +3,13 @@
 mod discard;
 mod list;
 mod records;
+mod restore;
 mod undecided;
 
 pub use records::{
     BrokerDlqCounts, DeadLetterSelection, DeadLetterStatus, DeadLetterSummary, DeadLetterTotals,
-    DiscardOutcome, DiscardRecord, PAGE_LETTERS_MAX, PageRequest, ReasonTotal, SeenDeadLetters, SeenDiscard,
-    StoredDeadLetter,
+    DiscardOutcome, DiscardRecord, PAGE_LETTERS_MAX, PageRequest, ReasonTotal, RestoreOutcome,
+    SeenDeadLetters, SeenDiscard, StoredDeadLetter,
 };
 
 use shared::order::UserId;

@@ -81,7 +81,7 @@ pub struct DeadLetterSummary {
     /// UTC, by the database's clock.
     pub last_failed_at: OffsetDateTime,
     pub payload_bytes: u64,
-    /// Set once discarded; the payload is wiped then.
+    /// Set once discarded.
     pub discard: Option<DiscardRecord>,
 }
 
@@ -91,12 +91,14 @@ pub struct DiscardRecord {
     pub at: OffsetDateTime,
     pub by: String,
     pub reason: String,
+    /// The discard can be undone until then; `None`: the payload is deleted. UTC, by the database's clock.
+    pub restorable_until: Option<OffsetDateTime>,
 }
 
 #[derive(Clone, PartialEq, Eq)]
 pub struct StoredDeadLetter {
     pub head: DeadLetterSummary,
-    /// A message body that can be redriven; empty once discarded. Personal data.
+    /// A message body that can be redriven; empty some time after the discard. Personal data.
     pub payload: Bytes,
 }
 
@@ -164,6 +166,42 @@ pub enum DiscardOutcome {
     Discarded,
     /// No such dead letter, or no longer.
     Gone,
+}
+
+impl DiscardOutcome {
+    /// The name used in the API and the audit trail.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Discarded => "discarded",
+            Self::Gone => "gone",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RestoreOutcome {
+    /// Open again.
+    Restored,
+    /// Not discarded.
+    Open,
+    /// Its payload is deleted.
+    Deleted,
+    /// No such dead letter.
+    Gone,
+}
+
+impl RestoreOutcome {
+    /// The name used in the API and the audit trail.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Restored => "restored",
+            Self::Open => "open",
+            Self::Deleted => "deleted",
+            Self::Gone => "gone",
+        }
+    }
 }
 
 /// Counts of dead letters from the broker's dead-letter topic.

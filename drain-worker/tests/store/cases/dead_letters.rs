@@ -6,7 +6,7 @@ use bytes::Bytes;
 use drain_worker::control::AuditContext;
 use drain_worker::store::{
     BrokerDlqCounts, DeadLetter, DeadLetterReason, DeadLetterSelection, DeadLetterStatus, DiscardOutcome,
-    Fence, OrderStore, PageRequest, StoredStatus,
+    Fence, OrderStore, PageRequest, RestoreOutcome, StoredStatus,
 };
 use futures_util::future::join;
 
@@ -164,6 +164,52 @@ pub(crate) async fn letters_are_selected_page_by_page(harness: &Harness) {
     assert!(totals.oldest_age_ms() > Some(90 * 24 * 3_600_000), "{totals:?}");
 }
 
+pub(crate) async fn a_discard_is_undone_until_its_payload_is_deleted(harness: &Harness) {
+    let store = &harness.store;
+    store.apply_catalogue(&catalogue(&[("a", 9, None)])).await.expect("applies");
+    let orders: Vec<_> = (1..5).map(|number| order(number, "ann", &[("z", 1)])).collect();
+    store.commit(Fence::Open, &orders).await.expect("commits");
+    let before = harness.letters().await;
+    let ids: Vec<_> = before.iter().map(|letter| letter.head.id).collect();
+    let some = |ids: &[i64]| DeadLetterSelection::Ids(ids.iter().copied().collect());
+    store.discard_dead_letters(&some(&ids[..3]), ALL, "drain", &ann()).await.expect("discards");
+    let until = harness.letters().await[0].head.discard.as_ref().and_then(|discard| discard.restorable_until);
+    let left = until.expect("restorable") - time::OffsetDateTime::now_utc();
+    assert!((time::Duration::hours(23)..time::Duration::hours(25)).contains(&left), "{left}");
+    let gone = format!("UPDATE dead_letters SET restorable_until_us = 1 WHERE id = {}", ids[2]);
+    harness.run(&gone).await;
+
+    let bob =
+        AuditContext { who: "bob".to_owned(), reason: "a mistake".to_owned(), ..AuditContext::default() };
+    let named = some(&[ids[0], ids[2], ids[3], 999_999]);
+    let outcomes = store.restore_dead_letters(&named, ALL, "drain", &bob).await.expect("restores");
+    let expected = [
+        (ids[0], RestoreOutcome::Restored),
+        (ids[2], RestoreOutcome::Deleted),
+        (ids[3], RestoreOutcome::Open),
+        (999_999, RestoreOutcome::Gone),
+    ];
+    assert_eq!(outcomes, expected);
+    let all = DeadLetterSelection::Reason("unknown_sku".to_owned());
+    let outcomes = store.restore_dead_letters(&all, ALL, "drain", &bob).await.expect("restores");
+    assert_eq!(outcomes, [(ids[1], RestoreOutcome::Restored)], "of those that are still stored");
+    assert_eq!(store.restore_dead_letters(&all, ALL, "drain", &bob).await.expect("restores"), []);
+    let after = harness.letters().await;
+    assert_eq!((&after[..2], &after[3]), (&before[..2], &before[3]), "as they were");
+    assert_eq!(store.dead_letter_totals().await.expect("counts").total(), 3);
+
+    let audit = store.list_audit("drain", None, 2).await.expect("reads");
+    let acts: Vec<_> =
+        audit.iter().map(|entry| (entry.action.as_str(), entry.who.as_str(), entry.detail.clone())).collect();
+    let (first, second) = (format!("letters {}, by number: 1 restored", ids[0]), ids[1]);
+    let second = format!("letters {second} to {second}, by unknown_sku: 1 restored");
+    assert_eq!(acts, [("letters_restored", "bob", second), ("letters_restored", "bob", first)]);
+    // A restored order is decided like any other.
+    store.apply_catalogue(&catalogue(&[("a", 9, None), ("z", 9, None)])).await.expect("applies");
+    let results = store.commit(Fence::Open, &orders[..1]).await.expect("commits");
+    assert_eq!(outcomes_of(&results), [CONFIRMED]);
+}
+
 pub(crate) async fn a_discarded_letter_keeps_its_state_and_drops_its_payload(harness: &Harness) {
     let store = &harness.store;
     store.apply_catalogue(&catalogue(&[("a", 9, None)])).await.expect("applies");
@@ -185,6 +231,14 @@ pub(crate) async fn a_discarded_letter_keeps_its_state_and_drops_its_payload(har
             .expect("nothing"),
         []
     );
+    let letters = harness.letters().await;
+    assert!(letters.iter().all(|letter| !letter.payload.is_empty()), "a discard can be undone");
+    assert_eq!(store.delete_discarded_payloads().await.expect("deletes"), 0, "not yet");
+    harness
+        .run("UPDATE dead_letters SET restorable_until_us = 1 WHERE restorable_until_us IS NOT NULL")
+        .await;
+    assert_eq!(store.delete_discarded_payloads().await.expect("deletes"), 2);
+    assert_eq!(store.delete_discarded_payloads().await.expect("deletes"), 0);
     let letters = harness.letters().await;
     assert_eq!(letters[0].payload.len() + letters[2].payload.len(), 0, "no personal data");
     let discard = letters[0].head.discard.as_ref().expect("a discard record");

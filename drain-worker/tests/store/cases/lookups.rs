@@ -166,11 +166,16 @@ pub(crate) async fn a_sale_is_shown_with_stock_and_recent_outcomes(harness: &Har
     let (a, b) = (&state.skus[0], &state.skus[1]);
     assert_eq!((a.sku.as_str(), a.stock_total, a.stock_reserved, a.per_user_limit), ("a", 2, 2, None));
     assert_eq!((b.sku.as_str(), b.stock_total, b.stock_reserved, b.per_user_limit), ("b", 9, 1, Some(1)));
-    assert_eq!(a.recent.confirmed, 2);
-    assert_eq!(a.recent.sold_out + a.recent.limit_exceeded, 4);
-    assert_eq!(b.recent.confirmed + b.recent.sold_out + b.recent.limit_exceeded, 2);
+    // Three are rejected for lack of a; the last one is over the limit of b, which precedes the stock.
+    let recent = |confirmed, sold_out, limit_exceeded| RecentOutcomes { confirmed, sold_out, limit_exceeded };
+    assert_eq!((state.recent, a.recent, b.recent), (recent(3, 3, 1), recent(2, 3, 0), recent(1, 0, 1)));
+    // The second line of two does not fit.
+    store.apply_catalogue(&catalogue(&[("a", 4, None), ("b", 9, Some(1))])).await.expect("applies");
+    store.commit(Fence::Open, &[order(20, "bob", &[("a", 1), ("b", 2)])]).await.expect("commits");
+    let state = store.sale_state(SALE).await.expect("reads");
+    assert_eq!((state.skus[0].recent, state.skus[1].recent), (recent(2, 3, 0), recent(1, 0, 2)));
     let sales = store.list_sales().await.expect("reads");
     assert_eq!((sales.len(), sales[0].sale_id.as_str(), sales[0].skus), (1, SALE, 2));
-    assert_eq!((sales[0].stock_total, sales[0].stock_reserved), (11, 3));
+    assert_eq!((sales[0].stock_total, sales[0].stock_reserved), (13, 3));
     assert!(sales[0].closes_at.is_some());
 }

@@ -1,0 +1,132 @@
+//! Lines of the events that alerts and saved queries ask for, as the worker writes them: `log_samples.json` has their levels,
+//! and the types of their fields. `infra/tests/logs` holds the queries to that file.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::body::Body;
+use drain_worker::dead_letters::broker_dlq::BrokerDlqConfig;
+use drain_worker::dead_letters::retention;
+use drain_worker::pool::WorkerSignals;
+use drain_worker::rate::RateGate;
+use http::Request;
+use serde_json::Value;
+use shared::telemetry::Capture;
+use shared::testkit::{TOPIC, eventually};
+use tower::ServiceExt as _;
+
+use crate::dead_letters::TakingOver;
+use crate::faulty_store::FaultyStore;
+use crate::harness::{WorkerFixture, orders};
+use crate::pool::Membership;
+use crate::query_access::guarded;
+
+/// By event: `level`, and the type of each field; `?`: absent or `null` in some lines.
+type Samples = BTreeMap<String, BTreeMap<String, String>>;
+
+/// Members of every line.
+const COMMON: [&str; 5] = ["timestamp", "target", "message", "event", "level"];
+
+fn samples() -> Samples {
+    serde_json::from_str(include_str!("log_samples.json")).expect("samples")
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Bool(_) => "boolean",
+        Value::Null | Value::Array(_) | Value::Object(_) => "none that a query can use",
+    }
+}
+
+async fn logged(capture: &Capture, event: &str) {
+    eventually(event, async || capture.lines().iter().any(|line| line["event"] == event)).await;
+}
+
+/// Runs on one thread, so that its lines are captured.
+#[tokio::test]
+async fn the_samples_are_what_the_worker_writes() {
+    let capture = Capture::current_thread("drain_worker=info").expect("a filter");
+    let fixture = WorkerFixture::new().await;
+
+    // An unsigned lookup. The budget of these lines is the process's.
+    let lookups = guarded(&fixture, false);
+    eventually("an unsigned lookup is logged", async || {
+        let request = Request::get("/v1/orders/x").body(Body::empty()).expect("a request");
+        lookups.clone().oneshot(request).await.expect("infallible");
+        capture.lines().iter().any(|line| line["event"] == "lookups_unauthenticated")
+    })
+    .await;
+
+    // The oldest message is older than half of the broker's retention.
+    let warning = retention::warning(Duration::from_hours(40), retention::RETENTION_H_DEFAULT);
+    warning.expect("a warning").log();
+
+    // A worker whose database is down for a while, and more orders of an unknown SKU than have a line each.
+    let failing = FaultyStore::new(fixture.store.clone());
+    failing.down.store(true, Ordering::SeqCst);
+    let worker = fixture.worker_on(failing.clone()).await;
+    fixture.publish(&orders(100..130, "NONE")).await;
+    logged(&capture, "database_unavailable").await;
+    failing.down.store(false, Ordering::SeqCst);
+    logged(&capture, "database_recovered").await;
+    logged(&capture, "order_settled").await;
+    fixture.drained(30).await;
+    shared::telemetry::log_suppressed();
+    worker.stop().await.expect("stops gracefully");
+
+    // A message that the broker gave up.
+    let mut config = BrokerDlqConfig::for_group("drain");
+    config.topic = TOPIC.to_owned();
+    let taking_over = TakingOver::start_with(fixture.store.clone(), fixture.client.clone(), config);
+    let mut number = 2;
+    eventually("a message is stored", async || {
+        // The group starts at the newest message once it has subscribed.
+        fixture.publish(&orders(number..number + 1, "PLENTY")).await;
+        number += 1;
+        capture.lines().iter().any(|line| line["event"] == "broker_dlq_message_stored")
+    })
+    .await;
+    taking_over.stop().await;
+
+    // A worker that does not hear from the database for longer than its lease, and one that does.
+    let member =
+        |store, name| Membership::start(store, name, 900, RateGate::closed(), WorkerSignals::default(), None);
+    let deaf = member(failing.clone(), "deaf");
+    logged(&capture, "pool_joined").await;
+    failing.is_deaf.store(true, Ordering::SeqCst);
+    let other = member(FaultyStore::new(fixture.store.clone()), "other");
+    logged(&capture, "lease_expired").await;
+    failing.is_deaf.store(false, Ordering::SeqCst);
+    logged(&capture, "lease_lost").await;
+    deaf.end().await;
+    other.end().await;
+
+    let whole = fixture.whole_worker(&[]).await;
+    logged(&capture, "pool_status").await;
+    whole.stop().await;
+
+    let samples = samples();
+    let lines = capture.lines();
+    for (event, sample) in &samples {
+        let own: Vec<_> = lines.iter().filter(|line| line["event"] == **event).collect();
+        assert!(!own.is_empty(), "no line of {event}");
+        for line in own {
+            assert_eq!(line["level"], sample["level"], "{line}");
+            let members = line.as_object().expect("an object");
+            for (name, value) in members.iter().filter(|(name, _)| !COMMON.contains(&name.as_str())) {
+                let expected = sample.get(name).map_or("no member", String::as_str);
+                let is_absent = value.is_null() && expected.ends_with('?');
+                assert!(
+                    is_absent || expected.trim_end_matches('?') == kind(value),
+                    "{name}: {expected} in {line}"
+                );
+            }
+            for (name, kind) in sample.iter().filter(|(_, kind)| !kind.ends_with('?')) {
+                assert!(members.contains_key(name), "no {kind} {name} in {line}");
+            }
+        }
+    }
+}

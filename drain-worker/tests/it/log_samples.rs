@@ -77,7 +77,7 @@ async fn the_samples_are_what_the_worker_writes() {
     shared::telemetry::log_suppressed();
     worker.stop().await.expect("stops gracefully");
 
-    // A message that the broker gave up.
+    // A message of the dead-letter queue.
     let mut config = BrokerDlqConfig::for_group("drain");
     config.topic = TOPIC.to_owned();
     let taking_over = TakingOver::start_with(fixture.store.clone(), fixture.client.clone(), config);

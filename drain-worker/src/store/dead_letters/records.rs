@@ -185,7 +185,7 @@ pub enum RestoreOutcome {
     Restored,
     /// Not discarded.
     Open,
-    /// Its payload is deleted.
+    /// Not restored: the payload is deleted.
     Deleted,
     /// No such dead letter.
     Gone,

@@ -4,6 +4,7 @@ mod connections;
 mod faults;
 mod fixture;
 mod freeze;
+mod log_samples;
 mod process;
 mod shutdown;
 

@@ -66,14 +66,14 @@ impl Process {
     }
 
     /// The JSON lines so far.
-    fn lines(&self) -> Vec<Value> {
+    pub(super) fn lines(&self) -> Vec<Value> {
         let log = std::fs::read_to_string(&self.log).expect("the log");
         // The last line may be incomplete.
         log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
     /// Waits for the end of the process. Returns exit code and log.
-    async fn ended(mut self) -> (Option<i32>, String) {
+    pub(super) async fn ended(mut self) -> (Option<i32>, String) {
         let status = tokio::task::spawn_blocking(move || self.child.wait().map(|status| (status, self)));
         let (status, process) =
             timeout(PATIENCE, status).await.expect("it stops").expect("no panic").expect("waited for");

@@ -5,17 +5,24 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use serde::Serialize;
 use shared::config::Secret;
 use shared::problem::Problem;
 use subtle::ConstantTimeEq;
 
+use super::response::json_response;
+
 /// Minimum length of the token, characters.
 const TOKEN_CHARS_MIN: usize = 16;
+
+/// The one POST that a reader may send: its body is a question.
+pub(super) const SCHEDULE_PREVIEW: &str = "/v1/schedule/preview";
 
 /// Maximum length of a token's name, characters.
 const NAME_CHARS_MAX: usize = 32;
@@ -27,7 +34,8 @@ pub enum AdminAccess {
     Loopback,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum AdminRole {
     /// Sees everything, changes nothing.
     Read,
@@ -83,6 +91,21 @@ impl AdminToken {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Actor(pub(super) String);
 
+/// Response of `GET /v1/access`.
+#[derive(Serialize)]
+struct AccessView<'a> {
+    /// The name of the token; empty: none is needed.
+    name: &'a str,
+    role: AdminRole,
+}
+
+pub(super) async fn access(
+    Extension(actor): Extension<Actor>,
+    Extension(role): Extension<AdminRole>,
+) -> Response {
+    json_response(&AccessView { name: &actor.0, role })
+}
+
 /// The reason why a call is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum AuthError {
@@ -132,30 +155,34 @@ impl IntoResponse for AuthError {
     }
 }
 
-/// Passes an authenticated call on with its [`Actor`], or rejects it.
+/// Passes an authenticated call on with its [`Actor`] and [`AdminRole`], or rejects it.
 pub(super) async fn guard(
     State(access): State<Arc<AdminAccess>>,
     mut request: Request,
     next: Next,
 ) -> Response {
     let checked = match &*access {
-        AdminAccess::Tokens(tokens) => check_token(request.method(), request.headers(), tokens),
-        AdminAccess::Loopback => check_loopback(request.headers()).map(|()| Actor::default()),
+        AdminAccess::Tokens(tokens) => check_token(request.headers(), tokens),
+        AdminAccess::Loopback => {
+            check_loopback(request.headers()).map(|()| (Actor::default(), AdminRole::Operate))
+        }
     };
-    let checked = checked.and_then(|actor| {
+    let checked = checked.and_then(|(actor, role)| {
+        check_role(role, request.method(), request.uri().path())?;
         check_change(request.method(), request.headers())?;
-        Ok(actor)
+        Ok((actor, role))
     });
     match checked {
-        Ok(actor) => {
+        Ok((actor, role)) => {
             request.extensions_mut().insert(actor);
+            request.extensions_mut().insert(role);
             next.run(request).await
         }
         Err(denied) => denied.into_response(),
     }
 }
 
-fn check_token(method: &Method, headers: &HeaderMap, tokens: &[AdminToken]) -> Result<Actor, AuthError> {
+fn check_token(headers: &HeaderMap, tokens: &[AdminToken]) -> Result<(Actor, AdminRole), AuthError> {
     let token_sent = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes).and_then(|value| {
         let (scheme, token) = value.split_at_checked(7)?;
         scheme.eq_ignore_ascii_case(b"Bearer ").then_some(token)
@@ -166,10 +193,12 @@ fn check_token(method: &Method, headers: &HeaderMap, tokens: &[AdminToken]) -> R
         if bool::from(token_sent.ct_eq(token.token.expose().as_bytes())) { Some(token) } else { found }
     });
     let token = found.ok_or(AuthError::Token)?;
-    if token.role == AdminRole::Read && is_change(method) {
-        return Err(AuthError::ReadOnly);
-    }
-    Ok(Actor(token.name.clone()))
+    Ok((Actor(token.name.clone()), token.role))
+}
+
+fn check_role(role: AdminRole, method: &Method, path: &str) -> Result<(), AuthError> {
+    let is_refused = role == AdminRole::Read && is_change(method) && path != SCHEDULE_PREVIEW;
+    if is_refused { Err(AuthError::ReadOnly) } else { Ok(()) }
 }
 
 fn is_change(method: &Method) -> bool {
@@ -226,7 +255,7 @@ mod tests {
     #[test]
     fn only_the_whole_token_passes() {
         let tokens = [AdminToken::parse("correct-horse-battery", AdminRole::Operate).expect("valid")];
-        let check = |headers: &HeaderMap| check_token(&Method::PUT, headers, &tokens).is_ok();
+        let check = |headers: &HeaderMap| check_token(headers, &tokens).is_ok();
         for (value, passes) in [
             ("Bearer correct-horse-battery", true),
             ("bearer correct-horse-battery", true),
@@ -278,9 +307,11 @@ mod tests {
         let reader = headers(&[("authorization", "Bearer staple-is-correct")]);
         let operator = headers(&[("authorization", "Bearer correct-horse-battery")]);
         let check = |method: &Method, headers: &HeaderMap| {
-            check_token(method, headers, &tokens).map(|Actor(name)| name)
+            let (Actor(name), role) = check_token(headers, &tokens)?;
+            check_role(role, method, "/v1/schedule").map(|()| name)
         };
         assert_eq!(check(&Method::GET, &reader), Ok("wall".to_owned()));
+        assert_eq!(check_role(AdminRole::Read, &Method::POST, "/v1/schedule/preview"), Ok(()));
         for method in [Method::PUT, Method::POST, Method::DELETE, Method::PATCH] {
             assert_eq!(check(&method, &reader), Err(AuthError::ReadOnly));
             assert_eq!(check(&method, &operator), Ok("ann".to_owned()));

@@ -101,7 +101,9 @@ impl ChangeParameters for PauseParameters {
         match (self.until, self.for_s) {
             (None, None) => Ok(SettingsChange::PauseUntil { until_us: None }),
             (None, Some(seconds)) => Ok(SettingsChange::PauseFor { duration: duration("for_s", seconds)? }),
-            (Some(until), None) => Ok(SettingsChange::PauseUntil { until_us: Some(instant_us(&until)?) }),
+            (Some(until), None) => {
+                Ok(SettingsChange::PauseUntil { until_us: Some(instant_us("until", &until)?) })
+            }
             (Some(_), Some(_)) => Err("until, for_s: at most one of them".to_owned()),
         }
     }
@@ -134,9 +136,15 @@ impl ChangeParameters for Schedule {
 
 /// The settings in force, from the database: `/v1/status` has those of the worker's last heartbeat.
 async fn settings(State(admin): State<GroupState>) -> Result<Response, Problem> {
-    let group = admin.store.read_group(&admin.group).await.map_err(|error| unavailable(&error))?;
-    let unknown = || SettingsError::UnknownGroup { group: admin.group.to_string() };
-    Ok(present(&group.ok_or_else(|| group_not_found(&unknown()))?, None))
+    Ok(present(&admin.read().await?, None))
+}
+
+impl GroupState {
+    pub(super) async fn read(&self) -> Result<GroupSnapshot, Problem> {
+        let group = self.store.read_group(&self.group).await.map_err(|error| unavailable(&error))?;
+        let unknown = || SettingsError::UnknownGroup { group: self.group.to_string() };
+        group.ok_or_else(|| group_not_found(&unknown()))
+    }
 }
 
 /// Makes a change with the parameters `T`.
@@ -209,7 +217,7 @@ fn unconfirmed(error: &StoreError) -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "change_unconfirmed", detail)
 }
 
-fn rejected(refused: SettingsChangeError) -> Problem {
+pub(super) fn rejected(refused: SettingsChangeError) -> Problem {
     match refused {
         SettingsChangeError::NoSuchHold { .. } => {
             Problem::new(StatusCode::NOT_FOUND, "hold_not_found", refused.to_string())
@@ -287,8 +295,8 @@ fn duration(name: &str, seconds: f64) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|_| format!("{name}: must be a number of seconds"))
 }
 
-fn instant_us(text: &str) -> Result<i64, String> {
+pub(super) fn instant_us(name: &str, text: &str) -> Result<i64, String> {
     let instant = OffsetDateTime::parse(text, &Rfc3339)
-        .map_err(|_| "until: must be an instant such as 2026-11-11T02:00:00+08:00".to_owned())?;
-    i64::try_from(instant.unix_timestamp_nanos() / 1_000).map_err(|_| "until: beyond the calendar".to_owned())
+        .map_err(|_| format!("{name}: must be an instant such as 2026-11-11T02:00:00+08:00"))?;
+    i64::try_from(instant.unix_timestamp_nanos() / 1_000).map_err(|_| format!("{name}: beyond the calendar"))
 }

@@ -11,6 +11,7 @@ mod orders;
 mod purge;
 pub(crate) mod response;
 mod sales;
+mod schedule_preview;
 mod status;
 mod worker;
 
@@ -64,9 +65,11 @@ pub fn settings_router(store: Arc<Store>, group: &str) -> Router {
 /// The routes of the admin port. Those below `/v1/` are authenticated as `access` says.
 pub fn router(admin: Admin, access: AdminAccess) -> Router {
     let letters = dead_letters::router(admin.redriver.clone());
+    let group = GroupState { store: admin.store.clone(), group: admin.group.clone() };
     let guarded = Router::new()
         .route("/v1/status", get(status::status))
         .route("/v1/history", get(status::history))
+        .route("/v1/access", get(auth::access))
         .route("/v1/orders", get(orders::find))
         .route("/v1/orders/{order_id}", get(orders::show))
         .route("/v1/sales", get(sales::list))
@@ -75,7 +78,8 @@ pub fn router(admin: Admin, access: AdminAccess) -> Router {
         .route("/v1/worker/cordon", post(worker::cordon))
         .route("/v1/worker/uncordon", post(worker::uncordon))
         .with_state(admin.clone())
-        .merge(control::router(GroupState { store: admin.store.clone(), group: admin.group.clone() }))
+        .merge(schedule_preview::router(group.clone()))
+        .merge(control::router(group))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .merge(letters)
         .layer(from_fn_with_state(Arc::new(access), auth::guard));

@@ -174,14 +174,37 @@ impl Schedule {
         None
     }
 
+    /// The instants after `from_us` and up to `until_us` at which an entry starts, µs, ascending.
+    #[must_use]
+    pub fn starts(&self, from_us: i64, until_us: i64) -> Vec<i64> {
+        let date = |us| Some(self.zone.to_datetime(Timestamp::from_microsecond(us).ok()?).date());
+        // The clock may be set back or forward by a day.
+        let first = date(from_us).and_then(|date| date.yesterday().ok());
+        let last = date(until_us).and_then(|date| date.tomorrow().ok());
+        let Some((first, last)) = first.zip(last) else { return Vec::new() };
+        let dates =
+            std::iter::successors(Some(first), |date| date.tomorrow().ok().filter(|next| *next <= last));
+        let starts = dates.flat_map(|date| {
+            self.entries_on(date).filter_map(move |(time, _)| self.start(date.to_datetime(*time)))
+        });
+        let mut starts: Vec<i64> = starts.map(Timestamp::as_microsecond).collect();
+        starts.retain(|&start| from_us < start && start <= until_us);
+        starts.sort_unstable();
+        starts.dedup();
+        starts
+    }
+
+    fn entries_on(&self, date: Date) -> impl Iterator<Item = &(Time, ScheduleEntry)> {
+        self.entries.iter().filter(move |(_, entry)| {
+            entry.days.is_empty() || entry.days.iter().any(|day| day.civil() == date.weekday())
+        })
+    }
+
     /// The rate of the last entry of `date` that has started by `now`.
     fn newest_of(&self, date: Date, now: Timestamp) -> Option<Rate> {
-        let is_on = |entry: &ScheduleEntry| {
-            entry.days.is_empty() || entry.days.iter().any(|day| day.civil() == date.weekday())
-        };
-        let begun = self.entries.iter().filter(|(time, entry)| {
-            is_on(entry) && self.start(date.to_datetime(*time)).is_some_and(|start| start <= now)
-        });
+        let begun = self
+            .entries_on(date)
+            .filter(|(time, _)| self.start(date.to_datetime(*time)).is_some_and(|start| start <= now));
         begun.max_by_key(|(time, _)| *time).map(|(_, entry)| entry.rate)
     }
 

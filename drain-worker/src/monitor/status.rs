@@ -51,9 +51,11 @@ impl StatusView {
             dead_letters: None,
             workers: workers.collect(),
             warnings: Vec::new(),
+            warning_codes: Vec::new(),
         };
         let status = if is_stale { unknown } else { unknown.with_figures(snapshot, flow, letters) };
-        Self { warnings: status.warn(retention_h), ..status }
+        let (warning_codes, warnings) = status.warn(retention_h).into_iter().unzip();
+        Self { warning_codes, warnings, ..status }
     }
 
     /// Adds what is known while this worker reaches the database.
@@ -127,26 +129,32 @@ impl StatusView {
         retention::warning(age, retention_h)
     }
 
-    fn warn(&self, retention_h: NonZeroU32) -> Vec<String> {
-        let mut warnings: Vec<_> =
-            self.retention_warning(retention_h).iter().map(ToString::to_string).collect();
+    /// Codes and texts.
+    fn warn(&self, retention_h: NonZeroU32) -> Vec<(String, String)> {
+        let mut warnings: Vec<_> = self
+            .retention_warning(retention_h)
+            .iter()
+            .map(|warning| ("retention_near".to_owned(), warning.to_string()))
+            .collect();
         if self.is_stale() {
-            warnings.push(format!(
+            let text = format!(
                 "this worker has not reached the database for {} s; cap and shares are that old",
                 self.age_s as u64
-            ));
+            );
+            warnings.push(("stale".to_owned(), text));
         }
         let of = |state| self.workers.iter().filter(move |worker| worker.state == state).count();
-        for (state, text) in [
-            (WorkerState::DatabaseDown, "database unavailable for"),
-            (WorkerState::BrokerDown, "broker unavailable for"),
-            (WorkerState::BackingOff, "database slow; backing off:"),
-            (WorkerState::LeaseExpired, "lease expired of"),
-            (WorkerState::Cordoned, "cordoned:"),
+        for (state, code, text) in [
+            (WorkerState::DatabaseDown, "database_down", "database unavailable for"),
+            (WorkerState::BrokerDown, "broker_down", "broker unavailable for"),
+            (WorkerState::BackingOff, "backing_off", "database slow; backing off:"),
+            (WorkerState::LeaseExpired, "lease_expired", "lease expired of"),
+            (WorkerState::Cordoned, "cordoned", "cordoned:"),
         ] {
             let workers = of(state);
             if workers > 0 {
-                warnings.push(format!("{text} {workers} of {} workers", self.workers.len()));
+                warnings
+                    .push((code.to_owned(), format!("{text} {workers} of {} workers", self.workers.len())));
             }
         }
         warnings

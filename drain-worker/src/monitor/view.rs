@@ -13,7 +13,7 @@ use crate::pool::{LimitedBy, WorkerState};
 use crate::store::{DeadLetterTotals, GroupSnapshot};
 
 /// RFC 3339 with milliseconds, from microseconds since 1970.
-pub(super) fn instant_us(us: i64) -> String {
+pub(crate) fn instant_us(us: i64) -> String {
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(us) * 1_000).map(rfc3339_millis).unwrap_or_default()
 }
 
@@ -221,4 +221,6 @@ pub struct StatusView {
     pub dead_letters: Option<DeadLetterTotalsView>,
     pub workers: Vec<WorkerView>,
     pub warnings: Vec<String>,
+    /// The codes of the warnings, in their order.
+    pub warning_codes: Vec<String>,
 }

@@ -23,11 +23,15 @@ use crate::harness::WorkerFixture;
 
 const TOKEN: &str = "correct-horse-battery";
 
+/// The one POST that changes nothing.
+const PREVIEW: (Method, &str) = (Method::POST, "/v1/schedule/preview");
+
 pub(crate) const GUARDED: &[(Method, &str)] = &[
     (Method::GET, "/v1/status"),
     (Method::GET, "/v1/settings"),
     (Method::GET, "/v1/history"),
     (Method::GET, "/v1/audit"),
+    (Method::GET, "/v1/access"),
     (Method::GET, "/v1/orders"),
     (Method::GET, "/v1/sales"),
     (Method::GET, "/v1/sales/sale"),
@@ -40,6 +44,7 @@ pub(crate) const GUARDED: &[(Method, &str)] = &[
     (Method::POST, "/v1/resume"),
     (Method::PUT, "/v1/schedule"),
     (Method::POST, "/v1/schedule/clear"),
+    PREVIEW,
     (Method::GET, "/v1/dead-letters"),
     (Method::GET, "/v1/dead-letters/1"),
     (Method::POST, "/v1/dead-letters/redrive"),
@@ -133,13 +138,36 @@ async fn a_reader_sees_everything_and_changes_nothing() {
     let reader = ("authorization", "Bearer staple-is-correct");
     for (method, path) in GUARDED {
         let status = answer(&router, method, path, &[reader]).await;
-        assert_eq!(status == StatusCode::FORBIDDEN, method != Method::GET, "{method} {path}: {status}");
+        let changes = *method != Method::GET && (method, *path) != (&PREVIEW.0, PREVIEW.1);
+        assert_eq!(status == StatusCode::FORBIDDEN, changes, "{method} {path}: {status}");
     }
     let operator = ("authorization", "Bearer correct-horse-battery");
     let cordoned = answer(&router, &Method::POST, "/v1/worker/cordon", &[operator]).await;
     assert_eq!(cordoned, StatusCode::OK);
     let audit = fixture.store.list_audit("drain", None, 1).await.expect("reads");
     assert_eq!((audit[0].action.as_str(), audit[0].actor.as_str()), ("cordon", "ops"));
+}
+
+/// The console shows controls by this answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_learns_the_name_and_role_of_its_token() {
+    let fixture = WorkerFixture::new().await;
+    let token = |text: &str, role| AdminToken::parse(text, role).expect("valid");
+    let tokens = || {
+        let operator = token("ops=correct-horse-battery", AdminRole::Operate);
+        AdminAccess::Tokens(vec![operator, token("wall=staple-is-correct", AdminRole::Read)])
+    };
+    for (access, header, expected) in [
+        (tokens(), ("authorization", "Bearer correct-horse-battery"), r#"{"name":"ops","role":"operate"}"#),
+        (tokens(), ("authorization", "Bearer staple-is-correct"), r#"{"name":"wall","role":"read"}"#),
+        (AdminAccess::Loopback, ("host", "localhost:9101"), r#"{"name":"","role":"operate"}"#),
+    ] {
+        let request = Request::builder().uri("/v1/access").header(header.0, header.1);
+        let request = request.body(Body::empty()).expect("a request");
+        let response = port(&fixture, access).oneshot(request).await.expect("infallible");
+        let body = axum::body::to_bytes(response.into_body(), 1 << 10).await.expect("a body");
+        assert_eq!(String::from_utf8_lossy(&body), expected);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -20,5 +20,6 @@ mod problems;
 mod query;
 mod query_access;
 mod readme;
+mod schedule_preview;
 mod serve;
 mod stuck;

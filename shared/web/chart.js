@@ -4,7 +4,7 @@
 
 const SVG_NAMESPACE = "http://www.w3.org/2000/svg";
 
-// Text becomes text nodes only, so no value is ever parsed as markup. `on` maps events to handlers.
+/** Text becomes text nodes only, so no value is ever parsed as markup. `on` maps events to handlers. @returns {any} */
 export function fill(node, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (value === null || value === undefined || value === false) continue;
@@ -17,6 +17,7 @@ export function fill(node, attributes, children) {
 
 export const el = (tag, attributes = {}, ...children) => fill(document.createElement(tag), attributes, children);
 export const svg = (tag, attributes = {}, ...children) => fill(document.createElementNS(SVG_NAMESPACE, tag), attributes, children);
+/** The element, which the page has. @param {string} id @returns {any} */
 export const byId = (id) => document.getElementById(id);
 
 // The least round number at or above `value`: 1, 2 or 5 times a power of ten.

@@ -18,7 +18,7 @@ before(async () => {
 after(() => browser.close());
 
 export async function opened(use, options = {}) {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options.context });
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, locale: "en-GB", timezoneId: "UTC", ...options.context });
   const page = await context.newPage();
   page.setDefaultTimeout(PATIENCE);
   const faults = [];
@@ -34,7 +34,7 @@ export async function opened(use, options = {}) {
     await options.model?.serve(page);
     await page.goto(BASE);
     await use(page);
-    assert.deepEqual(faults, []);
+    assert.deepEqual([...faults, ...(options.model?.faults ?? [])], []);
   } finally {
     await context.close();
   }
@@ -56,6 +56,12 @@ export async function agree(page, who, reason) {
   await page.fill("#confirm-reason", reason);
   await page.click("#confirm-yes");
   await page.locator("#confirm[open]").waitFor({ state: "detached" });
+}
+
+// Opens a page of the console.
+export async function go(page, name) {
+  await page.click(`#pages a[href="#/${name}"]`);
+  await page.locator(`[data-page="${name}"]:not([hidden])`).waitFor();
 }
 
 export const number = (text) => Number(text.replaceAll(/[^0-9.]/g, ""));

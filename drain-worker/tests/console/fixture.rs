@@ -33,8 +33,8 @@ const TERMS: [SkuTerms<'static>; 3] =
 pub(crate) struct PoolFixture {
     pub(crate) url: String,
     database: TestDatabase,
-    _workers: Vec<Child>,
-    _broker: TestBroker,
+    workers: Vec<Child>,
+    broker: Option<TestBroker>,
 }
 
 impl PoolFixture {
@@ -54,7 +54,15 @@ impl PoolFixture {
         for address in &admin {
             timeout(PATIENCE, listening(*address)).await.expect("the worker listens in time");
         }
-        Self { url: format!("http://{}/", admin[0]), database, _workers: running, _broker: broker }
+        Self { url: format!("http://{}/", admin[0]), database, workers: running, broker: Some(broker) }
+    }
+
+    /// Kills the last worker, and stops the broker.
+    pub(crate) async fn break_down(&mut self) {
+        if let Some(worker) = self.workers.last_mut() {
+            worker.kill().await.expect("it runs");
+        }
+        self.broker = None;
     }
 
     /// Applies a catalogue that has the missing SKU.

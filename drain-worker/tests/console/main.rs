@@ -40,14 +40,25 @@ fn packages() -> Option<PathBuf> {
     Some(folder.into())
 }
 
+fn copy_files(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("an entry");
+        std::fs::copy(entry.path(), to.join(entry.file_name())).expect("copied");
+    }
+}
+
 /// Runs the tests of a suite whose names match `only`, against the page at `url`.
 async fn suite(packages: &Path, name: &str, only: &str, url: &str) {
     // A module finds its packages in its own folder.
     let room = TempDir::new().expect("a directory");
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/console");
-    for file in ["browser.mjs", "model.mjs", name] {
-        std::fs::copy(tests.join(file), room.path().join(file)).expect("copied");
-    }
+    copy_files(&tests, room.path());
+    // For the tests of parts without a page; the console's files are modules.
+    let console = room.path().join("console");
+    std::fs::create_dir(&console).expect("a directory");
+    copy_files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/admin/console"), &console);
+    std::fs::write(console.join("package.json"), r#"{"type": "module"}"#).expect("written");
+    std::fs::write(console.join("chart.js"), shared::web::CHART_JS).expect("written");
     std::os::unix::fs::symlink(packages.join("node_modules"), room.path().join("node_modules"))
         .expect("linked");
     let pictures = Path::new(env!("CARGO_TARGET_TMPDIR")).join("console");
@@ -75,15 +86,23 @@ async fn the_page_shows_every_state_and_performs_every_action() {
     // The API is a model in the browser; the page and its policy are the worker's.
     let page: Router = console::router();
     let serving = tokio::spawn(async move { axum::serve(listener, page).await });
-    suite(&packages, "page.test.mjs", ".", &url).await;
+    suite(&packages, "units.test.mjs", ".", &url).await;
+    // Most of their time they wait for the page's next poll.
+    tokio::join!(suite(&packages, "page.test.mjs", ".", &url), suite(&packages, "pages.test.mjs", ".", &url),);
     serving.abort();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_operator_runs_a_real_pool() {
     let Some(packages) = packages() else { return };
-    let fixture = PoolFixture::new(WORKERS).await;
+    let mut fixture = PoolFixture::new(WORKERS).await;
+    // Its changes would be marked on the plots of the README's pictures.
+    if std::env::var_os("CONSOLE_PICTURE").is_none() {
+        suite(&packages, "record.test.mjs", ".", &fixture.url).await;
+    }
     suite(&packages, "operator.test.mjs", "sees the lag", &fixture.url).await;
     fixture.apply_the_complete_catalogue().await;
     suite(&packages, "operator.test.mjs", "redrives", &fixture.url).await;
+    fixture.break_down().await;
+    suite(&packages, "operator.test.mjs", "outage", &fixture.url).await;
 }

@@ -1,10 +1,18 @@
-// A model of the pool behind the API, for states that a real pool reaches slowly. It runs by the machine's clock.
+// A model of the pool behind the API, for states that a real pool reaches slowly. It runs by the machine's clock. Its answers
+// are made of those of the real API (recorded.json), and each is compared with the shape of the recorded one.
 
+import { readFileSync } from "node:fs";
+import { differences } from "./shapes.mjs";
+
+const RECORDED = JSON.parse(readFileSync(new URL("recorded.json", import.meta.url)));
+const recorded = (name) => structuredClone(RECORDED[name].body);
 const ISO = (ms) => new Date(ms).toISOString();
+const PAGE = 50;
 
-// As the API returns it.
+export const ORDER_ID = "f535af2d-435c-88f9-8683-8ebf4a2826ab";
 const ORDER = {
-  sequence: 7, order_id: "f535af2d-435c-88f9-8683-8ebf4a2826ab", state: "rejected", reason: "sold_out", sale_id: "sale", user_id: "alice", digest: "sha256:07",
+  ...recorded("GET /v1/orders").orders[0],
+  sequence: 7, order_id: ORDER_ID, state: "rejected", reason: "sold_out", sale_id: "sale", user_id: "alice", digest: "sha256:07",
   items: { FEW: { quantity: 1, unit_price_minor: 1999 } }, currency: "CNY", total_minor: 1999, client_reference: "basket 7", catalogue_revision: "r1",
   traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", accepted_at: "2026-11-11T00:00:00.123Z", decided_at: "2026-11-11T00:00:04.567Z", conflicts: 1,
 };
@@ -13,19 +21,25 @@ export class Model {
   constructor() {
     this.began = Date.now();
     this.token = null;
+    this.access = { ...recorded("GET /v1/access"), name: "", role: "operate" };
     this.down = false;
     this.calls = [];
+    /** Answers that have not the recorded shape. */
+    this.faults = [];
     this.revision = 1;
-    this.settings = { default: 2000, manual: null, holds: [], schedule: null };
+    this.settings = { default: 2000, manual: null, ceiling: null, holds: [], schedule: null };
     this.waiting = 60000;
+    this.base = recorded("GET /v1/status");
     this.workers = [this.worker(1), this.worker(2)];
     this.warnings = [];
+    this.warningCodes = [];
     this.lagError = null;
     this.age = 0.1;
     this.perMessage = 64;
     this.arriving = 120;
     this.failures = 0;
     this.limit = "cap";
+    this.reserved = 10;
     this.letters = Array.from({ length: 3 }, (_, index) => this.letter(index + 1, index < 2 ? "unknown_sku" : "malformed_message"));
     this.entries = [];
     this.samples = [];
@@ -35,16 +49,17 @@ export class Model {
 
   worker(number) {
     return {
-      lease: String(number).repeat(32), name: `drain-${number}:41${number}7`, share: 1000, wanted: 2000, state: "draining", reason: null,
+      ...this.base.workers[0], lease: String(number).repeat(32), name: `drain-${number}:41${number}7`, share: 1000, wanted: 2000, state: "draining", reason: null, limit: null,
       commit_ms: { p50: 6.1, p99: 18.4 }, held_orders: 1000, joined_at: ISO(this.began - 3600e3), expires_in_ms: 2400,
     };
   }
 
   letter(id, reason) {
     return {
+      ...recorded("GET /v1/dead-letters").letters[0],
       id, order_id: reason === "unknown_sku" ? `f535af2d-435c-88f9-8683-8ebf4a28${6820 + id}` : null, message_id: `01A${id}`, reason,
       detail: reason === "unknown_sku" ? "no stock row for SKU HOT-9" : "byte 17 is no envelope", attempts: id, first_failed_at: ISO(this.began - 81000),
-      last_failed_at: ISO(this.began - 1000 * id), payload_bytes: 412, discarded_at: null,
+      last_failed_at: ISO(this.began - 1000 * id), payload_bytes: 412, discarded_at: null, discarded_by: null, discarded_reason: null,
     };
   }
 
@@ -55,7 +70,7 @@ export class Model {
     const ends = settings.holds.map(({ until }) => until);
     const { rate, ramp } = this.rate();
     const source = paused ? "paused" : settings.manual ? "manual" : settings.schedule ? "schedule" : "default";
-    return { orders_per_second: paused ? 0 : rate, source, ramp: paused ? null : ramp, paused_until: ends.includes(null) ? null : ends.sort().at(-1) ?? null };
+    return { ...this.base.cap, orders_per_second: paused ? 0 : rate, source, ramp: paused ? null : ramp, paused_until: ends.includes(null) ? null : ends.sort().at(-1) ?? null };
   }
 
   rate() {
@@ -77,6 +92,7 @@ export class Model {
     const committed = this.committed();
     const turn = at / 9000;
     this.samples.push({
+      ...recorded("GET /v1/history").samples.at(-1),
       at: ISO(at), cap: this.cap().orders_per_second, committed: committed * (1 - 0.02 * Math.abs(Math.sin(turn * 7))), lag_orders: this.lagError ? null : this.waiting,
       oldest_age_s: this.lagError ? null : this.waiting / 2000, p50_ms: 6 + Math.sin(turn), p99_ms: 18 + 4 * Math.sin(turn * 1.7),
       confirmed: committed * 0.6, sold_out: committed * 0.3, limit_exceeded: committed * 0.08, duplicate: 0, conflict: committed * 0.01, dead_lettered: 0,
@@ -95,17 +111,21 @@ export class Model {
   status() {
     const committed = this.committed();
     const live = this.workers.length || 1;
+    const lag = {
+      messages: Math.ceil(this.waiting / 64), orders: this.perMessage ? Math.round(this.waiting) : null, orders_per_message: this.perMessage,
+      oldest_age_s: this.waiting ? this.waiting / 2000 : null, source: "broker-metrics", as_of: ISO(Date.now()),
+    };
     return {
+      ...this.base,
       group: "drain", worker: "drain-1:4117", now: ISO(Date.now()), age_s: this.age, cap: this.cap(), settings: { revision: this.revision, ...this.settings },
       committed_per_second: committed, arriving_per_second: this.lagError ? null : this.arriving,
       receive_failures_per_second: this.failures, limited_by: this.limit, commit_ms: { p50: 6.1, p99: 18.4 },
       totals: { confirmed: 1, sold_out: 2, limit_exceeded: 3, duplicate: 0, conflict: 0, dead_lettered: 3 },
-      lag: this.lagError ? { error: this.lagError }
-        : { messages: Math.ceil(this.waiting / 64), orders: this.perMessage ? Math.round(this.waiting) : null, orders_per_message: this.perMessage, oldest_age_s: this.waiting ? this.waiting / 2000 : null, source: "broker-metrics", as_of: ISO(Date.now()) },
+      lag: this.lagError ? { ...Object.fromEntries(Object.keys(lag).map((name) => [name, null])), error: this.lagError } : lag,
       eta: this.lagError ? null : this.eta(committed - this.arriving),
       dead_letters: this.counted(),
       workers: this.workers.map((worker) => ({ ...worker, committed_per_second: worker.state === "draining" ? committed / live : 0 })),
-      warnings: this.warnings,
+      warnings: this.warnings, warning_codes: this.warningCodes,
     };
   }
 
@@ -135,10 +155,20 @@ export class Model {
     return { total: open.length, by_reason: by, oldest_age_s: open.length ? 81 : null };
   }
 
-  note(action, detail, body) {
+  note(action, detail, body, [before, after] = [null, null], at = Date.now()) {
     this.revision += 1;
-    this.entries.unshift({ id: this.entries.length + 1, at: ISO(Date.now()), who: body.who || "", action, detail, reason: body.reason || "", revision: this.revision });
+    this.entries.unshift({
+      ...recorded("GET /v1/audit").entries[0], id: this.entries.length + 1, at: ISO(at), actor: this.access.name, who: body.who || "", action, detail, reason: body.reason || "", revision: this.revision, before, after,
+    });
     return { settings: { revision: this.revision, ...this.settings }, cap: this.cap() };
+  }
+
+  // Makes a change of the settings, with the values before and after it.
+  change(action, detail, body, names, make) {
+    const values = () => ({ ...Object.fromEntries(names.map((name) => [name, structuredClone(this.settings[name])])), cap: this.cap().orders_per_second });
+    const before = values();
+    make(this.settings);
+    return this.note(action, detail, body, [before, values()]);
   }
 
   chosen(body) {
@@ -148,28 +178,57 @@ export class Model {
     return { page: found.slice(0, 1), next: found.length > 1 ? found[0].id : null };
   }
 
+  setRate(body) {
+    const from = this.cap().orders_per_second;
+    const { ceiling } = this.settings;
+    if (ceiling && body.rate > ceiling) return this.problem("409 above_ceiling", `${body.rate}/s is above the ceiling of ${ceiling}/s`);
+    if (body.rate > 2 * from && !body.confirm) return this.problem("409 confirmation_required", `${body.rate}/s is more than twice the present cap of ${from}/s`);
+    return this.change("rate_set", `${body.rate}/s${body.ramp_s ? ` over ${body.ramp_s} s` : ""}`, body, ["manual"], (settings) => {
+      settings.manual = { from: body.ramp_s ? from : body.rate, to: body.rate, began_at: ISO(Date.now()), ends_at: ISO(Date.now() + (body.ramp_s || 0) * 1000) };
+    });
+  }
+
+  // Of schedules in UTC alone: that each step is right is tested at the worker.
+  preview({ time_zone: zone, entries }) {
+    if (zone.startsWith("Mars")) return this.problem("400 invalid_schedule");
+    const faults = entries.flatMap((entry, index) => (entry.rate > (this.settings.ceiling ?? Infinity) ? [{ code: "above_ceiling", pointer: `/entries/${index}`, detail: "above the ceiling" }] : []));
+    if (faults.length) return this.problem("409 above_ceiling: schedule", "above the ceiling", { errors: faults });
+    const midnight = Math.floor(Date.now() / 86400e3) * 86400e3;
+    const starts = [0, 1].flatMap((day) => entries.map(({ from, rate }) => ({ at: midnight + day * 86400e3 + (Number(from.slice(0, 2)) * 60 + Number(from.slice(3))) * 60e3, rate })));
+    const now = Date.now();
+    const later = starts.filter(({ at }) => at > now && at <= now + 86400e3).sort((left, right) => left.at - right.at);
+    const steps = [{ at: ISO(now), orders_per_second: (later.at(-1) ?? starts[0]).rate }, ...later.map(({ at, rate }) => ({ at: ISO(at), orders_per_second: rate }))];
+    return { ...recorded("POST /v1/schedule/preview"), from: ISO(now), until: ISO(now + 86400e3), steps, cap: this.cap(), settings: { revision: this.revision, ...this.settings } };
+  }
+
   answer(method, url, body) {
     this.advance();
     this.calls.push({ method, path: url.pathname, query: Object.fromEntries(url.searchParams), body });
     const { settings } = this;
     switch (`${method} ${url.pathname}`) {
+      case "GET /v1/access": return this.access;
       case "GET /v1/status": return this.status();
       case "GET /v1/history": return this.history(url.searchParams);
-      case "GET /v1/audit": return { entries: this.entries };
-      case "PUT /v1/rate": {
-        const from = this.cap().orders_per_second;
-        settings.manual = { from: body.ramp_s ? from : body.rate, to: body.rate, began_at: ISO(Date.now()), ends_at: ISO(Date.now() + (body.ramp_s || 0) * 1000) };
-        return this.note("rate_set", `${body.rate}/s${body.ramp_s ? ` over ${body.ramp_s} s` : ""}`, body);
+      case "GET /v1/audit": {
+        const limit = Number(url.searchParams.get("limit") ?? PAGE);
+        const before = Number(url.searchParams.get("before") ?? Infinity);
+        const entries = this.entries.filter(({ id }) => id < before).slice(0, limit);
+        return { entries, next: entries.length < limit ? null : entries.at(-1).id };
       }
-      case "POST /v1/rate/reset": settings.manual = null; return this.note("rate_reset", "", body);
+      case "PUT /v1/rate": return this.setRate(body);
+      case "POST /v1/rate/reset": return this.change("rate_reset", "", body, ["manual"], () => { settings.manual = null; });
+      case "PUT /v1/ceiling": return this.change("ceiling_set", `${body.rate}/s`, body, ["ceiling"], () => { settings.ceiling = body.rate; });
+      case "POST /v1/ceiling/clear": return this.change("ceiling_clear", "", body, ["ceiling"], () => { settings.ceiling = null; });
       case "PUT /v1/pause": {
         const until = body.until || (body.for_s ? ISO(Date.now() + body.for_s * 1000) : null);
-        settings.holds.push({ id: this.revision + 1, owner: body.who || "", reason: body.reason || "", since: ISO(Date.now()), until });
-        return this.note("pause", `hold ${this.revision + 1}`, body);
+        const id = this.revision + 1;
+        const hold = { id, owner: body.who || "", reason: body.reason || "", since: ISO(Date.now()), until };
+        return { ...this.change("pause", `hold ${id}`, body, ["holds"], () => { settings.holds.push(hold); }), hold: id };
       }
-      case "POST /v1/resume": settings.holds = settings.holds.filter(({ id }) => !body.all && id !== body.hold); return this.note("resume", "", body);
-      case "PUT /v1/schedule": settings.schedule = { time_zone: body.time_zone, entries: body.entries }; return this.note("schedule_set", `${body.entries.length} times`, body);
-      case "POST /v1/schedule/clear": settings.schedule = null; return this.note("schedule_cleared", "", body);
+      case "POST /v1/resume": return this.change("resume", "", body, ["holds"], () => { settings.holds = settings.holds.filter(({ id }) => !body.all && id !== body.hold); });
+      case "PUT /v1/schedule": return this.change("schedule_set", `${body.entries.length} times`, body, ["schedule"], () => { settings.schedule = { time_zone: body.time_zone, entries: body.entries }; });
+      case "POST /v1/schedule/clear": return this.change("schedule_clear", "", body, ["schedule"], () => { settings.schedule = null; });
+      case "POST /v1/schedule/preview": return this.preview(body);
       case "POST /v1/worker/cordon":
       case "POST /v1/worker/uncordon": {
         const isCordoned = url.pathname.endsWith("/cordon");
@@ -179,9 +238,9 @@ export class Model {
       }
       case "GET /v1/dead-letters": {
         const reason = url.searchParams.get("dead_letter_reason");
-        const found = this.letters.filter((letter) => !reason || letter.reason === reason);
-        const open = found.filter((letter) => !letter.discarded_at);
-        return { letters: found, next: null, total: open.length, newest_id: Math.max(0, ...open.map((letter) => letter.id)) };
+        const standing = url.searchParams.get("state") ?? "open";
+        const found = this.letters.filter((letter) => (!reason || letter.reason === reason) && (standing === "all" || Boolean(letter.discarded_at) === (standing === "discarded")));
+        return { letters: found, next: null, total: found.length, newest_id: Math.max(0, ...found.map((letter) => letter.id)) };
       }
       case "POST /v1/dead-letters/redrive": {
         const { page, next } = this.chosen(body);
@@ -190,30 +249,35 @@ export class Model {
       }
       case "POST /v1/dead-letters/discard": {
         const { page, next } = this.chosen(body);
-        for (const letter of page) letter.discarded_at = ISO(Date.now());
-        return { outcomes: page.map((letter) => ({ id: letter.id, outcome: "discarded" })), next };
+        for (const letter of page) Object.assign(letter, { discarded_at: ISO(Date.now()), discarded_by: body.who, discarded_reason: body.reason });
+        return { ...recorded("POST /v1/dead-letters/discard"), outcomes: page.map((letter) => ({ id: letter.id, outcome: "discarded" })), next };
       }
       case "GET /v1/orders": return { orders: url.searchParams.get("user_id") === "alice" ? [ORDER] : [], next: null, dead_letters: [] };
-      case `GET /v1/orders/${ORDER.order_id}`:
-        return { order_id: ORDER.order_id, state: "rejected", reason: "sold_out", decided: ORDER, conflicts: [{ digest: "sha256:09", first_seen_at: ORDER.decided_at }], dead_letters: [] };
-      case "GET /v1/sales": return { sales: [{ sale_id: "sale", skus: 1, stock_total: 10, stock_reserved: 10, closes_at: null }] };
+      case `GET /v1/orders/${ORDER_ID}`:
+        return { ...recorded("GET /v1/orders/id"), order_id: ORDER_ID, state: "rejected", reason: "sold_out", decided: ORDER, conflicts: [{ digest: "sha256:09", first_seen_at: ORDER.decided_at }], dead_letters: [] };
+      case "GET /v1/sales": return { sales: [{ ...recorded("GET /v1/sales").sales[0], sale_id: "sale", skus: 1, stock_total: 10, stock_reserved: this.reserved, closes_at: null }] };
       case "GET /v1/sales/sale": {
         const recent = { confirmed: 10, sold_out: 2, limit_exceeded: 0 };
-        return { sale_id: "sale", recent, skus: [{ sku: "FEW", stock_total: 10, stock_reserved: 10, per_user_limit: null, recent }] };
+        return { sale_id: "sale", recent, skus: [{ ...recorded("GET /v1/sales/sale").skus[0], sku: "FEW", stock_total: 10, stock_reserved: this.reserved, per_user_limit: null, recent }] };
       }
       default: {
         const letter = this.letters.find((one) => url.pathname === `/v1/dead-letters/${one.id}`);
-        return letter && { ...letter, orders: letter.order_id ? [{ order_id: letter.order_id, sale_id: "sale", total_minor: 100, currency: "CNY" }] : null, payload_error: letter.order_id ? null : "byte 17" };
+        const orders = [{ ...recorded("GET /v1/dead-letters/id").orders[0], order_id: letter?.order_id, sale_id: "sale", total_minor: 100, currency: "CNY" }];
+        return letter ? { ...letter, orders: letter.order_id ? orders : null, payload_error: letter.order_id ? null : "byte 17" } : this.problem("404 order_not_found");
       }
     }
   }
 
-  // The answer to a change that was made on other settings; null: it may be made.
+  problem(name, detail, more = {}) {
+    return { problem: name, ...recorded(name), ...(detail && { detail }), ...more };
+  }
+
+  // The problem of a change that was made on other settings; null: it may be made.
   stale(method, path, body, tag) {
-    const free = method === "GET" || path === "/v1/pause" || body.hold || path.startsWith("/v1/dead-letters") || path.startsWith("/v1/worker");
+    const free = method === "GET" || path === "/v1/pause" || body.hold || path.startsWith("/v1/dead-letters") || path.startsWith("/v1/worker") || path.endsWith("/preview");
     if (free || tag === `"${this.revision}"`) return null;
     const changes = this.entries.filter(({ revision }) => `"${revision}"` > tag);
-    return { status: 409, code: "settings_changed", title: "Settings changed", detail: "The settings have changed.", revision: this.revision, changes };
+    return this.problem("409 settings_changed", "The settings have changed.", { revision: this.revision, changes, settings: { revision: this.revision, ...this.settings }, cap: this.cap() });
   }
 
   // Responds to the page's requests to `/v1/`, without a server.
@@ -221,14 +285,25 @@ export class Model {
     await page.route("**/v1/**", async (route) => {
       const request = route.request();
       if (this.down) return route.abort("connectionrefused");
-      const problem = (status, title, detail) => route.fulfill({ status, contentType: "application/problem+json", body: JSON.stringify({ type: "about:blank", title, status, detail }) });
-      if (this.token && request.headers().authorization !== `Bearer ${this.token}`) return problem(401, "Unauthorized", "a token is needed");
-      const path = new URL(request.url()).pathname;
-      const stale = this.stale(request.method(), path, request.postDataJSON() || {}, request.headers()["if-match"]);
-      if (stale) return route.fulfill({ status: 409, contentType: "application/problem+json", body: JSON.stringify(stale) });
-      const answer = this.answer(request.method(), new URL(request.url()), request.postDataJSON() || {});
-      if (this.refuse && request.method() !== "GET") return problem(422, "Unprocessable", this.refuse);
-      return answer ? route.fulfill({ contentType: "application/json", body: JSON.stringify(answer) }) : problem(404, "Not found", "no such thing");
+      const [method, url, body] = [request.method(), new URL(request.url()), request.postDataJSON() || {}];
+      const send = ({ problem, ...answer }, name) => {
+        this.check(problem ?? name, answer);
+        return route.fulfill({ status: problem ? answer.status : 200, contentType: problem ? "application/problem+json" : "application/json", body: JSON.stringify(answer) });
+      };
+      const refused = (status, code, detail) => send(this.problem("400 invalid_request", detail, { status, code }));
+      if (this.token && request.headers().authorization !== `Bearer ${this.token}`) return refused(401, "unauthorized", "Send the admin token.");
+      if (this.access.role === "read" && method !== "GET" && !url.pathname.endsWith("/preview")) return refused(403, "read_only", "This token may not change anything.");
+      const stale = this.stale(method, url.pathname, body, request.headers()["if-match"]);
+      if (stale) return send(stale);
+      if (this.refuse && method !== "GET") return refused(422, "invalid_request", this.refuse);
+      return send(this.answer(method, url, body), `${method} ${url.pathname.replace(/(orders|dead-letters)\/(?!redrive|discard).*/, "$1/id")}`);
     });
+  }
+
+  check(name, answer) {
+    const like = RECORDED[name];
+    const found = like ? differences(like.body, answer, name) : [`${name} is not recorded`];
+    // Members that are there only with a value.
+    this.faults.push(...found.filter((fault) => !/\.lag\.error is new$|\.days is missing$/.test(fault)));
   }
 }

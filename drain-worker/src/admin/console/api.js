@@ -1,5 +1,8 @@
 // The admin API. The token lives in this tab's session storage and nowhere else.
 
+import { data } from "./dom.js";
+import { code, hasCode, nodes, t } from "./i18n.js";
+
 const KEY = "spillway-token";
 const WAIT_MS = 5000;
 // A redrive needs credits of the cap, so a page may take long.
@@ -23,6 +26,7 @@ export class ApiError extends Error {
 let newest = 0;
 export const revision = () => newest;
 
+/** @param {string} method @param {string} path @param {object} [body] @param {{ waitMs?: number, madeOn?: number }} [options] @returns {Promise<any>} */
 async function call(method, path, body, { waitMs = WAIT_MS, madeOn } = {}) {
   const headers = { accept: "application/json" };
   if (madeOn !== undefined) headers["if-match"] = `"${madeOn}"`;
@@ -38,33 +42,34 @@ async function call(method, path, body, { waitMs = WAIT_MS, madeOn } = {}) {
     text = await response.text();
   } catch (error) {
     const late = error.name === "TimeoutError";
-    throw new ApiError(0, late ? `The worker did not answer within ${waitMs / 1000} s.` : "The worker cannot be reached.");
+    throw new ApiError(0, late ? t("api.late", { n: waitMs / 1000 }) : t("api.unreachable"));
   }
   let value = null;
   try {
     value = text ? JSON.parse(text) : null;
   } catch {
-    throw new ApiError(response.status, `The worker's answer (${response.status}) is not JSON.`);
+    throw new ApiError(response.status, t("api.not-json", { status: response.status }));
   }
-  if (!response.ok) throw new ApiError(response.status, problem(response.status, value), value);
+  if (!response.ok) throw new ApiError(response.status, value?.detail || value?.title || t("api.status", { status: response.status }), value);
   newest = Math.max(newest, value?.settings?.revision ?? 0);
   return value;
 }
 
-// RFC 9457: a title and its details.
-function problem(status, value) {
-  const errors = Array.isArray(value?.errors) ? value.errors.map((error) => error.detail || error.message || "") : [];
-  const messages = [value?.detail || value?.title || `The worker answered ${status}.`, ...errors];
-  return messages.filter(Boolean).join(" ");
+/** What an error says: the problem's title in the page's language, and the worker's own words. */
+export function errorText(error) {
+  const name = error.problem?.code;
+  if (!name) return [error.message];
+  return hasCode("problem", name) ? nodes("api.problem", { title: code("problem", name), detail: data(error.message) }) : [data(error.message)];
 }
 
-const query = (values) => new URLSearchParams(Object.entries(values).filter(([, value]) => value !== "" && value !== null));
+const query = (values) => new URLSearchParams(Object.entries(values).filter(([, value]) => value !== "" && value !== null && value !== undefined));
 
 export const api = {
   status: () => call("GET", "/v1/status"),
   history: (step, since) => call("GET", `/v1/history?${query({ step, since })}`),
-  audit: (limit) => call("GET", `/v1/audit?${query({ limit })}`),
-  letters: (reason, after, limit) => call("GET", `/v1/dead-letters?${query({ dead_letter_reason: reason, after, limit })}`),
+  access: () => call("GET", "/v1/access"),
+  audit: (limit, before) => call("GET", `/v1/audit?${query({ limit, before })}`),
+  letters: (wanted) => call("GET", `/v1/dead-letters?${query(wanted)}`),
   letter: (id) => call("GET", `/v1/dead-letters/${encodeURIComponent(id)}`),
   order: (id) => call("GET", `/v1/orders/${encodeURIComponent(id)}`),
   orders: (wanted) => call("GET", `/v1/orders?${query(wanted)}`),
@@ -72,10 +77,13 @@ export const api = {
   sale: (id) => call("GET", `/v1/sales/${encodeURIComponent(id)}`),
   setRate: (body, madeOn) => call("PUT", "/v1/rate", body, { madeOn }),
   resetRate: (body, madeOn) => call("POST", "/v1/rate/reset", body, { madeOn }),
+  setCeiling: (body, madeOn) => call("PUT", "/v1/ceiling", body, { madeOn }),
+  clearCeiling: (body, madeOn) => call("POST", "/v1/ceiling/clear", body, { madeOn }),
   pause: (body) => call("PUT", "/v1/pause", body),
   endHold: (body) => call("POST", "/v1/resume", body),
   resume: (body, madeOn) => call("POST", "/v1/resume", { all: true, ...body }, { madeOn }),
   setSchedule: (body, madeOn) => call("PUT", "/v1/schedule", body, { madeOn }),
+  previewSchedule: (body) => call("POST", "/v1/schedule/preview", body),
   clearSchedule: (body, madeOn) => call("POST", "/v1/schedule/clear", body, { madeOn }),
   cordon: (body) => call("POST", "/v1/worker/cordon", body),
   uncordon: (body) => call("POST", "/v1/worker/uncordon", body),

@@ -1,26 +1,26 @@
 // Cordons the worker that serves this page, alone.
 
 import { api } from "./api.js";
-import { confirm } from "./dialogs.js";
 import { byId } from "./chart.js";
+import { confirm } from "./dialogs.js";
 import { say } from "./dom.js";
+import { t } from "./i18n.js";
+import { state, view } from "./state.js";
 
-const isCordoned = (status) => status.workers.some(({ name, state }) => name === status.worker && state === "cordoned");
+const isCordoned = (status) => status.workers.some(({ name, state: of }) => name === status.worker && of === "cordoned");
 
-// `now()` gives the newest status, or null; `changed(text)` reports what was done.
-export function cordon(now, changed) {
-  const button = byId("cordon");
-  button.addEventListener("click", async () => {
-    const status = now();
+/** @param {(text: string) => void} changed  Reports what was done. */
+export function cordon(changed) {
+  byId("cordon").addEventListener("click", async () => {
+    const { status } = state;
     if (!status) return;
-    const lifts = isCordoned(status);
-    const lines = lifts ? ["It receives again and gets its share of the cap."]
-      : ["It commits the orders that it holds and receives no more. The others get its share. To cordon another worker, open its console."];
+    const kind = isCordoned(status) ? "uncordon" : "cordon";
     const done = await confirm({
-      title: `${lifts ? "Uncordon" : "Cordon"} ${status.worker}?`, lines, yes: lifts ? "Uncordon" : "Cordon", danger: !lifts,
-      act: lifts ? api.uncordon : api.cordon,
+      title: t(`${kind}.title`, { worker: status.worker }), lines: [t(`${kind}.effect`)], yes: t(`${kind}.yes`), danger: kind === "cordon", act: api[kind],
     });
-    if (done) changed(`${status.worker} ${lifts ? "uncordoned" : "cordoned"}.`);
+    if (done) changed(t(`${kind}.done`, { worker: status.worker }));
   });
-  return (status) => say(button, `${isCordoned(status) ? "Uncordon" : "Cordon"} ${status.worker}…`);
+  view("overview", ({ status }) => {
+    if (status) say(byId("cordon"), t(isCordoned(status) ? "uncordon.button" : "cordon.button", { worker: status.worker }));
+  });
 }

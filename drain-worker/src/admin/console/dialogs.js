@@ -1,35 +1,44 @@
 // Dialogs: confirmation with name and reason, and the token. The browser traps the focus and closes them on Escape.
 
-import { revision, token } from "./api.js";
-import { byId, el } from "./chart.js";
-import { say, show } from "./dom.js";
-import { moment, words } from "./format.js";
+import { errorText, revision, token } from "./api.js";
+import { byId } from "./chart.js";
+import { morph, say, show } from "./dom.js";
+import { actText } from "./headline.js";
+import { nodes, t } from "./i18n.js";
 
 const WHO = "spillway-who";
 
 // What others changed since the dialog opened, in the words of the audit trail.
-const conflict = ({ changes }) => {
-  const lines = changes.map(({ actor, who, action, detail, at, reason }) => `${actor || who || "Unnamed"}, ${moment(at)}: ${words(action)}${detail && ` ${detail}`}${reason && ` (${reason})`}.`);
-  return `The settings changed meanwhile; nothing was done. ${lines.join(" ")} Confirm again to change them all the same.`;
-};
+const conflict = ({ changes }) => nodes("confirm.conflict", { changes: changes.flatMap((change) => [...actText(change), " "]) });
 
-// Confirms, then runs `act({ who, reason }, madeOn)`, on the settings that the operator saw when the dialog opened; on failure
-// the dialog stays open with the error. Returns the result of `act`, or null.
-export function confirm({ title, lines, body, yes, danger, act }) {
+/**
+ * Confirms, then runs `act({ who, reason }, madeOn, isRepeated)`, on the settings that the operator saw when the dialog
+ * opened; on failure the dialog stays open with the error. A refusal that a confirmation lifts is repeated by the next click.
+ * Returns the result of `act`, or null.
+ * @param {{ title: string, lines?: (string | (string | Node)[])[], body?: Node, yes: string, danger?: boolean, wide?: boolean, act: (who: { who?: string, reason?: string }, madeOn: number, isRepeated: boolean) => Promise<any> }} dialog
+ * @returns {Promise<{ value: any } | null>}
+ */
+export function confirm({ title, lines = [], body, yes, danger, wide, act }) {
   const dialog = byId("confirm");
   const error = byId("confirm-error");
   const accept = byId("confirm-yes");
   say(byId("confirm-title"), title);
-  byId("confirm-body").replaceChildren(...(lines || []).map((line) => el("p", {}, line)), ...(body ? [body] : []));
+  byId("confirm-body").replaceChildren(...lines.map((line) => {
+    const paragraph = document.createElement("p");
+    paragraph.append(...[line].flat());
+    return paragraph;
+  }), ...(body ? [body] : []));
   say(accept, yes);
   accept.classList.toggle("danger", Boolean(danger));
   accept.disabled = false;
+  dialog.classList.toggle("wide", Boolean(wide));
   show(error, false);
   byId("confirm-who").value = sessionStorage.getItem(WHO) || "";
   byId("confirm-reason").value = "";
   return new Promise((resolve) => {
     let result = null;
     let madeOn = revision();
+    let isRepeated = false;
     const submit = async (event) => {
       event.preventDefault();
       const who = byId("confirm-who").value.trim();
@@ -38,12 +47,19 @@ export function confirm({ title, lines, body, yes, danger, act }) {
       accept.disabled = true;
       show(error, false);
       try {
-        result = { value: await act({ ...(who && { who }), ...(reason && { reason }) }, madeOn) };
+        result = { value: await act({ ...(who && { who }), ...(reason && { reason }) }, madeOn, isRepeated) };
         dialog.close();
       } catch (failure) {
-        const changed = failure.problem?.code === "settings_changed";
-        if (changed) madeOn = failure.problem.revision;
-        say(error, changed ? conflict(failure.problem) : failure.message);
+        const name = failure.problem?.code;
+        // What was confirmed was confirmed on other settings.
+        isRepeated = name === "confirmation_required";
+        if (name === "settings_changed") {
+          madeOn = failure.problem.revision;
+          morph(error, conflict(failure.problem));
+        } else {
+          morph(error, errorText(failure), isRepeated ? [" ", t("confirm.again")] : []);
+        }
+        accept.classList.toggle("danger", Boolean(danger) || isRepeated || name === "settings_changed");
         show(error, true);
       } finally {
         accept.disabled = false;
@@ -59,12 +75,12 @@ export function confirm({ title, lines, body, yes, danger, act }) {
       resolve(result);
     }, { once: true });
     dialog.showModal();
-    // Focus on neither a field nor the button that acts, so that a stray key does nothing.
+    // Focus on neither a field of the change nor the button that acts, so that a stray key does nothing.
     byId(byId("confirm-who").value ? "confirm-reason" : "confirm-who").focus();
   });
 }
 
-// Asks for the token. Calls `done` when it has changed.
+/** Asks for the token. Calls `done` when it has changed; returns a function that opens the dialog. */
 export function tokenDialog(done) {
   const dialog = byId("token");
   const field = byId("token-value");

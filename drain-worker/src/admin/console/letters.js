@@ -1,151 +1,151 @@
 // Dead letters: list, details, redrive, discard.
 
 import { api } from "./api.js";
-import { confirm } from "./dialogs.js";
 import { byId, el } from "./chart.js";
-import { fillTable, say } from "./dom.js";
-import { NONE, bytes, count, moment, words } from "./format.js";
+import { confirm } from "./dialogs.js";
+import { actions, data, fillSelect, fillTable, morph, say } from "./dom.js";
+import { NONE, bytes, count, moment } from "./format.js";
+import { code, nodes, t } from "./i18n.js";
 import { run } from "./outcomes.js";
+import { mayOperate, render, state, view } from "./state.js";
 
 const PAGE = 50;
 
+const list = {
+  /** The page that is shown; null: not loaded. */
+  page: null,
+  after: 0,
+  selected: new Set(),
+  /** The counts that the page was loaded with. */
+  counted: "",
+};
+
+const letterReason = (name) => code("dead-reason", name);
+
+/** A table of dead letters, also beside an order. @param {any} node @param {any[]} letters @param {{ columns: { title: unknown }[], cells: (letter: any) => unknown[] }} [extra] @param {string} [none] */
+export function lettersTable(node, letters, extra = { columns: [], cells: () => [] }, none = t("none")) {
+  const columns = [...extra.columns, { title: t("letters.id"), numeric: true }, { title: t("letters.reason") }, { title: t("letters.order") }, { title: t("letters.detail") },
+    { title: t("letters.attempts"), numeric: true }, { title: t("letters.first") }, { title: t("letters.last") }, { title: t("letters.size"), numeric: true }, { title: el("span", { class: "unseen" }, t("letters.show-column")) }];
+  const rows = letters.map((letter) => ({
+    key: letter.id,
+    attributes: { "data-letter": letter.id, class: letter.discarded_at ? "discarded" : null },
+    cells: [...extra.cells(letter), String(letter.id), letterReason(letter.reason), letter.order_id ? el("code", { translate: "no" }, letter.order_id) : NONE,
+      letter.discarded_at ? nodes(letter.discarded_reason ? "letters.discarded-because" : "letters.discarded-at", { time: moment(letter.discarded_at), by: letter.discarded_by ? data(letter.discarded_by) : t("unnamed"), reason: data(letter.discarded_reason || "") }) : data(letter.detail || ""),
+      count(letter.attempts), moment(letter.first_failed_at), moment(letter.last_failed_at), bytes(letter.payload_bytes),
+      el("button", { type: "button", "data-act": "look", "data-id": letter.id, "aria-label": t("letters.show-label", { id: letter.id }) }, t("letters.show"))],
+  }));
+  fillTable(node, { caption: t("nav.letters"), columns, rows, none });
+}
+
+/** Shows one dead letter in a dialog. */
+export async function look(id) {
+  const letter = await api.letter(id);
+  morph(byId("letter-title"), nodes("letters.title", { id: letter.id, reason: letterReason(letter.reason) }));
+  const has = (name) => letter[name] !== null && letter[name] !== undefined && letter[name] !== "";
+  const facts = ["order_id", "message_id", "detail", "attempts", "payload_bytes", "payload_error", "discarded_by", "discarded_reason"].filter(has);
+  const times = ["first_failed_at", "last_failed_at", "discarded_at"].filter(has);
+  byId("letter-body").replaceChildren(
+    el("dl", { class: "facts" }, facts.map((name) => [el("dt", {}, t(`letter.${name}`)), el("dd", {}, data(letter[name]))]),
+      times.map((name) => [el("dt", {}, t(`letter.${name}`)), el("dd", {}, moment(letter[name]), " ", el("small", { translate: "no" }, letter[name]))])),
+    letter.orders ? el("div", {}, el("h3", {}, t("letter.orders")), el("pre", { tabindex: "0", translate: "no" }, JSON.stringify(letter.orders, null, 2))) : "");
+  byId("letter").showModal();
+}
+
+/** @param {(error: Error) => void} trouble @param {(text: string) => void} changed */
 export function letters(trouble, changed) {
   const reason = byId("letters-reason");
-  const selected = new Set();
-  let after = 0;
-  let next = null;
-  let total = 0;
-  let newest = 0;
-  let known = null;
-
-  const buttons = () => {
-    const none = selected.size === 0;
-    byId("redrive-selected").disabled = none;
-    byId("discard-selected").disabled = none;
-    byId("redrive-all").disabled = total === 0;
-    byId("discard-all").disabled = total === 0;
-    byId("letters-first").disabled = after === 0;
-    byId("letters-next").disabled = next === null;
-  };
+  const standing = byId("letters-standing");
+  const { selected } = list;
 
   async function load() {
     try {
-      const page = await api.letters(reason.value, after, PAGE);
-      next = page.next ?? null;
-      total = page.total;
-      newest = page.newest_id;
-      const here = new Set(page.letters.map((letter) => letter.id));
+      list.counted = JSON.stringify(state.status?.dead_letters ?? null);
+      list.page = await api.letters({ dead_letter_reason: reason.value, state: standing.value, after: list.after, limit: PAGE });
+      const here = new Set(list.page.letters.map(({ id }) => id));
       for (const id of selected) if (!here.has(id)) selected.delete(id);
-      draw(page.letters);
-      say(byId("letters-reload"), "Reload");
+      render();
     } catch (error) {
       trouble(error);
     }
   }
 
-  function draw(list) {
-    const everyone = el("input", { type: "checkbox", "aria-label": "Select all on this page" });
-    const boxes = [];
-    everyone.addEventListener("change", () => boxes.forEach((box) => {
-      box.checked = everyone.checked;
-      box.dispatchEvent(new Event("change"));
-    }));
-    const columns = [{ title: everyone }, { title: "Id", numeric: true }, { title: "Reason" }, { title: "Order" }, { title: "Detail" }, { title: "Attempts", numeric: true },
-      { title: "First failed" }, { title: "Last failed" }, { title: "Size", numeric: true }, { title: "" }];
-    const rows = list.map((letter) => {
-      const box = el("input", { type: "checkbox", "aria-label": `Select letter ${letter.id}` });
-      box.checked = selected.has(letter.id);
-      box.disabled = Boolean(letter.discarded_at);
-      box.addEventListener("change", () => {
-        if (box.checked && !box.disabled) selected.add(letter.id);
-        else selected.delete(letter.id);
-        buttons();
-      });
-      if (!box.disabled) boxes.push(box);
-      const look = el("button", { type: "button", "aria-label": `Show letter ${letter.id}`, on: { click: () => look_at(letter.id) } }, "Show");
-      return {
-        attributes: { "data-letter": letter.id, class: letter.discarded_at ? "discarded" : null },
-        cells: [box, String(letter.id), words(letter.reason), letter.order_id ? el("code", {}, letter.order_id) : NONE,
-          letter.discarded_at ? `discarded ${moment(letter.discarded_at)}` : letter.detail || "", count(letter.attempts),
-          moment(letter.first_failed_at), moment(letter.last_failed_at), bytes(letter.payload_bytes), look],
-      };
-    });
-    fillTable(byId("letters"), "Dead letters", columns, rows, reason.value ? "None of this reason." : "None. Every received order was decided.");
-    say(byId("letters-sum"), count(total));
-    buttons();
+  const selectable = () => (list.page?.letters ?? []).filter((letter) => !letter.discarded_at);
+
+  function draw() {
+    const by = state.status?.dead_letters?.by_reason ?? {};
+    const open = state.status?.dead_letters?.total;
+    const names = [...new Set([...Object.keys(by), ...(reason.value ? [reason.value] : [])])].sort();
+    fillSelect(reason, [["", t("letters.any", { n: count(open) })], ...names.map((name) => [name, t("letters.of-reason", { reason: letterReason(name), n: count(by[name] ?? 0) })])]);
+    const page = list.page;
+    say(byId("letters-sum"), page ? count(page.total) : "");
+    const acts = mayOperate();
+    const all = selectable();
+    const box = (attributes, label) => el("input", { type: "checkbox", "aria-label": label, ...attributes });
+    const extra = acts ? {
+      columns: [{ title: box({ "data-act": "every", checked: all.length > 0 && all.every(({ id }) => selected.has(id)) }, t("letters.select-all")) }],
+      cells: (letter) => [box({ "data-act": "select", "data-id": letter.id, checked: selected.has(letter.id), disabled: Boolean(letter.discarded_at) }, t("letters.select", { id: letter.id }))],
+    } : undefined;
+    const none = !page ? t("loading") : reason.value ? t("letters.none-of-reason") : standing.value === "open" ? t("letters.none") : t("none");
+    lettersTable(byId("letters"), page?.letters ?? [], extra, none);
+    byId("redrive-selected").disabled = byId("discard-selected").disabled = selected.size === 0;
+    // The list's total is of discarded ones too, if these are shown.
+    byId("redrive-all").disabled = byId("discard-all").disabled = !page?.total || standing.value !== "open";
+    byId("letters-first").disabled = list.after === 0;
+    byId("letters-next").disabled = !page?.next;
+    say(byId("letters-reload"), t(isOld() ? "letters.reload-new" : "letters.reload"));
   }
 
-  async function look_at(id) {
-    try {
-      const letter = await api.letter(id);
-      say(byId("letter-title"), `Letter ${letter.id}: ${words(letter.reason)}`);
-      const facts = ["order_id", "message_id", "detail", "attempts", "payload_bytes", "payload_error"].filter((name) => letter[name] !== null && letter[name] !== undefined && letter[name] !== "");
-      const times = ["first_failed_at", "last_failed_at", "discarded_at"].filter((name) => letter[name]);
-      byId("letter-body").replaceChildren(
-        el("dl", { class: "facts" }, facts.map((name) => [el("dt", {}, words(name)), el("dd", {}, String(letter[name]))]),
-          times.map((name) => [el("dt", {}, words(name)), el("dd", {}, `${moment(letter[name])} (${letter[name]})`)])),
-        letter.orders ? el("div", {}, el("h3", {}, "Orders, without personal data"), el("pre", { tabindex: "0" }, JSON.stringify(letter.orders, null, 2))) : "");
-      byId("letter").showModal();
-    } catch (error) {
-      trouble(error);
-    }
-  }
+  const isOld = () => list.page !== null && list.counted !== JSON.stringify(state.status?.dead_letters ?? null);
 
   // Redrives or discards the dead letters of `selection`.
-  async function act(verb, selection, whom, danger) {
-    const send = verb === "Redrive" ? api.redrive : api.discard;
-    const lines = verb === "Redrive"
-      ? [`${whom}: each order is decided again, under the cap. Redriving twice has no effect.`]
-      : [`${whom}: their payloads are deleted for good. They stay on record as discarded and are never decided.`];
-    const act = async (who) => {
-      if (danger && !who.reason) throw new Error("State a reason: a discard cannot be undone.");
-      return who;
-    };
-    const yes = await confirm({ title: `${verb} dead letters?`, lines, yes: verb, danger, act });
-    if (!yes) return;
-    // A discard is bounded by what the operator saw; each page leaves fewer.
-    let left = selection.count;
-    const summary = await run(verb, selection, async (body) => {
-      const page = await send({ ...body, ...yes.value, ...(left !== undefined && { count: left }) });
-      if (left !== undefined) left -= page.outcomes.length;
-      return page;
+  async function act(verb, selection, whom) {
+    const isDiscard = verb === "discard";
+    const lines = [t(`${verb}.effect`, { whom })];
+    const done = await confirm({
+      title: t(`${verb}.title`), lines, yes: t(`${verb}.yes`), danger: isDiscard,
+      act: async (who) => {
+        if (isDiscard && !who.reason) throw new Error(t("discard.reason-needed"));
+        return who;
+      },
     });
+    if (!done) return;
+    changed(await run(t(`${verb}.name`), { ...selection, ...done.value }, isDiscard ? api.discard : api.redrive));
     selected.clear();
-    after = 0;
     await load();
-    changed(summary);
   }
 
   const ids = () => ({ ids: [...selected] });
-  const seen = () => ({ newest_id: newest, count: total });
+  const some = () => t("letters.selected", { n: count(selected.size) });
   const filtered = () => (reason.value ? { dead_letter_reason: reason.value } : { all: true });
-  const one_or_more = () => `${count(selected.size)} selected`;
-  const all = () => `All ${count(total)}${reason.value ? ` of reason ${words(reason.value)}` : ""}`;
-  byId("redrive-selected").addEventListener("click", () => act("Redrive", ids(), one_or_more(), false));
-  byId("discard-selected").addEventListener("click", () => act("Discard", ids(), one_or_more(), true));
-  byId("redrive-all").addEventListener("click", () => act("Redrive", filtered(), all(), false));
-  byId("discard-all").addEventListener("click", () => act("Discard", { ...filtered(), ...seen() }, all(), true));
+  const every = () => (reason.value ? t("letters.all-of-reason", { n: count(list.page.total), reason: letterReason(reason.value) }) : t("letters.all-of-them", { n: count(list.page.total) }));
+  byId("redrive-selected").addEventListener("click", () => act("redrive", ids(), some()));
+  byId("discard-selected").addEventListener("click", () => act("discard", ids(), some()));
+  byId("redrive-all").addEventListener("click", () => act("redrive", filtered(), every()));
+  // Bounded by what the operator saw: later ones stay.
+  byId("discard-all").addEventListener("click", () => act("discard", { ...filtered(), newest_id: list.page.newest_id, count: list.page.total }, every()));
   byId("letters-reload").addEventListener("click", load);
   byId("letter-close").addEventListener("click", () => byId("letter").close());
-  const go = (place) => { after = place; load(); };
+  actions(byId("letters"), {
+    look: (button) => look(button.dataset.id).catch(trouble),
+    select: (box) => {
+      if (box.checked) selected.add(Number(box.dataset.id));
+      else selected.delete(Number(box.dataset.id));
+      render();
+    },
+    every: (box) => {
+      for (const { id } of selectable()) if (box.checked) selected.add(id); else selected.delete(id);
+      render();
+    },
+  });
+  const go = (after) => { list.after = after; load(); };
   byId("letters-first").addEventListener("click", () => go(0));
-  byId("letters-next").addEventListener("click", () => go(next));
-  reason.addEventListener("change", () => { selected.clear(); go(0); });
+  byId("letters-next").addEventListener("click", () => go(list.page.next));
+  for (const select of [reason, standing]) select.addEventListener("change", () => { selected.clear(); go(0); });
+  view("letters", draw);
 
-  return (status) => {
-    // Not counted now.
-    if (!status.dead_letters) return;
-    const { by_reason: by, total: now } = status.dead_letters;
-    const text = JSON.stringify([now, by]);
-    if (text === known) return;
-    known = text;
-    const chosen = reason.value;
-    const names = [...new Set([...Object.keys(by), ...(chosen ? [chosen] : [])])].sort();
-    reason.replaceChildren(el("option", { value: "" }, `all (${count(now)})`), ...names.map((name) => el("option", { value: name }, `${words(name)} (${count(by[name] || 0)})`)));
-    reason.value = chosen;
-    // While an operator selects rows, the table does not change.
+  // While an operator selects rows, the table does not change.
+  return async () => {
     const busy = selected.size > 0 || byId("letters").contains(document.activeElement);
-    if (busy) say(byId("letters-reload"), "Reload: new letters");
-    else load();
+    if (list.page === null || (isOld() && !busy)) await load();
   };
 }

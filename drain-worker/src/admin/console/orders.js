@@ -1,89 +1,104 @@
-// Orders: one by its id, or a buyer's by pages. Sales: stock by SKU and the reasons of rejects.
+// Orders: one by its id, or a buyer's by pages.
 
-import { api } from "./api.js";
+import { api, errorText } from "./api.js";
 import { byId, el } from "./chart.js";
-import { fillTable, say } from "./dom.js";
-import { NONE, count, moment, words } from "./format.js";
+import { actions, data, fillTable, morph, scrolling } from "./dom.js";
+import { NONE, count, fromLocal, moment, money, zoneText } from "./format.js";
+import { code, nodes, t } from "./i18n.js";
+import { lettersTable, look } from "./letters.js";
+import { render, view } from "./state.js";
 
 const PAGE = 50;
 const UUID = /^[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}$/i;
 
-const state = (order) => (order.reason ? `${words(order.state)}: ${words(order.reason)}` : words(order.state));
+const found = {
+  /** The query of the buyer's orders; null: none. */
+  wanted: null,
+  /** Its pages so far end before this sequence. */
+  page: null,
+  /** One order with all that is known of it. */
+  order: null,
+  error: null,
+};
 
+const pill = (order) => el("span", { class: `pill ${order.reason || order.state}` },
+  order.reason ? t("order.state-reason", { state: code("order-state", order.state), reason: code(order.state === "dead_lettered" ? "dead-reason" : "reject", order.reason) }) : code("order-state", order.state));
+
+function lettersOf(letters) {
+  if (!letters.length) return null;
+  const table = el("table");
+  lettersTable(table, letters);
+  return [el("h3", {}, t("order.letters")), scrolling(t("order.letters"), table)];
+}
+
+const lineText = ([sku, line], currency) => el("li", {}, nodes("order.line", { quantity: count(line.quantity), sku: data(sku), price: money(line.unit_price_minor, currency) }));
+
+function details(order) {
+  const decided = order.decided;
+  const text = (value) => (value ? data(value) : null);
+  const values = [
+    ["state", pill(order)], ["buyer", text(decided?.user_id)], ["sale", text(decided?.sale_id)], ["reference", text(decided?.client_reference)],
+    ["items", decided && el("ul", {}, Object.entries(decided.items).map((line) => lineText(line, decided.currency)))],
+    ["total", decided && money(decided.total_minor, decided.currency)],
+    ["accepted", decided && [moment(decided.accepted_at), " ", el("small", { translate: "no" }, decided.accepted_at)]],
+    ["decided", decided && [moment(decided.decided_at), " ", el("small", { translate: "no" }, decided.decided_at)]],
+    ["trace", text(decided?.traceparent)], ["catalogue", text(decided?.catalogue_revision)], ["digest", text(decided?.digest)],
+  ].filter(([, value]) => value);
+  const conflicts = order.conflicts.map((one) => el("li", {}, el("code", { translate: "no" }, one.digest), " ", t("order.first-seen", { time: moment(one.first_seen_at) })));
+  return el("article", { class: "card", id: "order-detail", "aria-labelledby": "order-title" },
+    el("h3", { id: "order-title" }, nodes("order.title", { id: data(order.order_id) })),
+    el("dl", { class: "facts" }, values.map(([name, value]) => [el("dt", {}, t(`order.${name}`)), el("dd", {}, value)])),
+    conflicts.length ? [el("p", {}, t("order.conflicts")), el("ul", {}, conflicts)] : null, lettersOf(order.dead_letters));
+}
+
+function results({ orders, next, dead_letters: letters }) {
+  const table = el("table", { id: "orders" });
+  const rows = orders.map((order) => ({
+    key: order.order_id,
+    cells: [el("button", { type: "button", class: "link", "data-act": "open", "data-id": order.order_id, translate: "no" }, order.order_id), pill(order), data(order.sale_id),
+      order.client_reference ? data(order.client_reference) : NONE, money(order.total_minor, order.currency), moment(order.accepted_at), moment(order.decided_at), count(order.conflicts)],
+  }));
+  const columns = ["order", "state", "sale", "reference", "total", "accepted", "decided", "other-payloads"].map((name) => ({ title: t(`order.${name}`), numeric: name === "total" || name === "other-payloads" }));
+  fillTable(table, { caption: t("orders.of-buyer"), columns, rows, none: t("orders.none") });
+  return [scrolling(t("orders.of-buyer"), table),
+    el("div", { class: "actions" }, el("button", { type: "button", "data-act": "first" }, t("page.first")), el("button", { type: "button", "data-act": "more", disabled: !next }, t("page.next"))),
+    letters.length ? lettersOf(letters) : null];
+}
+
+function draw() {
+  morph(byId("order-error"), found.error ? errorText(found.error) : []);
+  morph(byId("orders-zone"), t("bar.zone-is", { zone: zoneText() }));
+  morph(byId("order-body"), found.order ? details(found.order) : null, found.page ? results(found.page) : null);
+}
+
+/** @param {(error: Error) => void} trouble */
 export function orders(trouble) {
-  let user = "";
-  let next = null;
-
-  function lettersTable(list) {
-    const table = el("table");
-    const rows = list.map((letter) => ({ cells: [String(letter.id), words(letter.reason), letter.order_id ? el("code", {}, letter.order_id) : NONE,
-      letter.discarded_at ? `discarded ${moment(letter.discarded_at)}` : letter.detail || "", moment(letter.last_failed_at)] }));
-    fillTable(table, "Dead letters", [{ title: "Letter", numeric: true }, { title: "Reason" }, { title: "Order" }, { title: "Detail" }, { title: "Last failed" }], rows, "None.");
-    return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Dead letters of these orders" }, el("h3", {}, "Dead letters"), table);
-  }
-
-  function facts(order) {
-    const decided = order.decided || {};
-    const items = Object.entries(decided.items || {}).map(([sku, line]) => `${line.quantity} × ${sku}`).join(", ");
-    const values = [["State", state(order)], ["Buyer", decided.user_id], ["Sale", decided.sale_id], ["Reference", decided.client_reference], ["Items", items],
-      ["Accepted", decided.accepted_at], ["Decided", decided.decided_at], ["Trace", decided.traceparent], ["Digest", decided.digest]].filter(([, value]) => value);
-    const conflicts = order.conflicts.map((one) => el("li", {}, el("code", {}, one.digest), ` first seen ${moment(one.first_seen_at)}`));
-    return [el("h3", {}, `Order ${order.order_id}`), el("dl", { class: "facts" }, values.map(([name, value]) => [el("dt", {}, name), el("dd", {}, String(value))])),
-      ...(conflicts.length ? [el("p", {}, "Other payloads under this id, which were not decided:"), el("ul", {}, conflicts)] : []),
-      ...(order.dead_letters.length ? [lettersTable(order.dead_letters)] : [])];
-  }
-
-  async function show(id) {
-    byId("order-body").replaceChildren(...facts(await api.order(id)));
-  }
-
-  async function find(after) {
-    const page = await api.orders({ user_id: user, reference: byId("order-reference").value.trim(), after, limit: PAGE });
-    next = page.next ?? null;
-    const table = el("table", { id: "orders" });
-    const rows = page.orders.map((order) => ({ cells: [el("button", { type: "button", on: { click: () => act(() => show(order.order_id)) } }, order.order_id),
-      state(order), order.sale_id, order.client_reference || NONE, moment(order.accepted_at), moment(order.decided_at), count(order.conflicts)] }));
-    fillTable(table, "Orders of the buyer", [{ title: "Order" }, { title: "State" }, { title: "Sale" }, { title: "Reference" }, { title: "Accepted" }, { title: "Decided" }, { title: "Conflicts", numeric: true }],
-      rows, "No decided order. One that was answered 202 may still be queued.");
-    const more = el("button", { type: "button", disabled: next === null, on: { click: () => act(() => find(next)) } }, "Next page");
-    byId("order-body").replaceChildren(el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Orders of the buyer" }, table), el("div", { class: "actions" }, more),
-      ...(page.dead_letters.length ? [lettersTable(page.dead_letters)] : []));
-  }
-
   async function act(what) {
-    say(byId("order-error"), "");
+    found.error = null;
     try {
       await what();
     } catch (error) {
       if (error.status === 401 || error.status === 403) trouble(error);
-      byId("order-body").replaceChildren();
-      say(byId("order-error"), error.message);
+      found.error = error;
     }
+    render();
   }
-
-  async function sales() {
-    const { sales: list } = await api.sales();
-    byId("sale").replaceChildren(...list.map((sale) => el("option", { value: sale.sale_id }, `${sale.sale_id} (${count(sale.stock_total - sale.stock_reserved)} left)`)));
-    if (list.length) await sale();
-    else fillTable(byId("skus"), "SKUs of the sale", [{ title: "SKU" }], [], "The database has no sale: run init with the catalogue.");
-  }
-
-  async function sale() {
-    const view = await api.sale(byId("sale").value);
-    const columns = ["SKU", "Stock", "Reserved", "Left", "Limit", "Confirmed", "Sold out", "Over the limit"].map((title, index) => ({ title, numeric: index > 0 }));
-    const rows = view.skus.map((sku) => ({ cells: [sku.sku, count(sku.stock_total), count(sku.stock_reserved), count(sku.stock_total - sku.stock_reserved), count(sku.per_user_limit),
-      count(sku.recent.confirmed), count(sku.recent.sold_out), count(sku.recent.limit_exceeded)] }));
-    fillTable(byId("skus"), "SKUs of the sale", columns, rows, "None.");
-    const { confirmed, sold_out: out, limit_exceeded: over } = view.recent;
-    say(byId("sale-sum"), `of the last ${count(confirmed + out + over)} orders ${count(confirmed)} confirmed, ${count(out)} sold out, ${count(over)} over the limit`);
-  }
+  const load = async (after) => { found.page = await api.orders({ ...found.wanted, after, limit: PAGE }); };
+  const open = async (id) => { found.order = await api.order(id); };
 
   byId("order-find").addEventListener("submit", (event) => {
     event.preventDefault();
     const wanted = byId("order-wanted").value.trim();
-    user = wanted;
-    act(() => (UUID.test(wanted) ? show(wanted) : find(0)));
+    Object.assign(found, { page: null, order: null, wanted: null });
+    if (UUID.test(wanted)) return act(() => open(wanted));
+    found.wanted = { user_id: wanted, reference: byId("order-reference").value.trim(), from: fromLocal(byId("order-from").value), to: fromLocal(byId("order-to").value) };
+    return act(() => load(0));
   });
-  byId("sale").addEventListener("change", () => act(sale));
-  byId("sale-load").addEventListener("click", () => act(sales));
+  actions(byId("order-body"), {
+    open: (button) => act(() => open(button.dataset.id)),
+    more: () => act(() => load(found.page.next)),
+    first: () => act(() => load(0)),
+    look: (button) => act(() => look(button.dataset.id)),
+  });
+  view("orders", draw);
 }

@@ -1,53 +1,87 @@
-// The pool's state in one line: its activity, its rate and what limits it.
+// The one state that all views draw, and the list of the views.
 
-import { count, known, moment, rate, seconds, words } from "./format.js";
+/**
+ * @typedef {"overview" | "sale" | "letters" | "orders" | "audit"} Page
+ * @typedef {{ name: string, role: "read" | "operate" }} Access
+ *
+ * @typedef {object} Hold
+ * @property {number} id
+ * @property {string} owner
+ * @property {string} reason
+ * @property {string} since
+ * @property {string | null} until
+ *
+ * @typedef {object} Worker
+ * @property {string} lease
+ * @property {string} name
+ * @property {string} state
+ * @property {string | null} reason
+ * @property {number} share
+ * @property {number} wanted
+ * @property {number | null} committed_per_second
+ * @property {{ p50: number | null, p99: number | null }} commit_ms
+ * @property {number | null} held_orders
+ * @property {string} joined_at
+ * @property {number} expires_in_ms
+ *
+ * @typedef {object} Act  An entry of the audit trail.
+ * @property {number} id
+ * @property {string} at
+ * @property {string} actor
+ * @property {string} who
+ * @property {string} action
+ * @property {string} detail
+ * @property {string} reason
+ * @property {Record<string, unknown> | null} before
+ * @property {Record<string, unknown> | null} after
+ *
+ * @typedef {object} Status
+ * @property {string} group
+ * @property {string} worker
+ * @property {string} now
+ * @property {number} age_s
+ * @property {{ orders_per_second: number, source: string, ramp: { from: number, to: number, ends_at: string } | null, paused_until: string | null }} cap
+ * @property {{ revision: number, default: number, manual: { from: number, to: number, began_at: string, ends_at: string } | null, ceiling: number | null, holds: Hold[], schedule: { time_zone: string, entries: { from: string, rate: number, days?: string[] }[] } | null }} settings
+ * @property {number | null} committed_per_second
+ * @property {number | null} arriving_per_second
+ * @property {number | null} receive_failures_per_second
+ * @property {string | null} limited_by
+ * @property {{ p50: number | null, p99: number | null }} commit_ms
+ * @property {{ messages: number | null, orders: number | null, oldest_age_s: number | null, error?: string }} lag
+ * @property {{ trend: string, seconds: number | null, drained_at: string | null } | null} eta
+ * @property {{ total: number, by_reason: Record<string, number>, oldest_age_s: number | null } | null} dead_letters
+ * @property {Worker[]} workers
+ * @property {string[]} warnings
+ * @property {string[]} warning_codes
+ *
+ * @typedef {object} State
+ * @property {Page} page
+ * @property {Status | null} status  The newest; null: none yet.
+ * @property {number} heard  When its figures were true, by this machine's clock; 0: never.
+ * @property {{ state: string, reason: string | null } | null} unjoined  The worker has not joined the pool.
+ * @property {Access | null} access  What the token allows, by the worker; null: not known.
+ * @property {Error | null} trouble
+ * @property {Act[]} acts  The newest changes, newest first.
+ */
 
-const IN_TROUBLE = ["database_down", "broker_down", "backing_off", "lease_expired"];
-const BAD = ["database_down", "broker_down"];
-export const NAMES = { database_down: "Database down", broker_down: "Broker down", backing_off: "Backing off", lease_expired: "Lease expired", stopping: "Stopping" };
+/** @type {State} */
+export const state = { page: "overview", status: null, heard: 0, unjoined: null, access: null, trouble: null, acts: [] };
 
-// Returns the state of the whole pool: { state, title, figure, reason }.
-export function poolState(status) {
-  const { cap, lag, workers } = status;
-  const live = workers.filter((worker) => worker.state !== "lease_expired");
-  const committed = status.committed_per_second;
-  const wait = waiting(status);
-  if (cap.source === "paused") {
-    const until = cap.paused_until;
-    return { state: "paused", title: "Paused", figure: until ? `until ${moment(until)}` : "until resumed", reason: wait };
-  }
-  if (!live.length) return { state: "bad", title: "No worker", figure: "nothing is drained", reason: wait };
-  if (live.every((worker) => worker.state === "cordoned")) return { state: "paused", title: "Cordoned", figure: "no worker receives", reason: wait };
-  for (const trouble of IN_TROUBLE) {
-    const hit = live.filter((worker) => worker.state === trouble);
-    if (!hit.length) continue;
-    const reason = hit[0].reason ? `: ${hit[0].reason}` : "";
-    const whom = live.length > 1 ? `${hit.length} of ${live.length} workers${reason}. ` : reason && `${reason.slice(2)}. `;
-    return {
-      state: BAD.includes(trouble) ? "bad" : "slow", title: NAMES[trouble],
-      figure: `${rate(committed)} of ${rate(cap.orders_per_second)}`, reason: whom + wait,
-    };
-  }
-  const idle = live.every((worker) => worker.state === "idle");
-  // Drained only where the lag is known: an idle pool may as well receive nothing.
-  if (!lag.error && (lag.orders ?? lag.messages) === 0) {
-    return { state: "idle", title: "Drained", figure: committed ? rate(committed) : "nothing to do", reason: `Cap ${rate(cap.orders_per_second)} (${source(status)}).` };
-  }
-  if (idle) return { state: "idle", title: "Idle", figure: "nothing is received", reason: wait + ramp(cap) };
-  return { state: "good", title: "Draining", figure: `${rate(committed)} of ${rate(cap.orders_per_second)}`, reason: wait + ramp(cap) };
+/** @type {{ page: Page | null, draw: (state: State) => void }[]} */
+const views = [];
+
+/** Draws on each render; with a page, only while that is shown. @param {Page | null} page @param {(state: State) => void} draw */
+export const view = (page, draw) => { views.push({ page, draw }); };
+
+export function render() {
+  for (const { page, draw } of views) if (page === null || page === state.page) draw(state);
 }
 
-function waiting(status) {
-  const { lag, eta } = status;
-  if (lag.error) return `The lag is not known: ${lag.error}. `;
-  // Without an estimate of orders per message, the lag is in messages.
-  const what = lag.orders === null || lag.orders === undefined ? `${count(lag.messages)} messages` : `${count(lag.orders)} orders`;
-  const about = `${what} wait${known(lag.oldest_age_s) ? `, the oldest for ${seconds(lag.oldest_age_s)}` : ""}`;
-  if (!eta) return `${about}. `;
-  return known(eta.seconds) ? `${about}; drained in ${seconds(eta.seconds)}, at ${moment(eta.drained_at)}. ` : `${about}; ${eta.trend}. `;
+/** @param {Partial<State>} values */
+export function update(values) {
+  Object.assign(state, values);
+  render();
 }
 
-const ramp = (cap) => (cap.ramp ? `Ramp from ${rate(cap.ramp.from)} to ${rate(cap.ramp.to)} until ${moment(cap.ramp.ends_at)}.` : "");
-
-const SOURCES = { paused: "paused", manual: "set by hand", schedule: "by schedule", default: "default" };
-export const source = (status) => SOURCES[status.cap.source] || words(status.cap.source);
+/** True only if the worker says so. */
+export const mayOperate = () => state.access?.role === "operate";

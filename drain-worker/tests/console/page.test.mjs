@@ -253,6 +253,21 @@ test("each state has one line with its reason", async () => {
   }, { model });
 });
 
+test("a worker that has not joined the pool says so, and why", async () => {
+  const model = new Model();
+  model.unjoined = { state: "database_down", reason: "connection refused (10.0.0.7:3306)" };
+  await opened(async (page) => {
+    await says(page, "#headline", /Database down .*connection refused \(10\.0\.0\.7:3306\)/s);
+    await says(page, "#connection", "no figures yet");
+    assert.ok(await page.locator("#pause").isDisabled(), "what the pool does is not known");
+    model.unjoined = { state: "joining", reason: null };
+    await says(page, "#state", "Joining the pool");
+    model.unjoined = null;
+    await says(page, "#state", "Draining");
+    assert.ok(await page.locator("#pause").isEnabled());
+  }, { model });
+});
+
 test("a lost worker is reported and its figures turn grey until it responds", async () => {
   const model = new Model();
   await opened(async (page) => {

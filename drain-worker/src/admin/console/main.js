@@ -112,6 +112,7 @@ function route(isFirst) {
   for (const section of all("[data-page]")) show(section, section.dataset.page === page);
   update({ page });
   if (isFirst) return;
+  all("#pages [aria-current]")[0].scrollIntoView({ block: "nearest", inline: "nearest" });
   all(`[data-page="${page}"] h2`)[0].focus({ preventScroll: true });
   again();
 }

@@ -160,7 +160,7 @@ mod tests {
                          "schedule": null},
             "committed_per_second": null, "arriving_per_second": null, "receive_failures_per_second": null,
             "limited_by": null, "commit_ms": {"p50": null, "p99": null}, "totals": null,
-            "lag": {}, "eta": null, "dead_letters": null, "workers": [], "warnings": [],
+            "lag": {}, "eta": null, "dead_letters": null, "workers": [], "warnings": [], "warning_codes": [],
         });
         let members = parts.as_object().expect("an object");
         members.iter().for_each(|(name, value)| status[name] = value.clone());
@@ -191,6 +191,7 @@ mod tests {
                 "commit_ms": {"p50": 6.1, "p99": null},
             }))],
             "warnings": ["look here"],
+            "warning_codes": ["stale"],
         }));
         assert_eq!(
             shown(&status).as_str(),
@@ -238,7 +239,7 @@ mod tests {
              host:2  lease_expired      0            -     -    -    -       -\n"
         );
         let joining = json!({"group": "drain", "state": "joining", "reason": "not yet", "cap": null,
-                             "workers": [], "warnings": []});
+                             "workers": [], "warnings": [], "warning_codes": []});
         let joining = serde_json::from_value(joining).expect("a status");
         assert_eq!(shown(&joining).as_str(), "drain: joining (not yet)\n");
     }

@@ -59,7 +59,7 @@ export class Model {
       ...recorded("GET /v1/dead-letters").letters[0],
       id, order_id: reason === "unknown_sku" ? `f535af2d-435c-88f9-8683-8ebf4a28${6820 + id}` : null, message_id: `01A${id}`, reason,
       detail: reason === "unknown_sku" ? "no stock row for SKU HOT-9" : "byte 17 is no envelope", attempts: id, first_failed_at: ISO(this.began - 81000),
-      last_failed_at: ISO(this.began - 1000 * id), payload_bytes: 412, discarded_at: null, discarded_by: null, discarded_reason: null,
+      last_failed_at: ISO(this.began - 1000 * id), payload_bytes: 412, discarded_at: null, discarded_by: null, discarded_reason: null, restorable_until: null,
     };
   }
 
@@ -251,8 +251,13 @@ export class Model {
       }
       case "POST /v1/dead-letters/discard": {
         const { page, next } = this.chosen(body);
-        for (const letter of page) Object.assign(letter, { discarded_at: ISO(Date.now()), discarded_by: body.who, discarded_reason: body.reason });
+        for (const letter of page) Object.assign(letter, { discarded_at: ISO(Date.now()), discarded_by: body.who, discarded_reason: body.reason, restorable_until: ISO(Date.now() + 86_400_000) });
         return { ...recorded("POST /v1/dead-letters/discard"), outcomes: page.map((letter) => ({ id: letter.id, outcome: "discarded" })), next };
+      }
+      case "POST /v1/dead-letters/restore": {
+        const letters = this.letters.filter(({ id }) => body.ids.includes(id));
+        for (const letter of letters) Object.assign(letter, { discarded_at: null, discarded_by: null, discarded_reason: null, restorable_until: null });
+        return { ...recorded("POST /v1/dead-letters/restore"), outcomes: letters.map(({ id }) => ({ id, outcome: "restored" })), next: null };
       }
       case "GET /v1/orders": return { orders: url.searchParams.get("user_id") === "alice" ? [ORDER] : [], next: null, dead_letters: [] };
       case `GET /v1/orders/${ORDER_ID}`:
@@ -298,7 +303,7 @@ export class Model {
       const stale = this.stale(method, url.pathname, body, request.headers()["if-match"]);
       if (stale) return send(stale);
       if (this.refuse && method !== "GET") return refused(422, "invalid_request", this.refuse);
-      return send(this.answer(method, url, body), `${method} ${url.pathname.replace(/(orders|dead-letters)\/(?!redrive|discard).*/, "$1/id")}`);
+      return send(this.answer(method, url, body), `${method} ${url.pathname.replace(/(orders|dead-letters)\/(?!redrive|discard|restore).*/, "$1/id")}`);
     });
   }
 

@@ -152,7 +152,7 @@ test("holds are listed with owner and reason, and the pool runs when none is lef
   }, { model });
 });
 
-test("dead letters are listed by reason, shown, redriven and discarded, with an outcome for each", async () => {
+test("dead letters are listed by reason, shown, redriven, discarded and restored, with an outcome for each", async () => {
   const model = new Model();
   await opened(async (page) => {
     await says(page, "#letters-badge", "3");
@@ -177,7 +177,7 @@ test("dead letters are listed by reason, shown, redriven and discarded, with an 
     await says(page, "#outcomes-summary", "1 unreadable. Done.");
     await page.check("[data-letter='3'] input");
     await page.click("#discard-selected");
-    await says(page, "#confirm-body", "their payloads are deleted for good");
+    await says(page, "#confirm-body", "until then you can restore them");
     await page.click("#confirm-yes");
     await says(page, "#confirm-error", "State a reason");
     await agree(page, "bob", "a test order");
@@ -186,6 +186,12 @@ test("dead letters are listed by reason, shown, redriven and discarded, with an 
     await page.selectOption("#letters-standing", "discarded");
     await says(page, "#letters", /discarded \d\d:\d\d:\d\d by bob: a test order/);
     assert.ok(await page.locator("[data-letter='3'] input").isDisabled());
+    await page.click("[data-letter='3'] [data-act='restore']");
+    await agree(page, "bob", "it was an order after all");
+    await says(page, "#outcomes-summary", "1 restored. Done.");
+    await page.selectOption("#letters-standing", "open");
+    assert.ok(await page.locator("[data-letter='3'] input").isEnabled());
+    assert.equal(await page.locator("[data-act='restore']").count(), 0, "what is open cannot be restored");
   }, { model });
 });
 

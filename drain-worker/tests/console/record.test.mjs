@@ -61,6 +61,7 @@ test("the API's answers have the shape that is recorded", async () => {
   await recordOnce("GET /v1/status: paused", "/v1/status", (body) => body.cap.source === "paused" && body.settings.schedule);
   await record("POST /v1/dead-letters/redrive", 200, "POST", "/v1/dead-letters/redrive", { ids: [999999], ...note });
   await record("POST /v1/dead-letters/discard", 200, "POST", "/v1/dead-letters/discard", { ids: [999999], ...note });
+  await record("POST /v1/dead-letters/restore", 200, "POST", "/v1/dead-letters/restore", { ids: [999999], ...note });
 
   await record("409 settings_changed", 409, "PUT", "/v1/rate", { rate: 150, ...note }, '"0"');
   await record("409 confirmation_required", 409, "PUT", "/v1/rate", { rate: 390, ...note });

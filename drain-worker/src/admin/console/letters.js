@@ -1,4 +1,4 @@
-// Dead letters: list, details, redrive, discard.
+// Dead letters: list, details, redrive, discard, restore.
 
 import { api } from "./api.js";
 import { byId, el } from "./chart.js";
@@ -22,8 +22,8 @@ const list = {
 
 const letterReason = (name) => code("dead-reason", name);
 
-/** A table of dead letters, also beside an order. @param {any} node @param {any[]} letters @param {{ columns: { title: unknown }[], cells: (letter: any) => unknown[] }} [extra] @param {string} [none] */
-export function lettersTable(node, letters, extra = { columns: [], cells: () => [] }, none = t("none")) {
+/** A table of dead letters, also beside an order. @param {any} node @param {any[]} letters @param {{ columns: { title: unknown }[], cells: (letter: any) => unknown[], buttons: (letter: any) => unknown[] }} [extra] @param {string} [none] */
+export function lettersTable(node, letters, extra = { columns: [], cells: () => [], buttons: () => [] }, none = t("none")) {
   const columns = [...extra.columns, { title: t("letters.id"), numeric: true }, { title: t("letters.reason") }, { title: t("letters.order") }, { title: t("letters.detail") },
     { title: t("letters.attempts"), numeric: true }, { title: t("letters.first") }, { title: t("letters.last") }, { title: t("letters.size"), numeric: true }, { title: el("span", { class: "unseen" }, t("letters.show-column")) }];
   const rows = letters.map((letter) => ({
@@ -32,7 +32,7 @@ export function lettersTable(node, letters, extra = { columns: [], cells: () => 
     cells: [...extra.cells(letter), String(letter.id), letterReason(letter.reason), letter.order_id ? el("code", { translate: "no" }, letter.order_id) : NONE,
       letter.discarded_at ? nodes(letter.discarded_reason ? "letters.discarded-because" : "letters.discarded-at", { time: moment(letter.discarded_at), by: letter.discarded_by ? data(letter.discarded_by) : t("unnamed"), reason: data(letter.discarded_reason || "") }) : data(letter.detail || ""),
       count(letter.attempts), moment(letter.first_failed_at), moment(letter.last_failed_at), bytes(letter.payload_bytes),
-      el("button", { type: "button", "data-act": "look", "data-id": letter.id, "aria-label": t("letters.show-label", { id: letter.id }) }, t("letters.show"))],
+      [el("button", { type: "button", "data-act": "look", "data-id": letter.id, "aria-label": t("letters.show-label", { id: letter.id }) }, t("letters.show")), ...extra.buttons(letter)]],
   }));
   fillTable(node, { caption: t("nav.letters"), columns, rows, none });
 }
@@ -43,7 +43,7 @@ export async function look(id) {
   morph(byId("letter-title"), nodes("letters.title", { id: letter.id, reason: letterReason(letter.reason) }));
   const has = (name) => letter[name] !== null && letter[name] !== undefined && letter[name] !== "";
   const facts = ["order_id", "message_id", "detail", "attempts", "payload_bytes", "payload_error", "discarded_by", "discarded_reason"].filter(has);
-  const times = ["first_failed_at", "last_failed_at", "discarded_at"].filter(has);
+  const times = ["first_failed_at", "last_failed_at", "discarded_at", "restorable_until"].filter(has);
   byId("letter-body").replaceChildren(
     el("dl", { class: "facts" }, facts.map((name) => [el("dt", {}, t(`letter.${name}`)), el("dd", {}, data(letter[name]))]),
       times.map((name) => [el("dt", {}, t(`letter.${name}`)), el("dd", {}, moment(letter[name]), " ", el("small", { translate: "no" }, letter[name]))])),
@@ -84,6 +84,7 @@ export function letters(trouble, changed) {
     const extra = acts ? {
       columns: [{ title: box({ "data-act": "every", checked: all.length > 0 && all.every(({ id }) => selected.has(id)) }, t("letters.select-all")) }],
       cells: (letter) => [box({ "data-act": "select", "data-id": letter.id, checked: selected.has(letter.id), disabled: Boolean(letter.discarded_at) }, t("letters.select", { id: letter.id }))],
+      buttons: ({ id, restorable_until: until }) => (until ? [" ", el("button", { type: "button", "data-act": "restore", "data-id": id, "aria-label": t("restore.label", { id }), title: t("restore.until", { time: moment(until) }) }, t("restore.name"))] : []),
     } : undefined;
     const none = !page ? t("loading") : reason.value ? t("letters.none-of-reason") : standing.value === "open" ? t("letters.none") : t("none");
     lettersTable(byId("letters"), page?.letters ?? [], extra, none);
@@ -97,7 +98,7 @@ export function letters(trouble, changed) {
 
   const isOld = () => list.page !== null && list.counted !== JSON.stringify(state.status?.dead_letters ?? null);
 
-  // Redrives or discards the dead letters of `selection`.
+  // Redrives, discards or restores the dead letters of `selection`.
   async function act(verb, selection, whom) {
     const isDiscard = verb === "discard";
     const lines = [t(`${verb}.effect`, { whom })];
@@ -109,7 +110,7 @@ export function letters(trouble, changed) {
       },
     });
     if (!done) return;
-    changed(await run(t(`${verb}.name`), { ...selection, ...done.value }, isDiscard ? api.discard : api.redrive));
+    changed(await run(t(`${verb}.name`), { ...selection, ...done.value }, api[verb]));
     selected.clear();
     await load();
   }
@@ -127,6 +128,7 @@ export function letters(trouble, changed) {
   byId("letter-close").addEventListener("click", () => byId("letter").close());
   actions(byId("letters"), {
     look: (button) => look(button.dataset.id).catch(trouble),
+    restore: ({ dataset: { id } }) => act("restore", { ids: [Number(id)] }, t("letters.one", { id })),
     select: (box) => {
       if (box.checked) selected.add(Number(box.dataset.id));
       else selected.delete(Number(box.dataset.id));

@@ -85,7 +85,7 @@ mod tests {
     use crate::control::{CapSource, Rate, Schedule, ScheduleEntry, SettingsChange};
     use crate::dead_letters::RedriveOutcome;
     use crate::pool::{LimitedBy, WorkerState};
-    use crate::store::DeadLetterReason;
+    use crate::store::{DeadLetterReason, RestoreOutcome};
 
     #[tokio::test]
     async fn every_file_is_served_with_its_type_and_the_policy() {
@@ -189,19 +189,25 @@ mod tests {
         );
         codes.extend(DeadLetterReason::ALL.iter().map(|reason| ("dead-reason", reason.as_str().to_owned())));
         codes.extend(RedriveOutcome::ALL.iter().map(|outcome| ("outcome", outcome.as_str().to_owned())));
+        codes.extend(RestoreOutcome::ALL.iter().map(|outcome| ("outcome", outcome.as_str().to_owned())));
         codes.extend(changes.iter().map(|change| ("action", change.action().to_owned())));
         codes.extend(sources.iter().map(|source| ("source", source.as_str().to_owned())));
         codes.extend(states.into_iter().map(|one| ("state", state(one).as_str().expect("text").to_owned())));
         let api = [
+            include_str!("../act.rs"),
+            include_str!("../audit.rs"),
             include_str!("../auth.rs"),
             include_str!("../control.rs"),
             include_str!("../dead_letters/mod.rs"),
+            include_str!("../dead_letters/request.rs"),
             include_str!("../mod.rs"),
             include_str!("../orders.rs"),
+            include_str!("../purge.rs"),
             include_str!("../response.rs"),
             include_str!("../sales.rs"),
             include_str!("../schedule_preview.rs"),
             include_str!("../status.rs"),
+            include_str!("../worker.rs"),
         ];
         for text in api {
             let text = text.split("#[cfg(test)]").next().unwrap_or_default();

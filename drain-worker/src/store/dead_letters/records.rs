@@ -192,6 +192,8 @@ pub enum RestoreOutcome {
 }
 
 impl RestoreOutcome {
+    pub const ALL: [Self; 4] = [Self::Restored, Self::Open, Self::Deleted, Self::Gone];
+
     /// The name used in the API and the audit trail.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -10,12 +10,14 @@ github() {
   gh "$@" >/dev/null
 }
 
-# environment_exists NAME [REVIEWERS]: makes an environment that deploys from main alone. With a second argument it must have
-# reviewers; those that it has already stay as they are.
+# environment_exists NAME [REVIEWERS]: makes an environment that deploys from main alone, or gives it that limit. With a second
+# argument it must have reviewers; those that it has already stay as they are.
 environment_exists() {
   local name=$1 at="repos/{owner}/{repo}/environments/$1" found reviewer id body ids=()
   if found=$(gh api "$at" 2>/dev/null); then
-    if (($# == 1)) || jq -e 'any(.protection_rules[]?; .type == "required_reviewers")' <<<"$found" >/dev/null; then
+    # GitHub makes an environment without any protection when a run names one that does not exist.
+    if { (($# == 1)) || jq -e 'any(.protection_rules[]?; .type == "required_reviewers")' <<<"$found" >/dev/null; } &&
+      jq -e '.deployment_branch_policy.custom_branch_policies == true' <<<"$found" >/dev/null && [[ $(branches "$at") == main ]]; then
       say "$name: exists"
       return
     fi
@@ -35,6 +37,7 @@ environment_exists() {
   github api --method PUT "$at" --input - <<<"$body"
   # An existing policy is returned as an error (likely); the list is what counts.
   github api --method POST "$at/deployment-branch-policies" -f name=main 2>/dev/null || true
-  [[ -n $DRY_RUN ]] || gh api "$at/deployment-branch-policies" --jq '.branch_policies[].name' | grep -qx main ||
-    die "$name does not allow main"
+  [[ -n $DRY_RUN || $(branches "$at") == main ]] || die "$name must allow main and nothing else: remove the other branches on GitHub"
 }
+
+branches() { gh api "$1/deployment-branch-policies" --jq '.branch_policies[].name'; }

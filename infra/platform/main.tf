@@ -159,6 +159,7 @@ module "runner" {
   region            = var.region
   role_name         = "${var.name}-runner"
   vswitch_id        = module.network.operator_vswitch_id
+  ways_out          = module.nat.snat_vswitch_ids
   security_group_id = module.network.security_group_ids.operator
   github_token_name = module.secrets.secret_names["runner-github-token"]
 }

@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import ssl
 import subprocess
 import threading
@@ -34,7 +35,7 @@ SETTINGS = {
 }
 # Settings that no output gives.
 FREE = {
-    "DEPLOY_RUNNER": '["self-hosted"]', "SPILLWAY_ALLOW_DESTROY": "module.x", "SPILLWAY_CANARY_WEIGHT": "0.2", "SPILLWAY_IMAGE_REF": "tag",
+    "SPILLWAY_ALLOW_DESTROY": "module.x", "SPILLWAY_CANARY_WEIGHT": "0.2", "SPILLWAY_IMAGE_REF": "tag",
     "SPILLWAY_ROCKETMQ_NAMESPACE": "ns", "SPILLWAY_SMOKE_USER": "rehearsal",
 }
 
@@ -125,6 +126,22 @@ class Github(unittest.TestCase):
         self.assertEqual(self.hub(), before)
         self.assertEqual(errors.count("nothing to change"), 5, errors)
 
+    def test_an_environment_that_github_made_by_itself_is_limited_to_main(self):
+        # GitHub's page "Managing environments": a workflow that names an environment which does not exist makes it, without rules.
+        open_one = {"reviewers": [], "branches": [], "variables": {}, "secrets": {}, "limited": False}
+        (self.world.at / "github.json").write_text(json.dumps({"environments": {"prod-plan": open_one}, "variables": {}, "users": {"ann": 7, "bob": 8}}))
+        code, _, errors = self.run_it("prod", **SETTINGS)
+        self.assertEqual(code, 0, errors)
+        found = self.hub()["environments"]["prod-plan"]
+        self.assertEqual((found["limited"], found["branches"]), (True, ["main"]))
+        # Another branch beside it is for a person to remove.
+        hub = self.hub()
+        hub["environments"]["prod-plan"]["branches"].append("*")
+        (self.world.at / "github.json").write_text(json.dumps(hub))
+        code, _, errors = self.run_it("prod", **SETTINGS)
+        self.assertEqual(code, 1)
+        self.assertIn("prod-plan must allow main and nothing else", errors)
+
     def test_only_what_differs_is_changed(self):
         self.assertEqual(self.run_it("prod", **SETTINGS)[0], 0)
         self.outputs(OUTPUTS | {"worker_application_id": "app-2"})
@@ -140,10 +157,11 @@ class Github(unittest.TestCase):
         self.assertEqual(self.hub()["environments"], {})
 
     def test_before_the_workers_their_application_is_named_as_not_yet_known(self):
-        self.outputs(OUTPUTS | {"worker_application_id": None})
+        # Without a domain the address is the gateway's, which comes with the workers too.
+        self.outputs(OUTPUTS | {"worker_application_id": None, "api_url": None, "domain": None})
         code, _, errors = self.run_it("prod", **SETTINGS)
         self.assertEqual(code, 0, errors)
-        self.assertIn("not yet known: SPILLWAY_WORKER_APP_ID (prod).", errors)
+        self.assertIn("not yet known: SPILLWAY_WORKER_APP_ID (prod) SPILLWAY_SMOKE_URL (prod).", errors)
         self.outputs(OUTPUTS)
         code, _, errors = self.run_it("prod", **SETTINGS)
         self.assertEqual(code, 0, errors)
@@ -446,6 +464,13 @@ class Domain(unittest.TestCase):
         self.assertEqual(code, 0, errors)
         self.assertIn("nothing to do", errors)
         self.assertFalse((self.world.at / "lego-calls").exists())
+        # A default certificate of the gateway is none of this domain's.
+        other = self.show(*certificate(self.world.at, "gateway.example.net", 90))
+        code, errors = self.domain("renew", self.NAME, "ops@example.com", SPILLWAY_DOMAIN_ADDRESS=other, **lego)
+        self.assertEqual(code, 0, errors)
+        self.assertEqual(len((self.world.at / "lego-calls").read_text().splitlines()), 1)
+        (self.world.at / "lego-calls").unlink()
+        shutil.rmtree(self.world.at / "acme")
         # The first certificate, while nothing is shown; then a renewal.
         for action in ["run", "renew --days 30"]:
             code, errors = self.domain("renew", self.NAME, "ops@example.com", SPILLWAY_DOMAIN_ADDRESS="127.0.0.1:9", **lego)

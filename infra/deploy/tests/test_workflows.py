@@ -40,7 +40,7 @@ class Workflows(unittest.TestCase):
         self.assertIn("\npermissions: {}\n", self.deploy)
         for name, text in self.texts.items():
             for right in re.findall(r"^ +([a-z-]+): write$", text, flags=re.M):
-                self.assertEqual((name, right), ("deploy.yml", "id-token"))
+                self.assertIn((name, right), [("deploy.yml", "id-token"), ("certificate.yml", "issues")])
             self.assertNotIn("pull_request_target", text)
             self.assertEqual(text.count("uses: actions/checkout@"), text.count("persist-credentials: false"))
 
@@ -120,6 +120,8 @@ class Workflows(unittest.TestCase):
     def test_the_schema_can_be_migrated_before_there_are_workers(self):
         steps = re.split(r"^      - ", jobs(self.deploy)["release"], flags=re.M)
         schema, release = (next(it for it in steps if f"name: {name}\n" in it) for name in ["schema", "release"])
+        self.assertIn("if: inputs.infrastructure && !inputs.schema_only\n", jobs(self.deploy)["plan"])
+        self.assertIn("(inputs.release || inputs.schema_only)", jobs(self.deploy)["release"])
         self.assertIn("if: inputs.schema_only\n", schema)
         self.assertIn("if: ${{ !inputs.schema_only }}\n", release)
         self.assertIn('run: infra/deploy/migrate "$WORKER_IMAGE"', schema)

@@ -50,10 +50,13 @@ locals {
 
   lock_state = [
     { actions = ["oss:ListObjects", "oss:GetBucketInfo"], resources = [local.names.state_bucket] },
-    { actions = ["ots:GetRow", "ots:PutRow", "ots:UpdateRow", "ots:DeleteRow"], resources = [local.names.locks] },
+    # The backend describes the table before it locks (Terraform's source of the OSS backend).
+    { actions = ["ots:DescribeTable", "ots:GetRow", "ots:PutRow", "ots:UpdateRow", "ots:DeleteRow"], resources = [local.names.locks] },
     { actions = ["kms:Decrypt", "kms:GenerateDataKey"], resources = [local.names.keys] },
     { actions = ["ram:ListResourceGroups"], resources = ["acs:ram:*:${var.account_id}:resourcegroup/*"] },
     { actions = ["cr:ListInstance"], resources = ["acs:cr:${local.scope}:instance/*"] },
+    # Of each instance that it finds, the data source lists the endpoints (the provider's source).
+    { actions = ["cr:ListInstanceEndpoint"], resources = [local.names.registry] },
   ]
 
   read_release_parameters = [
@@ -98,6 +101,8 @@ locals {
       { actions = ["kms:GetSecretValue"], resources = [local.names.kms_secrets] },
       { actions = ["cr:GetAuthorizationToken"], resources = [local.names.registry] },
       { actions = ["cr:PullRepository"], resources = [local.names.repositories[1]] },
+      # For infra/deploy/admin-urls: addresses of the workers' admin port.
+      { actions = ["sae:DescribeApplicationGroups", "sae:DescribeApplicationInstances"], resources = [local.names.all_applications] },
     ]
     build = [
       { actions = ["cr:GetAuthorizationToken"], resources = [local.names.registry] },
@@ -145,6 +150,7 @@ locals {
     { for role in length(local.zones) > 0 ? ["plan", "apply"] : [] : "${role} alidns" => "DNS has no region, and its records have ids of the service's choosing" },
     { for role in ["deploy", "runner"] : "${role} kms" => local.managed.kms.reason },
     {
+      "runner sae" = "listing calls take no resource (certain: \"Custom policy reference\" of SAE)"
       "deploy fc"  = "versions and aliases of the function: an alias is named below its function, and which form the service compares is likely, not certain"
       "deploy sae" = "the application's id is of the service's choosing, in a namespace of its own; what reads, lists or changes change orders takes no resource (certain: \"Custom policy reference\" of SAE)"
     },

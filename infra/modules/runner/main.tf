@@ -6,7 +6,8 @@ locals {
     "REPOSITORY=${var.size.github.repository}",
     "RUNNER_NAME=${var.name}",
     "RUNNER_GROUP_ID=${var.size.github.runner_group_id}",
-    "LABELS=${jsonencode(["self-hosted", "spillway-vpc"])}",
+    # The last part of the name is the environment's: each environment's jobs need its own network.
+    "LABELS=${jsonencode(["self-hosted", "spillway-vpc", regex("[a-z0-9]+$", var.name)])}",
     "REGION=${var.region}",
     "TOKEN_PARAMETER=${var.github_token_name}",
     "",
@@ -27,6 +28,10 @@ data "alicloud_images" "ubuntu" {
   name_regex   = "^ubuntu_24_04_x64_20G_alibase_"
   architecture = "x86_64"
   most_recent  = true
+}
+
+resource "terraform_data" "ways_out" {
+  input = var.ways_out
 }
 
 resource "alicloud_instance" "this" {
@@ -53,6 +58,9 @@ resource "alicloud_instance" "this" {
   http_endpoint               = "enabled"
   http_tokens                 = "required"
   http_put_response_hop_limit = 1
+
+  # Without a way out its set-up, which runs once, would end.
+  depends_on = [terraform_data.ways_out]
 
   lifecycle {
     # A newer image of the vendor must not replace the machine in the middle of a release; a change of its set-up does.

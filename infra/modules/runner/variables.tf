@@ -29,6 +29,11 @@ variable "vswitch_id" {
   type        = string
 }
 
+variable "ways_out" {
+  description = "Whatever is known only when the vSwitch has a way out: the machine is made after it."
+  type        = any
+}
+
 variable "security_group_id" {
   description = "The operators' security group."
   type        = string

@@ -134,6 +134,8 @@ run "build_release_and_services_have_exactly_these_rights" {
         "kms:GetSecretValue acs:kms:cn-hangzhou:1234567890123456:secret/*",
         "cr:GetAuthorizationToken acs:cr:cn-hangzhou:1234567890123456:instance/cri-1",
         "cr:PullRepository acs:cr:cn-hangzhou:1234567890123456:repository/cri-1/spillway/drain-worker",
+        "sae:DescribeApplicationGroups acs:sae:cn-hangzhou:1234567890123456:*",
+        "sae:DescribeApplicationInstances acs:sae:cn-hangzhou:1234567890123456:*",
       ]
     }
     error_message = "function, gateway, build and runner must have these rights only: ${jsonencode(output.policies)}"

@@ -10,6 +10,7 @@ variables {
   region            = "cn-hangzhou"
   role_name         = "spillway-test-runner"
   vswitch_id        = "vsw-operators"
+  ways_out          = {}
   security_group_id = "sg-operators"
   github_token_name = "spillway-test-runner-github-token"
   size = {
@@ -50,7 +51,7 @@ run "cloud_init_installs_by_checksum_and_starts_the_service" {
   }
   assert {
     condition = strcontains(base64decode(yamldecode(output.cloud_init).write_files[1].content), join("\n", [
-      "REPOSITORY=acme/shop", "RUNNER_NAME=spillway-test", "RUNNER_GROUP_ID=1", "LABELS=[\"self-hosted\",\"spillway-vpc\"]",
+      "REPOSITORY=acme/shop", "RUNNER_NAME=spillway-test", "RUNNER_GROUP_ID=1", "LABELS=[\"self-hosted\",\"spillway-vpc\",\"test\"]",
       "REGION=cn-hangzhou", "TOKEN_PARAMETER=spillway-test-runner-github-token",
     ]))
     error_message = "the service's settings"

@@ -1,6 +1,6 @@
--- Orders and messages that cannot be decided. A row is deleted when its order gets an outcome; a discarded one stays
--- without its payload, so that its order still has a state and a redelivery finds it settled. The payload is deleted a
--- while after the discard, which can be undone until then.
+-- Orders and messages that cannot be decided. A row is deleted when its order gets an outcome; a discarded one stays,
+-- so that its order still has a state and a redelivery finds it settled. Its payload is deleted a while after the discard, which
+-- can be undone until then.
 CREATE TABLE dead_letters (
     id               BIGINT         NOT NULL AUTO_INCREMENT,
     dedup_key        VARBINARY(49)  NOT NULL COMMENT 'order id and digest, or digest of the message id: a redelivery finds its row',

@@ -139,8 +139,8 @@ impl Store {
             PurgeStep::Purchases => self.find_purchases(&before).await?,
             PurgeStep::LetterData => {
                 let statement = Statement::new(
-                    "SELECT id FROM dead_letters WHERE discarded_at < ? AND user_id IS NOT NULL AND id > ? \
-                     ORDER BY id LIMIT ?",
+                    "SELECT id FROM dead_letters WHERE discarded_at < ? \
+                     AND (user_id IS NOT NULL OR restorable_until_us IS NOT NULL) AND id > ? ORDER BY id LIMIT ?",
                 );
                 self.find_numbered(step, statement.bind(before.as_str()), after).await?
             }
@@ -271,7 +271,8 @@ const fn statements(step: PurgeStep) -> &'static [(&'static str, &'static str)] 
             "",
         )],
         PurgeStep::LetterData => &[(
-            "UPDATE dead_letters SET user_id = NULL, payload = UNHEX(''), restorable_until_us = NULL WHERE id IN ",
+            "UPDATE dead_letters SET user_id = NULL, payload = UNHEX(''), restorable_until_us = NULL \
+             WHERE discarded_at IS NOT NULL AND id IN ",
             "",
         )],
         PurgeStep::Orders => &[

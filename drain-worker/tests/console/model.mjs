@@ -250,6 +250,8 @@ export class Model {
         return { outcomes: page.map((letter) => ({ id: letter.id, order_id: letter.order_id, outcome: letter.reason === "unknown_sku" ? "confirmed" : "unreadable", detail: null })), next, stopped: null };
       }
       case "POST /v1/dead-letters/discard": {
+        const open = this.letters.filter((letter) => letter.id > (body.after || 0) && letter.id <= body.newest_id && !letter.discarded_at && (!body.dead_letter_reason || letter.reason === body.dead_letter_reason));
+        if (body.count !== undefined && body.count !== open.length) return this.problem("409 settings_changed", `${open.length} dead letters are open, not ${body.count}.`, { code: "dead_letters_changed" });
         const { page, next } = this.chosen(body);
         for (const letter of page) Object.assign(letter, { discarded_at: ISO(Date.now()), discarded_by: body.who, discarded_reason: body.reason, restorable_until: ISO(Date.now() + 86_400_000) });
         return { ...recorded("POST /v1/dead-letters/discard"), outcomes: page.map((letter) => ({ id: letter.id, outcome: "discarded" })), next };

@@ -182,7 +182,7 @@ test("dead letters are listed by reason, shown, redriven, discarded and restored
     await says(page, "#confirm-error", "State a reason");
     await agree(page, "bob", "a test order");
     await says(page, "#outcomes-summary", "1 discarded. Done.");
-    await says(page, "#letters", "None. Every received order was decided.");
+    await says(page, "#letters", "None open.");
     await page.selectOption("#letters-standing", "discarded");
     await says(page, "#letters", /discarded \d\d:\d\d:\d\d by bob: a test order/);
     assert.ok(await page.locator("[data-letter='3'] input").isDisabled());

@@ -101,6 +101,7 @@ conformance! {
     purge::personal_data_goes_first_and_rows_later,
     purge::a_purge_spends_credits_and_continues,
     purge::recent_data_cannot_be_purged,
+    purge::a_purge_leaves_a_letter_that_was_restored,
     lookups::an_order_is_found_in_every_state,
     lookups::totals_and_stock_are_returned,
     lookups::an_operator_sees_all_of_an_order_but_its_address,

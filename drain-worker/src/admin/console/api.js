@@ -5,6 +5,8 @@ import { code, hasCode, nodes, t } from "./i18n.js";
 
 const KEY = "spillway-token";
 const WAIT_MS = 5000;
+// A change waits for locks, and the worker looks for one whose COMMIT was not answered.
+const CHANGE_WAIT_MS = 10000;
 // A redrive needs credits of the cap, so a page may take long.
 const WORK_WAIT_MS = 120000;
 
@@ -27,7 +29,7 @@ let newest = 0;
 export const revision = () => newest;
 
 /** @param {string} method @param {string} path @param {object} [body] @param {{ waitMs?: number, madeOn?: number }} [options] @returns {Promise<any>} */
-async function call(method, path, body, { waitMs = WAIT_MS, madeOn } = {}) {
+async function call(method, path, body, { waitMs = method === "GET" ? WAIT_MS : CHANGE_WAIT_MS, madeOn } = {}) {
   const headers = { accept: "application/json" };
   if (madeOn !== undefined) headers["if-match"] = `"${madeOn}"`;
   if (body !== undefined) headers["content-type"] = "application/json";
@@ -42,7 +44,8 @@ async function call(method, path, body, { waitMs = WAIT_MS, madeOn } = {}) {
     text = await response.text();
   } catch (error) {
     const late = error.name === "TimeoutError";
-    throw new ApiError(0, late ? t("api.late", { n: waitMs / 1000 }) : t("api.unreachable"));
+    const what = late ? t("api.late", { n: waitMs / 1000 }) : t("api.unreachable");
+    throw new ApiError(0, method === "GET" ? what : `${what} ${t("api.unanswered")}`);
   }
   let value = null;
   try {

@@ -9,7 +9,7 @@ import { render, view } from "./state.js";
 
 const PAGE = 50;
 const ACTIONS = ["rate_set", "rate_reset", "pause", "resume", "schedule_set", "schedule_clear", "ceiling_set", "ceiling_clear", "cordon", "uncordon",
-  "letters_redriven", "letters_discarded", "catalogue_applied", "purged"];
+  "letters_redriven", "letters_discarded", "letters_restored", "catalogue_applied", "purged"];
 
 const trail = {
   /** The page that is shown; null: not loaded. */

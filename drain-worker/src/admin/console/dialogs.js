@@ -39,17 +39,21 @@ export function confirm({ title, lines = [], body, yes, danger, wide, act }) {
     let result = null;
     let madeOn = revision();
     let isRepeated = false;
+    let [isSending, isOver] = [false, false];
     const submit = async (event) => {
       event.preventDefault();
       const who = byId("confirm-who").value.trim();
       const reason = byId("confirm-reason").value.trim();
       sessionStorage.setItem(WHO, who);
       accept.disabled = true;
+      isSending = true;
       show(error, false);
       try {
         result = { value: await act({ ...(who && { who }), ...(reason && { reason }) }, madeOn, isRepeated) };
-        dialog.close();
+        // The operator closed the dialog meanwhile, and may have opened another.
+        if (isOver) resolve(result); else dialog.close();
       } catch (failure) {
+        if (isOver) return resolve(null);
         const name = failure.problem?.code;
         // What was confirmed was confirmed on other settings.
         isRepeated = name === "confirmation_required";
@@ -62,8 +66,10 @@ export function confirm({ title, lines = [], body, yes, danger, wide, act }) {
         accept.classList.toggle("danger", Boolean(danger) || isRepeated || name === "settings_changed");
         show(error, true);
       } finally {
-        accept.disabled = false;
+        isSending = false;
+        if (!isOver) accept.disabled = false;
       }
+      return undefined;
     };
     const cancel = () => dialog.close();
     const form = dialog.querySelector("form");
@@ -72,7 +78,8 @@ export function confirm({ title, lines = [], body, yes, danger, wide, act }) {
     dialog.addEventListener("close", () => {
       form.removeEventListener("submit", submit);
       byId("confirm-no").removeEventListener("click", cancel);
-      resolve(result);
+      isOver = true;
+      if (!isSending) resolve(result);
     }, { once: true });
     dialog.showModal();
     // Focus on neither a field of the change nor the button that acts, so that a stray key does nothing.

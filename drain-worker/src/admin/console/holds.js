@@ -17,7 +17,7 @@ export const present = () => (state.status ? t("cap.now", { cap: rate(state.stat
 function lengthFields() {
   const kind = el("select", { id: "pause-kind" }, ["open", "for", "until"].map((value) => el("option", { value }, t(`pause.${value}`))));
   const minutes = el("input", { id: "pause-minutes", type: "number", min: 1, max: 10080, step: 1, value: 10, inputmode: "numeric" });
-  const until = el("input", { id: "pause-until", type: "datetime-local", step: 1 });
+  const until = el("input", { id: "pause-until", type: "datetime-local", step: 1, max: "9999-12-31T23:59:59" });
   until.value = toLocal(Date.now() + 3600e3).slice(0, 16);
   const reads = el("output", { id: "pause-reads", class: "fine" });
   const minutesLabel = el("label", { hidden: true }, t("pause.minutes"), minutes);

@@ -58,15 +58,15 @@ export function letters(trouble, changed) {
   const { selected } = list;
 
   async function load() {
-    try {
-      list.counted = JSON.stringify(state.status?.dead_letters ?? null);
-      list.page = await api.letters({ dead_letter_reason: reason.value, state: standing.value, after: list.after, limit: PAGE });
-      const here = new Set(list.page.letters.map(({ id }) => id));
-      for (const id of selected) if (!here.has(id)) selected.delete(id);
-      render();
-    } catch (error) {
-      trouble(error);
-    }
+    const wanted = { dead_letter_reason: reason.value, state: standing.value, after: list.after, limit: PAGE };
+    const counted = JSON.stringify(state.status?.dead_letters ?? null);
+    const page = await api.letters(wanted);
+    // The operator has chosen others meanwhile.
+    if (wanted.dead_letter_reason !== reason.value || wanted.state !== standing.value || wanted.after !== list.after) return;
+    Object.assign(list, { page, counted });
+    const here = new Set(page.letters.map(({ id }) => id));
+    for (const id of selected) if (!here.has(id)) selected.delete(id);
+    render();
   }
 
   const selectable = () => (list.page?.letters ?? []).filter((letter) => !letter.discarded_at);
@@ -86,7 +86,7 @@ export function letters(trouble, changed) {
       cells: (letter) => [box({ "data-act": "select", "data-id": letter.id, checked: selected.has(letter.id), disabled: Boolean(letter.discarded_at) }, t("letters.select", { id: letter.id }))],
       buttons: ({ id, restorable_until: until }) => (until ? [" ", el("button", { type: "button", "data-act": "restore", "data-id": id, "aria-label": t("restore.label", { id }), title: t("restore.until", { time: moment(until) }) }, t("restore.name"))] : []),
     } : undefined;
-    const none = !page ? t("loading") : reason.value ? t("letters.none-of-reason") : standing.value === "open" ? t("letters.none") : t("none");
+    const none = !page ? t("loading") : page.total ? t("none") : reason.value ? t("letters.none-of-reason") : standing.value === "open" ? t("letters.none") : t("none");
     lettersTable(byId("letters"), page?.letters ?? [], extra, none);
     byId("redrive-selected").disabled = byId("discard-selected").disabled = selected.size === 0;
     // The list's total is of discarded ones too, if these are shown.
@@ -103,7 +103,7 @@ export function letters(trouble, changed) {
     const isDiscard = verb === "discard";
     const lines = [t(`${verb}.effect`, { whom })];
     const done = await confirm({
-      title: t(`${verb}.title`), lines, yes: t(`${verb}.yes`), danger: isDiscard,
+      title: t(`${verb}.title`), lines, yes: t(`${verb}.name`), danger: isDiscard,
       act: async (who) => {
         if (isDiscard && !who.reason) throw new Error(t("discard.reason-needed"));
         return who;
@@ -112,7 +112,8 @@ export function letters(trouble, changed) {
     if (!done) return;
     changed(await run(t(`${verb}.name`), { ...selection, ...done.value }, api[verb]));
     selected.clear();
-    await load();
+    list.after = 0;
+    await load().catch(trouble);
   }
 
   const ids = () => ({ ids: [...selected] });
@@ -124,7 +125,7 @@ export function letters(trouble, changed) {
   byId("redrive-all").addEventListener("click", () => act("redrive", filtered(), every()));
   // Bounded by what the operator saw: later ones stay.
   byId("discard-all").addEventListener("click", () => act("discard", { ...filtered(), newest_id: list.page.newest_id, count: list.page.total }, every()));
-  byId("letters-reload").addEventListener("click", load);
+  byId("letters-reload").addEventListener("click", () => load().catch(trouble));
   byId("letter-close").addEventListener("click", () => byId("letter").close());
   actions(byId("letters"), {
     look: (button) => look(button.dataset.id).catch(trouble),
@@ -139,10 +140,10 @@ export function letters(trouble, changed) {
       render();
     },
   });
-  const go = (after) => { list.after = after; load(); };
+  const go = (after) => { list.after = after; load().catch(trouble); };
   byId("letters-first").addEventListener("click", () => go(0));
   byId("letters-next").addEventListener("click", () => go(list.page.next));
-  for (const select of [reason, standing]) select.addEventListener("change", () => { selected.clear(); go(0); });
+  for (const select of [reason, standing]) select.addEventListener("change", () => { selected.clear(); list.page = null; go(0); });
   view("letters", draw);
 
   // While an operator selects rows, the table does not change.

@@ -83,8 +83,18 @@ export function orders(trouble) {
     }
     render();
   }
-  const load = async (after) => { found.page = await api.orders({ ...found.wanted, after, limit: PAGE }); };
-  const open = async (id) => { found.order = await api.order(id); };
+  // An answer to an earlier question must not stand under a later one.
+  let question = 0;
+  const load = async (after) => {
+    const mine = (question += 1);
+    const page = await api.orders({ ...found.wanted, after, limit: PAGE });
+    if (mine === question) found.page = page;
+  };
+  const open = async (id) => {
+    const mine = (question += 1);
+    const order = await api.order(id);
+    if (mine === question) found.order = order;
+  };
 
   byId("order-find").addEventListener("submit", (event) => {
     event.preventDefault();

@@ -29,9 +29,12 @@ export async function run(what, selection, send) {
   draw(null);
   let end = null;
   let after = 0;
+  // A discard is bounded by what the operator saw, and each page leaves fewer.
+  let left = selection.count;
   try {
     while (end === null) {
-      const page = await send({ ...selection, after, limit: PAGE });
+      const page = await send({ ...selection, after, limit: PAGE, ...(left !== undefined && { count: left }) });
+      if (left !== undefined) left -= page.outcomes.length;
       for (const outcome of page.outcomes) {
         tally.set(outcome.outcome, (tally.get(outcome.outcome) || 0) + 1);
         if (rows.length < ROWS_MAX) {

@@ -54,7 +54,7 @@ function draw() {
   fillSelect(byId("sale"), list.map((one) => [one.sale_id, one.sale_id]));
   const chosen = list.find((one) => one.sale_id === sale?.sale_id);
   const closes = chosen?.closes_at ? el("p", { class: "fine", id: "sale-closes" }, t("sale.closes", { time: moment(chosen.closes_at) })) : null;
-  return morph(byId("sale-body"), sale ? [summary(sale), skuTable(sale), el("p", { class: "fine" }, t("sale.note")), closes] : el("p", {}, t("loading")));
+  return morph(byId("sale-body"), sale?.sale_id === byId("sale").value ? [summary(sale), skuTable(sale), el("p", { class: "fine" }, t("sale.note")), closes] : el("p", {}, t("loading")));
 }
 
 /** @param {(error: Error) => void} trouble  Returns a function that loads the page. */
@@ -64,7 +64,8 @@ export function sale(trouble) {
     sales.list = (await api.sales()).sales;
     if (sales.list.length) {
       render();
-      sales.sale = await api.sale(choice.value);
+      const one = await api.sale(choice.value);
+      if (one.sale_id === choice.value) sales.sale = one;
     }
     render();
   };

@@ -115,7 +115,7 @@ impl BulkRequest {
     pub(super) fn discard(act: Act<BulkParameters>) -> Result<Self, String> {
         let request = Self::new(act)?;
         if request.context.reason.trim().is_empty() {
-            return Err("reason must be given: a discard deletes the payload".to_owned());
+            return Err("reason must be given: a discard deletes the payload in the end".to_owned());
         }
         match (&request.selection, request.seen) {
             (DeadLetterSelection::Ids(_), Some(_)) => {

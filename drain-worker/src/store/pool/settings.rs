@@ -12,7 +12,7 @@ use super::{AuditEntry, GroupSnapshot, SettingsError};
 use crate::control::{AuditContext, SettingsChange};
 use crate::store::Store;
 use crate::store::dialect::PoolKind;
-use crate::store::error::{DbError, ErrorClass};
+use crate::store::error::DbError;
 use crate::store::sql::Statement;
 use crate::store::transaction::Transaction;
 
@@ -73,7 +73,8 @@ impl Store {
                 Ok(result) => return result,
                 Err(failure) => failure,
             };
-            if failure.class != ErrorClass::Transient || known(&sent).is_none() {
+            // Whatever this attempt failed by: an earlier one may have been committed.
+            if known(&sent).is_none() {
                 return Err(failure.into());
             }
             if Instant::now() >= deadline {

@@ -1,5 +1,6 @@
 //! Purging personal data and rows.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,9 @@ use drain_worker::control::AuditContext;
 use drain_worker::pipeline::{CircuitBreaker, GatedWriter, WriterStats};
 use drain_worker::purge::{PurgeError, PurgeProgress, Purger};
 use drain_worker::rate::RateGate;
-use drain_worker::store::{Fence, OrderStore, PurgeBounds, PurgeStep};
+use drain_worker::store::{
+    DeadLetterSelection, Fence, OrderStore, PageRequest, PurgeBounds, PurgeStep, RestoreOutcome,
+};
 use time::OffsetDateTime;
 
 use crate::harness::Harness;
@@ -72,8 +75,8 @@ pub(crate) async fn personal_data_goes_first_and_rows_later(harness: &Harness) {
     store.commit(Fence::Open, &[order(5, "ann", &[("a", 2)])]).await.expect("commits");
     store.commit(Fence::Open, &[order(2_000, "ann", &[("z", 1)])]).await.expect("commits");
     let ids: Vec<_> = harness.letters().await.iter().map(|letter| letter.head.id).collect();
-    let selection = drain_worker::store::DeadLetterSelection::Ids(ids.into_iter().collect());
-    let page = drain_worker::store::PageRequest { after: 0, letters_max: std::num::NonZeroU32::MAX };
+    let selection = DeadLetterSelection::Ids(ids.into_iter().collect());
+    let page = PageRequest { after: 0, letters_max: NonZeroU32::MAX };
     store.discard_dead_letters(&selection, page, "drain", &AuditContext::default()).await.expect("discards");
     // The catalogue's sale ends years ahead.
     harness.run("UPDATE sale_skus SET closes_at = '2026-01-01 00:00:00.000'").await;
@@ -141,4 +144,33 @@ pub(crate) async fn recent_data_cannot_be_purged(harness: &Harness) {
     assert!(matches!(refused(20, Some(29)).await, PurgeError::RowsTooRecent));
     assert!(matches!(refused(40, Some(39)).await, PurgeError::RowsBeforeData));
     assert_eq!(harness.number("SELECT COUNT(*) FROM drain_audit").await, 0);
+}
+
+/// A purge waits for credits between the look and the deletion; an operator may restore a letter meanwhile.
+pub(crate) async fn a_purge_leaves_a_letter_that_was_restored(harness: &Harness) {
+    let store = &harness.store;
+    let context = AuditContext { reason: "a mistake".to_owned(), ..AuditContext::default() };
+    store.apply_catalogue(&catalogue(&[("a", 9, None)])).await.expect("applies");
+    store
+        .commit(Fence::Open, &[order(1, "ann", &[("z", 1)]), order(2, "ann", &[("z", 1)])])
+        .await
+        .expect("commits");
+    let ids: Vec<i64> = harness.letters().await.iter().map(|letter| letter.head.id).collect();
+    let (some, page) = (
+        |ids: &[i64]| DeadLetterSelection::Ids(ids.iter().copied().collect()),
+        PageRequest { after: 0, letters_max: NonZeroU32::MAX },
+    );
+    store.discard_dead_letters(&some(&ids), page, "drain", &context).await.expect("discards");
+    // What is left of a message that names no buyer is personal data too.
+    harness.run(&format!("UPDATE dead_letters SET user_id = NULL WHERE id = {}", ids[1])).await;
+    age(harness, 40).await;
+    let bounds = PurgeBounds { data_before: ago(39), rows_before: None };
+    let found = store.find_purgeable(PurgeStep::LetterData, &bounds, "drain", 0).await.expect("looks");
+    let restored = store.restore_dead_letters(&some(&ids[..1]), page, "drain", &context).await;
+    assert_eq!(restored.expect("restores"), [(ids[0], RestoreOutcome::Restored)]);
+    store.purge(Fence::Open, &found.rows).await.expect("purges");
+    let empty =
+        |id: i64| format!("SELECT COUNT(*) FROM dead_letters WHERE id = {id} AND LENGTH(payload) = 0");
+    assert_eq!(harness.number(&empty(ids[0])).await, 0, "the restored letter has its payload");
+    assert_eq!(harness.number(&empty(ids[1])).await, 1, "the discarded one has none");
 }

@@ -195,6 +195,17 @@ test("dead letters are listed by reason, shown, redriven, discarded and restored
   }, { model });
 });
 
+test("all letters are discarded page after page, bounded by those that were seen", async () => {
+  await opened(async (page) => {
+    await go(page, "letters");
+    await says(page, "#letters-sum", "3");
+    await page.click("#discard-all");
+    await agree(page, "bob", "the sale was a test");
+    await says(page, "#outcomes-summary", "3 discarded. Done.");
+    await says(page, "#letters", "None open.");
+  }, { model: new Model() });
+});
+
 test("an order is found by its id and by its buyer, and a sale shows why orders are rejected", async () => {
   await opened(async (page) => {
     await go(page, "orders");

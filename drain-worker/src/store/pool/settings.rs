@@ -73,7 +73,7 @@ impl Store {
                 Ok(result) => return result,
                 Err(failure) => failure,
             };
-            // Whatever this attempt failed by: an earlier one may have been committed.
+            // An earlier attempt may have been committed, by any failure of this one.
             if known(&sent).is_none() {
                 return Err(failure.into());
             }

@@ -52,14 +52,16 @@ YAML
 XML
 }
 
+# Before the proxy's first start: the data folder outlives a run, so tables of another version's migrations would fail the next.
+proxy_empty_schema() {
+  MYSQL_PWD=$DB_PASSWORD mariadb --no-defaults -h 127.0.0.1 -P "$PORT_MARIADB" -u "$DB_USER" \
+    -e "DROP DATABASE IF EXISTS $PROXY_SCHEMA; CREATE DATABASE $PROXY_SCHEMA" || fail_part proxy "failed to empty its schema"
+}
+
 proxy_launch() {
   local options
   mapfile -t options < <(loopback_options 127.0.0.1)
   proxy_write_conf
-  # The data folder outlives a run: tables of another version's migrations would fail the next, and the proxy knows tables as they
-  # were when it started.
-  MYSQL_PWD=$DB_PASSWORD mariadb --no-defaults -h 127.0.0.1 -P "$PORT_MARIADB" -u "$DB_USER" \
-    -e "DROP DATABASE IF EXISTS $PROXY_SCHEMA; CREATE DATABASE $PROXY_SCHEMA" || fail_part proxy "failed to empty its schema"
   # The configuration folder is looked up on the class path. The working folder receives a ./logs folder.
   launch proxy "$DATA_DIR/proxy" "$JAVA_BIN/java" "${options[@]}" \
     -Xms64m -Xmx256m -XX:+UseSerialGC \

@@ -11,7 +11,7 @@ make_plan() {
   export TF_IN_AUTOMATION=1 TF_INPUT=0 TF_DATA_DIR=$folder/data
   # Without hashes of the provider, whoever answers for the registry would run code with the plan's role.
   [[ -f $TERRAFORM_ROOT/.terraform.lock.hcl ]] ||
-    die "no .terraform.lock.hcl: run terraform -chdir=infra/platform get, then … providers lock -platform=linux_amd64 -platform=darwin_arm64, check and commit it"
+    die "no .terraform.lock.hcl: run terraform -chdir=infra/platform get and terraform -chdir=infra/platform providers lock -platform=linux_amd64 -platform=darwin_arm64, check and commit it"
   terraform -chdir="$TERRAFORM_ROOT" init -lockfile=readonly "${backend[@]}" >&2
   # The later file wins: with-variables may have set one.
   TF_CLI_ARGS_plan="-var-file=$1.tfvars ${TF_CLI_ARGS_plan-}" \

@@ -78,7 +78,7 @@ fn joined(status: &StatusView) -> Page {
     page.line("");
     page.table(&["WORKER", "STATE", "SHARE", "COMMITTED/S", "HELD", "P50", "P99", "REASON"], &rows);
     for warning in &status.warnings {
-        page.line(format!("! {warning}"));
+        page.line(format!("! {}", warning.text));
     }
     page
 }
@@ -160,7 +160,7 @@ mod tests {
                          "schedule": null},
             "committed_per_second": null, "arriving_per_second": null, "receive_failures_per_second": null,
             "limited_by": null, "commit_ms": {"p50": null, "p99": null}, "totals": null,
-            "lag": {}, "eta": null, "dead_letters": null, "workers": [], "warnings": [], "warning_codes": [],
+            "lag": {}, "eta": null, "dead_letters": null, "workers": [], "warnings": [],
         });
         let members = parts.as_object().expect("an object");
         members.iter().for_each(|(name, value)| status[name] = value.clone());
@@ -190,8 +190,7 @@ mod tests {
                 "state": "draining", "share": 2000, "committed_per_second": 1987.4, "held_orders": 250,
                 "commit_ms": {"p50": 6.1, "p99": null},
             }))],
-            "warnings": ["look here"],
-            "warning_codes": ["stale"],
+            "warnings": [{"code": "stale", "text": "look here"}],
         }));
         assert_eq!(
             shown(&status).as_str(),
@@ -239,7 +238,7 @@ mod tests {
              host:2  lease_expired      0            -     -    -    -       -\n"
         );
         let joining = json!({"group": "drain", "state": "joining", "reason": "not yet", "cap": null,
-                             "workers": [], "warnings": [], "warning_codes": []});
+                             "workers": [], "warnings": []});
         let joining = serde_json::from_value(joining).expect("a status");
         assert_eq!(shown(&joining).as_str(), "drain: joining (not yet)\n");
     }

@@ -25,7 +25,7 @@ pub use history::{HistorySample, HistoryStep, MINUTES_MAX, SECONDS_MAX};
 pub(crate) use view::instant_us as rfc3339_us;
 pub use view::{
     CapView, DeadLetterTotalsView, EtaView, HoldView, LagView, LatencyView, SettingsView, StatusView,
-    WorkerView,
+    WarningView, WorkerView,
 };
 
 use crate::lag::LagSource;

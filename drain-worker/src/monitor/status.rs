@@ -7,8 +7,8 @@ use super::flow::Flow;
 use super::forecast::{self, Pace};
 use super::health::{Health, STALE};
 use super::view::{
-    CapView, DeadLetterTotalsView, EtaView, LagView, LatencyView, SettingsView, StatusView, WorkerView,
-    instant_us,
+    CapView, DeadLetterTotalsView, EtaView, LagView, LatencyView, SettingsView, StatusView, WarningView,
+    WorkerView, instant_us,
 };
 use crate::dead_letters::retention::{self, RetentionWarning};
 use crate::metrics::PoolGauges;
@@ -51,11 +51,9 @@ impl StatusView {
             dead_letters: None,
             workers: workers.collect(),
             warnings: Vec::new(),
-            warning_codes: Vec::new(),
         };
         let status = if is_stale { unknown } else { unknown.with_figures(snapshot, flow, letters) };
-        let (warning_codes, warnings) = status.warn(retention_h).into_iter().unzip();
-        Self { warning_codes, warnings, ..status }
+        Self { warnings: status.warnings(retention_h), ..status }
     }
 
     /// Adds what is known while this worker reaches the database.
@@ -130,18 +128,18 @@ impl StatusView {
     }
 
     /// Codes and texts.
-    fn warn(&self, retention_h: NonZeroU32) -> Vec<(String, String)> {
+    fn warnings(&self, retention_h: NonZeroU32) -> Vec<WarningView> {
         let mut warnings: Vec<_> = self
             .retention_warning(retention_h)
             .iter()
-            .map(|warning| ("retention_near".to_owned(), warning.to_string()))
+            .map(|warning| WarningView::new("retention_near", warning.to_string()))
             .collect();
         if self.is_stale() {
             let text = format!(
                 "this worker has not reached the database for {} s; cap and shares are that old",
                 self.age_s as u64
             );
-            warnings.push(("stale".to_owned(), text));
+            warnings.push(WarningView::new("stale", text));
         }
         let of = |state| self.workers.iter().filter(move |worker| worker.state == state).count();
         for (state, code, text) in [
@@ -153,8 +151,8 @@ impl StatusView {
         ] {
             let workers = of(state);
             if workers > 0 {
-                warnings
-                    .push((code.to_owned(), format!("{text} {workers} of {} workers", self.workers.len())));
+                let text = format!("{text} {workers} of {} workers", self.workers.len());
+                warnings.push(WarningView::new(code, text));
             }
         }
         warnings

@@ -220,7 +220,19 @@ pub struct StatusView {
     /// `None`: not known.
     pub dead_letters: Option<DeadLetterTotalsView>,
     pub workers: Vec<WorkerView>,
-    pub warnings: Vec<String>,
-    /// The codes of the warnings, in their order.
-    pub warning_codes: Vec<String>,
+    pub warnings: Vec<WarningView>,
+}
+
+/// A state that needs an operator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WarningView {
+    /// Stable, for programs and translations.
+    pub code: String,
+    pub text: String,
+}
+
+impl WarningView {
+    pub(super) fn new(code: &str, text: String) -> Self {
+        Self { code: code.to_owned(), text }
+    }
 }

@@ -32,7 +32,6 @@ export class Model {
     this.base = recorded("GET /v1/status");
     this.workers = [this.worker(1), this.worker(2)];
     this.warnings = [];
-    this.warningCodes = [];
     this.lagError = null;
     this.age = 0.1;
     this.perMessage = 64;
@@ -127,7 +126,7 @@ export class Model {
       eta: this.lagError ? null : this.eta(committed - this.arriving),
       dead_letters: this.counted(),
       workers: this.workers.map((worker) => ({ ...worker, committed_per_second: worker.state === "draining" ? committed / live : 0 })),
-      warnings: this.warnings, warning_codes: this.warningCodes,
+      warnings: this.warnings,
     };
   }
 

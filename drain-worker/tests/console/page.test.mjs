@@ -263,7 +263,7 @@ test("each state has one line with its reason", async () => {
     await says(page, "#headline", /Draining.*7\d\d messages wait/s);
     model.lagError = "name the broker's metrics with --lag-metrics-url";
     await says(page, "#headline", /Draining.*The lag is not known: name the broker's metrics/s);
-    model.warnings = ["dead letters are 2 days old: the broker drops them after 3"];
+    model.warnings = [{ code: "of_tomorrow", text: "dead letters are 2 days old: the broker drops them after 3" }];
     await says(page, "#warnings", "2 days old");
     // Right under the headline.
     assert.equal(await page.evaluate(() => document.querySelector("#headline").nextElementSibling.id), "warnings");
@@ -341,7 +341,7 @@ test("text from other users is never markup", async () => {
   const hostile = "</script><img src=x onerror=\"document.body.dataset.hacked=1\">";
   const model = new Model();
   Object.assign(model.workers[0], { name: hostile, state: "backing_off", reason: hostile });
-  model.warnings = [hostile];
+  model.warnings = [{ code: hostile, text: hostile }];
   model.letters[0].reason = hostile;
   model.letters[0].detail = hostile;
   model.settings.holds = [{ id: 5, owner: hostile, reason: hostile, since: model.status().now, until: null }];

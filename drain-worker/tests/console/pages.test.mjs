@@ -206,7 +206,7 @@ const untranslated = (page) => page.evaluate(() => {
 test("every text of the console is Chinese for those who read Chinese, and the choice is kept", async () => {
   const model = new Model();
   Object.assign(model.workers[1], { state: "lease_expired", reason: "no heartbeat in time; its share is released", expires_in_ms: -8000 });
-  Object.assign(model, { warnings: ["lease expired of 1 of 2 workers", "a warning of tomorrow"], warningCodes: ["lease_expired", "warning_of_tomorrow"] });
+  Object.assign(model, { warnings: [{ code: "lease_expired", text: "lease expired of 1 of 2 workers" }, { code: "warning_of_tomorrow", text: "a warning of tomorrow" }] });
   model.settings.holds = [{ id: 9, owner: "ann", reason: "failover of the database", since: model.status().now, until: null }];
   model.settings.schedule = { time_zone: "Europe/Berlin", entries: [{ from: "02:00", rate: 3000, days: ["sat", "sun"] }] };
   model.note("rate_set", "2000/s", { who: "ann", reason: "the night is long" }, [{ cap: 1, manual: null }, { cap: 2, manual: null }]);
@@ -339,7 +339,7 @@ const faint = (page) => page.evaluate(() => {
 
 test("every text has the contrast that WCAG asks for, in dark and light", async () => {
   const model = new Model();
-  Object.assign(model, { warnings: ["lease expired of 1 of 2 workers"], warningCodes: ["lease_expired"] });
+  Object.assign(model, { warnings: [{ code: "lease_expired", text: "lease expired of 1 of 2 workers" }] });
   const states = ["draining", "cordoned", "database_down", "idle"];
   model.workers = states.map((state, index) => ({ ...model.worker(index + 1), state }));
   model.note("rate_set", "2000/s", { who: "ann", reason: "sale begins" }, [{ cap: 1, manual: null }, { cap: 2, manual: null }]);

@@ -35,7 +35,7 @@ async fn a_cordoned_worker_finishes_stays_visible_and_gives_its_share_to_the_oth
     eventually("the other has the cap", async || entry(&second, "second").await["share"] == 400).await;
     assert_eq!(get(first.admin, "/readyz").await.0, 200, "the platform leaves it alone");
     let status = json(second.admin, "/v1/status").await;
-    assert_eq!(status["warnings"][0], "cordoned: 1 of 2 workers");
+    assert_eq!(status["warnings"][0]["text"], "cordoned: 1 of 2 workers");
     assert!(status["lag"]["orders"].as_u64() > Some(0), "it did not take what waits: {status:#}");
 
     assert_eq!(ask(first.admin, "POST", "/v1/worker/uncordon").await.0, 200);

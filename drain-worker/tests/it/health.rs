@@ -69,8 +69,8 @@ async fn an_idle_worker_notices_that_the_broker_is_gone() {
     let status = json(worker.admin, "/v1/status").await;
     assert!(status["lag"]["error"].is_string(), "{status:#}");
     assert!(status["eta"].is_null(), "{status:#}");
-    assert_eq!(status["warnings"][0], "broker unavailable for 1 of 1 workers");
-    assert_eq!(status["warning_codes"][0], "broker_down");
+    assert_eq!(status["warnings"][0]["text"], "broker unavailable for 1 of 1 workers");
+    assert_eq!(status["warnings"][0]["code"], "broker_down");
     let metrics = get(worker.admin, "/metrics").await.1;
     assert!(!metrics.contains("\ndrain_lag_orders"), "an unknown lag is left out");
     assert!(!metrics.contains("NaN"), "{metrics}");

@@ -1,7 +1,6 @@
 //! Lines of the events that alerts and saved queries ask for, as the worker writes them: `log_samples.json` has their levels,
 //! and the types of their fields. `infra/tests/logs` holds the queries to that file.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -11,9 +10,8 @@ use drain_worker::dead_letters::retention;
 use drain_worker::pool::WorkerSignals;
 use drain_worker::rate::RateGate;
 use http::Request;
-use serde_json::Value;
 use shared::telemetry::Capture;
-use shared::testkit::{TOPIC, eventually};
+use shared::testkit::{TOPIC, assert_lines_match, eventually};
 use tower::ServiceExt as _;
 
 use crate::dead_letters::TakingOver;
@@ -21,25 +19,6 @@ use crate::faulty_store::FaultyStore;
 use crate::harness::{WorkerFixture, orders};
 use crate::pool::Membership;
 use crate::query_access::guarded;
-
-/// By event: `level`, and the type of each field; `?`: absent or `null` in some lines.
-type Samples = BTreeMap<String, BTreeMap<String, String>>;
-
-/// Members of every line.
-const COMMON: [&str; 5] = ["timestamp", "target", "message", "event", "level"];
-
-fn samples() -> Samples {
-    serde_json::from_str(include_str!("log_samples.json")).expect("samples")
-}
-
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Bool(_) => "boolean",
-        Value::Null | Value::Array(_) | Value::Object(_) => "none that a query can use",
-    }
-}
 
 async fn logged(capture: &Capture, event: &str) {
     eventually(event, async || capture.lines().iter().any(|line| line["event"] == event)).await;
@@ -108,25 +87,5 @@ async fn the_samples_are_what_the_worker_writes() {
     logged(&capture, "pool_status").await;
     whole.stop().await;
 
-    let samples = samples();
-    let lines = capture.lines();
-    for (event, sample) in &samples {
-        let own: Vec<_> = lines.iter().filter(|line| line["event"] == **event).collect();
-        assert!(!own.is_empty(), "no line of {event}");
-        for line in own {
-            assert_eq!(line["level"], sample["level"], "{line}");
-            let members = line.as_object().expect("an object");
-            for (name, value) in members.iter().filter(|(name, _)| !COMMON.contains(&name.as_str())) {
-                let expected = sample.get(name).map_or("no member", String::as_str);
-                let is_absent = value.is_null() && expected.ends_with('?');
-                assert!(
-                    is_absent || expected.trim_end_matches('?') == kind(value),
-                    "{name}: {expected} in {line}"
-                );
-            }
-            for (name, kind) in sample.iter().filter(|(_, kind)| !kind.ends_with('?')) {
-                assert!(members.contains_key(name), "no {kind} {name} in {line}");
-            }
-        }
-    }
+    assert_lines_match(include_str!("log_samples.json"), &capture.lines());
 }

@@ -1,4 +1,4 @@
-//! Fixtures that the crates' tests share: orders, a catalogue, a broker, a database, an HTTP client.
+//! Fixtures that the crates' tests share: orders, a catalogue, a broker, a database, an HTTP client, samples of log lines.
 //!
 //! With the feature `testkit` only. Fixtures panic instead of returning errors: a fixture that fails fails the test.
 
@@ -7,6 +7,7 @@
 mod broker;
 mod database;
 mod http_client;
+mod log_samples;
 mod orders;
 
 use std::time::Duration;
@@ -16,6 +17,7 @@ use tokio::time::{Instant, sleep};
 pub use broker::{GROUP, TOPIC, TestBroker};
 pub use database::{TestDatabase, test_variable};
 pub use http_client::{HttpClient, HttpResponse};
+pub use log_samples::assert_lines_match;
 pub use orders::{AcceptedOrderBuilder, SALE, accepted_order, accepted_orders, catalogue, order_json};
 
 /// Maximum wait for anything that a test expects: enough for a busy machine, reached only by a test that fails.

@@ -38,14 +38,13 @@ function drawHolds({ status }) {
 
 function drawWarnings({ status }) {
   const workers = status?.workers ?? [];
-  const text = (warning, index) => {
-    const name = status.warning_codes[index];
-    const n = workers.filter((worker) => worker.state === name).length;
+  const shown = ({ code, text }) => {
+    if (!hasCode("warning", code)) return data(text);
+    const n = workers.filter((worker) => worker.state === code).length;
     // The age in the text is the worker's.
-    if (name && n && hasCode("warning", name)) return t(`warning.${name}`, { n: count(n), of: count(workers.length) });
-    return name && hasCode("warning", name) ? nodes(`warning.${name}`, { detail: data(warning) }) : data(warning);
+    return n ? t(`warning.${code}`, { n: count(n), of: count(workers.length) }) : nodes(`warning.${code}`, { detail: data(text) });
   };
-  morph(byId("warnings"), (status?.warnings ?? []).map((warning, index) => el("li", {}, text(warning, index))));
+  morph(byId("warnings"), (status?.warnings ?? []).map((warning) => el("li", {}, shown(warning))));
 }
 
 function drawPages({ page, status }) {

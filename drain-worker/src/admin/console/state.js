@@ -51,8 +51,7 @@
  * @property {{ trend: string, seconds: number | null, drained_at: string | null } | null} eta
  * @property {{ total: number, by_reason: Record<string, number>, oldest_age_s: number | null } | null} dead_letters
  * @property {Worker[]} workers
- * @property {string[]} warnings
- * @property {string[]} warning_codes
+ * @property {{ code: string, text: string }[]} warnings
  *
  * @typedef {object} State
  * @property {Page} page

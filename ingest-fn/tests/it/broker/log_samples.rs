@@ -1,34 +1,17 @@
 //! Lines of the events that alerts and saved queries ask for, as the binary writes them: `log_samples.json` has their levels,
 //! and the types of their fields. `infra/tests/logs` holds the queries to that file.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use http::{Request, StatusCode};
 use http_body_util::Full;
 use serde_json::Value;
-use shared::testkit::{TestBroker, eventually};
+use shared::testkit::{TestBroker, assert_lines_match, eventually};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::fixture::{Client, order_of};
 use super::process::Process;
-
-/// By event: `level`, and the type of each field; `?`: absent or `null` in some lines.
-type Samples = BTreeMap<String, BTreeMap<String, String>>;
-
-/// Members of every line.
-const COMMON: [&str; 5] = ["timestamp", "target", "message", "event", "level"];
-
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Object(_) => "object",
-        Value::Bool(_) => "boolean",
-        Value::Null | Value::Array(_) => "none that a query can use",
-    }
-}
 
 fn has(process: &Process, event: &str) -> bool {
     process.lines().iter().any(|line| line["event"] == event)
@@ -88,24 +71,5 @@ async fn the_samples_are_what_ingest_fn_writes() {
     eventually("it ends", async || has(&broken, "start_failed")).await;
 
     let lines: Vec<Value> = [&process, &signed, &broken].iter().flat_map(|process| process.lines()).collect();
-    let samples: Samples = serde_json::from_str(include_str!("log_samples.json")).expect("samples");
-    for (event, sample) in &samples {
-        let own: Vec<_> = lines.iter().filter(|line| line["event"] == **event).collect();
-        assert!(!own.is_empty(), "no line of {event}");
-        for line in own {
-            assert_eq!(line["level"], sample["level"], "{line}");
-            let members = line.as_object().expect("an object");
-            for (name, value) in members.iter().filter(|(name, _)| !COMMON.contains(&name.as_str())) {
-                let expected = sample.get(name).map_or("no member", String::as_str);
-                let is_absent = value.is_null() && expected.ends_with('?');
-                assert!(
-                    is_absent || expected.trim_end_matches('?') == kind(value),
-                    "{name}: {expected} in {line}"
-                );
-            }
-            for (name, kind) in sample.iter().filter(|(_, kind)| !kind.ends_with('?')) {
-                assert!(members.contains_key(name), "no {kind} {name} in {line}");
-            }
-        }
-    }
+    assert_lines_match(include_str!("log_samples.json"), &lines);
 }

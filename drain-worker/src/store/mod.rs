@@ -56,7 +56,7 @@ pub use config::StoreConfig;
 pub use dead_letter::{DETAIL_CHARS_MAX, DeadLetter, DeadLetterReason, MESSAGE_ID_CHARS_MAX};
 pub use dead_letters::{
     BrokerDlqCounts, DeadLetterSelection, DeadLetterStatus, DeadLetterSummary, DeadLetterTotals,
-    DiscardOutcome, DiscardRecord, PAGE_LETTERS_MAX, PageRequest, ReasonTotal, RestoreOutcome,
+    DiscardOutcome, DiscardRecord, DiscardedPage, PAGE_LETTERS_MAX, PageRequest, ReasonTotal, RestoreOutcome,
     SeenDeadLetters, SeenDiscard, StoredDeadLetter,
 };
 pub use error::{DbErrorDetail, SchemaError, StoreError};

@@ -7,7 +7,8 @@ use shared::time::microseconds;
 
 use super::list::{limited, selected};
 use super::records::{
-    DeadLetterSelection, DeadLetterStatus, DiscardOutcome, PageRequest, SeenDeadLetters, SeenDiscard,
+    DeadLetterSelection, DeadLetterStatus, DiscardOutcome, DiscardedPage, PageRequest, SeenDeadLetters,
+    SeenDiscard,
 };
 use crate::control::{AuditContext, NAME_CHARS_MAX, REASON_CHARS_MAX};
 use crate::store::Store;
@@ -34,10 +35,10 @@ impl Store {
         page: PageRequest,
         group: &str,
         context: &AuditContext,
-    ) -> Result<Vec<(i64, DiscardOutcome)>, StoreError> {
+    ) -> Result<DiscardedPage, StoreError> {
         match self.discard_page(selection, page, None, group, context).await? {
-            SeenDiscard::Discarded(outcomes) => Ok(outcomes),
-            SeenDiscard::Changed { .. } => Ok(Vec::new()),
+            SeenDiscard::Discarded(page) => Ok(page),
+            SeenDiscard::Changed { .. } => Ok(DiscardedPage::default()),
         }
     }
 
@@ -115,7 +116,7 @@ async fn discard(
     .bind(page.after)
     .bind(seen.map_or(i64::MAX, |seen| seen.newest_id));
     let Some(statement) = selected(statement, selection, standing) else {
-        return Ok(SeenDiscard::Discarded(Vec::new()));
+        return Ok(SeenDiscard::Discarded(DiscardedPage::default()));
     };
     let statement = limited(statement, page).text(transaction.dialect.for_update).rare();
     let (mut found, mut open) = (Vec::new(), Vec::new());
@@ -131,7 +132,7 @@ async fn discard(
             .bind(page.after)
             .bind(seen.newest_id);
         let Some(counted) = selected(counted, selection, standing) else {
-            return Ok(SeenDiscard::Discarded(Vec::new()));
+            return Ok(SeenDiscard::Discarded(DiscardedPage::default()));
         };
         let rows = transaction.fetch("count dead letters", counted.rare(), &[ColumnKind::Int]).await?;
         let count = rows.first().map_or(Ok(0), |row| count(row, 0))?;
@@ -166,14 +167,15 @@ async fn discard(
         };
         record_act_page(transaction, group, "letters_discarded", &act, page.after, context).await?;
     }
-    Ok(SeenDiscard::Discarded(match selection {
+    let outcomes = match selection {
         DeadLetterSelection::Ids(ids) => {
             ids.iter().map(|id| (*id, outcome(found.binary_search(id).is_ok()))).collect()
         }
         DeadLetterSelection::Reason(_) | DeadLetterSelection::All => {
             found.into_iter().map(|id| (id, outcome(true))).collect()
         }
-    }))
+    };
+    Ok(SeenDiscard::Discarded(DiscardedPage { outcomes, newly: open.len() }))
 }
 
 const fn outcome(is_there: bool) -> DiscardOutcome {

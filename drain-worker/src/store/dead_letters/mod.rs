@@ -8,7 +8,7 @@ mod undecided;
 
 pub use records::{
     BrokerDlqCounts, DeadLetterSelection, DeadLetterStatus, DeadLetterSummary, DeadLetterTotals,
-    DiscardOutcome, DiscardRecord, PAGE_LETTERS_MAX, PageRequest, ReasonTotal, RestoreOutcome,
+    DiscardOutcome, DiscardRecord, DiscardedPage, PAGE_LETTERS_MAX, PageRequest, ReasonTotal, RestoreOutcome,
     SeenDeadLetters, SeenDiscard, StoredDeadLetter,
 };
 

@@ -150,10 +150,18 @@ pub struct SeenDeadLetters {
     pub count: u64,
 }
 
+/// A page of a discard.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DiscardedPage {
+    pub outcomes: Vec<(i64, DiscardOutcome)>,
+    /// Dead letters that were open until this discard.
+    pub newly: usize,
+}
+
 /// A page of a discard of [`SeenDeadLetters`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SeenDiscard {
-    Discarded(Vec<(i64, DiscardOutcome)>),
+    Discarded(DiscardedPage),
     /// Nothing was done: so many are open now.
     Changed {
         count: u64,

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use drain_worker::control::AuditContext;
 use drain_worker::store::{
     BrokerDlqCounts, DeadLetter, DeadLetterReason, DeadLetterSelection, DeadLetterStatus, DiscardOutcome,
-    Fence, OrderStore, PageRequest, RestoreOutcome, StoredStatus,
+    DiscardedPage, Fence, OrderStore, PageRequest, RestoreOutcome, StoredStatus,
 };
 use futures_util::future::join;
 
@@ -219,8 +219,10 @@ pub(crate) async fn a_discarded_letter_keeps_its_state_and_drops_its_payload(har
     let ids: Vec<_> = harness.letters().await.iter().map(|letter| letter.head.id).collect();
 
     let some = DeadLetterSelection::Ids([ids[0], ids[2], 999_999].into());
-    for _ in 0..2 {
-        let outcomes = store.discard_dead_letters(&some, ALL, "drain", &ann()).await.expect("discards");
+    for expected in [2, 0] {
+        let page = store.discard_dead_letters(&some, ALL, "drain", &ann()).await.expect("discards");
+        let DiscardedPage { outcomes, newly } = page;
+        assert_eq!(newly, expected);
         let (discarded, gone) = (DiscardOutcome::Discarded, DiscardOutcome::Gone);
         assert_eq!(outcomes, [(ids[0], discarded), (ids[2], discarded), (999_999, gone)]);
     }
@@ -229,7 +231,7 @@ pub(crate) async fn a_discarded_letter_keeps_its_state_and_drops_its_payload(har
             .discard_dead_letters(&DeadLetterSelection::Ids([].into()), ALL, "drain", &ann())
             .await
             .expect("nothing"),
-        []
+        DiscardedPage::default()
     );
     let letters = harness.letters().await;
     assert!(letters.iter().all(|letter| !letter.payload.is_empty()), "a discard can be undone");
@@ -281,11 +283,11 @@ pub(crate) async fn a_redelivery_leaves_discarded_letters(harness: &Harness) {
     store.commit(Fence::Open, &orders).await.expect("commits");
     store.upsert_dead_letters(Fence::Open, &[message("m1", b"x")]).await.expect("keeps");
     let ids: Vec<_> = harness.letters().await.iter().map(|letter| letter.head.id).collect();
-    let outcomes = store
+    let page = store
         .discard_dead_letters(&DeadLetterSelection::Ids([ids[0], ids[2]].into()), ALL, "drain", &ann())
         .await
         .expect("discards");
-    assert_eq!(outcomes.len(), 2);
+    assert_eq!((page.outcomes.len(), page.newly), (2, 2));
     let given_up = harness.letters().await;
 
     // The same order is redelivered before and after the catalogue has its SKU, and once as an unreadable message.
@@ -324,7 +326,7 @@ pub(crate) async fn a_letter_is_discarded_or_decided_never_both(harness: &Harnes
         .await;
         let outcomes = outcomes_of(&results.expect("commits"));
         for ((kind, (_, outcome)), order) in
-            outcomes.into_iter().zip(discarded.expect("discards")).zip(&orders)
+            outcomes.into_iter().zip(discarded.expect("discards").outcomes).zip(&orders)
         {
             let expected = if outcome == DiscardOutcome::Discarded { UNKNOWN_SKU } else { CONFIRMED };
             assert_eq!(kind, expected, "round {round}");

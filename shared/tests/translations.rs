@@ -17,7 +17,7 @@ fn root() -> PathBuf {
 struct Block {
     kind: String,
     /// Code of a fenced block; of other blocks the code spans and link targets, sorted, because word order differs.
-    kept: Vec<String>,
+    literals: Vec<String>,
 }
 
 /// The blocks of a document, and its lines of prose. Links to the other language are left out.
@@ -30,7 +30,7 @@ fn parse(text: &str) -> (Vec<Block>, Vec<String>) {
         }
         if line.trim_start().starts_with("```") {
             let code = lines.by_ref().take_while(|line| !line.trim_start().starts_with("```"));
-            blocks.push(Block { kind: line.to_owned(), kept: code.map(str::to_owned).collect() });
+            blocks.push(Block { kind: line.to_owned(), literals: code.map(str::to_owned).collect() });
             continue;
         }
         let marker = line.split_whitespace().next().unwrap_or_default();
@@ -44,9 +44,9 @@ fn parse(text: &str) -> (Vec<Block>, Vec<String>) {
         let code = line.split('`').skip(1).step_by(2).map(str::to_owned);
         let links = line.split("](").skip(1).filter_map(|rest| rest.split(')').next());
         let links = links.map(|target| target.split('#').next().unwrap_or_default().replace(CHINESE, ".md"));
-        let mut kept: Vec<String> = code.chain(links).collect();
-        kept.sort();
-        blocks.push(Block { kind, kept });
+        let mut literals: Vec<String> = code.chain(links).collect();
+        literals.sort();
+        blocks.push(Block { kind, literals });
         prose.push(line.to_owned());
     }
     (blocks, prose)

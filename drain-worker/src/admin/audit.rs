@@ -12,6 +12,7 @@ use shared::problem::Problem;
 use shared::time::rfc3339_millis;
 
 use super::response::{invalid, json_response, unavailable};
+use crate::control::AuditContext;
 use crate::store::{AuditEntry, Store};
 
 /// Maximum entries of one response.
@@ -87,13 +88,17 @@ impl fmt::Display for AuditEntryView {
         if let Some(revision) = self.revision {
             write!(formatter, "Revision {revision}: ")?;
         }
-        let who = [&self.actor, &self.who, "an unnamed operator"];
-        let who = who.into_iter().find(|name| !name.is_empty()).unwrap_or_default();
+        let context =
+            AuditContext { actor: self.actor.clone(), who: self.who.clone(), reason: String::new() };
+        let author = match context.author() {
+            author if author.is_empty() => "an unnamed operator".to_owned(),
+            author => author,
+        };
         write!(formatter, "{}", self.action)?;
         if !self.detail.is_empty() {
             write!(formatter, ", {}", self.detail)?;
         }
-        write!(formatter, ", by {who} at {}", self.at)?;
+        write!(formatter, ", by {author} at {}", self.at)?;
         if !self.reason.is_empty() {
             write!(formatter, " ({})", self.reason)?;
         }
@@ -117,4 +122,35 @@ pub(super) async fn audit(
     let next = if entries.len() < query.limit as usize { None } else { entries.last().map(|entry| entry.id) };
     let entries = entries.into_iter().map(AuditEntryView::from).collect();
     Ok(json_response(&AuditPage { entries, next }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_names_the_token_and_the_person_beside_it() {
+        let entry = |actor: &str, who: &str| AuditEntryView {
+            id: 1,
+            at: "2026-11-11T00:00:00.000Z".to_owned(),
+            actor: actor.to_owned(),
+            who: who.to_owned(),
+            action: "rate_set".to_owned(),
+            detail: "500/s".to_owned(),
+            reason: "emergency".to_owned(),
+            revision: Some(8),
+            before: None,
+            after: None,
+        };
+        for (actor, who, author) in [
+            ("ops", "ann", "ops (ann)"),
+            ("ops", "", "ops"),
+            ("", "ann", "ann"),
+            ("", "", "an unnamed operator"),
+        ] {
+            let text =
+                format!("Revision 8: rate_set, 500/s, by {author} at 2026-11-11T00:00:00.000Z (emergency).");
+            assert_eq!(entry(actor, who).to_string(), text);
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! Acts of operators: the body of each names its author and reason beside its parameters.
+//! Requests that the audit trail records: the body of each names its author and reason beside its parameters.
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
@@ -11,16 +11,15 @@ use super::auth::Actor;
 use super::response::invalid;
 use crate::control::AuditContext;
 
-/// An act with the parameters `T`: an extractor.
+/// A request with the parameters `T`, and its author and reason: an extractor.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Act<T> {
+pub(super) struct AuditedRequest<T> {
     pub(super) parameters: T,
     pub(super) context: AuditContext,
 }
 
-/// The body of an act.
 #[derive(Deserialize)]
-struct ActBody {
+struct AuditedRequestBody {
     #[serde(default)]
     who: Option<String>,
     #[serde(default)]
@@ -29,12 +28,12 @@ struct ActBody {
     parameters: Map<String, Value>,
 }
 
-/// The parameters of an act that has none.
+/// The parameters of a request that has none.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NoParameters {}
 
-impl<T: DeserializeOwned> Act<T> {
+impl<T: DeserializeOwned> AuditedRequest<T> {
     /// Reads a body; an empty one counts as an empty object.
     ///
     /// # Errors
@@ -42,7 +41,7 @@ impl<T: DeserializeOwned> Act<T> {
     pub(super) fn read(body: &[u8], actor: &Actor) -> Result<Self, String> {
         let body = if body.trim_ascii().is_empty() { b"{}" } else { body };
         let wrong = |error: serde_json::Error| format!("body: {error}");
-        let ActBody { who, reason, parameters } = serde_json::from_slice(body).map_err(wrong)?;
+        let AuditedRequestBody { who, reason, parameters } = serde_json::from_slice(body).map_err(wrong)?;
         let context = AuditContext::new(who.unwrap_or_default(), reason.unwrap_or_default())
             .map_err(|error| error.to_string())?;
         let parameters = serde_json::from_value(Value::Object(parameters)).map_err(wrong)?;
@@ -50,7 +49,7 @@ impl<T: DeserializeOwned> Act<T> {
     }
 }
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Act<T> {
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for AuditedRequest<T> {
     type Rejection = Response;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Response> {

@@ -17,10 +17,10 @@ use shared::problem::Problem;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::act::{Act, NoParameters};
 use super::audit::{AuditEntryView, GroupState, audit};
+use super::audited_request::{AuditedRequest, NoParameters};
 use super::response::{invalid, json_response, request_id, unavailable, with_revision};
-use crate::control::{AuditContext, Rate, Schedule, SettingsChange, SettingsChangeError};
+use crate::control::{AuditContext, Rate, Schedule, ScheduleEntry, SettingsChange, SettingsChangeError};
 use crate::monitor::{CapView, SettingsView};
 use crate::store::{ChangedSettings, GroupSnapshot, SettingsError, StoreError};
 
@@ -31,10 +31,10 @@ pub(super) fn router(state: GroupState) -> Router {
         .route("/v1/rate", put(change::<RateParameters>))
         .route("/v1/rate/reset", plain(SettingsChange::ResetRate))
         .route("/v1/ceiling", put(change::<CeilingParameters>))
-        .route("/v1/ceiling/clear", plain(SettingsChange::ClearCeiling))
+        .route("/v1/ceiling/clear", post(change::<CeilingClearParameters>))
         .route("/v1/pause", put(change::<PauseParameters>))
         .route("/v1/resume", post(change::<ResumeParameters>))
-        .route("/v1/schedule", put(change::<Schedule>))
+        .route("/v1/schedule", put(change::<ScheduleParameters>))
         .route("/v1/audit", get(audit))
         .route("/v1/schedule/clear", plain(SettingsChange::ClearSchedule))
         .with_state(state)
@@ -85,6 +85,21 @@ impl ChangeParameters for CeilingParameters {
     }
 }
 
+/// Parameters of `POST /v1/ceiling/clear`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CeilingClearParameters {
+    /// True: also if the cap becomes more than twice the present one.
+    #[serde(default)]
+    confirm: bool,
+}
+
+impl ChangeParameters for CeilingClearParameters {
+    fn change(self) -> Result<SettingsChange, String> {
+        Ok(SettingsChange::ClearCeiling { confirmed: self.confirm })
+    }
+}
+
 /// Parameters of `PUT /v1/pause`, which adds a hold: at most one of `until` and `for_s`; with neither the hold lasts
 /// until it is removed.
 #[derive(Clone, Debug, Deserialize)]
@@ -128,9 +143,21 @@ impl ChangeParameters for ResumeParameters {
     }
 }
 
-impl ChangeParameters for Schedule {
+/// Parameters of `PUT /v1/schedule`: those of a [`Schedule`], and the confirmation.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ScheduleParameters {
+    time_zone: String,
+    entries: Vec<ScheduleEntry>,
+    /// True: also if its highest rate is more than twice the present cap and the highest rate of the schedule in force.
+    #[serde(default)]
+    confirm: bool,
+}
+
+impl ChangeParameters for ScheduleParameters {
     fn change(self) -> Result<SettingsChange, String> {
-        Ok(SettingsChange::SetSchedule(self))
+        let schedule = Schedule::new(&self.time_zone, self.entries).map_err(|error| error.to_string())?;
+        Ok(SettingsChange::SetSchedule { schedule, confirmed: self.confirm })
     }
 }
 
@@ -151,17 +178,21 @@ impl GroupState {
 async fn change<T: ChangeParameters>(
     State(admin): State<GroupState>,
     headers: HeaderMap,
-    act: Act<T>,
+    request: AuditedRequest<T>,
 ) -> Result<Response, Problem> {
-    let change = act.parameters.change().map_err(invalid)?;
-    apply(&admin, &change, &headers, &act.context).await
+    let change = request.parameters.change().map_err(invalid)?;
+    apply_change(&admin, &change, &headers, &request.context).await
 }
 
 /// Makes a change that has no parameters.
 fn plain(change: SettingsChange) -> MethodRouter<GroupState> {
-    post(async move |State(admin): State<GroupState>, headers: HeaderMap, act: Act<NoParameters>| {
-        apply(&admin, &change, &headers, &act.context).await
-    })
+    post(
+        async move |State(admin): State<GroupState>,
+                    headers: HeaderMap,
+                    request: AuditedRequest<NoParameters>| {
+            apply_change(&admin, &change, &headers, &request.context).await
+        },
+    )
 }
 
 /// Response of `GET /v1/settings` and of every change.
@@ -179,7 +210,7 @@ fn present(group: &GroupSnapshot, hold: Option<i64>) -> Response {
     with_revision(json_response(&SettingsResponse { settings, cap, hold }), group.revision)
 }
 
-async fn apply(
+async fn apply_change(
     admin: &GroupState,
     change: &SettingsChange,
     headers: &HeaderMap,
@@ -225,7 +256,7 @@ pub(super) fn rejected(refused: SettingsChangeError) -> Problem {
         SettingsChangeError::AboveCeiling { .. } => {
             Problem::new(StatusCode::CONFLICT, "above_ceiling", refused.to_string())
         }
-        SettingsChangeError::Unconfirmed { .. } => {
+        SettingsChangeError::Unconfirmed { .. } | SettingsChangeError::SteepSchedule { .. } => {
             Problem::new(StatusCode::CONFLICT, "confirmation_required", refused.to_string())
         }
         _ => invalid(refused.to_string()),

@@ -1,8 +1,8 @@
 //! The admin port, for operators and the platform: console, control API, metrics and health. Buyers must not reach
 //! it.
 
-mod act;
 mod audit;
+mod audited_request;
 mod auth;
 pub mod console;
 mod control;

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::Admin;
-use super::act::Act;
+use super::audited_request::AuditedRequest;
 use super::response::{invalid, json_response, unavailable};
 use crate::purge::{PurgeCursor, PurgeError};
 use crate::store::{PurgeBounds, PurgeStep};
@@ -42,7 +42,9 @@ pub struct PurgeView {
 
 pub(super) async fn purge(
     State(admin): State<Admin>,
-    Act { parameters: PurgeParameters { before, rows_before, cursor }, context }: Act<PurgeParameters>,
+    AuditedRequest { parameters: PurgeParameters { before, rows_before, cursor }, context }: AuditedRequest<
+        PurgeParameters,
+    >,
 ) -> Result<Response, Problem> {
     let rows_before = rows_before.map(|text| instant("rows_before", &text)).transpose();
     let bounds = PurgeBounds {

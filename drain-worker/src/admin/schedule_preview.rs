@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shared::problem::{FieldProblem, Problem};
 
-use super::act::Act;
 use super::audit::GroupState;
+use super::audited_request::AuditedRequest;
 use super::auth::SCHEDULE_PREVIEW;
 use super::control::{instant_us, rejected};
 use super::response::{invalid, json_response};
@@ -34,7 +34,7 @@ struct PreviewQuery {
     from: Option<String>,
 }
 
-/// The parameters of `PUT /v1/schedule`. Entries are parsed one by one, so that each fault has its place.
+/// The parameters of `PUT /v1/schedule`, without a confirmation. Entries are parsed one by one, so that each fault has its place.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PreviewBody {
@@ -63,15 +63,15 @@ struct PreviewView {
 async fn preview(
     State(admin): State<GroupState>,
     query: Result<Query<PreviewQuery>, QueryRejection>,
-    act: Act<PreviewBody>,
+    request: AuditedRequest<PreviewBody>,
 ) -> Result<Response, Problem> {
     let Query(PreviewQuery { from }) = query.map_err(|rejection| invalid(rejection.body_text()))?;
     let from_us = from.map(|from| instant_us("from", &from)).transpose().map_err(invalid)?;
-    let PreviewBody { time_zone, entries } = act.parameters;
+    let PreviewBody { time_zone, entries } = request.parameters;
     let entries = parse_entries(&entries).map_err(|faults| faulty("An entry cannot be read.", faults))?;
     let schedule = Schedule::new(&time_zone, entries).map_err(|error| refused(&error))?;
     let group = admin.read().await?;
-    let change = SettingsChange::SetSchedule(schedule);
+    let change = SettingsChange::SetSchedule { schedule, confirmed: true };
     let applied = change
         .apply(&group.settings, group.revision, group.now_us, &AuditContext::default())
         .map_err(|error| above_ceiling(&change, error))?;
@@ -125,7 +125,7 @@ fn refused(error: &ScheduleError) -> Problem {
 /// Names the entries above the ceiling.
 fn above_ceiling(change: &SettingsChange, error: SettingsChangeError) -> Problem {
     let problem = rejected(error);
-    let (SettingsChange::SetSchedule(schedule), SettingsChangeError::AboveCeiling { ceiling, .. }) =
+    let (SettingsChange::SetSchedule { schedule, .. }, SettingsChangeError::AboveCeiling { ceiling, .. }) =
         (change, error)
     else {
         return problem;

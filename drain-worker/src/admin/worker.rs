@@ -3,11 +3,10 @@
 use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use shared::problem::Problem;
 
 use super::Admin;
-use super::act::{Act, NoParameters};
-use super::response::{json_response, unavailable};
+use super::audited_request::{AuditedRequest, NoParameters};
+use super::response::json_response;
 use crate::control::AuditContext;
 
 /// Response of both.
@@ -15,17 +14,19 @@ use crate::control::AuditContext;
 pub struct CordonView {
     pub worker: String,
     pub is_cordoned: bool,
+    /// False: the database did not take the row of the audit trail; the cordon is changed all the same.
+    pub is_audited: bool,
 }
 
-pub(super) async fn cordon(state: State<Admin>, act: Act<NoParameters>) -> Result<Response, Problem> {
-    change(&state, &act.context, true).await
+pub(super) async fn cordon(state: State<Admin>, request: AuditedRequest<NoParameters>) -> Response {
+    change(&state, &request.context, true).await
 }
 
-pub(super) async fn uncordon(state: State<Admin>, act: Act<NoParameters>) -> Result<Response, Problem> {
-    change(&state, &act.context, false).await
+pub(super) async fn uncordon(state: State<Admin>, request: AuditedRequest<NoParameters>) -> Response {
+    change(&state, &request.context, false).await
 }
 
-async fn change(admin: &Admin, context: &AuditContext, is_cordoned: bool) -> Result<Response, Problem> {
+async fn change(admin: &Admin, context: &AuditContext, is_cordoned: bool) -> Response {
     let worker = admin.worker.to_string();
     let action = if is_cordoned { "cordon" } else { "uncordon" };
     // First: a worker that an operator cordons because of its database may not reach the audit trail.
@@ -38,10 +39,9 @@ async fn change(admin: &Admin, context: &AuditContext, is_cordoned: bool) -> Res
         who = context.who,
         "an operator changed the cordon"
     );
-    admin
-        .store
-        .append_audit(&admin.group, action, &worker, context)
-        .await
-        .map_err(|error| unavailable(&error))?;
-    Ok(json_response(&CordonView { worker, is_cordoned }))
+    let audited = admin.store.append_audit(&admin.group, action, &worker, context).await;
+    if let Err(error) = &audited {
+        tracing::warn!(event = "audit_incomplete", action, worker, %error, "a change of the cordon is not in the audit trail");
+    }
+    json_response(&CordonView { worker, is_cordoned, is_audited: audited.is_ok() })
 }

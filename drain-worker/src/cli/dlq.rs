@@ -170,7 +170,8 @@ async fn page_by_page(
                 None => break,
             }
         }
-        after = last.unwrap_or(after);
+        // A call that is continued with --after may begin behind all of these numbers.
+        after = last.map_or(after, |last| last.max(after));
     }
     if !args.bulk.call.json {
         Page::of(summary(&counts)).print()?;

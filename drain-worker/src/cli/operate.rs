@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::CommandError;
 use super::client::{AdminClient, AdminClientError, with_context};
-use super::dlq::confirmed;
+use super::dlq::{confirm, confirmed};
 use super::render::{grouped, or_dash};
 use super::settings_client::SettingsClient;
 use super::terminal::{Page, complain, print, print_json};
@@ -35,7 +35,10 @@ pub(super) async fn rate(command: RateCommand) -> Result<(), CommandError> {
             Some(rate) => {
                 change(&args.change, Method::PUT, "/v1/ceiling", json!({ "rate": rate.get() })).await
             }
-            None => change(&args.change, Method::POST, "/v1/ceiling/clear", json!({})).await,
+            None => {
+                let body = json!({ "confirm": args.change.yes });
+                change(&args.change, Method::POST, "/v1/ceiling/clear", body).await
+            }
         },
         RateCommand::Reset(args) => change(&args, Method::POST, "/v1/rate/reset", json!({})).await,
     }
@@ -80,13 +83,21 @@ pub(super) async fn cordon(args: CordonArgs, change: &str) -> Result<(), Command
     let client = AdminClient::of_one_worker(&args.call.admin)?;
     let path = format!("/v1/worker/{change}");
     let view: CordonView = client.change(Method::POST, &path, &body, None).await?;
-    Ok(print(args.call.json, &view, |view| Page::of(format!("{}: {change}ed", view.worker)))?)
+    let text = |view: &CordonView| {
+        let audited =
+            if view.is_audited { "" } else { "; the database did not take the row of the audit trail" };
+        Page::of(format!("{}: {change}ed{audited}", view.worker))
+    };
+    Ok(print(args.call.json, &view, text)?)
 }
 
 pub(super) async fn schedule(command: ScheduleCommand) -> Result<(), CommandError> {
     match command {
         ScheduleCommand::Show(args) => {
             let present = SettingsClient::new(&args).await?.settings().await?;
+            if !args.call.json {
+                complain(&format!("settings revision {}", present.settings.revision));
+            }
             Ok(print_json(&present.settings.schedule)?)
         }
         ScheduleCommand::Set(args) => {
@@ -99,12 +110,31 @@ pub(super) async fn schedule(command: ScheduleCommand) -> Result<(), CommandErro
             let wrong =
                 |kind, error: &dyn Display| io::Error::new(kind, format!("{}: {error}", args.file.display()));
             let file = read.map_err(|error| wrong(error.kind(), &error))?;
-            let schedule: Map<String, Value> =
+            let mut schedule: Map<String, Value> =
                 serde_json::from_str(&file).map_err(|error| wrong(ErrorKind::InvalidData, &error))?;
-            change(&args.change, Method::PUT, "/v1/schedule", schedule.into()).await
+            schedule.insert("confirm".to_owned(), json!(args.change.yes));
+            let revision = replaced_schedule(&args.change).await?;
+            let args = ChangeArgs { revision, ..args.change };
+            change(&args, Method::PUT, "/v1/schedule", schedule.into()).await
         }
         ScheduleCommand::Clear(args) => change(&args, Method::POST, "/v1/schedule/clear", json!({})).await,
     }
+}
+
+/// The revision on which a schedule is set: `--revision`, or the one in force. Shows the schedule that would be replaced, and
+/// asks: a file is edited for longer than a rate, and another operator may have set one meanwhile.
+async fn replaced_schedule(args: &ChangeArgs) -> Result<Option<i64>, CommandError> {
+    if args.revision.is_some() {
+        return Ok(args.revision);
+    }
+    let SettingsView { revision, schedule, .. } =
+        SettingsClient::new(&args.settings).await?.settings().await?.settings;
+    if let Some(schedule) = schedule.filter(|_| !args.yes) {
+        complain(&format!("in force, of revision {revision}: {}", serde_json::to_string(&schedule)?));
+        let question = format!("this schedule (--revision {revision} confirms that you have seen it)");
+        confirm("replace", &question)?;
+    }
+    Ok(Some(revision))
 }
 
 /// Makes a change on the settings that its author has seen, and prints those in force then. If another change came first,
@@ -124,6 +154,10 @@ async fn change(args: &ChangeArgs, method: Method, path: &str, body: Value) -> R
                     break;
                 }
                 made_on = revision;
+                // What was confirmed was confirmed on other settings.
+                if body.get("confirm").is_some() {
+                    body["confirm"] = json!(args.yes);
+                }
             }
             Err(AdminClientError::Rejected { code, detail, .. }) if code == "confirmation_required" => {
                 complain(&detail);

@@ -88,8 +88,8 @@ pub struct ChangeArgs {
     #[arg(long, value_name = "NUMBER")]
     pub revision: Option<i64>,
 
-    /// Change the settings without a question, also if another change came after that revision, or if the rate is more
-    /// than twice the present cap
+    /// Change the settings without a question, also if another change came after that revision, if a schedule is replaced, or
+    /// if the cap can become more than twice the present one
     #[arg(long)]
     pub yes: bool,
 
@@ -204,7 +204,7 @@ pub struct ResumeArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum ScheduleCommand {
-    /// Print the schedule as JSON
+    /// Print the schedule as JSON, and on standard error the revision for `schedule set --revision`
     Show(SettingsArgs),
     /// Set it from a JSON file: {"time_zone": "Asia/Shanghai", "entries": [{"from": "02:00", "rate": 3000}, …]}
     Set(ScheduleSetArgs),

@@ -7,7 +7,8 @@ use shared::time::microseconds;
 
 use super::{AuditContext, GroupSettings, HOLDS_MAX, Hold, ManualRate, Rate, Schedule};
 
-/// A rate above this multiple of the present cap needs a confirmation: a digit too many is a common mistake.
+/// A change that can raise the cap above this multiple of the present one needs a confirmation: a digit too many is a common
+/// mistake.
 pub const CONFIRM_ABOVE: u32 = 2;
 
 const RAMP_MAX: Duration = Duration::from_secs(24 * 3_600);
@@ -38,10 +39,18 @@ pub enum SettingsChange {
     Resume {
         hold: Option<i64>,
     },
-    SetSchedule(Schedule),
+    SetSchedule {
+        schedule: Schedule,
+        /// True if the author means it, although its highest rate is more than [`CONFIRM_ABOVE`] times both the present cap and
+        /// the highest rate of the schedule in force.
+        confirmed: bool,
+    },
     ClearSchedule,
     SetCeiling(Rate),
-    ClearCeiling,
+    ClearCeiling {
+        /// True if the author means it, although the cap becomes more than [`CONFIRM_ABOVE`] times the present one.
+        confirmed: bool,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -65,6 +74,11 @@ pub enum SettingsChangeError {
     AboveCeiling { rate: u32, ceiling: u32 },
     #[error("{rate}/s is more than twice the present cap of {cap}/s: confirm it (--yes; \"confirm\": true)")]
     Unconfirmed { rate: u32, cap: u32 },
+    #[error(
+        "the schedule's {rate}/s is more than twice {highest}/s, the highest of the present cap and the schedule in force: confirm \
+         it (--yes; \"confirm\": true)"
+    )]
+    SteepSchedule { rate: u32, highest: u32 },
 }
 
 /// The effect of a change.
@@ -87,10 +101,10 @@ impl SettingsChange {
             Self::ResetRate => "rate_reset",
             Self::PauseUntil { .. } | Self::PauseFor { .. } => "pause",
             Self::Resume { .. } => "resume",
-            Self::SetSchedule(_) => "schedule_set",
+            Self::SetSchedule { .. } => "schedule_set",
             Self::ClearSchedule => "schedule_clear",
             Self::SetCeiling(_) => "ceiling_set",
-            Self::ClearCeiling => "ceiling_clear",
+            Self::ClearCeiling { .. } => "ceiling_clear",
         }
     }
 
@@ -117,10 +131,7 @@ impl SettingsChange {
         let detail = match self {
             Self::SetRate { rate, ramp, confirmed } => {
                 within_ceiling(&new, Some(*rate))?;
-                let cap = new.ramp_start(now_us).get();
-                if !confirmed && rate.get() > cap.saturating_mul(CONFIRM_ABOVE) {
-                    return Err(SettingsChangeError::Unconfirmed { rate: rate.get(), cap });
-                }
+                confirmed_or_flat(*confirmed, *rate, settings.ramp_start(now_us))?;
                 set_rate(&mut new, *rate, *ramp, now_us)?
             }
             Self::ResetRate => {
@@ -151,8 +162,17 @@ impl SettingsChange {
                 let ids: Vec<_> = new.holds.drain(..).map(|hold| hold.id.to_string()).collect();
                 if ids.is_empty() { "no hold".to_owned() } else { format!("all holds: {}", ids.join(", ")) }
             }
-            Self::SetSchedule(schedule) => {
+            Self::SetSchedule { schedule, confirmed } => {
                 within_ceiling(&new, schedule.rate_max())?;
+                let in_force = settings.schedule.as_ref().and_then(Schedule::rate_max);
+                let highest = settings.ramp_start(now_us).max(in_force.unwrap_or(Rate::MIN));
+                if let Some(rate) = schedule.rate_max().filter(|rate| !confirmed && is_steep(*rate, highest))
+                {
+                    return Err(SettingsChangeError::SteepSchedule {
+                        rate: rate.get(),
+                        highest: highest.get(),
+                    });
+                }
                 let entries: Vec<_> = schedule.entries().map(ToString::to_string).collect();
                 new.schedule = Some(schedule.clone());
                 format!("{}: {}", schedule.time_zone(), entries.join(", "))
@@ -165,8 +185,9 @@ impl SettingsChange {
                 new.ceiling = Some(*ceiling);
                 format!("{}/s", ceiling.get())
             }
-            Self::ClearCeiling => {
+            Self::ClearCeiling { confirmed } => {
                 new.ceiling = None;
+                confirmed_or_flat(*confirmed, new.ramp_start(now_us), settings.ramp_start(now_us))?;
                 String::new()
             }
         };
@@ -201,6 +222,17 @@ fn within_ceiling(settings: &GroupSettings, rate: Option<Rate>) -> Result<(), Se
         }
         _ => Ok(()),
     }
+}
+
+const fn is_steep(rate: Rate, present: Rate) -> bool {
+    rate.get() > present.get().saturating_mul(CONFIRM_ABOVE)
+}
+
+fn confirmed_or_flat(confirmed: bool, rate: Rate, cap: Rate) -> Result<(), SettingsChangeError> {
+    if confirmed || !is_steep(rate, cap) {
+        return Ok(());
+    }
+    Err(SettingsChangeError::Unconfirmed { rate: rate.get(), cap: cap.get() })
 }
 
 fn set_rate(
@@ -264,6 +296,10 @@ mod tests {
 
     fn applied(settings: &GroupSettings, change: &SettingsChange, now_us: i64) -> AppliedChange {
         change.apply(settings, 7, now_us, &ann()).expect("applies")
+    }
+
+    fn scheduled(schedule: Schedule, confirmed: bool) -> SettingsChange {
+        SettingsChange::SetSchedule { schedule, confirmed }
     }
 
     fn after(settings: &GroupSettings, change: &SettingsChange) -> GroupSettings {
@@ -359,9 +395,27 @@ mod tests {
             days: Vec::new(),
         };
         let night = Schedule::new("UTC", vec![entry("02:00", 5_001), entry("08:00", 500)]).expect("valid");
-        assert_eq!(apply(&capped, &SettingsChange::SetSchedule(night)), Err(above));
-        let lifted = after(&capped, &SettingsChange::ClearCeiling);
+        assert_eq!(apply(&capped, &scheduled(night, true)), Err(above));
+        let lifted = after(&capped, &SettingsChange::ClearCeiling { confirmed: false });
         assert_eq!(apply(&lifted, &set(20_000, true)), Ok(20_000));
+
+        // A night at 4,000 is no question; one at 4,001 is, until a schedule in force or the cap is half as high.
+        let night =
+            |orders| Schedule::new("UTC", vec![entry("02:00", orders), entry("00:00", 500)]).expect("valid");
+        assert_eq!(apply(&settings, &scheduled(night(4_000), false)), Ok(500));
+        let steep = SettingsChangeError::SteepSchedule { rate: 4_001, highest: 2_000 };
+        assert_eq!(apply(&settings, &scheduled(night(4_001), false)), Err(steep));
+        assert_eq!(apply(&settings, &scheduled(night(4_001), true)), Ok(500));
+        let calm = after(&settings, &scheduled(night(2_001), false));
+        assert_eq!(calm.cap_at(NOW).orders_per_second, 500);
+        assert_eq!(apply(&calm, &scheduled(night(4_001), false)), Ok(500));
+
+        // The ceiling holds back a manual rate, which clearing it would release.
+        let held = after(&after(&settings, &set(9_000, true)), &SettingsChange::SetCeiling(rate(2_000)));
+        let clear = |confirmed| SettingsChange::ClearCeiling { confirmed };
+        let released = SettingsChangeError::Unconfirmed { rate: 9_000, cap: 2_000 };
+        assert_eq!(apply(&held, &clear(false)), Err(released));
+        assert_eq!(apply(&held, &clear(true)), Ok(9_000));
     }
 
     /// A paused for maintenance, B for ten minutes: the end of B's hold leaves A's.
@@ -410,7 +464,7 @@ mod tests {
         let schedule: Schedule =
             serde_json::from_str(r#"{"time_zone": "UTC", "entries": [{"from": "00:00", "rate": 9}]}"#)
                 .expect("valid");
-        let scheduled = after(&settings, &SettingsChange::SetSchedule(schedule));
+        let scheduled = after(&settings, &scheduled(schedule, false));
         let cleared = applied(&scheduled, &SettingsChange::ClearSchedule, NOW);
         let entries = json!([{"from": "00:00", "rate": 9}]);
         assert_eq!(cleared.before, json!({"cap": 9, "schedule": {"time_zone": "UTC", "entries": entries}}));

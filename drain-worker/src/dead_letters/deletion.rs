@@ -27,7 +27,7 @@ pub(crate) async fn run(store: Arc<Store>, shutdown: CancellationToken) {
                     );
                 }
                 Err(error) => {
-                    tracing::warn!(event = "discarded_payloads_kept", %error, "cannot delete payloads of discarded dead letters; retrying");
+                    tracing::warn!(event = "payload_deletion_failed", %error, "cannot delete payloads of discarded dead letters; retrying");
                     break;
                 }
             }

@@ -202,25 +202,25 @@ fn lag<'a>(
     reports: impl Iterator<Item = &'a WorkerReport> + Clone,
     orders_per_message: Option<f64>,
 ) -> LagView {
-    let told: Option<&LagReport> = reports.clone().find_map(|report| report.lag.as_ref());
+    let report: Option<&LagReport> = reports.clone().find_map(|report| report.lag.as_ref());
     let held: u64 = reports.clone().map(|report| report.held_orders).sum();
     let held_age = reports.filter_map(|report| report.oldest_held_s).reduce(f64::max);
-    let Some(told) = told else {
+    let Some(report) = report else {
         let error = Some("no worker has asked the broker yet".to_owned());
         return LagView { error, oldest_age_s: held_age, ..LagView::default() };
     };
-    let ready = told.messages_ready;
+    let ready = report.messages_ready;
     let waiting = match ready {
         Some(0) => Some(0.0),
         _ => ready.zip(orders_per_message).map(|(messages, orders)| messages as f64 * orders),
     };
     LagView {
-        messages: ready.map(|ready| ready + told.messages_in_flight.unwrap_or(0)),
+        messages: ready.map(|ready| ready + report.messages_in_flight.unwrap_or(0)),
         orders: waiting.map(|orders| orders.round() as u64 + held),
         orders_per_message,
-        oldest_age_s: told.oldest_age_s.or(held_age),
-        source: ready.map(|_| told.source.clone()),
-        as_of: ready.map(|_| instant_us(told.as_of_ms.saturating_mul(1_000))),
-        error: told.error.clone(),
+        oldest_age_s: report.oldest_age_s.or(held_age),
+        source: ready.map(|_| report.source.clone()),
+        as_of: ready.map(|_| instant_us(report.as_of_ms.saturating_mul(1_000))),
+        error: report.error.clone(),
     }
 }

@@ -366,6 +366,9 @@ async fn an_act_on_many_named_letters_is_one_entry_of_the_audit_trail() {
     let all: Vec<_> = all.iter().map(String::as_str).collect();
     let discarded = done(&url, &[&["dlq", "discard"][..], &all, &reason].concat()).await;
     assert!(discarded.ends_with("1500 letters: 1500 discarded\n"), "{discarded}");
+    // As a call that stopped says: continue with --after 700.
+    let restored = done(&url, &[&["dlq", "restore"][..], &all, &["--after", "700"]].concat()).await;
+    assert!(restored.ends_with("800 letters: 800 restored\n"), "{restored}");
     let audit = fixture.store.list_audit(GROUP, None, 50).await.expect("reads");
     let acts: Vec<_> = audit.iter().filter(|entry| entry.action == "letters_discarded").collect();
     let outcomes: Vec<_> = acts.iter().map(|act| &act.after.as_ref().expect("a value")["outcomes"]).collect();
@@ -391,6 +394,36 @@ async fn a_schedule_is_read_from_standard_input() {
     }
     let shown: Value = serde_json::from_str(&done(&url, &["schedule", "show"]).await).expect("JSON");
     assert_eq!(shown, serde_json::from_str::<Value>(NIGHT).expect("JSON"));
+}
+
+/// A edits the schedule for ten minutes; meanwhile B sets one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schedule_that_its_author_has_not_seen_is_not_replaced() {
+    let fixture = WorkerFixture::new().await;
+    join(&fixture).await;
+    let url = format!("http://{}", serve(port(&fixture, AdminAccess::Loopback), None).await);
+    let set = async |schedule: &str, flags: &[&str]| {
+        let output = fed(&url, &[&["schedule", "set", "-"][..], flags].concat(), schedule).await;
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    assert_eq!(set(NIGHT, &["--who", "bob"]).await.0, Some(0));
+    let other = NIGHT.replace("02:00", "03:00");
+    let (code, error) = set(&other, &["--who", "ann"]).await;
+    assert!(code == Some(1) && error.contains("in force, of revision 1: {\"time_zone\""), "{code:?} {error}");
+    assert!(error.contains("--revision 1") && error.contains("pass --yes"), "{error}");
+    // Seen before bob's.
+    let (code, error) = set(&other, &["--revision", "0"]).await;
+    assert!(code == Some(1) && error.contains("by bob at"), "{code:?} {error}");
+    let output = run(&url, &["schedule", "show"]).await;
+    let shown = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(shown.trim_end(), "settings revision 1");
+    assert_eq!(set(&other, &["--revision", "1"]).await, (Some(0), String::new()));
+
+    // A digit too many.
+    let steep = NIGHT.replace("3000", "30000");
+    let (code, error) = set(&steep, &["--revision", "2"]).await;
+    assert!(code == Some(1) && error.contains("30000/s is more than twice 3000/s"), "{code:?} {error}");
+    assert_eq!(set(&steep, &["--yes"]).await.0, Some(0));
 }
 
 /// With no worker alive, so that none starts at the full cap.

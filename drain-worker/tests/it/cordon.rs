@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 use shared::testkit::eventually;
+use sqlx::Connection as _;
+use sqlx::sqlite::SqliteConnection;
 
 use crate::harness::{WholeWorker, WorkerFixture, orders};
 use crate::health::{ask, get, json, until_ready};
@@ -25,7 +27,7 @@ async fn a_cordoned_worker_finishes_stays_visible_and_gives_its_share_to_the_oth
     eventually("both drain", async || entry(&second, "first").await["held_orders"].as_u64() > Some(0)).await;
 
     let (status, body) = ask(first.admin, "POST", "/v1/worker/cordon").await;
-    assert_eq!((status, body.as_str()), (200, r#"{"worker":"first","is_cordoned":true}"#));
+    assert_eq!((status, body.as_str()), (200, r#"{"worker":"first","is_cordoned":true,"is_audited":true}"#));
     eventually("finished, without a share, and seen by the other", async || {
         let cordoned = entry(&second, "first").await;
         let (held, share) = (&cordoned["held_orders"], &cordoned["share"]);
@@ -48,6 +50,12 @@ async fn a_cordoned_worker_finishes_stays_visible_and_gives_its_share_to_the_oth
     let actions: Vec<_> =
         audit["entries"].as_array().into_iter().flatten().map(|entry| &entry["action"]).collect();
     assert_eq!(actions[..2], ["uncordon", "cordon"]);
+    // A cordon holds without the audit trail, and the answer says so.
+    let mut database = SqliteConnection::connect(fixture.database.url.expose()).await.expect("connects");
+    sqlx::raw_sql("DROP TABLE drain_audit").execute(&mut database).await.expect("drops the table");
+    let (status, body) = ask(first.admin, "POST", "/v1/worker/cordon").await;
+    assert_eq!((status, body.as_str()), (200, r#"{"worker":"first","is_cordoned":true,"is_audited":false}"#));
+    eventually("cordoned", async || entry(&second, "first").await["state"] == "cordoned").await;
     first.stop().await;
     second.stop().await;
 }

@@ -166,7 +166,7 @@ async fn an_operator_runs_a_pool_from_the_command_line() {
     let shown: Value = serde_json::from_str(&done(url, &["schedule", "show"]).await).expect("JSON");
     assert_eq!(shown["entries"][0]["rate"], 1_500);
     std::fs::write(&file, r#"{"time_zone": "Mars/Olympus", "entries": []}"#).expect("written");
-    assert!(failed(url, &["schedule", "set", path], 3).await.contains("time_zone: 'Mars/Olympus'"));
+    assert!(failed(url, &["schedule", "set", path, "--yes"], 3).await.contains("time_zone: 'Mars/Olympus'"));
     assert!(done(url, &["schedule", "clear"]).await.starts_with("cap 100/s (default)\n"));
     let capped = done(url, &["rate", "ceiling", "20000", "--reason", "tune"]).await;
     assert!(capped.contains(", ceiling 20,000/s\n"), "{capped}");

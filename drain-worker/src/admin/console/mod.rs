@@ -161,10 +161,10 @@ mod tests {
             SettingsChange::ResetRate,
             SettingsChange::PauseUntil { until_us: None },
             SettingsChange::Resume { hold: None },
-            SettingsChange::SetSchedule(schedule),
+            SettingsChange::SetSchedule { schedule, confirmed: false },
             SettingsChange::ClearSchedule,
             SettingsChange::SetCeiling(rate),
-            SettingsChange::ClearCeiling,
+            SettingsChange::ClearCeiling { confirmed: false },
         ];
         let states = [
             WorkerState::Joining,
@@ -194,7 +194,7 @@ mod tests {
         codes.extend(sources.iter().map(|source| ("source", source.as_str().to_owned())));
         codes.extend(states.into_iter().map(|one| ("state", state(one).as_str().expect("text").to_owned())));
         let api = [
-            include_str!("../act.rs"),
+            include_str!("../audited_request.rs"),
             include_str!("../audit.rs"),
             include_str!("../auth.rs"),
             include_str!("../control.rs"),

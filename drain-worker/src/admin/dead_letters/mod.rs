@@ -16,11 +16,11 @@ use http::StatusCode;
 use shared::problem::Problem;
 use tokio::sync::Semaphore;
 
-use super::act::Act;
+use super::audited_request::AuditedRequest;
 use super::response::{invalid, json_response, unavailable};
 use crate::dead_letters::Redriver;
 use crate::metrics;
-use crate::store::SeenDiscard;
+use crate::store::{DiscardedPage, SeenDiscard};
 
 pub use request::ListQuery;
 use request::{BulkParameters, BulkRequest};
@@ -90,9 +90,9 @@ async fn show(State(state): State<DeadLetterState>, Path(id): Path<String>) -> R
 
 async fn redrive(
     State(state): State<DeadLetterState>,
-    act: Act<BulkParameters>,
+    request: AuditedRequest<BulkParameters>,
 ) -> Result<Response, Problem> {
-    let request = BulkRequest::new(act).map_err(invalid)?;
+    let request = BulkRequest::unbounded(request).map_err(invalid)?;
     let Ok(permit) = state.permits.clone().try_acquire_owned() else {
         return Err(Problem::new(
             StatusCode::TOO_MANY_REQUESTS,
@@ -109,9 +109,9 @@ async fn redrive(
 
 async fn discard(
     State(state): State<DeadLetterState>,
-    act: Act<BulkParameters>,
+    request: AuditedRequest<BulkParameters>,
 ) -> Result<Response, Problem> {
-    let request = BulkRequest::discard(act).map_err(invalid)?;
+    let request = BulkRequest::discard(request).map_err(invalid)?;
     let BulkRequest { selection, page, context, seen } = &request;
     let (store, group) = (state.redriver.store(), state.redriver.group());
     let discarded = match *seen {
@@ -120,8 +120,8 @@ async fn discard(
             store.discard_dead_letters(selection, *page, group, context).await.map(SeenDiscard::Discarded)
         }
     };
-    let outcomes = match discarded.map_err(|error| unavailable(&error))? {
-        SeenDiscard::Discarded(outcomes) => outcomes,
+    let DiscardedPage { outcomes, newly } = match discarded.map_err(|error| unavailable(&error))? {
+        SeenDiscard::Discarded(discarded) => discarded,
         SeenDiscard::Changed { count } => {
             return Err(Problem::new(
                 StatusCode::CONFLICT,
@@ -132,11 +132,10 @@ async fn discard(
     };
     let outcomes: Vec<_> = outcomes.iter().map(|&(id, outcome)| (id, outcome.as_str())).collect();
     let discarded = DiscardView::new(&outcomes, &request.selection, request.page);
-    let letters = discarded.count("discarded");
-    metrics::discarded(letters);
+    metrics::discarded(newly);
     tracing::info!(
         event = "dead_letters_discarded",
-        letters,
+        letters = newly,
         actor = request.context.actor,
         who = request.context.who,
         "dead letters discarded"
@@ -146,9 +145,10 @@ async fn discard(
 
 async fn restore(
     State(state): State<DeadLetterState>,
-    act: Act<BulkParameters>,
+    request: AuditedRequest<BulkParameters>,
 ) -> Result<Response, Problem> {
-    let BulkRequest { selection, page, context, seen: _ } = BulkRequest::new(act).map_err(invalid)?;
+    let BulkRequest { selection, page, context, seen: _ } =
+        BulkRequest::unbounded(request).map_err(invalid)?;
     let (store, group) = (state.redriver.store(), state.redriver.group());
     let outcomes = store.restore_dead_letters(&selection, page, group, &context).await;
     let outcomes: Vec<_> = outcomes

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::letters_max;
-use crate::admin::act::Act;
+use crate::admin::audited_request::AuditedRequest;
 use crate::control::AuditContext;
 use crate::store::{DeadLetterSelection, DeadLetterStatus, PAGE_LETTERS_MAX, PageRequest, SeenDeadLetters};
 
@@ -54,7 +54,7 @@ impl ListQuery {
     }
 }
 
-/// Parameters of a redrive or a discard: a page of a selection.
+/// Parameters of a redrive, a discard or a restore: a page of a selection.
 ///
 /// Exactly one of `ids`, `dead_letter_reason` and `all` must be present, so that an omitted field never selects
 /// everything.
@@ -72,7 +72,7 @@ pub(super) struct BulkParameters {
     count: Option<u64>,
 }
 
-/// A redrive or a discard, checked.
+/// A redrive, a discard or a restore, checked.
 #[derive(Clone, Debug)]
 pub(super) struct BulkRequest {
     pub(super) selection: DeadLetterSelection,
@@ -85,7 +85,7 @@ pub(super) struct BulkRequest {
 impl BulkRequest {
     /// # Errors
     /// A message for the caller.
-    pub(super) fn new(Act { parameters, context }: Act<BulkParameters>) -> Result<Self, String> {
+    fn new(AuditedRequest { parameters, context }: AuditedRequest<BulkParameters>) -> Result<Self, String> {
         let selection = match (parameters.ids, parameters.dead_letter_reason, parameters.all) {
             (Some(ids), None, None) if (1..=PAGE_LETTERS_MAX as usize).contains(&ids.len()) => {
                 DeadLetterSelection::Ids(ids.into_iter().collect())
@@ -107,13 +107,24 @@ impl BulkRequest {
         Ok(Self { selection, page, context, seen })
     }
 
+    /// As [`BulkRequest::new`], for a redrive or a restore, which take what there is.
+    ///
+    /// # Errors
+    /// A message for the caller.
+    pub(super) fn unbounded(request: AuditedRequest<BulkParameters>) -> Result<Self, String> {
+        match Self::new(request)? {
+            Self { seen: Some(_), .. } => Err("newest_id and count bound a discard only".to_owned()),
+            request => Ok(request),
+        }
+    }
+
     /// As [`BulkRequest::new`], for a discard, which can be undone only for a while: it has a reason, and dead letters that are not
     /// named by number are bounded by what the caller saw.
     ///
     /// # Errors
     /// A message for the caller.
-    pub(super) fn discard(act: Act<BulkParameters>) -> Result<Self, String> {
-        let request = Self::new(act)?;
+    pub(super) fn discard(request: AuditedRequest<BulkParameters>) -> Result<Self, String> {
+        let request = Self::new(request)?;
         if request.context.reason.trim().is_empty() {
             return Err("reason must be given: a discard deletes the payload in the end".to_owned());
         }
@@ -136,11 +147,11 @@ mod tests {
     use crate::admin::auth::Actor;
 
     fn read(body: &str) -> Result<BulkRequest, String> {
-        Act::read(body.as_bytes(), &Actor::default()).and_then(BulkRequest::new)
+        AuditedRequest::read(body.as_bytes(), &Actor::default()).and_then(BulkRequest::unbounded)
     }
 
     fn read_discard(body: &str) -> Result<BulkRequest, String> {
-        Act::read(body.as_bytes(), &Actor::default()).and_then(BulkRequest::discard)
+        AuditedRequest::read(body.as_bytes(), &Actor::default()).and_then(BulkRequest::discard)
     }
 
     #[test]
@@ -159,6 +170,7 @@ mod tests {
             (r#"{"all":true,"limit":0}"#, Err("limit must be 1 to 500")),
             (r#"{"all":true,"limit":501}"#, Err("limit must be 1 to 500")),
             (r#"{"all":true,"idz":[1]}"#, Err("unknown field")),
+            (r#"{"all":true,"newest_id":7,"count":3}"#, Err("bound a discard only")),
             ("", Err("exactly one of")),
             ("{", Err("EOF")),
         ] {

@@ -309,7 +309,6 @@ mod tests {
             ("outcomes of the same page", page(1, 100, 7), 0, None),
             ("the act from its begin", page(1, 100, 100), 0, None),
             ("a page elsewhere", page(301, 400, 100), 300, None),
-            ("a page elsewhere of another selection", page(301, 400, 100), 300, None),
             ("another selection", ActPage { selection: "all".to_owned(), ..page(101, 150, 50) }, 100, None),
         ] {
             assert_eq!(begun.clone().extended(&next, after), expected, "{what}");
@@ -323,6 +322,8 @@ mod tests {
         let named = numbered(&[1, 3]);
         assert_eq!(named.clone().extended(&numbered(&[9_000]), 700), Some(numbered(&[1, 3, 9_000])));
         assert_eq!(named.clone().extended(&numbered(&[9_000]), 0), None, "an act of its own");
+        assert_eq!(begun.extended(&numbered(&[101]), 100), None, "numbers after a reason");
+        assert_eq!(named.clone().extended(&page(4, 9, 6), 3), None, "a reason after numbers");
         assert_eq!(named.detail(), "letters 1 3, by number: 2 confirmed");
     }
 }

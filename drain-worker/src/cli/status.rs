@@ -156,7 +156,7 @@ mod tests {
         let mut status = json!({
             "group": "drain", "worker": "host:1", "now": "2026-11-11T00:00:20.500Z", "age_s": 0.42,
             "cap": {"orders_per_second": 2000, "source": "manual", "ramp": null, "paused_until": null},
-            "settings": {"revision": 3, "default": 2000, "manual": null, "ceiling": null, "holds": [],
+            "settings": {"revision": 7, "default": 2000, "manual": null, "ceiling": null, "holds": [],
                          "schedule": null},
             "committed_per_second": null, "arriving_per_second": null, "receive_failures_per_second": null,
             "limited_by": null, "commit_ms": {"p50": null, "p99": null}, "totals": null,
@@ -179,32 +179,31 @@ mod tests {
     }
 
     #[test]
-    fn formats_the_status() {
+    fn the_operators_page_shows_what_the_command_prints() {
+        let draining = |name, committed: f64, p99: f64| {
+            let figures = json!({
+                "state": "draining", "share": 1000, "committed_per_second": committed, "held_orders": 250,
+                "commit_ms": {"p50": 6.1, "p99": p99},
+            });
+            worker(name, &figures)
+        };
         let status = status(&json!({
-            "arriving_per_second": 12.3, "receive_failures_per_second": 0.5, "limited_by": "cap",
+            "worker": "host:17",
+            "arriving_per_second": 12.3, "limited_by": "cap",
             "committed_per_second": 1987.4, "commit_ms": {"p50": 6.1, "p99": 18.0},
             "lag": {"messages": 1234, "orders": 78976, "oldest_age_s": 72.0},
-            "eta": {"trend": "draining", "seconds": 39.7, "drained_at": "2026-11-11T00:01:00Z"},
+            "eta": {"trend": "draining", "seconds": 39.7, "drained_at": "2026-11-11T00:01:00.000Z"},
             "dead_letters": {"total": 3, "by_reason": {"unknown_sku": 3}, "oldest_age_s": 81.0},
-            "workers": [worker("host:1", &json!({
-                "state": "draining", "share": 2000, "committed_per_second": 1987.4, "held_orders": 250,
-                "commit_ms": {"p50": 6.1, "p99": null},
-            }))],
-            "warnings": [{"code": "stale", "text": "look here"}],
+            "workers": [draining("host:17", 994.0, 17.1), draining("host:21", 993.4, 18.0)],
         }));
-        assert_eq!(
-            shown(&status).as_str(),
-            "drain: cap 2,000/s (manual), limited by cap\n\
-             as of 2026-11-11T00:00:20.500Z by host:1, 0.4 s ago\n\
-             settings revision 3\n\
-             arriving 12/s, committed 1,987/s, commit p50 6.1 ms, p99 18.0 ms, 0.5 receives fail a second\n\
-             lag about 78,976 orders (1,234 messages), oldest 1 min 12 s, drained in 40 s (2026-11-11T00:01:00Z)\n\
-             dead letters 3 (unknown_sku 3), oldest 1 min 21 s\n\
-             \n\
-             WORKER  STATE     SHARE  COMMITTED/S  HELD  P50  P99  REASON\n\
-             host:1  draining  2,000        1,987   250  6.1    -       -\n\
-             ! look here\n"
-        );
+        let block = format!("```console\n$ drain-worker status\n{}```\n", shown(&status).as_str());
+        for page in [include_str!("../../docs/operate.md"), include_str!("../../docs/operate.zh-CN.md")] {
+            assert!(page.contains(&block), "{block}");
+        }
+    }
+
+    #[test]
+    fn formats_the_lag_and_the_dead_letters() {
         let lag = LagView { orders: Some(14_000), messages: Some(220), ..LagView::default() };
         let growing = EtaView { trend: Trend::Growing, seconds: None, drained_at: None };
         assert_eq!(lag_line(&lag, Some(&growing)), "lag about 14,000 orders (220 messages), growing");
@@ -218,7 +217,8 @@ mod tests {
     #[test]
     fn what_is_unknown_or_lapsed_or_old_is_named() {
         let status = status(&json!({
-            "age_s": 75.2,
+            "age_s": 75.2, "receive_failures_per_second": 0.5,
+            "warnings": [{"code": "stale", "text": "look here"}],
             "workers": [
                 worker("host:1", &json!({})),
                 worker("host:2", &json!({"state": "lease_expired"})),
@@ -228,14 +228,15 @@ mod tests {
             shown(&status).as_str(),
             "drain: cap 2,000/s (manual), 1 of 2 workers lapsed\n\
              as of 2026-11-11T00:00:20.500Z by host:1, 1 min 15 s ago: out of date\n\
-             settings revision 3\n\
-             arriving -/s, committed -/s, commit p50 - ms, p99 - ms\n\
+             settings revision 7\n\
+             arriving -/s, committed -/s, commit p50 - ms, p99 - ms, 0.5 receives fail a second\n\
              lag unknown\n\
              dead letters unknown\n\
              \n\
              WORKER  STATE          SHARE  COMMITTED/S  HELD  P50  P99  REASON\n\
              host:1  stale              0            -     -    -    -       -\n\
-             host:2  lease_expired      0            -     -    -    -       -\n"
+             host:2  lease_expired      0            -     -    -    -       -\n\
+             ! look here\n"
         );
         let joining = json!({"group": "drain", "state": "joining", "reason": "not yet", "cap": null,
                              "workers": [], "warnings": []});

@@ -239,4 +239,14 @@ mod tests {
             assert_eq!(found.map(LimitedBy::as_str), expected, "{what}");
         }
     }
+
+    #[test]
+    fn the_command_line_and_the_api_have_one_name() {
+        for trend in [Trend::Draining, Trend::Growing, Trend::Standing] {
+            assert_eq!(serde_json::to_value(trend).expect("a name"), trend.as_str());
+        }
+        for limit in LimitedBy::ALL {
+            assert_eq!(serde_json::to_value(limit).expect("a name"), limit.as_str());
+        }
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::body::Body;
+use drain_worker::admin::AdminAccess;
 use drain_worker::dead_letters::broker_dlq::BrokerDlqConfig;
 use drain_worker::dead_letters::retention;
 use drain_worker::pool::WorkerSignals;
@@ -14,6 +15,7 @@ use shared::telemetry::Capture;
 use shared::testkit::{TOPIC, assert_lines_match, eventually};
 use tower::ServiceExt as _;
 
+use crate::admin::port;
 use crate::dead_letters::TakingOver;
 use crate::faulty_store::FaultyStore;
 use crate::harness::{WorkerFixture, orders};
@@ -97,6 +99,12 @@ async fn the_samples_are_what_the_worker_writes() {
     let whole = fixture.whole_worker(&[]).await;
     logged(&capture, "pool_status").await;
     whole.stop().await;
+
+    let admin = port(&fixture, AdminAccess::Loopback);
+    fixture.store.close().await;
+    let request =
+        Request::get("/v1/sales").header("host", "localhost").body(Body::empty()).expect("a request");
+    admin.oneshot(request).await.expect("infallible");
 
     assert_lines_match(include_str!("log_samples.json"), &capture.lines());
 }

@@ -179,7 +179,11 @@ mod tests {
             WorkerState::LeaseExpired,
             WorkerState::Stale,
         ];
-        let state = |state: WorkerState| serde_json::to_value(state).expect("a name");
+        let state = |state: WorkerState| {
+            let name = serde_json::to_value(state).expect("a name");
+            assert_eq!(name, state.as_str(), "the command line and the API have one name");
+            name
+        };
         let sources = [CapSource::Paused, CapSource::Manual, CapSource::Schedule, CapSource::Default];
         let mut codes: Vec<(&'static str, String)> = Vec::new();
         codes.extend(

@@ -1,6 +1,7 @@
 // A browser whose pages must have no error, no request to another origin and no violation of the content policy.
 
 import assert from "node:assert/strict";
+import { mkdirSync } from "node:fs";
 import { after, before } from "node:test";
 import { chromium } from "playwright-core";
 
@@ -40,6 +41,15 @@ export async function opened(use, options = {}) {
   }
 }
 
+const PICTURES = process.env.CONSOLE_PICTURES;
+
+// Takes a picture of the page, if a folder for pictures is named.
+export async function picture(page, name) {
+  if (!PICTURES) return;
+  mkdirSync(PICTURES, { recursive: true });
+  await page.screenshot({ path: `${PICTURES}/${name}.png`, fullPage: true });
+}
+
 // Waits until the text of `selector` contains `wanted`.
 export async function says(page, selector, wanted) {
   const matches = ([at, text, flags]) => [...document.querySelectorAll(at)].some((node) => new RegExp(text, flags).test(node.textContent));
@@ -47,6 +57,15 @@ export async function says(page, selector, wanted) {
   await page.waitForFunction(matches, [selector, pattern.source, pattern.flags]).catch(async () => {
     assert.fail(`${selector} says ${JSON.stringify(await page.locator(selector).allTextContents())}, not ${pattern}`);
   });
+}
+
+// Waits until `isSo` returns true.
+export async function until(page, isSo) {
+  const end = Date.now() + PATIENCE;
+  while (!await isSo()) {
+    assert.ok(Date.now() < end, `in time: ${isSo}`);
+    await page.waitForTimeout(100);
+  }
 }
 
 // Fills in the open confirmation dialog and confirms.

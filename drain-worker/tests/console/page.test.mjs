@@ -1,17 +1,9 @@
 // The page against a model of the pool that can be put into any state.
 
 import assert from "node:assert/strict";
-import { mkdirSync } from "node:fs";
 import test from "node:test";
-import { agree, go, opened, says } from "./browser.mjs";
+import { agree, go, opened, picture, says, until } from "./browser.mjs";
 import { Model } from "./model.mjs";
-
-const PICTURES = process.env.CONSOLE_PICTURES;
-const picture = async (page, name) => {
-  if (!PICTURES) return;
-  mkdirSync(PICTURES, { recursive: true });
-  await page.screenshot({ path: `${PICTURES}/${name}.png`, fullPage: true });
-};
 
 test("an operator sees lag, changes the rate, sees the drain follow, pauses and redrives", async () => {
   const model = new Model();
@@ -94,14 +86,14 @@ test("the history is loaded once, and a day by minute has its gaps", async () =>
   await opened(async (page) => {
     await says(page, "#state", "Draining");
     const asked = (step) => model.calls.filter(({ path, query }) => path === "/v1/history" && query.step === step);
-    while (asked("second").length < 3) await page.waitForTimeout(200);
+    await until(page, () => asked("second").length > 2);
     const [first, second] = asked("second");
     assert.equal(first.query.since, undefined, "all of it");
     assert.ok(Date.parse(second.query.since) > model.began - 5000, "only what is new");
     const strokes = () => page.evaluate(() => document.querySelector("#plot-lag path.line").getAttribute("d").match(/M/g)?.length ?? 0);
     assert.equal(await strokes(), 1, "one line");
     await page.selectOption("#span", "21600");
-    while (await strokes() !== 2) await page.waitForTimeout(200);
+    await until(page, async () => await strokes() === 2);
     assert.equal(asked("minute")[0].query.since, undefined);
   }, { model });
 });
@@ -150,60 +142,6 @@ test("holds are listed with owner and reason, and the pool runs when none is lef
     await says(page, "#state", "Draining");
     assert.equal(await page.locator("#holds li").count(), 0);
   }, { model });
-});
-
-test("dead letters are listed by reason, shown, redriven, discarded and restored, with an outcome for each", async () => {
-  const model = new Model();
-  await opened(async (page) => {
-    await says(page, "#letters-badge", "3");
-    await go(page, "letters");
-    await says(page, "#letters-reason", "unknown sku (2)");
-    await page.selectOption("#letters-reason", "unknown_sku");
-    await page.waitForFunction(() => document.querySelectorAll("#letters [data-letter]").length === 2);
-    await page.click("[data-letter='1'] button");
-    await says(page, "#letter-body", /"total_minor": 100/);
-    await page.keyboard.press("Escape");
-    await page.locator("#letter[open]").waitFor({ state: "detached" });
-    await page.click("#redrive-all");
-    await says(page, "#confirm-body", "All 2 of reason unknown sku");
-    await agree(page, "bob", "catalogue mended");
-    await says(page, "#outcomes-summary", "2 confirmed. Done.");
-    await picture(page, "outcomes");
-    assert.equal(await page.locator("#outcomes tbody tr").count(), 2, "page after page");
-    await page.selectOption("#letters-reason", "");
-    await page.check("[data-letter='3'] input");
-    await page.click("#redrive-selected");
-    await agree(page, "bob", "");
-    await says(page, "#outcomes-summary", "1 unreadable. Done.");
-    await page.check("[data-letter='3'] input");
-    await page.click("#discard-selected");
-    await says(page, "#confirm-body", "until then you can restore them");
-    await page.click("#confirm-yes");
-    await says(page, "#confirm-error", "State a reason");
-    await agree(page, "bob", "a test order");
-    await says(page, "#outcomes-summary", "1 discarded. Done.");
-    await says(page, "#letters", "None open.");
-    await page.selectOption("#letters-standing", "discarded");
-    await says(page, "#letters", /discarded \d\d:\d\d:\d\d by bob: a test order/);
-    assert.ok(await page.locator("[data-letter='3'] input").isDisabled());
-    await page.click("[data-letter='3'] [data-act='restore']");
-    await agree(page, "bob", "it was an order after all");
-    await says(page, "#outcomes-summary", "1 restored. Done.");
-    await page.selectOption("#letters-standing", "open");
-    assert.ok(await page.locator("[data-letter='3'] input").isEnabled());
-    assert.equal(await page.locator("[data-act='restore']").count(), 0, "what is open cannot be restored");
-  }, { model });
-});
-
-test("all letters are discarded page after page, bounded by those that were seen", async () => {
-  await opened(async (page) => {
-    await go(page, "letters");
-    await says(page, "#letters-sum", "3");
-    await page.click("#discard-all");
-    await agree(page, "bob", "the sale was a test");
-    await says(page, "#outcomes-summary", "3 discarded. Done.");
-    await says(page, "#letters", "None open.");
-  }, { model: new Model() });
 });
 
 test("an order is found by its id and by its buyer, and a sale shows why orders are rejected", async () => {

@@ -1,18 +1,12 @@
-// Pages, languages, time zones, roles and access for all: against a model of the pool.
+// Pages, dead letters, languages, time zones, roles and access for all: against a model of the pool.
 
 import assert from "node:assert/strict";
-import { mkdirSync } from "node:fs";
 import test from "node:test";
-import { agree, go, opened, says } from "./browser.mjs";
+import { agree, go, opened, picture, says, until } from "./browser.mjs";
+import { faint, untranslated } from "./checks.mjs";
 import { Model, ORDER_ID } from "./model.mjs";
 
 const PAGES = ["overview", "sale", "letters", "orders", "audit"];
-const PICTURES = process.env.CONSOLE_PICTURES;
-const picture = async (page, name) => {
-  if (!PICTURES) return;
-  mkdirSync(PICTURES, { recursive: true });
-  await page.screenshot({ path: `${PICTURES}/${name}.png`, fullPage: true });
-};
 
 test("each page has an address, polls its own data alone, and the back button returns", async () => {
   const model = new Model();
@@ -31,7 +25,7 @@ test("each page has an address, polls its own data alone, and the back button re
     model.calls.length = 0;
     model.reserved = 4;
     await says(page, "#skus", /FEW.*10.*4.*6/s);
-    while (!["/v1/status", "/v1/sales"].every((wanted) => model.calls.some(({ path }) => path === wanted))) await page.waitForTimeout(200);
+    await until(page, () => ["/v1/status", "/v1/sales"].every((wanted) => model.calls.some(({ path }) => path === wanted)));
     const paths = [...new Set(model.calls.map(({ path }) => path))].filter((path) => path !== "/v1/access").sort();
     assert.deepEqual(paths, ["/v1/sales", "/v1/sales/sale", "/v1/status"]);
     await page.goBack();
@@ -189,18 +183,58 @@ test("the audit trail is read by pages, with what each change replaced", async (
   }, { model });
 });
 
-// Visible texts with a run of two Latin words outside data, which has translate=no.
-const untranslated = (page) => page.evaluate(() => {
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  const found = [];
-  while (walker.nextNode()) {
-    const { parentElement: parent, data } = walker.currentNode;
-    if (parent.closest("[translate=no], noscript, script, option:not(:checked)") || !parent.checkVisibility()) continue;
-    if (/[A-Za-z]{2,}[ -][A-Za-z]{2,}/.test(data)) found.push(data);
-  }
-  const named = [...document.querySelectorAll("[aria-label], [placeholder], [title]")].filter((node) => node.checkVisibility() && !node.closest("[translate=no]"))
-    .flatMap((node) => [node.ariaLabel, node.placeholder, node.title]).filter((text) => text && /[A-Za-z]{2,} [A-Za-z]{2,}/.test(text) && !/\p{Script=Han}/u.test(text));
-  return [...found, ...named];
+test("dead letters are listed by reason, shown, redriven, discarded and restored, with an outcome for each", async () => {
+  const model = new Model();
+  await opened(async (page) => {
+    await says(page, "#letters-badge", "3");
+    await go(page, "letters");
+    await says(page, "#letters-reason", "unknown sku (2)");
+    await page.selectOption("#letters-reason", "unknown_sku");
+    await page.waitForFunction(() => document.querySelectorAll("#letters [data-letter]").length === 2);
+    await page.click("[data-letter='1'] button");
+    await says(page, "#letter-body", /"total_minor": 100/);
+    await page.keyboard.press("Escape");
+    await page.locator("#letter[open]").waitFor({ state: "detached" });
+    await page.click("#redrive-all");
+    await says(page, "#confirm-body", "All 2 of reason unknown sku");
+    await agree(page, "bob", "catalogue mended");
+    await says(page, "#outcomes-summary", "2 confirmed. Done.");
+    await picture(page, "outcomes");
+    assert.equal(await page.locator("#outcomes tbody tr").count(), 2, "page after page");
+    await page.selectOption("#letters-reason", "");
+    await page.check("[data-letter='3'] input");
+    await page.click("#redrive-selected");
+    await agree(page, "bob", "");
+    await says(page, "#outcomes-summary", "1 unreadable. Done.");
+    await page.check("[data-letter='3'] input");
+    await page.click("#discard-selected");
+    await says(page, "#confirm-body", "until then you can restore them");
+    await page.click("#confirm-yes");
+    await says(page, "#confirm-error", "State a reason");
+    await agree(page, "bob", "a test order");
+    await says(page, "#outcomes-summary", "1 discarded. Done.");
+    await says(page, "#letters", "None open.");
+    await page.selectOption("#letters-standing", "discarded");
+    await says(page, "#letters", /discarded \d\d:\d\d:\d\d by bob: a test order/);
+    assert.ok(await page.locator("[data-letter='3'] input").isDisabled());
+    await page.click("[data-letter='3'] [data-act='restore']");
+    await agree(page, "bob", "it was an order after all");
+    await says(page, "#outcomes-summary", "1 restored. Done.");
+    await page.selectOption("#letters-standing", "open");
+    assert.ok(await page.locator("[data-letter='3'] input").isEnabled());
+    assert.equal(await page.locator("[data-act='restore']").count(), 0, "what is open cannot be restored");
+  }, { model });
+});
+
+test("all letters are discarded page after page, bounded by those that were seen", async () => {
+  await opened(async (page) => {
+    await go(page, "letters");
+    await says(page, "#letters-sum", "3");
+    await page.click("#discard-all");
+    await agree(page, "bob", "the sale was a test");
+    await says(page, "#outcomes-summary", "3 discarded. Done.");
+    await says(page, "#letters", "None open.");
+  }, { model: new Model() });
 });
 
 test("every text of the console is Chinese for those who read Chinese, and the choice is kept", async () => {
@@ -304,37 +338,6 @@ test("every control is reachable by keyboard, in order, and has a name", async (
     await page.keyboard.press("Home");
     assert.match(await page.locator("#plot-committed .plot").getAttribute("aria-label"), /against the cap at \d\d:\d\d:\d\d: cap 2,000\/s, committed 1,9/);
   }, { model });
-});
-
-// Visible texts whose contrast with their ground is below 4.5 (WCAG 2.2, 1.4.3); of large ones, below 3.
-const faint = (page) => page.evaluate(() => {
-  const context = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
-  // A colour over those below it, as the browser paints it.
-  const painted = (colors) => {
-    for (const color of colors) {
-      context.fillStyle = color;
-      context.fillRect(0, 0, 1, 1);
-    }
-    return [...context.getImageData(0, 0, 1, 1).data].slice(0, 3);
-  };
-  const luminance = (rgb) => {
-    const [red, green, blue] = rgb.map((value) => value / 255).map((value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4));
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
-  };
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  const found = [];
-  while (walker.nextNode()) {
-    const { parentElement: node, data } = walker.currentNode;
-    if (!data.trim() || !node.checkVisibility() || node.closest(".unseen, option, :disabled, .skip, noscript")) continue;
-    const grounds = [];
-    for (let at = node; at; at = at.parentElement) grounds.unshift(getComputedStyle(at).backgroundColor);
-    const { color, fill, fontSize, fontWeight } = getComputedStyle(node);
-    const [low, high] = [painted(grounds), painted([...grounds, node instanceof SVGElement ? fill : color])].map(luminance).sort((left, right) => left - right);
-    const isLarge = parseFloat(fontSize) >= 24 || (parseFloat(fontSize) >= 18.66 && fontWeight >= 700);
-    const contrast = (high + 0.05) / (low + 0.05);
-    if (contrast < (isLarge ? 3 : 4.5)) found.push(`${data.trim().slice(0, 30)} in ${node.className.baseVal ?? node.className}: ${contrast.toFixed(2)}`);
-  }
-  return found;
 });
 
 test("every text has the contrast that WCAG asks for, in dark and light", async () => {

@@ -40,6 +40,12 @@ export class Model {
     this.limit = "cap";
     this.reserved = 10;
     this.letters = Array.from({ length: 3 }, (_, index) => this.letter(index + 1, index < 2 ? "unknown_sku" : "malformed_message"));
+    /** Buyers that have the order. */
+    this.buyers = ["alice"];
+    /** False: the database does not take the entry of a cordon. */
+    this.isAudited = true;
+    /** Called with each request's address before the answer: may wait, and may return a problem instead. */
+    this.gate = null;
     this.entries = [];
     this.samples = [];
     for (let second = 240; second > 0; second -= 1) this.sample(this.began - second * 1000);
@@ -260,7 +266,7 @@ export class Model {
         for (const letter of letters) Object.assign(letter, { discarded_at: null, discarded_by: null, discarded_reason: null, restorable_until: null });
         return { ...recorded("POST /v1/dead-letters/restore"), outcomes: letters.map(({ id }) => ({ id, outcome: "restored" })), next: null };
       }
-      case "GET /v1/orders": return { orders: url.searchParams.get("user_id") === "alice" ? [ORDER] : [], next: null, dead_letters: [] };
+      case "GET /v1/orders": return { orders: this.buyers.includes(url.searchParams.get("user_id")) ? [ORDER] : [], next: null, dead_letters: [] };
       case `GET /v1/orders/${ORDER_ID}`:
         return { ...recorded("GET /v1/orders/id"), order_id: ORDER_ID, state: "rejected", reason: "sold_out", decided: ORDER, conflicts: [{ digest: "sha256:09", first_seen_at: ORDER.decided_at }], dead_letters: [] };
       case "GET /v1/sales": return { sales: [{ ...recorded("GET /v1/sales").sales[0], sale_id: "sale", skus: 1, stock_total: 10, stock_reserved: this.reserved, closes_at: null }] };
@@ -301,6 +307,8 @@ export class Model {
       const refused = (status, code, detail) => send(this.problem("400 invalid_request", detail, { status, code }));
       if (this.token && request.headers().authorization !== `Bearer ${this.token}`) return refused(401, "unauthorized", "Send the admin token.");
       if (this.access.role === "read" && method !== "GET" && !url.pathname.endsWith("/preview")) return refused(403, "read_only", "This token may not change anything.");
+      const instead = await this.gate?.(url);
+      if (instead) return send(instead);
       const stale = this.stale(method, url.pathname, body, request.headers()["if-match"]);
       if (stale) return send(stale);
       if (this.refuse && method !== "GET") return refused(422, "invalid_request", this.refuse);

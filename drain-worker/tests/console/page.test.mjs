@@ -144,6 +144,58 @@ test("holds are listed with owner and reason, and the pool runs when none is lef
   }, { model });
 });
 
+test("a buyer whose name looks like an order's id is found", async () => {
+  const model = new Model();
+  const name = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
+  await opened(async (page) => {
+    const find = async (wanted) => {
+      await page.fill("#order-wanted", wanted);
+      await page.press("#order-wanted", "Enter");
+    };
+    await go(page, "orders");
+    await page.fill("#order-reference", "basket 7");
+    await page.fill("#order-from", "2026-11-11T00:00");
+    await find(name);
+    await says(page, "#order-error", "Order not found: No such order.");
+    model.buyers.push(name);
+    await find(name);
+    await says(page, "#orders", "basket 7");
+    assert.equal(await page.locator("#order-error").textContent(), "");
+    const { query } = model.calls.findLast(({ path }) => path === "/v1/orders");
+    assert.deepEqual([query.user_id, query.reference, query.from], [name, "basket 7", "2026-11-11T00:00:00.000Z"]);
+    // With some hyphens it is no order's id; the API would refuse it.
+    model.buyers.push(name.replace("-", ""));
+    await find(name.replace("-", ""));
+    await says(page, "#orders", "basket 7");
+    assert.equal(model.calls.filter(({ path }) => path === `/v1/orders/${name.replace("-", "")}`).length, 0);
+  }, { model, mayFail: true });
+});
+
+test("the error of an earlier question does not stand over the answer to a later one", async () => {
+  const model = new Model();
+  let release = null;
+  model.gate = async (url) => {
+    if (url.searchParams.get("user_id") !== "bob") return null;
+    await new Promise((resolve) => { release = resolve; });
+    return model.problem("400 invalid_request", "user_id: bob is refused");
+  };
+  await opened(async (page) => {
+    await go(page, "orders");
+    for (const buyer of ["bob", "alice"]) {
+      await page.fill("#order-wanted", buyer);
+      await page.press("#order-wanted", "Enter");
+      await until(page, () => release);
+    }
+    await says(page, "#orders", "basket 7");
+    const late = page.waitForResponse((response) => response.url().includes("user_id=bob"));
+    release();
+    await (await late).finished();
+    await page.waitForTimeout(200);
+    assert.equal(await page.locator("#order-error").textContent(), "");
+    assert.match(await page.locator("#orders").textContent(), /basket 7/);
+  }, { model, mayFail: true });
+});
+
 test("an order is found by its id and by its buyer, and a sale shows why orders are rejected", async () => {
   await opened(async (page) => {
     await go(page, "orders");

@@ -9,13 +9,13 @@ import { lettersTable, look } from "./letters.js";
 import { render, view } from "./state.js";
 
 const PAGE = 50;
-const UUID = /^[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}$/i;
+// With all hyphens or none, as the API reads it.
+const UUID = /^[0-9a-f]{8}(-?)(?:[0-9a-f]{4}\1){3}[0-9a-f]{12}$/i;
 
 const found = {
-  /** The query of the buyer's orders; null: none. */
-  wanted: null,
-  /** Its pages so far end before this sequence. */
+  /** A page of a buyer's orders, and the query that it answers; null: none. */
   page: null,
+  wanted: null,
   /** One order with all that is known of it. */
   order: null,
   error: null,
@@ -73,42 +73,50 @@ function draw() {
 
 /** @param {(error: Error) => void} trouble */
 export function orders(trouble) {
-  async function act(what) {
+  let newest = 0;
+  // Shows what `question` returns, or its error, unless another one was asked meanwhile.
+  async function answer(question) {
+    const mine = newest;
     found.error = null;
     try {
-      await what();
+      const values = await question();
+      if (mine === newest) Object.assign(found, values);
     } catch (error) {
       if (error.status === 401 || error.status === 403) trouble(error);
-      found.error = error;
+      if (mine === newest) found.error = error;
     }
     render();
   }
-  // An answer to an earlier question must not stand under a later one.
-  let question = 0;
-  const load = async (after) => {
-    const mine = (question += 1);
-    const page = await api.orders({ ...found.wanted, after, limit: PAGE });
-    if (mine === question) found.page = page;
+  const ask = (question) => {
+    newest += 1;
+    return answer(question);
   };
-  const open = async (id) => {
-    const mine = (question += 1);
-    const order = await api.order(id);
-    if (mine === question) found.order = order;
-  };
+  const open = async (id) => ({ order: await api.order(id) });
+  const load = async (wanted, after) => ({ wanted, page: await api.orders({ ...wanted, after, limit: PAGE }) });
+  // An order by its id, or the orders of a buyer whose name looks like one.
+  async function find(wanted) {
+    try {
+      return await open(wanted.user_id);
+    } catch (error) {
+      if (error.status !== 404) throw error;
+      const loaded = await load(wanted, 0);
+      if (!loaded.page.orders.length && !loaded.page.dead_letters.length) throw error;
+      return loaded;
+    }
+  }
 
   byId("order-find").addEventListener("submit", (event) => {
     event.preventDefault();
-    const wanted = byId("order-wanted").value.trim();
+    const wanted = { user_id: byId("order-wanted").value.trim(), reference: byId("order-reference").value.trim(), from: fromLocal(byId("order-from").value), to: fromLocal(byId("order-to").value) };
     Object.assign(found, { page: null, order: null, wanted: null });
-    if (UUID.test(wanted)) return act(() => open(wanted));
-    found.wanted = { user_id: wanted, reference: byId("order-reference").value.trim(), from: fromLocal(byId("order-from").value), to: fromLocal(byId("order-to").value) };
-    return act(() => load(0));
+    return ask(() => (UUID.test(wanted.user_id) ? find(wanted) : load(wanted, 0)));
   });
   actions(byId("order-body"), {
-    open: (button) => act(() => open(button.dataset.id)),
-    more: () => act(() => load(found.page.next)),
-    first: () => act(() => load(0)),
-    look: (button) => act(() => look(button.dataset.id)),
+    open: (button) => ask(() => open(button.dataset.id)),
+    more: () => ask(() => load(found.wanted, found.page.next)),
+    first: () => ask(() => load(found.wanted, 0)),
+    // Its answer is a dialog, beside what was found.
+    look: (button) => answer(() => look(button.dataset.id)),
   });
   view("orders", draw);
 }

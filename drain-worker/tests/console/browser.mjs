@@ -23,7 +23,7 @@ export async function opened(use, options = {}) {
   const page = await context.newPage();
   page.setDefaultTimeout(PATIENCE);
   const faults = [];
-  page.on("pageerror", (error) => faults.push(`error: ${error.message}`));
+  page.on("pageerror", (error) => options.mayThrow || faults.push(`error: ${error.message}`));
   page.on("console", (message) => {
     const expected = options.mayFail && message.text().startsWith("Failed to load resource");
     if (message.type() === "error" && !expected) faults.push(`console: ${message.text()}`);

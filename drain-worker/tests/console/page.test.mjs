@@ -121,6 +121,20 @@ test("a change on a page that is not up to date says what others changed, and is
   }, { model, mayFail: true });
 });
 
+test("a status that cannot be drawn does not end the polls", async () => {
+  const model = new Model();
+  await opened(async (page) => {
+    await says(page, "#state", "Draining");
+    const status = model.status();
+    const thrown = page.waitForEvent("pageerror");
+    model.status = () => ({ ...status, workers: null });
+    await thrown;
+    delete model.status;
+    model.arriving = 77;
+    await says(page, "#tile-arriving", "77/s");
+  }, { model, mayThrow: true });
+});
+
 test("holds are listed with owner and reason, and the pool runs when none is left", async () => {
   const model = new Model();
   await opened(async (page) => {

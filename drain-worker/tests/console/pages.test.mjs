@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
-import { agree, go, opened, picture, says, until } from "./browser.mjs";
+import { BASE, agree, go, opened, picture, says, until } from "./browser.mjs";
 import { faint, untranslated } from "./checks.mjs";
 import { Model, ORDER_ID } from "./model.mjs";
 
@@ -153,6 +153,20 @@ test("all times are in one zone that is named, also the end of a pause", async (
     const { query } = model.calls.findLast(({ path }) => path === "/v1/orders");
     assert.deepEqual([query.from, query.to, query.user_id], ["2026-11-11T00:00:00.000Z", "2026-11-11T01:00:30.000Z", "alice"]);
   }, { model, context: { timezoneId: "Asia/Kathmandu" } });
+});
+
+test("a schedule's time zone that the browser does not know does not stop the page", async () => {
+  const model = new Model();
+  model.settings.schedule = { time_zone: "Mars/Olympus", entries: [{ from: "02:00", rate: 2000 }] };
+  const localStorage = [{ name: "spillway-zone", value: "schedule" }];
+  const storageState = { cookies: [], origins: [{ origin: new URL(BASE).origin, localStorage }] };
+  await opened(async (page) => {
+    await says(page, "#schedule", "Time zone Mars/Olympus");
+    await says(page, "#zone", /^Asia\/Shanghai \(UTC\+8\)UTC$/);
+    model.calls.length = 0;
+    await until(page, () => model.calls.filter(({ path }) => path === "/v1/status").length > 2);
+    await says(page, "#foot", new Date(model.last).toLocaleTimeString("en-GB", { timeZone: "Asia/Shanghai", hour: "2-digit", minute: "2-digit" }));
+  }, { model, context: { timezoneId: "Asia/Shanghai", storageState } });
 });
 
 test("the audit trail is read by pages, with what each change replaced", async () => {

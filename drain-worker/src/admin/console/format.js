@@ -1,7 +1,7 @@
 // Formats numbers, times and durations in the page's language and in the one time zone that the page shows.
 
 import { locale, onLocale, relocalise, t } from "./i18n.js";
-import { instant, localText, offsetText } from "./zones.js";
+import { instant, isZone, localText, offsetText } from "./zones.js";
 
 const KEY = "spillway-zone";
 export const NONE = "–";
@@ -12,10 +12,10 @@ onLocale(() => { cached = {}; });
 
 const browserZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 
-/** The zone of each choice; the schedule's only if there is one. @returns {{ choice: string, zone: string }[]} */
+/** The zone of each choice; the schedule's only if there is one, and the browser knows it. @returns {{ choice: string, zone: string }[]} */
 export function zoneChoices() {
   const all = [{ choice: "browser", zone: browserZone() }, { choice: "utc", zone: "UTC" }, { choice: "schedule", zone: scheduled }];
-  return all.filter(({ zone }, index) => zone && all.findIndex((other) => other.zone === zone) === index);
+  return all.filter(({ zone }, index) => zone && isZone(zone) && all.findIndex((other) => other.zone === zone) === index);
 }
 
 export const zoneChoice = () => {

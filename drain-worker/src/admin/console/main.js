@@ -94,8 +94,10 @@ async function tick() {
     if (mine === round) update({ trouble: null });
   } catch (error) {
     if (mine === round) trouble(error);
+  } finally {
+    // Also after a status that cannot be drawn.
+    if (mine === round) waiting = setTimeout(tick, document.hidden ? HIDDEN_EVERY_MS : EVERY_MS);
   }
-  if (mine === round) waiting = setTimeout(tick, document.hidden ? HIDDEN_EVERY_MS : EVERY_MS);
 }
 
 // Polls at once, all parts, and asks anew what the token allows.

@@ -121,6 +121,33 @@ test("a change on a page that is not up to date says what others changed, and is
   }, { model, mayFail: true });
 });
 
+test("a dialog shows the settings that it changes, also while the status is older than an answer", async () => {
+  const model = new Model();
+  await opened(async (page) => {
+    await says(page, "#state", "Draining");
+    const old = model.status();
+    model.status = () => old;
+    // A change by another operator, which the answer to the pause has and the status has not.
+    model.answer("PUT", new URL("http://model/v1/rate"), { rate: 500, who: "bob" });
+    await page.click("#pause");
+    await agree(page, "ann", "");
+    await says(page, "#headline", "Paused until resumed");
+    await page.click("#resume");
+    await says(page, "#confirm-body", /Now 0\/s, paused\..*Hold 3 by ann/);
+    await agree(page, "ann", "");
+    await page.fill("#rate", "900");
+    await page.click("#rate-form button[type=submit]");
+    await says(page, "#confirm-body", "Now 500/s, set by hand.");
+    await page.click("#confirm-yes");
+    await says(page, "#done", "Rate set to 900/s, at once.");
+    await says(page, "#cap-source", /^900\/s/);
+    delete model.status;
+    model.arriving = 77;
+    await says(page, "#tile-arriving", "77/s");
+    await says(page, "#cap-source", /^900\/s/);
+  }, { model });
+});
+
 test("a status that cannot be drawn does not end the polls", async () => {
   const model = new Model();
   await opened(async (page) => {

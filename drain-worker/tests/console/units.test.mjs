@@ -5,6 +5,7 @@ import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import test from "node:test";
 import { en } from "./console/en.js";
+import { answered, revision, state, update } from "./console/state.js";
 import { instant, isZone, localText, offsetText } from "./console/zones.js";
 import { zh } from "./console/zh.js";
 
@@ -25,6 +26,30 @@ test("what is no time and no zone is recognised, and offsets are named", () => {
   assert.deepEqual(["Asia/Shanghai", "UTC", "Mars/Olympus", ""].map(isZone), [true, true, false, false]);
   const at = Date.parse("2026-11-30T12:00:00Z");
   for (const [zone, text] of [["Asia/Shanghai", "UTC+8"], ["UTC", "UTC"], ["Asia/Kathmandu", "UTC+5:45"], ["America/St_Johns", "UTC-3:30"]]) assert.equal(offsetText(zone, at), text);
+});
+
+test("the settings of a newer answer stand until the status has them, for at most 10 s", (context) => {
+  context.mock.timers.enable({ apis: ["Date"] });
+  const at = (number) => ({ settings: { revision: number }, cap: { orders_per_second: number } });
+  const shows = (number) => assert.deepEqual([revision(), state.status?.cap.orders_per_second], [number, number]);
+  assert.equal(revision(), 0, "no status yet");
+  update({ status: at(4) });
+  answered(at(6));
+  shows(6);
+  update({ status: at(5) });
+  shows(6);
+  update({ status: at(7) });
+  shows(7);
+  answered(at(6));
+  shows(7);
+  answered(at(9));
+  // The revisions of a database that was made anew are lower.
+  context.mock.timers.tick(9999);
+  update({ status: at(1) });
+  shows(9);
+  context.mock.timers.tick(1);
+  update({ status: at(1) });
+  shows(1);
 });
 
 const parameters = (text) => [...new Set(text.match(/\{\w+\}/g) ?? [])].sort();

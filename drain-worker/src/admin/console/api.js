@@ -2,6 +2,7 @@
 
 import { data } from "./dom.js";
 import { code, hasCode, nodes, t } from "./i18n.js";
+import { answered } from "./state.js";
 
 const KEY = "spillway-token";
 const WAIT_MS = 5000;
@@ -23,10 +24,6 @@ export class ApiError extends Error {
     this.problem = problem;
   }
 }
-
-// The newest revision of the settings that an answer had: the status may be older than a change of this page.
-let newest = 0;
-export const revision = () => newest;
 
 /** @param {string} method @param {string} path @param {object} [body] @param {{ waitMs?: number, madeOn?: number }} [options] @returns {Promise<any>} */
 async function call(method, path, body, { waitMs = method === "GET" ? WAIT_MS : CHANGE_WAIT_MS, madeOn } = {}) {
@@ -53,8 +50,9 @@ async function call(method, path, body, { waitMs = method === "GET" ? WAIT_MS : 
   } catch {
     throw new ApiError(response.status, t("api.not-json", { status: response.status }));
   }
+  // Also those of a refusal. The poll stores the status.
+  if (method !== "GET" && value?.settings) answered(value);
   if (!response.ok) throw new ApiError(response.status, value?.detail || value?.title || t("api.status", { status: response.status }), value);
-  newest = Math.max(newest, value?.settings?.revision ?? 0);
   return value;
 }
 

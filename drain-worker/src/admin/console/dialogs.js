@@ -1,10 +1,11 @@
 // Dialogs: confirmation with name and reason, and the token. The browser traps the focus and closes them on Escape.
 
-import { errorText, revision, token } from "./api.js";
+import { errorText, token } from "./api.js";
 import { byId } from "./chart.js";
 import { morph, say, show } from "./dom.js";
 import { actText } from "./headline.js";
 import { nodes, t } from "./i18n.js";
+import { revision } from "./state.js";
 
 const WHO = "spillway-who";
 

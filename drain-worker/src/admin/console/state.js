@@ -76,11 +76,34 @@ export function render() {
   for (const { page, draw } of views) if (page === null || page === state.page) draw(state);
 }
 
+// The settings and the cap of an answer to a change: the status may be older for a while.
+/** @type {{ settings: Status["settings"], cap: Status["cap"], until: number } | null} */
+let ahead = null;
+// The bound: a database that was made anew has lower revisions.
+const AHEAD_MS = 10000;
+
+/** The status, with the settings and the cap of a newer answer. @param {Status} status */
+function merged(status) {
+  if (ahead && (ahead.settings.revision <= status.settings.revision || ahead.until <= Date.now())) ahead = null;
+  return ahead ? { ...status, settings: ahead.settings, cap: ahead.cap } : status;
+}
+
 /** @param {Partial<State>} values */
 export function update(values) {
   Object.assign(state, values);
+  if (values.status) state.status = merged(values.status);
   render();
 }
+
+/** Stores the settings and the cap of an answer that are newer than the status. The next poll draws them. @param {Pick<Status, "settings" | "cap">} answer */
+export function answered({ settings, cap }) {
+  if (!state.status || settings.revision <= revision()) return;
+  ahead = { settings, cap, until: Date.now() + AHEAD_MS };
+  state.status = merged(state.status);
+}
+
+/** The revision of the settings that are shown; 0: none. */
+export const revision = () => state.status?.settings.revision ?? 0;
 
 /** True only if the worker says so. */
 export const mayOperate = () => state.access?.role === "operate";

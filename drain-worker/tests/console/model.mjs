@@ -78,12 +78,13 @@ export class Model {
     return { ...this.base.cap, orders_per_second: paused ? 0 : rate, source, ramp: paused ? null : ramp, paused_until: ends.includes(null) ? null : ends.sort().at(-1) ?? null };
   }
 
-  rate() {
+  rate({ ceiling } = this.settings) {
     const { manual, schedule } = this.settings;
-    if (!manual) return { rate: schedule ? schedule.entries[0].rate : this.settings.default, ramp: null };
+    const bounded = (rate) => Math.min(rate, ceiling ?? Infinity);
+    if (!manual) return { rate: bounded(schedule ? schedule.entries[0].rate : this.settings.default), ramp: null };
     const [began, ends] = [Date.parse(manual.began_at), Date.parse(manual.ends_at)];
     const part = ends > began ? Math.min(1, (Date.now() - began) / (ends - began)) : 1;
-    return { rate: Math.round(manual.from + (manual.to - manual.from) * part), ramp: part < 1 ? manual : null };
+    return { rate: bounded(Math.round(manual.from + (manual.to - manual.from) * part)), ramp: part < 1 ? manual : null };
   }
 
   // The commit rate, by the number of healthy workers.
@@ -185,18 +186,42 @@ export class Model {
     return { page: found.slice(0, 1), next: found.length > 1 ? found[0].id : null };
   }
 
+  // The problem of members that the request does not have; null: none.
+  excess(body, ...names) {
+    const name = names.find((one) => one in body);
+    return name ? this.problem("400 invalid_request", `body: unknown field ${name}`) : null;
+  }
+
+  // The problem of a steep rise that is not confirmed; null: none. A pause does not count.
+  steep(body, rate, from = this.rate().rate) {
+    return rate > 2 * from && !body.confirm ? this.problem("409 confirmation_required", `${rate}/s is more than twice the present cap of ${from}/s`) : null;
+  }
+
+  setSchedule(body) {
+    const highest = (schedule) => Math.max(0, ...(schedule?.entries ?? []).map(({ rate }) => rate));
+    const make = (settings) => { settings.schedule = { time_zone: body.time_zone, entries: body.entries }; };
+    const steep = this.steep(body, highest(body), Math.max(this.rate().rate, highest(this.settings.schedule)));
+    return steep ?? this.change("schedule_set", `${body.entries.length} times`, body, ["schedule"], make);
+  }
+
+  clearCeiling(body) {
+    return this.steep(body, this.rate({ ceiling: null }).rate) ?? this.change("ceiling_clear", "", body, ["ceiling"], (settings) => { settings.ceiling = null; });
+  }
+
   setRate(body) {
     const from = this.cap().orders_per_second;
     const { ceiling } = this.settings;
     if (ceiling && body.rate > ceiling) return this.problem("409 above_ceiling", `${body.rate}/s is above the ceiling of ${ceiling}/s`);
-    if (body.rate > 2 * from && !body.confirm) return this.problem("409 confirmation_required", `${body.rate}/s is more than twice the present cap of ${from}/s`);
-    return this.change("rate_set", `${body.rate}/s${body.ramp_s ? ` over ${body.ramp_s} s` : ""}`, body, ["manual"], (settings) => {
+    return this.steep(body, body.rate) ?? this.change("rate_set", `${body.rate}/s${body.ramp_s ? ` over ${body.ramp_s} s` : ""}`, body, ["manual"], (settings) => {
       settings.manual = { from: body.ramp_s ? from : body.rate, to: body.rate, began_at: ISO(Date.now()), ends_at: ISO(Date.now() + (body.ramp_s || 0) * 1000) };
     });
   }
 
   // Of schedules in UTC alone: that each step is right is tested at the worker.
-  preview({ time_zone: zone, entries }) {
+  preview(body) {
+    const { time_zone: zone, entries } = body;
+    const excess = this.excess(body, "confirm");
+    if (excess) return excess;
     if (zone.startsWith("Mars")) return this.problem("400 invalid_schedule");
     const faults = entries.flatMap((entry, index) => (entry.rate > (this.settings.ceiling ?? Infinity) ? [{ code: "above_ceiling", pointer: `/entries/${index}`, detail: "above the ceiling" }] : []));
     if (faults.length) return this.problem("409 above_ceiling: schedule", "above the ceiling", { errors: faults });
@@ -225,7 +250,7 @@ export class Model {
       case "PUT /v1/rate": return this.setRate(body);
       case "POST /v1/rate/reset": return this.change("rate_reset", "", body, ["manual"], () => { settings.manual = null; });
       case "PUT /v1/ceiling": return this.change("ceiling_set", `${body.rate}/s`, body, ["ceiling"], () => { settings.ceiling = body.rate; });
-      case "POST /v1/ceiling/clear": return this.change("ceiling_clear", "", body, ["ceiling"], () => { settings.ceiling = null; });
+      case "POST /v1/ceiling/clear": return this.clearCeiling(body);
       case "PUT /v1/pause": {
         const until = body.until || (body.for_s ? ISO(Date.now() + body.for_s * 1000) : null);
         const id = this.revision + 1;
@@ -233,7 +258,7 @@ export class Model {
         return { ...this.change("pause", `hold ${id}`, body, ["holds"], () => { settings.holds.push(hold); }), hold: id };
       }
       case "POST /v1/resume": return this.change("resume", "", body, ["holds"], () => { settings.holds = settings.holds.filter(({ id }) => !body.all && id !== body.hold); });
-      case "PUT /v1/schedule": return this.change("schedule_set", `${body.entries.length} times`, body, ["schedule"], () => { settings.schedule = { time_zone: body.time_zone, entries: body.entries }; });
+      case "PUT /v1/schedule": return this.setSchedule(body);
       case "POST /v1/schedule/clear": return this.change("schedule_clear", "", body, ["schedule"], () => { settings.schedule = null; });
       case "POST /v1/schedule/preview": return this.preview(body);
       case "POST /v1/worker/cordon":

@@ -90,6 +90,34 @@ test("the ceiling is set and cleared, bounds rates, and a steep rise is asked fo
   }, { model, mayFail: true });
 });
 
+test("a schedule and the end of a ceiling that could raise the cap steeply are asked for twice", async () => {
+  const model = new Model();
+  model.settings.ceiling = 900;
+  await opened(async (page) => {
+    await says(page, "#cap-source", /^900\/s/);
+    await page.click("#ceiling-clear");
+    await page.click("#confirm-yes");
+    await says(page, "#confirm-error", "2000/s is more than twice the present cap of 900/s Confirm again");
+    assert.equal(model.settings.ceiling, 900, "it is not cleared yet");
+    await page.click("#confirm-yes");
+    await says(page, "#done", "Ceiling cleared.");
+    await page.click("#schedule-edit");
+    await page.locator(".editor .row input").nth(0).fill("02:00");
+    await page.locator(".editor .row input").nth(1).fill("5000");
+    await says(page, ".steps", "5,000/s");
+    await page.click("#confirm-yes");
+    await says(page, "#confirm-error", "5000/s is more than twice the present cap of 2000/s Confirm again");
+    // What is confirmed is what was refused, not an edit after it.
+    await page.locator(".editor .row input").nth(1).fill("50000");
+    await page.click("#confirm-yes");
+    await says(page, "#confirm-error", "50000/s is more than twice the present cap of 2000/s Confirm again");
+    await page.click("#confirm-yes");
+    await says(page, "#done", "Schedule changed.");
+    const confirmed = (wanted) => model.calls.filter(({ path }) => path === wanted).map(({ body }) => body.confirm);
+    assert.deepEqual([confirmed("/v1/ceiling/clear"), confirmed("/v1/schedule")], [[undefined, true], [undefined, undefined, true]]);
+  }, { model, mayFail: true });
+});
+
 test("changes are marked on the plots, and each mark says what changed", async () => {
   const model = new Model();
   model.note("rate_set", "2000/s", { who: "ann", reason: "sale begins" }, [null, null], model.began - 100e3);

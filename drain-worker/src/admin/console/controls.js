@@ -22,8 +22,7 @@ export function controls(changed) {
     if (state.status?.cap.source === "paused") lines.push(t("rate.stays-paused"));
     const done = await confirm({
       title: t("rate.title-set"), lines, yes: t("rate.yes", { rate: rate(wanted) }),
-      // The worker knows the cap in force, and asks for a confirmation of a steep rise.
-      act: (who, madeOn, isRepeated) => api.setRate({ rate: wanted, ...(ramp && { ramp_s: ramp }), ...(isRepeated && { confirm: true }), ...who }, madeOn),
+      act: (who, madeOn) => api.setRate({ rate: wanted, ...(ramp && { ramp_s: ramp }), ...who }, madeOn),
     });
     if (!done) return;
     byId("rate-form").reset();

@@ -13,10 +13,10 @@ const WHO = "spillway-who";
 const conflict = ({ changes }) => nodes("confirm.conflict", { changes: changes.flatMap((change) => [...actText(change), " "]) });
 
 /**
- * Confirms, then runs `act({ who, reason }, madeOn, isRepeated)`, on the settings that the operator saw when the dialog
- * opened; on failure the dialog stays open with the error. A refusal that a confirmation lifts is repeated by the next click.
+ * Confirms, then runs `act({ who, reason }, madeOn)`, on the settings that the operator saw when the dialog opened; on
+ * failure the dialog stays open with the error. After a refusal that a confirmation lifts, the next click adds `confirm`.
  * Returns the result of `act`, or null.
- * @param {{ title: string, lines?: (string | (string | Node)[])[], body?: Node, yes: string, danger?: boolean, wide?: boolean, act: (who: { who?: string, reason?: string }, madeOn: number, isRepeated: boolean) => Promise<any> }} dialog
+ * @param {{ title: string, lines?: (string | (string | Node)[])[], body?: Node, yes: string, danger?: boolean, wide?: boolean, act: (who: { who?: string, reason?: string, confirm?: true }, madeOn: number) => Promise<any> }} dialog
  * @returns {Promise<{ value: any } | null>}
  */
 export function confirm({ title, lines = [], body, yes, danger, wide, act }) {
@@ -50,7 +50,7 @@ export function confirm({ title, lines = [], body, yes, danger, wide, act }) {
       isSending = true;
       show(error, false);
       try {
-        result = { value: await act({ ...(who && { who }), ...(reason && { reason }) }, madeOn, isRepeated) };
+        result = { value: await act({ ...(who && { who }), ...(reason && { reason }), ...(isRepeated && { confirm: true }) }, madeOn) };
         // The operator closed the dialog meanwhile, and may have opened another.
         if (isOver) resolve(result); else dialog.close();
       } catch (failure) {
@@ -72,6 +72,9 @@ export function confirm({ title, lines = [], body, yes, danger, wide, act }) {
       }
       return undefined;
     };
+    // A confirmation is of what was refused, not of an edit after it.
+    const edited = () => { isRepeated = false; };
+    for (const kind of ["input", "click"]) body?.addEventListener(kind, edited);
     const cancel = () => dialog.close();
     const form = dialog.querySelector("form");
     form.addEventListener("submit", submit);

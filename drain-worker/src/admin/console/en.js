@@ -469,7 +469,7 @@ export const en = {
   "confirm.reason": "Reason",
   "confirm.for-the-audit": "for the audit",
   "confirm.cancel": "Cancel",
-  "confirm.again": "Confirm again to set it all the same.",
+  "confirm.again": "Confirm again to do it all the same.",
   "confirm.conflict": "The settings changed meanwhile; nothing was done. {changes} Confirm again to change them all the same.",
   "problem.above_ceiling": "Above the ceiling",
   "problem.body_too_large": "Body too large",

@@ -469,7 +469,7 @@ export const zh = {
   "confirm.reason": "原因",
   "confirm.for-the-audit": "记入操作审计",
   "confirm.cancel": "取消",
-  "confirm.again": "如仍要设置，请再次确认。",
+  "confirm.again": "如仍要执行，请再次确认。",
   "confirm.conflict": "设置在此期间已变更，本次操作未执行。{changes} 如仍要修改，请再次确认。",
   "problem.above_ceiling": "超过限流上限",
   "problem.body_too_large": "请求体过大",

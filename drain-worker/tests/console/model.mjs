@@ -265,8 +265,8 @@ export class Model {
       case "POST /v1/worker/uncordon": {
         const isCordoned = url.pathname.endsWith("/cordon");
         this.workers[0].state = isCordoned ? "cordoned" : "draining";
-        this.note(isCordoned ? "cordon" : "uncordon", this.workers[0].name, body);
-        return { worker: this.workers[0].name, is_cordoned: isCordoned };
+        if (this.isAudited) this.note(isCordoned ? "cordon" : "uncordon", this.workers[0].name, body);
+        return { worker: this.workers[0].name, is_cordoned: isCordoned, is_audited: this.isAudited };
       }
       case "GET /v1/dead-letters": {
         const reason = url.searchParams.get("dead_letter_reason");

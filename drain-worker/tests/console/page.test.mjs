@@ -81,6 +81,25 @@ test("the worker that serves the page is cordoned and uncordoned", async () => {
   }, { model });
 });
 
+test("a cordon that the audit trail lacks says so, in both languages", async () => {
+  const model = new Model();
+  model.isAudited = false;
+  await opened(async (page) => {
+    await page.click("#cordon");
+    await agree(page, "ann", "the database burns");
+    await says(page, "#done", "drain-1:4117 cordoned. The audit trail lacks it: the database did not take the entry.");
+    await page.selectOption("#language", "zh");
+    await says(page, "#cordon", "解除隔离 drain-1:4117…");
+    await page.click("#cordon");
+    await agree(page, "ann", "");
+    await says(page, "#done", "drain-1:4117 已解除隔离。但操作审计中没有该操作：数据库未写入记录。");
+    model.isAudited = true;
+    await page.click("#cordon");
+    await agree(page, "ann", "");
+    await says(page, "#done", /^drain-1:4117 已隔离。$/);
+  }, { model });
+});
+
 test("the history is loaded once, and a day by minute has its gaps", async () => {
   const model = new Model();
   await opened(async (page) => {

@@ -9,7 +9,7 @@ import { state, view } from "./state.js";
 
 const isCordoned = (status) => status.workers.some(({ name, state: of }) => name === status.worker && of === "cordoned");
 
-/** @param {(text: string) => void} changed  Reports what was done. */
+/** @param {(text: string, isWarning?: boolean) => void} changed  Reports what was done. */
 export function cordon(changed) {
   byId("cordon").addEventListener("click", async () => {
     const { status } = state;
@@ -18,7 +18,10 @@ export function cordon(changed) {
     const done = await confirm({
       title: t(`${kind}.title`, { worker: status.worker }), lines: [t(`${kind}.effect`)], yes: t(`${kind}.yes`), danger: kind === "cordon", act: api[kind],
     });
-    if (done) changed(t(`${kind}.done`, { worker: status.worker }));
+    if (!done) return;
+    const text = t(`${kind}.done`, { worker: done.value.worker });
+    if (done.value.is_audited) changed(text);
+    else changed(t("cordon.unaudited", { done: text }), true);
   });
   view("overview", ({ status }) => {
     if (status) say(byId("cordon"), t(isCordoned(status) ? "uncordon.button" : "cordon.button", { worker: status.worker }));

@@ -284,6 +284,7 @@ export const en = {
   "uncordon.effect": "It receives again and gets its share of the cap.",
   "uncordon.yes": "Uncordon",
   "uncordon.done": "{worker} uncordoned.",
+  "cordon.unaudited": "{done} The audit trail lacks it: the database did not take the entry.",
   "sale.none": "The database has no sale: run init with the catalogue.",
   "sale.left": "Left",
   "sale.of-stock": "of {stock} in stock",

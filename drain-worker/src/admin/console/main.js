@@ -47,8 +47,9 @@ const trouble = (error) => {
   if (away && !token.get() && !invited) openToken();
   invited ||= away;
 };
-const changed = (text) => {
+const changed = (text, isWarning = false) => {
   say(byId("done"), text);
+  byId("done").classList.toggle("warn", isWarning);
   show(byId("done"), true);
   clearTimeout(forget);
   forget = setTimeout(() => show(byId("done"), false), DONE_MS);

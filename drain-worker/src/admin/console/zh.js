@@ -284,6 +284,7 @@ export const zh = {
   "uncordon.effect": "该 Worker 重新接收消息，并获得限流配额。",
   "uncordon.yes": "解除隔离",
   "uncordon.done": "{worker} 已解除隔离。",
+  "cordon.unaudited": "{done}但操作审计中没有该操作：数据库未写入记录。",
   "sale.none": "数据库中没有活动，请用商品目录运行 init。",
   "sale.left": "剩余库存",
   "sale.of-stock": "总库存 {stock}",

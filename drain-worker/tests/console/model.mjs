@@ -179,10 +179,10 @@ export class Model {
     return this.note(action, detail, body, [before, values()]);
   }
 
-  chosen(body) {
+  chosen(body, stands = (letter) => !letter.discarded_at) {
     const of = (letter) => (body.ids ? body.ids.includes(letter.id) : body.dead_letter_reason ? letter.reason === body.dead_letter_reason : body.all === true);
     // One letter a page, so that the client must page.
-    const found = this.letters.filter((letter) => letter.id > (body.after || 0) && !letter.discarded_at && of(letter));
+    const found = this.letters.filter((letter) => letter.id > (body.after || 0) && stands(letter) && of(letter));
     return { page: found.slice(0, 1), next: found.length > 1 ? found[0].id : null };
   }
 
@@ -275,6 +275,8 @@ export class Model {
         return { letters: found, next: null, total: found.length, newest_id: Math.max(0, ...found.map((letter) => letter.id)) };
       }
       case "POST /v1/dead-letters/redrive": {
+        const excess = this.excess(body, "newest_id", "count");
+        if (excess) return excess;
         const { page, next } = this.chosen(body);
         this.letters = this.letters.filter((letter) => !page.some((one) => one.id === letter.id && one.reason === "unknown_sku"));
         return { outcomes: page.map((letter) => ({ id: letter.id, order_id: letter.order_id, outcome: letter.reason === "unknown_sku" ? "confirmed" : "unreadable", detail: null })), next, stopped: null };
@@ -287,9 +289,11 @@ export class Model {
         return { ...recorded("POST /v1/dead-letters/discard"), outcomes: page.map((letter) => ({ id: letter.id, outcome: "discarded" })), next };
       }
       case "POST /v1/dead-letters/restore": {
-        const letters = this.letters.filter(({ id }) => body.ids.includes(id));
-        for (const letter of letters) Object.assign(letter, { discarded_at: null, discarded_by: null, discarded_reason: null, restorable_until: null });
-        return { ...recorded("POST /v1/dead-letters/restore"), outcomes: letters.map(({ id }) => ({ id, outcome: "restored" })), next: null };
+        const excess = this.excess(body, "newest_id", "count");
+        if (excess) return excess;
+        const { page, next } = this.chosen(body, (letter) => letter.restorable_until);
+        for (const letter of page) Object.assign(letter, { discarded_at: null, discarded_by: null, discarded_reason: null, restorable_until: null });
+        return { ...recorded("POST /v1/dead-letters/restore"), outcomes: page.map(({ id }) => ({ id, outcome: "restored" })), next };
       }
       case "GET /v1/orders": return { orders: this.buyers.includes(url.searchParams.get("user_id")) ? [ORDER] : [], next: null, dead_letters: [] };
       case `GET /v1/orders/${ORDER_ID}`:

@@ -268,7 +268,8 @@ test("dead letters are listed by reason, shown, redriven, discarded and restored
   }, { model });
 });
 
-test("all letters are discarded page after page, bounded by those that were seen", async () => {
+test("all letters are discarded page after page, bounded by those that were seen, and restored", async () => {
+  const model = new Model();
   await opened(async (page) => {
     await go(page, "letters");
     await says(page, "#letters-sum", "3");
@@ -276,7 +277,40 @@ test("all letters are discarded page after page, bounded by those that were seen
     await agree(page, "bob", "the sale was a test");
     await says(page, "#outcomes-summary", "3 discarded. Done.");
     await says(page, "#letters", "None open.");
-  }, { model: new Model() });
+    // All of it is undone as it was done: by reason, or as a whole.
+    assert.ok(await page.locator("#restore-all").isHidden());
+    await page.selectOption("#letters-standing", "discarded");
+    await says(page, "#letters-reason", "unknown sku (–)");
+    for (const button of ["#redrive-selected", "#redrive-all", "#discard-selected", "#discard-all"]) assert.ok(await page.locator(button).isHidden(), button);
+    await page.selectOption("#letters-reason", "unknown_sku");
+    await says(page, "#letters-sum", /^2$/);
+    await page.click("#restore-all");
+    await says(page, "#confirm-body", "All 2 of reason unknown sku: open again");
+    await agree(page, "bob", "the sale was real");
+    await says(page, "#outcomes-summary", "2 restored. Done.");
+    await page.selectOption("#letters-reason", "");
+    await says(page, "#letters-sum", /^1$/);
+    await page.click("#restore-all");
+    await agree(page, "bob", "");
+    await says(page, "#outcomes-summary", "1 restored. Done.");
+    const sent = model.calls.filter(({ path }) => path === "/v1/dead-letters/restore").map(({ body }) => [body.dead_letter_reason, body.all, body.after]);
+    assert.deepEqual(sent, [["unknown_sku", undefined, 0], ["unknown_sku", undefined, 1], [undefined, true, 0]]);
+    await page.selectOption("#letters-standing", "open");
+    await says(page, "#letters-sum", /^3$/);
+    assert.ok(await page.locator("#discard-all").isEnabled() && await page.locator("#restore-all").isHidden());
+  }, { model });
+});
+
+test("a count of dead letters that is not known is no number", async () => {
+  const model = new Model();
+  await opened(async (page) => {
+    await go(page, "letters");
+    await says(page, "#letters-reason", "unknown sku (2)");
+    await page.selectOption("#letters-reason", "unknown_sku");
+    model.counted = () => null;
+    await says(page, "#letters-reason", "all (–)");
+    await says(page, "#letters-reason", "unknown sku (–)");
+  }, { model });
 });
 
 test("every text of the console is Chinese for those who read Chinese, and the choice is kept", async () => {
@@ -320,6 +354,9 @@ test("every text of the console is Chinese for those who read Chinese, and the c
     await page.locator("#letter[open]").waitFor();
     await check("letter");
     await page.keyboard.press("Escape");
+    await page.selectOption("#letters-standing", "discarded");
+    await says(page, "#restore-all", "全部恢复…");
+    await check("discarded");
     await go(page, "orders");
     await page.fill("#order-wanted", ORDER_ID);
     await page.press("#order-wanted", "Enter");

@@ -90,5 +90,5 @@ export const api = {
   uncordon: (body) => call("POST", "/v1/worker/uncordon", body),
   redrive: (body) => call("POST", "/v1/dead-letters/redrive", body, { waitMs: WORK_WAIT_MS }),
   discard: (body) => call("POST", "/v1/dead-letters/discard", body, { waitMs: WORK_WAIT_MS }),
-  restore: (body) => call("POST", "/v1/dead-letters/restore", body),
+  restore: (body) => call("POST", "/v1/dead-letters/restore", body, { waitMs: WORK_WAIT_MS }),
 };

@@ -3,7 +3,7 @@
 import { api } from "./api.js";
 import { byId, el } from "./chart.js";
 import { confirm } from "./dialogs.js";
-import { actions, data, fillSelect, fillTable, morph, say } from "./dom.js";
+import { actions, data, fillSelect, fillTable, morph, say, show } from "./dom.js";
 import { NONE, bytes, count, moment } from "./format.js";
 import { code, nodes, t } from "./i18n.js";
 import { run } from "./outcomes.js";
@@ -72,11 +72,14 @@ export function letters(trouble, changed) {
   const selectable = () => (list.page?.letters ?? []).filter((letter) => !letter.discarded_at);
 
   function draw() {
-    const by = state.status?.dead_letters?.by_reason ?? {};
-    const open = state.status?.dead_letters?.total;
-    const names = [...new Set([...Object.keys(by), ...(reason.value ? [reason.value] : [])])].sort();
-    fillSelect(reason, [["", t("letters.any", { n: count(open) })], ...names.map((name) => [name, t("letters.of-reason", { reason: letterReason(name), n: count(by[name] ?? 0) })])]);
     const page = list.page;
+    const isOpen = standing.value === "open";
+    const open = state.status?.dead_letters;
+    // The status counts open ones alone.
+    const figure = (value) => count(isOpen && open ? value ?? 0 : null);
+    const names = new Set([...Object.keys(open?.by_reason ?? {}), ...(page?.letters ?? []).map((letter) => letter.reason), reason.value]);
+    names.delete("");
+    fillSelect(reason, [["", t("letters.any", { n: figure(open?.total) })], ...[...names].sort().map((name) => [name, t("letters.of-reason", { reason: letterReason(name), n: figure(open?.by_reason[name]) })])]);
     say(byId("letters-sum"), page ? count(page.total) : "");
     const acts = mayOperate();
     const all = selectable();
@@ -86,11 +89,15 @@ export function letters(trouble, changed) {
       cells: (letter) => [box({ "data-act": "select", "data-id": letter.id, checked: selected.has(letter.id), disabled: Boolean(letter.discarded_at) }, t("letters.select", { id: letter.id }))],
       buttons: ({ id, restorable_until: until }) => (until ? [" ", el("button", { type: "button", "data-act": "restore", "data-id": id, "aria-label": t("restore.label", { id }), title: t("restore.until", { time: moment(until) }) }, t("restore.name"))] : []),
     } : undefined;
-    const none = !page ? t("loading") : page.total ? t("none") : reason.value ? t("letters.none-of-reason") : standing.value === "open" ? t("letters.none") : t("none");
+    const none = !page ? t("loading") : page.total ? t("none") : reason.value ? t("letters.none-of-reason") : isOpen ? t("letters.none") : t("none");
     lettersTable(byId("letters"), page?.letters ?? [], extra, none);
     byId("redrive-selected").disabled = byId("discard-selected").disabled = selected.size === 0;
     // The list's total is of discarded ones too, if these are shown.
-    byId("redrive-all").disabled = byId("discard-all").disabled = !page?.total || standing.value !== "open";
+    byId("redrive-all").disabled = byId("discard-all").disabled = !page?.total || !isOpen;
+    byId("restore-all").disabled = !page?.total;
+    const isDiscarded = standing.value === "discarded";
+    for (const name of ["redrive-selected", "redrive-all", "discard-selected", "discard-all"]) show(byId(name), !isDiscarded);
+    show(byId("restore-all"), isDiscarded);
     byId("letters-first").disabled = list.after === 0;
     byId("letters-next").disabled = !page?.next;
     say(byId("letters-reload"), t(isOld() ? "letters.reload-new" : "letters.reload"));
@@ -123,6 +130,7 @@ export function letters(trouble, changed) {
   byId("redrive-selected").addEventListener("click", () => act("redrive", ids(), some()));
   byId("discard-selected").addEventListener("click", () => act("discard", ids(), some()));
   byId("redrive-all").addEventListener("click", () => act("redrive", filtered(), every()));
+  byId("restore-all").addEventListener("click", () => act("restore", filtered(), every()));
   // Bounded by what the operator saw: later ones stay.
   byId("discard-all").addEventListener("click", () => act("discard", { ...filtered(), newest_id: list.page.newest_id, count: list.page.total }, every()));
   byId("letters-reload").addEventListener("click", () => load().catch(trouble));
@@ -143,7 +151,7 @@ export function letters(trouble, changed) {
   const go = (after) => { list.after = after; load().catch(trouble); };
   byId("letters-first").addEventListener("click", () => go(0));
   byId("letters-next").addEventListener("click", () => go(list.page.next));
-  for (const select of [reason, standing]) select.addEventListener("change", () => { selected.clear(); list.page = null; go(0); });
+  for (const select of [reason, standing]) select.addEventListener("change", () => { selected.clear(); list.page = null; render(); go(0); });
   view("letters", draw);
 
   // While an operator selects rows, the table does not change.

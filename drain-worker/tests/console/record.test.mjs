@@ -77,6 +77,9 @@ test("the API's answers have the shape that is recorded", async () => {
   await record("POST /v1/schedule/clear", 200, "POST", "/v1/schedule/clear", note);
   await record("POST /v1/ceiling/clear", 200, "POST", "/v1/ceiling/clear", note);
   await record("POST /v1/worker/cordon", 200, "POST", "/v1/worker/cordon", note);
+  // A warning that does not depend on the pool's speed.
+  const { warnings } = await recordOnce("GET /v1/status: cordoned", "/v1/status", (body) => body.warnings.some(({ code }) => code === "cordoned"));
+  answers["GET /v1/status: cordoned"].body = { warnings };
   await record("POST /v1/worker/uncordon", 200, "POST", "/v1/worker/uncordon", note);
   const audit = await record("GET /v1/audit", 200, "GET", "/v1/audit?limit=50");
   const acts = new Map(audit.entries.map((act) => [act.action, act]));

@@ -8,6 +8,7 @@ import { en } from "./console/en.js";
 import { answered, revision, state, update } from "./console/state.js";
 import { instant, isZone, localText, offsetText } from "./console/zones.js";
 import { zh } from "./console/zh.js";
+import { differences, listsOf } from "./shapes.mjs";
 
 // Source of zones.json: Python 3.11's zoneinfo with tzdata 2025b. Zone, wall clock (fold=0), instant, and the wall clock at
 // that instant, which differs where the clock skips the time.
@@ -50,6 +51,14 @@ test("the settings of a newer answer stand until the status has them, for at mos
   context.mock.timers.tick(1);
   update({ status: at(1) });
   shows(1);
+});
+
+test("the elements of a list that is empty in one recording are compared with those of another", () => {
+  const lists = listsOf([{ warnings: [] }, { warnings: [{ code: "stale", text: "old" }], before: { holds: [1] } }]);
+  const found = (answer) => differences({ warnings: [], holds: [] }, answer, "GET", lists);
+  assert.deepEqual(found({ warnings: [{ code: "stale", text: "old" }], holds: [] }), []);
+  assert.deepEqual(found({ warnings: ["stale"], holds: [] }), ["GET.warnings[]: object became string"]);
+  assert.deepEqual(found({ warnings: [{ code: "stale" }], holds: [1] }), ["GET.warnings[].text is missing", "GET.holds[] is not recorded"]);
 });
 
 const parameters = (text) => [...new Set(text.match(/\{\w+\}/g) ?? [])].sort();

@@ -77,10 +77,11 @@ export async function agree(page, who, reason) {
   await page.locator("#confirm[open]").waitFor({ state: "detached" });
 }
 
-// Opens a page of the console.
+// Opens a page of the console, and waits for its data.
 export async function go(page, name) {
   await page.click(`#pages a[href="#/${name}"]`);
   await page.locator(`[data-page="${name}"]:not([hidden])`).waitFor();
+  await page.waitForFunction((at) => !/Loading|加载中/.test(document.querySelector(at).textContent), `[data-page="${name}"]`);
 }
 
 export const number = (text) => Number(text.replaceAll(/[^0-9.]/g, ""));

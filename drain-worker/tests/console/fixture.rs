@@ -21,7 +21,7 @@ use crate::orders::{SkuTerms, catalogue, order};
 
 /// Orders in the queue when the workers start; a picture of a long run needs more (`CONSOLE_ORDERS`).
 pub(crate) fn orders() -> u64 {
-    std::env::var("CONSOLE_ORDERS").ok().and_then(|text| text.parse().ok()).unwrap_or(30_000)
+    std::env::var("CONSOLE_ORDERS").ok().and_then(|text| text.parse().ok()).unwrap_or(60_000)
 }
 
 /// The SKU that the first catalogue lacks, and the number of orders for it.

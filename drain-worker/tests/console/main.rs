@@ -24,8 +24,8 @@ use fixture::PoolFixture;
 /// Workers of the pool.
 const WORKERS: usize = 3;
 
-/// Bound of one suite.
-const PATIENCE: Duration = Duration::from_secs(180);
+/// Bound of one suite: several times what it takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Returns the folder of the packages; prints a line and returns `None` if the browser or the packages are missing.
 fn packages() -> Option<PathBuf> {
@@ -87,6 +87,7 @@ async fn the_page_shows_every_state_and_performs_every_action() {
     let page: Router = console::router();
     let serving = tokio::spawn(async move { axum::serve(listener, page).await });
     suite(&packages, "units.test.mjs", ".", &url).await;
+    suite(&packages, "polls.test.mjs", ".", &url).await;
     // Most of their time they wait for the page's next poll.
     tokio::join!(suite(&packages, "page.test.mjs", ".", &url), suite(&packages, "pages.test.mjs", ".", &url),);
     serving.abort();

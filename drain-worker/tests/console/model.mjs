@@ -30,6 +30,8 @@ export class Model {
     this.revision = 1;
     this.settings = { default: 2000, manual: null, ceiling: null, holds: [], schedule: null };
     this.waiting = 60000;
+    /** The part of the committed orders that the lag loses, so that a figure that a test awaits stays for a while. */
+    this.pace = 1 / 20;
     this.base = recorded("GET /v1/status");
     this.workers = [this.worker(1), this.worker(2)];
     this.warnings = [];
@@ -110,7 +112,7 @@ export class Model {
   advance() {
     while (this.last + 1000 <= Date.now()) {
       this.last += 1000;
-      this.waiting = Math.max(0, this.waiting - this.committed());
+      this.waiting = Math.max(0, this.waiting - this.committed() * this.pace);
       this.sample(this.last);
     }
   }

@@ -44,7 +44,6 @@ test("a reader's token shows everything and no control, as the worker says", asy
     await says(page, "#holds", "Hold 5 by bob");
     for (const name of PAGES) {
       await go(page, name);
-      await page.waitForTimeout(200);
       const controls = await page.evaluate(() => [...document.querySelectorAll("[data-operate], [data-act=end], [data-act=select]")].filter((node) => node.offsetParent).length);
       assert.equal(controls, 0, name);
     }
@@ -127,7 +126,7 @@ test("changes are marked on the plots, and each mark says what changed", async (
     const buttons = page.locator("#plot-committed .mark-button");
     await buttons.nth(1).waitFor();
     assert.equal(await buttons.count(), 2, "a cordon does not change the cap");
-    assert.match(await buttons.nth(0).getAttribute("aria-label"), /^\d\d:\d\d:\d\d: rate set 2000\/s, by ann \(sale begins\)\.$/);
+    assert.match(await buttons.nth(0).getAttribute("aria-label"), /^(?:\d+ \w+ )?\d\d:\d\d:\d\d: rate set 2000\/s, by ann \(sale begins\)\.$/);
     assert.equal(await page.locator("#plots line.mark").count(), 10, "on each of the plots");
     assert.ok(await page.locator(".mark-text").nth(1).isHidden());
     await buttons.nth(1).focus();
@@ -155,8 +154,12 @@ test("all times are in one zone that is named, also the end of a pause", async (
   const model = new Model();
   model.settings.schedule = { time_zone: "America/St_Johns", entries: [{ from: "02:00", rate: 2000 }] };
   await opened(async (page) => {
-    await says(page, "#zone", /Asia\/Kath?mandu \(UTC\+5:45\).*UTC.*America\/St_Johns \(UTC-3:30\), the schedule’s/s);
-    const clock = (zone) => new Date(model.last).toLocaleTimeString("en-GB", { timeZone: zone, hour: "2-digit", minute: "2-digit" });
+    await says(page, "#zone", /Asia\/Kath?mandu \(UTC\+5:45\).*UTC.*America\/St_Johns \(UTC-[23]:30\), the schedule’s/s);
+    // Of this minute or the next: the page's clock goes on.
+    const clock = (zone) => {
+      const at = (ms) => new Date(ms).toLocaleTimeString("en-GB", { timeZone: zone, hour: "2-digit", minute: "2-digit" });
+      return new RegExp(`${at(Date.now())}|${at(Date.now() + 60e3)}`);
+    };
     await says(page, "#foot", clock("Asia/Kathmandu"));
     await page.selectOption("#zone", "schedule");
     await says(page, "#foot", clock("America/St_Johns"));
@@ -164,7 +167,7 @@ test("all times are in one zone that is named, also the end of a pause", async (
     await says(page, "#foot", clock("America/St_Johns"));
     await page.click("#pause");
     await page.selectOption("#pause-kind", "until");
-    await says(page, "#confirm-body", "Until, in America/St_Johns (UTC-3:30)");
+    await says(page, "#confirm-body", /Until, in America\/St_Johns \(UTC-[23]:30\)/);
     // Source: Python's zoneinfo, as in zones.json.
     await page.fill("#pause-until", "2026-11-01T01:15");
     await says(page, "#pause-reads", "2026-11-01T03:45:00.000Z");
@@ -257,7 +260,7 @@ test("dead letters are listed by reason, shown, redriven, discarded and restored
     await says(page, "#outcomes-summary", "1 discarded. Done.");
     await says(page, "#letters", "None open.");
     await page.selectOption("#letters-standing", "discarded");
-    await says(page, "#letters", /discarded \d\d:\d\d:\d\d by bob: a test order/);
+    await says(page, "#letters", /discarded (?:\d+ \w+ )?\d\d:\d\d:\d\d by bob: a test order/);
     assert.ok(await page.locator("[data-letter='3'] input").isDisabled());
     await page.click("[data-letter='3'] [data-act='restore']");
     await agree(page, "bob", "it was an order after all");
@@ -327,7 +330,6 @@ test("every text of the console is Chinese for those who read Chinese, and the c
     const check = async (what) => assert.deepEqual(await untranslated(page), [], what);
     for (const name of PAGES) {
       await go(page, name);
-      await page.waitForTimeout(300);
       await check(name);
       await picture(page, `zh-${name}`);
     }
@@ -383,13 +385,14 @@ test("every control is reachable by keyboard, in order, and has a name", async (
     await page.locator(".mark-button").waitFor();
     for (const name of PAGES) {
       await go(page, name);
-      await page.waitForTimeout(300);
       const unnamed = await page.evaluate(() => [...document.querySelectorAll("button, input, select, [tabindex='0']")]
         .filter((node) => node.offsetParent && !node.textContent.trim() && !node.getAttribute("aria-label") && !node.getAttribute("aria-labelledby") && !node.labels?.length)
         .map((node) => node.outerHTML.slice(0, 80)));
       assert.deepEqual(unnamed, [], name);
       const expected = await page.evaluate(() => {
         document.activeElement.blur();
+        // Counted once: the page draws anew between the keys.
+        [...document.querySelectorAll("*")].forEach((node, index) => { node.place = index; });
         return [...document.querySelectorAll("a[href], button, input, select, [tabindex='0']")].filter((node) => node.offsetParent && !node.disabled).length;
       });
       const reached = [];
@@ -398,8 +401,7 @@ test("every control is reachable by keyboard, in order, and has a name", async (
       for (let step = 0; step < expected + 16 && new Set(reached.map(({ at }) => at)).size < expected; step += 1) {
         reached.push(await page.evaluate(() => {
           const { activeElement: node } = document;
-          const all = [...document.querySelectorAll("*")];
-          return { at: all.indexOf(node), ring: getComputedStyle(node).outlineStyle !== "none", what: node.id || node.className };
+          return { at: node.place, ring: getComputedStyle(node).outlineStyle !== "none", what: node.id || node.className };
         }));
         await page.keyboard.press("Tab");
       }
@@ -415,7 +417,7 @@ test("every control is reachable by keyboard, in order, and has a name", async (
     await go(page, "overview");
     await page.focus("#plot-committed .plot");
     await page.keyboard.press("Home");
-    assert.match(await page.locator("#plot-committed .plot").getAttribute("aria-label"), /against the cap at \d\d:\d\d:\d\d: cap 2,000\/s, committed 1,9/);
+    assert.match(await page.locator("#plot-committed .plot").getAttribute("aria-label"), /against the cap at (?:\d+ \w+ )?\d\d:\d\d:\d\d: cap 2,000\/s, committed 1,9/);
   }, { model });
 });
 
@@ -431,7 +433,6 @@ test("every text has the contrast that WCAG asks for, in dark and light", async 
       const check = async (what) => assert.deepEqual(await faint(page), [], `${what}, ${colorScheme}`);
       for (const name of PAGES) {
         await go(page, name);
-        await page.waitForTimeout(400);
         await check(name);
       }
       await go(page, "orders");
@@ -479,7 +480,6 @@ test("dark and light follow the system or the choice, and every page fits a phon
       };
       for (const name of PAGES) {
         await go(page, name);
-        await page.waitForTimeout(300);
         await fits(name);
         await picture(page, `narrow-${locale}-${name}`);
       }

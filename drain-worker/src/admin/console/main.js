@@ -90,9 +90,14 @@ async function tick() {
     } else {
       update({ unjoined: answer });
     }
-    for (const [load, every] of LOADS[state.page]) if (asked % every === 0) await load();
+    const poll = asked;
     asked += 1;
-    if (mine === round) update({ trouble: null });
+    for (const [load, every] of LOADS[state.page]) {
+      if (poll % every === 0) await load();
+      // The operator has opened another page meanwhile, whose round counts its own polls.
+      if (mine !== round) return;
+    }
+    update({ trouble: null });
   } catch (error) {
     if (mine === round) trouble(error);
   } finally {

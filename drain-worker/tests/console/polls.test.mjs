@@ -7,19 +7,21 @@ import { Model } from "./model.mjs";
 
 test("a page that is opened while the last one still loads gets its data with its first poll", async () => {
   const model = new Model();
+  // The last load of the overview's first round, and from then on the status.
   const held = {};
   model.gate = async ({ pathname }) => {
-    if (pathname === "/v1/history" || (held["/v1/history"] && pathname === "/v1/status")) await new Promise((resolve) => { held[pathname] = resolve; });
+    if (pathname === "/v1/audit" || (held["/v1/audit"] && pathname === "/v1/status")) await new Promise((resolve) => { held[pathname] = resolve; });
     return null;
   };
   await opened(async (page) => {
-    await until(page, () => held["/v1/history"]);
+    await until(page, () => held["/v1/audit"]);
     await page.click('#pages a[href="#/sale"]');
-    // The overview's round ends while that of the sale page waits for the status.
     await until(page, () => held["/v1/status"]);
-    const late = page.waitForResponse((response) => response.url().includes("/v1/history"));
-    held["/v1/history"]();
+    // The overview's round ends while that of the sale page waits for the status.
+    const late = page.waitForResponse((response) => response.url().includes("/v1/audit"));
+    held["/v1/audit"]();
     await (await late).finished();
+    await page.waitForTimeout(200);
     model.gate = null;
     const before = model.calls.length;
     held["/v1/status"]();

@@ -68,6 +68,12 @@ variable "github" {
   default = null
 }
 
+variable "encryption_role" {
+  description = "Make the role `AliyunRDSInstanceEncryptionDefaultRole`, by which PolarDB uses a key of KMS. False if the account has it: the console makes it for other databases."
+  type        = bool
+  default     = true
+}
+
 variable "registry" {
   description = "Class and payment of the registry, and number of tags that it retains: at least the releases that you may roll back."
   type = object({

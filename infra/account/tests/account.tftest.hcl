@@ -114,6 +114,42 @@ run "one_account_has_one_registry_one_provider_and_the_roles_of_each_environment
   }
 }
 
+# "Authorize a PolarDB cluster to access KMS" (2026-03), AliyunRDSInstanceEncryptionRolePolicy (a system policy, RAM's list of policies,
+# 2023-12), and the provider's page of alicloud_polardb_cluster: name, trusted service and policy.
+run "the_databases_can_be_encrypted" {
+  command = plan
+
+  assert {
+    condition = (
+      one(alicloud_ram_role.encryption).role_name == "AliyunRDSInstanceEncryptionDefaultRole" &&
+      jsondecode(one(alicloud_ram_role.encryption).assume_role_policy_document) == {
+        Version   = "1"
+        Statement = [{ Effect = "Allow", Action = "sts:AssumeRole", Principal = { Service = ["rds.aliyuncs.com"] } }]
+      }
+    )
+    error_message = "PolarDB must be able to assume its role, and no other service"
+  }
+  assert {
+    condition = [for it in alicloud_ram_role_policy_attachment.encryption : "${it.role_name} ${it.policy_name} ${it.policy_type}"] == [
+      "AliyunRDSInstanceEncryptionDefaultRole AliyunRDSInstanceEncryptionRolePolicy System",
+    ]
+    error_message = "the role must have the vendor's policy, and no other"
+  }
+}
+
+run "the_role_of_another_database_is_left_alone" {
+  command = plan
+
+  variables {
+    encryption_role = false
+  }
+
+  assert {
+    condition     = length(alicloud_ram_role.encryption) + length(alicloud_ram_role_policy_attachment.encryption) == 0
+    error_message = "an existing role must be left as it is"
+  }
+}
+
 # "List of managed rules" of Cloud Config.
 run "the_account_is_audited" {
   command = plan

@@ -17,6 +17,7 @@ locals {
     keys         = "acs:kms:${local.scope}:key/*"
     kms_secrets  = "acs:kms:${local.scope}:secret/*"
     parameters   = "acs:oos:${local.scope}:secretparameter/${var.name}-*"
+    alert_centre = "acs:log:*:${var.account_id}:project/sls-alert-${var.account_id}-*"
     records      = "acs:log:${var.records_region}:${var.account_id}:resource/*"
     # The application's name has its namespace in it (certain: the API page of StopApplication), and the namespace its region.
     application      = "acs:sae:${local.scope}:application/${var.region}:${substr(replace(var.name, "-", ""), 0, 20)}/*"
@@ -30,7 +31,7 @@ locals {
   # What Terraform makes in the platform's root, by service: the resources that a policy can name, and why not fewer.
   managed = {
     fc         = { resources = [local.names.function, "${local.names.function}/*"], reason = "versions, aliases and triggers of the function have names below its own" }
-    log        = { resources = [local.names.log_project, "${local.names.log_project}/*", local.names.records], reason = "logstores, indexes, alerts and dashboards are below the project; recipients are records of the account (name likely)" }
+    log        = { resources = [local.names.log_project, "${local.names.log_project}/*", local.names.records], reason = "logstores, indexes, alerts and dashboards are below the project; recipients are records of the account (name likely), and the account's alert centre is in a region that was chosen once, in the console or by the first alert" }
     oos        = { resources = [local.names.parameters], reason = "a parameter for each secret, all with the environment's prefix" }
     kms        = { resources = [local.names.kms_secrets], reason = "the service keeps a parameter as a secret with a name of its choosing (certain: the API's page of GetSecretParameter), and the state's bucket uses a default key" }
     sae        = { resources = [local.names.all_applications], reason = "ids of the service's choosing, and listing calls take no resource (certain: \"Custom policy reference\" of SAE)" }
@@ -53,10 +54,17 @@ locals {
     # The backend describes the table before it locks (Terraform's source of the OSS backend).
     { actions = ["ots:DescribeTable", "ots:GetRow", "ots:PutRow", "ots:UpdateRow", "ots:DeleteRow"], resources = [local.names.locks] },
     { actions = ["kms:Decrypt", "kms:GenerateDataKey"], resources = [local.names.keys] },
+  ]
+
+  # What a refresh reads beside the services in `managed` (certain: the provider's source).
+  reads = [
     { actions = ["ram:ListResourceGroups"], resources = ["acs:ram:*:${var.account_id}:resourcegroup/*"] },
     { actions = ["cr:ListInstance"], resources = ["acs:cr:${local.scope}:instance/*"] },
-    # Of each instance that it finds, the data source lists the endpoints (the provider's source).
-    { actions = ["cr:ListInstanceEndpoint"], resources = [local.names.registry] },
+    # Of the instance that the data source finds.
+    { actions = ["cr:ListInstanceEndpoint", "cr:ListTagResources", "cr:Get*"], resources = [local.names.registry] },
+    { actions = ["log:GetProject", "log:GetLogStore"], resources = [local.names.alert_centre, "${local.names.alert_centre}/logstore/internal-alert-center-log"] },
+    { actions = ["bssapi:QueryAvailableInstances"], resources = ["*"] },
+    { actions = ["polardb:CheckKMSAuthorized"], resources = local.managed.polardb.resources },
   ]
 
   read_release_parameters = [
@@ -123,17 +131,18 @@ locals {
     )
     plan = concat(
       local.lock_state,
+      local.reads,
       [{ actions = ["oss:GetObject"], resources = [local.names.state_files] }],
       [for service, of in local.managed : { actions = [for verb in local.verbs : "${service}:${verb}"], resources = of.resources }],
       [for zone in local.zones : { actions = ["alidns:Describe*"], resources = [zone] }],
-      [{ actions = ["cr:Get*"], resources = [local.names.registry] }],
     )
     apply = concat(
       local.lock_state,
+      local.reads,
       [{ actions = ["oss:GetObject", "oss:PutObject", "oss:DeleteObject"], resources = [local.names.state_files] }],
       [for service, of in local.managed : { actions = ["${service}:*"], resources = of.resources }],
       [for zone in local.zones : { actions = ["alidns:*DomainRecord*", "alidns:Describe*"], resources = [zone] }],
-      [{ actions = ["cr:Get*", "cr:CreateInstanceVpcEndpointLinkedVpc", "cr:DeleteInstanceVpcEndpointLinkedVpc"], resources = [local.names.registry] }],
+      [{ actions = ["cr:CreateInstanceVpcEndpointLinkedVpc", "cr:DeleteInstanceVpcEndpointLinkedVpc"], resources = [local.names.registry] }],
       # No right on RAM but to pass the three roles, each to its service.
       [for role, service in local.services : { actions = ["ram:PassRole"], resources = ["acs:ram::${var.account_id}:role/${var.name}-${role}"], service = service }],
     )
@@ -147,6 +156,7 @@ locals {
     { for role in ["plan", "apply"] : "${role} oss" => "the backend keeps the state in a file below the environment's folder" },
     { for role in ["plan", "apply"] : "${role} ram" => "the platform looks up its resource group by name (certain: Resource Management, \"Resource group API operations that can be authorized\")" },
     { for role in ["plan", "apply"] : "${role} cr" => "the platform looks up the registry by name, and reads its endpoints" },
+    { for role in ["plan", "apply"] : "${role} bssapi" => "the provider reads how the broker is renewed, by a call that takes no resource (certain: its page)" },
     { for role in length(local.zones) > 0 ? ["plan", "apply"] : [] : "${role} alidns" => "DNS has no region, and its records have ids of the service's choosing" },
     { for role in ["deploy", "runner"] : "${role} kms" => local.managed.kms.reason },
     {

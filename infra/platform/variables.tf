@@ -20,7 +20,7 @@ variable "account_name" {
 }
 
 variable "workers" {
-  description = "Make the workers and the gateway. False for the first apply alone: they need the schema, which `infra/deploy/migrate` makes between the two applies."
+  description = "Make the workers and the gateway. False for the first apply alone: they need the schema, which `infra/deploy/migrate` makes between the two applies. `infra/deploy/apply-by-hand` rejects false once there are workers."
   type        = bool
   default     = true
 }

@@ -297,6 +297,78 @@ class Guard(InAFolder):
 
 
 # Uses Terraform's built-in provider: no account, no network.
+class ByHand(InAFolder):
+    """apply-by-hand with a stand-in of Terraform, which records its arguments and shows a given plan."""
+
+    VARIABLES = {"TF_VAR_secrets": "{}", "TF_VAR_ingest_image": "i", "TF_VAR_worker_image": "w"}
+
+    def setUp(self):
+        super().setUp()
+        (self.at / "prod.tfvars").write_text("")
+        stand_in = self.at / "bin/terraform"
+        stand_in.parent.mkdir()
+        stand_in.write_text(
+            f"#!/bin/bash\n[[ $2 == show ]] || echo \"${{*:2}}\" >>{self.at}/calls\n[[ $2 != show ]] || cat {self.at}/plan.json\n"
+        )
+        stand_in.chmod(0o755)
+
+    def apply(self, *options, answer="yes", changes=(), **variables):
+        """Exit code, output, and the calls but for the folder of the saved plan."""
+        (self.at / "calls").write_text("")
+        (self.at / "plan.json").write_text(json.dumps({"resource_changes": list(changes)}))
+        environment = {"PATH": f"{self.at}/bin:{os.environ['PATH']}", "HOME": str(self.at), "SPILLWAY_TERRAFORM_ROOT": str(self.at)}
+        done = subprocess.run(
+            [DEPLOY / "apply-by-hand", *options], env=environment | self.VARIABLES | variables, input=answer, capture_output=True, text=True, timeout=60,
+        )
+        return done.returncode, done.stdout + done.stderr, re.sub(r"/\S+/plan\b", "PLAN", (self.at / "calls").read_text()).splitlines()
+
+    def test_a_person_applies_the_plan_that_was_shown(self):
+        plan = "plan -lock-timeout=300s -var-file=prod.tfvars -var-file=private.tfvars.json -out=PLAN -var workers=false"
+        code, output, calls = self.apply("prod", "-var", "workers=false")
+        self.assertEqual((code, calls), (0, [plan, "apply -lock-timeout=300s PLAN"]), output)
+        for answer in ["no", "", "y"]:
+            code, output, calls = self.apply("prod", "-var", "workers=false", answer=answer)
+            self.assertEqual((code, calls), (1, [plan]), output)
+            self.assertIn("not applied", output)
+
+    def test_the_first_apply_cannot_be_repeated_once_there_are_workers(self):
+        # Terraform: a module whose count becomes 0 is planned as a deletion of each of its resources.
+        gone = [
+            {"address": f"module.{module}[0].{kind}.this", "type": kind, "change": {"actions": ["delete"], "before": {}, "after": None}}
+            for module, kind in [("worker", "alicloud_sae_application"), ("gateway", "alicloud_api_gateway_group")]
+        ]
+        code, output, calls = self.apply("prod", "-var", "workers=false", changes=gone)
+        self.assertEqual((code, len(calls)), (1, 1), output)
+        self.assertIn("module.worker[0].alicloud_sae_application.this: would be destroyed", output)
+
+    def test_missing_variables_are_named_before_the_plan(self):
+        for name in self.VARIABLES:
+            code, output, calls = self.apply("prod", **{name: ""})
+            self.assertEqual((code, calls), (1, []), output)
+            self.assertIn(f"not set: {name}", output)
+        self.assertEqual(self.apply("other")[0], 1)
+
+    def test_every_documented_apply_has_a_value_for_every_variable(self):
+        """A variable without a default is in both sets of the repository, required by the script, or named where the walk writes the
+        private file."""
+        def without_default(root):
+            text = (REPO / f"infra/{root}/variables.tf").read_text()
+            return {name for name, body in re.findall(r'^variable "(\w+)" \{\n(.*?)^\}', text, re.M | re.S) if not re.search(r"^  default +=", body, re.M)}
+
+        readme = (REPO / "infra/README.md").read_text()
+        sets = [set(re.findall(r"^(\w+) += ", it.read_text(), re.M)) for it in (REPO / "infra/platform").glob("*.tfvars")]
+        self.assertEqual(len(sets), 2)
+        private = set(re.findall(r"`(\w+)`", re.search(r"`infra/platform/private.tfvars.json`, which git ignores: (.*?)\.", readme)[1]))
+        required = set(re.findall(r"TF_VAR_(\w+)", re.search(r"^require (.*)$", (DEPLOY / "apply-by-hand").read_text(), re.M)[1]))
+        self.assertEqual(without_default("platform") - set.intersection(*sets) - private - required, set())
+        account = set(re.findall(r"`(\w+)`", re.search(r"`infra/account/account.tfvars`, which git ignores: (.*?)\.", readme)[1]))
+        self.assertEqual(without_default("account") - account, set())
+        # Terraform itself would ask for them, or plan without the guard.
+        for path in [*(REPO / "infra").rglob("*.md"), *(REPO / "drain-worker").rglob("*.md"), REPO / "README.md"]:
+            for command in re.findall(r"terraform [^`\n]*\b(?:apply|plan)\b[^`\n]*", path.read_text()):
+                self.assertRegex(command, r"-chdir=infra/account apply -var-file=account.tfvars|^terraform plan$", path)
+
+
 @unittest.skipUnless(shutil.which("terraform") and shutil.which("jq"), "terraform or jq is missing")
 class Plan(InAFolder):
     ROOT = """

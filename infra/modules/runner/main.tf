@@ -34,6 +34,12 @@ resource "terraform_data" "ways_out" {
   input = var.ways_out
 }
 
+# The provider changes user_data in place and reboots the machine (certain: its source), but cloud-init runs a set-up once for each
+# instance: without a new machine a raised version would change nothing.
+resource "terraform_data" "set_up" {
+  input = local.cloud_init
+}
+
 resource "alicloud_instance" "this" {
   instance_name        = "${var.name}-runner"
   host_name            = "${var.name}-runner"
@@ -64,7 +70,8 @@ resource "alicloud_instance" "this" {
 
   lifecycle {
     # A newer image of the vendor must not replace the machine in the middle of a release; a change of its set-up does.
-    ignore_changes = [image_id]
+    ignore_changes       = [image_id]
+    replace_triggered_by = [terraform_data.set_up]
   }
 }
 

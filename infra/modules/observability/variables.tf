@@ -41,11 +41,16 @@ variable "line_fields" {
 }
 
 variable "contacts" {
-  description = "Recipients of alarms."
+  description = "Recipients of alarms. CloudMonitor's name of one, `NAME-CONTACT-` and four characters, has at most 40."
   type = list(object({
     name  = string
     email = string
   }))
+
+  validation {
+    condition     = alltrue([for contact in var.contacts : length("${var.name}-${contact.name}-0000") <= 40])
+    error_message = "contacts must have names that leave at most 40 characters for CloudMonitor's: the environment's name, the contact's, and 6."
+  }
 }
 
 variable "action_policy_id" {

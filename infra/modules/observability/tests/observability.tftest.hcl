@@ -95,7 +95,7 @@ run "every_alert_has_recipients_and_a_runbook_link" {
   assert {
     condition = alltrue([
       for alarm in alicloud_cms_alarm.this : alarm.enabled && alarm.contact_groups == tolist([alicloud_cms_alarm_contact_group.this.alarm_contact_group_name])
-    ]) && alicloud_cms_alarm_contact_group.this.contacts == toset(["spillway-test-oncall"])
+    ]) && alicloud_cms_alarm_contact_group.this.contacts == toset(["spillway-test-oncall-d876"])
     error_message = "every alarm must be sent to the contact group"
   }
 }
@@ -174,4 +174,30 @@ run "alarms_use_existing_metrics_and_dimensions" {
     ])
     error_message = "a threshold of 0 must fire at the first value, and every alarm must be in the runbook"
   }
+}
+
+# The provider ignores a changed address of an existing contact. The digits: `printf new@example.com | sha256sum`.
+run "a_changed_address_makes_a_contact" {
+  variables {
+    contacts = [{ name = "oncall", email = "new@example.com" }]
+  }
+
+  assert {
+    condition = (
+      alicloud_cms_alarm_contact.this["oncall"].alarm_contact_name == "spillway-test-oncall-f003" &&
+      alicloud_cms_alarm_contact_group.this.contacts == toset(["spillway-test-oncall-f003"])
+    )
+    error_message = "a changed address must be another contact, and in the group"
+  }
+}
+
+# The provider's page of alicloud_cms_alarm_contact: a name has 2 to 40 characters.
+run "a_name_that_cloudmonitor_refuses_is_rejected" {
+  command = plan
+
+  variables {
+    contacts = [{ name = "the-team-that-is-on-call", email = "oncall@example.com" }]
+  }
+
+  expect_failures = [var.contacts]
 }

@@ -44,7 +44,7 @@ class Runner(unittest.TestCase):
         self.folder = self.world.at / "runner"
         self.folder.mkdir()
 
-    def serve(self, jobs: list[int]):
+    def serve(self, jobs: list[int], scope="repos/acme/shop"):
         """Serves as many jobs as there are exit codes; each leaves a file in the workspace. Returns what each saw, and the log."""
         seen = self.world.at / "seen"
         seen.touch()
@@ -61,7 +61,7 @@ class Runner(unittest.TestCase):
         process = subprocess.Popen(
             [SERVE],
             env=self.world.environment(
-                REPOSITORY="acme/shop", RUNNER_NAME="spillway-prod", RUNNER_GROUP_ID="3", LABELS='["self-hosted","spillway-vpc"]',
+                SCOPE=scope, RUNNER_NAME="spillway-prod", RUNNER_GROUP_ID="3", LABELS='["self-hosted","spillway-vpc"]',
                 REGION="cn-hangzhou", TOKEN_PARAMETER="runner-token", GITHUB_API=f"http://127.0.0.1:{self.server.server_address[1]}",
                 RUNNER_FOLDER=str(self.folder), RUNNER_HOME=str(self.world.at), RUN_AS="", PAUSE_S="0.05",
             ),
@@ -86,6 +86,11 @@ class Runner(unittest.TestCase):
         self.assertEqual(len({body["name"] for _, _, body in self.asked}), len(self.asked))
         self.assertEqual([(arguments, files) for arguments, files, _ in seen], [("--jitconfig configuration-1", ""), ("--jitconfig configuration-2", "")])
         self.assertNotIn("geheimnis", log)
+
+    def test_an_organisation_registers_its_own_runners(self):
+        # The same page: "Create configuration for a just-in-time runner for an organization".
+        self.serve([0], scope="orgs/acme")
+        self.assertEqual(self.asked[0][0], "/orgs/acme/actions/runners/generate-jitconfig")
 
     def test_a_job_gets_no_setting_of_the_service(self):
         seen, _ = self.serve([0])

@@ -3,7 +3,8 @@
 
 locals {
   serve_settings = join("\n", [
-    "REPOSITORY=${var.size.github.repository}",
+    # Groups but the first are an organisation's.
+    "SCOPE=${var.size.github.runner_group_id == 1 ? "repos/${var.size.github.repository}" : "orgs/${split("/", var.size.github.repository)[0]}"}",
     "RUNNER_NAME=${var.name}",
     "RUNNER_GROUP_ID=${var.size.github.runner_group_id}",
     # The last part of the name is the environment's: each environment's jobs need its own network.

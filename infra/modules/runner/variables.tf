@@ -40,12 +40,12 @@ variable "security_group_id" {
 }
 
 variable "github_token_name" {
-  description = "Encrypted parameter with a fine-grained token of GitHub that may administer this repository's runners (`administration: write`)."
+  description = "Encrypted parameter with a fine-grained token of GitHub: of the organisation, *Self-hosted runners: write* alone, with a `github.runner_group_id`; without one *Administration: write* of the repository, which may also remove the environments' reviewers."
   type        = string
 }
 
 variable "size" {
-  description = "The machine: `github.repository` (`owner/name`), whose jobs it serves, and `github.runner_group_id` (1: the default); `runner` and `cli`: version, and SHA-256 as you verified it, of `actions-runner-linux-x64-VERSION.tar.gz` (GitHub refuses versions of some months ago) and of `aliyun-cli-linux-VERSION-amd64.tgz`; `instance_type`: two vCPU and 4 GiB suffice."
+  description = "The machine: `github.repository` (`owner/name`), whose jobs it serves, and `github.runner_group_id`, a group of its organisation, limited to this repository and workflow (1: none, the machine registers with the repository); `runner` and `cli`: version, and SHA-256 as you verified it, of `actions-runner-linux-x64-VERSION.tar.gz` (GitHub refuses versions of some months ago) and of `aliyun-cli-linux-VERSION-amd64.tgz`; `instance_type`: two vCPU and 4 GiB suffice."
   type = object({
     github        = object({ repository = string, runner_group_id = optional(number, 1) })
     runner        = object({ version = string, sha256 = string })

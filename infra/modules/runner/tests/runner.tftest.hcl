@@ -51,7 +51,7 @@ run "cloud_init_installs_by_checksum_and_starts_the_service" {
   }
   assert {
     condition = strcontains(base64decode(yamldecode(output.cloud_init).write_files[1].content), join("\n", [
-      "REPOSITORY=acme/shop", "RUNNER_NAME=spillway-test", "RUNNER_GROUP_ID=1", "LABELS=[\"self-hosted\",\"spillway-vpc\",\"test\"]",
+      "SCOPE=repos/acme/shop", "RUNNER_NAME=spillway-test", "RUNNER_GROUP_ID=1", "LABELS=[\"self-hosted\",\"spillway-vpc\",\"test\"]",
       "REGION=cn-hangzhou", "TOKEN_PARAMETER=spillway-test-runner-github-token",
     ]))
     error_message = "the service's settings"
@@ -67,6 +67,23 @@ run "cloud_init_installs_by_checksum_and_starts_the_service" {
   assert {
     condition     = alicloud_ecs_ram_role_attachment.this.ram_role_name == "spillway-test-runner"
     error_message = "the machine must have its role"
+  }
+}
+
+# GitHub's REST documentation of self-hosted runners: "generate-jitconfig" of an organisation needs a token that may do no more than
+# register runners; that of a repository needs a token that administers it.
+run "with_a_group_of_its_own_the_machine_registers_with_the_organisation" {
+  variables {
+    size = {
+      github = { repository = "acme/shop", runner_group_id = 3 }
+      runner = { version = "2.330.0", sha256 = "0000000000000000000000000000000000000000000000000000000000000001" }
+      cli    = { version = "3.4.11", sha256 = "0000000000000000000000000000000000000000000000000000000000000002" }
+    }
+  }
+
+  assert {
+    condition     = strcontains(base64decode(yamldecode(output.cloud_init).write_files[1].content), "SCOPE=orgs/acme\nRUNNER_NAME=spillway-test\nRUNNER_GROUP_ID=3\n")
+    error_message = "a group is an organisation's"
   }
 }
 

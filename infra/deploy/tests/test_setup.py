@@ -393,6 +393,21 @@ class Domain(unittest.TestCase):
         self.assertEqual(self.domains(), {self.NAME: None})
         self.assertEqual(sum(call[1] == "SetDomain" for call in self.world.calls()), 1)
 
+    def test_a_refusal_shows_the_apis_code_and_message(self):
+        self.world.plan(refused="ErrorCode: X\nMessage: the domain has no ICP filing")
+        code, errors = self.domain("bind", self.NAME)
+        self.assertEqual((code, self.domains()), (1, {}))
+        for text in ["ErrorCode: X", "Message: the domain has no ICP filing", "a CNAME to the gateway", "an ICP filing that names Alibaba Cloud"]:
+            self.assertIn(text, errors)
+
+    def test_a_domain_that_may_not_be_used_is_an_error_although_it_is_bound(self):
+        # The node CustomDomain: ABNORMAL "affects API calls and requires prompt resolution"; DomainRemark has the reason.
+        self.world.write(self.world.cloud() | {"legal": {"DomainLegalStatus": "ABNORMAL", "DomainRemark": "the filing is missing"}})
+        for _ in range(2):
+            code, errors = self.domain("bind", self.NAME)
+            self.assertEqual((code, self.domains()), (1, {self.NAME: None}))
+            self.assertIn("calls of api.example.com are rejected (legal status ABNORMAL): the filing is missing", errors)
+
     def test_the_gateway_gets_the_certificate(self):
         self.domain("bind", self.NAME)
         code, errors = self.domain("certificate", self.NAME, self.chain, self.key)

@@ -41,6 +41,8 @@ FREE = {
 
 
 class Github(unittest.TestCase):
+    EMPTY = {"environments": {}, "variables": {}, "users": {"ann": 7, "bob": 8}}
+
     def setUp(self):
         self.world = World()
         self.addCleanup(self.world.close)
@@ -129,7 +131,7 @@ class Github(unittest.TestCase):
     def test_an_environment_that_github_made_by_itself_is_limited_to_main(self):
         # GitHub's page "Managing environments": a workflow that names an environment which does not exist makes it, without rules.
         open_one = {"reviewers": [], "branches": [], "variables": {}, "secrets": {}, "limited": False}
-        (self.world.at / "github.json").write_text(json.dumps({"environments": {"prod-plan": open_one}, "variables": {}, "users": {"ann": 7, "bob": 8}}))
+        (self.world.at / "github.json").write_text(json.dumps(self.EMPTY | {"environments": {"prod-plan": open_one}}))
         code, _, errors = self.run_it("prod", **SETTINGS)
         self.assertEqual(code, 0, errors)
         found = self.hub()["environments"]["prod-plan"]
@@ -174,6 +176,23 @@ class Github(unittest.TestCase):
             self.assertEqual(code, 1)
             self.assertIn(expected, errors)
             self.assertEqual(set(self.hub()["environments"]), {"prod-build", "prod-plan"})
+
+    def test_a_plan_without_reviewers_is_named_before_the_first_change(self):
+        # GitHub's page "Deployments and environments".
+        for repository, code, made in [
+            ({"visibility": "private", "type": "User"}, 1, set()),
+            ({"visibility": "private", "plan": "team"}, 1, set()),
+            ({"visibility": "internal", "plan": "free"}, 1, set()),
+            ({"visibility": "private", "plan": "enterprise"}, 0, {"prod-build", "prod-plan", "prod-apply", "prod"}),
+            # Not an owner of the organisation: only the attempt shows it.
+            ({"visibility": "private", "plan": "team", "seen": False}, 1, {"prod-build", "prod-plan"}),
+        ]:
+            with self.subTest(repository):
+                (self.world.at / "github.json").write_text(json.dumps(self.EMPTY | {"repository": repository}))
+                found, _, errors = self.run_it("prod", **SETTINGS)
+                self.assertEqual((found, set(self.hub()["environments"])), (code, made), errors)
+                if code:
+                    self.assertIn("need GitHub Enterprise", errors)
 
     def test_a_dry_run_makes_no_change(self):
         code, _, errors = self.run_it("prod", **SETTINGS, SPILLWAY_DEPLOY_DRY_RUN="yes")

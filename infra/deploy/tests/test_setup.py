@@ -151,6 +151,29 @@ class Github(unittest.TestCase):
         self.assertEqual(code, 0, errors)
         self.assertEqual(re.findall(r"^(.*) = ", errors, re.M), ["prod: SPILLWAY_WORKER_APP_ID"])
 
+    def test_a_setting_that_is_empty_deletes_the_variable_and_one_that_is_not_set_leaves_it(self):
+        self.assertEqual(self.run_it("prod", **SETTINGS, **FREE)[0], 0)
+        before = self.hub()
+        self.assertEqual(self.run_it("prod", **SETTINGS)[0], 0)
+        self.assertEqual(self.hub(), before)
+        code, _, errors = self.run_it("prod", **SETTINGS, **{name: "" for name in FREE})
+        self.assertEqual(code, 0, errors)
+        found = {name for environment in self.hub()["environments"].values() for name in environment["variables"]}
+        self.assertEqual(found & set(FREE), set())
+        # And again, when there is nothing to delete.
+        self.assertEqual(self.run_it("prod", **SETTINGS, **{name: "" for name in FREE})[0], 0)
+
+    def test_pulls_by_the_address_of_pushes_stay_until_they_are_revoked(self):
+        self.assertEqual(self.run_it("prod", **SETTINGS)[0], 0)
+        for setting, expected in [
+            ({"SPILLWAY_REGISTRY_PULL": ""}, "registry.example.com/x"),
+            ({}, "registry.example.com/x"),
+            ({"SPILLWAY_REGISTRY_PULL": "registry-vpc.example.com/x"}, "registry-vpc.example.com/x"),
+            ({}, "registry-vpc.example.com/x"),
+        ]:
+            self.assertEqual(self.run_it("prod", **SETTINGS, **setting)[0], 0)
+            self.assertEqual(self.hub()["environments"]["prod-build"]["variables"]["SPILLWAY_REGISTRY_PULL"], expected)
+
     def test_an_apply_that_is_not_complete_is_named(self):
         self.outputs({it: value for it, value in OUTPUTS.items() if it != "role_arns"})
         code, _, errors = self.run_it("prod", **SETTINGS)

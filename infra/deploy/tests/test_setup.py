@@ -292,6 +292,27 @@ class Secrets(unittest.TestCase):
         self.assertIn("run infra/deploy/github-variables first", shown)
 
 
+class Documented(unittest.TestCase):
+    def test_commands_of_the_cli_have_a_region(self):
+        """Those of the walk and of the operators, each with the exports of the block that begins its part."""
+        readme = (REPO / "infra/README.md").read_text()
+        for part, command in [
+            ("First deployment", "aliyun quotas ListProductQuotas --ProductCode fc"),
+            ("Operators", "aliyun oos GetSecretParameter --Name spillway-prod-admin-token --WithDecryption true"),
+        ]:
+            text = readme.split(f"\n## {part}\n")[1].split("\n## ")[0]
+            self.assertIn(command, text)
+            exports = "\n".join(re.findall(r"^export .*REGION.*$", re.search(r"```sh\n(.*?)```", text, re.S)[1], re.M))
+            world = World()
+            self.addCleanup(world.close)
+            world.write(world.cloud() | {"secrets": {"spillway-prod-admin-token": "x"}})
+            done = subprocess.run(
+                ["bash", "-euc", f"{exports}\n{command}"], env={name: value for name, value in world.environment().items() if name != "SPILLWAY_REGION"},
+                capture_output=True, text=True, timeout=60,
+            )
+            self.assertNotIn("region", done.stderr, part)
+
+
 class SmokeToken(unittest.TestCase):
     def test_openssl_verifies_the_token_and_it_names_the_buyer(self):
         world = World()

@@ -47,6 +47,7 @@ module "ram" {
   account_id               = data.alicloud_account.current.id
   dns_zone                 = each.value.dns_zone
   catalogue                = each.value.catalogue
+  records_region           = each.value.records_region
   deploys_one_application  = each.value.deploys_one_application
   function_platform_rights = each.value.function_platform_rights
   registry                 = { instance_id = module.registry.instance_id, namespace = module.registry.namespace }

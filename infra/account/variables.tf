@@ -43,10 +43,11 @@ variable "state_bucket" {
 }
 
 variable "environments" {
-  description = "Environments by name (a set of variables in infra/platform): `dns_zone`, the zone in Alibaba Cloud DNS of its domain; `catalogue`, as in the platform's variables; `deploys_one_application`, `function_platform_rights`: remedies, see the ram module."
+  description = "Environments by name (a set of variables in infra/platform): `dns_zone`, the zone in Alibaba Cloud DNS of its domain; `catalogue`, `records_region`, as in the platform's variables; `deploys_one_application`, `function_platform_rights`: remedies, see the ram module."
   type = map(object({
     dns_zone                 = optional(string)
     catalogue                = optional(object({ bucket = string, folder = string }))
+    records_region           = optional(string, "cn-heyuan")
     deploys_one_application  = optional(bool, true)
     function_platform_rights = optional(bool, false)
   }))

@@ -167,6 +167,29 @@ run "the_account_is_audited" {
   }
 }
 
+# The platform of an environment makes Log Service's records in its `records_region`.
+run "the_roles_reach_the_records_of_their_environment" {
+  command = plan
+
+  override_module {
+    target  = module.registry
+    outputs = { instance_id = "cri-1", namespace = "spillway", address = "", pull_address = "" }
+  }
+
+  variables {
+    environments = { dev = { records_region = "cn-shanghai" }, prod = {} }
+  }
+
+  assert {
+    condition = alltrue([
+      for name, region in { spillway-dev = "cn-shanghai", spillway-prod = "cn-heyuan" } : alltrue([
+        for role in ["plan", "apply"] : strcontains(module.ram[name].policies[role], "\"acs:log:${region}:1234567890123456:resource/*\"")
+      ])
+    ])
+    error_message = "plan and apply must reach the records of their environment"
+  }
+}
+
 run "a_quota_is_asked_for_in_the_region" {
   command = plan
 

@@ -130,6 +130,19 @@ class Workflows(unittest.TestCase):
         for name in re.findall(r"SPILLWAY_\w+", required):
             self.assertIn(name, schema + self.deploy.split("\njobs:\n")[0])
 
+    def test_a_session_is_as_long_as_its_job_and_not_longer_than_its_role_allows(self):
+        # "Set the maximum session duration for a RAM role": 3600 to 43200 seconds; a longer request is refused.
+        longest = dict(re.findall(r"(\w+) = (\d+)", re.search(r"session_s = \{(.*?)\}", (REPO / "infra/modules/ram/main.tf").read_text())[1]))
+        for job, role in [("build", "build"), ("plan", "plan"), ("apply", "apply"), ("release", "deploy")]:
+            text = jobs(self.deploy)[job]
+            limit = 60 * int(re.search(r"^    timeout-minutes: (\d+)$", text, re.M)[1])
+            first, *later = [int(it) for it in re.findall(r"role-session-expiration: (\d+)", text)]
+            with self.subTest(job):
+                self.assertEqual(len([first, *later]), text.count("configure-aliyun-credentials-action@"))
+                self.assertGreaterEqual(first, limit)
+                self.assertLessEqual(max([first, *later]), int(longest.get(role, 3600)))
+        self.assertTrue(all(3600 <= int(it) <= 43200 for it in longest.values()))
+
     def test_deploys_never_overlap(self):
         self.assertIn("group: deploy-${{ inputs.environment }}\n  cancel-in-progress: false", self.deploy)
 

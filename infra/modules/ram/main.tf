@@ -1,3 +1,9 @@
+locals {
+  # Seconds: the time-out of the job that assumes the role, because an apply without a session loses its state. At least 3600 (certain:
+  # "Set the maximum session duration for a RAM role").
+  session_s = { apply = 5400, deploy = 6600 }
+}
+
 resource "alicloud_ram_role" "this" {
   for_each = local.trust
 
@@ -7,8 +13,7 @@ resource "alicloud_ram_role" "this" {
     Version   = "1"
     Statement = [merge({ Effect = "Allow", Action = "sts:AssumeRole" }, each.value)]
   })
-  # Seconds; the minimum. A longer release assumes the role again.
-  max_session_duration = 3600
+  max_session_duration = lookup(local.session_s, each.key, 3600)
   tags                 = var.tags
 }
 

@@ -124,7 +124,11 @@ class Workflows(unittest.TestCase):
         self.assertIn("(inputs.release || inputs.schema_only)", jobs(self.deploy)["release"])
         self.assertIn("if: inputs.schema_only\n", schema)
         self.assertIn("if: ${{ !inputs.schema_only }}\n", release)
-        self.assertIn('run: infra/deploy/migrate "$WORKER_IMAGE"', schema)
+        # Not during a sale, as a release: `init` writes stock, and a migration takes the database's time.
+        self.assertIn('infra/deploy/check-window "$SPILLWAY_CATALOGUE_FILE"\n          infra/deploy/migrate "$WORKER_IMAGE"\n', schema)
+        for name in ["SPILLWAY_CATALOGUE_FILE", "SPILLWAY_RELEASE_DURING_SALE"]:
+            line = re.search(rf"^ +{name}: .*$", release, re.M)[0]
+            self.assertIn(f"{line}\n", schema)
         # What the script requires, by its own text.
         required = re.search(r"^require ((?:.*\\\n)*.*)$", (REPO / "infra/deploy/migrate").read_text(), re.M)[1]
         for name in re.findall(r"SPILLWAY_\w+", required):

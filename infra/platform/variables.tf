@@ -53,12 +53,12 @@ variable "subnets" {
 }
 
 variable "ingest_image" {
-  description = "ingest-fn's image by digest, `…@sha256:…`, or by the tag of `build-and-push`. Terraform uses it at the first apply; afterwards the deployment sets it, and Terraform ignores it."
+  description = "ingest-fn's image by digest, `…@sha256:…`, or by the tag of `build-and-push`. An apply sets it on the version LATEST, which gets no requests; the first apply publishes it for the alias, later the deployment does."
   type        = string
 }
 
 variable "worker_image" {
-  description = "drain-worker's image, like `ingest_image`."
+  description = "drain-worker's image, in the same form. Terraform uses it at the first apply; afterwards the deployment sets it, and Terraform ignores it."
   type        = string
 }
 

@@ -1,10 +1,13 @@
 """Checks of the workflows beyond a linter: pins, rights, order, and that the called scripts exist."""
 
+import json
 import os
 import re
+import subprocess
+import textwrap
 import unittest
 
-from world import REPO
+from world import REPO, World
 
 FOLDER = REPO / ".github/workflows"
 
@@ -146,6 +149,18 @@ class Workflows(unittest.TestCase):
                 self.assertGreaterEqual(first, limit)
                 self.assertLessEqual(max([first, *later]), int(longest.get(role, 3600)))
         self.assertTrue(all(3600 <= int(it) <= 43200 for it in longest.values()))
+
+    def test_a_failing_certificate_opens_one_issue(self):
+        world = World()
+        self.addCleanup(world.close)
+        script = re.search(r"name: open an issue\n.*?        run: \|\n(.*)", self.texts["certificate.yml"], re.S)[1]
+        for _ in range(2):
+            done = subprocess.run(
+                ["bash", "-e", "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=60,
+                env=world.environment(GITHUB_REPOSITORY="acme/shop", GITHUB_SERVER_URL="https://github.example", GITHUB_RUN_ID="1"),
+            )
+            self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(len(json.loads((world.at / "github.json").read_text())["issues"]), 1)
 
     def test_deploys_never_overlap(self):
         self.assertIn("group: deploy-${{ inputs.environment }}\n  cancel-in-progress: false", self.deploy)

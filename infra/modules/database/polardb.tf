@@ -83,11 +83,12 @@ resource "alicloud_polardb_endpoint" "worker" {
   db_cluster_id           = alicloud_polardb_cluster.this.id
   db_endpoint_description = "drain-worker"
   endpoint_type           = "Custom"
-  connection_prefix       = "${var.name}-worker"
-  port                    = tostring(local.port)
-  net_type                = "Private"
-  ssl_enabled             = "Enable"
-  ssl_auto_rotate         = "Enable"
+  # 6 to 30 characters by one of the vendor's pages ("Modify or delete an endpoint" of PolarDB for MySQL), to 40 by newer ones.
+  connection_prefix = "${var.name}-drain"
+  port              = tostring(local.port)
+  net_type          = "Private"
+  ssl_enabled       = "Enable"
+  ssl_auto_rotate   = "Enable"
 
   # The default is ReadOnly, on which no batch could commit.
   read_write_mode    = "ReadWrite"

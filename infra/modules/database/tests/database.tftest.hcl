@@ -223,3 +223,15 @@ run "bad_values_are_rejected" {
 
   expect_failures = [var.passwords, var.proxy, var.size]
 }
+
+# "Modify or delete an endpoint" of PolarDB for MySQL: 6 to 30 lower-case letters, digits and dashes. The root's longest name has 24.
+run "the_endpoint_of_the_longest_name_is_accepted" {
+  variables {
+    name = "spillway-of-a-shop-prod1"
+  }
+
+  assert {
+    condition     = length(var.name) == 24 && can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", alicloud_polardb_endpoint.worker.connection_prefix))
+    error_message = "the endpoint's prefix is too long: ${alicloud_polardb_endpoint.worker.connection_prefix}"
+  }
+}

@@ -49,6 +49,11 @@ run "cloud_init_installs_by_checksum_and_starts_the_service" {
     )
     error_message = "the service must start the script of this module"
   }
+  # Docker's page "Packet filtering and firewalls": the rules of DOCKER-USER come before the engine's own.
+  assert {
+    condition     = strcontains(yamldecode(output.cloud_init).write_files[2].content, "iptables -I DOCKER-USER -d 100.100.100.200 -j REJECT'\nExecStart=")
+    error_message = "no container behind the bridge may reach the metadata"
+  }
   assert {
     condition = strcontains(base64decode(yamldecode(output.cloud_init).write_files[1].content), join("\n", [
       "SCOPE=repos/acme/shop", "RUNNER_NAME=spillway-test", "RUNNER_GROUP_ID=1", "LABELS=[\"self-hosted\",\"spillway-vpc\",\"test\"]",

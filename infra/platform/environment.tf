@@ -48,12 +48,18 @@ locals {
     SPILLWAY_CONSUMER_GROUP      = module.rocketmq.group_names.drain
     SPILLWAY_DEAD_LETTER_GROUP   = module.rocketmq.group_names.dead_letters
     SPILLWAY_DEAD_LETTER_TOPIC   = module.rocketmq.topic_names.dead_letters
-    # Apache's broker has a metrics page; for the managed broker none is known. CloudMonitor's alarm watches the lag.
-    SPILLWAY_LAG_SOURCE         = "none"
-    SPILLWAY_BROKER_RETENTION_H = tostring(module.rocketmq.retention_h)
+    SPILLWAY_BROKER_RETENTION_H  = tostring(module.rocketmq.retention_h)
     SPILLWAY_DATABASE_URL = format("mysql://%s:%s@%s?ssl-mode=REQUIRED",
       module.database.account_names.worker, urlencode(var.secrets.database_worker), local.database_address,
     )
     SPILLWAY_ADMIN_TOKEN = var.secrets.admin_token
-  }, var.secrets.admin_read_token == null ? {} : { SPILLWAY_ADMIN_READ_TOKEN = var.secrets.admin_read_token })
+  }, var.secrets.admin_read_token == null ? {} : { SPILLWAY_ADMIN_READ_TOKEN = var.secrets.admin_read_token }, local.lag_environment)
+
+  # Without a key nothing tells the workers; CloudMonitor's alarm watches the lag.
+  lag_environment = var.secrets.lag_key == null ? { SPILLWAY_LAG_SOURCE = "none" } : {
+    SPILLWAY_LAG_SOURCE           = "openapi"
+    SPILLWAY_LAG_OPENAPI_URL      = "https://rocketmq-vpc.${var.region}.aliyuncs.com"
+    SPILLWAY_LAG_OPENAPI_INSTANCE = module.rocketmq.instance_id
+    SPILLWAY_LAG_OPENAPI_KEY      = var.secrets.lag_key
+  }
 }

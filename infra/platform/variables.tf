@@ -270,7 +270,7 @@ variable "log_retention_days" {
 variable "secrets" {
   description = <<-EOT
     All secrets, at least 8 characters each. Set them by the environment (`TF_VAR_secrets`), never in a file of the repository:
-    `broker_function`: name and password of the function's account at the broker (`name=password[,name=password]` during a rotation: the next release uses the first; names of 1 to 16 lower-case letters and digits); `broker_worker`: password of the workers' account; `database_worker`, `database_migrator`, `database_tune`: passwords of the database's accounts; `gateway`: name and secret of the backend signature (`name=secret[,name=secret…]` during a rotation: the gateway signs with the first); `admin_token`: bearer token of the drain's control API; `admin_read_token`: the same for reading alone, or null; `runner_github_token`: GitHub's token of the runner, or null; `order_id_keys`: ingest-fn's `name=hex[,…]`.
+    `broker_function`: name and password of the function's account at the broker (`name=password[,name=password]` during a rotation: the next release uses the first; names of 1 to 16 lower-case letters and digits); `broker_worker`: password of the workers' account; `database_worker`, `database_migrator`, `database_tune`: passwords of the database's accounts; `gateway`: name and secret of the backend signature (`name=secret[,name=secret…]` during a rotation: the gateway signs with the first); `admin_token`: bearer token of the drain's control API; `admin_read_token`: the same for reading alone, or null; `runner_github_token`: GitHub's token of the runner, or null; `lag_key`: `ID:SECRET` of a RAM user that may only read the drain's lag (drain-worker/README.md has the policy), or null: the workers do not know the lag; `order_id_keys`: ingest-fn's `name=hex[,…]`.
   EOT
   type = object({
     broker_function     = string
@@ -282,6 +282,7 @@ variable "secrets" {
     admin_token         = string
     admin_read_token    = optional(string)
     runner_github_token = optional(string)
+    lag_key             = optional(string)
     order_id_keys       = string
   })
   sensitive = true
@@ -305,5 +306,9 @@ variable "secrets" {
   validation {
     condition     = length(var.secrets.admin_token) >= 16 && (var.secrets.admin_read_token == null || try(length(var.secrets.admin_read_token) >= 16 && var.secrets.admin_read_token != var.secrets.admin_token, false))
     error_message = "secrets.admin_token and admin_read_token must have at least 16 characters each, and differ."
+  }
+  validation {
+    condition     = var.secrets.lag_key == null || can(regex("^[!-9;-~]+:[!-~]{8,}$", var.secrets.lag_key))
+    error_message = "secrets.lag_key must be ID:SECRET of an access key."
   }
 }

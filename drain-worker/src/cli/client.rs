@@ -4,17 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, IF_MATCH};
-use http::{HeaderValue, Method, Request, StatusCode, Uri};
+use http::{HeaderValue, Method, Request, StatusCode};
 use http_body_util::Full;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use rustls::crypto::ring;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -24,7 +16,7 @@ use tokio::time::timeout;
 
 use crate::admin::AdminToken;
 use crate::config::{AdminArgs, AuditContextArgs};
-use crate::exchange::exchange;
+use crate::exchange::{HttpsClient, base_url, exchange, https_client, tls_client_config};
 
 /// Maximum wait for a connection, TLS included in the wait for the response.
 const CONNECT_WAIT: Duration = Duration::from_secs(2);
@@ -114,22 +106,18 @@ pub(super) struct AdminClient {
     /// Without a slash at the end.
     urls: Vec<String>,
     authorization: Option<HeaderValue>,
-    http: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    http: HttpsClient,
 }
 
 impl AdminClient {
     /// # Errors
     /// [`AdminClientError::Url`], [`AdminClientError::Token`] or [`AdminClientError::Roots`].
     pub(super) fn new(args: &AdminArgs) -> Result<Self, AdminClientError> {
-        let urls = args.admin_url.iter().map(|url| base_url(url)).collect::<Result<_, _>>()?;
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(CONNECT_WAIT));
-        let tls = HttpsConnectorBuilder::new().with_tls_config(tls(args)?);
-        let https = tls.https_or_http().enable_http1().wrap_connector(tcp);
+        let urls: Option<Vec<_>> = args.admin_url.iter().map(|url| base_url(url)).collect();
+        let urls = urls.ok_or(AdminClientError::Url)?;
+        let tls = tls_client_config(args.admin_tls_roots.as_deref()).map_err(AdminClientError::Roots)?;
         let authorization = args.admin_token.as_ref().map(bearer).transpose()?;
-        Ok(Self { urls, authorization, http: Client::builder(TokioExecutor::new()).build(https) })
+        Ok(Self { urls, authorization, http: https_client(tls, CONNECT_WAIT) })
     }
 
     /// As [`AdminClient::new`], for a change of the worker itself.
@@ -269,43 +257,11 @@ pub(super) fn parse<T: DeserializeOwned>(
     Err(AdminClientError::Rejected { status: problem.status, code: problem.code, detail: problem.detail })
 }
 
-/// Checks a URL; returns it without a slash at the end.
-fn base_url(text: &str) -> Result<String, AdminClientError> {
-    let uri: Uri = text.parse().map_err(|_| AdminClientError::Url)?;
-    let is_web = matches!(uri.scheme_str(), Some("http" | "https"));
-    let is_plain = uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
-    if is_web && is_plain && uri.query().is_none() {
-        Ok(text.trim_end_matches('/').to_owned())
-    } else {
-        Err(AdminClientError::Url)
-    }
-}
-
 fn bearer(token: &Secret<String>) -> Result<HeaderValue, AdminClientError> {
     let mut value = HeaderValue::from_str(&format!("Bearer {}", AdminToken::presented(token.expose())))
         .map_err(|_| AdminClientError::Token)?;
     value.set_sensitive(true);
     Ok(value)
-}
-
-fn tls(args: &AdminArgs) -> Result<ClientConfig, AdminClientError> {
-    let fault = |error: &dyn std::fmt::Display| AdminClientError::Roots(error.to_string());
-    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    if let Some(path) = &args.admin_tls_roots {
-        let at = |error: &dyn std::fmt::Display| fault(&format_args!("{}: {error}", path.display()));
-        roots = RootCertStore::empty();
-        let certificates = CertificateDer::pem_file_iter(path).map_err(|error| at(&error))?;
-        for certificate in certificates {
-            roots.add(certificate.map_err(|error| at(&error))?).map_err(|error| at(&error))?;
-        }
-        if roots.is_empty() {
-            return Err(at(&"no certificate in it"));
-        }
-    }
-    let builder = ClientConfig::builder_with_provider(ring::default_provider().into())
-        .with_safe_default_protocol_versions()
-        .map_err(|error| fault(&error))?;
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
 pub(super) fn with_query(path: &str, parameters: &[(&str, Option<&str>)]) -> String {
@@ -334,7 +290,7 @@ mod tests {
             ("http://localhost/?a=b", None),
             ("", None),
         ] {
-            assert_eq!(base_url(text).ok().as_deref(), expected, "{text}");
+            assert_eq!(base_url(text).as_deref(), expected, "{text}");
         }
     }
 

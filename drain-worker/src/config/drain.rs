@@ -14,7 +14,7 @@ use crate::admin::{AdminAccess, AdminRole, AdminToken};
 use crate::control::{GroupSettings, Rate};
 use crate::dead_letters::broker_dlq::BrokerDlqConfig;
 use crate::dead_letters::retention::RETENTION_H_DEFAULT;
-use crate::lag::LagArgs;
+use crate::lag::{LagArgs, is_openapi_key};
 use crate::message::EXTEND_MAX;
 use crate::pipeline::PipelineConfig;
 use crate::pool::PoolConfig;
@@ -197,6 +197,10 @@ impl RunArgs {
                 "--admin-listen {}: reachable from other machines, so --admin-token must be set (SPILLWAY_ADMIN_TOKEN)",
                 drain.admin_listen
             ),
+        );
+        errors.require(
+            self.lag.lag_openapi_key.as_ref().is_none_or(is_openapi_key),
+            "--lag-openapi-key: must be ID:SECRET of an access key",
         );
         let lookups = self.lookups.signed_gateway(&[], &mut errors);
         let lookups = lookups.map_or(LookupAccess::Open, LookupAccess::Gateway);

@@ -1,6 +1,8 @@
 use serde::Serialize;
+use shared::config::Secret;
 
 use super::ScrapeUrl;
+use super::openapi::OpenApiUrl;
 use super::promql::{AGE_QUERY, MESSAGES_QUERY};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Serialize)]
@@ -13,6 +15,8 @@ pub enum LagChoice {
     Metrics,
     /// A server with Prometheus' HTTP API
     Promql,
+    /// The management API of ApsaraMQ for RocketMQ 5.x
+    Openapi,
     /// No lag
     None,
 }
@@ -39,4 +43,32 @@ pub struct LagArgs {
     /// Query for the age of the oldest, seconds
     #[arg(long, env = "SPILLWAY_LAG_PROMQL_AGE", value_name = "QUERY", default_value = AGE_QUERY)]
     pub lag_promql_age: String,
+
+    /// URL of the management API for `--lag-source openapi`: https://rocketmq-vpc.cn-hangzhou.aliyuncs.com
+    #[arg(
+        long,
+        env = "SPILLWAY_LAG_OPENAPI_URL",
+        value_name = "URL",
+        required_if_eq("lag_source", "openapi")
+    )]
+    pub lag_openapi_url: Option<OpenApiUrl>,
+
+    /// Id of the broker's instance at the management API: rmq-cn-…
+    #[arg(
+        long,
+        env = "SPILLWAY_LAG_OPENAPI_INSTANCE",
+        value_name = "ID",
+        required_if_eq("lag_source", "openapi")
+    )]
+    pub lag_openapi_instance: Option<String>,
+
+    /// Access key of a RAM user that may only read the group's lag; prefer the environment variable
+    #[arg(
+        long,
+        env = "SPILLWAY_LAG_OPENAPI_KEY",
+        value_name = "ID:SECRET",
+        hide_env_values = true,
+        required_if_eq("lag_source", "openapi")
+    )]
+    pub lag_openapi_key: Option<Secret<String>>,
 }

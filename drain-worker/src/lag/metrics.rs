@@ -77,7 +77,7 @@ impl MetricsLag {
     pub fn new(args: &LagArgs, endpoint: &str, query: LagQuery) -> Self {
         let named = || MetricsEndpoint::Named(args.lag_metrics_url.clone());
         let endpoints = match args.lag_source {
-            LagChoice::None | LagChoice::Promql => MetricsEndpoint::Off,
+            LagChoice::None | LagChoice::Promql | LagChoice::Openapi => MetricsEndpoint::Off,
             LagChoice::Metrics => named(),
             LagChoice::Auto if !args.lag_metrics_url.is_empty() => named(),
             LagChoice::Auto => {

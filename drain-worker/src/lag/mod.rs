@@ -1,8 +1,8 @@
 //! The lag: how many messages wait on the broker, and for how long.
 //!
-//! RocketMQ's gRPC protocol has no call for it. [`PromqlLag`] asks a metrics server; by default [`MetricsLag`] reads the broker's metrics in Prometheus' text
-//! format: those of Apache's broker (`metricsExporterType=PROM`) and of the embedded one alike. The rest of the
-//! worker uses only [`LagSource`].
+//! RocketMQ's gRPC protocol has no call for it. [`PromqlLag`] asks a metrics server, [`OpenApiLag`] the managed broker's
+//! management API; by default [`MetricsLag`] reads the broker's metrics in Prometheus' text format: those of Apache's
+//! broker (`metricsExporterType=PROM`) and of the embedded one alike. The rest of the worker uses only [`LagSource`].
 //!
 //! # Cost and accuracy
 //!
@@ -23,8 +23,10 @@
 //!   (`rocketmq_pop_revive_retry_messages_total`) minus those delivered again. These counters start with the broker's
 //!   process: after its restart the sum may be too low, never too high.
 
+mod acs3_signature;
 mod args;
 mod metrics;
+mod openapi;
 mod promql;
 mod scrape;
 
@@ -35,6 +37,8 @@ use time::OffsetDateTime;
 
 pub use args::{LagArgs, LagChoice};
 pub use metrics::{LagQuery, MetricsLag, lag_in};
+pub(crate) use openapi::is_openapi_key;
+pub use openapi::{OpenApiLag, OpenApiUrl};
 pub use promql::PromqlLag;
 pub use scrape::{ScrapeUrl, ScrapeUrlError};
 
@@ -59,6 +63,8 @@ pub enum LagSourceKind {
     Embedded,
     /// A server with Prometheus' HTTP API.
     Promql,
+    /// The management API of ApsaraMQ for RocketMQ.
+    OpenApi,
 }
 
 impl LagSourceKind {
@@ -69,6 +75,7 @@ impl LagSourceKind {
             Self::BrokerMetrics => "broker-metrics",
             Self::Embedded => "embedded",
             Self::Promql => "promql",
+            Self::OpenApi => "openapi",
         }
     }
 }
@@ -87,12 +94,12 @@ pub enum LagError {
     /// The response is not metrics, or the connection broke before its end.
     #[error("{url}: {reason}")]
     Response { url: String, reason: String },
-    /// The metrics do not contain the group: it never received from the topic, or this is not its broker.
-    #[error("the broker's metrics do not contain group {group} on topic {topic}")]
+    /// The source does not know the group on the topic: it never received from it, or this is not its broker.
+    #[error("the broker reports nothing of group {group} on topic {topic}")]
     GroupMissing { group: String, topic: String },
 }
 
-/// Reads the lag. Every call scrapes the broker: the caller bounds the rate.
+/// Reads the lag. A call scrapes the broker, unless a source says otherwise: the caller bounds the rate.
 pub trait LagSource {
     /// The current lag.
     ///
@@ -106,6 +113,7 @@ pub trait LagSource {
 pub enum ConfiguredLag {
     Metrics(MetricsLag),
     Promql(PromqlLag),
+    OpenApi(Box<OpenApiLag>),
 }
 
 impl ConfiguredLag {
@@ -114,6 +122,7 @@ impl ConfiguredLag {
     pub fn new(args: &LagArgs, endpoint: &str, query: LagQuery) -> Self {
         match args.lag_source {
             LagChoice::Promql => Self::Promql(PromqlLag::new(args, query)),
+            LagChoice::Openapi => Self::OpenApi(Box::new(OpenApiLag::new(args, &query))),
             LagChoice::Auto | LagChoice::Metrics | LagChoice::None => {
                 Self::Metrics(MetricsLag::new(args, endpoint, query))
             }
@@ -126,6 +135,7 @@ impl LagSource for ConfiguredLag {
         match self {
             Self::Metrics(source) => source.lag().await,
             Self::Promql(source) => source.lag().await,
+            Self::OpenApi(source) => source.lag().await,
         }
     }
 }

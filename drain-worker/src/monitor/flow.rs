@@ -23,7 +23,7 @@ const SPAN_MIN_S: f64 = 3.0;
 const POINTS_MAX: usize = 120;
 
 /// Age from which on the last count of the lag says nothing about arrivals, seconds.
-const LAG_AGE_MAX_S: f64 = 10.0;
+const LAG_AGE_MAX_S: f64 = 15.0;
 
 /// A report, or a count of the lag, that differs by more from the database's clock has the time of a wrong clock: the
 /// time of its snapshot counts instead, ms.

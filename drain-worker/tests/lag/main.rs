@@ -5,6 +5,7 @@
 
 mod faults;
 mod fixture;
+mod openapi;
 mod promql;
 mod text;
 

@@ -362,6 +362,23 @@ run "readers_may_have_a_token_of_their_own" {
   }
 }
 
+# The vendor's page of the API's endpoints (2024-11): rocketmq-vpc.REGION within a VPC. `drain-worker`'s --lag-openapi flags.
+run "workers_read_the_lag_with_a_key_of_its_own" {
+  variables {
+    secrets = merge(var.secrets, { lag_key = "key-of-a-test:secret-of-a-test" })
+  }
+
+  assert {
+    condition = tomap(nonsensitive({ for name, value in local.worker_environment : name => value if startswith(name, "SPILLWAY_LAG_") })) == tomap({
+      SPILLWAY_LAG_SOURCE           = "openapi"
+      SPILLWAY_LAG_OPENAPI_URL      = "https://rocketmq-vpc.cn-hangzhou.aliyuncs.com"
+      SPILLWAY_LAG_OPENAPI_INSTANCE = "rmq-cn-1"
+      SPILLWAY_LAG_OPENAPI_KEY      = "key-of-a-test:secret-of-a-test"
+    })
+    error_message = "the workers must ask the API of the broker's region about its instance"
+  }
+}
+
 run "the_runner_is_there_before_the_workers" {
   variables {
     workers = false
